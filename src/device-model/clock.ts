@@ -1,0 +1,112 @@
+/**
+ * Clock: the only source of time that devices have, so that a test can hold it.
+ *
+ * Times are milliseconds as fractions (sub-microsecond resolution) since an arbitrary start, except `wallTimeMs`.
+ */
+
+export interface ClockTimer {
+  /** Does nothing when the timer has fired. */
+  cancel(): void;
+}
+
+export interface Clock {
+  /** Monotonic, in ms. */
+  now(): number;
+  /** Milliseconds since 1970-01-01 UTC, as the battery-backed clock of the machine shows it. */
+  wallTimeMs(): number;
+  /** Calls back once, at `atMs` of `now()` or as soon after it as the host can; never before, never inside this call. */
+  schedule(atMs: number, callback: () => void): ClockTimer;
+}
+
+/** The host's time. Its timers are about a millisecond coarse and do not keep the process alive. */
+export class SystemClock implements Clock {
+  now(): number {
+    return performance.now();
+  }
+
+  wallTimeMs(): number {
+    return Date.now();
+  }
+
+  schedule(atMs: number, callback: () => void): ClockTimer {
+    let handle: NodeJS.Timeout;
+    const arm = (): void => {
+      handle = setTimeout(
+        () => {
+          // setTimeout may fire a fraction of a millisecond early.
+          if (performance.now() < atMs) arm();
+          else callback();
+        },
+        Math.min(Math.max(0, atMs - performance.now()), MAX_TIMEOUT_MS),
+      );
+      (handle as { unref?: () => void }).unref?.();
+    };
+    arm();
+    return { cancel: () => clearTimeout(handle) };
+  }
+}
+
+/** setTimeout's longest delay. */
+const MAX_TIMEOUT_MS = 0x7fff_ffff;
+
+interface ManualTimer extends ClockTimer {
+  readonly atMs: number;
+  readonly order: number;
+  readonly callback: () => void;
+}
+
+/** A clock that stands still until it is advanced: for tests, and for machines that must be deterministic. */
+export class ManualClock implements Clock {
+  #now: number;
+  readonly #epochMs: number;
+  readonly #timers = new Set<ManualTimer>();
+  #order = 0;
+
+  /** `epochMs`: the wall time at `now() === 0`. */
+  constructor(epochMs = Date.UTC(2000, 0, 1), startMs = 0) {
+    this.#epochMs = epochMs;
+    this.#now = startMs;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  wallTimeMs(): number {
+    return this.#epochMs + this.#now;
+  }
+
+  schedule(atMs: number, callback: () => void): ClockTimer {
+    const timer: ManualTimer = {
+      atMs,
+      order: this.#order++,
+      callback,
+      cancel: () => void this.#timers.delete(timer),
+    };
+    this.#timers.add(timer);
+    return timer;
+  }
+
+  /** Moves time forward by `ms` and fires what is due, in order of time, then of scheduling. */
+  advance(ms: number): void {
+    const end = this.#now + ms;
+    for (;;) {
+      let next: ManualTimer | undefined;
+      for (const timer of this.#timers) {
+        if (timer.atMs > end) continue;
+        if (next === undefined || timer.atMs < next.atMs || (timer.atMs === next.atMs && timer.order < next.order))
+          next = timer;
+      }
+      if (next === undefined) break;
+      this.#timers.delete(next);
+      this.#now = Math.max(this.#now, next.atMs);
+      next.callback();
+    }
+    this.#now = end;
+  }
+
+  /** Timers that have not fired. */
+  get pending(): number {
+    return this.#timers.size;
+  }
+}

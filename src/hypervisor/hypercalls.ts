@@ -1,0 +1,39 @@
+/**
+ * Hypercalls: what the Service VM may ask the hypervisor for one User VM.
+ *
+ * Results are ACRN's: 0, or a negative number; most refusals are a bare −1, which Linux' driver hands on as EPERM.
+ * The life cycle is ACRN's too: START needs CREATED; PAUSE always succeeds; RESET and DESTROY need PAUSED; there is no
+ * way back from PAUSED but RESET, which makes the VM CREATED.
+ */
+
+import type { VcpuRegisters } from './vcpu-registers.js';
+import type { GuestMemory } from './guest-memory.js';
+import type { VmSharedState } from './vm-shared-state.js';
+
+export const HYPERCALL_REFUSED = -1;
+
+export interface Hypercalls {
+  readonly vcpuCount: number;
+  readonly memory: GuestMemory;
+  /** For what other threads do without a call: raise a line, wake a vCPU whose slot they completed. */
+  readonly shared: VmSharedState;
+
+  /** HC_SET_IOREQ_BUFFER: stamps the page FREE. Only while CREATED. */
+  setIoreqBuffer(): number;
+  /** HC_NOTIFY_REQUEST_FINISH, step f: wakes the vCPU. The slot's state is not looked at. */
+  notifyRequestFinish(vcpu: number): number;
+  /** HC_SET_VCPU_REGS: where a vCPU starts. Not while RUNNING. */
+  setVcpuRegs(vcpu: number, registers: VcpuRegisters): number;
+  /** HC_START_VM: CREATED → RUNNING. */
+  startVm(): number;
+  /** HC_PAUSE_VM: resolves when every vCPU is parked or waits for a request that is in the Service VM's hands. */
+  pauseVm(): Promise<number>;
+  /** HC_RESET_VM: PAUSED → CREATED; slots FREE, waiting vCPUs withdraw, interrupt controllers and registers as new. */
+  resetVm(): Promise<number>;
+  /** HC_DESTROY_VM: PAUSED → POWERED_OFF; threads end. */
+  destroyVm(): Promise<number>;
+  /** HC_SET_IRQLINE: `operation` is one of IrqLineOperation; an unknown one is ignored with 0. */
+  setIrqLine(gsi: number, operation: number): number;
+  /** HC_INJECT_MSI: address bits 31…20 must be 0xFEE. */
+  injectMsi(address: number, data: number): number;
+}

@@ -1,0 +1,196 @@
+/**
+ * IoHandler: trapped access in, completed value out. One for each vCPU, in the vCPU's thread; it is the only one that
+ * fills and releases that vCPU's slot.
+ *
+ * An access is answered by the hypervisor's own handlers if one matches; otherwise it becomes a request: the slot is
+ * filled (step a), the upcall raised (step b) and the thread sleeps until the slot is COMPLETE. The handler keeps its own
+ * copy of the request: of a completed slot it believes nothing but `value`, so that a hostile page can change what the
+ * guest reads and nothing else. If the VM is paused, reset or destroyed meanwhile, `VcpuStopped` is thrown through the
+ * core: the access never happened for the guest, because that vCPU will not go on from there.
+ */
+
+import { Direction, IoRequestType } from '../io-request/layout.js';
+import { highWord, lowWord } from '../io-request/io-request.js';
+import type { Doorbell } from '../io-request/doorbell.js';
+import type { Slot } from '../io-request/slot.js';
+import { IoRequestState } from '../io-request/state.js';
+import type { HandlerTables } from './hypervisor.js';
+import { STRADDLES } from './mmio-handlers.js';
+import type { Upcall } from './upcall.js';
+import { VcpuCounter, VmState, type VmSharedState } from './vm-shared-state.js';
+
+/** Thrown out of an access when the vCPU must not go on: its VM is no longer running. One object, so that throwing allocates nothing. */
+export class VcpuStopped extends Error {
+  override readonly name = 'VcpuStopped';
+}
+
+/** A sleeping vCPU looks again this often even if nobody rings: a page that others write may change without a ring. */
+export const RECHECK_MS = 1000;
+
+export interface IoHandlerOptions {
+  readonly vcpu: number;
+  readonly slot: Slot;
+  readonly upcall: Upcall;
+  readonly shared: VmSharedState;
+  readonly handlers: HandlerTables;
+  readonly completionPolling: boolean;
+  /** The Service VM's clock in ms, when latency is measured. */
+  readonly now?: () => number;
+}
+
+export class IoHandler {
+  readonly #vcpu: number;
+  readonly #slot: Slot;
+  readonly #upcall: Upcall;
+  readonly #shared: VmSharedState;
+  readonly #doorbell: Doorbell;
+  readonly #handlers: HandlerTables;
+  readonly #polling: boolean;
+  readonly #now: (() => number) | undefined;
+  readonly #stopped = new VcpuStopped('the VM is no longer running');
+  readonly #hasAnswer: () => boolean;
+
+  /** The value part of the private request. As in ACRN it is not cleared between accesses, so a read carries the last value. */
+  #valueLow = 0;
+  #valueHigh = 0;
+
+  constructor(options: IoHandlerOptions) {
+    this.#vcpu = options.vcpu;
+    this.#slot = options.slot;
+    this.#upcall = options.upcall;
+    this.#shared = options.shared;
+    this.#doorbell = options.shared.doorbell(options.vcpu);
+    this.#handlers = options.handlers;
+    this.#polling = options.completionPolling;
+    this.#now = options.now;
+    this.#hasAnswer = () => {
+      const state = this.#slot.state;
+      return state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING ? true : this.#isAbandoned();
+    };
+  }
+
+  /** The upper word of the last 8-byte `mmioRead`, as an int32. */
+  get valueHigh(): number {
+    return this.#valueHigh;
+  }
+
+  /** IN: `size` 1, 2 or 4. The value is unsigned and no wider than the access. */
+  portRead(port: number, size: number): number {
+    this.#shared.count(this.#vcpu, VcpuCounter.portAccesses);
+    const handler = this.#handlers.ports.find(port);
+    if (handler !== undefined) {
+      const value = handler.read?.(port, size);
+      if (value !== undefined) {
+        this.#shared.count(this.#vcpu, VcpuCounter.answeredByHypervisor);
+        return narrow(value, size);
+      }
+    }
+    const ok = this.#request(IoRequestType.PORT, Direction.READ, port, 0, size);
+    return narrow(ok ? this.#valueLow : -1, size);
+  }
+
+  /** OUT: `size` 1, 2 or 4; bits of `value` above the size are dropped, as ACRN does. */
+  portWrite(port: number, size: number, value: number): void {
+    this.#shared.count(this.#vcpu, VcpuCounter.portAccesses);
+    const narrowed = narrow(value, size);
+    if (this.#handlers.ports.find(port)?.write?.(port, size, narrowed) === true) {
+      this.#shared.count(this.#vcpu, VcpuCounter.answeredByHypervisor);
+      return;
+    }
+    this.#valueLow = narrowed;
+    this.#request(IoRequestType.PORT, Direction.WRITE, port, 0, size);
+  }
+
+  /** A load of `size` 1, 2, 4 or 8 bytes. The value's low word, unsigned and no wider than the access; the upper word is in `valueHigh`. */
+  mmioRead(address: number, size: number): number {
+    this.#shared.count(this.#vcpu, VcpuCounter.mmioAccesses);
+    const handler = this.#handlers.mmio.find(address, size);
+    if (handler === STRADDLES) return this.#fault(size);
+    if (handler !== undefined) {
+      const value = handler.read(address, size);
+      if (value !== undefined) {
+        this.#shared.count(this.#vcpu, VcpuCounter.answeredByHypervisor);
+        this.#valueHigh = highWord(value);
+        return narrow(lowWord(value), size);
+      }
+    }
+    const ok = this.#request(IoRequestType.MMIO, Direction.READ, lowWord(address), highWord(address), size);
+    if (!ok) this.#valueHigh = -1;
+    return narrow(ok ? this.#valueLow : -1, size);
+  }
+
+  /** A store of `size` 1, 2, 4 or 8 bytes; `high` is the upper word of an 8-byte one. */
+  mmioWrite(address: number, size: number, low: number, high = 0): void {
+    this.#shared.count(this.#vcpu, VcpuCounter.mmioAccesses);
+    const handler = this.#handlers.mmio.find(address, size);
+    if (handler === STRADDLES) {
+      this.#fault(size);
+      return;
+    }
+    if (handler?.write(address, size, low, high) === true) {
+      this.#shared.count(this.#vcpu, VcpuCounter.answeredByHypervisor);
+      return;
+    }
+    this.#valueLow = narrow(low, size) | 0;
+    this.#valueHigh = size === 8 ? high : 0;
+    this.#request(IoRequestType.MMIO, Direction.WRITE, lowWord(address), highWord(address), size);
+  }
+
+  /** Steps a and b, the wait, and the release. False: the request could not be made or was taken from under us; the guest reads all ones. */
+  #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
+    const slot = this.#slot;
+    if (!this.#shared.isRunning) throw this.#stopped;
+    if (this.#now !== undefined) this.#shared.setPendingSince(this.#vcpu, this.#now());
+    if (!slot.fill(type, direction, addressLow, addressHigh, size, this.#valueLow, this.#valueHigh, this.#polling)) {
+      // ACRN: −EINVAL. The slot is not ours to fill; the other side broke the protocol.
+      this.#fault(size);
+      return false;
+    }
+    this.#shared.count(this.#vcpu, VcpuCounter.requests);
+    this.#upcall.raise();
+    if (this.#polling) this.#poll();
+    else while (!this.#doorbell.sleep(this.#hasAnswer, RECHECK_MS));
+    return this.#finish(type);
+  }
+
+  /** Completion polling: ACRN spins until COMPLETE. So do we, but an ended VM ends it. */
+  #poll(): void {
+    while (!this.#hasAnswer());
+  }
+
+  #finish(type: number): boolean {
+    const slot = this.#slot;
+    const isRunning = this.#shared.vmState === VmState.RUNNING;
+    if (slot.state === IoRequestState.COMPLETE) {
+      const low = slot.valueLow;
+      const high = type === IoRequestType.MMIO ? slot.valueHigh : this.#valueHigh;
+      slot.release();
+      // A vCPU of a VM that was paused meanwhile frees its slot and takes nothing out of it (ACRN's zombie).
+      if (!isRunning) throw this.#stopped;
+      this.#valueLow = low;
+      this.#valueHigh = high;
+      return true;
+    }
+    if (!isRunning) throw this.#stopped;
+    // The word became something that no move makes while the VM runs: take the slot back.
+    slot.stampFree();
+    this.#shared.count(this.#vcpu, VcpuCounter.failed);
+    return false;
+  }
+
+  /** The slot will not be answered any more: the VM is gone. */
+  #isAbandoned(): boolean {
+    return this.#shared.vmState === VmState.POWERED_OFF;
+  }
+
+  #fault(size: number): number {
+    this.#shared.count(this.#vcpu, VcpuCounter.failed);
+    this.#valueHigh = -1;
+    return narrow(-1, size);
+  }
+}
+
+/** The low 8, 16 or 32 bits, unsigned. */
+function narrow(value: number, size: number): number {
+  return size >= 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
+}

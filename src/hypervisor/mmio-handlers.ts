@@ -1,0 +1,57 @@
+/**
+ * The guest physical ranges that the hypervisor answers itself, before it makes a request.
+ *
+ * As in ACRN: a table of 16 nodes; the lowest index that the access touches decides, even if a later node contains it
+ * whole; an access that straddles that node's edge is an error (−EIO, a #GP in the guest) and is never forwarded.
+ */
+
+/** `CONFIG_MAX_EMULATED_MMIO_REGIONS`. */
+export const MMIO_HANDLER_COUNT = 16;
+
+export interface MmioHandler {
+  /** The value read, low and high word joined by the caller's needs; undefined forwards the access. */
+  read(address: number, size: number): number | undefined;
+  /** False to forward the access. `high` is the upper word of an 8-byte write. */
+  write(address: number, size: number, low: number, high: number): boolean;
+}
+
+interface Node {
+  readonly start: number;
+  readonly end: number;
+  readonly handler: MmioHandler;
+}
+
+export const STRADDLES = 'straddles';
+
+export class MmioHandlerTable {
+  readonly #nodes: (Node | undefined)[] = Array.from({ length: MMIO_HANDLER_COUNT });
+
+  /** [start, end). A bad range, or one more than the table holds, is silently not registered, as in ACRN; the result says so. */
+  register(start: number, end: number, handler: MmioHandler): boolean {
+    const free = this.#nodes.indexOf(undefined);
+    if (end <= start || free < 0) return false;
+    this.#nodes[free] = { start, end, handler };
+    return true;
+  }
+
+  /** Frees the node with exactly this range; false when there is none. */
+  unregister(start: number, end: number): boolean {
+    const index = this.#nodes.findIndex((node) => node?.start === start && node.end === end);
+    if (index < 0) return false;
+    this.#nodes[index] = undefined;
+    return true;
+  }
+
+  find(address: number, size: number): MmioHandler | typeof STRADDLES | undefined {
+    const end = address + size;
+    for (const node of this.#nodes) {
+      if (node === undefined || end <= node.start || address >= node.end) continue;
+      return address >= node.start && end <= node.end ? node.handler : STRADDLES;
+    }
+    return undefined;
+  }
+
+  get isEmpty(): boolean {
+    return this.#nodes.every((node) => node === undefined);
+  }
+}

@@ -1,0 +1,36 @@
+/**
+ * Upcall: the notification interrupt to the Service VM (vector 0xF3 in ACRN). One for a Service VM, shared by all of its
+ * User VMs; vCPU threads raise it, the HSM's worker waits for it.
+ *
+ * Upcalls coalesce: while the worker is awake it will look at every slot before it sleeps, so nothing has to be sent.
+ */
+
+import { Doorbell } from '../io-request/doorbell.js';
+
+export class Upcall {
+  readonly #doorbell: Doorbell;
+
+  /** A new one, or a view of one from another thread. */
+  constructor(buffer?: SharedArrayBuffer) {
+    this.#doorbell = buffer === undefined ? new Doorbell() : new Doorbell(buffer);
+  }
+
+  get buffer(): SharedArrayBuffer {
+    return this.#doorbell.buffer;
+  }
+
+  /** Step b, after the slot is PENDING. Returns false when the worker was awake: this upcall coalesced with an earlier one. */
+  raise(): boolean {
+    return this.#doorbell.ring();
+  }
+
+  /** Upcalls that woke the worker. */
+  get delivered(): number {
+    return this.#doorbell.rings;
+  }
+
+  /** The worker's side: resolves when `hasWork`, after a bounded look and a sleep. */
+  wait(hasWork: () => boolean, timeoutMs?: number, lookUs?: number): Promise<boolean> {
+    return this.#doorbell.wait(hasWork, timeoutMs, lookUs);
+  }
+}

@@ -1,0 +1,139 @@
+/**
+ * VmSharedState: the words that the threads of one User VM share beside its page: the VM's state, each vCPU's state and
+ * doorbell, the interrupt lines, and each vCPU's counters. The hypervisor's side of the main thread writes the VM's
+ * state, each vCPU thread its own words, and everybody may ring and raise lines.
+ */
+
+import { Doorbell, DOORBELL_WORDS } from '../io-request/doorbell.js';
+import { SLOT_COUNT } from '../io-request/layout.js';
+import { SharedWords } from '../io-request/shared-words.js';
+import { INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
+
+/** ACRN's VM states. A VM is CREATED by createVm and by a reset, RUNNING after start, PAUSED before a reset or destroy. */
+export const VmState = { POWERED_OFF: 0, CREATED: 1, RUNNING: 2, PAUSED: 3 } as const;
+export type VmState = (typeof VmState)[keyof typeof VmState];
+
+/**
+ * What a vCPU's thread is doing. INIT: parked until the VM runs; RUNNING; OFFLINE: its thread has ended. A vCPU of a
+ * paused VM that still waits for a request is ACRN's ZOMBIE; here that is RUNNING with a slot that is not FREE.
+ */
+export const VcpuState = { INIT: 0, RUNNING: 1, OFFLINE: 2 } as const;
+export type VcpuState = (typeof VcpuState)[keyof typeof VcpuState];
+
+/** Counters of one vCPU, each written by its own thread only. */
+export const VcpuCounter = {
+  /** Accesses that the vCPU trapped with, by kind: what the core handed out. */
+  portAccesses: 0,
+  mmioAccesses: 1,
+  /** Those of them that the hypervisor answered itself. */
+  answeredByHypervisor: 2,
+  /** Those of them that went through the page. */
+  requests: 3,
+  /** Accesses that ended in a fault or were withdrawn by a reset. */
+  failed: 4,
+  /** Times the vCPU was halted and slept. */
+  halts: 5,
+} as const;
+export type VcpuCounter = (typeof VcpuCounter)[keyof typeof VcpuCounter];
+export type VcpuCounters = Readonly<Record<keyof typeof VcpuCounter, number>>;
+
+const COUNTERS = Object.keys(VcpuCounter).length;
+
+export interface VmSharedStateHandle {
+  readonly words: SharedArrayBuffer;
+  readonly lines: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+}
+
+const VM_STATE = 0;
+const VCPU_STATE = 1;
+const OWNER_DOORBELL = VCPU_STATE + SLOT_COUNT;
+const VCPU_DOORBELL = OWNER_DOORBELL + DOORBELL_WORDS;
+const WORDS = VCPU_DOORBELL + SLOT_COUNT * DOORBELL_WORDS;
+
+export class VmSharedState {
+  readonly handle: VmSharedStateHandle;
+  readonly lines: InterruptLines;
+  /** Rung when a vCPU's state changed; the hypervisor's side waits on it. */
+  readonly owner: Doorbell;
+  readonly #words: SharedWords;
+  readonly #doorbells: readonly Doorbell[];
+  readonly #counters: Float64Array;
+  readonly #pendingSince: Float64Array;
+
+  constructor(handle?: VmSharedStateHandle) {
+    this.handle = handle ?? {
+      words: new SharedWords(WORDS).buffer,
+      lines: new SharedWords(INTERRUPT_LINE_WORDS).buffer,
+      counters: new SharedArrayBuffer(8 * SLOT_COUNT * (COUNTERS + 1)),
+    };
+    const { words, lines, counters } = this.handle;
+    this.#words = new SharedWords(words);
+    this.owner = new Doorbell(words, OWNER_DOORBELL);
+    this.#doorbells = Array.from(
+      { length: SLOT_COUNT },
+      (_, vcpu) => new Doorbell(words, VCPU_DOORBELL + vcpu * DOORBELL_WORDS),
+    );
+    this.lines = new InterruptLines(lines, this.doorbell(0));
+    this.#counters = new Float64Array(counters, 0, SLOT_COUNT * COUNTERS);
+    this.#pendingSince = new Float64Array(counters, 8 * SLOT_COUNT * COUNTERS, SLOT_COUNT);
+  }
+
+  get vmState(): VmState {
+    return this.#words.load(VM_STATE) as VmState;
+  }
+
+  /** A look without ordering, for a vCPU's inner loop. */
+  get isRunning(): boolean {
+    return this.#words.glimpse(VM_STATE) === VmState.RUNNING;
+  }
+
+  /** Sets the VM's state and wakes every vCPU to see it. */
+  setVmState(state: VmState): void {
+    this.#words.store(VM_STATE, state);
+    for (const doorbell of this.#doorbells) doorbell.ring();
+  }
+
+  vcpuState(vcpu: number): VcpuState {
+    return this.#words.load(VCPU_STATE + vcpu) as VcpuState;
+  }
+
+  setVcpuState(vcpu: number, state: VcpuState): void {
+    this.#words.store(VCPU_STATE + vcpu, state);
+    this.owner.ring();
+  }
+
+  /** The doorbell on which vCPU `vcpu` sleeps: for a completion, an interrupt, or a change of the VM's state. */
+  doorbell(vcpu: number): Doorbell {
+    const doorbell = this.#doorbells[vcpu];
+    if (doorbell === undefined) throw new RangeError(`vCPU ${vcpu}: a VM has vCPUs 0…${SLOT_COUNT - 1}`);
+    return doorbell;
+  }
+
+  /** Only in the vCPU's own thread. */
+  count(vcpu: number, counter: VcpuCounter): void {
+    const index = vcpu * COUNTERS + counter;
+    this.#counters[index] = (this.#counters[index] as number) + 1;
+  }
+
+  counters(vcpu: number): VcpuCounters {
+    const at = (counter: VcpuCounter): number => this.#counters[vcpu * COUNTERS + counter] as number;
+    return {
+      portAccesses: at(VcpuCounter.portAccesses),
+      mmioAccesses: at(VcpuCounter.mmioAccesses),
+      answeredByHypervisor: at(VcpuCounter.answeredByHypervisor),
+      requests: at(VcpuCounter.requests),
+      failed: at(VcpuCounter.failed),
+      halts: at(VcpuCounter.halts),
+    };
+  }
+
+  /** When vCPU `vcpu` last published a request, in ms of the Service VM's clock; 0 when latency is not measured. */
+  pendingSince(vcpu: number): number {
+    return this.#pendingSince[vcpu] as number;
+  }
+
+  setPendingSince(vcpu: number, timeMs: number): void {
+    this.#pendingSince[vcpu] = timeMs;
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * An I/O request as plain data, for everything that is not the request path itself: tests, traces, scripts and
+ * messages. The path works on the slot's integers (slot.ts) and never makes one of these.
+ */
+
+import { Direction, IoRequestType } from './layout.js';
+
+export type AccessSize = 1 | 2 | 4;
+export type MmioAccessSize = 1 | 2 | 4 | 8;
+export type DirectionName = 'read' | 'write';
+
+interface Access {
+  readonly direction: DirectionName;
+}
+
+/** `acrn_pio_request`: address 0…0xFFFF, value up to 32 bits. */
+export interface PortRequest extends Access {
+  readonly type: 'port';
+  readonly address: number;
+  readonly size: AccessSize;
+  readonly value: number;
+}
+
+/** `acrn_mmio_request`; `write-protect` is a write to a page that the hypervisor made read-only (ACRN's own type 3). */
+export interface MmioRequest extends Access {
+  readonly type: 'mmio' | 'write-protect';
+  /** Guest physical address, up to 52 bits. */
+  readonly address: number;
+  readonly size: MmioAccessSize;
+  /** A bigint where the access is 8 bytes wide. */
+  readonly value: number | bigint;
+}
+
+/** `acrn_pci_request`: a configuration access that the HSM made of a 0xCF8/0xCFC pair. */
+export interface PciRequest extends Access {
+  readonly type: 'pci';
+  readonly bus: number;
+  readonly device: number;
+  readonly function: number;
+  /** Register 0…0xFFF. */
+  readonly register: number;
+  readonly size: AccessSize;
+  readonly value: number;
+}
+
+export type IoRequest = PortRequest | MmioRequest | PciRequest;
+
+const TYPE_NAMES = ['port', 'mmio', 'pci', 'write-protect'] as const;
+
+/** The document's word for a type number of the page; unknown numbers keep their number. */
+export function typeName(type: number): string {
+  return TYPE_NAMES[type] ?? `type ${type}`;
+}
+
+export function directionName(direction: number): DirectionName {
+  return direction === Direction.READ ? 'read' : 'write';
+}
+
+export function isPortLike(type: number): boolean {
+  return type === IoRequestType.PORT || type === IoRequestType.PCI;
+}
+
+export function hex(value: number | bigint, digits = 1): string {
+  return `0x${value.toString(16).padStart(digits, '0')}`;
+}
+
+/** A request in one line, as it stands in traces and messages: `write port 0x3f8/1 = 0x41`. */
+export function describe(request: IoRequest): string {
+  const where =
+    request.type === 'pci'
+      ? `${hex(request.bus, 2).slice(2)}:${hex(request.device, 2).slice(2)}.${request.function} register ${hex(request.register)}`
+      : hex(request.address);
+  return `${request.direction} ${request.type} ${where}/${request.size} = ${hex(request.value)}`;
+}
+
+const LOW = 0x1_0000_0000;
+
+/** The upper 32 bits of an address of up to 53 bits, as an int32. */
+export function highWord(value: number): number {
+  return Math.floor(value / LOW) | 0;
+}
+
+/** The lower 32 bits of an address of up to 53 bits, as an int32. */
+export function lowWord(value: number): number {
+  return (value % LOW) | 0;
+}
+
+/** Two int32 halves as one number; exact up to 53 bits. */
+export function joinWords(low: number, high: number): number {
+  return (high >>> 0) * LOW + (low >>> 0);
+}

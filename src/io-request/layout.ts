@@ -1,0 +1,45 @@
+/**
+ * Where the bytes of `struct acrn_io_request` lie. Everything that reads or writes the shared page takes its
+ * offsets from here and from nowhere else.
+ *
+ * Source: UAPI header `linux/acrn.h` and ACRN's `acrn_common.h`; all fields are little-endian.
+ */
+
+/** Bytes of the shared buffer of one User VM. */
+export const PAGE_BYTES = 4096;
+/** `ACRN_IO_REQUEST_MAX`: slots in a page, one for each vCPU. */
+export const SLOT_COUNT = 16;
+/** Bytes of one slot. */
+export const SLOT_BYTES = 256;
+
+/** Byte offsets inside a slot. The three request views share 64…91: direction, address or reserved, size, value. */
+export const SLOT_OFFSET = {
+  type: 0,
+  completionPolling: 4,
+  direction: 64,
+  /** u64; in the PCI view these bytes are reserved and keep the port of the access. */
+  address: 72,
+  /** u64: 1, 2, 4 or, for MMIO, 8. */
+  size: 80,
+  /** u32 for ports and PCI, u64 for MMIO. */
+  value: 88,
+  /** PCI view only: it lies in the upper half of an MMIO value. */
+  pciBus: 92,
+  pciDevice: 96,
+  pciFunction: 100,
+  pciRegister: 104,
+  kernelHandled: 132,
+  /** `processed`: the state word. */
+  state: 136,
+} as const;
+
+/** Bytes of the `reqs` union, from `SLOT_OFFSET.direction` on. */
+export const REQUEST_BYTES = 64;
+
+/** `ACRN_IOREQ_TYPE_*`. */
+export const IoRequestType = { PORT: 0, MMIO: 1, PCI: 2, WRITE_PROTECT: 3 } as const;
+export type IoRequestType = (typeof IoRequestType)[keyof typeof IoRequestType];
+
+/** `ACRN_IOREQ_DIR_*`. */
+export const Direction = { READ: 0, WRITE: 1 } as const;
+export type Direction = (typeof Direction)[keyof typeof Direction];

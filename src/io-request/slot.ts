@@ -1,0 +1,193 @@
+/**
+ * Slot: one vCPU's 256 bytes of the shared page and the four moves of its state.
+ *
+ * A request changes sides only here. The vCPU's thread calls `fill` and `release`, the HSM calls `assign` and
+ * `complete`; each is one compare-and-exchange on the state word, made after the bytes were written and before the
+ * other side may read them. A move from the wrong state is refused and returns false: on a page that others can write,
+ * a wrong state is the other side's doing, and never a reason to go on. Nothing else in the code base writes the word.
+ *
+ * 64-bit fields are two int32 words: V8 handles those without boxing, and this path must not allocate.
+ */
+
+import { Direction, SLOT_BYTES, SLOT_OFFSET } from './layout.js';
+import { IoRequestState } from './state.js';
+
+const TYPE = SLOT_OFFSET.type >> 2;
+const POLLING = SLOT_OFFSET.completionPolling >> 2;
+const DIRECTION = SLOT_OFFSET.direction >> 2;
+const ADDRESS = SLOT_OFFSET.address >> 2;
+const SIZE = SLOT_OFFSET.size >> 2;
+const VALUE = SLOT_OFFSET.value >> 2;
+const PCI_BUS = SLOT_OFFSET.pciBus >> 2;
+const PCI_DEVICE = SLOT_OFFSET.pciDevice >> 2;
+const PCI_FUNCTION = SLOT_OFFSET.pciFunction >> 2;
+const PCI_REGISTER = SLOT_OFFSET.pciRegister >> 2;
+const KERNEL_HANDLED = SLOT_OFFSET.kernelHandled >> 2;
+const STATE = SLOT_OFFSET.state >> 2;
+
+export class Slot {
+  /** The vCPU ID, 0…15, which is the slot's index. */
+  readonly vcpu: number;
+  readonly #words: Int32Array;
+  readonly #base: number;
+  readonly #state: number;
+
+  constructor(page: SharedArrayBuffer, vcpu: number) {
+    this.vcpu = vcpu;
+    this.#words = new Int32Array(page);
+    this.#base = (vcpu * SLOT_BYTES) >> 2;
+    this.#state = this.#base + STATE;
+  }
+
+  /** The state word as it is now; on a hostile page it may be no state at all. */
+  get state(): number {
+    return Atomics.load(this.#words, this.#state);
+  }
+
+  /** A look without ordering, for loops that confirm with `state` before they act. */
+  get glimpsedState(): number {
+    return this.#words[this.#state] as number;
+  }
+
+  /**
+   * Step a, FREE → PENDING: the hypervisor's I/O handler publishes a request.
+   * `polling` is only ever set, never cleared, as in ACRN. False: the slot was not FREE and was not touched.
+   */
+  fill(
+    type: number,
+    direction: number,
+    addressLow: number,
+    addressHigh: number,
+    size: number,
+    valueLow: number,
+    valueHigh: number,
+    polling: boolean,
+  ): boolean {
+    const words = this.#words;
+    const base = this.#base;
+    if (Atomics.load(words, this.#state) !== IoRequestState.FREE) return false;
+    words[base + TYPE] = type;
+    if (polling) words[base + POLLING] = 1;
+    words[base + DIRECTION] = direction;
+    words[base + ADDRESS] = addressLow;
+    words[base + ADDRESS + 1] = addressHigh;
+    words[base + SIZE] = size;
+    words[base + SIZE + 1] = 0;
+    words[base + VALUE] = valueLow;
+    words[base + VALUE + 1] = valueHigh;
+    return this.#move(IoRequestState.FREE, IoRequestState.PENDING);
+  }
+
+  /** Step d, PENDING → PROCESSING: the HSM gives the request to a client. */
+  assign(kernelHandled: boolean): boolean {
+    this.#words[this.#base + KERNEL_HANDLED] = kernelHandled ? 1 : 0;
+    return this.#move(IoRequestState.PENDING, IoRequestState.PROCESSING);
+  }
+
+  /** Step f, PROCESSING → COMPLETE: the answer is in the slot. */
+  complete(): boolean {
+    return this.#move(IoRequestState.PROCESSING, IoRequestState.COMPLETE);
+  }
+
+  /** Step f without a client, PENDING → COMPLETE: what the HSM answers itself (0xCF8, a VM that is being cleared). */
+  completeUnassigned(): boolean {
+    return this.#move(IoRequestState.PENDING, IoRequestState.COMPLETE);
+  }
+
+  /** COMPLETE → FREE: the hypervisor has taken the result. */
+  release(): boolean {
+    return this.#move(IoRequestState.COMPLETE, IoRequestState.FREE);
+  }
+
+  /** Any state → FREE: the hypervisor stamps the slot when a page is set and when a VM is reset. */
+  stampFree(): void {
+    Atomics.store(this.#words, this.#state, IoRequestState.FREE);
+  }
+
+  #move(from: number, to: number): boolean {
+    return Atomics.compareExchange(this.#words, this.#state, from, to) === from;
+  }
+
+  get type(): number {
+    return this.#words[this.#base + TYPE] as number;
+  }
+
+  /** Whether the hypervisor polls for COMPLETE, so that no hypercall is to be made. */
+  get completionPolling(): boolean {
+    return this.#words[this.#base + POLLING] !== 0;
+  }
+
+  get direction(): number {
+    return this.#words[this.#base + DIRECTION] as number;
+  }
+
+  get isRead(): boolean {
+    return this.direction === Direction.READ;
+  }
+
+  get addressLow(): number {
+    return this.#words[this.#base + ADDRESS] as number;
+  }
+
+  get addressHigh(): number {
+    return this.#words[this.#base + ADDRESS + 1] as number;
+  }
+
+  get sizeLow(): number {
+    return this.#words[this.#base + SIZE] as number;
+  }
+
+  get sizeHigh(): number {
+    return this.#words[this.#base + SIZE + 1] as number;
+  }
+
+  get valueLow(): number {
+    return this.#words[this.#base + VALUE] as number;
+  }
+
+  get valueHigh(): number {
+    return this.#words[this.#base + VALUE + 1] as number;
+  }
+
+  get kernelHandled(): number {
+    return this.#words[this.#base + KERNEL_HANDLED] as number;
+  }
+
+  get pciBus(): number {
+    return this.#words[this.#base + PCI_BUS] as number;
+  }
+
+  get pciDevice(): number {
+    return this.#words[this.#base + PCI_DEVICE] as number;
+  }
+
+  get pciFunction(): number {
+    return this.#words[this.#base + PCI_FUNCTION] as number;
+  }
+
+  get pciRegister(): number {
+    return this.#words[this.#base + PCI_REGISTER] as number;
+  }
+
+  /** A 32-bit result, for ports and PCI. It must not touch the next word, which is `bus` in the PCI view. */
+  setValue(value: number): void {
+    this.#words[this.#base + VALUE] = value;
+  }
+
+  /** A 64-bit result, for MMIO. */
+  setValue64(low: number, high: number): void {
+    this.#words[this.#base + VALUE] = low;
+    this.#words[this.#base + VALUE + 1] = high;
+  }
+
+  /** Makes the request a PCI configuration access in place: direction, size and value already lie where that view has them. */
+  rewriteAsPci(type: number, bus: number, device: number, pciFunction: number, register: number): void {
+    const words = this.#words;
+    const base = this.#base;
+    words[base + TYPE] = type;
+    words[base + PCI_BUS] = bus;
+    words[base + PCI_DEVICE] = device;
+    words[base + PCI_FUNCTION] = pciFunction;
+    words[base + PCI_REGISTER] = register;
+  }
+}
