@@ -2,7 +2,7 @@ import tseslint from 'typescript-eslint';
 
 // Type-aware rules: a floating promise in this code base is a vCPU that nobody wakes.
 export default tseslint.config(
-  { ignores: ['dist/**', 'node_modules/**', '**/*.js', '**/*.mjs'] },
+  { ignores: ['dist*/**', 'node_modules/**', '**/*.js', '**/*.mjs'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
