@@ -34,6 +34,4 @@ export interface Hypercalls {
   destroyVm(): Promise<number>;
   /** HC_SET_IRQLINE: `operation` is one of IrqLineOperation; an unknown one is ignored with 0. */
   setIrqLine(gsi: number, operation: number): number;
-  /** HC_INJECT_MSI: address bits 31…20 must be 0xFEE. */
-  injectMsi(address: number, data: number): number;
 }

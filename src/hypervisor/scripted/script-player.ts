@@ -1,0 +1,102 @@
+/** ScriptPlayer: the VcpuProgram that plays a script. Its thread entry and single-thread tests use it. */
+
+import type { InterruptController } from '../interrupt-lines.js';
+import type { IoHandler } from '../io-handler.js';
+import { mergeRegister } from '../register-merge.js';
+import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
+import type { VmSharedState } from '../vm-shared-state.js';
+import type { MmioStep, PortStep, Script, ScriptResult, ScriptStep } from './script.js';
+
+/** Accesses in one slice, so that a pause or reset need not wait for a long script. */
+const STEPS_PER_SLICE = 256;
+
+export class ScriptPlayer implements VcpuProgram, InterruptController {
+  readonly #steps: readonly ScriptStep[];
+  readonly #rounds: number;
+  readonly #handler: IoHandler;
+  readonly #shared: VmSharedState;
+  readonly #done: (result: ScriptResult) => void;
+  readonly #pins = new Set<number>();
+  #next = 0;
+  #round = 0;
+  #accesses = 0;
+  #values: bigint[] = [];
+  #rax = 0n;
+  #startedMs = 0;
+
+  constructor(script: Script, handler: IoHandler, shared: VmSharedState, done: (result: ScriptResult) => void) {
+    this.#steps = script.steps;
+    this.#rounds = script.repeat ?? 1;
+    this.#handler = handler;
+    this.#shared = shared;
+    this.#done = done;
+  }
+
+  start(): void {
+    this.#next = 0;
+    this.#round = 0;
+    this.#accesses = 0;
+    this.#values = [];
+    this.#rax = 0n;
+    this.#pins.clear();
+    this.#shared.lines.resync();
+    this.#startedMs = performance.now();
+  }
+
+  run(): number {
+    if (this.#shared.lines.changed) this.#shared.lines.deliver(this);
+    for (let i = 0; i < STEPS_PER_SLICE; i++) {
+      const step = this.#steps[this.#next];
+      if (step === undefined) {
+        if (++this.#round >= this.#rounds) return this.#finish();
+        this.#next = 0;
+        this.#values = [];
+        continue;
+      }
+      if (step.type === 'wait-for-interrupt') {
+        if (!this.#pins.has(step.line)) return Infinity;
+      } else {
+        this.#play(step);
+        this.#accesses++;
+      }
+      this.#next++;
+    }
+    return 0;
+  }
+
+  raise(line: number): void {
+    this.#pins.add(line);
+  }
+
+  lower(line: number): void {
+    this.#pins.delete(line);
+  }
+
+  #play(step: PortStep | MmioStep): void {
+    if (step.direction === 'write') {
+      const value = BigInt.asUintN(64, BigInt(step.value ?? 0));
+      const low = Number(value & 0xffff_ffffn);
+      if (step.type === 'port') this.#handler.portWrite(step.address, step.size, low);
+      else this.#handler.mmioWrite(step.address, step.size, low, Number(value >> 32n) | 0);
+      return;
+    }
+    let value: bigint;
+    if (step.type === 'port') value = BigInt(this.#handler.portRead(step.address, step.size));
+    else {
+      value = BigInt(this.#handler.mmioRead(step.address, step.size));
+      if (step.size === 8) value |= BigInt(this.#handler.valueHigh >>> 0) << 32n;
+    }
+    this.#values.push(value);
+    this.#rax = mergeRegister(this.#rax, value, step.size);
+  }
+
+  #finish(): number {
+    this.#done({
+      values: this.#values,
+      rax: this.#rax,
+      accesses: this.#accesses,
+      elapsedMs: performance.now() - this.#startedMs,
+    });
+    return HALTED_FOR_EVER;
+  }
+}

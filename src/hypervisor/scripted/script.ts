@@ -1,0 +1,47 @@
+/** What a scripted vCPU plays: a list of accesses, as plain data that can be sent to its thread. */
+
+import type { AccessSize, MmioAccessSize } from '../../io-request/io-request.js';
+
+export interface PortStep {
+  readonly type: 'port';
+  readonly direction: 'read' | 'write';
+  readonly address: number;
+  readonly size: AccessSize;
+  /** What a write writes; a read has none. */
+  readonly value?: number;
+}
+
+export interface MmioStep {
+  readonly type: 'mmio';
+  readonly direction: 'read' | 'write';
+  readonly address: number;
+  readonly size: MmioAccessSize;
+  /** A bigint for 8 bytes. */
+  readonly value?: number | bigint;
+}
+
+/** Halted until interrupt line `line` is high, which this step then leaves as it is. Only vCPU 0 gets interrupts. */
+export interface InterruptStep {
+  readonly type: 'wait-for-interrupt';
+  readonly line: number;
+}
+
+export type ScriptStep = PortStep | MmioStep | InterruptStep;
+
+export interface Script {
+  readonly steps: readonly ScriptStep[];
+  /** How often the whole list is played; 1 unless given. */
+  readonly repeat?: number;
+}
+
+/** What a vCPU saw in its last round through the list. */
+export interface ScriptResult {
+  /** One for each read, in order: the value as it came from the page. */
+  readonly values: readonly bigint[];
+  /** RAX as a guest would have it that did all its reads there, starting from 0. */
+  readonly rax: bigint;
+  /** Accesses made in all rounds. */
+  readonly accesses: number;
+  /** From the first access to the last, in ms. */
+  readonly elapsedMs: number;
+}

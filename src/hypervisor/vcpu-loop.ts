@@ -1,0 +1,85 @@
+/**
+ * The life of a vCPU in its thread: parked until the VM runs, slice after slice while it runs, asleep while it is halted,
+ * parked again when the VM is paused, gone when it is powered off. Every hypervisor whose vCPUs are threads of ours uses
+ * this loop and brings only its VcpuProgram.
+ */
+
+import type { VmEvent } from './hypervisor.js';
+import { VcpuStopped } from './io-handler.js';
+import type { VcpuRegisters } from './vcpu-registers.js';
+import { VcpuCounter, VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
+
+/** What `run` returns when nothing but a reset can make the vCPU go on: halted with interrupts off. */
+export const HALTED_FOR_EVER = -1;
+
+export interface VcpuProgram {
+  /**
+   * Power-on state of the CPU and its interrupt controllers, then `registers`. Called in the vCPU's thread each time the
+   * VM starts to run. Guest memory is not touched: it already holds the guest.
+   */
+  start(registers: VcpuRegisters | undefined): void;
+  /**
+   * Runs one slice, of about a millisecond at most. Returns for how long nothing will happen: 0 to be called again at
+   * once; more than 0 when halted: until so many ms have passed or an interrupt line changed; HALTED_FOR_EVER.
+   * Throws VcpuStopped (through the I/O handler), TripleFault, or anything else, which is a crash of the hypervisor.
+   */
+  run(): number;
+}
+
+/** The guest's CPU shut down: an exception while delivering a double fault. */
+export class TripleFault extends Error {
+  override readonly name = 'TripleFault';
+}
+
+export interface VcpuLoopOptions {
+  readonly vcpu: number;
+  readonly shared: VmSharedState;
+  readonly program: VcpuProgram;
+  /** The registers that were set last, or undefined. */
+  readonly takeRegisters: () => VcpuRegisters | undefined;
+  readonly report: (event: VmEvent) => void;
+}
+
+/** Returns when the VM is powered off. Blocks the thread meanwhile. */
+export function runVcpu({ vcpu, shared, program, takeRegisters, report }: VcpuLoopOptions): void {
+  const doorbell = shared.doorbell(vcpu);
+  const mayLeavePark = (): boolean => shared.vmState === VmState.RUNNING || shared.vmState === VmState.POWERED_OFF;
+  const hasStopped = (): boolean => shared.vmState !== VmState.RUNNING;
+  const mayLeaveHalt = (): boolean => shared.lines.changed || !shared.isRunning;
+  let registers: VcpuRegisters | undefined;
+  for (;;) {
+    shared.setVcpuState(vcpu, VcpuState.INIT);
+    while (!doorbell.sleep(mayLeavePark, Infinity, 0));
+    if (shared.vmState === VmState.POWERED_OFF) break;
+    // The pausing side stores PAUSED and then looks at this word; we store it and then look at the VM's state.
+    shared.setVcpuState(vcpu, VcpuState.RUNNING);
+    if (shared.vmState !== VmState.RUNNING) continue;
+    try {
+      registers = takeRegisters() ?? registers;
+      program.start(registers);
+      while (shared.isRunning) {
+        const haltedMs = program.run();
+        if (haltedMs === 0) continue;
+        if (haltedMs === HALTED_FOR_EVER) {
+          report({ kind: 'halted', vcpu, message: `vCPU ${vcpu} halted with interrupts off` });
+          break;
+        }
+        shared.count(vcpu, VcpuCounter.halts);
+        doorbell.sleep(mayLeaveHalt, haltedMs, 0);
+      }
+    } catch (error) {
+      if (!(error instanceof VcpuStopped)) report(eventOf(vcpu, error));
+    }
+    // After an end of its own doing the vCPU has nothing to run until the Service VM pauses the VM.
+    shared.setVcpuState(vcpu, VcpuState.INIT);
+    while (!doorbell.sleep(hasStopped, Infinity, 0));
+  }
+  shared.setVcpuState(vcpu, VcpuState.OFFLINE);
+}
+
+function eventOf(vcpu: number, error: unknown): VmEvent {
+  if (error instanceof TripleFault) return { kind: 'triple-fault', vcpu, message: error.message };
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? error.stack : undefined;
+  return { kind: 'crashed', vcpu, message, ...(stack === undefined ? {} : { stack }) };
+}

@@ -1,0 +1,115 @@
+/**
+ * The thread side of a vCPU: from the data that ThreadedVm sends, the objects that a hypervisor's thread entry needs.
+ * An entry file is one call of `serveVcpu` with a function that builds its VcpuProgram.
+ */
+
+import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import { AcrnError, type AcrnErrorCode } from '../io-request/acrn-error.js';
+import { SharedBuffer } from '../io-request/shared-buffer.js';
+import type { GuestMemoryHandle } from './guest-memory.js';
+import type { HandlerTables, VmEvent } from './hypervisor.js';
+import { IoHandler } from './io-handler.js';
+import { MmioHandlerTable } from './mmio-handlers.js';
+import { PortHandlerTable } from './port-handlers.js';
+import { Upcall } from './upcall.js';
+import { runVcpu, type VcpuProgram } from './vcpu-loop.js';
+import type { VcpuRegisters } from './vcpu-registers.js';
+import { VmSharedState, type VmSharedStateHandle } from './vm-shared-state.js';
+
+/** What a vCPU's thread is started with. `program` is the hypervisor's own and must survive structured cloning. */
+export interface VcpuThreadData {
+  readonly vcpu: number;
+  readonly page: SharedArrayBuffer;
+  readonly upcall: SharedArrayBuffer;
+  readonly shared: VmSharedStateHandle;
+  readonly registers: MessagePort;
+  readonly completionPolling: boolean;
+  readonly measureLatency: boolean;
+  /** `performance.timeOrigin` of the Service VM's thread, ms since 1970. */
+  readonly timeOrigin: number;
+  readonly program: unknown;
+}
+
+/** What a vCPU's thread says to ThreadedVm. */
+export type VcpuThreadMessage =
+  | { readonly kind: 'ready'; readonly memory?: GuestMemoryHandle }
+  | { readonly kind: 'failed'; readonly code: AcrnErrorCode; readonly message: string; readonly remedy?: string }
+  | { readonly kind: 'event'; readonly event: VmEvent }
+  | { readonly kind: 'report'; readonly report: unknown };
+
+/** What a VcpuProgram is built from. */
+export interface VcpuContext {
+  readonly vcpu: number;
+  readonly shared: VmSharedState;
+  readonly handler: IoHandler;
+  /** Empty; the builder registers what its hypervisor answers itself. */
+  readonly handlers: HandlerTables;
+  readonly program: unknown;
+  /** Sends something to ThreadedVm's `onReport`. */
+  readonly report: (report: unknown) => void;
+}
+
+export interface BuiltVcpu {
+  readonly program: VcpuProgram;
+  /** The guest memory, where the core owns it. */
+  readonly memory?: GuestMemoryHandle;
+}
+
+/** Runs a vCPU until its VM is powered off. `build` throws AcrnError when the hypervisor cannot run. */
+export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Promise<BuiltVcpu>): Promise<void> {
+  const port = parentPort;
+  if (port === null) throw new Error('a vCPU runs in a thread of its own');
+  const data = workerData as VcpuThreadData;
+  const say = (message: VcpuThreadMessage): void => port.postMessage(message);
+  const shared = new VmSharedState(data.shared);
+  const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
+  const clockOffset = performance.timeOrigin - data.timeOrigin;
+  const handler = new IoHandler({
+    vcpu: data.vcpu,
+    slot: new SharedBuffer(data.page).slot(data.vcpu),
+    upcall: new Upcall(data.upcall),
+    shared,
+    handlers,
+    completionPolling: data.completionPolling,
+    ...(data.measureLatency ? { now: () => performance.now() + clockOffset } : {}),
+  });
+  let built: BuiltVcpu;
+  try {
+    built = await build({
+      vcpu: data.vcpu,
+      shared,
+      handler,
+      handlers,
+      program: data.program,
+      report: (report) => say({ kind: 'report', report }),
+    });
+  } catch (error) {
+    const known = error instanceof AcrnError ? error : undefined;
+    say({
+      kind: 'failed',
+      code: known?.code ?? 'THREAD_FAILED',
+      message: error instanceof Error ? error.message : String(error),
+      ...(known?.remedy === undefined ? {} : { remedy: known.remedy }),
+    });
+    return;
+  }
+  say({ kind: 'ready', ...(built.memory === undefined ? {} : { memory: built.memory }) });
+  runVcpu({
+    vcpu: data.vcpu,
+    shared,
+    program: built.program,
+    takeRegisters: () => takeLast(data.registers),
+    report: (event) => say({ kind: 'event', event }),
+  });
+  data.registers.close();
+}
+
+/** The newest registers in the port; reading does not need the event loop, which this thread never turns. */
+function takeLast(registers: MessagePort): VcpuRegisters | undefined {
+  let last: VcpuRegisters | undefined;
+  for (;;) {
+    const received = receiveMessageOnPort(registers) as { message: VcpuRegisters } | undefined;
+    if (received === undefined) return last;
+    last = received.message;
+  }
+}
