@@ -1,0 +1,194 @@
+/**
+ * The ACPI tables of a User VM, except the DSDT, which is compiled from guests/acpi/dsdt.asl and comes in as bytes. They
+ * tell the guest about the power management registers, the local APIC and the IO-APIC, and through the DSDT about the
+ * devices. Layouts: ACPI Specification 6.5, chapter 5.2.
+ *
+ * All tables lie in one block at 0xE0000, where systems without EFI search for the root pointer.
+ */
+
+import { AcrnError } from '../../io-request/acrn-error.js';
+import type { Piece } from './load-plan.js';
+import { ACPI_TABLES, ACPI_TABLES_ROOM } from './low-memory.js';
+
+const HEADER_BYTES = 36;
+const RSDP_BYTES = 36;
+const FACS_BYTES = 64;
+/** Of ACPI 3.0 and 4.0: everything that a machine with I/O ports needs. */
+const FADT_BYTES = 244;
+const FADT_REVISION = 4;
+const MADT_REVISION = 3;
+
+/** The ports of the power management registers, as `device-model/devices/acpi-pm.ts` has them. */
+const PM1A_EVENT = 0x400;
+const PM1A_CONTROL = 0x404;
+const PM_TIMER = 0x408;
+const RESET_PORT = 0xcf9;
+const RESET_VALUE = 6;
+/** The system control interrupt. */
+const SCI = 9;
+const RTC_CENTURY = 0x32;
+
+export const LOCAL_APIC = 0xfee0_0000;
+export const IO_APIC = 0xfec0_0000;
+
+const FadtFlag = {
+  wbinvd: 1 << 0,
+  c1: 1 << 2,
+  noSleepButton: 1 << 5,
+  noFixedRtc: 1 << 6,
+  resetRegister: 1 << 10,
+} as const;
+const BootArchitecture = { legacyDevices: 1 << 0, keyboardController: 1 << 1, noVga: 1 << 2 } as const;
+const MadtEntry = { LOCAL_APIC: 0, IO_APIC: 1, OVERRIDE: 2 } as const;
+const PCAT_COMPATIBLE = 1;
+/** MPS INTI flags: active high 1, level 3 << 2. */
+const CONFORMS_TO_BUS = 0;
+const LEVEL_ACTIVE_HIGH = 1 | (3 << 2);
+const ADDRESS_SPACE_IO = 1;
+
+/** A table under construction: little-endian fields at the offsets that the specification gives. */
+class Table {
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+
+  constructor(length: number) {
+    this.bytes = new Uint8Array(length);
+    this.#view = new DataView(this.bytes.buffer);
+  }
+
+  text(offset: number, text: string): this {
+    this.bytes.set(new TextEncoder().encode(text), offset);
+    return this;
+  }
+
+  u8(offset: number, value: number): this {
+    this.#view.setUint8(offset, value);
+    return this;
+  }
+
+  u16(offset: number, value: number): this {
+    this.#view.setUint16(offset, value, true);
+    return this;
+  }
+
+  /** The high half of a 64-bit field stays 0: everything here lies below 4 GiB. */
+  u32(offset: number, value: number): this {
+    this.#view.setUint32(offset, value, true);
+    return this;
+  }
+
+  header(signature: string, revision: number): this {
+    this.text(0, signature).u32(4, this.bytes.length).u8(8, revision);
+    return this.text(10, 'UPCALL').text(16, 'UPCALLVM').u32(24, 1).text(28, 'UPCL').u32(32, 1);
+  }
+
+  /** Makes the bytes from 0 to `length` add up to 0 by the one at `offset`. */
+  checksum(offset = 9, length = this.bytes.length): this {
+    this.bytes[offset] = 0;
+    const sum = this.bytes.subarray(0, length).reduce((total, byte) => total + byte, 0);
+    return this.u8(offset, -sum & 0xff);
+  }
+}
+
+/** The tables with `dsdt` in them, ready to be loaded. */
+export function acpiTables(dsdt: Uint8Array): Piece {
+  checkDsdt(dsdt);
+  const bytes = new Uint8Array(ACPI_TABLES_ROOM);
+  let end = 0;
+  /** Puts a table after the last one; the FACS must be 64-byte aligned, so all are. */
+  const place = (table: Uint8Array): number => {
+    const at = end;
+    if (at + table.length > ACPI_TABLES_ROOM)
+      throw new AcrnError('IMAGE_TOO_LARGE', `DSDT of ${dsdt.length} bytes does not fit below 1 MiB`, {
+        remedy: `All tables together have ${ACPI_TABLES_ROOM} bytes`,
+      });
+    bytes.set(table, at);
+    end = Math.ceil((at + table.length) / 64) * 64;
+    return ACPI_TABLES + at;
+  };
+
+  place(new Uint8Array(RSDP_BYTES));
+  const fadtAddress = place(fadt(place(facs()), place(dsdt)));
+  const madtAddress = place(madt());
+  const rsdt = place(rootTable('RSDT', 4, [fadtAddress, madtAddress]));
+  const xsdt = place(rootTable('XSDT', 8, [fadtAddress, madtAddress]));
+  bytes.set(rsdp(rsdt, xsdt), 0);
+  return { what: 'ACPI tables', address: ACPI_TABLES, bytes: bytes.subarray(0, end) };
+}
+
+function checkDsdt(dsdt: Uint8Array): void {
+  const signature = String.fromCharCode(...dsdt.subarray(0, 4));
+  const sum = dsdt.reduce((total, byte) => total + byte, 0) & 0xff;
+  if (dsdt.length < HEADER_BYTES || signature !== 'DSDT' || sum !== 0)
+    throw new AcrnError('IMAGE_MALFORMED', `DSDT: ${dsdt.length} bytes without its signature or checksum`, {
+      remedy: 'Compile guests/acpi/dsdt.asl again: iasl -p guests/acpi/dsdt guests/acpi/dsdt.asl',
+    });
+}
+
+function rsdp(rsdt: number, xsdt: number): Uint8Array {
+  const table = new Table(RSDP_BYTES).text(0, 'RSD PTR ').text(9, 'UPCALL').u8(15, 2);
+  table.u32(16, rsdt).u32(20, RSDP_BYTES).u32(24, xsdt);
+  return table.checksum(8, 20).checksum(32).bytes;
+}
+
+function rootTable(signature: string, entryBytes: number, addresses: readonly number[]): Uint8Array {
+  const table = new Table(HEADER_BYTES + entryBytes * addresses.length).header(signature, 1);
+  addresses.forEach((address, index) => table.u32(HEADER_BYTES + entryBytes * index, address));
+  return table.checksum().bytes;
+}
+
+function facs(): Uint8Array {
+  return new Table(FACS_BYTES).text(0, 'FACS').u32(4, FACS_BYTES).u8(32, 2).bytes;
+}
+
+function fadt(facsAddress: number, dsdtAddress: number): Uint8Array {
+  const table = new Table(FADT_BYTES).header('FACP', FADT_REVISION);
+  table.u32(36, facsAddress).u32(40, dsdtAddress).u16(46, SCI);
+  // No SMI command port: the machine is in ACPI mode from the start and stays there.
+  table.u32(56, PM1A_EVENT).u32(64, PM1A_CONTROL).u32(76, PM_TIMER);
+  table.u8(88, 4).u8(89, 2).u8(91, 4);
+  // Latencies above 100 and 1000 µs mean that there is neither C2 nor C3.
+  table.u16(96, 101).u16(98, 1001);
+  table.u8(108, RTC_CENTURY);
+  table.u16(109, BootArchitecture.legacyDevices | BootArchitecture.keyboardController | BootArchitecture.noVga);
+  const { wbinvd, c1, noSleepButton, noFixedRtc, resetRegister } = FadtFlag;
+  table.u32(112, wbinvd | c1 | noSleepButton | noFixedRtc | resetRegister);
+  ioAddress(table, 116, RESET_PORT, 1);
+  table.u8(128, RESET_VALUE);
+  table.u32(132, facsAddress).u32(140, dsdtAddress);
+  ioAddress(table, 148, PM1A_EVENT, 4);
+  ioAddress(table, 172, PM1A_CONTROL, 2);
+  ioAddress(table, 208, PM_TIMER, 4);
+  return table.checksum().bytes;
+}
+
+/** A Generic Address Structure: address space, width and offset in bits, access size (1 byte, 2 word, 3 dword), address. */
+function ioAddress(table: Table, offset: number, port: number, bytes: 1 | 2 | 4): void {
+  table.u8(offset, ADDRESS_SPACE_IO).u8(offset + 1, bytes * 8);
+  table.u8(offset + 3, bytes === 4 ? 3 : bytes).u32(offset + 4, port);
+}
+
+function madt(): Uint8Array {
+  const entries: number[][] = [
+    // Processor 0, APIC 0, enabled.
+    [MadtEntry.LOCAL_APIC, 8, 0, 0, 1, 0, 0, 0],
+    // IO-APIC with identifier 0, its 24 pins from global interrupt 0 on.
+    [MadtEntry.IO_APIC, 12, 0, 0, ...little(IO_APIC, 4), ...little(0, 4)],
+    override(0, 2, CONFORMS_TO_BUS),
+    override(SCI, SCI, LEVEL_ACTIVE_HIGH),
+  ];
+  const body = entries.flat();
+  const table = new Table(HEADER_BYTES + 8 + body.length).header('APIC', MADT_REVISION);
+  table.u32(36, LOCAL_APIC).u32(40, PCAT_COMPATIBLE);
+  table.bytes.set(body, HEADER_BYTES + 8);
+  return table.checksum().bytes;
+}
+
+/** ISA interrupt `source` arrives at global interrupt `global`. */
+function override(source: number, global: number, flags: number): number[] {
+  return [MadtEntry.OVERRIDE, 10, 0, source, ...little(global, 4), ...little(flags, 2)];
+}
+
+function little(value: number, bytes: number): number[] {
+  return Array.from({ length: bytes }, (_, index) => (value >>> (8 * index)) & 0xff);
+}

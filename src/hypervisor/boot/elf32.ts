@@ -1,0 +1,71 @@
+/**
+ * ELF32 for i386: the segments to load and the entry point, both as physical addresses. Used for multiboot images and
+ * unpacked Linux kernels. Facts: System V ABI, chapters "ELF header" and "program header".
+ */
+
+import type { ImageReader } from './image-reader.js';
+import type { Piece } from './load-plan.js';
+
+const MAGIC = 0x464c_457f;
+const CLASS_32 = 1;
+const LITTLE_ENDIAN = 1;
+const MACHINE_386 = 3;
+const PT_LOAD = 1;
+const PROGRAM_HEADER_BYTES = 32;
+/** Real kernels have about five. */
+const MAX_PROGRAM_HEADERS = 64;
+
+export interface ElfImage {
+  readonly segments: readonly Piece[];
+  /** Physical: kernels are linked to a virtual address that is not mapped yet when they start. */
+  readonly entry: number;
+}
+
+export function isElf(bytes: Uint8Array): boolean {
+  return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
+}
+
+/** Whether `readElf32` takes it at all: not a 64-bit or foreign ELF. */
+export function isElf32ForI386(image: ImageReader): boolean {
+  return (
+    image.has(0, 52) &&
+    image.u32(0) === MAGIC &&
+    image.u8(4) === CLASS_32 &&
+    image.u8(5) === LITTLE_ENDIAN &&
+    image.u16(18) === MACHINE_386
+  );
+}
+
+export function readElf32(image: ImageReader): ElfImage {
+  if (!isElf32ForI386(image)) throw image.malformed('not a 32-bit ELF for i386');
+  const linkedEntry = image.u32(24);
+  const table = image.u32(28);
+  const entrySize = image.u16(42);
+  const count = image.u16(44);
+  if (count > MAX_PROGRAM_HEADERS) throw image.malformed(`${count} program headers`);
+  if (count > 0 && entrySize < PROGRAM_HEADER_BYTES) throw image.malformed(`program headers of ${entrySize} bytes`);
+
+  const segments: Piece[] = [];
+  let entry: number | undefined;
+  for (let index = 0; index < count; index++) {
+    const header = table + index * entrySize;
+    if (image.u32(header) !== PT_LOAD) continue;
+    const virtualAddress = image.u32(header + 8);
+    const address = image.u32(header + 12);
+    const fileSize = image.u32(header + 16);
+    const length = image.u32(header + 20);
+    if (length < fileSize) throw image.malformed(`segment ${index} is shorter in memory than in the file`);
+    if (length === 0) continue;
+    segments.push({
+      what: `segment ${index}`,
+      address,
+      bytes: image.slice(image.u32(header + 4), fileSize),
+      length,
+    });
+    if (linkedEntry >= virtualAddress && linkedEntry < virtualAddress + length)
+      entry ??= address + linkedEntry - virtualAddress;
+  }
+  if (segments.length === 0) throw image.malformed('no segment to load');
+  if (entry === undefined) throw image.malformed(`the entry 0x${linkedEntry.toString(16)} is in no segment`);
+  return { segments, entry };
+}

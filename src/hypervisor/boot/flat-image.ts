@@ -1,0 +1,49 @@
+/**
+ * Flat images: bytes that start running at their first byte, as `nasm -f bin` makes them. In real mode at 0x7C00, where
+ * a PC's boot sector runs, or in flat 32-bit protected mode at 1 MiB.
+ */
+
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { endOf, tooLarge, type LoadPlan } from './load-plan.js';
+import { FLAT_32, flatGdt, HIGH_MEMORY } from './low-memory.js';
+
+/** Where a PC's BIOS puts a boot sector. */
+const BOOT_SECTOR = 0x7c00;
+/** What real mode reaches without tricks. */
+const REAL_MODE_END = 0xa_0000;
+
+/** Loaded at `address` and entered there with CS 0; the stack grows down from the image. */
+export function planRealModeImage(image: Uint8Array, address = BOOT_SECTOR): LoadPlan {
+  checkNotEmpty(image);
+  checkAddress(address, 0xffff);
+  const piece = { what: 'image', address, bytes: image };
+  if (endOf(piece) > REAL_MODE_END)
+    throw new AcrnError('IMAGE_TOO_LARGE', `image of ${image.length} bytes does not fit into base memory`, {
+      remedy: 'Use a flat 32-bit or a multiboot image',
+    });
+  return {
+    pieces: [piece],
+    registers: { mode: 'real', ip: address, esp: address, cs: { selector: 0 }, ds: { selector: 0 } },
+  };
+}
+
+/** Loaded at `address` and entered there; the stack is below 0x10000 and the flat GDT is loaded. */
+export function planFlat32Image(image: Uint8Array, memoryBytes: number, address = HIGH_MEMORY): LoadPlan {
+  checkNotEmpty(image);
+  checkAddress(address, 0xffff_ffff);
+  const piece = { what: 'image', address, bytes: image };
+  if (endOf(piece) > memoryBytes) throw tooLarge('image', endOf(piece), memoryBytes);
+  return { pieces: [flatGdt(), piece], registers: { ...FLAT_32, ip: address, esp: 0x1_0000 } };
+}
+
+function checkNotEmpty(image: Uint8Array): void {
+  if (image.length === 0)
+    throw new AcrnError('IMAGE_MALFORMED', 'image: the file is empty', { remedy: 'Build it again' });
+}
+
+function checkAddress(address: number, highest: number): void {
+  if (!Number.isSafeInteger(address) || address < 0 || address > highest)
+    throw new AcrnError('OPTION_INVALID', `load address ${address}: 0…0x${highest.toString(16)}`, {
+      remedy: 'Give another load address',
+    });
+}

@@ -1,0 +1,59 @@
+/**
+ * ImageReader: little-endian fields of an image that nobody has checked yet. Every parser in this folder reads through
+ * it: a field or range beyond the end is an operator's error (a truncated file), never a RangeError.
+ */
+
+import { AcrnError } from '../../io-request/acrn-error.js';
+
+export class ImageReader {
+  /** What the image is, for messages: "multiboot image", "bzImage". */
+  readonly what: string;
+  readonly bytes: Uint8Array;
+  readonly #view: DataView;
+
+  constructor(what: string, bytes: Uint8Array) {
+    this.what = what;
+    this.bytes = bytes;
+    this.#view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  }
+
+  get length(): number {
+    return this.bytes.length;
+  }
+
+  has(offset: number, length: number): boolean {
+    return offset >= 0 && length >= 0 && offset + length <= this.bytes.length;
+  }
+
+  u8(offset: number): number {
+    this.#check(offset, 1);
+    return this.#view.getUint8(offset);
+  }
+
+  u16(offset: number): number {
+    this.#check(offset, 2);
+    return this.#view.getUint16(offset, true);
+  }
+
+  u32(offset: number): number {
+    this.#check(offset, 4);
+    return this.#view.getUint32(offset, true);
+  }
+
+  /** A view, not a copy. */
+  slice(offset: number, length: number): Uint8Array {
+    this.#check(offset, length);
+    return this.bytes.subarray(offset, offset + length);
+  }
+
+  malformed(fact: string): AcrnError {
+    return new AcrnError('IMAGE_MALFORMED', `${this.what}: ${fact}`, {
+      remedy: 'Check that the file is complete and of the kind you mean',
+    });
+  }
+
+  #check(offset: number, length: number): void {
+    if (!this.has(offset, length))
+      throw this.malformed(`${length} bytes at offset ${offset} are missing, the image ends at ${this.bytes.length}`);
+  }
+}

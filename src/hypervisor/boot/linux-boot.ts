@@ -1,0 +1,151 @@
+/**
+ * Linux by its 32-bit boot protocol (Documentation/arch/x86/boot.rst and zero-page.rst): no BIOS runs. The kernel comes
+ * as a bzImage, which unpacks itself in the guest, or as the unpacked vmlinux, which starts seconds sooner.
+ *
+ * At the entry: flat 32-bit mode, __BOOT_CS 0x10 and __BOOT_DS 0x18 in a loaded GDT, interrupts off, ESI = zero page.
+ */
+
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { readElf32 } from './elf32.js';
+import { ImageReader } from './image-reader.js';
+import { endOf, HIGHEST_RAM, tooLarge, type LoadPlan, type Piece } from './load-plan.js';
+import {
+  ACPI_TABLES,
+  BOOT_INFORMATION,
+  COMMAND_LINE,
+  COMMAND_LINE_ROOM,
+  cString,
+  FLAT_32,
+  flatGdt,
+  HIGH_MEMORY,
+  memoryMap,
+} from './low-memory.js';
+import { readSetupHeader, SETUP_HEADER, ZERO_PAGE_HEADER_END, type SetupHeader } from './setup-header.js';
+
+/** Offsets in the zero page. */
+const ZeroPage = {
+  acpiRsdp: 0x070,
+  e820Entries: 0x1e8,
+  videoMode: 0x1fa,
+  bootFlag: 0x1fe,
+  magic: 0x202,
+  version: 0x206,
+  loaderType: 0x210,
+  loadFlags: 0x211,
+  ramdiskImage: 0x218,
+  ramdiskSize: 0x21c,
+  commandLine: 0x228,
+  e820Table: 0x2d0,
+} as const;
+const E820_ENTRY_BYTES = 20;
+const PAGE = 4096;
+
+const LOADED_HIGH = 1 << 0;
+/** "Undefined": a loader without an assigned number. */
+const LOADER_UNDEFINED = 0xff;
+const NORMAL_VIDEO_MODE = 0xffff;
+const PROTOCOL_2_12 = 0x020c;
+/** The default of initrd_addr_max in protocols before 2.03, and the top of what i386 maps at its start. */
+const INITRD_ADDRESS_MAX = 0x37ff_ffff;
+
+export interface LinuxOptions {
+  readonly memoryBytes: number;
+  readonly commandLine: string;
+  readonly initrd?: Uint8Array | undefined;
+  /** Whether tables lie at ACPI_TABLES. */
+  readonly acpi: boolean;
+}
+
+/** A bzImage as it is: its protected-mode part goes to 1 MiB and unpacks itself. */
+export function planBzImage(image: ImageReader, options: LinuxOptions): LoadPlan {
+  const header = readSetupHeader(image);
+  if (!header.loadedHigh) throw image.malformed('a zImage of the time before Linux 2.0 is not supported');
+  const kernel = {
+    what: 'kernel',
+    address: HIGH_MEMORY,
+    bytes: image.bytes.subarray(header.protectedModeOffset),
+  };
+  return planKernel([kernel], HIGH_MEMORY, header, options);
+}
+
+/** The unpacked kernel; `header` is its bzImage's setup header, if that is at hand. */
+export function planVmlinux(vmlinux: ImageReader, header: SetupHeader | undefined, options: LinuxOptions): LoadPlan {
+  const { segments, entry } = readElf32(vmlinux);
+  return planKernel(segments, entry, header, options);
+}
+
+function planKernel(
+  segments: readonly Piece[],
+  entry: number,
+  header: SetupHeader | undefined,
+  options: LinuxOptions,
+): LoadPlan {
+  const { memoryBytes, initrd } = options;
+  const segmentsEnd = segments.reduce((end, segment) => Math.max(end, endOf(segment)), HIGH_MEMORY);
+  // Unpacking needs `initSize` bytes at the preferred address, whatever the size of the packed kernel.
+  const kernelEnd = Math.max(segmentsEnd, (header?.preferredAddress ?? 0) + (header?.initSize ?? 0));
+  if (kernelEnd > memoryBytes) throw tooLarge('the Linux kernel', kernelEnd + (initrd?.length ?? 0), memoryBytes);
+  const ramdisk = initrd === undefined ? undefined : placeInitrd(initrd, kernelEnd, header, memoryBytes);
+
+  const limit = Math.min(header?.commandLineSize ?? COMMAND_LINE_ROOM, COMMAND_LINE_ROOM - 1);
+  const commandLine = cString(options.commandLine);
+  if (commandLine.length - 1 > limit)
+    throw new AcrnError('OPTION_INVALID', `the command line has ${commandLine.length - 1} bytes`, {
+      remedy: `This kernel takes at most ${limit}`,
+    });
+
+  return {
+    pieces: [
+      flatGdt(),
+      { what: 'zero page', address: BOOT_INFORMATION, bytes: zeroPage(header, ramdisk, options) },
+      { what: 'command line', address: COMMAND_LINE, bytes: commandLine },
+      ...segments,
+      ...(ramdisk === undefined ? [] : [ramdisk]),
+    ],
+    registers: { ...FLAT_32, ip: entry, esi: BOOT_INFORMATION },
+  };
+}
+
+/** As high as the kernel takes it, out of the way of what the kernel allocates early. */
+function placeInitrd(
+  initrd: Uint8Array,
+  kernelEnd: number,
+  header: SetupHeader | undefined,
+  memoryBytes: number,
+): Piece {
+  const top = Math.min(memoryBytes, HIGHEST_RAM, (header?.initrdAddressMax ?? INITRD_ADDRESS_MAX) + 1);
+  const address = Math.floor((top - initrd.length) / PAGE) * PAGE;
+  if (address < kernelEnd)
+    throw tooLarge('the Linux kernel with its initrd', kernelEnd + initrd.length + PAGE, memoryBytes);
+  return { what: 'initrd', address, bytes: initrd };
+}
+
+function zeroPage(header: SetupHeader | undefined, ramdisk: Piece | undefined, options: LinuxOptions): Uint8Array {
+  const bytes = new Uint8Array(PAGE);
+  const view = new DataView(bytes.buffer);
+  if (header === undefined) {
+    view.setUint16(ZeroPage.bootFlag, 0xaa55, true);
+    view.setUint32(ZeroPage.magic, 0x5372_6448, true);
+    view.setUint16(ZeroPage.version, PROTOCOL_2_12, true);
+  } else {
+    bytes.set(header.bytes.subarray(0, ZERO_PAGE_HEADER_END - SETUP_HEADER), SETUP_HEADER);
+  }
+  view.setUint16(ZeroPage.videoMode, NORMAL_VIDEO_MODE, true);
+  view.setUint8(ZeroPage.loaderType, LOADER_UNDEFINED);
+  view.setUint8(ZeroPage.loadFlags, LOADED_HIGH);
+  view.setUint32(ZeroPage.commandLine, COMMAND_LINE, true);
+  if (ramdisk !== undefined) {
+    view.setUint32(ZeroPage.ramdiskImage, ramdisk.address, true);
+    view.setUint32(ZeroPage.ramdiskSize, ramdisk.bytes.length, true);
+  }
+  if (options.acpi) view.setUint32(ZeroPage.acpiRsdp, ACPI_TABLES, true);
+  const map = memoryMap(options.memoryBytes);
+  view.setUint8(ZeroPage.e820Entries, map.length);
+  map.forEach((range, index) => {
+    const at = ZeroPage.e820Table + index * E820_ENTRY_BYTES;
+    view.setUint32(at, range.address, true);
+    view.setUint32(at + 8, range.length, true);
+    view.setUint32(at + 16, range.type, true);
+  });
+  return bytes;
+}

@@ -1,0 +1,78 @@
+/**
+ * LoadPlan: what goes where in guest memory before a vCPU starts, and how it starts. Each loader of this folder makes
+ * one; a plan is checked as a whole before its first byte is written, and may be loaded again after a reset.
+ *
+ * Pieces may neither overlap nor leave the RAM. A piece may be longer than its bytes: the rest is zeroed.
+ */
+
+import { AcrnError } from '../../io-request/acrn-error.js';
+import type { GuestMemory } from '../guest-memory.js';
+import type { VcpuRegisters } from '../vcpu-registers.js';
+
+export interface Piece {
+  /** For messages: "kernel segment", "initrd". */
+  readonly what: string;
+  readonly address: number;
+  readonly bytes: Uint8Array;
+  /** In memory; at least `bytes.length`, which it is if left out. */
+  readonly length?: number;
+}
+
+export interface LoadPlan {
+  readonly pieces: readonly Piece[];
+  readonly registers: VcpuRegisters;
+}
+
+const MIB = 0x10_0000;
+
+/** The address after a piece's last byte. */
+export function endOf(piece: Piece): number {
+  return piece.address + (piece.length ?? piece.bytes.length);
+}
+
+/** Throws AcrnError unless the plan can be loaded into `memoryBytes` of RAM. */
+export function checkPlan(plan: LoadPlan, memoryBytes: number): void {
+  const sorted = plan.pieces.filter((piece) => endOf(piece) > piece.address).sort((a, b) => a.address - b.address);
+  const end = sorted.reduce((highest, piece) => Math.max(highest, endOf(piece)), 0);
+  if (end > memoryBytes) throw tooLarge('image', end, memoryBytes);
+  let below: Piece | undefined;
+  for (const piece of sorted) {
+    if (below !== undefined && piece.address < endOf(below))
+      throw new AcrnError(
+        'IMAGE_MALFORMED',
+        `${piece.what} at ${hex(piece.address)} overlaps ${below.what} at ${hex(below.address)}…${hex(endOf(below) - 1)}`,
+        { remedy: 'Link the image to another address' },
+      );
+    below = piece;
+  }
+}
+
+/** Checks the plan, writes it, and hands out the registers. */
+export function loadPlan(plan: LoadPlan, memory: GuestMemory): VcpuRegisters {
+  checkPlan(plan, memory.size);
+  for (const piece of plan.pieces) {
+    memory.write(piece.address, piece.bytes);
+    const rest = endOf(piece) - piece.address - piece.bytes.length;
+    if (rest > 0) memory.fill(0, piece.address + piece.bytes.length, rest);
+  }
+  return plan.registers;
+}
+
+/** `what` needs RAM up to `end`, and there is less. */
+export function tooLarge(what: string, end: number, memoryBytes: number): AcrnError {
+  const needed = Math.ceil(end / MIB);
+  return new AcrnError(
+    'IMAGE_TOO_LARGE',
+    `${what} needs ${needed} MiB of guest memory and the VM has ${(memoryBytes / MIB).toFixed(0)} MiB`,
+    needed <= HIGHEST_RAM / MIB
+      ? { remedy: `Give --memory ${needed} or more` }
+      : { remedy: `A VM has at most ${HIGHEST_RAM / MIB} MiB: link the image lower` },
+  );
+}
+
+/** Where RAM ends at the latest: above it are the windows of devices and the APICs. */
+export const HIGHEST_RAM = 0xc000_0000;
+
+export function hex(value: number): string {
+  return `0x${value.toString(16)}`;
+}
