@@ -1,0 +1,49 @@
+/**
+ * DebugExit: port 0xF4. A guest that is a test writes its verdict here and the machine is off; ACRN's device model has
+ * the same port (`--debugexit`), of which a read gives 0xFFFF.
+ *
+ * `exitCode` is the value as the guest wrote it. Guests that were written for QEMU's `isa-debug-exit` expect the
+ * exit status `(value << 1) | 1` of their emulator; whoever ends a process on behalf of the guest decides.
+ */
+
+import { allOnes } from '../device.js';
+import type { AccessSize, Device, PowerControl } from '../device.js';
+import type { RegisterMap } from '../register-map.js';
+
+export const DEBUG_EXIT_REGISTERS: RegisterMap = {
+  source: 'ACRN device model, debug exit; the port of QEMU isa-debug-exit as most guests configure it',
+  registers: [{ offset: 0, size: 1, name: 'EXIT', access: 'rw', meaning: 'a write powers off, with this exit code' }],
+};
+
+/** What ACRN answers to a read. */
+const READ_VALUE = 0xffff;
+
+export class DebugExit implements Device {
+  readonly name = 'debug-exit';
+  readonly #power: PowerControl;
+  #exitCode: number | undefined;
+
+  constructor(options: { readonly power: PowerControl }) {
+    this.#power = options.power;
+  }
+
+  /** What the guest wrote, up to 32 bits; undefined if it did not exit this way since the last reset. */
+  get exitCode(): number | undefined {
+    return this.#exitCode;
+  }
+
+  read(_offset: number, size: AccessSize): number {
+    return (READ_VALUE & allOnes(size)) >>> 0;
+  }
+
+  write(offset: number, _size: AccessSize, value: number): void {
+    // The first verdict stands: the vCPUs may run on for a moment, and another of them may write as well.
+    if (offset !== 0 || this.#exitCode !== undefined) return;
+    this.#exitCode = value;
+    this.#power.powerOff(`the guest wrote ${value} to the debug exit port`);
+  }
+
+  reset(): void {
+    this.#exitCode = undefined;
+  }
+}

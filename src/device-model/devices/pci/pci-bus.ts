@@ -1,0 +1,107 @@
+/**
+ * PciBus: which PCI function answers at which bus, device and function number. The default client brings it the PCI
+ * configuration requests that the HSM made of 0xCF8/0xCFC pairs; whoever puts the machine together adds functions.
+ *
+ * What is absent answers as an empty slot does: reads give all ones, always as 32 bits whatever the size (ACRN's device
+ * model does the same; the hypervisor cuts the value to the access), and writes go nowhere.
+ */
+
+import { AcrnError } from '../../../io-request/acrn-error.js';
+import type { AccessSize } from '../../device.js';
+import type { PciAddress, PciFunction } from '../../pci-function.js';
+import { PciRegister } from './pci-config-space.js';
+
+const ALL_ONES = 0xffff_ffff;
+
+/** Configuration space with the extended part; the request's register field has 12 bits of meaning. */
+const REGISTERS = 0x1000;
+
+const MULTI_FUNCTION = 0x80;
+
+export class PciBus {
+  /** By bus, device and function as one number, as configuration mechanism 1 packs them. */
+  readonly #functions = new Map<number, PciFunction>();
+  /** By bus and device: how many functions are present. */
+  readonly #population = new Map<number, number>();
+
+  add(address: PciAddress, fn: PciFunction): void {
+    const { bus, device, function: number } = address;
+    if (!isBelow(bus, 256) || !isBelow(device, 32) || !isBelow(number, 8)) {
+      throw new AcrnError('RANGE_INVALID', `${fn.name} cannot be at PCI address ${bus}:${device}.${number}`, {
+        remedy: 'Choose a bus of 0…255, a device of 0…31 and a function of 0…7',
+      });
+    }
+    const key = keyOf(bus, device, number);
+    const present = this.#functions.get(key);
+    if (present !== undefined) {
+      throw new AcrnError(
+        'RANGE_OVERLAP',
+        `${fn.name} cannot be at PCI address ${describe(address)}: ${present.name} is there`,
+        { remedy: 'Choose another device or function number' },
+      );
+    }
+    this.#functions.set(key, fn);
+    this.#population.set(key >> 3, (this.#population.get(key >> 3) ?? 0) + 1);
+  }
+
+  /** What is on the bus, in order of addresses. */
+  *functions(): IterableIterator<{ readonly address: PciAddress; readonly function: PciFunction }> {
+    for (const [key, fn] of [...this.#functions].sort(([a], [b]) => a - b)) {
+      yield { address: { bus: key >> 8, device: (key >> 3) & 31, function: key & 7 }, function: fn };
+    }
+  }
+
+  /** `size` as the request has it: the guest's side may hold any number there. */
+  read(bus: number, device: number, fn: number, register: number, size: number): number {
+    const present = this.#find(bus, device, fn);
+    if (present === undefined || !isAccess(register, size)) return ALL_ONES;
+    const value = present.readConfig(register, size);
+    return this.#withMultiFunctionBit(keyOf(bus, device, fn) >> 3, register, size, value);
+  }
+
+  write(bus: number, device: number, fn: number, register: number, size: number, value: number): void {
+    const present = this.#find(bus, device, fn);
+    if (present !== undefined && isAccess(register, size)) present.writeConfig(register, size, value);
+  }
+
+  reset(): void {
+    for (const fn of this.#functions.values()) fn.reset?.();
+  }
+
+  #find(bus: number, device: number, fn: number): PciFunction | undefined {
+    // Numbers out of range would otherwise fall onto another function's key.
+    if (!isBelow(bus, 256) || !isBelow(device, 32) || !isBelow(fn, 8)) return undefined;
+    return this.#functions.get(keyOf(bus, device, fn));
+  }
+
+  /**
+   * A guest looks at functions 1 to 7 only if the header type says so. The bus knows, a function does not: so the bus
+   * sets the bit, and clears what a function may claim about neighbours it has not.
+   */
+  #withMultiFunctionBit(slot: number, register: number, size: AccessSize, value: number): number {
+    const lane = PciRegister.HEADER_TYPE - register;
+    if (lane < 0 || lane >= size) return value;
+    const bit = MULTI_FUNCTION << (8 * lane);
+    return ((this.#population.get(slot) ?? 0) > 1 ? value | bit : value & ~bit) >>> 0;
+  }
+}
+
+function keyOf(bus: number, device: number, fn: number): number {
+  return (bus << 8) | (device << 3) | fn;
+}
+
+function isBelow(value: number, limit: number): boolean {
+  return Number.isInteger(value) && value >= 0 && value < limit;
+}
+
+function isAccess(register: number, size: number): size is AccessSize {
+  return (size === 1 || size === 2 || size === 4) && isBelow(register, REGISTERS) && register % size === 0;
+}
+
+function describe({ bus, device, function: fn }: PciAddress): string {
+  return `${hex2(bus)}:${hex2(device)}.${fn}`;
+}
+
+function hex2(value: number): string {
+  return value.toString(16).padStart(2, '0');
+}

@@ -1,0 +1,65 @@
+/**
+ * PostPort: port 0x80, where firmware writes a code for each step of its power-on self test, and where older drivers
+ * write anything at all for its delay of about a microsecond (Linux: `io_delay=0x80`). The last code says how far a
+ * guest came before it stopped.
+ *
+ * On a PC the port is a scratch register of the DMA page chip (82C206), so it can be read back.
+ */
+
+import { allOnes } from '../device.js';
+import type { AccessSize, Device } from '../device.js';
+import type { RegisterMap } from '../register-map.js';
+
+/** Codes that are remembered; older ones are forgotten. A guest may write a million of them. */
+export const POST_HISTORY_LIMIT = 64;
+
+export const POST_PORT_REGISTERS: RegisterMap = {
+  source: 'IBM PC AT Technical Reference, I/O address map (0x80: diagnostic checkpoint)',
+  registers: [{ offset: 0, size: 1, name: 'POST', access: 'rw', meaning: 'code of the step that was reached' }],
+};
+
+export interface PostPortOptions {
+  /** Told of each code, in the guest's access: it must return soon. */
+  readonly onCode?: (code: number) => void;
+}
+
+export class PostPort implements Device {
+  readonly name = 'post-port';
+  readonly #onCode: ((code: number) => void) | undefined;
+  readonly #ring = new Uint8Array(POST_HISTORY_LIMIT);
+  /** Codes since the last reset; the ring holds the end of them. */
+  #count = 0;
+
+  constructor(options: PostPortOptions = {}) {
+    this.#onCode = options.onCode;
+  }
+
+  /** The last code, or undefined if the guest wrote none since the reset. */
+  get code(): number | undefined {
+    return this.#count === 0 ? undefined : this.#ring[(this.#count - 1) % POST_HISTORY_LIMIT];
+  }
+
+  /** The last codes, oldest first. */
+  get history(): readonly number[] {
+    const length = Math.min(this.#count, POST_HISTORY_LIMIT);
+    return Array.from({ length }, (_, i) => this.#ring[(this.#count - length + i) % POST_HISTORY_LIMIT] ?? 0);
+  }
+
+  read(offset: number, size: AccessSize): number {
+    if (offset !== 0) return allOnes(size);
+    // Ports 0x81 and up are not ours: their lanes float.
+    return ((allOnes(size) & ~0xff) | (this.code ?? 0)) >>> 0;
+  }
+
+  write(offset: number, _size: AccessSize, value: number): void {
+    if (offset !== 0) return;
+    const code = value & 0xff;
+    this.#ring[this.#count % POST_HISTORY_LIMIT] = code;
+    this.#count++;
+    this.#onCode?.(code);
+  }
+
+  reset(): void {
+    this.#count = 0;
+  }
+}
