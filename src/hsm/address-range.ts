@@ -1,0 +1,56 @@
+/**
+ * AddressRange: what a client registers, with an inclusive end as in the driver. At the HSM's level addresses are u64
+ * with the driver's wrap-around, so a range may be given in bigints; devices use numbers.
+ */
+
+import { AcrnError } from '../io-request/acrn-error.js';
+import { hex } from '../io-request/io-request.js';
+import { IoRequestType } from '../io-request/layout.js';
+
+/** −EINVAL, the driver's answer to a range that ends before it starts. */
+const EINVAL = -22;
+const PORTS = 0x1_0000;
+const U64 = 64;
+
+export interface AddressRange {
+  readonly type: typeof IoRequestType.PORT | typeof IoRequestType.MMIO;
+  readonly start: bigint;
+  /** Inclusive. */
+  readonly end: bigint;
+}
+
+/** `count` ports from `first`. */
+export function ports(first: number, count: number): AddressRange {
+  if (!(Number.isInteger(first) && first >= 0 && Number.isInteger(count) && count > 0 && first + count <= PORTS))
+    throw new AcrnError('RANGE_INVALID', `ports ${first}, count ${count}: ports are 0…0xffff`, { errno: EINVAL });
+  return { type: IoRequestType.PORT, start: BigInt(first), end: BigInt(first + count - 1) };
+}
+
+/** `length` bytes of guest physical addresses from `start`. */
+export function mmio(start: number, length: number): AddressRange {
+  if (!(Number.isSafeInteger(start) && start >= 0 && Number.isSafeInteger(start + length) && length > 0))
+    throw new AcrnError('RANGE_INVALID', `MMIO range at ${start} of ${length} bytes: addresses have at most 52 bits`, {
+      errno: EINVAL,
+    });
+  return { type: IoRequestType.MMIO, start: BigInt(start), end: BigInt(start + length - 1) };
+}
+
+/** A range exactly as the driver takes it: any u64, end inclusive. Throws RANGE_INVALID (−EINVAL) when the end lies before the start. */
+export function addressRange(type: AddressRange['type'], start: bigint, end: bigint): AddressRange {
+  const range = { type, start: BigInt.asUintN(U64, start), end: BigInt.asUintN(U64, end) };
+  if (range.end < range.start)
+    throw new AcrnError('RANGE_INVALID', `${describeRange(range)} ends before it starts`, { errno: EINVAL });
+  return range;
+}
+
+export function overlaps(a: AddressRange, b: AddressRange): boolean {
+  return a.type === b.type && a.start <= b.end && b.start <= a.end;
+}
+
+export function sameRange(a: AddressRange, b: AddressRange): boolean {
+  return a.type === b.type && a.start === b.start && a.end === b.end;
+}
+
+export function describeRange(range: AddressRange): string {
+  return `${range.type === IoRequestType.PORT ? 'ports' : 'MMIO'} ${hex(range.start)}…${hex(range.end)}`;
+}

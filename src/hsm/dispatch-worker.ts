@@ -1,0 +1,86 @@
+/**
+ * DispatchWorker: the HSM's worker. It waits for upcalls and hands every PENDING slot of every User VM to its client.
+ * It lives in the Service VM's event loop and works at its own pace: a bounded number of passes, then the loop turns,
+ * so that the console, disks and timers get their share however busy the guests are.
+ */
+
+import type { Upcall } from '../hypervisor/upcall.js';
+import type { VmRequests } from './vm-requests.js';
+
+/** Passes over all VMs before the event loop turns. */
+export const PASSES_PER_TURN = 64;
+
+export interface DispatchWorkerOptions {
+  readonly upcall: Upcall;
+  /** All User VMs, newest first. */
+  readonly vms: () => readonly VmRequests[];
+  /** Lets the event loop do everything that waits, e.g. by setImmediate. */
+  readonly turn: () => Promise<void>;
+  /** How long to look for the next request before sleeping, in microseconds; the doorbell's default when left out. */
+  readonly lookUs?: number;
+}
+
+export class DispatchWorker {
+  readonly #options: DispatchWorkerOptions;
+  #pauses = 0;
+  #isStopped = false;
+  /** A pass is due although no slot asks for one: a client was destroyed, or the worker was paused. */
+  #isQueued = false;
+  #running: Promise<void> | undefined;
+
+  constructor(options: DispatchWorkerOptions) {
+    this.#options = options;
+  }
+
+  /** One whole pass over all VMs, as after an upcall. */
+  pass(): void {
+    this.#isQueued = false;
+    for (const vm of this.#options.vms()) vm.dispatch();
+  }
+
+  start(): void {
+    this.#running ??= this.#run();
+  }
+
+  /** Resolves when the worker's loop has ended. */
+  async stop(): Promise<void> {
+    this.#isStopped = true;
+    this.#options.upcall.raise();
+    await this.#running;
+  }
+
+  /** No pass begins until `resume`, however many times it was paused. Upcalls meanwhile are not lost. */
+  pause(): void {
+    this.#pauses++;
+  }
+
+  resume(): void {
+    this.#pauses--;
+    this.#isQueued = true;
+    this.#options.upcall.raise();
+  }
+
+  readonly #hasWork = (): boolean => {
+    if (this.#isStopped) return true;
+    if (this.#pauses > 0) return false;
+    if (this.#isQueued) return true;
+    for (const vm of this.#options.vms()) if (vm.hasPending()) return true;
+    return false;
+  };
+
+  async #run(): Promise<void> {
+    const { upcall, turn, lookUs } = this.#options;
+    let passes = 0;
+    for (;;) {
+      if (!this.#hasWork()) {
+        await upcall.wait(this.#hasWork, Infinity, lookUs);
+        passes = 0;
+      } else if (++passes > PASSES_PER_TURN) {
+        await turn();
+        passes = 0;
+      }
+      if (this.#isStopped) return;
+      if (this.#pauses === 0) this.pass();
+    }
+  }
+}

@@ -1,0 +1,35 @@
+/** HsmObserver: what the HSM tells the operator and the statistics. All calls come in the Service VM's thread. */
+
+import type { AssignedRequest } from './assigned-request.js';
+import type { IoClient } from './io-client.js';
+
+export type HsmEvent =
+  /** Nobody serves this request, and there is no default client; the slot waits for the next upcall. */
+  | { readonly kind: 'no-client'; readonly vmId: number; readonly vcpu: number }
+  /** A client threw, or said that it failed. It was destroyed and its requests finished as all ones. */
+  | {
+      readonly kind: 'client-failed';
+      readonly vmId: number;
+      readonly client: string;
+      readonly message: string;
+      readonly stack?: string;
+    }
+  /** A client did not finish a request within its time. It was destroyed and its requests finished as all ones. */
+  | {
+      readonly kind: 'client-late';
+      readonly vmId: number;
+      readonly client: string;
+      readonly vcpu: number;
+      readonly request: string;
+      readonly limitMs: number;
+    }
+  /** The completion hypercall was refused. */
+  | { readonly kind: 'notify-failed'; readonly vmId: number; readonly vcpu: number; readonly result: number }
+  /** CLEAR gave up waiting for a client's requests. */
+  | { readonly kind: 'flush-timeout'; readonly vmId: number; readonly client: string };
+
+export interface HsmObserver {
+  event(event: HsmEvent): void;
+  /** A request was given to `client`; undefined when the HSM answers it itself. Must be quick and must not keep `request`. */
+  dispatched?(vmId: number, request: AssignedRequest, client: IoClient | undefined): void;
+}

@@ -1,0 +1,21 @@
+/**
+ * IoClient: who handles the requests of its address ranges. Clients are made and destroyed while the VM runs. Their
+ * ranges may overlap; the newest client wins.
+ *
+ * The HSM's worker calls `notify` in the Service VM's thread, and must get it back quickly: do the work there if it is
+ * short, else start it and return. Each request has to be finished once, by `request.finish(ticket, value)`, from
+ * whatever thread. A client that throws, or that does not finish within its time, is destroyed by the HSM: its requests
+ * finish as all ones and its ranges fall to the default client.
+ */
+
+import type { AssignedRequest } from './assigned-request.js';
+import type { ClientFinisher } from './request-finisher.js';
+
+export interface IoClient {
+  readonly name: string;
+  notify(request: AssignedRequest): void;
+  /** For a client that finishes from another thread: it is told where, before its first request. */
+  connect?(finisher: ClientFinisher): void;
+  /** The client was taken out, by its owner or by the HSM; no request will come any more. */
+  disconnected?(): void;
+}

@@ -1,0 +1,52 @@
+/**
+ * RequestFinisher: step f, from any thread. A client's answer counts only while the ticket of its assignment stands in
+ * the slot's ticket word. Taking the ticket is one compare-and-exchange, so of a client, a time limit, a reset and a
+ * dying thread exactly one finishes the request, and a late answer never reaches a later request in the same slot.
+ *
+ * The value is written after the ticket was taken and before the slot becomes COMPLETE.
+ */
+
+import { Direction, IoRequestType } from '../io-request/layout.js';
+import type { SharedBuffer } from '../io-request/shared-buffer.js';
+import type { SharedWords } from '../io-request/shared-words.js';
+import type { VmSharedStateHandle } from '../hypervisor/vm-shared-state.js';
+
+/** What a client in another thread needs to finish its requests there; it survives structured cloning. */
+export interface ClientFinisher {
+  readonly page: SharedArrayBuffer;
+  readonly tickets: SharedArrayBuffer;
+  readonly shared: VmSharedStateHandle;
+}
+
+export class RequestFinisher {
+  readonly #buffer: SharedBuffer;
+  readonly #tickets: SharedWords;
+  readonly #notify: (vcpu: number) => number;
+
+  /** `notify` is the hypercall that wakes the vCPU; it is not made for a slot that polls for completion. */
+  constructor(buffer: SharedBuffer, tickets: SharedWords, notify: (vcpu: number) => number) {
+    this.#buffer = buffer;
+    this.#tickets = tickets;
+    this.#notify = notify;
+  }
+
+  /** True when this call finished the request; false when it was finished or withdrawn before. */
+  finish(vcpu: number, ticket: number, type: number, direction: number, low: number, high: number): boolean {
+    if (ticket === 0 || !this.#tickets.move(vcpu, ticket, 0)) return false;
+    this.completeTaken(vcpu, type, direction, low, high);
+    return true;
+  }
+
+  /** The second half, for a caller that holds the ticket already. Returns the hypercall's result, 0 when none was made. */
+  completeTaken(vcpu: number, type: number, direction: number, low: number, high: number): number {
+    const slot = this.#buffer.slot(vcpu);
+    if (direction === Direction.READ) {
+      if (type === IoRequestType.MMIO) slot.setValue64(low, high);
+      else slot.setValue(low);
+    }
+    // Read before COMPLETE: a polling hypervisor may use the slot again the moment it sees it.
+    const polling = slot.completionPolling;
+    slot.complete();
+    return polling ? 0 : this.#notify(vcpu);
+  }
+}
