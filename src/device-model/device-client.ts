@@ -1,0 +1,106 @@
+/**
+ * DeviceClient: a device as an I/O client. It turns guest addresses into offsets, an 8-byte access into two of 4 bytes
+ * (low half first), and a device's number or promise into the request's answer. What a device throws or rejects with is
+ * its bug: the guest reads all ones, the operator is told, and the device goes on.
+ */
+
+import type { AddressRange } from '../hsm/address-range.js';
+import type { AssignedRequest } from '../hsm/assigned-request.js';
+import type { IoClient } from '../hsm/io-client.js';
+import { joinWords } from '../io-request/io-request.js';
+import { allOnes, type AccessSize, type Device } from './device.js';
+
+export type ReportDeviceError = (device: string, error: unknown) => void;
+
+export class DeviceClient implements IoClient {
+  readonly name: string;
+  readonly #device: Device;
+  readonly #base: number;
+  readonly #reportError: ReportDeviceError;
+
+  constructor(device: Device, range: AddressRange, reportError: ReportDeviceError) {
+    this.name = device.name;
+    this.#device = device;
+    this.#base = Number(range.start);
+    this.#reportError = reportError;
+  }
+
+  notify(request: AssignedRequest): void {
+    const { size, ticket } = request;
+    const offset = joinWords(request.addressLow, request.addressHigh) - this.#base;
+    if (size === 1 || size === 2 || size === 4) this.#access(request, ticket, offset, size);
+    else if (size === 8) void this.#accessWide(request, ticket, offset);
+    // No hypervisor makes such a request; somebody else wrote to the page.
+    else request.finishAllOnes(ticket);
+  }
+
+  #access(request: AssignedRequest, ticket: number, offset: number, size: AccessSize): void {
+    try {
+      if (request.isRead) {
+        const value = this.#device.read(offset, size);
+        if (typeof value === 'number') request.finish(ticket, narrow(value, size), 0);
+        else void this.#answerLater(value, request, ticket, size);
+      } else {
+        const written = this.#device.write(offset, size, narrow(request.valueLow, size));
+        if (written === undefined) request.finish(ticket);
+        else void this.#finishLater(written, request, ticket);
+      }
+    } catch (error) {
+      this.#fail(error, request, ticket);
+    }
+  }
+
+  async #answerLater(
+    value: Promise<number>,
+    request: AssignedRequest,
+    ticket: number,
+    size: AccessSize,
+  ): Promise<void> {
+    try {
+      const number = await value;
+      request.finish(ticket, narrow(number, size), 0);
+    } catch (error) {
+      this.#fail(error, request, ticket);
+    }
+  }
+
+  async #finishLater(written: Promise<void>, request: AssignedRequest, ticket: number): Promise<void> {
+    try {
+      await written;
+      request.finish(ticket);
+    } catch (error) {
+      this.#fail(error, request, ticket);
+    }
+  }
+
+  async #accessWide(request: AssignedRequest, ticket: number, offset: number): Promise<void> {
+    const { isRead, valueLow, valueHigh } = request;
+    try {
+      if (isRead) {
+        // Awaiting a number costs a turn; two synchronous halves finish in this one.
+        const low = this.#device.read(offset, 4);
+        const lowNow = typeof low === 'number' ? low : await low;
+        const high = this.#device.read(offset + 4, 4);
+        const highNow = typeof high === 'number' ? high : await high;
+        request.finish(ticket, lowNow | 0, highNow | 0);
+      } else {
+        const first = this.#device.write(offset, 4, valueLow >>> 0);
+        if (first !== undefined) await first;
+        const second = this.#device.write(offset + 4, 4, valueHigh >>> 0);
+        if (second !== undefined) await second;
+        request.finish(ticket);
+      }
+    } catch (error) {
+      this.#fail(error, request, ticket);
+    }
+  }
+
+  #fail(error: unknown, request: AssignedRequest, ticket: number): void {
+    this.#reportError(this.name, error);
+    request.finishAllOnes(ticket);
+  }
+}
+
+function narrow(value: number, size: AccessSize): number {
+  return size === 4 ? value >>> 0 : value & allOnes(size);
+}

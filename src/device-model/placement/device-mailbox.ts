@@ -1,0 +1,77 @@
+/**
+ * DeviceMailbox: how requests get to a device in a thread of its own. A copy of each assigned request, one place for
+ * each slot, and a word of bits that says which are new. The device's thread answers into the page directly.
+ */
+
+import type { AssignedRequest } from '../../hsm/assigned-request.js';
+import { Doorbell, DOORBELL_WORDS } from '../../io-request/doorbell.js';
+import { SLOT_COUNT } from '../../io-request/layout.js';
+import { SharedWords } from '../../io-request/shared-words.js';
+
+const PENDING = DOORBELL_WORDS;
+const CONTROL = PENDING + 1;
+const FIRST_REQUEST = CONTROL + 1;
+const REQUEST_WORDS = 8;
+const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
+
+export const MailboxControl = { RESET: 1, CLOSE: 2 } as const;
+
+export class DeviceMailbox {
+  readonly #words: SharedWords;
+  readonly #doorbell: Doorbell;
+
+  constructor(buffer?: SharedArrayBuffer) {
+    this.#words = new SharedWords(buffer ?? WORDS);
+    this.#doorbell = new Doorbell(this.#words.buffer);
+  }
+
+  get buffer(): SharedArrayBuffer {
+    return this.#words.buffer;
+  }
+
+  /** In the Service VM's thread: hands a request over. Its slot holds no other until this one is finished. */
+  post(request: AssignedRequest): void {
+    const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
+    this.#words.put(at, request.ticket);
+    this.#words.put(at + 1, request.type);
+    this.#words.put(at + 2, request.direction);
+    this.#words.put(at + 3, request.addressLow);
+    this.#words.put(at + 4, request.addressHigh);
+    this.#words.put(at + 5, request.size);
+    this.#words.put(at + 6, request.valueLow);
+    this.#words.put(at + 7, request.valueHigh);
+    this.#words.or(PENDING, 1 << request.vcpu);
+    this.#doorbell.ring();
+  }
+
+  control(bits: number): void {
+    this.#words.or(CONTROL, bits);
+    this.#doorbell.ring();
+  }
+
+  /** In the device's thread: resolves when there is something to take. */
+  wait(): Promise<boolean> {
+    return this.#doorbell.wait(() => (this.#words.load(PENDING) | this.#words.load(CONTROL)) !== 0);
+  }
+
+  takeControl(): number {
+    return this.#words.exchange(CONTROL, 0);
+  }
+
+  /** Bit n: `fetch(n)` gives a new request. */
+  takePending(): number {
+    return this.#words.exchange(PENDING, 0);
+  }
+
+  fetch(request: AssignedRequest): void {
+    const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
+    request.ticket = this.#words.glimpse(at);
+    request.type = this.#words.glimpse(at + 1);
+    request.direction = this.#words.glimpse(at + 2);
+    request.addressLow = this.#words.glimpse(at + 3);
+    request.addressHigh = this.#words.glimpse(at + 4);
+    request.size = this.#words.glimpse(at + 5);
+    request.valueLow = this.#words.glimpse(at + 6);
+    request.valueHigh = this.#words.glimpse(at + 7);
+  }
+}

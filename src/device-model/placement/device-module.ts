@@ -1,0 +1,85 @@
+/**
+ * Device modules: a file that exports a device, so that it can be loaded by name: into the Service VM's thread, into a
+ * thread of its own, or from the command line. It exports, as `default` or as `createDevice`, a class of devices or a
+ * function that makes one; both get a DeviceContext and the options of whoever attaches it.
+ */
+
+import { createJiti } from 'jiti';
+import { fileURLToPath } from 'node:url';
+import type { GuestMemory } from '../../hypervisor/guest-memory.js';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import type { Clock } from '../clock.js';
+import type { Device, InterruptLine } from '../device.js';
+
+/** What a device of a module may use of its VM. */
+export interface DeviceContext {
+  interruptLine(gsi: number): InterruptLine;
+  readonly memory: GuestMemory;
+  readonly clock: Clock;
+}
+
+export type CreateDevice = (context: DeviceContext, options: unknown) => Device | Promise<Device>;
+
+const REMEDY =
+  'Export as default a class with read(offset, size) and write(offset, size, value), or a function that returns such a device';
+
+/** Loads a JavaScript or TypeScript module and makes its device. Throws DEVICE_MODULE_INVALID. */
+export async function loadDevice(module: string, context: DeviceContext, options: unknown): Promise<Device> {
+  let exported: Record<string, unknown>;
+  try {
+    exported = await importModule(module);
+  } catch (error) {
+    throw new AcrnError('DEVICE_MODULE_INVALID', `device module ${module}: ${message(error)}`, {
+      remedy: 'Check the path and that the file loads by itself',
+      cause: error,
+    });
+  }
+  const create = exported['createDevice'] ?? exported['default'];
+  if (typeof create !== 'function')
+    throw new AcrnError('DEVICE_MODULE_INVALID', `device module ${module} exports no device`, { remedy: REMEDY });
+  let device: unknown;
+  try {
+    device = isDeviceClass(create)
+      ? Reflect.construct(create, [context, options])
+      : await (create as CreateDevice)(context, options);
+  } catch (error) {
+    throw new AcrnError(
+      'DEVICE_MODULE_INVALID',
+      `device module ${module}: making the device failed: ${message(error)}`,
+      {
+        remedy: REMEDY,
+        cause: error,
+      },
+    );
+  }
+  if (!isDevice(device))
+    throw new AcrnError('DEVICE_MODULE_INVALID', `device module ${module}: what it made is no device`, {
+      remedy: REMEDY,
+    });
+  return device;
+}
+
+async function importModule(module: string): Promise<Record<string, unknown>> {
+  // Node 20 does not read TypeScript itself.
+  if (/\.[cm]?ts$/.test(module)) {
+    const file = module.startsWith('file:') ? fileURLToPath(module) : module;
+    return createJiti(import.meta.url).import<Record<string, unknown>>(file);
+  }
+  return (await import(module)) as Record<string, unknown>;
+}
+
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what a module exports; it is looked at before it is called
+function isDeviceClass(value: Function): boolean {
+  const prototype: unknown = value.prototype;
+  return isDevice(prototype);
+}
+
+function isDevice(value: unknown): value is Device {
+  if (typeof value !== 'object' || value === null) return false;
+  const device = value as Partial<Device>;
+  return typeof device.read === 'function' && typeof device.write === 'function';
+}
+
+function message(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

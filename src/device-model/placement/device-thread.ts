@@ -1,0 +1,98 @@
+/** The thread of a device: takes requests out of its mailbox, lets the device answer, and finishes them in the page. */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { AssignedRequest } from '../../hsm/assigned-request.js';
+import { RequestFinisher, type ClientFinisher } from '../../hsm/request-finisher.js';
+import type { AddressRange } from '../../hsm/address-range.js';
+import { GuestMemory, type GuestMemoryHandle } from '../../hypervisor/guest-memory.js';
+import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { SLOT_COUNT } from '../../io-request/layout.js';
+import { SharedBuffer } from '../../io-request/shared-buffer.js';
+import { SharedWords } from '../../io-request/shared-words.js';
+import { SystemClock } from '../clock.js';
+import { DeviceClient } from '../device-client.js';
+import type { Device } from '../device.js';
+import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
+import { loadDevice } from './device-module.js';
+
+export interface DeviceThreadData {
+  readonly module: string;
+  readonly options: unknown;
+  readonly range: AddressRange;
+  readonly mailbox: SharedArrayBuffer;
+  readonly memory: GuestMemoryHandle;
+  readonly finisher: ClientFinisher;
+}
+
+export type DeviceThreadMessage =
+  | { readonly kind: 'ready'; readonly name: string }
+  | { readonly kind: 'failed'; readonly message: string; readonly remedy?: string }
+  | { readonly kind: 'error'; readonly message: string; readonly stack?: string };
+
+const data = workerData as DeviceThreadData;
+const say = (message: DeviceThreadMessage): void => parentPort?.postMessage(message);
+// A listener keeps this thread alive while it waits on shared words, which by itself does not.
+parentPort?.on('message', () => undefined);
+
+const shared = new VmSharedState(data.finisher.shared);
+const mailbox = new DeviceMailbox(data.mailbox);
+
+try {
+  const device = await loadDevice(
+    data.module,
+    {
+      interruptLine: (gsi) => ({ set: (high) => shared.lines.set(gsi, high) }),
+      memory: new GuestMemory(data.memory),
+      clock: new SystemClock(),
+    },
+    data.options,
+  );
+  say({ kind: 'ready', name: device.name });
+  await serve(device);
+  device.close?.();
+} catch (error) {
+  const known = error instanceof AcrnError ? error.remedy : undefined;
+  say({
+    kind: 'failed',
+    message: error instanceof Error ? error.message : String(error),
+    ...(known === undefined ? {} : { remedy: known }),
+  });
+}
+parentPort?.close();
+
+async function serve(device: Device): Promise<void> {
+  const finisher = new RequestFinisher(
+    new SharedBuffer(data.finisher.page),
+    new SharedWords(data.finisher.tickets),
+    (vcpu) => {
+      shared.doorbell(vcpu).ring();
+      return 0;
+    },
+  );
+  const requests = Array.from({ length: SLOT_COUNT }, (_, index) => {
+    const request: AssignedRequest = new AssignedRequest(index, (vcpu, ticket, low, high) =>
+      finisher.finish(vcpu, ticket, request.type, request.direction, low, high),
+    );
+    return request;
+  });
+  const client = new DeviceClient(device, data.range, (_, error) =>
+    say({
+      kind: 'error',
+      message: error instanceof Error ? error.message : String(error),
+      ...(error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {}),
+    }),
+  );
+  for (;;) {
+    await mailbox.wait();
+    const control = mailbox.takeControl();
+    if ((control & MailboxControl.CLOSE) !== 0) return;
+    if ((control & MailboxControl.RESET) !== 0) device.reset?.();
+    const pending = mailbox.takePending();
+    for (const request of requests) {
+      if ((pending & (1 << request.vcpu)) === 0) continue;
+      mailbox.fetch(request);
+      client.notify(request);
+    }
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * A device in a thread of its own: `vm.attach(ports(0x500, 4), inOwnThread(new URL('./my-device.js', import.meta.url)))`.
+ * For devices that block or compute for long; a short one is faster in the Service VM's thread. The device is the same
+ * class either way. If its thread ends or is late, its requests finish as all ones and its range is free again.
+ */
+
+import { Worker } from 'node:worker_threads';
+import type { AddressRange } from '../../hsm/address-range.js';
+import type { AssignedRequest } from '../../hsm/assigned-request.js';
+import type { IoClient } from '../../hsm/io-client.js';
+import type { ClientFinisher } from '../../hsm/request-finisher.js';
+import type { GuestMemory } from '../../hypervisor/guest-memory.js';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import type { ReportDeviceError } from '../device-client.js';
+import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
+import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
+
+/** How long a device's thread may take to close before it is terminated. */
+const CLOSE_MS = 500;
+
+/** A device that is still to be made, in its own thread. */
+export interface ThreadPlacement {
+  readonly kind: 'own-thread';
+  /** A file URL. */
+  readonly module: string;
+  readonly options: unknown;
+}
+
+/** `options` is handed to the device and must survive structured cloning. */
+export function inOwnThread(module: URL, options?: unknown): ThreadPlacement {
+  return { kind: 'own-thread', module: module.href, options };
+}
+
+export function isThreadPlacement(value: object): value is ThreadPlacement {
+  return 'kind' in value && value.kind === 'own-thread';
+}
+
+export interface ThreadClientOptions {
+  readonly placement: ThreadPlacement;
+  readonly range: AddressRange;
+  readonly memory: GuestMemory;
+  readonly reportError: ReportDeviceError;
+  /** The thread ended although nobody closed it: the client must be taken out, its requests answered. */
+  readonly onDeath: (client: ThreadClient, reason: string) => void;
+}
+
+interface Settle {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+export class ThreadClient implements IoClient {
+  readonly #options: ThreadClientOptions;
+  readonly #mailbox = new DeviceMailbox();
+  #name: string;
+  #worker: Worker | undefined;
+  #isClosing = false;
+  #isReady = false;
+  /** Resolves when the device is made; rejects with DEVICE_MODULE_INVALID when it cannot be. */
+  readonly ready: Promise<void>;
+  readonly #settle: Settle;
+
+  constructor(options: ThreadClientOptions) {
+    this.#options = options;
+    this.#name = options.placement.module.replace(/^.*\//, '');
+    let settle: Settle | undefined;
+    this.ready = new Promise<void>((resolve, reject) => {
+      settle = { resolve, reject };
+    });
+    this.#settle = settle as unknown as Settle;
+    // Whoever starts the VM awaits `ready`; until then a failure is not unhandled.
+    this.ready.catch(() => undefined);
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  connect(finisher: ClientFinisher): void {
+    const { placement, range, memory } = this.#options;
+    const data: DeviceThreadData = {
+      module: placement.module,
+      options: placement.options,
+      range,
+      mailbox: this.#mailbox.buffer,
+      memory: memory.handle,
+      finisher,
+    };
+    const worker = new Worker(new URL('./device-thread.js', import.meta.url), { workerData: data, name: this.#name });
+    this.#worker = worker;
+    worker.on('message', (message: DeviceThreadMessage) => this.#hear(message));
+    worker.on('error', (error: Error) => this.#options.reportError(this.#name, error));
+    worker.on('exit', () => this.#ended());
+  }
+
+  notify(request: AssignedRequest): void {
+    this.#mailbox.post(request);
+  }
+
+  reset(): void {
+    this.#mailbox.control(MailboxControl.RESET);
+  }
+
+  disconnected(): void {
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#mailbox.control(MailboxControl.CLOSE);
+    const worker = this.#worker;
+    if (worker === undefined) return;
+    const timer = setTimeout(() => void worker.terminate(), CLOSE_MS);
+    worker.once('exit', () => clearTimeout(timer));
+  }
+
+  /** Ends the thread at once, as a crash would. */
+  async terminate(): Promise<void> {
+    await this.#worker?.terminate();
+  }
+
+  #hear(message: DeviceThreadMessage): void {
+    switch (message.kind) {
+      case 'ready':
+        this.#isReady = true;
+        this.#name = message.name;
+        this.#settle.resolve();
+        break;
+      case 'failed': {
+        const options = message.remedy === undefined ? {} : { remedy: message.remedy };
+        if (this.#isReady) this.#options.reportError(this.#name, new Error(message.message));
+        else this.#settle.reject(new AcrnError('DEVICE_MODULE_INVALID', message.message, options));
+        break;
+      }
+      case 'error': {
+        const error = new Error(message.message);
+        if (message.stack !== undefined) error.stack = message.stack;
+        this.#options.reportError(this.#name, error);
+      }
+    }
+  }
+
+  #ended(): void {
+    this.#settle.reject(
+      new AcrnError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
+    );
+    if (this.#isClosing) return;
+    this.#isClosing = true;
+    this.#options.onDeath(this, 'its thread ended');
+  }
+}
