@@ -10,37 +10,31 @@ import { AcrnError } from '../../io-request/acrn-error.js';
 import { ImageReader } from './image-reader.js';
 import { isElf32ForI386 } from './elf32.js';
 import { readSetupHeader } from './setup-header.js';
+import { undoX86Filter } from './x86-filter.js';
+import { crc32, planXz } from './xz-container.js';
 
 /** Distributions' kernels unpack to 20…60 MB. */
 export const MAX_UNPACKED_BYTES = 256 * 2 ** 20;
 /** `zstd --ultra -22`, which kernels are packed with, has a window of 128 MiB. */
 export const MAX_ZSTD_WINDOW = 128 * 2 ** 20;
 
-type Packed = Uint8Array<ArrayBuffer>;
+/** The build appends the unpacked size; to a gzip stream it need not, because that ends with it anyway. */
+const SIZE_BYTES = 4;
+
+type Sink = (chunk: Uint8Array) => void;
 
 interface Format {
   readonly name: string;
   readonly magic: readonly number[];
-  /** Hands each unpacked chunk to `sink`, which throws when there are too many. */
-  unpack(packed: Packed, sink: (chunk: Uint8Array) => void): Promise<void>;
+  /** Fills `unpacked` through `sink`; false if this sort of file is not unpacked here. Rejects if it is damaged. */
+  unpack(packed: ImageReader, sink: Sink, unpacked: Uint8Array): Promise<boolean>;
 }
 
 const FORMATS: readonly Format[] = [
-  {
-    name: 'gzip',
-    magic: [0x1f, 0x8b, 0x08],
-    unpack: (packed, sink) => drain(new Blob([packed]).stream().pipeThrough(new DecompressionStream('gzip')), sink),
-  },
-  {
-    name: 'xz',
-    magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00],
-    unpack: (packed, sink) => drain(new xzDecompress.XzReadableStream(chunks(packed)), sink),
-  },
+  { name: 'gzip', magic: [0x1f, 0x8b, 0x08], unpack: gunzip },
+  { name: 'xz', magic: [0xfd, 0x37, 0x7a, 0x58, 0x5a, 0x00], unpack: unxz },
   { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], unpack: unzstd },
 ];
-
-/** The build appends the unpacked size; to a gzip stream it need not, because that ends with it anyway. */
-const SIZE_BYTES = 4;
 
 /** The ELF for i386 inside `image`, or undefined if it is packed in another way or is none (a 64-bit kernel). */
 export async function unpackKernel(image: ImageReader): Promise<ImageReader | undefined> {
@@ -64,7 +58,7 @@ export async function unpackKernel(image: ImageReader): Promise<ImageReader | un
   };
   try {
     const end = format.name === 'gzip' ? packed.length : packed.length - SIZE_BYTES;
-    await format.unpack(packed.bytes.slice(0, end), sink);
+    if (!(await format.unpack(new ImageReader(packed.what, packed.slice(0, end)), sink, unpacked))) return undefined;
   } catch (cause) {
     if (cause instanceof AcrnError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
@@ -75,39 +69,49 @@ export async function unpackKernel(image: ImageReader): Promise<ImageReader | un
   return isElf32ForI386(vmlinux) ? vmlinux : undefined;
 }
 
-/** A stream of `packed` in one chunk. */
-function chunks(packed: Packed): ReadableStream<Uint8Array> {
-  return new ReadableStream<Uint8Array>({
+async function gunzip(packed: ImageReader, sink: Sink): Promise<boolean> {
+  const gunzipped: ReadableStream<Uint8Array> = inOneChunk(packed.bytes).pipeThrough(new DecompressionStream('gzip'));
+  return drain(gunzipped, sink);
+}
+
+async function unxz(packed: ImageReader, sink: Sink, unpacked: Uint8Array): Promise<boolean> {
+  const plan = planXz(packed);
+  if (plan === undefined) return false;
+  await drain(new xzDecompress.XzReadableStream(inOneChunk(plan.stream)), sink);
+  if (plan.filtered) undoX86Filter(unpacked);
+  if (plan.crc32 !== undefined && plan.crc32 !== crc32(unpacked)) throw packed.malformed('its checksum is wrong');
+  return true;
+}
+
+// eslint-disable-next-line @typescript-eslint/require-await -- async, so that fzstd's throws become rejections too
+async function unzstd(packed: ImageReader, sink: Sink): Promise<boolean> {
+  const window = zstdWindow(packed);
+  if (window > MAX_ZSTD_WINDOW) throw packed.malformed(`a zstd window of ${window} bytes`);
+  new ZstdStream((chunk) => sink(chunk)).push(packed.bytes, true);
+  return true;
+}
+
+function inOneChunk(bytes: Uint8Array): ReadableStream<Uint8Array<ArrayBuffer>> {
+  return new ReadableStream({
     start: (controller) => {
-      controller.enqueue(packed);
+      controller.enqueue(Uint8Array.from(bytes));
       controller.close();
     },
   });
 }
 
 /** Cancels the stream when `sink` throws: xz-decompress lets no other stream run until one is finished or cancelled. */
-async function drain(stream: ReadableStream<Uint8Array>, sink: (chunk: Uint8Array) => void): Promise<void> {
+async function drain(stream: ReadableStream<Uint8Array>, sink: Sink): Promise<true> {
   const reader = stream.getReader();
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return;
+      if (done) return true;
       sink(value);
     }
   } catch (error) {
     await reader.cancel(error).catch(() => undefined);
     throw error;
-  }
-}
-
-function unzstd(packed: Packed, sink: (chunk: Uint8Array) => void): Promise<void> {
-  const window = zstdWindow(new ImageReader('zstd frame', packed));
-  if (window > MAX_ZSTD_WINDOW) return Promise.reject(new Error(`a window of ${window} bytes`));
-  try {
-    new ZstdStream((chunk) => sink(chunk)).push(packed, true);
-    return Promise.resolve();
-  } catch (error) {
-    return Promise.reject(error instanceof Error ? error : new Error(String(error)));
   }
 }
 

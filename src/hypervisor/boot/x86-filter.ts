@@ -1,0 +1,59 @@
+/**
+ * The x86 filter of the xz format ("BCJ", filter 0x04), undone. Before compression, the relative targets of CALL (E8) and
+ * JMP (E9) were made absolute, so that calls of one function look alike; here they become relative again. xz-container.ts
+ * uses it for Linux kernels, which are packed that way.
+ *
+ * The packer cannot tell code from data. It converts what looks like a near branch, with a top byte of 00 or FF, and holds
+ * back where an opcode that it left alone lies within the three bytes before: then the operand of that one may overlap.
+ */
+
+const OPERAND_BYTES = 4;
+
+function isBranch(byte: number | undefined): boolean {
+  return byte === 0xe8 || byte === 0xe9;
+}
+
+/** The top byte of a branch within 16 MiB, forwards or backwards. */
+function isNear(byte: number | undefined): boolean {
+  return byte === 0x00 || byte === 0xff;
+}
+
+/** How far back the only skipped opcode lies; 0: none, undefined: there are several. Bit d − 1 of `skipped`: at distance d. */
+const DISTANCE: readonly (number | undefined)[] = [0, 1, 2, undefined, 3, undefined, undefined, undefined];
+
+/** In place; `bytes` is the whole stream from its start. */
+export function undoX86Filter(bytes: Uint8Array): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  let skipped = 0;
+  for (let at = 0; at + OPERAND_BYTES < bytes.length; at++) {
+    if (isBranch(bytes[at])) {
+      const distance = DISTANCE[skipped];
+      const convert =
+        distance !== undefined &&
+        isNear(bytes[at + OPERAND_BYTES]) &&
+        (distance === 0 || !isNear(bytes[at + OPERAND_BYTES - distance]));
+      if (convert) {
+        view.setUint32(at + 1, relative(view.getUint32(at + 1, true), at + 1 + OPERAND_BYTES, distance), true);
+        at += OPERAND_BYTES;
+        skipped = 0;
+        continue;
+      }
+      skipped = ((skipped << 1) | 1) & 7;
+    } else {
+      skipped = (skipped << 1) & 7;
+    }
+  }
+}
+
+/**
+ * The relative operand of a branch to `absolute`, whose next instruction is at `next`. A result that would itself have
+ * stopped the packer, at the byte shared with the skipped opcode, stands for its inverse from that byte down. (Doing so
+ * twice gives the byte that was tested before, which is not near: so once is enough.)
+ */
+function relative(absolute: number, next: number, distance: number): number {
+  let result = (absolute - next) | 0;
+  if (distance > 0 && isNear((result >>> (24 - 8 * distance)) & 0xff))
+    result = ((result ^ (2 ** (32 - 8 * distance) - 1)) - next) | 0;
+  // 25 bits with their sign are what the filter keeps.
+  return ((result << 7) >> 7) >>> 0;
+}
