@@ -1,0 +1,26 @@
+/**
+ * How a core ends that its guest, or a fault of its own, brought down: as typed errors.
+ *
+ * The core has no shutdown state. Where a CPU would shut down, and where it lacks a feature, it panics: it logs a message
+ * and executes a WebAssembly trap. It can be reset after that.
+ */
+
+import { hex } from '../../io-request/io-request.js';
+import { TripleFault } from '../vcpu-loop.js';
+
+/** The core gave up for a reason that a CPU does not have. */
+export class CoreCrashed extends Error {
+  override readonly name = 'CoreCrashed';
+}
+
+/** What the core's panic says when delivering an exception failed, however often it tried. */
+const SHUTDOWN = /triple fault|interrupt descriptor|idt/i;
+
+/** The error to throw for what was thrown out of the core; errors that are not the core's own pass unchanged. */
+export function explainEnd(error: unknown, lastMessage: string, instructionPointer: number): unknown {
+  if (!(error instanceof WebAssembly.RuntimeError)) return error;
+  const where = `at EIP ${hex(instructionPointer, 8)}`;
+  const said = lastMessage === '' ? error.message : lastMessage.trim();
+  if (SHUTDOWN.test(lastMessage)) return new TripleFault(`the guest shut its CPU down ${where} (${said})`);
+  return new CoreCrashed(`the v86 core stopped ${where}: ${said}`, { cause: error });
+}

@@ -1,0 +1,102 @@
+/** The functions of the core that upcall calls and the ones that it calls back, and the check that they are all there. */
+
+import { FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
+import { mismatch, STACK_POINTER_EXPORT } from './wasm-edit.js';
+
+/** Exports of the edited v86.wasm; those that only translations use are not listed. */
+export interface CoreExports {
+  readonly memory: WebAssembly.Memory;
+  readonly [STACK_POINTER_EXPORT]: WebAssembly.Global;
+  rust_init(): void;
+  allocate_memory(bytes: number): number;
+  v86_malloc(bytes: number): number;
+  v86_free(address: number): void;
+  reset_cpu(): void;
+  set_tsc(low: number, high: number): void;
+  set_jit_config(index: number, value: number): void;
+  update_state_flags(): void;
+  /** Runs about a millisecond. Returns the milliseconds until the next timer when the CPU is halted, else 0. */
+  main_loop(): number;
+  handle_irqs(): void;
+  device_raise_irq(line: number): void;
+  device_lower_irq(line: number): void;
+  /** Lets the local APIC's timer expire; returns the milliseconds until it does so next. */
+  apic_timer(nowMs: number): number;
+  get_apic_addr(): number;
+  get_ioapic_addr(): number;
+  jit_dirty_cache(start: number, end: number): void;
+  codegen_finalize_finished(index: number, start: number, stateFlags: number): void;
+}
+
+const FUNCTIONS: readonly (keyof CoreExports)[] = [
+  'rust_init',
+  'allocate_memory',
+  'v86_malloc',
+  'v86_free',
+  'reset_cpu',
+  'set_tsc',
+  'set_jit_config',
+  'update_state_flags',
+  'main_loop',
+  'handle_irqs',
+  'device_raise_irq',
+  'device_lower_irq',
+  'apic_timer',
+  'get_apic_addr',
+  'get_ioapic_addr',
+  'jit_dirty_cache',
+  'codegen_finalize_finished',
+];
+
+/** What the core imports from us, beside the function table. */
+export const IMPORTED_FUNCTIONS = [
+  'microtick',
+  'get_rand_int',
+  'stop_idling',
+  'cpu_event_halt',
+  'run_hardware_timers',
+  'io_port_read8',
+  'io_port_read16',
+  'io_port_read32',
+  'io_port_write8',
+  'io_port_write16',
+  'io_port_write32',
+  'mmap_read8',
+  'mmap_read32',
+  'mmap_write8',
+  'mmap_write16',
+  'mmap_write32',
+  'mmap_write64',
+  'mmap_write128',
+  'jit_clear_func',
+  'codegen_finalize',
+  'console_log_from_wasm',
+] as const;
+export type ImportedFunction = (typeof IMPORTED_FUNCTIONS)[number];
+export type CoreImports = Record<ImportedFunction, (...args: number[]) => number | void>;
+
+export const TABLE_IMPORT = '__indirect_function_table';
+
+/** Throws CORE_MISMATCH unless the module imports exactly what we have and exports what we call. */
+export function checkModule(module: WebAssembly.Module): void {
+  const known = new Set<string>([...IMPORTED_FUNCTIONS, TABLE_IMPORT]);
+  const imports = WebAssembly.Module.imports(module);
+  for (const { module: from, name } of imports)
+    if (from !== 'env' || !known.has(name)) throw mismatch(`it imports ${from}.${name}`);
+  if (imports.length !== known.size) throw mismatch(`it has ${imports.length} imports, not ${known.size}`);
+  const exports = new Map(WebAssembly.Module.exports(module).map(({ name, kind }) => [name, kind]));
+  for (const name of FUNCTIONS)
+    if (exports.get(name) !== 'function') throw mismatch(`it does not export the function ${name}`);
+  if (exports.get('memory') !== 'memory') throw mismatch('it does not export its memory');
+  if (exports.get(STACK_POINTER_EXPORT) !== 'global') throw mismatch('its stack pointer is not exported');
+}
+
+/** An instance of the edited module with the functions that it calls back. */
+export function instantiate(
+  module: WebAssembly.Module,
+  imports: CoreImports,
+): { readonly exports: CoreExports; readonly table: WebAssembly.Table } {
+  const table = new WebAssembly.Table({ element: 'anyfunc', initial: FIRST_TRANSLATION + TRANSLATION_COUNT });
+  const instance = new WebAssembly.Instance(module, { env: { ...imports, [TABLE_IMPORT]: table } });
+  return { exports: instance.exports as unknown as CoreExports, table };
+}

@@ -1,0 +1,55 @@
+/**
+ * CoreImage: the edited and compiled v86.wasm, once for each process. vCPU threads get the compiled module by structured
+ * cloning, so that they share its machine code.
+ */
+
+import { createHash } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { checkModule } from './core-exports.js';
+import { editCore, MISMATCH_REMEDY } from './wasm-edit.js';
+
+/** The version whose internals core-layout.ts describes. */
+export const CORE_VERSION = '0.5.462';
+export const CORE_SHA256 = 'aa0d0e149d6b60063b85de4871e78505637ce92821e14a9f9802c4008ba2336e';
+
+let image: Promise<WebAssembly.Module> | undefined;
+
+/** The module, ready to be instantiated. Throws AcrnError when the package is missing or is not the expected one. */
+export function loadCoreImage(): Promise<WebAssembly.Module> {
+  image ??= load(coreFile()).catch((error: unknown) => {
+    image = undefined;
+    throw error;
+  });
+  return image;
+}
+
+/** Where Node finds the package from here: beside upcall in somebody's project, or in our own node_modules. */
+export function coreFile(): string {
+  try {
+    return createRequire(import.meta.url).resolve('v86/build/v86.wasm');
+  } catch (cause) {
+    throw new AcrnError('HYPERVISOR_UNAVAILABLE', 'the package v86, which holds the CPU core, is not installed', {
+      remedy: `Run: npm install v86@${CORE_VERSION} --save-exact`,
+      cause,
+    });
+  }
+}
+
+/** Reads, checks, edits and compiles the core in `file`. */
+export async function load(file: string): Promise<WebAssembly.Module> {
+  const bytes = await readFile(file);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  if (sha256 !== CORE_SHA256)
+    throw new AcrnError(
+      'CORE_MISMATCH',
+      `${file} has the SHA-256 ${sha256}, not ${CORE_SHA256} of v86@${CORE_VERSION}`,
+      {
+        remedy: MISMATCH_REMEDY,
+      },
+    );
+  const module = await WebAssembly.compile(editCore(bytes));
+  checkModule(module);
+  return module;
+}

@@ -1,0 +1,57 @@
+/**
+ * Where the core keeps its CPU in its linear memory, as byte offsets. They are part of v86@0.5.462, found in its source
+ * and checked at start-up by the self-test.
+ */
+
+export const CoreOffset = {
+  /** EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI: eight 32-bit words. */
+  generalRegisters: 64,
+  flags: 120,
+  /** One byte for each segment register, in the order of `SegmentIndex`. */
+  segmentAccess: 512,
+  /** Byte: local APIC and IO-APIC answer, and their interrupts are delivered. */
+  acpiEnabled: 552,
+  /** Linear: the CS base is part of it. */
+  instructionPointer: 556,
+  previousInstructionPointer: 560,
+  gdtLimit: 572,
+  gdtBase: 576,
+  cr0: 580,
+  cpl: 612,
+  /** Byte. */
+  isHalted: 616,
+  /** 32-bit count of instructions; the core looks for interrupts after each `INSTRUCTIONS_PER_LOOK`. */
+  instructionCounter: 664,
+  /** 16-bit selectors. */
+  segmentSelectors: 668,
+  /** Bytes. */
+  segmentIsNull: 724,
+  segmentBases: 736,
+  segmentLimits: 768,
+  /** Bytes. */
+  protectedMode: 800,
+  codeIs32: 804,
+  stackIs32: 808,
+  memorySize: 812,
+  fpuStackEmpty: 816,
+  fpuControlWord: 1036,
+} as const;
+
+/** The order of segment registers in the core's arrays. */
+export const SegmentIndex = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5 } as const;
+export const SEGMENT_COUNT = 6;
+
+export const GeneralRegister = { EAX: 0, ECX: 1, EDX: 2, EBX: 3, ESP: 4, EBP: 5, ESI: 6, EDI: 7 } as const;
+
+export const INSTRUCTIONS_PER_LOOK = 100_003;
+
+/** The first entry of the function table that translations may take, and how many the core hands out. */
+export const FIRST_TRANSLATION = 1024;
+export const TRANSLATION_COUNT = 900;
+
+/** Word indices inside the core's struct of its local APIC. */
+export const LocalApicWord = { irr: 16, tmr: 32 } as const;
+
+/** Word indices inside the core's struct of its IO-APIC. */
+export const IoApicWord = { redirection: 0, irr: 50, lines: 51 } as const;
+export const IO_APIC_PINS = 24;

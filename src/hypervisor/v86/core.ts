@@ -1,0 +1,225 @@
+/**
+ * Core: one x86 CPU with its interrupt controllers, which is v86.wasm without anything around it. A vCPU's thread runs it
+ * as its VcpuProgram; whatever it traps with goes to a TrapHandler, whose calls may block the thread for as long as they
+ * like. The 8259s, the local APIC and the IO-APIC are inside of the core: they are the hypervisor's, as in ACRN.
+ */
+
+import { randomInt } from 'node:crypto';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { DirtyPages } from '../dirty-pages.js';
+import type { GuestMemoryHandle } from '../guest-memory.js';
+import type { InterruptController } from '../interrupt-lines.js';
+import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
+import type { VcpuRegisters } from '../vcpu-registers.js';
+import { explainEnd } from './core-end.js';
+import { instantiate, type CoreExports, type CoreImports } from './core-exports.js';
+import { CoreOffset, INSTRUCTIONS_PER_LOOK } from './core-layout.js';
+import { setRegisters } from './core-registers.js';
+import { InterruptPins } from './interrupt-pins.js';
+import { PristineState } from './pristine-state.js';
+import { Translations } from './translations.js';
+import { trapImports, type TrapHandler } from './trap-imports.js';
+import { STACK_POINTER_EXPORT } from './wasm-edit.js';
+
+/** Interrupt lines that somebody drives; InterruptLines is one. */
+export interface InterruptSource {
+  readonly changed: boolean;
+  deliver(controller: InterruptController): void;
+  resync(): void;
+}
+
+export interface CoreOptions {
+  /** What loadCoreImage gave. */
+  readonly module: WebAssembly.Module;
+  readonly memoryBytes: number;
+  readonly handler: TrapHandler;
+  readonly lines: InterruptSource;
+  /** The guest's time in ms: TSC and local APIC timer. */
+  readonly now?: () => number;
+  /** What RDRAND and RDSEED take their 32 bits from. */
+  readonly random?: () => number;
+  /** Whether hot code is translated; without it every instruction is interpreted. */
+  readonly translate?: boolean;
+}
+
+/** Devices are at 2 GiB at the lowest; the core has one 4-GiB space for the RAM and itself. */
+export const MAX_CORE_MEMORY = 0x8000_0000;
+export const MIN_CORE_MEMORY = 0x10_0000;
+
+/** After so many traps the core looks for interrupts and timers, as each may have taken long. */
+const TRAPS_PER_LOOK = 64;
+/** Heap that the core has from the start, so that its compiler does not grow the memory again after each reset. */
+const HEAP_BYTES = 16 << 20;
+/** Power-on values of the x87 state that the core leaves to its host: stack empty, FNINIT's control word. */
+const FPU_STACK_EMPTY = 0xff;
+const FPU_CONTROL_WORD = 0x37f;
+/** `set_jit_config`'s first setting. */
+const JIT_DISABLED = 0;
+
+export class Core implements VcpuProgram {
+  /** The guest's RAM. It stays where it is as long as the core lives. */
+  readonly memory: GuestMemoryHandle;
+  readonly #core: CoreExports;
+  readonly #lines: InterruptSource;
+  readonly #pins: InterruptPins;
+  readonly #translations: Translations;
+  readonly #dirty: DirtyPages;
+  readonly #pristine: PristineState;
+  readonly #stackPointer: number;
+  readonly #words: Int32Array;
+  readonly #now: () => number;
+  readonly #dropTranslations: (start: number, end: number) => void;
+  #startedMs: number;
+  #isPristine = true;
+  #isHaltedForEver = false;
+  #trapsLeft = TRAPS_PER_LOOK;
+  #lastMessage = '';
+
+  constructor(options: CoreOptions) {
+    const { module, memoryBytes, handler, lines } = options;
+    if (!(memoryBytes >= MIN_CORE_MEMORY && memoryBytes <= MAX_CORE_MEMORY) || memoryBytes % MIN_CORE_MEMORY !== 0)
+      throw new AcrnError('VM_LIMIT', `${memoryBytes} bytes of RAM: the v86 core takes 1 MiB to 2 GiB, in whole MiB`);
+    this.#lines = lines;
+    this.#now = options.now ?? (() => performance.now());
+    this.#startedMs = this.#now();
+    const { exports, table } = instantiate(module, this.#imports(handler, options.random ?? random32));
+    this.#core = exports;
+    exports.rust_init();
+    const state = new DataView(exports.memory.buffer, 0, FIRST_HEAP_BYTE);
+    state.setUint8(CoreOffset.fpuStackEmpty, FPU_STACK_EMPTY);
+    state.setUint16(CoreOffset.fpuControlWord, FPU_CONTROL_WORD, true);
+    exports.set_tsc(0, 0);
+    state.setUint32(CoreOffset.memorySize, memoryBytes, true);
+    const byteOffset = exports.allocate_memory(memoryBytes) >>> 0;
+    const heap = exports.v86_malloc(HEAP_BYTES);
+    if (byteOffset === 0 || heap === 0)
+      throw new AcrnError('VM_LIMIT', `no memory for a guest of ${memoryBytes} bytes`, {
+        remedy: 'Give the VM less memory',
+      });
+    exports.v86_free(heap);
+    if (options.translate === false) exports.set_jit_config(JIT_DISABLED, 1);
+    state.setUint8(CoreOffset.acpiEnabled, 1);
+    exports.reset_cpu();
+
+    const buffer = exports.memory.buffer as SharedArrayBuffer;
+    const dirty = DirtyPages.create(memoryBytes);
+    this.memory = { buffer, byteOffset, byteLength: memoryBytes, dirty };
+    this.#dirty = new DirtyPages(dirty);
+    this.#dropTranslations = (start, end) => exports.jit_dirty_cache(start, end);
+    this.#words = new Int32Array(buffer, 0, FIRST_HEAP_BYTE >> 2);
+    this.#translations = new Translations(exports, table);
+    this.#pins = new InterruptPins(exports);
+    this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
+    this.#pristine = new PristineState(buffer, byteOffset, byteOffset + memoryBytes);
+  }
+
+  /** Linear address of the next instruction. */
+  get instructionPointer(): number {
+    return this.#word(CoreOffset.instructionPointer) >>> 0;
+  }
+
+  /** Translations made since the last start. */
+  get translationCount(): number {
+    return this.#translations.count;
+  }
+
+  /** Bytes of the core's whole linear memory. */
+  get totalBytes(): number {
+    return this.#core.memory.buffer.byteLength;
+  }
+
+  generalRegister(index: number): number {
+    return this.#word(CoreOffset.generalRegisters + 4 * index) >>> 0;
+  }
+
+  start(registers: VcpuRegisters | undefined): void {
+    if (!this.#isPristine) this.#reset();
+    this.#isPristine = false;
+    this.#lines.resync();
+    this.#dirty.take(() => undefined);
+    if (registers !== undefined) setRegisters(this.#core, registers);
+  }
+
+  run(): number {
+    try {
+      this.#translations.publish();
+      if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
+      if (this.#lines.changed) {
+        this.#lines.deliver(this.#pins);
+        this.#core.handle_irqs();
+      }
+      const haltedMs = this.#core.main_loop();
+      if (this.#isHaltedForEver) return HALTED_FOR_EVER;
+      return haltedMs > 0 ? haltedMs : 0;
+    } catch (error) {
+      throw explainEnd(error, this.#lastMessage, this.instructionPointer);
+    }
+  }
+
+  /** Power-on, with the guest's RAM left as it is. */
+  #reset(): void {
+    this.#pristine.restore(this.#core.memory.buffer);
+    this.#core[STACK_POINTER_EXPORT].value = this.#stackPointer;
+    this.#translations.reset();
+    this.#startedMs = this.#now();
+    this.#isHaltedForEver = false;
+    this.#trapsLeft = TRAPS_PER_LOOK;
+    this.#lastMessage = '';
+  }
+
+  #imports(handler: TrapHandler, random: () => number): CoreImports {
+    return {
+      ...trapImports(handler, () => this.#trapped()),
+      microtick: () => this.#now() - this.#startedMs,
+      run_hardware_timers: (_acpi, nowMs) => this.#runTimers(nowMs as number),
+      get_rand_int: () => random(),
+      stop_idling: () => undefined,
+      cpu_event_halt: () => {
+        this.#isHaltedForEver = true;
+      },
+      jit_clear_func: (index) => this.#translations.remove(index as number),
+      codegen_finalize: (...module) => this.#translations.add(...(module as [number, number, number, number, number])),
+      console_log_from_wasm: (address, length) => {
+        this.#lastMessage = this.#text(address as number, length as number);
+      },
+    };
+  }
+
+  /** Before the guest goes on after an access: what the Service VM did meanwhile takes effect. */
+  #trapped(): void {
+    if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
+    if (this.#lines.changed) this.#lines.deliver(this.#pins);
+    else if (--this.#trapsLeft > 0) return;
+    this.#lookSoon();
+  }
+
+  /** Makes the core look for timers and interrupts when the instruction is over: it does so after so many instructions. */
+  #lookSoon(): void {
+    this.#trapsLeft = TRAPS_PER_LOOK;
+    const counter = CoreOffset.instructionCounter >> 2;
+    this.#words[counter] = (this.#words[counter] as number) + INSTRUCTIONS_PER_LOOK;
+    this.#translations.leaveSoon();
+  }
+
+  /** `run_hardware_timers`: the core looks for timers, then for interrupts. */
+  #runTimers(nowMs: number): number {
+    this.#trapsLeft = TRAPS_PER_LOOK;
+    this.#translations.left();
+    return this.#core.apic_timer(nowMs);
+  }
+
+  #text(address: number, length: number): string {
+    return Buffer.from(new Uint8Array(this.#core.memory.buffer, address >>> 0, length >>> 0).slice()).toString();
+  }
+
+  #word(offset: number): number {
+    return this.#words[offset >> 2] as number;
+  }
+}
+
+/** The CPU's registers lie below this address, which the core leaves free for them. */
+const FIRST_HEAP_BYTE = 4096;
+
+function random32(): number {
+  return randomInt(0x1_0000_0000) | 0;
+}

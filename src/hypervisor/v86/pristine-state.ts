@@ -1,0 +1,55 @@
+/**
+ * PristineState: the core's linear memory as it was before its guest ran, without the guest's RAM.
+ *
+ * All of the core's state is in that memory, its locks and its heap included, so putting the bytes back is a power-on
+ * whatever happened since, even a panic of the core. Most of the memory is zeros then; only blocks that are not are kept.
+ */
+
+const BLOCK_BYTES = 0x1_0000;
+
+export class PristineState {
+  readonly #blocks = new Map<number, Buffer>();
+  readonly #ramStart: number;
+  readonly #ramEnd: number;
+
+  /** Takes the state of `buffer` but its bytes [ramStart, ramEnd). */
+  constructor(buffer: ArrayBufferLike, ramStart: number, ramEnd: number) {
+    this.#ramStart = ramStart;
+    this.#ramEnd = ramEnd;
+    this.#eachBlock(buffer, (start, block) => {
+      if (!isZero(block)) this.#blocks.set(start, Buffer.from(block));
+    });
+  }
+
+  /** Bytes that are kept. */
+  get size(): number {
+    return [...this.#blocks.values()].reduce((bytes, block) => bytes + block.length, 0);
+  }
+
+  /** What the memory grew by since then becomes zeros, as new memory is. */
+  restore(buffer: ArrayBufferLike): void {
+    this.#eachBlock(buffer, (start, block) => {
+      const saved = this.#blocks.get(start);
+      // The last block may be longer than it was.
+      if (saved !== undefined) block.fill(0, saved.copy(block));
+      // A block that nobody touched has no memory behind it yet: reading it does not change that, writing would.
+      else if (!isZero(block)) block.fill(0);
+    });
+  }
+
+  #eachBlock(buffer: ArrayBufferLike, visit: (start: number, block: Buffer) => void): void {
+    const ranges = [
+      [0, this.#ramStart],
+      [this.#ramEnd, buffer.byteLength],
+    ] as const;
+    for (const [from, to] of ranges)
+      for (let start = from; start < to; start += BLOCK_BYTES)
+        visit(start, Buffer.from(buffer, start, Math.min(BLOCK_BYTES, to - start)));
+  }
+}
+
+const ZEROS = Buffer.alloc(BLOCK_BYTES);
+
+function isZero(block: Buffer): boolean {
+  return block.equals(block.length === BLOCK_BYTES ? ZEROS : ZEROS.subarray(0, block.length));
+}

@@ -1,0 +1,132 @@
+/**
+ * Translations: the WebAssembly modules that the core's JIT compiler makes of guest code.
+ *
+ * They are compiled at once, in the vCPU's thread, which never turns its event loop; and they become part of the core
+ * only between two slices, because the core holds its compiler's lock while it hands a module out.
+ */
+
+import { CoreOffset, FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
+import type { CoreExports } from './core-exports.js';
+import { shareImportedMemory } from './wasm-edit.js';
+
+interface Compiled {
+  readonly index: number;
+  readonly start: number;
+  readonly stateFlags: number;
+  readonly entry: unknown;
+}
+
+/** The functions through which translations reach memory that is not in the core's TLB, by their parameters. */
+const SLOW_READ = /^safe_read(?:_write)?\d+s?_slow_jit$/;
+const SLOW_WRITE = /^safe_write(?:8|16|32)_slow_jit$/;
+/** A slow path's result that makes a translation store its registers and return, as after a page fault. */
+const LEAVE = 1;
+const NOWHERE = -1;
+
+type SlowRead = (address: number, eip: number) => number;
+type SlowWrite = (address: number, value: number, eip: number) => number;
+
+export class Translations {
+  readonly #core: CoreExports;
+  readonly #table: WebAssembly.Table;
+  readonly #imports: Readonly<Record<string, unknown>>;
+  readonly #eip: Int32Array;
+  #compiled: Compiled[] = [];
+  #mustLeave = false;
+  #lastRead = NOWHERE;
+  #count = 0;
+
+  constructor(core: CoreExports, table: WebAssembly.Table) {
+    this.#core = core;
+    this.#table = table;
+    this.#eip = new Int32Array(core.memory.buffer, CoreOffset.instructionPointer, 1);
+    this.#imports = this.#importsOf(core);
+  }
+
+  /** Modules made since the core started. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** `codegen_finalize`: the core has made a module of `length` bytes. */
+  add(index: number, start: number, stateFlags: number, address: number, length: number): void {
+    // A module cannot be compiled from shared memory; the edit copies.
+    const bytes = shareImportedMemory(new Uint8Array(this.#core.memory.buffer, address >>> 0, length >>> 0));
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: this.#imports });
+    this.#compiled.push({ index, start, stateFlags, entry: exports['f'] });
+    this.#count++;
+  }
+
+  /** Between two slices: the modules made since the last call may run. */
+  publish(): void {
+    if (this.#compiled.length === 0) return;
+    const compiled = this.#compiled;
+    this.#compiled = [];
+    for (const { index, start, stateFlags, entry } of compiled) {
+      this.#table.set(FIRST_TRANSLATION + index, entry);
+      this.#core.codegen_finalize_finished(index, start, stateFlags);
+    }
+  }
+
+  /** `jit_clear_func`: the core has given up a module. */
+  remove(index: number): void {
+    this.#table.set(FIRST_TRANSLATION + index, null);
+  }
+
+  /** Forgets all, for a core that is put back to power-on. */
+  reset(): void {
+    this.#compiled = [];
+    this.#count = 0;
+    this.#mustLeave = false;
+    this.#lastRead = NOWHERE;
+    for (let index = 0; index < TRANSLATION_COUNT; index++) this.remove(index);
+  }
+
+  /**
+   * Makes a running translation return to the core before its next access to a device, so that the core looks for
+   * interrupts: by itself it would first run through up to 100,003 instructions, however long their accesses take.
+   */
+  leaveSoon(): void {
+    this.#mustLeave = true;
+  }
+
+  /** The core is between two translations. */
+  left(): void {
+    this.#mustLeave = false;
+  }
+
+  #importsOf(core: CoreExports): Record<string, unknown> {
+    const imports: Record<string, unknown> = { m: core.memory };
+    for (const [name, value] of Object.entries(core as unknown as Record<string, unknown>)) {
+      if (typeof value !== 'function') continue;
+      if (SLOW_READ.test(name)) imports[name] = this.#slowRead(value as SlowRead);
+      else if (SLOW_WRITE.test(name)) imports[name] = this.#slowWrite(value as SlowWrite);
+      else imports[name] = value;
+    }
+    return imports;
+  }
+
+  #slowRead(read: SlowRead): SlowRead {
+    return (address, eip) => {
+      if (this.#mustLeave) return this.#leave(eip);
+      this.#lastRead = eip;
+      return read(address, eip);
+    };
+  }
+
+  /** The second half of a read-modify-write is not the place to leave: the instruction would start again and read twice. */
+  #slowWrite(write: SlowWrite): SlowWrite {
+    return (address, value, eip) => {
+      if (this.#mustLeave && eip !== this.#lastRead) return this.#leave(eip);
+      this.#lastRead = NOWHERE;
+      return write(address, value, eip);
+    };
+  }
+
+  /** The instruction at `eip`, an offset in the page, has not happened and will be run again. */
+  #leave(eip: number): number {
+    this.#mustLeave = false;
+    this.#eip[0] = ((this.#eip[0] as number) & ~0xfff) | (eip & 0xfff);
+    return LEAVE;
+  }
+}

@@ -1,0 +1,79 @@
+/**
+ * The core's trapped accesses as calls of a TrapHandler: every port and MMIO access of the guest with its exact size.
+ *
+ * What the core itself splits stays split: an access that crosses a page, loads of more than 32 bits (32-bit parts). A
+ * 64-bit store is one access, a 128-bit store two of 64 bits.
+ */
+
+import type { CoreImports, ImportedFunction } from './core-exports.js';
+
+/** Where accesses go; IoHandler is one. Values are unsigned and no wider than the access, `high` is an int32. */
+export interface TrapHandler {
+  portRead(port: number, size: number): number;
+  portWrite(port: number, size: number, value: number): void;
+  mmioRead(address: number, size: number): number;
+  mmioWrite(address: number, size: number, low: number, high?: number): void;
+}
+
+const PORT_COUNT = 0x1_0000;
+const NO_ADDRESS = -1;
+
+export type TrapImport = Extract<ImportedFunction, `io_port_${string}` | `mmap_${string}`>;
+
+/** `trapped` is called after each access, before the guest goes on. */
+export function trapImports(handler: TrapHandler, trapped: () => void): Pick<CoreImports, TrapImport> {
+  // The patched read16 asks for 16 bits at once, then for the high byte, which we have already.
+  let highByteAt = NO_ADDRESS;
+  let highByte = 0;
+
+  const portRead = (port: number, size: number): number => {
+    const value = handler.portRead(port, size);
+    trapped();
+    return value | 0;
+  };
+  const portWrite = (port: number, size: number, value: number): void => {
+    handler.portWrite(port, size, value);
+    trapped();
+  };
+  const mmioRead = (address: number, size: number): number => {
+    const value = handler.mmioRead(address >>> 0, size);
+    trapped();
+    return value | 0;
+  };
+  const mmioWrite = (address: number, size: number, low: number, high = 0): void => {
+    handler.mmioWrite(address >>> 0, size, low, high);
+    trapped();
+  };
+  return {
+    io_port_read8: (port: number) => portRead(port, 1),
+    io_port_read16: (port: number) => {
+      // The guest's RAM covers the addresses below 64 KiB: no MMIO address looks like a port.
+      if (port >= 0 && port < PORT_COUNT) return portRead(port, 2);
+      highByteAt = NO_ADDRESS;
+      const value = mmioRead(port, 2);
+      highByteAt = (port + 1) | 0;
+      highByte = (value >>> 8) & 0xff;
+      return value;
+    },
+    io_port_read32: (port: number) => portRead(port, 4),
+    io_port_write8: (port: number, value: number) => portWrite(port, 1, value & 0xff),
+    io_port_write16: (port: number, value: number) => portWrite(port, 2, value & 0xffff),
+    io_port_write32: (port: number, value: number) => portWrite(port, 4, value >>> 0),
+    mmap_read8: (address: number) => {
+      if (address === highByteAt) {
+        highByteAt = NO_ADDRESS;
+        return highByte;
+      }
+      return mmioRead(address, 1);
+    },
+    mmap_read32: (address: number) => mmioRead(address, 4),
+    mmap_write8: (address: number, value: number) => mmioWrite(address, 1, value & 0xff),
+    mmap_write16: (address: number, value: number) => mmioWrite(address, 2, value & 0xffff),
+    mmap_write32: (address: number, value: number) => mmioWrite(address, 4, value >>> 0),
+    mmap_write64: (address: number, low: number, high: number) => mmioWrite(address, 8, low, high),
+    mmap_write128: (address: number, w0: number, w1: number, w2: number, w3: number) => {
+      mmioWrite(address, 8, w0, w1);
+      mmioWrite((address + 8) | 0, 8, w2, w3);
+    },
+  };
+}

@@ -1,0 +1,124 @@
+/**
+ * The edits that make v86.wasm a vCPU of ours, all in memory at load time; the installed package is never changed.
+ *
+ * - A 16-bit load from MMIO space becomes one request. The core makes two 8-bit calls of it; its function `read16` gets
+ *   its first `mmap_read8` call turned into `io_port_read16`, which tells a real port from an address by its size.
+ * - The core's memory, with the guest's RAM in it, becomes shared, so that devices in other threads reach it; and the
+ *   modules that the core's JIT compiler makes import that shared memory.
+ * - The stack pointer is exported, so that a reset can undo frames that an exception skipped.
+ *
+ * Each edit refuses when the module is not as expected.
+ */
+
+import { AcrnError } from '../../io-request/acrn-error.js';
+import {
+  encodeU32,
+  ExternalKind,
+  exportsOf,
+  findSection,
+  functionBody,
+  importsOf,
+  replaceInSection,
+  SectionId,
+  WasmReader,
+  type ImportEntry,
+  type Section,
+} from './wasm-sections.js';
+
+/** 64-KiB pages that a 32-bit memory has at most. */
+export const MAX_MEMORY_PAGES = 65536;
+/** The export that `exportStackPointer` adds. */
+export const STACK_POINTER_EXPORT = 'upcall_stack_pointer';
+
+const SHARED_WITH_MAXIMUM = 3;
+const CALL = 0x10;
+const I32 = 0x7f;
+const MUTABLE = 1;
+/** How the linker pads a one-byte function index to five bytes, after the first one with its continuation bit. */
+const PADDING = [0x80, 0x80, 0x80, 0x00] as const;
+
+export const MISMATCH_REMEDY = 'Install v86@0.5.462 exactly (npm ci), the version that upcall was made for';
+
+export function mismatch(what: string): AcrnError {
+  return new AcrnError('CORE_MISMATCH', `v86.wasm is not the core that upcall expects: ${what}`, {
+    remedy: MISMATCH_REMEDY,
+  });
+}
+
+/** All edits of the core's module. */
+export function editCore(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  return exportStackPointer(shareMemory(patchRead16(bytes)));
+}
+
+function section(bytes: Uint8Array, id: number, name: string): Section {
+  const found = findSection(bytes, id);
+  if (found === undefined) throw mismatch(`it has no ${name} section`);
+  return found;
+}
+
+/** One byte: the first of the two calls in `read16`. */
+export function patchRead16(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const functions = importsOf(bytes, section(bytes, SectionId.IMPORT, 'import')).filter(isFunction);
+  const from = functions.findIndex(({ name }) => name === 'mmap_read8');
+  const to = functions.findIndex(({ name }) => name === 'io_port_read16');
+  const read16 = exportsOf(bytes, section(bytes, SectionId.EXPORT, 'export')).find(({ name }) => name === 'read16');
+  const body =
+    read16 === undefined
+      ? undefined
+      : functionBody(bytes, section(bytes, SectionId.CODE, 'code'), read16.index - functions.length);
+  // Both indices must fit the one byte before the padding.
+  if (body === undefined || from < 0 || to < 0 || from > 0x7f || to > 0x7f) throw mismatch('no function read16');
+  const pattern = [CALL, from | 0x80, ...PADDING];
+  const calls: number[] = [];
+  for (let at = body[0]; at + pattern.length <= body[1]; at++)
+    if (pattern.every((byte, i) => bytes[at + i] === byte)) calls.push(at);
+  const [first] = calls;
+  if (first === undefined || calls.length !== 2)
+    throw mismatch(`read16 calls mmap_read8 ${calls.length} times, not twice`);
+  const patched = new Uint8Array(bytes);
+  patched[first + 1] = to | 0x80;
+  return patched;
+}
+
+/** The module's own memory: shared, same minimum, the greatest maximum. */
+export function shareMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const memory = section(bytes, SectionId.MEMORY, 'memory');
+  const reader = new WasmReader(bytes, memory.content);
+  const count = reader.u32();
+  const start = reader.offset;
+  const { flags, min } = reader.limits();
+  if (count !== 1 || flags !== 0 || reader.offset !== memory.end)
+    throw mismatch('its memory is not a single one without maximum');
+  return replaceInSection(bytes, memory, start, memory.end, sharedLimits(min));
+}
+
+/** Global 0 is the stack pointer in what LLVM's linker makes. */
+export function exportStackPointer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const globals = new WasmReader(bytes, section(bytes, SectionId.GLOBAL, 'global').content);
+  if (globals.u32() !== 1 || globals.byte() !== I32 || globals.byte() !== MUTABLE)
+    throw mismatch('its only global is not the stack pointer');
+  const exports = section(bytes, SectionId.EXPORT, 'export');
+  const reader = new WasmReader(bytes, exports.content);
+  const count = reader.u32();
+  const name = [...STACK_POINTER_EXPORT].map((character) => character.charCodeAt(0));
+  const added = [...encodeU32(count + 1), name.length, ...name, ExternalKind.GLOBAL, 0];
+  return replaceInSection(bytes, exports, exports.content, reader.offset, added);
+}
+
+/** A module of the JIT compiler with the limits of its memory import made those of `shareMemory`. Made for each translation, so it reads no further than it must. */
+export function shareImportedMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const imports = section(bytes, SectionId.IMPORT, 'import');
+  const memory = importsOf(bytes, imports).find(({ kind }) => kind === ExternalKind.MEMORY);
+  if (memory === undefined) throw mismatch('a translation imports no memory');
+  const { flags, min } = new WasmReader(bytes, memory.description).limits();
+  if (flags !== 0) throw mismatch('a translation imports a memory with a maximum');
+  return replaceInSection(bytes, imports, memory.description, memory.end, sharedLimits(min));
+}
+
+function sharedLimits(min: number): number[] {
+  return [SHARED_WITH_MAXIMUM, ...encodeU32(min), ...encodeU32(MAX_MEMORY_PAGES)];
+}
+
+function isFunction({ kind }: ImportEntry): boolean {
+  return kind === ExternalKind.FUNCTION;
+}
