@@ -1,0 +1,78 @@
+/**
+ * ModemStatusRegister: a 16550's MSR: four inputs from the other end of the cable, and a note of each change until it is
+ * read. Part of Uart16550.
+ */
+
+import { ModemControl, ModemStatus } from './uart16550-registers.js';
+
+/** The chip's modem inputs; true is asserted. */
+export interface ModemLines {
+  readonly cts: boolean;
+  readonly dsr: boolean;
+  readonly dcd: boolean;
+  readonly ri: boolean;
+}
+
+const TERMINAL_READY: ModemLines = { cts: true, dsr: true, dcd: true, ri: false };
+
+export class ModemStatusRegister {
+  #lines = TERMINAL_READY;
+  #value = inputs(TERMINAL_READY);
+  #mcr = 0;
+
+  /** Lines that are not named stay. */
+  setLines(lines: Partial<ModemLines>): void {
+    this.#lines = { ...this.#lines, ...lines };
+    this.#update();
+  }
+
+  /** In loopback the chip's own outputs, in MCR, are its inputs. */
+  setControl(mcr: number): void {
+    this.#mcr = mcr;
+    this.#update();
+  }
+
+  get hasChanged(): boolean {
+    return (this.#value & 0x0f) !== 0;
+  }
+
+  read(): number {
+    const value = this.#value;
+    this.#value &= 0xf0;
+    return value;
+  }
+
+  /** The lines stay: they belong to the other end. */
+  reset(): void {
+    this.#mcr = 0;
+    this.#value = inputs(this.#lines);
+  }
+
+  #update(): void {
+    const now = (this.#mcr & ModemControl.LOOPBACK) !== 0 ? loopedInputs(this.#mcr) : inputs(this.#lines);
+    let changed = (now ^ this.#value) & 0xf0;
+    // RI counts only where it ends: TERI, the trailing edge.
+    if ((now & ModemStatus.RI) !== 0) changed &= ~ModemStatus.RI;
+    // Each change is noted four bits below its line.
+    this.#value = now | (this.#value & 0x0f) | (changed >>> 4);
+  }
+}
+
+function inputs(lines: ModemLines): number {
+  return (
+    (lines.cts ? ModemStatus.CTS : 0) |
+    (lines.dsr ? ModemStatus.DSR : 0) |
+    (lines.ri ? ModemStatus.RI : 0) |
+    (lines.dcd ? ModemStatus.DCD : 0)
+  );
+}
+
+/** Loopback joins RTS to CTS, DTR to DSR, OUT1 to RI and OUT2 to DCD. */
+function loopedInputs(mcr: number): number {
+  return inputs({
+    cts: (mcr & ModemControl.RTS) !== 0,
+    dsr: (mcr & ModemControl.DTR) !== 0,
+    ri: (mcr & ModemControl.OUT1) !== 0,
+    dcd: (mcr & ModemControl.OUT2) !== 0,
+  });
+}

@@ -1,0 +1,265 @@
+/**
+ * Uart16550: the serial port of a PC, a National PC16550D with its interrupt behind OUT2 as PCs wire it. Eight ports.
+ * Facts are from the data sheet unless a comment names another source.
+ *
+ * Towards the guest it is the chip; towards the host there is a terminal: `output` takes what the guest sends, `receive`
+ * brings what somebody types or pastes. A character is sent the moment it is written, so THR and the transmitter FIFO
+ * are always empty again. The interrupt that tells of it keeps its order: writing THR takes it back, then it comes anew,
+ * as an edge.
+ */
+
+import { readBytes, writeBytes } from '../byte-registers.js';
+import type { ByteRegisters } from '../byte-registers.js';
+import { SystemClock } from '../clock.js';
+import type { Clock } from '../clock.js';
+import { UNCONNECTED } from '../device.js';
+import type { AccessSize, ByteSink, Device, InterruptLine } from '../device.js';
+import { BatchedOutput } from './batched-output.js';
+import { ModemStatusRegister } from './modem-status.js';
+import type { ModemLines } from './modem-status.js';
+import { UartReceiver } from './uart-receiver.js';
+import {
+  FifoControl,
+  InterruptEnable,
+  InterruptId,
+  LineControl,
+  LineStatus,
+  ModemControl,
+  POWER_ON_DIVISOR,
+  TRIGGER_LEVELS,
+  UART_CRYSTAL_HZ,
+} from './uart16550-registers.js';
+
+export interface Uart16550Options {
+  readonly interrupt?: InterruptLine;
+  readonly output?: ByteSink;
+  /** For the character timeout; the host's when absent. */
+  readonly clock?: Clock;
+  /**
+   * The terminal sends only while the guest asserts RTS. Text that is piped in before the guest has opened the port then
+   * survives the FIFO resets of the driver's probing; a guest that never writes MCR receives nothing.
+   */
+  readonly flowControl?: boolean;
+  /** After `receive` refused something: half of the queue is free again. Called inside the guest's access. */
+  readonly onInputRoom?: () => void;
+}
+
+export class Uart16550 implements Device, ByteRegisters {
+  readonly name = 'uart16550';
+  readonly #interrupt: InterruptLine;
+  readonly #output: BatchedOutput;
+  readonly #flowControl: boolean;
+  readonly #receiver: UartReceiver;
+  readonly #modem = new ModemStatusRegister();
+  #divisor = POWER_ON_DIVISOR;
+  #ier = 0;
+  #lcr = 0;
+  #mcr = 0;
+  #scratch = 0;
+  #thrEmptyPending = false;
+  #interruptLevel = false;
+
+  constructor(options: Uart16550Options = {}) {
+    this.#interrupt = options.interrupt ?? UNCONNECTED;
+    this.#output = new BatchedOutput(options.output);
+    this.#flowControl = options.flowControl ?? false;
+    this.#receiver = new UartReceiver(options.clock ?? new SystemClock(), {
+      characterMs: () => this.#characterMs,
+      timedOut: () => this.#updateInterrupt(),
+      inputRoom: () => options.onInputRoom?.(),
+    });
+    this.reset();
+  }
+
+  read(offset: number, size: AccessSize): number {
+    return readBytes(this, offset, size);
+  }
+
+  write(offset: number, size: AccessSize, value: number): void {
+    writeBytes(this, offset, size, value);
+  }
+
+  readByte(offset: number): number {
+    const value = this.#readRegister(offset);
+    this.#updateInterrupt();
+    return value;
+  }
+
+  writeByte(offset: number, value: number): void {
+    this.#writeRegister(offset, value);
+    this.#updateInterrupt();
+  }
+
+  /**
+   * What the terminal sends. Returns how many bytes were taken (all, up to INPUT_QUEUE_CHARACTERS that wait); the rest is
+   * the caller's to bring again, for example when `onInputRoom` says so.
+   */
+  receive(bytes: Uint8Array): number {
+    const taken = this.#receiver.receive(bytes);
+    this.#updateInterrupt();
+    return taken;
+  }
+
+  /** The terminal's break key, in order with what it sent before. False when the queue is full. */
+  receiveBreak(): boolean {
+    const taken = this.#receiver.receiveBreak();
+    this.#updateInterrupt();
+    return taken;
+  }
+
+  /** What the other end of the cable asserts. At first it is ready (CTS, DSR, DCD); lines that are not named stay. */
+  setModemLines(lines: Partial<ModemLines>): void {
+    this.#modem.setLines(lines);
+    this.#updateInterrupt();
+  }
+
+  /** Gives `output` at once what the guest has sent. */
+  flush(): void {
+    this.#output.flush();
+  }
+
+  reset(): void {
+    this.#divisor = POWER_ON_DIVISOR;
+    this.#ier = 0;
+    this.#lcr = 0;
+    this.#mcr = 0;
+    this.#scratch = 0;
+    this.#thrEmptyPending = false;
+    this.#interruptLevel = false;
+    this.#interrupt.set(false);
+    this.#modem.reset();
+    this.#receiver.listen(false);
+    this.#receiver.reset();
+    this.#receiver.listen(!this.#flowControl);
+  }
+
+  close(): void {
+    this.#receiver.close();
+    this.#output.flush();
+  }
+
+  #readRegister(offset: number): number {
+    switch (offset) {
+      case 0:
+        return this.#divisorLatch ? this.#divisor & 0xff : this.#receiver.read();
+      case 1:
+        return this.#divisorLatch ? this.#divisor >>> 8 : this.#ier;
+      case 2:
+        return this.#readInterruptId();
+      case 3:
+        return this.#lcr;
+      case 4:
+        return this.#mcr;
+      case 5:
+        return this.#receiver.takeLineStatus() | LineStatus.THR_EMPTY | LineStatus.TRANSMITTER_EMPTY;
+      case 6:
+        return this.#modem.read();
+      case 7:
+        return this.#scratch;
+      default:
+        return 0xff;
+    }
+  }
+
+  /** LSR and MSR are for reading; the data sheet keeps writes to them for the factory's tests. */
+  #writeRegister(offset: number, value: number): void {
+    switch (offset) {
+      case 0:
+        if (this.#divisorLatch) this.#divisor = (this.#divisor & 0xff00) | value;
+        else this.#send(value);
+        break;
+      case 1:
+        if (this.#divisorLatch) this.#divisor = (value << 8) | (this.#divisor & 0xff);
+        else this.#enableInterrupts(value & 0x0f);
+        break;
+      case 2:
+        this.#controlFifos(value);
+        break;
+      case 3:
+        this.#lcr = value;
+        break;
+      case 4:
+        this.#mcr = value & 0x1f;
+        this.#modem.setControl(this.#mcr);
+        this.#receiver.listen(!this.#loopback && (!this.#flowControl || (value & ModemControl.RTS) !== 0));
+        break;
+      case 7:
+        this.#scratch = value;
+        break;
+      default:
+        break;
+    }
+  }
+
+  get #divisorLatch(): boolean {
+    return (this.#lcr & LineControl.DLAB) !== 0;
+  }
+
+  get #loopback(): boolean {
+    return (this.#mcr & ModemControl.LOOPBACK) !== 0;
+  }
+
+  /** Reading clears the THR interrupt, and only when that is the one reported. */
+  #readInterruptId(): number {
+    const id = this.#interruptId();
+    if (id === InterruptId.THR_EMPTY) this.#thrEmptyPending = false;
+    return id | (this.#receiver.fifoEnabled ? 0xc0 : 0);
+  }
+
+  #send(value: number): void {
+    this.#thrEmptyPending = false;
+    this.#updateInterrupt();
+    // The word length does not cut what goes to the terminal: a guest that never programs LCR (reset leaves 5 bits) is
+    // still readable. In loopback it is part of what the guest tests.
+    if (this.#loopback) this.#receiver.receiveLooped(value & (0xff >> (8 - this.#wordBits)));
+    else this.#output.write(value);
+    this.#thrEmptyPending = (this.#ier & InterruptEnable.THR_EMPTY) !== 0;
+  }
+
+  #enableInterrupts(ier: number): void {
+    const risen = ier & ~this.#ier;
+    this.#ier = ier;
+    // Enabling ETBEI while THR is empty, as it always is here, requests at once: that is how drivers start to send, and
+    // Linux marks a port as broken where it does not.
+    if ((risen & InterruptEnable.THR_EMPTY) !== 0) this.#thrEmptyPending = true;
+    else if ((ier & InterruptEnable.THR_EMPTY) === 0) this.#thrEmptyPending = false;
+  }
+
+  #controlFifos(value: number): void {
+    const enable = (value & FifoControl.ENABLE) !== 0;
+    this.#receiver.configure(enable, TRIGGER_LEVELS[value >>> 6] ?? 1);
+    if (enable && (value & FifoControl.CLEAR_RECEIVER) !== 0) this.#receiver.clear();
+  }
+
+  get #wordBits(): number {
+    return 5 + (this.#lcr & LineControl.WORD_LENGTH);
+  }
+
+  get #characterMs(): number {
+    const parityBits = (this.#lcr & LineControl.PARITY) !== 0 ? 1 : 0;
+    const stopBits = (this.#lcr & LineControl.TWO_STOP_BITS) !== 0 ? 2 : 1;
+    const bits = 1 + this.#wordBits + parityBits + stopBits;
+    return (bits * 16 * Math.max(1, this.#divisor) * 1000) / UART_CRYSTAL_HZ;
+  }
+
+  #interruptId(): number {
+    const receiver = this.#receiver;
+    if ((this.#ier & InterruptEnable.LINE_STATUS) !== 0 && receiver.errors !== 0) return InterruptId.LINE_STATUS;
+    if ((this.#ier & InterruptEnable.RECEIVED_DATA) !== 0) {
+      if (receiver.atTrigger) return InterruptId.RECEIVED_DATA;
+      if (receiver.timeoutPending) return InterruptId.CHARACTER_TIMEOUT;
+    }
+    if (this.#thrEmptyPending) return InterruptId.THR_EMPTY;
+    if ((this.#ier & InterruptEnable.MODEM_STATUS) !== 0 && this.#modem.hasChanged) return InterruptId.MODEM_STATUS;
+    return InterruptId.NONE;
+  }
+
+  /** In a PC the OUT2 pin opens the gate to the interrupt controller; in loopback the chip holds that pin inactive. */
+  #updateInterrupt(): void {
+    const open = (this.#mcr & ModemControl.OUT2) !== 0 && !this.#loopback;
+    const level = open && this.#interruptId() !== InterruptId.NONE;
+    if (level === this.#interruptLevel) return;
+    this.#interruptLevel = level;
+    this.#interrupt.set(level);
+  }
+}
