@@ -34,8 +34,7 @@ export interface IoHandlerOptions {
   readonly shared: VmSharedState;
   readonly handlers: HandlerTables;
   readonly completionPolling: boolean;
-  /** The Service VM's clock in ms, when latency is measured. */
-  readonly now?: () => number;
+  readonly measureLatency: boolean;
 }
 
 export class IoHandler {
@@ -46,7 +45,7 @@ export class IoHandler {
   readonly #doorbell: Doorbell;
   readonly #handlers: HandlerTables;
   readonly #polling: boolean;
-  readonly #now: (() => number) | undefined;
+  readonly #measuresLatency: boolean;
   readonly #stopped = new VcpuStopped('the VM is no longer running');
   readonly #hasAnswer: () => boolean;
 
@@ -62,7 +61,7 @@ export class IoHandler {
     this.#doorbell = options.shared.doorbell(options.vcpu);
     this.#handlers = options.handlers;
     this.#polling = options.completionPolling;
-    this.#now = options.now;
+    this.#measuresLatency = options.measureLatency;
     this.#hasAnswer = () => {
       const state = this.#slot.state;
       return state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING ? true : this.#isAbandoned();
@@ -140,7 +139,7 @@ export class IoHandler {
   #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
     const slot = this.#slot;
     if (!this.#shared.isRunning) throw this.#stopped;
-    if (this.#now !== undefined) this.#shared.setPendingSince(this.#vcpu, this.#now());
+    const since = this.#measuresLatency ? performance.now() : 0;
     if (!slot.fill(type, direction, addressLow, addressHigh, size, this.#valueLow, this.#valueHigh, this.#polling)) {
       // ACRN: −EINVAL. The slot is not ours to fill; the other side broke the protocol.
       this.#fault(size);
@@ -150,7 +149,9 @@ export class IoHandler {
     this.#upcall.raise();
     if (this.#polling) this.#poll();
     else while (!this.#doorbell.sleep(this.#hasAnswer, RECHECK_MS));
-    return this.#finish(type);
+    const finished = this.#finish(type);
+    if (this.#measuresLatency) this.#shared.setLastLatencyMs(this.#vcpu, finished ? performance.now() - since : -1);
+    return finished;
   }
 
   /** Completion polling: ACRN spins until COMPLETE. So do we, but an ended VM ends it. */

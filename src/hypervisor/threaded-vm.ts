@@ -188,7 +188,6 @@ function startThread(
     registers: port2,
     completionPolling: config.completionPolling,
     measureLatency: config.measureLatency,
-    timeOrigin: performance.timeOrigin,
     program: options.program(vcpu),
   };
   const worker = new Worker(options.entry, {

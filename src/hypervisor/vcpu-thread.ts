@@ -25,8 +25,6 @@ export interface VcpuThreadData {
   readonly registers: MessagePort;
   readonly completionPolling: boolean;
   readonly measureLatency: boolean;
-  /** `performance.timeOrigin` of the Service VM's thread, ms since 1970. */
-  readonly timeOrigin: number;
   readonly program: unknown;
 }
 
@@ -63,7 +61,6 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
   const say = (message: VcpuThreadMessage): void => port.postMessage(message);
   const shared = new VmSharedState(data.shared);
   const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
-  const clockOffset = performance.timeOrigin - data.timeOrigin;
   const handler = new IoHandler({
     vcpu: data.vcpu,
     slot: new SharedBuffer(data.page).slot(data.vcpu),
@@ -71,7 +68,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     shared,
     handlers,
     completionPolling: data.completionPolling,
-    ...(data.measureLatency ? { now: () => performance.now() + clockOffset } : {}),
+    measureLatency: data.measureLatency,
   });
   let built: BuiltVcpu;
   try {

@@ -59,7 +59,7 @@ export class VmSharedState {
   readonly #words: SharedWords;
   readonly #doorbells: readonly Doorbell[];
   readonly #counters: Float64Array;
-  readonly #pendingSince: Float64Array;
+  readonly #latencies: Float64Array;
 
   constructor(handle?: VmSharedStateHandle) {
     this.handle = handle ?? {
@@ -76,7 +76,7 @@ export class VmSharedState {
     );
     this.lines = new InterruptLines(lines, this.doorbell(0));
     this.#counters = new Float64Array(counters, 0, SLOT_COUNT * COUNTERS);
-    this.#pendingSince = new Float64Array(counters, 8 * SLOT_COUNT * COUNTERS, SLOT_COUNT);
+    this.#latencies = new Float64Array(counters, 8 * SLOT_COUNT * COUNTERS, SLOT_COUNT);
   }
 
   get vmState(): VmState {
@@ -128,12 +128,13 @@ export class VmSharedState {
     };
   }
 
-  /** When vCPU `vcpu` last published a request, in ms of the Service VM's clock; 0 when latency is not measured. */
-  pendingSince(vcpu: number): number {
-    return this.#pendingSince[vcpu] as number;
+  /** How long vCPU `vcpu`'s last request took, from its fill to its release, in ms; below 0 when it was withdrawn or nobody measures. */
+  lastLatencyMs(vcpu: number): number {
+    return this.#latencies[vcpu] as number;
   }
 
-  setPendingSince(vcpu: number, timeMs: number): void {
-    this.#pendingSince[vcpu] = timeMs;
+  /** Only in the vCPU's own thread. */
+  setLastLatencyMs(vcpu: number, latencyMs: number): void {
+    this.#latencies[vcpu] = latencyMs;
   }
 }

@@ -1,0 +1,153 @@
+/**
+ * ServiceVm: one hypervisor, one HSM, and its User VMs. It lives in the thread that makes it, whose event loop runs the
+ * HSM's worker and the devices.
+ */
+
+import { readFile } from 'node:fs/promises';
+import { CLIENT_TIMEOUT_MS } from './hsm/time-limit.js';
+import { HypervisorServiceModule } from './hsm/service-module.js';
+import { VmRequests } from './hsm/vm-requests.js';
+import { prepareGuestImage, type GuestImage, type GuestImageOptions } from './hypervisor/boot/guest-image.js';
+import { MAX_VCPUS, type Hypervisor, type VmEvent } from './hypervisor/hypervisor.js';
+import { Upcall } from './hypervisor/upcall.js';
+import { AcrnError } from './io-request/acrn-error.js';
+import { SharedBuffer } from './io-request/shared-buffer.js';
+import { RequestStatistics } from './trace/statistics.js';
+import { UserVm } from './user-vm.js';
+
+const MIB = 1024 * 1024;
+export const DEFAULT_MEMORY_MIB = 64;
+/** The embedded core's address space leaves MMIO above 3 GiB; more than 2 GiB nobody has tried. */
+export const MAX_MEMORY_MIB = 2048;
+
+export interface UserVmOptions {
+  /** For messages; "vm" and a number unless given. */
+  readonly name?: string;
+  /** 1…2048, default 64. */
+  readonly memoryMiB?: number;
+  /** 1…16 where the hypervisor can; default 1. */
+  readonly vcpus?: number;
+  /** A file, or bytes with what belongs to them. A VM without an image runs what its hypervisor has (scripts). */
+  readonly image?: string | GuestImageOptions;
+  /** For an image given as a file. */
+  readonly cmdline?: string;
+  /** vCPUs poll for completion instead of sleeping: quick, and a core is busy. */
+  readonly completionPolling?: boolean;
+  /** How long a client may take for a request, in ms (default 5000); Infinity for no limit. */
+  readonly clientTimeoutMs?: number;
+  /** Counts requests and their latency. */
+  readonly statistics?: boolean;
+}
+
+export class ServiceVm {
+  readonly hypervisor: Hypervisor;
+  readonly #upcall = new Upcall();
+  readonly #module: HypervisorServiceModule;
+  readonly #vms = new Set<UserVm>();
+  #nextVmId = 1;
+
+  constructor(hypervisor: Hypervisor) {
+    this.hypervisor = hypervisor;
+    this.#module = new HypervisorServiceModule({
+      upcall: this.#upcall,
+      turn: () => new Promise((resolve) => setImmediate(resolve)),
+    });
+    this.#module.worker.start();
+  }
+
+  /** The User VMs that have not ended. */
+  get vms(): readonly UserVm[] {
+    return [...this.#vms];
+  }
+
+  /** A VM in state CREATED: attach its devices, then start it. Rejects with AcrnError; nothing is left running then. */
+  async createUserVm(options: UserVmOptions = {}): Promise<UserVm> {
+    const vmId = this.#nextVmId++;
+    const name = options.name ?? `vm${vmId}`;
+    const memoryBytes = checkMemory(options.memoryMiB ?? DEFAULT_MEMORY_MIB) * MIB;
+    const vcpuCount = checkVcpus(options.vcpus ?? 1);
+    const image = await prepareImage(options, memoryBytes);
+    const buffer = new SharedBuffer();
+    // The hypervisor may have something to say before the VM object exists.
+    const early: VmEvent[] = [];
+    let vm: UserVm | undefined;
+    const hypercalls = await this.hypervisor.createVm(
+      {
+        name,
+        memoryBytes,
+        vcpuCount,
+        completionPolling: options.completionPolling ?? false,
+        measureLatency: options.statistics ?? false,
+      },
+      buffer,
+      this.#upcall,
+      (event) => (vm === undefined ? early.push(event) : vm.hear(event)),
+    );
+    hypercalls.setIoreqBuffer();
+    const statistics =
+      options.statistics === true ? new RequestStatistics((vcpu) => hypercalls.shared.lastLatencyMs(vcpu)) : undefined;
+    const requests = new VmRequests({
+      vmId,
+      buffer,
+      hypercalls,
+      clientTimeoutMs: options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS,
+      observer: {
+        event: (event) => vm?.tell(event),
+        ...(statistics === undefined
+          ? {}
+          : { dispatched: (_, request, client) => statistics.dispatched(request, client?.name ?? 'hsm') }),
+      },
+    });
+    const made = (vm = new UserVm({ name, hypercalls, buffer, module: this.#module, requests, image, statistics }));
+    this.#module.addVm(requests);
+    this.#vms.add(made);
+    void made.ended.then(() => this.#vms.delete(made));
+    for (const event of early) made.hear(event);
+    return made;
+  }
+
+  /** Destroys every User VM and stops the worker. */
+  async close(): Promise<void> {
+    await Promise.all(this.vms.map((vm) => vm.destroy()));
+    await this.#module.worker.stop();
+  }
+}
+
+function checkMemory(memoryMiB: number): number {
+  if (Number.isInteger(memoryMiB) && memoryMiB >= 1 && memoryMiB <= MAX_MEMORY_MIB) return memoryMiB;
+  throw new AcrnError('OPTION_INVALID', `${memoryMiB} MiB of memory`, {
+    remedy: `Give a whole number from 1 to ${MAX_MEMORY_MIB}`,
+  });
+}
+
+function checkVcpus(vcpus: number): number {
+  if (Number.isInteger(vcpus) && vcpus >= 1 && vcpus <= MAX_VCPUS) return vcpus;
+  throw new AcrnError('VM_LIMIT', `${vcpus} vCPUs`, {
+    remedy: `A VM has 1 to ${MAX_VCPUS}: its page has so many slots`,
+  });
+}
+
+async function prepareImage(options: UserVmOptions, memoryBytes: number): Promise<GuestImage | undefined> {
+  const { image, cmdline } = options;
+  if (image === undefined) return undefined;
+  const prepared = await prepareGuestImage(
+    typeof image === 'string'
+      ? { image: await readImage(image), ...(cmdline === undefined ? {} : { cmdline }) }
+      : { ...image, ...(cmdline === undefined ? {} : { cmdline }) },
+  );
+  prepared.check(memoryBytes);
+  return prepared;
+}
+
+/** Reads a guest image or one of its parts. Throws IMAGE_NOT_FOUND. */
+export async function readImage(path: string): Promise<Uint8Array> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new AcrnError('IMAGE_NOT_FOUND', `cannot read ${path} (${reason})`, {
+      remedy: 'Check the path and its permissions',
+      cause: error,
+    });
+  }
+}

@@ -1,0 +1,50 @@
+/** What a User VM tells its operator, as plain data. */
+
+import type { HsmEvent } from './hsm/hsm-observer.js';
+import type { VmEvent } from './hypervisor/hypervisor.js';
+
+/** Why a VM is no more. */
+export interface VmEnd {
+  /** `power-off` is the guest's own wish; `destroyed` the operator's; all others are trouble. */
+  readonly reason: 'power-off' | 'destroyed' | 'halted' | 'triple-fault' | 'crashed' | 'reset-loop';
+  readonly message: string;
+}
+
+export type UserVmEvent =
+  | VmEvent
+  | HsmEvent
+  /** The guest reset its machine. */
+  | { readonly kind: 'reset'; readonly reason: string }
+  /** A device threw or rejected: its bug. The guest read all ones. */
+  | { readonly kind: 'device-error'; readonly device: string; readonly message: string; readonly stack?: string }
+  /** A device's thread ended. Its requests read as all ones; its range is free. */
+  | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string }
+  | { readonly kind: 'ended'; readonly end: VmEnd };
+
+/** An event in one line, for the terminal. */
+export function describeEvent(event: UserVmEvent): string {
+  switch (event.kind) {
+    case 'triple-fault':
+    case 'halted':
+    case 'crashed':
+      return event.message;
+    case 'reset':
+      return `the guest reset the machine: ${event.reason}`;
+    case 'device-error':
+      return `device ${event.device} failed, the guest read all ones: ${event.message}`;
+    case 'device-lost':
+      return `device ${event.device} is gone: ${event.reason}`;
+    case 'no-client':
+      return `no I/O client for the request of vCPU ${event.vcpu}`;
+    case 'client-failed':
+      return `I/O client ${event.client} failed and was taken out: ${event.message}`;
+    case 'client-late':
+      return `I/O client ${event.client} took more than ${event.limitMs} ms for "${event.request}" and was taken out`;
+    case 'notify-failed':
+      return `the completion hypercall for vCPU ${event.vcpu} failed with ${event.result}`;
+    case 'flush-timeout':
+      return `I/O client ${event.client} did not finish its requests before the reset`;
+    case 'ended':
+      return `ended: ${event.end.message}`;
+  }
+}

@@ -1,0 +1,308 @@
+/**
+ * UserVm: one guest machine as its operator holds it: attach devices, start, reset, destroy, hear what happens.
+ * ServiceVm makes it. Devices are the level for most people: their ranges may not overlap. I/O clients are the
+ * document's own level: they may, and the newest wins.
+ */
+
+import { SystemClock } from './device-model/clock.js';
+import { DefaultClient } from './device-model/default-client.js';
+import { DeviceClient } from './device-model/device-client.js';
+import type { Device, InterruptLine, PowerControl } from './device-model/device.js';
+import { PciBus } from './device-model/devices/pci/pci-bus.js';
+import type { PciAddress, PciFunction } from './device-model/pci-function.js';
+import { isThreadPlacement, ThreadClient, type ThreadPlacement } from './device-model/placement/in-own-thread.js';
+import { describeRange, overlaps, type AddressRange } from './hsm/address-range.js';
+import type { IoClient } from './hsm/io-client.js';
+import type { HypervisorServiceModule } from './hsm/service-module.js';
+import type { VmRequests } from './hsm/vm-requests.js';
+import type { GuestImage } from './hypervisor/boot/guest-image.js';
+import type { GuestMemory } from './hypervisor/guest-memory.js';
+import type { Hypercalls } from './hypervisor/hypercalls.js';
+import type { VmEvent } from './hypervisor/hypervisor.js';
+import type { VcpuCounters } from './hypervisor/vm-shared-state.js';
+import { AcrnError } from './io-request/acrn-error.js';
+import type { SharedBuffer } from './io-request/shared-buffer.js';
+import type { RequestStatistics, StatisticsSnapshot } from './trace/statistics.js';
+import type { UserVmEvent, VmEnd } from './user-vm-events.js';
+
+/** How often a guest may reset itself within a second before it counts as a loop and is stopped. */
+export const RESETS_PER_SECOND = 5;
+
+export interface UserVmParts {
+  readonly name: string;
+  readonly hypercalls: Hypercalls;
+  readonly buffer: SharedBuffer;
+  readonly module: HypervisorServiceModule;
+  readonly requests: VmRequests;
+  readonly image: GuestImage | undefined;
+  readonly statistics: RequestStatistics | undefined;
+}
+
+interface Attachment {
+  readonly range: AddressRange;
+  readonly client: IoClient;
+  readonly device: Device | ThreadClient;
+}
+
+export class UserVm {
+  readonly name: string;
+  readonly clock = new SystemClock();
+  readonly pci = new PciBus();
+  readonly defaultClient = new DefaultClient(this.pci);
+  /** What a guest may do to its own machine; devices like the reset port get it. */
+  readonly power: PowerControl;
+  /** Resolves once, when the guest has powered off, the VM broke, or it was destroyed. It is destroyed then. */
+  readonly ended: Promise<VmEnd>;
+  readonly #parts: UserVmParts;
+  readonly #attachments: Attachment[] = [];
+  readonly #listeners = new Set<(event: UserVmEvent) => void>();
+  #resolveEnded: (end: VmEnd) => void = () => undefined;
+  /** Life-cycle steps wait for each other here. */
+  #lifeCycle: Promise<unknown> = Promise.resolve();
+  #isEnding = false;
+  /** vCPUs that nothing can wake; the VM has ended when all have. */
+  readonly #halted = new Set<number>();
+  #recentResets: number[] = [];
+
+  constructor(parts: UserVmParts) {
+    this.name = parts.name;
+    this.#parts = parts;
+    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+    this.power = {
+      powerOff: (reason) => void this.#end({ reason: 'power-off', message: reason }),
+      reset: (reason) => this.#guestReset(reason),
+    };
+    parts.requests.createDefaultClient(this.defaultClient);
+  }
+
+  /** Guest memory, which starts at guest physical address 0. */
+  get memory(): GuestMemory {
+    return this.#parts.hypercalls.memory;
+  }
+
+  /** The page, for those who want to watch it. */
+  get buffer(): SharedBuffer {
+    return this.#parts.buffer;
+  }
+
+  /** Input pin `gsi` of the interrupt controllers: 0…47, of which 0…15 are the ISA lines. */
+  interruptLine(gsi: number): InterruptLine {
+    const { lines } = this.#parts.hypercalls.shared;
+    return { set: (high) => lines.set(gsi, high) };
+  }
+
+  /**
+   * Puts a device at a range. It may be a device, which then runs in the Service VM's thread, or `inOwnThread(…)`.
+   * Throws RANGE_OVERLAP, naming both, when another device is there. Returns a function that takes it out again.
+   */
+  attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
+    const other = this.#attachments.find((attachment) => overlaps(attachment.range, range));
+    const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
+    if (other !== undefined) {
+      throw new AcrnError(
+        'RANGE_OVERLAP',
+        `${name} at ${describeRange(range)} overlaps ${other.client.name} at ${describeRange(other.range)}`,
+        { remedy: 'Attach one of them elsewhere, or use an I/O client, whose ranges may overlap' },
+      );
+    }
+    const attachment = this.#place(range, device);
+    this.#attachments.push(attachment);
+    this.createClient(attachment.client, [range]);
+    return () => this.#detach(attachment);
+  }
+
+  /** Puts a function into PCI configuration space. */
+  attachPci(address: PciAddress, fn: PciFunction): void {
+    this.pci.add(address, fn);
+  }
+
+  /** Adds an I/O client; the newest is asked first. Ranges may be added and removed while the VM runs. */
+  createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
+    this.#parts.requests.createClient(client, ranges);
+  }
+
+  addRange(client: IoClient, range: AddressRange): boolean {
+    return this.#parts.requests.addRange(client, range);
+  }
+
+  removeRange(client: IoClient, range: AddressRange): boolean {
+    return this.#parts.requests.removeRange(client, range);
+  }
+
+  /** Takes a client out while the VM runs; requests it has not finished read as all ones. */
+  destroyClient(client: IoClient): void {
+    this.#parts.module.destroyClient(this.#parts.requests, client);
+  }
+
+  /** Calls back for everything worth knowing. Returns a function that ends it. */
+  onEvent(listener: (event: UserVmEvent) => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  /** Loads the guest and lets it run. Rejects when a device's thread could not make its device. */
+  start(): Promise<void> {
+    return this.#step(async () => {
+      for (const { device } of this.#attachments) if (device instanceof ThreadClient) await device.ready;
+      this.#load();
+      this.#expect('start', this.#parts.hypercalls.startVm());
+    });
+  }
+
+  /** Stops the vCPUs for a reset or the end. As in ACRN there is no way to go on from here but `reset`. */
+  pause(): Promise<void> {
+    return this.#step(async () => this.#expect('pause', await this.#parts.hypercalls.pauseVm()));
+  }
+
+  /** Power-on state, and the guest from its beginning. */
+  reset(): Promise<void> {
+    return this.#step(() => this.#reset());
+  }
+
+  /** Stops and frees everything; `ended` resolves. Once is enough, more does no harm. */
+  async destroy(): Promise<void> {
+    await this.#end({ reason: 'destroyed', message: 'destroyed by its operator' });
+  }
+
+  /** For the hypervisor: what it says about the VM becomes an event, and most of it is the end. */
+  hear(event: VmEvent): void {
+    this.#tell(event);
+    if (event.kind === 'halted') {
+      this.#halted.add(event.vcpu);
+      if (this.#halted.size < this.#parts.hypercalls.vcpuCount) return;
+    }
+    void this.#end({ reason: event.kind, message: event.message });
+  }
+
+  /** For the HSM and devices. */
+  tell(event: UserVmEvent): void {
+    this.#tell(event);
+  }
+
+  /** Undefined unless the VM was made with `statistics`. */
+  statistics(): StatisticsSnapshot | undefined {
+    return this.#parts.statistics?.snapshot();
+  }
+
+  /** What the vCPUs trapped with, and how it was answered; summed over the vCPUs. */
+  counters(): VcpuCounters {
+    const { shared, vcpuCount } = this.#parts.hypercalls;
+    const sum = { ...shared.counters(0) };
+    for (let vcpu = 1; vcpu < vcpuCount; vcpu++) {
+      const counters = shared.counters(vcpu);
+      for (const name of Object.keys(sum) as (keyof VcpuCounters)[]) sum[name] += counters[name];
+    }
+    return sum;
+  }
+
+  #place(range: AddressRange, device: Device | ThreadPlacement): Attachment {
+    const reportError = (name: string, error: unknown): void => {
+      const message = error instanceof Error ? error.message : String(error);
+      const stack = error instanceof Error ? error.stack : undefined;
+      this.#tell({ kind: 'device-error', device: name, message, ...(stack === undefined ? {} : { stack }) });
+    };
+    if (!isThreadPlacement(device)) return { range, device, client: new DeviceClient(device, range, reportError) };
+    const client = new ThreadClient({
+      placement: device,
+      range,
+      memory: this.memory,
+      reportError,
+      onDeath: (dead, reason) => {
+        this.#tell({ kind: 'device-lost', device: dead.name, reason });
+        this.destroyClient(dead);
+        this.#forget(dead);
+      },
+    });
+    return { range, device: client, client };
+  }
+
+  #detach(attachment: Attachment): void {
+    if (!this.#forget(attachment.client)) return;
+    this.destroyClient(attachment.client);
+    if (!(attachment.device instanceof ThreadClient)) attachment.device.close?.();
+  }
+
+  #forget(client: IoClient): boolean {
+    const index = this.#attachments.findIndex((attachment) => attachment.client === client);
+    if (index < 0) return false;
+    this.#attachments.splice(index, 1);
+    return true;
+  }
+
+  #load(): void {
+    const { image, hypercalls } = this.#parts;
+    if (image === undefined) return;
+    this.#expect('set the registers', hypercalls.setVcpuRegs(0, image.load(this.memory)));
+  }
+
+  #guestReset(reason: string): void {
+    if (this.#isEnding) return;
+    const now = performance.now();
+    this.#recentResets = [...this.#recentResets.filter((time) => now - time < 1000), now];
+    if (this.#recentResets.length > RESETS_PER_SECOND) {
+      void this.#end({ reason: 'reset-loop', message: `${this.#recentResets.length} resets in a second (${reason})` });
+      return;
+    }
+    this.#tell({ kind: 'reset', reason });
+    // The vCPU must not go on from this access.
+    const paused = this.#parts.hypercalls.pauseVm();
+    void this.#step(async () => {
+      await paused;
+      await this.#reset();
+    });
+  }
+
+  /** ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start. */
+  async #reset(): Promise<void> {
+    if (this.#isEnding) return;
+    const { hypercalls, requests } = this.#parts;
+    this.#expect('pause', await hypercalls.pauseVm());
+    await requests.clear();
+    for (const { device } of this.#attachments) device.reset?.();
+    this.pci.reset();
+    this.#expect('reset', await hypercalls.resetVm());
+    requests.withdraw();
+    if (this.#parts.image !== undefined) this.memory.fill(0);
+    this.#load();
+    this.#halted.clear();
+    this.#expect('start', hypercalls.startVm());
+  }
+
+  async #end(end: VmEnd): Promise<void> {
+    if (this.#isEnding) {
+      await this.ended;
+      return;
+    }
+    this.#isEnding = true;
+    const { hypercalls, module, requests } = this.#parts;
+    // At once: whatever the guest did last, it does nothing after it.
+    const paused = hypercalls.pauseVm();
+    await this.#step(async () => {
+      await paused;
+      await hypercalls.destroyVm();
+      this.#parts.statistics?.snapshot();
+      for (const { device } of this.#attachments) if (!(device instanceof ThreadClient)) device.close?.();
+      module.removeVm(requests);
+    });
+    this.#tell({ kind: 'ended', end });
+    this.#resolveEnded(end);
+  }
+
+  #step<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#lifeCycle.then(step);
+    this.#lifeCycle = done.catch(() => undefined);
+    return done;
+  }
+
+  #expect(what: string, result: number): void {
+    if (result >= 0) return;
+    throw new AcrnError('VM_STATE', `VM ${this.name}: cannot ${what} in its present state`, {
+      errno: result,
+      remedy: 'A VM starts once, and again after a reset; destroyed is destroyed',
+    });
+  }
+
+  #tell(event: UserVmEvent): void {
+    for (const listener of this.#listeners) listener(event);
+  }
+}
