@@ -1,0 +1,97 @@
+/**
+ * What lies behind the index port of the CMOS real-time clock: the chip's 14 registers, then battery-backed bytes to
+ * which PC firmware gave a meaning. CmosRtc uses the numbers; the map is for people and tools.
+ */
+
+import type { RegisterDescription, RegisterMap } from '../register-map.js';
+
+export const CmosIndex = {
+  SECONDS: 0x00,
+  SECONDS_ALARM: 0x01,
+  MINUTES: 0x02,
+  MINUTES_ALARM: 0x03,
+  HOURS: 0x04,
+  HOURS_ALARM: 0x05,
+  DAY_OF_WEEK: 0x06,
+  DAY: 0x07,
+  MONTH: 0x08,
+  YEAR: 0x09,
+  A: 0x0a,
+  B: 0x0b,
+  C: 0x0c,
+  D: 0x0d,
+  SHUTDOWN: 0x0f,
+  EQUIPMENT: 0x14,
+  BASE_MEMORY: 0x15,
+  EXTENDED_MEMORY: 0x17,
+  CHECKSUM: 0x2e,
+  EXTENDED_MEMORY_FOUND: 0x30,
+  CENTURY: 0x32,
+  MEMORY_ABOVE_16_MIB: 0x34,
+} as const;
+
+/** Registers B (enables) and C (flags) have the three sources in the same bits. */
+export const RtcInterrupt = { UPDATE: 1 << 4, ALARM: 1 << 5, PERIODIC: 1 << 6, ANY: 1 << 7 } as const;
+
+/** Milliseconds between periodic interrupts, 0 for none. The rates 1 and 2 are those of 8 and 9 (data sheet, table 5, 32.768 kHz). */
+export function periodOfRate(rate: number): number {
+  if (rate === 0) return 0;
+  return (2 ** (rate < 3 ? rate + 6 : rate - 1) * 1000) / 32_768;
+}
+
+function byte(
+  offset: number,
+  name: string,
+  access: 'r' | 'rw',
+  meaning: string,
+  fields?: RegisterDescription['fields'],
+): RegisterDescription {
+  return { offset, size: 1, name, access, meaning, ...(fields === undefined ? {} : { fields }) };
+}
+
+/** `offset` is the index that is written to port 0x70. */
+export const CMOS_RTC_REGISTERS: RegisterMap = {
+  source: 'Motorola MC146818A data sheet; IBM PC AT Technical Reference for the bytes from 0x0E',
+  registers: [
+    byte(CmosIndex.SECONDS, 'SEC', 'rw', 'seconds'),
+    byte(CmosIndex.SECONDS_ALARM, 'SECALRM', 'rw', 'seconds of the alarm; 0xc0…0xff matches any'),
+    byte(CmosIndex.MINUTES, 'MIN', 'rw', 'minutes'),
+    byte(CmosIndex.MINUTES_ALARM, 'MINALRM', 'rw', 'minutes of the alarm'),
+    byte(CmosIndex.HOURS, 'HOUR', 'rw', 'hours; bit 7 is PM in 12-hour mode'),
+    byte(CmosIndex.HOURS_ALARM, 'HOURALRM', 'rw', 'hours of the alarm'),
+    byte(CmosIndex.DAY_OF_WEEK, 'DOW', 'rw', 'day of the week, Sunday is 1'),
+    byte(CmosIndex.DAY, 'DOM', 'rw', 'day of the month'),
+    byte(CmosIndex.MONTH, 'MONTH', 'rw', 'month, January is 1'),
+    byte(CmosIndex.YEAR, 'YEAR', 'rw', 'year within the century'),
+    byte(CmosIndex.A, 'A', 'rw', 'divider and rate', [
+      { bits: [0, 3], name: 'RS', meaning: 'rate of the periodic interrupt, 0 is none' },
+      { bits: [4, 6], name: 'DV', meaning: 'time base: 2 is 32.768 kHz, 6 and 7 hold the divider in reset' },
+      { bits: [7, 7], name: 'UIP', meaning: 'an update is in progress or less than 244 us away; read only' },
+    ]),
+    byte(CmosIndex.B, 'B', 'rw', 'modes and interrupt enables', [
+      { bits: [0, 0], name: 'DSE', meaning: 'daylight saving; has no effect' },
+      { bits: [1, 1], name: '24/12', meaning: '24-hour mode' },
+      { bits: [2, 2], name: 'DM', meaning: 'binary (1) or BCD (0)' },
+      { bits: [3, 3], name: 'SQWE', meaning: 'square wave output; not connected on a PC' },
+      { bits: [4, 4], name: 'UIE', meaning: 'interrupt when an update ended' },
+      { bits: [5, 5], name: 'AIE', meaning: 'alarm interrupt' },
+      { bits: [6, 6], name: 'PIE', meaning: 'periodic interrupt' },
+      { bits: [7, 7], name: 'SET', meaning: 'halts updates, so that the time can be set' },
+    ]),
+    byte(CmosIndex.C, 'C', 'r', 'interrupt flags; a read clears them', [
+      { bits: [4, 4], name: 'UF', meaning: 'an update ended' },
+      { bits: [5, 5], name: 'AF', meaning: 'the time matched the alarm' },
+      { bits: [6, 6], name: 'PF', meaning: 'a period of the rate ended' },
+      { bits: [7, 7], name: 'IRQF', meaning: 'an enabled flag is set: the interrupt line is high' },
+    ]),
+    byte(CmosIndex.D, 'D', 'r', 'bit 7 (VRT): the battery is good'),
+    byte(CmosIndex.SHUTDOWN, 'SHUTDOWN', 'rw', 'what firmware does after a processor reset'),
+    byte(CmosIndex.EQUIPMENT, 'EQUIPMENT', 'rw', 'bit 1: there is a coprocessor'),
+    byte(CmosIndex.BASE_MEMORY, 'BASEMEM', 'rw', 'two bytes: KiB below 640 KiB'),
+    byte(CmosIndex.EXTENDED_MEMORY, 'EXTMEM', 'rw', 'two bytes: KiB above 1 MiB, at most 65535'),
+    byte(CmosIndex.CHECKSUM, 'CHECKSUM', 'rw', 'two bytes, high first: sum of 0x10…0x2d'),
+    byte(CmosIndex.EXTENDED_MEMORY_FOUND, 'EXTMEM2', 'rw', 'two bytes: as EXTMEM, found by the self-test'),
+    byte(CmosIndex.CENTURY, 'CENTURY', 'rw', 'hundreds of the year'),
+    byte(CmosIndex.MEMORY_ABOVE_16_MIB, 'MEM16M', 'rw', 'two bytes: units of 64 KiB above 16 MiB'),
+  ],
+};

@@ -1,0 +1,266 @@
+/**
+ * CmosRtc: the PC's real-time clock and battery-backed bytes, a Motorola MC146818A behind an index port (0x70) and a data
+ * port (0x71), interrupt line 8. Guests read the date here, and some take periodic ticks from it.
+ *
+ * Nothing runs in the background: what happened since the last access is worked out at the next one, from the clock. A
+ * timer waits only while an interrupt is enabled and not yet raised, and is aimed at an absolute time, so ticks do not
+ * drift; a host that fires it late loses ticks, as a guest that reads register C late does.
+ *
+ * The time follows the clock's wall time, at the distance that the guest set. It survives a reset, as a battery has it;
+ * the mode registers return to what firmware leaves there, because a guest may start without firmware.
+ */
+
+import { readBytes, writeBytes } from '../byte-registers.js';
+import type { ByteRegisters } from '../byte-registers.js';
+import type { Clock, ClockTimer } from '../clock.js';
+import { UNCONNECTED } from '../device.js';
+import type { AccessSize, Device, InterruptLine } from '../device.js';
+import { storeFirmwareContents } from './cmos-contents.js';
+import { CmosIndex, periodOfRate, RtcInterrupt } from './cmos-rtc-registers.js';
+import { advanceTime, loadTime, secondsToAlarm, storeTime } from './rtc-calendar.js';
+import type { RtcFormat } from './rtc-calendar.js';
+
+const CMOS_BYTES = 128;
+const DATA_PORT = 1;
+const NMI_MASK = 0x80;
+
+const UIP = 0x80;
+/** DV 11x: the divider is held in reset. Other values than 010 (32.768 kHz) would make the clock run wrong; here they do not. */
+const DIVIDER_RESET = 0x60;
+const RATE = 0x0f;
+const SET = 0x80;
+const DM = 0x04;
+const HOURS_24 = 0x02;
+const VRT = 0x80;
+
+/** 32.768 kHz, 1024 Hz; 24-hour mode, BCD: as firmware leaves them. */
+const A_AFTER_FIRMWARE = 0x26;
+const B_AFTER_FIRMWARE = HOURS_24;
+
+const ENABLES = RtcInterrupt.UPDATE | RtcInterrupt.ALARM | RtcInterrupt.PERIODIC;
+
+/** MC146818A, update cycle times at 32.768 kHz: UIP leads the update by 244 us, the update takes 1984 us. */
+const UIP_MS = 0.244 + 1.984;
+/** From the end of the divider's reset to the first update (data sheet, register A). */
+const FIRST_UPDATE_MS = 500;
+const SECOND_MS = 1000;
+
+/** Rounding must not make a timer that fires before its own event, again and again. */
+const SHORTEST_DELAY_MS = 0.001;
+
+export interface CmosRtcOptions {
+  readonly clock: Clock;
+  /** Bytes of RAM, which the CMOS tells to firmware and old kernels. */
+  readonly memoryBytes: number;
+  readonly interrupt?: InterruptLine;
+  /** More CMOS bytes, by index, for what a certain firmware wants to find there. */
+  readonly contents?: Readonly<Record<number, number>>;
+}
+
+export class CmosRtc implements Device, ByteRegisters {
+  readonly name = 'cmos-rtc';
+  readonly #clock: Clock;
+  readonly #interrupt: InterruptLine;
+  readonly #memoryBytes: number;
+  readonly #contents: Readonly<Record<number, number>>;
+  readonly #cmos = new Uint8Array(CMOS_BYTES);
+  #index = 0;
+  #isNmiMasked = false;
+  /** Register C without IRQF. */
+  #flags = 0;
+  /** Updates happen when the wall time plus this is a whole second. */
+  #phaseMs = 0;
+  /** The second that the calendar shows, counted as the wall time plus the phase. */
+  #secondSeen: number;
+  /** When the divider began to count, in the clock's monotonic time. */
+  #dividerStartMs: number;
+  #ticksSeen = 0;
+  #timer: ClockTimer | undefined;
+
+  constructor(options: CmosRtcOptions) {
+    this.#clock = options.clock;
+    this.#interrupt = options.interrupt ?? UNCONNECTED;
+    this.#memoryBytes = options.memoryBytes;
+    this.#contents = options.contents ?? {};
+    this.#secondSeen = this.#second();
+    this.#dividerStartMs = options.clock.now() - (options.clock.wallTimeMs() % SECOND_MS);
+    this.#storeModes();
+    storeTime(this.#cmos, this.#secondSeen, this.#format());
+    storeFirmwareContents(this.#cmos, this.#memoryBytes, this.#contents);
+  }
+
+  /** Bit 7 of the index port, which is no part of the chip: the board keeps NMI from the processor while it is set. */
+  get isNmiMasked(): boolean {
+    return this.#isNmiMasked;
+  }
+
+  read(offset: number, size: AccessSize): number {
+    return readBytes(this, offset, size);
+  }
+
+  write(offset: number, size: AccessSize, value: number): void {
+    writeBytes(this, offset, size, value);
+  }
+
+  readByte(offset: number): number {
+    // The index port is write-only on PC chipsets (PIIX3 data sheet, RTCI).
+    if (offset !== DATA_PORT) return 0xff;
+    this.#sync();
+    if (this.#index === CmosIndex.C) {
+      const value = this.#flags | (this.#isRaised() ? RtcInterrupt.ANY : 0);
+      this.#flags = 0;
+      this.#settle();
+      return value;
+    }
+    if (this.#index === CmosIndex.A) return this.#registerA | (this.#isUpdating() ? UIP : 0);
+    return this.#cmos[this.#index] ?? 0xff;
+  }
+
+  writeByte(offset: number, value: number): void {
+    if (offset === 0) {
+      this.#index = value & ~NMI_MASK;
+      this.#isNmiMasked = (value & NMI_MASK) !== 0;
+      return;
+    }
+    if (offset !== DATA_PORT || this.#index === CmosIndex.C || this.#index === CmosIndex.D) return;
+    this.#sync();
+    const wasHalted = this.#isHalted();
+    if (this.#index === CmosIndex.A) this.#writeA(value);
+    // SET going high clears UIE (data sheet, register B).
+    else if (this.#index === CmosIndex.B && (value & SET) !== 0) this.#cmos[CmosIndex.B] = value & ~RtcInterrupt.UPDATE;
+    else this.#cmos[this.#index] = value;
+    if (wasHalted) this.#secondSeen = this.#second();
+    this.#settle();
+  }
+
+  /** The time goes on; the bytes that firmware writes at each start are written again. */
+  reset(): void {
+    this.#sync();
+    const time = loadTime(this.#cmos, this.#format());
+    this.#storeModes();
+    storeTime(this.#cmos, time, this.#format());
+    storeFirmwareContents(this.#cmos, this.#memoryBytes, this.#contents);
+    this.#secondSeen = this.#second();
+    this.#ticksSeen = this.#ticks();
+    this.#flags = 0;
+    this.#index = 0;
+    this.#isNmiMasked = false;
+    this.#settle();
+  }
+
+  close(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  get #registerA(): number {
+    return this.#cmos[CmosIndex.A] ?? 0;
+  }
+
+  get #registerB(): number {
+    return this.#cmos[CmosIndex.B] ?? 0;
+  }
+
+  #storeModes(): void {
+    this.#cmos[CmosIndex.A] = A_AFTER_FIRMWARE;
+    this.#cmos[CmosIndex.B] = B_AFTER_FIRMWARE;
+    this.#cmos[CmosIndex.D] = VRT;
+  }
+
+  #writeA(value: number): void {
+    const wasHeld = this.#isDividerHeld();
+    this.#cmos[CmosIndex.A] = value & ~UIP;
+    if (wasHeld && !this.#isDividerHeld()) {
+      this.#phaseMs = FIRST_UPDATE_MS - (this.#clock.wallTimeMs() % SECOND_MS);
+      this.#dividerStartMs = this.#clock.now();
+    }
+    this.#ticksSeen = this.#ticks();
+  }
+
+  #format(): RtcFormat {
+    return { isBinary: (this.#registerB & DM) !== 0, is24Hour: (this.#registerB & HOURS_24) !== 0 };
+  }
+
+  #isDividerHeld(): boolean {
+    return (this.#registerA & DIVIDER_RESET) === DIVIDER_RESET;
+  }
+
+  #isHalted(): boolean {
+    return (this.#registerB & SET) !== 0 || this.#isDividerHeld();
+  }
+
+  #isRaised(): boolean {
+    return (this.#flags & this.#registerB & ENABLES) !== 0;
+  }
+
+  #isUpdating(): boolean {
+    return !this.#isHalted() && this.#toUpdateMs() <= UIP_MS;
+  }
+
+  #second(): number {
+    return Math.floor((this.#clock.wallTimeMs() + this.#phaseMs) / SECOND_MS);
+  }
+
+  /** More than 0, at most a second. */
+  #toUpdateMs(): number {
+    return (this.#second() + 1) * SECOND_MS - (this.#clock.wallTimeMs() + this.#phaseMs);
+  }
+
+  #periodMs(): number {
+    return this.#isDividerHeld() ? 0 : periodOfRate(this.#registerA & RATE);
+  }
+
+  #ticks(): number {
+    const periodMs = this.#periodMs();
+    return periodMs === 0 ? 0 : Math.floor((this.#clock.now() - this.#dividerStartMs) / periodMs);
+  }
+
+  /** Brings calendar and flags to the present. */
+  #sync(): void {
+    const ticks = this.#ticks();
+    if (ticks > this.#ticksSeen) this.#flags |= RtcInterrupt.PERIODIC;
+    this.#ticksSeen = ticks;
+    if (this.#isHalted()) return;
+    const second = this.#second();
+    const elapsed = second - this.#secondSeen;
+    if (elapsed === 0) return;
+    this.#secondSeen = second;
+    // The host's wall time may step back: the calendar follows it, which is no update.
+    if (elapsed > 0) {
+      this.#flags |= RtcInterrupt.UPDATE;
+      const alarm = secondsToAlarm(this.#cmos, this.#format());
+      if (alarm !== undefined && alarm <= elapsed) this.#flags |= RtcInterrupt.ALARM;
+    }
+    advanceTime(this.#cmos, elapsed, this.#format());
+  }
+
+  /** Brings the line to where the registers say, and waits for the next event only if it would change that. */
+  #settle(): void {
+    const isRaised = this.#isRaised();
+    this.#interrupt.set(isRaised);
+    this.close();
+    const atMs = isRaised ? Infinity : this.#nextInterruptMs();
+    if (atMs === Infinity) return;
+    this.#timer = this.#clock.schedule(Math.max(atMs, this.#clock.now() + SHORTEST_DELAY_MS), () => {
+      this.#sync();
+      this.#settle();
+    });
+  }
+
+  #nextInterruptMs(): number {
+    const enabled = this.#registerB & ENABLES;
+    const periodMs = this.#periodMs();
+    let atMs = Infinity;
+    if ((enabled & RtcInterrupt.PERIODIC) !== 0 && periodMs !== 0) {
+      atMs = this.#dividerStartMs + (this.#ticksSeen + 1) * periodMs;
+    }
+    if (this.#isHalted()) return atMs;
+    const updateMs = this.#clock.now() + this.#toUpdateMs();
+    if ((enabled & RtcInterrupt.UPDATE) !== 0) atMs = Math.min(atMs, updateMs);
+    if ((enabled & RtcInterrupt.ALARM) !== 0) {
+      const alarm = secondsToAlarm(this.#cmos, this.#format());
+      if (alarm !== undefined) atMs = Math.min(atMs, updateMs + (alarm - 1) * SECOND_MS);
+    }
+    return atMs;
+  }
+}

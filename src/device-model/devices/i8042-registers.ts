@@ -1,0 +1,75 @@
+/**
+ * The numbers of the PC's keyboard controller: its status and configuration bits and the commands that go to port 0x64
+ * (IBM PS/2 Hardware Interface Technical Reference; the 0xA commands belong to controllers with a port for a mouse).
+ */
+
+import type { RegisterMap } from '../register-map.js';
+
+export const I8042Status = {
+  OUTPUT_FULL: 1 << 0,
+  SYSTEM: 1 << 2,
+  COMMAND: 1 << 3,
+  NOT_LOCKED: 1 << 4,
+  AUX_DATA: 1 << 5,
+  TIMEOUT: 1 << 6,
+} as const;
+
+export const I8042Config = {
+  KEYBOARD_INTERRUPT: 1 << 0,
+  AUX_INTERRUPT: 1 << 1,
+  SYSTEM: 1 << 2,
+  KEYBOARD_DISABLED: 1 << 4,
+  AUX_DISABLED: 1 << 5,
+  TRANSLATE: 1 << 6,
+} as const;
+
+export const I8042Command = {
+  READ_CONFIG: 0x20,
+  WRITE_CONFIG: 0x60,
+  PASSWORD_TEST: 0xa4,
+  DISABLE_AUX: 0xa7,
+  ENABLE_AUX: 0xa8,
+  TEST_AUX: 0xa9,
+  SELF_TEST: 0xaa,
+  TEST_KEYBOARD: 0xab,
+  DISABLE_KEYBOARD: 0xad,
+  ENABLE_KEYBOARD: 0xae,
+  READ_INPUT_PORT: 0xc0,
+  READ_OUTPUT_PORT: 0xd0,
+  WRITE_OUTPUT_PORT: 0xd1,
+  WRITE_KEYBOARD_BUFFER: 0xd2,
+  WRITE_AUX_BUFFER: 0xd3,
+  WRITE_AUX: 0xd4,
+  PULSE: 0xf0,
+} as const;
+
+/** The controller's two ports are not neighbours: `offset` is from port 0x60, and 0x61 to 0x63 are others'. */
+export const I8042_REGISTERS: RegisterMap = {
+  source: 'IBM PS/2 Hardware Interface Technical Reference, keyboard and auxiliary device controller',
+  registers: [
+    {
+      offset: 0,
+      size: 1,
+      name: 'DATA',
+      access: 'rw',
+      meaning: 'read: output buffer; write: to the keyboard, or a parameter',
+    },
+    {
+      offset: 4,
+      size: 1,
+      name: 'STATUS/COMMAND',
+      access: 'rw',
+      meaning: 'read: status; write: a command to the controller',
+      fields: [
+        { bits: [0, 0], name: 'OBF', meaning: 'the output buffer has a byte' },
+        { bits: [1, 1], name: 'IBF', meaning: 'the input buffer is full; never, the controller takes bytes at once' },
+        { bits: [2, 2], name: 'SYS', meaning: 'the self-test was passed' },
+        { bits: [3, 3], name: 'A2', meaning: 'the last write was a command' },
+        { bits: [4, 4], name: 'INH', meaning: 'the keyboard is not locked' },
+        { bits: [5, 5], name: 'AUXB', meaning: 'the byte is of the auxiliary device' },
+        { bits: [6, 6], name: 'TIMEOUT', meaning: 'a device did not answer' },
+        { bits: [7, 7], name: 'PARITY', meaning: 'never set' },
+      ],
+    },
+  ],
+};

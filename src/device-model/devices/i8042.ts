@@ -1,0 +1,245 @@
+/**
+ * I8042: the PC's keyboard controller, with a keyboard. It has two ports with others' between them (0x61 belongs to the
+ * timer), so it is two devices of one state: attach `data` at 0x60 and `command` at 0x64, a port each.
+ *
+ * Guests use it for keys, and to reset the machine (command 0xFE), which is the usual way of Linux. There is no port for
+ * a mouse: its test fails, and what is sent there times out. The A20 bit is kept and has no effect: line 20 is always on.
+ *
+ * Interrupt line 1 is high while the output buffer has a byte and the configuration allows it. It starts as firmware
+ * leaves it (translation and interrupt on), because a guest may start without firmware.
+ */
+
+import { allOnes, UNCONNECTED } from '../device.js';
+import type { AccessSize, Device, InterruptLine, PowerControl } from '../device.js';
+import { I8042Command, I8042Config, I8042Status } from './i8042-registers.js';
+import { Ps2Keyboard } from './ps2-keyboard.js';
+import { ScanCodeTranslator } from './scan-codes.js';
+
+/** Answers of the controller that wait until the guest fetched the one before; more are lost, as they overwrite on the chip. */
+export const ANSWER_QUEUE_LIMIT = 8;
+
+const CONFIG_AFTER_FIRMWARE =
+  I8042Config.KEYBOARD_INTERRUPT | I8042Config.SYSTEM | I8042Config.AUX_DISABLED | I8042Config.TRANSLATE;
+
+const SELF_TEST_PASSED = 0x55;
+const PORT_TEST_PASSED = 0x00;
+/** The port's clock line is stuck low: how a controller without a connector finds it. Linux then leaves the port alone. */
+const CLOCK_STUCK_LOW = 0x01;
+const NO_PASSWORD = 0xf1;
+/** The keyboard is not locked. */
+const INPUT_PORT = 0x80;
+/** Asks the host to send again: what the controller answers for a device that does not. */
+const NO_ANSWER = 0xfe;
+
+/** Output port: reset line (low resets), gate of A20; bits 4 and 5 follow the output buffer, 6 and 7 are the keyboard's wires. */
+const OUTPUT_RESET = 1 << 0;
+const OUTPUT_A20 = 1 << 1;
+const OUTPUT_KEYBOARD_FULL = 1 << 4;
+const OUTPUT_WIRES = 0xc0;
+
+export interface I8042Options {
+  readonly power: PowerControl;
+  readonly interrupt?: InterruptLine;
+}
+
+interface Answer {
+  readonly byte: number;
+  /** AUX_DATA and TIMEOUT of the status that goes with it. */
+  readonly status: number;
+}
+
+export class I8042 {
+  /** Port 0x60. Its reset is the whole controller's. */
+  readonly data: Device;
+  /** Port 0x64. */
+  readonly command: Device;
+  readonly keyboard = new Ps2Keyboard();
+  readonly #power: PowerControl;
+  readonly #interrupt: InterruptLine;
+  readonly #translator = new ScanCodeTranslator();
+  #answers: Answer[] = [];
+  #config: number = CONFIG_AFTER_FIRMWARE;
+  #output: number = OUTPUT_RESET | OUTPUT_A20;
+  /** The output buffer keeps its byte after it was read. */
+  #buffer = 0;
+  #status: number = I8042Status.SYSTEM | I8042Status.NOT_LOCKED;
+  /** A command that waits for its parameter at port 0x60. */
+  #parameterOf: number | undefined;
+
+  constructor(options: I8042Options) {
+    this.#power = options.power;
+    this.#interrupt = options.interrupt ?? UNCONNECTED;
+    this.data = {
+      name: 'i8042-data',
+      read: (offset, size) => onePort(offset, size, () => this.#readData()),
+      write: (offset, _size, value) => (offset === 0 ? this.#writeData(value & 0xff) : undefined),
+      reset: () => this.#reset(),
+    };
+    this.command = {
+      name: 'i8042-command',
+      read: (offset, size) => onePort(offset, size, () => this.#status),
+      write: (offset, _size, value) => (offset === 0 ? this.#writeCommand(value & 0xff) : undefined),
+      reset: () => this.#reset(),
+    };
+  }
+
+  /** The set 2 codes of a press or a release. False: the keyboard could not take it (Ps2Keyboard.press). */
+  pressKey(scanCodes: readonly number[]): boolean {
+    const isTaken = this.keyboard.press(scanCodes);
+    this.#refill();
+    return isTaken;
+  }
+
+  #reset(): void {
+    this.keyboard.reset();
+    this.#translator.reset();
+    this.#answers = [];
+    this.#config = CONFIG_AFTER_FIRMWARE;
+    this.#output = OUTPUT_RESET | OUTPUT_A20;
+    this.#buffer = 0;
+    this.#status = I8042Status.SYSTEM | I8042Status.NOT_LOCKED;
+    this.#parameterOf = undefined;
+    this.#refill();
+  }
+
+  #readData(): number {
+    const byte = this.#buffer;
+    this.#status &= ~(I8042Status.OUTPUT_FULL | I8042Status.AUX_DATA | I8042Status.TIMEOUT);
+    // The line falls before the next byte raises it again: each byte is an edge.
+    this.#settle();
+    this.#refill();
+    return byte;
+  }
+
+  #writeData(byte: number): void {
+    this.#status &= ~I8042Status.COMMAND;
+    const command = this.#parameterOf;
+    this.#parameterOf = undefined;
+    if (command === undefined) {
+      // What is sent to the keyboard opens its wire.
+      this.#config &= ~I8042Config.KEYBOARD_DISABLED;
+      this.keyboard.receive(byte);
+    } else if (command === I8042Command.WRITE_CONFIG) this.#setConfig(byte);
+    else if (command === I8042Command.WRITE_OUTPUT_PORT) this.#setOutputPort(byte);
+    else if (command === I8042Command.WRITE_AUX) this.#answer(NO_ANSWER, I8042Status.AUX_DATA | I8042Status.TIMEOUT);
+    // Both "write buffer" commands: without a second port there is one kind of bytes only.
+    else this.#answer(byte);
+    this.#refill();
+  }
+
+  #writeCommand(command: number): void {
+    this.#status |= I8042Status.COMMAND;
+    this.#parameterOf = undefined;
+    if (command >= I8042Command.PULSE) {
+      // The lower bits name the lines of the output port that stay high during the pulse.
+      if ((command & OUTPUT_RESET) === 0) this.#resetMachine(command);
+      return;
+    }
+    switch (command) {
+      case I8042Command.WRITE_CONFIG:
+      case I8042Command.WRITE_OUTPUT_PORT:
+      case I8042Command.WRITE_KEYBOARD_BUFFER:
+      case I8042Command.WRITE_AUX_BUFFER:
+      case I8042Command.WRITE_AUX:
+        this.#parameterOf = command;
+        break;
+      case I8042Command.DISABLE_AUX:
+        this.#setConfig(this.#config | I8042Config.AUX_DISABLED);
+        break;
+      case I8042Command.ENABLE_AUX:
+        this.#setConfig(this.#config & ~I8042Config.AUX_DISABLED);
+        break;
+      case I8042Command.DISABLE_KEYBOARD:
+        this.#setConfig(this.#config | I8042Config.KEYBOARD_DISABLED);
+        break;
+      case I8042Command.ENABLE_KEYBOARD:
+        this.#setConfig(this.#config & ~I8042Config.KEYBOARD_DISABLED);
+        break;
+      default: {
+        const byte = this.#answerTo(command);
+        if (byte !== undefined) this.#answer(byte);
+      }
+    }
+    this.#refill();
+  }
+
+  /** For the commands that only ask. Unknown ones get no answer. */
+  #answerTo(command: number): number | undefined {
+    switch (command) {
+      case I8042Command.READ_CONFIG:
+        return this.#config;
+      case I8042Command.PASSWORD_TEST:
+        return NO_PASSWORD;
+      case I8042Command.SELF_TEST:
+        this.#setConfig(this.#config | I8042Config.SYSTEM);
+        return SELF_TEST_PASSED;
+      case I8042Command.TEST_KEYBOARD:
+        return PORT_TEST_PASSED;
+      case I8042Command.TEST_AUX:
+        return CLOCK_STUCK_LOW;
+      case I8042Command.READ_INPUT_PORT:
+        return INPUT_PORT;
+      case I8042Command.READ_OUTPUT_PORT:
+        return this.#output | OUTPUT_WIRES | (this.#isInterrupting() ? OUTPUT_KEYBOARD_FULL : 0);
+      default:
+        return undefined;
+    }
+  }
+
+  #setConfig(config: number): void {
+    this.#config = config;
+    const system = (config & I8042Config.SYSTEM) === 0 ? 0 : I8042Status.SYSTEM;
+    this.#status = (this.#status & ~I8042Status.SYSTEM) | system;
+    this.#settle();
+  }
+
+  #setOutputPort(value: number): void {
+    this.#output = OUTPUT_RESET | (value & OUTPUT_A20);
+    if ((value & OUTPUT_RESET) === 0) this.#resetMachine(I8042Command.WRITE_OUTPUT_PORT);
+  }
+
+  #resetMachine(command: number): void {
+    this.#power.reset(`the guest pulled the reset line of the keyboard controller (command 0x${command.toString(16)})`);
+  }
+
+  #answer(byte: number, status = 0): void {
+    if (this.#answers.length < ANSWER_QUEUE_LIMIT) this.#answers.push({ byte, status });
+  }
+
+  /** Fills the output buffer if it is empty: with the controller's own answers first, then from the keyboard's wire. */
+  #refill(): void {
+    if ((this.#status & I8042Status.OUTPUT_FULL) === 0) {
+      const answer = this.#answers.shift() ?? this.#fromKeyboard();
+      if (answer !== undefined) {
+        this.#buffer = answer.byte;
+        this.#status |= I8042Status.OUTPUT_FULL | answer.status;
+      }
+    }
+    this.#settle();
+  }
+
+  #fromKeyboard(): Answer | undefined {
+    if ((this.#config & I8042Config.KEYBOARD_DISABLED) !== 0) return undefined;
+    while (this.keyboard.hasByte) {
+      const byte = this.keyboard.take();
+      const translated = (this.#config & I8042Config.TRANSLATE) === 0 ? byte : this.#translator.translate(byte);
+      if (translated !== undefined) return { byte: translated, status: 0 };
+    }
+    return undefined;
+  }
+
+  #isInterrupting(): boolean {
+    // A byte of the auxiliary device would raise line 12, which has nobody.
+    const wanted = I8042Status.OUTPUT_FULL | I8042Status.AUX_DATA;
+    return (this.#status & wanted) === I8042Status.OUTPUT_FULL && (this.#config & I8042Config.KEYBOARD_INTERRUPT) !== 0;
+  }
+
+  #settle(): void {
+    this.#interrupt.set(this.#isInterrupting());
+  }
+}
+
+/** A port of 8 bits: the lanes of a wider access are of the ports behind it, and float. */
+function onePort(offset: number, size: AccessSize, read: () => number): number {
+  return offset === 0 ? ((allOnes(size) & ~0xff) | read()) >>> 0 : allOnes(size);
+}

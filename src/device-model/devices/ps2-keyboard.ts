@@ -1,0 +1,155 @@
+/**
+ * Ps2Keyboard: a keyboard at the far end of the wire from the I8042: commands come in, bytes go out. It answers what
+ * firmware and Linux' atkbd ask of a keyboard before they believe in it, and sends the keys that somebody presses.
+ *
+ * It speaks scan code set 2, or set 1 if told to; set 3 it refuses, as many keyboards do. As real ones do, it gives up what
+ * it still had to say when a new command arrives, so its answers need no limit beyond the longest of them.
+ */
+
+import { ScanCodeTranslator } from './scan-codes.js';
+
+/** Bytes of keys that wait until the guest fetches them: the buffer of an IBM keyboard holds 16. */
+export const KEY_QUEUE_LIMIT = 16;
+
+/** Commands of the host (IBM PS/2 Hardware Interface Technical Reference, keyboard). */
+const Command = {
+  SET_LEDS: 0xed,
+  ECHO: 0xee,
+  SCAN_CODE_SET: 0xf0,
+  IDENTIFY: 0xf2,
+  TYPEMATIC: 0xf3,
+  ENABLE: 0xf4,
+  DISABLE: 0xf5,
+  DEFAULTS: 0xf6,
+  RESEND: 0xfe,
+  RESET: 0xff,
+} as const;
+
+const ACK = 0xfa;
+const RESEND_PLEASE = 0xfe;
+const SELF_TEST_PASSED = 0xaa;
+/** A keyboard with all features, "MF2". */
+const IDENTITY = [0xab, 0x83] as const;
+/** Sent in place of keys that found the buffer full, in set 2 and in set 1. */
+const OVERRUN = [0x00, 0xff] as const;
+
+export class Ps2Keyboard {
+  /** To the host, answers first: they are never in the middle of a key's bytes for long, and hosts wait for them. */
+  #answers: number[] = [];
+  #keys: number[] = [];
+  readonly #toSet1 = new ScanCodeTranslator();
+  #parameterOf: number | undefined;
+  #isScanning = true;
+  #set: 1 | 2 = 2;
+  #leds = 0;
+  #lastSent = 0;
+  #droppedKeys = 0;
+
+  /** Scroll lock 1, num lock 2, caps lock 4, as the guest set them. */
+  get leds(): number {
+    return this.#leds;
+  }
+
+  /** Key presses that found the buffer full. */
+  get droppedKeys(): number {
+    return this.#droppedKeys;
+  }
+
+  get hasByte(): boolean {
+    return this.#answers.length > 0 || this.#keys.length > 0;
+  }
+
+  /** The next byte to the host. Only if `hasByte`. */
+  take(): number {
+    this.#lastSent = this.#answers.shift() ?? this.#keys.shift() ?? 0;
+    return this.#lastSent;
+  }
+
+  /** The codes of one press or release in set 2. False: the guest does not want keys, or has not fetched the last ones. */
+  press(codes: readonly number[]): boolean {
+    if (!this.#isScanning) return false;
+    const bytes = this.#set === 2 ? codes : codes.flatMap((code) => this.#toSet1.translate(code) ?? []);
+    // The last place is the overrun code's.
+    if (this.#keys.length + bytes.length < KEY_QUEUE_LIMIT) {
+      this.#keys.push(...bytes.map((byte) => byte & 0xff));
+      return true;
+    }
+    this.#droppedKeys++;
+    const overrun = OVERRUN[this.#set === 2 ? 0 : 1];
+    if (this.#keys.length < KEY_QUEUE_LIMIT && this.#keys.at(-1) !== overrun) this.#keys.push(overrun);
+    return false;
+  }
+
+  /** A byte from the host. */
+  receive(byte: number): void {
+    this.#answers = [];
+    const command = this.#parameterOf;
+    this.#parameterOf = undefined;
+    // All parameters are below the commands: a command in place of one is a command.
+    if (command !== undefined && byte < Command.SET_LEDS) this.#takeParameter(command, byte);
+    else this.#obey(byte);
+  }
+
+  /** Power-on, after the firmware has greeted it: scanning, with nothing to say. */
+  reset(): void {
+    this.#setDefaults();
+    this.#answers = [];
+    this.#parameterOf = undefined;
+    this.#isScanning = true;
+    this.#leds = 0;
+    this.#lastSent = 0;
+    this.#droppedKeys = 0;
+  }
+
+  #obey(command: number): void {
+    switch (command) {
+      case Command.SET_LEDS:
+      case Command.SCAN_CODE_SET:
+      case Command.TYPEMATIC:
+        this.#parameterOf = command;
+        this.#answers = [ACK];
+        return;
+      case Command.ECHO:
+        this.#answers = [Command.ECHO];
+        return;
+      case Command.IDENTIFY:
+        this.#answers = [ACK, ...IDENTITY];
+        return;
+      case Command.ENABLE:
+      case Command.DISABLE:
+        this.#isScanning = command === Command.ENABLE;
+        this.#keys = [];
+        if (command === Command.DISABLE) this.#setDefaults();
+        this.#answers = [ACK];
+        return;
+      case Command.DEFAULTS:
+        this.#setDefaults();
+        this.#answers = [ACK];
+        return;
+      case Command.RESEND:
+        this.#answers = [this.#lastSent];
+        return;
+      case Command.RESET:
+        this.reset();
+        this.#answers = [ACK, SELF_TEST_PASSED];
+        return;
+      default:
+        this.#answers = [RESEND_PLEASE];
+    }
+  }
+
+  #takeParameter(command: number, value: number): void {
+    this.#answers = [ACK];
+    if (command === Command.SET_LEDS) this.#leds = value & 7;
+    if (command !== Command.SCAN_CODE_SET) return;
+    if (value === 0) this.#answers = [ACK, this.#set];
+    else if (value === 1 || value === 2) this.#set = value;
+    else this.#answers = [RESEND_PLEASE];
+  }
+
+  #setDefaults(): void {
+    this.#set = 2;
+    this.#keys = [];
+    this.#toSet1.reset();
+  }
+}
