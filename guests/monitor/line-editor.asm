@@ -21,7 +21,6 @@ after_cr:       resb 1                  ; a line feed right after a carriage ret
 ; Fills line_text. Carry when Ctrl-C ended it.
 read_line:
         pushad
-        call    arm_serial
         mov     dword [history_back], 0
         xor     ecx, ecx                ; characters so far
 .key:   call    get_key

@@ -17,7 +17,10 @@ do_idle:
         call    expect_end
         print   "idle; a key ends it", CR, LF
         call    get_key
-        ret
+        cmp     al, CTRL_C
+        jne     .done
+        mov     byte [aborted], 1       ; the rest of the line as well
+.done:  ret
 
         command "halt", do_halt, 0, "halt", "halt with interrupts off, for ever"
 do_halt:

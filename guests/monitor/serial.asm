@@ -56,16 +56,19 @@ init_serial:
         popad
         ret
 
-; Puts the registers that the console needs back in order: the user may have been poking at this very UART.
+; Puts the registers that the console needs back in order: the user may have been poking at this very UART. Switching the
+; interrupt off and on makes a new edge for a byte that is already there, should the edge have been lost.
 arm_serial:
         pushad
         pushfd
         cli
         out_byte UART_LCR, LCR_8N1
         out_byte UART_MCR, MCR_READY
-        movzx   eax, byte [input_by_interrupt]
-        mov     edx, UART_IER
-        out     dx, al                  ; IER_RECEIVED is 1
+        out_byte UART_IER, 0
+        cmp     byte [input_by_interrupt], 0
+        je      .polled
+        out_byte UART_IER, IER_RECEIVED
+.polled:
         mov     byte [input_paused], 0
         mov     dword [send_room], 0
         mov     dword [send_depth], 1
@@ -93,7 +96,7 @@ find_input_mode:
         dec     ecx
         jnz     .wait
         jmp     .done
-.works: mov     byte [input_by_interrupt], IER_RECEIVED
+.works: mov     byte [input_by_interrupt], 1
 .done:
         mov     dword [line_counts + 4 * 4], 0
         call    mask_lines

@@ -54,6 +54,9 @@ next_command:
         jmp     .run
 .read:
         mov     byte [line_is_script], 0
+        mov     dword [open_lines], -1  ; the user may have written the masks: make mask_lines do so too
+        call    mask_lines
+        call    arm_serial
         call    put_prompt
         call    read_line
         jc      .read
