@@ -13,14 +13,17 @@ export class CoreCrashed extends Error {
   override readonly name = 'CoreCrashed';
 }
 
-/** What the core's panic says when delivering an exception failed, however often it tried. */
-const SHUTDOWN = /triple fault|interrupt descriptor|idt/i;
+/**
+ * What the core's panic says when it cannot deliver an exception or interrupt: there the IDT has no usable gate. A CPU
+ * would try a #GP and a double fault next; a guest without a gate for the first has none for those either, as a rule.
+ */
+const NO_GATE = /#(?:GP|NP|SS|TS) handler/;
 
 /** The error to throw for what was thrown out of the core; errors that are not the core's own pass unchanged. */
 export function explainEnd(error: unknown, lastMessage: string, instructionPointer: number): unknown {
   if (!(error instanceof WebAssembly.RuntimeError)) return error;
   const where = `at EIP ${hex(instructionPointer, 8)}`;
-  const said = lastMessage === '' ? error.message : lastMessage.trim();
-  if (SHUTDOWN.test(lastMessage)) return new TripleFault(`the guest shut its CPU down ${where} (${said})`);
+  const said = lastMessage === '' ? error.message : lastMessage.trim().replace(/\s+/g, ' ');
+  if (NO_GATE.test(lastMessage)) return new TripleFault(`the guest shut its CPU down ${where} (${said})`);
   return new CoreCrashed(`the v86 core stopped ${where}: ${said}`, { cause: error });
 }

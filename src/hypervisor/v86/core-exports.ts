@@ -73,7 +73,7 @@ export const IMPORTED_FUNCTIONS = [
   'console_log_from_wasm',
 ] as const;
 export type ImportedFunction = (typeof IMPORTED_FUNCTIONS)[number];
-export type CoreImports = Record<ImportedFunction, (...args: number[]) => number | void>;
+export type CoreImports = Record<ImportedFunction, (...args: number[]) => unknown>;
 
 export const TABLE_IMPORT = '__indirect_function_table';
 

@@ -35,6 +35,8 @@ export const CoreOffset = {
   memorySize: 812,
   fpuStackEmpty: 816,
   fpuControlWord: 1036,
+  /** Byte: the interpreter returns to the core's main loop after this instruction. Jumps to other pages set it, too. */
+  blockBoundary: 37376,
 } as const;
 
 /** The order of segment registers in the core's arrays. */

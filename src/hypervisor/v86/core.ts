@@ -67,6 +67,7 @@ export class Core implements VcpuProgram {
   readonly #pristine: PristineState;
   readonly #stackPointer: number;
   readonly #words: Int32Array;
+  readonly #blockBoundary: Uint8Array;
   readonly #now: () => number;
   readonly #dropTranslations: (start: number, end: number) => void;
   #startedMs: number;
@@ -107,6 +108,7 @@ export class Core implements VcpuProgram {
     this.#dirty = new DirtyPages(dirty);
     this.#dropTranslations = (start, end) => exports.jit_dirty_cache(start, end);
     this.#words = new Int32Array(buffer, 0, FIRST_HEAP_BYTE >> 2);
+    this.#blockBoundary = new Uint8Array(buffer, CoreOffset.blockBoundary, 1);
     this.#translations = new Translations(exports, table);
     this.#pins = new InterruptPins(exports);
     this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
@@ -171,16 +173,16 @@ export class Core implements VcpuProgram {
     return {
       ...trapImports(handler, () => this.#trapped()),
       microtick: () => this.#now() - this.#startedMs,
-      run_hardware_timers: (_acpi, nowMs) => this.#runTimers(nowMs as number),
+      run_hardware_timers: (_acpi, nowMs) => this.#runTimers(nowMs),
       get_rand_int: () => random(),
       stop_idling: () => undefined,
       cpu_event_halt: () => {
         this.#isHaltedForEver = true;
       },
-      jit_clear_func: (index) => this.#translations.remove(index as number),
+      jit_clear_func: (index) => this.#translations.remove(index),
       codegen_finalize: (...module) => this.#translations.add(...(module as [number, number, number, number, number])),
       console_log_from_wasm: (address, length) => {
-        this.#lastMessage = this.#text(address as number, length as number);
+        this.#lastMessage = this.#text(address, length);
       },
     };
   }
@@ -193,11 +195,15 @@ export class Core implements VcpuProgram {
     this.#lookSoon();
   }
 
-  /** Makes the core look for timers and interrupts when the instruction is over: it does so after so many instructions. */
+  /**
+   * Makes the core look for timers and interrupts when the instruction is over. By itself it does so after so many
+   * instructions, however long their accesses took.
+   */
   #lookSoon(): void {
     this.#trapsLeft = TRAPS_PER_LOOK;
     const counter = CoreOffset.instructionCounter >> 2;
     this.#words[counter] = (this.#words[counter] as number) + INSTRUCTIONS_PER_LOOK;
+    this.#blockBoundary[0] = 1;
     this.#translations.leaveSoon();
   }
 

@@ -18,13 +18,15 @@ interface Compiled {
 
 /** The functions through which translations reach memory that is not in the core's TLB, by their parameters. */
 const SLOW_READ = /^safe_read(?:_write)?\d+s?_slow_jit$/;
-const SLOW_WRITE = /^safe_write(?:8|16|32)_slow_jit$/;
+const SLOW_WRITE = /^safe_write(?:8|16|32|64)_slow_jit$/;
+const SLOW_WRITE_128 = 'safe_write128_slow_jit';
 /** A slow path's result that makes a translation store its registers and return, as after a page fault. */
 const LEAVE = 1;
 const NOWHERE = -1;
 
 type SlowRead = (address: number, eip: number) => number;
-type SlowWrite = (address: number, value: number, eip: number) => number;
+type SlowWrite = (address: number, value: number | bigint, eip: number) => number;
+type SlowWrite128 = (address: number, low: bigint, high: bigint, eip: number) => number;
 
 export class Translations {
   readonly #core: CoreExports;
@@ -101,6 +103,7 @@ export class Translations {
       if (typeof value !== 'function') continue;
       if (SLOW_READ.test(name)) imports[name] = this.#slowRead(value as SlowRead);
       else if (SLOW_WRITE.test(name)) imports[name] = this.#slowWrite(value as SlowWrite);
+      else if (name === SLOW_WRITE_128) imports[name] = this.#slowWrite128(value as SlowWrite128);
       else imports[name] = value;
     }
     return imports;
@@ -120,6 +123,14 @@ export class Translations {
       if (this.#mustLeave && eip !== this.#lastRead) return this.#leave(eip);
       this.#lastRead = NOWHERE;
       return write(address, value, eip);
+    };
+  }
+
+  #slowWrite128(write: SlowWrite128): SlowWrite128 {
+    return (address, low, high, eip) => {
+      if (this.#mustLeave) return this.#leave(eip);
+      this.#lastRead = NOWHERE;
+      return write(address, low, high, eip);
     };
   }
 

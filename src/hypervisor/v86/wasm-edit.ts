@@ -100,7 +100,7 @@ export function exportStackPointer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const exports = section(bytes, SectionId.EXPORT, 'export');
   const reader = new WasmReader(bytes, exports.content);
   const count = reader.u32();
-  const name = [...STACK_POINTER_EXPORT].map((character) => character.charCodeAt(0));
+  const name = Array.from(STACK_POINTER_EXPORT, (character) => character.charCodeAt(0));
   const added = [...encodeU32(count + 1), name.length, ...name, ExternalKind.GLOBAL, 0];
   return replaceInSection(bytes, exports, exports.content, reader.offset, added);
 }

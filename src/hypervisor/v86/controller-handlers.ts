@@ -1,0 +1,26 @@
+/**
+ * What the guest's accesses to its interrupt controllers answer where the core does not take them: the core knows the
+ * 8259s only by 8-bit ports and the two APICs only inside of their first registers. They are the hypervisor's devices all
+ * the same, so such an access is no request: it reads all ones, and what it writes is dropped.
+ */
+
+import type { HandlerTables } from '../hypervisor.js';
+import type { MmioHandler } from '../mmio-handlers.js';
+import type { PortHandler } from '../port-handlers.js';
+
+/** Both 8259s, and their edge/level control registers. */
+const PIC_PORTS = [0x20, 0xa0, 0x4d0];
+const PORTS_EACH = 2;
+export const IO_APIC_ADDRESS = 0xfec0_0000;
+export const LOCAL_APIC_ADDRESS = 0xfee0_0000;
+const PAGE_BYTES = 0x1000;
+const ALL_ONES = 0xffff_ffff;
+
+const UNANSWERED_PORT: PortHandler = { read: () => ALL_ONES, write: () => true };
+const UNANSWERED_ADDRESS: MmioHandler = { read: () => ALL_ONES, write: () => true };
+
+export function registerControllers({ ports, mmio }: HandlerTables): void {
+  PIC_PORTS.forEach((port, index) => ports.register(index, port, PORTS_EACH, UNANSWERED_PORT));
+  for (const address of [IO_APIC_ADDRESS, LOCAL_APIC_ADDRESS])
+    mmio.register(address, address + PAGE_BYTES, UNANSWERED_ADDRESS);
+}

@@ -1,0 +1,66 @@
+/**
+ * V86Hypervisor: a hypervisor that runs wherever Node does. The guest's CPU is the core of the v86 emulator, in a thread
+ * of its own; its RAM lies in the core's shared memory. One vCPU, 32-bit guests, up to 2 GiB.
+ */
+
+import { AcrnError } from '../../io-request/acrn-error.js';
+import type { SharedBuffer } from '../../io-request/shared-buffer.js';
+import type { Hypercalls } from '../hypercalls.js';
+import type { Availability, Hypervisor, VmConfig, VmEvent } from '../hypervisor.js';
+import { ThreadedVm } from '../threaded-vm.js';
+import type { Upcall } from '../upcall.js';
+import { CORE_VERSION, loadCoreImage } from './core-image.js';
+
+/** What the vCPU's thread gets. */
+export interface V86Program {
+  /** A compiled WebAssembly.Module. */
+  readonly module: unknown;
+  readonly memoryBytes: number;
+  readonly translate: boolean;
+}
+
+export interface V86Options {
+  /** False: every instruction is interpreted. Slower for hot code, but nothing is compiled. */
+  readonly translate?: boolean;
+}
+
+export class V86Hypervisor implements Hypervisor {
+  readonly name = 'v86';
+  readonly #translate: boolean;
+
+  constructor(options: V86Options = {}) {
+    this.#translate = options.translate ?? true;
+  }
+
+  async available(): Promise<Availability> {
+    try {
+      await loadCoreImage();
+      return { available: true, detail: `v86 ${CORE_VERSION} as a bare CPU core` };
+    } catch (error) {
+      if (!(error instanceof AcrnError)) throw error;
+      return { available: false, reason: error.message, remedy: error.remedy ?? '' };
+    }
+  }
+
+  async createVm(
+    config: VmConfig,
+    buffer: SharedBuffer,
+    upcall: Upcall,
+    onEvent: (event: VmEvent) => void,
+  ): Promise<Hypercalls> {
+    if (config.vcpuCount !== 1)
+      throw new AcrnError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM on the v86 core has exactly one`, {
+        remedy: 'Ask for one vCPU, or use another hypervisor',
+      });
+    const module = await loadCoreImage();
+    const program: V86Program = { module, memoryBytes: config.memoryBytes, translate: this.#translate };
+    return ThreadedVm.create({
+      config,
+      buffer,
+      upcall,
+      onEvent,
+      entry: new URL('./v86-thread.js', import.meta.url),
+      program: () => program,
+    });
+  }
+}
