@@ -6,7 +6,7 @@ RTC_UPDATING    equ 0x80                ; register A: the time is about to chang
 RTC_BINARY      equ 0x04                ; register B
 RTC_24_HOURS    equ 0x02                ; register B
 RTC_PM          equ 0x80                ; of the hours, in 12-hour mode
-UPDATE_LOOKS    equ 20000               ; an update takes about 2 ms
+UPDATE_LOOKS    equ 10000               ; an update takes about 2 ms
 CLOCK_TRIES     equ 4
 CLOCK_FIELDS    equ 7
 

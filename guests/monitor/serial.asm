@@ -26,7 +26,7 @@ CTRL_C          equ 3
 FIFO_BYTES      equ 16
 KEY_RING_BYTES  equ 256                 ; a power of two
 TAKE_LIMIT      equ 1024                ; bytes taken in one go: a device that always has one more must not keep us
-SEND_PATIENCE   equ 100000              ; looks at the transmitter before a byte is sent regardless
+SEND_PATIENCE   equ 20000               ; looks at the transmitter before a byte is sent regardless
 SHORT_PATIENCE  equ 16                  ; the same, once it was found stuck
 SELF_TEST_SPINS equ 2000000
 

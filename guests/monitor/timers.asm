@@ -23,11 +23,15 @@ RTC_1024_HZ     equ 6
 RTC_16_HZ       equ 12
 GAUGE_MS        equ 20
 GAUGE_COUNT     equ TIMER_HZ * GAUGE_MS / 1000
-GAUGE_LOOKS     equ 100000
+GAUGE_LOOKS     equ 20000
+GAUGE_TRIES     equ 8
 
         section .bss
         alignb  4
 tsc_khz:        resd 1                  ; 0: not measured yet
+gauge_doubt:    resd 1
+gauge_sum:      resd 1
+gauge_low:      resd 1
 timer_runs:     resb 1
 rtc_runs:       resb 1
 rtc_a_before:   resb 1
@@ -48,60 +52,111 @@ need_time:
         pushad
         call    gauge_by_timer
         jnc     .set
+        mov     ebp, eax
         call    gauge_by_cpuid
-        jc      .nothing
+        jnc     .set
+        mov     eax, ebp                ; a poor measure is better than none
+        test    eax, eax
+        jz      .nothing
 .set:   mov     [tsc_khz], eax
         popad
 .known: ret
 .nothing:
         fail    "no timer at port 0x42, so no time can be measured"
 
-; EAX: kHz by the timer. Carry when there is none.
+; EAX: kHz by the timer, 0 when there is none. Carry when it is not good enough.
+;
+; The host may keep the vCPU waiting at any point, so both ends of the gauge are known only as intervals. The first try
+; where these are short enough will do; of eight that are not, the best is left.
 gauge_by_timer:
+        mov     dword [gauge_doubt], -1
+        mov     ecx, GAUGE_TRIES
+.try:   call    gauge_once
+        jc      .none
+        cmp     ebx, [gauge_doubt]
+        jae     .worse
+        mov     [gauge_doubt], ebx
+        mov     [gauge_sum], eax
+.worse: shr     eax, 7                  ; 1/64 of their mean
+        cmp     ebx, eax
+        jbe     .enough
+        dec     ecx
+        jnz     .try
+        cmp     dword [gauge_doubt], -1
+        je      .none
+        call    .result
+        stc
+        ret
+.enough:
+        call    .result
+        cmp     eax, 1000               ; 1 MHz: slower is no counter
+        ret                             ; with a carry if it is below
+.none:  xor     eax, eax
+        stc
+        ret
+.result:
+        mov     eax, [gauge_sum]
+        xor     edx, edx
+        mov     ecx, 2 * GAUGE_MS
+        div     ecx
+        ret
+
+; One run of channel 2. EAX: the most and the least ticks that it can have taken, added; EBX: their difference, all ones
+; if the try was in vain. Carry when the timer never ends.
+gauge_once:
+        push    ecx
+        push    edx
         in_byte GATE_PORT
-        mov     bl, al
+        push    eax
         and     al, 0xfc
         or      al, 1
         out     dx, al
         out_byte TIMER_CONTROL, CHANNEL_2_ONCE
         out_byte TIMER_2, GAUGE_COUNT & 0xff
+        now
+        mov     esi, eax                ; 32 bits of the counter are enough for a second
         out_byte TIMER_2, GAUGE_COUNT >> 8
         now
-        mov     esi, eax
-        mov     edi, edx
+        mov     edi, eax
+        mov     [gauge_low], eax
+        mov     ebx, -1
         in_byte GATE_PORT
         test    al, 0x20
-        jnz     .none                   ; high at once: nobody counts
+        jnz     .end                    ; high at once: nobody counts, or we were kept waiting
         mov     ecx, GAUGE_LOOKS
-.look:  mov     eax, 2000               ; not every look has to be a request
+.look:  mov     eax, 4000               ; not every look has to be a request
 .spin:  dec     eax
         jnz     .spin
+        now
+        mov     ebx, eax
         in_byte GATE_PORT
         test    al, 0x20
         jnz     .high
+        mov     [gauge_low], ebx        ; it was still low then
         dec     ecx
         jnz     .look
-.none:  call    .restore
+        pop     eax
+        out_byte GATE_PORT, al
+        pop     edx
+        pop     ecx
         stc
         ret
 .high:  now
-        sub     eax, esi
-        sbb     edx, edi
-        mov     ecx, GAUGE_MS
-        call    divide64_by32
-        test    edx, edx
-        jnz     .none
-        cmp     eax, 1000               ; 1 MHz: slower is no counter
-        jb      .none
-        push    eax
-        call    .restore
+        sub     eax, esi                ; the most
+        mov     ebx, [gauge_low]
+        sub     ebx, edi                ; the least
+        mov     ecx, eax
+        sub     ecx, ebx
+        add     eax, ebx
+        mov     ebx, -1
+        jc      .end
+        mov     ebx, ecx
+.end:   xchg    eax, [esp]
+        out_byte GATE_PORT, al
         pop     eax
+        pop     edx
+        pop     ecx
         clc
-        ret
-.restore:
-        mov     edx, GATE_PORT
-        mov     al, bl
-        out     dx, al
         ret
 
 ; EAX: kHz as the processor tells it (leaf 0x15 crystal and ratio, leaf 0x16 MHz). Carry when it does not.
