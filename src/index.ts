@@ -1,0 +1,59 @@
+/** The public names of upcall, and nothing else. */
+
+// Put together.
+export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, ServiceVm, type UserVmOptions } from './service-vm.js';
+export type { UserVm } from './user-vm.js';
+export { describeEvent, type UserVmEvent, type VmEnd } from './user-vm-events.js';
+export { standardPc, type StandardPc, type StandardPcOptions } from './standard-pc.js';
+export { acpiDsdt, GUEST_NAMES, guestImage, type GuestName } from './guest-library.js';
+
+// Hypervisors, and what one must write to plug one in.
+export { V86Hypervisor, type V86Options } from './hypervisor/v86/v86-hypervisor.js';
+export {
+  ScriptedHypervisor,
+  type Script,
+  type ScriptResult,
+  type ScriptStep,
+} from './hypervisor/scripted/scripted-hypervisor.js';
+export type { Availability, Hypervisor, VmConfig, VmEvent } from './hypervisor/hypervisor.js';
+export type { Hypercalls } from './hypervisor/hypercalls.js';
+export { GuestMemory } from './hypervisor/guest-memory.js';
+export {
+  IMAGE_KINDS,
+  prepareGuestImage,
+  type GuestImage,
+  type GuestImageOptions,
+  type ImageKind,
+} from './hypervisor/boot/guest-image.js';
+export type { VcpuRegisters } from './hypervisor/vcpu-registers.js';
+export type { VcpuCounters } from './hypervisor/vm-shared-state.js';
+
+// Devices: what most people write.
+export {
+  UNCONNECTED,
+  type AccessSize,
+  type ByteSink,
+  type Device,
+  type InterruptLine,
+  type PowerControl,
+} from './device-model/device.js';
+export { ManualClock, SystemClock, type Clock, type ClockTimer } from './device-model/clock.js';
+export type { PciAddress, PciFunction } from './device-model/pci-function.js';
+export { inOwnThread, type ThreadPlacement } from './device-model/placement/in-own-thread.js';
+export { loadDevice, type CreateDevice, type DeviceContext } from './device-model/placement/device-module.js';
+export type { RegisterMap } from './device-model/register-map.js';
+
+// I/O clients: the document's own level.
+export { addressRange, describeRange, mmio, ports, type AddressRange } from './hsm/address-range.js';
+export type { AssignedRequest } from './hsm/assigned-request.js';
+export type { IoClient } from './hsm/io-client.js';
+export type { HsmEvent } from './hsm/hsm-observer.js';
+
+// The shared page and what crosses it.
+export { describe, type IoRequest } from './io-request/io-request.js';
+export { Direction, IoRequestType, PAGE_BYTES, SLOT_BYTES, SLOT_COUNT } from './io-request/layout.js';
+export { IoRequestState } from './io-request/state.js';
+export { SharedBuffer } from './io-request/shared-buffer.js';
+export { Slot } from './io-request/slot.js';
+export { AcrnError, type AcrnErrorCode, type AcrnErrorOptions } from './io-request/acrn-error.js';
+export type { StatisticsRow, StatisticsSnapshot } from './trace/statistics.js';
