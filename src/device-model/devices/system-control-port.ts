@@ -1,0 +1,54 @@
+/**
+ * SystemControlPort: port 0x61 of a PC, one port. The gate of the timer's counter 2 and the speaker's switch go out; OUT of
+ * counter 2 and the memory refresh signal come in. Guests calibrate their clocks with it: open the gate, poll OUT2.
+ */
+
+import { readBytes, writeBytes } from '../byte-registers.js';
+import type { ByteRegisters } from '../byte-registers.js';
+import type { AccessSize, Device } from '../device.js';
+import type { Pit8254 } from './pit8254.js';
+
+/** Bits that keep what is written. */
+const WRITABLE = 0x0f;
+const GATE2 = 0x01;
+const REFRESH = 0x10;
+const OUT2 = 0x20;
+
+/** The refresh signal changes every 18 pulses of the timer's clock, 15.085 us: what PC firmware programs counter 1 for. */
+const REFRESH_TICKS = 18;
+
+export class SystemControlPort implements Device, ByteRegisters {
+  readonly name = 'system-control-port';
+  readonly #pit: Pit8254;
+  #control = 0;
+
+  constructor(pit: Pit8254) {
+    this.#pit = pit;
+    this.reset();
+  }
+
+  read(offset: number, size: AccessSize): number {
+    return readBytes(this, offset, size);
+  }
+
+  write(offset: number, size: AccessSize, value: number): void {
+    writeBytes(this, offset, size, value);
+  }
+
+  readByte(offset: number): number {
+    if (offset !== 0) return 0xff;
+    const refresh = Math.floor(this.#pit.ticks / REFRESH_TICKS) % 2 === 1 ? REFRESH : 0;
+    return this.#control | refresh | (this.#pit.out2 ? OUT2 : 0);
+  }
+
+  writeByte(offset: number, value: number): void {
+    if (offset !== 0) return;
+    this.#control = value & WRITABLE;
+    this.#pit.gate2 = (value & GATE2) !== 0;
+  }
+
+  reset(): void {
+    this.#control = 0;
+    this.#pit.gate2 = false;
+  }
+}
