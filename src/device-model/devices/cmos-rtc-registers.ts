@@ -33,7 +33,10 @@ export const CmosIndex = {
 /** Registers B (enables) and C (flags) have the three sources in the same bits. */
 export const RtcInterrupt = { UPDATE: 1 << 4, ALARM: 1 << 5, PERIODIC: 1 << 6, ANY: 1 << 7 } as const;
 
-/** Milliseconds between periodic interrupts, 0 for none. The rates 1 and 2 are those of 8 and 9 (data sheet, table 5, 32.768 kHz). */
+/**
+ * Milliseconds between periodic interrupts, 0 for none. At 32.768 kHz the rates 1 and 2 are those of 8 and 9 (data sheet,
+ * table 5).
+ */
 export function periodOfRate(rate: number): number {
   if (rate === 0) return 0;
   return (2 ** (rate < 3 ? rate + 6 : rate - 1) * 1000) / 32_768;

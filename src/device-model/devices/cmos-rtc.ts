@@ -25,7 +25,7 @@ const DATA_PORT = 1;
 const NMI_MASK = 0x80;
 
 const UIP = 0x80;
-/** DV 11x: the divider is held in reset. Other values than 010 (32.768 kHz) would make the clock run wrong; here they do not. */
+/** DV 11x holds the divider in reset. Others than 010 (32.768 kHz) would make the clock run wrong; here they do not. */
 const DIVIDER_RESET = 0x60;
 const RATE = 0x0f;
 const SET = 0x80;

@@ -1,7 +1,7 @@
 /**
  * DebugExit: port 0xF4. A guest that is a test writes its verdict here and the machine is off; ACRN's device model has
- * the same port (`--debugexit`), of which a read gives 0xFFFF. Attach four ports: many guests write
- * 32 bits, and a whole access must lie in the range.
+ * the same port (`--debugexit`), of which a read gives 0xFFFF. Attach four ports: many guests write 32 bits,
+ * and the whole access must lie in the range.
  *
  * `exitCode` is the value as the guest wrote it. Guests that were written for QEMU's `isa-debug-exit` expect the
  * exit status `(value << 1) | 1` of their emulator; whoever ends a process on behalf of the guest decides.

@@ -2,8 +2,8 @@
  * I8042: the PC's keyboard controller, with a keyboard. It has two ports with others' between them (0x61 belongs to the
  * timer), so it is two devices of one state: attach `data` at 0x60 and `command` at 0x64, a port each.
  *
- * Guests use it for keys, and to reset the machine (command 0xFE), which is the usual way of Linux. There is no port for
- * a mouse: its test fails, and what is sent there times out. The A20 bit is kept and has no effect: line 20 is always on.
+ * Guests use it for keys, and to reset the machine (command 0xFE, one of Linux' ways). There is no port for a mouse: its
+ * test fails, and what is sent there times out. The A20 bit is kept and has no effect: address line 20 is always on.
  *
  * Interrupt line 1 is high while the output buffer has a byte and the configuration allows it. It starts as firmware
  * leaves it (translation and interrupt on), because a guest may start without firmware.
@@ -15,7 +15,7 @@ import { I8042Command, I8042Config, I8042Status } from './i8042-registers.js';
 import { Ps2Keyboard } from './ps2-keyboard.js';
 import { ScanCodeTranslator } from './scan-codes.js';
 
-/** Answers of the controller that wait until the guest fetched the one before; more are lost, as they overwrite on the chip. */
+/** Answers of the controller that wait until the guest fetched the one before; more are lost. */
 export const ANSWER_QUEUE_LIMIT = 8;
 
 const CONFIG_AFTER_FIRMWARE =
@@ -31,7 +31,7 @@ const INPUT_PORT = 0x80;
 /** Asks the host to send again: what the controller answers for a device that does not. */
 const NO_ANSWER = 0xfe;
 
-/** Output port: reset line (low resets), gate of A20; bits 4 and 5 follow the output buffer, 6 and 7 are the keyboard's wires. */
+/** Output port: reset line (low resets), gate of A20; bit 4 is interrupt line 1, 6 and 7 are the keyboard's wires. */
 const OUTPUT_RESET = 1 << 0;
 const OUTPUT_A20 = 1 << 1;
 const OUTPUT_KEYBOARD_FULL = 1 << 4;

@@ -10,7 +10,7 @@ export const RELEASE_PREFIX = 0xf0;
 
 const RELEASE_BIT = 0x80;
 
-/** The translation table of the 8042's program (IBM PS/2 Hardware Interface Technical Reference), a pair of digits for each code. */
+/** The 8042's translation table (IBM PS/2 Hardware Interface Technical Reference), two digits for each code. */
 const SET_1_BY_SET_2 =
   'ff43413f3d3b3c58644442403e0f2959' +
   '65382a701d10025a66712c1f1e11035b' +

@@ -3,7 +3,7 @@
  * guest may change, and which it clears by writing 1. Functions describe themselves with a list and delegate to this.
  *
  * A base address register needs no code of its own: it is four bytes whose writable bits are the complement of the
- * size of its range, less one (PCI Local Bus Specification 3.0, section 6.2.5.1). Its owner looks at the bits with `read` after a write.
+ * size of its range, less one (PCI Local Bus Specification 3.0, section 6.2.5.1). Its owner reads it after a write.
  */
 
 import { allOnes } from '../../device.js';
