@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { AcrnError } from '../../io-request/acrn-error.js';
 import { checkModule } from './core-exports.js';
+import { testCore } from './self-test.js';
 import { editCore, MISMATCH_REMEDY } from './wasm-edit.js';
 
 /** The version whose internals core-layout.ts describes. */
@@ -37,7 +38,7 @@ export function coreFile(): string {
   }
 }
 
-/** Reads, checks, edits and compiles the core in `file`. */
+/** Reads, checks, edits, compiles and tests the core in `file`. */
 export async function load(file: string): Promise<WebAssembly.Module> {
   const bytes = await readFile(file);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
@@ -51,5 +52,6 @@ export async function load(file: string): Promise<WebAssembly.Module> {
     );
   const module = await WebAssembly.compile(editCore(bytes));
   checkModule(module);
+  testCore(module);
   return module;
 }

@@ -47,7 +47,7 @@ export const MAX_CORE_MEMORY = 0x8000_0000;
 export const MIN_CORE_MEMORY = 0x10_0000;
 
 /** After so many traps the core looks for interrupts and timers, as each may have taken long. */
-const TRAPS_PER_LOOK = 64;
+export const TRAPS_PER_LOOK = 64;
 /** Heap that the core has from the start, so that its compiler does not grow the memory again after each reset. */
 const HEAP_BYTES = 16 << 20;
 /** Power-on values of the x87 state that the core leaves to its host: stack empty, FNINIT's control word. */
