@@ -279,3 +279,14 @@ test('a rate that no host could time costs ten edges a millisecond, and the rest
   assert.ok(bench.pit.missedTicks > 500_000);
   assert.equal(bench.clock.pending, 1);
 });
+
+test('a guest that polls the count gets its edges no closer than a timer would bring them', () => {
+  const bench = new Bench();
+  bench.program(2, 2);
+  for (let i = 0; i < 1000; i++) {
+    bench.clock.stall(0.01);
+    bench.pit.read(0, 1);
+  }
+  assert.ok(bench.edgesMs.length > 80);
+  assert.ok(bench.smallestGapMs() > 0.09);
+});
