@@ -24,7 +24,7 @@
         section .commands align=4 follows=.classes
         section .bss    align=16 nobits follows=.commands
 
-; ------------------------------------------------------------------------------ multiboot 1 header (specification 0.6.96)
+; multiboot 1 header (specification 0.6.96)
 
 MULTIBOOT_MAGIC         equ 0x1badb002
 MULTIBOOT_BOOTED        equ 0x2badb002  ; in EAX when a loader starts us
@@ -52,7 +52,7 @@ multiboot_header:
 bss_start:
 multiboot_info:         resd 1          ; 0 when no multiboot loader started us
 
-; -------------------------------------------------------------------------------------------------------------- entry
+; entry
 
         section .text
 start:
@@ -120,6 +120,7 @@ gdt_pointer:
         %include "monitor/lines.asm"
         %include "monitor/arithmetic.asm"
         %include "monitor/timers.asm"
+        %include "monitor/gauge.asm"
         ; Commands, in the order in which help lists them.
         %include "monitor/tour.asm"
         %include "monitor/access.asm"

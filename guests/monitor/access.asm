@@ -22,11 +22,11 @@ access_value:   resq 1                  ; what to write, or what was read
         command      "out8",  do_access, KIND_OUT + 0, "out8|out16|out32 PORT VALUE", "write a port"
         also_command "out16", do_access, KIND_OUT + 1
         also_command "out32", do_access, KIND_OUT + 2
-        command      "rd8",   do_access, KIND_RD + 0,  "rd8|rd16|rd32|rd64 ADDR [COUNT]", "read memory, or a device there"
+        command      "rd8",   do_access, KIND_RD + 0,  "rd8|rd16|rd32|rd64 ADDR [COUNT]", "read memory or a device"
         also_command "rd16",  do_access, KIND_RD + 1
         also_command "rd32",  do_access, KIND_RD + 2
         also_command "rd64",  do_access, KIND_RD + 3
-        command      "wr8",   do_access, KIND_WR + 0,  "wr8|wr16|wr32|wr64 ADDR VALUE", "write memory, or a device there"
+        command      "wr8",   do_access, KIND_WR + 0,  "wr8|wr16|wr32|wr64 ADDR VALUE", "write memory or a device"
         also_command "wr16",  do_access, KIND_WR + 1
         also_command "wr32",  do_access, KIND_WR + 2
         also_command "wr64",  do_access, KIND_WR + 3
