@@ -24,6 +24,10 @@ const PM1A_CONTROL = 0x404;
 const PM_TIMER = 0x408;
 const RESET_PORT = 0xcf9;
 const RESET_VALUE = 6;
+/** The port by which a guest asks for ACPI mode, with ACRN's values (`acpi-smi-command.ts`). */
+const SMI_COMMAND = 0xb2;
+const ACPI_ENABLE = 0xa0;
+const ACPI_DISABLE = 0xa1;
 /** The system control interrupt. */
 const SCI = 9;
 const RTC_CENTURY = 0x32;
@@ -36,13 +40,13 @@ const FadtFlag = {
   c1: 1 << 2,
   noSleepButton: 1 << 5,
   noFixedRtc: 1 << 6,
+  timer32: 1 << 8,
   resetRegister: 1 << 10,
 } as const;
 const BootArchitecture = { legacyDevices: 1 << 0, keyboardController: 1 << 1, noVga: 1 << 2 } as const;
 const MadtEntry = { LOCAL_APIC: 0, IO_APIC: 1, OVERRIDE: 2 } as const;
 const PCAT_COMPATIBLE = 1;
 /** MPS INTI flags: active high 1, level 3 << 2. */
-const CONFORMS_TO_BUS = 0;
 const LEVEL_ACTIVE_HIGH = 1 | (3 << 2);
 const ADDRESS_SPACE_IO = 1;
 
@@ -144,15 +148,15 @@ function facs(): Uint8Array {
 function fadt(facsAddress: number, dsdtAddress: number): Uint8Array {
   const table = new Table(FADT_BYTES).header('FACP', FADT_REVISION);
   table.u32(36, facsAddress).u32(40, dsdtAddress).u16(46, SCI);
-  // No SMI command port: the machine is in ACPI mode from the start and stays there.
+  table.u32(48, SMI_COMMAND).u8(52, ACPI_ENABLE).u8(53, ACPI_DISABLE);
   table.u32(56, PM1A_EVENT).u32(64, PM1A_CONTROL).u32(76, PM_TIMER);
   table.u8(88, 4).u8(89, 2).u8(91, 4);
   // Latencies above 100 and 1000 µs mean that there is neither C2 nor C3.
   table.u16(96, 101).u16(98, 1001);
   table.u8(108, RTC_CENTURY);
   table.u16(109, BootArchitecture.legacyDevices | BootArchitecture.keyboardController | BootArchitecture.noVga);
-  const { wbinvd, c1, noSleepButton, noFixedRtc, resetRegister } = FadtFlag;
-  table.u32(112, wbinvd | c1 | noSleepButton | noFixedRtc | resetRegister);
+  const { wbinvd, c1, noSleepButton, noFixedRtc, timer32, resetRegister } = FadtFlag;
+  table.u32(112, wbinvd | c1 | noSleepButton | noFixedRtc | timer32 | resetRegister);
   ioAddress(table, 116, RESET_PORT, 1);
   table.u8(128, RESET_VALUE);
   table.u32(132, facsAddress).u32(140, dsdtAddress);
@@ -168,13 +172,13 @@ function ioAddress(table: Table, offset: number, port: number, bytes: 1 | 2 | 4)
   table.u8(offset + 3, bytes === 4 ? 3 : bytes).u32(offset + 4, port);
 }
 
+/** ISA interrupts arrive at the pins of their own numbers, the timer's too, so only the SCI needs an override: its mode. */
 function madt(): Uint8Array {
   const entries: number[][] = [
     // Processor 0, APIC 0, enabled.
     [MadtEntry.LOCAL_APIC, 8, 0, 0, 1, 0, 0, 0],
     // IO-APIC with identifier 0, its 24 pins from global interrupt 0 on.
     [MadtEntry.IO_APIC, 12, 0, 0, ...little(IO_APIC, 4), ...little(0, 4)],
-    override(0, 2, CONFORMS_TO_BUS),
     override(SCI, SCI, LEVEL_ACTIVE_HIGH),
   ];
   const body = entries.flat();

@@ -46,7 +46,8 @@ export function readElf32(image: ImageReader): ElfImage {
   if (count > 0 && entrySize < PROGRAM_HEADER_BYTES) throw image.malformed(`program headers of ${entrySize} bytes`);
 
   const segments: Piece[] = [];
-  let entry: number | undefined;
+  let fromVirtual: number | undefined;
+  let fromPhysical: number | undefined;
   for (let index = 0; index < count; index++) {
     const header = table + index * entrySize;
     if (image.u32(header) !== PT_LOAD) continue;
@@ -63,9 +64,12 @@ export function readElf32(image: ImageReader): ElfImage {
       length,
     });
     if (linkedEntry >= virtualAddress && linkedEntry < virtualAddress + length)
-      entry ??= address + linkedEntry - virtualAddress;
+      fromVirtual ??= address + linkedEntry - virtualAddress;
+    // Linux' entry is physical already, though its segments have virtual addresses.
+    if (linkedEntry >= address && linkedEntry < address + length) fromPhysical = linkedEntry;
   }
   if (segments.length === 0) throw image.malformed('no segment to load');
+  const entry = fromVirtual ?? fromPhysical;
   if (entry === undefined) throw image.malformed(`the entry 0x${linkedEntry.toString(16)} is in no segment`);
   return { segments, entry };
 }

@@ -1,0 +1,65 @@
+/**
+ * The user space of `upcall run debian`: busybox and an init script, as an initial RAM file system. The init script
+ * mounts what a shell expects and starts one on the serial console; when it ends, the machine powers off.
+ *
+ * With `upcall.run="command; command"` on the kernel's command line it runs those commands instead, so that a script or
+ * a test can drive the guest without typing.
+ */
+
+import { CpioArchive } from './cpio-archive.js';
+
+/** What init prints when user space runs; tests and measurements wait for it. */
+export const USER_SPACE_REACHED = 'upcall: user space reached';
+/** Printed with the exit status of the commands of `upcall.run`. */
+export const COMMANDS_ENDED = 'upcall: commands ended with status';
+
+/** Kernel parameter with the commands; the kernel keeps a quoted value together and leaves the quotes to init. */
+export const RUN_PARAMETER = 'upcall.run';
+
+const INIT = `#!/bin/busybox sh
+/bin/busybox mount -t devtmpfs none /dev 2>/dev/null
+exec </dev/console >/dev/console 2>&1
+/bin/busybox mount -t proc none /proc
+/bin/busybox mount -t sysfs none /sys
+/bin/busybox --install -s
+export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=linux
+hostname debian
+read -r uptime idle </proc/uptime
+echo "${USER_SPACE_REACHED} (\${uptime} s)"
+
+read -r line </proc/cmdline
+run=
+case " $line" in
+  *' ${RUN_PARAMETER}="'*) run=\${line#*${RUN_PARAMETER}=\\"}; run=\${run%%\\"*} ;;
+  *' "${RUN_PARAMETER}='*) run=\${line#*\\"${RUN_PARAMETER}=}; run=\${run%%\\"*} ;;
+  *' ${RUN_PARAMETER}='*) run=\${line#*${RUN_PARAMETER}=}; run=\${run%% *} ;;
+esac
+
+cd /root
+if [ -n "$run" ]; then
+  sh -c "$run"
+  echo "${COMMANDS_ENDED} $?"
+else
+  echo 'This is busybox on Debian'"'"'s kernel. Type "exit" to power off.'
+  setsid cttyhack sh
+fi
+sync
+poweroff -f
+# Without power management the kernel only halts.
+halt -f
+`;
+
+/** The archive, not compressed: the guest unpacks 2 MB of it sooner than it undoes gzip. */
+export function buildInitramfs(busybox: Uint8Array): Buffer {
+  const archive = new CpioArchive();
+  for (const path of ['bin', 'sbin', 'usr', 'usr/bin', 'usr/sbin', 'dev', 'proc', 'sys', 'etc', 'tmp'])
+    archive.directory(path);
+  archive.directory('root', 0o700);
+  // The kernel opens it before init runs and can mount anything.
+  archive.characterDevice('dev/console', 5, 1);
+  archive.file('bin/busybox', busybox, 0o755);
+  archive.link('bin/sh', 'busybox');
+  archive.file('etc/profile', "PS1='debian:\\w# '\n");
+  archive.file('init', INIT, 0o755);
+  return archive.bytes();
+}
