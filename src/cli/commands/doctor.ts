@@ -1,0 +1,69 @@
+/** `upcall doctor`: which hypervisors run on this machine, why the others do not, and which tools are there. */
+
+import { access, constants } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { delimiter, join } from 'node:path';
+import type { Command } from 'commander';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { ExitStatus } from '../exit-status.js';
+import { HYPERVISORS, type HypervisorChoice } from '../hypervisor-choice.js';
+import { selfTest } from '../self-test.js';
+import type { CommandContext } from './run.js';
+
+/** Programs that some commands use; nothing else needs them. */
+const TOOLS: readonly (readonly [string, string])[] = [
+  ['apt-get', 'upcall run debian downloads with it'],
+  ['nasm', 'only to assemble the guest programs anew'],
+];
+
+export function addDoctorCommand(program: Command, context: CommandContext): void {
+  program
+    .command('doctor')
+    .summary('what runs on this machine, and why the rest does not')
+    .description('Tells which hypervisors run on this machine, why the others do not, and which tools are there.')
+    .addHelpText('after', '\nEnds with status 0 if a hypervisor runs here, else 1.\n\nExample:\n  upcall doctor')
+    .action(async () => {
+      const lines = [
+        `upcall ${program.version() ?? ''}, Node.js ${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} cores`,
+        '',
+        'Hypervisors',
+      ];
+      let runs = 0;
+      for (const choice of HYPERVISORS) {
+        const { isWorking, text } = await examine(choice);
+        if (isWorking) runs++;
+        lines.push(`  ${choice.name.padEnd(9)} ${isWorking ? 'runs here ' : 'not usable'}  ${choice.about}`, ...text);
+      }
+      lines.push('', 'Tools');
+      for (const [tool, use] of TOOLS)
+        lines.push(`  ${tool.padEnd(9)} ${(await isInPath(tool)) ? 'found     ' : 'not found '}  ${use}`);
+      process.stdout.write(`${lines.join('\n')}\n`);
+      context.setStatus(runs > 0 ? ExitStatus.OK : ExitStatus.GUEST_TROUBLE);
+    });
+}
+
+async function examine(choice: HypervisorChoice): Promise<{ isWorking: boolean; text: string[] }> {
+  const indent = ' '.repeat(24);
+  try {
+    const state = await choice.available();
+    if (!state.available) return { isWorking: false, text: [`${indent}${state.reason}`, `${indent}${state.remedy}`] };
+    const result = await selfTest(await choice.create());
+    return { isWorking: true, text: [`${indent}${state.detail}; self-test passed: ${result}`] };
+  } catch (error) {
+    const reason =
+      error instanceof AcrnError ? error.describe() : error instanceof Error ? error.message : String(error);
+    return { isWorking: false, text: [`${indent}${reason}`] };
+  }
+}
+
+async function isInPath(tool: string): Promise<boolean> {
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter)) {
+    try {
+      await access(join(folder, tool), constants.X_OK);
+      return true;
+    } catch {
+      continue;
+    }
+  }
+  return false;
+}

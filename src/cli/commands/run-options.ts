@@ -1,0 +1,70 @@
+/** The options of `upcall run` as commander hands them over, and the guest that they name. */
+
+import { acpiDsdt, guestImage, isGuestName } from '../../guest-library.js';
+import type { GuestImageOptions, ImageKind } from '../../hypervisor/boot/guest-image.js';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { readImage } from '../../service-vm.js';
+import type { DeviceOption } from '../device-option.js';
+
+export interface RunOptions {
+  readonly hypervisor: string;
+  readonly memory?: number;
+  readonly cmdline?: string;
+  readonly kernel?: string;
+  readonly initrd?: string;
+  readonly kind?: ImageKind;
+  readonly acpi: boolean;
+  readonly device: readonly DeviceOption[];
+  readonly polling?: boolean;
+  readonly expect?: string;
+  readonly timeout?: number;
+  readonly stats?: boolean;
+  readonly tour?: boolean;
+}
+
+/** What runs in the VM. */
+export interface Guest {
+  readonly name: string;
+  readonly image: GuestImageOptions;
+  /** For a guest that needs more than the default. */
+  readonly memoryMiB?: number;
+}
+
+/** Shown by the monitor, then it waits at its prompt; where nobody can type, the session ends itself. */
+export function tourScript(hasTerminal: boolean): string {
+  return hasTerminal ? 'tour' : 'tour; poweroff';
+}
+
+/** The guest of `upcall run [IMAGE]`, except Debian. Throws IMAGE_NOT_FOUND and OPTION_INVALID. */
+export async function namedGuest(name: string | undefined, options: RunOptions, hasTerminal: boolean): Promise<Guest> {
+  if (name !== undefined && options.kernel !== undefined)
+    throw new AcrnError('OPTION_INVALID', `there are two guests: ${name} and --kernel ${options.kernel}`, {
+      remedy: 'Leave out one of them',
+    });
+  if (options.tour === true && (options.kernel ?? name ?? 'monitor') !== 'monitor')
+    throw new AcrnError('OPTION_INVALID', 'only the monitor has a tour', { remedy: 'Leave out --tour' });
+  if (options.tour === true && options.cmdline !== undefined)
+    throw new AcrnError('OPTION_INVALID', '--tour is a command line of its own', {
+      remedy: 'Leave out --cmdline, or give --cmdline "tour; …"',
+    });
+  const file = options.kernel ?? name ?? 'monitor';
+  const isOwn = options.kernel === undefined && isGuestName(file);
+  const cmdline = options.tour === true ? tourScript(hasTerminal) : options.cmdline;
+  return {
+    name: file,
+    image: {
+      image: await readImage(isOwn ? guestImage(file) : file),
+      ...(await partsOfGuest(options)),
+      ...(cmdline === undefined ? {} : { cmdline }),
+    },
+  };
+}
+
+/** What goes with whatever image: its kind, RAM disk and ACPI tables. */
+export async function partsOfGuest(options: RunOptions): Promise<Partial<GuestImageOptions>> {
+  return {
+    ...(options.kind === undefined ? {} : { kind: options.kind }),
+    ...(options.initrd === undefined ? {} : { initrd: await readImage(options.initrd) }),
+    ...(options.acpi ? { dsdt: await readImage(acpiDsdt()) } : {}),
+  };
+}

@@ -1,0 +1,88 @@
+/** `upcall run`: a guest in this terminal. */
+
+import { Option, type Command } from 'commander';
+import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
+import { DEFAULT_MEMORY_MIB } from '../../service-vm.js';
+import { parseDevice, type DeviceOption } from '../device-option.js';
+import { exitStatusHelp, type ExitStatus } from '../exit-status.js';
+import { chooseHypervisor } from '../hypervisor-choice.js';
+import { parseExpected, parseMemory, parseTimeout } from '../option-values.js';
+import type { Reporter } from '../reporter.js';
+import { runSession } from '../session.js';
+import { namedGuest, type RunOptions } from './run-options.js';
+
+const EXAMPLES = `
+In a terminal every key is the guest's, Ctrl-C included; Ctrl-] leaves, and pressed twice it goes to the guest.
+Without one, standard input is fed to the guest's serial port as fast as the guest takes it.
+The guest's console is standard output. Events, and the table of --stats, go to standard error.
+
+Examples:
+  upcall run                                             the monitor: type help
+  upcall run monitor --tour                              what a request is, by example
+  upcall run --device my-device.js@0x500+4               then, in the monitor: in8 500
+  upcall run --cmdline 'time in8 500 1000.; poweroff' --stats
+  upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
+  upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
+  upcall run debian --expect 'login:' --timeout 120      for scripts
+
+${exitStatusHelp(100)}`;
+
+export interface CommandContext {
+  readonly reporter: Reporter;
+  readonly debug: () => boolean;
+  /** Tells main how to end. */
+  readonly setStatus: (status: ExitStatus) => void;
+}
+
+export function addRunCommand(program: Command, context: CommandContext): void {
+  program
+    .command('run')
+    .summary('run a guest in this terminal')
+    .description('Runs a guest in a User VM with the devices of a PC, its serial port in this terminal.')
+    .argument('[guest]', 'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF (default: monitor)')
+    .option('-m, --memory <size>', `guest memory in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`, parseMemory)
+    .option('-c, --cmdline <text>', "the guest's command line; for the monitor, commands separated by ;")
+    .option('--kernel <file>', 'a kernel, instead of a named guest')
+    .option('--initrd <file>', 'initial RAM disk, or the module of a multiboot kernel')
+    .addOption(new Option('--kind <kind>', 'what the image is, if not recognised').choices(IMAGE_KINDS))
+    .option('--no-acpi', 'give the guest no ACPI tables')
+    .option('-d, --device <file@range>', 'attach a device module; may be given again', addDevice, [])
+    .option('--hypervisor <name>', 'v86; upcall doctor lists all', 'v86')
+    .option('--polling', 'the vCPU polls for completion instead of sleeping: quick, and keeps a core busy')
+    .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
+    .option('--timeout <seconds>', 'end with status 3 when the time is over', parseTimeout)
+    .option('--stats', 'at the end, a table of the I/O requests on standard error')
+    .option('--tour', 'the monitor shows itself; without a terminal it powers off and prints the statistics')
+    .addHelpText('after', EXAMPLES)
+    .action(async (guest: string | undefined, options: RunOptions) => {
+      context.setStatus(await run(guest, options, context));
+    });
+}
+
+async function run(name: string | undefined, options: RunOptions, context: CommandContext): Promise<ExitStatus> {
+  const hasTerminal = process.stdin.isTTY;
+  const hypervisor = await chooseHypervisor(options.hypervisor);
+  const guest = await namedGuest(name, options, hasTerminal);
+  const memoryMiB = options.memory ?? guest.memoryMiB;
+  return runSession(
+    {
+      hypervisor,
+      vm: {
+        name: guest.name,
+        image: guest.image,
+        ...(memoryMiB === undefined ? {} : { memoryMiB }),
+        completionPolling: options.polling === true,
+      },
+      devices: options.device,
+      ...(options.expect === undefined ? {} : { expect: options.expect }),
+      ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+      statistics: options.stats === true || (options.tour === true && !hasTerminal),
+      debug: context.debug(),
+    },
+    { input: process.stdin, output: process.stdout, reporter: context.reporter },
+  );
+}
+
+function addDevice(text: string, devices: readonly DeviceOption[]): DeviceOption[] {
+  return [...devices, parseDevice(text)];
+}

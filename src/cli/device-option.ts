@@ -1,0 +1,102 @@
+/**
+ * `--device FILE@RANGE[,thread][,NAME=VALUE…]`: a device module of the user, and where it goes. Ports are `0x500`, `0x500+4`
+ * or `0x500-0x503`; MMIO is the same after `mmio:`. The names and values are handed to the device as its options.
+ */
+
+import { existsSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { loadDevice } from '../device-model/placement/device-module.js';
+import { inOwnThread } from '../device-model/placement/in-own-thread.js';
+import { describeRange, mmio, ports, type AddressRange } from '../hsm/address-range.js';
+import { AcrnError } from '../io-request/acrn-error.js';
+import { IoRequestType } from '../io-request/layout.js';
+import type { UserVm } from '../user-vm.js';
+
+export interface DeviceOption {
+  readonly module: URL;
+  readonly range: AddressRange;
+  readonly inOwnThread: boolean;
+  readonly options: Readonly<Record<string, string | number>>;
+}
+
+const FORM =
+  'Write FILE@RANGE, for example my-device.js@0x500, my-device.js@0x500+4, my-device.js@0x500-0x503 or my-device.js@mmio:0xd0000000+0x1000; append ,thread for a thread of its own';
+
+/** Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID when there is no such file. */
+export function parseDevice(text: string): DeviceOption {
+  const at = text.lastIndexOf('@');
+  const file = text.slice(0, Math.max(0, at));
+  const [rangeText = '', ...words] = text.slice(at + 1).split(',');
+  if (file === '' || rangeText === '')
+    throw new AcrnError('OPTION_INVALID', `--device ${text} has no ${file === '' ? 'file' : 'range'}`, {
+      remedy: FORM,
+    });
+  const range = parseRange(rangeText);
+  const options: Record<string, string | number> = {};
+  for (const word of words) {
+    if (word === 'thread') continue;
+    const equals = word.indexOf('=');
+    if (equals < 1)
+      throw new AcrnError('OPTION_INVALID', `--device ${text}: "${word}" is neither thread nor NAME=VALUE`, {
+        remedy: FORM,
+      });
+    const value = word.slice(equals + 1);
+    options[word.slice(0, equals)] = parseNumber(value) ?? value;
+  }
+  const path = resolve(file);
+  if (!existsSync(path))
+    throw new AcrnError('DEVICE_MODULE_INVALID', `there is no device module ${file}`, { remedy: 'Check the path' });
+  return { module: pathToFileURL(path), range, inOwnThread: words.includes('thread'), options };
+}
+
+/** Throws RANGE_INVALID. */
+export function parseRange(text: string): AddressRange {
+  const isMmio = text.startsWith('mmio:');
+  const match = /^(\w+)(?:([+-])(\w+))?$/.exec(isMmio ? text.slice(5) : text);
+  const start = parseNumber(match?.[1]);
+  const second = match?.[2] === undefined ? undefined : parseNumber(match[3]);
+  if (match === null || start === undefined || (match[2] !== undefined && second === undefined))
+    throw new AcrnError('RANGE_INVALID', `"${text}" is no range`, { remedy: FORM });
+  const length = second === undefined ? 1 : match[2] === '+' ? second : second - start + 1;
+  if (length < 1)
+    throw new AcrnError(
+      'RANGE_INVALID',
+      match[2] === '+' ? `the range ${text} is empty` : `the range ${text} ends before it starts`,
+      { remedy: FORM },
+    );
+  try {
+    return isMmio ? mmio(start, length) : ports(start, length);
+  } catch (error) {
+    if (!(error instanceof AcrnError)) throw error;
+    throw new AcrnError('RANGE_INVALID', `the range ${text} leaves the ${isMmio ? 'address space' : 'ports'}`, {
+      remedy: isMmio ? 'Addresses have at most 52 bits' : 'Ports are 0 to 0xffff',
+      cause: error,
+    });
+  }
+}
+
+/** Makes the device, or arranges for its thread, and attaches it. */
+export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<void> {
+  const { range } = option;
+  const memoryEnd = vm.memory.size;
+  if (range.type === IoRequestType.MMIO && Number(range.start) < memoryEnd)
+    throw new AcrnError('RANGE_OVERLAP', `${describeRange(range)} lies in guest memory, where no access traps`, {
+      remedy: `Choose an address above 0x${memoryEnd.toString(16)}, for example mmio:0xd0000000`,
+    });
+  if (option.inOwnThread) {
+    vm.attach(range, inOwnThread(option.module, option.options));
+    return;
+  }
+  const context = {
+    interruptLine: (gsi: number) => vm.interruptLine(gsi),
+    memory: vm.memory,
+    clock: vm.clock,
+  };
+  vm.attach(range, await loadDevice(option.module.href, context, option.options));
+}
+
+/** `0x1f0`, `496` or undefined. */
+function parseNumber(text: string | undefined): number | undefined {
+  return text !== undefined && /^(0x[0-9a-f]{1,14}|\d{1,16})$/i.test(text) ? Number(text) : undefined;
+}

@@ -1,0 +1,52 @@
+/** How the command line ends, as a number for scripts: the one place that says so. `upcall run --help` shows the table. */
+
+export const ExitStatus = {
+  OK: 0,
+  GUEST_TROUBLE: 1,
+  BAD_INPUT: 2,
+  NOT_IN_TIME: 3,
+  /** EX_SOFTWARE of BSD's sysexits. */
+  INTERNAL_ERROR: 70,
+  /** From here: 128 and the number of the signal, as shells have it. */
+  HUNG_UP: 129,
+  INTERRUPTED: 130,
+  OUTPUT_CLOSED: 141,
+  TERMINATED: 143,
+} as const;
+export type ExitStatus = (typeof ExitStatus)[keyof typeof ExitStatus];
+
+const MEANINGS: readonly (readonly [ExitStatus, string])[] = [
+  [ExitStatus.OK, 'the guest powered off, the expected text appeared, or you left with the escape key'],
+  [
+    ExitStatus.GUEST_TROUBLE,
+    'the guest ended in trouble: triple fault, halted for ever, reset loop, crashed hypervisor, or another value than 0 at the debug exit port; doctor: no hypervisor runs here',
+  ],
+  [ExitStatus.BAD_INPUT, 'wrong usage or input; one line on standard error says what to do'],
+  [ExitStatus.NOT_IN_TIME, 'the time was over, or the session ended before the expected text appeared'],
+  [ExitStatus.INTERNAL_ERROR, 'an error in upcall itself'],
+  [ExitStatus.HUNG_UP, 'ended by SIGHUP'],
+  [ExitStatus.INTERRUPTED, 'interrupted (SIGINT)'],
+  [ExitStatus.OUTPUT_CLOSED, 'the reader of standard output went away'],
+  [ExitStatus.TERMINATED, 'ended by SIGTERM'],
+];
+
+/** The table as text, for help pages; `width` columns. */
+export function exitStatusHelp(width = 80): string {
+  const lines = MEANINGS.flatMap(([status, meaning]) => {
+    const [first = '', ...rest] = wrap(meaning, width - 7);
+    return [`  ${String(status).padStart(3)}  ${first}`, ...rest.map((line) => `       ${line}`)];
+  });
+  return ['Exit status:', ...lines].join('\n');
+}
+
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line];
+}

@@ -1,0 +1,101 @@
+#!/usr/bin/env node
+/**
+ * The command line of upcall. It only reads arguments, reports errors and sets the exit status (exit-status.ts); the work
+ * is in commands/.
+ */
+
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { AcrnError } from '../io-request/acrn-error.js';
+import { addDoctorCommand } from './commands/doctor.js';
+import { addRunCommand, type CommandContext } from './commands/run.js';
+import { ExitStatus } from './exit-status.js';
+import { Reporter } from './reporter.js';
+import { restoreTerminal } from './terminal.js';
+
+const reporter = new Reporter(process.stderr);
+// Without anybody who reads them, messages are lost; that is no reason to fail.
+process.stderr.on('error', () => undefined);
+
+let status: ExitStatus = ExitStatus.OK;
+const program = new Command();
+const isDebug = (): boolean => program.opts<{ debug?: boolean }>().debug === true || isSet(process.env['UPCALL_DEBUG']);
+const context: CommandContext = {
+  reporter,
+  debug: isDebug,
+  setStatus: (ended) => (status = ended),
+};
+
+process.on('uncaughtException', (error) => {
+  restoreTerminal();
+  reporter.state.isRaw = false;
+  process.exit(report(error));
+});
+
+program
+  .name('upcall')
+  .description('I/O request handling for virtual machines, byte-compatible with the ACRN hypervisor')
+  .version(packageVersion(), '-V, --version')
+  .option('--debug', 'stacks of errors (or set UPCALL_DEBUG=1)')
+  .showSuggestionAfterError()
+  .configureHelp({ showGlobalOptions: true })
+  .exitOverride()
+  // Errors are reported below, in one line.
+  .configureOutput({ outputError: () => undefined })
+  .addHelpText(
+    'after',
+    `
+Examples:
+  upcall run              an interactive guest: type help in it
+  upcall run --tour       a look around
+  upcall run --help       guests, devices of your own, statistics, exit status
+  upcall doctor           what runs on this machine`,
+  )
+  .action(() => program.outputHelp());
+addRunCommand(program, context);
+addDoctorCommand(program, context);
+for (const command of program.commands) command.copyInheritedSettings(program);
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  status = report(error);
+}
+// Streams to a slow reader may still hold something; sessions have flushed the console already.
+await Promise.all([process.stdout, process.stderr].map(flushed));
+process.exit(status);
+
+/** Says what went wrong, in one line if it can be mended from outside. */
+function report(error: unknown): ExitStatus {
+  if (error instanceof CommanderError) {
+    if (error.exitCode === 0) return ExitStatus.OK;
+    reporter.line(`${error.message.replace(/^error: /, '')}. Try upcall --help or upcall run --help`);
+    return ExitStatus.BAD_INPUT;
+  }
+  if (error instanceof AcrnError) {
+    reporter.line(error.describe());
+    if (isDebug()) reporter.text(`${error.stack ?? ''}\n`);
+    return ExitStatus.BAD_INPUT;
+  }
+  reporter.line(`internal error: ${error instanceof Error ? error.message : String(error)}`);
+  if (isDebug() && error instanceof Error) reporter.text(`${error.stack ?? ''}\n`);
+  else reporter.line('please report it, with what UPCALL_DEBUG=1 prints');
+  return ExitStatus.INTERNAL_ERROR;
+}
+
+function flushed(stream: NodeJS.WriteStream): Promise<void> {
+  return new Promise((resolve) => {
+    stream.once('error', () => resolve());
+    if (stream.writable) stream.write('', () => resolve());
+    else resolve();
+  });
+}
+
+function packageVersion(): string {
+  const file = new URL('../../package.json', import.meta.url);
+  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
+}
+
+function isSet(variable: string | undefined): boolean {
+  return variable !== undefined && variable !== '' && variable !== '0';
+}

@@ -1,0 +1,40 @@
+/**
+ * The self-test of a hypervisor, for `upcall doctor`: the smallest guest greets, reads a byte from a device at port 0x500,
+ * prints it and powers off. The whole path is in it: vCPU, page, upcall, worker, device, completion.
+ */
+
+import { guestImage } from '../guest-library.js';
+import { ports } from '../hsm/address-range.js';
+import type { Hypervisor } from '../hypervisor/hypervisor.js';
+import { AcrnError } from '../io-request/acrn-error.js';
+import { ServiceVm } from '../service-vm.js';
+import { standardPc } from '../standard-pc.js';
+
+const SELF_TEST_MS = 20_000;
+const VALUE = 0x5a;
+/** As the guest prints it. */
+const EXPECTED = '5a';
+
+/** What it did, in a line. Rejects with AcrnError when it did something else. */
+export async function selfTest(hypervisor: Hypervisor): Promise<string> {
+  const serviceVm = new ServiceVm(hypervisor);
+  const startMs = performance.now();
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    const vm = await serviceVm.createUserVm({ name: 'self-test', memoryMiB: 1, image: guestImage('hello') });
+    let printed = '';
+    standardPc(vm, { console: { write: (bytes) => (printed += Buffer.from(bytes).toString('latin1')) } });
+    vm.attach(ports(0x500, 1), { name: 'self-test', read: () => VALUE, write: () => undefined });
+    await vm.start();
+    timer = setTimeout(() => void vm.destroy(), SELF_TEST_MS);
+    const end = await vm.ended;
+    if (end.reason !== 'power-off' || !printed.includes(EXPECTED))
+      throw new AcrnError('HYPERVISOR_UNAVAILABLE', `the self-test guest ended with: ${end.message}`, {
+        remedy: 'Please report this with your Node.js version and processor',
+      });
+    return `a guest made ${vm.counters().requests} I/O requests and powered off, ${Math.round(performance.now() - startMs)} ms`;
+  } finally {
+    clearTimeout(timer);
+    await serviceVm.close();
+  }
+}

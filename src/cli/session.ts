@@ -1,0 +1,118 @@
+/**
+ * Session: a User VM with a standard PC on this process' standard streams, from its making to its end. `upcall run` makes
+ * one; it leaves nothing behind, neither threads nor a raw terminal, whichever of the ways in session-end.ts it ends.
+ */
+
+import type { Writable } from 'node:stream';
+import type { ReadStream } from 'node:tty';
+import type { Hypervisor } from '../hypervisor/hypervisor.js';
+import { ServiceVm, type UserVmOptions } from '../service-vm.js';
+import { standardPc } from '../standard-pc.js';
+import type { UserVm } from '../user-vm.js';
+import { ConsoleInput } from './console-input.js';
+import { ConsoleOutput } from './console-output.js';
+import { attachDevice, type DeviceOption } from './device-option.js';
+import { ESCAPE_KEY_NAME, EscapeKey } from './escape-key.js';
+import { EventLog } from './event-log.js';
+import type { ExitStatus } from './exit-status.js';
+import { Expectation } from './expectation.js';
+import type { Reporter } from './reporter.js';
+import { ENDING_SIGNALS, noteOn, statusOf, type SessionEnd } from './session-end.js';
+import { statisticsTable } from './statistics-table.js';
+import { RawTerminal } from './terminal.js';
+
+export interface SessionPlan {
+  readonly hypervisor: Hypervisor;
+  readonly vm: UserVmOptions;
+  readonly devices: readonly DeviceOption[];
+  readonly expect?: string;
+  readonly timeoutMs?: number;
+  /** Print the statistics at the end. */
+  readonly statistics: boolean;
+  /** Stacks of device errors too. */
+  readonly debug: boolean;
+}
+
+export interface SessionStreams {
+  readonly input: ReadStream;
+  readonly output: Writable & { readonly isTTY?: boolean };
+  readonly reporter: Reporter;
+}
+
+/** Runs it to its end. Rejects with AcrnError when it cannot begin. */
+export async function runSession(plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
+  const serviceVm = new ServiceVm(plan.hypervisor);
+  try {
+    const vm = await serviceVm.createUserVm({ ...plan.vm, statistics: plan.statistics });
+    return await converse(vm, plan, streams);
+  } finally {
+    await serviceVm.close();
+  }
+}
+
+async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
+  const { input, output, reporter } = streams;
+  let end: (end: SessionEnd) => void = () => undefined;
+  const ended = new Promise<SessionEnd>((resolve) => (end = resolve));
+
+  const expectation = plan.expect === undefined ? undefined : new Expectation(plan.expect);
+  const consoleOutput = new ConsoleOutput({
+    stream: output,
+    onBytes: (bytes) => {
+      reporter.state.isMidLine = output.isTTY === true && bytes[bytes.length - 1] !== LINE_FEED;
+      if (expectation?.see(bytes) === true) end({ kind: 'text-seen' });
+    },
+    onBroken: (error) => end({ kind: 'output-broken', error }),
+  });
+  const pc = standardPc(vm, {
+    console: consoleOutput,
+    consoleRoom: consoleOutput.room,
+    consoleFlowControl: !input.isTTY,
+    onConsoleInputRoom: () => consoleInput.room(),
+  });
+  const escapeKey = new EscapeKey(vm.clock, () => end({ kind: 'escape-key' }));
+  const consoleInput = new ConsoleInput({
+    stream: input,
+    receive: (bytes) => pc.uart.receive(bytes),
+    ...(input.isTTY ? { filter: (typed: Uint8Array) => escapeKey.filter(typed) } : {}),
+    report: (text) => reporter.line(text),
+  });
+  const log = new EventLog(reporter, vm.clock, plan.debug);
+  vm.onEvent((event) => log.hear(event));
+  for (const device of plan.devices) await attachDevice(vm, device);
+
+  const terminal = input.isTTY ? new RawTerminal(input) : undefined;
+  const onSignals = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => end({ kind: 'signal', signal }) }));
+  for (const { signal, listener } of onSignals) process.on(signal, listener);
+  let timer: NodeJS.Timeout | undefined;
+  try {
+    if (terminal !== undefined) {
+      reporter.line(`${ESCAPE_KEY_NAME} leaves; pressed twice it goes to the guest`);
+      terminal.enter();
+      reporter.state.isRaw = true;
+    }
+    await vm.start();
+    consoleInput.start();
+    if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'time-over' }), plan.timeoutMs);
+    void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
+    const how = await ended;
+    consoleInput.stop();
+    await vm.destroy();
+    await consoleOutput.flushed();
+    log.flush();
+    const note = noteOn(how, plan.expect, plan.timeoutMs);
+    if (note !== undefined) reporter.line(note);
+    const statistics = vm.statistics();
+    if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters()));
+    return statusOf(how, expectation?.isMet === false);
+  } finally {
+    clearTimeout(timer);
+    consoleInput.stop();
+    for (const { signal, listener } of onSignals) process.off(signal, listener);
+    terminal?.restore();
+    reporter.state.isRaw = false;
+    if (reporter.state.isMidLine) reporter.text('');
+  }
+}
+
+const LINE_FEED = 0x0a;
