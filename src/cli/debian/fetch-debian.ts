@@ -1,0 +1,194 @@
+/**
+ * fetchDebian: the guest of `upcall run debian`, fetched once: Debian's kernel for i386 and its busybox, through the
+ * machine's own apt, without root. The result is cached; whoever runs at the same time makes a folder of his own, and the
+ * first one to finish gives it its name.
+ */
+
+import { spawn } from 'node:child_process';
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { ImageReader } from '../../hypervisor/boot/image-reader.js';
+import { unpackKernel } from '../../hypervisor/boot/kernel-payload.js';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { buildInitramfs } from './initramfs.js';
+import { PrivateApt } from './private-apt.js';
+import { toolMissing } from './run-tool.js';
+import { readTarMember } from './tar-member.js';
+
+export interface DebianGuest {
+  /** Path of the bzImage. */
+  readonly kernel: string;
+  /** Path of the same kernel, unpacked, if it could be. */
+  readonly vmlinux?: string;
+  /** Path of the initial RAM file system. */
+  readonly initrd: string;
+  /** As the package has it, e.g. "6.1.176-1". */
+  readonly version: string;
+}
+
+export interface FetchOptions {
+  readonly cacheDir?: string;
+  /** Told what is done now, as a line for the terminal. Not called when everything is there. */
+  readonly progress?: (step: string) => void;
+}
+
+/** The finished folder; another number when its contents change. */
+const READY = 'guest-1';
+/** Folders under construction. A run that was killed leaves one behind. */
+const UNFINISHED = '.unfinished-';
+const LEFT_BEHIND_MS = 24 * 3600 * 1000;
+/** Packages that depend on the current kernel, the one for older processors first: it needs the fewest features. */
+const KERNEL_PACKAGES = ['linux-image-686', 'linux-image-686-pae'] as const;
+const BUSYBOX_PACKAGE = 'busybox-static';
+const KERNEL_NAME = /^linux-image-[0-9][^ ]*-686(-pae)?$/;
+const OWN_KERNEL = 'give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd';
+
+export function debianCacheDir(environment: NodeJS.ProcessEnv = process.env): string {
+  const caches = environment['XDG_CACHE_HOME'];
+  return join(caches === undefined || caches === '' ? join(homedir(), '.cache') : caches, 'upcall', 'debian');
+}
+
+export async function fetchDebian(options: FetchOptions = {}): Promise<DebianGuest> {
+  const { cacheDir = debianCacheDir(), progress = () => undefined } = options;
+  await mkdir(cacheDir, { recursive: true });
+  const ready = join(cacheDir, READY);
+  const cached = await openReady(ready);
+  if (cached !== undefined) return cached;
+  if (await exists(ready)) throw incomplete(ready);
+
+  await removeLeftBehind(cacheDir);
+  const folder = await mkdtemp(join(cacheDir, UNFINISHED));
+  try {
+    await fetchInto(folder, progress);
+    await rename(join(folder, READY), ready).catch((error: unknown) => {
+      // Somebody else was quicker, and his is as good.
+      if (!isNotEmpty(error)) throw error;
+    });
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  const guest = await openReady(ready);
+  if (guest === undefined) throw incomplete(ready);
+  return guest;
+}
+
+async function fetchInto(folder: string, progress: (step: string) => void): Promise<void> {
+  const aptFolder = join(folder, 'apt');
+  const result = join(folder, READY);
+  await mkdir(aptFolder);
+  await mkdir(result);
+  const apt = await PrivateApt.open(aptFolder, 'i386');
+  progress('Reading the package lists of the configured Debian sources (i386)');
+  const update = await apt.update();
+  const kernel = await findKernel(apt);
+  const busybox = await apt.show(BUSYBOX_PACKAGE);
+  if (kernel === undefined || busybox === undefined) {
+    const missing = kernel === undefined ? KERNEL_PACKAGES[0] : BUSYBOX_PACKAGE;
+    if (update.status !== 0) throw failed('apt-get update', update.lastLines, `Check the network, or ${OWN_KERNEL}`);
+    throw failed(
+      `none of the sources of apt has the package ${missing} for i386`,
+      '',
+      `Add a source of Debian 12 (bookworm) for i386, or ${OWN_KERNEL}`,
+    );
+  }
+  progress(`Downloading ${kernel.name} and ${BUSYBOX_PACKAGE}`);
+  const download = await apt.download([kernel.name, BUSYBOX_PACKAGE]);
+  if (download.status !== 0)
+    throw failed('apt-get download', download.lastLines, `Check the network, or ${OWN_KERNEL}`);
+
+  progress('Unpacking the kernel');
+  const bzImage = await fromPackage(aptFolder, kernel.name, /^(\.\/)?boot\/vmlinuz-/);
+  const vmlinux = await unpackKernel(new ImageReader('kernel', bzImage));
+  await writeFile(join(result, 'vmlinuz'), bzImage);
+  if (vmlinux !== undefined) await writeFile(join(result, 'vmlinux'), vmlinux.bytes);
+  await writeFile(
+    join(result, 'busybox'),
+    await fromPackage(aptFolder, BUSYBOX_PACKAGE, /^(\.\/)?(usr\/)?bin\/busybox$/),
+  );
+  await writeFile(join(result, 'version'), `${kernel.version}\n`);
+}
+
+async function findKernel(apt: PrivateApt): Promise<{ name: string; version: string } | undefined> {
+  const names: string[] = [];
+  for (const name of KERNEL_PACKAGES) {
+    const depends = (await apt.show(name))?.get('Depends') ?? '';
+    names.push(...depends.split(/[,|]/).map((dependency) => dependency.trim().split(' ')[0] as string));
+  }
+  // Without the packages that point to the current one: the newest there is.
+  const newestFirst = (a: string, b: string): number => b.localeCompare(a, 'en', { numeric: true });
+  names.push(...(await apt.names('linux-image-')).filter((name) => !name.includes('-rt-')).sort(newestFirst));
+  for (const name of names.filter((candidate) => KERNEL_NAME.test(candidate))) {
+    const version = (await apt.show(name))?.get('Version');
+    if (version !== undefined) return { name, version };
+  }
+  return undefined;
+}
+
+/** The file at `path` in the downloaded package `name`. */
+async function fromPackage(folder: string, name: string, path: RegExp): Promise<Buffer> {
+  const file = (await readdir(folder)).find((entry) => entry.startsWith(`${name}_`) && entry.endsWith('.deb'));
+  if (file === undefined) throw failed(`apt-get download left no ${name}`, '', 'Try again');
+  const child = spawn('dpkg-deb', ['--fsys-tarfile', join(folder, file)], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const ended = new Promise<void>((resolve, reject) => {
+    child.on('error', (cause) => reject(toolMissing('dpkg-deb', cause)));
+    child.on('close', () => resolve());
+  });
+  const member = readTarMember(child.stdout as AsyncIterable<Uint8Array>, path).finally(() => child.kill());
+  const [bytes] = await Promise.all([member, ended]);
+  if (bytes === undefined) throw failed(`the package ${file} has no ${path.source}`, '', `Try again, or ${OWN_KERNEL}`);
+  return bytes;
+}
+
+/** The cached guest, or undefined when it is not there or not complete. */
+async function openReady(folder: string): Promise<DebianGuest | undefined> {
+  const read = (name: string) => readFile(join(folder, name)).catch(() => undefined);
+  const [version, busybox] = [await read('version'), await read('busybox')];
+  const kernel = join(folder, 'vmlinuz');
+  if (version === undefined || busybox === undefined || !(await exists(kernel))) return undefined;
+  const vmlinux = join(folder, 'vmlinux');
+  return {
+    kernel,
+    ...((await exists(vmlinux)) ? { vmlinux } : {}),
+    initrd: await writeInitramfs(folder, busybox),
+    version: version.toString().trim(),
+  };
+}
+
+/** Named by its contents: another release of upcall has another init script. */
+async function writeInitramfs(folder: string, busybox: Uint8Array): Promise<string> {
+  const bytes = buildInitramfs(busybox);
+  const path = join(folder, `initrd-${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}.cpio`);
+  const size = (await stat(path).catch(() => undefined))?.size;
+  if (size !== bytes.length) {
+    const unfinished = `${path}.${randomUUID()}`;
+    await writeFile(unfinished, bytes);
+    await rename(unfinished, path);
+  }
+  return path;
+}
+
+async function removeLeftBehind(cacheDir: string): Promise<void> {
+  for (const name of await readdir(cacheDir)) {
+    if (!name.startsWith(UNFINISHED)) continue;
+    const made = (await stat(join(cacheDir, name)).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - made > LEFT_BEHIND_MS) await rm(join(cacheDir, name), { recursive: true, force: true });
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
+function incomplete(folder: string): AcrnError {
+  return failed(`${folder} is not complete`, '', 'Remove it and try again');
+}
+
+function isNotEmpty(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST');
+}
+
+function failed(what: string, lastLines: string, remedy: string): AcrnError {
+  return new AcrnError('DOWNLOAD_FAILED', lastLines === '' ? what : `${what} failed:\n${lastLines}\n`, { remedy });
+}
