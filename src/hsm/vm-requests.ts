@@ -5,7 +5,7 @@
  */
 
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
-import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
+import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { SharedWords } from '../io-request/shared-words.js';
 import type { Slot } from '../io-request/slot.js';
@@ -55,7 +55,6 @@ export class VmRequests {
   #defaultClient: IoClient | undefined;
   #isClearing = false;
   #nextTicket = 0;
-  #lastNotify = 0;
 
   constructor(options: VmRequestsOptions) {
     this.#options = options;
@@ -175,6 +174,18 @@ export class VmRequests {
     return 0;
   }
 
+  /**
+   * NOTIFY_REQUEST_FINISH: ACRN userspace has put its result, if any, into the page and finishes slot `vcpu`. Without a
+   * default client nothing is done and the result is 0. A slot that is not the default client's at present is left
+   * alone, with 0, where the driver would complete whatever state it is in.
+   */
+  finishDefault(vcpu: number): number {
+    const client = this.#defaultClient;
+    if (client === undefined) return 0;
+    if (vcpu >= this.#vcpuCount) return EINVAL;
+    return this.#completeAsIs(client, vcpu);
+  }
+
   /** CLEAR_VM_IOREQ: waits a bounded time for the clients, then completes what the default client still has. */
   async clear(): Promise<void> {
     this.#isClearing = true;
@@ -186,14 +197,7 @@ export class VmRequests {
       busy = this.#busyClient();
     }
     const client = this.#defaultClient;
-    if (client !== undefined) {
-      for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) {
-        const ticket = this.#tickets.load(vcpu);
-        if (this.#owners[vcpu] !== client || ticket === 0) continue;
-        // The value stays what it is: nobody handled the request.
-        if (this.#tickets.move(vcpu, ticket, 0)) this.#finisher.completeTaken(vcpu, IoRequestType.PORT, 1, 0, 0);
-      }
-    }
+    if (client !== undefined) for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) this.#completeAsIs(client, vcpu);
     this.#isClearing = false;
   }
 
@@ -208,11 +212,6 @@ export class VmRequests {
     this.#timeLimit.stop();
     for (const client of this.#map.clients()) this.destroyClient(client);
     if (this.#defaultClient !== undefined) this.destroyClient(this.#defaultClient);
-  }
-
-  /** The result of the last completion hypercall, for NOTIFY_REQUEST_FINISH. */
-  get lastNotify(): number {
-    return this.#lastNotify;
   }
 
   /** False: nobody serves it, and the slot stays PENDING. */
@@ -295,6 +294,14 @@ export class VmRequests {
     return this.#finisher.finish(vcpu, ticket, request.type, request.direction, low, high);
   }
 
+  /** Completes `client`'s request in slot `vcpu` with the value that stands in the page. */
+  #completeAsIs(client: IoClient, vcpu: number): number {
+    const ticket = this.#tickets.load(vcpu);
+    if (this.#owners[vcpu] !== client || ticket === 0 || !this.#tickets.move(vcpu, ticket, 0)) return 0;
+    const { type } = this.#request(vcpu);
+    return this.#finisher.completeTaken(vcpu, type, Direction.WRITE, 0, 0);
+  }
+
   /** Completes a PENDING slot without a client. */
   #complete(slot: Slot): void {
     const polling = slot.completionPolling;
@@ -303,7 +310,6 @@ export class VmRequests {
 
   #notify(vcpu: number): number {
     const result = this.#options.hypercalls.notifyRequestFinish(vcpu);
-    this.#lastNotify = result;
     if (result < 0) this.#options.observer.event({ kind: 'notify-failed', vmId: this.vmId, vcpu, result });
     return result;
   }
