@@ -50,14 +50,14 @@ Examples:
   upcall run --tour       a look around
   upcall run --help       guests, devices of your own, statistics, exit status
   upcall doctor           what runs on this machine`,
-  )
-  .action(() => program.outputHelp());
+  );
 addRunCommand(program, context);
 addDoctorCommand(program, context);
 for (const command of program.commands) command.copyInheritedSettings(program);
 
 try {
-  await program.parseAsync();
+  if (process.argv.length > 2) await program.parseAsync();
+  else program.outputHelp();
 } catch (error) {
   status = report(error);
 }
@@ -69,7 +69,11 @@ process.exit(status);
 function report(error: unknown): ExitStatus {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return ExitStatus.OK;
-    reporter.line(`${error.message.replace(/^error: /, '')}. Try upcall --help or upcall run --help`);
+    // Options without a command: commander has shown the help instead of an error.
+    if (error.code !== 'commander.help') {
+      const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
+      reporter.line(`${message}. Try upcall --help or upcall run --help`);
+    }
     return ExitStatus.BAD_INPUT;
   }
   if (error instanceof AcrnError) {

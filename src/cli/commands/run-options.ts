@@ -1,6 +1,6 @@
 /** The options of `upcall run` as commander hands them over, and the guest that they name. */
 
-import { acpiDsdt, guestImage, isGuestName } from '../../guest-library.js';
+import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../guest-library.js';
 import type { GuestImageOptions, ImageKind } from '../../hypervisor/boot/guest-image.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
 import { readImage } from '../../service-vm.js';
@@ -53,7 +53,7 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
   return {
     name: file,
     image: {
-      image: await readImage(isOwn ? guestImage(file) : file),
+      image: isOwn ? await readImage(guestImage(file)) : await readNamed(file),
       ...(await partsOfGuest(options)),
       ...(cmdline === undefined ? {} : { cmdline }),
     },
@@ -67,4 +67,17 @@ export async function partsOfGuest(options: RunOptions): Promise<Partial<GuestIm
     ...(options.initrd === undefined ? {} : { initrd: await readImage(options.initrd) }),
     ...(options.acpi ? { dsdt: await readImage(acpiDsdt()) } : {}),
   };
+}
+
+/** As `readImage`; what was meant may have been a name. */
+async function readNamed(file: string): Promise<Uint8Array> {
+  try {
+    return await readImage(file);
+  } catch (error) {
+    if (!(error instanceof AcrnError)) throw error;
+    throw new AcrnError(error.code, error.message, {
+      remedy: `Give ${GUEST_NAMES.join(', ')}, debian, or the path of a guest image`,
+      cause: error,
+    });
+  }
 }

@@ -1,0 +1,22 @@
+// @ts-check
+/** A device of one's own in the Service VM's thread, and what it cost. The device is devices/look-counter.js. */
+
+import { guestImage, loadDevice, ports, ServiceVm, standardPc, V86Hypervisor } from 'upcall';
+
+const serviceVm = new ServiceVm(new V86Hypervisor());
+const vm = await serviceVm.createUserVm({ memoryMiB: 16, image: guestImage('hello'), statistics: true });
+standardPc(vm, { console: process.stdout });
+
+const context = {
+  clock: vm.clock,
+  memory: vm.memory,
+  interruptLine: (/** @type {number} */ line) => vm.interruptLine(line),
+};
+const module = new URL('./devices/look-counter.js', import.meta.url);
+vm.attach(ports(0x500, 4), await loadDevice(module.href, context, { start: 7 }));
+
+await vm.start();
+await vm.ended;
+const row = vm.statistics()?.clients.find((client) => client.name === 'look-counter');
+console.log(`look-counter: ${row?.reads} read, answered in ${row?.maxUs?.toFixed(0)} microseconds`);
+await serviceVm.close();
