@@ -1,0 +1,155 @@
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { afterEach, beforeEach, test } from 'node:test';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { bzImage, elf, PACKED_ELF_BYTES, XZ_X86 } from '../../hypervisor/boot/fixtures/kernel-images.js';
+import { debianCacheDir, fetchDebian } from './fetch-debian.js';
+import { tarArchive } from './fixtures/tar-archive.js';
+
+/**
+ * The machine's tools are programs, so the tests put programs of their own in front of them: shell scripts that behave as
+ * apt-get, apt-cache and dpkg-deb do, on a "distribution" that is a folder.
+ */
+const APT_GET = `#!/bin/sh
+case " $* " in
+  *" update "*) cat "$DISTRIBUTION/update-says" >&2; exit "$(cat "$DISTRIBUTION/update-status")" ;;
+  *" download "*)
+    for name; do
+      if [ -f "$DISTRIBUTION/$name.tar" ]; then cp "$DISTRIBUTION/$name.tar" "\${name}_1_i386.deb"; echo "$name" >>"$DISTRIBUTION/downloads"; fi
+    done ;;
+esac
+`;
+const APT_CACHE = `#!/bin/sh
+for last; do :; done
+case " $* " in
+  *" show "*) cat "$DISTRIBUTION/$last.show" 2>/dev/null || exit 100 ;;
+  *" pkgnames "*) cd "$DISTRIBUTION" && ls | sed -n 's/\\.show$//p' | grep "^$last" ;;
+esac
+`;
+const DPKG_DEB = `#!/bin/sh
+cat "$2"
+`;
+
+const KERNEL = bzImage(XZ_X86, PACKED_ELF_BYTES);
+let folder: string;
+let distribution: string;
+let cacheDir: string;
+const path = process.env['PATH'];
+
+async function put(name: string, content: string | Uint8Array): Promise<void> {
+  await writeFile(join(distribution, name), content);
+}
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'upcall-debian-'));
+  distribution = join(folder, 'distribution');
+  cacheDir = join(folder, 'cache');
+  const tools = join(folder, 'tools');
+  await mkdir(distribution);
+  await mkdir(tools);
+  for (const [name, script] of Object.entries({ 'apt-get': APT_GET, 'apt-cache': APT_CACHE, 'dpkg-deb': DPKG_DEB }))
+    await writeFile(join(tools, name), script, { mode: 0o755 });
+  process.env['PATH'] = `${tools}${delimiter}${path ?? ''}`;
+  process.env['DISTRIBUTION'] = distribution;
+
+  await put('update-status', '0');
+  await put('update-says', '');
+  await put(
+    'linux-image-686.show',
+    'Package: linux-image-686\nVersion: 2\nDepends: linux-image-6.1.0-9-686 (= 6.1-2)\n',
+  );
+  await put('linux-image-6.1.0-9-686.show', 'Package: linux-image-6.1.0-9-686\nVersion: 6.1-2\n');
+  await put('linux-image-6.1.0-9-686.tar', tarArchive([['./boot/vmlinuz-6.1.0-9-686', KERNEL]]));
+  await put('busybox-static.show', 'Package: busybox-static\nVersion: 1.35\n');
+  await put('busybox-static.tar', tarArchive([['./bin/busybox', Buffer.from('busybox')]]));
+});
+
+afterEach(async () => {
+  process.env['PATH'] = path;
+  delete process.env['DISTRIBUTION'];
+  await rm(folder, { recursive: true });
+});
+
+test('Kernel and busybox are fetched, the kernel is unpacked, and the steps are told', async () => {
+  const steps: string[] = [];
+  const guest = await fetchDebian({ cacheDir, progress: (step) => steps.push(step) });
+  assert.equal(guest.version, '6.1-2');
+  assert.deepEqual(new Uint8Array(await readFile(guest.kernel)), KERNEL);
+  assert.deepEqual(new Uint8Array(await readFile(guest.vmlinux ?? '')), elf(PACKED_ELF_BYTES));
+  assert.ok((await readFile(guest.initrd)).includes('busybox'));
+  assert.equal(steps.length, 3);
+  assert.deepEqual(await readdir(cacheDir), ['guest-1']);
+});
+
+test('What is cached is used the next time, without a word and without the tools', async () => {
+  const first = await fetchDebian({ cacheDir });
+  process.env['PATH'] = join(folder, 'nothing');
+  assert.deepEqual(await fetchDebian({ cacheDir, progress: (step) => assert.fail(step) }), first);
+});
+
+test('Runs at the same time do not disturb each other', async () => {
+  const guests = await Promise.all([1, 2, 3].map(() => fetchDebian({ cacheDir })));
+  for (const guest of guests) assert.deepEqual(guest, guests[0]);
+  assert.deepEqual(await readdir(cacheDir), ['guest-1']);
+});
+
+test('A source that fails to update does not matter while the packages can be had', async () => {
+  await put('update-status', '100');
+  assert.equal((await fetchDebian({ cacheDir })).version, '6.1-2');
+});
+
+test('Without the package that points to the current kernel, the newest kernel is taken', async () => {
+  await rm(join(distribution, 'linux-image-686.show'));
+  await put('linux-image-6.1.0-10-686.show', 'Package: linux-image-6.1.0-10-686\nVersion: 6.1-3\n');
+  await put('linux-image-6.1.0-10-686.tar', tarArchive([['./boot/vmlinuz-6.1.0-10-686', KERNEL]]));
+  await put('linux-image-6.2.0-1-rt-686-pae.show', 'Package: linux-image-6.2.0-1-rt-686-pae\nVersion: 6.2\n');
+  assert.equal((await fetchDebian({ cacheDir })).version, '6.1-3');
+});
+
+async function failure(): Promise<AcrnError> {
+  const error: unknown = await fetchDebian({ cacheDir }).catch((thrown: unknown) => thrown);
+  assert.ok(error instanceof AcrnError, String(error));
+  assert.ok((await readdir(cacheDir)).every((name) => !name.startsWith('.unfinished')));
+  return error;
+}
+
+test('Sources without an i386 kernel are named as what they are', async () => {
+  for (const name of ['linux-image-686', 'linux-image-6.1.0-9-686']) await rm(join(distribution, `${name}.show`));
+  const error = await failure();
+  assert.equal(error.code, 'DOWNLOAD_FAILED');
+  assert.match(error.message, /linux-image-686 for i386/);
+  assert.match(error.remedy ?? '', /Debian 12 .* --kernel and --initrd/);
+});
+
+test('When nothing could be read, the last lines of apt say why', async () => {
+  for (const name of await readdir(distribution)) if (name.endsWith('.show')) await rm(join(distribution, name));
+  await put('update-status', '100');
+  await put('update-says', 'Err: no route to host\n');
+  const error = await failure();
+  assert.equal(error.code, 'DOWNLOAD_FAILED');
+  assert.match(error.message, /Err: no route to host/);
+});
+
+test('A package without a kernel in it is an error with a remedy', async () => {
+  await put('linux-image-6.1.0-9-686.tar', tarArchive([['./boot/config', Buffer.from('x')]]));
+  assert.match((await failure()).message, /vmlinuz/);
+});
+
+test('Where apt is missing, the operator is told how to bring a kernel of his own', async () => {
+  process.env['PATH'] = join(folder, 'nothing');
+  const error = await failure();
+  assert.equal(error.code, 'TOOL_MISSING');
+  assert.match(error.remedy ?? '', /--kernel and --initrd/);
+});
+
+test('A cache that somebody changed is not mended behind his back', async () => {
+  await mkdir(join(cacheDir, 'guest-1'), { recursive: true });
+  assert.match((await failure()).message, /guest-1 is not complete/);
+});
+
+test('The cache is where the desktop convention puts caches', () => {
+  assert.equal(debianCacheDir({ XDG_CACHE_HOME: '/c' }), '/c/upcall/debian');
+  assert.match(debianCacheDir({}), /\/\.cache\/upcall\/debian$/);
+});

@@ -1,0 +1,39 @@
+import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
+import { test } from 'node:test';
+import { promisify } from 'node:util';
+import { debianCommandLine } from './command-line.js';
+import { buildInitramfs, runParameter } from './initramfs.js';
+
+const text = buildInitramfs(Buffer.from('busybox')).toString('latin1');
+const init = text.slice(text.indexOf('#!/bin/busybox sh'), text.indexOf('halt -f') + 8);
+
+test('The archive has the init script, busybox and a console', () => {
+  for (const path of ['init', 'bin/busybox', 'bin/sh', 'dev/console'])
+    assert.ok(text.includes(`00000000${path}\0`), path);
+  assert.ok(init.includes('upcall: user space reached'));
+});
+
+test('The init script is one that a shell can read', async () => {
+  await promisify(execFile)('sh', ['-n', '-c', init]);
+});
+
+test('The commands are taken out of the command line whichever way they are quoted', async () => {
+  const parse = init.slice(init.indexOf('run=\n'), init.indexOf('cd /root'));
+  const commands = async (line: string): Promise<string> =>
+    (await promisify(execFile)('sh', ['-c', `line=$1\n${parse}\nprintf %s "$run"`, 'sh', line])).stdout;
+  const script = "cat /proc/interrupts; echo 'a b'";
+  assert.equal(await commands(`quiet ${runParameter(script)} panic=1`), script);
+  assert.equal(await commands(`quiet "upcall.run=${script}" panic=1`), script);
+  assert.equal(await commands('upcall.run=free panic=1'), 'free');
+  assert.equal(await commands('quiet panic=1'), '');
+});
+
+test('Commands with a double quote or a line break are refused: a kernel command line cannot carry them', () => {
+  for (const script of ['echo "a"', 'a\nb']) assert.throws(() => runParameter(script), { code: 'OPTION_INVALID' });
+});
+
+test('Extra parameters come last', () => {
+  assert.ok(debianCommandLine().startsWith('console=ttyS0 '));
+  assert.equal(debianCommandLine('loglevel=7'), `${debianCommandLine()} loglevel=7`);
+});
