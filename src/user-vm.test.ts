@@ -162,6 +162,7 @@ test('a device that overruns its time loses its request and its range, and the g
   assert.deepEqual(values, [[0xffn, 0xffn, 0xffn]]);
   const late = events.filter((event) => event.kind === 'client-late');
   assert.equal(late.length, 1);
+  assert.equal(late[0]?.limitMs, 30);
   assert.equal(late[0]?.client, 'stuck');
   assert.equal(late[0]?.request, 'read port 0x500/1 = 0x0');
 });
@@ -317,4 +318,23 @@ test('statistics tell requests by type, client and address with their latency', 
     ],
   );
   assert.ok((snapshot.types[0]?.p50Us ?? 0) > 0);
+});
+
+test('the range of a device that was taken out is free for another one', async () => {
+  const { values } = await play(
+    [{ steps: [read(0x500), read(0x501), read(0x500)] }],
+    (vm) => {
+      vm.attach(ports(0x500, 1), { name: 'stuck', read: () => new Promise(() => undefined), write: () => undefined });
+      vm.attach(ports(0x501, 1), {
+        name: 'replacer',
+        read: () => {
+          vm.attach(ports(0x500, 1), { name: 'second', read: () => 2, write: () => undefined });
+          return 1;
+        },
+        write: () => undefined,
+      });
+    },
+    { clientTimeoutMs: 30 },
+  );
+  assert.deepEqual(values, [[0xffn, 1n, 2n]]);
 });

@@ -96,6 +96,7 @@ export class UserVm {
    * Throws RANGE_OVERLAP, naming both, when another device is there. Returns a function that takes it out again.
    */
   attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
+    this.#forgetLost();
     const other = this.#attachments.find((attachment) => overlaps(attachment.range, range));
     const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
     if (other !== undefined) {
@@ -222,6 +223,12 @@ export class UserVm {
     if (!(attachment.device instanceof ThreadClient)) attachment.device.close?.();
   }
 
+  /** Devices that the HSM took out because they failed or were late: their ranges are free again. */
+  #forgetLost(): void {
+    const { clients } = this.#parts.requests;
+    for (const { client } of [...this.#attachments]) if (!clients.includes(client)) this.#forget(client);
+  }
+
   #forget(client: IoClient): boolean {
     const index = this.#attachments.findIndex((attachment) => attachment.client === client);
     if (index < 0) return false;
@@ -258,6 +265,7 @@ export class UserVm {
     const { hypercalls, requests } = this.#parts;
     this.#expect('pause', await hypercalls.pauseVm());
     await requests.clear();
+    this.#forgetLost();
     for (const { device } of this.#attachments) device.reset?.();
     this.pci.reset();
     this.#expect('reset', await hypercalls.resetVm());

@@ -53,7 +53,7 @@ export class ScriptedHypervisor implements Hypervisor {
     onEvent: (event: VmEvent) => void,
   ): Promise<Hypercalls> {
     if (config.vcpuCount > MAX_VCPUS)
-      throw new AcrnError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM has at most ${MAX_VCPUS}`);
+      return Promise.reject(new AcrnError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM has at most ${MAX_VCPUS}`));
     return ThreadedVm.create({
       config,
       buffer,

@@ -1,0 +1,100 @@
+// @ts-check
+/**
+ * The reference for what the page costs: the same core and the same devices, but every access of the guest is a plain
+ * call in the core's own thread. No page, no Service VM, no other thread. Not part of the product.
+ */
+
+import { SystemClock } from '../dist/device-model/clock.js';
+import { PciBus } from '../dist/device-model/devices/pci/pci-bus.js';
+import { prepareGuestImage } from '../dist/hypervisor/boot/guest-image.js';
+import { GuestMemory } from '../dist/hypervisor/guest-memory.js';
+import { INTERRUPT_LINE_WORDS, InterruptLines } from '../dist/hypervisor/interrupt-lines.js';
+import { Core } from '../dist/hypervisor/v86/core.js';
+import { loadCoreImage } from '../dist/hypervisor/v86/core-image.js';
+import { Doorbell } from '../dist/io-request/doorbell.js';
+import { SharedWords } from '../dist/io-request/shared-words.js';
+import { standardPc } from '../dist/standard-pc.js';
+
+/**
+ * Runs a guest to its end.
+ * @param {{ image: import('../dist/hypervisor/boot/guest-image.js').GuestImageOptions, memoryMiB: number, console: import('../dist/device-model/device.js').ByteSink }} options
+ * @returns {Promise<number>} accesses
+ */
+export async function runDirectly({ image, memoryMiB, console: output }) {
+  const guest = await prepareGuestImage(image);
+  const bell = new Doorbell();
+  const lines = new InterruptLines(new SharedWords(INTERRUPT_LINE_WORDS).buffer, bell);
+  /** @type {(import('../dist/device-model/device.js').Device | undefined)[]} */
+  const ports = new Array(0x10000);
+  const bases = new Uint16Array(0x10000);
+  const pci = new PciBus();
+  let accesses = 0;
+  let configAddress = 0;
+  let isOff = false;
+
+  /** @param {number} size */
+  const ones = (size) => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff);
+  /** @param {number} port @param {(bus: number, device: number, fn: number, register: number) => number | void} access */
+  const config = (port, access) => {
+    if (configAddress >>> 31 === 0) return 0xffff_ffff;
+    const a = configAddress;
+    return access((a >> 16) & 0xff, (a >> 11) & 0x1f, (a >> 8) & 7, (a & 0xfc) + (port - 0xcfc));
+  };
+  const handler = {
+    valueHigh: -1,
+    /** @param {number} port @param {number} size */
+    portRead(port, size) {
+      accesses++;
+      if (port === 0xcf8) return configAddress >>> 0;
+      if (port >= 0xcfc && port < 0xd00)
+        return (Number(config(port, (b, d, f, r) => pci.read(b, d, f, r, size))) & ones(size)) >>> 0;
+      const device = ports[port];
+      if (device === undefined) return ones(size);
+      return (Number(device.read(port - bases[port], /** @type {1} */ (size))) & ones(size)) >>> 0;
+    },
+    /** @param {number} port @param {number} size @param {number} value */
+    portWrite(port, size, value) {
+      accesses++;
+      if (port === 0xcf8) configAddress = value;
+      else if (port >= 0xcfc && port < 0xd00) config(port, (b, d, f, r) => pci.write(b, d, f, r, size, value));
+      else void ports[port]?.write(port - bases[port], /** @type {1} */ (size), value);
+    },
+    /** @param {number} _address @param {number} size */
+    mmioRead(_address, size) {
+      accesses++;
+      return ones(size);
+    },
+    mmioWrite() {
+      accesses++;
+    },
+  };
+
+  const core = new Core({ module: await loadCoreImage(), memoryBytes: memoryMiB * 2 ** 20, handler, lines });
+  const memory = new GuestMemory(core.memory);
+  const machine = {
+    clock: new SystemClock(),
+    memory,
+    power: { powerOff: () => void (isOff = true), reset: () => void (isOff = true) },
+    /** @param {number} line */
+    interruptLine: (line) => ({ set: (/** @type {boolean} */ high) => lines.set(line, high) }),
+    /** @param {import('../dist/hsm/address-range.js').AddressRange} range @param {any} device */
+    attach: (range, device) => {
+      for (let port = Number(range.start); port <= Number(range.end); port++) {
+        ports[port] = device;
+        bases[port] = Number(range.start);
+      }
+      return () => undefined;
+    },
+    /** @param {any} address @param {any} fn */
+    attachPci: (address, fn) => pci.add(address, fn),
+  };
+  standardPc(/** @type {any} */ (machine), { console: output });
+  core.start(guest.load(memory));
+  while (!isOff) {
+    const haltedMs = core.run();
+    if (haltedMs < 0) break;
+    if (haltedMs > 0) await bell.wait(() => lines.changed || isOff, haltedMs, 0);
+    else await new Promise((resolve) => setImmediate(resolve));
+  }
+  return accesses;
+}
