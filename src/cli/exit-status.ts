@@ -23,7 +23,7 @@ const MEANINGS: readonly (readonly [ExitStatus, string])[] = [
   ],
   [ExitStatus.BAD_INPUT, 'wrong usage or input; one line on standard error says what to do'],
   [ExitStatus.NOT_IN_TIME, 'the time was over, or the session ended before the expected text appeared'],
-  [ExitStatus.INTERNAL_ERROR, 'an error in upcall itself'],
+  [ExitStatus.INTERNAL_ERROR, 'an unexpected error, in upcall or in a device of yours'],
   [ExitStatus.HUNG_UP, 'ended by SIGHUP'],
   [ExitStatus.INTERRUPTED, 'interrupted (SIGINT)'],
   [ExitStatus.OUTPUT_CLOSED, 'the reader of standard output went away'],

@@ -81,9 +81,9 @@ function report(error: unknown): ExitStatus {
     if (isDebug()) reporter.text(`${error.stack ?? ''}\n`);
     return ExitStatus.BAD_INPUT;
   }
-  reporter.line(`internal error: ${error instanceof Error ? error.message : String(error)}`);
+  const hint = isDebug() ? '' : '. UPCALL_DEBUG=1 prints where; if it is not one of your devices, please report it';
+  reporter.line(`unexpected error: ${error instanceof Error ? error.message : String(error)}${hint}`);
   if (isDebug() && error instanceof Error) reporter.text(`${error.stack ?? ''}\n`);
-  else reporter.line('please report it, with what UPCALL_DEBUG=1 prints');
   return ExitStatus.INTERNAL_ERROR;
 }
 

@@ -1,0 +1,73 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { mmio, ports } from '../hsm/address-range.js';
+import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { ServiceVm } from '../service-vm.js';
+import { attachDevice, parseDevice, parseRange } from './device-option.js';
+
+/** Any file that is there. */
+const file = fileURLToPath(import.meta.url);
+const fixture = fileURLToPath(new URL('../device-model/placement/fixtures/look-counter.js', import.meta.url));
+
+test('a range is one port, a count or first and last, hexadecimal or decimal', () => {
+  assert.deepEqual(parseRange('0x500'), ports(0x500, 1));
+  assert.deepEqual(parseRange('1280'), ports(0x500, 1));
+  assert.deepEqual(parseRange('0x500+4'), ports(0x500, 4));
+  assert.deepEqual(parseRange('0x500-0x503'), ports(0x500, 4));
+  assert.deepEqual(parseRange('0xffff'), ports(0xffff, 1));
+  assert.deepEqual(parseRange('mmio:0xd0000000+0x1000'), mmio(0xd000_0000, 0x1000));
+  assert.deepEqual(parseRange('mmio:0xd0000000-0xd0000fff'), mmio(0xd000_0000, 0x1000));
+});
+
+test('what is no range is refused, with the reason', () => {
+  for (const [text, reason] of [
+    ['', /is no range/],
+    ['x', /is no range/],
+    ['0x500+', /is no range/],
+    ['0x500+x', /is no range/],
+    ['0x500-0x501-0x502', /is no range/],
+    ['0x500+0', /is empty/],
+    ['0x500-0x4ff', /ends before it starts/],
+    ['0xffff+2', /leaves the ports/],
+    ['0x10000', /leaves the ports/],
+    ['mmio:', /is no range/],
+    ['mmio:0x1fffffffffffff+2', /leaves the address space/],
+  ] as const)
+    assert.throws(() => parseRange(text), { code: 'RANGE_INVALID', message: reason }, text);
+});
+
+test('a device is a file, a range, and words', () => {
+  const option = parseDevice(`${file}@0x500+4,thread,start=7,big=0x10,label=a=b`);
+  assert.equal(fileURLToPath(option.module), file);
+  assert.deepEqual(option.range, ports(0x500, 4));
+  assert.equal(option.inOwnThread, true);
+  assert.deepEqual(option.options, { start: 7, big: 16, label: 'a=b' });
+  assert.equal(parseDevice(`${file}@0x500`).inOwnThread, false);
+});
+
+test('a device without file, range or with an unknown word is refused', () => {
+  assert.throws(() => parseDevice('x.js'), { code: 'OPTION_INVALID', message: /has no file/ });
+  assert.throws(() => parseDevice('@0x500'), { code: 'OPTION_INVALID', message: /has no file/ });
+  assert.throws(() => parseDevice('x.js@'), { code: 'OPTION_INVALID', message: /has no range/ });
+  assert.throws(() => parseDevice(`${file}@0x500,threads`), { code: 'OPTION_INVALID', message: /"threads"/ });
+  assert.throws(() => parseDevice('no-such.js@0x500'), { code: 'DEVICE_MODULE_INVALID' });
+});
+
+test('a device is made with its options and attached, and guest memory is no place for one', async () => {
+  const read = { type: 'port', direction: 'read', address: 0x500, size: 1 } as const;
+  const hypervisor = new ScriptedHypervisor([{ steps: [read, read, { ...read, address: 0x600 }] }]);
+  const serviceVm = new ServiceVm(hypervisor);
+  const results = hypervisor.results();
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  await assert.rejects(attachDevice(vm, parseDevice(`${fixture}@mmio:0x1000+4`)), {
+    code: 'RANGE_OVERLAP',
+    message: /lies in guest memory/,
+  });
+  await attachDevice(vm, parseDevice(`${fixture}@0x500,start=7`));
+  await attachDevice(vm, parseDevice(`${fixture}@0x600,thread,start=9`));
+  await assert.rejects(attachDevice(vm, parseDevice(`${fixture}@0x500,start=7`)), { code: 'RANGE_OVERLAP' });
+  await vm.start();
+  assert.deepEqual((await results)[0]?.values, [7n, 8n, 9n]);
+  await serviceVm.close();
+});

@@ -1,0 +1,101 @@
+/** What a person gets wrong: each ends with status 2 and one line that says what to do, and prints nothing else. */
+
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { upcall } from './upcall-process.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'upcall-bad-input-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, contents: string | Uint8Array): string {
+  const path = join(folder, name);
+  writeFileSync(path, contents);
+  return path;
+}
+
+const device = file('device.mjs', 'export default { read: 1 };');
+const works = file('works.mjs', 'export default class { name = "works"; read() { return 1; } write() {} }');
+const throws = file('throws.mjs', 'throw new Error("first line\\nsecond line");');
+const syntax = file('syntax.mjs', 'export default class {');
+const fails = file(
+  'fails.mjs',
+  'export default class { constructor() { throw new Error("no disk"); } read() {} write() {} }',
+);
+const big = file('big.bin', new Uint8Array(3 * 1024 * 1024));
+const empty = file('empty.bin', '');
+
+/** A multiboot header whose load addresses contradict each other. */
+const malformed = file('malformed.bin', multiboot({ loadAddress: 0x20_0000, headerAddress: 0x10_0000 }));
+
+function multiboot({ loadAddress, headerAddress }: { loadAddress: number; headerAddress: number }): Uint8Array {
+  const flags = 0x1_0000;
+  const words = [0x1bad_b002, flags, -(0x1bad_b002 + flags), headerAddress, loadAddress, 0, 0, loadAddress];
+  return new Uint8Array(Int32Array.from(words).buffer);
+}
+
+const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
+  ['a missing image', ['run', 'no-such-image'], /cannot read no-such-image .*Give monitor, hello, debian, or the path/],
+  ['an empty image', ['run', empty], /empty/],
+  ['a malformed image', ['run', malformed], /\. [A-Z]/],
+  ['a folder as image', ['run', folder], /cannot read .*EISDIR.*Give /],
+  ['an image larger than memory', ['run', big, '--kind', 'flat-32', '--memory', '2'], /Give --memory \d+ or more/],
+  ['no memory', ['run', '--memory', '0'], /Give whole MiB from 1 to 2048/],
+  ['more memory than a VM can have', ['run', '--memory', '4G'], /Give whole MiB from 1 to 2048/],
+  ['a missing RAM disk', ['run', '--initrd', 'no-such-initrd'], /cannot read no-such-initrd/],
+  ['two guests', ['run', 'hello', '--kernel', big], /two guests.*Leave out one/],
+  ['a tour of a guest that has none', ['run', 'hello', '--tour'], /Leave out --tour/],
+  ['a tour with a command line', ['run', '--tour', '--cmdline', 'help'], /Leave out --cmdline/],
+  ['an unknown kind', ['run', '--kind', 'exe'], /Allowed choices are real, flat-32, multiboot, linux, elf/],
+  ['an unknown hypervisor', ['run', '--hypervisor', 'xen'], /Give one of v86/],
+  [
+    'a hypervisor that is not there yet',
+    ['run', '--hypervisor', 'kvm'],
+    /does not implement it yet.*Use --hypervisor v86/,
+  ],
+  ['a range that is none', ['run', '--device', `${works}@here`], /"here" is no range\. Write FILE@RANGE/],
+  ['a range beyond the ports', ['run', '--device', `${works}@0xffff+2`], /Ports are 0 to 0xffff/],
+  ['a missing device module', ['run', '--device', 'no-such.js@0x500'], /there is no device module no-such\.js/],
+  ['a module without a device', ['run', '--device', `${device}@0x500`], /exports no device.*Export as default a class/],
+  ['a module that throws', ['run', '--device', `${throws}@0x500`], /first line second line.*loads by itself/],
+  ['a module with a syntax error', ['run', '--device', `${syntax}@0x500`], /syntax\.mjs/],
+  ['a device that cannot be made', ['run', '--device', `${fails}@0x500`], /no disk/],
+  ['the same in a thread', ['run', '--device', `${fails}@0x500,thread`], /no disk/],
+  [
+    'a device over a standard one',
+    ['run', '--device', `${works}@0x3f8`],
+    /works at ports .* overlaps uart16550 .*elsewhere/,
+  ],
+  [
+    'two devices at one port',
+    ['run', '--device', `${works}@0x500+4`, '--device', `${works}@0x503`],
+    /overlaps works at ports 0x500…0x503/,
+  ],
+  [
+    'a device in guest memory',
+    ['run', '--device', `${works}@mmio:0x100000+0x1000`],
+    /Choose an address above 0x4000000/,
+  ],
+  ['a time that is none', ['run', '--timeout', 'soon'], /Give seconds/],
+  ['an unknown option', ['run', '--memry', '64'], /unknown option '--memry' \(Did you mean --memory\?\)/],
+  ['an unknown command', ['runn'], /unknown command 'runn' \(Did you mean run\?\)/],
+  ['an option without its value', ['run', '--memory'], /argument missing/],
+];
+
+for (const [name, args, line] of cases) {
+  test(`${name} is refused in one line`, async () => {
+    const { status, stdout, stderr } = await upcall(args);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr.trimEnd(), /^upcall: [^\n]+$/);
+    assert.match(Buffer.from(stderr, 'latin1').toString('utf8'), line);
+    assert.equal(stdout, '');
+  });
+}
+
+test('with --debug an error shows where it comes from', async () => {
+  const { status, stderr } = await upcall(['--debug', 'run', '--memory', '0']);
+  assert.equal(status, 2);
+  assert.match(stderr, /\n {4}at /);
+});

@@ -1,0 +1,52 @@
+/** The examples, as somebody runs them who has installed the package; here `upcall` is this build. */
+
+import assert from 'node:assert/strict';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { start, upcall } from './upcall-process.js';
+
+const build = fileURLToPath(new URL('../../', import.meta.url));
+const root = fileURLToPath(new URL('../../../', import.meta.url));
+
+const project = mkdtempSync(join(tmpdir(), 'upcall-examples-'));
+after(() => rmSync(project, { recursive: true }));
+const installed = join(project, 'node_modules', 'upcall');
+mkdirSync(installed, { recursive: true });
+cpSync(join(root, 'package.json'), join(installed, 'package.json'));
+cpSync(join(root, 'examples'), join(project, 'examples'), { recursive: true });
+symlinkSync(build, join(installed, 'dist'));
+
+const expected: readonly (readonly [string, RegExp])[] = [
+  ['machine.js', /2a\r?\n[\s\S]*after \d+ I\/O requests\n$/],
+  ['my-device.js', /07\r?\n[\s\S]*look-counter: 1 read, answered in \d+ microseconds\n$/],
+  ['device-in-own-thread.js', /07\r?\n[\s\S]*ended: /],
+  [
+    'io-client.js',
+    /^notified: write port 0x510\/1 = 0x41\nfinished.*\nnotified: read port 0x510\/2.*\nfinished: the vCPU reads 0x1234\nthe vCPU read 0x1234 and 0xffffffff\nnobody claimed port 0x600: all ones\n$/,
+  ],
+];
+
+for (const [name, output] of expected) {
+  test(`examples/${name} runs and prints what it should`, async () => {
+    const { child, ended } = start(process.execPath, [join('examples', name)], { cwd: project });
+    child.stdin.end();
+    const { status, stdout, stderr } = await ended;
+    assert.equal(status, 0, stderr);
+    assert.match(stdout, output);
+    assert.equal(stderr, '');
+  });
+}
+
+test('the device of the examples runs from the command line', async () => {
+  const device = join(project, 'examples', 'devices', 'look-counter.js');
+  const { status, stdout } = await upcall([
+    ...['run', '--device', `${device}@0x500+4,start=0x40`],
+    ...['--cmdline', 'in8 500; in8 500; out8 500 7; in8 500; in8 503; poweroff'],
+  ]);
+  assert.equal(status, 0);
+  const answers = [...stdout.matchAll(/in8 \d+\r\n(?:\S+ = )?(?:0x)?([0-9a-f]{2})\b/g)].map((match) => match[1]);
+  assert.deepEqual(answers, ['40', '41', '07', 'ff']);
+});

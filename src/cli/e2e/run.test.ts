@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { MAIN, start, upcall } from './upcall-process.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'upcall-run-'));
+after(() => rmSync(folder, { recursive: true }));
+
+test('the tour without a terminal shows itself, powers off and prints the statistics', async () => {
+  const { status, stdout, stderr } = await upcall(['run', 'monitor', '--tour']);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /monitor> tour[\s\S]+That was the tour[\s\S]+monitor> poweroff/);
+  assert.match(stderr, /^upcall: ended: /);
+  assert.match(stderr, /uart16550 +\d+ +\d+/);
+  const counts = /(\d+) accesses trapped = (\d+) answered by the hypervisor \+ (\d+) I\/O requests/.exec(stderr);
+  assert.ok(counts !== null, stderr);
+  assert.equal(Number(counts[1]), Number(counts[2]) + Number(counts[3]));
+});
+
+test('an expected text ends the session with status 0', async () => {
+  const { status, stdout, stderr } = await upcall(['run', '--expect', 'Type help', '--timeout', '60']);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /Type help/);
+  assert.equal(stderr, '');
+});
+
+test('a text that does not appear in time ends it with status 3', async () => {
+  const { status, stderr } = await upcall(['run', '--expect', 'no such text', '--timeout', '0.5']);
+  assert.equal(status, 3);
+  assert.equal(stderr, 'upcall: "no such text" did not appear on the console; ended after 0.5 s\n');
+});
+
+test('a guest that powers off before the expected text ends it with status 3', async () => {
+  const { status, stderr } = await upcall(['run', 'hello', '--expect', 'no such text']);
+  assert.equal(status, 3);
+  assert.match(stderr, /"no such text" did not appear/);
+});
+
+test('what is piped in is typed into the guest, and its end ends nothing', async () => {
+  const { status, stdout } = await upcall(['run'], 'echo one\necho two\npoweroff\n');
+  assert.equal(status, 0);
+  assert.match(stdout, /one\r\n[\s\S]*two\r\n/);
+});
+
+test('a guest in trouble ends with status 1 and a line that says which', async () => {
+  for (const [command, line] of [
+    ['triple', /triple fault|shut its CPU down/i],
+    ['halt', /halt/i],
+    ['out8 f4 7', /the guest's exit code is 7/],
+  ] as const) {
+    const { status, stderr } = await upcall(['run', '--cmdline', command, '--timeout', '60']);
+    assert.equal(status, 1, `${command}: ${stderr}`);
+    assert.match(stderr, line);
+  }
+});
+
+test('a device of one’s own answers from either thread, with its options', async () => {
+  const device = join(folder, 'answer.mjs');
+  writeFileSync(
+    device,
+    `import { threadId } from 'node:worker_threads';
+     export default class {
+       name = 'answer';
+       constructor(context, options) { this.value = options.value + (threadId === 0 ? 0 : 1); }
+       read() { return this.value; }
+       write() {}
+     }`,
+  );
+  const args = ['--cmdline', 'in8 500; in8 501; poweroff', '--polling'];
+  const devices = ['--device', `${device}@0x500,value=0x40`, '--device', `${device}@0x501,thread,value=0x60`];
+  const { status, stdout, stderr } = await upcall(['run', ...args, ...devices]);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /in8 500\r\n.*40[\s\S]*in8 501\r\n.*61/);
+});
+
+test('a device that fails costs the guest all ones and a line on standard error', async () => {
+  const device = join(folder, 'fails.mjs');
+  writeFileSync(device, 'export default class { name = "bad"; read() { throw new Error("no\\nway"); } write() {} }');
+  const { status, stdout, stderr } = await upcall(['run', 'hello', '--device', `${device}@0x500`]);
+  assert.equal(status, 0);
+  assert.match(stdout, /ff/);
+  assert.match(stderr, /^upcall: device bad failed, the guest read all ones: no way\nupcall: ended: .*\n$/);
+});
+
+test('an interrupt ends the session with its status, the console so far and the statistics', async () => {
+  for (const [signal, expected] of [
+    ['SIGINT', 130],
+    ['SIGTERM', 143],
+    ['SIGHUP', 129],
+  ] as const) {
+    const session = start(process.execPath, [MAIN, 'run', '--stats']);
+    await session.until('monitor> ');
+    session.child.kill(signal);
+    const { status, stderr } = await session.ended;
+    assert.equal(status, expected);
+    assert.match(stderr, new RegExp(`^upcall: ended by ${signal}\n`));
+    assert.match(stderr, /accesses trapped/);
+  }
+});
+
+test('a reader that has seen enough ends the session without a word', async () => {
+  const session = start(process.execPath, [MAIN, 'run', '--cmdline', 'repeat 100000 echo still here']);
+  await session.until('still here');
+  session.child.stdout.destroy();
+  const { status, stderr } = await session.ended;
+  assert.equal(status, 141);
+  assert.equal(stderr, '');
+});
+
+test('what is read late is still whole', async () => {
+  const lines = 0x400;
+  const session = start(process.execPath, [
+    MAIN,
+    'run',
+    '--cmdline',
+    `repeat ${lines.toString(16)} echo line; poweroff`,
+  ]);
+  session.child.stdout.pause();
+  await new Promise((resolve) => session.child.stderr.once('data', resolve));
+  session.child.stdout.resume();
+  const { status, stdout } = await session.ended;
+  assert.equal(status, 0);
+  assert.equal(stdout.match(/^line\r$/gm)?.length, lines);
+});
+
+test('doctor tells which hypervisors run here and why the others do not', async () => {
+  const { status, stdout, stderr } = await upcall(['doctor']);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /v86 +runs here .*\n.*self-test passed/);
+  assert.match(stdout, /kvm +not usable .*\n.*\/dev\/kvm/);
+  assert.match(stdout, /acrn +not usable .*\n.*\/dev\/acrn_hsm/);
+  assert.ok(stdout.includes(process.version));
+});
+
+test('help has examples everywhere, and the exit statuses', async () => {
+  const help = await upcall(['run', '--help']);
+  assert.equal(help.status, 0);
+  assert.match(help.stdout, /Examples:[\s\S]+Exit status:[\s\S]+130 {2}interrupted/);
+  for (const args of [[], ['--help'], ['doctor', '--help']]) {
+    const { status, stdout } = await upcall(args);
+    assert.equal(status, 0);
+    assert.match(stdout, /Examples?:/);
+  }
+  assert.match((await upcall(['--version'])).stdout, /^\d+\.\d+\.\d+\n$/);
+});

@@ -1,0 +1,88 @@
+/** The command line in a real terminal: a pty of util-linux' `script`, in which a shell runs it and then shows the modes. */
+
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { MAIN, start, type Started } from './upcall-process.js';
+
+const hasScript = spawnSync('script', ['--version'], { encoding: 'utf8' }).status === 0;
+const options = hasScript ? {} : { skip: 'needs the program `script` of util-linux' };
+
+const folder = mkdtempSync(join(tmpdir(), 'upcall-terminal-'));
+after(() => rmSync(folder, { recursive: true }));
+
+/** On a read: port 0 sends a signal to the process, port 1 throws where nobody catches. */
+const trouble = join(folder, 'trouble.mjs');
+writeFileSync(
+  trouble,
+  `export default class {
+     name = 'trouble';
+     read(offset) {
+       if (offset === 0) process.kill(process.pid, 'SIGTERM');
+       else setImmediate(() => { throw new Error('nobody catches this'); });
+       return 0;
+     }
+     write() {}
+   }`,
+);
+
+function inTerminal(args: string): Started {
+  const session = `'${process.execPath}' '${MAIN}' ${args}; echo "status=$?"; stty -a`;
+  return start('script', ['-qec', session, '/dev/null'], { env: { SHELL: '/bin/sh' } });
+}
+
+const ESCAPE = '\x1d';
+/** The modes that a raw terminal has not, as stty prints them when they are on. */
+const RESTORED = /(?<!-)icanon/;
+
+async function endOf(session: Started, status: number): Promise<string> {
+  const { stdout } = await session.ended;
+  assert.match(stdout, new RegExp(`status=${status}\\r`), stdout);
+  assert.match(stdout, RESTORED);
+  assert.match(stdout, /(?<!-)echo /);
+  return stdout;
+}
+
+test('keys go to the guest, Ctrl-C included, and the escape key leaves', options, async () => {
+  const session = inTerminal('run');
+  await session.until('monitor> ');
+  session.child.stdin.write('echo typed\r');
+  await session.until('typed\r');
+  await session.until('monitor> ');
+  session.child.stdin.write('\x03');
+  await session.until('^C');
+  await session.until('monitor> ');
+  session.child.stdin.write(`${ESCAPE}${ESCAPE}echo still here\r`);
+  await session.until('still here\r');
+  await session.until('monitor> ');
+  session.child.stdin.write(ESCAPE);
+  const shown = await endOf(session, 0);
+  assert.match(shown, /upcall: Ctrl-\] leaves/);
+});
+
+test('with a terminal the tour ends at the prompt', options, async () => {
+  const session = inTerminal('run --tour');
+  await session.until('That was the tour');
+  await session.until('monitor> ');
+  session.child.stdin.write('poweroff\r');
+  await endOf(session, 0);
+});
+
+test('a signal gives the terminal back', options, async () => {
+  const session = inTerminal(`run --device '${trouble}@0x500+2'`);
+  await session.until('monitor> ');
+  session.child.stdin.write('in8 500\r');
+  const shown = await endOf(session, 143);
+  assert.match(shown, /upcall: ended by SIGTERM/);
+});
+
+test('an error that nobody catches gives the terminal back', options, async () => {
+  const session = inTerminal(`run --device '${trouble}@0x500+2'`);
+  await session.until('monitor> ');
+  session.child.stdin.write('in8 501\r');
+  const shown = await endOf(session, 70);
+  assert.match(shown, /upcall: unexpected error: nobody catches this/);
+});

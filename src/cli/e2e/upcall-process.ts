@@ -1,0 +1,82 @@
+/** For end-to-end tests: the command line as a process, as a person or a script starts it. */
+
+import { spawn, type ChildProcessByStdio } from 'node:child_process';
+import type { Readable, Writable } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+
+export const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
+
+/** A process that has not ended by then is stuck. */
+const LIMIT_MS = 90_000;
+
+export interface Ended {
+  readonly status: number | null;
+  readonly signal: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface Started {
+  readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
+  readonly ended: Promise<Ended>;
+  /** Resolves when standard output has had this text from the last call's place on; rejects when it ends without it. */
+  until(text: string): Promise<void>;
+}
+
+export interface StartOptions {
+  readonly cwd?: string;
+  readonly env?: NodeJS.ProcessEnv;
+}
+
+export function start(command: string, args: readonly string[], options: StartOptions = {}): Started {
+  const env: NodeJS.ProcessEnv = { ...process.env, ...options.env };
+  // The test runner's own settings are not for the processes under test.
+  delete env['NODE_TEST_CONTEXT'];
+  const child = spawn(command, args, {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env,
+    ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
+  });
+  let stdout = '';
+  let stderr = '';
+  let from = 0;
+  let look: () => void = () => undefined;
+  child.stdout.on('data', (bytes: Buffer) => {
+    stdout += bytes.toString('latin1');
+    look();
+  });
+  child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString('latin1')));
+  // A process that ends does not read what is left.
+  child.stdin.on('error', () => undefined);
+  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+  const ended = new Promise<Ended>((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (status, signal) => {
+      clearTimeout(timer);
+      resolve({ status, signal, stdout, stderr });
+    });
+  });
+  const until = (text: string): Promise<void> =>
+    new Promise((resolve, reject) => {
+      look = () => {
+        const at = stdout.indexOf(text, from);
+        if (at < 0) return;
+        from = at + text.length;
+        look = () => undefined;
+        resolve();
+      };
+      look();
+      ended.then(
+        ({ status }) => reject(new Error(`ended with ${status} before "${text}": ${stdout}\n${stderr}`)),
+        reject,
+      );
+    });
+  return { child, ended, until };
+}
+
+/** `upcall ARGS` with this standard input, to its end. */
+export function upcall(args: readonly string[], input = '', options: StartOptions = {}): Promise<Ended> {
+  const { child, ended } = start(process.execPath, [MAIN, ...args], options);
+  child.stdin.end(input);
+  return ended;
+}

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { ManualClock } from '../device-model/clock.js';
+import type { UserVmEvent } from '../user-vm-events.js';
+import { EVENT_LINES_PER_SECOND, EventLog } from './event-log.js';
+import { Reporter } from './reporter.js';
+
+function made(withStacks = false): { log: EventLog; lines: string[]; clock: ManualClock } {
+  const lines: string[] = [];
+  const clock = new ManualClock();
+  const reporter = new Reporter({ write: (text) => lines.push(text.trimEnd()) });
+  return { log: new EventLog(reporter, clock, withStacks), lines, clock };
+}
+
+const failure: UserVmEvent = { kind: 'device-error', device: 'broken', message: 'bug', stack: 'at read' };
+
+test('an event is one line', () => {
+  const { log, lines } = made();
+  log.hear(failure);
+  log.hear({ kind: 'reset', reason: 'port 0xcf9' });
+  assert.deepEqual(lines, [
+    'upcall: device broken failed, the guest read all ones: bug',
+    'upcall: the guest reset the machine: port 0xcf9',
+  ]);
+});
+
+test('with stacks, the stack of a device error follows it', () => {
+  const { log, lines } = made(true);
+  log.hear(failure);
+  assert.equal(lines[1], 'at read');
+});
+
+test('a flood of events is shown up to the limit of a second, and the rest as their number', () => {
+  const { log, lines, clock } = made();
+  for (let i = 0; i < EVENT_LINES_PER_SECOND + 7; i++) log.hear(failure);
+  assert.equal(lines.length, EVENT_LINES_PER_SECOND);
+  clock.advance(1000);
+  assert.equal(lines.at(-1), 'upcall: 7 more events of kind device-error in the same second');
+  log.hear(failure);
+  assert.equal(lines.length, EVENT_LINES_PER_SECOND + 2);
+  clock.advance(5000);
+  assert.equal(lines.length, EVENT_LINES_PER_SECOND + 2);
+  assert.equal(clock.pending, 0);
+});
+
+test('the end of the session tells the number at once', () => {
+  const { log, lines, clock } = made();
+  for (let i = 0; i < EVENT_LINES_PER_SECOND + 1; i++) log.hear(failure);
+  log.flush();
+  assert.equal(lines.at(-1), 'upcall: 1 more events of kind device-error in the same second');
+  assert.equal(clock.pending, 0);
+});
+
+test('a VM that ends in trouble has one line for it, and one that was destroyed has none', () => {
+  const { log, lines } = made();
+  log.hear({ kind: 'triple-fault', vcpu: 0, message: 'triple fault at 0x7c00' });
+  log.hear({ kind: 'ended', end: { reason: 'triple-fault', message: 'triple fault at 0x7c00' } });
+  log.hear({ kind: 'ended', end: { reason: 'destroyed', message: 'destroyed by its operator' } });
+  assert.deepEqual(lines, ['upcall: triple fault at 0x7c00']);
+  log.hear({ kind: 'ended', end: { reason: 'power-off', message: 'state S5' } });
+  assert.equal(lines.at(-1), 'upcall: ended: state S5');
+});

@@ -1,0 +1,31 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { chooseHypervisor, deviceState, HYPERVISORS } from './hypervisor-choice.js';
+import { selfTest } from './self-test.js';
+
+test('v86 runs here and passes its self-test', async () => {
+  const hypervisor = await chooseHypervisor('v86');
+  assert.equal(hypervisor.name, 'v86');
+  assert.match(await selfTest(hypervisor), /^a guest made \d+ I\/O requests and powered off/);
+});
+
+test('what cannot run a guest here says why and what to use', async () => {
+  for (const choice of HYPERVISORS) {
+    const state = await choice.available();
+    if (state.available) continue;
+    assert.ok(state.reason.length > 0);
+    await assert.rejects(chooseHypervisor(choice.name), { code: 'HYPERVISOR_UNAVAILABLE', remedy: /--hypervisor v86/ });
+  }
+});
+
+test('an unknown name is answered with the known ones', async () => {
+  await assert.rejects(chooseHypervisor('xen'), {
+    code: 'OPTION_INVALID',
+    remedy: /^Give one of v86, kvm, acrn, scripted/,
+  });
+});
+
+test('a device file is there and may be opened, or it is not there', async () => {
+  assert.equal(await deviceState('/dev/null'), '/dev/null is there and may be opened');
+  assert.equal(await deviceState('/dev/no-such-device'), '/dev/no-such-device is not there');
+});

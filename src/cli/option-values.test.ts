@@ -1,0 +1,37 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { parseExpected, parseMemory, parseTimeout } from './option-values.js';
+
+test('memory is in MiB unless a unit says otherwise', () => {
+  for (const [text, mib] of [
+    ['256', 256],
+    ['256M', 256],
+    ['256MiB', 256],
+    ['1g', 1],
+    ['2G', 2],
+    ['65536K', 64],
+    [' 8 mb ', 8],
+  ] as const)
+    assert.equal(parseMemory(text), /g/i.test(text) ? mib * 1024 : mib, text);
+});
+
+test('memory that no VM can have is refused with what to write', () => {
+  for (const text of ['0', '-1', '2049', '3G', '1K', '1.5', '', 'x', '1T', '99999999999'])
+    assert.throws(
+      () => parseMemory(text),
+      { code: 'OPTION_INVALID', remedy: 'Give whole MiB from 1 to 2048, for example 256, 256M or 1G' },
+      text,
+    );
+});
+
+test('a time is in seconds, decimals allowed', () => {
+  assert.equal(parseTimeout('30'), 30_000);
+  assert.equal(parseTimeout('2.5'), 2500);
+  for (const text of ['0', '-1', 'x', '1e3', '', '1000000000'])
+    assert.throws(() => parseTimeout(text), { code: 'OPTION_INVALID' }, text);
+});
+
+test('an empty expected text is refused', () => {
+  assert.equal(parseExpected('login:'), 'login:');
+  assert.throws(() => parseExpected(''), { code: 'OPTION_INVALID' });
+});

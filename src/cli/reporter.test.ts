@@ -1,0 +1,34 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { oneLine, Reporter } from './reporter.js';
+
+function made(): { reporter: Reporter; written: string[] } {
+  const written: string[] = [];
+  return { reporter: new Reporter({ write: (text) => written.push(text) }), written };
+}
+
+test('a line has the name of the program and one end', () => {
+  const { reporter, written } = made();
+  reporter.line('first\nsecond ');
+  assert.deepEqual(written, ['upcall: first second\n']);
+});
+
+test('in a raw terminal lines end in CR LF', () => {
+  const { reporter, written } = made();
+  reporter.state.isRaw = true;
+  reporter.line('x');
+  reporter.text('a\nb\n');
+  assert.deepEqual(written, ['upcall: x\r\n', 'a\r\nb\r\n']);
+});
+
+test('a line starts in a fresh one when the guest has left the cursor in the middle, once', () => {
+  const { reporter, written } = made();
+  reporter.state.isMidLine = true;
+  reporter.line('x');
+  reporter.line('y');
+  assert.deepEqual(written, ['\nupcall: x\n', 'upcall: y\n']);
+});
+
+test('control characters in a message cannot change the terminal', () => {
+  assert.equal(oneLine('\u001b[2Jevil\u0007 \u009b31m\r\nnext\tend'), '\\x1b[2Jevil\\x07 \\x9b31m next\\x09end');
+});

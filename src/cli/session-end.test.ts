@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { VmEnd } from '../user-vm-events.js';
+import { noteOn, statusOf, type SessionEnd } from './session-end.js';
+
+const ended = (reason: VmEnd['reason'], exitCode?: number): SessionEnd => ({
+  kind: 'vm-ended',
+  end: { reason, message: reason },
+  exitCode,
+});
+const broken = (code: string): SessionEnd => ({
+  kind: 'output-broken',
+  error: Object.assign(new Error(code), { code }),
+});
+
+test('the exit status follows from how the session ended', () => {
+  const cases: readonly (readonly [SessionEnd, boolean, number])[] = [
+    [ended('power-off'), false, 0],
+    [ended('power-off', 0), false, 0],
+    [ended('power-off', 3), false, 1],
+    [ended('power-off'), true, 3],
+    [ended('triple-fault'), false, 1],
+    [ended('halted'), true, 1],
+    [ended('crashed'), false, 1],
+    [ended('reset-loop'), false, 1],
+    [{ kind: 'text-seen' }, false, 0],
+    [{ kind: 'time-over' }, false, 3],
+    [{ kind: 'time-over' }, true, 3],
+    [{ kind: 'escape-key' }, false, 0],
+    [{ kind: 'escape-key' }, true, 3],
+    [{ kind: 'signal', signal: 'SIGINT' }, false, 130],
+    [{ kind: 'signal', signal: 'SIGTERM' }, false, 143],
+    [{ kind: 'signal', signal: 'SIGHUP' }, false, 129],
+    [broken('EPIPE'), false, 141],
+    [broken('ENOSPC'), false, 70],
+  ];
+  for (const [end, isExpecting, status] of cases)
+    assert.equal(statusOf(end, isExpecting), status, `${JSON.stringify(end)} ${isExpecting}`);
+});
+
+test('a text that did not appear is named', () => {
+  assert.equal(noteOn(ended('power-off'), 'login:', undefined), '"login:" did not appear on the console');
+  assert.equal(
+    noteOn({ kind: 'time-over' }, 'login:', 2500),
+    '"login:" did not appear on the console; ended after 2.5 s',
+  );
+  assert.equal(noteOn({ kind: 'time-over' }, undefined, 1000), 'ended after 1 s');
+});
+
+test('a reader of the output that has seen enough is nothing to talk about, a full disk is', () => {
+  assert.equal(noteOn(broken('EPIPE'), undefined, undefined), undefined);
+  assert.equal(noteOn(broken('ENOSPC'), undefined, undefined), 'cannot write to standard output: ENOSPC');
+});
+
+test('a guest’s own exit code is told unless it is 0', () => {
+  assert.equal(noteOn(ended('power-off', 7), undefined, undefined), "the guest's exit code is 7");
+  assert.equal(noteOn(ended('power-off', 0), undefined, undefined), undefined);
+});

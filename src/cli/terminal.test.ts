@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { test } from 'node:test';
+import { RawTerminal, restoreTerminal } from './terminal.js';
+
+function made(): { terminal: RawTerminal; modes: boolean[]; events: EventEmitter } {
+  const modes: boolean[] = [];
+  const events = new EventEmitter();
+  return { terminal: new RawTerminal({ setRawMode: (raw) => modes.push(raw) }, events), modes, events };
+}
+
+test('the terminal is raw from enter to restore, however often they are called', () => {
+  const { terminal, modes, events } = made();
+  terminal.restore();
+  terminal.enter();
+  terminal.enter();
+  terminal.restore();
+  terminal.restore();
+  assert.deepEqual(modes, [true, false]);
+  assert.deepEqual(events.eventNames(), []);
+});
+
+test('the end of the process gives the terminal back', () => {
+  const { terminal, modes, events } = made();
+  terminal.enter();
+  events.emit('exit');
+  assert.deepEqual(modes, [true, false]);
+});
+
+test('after the process was stopped and continued the terminal is raw again', () => {
+  const { terminal, modes, events } = made();
+  terminal.enter();
+  events.emit('SIGCONT');
+  terminal.restore();
+  events.emit('SIGCONT');
+  assert.deepEqual(modes, [true, true, false]);
+});
+
+test('whoever reports an uncaught error gives back the terminal that is raw', () => {
+  const { terminal, modes } = made();
+  terminal.enter();
+  restoreTerminal();
+  restoreTerminal();
+  assert.deepEqual(modes, [true, false]);
+});
