@@ -50,6 +50,7 @@ export const MIN_CORE_MEMORY = 0x10_0000;
 export const TRAPS_PER_LOOK = 64;
 /** Heap that the core has from the start, so that its compiler does not grow the memory again after each reset. */
 const HEAP_BYTES = 16 << 20;
+const HEAP_EDGE_BYTES = 4096;
 /** Power-on values of the x87 state that the core leaves to its host: stack empty, FNINIT's control word. */
 const FPU_STACK_EMPTY = 0xff;
 const FPU_CONTROL_WORD = 0x37f;
@@ -112,7 +113,12 @@ export class Core implements VcpuProgram {
     this.#translations = new Translations(exports, table);
     this.#pins = new InterruptPins(exports);
     this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
-    this.#pristine = new PristineState(buffer, byteOffset, byteOffset + memoryBytes);
+    this.#pristine = new PristineState(
+      buffer,
+      { start: byteOffset, end: byteOffset + memoryBytes },
+      // Only the allocator's own words at both ends of the heap are written.
+      { start: (heap >>> 0) + HEAP_EDGE_BYTES, end: (heap >>> 0) + HEAP_BYTES - HEAP_EDGE_BYTES },
+    );
   }
 
   /** Linear address of the next instruction. */

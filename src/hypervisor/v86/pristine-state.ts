@@ -7,23 +7,29 @@
 
 const BLOCK_BYTES = 0x1_0000;
 
+export interface MemoryRange {
+  readonly start: number;
+  readonly end: number;
+}
+
 export class PristineState {
   readonly #blocks = new Map<number, Buffer>();
-  readonly #ramStart: number;
-  readonly #ramEnd: number;
+  readonly #ram: MemoryRange;
 
-  /** Takes the state of `buffer` but its bytes [ramStart, ramEnd). */
-  constructor(buffer: ArrayBufferLike, ramStart: number, ramEnd: number) {
-    this.#ramStart = ramStart;
-    this.#ramEnd = ramEnd;
+  /** Takes the state of `buffer` but for the RAM. What is inside of `untouched` is known to be zeros and not looked at. */
+  constructor(buffer: ArrayBufferLike, ram: MemoryRange, untouched: MemoryRange) {
+    this.#ram = ram;
     this.#eachBlock(buffer, (start, block) => {
+      if (start >= untouched.start && start + block.length <= untouched.end) return;
       if (!isZero(block)) this.#blocks.set(start, Buffer.from(block));
     });
   }
 
   /** Bytes that are kept. */
   get size(): number {
-    return [...this.#blocks.values()].reduce((bytes, block) => bytes + block.length, 0);
+    let bytes = 0;
+    for (const block of this.#blocks.values()) bytes += block.length;
+    return bytes;
   }
 
   /** What the memory grew by since then becomes zeros, as new memory is. */
@@ -39,8 +45,8 @@ export class PristineState {
 
   #eachBlock(buffer: ArrayBufferLike, visit: (start: number, block: Buffer) => void): void {
     const ranges = [
-      [0, this.#ramStart],
-      [this.#ramEnd, buffer.byteLength],
+      [0, this.#ram.start],
+      [this.#ram.end, buffer.byteLength],
     ] as const;
     for (const [from, to] of ranges)
       for (let start = from; start < to; start += BLOCK_BYTES)

@@ -1,0 +1,27 @@
+import assert from 'node:assert/strict';
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { CORE_SHA256, CORE_VERSION, coreFile, load, loadCoreImage } from './core-image.js';
+
+test('the core is loaded once in a process', async () => {
+  assert.equal(await loadCoreImage(), await loadCoreImage());
+});
+
+test('a core with one byte changed is refused, with its hash and what to install', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'upcall-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const bytes = await readFile(coreFile());
+  bytes[1000] = (bytes[1000] as number) ^ 1;
+  const file = join(folder, 'v86.wasm');
+  await writeFile(file, bytes);
+  await assert.rejects(load(file), (error) => {
+    assert.ok(error instanceof AcrnError);
+    assert.equal(error.code, 'CORE_MISMATCH');
+    assert.ok(error.message.includes(CORE_SHA256));
+    assert.ok(error.remedy?.includes(CORE_VERSION));
+    return true;
+  });
+});
