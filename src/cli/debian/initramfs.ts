@@ -42,7 +42,9 @@ if [ -n "$run" ]; then
   echo "${COMMANDS_ENDED} $?"
 else
   echo 'This is busybox on Debian'"'"'s kernel. Type "exit" to power off.'
-  setsid cttyhack sh
+  # A serial line has no size, and full-screen programs want one.
+  stty rows 24 cols 80
+  setsid cttyhack sh -l
 fi
 sync
 poweroff -f

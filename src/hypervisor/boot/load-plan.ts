@@ -70,8 +70,8 @@ export function tooLarge(what: string, end: number, memoryBytes: number): AcrnEr
   );
 }
 
-/** Where RAM ends at the latest: above it are the windows of devices and the APICs. */
-export const HIGHEST_RAM = 0xc000_0000;
+/** As much RAM as a VM may have. Far above it are the windows of devices and the APICs. */
+export const HIGHEST_RAM = 0x8000_0000;
 
 export function hex(value: number): string {
   return `0x${value.toString(16)}`;
