@@ -25,7 +25,7 @@ function isMismatch(error: unknown): boolean {
 const TRANSLATION = Uint8Array.from([
   ...PREAMBLE,
   1, 4, 1, 0x60, 0, 0,
-  2, 14, 2, 1, 0x65, 1, 0x66, 0, 0, 1, 0x65, 1, 0x6d, 2, 0, 0xc8, 0x01,
+  2, 15, 2, 1, 0x65, 1, 0x66, 0, 0, 1, 0x65, 1, 0x6d, 2, 0, 0xc8, 0x01,
   3, 2, 1, 0,
   7, 5, 1, 1, 0x66, 0, 1,
   10, 4, 1, 2, 0, 0x0b,
