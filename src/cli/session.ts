@@ -84,6 +84,7 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
   const onSignals = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => end({ kind: 'signal', signal }) }));
   for (const { signal, listener } of onSignals) process.on(signal, listener);
+  const leaveSignals = (): void => onSignals.forEach(({ signal, listener }) => process.off(signal, listener));
   let timer: NodeJS.Timeout | undefined;
   try {
     if (terminal !== undefined) {
@@ -96,7 +97,11 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'time-over' }), plan.timeoutMs);
     void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
     const how = await ended;
+    // A second signal ends the process at once, for example while a reader that has stopped is waited for.
+    leaveSignals();
     consoleInput.stop();
+    terminal?.restore();
+    reporter.state.isRaw = false;
     await vm.destroy();
     await consoleOutput.flushed();
     log.flush();
@@ -108,7 +113,7 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
   } finally {
     clearTimeout(timer);
     consoleInput.stop();
-    for (const { signal, listener } of onSignals) process.off(signal, listener);
+    leaveSignals();
     terminal?.restore();
     reporter.state.isRaw = false;
     if (reporter.state.isMidLine) reporter.text('');

@@ -20,6 +20,8 @@ export interface RunOptions {
   readonly timeout?: number;
   readonly stats?: boolean;
   readonly tour?: boolean;
+  /** Commands for debian's shell. */
+  readonly run?: string;
 }
 
 /** What runs in the VM. */
@@ -40,6 +42,10 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
   if (name !== undefined && options.kernel !== undefined)
     throw new AcrnError('OPTION_INVALID', `there are two guests: ${name} and --kernel ${options.kernel}`, {
       remedy: 'Leave out one of them',
+    });
+  if (options.run !== undefined)
+    throw new AcrnError('OPTION_INVALID', 'only debian takes --run', {
+      remedy: 'Give commands to the monitor with --cmdline, or say: upcall run debian --run …',
     });
   if (options.tour === true && (options.kernel ?? name ?? 'monitor') !== 'monitor')
     throw new AcrnError('OPTION_INVALID', 'only the monitor has a tour', { remedy: 'Leave out --tour' });

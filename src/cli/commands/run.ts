@@ -9,6 +9,7 @@ import { chooseHypervisor } from '../hypervisor-choice.js';
 import { parseExpected, parseMemory, parseTimeout } from '../option-values.js';
 import type { Reporter } from '../reporter.js';
 import { runSession } from '../session.js';
+import { debianGuest } from './debian-guest.js';
 import { namedGuest, type RunOptions } from './run-options.js';
 
 const EXAMPLES = `
@@ -23,7 +24,8 @@ Examples:
   upcall run --cmdline 'time in8 500 1000.; poweroff' --stats
   upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
-  upcall run debian --expect 'login:' --timeout 120      for scripts
+  upcall run debian                                      Debian's kernel and busybox, fetched with apt
+  upcall run debian --run 'uname -a' --timeout 120       for scripts
 
 ${exitStatusHelp(100)}`;
 
@@ -52,6 +54,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
     .option('--timeout <seconds>', 'end with status 3 when the time is over', parseTimeout)
     .option('--stats', 'at the end, a table of the I/O requests on standard error')
+    .option('--run <commands>', 'debian: run these in its shell, then power off')
     .option('--tour', 'the monitor shows itself; without a terminal it powers off and prints the statistics')
     .addHelpText('after', EXAMPLES)
     .action(async (guest: string | undefined, options: RunOptions) => {
@@ -62,7 +65,8 @@ export function addRunCommand(program: Command, context: CommandContext): void {
 async function run(name: string | undefined, options: RunOptions, context: CommandContext): Promise<ExitStatus> {
   const hasTerminal = process.stdin.isTTY;
   const hypervisor = await chooseHypervisor(options.hypervisor);
-  const guest = await namedGuest(name, options, hasTerminal);
+  const guest =
+    name === 'debian' ? await debianGuest(options, context.reporter) : await namedGuest(name, options, hasTerminal);
   const memoryMiB = options.memory ?? guest.memoryMiB;
   return runSession(
     {

@@ -48,6 +48,8 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['two guests', ['run', 'hello', '--kernel', big], /two guests.*Leave out one/],
   ['a tour of a guest that has none', ['run', 'hello', '--tour'], /Leave out --tour/],
   ['a tour with a command line', ['run', '--tour', '--cmdline', 'help'], /Leave out --cmdline/],
+  ['a tour of debian', ['run', 'debian', '--tour'], /Leave out --tour/],
+  ['shell commands for a guest without a shell', ['run', '--run', 'ls'], /only debian takes --run/],
   ['an unknown kind', ['run', '--kind', 'exe'], /Allowed choices are real, flat-32, multiboot, linux, elf/],
   ['an unknown hypervisor', ['run', '--hypervisor', 'xen'], /Give one of v86/],
   [

@@ -1,0 +1,51 @@
+/** The guest of `upcall run debian`: Debian's kernel and busybox, fetched when they are not in the cache. */
+
+import yoctoSpinner from 'yocto-spinner';
+import type { GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
+import { AcrnError } from '../../io-request/acrn-error.js';
+import { readImage } from '../../service-vm.js';
+import { debianCommandLine } from '../debian/command-line.js';
+import { fetchDebian } from '../debian/fetch-debian.js';
+import { runParameter } from '../debian/initramfs.js';
+import type { Reporter } from '../reporter.js';
+import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
+
+/** Room for the kernel, its RAM disk, and something to do. */
+const DEBIAN_MEMORY_MIB = 128;
+
+/** Throws TOOL_MISSING or DOWNLOAD_FAILED when it is not there and cannot be fetched. */
+export async function debianGuest(options: RunOptions, reporter: Reporter): Promise<Guest> {
+  for (const [option, value] of [
+    ['--kernel', options.kernel],
+    ['--kind', options.kind],
+    ['--tour', options.tour],
+  ] as const)
+    if (value !== undefined)
+      throw new AcrnError('OPTION_INVALID', `debian does not go with ${option}`, { remedy: `Leave out ${option}` });
+
+  const { kernel, vmlinux, initrd } = await withProgress(reporter, (progress) => fetchDebian({ progress }));
+  const extra = [options.cmdline, options.run === undefined ? undefined : runParameter(options.run)];
+  const image: GuestImageOptions = {
+    image: await readImage(kernel),
+    ...(vmlinux === undefined ? {} : { vmlinux: await readImage(vmlinux) }),
+    initrd: await readImage(initrd),
+    cmdline: debianCommandLine(extra.filter((parameter) => parameter !== undefined).join(' ')),
+    ...(await partsOfGuest(options)),
+  };
+  return { name: 'debian', image, memoryMiB: DEBIAN_MEMORY_MIB };
+}
+
+/** The steps as a spinner where somebody looks, else as lines. */
+async function withProgress<T>(reporter: Reporter, work: (progress: (step: string) => void) => Promise<T>): Promise<T> {
+  if (!process.stderr.isTTY) return work((step) => reporter.line(step));
+  // It also gives the cursor back on a signal, and ends: there is no session yet.
+  const spinner = yoctoSpinner({ stream: process.stderr });
+  try {
+    return await work((step) => {
+      spinner.text = `upcall: ${step}`;
+      if (!spinner.isSpinning) spinner.start();
+    });
+  } finally {
+    spinner.stop();
+  }
+}
