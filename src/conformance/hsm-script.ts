@@ -5,32 +5,32 @@
  */
 
 import { addressRange } from '../hsm/address-range.js';
-import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { HsmEvent } from '../hsm/hsm-observer.js';
 import type { IoClient } from '../hsm/io-client.js';
 import { HypervisorServiceModule } from '../hsm/service-module.js';
 import { VmRequests } from '../hsm/vm-requests.js';
 import { Upcall } from '../hypervisor/upcall.js';
-import { AcrnError } from '../io-request/acrn-error.js';
-import { Direction, IoRequestType, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
+import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
+import { KernelClient, type HandlerMode, type KernelClientEvent } from './kernel-client.js';
+import { ScriptWords } from './script-words.js';
+import { dumpSlot, putRequest, putValue, slotHex } from './scripted-slot.js';
 
 const EINVAL = -22;
-const U64 = 64n;
-const WORD = 0xffff_ffffn;
+const MAX_VM_ID = 0xfffe;
+const MAX_ERRNO = 4095;
+const MAX_U32 = 0xffff_ffff;
 const TYPES: Readonly<Record<string, number>> = {
   pio: IoRequestType.PORT,
   mmio: IoRequestType.MMIO,
   pcicfg: IoRequestType.PCI,
 };
-/** The part of a slot that `put` zeroes: all up to the words that only the Service VM writes. */
-const PUT_BYTES = SLOT_OFFSET.kernelHandled;
 
 type ScriptEvent =
-  | { readonly handle: string; readonly vcpu: number; readonly type: number }
+  | KernelClientEvent
   | { readonly notify: readonly [number, number] }
   | { readonly sleep: number }
-  | { readonly log: string };
+  | { readonly log: HsmEvent['kind'] | 'bad-range' };
 
 /** One line of output. */
 export interface ScriptAnswer {
@@ -54,41 +54,10 @@ interface ScriptVm {
   readonly clients: IoClient[];
 }
 
-/** A client with a thread of its own in the driver: its requests wait until the script lets it run. */
-class KernelClient implements IoClient {
-  readonly name: string;
-  mode: readonly string[];
-  readonly #waiting = new Map<number, { readonly request: AssignedRequest; readonly ticket: number }>();
-
-  constructor(name: string, mode: readonly string[]) {
-    this.name = name;
-    this.mode = mode;
-  }
-
-  notify(request: AssignedRequest): void {
-    this.#waiting.set(request.vcpu, { request, ticket: request.ticket });
-  }
-
-  /** Until nothing is pending or the handler fails; lowest slot first. */
-  run(requests: VmRequests, events: ScriptEvent[]): void {
-    for (;;) {
-      const bits = requests.assignedSlots(this);
-      if (bits === 0) return;
-      const vcpu = 31 - Math.clz32(bits & -bits);
-      const waiting = this.#waiting.get(vcpu);
-      if (waiting === undefined) throw new Error(`${this.name} was never given slot ${vcpu}`);
-      const { request, ticket } = waiting;
-      events.push({ handle: this.name, vcpu, type: request.type });
-      if (this.mode[0] === 'fail') {
-        events.push({ log: 'handler-failed' });
-        return;
-      }
-      if (this.mode[0] === 'value') {
-        const value = BigInt(this.mode[1] ?? 0);
-        request.finish(ticket, Number(value & WORD) | 0, Number((value >> 32n) & WORD) | 0);
-      } else request.finish(ticket, request.addressLow, request.addressHigh);
-    }
-  }
+/** What a command adds to its line of output. */
+interface Extra {
+  slots?: object[];
+  hex?: string;
 }
 
 export class HsmScript {
@@ -103,12 +72,14 @@ export class HsmScript {
     this.#module = new HypervisorServiceModule({ upcall: new Upcall(), turn: () => Promise.resolve() });
   }
 
-  /** Undefined for an empty line or a comment. Throws on a command that does not exist. */
+  /** Undefined for an empty line or a comment. Rejects with AcrnError on a line that is no command. */
   async command(line: string): Promise<ScriptAnswer | undefined> {
-    const [op, ...words] = line.replace(/#.*/, '').trim().split(/\s+/);
-    if (op === undefined || op === '') return undefined;
+    const words = new ScriptWords(line);
+    if (!words.hasMore) return undefined;
+    const op = words.word('a command');
+    if (this.#current === undefined && op !== 'vm') throw words.error('the first command of a script makes a VM');
     this.#events = [];
-    const extra: { slots?: object[]; hex?: string } = {};
+    const extra: Extra = {};
     const ret = await this.#do(op, words, extra);
     const vm = this.#vm;
     return {
@@ -130,77 +101,90 @@ export class HsmScript {
     return this.#current;
   }
 
-  async #do(op: string, words: readonly string[], extra: { slots?: object[]; hex?: string }): Promise<number> {
-    const [first = '', second = ''] = words;
+  async #do(op: string, words: ScriptWords, extra: Extra): Promise<number> {
+    const { requests, buffer } = this.#current ?? {};
+    if (requests === undefined || buffer === undefined || op === 'vm') return this.#createVm(words);
     switch (op) {
-      case 'vm':
-        this.#createVm(Number(first), Number(second));
-        return 0;
-      case 'use': {
-        const vm = this.#vms.get(Number(first));
-        if (vm === undefined) throw new Error(`there is no VM ${first}`);
-        this.#current = vm;
-        return 0;
-      }
-      case 'client': {
-        const client = new KernelClient(first, words.slice(1));
-        this.#vm.requests.createClient(client);
-        this.#vm.clients.push(client);
+      case 'use':
+        return this.#use(words);
+      case 'client':
+        return this.#createClient(words);
+      case 'mode': {
+        const client = this.#kernelClient(words);
+        client.mode = handlerMode(words, 'ok');
         return 0;
       }
-      case 'mode':
-        this.#kernelClient(first).mode = words.slice(1);
-        return 0;
       case 'default':
-        return this.#createDefault(first);
+        return this.#createDefault(words);
       case 'add':
       case 'del':
-        return this.#changeRange(op, first, words.slice(1));
+        return this.#changeRange(op, words);
       case 'put':
         return this.#put(words);
       case 'upcall':
+        words.end();
         this.#module.worker.pass();
         return 0;
-      case 'run':
-        this.#kernelClient(first).run(this.#vm.requests, this.#events);
+      case 'run': {
+        const client = this.#kernelClient(words);
+        words.end();
+        client.run(requests, this.#events);
         return 0;
+      }
       case 'runall':
+        words.end();
         this.#runAll(this.#vm);
         return 0;
       case 'value':
-        this.#setValue(Number(first), BigInt(second));
+        putValue(buffer, slotIndex(words), words.u64('a value'));
+        words.end();
         return 0;
-      case 'complete':
-        return this.#vm.requests.finishDefault(Number(first) & 0xffff);
-      case 'free':
-        return this.#vm.buffer.slot(Number(first)).release() ? 0 : EINVAL;
+      case 'complete': {
+        const vcpu = words.integer('a vCPU', 0, MAX_U32);
+        words.end();
+        // The driver hands its u32 on as a u16.
+        return requests.finishDefault(vcpu & 0xffff);
+      }
+      case 'free': {
+        const slot = buffer.slot(slotIndex(words));
+        words.end();
+        return slot.release() ? 0 : EINVAL;
+      }
       case 'onsleep':
-        this.#runsInSleep = first === 'run';
+        this.#runsInSleep = words.oneOf('what happens', ['run', 'none']) === 'run';
+        words.end();
         return 0;
       case 'clear':
-        await this.#vm.requests.clear();
+        words.end();
+        await requests.clear();
         return 0;
       case 'clearing':
-        this.#vm.requests.isClearing = first === '1';
+        requests.isClearing = words.integer('the flag', 0, 1) === 1;
+        words.end();
         return 0;
       case 'destroy':
-        this.#destroy(first);
-        return 0;
+        return this.#destroy(words);
       case 'hcallfail':
-        this.#notifyResult = Number(first);
+        this.#notifyResult = words.integer('a result', -MAX_ERRNO, 0);
+        words.end();
         return 0;
       case 'dump':
-        extra.slots = this.#dump(words.length === 0 ? undefined : Number(first));
+        extra.slots = this.#dump(words);
         return 0;
       case 'hex':
-        extra.hex = Buffer.from(this.#vm.buffer.page, Number(first) * SLOT_BYTES, SLOT_BYTES).toString('hex');
+        extra.hex = slotHex(buffer, slotIndex(words));
+        words.end();
         return 0;
       default:
-        throw new Error(`there is no command ${op}`);
+        throw words.error(`there is no command ${op}`);
     }
   }
 
-  #createVm(id: number, vcpus: number): void {
+  #createVm(words: ScriptWords): number {
+    const id = words.integer("the VM's ID", 0, MAX_VM_ID);
+    const vcpus = words.integer('how many vCPUs', 1, SLOT_COUNT);
+    words.end();
+    if (this.#vms.has(id)) throw words.error(`there is a VM ${id} already`);
     const buffer = new SharedBuffer();
     const requests = new VmRequests({
       vmId: id,
@@ -212,7 +196,7 @@ export class HsmScript {
           return this.#notifyResult;
         },
       },
-      observer: { event: (event) => this.#log(event) },
+      observer: { event: (event) => this.#events.push({ log: event.kind }) },
       clientTimeoutMs: Infinity,
       sleep: (ms) => {
         this.#events.push({ sleep: ms });
@@ -224,109 +208,131 @@ export class HsmScript {
     this.#vms.set(id, vm);
     this.#module.addVm(requests);
     this.#current = vm;
+    return 0;
   }
 
-  #log(event: HsmEvent): void {
-    this.#events.push({ log: event.kind });
+  #use(words: ScriptWords): number {
+    const id = words.integer("the VM's ID", 0, MAX_VM_ID);
+    words.end();
+    const vm = this.#vms.get(id);
+    if (vm === undefined) throw words.error(`there is no VM ${id}`);
+    this.#current = vm;
+    return 0;
   }
 
-  #createDefault(name: string): number {
-    const client: IoClient = { name, notify: () => undefined };
-    const result = this.#vm.requests.createDefaultClient(client);
-    if (result === 0) this.#vm.clients.push(client);
-    return result;
+  #createClient(words: ScriptWords): number {
+    const name = this.#newName(words);
+    const client = new KernelClient(name, handlerMode(words));
+    this.#vm.requests.createClient(client);
+    this.#vm.clients.push(client);
+    return 0;
   }
 
-  #changeRange(op: 'add' | 'del', name: string, [type, start, end]: readonly string[]): number {
-    const client = this.#kernelClient(name);
-    const kind = type === 'pio' ? IoRequestType.PORT : IoRequestType.MMIO;
-    try {
-      const range = addressRange(kind, BigInt(start ?? 0), BigInt(end ?? 0));
-      if (op === 'add') this.#vm.requests.addRange(client, range);
-      else this.#vm.requests.removeRange(client, range);
-      return 0;
-    } catch (error) {
-      if (!(error instanceof AcrnError)) throw error;
+  #createDefault(words: ScriptWords): number {
+    const { requests, clients } = this.#vm;
+    if (requests.defaultClient !== undefined) {
+      words.word('a name');
+      words.end();
+      return requests.createDefaultClient({ name: '', notify: () => undefined });
+    }
+    const client: IoClient = { name: this.#newName(words), notify: () => undefined };
+    words.end();
+    clients.push(client);
+    return requests.createDefaultClient(client);
+  }
+
+  #changeRange(op: 'add' | 'del', words: ScriptWords): number {
+    const client = this.#client(words);
+    const type = words.oneOf('the kind of range', ['pio', 'mmio']) === 'pio' ? IoRequestType.PORT : IoRequestType.MMIO;
+    const start = words.u64('a start');
+    const end = words.u64('an end');
+    words.end();
+    if (end < start) {
+      // Deleting looks for an equal range, and no range ends before it starts.
       if (op === 'del') return 0;
       this.#events.push({ log: 'bad-range' });
-      return error.errno ?? EINVAL;
+      return EINVAL;
     }
+    const { requests } = this.#vm;
+    if (op === 'del') requests.removeRange(client, addressRange(type, start, end));
+    // The default client gets everything already; its ranges are never looked at.
+    else if (client instanceof KernelClient && !requests.addRange(client, addressRange(type, start, end)))
+      throw words.error("the VM's ranges are used up");
+    return 0;
   }
 
-  #put([slotWord, typeWord, directionWord, addressWord, sizeWord, valueWord, pollingWord]: readonly string[]): number {
-    const vm = this.#vm;
-    const index = Number(slotWord);
-    const type = TYPES[typeWord ?? ''] ?? Number(typeWord);
-    const address = BigInt.asUintN(Number(U64), BigInt(addressWord ?? 0));
-    const value = BigInt.asUintN(Number(U64), BigInt(valueWord ?? 0));
-    new Uint8Array(vm.buffer.page, index * SLOT_BYTES, PUT_BYTES).fill(0);
-    const filled = vm.buffer
-      .slot(index)
-      .fill(
-        type,
-        directionWord === 'w' ? Direction.WRITE : Direction.READ,
-        Number(address & WORD) | 0,
-        Number(address >> 32n) | 0,
-        Number(sizeWord),
-        Number(value & WORD) | 0,
-        type === IoRequestType.MMIO ? Number(value >> 32n) | 0 : 0,
-        Number(pollingWord ?? 0) !== 0,
-      );
-    return filled ? 0 : EINVAL;
+  #put(words: ScriptWords): number {
+    const index = slotIndex(words);
+    const typeWord = words.word('a type');
+    const type = TYPES[typeWord] ?? (/^\d+$/.test(typeWord) ? Number(typeWord) | 0 : undefined);
+    if (type === undefined) throw words.error(`"${typeWord}" is not pio, mmio, pcicfg or a number`);
+    const isWrite = words.oneOf('the direction', ['r', 'w']) === 'w';
+    const address = words.u64('an address');
+    const size = words.u64('a size');
+    const value = words.u64('a value');
+    const polling = words.hasMore && words.integer('the polling flag', 0, MAX_U32) !== 0;
+    words.end();
+    const direction = isWrite ? Direction.WRITE : Direction.READ;
+    return putRequest(this.#vm.buffer, index, { type, direction, address, size, value, polling }) ? 0 : EINVAL;
   }
 
   #runAll(vm: ScriptVm): void {
     for (const client of vm.clients) if (client instanceof KernelClient) client.run(vm.requests, this.#events);
   }
 
-  #setValue(index: number, value: bigint): void {
-    const slot = this.#vm.buffer.slot(index);
-    if (slot.type === IoRequestType.MMIO) slot.setValue64(Number(value & WORD) | 0, Number((value >> 32n) & WORD) | 0);
-    else slot.setValue(Number(value & WORD) | 0);
-  }
-
-  #destroy(name: string): void {
-    const vm = this.#vm;
-    const client = this.#kernelClient(name);
-    this.#module.destroyClient(vm.requests, client);
-    vm.clients.splice(vm.clients.indexOf(client), 1);
+  #destroy(words: ScriptWords): number {
+    const client = this.#client(words);
+    words.end();
+    const { requests, clients } = this.#vm;
+    this.#module.destroyClient(requests, client);
+    clients.splice(clients.indexOf(client), 1);
     // The driver queues its worker when it goes on after the destruction.
     this.#module.worker.pass();
+    return 0;
   }
 
-  #kernelClient(name: string): KernelClient {
+  #dump(words: ScriptWords): object[] {
+    const { vcpus, buffer } = this.#vm;
+    const only = words.hasMore ? slotIndex(words) : undefined;
+    words.end();
+    if (only !== undefined) return [dumpSlot(buffer, only)];
+    return Array.from({ length: vcpus }, (_, index) => dumpSlot(buffer, index));
+  }
+
+  #client(words: ScriptWords): IoClient {
+    const name = words.word('a name');
     const client = this.#vm.clients.find((candidate) => candidate.name === name);
-    if (client instanceof KernelClient) return client;
-    throw new Error(`there is no kernel client ${name}`);
+    if (client === undefined) throw words.error(`VM ${this.#vm.id} has no client ${name}`);
+    return client;
   }
 
-  /** One slot, or all of the VM's vCPUs. */
-  #dump(only: number | undefined): object[] {
-    const vm = this.#vm;
-    const indices = only === undefined ? Array.from({ length: vm.vcpus }, (_, index) => index) : [only];
-    return indices.map((index) => {
-      const slot = vm.buffer.slot(index);
-      const low = BigInt(slot.valueLow >>> 0);
-      const value = slot.type === IoRequestType.MMIO ? (BigInt(slot.valueHigh >>> 0) << 32n) | low : low;
-      const where =
-        slot.type === IoRequestType.PCI
-          ? { bus: slot.pciBus, dev: slot.pciDevice, func: slot.pciFunction, reg: slot.pciRegister }
-          : { addr: hex64(slot.addressLow, slot.addressHigh) };
-      return {
-        slot: index,
-        polling: slot.completionPolling ? 1 : 0,
-        state: slot.state,
-        kernelHandled: slot.kernelHandled,
-        dir: slot.direction,
-        ...where,
-        size: hex64(slot.sizeLow, slot.sizeHigh),
-        value: `0x${value.toString(16)}`,
-        type: slot.type,
-      };
-    });
+  #kernelClient(words: ScriptWords): KernelClient {
+    const client = this.#client(words);
+    if (client instanceof KernelClient) return client;
+    throw words.error(`${client.name} is the default client, which has no handler`);
+  }
+
+  /** `maps` has a client's name as its key. */
+  #newName(words: ScriptWords): string {
+    const name = words.word('a name');
+    if (this.#vm.clients.some((client) => client.name === name))
+      throw words.error(`VM ${this.#vm.id} has a client ${name} already`);
+    return name;
   }
 }
 
-function hex64(low: number, high: number): string {
-  return `0x${((BigInt(high >>> 0) << 32n) | BigInt(low >>> 0)).toString(16)}`;
+function slotIndex(words: ScriptWords): number {
+  return words.integer('a slot', 0, SLOT_COUNT - 1);
+}
+
+/** The words after a client's name: nothing or `plain`, `value HEX`, `fail ERRNO`. */
+function handlerMode(words: ScriptWords, plain?: 'ok'): HandlerMode {
+  let mode: HandlerMode = { kind: 'address' };
+  if (words.hasMore || plain !== undefined) {
+    const kind = words.oneOf('what the handler does', ['ok', 'value', 'fail']);
+    if (kind === 'value') mode = { kind, value: words.u64('a value') };
+    else if (kind === 'fail') mode = { kind, errno: words.integer('an errno', 0, MAX_ERRNO) };
+  }
+  words.end();
+  return mode;
 }

@@ -1,0 +1,58 @@
+/**
+ * KernelClient: the I/O client of a conformance script. In the driver such a client has a thread of its own; here its
+ * requests wait until the script lets it run. What its handler does is the script's `client` or `mode` command.
+ */
+
+import type { AssignedRequest } from '../hsm/assigned-request.js';
+import type { IoClient } from '../hsm/io-client.js';
+import type { VmRequests } from '../hsm/vm-requests.js';
+
+const WORD = 0xffff_ffffn;
+
+/** What a client's handler does with a request. */
+export type HandlerMode =
+  /** A read gives the request's address. */
+  | { readonly kind: 'address' }
+  | { readonly kind: 'value'; readonly value: bigint }
+  /** The handler returns −errno and the request stays. */
+  | { readonly kind: 'fail'; readonly errno: number };
+
+export type KernelClientEvent =
+  { readonly handle: string; readonly vcpu: number; readonly type: number } | { readonly log: 'handler-failed' };
+
+export class KernelClient implements IoClient {
+  readonly name: string;
+  mode: HandlerMode;
+  readonly #waiting = new Map<number, { readonly request: AssignedRequest; readonly ticket: number }>();
+
+  constructor(name: string, mode: HandlerMode) {
+    this.name = name;
+    this.mode = mode;
+  }
+
+  notify(request: AssignedRequest): void {
+    this.#waiting.set(request.vcpu, { request, ticket: request.ticket });
+  }
+
+  /** Until nothing is pending or the handler fails; lowest slot first. */
+  run(requests: VmRequests, events: { push(event: KernelClientEvent): unknown }): void {
+    for (;;) {
+      const bits = requests.assignedSlots(this);
+      if (bits === 0) return;
+      const vcpu = 31 - Math.clz32(bits & -bits);
+      const waiting = this.#waiting.get(vcpu);
+      if (waiting === undefined) throw new Error(`${this.name} was never given slot ${vcpu}`);
+      const { request, ticket } = waiting;
+      events.push({ handle: this.name, vcpu, type: request.type });
+      const { mode } = this;
+      if (mode.kind === 'fail' && mode.errno > 0) {
+        events.push({ log: 'handler-failed' });
+        return;
+      }
+      if (mode.kind === 'value')
+        request.finish(ticket, Number(mode.value & WORD) | 0, Number((mode.value >> 32n) & WORD) | 0);
+      else if (mode.kind === 'address') request.finish(ticket, request.addressLow, request.addressHigh);
+      else request.finish(ticket, request.valueLow, request.valueHigh);
+    }
+  }
+}

@@ -1,0 +1,65 @@
+/** The words of a script's line, one after the other, each checked: a line that means nothing is refused with what is wrong. */
+
+import { AcrnError } from '../io-request/acrn-error.js';
+
+const U64 = 64;
+
+export class ScriptWords {
+  readonly #line: string;
+  readonly #words: readonly string[];
+  #next = 0;
+
+  constructor(line: string) {
+    this.#line = line.replace(/#.*/, '').replaceAll('−', '-').trim();
+    this.#words = this.#line === '' ? [] : this.#line.split(/\s+/);
+  }
+
+  get hasMore(): boolean {
+    return this.#next < this.#words.length;
+  }
+
+  /** The next word; `what` says in the message what is missing. */
+  word(what: string): string {
+    const word = this.#words[this.#next];
+    if (word === undefined) throw this.error(`it lacks ${what}`);
+    this.#next++;
+    return word;
+  }
+
+  /** A number in decimal or, with 0x, in hexadecimal, as a u64. */
+  u64(what: string): bigint {
+    const word = this.word(what);
+    if (!/^(0x[0-9a-f]+|\d+)$/i.test(word)) throw this.error(`"${word}" is not a number (${what})`);
+    const value = BigInt(word);
+    if (BigInt.asUintN(U64, value) !== value) throw this.error(`${word} has more than 64 bits (${what})`);
+    return value;
+  }
+
+  /** A whole number from `least` to `most`. */
+  integer(what: string, least: number, most: number): number {
+    const word = this.word(what);
+    const value = /^-?(0x[0-9a-f]+|\d+)$/i.test(word)
+      ? Number(word.replace('-', '')) * (word.startsWith('-') ? -1 : 1)
+      : NaN;
+    if (!(value >= least && value <= most)) throw this.error(`"${word}" is not from ${least} to ${most} (${what})`);
+    return value;
+  }
+
+  oneOf<Choice extends string>(what: string, choices: readonly Choice[]): Choice {
+    const word = this.word(what);
+    const found = choices.find((choice) => choice === word);
+    if (found === undefined) throw this.error(`"${word}" is not ${choices.join(' or ')} (${what})`);
+    return found;
+  }
+
+  /** After the last word that the command takes. */
+  end(): void {
+    if (this.hasMore) throw this.error(`"${String(this.#words[this.#next])}" is too much`);
+  }
+
+  error(problem: string): AcrnError {
+    return new AcrnError('OPTION_INVALID', `"${this.#line}": ${problem}`, {
+      remedy: 'The commands are in conformance/README.md',
+    });
+  }
+}

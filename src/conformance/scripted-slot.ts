@@ -1,0 +1,74 @@
+/** The hypervisor's and ACRN userspace's hand on a slot in a conformance script: fill it, write a result, show it. */
+
+import { IoRequestType, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
+import type { SharedBuffer } from '../io-request/shared-buffer.js';
+import { IoRequestState } from '../io-request/state.js';
+
+const WORD = 0xffff_ffffn;
+/** The part of a slot that `put` zeroes: all up to the words that only the Service VM writes. */
+const PUT_BYTES = SLOT_OFFSET.kernelHandled;
+
+export interface ScriptedRequest {
+  readonly type: number;
+  readonly direction: number;
+  readonly address: bigint;
+  readonly size: bigint;
+  readonly value: bigint;
+  readonly polling: boolean;
+}
+
+/** False when the slot is not FREE; then nothing was touched. */
+export function putRequest(buffer: SharedBuffer, index: number, request: ScriptedRequest): boolean {
+  const slot = buffer.slot(index);
+  if (slot.state !== IoRequestState.FREE) return false;
+  const { type, direction, address, size, value, polling } = request;
+  new Uint8Array(buffer.page, index * SLOT_BYTES, PUT_BYTES).fill(0);
+  const valueHigh = type === IoRequestType.MMIO ? high(value) : 0;
+  const filled = slot.fill(type, direction, low(address), high(address), low(size), low(value), valueHigh, polling);
+  // A hypervisor never makes an access of 4 GiB; a script may.
+  new DataView(buffer.page).setBigUint64(index * SLOT_BYTES + SLOT_OFFSET.size, size, true);
+  return filled;
+}
+
+/** ACRN userspace's result: 64 bits for MMIO, 32 for everything else. */
+export function putValue(buffer: SharedBuffer, index: number, value: bigint): void {
+  const slot = buffer.slot(index);
+  if (slot.type === IoRequestType.MMIO) slot.setValue64(low(value), high(value));
+  else slot.setValue(low(value));
+}
+
+export function dumpSlot(buffer: SharedBuffer, index: number): object {
+  const slot = buffer.slot(index);
+  const where =
+    slot.type === IoRequestType.PCI
+      ? { bus: slot.pciBus, dev: slot.pciDevice, func: slot.pciFunction, reg: slot.pciRegister }
+      : { addr: hex64(slot.addressLow, slot.addressHigh) };
+  return {
+    slot: index,
+    polling: slot.completionPolling ? 1 : 0,
+    state: slot.state,
+    kernelHandled: slot.kernelHandled,
+    dir: slot.direction,
+    ...where,
+    size: hex64(slot.sizeLow, slot.sizeHigh),
+    value: hex64(slot.valueLow, slot.type === IoRequestType.MMIO ? slot.valueHigh : 0),
+    type: slot.type,
+  };
+}
+
+export function slotHex(buffer: SharedBuffer, index: number): string {
+  const bytes = new Uint8Array(buffer.page, index * SLOT_BYTES, SLOT_BYTES);
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
+function low(value: bigint): number {
+  return Number(value & WORD) | 0;
+}
+
+function high(value: bigint): number {
+  return Number((value >> 32n) & WORD) | 0;
+}
+
+function hex64(lowWord: number, highWord: number): string {
+  return `0x${((BigInt(highWord >>> 0) << 32n) | BigInt(lowWord >>> 0)).toString(16)}`;
+}
