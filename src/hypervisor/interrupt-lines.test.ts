@@ -1,0 +1,154 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { Doorbell } from '../io-request/doorbell.js';
+import { SharedWords } from '../io-request/shared-words.js';
+import { INTERRUPT_LINES, INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
+
+/** Pins of a controller that remembers, like an 8259's request register, that a pin has risen. */
+class Pins {
+  readonly high = new Set<number>();
+  readonly risen = new Set<number>();
+  readonly log: string[] = [];
+
+  raise(line: number): void {
+    this.log.push(`+${line}`);
+    if (!this.high.has(line)) this.risen.add(line);
+    this.high.add(line);
+  }
+
+  lower(line: number): void {
+    this.log.push(`-${line}`);
+    this.high.delete(line);
+  }
+}
+
+function make(): { lines: InterruptLines; doorbell: Doorbell; buffer: SharedArrayBuffer } {
+  const { buffer } = new SharedWords(INTERRUPT_LINE_WORDS);
+  const doorbell = new Doorbell();
+  return { lines: new InterruptLines(buffer, doorbell), doorbell, buffer };
+}
+
+function delivered(lines: InterruptLines): string[] {
+  const pins = new Pins();
+  lines.deliver(pins);
+  return pins.log;
+}
+
+describe('interrupt lines', () => {
+  test('a level is delivered once and holds', () => {
+    const { lines } = make();
+    lines.set(4, true);
+    assert.equal(lines.changed, true);
+    assert.deepEqual(delivered(lines), ['+4']);
+    assert.equal(lines.changed, false);
+    assert.deepEqual(delivered(lines), []);
+    lines.set(4, true);
+    assert.equal(lines.changed, false);
+    lines.set(4, false);
+    assert.deepEqual(delivered(lines), ['-4']);
+  });
+
+  test('an edge that came and went before the vCPU looked is not lost', () => {
+    const { lines } = make();
+    lines.pulse(0);
+    assert.equal(lines.level(0), false);
+    assert.deepEqual(delivered(lines), ['+0', '-0']);
+  });
+
+  test('several edges before the vCPU looked are one', () => {
+    const { lines } = make();
+    for (let i = 0; i < 5; i++) lines.pulse(8);
+    assert.deepEqual(delivered(lines), ['+8', '-8']);
+  });
+
+  test('a high line that fell and rose again is an edge', () => {
+    const { lines } = make();
+    lines.set(9, true);
+    delivered(lines);
+    lines.set(9, false);
+    lines.set(9, true);
+    assert.deepEqual(delivered(lines), ['-9', '+9']);
+  });
+
+  test('every line works, on both sides of the bitmap words and at its sign bit', () => {
+    const { lines } = make();
+    for (let line = 0; line < INTERRUPT_LINES; line++) lines.set(line, true);
+    assert.deepEqual(
+      delivered(lines),
+      Array.from({ length: INTERRUPT_LINES }, (_, line) => `+${line}`),
+    );
+  });
+
+  test('a line that does not exist is ignored', () => {
+    const { lines, buffer } = make();
+    for (const line of [-1, 48, 49, 1e9, NaN]) lines.set(line, true);
+    assert.equal(lines.changed, false);
+    assert.ok(new Uint8Array(buffer).every((byte) => byte === 0));
+  });
+
+  test('after a reset of the controllers, lines that are high count as just raised and old edges are forgotten', () => {
+    const { lines } = make();
+    lines.set(3, true);
+    lines.set(40, true);
+    lines.pulse(7);
+    delivered(lines);
+    lines.pulse(7);
+    lines.set(40, false);
+    lines.resync();
+    assert.deepEqual(delivered(lines), ['+3', '-7', '-40']);
+  });
+
+  test('each change rings the vCPU', async () => {
+    const { lines, doorbell } = make();
+    let woken = false;
+    const alive = setInterval(() => undefined, 1000);
+    setImmediate(() => lines.set(5, true));
+    woken = await doorbell.wait(() => lines.changed, 20_000, 0);
+    clearInterval(alive);
+    assert.equal(woken, true);
+    assert.equal(doorbell.rings, 1);
+  });
+
+  test('the counter of edges may wrap around', () => {
+    const { lines, buffer } = make();
+    new SharedWords(buffer).store(6, -2);
+    lines.resync();
+    lines.pulse(6);
+    assert.deepEqual(delivered(lines), ['+6', '-6']);
+  });
+
+  test('whatever is done between two deliveries, levels agree afterwards and no edge is lost', () => {
+    const action = fc.tuple(fc.integer({ min: 0, max: 47 }), fc.constantFrom('high', 'low', 'pulse', 'deliver'));
+    fc.assert(
+      fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+        const { lines } = make();
+        const pins = new Pins();
+        const levels = new Set<number>();
+        const edges = new Set<number>();
+        const rise = (line: number): void => {
+          if (!levels.has(line)) edges.add(line);
+          levels.add(line);
+        };
+        for (const [line, what] of actions) {
+          if (what === 'deliver') lines.deliver(pins);
+          else if (what === 'pulse') {
+            rise(line);
+            levels.delete(line);
+            lines.pulse(line);
+          } else if (what === 'high') {
+            rise(line);
+            lines.set(line, true);
+          } else {
+            levels.delete(line);
+            lines.set(line, false);
+          }
+        }
+        lines.deliver(pins);
+        assert.deepEqual([...pins.high].sort(), [...levels].sort());
+        assert.deepEqual([...pins.risen].sort(), [...edges].sort());
+      }),
+      { seed: 11, numRuns: 500 },
+    );
+  });
+});
