@@ -8,6 +8,7 @@ import type { ReadStream } from 'node:tty';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
 import { ServiceVm, type UserVmOptions } from '../service-vm.js';
 import { standardPc } from '../standard-pc.js';
+import type { UserVmEvent } from '../user-vm-events.js';
 import type { UserVm } from '../user-vm.js';
 import { ConsoleInput } from './console-input.js';
 import { ConsoleOutput } from './console-output.js';
@@ -78,7 +79,10 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     report: (text) => reporter.line(text),
   });
   const log = new EventLog(reporter, vm.clock, plan.debug);
-  vm.onEvent((event) => log.hear(event));
+  // Until the VM has started, a device that could not be made is `start`'s error, and its thread's end no event besides.
+  const early: UserVmEvent[] = [];
+  let hear: (event: UserVmEvent) => unknown = (event) => early.push(event);
+  vm.onEvent((event) => hear(event));
   for (const device of plan.devices) await attachDevice(vm, device);
 
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
@@ -93,10 +97,14 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
       reporter.state.isRaw = true;
     }
     await vm.start();
+    hear = (event) => log.hear(event);
+    early.splice(0).forEach(hear);
     consoleInput.start();
     if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'time-over' }), plan.timeoutMs);
     void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
     const how = await ended;
+    // The VM is taken down now; a request that is answered meanwhile finds no vCPU to wake, and nobody misses it.
+    hear = (event) => event.kind !== 'notify-failed' && log.hear(event);
     // A second signal ends the process at once, for example while a reader that has stopped is waited for.
     leaveSignals();
     consoleInput.stop();
@@ -111,6 +119,7 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters()));
     return statusOf(how, expectation?.isMet === false);
   } finally {
+    early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.hear(event));
     clearTimeout(timer);
     consoleInput.stop();
     leaveSignals();
