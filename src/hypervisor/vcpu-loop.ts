@@ -43,8 +43,12 @@ export interface VcpuLoopOptions {
 /** Returns when the VM is powered off. Blocks the thread meanwhile. */
 export function runVcpu({ vcpu, shared, program, takeRegisters, report }: VcpuLoopOptions): void {
   const doorbell = shared.doorbell(vcpu);
-  const mayLeavePark = (): boolean => shared.vmState === VmState.RUNNING || shared.vmState === VmState.POWERED_OFF;
-  const hasStopped = (): boolean => shared.vmState !== VmState.RUNNING;
+  /** The start that this vCPU has obeyed: after an end of its own doing it has nothing to run until there is another. */
+  let start = 0;
+  const mayLeavePark = (): boolean => {
+    const state = shared.vmState;
+    return state === VmState.POWERED_OFF || (state === VmState.RUNNING && shared.starts !== start);
+  };
   const mayLeaveHalt = (): boolean => shared.lines.changed || !shared.isRunning;
   let registers: VcpuRegisters | undefined;
   for (;;) {
@@ -54,6 +58,7 @@ export function runVcpu({ vcpu, shared, program, takeRegisters, report }: VcpuLo
     // The pausing side stores PAUSED and then looks at this word; we store it and then look at the VM's state.
     shared.setVcpuState(vcpu, VcpuState.RUNNING);
     if (shared.vmState !== VmState.RUNNING) continue;
+    start = shared.starts;
     try {
       registers = takeRegisters() ?? registers;
       program.start(registers);
@@ -70,9 +75,6 @@ export function runVcpu({ vcpu, shared, program, takeRegisters, report }: VcpuLo
     } catch (error) {
       if (!(error instanceof VcpuStopped)) report(eventOf(vcpu, error));
     }
-    // After an end of its own doing the vCPU has nothing to run until the Service VM pauses the VM.
-    shared.setVcpuState(vcpu, VcpuState.INIT);
-    while (!doorbell.sleep(hasStopped, Infinity, 0));
   }
   shared.setVcpuState(vcpu, VcpuState.OFFLINE);
 }

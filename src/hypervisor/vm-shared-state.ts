@@ -49,7 +49,8 @@ const VM_STATE = 0;
 const VCPU_STATE = 1;
 const OWNER_DOORBELL = VCPU_STATE + SLOT_COUNT;
 const VCPU_DOORBELL = OWNER_DOORBELL + DOORBELL_WORDS;
-const WORDS = VCPU_DOORBELL + SLOT_COUNT * DOORBELL_WORDS;
+const STARTS = VCPU_DOORBELL + SLOT_COUNT * DOORBELL_WORDS;
+const WORDS = STARTS + 1;
 
 export class VmSharedState {
   readonly handle: VmSharedStateHandle;
@@ -90,8 +91,14 @@ export class VmSharedState {
 
   /** Sets the VM's state and wakes every vCPU to see it. */
   setVmState(state: VmState): void {
+    if (state === VmState.RUNNING) this.#words.add(STARTS, 1);
     this.#words.store(VM_STATE, state);
     for (const doorbell of this.#doorbells) doorbell.ring();
+  }
+
+  /** How often the VM was started. A vCPU tells by it a new start from the one it has obeyed, however short the pause between. */
+  get starts(): number {
+    return this.#words.load(STARTS);
   }
 
   vcpuState(vcpu: number): VcpuState {
