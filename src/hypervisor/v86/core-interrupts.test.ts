@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { HALTED_FOR_EVER } from '../vcpu-loop.js';
+import { GeneralRegister } from './core-layout.js';
 import { imm32, LOAD_IDT, TestMachine } from './fixtures/test-machine.js';
 
 const HANDLER = 0x9000;
@@ -238,6 +239,26 @@ describe('the local APIC', () => {
       assert.equal(machine.core.translationCount > 0, translate);
       assert.ok(machine.memory.readU32(COUNT) > 1000);
       assert.ok(longest <= 2, `${longest} accesses while an interrupt waited`);
+    }
+  });
+
+  test('interrupts that a guest sends itself all arrive, in interpreted and in translated code', async () => {
+    for (const translate of [false, true]) {
+      const rounds = 50_000;
+      const machine = await TestMachine.create({ translate });
+      machine.setGate(VECTOR, HANDLER, [...COUNT_ONE, ...END_APIC]);
+      // prettier-ignore
+      machine.load([
+        ...LOAD_IDT, 0xfb,
+        0xb9, ...imm32(rounds), 0x31, 0xd2,           // mov ecx, rounds; xor edx, edx
+        0x52, ...store(0xfee0_0300, 0x4_0000 | VECTOR), // again: push edx; self IPI
+        0x5a, 0x42, 0x49, 0x75, 0xf0,                 // pop edx; inc edx; dec ecx; jnz again
+        0xe4, 0x80, 0xfa, 0xf4, // in al, 0x80, after which the core has looked; cli; hlt
+      ]);
+      assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+      assert.equal(machine.core.translationCount > 0, translate);
+      assert.equal(machine.core.generalRegister(GeneralRegister.EDX), rounds);
+      assert.equal(machine.memory.readU32(COUNT), rounds);
     }
   });
 });

@@ -110,7 +110,7 @@ export class Core implements VcpuProgram {
     this.#dropTranslations = (start, end) => exports.jit_dirty_cache(start, end);
     this.#words = new Int32Array(buffer, 0, FIRST_HEAP_BYTE >> 2);
     this.#blockBoundary = new Uint8Array(buffer, CoreOffset.blockBoundary, 1);
-    this.#translations = new Translations(exports, table);
+    this.#translations = new Translations(exports, table, () => this.#lookSoon());
     this.#pins = new InterruptPins(exports);
     this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
     this.#pristine = new PristineState(
