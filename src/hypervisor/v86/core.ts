@@ -116,7 +116,7 @@ export class Core implements VcpuProgram {
     this.#pristine = new PristineState(
       buffer,
       { start: byteOffset, end: byteOffset + memoryBytes },
-      // Only the allocator's own words at both ends of the heap are written.
+      // The allocator has words of its own at both ends of a free piece.
       { start: (heap >>> 0) + HEAP_EDGE_BYTES, end: (heap >>> 0) + HEAP_BYTES - HEAP_EDGE_BYTES },
     );
   }

@@ -14,13 +14,17 @@ export interface MemoryRange {
 
 export class PristineState {
   readonly #blocks = new Map<number, Buffer>();
-  readonly #ram: MemoryRange;
+  readonly #ranges: readonly MemoryRange[];
 
-  /** Takes the state of `buffer` but for the RAM. What is inside of `untouched` is known to be zeros and not looked at. */
-  constructor(buffer: ArrayBufferLike, ram: MemoryRange, untouched: MemoryRange) {
-    this.#ram = ram;
+  /** Takes the state of `buffer` but for the guest's `ram` and for `heap`, which is free and of which nobody expects anything. */
+  constructor(buffer: ArrayBufferLike, ram: MemoryRange, heap: MemoryRange) {
+    const [first, second] = ram.start < heap.start ? [ram, heap] : [heap, ram];
+    this.#ranges = [
+      { start: 0, end: first.start },
+      { start: first.end, end: second.start },
+      { start: second.end, end: buffer.byteLength },
+    ];
     this.#eachBlock(buffer, (start, block) => {
-      if (start >= untouched.start && start + block.length <= untouched.end) return;
       if (!isZero(block)) this.#blocks.set(start, Buffer.from(block));
     });
   }
@@ -32,25 +36,20 @@ export class PristineState {
     return bytes;
   }
 
-  /** What the memory grew by since then becomes zeros, as new memory is. */
+  /** What the memory grew by since then stays as it is: the allocator does not know of it any more. */
   restore(buffer: ArrayBufferLike): void {
     this.#eachBlock(buffer, (start, block) => {
       const saved = this.#blocks.get(start);
-      // The last block may be longer than it was.
-      if (saved !== undefined) block.fill(0, saved.copy(block));
+      if (saved !== undefined) saved.copy(block);
       // A block that nobody touched has no memory behind it yet: reading it does not change that, writing would.
       else if (!isZero(block)) block.fill(0);
     });
   }
 
   #eachBlock(buffer: ArrayBufferLike, visit: (start: number, block: Buffer) => void): void {
-    const ranges = [
-      [0, this.#ram.start],
-      [this.#ram.end, buffer.byteLength],
-    ] as const;
-    for (const [from, to] of ranges)
-      for (let start = from; start < to; start += BLOCK_BYTES)
-        visit(start, Buffer.from(buffer, start, Math.min(BLOCK_BYTES, to - start)));
+    for (const { start: first, end } of this.#ranges)
+      for (let start = first; start < end; start += BLOCK_BYTES)
+        visit(start, Buffer.from(buffer, start, Math.min(BLOCK_BYTES, end - start)));
   }
 }
 
