@@ -163,8 +163,8 @@ test('a device that overruns its time loses its request and its range, and the g
   const late = events.filter((event) => event.kind === 'client-late');
   assert.equal(late.length, 1);
   assert.equal(late[0]?.limitMs, 30);
-  assert.equal(late[0]?.client, 'stuck');
-  assert.equal(late[0]?.request, 'read port 0x500/1 = 0x0');
+  assert.equal(late[0].client, 'stuck');
+  assert.equal(late[0].request, 'read port 0x500/1 = 0x0');
 });
 
 test('an I/O client that throws is taken out, and its range falls to the default client', async () => {

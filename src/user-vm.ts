@@ -4,14 +4,14 @@
  * document's own level: they may, and the newest wins.
  */
 
+import { Attachments } from './attachments.js';
 import { SystemClock } from './device-model/clock.js';
 import { DefaultClient } from './device-model/default-client.js';
-import { DeviceClient } from './device-model/device-client.js';
 import type { Device, InterruptLine, PowerControl } from './device-model/device.js';
 import { PciBus } from './device-model/devices/pci/pci-bus.js';
 import type { PciAddress, PciFunction } from './device-model/pci-function.js';
-import { isThreadPlacement, ThreadClient, type ThreadPlacement } from './device-model/placement/in-own-thread.js';
-import { describeRange, overlaps, type AddressRange } from './hsm/address-range.js';
+import type { ThreadPlacement } from './device-model/placement/in-own-thread.js';
+import type { AddressRange } from './hsm/address-range.js';
 import type { IoClient } from './hsm/io-client.js';
 import type { HypervisorServiceModule } from './hsm/service-module.js';
 import type { VmRequests } from './hsm/vm-requests.js';
@@ -38,12 +38,6 @@ export interface UserVmParts {
   readonly statistics: RequestStatistics | undefined;
 }
 
-interface Attachment {
-  readonly range: AddressRange;
-  readonly client: IoClient;
-  readonly device: Device | ThreadClient;
-}
-
 export class UserVm {
   readonly name: string;
   readonly clock = new SystemClock();
@@ -54,7 +48,7 @@ export class UserVm {
   /** Resolves once, when the guest has powered off, the VM broke, or it was destroyed. It is destroyed then. */
   readonly ended: Promise<VmEnd>;
   readonly #parts: UserVmParts;
-  readonly #attachments: Attachment[] = [];
+  readonly #attachments: Attachments;
   readonly #listeners = new Set<(event: UserVmEvent) => void>();
   #resolveEnded: (end: VmEnd) => void = () => undefined;
   /** Life-cycle steps wait for each other here. */
@@ -73,6 +67,15 @@ export class UserVm {
       reset: (reason) => this.#guestReset(reason),
     };
     parts.requests.createDefaultClient(this.defaultClient);
+    this.#attachments = new Attachments({
+      memory: this.memory,
+      clients: () => parts.requests.clients,
+      reportError: (device, error) => this.#tellDeviceError(device, error),
+      onLost: (client, reason) => {
+        this.#tell({ kind: 'device-lost', device: client.name, reason });
+        this.destroyClient(client);
+      },
+    });
   }
 
   /** Guest memory, which starts at guest physical address 0. */
@@ -96,20 +99,13 @@ export class UserVm {
    * Throws RANGE_OVERLAP, naming both, when another device is there. Returns a function that takes it out again.
    */
   attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
-    this.#forgetLost();
-    const other = this.#attachments.find((attachment) => overlaps(attachment.range, range));
-    const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
-    if (other !== undefined) {
-      throw new AcrnError(
-        'RANGE_OVERLAP',
-        `${name} at ${describeRange(range)} overlaps ${other.client.name} at ${describeRange(other.range)}`,
-        { remedy: 'Attach one of them elsewhere, or use an I/O client, whose ranges may overlap' },
-      );
-    }
-    const attachment = this.#place(range, device);
-    this.#attachments.push(attachment);
-    this.createClient(attachment.client, [range]);
-    return () => this.#detach(attachment);
+    const client = this.#attachments.place(range, device);
+    this.createClient(client, [range]);
+    return () => {
+      if (!this.#attachments.forget(client)) return;
+      this.destroyClient(client);
+      if (!('kind' in device)) device.close?.();
+    };
   }
 
   /** Puts a function into PCI configuration space. */
@@ -144,7 +140,7 @@ export class UserVm {
   /** Loads the guest and lets it run. Rejects when a device's thread could not make its device. */
   start(): Promise<void> {
     return this.#step(async () => {
-      for (const { device } of this.#attachments) if (device instanceof ThreadClient) await device.ready;
+      await this.#attachments.ready();
       this.#load();
       this.#expect('start', this.#parts.hypercalls.startVm());
     });
@@ -196,44 +192,10 @@ export class UserVm {
     return sum;
   }
 
-  #place(range: AddressRange, device: Device | ThreadPlacement): Attachment {
-    const reportError = (name: string, error: unknown): void => {
-      const message = error instanceof Error ? error.message : String(error);
-      const stack = error instanceof Error ? error.stack : undefined;
-      this.#tell({ kind: 'device-error', device: name, message, ...(stack === undefined ? {} : { stack }) });
-    };
-    if (!isThreadPlacement(device)) return { range, device, client: new DeviceClient(device, range, reportError) };
-    const client = new ThreadClient({
-      placement: device,
-      range,
-      memory: this.memory,
-      reportError,
-      onDeath: (dead, reason) => {
-        this.#tell({ kind: 'device-lost', device: dead.name, reason });
-        this.destroyClient(dead);
-        this.#forget(dead);
-      },
-    });
-    return { range, device: client, client };
-  }
-
-  #detach(attachment: Attachment): void {
-    if (!this.#forget(attachment.client)) return;
-    this.destroyClient(attachment.client);
-    if (!(attachment.device instanceof ThreadClient)) attachment.device.close?.();
-  }
-
-  /** Devices that the HSM took out because they failed or were late: their ranges are free again. */
-  #forgetLost(): void {
-    const { clients } = this.#parts.requests;
-    for (const { client } of [...this.#attachments]) if (!clients.includes(client)) this.#forget(client);
-  }
-
-  #forget(client: IoClient): boolean {
-    const index = this.#attachments.findIndex((attachment) => attachment.client === client);
-    if (index < 0) return false;
-    this.#attachments.splice(index, 1);
-    return true;
+  #tellDeviceError(device: string, error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    const stack = error instanceof Error ? error.stack : undefined;
+    this.#tell({ kind: 'device-error', device, message, ...(stack === undefined ? {} : { stack }) });
   }
 
   #load(): void {
@@ -265,8 +227,7 @@ export class UserVm {
     const { hypercalls, requests } = this.#parts;
     this.#expect('pause', await hypercalls.pauseVm());
     await requests.clear();
-    this.#forgetLost();
-    for (const { device } of this.#attachments) device.reset?.();
+    this.#attachments.reset();
     this.pci.reset();
     this.#expect('reset', await hypercalls.resetVm());
     requests.withdraw();
@@ -287,10 +248,10 @@ export class UserVm {
     const paused = hypercalls.pauseVm();
     await this.#step(async () => {
       await paused;
-      await hypercalls.destroyVm();
-      this.#parts.statistics?.snapshot();
-      for (const { device } of this.#attachments) if (!(device instanceof ThreadClient)) device.close?.();
+      // While the vCPUs can still be told: every open request is finished.
       module.removeVm(requests);
+      this.#attachments.close();
+      await hypercalls.destroyVm();
     });
     this.#tell({ kind: 'ended', end });
     this.#resolveEnded(end);

@@ -141,7 +141,8 @@ export class ThreadClient implements IoClient {
     this.#settle.reject(
       new AcrnError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
     );
-    if (this.#isClosing) return;
+    // Whoever starts the VM hears of a device that was never made.
+    if (this.#isClosing || !this.#isReady) return;
     this.#isClosing = true;
     this.#options.onDeath(this, 'its thread ended');
   }

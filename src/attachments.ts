@@ -1,0 +1,98 @@
+/**
+ * Attachments: the devices of one User VM and where they are. UserVm asks it to place, reset and close them; ranges of
+ * devices may not overlap.
+ */
+
+import { DeviceClient, type ReportDeviceError } from './device-model/device-client.js';
+import type { Device } from './device-model/device.js';
+import { isThreadPlacement, ThreadClient, type ThreadPlacement } from './device-model/placement/in-own-thread.js';
+import { describeRange, overlaps, type AddressRange } from './hsm/address-range.js';
+import type { IoClient } from './hsm/io-client.js';
+import type { GuestMemory } from './hypervisor/guest-memory.js';
+import { AcrnError } from './io-request/acrn-error.js';
+
+interface Attachment {
+  readonly range: AddressRange;
+  readonly client: IoClient;
+  readonly device: Device | ThreadClient;
+}
+
+export interface AttachmentsOptions {
+  readonly memory: GuestMemory;
+  readonly reportError: ReportDeviceError;
+  /** A device's thread ended although nobody closed it. */
+  readonly onLost: (client: IoClient, reason: string) => void;
+  /** The clients that the HSM has now: it takes out those that fail or are late. */
+  readonly clients: () => readonly IoClient[];
+}
+
+export class Attachments {
+  readonly #options: AttachmentsOptions;
+  #attachments: Attachment[] = [];
+
+  constructor(options: AttachmentsOptions) {
+    this.#options = options;
+  }
+
+  /** The I/O client for a device at a range. Throws RANGE_OVERLAP, naming both, when another device is there. */
+  place(range: AddressRange, device: Device | ThreadPlacement): IoClient {
+    this.#forgetLost();
+    const other = this.#attachments.find((attachment) => overlaps(attachment.range, range));
+    if (other !== undefined) {
+      const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
+      throw new AcrnError(
+        'RANGE_OVERLAP',
+        `${name} at ${describeRange(range)} overlaps ${other.client.name} at ${describeRange(other.range)}`,
+        { remedy: 'Attach one of them elsewhere, or use an I/O client, whose ranges may overlap' },
+      );
+    }
+    const attachment = this.#attachment(range, device);
+    this.#attachments.push(attachment);
+    return attachment.client;
+  }
+
+  /** False when the client is not here any more. Does not close the device. */
+  forget(client: IoClient): boolean {
+    const before = this.#attachments.length;
+    this.#attachments = this.#attachments.filter((attachment) => attachment.client !== client);
+    return this.#attachments.length < before;
+  }
+
+  /** Resolves when every device that is made in a thread of its own is made; rejects with what went wrong. */
+  async ready(): Promise<void> {
+    for (const { device } of this.#attachments) if (device instanceof ThreadClient) await device.ready;
+  }
+
+  reset(): void {
+    this.#forgetLost();
+    for (const { device } of this.#attachments) device.reset?.();
+  }
+
+  /** Devices in threads of their own are closed with their clients. */
+  close(): void {
+    for (const { device } of this.#attachments) if (!(device instanceof ThreadClient)) device.close?.();
+    this.#attachments = [];
+  }
+
+  #attachment(range: AddressRange, device: Device | ThreadPlacement): Attachment {
+    const { memory, reportError, onLost } = this.#options;
+    if (!isThreadPlacement(device)) return { range, device, client: new DeviceClient(device, range, reportError) };
+    const client = new ThreadClient({
+      placement: device,
+      range,
+      memory,
+      reportError,
+      onDeath: (dead, reason) => {
+        onLost(dead, reason);
+        this.forget(dead);
+      },
+    });
+    return { range, device: client, client };
+  }
+
+  /** Devices that the HSM took out: their ranges are free again. */
+  #forgetLost(): void {
+    const clients = this.#options.clients();
+    this.#attachments = this.#attachments.filter(({ client }) => clients.includes(client));
+  }
+}
