@@ -167,7 +167,8 @@ export class VmRequests {
       const slot = this.#buffer.slot(vcpu);
       if (slot.state !== IoRequestState.PENDING) continue;
       if (this.#dispatchSlot(slot)) continue;
-      this.#stalled.fill(true, vcpu, this.#vcpuCount);
+      for (let later = vcpu; later < this.#vcpuCount; later++)
+        this.#stalled[later] = this.#buffer.slot(later).state === IoRequestState.PENDING;
       this.#options.observer.event({ kind: 'no-client', vmId: this.vmId, vcpu });
       return EINVAL;
     }
@@ -205,6 +206,7 @@ export class VmRequests {
   withdraw(): void {
     for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) this.#tickets.store(vcpu, 0);
     this.#owners.fill(undefined);
+    this.#stalled.fill(false);
   }
 
   /** Finishes everything and takes all clients out: the VM is gone. */
