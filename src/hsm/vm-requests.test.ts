@@ -1,0 +1,600 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Direction, IoRequestType } from '../io-request/layout.js';
+import { SharedWords } from '../io-request/shared-words.js';
+import { IoRequestState } from '../io-request/state.js';
+import { VmSharedState } from '../hypervisor/vm-shared-state.js';
+import { mmio, ports } from './address-range.js';
+import { answering, Keeper, OneVm } from './fixtures/one-vm.js';
+import type { IoClient } from './io-client.js';
+import type { ClientFinisher } from './request-finisher.js';
+import { CLEAR_ROUNDS, CLEAR_SLEEP_MS } from './vm-requests.js';
+
+const { FREE, PENDING, PROCESSING, COMPLETE } = IoRequestState;
+const { WRITE } = Direction;
+const { MMIO, WRITE_PROTECT } = IoRequestType;
+const EINVAL = -22;
+
+function withDefault(options: ConstructorParameters<typeof OneVm>[0] = {}): { vm: OneVm; client: Keeper } {
+  const vm = new OneVm(options);
+  const client = new Keeper('default');
+  assert.equal(vm.requests.createDefaultClient(client), 0);
+  return { vm, client };
+}
+
+describe('dispatch', () => {
+  test('gives each PENDING slot, in vCPU order, to the client whose range contains it', () => {
+    const { vm, client } = withDefault();
+    const narrow = new Keeper('narrow');
+    vm.requests.createClient(narrow, [ports(0x500, 4)]);
+    vm.fill(3, { address: 0x503 });
+    vm.fill(1, { address: 0x502, size: 4 });
+    vm.fill(0, { address: 0x500, direction: WRITE, value: 0x41 });
+    assert.equal(vm.requests.dispatch(), 0);
+    assert.deepEqual(vm.dispatched, [
+      '0 write port 0x500/1 = 0x41 to narrow',
+      '1 read port 0x502/4 = 0x0 to default',
+      '3 read port 0x503/1 = 0x0 to narrow',
+    ]);
+    assert.deepEqual(vm.states().slice(0, 5), [PROCESSING, PROCESSING, FREE, PROCESSING, FREE]);
+    assert.deepEqual([narrow.kept.length, client.kept.length], [2, 1]);
+    assert.equal(vm.requests.assignedSlots(narrow), 0b1001);
+  });
+
+  test('kernel_handled is 1 for a client of its own range and 0 for the default client', () => {
+    const { vm } = withDefault();
+    vm.requests.createClient(new Keeper('kernel'), [ports(0x500, 1)]);
+    const kernel = vm.fill(0);
+    const user = vm.fill(1, { address: 0x501 });
+    vm.requests.dispatch();
+    assert.deepEqual([kernel.kernelHandled, user.kernelHandled], [1, 0]);
+  });
+
+  test('looks only at the slots of the VM’s vCPUs (X-K34)', () => {
+    const { vm, client } = withDefault({ vcpuCount: 2 });
+    vm.fill(2);
+    vm.fill(15);
+    assert.equal(vm.requests.hasPending(), false);
+    vm.requests.dispatch();
+    assert.equal(client.kept.length, 0);
+    assert.deepEqual([vm.buffer.slot(2).state, vm.buffer.slot(15).state], [PENDING, PENDING]);
+  });
+
+  test('skips every state but PENDING, and garbage', () => {
+    const { vm, client } = withDefault();
+    const words = new SharedWords(vm.buffer.page);
+    for (const state of [PROCESSING, COMPLETE, FREE, 4, -1, 0x7fff_ffff]) {
+      words.store(136 >> 2, state);
+      vm.requests.dispatch();
+      assert.equal(vm.buffer.slot(0).state, state);
+    }
+    assert.equal(client.kept.length, 0);
+  });
+
+  test('a write-protect fault goes to the default client', () => {
+    const { vm, client } = withDefault();
+    vm.requests.createClient(new Keeper('memory'), [mmio(0, 0x10_0000)]);
+    vm.fill(0, { type: WRITE_PROTECT, direction: WRITE, address: 0x1000, size: 4, value: 7 });
+    vm.requests.dispatch();
+    assert.equal(client.kept[0]?.text, 'write write-protect 0x1000/4 = 0x7');
+  });
+
+  test('an answer puts the value into the page, completes the slot and makes one hypercall', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(2, { size: 4 });
+    vm.requests.dispatch();
+    assert.equal(client.answer(0x1234_5678, 0x55), true);
+    assert.deepEqual([slot.state, slot.valueLow, slot.valueHigh], [COMPLETE, 0x1234_5678, 0]);
+    assert.deepEqual(vm.notified, [2]);
+    assert.equal(vm.requests.isAssigned(2), false);
+  });
+
+  test('an MMIO answer has both words; the answer to a write leaves the value alone', () => {
+    const { vm, client } = withDefault();
+    const read = vm.fill(0, { type: MMIO, address: 0x1_0000_0000, size: 8 });
+    const write = vm.fill(1, { type: MMIO, direction: WRITE, address: 0xd000_0000, size: 8, value: 3, valueHigh: 4 });
+    vm.requests.dispatch();
+    client.answer(-1, 0x7fff_ffff);
+    client.answer(99, 99);
+    assert.deepEqual([read.valueLow, read.valueHigh], [-1, 0x7fff_ffff]);
+    assert.deepEqual([write.valueLow, write.valueHigh], [3, 4]);
+  });
+
+  test('for a slot that polls for completion no hypercall is made', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(0, { polling: true });
+    vm.requests.dispatch();
+    client.answer(1);
+    assert.equal(slot.state, COMPLETE);
+    assert.deepEqual(vm.notified, []);
+  });
+
+  test('a refused completion hypercall is told to the operator', () => {
+    const { vm, client } = withDefault();
+    vm.notifyResult = -1;
+    vm.fill(0);
+    vm.requests.dispatch();
+    client.answer();
+    assert.deepEqual(vm.events, [{ kind: 'notify-failed', vmId: 1, vcpu: 0, result: -1 }]);
+  });
+
+  test('a client sees the HSM’s copy: what is written to the page afterwards changes nothing for it', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(0, { direction: WRITE, size: 2, value: 0x1234 });
+    vm.requests.dispatch();
+    const words = new SharedWords(vm.buffer.page);
+    for (const offset of [0, 64, 72, 80, 88]) words.store(offset >> 2, 0);
+    assert.equal(client.kept[0]?.request.describe(), 'write port 0x500/2 = 0x1234');
+    client.answer(0x77);
+    assert.equal(slot.valueLow, 0, 'it was a write, whatever the page says now');
+  });
+});
+
+describe('a request that nobody serves', () => {
+  test('ends the pass with −EINVAL: the VM’s remaining slots are not looked at', () => {
+    const vm = new OneVm();
+    const kernel = new Keeper('kernel');
+    vm.requests.createClient(kernel, [ports(0x500, 1)]);
+    vm.fill(0);
+    vm.fill(1, { address: 0x600 });
+    vm.fill(2);
+    assert.equal(vm.requests.dispatch(), EINVAL);
+    assert.deepEqual(vm.states().slice(0, 3), [PROCESSING, PENDING, PENDING]);
+    assert.deepEqual(vm.events, [{ kind: 'no-client', vmId: 1, vcpu: 1 }]);
+  });
+
+  test('gives the worker no reason to stay awake, and a new client does not bring a new pass', () => {
+    const vm = new OneVm();
+    vm.fill(0);
+    assert.equal(vm.requests.hasPending(), true);
+    vm.requests.dispatch();
+    assert.equal(vm.requests.hasPending(), false);
+    const client = new Keeper('default');
+    vm.requests.createDefaultClient(client);
+    assert.equal(vm.requests.hasPending(), false);
+    assert.equal(client.kept.length, 0);
+    assert.equal(vm.requests.dispatch(), 0);
+    assert.equal(client.kept.length, 1);
+  });
+
+  test('does not hide a later request of another vCPU, whose upcall brings the next pass', () => {
+    const { vm, client } = { vm: new OneVm(), client: new Keeper('default') };
+    vm.fill(0);
+    vm.requests.dispatch();
+    vm.requests.createDefaultClient(client);
+    vm.fill(1);
+    assert.equal(vm.requests.hasPending(), true);
+    vm.requests.dispatch();
+    assert.equal(client.kept.length, 2);
+  });
+
+  test('does not hide the first request of its vCPU after a reset', () => {
+    const vm = new OneVm();
+    vm.fill(0);
+    vm.requests.dispatch();
+    vm.buffer.stampFree();
+    vm.requests.withdraw();
+    vm.fill(0);
+    assert.equal(vm.requests.hasPending(), true);
+  });
+});
+
+describe('the default client', () => {
+  test('there is one at most: −EEXIST', () => {
+    const { vm, client } = withDefault();
+    assert.equal(vm.requests.createDefaultClient(new Keeper('second')), -17);
+    assert.equal(vm.requests.defaultClient, client);
+  });
+
+  test('NOTIFY completes its slot with the value that stands in the page', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(1, { value: 5 });
+    vm.requests.dispatch();
+    slot.setValue(0x42);
+    assert.equal(vm.requests.finishDefault(1), 0);
+    assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 0x42]);
+    assert.deepEqual(vm.notified, [1]);
+    assert.equal(client.answer(9), false, 'the ticket is taken');
+  });
+
+  test('NOTIFY knows the VM’s vCPUs, does nothing without a default client, and hands on the hypercall’s result', () => {
+    assert.equal(new OneVm().requests.finishDefault(99), 0);
+    const { vm } = withDefault();
+    assert.equal(vm.requests.finishDefault(4), EINVAL);
+    assert.equal(vm.requests.finishDefault(16), EINVAL);
+    vm.fill(0);
+    vm.requests.dispatch();
+    vm.notifyResult = -1;
+    assert.equal(vm.requests.finishDefault(0), -1);
+  });
+
+  test('NOTIFY leaves every slot alone that is not the default client’s at present', () => {
+    const { vm } = withDefault();
+    vm.requests.createClient(new Keeper('kernel'), [ports(0x500, 1)]);
+    vm.fill(0);
+    vm.requests.dispatch();
+    vm.fill(1);
+    assert.deepEqual(
+      [0, 1, 2].map((vcpu) => vm.requests.finishDefault(vcpu)),
+      [0, 0, 0],
+    );
+    assert.deepEqual(vm.states().slice(0, 3), [PROCESSING, PENDING, FREE]);
+  });
+
+  test('a second NOTIFY changes nothing', () => {
+    const { vm } = withDefault();
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    vm.requests.finishDefault(0);
+    slot.release();
+    assert.equal(vm.requests.finishDefault(0), 0);
+    assert.equal(slot.state, FREE);
+    assert.deepEqual(vm.notified, [0]);
+  });
+});
+
+describe('CLEAR', () => {
+  /** A VM whose sleeps are counted, and during which `meanwhile` happens. */
+  function clearing(meanwhile: (vm: OneVm, sleeps: number) => void = () => undefined): { vm: OneVm; sleeps: number[] } {
+    const sleeps: number[] = [];
+    const vm = new OneVm({
+      sleep: (ms) => {
+        sleeps.push(ms);
+        meanwhile(vm, sleeps.length);
+        return Promise.resolve();
+      },
+    });
+    return { vm, sleeps };
+  }
+
+  test('with a client that is stuck sleeps ten times 10 ms, warns once, and completes the default client’s (vector 10)', async () => {
+    const { vm, sleeps } = clearing();
+    const stuck = new Keeper('stuck', ports(0x600, 1));
+    const user = new Keeper('default');
+    vm.requests.createDefaultClient(user);
+    vm.requests.createClient(stuck, stuck.ranges);
+    const kernelSlot = vm.fill(0, { address: 0x600 });
+    const userSlot = vm.fill(1, { value: 0x33 });
+    vm.requests.dispatch();
+    await vm.requests.clear();
+    assert.deepEqual(
+      sleeps,
+      Array.from({ length: CLEAR_ROUNDS }, () => CLEAR_SLEEP_MS),
+    );
+    assert.deepEqual([CLEAR_ROUNDS, CLEAR_SLEEP_MS], [10, 10]);
+    assert.deepEqual(vm.events, [{ kind: 'flush-timeout', vmId: 1, client: 'stuck' }]);
+    assert.deepEqual([kernelSlot.state, userSlot.state, userSlot.valueLow], [PROCESSING, COMPLETE, 0x33]);
+    assert.equal(user.answer(1), false);
+    assert.equal(stuck.answer(1), true);
+  });
+
+  test('waits no longer than the clients need, and not at all for none', async () => {
+    const busy = new Keeper('busy', ports(0x600, 1));
+    const { vm, sleeps } = clearing((_, count) => {
+      if (count === 3) busy.answer(7);
+    });
+    vm.requests.createClient(busy, busy.ranges);
+    await vm.requests.clear();
+    assert.deepEqual(sleeps, []);
+    vm.fill(0, { address: 0x600 });
+    vm.requests.dispatch();
+    await vm.requests.clear();
+    assert.equal(sleeps.length, 3);
+    assert.deepEqual(vm.events, []);
+  });
+
+  test('completes new requests unhandled while it waits, and hands them out again afterwards', async () => {
+    const stuck = new Keeper('stuck', ports(0x600, 1));
+    const { vm } = clearing((one, count) => {
+      if (count !== 1) return;
+      one.fill(1, { value: 0x77 });
+      one.fill(2, { polling: true });
+      one.requests.dispatch();
+    });
+    const user = new Keeper('default');
+    vm.requests.createDefaultClient(user);
+    vm.requests.createClient(stuck, stuck.ranges);
+    vm.fill(0, { address: 0x600 });
+    vm.requests.dispatch();
+    await vm.requests.clear();
+    assert.deepEqual([vm.buffer.slot(1).state, vm.buffer.slot(1).valueLow], [COMPLETE, 0x77]);
+    assert.deepEqual(vm.notified, [1], 'none for the slot that polls');
+    assert.equal(user.kept.length, 0);
+    vm.fill(3);
+    vm.requests.dispatch();
+    assert.equal(user.kept.length, 1);
+  });
+
+  test('without a sleep of its own really waits', async () => {
+    const vm = new OneVm();
+    const stuck = new Keeper('stuck', ports(0x500, 1));
+    vm.requests.createClient(stuck, stuck.ranges);
+    vm.fill(0);
+    vm.requests.dispatch();
+    const start = performance.now();
+    await vm.requests.clear();
+    assert.ok(performance.now() - start >= 95);
+  });
+});
+
+describe('tickets', () => {
+  test('of two answers to one request the second is too late', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    const kept = client.kept[0];
+    assert.ok(kept);
+    assert.equal(kept.request.finish(kept.ticket, 1), true);
+    assert.equal(kept.request.finish(kept.ticket, 2), false);
+    assert.equal(kept.request.finishAllOnes(kept.ticket), false);
+    assert.equal(slot.valueLow, 1);
+    assert.deepEqual(vm.notified, [0]);
+  });
+
+  test('a late answer never reaches a later request in the same slot', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    const late = client.kept[0];
+    assert.ok(late);
+    vm.requests.finishAllOf(client);
+    slot.release();
+    vm.fill(0, { address: 0x501, value: 5 });
+    vm.requests.dispatch();
+    assert.notEqual(client.kept[1]?.ticket, late.ticket);
+    assert.equal(late.request.finish(late.ticket, 0x99), false);
+    assert.deepEqual([slot.state, slot.valueLow], [PROCESSING, 5]);
+  });
+
+  test('0 is no ticket', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    vm.requests.withdraw();
+    assert.equal(client.kept[0]?.request.finish(0, 1), false);
+    assert.equal(slot.state, PROCESSING);
+  });
+
+  test('after a reset withdrew it, and after CLEAR, an answer changes nothing', async () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    vm.requests.withdraw();
+    slot.stampFree();
+    assert.equal(client.answer(1), false);
+    assert.equal(slot.state, FREE);
+    vm.fill(0, { value: 3 });
+    vm.requests.dispatch();
+    await vm.requests.clear();
+    assert.equal(client.answer(1), false);
+    assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 3]);
+    assert.deepEqual(vm.notified, [0]);
+  });
+});
+
+describe('a client that is taken out', () => {
+  test('has its requests finished as all ones and its range falls to the default client', () => {
+    const { vm, client } = withDefault();
+    const kernel = new Keeper('kernel', ports(0x500, 1), mmio(0xd000_0000, 0x1000));
+    vm.requests.createClient(kernel, kernel.ranges);
+    const port = vm.fill(0);
+    const wide = vm.fill(1, { type: MMIO, address: 0xd000_0000, size: 8 });
+    const write = vm.fill(2, { direction: WRITE, value: 0x12 });
+    const other = vm.fill(3, { address: 0x600 });
+    vm.requests.dispatch();
+    vm.requests.destroyClient(kernel);
+    assert.deepEqual([port.valueLow, wide.valueLow, wide.valueHigh, write.valueLow], [-1, -1, -1, 0x12]);
+    assert.deepEqual(vm.states().slice(0, 4), [COMPLETE, COMPLETE, COMPLETE, PROCESSING]);
+    assert.equal(kernel.disconnects, 1);
+    assert.equal(kernel.answer(1), false);
+    assert.deepEqual(vm.requests.clients, []);
+    port.release();
+    vm.fill(0);
+    vm.requests.dispatch();
+    assert.equal(client.kept.length, 2);
+    assert.equal(other.state, PROCESSING);
+  });
+
+  test('a request that its thread took but never completed, because it died, is completed all the same', () => {
+    const vm = new OneVm({
+      hypercalls: {
+        vcpuCount: 4,
+        notifyRequestFinish: () => 0,
+        shared: new VmSharedState(),
+      },
+    });
+    let finisher: ClientFinisher | undefined;
+    const dying: IoClient = { name: 'dying', notify: () => undefined, connect: (given) => void (finisher = given) };
+    vm.requests.createClient(dying, [ports(0x500, 1)]);
+    const slot = vm.fill(1);
+    vm.requests.dispatch();
+    assert.ok(finisher);
+    // The first half of a finish: the ticket is gone, the slot still PROCESSING. Then the thread is no more.
+    new SharedWords(finisher.tickets).exchange(1, 0);
+    assert.equal(slot.state, PROCESSING);
+    vm.requests.destroyClient(dying);
+    assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, -1]);
+  });
+
+  test('finishing what a client has touches nothing that it finished before', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    client.answer(7);
+    vm.requests.finishAllOf(client);
+    assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 7]);
+    assert.deepEqual(vm.notified, [0]);
+  });
+
+  test('a client that throws is expelled with an event; the rest of the pass goes on', () => {
+    const { vm, client } = withDefault();
+    const error = new TypeError('client bug');
+    vm.requests.createClient(
+      {
+        name: 'broken',
+        notify: () => {
+          throw error;
+        },
+      },
+      [ports(0x500, 1)],
+    );
+    const slot = vm.fill(0);
+    vm.fill(1);
+    assert.equal(vm.requests.dispatch(), 0);
+    assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, -1]);
+    assert.equal(client.kept.length, 1, 'the second access of the range is the default client’s');
+    assert.deepEqual(vm.events, [
+      { kind: 'client-failed', vmId: 1, client: 'broken', message: 'client bug', stack: error.stack },
+    ]);
+  });
+
+  test('whatever a client throws is told', () => {
+    const { vm } = withDefault();
+    const broken: IoClient = {
+      name: 'odd',
+      notify: () => {
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- what a stranger's client may do
+        throw 'a string';
+      },
+    };
+    vm.requests.createClient(broken, [ports(0x500, 1)]);
+    vm.fill(0);
+    vm.requests.dispatch();
+    assert.deepEqual(vm.events, [{ kind: 'client-failed', vmId: 1, client: 'odd', message: 'a string' }]);
+  });
+
+  test('the default client is not expelled when it throws: its requests finish, and it gets the next one', () => {
+    const vm = new OneVm();
+    let calls = 0;
+    vm.requests.createDefaultClient({
+      name: 'default',
+      notify: (request) => {
+        if (++calls === 1) throw new Error('once');
+        request.finish(request.ticket, 4);
+      },
+    });
+    const first = vm.fill(0);
+    const second = vm.fill(1);
+    vm.requests.dispatch();
+    assert.deepEqual([first.valueLow, second.valueLow], [-1, 4]);
+    assert.deepEqual([first.state, second.state], [COMPLETE, COMPLETE]);
+  });
+
+  test('a client that destroys itself while it is notified finishes with all ones, once', () => {
+    const { vm } = withDefault();
+    const suicidal: IoClient = { name: 'suicidal', notify: () => vm.requests.destroyClient(suicidal) };
+    vm.requests.createClient(suicidal, [ports(0x500, 1)]);
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, -1]);
+    assert.deepEqual(vm.notified, [0]);
+  });
+
+  test('closing finishes everything and disconnects everybody', () => {
+    const { vm, client } = withDefault();
+    const kernel = new Keeper('kernel', ports(0x500, 1));
+    vm.requests.createClient(kernel, kernel.ranges);
+    vm.fill(0);
+    vm.fill(1, { address: 0x600 });
+    vm.requests.dispatch();
+    vm.requests.close();
+    assert.deepEqual(vm.states().slice(0, 2), [COMPLETE, COMPLETE]);
+    assert.deepEqual([kernel.disconnects, client.disconnects], [1, 1]);
+    assert.equal(vm.requests.defaultClient, undefined);
+  });
+
+  test('ranges are added and taken away while it lives', () => {
+    const { vm, client } = withDefault();
+    const kernel = answering('kernel', 6);
+    vm.requests.createClient(kernel);
+    assert.equal(vm.requests.addRange(kernel, ports(0x500, 1)), true);
+    assert.equal(vm.requests.ranges(kernel).length, 1);
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    assert.equal(slot.valueLow, 6);
+    assert.equal(vm.requests.removeRange(kernel, ports(0x500, 1)), true);
+    vm.fill(1);
+    vm.requests.dispatch();
+    assert.equal(client.kept.length, 1);
+  });
+});
+
+describe('the time limit', { timeout: 20_000 }, () => {
+  /** Turns the event loop until `condition`. */
+  async function until(condition: () => boolean): Promise<void> {
+    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+  }
+
+  test('each of several outstanding requests has its own; a late client is expelled once, with one event', async () => {
+    const { vm, client } = withDefault({ clientTimeoutMs: 30 });
+    const first = new Keeper('first', ports(0x500, 1));
+    const second = new Keeper('second', ports(0x501, 1));
+    vm.requests.createClient(first, first.ranges);
+    vm.requests.createClient(second, second.ranges);
+    vm.fill(0, { address: 0x500 });
+    vm.fill(1, { address: 0x500 });
+    vm.requests.dispatch();
+    await until(() => vm.events.length > 0);
+    vm.fill(2, { address: 0x501 });
+    vm.requests.dispatch();
+    assert.equal(vm.buffer.slot(2).state, PROCESSING, 'its time has only begun');
+    await until(() => vm.events.length > 1);
+    assert.deepEqual(vm.events, [
+      { kind: 'client-late', vmId: 1, client: 'first', vcpu: 0, request: 'read port 0x500/1 = 0x0', limitMs: 30 },
+      { kind: 'client-late', vmId: 1, client: 'second', vcpu: 2, request: 'read port 0x501/1 = 0x0', limitMs: 30 },
+    ]);
+    assert.deepEqual(
+      [0, 1, 2].map((vcpu) => [vm.buffer.slot(vcpu).state, vm.buffer.slot(vcpu).valueLow]),
+      [
+        [COMPLETE, -1],
+        [COMPLETE, -1],
+        [COMPLETE, -1],
+      ],
+    );
+    assert.deepEqual([first.answer(1), first.answer(1), second.answer(1)], [false, false, false]);
+    assert.deepEqual(vm.requests.clients, []);
+    assert.equal(client.kept.length, 0);
+  });
+
+  test('a request that was answered in time, and the next one in its slot, are not late', async () => {
+    const { vm } = withDefault({ clientTimeoutMs: 60 });
+    const client = new Keeper('client', ports(0x500, 1));
+    const other = new Keeper('other', ports(0x600, 1));
+    vm.requests.createClient(client, client.ranges);
+    vm.requests.createClient(other, other.ranges);
+    const slot = vm.fill(0);
+    vm.fill(1, { address: 0x600 });
+    vm.requests.dispatch();
+    client.answer(1);
+    slot.release();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    vm.fill(0);
+    vm.requests.dispatch();
+    await until(() => vm.events.length > 0);
+    assert.deepEqual(
+      vm.events.map((event) => event.kind === 'client-late' && event.client),
+      ['other'],
+    );
+    assert.equal(slot.state, PROCESSING);
+    await until(() => vm.events.length > 1);
+    vm.requests.close();
+  });
+
+  test('the default client that is late keeps its place', async () => {
+    const { vm, client } = withDefault({ clientTimeoutMs: 5 });
+    vm.fill(0);
+    vm.requests.dispatch();
+    await until(() => vm.events.length > 0);
+    assert.equal(vm.buffer.slot(0).state, COMPLETE);
+    assert.equal(vm.requests.defaultClient, client);
+  });
+
+  test('a VM that is closed has no timer left', async () => {
+    const { vm } = withDefault({ clientTimeoutMs: 5 });
+    vm.fill(0);
+    vm.requests.dispatch();
+    vm.requests.close();
+    await new Promise((resolve) => setTimeout(resolve, 15));
+    assert.deepEqual(vm.events, []);
+  });
+});
