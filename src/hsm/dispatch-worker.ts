@@ -72,10 +72,9 @@ export class DispatchWorker {
     const { upcall, turn, lookUs } = this.#options;
     let passes = 0;
     for (;;) {
-      if (!this.#hasWork()) {
-        await upcall.wait(this.#hasWork, Infinity, lookUs);
-        passes = 0;
-      } else if (++passes > PASSES_PER_TURN) {
+      // The wait may find work while it looks, and then has not let the loop turn: every pass counts.
+      if (!this.#hasWork()) await upcall.wait(this.#hasWork, Infinity, lookUs);
+      if (++passes > PASSES_PER_TURN) {
         await turn();
         passes = 0;
       }
