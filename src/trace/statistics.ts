@@ -12,6 +12,8 @@ import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 /** Addresses that are counted one by one; the rest share one row. */
 export const MAX_ADDRESSES = 1024;
 const OTHER_ADDRESSES = 'other addresses';
+/** The page may hold any number as type. */
+const OTHER_TYPES = 'other types';
 
 /** What the statistics need of a request; the HSM's AssignedRequest has it. */
 export interface CountedRequest {
@@ -72,7 +74,7 @@ export class RequestStatistics {
     this.#settle(request.vcpu);
     this.#requests++;
     const rows = [
-      row(this.#types, typeName(request.type)),
+      row(this.#types, isType(request.type) ? typeName(request.type) : OTHER_TYPES),
       row(this.#clients, client),
       this.#addressRow(describeAddress(request)),
     ];
@@ -116,6 +118,10 @@ function row(rows: Map<string, Row>, name: string): Row {
     rows.set(name, known);
   }
   return known;
+}
+
+function isType(type: number): boolean {
+  return type >= IoRequestType.PORT && type <= IoRequestType.WRITE_PROTECT;
 }
 
 function describeAddress(request: CountedRequest): string {
