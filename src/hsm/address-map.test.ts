@@ -147,7 +147,7 @@ describe('which client owns an access', () => {
     );
     let hits = 0;
     fc.assert(
-      fc.property(fc.array(step, { minLength: 20, maxLength: 80 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 20, maxLength: 80, size: 'max' }), (steps) => {
         const map = new AddressMap<string>();
         const plain = new PlainMap();
         const nameOf = (client: number): string => `client ${client}`;

@@ -121,7 +121,7 @@ describe('interrupt lines', () => {
   test('whatever is done between two deliveries, levels agree afterwards and no edge is lost', () => {
     const action = fc.tuple(fc.integer({ min: 0, max: 47 }), fc.constantFrom('high', 'low', 'pulse', 'deliver'));
     fc.assert(
-      fc.property(fc.array(action, { maxLength: 60 }), (actions) => {
+      fc.property(fc.array(action, { maxLength: 60, size: 'max' }), (actions) => {
         const { lines } = make();
         const pins = new Pins();
         const levels = new Set<number>();

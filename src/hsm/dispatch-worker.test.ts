@@ -1,0 +1,258 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { IoRequestState } from '../io-request/state.js';
+import { Upcall } from '../hypervisor/upcall.js';
+import { ports } from './address-range.js';
+import { DispatchWorker, PASSES_PER_TURN } from './dispatch-worker.js';
+import { answering, Keeper, OneVm } from './fixtures/one-vm.js';
+import { HypervisorServiceModule } from './service-module.js';
+
+const { PROCESSING, COMPLETE, PENDING } = IoRequestState;
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+interface Running {
+  readonly module: HypervisorServiceModule;
+  readonly upcall: Upcall;
+  readonly vm: OneVm;
+  readonly client: Keeper;
+}
+
+function started(lookUs = 0): Running {
+  const upcall = new Upcall();
+  const module = new HypervisorServiceModule({ upcall, turn, lookUs });
+  const vm = new OneVm();
+  const client = new Keeper('default');
+  vm.requests.createDefaultClient(client);
+  module.addVm(vm.requests);
+  module.worker.start();
+  return { module, upcall, vm, client };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await turn();
+}
+
+/** Enough turns for a worker that is awake to do what it has to. */
+async function someTurns(): Promise<void> {
+  for (let i = 0; i < 5; i++) await turn();
+}
+
+describe('the worker', { timeout: 20_000 }, () => {
+  test('sleeps until an upcall, then dispatches every PENDING slot of every VM', async () => {
+    const { module, upcall, vm, client } = started();
+    const second = new OneVm();
+    const secondClient = new Keeper('default');
+    second.requests.createDefaultClient(secondClient);
+    module.addVm(second.requests);
+    await someTurns();
+    vm.fill(0);
+    vm.fill(3);
+    second.fill(1);
+    await someTurns();
+    assert.equal(client.kept.length, 0, 'nobody told it yet');
+    assert.equal(upcall.raise(), true);
+    await until(() => client.kept.length + secondClient.kept.length === 3);
+    assert.equal(upcall.delivered, 1);
+    await module.worker.stop();
+  });
+
+  test('asks the newest VM first', () => {
+    const module = new HypervisorServiceModule({ upcall: new Upcall(), turn });
+    const order: string[] = [];
+    for (const name of ['first', 'second']) {
+      const vm = new OneVm();
+      vm.requests.createDefaultClient({ name, notify: () => void order.push(name) });
+      vm.fill(0);
+      module.addVm(vm.requests);
+    }
+    module.worker.pass();
+    assert.deepEqual(order, ['second', 'first']);
+  });
+
+  test('takes upcalls that coalesce: many raised while it is awake are one pass', async () => {
+    const { module, upcall, vm, client } = started();
+    await someTurns();
+    for (let vcpu = 0; vcpu < 4; vcpu++) {
+      vm.fill(vcpu);
+      upcall.raise();
+    }
+    await until(() => client.kept.length === 4);
+    assert.ok(upcall.delivered <= 4);
+    assert.deepEqual(client.kept.map(({ text }) => text).length, 4);
+    await someTurns();
+    assert.equal(client.kept.length, 4, 'no request was handed out twice');
+    await module.worker.stop();
+  });
+
+  test('after a bounded number of passes lets the event loop turn, however much work there is', async () => {
+    const upcall = new Upcall();
+    const vm = new OneVm({
+      vcpuCount: 1,
+      hypercalls: {
+        vcpuCount: 1,
+        notifyRequestFinish: (vcpu) => {
+          vm.buffer.slot(vcpu).release();
+          if (++served < 5000) vm.fill(vcpu);
+          return 0;
+        },
+      },
+    });
+    let served = 0;
+    let turns = 0;
+    vm.requests.createDefaultClient(answering('default'));
+    const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], lookUs: 0 });
+    const count = (): void => {
+      turns++;
+      if (served < 5000) setImmediate(count);
+    };
+    setImmediate(count);
+    vm.fill(0);
+    worker.start();
+    await until(() => served === 5000);
+    assert.ok(turns >= Math.floor(5000 / PASSES_PER_TURN) - 2, `${turns} turns for ${served} requests`);
+    await worker.stop();
+  });
+
+  test('lets it turn also when each request arrives while it looks for the next one', async () => {
+    const upcall = new Upcall();
+    let served = 0;
+    let looks = 0;
+    let turns = 0;
+    const vm = new OneVm({
+      vcpuCount: 1,
+      hypercalls: {
+        vcpuCount: 1,
+        notifyRequestFinish: (vcpu) => {
+          served++;
+          vm.buffer.slot(vcpu).release();
+          return 0;
+        },
+      },
+    });
+    vm.requests.createDefaultClient(answering('default'));
+    const isFree = (): boolean => vm.buffer.slot(0).state === IoRequestState.FREE;
+    // The guest's next access comes a few looks after its last was answered, always before the worker would sleep.
+    const vms = (): OneVm['requests'][] => {
+      if (++looks % 4 === 0 && served < 5000 && isFree()) vm.fill(0);
+      return [vm.requests];
+    };
+    const worker = new DispatchWorker({ upcall, turn, vms, lookUs: 1e6 });
+    const count = (): void => {
+      turns++;
+      if (served < 5000) setImmediate(count);
+    };
+    setImmediate(count);
+    worker.start();
+    await until(() => served >= 5000);
+    const stopped = worker.stop();
+    assert.ok(turns >= Math.floor(5000 / PASSES_PER_TURN) - 2, `${turns} turns for ${served} requests`);
+    await stopped;
+  });
+
+  test('begins no pass while it is paused, however often, and loses no upcall meanwhile', async () => {
+    const { module, upcall, vm, client } = started();
+    module.worker.pause();
+    module.worker.pause();
+    vm.fill(0);
+    upcall.raise();
+    await someTurns();
+    assert.equal(client.kept.length, 0);
+    module.worker.resume();
+    await someTurns();
+    assert.equal(client.kept.length, 0);
+    module.worker.resume();
+    await until(() => client.kept.length === 1);
+    await module.worker.stop();
+  });
+
+  test('resuming brings a pass even for slots that an earlier one gave up on', async () => {
+    const upcall = new Upcall();
+    const module = new HypervisorServiceModule({ upcall, turn, lookUs: 0 });
+    const vm = new OneVm();
+    module.addVm(vm.requests);
+    vm.fill(0);
+    module.worker.start();
+    await until(() => vm.events.length > 0);
+    const client = new Keeper('default');
+    vm.requests.createDefaultClient(client);
+    await someTurns();
+    assert.equal(client.kept.length, 0);
+    module.destroyClient(vm.requests, new Keeper('nobody'));
+    await until(() => client.kept.length === 1);
+    assert.equal(vm.events.length, 1);
+    await module.worker.stop();
+  });
+
+  test('stops while it sleeps, while it is paused and before it was started, and dispatches nothing more', async () => {
+    for (const prepare of ['sleeping', 'paused'] as const) {
+      const { module, upcall, vm, client } = started();
+      await someTurns();
+      if (prepare === 'paused') module.worker.pause();
+      await module.worker.stop();
+      vm.fill(0);
+      upcall.raise();
+      await someTurns();
+      assert.equal(client.kept.length, 0);
+    }
+    await new DispatchWorker({ upcall: new Upcall(), turn, vms: () => [] }).stop();
+  });
+
+  test('a second start is the same worker', async () => {
+    const { module, upcall, vm, client } = started();
+    module.worker.start();
+    vm.fill(0);
+    upcall.raise();
+    await until(() => client.kept.length === 1);
+    await module.worker.stop();
+  });
+});
+
+describe('the module', { timeout: 20_000 }, () => {
+  test('a VM that is removed is closed and dispatched no more', async () => {
+    const { module, upcall, vm, client } = started();
+    vm.fill(0);
+    upcall.raise();
+    await until(() => client.kept.length === 1);
+    module.removeVm(vm.requests);
+    assert.deepEqual(module.vms, []);
+    assert.equal(vm.buffer.slot(0).state, COMPLETE);
+    vm.fill(1);
+    upcall.raise();
+    await someTurns();
+    assert.equal(vm.buffer.slot(1).state, PENDING);
+    await module.worker.stop();
+  });
+
+  test('destroying a client finishes its requests and lets the worker go on', async () => {
+    const { module, upcall, vm, client } = started();
+    const kernel = new Keeper('kernel', ports(0x500, 1));
+    vm.requests.createClient(kernel, kernel.ranges);
+    vm.fill(0);
+    upcall.raise();
+    await until(() => kernel.kept.length === 1);
+    module.destroyClient(vm.requests, kernel);
+    assert.deepEqual([vm.buffer.slot(0).state, vm.buffer.slot(0).valueLow], [COMPLETE, -1]);
+    vm.fill(1);
+    upcall.raise();
+    await until(() => client.kept.length === 1);
+    assert.equal(vm.buffer.slot(1).state, PROCESSING);
+    await module.worker.stop();
+  });
+
+  test('a disconnect that throws still lets the worker go on', async () => {
+    const { module, upcall, vm, client } = started();
+    const broken = {
+      name: 'broken',
+      notify: () => undefined,
+      disconnected: () => {
+        throw new Error('bug');
+      },
+    };
+    vm.requests.createClient(broken);
+    assert.throws(() => module.destroyClient(vm.requests, broken), /bug/);
+    vm.fill(0);
+    upcall.raise();
+    await until(() => client.kept.length === 1);
+    await module.worker.stop();
+  });
+});
