@@ -150,7 +150,7 @@ describe('a page that others write to at any moment', () => {
         kinds.delete('flush-timeout');
         assert.deepEqual([...kinds], []);
       }),
-      { seed: 8, numRuns: 400 },
+      { seed: 8, numRuns: 1000 },
     );
     assert.ok(handedOut > 500, `only ${handedOut} requests reached a client of a range`);
   });

@@ -1,0 +1,271 @@
+/**
+ * The rules of the source tree, held by reading its import lines. This test is the documentation of the rules:
+ * whoever has to bend one changes it here, with a reason.
+ */
+
+import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path/posix';
+import { describe, test } from 'node:test';
+
+interface Import {
+  readonly from: string;
+  /** `import type`, or nothing but `type` names: gone at run time. */
+  readonly isType: boolean;
+}
+
+interface SourceFile {
+  /** From src/, e.g. `hsm/io-client.ts`. */
+  readonly path: string;
+  readonly text: string;
+  readonly imports: readonly Import[];
+}
+
+// The compiled test lies in dist/; the sources lie beside it.
+const src = new URL('../src/', import.meta.url);
+const files = (readdirSync(src, { recursive: true }) as string[])
+  .map((path) => path.replaceAll('\\', '/'))
+  .filter((path) => path.endsWith('.ts'))
+  .sort()
+  .map(read);
+/** Tests and their fixtures may reach wherever they have to; products may not. */
+const products = files.filter(({ path }) => !isTest(path));
+const byPath = new Map(files.map((file) => [file.path, file]));
+
+function read(path: string): SourceFile {
+  const text = readFileSync(new URL(path, src), 'utf8');
+  const code = text.replace(/\/\*[\s\S]*?\*\//g, '').replace(/^\s*\/\/.*$/gm, '');
+  const imports: Import[] = [];
+  const pattern =
+    /^\s*(?:import|export)\s+(type\s+)?([\w*\s{},$]*?)\s*from\s*'([^']+)'|^\s*import\s*'([^']+)'|\bimport\(\s*'([^']+)'\s*\)/gm;
+  for (const [, type, names = '', from, bare, dynamic] of code.matchAll(pattern)) {
+    const target = from ?? bare ?? dynamic ?? '';
+    imports.push({ from: resolve(path, target), isType: type !== undefined || hasOnlyTypes(names) });
+  }
+  return { path, text, imports };
+}
+
+function hasOnlyTypes(names: string): boolean {
+  const inner = /^\{([^}]*)\}$/.exec(names.trim())?.[1];
+  if (inner === undefined) return false;
+  const list = inner.split(',').map((name) => name.trim());
+  return list.filter(Boolean).every((name) => name.startsWith('type '));
+}
+
+/** A relative import as a path from src/; anything else as it is. */
+function resolve(path: string, target: string): string {
+  return target.startsWith('.') ? normalize(join(dirname(path), target)).replace(/\.js$/, '.ts') : target;
+}
+
+function isTest(path: string): boolean {
+  return path.endsWith('.test.ts') || path.includes('/fixtures/') || path.includes('/e2e/');
+}
+
+const isOwn = (from: string): boolean => byPath.has(from);
+
+const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
+  ['io-request/', 0],
+  ['trace/', 1],
+  ['hypervisor/', 2],
+  ['hsm/', 3],
+  ['device-model/', 4],
+  ['conformance/', 5],
+  ['dashboard/', 6],
+  ['cli/', 6],
+];
+
+function floorOf(path: string): number {
+  if (!path.includes('/')) return 5;
+  const floor = FLOORS.find(([folder]) => path.startsWith(folder));
+  assert.ok(floor, `${path}: its folder has no floor`);
+  return floor[1];
+}
+
+/** `hypervisor/NAME/…`: NAME, unless it is a part that all hypervisors share. */
+function hypervisorOf(path: string): string | undefined {
+  const name = /^hypervisor\/([^/]+)\//.exec(path)?.[1];
+  return name === 'boot' || name === 'fixtures' ? undefined : name;
+}
+
+/** Holds `rule` for each import of the product files in `where`; it returns what is wrong, or nothing. */
+function holdForImports(
+  where: (path: string) => boolean,
+  rule: (file: SourceFile, one: Import) => string | undefined,
+): void {
+  const wrong: string[] = [];
+  for (const file of products.filter(({ path }) => where(path))) {
+    for (const one of file.imports) {
+      const why = rule(file, one);
+      if (why !== undefined) wrong.push(`${file.path} imports ${one.from}: ${why}`);
+    }
+  }
+  assert.deepEqual(wrong, []);
+}
+
+const inFolder =
+  (...folders: string[]) =>
+  (path: string): boolean =>
+    folders.some((folder) => path.startsWith(folder));
+const everywhere = (): boolean => true;
+
+test('the sources are read: files, imports, and types told from values', () => {
+  assert.ok(products.length > 100, `${products.length} product files`);
+  const slot = byPath.get('io-request/slot.ts');
+  assert.deepEqual(slot?.imports, [
+    { from: 'io-request/layout.ts', isType: false },
+    { from: 'io-request/state.ts', isType: false },
+  ]);
+  const client = byPath.get('hsm/io-client.ts');
+  assert.ok(client?.imports.every(({ isType }) => isType));
+  assert.ok(byPath.get('index.ts')?.imports.some(({ from, isType }) => from === 'user-vm.ts' && isType));
+  const all = products.flatMap(({ imports }) => imports);
+  for (const { from } of all) assert.ok(!from.startsWith('.') && (isOwn(from) || !from.endsWith('.ts')), from);
+});
+
+describe('imports point down', () => {
+  test('a file imports from its own floor and from lower ones', () => {
+    holdForImports(everywhere, ({ path }, { from }) =>
+      isOwn(from) && floorOf(from) > floorOf(path)
+        ? `floor ${floorOf(path)} reaches up to ${floorOf(from)}`
+        : undefined,
+    );
+  });
+
+  test('there is no cycle at run time', () => {
+    const done = new Set<string>();
+    const cycles: string[] = [];
+    const visit = (path: string, trail: readonly string[]): void => {
+      if (trail.includes(path)) cycles.push([...trail.slice(trail.indexOf(path)), path].join(' → '));
+      if (done.has(path) || trail.includes(path)) return;
+      for (const { from, isType } of byPath.get(path)?.imports ?? [])
+        if (!isType && isOwn(from)) visit(from, [...trail, path]);
+      done.add(path);
+    };
+    for (const { path } of products) visit(path, []);
+    assert.deepEqual(cycles, []);
+  });
+
+  test('no product file imports a test or its fixtures', () => {
+    holdForImports(everywhere, (_, { from }) => (isTest(from) ? 'that is a test' : undefined));
+  });
+});
+
+describe('who may know whom', () => {
+  test('a hypervisor imports what all hypervisors share, and never another hypervisor', () => {
+    holdForImports(
+      (path) => hypervisorOf(path) !== undefined,
+      ({ path }, { from }) => {
+        const other = hypervisorOf(from);
+        return other !== undefined && other !== hypervisorOf(path) ? 'that is another hypervisor' : undefined;
+      },
+    );
+  });
+
+  test('what all hypervisors share knows none of them', () => {
+    holdForImports(
+      (path) => path.startsWith('hypervisor/') && hypervisorOf(path) === undefined,
+      (_, { from }) => (hypervisorOf(from) === undefined ? undefined : 'a single hypervisor'),
+    );
+  });
+
+  test('only the command line, the conformance tests and index.ts name a hypervisor’s folder', () => {
+    holdForImports(
+      (path) => !inFolder('hypervisor/', 'cli/', 'conformance/')(path) && path !== 'index.ts',
+      (_, { from }) =>
+        hypervisorOf(from) === undefined ? undefined : 'whoever uses the library brings his hypervisor',
+    );
+  });
+
+  test('the HSM takes from the hypervisor the upcall and the hypercalls at run time, everything else as types', () => {
+    // The hypercalls of asynchronous I/O have a file of their own: not every hypervisor offers them.
+    const arrows = ['upcall', 'hypercalls', 'async-io-hypercalls'].map((name) => `hypervisor/${name}.ts`);
+    holdForImports(inFolder('hsm/'), (_, { from, isType }) =>
+      from.startsWith('hypervisor/') && !isType && !arrows.includes(from) ? 'not one of the two arrows' : undefined,
+    );
+  });
+
+  test('a device knows its registers and nothing else', () => {
+    const allowed = ['device', 'clock', 'register-map', 'byte-registers', 'pci-function'].map(
+      (name) => `device-model/${name}.ts`,
+    );
+    holdForImports(inFolder('device-model/devices/'), (_, { from, isType }) =>
+      from.startsWith('device-model/devices/') ||
+      allowed.includes(from) ||
+      from === 'io-request/acrn-error.ts' ||
+      isType
+        ? undefined
+        : 'a device may not',
+    );
+  });
+
+  test('a device does not even know the type of a slot, a client or a request', () => {
+    holdForImports(inFolder('device-model/devices/'), (_, { from }) =>
+      inFolder('hsm/', 'trace/', 'io-request/slot.ts', 'io-request/shared-buffer.ts')(from)
+        ? 'a device may not'
+        : undefined,
+    );
+  });
+});
+
+describe('what runs without Node', () => {
+  const portable = (path: string): boolean =>
+    (inFolder('io-request/', 'trace/', 'hsm/', 'device-model/', 'hypervisor/boot/')(path) &&
+      !inFolder('hsm/control/', 'device-model/placement/')(path)) ||
+    path === 'hypervisor/io-handler.ts';
+
+  test('imports no node: module', () => {
+    holdForImports(portable, (_, { from }) =>
+      from.startsWith('node:') ? 'it has to run in a browser too' : undefined,
+    );
+  });
+
+  test('names none of Node’s globals', () => {
+    const wrong = products
+      .filter(({ path }) => portable(path))
+      .filter(({ text }) =>
+        /(?<![.\w])(process\.|Buffer\.|require\(|__dirname)/.test(text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')),
+      )
+      .map(({ path }) => path);
+    assert.deepEqual(wrong, []);
+  });
+});
+
+describe('a file is a page', () => {
+  test('Atomics is named in the three files that a review of the concurrency has to read', () => {
+    const naming = products
+      .filter(({ text }) => /\bAtomics\./.test(text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')))
+      .map(({ path }) => path);
+    assert.deepEqual(naming, ['io-request/doorbell.ts', 'io-request/shared-words.ts', 'io-request/slot.ts']);
+  });
+
+  test('no product file has more than 300 lines', () => {
+    /** Each with the reason why it is one page all the same. At most three. */
+    const exceptions = new Map([
+      [
+        'hsm/vm-requests.ts',
+        'dispatch, finish, CLEAR and expulsion share the tickets, whose races are argued in one place',
+      ],
+      ['conformance/hsm-script.ts', 'one case for each command of the recorded scripts'],
+    ]);
+    assert.ok(exceptions.size <= 3);
+    const long = products.filter(({ text }) => text.split('\n').length - 1 > 300).map(({ path }) => path);
+    assert.deepEqual(
+      long.filter((path) => !exceptions.has(path)),
+      [],
+    );
+  });
+
+  test('each product file starts with a comment that says what it is', () => {
+    const bare = products
+      .filter(({ text }) => !/^(?:#!.*\n)?\s*(?:\/\*\*[\s\S]{30,}?\*\/|\/\/ .{20,})/.test(text))
+      .map(({ path }) => path);
+    assert.deepEqual(bare, []);
+  });
+
+  test('files are named in kebab-case', () => {
+    const odd = files
+      .map(({ path }) => path)
+      .filter((path) => !/^(?:[a-z0-9-]+\/)*[a-z0-9-]+(?:\.test|\.d)?\.ts$/.test(path));
+    assert.deepEqual(odd, []);
+  });
+});
