@@ -36,6 +36,12 @@ export interface VmRequestsOptions {
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
+/** What else the worker does for a VM at each pass: the rings of asynchronous I/O and VM events. */
+export interface SideWork {
+  readonly hasWork: boolean;
+  run(): void;
+}
+
 export class VmRequests {
   readonly vmId: number;
   readonly pciConfig = new PciConfigAccess();
@@ -52,6 +58,7 @@ export class VmRequests {
   /** PENDING slots that nobody serves: they wait for the next upcall and give the worker no reason to stay awake. */
   readonly #stalled: boolean[] = Array.from({ length: SLOT_COUNT }, () => false);
   readonly #timeLimit: TimeLimit;
+  #sideWork: readonly SideWork[] = [];
   #defaultClient: IoClient | undefined;
   #isClearing = false;
   #nextTicket = 0;
@@ -89,9 +96,7 @@ export class VmRequests {
 
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
     this.#map.addClient(client);
-    const shared = this.#options.hypercalls.shared;
-    if (shared !== undefined)
-      client.connect?.({ page: this.#buffer.page, tickets: this.#tickets.buffer, shared: shared.handle });
+    this.#connect(client);
     for (const range of ranges) this.#map.addRange(client, range);
   }
 
@@ -99,7 +104,12 @@ export class VmRequests {
   createDefaultClient(client: IoClient): number {
     if (this.#defaultClient !== undefined) return EEXIST;
     this.#defaultClient = client;
+    this.#connect(client);
     return 0;
+  }
+
+  addSideWork(work: SideWork): void {
+    this.#sideWork = [...this.#sideWork, work];
   }
 
   addRange(client: IoClient, range: AddressRange): boolean {
@@ -154,6 +164,7 @@ export class VmRequests {
   hasPending(): boolean {
     for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++)
       if (this.#buffer.slot(vcpu).state === IoRequestState.PENDING && this.#stalled[vcpu] !== true) return true;
+    for (const work of this.#sideWork) if (work.hasWork) return true;
     return false;
   }
 
@@ -163,6 +174,7 @@ export class VmRequests {
    */
   dispatch(): number {
     this.#stalled.fill(false);
+    for (const work of this.#sideWork) work.run();
     for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) {
       const slot = this.#buffer.slot(vcpu);
       if (slot.state !== IoRequestState.PENDING) continue;
@@ -314,6 +326,12 @@ export class VmRequests {
     const result = this.#options.hypercalls.notifyRequestFinish(vcpu);
     if (result < 0) this.#options.observer.event({ kind: 'notify-failed', vmId: this.vmId, vcpu, result });
     return result;
+  }
+
+  #connect(client: IoClient): void {
+    const shared = this.#options.hypercalls.shared;
+    if (shared !== undefined)
+      client.connect?.({ page: this.#buffer.page, tickets: this.#tickets.buffer, shared: shared.handle });
   }
 
   #busyClient(): IoClient | undefined {

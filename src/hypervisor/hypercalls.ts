@@ -7,6 +7,7 @@
  */
 
 import type { VcpuRegisters } from './vcpu-registers.js';
+import type { AsyncIoHypercalls } from './async-io-hypercalls.js';
 import type { GuestMemory } from './guest-memory.js';
 import type { VmSharedState } from './vm-shared-state.js';
 
@@ -34,4 +35,8 @@ export interface Hypercalls {
   destroyVm(): Promise<number>;
   /** HC_SET_IRQLINE: `operation` is one of IrqLineOperation; an unknown one is ignored with 0. */
   setIrqLine(gsi: number, operation: number): number;
+  /** HC_INJECT_MSI: refused unless bits 31…20 of `address` are 0xFEE. Both are u32. */
+  injectMsi(address: number, data: number): number;
+  /** Left out by a hypervisor that makes a request of every write. */
+  readonly asyncIo?: AsyncIoHypercalls;
 }

@@ -15,6 +15,8 @@ import type { Doorbell } from '../io-request/doorbell.js';
 import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { HandlerTables } from './hypervisor.js';
+import { RingResult } from '../io-request/shared-ring.js';
+import { VmEventType } from './async-io.js';
 import { STRADDLES } from './mmio-handlers.js';
 import type { Upcall } from './upcall.js';
 import { VcpuCounter, VmState, type VmSharedState } from './vm-shared-state.js';
@@ -26,6 +28,13 @@ export class VcpuStopped extends Error {
 
 /** A sleeping vCPU looks again this often even if nobody rings: a page that others write may change without a ring. */
 export const RECHECK_MS = 1000;
+
+/** How long a vCPU waits for room in a full ring of asynchronous I/O, and how often: a second in all. */
+const KICK_WAIT_MS = 1;
+const MAX_KICK_WAITS = 1000;
+/** PM1A control of an ACRN User VM, and what powers off there: SLP_EN with SLP_TYP 5. */
+const PM1_CONTROL = 0x404;
+const SLEEP_S5 = 0x3400;
 
 export interface IoHandlerOptions {
   readonly vcpu: number;
@@ -48,6 +57,7 @@ export class IoHandler {
   readonly #measuresLatency: boolean;
   readonly #stopped = new VcpuStopped('the VM is no longer running');
   readonly #hasAnswer: () => boolean;
+  readonly #hasStopped = (): boolean => !this.#shared.isRunning;
 
   /** The value part of the private request. As in ACRN it is not cleared between accesses, so a read carries the last value. */
   #valueLow = 0;
@@ -139,6 +149,8 @@ export class IoHandler {
   #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
     const slot = this.#slot;
     if (!this.#shared.isRunning) throw this.#stopped;
+    if (this.#shared.asyncIo.isActive && direction === Direction.WRITE && this.#kick(type, addressLow, addressHigh))
+      return true;
     const since = this.#measuresLatency ? performance.now() : 0;
     if (!slot.fill(type, direction, addressLow, addressHigh, size, this.#valueLow, this.#valueHigh, this.#polling)) {
       // ACRN: −EINVAL. The slot is not ours to fill; the other side broke the protocol.
@@ -152,6 +164,41 @@ export class IoHandler {
     const finished = this.#finish(type);
     if (this.#measuresLatency) this.#shared.setLastLatencyMs(this.#vcpu, finished ? performance.now() - since : -1);
     return finished;
+  }
+
+  /** A write that was assigned for asynchronous I/O: it is done when its handle is in the ring. False: it is an ordinary one. */
+  #kick(type: number, addressLow: number, addressHigh: number): boolean {
+    const { asyncIo } = this.#shared;
+    const handle = asyncIo.find(type, addressLow, addressHigh, this.#valueLow, this.#valueHighOf(type));
+    if (handle === 0) return false;
+    for (let wait = 0; asyncIo.kick(handle) === RingResult.BUSY; wait++) {
+      // ACRN spins here for ever. The Service VM empties the ring at each upcall; without one the kick is lost.
+      if (wait === MAX_KICK_WAITS) {
+        this.#shared.count(this.#vcpu, VcpuCounter.failed);
+        return true;
+      }
+      this.#upcall.raise();
+      this.#doorbell.sleep(this.#hasStopped, KICK_WAIT_MS, 0);
+      if (!this.#shared.isRunning) throw this.#stopped;
+    }
+    this.#upcall.raise();
+    return true;
+  }
+
+  /**
+   * ACRN's answer to a triple fault where the Service VM has set up the ring for VM events: the event, then a write to the
+   * ACPI power register on the guest's behalf, so that the device model sees an ordinary power-off.
+   */
+  powerOffAfterFault(): boolean {
+    const { asyncIo } = this.#shared;
+    if (!asyncIo.hasEventRing) return false;
+    if (asyncIo.sendEvent(VmEventType.TRIPLE_FAULT)) this.#upcall.raise();
+    try {
+      this.portWrite(PM1_CONTROL, 2, SLEEP_S5);
+    } catch (error) {
+      if (!(error instanceof VcpuStopped)) throw error;
+    }
+    return true;
   }
 
   /** Completion polling: ACRN spins until COMPLETE. So do we, but an ended VM ends it. */
@@ -182,6 +229,11 @@ export class IoHandler {
   /** The slot will not be answered any more: the VM is gone. */
   #isAbandoned(): boolean {
     return this.#shared.vmState === VmState.POWERED_OFF;
+  }
+
+  /** A port's value has 32 bits; the upper word may hold what an MMIO access left. */
+  #valueHighOf(type: number): number {
+    return type === IoRequestType.MMIO ? this.#valueHigh : 0;
   }
 
   #fault(size: number): number {

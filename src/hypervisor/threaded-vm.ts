@@ -7,10 +7,12 @@ import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { AcrnError } from '../io-request/acrn-error.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
+import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
 import { HYPERCALL_REFUSED, type Hypercalls } from './hypercalls.js';
 import type { VmConfig, VmEvent } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
+import { isMsiAddress, msiTargets } from './msi-queue.js';
 import type { Upcall } from './upcall.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
@@ -45,6 +47,7 @@ export class ThreadedVm implements Hypercalls {
   readonly vcpuCount: number;
   readonly memory: GuestMemory;
   readonly shared: VmSharedState;
+  readonly asyncIo: AsyncIo;
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
   readonly #threads: readonly VcpuThread[];
@@ -82,6 +85,7 @@ export class ThreadedVm implements Hypercalls {
     this.#buffer = options.buffer;
     this.vcpuCount = options.config.vcpuCount;
     this.shared = shared;
+    this.asyncIo = shared.asyncIo;
     this.memory = memory;
     this.#threads = threads;
   }
@@ -127,6 +131,7 @@ export class ThreadedVm implements Hypercalls {
     for (let vcpu = 0; vcpu < this.vcpuCount; vcpu++) this.shared.doorbell(vcpu).ring();
     await this.#until((vcpu) => this.#isParked(vcpu));
     this.#buffer.stampFree();
+    this.shared.msis.clear();
     this.shared.setVmState(VmState.CREATED);
     return 0;
   }
@@ -152,6 +157,17 @@ export class ThreadedVm implements Hypercalls {
     else if (operation === IrqLineOperation.FALLING_PULSE) {
       lines.set(gsi, false);
       lines.set(gsi, true);
+    }
+    return 0;
+  }
+
+  injectMsi(address: number, data: number): number {
+    if (this.shared.vmState === VmState.POWERED_OFF || !isMsiAddress(address)) return HYPERCALL_REFUSED;
+    let targets = msiTargets(address, data, this.vcpuCount);
+    while (targets !== 0) {
+      const vcpu = 31 - Math.clz32(targets & -targets);
+      targets &= targets - 1;
+      if (this.shared.msis.post(vcpu, data)) this.shared.doorbell(vcpu).ring();
     }
     return 0;
   }

@@ -6,6 +6,7 @@
 
 import type { VmEvent } from './hypervisor.js';
 import { VcpuStopped } from './io-handler.js';
+import type { MsiDelivery } from './msi-queue.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import { VcpuCounter, VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
 
@@ -24,6 +25,8 @@ export interface VcpuProgram {
    * Throws VcpuStopped (through the I/O handler), TripleFault, or anything else, which is a crash of the hypervisor.
    */
   run(): number;
+  /** A message-signalled interrupt arrived, between two slices. A program that looks at `shared.msis` itself needs none. */
+  message?(kind: MsiDelivery, vector: number): void;
 }
 
 /** The guest's CPU shut down: an exception while delivering a double fault. */
@@ -38,10 +41,12 @@ export interface VcpuLoopOptions {
   /** The registers that were set last, or undefined. */
   readonly takeRegisters: () => VcpuRegisters | undefined;
   readonly report: (event: VmEvent) => void;
+  /** Lets the Service VM end the VM its own way after a triple fault; false when it did not ask for that. */
+  readonly powerOffAfterFault?: () => boolean;
 }
 
 /** Returns when the VM is powered off. Blocks the thread meanwhile. */
-export function runVcpu({ vcpu, shared, program, takeRegisters, report }: VcpuLoopOptions): void {
+export function runVcpu({ vcpu, shared, program, takeRegisters, report, powerOffAfterFault }: VcpuLoopOptions): void {
   const doorbell = shared.doorbell(vcpu);
   /** The start that this vCPU has obeyed: after an end of its own doing it has nothing to run until there is another. */
   let start = 0;
@@ -49,7 +54,8 @@ export function runVcpu({ vcpu, shared, program, takeRegisters, report }: VcpuLo
     const state = shared.vmState;
     return state === VmState.POWERED_OFF || (state === VmState.RUNNING && shared.starts !== start);
   };
-  const mayLeaveHalt = (): boolean => shared.lines.changed || !shared.isRunning;
+  const mayLeaveHalt = (): boolean => shared.lines.changed || shared.msis.any(vcpu) || !shared.isRunning;
+  const deliver = (kind: MsiDelivery, vector: number): void => program.message?.(kind, vector);
   let registers: VcpuRegisters | undefined;
   for (;;) {
     shared.setVcpuState(vcpu, VcpuState.INIT);
@@ -63,6 +69,7 @@ export function runVcpu({ vcpu, shared, program, takeRegisters, report }: VcpuLo
       registers = takeRegisters() ?? registers;
       program.start(registers);
       while (shared.isRunning) {
+        if (shared.msis.any(vcpu)) shared.msis.take(vcpu, deliver);
         const haltedMs = program.run();
         if (haltedMs === 0) continue;
         if (haltedMs === HALTED_FOR_EVER) {
@@ -73,7 +80,8 @@ export function runVcpu({ vcpu, shared, program, takeRegisters, report }: VcpuLo
         doorbell.sleep(mayLeaveHalt, haltedMs, 0);
       }
     } catch (error) {
-      if (!(error instanceof VcpuStopped)) report(eventOf(vcpu, error));
+      const isTold = error instanceof TripleFault && powerOffAfterFault?.() === true;
+      if (!(error instanceof VcpuStopped) && !isTold) report(eventOf(vcpu, error));
     }
   }
   shared.setVcpuState(vcpu, VcpuState.OFFLINE);

@@ -97,6 +97,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     program: built.program,
     takeRegisters: () => takeLast(data.registers),
     report: (event) => say({ kind: 'event', event }),
+    powerOffAfterFault: () => handler.powerOffAfterFault(),
   });
   data.registers.close();
 }

@@ -1,13 +1,15 @@
 /**
  * VmSharedState: the words that the threads of one User VM share beside its page: the VM's state, each vCPU's state and
- * doorbell, the interrupt lines, and each vCPU's counters. The hypervisor's side of the main thread writes the VM's
+ * doorbell, the interrupt lines and messages, the asynchronous writes, and each vCPU's counters. The hypervisor's side of the main thread writes the VM's
  * state, each vCPU thread its own words, and everybody may ring and raise lines.
  */
 
 import { Doorbell, DOORBELL_WORDS } from '../io-request/doorbell.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { SharedWords } from '../io-request/shared-words.js';
+import { AsyncIo, type AsyncIoHandle } from './async-io.js';
 import { INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
+import { MSI_WORDS, MsiQueue } from './msi-queue.js';
 
 /** ACRN's VM states. A VM is CREATED by createVm and by a reset, RUNNING after start, PAUSED before a reset or destroy. */
 export const VmState = { POWERED_OFF: 0, CREATED: 1, RUNNING: 2, PAUSED: 3 } as const;
@@ -43,6 +45,8 @@ export interface VmSharedStateHandle {
   readonly words: SharedArrayBuffer;
   readonly lines: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
+  readonly msis: SharedArrayBuffer;
+  readonly asyncIo: AsyncIoHandle;
 }
 
 const VM_STATE = 0;
@@ -55,6 +59,8 @@ const WORDS = STARTS + 1;
 export class VmSharedState {
   readonly handle: VmSharedStateHandle;
   readonly lines: InterruptLines;
+  readonly msis: MsiQueue;
+  readonly asyncIo: AsyncIo;
   /** Rung when a vCPU's state changed; the hypervisor's side waits on it. */
   readonly owner: Doorbell;
   readonly #words: SharedWords;
@@ -67,8 +73,10 @@ export class VmSharedState {
       words: new SharedWords(WORDS).buffer,
       lines: new SharedWords(INTERRUPT_LINE_WORDS).buffer,
       counters: new SharedArrayBuffer(8 * SLOT_COUNT * (COUNTERS + 1)),
+      msis: new SharedWords(MSI_WORDS).buffer,
+      asyncIo: new AsyncIo().handle,
     };
-    const { words, lines, counters } = this.handle;
+    const { words, lines, counters, msis, asyncIo } = this.handle;
     this.#words = new SharedWords(words);
     this.owner = new Doorbell(words, OWNER_DOORBELL);
     this.#doorbells = Array.from(
@@ -76,6 +84,8 @@ export class VmSharedState {
       (_, vcpu) => new Doorbell(words, VCPU_DOORBELL + vcpu * DOORBELL_WORDS),
     );
     this.lines = new InterruptLines(lines, this.doorbell(0));
+    this.msis = new MsiQueue(msis);
+    this.asyncIo = new AsyncIo(asyncIo);
     this.#counters = new Float64Array(counters, 0, SLOT_COUNT * COUNTERS);
     this.#latencies = new Float64Array(counters, 8 * SLOT_COUNT * COUNTERS, SLOT_COUNT);
   }

@@ -1,0 +1,104 @@
+/** ControlCaller: a process that uses the control interface, as short as a test wants it: structures by field names. */
+
+import { HsmDevice, type ControlEvent, type HsmDeviceOptions } from '../hsm/control/hsm-device.js';
+import type { HsmFile } from '../hsm/control/hsm-file.js';
+import { LocalEventTable } from '../hsm/control/event-table.js';
+import { Ioctl } from '../hsm/control/ioctl-codes.js';
+import { MappedMemory } from '../hsm/control/address-space.js';
+import { IOEVENTFD, IOREQ_NOTIFY, IRQFD, VM_CREATION, type StructLayout } from '../hsm/control/struct-layout.js';
+import { StructView } from '../hsm/control/struct-view.js';
+import { PAGE_BYTES } from '../io-request/layout.js';
+import { HandDrivenHypervisor, type HandDrivenVm } from './hand-driven-hypervisor.js';
+
+export type Fields = Readonly<Record<string, number | bigint>>;
+
+const MEMORY_BYTES = 1 << 20;
+
+export class ControlCaller {
+  readonly hypervisor = new HandDrivenHypervisor();
+  readonly memory = new MappedMemory();
+  readonly events = new LocalEventTable();
+  readonly heard: ControlEvent[] = [];
+  readonly device: HsmDevice;
+  readonly file: HsmFile;
+  /** Where the page is that CREATE_VM gets. */
+  readonly page: bigint;
+
+  constructor(options: Partial<HsmDeviceOptions> = {}) {
+    this.device = new HsmDevice({
+      hypervisor: this.hypervisor,
+      memoryBytes: MEMORY_BYTES,
+      vcpuCount: 2,
+      observer: (event) => this.heard.push(event),
+      sleep: () => Promise.resolve(),
+      ...options,
+    });
+    this.file = this.device.open(this.memory, this.events);
+    this.page = this.memory.allocate(PAGE_BYTES);
+  }
+
+  /** The newest VM's hypervisor side. */
+  get vm(): HandDrivenVm {
+    const vm = this.hypervisor.vms.at(-1);
+    if (vm === undefined) throw new Error('no VM was created yet');
+    return vm;
+  }
+
+  /** The ioctl with a structure as its argument, at a new address. */
+  async call<Layout extends StructLayout>(
+    code: number,
+    layout: Layout,
+    fields: Fields,
+  ): Promise<{ result: number; argument: StructView<Layout> }> {
+    const address = this.memory.allocate(layout.bytes);
+    const argument = new StructView(layout);
+    for (const [name, value] of Object.entries(fields)) argument.set(name, value);
+    this.memory.write(address, argument.bytes);
+    const result = await this.file.ioctl(code, address);
+    this.memory.read(address, argument.bytes);
+    return { result, argument };
+  }
+
+  async result(code: number, layout: StructLayout, fields: Fields): Promise<number> {
+    return (await this.call(code, layout, fields)).result;
+  }
+
+  create(fields: Fields = {}): Promise<{ result: number; argument: StructView<typeof VM_CREATION> }> {
+    return this.call(Ioctl.CREATE_VM, VM_CREATION, { ioreq_buf: this.page, ...fields });
+  }
+
+  notify(fields: Fields): Promise<number> {
+    return this.result(Ioctl.NOTIFY_REQUEST_FINISH, IOREQ_NOTIFY, fields);
+  }
+
+  ioeventfd(fields: Fields): Promise<number> {
+    return this.result(Ioctl.IOEVENTFD, IOEVENTFD, fields);
+  }
+
+  irqfd(fields: Fields): Promise<number> {
+    return this.result(Ioctl.IRQFD, IRQFD, fields);
+  }
+
+  /** vCPU `vcpu` of the newest VM makes a port request; the worker then makes a pass. False when its slot is not FREE. */
+  port(vcpu: number, direction: number, port: number, size: number, value = 0): boolean {
+    return this.#request(vcpu, 0, direction, port, size, value, 0);
+  }
+
+  mmio(vcpu: number, direction: number, address: number, size: number, low = 0, high = 0): boolean {
+    return this.#request(vcpu, 1, direction, address, size, low, high);
+  }
+
+  #request(
+    vcpu: number,
+    type: number,
+    direction: number,
+    address: number,
+    size: number,
+    low: number,
+    high: number,
+  ): boolean {
+    const filled = this.vm.buffer.slot(vcpu).fill(type, direction, address, 0, size, low, high, false);
+    this.device.module.worker.pass();
+    return filled;
+  }
+}

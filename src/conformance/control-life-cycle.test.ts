@@ -1,0 +1,281 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Errno } from '../hsm/control/errno.js';
+import { ExtensionIoctl, Ioctl } from '../hsm/control/ioctl-codes.js';
+import { VCPU_REGS, VM_CREATION } from '../hsm/control/struct-layout.js';
+import { PAGE_BYTES, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
+import { VmState } from '../hypervisor/vm-shared-state.js';
+import { ControlCaller } from './control-caller.js';
+
+const UNMAPPED = 0x10n;
+
+describe('before a VM is created', () => {
+  test('every ioctl but CREATE_VM is −EINVAL, even one that does not exist', async () => {
+    const { file } = new ControlCaller();
+    for (const code of [...Object.values(Ioctl), 0xdead]) {
+      if (code !== Ioctl.CREATE_VM) assert.equal(await file.ioctl(code, UNMAPPED), Errno.EINVAL);
+    }
+  });
+
+  test('CREATE_VM looks at the argument first, then at its reserved fields', async () => {
+    const caller = new ControlCaller();
+    assert.equal(await caller.file.ioctl(Ioctl.CREATE_VM, UNMAPPED), Errno.EFAULT);
+    assert.equal((await caller.create({ reserved0: 1 })).result, Errno.EINVAL);
+    assert.equal((await caller.create({ reserved1: 1 })).result, Errno.EINVAL);
+    assert.equal(caller.hypervisor.vms.length, 0);
+  });
+});
+
+describe('CREATE_VM', () => {
+  test('gives the VM an ID and the number of its vCPUs, and stamps the page FREE', async () => {
+    const caller = new ControlCaller();
+    const { result, argument } = await caller.create();
+    assert.equal(result, 0);
+    assert.equal(argument.number('vmid'), 1);
+    assert.equal(argument.number('vcpu_num'), 2);
+    const expected = new Uint8Array(PAGE_BYTES);
+    for (let slot = 0; slot < 16; slot++) expected[slot * SLOT_BYTES + SLOT_OFFSET.state] = 3;
+    const page = new Uint8Array(PAGE_BYTES);
+    assert.ok(caller.memory.read(caller.page, page));
+    assert.deepEqual(page, expected);
+  });
+
+  test('the caller and the hypervisor see one page', async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    assert.ok(caller.memory.write(caller.page + 88n, new Uint8Array([0x42])));
+    assert.equal(caller.vm.buffer.slot(0).valueLow, 0x42);
+  });
+
+  test('the affinity says how many vCPUs, and CPUs that are not there are refused', async () => {
+    const caller = new ControlCaller({ cpuMask: 0xfn });
+    assert.equal((await caller.create({ cpu_affinity: 0x1f })).result, Errno.EINVAL);
+    const { argument } = await caller.create({ cpu_affinity: 0xd });
+    assert.equal(argument.number('vcpu_num'), 3);
+  });
+
+  test('the name and the polling flag reach the hypervisor', async () => {
+    const caller = new ControlCaller();
+    await caller.call(Ioctl.CREATE_VM, VM_CREATION, { ioreq_buf: caller.page, uuid: 0x41, vm_flag: 4 });
+    assert.equal(caller.vm.config.name, 'A');
+    assert.equal(caller.vm.config.completionPolling, true);
+  });
+
+  for (const [what, address] of [
+    ['no page', 0n],
+    ['an unmapped page', UNMAPPED << 12n],
+  ] as const) {
+    test(`${what} is −EINVAL, and the hypervisor's VM is gone`, async () => {
+      const caller = new ControlCaller();
+      assert.equal((await caller.create({ ioreq_buf: address })).result, Errno.EINVAL);
+      assert.equal(caller.vm.state, VmState.POWERED_OFF);
+      assert.equal(await caller.file.ioctl(Ioctl.START_VM), Errno.EINVAL);
+    });
+  }
+
+  test('a page that is not aligned is −EINVAL: the driver would take the one around it', async () => {
+    const caller = new ControlCaller();
+    assert.equal((await caller.create({ ioreq_buf: caller.page + 8n })).result, Errno.EINVAL);
+  });
+
+  test('a result that cannot be copied out is −EFAULT and destroys the VM', async () => {
+    const caller = new ControlCaller();
+    const write = caller.memory.write.bind(caller.memory);
+    const address = caller.memory.allocate(48);
+    const argument = new DataView(new ArrayBuffer(48));
+    argument.setBigUint64(32, caller.page, true);
+    write(address, new Uint8Array(argument.buffer));
+    const readOnly = caller.device.open({
+      read: (from, target) => caller.memory.read(from, target),
+      write: () => false,
+      share: (at, target, written) => caller.memory.share(at, target, written),
+    });
+    assert.equal(await readOnly.ioctl(Ioctl.CREATE_VM, address), Errno.EFAULT);
+    assert.equal(caller.vm.state, VmState.POWERED_OFF);
+    assert.equal(caller.device.module.vms.length, 0);
+  });
+
+  test('a second one on the same file is refused, and the first VM is as it was', async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    assert.equal((await caller.create({ ioreq_buf: caller.memory.allocate(PAGE_BYTES) })).result, Errno.EINVAL);
+    assert.equal(caller.hypervisor.vms.length, 1);
+    assert.equal(await caller.file.ioctl(Ioctl.START_VM), 0);
+  });
+
+  test('of two at the same time one is refused', async () => {
+    const caller = new ControlCaller();
+    const results = await Promise.all([caller.create(), caller.create()]);
+    assert.deepEqual(results.map(({ result }) => result).sort(), [Errno.EINVAL, 0].sort());
+  });
+});
+
+describe('the life cycle', () => {
+  test("START needs CREATED, RESET and DESTROY need PAUSED; the hypercall's −1 arrives as it is", async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    const { file } = caller;
+    assert.equal(await file.ioctl(Ioctl.RESET_VM), Errno.EPERM);
+    assert.equal(await file.ioctl(Ioctl.START_VM), 0);
+    assert.equal(await file.ioctl(Ioctl.START_VM), Errno.EPERM);
+    assert.equal(await file.ioctl(Ioctl.DESTROY_VM), Errno.EPERM);
+    assert.equal(await file.ioctl(Ioctl.PAUSE_VM), 0);
+    assert.equal(await file.ioctl(Ioctl.PAUSE_VM), 0);
+    assert.equal(await file.ioctl(Ioctl.RESET_VM), 0);
+    assert.equal(await file.ioctl(Ioctl.START_VM), 0);
+  });
+
+  test('a VM that could not be destroyed is still usable; after DESTROY the file has none', async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    const { file } = caller;
+    await file.ioctl(Ioctl.START_VM);
+    assert.equal(await file.ioctl(Ioctl.DESTROY_VM), Errno.EPERM);
+    assert.equal(await file.ioctl(Ioctl.CREATE_IOREQ_CLIENT), 0);
+    assert.equal(await file.ioctl(Ioctl.PAUSE_VM), 0);
+    assert.equal(await file.ioctl(Ioctl.DESTROY_VM), 0);
+    assert.equal(await file.ioctl(Ioctl.DESTROY_VM), Errno.EINVAL);
+    assert.equal(caller.device.module.vms.length, 0);
+  });
+
+  test('of two DESTROY at the same time the second is told 0 and destroys nothing', async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    await caller.file.ioctl(Ioctl.PAUSE_VM);
+    const both = [1, 2].map(() => Promise.resolve(caller.file.ioctl(Ioctl.DESTROY_VM)));
+    assert.deepEqual(await Promise.all(both), [0, 0]);
+  });
+
+  test('a file makes another VM after the first was destroyed, and that can be destroyed too', async () => {
+    const caller = new ControlCaller();
+    for (let round = 0; round < 2; round++) {
+      assert.equal((await caller.create()).result, 0);
+      await caller.file.ioctl(Ioctl.PAUSE_VM);
+      assert.equal(await caller.file.ioctl(Ioctl.DESTROY_VM), 0);
+      assert.equal(caller.vm.state, VmState.POWERED_OFF);
+    }
+  });
+
+  test('closing the file of a running VM pauses and destroys it', async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    await caller.file.ioctl(Ioctl.START_VM);
+    await caller.file.close();
+    assert.equal(caller.vm.state, VmState.POWERED_OFF);
+    assert.equal(caller.device.module.vms.length, 0);
+    assert.equal(await caller.file.ioctl(Ioctl.START_VM), Errno.EBADF);
+  });
+
+  test('closing a file while its VM is being created leaves no VM', async () => {
+    const caller = new ControlCaller();
+    const creating = caller.create();
+    await caller.file.close();
+    await creating;
+    assert.equal(caller.vm.state, VmState.POWERED_OFF);
+    assert.equal(caller.device.module.vms.length, 0);
+  });
+
+  test('unloading the module closes every file', async () => {
+    const caller = new ControlCaller();
+    await caller.device.load();
+    await caller.create();
+    await caller.device.unload();
+    assert.equal(caller.vm.state, VmState.POWERED_OFF);
+  });
+
+  test('an ID is used again only after its VM is gone', async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    const other = caller.device.open(caller.memory);
+    const address = caller.memory.allocate(48);
+    const view = new DataView(new ArrayBuffer(48));
+    view.setBigUint64(32, caller.memory.allocate(PAGE_BYTES), true);
+    caller.memory.write(address, new Uint8Array(view.buffer));
+    assert.equal(await other.ioctl(Ioctl.CREATE_VM, address), 0);
+    const id = new Uint8Array(2);
+    caller.memory.read(address, id);
+    assert.deepEqual([...id], [2, 0]);
+  });
+});
+
+describe('unknown ioctls', () => {
+  test("are −ENOTTY once there is a VM; on mainline so are those of ACRN's own kernel", async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    for (const code of [0, 0xa2ff, 0xc030a211, ...Object.values(ExtensionIoctl)])
+      assert.equal(await caller.file.ioctl(code, UNMAPPED), Errno.ENOTTY);
+  });
+});
+
+describe('SET_VCPU_REGS', () => {
+  const REAL_MODE = { 'vcpu_regs.cr0': 0x30, 'vcpu_regs.cs_sel': 0xf000, 'vcpu_regs.cs_limit': 0xffff };
+
+  test("the sample's real-mode registers start the vCPU at CS base 0", async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    const fields = { ...REAL_MODE, 'vcpu_regs.rip': 0x7c00, 'vcpu_regs.gprs.rdx': 0x80 };
+    assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, fields), 0);
+    const registers = caller.vm.registers.get(0);
+    assert.equal(registers?.mode, 'real');
+    assert.equal(registers.ip, 0x7c00);
+    assert.equal(registers.edx, 0x80);
+    assert.deepEqual(registers.cs, { selector: 0xf000, base: 0 });
+  });
+
+  test('flat protected mode comes with its GDT', async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    const fields = {
+      'vcpu_regs.cr0': 0x11,
+      'vcpu_regs.cs_limit': 0xffff_ffff,
+      'vcpu_regs.cs_sel': 0x10,
+      'vcpu_regs.ds_sel': 0x18,
+      'vcpu_regs.gdt.limit': 0x1f,
+      'vcpu_regs.gdt.base': 0x800,
+      'vcpu_regs.rip': 0x10_0000,
+    };
+    assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, fields), 0);
+    const registers = caller.vm.registers.get(0);
+    assert.equal(registers?.mode, 'flat-32');
+    assert.deepEqual(registers.gdt, { base: 0x800, limit: 0x1f });
+  });
+
+  for (const name of [
+    'reserved',
+    'vcpu_regs.reserved_32',
+    'vcpu_regs.reserved_64',
+    'vcpu_regs.gdt.reserved',
+    'vcpu_regs.idt.reserved',
+  ]) {
+    test(`anything but 0 in ${name} is −EINVAL`, async () => {
+      const caller = new ControlCaller();
+      await caller.create();
+      assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, { ...REAL_MODE, [name]: 1 }), Errno.EINVAL);
+    });
+  }
+
+  for (const [what, fields] of [
+    ['a vCPU that is not there', { vcpu_id: 2 }],
+    ['paging', { 'vcpu_regs.cr0': 0x8000_0011 }],
+    ['write-through off with the cache on', { 'vcpu_regs.cr0': 0x2000_0030 }],
+    ['CR0 beyond 32 bits', { 'vcpu_regs.cr0': 0x1_0000_0030 }],
+    ['CR4', { 'vcpu_regs.cr4': 0x20 }],
+    ['long mode', { 'vcpu_regs.ia32_efer': 0x500 }],
+    ['a protected-mode segment that is not flat', { 'vcpu_regs.cr0': 0x31 }],
+    ['an instruction pointer beyond the segment', { 'vcpu_regs.rip': 0x1_0000 }],
+  ] as const) {
+    test(`${what} is what the hypervisor refuses`, async () => {
+      const caller = new ControlCaller();
+      await caller.create();
+      assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, { ...REAL_MODE, ...fields }), Errno.EPERM);
+    });
+  }
+
+  test('a running VM keeps its registers', async () => {
+    const caller = new ControlCaller();
+    await caller.create();
+    await caller.file.ioctl(Ioctl.START_VM);
+    assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, REAL_MODE), Errno.EPERM);
+    assert.equal(await caller.file.ioctl(Ioctl.SET_VCPU_REGS, UNMAPPED), Errno.EFAULT);
+  });
+});

@@ -1,0 +1,133 @@
+/**
+ * AddressSpace: the memory of the process that calls the control interface. An ioctl's argument is a 64-bit address in
+ * it; what is not there is −EFAULT. Whoever embeds the interface brings one; MappedMemory is one made of byte arrays.
+ */
+
+/** Mappings of one address space. */
+export const MAX_MAPPINGS = 4096;
+
+export interface AddressSpace {
+  /** Copies from the caller; false (nothing usable) where an address is not mapped. */
+  read(address: bigint, target: Uint8Array): boolean;
+  /** Copies to the caller; false, with nothing written, where an address is not mapped. */
+  write(address: bigint, source: Uint8Array): boolean;
+  /**
+   * From now on the caller's bytes at `address` are `target`: their contents are copied there first. False when part of
+   * them is not mapped. It stands for pinning the caller's pages: a guest's RAM lies where its hypervisor wants it.
+   * `written` is called after each write through the address space, with an offset into `target`.
+   */
+  share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean;
+}
+
+interface Mapping {
+  readonly start: bigint;
+  readonly bytes: Uint8Array;
+  readonly written?: ((offset: number, length: number) => void) | undefined;
+}
+
+const PAGE = 4096n;
+/** Where `allocate` begins: low enough to be a canonical address, high enough to catch a null pointer with an offset. */
+const FIRST_FREE = 0x7f00_0000_0000n;
+
+export class MappedMemory implements AddressSpace {
+  /** Disjoint, in order of addresses. */
+  #mappings: readonly Mapping[] = [];
+  #free = FIRST_FREE;
+
+  /** Puts bytes at an address. Throws RangeError where something is mapped already. */
+  map(start: bigint, bytes: Uint8Array): void {
+    const end = start + BigInt(bytes.length);
+    const overlaps = this.#mappings.some((other) => start < endOf(other) && other.start < end);
+    if (overlaps || start < 0n || end > 1n << 64n || this.#mappings.length >= MAX_MAPPINGS)
+      throw new RangeError(`cannot map ${bytes.length} bytes at 0x${start.toString(16)}`);
+    this.#mappings = sorted([...this.#mappings, { start, bytes }]);
+  }
+
+  /** New zeroed bytes at an address of its choice, page-aligned, with an unmapped page behind them. */
+  allocate(length: number): bigint {
+    const start = this.#free;
+    this.map(start, new Uint8Array(new SharedArrayBuffer(length)));
+    this.#free += ((BigInt(length) + PAGE - 1n) / PAGE + 1n) * PAGE;
+    return start;
+  }
+
+  /** The bytes themselves where they lie in one piece; they stay the caller's until `share` moves them. */
+  bytes(start: bigint, length: number): Uint8Array | undefined {
+    const mapping = this.#find(start);
+    if (mapping === undefined) return undefined;
+    const offset = Number(start - mapping.start);
+    return offset + length <= mapping.bytes.length ? mapping.bytes.subarray(offset, offset + length) : undefined;
+  }
+
+  read(address: bigint, target: Uint8Array): boolean {
+    return this.#walk(address, target.length, (mapping, offset, at, length) =>
+      target.set(mapping.bytes.subarray(offset, offset + length), at),
+    );
+  }
+
+  write(address: bigint, source: Uint8Array): boolean {
+    if (!this.#walk(address, source.length, () => undefined)) return false;
+    return this.#walk(address, source.length, (mapping, offset, at, length) => {
+      mapping.bytes.set(source.subarray(at, at + length), offset);
+      mapping.written?.(offset, length);
+    });
+  }
+
+  share(address: bigint, target: Uint8Array, written?: Mapping['written']): boolean {
+    if (this.#mappings.length + 2 > MAX_MAPPINGS || !this.read(address, target)) return false;
+    const end = address + BigInt(target.length);
+    const kept = this.#mappings.flatMap((mapping) => [
+      ...cut(mapping, mapping.start, address),
+      ...cut(mapping, end, endOf(mapping)),
+    ]);
+    this.#mappings = sorted([...kept, { start: address, bytes: target, written }]);
+    written?.(0, target.length);
+    return true;
+  }
+
+  #find(address: bigint): Mapping | undefined {
+    return this.#mappings.find((mapping) => address >= mapping.start && address < endOf(mapping));
+  }
+
+  /** Calls back for each piece: `offset` in the mapping, `at` from `address` on. False where one is missing. */
+  #walk(
+    address: bigint,
+    length: number,
+    visit: (mapping: Mapping, offset: number, at: number, length: number) => void,
+  ): boolean {
+    for (let at = 0; at < length;) {
+      const here = address + BigInt(at);
+      const mapping = this.#find(here);
+      if (mapping === undefined) return false;
+      const offset = Number(here - mapping.start);
+      const piece = Math.min(length - at, mapping.bytes.length - offset);
+      visit(mapping, offset, at, piece);
+      at += piece;
+    }
+    return true;
+  }
+}
+
+function endOf(mapping: Mapping): bigint {
+  return mapping.start + BigInt(mapping.bytes.length);
+}
+
+/** What of `mapping` lies in [from, to): one mapping or none. */
+function cut(mapping: Mapping, from: bigint, to: bigint): Mapping[] {
+  const start = from > mapping.start ? from : mapping.start;
+  const end = to < endOf(mapping) ? to : endOf(mapping);
+  if (end <= start) return [];
+  const skipped = Number(start - mapping.start);
+  const { written } = mapping;
+  return [
+    {
+      start,
+      bytes: mapping.bytes.subarray(skipped, skipped + Number(end - start)),
+      written: written === undefined ? undefined : (offset, length) => written(offset + skipped, length),
+    },
+  ];
+}
+
+function sorted(mappings: Mapping[]): Mapping[] {
+  return mappings.sort((a, b) => (a.start < b.start ? -1 : 1));
+}

@@ -1,0 +1,14 @@
+/** The numbers that Linux' driver answers with, negative as an ioctl's result is inside the kernel. */
+
+export const Errno = {
+  /** A hypercall's bare −1 arrives as this. */
+  EPERM: -1,
+  EBADF: -9,
+  ENOMEM: -12,
+  EFAULT: -14,
+  EBUSY: -16,
+  EEXIST: -17,
+  ENODEV: -19,
+  EINVAL: -22,
+  ENOTTY: -25,
+} as const;

@@ -1,0 +1,69 @@
+/**
+ * EventObject: what ACRN userspace and the HSM tell each other "something happened" with, as Linux does it with an
+ * eventfd: a 64-bit counter that signals add to and a reader takes. LocalEvent is one inside this process;
+ * linux/linux-event.ts is one over a real eventfd.
+ */
+
+/** An eventfd's counter stops here. */
+const MAX_COUNT = 0xffff_ffff_ffff_fffen;
+/** Who may wait for one event. */
+export const MAX_LISTENERS = 1024;
+
+export interface EventObject {
+  /** Adds 1. */
+  signal(): void;
+  /** Whether the counter is not 0. */
+  readonly isReadable: boolean;
+  /** The counter, which becomes 0. */
+  read(): bigint;
+  /** Calls back at every signal until the returned function is called. */
+  onSignal(listener: () => void): () => void;
+  /** Calls back once, when the last user has closed the event. */
+  onClose(listener: () => void): () => void;
+}
+
+export class LocalEvent implements EventObject {
+  #count = 0n;
+  #isClosed = false;
+  readonly #signalled = new Set<() => void>();
+  readonly #closed = new Set<() => void>();
+
+  get isReadable(): boolean {
+    return this.#count !== 0n;
+  }
+
+  signal(): void {
+    if (this.#count < MAX_COUNT) this.#count++;
+    for (const listener of [...this.#signalled]) listener();
+  }
+
+  read(): bigint {
+    const count = this.#count;
+    this.#count = 0n;
+    return count;
+  }
+
+  onSignal(listener: () => void): () => void {
+    return join(this.#signalled, listener);
+  }
+
+  onClose(listener: () => void): () => void {
+    return join(this.#closed, listener);
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    for (const listener of [...this.#closed]) listener();
+    this.#closed.clear();
+    this.#signalled.clear();
+  }
+}
+
+function join(listeners: Set<() => void>, listener: () => void): () => void {
+  if (listeners.size >= MAX_LISTENERS) throw new RangeError(`an event has at most ${MAX_LISTENERS} listeners`);
+  // A function of its own for each call, so that the same listener may be added twice.
+  const entry = (): void => listener();
+  listeners.add(entry);
+  return () => listeners.delete(entry);
+}

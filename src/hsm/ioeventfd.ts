@@ -1,0 +1,128 @@
+/**
+ * IoEvents: the kernel's own I/O client (`ioeventfd`). A guest's write to a registered address becomes a signal of an
+ * event and is finished at once, without ACRN userspace. One for each VM that has a control file.
+ *
+ * The rules are the driver's, odd ones too: the first entry in order of registration decides; an entry matches a write
+ * to exactly its address that is no wider than it; every other access that its range contains is swallowed, and reads
+ * give 0; the same event at the same place is a conflict, a different event is none; removal looks only at the event.
+ */
+
+import { Direction, IoRequestType } from '../io-request/layout.js';
+import type { AddressRange } from './address-range.js';
+import type { AssignedRequest } from './assigned-request.js';
+import type { EventObject } from './event-object.js';
+import type { IoClient } from './io-client.js';
+
+const EINVAL = -22;
+const EEXIST = -17;
+const ENOMEM = -12;
+/** Entries of one VM; the driver has no limit but memory. */
+export const MAX_IO_EVENTS = 1024;
+const U64 = 64;
+const WIDTHS = [1, 2, 4, 8];
+
+export interface IoEventRequest {
+  readonly isPort: boolean;
+  readonly address: bigint;
+  /** u32. */
+  readonly length: number;
+  /** Any value when left out. */
+  readonly data?: bigint;
+}
+
+interface Entry extends IoEventRequest {
+  readonly event: EventObject;
+  readonly range: AddressRange;
+}
+
+/** What IoEvents needs of VmRequests. */
+export interface RangeKeeper {
+  addRange(client: IoClient, range: AddressRange): boolean;
+  removeRange(client: IoClient, range: AddressRange): boolean;
+}
+
+/** The checks of a registration that come before its event is looked up. 0 or −errno. */
+export function checkIoEvent({ address, length }: IoEventRequest): number {
+  if (BigInt.asUintN(U64, address + BigInt(length)) < address) return EINVAL;
+  return WIDTHS.includes(length) ? 0 : EINVAL;
+}
+
+export class IoEvents implements IoClient {
+  readonly name: string;
+  readonly #ranges: RangeKeeper;
+  /** Oldest first. */
+  readonly #entries: Entry[] = [];
+
+  constructor(vmId: number, ranges: RangeKeeper) {
+    this.name = `ioeventfd-${vmId}`;
+    this.#ranges = ranges;
+  }
+
+  /** How many are registered. */
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  /** 0 or −errno. */
+  assign(request: IoEventRequest, event: EventObject): number {
+    const check = checkIoEvent(request);
+    if (check !== 0) return check;
+    if (this.#entries.some((entry) => entry.event === event && isSamePlace(entry, request))) return EEXIST;
+    if (this.#entries.length >= MAX_IO_EVENTS) return ENOMEM;
+    const range: AddressRange = {
+      type: request.isPort ? IoRequestType.PORT : IoRequestType.MMIO,
+      start: request.address,
+      end: request.address + BigInt(request.length) - 1n,
+    };
+    if (!this.#ranges.addRange(this, range)) return ENOMEM;
+    this.#entries.push({ ...request, event, range });
+    return 0;
+  }
+
+  /** Removes the oldest entry of `event`; 0 also when there is none. */
+  deassign(event: EventObject): number {
+    const index = this.#entries.findIndex((entry) => entry.event === event);
+    const [entry] = index < 0 ? [] : this.#entries.splice(index, 1);
+    if (entry !== undefined) this.#ranges.removeRange(this, entry.range);
+    return 0;
+  }
+
+  notify(request: AssignedRequest): void {
+    const { ticket } = request;
+    // The driver takes every direction but READ for a write, and every type but MMIO for a port.
+    if (request.direction === Direction.READ) {
+      request.finish(ticket, 0, 0);
+      return;
+    }
+    const event = this.#match(request);
+    request.finish(ticket);
+    event?.signal();
+  }
+
+  disconnected(): void {
+    this.#entries.length = 0;
+  }
+
+  #match(request: AssignedRequest): EventObject | undefined {
+    const isPort = request.type !== IoRequestType.MMIO;
+    const address = joinU64(request.addressLow, request.addressHigh);
+    // A port's value has 32 bits; MMIO values are compared whole, also what a narrow write left above its size.
+    const value = joinU64(request.valueLow, isPort ? 0 : request.valueHigh);
+    return this.#entries.find(
+      (entry) =>
+        entry.isPort === isPort &&
+        entry.address === address &&
+        entry.length >= request.size &&
+        (entry.data === undefined || entry.data === value),
+    )?.event;
+  }
+}
+
+function isSamePlace(a: IoEventRequest, b: IoEventRequest): boolean {
+  if (a.address !== b.address || a.isPort !== b.isPort) return false;
+  return a.data === undefined || b.data === undefined || a.data === b.data;
+}
+
+function joinU64(low: number, high: number): bigint {
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+}

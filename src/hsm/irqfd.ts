@@ -1,0 +1,67 @@
+/**
+ * IrqEvents: interrupts by event (`irqfd`). Each signal of a registered event injects its message-signalled interrupt.
+ * The event's counter is not taken: it stays readable, and each further signal injects again.
+ *
+ * The life cycle is the mended driver's: looked at before it is listed, and fully unhooked when `deassign` returns.
+ */
+
+import type { EventObject } from './event-object.js';
+
+const EBUSY = -16;
+const ENOMEM = -12;
+/** Entries of one VM; the driver has no limit but memory. */
+export const MAX_IRQ_EVENTS = 1024;
+
+export interface MsiMessage {
+  /** u32 each: what of the u64 fields means something. */
+  readonly address: number;
+  readonly data: number;
+}
+
+interface Entry {
+  readonly event: EventObject;
+  readonly unhook: () => void;
+}
+
+export class IrqEvents {
+  readonly #inject: (message: MsiMessage) => void;
+  readonly #entries: Entry[] = [];
+
+  /** `inject` is the hypercall; a failure of it is for the log only. */
+  constructor(inject: (message: MsiMessage) => void) {
+    this.#inject = inject;
+  }
+
+  get size(): number {
+    return this.#entries.length;
+  }
+
+  /** 0, or −EBUSY when the event is registered already. Injects at once when it is readable. */
+  assign(event: EventObject, message: MsiMessage): number {
+    if (this.#entries.some((entry) => entry.event === event)) return EBUSY;
+    if (this.#entries.length >= MAX_IRQ_EVENTS) return ENOMEM;
+    if (event.isReadable) this.#inject(message);
+    const unhookSignal = event.onSignal(() => this.#inject(message));
+    const unhookClose = event.onClose(() => this.deassign(event));
+    this.#entries.push({
+      event,
+      unhook: () => {
+        unhookSignal();
+        unhookClose();
+      },
+    });
+    return 0;
+  }
+
+  /** 0 also when the event is not registered. */
+  deassign(event: EventObject): number {
+    const index = this.#entries.findIndex((entry) => entry.event === event);
+    const [entry] = index < 0 ? [] : this.#entries.splice(index, 1);
+    entry?.unhook();
+    return 0;
+  }
+
+  close(): void {
+    for (const entry of this.#entries.splice(0)) entry.unhook();
+  }
+}

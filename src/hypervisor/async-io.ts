@@ -1,0 +1,196 @@
+/**
+ * AsyncIo: writes that mean only "look", completed by the hypervisor without a request. The Service VM assigns
+ * descriptors; a vCPU whose write matches one puts the descriptor's handle into a ring, raises the upcall and goes on.
+ *
+ * The Service VM's thread is the only one that changes the descriptors; vCPU threads read them meanwhile. So there are
+ * two tables: the one that is not in use is written, then a word flips. A reader that finds the word changed looks again.
+ * Handles are opaque numbers: what stands in the ring, which userspace can write, is never a pointer.
+ *
+ * Source: ACRN's `asyncio` (types 1 port and 2 MMIO, 64 descriptors, newest first). ACRN compares neither direction nor
+ * size; here only writes match, because a core cannot leave the register of a read as it was.
+ */
+
+import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';
+import { RingResult, SharedRing, ringElements } from '../io-request/shared-ring.js';
+import { SharedWords } from '../io-request/shared-words.js';
+import { RingId, type AsyncIoDescriptor, type AsyncIoHypercalls } from './async-io-hypercalls.js';
+
+export const MAX_ASYNC_DESCRIPTORS = 64;
+export const ASYNC_ELEMENT_BYTES = 8;
+export const EVENT_ELEMENT_BYTES = 32;
+/** `vm_event` types. */
+export const VmEventType = { RTC_CHANGED: 0, POWER_OFF: 1, TRIPLE_FAULT: 2 } as const;
+
+/** What a hypercall returns that was refused. */
+const REFUSED = -1;
+/** Elements of each ring as agreed at its set-up; 0 while there is none. */
+const ASYNC_ELEMENTS = 0;
+const EVENT_ELEMENTS = 1;
+/** 1 while a vCPU puts something into a ring. */
+const LOCK = 2;
+const GENERATION = 3;
+const TABLES = 4;
+const COUNT = 0;
+const FIRST = 1;
+const DESCRIPTOR_WORDS = 7;
+const TABLE_WORDS = FIRST + MAX_ASYNC_DESCRIPTORS * DESCRIPTOR_WORDS;
+const WORDS = TABLES + 2 * TABLE_WORDS;
+/** Looks at a table that keeps changing; then the write becomes an ordinary request. */
+const MAX_LOOKS = 16;
+/** Tries for the lock, which its holder keeps for some ten instructions. */
+const MAX_LOCK_TRIES = 1_000_000;
+
+export interface AsyncIoHandle {
+  readonly words: SharedArrayBuffer;
+  readonly asyncRing: SharedArrayBuffer;
+  readonly eventRing: SharedArrayBuffer;
+}
+
+export class AsyncIo implements AsyncIoHypercalls {
+  readonly handle: AsyncIoHandle;
+  readonly #words: SharedWords;
+  /** The owner's list, newest first; empty in vCPU threads. */
+  #descriptors: readonly AsyncIoDescriptor[] = [];
+  readonly #element = new Int32Array(EVENT_ELEMENT_BYTES >> 2);
+
+  constructor(handle?: AsyncIoHandle) {
+    this.handle = handle ?? {
+      words: new SharedWords(WORDS).buffer,
+      asyncRing: new SharedArrayBuffer(PAGE_BYTES),
+      eventRing: new SharedArrayBuffer(PAGE_BYTES),
+    };
+    this.#words = new SharedWords(this.handle.words);
+  }
+
+  /** Whether an async ring is set up; one plain load. */
+  get isActive(): boolean {
+    return this.#words.glimpse(ASYNC_ELEMENTS) !== 0;
+  }
+
+  get hasEventRing(): boolean {
+    return this.#words.glimpse(EVENT_ELEMENTS) !== 0;
+  }
+
+  setupRing(id: RingId, page: Uint8Array): number {
+    const isAsync = id === RingId.ASYNC_IO;
+    const elements = ringElements(page, isAsync ? ASYNC_ELEMENT_BYTES : EVENT_ELEMENT_BYTES);
+    if (elements === 0) return REFUSED;
+    if (isAsync) {
+      this.#words.store(ASYNC_ELEMENTS, 0);
+      this.#publish([]);
+    }
+    new Uint8Array(this.ringPage(id)).set(page.subarray(0, PAGE_BYTES));
+    this.#words.store(isAsync ? ASYNC_ELEMENTS : EVENT_ELEMENTS, elements);
+    return 0;
+  }
+
+  ringPage(id: RingId): SharedArrayBuffer {
+    return id === RingId.ASYNC_IO ? this.handle.asyncRing : this.handle.eventRing;
+  }
+
+  /** For the consumer; undefined while the ring is not set up. */
+  ring(id: RingId): SharedRing | undefined {
+    const isAsync = id === RingId.ASYNC_IO;
+    const elements = this.#words.load(isAsync ? ASYNC_ELEMENTS : EVENT_ELEMENTS);
+    if (elements === 0) return undefined;
+    return new SharedRing(this.ringPage(id), isAsync ? ASYNC_ELEMENT_BYTES : EVENT_ELEMENT_BYTES, elements);
+  }
+
+  /** 0 also for one that is not taken: address 0, a conflict, or one too many. */
+  assignAsyncIo(descriptor: AsyncIoDescriptor): number {
+    const isTaken = this.#descriptors.some((other) => conflicts(other, descriptor));
+    if (descriptor.address !== 0n && !isTaken && this.#descriptors.length < MAX_ASYNC_DESCRIPTORS)
+      this.#publish([descriptor, ...this.#descriptors]);
+    return 0;
+  }
+
+  deassignAsyncIo(descriptor: AsyncIoDescriptor): number {
+    const index = this.#descriptors.findIndex((other) => isSame(other, descriptor));
+    if (index >= 0) this.#publish(this.#descriptors.filter((_, at) => at !== index));
+    return 0;
+  }
+
+  /** In a vCPU's thread: the handle of the first descriptor that a write matches, 0 when there is none. */
+  find(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): number {
+    for (let look = 0; look < MAX_LOOKS; look++) {
+      const generation = this.#words.load(GENERATION);
+      const handle = this.#scan(generation, type, addressLow, addressHigh, valueLow, valueHigh);
+      if (this.#words.load(GENERATION) === generation) return handle;
+    }
+    return 0;
+  }
+
+  /** In a vCPU's thread. BUSY: the ring is full. A corrupt ring loses the kick, as in ACRN. */
+  kick(handle: number): RingResult {
+    this.#element[0] = handle;
+    this.#element[1] = 0;
+    return this.#put(RingId.ASYNC_IO);
+  }
+
+  /** In a vCPU's thread: a VM event without data. False when there is no ring, or no place in it. */
+  sendEvent(type: number): boolean {
+    this.#element.fill(0);
+    this.#element[0] = type;
+    return this.#put(RingId.VM_EVENT) === RingResult.DONE;
+  }
+
+  #put(id: RingId): RingResult {
+    let tries = 0;
+    while (!this.#words.move(LOCK, 0, 1)) if (++tries > MAX_LOCK_TRIES) return RingResult.CORRUPT;
+    const result = this.ring(id)?.put(this.#element) ?? RingResult.CORRUPT;
+    this.#words.store(LOCK, 0);
+    return result;
+  }
+
+  #scan(
+    generation: number,
+    type: number,
+    addressLow: number,
+    addressHigh: number,
+    valueLow: number,
+    valueHigh: number,
+  ): number {
+    const words = this.#words;
+    const table = TABLES + (generation & 1) * TABLE_WORDS;
+    const count = words.glimpse(table + COUNT);
+    for (let i = 0; i < count; i++) {
+      const at = table + FIRST + i * DESCRIPTOR_WORDS;
+      if (words.glimpse(at) !== type || words.glimpse(at + 1) !== addressLow || words.glimpse(at + 2) !== addressHigh)
+        continue;
+      const isWildcard = words.glimpse(at + 3) === 0;
+      if (isWildcard || (words.glimpse(at + 4) === valueLow && words.glimpse(at + 5) === valueHigh))
+        return words.glimpse(at + 6);
+    }
+    return 0;
+  }
+
+  #publish(descriptors: readonly AsyncIoDescriptor[]): void {
+    this.#descriptors = descriptors;
+    const generation = this.#words.load(GENERATION) + 1;
+    const table = TABLES + (generation & 1) * TABLE_WORDS;
+    descriptors.forEach(({ isPort, address, data, handle }, i) => {
+      const at = table + FIRST + i * DESCRIPTOR_WORDS;
+      const fields = [
+        isPort ? IoRequestType.PORT : IoRequestType.MMIO,
+        Number(BigInt.asIntN(32, address)),
+        Number(BigInt.asIntN(32, address >> 32n)),
+        data === undefined ? 0 : 1,
+        Number(BigInt.asIntN(32, data ?? 0n)),
+        Number(BigInt.asIntN(32, (data ?? 0n) >> 32n)),
+        handle,
+      ];
+      fields.forEach((field, word) => this.#words.store(at + word, field));
+    });
+    this.#words.store(table + COUNT, descriptors.length);
+    this.#words.store(GENERATION, generation | 0);
+  }
+}
+
+function conflicts(a: AsyncIoDescriptor, b: AsyncIoDescriptor): boolean {
+  const isSamePlace = a.address === b.address && a.isPort === b.isPort;
+  return isSamePlace && (a.data === undefined || b.data === undefined || a.data === b.data);
+}
+
+function isSame(a: AsyncIoDescriptor, b: AsyncIoDescriptor): boolean {
+  return a.isPort === b.isPort && a.address === b.address && a.handle === b.handle && a.data === b.data;
+}
