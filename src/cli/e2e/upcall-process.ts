@@ -26,6 +26,8 @@ export interface Started {
 export interface StartOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
+  /** Killed after so many ms, in place of the usual limit. */
+  readonly limitMs?: number;
 }
 
 export function start(command: string, args: readonly string[], options: StartOptions = {}): Started {
@@ -48,7 +50,7 @@ export function start(command: string, args: readonly string[], options: StartOp
   child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString('latin1')));
   // A process that ends does not read what is left.
   child.stdin.on('error', () => undefined);
-  const timer = setTimeout(() => child.kill('SIGKILL'), LIMIT_MS);
+  const timer = setTimeout(() => child.kill('SIGKILL'), options.limitMs ?? LIMIT_MS);
   const ended = new Promise<Ended>((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (status, signal) => {
