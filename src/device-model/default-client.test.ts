@@ -1,0 +1,68 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { OneVm } from '../hsm/fixtures/one-vm.js';
+import { Direction, IoRequestType } from '../io-request/layout.js';
+import { IoRequestState } from '../io-request/state.js';
+import { DefaultClient, MAX_UNCLAIMED_ADDRESSES, OTHER_ADDRESSES } from './default-client.js';
+
+const { WRITE } = Direction;
+const { MMIO } = IoRequestType;
+const { COMPLETE } = IoRequestState;
+
+function make(): { vm: OneVm; client: DefaultClient; log: string[] } {
+  const vm = new OneVm();
+  const log: string[] = [];
+  const client = new DefaultClient({
+    read: (...at) => log.push(`r ${at.join(' ')}`) + 0xffff_ff00,
+    write: (...at) => void log.push(`w ${at.join(' ')}`),
+  });
+  vm.requests.createDefaultClient(client);
+  return { vm, client, log };
+}
+
+test('what nobody claims reads all ones in all of its words, and a write is ignored', () => {
+  const { vm, client } = make();
+  const port = vm.fill(0, { address: 0x700, size: 1 });
+  const wide = vm.fill(1, { type: MMIO, address: 0x1_0000_0008, size: 8 });
+  const write = vm.fill(2, { direction: WRITE, address: 0x700, value: 0x12 });
+  const protectedPage = vm.fill(3, { type: 3, direction: WRITE, address: 0x3000, size: 4, value: 1 });
+  vm.requests.dispatch();
+  assert.deepEqual([port.valueLow, wide.valueLow, wide.valueHigh, write.valueLow], [-1, -1, -1, 0x12]);
+  assert.ok([port, wide, write, protectedPage].every((slot) => slot.state === COMPLETE));
+  assert.deepEqual(
+    [...client.unclaimed],
+    [
+      ['port 0x700', 2],
+      ['mmio 0x100000008', 1],
+      ['write-protect 0x3000', 1],
+    ],
+  );
+});
+
+test('a PCI request goes to configuration space; the whole 32 bits are the answer, whatever the size', () => {
+  const { vm, client, log } = make();
+  vm.fill(0, { direction: WRITE, address: 0xcf8, size: 4, value: 0x8312_f9a4 });
+  vm.requests.dispatch();
+  const read = vm.fill(1, { address: 0xcfe, size: 2 });
+  const write = vm.fill(2, { direction: WRITE, address: 0xcfc, size: 4, value: 0xdead_beef });
+  vm.requests.dispatch();
+  assert.deepEqual(log, ['r 18 31 1 934 2', 'w 18 31 1 932 4 3735928559']);
+  assert.deepEqual([read.valueLow >>> 0, read.pciBus, read.state], [0xffff_ff01, 0x12, COMPLETE]);
+  assert.deepEqual([write.valueLow >>> 0, write.state], [0xdead_beef, COMPLETE]);
+  assert.equal(client.unclaimed.size, 0);
+});
+
+test('a guest that scans all ports fills a bounded list; the rest share one count', () => {
+  const { vm, client } = make();
+  const accesses = MAX_UNCLAIMED_ADDRESSES + 300;
+  for (let port = 0; port < accesses; port++) {
+    const slot = vm.fill(0, { address: 0x2000 + port });
+    vm.requests.dispatch();
+    slot.release();
+  }
+  assert.equal(client.unclaimed.size, MAX_UNCLAIMED_ADDRESSES + 1);
+  assert.equal(client.unclaimed.get(OTHER_ADDRESSES), 300);
+  vm.fill(0, { address: 0x2000 });
+  vm.requests.dispatch();
+  assert.equal(client.unclaimed.get('port 0x2000'), 2);
+});
