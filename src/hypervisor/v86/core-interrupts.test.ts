@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { MsiDelivery } from '../msi-queue.js';
 import { HALTED_FOR_EVER } from '../vcpu-loop.js';
 import { GeneralRegister } from './core-layout.js';
 import { imm32, LOAD_IDT, TestMachine } from './fixtures/test-machine.js';
@@ -260,5 +261,32 @@ describe('the local APIC', () => {
       assert.equal(machine.core.generalRegister(GeneralRegister.EDX), rounds);
       assert.equal(machine.memory.readU32(COUNT), rounds);
     }
+  });
+});
+
+describe('a message-signalled interrupt', () => {
+  test('reaches the guest by its vector, once for each message that it has taken', async () => {
+    const machine = await TestMachine.create();
+    machine.setGate(VECTOR, HANDLER, [...COUNT_ONE, ...END_APIC]);
+    machine.load([...LOAD_IDT, 0xb0, 0xff, 0xe6, 0x21, 0xe6, 0xa1, ...WAIT]);
+    machine.runUntilHalted();
+    for (const kind of [MsiDelivery.FIXED, MsiDelivery.LOWEST_PRIORITY]) {
+      const before = machine.memory.readU32(COUNT);
+      machine.core.message(kind, VECTOR);
+      machine.core.message(kind, VECTOR);
+      machine.runUntilHalted();
+      assert.equal(machine.memory.readU32(COUNT), before + 1);
+    }
+  });
+
+  test('of a kind that the core has no pin for, or with a vector of the processor itself, does nothing', async () => {
+    const machine = await TestMachine.create();
+    machine.setGate(VECTOR, HANDLER, [...COUNT_ONE, ...END_APIC]);
+    machine.load([...LOAD_IDT, 0xb0, 0xff, 0xe6, 0x21, 0xe6, 0xa1, ...WAIT]);
+    machine.runUntilHalted();
+    for (const kind of [MsiDelivery.SMI, MsiDelivery.NMI, MsiDelivery.INIT]) machine.core.message(kind, VECTOR);
+    machine.core.message(MsiDelivery.FIXED, 8);
+    machine.runUntilHalted();
+    assert.equal(machine.memory.readU32(COUNT), 0);
   });
 });

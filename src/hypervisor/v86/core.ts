@@ -9,6 +9,7 @@ import { AcrnError } from '../../io-request/acrn-error.js';
 import { DirtyPages } from '../dirty-pages.js';
 import type { GuestMemoryHandle } from '../guest-memory.js';
 import type { InterruptController } from '../interrupt-lines.js';
+import { MsiDelivery } from '../msi-queue.js';
 import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { explainEnd } from './core-end.js';
@@ -74,6 +75,8 @@ export class Core implements VcpuProgram {
   #startedMs: number;
   #isPristine = true;
   #isHaltedForEver = false;
+  /** A message came since the core last looked. */
+  #hasMessage = false;
   #trapsLeft = TRAPS_PER_LOOK;
   #lastMessage = '';
 
@@ -155,13 +158,21 @@ export class Core implements VcpuProgram {
       if (this.#lines.changed) {
         this.#lines.deliver(this.#pins);
         this.#core.handle_irqs();
-      }
+      } else if (this.#hasMessage) this.#core.handle_irqs();
+      this.#hasMessage = false;
       const haltedMs = this.#core.main_loop();
       if (this.#isHaltedForEver) return HALTED_FOR_EVER;
       return haltedMs > 0 ? haltedMs : 0;
     } catch (error) {
       throw explainEnd(error, this.#lastMessage, this.instructionPointer);
     }
+  }
+
+  /** The core has neither NMI nor SMI nor other processors to start, so messages of those kinds end here. */
+  message(kind: MsiDelivery, vector: number): void {
+    if (kind !== MsiDelivery.FIXED && kind !== MsiDelivery.LOWEST_PRIORITY) return;
+    this.#pins.message(vector);
+    this.#hasMessage = true;
   }
 
   /** Power-on, with the guest's RAM left as it is. */

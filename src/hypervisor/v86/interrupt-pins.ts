@@ -49,6 +49,11 @@ export class InterruptPins implements InterruptController {
     if (line < IO_APIC_PINS) this.#lowerIoApic(line);
   }
 
+  /** A message-signalled interrupt of fixed or lowest-priority delivery: an edge at the one local APIC. */
+  message(vector: number): void {
+    this.#request(vector, false);
+  }
+
   /** The core's functions drive pin n of the IO-APIC too, but only while that exists. */
   #only8259(drive: () => void): void {
     this.#acpiEnabled[0] = 0;

@@ -5,14 +5,24 @@ import { registerControllers } from './controller-handlers.js';
 import { Core } from './core.js';
 import type { V86Program } from './v86-hypervisor.js';
 
-await serveVcpu(({ program, handler, handlers, shared }) => {
+await serveVcpu(({ vcpu, program, handler, handlers, shared }) => {
   registerControllers(handlers);
   const { module, memoryBytes, translate } = program as V86Program;
-  const core = new Core({
+  const core: Core = new Core({
     module: module as WebAssembly.Module,
     memoryBytes,
     handler,
-    lines: shared.lines,
+    lines: {
+      // Messages are looked for where lines are: after each trap, so that they do not wait for the end of a slice.
+      get changed() {
+        return shared.lines.changed || shared.msis.any(vcpu);
+      },
+      deliver: (controller) => {
+        shared.lines.deliver(controller);
+        if (shared.msis.any(vcpu)) shared.msis.take(vcpu, (kind, vector) => core.message(kind, vector));
+      },
+      resync: () => shared.lines.resync(),
+    },
     translate,
   });
   return { program: core, memory: core.memory };
