@@ -16,7 +16,7 @@ interface Placed {
   readonly vm: OneVm;
   readonly errors: string[];
   /** Makes an access on vCPU 0 and gives the value of its slot, low word then high word, unsigned. */
-  access(access: Access): [number, number];
+  readonly access: (access: Access) => [number, number];
   readonly state: () => number;
 }
 

@@ -1,0 +1,62 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { AssignedRequest } from '../../hsm/assigned-request.js';
+import { SLOT_COUNT } from '../../io-request/layout.js';
+import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
+
+function request(vcpu: number, fields: Partial<AssignedRequest> = {}): AssignedRequest {
+  return Object.assign(new AssignedRequest(vcpu, () => false), fields);
+}
+
+const FIELDS = {
+  ticket: 0x7fff_ffff,
+  type: 1,
+  direction: 1,
+  addressLow: -1,
+  addressHigh: 0xf,
+  size: 8,
+  valueLow: -2,
+  valueHigh: 0x1234_5678,
+};
+
+test('a request arrives at the other view of the mailbox as it was posted', () => {
+  const mailbox = new DeviceMailbox();
+  const other = new DeviceMailbox(mailbox.buffer);
+  mailbox.post(request(15, FIELDS));
+  assert.equal(other.takePending(), 1 << 15);
+  const fetched = request(15);
+  other.fetch(fetched);
+  for (const [name, value] of Object.entries(FIELDS)) assert.equal(fetched[name as keyof typeof FIELDS], value, name);
+});
+
+test('each slot has its place, and all of them can be full at once', () => {
+  const mailbox = new DeviceMailbox();
+  for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) mailbox.post(request(vcpu, { ticket: 100 + vcpu, valueLow: vcpu }));
+  assert.equal(mailbox.takePending(), 0xffff);
+  for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
+    const fetched = request(vcpu);
+    mailbox.fetch(fetched);
+    assert.deepEqual([fetched.ticket, fetched.valueLow], [100 + vcpu, vcpu]);
+  }
+});
+
+test('what is taken is taken once', () => {
+  const mailbox = new DeviceMailbox();
+  mailbox.post(request(3));
+  mailbox.control(MailboxControl.RESET);
+  mailbox.control(MailboxControl.CLOSE);
+  assert.deepEqual([mailbox.takePending(), mailbox.takePending()], [8, 0]);
+  assert.deepEqual([mailbox.takeControl(), mailbox.takeControl()], [3, 0]);
+});
+
+test('a device’s thread that waits is woken by a request and by a control', { timeout: 20_000 }, async () => {
+  const mailbox = new DeviceMailbox();
+  const keepAlive = setInterval(() => undefined, 1000);
+  for (const wake of [() => mailbox.post(request(0)), () => mailbox.control(MailboxControl.RESET)]) {
+    const waiting = mailbox.wait();
+    setImmediate(wake);
+    assert.equal(await waiting, true);
+    assert.equal(mailbox.takePending() + mailbox.takeControl(), 1);
+  }
+  clearInterval(keepAlive);
+});

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { GuestMemory } from '../../hypervisor/guest-memory.js';
+import { ManualClock } from '../clock.js';
+import { UNCONNECTED, type Device } from '../device.js';
+import { loadDevice, type DeviceContext } from './device-module.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'device-module-'));
+writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+const context: DeviceContext = {
+  interruptLine: () => UNCONNECTED,
+  memory: new GuestMemory({ buffer: new SharedArrayBuffer(16), byteOffset: 0, byteLength: 16 }),
+  clock: new ManualClock(),
+};
+
+let count = 0;
+
+/** Writes a module and loads its device, by file URL or by path. */
+function load(source: string, extension = 'js', options: unknown = undefined, byPath = false): Promise<Device> {
+  const file = join(folder, `device-${++count}.${extension}`);
+  writeFileSync(file, source);
+  return loadDevice(byPath ? file : pathToFileURL(file).href, context, options);
+}
+
+const BODY = `read(offset) { return offset + this.start; } write() {}`;
+const CLASS = `class Counter { name = 'counter'; constructor(context, options) { this.context = context; this.start = options; } ${BODY} }`;
+
+describe('a device module', () => {
+  test('may export a class as default: it gets the context and the options', async () => {
+    const device = await load(`export default ${CLASS}`, 'js', 40);
+    assert.deepEqual([device.name, device.read(2, 1)], ['counter', 42]);
+    assert.equal((device as unknown as { context: unknown }).context, context);
+  });
+
+  test('may export a class or a function as createDevice, which goes before the default', async () => {
+    const chosen = await load(`export default 5; ${CLASS} export { Counter as createDevice };`, 'js', 1);
+    assert.equal(chosen.read(0, 1), 1);
+    const made = await load(
+      `export const createDevice = (context, options) => ({ name: 'made', read: () => options.value, write() {} });`,
+      'mjs',
+      { value: 7 },
+    );
+    assert.deepEqual([made.name, made.read(0, 1)], ['made', 7]);
+  });
+
+  test('may make its device asynchronously', async () => {
+    const device = await load(`export default async () => ({ name: 'later', read: () => 3, write() {} });`);
+    assert.equal(device.read(0, 1), 3);
+  });
+
+  test('may be TypeScript, by file URL and by path', async () => {
+    const source = `
+      interface Options { readonly start: number }
+      export default class Typed {
+        readonly name: string = 'typed';
+        #next: number;
+        constructor(_context: unknown, options: Options) { this.#next = options.start; }
+        read(): number { return this.#next++; }
+        write(_offset: number, _size: number, value: number): void { this.#next = value; }
+      }`;
+    for (const byPath of [false, true]) {
+      const device = await load(source, 'ts', { start: 9 }, byPath);
+      assert.deepEqual([device.name, device.read(0, 1), device.read(0, 1)], ['typed', 9, 10]);
+    }
+  });
+
+  test('may be JavaScript by path', async () => {
+    const device = await load(`export default ${CLASS}`, 'js', 1, true);
+    assert.equal(device.read(1, 1), 2);
+  });
+});
+
+describe('a bad device module is refused with its path, what is wrong and what to do', () => {
+  const cases: [name: string, source: string, extension: string, message: RegExp][] = [
+    ['that exports nothing', 'const device = {};', 'js', /exports no device/],
+    ['that exports an object', `export default { name: 'x', read() {}, write() {} };`, 'js', /exports no device/],
+    ['that does not parse', 'export default class {', 'js', /device-\d+\.js/],
+    ['that does not parse as TypeScript', 'export default class {', 'ts', /device-\d+\.ts/],
+    ['that throws when it is loaded', `throw new Error('no such chip');`, 'js', /no such chip/],
+    ['that imports what is not there', `import 'no-such-package-at-all';`, 'js', /no-such-package-at-all/],
+    ['whose function throws', `export default () => { throw new Error('bad option'); };`, 'js', /bad option/],
+    ['whose function rejects', `export default async () => { throw 'a string'; };`, 'js', /a string/],
+    [
+      'whose constructor throws',
+      `export default class { constructor() { throw new Error('bad option'); } read() {} write() {} }`,
+      'js',
+      /making the device failed: bad option/,
+    ],
+    ['whose function returns nothing', 'export default () => {};', 'js', /no device/],
+    ['whose device cannot be written', `export default () => ({ name: 'x', read: () => 0 });`, 'js', /no device/],
+    ['whose class has no registers', 'export default class { }', 'js', /making the device failed/],
+  ];
+  for (const [name, source, extension, message] of cases) {
+    test(name, async () => {
+      await assert.rejects(load(source, extension), (error: Error & { code?: string; remedy?: string }) => {
+        assert.equal(error.code, 'DEVICE_MODULE_INVALID');
+        assert.match(error.message, message);
+        assert.match(error.message, /^device module .*device-\d+\./);
+        assert.ok((error.remedy ?? '').length > 20);
+        return true;
+      });
+    });
+  }
+
+  test('that is not there', async () => {
+    await assert.rejects(loadDevice(pathToFileURL(join(folder, 'missing.js')).href, context, undefined), {
+      code: 'DEVICE_MODULE_INVALID',
+      remedy: 'Check the path and that the file loads by itself',
+    });
+  });
+});

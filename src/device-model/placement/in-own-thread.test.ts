@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { GuestMemory } from '../../hypervisor/guest-memory.js';
+import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
+import { ports } from '../../hsm/address-range.js';
+import { OneVm } from '../../hsm/fixtures/one-vm.js';
+import { Direction } from '../../io-request/layout.js';
+import { IoRequestState } from '../../io-request/state.js';
+import { inOwnThread, isThreadPlacement, ThreadClient } from './in-own-thread.js';
+
+const { WRITE } = Direction;
+const { COMPLETE } = IoRequestState;
+const counter = new URL('./fixtures/look-counter.js', import.meta.url);
+const range = ports(0x500, 4);
+
+interface Placed {
+  readonly vm: OneVm;
+  readonly client: ThreadClient;
+  readonly errors: string[];
+  readonly deaths: string[];
+}
+
+/** A VM without vCPU threads, whose accesses the test makes, and a device in a thread of its own. */
+function place(module: URL, options: unknown): Placed {
+  const shared = new VmSharedState();
+  const vm = new OneVm({ hypercalls: { vcpuCount: 4, notifyRequestFinish: () => 0, shared } });
+  const errors: string[] = [];
+  const deaths: string[] = [];
+  const client = new ThreadClient({
+    placement: inOwnThread(module, options),
+    range,
+    memory: new GuestMemory({ buffer: new SharedArrayBuffer(4096), byteOffset: 0, byteLength: 4096 }),
+    reportError: (_, error) => void errors.push(String(error)),
+    onDeath: (dead, reason) => {
+      deaths.push(reason);
+      vm.requests.destroyClient(dead);
+    },
+  });
+  vm.requests.createClient(client, [range]);
+  return { vm, client, errors, deaths };
+}
+
+async function until(condition: () => boolean): Promise<void> {
+  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+}
+
+describe('a device in a thread of its own', { timeout: 30_000 }, () => {
+  test('a placement is told from a device', () => {
+    assert.equal(isThreadPlacement(inOwnThread(counter)), true);
+    assert.equal(isThreadPlacement({ name: 'a device', read: () => 0, write: () => undefined }), false);
+    assert.equal(isThreadPlacement({ kind: 'something else' }), false);
+  });
+
+  test('has its file’s name until it is made, then its own; and answers into the page itself', async () => {
+    const { vm, client } = place(counter, { start: 7 });
+    assert.equal(client.name, 'look-counter.js');
+    await client.ready;
+    assert.equal(client.name, 'look counter');
+    const slots = [0, 1, 2, 3].map((vcpu) => vm.fill(vcpu, { address: 0x500 + vcpu }));
+    vm.requests.dispatch();
+    await until(() => slots.every(({ state }) => state === COMPLETE));
+    assert.deepEqual(slots.map(({ valueLow }) => valueLow).sort(), [10, 7, 8, 9]);
+    vm.requests.close();
+  });
+
+  test('whose thread dies is reported once, and what it had reads all ones', async () => {
+    const { vm, client, deaths } = place(counter, { start: 7 });
+    await client.ready;
+    const write = vm.fill(0, { direction: WRITE, address: 0x501, value: 1 });
+    const read = vm.fill(1);
+    vm.requests.dispatch();
+    await until(() => deaths.length > 0);
+    assert.deepEqual(deaths, ['its thread ended']);
+    assert.deepEqual([write.state, read.state], [COMPLETE, COMPLETE]);
+    assert.deepEqual(vm.requests.clients, []);
+  });
+
+  test('that is taken out ends its thread and no death is reported', async () => {
+    const { vm, client, deaths } = place(counter, { start: 7 });
+    await client.ready;
+    vm.requests.destroyClient(client);
+    client.disconnected();
+    await client.terminate();
+    assert.deepEqual(deaths, []);
+  });
+
+  test('that hangs is terminated when it is taken out', async () => {
+    const { vm, client, deaths } = place(counter, { start: 7 });
+    await client.ready;
+    const hung = vm.fill(0, { direction: WRITE, address: 0x502, value: 1 });
+    vm.requests.dispatch();
+    vm.requests.destroyClient(client);
+    assert.equal(hung.state, COMPLETE);
+    await client.terminate();
+    assert.deepEqual(deaths, []);
+  });
+
+  test('that cannot be made says so to whoever waits for it', async () => {
+    const missing = place(new URL('./fixtures/no-such-device.js', import.meta.url), undefined);
+    await assert.rejects(missing.client.ready, { code: 'DEVICE_MODULE_INVALID' });
+    const noOptions = place(counter, undefined);
+    await assert.rejects(noOptions.client.ready, {
+      code: 'DEVICE_MODULE_INVALID',
+      message: /making the device failed/,
+    });
+  });
+});
