@@ -22,7 +22,7 @@ const context: DeviceContext = {
 let count = 0;
 
 /** Writes a module and loads its device, by file URL or by path. */
-function load(source: string, extension = 'js', options: unknown = undefined, byPath = false): Promise<Device> {
+function load(source: string, extension = 'js', options?: unknown, byPath = false): Promise<Device> {
   const file = join(folder, `device-${++count}.${extension}`);
   writeFileSync(file, source);
   return loadDevice(byPath ? file : pathToFileURL(file).href, context, options);
