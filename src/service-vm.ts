@@ -35,6 +35,8 @@ export interface UserVmOptions {
   readonly completionPolling?: boolean;
   /** How long a client may take for a request, in ms (default 5000); Infinity for no limit. */
   readonly clientTimeoutMs?: number;
+  /** As ACRN's hypervisor does, answer some PCI configuration accesses before they become requests; off unless given. */
+  readonly interceptPci?: boolean;
   /** Counts requests and their latency. */
   readonly statistics?: boolean;
 }
@@ -78,6 +80,7 @@ export class ServiceVm {
         vcpuCount,
         completionPolling: options.completionPolling ?? false,
         measureLatency: options.statistics ?? false,
+        interceptPci: options.interceptPci ?? false,
       },
       buffer,
       this.#upcall,

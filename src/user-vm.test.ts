@@ -338,3 +338,26 @@ test('the range of a device that was taken out is free for another one', async (
   );
   assert.deepEqual(values, [[0xffn, 1n, 2n]]);
 });
+
+test('a write to write-protected RAM is a request of its own type, which only the default client gets', async () => {
+  const { vm } = await play(
+    [{ steps: [{ type: 'write-protect', direction: 'write', address: 0x1000, size: 4, value: 1 }] }],
+    (made) => void made.attach(mmio(0x1000, 0x1000), new Memory()),
+  );
+  assert.deepEqual([...vm.defaultClient.unclaimed], [['write-protect 0x1000', 1]]);
+});
+
+test("with PCI interception the hypervisor answers what ACRN's answers, and the counts say so", async () => {
+  const { values, vm } = await play(
+    [{ steps: [write(0xcf8, 0x8000_0000, 4), read(0xcf8, 4), read(0xcfc, 4), read(0xcfc, 4)] }],
+    (made) =>
+      made.attachPci(
+        { bus: 0, device: 0, function: 0 },
+        { name: 'function', readConfig: () => 0x1234_5678, writeConfig: () => undefined },
+      ),
+    { interceptPci: true },
+  );
+  assert.deepEqual(values, [[0x8000_0000n, 0x1234_5678n, 0xffff_ffffn]]);
+  assert.equal(vm.counters().answeredByHypervisor, 2);
+  assert.equal(vm.counters().requests, 2);
+});

@@ -21,6 +21,8 @@ export interface VmConfig {
   readonly vcpuCount: number;
   /** The VM's vCPUs poll their slots for COMPLETE and no completion hypercall is made. */
   readonly completionPolling: boolean;
+  /** ACRN's hypervisor looks at PCI configuration accesses before they become requests; see pci-interception.ts. */
+  readonly interceptPci?: boolean;
   /** Whether vCPUs note when each request became PENDING. */
   readonly measureLatency: boolean;
 }

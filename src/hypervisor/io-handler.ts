@@ -130,6 +130,15 @@ export class IoHandler {
 
   /** A store of `size` 1, 2, 4 or 8 bytes; `high` is the upper word of an 8-byte one. */
   mmioWrite(address: number, size: number, low: number, high = 0): void {
+    this.#store(IoRequestType.MMIO, address, size, low, high);
+  }
+
+  /** A store to RAM that the hypervisor made read-only for the guest. The hypervisor's own handlers take it as any store. */
+  writeProtectedWrite(address: number, size: number, low: number, high = 0): void {
+    this.#store(IoRequestType.WRITE_PROTECT, address, size, low, high);
+  }
+
+  #store(type: number, address: number, size: number, low: number, high: number): void {
     this.#shared.count(this.#vcpu, VcpuCounter.mmioAccesses);
     const handler = this.#handlers.mmio.find(address, size);
     if (handler === STRADDLES) {
@@ -142,7 +151,7 @@ export class IoHandler {
     }
     this.#valueLow = narrow(low, size) | 0;
     this.#valueHigh = size === 8 ? high : 0;
-    this.#request(IoRequestType.MMIO, Direction.WRITE, lowWord(address), highWord(address), size);
+    this.#request(type, Direction.WRITE, lowWord(address), highWord(address), size);
   }
 
   /** Steps a and b, the wait, and the release. False: the request could not be made or was taken from under us; the guest reads all ones. */

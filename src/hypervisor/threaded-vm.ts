@@ -204,6 +204,7 @@ function startThread(
     registers: port2,
     completionPolling: config.completionPolling,
     measureLatency: config.measureLatency,
+    interceptPci: config.interceptPci ?? false,
     program: options.program(vcpu),
   };
   const worker = new Worker(options.entry, {

@@ -10,6 +10,7 @@ import type { GuestMemoryHandle } from './guest-memory.js';
 import type { HandlerTables, VmEvent } from './hypervisor.js';
 import { IoHandler } from './io-handler.js';
 import { MmioHandlerTable } from './mmio-handlers.js';
+import { interceptPci } from './pci-interception.js';
 import { PortHandlerTable } from './port-handlers.js';
 import { Upcall } from './upcall.js';
 import { runVcpu, type VcpuProgram } from './vcpu-loop.js';
@@ -25,6 +26,7 @@ export interface VcpuThreadData {
   readonly registers: MessagePort;
   readonly completionPolling: boolean;
   readonly measureLatency: boolean;
+  readonly interceptPci: boolean;
   readonly program: unknown;
 }
 
@@ -61,6 +63,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
   const say = (message: VcpuThreadMessage): void => port.postMessage(message);
   const shared = new VmSharedState(data.shared);
   const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
+  if (data.interceptPci) interceptPci(handlers);
   const handler = new IoHandler({
     vcpu: data.vcpu,
     slot: new SharedBuffer(data.page).slot(data.vcpu),

@@ -73,11 +73,13 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
   }
 
   #play(step: PortStep | MmioStep): void {
-    if (step.direction === 'write') {
+    if (step.direction === 'write' || step.type === 'write-protect') {
       const value = BigInt.asUintN(64, BigInt(step.value ?? 0));
       const low = Number(value & 0xffff_ffffn);
+      const high = Number(value >> 32n) | 0;
       if (step.type === 'port') this.#handler.portWrite(step.address, step.size, low);
-      else this.#handler.mmioWrite(step.address, step.size, low, Number(value >> 32n) | 0);
+      else if (step.type === 'mmio') this.#handler.mmioWrite(step.address, step.size, low, high);
+      else this.#handler.writeProtectedWrite(step.address, step.size, low, high);
       return;
     }
     let value: bigint;

@@ -12,7 +12,8 @@ export interface PortStep {
 }
 
 export interface MmioStep {
-  readonly type: 'mmio';
+  /** `write-protect` is a write, whatever `direction` says, to RAM that the hypervisor made read-only. */
+  readonly type: 'mmio' | 'write-protect';
   readonly direction: 'read' | 'write';
   readonly address: number;
   readonly size: MmioAccessSize;

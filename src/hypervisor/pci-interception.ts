@@ -1,0 +1,54 @@
+/**
+ * PciInterception: what ACRN's hypervisor does with PCI configuration accesses of a User VM before the HSM sees them. An
+ * option of the VM: without it every access to 0xCF8…0xCFF and to the ECAM window is a request.
+ *
+ * The hypervisor keeps an address register of its own. It answers reads of 0xCF8 itself, forwards 4-byte writes as well,
+ * and lets each write open 0xCFC…0xCFF for one access only: that access clears the register. It owns no PCI device here,
+ * so whatever is valid and enabled is forwarded.
+ */
+
+import type { HandlerTables } from './hypervisor.js';
+
+/** Indices in ACRN's table of port handlers. */
+const CONFIG_ADDRESS_INDEX = 3;
+const CONFIG_DATA_INDEX = 4;
+const CONFIG_ADDRESS = 0xcf8;
+const CONFIG_DATA = 0xcfc;
+const ENABLE = 0x8000_0000;
+/** Bits that the register does not keep: reserved ones, among them those of extended registers, and the register's lowest two. */
+const NOT_KEPT = 0x7f00_0003;
+const ECAM_START = 0xe000_0000;
+/** 256 buses of 1 MiB. */
+const ECAM_END = 0xf000_0000;
+const ALL_ONES = 0xffff_ffff;
+
+export function interceptPci(handlers: HandlerTables): void {
+  let address = 0;
+  /** Reads and clears the register; true when the access is to be forwarded. */
+  const open = (port: number, size: number): boolean => {
+    const wasEnabled = (address & ENABLE) !== 0;
+    address = 0;
+    return wasEnabled && isValid(port - CONFIG_DATA, size);
+  };
+  handlers.ports.register(CONFIG_ADDRESS_INDEX, CONFIG_ADDRESS, 1, {
+    read: (_, size) => (size === 4 ? address >>> 0 : ALL_ONES),
+    write: (_, size, value) => {
+      if (size !== 4) return true;
+      address = value & ~NOT_KEPT;
+      return false;
+    },
+  });
+  handlers.ports.register(CONFIG_DATA_INDEX, CONFIG_DATA, 4, {
+    read: (port, size) => (open(port, size) ? undefined : ALL_ONES),
+    write: (port, size) => !open(port, size),
+  });
+  handlers.mmio.register(ECAM_START, ECAM_END, {
+    read: (gpa, size) => (isValid(gpa & 0xfff, size) ? undefined : ALL_ONES),
+    write: (gpa, size) => !isValid(gpa & 0xfff, size),
+  });
+}
+
+/** Configuration registers are read in 1, 2 or 4 bytes, each at a multiple of its size. */
+function isValid(offset: number, size: number): boolean {
+  return (size === 1 || size === 2 || size === 4) && offset % size === 0;
+}
