@@ -1,0 +1,206 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Errno } from '../hsm/control/errno.js';
+import { ExtensionIoctl, Ioctl } from '../hsm/control/ioctl-codes.js';
+import { LocalEvent } from '../hsm/event-object.js';
+import { decodeVmEvent } from '../hsm/vm-event.js';
+import { RingId } from '../hypervisor/async-io-hypercalls.js';
+import { VmEventType } from '../hypervisor/async-io.js';
+import { IoHandler } from '../hypervisor/io-handler.js';
+import { MmioHandlerTable } from '../hypervisor/mmio-handlers.js';
+import { PortHandlerTable } from '../hypervisor/port-handlers.js';
+import { PAGE_BYTES } from '../io-request/layout.js';
+import { createRingPage } from '../io-request/shared-ring.js';
+import { IoRequestState } from '../io-request/state.js';
+import { ControlCaller, type Fields } from './control-caller.js';
+
+const PIO = 1;
+const DATAMATCH = 2;
+const DEASSIGN = 4;
+const ASYNCIO = 8;
+
+interface Prepared {
+  readonly caller: ControlCaller;
+  readonly event: LocalEvent;
+  readonly fd: number;
+  /** The caller's ring page. */
+  readonly ring: bigint;
+  /** vCPU 0's, in this thread: only for accesses that do not wait. */
+  readonly vcpu: IoHandler;
+}
+
+async function prepare(elementBytes = 8): Promise<Prepared> {
+  const caller = new ControlCaller({ hasExtensions: true });
+  await caller.create();
+  await caller.file.ioctl(Ioctl.START_VM);
+  const ring = caller.memory.allocate(PAGE_BYTES);
+  caller.memory.write(ring, createRingPage(elementBytes));
+  const event = new LocalEvent();
+  const { shared, buffer, upcall } = caller.vm;
+  const vcpu = new IoHandler({
+    vcpu: 0,
+    slot: buffer.slot(0),
+    upcall,
+    shared,
+    handlers: { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() },
+    completionPolling: false,
+    measureLatency: false,
+  });
+  return { caller, event, fd: caller.events.open(event), ring, vcpu };
+}
+
+async function withRing(fields: Fields = {}): Promise<Prepared> {
+  const prepared = await prepare();
+  const { caller, fd, ring } = prepared;
+  assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_ASYNCIO, ring), 0);
+  const request = { fd, flags: PIO | ASYNCIO, addr: 0x2010, len: 2, ...fields };
+  assert.equal(await caller.ioeventfd(request), 0);
+  return prepared;
+}
+
+describe('asynchronous I/O', () => {
+  test("a write is complete in the vCPU's thread, and the event is signalled at the next pass", async () => {
+    const { caller, event, vcpu } = await withRing();
+    vcpu.portWrite(0x2010, 2, 5);
+    assert.equal(caller.vm.buffer.slot(0).state, IoRequestState.FREE);
+    assert.equal(event.isReadable, false);
+    assert.equal(caller.file.vm?.requests.hasPending(), true);
+    caller.device.module.worker.pass();
+    assert.equal(event.read(), 1n);
+    assert.equal(caller.file.vm.requests.hasPending(), false);
+  });
+
+  test('the length does not matter, the address and the type do', async () => {
+    const { caller, event, vcpu } = await withRing();
+    vcpu.portWrite(0x2010, 4, 5);
+    vcpu.portWrite(0x2010, 1, 5);
+    caller.device.module.worker.pass();
+    assert.equal(event.read(), 2n);
+    const { asyncIo } = caller.vm;
+    assert.equal(asyncIo.find(0, 0x2011, 0, 5, 0), 0);
+    assert.equal(asyncIo.find(1, 0x2010, 0, 5, 0), 0);
+    assert.notEqual(asyncIo.find(0, 0x2010, 0, 5, 0), 0);
+  });
+
+  test('a memory write matches on 64 bits of data', async () => {
+    const { caller, event, vcpu } = await withRing({
+      flags: ASYNCIO | DATAMATCH,
+      addr: 0x8000_3000,
+      data: 0x1_0000_0002n,
+    });
+    vcpu.mmioWrite(0x8000_3000, 8, 2, 1);
+    caller.device.module.worker.pass();
+    assert.equal(event.read(), 1n);
+    assert.equal(caller.vm.asyncIo.find(1, 0x8000_3000 | 0, 0, 2, 0), 0);
+  });
+
+  test('with data a port write matches although an MMIO value stood there before', async () => {
+    const { caller, event, vcpu } = await withRing({ flags: PIO | ASYNCIO | DATAMATCH, data: 3 });
+    caller.vm.asyncIo.assignAsyncIo({ isPort: false, address: 0x9000n, handle: 77 });
+    vcpu.mmioWrite(0x9000, 8, 1, 1);
+    vcpu.portWrite(0x2010, 2, 3);
+    caller.device.module.worker.pass();
+    assert.equal(event.read(), 1n);
+  });
+
+  test('removal stops it; the newest descriptor wins', async () => {
+    const { caller, event, fd, vcpu } = await withRing();
+    const newer = new LocalEvent();
+    const newerFd = caller.events.open(newer);
+    const { asyncIo } = caller.vm;
+    await caller.ioeventfd({ fd: newerFd, flags: PIO | ASYNCIO, addr: 0x2012, len: 2 });
+    vcpu.portWrite(0x2012, 2, 0);
+    assert.equal(await caller.ioeventfd({ fd, flags: PIO | ASYNCIO | DEASSIGN, addr: 0x2010, len: 2 }), 0);
+    assert.equal(asyncIo.find(0, 0x2010, 0, 0, 0), 0);
+    caller.device.module.worker.pass();
+    assert.equal(newer.read(), 1n);
+    assert.equal(event.isReadable, false);
+  });
+
+  test('a conflict is 0 and changes nothing; address 0 is never assigned', async () => {
+    const { caller } = await withRing();
+    const otherFd = caller.events.open(new LocalEvent());
+    const handle = caller.vm.asyncIo.find(0, 0x2010, 0, 9, 0);
+    assert.equal(await caller.ioeventfd({ fd: otherFd, flags: PIO | ASYNCIO, addr: 0x2010, len: 2 }), 0);
+    assert.equal(caller.vm.asyncIo.find(0, 0x2010, 0, 9, 0), handle);
+    assert.equal(await caller.ioeventfd({ fd: otherFd, flags: PIO | ASYNCIO, addr: 0, len: 2 }), 0);
+    assert.equal(caller.vm.asyncIo.find(0, 0, 0, 0, 0), 0);
+  });
+
+  test('checks in order: a ring, the descriptor; the length is not one of them', async () => {
+    const { caller, fd, ring } = await prepare();
+    const closed = { fd: 999, flags: PIO | ASYNCIO, addr: 1, len: 3 };
+    assert.equal(await caller.ioeventfd(closed), Errno.ENODEV);
+    assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_ASYNCIO, 8n), Errno.EFAULT);
+    assert.equal(
+      await caller.file.ioctl(ExtensionIoctl.SETUP_ASYNCIO, caller.memory.allocate(PAGE_BYTES)),
+      Errno.EPERM,
+    );
+    assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_ASYNCIO, ring), 0);
+    assert.equal(await caller.ioeventfd(closed), Errno.EBADF);
+    assert.equal(await caller.ioeventfd({ ...closed, fd }), 0);
+  });
+
+  test('what userspace writes into the ring signals nothing but its own events, and never throws', async () => {
+    const { caller, event, ring } = await withRing();
+    const garbage = new Uint8Array(PAGE_BYTES - 64).fill(0xff);
+    caller.memory.write(ring + 64n, garbage);
+    const words = (head: number, tail: number): Uint8Array => new Uint8Array(Int32Array.of(head, tail).buffer);
+    for (const [head, tail] of [
+      [0, 4024],
+      [-8, 16],
+      [4, 16],
+      [0, 1 << 30],
+      [4024, 8],
+    ] as const) {
+      caller.memory.write(ring + 16n, words(head, tail));
+      caller.device.module.worker.pass();
+    }
+    assert.equal(event.isReadable, false);
+  });
+
+  test('a corrupt ring loses the kick and the vCPU goes on; a full one is waited for only so long', async () => {
+    const { caller, ring, vcpu } = await withRing();
+    caller.memory.write(ring + 16n, new Uint8Array(Int32Array.of(3, 3).buffer));
+    vcpu.portWrite(0x2010, 2, 0);
+    caller.memory.write(ring + 16n, new Uint8Array(Int32Array.of(8, 0).buffer));
+    vcpu.portWrite(0x2010, 2, 0);
+    assert.equal(caller.vm.shared.counters(0).failed, 1);
+    assert.equal(caller.vm.buffer.slot(0).state, IoRequestState.FREE);
+  });
+});
+
+describe('VM events', () => {
+  test('a triple fault is an event in the ring, and then a power-off by the ACPI register', async () => {
+    const { caller, event, fd, ring, vcpu } = await prepare(32);
+    const argument = caller.memory.allocate(4);
+    caller.memory.write(argument, new Uint8Array(Int32Array.of(fd).buffer));
+    assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_FD, argument), 0);
+    assert.equal(vcpu.powerOffAfterFault(), false);
+    assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_RING, ring), 0);
+    // The write to 0x404 would wait for its answer; a kick's descriptor there answers at once and shows the access.
+    const kicks = caller.memory.allocate(PAGE_BYTES);
+    caller.memory.write(kicks, createRingPage(8));
+    await caller.file.ioctl(ExtensionIoctl.SETUP_ASYNCIO, kicks);
+    const powerOff = new LocalEvent();
+    const request = { fd: caller.events.open(powerOff), flags: PIO | DATAMATCH | ASYNCIO, addr: 0x404, len: 2 };
+    await caller.ioeventfd({ ...request, data: 0x3400 });
+    assert.equal(vcpu.powerOffAfterFault(), true);
+    caller.device.module.worker.pass();
+    assert.equal(powerOff.read(), 1n);
+    assert.equal(event.read(), 1n);
+    caller.device.module.worker.pass();
+    assert.equal(event.isReadable, false, 'one signal for what is new');
+    const element = new Int32Array(8);
+    caller.vm.asyncIo.ring(RingId.VM_EVENT)?.take(element);
+    assert.equal(decodeVmEvent(element).type, VmEventType.TRIPLE_FAULT);
+  });
+
+  test('the descriptor is checked', async () => {
+    const { caller } = await prepare();
+    const argument = caller.memory.allocate(4);
+    assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_FD, 8n), Errno.EFAULT);
+    caller.memory.write(argument, new Uint8Array([200, 0, 0, 0]));
+    assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_FD, argument), Errno.EBADF);
+  });
+});

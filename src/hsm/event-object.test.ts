@@ -1,0 +1,41 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LocalEvent, MAX_LISTENERS } from './event-object.js';
+
+test('a read gives the number of signals and takes them', () => {
+  const event = new LocalEvent();
+  event.signal();
+  event.signal();
+  assert.equal(event.isReadable, true);
+  assert.equal(event.read(), 2n);
+  assert.equal(event.read(), 0n);
+  assert.equal(event.isReadable, false);
+});
+
+test('the same function may listen twice, and each ends for itself', () => {
+  const event = new LocalEvent();
+  let calls = 0;
+  const listener = (): void => {
+    calls++;
+  };
+  const end = event.onSignal(listener);
+  event.onSignal(listener);
+  end();
+  event.signal();
+  assert.equal(calls, 1);
+});
+
+test('closing tells the listeners once', () => {
+  const event = new LocalEvent();
+  let closed = 0;
+  event.onClose(() => closed++);
+  event.close();
+  event.close();
+  assert.equal(closed, 1);
+});
+
+test('listeners have a limit', () => {
+  const event = new LocalEvent();
+  for (let i = 0; i < MAX_LISTENERS; i++) event.onSignal(() => undefined);
+  assert.throws(() => event.onSignal(() => undefined), RangeError);
+});

@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { LocalEvent } from './event-object.js';
+import { IrqEvents, MAX_IRQ_EVENTS, type MsiMessage } from './irqfd.js';
+
+const EBUSY = -16;
+const ENOMEM = -12;
+const MESSAGE: MsiMessage = { address: 0xfee0_0000, data: 0x41 };
+
+function machine(): { irqs: IrqEvents; injected: MsiMessage[] } {
+  const injected: MsiMessage[] = [];
+  return { irqs: new IrqEvents((message) => injected.push(message)), injected };
+}
+
+test('each signal injects the message, and the counter is not taken', () => {
+  const { irqs, injected } = machine();
+  const event = new LocalEvent();
+  assert.equal(irqs.assign(event, MESSAGE), 0);
+  assert.deepEqual(injected, []);
+  event.signal();
+  event.signal();
+  assert.deepEqual(injected, [MESSAGE, MESSAGE]);
+  assert.equal(event.read(), 2n);
+});
+
+test('an event that is readable already injects at once', () => {
+  const { irqs, injected } = machine();
+  const event = new LocalEvent();
+  event.signal();
+  irqs.assign(event, MESSAGE);
+  assert.equal(injected.length, 1);
+});
+
+test('the same event twice is −EBUSY and does not inject again', () => {
+  const { irqs, injected } = machine();
+  const event = new LocalEvent();
+  irqs.assign(event, MESSAGE);
+  event.signal();
+  assert.equal(irqs.assign(event, { address: 0xfee0_1000, data: 0x42 }), EBUSY);
+  assert.deepEqual(injected, [MESSAGE]);
+});
+
+test('after removal the event is fully unhooked, and may come back', () => {
+  const { irqs, injected } = machine();
+  const event = new LocalEvent();
+  irqs.assign(event, MESSAGE);
+  assert.equal(irqs.deassign(event), 0);
+  assert.equal(irqs.deassign(event), 0);
+  event.signal();
+  assert.deepEqual(injected, []);
+  assert.equal(irqs.assign(event, MESSAGE), 0);
+  assert.equal(injected.length, 1);
+});
+
+test('an event that its last user closes removes itself', () => {
+  const { irqs, injected } = machine();
+  const event = new LocalEvent();
+  irqs.assign(event, MESSAGE);
+  event.close();
+  assert.equal(irqs.size, 0);
+  event.signal();
+  assert.deepEqual(injected, []);
+});
+
+test('an injection that removes the event itself does no harm', () => {
+  const event = new LocalEvent();
+  const injected: number[] = [];
+  const irqs = new IrqEvents(({ data }) => {
+    injected.push(data);
+    irqs.deassign(event);
+  });
+  irqs.assign(event, MESSAGE);
+  event.signal();
+  event.signal();
+  assert.deepEqual(injected, [0x41]);
+});
+
+test('the end of the VM unhooks all, and there is a limit', () => {
+  const { irqs, injected } = machine();
+  const events = Array.from({ length: MAX_IRQ_EVENTS }, () => new LocalEvent());
+  for (const event of events) assert.equal(irqs.assign(event, MESSAGE), 0);
+  assert.equal(irqs.assign(new LocalEvent(), MESSAGE), ENOMEM);
+  irqs.close();
+  for (const event of events) event.signal();
+  assert.deepEqual(injected, []);
+});
