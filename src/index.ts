@@ -56,4 +56,5 @@ export { IoRequestState } from './io-request/state.js';
 export { SharedBuffer } from './io-request/shared-buffer.js';
 export { Slot } from './io-request/slot.js';
 export { AcrnError, type AcrnErrorCode, type AcrnErrorOptions } from './io-request/acrn-error.js';
+export { describeRequestEvent, type RequestEvent } from './trace/request-trace.js';
 export type { StatisticsRow, StatisticsSnapshot } from './trace/statistics.js';

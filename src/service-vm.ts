@@ -12,6 +12,7 @@ import { MAX_VCPUS, type Hypervisor, type VmEvent } from './hypervisor/hyperviso
 import { Upcall } from './hypervisor/upcall.js';
 import { AcrnError } from './io-request/acrn-error.js';
 import { SharedBuffer } from './io-request/shared-buffer.js';
+import { RequestTrace } from './trace/request-trace.js';
 import { RequestStatistics } from './trace/statistics.js';
 import { UserVm } from './user-vm.js';
 
@@ -89,6 +90,7 @@ export class ServiceVm {
     hypercalls.setIoreqBuffer();
     const statistics =
       options.statistics === true ? new RequestStatistics((vcpu) => hypercalls.shared.lastLatencyMs(vcpu)) : undefined;
+    const trace = new RequestTrace();
     const requests = new VmRequests({
       vmId,
       buffer,
@@ -96,12 +98,22 @@ export class ServiceVm {
       clientTimeoutMs: options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS,
       observer: {
         event: (event) => vm?.tell(event),
-        ...(statistics === undefined
-          ? {}
-          : { dispatched: (_, request, client) => statistics.dispatched(request, client?.name ?? 'hsm') }),
+        dispatched: (_, request, client) => {
+          statistics?.dispatched(request, client?.name ?? 'hsm');
+          if (trace.isWatched) trace.record(request.vcpu, client?.name ?? 'hsm', request.toRequest());
+        },
       },
     });
-    const made = (vm = new UserVm({ name, hypercalls, buffer, module: this.#module, requests, image, statistics }));
+    const made = (vm = new UserVm({
+      name,
+      hypercalls,
+      buffer,
+      module: this.#module,
+      requests,
+      image,
+      statistics,
+      trace,
+    }));
     this.#module.addVm(requests);
     this.#vms.add(made);
     void made.ended.then(() => this.#vms.delete(made));

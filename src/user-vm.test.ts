@@ -5,6 +5,7 @@ import { inOwnThread } from './device-model/placement/in-own-thread.js';
 import { mmio, ports } from './hsm/address-range.js';
 import { ScriptedHypervisor, type Script, type ScriptStep } from './hypervisor/scripted/scripted-hypervisor.js';
 import { ServiceVm, type UserVmOptions } from './service-vm.js';
+import { describeRequestEvent } from './trace/request-trace.js';
 import type { UserVmEvent } from './user-vm-events.js';
 import type { UserVm } from './user-vm.js';
 
@@ -360,4 +361,22 @@ test("with PCI interception the hypervisor answers what ACRN's answers, and the 
   assert.deepEqual(values, [[0x8000_0000n, 0x1234_5678n, 0xffff_ffffn]]);
   assert.equal(vm.counters().answeredByHypervisor, 2);
   assert.equal(vm.counters().requests, 2);
+});
+
+test('a trace shows each request with the client that got it, and ends with the VM', async () => {
+  const lines: string[] = [];
+  let watching: Promise<void> = Promise.resolve();
+  await play([{ steps: [write(0x500, 0x41), read(0xcf8, 4), read(0x600, 2)] }], (vm) => {
+    vm.attach(ports(0x500, 4), new Memory());
+    const trace = vm.trace();
+    watching = (async () => {
+      for await (const event of trace) lines.push(describeRequestEvent(event).replace(/^[\d.]+ ms /, ''));
+    })();
+  });
+  await watching;
+  assert.deepEqual(lines, [
+    'vCPU 0 → memory: write port 0x500/1 = 0x41',
+    'vCPU 0 → hsm: read port 0xcf8/4 = 0x41',
+    'vCPU 0 → default: read port 0x600/2 = 0x0',
+  ]);
 });

@@ -22,6 +22,7 @@ import type { VmEvent } from './hypervisor/hypervisor.js';
 import type { VcpuCounters } from './hypervisor/vm-shared-state.js';
 import { AcrnError } from './io-request/acrn-error.js';
 import type { SharedBuffer } from './io-request/shared-buffer.js';
+import type { RequestEvent, RequestTrace } from './trace/request-trace.js';
 import type { RequestStatistics, StatisticsSnapshot } from './trace/statistics.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 
@@ -36,6 +37,7 @@ export interface UserVmParts {
   readonly requests: VmRequests;
   readonly image: GuestImage | undefined;
   readonly statistics: RequestStatistics | undefined;
+  readonly trace: RequestTrace;
 }
 
 export class UserVm {
@@ -176,6 +178,11 @@ export class UserVm {
     this.#tell(event);
   }
 
+  /** Every request from now on, as it is given to its client, until the VM ends: `for await (const event of vm.trace())`. */
+  trace(): AsyncGenerator<RequestEvent, void, undefined> {
+    return this.#parts.trace.watch();
+  }
+
   /** Undefined unless the VM was made with `statistics`. */
   statistics(): StatisticsSnapshot | undefined {
     return this.#parts.statistics?.snapshot();
@@ -253,6 +260,7 @@ export class UserVm {
       this.#attachments.close();
       await hypercalls.destroyVm();
     });
+    this.#parts.trace.close();
     this.#tell({ kind: 'ended', end });
     this.#resolveEnded(end);
   }
