@@ -25,9 +25,6 @@ const EEXIST = -17;
 export const CLEAR_ROUNDS = 10;
 export const CLEAR_SLEEP_MS = 10;
 const MAX_TICKET = 0x7fff_ffff;
-const WORD_SPAN = 2 ** 32;
-/** The size of what is no access at all: more than 4 GiB, or around the end of the address space. Only a hostile page has it. */
-export const NO_ACCESS = 0xffff_ffff;
 
 export interface VmRequestsOptions {
   readonly vmId: number;
@@ -247,11 +244,7 @@ export class VmRequests {
       return true;
     }
     const { type, addressLow, addressHigh, size } = request;
-    const { sizeHigh } = slot;
-    const found = this.#map.find(type, addressLow, addressHigh, size, sizeHigh);
-    // It went where the driver sends it, but lies outside of that client's range; the client must not take it for an access.
-    if (sizeHigh !== 0 || (addressHigh === -1 && (addressLow >>> 0) + (size >>> 0) > WORD_SPAN))
-      request.size = NO_ACCESS;
+    const found = this.#map.find(type, addressLow, addressHigh, size, slot.sizeHigh);
     const client = found ?? this.#defaultClient;
     if (client === undefined) return false;
     const ticket = (this.#nextTicket = this.#nextTicket === MAX_TICKET ? 1 : this.#nextTicket + 1);
