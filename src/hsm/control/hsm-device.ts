@@ -4,11 +4,11 @@
  * worker serves upcalls by itself.
  */
 
-import { MAX_VCPUS, type Hypervisor, type VmConfig } from '../../hypervisor/hypervisor.js';
+import type { Hypervisor, VmConfig } from '../../hypervisor/hypervisor.js';
 import type { Hypercalls } from '../../hypervisor/hypercalls.js';
 import { Upcall } from '../../hypervisor/upcall.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
-import { PAGE_BYTES } from '../../io-request/layout.js';
+import { PAGE_BYTES, SLOT_COUNT } from '../../io-request/layout.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { HsmEvent } from '../hsm-observer.js';
 import { HypervisorServiceModule } from '../service-module.js';
@@ -135,7 +135,7 @@ export class HsmDevice {
     const {
       memoryBytes = DEFAULT_MEMORY_BYTES,
       vcpuCount = 1,
-      cpuMask = (1n << BigInt(MAX_VCPUS)) - 1n,
+      cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n,
     } = this.#options;
     const affinity = creation.big('cpu_affinity');
     if ((affinity & ~cpuMask) !== 0n) return undefined;

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { HsmDevice } from '../hsm/control/hsm-device.js';
+import { MappedMemory } from '../hsm/control/address-space.js';
+import { Errno } from '../hsm/control/errno.js';
+import { Ioctl } from '../hsm/control/ioctl-codes.js';
+import { IRQFD, VM_CREATION } from '../hsm/control/struct-layout.js';
+import { StructView } from '../hsm/control/struct-view.js';
+import { LocalEventTable } from '../hsm/control/event-table.js';
+import { LocalEvent } from '../hsm/event-object.js';
+import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { PAGE_BYTES } from '../io-request/layout.js';
+
+test('a thread that blocks in ATTACH serves two vCPUs until its client is destroyed', async () => {
+  const accesses = 200;
+  const steps = [{ type: 'port', direction: 'read', address: 0x500, size: 4 }] as const;
+  const hypervisor = new ScriptedHypervisor([
+    { steps, repeat: accesses },
+    { steps, repeat: accesses },
+  ]);
+  const device = new HsmDevice({ hypervisor, memoryBytes: 1 << 20, vcpuCount: 2 });
+  await device.load();
+  const memory = new MappedMemory();
+  const file = device.open(memory);
+  const argument = memory.allocate(VM_CREATION.bytes);
+  const creation = new StructView(VM_CREATION).set('ioreq_buf', memory.allocate(PAGE_BYTES));
+  memory.write(argument, creation.bytes);
+  assert.equal(await file.ioctl(Ioctl.CREATE_VM, argument), 0);
+  assert.equal(await file.ioctl(Ioctl.CREATE_IOREQ_CLIENT), 0);
+  const thread = new Worker(new URL('./fixtures/userspace-loop.js', import.meta.url), {
+    workerData: file.userspaceHandle,
+  });
+  const results = hypervisor.results();
+  assert.equal(await file.ioctl(Ioctl.START_VM), 0);
+  for (const { values, accesses: made } of await results) {
+    assert.equal(made, accesses);
+    assert.deepEqual(values, [0x501n]);
+  }
+  const said = once(thread, 'message');
+  assert.equal(await file.ioctl(Ioctl.PAUSE_VM), 0);
+  assert.equal(await file.ioctl(Ioctl.DESTROY_IOREQ_CLIENT), 0);
+  assert.deepEqual((await said)[0], { result: Errno.ENODEV, handled: 2 * accesses, afterwards: 0, beyond: 0 });
+  assert.equal(await file.ioctl(Ioctl.DESTROY_VM), 0);
+  await device.unload();
+});
+
+test('an event injects an MSI into a vCPU that runs in its own thread', async () => {
+  const device = new HsmDevice({ hypervisor: new ScriptedHypervisor([]), memoryBytes: 1 << 20 });
+  await device.load();
+  const memory = new MappedMemory();
+  const table = new LocalEventTable();
+  const file = device.open(memory, table);
+  const argument = memory.allocate(VM_CREATION.bytes);
+  const creation = new StructView(VM_CREATION).set('ioreq_buf', memory.allocate(PAGE_BYTES));
+  memory.write(argument, creation.bytes);
+  assert.equal(await file.ioctl(Ioctl.CREATE_VM, argument), 0);
+  const event = new LocalEvent();
+  const irq = new StructView(IRQFD)
+    .set('fd', table.open(event))
+    .set('msi.msi_addr', 0xfee0_0000)
+    .set('msi.msi_data', 0x51);
+  memory.write(argument, irq.bytes);
+  assert.equal(await file.ioctl(Ioctl.IRQFD, argument), 0);
+  event.signal();
+  const taken: number[] = [];
+  // Created and not running: its thread is parked and leaves the message to us.
+  file.vm?.hypercalls.shared.msis.take(0, (_, vector) => taken.push(vector));
+  assert.deepEqual(taken, [0x51]);
+  await device.unload();
+});
