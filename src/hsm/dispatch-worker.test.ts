@@ -165,6 +165,35 @@ describe('the worker', { timeout: 20_000 }, () => {
     await module.worker.stop();
   });
 
+  test('paused between two turns of the event loop, a busy worker makes no further pass', async () => {
+    const upcall = new Upcall();
+    let served = 0;
+    const vm = new OneVm({
+      vcpuCount: 1,
+      hypercalls: {
+        vcpuCount: 1,
+        notifyRequestFinish: (vcpu) => {
+          served++;
+          vm.buffer.slot(vcpu).release();
+          vm.fill(vcpu);
+          return 0;
+        },
+      },
+    });
+    vm.requests.createDefaultClient(answering('default'));
+    const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], lookUs: 0 });
+    vm.fill(0);
+    worker.start();
+    await until(() => served > 3 * PASSES_PER_TURN);
+    worker.pause();
+    const before = served;
+    await someTurns();
+    assert.equal(served, before);
+    worker.resume();
+    await until(() => served > before);
+    await worker.stop();
+  });
+
   test('resuming brings a pass even for slots that an earlier one gave up on', async () => {
     const upcall = new Upcall();
     const module = new HypervisorServiceModule({ upcall, turn, lookUs: 0 });
