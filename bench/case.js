@@ -9,7 +9,7 @@ import { acpiDsdt, guestImage, ServiceVm, standardPc, V86Hypervisor } from '../d
 import { runDirectly } from './direct-machine.js';
 
 /** Accesses that the guest makes in a timed loop. */
-const ACCESSES = Number(process.env['BENCH_ACCESSES'] ?? 20_000);
+const ACCESSES = Number(process.env['BENCH_ACCESSES'] ?? 200_000);
 const MIB = 64;
 const DEBIAN_MIB = 128;
 

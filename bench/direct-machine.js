@@ -15,6 +15,9 @@ import { Doorbell } from '../dist/io-request/doorbell.js';
 import { SharedWords } from '../dist/io-request/shared-words.js';
 import { standardPc } from '../dist/standard-pc.js';
 
+/** How long the guest runs before the event loop, with the devices' timers, gets its turn. */
+const TURN_MS = 2;
+
 /**
  * Runs a guest to its end.
  * @param {{ image: import('../dist/hypervisor/boot/guest-image.js').GuestImageOptions, memoryMiB: number, console: import('../dist/device-model/device.js').ByteSink }} options
@@ -50,14 +53,14 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
         return (Number(config(port, (b, d, f, r) => pci.read(b, d, f, r, size))) & ones(size)) >>> 0;
       const device = ports[port];
       if (device === undefined) return ones(size);
-      return (Number(device.read(port - bases[port], /** @type {1} */ (size))) & ones(size)) >>> 0;
+      return (Number(device.read(port - Number(bases[port]), /** @type {1} */ (size))) & ones(size)) >>> 0;
     },
     /** @param {number} port @param {number} size @param {number} value */
     portWrite(port, size, value) {
       accesses++;
       if (port === 0xcf8) configAddress = value;
       else if (port >= 0xcfc && port < 0xd00) config(port, (b, d, f, r) => pci.write(b, d, f, r, size, value));
-      else void ports[port]?.write(port - bases[port], /** @type {1} */ (size), value);
+      else void ports[port]?.write(port - Number(bases[port]), /** @type {1} */ (size), value);
     },
     /** @param {number} _address @param {number} size */
     mmioRead(_address, size) {
@@ -90,11 +93,15 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
   };
   standardPc(/** @type {any} */ (machine), { console: output });
   core.start(guest.load(memory));
+  let turnAt = 0;
   while (!isOff) {
     const haltedMs = core.run();
     if (haltedMs < 0) break;
     if (haltedMs > 0) await bell.wait(() => lines.changed || isOff, haltedMs, 0);
-    else await new Promise((resolve) => setImmediate(resolve));
+    else if (performance.now() > turnAt) {
+      await new Promise((resolve) => setImmediate(resolve));
+      turnAt = performance.now() + TURN_MS;
+    }
   }
   return accesses;
 }

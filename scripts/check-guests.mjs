@@ -31,6 +31,7 @@ try {
 }
 process.exit(wrong === 0 ? 0 : 1);
 
+/** @param {string} source */
 function check(source) {
   const binary = source.replace(/\.asm$/, '.bin');
   const output = join(scratch, binary);
@@ -60,11 +61,12 @@ function check(source) {
   return false;
 }
 
+/** @param {string} path */
 function readIfThere(path) {
   try {
     return readFileSync(path);
   } catch (error) {
-    if (error.code === 'ENOENT') return undefined;
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
     throw error;
   }
 }

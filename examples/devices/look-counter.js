@@ -6,8 +6,6 @@
  *     upcall run monitor --device examples/devices/look-counter.js@0x500+4,start=40
  *
  * and then, in the monitor: in8 500
- *
- * @implements {import('upcall').Device}
  */
 export default class LookCounter {
   name = 'look-counter';
