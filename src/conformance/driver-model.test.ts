@@ -49,6 +49,8 @@ const ADDRESSES = [
   0x1ffcn,
   0x1ffdn,
   0xffff_ffffn,
+  0x1_0000_0cf8n,
+  0x1_0000_0cfcn,
   0x1_0000_0000n,
   0xffff_ffff_ffff_f000n,
   0xffff_ffff_ffff_fffen,

@@ -60,6 +60,20 @@ test('an unserved request ends the pass for its VM only', async () => {
   assert.equal(answer.maps.d, '0x2');
 });
 
+test("a port's value is cut to 32 bits, and the word behind it in the page stays", async () => {
+  const lines = ['vm 1 1', 'client c value 0x1122334455667788', 'add c pio 1 1', 'add c mmio 1 1'];
+  const port = await play(...lines, 'put 0 pio r 1 1 0', 'upcall', 'run c', 'hex 0');
+  assert.equal(port.hex?.slice(176, 192), '8877665500000000');
+  const memory = await play(...lines, 'put 0 mmio r 1 1 0', 'upcall', 'run c', 'hex 0');
+  assert.equal(memory.hex?.slice(176, 192), '8877665544332211');
+});
+
+test('a port of more than 32 bits is not the PCI address register', async () => {
+  const answer = await play('vm 1 1', 'default d', 'put 0 pio w 0x100000cf8 4 0x80000000', 'upcall');
+  assert.deepEqual(answer.maps, { d: '0x1' });
+  assert.equal(answer.cf8, '0x0');
+});
+
 test("a slot beyond the VM's vCPUs is never looked at", async () => {
   const answer = await play('vm 1 2', 'default d', 'put 2 pio w 1 1 1', 'upcall', 'dump 2');
   assert.equal(answer.maps.d, '0x0');

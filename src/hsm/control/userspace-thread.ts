@@ -3,10 +3,9 @@
  * owner gives it `HsmFile.userspaceHandle`; it reads the page in `handle.finisher.page`.
  */
 
-import { SLOT_COUNT } from '../../io-request/layout.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { SharedWords } from '../../io-request/shared-words.js';
-import { Direction } from '../../io-request/layout.js';
+import { Direction, SLOT_COUNT } from '../../io-request/layout.js';
 import { RequestFinisher } from '../request-finisher.js';
 import { AttachWords } from './attach-words.js';
 import { Errno } from './errno.js';
@@ -17,13 +16,17 @@ export class UserspaceThread {
   readonly #tickets: SharedWords;
   readonly #finisher: RequestFinisher;
   readonly #vcpuCount: number;
+  #notified = 0;
   readonly #isDue = (): boolean => this.#words.isDestroyed || this.#hasPending();
 
   /** `notifyRequestFinish` wakes a vCPU of the VM from this thread. */
   constructor(handle: UserspaceHandle, notifyRequestFinish: (vcpu: number) => number) {
     this.#words = new AttachWords(handle.words);
     this.#tickets = new SharedWords(handle.finisher.tickets);
-    this.#finisher = new RequestFinisher(new SharedBuffer(handle.finisher.page), this.#tickets, notifyRequestFinish);
+    this.#finisher = new RequestFinisher(new SharedBuffer(handle.finisher.page), this.#tickets, (vcpu) => {
+      this.#notified = notifyRequestFinish(vcpu);
+      return this.#notified;
+    });
     this.#vcpuCount = handle.vcpuCount;
   }
 
@@ -37,9 +40,10 @@ export class UserspaceThread {
   notify(vcpu: number): number {
     if (this.#words.isDestroyed) return 0;
     if (vcpu >= this.#vcpuCount) return Errno.EINVAL;
-    const ticket = this.#words.ticket(vcpu);
-    if (ticket === 0 || !this.#tickets.move(vcpu, ticket, 0)) return 0;
-    return this.#finisher.completeTaken(vcpu, 0, Direction.WRITE, 0, 0);
+    this.#notified = 0;
+    // As for a write: the value in the page stays as it is.
+    this.#finisher.finish(vcpu, this.#words.ticket(vcpu), 0, Direction.WRITE, 0, 0);
+    return this.#notified;
   }
 
   #hasPending(): boolean {
