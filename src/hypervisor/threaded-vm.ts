@@ -5,6 +5,7 @@
 
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { AcrnError } from '../io-request/acrn-error.js';
+import { errorText } from '../io-request/error-text.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { AsyncIo } from './async-io.js';
@@ -69,6 +70,8 @@ export class ThreadedVm implements Hypercalls {
       for (const given of await Promise.all(ready)) memory ??= given;
       if (memory === undefined) throw new AcrnError('THREAD_FAILED', 'no vCPU thread brought guest memory');
     } catch (error) {
+      // So that their ends are expected ones.
+      shared.setVmState(VmState.POWERED_OFF);
       await Promise.all(threads.map((thread) => thread.worker.terminate()));
       throw error;
     }
@@ -207,11 +210,17 @@ function startThread(
     interceptPci: config.interceptPci ?? false,
     program: options.program(vcpu),
   };
-  const worker = new Worker(options.entry, {
-    workerData: data,
-    transferList: [port2],
-    name: `${config.name} vCPU ${vcpu}`,
-  });
+  let worker: Worker;
+  try {
+    worker = new Worker(options.entry, {
+      workerData: data,
+      transferList: [port2],
+      name: `${config.name} vCPU ${vcpu}`,
+    });
+  } catch (error) {
+    port1.close();
+    throw new AcrnError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, { cause: error });
+  }
   let isReady = false;
   const ready = new Promise<GuestMemory | undefined>((resolve, reject) => {
     worker.on('message', (message: VcpuThreadMessage) => {
@@ -230,6 +239,8 @@ function startThread(
           );
           break;
         case 'event':
+          // Of a start that a reset has ended meanwhile: the vCPU runs again.
+          if (message.event.kind === 'halted' && message.start !== shared.starts) break;
           onEvent(message.event);
           break;
         case 'report':
@@ -260,5 +271,8 @@ function startThread(
     if (!isReady) throw new AcrnError('THREAD_FAILED', `the thread of vCPU ${vcpu} ended before it was ready`);
     return undefined;
   });
-  return { thread: { worker, registers: port1, ended }, ready: Promise.race([ready, exited]) };
+  const settled = Promise.race([ready, exited]);
+  // Nobody awaits it when another vCPU could not start.
+  settled.catch(() => undefined);
+  return { thread: { worker, registers: port1, ended }, ready: settled };
 }

@@ -34,7 +34,8 @@ export interface VcpuThreadData {
 export type VcpuThreadMessage =
   | { readonly kind: 'ready'; readonly memory?: GuestMemoryHandle }
   | { readonly kind: 'failed'; readonly code: AcrnErrorCode; readonly message: string; readonly remedy?: string }
-  | { readonly kind: 'event'; readonly event: VmEvent }
+  /** `start`: which of the VM's starts it belongs to. */
+  | { readonly kind: 'event'; readonly event: VmEvent; readonly start: number }
   | { readonly kind: 'report'; readonly report: unknown };
 
 /** What a VcpuProgram is built from. */
@@ -99,7 +100,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     shared,
     program: built.program,
     takeRegisters: () => takeLast(data.registers),
-    report: (event) => say({ kind: 'event', event }),
+    report: (event) => say({ kind: 'event', event, start: shared.starts }),
     powerOffAfterFault: () => handler.powerOffAfterFault(),
   });
   data.registers.close();

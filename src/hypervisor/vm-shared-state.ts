@@ -145,6 +145,16 @@ export class VmSharedState {
     };
   }
 
+  /** The counters of vCPUs 0 to `vcpuCount` − 1, summed. */
+  totals(vcpuCount: number): VcpuCounters {
+    const sum = { ...this.counters(0) };
+    for (let vcpu = 1; vcpu < vcpuCount; vcpu++) {
+      const counters = this.counters(vcpu);
+      for (const name of Object.keys(sum) as (keyof VcpuCounters)[]) sum[name] += counters[name];
+    }
+    return sum;
+  }
+
   /** How long vCPU `vcpu`'s last request took, from its fill to its release, in ms; below 0 when it was withdrawn or nobody measures. */
   lastLatencyMs(vcpu: number): number {
     return this.#latencies[vcpu] as number;
