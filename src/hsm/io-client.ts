@@ -14,6 +14,8 @@ import type { ClientFinisher } from './request-finisher.js';
 export interface IoClient {
   readonly name: string;
   notify(request: AssignedRequest): void;
+  /** For a client with a thread: whether that may still be in the middle of finishing a request. */
+  readonly isRunning?: boolean;
   /** For a client that finishes from another thread: it is told where, before its first request. */
   connect?(finisher: ClientFinisher): void;
   /** The client was taken out, by its owner or by the HSM; no request will come any more. */

@@ -3,7 +3,9 @@
  * the slot's ticket word. Taking the ticket is one compare-and-exchange, so of a client, a time limit, a reset and a
  * dying thread exactly one finishes the request, and a late answer never reaches a later request in the same slot.
  *
- * The value is written after the ticket was taken and before the slot becomes COMPLETE.
+ * The value is written after the ticket was taken and before the slot becomes COMPLETE. In between the word holds the
+ * negative ticket: a thread may lose its processor just there, and whoever would then use the slot for another request
+ * (a reset, an expulsion) sees that somebody is still about to write to it.
  */
 
 import { Direction, IoRequestType } from '../io-request/layout.js';
@@ -32,21 +34,33 @@ export class RequestFinisher {
 
   /** True when this call finished the request; false when it was finished or withdrawn before. */
   finish(vcpu: number, ticket: number, type: number, direction: number, low: number, high: number): boolean {
-    if (ticket === 0 || !this.#tickets.move(vcpu, ticket, 0)) return false;
-    this.completeTaken(vcpu, type, direction, low, high);
+    if (ticket <= 0 || !this.#tickets.move(vcpu, ticket, -ticket)) return false;
+    this.#write(vcpu, type, direction, low, high);
+    const polling = this.#complete(vcpu);
+    // Refused when the slot is assigned again already; then the word is another request's.
+    this.#tickets.move(vcpu, -ticket, 0);
+    if (!polling) this.#notify(vcpu);
     return true;
   }
 
   /** The second half, for a caller that holds the ticket already. Returns the hypercall's result, 0 when none was made. */
   completeTaken(vcpu: number, type: number, direction: number, low: number, high: number): number {
+    this.#write(vcpu, type, direction, low, high);
+    return this.#complete(vcpu) ? 0 : this.#notify(vcpu);
+  }
+
+  #write(vcpu: number, type: number, direction: number, low: number, high: number): void {
+    if (direction !== Direction.READ) return;
     const slot = this.#buffer.slot(vcpu);
-    if (direction === Direction.READ) {
-      if (type === IoRequestType.MMIO) slot.setValue64(low, high);
-      else slot.setValue(low);
-    }
-    // Read before COMPLETE: a polling hypervisor may use the slot again the moment it sees it.
+    if (type === IoRequestType.MMIO) slot.setValue64(low, high);
+    else slot.setValue(low);
+  }
+
+  /** Whether the hypervisor polls: read before COMPLETE, because it may use the slot again the moment it sees that. */
+  #complete(vcpu: number): boolean {
+    const slot = this.#buffer.slot(vcpu);
     const polling = slot.completionPolling;
     slot.complete();
-    return polling ? 0 : this.#notify(vcpu);
+    return polling;
   }
 }

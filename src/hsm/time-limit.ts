@@ -7,6 +7,8 @@ import { SLOT_COUNT } from '../io-request/layout.js';
 
 /** How long a client may take for a request unless the VM says otherwise. */
 export const CLIENT_TIMEOUT_MS = 5000;
+/** A timer's longest delay; a longer one would fire at once. */
+const MAX_DELAY_MS = 0x7fff_ffff;
 
 export class TimeLimit {
   readonly #limitMs: number;
@@ -36,7 +38,7 @@ export class TimeLimit {
   }
 
   #arm(delayMs: number): ReturnType<typeof setTimeout> {
-    const timer = setTimeout(() => this.#check(), delayMs);
+    const timer = setTimeout(() => this.#check(), Math.min(delayMs, MAX_DELAY_MS));
     (timer as { unref?: () => void }).unref?.();
     return timer;
   }

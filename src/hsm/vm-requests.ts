@@ -5,6 +5,7 @@
  */
 
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
+import { errorText } from '../io-request/error-text.js';
 import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { SharedWords } from '../io-request/shared-words.js';
@@ -51,7 +52,7 @@ export class VmRequests {
   readonly #options: VmRequestsOptions;
   readonly #finisher: RequestFinisher;
   readonly #requests: readonly AssignedRequest[];
-  /** Ticket of each slot's assignment; 0: not assigned. Clients in other threads take them too. */
+  /** Ticket of each slot's assignment; 0: not assigned; negative: being finished. Clients in other threads take them too. */
   readonly #tickets = new SharedWords(SLOT_COUNT);
   /** Who slot n was last assigned to. Valid while its ticket stands. */
   readonly #owners: (IoClient | undefined)[] = Array.from({ length: SLOT_COUNT });
@@ -95,16 +96,17 @@ export class VmRequests {
   }
 
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
-    this.#map.addClient(client);
+    // First, because it may throw; then nothing was added.
     this.#connect(client);
+    this.#map.addClient(client);
     for (const range of ranges) this.#map.addRange(client, range);
   }
 
   /** −EEXIST when there is one. */
   createDefaultClient(client: IoClient): number {
     if (this.#defaultClient !== undefined) return EEXIST;
-    this.#defaultClient = client;
     this.#connect(client);
+    this.#defaultClient = client;
     return 0;
   }
 
@@ -131,19 +133,28 @@ export class VmRequests {
   destroyClient(client: IoClient): void {
     if (this.#defaultClient === client) this.#defaultClient = undefined;
     else this.#map.removeClient(client);
-    client.disconnected?.();
-    this.finishAllOf(client);
+    try {
+      client.disconnected?.();
+    } finally {
+      this.finishAllOf(client);
+    }
   }
 
-  /** Finishes, as all ones, every request that `client` has not finished. Also for a thread that died between taking a ticket and completing. */
+  /**
+   * Finishes, as all ones, every request that `client` has not finished. Also for a thread that died between taking a
+   * ticket and completing; while it lives, what it is about to complete is left to it, and this is called again at its end.
+   */
   finishAllOf(client: IoClient): void {
     for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) {
       if (this.#owners[vcpu] !== client) continue;
-      const ticket = this.#tickets.load(vcpu);
       const request = this.#request(vcpu);
-      if (ticket !== 0) request.finishAllOnes(ticket);
-      else if (this.#buffer.slot(vcpu).state === IoRequestState.PROCESSING)
+      request.finishAllOnes(this.#tickets.load(vcpu));
+      const taken = this.#tickets.load(vcpu);
+      if (taken < 0 && client.isRunning === true) continue;
+      if (this.#buffer.slot(vcpu).state === IoRequestState.PROCESSING)
         this.#finisher.completeTaken(vcpu, request.type, request.direction, -1, -1);
+      else if (taken < 0) this.#notify(vcpu);
+      this.#tickets.store(vcpu, 0);
       this.#owners[vcpu] = undefined;
     }
   }
@@ -214,18 +225,27 @@ export class VmRequests {
     this.#isClearing = false;
   }
 
-  /** After the VM was reset: answers that are still to come belong to requests that no longer exist. */
-  withdraw(): void {
-    for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) this.#tickets.store(vcpu, 0);
-    this.#owners.fill(undefined);
+  /**
+   * When the VM is reset: answers that are still to come belong to requests that no longer exist. False while a thread is
+   * completing one at this moment: its slot must not be used for another request yet.
+   */
+  withdraw(): boolean {
+    let isDone = true;
+    for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) {
+      const ticket = this.#tickets.load(vcpu);
+      if (ticket > 0) this.#tickets.move(vcpu, ticket, 0);
+      if (this.#tickets.load(vcpu) !== 0) isDone = false;
+      else this.#owners[vcpu] = undefined;
+    }
     this.#stalled.fill(false);
+    return isDone;
   }
 
   /** Finishes everything and takes all clients out: the VM is gone. */
   close(): void {
     this.#timeLimit.stop();
-    for (const client of this.#map.clients()) this.destroyClient(client);
-    if (this.#defaultClient !== undefined) this.destroyClient(this.#defaultClient);
+    for (const client of this.#map.clients()) this.#takeOut(client);
+    if (this.#defaultClient !== undefined) this.#takeOut(this.#defaultClient);
   }
 
   /** False: nobody serves it, and the slot stays PENDING. */
@@ -269,38 +289,49 @@ export class VmRequests {
 
   /** A client that cannot do its work loses its requests and its ranges. */
   #fail(client: IoClient, error: unknown): void {
-    const { observer } = this.#options;
-    const message = error instanceof Error ? error.message : String(error);
-    const stack = error instanceof Error ? error.stack : undefined;
-    observer.event({
+    this.#expel(client);
+    this.#options.observer.event({
       kind: 'client-failed',
       vmId: this.vmId,
       client: client.name,
-      message,
-      ...(stack === undefined ? {} : { stack }),
+      ...errorText(error),
     });
-    this.#expel(client);
   }
 
   #expire(vcpu: number): void {
     const client = this.#owners[vcpu];
     if (client === undefined) return;
-    const request = this.#request(vcpu);
+    const request = this.#request(vcpu).describe();
+    // Told afterwards: whoever hears it may put another client there at once.
+    this.#expel(client);
     this.#options.observer.event({
       kind: 'client-late',
       vmId: this.vmId,
       client: client.name,
       vcpu,
-      request: request.describe(),
+      request,
       limitMs: this.#options.clientTimeoutMs,
     });
-    this.#expel(client);
   }
 
   /** The default client stays: without one, unclaimed accesses would wait for ever. */
   #expel(client: IoClient): void {
     if (client === this.#defaultClient) this.finishAllOf(client);
-    else this.destroyClient(client);
+    else this.#takeOut(client);
+  }
+
+  /** For clients that nobody asked to destroy here: one that throws at its end keeps nobody from going on. */
+  #takeOut(client: IoClient): void {
+    try {
+      this.destroyClient(client);
+    } catch (error) {
+      this.#options.observer.event({
+        kind: 'client-failed',
+        vmId: this.vmId,
+        client: client.name,
+        ...errorText(error),
+      });
+    }
   }
 
   #finish(vcpu: number, ticket: number, low: number, high: number): boolean {
@@ -311,7 +342,7 @@ export class VmRequests {
   /** Completes `client`'s request in slot `vcpu` with the value that stands in the page. */
   #completeAsIs(client: IoClient, vcpu: number): number {
     const ticket = this.#tickets.load(vcpu);
-    if (this.#owners[vcpu] !== client || ticket === 0 || !this.#tickets.move(vcpu, ticket, 0)) return 0;
+    if (this.#owners[vcpu] !== client || ticket <= 0 || !this.#tickets.move(vcpu, ticket, 0)) return 0;
     const { type } = this.#request(vcpu);
     return this.#finisher.completeTaken(vcpu, type, Direction.WRITE, 0, 0);
   }
