@@ -102,7 +102,8 @@ export class ManualClock implements Clock {
       this.#now = Math.max(this.#now, next.atMs);
       next.callback();
     }
-    this.#now = end;
+    // A callback may have advanced it further.
+    this.#now = Math.max(this.#now, end);
   }
 
   /** Timers that have not fired. */

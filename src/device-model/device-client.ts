@@ -7,7 +7,6 @@
 import type { AddressRange } from '../hsm/address-range.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { IoClient } from '../hsm/io-client.js';
-import { joinWords } from '../io-request/io-request.js';
 import { allOnes, type AccessSize, type Device } from './device.js';
 
 export type ReportDeviceError = (device: string, error: unknown) => void;
@@ -15,19 +14,23 @@ export type ReportDeviceError = (device: string, error: unknown) => void;
 export class DeviceClient implements IoClient {
   readonly name: string;
   readonly #device: Device;
-  readonly #base: number;
+  readonly #baseLow: number;
+  readonly #baseHigh: number;
   readonly #reportError: ReportDeviceError;
 
   constructor(device: Device, range: AddressRange, reportError: ReportDeviceError) {
     this.name = device.name;
     this.#device = device;
-    this.#base = Number(range.start);
+    this.#baseLow = Number(range.start & 0xffff_ffffn);
+    this.#baseHigh = Number(range.start >> 32n);
     this.#reportError = reportError;
   }
 
   notify(request: AssignedRequest): void {
     const { size, ticket } = request;
-    const offset = joinWords(request.addressLow, request.addressHigh) - this.#base;
+    // By halves: the difference is exact also where the addresses themselves are above 2^53.
+    const offset =
+      ((request.addressHigh >>> 0) - this.#baseHigh) * 2 ** 32 + ((request.addressLow >>> 0) - this.#baseLow);
     if (size === 1 || size === 2 || size === 4) this.#access(request, ticket, offset, size);
     else if (size === 8) void this.#accessWide(request, ticket, offset);
     // No hypervisor makes such a request; somebody else wrote to the page.
@@ -96,8 +99,8 @@ export class DeviceClient implements IoClient {
   }
 
   #fail(error: unknown, request: AssignedRequest, ticket: number): void {
-    this.#reportError(this.name, error);
     request.finishAllOnes(ticket);
+    this.#reportError(this.name, error);
   }
 }
 

@@ -32,7 +32,8 @@ export class DeviceMailbox {
   /** In the Service VM's thread: hands a request over. Its slot holds no other until this one is finished. */
   post(request: AssignedRequest): void {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
-    this.#words.put(at, request.ticket);
+    // No ticket while the rest changes: the thread may still be at the withdrawn request that stood here.
+    this.#words.store(at, 0);
     this.#words.put(at + 1, request.type);
     this.#words.put(at + 2, request.direction);
     this.#words.put(at + 3, request.addressLow);
@@ -40,6 +41,7 @@ export class DeviceMailbox {
     this.#words.put(at + 5, request.size);
     this.#words.put(at + 6, request.valueLow);
     this.#words.put(at + 7, request.valueHigh);
+    this.#words.store(at, request.ticket);
     this.#words.or(PENDING, 1 << request.vcpu);
     this.#doorbell.ring();
   }
@@ -55,7 +57,7 @@ export class DeviceMailbox {
   }
 
   takeControl(): number {
-    return this.#words.exchange(CONTROL, 0);
+    return this.#words.load(CONTROL) === 0 ? 0 : this.#words.exchange(CONTROL, 0);
   }
 
   /** Bit n: `fetch(n)` gives a new request. */
@@ -63,15 +65,17 @@ export class DeviceMailbox {
     return this.#words.exchange(PENDING, 0);
   }
 
-  fetch(request: AssignedRequest): void {
+  /** False when another request is just being posted there; its bit is still to come. */
+  fetch(request: AssignedRequest): boolean {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
-    request.ticket = this.#words.glimpse(at);
-    request.type = this.#words.glimpse(at + 1);
-    request.direction = this.#words.glimpse(at + 2);
-    request.addressLow = this.#words.glimpse(at + 3);
-    request.addressHigh = this.#words.glimpse(at + 4);
-    request.size = this.#words.glimpse(at + 5);
-    request.valueLow = this.#words.glimpse(at + 6);
-    request.valueHigh = this.#words.glimpse(at + 7);
+    request.ticket = this.#words.load(at);
+    request.type = this.#words.load(at + 1);
+    request.direction = this.#words.load(at + 2);
+    request.addressLow = this.#words.load(at + 3);
+    request.addressHigh = this.#words.load(at + 4);
+    request.size = this.#words.load(at + 5);
+    request.valueLow = this.#words.load(at + 6);
+    request.valueHigh = this.#words.load(at + 7);
+    return request.ticket !== 0 && this.#words.load(at) === request.ticket;
   }
 }

@@ -7,6 +7,7 @@ import type { AddressRange } from '../../hsm/address-range.js';
 import { GuestMemory, type GuestMemoryHandle } from '../../hypervisor/guest-memory.js';
 import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
+import { errorText } from '../../io-request/error-text.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { SharedWords } from '../../io-request/shared-words.js';
@@ -55,43 +56,50 @@ try {
   const known = error instanceof AcrnError ? error.remedy : undefined;
   say({
     kind: 'failed',
-    message: error instanceof Error ? error.message : String(error),
+    message: errorText(error).message,
     ...(known === undefined ? {} : { remedy: known }),
   });
 }
 parentPort?.close();
 
 async function serve(device: Device): Promise<void> {
-  const finisher = new RequestFinisher(
-    new SharedBuffer(data.finisher.page),
-    new SharedWords(data.finisher.tickets),
-    (vcpu) => {
-      shared.doorbell(vcpu).ring();
-      return 0;
-    },
-  );
+  const tickets = new SharedWords(data.finisher.tickets);
+  const finisher = new RequestFinisher(new SharedBuffer(data.finisher.page), tickets, (vcpu) => {
+    shared.doorbell(vcpu).ring();
+    return 0;
+  });
   const requests = Array.from({ length: SLOT_COUNT }, (_, index) => {
     const request: AssignedRequest = new AssignedRequest(index, (vcpu, ticket, low, high) =>
       finisher.finish(vcpu, ticket, request.type, request.direction, low, high),
     );
     return request;
   });
-  const client = new DeviceClient(device, data.range, (_, error) =>
-    say({
-      kind: 'error',
-      message: error instanceof Error ? error.message : String(error),
-      ...(error instanceof Error && error.stack !== undefined ? { stack: error.stack } : {}),
-    }),
-  );
+  const tell = (error: unknown): void => say({ kind: 'error', ...errorText(error) });
+  const client = new DeviceClient(device, data.range, (_, error) => tell(error));
+  const served = new Int32Array(SLOT_COUNT);
+  /** False: this is the end. A reset comes before every request that was posted after it. */
+  const obey = (): boolean => {
+    const control = mailbox.takeControl();
+    if ((control & MailboxControl.CLOSE) !== 0) return false;
+    if ((control & MailboxControl.RESET) === 0) return true;
+    try {
+      device.reset?.();
+    } catch (error) {
+      tell(error);
+    }
+    return true;
+  };
   for (;;) {
     await mailbox.wait();
-    const control = mailbox.takeControl();
-    if ((control & MailboxControl.CLOSE) !== 0) return;
-    if ((control & MailboxControl.RESET) !== 0) device.reset?.();
     const pending = mailbox.takePending();
+    if (!obey()) return;
     for (const request of requests) {
-      if ((pending & (1 << request.vcpu)) === 0) continue;
-      mailbox.fetch(request);
+      const { vcpu } = request;
+      if ((pending & (1 << vcpu)) === 0 || !mailbox.fetch(request)) continue;
+      if (!obey()) return;
+      // Withdrawn by a reset, or served when its predecessor's bit was seen: the device must not act on it.
+      if (tickets.load(vcpu) !== request.ticket || served[vcpu] === request.ticket) continue;
+      served[vcpu] = request.ticket;
       client.notify(request);
     }
   }

@@ -11,6 +11,7 @@ import type { IoClient } from '../../hsm/io-client.js';
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
+import { errorText } from '../../io-request/error-text.js';
 import type { ReportDeviceError } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
@@ -40,8 +41,10 @@ export interface ThreadClientOptions {
   readonly range: AddressRange;
   readonly memory: GuestMemory;
   readonly reportError: ReportDeviceError;
-  /** The thread ended although nobody closed it: the client must be taken out, its requests answered. */
+  /** The thread ended although nobody closed it, perhaps before its device was made: the client must be taken out, its requests answered. */
   readonly onDeath: (client: ThreadClient, reason: string) => void;
+  /** The thread of a client that was taken out has ended: what it was finishing when it was terminated is to be finished now. */
+  readonly onEnd?: (client: ThreadClient) => void;
 }
 
 interface Settle {
@@ -56,6 +59,7 @@ export class ThreadClient implements IoClient {
   #worker: Worker | undefined;
   #isClosing = false;
   #isReady = false;
+  #failure: string | undefined;
   /** Resolves when the device is made; rejects with DEVICE_MODULE_INVALID when it cannot be. */
   readonly ready: Promise<void>;
   readonly #settle: Settle;
@@ -76,6 +80,15 @@ export class ThreadClient implements IoClient {
     return this.#name;
   }
 
+  get isRunning(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  /** Whether the device was made. */
+  get isReady(): boolean {
+    return this.#isReady;
+  }
+
   connect(finisher: ClientFinisher): void {
     const { placement, range, memory } = this.#options;
     const data: DeviceThreadData = {
@@ -86,7 +99,7 @@ export class ThreadClient implements IoClient {
       memory: memory.handle,
       finisher,
     };
-    const worker = new Worker(new URL('./device-thread.js', import.meta.url), { workerData: data, name: this.#name });
+    const worker = startThread(data, this.#name);
     this.#worker = worker;
     worker.on('message', (message: DeviceThreadMessage) => this.#hear(message));
     worker.on('error', (error: Error) => this.#options.reportError(this.#name, error));
@@ -125,8 +138,11 @@ export class ThreadClient implements IoClient {
         break;
       case 'failed': {
         const options = message.remedy === undefined ? {} : { remedy: message.remedy };
+        this.#failure = message.message;
         if (this.#isReady) this.#options.reportError(this.#name, new Error(message.message));
         else this.#settle.reject(new AcrnError('DEVICE_MODULE_INVALID', message.message, options));
+        // Whatever the module has begun already (a timer, a socket) would keep its thread.
+        void this.terminate();
         break;
       }
       case 'error': {
@@ -141,9 +157,23 @@ export class ThreadClient implements IoClient {
     this.#settle.reject(
       new AcrnError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
     );
-    // Whoever starts the VM hears of a device that was never made.
-    if (this.#isClosing || !this.#isReady) return;
+    this.#worker = undefined;
+    if (this.#isClosing) {
+      this.#options.onEnd?.(this);
+      return;
+    }
     this.#isClosing = true;
-    this.#options.onDeath(this, 'its thread ended');
+    this.#options.onDeath(this, this.#failure ?? 'its thread ended');
+  }
+}
+
+function startThread(data: DeviceThreadData, name: string): Worker {
+  try {
+    return new Worker(new URL('./device-thread.js', import.meta.url), { workerData: data, name });
+  } catch (error) {
+    throw new AcrnError('THREAD_FAILED', `no thread for device ${name}: ${errorText(error).message}`, {
+      remedy: 'Give options that structured cloning can copy: no functions',
+      cause: error,
+    });
   }
 }
