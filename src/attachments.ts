@@ -22,12 +22,16 @@ export interface AttachmentsOptions {
   readonly reportError: ReportDeviceError;
   /** A device's thread ended although nobody closed it. */
   readonly onLost: (client: IoClient, reason: string) => void;
+  /** The thread of a client that was taken out has ended. */
+  readonly onEnd: (client: IoClient) => void;
   /** The clients that the HSM has now: it takes out those that fail or are late. */
   readonly clients: () => readonly IoClient[];
 }
 
 export class Attachments {
   readonly #options: AttachmentsOptions;
+  /** Whether somebody has waited for the devices in threads, and would have heard of one that cannot be made. */
+  #wasReady = false;
   #attachments: Attachment[] = [];
 
   constructor(options: AttachmentsOptions) {
@@ -61,17 +65,32 @@ export class Attachments {
   /** Resolves when every device that is made in a thread of its own is made; rejects with what went wrong. */
   async ready(): Promise<void> {
     for (const { device } of this.#attachments) if (device instanceof ThreadClient) await device.ready;
+    this.#wasReady = true;
   }
 
   reset(): void {
     this.#forgetLost();
-    for (const { device } of this.#attachments) device.reset?.();
+    for (const attachment of this.#attachments) this.#guard(attachment, () => attachment.device.reset?.());
   }
 
   /** Devices in threads of their own are closed with their clients. */
   close(): void {
-    for (const { device } of this.#attachments) if (!(device instanceof ThreadClient)) device.close?.();
+    for (const attachment of this.#attachments) this.#close(attachment);
     this.#attachments = [];
+  }
+
+  #close(attachment: Attachment): void {
+    const { device } = attachment;
+    if (!(device instanceof ThreadClient)) this.#guard(attachment, () => device.close?.());
+  }
+
+  /** A device that throws is its own trouble: the others are reset and closed all the same. */
+  #guard({ client }: Attachment, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#options.reportError(client.name, error);
+    }
   }
 
   #attachment(range: AddressRange, device: Device | ThreadPlacement): Attachment {
@@ -83,9 +102,12 @@ export class Attachments {
       memory,
       reportError,
       onDeath: (dead, reason) => {
+        // Whoever starts the VM hears of a device that could not be made.
+        if (!dead.isReady && !this.#wasReady) return;
         onLost(dead, reason);
         this.forget(dead);
       },
+      onEnd: this.#options.onEnd,
     });
     return { range, device: client, client };
   }
@@ -93,6 +115,8 @@ export class Attachments {
   /** Devices that the HSM took out: their ranges are free again. */
   #forgetLost(): void {
     const clients = this.#options.clients();
+    const lost = this.#attachments.filter(({ client }) => !clients.includes(client));
     this.#attachments = this.#attachments.filter(({ client }) => clients.includes(client));
+    for (const attachment of lost) this.#close(attachment);
   }
 }

@@ -48,6 +48,7 @@ export class ServiceVm {
   readonly #module: HypervisorServiceModule;
   readonly #vms = new Set<UserVm>();
   #nextVmId = 1;
+  #isClosed = false;
 
   constructor(hypervisor: Hypervisor) {
     this.hypervisor = hypervisor;
@@ -69,6 +70,8 @@ export class ServiceVm {
     const name = options.name ?? `vm${vmId}`;
     const memoryBytes = checkMemory(options.memoryMiB ?? DEFAULT_MEMORY_MIB) * MIB;
     const vcpuCount = checkVcpus(options.vcpus ?? 1);
+    const clientTimeoutMs = checkTimeout(options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS);
+    this.#expectOpen();
     const image = await prepareImage(options, memoryBytes);
     const buffer = new SharedBuffer();
     // The hypervisor may have something to say before the VM object exists.
@@ -87,6 +90,11 @@ export class ServiceVm {
       this.#upcall,
       (event) => (vm === undefined ? early.push(event) : vm.hear(event)),
     );
+    if (this.#isClosed) {
+      await hypercalls.pauseVm();
+      await hypercalls.destroyVm();
+    }
+    this.#expectOpen();
     hypercalls.setIoreqBuffer();
     const statistics =
       options.statistics === true ? new RequestStatistics((vcpu) => hypercalls.shared.lastLatencyMs(vcpu)) : undefined;
@@ -95,7 +103,7 @@ export class ServiceVm {
       vmId,
       buffer,
       hypercalls,
-      clientTimeoutMs: options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS,
+      clientTimeoutMs,
       observer: {
         event: (event) => vm?.tell(event),
         dispatched: (_, request, client) => {
@@ -123,8 +131,15 @@ export class ServiceVm {
 
   /** Destroys every User VM and stops the worker. */
   async close(): Promise<void> {
+    this.#isClosed = true;
     await Promise.all(this.vms.map((vm) => vm.destroy()));
     await this.#module.worker.stop();
+  }
+
+  /** Without the worker a VM would wait for its first answer for ever. */
+  #expectOpen(): void {
+    if (!this.#isClosed) return;
+    throw new AcrnError('VM_STATE', 'the Service VM is closed', { remedy: 'Make a new ServiceVm' });
   }
 }
 
@@ -132,6 +147,13 @@ function checkMemory(memoryMiB: number): number {
   if (Number.isInteger(memoryMiB) && memoryMiB >= 1 && memoryMiB <= MAX_MEMORY_MIB) return memoryMiB;
   throw new AcrnError('OPTION_INVALID', `${memoryMiB} MiB of memory`, {
     remedy: `Give a whole number from 1 to ${MAX_MEMORY_MIB}`,
+  });
+}
+
+function checkTimeout(timeoutMs: number): number {
+  if (timeoutMs > 0) return timeoutMs;
+  throw new AcrnError('OPTION_INVALID', `${timeoutMs} ms for a client to answer`, {
+    remedy: 'Give a number above 0, or Infinity for no limit',
   });
 }
 

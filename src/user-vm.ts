@@ -4,6 +4,7 @@
  * document's own level: they may, and the newest wins.
  */
 
+import { atMost, delay } from './at-most.js';
 import { Attachments } from './attachments.js';
 import { SystemClock } from './device-model/clock.js';
 import { DefaultClient } from './device-model/default-client.js';
@@ -14,20 +15,24 @@ import type { ThreadPlacement } from './device-model/placement/in-own-thread.js'
 import type { AddressRange } from './hsm/address-range.js';
 import type { IoClient } from './hsm/io-client.js';
 import type { HypervisorServiceModule } from './hsm/service-module.js';
-import type { VmRequests } from './hsm/vm-requests.js';
+import { CLEAR_ROUNDS, CLEAR_SLEEP_MS, type VmRequests } from './hsm/vm-requests.js';
 import type { GuestImage } from './hypervisor/boot/guest-image.js';
 import type { GuestMemory } from './hypervisor/guest-memory.js';
-import type { Hypercalls } from './hypervisor/hypercalls.js';
+import { HYPERCALL_REFUSED, type Hypercalls } from './hypervisor/hypercalls.js';
 import type { VmEvent } from './hypervisor/hypervisor.js';
-import type { VcpuCounters } from './hypervisor/vm-shared-state.js';
+import { VmState, type VcpuCounters } from './hypervisor/vm-shared-state.js';
 import { AcrnError } from './io-request/acrn-error.js';
+import { errorText } from './io-request/error-text.js';
 import type { SharedBuffer } from './io-request/shared-buffer.js';
 import type { RequestEvent, RequestTrace } from './trace/request-trace.js';
 import type { RequestStatistics, StatisticsSnapshot } from './trace/statistics.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
+import { UserVmListeners } from './user-vm-listeners.js';
 
 /** How often a guest may reset itself within a second before it counts as a loop and is stopped. */
 export const RESETS_PER_SECOND = 5;
+/** How long the end of a VM waits for a vCPU that does not stop; then its thread is terminated. */
+export const PAUSE_LIMIT_MS = 2000;
 
 export interface UserVmParts {
   readonly name: string;
@@ -51,8 +56,11 @@ export class UserVm {
   readonly ended: Promise<VmEnd>;
   readonly #parts: UserVmParts;
   readonly #attachments: Attachments;
-  readonly #listeners = new Set<(event: UserVmEvent) => void>();
+  readonly #listeners = new UserVmListeners();
   #resolveEnded: (end: VmEnd) => void = () => undefined;
+  /** Resolves when the end begins: no step waits longer than that for something outside. */
+  readonly #ending: Promise<void>;
+  #resolveEnding: () => void = () => undefined;
   /** Life-cycle steps wait for each other here. */
   #lifeCycle: Promise<unknown> = Promise.resolve();
   #isEnding = false;
@@ -64,6 +72,7 @@ export class UserVm {
     this.name = parts.name;
     this.#parts = parts;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+    this.#ending = new Promise((resolve) => (this.#resolveEnding = resolve));
     this.power = {
       powerOff: (reason) => void this.#end({ reason: 'power-off', message: reason }),
       reset: (reason) => this.#guestReset(reason),
@@ -74,9 +83,10 @@ export class UserVm {
       clients: () => parts.requests.clients,
       reportError: (device, error) => this.#tellDeviceError(device, error),
       onLost: (client, reason) => {
-        this.#tell({ kind: 'device-lost', device: client.name, reason });
+        this.tell({ kind: 'device-lost', device: client.name, reason });
         this.destroyClient(client);
       },
+      onEnd: (client) => parts.requests.finishAllOf(client),
     });
   }
 
@@ -102,7 +112,12 @@ export class UserVm {
    */
   attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
     const client = this.#attachments.place(range, device);
-    this.createClient(client, [range]);
+    try {
+      this.createClient(client, [range]);
+    } catch (error) {
+      this.#attachments.forget(client);
+      throw error;
+    }
     return () => {
       if (!this.#attachments.forget(client)) return;
       this.destroyClient(client);
@@ -135,14 +150,13 @@ export class UserVm {
 
   /** Calls back for everything worth knowing. Returns a function that ends it. */
   onEvent(listener: (event: UserVmEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+    return this.#listeners.add(listener);
   }
 
   /** Loads the guest and lets it run. Rejects when a device's thread could not make its device. */
   start(): Promise<void> {
     return this.#step(async () => {
-      await this.#attachments.ready();
+      await Promise.race([this.#attachments.ready(), this.#ending]);
       this.#load();
       this.#expect('start', this.#parts.hypercalls.startVm());
     });
@@ -165,8 +179,10 @@ export class UserVm {
 
   /** For the hypervisor: what it says about the VM becomes an event, and most of it is the end. */
   hear(event: VmEvent): void {
-    this.#tell(event);
+    this.tell(event);
     if (event.kind === 'halted') {
+      // Paused for a reset: it will be woken after all.
+      if (this.#parts.hypercalls.shared.vmState !== VmState.RUNNING) return;
       this.#halted.add(event.vcpu);
       if (this.#halted.size < this.#parts.hypercalls.vcpuCount) return;
     }
@@ -175,7 +191,7 @@ export class UserVm {
 
   /** For the HSM and devices. */
   tell(event: UserVmEvent): void {
-    this.#tell(event);
+    this.#listeners.tell(event);
   }
 
   /** Every request from now on, as it is given to its client, until the VM ends: `for await (const event of vm.trace())`. */
@@ -191,18 +207,11 @@ export class UserVm {
   /** What the vCPUs trapped with, and how it was answered; summed over the vCPUs. */
   counters(): VcpuCounters {
     const { shared, vcpuCount } = this.#parts.hypercalls;
-    const sum = { ...shared.counters(0) };
-    for (let vcpu = 1; vcpu < vcpuCount; vcpu++) {
-      const counters = shared.counters(vcpu);
-      for (const name of Object.keys(sum) as (keyof VcpuCounters)[]) sum[name] += counters[name];
-    }
-    return sum;
+    return shared.totals(vcpuCount);
   }
 
   #tellDeviceError(device: string, error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    const stack = error instanceof Error ? error.stack : undefined;
-    this.#tell({ kind: 'device-error', device, message, ...(stack === undefined ? {} : { stack }) });
+    this.tell({ kind: 'device-error', device, ...errorText(error) });
   }
 
   #load(): void {
@@ -219,28 +228,33 @@ export class UserVm {
       void this.#end({ reason: 'reset-loop', message: `${this.#recentResets.length} resets in a second (${reason})` });
       return;
     }
-    this.#tell({ kind: 'reset', reason });
+    this.tell({ kind: 'reset', reason });
     // The vCPU must not go on from this access.
     const paused = this.#parts.hypercalls.pauseVm();
-    void this.#step(async () => {
+    this.#step(async () => {
       await paused;
       await this.#reset();
+    }).catch((error: unknown) => {
+      // The vCPUs are paused and nobody else would let them go on.
+      void this.#end({ reason: 'crashed', message: `the reset failed: ${errorText(error).message}` });
     });
   }
 
   /** ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start. */
   async #reset(): Promise<void> {
-    if (this.#isEnding) return;
     const { hypercalls, requests } = this.#parts;
+    if (this.#isEnding) this.#expect('reset', HYPERCALL_REFUSED);
     this.#expect('pause', await hypercalls.pauseVm());
     await requests.clear();
+    for (let round = 0; !requests.withdraw() && round < CLEAR_ROUNDS; round++) await delay(CLEAR_SLEEP_MS);
+    // No wait from here until the slots are stamped: nothing is dispatched in between.
     this.#attachments.reset();
     this.pci.reset();
     this.#expect('reset', await hypercalls.resetVm());
-    requests.withdraw();
     if (this.#parts.image !== undefined) this.memory.fill(0);
     this.#load();
     this.#halted.clear();
+    if (this.#isEnding) return;
     this.#expect('start', hypercalls.startVm());
   }
 
@@ -250,18 +264,21 @@ export class UserVm {
       return;
     }
     this.#isEnding = true;
+    this.#resolveEnding();
     const { hypercalls, module, requests } = this.#parts;
     // At once: whatever the guest did last, it does nothing after it.
     const paused = hypercalls.pauseVm();
     await this.#step(async () => {
-      await paused;
+      await atMost(PAUSE_LIMIT_MS, paused);
+      // A reset that was under way made it CREATED.
+      await atMost(PAUSE_LIMIT_MS, hypercalls.pauseVm());
       // While the vCPUs can still be told: every open request is finished.
       module.removeVm(requests);
       this.#attachments.close();
       await hypercalls.destroyVm();
     });
     this.#parts.trace.close();
-    this.#tell({ kind: 'ended', end });
+    this.tell({ kind: 'ended', end });
     this.#resolveEnded(end);
   }
 
@@ -277,9 +294,5 @@ export class UserVm {
       errno: result,
       remedy: 'A VM starts once, and again after a reset; destroyed is destroyed',
     });
-  }
-
-  #tell(event: UserVmEvent): void {
-    for (const listener of this.#listeners) listener(event);
   }
 }
