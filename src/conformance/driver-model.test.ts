@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { DriverModel } from './driver-model.js';
+import { DriverModel } from './fixtures/driver-model.js';
 import { HsmScript } from './hsm-script.js';
 
 const folder = new URL('../../conformance/driver/', import.meta.url);
