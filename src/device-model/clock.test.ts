@@ -56,6 +56,13 @@ describe('a clock that stands still', () => {
     assert.deepEqual(times, [4, 8, 12, 16]);
     assert.deepEqual([clock.now(), clock.pending], [17, 1]);
   });
+
+  test('never goes back, also when a callback advances it further', () => {
+    const clock = new ManualClock();
+    clock.schedule(1, () => clock.advance(100));
+    clock.advance(10);
+    assert.equal(clock.now(), 101);
+  });
 });
 
 describe('the host’s clock', { timeout: 20_000 }, () => {

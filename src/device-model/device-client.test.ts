@@ -67,6 +67,16 @@ describe('a device as an I/O client', () => {
     assert.deepEqual(log, ['r7/1', 'w4/2=1234', 'r4092/4']);
   });
 
+  test('sees exact offsets also where addresses are no exact numbers any more', () => {
+    const vm = new OneVm();
+    const { device, log } = noting();
+    const range = addressRange(MMIO, 2n ** 60n + 1n, 2n ** 60n + 0x1000n);
+    vm.requests.createClient(new DeviceClient(device, range, (_, error) => assert.ifError(error)), [range]);
+    vm.fill(0, { type: MMIO, address: 2 ** 60 + 256, size: 4 });
+    vm.requests.dispatch();
+    assert.deepEqual(log, ['r255/4']);
+  });
+
   test('a write is unsigned and no wider than its access, whatever stands above it in the page', () => {
     const { device, log } = noting();
     const { access, state } = place(device);

@@ -416,6 +416,86 @@ describe('a client that is taken out', () => {
     assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, -1]);
   });
 
+  test('what a thread is completing at this moment is left to it while it lives, and completed when it has died', () => {
+    const vm = new OneVm({
+      hypercalls: { vcpuCount: 4, notifyRequestFinish: () => 0, shared: new VmSharedState() },
+    });
+    let tickets: SharedWords | undefined;
+    let isRunning = true;
+    const threaded: IoClient = {
+      name: 'threaded',
+      notify: () => undefined,
+      connect: (given) => void (tickets = new SharedWords(given.tickets)),
+      get isRunning() {
+        return isRunning;
+      },
+    };
+    vm.requests.createClient(threaded, [ports(0x500, 1)]);
+    const slots = [vm.fill(0), vm.fill(1), vm.fill(2)];
+    vm.requests.dispatch();
+    assert.ok(tickets);
+    // The thread loses its processor after it took the ticket of slot 0 and before COMPLETE; of slot 1, just after it.
+    for (const vcpu of [0, 1]) tickets.store(vcpu, -tickets.load(vcpu));
+    slots[1]?.complete();
+    assert.equal(vm.requests.assignedSlots(threaded), 0b111);
+    vm.requests.destroyClient(threaded);
+    assert.deepEqual(vm.states().slice(0, 3), [PROCESSING, COMPLETE, COMPLETE]);
+    assert.equal(vm.requests.withdraw(), false, 'nor may the slots be used again yet');
+    isRunning = false;
+    vm.requests.finishAllOf(threaded);
+    assert.deepEqual(vm.states().slice(0, 3), [COMPLETE, COMPLETE, COMPLETE]);
+    assert.equal(slots[0]?.valueLow, -1);
+    assert.equal(vm.requests.withdraw(), true);
+  });
+
+  test('an answer is on its way until the slot is COMPLETE, and then leaves no ticket', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    const { request, ticket } = client.kept[0] ?? assert.fail('no request');
+    assert.equal(request.finish(-ticket), false, 'the mark is no ticket');
+    assert.equal(client.answer(7), true);
+    assert.equal(vm.requests.isAssigned(0), false);
+    assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 7]);
+  });
+
+  test('a client that throws when it is taken out has its requests finished, and the others are taken out too', () => {
+    const { vm, client } = withDefault();
+    const rude: IoClient = {
+      name: 'rude',
+      notify: () => undefined,
+      disconnected: () => {
+        throw new Error('not now');
+      },
+    };
+    vm.requests.createClient(rude, [ports(0x500, 1)]);
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    vm.requests.close();
+    assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, -1]);
+    assert.equal(client.disconnects, 1);
+    assert.deepEqual(
+      vm.events.map((event) => event.kind),
+      ['client-failed'],
+    );
+  });
+
+  test('a client that cannot be connected is not there', () => {
+    const vm = new OneVm({
+      hypercalls: { vcpuCount: 1, notifyRequestFinish: () => 0, shared: new VmSharedState() },
+    });
+    const broken: IoClient = {
+      name: 'broken',
+      notify: () => undefined,
+      connect: () => {
+        throw new Error('no thread');
+      },
+    };
+    assert.throws(() => vm.requests.createClient(broken, [ports(0x500, 1)]), /no thread/);
+    assert.throws(() => vm.requests.createDefaultClient(broken), /no thread/);
+    assert.deepEqual([vm.requests.clients, vm.requests.defaultClient], [[], undefined]);
+  });
+
   test('finishing what a client has touches nothing that it finished before', () => {
     const { vm, client } = withDefault();
     const slot = vm.fill(0);

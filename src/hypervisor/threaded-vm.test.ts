@@ -409,6 +409,27 @@ describe('a vCPU that goes wrong', LIMIT, () => {
     await assert.rejects(create, { code: 'THREAD_FAILED' });
   });
 
+  test('a thread that cannot even be made refuses the VM; the others end, and nobody hears of their ends', async () => {
+    const events: VmEvent[] = [];
+    const unhandled: unknown[] = [];
+    const hear = (error: unknown): unknown => unhandled.push(error);
+    process.on('unhandledRejection', hear);
+    const create = ThreadedVm.create({
+      config: config(3),
+      buffer: new SharedBuffer(),
+      upcall: new Upcall(),
+      onEvent: (event) => events.push(event),
+      entry: new URL('./fixtures/odd-vcpu-thread.js', import.meta.url),
+      // A function cannot be sent to a thread.
+      program: (vcpu) => (vcpu === 2 ? () => undefined : 'throws'),
+      memory: new GuestMemory({ buffer: new SharedArrayBuffer(64), byteOffset: 0, byteLength: 64 }),
+    });
+    await assert.rejects(create, { code: 'THREAD_FAILED', message: /vCPU 2/ });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', hear);
+    assert.deepEqual([unhandled, events], [[], []]);
+  });
+
   test('a VM to which no core brings memory is refused', async () => {
     const create = ThreadedVm.create({
       config: config(1),

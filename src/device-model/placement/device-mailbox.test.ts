@@ -60,3 +60,21 @@ test('a device’s thread that waits is woken by a request and by a control', { 
   }
   clearInterval(keepAlive);
 });
+
+test('a request that is only half posted is not fetched', () => {
+  const mailbox = new DeviceMailbox();
+  const fetched = request(3);
+  assert.equal(mailbox.fetch(fetched), false, 'nothing was posted there');
+  mailbox.post(request(3, FIELDS));
+  assert.equal(mailbox.fetch(fetched), true);
+  assert.equal(fetched.ticket, FIELDS.ticket);
+  // A post that is read in its middle: while the fields change there is no ticket.
+  const seen: boolean[] = [];
+  const halfway = Object.defineProperty(request(3), 'valueLow', {
+    get: () => seen.push(mailbox.fetch(fetched)),
+  });
+  halfway.ticket = 5;
+  mailbox.post(halfway);
+  assert.deepEqual(seen, [false]);
+  assert.equal(mailbox.fetch(fetched), true);
+});

@@ -5,7 +5,10 @@ import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
 import { ports } from '../../hsm/address-range.js';
 import { OneVm } from '../../hsm/fixtures/one-vm.js';
 import { Direction } from '../../io-request/layout.js';
+import type { Slot } from '../../io-request/slot.js';
 import { IoRequestState } from '../../io-request/state.js';
+import { SharedWords } from '../../io-request/shared-words.js';
+import { GATE } from './fixtures/gated-device.js';
 import { inOwnThread, isThreadPlacement, ThreadClient } from './in-own-thread.js';
 
 const { WRITE } = Direction;
@@ -103,5 +106,59 @@ describe('a device in a thread of its own', { timeout: 30_000 }, () => {
       code: 'DEVICE_MODULE_INVALID',
       message: /making the device failed/,
     });
+  });
+});
+
+/** The device waits in a write of vCPU 0; `act` posts a write at the given offset for a vCPU. */
+async function gated(): Promise<Placed & { words: SharedWords; act: (vcpu: number, offset: number) => Slot }> {
+  const words = new SharedWords(GATE.WORDS);
+  const placed = place(new URL('./fixtures/gated-device.js', import.meta.url), { words: words.buffer });
+  const { vm, client } = placed;
+  await client.ready;
+  const act = (vcpu: number, offset: number): Slot => {
+    const slot = vm.fill(vcpu, { direction: WRITE, address: 0x500 + offset });
+    vm.requests.dispatch();
+    return slot;
+  };
+  act(0, 0);
+  await until(() => words.load(GATE.ENTERED) === 1);
+  return { ...placed, words, act };
+}
+
+/** As when the VM is reset. */
+function reset({ vm, client }: Placed): void {
+  assert.equal(vm.requests.withdraw(), true);
+  client.reset();
+  vm.buffer.stampFree();
+}
+
+describe('a reset while the thread is busy', { timeout: 30_000 }, () => {
+  test('comes before every later request, and the device acts on no earlier one that still lay there', async () => {
+    const { vm, words, act, ...placed } = await gated();
+    act(1, 1);
+    reset({ vm, ...placed });
+    words.store(GATE.OPENED, 1);
+    await until(() => words.load(GATE.ACTS) === 19);
+    const slot = act(2, 2);
+    await until(() => slot.state === COMPLETE);
+    assert.equal(words.load(GATE.ACTS), 193);
+    vm.requests.close();
+  });
+
+  test('a request in the place of one that the thread had seen already is served once, and after the reset', async () => {
+    const { vm, words, act, ...placed } = await gated();
+    act(1, 0);
+    act(2, 1);
+    words.store(GATE.OPENED, 1);
+    // The thread has taken the bits of both, and waits in the first.
+    await until(() => words.load(GATE.ENTERED) === 2);
+    reset({ vm, ...placed });
+    const slot = act(2, 2);
+    words.store(GATE.OPENED, 2);
+    await until(() => slot.state === COMPLETE);
+    const last = act(3, 3);
+    await until(() => last.state === COMPLETE);
+    assert.equal(words.load(GATE.ACTS), 11934);
+    vm.requests.close();
   });
 });
