@@ -73,6 +73,12 @@ describe('CREATE_VM', () => {
     });
   }
 
+  test('what the hypervisor refuses is −EINVAL', async () => {
+    const caller = new ControlCaller({ cpuMask: 0x1_ffffn });
+    assert.equal((await caller.create({ cpu_affinity: 0x1_ffff })).result, Errno.EINVAL);
+    assert.equal((await caller.create({ cpu_affinity: 0xffff })).result, 0);
+  });
+
   test('a page that is not aligned is −EINVAL: the driver would take the one around it', async () => {
     const caller = new ControlCaller();
     assert.equal((await caller.create({ ioreq_buf: caller.page + 8n })).result, Errno.EINVAL);

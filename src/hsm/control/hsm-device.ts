@@ -4,7 +4,7 @@
  * worker serves upcalls by itself.
  */
 
-import type { Hypervisor, VmConfig } from '../../hypervisor/hypervisor.js';
+import type { Hypervisor, VmConfig, VmEvent } from '../../hypervisor/hypervisor.js';
 import type { Hypercalls } from '../../hypervisor/hypercalls.js';
 import { Upcall } from '../../hypervisor/upcall.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
@@ -27,7 +27,8 @@ export const INVALID_VM_ID = 0xffff;
 const FLAG_COMPLETION_POLLING = 4n;
 const DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024;
 
-export type ControlEvent = HsmEvent | { readonly kind: 'injection-failed'; readonly vmId: number };
+/** What the HSM says, what the hypervisor says of a VM (whose owner then pauses and destroys it), and refused injections. */
+export type ControlEvent = HsmEvent | VmEvent | { readonly kind: 'injection-failed'; readonly vmId: number };
 
 export interface HsmDeviceOptions {
   readonly hypervisor: Hypervisor;
@@ -38,6 +39,8 @@ export interface HsmDeviceOptions {
   /** The CPUs that a creator may name, one bit each; 16 unless given. */
   readonly cpuMask?: bigint;
   readonly hardware?: Hardware;
+  /** The hypervisor looks at PCI configuration accesses before the HSM, as ACRN's does; not unless given. */
+  readonly interceptPci?: boolean;
   /** Also the ioctls of ACRN's own kernel: asynchronous I/O and VM events. */
   readonly hasExtensions?: boolean;
   /** How long a client may take for a request; the driver knows no limit, and neither does this unless given. */
@@ -147,13 +150,15 @@ export class HsmDevice {
       memoryBytes,
       vcpuCount: affinity === 0n ? vcpuCount : countBits(affinity),
       completionPolling: (creation.big('vm_flag') & FLAG_COMPLETION_POLLING) !== 0n,
+      interceptPci: this.#options.interceptPci ?? false,
       measureLatency: false,
     };
   }
 
   async #create(config: VmConfig, buffer: SharedBuffer): Promise<Hypercalls | undefined> {
+    const { hypervisor, observer } = this.#options;
     try {
-      return await this.#options.hypervisor.createVm(config, buffer, this.upcall, () => undefined);
+      return await hypervisor.createVm(config, buffer, this.upcall, (event) => observer?.(event));
     } catch (error) {
       // CREATE_VM has one answer for every failure; anything but a refusal is a bug of ours.
       if (error instanceof AcrnError) return undefined;
