@@ -214,3 +214,16 @@ describe('a device’s bug', () => {
 test('all ones are as wide as the access', () => {
   assert.deepEqual([1, 2, 4, 8].map(allOnes), [0xff, 0xffff, 0xffff_ffff, 0xffff_ffff]);
 });
+
+test('a device never sees an offset outside of its range, though the driver’s wrap-around routes it there', () => {
+  const vm = new OneVm();
+  const range = mmio(0x1000, 0x100);
+  const device: Device = { name: 'inside only', read: () => assert.fail('read'), write: () => assert.fail('written') };
+  vm.requests.createClient(new DeviceClient(device, range, (_, error) => assert.ifError(error)), [range]);
+  const slot = vm.buffer.slot(0);
+  // The last byte of 8 at 2^64 − 4 is 3 modulo 2^64: not after the range's end, and the start is not before its start.
+  slot.fill(MMIO, Direction.READ, -4, -1, 8, 0, 0, false);
+  vm.requests.dispatch();
+  assert.equal(vm.dispatched[0]?.endsWith('to inside only'), true);
+  assert.deepEqual([slot.state, slot.valueLow, slot.valueHigh], [COMPLETE, -1, -1]);
+});

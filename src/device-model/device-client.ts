@@ -16,6 +16,7 @@ export class DeviceClient implements IoClient {
   readonly #device: Device;
   readonly #baseLow: number;
   readonly #baseHigh: number;
+  readonly #length: number;
   readonly #reportError: ReportDeviceError;
 
   constructor(device: Device, range: AddressRange, reportError: ReportDeviceError) {
@@ -23,6 +24,7 @@ export class DeviceClient implements IoClient {
     this.#device = device;
     this.#baseLow = Number(range.start & 0xffff_ffffn);
     this.#baseHigh = Number(range.start >> 32n);
+    this.#length = Number(range.end - range.start + 1n);
     this.#reportError = reportError;
   }
 
@@ -31,7 +33,10 @@ export class DeviceClient implements IoClient {
     // By halves: the difference is exact also where the addresses themselves are above 2^53.
     const offset =
       ((request.addressHigh >>> 0) - this.#baseHigh) * 2 ** 32 + ((request.addressLow >>> 0) - this.#baseLow);
-    if (size === 1 || size === 2 || size === 4) this.#access(request, ticket, offset, size);
+    // The driver's arithmetic wraps at 2^64, so that a request which only a hostile page can hold may match a range that
+    // does not contain it. A device never sees it.
+    if (offset < 0 || offset + size > this.#length) request.finishAllOnes(ticket);
+    else if (size === 1 || size === 2 || size === 4) this.#access(request, ticket, offset, size);
     else if (size === 8) void this.#accessWide(request, ticket, offset);
     // No hypervisor makes such a request; somebody else wrote to the page.
     else request.finishAllOnes(ticket);
