@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { IoRequestState } from '../io-request/state.js';
 import { Upcall } from '../hypervisor/upcall.js';
 import { ports } from './address-range.js';
-import { DispatchWorker, PASSES_PER_TURN } from './dispatch-worker.js';
+import { DispatchWorker, MAX_TURN_MS, PASSES_PER_TURN } from './dispatch-worker.js';
 import { answering, Keeper, OneVm } from './fixtures/one-vm.js';
 import { HypervisorServiceModule } from './service-module.js';
 
@@ -147,6 +147,44 @@ describe('the worker', { timeout: 20_000 }, () => {
     const stopped = worker.stop();
     assert.ok(turns >= Math.floor(5000 / PASSES_PER_TURN) - 2, `${turns} turns for ${served} requests`);
     await stopped;
+  });
+
+  test('lets it turn after a bounded time, however long the devices take in each pass', async () => {
+    const upcall = new Upcall();
+    let nowMs = 0;
+    let served = 0;
+    let turnedMs = 0;
+    let longestMs = 0;
+    const vm = new OneVm({
+      vcpuCount: 1,
+      hypercalls: {
+        vcpuCount: 1,
+        notifyRequestFinish: (vcpu) => {
+          nowMs += 2;
+          vm.buffer.slot(vcpu).release();
+          if (++served < 500) vm.fill(vcpu);
+          return 0;
+        },
+      },
+    });
+    vm.requests.createDefaultClient(answering('default'));
+    const noteTurn = (): Promise<void> => {
+      longestMs = Math.max(longestMs, nowMs - turnedMs);
+      turnedMs = nowMs;
+      return turn();
+    };
+    const worker = new DispatchWorker({
+      upcall,
+      turn: noteTurn,
+      vms: () => [vm.requests],
+      lookUs: 0,
+      now: () => nowMs,
+    });
+    vm.fill(0);
+    worker.start();
+    await until(() => served === 500);
+    assert.ok(longestMs <= MAX_TURN_MS + 2, `${longestMs} ms without a turn`);
+    await worker.stop();
   });
 
   test('begins no pass while it is paused, however often, and loses no upcall meanwhile', async () => {

@@ -1,6 +1,6 @@
 /**
  * DispatchWorker: the HSM's worker. It waits for upcalls and hands every PENDING slot of every User VM to its client.
- * It lives in the Service VM's event loop and works at its own pace: a bounded number of passes, then the loop turns,
+ * It lives in the Service VM's event loop and works at its own pace: a bounded number of passes and a bounded time, then the loop turns,
  * so that the console, disks and timers get their share however busy the guests are.
  */
 
@@ -9,6 +9,8 @@ import type { VmRequests } from './vm-requests.js';
 
 /** Passes over all VMs before the event loop turns. */
 export const PASSES_PER_TURN = 64;
+/** Time after which the loop turns at the end of a pass, in ms: a pass is as long as the devices take that answer in it. */
+export const MAX_TURN_MS = 5;
 
 export interface DispatchWorkerOptions {
   readonly upcall: Upcall;
@@ -18,6 +20,8 @@ export interface DispatchWorkerOptions {
   readonly turn: () => Promise<void>;
   /** How long to look for the next request before sleeping, in microseconds; the doorbell's default when left out. */
   readonly lookUs?: number;
+  /** In ms; the host's unless a test holds it. */
+  readonly now?: () => number;
 }
 
 export class DispatchWorker {
@@ -69,17 +73,18 @@ export class DispatchWorker {
   };
 
   async #run(): Promise<void> {
-    const { upcall, turn, lookUs } = this.#options;
+    const { upcall, turn, lookUs, now = () => performance.now() } = this.#options;
     let passes = 0;
+    let turnedMs = now();
     for (;;) {
       // The wait may find work while it looks, and then has not let the loop turn: every pass counts.
       if (!this.#hasWork()) await upcall.wait(this.#hasWork, Infinity, lookUs);
-      if (++passes > PASSES_PER_TURN) {
-        await turn();
-        passes = 0;
-      }
       if (this.#isStopped) return;
       if (this.#pauses === 0) this.pass();
+      if (++passes < PASSES_PER_TURN && now() - turnedMs < MAX_TURN_MS) continue;
+      await turn();
+      passes = 0;
+      turnedMs = now();
     }
   }
 }
