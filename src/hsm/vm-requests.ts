@@ -6,18 +6,17 @@
 
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import { errorText } from '../io-request/error-text.js';
-import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
+import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
-import { SharedWords } from '../io-request/shared-words.js';
 import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import { AddressMap } from './address-map.js';
 import type { AddressRange } from './address-range.js';
-import { AssignedRequest } from './assigned-request.js';
+import type { AssignedRequest } from './assigned-request.js';
+import { Assignments } from './assignments.js';
 import type { HsmObserver } from './hsm-observer.js';
 import type { IoClient } from './io-client.js';
 import { PciConfigAccess, PciConfigResult } from './pci-config-access.js';
-import { RequestFinisher } from './request-finisher.js';
 import { TimeLimit } from './time-limit.js';
 
 const EINVAL = -22;
@@ -25,7 +24,6 @@ const EEXIST = -17;
 /** CLEAR waits for the clients at most so often, so long each time; the driver's numbers. */
 export const CLEAR_ROUNDS = 10;
 export const CLEAR_SLEEP_MS = 10;
-const MAX_TICKET = 0x7fff_ffff;
 
 export interface VmRequestsOptions {
   readonly vmId: number;
@@ -50,33 +48,23 @@ export class VmRequests {
   readonly #buffer: SharedBuffer;
   readonly #map = new AddressMap<IoClient>();
   readonly #options: VmRequestsOptions;
-  readonly #finisher: RequestFinisher;
-  readonly #requests: readonly AssignedRequest[];
-  /** Ticket of each slot's assignment; 0: not assigned; negative: being finished. Clients in other threads take them too. */
-  readonly #tickets = new SharedWords(SLOT_COUNT);
-  /** Who slot n was last assigned to. Valid while its ticket stands. */
-  readonly #owners: (IoClient | undefined)[] = Array.from({ length: SLOT_COUNT });
+  readonly #assignments: Assignments;
   /** PENDING slots that nobody serves: they wait for the next upcall and give the worker no reason to stay awake. */
   readonly #stalled: boolean[] = Array.from({ length: SLOT_COUNT }, () => false);
   readonly #timeLimit: TimeLimit;
   #sideWork: readonly SideWork[] = [];
   #defaultClient: IoClient | undefined;
   #isClearing = false;
-  #nextTicket = 0;
 
   constructor(options: VmRequestsOptions) {
     this.#options = options;
     this.vmId = options.vmId;
     this.#buffer = options.buffer;
     this.#vcpuCount = options.hypercalls.vcpuCount;
-    this.#finisher = new RequestFinisher(options.buffer, this.#tickets, (vcpu) => this.#notify(vcpu));
-    this.#requests = Array.from(
-      { length: SLOT_COUNT },
-      (_, vcpu) => new AssignedRequest(vcpu, (slot, ticket, low, high) => this.#finish(slot, ticket, low, high)),
-    );
+    this.#assignments = new Assignments(options.buffer, this.#vcpuCount, (vcpu) => this.#notify(vcpu));
     this.#timeLimit = new TimeLimit(
       options.clientTimeoutMs,
-      (vcpu) => (this.isAssigned(vcpu) ? this.#tickets.load(vcpu) : 0),
+      (vcpu) => this.#assignments.tickets.load(vcpu),
       (vcpu) => this.#expire(vcpu),
     );
   }
@@ -140,35 +128,18 @@ export class VmRequests {
     }
   }
 
-  /**
-   * Finishes, as all ones, every request that `client` has not finished. Also for a thread that died between taking a
-   * ticket and completing; while it lives, what it is about to complete is left to it, and this is called again at its end.
-   */
+  /** See Assignments: for a client whose thread has ended. */
   finishAllOf(client: IoClient): void {
-    for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) {
-      if (this.#owners[vcpu] !== client) continue;
-      const request = this.#request(vcpu);
-      request.finishAllOnes(this.#tickets.load(vcpu));
-      const taken = this.#tickets.load(vcpu);
-      if (taken < 0 && client.isRunning === true) continue;
-      if (this.#buffer.slot(vcpu).state === IoRequestState.PROCESSING)
-        this.#finisher.completeTaken(vcpu, request.type, request.direction, -1, -1);
-      else if (taken < 0) this.#notify(vcpu);
-      this.#tickets.store(vcpu, 0);
-      this.#owners[vcpu] = undefined;
-    }
+    this.#assignments.finishAllOf(client);
   }
 
   /** Slots assigned to `client` and not finished: bit n for slot n. */
   assignedSlots(client: IoClient): number {
-    let bits = 0;
-    for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++)
-      if (this.#owners[vcpu] === client && this.isAssigned(vcpu)) bits |= 1 << vcpu;
-    return bits;
+    return this.#assignments.slotsOf(client);
   }
 
   isAssigned(vcpu: number): boolean {
-    return this.#tickets.load(vcpu) !== 0;
+    return this.#assignments.isAssigned(vcpu);
   }
 
   /** Whether a PENDING slot waits that the last pass did not already give up on. */
@@ -207,7 +178,7 @@ export class VmRequests {
     const client = this.#defaultClient;
     if (client === undefined) return 0;
     if (vcpu >= this.#vcpuCount) return EINVAL;
-    return this.#completeAsIs(client, vcpu);
+    return this.#assignments.completeAsIs(client, vcpu);
   }
 
   /** CLEAR_VM_IOREQ: waits a bounded time for the clients, then completes what the default client still has. */
@@ -221,24 +192,15 @@ export class VmRequests {
       busy = this.#busyClient();
     }
     const client = this.#defaultClient;
-    if (client !== undefined) for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) this.#completeAsIs(client, vcpu);
+    if (client !== undefined)
+      for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) this.#assignments.completeAsIs(client, vcpu);
     this.#isClearing = false;
   }
 
-  /**
-   * When the VM is reset: answers that are still to come belong to requests that no longer exist. False while a thread is
-   * completing one at this moment: its slot must not be used for another request yet.
-   */
+  /** When the VM is reset, see Assignments. False while a thread is completing a request at this moment. */
   withdraw(): boolean {
-    let isDone = true;
-    for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) {
-      const ticket = this.#tickets.load(vcpu);
-      if (ticket > 0) this.#tickets.move(vcpu, ticket, 0);
-      if (this.#tickets.load(vcpu) !== 0) isDone = false;
-      else this.#owners[vcpu] = undefined;
-    }
     this.#stalled.fill(false);
-    return isDone;
+    return this.#assignments.withdraw();
   }
 
   /** Finishes everything and takes all clients out: the VM is gone. */
@@ -251,7 +213,7 @@ export class VmRequests {
   /** False: nobody serves it, and the slot stays PENDING. */
   #dispatchSlot(slot: Slot): boolean {
     const { vcpu } = slot;
-    const request = this.#request(vcpu);
+    const request = this.#assignments.request(vcpu);
     if (this.#isClearing) {
       this.#complete(slot);
       return true;
@@ -267,15 +229,8 @@ export class VmRequests {
     const found = this.#map.find(type, addressLow, addressHigh, size, slot.sizeHigh);
     const client = found ?? this.#defaultClient;
     if (client === undefined) return false;
-    const ticket = (this.#nextTicket = this.#nextTicket === MAX_TICKET ? 1 : this.#nextTicket + 1);
-    request.ticket = ticket;
-    this.#owners[vcpu] = client;
-    this.#tickets.store(vcpu, ticket);
-    if (!slot.assign(found !== undefined)) {
-      // Somebody who does not own the slot moved it on; it is not ours any more.
-      this.#tickets.store(vcpu, 0);
-      return true;
-    }
+    const ticket = this.#assignments.assign(slot, client, found !== undefined);
+    if (ticket === 0) return true;
     observer.dispatched?.(this.vmId, request, client);
     try {
       client.notify(request);
@@ -283,7 +238,7 @@ export class VmRequests {
       this.#fail(client, error);
       return true;
     }
-    if (this.#tickets.glimpse(vcpu) === ticket) this.#timeLimit.watch(vcpu, ticket);
+    if (this.#assignments.tickets.glimpse(vcpu) === ticket) this.#timeLimit.watch(vcpu, ticket);
     return true;
   }
 
@@ -299,9 +254,9 @@ export class VmRequests {
   }
 
   #expire(vcpu: number): void {
-    const client = this.#owners[vcpu];
+    const client = this.#assignments.owner(vcpu);
     if (client === undefined) return;
-    const request = this.#request(vcpu).describe();
+    const request = this.#assignments.request(vcpu).describe();
     // Told afterwards: whoever hears it may put another client there at once.
     this.#expel(client);
     this.#options.observer.event({
@@ -334,19 +289,6 @@ export class VmRequests {
     }
   }
 
-  #finish(vcpu: number, ticket: number, low: number, high: number): boolean {
-    const request = this.#request(vcpu);
-    return this.#finisher.finish(vcpu, ticket, request.type, request.direction, low, high);
-  }
-
-  /** Completes `client`'s request in slot `vcpu` with the value that stands in the page. */
-  #completeAsIs(client: IoClient, vcpu: number): number {
-    const ticket = this.#tickets.load(vcpu);
-    if (this.#owners[vcpu] !== client || ticket <= 0 || !this.#tickets.move(vcpu, ticket, 0)) return 0;
-    const { type } = this.#request(vcpu);
-    return this.#finisher.completeTaken(vcpu, type, Direction.WRITE, 0, 0);
-  }
-
   /** Completes a PENDING slot without a client. */
   #complete(slot: Slot): void {
     const polling = slot.completionPolling;
@@ -362,7 +304,7 @@ export class VmRequests {
   #connect(client: IoClient): void {
     const shared = this.#options.hypercalls.shared;
     if (shared !== undefined)
-      client.connect?.({ page: this.#buffer.page, tickets: this.#tickets.buffer, shared: shared.handle });
+      client.connect?.({ page: this.#buffer.page, tickets: this.#assignments.tickets.buffer, shared: shared.handle });
   }
 
   #busyClient(): IoClient | undefined {
@@ -371,10 +313,6 @@ export class VmRequests {
 
   #sleep(ms: number): Promise<void> {
     return this.#options.sleep?.(ms) ?? new Promise((resolve) => setTimeout(resolve, ms));
-  }
-
-  #request(vcpu: number): AssignedRequest {
-    return this.#requests[vcpu] as AssignedRequest;
   }
 }
 
