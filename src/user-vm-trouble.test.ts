@@ -200,6 +200,16 @@ describe('the life cycle', { timeout: 30_000 }, () => {
     await serviceVm.close();
   });
 
+  test('a VM that has ended takes no device any more, whose thread nobody would end', async () => {
+    const { serviceVm, vm } = await machine({ steps: [read] });
+    await vm.start();
+    await vm.ended;
+    const attach = (): unknown => vm.attach(range, inOwnThread(fixture('look-counter'), { start: 1 }));
+    assert.throws(attach, { code: 'VM_STATE' });
+    assert.throws(attach, { code: 'VM_STATE' }, 'and no overlap with the first try');
+    await serviceVm.close();
+  });
+
   test('a vCPU that halted before the reset which wakes it does not end the VM', async () => {
     const { hypervisor, serviceVm, vm } = await machine({ steps: [read] });
     let plays = 0;

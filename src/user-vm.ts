@@ -132,6 +132,8 @@ export class UserVm {
 
   /** Adds an I/O client; the newest is asked first. Ranges may be added and removed while the VM runs. */
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
+    // Nobody would end its thread.
+    if (this.#isEnding) this.#expect('take a client', HYPERCALL_REFUSED);
     this.#parts.requests.createClient(client, ranges);
   }
 
