@@ -5,7 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { Answer, SeenRequest, ServiceThreadData } from './fixtures/service-thread-data.js';
-import { IoHandler, VcpuStopped } from './io-handler.js';
+import { GeneralProtection, IoHandler, VcpuStopped } from './io-handler.js';
 import { MmioHandlerTable } from './mmio-handlers.js';
 import { PortHandlerTable } from './port-handlers.js';
 import { Upcall } from './upcall.js';
@@ -196,7 +196,7 @@ describe('the hypervisor believes its own copy', () => {
     assert.deepEqual(seen[2]?.value, [1, 2]);
   });
 
-  test('a slot that is not FREE takes no request: the guest reads all ones and it is counted', () => {
+  test('a slot that is not FREE takes no request: the guest gets a #GP and it is counted', () => {
     const handler = vcpu();
     const states = [IoRequestState.PENDING, IoRequestState.PROCESSING, COMPLETE];
     for (const reach of [0, 1, 2] as const) {
@@ -204,13 +204,14 @@ describe('the hypervisor believes its own copy', () => {
       slot.fill(0, 0, 0, 0, 1, 0, 0, false);
       if (reach > 0) slot.assign(false);
       if (reach > 1) slot.complete();
-      const values: number[] = [];
       const counts = counted(() => {
-        values.push(handler.portRead(0x500, 2), handler.mmioRead(0xd000_0000, 8), handler.valueHigh);
-        handler.portWrite(0x500, 1, 1);
+        assert.throws(() => handler.portRead(0x500, 2), GeneralProtection);
+        assert.throws(() => handler.portWrite(0x500, 1, 1), GeneralProtection);
+        assert.throws(() => handler.mmioRead(0xd000_0000, 8), GeneralProtection);
+        assert.throws(() => handler.mmioWrite(0xd000_0000, 4, 1), GeneralProtection);
+        assert.throws(() => handler.writeProtectedWrite(0x1000, 1, 1), GeneralProtection);
       });
-      assert.deepEqual(values, [0xffff, 0xffff_ffff, -1]);
-      assert.deepEqual(counts, { portAccesses: 2, mmioAccesses: 1, failed: 3 });
+      assert.deepEqual(counts, { portAccesses: 2, mmioAccesses: 3, failed: 5 });
       assert.equal(slot.state, states[reach]);
     }
   });
@@ -321,10 +322,11 @@ describe('what the hypervisor answers itself', () => {
     handler.mmioWrite(0x1000, 8, 1, 2);
     assert.deepEqual(written, [[0x1000, 8, 1, 2]]);
     const counts = counted(() => {
-      assert.equal(handler.mmioRead(0x100e, 4), 0xffff_ffff);
-      handler.mmioWrite(0xffe, 4, 1);
+      assert.throws(() => handler.mmioRead(0x100e, 4), GeneralProtection);
+      assert.throws(() => handler.mmioWrite(0xffe, 4, 1), GeneralProtection);
+      assert.throws(() => handler.writeProtectedWrite(0x100f, 2, 1), GeneralProtection);
     });
-    assert.deepEqual(counts, { mmioAccesses: 2, failed: 2 });
+    assert.deepEqual(counts, { mmioAccesses: 3, failed: 3 });
     assert.equal(written.length, 1);
     assert.equal(slot.state, FREE);
   });

@@ -6,7 +6,8 @@
  * filled (step a), the upcall raised (step b) and the thread sleeps until the slot is COMPLETE. The handler keeps its own
  * copy of the request: of a completed slot it believes nothing but `value`, so that a hostile page can change what the
  * guest reads and nothing else. If the VM is paused, reset or destroyed meanwhile, `VcpuStopped` is thrown through the
- * core: the access never happened for the guest, because that vCPU will not go on from there.
+ * core: the access never happened for the guest, because that vCPU will not go on from there. If there can be no request,
+ * `GeneralProtection` is thrown: the core gives its guest a #GP(0) at the instruction, as ACRN does.
  */
 
 import { Direction, IoRequestType } from '../io-request/layout.js';
@@ -24,6 +25,11 @@ import { VcpuCounter, VmState, type VmSharedState } from './vm-shared-state.js';
 /** Thrown out of an access when the vCPU must not go on: its VM is no longer running. One object, so that throwing allocates nothing. */
 export class VcpuStopped extends Error {
   override readonly name = 'VcpuStopped';
+}
+
+/** Thrown out of an access that can neither be answered nor become a request. One object, too. */
+export class GeneralProtection extends Error {
+  override readonly name = 'GeneralProtection';
 }
 
 /** A sleeping vCPU looks again this often even if nobody rings: a page that others write may change without a ring. */
@@ -56,6 +62,7 @@ export class IoHandler {
   readonly #polling: boolean;
   readonly #measuresLatency: boolean;
   readonly #stopped = new VcpuStopped('the VM is no longer running');
+  readonly #protection = new GeneralProtection('no request can be made of the access');
   readonly #hasAnswer: () => boolean;
   readonly #hasStopped = (): boolean => !this.#shared.isRunning;
 
@@ -114,7 +121,7 @@ export class IoHandler {
   mmioRead(address: number, size: number): number {
     this.#shared.count(this.#vcpu, VcpuCounter.mmioAccesses);
     const handler = this.#handlers.mmio.find(address, size);
-    if (handler === STRADDLES) return this.#fault(size);
+    if (handler === STRADDLES) this.#fault();
     if (handler !== undefined) {
       const value = handler.read(address, size);
       if (value !== undefined) {
@@ -141,10 +148,7 @@ export class IoHandler {
   #store(type: number, address: number, size: number, low: number, high: number): void {
     this.#shared.count(this.#vcpu, VcpuCounter.mmioAccesses);
     const handler = this.#handlers.mmio.find(address, size);
-    if (handler === STRADDLES) {
-      this.#fault(size);
-      return;
-    }
+    if (handler === STRADDLES) this.#fault();
     if (handler?.write(address, size, low, high) === true) {
       this.#shared.count(this.#vcpu, VcpuCounter.answeredByHypervisor);
       return;
@@ -154,18 +158,16 @@ export class IoHandler {
     this.#request(type, Direction.WRITE, lowWord(address), highWord(address), size);
   }
 
-  /** Steps a and b, the wait, and the release. False: the request could not be made or was taken from under us; the guest reads all ones. */
+  /** Steps a and b, the wait, and the release. False: the request was taken from under us; the guest reads all ones. */
   #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
     const slot = this.#slot;
     if (!this.#shared.isRunning) throw this.#stopped;
     if (this.#shared.asyncIo.isActive && direction === Direction.WRITE && this.#kick(type, addressLow, addressHigh))
       return true;
     const since = this.#measuresLatency ? performance.now() : 0;
-    if (!slot.fill(type, direction, addressLow, addressHigh, size, this.#valueLow, this.#valueHigh, this.#polling)) {
-      // ACRN: −EINVAL. The slot is not ours to fill; the other side broke the protocol.
-      this.#fault(size);
-      return false;
-    }
+    // ACRN: −EINVAL. The slot is not ours to fill; the other side broke the protocol.
+    if (!slot.fill(type, direction, addressLow, addressHigh, size, this.#valueLow, this.#valueHigh, this.#polling))
+      this.#fault();
     this.#shared.count(this.#vcpu, VcpuCounter.requests);
     this.#upcall.raise();
     if (this.#polling) this.#poll();
@@ -205,7 +207,7 @@ export class IoHandler {
     try {
       this.portWrite(PM1_CONTROL, 2, SLEEP_S5);
     } catch (error) {
-      if (!(error instanceof VcpuStopped)) throw error;
+      if (!(error instanceof VcpuStopped || error instanceof GeneralProtection)) throw error;
     }
     return true;
   }
@@ -245,10 +247,9 @@ export class IoHandler {
     return type === IoRequestType.MMIO ? this.#valueHigh : 0;
   }
 
-  #fault(size: number): number {
+  #fault(): never {
     this.#shared.count(this.#vcpu, VcpuCounter.failed);
-    this.#valueHigh = -1;
-    return narrow(-1, size);
+    throw this.#protection;
   }
 }
 

@@ -71,6 +71,26 @@ test('a script is played in order; the result has each value read and what they 
   assert.equal(results[0].accesses, 6);
 });
 
+test('an access that gets a #GP is counted, reads all ones and leaves RAX alone; the script goes on', () => {
+  const straddling = 2 ** 32 - 2;
+  const { player, results, written } = seat({
+    steps: [
+      { type: 'port', direction: 'read', address: 0x500, size: 1 },
+      { type: 'mmio', direction: 'read', address: straddling, size: 4 },
+      { type: 'mmio', direction: 'read', address: straddling, size: 8 },
+      { type: 'mmio', direction: 'write', address: straddling, size: 4, value: 1 },
+      { type: 'write-protect', direction: 'read', address: straddling, size: 4, value: 1 },
+      { type: 'mmio', direction: 'write', address: 2 ** 32, size: 1, value: 7 },
+    ],
+    repeat: 2,
+  });
+  player.start();
+  assert.equal(player.run(), HALTED_FOR_EVER);
+  assert.deepEqual(results[0]?.values, [2n, 0xffff_ffffn, 0xffff_ffff_ffff_ffffn]);
+  assert.deepEqual([results[0].rax, results[0].faults, results[0].accesses], [2n, 4, 12]);
+  assert.deepEqual(written, ['mmio/1=0:7', 'mmio/1=0:7']);
+});
+
 test('a script that repeats reports the values of its last round and the accesses of all', () => {
   const { player, results } = seat({
     steps: [{ type: 'port', direction: 'read', address: 0x500, size: 1 }],

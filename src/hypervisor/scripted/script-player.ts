@@ -1,7 +1,7 @@
 /** ScriptPlayer: the VcpuProgram that plays a script. Its thread entry and single-thread tests use it. */
 
 import type { InterruptController } from '../interrupt-lines.js';
-import type { IoHandler } from '../io-handler.js';
+import { GeneralProtection, type IoHandler } from '../io-handler.js';
 import { mergeRegister } from '../register-merge.js';
 import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VmSharedState } from '../vm-shared-state.js';
@@ -22,6 +22,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
   #accesses = 0;
   #values: bigint[] = [];
   #rax = 0n;
+  #faults = 0;
   #startedMs = 0;
 
   constructor(script: Script, handler: IoHandler, shared: VmSharedState, done: (result: ScriptResult) => void) {
@@ -38,6 +39,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
     this.#accesses = 0;
     this.#values = [];
     this.#rax = 0n;
+    this.#faults = 0;
     this.#pins.clear();
     this.#shared.lines.resync();
     this.#startedMs = performance.now();
@@ -51,12 +53,13 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
         if (++this.#round >= this.#rounds) return this.#finish();
         this.#next = 0;
         this.#values = [];
+        this.#faults = 0;
         continue;
       }
       if (step.type === 'wait-for-interrupt') {
         if (!this.#pins.has(step.line)) return Infinity;
       } else {
-        this.#play(step);
+        this.#try(step);
         this.#accesses++;
       }
       this.#next++;
@@ -70,6 +73,18 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
 
   lower(line: number): void {
     this.#pins.delete(line);
+  }
+
+  /** The script's handler of #GP: it skips the instruction. */
+  #try(step: PortStep | MmioStep): void {
+    try {
+      this.#play(step);
+    } catch (error) {
+      if (!(error instanceof GeneralProtection)) throw error;
+      this.#faults++;
+      if (step.direction === 'read' && step.type !== 'write-protect')
+        this.#values.push(BigInt.asUintN(8 * step.size, -1n));
+    }
   }
 
   #play(step: PortStep | MmioStep): void {
@@ -96,6 +111,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
     this.#done({
       values: this.#values,
       rax: this.#rax,
+      faults: this.#faults,
       accesses: this.#accesses,
       elapsedMs: performance.now() - this.#startedMs,
     });

@@ -41,6 +41,8 @@ export interface ScriptResult {
   readonly values: readonly bigint[];
   /** RAX as a guest would have it that did all its reads there, starting from 0. */
   readonly rax: bigint;
+  /** #GPs taken in the last round. An access that got one reads all ones in `values` and leaves RAX as it was. */
+  readonly faults: number;
   /** Accesses made in all rounds. */
   readonly accesses: number;
   /** From the first access to the last, in ms. */

@@ -6,6 +6,7 @@
  */
 
 import { hex } from '../../io-request/io-request.js';
+import { GeneralProtection } from '../io-handler.js';
 import { TripleFault } from '../vcpu-loop.js';
 
 /** The core gave up for a reason that a CPU does not have. */
@@ -21,8 +22,11 @@ const NO_GATE = /#(?:GP|NP|SS|TS) handler/;
 
 /** The error to throw for what was thrown out of the core; errors that are not the core's own pass unchanged. */
 export function explainEnd(error: unknown, lastMessage: string, instructionPointer: number): unknown {
-  if (!(error instanceof WebAssembly.RuntimeError)) return error;
   const where = `at EIP ${hex(instructionPointer, 8)}`;
+  // The access was the core's own, while it entered a handler: the guest's stack is in device memory.
+  if (error instanceof GeneralProtection)
+    return new TripleFault(`the guest's stack could not take an exception ${where} (${error.message})`);
+  if (!(error instanceof WebAssembly.RuntimeError)) return error;
   const said = lastMessage === '' ? error.message : lastMessage.trim().replace(/\s+/g, ' ');
   if (NO_GATE.test(lastMessage)) return new TripleFault(`the guest shut its CPU down ${where} (${said})`);
   return new CoreCrashed(`the v86 core stopped ${where}: ${said}`, { cause: error });

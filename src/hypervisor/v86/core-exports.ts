@@ -26,6 +26,10 @@ export interface CoreExports {
   get_ioapic_addr(): number;
   jit_dirty_cache(start: number, end: number): void;
   codegen_finalize_finished(index: number, start: number, stateFlags: number): void;
+  /** MOV to a control register from a general one. */
+  instr_0F22(general: number, control: number): void;
+  /** Before a translation leaves: #GP at the instruction that lies at `eip` in its page. */
+  trigger_gp_jit(errorCode: number, eip: number): void;
 }
 
 const FUNCTIONS: readonly (keyof CoreExports)[] = [
@@ -46,6 +50,8 @@ const FUNCTIONS: readonly (keyof CoreExports)[] = [
   'get_ioapic_addr',
   'jit_dirty_cache',
   'codegen_finalize_finished',
+  'instr_0F22',
+  'trigger_gp_jit',
 ];
 
 /** What the core imports from us, beside the function table. */

@@ -20,6 +20,8 @@ export const CoreOffset = {
   cpl: 612,
   /** Byte. */
   isHalted: 616,
+  /** The prefixes of the instruction that is being interpreted; 0 between two instructions. */
+  prefixes: 648,
   /** 32-bit count of instructions; the core looks for interrupts after each `INSTRUCTIONS_PER_LOOK`. */
   instructionCounter: 664,
   /** 16-bit selectors. */

@@ -5,6 +5,7 @@
  * only between two slices, because the core holds its compiler's lock while it hands a module out.
  */
 
+import { GeneralProtection } from '../io-handler.js';
 import { CoreOffset, FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
 import type { CoreExports } from './core-exports.js';
 import { shareImportedMemory } from './wasm-edit.js';
@@ -125,7 +126,11 @@ export class Translations {
     return (address, eip) => {
       if (this.#mustLeave) return this.#leave(eip);
       this.#lastRead = eip;
-      return read(address, eip);
+      try {
+        return read(address, eip);
+      } catch (error) {
+        return this.#refused(error, eip);
+      }
     };
   }
 
@@ -134,7 +139,11 @@ export class Translations {
     return (address, value, eip) => {
       if (this.#mustLeave && eip !== this.#lastRead) return this.#leave(eip);
       this.#lastRead = NOWHERE;
-      return write(address, value, eip);
+      try {
+        return write(address, value, eip);
+      } catch (error) {
+        return this.#refused(error, eip);
+      }
     };
   }
 
@@ -161,8 +170,23 @@ export class Translations {
     return (address, low, high, eip) => {
       if (this.#mustLeave) return this.#leave(eip);
       this.#lastRead = NOWHERE;
-      return write(address, low, high, eip);
+      try {
+        return write(address, low, high, eip);
+      } catch (error) {
+        return this.#refused(error, eip);
+      }
     };
+  }
+
+  /**
+   * An access that can be no request. The translation has the guest's registers in its own variables, so nothing may be
+   * thrown through it: it leaves as after a page fault, and the core then raises the #GP that is noted here.
+   */
+  #refused(error: unknown, eip: number): number {
+    if (!(error instanceof GeneralProtection)) throw error;
+    this.#core.trigger_gp_jit(0, eip & 0xfff);
+    this.#mayInterrupt();
+    return LEAVE;
   }
 
   /** The instruction at `eip`, an offset in the page, has not happened and will be run again. */
