@@ -10,11 +10,14 @@ export const TEST_ADDRESS = 0xf000_0020;
 /** Read once in each round of the long loop. */
 export const LOOP_ADDRESS = 0xf000_0030;
 export const LOOP_ROUNDS = 300;
+/** Read once; it gets a #GP. */
+export const REFUSED_ADDRESS = 0xf000_0034;
 export const PIC_LINE = 4;
 export const IO_APIC_LINE = 20;
-/** What the guest's interrupt handlers write to the test port. */
+/** What the guest's handlers write to the test port. */
 export const PIC_MARK = 1;
 export const IO_APIC_MARK = 2;
+export const REFUSED_MARK = 3;
 
 const ENTRY = 0x1000;
 const GDT = 0x800;
@@ -22,6 +25,7 @@ const IDT = 0x2000;
 /** Line 4 of an 8259 whose vectors start at 0x20. */
 const PIC_VECTOR = 0x24;
 const IO_APIC_VECTOR = 0x30;
+const GENERAL_PROTECTION = 13;
 const GATES = 0x31;
 
 /** One line of bytes for each instruction or pair of them. */
@@ -53,6 +57,7 @@ const CODE: readonly number[] = [
   0xb9, 0x64, 0x00, 0x00, 0x00,             // mov ecx, 100
   0x49, 0x75, 0xfd,                         // dec ecx; jnz -3
   0x4f, 0x75, 0xf0,                         // dec edi; jnz round
+  0x66, 0xa1, 0x34, 0x00, 0x00, 0xf0,       // mov ax, [0xf0000034]
   0xb0, 0x11, 0xe6, 0x20,                   // mov al, 0x11; out 0x20, al: initialise the first 8259
   0xb0, 0x20, 0xe6, 0x21,                   // its vectors from 0x20
   0xb0, 0x04, 0xe6, 0x21,                   // its cascade
@@ -72,11 +77,18 @@ const IO_APIC_HANDLER: readonly number[] = [
   0xc7, 0x05, 0xb0, 0x00, 0xe0, 0xfe, 0x00, 0x00, 0x00, 0x00, // mov [0xfee000b0], 0: end of interrupt
   0xb0, 0x02, 0xee, 0xcf, // mov al, 2; out dx, al; iret
 ];
+// prettier-ignore
+const REFUSED_HANDLER: readonly number[] = [
+  0x58, 0x0c, 0x03, 0xee, // pop eax: the error code; or al, 3; out dx, al
+  0x83, 0x04, 0x24, 0x06, // add dword [esp], 6: behind the instruction
+  0xcf,                   // iret
+];
 /** Null, flat 32-bit code, flat data. */
 const DESCRIPTORS: readonly number[] = [0, 0, 0x0000_ffff, 0x00cf_9a00, 0x0000_ffff, 0x00cf_9200];
 
 const PIC_HANDLER_ADDRESS = 0x1800;
 const IO_APIC_HANDLER_ADDRESS = 0x1900;
+const REFUSED_HANDLER_ADDRESS = 0x1980;
 /** `lidt [LIDT + 8]`, then a jump to the code proper; the six bytes of the operand follow. */
 const LIDT = 0x1a00;
 
@@ -100,10 +112,12 @@ export function loadTestGuest(memory: GuestMemory): void {
   memory.write(ENTRY, Uint8Array.from(CODE));
   memory.write(PIC_HANDLER_ADDRESS, Uint8Array.from(PIC_HANDLER));
   memory.write(IO_APIC_HANDLER_ADDRESS, Uint8Array.from(IO_APIC_HANDLER));
+  memory.write(REFUSED_HANDLER_ADDRESS, Uint8Array.from(REFUSED_HANDLER));
   DESCRIPTORS.forEach((word, index) => memory.writeU32(GDT + 4 * index, word));
   for (const [vector, handler] of [
     [PIC_VECTOR, PIC_HANDLER_ADDRESS],
     [IO_APIC_VECTOR, IO_APIC_HANDLER_ADDRESS],
+    [GENERAL_PROTECTION, REFUSED_HANDLER_ADDRESS],
   ] as const) {
     memory.writeU32(IDT + 8 * vector, (8 << 16) | handler);
     // A present 32-bit interrupt gate.

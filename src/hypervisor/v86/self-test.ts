@@ -5,6 +5,7 @@
 
 import { GuestMemory } from '../guest-memory.js';
 import type { InterruptController } from '../interrupt-lines.js';
+import { GeneralProtection } from '../io-handler.js';
 import { HALTED_FOR_EVER } from '../vcpu-loop.js';
 import { Core, TRAPS_PER_LOOK } from './core.js';
 import { loadTestGuest } from './self-test-guest.js';
@@ -36,10 +37,10 @@ export function testCore(module: WebAssembly.Module): void {
   equal('port accesses', accesses.splice(0, 6), EXPECTED_PORTS);
   equal('MMIO accesses', accesses.splice(0, 7), EXPECTED_MMIO);
   equal('the local APIC', accesses.splice(0, 1), [`out ${guest.TEST_PORT}/4 ${LOCAL_APIC_VERSION}`]);
-  equal('accesses in a loop', accesses.length, guest.LOOP_ROUNDS);
+  equal('accesses in a loop', accesses.splice(0, guest.LOOP_ROUNDS).length, guest.LOOP_ROUNDS);
+  equal('an access that is refused', accesses.splice(0), EXPECTED_REFUSED);
   check('translation of hot code', core.translationCount > 0);
   check('leaving a loop that traps', record.mostInSlice <= 2 * TRAPS_PER_LOOK);
-  accesses.length = 0;
 
   line.raise(guest.PIC_LINE);
   check('HLT after an interrupt', runUntilHalted(core, record) > 0);
@@ -81,6 +82,8 @@ const EXPECTED_MMIO = [
   `store ${guest.TEST_ADDRESS}/8 ${LOAD_VALUE} 0`,
 ];
 
+const EXPECTED_REFUSED = [`load ${guest.REFUSED_ADDRESS}/2`, `out ${guest.TEST_PORT}/1 ${guest.REFUSED_MARK}`];
+
 function expectedRegisters(): string[] {
   const { eax, ecx, edx, ebx, esp, ebp, esi, edi } = guest.TEST_REGISTERS;
   return [eax, ecx, edx, ebx, esp, ebp, esi, edi].map(
@@ -119,6 +122,7 @@ class Recorder implements TrapHandler {
 
   mmioRead(address: number, size: number): number {
     this.#note(`load ${address}/${size}`);
+    if (address === guest.REFUSED_ADDRESS) throw new GeneralProtection('the self-test refuses it');
     return size === 4 ? LOAD_VALUE : size === 2 ? LOAD_VALUE & 0xffff : LOAD_VALUE & 0xff;
   }
 

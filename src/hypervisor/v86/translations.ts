@@ -8,7 +8,7 @@
 import { GeneralProtection } from '../io-handler.js';
 import { CoreOffset, FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
 import type { CoreExports } from './core-exports.js';
-import { shareImportedMemory } from './wasm-edit.js';
+import { shareImportedMemory, STACK_POINTER_EXPORT } from './wasm-edit.js';
 
 interface Compiled {
   readonly index: number;
@@ -38,6 +38,7 @@ type SlowWrite128 = (address: number, low: bigint, high: bigint, eip: number) =>
 export class Translations {
   readonly #core: CoreExports;
   readonly #table: WebAssembly.Table;
+  readonly #stackPointer: WebAssembly.Global;
   readonly #imports: Readonly<Record<string, unknown>>;
   readonly #eip: Int32Array;
   readonly #flags: Uint8Array;
@@ -47,10 +48,11 @@ export class Translations {
   #lastRead = NOWHERE;
   #count = 0;
 
-  /** `mayInterrupt` is called when a translation may have made an APIC request an interrupt. */
+  /** `mayInterrupt` is called when a translation may have made an APIC request an interrupt, or has been left. */
   constructor(core: CoreExports, table: WebAssembly.Table, mayInterrupt: () => void) {
     this.#core = core;
     this.#table = table;
+    this.#stackPointer = core[STACK_POINTER_EXPORT];
     this.#mayInterrupt = mayInterrupt;
     this.#flags = new Uint8Array(core.memory.buffer, CoreOffset.flags + 1, 1);
     this.#eip = new Int32Array(core.memory.buffer, CoreOffset.instructionPointer, 1);
@@ -126,10 +128,11 @@ export class Translations {
     return (address, eip) => {
       if (this.#mustLeave) return this.#leave(eip);
       this.#lastRead = eip;
+      const stack = this.#stackPointer.value;
       try {
         return read(address, eip);
       } catch (error) {
-        return this.#refused(error, eip);
+        return this.#refused(error, eip, stack);
       }
     };
   }
@@ -139,10 +142,11 @@ export class Translations {
     return (address, value, eip) => {
       if (this.#mustLeave && eip !== this.#lastRead) return this.#leave(eip);
       this.#lastRead = NOWHERE;
+      const stack = this.#stackPointer.value;
       try {
         return write(address, value, eip);
       } catch (error) {
-        return this.#refused(error, eip);
+        return this.#refused(error, eip, stack);
       }
     };
   }
@@ -170,20 +174,23 @@ export class Translations {
     return (address, low, high, eip) => {
       if (this.#mustLeave) return this.#leave(eip);
       this.#lastRead = NOWHERE;
+      const stack = this.#stackPointer.value;
       try {
         return write(address, low, high, eip);
       } catch (error) {
-        return this.#refused(error, eip);
+        return this.#refused(error, eip, stack);
       }
     };
   }
 
   /**
    * An access that can be no request. The translation has the guest's registers in its own variables, so nothing may be
-   * thrown through it: it leaves as after a page fault, and the core then raises the #GP that is noted here.
+   * thrown through it: it leaves as after a page fault, and the core then raises the #GP that is noted here. What the
+   * slow path had on the core's own stack goes.
    */
-  #refused(error: unknown, eip: number): number {
+  #refused(error: unknown, eip: number, stack: number): number {
     if (!(error instanceof GeneralProtection)) throw error;
+    this.#stackPointer.value = stack;
     this.#core.trigger_gp_jit(0, eip & 0xfff);
     this.#mayInterrupt();
     return LEAVE;

@@ -115,6 +115,34 @@ test('a triple fault is an event with the address, and the VM can be reset and r
   await bench.close();
 });
 
+test('while its slot is not FREE each access of a guest is a #GP, and a reset ends that', async () => {
+  const bench = await Bench.create();
+  const { memory } = bench.vm;
+  // Vector 13 in real mode: 0000:9000. inc word [0x6000]; pop cx; add cx, 2; push cx; iret
+  memory.writeU32(4 * 13, 0x9000);
+  memory.write(0x9000, Uint8Array.of(0xff, 0x06, 0x00, 0x60, 0x59, 0x83, 0xc1, 0x02, 0x51, 0xcf));
+  memory.write(ENTRY, Uint8Array.of(0xe4, 0x60, 0xe6, 0x61, 0xfa, 0xf4)); // in al, 0x60; out 0x61, al; cli; hlt
+  const real: VcpuRegisters = { mode: 'real', ip: ENTRY, esp: 0x7000, cs: { selector: 0 }, ds: { selector: 0 } };
+  bench.vm.setVcpuRegs(0, real);
+  // What a completion without a request leaves behind.
+  assert.ok(bench.slot.fill(0, 0, 0, 0, 1, 0, 0, false) && bench.slot.assign(false) && bench.slot.complete());
+  assert.equal(bench.vm.startVm(), 0);
+  assert.equal((await bench.event()).kind, 'halted');
+  assert.equal(memory.readU16(0x6000), 2);
+  assert.equal(bench.vm.shared.counters(0).failed, 2);
+  assert.equal(bench.vm.shared.counters(0).requests, 0);
+  assert.equal(bench.slot.state, IoRequestState.COMPLETE);
+
+  assert.equal(await bench.vm.pauseVm(), 0);
+  assert.equal(await bench.vm.resetVm(), 0);
+  bench.vm.setVcpuRegs(0, real);
+  assert.equal(bench.vm.startVm(), 0);
+  assert.equal(await bench.request(), '0 0 96 1 -');
+  bench.finish(0x42);
+  assert.equal(await bench.request(), '0 1 97 1 66');
+  await bench.close();
+});
+
 test('a VM that waits for a request is paused, reset and starts anew: the old access never happened', async () => {
   const bench = await Bench.create();
   const code = [0xe4, 0x60, 0xe6, 0x61, 0xf4]; // in al, 0x60; out 0x61, al; hlt
