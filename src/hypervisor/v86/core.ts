@@ -9,7 +9,6 @@ import { AcrnError } from '../../io-request/acrn-error.js';
 import { DirtyPages } from '../dirty-pages.js';
 import type { GuestMemoryHandle } from '../guest-memory.js';
 import type { InterruptController } from '../interrupt-lines.js';
-import { GeneralProtection } from '../io-handler.js';
 import { MsiDelivery } from '../msi-queue.js';
 import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
@@ -18,8 +17,8 @@ import { instantiate, type CoreExports, type CoreImports } from './core-exports.
 import { CoreOffset, INSTRUCTIONS_PER_LOOK } from './core-layout.js';
 import { setRegisters } from './core-registers.js';
 import { InterruptPins } from './interrupt-pins.js';
+import { mainLoop } from './main-loop.js';
 import { PristineState } from './pristine-state.js';
-import { raiseGeneralProtection } from './raise-general-protection.js';
 import { Translations } from './translations.js';
 import { trapImports, type TrapHandler } from './trap-imports.js';
 import { STACK_POINTER_EXPORT } from './wasm-edit.js';
@@ -162,23 +161,11 @@ export class Core implements VcpuProgram {
         this.#core.handle_irqs();
       } else if (this.#hasMessage) this.#core.handle_irqs();
       this.#hasMessage = false;
-      const haltedMs = this.#mainLoop();
+      const haltedMs = mainLoop(this.#core, this.#words, this.#stackPointer);
       if (this.#isHaltedForEver) return HALTED_FOR_EVER;
       return haltedMs > 0 ? haltedMs : 0;
     } catch (error) {
       throw explainEnd(error, this.#lastMessage, this.instructionPointer);
-    }
-  }
-
-  /** Runs the core; an access that can be no request ends its slice with a #GP(0) at the instruction. */
-  #mainLoop(): number {
-    try {
-      return this.#core.main_loop();
-    } catch (error) {
-      if (!(error instanceof GeneralProtection)) throw error;
-      this.#core[STACK_POINTER_EXPORT].value = this.#stackPointer;
-      raiseGeneralProtection(this.#core, this.#words);
-      return 0;
     }
   }
 
