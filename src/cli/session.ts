@@ -12,13 +12,14 @@ import type { UserVmEvent } from '../user-vm-events.js';
 import type { UserVm } from '../user-vm.js';
 import { ConsoleInput } from './console-input.js';
 import { ConsoleOutput } from './console-output.js';
-import { attachDevice, type DeviceOption } from './device-option.js';
+import type { DeviceOption } from './device-option.js';
 import { ESCAPE_KEY_NAME, EscapeKey } from './escape-key.js';
 import { EventLog } from './event-log.js';
 import type { ExitStatus } from './exit-status.js';
 import { Expectation } from './expectation.js';
 import type { Reporter } from './reporter.js';
 import { ENDING_SIGNALS, noteOn, statusOf, type SessionEnd } from './session-end.js';
+import { startSession } from './session-start.js';
 import { statisticsTable } from './statistics-table.js';
 import { RawTerminal } from './terminal.js';
 
@@ -83,7 +84,6 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
   const early: UserVmEvent[] = [];
   let hear: (event: UserVmEvent) => unknown = (event) => early.push(event);
   vm.onEvent((event) => hear(event));
-  for (const device of plan.devices) await attachDevice(vm, device);
 
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
   const onSignals = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => end({ kind: 'signal', signal }) }));
@@ -91,17 +91,18 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
   const leaveSignals = (): void => onSignals.forEach(({ signal, listener }) => process.off(signal, listener));
   let timer: NodeJS.Timeout | undefined;
   try {
-    if (terminal !== undefined) {
-      reporter.line(`${ESCAPE_KEY_NAME} leaves; pressed twice it goes to the guest`);
-      terminal.enter();
-      reporter.state.isRaw = true;
-    }
-    await vm.start();
-    hear = (event) => log.hear(event);
-    early.splice(0).forEach(hear);
-    consoleInput.start();
+    if (terminal !== undefined) reporter.line(`${ESCAPE_KEY_NAME} leaves; pressed twice it goes to the guest`);
     if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'time-over' }), plan.timeoutMs);
-    void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
+    // Who waits for a device that is never made may end the session all the same: Ctrl-C is not the guest's yet.
+    const start = startSession(vm, plan.devices).then(() => true);
+    if (await Promise.race([start, ended.then(() => false)])) {
+      terminal?.enter();
+      reporter.state.isRaw = terminal !== undefined;
+      hear = (event) => log.hear(event);
+      early.splice(0).forEach(hear);
+      consoleInput.start();
+      void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
+    }
     const how = await ended;
     // The VM is taken down now; a request that is answered meanwhile finds no vCPU to wake, and nobody misses it.
     hear = (event) => event.kind !== 'notify-failed' && log.hear(event);

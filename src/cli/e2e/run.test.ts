@@ -32,6 +32,16 @@ test('a text that does not appear in time ends it with status 3', async () => {
   assert.equal(stderr, 'upcall: "no such text" did not appear on the console; ended after 0.5 s\n');
 });
 
+test('the time also ends a session whose device is never made', async () => {
+  const never = join(folder, 'never.mjs');
+  writeFileSync(never, 'export default () => new Promise(() => {});');
+  for (const placement of ['', ',thread']) {
+    const { status, stderr } = await upcall(['run', '--device', `${never}@0x500${placement}`, '--timeout', '0.5']);
+    assert.equal(status, 3);
+    assert.equal(stderr, 'upcall: ended after 0.5 s\n');
+  }
+});
+
 test('a guest that powers off before the expected text ends it with status 3', async () => {
   const { status, stderr } = await upcall(['run', 'hello', '--expect', 'no such text']);
   assert.equal(status, 3);

@@ -1,0 +1,25 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { ServiceVm } from '../service-vm.js';
+import { parseDevice } from './device-option.js';
+import { startSession } from './session-start.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'upcall-session-start-'));
+after(() => rmSync(folder, { recursive: true }));
+const never = join(folder, 'never.mjs');
+writeFileSync(never, 'export default () => new Promise(() => {});');
+
+for (const placement of ['', ',thread'])
+  test(`a device that is never made ends the start when its time is over${placement && ', also in a thread'}`, async () => {
+    const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
+    const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+    await assert.rejects(startSession(vm, [parseDevice(`${never}@0x500${placement}`)], 50), {
+      code: 'DEVICE_MODULE_INVALID',
+      message: /never\.mjs: the device is not made after 0\.05 s/,
+    });
+    await serviceVm.close();
+  });
