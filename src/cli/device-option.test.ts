@@ -47,7 +47,7 @@ test('a device is a file, a range, and words', () => {
 });
 
 test('a device without file, range or with an unknown word is refused', () => {
-  assert.throws(() => parseDevice('x.js'), { code: 'OPTION_INVALID', message: /has no file/ });
+  assert.throws(() => parseDevice('x.js'), { code: 'OPTION_INVALID', message: /has no range/ });
   assert.throws(() => parseDevice('@0x500'), { code: 'OPTION_INVALID', message: /has no file/ });
   assert.throws(() => parseDevice('x.js@'), { code: 'OPTION_INVALID', message: /has no range/ });
   assert.throws(() => parseDevice(`${file}@0x500,threads`), { code: 'OPTION_INVALID', message: /"threads"/ });

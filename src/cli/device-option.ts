@@ -25,8 +25,8 @@ const FORM =
 
 /** Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID when there is no such file. */
 export function parseDevice(text: string): DeviceOption {
-  const at = text.lastIndexOf('@');
-  const file = text.slice(0, Math.max(0, at));
+  const at = text.includes('@') ? text.lastIndexOf('@') : text.length;
+  const file = text.slice(0, at);
   const [rangeText = '', ...words] = text.slice(at + 1).split(',');
   if (file === '' || rangeText === '')
     throw new AcrnError('OPTION_INVALID', `--device ${text} has no ${file === '' ? 'file' : 'range'}`, {
