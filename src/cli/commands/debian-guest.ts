@@ -6,7 +6,7 @@ import { AcrnError } from '../../io-request/acrn-error.js';
 import { readImage } from '../../service-vm.js';
 import { debianCommandLine } from '../debian/command-line.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
-import { runParameter } from '../debian/initramfs.js';
+import { runParameter, sizeParameter } from '../debian/initramfs.js';
 import type { Reporter } from '../reporter.js';
 import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
 
@@ -23,8 +23,14 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
     if (value !== undefined)
       throw new AcrnError('OPTION_INVALID', `debian does not go with ${option}`, { remedy: `Leave out ${option}` });
 
-  const { kernel, vmlinux, initrd } = await withProgress(reporter, (progress) => fetchDebian({ progress }));
-  const extra = [options.cmdline, options.run === undefined ? undefined : runParameter(options.run)];
+  const { kernel, vmlinux, initrd, version } = await withProgress(reporter, (progress) => fetchDebian({ progress }));
+  const extra = [
+    process.stdin.isTTY ? sizeParameter(process.stdout) : undefined,
+    options.cmdline,
+    options.run === undefined ? undefined : runParameter(options.run),
+  ];
+  // Its kernel is silent until user space speaks, some seconds later.
+  if (process.stdin.isTTY) reporter.line(`Debian's kernel ${version} boots; it takes some seconds`);
   const image: GuestImageOptions = {
     image: await readImage(kernel),
     ...(vmlinux === undefined ? {} : { vmlinux: await readImage(vmlinux) }),

@@ -3,7 +3,7 @@ import { execFile } from 'node:child_process';
 import { test } from 'node:test';
 import { promisify } from 'node:util';
 import { debianCommandLine } from './command-line.js';
-import { buildInitramfs, runParameter } from './initramfs.js';
+import { buildInitramfs, runParameter, sizeParameter } from './initramfs.js';
 
 const text = buildInitramfs(Buffer.from('busybox')).toString('latin1');
 const init = text.slice(text.indexOf('#!/bin/busybox sh'), text.indexOf('halt -f') + 8);
@@ -19,7 +19,7 @@ test('The init script is one that a shell can read', async () => {
 });
 
 test('The commands are taken out of the command line whichever way they are quoted', async () => {
-  const parse = init.slice(init.indexOf('run=\n'), init.indexOf('cd /root'));
+  const parse = init.slice(init.indexOf('run=\n'), init.indexOf('# Full-screen'));
   const commands = async (line: string): Promise<string> =>
     (await promisify(execFile)('sh', ['-c', `line=$1\n${parse}\nprintf %s "$run"`, 'sh', line])).stdout;
   const script = "cat /proc/interrupts; echo 'a b'";
@@ -27,6 +27,17 @@ test('The commands are taken out of the command line whichever way they are quot
   assert.equal(await commands(`quiet "upcall.run=${script}" panic=1`), script);
   assert.equal(await commands('upcall.run=free panic=1'), 'free');
   assert.equal(await commands('quiet panic=1'), '');
+});
+
+test('The shell’s terminal has the size of the one outside, or the usual one', async () => {
+  const parse = init.slice(init.indexOf('size='), init.indexOf('cd /root')).replace('stty', 'echo');
+  const size = async (line: string): Promise<string> =>
+    (await promisify(execFile)('sh', ['-c', `line=$1\n${parse}`, 'sh', line])).stdout;
+  const parameter = sizeParameter({ rows: 50, columns: 132 });
+  assert.equal(await size(`quiet ${parameter} panic=1`), 'rows 50 cols 132\n');
+  assert.equal(await size('quiet'), 'rows 24 cols 80\n');
+  assert.equal(sizeParameter({}), undefined);
+  assert.equal(sizeParameter({ rows: 0, columns: 80 }), undefined);
 });
 
 test('Commands with a double quote or a line break are refused: a kernel command line cannot carry them', () => {

@@ -14,6 +14,9 @@ export const USER_SPACE_REACHED = 'upcall: user space reached';
 /** Printed with the exit status of the commands of `upcall.run`. */
 export const COMMANDS_ENDED = 'upcall: commands ended with status';
 
+/** Kernel parameter with rows and columns of the terminal, as ROWSxCOLUMNS: a serial line does not tell. */
+export const SIZE_PARAMETER = 'upcall.size';
+
 /** Kernel parameter with the commands; the kernel keeps a quoted value together and leaves the quotes to init. */
 export const RUN_PARAMETER = 'upcall.run';
 
@@ -35,6 +38,12 @@ case " $line" in
   *' "${RUN_PARAMETER}='*) run=\${line#*\\"${RUN_PARAMETER}=}; run=\${run%%\\"*} ;;
   *' ${RUN_PARAMETER}='*) run=\${line#*${RUN_PARAMETER}=}; run=\${run%% *} ;;
 esac
+# Full-screen programs want a size; without a terminal it is the usual one.
+size=24x80
+case " $line" in
+  *' ${SIZE_PARAMETER}='*) size=\${line#*${SIZE_PARAMETER}=}; size=\${size%% *} ;;
+esac
+stty rows "\${size%x*}" cols "\${size#*x}"
 
 cd /root
 if [ -n "$run" ]; then
@@ -42,8 +51,7 @@ if [ -n "$run" ]; then
   echo "${COMMANDS_ENDED} $?"
 else
   echo 'This is busybox on Debian'"'"'s kernel. Type "exit" to power off.'
-  # A serial line has no size, and full-screen programs want one.
-  stty rows 24 cols 80
+  echo 'If the size of your window changes, type "resize".'
   setsid cttyhack sh -l
 fi
 sync
@@ -51,6 +59,12 @@ poweroff -f
 # Without power management the kernel only halts.
 halt -f
 `;
+
+/** The kernel parameter that tells the guest how large its terminal is; undefined for a terminal that does not know. */
+export function sizeParameter(terminal: { readonly rows?: number; readonly columns?: number }): string | undefined {
+  const { rows = 0, columns = 0 } = terminal;
+  return rows > 0 && columns > 0 ? `${SIZE_PARAMETER}=${rows}x${columns}` : undefined;
+}
 
 /** The kernel parameter that makes init run `commands` (for sh) and power off. */
 export function runParameter(commands: string): string {
@@ -60,6 +74,18 @@ export function runParameter(commands: string): string {
     });
   return `${RUN_PARAMETER}="${commands}"`;
 }
+
+/** `resize` asks the terminal where its last row and column are, for who has changed its size meanwhile. */
+const PROFILE = `PS1='debian:\\w# '
+resize() {
+  local modes=$(stty -g) rows cols
+  stty raw -echo
+  printf '\\0337\\033[999;999H\\033[6n\\0338'
+  IFS='[;' read -r -t 2 -d R _ rows cols
+  stty "$modes"
+  [ -n "$cols" ] && stty rows "$rows" cols "$cols" && stty size
+}
+`;
 
 /** The archive, not compressed: the guest unpacks 2 MB of it sooner than it undoes gzip. */
 export function buildInitramfs(busybox: Uint8Array): Buffer {
@@ -71,7 +97,7 @@ export function buildInitramfs(busybox: Uint8Array): Buffer {
   archive.characterDevice('dev/console', 5, 1);
   archive.file('bin/busybox', busybox, 0o755);
   archive.link('bin/sh', 'busybox');
-  archive.file('etc/profile', "PS1='debian:\\w# '\n");
+  archive.file('etc/profile', PROFILE);
   archive.file('init', INIT, 0o755);
   return archive.bytes();
 }
