@@ -23,6 +23,7 @@ Examples:
   upcall run --device my-device.js@0x500+4               then, in the monitor: in8 500
   upcall run --cmdline 'time in8 500 1000.; poweroff' --stats
   upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
+  upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
@@ -48,7 +49,11 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('--initrd <file>', 'initial RAM disk, or the module of a multiboot kernel')
     .addOption(new Option('--kind <kind>', 'what the image is, if not recognised').choices(IMAGE_KINDS))
     .option('--no-acpi', 'give the guest no ACPI tables')
-    .option('-d, --device <file@range>', 'attach a device module; may be given again', addDevice, [])
+    .addOption(
+      new Option('-d, --device <file@range>', 'attach a device module; may be given again')
+        .argParser(addDevice)
+        .default([], 'none'),
+    )
     .option('--hypervisor <name>', 'v86; upcall doctor lists all', 'v86')
     .option('--polling', 'the vCPU polls for completion instead of sleeping: quick, and keeps a core busy')
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
