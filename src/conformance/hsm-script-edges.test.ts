@@ -36,6 +36,15 @@ test('the end of an access wraps around 2^64', async () => {
   assert.equal((await play(...lines, 'put 0 mmio r 0xff0 0xffffffffffffffff 0', 'upcall')).maps.c, '0x0');
 });
 
+test('an access that ends with the last byte below 4 GiB, and one that runs over it', async () => {
+  const below = ['vm 1 1', 'client c', 'add c mmio 0xfffff000 0xffffffff'];
+  assert.equal((await play(...below, 'put 0 mmio r 0xfffffffc 4 0', 'upcall')).maps.c, '0x1');
+  assert.equal((await play(...below, 'put 0 mmio r 0xfffffffd 4 0', 'upcall')).maps.c, '0x0');
+  const across = ['vm 1 1', 'client c', 'add c mmio 0xfffff000 0x100000000'];
+  assert.equal((await play(...across, 'put 0 mmio r 0xfffffffd 4 0', 'upcall')).maps.c, '0x1');
+  assert.equal((await play(...across, 'put 0 mmio r 0xfffffffe 4 0', 'upcall')).maps.c, '0x0');
+});
+
 test('a size of more than 32 bits is compared whole and shown whole', async () => {
   const answer = await play(
     'vm 1 1',
