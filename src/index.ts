@@ -58,3 +58,11 @@ export { Slot } from './io-request/slot.js';
 export { AcrnError, type AcrnErrorCode, type AcrnErrorOptions } from './io-request/acrn-error.js';
 export { describeRequestEvent, type RequestEvent } from './trace/request-trace.js';
 export type { StatisticsRow, StatisticsSnapshot } from './trace/statistics.js';
+
+// /dev/acrn_hsm: the control interface, for programs that know ACRN's.
+export { HsmDevice, type ControlEvent, type HsmDeviceOptions } from './hsm/control/hsm-device.js';
+export type { HsmFile } from './hsm/control/hsm-file.js';
+export { ExtensionIoctl, Ioctl } from './hsm/control/ioctl-codes.js';
+export { MappedMemory, type AddressSpace } from './hsm/control/address-space.js';
+export { LocalEventTable, type EventTable } from './hsm/control/event-table.js';
+export { LocalEvent, type EventObject } from './hsm/event-object.js';

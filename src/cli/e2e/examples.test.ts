@@ -24,6 +24,10 @@ const expected: readonly (readonly [string, RegExp])[] = [
   ['my-device.js', /07\r?\n[\s\S]*look-counter: 1 read, answered in \d+ microseconds\n$/],
   ['device-in-own-thread.js', /07\r?\n[\s\S]*ended: /],
   [
+    'acrn-hsm.js',
+    /^Created VM! \[0\]\n(?:[\w ]+! \[0\]\n){4}Guest VM write PIO\[500\] with size\[1\]\nGuest VM read PIO\[500\] with size\[2\]\nDestroy VM! \[0\]\n$/,
+  ],
+  [
     'io-client.js',
     /^notified: write port 0x510\/1 = 0x41\nfinished.*\nnotified: read port 0x510\/2.*\nfinished: the vCPU reads 0x1234\nthe vCPU read 0x1234 and 0xffffffff\nnobody claimed port 0x600: all ones\n$/,
   ],

@@ -1,0 +1,84 @@
+// @ts-check
+/**
+ * The steps of ACRN's sample program (samples/acrn in the Linux kernel) on /dev/acrn_hsm as upcall has it: the same
+ * ioctls, the same structures, the same page. ACRN userspace is the loop at the end: attach, look for requests that are
+ * PROCESSING, answer in the page, notify.
+ */
+
+import { HsmDevice, Ioctl, IoRequestState, MappedMemory, SharedBuffer, V86Hypervisor } from 'upcall';
+
+const MEMORY_BYTES = 0x10_0000;
+const ENODEV = -19;
+
+// prettier-ignore
+const PAYLOAD = Uint8Array.from([
+  0xba, 0x00, 0x05, // mov dx, 0x500
+  0xb0, 0x41,       // mov al, 'A'
+  0xee,             // out dx, al
+  0xed,             // in ax, dx
+  0xfa, 0xf4,       // cli; hlt
+]);
+
+const memory = new MappedMemory();
+const device = new HsmDevice({
+  hypervisor: new V86Hypervisor(),
+  memoryBytes: 2 * MEMORY_BYTES,
+  // The guest halts at its end: what ACRN's sample does at Ctrl-C.
+  observer: (event) => void (event.kind === 'halted' && leave()),
+});
+await device.load();
+const file = device.open(memory);
+
+/** @param {number} length */
+const struct = (length) => {
+  const address = memory.allocate(length);
+  const bytes = /** @type {Uint8Array} */ (memory.bytes(address, length));
+  return { address, view: new DataView(bytes.buffer, bytes.byteOffset, length) };
+};
+
+const page = memory.allocate(4096);
+const creation = struct(48);
+creation.view.setBigUint64(32, page, true); // ioreq_buf
+console.log(`Created VM! [${await file.ioctl(Ioctl.CREATE_VM, creation.address)}]`);
+const vcpus = creation.view.getUint16(4, true);
+
+const ram = memory.allocate(MEMORY_BYTES);
+const segment = struct(32);
+segment.view.setUint32(4, 7, true); // readable, writable, executable
+segment.view.setBigUint64(16, ram, true); // vma_base
+segment.view.setBigUint64(24, BigInt(MEMORY_BYTES), true);
+console.log(`Set up VM memory! [${await file.ioctl(Ioctl.SET_MEMSEG, segment.address)}]`);
+memory.write(ram, PAYLOAD);
+
+const registers = struct(296);
+registers.view.setBigUint64(8 + 176, 0x30n, true); // cr0: real mode
+registers.view.setUint32(8 + 248, 0x9f, true); // cs_ar
+registers.view.setUint32(8 + 252, 0xffff, true); // cs_limit
+registers.view.setUint16(8 + 268, 0, true); // cs_sel; base and instruction pointer are 0, too
+console.log(`Set up VM BSP registers! [${await file.ioctl(Ioctl.SET_VCPU_REGS, registers.address)}]`);
+console.log(`Created IO request client! [${await file.ioctl(Ioctl.CREATE_IOREQ_CLIENT)}]`);
+console.log(`Start VM! [${await file.ioctl(Ioctl.START_VM)}]`);
+
+// The page is the caller's own memory; Slot reads it as any of ACRN's userspace would.
+const buffer = new SharedBuffer(
+  /** @type {SharedArrayBuffer} */ (/** @type {Uint8Array} */ (memory.bytes(page, 4096)).buffer),
+);
+const notification = struct(8);
+while ((await file.ioctl(Ioctl.ATTACH_IOREQ_CLIENT)) !== ENODEV) {
+  for (const slot of buffer.slots.slice(0, vcpus)) {
+    if (slot.state !== IoRequestState.PROCESSING || slot.kernelHandled !== 0) continue;
+    const direction = slot.isRead ? 'read' : 'write';
+    console.log(`Guest VM ${direction} PIO[${slot.addressLow.toString(16)}] with size[${slot.sizeLow.toString(16)}]`);
+    if (slot.isRead) slot.setValue(0x1234);
+    notification.view.setUint32(4, slot.vcpu, true);
+    await file.ioctl(Ioctl.NOTIFY_REQUEST_FINISH, notification.address);
+  }
+}
+console.log(`Destroy VM! [${await file.ioctl(Ioctl.DESTROY_VM)}]`);
+await file.close();
+await device.unload();
+
+async function leave() {
+  await file.ioctl(Ioctl.PAUSE_VM);
+  await file.ioctl(Ioctl.DESTROY_IOREQ_CLIENT);
+}
