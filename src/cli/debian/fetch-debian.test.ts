@@ -14,7 +14,10 @@ import { tarArchive } from './fixtures/tar-archive.js';
  */
 const APT_GET = `#!/bin/sh
 case " $* " in
-  *" update "*) cat "$DISTRIBUTION/update-says" >&2; exit "$(cat "$DISTRIBUTION/update-status")" ;;
+  *" update "*)
+    cat "$DISTRIBUTION/update-says" >&2
+    grep -q '^APT::Update::Error-Mode "any";' "$2" || exit 0
+    exit "$(cat "$DISTRIBUTION/update-status")" ;;
   *" download "*)
     for name; do
       if [ -f "$DISTRIBUTION/$name.tar" ]; then cp "$DISTRIBUTION/$name.tar" "\${name}_1_i386.deb"; echo "$name" >>"$DISTRIBUTION/downloads"; fi
@@ -147,6 +150,16 @@ test('Where apt is missing, the operator is told how to bring a kernel of his ow
 test('A cache that somebody changed is not mended behind his back', async () => {
   await mkdir(join(cacheDir, 'guest-1'), { recursive: true });
   assert.match((await failure()).message, /guest-1 is not complete/);
+});
+
+test('A cache that cannot be written is the operator’s to mend', async () => {
+  const file = join(folder, 'file');
+  await writeFile(file, '');
+  await assert.rejects(fetchDebian({ cacheDir: join(file, 'cache') }), {
+    code: 'DOWNLOAD_FAILED',
+    message: /cannot be used: ENOTDIR/,
+    remedy: /XDG_CACHE_HOME/,
+  });
 });
 
 test('The cache is where the desktop convention puts caches', () => {

@@ -50,8 +50,22 @@ export function debianCacheDir(environment: NodeJS.ProcessEnv = process.env): st
   return join(caches === undefined || caches === '' ? join(homedir(), '.cache') : caches, 'upcall', 'debian');
 }
 
+/** Throws TOOL_MISSING or DOWNLOAD_FAILED. */
 export async function fetchDebian(options: FetchOptions = {}): Promise<DebianGuest> {
   const { cacheDir = debianCacheDir(), progress = () => undefined } = options;
+  try {
+    return await openOrFetch(cacheDir, progress);
+  } catch (error) {
+    // Whatever the file system refuses: no permission, no space.
+    if (!(error instanceof Error) || !('syscall' in error)) throw error;
+    throw new AcrnError('DOWNLOAD_FAILED', `the cache ${cacheDir} cannot be used: ${error.message}`, {
+      remedy: 'Set XDG_CACHE_HOME to a folder that you may write to, with 100 MB of room',
+      cause: error,
+    });
+  }
+}
+
+async function openOrFetch(cacheDir: string, progress: (step: string) => void): Promise<DebianGuest> {
   await mkdir(cacheDir, { recursive: true });
   const ready = join(cacheDir, READY);
   const cached = await openReady(ready);
@@ -190,5 +204,9 @@ function isNotEmpty(error: unknown): boolean {
 }
 
 function failed(what: string, lastLines: string, remedy: string): AcrnError {
-  return new AcrnError('DOWNLOAD_FAILED', lastLines === '' ? what : `${what} failed:\n${lastLines}\n`, { remedy });
+  return new AcrnError(
+    'DOWNLOAD_FAILED',
+    lastLines === '' ? what : `${what} failed: ${lastLines.trim().replace(/\.$/, '')}`,
+    { remedy },
+  );
 }

@@ -67,6 +67,8 @@ Dir::Cache "${folder}/cache";
 // apt as root would become the user _apt, who cannot get into a private folder.
 APT::Sandbox::User "root";
 Acquire::Languages "none";
+// By itself apt calls it a success when it could fetch none of the lists.
+APT::Update::Error-Mode "any";
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;
 #clear APT::Update::Post-Invoke-Success;
