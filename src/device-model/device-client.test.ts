@@ -227,3 +227,15 @@ test('a device never sees an offset outside of its range, though the driver’s 
   assert.equal(vm.dispatched[0]?.endsWith('to inside only'), true);
   assert.deepEqual([slot.state, slot.valueLow, slot.valueHigh], [COMPLETE, -1, -1]);
 });
+
+test('a read that gives no number is the bug of its device: all ones, and the operator is told', async () => {
+  const { device } = noting();
+  for (const given of [undefined, '7', {}]) {
+    const { errors, access, state, vm } = place({ ...device, read: () => given as unknown as number });
+    access({ size: 2 });
+    await settled();
+    assert.equal(state(), COMPLETE);
+    assert.equal(vm.buffer.slot(0).valueLow, -1);
+    assert.deepEqual(errors, [`noting: read gave ${typeof given}, not a number`]);
+  }
+});

@@ -66,6 +66,8 @@ export class DeviceClient implements IoClient {
   ): Promise<void> {
     try {
       const number = await value;
+      // A device in plain JavaScript may have forgotten its `return`: its bug, and it is told.
+      if (typeof (number as unknown) !== 'number') throw new TypeError(`read gave ${typeof number}, not a number`);
       request.finish(ticket, narrow(number, size), 0);
     } catch (error) {
       this.#fail(error, request, ticket);
