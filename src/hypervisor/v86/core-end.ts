@@ -28,6 +28,6 @@ export function explainEnd(error: unknown, lastMessage: string, instructionPoint
     return new TripleFault(`the guest's stack could not take an exception ${where} (${error.message})`);
   if (!(error instanceof WebAssembly.RuntimeError)) return error;
   const said = lastMessage === '' ? error.message : lastMessage.trim().replace(/\s+/g, ' ');
-  if (NO_GATE.test(lastMessage)) return new TripleFault(`the guest shut its CPU down ${where} (${said})`);
+  if (NO_GATE.test(lastMessage)) return new TripleFault(`triple fault: the guest shut its CPU down ${where} (${said})`);
   return new CoreCrashed(`the v86 core stopped ${where}: ${said}`, { cause: error });
 }
