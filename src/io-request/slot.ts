@@ -25,9 +25,20 @@ const PCI_REGISTER = SLOT_OFFSET.pciRegister >> 2;
 const KERNEL_HANDLED = SLOT_OFFSET.kernelHandled >> 2;
 const STATE = SLOT_OFFSET.state >> 2;
 
+/**
+ * Who watches a slot's moves (trace/). It is told before the move is made, while the mover still owns the slot and nobody
+ * else writes, and again if the move was refused. It must not throw.
+ */
+export interface MoveWatcher {
+  moving(slot: Slot, from: number, to: number): void;
+  refused(slot: Slot): void;
+}
+
 export class Slot {
   /** The vCPU ID, 0…15, which is the slot's index. */
   readonly vcpu: number;
+  /** Set by whoever made this view of the slot, for the moves that are made through it. */
+  watcher: MoveWatcher | undefined = undefined;
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #state: number;
@@ -101,11 +112,15 @@ export class Slot {
 
   /** Any state → FREE: the hypervisor stamps the slot when a page is set and when a VM is reset. */
   stampFree(): void {
+    this.watcher?.moving(this, this.glimpsedState, IoRequestState.FREE);
     Atomics.store(this.#words, this.#state, IoRequestState.FREE);
   }
 
   #move(from: number, to: number): boolean {
-    return Atomics.compareExchange(this.#words, this.#state, from, to) === from;
+    this.watcher?.moving(this, from, to);
+    if (Atomics.compareExchange(this.#words, this.#state, from, to) === from) return true;
+    this.watcher?.refused(this);
+    return false;
   }
 
   get type(): number {
