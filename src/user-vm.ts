@@ -4,7 +4,6 @@
  * document's own level: they may, and the newest wins.
  */
 
-import { atMost, delay } from './at-most.js';
 import { Attachments } from './attachments.js';
 import { SystemClock } from './device-model/clock.js';
 import { DefaultClient } from './device-model/default-client.js';
@@ -15,24 +14,19 @@ import type { ThreadPlacement } from './device-model/placement/in-own-thread.js'
 import type { AddressRange } from './hsm/address-range.js';
 import type { IoClient } from './hsm/io-client.js';
 import type { HypervisorServiceModule } from './hsm/service-module.js';
-import { CLEAR_ROUNDS, CLEAR_SLEEP_MS, type VmRequests } from './hsm/vm-requests.js';
+import type { VmRequests } from './hsm/vm-requests.js';
 import type { GuestImage } from './hypervisor/boot/guest-image.js';
 import type { GuestMemory } from './hypervisor/guest-memory.js';
 import { HYPERCALL_REFUSED, type Hypercalls } from './hypervisor/hypercalls.js';
 import type { VmEvent } from './hypervisor/hypervisor.js';
-import { VmState, type VcpuCounters } from './hypervisor/vm-shared-state.js';
-import { AcrnError } from './io-request/acrn-error.js';
+import type { VcpuCounters } from './hypervisor/vm-shared-state.js';
 import { errorText } from './io-request/error-text.js';
 import type { SharedBuffer } from './io-request/shared-buffer.js';
 import type { RequestEvent, RequestTrace } from './trace/request-trace.js';
 import type { RequestStatistics, StatisticsSnapshot } from './trace/statistics.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 import { UserVmListeners } from './user-vm-listeners.js';
-
-/** How often a guest may reset itself within a second before it counts as a loop and is stopped. */
-export const RESETS_PER_SECOND = 5;
-/** How long the end of a VM waits for a vCPU that does not stop; then its thread is terminated. */
-export const PAUSE_LIMIT_MS = 2000;
+import { VmLifeCycle } from './vm-life-cycle.js';
 
 export interface UserVmParts {
   readonly name: string;
@@ -57,25 +51,26 @@ export class UserVm {
   readonly #parts: UserVmParts;
   readonly #attachments: Attachments;
   readonly #listeners = new UserVmListeners();
-  #resolveEnded: (end: VmEnd) => void = () => undefined;
-  /** Resolves when the end begins: no step waits longer than that for something outside. */
-  readonly #ending: Promise<void>;
-  #resolveEnding: () => void = () => undefined;
-  /** Life-cycle steps wait for each other here. */
-  #lifeCycle: Promise<unknown> = Promise.resolve();
-  #isEnding = false;
-  /** vCPUs that nothing can wake; the VM has ended when all have. */
-  readonly #halted = new Set<number>();
-  #recentResets: number[] = [];
+  readonly #lifeCycle: VmLifeCycle;
 
   constructor(parts: UserVmParts) {
     this.name = parts.name;
     this.#parts = parts;
-    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
-    this.#ending = new Promise((resolve) => (this.#resolveEnding = resolve));
+    this.#lifeCycle = new VmLifeCycle({
+      ...parts,
+      tell: (event) => this.tell(event),
+      devicesReady: () => this.#attachments.ready(),
+      resetDevices: () => {
+        this.#attachments.reset();
+        this.pci.reset();
+      },
+      closeDevices: () => this.#attachments.close(),
+      onEnd: () => parts.trace.close(),
+    });
+    this.ended = this.#lifeCycle.ended;
     this.power = {
-      powerOff: (reason) => void this.#end({ reason: 'power-off', message: reason }),
-      reset: (reason) => this.#guestReset(reason),
+      powerOff: (reason) => void this.#lifeCycle.end({ reason: 'power-off', message: reason }),
+      reset: (reason) => this.#lifeCycle.guestReset(reason),
     };
     parts.requests.createDefaultClient(this.defaultClient);
     this.#attachments = new Attachments({
@@ -133,7 +128,7 @@ export class UserVm {
   /** Adds an I/O client; the newest is asked first. Ranges may be added and removed while the VM runs. */
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
     // Nobody would end its thread.
-    if (this.#isEnding) this.#expect('take a client', HYPERCALL_REFUSED);
+    if (this.#lifeCycle.isEnding) this.#lifeCycle.expect('take a client', HYPERCALL_REFUSED);
     this.#parts.requests.createClient(client, ranges);
   }
 
@@ -157,38 +152,27 @@ export class UserVm {
 
   /** Loads the guest and lets it run. Rejects when a device's thread could not make its device. */
   start(): Promise<void> {
-    return this.#step(async () => {
-      await Promise.race([this.#attachments.ready(), this.#ending]);
-      this.#load();
-      this.#expect('start', this.#parts.hypercalls.startVm());
-    });
+    return this.#lifeCycle.start();
   }
 
   /** Stops the vCPUs for a reset or the end. As in ACRN there is no way to go on from here but `reset`. */
   pause(): Promise<void> {
-    return this.#step(async () => this.#expect('pause', await this.#parts.hypercalls.pauseVm()));
+    return this.#lifeCycle.pause();
   }
 
   /** Power-on state, and the guest from its beginning. */
   reset(): Promise<void> {
-    return this.#step(() => this.#reset());
+    return this.#lifeCycle.reset();
   }
 
   /** Stops and frees everything; `ended` resolves. Once is enough, more does no harm. */
   async destroy(): Promise<void> {
-    await this.#end({ reason: 'destroyed', message: 'destroyed by its operator' });
+    await this.#lifeCycle.end({ reason: 'destroyed', message: 'destroyed by its operator' });
   }
 
   /** For the hypervisor: what it says about the VM becomes an event, and most of it is the end. */
   hear(event: VmEvent): void {
-    this.tell(event);
-    if (event.kind === 'halted') {
-      // Paused for a reset: it will be woken after all.
-      if (this.#parts.hypercalls.shared.vmState !== VmState.RUNNING) return;
-      this.#halted.add(event.vcpu);
-      if (this.#halted.size < this.#parts.hypercalls.vcpuCount) return;
-    }
-    void this.#end({ reason: event.kind, message: event.message });
+    this.#lifeCycle.hear(event);
   }
 
   /** For the HSM and devices. */
@@ -214,87 +198,5 @@ export class UserVm {
 
   #tellDeviceError(device: string, error: unknown): void {
     this.tell({ kind: 'device-error', device, ...errorText(error) });
-  }
-
-  #load(): void {
-    const { image, hypercalls } = this.#parts;
-    if (image === undefined) return;
-    this.#expect('set the registers', hypercalls.setVcpuRegs(0, image.load(this.memory)));
-  }
-
-  #guestReset(reason: string): void {
-    if (this.#isEnding) return;
-    const now = performance.now();
-    this.#recentResets = [...this.#recentResets.filter((time) => now - time < 1000), now];
-    if (this.#recentResets.length > RESETS_PER_SECOND) {
-      void this.#end({ reason: 'reset-loop', message: `${this.#recentResets.length} resets in a second (${reason})` });
-      return;
-    }
-    this.tell({ kind: 'reset', reason });
-    // The vCPU must not go on from this access.
-    const paused = this.#parts.hypercalls.pauseVm();
-    this.#step(async () => {
-      await paused;
-      await this.#reset();
-    }).catch((error: unknown) => {
-      // The vCPUs are paused and nobody else would let them go on.
-      void this.#end({ reason: 'crashed', message: `the reset failed: ${errorText(error).message}` });
-    });
-  }
-
-  /** ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start. */
-  async #reset(): Promise<void> {
-    const { hypercalls, requests } = this.#parts;
-    if (this.#isEnding) this.#expect('reset', HYPERCALL_REFUSED);
-    this.#expect('pause', await hypercalls.pauseVm());
-    await requests.clear();
-    for (let round = 0; !requests.withdraw() && round < CLEAR_ROUNDS; round++) await delay(CLEAR_SLEEP_MS);
-    // No wait from here until the slots are stamped: nothing is dispatched in between.
-    this.#attachments.reset();
-    this.pci.reset();
-    this.#expect('reset', await hypercalls.resetVm());
-    if (this.#parts.image !== undefined) this.memory.fill(0);
-    this.#load();
-    this.#halted.clear();
-    if (this.#isEnding) return;
-    this.#expect('start', hypercalls.startVm());
-  }
-
-  async #end(end: VmEnd): Promise<void> {
-    if (this.#isEnding) {
-      await this.ended;
-      return;
-    }
-    this.#isEnding = true;
-    this.#resolveEnding();
-    const { hypercalls, module, requests } = this.#parts;
-    // At once: whatever the guest did last, it does nothing after it.
-    const paused = hypercalls.pauseVm();
-    await this.#step(async () => {
-      await atMost(PAUSE_LIMIT_MS, paused);
-      // A reset that was under way made it CREATED.
-      await atMost(PAUSE_LIMIT_MS, hypercalls.pauseVm());
-      // While the vCPUs can still be told: every open request is finished.
-      module.removeVm(requests);
-      this.#attachments.close();
-      await hypercalls.destroyVm();
-    });
-    this.#parts.trace.close();
-    this.tell({ kind: 'ended', end });
-    this.#resolveEnded(end);
-  }
-
-  #step<T>(step: () => Promise<T>): Promise<T> {
-    const done = this.#lifeCycle.then(step);
-    this.#lifeCycle = done.catch(() => undefined);
-    return done;
-  }
-
-  #expect(what: string, result: number): void {
-    if (result >= 0) return;
-    throw new AcrnError('VM_STATE', `VM ${this.name}: cannot ${what} in its present state`, {
-      errno: result,
-      remedy: 'A VM starts once, and again after a reset; destroyed is destroyed',
-    });
   }
 }

@@ -1,0 +1,175 @@
+/**
+ * VmLifeCycle: the steps that start, pause, reset and end one User VM, one after the other. UserVm owns it; the guest, the
+ * operator and the hypervisor ask. Whatever comes, the VM ends once, and no step waits longer than its limit for
+ * something outside.
+ */
+
+import { atMost, delay } from './at-most.js';
+import type { HypervisorServiceModule } from './hsm/service-module.js';
+import { CLEAR_ROUNDS, CLEAR_SLEEP_MS, type VmRequests } from './hsm/vm-requests.js';
+import type { GuestImage } from './hypervisor/boot/guest-image.js';
+import { HYPERCALL_REFUSED, type Hypercalls } from './hypervisor/hypercalls.js';
+import type { VmEvent } from './hypervisor/hypervisor.js';
+import { VmState } from './hypervisor/vm-shared-state.js';
+import { AcrnError } from './io-request/acrn-error.js';
+import { errorText } from './io-request/error-text.js';
+import type { UserVmEvent, VmEnd } from './user-vm-events.js';
+
+/** How often a guest may reset itself within a second before it counts as a loop and is stopped. */
+export const RESETS_PER_SECOND = 5;
+/** How long the end of a VM waits for a vCPU that does not stop; then its thread is terminated. */
+export const PAUSE_LIMIT_MS = 2000;
+
+/** The parts of the VM that its steps act on. */
+export interface VmLifeCycleParts {
+  readonly name: string;
+  readonly hypercalls: Hypercalls;
+  readonly module: HypervisorServiceModule;
+  readonly requests: VmRequests;
+  readonly image: GuestImage | undefined;
+  readonly tell: (event: UserVmEvent) => void;
+  /** Resolves when every device is there. */
+  readonly devicesReady: () => Promise<void>;
+  readonly resetDevices: () => void;
+  readonly closeDevices: () => void;
+  /** The last thing but `ended`. */
+  readonly onEnd: () => void;
+}
+
+export class VmLifeCycle {
+  /** Resolves once, when the VM is gone. */
+  readonly ended: Promise<VmEnd>;
+  readonly #parts: VmLifeCycleParts;
+  #resolveEnded: (end: VmEnd) => void = () => undefined;
+  /** Resolves when the end begins: no step waits longer than that for something outside. */
+  readonly #ending: Promise<void>;
+  #resolveEnding: () => void = () => undefined;
+  /** Steps wait for each other here. */
+  #last: Promise<unknown> = Promise.resolve();
+  #isEnding = false;
+  /** vCPUs that nothing can wake; the VM has ended when all have. */
+  readonly #halted = new Set<number>();
+  #recentResets: number[] = [];
+
+  constructor(parts: VmLifeCycleParts) {
+    this.#parts = parts;
+    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+    this.#ending = new Promise((resolve) => (this.#resolveEnding = resolve));
+  }
+
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
+  start(): Promise<void> {
+    return this.#step(async () => {
+      await Promise.race([this.#parts.devicesReady(), this.#ending]);
+      this.#load();
+      this.expect('start', this.#parts.hypercalls.startVm());
+    });
+  }
+
+  pause(): Promise<void> {
+    return this.#step(async () => this.expect('pause', await this.#parts.hypercalls.pauseVm()));
+  }
+
+  reset(): Promise<void> {
+    return this.#step(() => this.#reset());
+  }
+
+  /** What the hypervisor says about the VM; most of it is the end. */
+  hear(event: VmEvent): void {
+    this.#parts.tell(event);
+    if (event.kind === 'halted') {
+      // Paused for a reset: it will be woken after all.
+      if (this.#parts.hypercalls.shared.vmState !== VmState.RUNNING) return;
+      this.#halted.add(event.vcpu);
+      if (this.#halted.size < this.#parts.hypercalls.vcpuCount) return;
+    }
+    void this.end({ reason: event.kind, message: event.message });
+  }
+
+  /** The guest's own wish, in the middle of an access. */
+  guestReset(reason: string): void {
+    if (this.#isEnding) return;
+    const now = performance.now();
+    this.#recentResets = [...this.#recentResets.filter((time) => now - time < 1000), now];
+    if (this.#recentResets.length > RESETS_PER_SECOND) {
+      void this.end({ reason: 'reset-loop', message: `${this.#recentResets.length} resets in a second (${reason})` });
+      return;
+    }
+    this.#parts.tell({ kind: 'reset', reason });
+    // The vCPU must not go on from this access.
+    const paused = this.#parts.hypercalls.pauseVm();
+    this.#step(async () => {
+      await paused;
+      await this.#reset();
+    }).catch((error: unknown) => {
+      // The vCPUs are paused and nobody else would let them go on.
+      void this.end({ reason: 'crashed', message: `the reset failed: ${errorText(error).message}` });
+    });
+  }
+
+  #load(): void {
+    const { image, hypercalls } = this.#parts;
+    if (image === undefined) return;
+    this.expect('set the registers', hypercalls.setVcpuRegs(0, image.load(hypercalls.memory)));
+  }
+
+  /** ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start. */
+  async #reset(): Promise<void> {
+    const { hypercalls, requests } = this.#parts;
+    if (this.#isEnding) this.expect('reset', HYPERCALL_REFUSED);
+    this.expect('pause', await hypercalls.pauseVm());
+    await requests.clear();
+    for (let round = 0; !requests.withdraw() && round < CLEAR_ROUNDS; round++) await delay(CLEAR_SLEEP_MS);
+    // No wait from here until the slots are stamped: nothing is dispatched in between.
+    this.#parts.resetDevices();
+    this.expect('reset', await hypercalls.resetVm());
+    if (this.#parts.image !== undefined) hypercalls.memory.fill(0);
+    this.#load();
+    this.#halted.clear();
+    if (this.#isEnding) return;
+    this.expect('start', hypercalls.startVm());
+  }
+
+  /** Ends the VM; later calls wait for the first one. */
+  async end(end: VmEnd): Promise<void> {
+    if (this.#isEnding) {
+      await this.ended;
+      return;
+    }
+    this.#isEnding = true;
+    this.#resolveEnding();
+    const { hypercalls, module, requests } = this.#parts;
+    // At once: whatever the guest did last, it does nothing after it.
+    const paused = hypercalls.pauseVm();
+    await this.#step(async () => {
+      await atMost(PAUSE_LIMIT_MS, paused);
+      // A reset that was under way made it CREATED.
+      await atMost(PAUSE_LIMIT_MS, hypercalls.pauseVm());
+      // While the vCPUs can still be told: every open request is finished.
+      module.removeVm(requests);
+      this.#parts.closeDevices();
+      await hypercalls.destroyVm();
+    });
+    this.#parts.onEnd();
+    this.#parts.tell({ kind: 'ended', end });
+    this.#resolveEnded(end);
+  }
+
+  #step<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(step);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Throws VM_STATE when a hypercall was refused. */
+  expect(what: string, result: number): void {
+    if (result >= 0) return;
+    throw new AcrnError('VM_STATE', `VM ${this.#parts.name}: cannot ${what} in its present state`, {
+      errno: result,
+      remedy: 'A VM starts once, and again after a reset; destroyed is destroyed',
+    });
+  }
+}
