@@ -1,11 +1,17 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ports } from './hsm/address-range.js';
+import { decodeVmEvent, type VmEventRecord } from './hsm/vm-event.js';
+import { EVENT_ELEMENT_BYTES } from './hypervisor/async-io.js';
+import { RingId, VmEventType } from './hypervisor/async-io-hypercalls.js';
+import type { Hypercalls } from './hypervisor/hypercalls.js';
+import type { Hypervisor } from './hypervisor/hypervisor.js';
 import { ScriptedHypervisor, type ScriptStep } from './hypervisor/scripted/scripted-hypervisor.js';
+import { createRingPage, RingResult } from './io-request/shared-ring.js';
 import { ServiceVm } from './service-vm.js';
 import { standardPc, type StandardPcOptions } from './standard-pc.js';
 import type { UserVm } from './user-vm.js';
-import type { VmEnd } from './user-vm-events.js';
+import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 
 type Size = 1 | 2 | 4;
 const read = (address: number, size: Size = 1): ScriptStep => ({ type: 'port', direction: 'read', address, size });
@@ -102,4 +108,46 @@ test('a device of one’s own may not be where a standard one is', async () => {
       message: 'mine at ports 0x3f8…0x3f8 overlaps uart16550 at ports 0x3f8…0x3ff',
     }),
   );
+});
+
+test('a guest that sets its clock and powers off is told of, to the operator and in the ring for VM events', async () => {
+  const scripted = new ScriptedHypervisor([
+    {
+      steps: [
+        ...[write(0x70, 0x0b), write(0x71, 0x82), write(0x70, 0x09), write(0x71, 0x99)],
+        ...[write(0x70, 0x32), write(0x71, 0x20), write(0x70, 0x0b), write(0x71, 0x02)],
+        write(0x404, 0x3400, 2),
+      ],
+    },
+  ]);
+  let hypercalls: Hypercalls | undefined;
+  const hypervisor: Hypervisor = {
+    name: 'scripted, with its hypercalls in the open',
+    available: () => scripted.available(),
+    createVm: async (...options) => (hypercalls = await scripted.createVm(...options)),
+  };
+  const serviceVm = new ServiceVm(hypervisor);
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  const { asyncIo } = hypercalls ?? {};
+  assert.equal(asyncIo?.setupRing(RingId.VM_EVENT, createRingPage(EVENT_ELEMENT_BYTES)), 0);
+  standardPc(vm);
+  const heard: UserVmEvent[] = [];
+  vm.onEvent((event) => heard.push(event));
+  const earliest = Math.floor(Date.now() / 1000);
+  await vm.start();
+  assert.equal((await vm.ended).reason, 'power-off');
+  await serviceVm.close();
+
+  const set = heard.find((event) => event.kind === 'rtc-changed');
+  assert.ok(set !== undefined && set.lastTime >= earliest && set.lastTime <= Date.now() / 1000);
+  assert.equal(new Date((set.lastTime + set.delta) * 1000).getUTCFullYear(), 2099);
+  const records: VmEventRecord[] = [];
+  const element = new Int32Array(EVENT_ELEMENT_BYTES >> 2);
+  while (asyncIo.ring(RingId.VM_EVENT)?.take(element) === RingResult.DONE) records.push(decodeVmEvent(element));
+  assert.deepEqual(
+    records.map(({ type }) => type),
+    [VmEventType.RTC_CHANGED, VmEventType.POWER_OFF],
+  );
+  const data = new DataView((records[0]?.data ?? new Uint8Array()).slice().buffer);
+  assert.deepEqual([data.getBigInt64(0, true), data.getBigInt64(8, true)], [BigInt(set.lastTime), BigInt(set.delta)]);
 });

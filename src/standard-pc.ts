@@ -58,7 +58,12 @@ export function standardPc(vm: UserVm, options: StandardPcOptions = {}): Standar
     ...(options.consoleFlowControl === undefined ? {} : { flowControl: options.consoleFlowControl }),
     ...(options.onConsoleInputRoom === undefined ? {} : { onInputRoom: options.onConsoleInputRoom }),
   });
-  const rtc = new CmosRtc({ clock, memoryBytes: vm.memory.size, interrupt: vm.interruptLine(8) });
+  const rtc = new CmosRtc({
+    clock,
+    memoryBytes: vm.memory.size,
+    interrupt: vm.interruptLine(8),
+    onTimeSet: (lastTime, delta) => vm.tell({ kind: 'rtc-changed', lastTime, delta }),
+  });
   const pit = new Pit8254({ clock, interrupt: vm.interruptLine(0) });
   const keyboard = new I8042({ power, interrupt: vm.interruptLine(1) });
   const acpiPm = new AcpiPm({ clock, power, sci: vm.interruptLine(9) });

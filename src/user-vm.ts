@@ -26,6 +26,7 @@ import type { RequestEvent, RequestTrace } from './trace/request-trace.js';
 import type { RequestStatistics, StatisticsSnapshot } from './trace/statistics.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 import { UserVmListeners } from './user-vm-listeners.js';
+import { VmEventRing } from './vm-event-ring.js';
 import { VmLifeCycle } from './vm-life-cycle.js';
 
 export interface UserVmParts {
@@ -68,8 +69,13 @@ export class UserVm {
       onEnd: () => parts.trace.close(),
     });
     this.ended = this.#lifeCycle.ended;
+    const ring = new VmEventRing(parts.hypercalls.asyncIo);
+    this.#listeners.add(ring.hear);
     this.power = {
-      powerOff: (reason) => void this.#lifeCycle.end({ reason: 'power-off', message: reason }),
+      powerOff: (reason) => {
+        if (!this.#lifeCycle.isEnding) ring.powerOff();
+        void this.#lifeCycle.end({ reason: 'power-off', message: reason });
+      },
       reset: (reason) => this.#lifeCycle.guestReset(reason),
     };
     parts.requests.createDefaultClient(this.defaultClient);

@@ -18,9 +18,11 @@ test('an event is one line', () => {
   const { log, lines } = made();
   log.hear(failure);
   log.hear({ kind: 'reset', reason: 'port 0xcf9' });
+  log.hear({ kind: 'rtc-changed', lastTime: 1_700_000_000, delta: 3600 });
   assert.deepEqual(lines, [
     'upcall: device broken failed, the guest read all ones: bug',
     'upcall: the guest reset the machine: port 0xcf9',
+    'upcall: the guest set its clock by +3600 s',
   ]);
 });
 

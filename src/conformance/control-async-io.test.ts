@@ -3,9 +3,8 @@ import { describe, test } from 'node:test';
 import { Errno } from '../hsm/control/errno.js';
 import { ExtensionIoctl, Ioctl } from '../hsm/control/ioctl-codes.js';
 import { LocalEvent } from '../hsm/event-object.js';
-import { decodeVmEvent } from '../hsm/vm-event.js';
-import { RingId } from '../hypervisor/async-io-hypercalls.js';
-import { VmEventType } from '../hypervisor/async-io.js';
+import { decodeVmEvent, POWER_OFF, rtcChanged } from '../hsm/vm-event.js';
+import { RingId, VmEventType } from '../hypervisor/async-io-hypercalls.js';
 import { IoHandler } from '../hypervisor/io-handler.js';
 import { MmioHandlerTable } from '../hypervisor/mmio-handlers.js';
 import { PortHandlerTable } from '../hypervisor/port-handlers.js';
@@ -194,6 +193,34 @@ describe('VM events', () => {
     const element = new Int32Array(8);
     caller.vm.asyncIo.ring(RingId.VM_EVENT)?.take(element);
     assert.equal(decodeVmEvent(element).type, VmEventType.TRIPLE_FAULT);
+  });
+
+  test('whoever has the clock and the power register sends into the ring, and userspace is signalled', async () => {
+    const { caller, event, fd, ring } = await prepare(32);
+    const argument = caller.memory.allocate(4);
+    caller.memory.write(argument, new Uint8Array(Int32Array.of(fd).buffer));
+    await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_FD, argument);
+    const events = caller.file.vm?.vmEvents;
+    assert.equal(events?.send(POWER_OFF), false, 'no ring');
+    await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_RING, ring);
+    assert.equal(events.send(rtcChanged(1_700_000_000, -3600)), true);
+    assert.equal(event.read(), 1n);
+    assert.equal(events.send(POWER_OFF), true);
+    assert.equal(event.read(), 1n);
+    assert.equal(events.hasWork, false);
+
+    const bytes = new Uint8Array(64);
+    assert.ok(caller.memory.read(ring + 64n, bytes));
+    const view = new DataView(bytes.buffer);
+    assert.deepEqual(
+      [view.getUint32(0, true), view.getBigInt64(4, true), view.getBigInt64(12, true), view.getUint32(32, true)],
+      [0, 1_700_000_000n, -3600n, 1],
+    );
+    assert.ok(bytes.subarray(36).every((byte) => byte === 0));
+
+    let sent = 2;
+    while (events.send(POWER_OFF)) sent++;
+    assert.equal(sent, Math.floor((PAGE_BYTES - 64) / 32) - 1, 'a full ring takes no more');
   });
 
   test('the descriptor is checked', async () => {

@@ -9,6 +9,9 @@ import type { SharedRing } from '../io-request/shared-ring.js';
 export const RingId = { ASYNC_IO: 64, VM_EVENT: 65 } as const;
 export type RingId = (typeof RingId)[keyof typeof RingId];
 
+/** `vm_event` types. */
+export const VmEventType = { RTC_CHANGED: 0, POWER_OFF: 1, TRIPLE_FAULT: 2 } as const;
+
 /** A write that the hypervisor completes itself (`acrn_asyncio_info`). */
 export interface AsyncIoDescriptor {
   readonly isPort: boolean;
@@ -28,4 +31,9 @@ export interface AsyncIoHypercalls {
   /** HC_ASYNCIO_ASSIGN and HC_ASYNCIO_DEASSIGN: 0 even when nothing was done, as in ACRN. */
   assignAsyncIo(descriptor: AsyncIoDescriptor): number;
   deassignAsyncIo(descriptor: AsyncIoDescriptor): number;
+  /**
+   * A VM event with at most 28 bytes of data. No hypercall of ACRN's, whose hypervisor has a VM's clock and power register
+   * itself; here they are devices of the Service VM. False when there is no ring, or no place in it.
+   */
+  sendEvent(type: number, data?: Uint8Array): boolean;
 }

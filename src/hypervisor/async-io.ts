@@ -18,8 +18,9 @@ import { RingId, type AsyncIoDescriptor, type AsyncIoHypercalls } from './async-
 export const MAX_ASYNC_DESCRIPTORS = 64;
 export const ASYNC_ELEMENT_BYTES = 8;
 export const EVENT_ELEMENT_BYTES = 32;
-/** `vm_event` types. */
-export const VmEventType = { RTC_CHANGED: 0, POWER_OFF: 1, TRIPLE_FAULT: 2 } as const;
+/** Where the data of a `vm_event` begins, after its type. */
+const EVENT_DATA = 4;
+const EVENT_DATA_BYTES = EVENT_ELEMENT_BYTES - EVENT_DATA;
 
 /** What a hypercall returns that was refused. */
 const REFUSED = -1;
@@ -127,10 +128,11 @@ export class AsyncIo implements AsyncIoHypercalls {
     return this.#put(RingId.ASYNC_IO);
   }
 
-  /** In a vCPU's thread: a VM event without data. False when there is no ring, or no place in it. */
-  sendEvent(type: number): boolean {
+  /** In whatever thread the event comes from. */
+  sendEvent(type: number, data?: Uint8Array): boolean {
     this.#element.fill(0);
     this.#element[0] = type;
+    if (data !== undefined) new Uint8Array(this.#element.buffer).set(data.subarray(0, EVENT_DATA_BYTES), EVENT_DATA);
     return this.#put(RingId.VM_EVENT) === RingResult.DONE;
   }
 

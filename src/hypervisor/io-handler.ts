@@ -17,7 +17,7 @@ import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { HandlerTables } from './hypervisor.js';
 import { RingResult } from '../io-request/shared-ring.js';
-import { VmEventType } from './async-io.js';
+import { VmEventType } from './async-io-hypercalls.js';
 import { STRADDLES } from './mmio-handlers.js';
 import type { Upcall } from './upcall.js';
 import { VcpuCounter, VmState, type VmSharedState } from './vm-shared-state.js';

@@ -107,6 +107,75 @@ describe('the time', () => {
   });
 });
 
+describe('a guest that sets the clock', () => {
+  function told(): ReturnType<typeof machine> & { readonly changes: [number, number][] } {
+    const changes: [number, number][] = [];
+    return { ...machine({ onTimeSet: (lastTime, delta) => changes.push([lastTime, delta]) }), changes };
+  }
+  const START_S = START / 1000;
+
+  test('with SET is told of once, when the clock goes on', () => {
+    const { set, changes, clock } = told();
+    set(CmosIndex.B, 0x82);
+    set(CmosIndex.HOURS, 0x13);
+    set(CmosIndex.MINUTES, 0x04);
+    assert.deepEqual(changes, []);
+    set(CmosIndex.B, 0x02);
+    assert.deepEqual(changes, [[START_S, 1800]]);
+    clock.advance(60_000);
+    set(CmosIndex.MINUTES, 0x00);
+    assert.deepEqual(changes[1], [START_S + 1860, -300], 'counted from the time that was set before');
+  });
+
+  test('with SET and the divider held, as Linux does it, is told of when both have ended', () => {
+    const { set, changes } = told();
+    set(CmosIndex.B, 0x82);
+    set(CmosIndex.A, 0x76);
+    set(CmosIndex.DAY, 0x05);
+    set(CmosIndex.B, 0x02);
+    assert.deepEqual(changes, []);
+    set(CmosIndex.A, 0x26);
+    assert.deepEqual(changes, [[START_S, 86_400]]);
+  });
+
+  test('while it runs is told of with each byte', () => {
+    const { set, changes } = told();
+    set(CmosIndex.SECONDS, 0x00);
+    set(CmosIndex.MINUTES, 0x35);
+    assert.deepEqual(changes, [
+      [START_S, -56],
+      [START_S - 56, 60],
+    ]);
+  });
+
+  test('to what it shows already, or that writes other bytes, changes nothing', () => {
+    const { set, changes, clock } = told();
+    for (const index of [CmosIndex.SECONDS_ALARM, CmosIndex.SHUTDOWN, CmosIndex.DAY_OF_WEEK]) set(index, 0x01);
+    set(CmosIndex.B, 0x82);
+    set(CmosIndex.SECONDS, 0x56);
+    set(CmosIndex.B, 0x02);
+    clock.advance(3600_000);
+    set(CmosIndex.B, 0x42);
+    assert.deepEqual(changes, []);
+  });
+
+  test('and keeps it standing has set it back', () => {
+    const { set, changes, clock } = told();
+    set(CmosIndex.B, 0x82);
+    clock.advance(5000);
+    set(CmosIndex.B, 0x02);
+    assert.deepEqual(changes, [[START_S + 5, -5]]);
+  });
+
+  test('and resets the machine meanwhile has set it', () => {
+    const { rtc, set, changes } = told();
+    set(CmosIndex.B, 0x82);
+    set(CmosIndex.YEAR, 0x27);
+    rtc.reset();
+    assert.deepEqual(changes, [[START_S, 365 * 86_400]]);
+  });
+});
+
 describe('updates', () => {
   test('UIP is set from 2.228 ms before the second to its end', () => {
     const { clock, get } = machine();

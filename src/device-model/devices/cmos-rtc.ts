@@ -55,6 +55,12 @@ export interface CmosRtcOptions {
   readonly interrupt?: InterruptLine;
   /** More CMOS bytes, by index, for what a certain firmware wants to find there. */
   readonly contents?: Readonly<Record<number, number>>;
+  /**
+   * Told when the guest has set the clock: what it showed, in seconds since 1970, and by how much it changed. While the
+   * clock is halted for that (SET, or the divider's reset) nothing is told before it goes on; a clock that is set while it
+   * runs tells of each byte. A clock that stood still for a second is one that was set back by a second.
+   */
+  readonly onTimeSet?: (lastTime: number, delta: number) => void;
 }
 
 export class CmosRtc implements Device, ByteRegisters {
@@ -63,6 +69,7 @@ export class CmosRtc implements Device, ByteRegisters {
   readonly #interrupt: InterruptLine;
   readonly #memoryBytes: number;
   readonly #contents: Readonly<Record<number, number>>;
+  readonly #onTimeSet: (lastTime: number, delta: number) => void;
   readonly #cmos = new Uint8Array(CMOS_BYTES);
   #index = 0;
   #isNmiMasked = false;
@@ -72,6 +79,8 @@ export class CmosRtc implements Device, ByteRegisters {
   #phaseMs = 0;
   /** The second that the calendar shows, counted as the wall time plus the phase. */
   #secondSeen: number;
+  /** How far the calendar was before the wall time when that was last told, in seconds. */
+  #toldLead = 0;
   /** When the divider began to count, in the clock's monotonic time. */
   #dividerStartMs: number;
   #ticksSeen = 0;
@@ -82,6 +91,7 @@ export class CmosRtc implements Device, ByteRegisters {
     this.#interrupt = options.interrupt ?? UNCONNECTED;
     this.#memoryBytes = options.memoryBytes;
     this.#contents = options.contents ?? {};
+    this.#onTimeSet = options.onTimeSet ?? (() => undefined);
     this.#secondSeen = this.#second();
     this.#dividerStartMs = options.clock.now() - (options.clock.wallTimeMs() % SECOND_MS);
     this.#storeModes();
@@ -131,6 +141,7 @@ export class CmosRtc implements Device, ByteRegisters {
     else this.#cmos[this.#index] = value;
     if (wasHalted) this.#secondSeen = this.#second();
     this.#settle();
+    if (!this.#isHalted()) this.#tellLead();
   }
 
   /** The time goes on; the bytes that firmware writes at each start are written again. */
@@ -146,6 +157,7 @@ export class CmosRtc implements Device, ByteRegisters {
     this.#index = 0;
     this.#isNmiMasked = false;
     this.#settle();
+    this.#tellLead();
   }
 
   close(): void {
@@ -213,6 +225,15 @@ export class CmosRtc implements Device, ByteRegisters {
   #ticks(): number {
     const periodMs = this.#periodMs();
     return periodMs === 0 ? 0 : Math.floor((this.#clock.now() - this.#dividerStartMs) / periodMs);
+  }
+
+  /** Only the guest changes the lead: the calendar follows the wall time. */
+  #tellLead(): void {
+    const lead = loadTime(this.#cmos, this.#format()) - this.#secondSeen;
+    const delta = lead - this.#toldLead;
+    if (delta === 0) return;
+    this.#onTimeSet(this.#secondSeen + this.#toldLead, delta);
+    this.#toldLead = lead;
   }
 
   /** Brings calendar and flags to the present. */
