@@ -12,6 +12,8 @@ import type { GuestMemory } from './guest-memory.js';
 import type { VmSharedState } from './vm-shared-state.js';
 
 export const HYPERCALL_REFUSED = -1;
+/** −EINVAL: arguments that ACRN tells from a bare refusal. */
+export const HYPERCALL_INVALID = -22;
 
 export interface Hypercalls {
   readonly vcpuCount: number;
@@ -37,6 +39,12 @@ export interface Hypercalls {
   setIrqLine(gsi: number, operation: number): number;
   /** HC_INJECT_MSI: refused unless bits 31…20 of `address` are 0xFEE. Both are u32. */
   injectMsi(address: number, data: number): number;
+  /**
+   * HC_VM_WRITE_PROTECT_PAGE: from now on the guest's stores to the page at `address` are write-protect requests, or
+   * stores again; its loads are not touched, nor is what the Service VM writes. −22 unless it is the start of a page of
+   * RAM. Lasts over a reset. Left out by a hypervisor that cannot trap stores to single pages.
+   */
+  readonly writeProtectPage?: (address: number, protect: boolean) => number;
   /** Left out by a hypervisor that makes a request of every write. */
   readonly asyncIo?: AsyncIoHypercalls;
 }

@@ -6,11 +6,12 @@
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { AcrnError } from '../io-request/acrn-error.js';
 import { errorText } from '../io-request/error-text.js';
+import { PAGE_BYTES } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
-import { HYPERCALL_REFUSED, type Hypercalls } from './hypercalls.js';
+import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls } from './hypercalls.js';
 import type { VmConfig, VmEvent } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
@@ -36,6 +37,8 @@ export interface ThreadedVmOptions {
   /** The guest memory, unless vCPU 0's core brings it. */
   readonly memory?: GuestMemory;
   readonly onReport?: (vcpu: number, report: unknown) => void;
+  /** Whether the vCPUs can trap stores to that page of RAM; left out when they obey no `protectedPages` at all. */
+  readonly canProtect?: (address: number) => boolean;
 }
 
 interface VcpuThread {
@@ -49,6 +52,7 @@ export class ThreadedVm implements Hypercalls {
   readonly memory: GuestMemory;
   readonly shared: VmSharedState;
   readonly asyncIo: AsyncIo;
+  readonly writeProtectPage?: (address: number, protect: boolean) => number;
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
   readonly #threads: readonly VcpuThread[];
@@ -56,7 +60,7 @@ export class ThreadedVm implements Hypercalls {
 
   /** Starts the threads and resolves when each is parked. Throws AcrnError when one cannot start; none is left running then. */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
-    const shared = new VmSharedState();
+    const shared = new VmSharedState(undefined, options.config.memoryBytes);
     shared.setVmState(VmState.CREATED);
     const threads: VcpuThread[] = [];
     let memory = options.memory;
@@ -91,6 +95,15 @@ export class ThreadedVm implements Hypercalls {
     this.asyncIo = shared.asyncIo;
     this.memory = memory;
     this.#threads = threads;
+    const { canProtect } = options;
+    if (canProtect !== undefined)
+      this.writeProtectPage = (address, protect) => {
+        if (shared.vmState === VmState.POWERED_OFF) return HYPERCALL_REFUSED;
+        const isPage = address % PAGE_BYTES === 0 && memory.contains(address, PAGE_BYTES);
+        if (!isPage || !canProtect(address)) return HYPERCALL_INVALID;
+        shared.protectedPages.set(address, protect);
+        return 0;
+      };
   }
 
   setIoreqBuffer(): number {

@@ -1,7 +1,8 @@
 /**
  * VmSharedState: the words that the threads of one User VM share beside its page: the VM's state, each vCPU's state and
- * doorbell, the interrupt lines and messages, the asynchronous writes, and each vCPU's counters. The hypervisor's side of the main thread writes the VM's
- * state, each vCPU thread its own words, and everybody may ring and raise lines.
+ * doorbell, the interrupt lines and messages, the asynchronous writes, the write-protected pages, and each vCPU's
+ * counters. The hypervisor's side of the main thread writes the VM's state and the pages, each vCPU thread its own words,
+ * and everybody may ring and raise lines.
  */
 
 import { Doorbell, DOORBELL_WORDS } from '../io-request/doorbell.js';
@@ -10,6 +11,7 @@ import { SharedWords } from '../io-request/shared-words.js';
 import { AsyncIo, type AsyncIoHandle } from './async-io.js';
 import { INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
 import { MSI_WORDS, MsiQueue } from './msi-queue.js';
+import { ProtectedPages } from './protected-pages.js';
 
 /** ACRN's VM states. A VM is CREATED by createVm and by a reset, RUNNING after start, PAUSED before a reset or destroy. */
 export const VmState = { POWERED_OFF: 0, CREATED: 1, RUNNING: 2, PAUSED: 3 } as const;
@@ -47,6 +49,7 @@ export interface VmSharedStateHandle {
   readonly counters: SharedArrayBuffer;
   readonly msis: SharedArrayBuffer;
   readonly asyncIo: AsyncIoHandle;
+  readonly protectedPages: SharedArrayBuffer;
 }
 
 const VM_STATE = 0;
@@ -61,6 +64,7 @@ export class VmSharedState {
   readonly lines: InterruptLines;
   readonly msis: MsiQueue;
   readonly asyncIo: AsyncIo;
+  readonly protectedPages: ProtectedPages;
   /** Rung when a vCPU's state changed; the hypervisor's side waits on it. */
   readonly owner: Doorbell;
   readonly #words: SharedWords;
@@ -68,15 +72,17 @@ export class VmSharedState {
   readonly #counters: Float64Array;
   readonly #latencies: Float64Array;
 
-  constructor(handle?: VmSharedStateHandle) {
+  /** Another thread's view by `handle`, or new words of a VM with `memoryBytes` of RAM. */
+  constructor(handle?: VmSharedStateHandle, memoryBytes = 0) {
     this.handle = handle ?? {
       words: new SharedWords(WORDS).buffer,
       lines: new SharedWords(INTERRUPT_LINE_WORDS).buffer,
       counters: new SharedArrayBuffer(8 * SLOT_COUNT * (COUNTERS + 1)),
       msis: new SharedWords(MSI_WORDS).buffer,
       asyncIo: new AsyncIo().handle,
+      protectedPages: new ProtectedPages(memoryBytes).buffer,
     };
-    const { words, lines, counters, msis, asyncIo } = this.handle;
+    const { words, lines, counters, msis, asyncIo, protectedPages } = this.handle;
     this.#words = new SharedWords(words);
     this.owner = new Doorbell(words, OWNER_DOORBELL);
     this.#doorbells = Array.from(
@@ -86,6 +92,7 @@ export class VmSharedState {
     this.lines = new InterruptLines(lines, this.doorbell(0));
     this.msis = new MsiQueue(msis);
     this.asyncIo = new AsyncIo(asyncIo);
+    this.protectedPages = new ProtectedPages(protectedPages);
     this.#counters = new Float64Array(counters, 0, SLOT_COUNT * COUNTERS);
     this.#latencies = new Float64Array(counters, 8 * SLOT_COUNT * COUNTERS, SLOT_COUNT);
   }

@@ -93,7 +93,8 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
       const low = Number(value & 0xffff_ffffn);
       const high = Number(value >> 32n) | 0;
       if (step.type === 'port') this.#handler.portWrite(step.address, step.size, low);
-      else if (step.type === 'mmio') this.#handler.mmioWrite(step.address, step.size, low, high);
+      else if (step.type === 'mmio' && !this.#isProtected(step.address))
+        this.#handler.mmioWrite(step.address, step.size, low, high);
       else this.#handler.writeProtectedWrite(step.address, step.size, low, high);
       return;
     }
@@ -105,6 +106,12 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
     }
     this.#values.push(value);
     this.#rax = mergeRegister(this.#rax, value, step.size);
+  }
+
+  /** By the first byte: the step names one address, as the fault of a vCPU does. */
+  #isProtected(address: number): boolean {
+    const { protectedPages } = this.#shared;
+    return protectedPages.any && protectedPages.has(address);
   }
 
   #finish(): number {

@@ -12,7 +12,10 @@ export interface PortStep {
 }
 
 export interface MmioStep {
-  /** `write-protect` is a write, whatever `direction` says, to RAM that the hypervisor made read-only. */
+  /**
+   * An `mmio` write to a page of RAM that was write-protected is the write-protect request that it would be in a guest.
+   * `write-protect` is one, whatever `direction` says and whatever is protected.
+   */
   readonly type: 'mmio' | 'write-protect';
   readonly direction: 'read' | 'write';
   readonly address: number;

@@ -67,6 +67,7 @@ export class ScriptedHypervisor implements Hypervisor {
         byteLength: config.memoryBytes,
         dirty: DirtyPages.create(config.memoryBytes),
       }),
+      canProtect: () => true,
       onReport: (vcpu, report) => this.#results.forEach((listener) => listener(vcpu, report as ScriptResult)),
     });
   }

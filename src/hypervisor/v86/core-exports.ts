@@ -25,6 +25,7 @@ export interface CoreExports {
   get_apic_addr(): number;
   get_ioapic_addr(): number;
   jit_dirty_cache(start: number, end: number): void;
+  full_clear_tlb(): void;
   codegen_finalize_finished(index: number, start: number, stateFlags: number): void;
   /** MOV to a control register from a general one. */
   instr_0F22(general: number, control: number): void;
@@ -49,6 +50,7 @@ const FUNCTIONS: readonly (keyof CoreExports)[] = [
   'get_apic_addr',
   'get_ioapic_addr',
   'jit_dirty_cache',
+  'full_clear_tlb',
   'codegen_finalize_finished',
   'instr_0F22',
   'trigger_gp_jit',

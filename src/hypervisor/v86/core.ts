@@ -21,6 +21,7 @@ import { mainLoop } from './main-loop.js';
 import { PristineState } from './pristine-state.js';
 import { Translations } from './translations.js';
 import { trapImports, type TrapHandler } from './trap-imports.js';
+import { TrappedRam, type PageProtection } from './trapped-ram.js';
 import { STACK_POINTER_EXPORT } from './wasm-edit.js';
 
 /** Interrupt lines that somebody drives; InterruptLines is one. */
@@ -36,6 +37,7 @@ export interface CoreOptions {
   readonly memoryBytes: number;
   readonly handler: TrapHandler;
   readonly lines: InterruptSource;
+  readonly protection?: PageProtection;
   /** The guest's time in ms: TSC and local APIC timer. */
   readonly now?: () => number;
   /** What RDRAND and RDSEED take their 32 bits from. */
@@ -67,6 +69,7 @@ export class Core implements VcpuProgram {
   readonly #pins: InterruptPins;
   readonly #translations: Translations;
   readonly #dirty: DirtyPages;
+  readonly #trappedRam: TrappedRam | undefined;
   readonly #pristine: PristineState;
   readonly #stackPointer: number;
   readonly #words: Int32Array;
@@ -111,6 +114,7 @@ export class Core implements VcpuProgram {
     const dirty = DirtyPages.create(memoryBytes);
     this.memory = { buffer, byteOffset, byteLength: memoryBytes, dirty };
     this.#dirty = new DirtyPages(dirty);
+    if (options.protection !== undefined) this.#trappedRam = new TrappedRam(options.protection, exports, this.memory);
     this.#dropTranslations = (start, end) => exports.jit_dirty_cache(start, end);
     this.#words = new Int32Array(buffer, 0, FIRST_HEAP_BYTE >> 2);
     this.#blockBoundary = new Uint8Array(buffer, CoreOffset.blockBoundary, 1);
@@ -147,6 +151,7 @@ export class Core implements VcpuProgram {
   start(registers: VcpuRegisters | undefined): void {
     if (!this.#isPristine) this.#reset();
     this.#isPristine = false;
+    this.#trappedRam?.follow();
     this.#lines.resync();
     this.#dirty.take(() => undefined);
     if (registers !== undefined) setRegisters(this.#core, registers);
@@ -156,6 +161,7 @@ export class Core implements VcpuProgram {
     try {
       this.#translations.publish();
       if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
+      if (this.#trappedRam?.isBehind === true) this.#trappedRam.follow();
       if (this.#lines.changed) {
         this.#lines.deliver(this.#pins);
         this.#core.handle_irqs();
@@ -189,7 +195,11 @@ export class Core implements VcpuProgram {
 
   #imports(handler: TrapHandler, random: () => number): CoreImports {
     return {
-      ...trapImports(handler, () => this.#trapped()),
+      ...trapImports(
+        handler,
+        () => this.#trapped(),
+        () => this.#trappedRam,
+      ),
       microtick: () => this.#now() - this.#startedMs,
       run_hardware_timers: (_acpi, nowMs) => this.#runTimers(nowMs),
       get_rand_int: () => random(),
@@ -209,7 +219,7 @@ export class Core implements VcpuProgram {
   #trapped(): void {
     if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
     if (this.#lines.changed) this.#lines.deliver(this.#pins);
-    else if (--this.#trapsLeft > 0) return;
+    else if (this.#trappedRam?.isBehind !== true && --this.#trapsLeft > 0) return;
     this.#lookSoon();
   }
 
@@ -229,6 +239,7 @@ export class Core implements VcpuProgram {
   #runTimers(nowMs: number): number {
     this.#trapsLeft = TRAPS_PER_LOOK;
     this.#translations.left();
+    if (this.#trappedRam?.isBehind === true) this.#trappedRam.follow();
     return this.#core.apic_timer(nowMs);
   }
 

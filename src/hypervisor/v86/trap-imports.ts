@@ -7,6 +7,7 @@
  */
 
 import type { CoreImports, ImportedFunction } from './core-exports.js';
+import type { TrappedRam } from './trapped-ram.js';
 
 /** Where accesses go; IoHandler is one. Values are unsigned and no wider than the access, `high` is an int32. */
 export interface TrapHandler {
@@ -21,8 +22,12 @@ const NO_ADDRESS = -1;
 
 export type TrapImport = Extract<ImportedFunction, `io_port_${string}` | `mmap_${string}`>;
 
-/** `trapped` is called after each access, before the guest goes on. */
-export function trapImports(handler: TrapHandler, trapped: () => void): Pick<CoreImports, TrapImport> {
+/** `trapped` is called after each access, before the guest goes on; `ram` gets the trapped accesses that are to RAM. */
+export function trapImports(
+  handler: TrapHandler,
+  trapped: () => void,
+  ram: () => TrappedRam | undefined,
+): Pick<CoreImports, TrapImport> {
   // The patched read16 asks for 16 bits at once, then for the high byte, which we have already.
   let highByteAt = NO_ADDRESS;
   let highByte = 0;
@@ -37,12 +42,16 @@ export function trapImports(handler: TrapHandler, trapped: () => void): Pick<Cor
     trapped();
   };
   const mmioRead = (address: number, size: number): number => {
+    const trappedRam = ram();
+    if (trappedRam?.has(address >>> 0) === true) return trappedRam.read(address >>> 0, size);
     const value = handler.mmioRead(address >>> 0, size);
     trapped();
     return value | 0;
   };
   const mmioWrite = (address: number, size: number, low: number, high = 0): void => {
-    handler.mmioWrite(address >>> 0, size, low, high);
+    const trappedRam = ram();
+    if (trappedRam?.has(address >>> 0) !== true) handler.mmioWrite(address >>> 0, size, low, high);
+    else if (!trappedRam.write(address >>> 0, size, low, high)) return;
     trapped();
   };
   return {

@@ -9,6 +9,7 @@ import type { Hypercalls } from '../hypercalls.js';
 import type { Availability, Hypervisor, VmConfig, VmEvent } from '../hypervisor.js';
 import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
+import { canProtect } from './trapped-ram.js';
 import { CORE_VERSION, loadCoreImage } from './core-image.js';
 
 /** What the vCPU's thread gets. */
@@ -61,6 +62,7 @@ export class V86Hypervisor implements Hypervisor {
       onEvent,
       entry: new URL('./v86-thread.js', import.meta.url),
       program: () => program,
+      canProtect,
     });
   }
 }

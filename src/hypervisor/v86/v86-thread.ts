@@ -24,6 +24,7 @@ await serveVcpu(({ vcpu, program, handler, handlers, shared }) => {
       resync: () => shared.lines.resync(),
     },
     translate,
+    protection: { pages: shared.protectedPages, handler },
   });
   return { program: core, memory: core.memory };
 });

@@ -1,0 +1,72 @@
+/**
+ * ProtectedPages: which 4-KiB pages of a User VM's RAM its vCPUs may not store to (HC_VM_WRITE_PROTECT_PAGE). The Service
+ * VM's thread sets them; each vCPU's thread obeys them, and turns a store to such a page into a write-protect request.
+ *
+ * One bit for each page of the RAM, as in DirtyPages: a list would have to be searched at each store, and would need a
+ * limit, which ACRN's page tables do not have. The bits of 2 GiB are 64 KiB. While no page is protected a look costs a
+ * plain load.
+ */
+
+import { SharedWords } from '../io-request/shared-words.js';
+
+const PAGE_SHIFT = 12;
+const PAGE_BYTES = 1 << PAGE_SHIFT;
+const PAGES_IN_WORD = 32;
+/** How many pages are protected. */
+const COUNT = 0;
+/** Goes on with each change, so that a vCPU that has prepared itself for the pages sees that it must do so again. */
+const CHANGES = 1;
+const FIRST = 2;
+
+export class ProtectedPages {
+  readonly #words: SharedWords;
+
+  /** For `source` bytes of RAM, none of them protected; or the words that another thread made. */
+  constructor(source: number | SharedArrayBuffer) {
+    this.#words = new SharedWords(
+      typeof source === 'number' ? FIRST + Math.ceil(source / (PAGES_IN_WORD * PAGE_BYTES)) : source,
+    );
+  }
+
+  get buffer(): SharedArrayBuffer {
+    return this.#words.buffer;
+  }
+
+  /** Whether any page is protected. */
+  get any(): boolean {
+    return this.#words.glimpse(COUNT) !== 0;
+  }
+
+  /** Another number after each change. */
+  get changes(): number {
+    return this.#words.glimpse(CHANGES);
+  }
+
+  /** Whether the page of `address` is protected; false outside of the RAM. */
+  has(address: number): boolean {
+    const page = Math.floor(address / PAGE_BYTES);
+    const word = FIRST + Math.floor(page / PAGES_IN_WORD);
+    return word < this.#words.length && (this.#words.glimpse(word) & (1 << (page % PAGES_IN_WORD))) !== 0;
+  }
+
+  /** Where the lowest protected page starts; Infinity when there is none. */
+  get lowest(): number {
+    if (!this.any) return Infinity;
+    for (let word = FIRST; word < this.#words.length; word++) {
+      const bits = this.#words.load(word);
+      if (bits !== 0) return ((word - FIRST) * PAGES_IN_WORD + 31 - Math.clz32(bits & -bits)) * PAGE_BYTES;
+    }
+    return Infinity;
+  }
+
+  /** Protects the page that starts at `address`, which lies in the RAM, or ends that. Only in the Service VM's thread. */
+  set(address: number, protect: boolean): void {
+    const page = address / PAGE_BYTES;
+    const word = FIRST + Math.floor(page / PAGES_IN_WORD);
+    const bit = 1 << (page % PAGES_IN_WORD);
+    const before = protect ? this.#words.or(word, bit) : this.#words.and(word, ~bit);
+    if (((before & bit) !== 0) === protect) return;
+    this.#words.add(COUNT, protect ? 1 : -1);
+    this.#words.add(CHANGES, 1);
+  }
+}

@@ -1,0 +1,89 @@
+/**
+ * TrappedRam: how stores to write-protected pages trap on a core that cannot trap single pages of RAM.
+ *
+ * The core traps every access at or above the size of its RAM, which is a word of its memory. While pages are protected
+ * that word is the address of the lowest of them. What then traps of the real RAM from there up comes here: loads and
+ * stores to other pages are done at once in the core's memory, as the core would have done them; a store to a protected
+ * page becomes a request and is not done. Core calls `follow` where the guest is between two instructions.
+ */
+
+import type { GuestMemoryHandle } from '../guest-memory.js';
+import type { ProtectedPages } from '../protected-pages.js';
+import type { CoreExports } from './core-exports.js';
+import { CoreOffset } from './core-layout.js';
+
+/** Which pages are protected, and where stores to them go; IoHandler has that method. */
+export interface PageProtection {
+  readonly pages: ProtectedPages;
+  readonly handler: { writeProtectedWrite(address: number, size: number, low: number, high?: number): void };
+}
+
+/** The core traps these whatever its RAM is: a PC's window for graphics memory. */
+const WINDOW_START = 0xa_0000;
+const WINDOW_END = 0xc_0000;
+/** Below, a trapped 16-bit load could not be told from a 16-bit IN (trap-imports.ts). */
+const LOWEST = 0x1_0000;
+
+/** Whether a core can trap stores to the page at `address`. */
+export function canProtect(address: number): boolean {
+  return address >= LOWEST && !(address >= WINDOW_START && address < WINDOW_END);
+}
+
+export class TrappedRam {
+  readonly #protection: PageProtection;
+  readonly #core: CoreExports;
+  readonly #ram: DataView;
+  readonly #end: number;
+  readonly #memorySize: Int32Array;
+  /** Accesses from here to the end of the RAM trap. */
+  #start: number;
+  #seen = 0;
+
+  constructor(protection: PageProtection, core: CoreExports, { buffer, byteOffset, byteLength }: GuestMemoryHandle) {
+    this.#protection = protection;
+    this.#core = core;
+    this.#ram = new DataView(buffer, byteOffset, byteLength);
+    this.#end = byteLength;
+    this.#memorySize = new Int32Array(buffer, CoreOffset.memorySize, 1);
+    this.#start = byteLength;
+  }
+
+  /** Whether pages were protected or freed since the core last followed; one plain load. */
+  get isBehind(): boolean {
+    return this.#protection.pages.changes !== this.#seen;
+  }
+
+  follow(): void {
+    const { pages } = this.#protection;
+    this.#seen = pages.changes;
+    this.#start = Math.min(pages.lowest, this.#end);
+    if ((this.#memorySize[0] as number) >>> 0 === this.#start) return;
+    this.#memorySize[0] = this.#start;
+    this.#core.full_clear_tlb();
+  }
+
+  /** Whether a trapped access is one to RAM. */
+  has(address: number): boolean {
+    return address >= this.#start && address < this.#end && !(address >= WINDOW_START && address < WINDOW_END);
+  }
+
+  read(address: number, size: number): number {
+    if (size === 4) return this.#ram.getInt32(address, true);
+    return size === 2 ? this.#ram.getUint16(address, true) : this.#ram.getUint8(address);
+  }
+
+  /** True when the store became a request. */
+  write(address: number, size: number, low: number, high: number): boolean {
+    const { pages, handler } = this.#protection;
+    if (pages.has(address)) {
+      handler.writeProtectedWrite(address, size, low, high);
+      return true;
+    }
+    if (size === 1) this.#ram.setUint8(address, low);
+    else if (size === 2) this.#ram.setUint16(address, low, true);
+    else this.#ram.setInt32(address, low, true);
+    if (size === 8) this.#ram.setInt32(address + 4, high, true);
+    this.#core.jit_dirty_cache(address, address + size);
+    return false;
+  }
+}
