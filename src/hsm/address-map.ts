@@ -3,19 +3,21 @@
  * its newest range first; a range matches when it is of the access's type and contains the access whole, in u64
  * arithmetic that wraps; the first match wins. PCI, write-protect and unknown types match nothing.
  *
- * The ranges lie in one flat list in that order. A table over the 65,536 ports says where in the list the first range
- * that contains a port stands; no earlier one can contain an access that starts there, so the search begins at it.
+ * The ranges lie in one flat list in that order, and an index over it answers at once (range-index.ts). The list itself
+ * is walked only for what no device sees: accesses that wrap, lie above 2^44, or contain a whole tiny range.
+ * A change is taken over at the next access.
  */
 
 import { IoRequestType } from '../io-request/layout.js';
 import { sameRange, type AddressRange } from './address-range.js';
+import { NOBODY, RangeIndex, WALK } from './range-index.js';
 
 /** Ranges that one VM's clients may have in all. */
-export const MAX_RANGES = 0xffff;
+export const MAX_RANGES = NOBODY;
 
-const PORTS = 0x1_0000;
-const NONE = MAX_RANGES;
 const WORD = 0xffff_ffffn;
+/** The upper word of the addresses that the index knows is below this. */
+const INDEXED_HIGH = 1 << 12;
 
 interface Entry<Client> {
   readonly client: Client;
@@ -30,7 +32,10 @@ export class AddressMap<Client> {
   #types = new Int32Array(0);
   /** Unsigned halves of starts and ends: start low, start high, end low, end high for each range. */
   #bounds = new Uint32Array(0);
-  readonly #firstByPort = new Uint16Array(PORTS).fill(NONE);
+  #ports = new RangeIndex([]);
+  #mmio = new RangeIndex([]);
+  #rangeCount = 0;
+  #isChanged = false;
 
   addClient(client: Client): void {
     this.#entries.unshift({ client, ranges: [] });
@@ -38,7 +43,8 @@ export class AddressMap<Client> {
 
   removeClient(client: Client): void {
     this.#entries = this.#entries.filter((entry) => entry.client !== client);
-    this.#rebuild();
+    this.#rangeCount = this.#entries.reduce((sum, { ranges }) => sum + ranges.length, 0);
+    this.#isChanged = true;
   }
 
   /** Newest first. */
@@ -49,9 +55,10 @@ export class AddressMap<Client> {
   /** False when the client is not here or the VM's ranges are used up. The same range may be added more than once. */
   addRange(client: Client, range: AddressRange): boolean {
     const entry = this.#entries.find((candidate) => candidate.client === client);
-    if (entry === undefined || this.#owners.length >= MAX_RANGES) return false;
+    if (entry === undefined || this.#rangeCount >= MAX_RANGES) return false;
     entry.ranges.unshift(range);
-    this.#rebuild();
+    this.#rangeCount++;
+    this.#isChanged = true;
     return true;
   }
 
@@ -61,7 +68,8 @@ export class AddressMap<Client> {
     const index = ranges.findIndex((candidate) => sameRange(candidate, range));
     if (index < 0) return false;
     ranges.splice(index, 1);
-    this.#rebuild();
+    this.#rangeCount--;
+    this.#isChanged = true;
     return true;
   }
 
@@ -80,15 +88,20 @@ export class AddressMap<Client> {
     const carry = sum > 0x1_0000_0000 ? 1 : 0;
     const lastLow = (sum - 1) >>> 0;
     const lastHigh = (high + (sizeHigh >>> 0) + carry + borrow) >>> 0;
-    const isPlainPort = type === IoRequestType.PORT && high === 0 && low < PORTS && lastHigh === 0 && lastLow >= low;
-    const from = isPlainPort ? (this.#firstByPort[low] as number) : 0;
-    return this.#scan(from, type, low, high, lastLow, lastHigh);
+    if (this.#isChanged) this.#rebuild();
+    // An access that wraps has its last byte below its first, and the index does not take it either.
+    if (high < INDEXED_HIGH && lastHigh < INDEXED_HIGH) {
+      const index = type === IoRequestType.PORT ? this.#ports : this.#mmio;
+      const rank = index.find(high * 2 ** 32 + low, lastHigh * 2 ** 32 + lastLow);
+      if (rank !== WALK) return rank === NOBODY ? undefined : this.#owners[rank];
+    }
+    return this.#walk(type, low, high, lastLow, lastHigh);
   }
 
-  #scan(from: number, type: number, low: number, high: number, lastLow: number, lastHigh: number): Client | undefined {
+  #walk(type: number, low: number, high: number, lastLow: number, lastHigh: number): Client | undefined {
     const types = this.#types;
     const bounds = this.#bounds;
-    for (let i = from; i < types.length; i++) {
+    for (let i = 0; i < types.length; i++) {
       if (types[i] !== type) continue;
       const at = i * 4;
       const startHigh = bounds[at + 1] as number;
@@ -112,12 +125,12 @@ export class AddressMap<Client> {
     this.#owners = owners;
     this.#types = Int32Array.from(ranges, (range) => range.type);
     this.#bounds = new Uint32Array(ranges.length * 4);
-    this.#firstByPort.fill(NONE);
-    for (let i = ranges.length - 1; i >= 0; i--) {
-      const { type, start, end } = ranges[i] as AddressRange;
-      this.#bounds.set([start & WORD, start >> 32n, end & WORD, end >> 32n].map(Number), i * 4);
-      if (type === IoRequestType.PORT && start < PORTS)
-        this.#firstByPort.fill(i, Number(start), end < PORTS ? Number(end) + 1 : PORTS);
-    }
+    ranges.forEach(({ start, end }, i) =>
+      this.#bounds.set([start & WORD, start >> 32n, end & WORD, end >> 32n].map(Number), i * 4),
+    );
+    const ranked = ranges.map(({ type, start, end }, rank) => ({ type, start, end, rank }));
+    this.#ports = new RangeIndex(ranked.filter(({ type }) => type === IoRequestType.PORT));
+    this.#mmio = new RangeIndex(ranked.filter(({ type }) => type === IoRequestType.MMIO));
+    this.#isChanged = false;
   }
 }

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import fc from 'fast-check';
+import { NOBODY, RangeIndex, WALK, type RankedRange } from './range-index.js';
+
+const PAGE = 4096;
+const LIMIT = 2 ** 44;
+
+const indexOf = (...ranges: (readonly [start: number | bigint, end: number | bigint])[]): RangeIndex =>
+  new RangeIndex(ranges.map(([start, end], rank) => ({ start: BigInt(start), end: BigInt(end), rank })));
+
+/** A walk over the list. */
+function walk(ranges: readonly RankedRange[], address: number, last: number): number {
+  return ranges.find(({ start, end }) => start <= BigInt(address) && BigInt(last) <= end)?.rank ?? NOBODY;
+}
+
+describe('the first range that contains an access whole', () => {
+  test('nobody has anything in an empty index', () => {
+    assert.equal(indexOf().find(0, 3), NOBODY);
+    assert.equal(indexOf().find(LIMIT - 4, LIMIT - 1), NOBODY);
+  });
+
+  test('inside of one range, at its edges, and over the border of two', () => {
+    const index = indexOf([0x1002, 0x1003], [0x1000, 0x1007]);
+    assert.equal(index.find(0x1002, 0x1003), 0);
+    assert.equal(index.find(0x1003, 0x1004), 1, 'the wider one contains it');
+    assert.equal(index.find(0x1001, 0x1002), 1);
+    assert.equal(index.find(0x1007, 0x1008), NOBODY);
+    assert.equal(index.find(0xfff, 0x1000), NOBODY);
+    assert.equal(index.find(0x1001, 0x1004), WALK, 'a whole segment lies inside');
+  });
+
+  test('a range of many pages is found in its middle, and so is a short one inside of it', () => {
+    const index = indexOf([0x40_2010, 0x40_2010], [0x10_0000, 0x7f_ffff], [0xfed0_0000, 0xfed0_03ff]);
+    assert.equal(index.find(0x40_2010, 0x40_2010), 0);
+    assert.equal(index.find(0x40_2011, 0x40_2014), 1);
+    assert.equal(index.find(0x30_0000, 0x30_0007), 1);
+    assert.equal(index.find(0x7f_fffc, 0x7f_ffff), 1);
+    assert.equal(index.find(0x80_0000, 0x80_0003), NOBODY);
+    assert.equal(index.find(0xfed0_03fc, 0xfed0_03ff), 2);
+    assert.equal(index.find(0xfed0_0400, 0xfed0_0400), NOBODY);
+  });
+
+  test('what wraps, and what lies above 2^44, it leaves to a walk', () => {
+    const index = indexOf([0, (1n << 64n) - 1n]);
+    assert.equal(index.find(LIMIT - 1, LIMIT - 1), 0);
+    assert.equal(index.find(LIMIT - 1, LIMIT), WALK);
+    assert.equal(index.find(LIMIT, LIMIT), WALK);
+    assert.equal(index.find(4, 3), WALK);
+  });
+
+  test('agrees with a walk over the list, for ranges of all sizes and accesses at their edges', () => {
+    const near = fc.integer({ min: -9, max: 9 });
+    const base = fc.oneof(
+      fc.integer({ min: 0, max: 64 }).map((page) => page * PAGE),
+      fc.constantFrom(0x8000_0000, 0xffff_f000, 0x1_0000_0000, 0xfff_ffff_f000, LIMIT),
+      fc.nat(40).map((n) => 0x5000 + n),
+    );
+    const at = fc.tuple(base, near).map(([page, offset]) => Math.max(0, page + offset));
+    const range = fc
+      .tuple(
+        at,
+        fc.oneof(
+          fc.nat(20),
+          fc.nat(40).map((n) => n * PAGE),
+          at,
+        ),
+      )
+      .map(([start, length]) => ({
+        start: BigInt(start),
+        end: BigInt(start + length),
+      }));
+    const access = fc
+      .tuple(at, fc.constantFrom(1, 2, 4, 8))
+      .map(([address, size]) => [address, address + size - 1] as const);
+    let walked = 0;
+    let found = 0;
+    fc.assert(
+      fc.property(
+        fc.array(range, { maxLength: 24 }),
+        fc.array(access, { minLength: 40, maxLength: 80 }),
+        (list, accesses) => {
+          const ranges = list.map((one, rank) => ({ ...one, rank }));
+          const index = new RangeIndex(ranges);
+          for (const [address, last] of accesses) {
+            const rank = index.find(address, last);
+            if (rank === WALK) walked++;
+            else {
+              assert.equal(rank, walk(ranges, address, last), `${address.toString(16)}…${last.toString(16)}`);
+              if (rank !== NOBODY) found++;
+            }
+          }
+        },
+      ),
+      { numRuns: 600 },
+    );
+    assert.ok(found > 2000 && walked > 100 && walked < found, `${found} found, ${walked} left to a walk`);
+  });
+});

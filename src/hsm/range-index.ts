@@ -1,0 +1,211 @@
+/**
+ * RangeIndex: which of many ranges of one kind contains an access, in constant or logarithmic time, with exactly the
+ * answer of a walk over the list: the first range, in the list's order, that contains the access whole. AddressMap makes
+ * one for ports and one for MMIO, anew after each change of its list.
+ *
+ * The starts and ends of all ranges cut the addresses into segments. For each segment it is known which range of the
+ * list is the first that covers it, and which is the first that covers its end together with the next one's beginning:
+ * that answers every access within a segment or over one border. To find the segment of an address there is a hash of
+ * the 4-KiB pages that have a border in them or belong to a short segment; other pages lie in one segment whole, and the
+ * few long ones that belong to somebody are searched by halves.
+ */
+
+/** No range contains the access. */
+export const NOBODY = 0xffff;
+/** The index cannot tell: walk over the list. */
+export const WALK = -1;
+
+/** Addresses that the index knows: below 2^44, so that a page number fits an int32. Others are walked for. */
+const LIMIT = 2 ** 44;
+const PAGE = 4096;
+/** A segment of at most so many pages has all of them in the hash. */
+const SHORT_PAGES = 16;
+const GOLDEN = 0x9e37_79b1;
+const EMPTY = -1;
+
+/** A range of the list. `rank` is its place in the whole list, 0 the first. */
+export interface RankedRange {
+  readonly start: bigint;
+  /** Inclusive. */
+  readonly end: bigint;
+  readonly rank: number;
+}
+
+export class RangeIndex {
+  /** First addresses of the segments, ascending; segment 0 starts at 0, and one more border stands at the end. */
+  readonly #starts: Float64Array;
+  /** The rank that covers segment n, and the one that covers its last byte and the next one's first. */
+  readonly #covering: Uint16Array;
+  readonly #bridging: Uint16Array;
+  /** Open hash of pages: page, first segment, last segment. */
+  readonly #pages: Int32Array;
+  readonly #mask: number;
+  /** Long segments that somebody has, by address. */
+  readonly #long: Int32Array;
+
+  /** `ranges` in the list's order. */
+  constructor(ranges: readonly RankedRange[]) {
+    const { starts, covering, bridging } = cut(ranges);
+    this.#starts = starts;
+    this.#covering = covering;
+    this.#bridging = bridging;
+    const { pages, long } = paged(starts, covering);
+    this.#long = Int32Array.from(long);
+    let slots = 2;
+    while (slots < pages.size * 2) slots *= 2;
+    this.#mask = slots - 1;
+    this.#pages = new Int32Array(slots * 3).fill(EMPTY);
+    for (const [page, [first, last]] of pages) {
+      let at = Math.imul(page, GOLDEN) >>> 0;
+      while (this.#pages[(at & this.#mask) * 3 + 1] !== EMPTY) at++;
+      this.#pages.set([page | 0, first, last], (at & this.#mask) * 3);
+    }
+  }
+
+  /** The rank of the first range that contains `address` to `last`, NOBODY, or WALK. Both are integers of at most 53 bits. */
+  find(address: number, last: number): number {
+    if (last >= LIMIT || last < address) return WALK;
+    const segment = this.#segmentOf(address);
+    if (segment < 0) return NOBODY;
+    const starts = this.#starts;
+    if (last < (starts[segment + 1] as number)) return this.#covering[segment] as number;
+    if (last < (starts[segment + 2] ?? LIMIT)) return this.#bridging[segment] as number;
+    return WALK;
+  }
+
+  /** −1: no range has it. */
+  #segmentOf(address: number): number {
+    const page = Math.floor(address / PAGE) | 0;
+    const pages = this.#pages;
+    for (let at = Math.imul(page, GOLDEN) >>> 0; ; at++) {
+      const entry = (at & this.#mask) * 3;
+      const first = pages[entry + 1] as number;
+      if (first === EMPTY) return this.#longSegmentOf(address);
+      if (pages[entry] === page) return this.#within(address, first, pages[entry + 2] as number);
+    }
+  }
+
+  /** The last segment of `low` to `high` that starts at or before the address. */
+  #within(address: number, low: number, high: number): number {
+    const starts = this.#starts;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if ((starts[middle] as number) <= address) low = middle;
+      else high = middle - 1;
+    }
+    return low;
+  }
+
+  #longSegmentOf(address: number): number {
+    const long = this.#long;
+    let low = 0;
+    let high = long.length - 1;
+    while (low <= high) {
+      const middle = (low + high) >> 1;
+      const segment = long[middle] as number;
+      if (address < (this.#starts[segment] as number)) high = middle - 1;
+      else if (address >= (this.#starts[segment + 1] as number)) low = middle + 1;
+      else return segment;
+    }
+    return -1;
+  }
+}
+
+/** Cuts the addresses below LIMIT at every start and after every end. */
+function cut(ranges: readonly RankedRange[]): { starts: Float64Array; covering: Uint16Array; bridging: Uint16Array } {
+  const begins: (readonly [at: number, rank: number])[] = [];
+  const ends: (readonly [at: number, rank: number])[] = [];
+  const borders = new Set([0, LIMIT]);
+  for (const { start, end, rank } of ranges) {
+    if (start >= LIMIT) continue;
+    const after = end >= LIMIT ? LIMIT : Number(end) + 1;
+    begins.push([Number(start), rank]);
+    ends.push([after, rank]);
+    borders.add(Number(start)).add(after);
+  }
+  const starts = Float64Array.from(borders).sort();
+  begins.sort((a, b) => a[0] - b[0]);
+  ends.sort((a, b) => a[0] - b[0]);
+  const covering = new Uint16Array(starts.length - 1);
+  const bridging = new Uint16Array(starts.length - 1);
+  const open = new OpenRanks();
+  let began = 0;
+  let ended = 0;
+  for (let segment = 0; segment < covering.length; segment++) {
+    for (; (begins[began]?.[0] ?? Infinity) <= (starts[segment] as number); began++) open.add(begins[began]?.[1] ?? 0);
+    covering[segment] = open.first();
+    for (; (ends[ended]?.[0] ?? Infinity) <= (starts[segment + 1] as number); ended++)
+      open.remove(ends[ended]?.[1] ?? 0);
+    bridging[segment] = open.first();
+  }
+  return { starts, covering, bridging };
+}
+
+/** The pages for the hash, each with its first and last segment, and the segments too long for it that somebody has. */
+function paged(
+  starts: Float64Array,
+  covering: Uint16Array,
+): { pages: Map<number, [first: number, last: number]>; long: number[] } {
+  const pages = new Map<number, [first: number, last: number]>();
+  const long: number[] = [];
+  const put = (page: number, segment: number): void => {
+    const known = pages.get(page);
+    if (known === undefined) pages.set(page, [segment, segment]);
+    else known[1] = segment;
+  };
+  for (let segment = 0; segment < covering.length; segment++) {
+    const first = Math.floor((starts[segment] as number) / PAGE);
+    const last = Math.floor(((starts[segment + 1] as number) - 1) / PAGE);
+    const isOwned = covering[segment] !== NOBODY;
+    if (isOwned && last - first < SHORT_PAGES) for (let page = first; page <= last; page++) put(page, segment);
+    else {
+      put(first, segment);
+      if (last !== first) put(last, segment);
+      if (isOwned) long.push(segment);
+    }
+  }
+  return { pages, long };
+}
+
+/** The ranks that are open at one address: a heap whose smallest is the first, with removed ones left in until they come up. */
+class OpenRanks {
+  readonly #heap: number[] = [];
+  readonly #removed = new Set<number>();
+
+  add(rank: number): void {
+    const heap = this.#heap;
+    let at = heap.push(rank) - 1;
+    while (at > 0) {
+      const parent = (at - 1) >> 1;
+      if ((heap[parent] as number) <= rank) break;
+      heap[at] = heap[parent] as number;
+      at = parent;
+    }
+    heap[at] = rank;
+  }
+
+  remove(rank: number): void {
+    this.#removed.add(rank);
+  }
+
+  first(): number {
+    while (this.#heap.length > 0 && this.#removed.delete(this.#heap[0] as number)) this.#pop();
+    return this.#heap[0] ?? NOBODY;
+  }
+
+  #pop(): void {
+    const heap = this.#heap;
+    const last = heap.pop() as number;
+    if (heap.length === 0) return;
+    let at = 0;
+    for (;;) {
+      let child = at * 2 + 1;
+      if (child >= heap.length) break;
+      if (child + 1 < heap.length && (heap[child + 1] as number) < (heap[child] as number)) child++;
+      if ((heap[child] as number) >= last) break;
+      heap[at] = heap[child] as number;
+      at = child;
+    }
+    heap[at] = last;
+  }
+}
