@@ -245,7 +245,6 @@ describe('a file is a page', () => {
         'hsm/vm-requests.ts',
         'dispatch, finish, CLEAR and expulsion share the tickets, whose races are argued in one place',
       ],
-      ['conformance/hsm-script.ts', 'one case for each command of the recorded scripts'],
     ]);
     assert.ok(exceptions.size <= 3);
     const long = products.filter(({ text }) => text.split('\n').length - 1 > 300).map(({ path }) => path);

@@ -15,6 +15,16 @@ import { VmSharedState, VmState } from '../hypervisor/vm-shared-state.js';
 import { AcrnError } from '../io-request/acrn-error.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 
+/** A hypercall that was accepted. */
+export type ToldHypercall =
+  | { readonly kind: 'notify'; readonly vcpu: number }
+  | { readonly kind: 'regs'; readonly vcpu: number }
+  | { readonly kind: 'line'; readonly gsi: number; readonly operation: number }
+  | { readonly kind: 'msi'; readonly address: number; readonly data: number };
+
+/** Hears of each at once; what it gives is the hypercall's result. */
+export type HypercallListener = (told: ToldHypercall) => number;
+
 export class HandDrivenVm implements Hypercalls {
   readonly config: VmConfig;
   readonly buffer: SharedBuffer;
@@ -28,8 +38,10 @@ export class HandDrivenVm implements Hypercalls {
   readonly messages: { readonly address: number; readonly data: number }[] = [];
   readonly registers = new Map<number, VcpuRegisters>();
   readonly lineOperations: (readonly [number, number])[] = [];
+  readonly #listener: HypercallListener;
 
-  constructor(config: VmConfig, buffer: SharedBuffer, upcall: Upcall) {
+  constructor(config: VmConfig, buffer: SharedBuffer, upcall: Upcall, listener: HypercallListener) {
+    this.#listener = listener;
     this.config = config;
     this.buffer = buffer;
     this.upcall = upcall;
@@ -56,14 +68,14 @@ export class HandDrivenVm implements Hypercalls {
   notifyRequestFinish(vcpu: number): number {
     if (this.state === VmState.POWERED_OFF || vcpu >= this.vcpuCount) return HYPERCALL_REFUSED;
     this.notified.push(vcpu);
-    return 0;
+    return this.#listener({ kind: 'notify', vcpu });
   }
 
   setVcpuRegs(vcpu: number, registers: VcpuRegisters): number {
     const { state } = this;
     if (state === VmState.RUNNING || state === VmState.POWERED_OFF || vcpu >= this.vcpuCount) return HYPERCALL_REFUSED;
     this.registers.set(vcpu, registers);
-    return 0;
+    return this.#listener({ kind: 'regs', vcpu });
   }
 
   startVm(): number {
@@ -89,13 +101,13 @@ export class HandDrivenVm implements Hypercalls {
   setIrqLine(gsi: number, operation: number): number {
     if (this.state === VmState.POWERED_OFF || gsi >= INTERRUPT_LINES) return HYPERCALL_REFUSED;
     this.lineOperations.push([gsi, operation]);
-    return 0;
+    return this.#listener({ kind: 'line', gsi, operation });
   }
 
   injectMsi(address: number, data: number): number {
     if (this.state === VmState.POWERED_OFF || !isMsiAddress(address)) return HYPERCALL_REFUSED;
     this.messages.push({ address, data });
-    return 0;
+    return this.#listener({ kind: 'msi', address, data });
   }
 
   #move(from: VmState, to: VmState): number {
@@ -109,6 +121,11 @@ export class HandDrivenHypervisor implements Hypervisor {
   readonly name = 'hand-driven';
   /** Oldest first. */
   readonly vms: HandDrivenVm[] = [];
+  readonly #listener: HypercallListener;
+
+  constructor(listener: HypercallListener = () => 0) {
+    this.#listener = listener;
+  }
 
   available(): Promise<Availability> {
     return Promise.resolve({ available: true, detail: 'its owner acts for the vCPUs' });
@@ -117,7 +134,7 @@ export class HandDrivenHypervisor implements Hypervisor {
   createVm(config: VmConfig, buffer: SharedBuffer, upcall: Upcall): Promise<Hypercalls> {
     if (config.vcpuCount > MAX_VCPUS)
       return Promise.reject(new AcrnError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM has at most ${MAX_VCPUS}`));
-    const vm = new HandDrivenVm(config, buffer, upcall);
+    const vm = new HandDrivenVm(config, buffer, upcall, this.#listener);
     this.vms.push(vm);
     return Promise.resolve(vm);
   }

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { AcrnError } from '../io-request/acrn-error.js';
-import { HsmScript, type ScriptAnswer } from './hsm-script.js';
+import { HsmScript } from './hsm-script.js';
+import type { ScriptAnswer } from './script-answer.js';
 
 /** Plays the lines and gives the last answer. */
 async function play(...lines: string[]): Promise<ScriptAnswer> {

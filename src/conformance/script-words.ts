@@ -7,7 +7,7 @@ const U64 = 64;
 export class ScriptWords {
   readonly #line: string;
   readonly #words: readonly string[];
-  #next = 0;
+  #at = 0;
 
   constructor(line: string) {
     this.#line = line.replace(/#.*/, '').replaceAll('−', '-').trim();
@@ -15,14 +15,19 @@ export class ScriptWords {
   }
 
   get hasMore(): boolean {
-    return this.#next < this.#words.length;
+    return this.#at < this.#words.length;
+  }
+
+  /** The next word, which stays the next. */
+  get next(): string | undefined {
+    return this.#words[this.#at];
   }
 
   /** The next word; `what` says in the message what is missing. */
   word(what: string): string {
-    const word = this.#words[this.#next];
+    const word = this.#words[this.#at];
     if (word === undefined) throw this.error(`it lacks ${what}`);
-    this.#next++;
+    this.#at++;
     return word;
   }
 
@@ -54,7 +59,7 @@ export class ScriptWords {
 
   /** After the last word that the command takes. */
   end(): void {
-    if (this.hasMore) throw this.error(`"${String(this.#words[this.#next])}" is too much`);
+    if (this.hasMore) throw this.error(`"${String(this.#words[this.#at])}" is too much`);
   }
 
   error(problem: string): AcrnError {

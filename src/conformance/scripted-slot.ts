@@ -3,6 +3,7 @@
 import { IoRequestType, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
+import { hexBytes } from './script-answer.js';
 
 const WORD = 0xffff_ffffn;
 /** The part of a slot that `put` zeroes: all up to the words that only the Service VM writes. */
@@ -57,8 +58,7 @@ export function dumpSlot(buffer: SharedBuffer, index: number): object {
 }
 
 export function slotHex(buffer: SharedBuffer, index: number): string {
-  const bytes = new Uint8Array(buffer.page, index * SLOT_BYTES, SLOT_BYTES);
-  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hexBytes(new Uint8Array(buffer.page, index * SLOT_BYTES, SLOT_BYTES));
 }
 
 function low(value: bigint): number {

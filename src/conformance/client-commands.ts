@@ -1,0 +1,115 @@
+/** The commands of a conformance script that make, change, run and destroy I/O clients of the current VM. */
+
+import { addressRange } from '../hsm/address-range.js';
+import type { IoClient } from '../hsm/io-client.js';
+import type { HypervisorServiceModule } from '../hsm/service-module.js';
+import { IoRequestType } from '../io-request/layout.js';
+import { KernelClient, type HandlerMode } from './kernel-client.js';
+import type { ScriptWords } from './script-words.js';
+import { clientsOf, type ScriptStage, type ScriptVm } from './script-world.js';
+
+const EINVAL = -22;
+const MAX_ERRNO = 4095;
+
+/** Undefined: `op` is none of these commands. */
+export function clientCommand(
+  op: string,
+  words: ScriptWords,
+  vm: ScriptVm,
+  stage: ScriptStage,
+  module: HypervisorServiceModule,
+): number | undefined {
+  switch (op) {
+    case 'client':
+      vm.requests.createClient(new KernelClient(newName(words, vm), handlerMode(words)));
+      return 0;
+    case 'mode':
+      kernelClient(words, vm).mode = handlerMode(words, 'ok');
+      return 0;
+    case 'default':
+      return createDefault(words, vm);
+    case 'add':
+    case 'del':
+      return changeRange(op, words, vm, stage);
+    case 'run': {
+      const client = kernelClient(words, vm);
+      words.end();
+      client.run(vm.requests, stage.events);
+      return 0;
+    }
+    case 'runall':
+      words.end();
+      stage.runAll(vm);
+      return 0;
+    case 'destroy': {
+      const client = anyClient(words, vm);
+      words.end();
+      module.destroyClient(vm.requests, client);
+      // The driver queues its worker when it goes on after the destruction.
+      module.worker.pass();
+      return 0;
+    }
+    default:
+      return undefined;
+  }
+}
+
+function createDefault(words: ScriptWords, vm: ScriptVm): number {
+  const { requests } = vm;
+  const name = requests.defaultClient === undefined ? newName(words, vm) : words.word('a name');
+  words.end();
+  return requests.createDefaultClient({ name, notify: () => undefined });
+}
+
+function changeRange(op: 'add' | 'del', words: ScriptWords, vm: ScriptVm, stage: ScriptStage): number {
+  const client = anyClient(words, vm);
+  const type = words.oneOf('the kind of range', ['pio', 'mmio']) === 'pio' ? IoRequestType.PORT : IoRequestType.MMIO;
+  const start = words.u64('a start');
+  const end = words.u64('an end');
+  words.end();
+  if (end < start) {
+    // Deleting looks for an equal range, and no range ends before it starts.
+    if (op === 'del') return 0;
+    stage.events.push({ log: 'bad-range' });
+    return EINVAL;
+  }
+  const { requests } = vm;
+  if (op === 'del') requests.removeRange(client, addressRange(type, start, end));
+  // The default client gets everything already; its ranges are never looked at.
+  else if (client !== requests.defaultClient && !requests.addRange(client, addressRange(type, start, end)))
+    throw words.error("the VM's ranges are used up");
+  return 0;
+}
+
+function anyClient(words: ScriptWords, vm: ScriptVm): IoClient {
+  const name = words.word('a name');
+  const client = clientsOf(vm).find((candidate) => candidate.name === name);
+  if (client === undefined) throw words.error(`VM ${vm.id} has no client ${name}`);
+  return client;
+}
+
+function kernelClient(words: ScriptWords, vm: ScriptVm): KernelClient {
+  const client = anyClient(words, vm);
+  if (client instanceof KernelClient) return client;
+  throw words.error(`${client.name} is not a client of the script's`);
+}
+
+/** `maps` has a client's name as its key. */
+function newName(words: ScriptWords, vm: ScriptVm): string {
+  const name = words.word('a name');
+  if (clientsOf(vm).some((client) => client.name === name))
+    throw words.error(`VM ${vm.id} has a client ${name} already`);
+  return name;
+}
+
+/** The words after a client's name: nothing or `plain`, `value HEX`, `fail ERRNO`. */
+function handlerMode(words: ScriptWords, plain?: 'ok'): HandlerMode {
+  let mode: HandlerMode = { kind: 'address' };
+  if (words.hasMore || plain !== undefined) {
+    const kind = words.oneOf('what the handler does', ['ok', 'value', 'fail']);
+    if (kind === 'value') mode = { kind, value: words.u64('a value') };
+    else if (kind === 'fail') mode = { kind, errno: words.integer('an errno', 0, MAX_ERRNO) };
+  }
+  words.end();
+  return mode;
+}

@@ -1,0 +1,168 @@
+/**
+ * ControlProcess: the process of a conformance script that uses the control interface: its memory, its events, and its
+ * open file of /dev/acrn_hsm. `ioctl` makes a call; `user` is what else a process does. No worker runs by itself: the
+ * script's `upcall` is the pass.
+ */
+
+import { MappedMemory } from '../hsm/control/address-space.js';
+import { Errno } from '../hsm/control/errno.js';
+import { LocalEventTable } from '../hsm/control/event-table.js';
+import { HsmDevice } from '../hsm/control/hsm-device.js';
+import type { HsmFile } from '../hsm/control/hsm-file.js';
+import { Ioctl } from '../hsm/control/ioctl-codes.js';
+import { LocalEvent } from '../hsm/event-object.js';
+import type { HypervisorServiceModule } from '../hsm/service-module.js';
+import { PAGE_BYTES } from '../io-request/layout.js';
+import { ioctlCall, isWrittenBack } from './control-ioctls.js';
+import { HandDrivenHypervisor, type ToldHypercall } from './hand-driven-hypervisor.js';
+import { hex, hexBytes, type ScriptExtra, type ScriptResult } from './script-answer.js';
+import type { ScriptWords } from './script-words.js';
+import type { ScriptStage, ScriptVm, ScriptWorld } from './script-world.js';
+
+/** The process's memory; nothing else of its address space is mapped. */
+const PAGE = 0x1_0000n;
+const ARGUMENT = 0x2_0000n;
+const SEGMENTS = 0x10_0000n;
+const SEGMENT_BYTES = 16 * PAGE_BYTES;
+/** As much RAM as the process has memory for. */
+const GUEST_BYTES = SEGMENT_BYTES;
+const VCPUS = 4;
+/** Descriptors 0…3 are events, 4 is something else, and no other is open. */
+const EVENTS = 4;
+const EAGAIN = -11;
+
+export class ControlProcess implements ScriptWorld {
+  readonly #stage: ScriptStage;
+  readonly #memory = new MappedMemory();
+  readonly #descriptors = new LocalEventTable();
+  readonly #events = Array.from({ length: EVENTS }, () => new LocalEvent());
+  readonly #hypervisor: HandDrivenHypervisor;
+  readonly #device: HsmDevice;
+  #file: HsmFile;
+  #signal = new AbortController();
+  /** Calls of ATTACH that wait, and what others have returned since the last command. */
+  #waiting = 0;
+  #returned: number[] = [];
+
+  constructor(stage: ScriptStage) {
+    this.#stage = stage;
+    for (const [start, bytes] of [
+      [PAGE, PAGE_BYTES],
+      [ARGUMENT, PAGE_BYTES],
+      [SEGMENTS, SEGMENT_BYTES],
+    ] as const)
+      this.#memory.map(start, new Uint8Array(new SharedArrayBuffer(bytes)));
+    this.#events.forEach((event, fd) => {
+      this.#descriptors.open(event);
+      event.onSignal(() => stage.events.push({ signal: fd }));
+    });
+    this.#descriptors.open();
+    this.#hypervisor = new HandDrivenHypervisor((told) => this.#hear(told));
+    this.#device = new HsmDevice({
+      hypervisor: this.#hypervisor,
+      memoryBytes: GUEST_BYTES,
+      vcpuCount: VCPUS,
+      observer: ({ kind }) => stage.events.push({ log: kind }),
+      sleep: (ms) => stage.sleep(ms, this.vm),
+    });
+    this.#file = this.#open();
+  }
+
+  get module(): HypervisorServiceModule {
+    return this.#device.module;
+  }
+
+  get vm(): ScriptVm | undefined {
+    const { vm } = this.#file;
+    const made = this.#hypervisor.vms.find((candidate) => candidate === vm?.hypercalls);
+    if (vm === undefined || made === undefined) return undefined;
+    return { id: vm.vmId, vcpus: made.vcpuCount, buffer: made.buffer, requests: vm.requests };
+  }
+
+  command(op: string, words: ScriptWords, extra: ScriptExtra): ScriptResult | Promise<ScriptResult> | undefined {
+    if (op === 'ioctl') return this.#ioctl(words, extra);
+    return op === 'user' ? this.#user(words) : undefined;
+  }
+
+  /** Whoever waits in ATTACH hears of a command's effects once the event loop has turned. */
+  settle(): Promise<void> | undefined {
+    if (this.#waiting === 0 && this.#returned.length === 0) return undefined;
+    return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
+      for (const attach of this.#returned.splice(0)) this.#stage.events.push({ attach });
+    });
+  }
+
+  #ioctl(words: ScriptWords, extra: ScriptExtra): ScriptResult | Promise<ScriptResult> {
+    const { code, argument } = ioctlCall(words, PAGE);
+    if (typeof argument !== 'bigint') this.#memory.write(ARGUMENT, argument);
+    const address = typeof argument === 'bigint' ? argument : ARGUMENT;
+    const file = this.#file;
+    // A VM that is gone is of no use to a script, and a script may make many.
+    if (file.vm === undefined) this.#hypervisor.vms.length = 0;
+    const hadClient = file.vm?.userspace !== undefined;
+    const result = file.ioctl(code, address, this.#signal.signal);
+    if (code === Ioctl.ATTACH_IOREQ_CLIENT) return this.#attach(result);
+    // The driver queues its worker when it goes on after a destruction.
+    if (code === Ioctl.DESTROY_IOREQ_CLIENT && hadClient) this.module.worker.pass();
+    if (typeof argument === 'bigint' || !isWrittenBack(code)) return result;
+    return Promise.resolve(result).then((number) => {
+      this.#memory.read(ARGUMENT, argument);
+      extra.argument = hexBytes(argument);
+      return number;
+    });
+  }
+
+  #attach(result: number | Promise<number>): ScriptResult {
+    if (typeof result === 'number') return result;
+    this.#waiting++;
+    void result.then((returned) => {
+      this.#waiting--;
+      this.#returned.push(returned);
+    });
+    return 'waits';
+  }
+
+  #user(words: ScriptWords): number | Promise<number> {
+    const act = words.oneOf('what the process does', ['signal', 'read', 'close', 'interrupt', 'reopen']);
+    if (act === 'signal' || act === 'read' || act === 'close') return this.#useEvent(act, words);
+    words.end();
+    if (act === 'reopen') return this.#reopen();
+    this.#signal.abort();
+    this.#signal = new AbortController();
+    return 0;
+  }
+
+  #useEvent(act: 'signal' | 'read' | 'close', words: ScriptWords): number {
+    const fd = words.integer('a descriptor', 0, EVENTS - 1);
+    words.end();
+    const event = this.#events[fd];
+    if (event === undefined || typeof this.#descriptors.lookup(fd) === 'number') return Errno.EBADF;
+    if (act === 'signal') event.signal();
+    else if (act === 'read') return event.isReadable ? Number(event.read()) : EAGAIN;
+    else {
+      this.#descriptors.close(fd);
+      event.close();
+    }
+    return 0;
+  }
+
+  async #reopen(): Promise<number> {
+    await this.#file.close();
+    this.#file = this.#open();
+    return 0;
+  }
+
+  #open(): HsmFile {
+    return this.#device.open(this.#memory, this.#descriptors);
+  }
+
+  /** What reaches the hypervisor is an event of the script. */
+  #hear(told: ToldHypercall): number {
+    const { events } = this.#stage;
+    if (told.kind === 'notify') return this.#stage.notify(this.#file.vm?.vmId ?? 0, told.vcpu);
+    if (told.kind === 'regs') events.push({ regs: told.vcpu });
+    else if (told.kind === 'line') events.push({ line: [told.gsi, told.operation] });
+    else events.push({ msi: [hex(told.address), hex(told.data)] });
+    return 0;
+  }
+}

@@ -1,0 +1,45 @@
+/** What a conformance script hears: one ScriptAnswer for each command, as conformance/README.md describes it. */
+
+import type { ControlEvent } from '../hsm/control/hsm-device.js';
+import type { KernelClientEvent } from './kernel-client.js';
+
+export type ScriptEvent =
+  | KernelClientEvent
+  | { readonly notify: readonly [vm: number, vcpu: number] }
+  | { readonly sleep: number }
+  | { readonly log: ControlEvent['kind'] | 'bad-range' }
+  // The rest only where a script uses the control interface.
+  | { readonly signal: number }
+  | { readonly msi: readonly [address: string, data: string] }
+  | { readonly line: readonly [gsi: number, operation: number] }
+  | { readonly regs: number }
+  | { readonly attach: number };
+
+/** What a command adds to its line of output. */
+export interface ScriptExtra {
+  slots?: object[];
+  hex?: string;
+  argument?: string;
+}
+
+/** 0 or −errno, or what ATTACH does when it has nothing to tell yet. */
+export type ScriptResult = number | 'waits';
+
+/** One line of output. */
+export interface ScriptAnswer extends Readonly<ScriptExtra> {
+  readonly op: string;
+  readonly ret: ScriptResult;
+  readonly events: readonly ScriptEvent[];
+  readonly vm: number;
+  readonly states: readonly number[];
+  readonly maps: Readonly<Record<string, string>>;
+  readonly cf8: string;
+}
+
+export function hex(value: number | bigint): string {
+  return `0x${value.toString(16)}`;
+}
+
+export function hexBytes(bytes: Uint8Array): string {
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
+}

@@ -1,0 +1,64 @@
+/**
+ * ScriptWorld: whose VMs a script's commands act on. There are two: VMs made by hand (scripted-vms.ts), as in the recorded
+ * scripts, and the VM of an open control file (control-process.ts). The commands of slot-commands.ts and
+ * client-commands.ts act on the current VM of either.
+ */
+
+import type { IoClient } from '../hsm/io-client.js';
+import type { HypervisorServiceModule } from '../hsm/service-module.js';
+import type { VmRequests } from '../hsm/vm-requests.js';
+import type { SharedBuffer } from '../io-request/shared-buffer.js';
+import { KernelClient } from './kernel-client.js';
+import type { ScriptEvent, ScriptExtra, ScriptResult } from './script-answer.js';
+import type { ScriptWords } from './script-words.js';
+
+export interface ScriptVm {
+  readonly id: number;
+  readonly vcpus: number;
+  readonly buffer: SharedBuffer;
+  readonly requests: VmRequests;
+}
+
+export interface ScriptWorld {
+  readonly module: HypervisorServiceModule;
+  /** The current VM. */
+  readonly vm: ScriptVm | undefined;
+  /** Undefined: `op` is none of its own commands. */
+  command(op: string, words: ScriptWords, extra: ScriptExtra): ScriptResult | Promise<ScriptResult> | undefined;
+  /** After each command: what else happened that nobody awaits becomes events. */
+  settle(): Promise<void> | undefined;
+}
+
+/** What all commands of a script share. */
+export class ScriptStage {
+  /** Of the present command, in order. */
+  events: ScriptEvent[] = [];
+  /** What the completion hypercall gives. */
+  notifyResult = 0;
+  /** Whether all clients run while CLEAR sleeps. */
+  runsInSleep = false;
+
+  /** The completion hypercall. */
+  notify(vm: number, vcpu: number): number {
+    this.events.push({ notify: [vm, vcpu] });
+    return this.notifyResult;
+  }
+
+  /** CLEAR's sleep, in which time passes for `vm` only. */
+  sleep(ms: number, vm: ScriptVm | undefined): Promise<void> {
+    this.events.push({ sleep: ms });
+    if (this.runsInSleep && vm !== undefined) this.runAll(vm);
+    return Promise.resolve();
+  }
+
+  runAll(vm: ScriptVm): void {
+    for (const client of clientsOf(vm)) if (client instanceof KernelClient) client.run(vm.requests, this.events);
+  }
+}
+
+/** Oldest first, the default client at the end. */
+export function clientsOf({ requests }: ScriptVm): IoClient[] {
+  const clients = [...requests.clients].reverse();
+  if (requests.defaultClient !== undefined) clients.push(requests.defaultClient);
+  return clients;
+}
