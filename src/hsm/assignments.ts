@@ -24,6 +24,8 @@ export class Assignments {
   readonly #requests: readonly AssignedRequest[];
   /** Who slot n was last assigned to. Valid while its ticket stands. */
   readonly #owners: (IoClient | undefined)[] = Array.from({ length: SLOT_COUNT });
+  /** Whether that client answers in this thread: then nobody else can take the ticket, and plain words will do. */
+  readonly #isLocal: boolean[] = Array.from({ length: SLOT_COUNT }, () => false);
   #nextTicket = 0;
 
   /** `notify` makes the completion hypercall. */
@@ -34,7 +36,9 @@ export class Assignments {
     const finisher = (this.#finisher = new RequestFinisher(buffer, this.tickets, notify));
     this.#requests = Array.from({ length: SLOT_COUNT }, (_, index) => {
       const request: AssignedRequest = new AssignedRequest(index, (vcpu, ticket, low, high) =>
-        finisher.finish(vcpu, ticket, request.type, request.direction, low, high),
+        this.#isLocal[vcpu] === true
+          ? finisher.finishHere(vcpu, ticket, request.type, request.direction, low, high)
+          : finisher.finish(vcpu, ticket, request.type, request.direction, low, high),
       );
       return request;
     });
@@ -59,7 +63,9 @@ export class Assignments {
     const ticket = (this.#nextTicket = this.#nextTicket === MAX_TICKET ? 1 : this.#nextTicket + 1);
     this.request(vcpu).ticket = ticket;
     this.#owners[vcpu] = client;
-    this.tickets.store(vcpu, ticket);
+    const isLocal = (this.#isLocal[vcpu] = client.connect === undefined);
+    if (isLocal) this.tickets.put(vcpu, ticket);
+    else this.tickets.store(vcpu, ticket);
     if (slot.assign(kernelHandled)) return ticket;
     this.tickets.store(vcpu, 0);
     return 0;

@@ -5,10 +5,11 @@
  */
 
 import type { Upcall } from '../hypervisor/upcall.js';
+import { LookBudget, MAX_EVENT_LOOP_LOOK_US } from '../io-request/look-budget.js';
 import type { VmRequests } from './vm-requests.js';
 
 /** Passes over all VMs before the event loop turns. */
-export const PASSES_PER_TURN = 64;
+export const PASSES_PER_TURN = 1024;
 /** Time after which the loop turns at the end of a pass, in ms: a pass is as long as the devices take that answer in it. */
 export const MAX_TURN_MS = 5;
 
@@ -18,7 +19,7 @@ export interface DispatchWorkerOptions {
   readonly vms: () => readonly VmRequests[];
   /** Lets the event loop do everything that waits, e.g. by setImmediate. */
   readonly turn: () => Promise<void>;
-  /** How long to look for the next request before sleeping, in microseconds; the doorbell's default when left out. */
+  /** How long to look for the next request before sleeping, in microseconds; adaptive when left out. */
   readonly lookUs?: number;
   /** In ms; the host's unless a test holds it. */
   readonly now?: () => number;
@@ -72,13 +73,26 @@ export class DispatchWorker {
     return false;
   };
 
+  readonly #glimpsesWork = (): boolean => {
+    if (this.#isStopped) return true;
+    if (this.#pauses > 0) return false;
+    if (this.#isQueued) return true;
+    for (const vm of this.#options.vms()) if (vm.glimpsesPending()) return true;
+    return false;
+  };
+
   async #run(): Promise<void> {
     const { upcall, turn, lookUs, now = () => performance.now() } = this.#options;
+    const look = new LookBudget({
+      glimpsesWork: this.#glimpsesWork,
+      maxUs: MAX_EVENT_LOOP_LOOK_US,
+      fixedUs: lookUs,
+    });
     let passes = 0;
     let turnedMs = now();
     for (;;) {
-      // The wait may find work while it looks, and then has not let the loop turn: every pass counts.
-      if (!this.#hasWork()) await upcall.wait(this.#hasWork, Infinity, lookUs);
+      // Work that is found by looking has not let the loop turn: every pass counts.
+      if (!look.look()) await upcall.wait(this.#hasWork);
       if (this.#isStopped) return;
       if (this.#pauses === 0) this.pass();
       if (++passes < PASSES_PER_TURN && now() - turnedMs < MAX_TURN_MS) continue;

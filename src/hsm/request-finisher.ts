@@ -43,6 +43,14 @@ export class RequestFinisher {
     return true;
   }
 
+  /** The same for a client in the Service VM's thread: every other one that could take its ticket runs there, too. */
+  finishHere(vcpu: number, ticket: number, type: number, direction: number, low: number, high: number): boolean {
+    if (ticket <= 0 || this.#tickets.glimpse(vcpu) !== ticket) return false;
+    this.#tickets.put(vcpu, 0);
+    this.completeTaken(vcpu, type, direction, low, high);
+    return true;
+  }
+
   /** The second half, for a caller that holds the ticket already. Returns the hypercall's result, 0 when none was made. */
   completeTaken(vcpu: number, type: number, direction: number, low: number, high: number): number {
     this.#write(vcpu, type, direction, low, high);

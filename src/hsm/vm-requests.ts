@@ -46,11 +46,14 @@ export class VmRequests {
   readonly pciConfig = new PciConfigAccess();
   readonly #vcpuCount: number;
   readonly #buffer: SharedBuffer;
+  /** Of the vCPUs that the VM has. */
+  readonly #slots: readonly Slot[];
   readonly #map = new AddressMap<IoClient>();
   readonly #options: VmRequestsOptions;
   readonly #assignments: Assignments;
   /** PENDING slots that nobody serves: they wait for the next upcall and give the worker no reason to stay awake. */
   readonly #stalled: boolean[] = Array.from({ length: SLOT_COUNT }, () => false);
+  #hasStalled = false;
   readonly #timeLimit: TimeLimit;
   #sideWork: readonly SideWork[] = [];
   #defaultClient: IoClient | undefined;
@@ -61,6 +64,7 @@ export class VmRequests {
     this.vmId = options.vmId;
     this.#buffer = options.buffer;
     this.#vcpuCount = options.hypercalls.vcpuCount;
+    this.#slots = options.buffer.slots.slice(0, this.#vcpuCount);
     this.#assignments = new Assignments(options.buffer, this.#vcpuCount, (vcpu) => this.#notify(vcpu));
     this.#timeLimit = new TimeLimit(
       options.clientTimeoutMs,
@@ -130,7 +134,10 @@ export class VmRequests {
 
   /** See Assignments: for a client whose thread has ended. */
   finishAllOf(client: IoClient): void {
+    const { observer } = this.#options;
+    observer.forcing?.(true);
     this.#assignments.finishAllOf(client);
+    observer.forcing?.(false);
   }
 
   /** Slots assigned to `client` and not finished: bit n for slot n. */
@@ -142,12 +149,19 @@ export class VmRequests {
     return this.#assignments.isAssigned(vcpu);
   }
 
-  /** Whether a PENDING slot waits that the last pass did not already give up on. */
+  /** Whether a PENDING slot waits that the last pass did not already give up on: the last look before the worker sleeps. */
   hasPending(): boolean {
     for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++)
-      if (this.#buffer.slot(vcpu).state === IoRequestState.PENDING && this.#stalled[vcpu] !== true) return true;
-    for (const work of this.#sideWork) if (work.hasWork) return true;
-    return false;
+      if (this.#slots[vcpu]?.state === IoRequestState.PENDING && this.#stalled[vcpu] !== true) return true;
+    return this.#hasSideWork();
+  }
+
+  /** The same without ordering, for the worker's loops. */
+  glimpsesPending(): boolean {
+    const slots = this.#slots;
+    for (let vcpu = 0; vcpu < slots.length; vcpu++)
+      if (slots[vcpu]?.glimpsedState === IoRequestState.PENDING && this.#stalled[vcpu] !== true) return true;
+    return this.#hasSideWork();
   }
 
   /**
@@ -155,14 +169,15 @@ export class VmRequests {
    * driver: the VM's remaining slots wait for the next upcall.
    */
   dispatch(): number {
-    this.#stalled.fill(false);
+    this.#forgetStalled();
     for (const work of this.#sideWork) work.run();
-    for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) {
-      const slot = this.#buffer.slot(vcpu);
-      if (slot.state !== IoRequestState.PENDING) continue;
+    for (const slot of this.#slots) {
+      // Looked at again with ordering, before anything else of the slot is read.
+      if (slot.glimpsedState !== IoRequestState.PENDING || slot.state !== IoRequestState.PENDING) continue;
       if (this.#dispatchSlot(slot)) continue;
-      for (let later = vcpu; later < this.#vcpuCount; later++)
-        this.#stalled[later] = this.#buffer.slot(later).state === IoRequestState.PENDING;
+      const { vcpu } = slot;
+      for (const later of this.#slots.slice(vcpu)) this.#stalled[later.vcpu] = later.state === IoRequestState.PENDING;
+      this.#hasStalled = true;
       this.#options.observer.event({ kind: 'no-client', vmId: this.vmId, vcpu });
       return EINVAL;
     }
@@ -199,8 +214,18 @@ export class VmRequests {
 
   /** When the VM is reset, see Assignments. False while a thread is completing a request at this moment. */
   withdraw(): boolean {
-    this.#stalled.fill(false);
+    this.#forgetStalled();
     return this.#assignments.withdraw();
+  }
+
+  #forgetStalled(): void {
+    if (this.#hasStalled) this.#stalled.fill(false);
+    this.#hasStalled = false;
+  }
+
+  #hasSideWork(): boolean {
+    for (const work of this.#sideWork) if (work.hasWork) return true;
+    return false;
   }
 
   /** Finishes everything and takes all clients out: the VM is gone. */
@@ -229,6 +254,7 @@ export class VmRequests {
     const found = this.#map.find(type, addressLow, addressHigh, size, slot.sizeHigh);
     const client = found ?? this.#defaultClient;
     if (client === undefined) return false;
+    observer.assigning?.(client);
     const ticket = this.#assignments.assign(slot, client, found !== undefined);
     if (ticket === 0) return true;
     observer.dispatched?.(this.vmId, request, client);

@@ -104,7 +104,7 @@ describe('interrupt lines', () => {
     let woken = false;
     const alive = setInterval(() => undefined, 1000);
     setImmediate(() => lines.set(5, true));
-    woken = await doorbell.wait(() => lines.changed, 20_000, 0);
+    woken = await doorbell.wait(() => lines.changed, 20_000);
     clearInterval(alive);
     assert.equal(woken, true);
     assert.equal(doorbell.rings, 1);

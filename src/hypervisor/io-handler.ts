@@ -13,6 +13,7 @@
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { highWord, lowWord } from '../io-request/io-request.js';
 import type { Doorbell } from '../io-request/doorbell.js';
+import { LookBudget } from '../io-request/look-budget.js';
 import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { HandlerTables } from './hypervisor.js';
@@ -50,6 +51,8 @@ export interface IoHandlerOptions {
   readonly handlers: HandlerTables;
   readonly completionPolling: boolean;
   readonly measureLatency: boolean;
+  /** How long the vCPU looks for its answer before it sleeps, in microseconds; adaptive unless given. */
+  readonly lookUs?: number | undefined;
 }
 
 export class IoHandler {
@@ -64,6 +67,7 @@ export class IoHandler {
   readonly #stopped = new VcpuStopped('the VM is no longer running');
   readonly #protection = new GeneralProtection('no request can be made of the access');
   readonly #hasAnswer: () => boolean;
+  readonly #look: LookBudget;
   readonly #hasStopped = (): boolean => !this.#shared.isRunning;
 
   /** The value part of the private request. As in ACRN it is not cleared between accesses, so a read carries the last value. */
@@ -80,9 +84,11 @@ export class IoHandler {
     this.#polling = options.completionPolling;
     this.#measuresLatency = options.measureLatency;
     this.#hasAnswer = () => {
-      const state = this.#slot.state;
-      return state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING ? true : this.#isAbandoned();
+      const { state } = this.#slot;
+      if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
+      return this.#shared.vmState === VmState.POWERED_OFF;
     };
+    this.#look = new LookBudget({ glimpsesWork: () => this.#glimpsesAnswer(), fixedUs: options.lookUs });
   }
 
   /** The upper word of the last 8-byte `mmioRead`, as an int32. */
@@ -171,7 +177,7 @@ export class IoHandler {
     this.#shared.count(this.#vcpu, VcpuCounter.requests);
     this.#upcall.raise();
     if (this.#polling) this.#poll();
-    else while (!this.#doorbell.sleep(this.#hasAnswer, RECHECK_MS));
+    else while (!this.#doorbell.sleep(this.#hasAnswer, RECHECK_MS, this.#look));
     const finished = this.#finish(type);
     if (this.#measuresLatency) this.#shared.setLastLatencyMs(this.#vcpu, finished ? performance.now() - since : -1);
     return finished;
@@ -189,7 +195,7 @@ export class IoHandler {
         return true;
       }
       this.#upcall.raise();
-      this.#doorbell.sleep(this.#hasStopped, KICK_WAIT_MS, 0);
+      this.#doorbell.sleep(this.#hasStopped, KICK_WAIT_MS);
       if (!this.#shared.isRunning) throw this.#stopped;
     }
     this.#upcall.raise();
@@ -214,32 +220,33 @@ export class IoHandler {
 
   /** Completion polling: ACRN spins until COMPLETE. So do we, but an ended VM ends it. */
   #poll(): void {
-    while (!this.#hasAnswer());
+    while (!this.#glimpsesAnswer());
+  }
+
+  /** For loops: plain loads, which do not disturb the other side. */
+  #glimpsesAnswer(): boolean {
+    const state = this.#slot.glimpsedState;
+    if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
+    return this.#shared.glimpsedVmState === VmState.POWERED_OFF;
   }
 
   #finish(type: number): boolean {
     const slot = this.#slot;
-    const isRunning = this.#shared.vmState === VmState.RUNNING;
-    if (slot.state === IoRequestState.COMPLETE) {
-      const low = slot.valueLow;
-      const high = type === IoRequestType.MMIO ? slot.valueHigh : this.#valueHigh;
-      slot.release();
+    if (slot.release()) {
+      const { isRunning } = this.#shared;
       // A vCPU of a VM that was paused meanwhile frees its slot and takes nothing out of it (ACRN's zombie).
       if (!isRunning) throw this.#stopped;
-      this.#valueLow = low;
-      this.#valueHigh = high;
+      // After the move: it made sure that we see what was written before COMPLETE, and nobody writes to a FREE slot.
+      this.#valueLow = slot.valueLow;
+      if (type === IoRequestType.MMIO) this.#valueHigh = slot.valueHigh;
       return true;
     }
+    const { isRunning } = this.#shared;
     if (!isRunning) throw this.#stopped;
     // The word became something that no move makes while the VM runs: take the slot back.
     slot.stampFree();
     this.#shared.count(this.#vcpu, VcpuCounter.failed);
     return false;
-  }
-
-  /** The slot will not be answered any more: the VM is gone. */
-  #isAbandoned(): boolean {
-    return this.#shared.vmState === VmState.POWERED_OFF;
   }
 
   /** A port's value has 32 bits; the upper word may hold what an MMIO access left. */

@@ -114,7 +114,8 @@ export class ThreadedVm implements Hypercalls {
   }
 
   notifyRequestFinish(vcpu: number): number {
-    if (!(vcpu >= 0 && vcpu < this.vcpuCount) || this.shared.vmState === VmState.POWERED_OFF) return HYPERCALL_REFUSED;
+    if (!(vcpu >= 0 && vcpu < this.vcpuCount) || this.shared.glimpsedVmState === VmState.POWERED_OFF)
+      return HYPERCALL_REFUSED;
     if (!this.#config.completionPolling) this.shared.doorbell(vcpu).ring();
     return 0;
   }
@@ -200,7 +201,7 @@ export class ThreadedVm implements Hypercalls {
 
   async #until(isSettled: (vcpu: number) => boolean): Promise<void> {
     const all = (): boolean => this.#threads.every((_, vcpu) => isSettled(vcpu));
-    while (!(await this.shared.owner.wait(all, PAUSE_RECHECK_MS, 0)));
+    while (!(await this.shared.owner.wait(all, PAUSE_RECHECK_MS)));
   }
 }
 

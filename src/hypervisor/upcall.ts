@@ -29,8 +29,8 @@ export class Upcall {
     return this.#doorbell.rings;
   }
 
-  /** The worker's side: resolves when `hasWork`, after a bounded look and a sleep. */
-  wait(hasWork: () => boolean, timeoutMs?: number, lookUs?: number): Promise<boolean> {
-    return this.#doorbell.wait(hasWork, timeoutMs, lookUs);
+  /** The worker's side: resolves when `hasWork`. */
+  wait(hasWork: () => boolean, timeoutMs?: number): Promise<boolean> {
+    return this.#doorbell.wait(hasWork, timeoutMs);
   }
 }

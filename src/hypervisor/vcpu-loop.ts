@@ -59,7 +59,7 @@ export function runVcpu({ vcpu, shared, program, takeRegisters, report, powerOff
   let registers: VcpuRegisters | undefined;
   for (;;) {
     shared.setVcpuState(vcpu, VcpuState.INIT);
-    while (!doorbell.sleep(mayLeavePark, Infinity, 0));
+    while (!doorbell.sleep(mayLeavePark, Infinity));
     if (shared.vmState === VmState.POWERED_OFF) break;
     // The pausing side stores PAUSED and then looks at this word; we store it and then look at the VM's state.
     shared.setVcpuState(vcpu, VcpuState.RUNNING);
@@ -77,7 +77,7 @@ export function runVcpu({ vcpu, shared, program, takeRegisters, report, powerOff
           break;
         }
         shared.count(vcpu, VcpuCounter.halts);
-        doorbell.sleep(mayLeaveHalt, haltedMs, 0);
+        doorbell.sleep(mayLeaveHalt, haltedMs);
       }
     } catch (error) {
       const isTold = error instanceof TripleFault && powerOffAfterFault?.() === true;

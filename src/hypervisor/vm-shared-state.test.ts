@@ -51,8 +51,8 @@ test(
   async () => {
     const shared = new VmSharedState();
     const keepAlive = setInterval(() => undefined, 1000);
-    const vcpu = shared.doorbell(9).wait(() => shared.isRunning, Infinity, 0);
-    const owner = shared.owner.wait(() => shared.vcpuState(9) === VcpuState.RUNNING, Infinity, 0);
+    const vcpu = shared.doorbell(9).wait(() => shared.isRunning, Infinity);
+    const owner = shared.owner.wait(() => shared.vcpuState(9) === VcpuState.RUNNING, Infinity);
     shared.setVmState(VmState.RUNNING);
     assert.equal(await vcpu, true);
     shared.setVcpuState(9, VcpuState.RUNNING);

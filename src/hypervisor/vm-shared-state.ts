@@ -8,6 +8,7 @@
 import { Doorbell, DOORBELL_WORDS } from '../io-request/doorbell.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { SharedWords } from '../io-request/shared-words.js';
+import { TraceRing } from '../trace/trace-ring.js';
 import { AsyncIo, type AsyncIoHandle } from './async-io.js';
 import { INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
 import { MSI_WORDS, MsiQueue } from './msi-queue.js';
@@ -49,6 +50,7 @@ export interface VmSharedStateHandle {
   readonly counters: SharedArrayBuffer;
   readonly msis: SharedArrayBuffer;
   readonly asyncIo: AsyncIoHandle;
+  readonly trace: SharedArrayBuffer;
   readonly protectedPages: SharedArrayBuffer;
 }
 
@@ -64,6 +66,8 @@ export class VmSharedState {
   readonly lines: InterruptLines;
   readonly msis: MsiQueue;
   readonly asyncIo: AsyncIo;
+  /** Where the moves of the page's slots are written while somebody watches. */
+  readonly trace: TraceRing;
   readonly protectedPages: ProtectedPages;
   /** Rung when a vCPU's state changed; the hypervisor's side waits on it. */
   readonly owner: Doorbell;
@@ -80,6 +84,7 @@ export class VmSharedState {
       counters: new SharedArrayBuffer(8 * SLOT_COUNT * (COUNTERS + 1)),
       msis: new SharedWords(MSI_WORDS).buffer,
       asyncIo: new AsyncIo().handle,
+      trace: new TraceRing().buffer,
       protectedPages: new ProtectedPages(memoryBytes).buffer,
     };
     const { words, lines, counters, msis, asyncIo, protectedPages } = this.handle;
@@ -92,6 +97,7 @@ export class VmSharedState {
     this.lines = new InterruptLines(lines, this.doorbell(0));
     this.msis = new MsiQueue(msis);
     this.asyncIo = new AsyncIo(asyncIo);
+    this.trace = new TraceRing(this.handle.trace);
     this.protectedPages = new ProtectedPages(protectedPages);
     this.#counters = new Float64Array(counters, 0, SLOT_COUNT * COUNTERS);
     this.#latencies = new Float64Array(counters, 8 * SLOT_COUNT * COUNTERS, SLOT_COUNT);
@@ -99,6 +105,11 @@ export class VmSharedState {
 
   get vmState(): VmState {
     return this.#words.load(VM_STATE) as VmState;
+  }
+
+  /** A look without ordering, for loops that look again with ordering before they sleep. */
+  get glimpsedVmState(): number {
+    return this.#words.glimpse(VM_STATE);
   }
 
   /** A look without ordering, for a vCPU's inner loop. */

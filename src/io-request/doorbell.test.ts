@@ -5,6 +5,7 @@ import { Worker } from 'node:worker_threads';
 import { Doorbell, DOORBELL_WORDS } from './doorbell.js';
 import { LOST_MS, type EchoThreadData } from './fixtures/echo-thread-data.js';
 import { random } from './fixtures/random.js';
+import { LookBudget } from './look-budget.js';
 import { SharedWords } from './shared-words.js';
 
 const echoThread = new URL('./fixtures/echo-thread.js', import.meta.url);
@@ -35,30 +36,28 @@ test('a waiter that finds work at its first look does not sleep', async () => {
   assert.equal(doorbell.rings, 0);
 });
 
-test('look finds work that appears meanwhile, and gives up when its time is over', () => {
+test('a waiter with a budget looks before it sleeps, and what it glimpses it looks at again with ordering', () => {
   const doorbell = new Doorbell();
+  let glimpses = 0;
   let looks = 0;
+  const look = new LookBudget({ glimpsesWork: () => ++glimpses > 200, fixedUs: 1e6 });
   assert.equal(
-    doorbell.look(() => ++looks > 200, 1e6),
+    doorbell.sleep(() => ++looks > 0, LOST_MS, look),
     true,
   );
+  assert.deepEqual([glimpses, looks], [201, 1]);
   assert.equal(
-    doorbell.look(() => false, 100),
+    doorbell.sleep(() => false, 1, new LookBudget({ glimpsesWork: () => true })),
     false,
+    'a glimpse of what is not there',
   );
-  looks = 0;
-  assert.equal(
-    doorbell.look(() => ++looks > 1, 0),
-    false,
-  );
-  assert.equal(looks, 1);
 });
 
 test('sleep ends without work when its time is over, and the doorbell is as before', () => {
   const doorbell = new Doorbell();
   const start = performance.now();
   assert.equal(
-    doorbell.sleep(() => false, 10, 0),
+    doorbell.sleep(() => false, 10),
     false,
   );
   assert.ok(performance.now() - start >= 9);
@@ -69,14 +68,14 @@ test('sleep with no time left looks once more and returns', () => {
   const doorbell = new Doorbell();
   let looks = 0;
   assert.equal(
-    doorbell.sleep(() => ++looks === 2, 0, 0),
+    doorbell.sleep(() => ++looks === 2, 0),
     true,
   );
 });
 
 test('wait ends without work when its time is over', async () => {
   const doorbell = new Doorbell();
-  assert.equal(await keepingAlive(doorbell.wait(() => false, 5, 0)), false);
+  assert.equal(await keepingAlive(doorbell.wait(() => false, 5)), false);
   assert.equal(doorbell.ring(), false);
 });
 
@@ -87,7 +86,7 @@ test('a ring wakes an asynchronous waiter, whose event loop turned meanwhile', a
     work = true;
     assert.equal(doorbell.ring(), true);
   });
-  assert.equal(await keepingAlive(doorbell.wait(() => work, LOST_MS, 0)), true);
+  assert.equal(await keepingAlive(doorbell.wait(() => work, LOST_MS)), true);
   assert.equal(doorbell.rings, 1);
 });
 
@@ -106,7 +105,7 @@ test('a ring without work lets the waiter sleep on', async () => {
     looks++;
     return work;
   };
-  assert.equal(await keepingAlive(doorbell.wait(hasWork, LOST_MS, 0)), true);
+  assert.equal(await keepingAlive(doorbell.wait(hasWork, LOST_MS)), true);
   assert.ok(looks >= 3);
 });
 
@@ -115,7 +114,7 @@ test('two doorbells share a buffer without touching each other', async () => {
   const first = new Doorbell(words.buffer);
   const second = new Doorbell(words.buffer, DOORBELL_WORDS);
   let work = false;
-  const waiting = keepingAlive(first.wait(() => work, LOST_MS, 0));
+  const waiting = keepingAlive(first.wait(() => work, LOST_MS));
   assert.equal(second.ring(), false);
   work = true;
   assert.equal(first.ring(), true);
@@ -161,8 +160,9 @@ test('of thousands of rings between two threads, one of them blocking, no wake-u
   for (let round = 1; round <= rounds; round++) {
     words.add(0, 1);
     theirs.ring();
-    const lookUs = next() < 0.5 ? 0 : 20;
-    assert.ok(await mine.wait(() => words.load(1) >= round, LOST_MS, lookUs), `round ${round} was lost`);
+    const hasWork = (): boolean => words.load(1) >= round;
+    const look = new LookBudget({ glimpsesWork: hasWork, fixedUs: next() < 0.5 ? 0 : 20 });
+    assert.ok(await mine.wait(hasWork, LOST_MS, look), `round ${round} was lost`);
   }
   assert.deepEqual(await Promise.all(results), [{ lost: 0 }]);
 });
@@ -181,7 +181,7 @@ test('three threads that ring one waiter are all heard', async () => {
   const isHisTurn = (player: number): boolean => words.load(2 * player + 1) >= (served[player] as number);
   const hasTurn = (): boolean => served.some((count, player) => count < rounds && isHisTurn(player));
   while (served.some((count) => count < rounds)) {
-    assert.ok(await mine.wait(hasTurn, LOST_MS, 0), `lost after ${served.join(', ')} rounds`);
+    assert.ok(await mine.wait(hasTurn, LOST_MS), `lost after ${served.join(', ')} rounds`);
     for (let player = 0; player < players; player++)
       if ((served[player] as number) < rounds && isHisTurn(player)) serve(player);
   }

@@ -2,19 +2,16 @@
  * Doorbell: how one thread sleeps until others have something for it. One waiter, any number of ringers.
  *
  * A ringer first publishes its work (an atomic store somewhere: a slot's state, an interrupt word), then rings. The
- * waiter gives a function that looks for work. It looks for a bounded time, then says that it is asleep, looks once
- * more, and sleeps. Both sides' words are sequentially consistent, so either the ringer sees "asleep" and wakes the
- * waiter, or the waiter's last look sees the work: no wake-up is lost. While the waiter is awake a ring is one load;
- * rings coalesce.
+ * waiter gives a function that looks for work, and a budget for looking (look-budget.ts). It looks for a bounded time,
+ * then says that it is asleep, looks once more, and sleeps. Both sides' words are sequentially consistent, so either the
+ * ringer sees "asleep" and wakes the waiter, or the waiter's last look sees the work: no wake-up is lost. While the waiter
+ * is awake a ring is one load; rings coalesce.
  */
+
+import type { LookBudget } from './look-budget.js';
 
 /** Words that a doorbell takes in a shared array. */
 export const DOORBELL_WORDS = 2;
-
-/** How long a waiter looks before it sleeps: long enough for the other side's next move when it is awake. */
-export const DEFAULT_LOOK_US = 50;
-
-const LOOKS_PER_CLOCK = 64;
 
 export class Doorbell {
   readonly #words: Int32Array<SharedArrayBuffer>;
@@ -45,20 +42,12 @@ export class Doorbell {
     return true;
   }
 
-  /** Looks for work for at most `lookUs` microseconds without sleeping. */
-  look(hasWork: () => boolean, lookUs: number): boolean {
-    if (hasWork()) return true;
-    if (lookUs <= 0) return false;
-    const end = performance.now() + lookUs / 1000;
-    do {
-      for (let i = 0; i < LOOKS_PER_CLOCK; i++) if (hasWork()) return true;
-    } while (performance.now() < end);
-    return false;
-  }
-
-  /** Blocks this thread until there is work or the time is over; says whether there is work. For threads that have no event loop to serve. */
-  sleep(hasWork: () => boolean, timeoutMs = Infinity, lookUs = DEFAULT_LOOK_US): boolean {
-    if (this.look(hasWork, lookUs)) return true;
+  /**
+   * Blocks this thread until there is work or the time is over; says whether there is work. For threads that have no
+   * event loop to serve. `hasWork` looks with ordering, by atomic loads; it is the last look that must not miss.
+   */
+  sleep(hasWork: () => boolean, timeoutMs = Infinity, look?: LookBudget): boolean {
+    if (look === undefined ? hasWork() : look.look() && hasWork()) return true;
     const end = timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
     let found = false;
     for (;;) {
@@ -74,8 +63,8 @@ export class Doorbell {
   }
 
   /** The same for a thread whose event loop must go on. It does not keep the process alive. */
-  async wait(hasWork: () => boolean, timeoutMs = Infinity, lookUs = DEFAULT_LOOK_US): Promise<boolean> {
-    if (this.look(hasWork, lookUs)) return true;
+  async wait(hasWork: () => boolean, timeoutMs = Infinity, look?: LookBudget): Promise<boolean> {
+    if (look === undefined ? hasWork() : look.look() && hasWork()) return true;
     const end = timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
     let found = false;
     for (;;) {

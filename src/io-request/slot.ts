@@ -27,10 +27,12 @@ const STATE = SLOT_OFFSET.state >> 2;
 
 /**
  * Who watches a slot's moves (trace/). It is told before the move is made, while the mover still owns the slot and nobody
- * else writes, and again if the move was refused. It must not throw.
+ * else writes, and again when it was made or refused. It must not throw.
  */
 export interface MoveWatcher {
   moving(slot: Slot, from: number, to: number): void;
+  /** The slot may be another's by now. */
+  moved(slot: Slot): void;
   refused(slot: Slot): void;
 }
 
@@ -76,7 +78,8 @@ export class Slot {
   ): boolean {
     const words = this.#words;
     const base = this.#base;
-    if (Atomics.load(words, this.#state) !== IoRequestState.FREE) return false;
+    // Nobody else moves a FREE slot, and the move below is the one that counts: a look without ordering is enough here.
+    if (words[this.#state] !== IoRequestState.FREE) return false;
     words[base + TYPE] = type;
     if (polling) words[base + POLLING] = 1;
     words[base + DIRECTION] = direction;
@@ -114,13 +117,15 @@ export class Slot {
   stampFree(): void {
     this.watcher?.moving(this, this.glimpsedState, IoRequestState.FREE);
     Atomics.store(this.#words, this.#state, IoRequestState.FREE);
+    this.watcher?.moved(this);
   }
 
   #move(from: number, to: number): boolean {
     this.watcher?.moving(this, from, to);
-    if (Atomics.compareExchange(this.#words, this.#state, from, to) === from) return true;
-    this.watcher?.refused(this);
-    return false;
+    const isMade = Atomics.compareExchange(this.#words, this.#state, from, to) === from;
+    if (isMade) this.watcher?.moved(this);
+    else this.watcher?.refused(this);
+    return isMade;
   }
 
   get type(): number {

@@ -5,6 +5,7 @@
 
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
 import { Doorbell, DOORBELL_WORDS } from '../../io-request/doorbell.js';
+import { LookBudget, MAX_EVENT_LOOP_LOOK_US } from '../../io-request/look-budget.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
 import { SharedWords } from '../../io-request/shared-words.js';
 
@@ -19,6 +20,10 @@ export const MailboxControl = { RESET: 1, CLOSE: 2 } as const;
 export class DeviceMailbox {
   readonly #words: SharedWords;
   readonly #doorbell: Doorbell;
+  readonly #look = new LookBudget({
+    glimpsesWork: () => (this.#words.glimpse(PENDING) | this.#words.glimpse(CONTROL)) !== 0,
+    maxUs: MAX_EVENT_LOOP_LOOK_US,
+  });
 
   constructor(buffer?: SharedArrayBuffer) {
     this.#words = new SharedWords(buffer ?? WORDS);
@@ -53,7 +58,11 @@ export class DeviceMailbox {
 
   /** In the device's thread: resolves when there is something to take. */
   wait(): Promise<boolean> {
-    return this.#doorbell.wait(() => (this.#words.load(PENDING) | this.#words.load(CONTROL)) !== 0);
+    return this.#doorbell.wait(
+      () => (this.#words.load(PENDING) | this.#words.load(CONTROL)) !== 0,
+      Infinity,
+      this.#look,
+    );
   }
 
   takeControl(): number {

@@ -4,6 +4,7 @@
  */
 
 import { Doorbell, DOORBELL_WORDS } from '../../io-request/doorbell.js';
+import { LookBudget } from '../../io-request/look-budget.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
 import { SharedWords } from '../../io-request/shared-words.js';
 
@@ -14,6 +15,7 @@ const WORDS = TICKETS + SLOT_COUNT;
 export class AttachWords {
   readonly #words: SharedWords;
   readonly #doorbell: Doorbell;
+  #look: LookBudget | undefined;
 
   constructor(buffer?: SharedArrayBuffer) {
     this.#words = new SharedWords(buffer ?? WORDS);
@@ -43,8 +45,9 @@ export class AttachWords {
     this.#doorbell.ring();
   }
 
-  /** Blocks this thread; one waiting thread for each client. */
+  /** Blocks this thread; one waiting thread for each client, which always looks for the same. */
   sleep(hasWork: () => boolean, timeoutMs: number): boolean {
-    return this.#doorbell.sleep(hasWork, timeoutMs);
+    this.#look ??= new LookBudget({ glimpsesWork: hasWork });
+    return this.#doorbell.sleep(hasWork, timeoutMs, this.#look);
   }
 }

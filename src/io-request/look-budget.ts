@@ -1,0 +1,114 @@
+/**
+ * LookBudget: how long a waiter looks for its work before it sleeps. One for each waiter, in its thread.
+ *
+ * A wake-up costs tens of microseconds; looking saves it when the work comes soon and there is a core to look on, and is
+ * waste otherwise, even harm where the other side needs this very core. Nobody can know which it will be, so the budget
+ * follows what it sees: looks that paid make it as long as they needed, with some reserve; looks that did not are
+ * left out, first one, then two, four, up to MAX_SKIPS of the next waits, until a look pays again. A look that lost its
+ * core meanwhile is ended at once and counts for several: others want the core more. So a waiter whose looks never pay
+ * loses one look in MAX_SKIPS waits. A fixed budget can be set instead.
+ */
+
+/** The longest look of a waiter that has nothing else to do, and of one that has an event loop to turn, in microseconds. */
+export const MAX_LOOK_US = 100;
+export const MAX_EVENT_LOOP_LOOK_US = 50;
+/** The shortest adapted look: about ten hand-overs between two cores. */
+const MIN_LOOK_US = 5;
+/** A look lasts so many times as long as the work needed to come before. */
+const RESERVE = 3;
+/** Looks in a row that may fail before waits are left out. */
+const TOLERATED_MISSES = 2;
+export const MAX_SKIPS = 256;
+/** Skips after a look that was interrupted. */
+const INTERRUPTED_SKIPS = 16;
+const LOOKS_PER_CLOCK = 64;
+/** So many looks take well below a microsecond; a thread that was away for so long had lost its core. */
+const INTERRUPTED_MS = 0.03;
+
+export interface LookBudgetOptions {
+  /** Whether there may be work: a look without ordering is enough, because the waiter looks again before it acts or sleeps. */
+  readonly glimpsesWork: () => boolean;
+  readonly maxUs?: number;
+  /** Looks exactly so long each time, in microseconds; 0 sleeps at once. */
+  readonly fixedUs?: number | undefined;
+  /** In ms; the host's unless a test holds it. */
+  readonly now?: () => number;
+}
+
+export class LookBudget {
+  readonly #glimpsesWork: () => boolean;
+  readonly #maxUs: number;
+  readonly #fixedUs: number | undefined;
+  readonly #now: () => number;
+  #us: number;
+  #misses = 0;
+  #skips = 0;
+  #paid = 0;
+  #missed = 0;
+  #skipped = 0;
+
+  constructor({ glimpsesWork, maxUs = MAX_LOOK_US, fixedUs, now }: LookBudgetOptions) {
+    this.#glimpsesWork = glimpsesWork;
+    this.#maxUs = maxUs;
+    this.#fixedUs = fixedUs;
+    this.#us = maxUs;
+    this.#now = now ?? (() => performance.now());
+  }
+
+  /** How long the next look may last, in microseconds. */
+  get us(): number {
+    return this.#fixedUs ?? this.#us;
+  }
+
+  /** Looks that found work, that did not, and waits without a look; work that was there at once is not counted. */
+  get counts(): { readonly paid: number; readonly missed: number; readonly skipped: number } {
+    return { paid: this.#paid, missed: this.#missed, skipped: this.#skipped };
+  }
+
+  /** Looks for work as long as the budget lasts. */
+  look(): boolean {
+    if (this.#glimpsesWork()) return true;
+    const us = this.#fixedUs ?? this.#next();
+    if (us <= 0) return false;
+    const start = this.#now();
+    const end = start + us / 1000;
+    let before = start;
+    for (;;) {
+      for (let i = 0; i < LOOKS_PER_CLOCK; i++) if (this.#glimpsesWork()) return this.#pay((before - start) * 1000);
+      const now = this.#now();
+      if (now - before > INTERRUPTED_MS && this.#fixedUs === undefined) {
+        this.#miss(INTERRUPTED_SKIPS);
+        return this.#glimpsesWork();
+      }
+      if (now >= end) {
+        this.#miss(0);
+        return false;
+      }
+      before = now;
+    }
+  }
+
+  #next(): number {
+    if (this.#skips === 0) return this.#us;
+    this.#skips--;
+    this.#skipped++;
+    return 0;
+  }
+
+  #pay(afterUs: number): true {
+    this.#paid++;
+    this.#misses = 0;
+    const wanted = Math.min(this.#maxUs, Math.max(MIN_LOOK_US, afterUs * RESERVE));
+    this.#us = wanted > this.#us ? wanted : this.#us + (wanted - this.#us) / 8;
+    return true;
+  }
+
+  #miss(skips: number): void {
+    this.#missed++;
+    this.#misses++;
+    // What the work would have needed is not known: the next look has all the time there is.
+    this.#us = this.#maxUs;
+    const doubled = this.#misses > TOLERATED_MISSES ? 2 ** Math.min(this.#misses - TOLERATED_MISSES, 8) : 0;
+    this.#skips = Math.min(MAX_SKIPS, Math.max(skips, doubled));
+  }
+}
