@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Errno } from '../hsm/control/errno.js';
 import { ExtensionIoctl, Ioctl } from '../hsm/control/ioctl-codes.js';
-import { VCPU_REGS, VM_CREATION } from '../hsm/control/struct-layout.js';
+import { VM_CREATION } from '../hsm/control/struct-layout.js';
 import { PAGE_BYTES, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
 import { VmState } from '../hypervisor/vm-shared-state.js';
 import { ControlCaller } from './control-caller.js';
@@ -210,78 +210,5 @@ describe('unknown ioctls', () => {
     await caller.create();
     for (const code of [0, 0xa2ff, 0xc030a211, ...Object.values(ExtensionIoctl)])
       assert.equal(await caller.file.ioctl(code, UNMAPPED), Errno.ENOTTY);
-  });
-});
-
-describe('SET_VCPU_REGS', () => {
-  const REAL_MODE = { 'vcpu_regs.cr0': 0x30, 'vcpu_regs.cs_sel': 0xf000, 'vcpu_regs.cs_limit': 0xffff };
-
-  test("the sample's real-mode registers start the vCPU at CS base 0", async () => {
-    const caller = new ControlCaller();
-    await caller.create();
-    const fields = { ...REAL_MODE, 'vcpu_regs.rip': 0x7c00, 'vcpu_regs.gprs.rdx': 0x80 };
-    assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, fields), 0);
-    const registers = caller.vm.registers.get(0);
-    assert.equal(registers?.mode, 'real');
-    assert.equal(registers.ip, 0x7c00);
-    assert.equal(registers.edx, 0x80);
-    assert.deepEqual(registers.cs, { selector: 0xf000, base: 0 });
-  });
-
-  test('flat protected mode comes with its GDT', async () => {
-    const caller = new ControlCaller();
-    await caller.create();
-    const fields = {
-      'vcpu_regs.cr0': 0x11,
-      'vcpu_regs.cs_limit': 0xffff_ffff,
-      'vcpu_regs.cs_sel': 0x10,
-      'vcpu_regs.ds_sel': 0x18,
-      'vcpu_regs.gdt.limit': 0x1f,
-      'vcpu_regs.gdt.base': 0x800,
-      'vcpu_regs.rip': 0x10_0000,
-    };
-    assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, fields), 0);
-    const registers = caller.vm.registers.get(0);
-    assert.equal(registers?.mode, 'flat-32');
-    assert.deepEqual(registers.gdt, { base: 0x800, limit: 0x1f });
-  });
-
-  for (const name of [
-    'reserved',
-    'vcpu_regs.reserved_32',
-    'vcpu_regs.reserved_64',
-    'vcpu_regs.gdt.reserved',
-    'vcpu_regs.idt.reserved',
-  ]) {
-    test(`anything but 0 in ${name} is −EINVAL`, async () => {
-      const caller = new ControlCaller();
-      await caller.create();
-      assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, { ...REAL_MODE, [name]: 1 }), Errno.EINVAL);
-    });
-  }
-
-  for (const [what, fields] of [
-    ['a vCPU that is not there', { vcpu_id: 2 }],
-    ['paging', { 'vcpu_regs.cr0': 0x8000_0011 }],
-    ['write-through off with the cache on', { 'vcpu_regs.cr0': 0x2000_0030 }],
-    ['CR0 beyond 32 bits', { 'vcpu_regs.cr0': 0x1_0000_0030 }],
-    ['CR4', { 'vcpu_regs.cr4': 0x20 }],
-    ['long mode', { 'vcpu_regs.ia32_efer': 0x500 }],
-    ['a protected-mode segment that is not flat', { 'vcpu_regs.cr0': 0x31 }],
-    ['an instruction pointer beyond the segment', { 'vcpu_regs.rip': 0x1_0000 }],
-  ] as const) {
-    test(`${what} is what the hypervisor refuses`, async () => {
-      const caller = new ControlCaller();
-      await caller.create();
-      assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, { ...REAL_MODE, ...fields }), Errno.EPERM);
-    });
-  }
-
-  test('a running VM keeps its registers', async () => {
-    const caller = new ControlCaller();
-    await caller.create();
-    await caller.file.ioctl(Ioctl.START_VM);
-    assert.equal(await caller.result(Ioctl.SET_VCPU_REGS, VCPU_REGS, REAL_MODE), Errno.EPERM);
-    assert.equal(await caller.file.ioctl(Ioctl.SET_VCPU_REGS, UNMAPPED), Errno.EFAULT);
   });
 });

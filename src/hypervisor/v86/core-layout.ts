@@ -14,6 +14,8 @@ export const CoreOffset = {
   /** Linear: the CS base is part of it. */
   instructionPointer: 556,
   previousInstructionPointer: 560,
+  idtLimit: 564,
+  idtBase: 568,
   gdtLimit: 572,
   gdtBase: 576,
   cr0: 580,
@@ -37,13 +39,16 @@ export const CoreOffset = {
   memorySize: 812,
   fpuStackEmpty: 816,
   fpuControlWord: 1036,
+  /** Byte: TR holds a 32-bit task. */
+  taskIs32: 1128,
   /** Byte: the interpreter returns to the core's main loop after this instruction. Jumps to other pages set it, too. */
   blockBoundary: 37376,
 } as const;
 
 /** The order of segment registers in the core's arrays. */
 export const SegmentIndex = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5 } as const;
-export const SEGMENT_COUNT = 6;
+/** What follows them in those arrays, though not in those of access rights and null selectors. */
+export const SystemSegmentIndex = { TASK: 6, LOCAL_TABLE: 7 } as const;
 
 export const GeneralRegister = { EAX: 0, ECX: 1, EDX: 2, EBX: 3, ESP: 4, EBP: 5, ESI: 6, EDI: 7 } as const;
 

@@ -1,16 +1,21 @@
-/** Puts a core that is at power-on into the state that VcpuRegisters describe. */
+/**
+ * Puts a core that is at power-on into the state that VcpuRegisters describe. Most of it are words in the core's memory.
+ * The control registers go through the core's own MOV instruction, because more hangs on them than the words: its TLB, and
+ * with PAE the four page-directory pointers, which that instruction loads from the guest's memory.
+ */
 
-import type { VcpuRegisters } from '../vcpu-registers.js';
+import type { SegmentStart, VcpuRegisters } from '../vcpu-registers.js';
 import type { CoreExports } from './core-exports.js';
-import { CoreOffset, GeneralRegister, SEGMENT_COUNT, SegmentIndex } from './core-layout.js';
+import { CoreOffset, GeneralRegister, SegmentIndex, SystemSegmentIndex } from './core-layout.js';
 
 /** CR0.PE, and CR0.ET, which is always 1. */
 const PROTECTED = 0x11;
 /** Bit 1 of EFLAGS is always 1. */
 const FLAGS_AT_START = 2;
-/** Present, accessed, descriptor privilege level 0; readable code, writable data. */
-const CODE_ACCESS = 0x9b;
-const DATA_ACCESS = 0x93;
+/** Present, accessed, descriptor privilege level 0; readable code, writable data. D/B is the default operand size. */
+const CODE = 0x9b;
+const DATA = 0x93;
+const SIZE_32 = 1 << 14;
 const REAL_MODE_LIMIT = 0xffff;
 const FLAT_LIMIT = 0xffff_ffff;
 
@@ -18,6 +23,16 @@ export function setRegisters(core: CoreExports, registers: VcpuRegisters): void 
   const view = new DataView(core.memory.buffer);
   const word = (offset: number, value: number): void => view.setInt32(offset, value, true);
   const isFlat = registers.mode === 'flat-32';
+
+  const control = (index: number, value: number): void => {
+    word(CoreOffset.generalRegisters, value);
+    core.instr_0F22(GeneralRegister.EAX, index);
+  };
+  // CR4 says of what kind the tables are that CR3 points to, and CR0 turns them on.
+  if (registers.cr4 !== undefined) control(4, registers.cr4);
+  if (registers.cr3 !== undefined) control(3, registers.cr3);
+  const cr0 = registers.cr0 ?? (isFlat ? PROTECTED : undefined);
+  if (cr0 !== undefined) control(0, cr0);
 
   const general: Record<keyof typeof GeneralRegister, number | undefined> = {
     EAX: registers.eax,
@@ -31,25 +46,41 @@ export function setRegisters(core: CoreExports, registers: VcpuRegisters): void 
   };
   for (const name of Object.keys(GeneralRegister) as (keyof typeof GeneralRegister)[])
     word(CoreOffset.generalRegisters + 4 * GeneralRegister[name], general[name] ?? 0);
-  word(CoreOffset.flags, FLAGS_AT_START);
+  word(CoreOffset.flags, registers.flags ?? FLAGS_AT_START);
 
-  for (let segment = 0; segment < SEGMENT_COUNT; segment++) {
-    const { selector, base } = segment === SegmentIndex.CS ? registers.cs : registers.ds;
-    view.setUint16(CoreOffset.segmentSelectors + 2 * segment, selector, true);
-    word(CoreOffset.segmentBases + 4 * segment, base ?? (isFlat ? 0 : (selector & 0xffff) * 16));
-    view.setUint32(CoreOffset.segmentLimits + 4 * segment, isFlat ? FLAT_LIMIT : REAL_MODE_LIMIT, true);
-    view.setUint8(CoreOffset.segmentIsNull + segment, 0);
-    view.setUint8(CoreOffset.segmentAccess + segment, segment === SegmentIndex.CS ? CODE_ACCESS : DATA_ACCESS);
+  const segment = (index: number, start: SegmentStart): void => {
+    const { selector } = start;
+    view.setUint16(CoreOffset.segmentSelectors + 2 * index, selector, true);
+    word(CoreOffset.segmentBases + 4 * index, start.base ?? (isFlat ? 0 : (selector & 0xffff) * 16));
+    const limit = start.limit ?? (isFlat ? FLAT_LIMIT : REAL_MODE_LIMIT);
+    view.setUint32(CoreOffset.segmentLimits + 4 * index, limit, true);
+  };
+  const { cs, ds, es = ds, fs = ds, gs = ds, ss = ds } = registers;
+  const segments: Record<keyof typeof SegmentIndex, SegmentStart> = { ES: es, CS: cs, SS: ss, DS: ds, FS: fs, GS: gs };
+  const size = isFlat ? SIZE_32 : 0;
+  for (const name of Object.keys(SegmentIndex) as (keyof typeof SegmentIndex)[]) {
+    const index = SegmentIndex[name];
+    segment(index, segments[name]);
+    const attributes = segments[name].attributes ?? (name === 'CS' ? CODE : DATA) | size;
+    view.setUint8(CoreOffset.segmentIsNull + index, 0);
+    view.setUint8(CoreOffset.segmentAccess + index, attributes);
+    const is32 = (attributes & SIZE_32) === 0 ? 0 : 1;
+    if (name === 'CS') view.setUint8(CoreOffset.codeIs32, is32);
+    if (name === 'SS') view.setUint8(CoreOffset.stackIs32, is32);
   }
-  const mode = isFlat ? 1 : 0;
-  if (isFlat) word(CoreOffset.cr0, PROTECTED);
-  view.setUint8(CoreOffset.protectedMode, mode);
-  view.setUint8(CoreOffset.codeIs32, mode);
-  view.setUint8(CoreOffset.stackIs32, mode);
   view.setUint8(CoreOffset.cpl, 0);
-  if (registers.gdt !== undefined) {
-    word(CoreOffset.gdtBase, registers.gdt.base);
-    word(CoreOffset.gdtLimit, registers.gdt.limit);
+  if (registers.ldt !== undefined) segment(SystemSegmentIndex.LOCAL_TABLE, registers.ldt);
+  if (registers.task !== undefined) {
+    segment(SystemSegmentIndex.TASK, registers.task);
+    view.setUint8(CoreOffset.taskIs32, 1);
+  }
+  for (const [table, base, limit] of [
+    [registers.gdt, CoreOffset.gdtBase, CoreOffset.gdtLimit],
+    [registers.idt, CoreOffset.idtBase, CoreOffset.idtLimit],
+  ] as const) {
+    if (table === undefined) continue;
+    word(base, table.base);
+    word(limit, table.limit);
   }
   const codeBase = view.getInt32(CoreOffset.segmentBases + 4 * SegmentIndex.CS, true);
   word(CoreOffset.instructionPointer, codeBase + registers.ip);
