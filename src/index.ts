@@ -56,7 +56,8 @@ export { IoRequestState } from './io-request/state.js';
 export { SharedBuffer } from './io-request/shared-buffer.js';
 export { Slot } from './io-request/slot.js';
 export { AcrnError, type AcrnErrorCode, type AcrnErrorOptions } from './io-request/acrn-error.js';
-export { describeRequestEvent, type RequestEvent } from './trace/request-trace.js';
+export { describeMove, type Move, type MoveState } from './trace/move.js';
+export type { MoveFilter } from './trace/move-filter.js';
 export type { StatisticsRow, StatisticsSnapshot } from './trace/statistics.js';
 
 // /dev/acrn_hsm: the control interface, for programs that know ACRN's.

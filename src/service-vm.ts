@@ -12,8 +12,8 @@ import { MAX_VCPUS, type Hypervisor, type VmEvent } from './hypervisor/hyperviso
 import { Upcall } from './hypervisor/upcall.js';
 import { AcrnError } from './io-request/acrn-error.js';
 import { SharedBuffer } from './io-request/shared-buffer.js';
-import { RequestTrace } from './trace/request-trace.js';
 import { RequestStatistics } from './trace/statistics.js';
+import { VmTrace } from './trace/vm-trace.js';
 import { UserVm } from './user-vm.js';
 
 const MIB = 1024 * 1024;
@@ -98,7 +98,8 @@ export class ServiceVm {
     hypercalls.setIoreqBuffer();
     const statistics =
       options.statistics === true ? new RequestStatistics((vcpu) => hypercalls.shared.lastLatencyMs(vcpu)) : undefined;
-    const trace = new RequestTrace();
+    const trace = new VmTrace(hypercalls.shared.trace);
+    for (const slot of buffer.slots) slot.watcher = trace.recorder;
     const requests = new VmRequests({
       vmId,
       buffer,
@@ -108,8 +109,10 @@ export class ServiceVm {
         event: (event) => vm?.tell(event),
         dispatched: (_, request, client) => {
           statistics?.dispatched(request, client?.name ?? 'hsm');
-          if (trace.isWatched) trace.record(request.vcpu, client?.name ?? 'hsm', request.toRequest());
+          trace.wake();
         },
+        assigning: (client) => trace.assigning(client),
+        forcing: (isForced) => (trace.recorder.isForced = isForced),
       },
     });
     const made = (vm = new UserVm({

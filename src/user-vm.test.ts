@@ -5,7 +5,7 @@ import { inOwnThread } from './device-model/placement/in-own-thread.js';
 import { mmio, ports } from './hsm/address-range.js';
 import { ScriptedHypervisor, type Script, type ScriptStep } from './hypervisor/scripted/scripted-hypervisor.js';
 import { ServiceVm, type UserVmOptions } from './service-vm.js';
-import { describeRequestEvent } from './trace/request-trace.js';
+import { describeMove } from './trace/move.js';
 import type { UserVmEvent } from './user-vm-events.js';
 import type { UserVm } from './user-vm.js';
 
@@ -363,20 +363,28 @@ test("with PCI interception the hypervisor answers what ACRN's answers, and the 
   assert.equal(vm.counters().requests, 2);
 });
 
-test('a trace shows each request with the client that got it, and ends with the VM', async () => {
+test('a trace shows the four moves of each request with who made them, and ends with the VM', async () => {
   const lines: string[] = [];
   let watching: Promise<void> = Promise.resolve();
   await play([{ steps: [write(0x500, 0x41), read(0xcf8, 4), read(0x600, 2)] }], (vm) => {
     vm.attach(ports(0x500, 4), new Memory());
     const trace = vm.trace();
     watching = (async () => {
-      for await (const event of trace) lines.push(describeRequestEvent(event).replace(/^[\d.]+ ms /, ''));
+      for await (const move of trace) lines.push(describeMove(move).replace(/^[\d.]+ ms /, ''));
     })();
   });
   await watching;
   assert.deepEqual(lines, [
-    'vCPU 0 → memory: write port 0x500/1 = 0x41',
-    'vCPU 0 → hsm: read port 0xcf8/4 = 0x41',
-    'vCPU 0 → default: read port 0x600/2 = 0x0',
+    'vCPU 0 FREE → PENDING: write port 0x500/1 = 0x41',
+    'vCPU 0 PENDING → PROCESSING, memory: write port 0x500/1 = 0x41',
+    'vCPU 0 PROCESSING → COMPLETE, memory: write port 0x500/1 = 0x41',
+    'vCPU 0 COMPLETE → FREE, memory: write port 0x500/1 = 0x41',
+    'vCPU 0 FREE → PENDING: read port 0xcf8/4 = 0x41',
+    'vCPU 0 PENDING → COMPLETE: read port 0xcf8/4 = 0x0',
+    'vCPU 0 COMPLETE → FREE: read port 0xcf8/4 = 0x0',
+    'vCPU 0 FREE → PENDING: read port 0x600/2 = 0x0',
+    'vCPU 0 PENDING → PROCESSING, default: read port 0x600/2 = 0x0',
+    'vCPU 0 PROCESSING → COMPLETE, default: read port 0x600/2 = 0xffffffff',
+    'vCPU 0 COMPLETE → FREE, default: read port 0x600/2 = 0xffffffff',
   ]);
 });

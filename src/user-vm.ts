@@ -22,8 +22,10 @@ import type { VmEvent } from './hypervisor/hypervisor.js';
 import type { VcpuCounters } from './hypervisor/vm-shared-state.js';
 import { errorText } from './io-request/error-text.js';
 import type { SharedBuffer } from './io-request/shared-buffer.js';
-import type { RequestEvent, RequestTrace } from './trace/request-trace.js';
+import type { MoveFilter } from './trace/move-filter.js';
+import type { Move } from './trace/move.js';
 import type { RequestStatistics, StatisticsSnapshot } from './trace/statistics.js';
+import type { VmTrace } from './trace/vm-trace.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 import { UserVmListeners } from './user-vm-listeners.js';
 import { VmEventRing } from './vm-event-ring.js';
@@ -37,7 +39,7 @@ export interface UserVmParts {
   readonly requests: VmRequests;
   readonly image: GuestImage | undefined;
   readonly statistics: RequestStatistics | undefined;
-  readonly trace: RequestTrace;
+  readonly trace: VmTrace;
 }
 
 export class UserVm {
@@ -186,9 +188,9 @@ export class UserVm {
     this.#listeners.tell(event);
   }
 
-  /** Every request from now on, as it is given to its client, until the VM ends: `for await (const event of vm.trace())`. */
-  trace(): AsyncGenerator<RequestEvent, void, undefined> {
-    return this.#parts.trace.watch();
+  /** Every move of every slot from now on until the VM ends, or those of some requests: `for await (const move of vm.trace())`. */
+  trace(filter?: MoveFilter): AsyncGenerator<Move, void, undefined> {
+    return this.#parts.trace.watch(filter);
   }
 
   /** Undefined unless the VM was made with `statistics`. */

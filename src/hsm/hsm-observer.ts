@@ -1,4 +1,4 @@
-/** HsmObserver: what the HSM tells the operator and the statistics. All calls come in the Service VM's thread. */
+/** HsmObserver: what the HSM tells the operator, the statistics and the trace. All calls come in the Service VM's thread. */
 
 import type { AssignedRequest } from './assigned-request.js';
 import type { IoClient } from './io-client.js';
@@ -30,6 +30,10 @@ export type HsmEvent =
 
 export interface HsmObserver {
   event(event: HsmEvent): void;
+  /** A request is about to be given to `client`. Must be quick. */
+  assigning?(client: IoClient): void;
+  /** The HSM begins (true) or ends to finish a client's requests in its place. */
+  forcing?(isForced: boolean): void;
   /** A request was given to `client`; undefined when the HSM answers it itself. Must be quick and must not keep `request`. */
   dispatched?(vmId: number, request: AssignedRequest, client: IoClient | undefined): void;
 }

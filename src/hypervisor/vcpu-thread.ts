@@ -6,6 +6,7 @@
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
 import { AcrnError, type AcrnErrorCode } from '../io-request/acrn-error.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
+import { MoveRecorder } from '../trace/move-recorder.js';
 import type { GuestMemoryHandle } from './guest-memory.js';
 import type { HandlerTables, VmEvent } from './hypervisor.js';
 import { IoHandler } from './io-handler.js';
@@ -65,9 +66,11 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
   const shared = new VmSharedState(data.shared);
   const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
   if (data.interceptPci) interceptPci(handlers);
+  const slot = new SharedBuffer(data.page).slot(data.vcpu);
+  slot.watcher = new MoveRecorder(shared.trace);
   const handler = new IoHandler({
     vcpu: data.vcpu,
-    slot: new SharedBuffer(data.page).slot(data.vcpu),
+    slot,
     upcall: new Upcall(data.upcall),
     shared,
     handlers,

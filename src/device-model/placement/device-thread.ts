@@ -11,6 +11,7 @@ import { errorText } from '../../io-request/error-text.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { SharedWords } from '../../io-request/shared-words.js';
+import { MoveRecorder } from '../../trace/move-recorder.js';
 import { SystemClock } from '../clock.js';
 import { DeviceClient } from '../device-client.js';
 import type { Device } from '../device.js';
@@ -64,7 +65,10 @@ parentPort?.close();
 
 async function serve(device: Device): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
-  const finisher = new RequestFinisher(new SharedBuffer(data.finisher.page), tickets, (vcpu) => {
+  const buffer = new SharedBuffer(data.finisher.page);
+  const recorder = new MoveRecorder(shared.trace);
+  for (const slot of buffer.slots) slot.watcher = recorder;
+  const finisher = new RequestFinisher(buffer, tickets, (vcpu) => {
     shared.doorbell(vcpu).ring();
     return 0;
   });

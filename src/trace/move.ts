@@ -1,0 +1,136 @@
+/** Move: one change of a slot's state as plain data, the way the trace tells it; made of a ring's events by MoveAssembler. */
+
+import {
+  describe,
+  directionName,
+  joinWords,
+  typeName,
+  type AccessSize,
+  type IoRequest,
+  type MmioAccessSize,
+} from '../io-request/io-request.js';
+import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
+import { IoRequestState } from '../io-request/state.js';
+import { movedFrom, movedTo, type RingEvent } from './ring-reader.js';
+import { EventWord, MoveBits } from './trace-ring.js';
+
+export type MoveState = keyof typeof IoRequestState | 'UNKNOWN';
+
+export interface Move {
+  /** Since the VM's trace was made, of one clock for all threads. Never earlier than that of the slot's move before. */
+  readonly timeNs: number;
+  readonly vcpu: number;
+  /** `UNKNOWN`: a number that is no state stood in the page. */
+  readonly from: MoveState;
+  readonly to: MoveState;
+  /** Who moved. `vcpu`: the hypervisor; `hsm` also where it finished a request in its client's place. */
+  readonly by: 'vcpu' | 'hsm' | 'client';
+  /** Who has or had the request, from PROCESSING on; undefined where there is nobody, or it was lost. */
+  readonly client: string | undefined;
+  /** As it was at PENDING, and from COMPLETE on with the answered value; undefined where it was lost. */
+  readonly request: IoRequest | undefined;
+  /** The same for the moves of one request, and another one for the slot's next. */
+  readonly requestNumber: number;
+  /** The slot was in another state than `from`, and nothing was moved. */
+  readonly isRefused: boolean;
+  /** Moves of this slot, right before this one, that the reader was too slow for. */
+  readonly lost: number;
+}
+
+const STATE_NAMES: readonly MoveState[] = (Object.keys(IoRequestState) as (keyof typeof IoRequestState)[]).sort(
+  (a, b) => IoRequestState[a] - IoRequestState[b],
+);
+
+/** `12.345678 ms vCPU 0 PENDING → PROCESSING, uart16550: write port 0x3f8/1 = 0x41` */
+export function describeMove(move: Move): string {
+  const time = `${(move.timeNs / 1e6).toFixed(6)} ms`;
+  const client = move.client === undefined ? '' : `, ${move.client}`;
+  const inPlace = move.by === 'hsm' && move.from === 'PROCESSING' ? ', finished by the HSM' : '';
+  const request = move.request === undefined ? '' : `: ${describe(move.request)}`;
+  const refused = move.isRefused ? ' (refused)' : '';
+  const lost = move.lost === 0 ? '' : ` (${move.lost} lost before)`;
+  return `${time} vCPU ${move.vcpu} ${move.from} → ${move.to}${client}${inPlace}${request}${refused}${lost}`;
+}
+
+interface OpenRequest {
+  request: IoRequest | undefined;
+  client: string | undefined;
+  number: number;
+}
+
+export class MoveAssembler {
+  readonly #clientName: (client: number) => string | undefined;
+  readonly #originMs: number;
+  readonly #open: readonly OpenRequest[] = Array.from({ length: SLOT_COUNT }, () => ({
+    request: undefined,
+    client: undefined,
+    number: 0,
+  }));
+
+  /** `originMs`: the ring's time that counts as 0. */
+  constructor(clientName: (client: number) => string | undefined, originMs: number) {
+    this.#clientName = clientName;
+    this.#originMs = originMs;
+  }
+
+  assemble({ vcpu, number, timeMs, words }: RingEvent, lost: number): Move {
+    const word = words[EventWord.move] as number;
+    const to = movedTo(word);
+    const isRefused = (word & MoveBits.REFUSED) !== 0;
+    const open = this.#open[vcpu] as OpenRequest;
+    if (to === IoRequestState.PENDING || lost > 0) {
+      open.request = undefined;
+      open.client = undefined;
+      open.number = number;
+    }
+    if ((word & MoveBits.HAS_REQUEST) !== 0) open.request = requestOf(words);
+    if (to === IoRequestState.PROCESSING) open.client = this.#clientName(words[EventWord.client] as number);
+    const from = movedFrom(word);
+    return {
+      timeNs: Math.round((timeMs - this.#originMs) * 1e6),
+      vcpu,
+      from: STATE_NAMES[from] ?? 'UNKNOWN',
+      to: STATE_NAMES[to] ?? 'UNKNOWN',
+      by: moverOf(from, to, (word & MoveBits.FORCED) !== 0),
+      client: open.client,
+      request: open.request,
+      requestNumber: open.number,
+      isRefused,
+      lost,
+    };
+  }
+}
+
+function moverOf(from: number, to: number, isForced: boolean): Move['by'] {
+  if (to === IoRequestState.PENDING || to === IoRequestState.FREE) return 'vcpu';
+  return to === IoRequestState.COMPLETE && from === IoRequestState.PROCESSING && !isForced ? 'client' : 'hsm';
+}
+
+/** The request of an event. Whatever numbers a page held, it is a request that can be shown. */
+function requestOf(words: Int32Array): IoRequest {
+  const at = (index: number): number => words[index] as number;
+  const type = at(EventWord.type);
+  const direction = directionName(at(EventWord.direction));
+  const size = at(EventWord.size);
+  const value = at(EventWord.valueLow) >>> 0;
+  if (type === IoRequestType.PCI)
+    return {
+      type: 'pci',
+      direction,
+      bus: at(EventWord.pciBus),
+      device: at(EventWord.pciDevice),
+      function: at(EventWord.pciFunction),
+      register: at(EventWord.pciRegister),
+      size: size as AccessSize,
+      value,
+    };
+  const address = joinWords(at(EventWord.addressLow), at(EventWord.addressHigh));
+  if (type === IoRequestType.PORT) return { type: 'port', direction, address, size: size as AccessSize, value };
+  return {
+    type: typeName(type) === 'write-protect' ? 'write-protect' : 'mmio',
+    direction,
+    address,
+    size: size as MmioAccessSize,
+    value: size === 8 ? (BigInt(at(EventWord.valueHigh) >>> 0) << 32n) | BigInt(value) : value,
+  };
+}

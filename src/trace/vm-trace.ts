@@ -1,0 +1,124 @@
+/**
+ * VmTrace: the trace of one User VM in the Service VM's thread. It switches the ring on while somebody watches or counts,
+ * knows the clients' names, and hands the moves to its watchers.
+ */
+
+import { SLOT_COUNT } from '../io-request/layout.js';
+import { MoveSieve, type MoveFilter } from './move-filter.js';
+import { MoveAssembler, type Move } from './move.js';
+import { MoveRecorder } from './move-recorder.js';
+import { RingReader } from './ring-reader.js';
+import type { TraceRing } from './trace-ring.js';
+
+/** Clients that have a name in the trace; those beyond share one. */
+export const MAX_TRACED_CLIENTS = 1024;
+/** A watcher looks again after so many ms; requests that are given to clients wake it earlier. */
+const RECHECK_MS = 10;
+
+export interface NamedClient {
+  readonly name: string;
+}
+
+const OTHER_CLIENTS: NamedClient = { name: 'other clients' };
+
+export class VmTrace {
+  /** For the slots of the Service VM's own view of the page. */
+  readonly recorder: MoveRecorder;
+  readonly #ring: TraceRing;
+  readonly #originMs: number;
+  readonly #numbers = new Map<NamedClient, number>();
+  /** By number; 0 is nobody's. */
+  readonly #clients: (NamedClient | undefined)[] = [undefined];
+  readonly #wakers = new Set<() => void>();
+  #users = 0;
+  #isClosed = false;
+
+  constructor(ring: TraceRing) {
+    this.#ring = ring;
+    this.#originMs = performance.now() + ring.clockOffsetMs;
+    this.recorder = new MoveRecorder(ring);
+  }
+
+  get isOn(): boolean {
+    return this.#users > 0;
+  }
+
+  /** Moves are recorded from now on until the function that it returns is called. */
+  use(): () => void {
+    let isUsed = true;
+    this.#users++;
+    this.#ring.isOn = true;
+    return () => {
+      if (isUsed && --this.#users === 0) this.#ring.isOn = false;
+      isUsed = false;
+    };
+  }
+
+  /** The HSM is about to give a request to `client`. */
+  assigning(client: NamedClient): void {
+    if (this.#users > 0) this.recorder.client = this.#numberOf(client);
+  }
+
+  /** A request was given to somebody: whoever waits for moves may look. */
+  wake(): void {
+    if (this.#wakers.size === 0) return;
+    for (const waker of this.#wakers) waker();
+    this.#wakers.clear();
+  }
+
+  /** No more moves: watchers get what there is, then their loops end. */
+  close(): void {
+    this.#isClosed = true;
+    this.wake();
+  }
+
+  /** From this call until the VM ends or the loop is left. */
+  watch(filter: MoveFilter = {}): AsyncGenerator<Move, void, undefined> {
+    const release = this.use();
+    return this.#moves(new RingReader(this.#ring), new MoveSieve(filter), release);
+  }
+
+  async *#moves(reader: RingReader, sieve: MoveSieve, release: () => void): AsyncGenerator<Move, void, undefined> {
+    const assembler = new MoveAssembler((client) => this.#clients[client]?.name, this.#originMs);
+    try {
+      for (;;) {
+        const isLast = this.#isClosed;
+        const moves: Move[] = [];
+        for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++)
+          reader.read(
+            vcpu,
+            (event, lost) => sieve.sift(assembler.assemble(event, lost), (move) => moves.push(move)),
+            isLast,
+          );
+        if (isLast) sieve.rest((move) => moves.push(move));
+        moves.sort((a, b) => a.timeNs - b.timeNs);
+        yield* moves;
+        if (isLast) return;
+        if (moves.length === 0) await this.#news();
+      }
+    } finally {
+      release();
+    }
+  }
+
+  async #news(): Promise<void> {
+    let waker: () => void = () => undefined;
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    await new Promise<void>((resolve) => {
+      waker = resolve;
+      this.#wakers.add(waker);
+      timer = setTimeout(resolve, RECHECK_MS);
+    });
+    clearTimeout(timer);
+    this.#wakers.delete(waker);
+  }
+
+  #numberOf(client: NamedClient): number {
+    const known = this.#numbers.get(client);
+    if (known !== undefined) return known;
+    const number = Math.min(this.#clients.length, MAX_TRACED_CLIENTS);
+    this.#clients[number] = number === MAX_TRACED_CLIENTS ? OTHER_CLIENTS : client;
+    if (number < MAX_TRACED_CLIENTS) this.#numbers.set(client, number);
+    return number;
+  }
+}
