@@ -46,7 +46,7 @@ export class DeviceClient implements IoClient {
     try {
       if (request.isRead) {
         const value = this.#device.read(offset, size);
-        if (typeof value === 'number') request.finish(ticket, narrow(value, size), 0);
+        if (typeof value === 'number') request.finish(ticket, narrow(value, size) | 0, 0);
         else void this.#answerLater(value, request, ticket, size);
       } else {
         const written = this.#device.write(offset, size, narrow(request.valueLow, size));

@@ -16,8 +16,6 @@ import { NOBODY, RangeIndex, WALK } from './range-index.js';
 export const MAX_RANGES = NOBODY;
 
 const WORD = 0xffff_ffffn;
-/** The upper word of the addresses that the index knows is below this. */
-const INDEXED_HIGH = 1 << 12;
 
 interface Entry<Client> {
   readonly client: Client;
@@ -89,12 +87,9 @@ export class AddressMap<Client> {
     const lastLow = (sum - 1) >>> 0;
     const lastHigh = (high + (sizeHigh >>> 0) + carry + borrow) >>> 0;
     if (this.#isChanged) this.#rebuild();
-    // An access that wraps has its last byte below its first, and the index does not take it either.
-    if (high < INDEXED_HIGH && lastHigh < INDEXED_HIGH) {
-      const index = type === IoRequestType.PORT ? this.#ports : this.#mmio;
-      const rank = index.find(high * 2 ** 32 + low, lastHigh * 2 ** 32 + lastLow);
-      if (rank !== WALK) return rank === NOBODY ? undefined : this.#owners[rank];
-    }
+    const index = type === IoRequestType.PORT ? this.#ports : this.#mmio;
+    const rank = index.find(addressLow, addressHigh, lastLow | 0, lastHigh | 0);
+    if (rank !== WALK) return rank === NOBODY ? undefined : this.#owners[rank];
     return this.#walk(type, low, high, lastLow, lastHigh);
   }
 

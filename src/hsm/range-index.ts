@@ -16,7 +16,9 @@ export const NOBODY = 0xffff;
 export const WALK = -1;
 
 /** Addresses that the index knows: below 2^44, so that a page number fits an int32. Others are walked for. */
-const LIMIT = 2 ** 44;
+const LIMIT_HIGH = 2 ** 12;
+const WORD = 2 ** 32;
+const LIMIT = LIMIT_HIGH * WORD;
 const PAGE = 4096;
 /** A segment of at most so many pages has all of them in the hash. */
 const SHORT_PAGES = 16;
@@ -62,9 +64,15 @@ export class RangeIndex {
     }
   }
 
-  /** The rank of the first range that contains `address` to `last`, NOBODY, or WALK. Both are integers of at most 53 bits. */
-  find(address: number, last: number): number {
-    if (last >= LIMIT || last < address) return WALK;
+  /**
+   * The rank of the first range that contains an access, NOBODY, or WALK. Its first and last byte are given by their
+   * int32 words: V8 hands over int32 without boxing, and this path must not allocate.
+   */
+  find(low: number, high: number, lastLow: number, lastHigh: number): number {
+    if (high >>> 0 >= LIMIT_HIGH || lastHigh >>> 0 >= LIMIT_HIGH) return WALK;
+    const address = high * WORD + (low >>> 0);
+    const last = lastHigh * WORD + (lastLow >>> 0);
+    if (last < address) return WALK;
     const segment = this.#segmentOf(address);
     if (segment < 0) return NOBODY;
     const starts = this.#starts;
