@@ -4,16 +4,7 @@
  * call in the core's own thread. No page, no Service VM, no other thread. Not part of the product.
  */
 
-import { SystemClock } from '../dist/device-model/clock.js';
-import { PciBus } from '../dist/device-model/devices/pci/pci-bus.js';
-import { prepareGuestImage } from '../dist/hypervisor/boot/guest-image.js';
-import { GuestMemory } from '../dist/hypervisor/guest-memory.js';
-import { INTERRUPT_LINE_WORDS, InterruptLines } from '../dist/hypervisor/interrupt-lines.js';
-import { Core } from '../dist/hypervisor/v86/core.js';
-import { loadCoreImage } from '../dist/hypervisor/v86/core-image.js';
-import { Doorbell } from '../dist/io-request/doorbell.js';
-import { SharedWords } from '../dist/io-request/shared-words.js';
-import { standardPc } from '../dist/standard-pc.js';
+import { product } from './product.js';
 
 /** How long the guest runs before the event loop, with the devices' timers, gets its turn. */
 const TURN_MS = 2;
@@ -24,6 +15,16 @@ const TURN_MS = 2;
  * @returns {Promise<number>} accesses
  */
 export async function runDirectly({ image, memoryMiB, console: output }) {
+  const { SystemClock } = await product('device-model/clock.js');
+  const { PciBus } = await product('device-model/devices/pci/pci-bus.js');
+  const { prepareGuestImage } = await product('hypervisor/boot/guest-image.js');
+  const { GuestMemory } = await product('hypervisor/guest-memory.js');
+  const { INTERRUPT_LINE_WORDS, InterruptLines } = await product('hypervisor/interrupt-lines.js');
+  const { Core } = await product('hypervisor/v86/core.js');
+  const { loadCoreImage } = await product('hypervisor/v86/core-image.js');
+  const { Doorbell } = await product('io-request/doorbell.js');
+  const { SharedWords } = await product('io-request/shared-words.js');
+  const { standardPc } = await product('standard-pc.js');
   const guest = await prepareGuestImage(image);
   const bell = new Doorbell();
   const lines = new InterruptLines(new SharedWords(INTERRUPT_LINE_WORDS).buffer, bell);

@@ -1,0 +1,85 @@
+// @ts-check
+/**
+ * A guest that does nothing but read one port, through the product's IoHandler as any other vCPU. The scripted hypervisor
+ * plays lists of accesses and makes a bigint of each value; this adds a loop and nothing else.
+ */
+
+import { countAllocation } from './allocation-counter.js';
+
+/**
+ * @typedef {object} Loop what each vCPU does, as plain data
+ * @property {number} warmUpMs
+ * @property {number} measureMs
+ * @property {number} [gapUs] how long the guest computes after each access
+ * @property {boolean} [isTimed] times each access; else only all of them together
+ * @property {boolean} [countsAllocation]
+ * @property {boolean} [sleepsAtOnce]
+ *
+ * @typedef {object} LoopResult
+ * @property {number} accesses
+ * @property {number} elapsedMs
+ * @property {Float64Array} latencies in µs, sorted; of the first SAMPLES accesses, when each was timed
+ * @property {number} bytes that were allocated
+ * @property {number} collections
+ */
+
+/** Where the guest reads, and what the device there answers. */
+export const PORT = 0x500;
+export const ANSWER = 0x5a;
+const SAMPLES = 1 << 18;
+/** Accesses between two looks at the clock; what the clock itself allocates must not count. */
+const BATCH = 64;
+const COUNTED_BATCH = 1024;
+
+/**
+ * @param {import('../dist/hypervisor/vcpu-thread.js').VcpuContext} context
+ * @param {number} haltedForEver what the vCPU's loop takes for the end
+ * @returns {import('../dist/hypervisor/vcpu-loop.js').VcpuProgram}
+ */
+export function loopProgram({ program, handler, report }, haltedForEver) {
+  const loop = /** @type {Loop} */ (program);
+  const gapMs = (loop.gapUs ?? 0) / 1000;
+  const batch = gapMs > 0 ? 1 : loop.countsAllocation === true ? COUNTED_BATCH : BATCH;
+  const latencies = new Float64Array(loop.isTimed ? SAMPLES : 0);
+  /** @type {(() => { bytes: number, collections: number }) | undefined} */
+  let endOfCount;
+  let isMeasuring = false;
+  let accesses = 0;
+  let startMs = 0;
+
+  const accessTimed = () => {
+    const before = performance.now();
+    const value = handler.portRead(PORT, 1);
+    const after = performance.now();
+    if (accesses < SAMPLES) latencies[accesses] = (after - before) * 1000;
+    while (performance.now() - after < gapMs);
+    return value;
+  };
+  const access = () => handler.portRead(PORT, 1);
+  const one = loop.isTimed ? accessTimed : access;
+
+  return {
+    start() {
+      startMs = performance.now();
+    },
+    run() {
+      const elapsedMs = performance.now() - startMs;
+      if (!isMeasuring && elapsedMs >= loop.warmUpMs) {
+        isMeasuring = true;
+        accesses = 0;
+        if (loop.countsAllocation) endOfCount = countAllocation();
+        startMs = performance.now();
+      } else if (isMeasuring && elapsedMs >= loop.measureMs) {
+        const { bytes, collections } = endOfCount?.() ?? { bytes: 0, collections: 0 };
+        const sorted = latencies.slice(0, accesses).sort();
+        report(/** @type {LoopResult} */ ({ accesses, elapsedMs, latencies: sorted, bytes, collections }));
+        return haltedForEver;
+      }
+      for (let i = 0; i < batch; i++) {
+        if (one() !== ANSWER) throw new Error('the device was not asked');
+        accesses++;
+      }
+      return 0;
+    },
+  };
+}

@@ -1,0 +1,107 @@
+// @ts-check
+/**
+ * A User VM for the cases with several threads: the product's ThreadedVm, page and upcall, its module with the worker in
+ * this thread, and one client at the port that the vCPUs read (loop-program.js). Put together here and not by ServiceVm,
+ * because the looks before sleeping are the question.
+ */
+
+import { product } from './product.js';
+import { ANSWER, PORT } from './loop-program.js';
+
+const MEMORY_BYTES = 2 ** 20;
+
+/** The trivial device: a register that always reads the same. */
+export const answeringDevice = { name: 'answering device', read: () => ANSWER, write: () => undefined };
+
+/**
+ * @typedef {object} MachineOptions
+ * @property {number} vcpus
+ * @property {import('./loop-program.js').Loop} loop
+ * @property {number} [lookUs] of the worker
+ * @property {URL} [deviceModule] for a device in its own thread; else the trivial device in this one
+ */
+
+/** @param {MachineOptions} options */
+export async function createMachine({ vcpus, loop, lookUs, deviceModule }) {
+  const { HypervisorServiceModule } = await product('hsm/service-module.js');
+  const { VmRequests } = await product('hsm/vm-requests.js');
+  const { DeviceClient } = await product('device-model/device-client.js');
+  const { ThreadClient, inOwnThread } = await product('device-model/placement/in-own-thread.js');
+  const { GuestMemory } = await product('hypervisor/guest-memory.js');
+  const { ThreadedVm } = await product('hypervisor/threaded-vm.js');
+  const { Upcall } = await product('hypervisor/upcall.js');
+  const { SharedBuffer, ports } = await product('index.js');
+
+  const upcall = new Upcall();
+  const buffer = new SharedBuffer();
+  const module = new HypervisorServiceModule({
+    upcall,
+    turn: () => new Promise((resolve) => setImmediate(resolve)),
+    ...(lookUs === undefined ? {} : { lookUs }),
+  });
+  /** @type {import('./loop-program.js').LoopResult[]} */
+  const results = [];
+  /** @type {(results: import('./loop-program.js').LoopResult[]) => void} */
+  let resolveResults;
+  /** @type {(reason: Error) => void} */
+  let rejectResults;
+  const finished = new Promise((resolve, reject) => ((resolveResults = resolve), (rejectResults = reject)));
+  const fail = (/** @type {string} */ what) => rejectResults(new Error(what));
+  const hypercalls = await ThreadedVm.create({
+    config: {
+      name: 'bench',
+      memoryBytes: MEMORY_BYTES,
+      vcpuCount: vcpus,
+      completionPolling: false,
+      measureLatency: false,
+    },
+    buffer,
+    upcall,
+    onEvent: (event) => void (event.kind === 'halted' || fail(event.message)),
+    entry: new URL('./vcpu-thread.js', import.meta.url),
+    program: () => loop,
+    memory: new GuestMemory({ buffer: new SharedArrayBuffer(MEMORY_BYTES), byteOffset: 0, byteLength: MEMORY_BYTES }),
+    onReport: (_, report) => {
+      results.push(/** @type {import('./loop-program.js').LoopResult} */ (report));
+      if (results.length === vcpus) resolveResults(results);
+    },
+  });
+  hypercalls.setIoreqBuffer();
+  const requests = new VmRequests({
+    vmId: 1,
+    buffer,
+    hypercalls,
+    observer: { event: (event) => fail(`the HSM says: ${JSON.stringify(event)}`) },
+    clientTimeoutMs: 5000,
+  });
+  const range = ports(PORT, 8);
+  if (deviceModule === undefined)
+    requests.createClient(new DeviceClient(answeringDevice, range, (_, error) => fail(String(error))), [range]);
+  else {
+    const client = new ThreadClient({
+      placement: inOwnThread(deviceModule),
+      range,
+      memory: hypercalls.memory,
+      reportError: (_, error) => fail(String(error)),
+      onDeath: (_, reason) => fail(reason),
+    });
+    requests.createClient(client, [range]);
+    await client.ready;
+  }
+  module.addVm(requests);
+  module.worker.start();
+  return {
+    /** Lets the vCPUs go; resolves with what each of them measured. @returns {Promise<import('./loop-program.js').LoopResult[]>} */
+    run() {
+      hypercalls.startVm();
+      return finished;
+    },
+  };
+}
+
+/** @param {import('./loop-program.js').LoopResult} result nanoseconds for each access */
+export const nsEach = ({ accesses, elapsedMs }) => (elapsedMs * 1e6) / accesses;
+
+/** @param {Float64Array} sorted @param {number} share 0…1 */
+export const percentile = (sorted, share) =>
+  sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))] ?? NaN;

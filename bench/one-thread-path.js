@@ -1,0 +1,133 @@
+// @ts-check
+/**
+ * The product's request path put together in one thread: the real Slot, VmRequests, AddressMap and clients of a VM with one
+ * vCPU, and a batch of accesses that checks each answer.
+ *
+ * `bare` clients answer at once; with `device` there are devices behind DeviceClient, and the real default client.
+ */
+
+import { product } from './product.js';
+import { ACCESSES, CLIENTS, makeAccesses, rangeAt } from './workload.js';
+
+const ANSWER = 0x5a;
+const COMPLETE = 1;
+
+/** A client of the document's own level that answers at once. */
+class BareClient {
+  requests = 0;
+
+  /** @param {string} name */
+  constructor(name) {
+    this.name = name;
+  }
+
+  /** @param {import('../dist/index.js').AssignedRequest} request */
+  notify(request) {
+    this.requests++;
+    request.finish(request.ticket, ANSWER);
+  }
+}
+
+/** A device with one register that always reads the same. */
+class OneRegister {
+  requests = 0;
+
+  /** @param {string} name */
+  constructor(name) {
+    this.name = name;
+  }
+
+  read() {
+    this.requests++;
+    return ANSWER;
+  }
+
+  write() {
+    this.requests++;
+  }
+}
+
+/**
+ * The page of a VM of one vCPU and what is behind it.
+ * @param {number} ranges @param {string} kind
+ */
+async function createVm(ranges, kind) {
+  const { VmRequests } = await product('hsm/vm-requests.js');
+  const { DeviceClient } = await product('device-model/device-client.js');
+  const { DefaultClient } = await product('device-model/default-client.js');
+  const { PciBus } = await product('device-model/devices/pci/pci-bus.js');
+  const { mmio, ports, SharedBuffer } = await product('index.js');
+  const buffer = new SharedBuffer();
+  const requests = new VmRequests({
+    vmId: 1,
+    buffer,
+    hypercalls: { vcpuCount: 1, notifyRequestFinish: () => 0 },
+    observer: {
+      event: (event) => {
+        throw new Error(JSON.stringify(event));
+      },
+    },
+    clientTimeoutMs: Infinity,
+  });
+  /** @type {(BareClient | OneRegister)[]} */
+  const counters = [];
+  const startMs = performance.now();
+  requests.createDefaultClient(kind === 'bare' ? new BareClient('default') : new DefaultClient(new PciBus()));
+  for (let number = 0; number < CLIENTS; number++) {
+    const own = Array.from({ length: ranges }, (_, range) => range)
+      .filter((range) => range % CLIENTS === number)
+      .map(rangeAt);
+    const toRange = (/** @type {ReturnType<typeof rangeAt>} */ { isPort, start, length }) =>
+      isPort ? ports(start, length) : mmio(start, length);
+    const handler = new (kind === 'bare' ? BareClient : OneRegister)(`client ${number}`);
+    counters.push(handler);
+    const [first, last] = [own[0], own.at(-1)];
+    if (handler instanceof BareClient) requests.createClient(handler, own.map(toRange));
+    else if (first !== undefined && last !== undefined) {
+      // One device for all ranges of the client: its offsets begin at the first one.
+      const whole = toRange({ ...first, length: last.start + last.length - first.start });
+      const client = new DeviceClient(handler, whole, (_, error) => {
+        throw error;
+      });
+      requests.createClient(client, own.map(toRange));
+    }
+  }
+  const setUpMs = performance.now() - startMs;
+  return {
+    slot: buffer.slot(0),
+    requests,
+    setUpMs,
+    served: () => counters.reduce((sum, one) => sum + one.requests, 0),
+  };
+}
+
+/**
+ * @param {number} ranges @param {import('./workload.js').Pattern} pattern @param {string} kind `bare` or `device`
+ * @returns {Promise<{ batch: () => void, setUpMs: number, served: () => number }>} `batch` makes ACCESSES requests; `served`
+ *   tells how many came to clients with ranges
+ */
+export async function createPath(ranges, pattern, kind) {
+  const { slot, requests, setUpMs, served } = await createVm(ranges, kind);
+  const { types, directions, sizes, addresses } = makeAccesses(ranges, pattern);
+  const expected = pattern === 'unclaimed' && kind === 'device' ? -1 : ANSWER;
+  const batch = () => {
+    for (let i = 0; i < ACCESSES; i++) {
+      const direction = /** @type {number} */ (directions[i]);
+      slot.fill(
+        /** @type {number} */ (types[i]),
+        direction,
+        /** @type {number} */ (addresses[i]),
+        0,
+        /** @type {number} */ (sizes[i]),
+        0,
+        0,
+        false,
+      );
+      requests.dispatch();
+      if (slot.state !== COMPLETE || (direction === 0 && slot.valueLow !== expected))
+        throw new Error(`access ${i} was answered with ${slot.valueLow} in state ${slot.state}`);
+      slot.release();
+    }
+  };
+  return { batch, setUpMs, served };
+}

@@ -1,0 +1,42 @@
+// @ts-check
+/**
+ * The modules of upcall that the benchmarks use, from the built product: dist/, or the folder that UPCALL_DIST names, from
+ * the root of the repository. They are loaded when a case asks, so that listing the rows loads none of them.
+ */
+
+import { resolve } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+
+/**
+ * @typedef {{
+ *   'index.js': typeof import('../dist/index.js'),
+ *   'cli/debian/command-line.js': typeof import('../dist/cli/debian/command-line.js'),
+ *   'cli/debian/fetch-debian.js': typeof import('../dist/cli/debian/fetch-debian.js'),
+ *   'cli/debian/initramfs.js': typeof import('../dist/cli/debian/initramfs.js'),
+ *   'device-model/clock.js': typeof import('../dist/device-model/clock.js'),
+ *   'device-model/default-client.js': typeof import('../dist/device-model/default-client.js'),
+ *   'device-model/device-client.js': typeof import('../dist/device-model/device-client.js'),
+ *   'device-model/devices/pci/pci-bus.js': typeof import('../dist/device-model/devices/pci/pci-bus.js'),
+ *   'device-model/placement/in-own-thread.js': typeof import('../dist/device-model/placement/in-own-thread.js'),
+ *   'hsm/service-module.js': typeof import('../dist/hsm/service-module.js'),
+ *   'hsm/vm-requests.js': typeof import('../dist/hsm/vm-requests.js'),
+ *   'hypervisor/boot/guest-image.js': typeof import('../dist/hypervisor/boot/guest-image.js'),
+ *   'hypervisor/guest-memory.js': typeof import('../dist/hypervisor/guest-memory.js'),
+ *   'hypervisor/interrupt-lines.js': typeof import('../dist/hypervisor/interrupt-lines.js'),
+ *   'hypervisor/threaded-vm.js': typeof import('../dist/hypervisor/threaded-vm.js'),
+ *   'hypervisor/upcall.js': typeof import('../dist/hypervisor/upcall.js'),
+ *   'hypervisor/v86/core.js': typeof import('../dist/hypervisor/v86/core.js'),
+ *   'hypervisor/v86/core-image.js': typeof import('../dist/hypervisor/v86/core-image.js'),
+ *   'hypervisor/vcpu-loop.js': typeof import('../dist/hypervisor/vcpu-loop.js'),
+ *   'hypervisor/vcpu-thread.js': typeof import('../dist/hypervisor/vcpu-thread.js'),
+ *   'io-request/doorbell.js': typeof import('../dist/io-request/doorbell.js'),
+ *   'io-request/shared-words.js': typeof import('../dist/io-request/shared-words.js'),
+ *   'standard-pc.js': typeof import('../dist/standard-pc.js'),
+ * }} Product
+ */
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const DIST = pathToFileURL(`${resolve(ROOT, process.env['UPCALL_DIST'] ?? 'dist')}/`);
+
+/** @template {keyof Product} Path @param {Path} path @returns {Promise<Product[Path]>} */
+export const product = (path) => import(new URL(path, DIST).href);

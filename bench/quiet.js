@@ -1,0 +1,35 @@
+// @ts-check
+/** Waits until other programs leave the processors alone: a measurement beside them says more about them. */
+
+import { cpus } from 'node:os';
+
+/** Share of the processors' time that others may use. */
+const BUSY_SHARE = 0.15;
+const SAMPLE_MS = 100;
+
+/** Time of all processors, in ms, since the system started; all zero where it does not say. */
+function times() {
+  let busy = 0;
+  let idle = 0;
+  for (const { times: one } of cpus()) {
+    idle += one.idle;
+    busy += one.user + one.nice + one.sys + one.irq;
+  }
+  return { busy, idle };
+}
+
+/**
+ * @param {number} limitMs how long to wait at most
+ * @returns {Promise<boolean>} false when the machine did not become quiet in time
+ */
+export async function waitForQuiet(limitMs) {
+  const end = performance.now() + limitMs;
+  for (;;) {
+    const before = times();
+    await new Promise((resolve) => setTimeout(resolve, SAMPLE_MS));
+    const after = times();
+    const busy = after.busy - before.busy;
+    if (busy / Math.max(1, busy + after.idle - before.idle) < BUSY_SHARE) return true;
+    if (performance.now() > end) return false;
+  }
+}

@@ -1,0 +1,52 @@
+/*
+ * What the references in C share: a clock, a pause for loops that wait, and the shape of a measurement: a time of warming
+ * up, a time of measuring, and one line of JSON. They are the least that the same hand-overs cost on this machine.
+ */
+#ifndef REFERENCE_H
+#define REFERENCE_H
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <time.h>
+
+#define CACHE_LINE 64
+#define WARM_UP_NS 50000000ull
+#define MEASURE_NS 250000000ull
+
+static inline uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000ull + (uint64_t)t.tv_nsec;
+}
+
+static inline void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+/* Calls `batch`, which does `count` round trips, for the two times; prints the nanoseconds of one round trip. */
+static inline void measure(void (*batch)(unsigned int count), unsigned int count)
+{
+	uint64_t start = now_ns();
+	uint64_t end, trips = 0;
+
+	while (now_ns() - start < WARM_UP_NS)
+		batch(count);
+	start = now_ns();
+	do {
+		batch(count);
+		trips += count;
+		end = now_ns();
+	} while (end - start < MEASURE_NS);
+	printf("{\"value\": %.3f}\n", (double)(end - start) / (double)trips);
+}
+
+#endif

@@ -1,0 +1,23 @@
+// @ts-check
+/** The rows of the hand-overs in C: what two threads cost each other at least. */
+
+export const title = 'C: there and back between two threads';
+
+/** @type {import('../rows.js').Row[]} */
+export const rows = [
+  { name: 'C: one cache line', unit: 'ns', process: { file: 'reference/ping-pong.c', cores: 2 } },
+  {
+    name: 'C: a slot',
+    unit: 'ns',
+    process: { file: 'reference/slot-lines.c', args: ['store'], cores: 2 },
+    compare: [{ to: 'C: one cache line' }],
+  },
+  {
+    name: 'C: a slot, moved by compare-and-exchange',
+    unit: 'ns',
+    process: { file: 'reference/slot-lines.c', args: ['exchange'], cores: 2 },
+    compare: [{ to: 'C: a slot' }],
+  },
+  { name: 'C: futex', unit: 'ns', process: { file: 'reference/futex.c' } },
+  { name: 'C: eventfd', unit: 'ns', process: { file: 'reference/eventfd.c' }, compare: [{ to: 'C: futex' }] },
+];

@@ -1,0 +1,79 @@
+// @ts-check
+/**
+ * The rows of the benchmark. Each file below exports its `title`, its `rows` and, unless its programs are in C, the
+ * `measure` that bench/case.js calls. A row is one number of one process; rows of the same process share its run.
+ */
+
+/**
+ * @typedef {object} Process
+ * @property {string} file from bench/: a .js file with `measure`, or a .c file
+ * @property {readonly string[]} [args]
+ * @property {readonly string[]} [flags] for node
+ * @property {number} [cores] it says nothing on a machine with fewer
+ *
+ * @typedef {object} Comparison
+ * @property {string} to the name of another row
+ * @property {number} [times] compare with so many of the other: two round trips
+ * @property {number} [max] target for the ratio
+ * @property {number} [min]
+ *
+ * @typedef {object} Row
+ * @property {string} name
+ * @property {string} unit
+ * @property {Process} process
+ * @property {string} [value] which of the process's numbers; its `value` unless given
+ * @property {readonly Comparison[]} [compare]
+ * @property {number} [max] target for the value
+ * @property {boolean} [quick] also in the quick form
+ *
+ * @typedef {{ title: string, rows: readonly Row[] }} Group
+ */
+
+const FILES = [
+  'cases/one-thread.js',
+  'reference/dispatcher.js',
+  'cases/two-threads.js',
+  'cases/device-thread.js',
+  'reference/round-trips.js',
+  'reference/atomics-wait.js',
+  'reference/post-message.js',
+  'reference/unix-socket.js',
+  'cases/many-vcpus.js',
+  'cases/idle-gaps.js',
+  'cases/guest-loop.js',
+  'cases/debian-boot.js',
+  'cases/allocation.js',
+  'cases/first-request.js',
+  'cases/memory.js',
+];
+
+/** @returns {Promise<Group[]>} */
+export function allGroups() {
+  return Promise.all(
+    FILES.map(async (file) => {
+      const { title, rows } = await import(new URL(file, import.meta.url).href);
+      return { title, rows };
+    }),
+  );
+}
+
+/**
+ * The rows that are wanted and, so that there is something to compare with, those that they refer to.
+ * @param {readonly Group[]} groups
+ * @param {(row: Row, group: Group) => boolean} isWanted
+ * @returns {Group[]} without those that have no rows left
+ */
+export function select(groups, isWanted) {
+  const wanted = new Set();
+  const byName = new Map(groups.flatMap(({ rows }) => rows.map((row) => [row.name, row])));
+  const want = (/** @type {Row | undefined} */ row) => {
+    if (row === undefined || wanted.has(row)) return;
+    wanted.add(row);
+    // Of a reference the references are not needed.
+    for (const { to } of row.compare ?? []) wanted.add(byName.get(to));
+  };
+  for (const group of groups) for (const row of group.rows) if (isWanted(row, group)) want(row);
+  return groups
+    .map(({ title, rows }) => ({ title, rows: rows.filter((row) => wanted.has(row)) }))
+    .filter(({ rows }) => rows.length > 0);
+}

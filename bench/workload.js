@@ -1,0 +1,67 @@
+// @ts-check
+/**
+ * The ranges and accesses of the one-thread cases. reference/dispatcher.c makes the same ones, number by number, so that
+ * both sides look up the same addresses in the same order: whoever changes one file changes the other.
+ *
+ * Range r belongs to client r mod 16. Even ranges are 8 ports, odd ones a page of MMIO, each with a gap of its own length
+ * behind it, where the unclaimed accesses go.
+ */
+
+export const RANGE_COUNTS = [1, 16, 64, 256, 1024, 4096];
+/** For names. @param {number} ranges */
+export const rangeCount = (ranges) => (ranges === 1 ? '1 range' : `${ranges} ranges`);
+export const CLIENTS = 16;
+/** `hot`: nine of ten accesses go to one range. */
+export const PATTERNS = /** @type {const} */ (['uniform', 'hot', 'unclaimed']);
+/** @typedef {typeof PATTERNS[number]} Pattern */
+
+/** Accesses before they repeat: enough to reach each of 4096 ranges, few enough to stay in a second-level cache. */
+export const ACCESSES = 16_384;
+
+const FIRST_PORT = 0x1000;
+const RANGE_PORTS = 8;
+const FIRST_ADDRESS = 0xd000_0000;
+const RANGE_BYTES = 4096;
+
+/** @param {number} range @returns {{ isPort: boolean, start: number, length: number }} */
+export function rangeAt(range) {
+  const pair = range >> 1;
+  return (range & 1) === 0
+    ? { isPort: true, start: FIRST_PORT + pair * 2 * RANGE_PORTS, length: RANGE_PORTS }
+    : { isPort: false, start: FIRST_ADDRESS + pair * 2 * RANGE_BYTES, length: RANGE_BYTES };
+}
+
+/** Marsaglia's xorshift with the shifts 13, 17, 5, from seed 1. */
+function numbers() {
+  let x = 1;
+  return () => {
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    return x >>> 0;
+  };
+}
+
+/**
+ * The accesses as typed arrays: `types` and `directions` by the numbers of the page, `sizes`, and the low address words.
+ * @param {number} ranges @param {Pattern} pattern
+ */
+export function makeAccesses(ranges, pattern) {
+  const next = numbers();
+  const types = new Uint8Array(ACCESSES);
+  const directions = new Uint8Array(ACCESSES);
+  const sizes = new Uint8Array(ACCESSES);
+  const addresses = new Int32Array(ACCESSES);
+  const hot = ranges > 1 ? (ranges >> 1) | 1 : 0;
+  for (let i = 0; i < ACCESSES; i++) {
+    const x = next();
+    const isHot = pattern === 'hot' && next() % 10 !== 0;
+    const { isPort, start, length } = rangeAt(isHot ? hot : x % ranges);
+    const offset = (x >>> 8) & (isPort ? RANGE_PORTS - 1 : RANGE_BYTES - 4);
+    types[i] = isPort ? 0 : 1;
+    directions[i] = x >>> 31;
+    sizes[i] = isPort ? 1 : 4;
+    addresses[i] = start + offset + (pattern === 'unclaimed' ? length : 0);
+  }
+  return { types, directions, sizes, addresses };
+}
