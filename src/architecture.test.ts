@@ -69,6 +69,7 @@ const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
   ['hypervisor/', 2],
   ['hsm/', 3],
   ['device-model/', 4],
+  ['fault-injection/', 4],
   ['conformance/', 5],
   ['dashboard/', 6],
   ['cli/', 6],

@@ -49,6 +49,12 @@ export type { AssignedRequest } from './hsm/assigned-request.js';
 export type { IoClient } from './hsm/io-client.js';
 export type { HsmEvent } from './hsm/hsm-observer.js';
 
+// What goes wrong on purpose.
+export type { FaultInjection } from './fault-injection/fault-injection.js';
+export type { FaultPlan, FaultRule, LineFaultWay, RequestFaultWay } from './fault-injection/fault-rule.js';
+export { faultRuleText, parseFaultFile, parseFaultRule } from './fault-injection/fault-rule-text.js';
+export type { FaultRecord, FaultReportRow } from './fault-injection/fault-trigger.js';
+
 // The shared page and what crosses it.
 export { describe, type IoRequest } from './io-request/io-request.js';
 export { Direction, IoRequestType, PAGE_BYTES, SLOT_BYTES, SLOT_COUNT } from './io-request/layout.js';

@@ -4,6 +4,8 @@
  */
 
 import { readFile } from 'node:fs/promises';
+import { checkFaultPlan } from './fault-injection/fault-injection.js';
+import type { FaultPlan } from './fault-injection/fault-rule.js';
 import { CLIENT_TIMEOUT_MS } from './hsm/time-limit.js';
 import { HypervisorServiceModule } from './hsm/service-module.js';
 import { VmRequests } from './hsm/vm-requests.js';
@@ -40,6 +42,8 @@ export interface UserVmOptions {
   readonly interceptPci?: boolean;
   /** Counts requests and their latency. */
   readonly statistics?: boolean;
+  /** Makes chosen requests and interrupts fail in chosen ways; see docs/fault-injection.md. */
+  readonly faults?: FaultPlan;
 }
 
 export class ServiceVm {
@@ -71,6 +75,7 @@ export class ServiceVm {
     const memoryBytes = checkMemory(options.memoryMiB ?? DEFAULT_MEMORY_MIB) * MIB;
     const vcpuCount = checkVcpus(options.vcpus ?? 1);
     const clientTimeoutMs = checkTimeout(options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS);
+    if (options.faults !== undefined) checkFaultPlan(options.faults);
     this.#expectOpen();
     const image = await prepareImage(options, memoryBytes);
     const buffer = new SharedBuffer();
@@ -124,6 +129,7 @@ export class ServiceVm {
       image,
       statistics,
       trace,
+      faults: options.faults,
     }));
     this.#module.addVm(requests);
     this.#vms.add(made);

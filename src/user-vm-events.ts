@@ -1,5 +1,6 @@
 /** What a User VM tells its operator, as plain data. */
 
+import type { FaultRecord } from './fault-injection/fault-trigger.js';
 import type { HsmEvent } from './hsm/hsm-observer.js';
 import type { VmEvent } from './hypervisor/hypervisor.js';
 
@@ -21,6 +22,8 @@ export type UserVmEvent =
   | { readonly kind: 'device-error'; readonly device: string; readonly message: string; readonly stack?: string }
   /** A device's thread ended. Its requests read as all ones; its range is free. */
   | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string }
+  /** A rule of the VM's fault plan has acted. */
+  | ({ readonly kind: 'fault-injected' } & FaultRecord)
   | { readonly kind: 'ended'; readonly end: VmEnd };
 
 /** An event in one line, for the terminal. */
@@ -48,6 +51,8 @@ export function describeEvent(event: UserVmEvent): string {
       return `the completion hypercall for vCPU ${event.vcpu} failed with ${event.result}`;
     case 'flush-timeout':
       return `I/O client ${event.client} did not finish its requests before the reset`;
+    case 'fault-injected':
+      return `fault injected in ${event.target}${event.request === undefined ? '' : `, ${event.request}`} (${event.rule})`;
     case 'ended':
       return `ended: ${event.end.message}`;
   }

@@ -5,12 +5,15 @@
  */
 
 import { Attachments } from './attachments.js';
+import { ClientWrappers } from './client-wrappers.js';
 import { SystemClock } from './device-model/clock.js';
 import { DefaultClient } from './device-model/default-client.js';
 import type { Device, InterruptLine, PowerControl } from './device-model/device.js';
 import { PciBus } from './device-model/devices/pci/pci-bus.js';
 import type { PciAddress, PciFunction } from './device-model/pci-function.js';
 import type { ThreadPlacement } from './device-model/placement/in-own-thread.js';
+import { FaultInjection } from './fault-injection/fault-injection.js';
+import type { FaultPlan } from './fault-injection/fault-rule.js';
 import type { AddressRange } from './hsm/address-range.js';
 import type { IoClient } from './hsm/io-client.js';
 import type { HypervisorServiceModule } from './hsm/service-module.js';
@@ -40,6 +43,7 @@ export interface UserVmParts {
   readonly image: GuestImage | undefined;
   readonly statistics: RequestStatistics | undefined;
   readonly trace: VmTrace;
+  readonly faults: FaultPlan | undefined;
 }
 
 export class UserVm {
@@ -51,10 +55,13 @@ export class UserVm {
   readonly power: PowerControl;
   /** Resolves once, when the guest has powered off, the VM broke, or it was destroyed. It is destroyed then. */
   readonly ended: Promise<VmEnd>;
+  /** What goes wrong on purpose; undefined unless the VM was made with `faults`. */
+  readonly faults: FaultInjection | undefined;
   readonly #parts: UserVmParts;
   readonly #attachments: Attachments;
   readonly #listeners = new UserVmListeners();
   readonly #lifeCycle: VmLifeCycle;
+  readonly #clients: ClientWrappers;
 
   constructor(parts: UserVmParts) {
     this.name = parts.name;
@@ -64,11 +71,15 @@ export class UserVm {
       tell: (event) => this.tell(event),
       devicesReady: () => this.#attachments.ready(),
       resetDevices: () => {
+        this.faults?.reset();
         this.#attachments.reset();
         this.pci.reset();
       },
       closeDevices: () => this.#attachments.close(),
-      onEnd: () => parts.trace.close(),
+      onEnd: () => {
+        this.faults?.reset();
+        parts.trace.close();
+      },
     });
     this.ended = this.#lifeCycle.ended;
     const ring = new VmEventRing(parts.hypercalls.asyncIo);
@@ -80,16 +91,18 @@ export class UserVm {
       },
       reset: (reason) => this.#lifeCycle.guestReset(reason),
     };
-    parts.requests.createDefaultClient(this.defaultClient);
+    const faults = (this.faults = parts.faults && this.#inject(parts.faults));
+    this.#clients = new ClientWrappers(faults === undefined ? [] : [(...of) => faults.wrap(...of)]);
+    parts.requests.createDefaultClient(this.#clients.of(this.defaultClient, true));
     this.#attachments = new Attachments({
       memory: this.memory,
-      clients: () => parts.requests.clients,
+      clients: () => parts.requests.clients.map((client) => this.#clients.original(client)),
       reportError: (device, error) => this.#tellDeviceError(device, error),
       onLost: (client, reason) => {
         this.tell({ kind: 'device-lost', device: client.name, reason });
         this.destroyClient(client);
       },
-      onEnd: (client) => parts.requests.finishAllOf(client),
+      onEnd: (client) => parts.requests.finishAllOf(this.#clients.of(client)),
     });
   }
 
@@ -106,7 +119,8 @@ export class UserVm {
   /** Input pin `gsi` of the interrupt controllers: 0…47, of which 0…15 are the ISA lines. */
   interruptLine(gsi: number): InterruptLine {
     const { lines } = this.#parts.hypercalls.shared;
-    return { set: (high) => lines.set(gsi, high) };
+    const line: InterruptLine = { set: (high) => lines.set(gsi, high) };
+    return this.faults?.line(gsi, line) ?? line;
   }
 
   /**
@@ -137,20 +151,20 @@ export class UserVm {
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
     // Nobody would end its thread.
     if (this.#lifeCycle.isEnding) this.#lifeCycle.expect('take a client', HYPERCALL_REFUSED);
-    this.#parts.requests.createClient(client, ranges);
+    this.#parts.requests.createClient(this.#clients.of(client), ranges);
   }
 
   addRange(client: IoClient, range: AddressRange): boolean {
-    return this.#parts.requests.addRange(client, range);
+    return this.#parts.requests.addRange(this.#clients.of(client), range);
   }
 
   removeRange(client: IoClient, range: AddressRange): boolean {
-    return this.#parts.requests.removeRange(client, range);
+    return this.#parts.requests.removeRange(this.#clients.of(client), range);
   }
 
   /** Takes a client out while the VM runs; requests it has not finished read as all ones. */
   destroyClient(client: IoClient): void {
-    this.#parts.module.destroyClient(this.#parts.requests, client);
+    this.#parts.module.destroyClient(this.#parts.requests, this.#clients.of(client));
   }
 
   /** Calls back for everything worth knowing. Returns a function that ends it. */
@@ -160,6 +174,7 @@ export class UserVm {
 
   /** Loads the guest and lets it run. Rejects when a device's thread could not make its device. */
   start(): Promise<void> {
+    this.faults?.begin();
     return this.#lifeCycle.start();
   }
 
@@ -202,6 +217,14 @@ export class UserVm {
   counters(): VcpuCounters {
     const { shared, vcpuCount } = this.#parts.hypercalls;
     return shared.totals(vcpuCount);
+  }
+
+  #inject(plan: FaultPlan): FaultInjection {
+    return new FaultInjection(plan, {
+      clock: this.clock,
+      tell: (fault) => this.tell({ kind: 'fault-injected', ...fault }),
+      remove: (client) => this.destroyClient(client),
+    });
   }
 
   #tellDeviceError(device: string, error: unknown): void {

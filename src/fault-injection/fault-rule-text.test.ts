@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { AcrnError } from '../io-request/acrn-error.js';
+import type { FaultRule } from './fault-rule.js';
+import { faultRuleText, parseFaultFile, parseFaultRule } from './fault-rule-text.js';
+
+const RULES: readonly (readonly [text: string, rule: FaultRule])[] = [
+  [
+    'client=uart16550 read after=100 every=3: flip=0x20',
+    {
+      kind: 'request',
+      client: 'uart16550',
+      direction: 'read',
+      after: 100,
+      every: 3,
+      way: { kind: 'flip', mask: 0x20n },
+    },
+  ],
+  [
+    'port=0x3f8-0x3ff write p=0.01: drop',
+    {
+      kind: 'request',
+      type: 'port',
+      address: { first: 0x3f8, last: 0x3ff },
+      direction: 'write',
+      probability: 0.01,
+      way: { kind: 'drop' },
+    },
+  ],
+  ['line=4: lose every=5', { kind: 'line', line: 4, every: 5, way: { kind: 'lose' } }],
+  ['line=0 p=.5: duplicate', { kind: 'line', line: 0, probability: 0.5, way: { kind: 'duplicate', ms: 1 } }],
+  ['  : ones', { kind: 'request', way: { kind: 'ones' } }],
+  [
+    'mmio=0xd0000000+0x1000 size=8 vcpu=15: value=0xffffffffffffffff times=1',
+    {
+      kind: 'request',
+      type: 'mmio',
+      address: { first: 0xd000_0000, last: 0xd000_0fff },
+      size: 8,
+      vcpu: 15,
+      times: 1,
+      way: { kind: 'value', value: 0xffff_ffff_ffff_ffffn },
+    },
+  ],
+  [
+    'pci=00:1f.3 register=0x10-0x13: flip',
+    {
+      kind: 'request',
+      type: 'pci',
+      bus: 0,
+      device: 0x1f,
+      function: 3,
+      register: { first: 0x10, last: 0x13 },
+      way: { kind: 'flip' },
+    },
+  ],
+  ['register=4: stale', { kind: 'request', type: 'pci', register: { first: 4, last: 4 }, way: { kind: 'stale' } }],
+  [
+    'client="look counter" from=1.5s until=2000: slow=200us',
+    { kind: 'request', client: 'look counter', fromMs: 1500, untilMs: 2000, way: { kind: 'slow', ms: 0.2 } },
+  ],
+];
+
+test('a rule is read as what it says, and written as a text that says the same', () => {
+  for (const [text, rule] of RULES) {
+    assert.deepEqual(parseFaultRule(text), rule, text);
+    assert.deepEqual(parseFaultRule(faultRuleText(rule)), rule, faultRuleText(rule));
+  }
+});
+
+test('what is wrong is named with its place, and with what to write instead', () => {
+  const wrong: readonly (readonly [text: string, message: RegExp, remedy: RegExp])[] = [
+    ['port=0x3g8: ones', /character 6: "0x3g8" is no range/, /port=0x3f8-0x3ff/],
+    ['port=0x3ff-0x3f8: ones', /character 6: .*ends before it starts/, /port=/],
+    ['port=0x10000: ones', /character 6: .*goes beyond 0xffff/, /port=/],
+    ['port=0x3f8', /character 11: there is no colon/, /port=0x3f8-0x3ff read/],
+    ['port=0x3f8:ones', /there is no colon with a blank after it/, /Write it like/],
+    ['port=0x3f8: read', /character 13: "read" stands on the wrong side/, /wrong side/],
+    ['port=0x3f8 ones: drop', /character 12: "ones" stands on the wrong side/, /wrong side/],
+    ['port=0x3f8:', /character 12: nothing stands after the colon/, /ones, value, flip/],
+    ['prot=0x3f8: ones', /character 1: "prot=0x3f8" is no word/, /Known here: client, port/],
+    ['toString: ones', /character 1: "toString" is no word/, /Known here/],
+    ['read=1: ones', /"read" takes no value/, /read alone/],
+    ['read write: ones', /character 6: "write" is the second word for the same thing/, /Write it like/],
+    ['read: ones drop', /character 12: "drop" is the second word/, /Write it like/],
+    ['port=0x3f8 mmio=0x3f8: ones', /character 12: .*second word/, /Write it like/],
+    ['read p=1.5: ones', /character 8: "1.5" is no probability/, /p=0.01/],
+    ['read p=: ones', /"" is no probability/, /p=0.01/],
+    ['read every=0: ones', /character 12: "0" is no number from 1/, /every=3/],
+    ['vcpu=16: ones', /no number 0 to 15/, /vcpu=0/],
+    ['size=3: ones', /no access has 3 bytes/, /1, 2, 4 and 8/],
+    ['read: delay=5min', /character 13: "5min" is no time/, /delay=5ms/],
+    ['read: delay', /"" is no time/, /delay=5ms/],
+    ['read: flip=0xg', /"0xg" is no value/, /flip=0x20/],
+    ['read: value', /"" is no value/, /value=0x20/],
+    ['client=: ones', /names nothing/, /client=uart16550/],
+    ['client="a: ones', /there is no colon/, /Write it like/],
+    ['pci=0:20.0: ones', /no PCI address/, /pci=00:1f.0/],
+    ['port register=4: ones', /only a PCI configuration access/, /Leave out register/],
+    ['line=4: ones', /ones is for requests, not for a line/, /lose, duplicate, delay/],
+    ['line=4 read: lose', /a line has no direction/, /Leave it out/],
+    ['line=48: lose', /there is no line 48/, /0 to 47/],
+    ['read: lose', /lose is for interrupts/, /line=4/],
+    ['', /character 1: there is no colon/, /Write it like/],
+  ];
+  for (const [text, message, remedy] of wrong) {
+    let error: unknown;
+    try {
+      parseFaultRule(text);
+    } catch (thrown) {
+      error = thrown;
+    }
+    assert.ok(error instanceof AcrnError, text);
+    assert.equal(error.code, 'OPTION_INVALID');
+    assert.match(error.message, message, text);
+    assert.match(error.remedy ?? '', remedy, text);
+  }
+});
+
+test('a file has a rule in a line; comments and empty lines are skipped, errors name the line', () => {
+  const text = '# the serial port\nport=0x3f8-0x3ff: drop   # now and then\r\n\n  line=4: lose\n';
+  assert.deepEqual(
+    parseFaultFile(text, 'plan').map((rule) => rule.way.kind),
+    ['drop', 'lose'],
+  );
+  assert.throws(() => parseFaultFile(`${text}read: nothing`, 'plan.txt'), {
+    code: 'OPTION_INVALID',
+    message: /^plan\.txt:5:7: "nothing" is no word/,
+  });
+});
+
+test('whatever is written is read or refused, and nothing else happens', () => {
+  const words = fc.constantFrom(
+    'port=0x60',
+    'read',
+    ':',
+    'ones:',
+    '"',
+    'p=0.5',
+    'line=1',
+    'lose',
+    'flip=',
+    '=',
+    'a=b',
+    '__proto__=1',
+  );
+  fc.assert(
+    fc.property(fc.array(fc.oneof(words, fc.string()), { maxLength: 6 }), (parts) => {
+      try {
+        const rule = parseFaultRule(parts.join(' '));
+        assert.deepEqual(parseFaultRule(faultRuleText(rule)), rule);
+      } catch (error) {
+        assert.ok(error instanceof AcrnError, String(error));
+      }
+    }),
+  );
+});

@@ -1,0 +1,164 @@
+/**
+ * Fault rules as text, for the command line, files and programs: which requests, a colon, what happens to them.
+ *
+ *   client=uart16550 read after=100 every=3: flip=0x20
+ *   port=0x3f8-0x3ff write p=0.01: drop
+ *   line=4: lose every=5
+ *
+ * Words may stand in any order on their side of the colon; the timing may stand on either. docs/fault-injection.md
+ * lists them all.
+ */
+
+import { AcrnError } from '../io-request/acrn-error.js';
+import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
+import { hex } from '../io-request/io-request.js';
+import type { FaultRule, FaultTiming, RequestFault, Span } from './fault-rule.js';
+import { SELECTORS, TIMINGS, WAYS, WordError, type Part, type Word, type WordTable } from './fault-rule-words.js';
+
+const EXAMPLE = 'Write it like "port=0x3f8-0x3ff read after=100 every=3: flip=0x20" or "line=4: lose every=5"';
+
+/** Reads one rule. Throws OPTION_INVALID, which names the place. */
+export function parseFaultRule(text: string): FaultRule {
+  return parseAt(text, (column) => `fault rule "${text.trim()}", character ${column}`);
+}
+
+/** Reads a file of rules: one in a line; empty lines and what follows a # are skipped. Throws OPTION_INVALID. */
+export function parseFaultFile(text: string, name: string): FaultRule[] {
+  return text.split(/\r?\n/).flatMap((line, index) => {
+    const rule = line.replace(/(^|\s)#.*$/, '');
+    return rule.trim() === '' ? [] : [parseAt(rule, (column) => `${name}:${index + 1}:${column}`)];
+  });
+}
+
+function parseAt(text: string, place: (column: number) => string): FaultRule {
+  try {
+    return parse(text);
+  } catch (error) {
+    if (!(error instanceof WordError)) throw error;
+    throw new AcrnError('OPTION_INVALID', `${place(error.column)}: ${error.message}`, {
+      remedy: error.hint ?? EXAMPLE,
+    });
+  }
+}
+
+function parse(text: string): FaultRule {
+  const { before, after, colon } = split(text);
+  if (colon === undefined) throw new WordError(text.length + 1, 'there is no colon with a blank after it');
+  const way: Part = {};
+  const selected: Part = {};
+  for (const word of before) take(word, selected, [SELECTORS, TIMINGS], WAYS);
+  for (const word of after) take(word, word.name in WAYS ? way : selected, [WAYS, TIMINGS], SELECTORS);
+  const kind = way['way'] === undefined ? undefined : (way['way'] as { readonly kind: string }).kind;
+  if (kind === undefined)
+    throw new WordError(colon + 1, 'nothing stands after the colon that happens', `Say one of ${names(WAYS)}`);
+  return check({ ...selected, ...way }, kind, colon);
+}
+
+/** What fits together: a line has interrupts, everything else has requests. */
+function check(parts: Part, kind: string, colon: number): FaultRule {
+  const { line, ...rest } = parts;
+  const isLineWay = LINE_WAYS.includes(kind);
+  if (line === undefined) {
+    if (kind === 'lose' || kind === 'duplicate')
+      throw new WordError(colon + 1, `${kind} is for interrupts`, 'Say which line, for example "line=4: lose every=5"');
+    // A register says enough.
+    const type = 'register' in rest ? { type: 'pci' } : {};
+    if ('register' in rest && 'type' in rest && rest['type'] !== 'pci')
+      throw new WordError(1, 'only a PCI configuration access has a register', 'Leave out register, or say pci');
+    return { kind: 'request', ...rest, ...type } as unknown as FaultRule;
+  }
+  if (!isLineWay)
+    throw new WordError(colon + 1, `${kind} is for requests, not for a line`, `A line takes ${LINE_WAYS.join(', ')}`);
+  if ((line as number) >= INTERRUPT_LINES)
+    throw new WordError(1, `there is no line ${line as number}`, `Lines are 0 to ${INTERRUPT_LINES - 1}`);
+  const odd = Object.keys(rest).find((name) => name !== 'way' && !TIMING_FIELDS.includes(name));
+  if (odd !== undefined)
+    throw new WordError(1, `a line has no ${odd}`, 'Leave it out: all interrupts of a line are alike');
+  return { kind: 'line', line, ...rest } as unknown as FaultRule;
+}
+
+const LINE_WAYS = ['lose', 'duplicate', 'delay'];
+const TIMING_FIELDS = ['fromMs', 'untilMs', 'after', 'every', 'probability', 'times'];
+
+function take(word: Word, into: Part, tables: readonly WordTable[], elsewhere: WordTable): void {
+  const table = tables.find((candidate) => word.name in candidate);
+  const read = table?.[word.name];
+  if (read === undefined) {
+    const side = word.name in elsewhere ? `"${word.name}" stands on the wrong side of the colon` : undefined;
+    const known = tables.map(names).join(', ');
+    throw new WordError(word.column, side ?? `"${word.text}" is no word of a rule`, side ?? `Known here: ${known}`);
+  }
+  for (const [name, value] of Object.entries(read(word))) {
+    if (name in into) throw new WordError(word.column, `"${word.text}" is the second word for the same thing`);
+    into[name] = value;
+  }
+}
+
+/** Words with their places. The colon is the one at the end of a word: PCI addresses have others. */
+function split(text: string): { before: Word[]; after: Word[]; colon: number | undefined } {
+  const before: Word[] = [];
+  const after: Word[] = [];
+  let colon: number | undefined;
+  for (const { 0: found, index } of text.matchAll(/(?:[^\s"]|"[^"]*"?)+/g)) {
+    const ends = colon === undefined && found.endsWith(':');
+    const part = ends ? found.slice(0, -1) : found;
+    if (part !== '') (colon === undefined ? before : after).push(wordOf(part, index + 1));
+    if (ends) colon = index + found.length;
+  }
+  return { before, after, colon };
+}
+
+function wordOf(text: string, column: number): Word {
+  const equals = text.indexOf('=');
+  if (equals < 0) return { text, name: text, value: undefined, column, valueColumn: column };
+  const value = text.slice(equals + 1).replace(/^"(.*)"$/, '$1');
+  return { text, name: text.slice(0, equals), value, column, valueColumn: column + equals + 1 };
+}
+
+function names(table: WordTable): string {
+  return Object.keys(table).join(', ');
+}
+
+/** The rule as text that parseFaultRule reads as the same rule. */
+export function faultRuleText(rule: FaultRule): string {
+  const { way } = rule;
+  const where = rule.kind === 'line' ? [`line=${rule.line}`] : selectorWords(rule);
+  const wayText = 'ms' in way ? `${way.kind}=${way.ms}ms` : `${way.kind}${valueText(way)}`;
+  return `${[...where, ...timingWords(rule)].join(' ')}: ${wayText}`;
+}
+
+function valueText(way: object): string {
+  if ('value' in way) return `=${hex(way.value as bigint)}`;
+  return 'mask' in way ? `=${hex(way.mask as bigint)}` : '';
+}
+
+function selectorWords(rule: RequestFault): string[] {
+  const two = (value: number): string => hex(value, 2).slice(2);
+  const fn = rule.function === undefined ? '' : `.${rule.function}`;
+  const pci = rule.bus === undefined ? 'pci' : `pci=${two(rule.bus)}:${two(rule.device ?? 0)}${fn}`;
+  return [
+    rule.client === undefined ? [] : `client=${/\s/.test(rule.client) ? `"${rule.client}"` : rule.client}`,
+    rule.type === undefined ? [] : rule.type === 'pci' ? pci : `${rule.type}${spanText(rule.address)}`,
+    rule.register === undefined ? [] : `register${spanText(rule.register)}`,
+    rule.direction ?? [],
+    rule.size === undefined ? [] : `size=${rule.size}`,
+    rule.vcpu === undefined ? [] : `vcpu=${rule.vcpu}`,
+  ].flat();
+}
+
+function spanText(span: Span | undefined): string {
+  if (span === undefined) return '';
+  return span.first === span.last ? `=${hex(span.first)}` : `=${hex(span.first)}-${hex(span.last)}`;
+}
+
+function timingWords(timing: FaultTiming): string[] {
+  const { fromMs, untilMs, after, every, probability, times } = timing;
+  return [
+    fromMs === undefined ? [] : `from=${fromMs}ms`,
+    untilMs === undefined ? [] : `until=${untilMs}ms`,
+    after === undefined ? [] : `after=${after}`,
+    every === undefined ? [] : `every=${every}`,
+    probability === undefined ? [] : `p=${probability}`,
+    times === undefined ? [] : `times=${times}`,
+  ].flat();
+}

@@ -1,0 +1,175 @@
+/**
+ * The words of a fault rule and what each of them says. fault-rule-text.ts cuts a rule into words and looks them up here;
+ * each gives a part of the rule's data.
+ */
+
+import { SLOT_COUNT } from '../io-request/layout.js';
+import type { Span } from './fault-rule.js';
+
+/** A word and where it stands, from 1. */
+export interface Word {
+  readonly text: string;
+  readonly name: string;
+  /** What follows its equals sign. */
+  readonly value: string | undefined;
+  readonly column: number;
+  readonly valueColumn: number;
+}
+
+export class WordError extends Error {
+  readonly column: number;
+  readonly hint: string | undefined;
+
+  constructor(column: number, message: string, hint?: string) {
+    super(message);
+    this.column = column;
+    this.hint = hint;
+  }
+}
+
+export type Part = Record<string, unknown>;
+export type WordTable = Readonly<Record<string, (word: Word) => Part>>;
+
+const MAX_ADDRESS = 2 ** 52 - 1;
+const MAX_COUNT = Number.MAX_SAFE_INTEGER;
+/** A day: longer than that no access of a guest is of use. */
+const MAX_MS = 86_400_000;
+/** How long after an interrupt its copy comes, unless the rule says otherwise. */
+const DUPLICATE_MS = 1;
+
+/** A word that names a table's own property only: `in` would find `toString` too. */
+function table(words: Record<string, (word: Word) => Part>): WordTable {
+  return Object.assign(Object.create(null), words);
+}
+
+export const SELECTORS: WordTable = table({
+  client: (word) => ({ client: text(word, 'client=uart16550') }),
+  port: (word) => ({ type: 'port', ...addresses(word, 0xffff, 'port=0x3f8-0x3ff') }),
+  mmio: (word) => ({ type: 'mmio', ...addresses(word, MAX_ADDRESS, 'mmio=0xd0000000+0x1000') }),
+  'write-protect': (word) => ({
+    type: 'write-protect',
+    ...addresses(word, MAX_ADDRESS, 'write-protect=0x100000+0x1000'),
+  }),
+  pci: (word) => ({ type: 'pci', ...pciAddress(word) }),
+  register: (word) => ({ register: span(word, 0xfff, 'register=0x10-0x13') }),
+  read: (word) => ({ direction: bare(word, 'read') }),
+  write: (word) => ({ direction: bare(word, 'write') }),
+  size: (word) => {
+    const size = whole(word, 1, 8, 'size=4');
+    if (![1, 2, 4, 8].includes(size))
+      throw new WordError(word.valueColumn, `no access has ${size} bytes`, 'Sizes are 1, 2, 4 and 8');
+    return { size };
+  },
+  vcpu: (word) => ({ vcpu: whole(word, 0, SLOT_COUNT - 1, 'vcpu=0') }),
+  line: (word) => ({ line: whole(word, 0, MAX_COUNT, 'line=4') }),
+});
+
+export const TIMINGS: WordTable = table({
+  from: (word) => ({ fromMs: duration(word) }),
+  until: (word) => ({ untilMs: duration(word) }),
+  after: (word) => ({ after: whole(word, 0, MAX_COUNT, 'after=100') }),
+  every: (word) => ({ every: whole(word, 1, MAX_COUNT, 'every=3') }),
+  p: (word) => {
+    const probability = /^(0|1|0?\.\d+|0\.\d+|1\.0+)$/.test(word.value ?? '') ? Number(word.value) : NaN;
+    if (!(probability >= 0 && probability <= 1))
+      throw new WordError(
+        word.valueColumn,
+        `"${word.value ?? ''}" is no probability`,
+        'Give a number from 0 to 1, for example p=0.01',
+      );
+    return { probability };
+  },
+  times: (word) => ({ times: whole(word, 1, MAX_COUNT, 'times=1') }),
+});
+
+export const WAYS: WordTable = table({
+  ones: (word) => way(bare(word, 'ones')),
+  value: (word) => way('value', { value: bits(word) }),
+  flip: (word) => way('flip', word.value === undefined || word.value === 'random' ? {} : { mask: bits(word) }),
+  stale: (word) => way(bare(word, 'stale')),
+  drop: (word) => way(bare(word, 'drop')),
+  delay: (word) => way('delay', { ms: duration(word) }),
+  slow: (word) => way('slow', { ms: duration(word) }),
+  crash: (word) => way(bare(word, 'crash')),
+  remove: (word) => way(bare(word, 'remove')),
+  lose: (word) => way(bare(word, 'lose')),
+  duplicate: (word) => way('duplicate', { ms: word.value === undefined ? DUPLICATE_MS : duration(word) }),
+});
+
+function way(kind: string, more: Part = {}): Part {
+  return { way: { kind, ...more } };
+}
+
+function bare(word: Word, name: string): string {
+  if (word.value !== undefined) throw new WordError(word.column, `"${name}" takes no value`, `Write ${name} alone`);
+  return name;
+}
+
+function text(word: Word, example: string): string {
+  if (word.value !== undefined && word.value !== '' && !word.value.includes('"')) return word.value;
+  throw new WordError(
+    word.valueColumn,
+    `"${word.text}" names nothing`,
+    `Write ${example}; names with blanks in quotes`,
+  );
+}
+
+function number(digits: string | undefined): number {
+  return digits !== undefined && /^(0x[0-9a-f]{1,14}|\d{1,16})$/i.test(digits) ? Number(digits) : NaN;
+}
+
+function whole(word: Word, least: number, most: number, example: string): number {
+  const value = number(word.value);
+  if (value >= least && value <= most) return value;
+  const limits = most === MAX_COUNT ? `from ${least}` : `${least} to ${most}`;
+  throw new WordError(word.valueColumn, `"${word.value ?? ''}" is no number ${limits}`, `Write it like ${example}`);
+}
+
+/** `0x3f8`, `0x3f8-0x3ff`, `0x3f8+8`. */
+function span(word: Word, most: number, example: string): Span {
+  const match = /^(\w+)(?:([+-])(\w+))?$/.exec(word.value ?? '');
+  const first = number(match?.[1]);
+  const second = match?.[2] === undefined ? first : number(match[3]);
+  const last = match?.[2] === '+' ? first + second - 1 : second;
+  if (first <= last && last <= most) return { first, last };
+  const wrong =
+    first > last ? 'ends before it starts' : last > most ? `goes beyond 0x${most.toString(16)}` : 'is no range';
+  throw new WordError(word.valueColumn, `"${word.value ?? ''}" ${wrong}`, `Write it like ${example}`);
+}
+
+/** `port` alone is every port. */
+function addresses(word: Word, most: number, example: string): Part {
+  return word.value === undefined ? {} : { address: span(word, most, example) };
+}
+
+/** `pci`, `pci=00:1f`, `pci=00:1f.3`: numbers in hexadecimal, as lspci writes them. */
+function pciAddress(word: Word): Part {
+  if (word.value === undefined) return {};
+  const match = /^([0-9a-f]{1,2}):([0-9a-f]{1,2})(?:\.([0-7]))?$/i.exec(word.value);
+  const device = parseInt(match?.[2] ?? '', 16);
+  if (match === null || device > 0x1f)
+    throw new WordError(
+      word.valueColumn,
+      `"${word.value}" is no PCI address`,
+      'Write bus:device.function in hexadecimal, for example pci=00:1f.0',
+    );
+  const fn = match[3];
+  return { bus: parseInt(match[1] as string, 16), device, ...(fn === undefined ? {} : { function: Number(fn) }) };
+}
+
+/** `5ms`, `2s`, `200us`; without a unit ms. */
+function duration(word: Word): number {
+  const match = /^(\d{1,9}(?:\.\d{1,6})?)(us|ms|s)?$/.exec(word.value ?? '');
+  const ms = Number(match?.[1]) * (match?.[2] === 's' ? 1000 : match?.[2] === 'us' ? 0.001 : 1);
+  if (ms <= MAX_MS) return ms;
+  throw new WordError(
+    word.valueColumn,
+    `"${word.value ?? ''}" is no time`,
+    `Write it like ${word.name}=5ms, 200us or 2s, at most a day`,
+  );
+}
+
+function bits(word: Word): bigint {
+  if (/^(0x[0-9a-f]{1,16}|\d{1,19})$/i.test(word.value ?? '')) return BigInt.asUintN(64, BigInt(word.value as string));
+  throw new WordError(word.valueColumn, `"${word.value ?? ''}" is no value`, `Write it like ${word.name}=0x20`);
+}

@@ -1,0 +1,61 @@
+/** Which requests a rule is about: the selectors of a RequestFault, as one function. */
+
+import type { AssignedRequest } from '../hsm/assigned-request.js';
+import { directionName, joinWords, typeName } from '../io-request/io-request.js';
+import { IoRequestType } from '../io-request/layout.js';
+import type { RequestFault, Span } from './fault-rule.js';
+
+/** What it looks at of a request. */
+export type SelectedRequest = Pick<
+  AssignedRequest,
+  'vcpu' | 'type' | 'direction' | 'addressLow' | 'addressHigh' | 'size' | 'bus' | 'device' | 'pciFunction' | 'register'
+>;
+
+export function selects(rule: RequestFault, client: string, request: SelectedRequest): boolean {
+  const isPci = request.type === IoRequestType.PCI;
+  return (
+    (rule.vcpu === undefined || rule.vcpu === request.vcpu) &&
+    (rule.type === undefined || rule.type === typeName(request.type)) &&
+    (rule.direction === undefined || rule.direction === directionName(request.direction)) &&
+    (rule.size === undefined || rule.size === request.size) &&
+    (rule.address === undefined || (!isPci && touches(rule.address, addressOf(request), request.size))) &&
+    (rule.bus === undefined || rule.bus === request.bus) &&
+    (rule.device === undefined || rule.device === request.device) &&
+    (rule.function === undefined || rule.function === request.pciFunction) &&
+    (rule.register === undefined || (isPci && touches(rule.register, request.register, request.size))) &&
+    // Reads give again what they gave; writes have nothing to give.
+    (rule.way.kind !== 'stale' || directionName(request.direction) === 'read') &&
+    (rule.client === undefined || isNamed(rule.client, client))
+  );
+}
+
+/** Names an address in one client's space: what a stale value is kept under. */
+export function addressKey(client: string, request: SelectedRequest): string {
+  const { bus, device, pciFunction, register } = request;
+  const where =
+    request.type === IoRequestType.PCI ? [bus, device, pciFunction, register].join('.') : addressOf(request);
+  return `${client} ${request.type} ${where}/${request.size}`;
+}
+
+function addressOf(request: SelectedRequest): number {
+  return joinWords(request.addressLow, request.addressHigh);
+}
+
+function touches(span: Span, address: number, size: number): boolean {
+  return address <= span.last && address + size - 1 >= span.first;
+}
+
+/** `*` stands for any characters. */
+function isNamed(pattern: string, name: string): boolean {
+  if (!pattern.includes('*')) return pattern === name;
+  const [head = '', ...rest] = pattern.split('*');
+  if (!name.startsWith(head)) return false;
+  let at = head.length;
+  const tail = rest.pop() ?? '';
+  for (const part of rest) {
+    const found = name.indexOf(part, at);
+    if (found < 0) return false;
+    at = found + part.length;
+  }
+  return name.length - tail.length >= at && name.endsWith(tail);
+}
