@@ -1,279 +1,187 @@
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
-import { Errno } from '../hsm/control/errno.js';
-import { Ioctl } from '../hsm/control/ioctl-codes.js';
-import { LocalEvent } from '../hsm/event-object.js';
-import { ControlCaller } from './control-caller.js';
+import { ControlModel } from './fixtures/control-model.js';
+import { CONTROL_KINDS } from './fixtures/random-ioctls.js';
+import { legalCommand, seeded, stepsOf, type Step } from './fixtures/random-commands.js';
+import { HsmScript } from './hsm-script.js';
 
-const READ = 0;
-const FREE = 3;
-const PROCESSING = 2;
-const COMPLETE = 1;
-const PENDING = 0;
-const VCPUS = 3;
-const EVENT_PORT = 0x2000;
+const MAX_STEPS = 160;
+const programs = stepsOf(CONTROL_KINDS, MAX_STEPS);
+const main = fileURLToPath(new URL('./hsm-script-main.js', import.meta.url));
 
-/** One call, as a line that can be read: `notify 2 0`. */
-type Call = readonly [name: string, ...numbers: number[]];
-
-/** What the driver answers, from its specification, for one file. `waits` stands for an ATTACH that blocks. */
-class FileModel {
-  vm: 'none' | 'created' | 'running' | 'paused' = 'none';
-  hasClient = false;
-  states = new Array<number>(VCPUS).fill(FREE);
-  /** Slots that the default client was given. */
-  owned = new Set<number>();
-  /** Registered ioeventfds: event and address, oldest first. */
-  ioEvents: { event: number; address: number }[] = [];
-  irqEvents = new Set<number>();
-  signals = [0, 0];
-
-  answer([name, a = 0, b = 0]: Call): number | 'waits' {
-    if (name === 'create') return this.#create();
-    if (this.vm === 'none') return Errno.EINVAL;
-    switch (name) {
-      case 'start':
-        return this.#move('created', 'running');
-      case 'pause':
-        this.vm = 'paused';
-        return 0;
-      case 'reset':
-        if (this.vm !== 'paused') return Errno.EPERM;
-        this.states.fill(FREE);
-        this.owned.clear();
-        return this.#move('paused', 'created');
-      case 'destroy':
-        return this.#move('paused', 'none');
-      case 'client':
-        if (this.hasClient) return Errno.EEXIST;
-        this.hasClient = true;
-        return 0;
-      case 'unclient':
-        if (this.hasClient) this.#finishOwned();
-        this.hasClient = false;
-        this.#dispatch();
-        return 0;
-      case 'attach':
-        if (!this.hasClient) return Errno.ENODEV;
-        return this.owned.size > 0 ? 0 : 'waits';
-      case 'notify':
-        if (b !== 0) return Errno.EINVAL;
-        if (!this.hasClient) return 0;
-        if (a % 65536 >= VCPUS) return Errno.EINVAL;
-        if (this.owned.delete(a % 65536)) this.states[a % 65536] = COMPLETE;
-        return 0;
-      case 'clear':
-        if (this.hasClient) this.#finishOwned();
-        return 0;
-      case 'ioevent': {
-        if (this.ioEvents.some(({ event, address }) => event === a && address === EVENT_PORT + b)) return Errno.EEXIST;
-        this.ioEvents.push({ event: a, address: EVENT_PORT + b });
-        return 0;
-      }
-      case 'unioevent': {
-        const at = this.ioEvents.findIndex(({ event }) => event === a);
-        if (at >= 0) this.ioEvents.splice(at, 1);
-        return 0;
-      }
-      case 'irq':
-        if (this.irqEvents.has(a)) return Errno.EBUSY;
-        this.irqEvents.add(a);
-        return 0;
-      case 'unirq':
-        this.irqEvents.delete(a);
-        return 0;
-      case 'line':
-        return a < 48 ? 0 : Errno.EPERM;
-      default:
-        return Errno.ENOTTY;
-    }
-  }
-
-  /** A guest's OUT of one byte; false when the slot is not FREE. */
-  write(vcpu: number, port: number): boolean {
-    if (this.states[vcpu] !== FREE) return false;
-    this.states[vcpu] = PENDING;
-    this.#ports.set(vcpu, port);
-    this.#dispatch();
-    return true;
-  }
-
-  release(vcpu: number): boolean {
-    if (this.states[vcpu] !== COMPLETE) return false;
-    this.states[vcpu] = FREE;
-    return true;
-  }
-
-  readonly #ports = new Map<number, number>();
-
-  #create(): number {
-    if (this.vm !== 'none') return Errno.EINVAL;
-    this.states.fill(FREE);
-    this.vm = 'created';
-    return 0;
-  }
-
-  #move(from: FileModel['vm'], to: FileModel['vm']): number {
-    if (this.vm !== from) return Errno.EPERM;
-    this.vm = to;
-    if (to === 'none') {
-      this.hasClient = false;
-      this.owned.clear();
-      this.ioEvents = [];
-      this.irqEvents.clear();
-    }
-    return 0;
-  }
-
-  #dispatch(): void {
-    for (let vcpu = 0; vcpu < VCPUS; vcpu++) {
-      if (this.states[vcpu] !== PENDING) continue;
-      const port = this.#ports.get(vcpu) ?? 0;
-      const match = this.ioEvents.find(({ address }) => address === port);
-      if (match !== undefined) {
-        this.signals[match.event] = (this.signals[match.event] ?? 0) + 1;
-        this.states[vcpu] = COMPLETE;
-      } else if (this.hasClient) {
-        this.states[vcpu] = PROCESSING;
-        this.owned.add(vcpu);
-      } else return;
-    }
-  }
-
-  #finishOwned(): void {
-    for (const vcpu of this.owned) this.states[vcpu] = COMPLETE;
-    this.owned.clear();
-  }
+interface Played {
+  readonly script: readonly string[];
+  /** What the model answers to each line. */
+  readonly expected: readonly object[];
+  /** At the last line. */
+  readonly difference?: string;
 }
 
-const call = (name: string, ...numbers: fc.Arbitrary<number>[]): fc.Arbitrary<Call> =>
-  fc.tuple(...numbers).map((values) => [name, ...values]);
-const event = fc.nat(1);
-const offset = fc.nat(2);
-const program = fc.array(
-  fc.oneof(
-    { weight: 3, arbitrary: call('create') },
-    { weight: 2, arbitrary: call('start') },
-    { weight: 1, arbitrary: call('pause') },
-    { weight: 1, arbitrary: call('reset') },
-    { weight: 1, arbitrary: call('destroy') },
-    { weight: 3, arbitrary: call('client') },
-    { weight: 1, arbitrary: call('unclient') },
-    { weight: 3, arbitrary: call('attach') },
-    {
-      weight: 5,
-      arbitrary: call('notify', fc.constantFrom(0, 1, 2, 3, 16, 65536, 65538), fc.constantFrom(0, 0, 0, 1)),
-    },
-    { weight: 1, arbitrary: call('clear') },
-    { weight: 3, arbitrary: call('ioevent', event, offset) },
-    { weight: 1, arbitrary: call('unioevent', event) },
-    { weight: 2, arbitrary: call('irq', event) },
-    { weight: 1, arbitrary: call('unirq', event) },
-    { weight: 1, arbitrary: call('line', fc.constantFrom(0, 47, 48, 1000)) },
-    { weight: 1, arbitrary: call('unknown') },
-    { weight: 8, arbitrary: call('write', fc.nat(VCPUS - 1), fc.nat(3)) },
-    { weight: 5, arbitrary: call('release', fc.nat(VCPUS - 1)) },
-  ),
-  { minLength: 5, maxLength: 80, size: 'max' },
-);
+type Distortion = (answer: object, line: string) => object;
 
-class Subject {
-  readonly caller = new ControlCaller({ vcpuCount: VCPUS });
-  readonly events = [new LocalEvent(), new LocalEvent()];
-  readonly fds = this.events.map((one) => this.caller.events.open(one));
-
-  async answer([name, a = 0, b = 0]: Call): Promise<number | 'waits'> {
-    const { caller, fds } = this;
-    const { file } = caller;
-    const plain = { start: Ioctl.START_VM, pause: Ioctl.PAUSE_VM, reset: Ioctl.RESET_VM, destroy: Ioctl.DESTROY_VM };
-    const fd = fds[a] ?? -1;
-    switch (name) {
-      case 'create':
-        return (await caller.create()).result;
-      case 'client':
-        return file.ioctl(Ioctl.CREATE_IOREQ_CLIENT);
-      case 'unclient': {
-        const result = await file.ioctl(Ioctl.DESTROY_IOREQ_CLIENT);
-        caller.device.module.worker.pass();
-        return result;
-      }
-      case 'attach': {
-        const controller = new AbortController();
-        const result = file.ioctl(Ioctl.ATTACH_IOREQ_CLIENT, 0, controller.signal);
-        controller.abort();
-        return typeof result === 'number' ? result : 'waits';
-      }
-      case 'notify':
-        return caller.notify({ vcpu: a, reserved: b });
-      case 'clear':
-        return file.ioctl(Ioctl.CLEAR_VM_IOREQ);
-      case 'ioevent':
-        return caller.ioeventfd({ fd, flags: 1, addr: EVENT_PORT + b, len: 1 });
-      case 'unioevent':
-        return caller.ioeventfd({ fd, flags: 4 });
-      case 'irq':
-        return caller.irqfd({ fd, 'msi.msi_addr': 0xfee0_0000, 'msi.msi_data': 0x41 });
-      case 'unirq':
-        return caller.irqfd({ fd, flags: 1 });
-      case 'line':
-        return file.ioctl(Ioctl.SET_IRQLINE, a);
-      default:
-        return file.ioctl(name in plain ? plain[name as keyof typeof plain] : 0xa2ee);
+/** Plays the steps on both, up to the first difference. `distort` makes the model wrong, for the test of this test. */
+async function play(steps: readonly Step[], distort: Distortion = (answer) => answer): Promise<Played> {
+  const model = new ControlModel();
+  const process = new HsmScript();
+  const script: string[] = [];
+  const expected: object[] = [];
+  for (const step of steps) {
+    const line = commandOf(step, model, script.length);
+    if (line === undefined) continue;
+    script.push(line);
+    const answer = distort(model.command(line), line);
+    expected.push(answer);
+    const actual = JSON.parse(JSON.stringify(await process.command(line))) as object;
+    try {
+      assert.deepEqual(actual, answer);
+    } catch (error) {
+      return { script, expected, difference: (error as Error).message };
     }
   }
+  return { script, expected };
+}
+
+/** Ioctls and what a process does are legal at any time, everything else only with a VM. */
+function commandOf(step: Step, model: ControlModel, count: number): string | undefined {
+  const { kind, line } = step;
+  if (/^(ioctl|user) /.test(kind)) return `${kind} ${line}`.trimEnd();
+  if (model.requests === undefined) return undefined;
+  return legalCommand(step, model.requests, count);
+}
+
+/** What a failure prints: the script can be saved and played. */
+function report({ script, difference }: Played): string {
+  return `a conformance script that shows it, at its last line:\n${script.join('\n')}\n\n${String(difference)}`;
 }
 
 test('random programs: an open file answers as the model of the driver does', async () => {
-  const answers = new Map<string, number>();
+  let commands = 0;
   await fc.assert(
-    fc.asyncProperty(program, async (calls) => {
-      const model = new FileModel();
-      const subject = new Subject();
-      for (const one of calls) {
-        const [name, a = 0, b = 0] = one;
-        if (name === 'write' || name === 'release') {
-          if (model.vm === 'none') continue;
-          const slot = subject.caller.vm.buffer.slot(a);
-          if (name === 'release') assert.equal(slot.release(), model.release(a), one.join(' '));
-          else {
-            // A pass also serves what waited; the model looks again at the same moments.
-            if (model.states[a] !== FREE) continue;
-            subject.caller.port(a, READ + 1, EVENT_PORT + b, 1);
-            model.write(a, EVENT_PORT + b);
-          }
-        } else {
-          const expected = model.answer(one);
-          assert.equal(await subject.answer(one), expected, one.join(' '));
-          answers.set(`${name} ${expected}`, (answers.get(`${name} ${expected}`) ?? 0) + 1);
-        }
-        if (model.vm === 'none') continue;
-        const { slots } = subject.caller.vm.buffer;
-        assert.deepEqual(
-          slots.slice(0, VCPUS).map(({ state }) => state),
-          model.states,
-          `after ${one.join(' ')}`,
-        );
-      }
-      assert.deepEqual(
-        subject.events.map((one) => Number(one.read())),
-        model.signals,
-      );
+    fc.asyncProperty(programs, async (steps) => {
+      const played = await play(steps);
+      commands += played.script.length;
+      if (played.difference !== undefined) assert.fail(report(played));
     }),
-    { numRuns: 400 },
+    seeded(400),
   );
-  for (const seen of [
-    'create 0',
-    'attach 0',
-    'attach waits',
-    'attach -19',
-    'notify 0',
-    'notify -22',
-    'reset 0',
-    'destroy 0',
-    'ioevent -17',
-    'irq -16',
-    'unknown -25',
-  ])
-    assert.ok(answers.has(seen), `never seen: ${seen}`);
+  assert.ok(commands > 5000, `${commands} commands`);
 });
+
+test('random programs reach every answer that the model knows', () => {
+  const seen = new Set<string>();
+  // The seed is a fixed one: which answers programs reach is a property of how they are made.
+  for (const steps of fc.sample(programs, { seed: 1, numRuns: 400 })) {
+    const model = new ControlModel();
+    let count = 0;
+    for (const step of steps) {
+      const line = commandOf(step, model, count);
+      if (line === undefined) continue;
+      count++;
+      const { ret, events } = model.command(line) as { ret: number | 'waits'; events: object[] };
+      const [op = '', name = ''] = line.split(' ');
+      seen.add(op === 'ioctl' || op === 'user' ? `${op} ${name} ${ret}` : op);
+      for (const [key, value] of events.flatMap((event) => Object.entries(event) as [string, unknown][]))
+        seen.add(key === 'attach' || key === 'log' ? `${key} ${String(value)}` : key);
+    }
+  }
+  assert.deepEqual(
+    MUST_BE_SEEN.filter((what) => !seen.has(what)),
+    [],
+  );
+});
+
+/** Ioctls, acts and other commands with their answers, and events. */
+const MUST_BE_SEEN = [
+  ...[0, -14, -22].map((ret) => `ioctl create-vm ${ret}`),
+  ...[0, -1, -22].flatMap((ret) => ['start', 'reset', 'destroy'].map((name) => `ioctl ${name}-vm ${ret}`)),
+  ...[0, -22].map((ret) => `ioctl pause-vm ${ret}`),
+  ...[0, -1, -14, -22].map((ret) => `ioctl set-vcpu-regs ${ret}`),
+  ...[0, -1, -14, -22].map((ret) => `ioctl set-memseg ${ret}`),
+  ...[-1, -14, -22].map((ret) => `ioctl unset-memseg ${ret}`),
+  ...[0, -17, -22].map((ret) => `ioctl create-ioreq-client ${ret}`),
+  ...[0, -22].map((ret) => `ioctl destroy-ioreq-client ${ret}`),
+  ...[0, -19, -22, 'waits'].map((ret) => `ioctl attach-ioreq-client ${ret}`),
+  ...[0, -1, -14, -22].map((ret) => `ioctl notify-request-finish ${ret}`),
+  ...[0, -22].map((ret) => `ioctl clear-vm-ioreq ${ret}`),
+  ...[0, -1, -22].map((ret) => `ioctl set-irqline ${ret}`),
+  ...[0, -1, -14, -22].map((ret) => `ioctl inject-msi ${ret}`),
+  ...[0, -9, -14, -17, -22].map((ret) => `ioctl ioeventfd ${ret}`),
+  ...[0, -9, -14, -16, -22].map((ret) => `ioctl irqfd ${ret}`),
+  ...[0, -1, -14, -22].map((ret) => `ioctl pm-get-cpu-state ${ret}`),
+  ...[-1, -14, -22].flatMap((ret) => [`ioctl create-vdev ${ret}`, `ioctl vm-intr-monitor ${ret}`]),
+  ...[-22, -25].flatMap((ret) => [`ioctl 0xa2ee ${ret}`, `ioctl setup-asyncio ${ret}`]),
+  ...[0, -9].map((ret) => `user signal ${ret}`),
+  'user read -11',
+  'user reopen 0',
+  'attach 0',
+  'attach -19',
+  'signal',
+  'msi',
+  'line',
+  'regs',
+  'sleep',
+  'handle',
+  'notify',
+  ...['no-client', 'notify-failed', 'injection-failed', 'handler-failed', 'flush-timeout'].map((log) => `log ${log}`),
+];
+
+/** Models with one wrong answer each, and how long the script may be that shows it. */
+const WRONG_MODELS: readonly (readonly [what: string, distort: Distortion, longest: number])[] = [
+  ['a second irqfd of an event is −EEXIST', wrong(/^ioctl irqfd/, -16, -17), 3],
+  ['ATTACH without a client is −EINVAL', wrong(/^ioctl attach/, -19, -22), 2],
+  ['an unknown code is −ENOTTY also before CREATE_VM', wrong(/^ioctl 0x/, -22, -25), 1],
+  ['NOTIFY of a vCPU that is not there is 0', wrong(/^ioctl notify\S* vcpu=\S+ reserved=0$/, -22, 0), 3],
+  ['a line that is not there is −EINVAL', wrong(/^ioctl set-irqline/, -1, -22), 2],
+];
+
+function wrong(line: RegExp, from: number, to: number): Distortion {
+  return (answer, text) =>
+    line.test(text) && 'ret' in answer && answer.ret === from ? { ...answer, ret: to } : answer;
+}
+
+for (const [what, distort, longest] of WRONG_MODELS) {
+  test(`a wrong model is shown by a short script that the runner plays: ${what}`, async () => {
+    const property = fc.asyncProperty(programs, async (steps) => {
+      const played = await play(steps, distort);
+      if (played.difference !== undefined) assert.fail(report(played));
+    });
+    const details = await fc.check(property, seeded(400));
+    assert.ok(details.failed, `no program differs, seed ${details.seed}`);
+    const printed = fc.defaultReportMessage(details);
+    assert.match(printed, /seed: -?\d+/);
+    const script = /at its last line:\n([\s\S]*?)\n\n/.exec(printed)?.[1]?.split('\n') ?? [];
+    assert.ok(script.length > 0 && script.length <= longest, printed);
+    const answers = runFile(script);
+    const model = new ControlModel();
+    const expected = script.map((line) => distort(model.command(line), line));
+    assert.deepEqual(answers.slice(0, -1), expected.slice(0, -1));
+    assert.notDeepEqual(answers.at(-1), expected.at(-1));
+    const sound = new ControlModel();
+    assert.deepEqual(
+      answers,
+      script.map((line) => sound.command(line)),
+    );
+  });
+}
+
+/** The script as a file, played by the command line. */
+function runFile(script: readonly string[]): object[] {
+  const folder = mkdtempSync(join(tmpdir(), 'upcall-script-'));
+  try {
+    const file = join(folder, 'shown.script');
+    writeFileSync(file, script.join('\n'));
+    const output = execFileSync(process.execPath, [main, file], { encoding: 'utf8' });
+    return output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
