@@ -37,9 +37,14 @@ export class ProtectedPages {
     return this.#words.glimpse(COUNT) !== 0;
   }
 
-  /** Another number after each change. */
+  /** Another number after each change. What is looked up after it is at least as new. */
   get changes(): number {
-    return this.#words.glimpse(CHANGES);
+    return this.#words.load(CHANGES);
+  }
+
+  /** Whether there was a change since `changes` was `seen`; one plain load. */
+  hasChangedSince(seen: number): boolean {
+    return this.#words.glimpse(CHANGES) !== seen;
   }
 
   /** Whether the page of `address` is protected; false outside of the RAM. */
@@ -51,7 +56,6 @@ export class ProtectedPages {
 
   /** Where the lowest protected page starts; Infinity when there is none. */
   get lowest(): number {
-    if (!this.any) return Infinity;
     for (let word = FIRST; word < this.#words.length; word++) {
       const bits = this.#words.load(word);
       if (bits !== 0) return ((word - FIRST) * PAGES_IN_WORD + 31 - Math.clz32(bits & -bits)) * PAGE_BYTES;

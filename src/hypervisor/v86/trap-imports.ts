@@ -2,8 +2,7 @@
  * The core's trapped accesses as calls of a TrapHandler: every port and MMIO access of the guest with its exact size.
  *
  * What the core itself splits stays split: an access that crosses a page, loads of more than 32 bits (32-bit parts). A
- * 64-bit store is one access, a 128-bit store two of 64 bits. The core has an error in 64-bit loads: it extends the sign
- * of the lower part into the upper one.
+ * 64-bit store is one access, a 128-bit store two of 64 bits.
  */
 
 import type { CoreImports, ImportedFunction } from './core-exports.js';

@@ -50,7 +50,7 @@ export class TrappedRam {
 
   /** Whether pages were protected or freed since the core last followed; one plain load. */
   get isBehind(): boolean {
-    return this.#protection.pages.changes !== this.#seen;
+    return this.#protection.pages.hasChangedSince(this.#seen);
   }
 
   follow(): void {

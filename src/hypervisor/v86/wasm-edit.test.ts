@@ -3,11 +3,13 @@ import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
 import { AcrnError } from '../../io-request/acrn-error.js';
 import { coreFile } from './core-image.js';
+import { TestMachine } from './fixtures/test-machine.js';
 import {
   editCore,
   exportStackPointer,
   MAX_MEMORY_PAGES,
   patchRead16,
+  patchRead64,
   shareImportedMemory,
   shareMemory,
   STACK_POINTER_EXPORT,
@@ -37,19 +39,30 @@ test('numbers survive their encoding', () => {
 });
 
 describe('the edits of the core', () => {
-  test('change one byte for 16-bit loads', async () => {
+  test('change one byte for 16-bit loads and one for 64-bit loads', async () => {
     const bytes = await readFile(coreFile());
-    const patched = patchRead16(bytes);
-    assert.equal(patched.length, bytes.length);
-    assert.equal(
-      patched.reduce((count, byte, at) => count + (byte === bytes[at] ? 0 : 1), 0),
-      1,
-    );
+    for (const patch of [patchRead16, patchRead64]) {
+      const patched = patch(bytes);
+      assert.equal(patched.length, bytes.length);
+      assert.equal(
+        patched.reduce((count, byte, at) => count + (byte === bytes[at] ? 0 : 1), 0),
+        1,
+      );
+    }
+  });
+
+  test('make a 64-bit load keep its upper half, whatever the sign of the lower one', async () => {
+    const machine = await TestMachine.create({ value: 0x8192_a3b4 });
+    // movq mm0, [0xd0000000]; movq [0xd0000010], mm0; hlt
+    machine.load([0x0f, 0x6f, 0x05, 0, 0, 0, 0xd0, 0x0f, 0x7f, 0x05, 0x10, 0, 0, 0xd0, 0xf4]);
+    machine.runUntilHalted();
+    assert.equal(machine.accesses.at(-1), 'store d0000010/8 8192a3b4:8192a3b4');
   });
 
   test('refuse to be made twice', async () => {
     const bytes = await readFile(coreFile());
     assert.throws(() => patchRead16(patchRead16(bytes)), isMismatch);
+    assert.throws(() => patchRead64(patchRead64(bytes)), isMismatch);
     assert.throws(() => shareMemory(shareMemory(bytes)), isMismatch);
   });
 
@@ -61,7 +74,7 @@ describe('the edits of the core', () => {
 
   test('refuse a module that is another one', () => {
     const empty = Uint8Array.from(PREAMBLE);
-    for (const edit of [patchRead16, shareMemory, exportStackPointer, shareImportedMemory])
+    for (const edit of [patchRead16, patchRead64, shareMemory, exportStackPointer, shareImportedMemory])
       assert.throws(() => edit(empty), isMismatch);
   });
 

@@ -3,6 +3,8 @@
  *
  * - A 16-bit load from MMIO space becomes one request. The core makes two 8-bit calls of it; its function `read16` gets
  *   its first `mmap_read8` call turned into `io_port_read16`, which tells a real port from an address by its size.
+ * - A 64-bit load from MMIO space keeps its upper half. The core makes two 32-bit calls of it and extends the sign of the
+ *   lower half over the upper one; its function for 64-bit loads gets one byte changed.
  * - The core's memory, with the guest's RAM in it, becomes shared, so that devices in other threads reach it; and the
  *   modules that the core's JIT compiler makes import that shared memory.
  * - The stack pointer is exported, so that a reset can undo frames that an exception skipped.
@@ -37,6 +39,15 @@ const MUTABLE = 1;
 /** How the linker pads a one-byte function index to five bytes, after the first one with its continuation bit. */
 const PADDING = [0x80, 0x80, 0x80, 0x00] as const;
 
+const I64_EXTEND_I32_S = 0xac;
+const I64_EXTEND_I32_U = 0xad;
+/** Local 1, the lower half, widened into local 2; four blocks begin; local 0, the address, plus 4. */
+const WIDENS_LOWER_HALF = Buffer.from([
+  ...[0x20, 1, I64_EXTEND_I32_S, 0x21, 2],
+  ...[0x02, 0x40, 0x02, 0x40, 0x02, 0x40, 0x02, 0x40],
+  ...[0x20, 0, 0x41, 4, 0x6a],
+]);
+
 export const MISMATCH_REMEDY = 'Install v86@0.5.462 exactly (npm ci), the version that upcall was made for';
 
 export function mismatch(what: string): AcrnError {
@@ -47,7 +58,7 @@ export function mismatch(what: string): AcrnError {
 
 /** All edits of the core's module. */
 export function editCore(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return exportStackPointer(shareMemory(patchRead16(bytes)));
+  return exportStackPointer(shareMemory(patchRead64(patchRead16(bytes))));
 }
 
 function section(bytes: Uint8Array, id: number, name: string): Section {
@@ -77,6 +88,17 @@ export function patchRead16(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
     throw mismatch(`read16 calls mmap_read8 ${calls.length} times, not twice`);
   const patched = new Uint8Array(bytes);
   patched[first + 1] = to | 0x80;
+  return patched;
+}
+
+/** One byte: how the core's function for 64-bit loads widens the lower half. */
+export function patchRead64(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const { content, end } = section(bytes, SectionId.CODE, 'code');
+  const code = Buffer.from(bytes.buffer, bytes.byteOffset + content, end - content);
+  const at = code.indexOf(WIDENS_LOWER_HALF);
+  if (at < 0 || code.indexOf(WIDENS_LOWER_HALF, at + 1) >= 0) throw mismatch('no function for 64-bit loads');
+  const patched = new Uint8Array(bytes);
+  patched[content + at + WIDENS_LOWER_HALF.indexOf(I64_EXTEND_I32_S)] = I64_EXTEND_I32_U;
   return patched;
 }
 
