@@ -21,6 +21,7 @@ const SCRIPTS = [
   'conformance/hsm-script-edges.test.js',
   'conformance/driver-model.test.js',
 ];
+const LOOKUP = [...SCRIPTS, 'hsm/address-map.test.js', 'hsm/range-index.test.js'];
 const CONTROL = ['conformance/control-requests.test.js', 'conformance/control-model.test.js'];
 
 /**
@@ -58,20 +59,53 @@ const MUTANTS = [
     'high + (sizeHigh >>> 0) + carry + borrow',
     SCRIPTS,
   ],
-  ['hsm/address-map.ts', 'if (types[i] !== type) continue;', '', SCRIPTS],
-  ['hsm/address-map.ts', 'high < startHigh ||', '', SCRIPTS],
-  ['hsm/address-map.ts', 'low < (bounds[at] as number)', 'low <= (bounds[at] as number)', SCRIPTS],
-  ['hsm/address-map.ts', 'lastHigh > endHigh ||', '', SCRIPTS],
-  ['hsm/address-map.ts', 'lastLow > (bounds[at + 2] as number)', 'lastLow >= (bounds[at + 2] as number)', SCRIPTS],
+  // The walk, which only wrapping, very high and odd accesses come to.
+  ['hsm/address-map.ts', 'if (types[i] !== type) continue;', '', LOOKUP],
+  ['hsm/address-map.ts', 'high < startHigh ||', '', LOOKUP],
+  ['hsm/address-map.ts', 'low < (bounds[at] as number)', 'low <= (bounds[at] as number)', LOOKUP],
+  ['hsm/address-map.ts', 'lastHigh > endHigh ||', '', LOOKUP],
+  ['hsm/address-map.ts', 'lastLow > (bounds[at + 2] as number)', 'lastLow >= (bounds[at + 2] as number)', LOOKUP],
+  ['hsm/address-map.ts', 'ranges.splice(index, 1)', 'ranges.splice(0, 1)', SCRIPTS],
   [
     'hsm/address-map.ts',
-    'for (let i = ranges.length - 1; i >= 0; i--)',
-    'for (let i = 0; i < ranges.length; i++)',
-    SCRIPTS,
+    'ranges.splice(index, 1);\n    this.#rangeCount--;\n    this.#isChanged = true;',
+    'ranges.splice(index, 1);',
+    LOOKUP,
   ],
-  ['hsm/address-map.ts', 'end < PORTS ? Number(end) + 1 : PORTS', 'end < PORTS ? Number(end) : PORTS', SCRIPTS],
-  ['hsm/address-map.ts', 'ranges.splice(index, 1)', 'ranges.splice(0, 1)', SCRIPTS],
-  ['hsm/address-map.ts', 'lastHigh === 0 && lastLow >= low', 'lastHigh === 0', SCRIPTS],
+  ['hsm/address-map.ts', 'this.#rangeCount >= MAX_RANGES', 'this.#rangeCount > MAX_RANGES', LOOKUP],
+  // The index.
+  ['hsm/range-index.ts', 'if (last < address) return WALK;', '', LOOKUP],
+  ['hsm/range-index.ts', 'high >>> 0 >= LIMIT_HIGH ||', '', LOOKUP],
+  [
+    'hsm/range-index.ts',
+    'if (last < (starts[segment + 1] as number))',
+    'if (last <= (starts[segment + 1] as number))',
+    LOOKUP,
+  ],
+  [
+    'hsm/range-index.ts',
+    'if (last < (starts[segment + 2] ?? LIMIT))',
+    'if (last <= (starts[segment + 2] ?? LIMIT))',
+    LOOKUP,
+  ],
+  [
+    'hsm/range-index.ts',
+    'return this.#bridging[segment] as number',
+    'return this.#covering[segment] as number',
+    LOOKUP,
+  ],
+  ['hsm/range-index.ts', 'if (pages[entry] === page) return', 'return', LOOKUP],
+  ['hsm/range-index.ts', 'Number(end) + 1;', 'Number(end);', LOOKUP],
+  [
+    'hsm/range-index.ts',
+    'if ((starts[middle] as number) <= address) low',
+    'if ((starts[middle] as number) < address) low',
+    LOOKUP,
+  ],
+  ['hsm/range-index.ts', 'if (isOwned) long.push(segment);', '', LOOKUP],
+  ['hsm/range-index.ts', 'else known[1] = segment;', '', LOOKUP],
+  ['hsm/range-index.ts', 'if ((heap[parent] as number) <= rank) break;', 'break;', LOOKUP],
+  ['hsm/range-index.ts', '(heap[child + 1] as number) < (heap[child] as number)', 'false as boolean', LOOKUP],
   // 0xCF8 and 0xCFC.
   ['hsm/pci-config-access.ts', 'if (request.addressHigh !== 0) return PciConfigResult.PASSED;', '', SCRIPTS],
   ['hsm/pci-config-access.ts', 'const CONFIG_ADDRESS = 0xcf8;', 'const CONFIG_ADDRESS = 0xcf9;', SCRIPTS],

@@ -69,9 +69,10 @@ export class RangeIndex {
    * int32 words: V8 hands over int32 without boxing, and this path must not allocate.
    */
   find(low: number, high: number, lastLow: number, lastHigh: number): number {
-    if (high >>> 0 >= LIMIT_HIGH || lastHigh >>> 0 >= LIMIT_HIGH) return WALK;
+    if (high >>> 0 >= LIMIT_HIGH) return WALK;
     const address = high * WORD + (low >>> 0);
     const last = lastHigh * WORD + (lastLow >>> 0);
+    // It wraps; or it ends above 2^63, whose upper word is a negative int32.
     if (last < address) return WALK;
     const segment = this.#segmentOf(address);
     if (segment < 0) return NOBODY;
