@@ -30,6 +30,8 @@ const STATE = SLOT_OFFSET.state >> 2;
  * else writes, and again when it was made or refused. It must not throw.
  */
 export interface MoveWatcher {
+  /** Asked before anything is told; it may change at any time. */
+  readonly isWatching: boolean;
   moving(slot: Slot, from: number, to: number): void;
   /** The slot may be another's by now. */
   moved(slot: Slot): void;
@@ -115,16 +117,23 @@ export class Slot {
 
   /** Any state → FREE: the hypervisor stamps the slot when a page is set and when a VM is reset. */
   stampFree(): void {
-    this.watcher?.moving(this, this.glimpsedState, IoRequestState.FREE);
+    const watcher = this.watcher?.isWatching === true ? this.watcher : undefined;
+    watcher?.moving(this, this.glimpsedState, IoRequestState.FREE);
     Atomics.store(this.#words, this.#state, IoRequestState.FREE);
-    this.watcher?.moved(this);
+    watcher?.moved(this);
   }
 
   #move(from: number, to: number): boolean {
-    this.watcher?.moving(this, from, to);
+    const { watcher } = this;
+    if (watcher !== undefined && watcher.isWatching) return this.#moveWatched(watcher, from, to);
+    return Atomics.compareExchange(this.#words, this.#state, from, to) === from;
+  }
+
+  #moveWatched(watcher: MoveWatcher, from: number, to: number): boolean {
+    watcher.moving(this, from, to);
     const isMade = Atomics.compareExchange(this.#words, this.#state, from, to) === from;
-    if (isMade) this.watcher?.moved(this);
-    else this.watcher?.refused(this);
+    if (isMade) watcher.moved(this);
+    else watcher.refused(this);
     return isMade;
   }
 

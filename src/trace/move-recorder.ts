@@ -13,6 +13,19 @@ import type { MoveWatcher, Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import { eventIndex, EventWord, headIndex, MoveBits, TraceRing } from './trace-ring.js';
 
+// Constants of this file: those of another are looked up at each use, which would cost as much as the stores.
+const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
+const { PCI } = IoRequestType;
+const NUMBER = EventWord.number;
+const MOVE = EventWord.move;
+const ADDRESS_LOW = EventWord.addressLow;
+const ADDRESS_HIGH = EventWord.addressHigh;
+const VALUE_LOW = EventWord.valueLow;
+const VALUE_HIGH = EventWord.valueHigh;
+const TIME = EventWord.time;
+const CLIENT = EventWord.client;
+const { TO_SHIFT, STATE_MASK, TYPE_SHIFT, SIZE_SHIFT, BYTE_MASK } = MoveBits;
+const { IS_WRITE, REFUSED, HAS_REQUEST, HAS_VALUE, FORCED } = MoveBits;
 const NONE = -1;
 
 export class MoveRecorder implements MoveWatcher {
@@ -34,41 +47,32 @@ export class MoveRecorder implements MoveWatcher {
     this.#offsetMs = ring.clockOffsetMs;
   }
 
+  get isWatching(): boolean {
+    return this.#ring.isOn;
+  }
+
   moving(slot: Slot, from: number, to: number): void {
-    if (!this.#ring.isOn) return;
+    // A slot that is stamped FREE where it was FREE did not move.
+    if (from === to) return;
     const words = this.#words;
-    const { vcpu } = slot;
-    const head = headIndex(vcpu);
+    const head = headIndex(slot.vcpu);
     const number = words[head] as number;
-    const at = eventIndex(vcpu, number);
-    words[at + EventWord.number] = 0;
-    this.#times[(at + EventWord.time) >> 1] = 0;
-    let move = (from & MoveBits.STATE_MASK) | ((to & MoveBits.STATE_MASK) << MoveBits.TO_SHIFT);
-    if (from >>> 0 > IoRequestState.FREE) move |= MoveBits.STATE_MASK;
-    if (to === IoRequestState.PROCESSING) words[at + EventWord.client] = this.client;
-    else if (this.isForced) move |= MoveBits.FORCED;
-    if (to !== IoRequestState.FREE) {
-      const { type } = slot;
-      // At PROCESSING the request is still the one of PENDING, unless the HSM has made a PCI access of it.
-      if (to !== IoRequestState.PROCESSING || type === IoRequestType.PCI) {
-        move |= MoveBits.HAS_REQUEST;
-        words[at + EventWord.type] = type;
-        words[at + EventWord.direction] = slot.direction;
-        words[at + EventWord.addressLow] = slot.addressLow;
-        words[at + EventWord.addressHigh] = slot.addressHigh;
-        words[at + EventWord.size] = slot.sizeLow;
-        words[at + EventWord.valueLow] = slot.valueLow;
-        words[at + EventWord.valueHigh] = slot.valueHigh;
-        if (type === IoRequestType.PCI) {
-          words[at + EventWord.pciBus] = slot.pciBus;
-          words[at + EventWord.pciDevice] = slot.pciDevice;
-          words[at + EventWord.pciFunction] = slot.pciFunction;
-          words[at + EventWord.pciRegister] = slot.pciRegister;
-        }
-      }
+    const at = eventIndex(slot.vcpu, number);
+    words[at + NUMBER] = 0;
+    this.#times[(at + TIME) >> 1] = 0;
+    let move = (from >>> 0 > FREE ? STATE_MASK : from) | (to << TO_SHIFT);
+    if (to === PENDING) move |= this.#putRequest(slot, at);
+    else if (to === PROCESSING) {
+      words[at + CLIENT] = this.client;
+      // Otherwise the request is still the one of PENDING.
+      if (slot.type === PCI) move |= this.#putRequest(slot, at);
+    } else if (to === COMPLETE) {
+      move |= this.isForced ? HAS_VALUE | FORCED : HAS_VALUE;
+      words[at + VALUE_LOW] = slot.valueLow;
+      words[at + VALUE_HIGH] = slot.valueHigh;
     }
-    words[at + EventWord.move] = move;
-    words[at + EventWord.number] = (number + 1) | 0;
+    words[at + MOVE] = move;
+    words[at + NUMBER] = (number + 1) | 0;
     words[head] = (number + 1) | 0;
     this.#at = at;
   }
@@ -77,13 +81,35 @@ export class MoveRecorder implements MoveWatcher {
     const at = this.#at;
     if (at === NONE) return;
     this.#at = NONE;
-    this.#times[(at + EventWord.time) >> 1] = performance.now() + this.#offsetMs;
+    this.#times[(at + TIME) >> 1] = performance.now() + this.#offsetMs;
   }
 
   refused(): void {
     const at = this.#at;
     if (at === NONE) return;
-    this.#words[at + EventWord.move] = (this.#words[at + EventWord.move] as number) | MoveBits.REFUSED;
+    this.#words[at + MOVE] = (this.#words[at + MOVE] as number) | REFUSED;
     this.moved();
   }
+
+  /** Writes the slot's request; returns its part of the move word. */
+  #putRequest(slot: Slot, at: number): number {
+    const words = this.#words;
+    const { type } = slot;
+    if (type === PCI) {
+      words[at + ADDRESS_LOW] = (toByte(slot.pciBus) << 16) | (toByte(slot.pciDevice) << 8) | toByte(slot.pciFunction);
+      words[at + ADDRESS_HIGH] = slot.pciRegister;
+    } else {
+      words[at + ADDRESS_LOW] = slot.addressLow;
+      words[at + ADDRESS_HIGH] = slot.addressHigh;
+    }
+    words[at + VALUE_LOW] = slot.valueLow;
+    words[at + VALUE_HIGH] = slot.valueHigh;
+    return (
+      HAS_REQUEST | (toByte(type) << TYPE_SHIFT) | (toByte(slot.sizeLow) << SIZE_SHIFT) | (slot.isRead ? 0 : IS_WRITE)
+    );
+  }
+}
+
+function toByte(word: number): number {
+  return word >>> 0 > BYTE_MASK ? BYTE_MASK : word;
 }

@@ -9,7 +9,7 @@ import {
   type IoRequest,
   type MmioAccessSize,
 } from '../io-request/io-request.js';
-import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
+import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
 import { movedFrom, movedTo, type RingEvent } from './ring-reader.js';
 import { EventWord, MoveBits } from './trace-ring.js';
@@ -84,6 +84,8 @@ export class MoveAssembler {
       open.number = number;
     }
     if ((word & MoveBits.HAS_REQUEST) !== 0) open.request = requestOf(words);
+    else if ((word & MoveBits.HAS_VALUE) !== 0 && open.request !== undefined)
+      open.request = withValue(open.request, words);
     if (to === IoRequestState.PROCESSING) open.client = this.#clientName(words[EventWord.client] as number);
     const from = movedFrom(word);
     return {
@@ -109,21 +111,24 @@ function moverOf(from: number, to: number, isForced: boolean): Move['by'] {
 /** The request of an event. Whatever numbers a page held, it is a request that can be shown. */
 function requestOf(words: Int32Array): IoRequest {
   const at = (index: number): number => words[index] as number;
-  const type = at(EventWord.type);
-  const direction = directionName(at(EventWord.direction));
-  const size = at(EventWord.size);
+  const move = at(EventWord.move);
+  const type = (move >> MoveBits.TYPE_SHIFT) & MoveBits.BYTE_MASK;
+  const size = (move >> MoveBits.SIZE_SHIFT) & MoveBits.BYTE_MASK;
+  const direction = directionName((move & MoveBits.IS_WRITE) === 0 ? Direction.READ : Direction.WRITE);
   const value = at(EventWord.valueLow) >>> 0;
-  if (type === IoRequestType.PCI)
+  if (type === IoRequestType.PCI) {
+    const place = at(EventWord.addressLow);
     return {
       type: 'pci',
       direction,
-      bus: at(EventWord.pciBus),
-      device: at(EventWord.pciDevice),
-      function: at(EventWord.pciFunction),
-      register: at(EventWord.pciRegister),
+      bus: (place >> 16) & MoveBits.BYTE_MASK,
+      device: (place >> 8) & MoveBits.BYTE_MASK,
+      function: place & MoveBits.BYTE_MASK,
+      register: at(EventWord.addressHigh),
       size: size as AccessSize,
       value,
     };
+  }
   const address = joinWords(at(EventWord.addressLow), at(EventWord.addressHigh));
   if (type === IoRequestType.PORT) return { type: 'port', direction, address, size: size as AccessSize, value };
   return {
@@ -131,6 +136,17 @@ function requestOf(words: Int32Array): IoRequest {
     direction,
     address,
     size: size as MmioAccessSize,
-    value: size === 8 ? (BigInt(at(EventWord.valueHigh) >>> 0) << 32n) | BigInt(value) : value,
+    value: wideValue(size, words),
   };
+}
+
+function withValue(request: IoRequest, words: Int32Array): IoRequest {
+  return request.type === 'mmio' || request.type === 'write-protect'
+    ? { ...request, value: wideValue(request.size, words) }
+    : { ...request, value: (words[EventWord.valueLow] as number) >>> 0 };
+}
+
+function wideValue(size: number, words: Int32Array): number | bigint {
+  const low = (words[EventWord.valueLow] as number) >>> 0;
+  return size === 8 ? (BigInt((words[EventWord.valueHigh] as number) >>> 0) << 32n) | BigInt(low) : low;
 }

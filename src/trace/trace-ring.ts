@@ -17,41 +17,44 @@ export const RING_EVENTS = 2048;
 /** Words of one event: a cache line. */
 export const EVENT_WORDS = 16;
 
-/** Words of an event. */
+/** Words of an event. Few, and packed: every one is a store between a vCPU and its answer. */
 export const EventWord = {
   /** The event's number plus 1, so that memory which was never written is no event; 0 while it is being written. */
   number: 0,
-  /** From, to and flags: see `MoveBits`. */
+  /** States, type, size and flags: see `MoveBits`. */
   move: 1,
-  /** Who was given the request, at PROCESSING; 0: nobody that has a number. */
-  client: 2,
-  type: 3,
-  direction: 4,
-  addressLow: 5,
-  addressHigh: 6,
-  size: 7,
-  valueLow: 8,
-  valueHigh: 9,
+  /** With `HAS_REQUEST`. In a PCI request: bus, device and function, a byte each from bit 16 down. */
+  addressLow: 2,
+  /** In a PCI request the register. */
+  addressHigh: 3,
+  /** With `HAS_REQUEST` or `HAS_VALUE`. */
+  valueLow: 4,
+  valueHigh: 5,
   /** Float64, in ms since the ring's origin; 0: not stamped yet. */
-  time: 10,
-  pciBus: 12,
-  pciDevice: 13,
-  pciFunction: 14,
-  pciRegister: 15,
+  time: 6,
+  /** Who was given the request, at PROCESSING; 0: nobody that has a number. */
+  client: 8,
 } as const;
 
-/** Inside the move word. */
+/** Inside the move word. What does not fit (the page may hold any number) is all ones. */
 export const MoveBits = {
-  /** The state before, 8 bits; 0xff: no state. */
+  /** 4 bits each, `IoRequestState`. */
   FROM_SHIFT: 0,
-  TO_SHIFT: 8,
-  STATE_MASK: 0xff,
+  TO_SHIFT: 4,
+  STATE_MASK: 0xf,
+  /** 8 bits each. */
+  TYPE_SHIFT: 8,
+  SIZE_SHIFT: 16,
+  BYTE_MASK: 0xff,
+  IS_WRITE: 1 << 24,
   /** The slot was not in the state that the move is from; nothing was moved. */
-  REFUSED: 1 << 16,
+  REFUSED: 1 << 25,
   /** The event has the request; otherwise it is that of the event before. */
-  HAS_REQUEST: 1 << 17,
+  HAS_REQUEST: 1 << 26,
+  /** The event has the value, of a request that an event before has. */
+  HAS_VALUE: 1 << 27,
   /** The HSM finished the request in its client's place. */
-  FORCED: 1 << 18,
+  FORCED: 1 << 28,
 } as const;
 
 const LINE_WORDS = 16;
