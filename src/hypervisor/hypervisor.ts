@@ -23,6 +23,8 @@ export interface VmConfig {
   readonly completionPolling: boolean;
   /** ACRN's hypervisor looks at PCI configuration accesses before they become requests; see pci-interception.ts. */
   readonly interceptPci?: boolean;
+  /** How long a vCPU looks for its answer before it sleeps, in microseconds; adaptive when left out. */
+  readonly lookUs?: number | undefined;
   /** Whether vCPUs note when each request became PENDING. */
   readonly measureLatency: boolean;
 }

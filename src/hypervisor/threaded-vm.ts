@@ -222,6 +222,7 @@ function startThread(
     completionPolling: config.completionPolling,
     measureLatency: config.measureLatency,
     interceptPci: config.interceptPci ?? false,
+    lookUs: config.lookUs,
     program: options.program(vcpu),
   };
   let worker: Worker;

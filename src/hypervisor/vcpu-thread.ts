@@ -28,6 +28,7 @@ export interface VcpuThreadData {
   readonly completionPolling: boolean;
   readonly measureLatency: boolean;
   readonly interceptPci: boolean;
+  readonly lookUs: number | undefined;
   readonly program: unknown;
 }
 
@@ -76,6 +77,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     handlers,
     completionPolling: data.completionPolling,
     measureLatency: data.measureLatency,
+    lookUs: data.lookUs,
   });
   let built: BuiltVcpu;
   try {

@@ -5,7 +5,7 @@
  * and everybody may ring and raise lines.
  */
 
-import { Doorbell, DOORBELL_WORDS } from '../io-request/doorbell.js';
+import { Doorbell } from '../io-request/doorbell.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { SharedWords } from '../io-request/shared-words.js';
 import { TraceRing } from '../trace/trace-ring.js';
@@ -42,7 +42,11 @@ export const VcpuCounter = {
 export type VcpuCounter = (typeof VcpuCounter)[keyof typeof VcpuCounter];
 export type VcpuCounters = Readonly<Record<keyof typeof VcpuCounter, number>>;
 
-const COUNTERS = Object.keys(VcpuCounter).length;
+/** A cache line for each vCPU, of doubles and of int32 words: what one thread writes does not slow the others down. */
+const LINE_DOUBLES = 8;
+const LINE_WORDS = 16;
+/** Beside a vCPU's counters. */
+const LATENCY = 6;
 
 export interface VmSharedStateHandle {
   readonly words: SharedArrayBuffer;
@@ -56,10 +60,10 @@ export interface VmSharedStateHandle {
 
 const VM_STATE = 0;
 const VCPU_STATE = 1;
-const OWNER_DOORBELL = VCPU_STATE + SLOT_COUNT;
-const VCPU_DOORBELL = OWNER_DOORBELL + DOORBELL_WORDS;
-const STARTS = VCPU_DOORBELL + SLOT_COUNT * DOORBELL_WORDS;
-const WORDS = STARTS + 1;
+const STARTS = VCPU_STATE + SLOT_COUNT;
+const OWNER_DOORBELL = 2 * LINE_WORDS;
+const VCPU_DOORBELL = 3 * LINE_WORDS;
+const WORDS = VCPU_DOORBELL + SLOT_COUNT * LINE_WORDS;
 
 export class VmSharedState {
   readonly handle: VmSharedStateHandle;
@@ -74,33 +78,31 @@ export class VmSharedState {
   readonly #words: SharedWords;
   readonly #doorbells: readonly Doorbell[];
   readonly #counters: Float64Array;
-  readonly #latencies: Float64Array;
 
   /** Another thread's view by `handle`, or new words of a VM with `memoryBytes` of RAM. */
   constructor(handle?: VmSharedStateHandle, memoryBytes = 0) {
     this.handle = handle ?? {
       words: new SharedWords(WORDS).buffer,
       lines: new SharedWords(INTERRUPT_LINE_WORDS).buffer,
-      counters: new SharedArrayBuffer(8 * SLOT_COUNT * (COUNTERS + 1)),
+      counters: new SharedArrayBuffer(8 * SLOT_COUNT * LINE_DOUBLES),
       msis: new SharedWords(MSI_WORDS).buffer,
       asyncIo: new AsyncIo().handle,
       trace: new TraceRing().buffer,
       protectedPages: new ProtectedPages(memoryBytes).buffer,
     };
-    const { words, lines, counters, msis, asyncIo, protectedPages } = this.handle;
+    const { words, lines, msis, asyncIo, protectedPages } = this.handle;
     this.#words = new SharedWords(words);
     this.owner = new Doorbell(words, OWNER_DOORBELL);
     this.#doorbells = Array.from(
       { length: SLOT_COUNT },
-      (_, vcpu) => new Doorbell(words, VCPU_DOORBELL + vcpu * DOORBELL_WORDS),
+      (_, vcpu) => new Doorbell(words, VCPU_DOORBELL + vcpu * LINE_WORDS),
     );
     this.lines = new InterruptLines(lines, this.doorbell(0));
     this.msis = new MsiQueue(msis);
     this.asyncIo = new AsyncIo(asyncIo);
     this.trace = new TraceRing(this.handle.trace);
     this.protectedPages = new ProtectedPages(protectedPages);
-    this.#counters = new Float64Array(counters, 0, SLOT_COUNT * COUNTERS);
-    this.#latencies = new Float64Array(counters, 8 * SLOT_COUNT * COUNTERS, SLOT_COUNT);
+    this.#counters = new Float64Array(this.handle.counters);
   }
 
   get vmState(): VmState {
@@ -147,12 +149,12 @@ export class VmSharedState {
 
   /** Only in the vCPU's own thread. */
   count(vcpu: number, counter: VcpuCounter): void {
-    const index = vcpu * COUNTERS + counter;
+    const index = vcpu * LINE_DOUBLES + counter;
     this.#counters[index] = (this.#counters[index] as number) + 1;
   }
 
   counters(vcpu: number): VcpuCounters {
-    const at = (counter: VcpuCounter): number => this.#counters[vcpu * COUNTERS + counter] as number;
+    const at = (counter: VcpuCounter): number => this.#counters[vcpu * LINE_DOUBLES + counter] as number;
     return {
       portAccesses: at(VcpuCounter.portAccesses),
       mmioAccesses: at(VcpuCounter.mmioAccesses),
@@ -175,11 +177,11 @@ export class VmSharedState {
 
   /** How long vCPU `vcpu`'s last request took, from its fill to its release, in ms; below 0 when it was withdrawn or nobody measures. */
   lastLatencyMs(vcpu: number): number {
-    return this.#latencies[vcpu] as number;
+    return this.#counters[vcpu * LINE_DOUBLES + LATENCY] as number;
   }
 
   /** Only in the vCPU's own thread. */
   setLastLatencyMs(vcpu: number, latencyMs: number): void {
-    this.#latencies[vcpu] = latencyMs;
+    this.#counters[vcpu * LINE_DOUBLES + LATENCY] = latencyMs;
   }
 }
