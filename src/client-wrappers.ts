@@ -18,14 +18,18 @@ export class ClientWrappers {
     this.#wraps = wraps;
   }
 
-  /** The client as the HSM knows it; always the same for the same client. */
+  /** The client as the HSM knows it; always the same for the same client. A wrapper may name what it stands around. */
   of(client: IoClient, isDefault = false): IoClient {
     if (this.#wraps.length === 0) return client;
-    const known = this.#wrapped.get(client);
+    const original = this.original(client);
+    const known = this.#wrapped.get(original);
     if (known !== undefined) return known;
-    const wrapped = this.#wraps.reduce((inner, wrap) => wrap(inner, isDefault), client);
-    this.#wrapped.set(client, wrapped);
-    this.#originals.set(wrapped, client);
+    let wrapped = original;
+    for (const wrap of this.#wraps) {
+      wrapped = wrap(wrapped, isDefault);
+      if (wrapped !== original) this.#originals.set(wrapped, original);
+    }
+    this.#wrapped.set(original, wrapped);
     return wrapped;
   }
 

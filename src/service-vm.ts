@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { checkFaultPlan } from './fault-injection/fault-injection.js';
 import type { FaultPlan } from './fault-injection/fault-rule.js';
-import { CLIENT_TIMEOUT_MS } from './hsm/time-limit.js';
+import { CLIENT_TIMEOUT_MS, LATE_POLICIES, type LatePolicy } from './hsm/time-limit.js';
 import { HypervisorServiceModule } from './hsm/service-module.js';
 import { VmRequests } from './hsm/vm-requests.js';
 import { prepareGuestImage, type GuestImage, type GuestImageOptions } from './hypervisor/boot/guest-image.js';
@@ -14,6 +14,7 @@ import { MAX_VCPUS, type Hypervisor, type VmEvent } from './hypervisor/hyperviso
 import { Upcall } from './hypervisor/upcall.js';
 import { AcrnError } from './io-request/acrn-error.js';
 import { SharedBuffer } from './io-request/shared-buffer.js';
+import { LateStacks } from './late-stacks.js';
 import { RequestStatistics } from './trace/statistics.js';
 import { VmTrace } from './trace/vm-trace.js';
 import { UserVm } from './user-vm.js';
@@ -38,6 +39,10 @@ export interface UserVmOptions {
   readonly completionPolling?: boolean;
   /** How long a client may take for a request, in ms (default 5000); Infinity for no limit. */
   readonly clientTimeoutMs?: number;
+  /** What becomes of a request that takes longer: `all-ones` (default) takes its client out; `wait` only tells. */
+  readonly late?: LatePolicy;
+  /** Tells where a late device waits; makes every promise of the process slower. */
+  readonly lateStacks?: boolean;
   /** As ACRN's hypervisor does, answer some PCI configuration accesses before they become requests; off unless given. */
   readonly interceptPci?: boolean;
   /** Counts requests and their latency. */
@@ -74,6 +79,7 @@ export class ServiceVm {
     const name = options.name ?? `vm${vmId}`;
     const memoryBytes = checkMemory(options.memoryMiB ?? DEFAULT_MEMORY_MIB) * MIB;
     const vcpuCount = checkVcpus(options.vcpus ?? 1);
+    const late = checkLate(options.late ?? 'all-ones');
     const clientTimeoutMs = checkTimeout(options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS);
     if (options.faults !== undefined) checkFaultPlan(options.faults);
     this.#expectOpen();
@@ -110,6 +116,7 @@ export class ServiceVm {
       buffer,
       hypercalls,
       clientTimeoutMs,
+      late,
       observer: {
         event: (event) => vm?.tell(event),
         dispatched: (_, request, client) => {
@@ -130,6 +137,7 @@ export class ServiceVm {
       statistics,
       trace,
       faults: options.faults,
+      lateStacks: options.lateStacks === true ? new LateStacks() : undefined,
     }));
     this.#module.addVm(requests);
     this.#vms.add(made);
@@ -163,6 +171,13 @@ function checkTimeout(timeoutMs: number): number {
   if (timeoutMs > 0) return timeoutMs;
   throw new AcrnError('OPTION_INVALID', `${timeoutMs} ms for a client to answer`, {
     remedy: 'Give a number above 0, or Infinity for no limit',
+  });
+}
+
+function checkLate(late: LatePolicy): LatePolicy {
+  if (LATE_POLICIES.includes(late)) return late;
+  throw new AcrnError('OPTION_INVALID', `"${late}" says not what to do with a late client`, {
+    remedy: `Give one of ${LATE_POLICIES.join(', ')}`,
   });
 }
 

@@ -46,7 +46,7 @@ export function describeEvent(event: UserVmEvent): string {
     case 'client-failed':
       return `I/O client ${event.client} failed and was taken out: ${event.message}`;
     case 'client-late':
-      return `I/O client ${event.client} took more than ${event.limitMs} ms for "${event.request}" and was taken out`;
+      return describeLate(event);
     case 'notify-failed':
       return `the completion hypercall for vCPU ${event.vcpu} failed with ${event.result}`;
     case 'flush-timeout':
@@ -56,4 +56,12 @@ export function describeEvent(event: UserVmEvent): string {
     case 'ended':
       return `ended: ${event.end.message}`;
   }
+}
+
+function describeLate(event: Extract<HsmEvent, { kind: 'client-late' }>): string {
+  const { client, request, limitMs, elapsedMs, policy, detail } = event;
+  const why = detail === undefined ? '' : `; ${detail}`;
+  return policy === 'all-ones'
+    ? `I/O client ${client} took more than ${limitMs} ms for "${request}" and was taken out${why}`
+    : `I/O client ${client} has had "${request}" of vCPU ${event.vcpu} for ${Math.round(elapsedMs)} ms, and keeps it${why}`;
 }

@@ -27,6 +27,7 @@ import { errorText } from './io-request/error-text.js';
 import type { SharedBuffer } from './io-request/shared-buffer.js';
 import type { MoveFilter } from './trace/move-filter.js';
 import type { Move } from './trace/move.js';
+import type { LateStacks } from './late-stacks.js';
 import type { RequestStatistics, StatisticsSnapshot } from './trace/statistics.js';
 import type { VmTrace } from './trace/vm-trace.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
@@ -44,6 +45,7 @@ export interface UserVmParts {
   readonly statistics: RequestStatistics | undefined;
   readonly trace: VmTrace;
   readonly faults: FaultPlan | undefined;
+  readonly lateStacks: LateStacks | undefined;
 }
 
 export class UserVm {
@@ -78,6 +80,7 @@ export class UserVm {
       closeDevices: () => this.#attachments.close(),
       onEnd: () => {
         this.faults?.reset();
+        parts.lateStacks?.close();
         parts.trace.close();
       },
     });
@@ -92,7 +95,11 @@ export class UserVm {
       reset: (reason) => this.#lifeCycle.guestReset(reason),
     };
     const faults = (this.faults = parts.faults && this.#inject(parts.faults));
-    this.#clients = new ClientWrappers(faults === undefined ? [] : [(...of) => faults.wrap(...of)]);
+    const { lateStacks } = parts;
+    this.#clients = new ClientWrappers([
+      ...(lateStacks === undefined ? [] : [(client: IoClient) => lateStacks.wrap(client)]),
+      ...(faults === undefined ? [] : [faults.wrap.bind(faults)]),
+    ]);
     parts.requests.createDefaultClient(this.#clients.of(this.defaultClient, true));
     this.#attachments = new Attachments({
       memory: this.memory,

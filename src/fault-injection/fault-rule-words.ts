@@ -39,7 +39,7 @@ const DUPLICATE_MS = 1;
 
 /** A word that names a table's own property only: `in` would find `toString` too. */
 function table(words: Record<string, (word: Word) => Part>): WordTable {
-  return Object.assign(Object.create(null), words);
+  return Object.assign(Object.create(null) as WordTable, words);
 }
 
 export const SELECTORS: WordTable = table({

@@ -6,7 +6,7 @@
 
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
 import { AssignedRequest } from '../hsm/assigned-request.js';
-import type { IoClient } from '../hsm/io-client.js';
+import type { ClientPosition, IoClient } from '../hsm/io-client.js';
 import type { ClientFinisher } from '../hsm/request-finisher.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { VmSharedState } from '../hypervisor/vm-shared-state.js';
@@ -72,6 +72,12 @@ export class FaultyClient implements IoClient {
     for (const open of this.#open) open.ticket = 0;
     this.#relay?.close();
     this.#client.disconnected?.();
+  }
+
+  explain(vcpu: number): ClientPosition | undefined {
+    const dropped = this.#open[vcpu]?.hits.find(({ rule }) => rule.way.kind === 'drop');
+    if (dropped !== undefined) return { detail: `its answer is dropped by the fault rule "${dropped.text}"` };
+    return this.#client.explain?.(vcpu);
   }
 
   notify(request: AssignedRequest): void {

@@ -2,6 +2,7 @@
 
 import type { AssignedRequest } from './assigned-request.js';
 import type { IoClient } from './io-client.js';
+import type { LatePolicy } from './time-limit.js';
 
 export type HsmEvent =
   /** Nobody serves this request, and there is no default client; the slot waits for the next upcall. */
@@ -14,7 +15,10 @@ export type HsmEvent =
       readonly message: string;
       readonly stack?: string;
     }
-  /** A client did not finish a request within its time. It was destroyed and its requests finished as all ones. */
+  /**
+   * A client did not finish a request within its time. By the policy it was destroyed and its requests finished as all
+   * ones, or it keeps the request, which is told again as time goes on.
+   */
   | {
       readonly kind: 'client-late';
       readonly vmId: number;
@@ -22,6 +26,12 @@ export type HsmEvent =
       readonly vcpu: number;
       readonly request: string;
       readonly limitMs: number;
+      readonly elapsedMs: number;
+      readonly policy: LatePolicy;
+      /** What the client is doing with it, as far as it can say. */
+      readonly detail?: string;
+      /** Where it began to wait, if somebody keeps that. */
+      readonly stack?: string;
     }
   /** The completion hypercall was refused. */
   | { readonly kind: 'notify-failed'; readonly vmId: number; readonly vcpu: number; readonly result: number }

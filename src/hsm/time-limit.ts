@@ -9,32 +9,48 @@ import { SLOT_COUNT } from '../io-request/layout.js';
 export const CLIENT_TIMEOUT_MS = 5000;
 /** A timer's longest delay; a longer one would fire at once. */
 const MAX_DELAY_MS = 0x7fff_ffff;
+/** A request that a late client keeps is told again when it has taken so many times as long. */
+const NEXT_REPORT_FACTOR = 2;
+
+/**
+ * What becomes of a late request. `all-ones`: the client is taken out and what it has finishes as all ones, so that the
+ * guest goes on. `wait`: it is told, and told again at growing intervals, and the client keeps it: for who wants to look.
+ */
+export type LatePolicy = 'all-ones' | 'wait';
+export const LATE_POLICIES = ['all-ones', 'wait'] as const satisfies readonly LatePolicy[];
 
 export class TimeLimit {
   readonly #limitMs: number;
   readonly #ticketOf: (vcpu: number) => number;
-  readonly #expire: (vcpu: number) => void;
+  readonly #late: (vcpu: number, elapsedMs: number) => boolean;
   readonly #tickets = new Int32Array(SLOT_COUNT);
   readonly #since = new Float64Array(SLOT_COUNT);
+  /** How long after `since` a request is told next. */
+  readonly #nextMs = new Float64Array(SLOT_COUNT);
   #timer: ReturnType<typeof setTimeout> | undefined;
 
-  /** `ticketOf` gives the ticket that stands in a slot now, 0 when the request was finished. */
-  constructor(limitMs: number, ticketOf: (vcpu: number) => number, expire: (vcpu: number) => void) {
+  /**
+   * `ticketOf` gives the ticket that stands in a slot now, 0 when the request was finished. `late` says whether the client
+   * keeps the request.
+   */
+  constructor(limitMs: number, ticketOf: (vcpu: number) => number, late: (vcpu: number, elapsedMs: number) => boolean) {
     this.#limitMs = limitMs;
     this.#ticketOf = ticketOf;
-    this.#expire = expire;
+    this.#late = late;
   }
 
   watch(vcpu: number, ticket: number): void {
     if (this.#limitMs === Infinity) return;
     this.#tickets[vcpu] = ticket;
     this.#since[vcpu] = performance.now();
+    this.#nextMs[vcpu] = this.#limitMs;
     this.#timer ??= this.#arm(this.#limitMs);
   }
 
   stop(): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    this.#tickets.fill(0);
   }
 
   #arm(delayMs: number): ReturnType<typeof setTimeout> {
@@ -54,13 +70,23 @@ export class TimeLimit {
         this.#tickets[vcpu] = 0;
         continue;
       }
-      const left = this.#limitMs - (now - (this.#since[vcpu] as number));
-      if (left > 0) next = Math.min(next, left);
-      else {
-        this.#tickets[vcpu] = 0;
-        this.#expire(vcpu);
+      const elapsedMs = now - (this.#since[vcpu] as number);
+      let left = (this.#nextMs[vcpu] as number) - elapsedMs;
+      if (left <= 0) {
+        if (!this.#late(vcpu, elapsedMs)) {
+          // Unless another request is watched there already: whoever was told may have let the guest go on.
+          if (this.#tickets[vcpu] === ticket) this.#tickets[vcpu] = 0;
+          continue;
+        }
+        const nextMs = elapsedMs * NEXT_REPORT_FACTOR;
+        this.#nextMs[vcpu] = nextMs;
+        left = nextMs - elapsedMs;
       }
+      next = Math.min(next, left);
     }
-    if (next !== Infinity) this.#timer ??= this.#arm(next);
+    // A timer that `watch` has armed meanwhile may be for later than what is next here.
+    if (next === Infinity) return;
+    clearTimeout(this.#timer);
+    this.#timer = this.#arm(Math.min(next, this.#limitMs));
   }
 }

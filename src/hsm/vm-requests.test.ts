@@ -619,10 +619,15 @@ describe('the time limit', { timeout: 20_000 }, () => {
     vm.requests.dispatch();
     assert.equal(vm.buffer.slot(2).state, PROCESSING, 'its time has only begun');
     await until(() => vm.events.length > 1);
-    assert.deepEqual(vm.events, [
-      { kind: 'client-late', vmId: 1, client: 'first', vcpu: 0, request: 'read port 0x500/1 = 0x0', limitMs: 30 },
-      { kind: 'client-late', vmId: 1, client: 'second', vcpu: 2, request: 'read port 0x501/1 = 0x0', limitMs: 30 },
-    ]);
+    const late = { kind: 'client-late', vmId: 1, limitMs: 30, policy: 'all-ones' };
+    assert.deepEqual(
+      vm.events.map((event) => ({ ...event, elapsedMs: undefined })),
+      [
+        { ...late, client: 'first', vcpu: 0, request: 'read port 0x500/1 = 0x0', elapsedMs: undefined },
+        { ...late, client: 'second', vcpu: 2, request: 'read port 0x501/1 = 0x0', elapsedMs: undefined },
+      ],
+    );
+    for (const event of vm.events) assert.ok(event.kind === 'client-late' && event.elapsedMs >= 30);
     assert.deepEqual(
       [0, 1, 2].map((vcpu) => [vm.buffer.slot(vcpu).state, vm.buffer.slot(vcpu).valueLow]),
       [
@@ -657,6 +662,40 @@ describe('the time limit', { timeout: 20_000 }, () => {
     );
     assert.equal(slot.state, PROCESSING);
     await until(() => vm.events.length > 1);
+    vm.requests.close();
+  });
+
+  test('a client that may go on keeps its request and is told again, later each time, until it answers', async () => {
+    const { vm } = withDefault({ clientTimeoutMs: 5, late: 'wait' });
+    const slow = Object.assign(new Keeper('slow', ports(0x500, 1)), {
+      explain: (vcpu: number) => ({ detail: `at vCPU ${vcpu}`, stack: 'there' }),
+    });
+    vm.requests.createClient(slow, slow.ranges);
+    const slot = vm.fill(2);
+    vm.requests.dispatch();
+    await until(() => vm.events.length >= 3);
+    const times = vm.events.map((event) => {
+      assert.ok(event.kind === 'client-late');
+      assert.deepEqual(
+        [event.client, event.vcpu, event.limitMs, event.policy, event.detail, event.stack],
+        ['slow', 2, 5, 'wait', 'at vCPU 2', 'there'],
+      );
+      return event.elapsedMs;
+    });
+    const [first = 0, second = 0, third = 0] = times;
+    assert.ok(first >= 5 && second >= 2 * first && third >= 2 * second, times.join(' '));
+    assert.equal(slot.state, PROCESSING);
+    assert.equal(slow.answer(7), true);
+    assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 7]);
+    assert.deepEqual(vm.requests.clients, [slow]);
+    slot.release();
+    // Another request's time begins anew, and the answered one is told no more.
+    vm.fill(3);
+    vm.requests.dispatch();
+    const told = vm.events.length;
+    await until(() => vm.events.length > told);
+    const next = vm.events[told];
+    assert.ok(next?.kind === 'client-late' && next.vcpu === 3 && next.elapsedMs < second, JSON.stringify(next));
     vm.requests.close();
   });
 

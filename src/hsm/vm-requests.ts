@@ -17,7 +17,7 @@ import { Assignments } from './assignments.js';
 import type { HsmObserver } from './hsm-observer.js';
 import type { IoClient } from './io-client.js';
 import { PciConfigAccess, PciConfigResult } from './pci-config-access.js';
-import { TimeLimit } from './time-limit.js';
+import { TimeLimit, type LatePolicy } from './time-limit.js';
 
 const EINVAL = -22;
 const EEXIST = -17;
@@ -32,6 +32,8 @@ export interface VmRequestsOptions {
   readonly observer: HsmObserver;
   /** How long a client may take for a request, in ms; Infinity switches the limit off. */
   readonly clientTimeoutMs: number;
+  /** What becomes of a request that takes longer; `all-ones` unless given. */
+  readonly late?: LatePolicy;
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
@@ -69,7 +71,7 @@ export class VmRequests {
     this.#timeLimit = new TimeLimit(
       options.clientTimeoutMs,
       (vcpu) => this.#assignments.tickets.load(vcpu),
-      (vcpu) => this.#expire(vcpu),
+      (vcpu, elapsedMs) => this.#late(vcpu, elapsedMs),
     );
   }
 
@@ -279,20 +281,28 @@ export class VmRequests {
     });
   }
 
-  #expire(vcpu: number): void {
+  /** Whether the client keeps the request. */
+  #late(vcpu: number, elapsedMs: number): boolean {
     const client = this.#assignments.owner(vcpu);
-    if (client === undefined) return;
+    if (client === undefined) return false;
+    const { clientTimeoutMs: limitMs, late: policy = 'all-ones', observer } = this.#options;
     const request = this.#assignments.request(vcpu).describe();
-    // Told afterwards: whoever hears it may put another client there at once.
-    this.#expel(client);
-    this.#options.observer.event({
+    // Asked before it is taken out, told afterwards: whoever hears it may put another client there at once.
+    const position = client.explain?.(vcpu);
+    if (policy === 'all-ones') this.#expel(client);
+    const { vmId } = this;
+    observer.event({
       kind: 'client-late',
-      vmId: this.vmId,
+      vmId,
       client: client.name,
       vcpu,
       request,
-      limitMs: this.#options.clientTimeoutMs,
+      limitMs,
+      elapsedMs,
+      policy,
+      ...position,
     });
+    return policy === 'wait';
   }
 
   /** The default client stays: without one, unclaimed accesses would wait for ever. */

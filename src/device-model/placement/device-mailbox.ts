@@ -11,7 +11,10 @@ import { SharedWords } from '../../io-request/shared-words.js';
 
 const PENDING = DOORBELL_WORDS;
 const CONTROL = PENDING + 1;
-const FIRST_REQUEST = CONTROL + 1;
+/** Which access the device's thread is in: its vCPU + 1, or 0; and since when, as the lower half of Date.now(). */
+const INSIDE = CONTROL + 1;
+const INSIDE_SINCE = INSIDE + 1;
+const FIRST_REQUEST = INSIDE_SINCE + 1;
 const REQUEST_WORDS = 8;
 const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
 
@@ -86,5 +89,27 @@ export class DeviceMailbox {
     request.valueLow = this.#words.load(at + 6);
     request.valueHigh = this.#words.load(at + 7);
     return request.ticket !== 0 && this.#words.load(at) === request.ticket;
+  }
+
+  /** In the device's thread, around each access; only for the operator, hence without ordering. */
+  enter(vcpu: number): void {
+    this.#words.put(INSIDE_SINCE, Date.now() | 0);
+    this.#words.put(INSIDE, vcpu + 1);
+  }
+
+  leave(): void {
+    this.#words.put(INSIDE, 0);
+  }
+
+  /** In the Service VM's thread: the access that the device's thread is in. */
+  get inside(): { readonly vcpu: number; readonly ms: number } | undefined {
+    const inside = this.#words.load(INSIDE);
+    if (inside === 0) return undefined;
+    return { vcpu: inside - 1, ms: (Date.now() - this.#words.load(INSIDE_SINCE)) >>> 0 };
+  }
+
+  /** Whether the request that was posted for `vcpu` lies there untouched. */
+  isPending(vcpu: number): boolean {
+    return (this.#words.load(PENDING) & (1 << vcpu)) !== 0;
   }
 }

@@ -104,7 +104,9 @@ async function serve(device: Device): Promise<void> {
       // Withdrawn by a reset, or served when its predecessor's bit was seen: the device must not act on it.
       if (tickets.load(vcpu) !== request.ticket || served[vcpu] === request.ticket) continue;
       served[vcpu] = request.ticket;
+      mailbox.enter(vcpu);
       client.notify(request);
+      mailbox.leave();
     }
   }
 }

@@ -125,6 +125,53 @@ async function gated(): Promise<Placed & { words: SharedWords; act: (vcpu: numbe
   return { ...placed, words, act };
 }
 
+describe('a device in a thread of its own that is late', { timeout: 30_000 }, () => {
+  const ask = ({ vm }: Placed, vcpu: number, offset: number): Slot => {
+    const slot = vm.fill(vcpu, { address: 0x500 + offset });
+    vm.requests.dispatch();
+    return slot;
+  };
+  const position = ({ client }: Placed, vcpu: number): string => client.explain(vcpu).detail ?? '';
+
+  test('says that it is not made yet, or that its thread has ended', async () => {
+    const { client } = place(new URL('./fixtures/never-made.js', import.meta.url), undefined);
+    assert.equal(client.explain(0).detail, 'its thread is still making the device');
+    await client.terminate();
+    await until(() => client.explain(0).detail === 'its thread has ended');
+  });
+
+  test('says which access its thread is in, and since when', async () => {
+    const placed = await gated();
+    assert.match(position(placed, 0), /^its thread has been inside this access for \d+ ms$/);
+    placed.act(1, 1);
+    assert.match(position(placed, 1), /inside an access of vCPU 0 for \d+ ms, and this one waits behind it$/);
+    placed.words.store(GATE.OPENED, 1);
+    await until(() => placed.words.load(GATE.ACTS) === 12);
+    placed.vm.requests.close();
+  });
+
+  test('says that a promise of it is open', async () => {
+    const placed = await gated();
+    placed.words.store(GATE.OPENED, 1);
+    await until(() => placed.words.load(GATE.ACTS) === 1);
+    ask(placed, 1, 3);
+    await until(() => position(placed, 1).includes('promise is open'));
+    placed.vm.requests.close();
+  });
+
+  test('says that its thread does something other than an access', async () => {
+    const placed = await gated();
+    placed.words.store(GATE.OPENED, 1);
+    const answered = ask(placed, 1, 2);
+    await until(() => placed.words.load(GATE.ENTERED) === 2);
+    assert.equal(answered.state, COMPLETE);
+    ask(placed, 2, 1);
+    assert.match(position(placed, 2), /blocks outside of any access$/);
+    placed.words.store(GATE.OPENED, 2);
+    placed.vm.requests.close();
+  });
+});
+
 /** As when the VM is reset. */
 function reset({ vm, client }: Placed): void {
   assert.equal(vm.requests.withdraw(), true);

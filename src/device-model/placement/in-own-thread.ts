@@ -7,7 +7,7 @@
 import { Worker } from 'node:worker_threads';
 import type { AddressRange } from '../../hsm/address-range.js';
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
-import type { IoClient } from '../../hsm/io-client.js';
+import type { ClientPosition, IoClient } from '../../hsm/io-client.js';
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
@@ -124,9 +124,25 @@ export class ThreadClient implements IoClient {
     worker.once('exit', () => clearTimeout(timer));
   }
 
+  explain(vcpu: number): ClientPosition {
+    return { detail: this.#position(vcpu) };
+  }
+
   /** Ends the thread at once, as a crash would. */
   async terminate(): Promise<void> {
     await this.#worker?.terminate();
+  }
+
+  #position(vcpu: number): string {
+    if (this.#worker === undefined) return 'its thread has ended';
+    if (!this.#isReady) return 'its thread is still making the device';
+    const inside = this.#mailbox.inside;
+    if (inside?.vcpu === vcpu) return `its thread has been inside this access for ${inside.ms} ms`;
+    if (inside !== undefined)
+      return `its thread has been inside an access of vCPU ${inside.vcpu} for ${inside.ms} ms, and this one waits behind it`;
+    if (this.#mailbox.isPending(vcpu))
+      return 'its thread lives but does not look: it computes or blocks outside of any access';
+    return 'its thread lives and has begun the access: the device’s promise is open';
   }
 
   #hear(message: DeviceThreadMessage): void {
