@@ -20,9 +20,10 @@ function times() {
 
 /**
  * @param {number} limitMs how long to wait at most
+ * @param {AbortSignal} [signal] ends the wait
  * @returns {Promise<boolean>} false when the machine did not become quiet in time
  */
-export async function waitForQuiet(limitMs) {
+export async function waitForQuiet(limitMs, signal) {
   const end = performance.now() + limitMs;
   for (;;) {
     const before = times();
@@ -30,6 +31,6 @@ export async function waitForQuiet(limitMs) {
     const after = times();
     const busy = after.busy - before.busy;
     if (busy / Math.max(1, busy + after.idle - before.idle) < BUSY_SHARE) return true;
-    if (performance.now() > end) return false;
+    if (performance.now() > end || signal?.aborted === true) return false;
   }
 }

@@ -39,7 +39,7 @@ export async function runRounds({ rows, rounds, quietBudgetMs, onProgress, signa
       if (results.missing.has(key)) continue;
       onProgress?.({ round: round + 1, at, of: processes.size, key });
       const waitsFrom = performance.now();
-      const isQuiet = await waitForQuiet(Math.min(budgetMs, QUIET_LIMIT_MS));
+      const isQuiet = await waitForQuiet(Math.min(budgetMs, QUIET_LIMIT_MS), signal);
       if (!isQuiet) budgetMs -= performance.now() - waitsFrom;
       if (signal?.aborted) return results;
       const outcome = await runProcess(one, signal);

@@ -61,16 +61,18 @@ export function allGroups() {
  * The rows that are wanted and, so that there is something to compare with, those that they refer to.
  * @param {readonly Group[]} groups
  * @param {(row: Row, group: Group) => boolean} isWanted
+ * @param {boolean} isQuick of several references, only the first and those that a target needs
  * @returns {Group[]} without those that have no rows left
  */
-export function select(groups, isWanted) {
+export function select(groups, isWanted, isQuick) {
   const wanted = new Set();
   const byName = new Map(groups.flatMap(({ rows }) => rows.map((row) => [row.name, row])));
   const want = (/** @type {Row | undefined} */ row) => {
     if (row === undefined || wanted.has(row)) return;
     wanted.add(row);
     // Of a reference the references are not needed.
-    for (const { to } of row.compare ?? []) wanted.add(byName.get(to));
+    for (const [index, { to, min, max }] of (row.compare ?? []).entries())
+      if (!isQuick || index === 0 || (min ?? max) !== undefined) wanted.add(byName.get(to));
   };
   for (const group of groups) for (const row of group.rows) if (isWanted(row, group)) want(row);
   return groups

@@ -43,10 +43,13 @@ Examples:
 `;
 
 const options = parseOptions();
-const groups = select(await allGroups(), (row, { title }) =>
-  options.only.length === 0
-    ? !options.quick || row.quick === true
-    : options.only.some((word) => row.name.includes(word) || title.includes(word)),
+const groups = select(
+  await allGroups(),
+  (row, { title }) =>
+    options.only.length === 0
+      ? !options.quick || row.quick === true
+      : options.only.some((word) => row.name.includes(word) || title.includes(word)),
+  options.quick,
 );
 const rows = groups.flatMap((group) => group.rows);
 if (rows.length === 0) fail(`no row contains ${options.only.join(' or ')}; --list names them`);

@@ -3,8 +3,7 @@
 
 import { countAllocation } from '../allocation-counter.js';
 import { createMachine } from '../machine.js';
-import { createPath } from '../one-thread-path.js';
-import { ACCESSES } from '../workload.js';
+import { BATCH, createPath } from '../one-thread-path.js';
 
 export const title = 'Allocation';
 
@@ -72,10 +71,10 @@ export async function measure(threads, client = 'bare') {
 /** @param {string} client */
 async function inOneThread(client) {
   const { batch } = await createPath(16, 'uniform', client);
-  for (let done = 0; done < REQUESTS; done += ACCESSES) batch();
+  for (let done = 0; done < REQUESTS; done += BATCH) batch();
   const end = countAllocation();
   let done = 0;
-  for (; done < REQUESTS; done += ACCESSES) batch();
+  for (; done < REQUESTS; done += BATCH) batch();
   const { bytes, collections } = end();
   return { bytes: bytes / done, collections };
 }

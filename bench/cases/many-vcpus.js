@@ -14,7 +14,7 @@ const SAME = 0.95;
 /** @type {import('../rows.js').Row[]} */
 export const rows = VCPUS.flatMap((vcpus) => {
   const process = { file: 'cases/many-vcpus.js', args: [String(vcpus)] };
-  const quick = vcpus === 1 || vcpus === 4 || vcpus === 16;
+  const quick = vcpus === 4;
   const nameOf = (/** @type {number} */ count, /** @type {string} */ what) =>
     `${count} ${count === 1 ? 'vCPU' : 'vCPUs'}, ${what}`;
   const perSecond = 'requests each second';
@@ -25,7 +25,7 @@ export const rows = VCPUS.flatMap((vcpus) => {
       process,
       value: 'perSecond',
       compare: vcpus === 1 ? [] : [{ to: nameOf(vcpus / 2, perSecond), min: SAME }],
-      quick: vcpus < 4,
+      quick,
     },
     { name: nameOf(vcpus, 'p99'), unit: 'µs', process, value: 'p99Us', quick },
     { name: nameOf(vcpus, 'largest share to smallest'), unit: '', process, value: 'shares', max: 2, quick },

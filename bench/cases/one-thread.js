@@ -4,8 +4,8 @@
  * AddressMap and client. What the code costs, without what threads cost.
  */
 
-import { createPath } from '../one-thread-path.js';
-import { ACCESSES, PATTERNS, rangeCount, RANGE_COUNTS } from '../workload.js';
+import { BATCH, createPath } from '../one-thread-path.js';
+import { PATTERNS, rangeCount, RANGE_COUNTS } from '../workload.js';
 
 export const title = 'A request in one thread';
 
@@ -48,19 +48,23 @@ const MEASURE_MS = 300;
 
 /**
  * @param {string} ranges @param {string} patternText @param {string} kind
- * @returns {Promise<{ value: number, setUpMs: number }>}
+ * @returns {Promise<{ value: number, quickest: number, setUpMs: number }>} `quickest`: in the batch that nothing else disturbed
  */
 export async function measure(ranges, patternText, kind) {
   const pattern = /** @type {import('../workload.js').Pattern} */ (patternText);
   const { batch, setUpMs, served } = await createPath(Number(ranges), pattern, kind);
   let done = 0;
+  let quickestMs = Infinity;
   const during = (/** @type {number} */ ms) => {
     const start = performance.now();
     let now = start;
     let count = 0;
-    for (; now - start < ms; now = performance.now()) {
+    while (now - start < ms) {
+      const before = now;
       batch();
-      count += ACCESSES;
+      now = performance.now();
+      quickestMs = Math.min(quickestMs, now - before);
+      count += BATCH;
     }
     done += count;
     return ((now - start) * 1e6) / count;
@@ -69,5 +73,5 @@ export async function measure(ranges, patternText, kind) {
   const value = during(MEASURE_MS);
   const claimed = pattern === 'unclaimed' ? 0 : done;
   if (served() !== claimed) throw new Error(`${served()} of ${claimed} requests came to their clients`);
-  return { value, setUpMs };
+  return { value, quickest: (quickestMs * 1e6) / BATCH, setUpMs };
 }
