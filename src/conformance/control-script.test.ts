@@ -130,6 +130,14 @@ test('what the kernel would copy past the end of a mapping is −EFAULT', async 
   }
 });
 
+test('the 257th memory segment is −ENOMEM, before anybody asks whether it lies in the guest', async () => {
+  const segment = 'ioctl set-memseg vma_base=0x100000 len=0x1000';
+  const filled = ['ioctl create-vm', ...new Array<string>(256).fill(segment)];
+  assert.equal((await last(...filled)).ret, 0);
+  assert.equal((await last(...filled, `${segment} user_vm_pa=0x800`)).ret, -12);
+  assert.equal((await last(...filled, 'ioctl set-memseg vma_base=0x30000 len=0x1000')).ret, -14);
+});
+
 for (const [line, problem] of [
   ['ioctl', /lacks the name of an ioctl/],
   ['ioctl frobnicate', /no ioctl frobnicate/],
