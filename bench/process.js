@@ -49,5 +49,5 @@ export async function runProcess({ file, args = [], flags = [], cores = 1 }, sig
 function reasonOf(error) {
   if (error.killed === true) return `took more than ${TIMEOUT_MS / 1000} s`;
   const lines = (error.stderr ?? '').trim().split('\n').filter(Boolean);
-  return lines.find((line) => /^(\w*Error|\w+:)/.test(line)) ?? lines.at(-1) ?? error.message;
+  return lines.find((line) => /^\w*Error\b/.test(line)) ?? lines.at(-1) ?? error.message;
 }
