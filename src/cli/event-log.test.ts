@@ -62,3 +62,10 @@ test('a VM that ends in trouble has one line for it, and one that was destroyed 
   log.hear({ kind: 'ended', end: { reason: 'power-off', message: 'state S5' } });
   assert.equal(lines.at(-1), 'upcall: ended: state S5');
 });
+
+test('of a fault rule the first fault is told', () => {
+  const { log, lines } = made();
+  const fault = { kind: 'fault-injected', rule: 'port=0x60: ones', target: 'i8042', timeMs: 1, vcpu: 0 } as const;
+  for (let nth = 1; nth <= 3; nth++) log.hear({ ...fault, nth, request: `read port 0x60/1 = ${nth}` });
+  assert.deepEqual(lines, ['upcall: fault injected in i8042, read port 0x60/1 = 1 (port=0x60: ones)']);
+});

@@ -46,8 +46,12 @@ export class EventLog {
   }
 }
 
-/** The end of a VM has one line: its cause was told as an event of its own, or the operator ended it himself. */
+/**
+ * The end of a VM has one line: its cause was told as an event of its own, or the operator ended it himself. Of a fault rule
+ * the first fault is told, the rest is in the table at the end.
+ */
 function isTold(event: UserVmEvent): boolean {
+  if (event.kind === 'fault-injected') return event.nth > 1;
   if (event.kind !== 'ended') return false;
   const { reason } = event.end;
   return reason !== 'power-off' && reason !== 'reset-loop';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseExpected, parseMemory, parseTimeout } from './option-values.js';
+import { parseClientTimeout, parseExpected, parseMemory, parseTimeout } from './option-values.js';
 
 test('memory is in MiB unless a unit says otherwise', () => {
   for (const [text, mib] of [
@@ -34,4 +34,11 @@ test('a time is in seconds, decimals allowed', () => {
 test('an empty expected text is refused', () => {
   assert.equal(parseExpected('login:'), 'login:');
   assert.throws(() => parseExpected(''), { code: 'OPTION_INVALID' });
+});
+
+test('the time limit of clients is whole milliseconds, or none', () => {
+  assert.equal(parseClientTimeout('250'), 250);
+  assert.equal(parseClientTimeout('none'), Infinity);
+  for (const text of ['', '0', '-1', '1.5', '5s', 'Infinity'])
+    assert.throws(() => parseClientTimeout(text), { code: 'OPTION_INVALID' });
 });

@@ -25,6 +25,16 @@ export function parseTimeout(text: string): number {
   });
 }
 
+/** Milliseconds, or `none`, which is no limit. */
+export function parseClientTimeout(text: string): number {
+  if (text.trim() === 'none') return Infinity;
+  const ms = /^\d{1,9}$/.test(text.trim()) ? Number(text) : NaN;
+  if (ms > 0) return ms;
+  throw new AcrnError('OPTION_INVALID', `--client-timeout ${text} is no time`, {
+    remedy: 'Give whole milliseconds above 0, for example 5000, or none',
+  });
+}
+
 export function parseExpected(text: string): string {
   if (text !== '') return text;
   throw new AcrnError('OPTION_INVALID', '--expect is empty', { remedy: 'Give a text that the guest prints' });

@@ -17,6 +17,7 @@ import { ESCAPE_KEY_NAME, EscapeKey } from './escape-key.js';
 import { EventLog } from './event-log.js';
 import type { ExitStatus } from './exit-status.js';
 import { Expectation } from './expectation.js';
+import { faultTable } from './fault-table.js';
 import type { Reporter } from './reporter.js';
 import { ENDING_SIGNALS, noteOn, statusOf, type SessionEnd } from './session-end.js';
 import { startSession } from './session-start.js';
@@ -118,6 +119,7 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     if (note !== undefined) reporter.line(note);
     const statistics = vm.statistics();
     if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters()));
+    if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
     return statusOf(how, expectation?.isMet === false);
   } finally {
     early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.hear(event));

@@ -1,12 +1,14 @@
 /** The options of `upcall run` as commander hands them over, and the guest that they name. */
 
 import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../guest-library.js';
+import type { LatePolicy } from '../../hsm/time-limit.js';
 import type { GuestImageOptions, ImageKind } from '../../hypervisor/boot/guest-image.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
 import { readImage } from '../../service-vm.js';
 import type { DeviceOption } from '../device-option.js';
+import type { FaultOptions } from '../fault-option.js';
 
-export interface RunOptions {
+export interface RunOptions extends FaultOptions {
   readonly hypervisor: string;
   readonly memory?: number;
   readonly cmdline?: string;
@@ -16,6 +18,10 @@ export interface RunOptions {
   readonly acpi: boolean;
   readonly device: readonly DeviceOption[];
   readonly polling?: boolean;
+  /** In ms. */
+  readonly clientTimeout?: number;
+  readonly late?: LatePolicy;
+  readonly lateStacks?: boolean;
   readonly expect?: string;
   readonly timeout?: number;
   readonly stats?: boolean;

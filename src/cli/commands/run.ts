@@ -2,11 +2,13 @@
 
 import { Option, type Command } from 'commander';
 import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
+import { LATE_POLICIES } from '../../hsm/time-limit.js';
 import { DEFAULT_MEMORY_MIB } from '../../service-vm.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
 import { exitStatusHelp, type ExitStatus } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
-import { parseExpected, parseMemory, parseTimeout } from '../option-values.js';
+import { addFault, faultPlan, parseSeed } from '../fault-option.js';
+import { parseClientTimeout, parseExpected, parseMemory, parseTimeout } from '../option-values.js';
 import type { Reporter } from '../reporter.js';
 import { runSession } from '../session.js';
 import { debianGuest } from './debian-guest.js';
@@ -27,6 +29,15 @@ Examples:
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
+  upcall run --fault 'port=0x70-0x71 read after=10: ones'
+
+Fault rules: which requests, a colon, what becomes of them.
+  client=uart16550 read after=100 every=3: flip=0x20     every third read after 100 with a bit flipped
+  port=0x3f8-0x3ff write p=0.01: drop                    never answered, by chance
+  mmio=0xd0000000+0x1000 size=4 times=1: crash           the client fails at its first such request
+  pci=00:00.0 register=0: value=0x12345678               configuration space
+  line=4: lose every=5                                   interrupts; also duplicate, delay=5ms
+  client=acpi-pm from=2s until=5s: slow=10ms             also ones, stale, delay, remove
 
 ${exitStatusHelp(100)}`;
 
@@ -59,6 +70,28 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
     .option('--timeout <seconds>', 'end with status 3 when the time is over', parseTimeout)
     .option('--stats', 'at the end, a table of the I/O requests on standard error')
+    .addOption(
+      new Option('--fault <rule>', 'let chosen requests or interrupts fail, see below; may be given again')
+        .argParser(addFault)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--fault-file <file>', 'a file of such rules, one in a line; may be given again')
+        .argParser((file: string, files: readonly string[]) => [...files, file])
+        .default([], 'none'),
+    )
+    .option('--fault-seed <number>', 'of the chances in them; the table at the end tells it', parseSeed)
+    .option(
+      '--client-timeout <ms>',
+      'how long a device may take for a request, or none (default: 5000)',
+      parseClientTimeout,
+    )
+    .addOption(
+      new Option('--late <policy>', 'a late device is taken out and reads all ones, or the guest waits for it').choices(
+        LATE_POLICIES,
+      ),
+    )
+    .option('--late-stacks', 'show where a late device waits; slows every promise down')
     .option('--run <commands>', 'debian: run these in its shell, then power off')
     .option('--tour', 'the monitor shows itself; without a terminal it powers off and prints the statistics')
     .addHelpText('after', EXAMPLES)
@@ -69,6 +102,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
 
 async function run(name: string | undefined, options: RunOptions, context: CommandContext): Promise<ExitStatus> {
   const hasTerminal = process.stdin.isTTY;
+  const faults = await faultPlan(options);
   const hypervisor = await chooseHypervisor(options.hypervisor);
   const guest =
     name === 'debian' ? await debianGuest(options, context.reporter) : await namedGuest(name, options, hasTerminal);
@@ -81,12 +115,16 @@ async function run(name: string | undefined, options: RunOptions, context: Comma
         image: guest.image,
         ...(memoryMiB === undefined ? {} : { memoryMiB }),
         completionPolling: options.polling === true,
+        ...(options.clientTimeout === undefined ? {} : { clientTimeoutMs: options.clientTimeout }),
+        ...(options.late === undefined ? {} : { late: options.late }),
+        lateStacks: options.lateStacks === true,
+        ...(faults === undefined ? {} : { faults }),
       },
       devices: options.device,
       ...(options.expect === undefined ? {} : { expect: options.expect }),
       ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
       statistics: options.stats === true || (options.tour === true && !hasTerminal),
-      debug: context.debug(),
+      debug: context.debug() || options.lateStacks === true,
     },
     { input: process.stdin, output: process.stdout, reporter: context.reporter },
   );

@@ -1,0 +1,45 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { addFault, faultPlan, parseSeed } from './fault-option.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'upcall-faults-'));
+after(() => rmSync(folder, { recursive: true }));
+
+test('rules of the command line and of files make one plan, the files last', async () => {
+  const file = join(folder, 'plan.txt');
+  writeFileSync(file, '# two rules\nline=4: lose\nread: stale\n');
+  const fault = addFault('port=0x60: ones', []);
+  const plan = await faultPlan({ fault, faultFile: [file], faultSeed: 7 });
+  assert.equal(plan?.seed, 7);
+  assert.deepEqual(
+    plan?.rules.map((rule) => (typeof rule === 'string' ? rule : rule.way.kind)),
+    ['port=0x60: ones', 'lose', 'stale'],
+  );
+});
+
+test('without a rule there is no plan', async () => {
+  assert.equal(await faultPlan({ fault: [], faultFile: [] }), undefined);
+  await assert.rejects(faultPlan({ fault: [], faultFile: [], faultSeed: 1 }), { code: 'OPTION_INVALID' });
+});
+
+test('what cannot be read is said with its place', async () => {
+  assert.throws(() => addFault('port=0x60: onse', []), { code: 'OPTION_INVALID', message: /character 12: "onse"/ });
+  const file = join(folder, 'wrong.txt');
+  writeFileSync(file, 'line=4: lose\nline=99: lose\n');
+  await assert.rejects(faultPlan({ fault: [], faultFile: [file] }), {
+    message: new RegExp(`^${file}:2:1: there is no line 99`),
+  });
+  await assert.rejects(faultPlan({ fault: [], faultFile: [join(folder, 'none')] }), {
+    code: 'OPTION_INVALID',
+    message: /cannot read .*none \(ENOENT\)/,
+  });
+});
+
+test('a seed is a whole number', () => {
+  assert.equal(parseSeed('4294967295'), 4294967295);
+  for (const text of ['', '-1', '4294967296', '0x1', '1.5'])
+    assert.throws(() => parseSeed(text), { code: 'OPTION_INVALID' });
+});
