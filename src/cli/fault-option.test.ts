@@ -15,7 +15,7 @@ test('rules of the command line and of files make one plan, the files last', asy
   const plan = await faultPlan({ fault, faultFile: [file], faultSeed: 7 });
   assert.equal(plan?.seed, 7);
   assert.deepEqual(
-    plan?.rules.map((rule) => (typeof rule === 'string' ? rule : rule.way.kind)),
+    plan.rules.map((rule) => (typeof rule === 'string' ? rule : rule.way.kind)),
     ['port=0x60: ones', 'lose', 'stale'],
   );
 });
