@@ -64,7 +64,14 @@ export { Slot } from './io-request/slot.js';
 export { AcrnError, type AcrnErrorCode, type AcrnErrorOptions } from './io-request/acrn-error.js';
 export { describeMove, type Move, type MoveState } from './trace/move.js';
 export type { MoveFilter } from './trace/move-filter.js';
-export type { StatisticsRow, StatisticsSnapshot } from './trace/statistics.js';
+export { percentileNs, type LatencySnapshot } from './trace/latency-histogram.js';
+export {
+  diffStatistics,
+  mergeStatistics,
+  type Stage,
+  type StatisticsRow,
+  type StatisticsSnapshot,
+} from './trace/statistics-snapshot.js';
 
 // /dev/acrn_hsm: the control interface, for programs that know ACRN's.
 export { HsmDevice, type ControlEvent, type HsmDeviceOptions } from './hsm/control/hsm-device.js';

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { checkFaultPlan } from './fault-injection/fault-injection.js';
 import type { FaultPlan } from './fault-injection/fault-rule.js';
 import { CLIENT_TIMEOUT_MS, LATE_POLICIES, type LatePolicy } from './hsm/time-limit.js';
+import type { IoClient } from './hsm/io-client.js';
 import { HypervisorServiceModule } from './hsm/service-module.js';
 import { VmRequests } from './hsm/vm-requests.js';
 import { prepareGuestImage, type GuestImage, type GuestImageOptions } from './hypervisor/boot/guest-image.js';
@@ -15,7 +16,6 @@ import { Upcall } from './hypervisor/upcall.js';
 import { AcrnError } from './io-request/acrn-error.js';
 import { SharedBuffer } from './io-request/shared-buffer.js';
 import { LateStacks } from './late-stacks.js';
-import { RequestStatistics } from './trace/statistics.js';
 import { VmTrace } from './trace/vm-trace.js';
 import { UserVm } from './user-vm.js';
 
@@ -94,7 +94,7 @@ export class ServiceVm {
         memoryBytes,
         vcpuCount,
         completionPolling: options.completionPolling ?? false,
-        measureLatency: options.statistics ?? false,
+        measureLatency: false,
         interceptPci: options.interceptPci ?? false,
       },
       buffer,
@@ -107,11 +107,16 @@ export class ServiceVm {
     }
     this.#expectOpen();
     hypercalls.setIoreqBuffer();
-    const statistics =
-      options.statistics === true ? new RequestStatistics((vcpu) => hypercalls.shared.lastLatencyMs(vcpu)) : undefined;
     const trace = new VmTrace(hypercalls.shared.trace);
     for (const slot of buffer.slots) slot.watcher = trace.recorder;
-    const requests = new VmRequests({
+    const statistics =
+      options.statistics === true
+        ? trace.count<IoClient>({
+            rangesOf: (client) => requests.ranges(client),
+            isDefault: (client) => client === requests.defaultClient,
+          })
+        : undefined;
+    const requests: VmRequests = new VmRequests({
       vmId,
       buffer,
       hypercalls,
@@ -120,7 +125,7 @@ export class ServiceVm {
       observer: {
         event: (event) => vm?.tell(event),
         dispatched: (_, request, client) => {
-          statistics?.dispatched(request, client?.name ?? 'hsm');
+          statistics?.dispatched(request, client);
           trace.wake();
         },
         assigning: (client) => trace.assigning(client),

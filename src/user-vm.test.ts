@@ -318,7 +318,17 @@ test('statistics tell requests by type, client and address with their latency', 
       { name: 'default', reads: 1, writes: 0 },
     ],
   );
-  assert.ok((snapshot.types[0]?.p50Us ?? 0) > 0);
+  const [type] = snapshot.types;
+  for (const stage of ['wait', 'work', 'wake', 'total'] as const) assert.equal(type?.stages[stage].count, 3, stage);
+  assert.ok((type?.stages.total.sumNs ?? 0) > 0);
+  assert.deepEqual(
+    snapshot.ranges.map(({ name }) => name),
+    ['memory: port 0x500…0x503', 'default: port'],
+  );
+  assert.deepEqual(
+    snapshot.unclaimed.map(({ name, reads }) => [name, reads]),
+    [['port 0x600', 1]],
+  );
 });
 
 test('the range of a device that was taken out is free for another one', async () => {

@@ -28,7 +28,8 @@ import type { SharedBuffer } from './io-request/shared-buffer.js';
 import type { MoveFilter } from './trace/move-filter.js';
 import type { Move } from './trace/move.js';
 import type { LateStacks } from './late-stacks.js';
-import type { RequestStatistics, StatisticsSnapshot } from './trace/statistics.js';
+import type { StatisticsSnapshot } from './trace/statistics-snapshot.js';
+import type { RequestStatistics } from './trace/statistics.js';
 import type { VmTrace } from './trace/vm-trace.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 import { UserVmListeners } from './user-vm-listeners.js';
@@ -42,7 +43,7 @@ export interface UserVmParts {
   readonly module: HypervisorServiceModule;
   readonly requests: VmRequests;
   readonly image: GuestImage | undefined;
-  readonly statistics: RequestStatistics | undefined;
+  readonly statistics: RequestStatistics<IoClient> | undefined;
   readonly trace: VmTrace;
   readonly faults: FaultPlan | undefined;
   readonly lateStacks: LateStacks | undefined;
@@ -207,6 +208,9 @@ export class UserVm {
 
   /** For the HSM and devices. */
   tell(event: UserVmEvent): void {
+    if (event.kind === 'device-error') this.#parts.statistics?.erred(event.device, false);
+    else if (event.kind === 'client-failed') this.#parts.statistics?.erred(event.client, false);
+    else if (event.kind === 'client-late') this.#parts.statistics?.erred(event.client, true);
     this.#listeners.tell(event);
   }
 
@@ -217,7 +221,7 @@ export class UserVm {
 
   /** Undefined unless the VM was made with `statistics`. */
   statistics(): StatisticsSnapshot | undefined {
-    return this.#parts.statistics?.snapshot();
+    return this.#parts.statistics?.snapshot(this.counters().failed);
   }
 
   /** What the vCPUs trapped with, and how it was answered; summed over the vCPUs. */

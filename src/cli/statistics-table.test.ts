@@ -1,36 +1,80 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { StatisticsRow } from '../trace/statistics.js';
-import { ADDRESS_ROWS, identity, statisticsTable } from './statistics-table.js';
+import { LatencyHistogram, type LatencySnapshot } from '../trace/latency-histogram.js';
+import type { StatisticsRow, StatisticsSnapshot } from '../trace/statistics-snapshot.js';
+import { identity, SHOWN_ROWS, statisticsTable } from './statistics-table.js';
 
-const row = (name: string, reads: number, writes: number, p50Us?: number): StatisticsRow => ({
+function latency(...us: number[]): LatencySnapshot {
+  const histogram = new LatencyHistogram();
+  for (const one of us) histogram.record(one * 1000);
+  return histogram.snapshot();
+}
+
+const row = (name: string, reads: number, writes: number, ...us: number[]): StatisticsRow => ({
   name,
   reads,
   writes,
-  p50Us,
-  p99Us: p50Us === undefined ? undefined : p50Us * 10,
-  maxUs: p50Us === undefined ? undefined : p50Us * 9.5,
+  sizes: [{ size: 1, reads, writes }],
+  stages: {
+    wait: latency(...us),
+    work: latency(...us),
+    wake: latency(...us),
+    total: latency(...us.map((one) => 3 * one)),
+  },
 });
 
+const NOTHING: StatisticsSnapshot = {
+  requests: 0,
+  guestErrors: 0,
+  types: [],
+  clients: [],
+  ranges: [],
+  addresses: [],
+  unclaimed: [],
+  clientErrors: [],
+};
 const counters = { portAccesses: 50, mmioAccesses: 4, answeredByHypervisor: 20, requests: 34, failed: 0, halts: 1 };
 
-test('the table has the requests by type, client and address, and the identity of the counts', () => {
+test('the table has the requests by type, client and range with their stages, and the identity of the counts', () => {
   const text = statisticsTable(
-    { requests: 34, types: [row('port', 30, 4, 12.34)], clients: [row('uart16550', 30, 4)], addresses: [] },
+    { ...NOTHING, requests: 34, types: [row('port', 30, 4, 1, 1, 20)], clients: [row('uart16550', 30, 4)] },
     counters,
   );
   const lines = text.split('\n');
-  assert.match(lines[0] ?? '', /^I\/O requests by type +reads +writes +p50 us +p99 us +max us$/);
-  assert.match(lines[1] ?? '', /^ {2}port +30 +4 +12\.3 +117 +117$/);
-  assert.match(lines[3] ?? '', /^ {2}uart16550 +30 +4 +- +- +-$/);
+  assert.match(lines[0] ?? '', /^I\/O requests by type +reads +writes +wait +work +wake +p50 us +p99 us +max us$/);
+  assert.match(lines[1] ?? '', /^ {2}port +30 +4 +1\.0 +1\.0 +1\.0 +3\.0 +6\d\.\d +6\d\.\d$/);
+  assert.match(lines[3] ?? '', /^ {2}uart16550 +30 +4 +- +- +- +- +- +-$/);
   assert.ok(lines.includes('54 accesses trapped = 20 answered by the hypervisor + 34 I/O requests'));
 });
 
-test('of many addresses the first are shown and the others counted', () => {
-  const addresses = Array.from({ length: ADDRESS_ROWS + 3 }, (_, i) => row(`port 0x${i.toString(16)}`, 2, 1));
-  const text = statisticsTable({ requests: 69, types: [], clients: [], addresses }, counters);
-  assert.equal(text.match(/port 0x/g)?.length, ADDRESS_ROWS);
+test('of many addresses and ranges the first are shown and the others counted', () => {
+  const names = Array.from({ length: SHOWN_ROWS + 3 }, (_, i) => `port 0x${i.toString(16)}`);
+  const addresses = names.map((name) => ({ name, reads: 2, writes: 1, timed: 2, sumNs: 5000 }));
+  const ranges = names.map((name) => row(`client: ${name}`, 1, 0));
+  const text = statisticsTable({ ...NOTHING, requests: 69, addresses, ranges }, counters);
+  assert.equal(text.match(/^ {2}port 0x/gm)?.length, SHOWN_ROWS);
+  assert.match(text, /^ {2}port 0x0 +2 +1 +2\.5$/m);
   assert.match(text, /3 more addresses with 9 requests/);
+  assert.match(text, /3 more ranges with 3 requests/);
+});
+
+test('no line is wider than 100 columns, whatever the names and numbers', () => {
+  const wide = row(
+    'a client whose name goes on and on: mmio 0xfffffffff0000…0xfffffffffffff',
+    9_999_999,
+    9_999_999,
+    90_000,
+  );
+  const text = statisticsTable(
+    { ...NOTHING, requests: 1, types: [wide], clients: [wide], ranges: [wide], addresses: [] },
+    counters,
+  );
+  for (const line of text.split('\n').slice(0, 8)) assert.ok(line.length <= 100, `${line.length}: ${line}`);
+});
+
+test('clients that erred or were late are named', () => {
+  const clientErrors = [{ name: 'disk', errors: 2, late: 1 }];
+  assert.match(statisticsTable({ ...NOTHING, clientErrors }, counters), /^disk: 2 errors, 1 times too late$/m);
 });
 
 test('accesses that could not become a request are not hidden', () => {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import type { IoClient } from './io-client.js';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { DefaultClient } from '../device-model/default-client.js';
@@ -6,7 +7,8 @@ import { DeviceClient } from '../device-model/device-client.js';
 import { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';
 import { SharedWords } from '../io-request/shared-words.js';
-import { RequestStatistics } from '../trace/statistics.js';
+import { TraceRing } from '../trace/trace-ring.js';
+import { VmTrace } from '../trace/vm-trace.js';
 import { addressRange, mmio, ports, type AddressRange } from './address-range.js';
 import type { AssignedRequest } from './assigned-request.js';
 import { Keeper, OneVm } from './fixtures/one-vm.js';
@@ -160,19 +162,26 @@ describe('a page that others write to at any moment', () => {
       maxLength: 4,
     });
     const slotWords = fc.tuple(plausible, tampered).map(([fields, others]) => [...fields, ...others]);
-    const statistics = new RequestStatistics(() => 0.01);
+    const trace = new VmTrace(new TraceRing());
+    let vm: OneVm | undefined;
+    const statistics = trace.count<IoClient>({
+      rangesOf: (client) => vm?.requests.ranges(client) ?? [],
+      isDefault: (client) => client === vm?.requests.defaultClient,
+    });
     const accesses: [number, number][] = [];
     fc.assert(
       fc.property(fc.array(slotWords, { maxLength: 30, size: 'max' }), (requests) => {
-        const vm = new OneVm({
+        const made = (vm = new OneVm({
           vcpuCount: 1,
           observer: {
             event: (event) => assert.fail(`${event.kind}: ${'message' in event ? event.message : ''}`),
-            dispatched: (_, request, client) => statistics.dispatched(request, client?.name ?? 'hsm'),
+            dispatched: (_, request, client) => statistics.dispatched(request, client),
+            assigning: (client) => trace.assigning(client),
           },
-        });
-        const words = new SharedWords(vm.buffer.page);
-        vm.requests.createDefaultClient(new DefaultClient(new PciBus()));
+        }));
+        for (const slot of made.buffer.slots) slot.watcher = trace.recorder;
+        const words = new SharedWords(made.buffer.page);
+        made.requests.createDefaultClient(new DefaultClient(new PciBus()));
         const range = mmio(0, 0x600);
         const device = {
           name: 'device',
@@ -182,11 +191,11 @@ describe('a page that others write to at any moment', () => {
             assert.ok(value >= 0 && value < 2 ** (8 * size));
           },
         };
-        vm.requests.createClient(new DeviceClient(device, range, (_, error) => assert.fail(String(error))), [range]);
+        made.requests.createClient(new DeviceClient(device, range, (_, error) => assert.fail(String(error))), [range]);
         for (const slot of requests) {
           for (const [field, value] of slot) words.store(field >> 2, value);
           words.store(34, 0);
-          vm.requests.dispatch();
+          made.requests.dispatch();
         }
       }),
       { seed: 9, numRuns: 400 },

@@ -44,6 +44,6 @@ export interface HsmObserver {
   assigning?(client: IoClient): void;
   /** The HSM begins (true) or ends to finish a client's requests in its place. */
   forcing?(isForced: boolean): void;
-  /** A request was given to `client`; undefined when the HSM answers it itself. Must be quick and must not keep `request`. */
+  /** A request was given to `client`, and perhaps answered already; undefined when the HSM is about to answer it itself. Must be quick and must not keep `request`. */
   dispatched?(vmId: number, request: AssignedRequest, client: IoClient | undefined): void;
 }

@@ -259,12 +259,14 @@ export class VmRequests {
     observer.assigning?.(client);
     const ticket = this.#assignments.assign(slot, client, found !== undefined);
     if (ticket === 0) return true;
-    observer.dispatched?.(this.vmId, request, client);
     try {
       client.notify(request);
     } catch (error) {
       this.#fail(client, error);
       return true;
+    } finally {
+      // Not before: most clients have answered by now, and the vCPU does not wait for those who count.
+      observer.dispatched?.(this.vmId, request, client);
     }
     if (this.#assignments.tickets.glimpse(vcpu) === ticket) this.#timeLimit.watch(vcpu, ticket);
     return true;

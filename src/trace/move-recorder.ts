@@ -8,7 +8,7 @@
  * therefore put into the event after the move; the event itself was complete before it.
  */
 
-import { IoRequestType } from '../io-request/layout.js';
+import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import type { MoveWatcher, Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import { eventIndex, EventWord, headIndex, MoveBits, TraceRing } from './trace-ring.js';
@@ -33,6 +33,7 @@ export class MoveRecorder implements MoveWatcher {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
   readonly #offsetMs: number;
+  readonly #assigned = new Int32Array(SLOT_COUNT);
   /** Where the event of the move lies that is being made. */
   #at = NONE;
   /** Number of the client that the next PROCESSING is for; only the HSM sets it. */
@@ -45,6 +46,11 @@ export class MoveRecorder implements MoveWatcher {
     this.#words = ring.words;
     this.#times = ring.times;
     this.#offsetMs = ring.clockOffsetMs;
+  }
+
+  /** Number of the last event in slot `vcpu` by which this recorder's thread moved it to PROCESSING. */
+  assigned(vcpu: number): number {
+    return this.#assigned[vcpu] as number;
   }
 
   get isWatching(): boolean {
@@ -63,6 +69,7 @@ export class MoveRecorder implements MoveWatcher {
     let move = (from >>> 0 > FREE ? STATE_MASK : from) | (to << TO_SHIFT);
     if (to === PENDING) move |= this.#putRequest(slot, at);
     else if (to === PROCESSING) {
+      this.#assigned[slot.vcpu] = number;
       words[at + CLIENT] = this.client;
       // Otherwise the request is still the one of PENDING.
       if (slot.type === PCI) move |= this.#putRequest(slot, at);

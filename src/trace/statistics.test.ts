@@ -1,100 +1,184 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Direction, IoRequestType } from '../io-request/layout.js';
-import { MAX_ADDRESSES, RequestStatistics, type CountedRequest } from './statistics.js';
+import { IoRequestType } from '../io-request/layout.js';
+import { MAX_ADDRESSES } from './address-counts.js';
+import { TracedPage, type PlayedRequest } from './fixtures/traced-page.js';
+import { MAX_COUNTED_CLIENTS, MAX_COUNTED_RANGES, type CountedRange } from './request-rows.js';
+import type { RequestStatistics } from './statistics.js';
+import type { NamedClient } from './vm-trace.js';
 
-const { READ, WRITE } = Direction;
 const { PORT, MMIO, PCI } = IoRequestType;
+const DEFAULT: NamedClient = { name: 'default' };
+const UART: NamedClient = { name: 'uart16550' };
+const UART_RANGE: CountedRange = { type: PORT, start: 0x3f8n, end: 0x3ffn };
 
-function request(part: Partial<CountedRequest> = {}): CountedRequest {
+interface Counted {
+  readonly page: TracedPage;
+  readonly statistics: RequestStatistics<NamedClient>;
+  readonly play: (part: Partial<PlayedRequest>, client: NamedClient | undefined) => void;
+}
+
+function counted(rangesOf: (client: NamedClient) => readonly CountedRange[] = () => []): Counted {
+  const page = new TracedPage();
+  const statistics = page.trace.count<NamedClient>({ rangesOf, isDefault: (client) => client === DEFAULT });
   return {
-    vcpu: 0,
-    type: PORT,
-    direction: READ,
-    addressLow: 0x60,
-    addressHigh: 0,
-    bus: 0,
-    device: 0,
-    pciFunction: 0,
-    ...part,
+    page,
+    statistics,
+    play: (part, client) => page.play(part, client, (request) => statistics.dispatched(request, client)),
   };
 }
 
-const names = (rows: readonly { readonly name: string }[]): string[] => rows.map(({ name }) => name);
+const counts = (rows: readonly { name: string; reads: number; writes: number }[]): unknown[] =>
+  rows.map(({ name, reads, writes }) => [name, reads, writes]);
 
-test('requests are counted by type, client and address, most first', () => {
-  const statistics = new RequestStatistics(() => -1);
-  statistics.dispatched(request(), 'keyboard');
-  statistics.dispatched(request({ direction: WRITE }), 'keyboard');
-  statistics.dispatched(request({ addressLow: 0x64 }), 'keyboard');
-  statistics.dispatched(request({ type: MMIO, addressLow: 0x1008, addressHigh: 1 }), 'default');
-  statistics.dispatched(request({ type: PCI, bus: 0x12, device: 0x1f, pciFunction: 1 }), 'default');
-  const snapshot = statistics.snapshot();
+test('requests are counted by type, client, range and address, most first', () => {
+  const { statistics, play } = counted((client) => (client === UART ? [UART_RANGE] : []));
+  play({ address: 0x3f8, isRead: false }, UART);
+  play({ address: 0x3fd }, UART);
+  play({ address: 0x3f8, isRead: false }, UART);
+  play({ address: 0x1_0000_1008, type: MMIO, size: 4 }, DEFAULT);
+  play({ address: 0xcf8, size: 4 }, undefined);
+  const snapshot = statistics.snapshot(7);
   assert.equal(snapshot.requests, 5);
-  assert.deepEqual(
-    snapshot.types.map(({ name, reads, writes }) => [name, reads, writes]),
-    [
-      ['port', 2, 1],
-      ['mmio', 1, 0],
-      ['pci', 1, 0],
-    ],
-  );
-  assert.deepEqual(names(snapshot.clients), ['keyboard', 'default']);
-  assert.deepEqual(names(snapshot.addresses), ['port 0x060', 'mmio 0x100001008', 'pci 12:1f.1', 'port 0x064']);
+  assert.equal(snapshot.guestErrors, 7);
+  assert.deepEqual(counts(snapshot.types), [
+    ['port', 2, 2],
+    ['mmio', 1, 0],
+  ]);
+  assert.deepEqual(counts(snapshot.clients), [
+    ['uart16550', 1, 2],
+    ['default', 1, 0],
+    ['hsm', 1, 0],
+  ]);
+  assert.deepEqual(counts(snapshot.ranges), [
+    ['uart16550: port 0x3f8…0x3ff', 1, 2],
+    ['default: mmio', 1, 0],
+    ['hsm: port', 1, 0],
+  ]);
+  assert.deepEqual(counts(snapshot.addresses), [
+    ['port 0x3f8', 0, 2],
+    ['mmio 0x100001008', 1, 0],
+    ['port 0x3fd', 1, 0],
+    ['port 0xcf8', 1, 0],
+  ]);
+  assert.deepEqual(counts(snapshot.unclaimed), [['mmio 0x100001008', 1, 0]]);
 });
 
-test('a request’s latency is taken when its slot’s next one is dispatched, or when somebody asks, once', () => {
-  const latencies = [0, 0];
-  const statistics = new RequestStatistics((vcpu) => latencies[vcpu] ?? 0);
-  statistics.dispatched(request(), 'a');
-  latencies[0] = 0.01;
-  statistics.dispatched(request({ vcpu: 1 }), 'b');
-  statistics.dispatched(request(), 'a');
-  latencies[0] = 0.03;
-  latencies[1] = 5;
-  const [a, b] = statistics.snapshot().clients;
-  assert.ok(a?.maxUs !== undefined && b?.maxUs !== undefined);
-  assert.ok(Math.abs(a.maxUs - 30) < 1, `${a.maxUs}`);
-  assert.ok(Math.abs((a.p50Us ?? 0) - 10) < 1, `${a.p50Us}`);
-  assert.ok(Math.abs(b.maxUs - 5000) < 100, `${b.maxUs}`);
-  latencies[0] = 99;
-  assert.equal(statistics.snapshot().clients[0]?.maxUs, a.maxUs);
+test('sizes are counted by direction, and odd ones together', () => {
+  const { statistics, play } = counted();
+  for (const size of [1, 1, 4, 3, 77]) play({ size }, UART);
+  play({ size: 4, isRead: false }, UART);
+  assert.deepEqual(statistics.snapshot().clients[0]?.sizes, [
+    { size: 1, reads: 2, writes: 0 },
+    { size: 4, reads: 1, writes: 1 },
+    { size: 0, reads: 2, writes: 0 },
+  ]);
 });
 
-test('a request that was withdrawn, or that nobody measured, has no latency', () => {
-  for (const latency of [-1, 0]) {
-    const statistics = new RequestStatistics(() => latency);
-    statistics.dispatched(request(), 'a');
-    const [row] = statistics.snapshot().clients;
-    assert.deepEqual([row?.reads, row?.p50Us, row?.p99Us, row?.maxUs], [1, undefined, undefined, undefined]);
+test('each finished request has its stages once, and they add up', () => {
+  const { statistics, play } = counted();
+  for (let i = 0; i < 100; i++) play({ vcpu: i % 3 }, UART);
+  for (const snapshot of [statistics.snapshot(), statistics.snapshot()]) {
+    const stages = snapshot.clients[0]?.stages;
+    assert.ok(stages !== undefined);
+    for (const stage of ['wait', 'work', 'wake', 'total'] as const) assert.equal(stages[stage].count, 100);
+    const parts = stages.wait.sumNs + stages.work.sumNs + stages.wake.sumNs;
+    assert.ok(Math.abs(parts - stages.total.sumNs) <= 150, `${parts} and ${stages.total.sumNs}: rounding`);
+    assert.equal(snapshot.addresses[0]?.timed, 100);
   }
 });
 
-test('a guest that scans addresses fills a bounded list; the rest share one row', () => {
-  const statistics = new RequestStatistics(() => -1);
-  for (let port = 0; port < MAX_ADDRESSES + 50; port++) statistics.dispatched(request({ addressLow: port }), 'default');
-  const { addresses } = statistics.snapshot();
-  assert.equal(addresses.length, MAX_ADDRESSES + 1);
-  assert.deepEqual([addresses[0]?.name, addresses[0]?.reads], ['other addresses', 50]);
+test('a request that the HSM answers has no wait and no work', () => {
+  const { statistics, play } = counted();
+  play({}, undefined);
+  const stages = statistics.snapshot().clients[0]?.stages;
+  assert.deepEqual([stages?.wait.count, stages?.work.count, stages?.wake.count, stages?.total.count], [0, 0, 1, 1]);
 });
 
-test('type numbers that mean nothing share one row', () => {
-  const statistics = new RequestStatistics(() => -1);
-  for (const type of [4, 5, -1, 0x7fff_ffff, 3]) statistics.dispatched(request({ type }), 'default');
-  assert.deepEqual(
-    statistics.snapshot().types.map(({ name, reads }) => [name, reads]),
-    [
-      ['other types', 4],
-      ['write-protect', 1],
-    ],
+test('a request that was withdrawn is counted and has no times', () => {
+  const { page, statistics, play } = counted();
+  const slot = page.buffer.slot(0);
+  slot.fill(PORT, 0, 0x60, 0, 1, 0, 0, false);
+  page.trace.assigning(UART);
+  slot.assign(true);
+  const request = { vcpu: 0, type: PORT, isRead: true, addressLow: 0x60, addressHigh: 0, size: 1 };
+  statistics.dispatched({ ...request, bus: 0, device: 0, pciFunction: 0 }, UART);
+  slot.stampFree();
+  play({}, UART);
+  const [row] = statistics.snapshot().clients;
+  assert.deepEqual([row?.reads, row?.stages.total.count], [2, 1]);
+});
+
+test('a guest that scans addresses fills a bounded list; the rest share one row', () => {
+  const { statistics, play } = counted();
+  for (let port = 0; port < MAX_ADDRESSES + 50; port++) play({ address: port }, DEFAULT);
+  const { addresses } = statistics.snapshot();
+  assert.equal(addresses.length, MAX_ADDRESSES + 1);
+  assert.deepEqual(counts(addresses.slice(0, 1)), [['other addresses', 50, 0]]);
+});
+
+test('clients and ranges without end share rows too', () => {
+  const { statistics, play } = counted(() =>
+    Array.from({ length: 400 }, (_, i) => ({ type: PORT, start: BigInt(i), end: BigInt(i) })),
+  );
+  for (let i = 0; i < 400; i++) play({ address: i }, UART);
+  for (let i = 0; i < 200; i++) play({}, { name: `client ${i}` });
+  const { ranges, clients, requests } = statistics.snapshot();
+  assert.equal(requests, 600);
+  assert.equal(clients.length, MAX_COUNTED_CLIENTS + 1);
+  assert.ok(ranges.length <= MAX_COUNTED_RANGES + MAX_COUNTED_CLIENTS + 1, `${ranges.length}`);
+  assert.equal(
+    ranges.reduce((sum, { reads }) => sum + reads, 0),
+    600,
   );
 });
 
+test('type numbers that mean nothing share one row, and PCI functions have names', () => {
+  const { statistics, play } = counted();
+  for (const type of [4, 5, -1, 0x7fff_ffff, 3]) play({ type }, DEFAULT);
+  statistics.dispatched(
+    {
+      vcpu: 1,
+      type: PCI,
+      isRead: true,
+      addressLow: 0xcfc,
+      addressHigh: 0,
+      size: 4,
+      bus: 0x12,
+      device: 0x1f,
+      pciFunction: 1,
+    },
+    DEFAULT,
+  );
+  const { types, addresses } = statistics.snapshot();
+  assert.deepEqual(counts(types), [
+    ['other types', 4, 0],
+    ['pci', 1, 0],
+    ['write-protect', 1, 0],
+  ]);
+  assert.ok(addresses.some(({ name }) => name === 'pci 12:1f.1'));
+});
+
+test('errors are counted by whose they are', () => {
+  const { statistics } = counted();
+  statistics.erred('disk', false);
+  statistics.erred('disk', true);
+  statistics.erred('net', true);
+  for (let i = 0; i < 1000; i++) statistics.erred(`client ${i}`, false);
+  const { clientErrors } = statistics.snapshot();
+  assert.equal(clientErrors.length, 257);
+  assert.deepEqual(clientErrors.slice(0, 2), [
+    { name: 'others', errors: 746, late: 0 },
+    { name: 'disk', errors: 1, late: 1 },
+  ]);
+});
+
 test('a snapshot is plain data that later requests do not change', () => {
-  const statistics = new RequestStatistics(() => -1);
-  statistics.dispatched(request(), 'a');
+  const { statistics, play } = counted();
+  play({}, UART);
   const before = statistics.snapshot();
-  statistics.dispatched(request(), 'a');
-  assert.equal(before.clients[0]?.reads, 1);
-  assert.equal(before.requests, 1);
+  const copy = structuredClone(before);
+  play({}, UART);
+  statistics.snapshot();
+  assert.deepEqual(before, copy);
 });

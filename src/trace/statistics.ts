@@ -1,151 +1,168 @@
 /**
- * RequestStatistics: what a VM's requests were and how long they took, by type, by client and by address.
- *
- * The HSM says what it dispatched; how long it took the vCPU knows, from filling the slot to releasing it. So a request
- * is counted when its slot's next request is dispatched, or when somebody asks.
+ * RequestStatistics: what a VM's requests were and how long each stage of them took. ServiceVm tells it of each request
+ * that the HSM has given to somebody; the times are in the trace's ring, and are taken from there when the slot's next
+ * request comes, or when somebody asks. Counting allocates nothing but the row of a range, client or address that is new.
  */
 
-import { build, type Histogram } from 'hdr-histogram-js';
-import { hex, joinWords, typeName } from '../io-request/io-request.js';
-import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
+import { IoRequestState } from '../io-request/state.js';
+import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
+import { AddressCounts } from './address-counts.js';
+import type { MoveRecorder } from './move-recorder.js';
+import { RequestRows, type CountedRange, type RequestRow } from './request-rows.js';
+import { movedTo } from './ring-reader.js';
+import type { ErrorRow, StatisticsSnapshot } from './statistics-snapshot.js';
+import { eventIndex, EventWord, MoveBits, type TraceRing } from './trace-ring.js';
 
-/** Addresses that are counted one by one; the rest share one row. */
-export const MAX_ADDRESSES = 1024;
-const OTHER_ADDRESSES = 'other addresses';
-/** The page may hold any number as type. */
-const OTHER_TYPES = 'other types';
+/** Who answers what the HSM gives to no client. */
+const HSM = 'hsm';
+/** Clients and devices whose errors are counted one by one. */
+const MAX_ERROR_ROWS = 256;
+const OTHERS = 'others';
+const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
 
 /** What the statistics need of a request; the HSM's AssignedRequest has it. */
 export interface CountedRequest {
   readonly vcpu: number;
   readonly type: number;
-  readonly direction: number;
+  readonly isRead: boolean;
   readonly addressLow: number;
   readonly addressHigh: number;
+  readonly size: number;
   readonly bus: number;
   readonly device: number;
   readonly pciFunction: number;
 }
 
-export interface StatisticsRow {
+export interface CountedClient {
   readonly name: string;
-  readonly reads: number;
-  readonly writes: number;
-  /** Microseconds, from the fill of the slot to its release; undefined when no latency was measured. */
-  readonly p50Us: number | undefined;
-  readonly p99Us: number | undefined;
-  readonly maxUs: number | undefined;
 }
 
-/** A snapshot, plain data; each list is sorted by requests, most first. */
-export interface StatisticsSnapshot {
-  readonly requests: number;
-  readonly types: readonly StatisticsRow[];
-  readonly clients: readonly StatisticsRow[];
-  readonly addresses: readonly StatisticsRow[];
+export interface StatisticsSource<Client extends CountedClient> {
+  readonly ring: TraceRing;
+  /** Of the Service VM's thread. */
+  readonly recorder: MoveRecorder;
+  readonly rangesOf: (client: Client) => readonly CountedRange[];
+  /** Whether `client` has what nobody claims. */
+  readonly isDefault: (client: Client) => boolean;
 }
 
-interface Row {
-  readonly name: string;
-  reads: number;
-  writes: number;
-  /** Nanoseconds. */
-  readonly latency: Histogram;
+/** The request that a slot's last dispatch was for, until its times are known. */
+interface OpenRequest {
+  row: RequestRow | undefined;
+  address: number;
+  /** Number of its PENDING event. */
+  pending: number;
+  wasAssigned: boolean;
 }
 
-interface Pending {
-  readonly rows: readonly Row[];
-}
-
-export class RequestStatistics {
-  readonly #lastLatencyMs: (vcpu: number) => number;
-  readonly #types = new Map<string, Row>();
-  readonly #clients = new Map<string, Row>();
-  readonly #addresses = new Map<string, Row>();
-  readonly #pending: (Pending | undefined)[] = Array.from({ length: SLOT_COUNT });
+export class RequestStatistics<Client extends CountedClient = CountedClient> {
+  readonly #source: StatisticsSource<Client>;
+  readonly #rows = new RequestRows();
+  readonly #addresses = new AddressCounts();
+  readonly #unclaimed = new AddressCounts();
+  readonly #errors = new Map<string, { errors: number; late: number }>();
+  readonly #open: readonly OpenRequest[] = Array.from({ length: SLOT_COUNT }, () => ({
+    row: undefined,
+    address: 0,
+    pending: 0,
+    wasAssigned: false,
+  }));
+  /** For the ranges of the client at hand, without a closure for each request. */
+  #client: Client | undefined;
+  readonly #rangesOfClient = (): readonly CountedRange[] =>
+    this.#client === undefined ? [] : this.#source.rangesOf(this.#client);
   #requests = 0;
 
-  /** `lastLatencyMs`: of a vCPU's last finished request; below 0 when it was not measured. */
-  constructor(lastLatencyMs: (vcpu: number) => number) {
-    this.#lastLatencyMs = lastLatencyMs;
+  constructor(source: StatisticsSource<Client>) {
+    this.#source = source;
   }
 
-  dispatched(request: CountedRequest, client: string): void {
-    this.#settle(request.vcpu);
+  /** A request was given to `client`, and perhaps finished already; undefined: the HSM is about to answer it itself. */
+  dispatched(request: CountedRequest, client: Client | undefined): void {
+    const { vcpu, type, addressHigh, isRead } = request;
+    const { recorder, ring, isDefault } = this.#source;
+    this.#settle(vcpu);
     this.#requests++;
-    const rows = [
-      row(this.#types, isType(request.type) ? typeName(request.type) : OTHER_TYPES),
-      row(this.#clients, client),
-      this.#addressRow(describeAddress(request)),
-    ];
-    for (const counted of rows) {
-      if (request.direction === Direction.READ) counted.reads++;
-      else counted.writes++;
-    }
-    this.#pending[request.vcpu] = { rows };
+    const isPci = type === IoRequestType.PCI;
+    const low = isPci
+      ? ((request.bus & 0xff) << 16) | ((request.device & 0xff) << 8) | (request.pciFunction & 0xff)
+      : request.addressLow;
+    this.#client = client;
+    const row = this.#rows.find(client?.name ?? HSM, type, low, addressHigh, this.#rangesOfClient);
+    row.count(request.size, isRead);
+    const open = this.#open[vcpu] as OpenRequest;
+    open.row = row;
+    open.address = this.#addresses.count(type, low, isPci ? 0 : addressHigh, isRead);
+    open.wasAssigned = client !== undefined;
+    open.pending = (client === undefined ? ring.head(vcpu) - 1 : recorder.assigned(vcpu) - 1) | 0;
+    if (client !== undefined && !isPci && isDefault(client)) this.#unclaimed.count(type, low, addressHigh, isRead);
   }
 
-  snapshot(): StatisticsSnapshot {
+  /** A client or device erred, or was late. */
+  erred(name: string, isLate: boolean): void {
+    const key = this.#errors.has(name) || this.#errors.size < MAX_ERROR_ROWS ? name : OTHERS;
+    const row = this.#errors.get(key) ?? { errors: 0, late: 0 };
+    if (isLate) row.late++;
+    else row.errors++;
+    this.#errors.set(key, row);
+  }
+
+  /** `guestErrors` is the vCPUs' count. */
+  snapshot(guestErrors = 0): StatisticsSnapshot {
     for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) this.#settle(vcpu);
+    const busiest = (
+      a: { name: string; reads: number; writes: number },
+      b: { name: string; reads: number; writes: number },
+    ): number => b.reads + b.writes - a.reads - a.writes || (a.name < b.name ? -1 : 1);
     return {
       requests: this.#requests,
-      types: sorted(this.#types),
-      clients: sorted(this.#clients),
-      addresses: sorted(this.#addresses),
+      guestErrors,
+      types: this.#rows.types(),
+      clients: this.#rows.clients(),
+      ranges: this.#rows.ranges(),
+      addresses: this.#addresses.snapshot().sort(busiest),
+      unclaimed: this.#unclaimed.snapshot().sort(busiest),
+      clientErrors: [...this.#errors]
+        .map(([name, row]): ErrorRow => ({ name, ...row }))
+        .sort((a, b) => b.errors + b.late - a.errors - a.late || (a.name < b.name ? -1 : 1)),
     };
   }
 
+  /** Books the times of the slot's last request, if it was finished. */
   #settle(vcpu: number): void {
-    const pending = this.#pending[vcpu];
-    if (pending === undefined) return;
-    this.#pending[vcpu] = undefined;
-    const latencyMs = this.#lastLatencyMs(vcpu);
-    if (latencyMs <= 0) return;
-    const ns = Math.max(1, Math.round(latencyMs * 1e6));
-    for (const { latency } of pending.rows) latency.recordValue(ns);
+    const open = this.#open[vcpu] as OpenRequest;
+    const { row, pending, wasAssigned } = open;
+    if (row === undefined) return;
+    let next = pending;
+    const filled = this.#stamp(vcpu, next++, PENDING);
+    const assigned = wasAssigned ? this.#stamp(vcpu, next++, PROCESSING) : filled;
+    const completed = this.#stamp(vcpu, next++, COMPLETE);
+    const released = this.#stamp(vcpu, next, FREE);
+    // Not finished yet; or withdrawn, and then it never will.
+    if (released <= 0 || completed < 0 || assigned <= 0 || filled < 0) return;
+    open.row = undefined;
+    // A stamp is made after its move: one that is missing or late is known to be before the next.
+    const start = filled === 0 || filled > assigned ? assigned : filled;
+    const done = completed === 0 || completed > released ? released : completed;
+    if (wasAssigned) {
+      row.wait.record(toNs(assigned - start));
+      row.work.record(toNs(done - assigned));
+    }
+    row.wake.record(toNs(released - done));
+    row.total.record(toNs(released - start));
+    this.#addresses.time(open.address, toNs(released - start));
   }
 
-  #addressRow(name: string): Row {
-    const known = this.#addresses.get(name);
-    return known ?? row(this.#addresses, this.#addresses.size < MAX_ADDRESSES ? name : OTHER_ADDRESSES);
+  /** Time of a move; 0: not stamped yet; below 0: that event is not there, or is another one. */
+  #stamp(vcpu: number, number: number, to: number): number {
+    const { words, times } = this.#source.ring;
+    const at = eventIndex(vcpu, number);
+    const move = words[at + EventWord.move] as number;
+    if (words[at + EventWord.number] !== ((number + 1) | 0) || movedTo(move) !== to) return -1;
+    return (move & MoveBits.REFUSED) === 0 ? (times[(at + EventWord.time) >> 1] as number) : -1;
   }
 }
 
-function row(rows: Map<string, Row>, name: string): Row {
-  let known = rows.get(name);
-  if (known === undefined) {
-    known = { name, reads: 0, writes: 0, latency: build({ numberOfSignificantValueDigits: 2, autoResize: true }) };
-    rows.set(name, known);
-  }
-  return known;
-}
-
-function isType(type: number): boolean {
-  return type >= IoRequestType.PORT && type <= IoRequestType.WRITE_PROTECT;
-}
-
-function describeAddress(request: CountedRequest): string {
-  const address = joinWords(request.addressLow, request.addressHigh);
-  if (request.type === IoRequestType.PORT) return `port ${hex(address, 3)}`;
-  if (request.type === IoRequestType.PCI) {
-    const { bus, device, pciFunction } = request;
-    return `pci ${hex(bus, 2).slice(2)}:${hex(device, 2).slice(2)}.${pciFunction}`;
-  }
-  return `${typeName(request.type)} ${hex(address)}`;
-}
-
-function sorted(rows: ReadonlyMap<string, Row>): StatisticsRow[] {
-  return [...rows.values()]
-    .sort((a, b) => b.reads + b.writes - (a.reads + a.writes) || (a.name < b.name ? -1 : 1))
-    .map(({ name, reads, writes, latency }) => {
-      const us = (ns: number): number | undefined => (latency.totalCount === 0 ? undefined : ns / 1000);
-      return {
-        name,
-        reads,
-        writes,
-        p50Us: us(latency.getValueAtPercentile(50)),
-        p99Us: us(latency.getValueAtPercentile(99)),
-        maxUs: us(latency.maxValue),
-      };
-    });
+function toNs(ms: number): number {
+  return Math.round(ms * 1e6);
 }

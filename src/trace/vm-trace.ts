@@ -8,6 +8,7 @@ import { MoveSieve, type MoveFilter } from './move-filter.js';
 import { MoveAssembler, type Move } from './move.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader } from './ring-reader.js';
+import { RequestStatistics, type StatisticsSource } from './statistics.js';
 import type { TraceRing } from './trace-ring.js';
 
 /** Clients that have a name in the trace; those beyond share one. */
@@ -52,6 +53,14 @@ export class VmTrace {
       if (isUsed && --this.#users === 0) this.#ring.isOn = false;
       isUsed = false;
     };
+  }
+
+  /** Statistics of all requests from now on. */
+  count<Client extends NamedClient>(
+    source: Omit<StatisticsSource<Client>, 'ring' | 'recorder'>,
+  ): RequestStatistics<Client> {
+    this.use();
+    return new RequestStatistics({ ...source, ring: this.#ring, recorder: this.recorder });
   }
 
   /** The HSM is about to give a request to `client`. */

@@ -1,0 +1,104 @@
+/**
+ * AddressCounts: reads, writes and time of each address that a guest accesses. A hash table in typed arrays, so that
+ * counting allocates nothing, with a limit: a guest that scans addresses fills it, and the rest shares one row.
+ */
+
+import { hex, joinWords, typeName } from '../io-request/io-request.js';
+import { IoRequestType } from '../io-request/layout.js';
+
+/** Addresses that are counted one by one. */
+export const MAX_ADDRESSES = 1024;
+const TABLE = 4 * MAX_ADDRESSES;
+const KEY_WORDS = 3;
+/** The row of all addresses that have none of their own. */
+const OTHERS = 0;
+
+/** Plain data. */
+export interface AddressRow {
+  /** `port 0x3f8`, `pci 00:1f.2`, … or `other addresses`. */
+  readonly name: string;
+  readonly reads: number;
+  readonly writes: number;
+  /** Of the requests whose time is known: how many, and how long in all, from PENDING to FREE. */
+  readonly timed: number;
+  readonly sumNs: number;
+}
+
+export class AddressCounts {
+  /** Of each place in the table: its row; 0: none. */
+  readonly #rowAt = new Int32Array(TABLE);
+  readonly #keys = new Int32Array((MAX_ADDRESSES + 1) * KEY_WORDS);
+  readonly #reads = new Float64Array(MAX_ADDRESSES + 1);
+  readonly #writes = new Float64Array(MAX_ADDRESSES + 1);
+  readonly #timed = new Float64Array(MAX_ADDRESSES + 1);
+  readonly #sumNs = new Float64Array(MAX_ADDRESSES + 1);
+  #rows = 0;
+
+  /** Counts an access; returns its row. The address is two int32 words; of PCI: bus, device, function, a byte each. */
+  count(type: number, low: number, high: number, isRead: boolean): number {
+    const row = this.#find(type, low, high);
+    const counts = isRead ? this.#reads : this.#writes;
+    counts[row] = (counts[row] as number) + 1;
+    return row;
+  }
+
+  time(row: number, ns: number): void {
+    this.#timed[row] = (this.#timed[row] as number) + 1;
+    this.#sumNs[row] = (this.#sumNs[row] as number) + ns;
+  }
+
+  snapshot(): AddressRow[] {
+    const rows: AddressRow[] = [];
+    for (let row = 0; row <= this.#rows; row++) {
+      const [reads, writes, timed, sumNs] = [this.#reads, this.#writes, this.#timed, this.#sumNs].map(
+        (counts) => counts[row] as number,
+      ) as [number, number, number, number];
+      if (reads + writes > 0) rows.push({ name: this.#name(row), reads, writes, timed, sumNs });
+    }
+    return rows;
+  }
+
+  #find(type: number, low: number, high: number): number {
+    const keys = this.#keys;
+    let place = hash(type, low, high);
+    for (;;) {
+      const row = this.#rowAt[place] as number;
+      if (row === 0) break;
+      const key = row * KEY_WORDS;
+      if (keys[key] === type && keys[key + 1] === low && keys[key + 2] === high) return row;
+      place = (place + 1) & (TABLE - 1);
+    }
+    if (this.#rows === MAX_ADDRESSES) return OTHERS;
+    const row = ++this.#rows;
+    this.#rowAt[place] = row;
+    keys.set([type, low, high], row * KEY_WORDS);
+    return row;
+  }
+
+  #name(row: number): string {
+    if (row === OTHERS) return 'other addresses';
+    const [type, low, high] = this.#keys.subarray(row * KEY_WORDS, (row + 1) * KEY_WORDS) as unknown as number[];
+    return addressName(type as number, low as number, high as number);
+  }
+}
+
+/** The name of a type and an address: `port 0x3f8`, `mmio 0xfed00000`, `pci 00:1f.2`. */
+export function addressName(type: number, low: number, high: number): string {
+  if (type === IoRequestType.PORT) return `port ${hex(joinWords(low, high), 3)}`;
+  if (type === IoRequestType.PCI) {
+    const [bus, device, pciFunction] = [low >> 16, low >> 8, low].map((word) => word & 0xff) as [
+      number,
+      number,
+      number,
+    ];
+    return `pci ${hex(bus, 2).slice(2)}:${hex(device, 2).slice(2)}.${pciFunction}`;
+  }
+  return `${typeName(type)} ${hex(joinWords(low, high))}`;
+}
+
+function hash(type: number, low: number, high: number): number {
+  let h = Math.imul(low ^ (type << 20), 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca6b);
+  h ^= h >>> 15;
+  h = Math.imul(h, 0x2c1b_3c6d);
+  return ((h ^ (h >>> 13)) >>> 0) & (TABLE - 1);
+}

@@ -1,0 +1,89 @@
+/**
+ * LatencyHistogram: how long something took, in ns, in buckets as HdrHistogram has them: 32 to each power of two, so a
+ * value is known to 3 %. It is an array to add one to, because it stands on the request path: a library's general one
+ * took ten times as long. A snapshot of it is plain data that can be added and subtracted.
+ */
+
+const SUB_BUCKETS = 32;
+const SUB_BITS = 5;
+/** Values from here on share the last bucket: 2^40 ns are 18 minutes. */
+const MAX_BITS = 40;
+const BUCKETS = (MAX_BITS - SUB_BITS + 1) * SUB_BUCKETS;
+const HIGH_SHIFT = 16;
+const HIGH = 2 ** HIGH_SHIFT;
+const SMALL = 2 ** 30;
+
+/** Plain data. */
+export interface LatencySnapshot {
+  readonly count: number;
+  /** Of all values. */
+  readonly sumNs: number;
+  /** Bucket number and count of each bucket that is not empty, lowest first; `bucketEndNs` says what a bucket means. */
+  readonly buckets: readonly (readonly [bucket: number, count: number])[];
+}
+
+export const NO_LATENCY: LatencySnapshot = { count: 0, sumNs: 0, buckets: [] };
+
+export class LatencyHistogram {
+  readonly #counts = new Float64Array(BUCKETS);
+  #sumNs = 0;
+
+  /** Whole ns; what is below 0 or no number counts as 0. */
+  record(ns: number): void {
+    const value = ns > 0 ? ns : 0;
+    const bucket = bucketOf(value);
+    this.#counts[bucket] = (this.#counts[bucket] as number) + 1;
+    this.#sumNs += value;
+  }
+
+  snapshot(): LatencySnapshot {
+    const buckets: [number, number][] = [];
+    let count = 0;
+    for (let bucket = 0; bucket < BUCKETS; bucket++) {
+      const here = this.#counts[bucket] as number;
+      if (here === 0) continue;
+      buckets.push([bucket, here]);
+      count += here;
+    }
+    return { count, sumNs: this.#sumNs, buckets };
+  }
+}
+
+export function bucketOf(ns: number): number {
+  if (ns < SMALL) return smallBucket(ns | 0);
+  if (!(ns < 2 ** MAX_BITS)) return BUCKETS - 1;
+  return smallBucket(Math.floor(ns / HIGH)) + HIGH_SHIFT * SUB_BUCKETS;
+}
+
+function smallBucket(ns: number): number {
+  const shift = ns < 2 * SUB_BUCKETS ? 0 : 31 - SUB_BITS - Math.clz32(ns);
+  return shift * SUB_BUCKETS + (ns >> shift);
+}
+
+/** The first value above the bucket's, in ns. */
+export function bucketEndNs(bucket: number): number {
+  if (bucket < 2 * SUB_BUCKETS) return bucket + 1;
+  const shift = Math.floor(bucket / SUB_BUCKETS) - 1;
+  return ((bucket % SUB_BUCKETS) + SUB_BUCKETS + 1) * 2 ** shift;
+}
+
+/** The value that `percent` of all are not above, to the resolution of the buckets; undefined without values. */
+export function percentileNs({ count, buckets }: LatencySnapshot, percent: number): number | undefined {
+  let left = Math.max(1, Math.ceil((count * percent) / 100));
+  for (const [bucket, here] of buckets) {
+    left -= here;
+    if (left <= 0) return bucketEndNs(bucket) - 1;
+  }
+  return undefined;
+}
+
+/** All of `a`, and `sign` times all of `b`. */
+export function addLatency(a: LatencySnapshot, b: LatencySnapshot, sign: 1 | -1 = 1): LatencySnapshot {
+  const counts = new Map(a.buckets);
+  for (const [bucket, count] of b.buckets) counts.set(bucket, (counts.get(bucket) ?? 0) + sign * count);
+  return {
+    count: a.count + sign * b.count,
+    sumNs: a.sumNs + sign * b.sumNs,
+    buckets: [...counts].filter(([, count]) => count !== 0).sort(([x], [y]) => x - y),
+  };
+}

@@ -1,0 +1,148 @@
+/**
+ * RequestRows: the rows that a VM's requests are counted in: one for each range of each client, and one for each client
+ * and type that is in no range. The sums by client and by type are made of them when somebody asks. Rows have a limit.
+ */
+
+import { hex, joinWords, typeName } from '../io-request/io-request.js';
+import { IoRequestType } from '../io-request/layout.js';
+import { LatencyHistogram } from './latency-histogram.js';
+import { COUNTED_SIZES, mergeRows, type StatisticsRow } from './statistics-snapshot.js';
+
+/** Ranges that are counted one by one, of all clients; requests of further ones count as in no range. */
+export const MAX_COUNTED_RANGES = 256;
+/** Clients that are counted one by one; those beyond share one row for each type. */
+export const MAX_COUNTED_CLIENTS = 128;
+const OTHER_CLIENTS = 'other clients';
+/** The page may hold any number as type. */
+const OTHER_TYPES = 'other types';
+const TYPES = IoRequestType.WRITE_PROTECT + 1;
+const SIZES = COUNTED_SIZES.length;
+
+/** A range as the HSM has it; both ends are inclusive. */
+export interface CountedRange {
+  readonly type: number;
+  readonly start: bigint;
+  readonly end: bigint;
+}
+
+export class RequestRow {
+  readonly wait = new LatencyHistogram();
+  readonly work = new LatencyHistogram();
+  readonly wake = new LatencyHistogram();
+  readonly total = new LatencyHistogram();
+  readonly client: string;
+  readonly type: number;
+  /** First and last address; of a row that is no range's, an empty interval. */
+  readonly first: number;
+  readonly last: number;
+  /** Reads by size, then writes by size. */
+  readonly #counts = new Float64Array(2 * SIZES);
+
+  constructor(client: string, type: number, first = 1, last = 0) {
+    this.client = client;
+    this.type = type;
+    this.first = first;
+    this.last = last;
+  }
+
+  count(size: number, isRead: boolean): void {
+    const at = (isRead ? 0 : SIZES) + (size === 1 ? 0 : size === 2 ? 1 : size === 4 ? 2 : size === 8 ? 3 : 4);
+    this.#counts[at] = (this.#counts[at] as number) + 1;
+  }
+
+  get typeName(): string {
+    return this.type < TYPES ? typeName(this.type) : OTHER_TYPES;
+  }
+
+  get rangeName(): string {
+    if (this.first > this.last) return `${this.client}: ${this.typeName}`;
+    const end = this.first === this.last ? '' : `…${hex(this.last)}`;
+    return `${this.client}: ${this.typeName} ${hex(this.first)}${end}`;
+  }
+
+  snapshot(name: string): StatisticsRow {
+    const at = (index: number): number => this.#counts[index] as number;
+    const sizes = COUNTED_SIZES.map((size, i) => ({ size, reads: at(i), writes: at(SIZES + i) }));
+    const sum = (of: (size: (typeof sizes)[number]) => number): number => sizes.reduce((all, one) => all + of(one), 0);
+    return {
+      name,
+      reads: sum(({ reads }) => reads),
+      writes: sum(({ writes }) => writes),
+      sizes: sizes.filter(({ reads, writes }) => reads + writes > 0),
+      stages: {
+        wait: this.wait.snapshot(),
+        work: this.work.snapshot(),
+        wake: this.wake.snapshot(),
+        total: this.total.snapshot(),
+      },
+    };
+  }
+}
+
+interface ClientRows {
+  readonly name: string;
+  /** By type; the last is for type numbers that mean nothing. */
+  readonly rest: (RequestRow | undefined)[];
+  readonly ranges: RequestRow[];
+}
+
+export class RequestRows {
+  readonly #clients = new Map<string, ClientRows>();
+  readonly #rows: RequestRow[] = [];
+  #ranges = 0;
+  #last: ClientRows | undefined;
+
+  /** The row of a request. `rangesOf` is asked when its address is in none of the client's ranges that are known here. */
+  find(
+    client: string,
+    type: number,
+    addressLow: number,
+    addressHigh: number,
+    rangesOf: () => readonly CountedRange[],
+  ): RequestRow {
+    const rows = this.#last?.name === client ? this.#last : (this.#last = this.#ofClient(client));
+    if (type === IoRequestType.PORT || type === IoRequestType.MMIO) {
+      const address = joinWords(addressLow, addressHigh);
+      for (const row of rows.ranges) if (row.type === type && address >= row.first && address <= row.last) return row;
+      if (this.#ranges < MAX_COUNTED_RANGES && rows.name !== OTHER_CLIENTS) {
+        const added = this.#addRange(rows, type, address, rangesOf());
+        if (added !== undefined) return added;
+      }
+    }
+    const kind = type >= 0 && type < TYPES ? type : TYPES;
+    return (rows.rest[kind] ??= this.#add(new RequestRow(rows.name, kind)));
+  }
+
+  types(): StatisticsRow[] {
+    return mergeRows(this.#rows.map((row) => row.snapshot(row.typeName)));
+  }
+
+  clients(): StatisticsRow[] {
+    return mergeRows(this.#rows.map((row) => row.snapshot(row.client)));
+  }
+
+  ranges(): StatisticsRow[] {
+    return mergeRows(this.#rows.map((row) => row.snapshot(row.rangeName)));
+  }
+
+  #ofClient(client: string): ClientRows {
+    const name = this.#clients.has(client) || this.#clients.size < MAX_COUNTED_CLIENTS ? client : OTHER_CLIENTS;
+    let rows = this.#clients.get(name);
+    if (rows === undefined) this.#clients.set(name, (rows = { name, rest: [], ranges: [] }));
+    return rows;
+  }
+
+  #addRange(rows: ClientRows, type: number, address: number, ranges: readonly CountedRange[]): RequestRow | undefined {
+    const range = ranges.find((one) => one.type === type && address >= one.start && address <= one.end);
+    if (range === undefined) return undefined;
+    this.#ranges++;
+    const row = this.#add(new RequestRow(rows.name, type, Number(range.start), Number(range.end)));
+    rows.ranges.push(row);
+    return row;
+  }
+
+  #add(row: RequestRow): RequestRow {
+    this.#rows.push(row);
+    return row;
+  }
+}

@@ -1,0 +1,102 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import fc from 'fast-check';
+import { LatencyHistogram } from './latency-histogram.js';
+import {
+  COUNTED_SIZES,
+  diffStatistics,
+  mergeStatistics,
+  type StatisticsRow,
+  type StatisticsSnapshot,
+} from './statistics-snapshot.js';
+
+const latency = fc.array(fc.nat(10_000_000), { maxLength: 8 }).map((values) => {
+  const histogram = new LatencyHistogram();
+  for (const value of values) histogram.record(value);
+  return histogram.snapshot();
+});
+const counts = fc.record({ reads: fc.nat(50), writes: fc.nat(50) }).filter(({ reads, writes }) => reads + writes > 0);
+const name = fc.constantFrom('uart16550', 'default', 'disk', 'hsm', 'keyboard');
+
+const row: fc.Arbitrary<StatisticsRow> = fc
+  .tuple(
+    name,
+    fc.uniqueArray(fc.tuple(fc.constantFrom(...COUNTED_SIZES), counts), { minLength: 1, selector: ([size]) => size }),
+    fc.record({ wait: latency, work: latency, wake: latency, total: latency }),
+  )
+  .map(([rowName, sizes, stages]) => ({
+    name: rowName,
+    reads: sizes.reduce((sum, [, { reads }]) => sum + reads, 0),
+    writes: sizes.reduce((sum, [, { writes }]) => sum + writes, 0),
+    sizes: sizes
+      .map(([size, of]) => ({ size, ...of }))
+      .sort((a, b) => COUNTED_SIZES.indexOf(a.size) - COUNTED_SIZES.indexOf(b.size)),
+    stages,
+  }));
+const address = fc.tuple(name, counts, fc.nat(100), fc.nat(1_000_000)).map(([rowName, of, timed, sumNs]) => ({
+  name: rowName,
+  ...of,
+  timed,
+  sumNs,
+}));
+const errors = fc.record({ name, errors: fc.nat(9), late: fc.nat(9) }).filter((one) => one.errors + one.late > 0);
+
+function list<T extends { readonly name: string }>(
+  one: fc.Arbitrary<T>,
+  size: (row: T) => number,
+): fc.Arbitrary<readonly T[]> {
+  return fc
+    .uniqueArray(one, { maxLength: 5, selector: (made) => made.name })
+    .map((rows) => [...rows].sort((a, b) => size(b) - size(a) || (a.name < b.name ? -1 : 1)));
+}
+const bySize = ({ reads, writes }: { readonly reads: number; readonly writes: number }): number => reads + writes;
+
+const snapshot: fc.Arbitrary<StatisticsSnapshot> = fc.record({
+  requests: fc.nat(1000),
+  guestErrors: fc.nat(10),
+  types: list(row, bySize),
+  clients: list(row, bySize),
+  ranges: list(row, bySize),
+  addresses: list(address, bySize),
+  unclaimed: list(address, bySize),
+  clientErrors: list(errors, (one) => one.errors + one.late),
+});
+
+const EMPTY: StatisticsSnapshot = {
+  requests: 0,
+  guestErrors: 0,
+  types: [],
+  clients: [],
+  ranges: [],
+  addresses: [],
+  unclaimed: [],
+  clientErrors: [],
+};
+
+test('a sum less its first part is its second part', () => {
+  fc.assert(
+    fc.property(snapshot, snapshot, (a, b) => {
+      assert.deepEqual(diffStatistics(mergeStatistics(a, b), a), b);
+    }),
+    { seed: 4, numRuns: 200 },
+  );
+});
+
+test('adding goes in any order and any grouping, and nothing added changes nothing', () => {
+  fc.assert(
+    fc.property(snapshot, snapshot, snapshot, (a, b, c) => {
+      assert.deepEqual(mergeStatistics(a, b), mergeStatistics(b, a));
+      assert.deepEqual(mergeStatistics(mergeStatistics(a, b), c), mergeStatistics(a, mergeStatistics(b, c)));
+      assert.deepEqual(mergeStatistics(a, EMPTY), a);
+      assert.deepEqual(diffStatistics(a, a), EMPTY);
+    }),
+    { seed: 5, numRuns: 100 },
+  );
+});
+
+test('a snapshot survives JSON', () => {
+  fc.assert(
+    fc.property(snapshot, (a) => assert.deepEqual(JSON.parse(JSON.stringify(a)), a)),
+    { seed: 6, numRuns: 50 },
+  );
+});
