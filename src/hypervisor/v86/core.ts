@@ -208,7 +208,10 @@ export class Core implements VcpuProgram {
         this.#isHaltedForEver = true;
       },
       jit_clear_func: (index) => this.#translations.remove(index),
-      codegen_finalize: (...module) => this.#translations.add(...(module as [number, number, number, number, number])),
+      codegen_finalize: (...module) => {
+        this.#translations.add(...(module as [number, number, number, number, number]));
+        this.#trappedRam?.translated();
+      },
       console_log_from_wasm: (address, length) => {
         this.#lastMessage = this.#text(address, length);
       },

@@ -18,6 +18,7 @@ export interface PageProtection {
   readonly handler: { writeProtectedWrite(address: number, size: number, low: number, high?: number): void };
 }
 
+const PAGE_SHIFT = 12;
 /** The core traps these whatever its RAM is: a PC's window for graphics memory. */
 const WINDOW_START = 0xa_0000;
 const WINDOW_END = 0xc_0000;
@@ -35,6 +36,9 @@ export class TrappedRam {
   readonly #ram: DataView;
   readonly #end: number;
   readonly #memorySize: Int32Array;
+  /** For each page, the count of translations when it was last known to have none. The core takes long to look for them. */
+  readonly #droppedAt: Uint32Array;
+  #translations = 1;
   /** Accesses from here to the end of the RAM trap. */
   #start: number;
   #seen = 0;
@@ -46,6 +50,7 @@ export class TrappedRam {
     this.#end = byteLength;
     this.#memorySize = new Int32Array(buffer, CoreOffset.memorySize, 1);
     this.#start = byteLength;
+    this.#droppedAt = new Uint32Array(byteLength >>> PAGE_SHIFT);
   }
 
   /** Whether pages were protected or freed since the core last followed; one plain load. */
@@ -60,6 +65,11 @@ export class TrappedRam {
     if ((this.#memorySize[0] as number) >>> 0 === this.#start) return;
     this.#memorySize[0] = this.#start;
     this.#core.full_clear_tlb();
+  }
+
+  /** The core has translated code, of whatever pages. */
+  translated(): void {
+    this.#translations = (this.#translations + 1) >>> 0;
   }
 
   /** Whether a trapped access is one to RAM. */
@@ -83,6 +93,9 @@ export class TrappedRam {
     else if (size === 2) this.#ram.setUint16(address, low, true);
     else this.#ram.setInt32(address, low, true);
     if (size === 8) this.#ram.setInt32(address + 4, high, true);
+    const page = address >>> PAGE_SHIFT;
+    if (this.#droppedAt[page] === this.#translations) return false;
+    this.#droppedAt[page] = this.#translations;
     this.#core.jit_dirty_cache(address, address + size);
     return false;
   }
