@@ -45,7 +45,7 @@ export class FaultyClient implements IoClient {
     this.#faults = faults;
     this.#remove = remove;
     this.#open = Array.from({ length: SLOT_COUNT }, (_, index) => ({
-      copy: new AssignedRequest(index, (vcpu, ticket, low, high) => this.#answered(vcpu, ticket, low, high)),
+      copy: new AssignedRequest(index, ({ vcpu }, ticket, low, high) => this.#answered(vcpu, ticket, low, high)),
       ticket: 0,
       request: undefined,
       hits: [],

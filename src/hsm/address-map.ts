@@ -15,6 +15,7 @@ import { NOBODY, RangeIndex, WALK } from './range-index.js';
 /** Ranges that one VM's clients may have in all. */
 export const MAX_RANGES = NOBODY;
 
+const PORTS = 0x1_0000;
 const WORD = 0xffff_ffffn;
 
 interface Entry<Client> {
@@ -124,7 +125,10 @@ export class AddressMap<Client> {
       this.#bounds.set([start & WORD, start >> 32n, end & WORD, end >> 32n].map(Number), i * 4),
     );
     const ranked = ranges.map(({ type, start, end }, rank) => ({ type, start, end, rank }));
-    this.#ports = new RangeIndex(ranked.filter(({ type }) => type === IoRequestType.PORT));
+    this.#ports = new RangeIndex(
+      ranked.filter(({ type }) => type === IoRequestType.PORT),
+      PORTS,
+    );
     this.#mmio = new RangeIndex(ranked.filter(({ type }) => type === IoRequestType.MMIO));
     this.#isChanged = false;
   }

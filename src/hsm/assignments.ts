@@ -8,7 +8,7 @@ import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { SharedWords } from '../io-request/shared-words.js';
 import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
-import { AssignedRequest } from './assigned-request.js';
+import { AssignedRequest, type FinishRequest } from './assigned-request.js';
 import type { IoClient } from './io-client.js';
 import { RequestFinisher } from './request-finisher.js';
 
@@ -34,14 +34,11 @@ export class Assignments {
     this.#vcpuCount = vcpuCount;
     this.#notify = notify;
     const finisher = (this.#finisher = new RequestFinisher(buffer, this.tickets, notify));
-    this.#requests = Array.from({ length: SLOT_COUNT }, (_, index) => {
-      const request: AssignedRequest = new AssignedRequest(index, (vcpu, ticket, low, high) =>
-        this.#isLocal[vcpu] === true
-          ? finisher.finishHere(vcpu, ticket, request.type, request.direction, low, high)
-          : finisher.finish(vcpu, ticket, request.type, request.direction, low, high),
-      );
-      return request;
-    });
+    const finish: FinishRequest = ({ vcpu, type, direction }, ticket, low, high) =>
+      this.#isLocal[vcpu] === true
+        ? finisher.finishHere(vcpu, ticket, type, direction, low, high)
+        : finisher.finish(vcpu, ticket, type, direction, low, high);
+    this.#requests = Array.from({ length: SLOT_COUNT }, (_, vcpu) => new AssignedRequest(vcpu, finish));
   }
 
   /** The HSM's copy of the request in a slot; one object for each slot. */
@@ -61,7 +58,7 @@ export class Assignments {
   assign(slot: Slot, client: IoClient, kernelHandled: boolean): number {
     const { vcpu } = slot;
     const ticket = (this.#nextTicket = this.#nextTicket === MAX_TICKET ? 1 : this.#nextTicket + 1);
-    this.request(vcpu).ticket = ticket;
+    (this.#requests[vcpu] as AssignedRequest).ticket = ticket;
     this.#owners[vcpu] = client;
     const isLocal = (this.#isLocal[vcpu] = client.connect === undefined);
     if (isLocal) this.tickets.put(vcpu, ticket);

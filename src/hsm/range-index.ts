@@ -5,9 +5,10 @@
  *
  * The starts and ends of all ranges cut the addresses into segments. For each segment it is known which range of the
  * list is the first that covers it, and which is the first that covers its end together with the next one's beginning:
- * that answers every access within a segment or over one border. To find the segment of an address there is a hash of
- * the 4-KiB pages that have a border in them or belong to a short segment; other pages lie in one segment whole, and the
- * few long ones that belong to somebody are searched by halves.
+ * that answers every access within a segment or over one border. To find the segment of an address there is a table of
+ * the low addresses (ports), and a hash of the 4-KiB pages that have a border in them or belong to a short segment; other
+ * pages lie in one segment whole, and the few long ones that belong to somebody are searched by halves. Where a page
+ * lies in one segment, the hash says at once whose it is.
  */
 
 /** No range contains the access. */
@@ -22,8 +23,15 @@ const LIMIT = LIMIT_HIGH * WORD;
 const PAGE = 4096;
 /** A segment of at most so many pages has all of them in the hash. */
 const SHORT_PAGES = 16;
+const PAGE_SHIFT = 12;
 const GOLDEN = 0x9e37_79b1;
 const EMPTY = -1;
+/** Of a page with a border in it. */
+const DIVIDED = -1;
+/** An entry of the hash: the page, its first and last segment, and whose it is whole. */
+const ENTRY_WORDS = 4;
+/** No table has more; there are 65,536 ports. */
+const MAX_TABLE = 0x1_0000;
 
 /** A range of the list. `rank` is its place in the whole list, 0 the first. */
 export interface RankedRange {
@@ -39,14 +47,15 @@ export class RangeIndex {
   /** The rank that covers segment n, and the one that covers its last byte and the next one's first. */
   readonly #covering: Uint16Array;
   readonly #bridging: Uint16Array;
-  /** Open hash of pages: page, first segment, last segment. */
+  /** The segments of the lowest addresses. */
+  readonly #table: Int32Array;
   readonly #pages: Int32Array;
   readonly #mask: number;
   /** Long segments that somebody has, by address. */
   readonly #long: Int32Array;
 
-  /** `ranges` in the list's order. */
-  constructor(ranges: readonly RankedRange[]) {
+  /** `ranges` in the list's order; the lowest `tableLength` addresses get a table. */
+  constructor(ranges: readonly RankedRange[], tableLength = 0) {
     const { starts, covering, bridging } = cut(ranges);
     this.#starts = starts;
     this.#covering = covering;
@@ -56,12 +65,16 @@ export class RangeIndex {
     let slots = 2;
     while (slots < pages.size * 2) slots *= 2;
     this.#mask = slots - 1;
-    this.#pages = new Int32Array(slots * 3).fill(EMPTY);
+    this.#pages = new Int32Array(slots * ENTRY_WORDS).fill(EMPTY);
     for (const [page, [first, last]] of pages) {
-      let at = Math.imul(page, GOLDEN) >>> 0;
-      while (this.#pages[(at & this.#mask) * 3 + 1] !== EMPTY) at++;
-      this.#pages.set([page | 0, first, last], (at & this.#mask) * 3);
+      let at = Math.imul(page, GOLDEN);
+      while (this.#pages[(at & this.#mask) * ENTRY_WORDS + 1] !== EMPTY) at++;
+      const whole = first === last ? (covering[first] as number) : DIVIDED;
+      this.#pages.set([page | 0, first, last, whole], (at & this.#mask) * ENTRY_WORDS);
     }
+    this.#table = new Int32Array(Math.min(tableLength, MAX_TABLE));
+    for (let segment = 0; (starts[segment] as number) < this.#table.length; segment++)
+      this.#table.fill(segment, starts[segment], starts[segment + 1]);
   }
 
   /**
@@ -70,11 +83,17 @@ export class RangeIndex {
    */
   find(low: number, high: number, lastLow: number, lastHigh: number): number {
     if (high >>> 0 >= LIMIT_HIGH) return WALK;
+    // Within one page, by integers only.
+    if (high === lastHigh && low >>> PAGE_SHIFT === lastLow >>> PAGE_SHIFT && low >>> 0 <= lastLow >>> 0) {
+      const entry = this.#entryOf((low >>> PAGE_SHIFT) | (high << (32 - PAGE_SHIFT)));
+      const whole = this.#pages[entry + 3] as number;
+      if (whole !== DIVIDED && this.#pages[entry + 1] !== EMPTY) return whole;
+    }
     const address = high * WORD + (low >>> 0);
     const last = lastHigh * WORD + (lastLow >>> 0);
     // It wraps; or it ends above 2^63, whose upper word is a negative int32.
     if (last < address) return WALK;
-    const segment = this.#segmentOf(address);
+    const segment = address < this.#table.length ? (this.#table[address] as number) : this.#segmentOf(address);
     if (segment < 0) return NOBODY;
     const starts = this.#starts;
     if (last < (starts[segment + 1] as number)) return this.#covering[segment] as number;
@@ -84,13 +103,19 @@ export class RangeIndex {
 
   /** −1: no range has it. */
   #segmentOf(address: number): number {
-    const page = Math.floor(address / PAGE) | 0;
+    const entry = this.#entryOf(Math.floor(address / PAGE) | 0);
+    const first = this.#pages[entry + 1] as number;
+    if (first === EMPTY) return this.#longSegmentOf(address);
+    return this.#within(address, first, this.#pages[entry + 2] as number);
+  }
+
+  /** Where in the hash the page is, or an empty entry. */
+  #entryOf(page: number): number {
     const pages = this.#pages;
-    for (let at = Math.imul(page, GOLDEN) >>> 0; ; at++) {
-      const entry = (at & this.#mask) * 3;
-      const first = pages[entry + 1] as number;
-      if (first === EMPTY) return this.#longSegmentOf(address);
-      if (pages[entry] === page) return this.#within(address, first, pages[entry + 2] as number);
+    const mask = this.#mask;
+    for (let at = Math.imul(page, GOLDEN); ; at++) {
+      const entry = (at & mask) * ENTRY_WORDS;
+      if (pages[entry] === page || pages[entry + 1] === EMPTY) return entry;
     }
   }
 

@@ -11,6 +11,7 @@
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { SharedWords } from '../io-request/shared-words.js';
+import type { Slot } from '../io-request/slot.js';
 import type { VmSharedStateHandle } from '../hypervisor/vm-shared-state.js';
 
 /** What a client in another thread needs to finish its requests there; it survives structured cloning. */
@@ -21,13 +22,13 @@ export interface ClientFinisher {
 }
 
 export class RequestFinisher {
-  readonly #buffer: SharedBuffer;
+  readonly #slots: readonly Slot[];
   readonly #tickets: SharedWords;
   readonly #notify: (vcpu: number) => number;
 
   /** `notify` is the hypercall that wakes the vCPU; it is not made for a slot that polls for completion. */
   constructor(buffer: SharedBuffer, tickets: SharedWords, notify: (vcpu: number) => number) {
-    this.#buffer = buffer;
+    this.#slots = buffer.slots;
     this.#tickets = tickets;
     this.#notify = notify;
   }
@@ -35,8 +36,7 @@ export class RequestFinisher {
   /** True when this call finished the request; false when it was finished or withdrawn before. */
   finish(vcpu: number, ticket: number, type: number, direction: number, low: number, high: number): boolean {
     if (ticket <= 0 || !this.#tickets.move(vcpu, ticket, -ticket)) return false;
-    this.#write(vcpu, type, direction, low, high);
-    const polling = this.#complete(vcpu);
+    const polling = this.#complete(this.#slots[vcpu] as Slot, type, direction, low, high);
     // Refused when the slot is assigned again already; then the word is another request's.
     this.#tickets.move(vcpu, -ticket, 0);
     if (!polling) this.#notify(vcpu);
@@ -47,26 +47,21 @@ export class RequestFinisher {
   finishHere(vcpu: number, ticket: number, type: number, direction: number, low: number, high: number): boolean {
     if (ticket <= 0 || this.#tickets.glimpse(vcpu) !== ticket) return false;
     this.#tickets.put(vcpu, 0);
-    this.completeTaken(vcpu, type, direction, low, high);
+    if (!this.#complete(this.#slots[vcpu] as Slot, type, direction, low, high)) this.#notify(vcpu);
     return true;
   }
 
   /** The second half, for a caller that holds the ticket already. Returns the hypercall's result, 0 when none was made. */
   completeTaken(vcpu: number, type: number, direction: number, low: number, high: number): number {
-    this.#write(vcpu, type, direction, low, high);
-    return this.#complete(vcpu) ? 0 : this.#notify(vcpu);
-  }
-
-  #write(vcpu: number, type: number, direction: number, low: number, high: number): void {
-    if (direction !== Direction.READ) return;
-    const slot = this.#buffer.slot(vcpu);
-    if (type === IoRequestType.MMIO) slot.setValue64(low, high);
-    else slot.setValue(low);
+    return this.#complete(this.#slots[vcpu] as Slot, type, direction, low, high) ? 0 : this.#notify(vcpu);
   }
 
   /** Whether the hypervisor polls: read before COMPLETE, because it may use the slot again the moment it sees that. */
-  #complete(vcpu: number): boolean {
-    const slot = this.#buffer.slot(vcpu);
+  #complete(slot: Slot, type: number, direction: number, low: number, high: number): boolean {
+    if (direction === Direction.READ) {
+      if (type === IoRequestType.MMIO) slot.setValue64(low, high);
+      else slot.setValue(low);
+    }
     const polling = slot.completionPolling;
     slot.complete();
     return polling;

@@ -12,7 +12,6 @@ import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import { AddressMap } from './address-map.js';
 import type { AddressRange } from './address-range.js';
-import type { AssignedRequest } from './assigned-request.js';
 import { Assignments } from './assignments.js';
 import type { HsmObserver } from './hsm-observer.js';
 import type { IoClient } from './io-client.js';
@@ -50,6 +49,7 @@ export class VmRequests {
   readonly #buffer: SharedBuffer;
   /** Of the vCPUs that the VM has. */
   readonly #slots: readonly Slot[];
+  readonly #observer: HsmObserver;
   readonly #map = new AddressMap<IoClient>();
   readonly #options: VmRequestsOptions;
   readonly #assignments: Assignments;
@@ -66,6 +66,7 @@ export class VmRequests {
     this.vmId = options.vmId;
     this.#buffer = options.buffer;
     this.#vcpuCount = options.hypercalls.vcpuCount;
+    this.#observer = options.observer;
     this.#slots = options.buffer.slots.slice(0, this.#vcpuCount);
     this.#assignments = new Assignments(options.buffer, this.#vcpuCount, (vcpu) => this.#notify(vcpu));
     this.#timeLimit = new TimeLimit(
@@ -136,7 +137,7 @@ export class VmRequests {
 
   /** See Assignments: for a client whose thread has ended. */
   finishAllOf(client: IoClient): void {
-    const { observer } = this.#options;
+    const observer = this.#observer;
     observer.forcing?.(true);
     this.#assignments.finishAllOf(client);
     observer.forcing?.(false);
@@ -171,16 +172,17 @@ export class VmRequests {
    * driver: the VM's remaining slots wait for the next upcall.
    */
   dispatch(): number {
-    this.#forgetStalled();
-    for (const work of this.#sideWork) work.run();
-    for (const slot of this.#slots) {
+    if (this.#hasStalled) this.#forgetStalled();
+    if (this.#sideWork.length > 0) for (const work of this.#sideWork) work.run();
+    const slots = this.#slots;
+    for (let vcpu = 0; vcpu < slots.length; vcpu++) {
+      const slot = slots[vcpu] as Slot;
       // Looked at again with ordering, before anything else of the slot is read.
       if (slot.glimpsedState !== IoRequestState.PENDING || slot.state !== IoRequestState.PENDING) continue;
       if (this.#dispatchSlot(slot)) continue;
-      const { vcpu } = slot;
-      for (const later of this.#slots.slice(vcpu)) this.#stalled[later.vcpu] = later.state === IoRequestState.PENDING;
+      for (const later of slots.slice(vcpu)) this.#stalled[later.vcpu] = later.state === IoRequestState.PENDING;
       this.#hasStalled = true;
-      this.#options.observer.event({ kind: 'no-client', vmId: this.vmId, vcpu });
+      this.#observer.event({ kind: 'no-client', vmId: this.vmId, vcpu });
       return EINVAL;
     }
     return 0;
@@ -205,7 +207,7 @@ export class VmRequests {
     for (let round = 0; busy !== undefined && round < CLEAR_ROUNDS; round++) {
       await this.#sleep(CLEAR_SLEEP_MS);
       if (round === CLEAR_ROUNDS - 1)
-        this.#options.observer.event({ kind: 'flush-timeout', vmId: this.vmId, client: busy.name });
+        this.#observer.event({ kind: 'flush-timeout', vmId: this.vmId, client: busy.name });
       busy = this.#busyClient();
     }
     const client = this.#defaultClient;
@@ -221,12 +223,12 @@ export class VmRequests {
   }
 
   #forgetStalled(): void {
-    if (this.#hasStalled) this.#stalled.fill(false);
+    this.#stalled.fill(false);
     this.#hasStalled = false;
   }
 
   #hasSideWork(): boolean {
-    for (const work of this.#sideWork) if (work.hasWork) return true;
+    if (this.#sideWork.length > 0) for (const work of this.#sideWork) if (work.hasWork) return true;
     return false;
   }
 
@@ -245,15 +247,15 @@ export class VmRequests {
       this.#complete(slot);
       return true;
     }
-    copyRequest(slot, request);
-    const { observer } = this.#options;
+    slot.copyTo(request);
+    const observer = this.#observer;
     if (request.type === IoRequestType.PORT && this.pciConfig.handle(slot, request) === PciConfigResult.ANSWERED) {
       observer.dispatched?.(this.vmId, request, undefined);
       this.#complete(slot);
       return true;
     }
-    const { type, addressLow, addressHigh, size } = request;
-    const found = this.#map.find(type, addressLow, addressHigh, size, slot.sizeHigh);
+    const { type, addressLow, addressHigh, size, sizeHigh } = request;
+    const found = this.#map.find(type, addressLow, addressHigh, size, sizeHigh);
     const client = found ?? this.#defaultClient;
     if (client === undefined) return false;
     observer.assigning?.(client);
@@ -263,11 +265,9 @@ export class VmRequests {
       client.notify(request);
     } catch (error) {
       this.#fail(client, error);
-      return true;
-    } finally {
-      // Not before: most clients have answered by now, and the vCPU does not wait for those who count.
-      observer.dispatched?.(this.vmId, request, client);
     }
+    // Not before: most clients have answered by now, and the vCPU does not wait for those who count.
+    observer.dispatched?.(this.vmId, request, client);
     if (this.#assignments.tickets.glimpse(vcpu) === ticket) this.#timeLimit.watch(vcpu, ticket);
     return true;
   }
@@ -275,7 +275,7 @@ export class VmRequests {
   /** A client that cannot do its work loses its requests and its ranges. */
   #fail(client: IoClient, error: unknown): void {
     this.#expel(client);
-    this.#options.observer.event({
+    this.#observer.event({
       kind: 'client-failed',
       vmId: this.vmId,
       client: client.name,
@@ -318,7 +318,7 @@ export class VmRequests {
     try {
       this.destroyClient(client);
     } catch (error) {
-      this.#options.observer.event({
+      this.#observer.event({
         kind: 'client-failed',
         vmId: this.vmId,
         client: client.name,
@@ -335,7 +335,7 @@ export class VmRequests {
 
   #notify(vcpu: number): number {
     const result = this.#options.hypercalls.notifyRequestFinish(vcpu);
-    if (result < 0) this.#options.observer.event({ kind: 'notify-failed', vmId: this.vmId, vcpu, result });
+    if (result < 0) this.#observer.event({ kind: 'notify-failed', vmId: this.vmId, vcpu, result });
     return result;
   }
 
@@ -351,22 +351,5 @@ export class VmRequests {
 
   #sleep(ms: number): Promise<void> {
     return this.#options.sleep?.(ms) ?? new Promise((resolve) => setTimeout(resolve, ms));
-  }
-}
-
-/** One read of each word: what others write to the page afterwards changes nothing. */
-function copyRequest(slot: Slot, request: AssignedRequest): void {
-  request.type = slot.type;
-  request.direction = slot.direction;
-  request.addressLow = slot.addressLow;
-  request.addressHigh = slot.addressHigh;
-  request.size = slot.sizeLow;
-  request.valueLow = slot.valueLow;
-  request.valueHigh = slot.valueHigh;
-  if (request.type === IoRequestType.PCI) {
-    request.bus = slot.pciBus;
-    request.device = slot.pciDevice;
-    request.pciFunction = slot.pciFunction;
-    request.register = slot.pciRegister;
   }
 }

@@ -9,7 +9,7 @@
  * 64-bit fields are two int32 words: V8 handles those without boxing, and this path must not allocate.
  */
 
-import { Direction, SLOT_BYTES, SLOT_OFFSET } from './layout.js';
+import { Direction, IoRequestType, SLOT_BYTES, SLOT_OFFSET } from './layout.js';
 import { IoRequestState } from './state.js';
 
 const TYPE = SLOT_OFFSET.type >> 2;
@@ -36,6 +36,24 @@ export interface MoveWatcher {
   /** The slot may be another's by now. */
   moved(slot: Slot): void;
   refused(slot: Slot): void;
+}
+
+/** The fields of a request, as int32 words, in somebody's own memory. */
+export interface SlotCopy {
+  type: number;
+  direction: number;
+  addressLow: number;
+  addressHigh: number;
+  /** The low word; a size above 8 is somebody's bad joke. */
+  size: number;
+  sizeHigh: number;
+  valueLow: number;
+  valueHigh: number;
+  /** Of a PCI request, and left alone by others. */
+  bus: number;
+  device: number;
+  pciFunction: number;
+  register: number;
 }
 
 export class Slot {
@@ -196,6 +214,25 @@ export class Slot {
 
   get pciRegister(): number {
     return this.#words[this.#base + PCI_REGISTER] as number;
+  }
+
+  /** One read of each word: what others write to the page afterwards changes nothing in the copy. */
+  copyTo(copy: SlotCopy): void {
+    const words = this.#words;
+    const base = this.#base;
+    const type = (copy.type = words[base + TYPE] as number);
+    copy.direction = words[base + DIRECTION] as number;
+    copy.addressLow = words[base + ADDRESS] as number;
+    copy.addressHigh = words[base + ADDRESS + 1] as number;
+    copy.size = words[base + SIZE] as number;
+    copy.sizeHigh = words[base + SIZE + 1] as number;
+    copy.valueLow = words[base + VALUE] as number;
+    copy.valueHigh = words[base + VALUE + 1] as number;
+    if (type !== IoRequestType.PCI) return;
+    copy.bus = words[base + PCI_BUS] as number;
+    copy.device = words[base + PCI_DEVICE] as number;
+    copy.pciFunction = words[base + PCI_FUNCTION] as number;
+    copy.register = words[base + PCI_REGISTER] as number;
   }
 
   /** A 32-bit result, for ports and PCI. It must not touch the next word, which is `bus` in the PCI view. */
