@@ -1,0 +1,81 @@
+// Rounds of real vCPU threads and real device threads that are terminated, pulled, stopped for a while, or throw at random
+// points (src/conformance/soak/). Exits with 0 when every vCPU had every answer and nothing was left behind, else with 1.
+//
+//   npm run soak                                  10,000 rounds, a new seed
+//   npm run soak -- --rounds 300 --seed 7         short, for a change; the same troubles as every time
+//
+// UPCALL_DIST names another build than dist/.
+
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const HELP = `soak [--rounds N] [--seed N] [--quiet]: vCPUs and devices in real threads, with troubles
+  --rounds N   how many (default: 10000)
+  --seed N     which troubles there are (default: a new one, which is printed)
+  --quiet      no progress
+`;
+/** What may be more at the end than after the first VM. */
+const MAY_GROW = { threads: 0, descriptors: 0, heapMiB: 8, externalMiB: 8 };
+
+const { values: options } = parseArgs({
+  options: {
+    rounds: { type: 'string', default: '10000' },
+    seed: { type: 'string' },
+    quiet: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+const rounds = Number(options.rounds);
+const seed = options.seed === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(options.seed);
+if (options.help || !(Number.isInteger(rounds) && rounds > 0 && Number.isInteger(seed))) {
+  process.stdout.write(HELP);
+  process.exit(options.help ? 0 : 2);
+}
+const dist = process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url));
+const module = join(dist, 'conformance/soak/soak.js');
+if (!existsSync(module)) {
+  process.stderr.write('Build first: npm run build\n');
+  process.exit(2);
+}
+
+/** @typedef {import('../src/conformance/soak/resources.js').Resources} Resources */
+/** @typedef {import('../src/conformance/soak/soak.js')} Soak */
+const { soak } = /** @type {Soak} */ (await import(pathToFileURL(module).href));
+
+/** @type {(resources: Resources | undefined) => string} */
+const describe = (resources) =>
+  resources === undefined
+    ? '-'
+    : `${resources.threads ?? '?'} threads, ${resources.descriptors ?? '?'} files, heap ${resources.heapMiB.toFixed(1)} MiB, outside ${resources.externalMiB.toFixed(1)} MiB`;
+
+process.stdout.write(`${rounds} rounds, seed ${seed}\n`);
+const started = performance.now();
+const seconds = () => ((performance.now() - started) / 1000).toFixed(0);
+let shown = started;
+const report = await soak({
+  rounds,
+  seed,
+  onProgress: (now) => {
+    if (options.quiet || performance.now() - shown < 5000) return;
+    shown = performance.now();
+    process.stdout.write(
+      `  ${seconds()} s: ${now.rounds} rounds, ${now.threadsLost} threads lost; ${describe(now.last)}\n`,
+    );
+  },
+});
+
+const { first, last, problems } = report;
+process.stdout.write(
+  `${report.rounds} rounds of ${report.vms} VMs in ${seconds()} s: ${report.reads} reads, ${report.allOnes} of them all ones; ` +
+    `${report.troubles} troubles, ${report.deviceErrors} errors of devices, ${report.threadsLost} threads lost\n` +
+    `  after the first VM: ${describe(first)}\n  after the last:     ${describe(last)}\n`,
+);
+for (const [name, limit] of Object.entries(MAY_GROW)) {
+  const before = first?.[/** @type {keyof Resources} */ (name)] ?? 0;
+  const after = last?.[/** @type {keyof Resources} */ (name)] ?? 0;
+  if (after > before + limit) problems.push(`${name}: ${before} after the first VM, ${after} after the last`);
+}
+for (const problem of problems) process.stdout.write(`PROBLEM ${problem}\n`);
+process.exitCode = problems.length === 0 ? 0 : 1;

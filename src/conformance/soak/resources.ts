@@ -1,0 +1,40 @@
+/** What this process holds at a moment at which it should hold nothing of a VM any more. */
+
+import { readdirSync } from 'node:fs';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
+export interface Resources {
+  /** Undefined where the operating system does not say. */
+  readonly threads: number | undefined;
+  readonly descriptors: number | undefined;
+  /** After a garbage collection. */
+  readonly heapMiB: number;
+  /** Shared buffers and other memory outside of the heap. */
+  readonly externalMiB: number;
+}
+
+const MIB = 1024 * 1024;
+
+setFlagsFromString('--expose-gc');
+const collect = runInNewContext('gc') as () => void;
+
+export function resourcesInUse(): Resources {
+  collect();
+  collect();
+  const { heapUsed, external, arrayBuffers } = process.memoryUsage();
+  return {
+    threads: entries('/proc/self/task'),
+    descriptors: entries('/proc/self/fd'),
+    heapMiB: heapUsed / MIB,
+    externalMiB: (external + arrayBuffers) / MIB,
+  };
+}
+
+function entries(folder: string): number | undefined {
+  try {
+    return readdirSync(folder).length;
+  } catch {
+    return undefined;
+  }
+}

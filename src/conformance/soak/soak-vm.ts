@@ -1,0 +1,261 @@
+/**
+ * SoakVm: one VM of the soak, with its vCPUs' scripts and its devices. `round` lets the scripts play once, with some
+ * devices in trouble, and looks at every value that came back; a reset begins the next.
+ */
+
+import type { Worker } from 'node:worker_threads';
+import { ServiceVm } from '../../service-vm.js';
+import type { UserVm } from '../../user-vm.js';
+import { describeEvent, type UserVmEvent } from '../../user-vm-events.js';
+import { inOwnThread } from '../../device-model/placement/in-own-thread.js';
+import { ports } from '../../hsm/address-range.js';
+import {
+  ScriptedHypervisor,
+  type ScriptResult,
+  type ScriptStep,
+} from '../../hypervisor/scripted/scripted-hypervisor.js';
+import { SharedWords } from '../../io-request/shared-words.js';
+import { FATAL_TROUBLES, SoakDevice, SoakTrouble, soakValue, SoakWord, type SoakDeviceOptions } from './soak-device.js';
+import type { Threads } from './soak.js';
+
+/** A number 0…`count` − 1. */
+export type Chance = (count: number) => number;
+
+export interface SoakCounts {
+  reads: number;
+  allOnes: number;
+  troubles: number;
+  threadsLost: number;
+  deviceErrors: number;
+  readonly problems: string[];
+}
+
+const MAX_VCPUS = 4;
+const MAX_THREADS = 3;
+const READS_PER_VCPU = 24;
+/** A round takes milliseconds. */
+const ROUND_LIMIT_MS = 20_000;
+const ALL_ONES = 0xffff_ffff;
+/** Ports of device n: from n * PORTS_PER_DEVICE on. */
+const PORTS_PER_DEVICE = 0x100;
+/** A device is in trouble in one of so many rounds. */
+const TROUBLE_IN = 4;
+/** Kinds to choose from: 0 is to be pulled; those of SoakTrouble; those above are to be terminated. */
+const LOCAL_TROUBLES = SoakTrouble.BLOCK + 1;
+const THREAD_TROUBLES = SoakTrouble.THROW_OUTSIDE + 3;
+
+interface Place {
+  readonly id: number;
+  readonly options: SoakDeviceOptions;
+  readonly inThread: boolean;
+  worker: Worker | undefined;
+  detach: (() => void) | undefined;
+  /** In this round: then all ones is an answer, too. */
+  isTroubled: boolean;
+  /** What it was to do in the last round, by itself. */
+  trouble: number;
+}
+
+interface Read {
+  readonly place: Place;
+  readonly offset: number;
+}
+
+export class SoakVm {
+  readonly #chance: Chance;
+  readonly #threads: Threads;
+  readonly #counts: SoakCounts;
+  readonly #words: SharedWords;
+  readonly #places: readonly Place[];
+  readonly #reads: readonly (readonly Read[])[];
+  readonly #hypervisor: ScriptedHypervisor;
+  readonly #serviceVm: ServiceVm;
+  #vm: UserVm | undefined;
+  #round = 0;
+  #isPaused = false;
+
+  /** With devices, and not started. */
+  static async make(chance: Chance, threads: Threads, counts: SoakCounts): Promise<SoakVm> {
+    const soakVm = new SoakVm(chance, threads, counts);
+    await soakVm.#make();
+    return soakVm;
+  }
+
+  private constructor(chance: Chance, threads: Threads, counts: SoakCounts) {
+    this.#chance = chance;
+    this.#threads = threads;
+    this.#counts = counts;
+    const devices = 2 + chance(MAX_THREADS);
+    this.#words = new SharedWords(SoakWord.TROUBLE + devices * SoakWord.PER_DEVICE);
+    this.#places = Array.from({ length: devices }, (_, index) => ({
+      id: index + 1,
+      options: { id: index + 1, words: this.#words.buffer },
+      // One of them lives in the Service VM's thread.
+      inThread: index > 0,
+      worker: undefined,
+      detach: undefined,
+      isTroubled: false,
+      trouble: SoakTrouble.NONE,
+    }));
+    this.#reads = Array.from({ length: 1 + chance(MAX_VCPUS) }, (_, vcpu) =>
+      Array.from({ length: READS_PER_VCPU }, (__, step) => ({
+        place: this.#places[chance(devices)] as Place,
+        offset: vcpu * READS_PER_VCPU + step,
+      })),
+    );
+    this.#hypervisor = new ScriptedHypervisor(
+      this.#reads.map((reads) => ({
+        steps: reads.map(({ place, offset }): ScriptStep => ({
+          type: 'port',
+          direction: 'read',
+          address: place.id * PORTS_PER_DEVICE + offset,
+          size: 4,
+        })),
+      })),
+    );
+    this.#serviceVm = new ServiceVm(this.#hypervisor);
+  }
+
+  /** Plays the scripts once and looks at what they read. False: this VM is of no more use. */
+  async round(): Promise<boolean> {
+    const vm = this.#vm as UserVm;
+    this.#words.store(SoakWord.ROUND, ++this.#round);
+    for (const place of this.#places) await this.#mend(place);
+    const strikes = this.#places.flatMap((place) => this.#plan(place));
+    const played = this.#played();
+    try {
+      await (this.#isPaused ? vm.reset() : vm.start());
+      const struck = Promise.all(strikes.map((strike) => strike()));
+      const results = await played;
+      await struck;
+      if (results === undefined) {
+        const states = this.#reads.map((_, vcpu) => vm.buffer.slot(vcpu).state).join(' ');
+        this.#problem(`a vCPU waits for ever; slot states ${states}`);
+        return false;
+      }
+      results.forEach((result, vcpu) => this.#check(result, vcpu));
+      return true;
+    } catch (error) {
+      this.#problem(String(error));
+      return false;
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.#serviceVm.close();
+  }
+
+  async #make(): Promise<void> {
+    // In every second VM the answers of threads come by way of the Service VM's thread, some of them late.
+    const rules = ['client=soak-* p=0.02: delay=1ms', 'client=soak-* p=0.02: slow=200us'];
+    const vm = await this.#serviceVm.createUserVm({
+      memoryMiB: 1,
+      vcpus: this.#reads.length,
+      completionPolling: this.#chance(10) === 0,
+      ...(this.#chance(2) === 0 ? {} : { faults: { seed: this.#chance(0x7fff_ffff), rules } }),
+    });
+    this.#vm = vm;
+    vm.onEvent((event) => this.#hear(event));
+  }
+
+  #hear(event: UserVmEvent): void {
+    switch (event.kind) {
+      case 'device-lost':
+        this.#counts.threadsLost++;
+        break;
+      case 'device-error':
+        this.#counts.deviceErrors++;
+        break;
+      case 'halted':
+      case 'ended':
+      case 'fault-injected':
+        break;
+      default:
+        this.#problem(describeEvent(event));
+    }
+  }
+
+  /** Puts a device where none is (any more). */
+  async #mend(place: Place): Promise<void> {
+    const { worker: last } = place;
+    const at = SoakWord.TROUBLE + (place.id - 1) * SoakWord.PER_DEVICE;
+    const hasCome = this.#words.exchange(at, SoakTrouble.NONE) === SoakTrouble.NONE;
+    // Its thread is about to end, and must not do so in the next round.
+    if (hasCome && FATAL_TROUBLES.includes(place.trouble) && last !== undefined)
+      await new Promise((resolve) => last.once('exit', resolve));
+    place.trouble = SoakTrouble.NONE;
+    place.isTroubled = false;
+    if (place.detach !== undefined) return;
+    const vm = this.#vm as UserVm;
+    const range = ports(place.id * PORTS_PER_DEVICE, PORTS_PER_DEVICE);
+    if (!place.inThread) {
+      place.detach = vm.attach(range, new SoakDevice(undefined, place.options));
+      return;
+    }
+    const placement = inOwnThread(new URL('./soak-device.js', import.meta.url), place.options);
+    const started = await this.#threads.startedBy(() => (place.detach = vm.attach(range, placement)));
+    place.worker = started;
+    started?.once('exit', () => {
+      if (place.worker === started) place.detach = place.worker = undefined;
+    });
+  }
+
+  /** What happens to a device in this round: by itself at one of its accesses, or from outside (a function). */
+  #plan(place: Place): (() => Promise<unknown>)[] {
+    if (this.#chance(TROUBLE_IN) !== 0) return [];
+    place.isTroubled = true;
+    this.#counts.troubles++;
+    const turns = this.#chance(8);
+    const kind = this.#chance(place.inThread ? THREAD_TROUBLES : LOCAL_TROUBLES);
+    if (kind > SoakTrouble.THROW_OUTSIDE) return [() => afterTurns(turns).then(() => place.worker?.terminate())];
+    if (kind === SoakTrouble.NONE) return [() => afterTurns(turns).then(() => pull(place))];
+    const at = SoakWord.TROUBLE + (place.id - 1) * SoakWord.PER_DEVICE;
+    place.trouble = kind;
+    this.#words.store(at + 1, this.#chance(READS_PER_VCPU));
+    this.#words.store(at, kind);
+    return [];
+  }
+
+  /** The results of all vCPUs, after which the VM is paused before it could end; undefined when they do not come. */
+  #played(): Promise<ScriptResult[] | undefined> {
+    const results = this.#hypervisor.results();
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(undefined), ROUND_LIMIT_MS);
+      void results.then((all) => {
+        clearTimeout(timer);
+        this.#isPaused = true;
+        void (this.#vm as UserVm).pause().then(() => resolve(all));
+      });
+    });
+  }
+
+  #check(result: ScriptResult, vcpu: number): void {
+    const reads = this.#reads[vcpu] ?? [];
+    if (result.values.length !== reads.length || result.faults > 0)
+      this.#problem(`vCPU ${vcpu} has ${result.values.length} answers to ${reads.length} reads`);
+    reads.forEach(({ place, offset }, step) => {
+      const value = Number(result.values[step]);
+      this.#counts.reads++;
+      if (value === soakValue(place.id, this.#round, offset)) return;
+      this.#counts.allOnes++;
+      if (value === ALL_ONES && place.isTroubled) return;
+      const expected = soakValue(place.id, this.#round, offset).toString(16);
+      this.#problem(`vCPU ${vcpu} read 0x${value.toString(16)} where device ${place.id} answers 0x${expected}`);
+    });
+  }
+
+  #problem(text: string): void {
+    this.#counts.problems.push(`round ${this.#round}: ${text}`);
+  }
+}
+
+/** Takes it out while the VM runs. */
+function pull(place: Place): void {
+  const { detach } = place;
+  place.detach = place.worker = undefined;
+  detach?.();
+}
+
+async function afterTurns(turns: number): Promise<void> {
+  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
+}

@@ -1,0 +1,137 @@
+/**
+ * The soak: rounds in which real vCPU threads read from devices in real threads, which are terminated, pulled, stopped for
+ * a while, or throw at random points. After each round every vCPU has each answer: the right device's, of this round, or
+ * all ones where that device was in trouble. Over all rounds threads, open files and heap stay where they were.
+ *
+ * `npm run soak` runs it for long, a test for a moment. Where troubles strike is up to the threads; what the seed decides
+ * is which troubles there are.
+ */
+
+import type { Worker } from 'node:worker_threads';
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+import { resourcesInUse, type Resources } from './resources.js';
+import { SoakVm, type Chance, type SoakCounts } from './soak-vm.js';
+
+/** Rounds of one VM unless said otherwise; then it is destroyed and another one made. */
+const ROUNDS_PER_VM = 50;
+/** Problems after which there is nothing more to learn. */
+const MAX_PROBLEMS = 10;
+/** How long the threads of a destroyed VM may take to end. */
+const THREADS_END_MS = 10_000;
+
+export interface SoakOptions {
+  readonly rounds: number;
+  readonly seed: number;
+  readonly roundsPerVm?: number;
+  readonly onProgress?: (report: SoakReport) => void;
+}
+
+export interface SoakReport extends SoakCounts {
+  readonly seed: number;
+  rounds: number;
+  vms: number;
+  /** What must not be; empty when all is well. */
+  readonly problems: string[];
+  /** After the first VM and after the last. */
+  first: Resources | undefined;
+  last: Resources | undefined;
+}
+
+export async function soak({
+  rounds,
+  seed,
+  roundsPerVm = ROUNDS_PER_VM,
+  onProgress,
+}: SoakOptions): Promise<SoakReport> {
+  const random = xoroshiro128plus(seed);
+  const chance: Chance = (count) => uniformInt(random, 0, count - 1);
+  const report: SoakReport = {
+    seed,
+    rounds: 0,
+    vms: 0,
+    reads: 0,
+    allOnes: 0,
+    troubles: 0,
+    threadsLost: 0,
+    deviceErrors: 0,
+    problems: [],
+    first: undefined,
+    last: undefined,
+  };
+  const threads = new Threads();
+  try {
+    while (report.rounds < rounds && report.problems.length < MAX_PROBLEMS) {
+      const vm = await SoakVm.make(chance, threads, report);
+      try {
+        for (let left = Math.min(roundsPerVm, rounds - report.rounds); left > 0; left--) {
+          const isWell = await vm.round();
+          report.rounds++;
+          if (!isWell) break;
+        }
+      } finally {
+        await vm.close();
+      }
+      report.vms++;
+      if (!(await threads.ended(THREADS_END_MS))) report.problems.push(`${threads.count} threads outlive their VM`);
+      report.last = resourcesInUse();
+      // The first VM loads what later ones have.
+      report.first ??= report.last;
+      onProgress?.(report);
+    }
+  } finally {
+    threads.close();
+  }
+  return report;
+}
+
+/** All threads that this process starts meanwhile. */
+export class Threads {
+  readonly #alive = new Set<Worker>();
+  #latest: Worker | undefined;
+  #onEmpty: (() => void) | undefined;
+  readonly #hear = (worker: Worker): void => {
+    this.#latest = worker;
+    this.#alive.add(worker);
+    worker.once('exit', () => {
+      this.#alive.delete(worker);
+      if (this.#alive.size === 0) this.#onEmpty?.();
+    });
+  };
+
+  constructor() {
+    process.on('worker', this.#hear);
+  }
+
+  get count(): number {
+    return this.#alive.size;
+  }
+
+  /** The thread that `start` starts. Node tells of it in the next tick. */
+  async startedBy(start: () => void): Promise<Worker | undefined> {
+    this.#latest = undefined;
+    start();
+    await new Promise((resolve) => setImmediate(resolve));
+    return this.#latest;
+  }
+
+  /** Resolves with true when none is left. */
+  async ended(limitMs: number): Promise<boolean> {
+    if (this.#alive.size === 0) return true;
+    let timer: NodeJS.Timeout | undefined;
+    const empty = new Promise<boolean>((resolve) => {
+      this.#onEmpty = () => resolve(true);
+      timer = setTimeout(() => resolve(false), limitMs);
+    });
+    try {
+      return await empty;
+    } finally {
+      clearTimeout(timer);
+      this.#onEmpty = undefined;
+    }
+  }
+
+  close(): void {
+    process.off('worker', this.#hear);
+  }
+}
