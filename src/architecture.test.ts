@@ -71,6 +71,7 @@ const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
   ['device-model/', 4],
   ['fault-injection/', 4],
   ['conformance/', 5],
+  ['exploration/', 5],
   ['dashboard/', 6],
   ['cli/', 6],
 ];

@@ -1,0 +1,56 @@
+/**
+ * Adaptations: how the explored code differs from the shipped one, beside being able to stop. They make times and long
+ * counts small, so that the states are finitely many, and take away no behaviour; each says why. A text that is gone is
+ * an error: then the shipped code has changed, and somebody has to think.
+ */
+
+export interface TextChange {
+  /** A module, from the root of the compiled sources, without `.js`. */
+  readonly module: string;
+  /** Stands there exactly once, apart from white space. */
+  readonly from: string;
+  readonly to: string;
+}
+
+export interface Adaptation extends TextChange {
+  readonly why: string;
+}
+
+export const ADAPTATIONS: readonly Adaptation[] = [
+  {
+    module: 'io-request/look-budget',
+    from: 'MAX_LOOK_US = 100',
+    to: 'MAX_LOOK_US = 0',
+    why: 'Looking for a while before sleeping is looking once, later.',
+  },
+  {
+    module: 'io-request/look-budget',
+    from: 'MAX_EVENT_LOOP_LOOK_US = 50',
+    to: 'MAX_EVENT_LOOP_LOOK_US = 0',
+    why: 'The same, in a thread with an event loop.',
+  },
+  {
+    module: 'hsm/dispatch-worker',
+    from: 'PASSES_PER_TURN = 1024',
+    to: 'PASSES_PER_TURN = 1',
+    why: 'A turn of the loop in which nothing else runs is no turn; so turning after each pass contains turning later.',
+  },
+  {
+    module: 'hsm/vm-requests',
+    from: 'CLEAR_ROUNDS = 10',
+    to: 'CLEAR_ROUNDS = 2',
+    why: 'A round of CLEAR may take any time here, so that two rounds contain the first, one in the middle and the last.',
+  },
+];
+
+/** `text` with `change` made. Throws when what it changes stands there more than once or not at all. */
+export function changeText(text: string, { module, from, to }: TextChange): string {
+  const words = from
+    .trim()
+    .split(/\s+/)
+    .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  const pattern = new RegExp(words.join('\\s+'), 'g');
+  const count = text.match(pattern)?.length ?? 0;
+  if (count !== 1) throw new Error(`GONE: in ${module} this stands ${count} times, not once: ${from}`);
+  return text.replace(pattern, () => to);
+}

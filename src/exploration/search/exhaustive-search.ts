@@ -1,0 +1,181 @@
+/**
+ * ExhaustiveSearch: every state of a state space, depth first, each once. It counts the states and the schedules
+ * (maximal ways through them, without going round in circles), and finds what breaks an invariant, and what never ends:
+ * a set of states from which no end can be reached any more, however the threads are scheduled from there.
+ */
+
+import type { StateSpace } from './state-space.js';
+import { StateTable } from './state-table.js';
+import { Violation, type Move } from './violation.js';
+
+export interface SearchLimits {
+  readonly maxStates?: number | undefined;
+  readonly maxSeconds?: number | undefined;
+  /** Called now and then; false stops the search. */
+  readonly onProgress?: ((states: number, seconds: number) => boolean) | undefined;
+}
+
+export interface SearchResult {
+  readonly states: number;
+  readonly moves: number;
+  /** Distinct ways through the states to an end. */
+  readonly schedules: number;
+  /** How often the search came to an end, or to a state that it knew: the schedules that it really ran. */
+  readonly runs: number;
+  readonly ends: number;
+  readonly deepest: number;
+  readonly isComplete: boolean;
+  readonly violation: { readonly message: string; readonly moves: readonly Move[] } | undefined;
+  /** Hashes of the states in which nobody can move. */
+  readonly endHashes: ReadonlySet<string>;
+}
+
+const PROGRESS_EVERY = 1 << 15;
+
+interface Level {
+  readonly moves: number[];
+  at: number;
+  state: number;
+  mark: number;
+  /** Tarjan's: the first state on the stack that can be reached from here. */
+  low: number;
+  /** Whether an end can be reached without going back up. */
+  escapes: boolean;
+  schedules: number;
+}
+
+export class ExhaustiveSearch {
+  readonly #space: StateSpace;
+  readonly #limits: SearchLimits;
+  readonly #table = new StateTable();
+  /** Tarjan's: visited states whose component is not finished. */
+  readonly #open: number[] = [];
+  readonly #levels: Level[] = [];
+  #depth = -1;
+  #moves = 0;
+  #runs = 0;
+  #ends = 0;
+  #deepest = 0;
+  readonly #endHashes = new Set<string>();
+
+  constructor(space: StateSpace, limits: SearchLimits = {}) {
+    this.#space = space;
+    this.#limits = limits;
+  }
+
+  run(): SearchResult {
+    const space = this.#space;
+    const started = performance.now();
+    let isComplete = true;
+    let violation: SearchResult['violation'];
+    try {
+      this.#enter();
+      for (let count = 1; this.#depth >= 0; count++) {
+        if (count % PROGRESS_EVERY === 0 && this.#isOver(started)) {
+          isComplete = false;
+          break;
+        }
+        const level = this.#levels[this.#depth] as Level;
+        const move = level.moves[level.at];
+        if (move === undefined) {
+          this.#leave();
+          continue;
+        }
+        space.state.back(level.mark);
+        level.at++;
+        this.#moves++;
+        space.move(move >> 12, move & 4095);
+        this.#arrive(level);
+      }
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      violation = { message: error.message, moves: this.#path() };
+    }
+    return {
+      states: this.#table.count,
+      moves: this.#moves,
+      schedules: this.#table.count === 0 ? 0 : this.#table.schedules(0),
+      runs: this.#runs,
+      ends: this.#ends,
+      deepest: this.#deepest,
+      isComplete: isComplete && violation === undefined,
+      violation,
+      endHashes: this.#endHashes,
+    };
+  }
+
+  /** The state after a move: new, still open, or done with. */
+  #arrive(level: Level): void {
+    const { hashLow, hashHigh } = this.#space.state;
+    const known = this.#table.find(hashLow, hashHigh);
+    if (known < 0) {
+      this.#enter();
+      return;
+    }
+    this.#runs++;
+    const order = this.#table.order(known);
+    if (order >= 0) level.low = Math.min(level.low, order);
+    else {
+      level.escapes = true;
+      level.schedules += this.#table.schedules(known);
+    }
+  }
+
+  #enter(): void {
+    const space = this.#space;
+    const state = this.#table.add(space.state.hashLow, space.state.hashHigh, this.#open.length);
+    const order = this.#open.push(state) - 1;
+    this.#depth++;
+    if (this.#depth > this.#deepest) this.#deepest = this.#depth;
+    let level = this.#levels[this.#depth];
+    if (level === undefined)
+      this.#levels.push((level = { moves: [], at: 0, state, mark: 0, low: 0, escapes: false, schedules: 0 }));
+    level.moves.length = 0;
+    level.at = 0;
+    level.state = state;
+    level.mark = space.state.mark;
+    level.low = order;
+    level.escapes = false;
+    level.schedules = 0;
+    space.moves(level.moves);
+    if (level.moves.length > 0) return;
+    this.#runs++;
+    this.#ends++;
+    this.#endHashes.add(`${space.state.hashLow}.${space.state.hashHigh}`);
+    level.escapes = true;
+    level.schedules = 1;
+    space.watcher?.end();
+  }
+
+  #leave(): void {
+    const level = this.#levels[this.#depth] as Level;
+    this.#table.setSchedules(level.state, level.schedules);
+    const isRoot = level.low === this.#table.order(level.state);
+    if (isRoot) {
+      if (!level.escapes) throw new Violation('from here on nothing ends any more: the threads only go round');
+      for (let state = this.#open.pop(); state !== undefined; state = this.#open.pop()) {
+        this.#table.close(state);
+        if (state === level.state) break;
+      }
+    }
+    this.#depth--;
+    const above = this.#levels[this.#depth];
+    if (above === undefined) return;
+    above.schedules += level.schedules;
+    above.escapes ||= level.escapes;
+    if (!isRoot) above.low = Math.min(above.low, level.low);
+  }
+
+  #isOver(started: number): boolean {
+    const seconds = (performance.now() - started) / 1000;
+    const { maxStates = Infinity, maxSeconds = Infinity, onProgress } = this.#limits;
+    return this.#table.count > maxStates || seconds > maxSeconds || onProgress?.(this.#table.count, seconds) === false;
+  }
+
+  #path(): Move[] {
+    return this.#levels.slice(0, this.#depth + 1).flatMap(({ moves, at }) => {
+      const move = moves[at - 1];
+      return move === undefined ? [] : [{ thread: move >> 12, choice: move & 4095 }];
+    });
+  }
+}

@@ -1,0 +1,207 @@
+/**
+ * ExploredWorld: one configuration, ready to be searched: the shipped code and the actors rewritten and linked, one
+ * thread for each of them, the state space and its invariants, at the moment when everything is set up and the vCPUs
+ * start. Made anew for each search; loading is what takes time, so several can share a program.
+ */
+
+import type * as TypeScript from 'typescript';
+import { SLOT_BYTES, SLOT_COUNT, SLOT_OFFSET } from '../../io-request/layout.js';
+import type { TextChange } from '../code/adaptations.js';
+import { RewrittenModules } from '../code/rewritten-modules.js';
+import { HeapFingerprint } from '../machine/heap-fingerprint.js';
+import { OperationKind, wordOperation } from '../machine/operation.js';
+import { Runtime } from '../machine/runtime.js';
+import { keepsCallbacks } from '../machine/array-loops.js';
+import type { SharedMemory } from '../machine/shared-memory.js';
+import { ThreadLife } from '../machine/thread-life.js';
+import type { World, WorldPlan } from '../world/world.js';
+import { Invariants, type ThreadRole } from './invariants.js';
+import { LearnedThread, type Life } from './learned-thread.js';
+import { StateSpace } from './state-space.js';
+
+const ACTORS = ['service-vm-actor', 'vcpu-actor', 'outsider-actors', 'world'].map(
+  (name) => `exploration/world/${name}`,
+);
+const PROBE = 'exploration/world/probe';
+/** Buffers of thread n have numbers from n times this; those of the world come first. */
+const BUFFERS_PER_THREAD = 1000;
+/** The words that tell of threads that have ended: no buffer of the program's. */
+const EXITS = 99_999;
+
+/** The rewritten code of one set of changes; worlds of any plan are made of it. */
+export class ExploredProgram {
+  readonly runtime = new Runtime();
+  readonly modules: RewrittenModules;
+
+  constructor(ts: typeof TypeScript, changes: readonly TextChange[] = []) {
+    const runtime = this.runtime;
+    const probe = {
+      *note(name: string, ...numbers: number[]) {
+        yield { ...wordOperation(OperationKind.NOTE, -1, -1), names: [name], numbers };
+      },
+      offer: keepsCallbacks((name: string, task: unknown) => runtime.life?.addTask(name, task, [])),
+      *threadEnd(device: number): Generator<unknown, unknown, number> {
+        const wait = yield wordOperation(OperationKind.WAIT_ASYNC, EXITS, device, 0, Infinity);
+        return runtime.life?.promiseOf(wait);
+      },
+    };
+    class Worker {}
+    class MessageChannel {}
+    const replaced = new Map<string, Record<string, unknown>>([
+      [PROBE, probe],
+      ['node:worker_threads', { Worker, MessageChannel }],
+    ]);
+    this.modules = new RewrittenModules(ts, ACTORS, runtime, replaced, changes);
+  }
+
+  actor(module: string, name: string): unknown {
+    return this.modules.require(`exploration/world/${module}`)[name];
+  }
+}
+
+export interface WorldOptions {
+  /** Whether steps that nobody can notice are made at once. */
+  readonly reduces?: boolean;
+  /** Whether threads are learned; a search that goes back needs it, a single run is faster without. */
+  readonly learns?: boolean;
+}
+
+interface Actor {
+  readonly name: string;
+  readonly role: ThreadRole;
+  readonly module: string;
+  readonly entry: string;
+  readonly values: readonly unknown[];
+}
+
+export class ExploredWorld {
+  readonly plan: WorldPlan;
+  readonly space: StateSpace;
+  readonly roles: readonly ThreadRole[];
+  readonly world: World;
+  readonly #program: ExploredProgram;
+  readonly #learns: boolean;
+  /** One for all lives: it numbers the texts that it sees. */
+  readonly #heap: HeapFingerprint;
+
+  constructor(program: ExploredProgram, plan: WorldPlan, { reduces = true, learns = true }: WorldOptions = {}) {
+    this.plan = plan;
+    this.#program = program;
+    this.#learns = learns;
+    this.#heap = new HeapFingerprint((fn) => program.runtime.originOf(fn));
+    this.world = this.#makeWorld();
+    const actors = actorsOf(plan, this.world);
+    this.roles = actors.map(({ role }) => role);
+    const pages = new Map(this.world.vms.map(({ page }, vm) => [(page as unknown as SharedMemory).id, vm]));
+    const stateWords = this.world.vms.map(({ shared }) => (shared.words as unknown as SharedMemory).id);
+    const invariants: Invariants = new Invariants({
+      plan,
+      roles: this.roles,
+      pageOf: (buffer) => pages.get(buffer) ?? -1,
+      isRunning: (vm) => space.words[space.place(stateWords[vm] as number, 0)] === RUNNING,
+    });
+    const mortals = plan.threadsDie
+      ? this.roles.reduce((bits, { kind }, thread) => (kind === 'device' ? bits | (1 << thread) : bits), 0)
+      : 0;
+    const space: StateSpace = (this.space = new StateSpace(
+      {
+        threadCount: actors.length,
+        mortals,
+        exitOf: (thread) => {
+          const role = this.roles[thread];
+          return role?.kind === 'device' ? { buffer: EXITS, index: role.client } : undefined;
+        },
+        reduces,
+        netsFire: plan.hostileWrites > 0,
+        isOwned: (thread, buffer, index) => pages.has(buffer) && this.#ownsSlotWords(thread, index),
+      },
+      invariants.wordCount,
+    ));
+    this.#setUp(actors, invariants);
+  }
+
+  /** The Service VM sets everything up alone; then each other thread comes to where its own work begins. */
+  #setUp(actors: readonly Actor[], invariants: Invariants): void {
+    const { space } = this;
+    actors.forEach((actor, number) => {
+      const begin = (): Life => this.#begin(actor, number);
+      space.addThread(new LearnedThread(actor.name, begin, (operation) => space.placeOf(operation), this.#learns));
+      if (actor.role.kind === 'service-vm' || actor.role.kind === 'device')
+        space.runAlone(number, ({ kind }) => kind === OperationKind.PICK);
+      else if (actor.role.kind === 'vcpu')
+        space.runAlone(number, ({ kind, operation }) => kind === OperationKind.NOTE && operation.names[0] === 'starts');
+    });
+    invariants.begin(space);
+    space.watcher = invariants;
+    space.uses.learn();
+    space.state.forgetChanges();
+  }
+
+  /**
+   * What the words of a slot beside its state hold is its owner's alone (invariant 2). A vCPU is the only thread on its
+   * side; the Service VM is, if no device's thread may finish requests. A hostile writer obeys nothing.
+   */
+  #ownsSlotWords(thread: number, index: number): boolean {
+    const { kind } = this.roles[thread] as ThreadRole;
+    if (this.plan.hostileWrites > 0 || index % (SLOT_BYTES >> 2) === SLOT_OFFSET.state >> 2) return false;
+    return kind === 'vcpu' || (kind === 'service-vm' && !this.plan.clients.includes('thread'));
+  }
+
+  #begin(actor: Actor, number: number): Life {
+    const { runtime } = this.#program;
+    const life = new ThreadLife(
+      (number + 1) * BUFFERS_PER_THREAD,
+      (fn, self, values) => runtime.invoke(fn, self, values),
+      (fn, values) => runtime.callNow(fn, values),
+    );
+    return {
+      run: life.live(this.#program.actor(actor.module, actor.entry), actor.values),
+      activate: () => {
+        runtime.life = life;
+      },
+      fingerprint: () => this.#heap.take(life.roots),
+    };
+  }
+
+  #makeWorld(): World {
+    const { runtime } = this.#program;
+    runtime.life = new ThreadLife(
+      0,
+      (fn, self, values) => runtime.invoke(fn, self, values),
+      (fn, values) => runtime.callNow(fn, values),
+    );
+    return runtime.callNow(this.#program.actor('world', 'makeWorld'), [this.plan]) as World;
+  }
+}
+
+/** VmState.RUNNING. */
+const RUNNING = 2;
+
+function actorsOf(plan: WorldPlan, world: World): Actor[] {
+  const actors: Actor[] = [
+    {
+      name: 'Service VM',
+      role: { kind: 'service-vm' },
+      module: 'service-vm-actor',
+      entry: 'serviceVmActor',
+      values: [world],
+    },
+  ];
+  const ofVm = (vm: number): string => (plan.vmCount > 1 ? ` of VM ${vm}` : '');
+  for (let vm = 0; vm < plan.vmCount; vm++)
+    for (let vcpu = 0; vcpu < Math.min(plan.vcpuCount, SLOT_COUNT); vcpu++)
+      actors.push({
+        name: `vCPU ${vcpu}${ofVm(vm)}`,
+        role: { kind: 'vcpu', vm, vcpu },
+        module: 'vcpu-actor',
+        entry: 'vcpuActor',
+        values: [world, vm, vcpu],
+      });
+  const outsider = (name: string, kind: 'outsider' | 'hostile', entry: string): void => {
+    actors.push({ name, role: { kind }, module: 'outsider-actors', entry, values: [world] });
+  };
+  if (plan.spuriousUpcalls > 0) outsider('stray upcall', 'outsider', 'upcallActor');
+  if (plan.interrupts > 0) outsider('interrupt', 'outsider', 'interruptActor');
+  if (plan.hostileWrites > 0) outsider('scribbler', 'hostile', 'hostileActor');
+  return actors;
+}

@@ -1,0 +1,298 @@
+/**
+ * StateSpace: the whole of an explored world as one array of numbers, and the moves that lead on from each state: where
+ * each thread stands, who sleeps on which word, what the invariants remember, and every shared word that is used.
+ *
+ * Reduction: a step that no other thread can notice (a word that nobody else writes, or that only this thread uses) is
+ * made at once, together with the one before it, and other threads' steps are tried only around it; see word-uses.ts.
+ *
+ * A word on which threads wait (the count of a doorbell's rings) is only compared with what the waiter read before. So it
+ * holds no count here, but whether it was added to since its waiter read it: 1 or 0.
+ */
+
+import { NOT_ASYNC, OperationKind, TIMED_OUT, WaitResult, WOKEN, type Operation } from '../machine/operation.js';
+import { CAPACITY, StateWords } from './state-words.js';
+import type { LearnedThread, LocalState } from './learned-thread.js';
+import { Sleepers, WAITS } from './sleepers.js';
+import { DIES, Violation } from './violation.js';
+import { WordUses } from './word-uses.js';
+
+/** What the state space tells the invariants, and asks of them. They keep their memory in its words. */
+export interface Watcher {
+  /** Words that it needs. */
+  readonly wordCount: number;
+  read(thread: number, place: number): void;
+  write(thread: number, place: number, from: number, to: number): void;
+  note(thread: number, operation: Operation): void;
+  /** Nobody can move any more. */
+  end(): void;
+}
+
+export interface SpaceOptions {
+  readonly threadCount: number;
+  /** Threads that may end at any moment: bit n for thread n. `exits` says where that is published. */
+  readonly mortals: number;
+  readonly exitOf: (thread: number) => { readonly buffer: number; readonly index: number } | undefined;
+  readonly reduces: boolean;
+  /** Whether waits that are safety nets may end by time, too: with a hostile writer they must. */
+  readonly netsFire: boolean;
+  /** Whether the invariants see to it that nobody but this thread uses a word now, nor before its next move. */
+  readonly isOwned: (thread: number, buffer: number, index: number) => boolean;
+}
+
+/** Told of every single operation. */
+export type StepListener = (thread: number, choice: number, operation: Operation, result: number) => void;
+
+const MAX_PRIVATE_STEPS = 20_000;
+export class StateSpace {
+  readonly state = new StateWords();
+  readonly words = this.state.words;
+  readonly uses = new WordUses();
+  readonly sleepers: Sleepers;
+  readonly threads: LearnedThread[] = [];
+  /** The invariants' first word. */
+  readonly notes: number;
+  onStep: StepListener | undefined;
+  /** Operations made, with those that were made at once. */
+  operations = 0;
+  watcher: Watcher | undefined;
+  readonly #options: SpaceOptions;
+  readonly #firstPlace: number;
+  readonly #places = new Map<number, number>();
+  /** Buffer and index of each place, from the first on. */
+  readonly placeNames: { readonly buffer: number; readonly index: number }[] = [];
+
+  constructor(options: SpaceOptions, wordCount: number) {
+    this.#options = options;
+    this.sleepers = new Sleepers(this.state, options.threadCount, options.netsFire);
+    this.notes = options.threadCount * (2 + WAITS);
+    this.#firstPlace = this.notes + wordCount;
+  }
+
+  /** Words in use. */
+  get size(): number {
+    return this.#firstPlace + this.placeNames.length;
+  }
+
+  get firstPlace(): number {
+    return this.#firstPlace;
+  }
+
+  /** Where the word of an operation lies; for LearnedThread. */
+  placeOf(operation: Operation): number {
+    return operation.buffer < 0 ? -1 : this.place(operation.buffer, operation.index);
+  }
+
+  place(buffer: number, index: number): number {
+    const key = buffer * 0x1_0000 + index;
+    let place = this.#places.get(key);
+    if (place === undefined) {
+      place = this.size;
+      if (place >= CAPACITY) throw new Error(`more than ${CAPACITY} shared words are used`);
+      this.#places.set(key, place);
+      this.placeNames.push({ buffer, index });
+      for (let thread = 0; thread < this.#options.threadCount; thread++)
+        if (this.#options.isOwned(thread, buffer, index)) this.uses.own(thread, place);
+    }
+    return place;
+  }
+
+  /** In the order of their numbers. The thread stands at its first operation. */
+  addThread(thread: LearnedThread): void {
+    this.threads.push(thread);
+    this.#noteUse(this.threads.length - 1);
+  }
+
+  set(at: number, value: number): void {
+    this.state.set(at, value);
+  }
+
+  at(thread: number): LocalState {
+    return this.threads[thread]?.states[this.words[thread] as number] as LocalState;
+  }
+
+  /** Runs one thread alone until it comes to an operation that `isEnd` takes. */
+  runAlone(thread: number, isEnd: (state: LocalState) => boolean): void {
+    for (let steps = 0; !isEnd(this.at(thread)); steps++) {
+      if (steps > MAX_PRIVATE_STEPS)
+        throw new Violation(`${this.threads[thread]?.name} does not come to its beginning`);
+      this.#operate(thread, 0);
+    }
+  }
+
+  /** Every possible move as thread · 4096 + choice. Appends to `moves`. With `isWhole`, nothing is left out by reduction. */
+  moves(moves: number[], isWhole = false): void {
+    const { threadCount, reduces } = this.#options;
+    const first = moves.length;
+    for (let thread = 0; thread < threadCount; thread++) {
+      const before = moves.length;
+      const isOwnChoice = this.#movesOf(thread, moves);
+      // Which of its own tasks a loop takes is its own affair: nobody can notice before it acts, nor change the choice.
+      if (reduces && !isWhole && isOwnChoice && moves.length > before) {
+        moves.splice(first, before - first);
+        return;
+      }
+    }
+  }
+
+  /** Makes one operation and nothing more. */
+  step(thread: number, choice: number): void {
+    if (choice === DIES) this.#die(thread);
+    else this.#operate(thread, choice);
+  }
+
+  /** Makes one move, and the private steps that follow it. Throws Violation. */
+  move(thread: number, choice: number): void {
+    this.step(thread, choice);
+    if (this.#options.reduces) this.#makePrivateSteps(thread);
+    else this.#makeNotes(thread);
+  }
+
+  /** True: only this thread has a say in its choice, and it has one. */
+  #movesOf(thread: number, moves: number[]): boolean {
+    const { sleepers } = this;
+    if (sleepers.isDead(thread)) return false;
+    const base = thread * 4096;
+    const { kind, operation } = this.at(thread);
+    const isMortal = (this.#options.mortals & (1 << thread)) !== 0;
+    if (isMortal) moves.push(base + DIES);
+    if (sleepers.isAsleep(thread)) {
+      if (sleepers.mayTimeOut(operation.other)) moves.push(base + WaitResult.TIMED_OUT);
+      return false;
+    }
+    if (kind === OperationKind.DONE) return false;
+    if (kind !== OperationKind.PICK) {
+      moves.push(base);
+      return false;
+    }
+    const { names, numbers } = operation;
+    for (let task = 0; task < names.length; task++) moves.push(base + task);
+    for (const wait of numbers) {
+      if (sleepers.isNotified(thread, wait)) moves.push(base + WOKEN + wait);
+      else if (sleepers.isTimed(thread, wait)) moves.push(base + TIMED_OUT + wait);
+    }
+    return numbers.length === 0 && !isMortal;
+  }
+
+  #makePrivateSteps(thread: number): void {
+    for (let steps = 0; this.#isPrivate(thread); steps++) {
+      if (steps > MAX_PRIVATE_STEPS) throw new Violation(`${this.threads[thread]?.name} runs on for ever`);
+      this.#operate(thread, 0);
+    }
+  }
+
+  #isPrivate(thread: number): boolean {
+    const { kind, place } = this.at(thread);
+    return this.sleepers.isRunning(thread) && this.uses.isPrivate(thread, kind, place);
+  }
+
+  #noteUse(thread: number): void {
+    const { kind, place } = this.at(thread);
+    this.uses.note(thread, kind, place);
+  }
+
+  #makeNotes(thread: number): void {
+    while (this.at(thread).kind === OperationKind.NOTE && this.sleepers.isRunning(thread)) this.#operate(thread, 0);
+  }
+
+  #operate(thread: number, choice: number): void {
+    this.operations++;
+    const state = this.at(thread);
+    const { operation, kind, place } = state;
+    const result = this.#resultOf(thread, choice, state);
+    if (this.onStep !== undefined) this.onStep(thread, choice, operation, result ?? 0);
+    if (kind === OperationKind.NOTE) this.watcher?.note(thread, operation);
+    else if (place >= 0 && (kind === OperationKind.READ || kind === OperationKind.LOAD))
+      this.watcher?.read(thread, place);
+    // It sleeps, and has no result yet.
+    if (result === undefined) return;
+    this.set(thread, this.threads[thread]?.next(this.words[thread] as number, result) ?? 0);
+    this.#noteUse(thread);
+  }
+
+  /** Undefined: the thread sleeps. */
+  #resultOf(thread: number, choice: number, state: LocalState): number | undefined {
+    const { operation, kind, place } = state;
+    const { value, other } = operation;
+    const now = place < 0 ? 0 : (this.words[place] as number);
+    if (place >= 0 && this.uses.isBell(place)) return this.#ringOf(thread, choice, state);
+    switch (kind) {
+      case OperationKind.READ:
+      case OperationKind.LOAD:
+        return now;
+      case OperationKind.WRITE:
+      case OperationKind.STORE:
+      case OperationKind.EXCHANGE:
+        return this.#write(thread, place, now, value);
+      case OperationKind.ADD:
+        return this.#write(thread, place, now, (now + value) | 0);
+      case OperationKind.OR:
+        return this.#write(thread, place, now, now | value);
+      case OperationKind.AND:
+        return this.#write(thread, place, now, now & value);
+      case OperationKind.COMPARE_EXCHANGE:
+        return now === value ? this.#write(thread, place, now, other) : now;
+      case OperationKind.NOTIFY:
+        return this.#notify(place);
+      case OperationKind.PICK:
+        if (choice >= WOKEN) this.sleepers.endWait(thread, choice % WOKEN);
+        return choice;
+      case OperationKind.CRASH:
+        throw new Violation(`${this.threads[thread]?.name} threw: ${operation.names[0]}`);
+      default:
+        return 0;
+    }
+  }
+
+  /** The same for the word of a doorbell. */
+  #ringOf(thread: number, choice: number, { operation, kind, place }: LocalState): number | undefined {
+    const isUntouched = this.words[place] === 0;
+    switch (kind) {
+      case OperationKind.LOAD:
+        if (!this.uses.waits(thread, place)) throw new Error('a count of rings is read by another than its waiter');
+        this.set(place, 0);
+        return 0;
+      case OperationKind.ADD:
+        this.set(place, 1);
+        return 0;
+      case OperationKind.NOTIFY:
+        this.#notify(place);
+        return 0;
+      case OperationKind.WAIT:
+        return this.#sleep(thread, choice, isUntouched);
+      case OperationKind.WAIT_ASYNC:
+        return isUntouched ? this.sleepers.wait(thread, place, operation.other) : NOT_ASYNC;
+      default:
+        throw new Error(`operation ${kind} on the word of a doorbell`);
+    }
+  }
+
+  #write(thread: number, place: number, from: number, to: number): number {
+    this.watcher?.write(thread, place, from, to);
+    this.set(place, to);
+    return from;
+  }
+
+  #sleep(thread: number, choice: number, isEqual: boolean): number | undefined {
+    if (this.sleepers.isRunning(thread)) {
+      if (!isEqual) return WaitResult.NOT_EQUAL;
+      this.sleepers.fallAsleep(thread);
+      return undefined;
+    }
+    this.sleepers.goOn(thread);
+    return choice === WaitResult.TIMED_OUT ? WaitResult.TIMED_OUT : WaitResult.OK;
+  }
+
+  #notify(place: number): number {
+    return this.sleepers.notify(place, (thread) => this.at(thread).place);
+  }
+
+  #die(thread: number): void {
+    if (this.onStep !== undefined) this.onStep(thread, DIES, this.at(thread).operation, 0);
+    this.sleepers.die(thread);
+    const exit = this.#options.exitOf(thread);
+    if (exit === undefined) return;
+    const place = this.place(exit.buffer, exit.index);
+    this.set(place, 1);
+    this.#notify(place);
+  }
+}

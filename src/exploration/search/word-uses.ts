@@ -1,0 +1,91 @@
+/**
+ * WordUses: which threads use which shared words, and so which steps no other thread can notice. That is not known in
+ * advance: it is noted as a search sees it, and becomes known between two searches. A search that saw something new has
+ * left out interleavings on the strength of what was not so, and has to be run again.
+ */
+
+import { OperationKind } from '../machine/operation.js';
+import { CAPACITY } from './state-words.js';
+
+export class WordUses {
+  /** A thread used a word that it was not known to use. */
+  hasNewUse = false;
+  /** By place, bit n for thread n. */
+  readonly #readers = new Int32Array(CAPACITY);
+  readonly #writers = new Int32Array(CAPACITY);
+  readonly #seenReading = new Int32Array(CAPACITY);
+  readonly #seenWriting = new Int32Array(CAPACITY);
+  readonly #owners = new Int32Array(CAPACITY);
+  /** By place: the thread that waits on it, plus 1. */
+  readonly #waiters = new Int32Array(CAPACITY);
+
+  /** The invariants see to it that nobody else uses the word while the thread does. */
+  own(thread: number, place: number): void {
+    this.#owners[place] = (this.#owners[place] as number) | (1 << thread);
+  }
+
+  note(thread: number, kind: OperationKind, place: number): void {
+    if (place < 0) return;
+    if (kind === OperationKind.WAIT || kind === OperationKind.WAIT_ASYNC) this.#noteWaiter(thread, place);
+    const users = isRead(kind) ? this.#seenReading : this.#seenWriting;
+    const bit = 1 << thread;
+    if (((users[place] as number) & bit) !== 0) return;
+    users[place] = (users[place] as number) | bit;
+    this.hasNewUse = true;
+  }
+
+  /** From now on all uses that were seen are known. */
+  learn(): void {
+    this.#readers.set(this.#seenReading);
+    this.#writers.set(this.#seenWriting);
+    this.hasNewUse = false;
+  }
+
+  /** Whether threads wait on a word: then it is the count of a doorbell's rings. */
+  isBell(place: number): boolean {
+    return this.#waiters[place] !== 0;
+  }
+
+  waits(thread: number, place: number): boolean {
+    return this.#waiters[place] === thread + 1;
+  }
+
+  /** Whether no other thread can notice this step, nor change its result. */
+  isPrivate(thread: number, kind: OperationKind, place: number): boolean {
+    const own = 1 << thread;
+    switch (kind) {
+      case OperationKind.NOTE:
+      case OperationKind.CRASH:
+        return true;
+      case OperationKind.WAIT:
+      case OperationKind.WAIT_ASYNC:
+      case OperationKind.PICK:
+      case OperationKind.DONE:
+        return false;
+      case OperationKind.READ:
+      case OperationKind.WRITE:
+        if (((this.#owners[place] as number) & own) !== 0) return true;
+    }
+    const writers = this.#writers[place] as number;
+    return ((isRead(kind) ? writers : writers | (this.#readers[place] as number)) & ~own) === 0;
+  }
+
+  #noteWaiter(thread: number, place: number): void {
+    if (this.waits(thread, place)) return;
+    if (this.isBell(place)) throw new Error('two threads wait on one word');
+    this.#waiters[place] = thread + 1;
+    this.hasNewUse = true;
+  }
+}
+
+function isRead(kind: OperationKind): boolean {
+  switch (kind) {
+    case OperationKind.READ:
+    case OperationKind.LOAD:
+    case OperationKind.WAIT:
+    case OperationKind.WAIT_ASYNC:
+      return true;
+    default:
+      return false;
+  }
+}
