@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander';
 import { AcrnError } from '../io-request/acrn-error.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addRunCommand, type CommandContext } from './commands/run.js';
+import { addTraceCommand } from './commands/trace.js';
 import { ExitStatus } from './exit-status.js';
 import { Reporter } from './reporter.js';
 import { restoreTerminal } from './terminal.js';
@@ -49,9 +50,11 @@ Examples:
   upcall run              an interactive guest: type help in it
   upcall run --tour       a look around
   upcall run --help       guests, devices of your own, statistics, exit status
+  upcall trace --help     every state change of every request, for ui.perfetto.dev, jq or DuckDB
   upcall doctor           what runs on this machine`,
   );
 addRunCommand(program, context);
+addTraceCommand(program, context);
 addDoctorCommand(program, context);
 for (const command of program.commands) command.copyInheritedSettings(program);
 

@@ -6,7 +6,8 @@
 import type { Writable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
-import { ServiceVm, type UserVmOptions } from '../service-vm.js';
+import { ServiceVm } from '../service-vm.js';
+import type { UserVmOptions } from '../user-vm-options.js';
 import { standardPc } from '../standard-pc.js';
 import type { UserVmEvent } from '../user-vm-events.js';
 import type { UserVm } from '../user-vm.js';
@@ -26,10 +27,14 @@ import { RawTerminal } from './terminal.js';
 
 export interface SessionPlan {
   readonly hypervisor: Hypervisor;
+  /** As ServiceVm takes it. */
+  readonly lookUs?: number;
   readonly vm: UserVmOptions;
   readonly devices: readonly DeviceOption[];
   readonly expect?: string;
   readonly timeoutMs?: number;
+  /** Called before the VM starts; the session is over when the promise has settled, which the VM's end is to bring about. */
+  readonly watch?: (vm: UserVm) => Promise<void>;
   /** Print the statistics at the end. */
   readonly statistics: boolean;
   /** Stacks of device errors too. */
@@ -44,7 +49,7 @@ export interface SessionStreams {
 
 /** Runs it to its end. Rejects with AcrnError when it cannot begin. */
 export async function runSession(plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
-  const serviceVm = new ServiceVm(plan.hypervisor);
+  const serviceVm = new ServiceVm(plan.hypervisor, plan.lookUs === undefined ? {} : { lookUs: plan.lookUs });
   try {
     const vm = await serviceVm.createUserVm({ ...plan.vm, statistics: plan.statistics });
     return await converse(vm, plan, streams);
@@ -86,6 +91,9 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
   let hear: (event: UserVmEvent) => unknown = (event) => early.push(event);
   vm.onEvent((event) => hear(event));
 
+  const watching = plan.watch?.(vm);
+  // Whoever awaits it below hears of a failure.
+  watching?.catch(() => undefined);
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
   const onSignals = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => end({ kind: 'signal', signal }) }));
   for (const { signal, listener } of onSignals) process.on(signal, listener);
@@ -113,6 +121,7 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     terminal?.restore();
     reporter.state.isRaw = false;
     await vm.destroy();
+    await watching;
     await consoleOutput.flushed();
     log.flush();
     const note = noteOn(how, plan.expect, plan.timeoutMs);

@@ -34,7 +34,8 @@ export class MoveSieve {
   readonly #needsClient: boolean;
   /** Of each slot, the move to PENDING that waits to be judged. */
   readonly #held: (Move | undefined)[] = Array.from({ length: SLOT_COUNT });
-  readonly #wanted: boolean[] = Array.from({ length: SLOT_COUNT }, () => false);
+  /** Of each slot's request; undefined while it is not judged. */
+  readonly #wanted: (boolean | undefined)[] = Array.from({ length: SLOT_COUNT });
 
   constructor(filter: MoveFilter) {
     this.#filter = filter;
@@ -54,10 +55,11 @@ export class MoveSieve {
     } else {
       const held = this.#held[vcpu];
       this.#held[vcpu] = undefined;
-      if (held !== undefined || move.lost > 0) this.#wanted[vcpu] = matches(this.#filter, move);
-      if (held !== undefined && this.#wanted[vcpu] === true) take(held);
+      if (held !== undefined || move.lost > 0 || this.#wanted[vcpu] === undefined)
+        this.#wanted[vcpu] = matches(this.#filter, move);
+      if (held !== undefined && this.#wanted[vcpu]) take(held);
     }
-    if (this.#wanted[vcpu] === true) take(move);
+    if (this.#wanted[vcpu]) take(move);
   }
 
   /** The requests that nobody was given until the end. */

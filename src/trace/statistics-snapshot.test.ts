@@ -10,19 +10,24 @@ import {
   type StatisticsSnapshot,
 } from './statistics-snapshot.js';
 
+/** Objects as everybody else makes them. */
+const PLAIN = { noNullPrototype: true } as const;
+
 const latency = fc.array(fc.nat(10_000_000), { maxLength: 8 }).map((values) => {
   const histogram = new LatencyHistogram();
   for (const value of values) histogram.record(value);
   return histogram.snapshot();
 });
-const counts = fc.record({ reads: fc.nat(50), writes: fc.nat(50) }).filter(({ reads, writes }) => reads + writes > 0);
+const counts = fc
+  .record({ reads: fc.nat(50), writes: fc.nat(50) }, PLAIN)
+  .filter(({ reads, writes }) => reads + writes > 0);
 const name = fc.constantFrom('uart16550', 'default', 'disk', 'hsm', 'keyboard');
 
 const row: fc.Arbitrary<StatisticsRow> = fc
   .tuple(
     name,
     fc.uniqueArray(fc.tuple(fc.constantFrom(...COUNTED_SIZES), counts), { minLength: 1, selector: ([size]) => size }),
-    fc.record({ wait: latency, work: latency, wake: latency, total: latency }),
+    fc.record({ wait: latency, work: latency, wake: latency, total: latency }, PLAIN),
   )
   .map(([rowName, sizes, stages]) => ({
     name: rowName,
@@ -39,7 +44,9 @@ const address = fc.tuple(name, counts, fc.nat(100), fc.nat(1_000_000)).map(([row
   timed,
   sumNs,
 }));
-const errors = fc.record({ name, errors: fc.nat(9), late: fc.nat(9) }).filter((one) => one.errors + one.late > 0);
+const errors = fc
+  .record({ name, errors: fc.nat(9), late: fc.nat(9) }, PLAIN)
+  .filter((one) => one.errors + one.late > 0);
 
 function list<T extends { readonly name: string }>(
   one: fc.Arbitrary<T>,
@@ -51,16 +58,19 @@ function list<T extends { readonly name: string }>(
 }
 const bySize = ({ reads, writes }: { readonly reads: number; readonly writes: number }): number => reads + writes;
 
-const snapshot: fc.Arbitrary<StatisticsSnapshot> = fc.record({
-  requests: fc.nat(1000),
-  guestErrors: fc.nat(10),
-  types: list(row, bySize),
-  clients: list(row, bySize),
-  ranges: list(row, bySize),
-  addresses: list(address, bySize),
-  unclaimed: list(address, bySize),
-  clientErrors: list(errors, (one) => one.errors + one.late),
-});
+const snapshot: fc.Arbitrary<StatisticsSnapshot> = fc.record(
+  {
+    requests: fc.nat(1000),
+    guestErrors: fc.nat(10),
+    types: list(row, bySize),
+    clients: list(row, bySize),
+    ranges: list(row, bySize),
+    addresses: list(address, bySize),
+    unclaimed: list(address, bySize),
+    clientErrors: list(errors, (one) => one.errors + one.late),
+  },
+  PLAIN,
+);
 
 const EMPTY: StatisticsSnapshot = {
   requests: 0,

@@ -3,14 +3,14 @@
 import { Option, type Command } from 'commander';
 import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
 import { LATE_POLICIES } from '../../hsm/time-limit.js';
-import { DEFAULT_MEMORY_MIB } from '../../service-vm.js';
+import { DEFAULT_MEMORY_MIB } from '../../user-vm-options.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
 import { exitStatusHelp, type ExitStatus } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import { addFault, faultPlan, parseSeed } from '../fault-option.js';
-import { parseClientTimeout, parseExpected, parseMemory, parseTimeout } from '../option-values.js';
+import { parseClientTimeout, parseExpected, parseLook, parseMemory, parseTimeout } from '../option-values.js';
 import type { Reporter } from '../reporter.js';
-import { runSession } from '../session.js';
+import { runSession, type SessionPlan } from '../session.js';
 import { debianGuest } from './debian-guest.js';
 import { namedGuest, type RunOptions } from './run-options.js';
 
@@ -49,10 +49,23 @@ export interface CommandContext {
 }
 
 export function addRunCommand(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command('run')
     .summary('run a guest in this terminal')
-    .description('Runs a guest in a User VM with the devices of a PC, its serial port in this terminal.')
+    .description('Runs a guest in a User VM with the devices of a PC, its serial port in this terminal.');
+  addGuestOptions(command)
+    .addHelpText('after', EXAMPLES)
+    .action(async (guest: string | undefined, options: RunOptions) => {
+      const plan = await planSession(guest, options, context);
+      context.setStatus(
+        await runSession(plan, { input: process.stdin, output: process.stdout, reporter: context.reporter }),
+      );
+    });
+}
+
+/** The guest and the options of every command that runs one. */
+export function addGuestOptions(command: Command): Command {
+  return command
     .argument('[guest]', 'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF (default: monitor)')
     .option('-m, --memory <size>', `guest memory in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`, parseMemory)
     .option('-c, --cmdline <text>', "the guest's command line; for the monitor, commands separated by ;")
@@ -67,6 +80,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     )
     .option('--hypervisor <name>', 'v86; upcall doctor lists all', 'v86')
     .option('--polling', 'the vCPU polls for completion instead of sleeping: quick, and keeps a core busy')
+    .option('--look <us>', 'how long both sides look before they sleep (default: as long as it pays)', parseLook)
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
     .option('--timeout <seconds>', 'end with status 3 when the time is over', parseTimeout)
     .option('--stats', 'at the end, a table of the I/O requests on standard error')
@@ -93,41 +107,40 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     )
     .option('--late-stacks', 'show where a late device waits; slows every promise down')
     .option('--run <commands>', 'debian: run these in its shell, then power off')
-    .option('--tour', 'the monitor shows itself; without a terminal it powers off and prints the statistics')
-    .addHelpText('after', EXAMPLES)
-    .action(async (guest: string | undefined, options: RunOptions) => {
-      context.setStatus(await run(guest, options, context));
-    });
+    .option('--tour', 'the monitor shows itself; without a terminal it powers off and prints the statistics');
 }
 
-async function run(name: string | undefined, options: RunOptions, context: CommandContext): Promise<ExitStatus> {
+/** What those options ask for. Throws AcrnError when they do not fit. */
+export async function planSession(
+  name: string | undefined,
+  options: RunOptions,
+  context: CommandContext,
+): Promise<SessionPlan> {
   const hasTerminal = process.stdin.isTTY;
   const faults = await faultPlan(options);
   const hypervisor = await chooseHypervisor(options.hypervisor);
   const guest =
     name === 'debian' ? await debianGuest(options, context.reporter) : await namedGuest(name, options, hasTerminal);
   const memoryMiB = options.memory ?? guest.memoryMiB;
-  return runSession(
-    {
-      hypervisor,
-      vm: {
-        name: guest.name,
-        image: guest.image,
-        ...(memoryMiB === undefined ? {} : { memoryMiB }),
-        completionPolling: options.polling === true,
-        ...(options.clientTimeout === undefined ? {} : { clientTimeoutMs: options.clientTimeout }),
-        ...(options.late === undefined ? {} : { late: options.late }),
-        lateStacks: options.lateStacks === true,
-        ...(faults === undefined ? {} : { faults }),
-      },
-      devices: options.device,
-      ...(options.expect === undefined ? {} : { expect: options.expect }),
-      ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
-      statistics: options.stats === true || (options.tour === true && !hasTerminal),
-      debug: context.debug() || options.lateStacks === true,
+  return {
+    hypervisor,
+    ...(options.look === undefined ? {} : { lookUs: options.look }),
+    vm: {
+      name: guest.name,
+      image: guest.image,
+      ...(memoryMiB === undefined ? {} : { memoryMiB }),
+      completionPolling: options.polling === true,
+      ...(options.clientTimeout === undefined ? {} : { clientTimeoutMs: options.clientTimeout }),
+      ...(options.late === undefined ? {} : { late: options.late }),
+      lateStacks: options.lateStacks === true,
+      ...(faults === undefined ? {} : { faults }),
     },
-    { input: process.stdin, output: process.stdout, reporter: context.reporter },
-  );
+    devices: options.device,
+    ...(options.expect === undefined ? {} : { expect: options.expect }),
+    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    statistics: options.stats === true || (options.tour === true && !hasTerminal),
+    debug: context.debug() || options.lateStacks === true,
+  };
 }
 
 function addDevice(text: string, devices: readonly DeviceOption[]): DeviceOption[] {

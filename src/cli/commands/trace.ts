@@ -1,0 +1,69 @@
+/** `upcall trace`: runs a guest as `upcall run` does, and writes down every move of its requests. */
+
+import type { Command } from 'commander';
+import { JsonLinesExport } from '../../trace/exports/json-lines.js';
+import { ParquetExport } from '../../trace/exports/parquet.js';
+import { PerfettoExport } from '../../trace/exports/perfetto.js';
+import { describeMove } from '../../trace/move.js';
+import type { UserVm } from '../../user-vm.js';
+import type { Reporter } from '../reporter.js';
+import { runSession } from '../session.js';
+import { addGuestOptions, planSession, type CommandContext } from './run.js';
+import { TraceFiles, type TraceTarget } from './trace-files.js';
+import { addTraceOptions, filterOf, type TraceOptions } from './trace-options.js';
+
+const EXAMPLES = `
+A request moves FREE → PENDING → PROCESSING → COMPLETE → FREE; each move is an event with its time, its vCPU, who made
+it, the client and the request. Without a file the moves are lines on standard error. With --jsonl - the guest's
+console goes to standard error too. docs/tracing.md tells the fields and what opens each format.
+
+Examples:
+  upcall trace monitor --tour --perfetto tour.pftrace         then open it in ui.perfetto.dev
+  upcall trace hello --jsonl - 2>/dev/null | jq .request      the numbers of the requests
+  upcall trace debian --run true --parquet boot.parquet       then: duckdb, select * from 'boot.parquet'
+  upcall trace hello --client uart16550 --limit 8             two requests, as text`;
+
+export function addTraceCommand(program: Command, context: CommandContext): void {
+  const command = program
+    .command('trace')
+    .summary('run a guest and write down every move of its requests')
+    .description('Runs a guest as upcall run does, and writes down every state change of its I/O requests.');
+  addGuestOptions(addTraceOptions(command))
+    .addHelpText('after', EXAMPLES)
+    .action(async (guest: string | undefined, options: TraceOptions) => {
+      const plan = await planSession(guest, options, context);
+      const name = plan.vm.name ?? 'vm';
+      const targets: TraceTarget[] = [];
+      if (options.perfetto !== undefined) targets.push({ path: options.perfetto, trace: new PerfettoExport(name) });
+      if (options.jsonl !== undefined) targets.push({ path: options.jsonl, trace: new JsonLinesExport(name) });
+      if (options.parquet !== undefined) targets.push({ path: options.parquet, trace: new ParquetExport(name) });
+      const files = targets.length === 0 ? undefined : new TraceFiles(targets);
+      let summary: string | undefined;
+      const watch = async (vm: UserVm): Promise<void> => {
+        summary = await writeMoves(vm, files, options, context.reporter);
+      };
+      const output = options.jsonl === '-' ? process.stderr : process.stdout;
+      const streams = { input: process.stdin, output, reporter: context.reporter };
+      context.setStatus(await runSession({ ...plan, watch }, streams));
+      if (summary !== undefined) context.reporter.line(summary);
+    });
+}
+
+/** What is to be said of it at the end. */
+async function writeMoves(
+  vm: UserVm,
+  files: TraceFiles | undefined,
+  options: TraceOptions,
+  reporter: Reporter,
+): Promise<string> {
+  let moves = 0;
+  let lost = 0;
+  for await (const move of vm.trace(filterOf(options))) {
+    if (files === undefined) reporter.text(`${describeMove(move)}\n`);
+    else await files.add(move);
+    lost += move.lost;
+    if (++moves === options.limit) break;
+  }
+  await files?.close();
+  return `${moves} moves traced${lost === 0 ? '' : `, ${lost} lost`}`;
+}

@@ -1,0 +1,25 @@
+/** The trace as JSON Lines: an object for each move, one in a line. Values of 8-byte accesses are hexadecimal texts: a JSON number has 53 bits. */
+
+import { hex } from '../../io-request/io-request.js';
+import type { Move } from '../move.js';
+import { MoveRecords } from './move-record.js';
+import type { TraceExport } from './trace-export.js';
+
+export class JsonLinesExport implements TraceExport {
+  readonly #records: MoveRecords;
+  readonly #encoder = new TextEncoder();
+
+  constructor(vm: string) {
+    this.#records = new MoveRecords(vm);
+  }
+
+  add(move: Move): Uint8Array {
+    const record = this.#records.record(move);
+    const value = typeof record.value === 'bigint' ? hex(record.value) : record.value;
+    return this.#encoder.encode(`${JSON.stringify({ ...record, value })}\n`);
+  }
+
+  end(): Uint8Array {
+    return new Uint8Array(0);
+  }
+}

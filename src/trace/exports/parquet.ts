@@ -1,0 +1,94 @@
+/**
+ * The trace as a Parquet file, a row for each move, for DuckDB, pandas and their like. Rows are collected to groups, and
+ * each group is written when it is full: memory holds one group and a line about each that was written.
+ */
+
+import { ByteWriter, ParquetWriter, type ColumnSource } from 'hyparquet-writer';
+import type { Move } from '../move.js';
+import { MoveRecords, type MoveRecord } from './move-record.js';
+import type { TraceExport } from './trace-export.js';
+
+/** Rows of one group. */
+export const ROW_GROUP_ROWS = 20_000;
+
+interface Column {
+  readonly name: string;
+  readonly type: 'STRING' | 'INT32' | 'INT64' | 'BOOLEAN';
+  readonly of: (record: MoveRecord) => unknown;
+}
+
+const int64 = (value: number | bigint | null): bigint | null =>
+  value === null ? null : BigInt.asIntN(64, BigInt(value));
+
+/** Snake case, as SQL has it. `value` and `address` are the 64 bits as a signed number. */
+const COLUMNS: readonly Column[] = [
+  { name: 'vm', type: 'STRING', of: ({ vm }) => vm },
+  { name: 'time_ns', type: 'INT64', of: ({ timeNs }) => int64(timeNs) },
+  { name: 'stage_ns', type: 'INT64', of: ({ stageNs }) => int64(stageNs) },
+  { name: 'vcpu', type: 'INT32', of: ({ vcpu }) => vcpu },
+  { name: 'request', type: 'INT32', of: ({ request }) => request },
+  { name: 'from_state', type: 'STRING', of: ({ from }) => from },
+  { name: 'to_state', type: 'STRING', of: ({ to }) => to },
+  { name: 'moved_by', type: 'STRING', of: ({ by }) => by },
+  { name: 'client', type: 'STRING', of: ({ client }) => client },
+  { name: 'type', type: 'STRING', of: ({ type }) => type },
+  { name: 'direction', type: 'STRING', of: ({ direction }) => direction },
+  { name: 'address', type: 'INT64', of: ({ address }) => int64(address) },
+  { name: 'pci', type: 'STRING', of: ({ pci }) => pci },
+  { name: 'size', type: 'INT32', of: ({ size }) => size },
+  { name: 'value', type: 'INT64', of: ({ value }) => int64(value) },
+  { name: 'refused', type: 'BOOLEAN', of: ({ refused }) => refused },
+  { name: 'lost', type: 'INT32', of: ({ lost }) => lost },
+];
+
+export class ParquetExport implements TraceExport {
+  readonly #records: MoveRecords;
+  readonly #bytes = new ByteWriter();
+  readonly #writer = new ParquetWriter({
+    writer: this.#bytes,
+    createdBy: 'upcall',
+    schema: [
+      { name: 'root', num_children: COLUMNS.length },
+      ...COLUMNS.map(({ name, type }) =>
+        type === 'STRING'
+          ? ({ name, type: 'BYTE_ARRAY', converted_type: 'UTF8', repetition_type: 'OPTIONAL' } as const)
+          : ({ name, type, repetition_type: 'OPTIONAL' } as const),
+      ),
+    ],
+  });
+  #rows: MoveRecord[] = [];
+
+  constructor(vm: string) {
+    this.#records = new MoveRecords(vm);
+  }
+
+  add(move: Move): Uint8Array | undefined {
+    this.#rows.push(this.#records.record(move));
+    if (this.#rows.length < ROW_GROUP_ROWS) return undefined;
+    this.#writeGroup();
+    return this.#taken();
+  }
+
+  end(): Uint8Array {
+    if (this.#rows.length > 0) this.#writeGroup();
+    // Without a promise: the bytes go to memory.
+    void this.#writer.finish();
+    return this.#taken();
+  }
+
+  #writeGroup(): void {
+    const rows = this.#rows;
+    this.#rows = [];
+    void this.#writer.write({
+      columnData: COLUMNS.map(({ name, of }): ColumnSource => ({ name, data: rows.map(of), offsetIndex: false })),
+      rowGroupSize: ROW_GROUP_ROWS,
+    });
+  }
+
+  /** What the writer has made so far; it goes on with an empty buffer at the same place of the file. */
+  #taken(): Uint8Array {
+    const bytes = this.#bytes.getBytes().slice();
+    this.#bytes.index = 0;
+    return bytes;
+  }
+}
