@@ -1,7 +1,8 @@
 /** The public names of upcall, and nothing else. */
 
 // Put together.
-export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, ServiceVm, type UserVmOptions } from './service-vm.js';
+export { ServiceVm, type ServiceVmOptions } from './service-vm.js';
+export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, type UserVmOptions } from './user-vm-options.js';
 export type { UserVm } from './user-vm.js';
 export { describeEvent, type UserVmEvent, type VmEnd } from './user-vm-events.js';
 export { standardPc, type StandardPc, type StandardPcOptions } from './standard-pc.js';

@@ -5,7 +5,8 @@ import { ports } from './hsm/address-range.js';
 import type { HsmEvent } from './hsm/hsm-observer.js';
 import type { IoClient } from './hsm/io-client.js';
 import { ScriptedHypervisor } from './hypervisor/scripted/scripted-hypervisor.js';
-import { ServiceVm, type UserVmOptions } from './service-vm.js';
+import { ServiceVm } from './service-vm.js';
+import type { UserVmOptions } from './user-vm-options.js';
 import { describeEvent } from './user-vm-events.js';
 
 const range = ports(0x500, 1);

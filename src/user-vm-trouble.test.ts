@@ -10,7 +10,8 @@ import { ScriptedHypervisor, type Script, type ScriptStep } from './hypervisor/s
 import { ThreadedVm } from './hypervisor/threaded-vm.js';
 import { GuestMemory } from './hypervisor/guest-memory.js';
 import { VmState } from './hypervisor/vm-shared-state.js';
-import { ServiceVm, type UserVmOptions } from './service-vm.js';
+import { ServiceVm } from './service-vm.js';
+import type { UserVmOptions } from './user-vm-options.js';
 import type { UserVmEvent } from './user-vm-events.js';
 import type { UserVm } from './user-vm.js';
 

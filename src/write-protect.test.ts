@@ -7,7 +7,8 @@ import type { Hypervisor } from './hypervisor/hypervisor.js';
 import { ScriptedHypervisor, type ScriptStep } from './hypervisor/scripted/scripted-hypervisor.js';
 import { V86Hypervisor } from './hypervisor/v86/v86-hypervisor.js';
 import { describe as describeRequest } from './io-request/io-request.js';
-import { ServiceVm, type UserVmOptions } from './service-vm.js';
+import { ServiceVm } from './service-vm.js';
+import type { UserVmOptions } from './user-vm-options.js';
 
 /** Near the top of 2 MiB, and its neighbours. */
 const PAGE = 0x1f_e000;

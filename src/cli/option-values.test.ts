@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseClientTimeout, parseExpected, parseMemory, parseTimeout } from './option-values.js';
+import { parseClientTimeout, parseExpected, parseLook, parseMemory, parseTimeout } from './option-values.js';
 
 test('memory is in MiB unless a unit says otherwise', () => {
   for (const [text, mib] of [
@@ -41,4 +41,11 @@ test('the time limit of clients is whole milliseconds, or none', () => {
   assert.equal(parseClientTimeout('none'), Infinity);
   for (const text of ['', '0', '-1', '1.5', '5s', 'Infinity'])
     assert.throws(() => parseClientTimeout(text), { code: 'OPTION_INVALID' });
+});
+
+test('microseconds to look are whole, from 0 to 10000', () => {
+  assert.equal(parseLook('0'), 0);
+  assert.equal(parseLook('10000'), 10_000);
+  for (const text of ['', '-1', '1.5', '10001', 'long', '1e3'])
+    assert.throws(() => parseLook(text), { code: 'OPTION_INVALID' }, text);
 });

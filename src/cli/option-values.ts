@@ -1,6 +1,6 @@
 /** The values that options of the command line take, from text. Each throws OPTION_INVALID with what to write instead. */
 
-import { MAX_MEMORY_MIB } from '../service-vm.js';
+import { MAX_FIXED_LOOK_US, MAX_MEMORY_MIB } from '../user-vm-options.js';
 import { AcrnError } from '../io-request/acrn-error.js';
 
 const KIB_PER_UNIT: Readonly<Record<string, number>> = { k: 1, m: 1024, g: 1024 * 1024 };
@@ -22,6 +22,15 @@ export function parseTimeout(text: string): number {
   if (seconds > 0) return seconds * 1000;
   throw new AcrnError('OPTION_INVALID', `--timeout ${text} is no time`, {
     remedy: 'Give seconds above 0, for example 30 or 2.5',
+  });
+}
+
+/** Microseconds. */
+export function parseLook(text: string): number {
+  const us = /^\d{1,6}$/.test(text.trim()) ? Number(text) : NaN;
+  if (us <= MAX_FIXED_LOOK_US) return us;
+  throw new AcrnError('OPTION_INVALID', `--look ${text} is no time that a thread may look`, {
+    remedy: `Give whole microseconds from 0 to ${MAX_FIXED_LOOK_US}, for example 50`,
   });
 }
 

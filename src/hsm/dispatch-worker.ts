@@ -20,7 +20,7 @@ export interface DispatchWorkerOptions {
   /** Lets the event loop do everything that waits, e.g. by setImmediate. */
   readonly turn: () => Promise<void>;
   /** How long to look for the next request before sleeping, in microseconds; adaptive when left out. */
-  readonly lookUs?: number;
+  readonly lookUs?: number | undefined;
   /** In ms; the host's unless a test holds it. */
   readonly now?: () => number;
 }

@@ -11,7 +11,8 @@ import type { VmRequests } from './vm-requests.js';
 export interface ServiceModuleOptions {
   readonly upcall: Upcall;
   readonly turn: () => Promise<void>;
-  readonly lookUs?: number;
+  /** Of the worker; adaptive when left out. */
+  readonly lookUs?: number | undefined;
 }
 
 export class HypervisorServiceModule {
@@ -23,7 +24,7 @@ export class HypervisorServiceModule {
       upcall,
       turn,
       vms: () => this.#vms,
-      ...(lookUs === undefined ? {} : { lookUs }),
+      lookUs,
     });
   }
 

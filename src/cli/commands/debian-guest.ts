@@ -3,7 +3,7 @@
 import yoctoSpinner from 'yocto-spinner';
 import type { GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
-import { readImage } from '../../service-vm.js';
+import { readImage } from '../../user-vm-options.js';
 import { debianCommandLine } from '../debian/command-line.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 import { runParameter, sizeParameter } from '../debian/initramfs.js';

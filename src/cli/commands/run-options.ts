@@ -4,7 +4,7 @@ import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../guest-libr
 import type { LatePolicy } from '../../hsm/time-limit.js';
 import type { GuestImageOptions, ImageKind } from '../../hypervisor/boot/guest-image.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
-import { readImage } from '../../service-vm.js';
+import { readImage } from '../../user-vm-options.js';
 import type { DeviceOption } from '../device-option.js';
 import type { FaultOptions } from '../fault-option.js';
 
@@ -18,6 +18,8 @@ export interface RunOptions extends FaultOptions {
   readonly acpi: boolean;
   readonly device: readonly DeviceOption[];
   readonly polling?: boolean;
+  /** In microseconds. */
+  readonly look?: number;
   /** In ms. */
   readonly clientTimeout?: number;
   readonly late?: LatePolicy;
