@@ -119,8 +119,10 @@ for (const [name, ...rules] of plans) {
   const { seconds, end, said, injected } = await boot(rules);
   if (rules.length === 0) for (const line of said) usual.add(shape(line));
   const news = [...new Set(said.filter((line) => !usual.has(shape(line))))];
+  // Only user space powers the machine off.
+  const unseen = end === 'powered off' ? 'ran unheard, powered off' : `no, ${end}`;
   const reached =
-    seconds === undefined ? `no, ${end}` : `${seconds.toFixed(1)} s${end === 'powered off' ? '' : `, then ${end}`}`;
+    seconds === undefined ? unseen : `${seconds.toFixed(1)} s${end === 'powered off' ? '' : `, then ${end}`}`;
   const lines = news.slice(0, LINES_SHOWN).map((line) => (line.length > COLUMNS ? `${line.slice(0, COLUMNS)}…` : line));
   if (news.length > LINES_SHOWN) lines.push(`(${news.length - LINES_SHOWN} more lines)`);
   if (options.markdown) {
