@@ -65,6 +65,11 @@ export { Slot } from './io-request/slot.js';
 export { AcrnError, type AcrnErrorCode, type AcrnErrorOptions } from './io-request/acrn-error.js';
 export { describeMove, type Move, type MoveState } from './trace/move.js';
 export type { MoveFilter } from './trace/move-filter.js';
+export { prometheusText, type NamedStatistics } from './trace/prometheus.js';
+export { JsonLinesExport } from './trace/exports/json-lines.js';
+export { ParquetExport } from './trace/exports/parquet.js';
+export { PerfettoExport } from './trace/exports/perfetto.js';
+export type { TraceExport } from './trace/exports/trace-export.js';
 export { percentileNs, type LatencySnapshot } from './trace/latency-histogram.js';
 export {
   diffStatistics,

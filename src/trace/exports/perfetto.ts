@@ -144,9 +144,9 @@ export class PerfettoExport implements TraceExport {
           track.writeVarintField(Descriptor.uuid, PROCESS_TRACK);
           track.writeMessage(
             Descriptor.process,
-            (__, process) => {
-              process.writeVarintField(Process.pid, this.#pid);
-              process.writeStringField(Process.name, this.#vm);
+            (__, described) => {
+              described.writeVarintField(Process.pid, this.#pid);
+              described.writeStringField(Process.name, this.#vm);
             },
             undefined,
           );
