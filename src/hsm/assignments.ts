@@ -11,12 +11,15 @@ import { IoRequestState } from '../io-request/state.js';
 import { AssignedRequest, type FinishRequest } from './assigned-request.js';
 import type { IoClient } from './io-client.js';
 import { RequestFinisher } from './request-finisher.js';
+import { AnswerFate, type RequestGate } from './request-gate.js';
 
 const MAX_TICKET = 0x7fff_ffff;
 
 export class Assignments {
   /** Ticket of each slot’s assignment; 0: not assigned; negative: being finished. Clients in other threads take them too. */
   readonly tickets = new SharedWords(SLOT_COUNT);
+  /** Whoever may hold a client's answer; undefined: nobody. */
+  gate: RequestGate | undefined = undefined;
   readonly #buffer: SharedBuffer;
   readonly #vcpuCount: number;
   readonly #notify: (vcpu: number) => number;
@@ -34,10 +37,16 @@ export class Assignments {
     this.#vcpuCount = vcpuCount;
     this.#notify = notify;
     const finisher = (this.#finisher = new RequestFinisher(buffer, this.tickets, notify));
-    const finish: FinishRequest = ({ vcpu, type, direction }, ticket, low, high) =>
-      this.#isLocal[vcpu] === true
+    const finish: FinishRequest = (request, ticket, low, high) => {
+      const { vcpu, type, direction } = request;
+      if (this.gate !== undefined && this.tickets.glimpse(vcpu) === ticket && ticket > 0) {
+        const fate = this.gate.holdsAnswer(request, this.#owners[vcpu]?.name ?? '', ticket, low, high);
+        if (fate !== AnswerFate.PASS) return fate === AnswerFate.HELD;
+      }
+      return this.#isLocal[vcpu] === true
         ? finisher.finishHere(vcpu, ticket, type, direction, low, high)
         : finisher.finish(vcpu, ticket, type, direction, low, high);
+    };
     this.#requests = Array.from({ length: SLOT_COUNT }, (_, vcpu) => new AssignedRequest(vcpu, finish));
   }
 
@@ -68,6 +77,12 @@ export class Assignments {
     return 0;
   }
 
+  /** Finishes a request whatever the gate would say to it. False: too late. */
+  finishHeld(vcpu: number, ticket: number, low: number, high: number): boolean {
+    const { type, direction } = this.request(vcpu);
+    return this.#finisher.finish(vcpu, ticket, type, direction, low, high);
+  }
+
   /** Slots assigned to `client` and not finished: bit n for slot n. */
   slotsOf(client: IoClient): number {
     let bits = 0;
@@ -84,7 +99,7 @@ export class Assignments {
     for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) {
       if (this.#owners[vcpu] !== client) continue;
       const request = this.request(vcpu);
-      request.finishAllOnes(this.tickets.load(vcpu));
+      this.finishHeld(vcpu, this.tickets.load(vcpu), -1, -1);
       const taken = this.tickets.load(vcpu);
       if (taken < 0 && client.isRunning === true) continue;
       if (this.#buffer.slot(vcpu).state === IoRequestState.PROCESSING)

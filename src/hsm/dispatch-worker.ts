@@ -61,6 +61,11 @@ export class DispatchWorker {
 
   resume(): void {
     this.#pauses--;
+    this.queuePass();
+  }
+
+  /** Asks for a pass although no slot does. */
+  queuePass(): void {
     this.#isQueued = true;
     this.#options.upcall.raise();
   }

@@ -24,6 +24,11 @@ export interface IoClient {
   readonly isRunning?: boolean;
   /** For a client that finishes from another thread: it is told where, before its first request. */
   connect?(finisher: ClientFinisher): void;
+  /**
+   * For a client that finishes from another thread: whether its answers to requests from now on have to come by way of
+   * `request.finish` in the Service VM's thread, where they can be held. A client without it cannot be held before COMPLETE.
+   */
+  relay?(on: boolean): void;
   /** The client was taken out, by its owner or by the HSM; no request will come any more. */
   disconnected?(): void;
   /** Where it is with its request in slot `vcpu`, which is late; undefined if it cannot say. */

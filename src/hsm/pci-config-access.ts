@@ -33,6 +33,13 @@ export class PciConfigAccess {
     return this.#address >>> 0;
   }
 
+  /** Whether `handle` will answer this access, of type PORT, itself. */
+  answers(request: AssignedRequest): boolean {
+    const port = request.addressLow;
+    if (request.addressHigh !== 0 || port < CONFIG_ADDRESS || port >= CONFIG_DATA_END) return false;
+    return port === CONFIG_ADDRESS || (port >= CONFIG_DATA && (this.#address & ENABLE) === 0);
+  }
+
   /** `slot` is PENDING, `request` the HSM's copy of it and of type PORT; both become the PCI request. */
   handle(slot: Slot, request: AssignedRequest): number {
     const port = request.addressLow;

@@ -15,6 +15,7 @@ import type { AddressRange } from './address-range.js';
 import { Assignments } from './assignments.js';
 import type { HsmObserver } from './hsm-observer.js';
 import type { IoClient } from './io-client.js';
+import { HSM_NAME, type RequestGate } from './request-gate.js';
 import { PciConfigAccess, PciConfigResult } from './pci-config-access.js';
 import { TimeLimit, type LatePolicy } from './time-limit.js';
 
@@ -60,6 +61,8 @@ export class VmRequests {
   #sideWork: readonly SideWork[] = [];
   #defaultClient: IoClient | undefined;
   #isClearing = false;
+  #gate: RequestGate | undefined;
+  #isRelaying = false;
 
   constructor(options: VmRequestsOptions) {
     this.#options = options;
@@ -71,7 +74,7 @@ export class VmRequests {
     this.#assignments = new Assignments(options.buffer, this.#vcpuCount, (vcpu) => this.#notify(vcpu));
     this.#timeLimit = new TimeLimit(
       options.clientTimeoutMs,
-      (vcpu) => this.#assignments.tickets.load(vcpu),
+      (vcpu) => (this.#gate?.hasAnswer(vcpu) === true ? 0 : this.#assignments.tickets.load(vcpu)),
       (vcpu, elapsedMs) => this.#late(vcpu, elapsedMs),
     );
   }
@@ -88,6 +91,31 @@ export class VmRequests {
   /** Between CLEAR's start and end, and between this set to true and false: new requests are completed unhandled. */
   set isClearing(clearing: boolean) {
     this.#isClearing = clearing;
+  }
+
+  /** Whoever may hold requests. `isRelaying`: also the answers of clients in threads of their own. */
+  setGate(gate: RequestGate | undefined, isRelaying: boolean): void {
+    this.#gate = gate;
+    this.#assignments.gate = gate;
+    if (isRelaying === this.#isRelaying) return;
+    this.#isRelaying = isRelaying;
+    for (const client of this.#map.clients()) client.relay?.(isRelaying);
+    this.#defaultClient?.relay?.(isRelaying);
+  }
+
+  /** The gate lets the PENDING request of slot `vcpu` go: at the next pass, which the caller asks the worker for. */
+  retry(vcpu: number): void {
+    this.#stalled[vcpu] = false;
+  }
+
+  /** Gives an answer that the gate has held. False: the request was ended in another way. */
+  finishHeld(vcpu: number, ticket: number, low: number, high: number): boolean {
+    return this.#assignments.finishHeld(vcpu, ticket, low, high);
+  }
+
+  /** Who has, or had last, the request of slot `vcpu`. */
+  ownerOf(vcpu: number): IoClient | undefined {
+    return this.#assignments.owner(vcpu);
   }
 
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
@@ -249,15 +277,21 @@ export class VmRequests {
     }
     slot.copyTo(request);
     const observer = this.#observer;
-    if (request.type === IoRequestType.PORT && this.pciConfig.handle(slot, request) === PciConfigResult.ANSWERED) {
-      observer.dispatched?.(this.vmId, request, undefined);
-      this.#complete(slot);
-      return true;
+    const gate = this.#gate;
+    if (request.type === IoRequestType.PORT) {
+      if (gate !== undefined && this.pciConfig.answers(request) && gate.holdsPending(request, HSM_NAME))
+        return this.#stall(vcpu);
+      if (this.pciConfig.handle(slot, request) === PciConfigResult.ANSWERED) {
+        observer.dispatched?.(this.vmId, request, undefined);
+        this.#complete(slot);
+        return true;
+      }
     }
     const { type, addressLow, addressHigh, size, sizeHigh } = request;
     const found = this.#map.find(type, addressLow, addressHigh, size, sizeHigh);
     const client = found ?? this.#defaultClient;
     if (client === undefined) return false;
+    if (gate !== undefined && gate.holdsPending(request, client.name)) return this.#stall(vcpu);
     observer.assigning?.(client);
     const ticket = this.#assignments.assign(slot, client, found !== undefined);
     if (ticket === 0) return true;
@@ -269,6 +303,13 @@ export class VmRequests {
     // Not before: most clients have answered by now, and the vCPU does not wait for those who count.
     observer.dispatched?.(this.vmId, request, client);
     if (this.#assignments.tickets.glimpse(vcpu) === ticket) this.#timeLimit.watch(vcpu, ticket);
+    return true;
+  }
+
+  /** Held by the gate: as good as served. */
+  #stall(vcpu: number): true {
+    this.#stalled[vcpu] = true;
+    this.#hasStalled = true;
     return true;
   }
 
@@ -343,6 +384,7 @@ export class VmRequests {
     const shared = this.#options.hypercalls.shared;
     if (shared !== undefined)
       client.connect?.({ page: this.#buffer.page, tickets: this.#assignments.tickets.buffer, shared: shared.handle });
+    if (this.#isRelaying) client.relay?.(true);
   }
 
   #busyClient(): IoClient | undefined {
