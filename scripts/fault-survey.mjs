@@ -36,8 +36,13 @@ const PLANS = [
 ];
 const SEED = 1;
 const REACHED = /upcall: user space reached \(([\d.]+) s\)/;
+/** What a reader looks for in a long report of the kernel, and the line that it begins with. */
+const WORST = /^(?:Kernel panic|kernel BUG|BUG:|Oops|invalid opcode|WARNING:)/;
+const SCISSORS = /^-+\[ (?:cut here|end trace|end Kernel)/;
+/** Lines of the kernel, and their length; a table of the documentation has less room. */
 const LINES_SHOWN = 2;
 const COLUMNS = 110;
+const TABLE_COLUMNS = 54;
 
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
@@ -89,7 +94,7 @@ function boot(rules) {
       const rows = [...told.matchAll(/^ {2}\S.*? {2,}(\d+) {2,}(\d+) /gm)];
       resolve({
         seconds,
-        end: status === 0 ? 'powered off' : status === 3 ? `stopped after ${limit} s` : `status ${status}`,
+        end: status === 0 ? 'powered off' : status === 3 ? `stopped at ${limit} s` : `status ${status}`,
         said: [...console.matchAll(/^\[ *[\d.]+\] (.*)$/gm)].map(([, line = '']) => line.trim()),
         injected: rows.map(([, matches, injected]) => `${injected} of ${matches}`).join(', '),
       });
@@ -114,23 +119,28 @@ if (options.list) {
 /** @type {Set<string>} */
 const usual = new Set();
 if (options.markdown)
-  process.stdout.write('| plan | rule | user space | injected | the kernel said |\n| --- | --- | --- | --- | --- |\n');
+  process.stdout.write('| rule | user space | injected | the kernel said |\n| --- | --- | --- | --- |\n');
 for (const [name, ...rules] of plans) {
-  const { seconds, end, said, injected } = await boot(rules);
-  if (rules.length === 0) for (const line of said) usual.add(shape(line));
-  const news = [...new Set(said.filter((line) => !usual.has(shape(line))))];
+  const { seconds, end, said: lines, injected } = await boot(rules);
+  if (rules.length === 0) for (const line of lines) usual.add(shape(line));
+  const news = [...new Set(lines.filter((line) => !usual.has(shape(line)) && !SCISSORS.test(line)))];
+  // The worst first; the sort is stable.
+  news.sort((a, b) => Number(WORST.test(b)) - Number(WORST.test(a)));
   // Only user space powers the machine off.
   const unseen = end === 'powered off' ? 'ran unheard, powered off' : `no, ${end}`;
-  const reached =
-    seconds === undefined ? unseen : `${seconds.toFixed(1)} s${end === 'powered off' ? '' : `, then ${end}`}`;
-  const lines = news.slice(0, LINES_SHOWN).map((line) => (line.length > COLUMNS ? `${line.slice(0, COLUMNS)}…` : line));
-  if (news.length > LINES_SHOWN) lines.push(`(${news.length - LINES_SHOWN} more lines)`);
+  const reached = seconds === undefined ? unseen : `${seconds.toFixed(1)} s${end === 'powered off' ? '' : `, ${end}`}`;
   if (options.markdown) {
-    const quoted = lines.map((line) => line.replaceAll('|', '\\|')).join('<br>');
-    const rule = rules.map((text) => `\`${text}\``).join(' ');
-    process.stdout.write(`| ${name} | ${rule} | ${reached} | ${injected} | ${quoted} |\n`);
-  } else {
-    process.stdout.write(`${name.padEnd(40)} ${reached.padEnd(28)} ${injected}\n`);
-    for (const line of lines) process.stdout.write(`    ${line}\n`);
+    const said = cut(news[0] ?? '', TABLE_COLUMNS).replaceAll('|', '\\|');
+    const rule = rules.length === 0 ? '(none)' : rules.map((text) => `\`${text}\``).join(' ');
+    process.stdout.write(`| ${rule} | ${reached} | ${injected} | ${said} |\n`);
+    continue;
   }
+  process.stdout.write(`${name.padEnd(40)} ${reached.padEnd(28)} ${injected}\n`);
+  for (const line of news.slice(0, LINES_SHOWN)) process.stdout.write(`    ${cut(line, COLUMNS)}\n`);
+  if (news.length > LINES_SHOWN) process.stdout.write(`    (${news.length - LINES_SHOWN} more lines)\n`);
+}
+
+/** @type {(line: string, columns: number) => string} */
+function cut(line, columns) {
+  return line.length > columns ? `${line.slice(0, columns - 1)}…` : line;
 }
