@@ -14,8 +14,15 @@ const CONTROL = PENDING + 1;
 /** Which access the device's thread is in: its vCPU + 1, or 0; and since when, as the lower half of Date.now(). */
 const INSIDE = CONTROL + 1;
 const INSIDE_SINCE = INSIDE + 1;
-const FIRST_REQUEST = INSIDE_SINCE + 1;
-const REQUEST_WORDS = 8;
+/** Bit n: the answer to slot n's request lies here. The Service VM's thread waits for it on a doorbell of its own. */
+const ANSWERED = INSIDE_SINCE + 1;
+const ANSWER_DOORBELL = ANSWERED + 1;
+const FIRST_REQUEST = ANSWER_DOORBELL + DOORBELL_WORDS;
+/** Whether the request's answer is to come here instead of into the page. */
+const IS_RELAYED = 8;
+const ANSWER_LOW = 9;
+const ANSWER_HIGH = 10;
+const REQUEST_WORDS = 11;
 const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
 
 export const MailboxControl = { RESET: 1, CLOSE: 2 } as const;
@@ -23,6 +30,7 @@ export const MailboxControl = { RESET: 1, CLOSE: 2 } as const;
 export class DeviceMailbox {
   readonly #words: SharedWords;
   readonly #doorbell: Doorbell;
+  readonly #answerDoorbell: Doorbell;
   readonly #look = new LookBudget({
     glimpsesWork: () => (this.#words.glimpse(PENDING) | this.#words.glimpse(CONTROL)) !== 0,
     maxUs: MAX_EVENT_LOOP_LOOK_US,
@@ -31,6 +39,7 @@ export class DeviceMailbox {
   constructor(buffer?: SharedArrayBuffer) {
     this.#words = new SharedWords(buffer ?? WORDS);
     this.#doorbell = new Doorbell(this.#words.buffer);
+    this.#answerDoorbell = new Doorbell(this.#words.buffer, ANSWER_DOORBELL);
   }
 
   get buffer(): SharedArrayBuffer {
@@ -38,7 +47,7 @@ export class DeviceMailbox {
   }
 
   /** In the Service VM's thread: hands a request over. Its slot holds no other until this one is finished. */
-  post(request: AssignedRequest): void {
+  post(request: AssignedRequest, isRelayed = false): void {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
     // No ticket while the rest changes: the thread may still be at the withdrawn request that stood here.
     this.#words.store(at, 0);
@@ -49,6 +58,7 @@ export class DeviceMailbox {
     this.#words.put(at + 5, request.size);
     this.#words.put(at + 6, request.valueLow);
     this.#words.put(at + 7, request.valueHigh);
+    this.#words.put(at + IS_RELAYED, isRelayed ? 1 : 0);
     this.#words.store(at, request.ticket);
     this.#words.or(PENDING, 1 << request.vcpu);
     this.#doorbell.ring();
@@ -89,6 +99,39 @@ export class DeviceMailbox {
     request.valueLow = this.#words.load(at + 6);
     request.valueHigh = this.#words.load(at + 7);
     return request.ticket !== 0 && this.#words.load(at) === request.ticket;
+  }
+
+  /**
+   * In the device's thread: the answer to a relayed request. False: the request is not relayed, or not posted here any more.
+   * The answer of a withdrawn request must not stand in for that of its successor, hence the ticket.
+   */
+  answer(vcpu: number, ticket: number, low: number, high: number): boolean {
+    const at = FIRST_REQUEST + vcpu * REQUEST_WORDS;
+    if (this.#words.load(at) !== ticket || this.#words.load(at + IS_RELAYED) === 0) return false;
+    this.#words.put(at + ANSWER_LOW, low);
+    this.#words.put(at + ANSWER_HIGH, high);
+    this.#words.or(ANSWERED, 1 << vcpu);
+    this.#answerDoorbell.ring();
+    return true;
+  }
+
+  /** In the Service VM's thread: resolves when there is an answer to take, or `isOver`; `wakeAnswers` makes it look again. */
+  async waitAnswer(isOver: () => boolean): Promise<void> {
+    await this.#answerDoorbell.wait(() => this.#words.load(ANSWERED) !== 0 || isOver());
+  }
+
+  wakeAnswers(): void {
+    this.#answerDoorbell.ring();
+  }
+
+  /** Gives each answer that came to `take`. */
+  takeAnswers(take: (vcpu: number, low: number, high: number) => void): void {
+    const bits = this.#words.exchange(ANSWERED, 0);
+    for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
+      if ((bits & (1 << vcpu)) === 0) continue;
+      const at = FIRST_REQUEST + vcpu * REQUEST_WORDS;
+      take(vcpu, this.#words.load(at + ANSWER_LOW), this.#words.load(at + ANSWER_HIGH));
+    }
   }
 
   /** In the device's thread, around each access; only for the operator, hence without ordering. */

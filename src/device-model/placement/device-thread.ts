@@ -73,8 +73,11 @@ async function serve(device: Device): Promise<void> {
     return 0;
   });
   const requests = Array.from({ length: SLOT_COUNT }, (_, index) => {
-    const request: AssignedRequest = new AssignedRequest(index, ({ vcpu }, ticket, low, high) =>
-      finisher.finish(vcpu, ticket, request.type, request.direction, low, high),
+    const request: AssignedRequest = new AssignedRequest(
+      index,
+      ({ vcpu }, ticket, low, high) =>
+        mailbox.answer(vcpu, ticket, low, high) ||
+        finisher.finish(vcpu, ticket, request.type, request.direction, low, high),
     );
     return request;
   });

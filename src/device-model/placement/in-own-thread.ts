@@ -47,6 +47,11 @@ export interface ThreadClientOptions {
   readonly onEnd?: (client: ThreadClient) => void;
 }
 
+interface Relayed {
+  readonly request: AssignedRequest;
+  readonly ticket: number;
+}
+
 interface Settle {
   resolve(): void;
   reject(error: Error): void;
@@ -59,6 +64,12 @@ export class ThreadClient implements IoClient {
   #worker: Worker | undefined;
   #isClosing = false;
   #isReady = false;
+  /** Whether answers have to come here, instead of into the page. */
+  #isRelaying = false;
+  /** Whether somebody waits for such answers. */
+  #isCollecting = false;
+  /** Of each slot, the relayed request and its ticket. */
+  readonly #relayed: (Relayed | undefined)[] = [];
   #failure: string | undefined;
   /** Resolves when the device is made; rejects with DEVICE_MODULE_INVALID when it cannot be. */
   readonly ready: Promise<void>;
@@ -107,7 +118,15 @@ export class ThreadClient implements IoClient {
   }
 
   notify(request: AssignedRequest): void {
-    this.#mailbox.post(request);
+    if (this.#isRelaying) this.#relayed[request.vcpu] = { request, ticket: request.ticket };
+    this.#mailbox.post(request, this.#isRelaying);
+  }
+
+  relay(on: boolean): void {
+    this.#isRelaying = on;
+    if (!on || this.#isCollecting) return;
+    this.#isCollecting = true;
+    void this.#collect();
   }
 
   reset(): void {
@@ -117,6 +136,7 @@ export class ThreadClient implements IoClient {
   disconnected(): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    this.#mailbox.wakeAnswers();
     this.#mailbox.control(MailboxControl.CLOSE);
     const worker = this.#worker;
     if (worker === undefined) return;
@@ -131,6 +151,20 @@ export class ThreadClient implements IoClient {
   /** Ends the thread at once, as a crash would. */
   async terminate(): Promise<void> {
     await this.#worker?.terminate();
+  }
+
+  /** Once begun, until the end: requests that were relayed may still be open when nobody asks for relaying any more. */
+  async #collect(): Promise<void> {
+    while (!this.#isClosing) {
+      await this.#mailbox.waitAnswer(() => this.#isClosing);
+      this.#mailbox.takeAnswers((vcpu, low, high) => {
+        const relayed = this.#relayed[vcpu];
+        this.#relayed[vcpu] = undefined;
+        relayed?.request.finish(relayed.ticket, low, high);
+      });
+      // A device that never rests must not keep the event loop from turning.
+      await new Promise((resolve) => setImmediate(resolve));
+    }
   }
 
   #position(vcpu: number): string {
@@ -174,6 +208,7 @@ export class ThreadClient implements IoClient {
       new AcrnError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
     );
     this.#worker = undefined;
+    this.#mailbox.wakeAnswers();
     if (this.#isClosing) {
       this.#options.onEnd?.(this);
       return;
