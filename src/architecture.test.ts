@@ -70,8 +70,10 @@ const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
   ['hsm/', 3],
   ['device-model/', 4],
   ['fault-injection/', 4],
+  ['debugging/', 4],
   ['conformance/', 5],
   ['exploration/', 5],
+  ['fuzzing/', 5],
   ['dashboard/', 6],
   ['cli/', 6],
 ];

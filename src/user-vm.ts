@@ -7,6 +7,7 @@
 import { Attachments } from './attachments.js';
 import { ClientWrappers } from './client-wrappers.js';
 import { SystemClock } from './device-model/clock.js';
+import { VmDebugger } from './debugging/vm-debugger.js';
 import { DefaultClient } from './device-model/default-client.js';
 import type { Device, InterruptLine, PowerControl } from './device-model/device.js';
 import { PciBus } from './device-model/devices/pci/pci-bus.js';
@@ -60,6 +61,8 @@ export class UserVm {
   readonly ended: Promise<VmEnd>;
   /** What goes wrong on purpose; undefined unless the VM was made with `faults`. */
   readonly faults: FaultInjection | undefined;
+  /** Stop and step: breakpoints on requests, and those that are held. */
+  readonly debugger: VmDebugger;
   readonly #parts: UserVmParts;
   readonly #attachments: Attachments;
   readonly #listeners = new UserVmListeners();
@@ -69,6 +72,8 @@ export class UserVm {
   constructor(parts: UserVmParts) {
     this.name = parts.name;
     this.#parts = parts;
+    const { requests, buffer, module } = parts;
+    this.debugger = new VmDebugger({ requests, buffer, queuePass: () => module.worker.queuePass() });
     this.#lifeCycle = new VmLifeCycle({
       ...parts,
       tell: (event) => this.tell(event),
@@ -79,7 +84,10 @@ export class UserVm {
         this.pci.reset();
       },
       closeDevices: () => this.#attachments.close(),
+      pausing: () => this.debugger.suspend(),
+      starting: () => this.debugger.resume(),
       onEnd: () => {
+        this.debugger.close();
         this.faults?.reset();
         parts.lateStacks?.close();
         parts.trace.close();

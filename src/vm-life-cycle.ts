@@ -32,6 +32,10 @@ export interface VmLifeCycleParts {
   readonly devicesReady: () => Promise<void>;
   readonly resetDevices: () => void;
   readonly closeDevices: () => void;
+  /** The vCPUs are about to be paused, for whatever reason: nobody may hold their requests. */
+  readonly pausing: () => void;
+  /** They are about to run. */
+  readonly starting: () => void;
   /** The last thing but `ended`. */
   readonly onEnd: () => void;
 }
@@ -65,12 +69,12 @@ export class VmLifeCycle {
     return this.#step(async () => {
       await Promise.race([this.#parts.devicesReady(), this.#ending]);
       this.#load();
-      this.expect('start', this.#parts.hypercalls.startVm());
+      this.#start();
     });
   }
 
   pause(): Promise<void> {
-    return this.#step(async () => this.expect('pause', await this.#parts.hypercalls.pauseVm()));
+    return this.#step(async () => this.expect('pause', await this.#pause()));
   }
 
   reset(): Promise<void> {
@@ -100,7 +104,7 @@ export class VmLifeCycle {
     }
     this.#parts.tell({ kind: 'reset', reason });
     // The vCPU must not go on from this access.
-    const paused = this.#parts.hypercalls.pauseVm();
+    const paused = this.#pause();
     this.#step(async () => {
       await paused;
       await this.#reset();
@@ -116,11 +120,21 @@ export class VmLifeCycle {
     this.expect('set the registers', hypercalls.setVcpuRegs(0, image.load(hypercalls.memory)));
   }
 
+  #start(): void {
+    this.#parts.starting();
+    this.expect('start', this.#parts.hypercalls.startVm());
+  }
+
+  #pause(): Promise<number> {
+    this.#parts.pausing();
+    return this.#parts.hypercalls.pauseVm();
+  }
+
   /** ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start. */
   async #reset(): Promise<void> {
     const { hypercalls, requests } = this.#parts;
     if (this.#isEnding) this.expect('reset', HYPERCALL_REFUSED);
-    this.expect('pause', await hypercalls.pauseVm());
+    this.expect('pause', await this.#pause());
     await requests.clear();
     for (let round = 0; !requests.withdraw() && round < CLEAR_ROUNDS; round++) await delay(CLEAR_SLEEP_MS);
     // No wait from here until the slots are stamped: nothing is dispatched in between.
@@ -130,7 +144,7 @@ export class VmLifeCycle {
     this.#load();
     this.#halted.clear();
     if (this.#isEnding) return;
-    this.expect('start', hypercalls.startVm());
+    this.#start();
   }
 
   /** Ends the VM; later calls wait for the first one. */
@@ -143,11 +157,11 @@ export class VmLifeCycle {
     this.#resolveEnding();
     const { hypercalls, module, requests } = this.#parts;
     // At once: whatever the guest did last, it does nothing after it.
-    const paused = hypercalls.pauseVm();
+    const paused = this.#pause();
     await this.#step(async () => {
       await atMost(PAUSE_LIMIT_MS, paused);
       // A reset that was under way made it CREATED.
-      await atMost(PAUSE_LIMIT_MS, hypercalls.pauseVm());
+      await atMost(PAUSE_LIMIT_MS, this.#pause());
       // While the vCPUs can still be told: every open request is finished.
       module.removeVm(requests);
       this.#parts.closeDevices();

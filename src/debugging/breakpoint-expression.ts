@@ -1,0 +1,199 @@
+/**
+ * Breakpoint expressions: a condition on a request as text, for instance `write && size == 1 && value & 0x80`. The text
+ * comes from whoever debugs a VM, perhaps through a web page: it is parsed into functions of this file, names can only
+ * be those below, and its length bounds its depth and its work.
+ *
+ * All numbers are unsigned and 64 bits wide, as an MMIO value is, and wrap. Operators, from loosest to tightest:
+ * `||`, `&&`, `== != < <= > >=`, `|`, `^`, `&`, `<< >>`, `+ -`, `*`, then `! ~ -`. As in Python and Go, and unlike in C,
+ * `value & 0x80 == 0x80` compares last. Everything but 0 is true.
+ */
+
+import { AcrnError } from '../io-request/acrn-error.js';
+import { IoRequestType } from '../io-request/layout.js';
+
+export const MAX_EXPRESSION_CHARACTERS = 200;
+
+/** A request as expressions see it. */
+export interface ExpressionSubject {
+  readonly type: number;
+  readonly isRead: boolean;
+  readonly address: bigint;
+  readonly size: number;
+  /** What is written; of a read what it gives, or 0 while that is not known. */
+  readonly value: bigint;
+  readonly vcpu: number;
+  readonly client: string;
+  readonly bus: number;
+  readonly device: number;
+  readonly pciFunction: number;
+  readonly register: number;
+}
+
+export type Condition = (subject: ExpressionSubject) => boolean;
+
+type Evaluate = (subject: ExpressionSubject) => bigint;
+
+const yes = (is: boolean): bigint => (is ? 1n : 0n);
+const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
+
+/** `port`, `mmio`, `pci`, `wp`, `read` and `write` are true or not; the others are numbers. */
+const NAMES = new Map<string, Evaluate>([
+  ['address', ({ address }) => address],
+  ['size', ({ size }) => BigInt(size)],
+  ['value', ({ value }) => value],
+  ['vcpu', ({ vcpu }) => BigInt(vcpu)],
+  ['bus', ({ bus }) => BigInt(bus)],
+  ['device', ({ device }) => BigInt(device)],
+  ['function', ({ pciFunction }) => BigInt(pciFunction)],
+  ['register', ({ register }) => BigInt(register)],
+  ['read', ({ isRead }) => yes(isRead)],
+  ['write', ({ isRead }) => yes(!isRead)],
+  ['port', ({ type }) => yes(type === IoRequestType.PORT)],
+  ['mmio', ({ type }) => yes(type === IoRequestType.MMIO)],
+  ['pci', ({ type }) => yes(type === IoRequestType.PCI)],
+  ['wp', ({ type }) => yes(type === IoRequestType.WRITE_PROTECT)],
+  ['true', () => 1n],
+  ['false', () => 0n],
+]);
+
+type Binary = (a: bigint, b: bigint) => bigint;
+
+/** From loosest to tightest. A shift by 64 or more leaves nothing. */
+const LEVELS: readonly Readonly<Record<string, Binary>>[] = [
+  { '||': (a, b) => yes(a !== 0n || b !== 0n) },
+  { '&&': (a, b) => yes(a !== 0n && b !== 0n) },
+  {
+    '==': (a, b) => yes(a === b),
+    '!=': (a, b) => yes(a !== b),
+    '<': (a, b) => yes(a < b),
+    '<=': (a, b) => yes(a <= b),
+    '>': (a, b) => yes(a > b),
+    '>=': (a, b) => yes(a >= b),
+  },
+  { '|': (a, b) => a | b },
+  { '^': (a, b) => a ^ b },
+  { '&': (a, b) => a & b },
+  { '<<': (a, b) => (b > 63n ? 0n : u64(a << b)), '>>': (a, b) => (b > 63n ? 0n : a >> b) },
+  { '+': (a, b) => u64(a + b), '-': (a, b) => u64(a - b) },
+  { '*': (a, b) => u64(a * b) },
+];
+
+const TOKEN = /\s*(?:(0x[0-9a-f]+|0b[01]+|\d+)(?!\w)|([a-z]\w*)|"([^"]*)"|(\|\||&&|[=!<>]=|<<|>>|[<>|^&+\-*!~()]))/iy;
+
+interface Token {
+  readonly kind: 'number' | 'name' | 'text' | 'sign' | 'end';
+  readonly text: string;
+}
+
+/** Throws OPTION_INVALID, which says where it stops making sense. */
+export function parseExpression(text: string): Condition {
+  if (text.length > MAX_EXPRESSION_CHARACTERS)
+    throw invalid(text.slice(0, 20), `longer than ${MAX_EXPRESSION_CHARACTERS} characters`);
+  const evaluate = new Parser(text).whole();
+  return (subject) => evaluate(subject) !== 0n;
+}
+
+class Parser {
+  readonly #text: string;
+  readonly #tokens: readonly Token[];
+  #at = 0;
+
+  constructor(text: string) {
+    this.#text = text;
+    this.#tokens = tokensOf(text);
+  }
+
+  whole(): Evaluate {
+    const evaluate = this.#level(0);
+    if (this.#next.kind !== 'end') throw this.#unexpected();
+    return evaluate;
+  }
+
+  get #next(): Token {
+    return this.#tokens[this.#at] as Token;
+  }
+
+  #takeSign(sign: string): boolean {
+    const isThere = this.#next.kind === 'sign' && this.#next.text === sign;
+    if (isThere) this.#at++;
+    return isThere;
+  }
+
+  #level(level: number): Evaluate {
+    const operators = LEVELS[level];
+    if (operators === undefined) return this.#unary();
+    let left = this.#level(level + 1);
+    for (;;) {
+      const { kind, text } = this.#next;
+      const operator = kind === 'sign' ? operators[text] : undefined;
+      if (operator === undefined) return left;
+      this.#at++;
+      const [first, second] = [left, this.#level(level + 1)];
+      left = (subject) => operator(first(subject), second(subject));
+    }
+  }
+
+  #unary(): Evaluate {
+    if (this.#takeSign('!')) return mapped(this.#unary(), (value) => yes(value === 0n));
+    if (this.#takeSign('~')) return mapped(this.#unary(), (value) => u64(~value));
+    if (this.#takeSign('-')) return mapped(this.#unary(), (value) => u64(-value));
+    if (this.#takeSign('(')) {
+      const inner = this.#level(0);
+      if (!this.#takeSign(')')) throw this.#unexpected();
+      return inner;
+    }
+    const { kind, text } = this.#next;
+    if (kind === 'number') {
+      this.#at++;
+      const value = u64(BigInt(text));
+      return () => value;
+    }
+    if (kind === 'name' && text === 'client') return this.#client();
+    const named = kind === 'name' ? NAMES.get(text) : undefined;
+    if (named === undefined) throw this.#unexpected();
+    this.#at++;
+    return named;
+  }
+
+  /** `client == "name"` or `!=`: the only thing that is a text. */
+  #client(): Evaluate {
+    this.#at++;
+    const wanted = this.#takeSign('==');
+    if (!wanted && !this.#takeSign('!=')) throw this.#unexpected();
+    const { kind, text } = this.#next;
+    if (kind !== 'text') throw this.#unexpected();
+    this.#at++;
+    return ({ client }) => yes((client === text) === wanted);
+  }
+
+  #unexpected(): AcrnError {
+    const { kind, text } = this.#next;
+    return invalid(this.#text, kind === 'end' ? 'it ends too early' : `"${text}" does not fit there`);
+  }
+}
+
+function mapped(evaluate: Evaluate, change: (value: bigint) => bigint): Evaluate {
+  return (subject) => change(evaluate(subject));
+}
+
+function tokensOf(text: string): Token[] {
+  const tokens: Token[] = [];
+  const end = text.trimEnd().length;
+  for (let at = 0; at < end; at = TOKEN.lastIndex) {
+    TOKEN.lastIndex = at;
+    const match = TOKEN.exec(text);
+    if (match === null) throw invalid(text, `"${text.slice(at, at + 10).trim()}" is no part of an expression`);
+    const [, number, name, quoted, sign] = match;
+    if (number !== undefined) tokens.push({ kind: 'number', text: number.toLowerCase() });
+    else if (name !== undefined) tokens.push({ kind: 'name', text: name });
+    else if (quoted !== undefined) tokens.push({ kind: 'text', text: quoted });
+    else tokens.push({ kind: 'sign', text: sign ?? '' });
+  }
+  return [...tokens, { kind: 'end', text: '' }];
+}
+
+function invalid(text: string, why: string): AcrnError {
+  return new AcrnError('OPTION_INVALID', `the expression "${text}": ${why}`, {
+    remedy: `Use ${[...NAMES.keys()].slice(0, 14).join(', ')}, client == "name", numbers, ( ) and C's operators`,
+  });
+}

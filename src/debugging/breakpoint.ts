@@ -1,0 +1,65 @@
+/** Breakpoint: which requests of a VM to hold, and where on their way; as plain data, and as a function that tells. */
+
+import { AcrnError } from '../io-request/acrn-error.js';
+import type { DirectionName, IoRequest } from '../io-request/io-request.js';
+import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
+import { parseExpression, type Condition, type ExpressionSubject } from './breakpoint-expression.js';
+
+/** `pending`: before the request is given to its client. `complete`: its answer is known and not given yet. */
+export type HoldPoint = 'pending' | 'complete';
+
+/** All that are given have to hold. */
+export interface Breakpoint {
+  readonly at: HoldPoint;
+  /** Who is to get the request, or has it; `hsm` for what the HSM answers itself, which never holds before COMPLETE. */
+  readonly client?: string;
+  readonly type?: IoRequest['type'];
+  /** An access with any byte in it, both ends inclusive; PCI requests have no address. */
+  readonly address?: { readonly from: number; readonly to: number };
+  readonly direction?: DirectionName;
+  readonly vcpu?: number;
+  /** What is written; of a read what it gives, so never at PENDING. */
+  readonly value?: number | bigint;
+  /** See breakpoint-expression.ts. */
+  readonly expression?: string;
+}
+
+const TYPES: Readonly<Record<IoRequest['type'], number>> = {
+  port: IoRequestType.PORT,
+  mmio: IoRequestType.MMIO,
+  pci: IoRequestType.PCI,
+  'write-protect': IoRequestType.WRITE_PROTECT,
+};
+
+/** The condition of a breakpoint, whose `at` the caller looks at. Throws OPTION_INVALID. */
+export function breakpointCondition(breakpoint: Breakpoint): Condition {
+  const { client, type, address, direction, vcpu, value, expression, at } = breakpoint;
+  const conditions: Condition[] = [];
+  if (vcpu !== undefined) {
+    if (!(Number.isInteger(vcpu) && vcpu >= 0 && vcpu < SLOT_COUNT))
+      throw invalid(`vCPU ${vcpu}`, `a number from 0 to ${SLOT_COUNT - 1}`);
+    conditions.push((subject) => subject.vcpu === vcpu);
+  }
+  if (type !== undefined) conditions.push((subject) => subject.type === TYPES[type]);
+  if (direction !== undefined) conditions.push(({ isRead }) => isRead === (direction === 'read'));
+  if (address !== undefined) {
+    if (!(Number.isSafeInteger(address.from) && Number.isSafeInteger(address.to) && address.from <= address.to))
+      throw invalid(`the addresses ${address.from}…${address.to}`, 'the first and the last, in this order');
+    conditions.push((subject) => touches(subject, BigInt(address.from), BigInt(address.to)));
+  }
+  if (client !== undefined) conditions.push((subject) => subject.client === client);
+  if (value !== undefined) {
+    const wanted = BigInt.asUintN(64, BigInt(value));
+    conditions.push((subject) => subject.value === wanted && !(at === 'pending' && subject.isRead));
+  }
+  if (expression !== undefined) conditions.push(parseExpression(expression));
+  return (subject) => conditions.every((condition) => condition(subject));
+}
+
+function touches({ type, address, size }: ExpressionSubject, from: bigint, to: bigint): boolean {
+  return type !== IoRequestType.PCI && address <= to && address + BigInt(size) > from;
+}
+
+function invalid(what: string, remedy: string): AcrnError {
+  return new AcrnError('OPTION_INVALID', `no breakpoint for ${what}`, { remedy: `Give ${remedy}` });
+}

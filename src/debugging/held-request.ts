@@ -1,0 +1,132 @@
+/** HeldRequest: one request that VmDebugger holds: who, where, what, and the value that it will go on with. */
+
+import type { AssignedRequest } from '../hsm/assigned-request.js';
+import { AcrnError } from '../io-request/acrn-error.js';
+import type { AccessSize, IoRequest } from '../io-request/io-request.js';
+import { IoRequestType } from '../io-request/layout.js';
+import type { Slot } from '../io-request/slot.js';
+import type { HoldPoint } from './breakpoint.js';
+import type { ExpressionSubject } from './breakpoint-expression.js';
+
+/** Plain data. */
+export interface StoppedRequest {
+  readonly vcpu: number;
+  readonly at: HoldPoint;
+  /** Who is to get it or has answered it; `hsm`: the HSM itself. */
+  readonly client: string;
+  /** With the value as it is now; of a read at PENDING it means nothing. */
+  readonly request: IoRequest;
+  /** A write at PENDING and a read before COMPLETE have a value that can be changed. */
+  readonly canChange: boolean;
+  /** What stopped it; undefined: a step, or all are held. */
+  readonly breakpoint: number | undefined;
+  /** `performance.now()` of the Service VM's thread. */
+  readonly sinceMs: number;
+}
+
+export interface HeldRequestParts {
+  readonly at: HoldPoint;
+  readonly client: string;
+  /** Read at once: it is used again for other requests. */
+  readonly request: AssignedRequest;
+  readonly low: number;
+  readonly high: number;
+  readonly breakpoint: number | undefined;
+}
+
+export class HeldRequest {
+  readonly vcpu: number;
+  readonly at: HoldPoint;
+  /** Before COMPLETE: the assignment. */
+  readonly ticket: number;
+  low: number;
+  high: number;
+  readonly #type: number;
+  readonly #isRead: boolean;
+  readonly #size: number;
+  readonly #client: string;
+  readonly #request: IoRequest;
+  readonly #breakpoint: number | undefined;
+  readonly #sinceMs = performance.now();
+
+  constructor({ at, client, request, low, high, breakpoint }: HeldRequestParts) {
+    this.vcpu = request.vcpu;
+    this.at = at;
+    this.ticket = at === 'complete' ? request.ticket : 0;
+    this.low = low;
+    this.high = high;
+    this.#type = request.type;
+    this.#isRead = request.isRead;
+    this.#size = request.size;
+    this.#client = client;
+    this.#request = request.toRequest();
+    this.#breakpoint = breakpoint;
+  }
+
+  get canChange(): boolean {
+    return this.#isRead === (this.at === 'complete');
+  }
+
+  describe(): StoppedRequest {
+    const value = valueOf(this.low, this.high, this.#size);
+    const isWide = this.#request.type === 'mmio' || this.#request.type === 'write-protect';
+    return {
+      vcpu: this.vcpu,
+      at: this.at,
+      client: this.#client,
+      request: isWide
+        ? { ...this.#request, value: this.#size === 8 ? value : Number(value) }
+        : { ...this.#request, size: this.#size as AccessSize, value: Number(BigInt.asUintN(32, value)) },
+      canChange: this.canChange,
+      breakpoint: this.#breakpoint,
+      sinceMs: this.#sinceMs,
+    };
+  }
+
+  /** `slot` is this request's; a PENDING one is the Service VM's to write to. */
+  change(slot: Slot, value: number | bigint): void {
+    if (!this.canChange)
+      throw new AcrnError('OPTION_INVALID', `this ${this.#isRead ? 'read' : 'write'} has no value to change here`, {
+        remedy: 'A write is changed at PENDING, a read before COMPLETE',
+      });
+    const bits = this.#size === 8 ? 64 : 8 * Math.min(Math.max(this.#size, 1), 4);
+    const isFit = typeof value === 'bigint' || Number.isSafeInteger(value);
+    if (!isFit || BigInt(value) < 0n || BigInt(value) >= 1n << BigInt(bits))
+      throw new AcrnError('OPTION_INVALID', `${value} is no value of ${bits} bits`, {
+        remedy: `Give a whole number from 0 to 0x${((1n << BigInt(bits)) - 1n).toString(16)}`,
+      });
+    this.low = Number(BigInt.asIntN(32, BigInt(value)));
+    this.high = Number(BigInt.asIntN(32, BigInt(value) >> 32n));
+    if (this.at !== 'pending') return;
+    // The word after a port's or PCI's value is another field.
+    if (this.#type === IoRequestType.PORT || this.#type === IoRequestType.PCI) slot.setValue(this.low);
+    else slot.setValue64(this.low, this.high);
+  }
+}
+
+/** A request as breakpoints look at it, with this value. */
+export function subjectOf(request: AssignedRequest, client: string, low: number, high: number): ExpressionSubject {
+  const { type, isRead, size, vcpu, bus, device, pciFunction, register } = request;
+  return {
+    type,
+    isRead,
+    address: joined(request.addressLow, request.addressHigh),
+    size,
+    value: valueOf(low, high, size),
+    vcpu,
+    client,
+    bus,
+    device,
+    pciFunction,
+    register,
+  };
+}
+
+/** The value of an access of `size` bytes: what stands above it in its words says nothing. */
+function valueOf(low: number, high: number, size: number): bigint {
+  return BigInt.asUintN(size === 8 ? 64 : size === 1 || size === 2 ? 8 * size : 32, joined(low, high));
+}
+
+function joined(low: number, high: number): bigint {
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+}
