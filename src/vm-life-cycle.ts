@@ -6,7 +6,7 @@
 
 import { atMost, delay } from './at-most.js';
 import type { HypervisorServiceModule } from './hsm/service-module.js';
-import { CLEAR_ROUNDS, CLEAR_SLEEP_MS, type VmRequests } from './hsm/vm-requests.js';
+import { CLEAR_SLEEP_MS, type VmRequests } from './hsm/vm-requests.js';
 import type { GuestImage } from './hypervisor/boot/guest-image.js';
 import { HYPERCALL_REFUSED, type Hypercalls } from './hypervisor/hypercalls.js';
 import type { VmEvent } from './hypervisor/hypervisor.js';
@@ -136,7 +136,12 @@ export class VmLifeCycle {
     if (this.#isEnding) this.expect('reset', HYPERCALL_REFUSED);
     this.expect('pause', await this.#pause());
     await requests.clear();
-    for (let round = 0; !requests.withdraw() && round < CLEAR_ROUNDS; round++) await delay(CLEAR_SLEEP_MS);
+    // A thread that is completing a request needs only the processor for the rest. Until it had that, the slot must not be
+    // used again: the thread would write into another request.
+    while (!requests.withdraw()) {
+      if (this.#isEnding) this.expect('reset', HYPERCALL_REFUSED);
+      await delay(CLEAR_SLEEP_MS);
+    }
     // No wait from here until the slots are stamped: nothing is dispatched in between.
     this.#parts.resetDevices();
     this.expect('reset', await hypercalls.resetVm());

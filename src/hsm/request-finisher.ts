@@ -37,9 +37,10 @@ export class RequestFinisher {
   finish(vcpu: number, ticket: number, type: number, direction: number, low: number, high: number): boolean {
     if (ticket <= 0 || !this.#tickets.move(vcpu, ticket, -ticket)) return false;
     const polling = this.#complete(this.#slots[vcpu] as Slot, type, direction, low, high);
+    // While the word says so: if this thread ends before it rings, whoever buries it finds that and rings.
+    if (!polling) this.#notify(vcpu);
     // Refused when the slot is assigned again already; then the word is another request's.
     this.#tickets.move(vcpu, -ticket, 0);
-    if (!polling) this.#notify(vcpu);
     return true;
   }
 

@@ -1,0 +1,26 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { Direction, IoRequestType } from '../io-request/layout.js';
+import { SharedBuffer } from '../io-request/shared-buffer.js';
+import { SharedWords } from '../io-request/shared-words.js';
+import { IoRequestState } from '../io-request/state.js';
+import { RequestFinisher } from './request-finisher.js';
+
+test('the vCPU is woken while the ticket word still says that somebody is finishing', () => {
+  // The thread may end at any place: what the word does not tell any more, nobody makes up for.
+  const buffer = new SharedBuffer();
+  const tickets = new SharedWords(1);
+  const rung: { ticket: number; state: number }[] = [];
+  const finisher = new RequestFinisher(buffer, tickets, (vcpu) => {
+    rung.push({ ticket: tickets.load(vcpu), state: buffer.slot(vcpu).state });
+    return 0;
+  });
+  const slot = buffer.slot(0);
+  slot.fill(IoRequestType.PORT, Direction.READ, 0x500, 0, 1, 0, 0, false);
+  tickets.store(0, 7);
+  slot.assign(true);
+  assert.equal(finisher.finish(0, 7, IoRequestType.PORT, Direction.READ, 0x41, 0), true);
+  assert.deepEqual(rung, [{ ticket: -7, state: IoRequestState.COMPLETE }]);
+  assert.equal(tickets.load(0), 0);
+  assert.equal(slot.valueLow, 0x41);
+});
