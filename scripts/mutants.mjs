@@ -22,6 +22,7 @@ const SCRIPTS = [
   'conformance/driver-model.test.js',
 ];
 const LOOKUP = [...SCRIPTS, 'hsm/address-map.test.js', 'hsm/range-index.test.js'];
+const FINISH = [...SCRIPTS, 'hsm/request-finisher.test.js'];
 const CONTROL = ['conformance/control-requests.test.js', 'conformance/control-model.test.js'];
 
 /**
@@ -75,7 +76,7 @@ const MUTANTS = [
   ['hsm/address-map.ts', 'this.#rangeCount >= MAX_RANGES', 'this.#rangeCount > MAX_RANGES', LOOKUP],
   // The index.
   ['hsm/range-index.ts', 'if (last < address) return WALK;', '', LOOKUP],
-  ['hsm/range-index.ts', 'high >>> 0 >= LIMIT_HIGH ||', '', LOOKUP],
+  ['hsm/range-index.ts', 'if (high >>> 0 >= LIMIT_HIGH) return WALK;', '', LOOKUP],
   [
     'hsm/range-index.ts',
     'if (last < (starts[segment + 1] as number))',
@@ -94,7 +95,10 @@ const MUTANTS = [
     'return this.#covering[segment] as number',
     LOOKUP,
   ],
-  ['hsm/range-index.ts', 'if (pages[entry] === page) return', 'return', LOOKUP],
+  ['hsm/range-index.ts', 'pages[entry] === page ||', '', LOOKUP],
+  ['hsm/range-index.ts', 'low >>> 0 <= lastLow >>> 0', 'true as boolean', LOOKUP],
+  ['hsm/range-index.ts', 'low >>> PAGE_SHIFT === lastLow >>> PAGE_SHIFT', 'true as boolean', LOOKUP],
+  ['hsm/range-index.ts', 'high === lastHigh &&', '', LOOKUP],
   ['hsm/range-index.ts', 'Number(end) + 1;', 'Number(end);', LOOKUP],
   [
     'hsm/range-index.ts',
@@ -179,15 +183,15 @@ const MUTANTS = [
     'if (slot.completeUnassigned()) this.#notify',
     SCRIPTS,
   ],
-  ['hsm/vm-requests.ts', 'if (result < 0) this.#options.observer', 'if (result > 0) this.#options.observer', SCRIPTS],
-  ['hsm/request-finisher.ts', 'if (!polling) this.#notify(vcpu);', 'this.#notify(vcpu);', SCRIPTS],
-  ['hsm/request-finisher.ts', 'if (direction !== Direction.READ) return;', '', SCRIPTS],
-  [
-    'hsm/request-finisher.ts',
-    'if (type === IoRequestType.MMIO) slot.setValue64(low, high);\n    else slot.setValue(low);',
-    'slot.setValue64(low, high);',
-    SCRIPTS,
-  ],
+  ['hsm/vm-requests.ts', 'if (result < 0) this.#observer', 'if (result > 0) this.#observer', SCRIPTS],
+  ['hsm/request-finisher.ts', 'if (!polling) this.#notify(vcpu);', 'this.#notify(vcpu);', FINISH],
+  ['hsm/request-finisher.ts', 'this.#tickets.glimpse(vcpu) !== ticket', 'false as boolean', FINISH],
+  ['hsm/request-finisher.ts', 'this.#tickets.put(vcpu, 0);', '', FINISH],
+  ['hsm/request-finisher.ts', '!this.#tickets.move(vcpu, ticket, -ticket)', 'false as boolean', FINISH],
+  ['hsm/request-finisher.ts', 'this.#tickets.move(vcpu, -ticket, 0);', '', FINISH],
+  ['hsm/request-finisher.ts', 'if (direction === Direction.READ) {', 'if (true as boolean) {', FINISH],
+  ['hsm/request-finisher.ts', 'else slot.setValue(low);', 'else slot.setValue64(low, high);', FINISH],
+  ['hsm/request-finisher.ts', 'const polling = slot.completionPolling;', 'const polling = false as boolean;', FINISH],
   ['hsm/service-module.ts', '[vm, ...this.#vms]', '[...this.#vms, vm]', SCRIPTS],
   // The control interface.
   ['hsm/control/hsm-file.ts', '& 0xffff)', ')', CONTROL],

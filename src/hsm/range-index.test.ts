@@ -45,6 +45,12 @@ describe('the first range that contains an access whole', () => {
     assert.equal(find(index, 0xfed0_0400, 0xfed0_0400), NOBODY);
   });
 
+  test('an access of more than 4 GiB is not in the page where its last byte’s low word points', () => {
+    const index = indexOf([0x1000, 0x1fff], [0x1_0000_0000, 0x1_0000_ffff]);
+    assert.notEqual(find(index, 0x1000, 0x1_0000_1003), 0);
+    assert.equal(find(index, 0x1000, 0x1003), 0);
+  });
+
   test('what wraps, and what lies above 2^44, it leaves to a walk', () => {
     const index = indexOf([0, (1n << 64n) - 1n]);
     assert.equal(find(index, LIMIT - 1, LIMIT - 1), 0);
