@@ -33,9 +33,9 @@ export interface VmLifeCycleParts {
   readonly resetDevices: () => void;
   readonly closeDevices: () => void;
   /** The vCPUs are about to be paused, for whatever reason: nobody may hold their requests. */
-  readonly pausing: () => void;
+  readonly pausing?: () => void;
   /** They are about to run. */
-  readonly starting: () => void;
+  readonly starting?: () => void;
   /** The last thing but `ended`. */
   readonly onEnd: () => void;
 }
@@ -121,12 +121,12 @@ export class VmLifeCycle {
   }
 
   #start(): void {
-    this.#parts.starting();
+    this.#parts.starting?.();
     this.expect('start', this.#parts.hypercalls.startVm());
   }
 
   #pause(): Promise<number> {
-    this.#parts.pausing();
+    this.#parts.pausing?.();
     return this.#parts.hypercalls.pauseVm();
   }
 

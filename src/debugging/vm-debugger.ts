@@ -197,6 +197,7 @@ export class VmDebugger implements RequestGate {
   }
 
   #holds(at: HoldPoint, request: AssignedRequest, client: string, low: number, high: number): boolean {
+    if (this.#isSuspended) return false;
     const { vcpu } = request;
     const subject = subjectOf(request, client, low, high);
     const hit = this.#breakpoints.find(({ breakpoint, condition }) => breakpoint.at === at && condition(subject));
