@@ -53,7 +53,6 @@ export async function createMachine({ vcpus, loop, lookUs, deviceModule }) {
       memoryBytes: MEMORY_BYTES,
       vcpuCount: vcpus,
       completionPolling: false,
-      measureLatency: false,
     },
     buffer,
     upcall,

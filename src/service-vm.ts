@@ -66,7 +66,6 @@ export class ServiceVm {
         memoryBytes,
         vcpuCount,
         completionPolling: options.completionPolling ?? false,
-        measureLatency: false,
         interceptPci: options.interceptPci ?? false,
         lookUs: this.#lookUs,
       },

@@ -43,7 +43,6 @@ async function prepare(elementBytes = 8): Promise<Prepared> {
     shared,
     handlers: { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() },
     completionPolling: false,
-    measureLatency: false,
   });
   return { caller, event, fd: caller.events.open(event), ring, vcpu };
 }

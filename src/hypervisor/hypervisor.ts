@@ -25,8 +25,6 @@ export interface VmConfig {
   readonly interceptPci?: boolean;
   /** How long a vCPU looks for its answer before it sleeps, in microseconds; adaptive when left out. */
   readonly lookUs?: number | undefined;
-  /** Whether vCPUs note when each request became PENDING. */
-  readonly measureLatency: boolean;
 }
 
 /** How a vCPU or the whole VM ended without the Service VM's doing. */

@@ -50,7 +50,6 @@ export interface IoHandlerOptions {
   readonly shared: VmSharedState;
   readonly handlers: HandlerTables;
   readonly completionPolling: boolean;
-  readonly measureLatency: boolean;
   /** How long the vCPU looks for its answer before it sleeps, in microseconds; adaptive unless given. */
   readonly lookUs?: number | undefined;
 }
@@ -63,7 +62,6 @@ export class IoHandler {
   readonly #doorbell: Doorbell;
   readonly #handlers: HandlerTables;
   readonly #polling: boolean;
-  readonly #measuresLatency: boolean;
   readonly #stopped = new VcpuStopped('the VM is no longer running');
   readonly #protection = new GeneralProtection('no request can be made of the access');
   readonly #hasAnswer: () => boolean;
@@ -82,7 +80,6 @@ export class IoHandler {
     this.#doorbell = options.shared.doorbell(options.vcpu);
     this.#handlers = options.handlers;
     this.#polling = options.completionPolling;
-    this.#measuresLatency = options.measureLatency;
     this.#hasAnswer = () => {
       const { state } = this.#slot;
       if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
@@ -170,7 +167,6 @@ export class IoHandler {
     if (!this.#shared.isRunning) throw this.#stopped;
     if (this.#shared.asyncIo.isActive && direction === Direction.WRITE && this.#kick(type, addressLow, addressHigh))
       return true;
-    const since = this.#measuresLatency ? performance.now() : 0;
     // ACRN: −EINVAL. The slot is not ours to fill; the other side broke the protocol.
     if (!slot.fill(type, direction, addressLow, addressHigh, size, this.#valueLow, this.#valueHigh, this.#polling))
       this.#fault();
@@ -178,9 +174,7 @@ export class IoHandler {
     this.#upcall.raise();
     if (this.#polling) this.#poll();
     else while (!this.#doorbell.sleep(this.#hasAnswer, RECHECK_MS, this.#look));
-    const finished = this.#finish(type);
-    if (this.#measuresLatency) this.#shared.setLastLatencyMs(this.#vcpu, finished ? performance.now() - since : -1);
-    return finished;
+    return this.#finish(type);
   }
 
   /** A write that was assigned for asynchronous I/O: it is done when its handle is in the ring. False: it is an ordinary one. */

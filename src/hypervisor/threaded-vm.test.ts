@@ -23,7 +23,6 @@ const config = (vcpuCount: number): VmConfig => ({
   memoryBytes: 1 << 20,
   vcpuCount,
   completionPolling: false,
-  measureLatency: false,
 });
 
 interface Machine {

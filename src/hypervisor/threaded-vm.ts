@@ -220,7 +220,6 @@ function startThread(
     shared: shared.handle,
     registers: port2,
     completionPolling: config.completionPolling,
-    measureLatency: config.measureLatency,
     interceptPci: config.interceptPci ?? false,
     lookUs: config.lookUs,
     program: options.program(vcpu),

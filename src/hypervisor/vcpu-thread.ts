@@ -26,7 +26,6 @@ export interface VcpuThreadData {
   readonly shared: VmSharedStateHandle;
   readonly registers: MessagePort;
   readonly completionPolling: boolean;
-  readonly measureLatency: boolean;
   readonly interceptPci: boolean;
   readonly lookUs: number | undefined;
   readonly program: unknown;
@@ -76,7 +75,6 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     shared,
     handlers,
     completionPolling: data.completionPolling,
-    measureLatency: data.measureLatency,
     lookUs: data.lookUs,
   });
   let built: BuiltVcpu;

@@ -11,11 +11,10 @@ test('another thread’s view, made of the handle, sees states, lines and counte
   theirs.setVcpuState(15, VcpuState.OFFLINE);
   theirs.count(3, VcpuCounter.halts);
   theirs.count(3, VcpuCounter.halts);
-  theirs.setLastLatencyMs(15, 0.25);
   mine.lines.set(47, true);
   assert.deepEqual([theirs.vmState, theirs.isRunning, theirs.starts], [VmState.RUNNING, true, 1]);
   assert.equal(mine.vcpuState(15), VcpuState.OFFLINE);
-  assert.deepEqual([mine.counters(3).halts, mine.lastLatencyMs(15)], [2, 0.25]);
+  assert.deepEqual([mine.counters(3).halts], [2]);
   assert.equal(theirs.lines.level(47), true);
 });
 
@@ -26,17 +25,15 @@ test('only a start counts as one', () => {
   assert.equal(shared.starts, 2);
 });
 
-test('each vCPU has its own state, counters, latency and doorbell', () => {
+test('each vCPU has its own state, counters and doorbell', () => {
   const shared = new VmSharedState();
   for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
     shared.setVcpuState(vcpu, vcpu % 2 === 0 ? VcpuState.RUNNING : VcpuState.OFFLINE);
-    shared.setLastLatencyMs(vcpu, vcpu + 1);
     for (const counter of Object.values(VcpuCounter))
       for (let i = 0; i < vcpu + counter; i++) shared.count(vcpu, counter);
   }
   for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
     assert.equal(shared.vcpuState(vcpu), vcpu % 2 === 0 ? VcpuState.RUNNING : VcpuState.OFFLINE);
-    assert.equal(shared.lastLatencyMs(vcpu), vcpu + 1);
     const counters = shared.counters(vcpu);
     for (const name of Object.keys(VcpuCounter) as (keyof typeof VcpuCounter)[])
       assert.equal(counters[name], vcpu + VcpuCounter[name], `${name} of vCPU ${vcpu}`);

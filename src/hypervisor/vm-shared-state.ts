@@ -45,8 +45,6 @@ export type VcpuCounters = Readonly<Record<keyof typeof VcpuCounter, number>>;
 /** A cache line for each vCPU, of doubles and of int32 words: what one thread writes does not slow the others down. */
 const LINE_DOUBLES = 8;
 const LINE_WORDS = 16;
-/** Beside a vCPU's counters. */
-const LATENCY = 6;
 
 export interface VmSharedStateHandle {
   readonly words: SharedArrayBuffer;
@@ -173,15 +171,5 @@ export class VmSharedState {
       for (const name of Object.keys(sum) as (keyof VcpuCounters)[]) sum[name] += counters[name];
     }
     return sum;
-  }
-
-  /** How long vCPU `vcpu`'s last request took, from its fill to its release, in ms; below 0 when it was withdrawn or nobody measures. */
-  lastLatencyMs(vcpu: number): number {
-    return this.#counters[vcpu * LINE_DOUBLES + LATENCY] as number;
-  }
-
-  /** Only in the vCPU's own thread. */
-  setLastLatencyMs(vcpu: number, latencyMs: number): void {
-    this.#counters[vcpu * LINE_DOUBLES + LATENCY] = latencyMs;
   }
 }

@@ -13,7 +13,6 @@ const CONFIG: VmConfig = {
   memoryBytes: MEMORY_BYTES,
   vcpuCount: 1,
   completionPolling: false,
-  measureLatency: false,
 };
 const INVALID = -22;
 

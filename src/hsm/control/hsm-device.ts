@@ -151,7 +151,6 @@ export class HsmDevice {
       vcpuCount: affinity === 0n ? vcpuCount : countBits(affinity),
       completionPolling: (creation.big('vm_flag') & FLAG_COMPLETION_POLLING) !== 0n,
       interceptPci: this.#options.interceptPci ?? false,
-      measureLatency: false,
     };
   }
 

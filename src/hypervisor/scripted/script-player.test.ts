@@ -40,7 +40,6 @@ function seat(script: Script): Seat {
     shared,
     handlers,
     completionPolling: false,
-    measureLatency: false,
   });
   const results: ScriptResult[] = [];
   return {

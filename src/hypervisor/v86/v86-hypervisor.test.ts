@@ -16,7 +16,6 @@ const CONFIG: VmConfig = {
   memoryBytes: 1 << 20,
   vcpuCount: 1,
   completionPolling: false,
-  measureLatency: false,
 };
 const ENTRY = 0x8000;
 const FLAT: VcpuRegisters = { mode: 'flat-32', ip: ENTRY, cs: { selector: 8 }, ds: { selector: 16 } };
