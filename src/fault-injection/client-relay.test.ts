@@ -78,6 +78,19 @@ describe('a client that is relayed', { timeout: 20_000 }, () => {
     relay.close();
   });
 
+  test('is not to act on what it has when the VM is reset', () => {
+    const { relay, client, got, tickets, finish, seen } = relayed();
+    relay.post(client, request(3, 1));
+    const [ticket = 0] = got;
+    // What its thread looks at before the device acts.
+    assert.equal(tickets.load(3), ticket);
+    relay.withdraw();
+    assert.equal(tickets.load(3), 0);
+    assert.equal(finish(3, ticket, 0xaa), false);
+    assert.deepEqual(seen, []);
+    relay.close();
+  });
+
   test('that is completing a withdrawn request at this moment gets the next one afterwards', async () => {
     const { relay, client, got, tickets, finish, seen } = relayed();
     relay.post(client, request(3, 1));

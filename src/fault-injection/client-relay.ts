@@ -71,6 +71,11 @@ export class ClientRelay implements InterruptController {
     client.notify(posted);
   }
 
+  /** The VM is reset: what the client has not acted on yet it must not act on any more. */
+  withdraw(): void {
+    for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) this.#withdraw(vcpu);
+  }
+
   close(): void {
     this.#isClosed = true;
     for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) this.#shared.doorbell(vcpu).ring();

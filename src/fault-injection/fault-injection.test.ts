@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Device } from '../device-model/device.js';
 import { inOwnThread, type ThreadPlacement } from '../device-model/placement/in-own-thread.js';
+import { GATE } from '../device-model/placement/fixtures/gated-device.js';
 import { ports } from '../hsm/address-range.js';
 import { ScriptedHypervisor, type Script, type ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { SharedWords } from '../io-request/shared-words.js';
+import { IoRequestState } from '../io-request/state.js';
 import { ServiceVm } from '../service-vm.js';
 import type { UserVmOptions } from '../user-vm-options.js';
 import type { UserVmEvent } from '../user-vm-events.js';
@@ -238,6 +241,31 @@ describe('what else happens', { timeout: 30_000 }, () => {
     const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
     const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
     assert.equal(vm.faults, undefined);
+    await serviceVm.close();
+  });
+
+  test('a reset is obeyed by a device in a thread of its own, before the guest’s next access', async () => {
+    const gate = new SharedWords(GATE.WORDS);
+    const hypervisor = new ScriptedHypervisor([{ steps: [write(1, 0)] }, { steps: [write(1, 1)] }]);
+    const serviceVm = new ServiceVm(hypervisor);
+    const vm = await serviceVm.createUserVm({
+      memoryMiB: 1,
+      vcpus: 2,
+      faults: { rules: [] },
+      clientTimeoutMs: Infinity,
+    });
+    const module = new URL('../device-model/placement/fixtures/gated-device.js', import.meta.url);
+    vm.attach(range, inOwnThread(module, { words: gate.buffer }));
+    await vm.start();
+    // vCPU 0's write waits at the gate, that of vCPU 1 behind it.
+    while (gate.load(GATE.ENTERED) === 0 || vm.buffer.slot(1).state !== IoRequestState.PROCESSING)
+      await new Promise((resolve) => setImmediate(resolve));
+    const results = hypervisor.results();
+    await vm.reset();
+    gate.store(GATE.OPENED, 100);
+    await results;
+    // The write that had begun; the reset; then the two of the new start.
+    assert.match(String(gate.load(GATE.ACTS)), /^19(12|21)$/);
     await serviceVm.close();
   });
 

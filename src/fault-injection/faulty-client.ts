@@ -66,11 +66,15 @@ export class FaultyClient implements IoClient {
     );
     this.#client.connect(relay.finisher);
     this.#relay = relay;
+    this.#faults.relays.add(relay);
   }
 
   disconnected(): void {
     for (const open of this.#open) open.ticket = 0;
-    this.#relay?.close();
+    if (this.#relay !== undefined) {
+      this.#relay.close();
+      this.#faults.relays.delete(this.#relay);
+    }
     this.#client.disconnected?.();
   }
 

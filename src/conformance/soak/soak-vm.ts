@@ -7,6 +7,7 @@ import type { Worker } from 'node:worker_threads';
 import { ServiceVm } from '../../service-vm.js';
 import type { UserVm } from '../../user-vm.js';
 import { describeEvent, type UserVmEvent } from '../../user-vm-events.js';
+import type { DeviceThreadMessage } from '../../device-model/placement/device-thread.js';
 import { inOwnThread } from '../../device-model/placement/in-own-thread.js';
 import { ports } from '../../hsm/address-range.js';
 import {
@@ -49,6 +50,8 @@ interface Place {
   readonly options: SoakDeviceOptions;
   readonly inThread: boolean;
   worker: Worker | undefined;
+  /** Resolves when its thread has made the device, or has ended. */
+  made: Promise<void> | undefined;
   detach: (() => void) | undefined;
   /** In this round: then all ones is an answer, too. */
   isTroubled: boolean;
@@ -93,6 +96,7 @@ export class SoakVm {
       // One of them lives in the Service VM's thread.
       inThread: index > 0,
       worker: undefined,
+      made: undefined,
       detach: undefined,
       isTroubled: false,
       trouble: SoakTrouble.NONE,
@@ -195,6 +199,7 @@ export class SoakVm {
     const placement = inOwnThread(new URL('./soak-device.js', import.meta.url), place.options);
     const started = await this.#threads.startedBy(() => (place.detach = vm.attach(range, placement)));
     place.worker = started;
+    place.made = started === undefined ? undefined : whenMade(started);
     started?.once('exit', () => {
       if (place.worker === started) place.detach = place.worker = undefined;
     });
@@ -207,7 +212,7 @@ export class SoakVm {
     this.#counts.troubles++;
     const turns = this.#chance(8);
     const kind = this.#chance(place.inThread ? THREAD_TROUBLES : LOCAL_TROUBLES);
-    if (kind > SoakTrouble.THROW_OUTSIDE) return [() => afterTurns(turns).then(() => place.worker?.terminate())];
+    if (kind > SoakTrouble.THROW_OUTSIDE) return [() => terminate(place, turns)];
     if (kind === SoakTrouble.NONE) return [() => afterTurns(turns).then(() => pull(place))];
     const at = SoakWord.TROUBLE + (place.id - 1) * SoakWord.PER_DEVICE;
     place.trouble = kind;
@@ -247,6 +252,26 @@ export class SoakVm {
   #problem(text: string): void {
     this.#counts.problems.push(`round ${this.#round}: ${text}`);
   }
+}
+
+/**
+ * Ends its thread, wherever that is. Not while it loads its modules: Node leaks the descriptors of the files that it reads
+ * then.
+ */
+async function terminate(place: Place, turns: number): Promise<void> {
+  const { worker, made } = place;
+  await made;
+  await afterTurns(turns);
+  await worker?.terminate();
+}
+
+function whenMade(worker: Worker): Promise<void> {
+  return new Promise((resolve) => {
+    worker.on('message', (message: DeviceThreadMessage) => {
+      if (message.kind === 'ready') resolve();
+    });
+    worker.once('exit', () => resolve());
+  });
 }
 
 /** Takes it out while the VM runs. */

@@ -23,8 +23,16 @@ export type CreateDevice = (context: DeviceContext, options: unknown) => Device 
 const REMEDY =
   'Export as default a class with read(offset, size) and write(offset, size, value), or a function that returns such a device';
 
-/** Loads a JavaScript or TypeScript module and makes its device. Throws DEVICE_MODULE_INVALID. */
-export async function loadDevice(module: string, context: DeviceContext, options: unknown): Promise<Device> {
+/**
+ * Loads a JavaScript or TypeScript module and makes its device. `onLoaded` is called in between. Throws
+ * DEVICE_MODULE_INVALID.
+ */
+export async function loadDevice(
+  module: string,
+  context: DeviceContext,
+  options: unknown,
+  onLoaded?: () => void,
+): Promise<Device> {
   let exported: Record<string, unknown>;
   try {
     exported = await importModule(module);
@@ -34,6 +42,7 @@ export async function loadDevice(module: string, context: DeviceContext, options
       cause: error,
     });
   }
+  onLoaded?.();
   const create = exported['createDevice'] ?? exported['default'];
   if (typeof create !== 'function')
     throw new AcrnError('DEVICE_MODULE_INVALID', `device module ${module} exports no device`, { remedy: REMEDY });

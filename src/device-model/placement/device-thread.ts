@@ -28,6 +28,8 @@ export interface DeviceThreadData {
 }
 
 export type DeviceThreadMessage =
+  /** Its modules are there; the device is still to be made. */
+  | { readonly kind: 'loaded' }
   | { readonly kind: 'ready'; readonly name: string }
   | { readonly kind: 'failed'; readonly message: string; readonly remedy?: string }
   | { readonly kind: 'error'; readonly message: string; readonly stack?: string };
@@ -49,6 +51,7 @@ try {
       clock: new SystemClock(),
     },
     data.options,
+    () => say({ kind: 'loaded' }),
   );
   say({ kind: 'ready', name: device.name });
   await serve(device);

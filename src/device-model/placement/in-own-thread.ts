@@ -18,6 +18,11 @@ import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
 
 /** How long a device's thread may take to close before it is terminated. */
 const CLOSE_MS = 500;
+/**
+ * The same for one that still loads its modules. Node leaks the descriptors of the files that a thread was reading when it is
+ * terminated, so it should get to the end of them.
+ */
+const LOAD_MS = 5000;
 
 /** A device that is still to be made, in its own thread. */
 export interface ThreadPlacement {
@@ -64,6 +69,9 @@ export class ThreadClient implements IoClient {
   #worker: Worker | undefined;
   #isClosing = false;
   #isReady = false;
+  /** Whether its modules are loaded. */
+  #isLoaded = false;
+  #closeTimer: NodeJS.Timeout | undefined;
   /** Whether answers have to come here, instead of into the page. */
   #isRelaying = false;
   /** Whether somebody waits for such answers. */
@@ -138,10 +146,7 @@ export class ThreadClient implements IoClient {
     this.#isClosing = true;
     this.#mailbox.wakeAnswers();
     this.#mailbox.control(MailboxControl.CLOSE);
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    const timer = setTimeout(() => void worker.terminate(), CLOSE_MS);
-    worker.once('exit', () => clearTimeout(timer));
+    if (this.#worker !== undefined) this.#closeWithin(this.#isLoaded ? CLOSE_MS : LOAD_MS);
   }
 
   explain(vcpu: number): ClientPosition {
@@ -167,6 +172,11 @@ export class ThreadClient implements IoClient {
     }
   }
 
+  #closeWithin(ms: number): void {
+    clearTimeout(this.#closeTimer);
+    this.#closeTimer = setTimeout(() => void this.terminate(), ms);
+  }
+
   #position(vcpu: number): string {
     if (this.#worker === undefined) return 'its thread has ended';
     if (!this.#isReady) return 'its thread is still making the device';
@@ -181,6 +191,10 @@ export class ThreadClient implements IoClient {
 
   #hear(message: DeviceThreadMessage): void {
     switch (message.kind) {
+      case 'loaded':
+        this.#isLoaded = true;
+        if (this.#isClosing) this.#closeWithin(CLOSE_MS);
+        break;
       case 'ready':
         this.#isReady = true;
         this.#name = message.name;
@@ -204,6 +218,7 @@ export class ThreadClient implements IoClient {
   }
 
   #ended(): void {
+    clearTimeout(this.#closeTimer);
     this.#settle.reject(
       new AcrnError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
     );
