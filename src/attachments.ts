@@ -6,9 +6,10 @@
 import { DeviceClient, type ReportDeviceError } from './device-model/device-client.js';
 import type { Device } from './device-model/device.js';
 import { isThreadPlacement, ThreadClient, type ThreadPlacement } from './device-model/placement/in-own-thread.js';
-import { describeRange, overlaps, type AddressRange } from './hsm/address-range.js';
+import { describeRange, mmio, overlaps, ports, type AddressRange } from './hsm/address-range.js';
 import type { IoClient } from './hsm/io-client.js';
 import type { GuestMemory } from './hypervisor/guest-memory.js';
+import type { OwnRange } from './hypervisor/hypercalls.js';
 import { AcrnError } from './io-request/acrn-error.js';
 
 interface Attachment {
@@ -18,6 +19,8 @@ interface Attachment {
 }
 
 export interface AttachmentsOptions {
+  /** Where the hypervisor would never ask a device. */
+  readonly ownRanges: readonly OwnRange[];
   readonly memory: GuestMemory;
   readonly reportError: ReportDeviceError;
   /** A device's thread ended although nobody closed it. */
@@ -41,9 +44,10 @@ export class Attachments {
   /** The I/O client for a device at a range. Throws RANGE_OVERLAP, naming both, when another device is there. */
   place(range: AddressRange, device: Device | ThreadPlacement): IoClient {
     this.#forgetLost();
+    const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
+    this.#expectAsked(range, name);
     const other = this.#attachments.find((attachment) => overlaps(attachment.range, range));
     if (other !== undefined) {
-      const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
       throw new AcrnError(
         'RANGE_OVERLAP',
         `${name} at ${describeRange(range)} overlaps ${other.client.name} at ${describeRange(other.range)}`,
@@ -60,6 +64,12 @@ export class Attachments {
     const before = this.#attachments.length;
     this.#attachments = this.#attachments.filter((attachment) => attachment.client !== client);
     return this.#attachments.length < before;
+  }
+
+  /** The device of `client`, if there is one and it runs in this thread. */
+  deviceOf(client: IoClient): Device | undefined {
+    const device = this.#attachments.find((attachment) => attachment.client === client)?.device;
+    return device instanceof ThreadClient ? undefined : device;
   }
 
   /** Resolves when every device that is made in a thread of its own is made; rejects with what went wrong. */
@@ -90,6 +100,19 @@ export class Attachments {
       act();
     } catch (error) {
       this.#options.reportError(client.name, error);
+    }
+  }
+
+  /** A device there would be accepted and never hear of the guest. */
+  #expectAsked(range: AddressRange, name: string): void {
+    for (const { type, start, end, what } of this.#options.ownRanges) {
+      const own = type === 'port' ? ports(start, end - start + 1) : mmio(start, end - start + 1);
+      if (overlaps(own, range))
+        throw new AcrnError(
+          'RANGE_OVERLAP',
+          `${name} at ${describeRange(range)} would not be asked: ${describeRange(own)} is ${what}`,
+          { remedy: 'Attach it elsewhere' },
+        );
     }
   }
 

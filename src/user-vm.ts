@@ -35,6 +35,7 @@ import type { VmTrace } from './trace/vm-trace.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 import { UserVmListeners } from './user-vm-listeners.js';
 import { VmEventRing } from './vm-event-ring.js';
+import { VmInspection } from './vm-inspection.js';
 import { VmLifeCycle } from './vm-life-cycle.js';
 
 export interface UserVmParts {
@@ -63,6 +64,8 @@ export class UserVm {
   readonly faults: FaultInjection | undefined;
   /** Stop and step: breakpoints on requests, and those that are held. */
   readonly debugger: VmDebugger;
+  /** Clients, slots and registers, for whoever looks. */
+  readonly inspection: VmInspection;
   readonly #parts: UserVmParts;
   readonly #attachments: Attachments;
   readonly #listeners = new UserVmListeners();
@@ -112,6 +115,7 @@ export class UserVm {
     parts.requests.createDefaultClient(this.#clients.of(this.defaultClient, true));
     this.#attachments = new Attachments({
       memory: this.memory,
+      ownRanges: parts.hypercalls.ownRanges ?? [],
       clients: () => parts.requests.clients.map((client) => this.#clients.original(client)),
       reportError: (device, error) => this.#tellDeviceError(device, error),
       onLost: (client, reason) => {
@@ -119,6 +123,12 @@ export class UserVm {
         this.destroyClient(client);
       },
       onEnd: (client) => parts.requests.finishAllOf(this.#clients.of(client)),
+    });
+    this.inspection = new VmInspection({
+      ...parts,
+      clients: this.#clients,
+      deviceOf: (client) => this.#attachments.deviceOf(client),
+      pci: this.pci,
     });
   }
 

@@ -15,6 +15,15 @@ export const HYPERCALL_REFUSED = -1;
 /** −EINVAL: arguments that ACRN tells from a bare refusal. */
 export const HYPERCALL_INVALID = -22;
 
+/** Addresses that never become a request, because the hypervisor answers them itself or they are RAM. */
+export interface OwnRange {
+  readonly type: 'port' | 'mmio';
+  readonly start: number;
+  /** Inclusive. */
+  readonly end: number;
+  readonly what: string;
+}
+
 export interface Hypercalls {
   readonly vcpuCount: number;
   readonly memory: GuestMemory;
@@ -45,6 +54,8 @@ export interface Hypercalls {
    * RAM. Lasts over a reset. Left out by a hypervisor that cannot trap stores to single pages.
    */
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
+  /** Where a device would never be asked. Left out: nowhere. */
+  readonly ownRanges?: readonly OwnRange[];
   /** Left out by a hypervisor that makes a request of every write. */
   readonly asyncIo?: AsyncIoHypercalls;
 }

@@ -11,7 +11,7 @@ import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
-import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls } from './hypercalls.js';
+import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } from './hypercalls.js';
 import type { VmConfig, VmEvent } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
@@ -26,6 +26,7 @@ const PAUSE_RECHECK_MS = 2;
 export const THREAD_END_MS = 1000;
 
 export interface ThreadedVmOptions {
+  readonly ownRanges?: readonly OwnRange[];
   readonly config: VmConfig;
   readonly buffer: SharedBuffer;
   readonly upcall: Upcall;
@@ -52,6 +53,7 @@ export class ThreadedVm implements Hypercalls {
   readonly memory: GuestMemory;
   readonly shared: VmSharedState;
   readonly asyncIo: AsyncIo;
+  readonly ownRanges: readonly OwnRange[];
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
@@ -93,6 +95,7 @@ export class ThreadedVm implements Hypercalls {
     this.vcpuCount = options.config.vcpuCount;
     this.shared = shared;
     this.asyncIo = shared.asyncIo;
+    this.ownRanges = options.ownRanges ?? [];
     this.memory = memory;
     this.#threads = threads;
     const { canProtect } = options;

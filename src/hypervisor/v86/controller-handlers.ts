@@ -4,6 +4,7 @@
  * the same, so such an access is no request: it reads all ones, and what it writes is dropped.
  */
 
+import type { OwnRange } from '../hypercalls.js';
 import type { HandlerTables } from '../hypervisor.js';
 import type { MmioHandler } from '../mmio-handlers.js';
 import type { PortHandler } from '../port-handlers.js';
@@ -18,6 +19,20 @@ const ALL_ONES = 0xffff_ffff;
 
 const UNANSWERED_PORT: PortHandler = { read: () => ALL_ONES, write: () => true };
 const UNANSWERED_ADDRESS: MmioHandler = { read: () => ALL_ONES, write: () => true };
+
+/** What of it a device cannot have. */
+export const CONTROLLER_RANGES: readonly OwnRange[] = [
+  ...PIC_PORTS.map((start): OwnRange => ({
+    type: 'port',
+    start,
+    end: start + PORTS_EACH - 1,
+    what: 'an 8259 of the CPU core',
+  })),
+  ...[
+    { start: IO_APIC_ADDRESS, what: "the CPU core's I/O APIC" },
+    { start: LOCAL_APIC_ADDRESS, what: "the CPU core's local APIC" },
+  ].map(({ start, what }): OwnRange => ({ type: 'mmio', start, end: start + PAGE_BYTES - 1, what })),
+];
 
 export function registerControllers({ ports, mmio }: HandlerTables): void {
   PIC_PORTS.forEach((port, index) => ports.register(index, port, PORTS_EACH, UNANSWERED_PORT));

@@ -5,11 +5,12 @@
 
 import { AcrnError } from '../../io-request/acrn-error.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
-import type { Hypercalls } from '../hypercalls.js';
+import type { Hypercalls, OwnRange } from '../hypercalls.js';
 import type { Availability, Hypervisor, VmConfig, VmEvent } from '../hypervisor.js';
 import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
 import { canProtect } from './trapped-ram.js';
+import { CONTROLLER_RANGES } from './controller-handlers.js';
 import { CORE_VERSION, loadCoreImage } from './core-image.js';
 
 /** What the vCPU's thread gets. */
@@ -62,7 +63,23 @@ export class V86Hypervisor implements Hypervisor {
       onEvent,
       entry: new URL('./v86-thread.js', import.meta.url),
       program: () => program,
+      ownRanges: [...CONTROLLER_RANGES, ...ramRanges(config.memoryBytes)],
       canProtect,
     });
   }
+}
+
+/** The core traps accesses from here on below 1 MiB, whatever the RAM: the screen memory of a PC. */
+const SCREEN_START = 0xa_0000;
+const SCREEN_END = 0xc_0000;
+
+function ramRanges(memoryBytes: number): OwnRange[] {
+  const range = (start: number, end: number): OwnRange => ({
+    type: 'mmio',
+    start,
+    end: end - 1,
+    what: "the guest's RAM",
+  });
+  const low = range(0, Math.min(memoryBytes, SCREEN_START));
+  return memoryBytes > SCREEN_END ? [low, range(SCREEN_END, memoryBytes)] : [low];
 }
