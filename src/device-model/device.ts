@@ -9,6 +9,7 @@
  */
 
 import type { AccessSize } from '../io-request/io-request.js';
+import type { RegisterMap } from './register-map.js';
 
 export type { AccessSize } from '../io-request/io-request.js';
 
@@ -18,6 +19,14 @@ export interface Device {
   read(offset: number, size: AccessSize): number | Promise<number>;
   /** `value` is unsigned and no wider than `size` bytes. */
   write(offset: number, size: AccessSize, value: number): void | Promise<void>;
+  /** What the data sheet says about its registers, for people who look at them. */
+  readonly registers?: RegisterMap;
+  /**
+   * What a register holds, without any effect on the device: as a rule what `read` would give, except that nothing is taken,
+   * cleared or advanced. `offset` and `size` are those of the device's RegisterMap, and `name` says which is meant where
+   * several share an offset. Undefined: it cannot be known.
+   */
+  peek?(offset: number, size: AccessSize, name?: string): number | undefined;
   /** Power-on state, and the interrupt line low. Called when the VM is reset. */
   reset?(): void;
   /** Frees timers and handles. Called when the VM is destroyed. */

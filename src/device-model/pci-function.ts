@@ -5,12 +5,17 @@
  */
 
 import type { AccessSize } from './device.js';
+import type { RegisterMap } from './register-map.js';
 
 export interface PciFunction {
   readonly name: string;
   /** `register` 0…0xFFF, aligned to `size`. What is not implemented reads as 0, as the PCI specification has it. */
   readConfig(register: number, size: AccessSize): number;
   writeConfig(register: number, size: AccessSize, value: number): void;
+  /** What its data sheet says about its registers, whose offsets are those of configuration space. */
+  readonly registers?: RegisterMap;
+  /** As `readConfig`, without any effect; undefined: it cannot be known. */
+  peekConfig?(register: number, size: AccessSize): number | undefined;
   reset?(): void;
 }
 

@@ -40,12 +40,15 @@ export class RingReader {
 
   /**
    * Gives slot `vcpu`'s new events to `take`, in order; returns how many were lost since the last call. An event at the
-   * end that has no time yet is left for the next call, unless this is the last one.
+   * end that has no time yet is left for the next call, unless this is the last one. At most `most` are given: a writer
+   * may be quicker than who takes them.
    */
-  read(vcpu: number, take: (event: RingEvent, lost: number) => void, isLast = false): number {
+  read(vcpu: number, take: (event: RingEvent, lost: number) => void, isLast = false, most = Infinity): number {
     const ring = this.#ring;
     let lost = 0;
+    let taken = 0;
     for (let next = this.#next[vcpu] as number; ; next = this.#next[vcpu]) {
+      if (taken === most) return lost;
       const ahead = (ring.head(vcpu) - next) | 0;
       if (ahead === 0) return lost;
       // Behind by more than the ring holds, or ahead of the writer: then the words are rubbish and so is the distance.
@@ -69,7 +72,16 @@ export class RingReader {
       this.#next[vcpu] = next + 1;
       take(this.#event, lost);
       lost = 0;
+      taken++;
     }
+  }
+
+  /** Leaves out all of slot `vcpu`'s new events but the last `most`; returns how many. */
+  skip(vcpu: number, most: number): number {
+    const left = (this.#ring.head(vcpu) - (this.#next[vcpu] as number) - most) | 0;
+    if (left <= 0) return 0;
+    this.#next[vcpu] = (this.#next[vcpu] as number) + left;
+    return left;
   }
 
   /** False when the event was written again meanwhile. */

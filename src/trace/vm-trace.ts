@@ -4,12 +4,13 @@
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
+import { MoveGlance } from './move-glance.js';
 import { MoveSieve, type MoveFilter } from './move-filter.js';
 import { MoveAssembler, type Move } from './move.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader } from './ring-reader.js';
 import { RequestStatistics, type StatisticsSource } from './statistics.js';
-import type { TraceRing } from './trace-ring.js';
+import { eventIndex, EventWord, type TraceRing } from './trace-ring.js';
 
 /** Clients that have a name in the trace; those beyond share one. */
 export const MAX_TRACED_CLIENTS = 1024;
@@ -85,6 +86,19 @@ export class VmTrace {
   watch(filter: MoveFilter = {}): AsyncGenerator<Move, void, undefined> {
     const release = this.use();
     return this.#moves(new RingReader(this.#ring), new MoveSieve(filter), release);
+  }
+
+  /** For who looks now and then, and need not see everything. */
+  glance(filter: MoveFilter = {}): MoveGlance {
+    return new MoveGlance(this.#ring, filter, (client) => this.#clients[client]?.name, this.#originMs, this.use());
+  }
+
+  /** How many moves slot `vcpu` has made while they were recorded, an int32 that wraps, and when it made the last one. */
+  lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
+    const ring = this.#ring;
+    const moves = ring.head(vcpu);
+    const stamp = ring.times[(eventIndex(vcpu, moves - 1) + EventWord.time) >> 1] as number;
+    return { moves, atMs: stamp > 0 ? stamp - ring.clockOffsetMs : undefined };
   }
 
   async *#moves(reader: RingReader, sieve: MoveSieve, release: () => void): AsyncGenerator<Move, void, undefined> {

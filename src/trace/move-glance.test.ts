@@ -1,0 +1,54 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TracedPage } from './fixtures/traced-page.js';
+import { GLANCE_EVENTS } from './move-glance.js';
+
+const UART = { name: 'uart16550' };
+
+test('a look gives what happened since the last one, oldest first', () => {
+  const page = new TracedPage();
+  const glance = page.trace.glance();
+  page.play({}, UART);
+  page.play({ vcpu: 1 }, UART);
+  const { moves, lost } = glance.look(100);
+  assert.deepEqual([moves.length, lost], [8, 0]);
+  assert.deepEqual(
+    moves.map(({ timeNs }) => timeNs),
+    moves.map(({ timeNs }) => timeNs).sort((a, b) => a - b),
+  );
+  assert.deepEqual(glance.look(100), { moves: [], lost: 0 });
+  glance.close();
+  assert.equal(page.ring.isOn, false);
+});
+
+test('of too many it gives the latest, and counts the others', () => {
+  const page = new TracedPage();
+  const glance = page.trace.glance();
+  for (let i = 0; i < GLANCE_EVENTS; i++) page.play({ address: i }, UART);
+  const { moves, lost } = glance.look(8);
+  assert.equal(moves.length, 8);
+  assert.equal(lost, 4 * GLANCE_EVENTS - 8);
+  assert.deepEqual(
+    moves.map(({ request }) => request?.type === 'port' && request.address),
+    [GLANCE_EVENTS - 2, GLANCE_EVENTS - 1].flatMap((address) => Array.from({ length: 4 }, () => address)),
+  );
+});
+
+test('a filter sees what fits of what is looked at', () => {
+  const page = new TracedPage();
+  const glance = page.trace.glance({ address: { from: 7, to: 7 } });
+  for (let i = 0; i < 20; i++) page.play({ address: i }, UART);
+  assert.equal(glance.look(100).moves.length, 4);
+  glance.close();
+});
+
+test('the last move of a slot is known by number and time', () => {
+  const page = new TracedPage();
+  const before = performance.now();
+  assert.deepEqual(page.trace.lastMove(0), { moves: 0, atMs: undefined });
+  page.trace.use();
+  page.play({}, UART);
+  const { moves, atMs = 0 } = page.trace.lastMove(0);
+  assert.equal(moves, 4);
+  assert.ok(atMs >= before && atMs <= performance.now(), `${before} ${atMs}`);
+});
