@@ -4,7 +4,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path/posix';
 import { describe, test } from 'node:test';
 
@@ -25,7 +25,7 @@ interface SourceFile {
 const src = new URL('../src/', import.meta.url);
 const files = (readdirSync(src, { recursive: true }) as string[])
   .map((path) => path.replaceAll('\\', '/'))
-  .filter((path) => path.endsWith('.ts'))
+  .filter((path) => /\.tsx?$/.test(path))
   .sort()
   .map(read);
 /** Tests and their fixtures may reach wherever they have to; products may not. */
@@ -52,9 +52,11 @@ function hasOnlyTypes(names: string): boolean {
   return list.filter(Boolean).every((name) => name.startsWith('type '));
 }
 
-/** A relative import as a path from src/; anything else as it is. */
+/** A relative import as a path from src/; anything else as it is. Only the page has .tsx files. */
 function resolve(path: string, target: string): string {
-  return target.startsWith('.') ? normalize(join(dirname(path), target)).replace(/\.js$/, '.ts') : target;
+  if (!target.startsWith('.')) return target;
+  const file = normalize(join(dirname(path), target)).replace(/\.js$/, '.ts');
+  return existsSync(new URL(`${file}x`, src)) ? `${file}x` : file;
 }
 
 function isTest(path: string): boolean {
@@ -234,6 +236,36 @@ describe('what runs without Node', () => {
   });
 });
 
+// Only the page is compiled with the DOM's types (its own tsconfig.json), and without Node's.
+describe('the dashboard’s page', () => {
+  const page = inFolder('dashboard/page/');
+  /** What the page and its server share, and the words for it: both run in a browser and in Node. */
+  const shared = (path: string): boolean =>
+    inFolder('dashboard/view/')(path) ||
+    /^dashboard\/(protocol|page-messages|server-messages|slot-frame)\.ts$/.test(path);
+  const agreed = ['layout', 'state', 'io-request'].map((name) => `io-request/${name}.ts`);
+
+  test('imports of the project what it shares with its server, and the words of floor 0', () => {
+    holdForImports(
+      (path) => page(path) || shared(path),
+      (file, { from, isType }) => {
+        if (from.startsWith('node:')) return 'it runs in a browser';
+        if (!isOwn(from) || isType || shared(from) || agreed.includes(from)) return undefined;
+        return page(from) && page(file.path) ? undefined : 'that is not for the page';
+      },
+    );
+  });
+
+  test('is bundled: nobody else imports it, and only it has .tsx files', () => {
+    holdForImports(
+      (path) => !page(path),
+      (_, { from }) => (page(from) ? 'the server sends its files, and that is all' : undefined),
+    );
+    const odd = files.map(({ path }) => path).filter((path) => path.endsWith('.tsx') && !page(path));
+    assert.deepEqual(odd, []);
+  });
+});
+
 describe('a file is a page', () => {
   test('Atomics is named in the three files that a review of the concurrency has to read', () => {
     const naming = products
@@ -266,7 +298,7 @@ describe('a file is a page', () => {
   test('files are named in kebab-case', () => {
     const odd = files
       .map(({ path }) => path)
-      .filter((path) => !/^(?:[a-z0-9-]+\/)*[a-z0-9-]+(?:\.test|\.d)?\.ts$/.test(path));
+      .filter((path) => !/^(?:[a-z0-9-]+\/)*[a-z0-9-]+(?:\.test|\.d)?\.tsx?$/.test(path));
     assert.deepEqual(odd, []);
   });
 });

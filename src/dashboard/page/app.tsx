@@ -1,0 +1,86 @@
+/** The whole page: the header, the picture, the console and two docks. */
+
+import type { JSX } from 'preact';
+import { useEffect } from 'preact/hooks';
+import { LOWER_TABS, SIDE_TABS } from './desk.js';
+import { ClientsPanel } from './panels/clients-panel.js';
+import { ConsolePanel } from './panels/console-panel.js';
+import { DevicePanel } from './panels/device-panel.js';
+import { Header } from './panels/header.js';
+import { Help } from './panels/help.js';
+import { LatencyPanel } from './panels/latency-panel.js';
+import { NewsPanel } from './panels/news-panel.js';
+import { Picture } from './panels/picture.js';
+import { SlotPanel } from './panels/slot-panel.js';
+import { StopsPanel } from './panels/stops-panel.js';
+import { TimelinePanel } from './panels/timeline-panel.js';
+import { UnclaimedPanel } from './panels/unclaimed-panel.js';
+import { useSurroundings } from './parts/context.js';
+import { Dock } from './parts/dock.js';
+import { strings } from './settings.js';
+import { onCommand } from './shortcuts.js';
+
+const LOWER_CONTENT = {
+  timeline: () => <TimelinePanel />,
+  clients: () => <ClientsPanel />,
+  latency: () => <LatencyPanel />,
+  unclaimed: () => <UnclaimedPanel />,
+  news: () => <NewsPanel />,
+} as const;
+const SIDE_CONTENT = {
+  slot: () => <SlotPanel />,
+  stops: () => <StopsPanel />,
+  device: () => <DevicePanel />,
+} as const;
+
+export function App(): JSX.Element {
+  const { live, desk } = useSurroundings();
+  const words = strings();
+  useEffect(() => {
+    const tabs = [...LOWER_TABS, ...SIDE_TABS];
+    const ends = tabs.map((tab, index) =>
+      onCommand(`tab-${index}`, () => {
+        desk.show(tab);
+        requestAnimationFrame(() => document.getElementById(`view-${tab}`)?.focus());
+      }),
+    );
+    ends.push(onCommand('slots', () => document.querySelector<HTMLElement>('.slot[tabindex="0"]')?.focus()));
+    return () => ends.forEach((end) => end());
+  }, [desk]);
+  useEffect(() => live.open(), [live]);
+  const held = live.stops.value?.stops.length ?? 0;
+  const news = live.news.value.length;
+  const lowerBadge = (tab: string): string | undefined => (tab === 'news' && news > 0 ? `${news}` : undefined);
+  return (
+    <div class="app">
+      <Header />
+      <Picture />
+      <ConsolePanel />
+      <Dock
+        name="lower"
+        views={LOWER_TABS.map((id) => ({
+          id,
+          title: words[id].title,
+          badge: lowerBadge(id),
+          content: LOWER_CONTENT[id],
+        }))}
+        selected={desk.lowerTab.value}
+        isWide={desk.isWide.value}
+        onSelect={(id) => desk.show(id)}
+      />
+      <Dock
+        name="side"
+        views={SIDE_TABS.map((id) => ({
+          id,
+          title: words[id].title,
+          badge: id === 'stops' && held > 0 ? `${held}` : undefined,
+          content: SIDE_CONTENT[id],
+        }))}
+        selected={desk.sideTab.value}
+        isWide={desk.isWide.value}
+        onSelect={(id) => desk.show(id)}
+      />
+      <Help />
+    </div>
+  );
+}

@@ -1,0 +1,72 @@
+/**
+ * Connection: the page's WebSocket to its server. It says hello with the token, connects again when the line breaks, and
+ * stays away when the server has said why it should.
+ */
+
+import { CloseCode, LIVE_PATH, type PageMessage, type ServerMessage } from '../../protocol.js';
+import { takeToken } from './token.js';
+
+export type ConnectionState = 'connecting' | 'open' | 'lost' | 'not-allowed' | 'too-many' | 'refused' | 'over';
+
+export interface ConnectionEvents {
+  readonly onState: (state: ConnectionState) => void;
+  readonly onMessage: (message: ServerMessage) => void;
+  /** First byte: FrameKind. */
+  readonly onFrame: (frame: ArrayBuffer) => void;
+}
+
+const AGAIN_MS = 1000;
+
+export class Connection {
+  readonly #events: ConnectionEvents;
+  #socket: WebSocket | undefined;
+
+  constructor(events: ConnectionEvents) {
+    this.#events = events;
+  }
+
+  open(): void {
+    const address = new URL(LIVE_PATH, location.href);
+    address.protocol = address.protocol === 'https:' ? 'wss:' : 'ws:';
+    const socket = new WebSocket(address);
+    this.#socket = socket;
+    socket.binaryType = 'arraybuffer';
+    socket.onopen = () => this.send({ kind: 'hello', token: takeToken() });
+    socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
+      if (typeof data !== 'string') this.#events.onFrame(data);
+      else this.#hear(JSON.parse(data) as ServerMessage);
+    };
+    socket.onclose = ({ code }) => {
+      const state = stateAfter(code);
+      this.#events.onState(state);
+      if (state === 'lost') setTimeout(() => this.open(), AGAIN_MS);
+    };
+  }
+
+  /** False when there is no connection: the message is lost. */
+  send(message: PageMessage): boolean {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  #hear(message: ServerMessage): void {
+    if (message.kind === 'welcome') this.#events.onState('open');
+    this.#events.onMessage(message);
+  }
+}
+
+function stateAfter(code: number): ConnectionState {
+  switch (code) {
+    case CloseCode.NOT_ALLOWED:
+      return 'not-allowed';
+    case CloseCode.TOO_MANY:
+      return 'too-many';
+    case CloseCode.BAD_MESSAGE:
+      return 'refused';
+    case CloseCode.ENDED:
+      return 'over';
+    default:
+      return 'lost';
+  }
+}

@@ -1,0 +1,174 @@
+/**
+ * Live: all that the page knows of the VM, as signals: what a component reads in its render is what it is drawn again
+ * for. Frames are taken at the browser's pace: of the slots only the newest is decoded, once for each picture drawn.
+ */
+
+import { batch, signal, type Signal } from '@preact/signals';
+import {
+  CONSOLE_HEADER_BYTES,
+  FRAME_SLOTS,
+  FrameKind,
+  MAX_TYPED_CHARACTERS,
+  type ClientDescription,
+  type Ended,
+  type MoveFilterFields,
+  type ServerMessage,
+  type Stops,
+  type Tables,
+  type VmNews,
+  type Welcome,
+} from '../../protocol.js';
+import { LatencyHistory } from '../../view/latency-history.js';
+import { MoveList, type ListedMove } from '../../view/move-list.js';
+import { decodeSlotsFrame, type SlotsFrame, type SlotView } from '../../view/slots-frame.js';
+import { Connection, type ConnectionState } from './connection.js';
+import { Questions, type Answer, type Question } from './questions.js';
+
+const MAX_NEWS = 100;
+
+export interface News extends VmNews {
+  readonly key: number;
+  readonly time: Date;
+}
+
+export class Live {
+  readonly connection = signal<ConnectionState>('connecting');
+  readonly welcome = signal<Welcome | undefined>(undefined);
+  readonly clients = signal<readonly ClientDescription[]>([]);
+  readonly tables = signal<Tables | undefined>(undefined);
+  /** The one before, for the rates of what has only totals. */
+  readonly tablesBefore = signal<Tables | undefined>(undefined);
+  readonly moves = signal<readonly ListedMove[]>([]);
+  readonly missedMoves = signal(0);
+  readonly stops = signal<Stops | undefined>(undefined);
+  readonly slots: readonly Signal<SlotView | undefined>[] = Array.from({ length: FRAME_SLOTS }, () =>
+    signal<SlotView | undefined>(undefined),
+  );
+  readonly vcpus = signal(0);
+  readonly inspectedBytes = signal<SlotsFrame['inspected']>(undefined);
+  readonly news = signal<readonly News[]>([]);
+  readonly ended = signal<Ended | undefined>(undefined);
+  readonly history = new LatencyHistory();
+  /** Called with what the guest prints; `undefined`: it begins anew. */
+  onConsole: (bytes: Uint8Array | undefined) => void = () => undefined;
+
+  readonly #connection: Connection;
+  readonly #questions: Questions;
+  readonly #list = new MoveList();
+  #frame: ArrayBuffer | undefined;
+  #newsKey = 0;
+  #watch = { slots: false, tables: false, moves: null as MoveFilterFields | null };
+  #inspected: number | null = null;
+
+  constructor() {
+    this.#connection = new Connection({
+      onState: (state) => this.#onState(state),
+      onMessage: (message) => batch(() => this.#hear(message)),
+      onFrame: (frame) => this.#take(frame),
+    });
+    this.#questions = new Questions((message) => this.#connection.send(message));
+  }
+
+  open(): void {
+    this.#connection.open();
+  }
+
+  /** What the page wants to see from now on; asked for again after each new connection. */
+  watch(slots: boolean, tables: boolean, moves: MoveFilterFields | null): void {
+    const isOther = JSON.stringify(moves) !== JSON.stringify(this.#watch.moves);
+    if (isOther && moves !== null && !this.#list.isPaused) this.#clearMoves();
+    this.#watch = { slots, tables, moves };
+    this.#connection.send({ kind: 'watch', ...this.#watch });
+  }
+
+  inspect(vcpu: number | null): void {
+    this.#inspected = vcpu;
+    this.#connection.send({ kind: 'inspect', vcpu });
+  }
+
+  pauseMoves(isPaused: boolean): void {
+    this.#list.isPaused = isPaused;
+  }
+
+  /** For the guest. */
+  type(text: string): void {
+    for (let at = 0; at < text.length; at += MAX_TYPED_CHARACTERS)
+      this.#connection.send({ kind: 'type', text: text.slice(at, at + MAX_TYPED_CHARACTERS) });
+  }
+
+  ask(question: Question): Promise<Answer> {
+    return this.#questions.ask(question);
+  }
+
+  #onState(state: ConnectionState): void {
+    this.connection.value = state;
+    if (state !== 'open' && state !== 'connecting') this.#questions.giveUp();
+  }
+
+  #hear(message: ServerMessage): void {
+    switch (message.kind) {
+      case 'welcome':
+        this.welcome.value = message;
+        this.onConsole(undefined);
+        this.#clearMoves();
+        this.#connection.send({ kind: 'watch', ...this.#watch });
+        this.#connection.send({ kind: 'inspect', vcpu: this.#inspected });
+        return;
+      case 'clients':
+        this.clients.value = message.clients;
+        return;
+      case 'tables':
+        this.history.add(message);
+        this.tablesBefore.value = this.tables.value;
+        this.tables.value = message;
+        return;
+      case 'moves':
+        this.#list.add(message.moves, message.lost);
+        this.moves.value = this.#list.moves.slice();
+        this.missedMoves.value = this.#list.missed;
+        return;
+      case 'stops':
+        this.stops.value = message;
+        return;
+      case 'registers':
+      case 'done':
+        this.#questions.hear(message);
+        return;
+      case 'event':
+        this.news.value = [...this.news.value, { ...message, key: this.#newsKey++, time: new Date() }].slice(-MAX_NEWS);
+        return;
+      case 'ended':
+        this.ended.value = message;
+    }
+  }
+
+  #take(frame: ArrayBuffer): void {
+    const kind = new Uint8Array(frame, 0, 1)[0];
+    if (kind === FrameKind.CONSOLE) this.onConsole(new Uint8Array(frame, CONSOLE_HEADER_BYTES));
+    else if (kind === FrameKind.SLOTS) {
+      if (this.#frame === undefined) requestAnimationFrame(() => this.#draw());
+      this.#frame = frame;
+    }
+  }
+
+  #draw(): void {
+    const frame = this.#frame && decodeSlotsFrame(this.#frame);
+    this.#frame = undefined;
+    if (frame === undefined) return;
+    batch(() => {
+      this.vcpus.value = frame.vcpus;
+      for (const slot of frame.slots) {
+        const known = this.slots[slot.vcpu];
+        // A slot that nobody uses needs no drawing.
+        if (known !== undefined && (known.value === undefined || slot.vcpu < frame.vcpus)) known.value = slot;
+      }
+      this.inspectedBytes.value = frame.inspected;
+    });
+  }
+
+  #clearMoves(): void {
+    this.#list.clear();
+    this.moves.value = [];
+    this.missedMoves.value = 0;
+  }
+}

@@ -1,0 +1,194 @@
+/** The breakpoints there are, and the form for a new one. What does not fit is told by the server, beside the form. */
+
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { MAX_EXPRESSION_CHARACTERS, type BreakpointFields, type BreakpointRow } from '../../protocol.js';
+import { useSurroundings } from '../parts/context.js';
+import { strings } from '../settings.js';
+import { onCommand } from '../shortcuts.js';
+
+export function Breakpoints(): JSX.Element {
+  const { live } = useSurroundings();
+  const { stops: words } = strings();
+  const rows = live.stops.value?.breakpoints ?? [];
+  return (
+    <>
+      <h3>
+        {words.breakpoints}
+        {rows.length > 0 && (
+          <button type="button" class="quiet" onClick={() => void live.ask({ kind: 'detach' })}>
+            {words.detach}
+          </button>
+        )}
+      </h3>
+      {rows.length === 0 ? (
+        <p class="empty">{words.noBreakpoints}</p>
+      ) : (
+        <ul class="breakpoints">
+          {rows.map((row) => (
+            <Breakpoint key={row.number} row={row} />
+          ))}
+        </ul>
+      )}
+      <BreakpointForm />
+    </>
+  );
+}
+
+function Breakpoint({ row }: { readonly row: BreakpointRow }): JSX.Element {
+  const { live } = useSurroundings();
+  const { stops: words } = strings();
+  return (
+    <li>
+      <span class="mono strong">{row.number}</span>
+      <span class="breakpoint-text">{useBreakpointText(row)}</span>
+      <span class="dim">{words.hits(row.hits)}</span>
+      <button
+        type="button"
+        class="quiet"
+        aria-label={words.remove(row.number)}
+        title={words.remove(row.number)}
+        onClick={() => void live.ask({ kind: 'unbreak', number: row.number })}
+      >
+        ✕
+      </button>
+    </li>
+  );
+}
+
+function useBreakpointText(row: BreakpointFields): string {
+  const { stops: words, access } = strings();
+  const { first, last, vcpu, value, expression } = row;
+  const direction = row.direction === undefined ? undefined : access[row.direction];
+  const range = first === undefined || last === undefined || last === first ? first : `${first}…${last}`;
+  return [
+    words.atPoint[row.at],
+    row.client,
+    direction,
+    row.type === undefined ? undefined : access.types[row.type],
+    range,
+    vcpu === undefined ? undefined : `vCPU ${vcpu}`,
+    value === undefined ? undefined : `= ${value}`,
+    expression,
+  ]
+    .filter((part) => part !== undefined)
+    .join(' · ');
+}
+
+function BreakpointForm(): JSX.Element {
+  const { live, desk } = useSurroundings();
+  const { stops: words, access } = strings();
+  const form = useRef<HTMLFormElement>(null);
+  const error = useSignal('');
+  useEffect(() =>
+    onCommand('addBreakpoint', () => {
+      desk.show('stops');
+      // The form may be there only after the next drawing.
+      requestAnimationFrame(() => document.querySelector<HTMLElement>('.breakpoint-form [name="first"]')?.focus());
+    }),
+  );
+  const add = async (): Promise<void> => {
+    if (form.current === null) return;
+    const answer = await live.ask({ kind: 'break', breakpoint: fieldsOf(new FormData(form.current)) });
+    error.value = answer.kind === 'done' ? (answer.error ?? '') : '';
+    if (error.value === '') form.current.reset();
+  };
+  const names = [...new Set(live.clients.value.filter(({ isGone }) => !isGone).map(({ name }) => name))].sort();
+  return (
+    <form
+      ref={form}
+      class="breakpoint-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void add();
+      }}
+    >
+      <Select
+        name="at"
+        label={words.at}
+        options={(['pending', 'complete'] as const).map((at) => [at, words.atPoint[at]])}
+      />
+      <Select name="client" label={words.client} any={words.any} options={names.map((name) => [name, name])} />
+      <Select
+        name="direction"
+        label={words.direction}
+        any={words.any}
+        options={(['read', 'write'] as const).map((one) => [one, access[one]])}
+      />
+      <Select
+        name="type"
+        label={words.type}
+        any={words.any}
+        options={(['port', 'mmio', 'pci', 'write-protect'] as const).map((type) => [type, access.types[type]])}
+      />
+      <label>
+        <span>{words.address}</span>
+        <span class="range">
+          <input class="mono" type="text" name="first" placeholder="0x3f8" spellcheck={false} autocomplete="off" />
+          <span class="dim">…</span>
+          <input
+            class="mono"
+            type="text"
+            name="last"
+            aria-label={`${words.address} …`}
+            spellcheck={false}
+            autocomplete="off"
+          />
+        </span>
+      </label>
+      <label>
+        <span>{words.value}</span>
+        <input class="mono" type="text" name="value" placeholder="0x41" spellcheck={false} autocomplete="off" />
+      </label>
+      <label class="wide">
+        <span>{words.expression}</span>
+        <input
+          class="mono"
+          type="text"
+          name="expression"
+          maxLength={MAX_EXPRESSION_CHARACTERS}
+          placeholder="size == 1 && (value & 0x80) != 0"
+          spellcheck={false}
+          autocomplete="off"
+        />
+      </label>
+      <div class="form-end">
+        <span class="alarm" role="alert">
+          {error.value}
+        </span>
+        <button type="submit">{words.add}</button>
+      </div>
+    </form>
+  );
+}
+
+interface SelectProps {
+  readonly name: string;
+  readonly label: string;
+  readonly any?: string;
+  readonly options: readonly (readonly [value: string, text: string])[];
+}
+
+function Select({ name, label, any, options }: SelectProps): JSX.Element {
+  return (
+    <label>
+      <span>{label}</span>
+      <select name={name}>
+        {any !== undefined && <option value="">{any}</option>}
+        {options.map(([value, text]) => (
+          <option key={value} value={value}>
+            {text}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** Fields that are empty are left out. */
+function fieldsOf(data: FormData): BreakpointFields {
+  const given = [...data].filter((entry): entry is [string, string] => typeof entry[1] === 'string');
+  const fields = given.map(([name, value]) => [name, value.trim()] as const).filter(([, value]) => value !== '');
+  return Object.fromEntries(fields) as unknown as BreakpointFields;
+}

@@ -1,0 +1,55 @@
+/** The HSM's I/O clients, each with its requests a second, and the default client apart from them: it is userspace. */
+
+import type { JSX } from 'preact';
+import type { ClientDescription } from '../../protocol.js';
+import { shortCount } from '../../view/amounts.js';
+import { useSurroundings } from '../parts/context.js';
+import { strings } from '../settings.js';
+
+export function ClientBoxes(): JSX.Element {
+  const { live } = useSurroundings();
+  const { picture } = strings();
+  const clients = live.clients.value.map((client, index) => ({ client, index }));
+  return (
+    <div class="client-boxes" role="group" aria-label={picture.ioClients}>
+      {clients
+        .filter(({ client }) => !client.isGone)
+        .sort((a, b) => Number(a.client.isDefault) - Number(b.client.isDefault))
+        .map(({ client, index }) => (
+          <ClientBox key={index} client={client} index={index} />
+        ))}
+    </div>
+  );
+}
+
+function ClientBox({ client, index }: { readonly client: ClientDescription; readonly index: number }): JSX.Element {
+  const { live, desk } = useSurroundings();
+  const { picture } = strings();
+  const rate = live.tables.value?.clients.find(({ name }) => name === client.name)?.perSecond ?? 0;
+  const ranges = client.ranges.map(({ type, first, last }) => `${type} ${first}…${last}`).join('\n');
+  const notes = [client.isDefault ? picture.userspace : '', client.isThreaded ? picture.ownThread : '', ranges];
+  const show = (): void => {
+    desk.deviceClient.value = index;
+    desk.show('device');
+  };
+  const className = `client${client.isDefault ? ' default' : ''}${rate > 0 ? ' busy' : ''}`;
+  const content = (
+    <>
+      <span class="client-name">{client.isDefault ? picture.defaultClient : client.name}</span>
+      {client.isThreaded && <span class="client-thread" />}
+      <span class="rate">{shortCount(rate)}</span>
+    </>
+  );
+  const title = notes.filter(Boolean).join('\n');
+  if (!client.hasRegisters)
+    return (
+      <div class={className} title={title}>
+        {content}
+      </div>
+    );
+  return (
+    <button type="button" class={className} title={`${title}\n${picture.showRegisters}`} onClick={show}>
+      {content}
+    </button>
+  );
+}

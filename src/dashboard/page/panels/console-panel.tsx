@@ -1,0 +1,77 @@
+/** The guest's console: a terminal one can type into. Ctrl-] leaves it, as in the command line; Tab is the guest's. */
+
+import { effect, useComputed } from '@preact/signals';
+import { Terminal } from '@xterm/xterm';
+import { FitAddon } from '@xterm/addon-fit';
+import '@xterm/xterm/css/xterm.css';
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import { withAdoptedStyles } from '../parts/adopted-styles.js';
+import { useSurroundings } from '../parts/context.js';
+import { terminalColours } from '../parts/terminal-colours.js';
+import { shownTheme, strings } from '../settings.js';
+import { onCommand } from '../shortcuts.js';
+
+const SCROLLBACK_LINES = 5000;
+
+export function ConsolePanel(): JSX.Element {
+  const { live } = useSurroundings();
+  const place = useRef<HTMLDivElement>(null);
+  const title = useRef<HTMLHeadingElement>(null);
+  const { console: words } = strings();
+  const hasConsole = useComputed(() => live.welcome.value?.vm.hasConsole ?? true);
+
+  useEffect(() => {
+    const element = place.current;
+    if (element === null) return undefined;
+    const terminal = new Terminal({
+      fontFamily: getComputedStyle(document.documentElement).getPropertyValue('--mono'),
+      fontSize: fontSize(),
+      scrollback: SCROLLBACK_LINES,
+      cursorBlink: false,
+      screenReaderMode: false,
+    });
+    const fit = new FitAddon();
+    terminal.loadAddon(fit);
+    withAdoptedStyles(() => terminal.open(element));
+    terminal.attachCustomKeyEventHandler((event) => {
+      if (!(event.ctrlKey && event.key === ']')) return true;
+      event.preventDefault();
+      if (event.type === 'keydown') title.current?.focus();
+      return false;
+    });
+    terminal.onData((text) => live.type(text));
+    live.onConsole = (bytes) => (bytes === undefined ? terminal.reset() : terminal.write(bytes));
+    const stopColours = effect(() => {
+      terminal.options.theme = terminalColours(shownTheme.value);
+    });
+    const sizes = new ResizeObserver(() => {
+      terminal.options.fontSize = fontSize();
+      fit.fit();
+    });
+    sizes.observe(element);
+    const stopCommand = onCommand('console', () => terminal.focus());
+    return () => {
+      stopCommand();
+      sizes.disconnect();
+      stopColours();
+      live.onConsole = () => undefined;
+      terminal.dispose();
+    };
+  }, [live]);
+
+  return (
+    <section class="panel console" aria-labelledby="title-console">
+      <h2 class="panel-title" id="title-console" tabIndex={-1} ref={title}>
+        {words.title}
+        <span class="hint">{hasConsole.value ? words.leaveHint : words.none}</span>
+      </h2>
+      <div class="terminal" ref={place} />
+    </section>
+  );
+}
+
+/** 80 columns have to fit; see the grid's columns in layout.css. */
+function fontSize(): number {
+  return Math.floor(parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.9);
+}

@@ -1,0 +1,121 @@
+/** How long requests take, over the last minutes: p50 and p99 of one stage, on a logarithmic scale. */
+
+import { useSignal, useSignalEffect } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useRef } from 'preact/hooks';
+import uPlot from 'uplot';
+import 'uplot/dist/uPlot.min.css';
+import { shortTime } from '../../view/amounts.js';
+import { PLOTTED_STAGES, type PlottedStage } from '../../view/latency-history.js';
+import { useSurroundings } from '../parts/context.js';
+import { shownTheme, strings } from '../settings.js';
+
+export function LatencyPanel(): JSX.Element {
+  const { live } = useSurroundings();
+  const place = useRef<HTMLDivElement>(null);
+  const stage = useSignal<PlottedStage>('total');
+  const { latency: words } = strings();
+
+  useSignalEffect(() => {
+    const element = place.current;
+    if (element === null) return undefined;
+    // A plot has one theme and one language; another one is another plot.
+    const plot = new uPlot(options(element, shownTheme.value, strings().latency.time), [[], [], []], element);
+    const sizes = new ResizeObserver(() => plot.setSize(sizeOf(element)));
+    sizes.observe(element);
+    const shown = stage.value;
+    plot.setData(live.history.columns(shown));
+    const stop = live.tables.subscribe(() => plot.setData(live.history.columns(shown)));
+    return () => {
+      stop();
+      sizes.disconnect();
+      plot.destroy();
+    };
+  });
+
+  return (
+    <div class="table-panel">
+      <div class="toolbar">
+        <label>
+          <span class="visually-hidden">{words.stage}</span>
+          <select
+            value={stage.value}
+            onChange={({ currentTarget }) => (stage.value = currentTarget.value as PlottedStage)}
+          >
+            {PLOTTED_STAGES.map((one) => (
+              <option key={one} value={one}>
+                {words.stages[one]}
+              </option>
+            ))}
+          </select>
+        </label>
+        <LatestPercentiles stage={stage.value} />
+      </div>
+      <div class="plot" ref={place} />
+    </div>
+  );
+}
+
+function LatestPercentiles({ stage }: { readonly stage: PlottedStage }): JSX.Element {
+  const { live } = useSurroundings();
+  const now = live.tables.value?.latency[stage];
+  return (
+    <span class="legend mono">
+      <span class="key key-p50" /> p50 <b>{now ? shortTime(now.p50Ns) : '–'}</b>
+      <span class="key key-p99" /> p99 <b>{now ? shortTime(now.p99Ns) : '–'}</b>
+    </span>
+  );
+}
+
+/** uPlot's number for it; its types have it as an enum that is not there at run time. */
+const LOGARITHMIC: number = 3;
+
+/** uPlot draws its own title and legend below; neither is wanted. */
+function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string): uPlot.Options {
+  // The colours are the shown theme's, also before the document says so.
+  document.documentElement.dataset['theme'] = theme;
+  const style = getComputedStyle(document.documentElement);
+  const colour = (name: string): string => style.getPropertyValue(name).trim();
+  const rem = parseFloat(style.fontSize);
+  const font = `${Math.round(rem * 0.85)}px ${colour('--sans')}`;
+  const axis: uPlot.Axis = {
+    stroke: colour('--dim'),
+    font,
+    grid: { stroke: colour('--line'), width: 1 },
+    ticks: { stroke: colour('--line'), width: 1 },
+  };
+  return {
+    ...sizeOf(element),
+    legend: { show: false },
+    cursor: { drag: { x: false, y: false }, points: { size: 5 } },
+    scales: { x: { time: false }, y: { distr: LOGARITHMIC, range: (_, min, max) => decades(min, max) } },
+    axes: [
+      { ...axis, label: `${timeName} (s)`, labelFont: font, labelSize: rem * 1.3, size: rem * 2, values: wholeSeconds },
+      { ...axis, size: rem * 5, values: (_, ticks) => ticks.map((ns) => (isDecade(ns) ? shortTime(ns) : '')) },
+    ],
+    series: [
+      {},
+      { label: 'p50', stroke: colour('--processing'), width: 1.5, points: { show: false } },
+      { label: 'p99', stroke: colour('--pending'), width: 1.5, dash: [5, 3], points: { show: false } },
+    ],
+  };
+}
+
+function wholeSeconds(_: uPlot, ticks: number[]): string[] {
+  return ticks.map((seconds) => `${Number(seconds.toFixed(2))}`);
+}
+
+/** Whole decades, at least two, so that the scale does not twitch. */
+function decades(min: number | null, max: number | null): [number, number] {
+  const low = 10 ** Math.floor(Math.log10(Math.max(1, min ?? 1000)));
+  const high = 10 ** Math.ceil(Math.log10(Math.max(10, max ?? 1e6)));
+  return [low, Math.max(high, low * 100)];
+}
+
+function isDecade(ns: number): boolean {
+  return Number.isInteger(Number(Math.log10(ns).toFixed(6)));
+}
+
+function sizeOf(element: HTMLElement): { width: number; height: number } {
+  return { width: Math.max(100, element.clientWidth), height: Math.max(60, element.clientHeight) };
+}

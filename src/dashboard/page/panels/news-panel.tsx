@@ -1,0 +1,20 @@
+/** What the VM told its operator: device errors, late clients, resets, faults, the end. Newest first. */
+
+import type { JSX } from 'preact';
+import { useSurroundings } from '../parts/context.js';
+import { strings } from '../settings.js';
+
+export function NewsPanel(): JSX.Element {
+  const { live } = useSurroundings();
+  const news = live.news.value;
+  if (news.length === 0) return <p class="empty">{strings().news.none}</p>;
+  return (
+    <ol class="news scroll" tabIndex={0}>
+      {[...news].reverse().map(({ key, time, event, text }) => (
+        <li key={key}>
+          <time class="mono dim">{time.toTimeString().slice(0, 8)}</time> <span class="tag">{event}</span> {text}
+        </li>
+      ))}
+    </ol>
+  );
+}

@@ -1,0 +1,117 @@
+/**
+ * The picture of the kernel's document "I/O request handling", alive: the Service VM with the HSM and its clients, the
+ * shared page with its slots, the hypervisor with the User VM's vCPUs, and on each arrow what goes along it a second.
+ */
+
+import type { JSX } from 'preact';
+import type { Tables } from '../../protocol.js';
+import { shortCount } from '../../view/amounts.js';
+import { useSurroundings } from '../parts/context.js';
+import { strings } from '../settings.js';
+import { ClientBoxes } from './client-boxes.js';
+import { SlotGrid } from './slot-grid.js';
+
+export function Picture(): JSX.Element {
+  const { live } = useSurroundings();
+  const { picture } = strings();
+  const rate = live.tables.value?.perSecond ?? 0;
+  return (
+    <section class="panel picture" aria-label={picture.title}>
+      <div class="band service-vm">
+        <h2 class="band-title">{picture.serviceVm}</h2>
+        <div class="box hsm">
+          <strong>HSM</strong>
+          <span class="dim">{picture.worker}</span>
+        </div>
+        <div class="links">
+          <Arrow to="right" name={picture.assign} rate={rate} />
+          <Arrow to="left" name={picture.finish} rate={rate} />
+        </div>
+        <ClientBoxes />
+      </div>
+      <Arrow to="up" name={picture.upcall} rate={rate} />
+      <div class="page">
+        <h2 class="band-title">{picture.page}</h2>
+        <SlotGrid />
+      </div>
+      <Arrow to="down" name={picture.hypercall} rate={rate} />
+      <HypervisorBand />
+    </section>
+  );
+}
+
+function HypervisorBand(): JSX.Element {
+  const { live } = useSurroundings();
+  const { picture } = strings();
+  const trapped = perSecond(live.tables.value, live.tablesBefore.value, 'trapped');
+  const answered = perSecond(live.tables.value, live.tablesBefore.value, 'answeredByHypervisor');
+  return (
+    <div class="band hypervisor">
+      <h2 class="band-title">
+        {picture.hypervisor}
+        <span class="dim"> {live.welcome.value?.vm.hypervisor}</span>
+      </h2>
+      <div class="box handler">
+        <strong>{picture.ioHandler}</strong>
+        <span class="dim">
+          {picture.ownAnswers} <span class="rate">{shortCount(answered)}</span>
+          {strings().header.perSecond}
+        </span>
+      </div>
+      <div class="links">
+        <Arrow to="left" name={picture.trap} rate={trapped} />
+        <Arrow to="right" name={picture.resume} rate={trapped} />
+      </div>
+      <div class="box user-vm">
+        <strong>
+          {picture.userVm} <span class="vm-name">{live.welcome.value?.vm.name}</span>
+        </strong>
+        <div class="vcpus">
+          {live.slots.slice(0, live.vcpus.value).map((_, vcpu) => (
+            <Vcpu key={vcpu} number={vcpu} />
+          ))}
+        </div>
+      </div>
+    </div>
+  );
+}
+
+function Vcpu({ number }: { readonly number: number }): JSX.Element {
+  const { live } = useSurroundings();
+  const { picture } = strings();
+  const isPaused = (live.slots[number]?.value?.state ?? 'FREE') !== 'FREE';
+  return (
+    <span class={`vcpu${isPaused ? ' paused' : ''}`}>
+      {picture.vcpu(number)} <span class="dim">{isPaused ? picture.vcpuPaused : picture.vcpuRuns}</span>
+    </span>
+  );
+}
+
+interface ArrowProps {
+  readonly to: 'up' | 'down' | 'left' | 'right';
+  readonly name: string;
+  readonly rate: number;
+}
+
+function Arrow({ to, name, rate }: ArrowProps): JSX.Element {
+  return (
+    <div class={`arrow arrow-${to}${rate > 0 ? ' busy' : ''}`}>
+      <span class="arrow-name">{name}</span>
+      <span class="arrow-line" />
+      <span class="rate">
+        {shortCount(rate)}
+        <span class="unit">{strings().header.perSecond}</span>
+      </span>
+    </div>
+  );
+}
+
+/** How much a total grew in the last interval, a second. */
+function perSecond(
+  now: Tables | undefined,
+  before: Tables | undefined,
+  key: 'trapped' | 'answeredByHypervisor',
+): number {
+  if (now === undefined || before === undefined || now.timeMs <= before.timeMs) return 0;
+  return Math.max(0, ((now[key] - before[key]) * 1000) / (now.timeMs - before.timeMs));
+}

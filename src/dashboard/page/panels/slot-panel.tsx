@@ -1,0 +1,116 @@
+/** One slot from near: what it holds in words, field by field, and its 256 bytes. */
+
+import type { JSX } from 'preact';
+import { SLOT_OFFSET } from '../../../io-request/layout.js';
+import { shortTime } from '../../view/amounts.js';
+import { dumpRows, slotFields } from '../../view/slot-fields.js';
+import { useSurroundings } from '../parts/context.js';
+import { StateMark } from '../parts/state-mark.js';
+import { strings } from '../settings.js';
+
+/** The bytes of the state word, which every hand-over goes through. */
+const STATE_ROW = SLOT_OFFSET.state >> 4;
+const STATE_COLUMN = SLOT_OFFSET.state & 15;
+
+export function SlotPanel(): JSX.Element {
+  const { live, desk } = useSurroundings();
+  const { slot: words } = strings();
+  const vcpu = desk.shownSlot.value;
+  const inspected = live.inspectedBytes.value;
+  const bytes = inspected?.vcpu === vcpu ? inspected.bytes : undefined;
+  return (
+    <div class="slot-panel">
+      <SlotSummary vcpu={vcpu} />
+      {bytes === undefined ? (
+        <p class="empty">{words.waiting}</p>
+      ) : (
+        <div class="slot-views">
+          <FieldTable bytes={bytes} />
+          <Dump bytes={bytes} />
+        </div>
+      )}
+    </div>
+  );
+}
+
+function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
+  const { live } = useSurroundings();
+  const { slot: words, state: states, access } = strings();
+  const view = live.slots[vcpu]?.value;
+  const state = view?.state ?? 'FREE';
+  const client = view?.client === undefined ? undefined : live.clients.value[view.client];
+  const wasUsed = view !== undefined && view.moves > 0;
+  const pairs: [string, string][] = [
+    [words.owner, states.owner[view?.owner ?? 'hypervisor']],
+    [words.age, wasUsed ? shortTime(view.ageNs) : words.nobody],
+    [words.client, client?.name ?? words.nobody],
+    [
+      words.request,
+      wasUsed
+        ? `${view.isWrite ? access.write : access.read} ${view.type} ${view.address}/${view.size} = ${view.value}`
+        : words.nobody,
+    ],
+  ];
+  return (
+    <div class="slot-summary">
+      <div class={`slot-head state-${state.toLowerCase()}`}>
+        <StateMark state={state} />
+        <strong class="slot-title">
+          {words.title} {vcpu}: {state}
+        </strong>
+        <span class="dim">{view?.held === undefined ? states.meaning[state] : states.heldAt[view.held]}</span>
+      </div>
+      <dl>
+        {pairs.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd>{value}</dd>
+          </div>
+        ))}
+      </dl>
+    </div>
+  );
+}
+
+function FieldTable({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
+  const { slot: words } = strings();
+  return (
+    <table class="fields">
+      <thead>
+        <tr>
+          <th class="number">{words.offset}</th>
+          <th>{words.field}</th>
+          <th>{words.number}</th>
+          <th>{words.meaning}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {slotFields(bytes).map(({ name, offset, raw, meaning }) => (
+          <tr key={name}>
+            <td class="number mono dim">{offset}</td>
+            <td class="mono">{name}</td>
+            <td class="mono">{raw}</td>
+            <td>{meaning}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+function Dump({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
+  return (
+    <div class="dump mono" role="img" aria-label={strings().slot.bytes}>
+      {dumpRows(bytes).map(({ offset, bytes: row, isZero }, index) => (
+        <div key={offset} class={isZero ? 'dump-row zero' : 'dump-row'}>
+          <span class="dump-offset">{offset}</span>
+          {[row.slice(0, 4), row.slice(4, 8), row.slice(8, 12), row.slice(12)].map((word, column) => (
+            <span key={column} class={index === STATE_ROW && column === STATE_COLUMN >> 2 ? 'state-word' : undefined}>
+              {word.join(' ')}
+            </span>
+          ))}
+        </div>
+      ))}
+    </div>
+  );
+}

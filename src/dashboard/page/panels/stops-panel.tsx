@@ -1,0 +1,111 @@
+/** Held requests, each with what one can do with it, and the breakpoints. */
+
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import { useEffect, useRef } from 'preact/hooks';
+import type { StopRow } from '../../protocol.js';
+import { shortTime } from '../../view/amounts.js';
+import { useSurroundings } from '../parts/context.js';
+import { RequestText } from '../parts/requests.js';
+import { StateMark } from '../parts/state-mark.js';
+import { strings } from '../settings.js';
+import { Breakpoints } from './breakpoints.js';
+
+export function StopsPanel(): JSX.Element {
+  const { live } = useSurroundings();
+  const { stops: words } = strings();
+  const stops = live.stops.value?.stops ?? [];
+  return (
+    <div class="stops scroll">
+      <h3>{words.held}</h3>
+      {stops.length === 0 ? (
+        <p class="empty">{words.noneHeld}</p>
+      ) : (
+        <ul class="held">
+          {stops.map((stop) => (
+            <HeldRequest key={`${stop.vcpu} ${stop.at}`} stop={stop} />
+          ))}
+        </ul>
+      )}
+      <Breakpoints />
+    </div>
+  );
+}
+
+function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
+  const { live } = useSurroundings();
+  const { stops: words, picture, header } = strings();
+  const { vcpu, at } = stop;
+  return (
+    <li class="held-request">
+      <div class="held-head">
+        <StateMark state={at === 'pending' ? 'PENDING' : 'PROCESSING'} />
+        <strong>{picture.vcpu(vcpu)}</strong> {words.atPoint[at]}
+        <span class="dim">
+          {stop.client}
+          {stop.breakpoint === null ? '' : `, ${words.breakpoint(stop.breakpoint)}`}, {words.since}{' '}
+          <HeldAge stop={stop} />
+        </span>
+      </div>
+      <RequestText request={stop.request} />
+      <div class="held-actions">
+        {stop.canChange ? <ValueForm stop={stop} /> : <span class="dim">{words.cannotChange[at]}</span>}
+        <button type="button" onClick={() => void live.ask({ kind: 'step', vcpu })}>
+          {header.step}
+        </button>
+        <button type="button" class="primary" onClick={() => void live.ask({ kind: 'go', vcpu })}>
+          {header.go}
+        </button>
+      </div>
+    </li>
+  );
+}
+
+/** The time is the slot's own, which comes with each frame. */
+function HeldAge({ stop }: { readonly stop: StopRow }): JSX.Element {
+  const { live } = useSurroundings();
+  return <>{shortTime(live.slots[stop.vcpu]?.value?.ageNs ?? stop.sinceMs * 1e6)}</>;
+}
+
+function ValueForm({ stop }: { readonly stop: StopRow }): JSX.Element {
+  const { live } = useSurroundings();
+  const { stops: words } = strings();
+  const input = useRef<HTMLInputElement>(null);
+  const note = useSignal<{ readonly text: string; readonly isError: boolean } | undefined>(undefined);
+  const { value } = stop.request;
+  // What another page has changed shows here too, but not under the hand of one who types.
+  useEffect(() => {
+    if (input.current !== null && document.activeElement !== input.current) input.current.value = value;
+  }, [value]);
+  const change = async (): Promise<void> => {
+    const answer = await live.ask({ kind: 'change', vcpu: stop.vcpu, value: input.current?.value.trim() ?? '' });
+    const error = answer.kind === 'done' ? answer.error : undefined;
+    note.value = error === undefined ? { text: words.changed, isError: false } : { text: error, isError: true };
+  };
+  return (
+    <form
+      class="value-form"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void change();
+      }}
+    >
+      <label>
+        {words.value}{' '}
+        <input
+          ref={input}
+          class="mono"
+          type="text"
+          name="value"
+          defaultValue={value}
+          spellcheck={false}
+          autocomplete="off"
+        />
+      </label>
+      <button type="submit">{words.change}</button>
+      <span class={note.value?.isError === true ? 'alarm' : 'dim'} role="status">
+        {note.value?.text}
+      </span>
+    </form>
+  );
+}

@@ -1,0 +1,126 @@
+/** What the timeline is to show: all that is chosen has to hold. An address that is none is marked and not asked for. */
+
+import { useSignal } from '@preact/signals';
+import type { JSX } from 'preact';
+import type { MoveFilterFields } from '../../protocol.js';
+import { useSurroundings } from '../parts/context.js';
+import { strings } from '../settings.js';
+
+const TYPES = ['port', 'mmio', 'pci', 'write-protect'] as const;
+
+export function TimelineFilter(): JSX.Element {
+  const { live, desk } = useSurroundings();
+  const { timeline: words, access } = strings();
+  const filter = desk.moveFilter.value;
+  const change = (fields: { readonly [Name in keyof MoveFilterFields]?: MoveFilterFields[Name] | undefined }): void => {
+    const next = Object.entries({ ...desk.moveFilter.value, ...fields }).filter(([, value]) => value !== undefined);
+    desk.moveFilter.value = Object.fromEntries(next);
+  };
+  const names = [...new Set(live.clients.value.map(({ name }) => name))].sort();
+  return (
+    <>
+      <Choice
+        label={words.client}
+        any={words.anyClient}
+        value={filter.client}
+        options={names.map((name) => [name, name])}
+        onChange={(client) => change({ client })}
+      />
+      <Choice
+        label={strings().stops.type}
+        any={words.anyType}
+        value={filter.type}
+        options={TYPES.map((type) => [type, access.types[type]])}
+        onChange={(type) => change({ type: TYPES.find((one) => one === type) })}
+      />
+      <Choice
+        label={strings().stops.direction}
+        any={words.anyDirection}
+        value={filter.direction}
+        options={[
+          ['read', access.read],
+          ['write', access.write],
+        ]}
+        onChange={(direction) => change({ direction: direction as 'read' | 'write' | undefined })}
+      />
+      {live.vcpus.value > 1 && (
+        <Choice
+          label="vCPU"
+          any={words.anyVcpu}
+          value={filter.vcpu?.toString()}
+          options={Array.from({ length: live.vcpus.value }, (_, vcpu) => [`${vcpu}`, `vCPU ${vcpu}`])}
+          onChange={(vcpu) => change({ vcpu: vcpu === undefined ? undefined : Number(vcpu) })}
+        />
+      )}
+      <AddressRange key={filter.first ?? ''} filter={filter} onChange={change} />
+      {Object.keys(filter).length > 0 && (
+        <button type="button" onClick={() => (desk.moveFilter.value = {})}>
+          {words.clear}
+        </button>
+      )}
+    </>
+  );
+}
+
+interface ChoiceProps {
+  readonly label: string;
+  readonly any: string;
+  readonly value: string | undefined;
+  readonly options: readonly (readonly [value: string, text: string])[];
+  readonly onChange: (value: string | undefined) => void;
+}
+
+export function Choice({ label, any, value, options, onChange }: ChoiceProps): JSX.Element {
+  return (
+    <select
+      aria-label={label}
+      value={value ?? ''}
+      onChange={({ currentTarget }) => onChange(currentTarget.value === '' ? undefined : currentTarget.value)}
+    >
+      <option value="">{any}</option>
+      {options.map(([one, text]) => (
+        <option key={one} value={one}>
+          {text}
+        </option>
+      ))}
+    </select>
+  );
+}
+
+interface AddressRangeProps {
+  readonly filter: MoveFilterFields;
+  readonly onChange: (fields: { first: string | undefined; last: string | undefined }) => void;
+}
+
+/** `3f8` or `3f8-3ff`. */
+function AddressRange({ filter, onChange }: AddressRangeProps): JSX.Element {
+  const shown = filter.first === undefined ? '' : `${filter.first}-${filter.last ?? filter.first}`;
+  const isWrong = useSignal(false);
+  const take = (text: string): void => {
+    const range = parseRange(text);
+    isWrong.value = range === undefined;
+    if (range !== undefined) onChange(range);
+  };
+  return (
+    <input
+      type="text"
+      class="mono address-range"
+      aria-label={strings().stops.address}
+      placeholder="3f8-3ff"
+      defaultValue={shown}
+      aria-invalid={isWrong.value}
+      onChange={({ currentTarget }) => take(currentTarget.value)}
+      onKeyDown={(event) => event.key === 'Enter' && take(event.currentTarget.value)}
+    />
+  );
+}
+
+function parseRange(text: string): { first: string | undefined; last: string | undefined } | undefined {
+  if (text.trim() === '') return { first: undefined, last: undefined };
+  const match = /^(?:0x)?([0-9a-f]{1,16})(?:(?:-|…|\.\.)(?:0x)?([0-9a-f]{1,16}))?$/i.exec(text.replace(/\s/g, ''));
+  if (match?.[1] === undefined) return undefined;
+  const first = BigInt(`0x${match[1]}`);
+  const last = BigInt(`0x${match[2] ?? match[1]}`);
+  if (last < first) return undefined;
+  return { first: `0x${first.toString(16)}`, last: `0x${last.toString(16)}` };
+}

@@ -1,0 +1,37 @@
+/** Accesses that no client claims, by address: where a driver looks for hardware that is not there. */
+
+import type { JSX } from 'preact';
+import { shortCount, wholeCount } from '../../view/amounts.js';
+import { useSurroundings } from '../parts/context.js';
+import { strings } from '../settings.js';
+
+export function UnclaimedPanel(): JSX.Element {
+  const { live } = useSurroundings();
+  const { unclaimed: words, clients: columns } = strings();
+  const rows = live.tables.value?.unclaimed ?? [];
+  if (rows.length === 0) return <p class="empty">{words.none}</p>;
+  return (
+    <div class="scroll" tabIndex={0}>
+      <table class="rates">
+        <thead>
+          <tr>
+            <th>{words.address}</th>
+            <th class="number">{columns.rate}</th>
+            <th class="number">{columns.reads}</th>
+            <th class="number">{columns.writes}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map(({ name, perSecond, reads, writes }) => (
+            <tr key={name} class={perSecond > 0 ? 'busy' : undefined}>
+              <td class="mono">{name}</td>
+              <td class="number strong">{shortCount(perSecond)}</td>
+              <td class="number">{wholeCount(reads)}</td>
+              <td class="number">{wholeCount(writes)}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </div>
+  );
+}

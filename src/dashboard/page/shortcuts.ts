@@ -1,0 +1,73 @@
+/**
+ * Single keys for what is done often. They are nobody's while one types: into a field, or into the guest's console.
+ * Components say what they do on a command; the list under `?` is made of the same table.
+ */
+
+import type { ShortcutName } from './strings/strings.js';
+
+export interface Shortcut {
+  readonly name: ShortcutName;
+  /** As shown. */
+  readonly keys: readonly string[];
+}
+
+/** In the order of the list. */
+export const SHORTCUTS: readonly Shortcut[] = [
+  { name: 'help', keys: ['?'] },
+  { name: 'console', keys: ['c'] },
+  { name: 'leaveConsole', keys: ['Ctrl', ']'] },
+  { name: 'slots', keys: ['o'] },
+  { name: 'arrows', keys: ['←', '→', '↑', '↓'] },
+  { name: 'holdPending', keys: ['h'] },
+  { name: 'holdComplete', keys: ['j'] },
+  { name: 'step', keys: ['s'] },
+  { name: 'go', keys: ['g'] },
+  { name: 'goAll', keys: ['a'] },
+  { name: 'addBreakpoint', keys: ['b'] },
+  { name: 'pause', keys: ['p'] },
+  { name: 'tabs', keys: ['1', '…', '8'] },
+  { name: 'language', keys: ['l'] },
+  { name: 'theme', keys: ['t'] },
+  { name: 'close', keys: ['Esc'] },
+];
+
+export type Command = Exclude<ShortcutName, 'leaveConsole' | 'arrows' | 'close' | 'tabs'> | `tab-${number}`;
+
+const BY_KEY = new Map<string, Command>([
+  ...SHORTCUTS.filter(({ keys }) => keys.length === 1).map(({ name, keys }): [string, Command] => [
+    keys[0] ?? '',
+    name as Command,
+  ]),
+  ...Array.from({ length: 8 }, (_, i): [string, Command] => [`${i + 1}`, `tab-${i}`]),
+]);
+
+const listeners = new Map<Command, () => void>();
+
+/** Returns a function that ends it. One listener for each command: the last. */
+export function onCommand(command: Command, listener: () => void): () => void {
+  listeners.set(command, listener);
+  return () => {
+    if (listeners.get(command) === listener) listeners.delete(command);
+  };
+}
+
+export function listenToKeys(): void {
+  document.addEventListener('keydown', (event) => {
+    const { target } = event;
+    if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
+    if (target instanceof HTMLElement && isTyping(target)) {
+      if (event.key === 'Escape' && target.closest('.terminal') === null) target.blur();
+      return;
+    }
+    if (document.querySelector('dialog[open]') !== null && event.key !== '?') return;
+    const command = BY_KEY.get(event.key);
+    const listener = command && listeners.get(command);
+    if (listener === undefined) return;
+    event.preventDefault();
+    listener();
+  });
+}
+
+function isTyping(target: HTMLElement): boolean {
+  return target.matches('input:not([type=checkbox]), select, textarea, [contenteditable]');
+}

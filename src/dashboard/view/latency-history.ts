@@ -1,0 +1,38 @@
+/**
+ * LatencyHistory: p50 and p99 of each stage over the last minutes, as the columns that a plot takes. A fixed number of
+ * points; where nothing was finished there is a gap.
+ */
+
+import type { Percentiles, Tables } from '../protocol.js';
+
+/** Four a second for five minutes. */
+export const MAX_POINTS = 1200;
+export const PLOTTED_STAGES = ['total', 'wait', 'work', 'wake'] as const;
+export type PlottedStage = (typeof PLOTTED_STAGES)[number];
+
+/** Seconds, then p50 and p99 in ns. */
+export type PlotColumns = [number[], (number | null)[], (number | null)[]];
+
+interface Point {
+  readonly seconds: number;
+  readonly latency: Readonly<Record<PlottedStage, Percentiles | null>>;
+}
+
+export class LatencyHistory {
+  #points: Point[] = [];
+
+  add({ timeMs, latency }: Pick<Tables, 'timeMs' | 'latency'>): void {
+    const seconds = timeMs / 1000;
+    // Another server, whose clock began anew.
+    if (seconds < (this.#points.at(-1)?.seconds ?? 0)) this.#points = [];
+    this.#points.push({ seconds, latency });
+    if (this.#points.length > MAX_POINTS) this.#points = this.#points.slice(-MAX_POINTS);
+  }
+
+  columns(stage: PlottedStage): PlotColumns {
+    const of = (key: keyof Percentiles): (number | null)[] =>
+      // A logarithmic scale has no 0.
+      this.#points.map(({ latency }) => (latency[stage] === null ? null : Math.max(1, latency[stage][key])));
+    return [this.#points.map(({ seconds }) => seconds), of('p50Ns'), of('p99Ns')];
+  }
+}

@@ -1,0 +1,51 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { dumpRows, slotFields } from './slot-fields.js';
+
+function slotOf(words: Record<number, number>): Uint8Array {
+  const bytes = new Uint8Array(256);
+  for (const [offset, word] of Object.entries(words)) new DataView(bytes.buffer).setUint32(Number(offset), word, true);
+  return bytes;
+}
+
+const text = (bytes: Uint8Array): string =>
+  slotFields(bytes)
+    .map(({ name, raw, meaning }) => [name, raw, ...(meaning === '' ? [] : [meaning])].join(' '))
+    .join('; ');
+
+test('a port write is told by the names of the header', () => {
+  assert.equal(
+    text(slotOf({ 0: 0, 64: 1, 72: 0x3f8, 80: 1, 88: 0x41, 92: 9, 136: 2 })),
+    'type 0x0 port; completion_polling 0x0; direction 0x1 write; address 0x3f8; size 0x1 8 bit; value 0x41; ' +
+      'kernel_handled 0x0; processed 0x2 PROCESSING',
+  );
+});
+
+test('an MMIO value has eight bytes', () => {
+  const fields = slotFields(slotOf({ 0: 1, 72: 0xfed00000, 80: 8, 88: 0x55667788, 92: 0x11223344, 136: 0 }));
+  assert.deepEqual(
+    fields.find(({ name }) => name === 'value'),
+    { name: 'value', offset: 88, bytes: 8, raw: '0x1122334455667788', meaning: '' },
+  );
+});
+
+test('a PCI request has bus, device, function and register in place of the upper half', () => {
+  const told = text(slotOf({ 0: 2, 72: 0xcfc, 80: 4, 92: 0, 96: 0x1f, 100: 2, 104: 0x40, 136: 1 }));
+  assert.match(told, /reserved 0xcfc; .*value 0x0; bus 0x0; dev 0x1f; func 0x2; reg 0x40; .*0x1 COMPLETE/);
+});
+
+test('bytes that are no request give fields all the same', () => {
+  const told = text(new Uint8Array(256).fill(0xff));
+  assert.match(told, /type 0xffffffff type 4294967295; .*processed 0xffffffff state 4294967295/);
+});
+
+test('the dump has sixteen rows of sixteen bytes, and says which are zero', () => {
+  const rows = dumpRows(slotOf({ 136: 2 }));
+  assert.equal(rows.length, 16);
+  assert.deepEqual(rows[8], {
+    offset: '80',
+    bytes: ['00', '00', '00', '00', '00', '00', '00', '00', '02', ...Array<string>(7).fill('00')],
+    isZero: false,
+  });
+  assert.equal(rows[0]?.isZero, true);
+});

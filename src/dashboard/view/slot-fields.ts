@@ -1,0 +1,83 @@
+/**
+ * The 256 bytes of a slot as fields with their names of `struct acrn_io_request` (linux/acrn.h), for the page's close look
+ * at a slot. It believes nothing: any bytes give fields.
+ */
+
+import { directionName, hex, joinWords, typeName } from '../../io-request/io-request.js';
+import { IoRequestType, SLOT_BYTES, SLOT_OFFSET } from '../../io-request/layout.js';
+import { stateName } from '../../io-request/state.js';
+
+export interface SlotField {
+  /** As in the header. */
+  readonly name: string;
+  readonly offset: number;
+  readonly bytes: number;
+  /** The number as it stands there. */
+  readonly raw: string;
+  /** What it means, in the document's words; empty where the number says it all. */
+  readonly meaning: string;
+}
+
+/** In the order of their offsets. `bytes` has at least 256. */
+export function slotFields(bytes: Uint8Array): SlotField[] {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, SLOT_BYTES);
+  const u32 = (offset: number): number => view.getUint32(offset, true);
+  const u64 = (offset: number): string => hex(view.getBigUint64(offset, true));
+  const type = u32(SLOT_OFFSET.type);
+  const isPci = type === IoRequestType.PCI;
+  const isWide = type === IoRequestType.MMIO || type === IoRequestType.WRITE_PROTECT;
+  const word = (name: string, offset: number, meaning = ''): SlotField => ({
+    name,
+    offset,
+    bytes: 4,
+    raw: hex(u32(offset)),
+    meaning,
+  });
+  const long = (name: string, offset: number, meaning = ''): SlotField => ({
+    name,
+    offset,
+    bytes: 8,
+    raw: u64(offset),
+    meaning,
+  });
+  const size = joinWords(u32(SLOT_OFFSET.size), u32(SLOT_OFFSET.size + 4));
+  return [
+    word('type', SLOT_OFFSET.type, typeName(type)),
+    word('completion_polling', SLOT_OFFSET.completionPolling),
+    word('direction', SLOT_OFFSET.direction, directionName(u32(SLOT_OFFSET.direction))),
+    long(isPci ? 'reserved' : 'address', SLOT_OFFSET.address),
+    long('size', SLOT_OFFSET.size, [1, 2, 4, 8].includes(size) ? `${8 * size} bit` : ''),
+    isWide ? long('value', SLOT_OFFSET.value) : word('value', SLOT_OFFSET.value),
+    ...(isPci
+      ? [
+          word('bus', SLOT_OFFSET.pciBus),
+          word('dev', SLOT_OFFSET.pciDevice),
+          word('func', SLOT_OFFSET.pciFunction),
+          word('reg', SLOT_OFFSET.pciRegister),
+        ]
+      : []),
+    word('kernel_handled', SLOT_OFFSET.kernelHandled),
+    word('processed', SLOT_OFFSET.state, stateName(u32(SLOT_OFFSET.state))),
+  ];
+}
+
+export interface DumpRow {
+  readonly offset: string;
+  /** Sixteen, two digits each. */
+  readonly bytes: readonly string[];
+  readonly isZero: boolean;
+}
+
+/** Rows of sixteen bytes. */
+export function dumpRows(bytes: Uint8Array): DumpRow[] {
+  const rows: DumpRow[] = [];
+  for (let at = 0; at < bytes.length; at += 16) {
+    const row = bytes.subarray(at, at + 16);
+    rows.push({
+      offset: at.toString(16).padStart(2, '0'),
+      bytes: Array.from(row, (byte) => byte.toString(16).padStart(2, '0')),
+      isZero: row.every((byte) => byte === 0),
+    });
+  }
+  return rows;
+}

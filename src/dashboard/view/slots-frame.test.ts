@@ -1,0 +1,94 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { FrameOffset, SLOT_RECORD_BYTES, SlotRecord, SLOTS_FRAME_BYTES } from '../protocol.js';
+import { decodeSlotsFrame } from './slots-frame.js';
+
+interface Frame {
+  readonly buffer: ArrayBuffer;
+  readonly view: DataView;
+}
+
+/** All slots FREE and never used. */
+function frame(extra = 0): Frame {
+  const buffer = new ArrayBuffer(SLOTS_FRAME_BYTES + extra);
+  const view = new DataView(buffer);
+  view.setUint8(FrameOffset.kind, 1);
+  view.setUint8(FrameOffset.vcpus, 2);
+  view.setUint8(FrameOffset.inspected, 255);
+  for (let vcpu = 0; vcpu < 16; vcpu++) {
+    const at = FrameOffset.records + vcpu * SLOT_RECORD_BYTES;
+    view.setUint32(at + SlotRecord.state, 3, true);
+    view.setUint16(at + SlotRecord.client, 0xffff, true);
+  }
+  return { buffer, view };
+}
+
+test('a slot that was never used is free, the hypervisor’s, and has no client', () => {
+  const { buffer } = frame();
+  const decoded = decodeSlotsFrame(buffer);
+  assert.equal(decoded?.vcpus, 2);
+  assert.equal(decoded.slots.length, 16);
+  assert.equal(decoded.inspected, undefined);
+  const slot = decoded.slots[15];
+  assert.ok(slot !== undefined);
+  assert.deepEqual([slot.state, slot.owner, slot.client, slot.held], ['FREE', 'hypervisor', undefined, undefined]);
+});
+
+test('a request of a slot is told whole, with 64 bits', () => {
+  const { buffer, view } = frame();
+  const at = FrameOffset.records + 3 * SLOT_RECORD_BYTES;
+  view.setUint32(at + SlotRecord.state, 2, true);
+  view.setUint32(at + SlotRecord.type, 1, true);
+  view.setUint32(at + SlotRecord.direction, 1, true);
+  view.setUint32(at + SlotRecord.size, 8, true);
+  view.setBigUint64(at + SlotRecord.address, 0xf_fed0_0000n, true);
+  view.setBigUint64(at + SlotRecord.value, 0x1122334455667788n, true);
+  view.setFloat64(at + SlotRecord.ageMs, 1.5, true);
+  view.setUint16(at + SlotRecord.client, 4, true);
+  view.setUint8(at + SlotRecord.held, 2);
+  view.setUint32(at + SlotRecord.moves, 9, true);
+  assert.deepEqual(decodeSlotsFrame(buffer)?.slots[3], {
+    vcpu: 3,
+    state: 'PROCESSING',
+    owner: 'service-vm',
+    ageNs: 1.5e6,
+    type: 'mmio',
+    isWrite: true,
+    direction: 'write',
+    size: 8,
+    address: '0xffed00000',
+    value: '0x1122334455667788',
+    client: 4,
+    held: 'complete',
+    moves: 9,
+  });
+});
+
+test('a PCI request shows its place, and a state that is none belongs to nobody', () => {
+  const { buffer, view } = frame();
+  const at = FrameOffset.records;
+  view.setUint32(at + SlotRecord.state, 77, true);
+  view.setUint32(at + SlotRecord.type, 2, true);
+  view.setUint32(at + SlotRecord.pci, (1 << 20) | (0x1f << 15) | (2 << 12) | 0x40, true);
+  const slot = decodeSlotsFrame(buffer)?.slots[0];
+  assert.ok(slot !== undefined);
+  assert.deepEqual([slot.state, slot.owner, slot.address], ['UNKNOWN', 'nobody', '01:1f.2+40']);
+});
+
+test('the bytes of the inspected slot stand at the end', () => {
+  const { buffer, view } = frame(256);
+  view.setUint8(FrameOffset.inspected, 5);
+  view.setUint8(SLOTS_FRAME_BYTES + 136, 2);
+  const inspected = decodeSlotsFrame(buffer)?.inspected;
+  assert.equal(inspected?.vcpu, 5);
+  assert.equal(inspected.bytes.length, 256);
+  assert.equal(inspected.bytes[136], 2);
+});
+
+test('what is too short or something else is no frame', () => {
+  assert.equal(decodeSlotsFrame(new ArrayBuffer(0)), undefined);
+  assert.equal(decodeSlotsFrame(new ArrayBuffer(SLOTS_FRAME_BYTES - 1)), undefined);
+  const { buffer, view } = frame();
+  view.setUint8(FrameOffset.kind, 2);
+  assert.equal(decodeSlotsFrame(buffer), undefined);
+});

@@ -1,0 +1,110 @@
+/**
+ * The binary frame of the slots, as the page shows it: sixteen SlotViews. The layout is protocol.ts'; a frame that is too
+ * short is no frame.
+ */
+
+import { directionName, hex, typeName } from '../../io-request/io-request.js';
+import { Direction, IoRequestType } from '../../io-request/layout.js';
+import { ownerOf, stateName, type SlotOwner } from '../../io-request/state.js';
+import {
+  FRAME_SLOTS,
+  FrameKind,
+  FrameOffset,
+  Held,
+  NO_CLIENT,
+  NO_SLOT,
+  SLOT_RAW_BYTES,
+  SLOT_RECORD_BYTES,
+  SlotRecord,
+  SLOTS_FRAME_BYTES,
+  type HoldPoint,
+  type StateName,
+} from '../protocol.js';
+
+export interface SlotView {
+  readonly vcpu: number;
+  readonly state: StateName;
+  readonly owner: SlotOwner;
+  readonly ageNs: number;
+  /** `port`, `mmio`, … */
+  readonly type: string;
+  readonly isWrite: boolean;
+  readonly direction: string;
+  readonly size: number;
+  /** Hexadecimal, or a PCI place. */
+  readonly address: string;
+  readonly value: string;
+  /** Index among the clients; undefined: nobody has or had it. */
+  readonly client: number | undefined;
+  readonly held: HoldPoint | undefined;
+  /** Moves so far; 0: the slot was never used. */
+  readonly moves: number;
+}
+
+export interface SlotsFrame {
+  readonly sequence: number;
+  readonly timeMs: number;
+  readonly vcpus: number;
+  readonly slots: readonly SlotView[];
+  readonly inspected: { readonly vcpu: number; readonly bytes: Uint8Array } | undefined;
+}
+
+export function decodeSlotsFrame(buffer: ArrayBuffer): SlotsFrame | undefined {
+  if (buffer.byteLength < SLOTS_FRAME_BYTES) return undefined;
+  const view = new DataView(buffer);
+  if (view.getUint8(FrameOffset.kind) !== FrameKind.SLOTS) return undefined;
+  const inspected = view.getUint8(FrameOffset.inspected);
+  const hasBytes = inspected !== NO_SLOT && buffer.byteLength >= SLOTS_FRAME_BYTES + SLOT_RAW_BYTES;
+  return {
+    sequence: view.getUint32(FrameOffset.sequence, true),
+    timeMs: view.getFloat64(FrameOffset.timeMs, true),
+    vcpus: view.getUint8(FrameOffset.vcpus),
+    slots: Array.from({ length: FRAME_SLOTS }, (_, vcpu) => slotView(view, vcpu)),
+    inspected: hasBytes
+      ? { vcpu: inspected, bytes: new Uint8Array(buffer, SLOTS_FRAME_BYTES, SLOT_RAW_BYTES) }
+      : undefined,
+  };
+}
+
+function slotView(view: DataView, vcpu: number): SlotView {
+  const at = FrameOffset.records + vcpu * SLOT_RECORD_BYTES;
+  const u32 = (offset: number): number => view.getUint32(at + offset, true);
+  const state = u32(SlotRecord.state);
+  const type = u32(SlotRecord.type);
+  const direction = u32(SlotRecord.direction);
+  const client = view.getUint16(at + SlotRecord.client, true);
+  return {
+    vcpu,
+    state: stateOf(state),
+    owner: ownerOf(state),
+    ageNs: view.getFloat64(at + SlotRecord.ageMs, true) * 1e6,
+    type: typeName(type),
+    isWrite: direction === Direction.WRITE,
+    direction: directionName(direction),
+    size: u32(SlotRecord.size),
+    address:
+      type === IoRequestType.PCI
+        ? pciPlace(u32(SlotRecord.pci))
+        : hex(view.getBigUint64(at + SlotRecord.address, true)),
+    value: hex(view.getBigUint64(at + SlotRecord.value, true)),
+    client: client === NO_CLIENT ? undefined : client,
+    held: holdPoint(view.getUint8(at + SlotRecord.held)),
+    moves: u32(SlotRecord.moves),
+  };
+}
+
+function stateOf(state: number): StateName {
+  const name = stateName(state);
+  return name === 'FREE' || name === 'PENDING' || name === 'PROCESSING' || name === 'COMPLETE' ? name : 'UNKNOWN';
+}
+
+function holdPoint(held: number): HoldPoint | undefined {
+  if (held === Held.AT_PENDING) return 'pending';
+  return held === Held.BEFORE_COMPLETE ? 'complete' : undefined;
+}
+
+/** `00:1f.2+10`: bus, device, function, register. */
+function pciPlace(word: number): string {
+  const two = (value: number): string => value.toString(16).padStart(2, '0');
+  return `${two(word >>> 20)}:${two((word >>> 15) & 0x1f)}.${(word >>> 12) & 7}+${(word & 0xfff).toString(16)}`;
+}
