@@ -1,0 +1,98 @@
+// Inputs without end against everything that must bear any input (src/fuzzing/). What reaches new code is kept and changed
+// further. A finding is made small and written to conformance/corpus/TARGET/, where a test plays it from then on.
+//
+//   npm run fuzz -- devices --seconds 60          one target
+//   npm run fuzz -- all --seconds 600 --seed 7    each of them in turn
+//
+// Exits with 0 when nothing was found, else with 1. UPCALL_DIST names another build than dist/.
+
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const HANG_MS = 60_000;
+const SHOW_MS = 5000;
+
+const dist = process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url));
+if (!existsSync(join(dist, 'fuzzing/fuzz-targets.js'))) {
+  process.stderr.write('Build first: npm run build\n');
+  process.exit(2);
+}
+/** @typedef {import('../src/fuzzing/campaign.js').CampaignReport} CampaignReport */
+/** @type {<T>(file: string) => Promise<T>} */
+const load = (file) => import(pathToFileURL(join(dist, 'fuzzing', file)).href);
+/** @type {typeof import('../src/fuzzing/fuzz-targets.js')} */
+const { FUZZ_TARGETS } = await load('fuzz-targets.js');
+/** @type {typeof import('../src/fuzzing/campaign.js')} */
+const { distill, runCampaign } = await load('campaign.js');
+/** @type {typeof import('../src/fuzzing/corpus.js')} */
+const { addToCorpus, corpusFolder, readCorpus } = await load('corpus.js');
+/** @type {typeof import('../src/fuzzing/hang-watch.js')} */
+const { HangWatch } = await load('hang-watch.js');
+
+const HELP = `fuzz TARGET [--seconds N] [--seed N] [--keep] [--quiet]
+  TARGET       all, or one of:
+${FUZZ_TARGETS.map(({ name, about }) => `                 ${name.padEnd(10)} ${about}`).join('\n')}
+  --seconds N  how long for each target (default: 60); Ctrl-C ends it sooner
+  --seed N     which inputs (default: a new one, which is printed)
+  --keep       write inputs that reached new code to the corpus
+  --quiet      no progress
+`;
+
+const { values: options, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '60' },
+    seed: { type: 'string' },
+    keep: { type: 'boolean', default: false },
+    quiet: { type: 'boolean', default: false },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+});
+const [word = ''] = positionals;
+const targets = FUZZ_TARGETS.filter(({ name }) => word === 'all' || name === word);
+const seconds = Number(options.seconds);
+const seed = options.seed === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(options.seed);
+if (options.help || targets.length === 0 || !(seconds > 0) || !Number.isInteger(seed)) {
+  process.stdout.write(HELP);
+  process.exit(options.help ? 0 : 2);
+}
+
+const interrupted = new AbortController();
+process.once('SIGINT', () => interrupted.abort());
+
+/** @type {(report: CampaignReport) => string} */
+const describe = ({ inputs, elapsedMs, reached, kept }) =>
+  `${inputs} inputs in ${(elapsedMs / 1000).toFixed(0)} s (${((inputs * 1000) / elapsedMs).toFixed(0)}/s), ` +
+  `${reached} bytes of code reached, ${kept.length} inputs kept`;
+
+for (const target of targets) {
+  if (interrupted.signal.aborted) break;
+  process.stdout.write(`${target.name}: ${seconds} s, seed ${seed}\n`);
+  mkdirSync(corpusFolder(target.name), { recursive: true });
+  const watch = new HangWatch(join(corpusFolder(target.name), 'crash-hang.bin'), HANG_MS);
+  let shown = performance.now();
+  const corpus = readCorpus(target.name).map(({ bytes }) => bytes);
+  const report = await runCampaign({
+    target,
+    corpus,
+    seed,
+    maxMs: seconds * 1000,
+    signal: interrupted.signal,
+    playing: (input) => watch.playing(input),
+    onProgress: (now) => {
+      if (options.quiet || performance.now() - shown < SHOW_MS) return;
+      shown = performance.now();
+      process.stdout.write(`  ${describe(now)}\n`);
+    },
+  });
+  await watch.close();
+  process.stdout.write(`${target.name}: ${describe(report)}\n`);
+  if (options.keep)
+    for (const input of await distill(target, corpus, report.kept)) addToCorpus(target.name, 'kept', input);
+  const { finding } = report;
+  if (finding === undefined) continue;
+  process.exitCode = 1;
+  process.stdout.write(`FOUND ${finding.message}\n  ${addToCorpus(target.name, 'crash', finding.input)}\n`);
+}

@@ -1,0 +1,71 @@
+/**
+ * BlockCoverage: which code of this project an input reached that none had reached before, by V8's own block counts of
+ * this thread (the inspector's Profiler). Code that runs in other threads is not seen.
+ *
+ * A function's blocks come as ranges inside of its own range, outer ones first. A map of its bytes says what was ever
+ * reached; functions inside of it have maps of their own.
+ */
+
+import { Session, type Profiler } from 'node:inspector';
+
+interface SeenFunction {
+  readonly reached: Uint8Array;
+  missing: number;
+}
+
+export class BlockCoverage {
+  readonly #session = new Session();
+  readonly #isCounted: (url: string) => boolean;
+  readonly #functions = new Map<string, SeenFunction>();
+  /** Bytes of source reached so far. */
+  reached = 0;
+
+  constructor(isCounted: (url: string) => boolean) {
+    this.#isCounted = isCounted;
+    this.#session.connect();
+    this.#session.post('Profiler.enable');
+    this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
+  }
+
+  /** Bytes of source that were reached since the last call and never before. */
+  take(): number {
+    let found = 0;
+    // The session of one's own thread answers within the call.
+    this.#session.post('Profiler.takePreciseCoverage', (error, { result }) => {
+      if (error !== null) throw error;
+      for (const { url, scriptId, functions } of result)
+        if (this.#isCounted(url)) for (const one of functions) found += this.#add(scriptId, one);
+    });
+    this.reached += found;
+    return found;
+  }
+
+  close(): void {
+    this.#session.post('Profiler.stopPreciseCoverage');
+    this.#session.disconnect();
+  }
+
+  #add(scriptId: string, { ranges }: Profiler.FunctionCoverage): number {
+    const [whole, ...blocks] = ranges;
+    if (whole === undefined || whole.count === 0) return 0;
+    const { startOffset: start, endOffset: end } = whole;
+    const key = `${scriptId} ${start} ${end}`;
+    let known = this.#functions.get(key);
+    if (known === undefined) {
+      known = { reached: new Uint8Array(end - start), missing: end - start };
+      this.#functions.set(key, known);
+    }
+    if (known.missing === 0) return 0;
+    const now = new Uint8Array(end - start).fill(1);
+    for (const { startOffset, endOffset, count } of blocks)
+      now.fill(count > 0 ? 1 : 0, startOffset - start, endOffset - start);
+    let found = 0;
+    for (let at = 0; at < now.length; at++) {
+      if (now[at] === 0 || known.reached[at] !== 0) continue;
+      known.reached[at] = 1;
+      found++;
+    }
+    known.missing -= found;
+    return found;
+  }
+}

@@ -1,0 +1,30 @@
+/** The corpus: inputs worth playing again, one file each in conformance/corpus/TARGET/, in order of their names. */
+
+import { createHash } from 'node:crypto';
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const CORPUS = fileURLToPath(new URL('../../conformance/corpus/', import.meta.url));
+
+/** A build that lies elsewhere has its corpus elsewhere. */
+export function corpusFolder(target: string, root = CORPUS): string {
+  return join(root, target);
+}
+
+export function readCorpus(target: string, root = CORPUS): { readonly name: string; readonly bytes: Uint8Array }[] {
+  const folder = corpusFolder(target, root);
+  if (!existsSync(folder)) return [];
+  const names = readdirSync(folder).filter((name) => name.endsWith('.bin'));
+  return names.sort().map((name) => ({ name, bytes: Uint8Array.from(readFileSync(join(folder, name))) }));
+}
+
+/** The path of the file, whose name says what kind it is and what is in it. */
+export function addToCorpus(target: string, kind: 'kept' | 'crash', bytes: Uint8Array, root = CORPUS): string {
+  const folder = corpusFolder(target, root);
+  mkdirSync(folder, { recursive: true });
+  const digest = createHash('sha256').update(bytes).digest('hex').slice(0, 12);
+  const path = join(folder, `${kind}-${digest}.bin`);
+  writeFileSync(path, bytes);
+  return path;
+}

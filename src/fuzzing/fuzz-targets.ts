@@ -1,0 +1,10 @@
+/** All targets by name, for the command and for the test. */
+
+import type { FuzzTarget } from './fuzz-target.js';
+import { controlCalls } from './targets/control-calls.js';
+import { devicePrograms } from './targets/device-programs.js';
+import { guestImages } from './targets/guest-images.js';
+import { guestScripts } from './targets/guest-scripts.js';
+import { pagePrograms } from './targets/page-programs.js';
+
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [pagePrograms, guestScripts, devicePrograms, controlCalls, guestImages];

@@ -1,0 +1,29 @@
+/** The thread of HangWatch: looks once a second whether another input has begun. */
+
+import { writeFileSync, writeSync } from 'node:fs';
+import { workerData } from 'node:worker_threads';
+import { SharedWords } from '../io-request/shared-words.js';
+import { HangWord } from './hang-words.js';
+
+const LOOK_MS = 1000;
+const STANDARD_ERROR = 2;
+
+const { words, file, limitMs } = workerData as {
+  readonly words: SharedArrayBuffer;
+  readonly file: string;
+  readonly limitMs: number;
+};
+const shared = new SharedWords(words);
+let seen = 0;
+let sinceMs = performance.now();
+setInterval(() => {
+  const count = shared.load(HangWord.COUNT);
+  if (count !== seen) {
+    seen = count;
+    sinceMs = performance.now();
+  }
+  if (performance.now() - sinceMs < limitMs) return;
+  writeFileSync(file, new Uint8Array(words, 4 * HangWord.BYTES, shared.load(HangWord.LENGTH)));
+  writeSync(STANDARD_ERROR, `an input takes more than ${limitMs} ms; it is in ${file}\n`);
+  process.kill(process.pid, 'SIGKILL');
+}, LOOK_MS);

@@ -1,0 +1,54 @@
+/**
+ * CheckedClient: an I/O client that looks whether each request that it is given lies in its ranges, and answers some at
+ * once and some later. The pattern is that of PatternDevice at the range's start.
+ */
+
+import type { AddressRange, AssignedRequest, IoClient, UserVm } from '../../index.js';
+import { Violation } from '../fuzz-target.js';
+import { patternValue } from './pattern-device.js';
+
+const U64 = 64;
+
+export class CheckedClient implements IoClient {
+  readonly name: string;
+  readonly ranges: readonly AddressRange[];
+  #extra: AddressRange | undefined;
+  #count = 0;
+
+  constructor(name: string, ranges: readonly AddressRange[]) {
+    this.name = name;
+    this.ranges = ranges;
+  }
+
+  add(vm: UserVm, range: AddressRange): void {
+    this.#extra = range;
+    vm.addRange(this, range);
+  }
+
+  remove(vm: UserVm): void {
+    if (this.#extra !== undefined) vm.removeRange(this, this.#extra);
+    this.#extra = undefined;
+  }
+
+  disconnected(): void {
+    this.#extra = undefined;
+  }
+
+  notify(request: AssignedRequest): void {
+    const range = [...this.ranges, ...(this.#extra === undefined ? [] : [this.#extra])].find((one) => isInside(request, one));
+    if (range === undefined) throw new Violation(`${this.name} was given ${request.describe()}`);
+    const offset = (request.addressLow - Number(BigInt.asIntN(32, range.start))) >>> 0;
+    const [low, high] = range === this.#extra ? [-1, -1] : [patternValue(offset, 4), patternValue(offset + 4, 4)];
+    const { ticket } = request;
+    if (this.#count++ % 2 === 0) request.finish(ticket, low, high);
+    else setImmediate(() => request.finish(ticket, low, high));
+  }
+}
+
+/** With the driver's arithmetic, which wraps. */
+function isInside(request: AssignedRequest, range: AddressRange): boolean {
+  const u64 = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+  const address = u64(request.addressLow, request.addressHigh);
+  const last = BigInt.asUintN(U64, address + u64(request.size, request.sizeHigh) - 1n);
+  return request.type === range.type && address >= range.start && last <= range.end;
+}

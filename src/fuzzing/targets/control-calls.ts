@@ -1,0 +1,152 @@
+/**
+ * Target "control": programs of ioctls with any code, any argument and any bytes behind it, on two open files, while pages
+ * are written over as by the process that has them mapped. Whatever is called: an answer or −errno, never a throw; no VM
+ * but the caller's own is touched; and when the module is unloaded, nothing is left.
+ *
+ * The answers themselves are held against the model of the driver by src/conformance/control-model.test.ts; here nothing
+ * needs to make sense.
+ */
+
+import { HandDrivenHypervisor } from '../../conformance/hand-driven-hypervisor.js';
+import { MappedMemory } from '../../hsm/control/address-space.js';
+import { LocalEventTable } from '../../hsm/control/event-table.js';
+import { HsmDevice } from '../../hsm/control/hsm-device.js';
+import type { HsmFile } from '../../hsm/control/hsm-file.js';
+import { ExtensionIoctl, Ioctl } from '../../hsm/control/ioctl-codes.js';
+import { VM_CREATION } from '../../hsm/control/struct-layout.js';
+import { StructView } from '../../hsm/control/struct-view.js';
+import { LocalEvent } from '../../hsm/event-object.js';
+import { PAGE_BYTES } from '../../io-request/layout.js';
+import { expect, within, type FuzzTarget } from '../fuzz-target.js';
+import { FuzzInput } from '../fuzz-input.js';
+
+const CODES: readonly number[] = [...Object.values(Ioctl), ...Object.values(ExtensionIoctl)];
+const MEMORY_BYTES = 1 << 20;
+const PAGES = 4;
+const LIMIT_MS = 10_000;
+/** Calls of a program that still wait. */
+const MAX_WAITING = 64;
+/** Linux' errno. */
+const MAX_ERRNO = 4095;
+const WORDS = [0, 1, 2, 3, 4, 8, 16, 0x41, 0x60, 0x3f8, 0xcf8, 0xcfc, 0x1000, 0x8000, 0xffff, 0x1_0000, 0xfee0_0000, 0x7fff_ffff, 0xffff_ffff];
+
+interface Process {
+  readonly memory: MappedMemory;
+  readonly pages: readonly bigint[];
+  readonly events: LocalEventTable;
+  file: HsmFile;
+}
+
+export const controlCalls: FuzzTarget = {
+  name: 'control',
+  about: 'ioctls of any code with any bytes',
+  maxBytes: 1024,
+  open: () => Promise.resolve({ run: (bytes) => run(new FuzzInput(bytes)), close: () => undefined }),
+};
+
+async function run(input: FuzzInput): Promise<void> {
+  const device = new HsmDevice({
+    hypervisor: new HandDrivenHypervisor(() => (input.below(8) === 7 ? -1 : 0)),
+    memoryBytes: MEMORY_BYTES,
+    vcpuCount: 1 + input.below(4),
+    hasExtensions: input.below(2) === 1,
+    interceptPci: input.below(2) === 1,
+    sleep: () => Promise.resolve(),
+  });
+  await device.load();
+  const processes = [open(device), open(device)] as const;
+  const bystander = open(device);
+  const creation = bystander.pages[0] as bigint;
+  bystander.memory.write(creation, new StructView(VM_CREATION).set('ioreq_buf', bystander.pages[1] as bigint).bytes);
+  expect((await bystander.file.ioctl(Ioctl.CREATE_VM, creation)) === 0, 'the bystander has no VM');
+  const pageBefore = bystander.memory.bytes(bystander.pages[1] as bigint, PAGE_BYTES)?.slice();
+
+  const interrupt = new AbortController();
+  const waiting: Promise<unknown>[] = [];
+  while (!input.isEmpty && waiting.length < MAX_WAITING) await step(input, device, input.pick(processes), interrupt, waiting);
+
+  interrupt.abort();
+  for (const { file } of processes) await within(LIMIT_MS, 'close', file.close());
+  await within(LIMIT_MS, 'calls of closed files', Promise.all(waiting));
+  const pageAfter = bystander.memory.bytes(bystander.pages[1] as bigint, PAGE_BYTES);
+  expect(pageAfter?.every((byte, at) => byte === pageBefore?.[at]) === true, 'another VM’s page was written');
+  expectVms(device, 1);
+  await within(LIMIT_MS, 'unload', device.unload());
+  expectVms(device, 0);
+}
+
+async function step(
+  input: FuzzInput,
+  device: HsmDevice,
+  caller: Process,
+  { signal }: AbortController,
+  waiting: Promise<unknown>[],
+): Promise<void> {
+  const kind = input.below(16);
+  if (kind === 0) fill(input, caller);
+  else if (kind === 1) device.module.worker.pass();
+  else if (kind === 2) await new Promise((resolve) => setImmediate(resolve));
+  else if (kind === 3) caller.events.close(input.below(8));
+  else if (kind === 4) {
+    const event = caller.events.lookup(input.below(8));
+    if (typeof event !== 'number') event.signal();
+  } else if (kind === 5) {
+    waiting.push(caller.file.close());
+    caller.file = device.open(caller.memory, caller.events);
+  } else {
+    const code = input.below(16) === 15 ? input.u32() : input.pick(CODES);
+    const result = caller.file.ioctl(code, argument(input, caller), signal);
+    if (typeof result === 'number') isAnswer(code, result);
+    else waiting.push(result.then((settled) => isAnswer(code, settled)));
+    // Most programs wait for most of their calls; ATTACH may wait for ever.
+    if (typeof result !== 'number' && code !== Ioctl.ATTACH_IOREQ_CLIENT && input.below(4) !== 3)
+      await within(LIMIT_MS, `ioctl 0x${code.toString(16)}`, result);
+  }
+}
+
+/** A pointer to fresh bytes, to whatever is at some page, to nowhere; or a value. */
+function argument(input: FuzzInput, caller: Process): bigint {
+  const kind = input.below(8);
+  const page = input.pick(caller.pages);
+  if (kind < 4) {
+    fill(input, caller);
+    return caller.pages[0] as bigint;
+  }
+  if (kind === 4) return page + BigInt(input.below(PAGE_BYTES));
+  if (kind === 5) return page;
+  if (kind === 6) return BigInt(input.word(WORDS));
+  return (BigInt(input.u32()) << 32n) | BigInt(input.u32());
+}
+
+/** Words at places that may mean something, of which some are addresses of the caller's pages. */
+function fill(input: FuzzInput, { memory, pages }: Process): void {
+  const page = pages[input.below(2) === 0 ? 0 : input.below(PAGES)] as bigint;
+  const bytes = new Uint8Array(8);
+  const view = new DataView(bytes.buffer);
+  for (let left = input.below(12); left > 0; left--) {
+    const isPointer = input.below(4) === 3;
+    view.setBigUint64(0, isPointer ? input.pick(pages) : BigInt(input.word(WORDS)), true);
+    const at = input.below(4) === 3 ? input.below(PAGE_BYTES - 8) : 4 * input.below(40);
+    memory.write(page + BigInt(at), input.below(4) === 3 ? bytes : bytes.subarray(0, isPointer ? 8 : 4));
+  }
+}
+
+function open(device: HsmDevice): Process {
+  const memory = new MappedMemory();
+  const events = new LocalEventTable();
+  for (let fd = 0; fd < 4; fd++) events.open(fd === 3 ? undefined : new LocalEvent());
+  const pages = Array.from({ length: PAGES }, () => memory.allocate(PAGE_BYTES));
+  return { memory, pages, events, file: device.open(memory, events) };
+}
+
+function expectVms(device: HsmDevice, count: number): void {
+  const { length } = device.module.vms;
+  expect(length === count, () => `${length} VMs where ${count} should be`);
+}
+
+function isAnswer(code: number, result: number): void {
+  expect(
+    Number.isInteger(result) && result >= -MAX_ERRNO && result <= 0x7fff_ffff,
+    () => `ioctl 0x${code.toString(16)} gave ${String(result)}`,
+  );
+}

@@ -1,0 +1,100 @@
+/**
+ * Target "devices": random programs for each standard device, with a clock that the program moves, in steps or in one jump
+ * as a host that slept. Whatever the program does: no throw, values within the size of the access, little work for each
+ * access, few timers, and a reset that leaves the device as a new one.
+ */
+
+import type { AccessSize } from '../../device-model/device.js';
+import { expect, type FuzzTarget } from '../fuzz-target.js';
+import { FuzzInput } from '../fuzz-input.js';
+import { FuzzClock } from './fuzz-clock.js';
+import { DEVICE_SETS, type DeviceSet, type MadeDevices } from './standard-devices.js';
+
+/** For one access: timers that are set, moves of the interrupt line, bytes of output. */
+const MAX_TIMERS_SET = 8;
+const MAX_LINE_MOVES = 16;
+const MAX_OUTPUT = 4;
+/** Timers that wait at once. */
+const MAX_PENDING = 3;
+/** Callbacks of one jump, however far it is, and for each millisecond of a walk. */
+const MAX_CALLBACKS = 64;
+const MAX_CALLBACKS_EACH_MS = 16;
+/** Each register several times: a sequence of bytes may be behind it. */
+const READS_AFTER_RESET = 32;
+const SIZES: readonly AccessSize[] = [1, 2, 4];
+const VALUES = [0, 1, 2, 3, 0x10, 0x20, 0x36, 0x55, 0x7f, 0x80, 0x83, 0xaa, 0xc7, 0xd1, 0xf0, 0xfe, 0xff, 0x2000, 0x3c00, 0xffff];
+
+export const devicePrograms: FuzzTarget = {
+  name: 'devices',
+  about: 'register programs for each standard device',
+  maxBytes: 1024,
+  open: () => Promise.resolve({ run, close: () => undefined }),
+};
+
+function run(bytes: Uint8Array): void {
+  const input = new FuzzInput(bytes);
+  const set = input.pick(DEVICE_SETS);
+  const clock = new FuzzClock();
+  const made = set.make(clock);
+  while (!input.isEmpty) step(input, made, clock, set.name);
+  checkReset(set, made, clock);
+  for (const { device } of made.places) device.close?.();
+  expect(clock.pending === 0, () => `${set.name}: ${clock.pending} timers are left after close`);
+}
+
+function step(input: FuzzInput, made: MadeDevices, clock: FuzzClock, name: string): void {
+  const { counts } = made;
+  const before = { scheduled: clock.scheduled, fired: clock.fired, lineMoves: counts.lineMoves, output: counts.output };
+  let walkedMs = 0;
+  const { device, ports } = input.pick(made.places);
+  const kind = input.below(16);
+  if (kind < 6) {
+    const size = input.pick(SIZES);
+    const value = device.read(input.below(ports), size);
+    expect(isValue(value, size), () => `${device.name}: ${JSON.stringify(value)} from a read of ${size} bytes`);
+  } else if (kind < 12) {
+    const size = input.pick(SIZES);
+    const written = device.write(input.below(ports), size, cut(input.word(VALUES), size));
+    expect(written === undefined, () => `${device.name}: a write gave ${typeof written}`);
+  } else if (kind === 12) clock.walk((walkedMs = input.u8() / 4));
+  else if (kind === 13) clock.jump(2 ** input.below(40) * (1 + input.u8() / 256));
+  else if (kind === 14) made.fromOutside(input);
+  else device.reset?.();
+
+  const isAccess = kind < 12;
+  const fired = clock.fired - before.fired;
+  const allowed = MAX_CALLBACKS + walkedMs * MAX_CALLBACKS_EACH_MS;
+  expect(fired <= allowed, () => `${name}: ${fired} timers fired in one step of ${walkedMs} ms`);
+  expect(clock.pending <= MAX_PENDING, () => `${name}: ${clock.pending} timers wait`);
+  if (!isAccess) return;
+  expect(clock.scheduled - before.scheduled <= MAX_TIMERS_SET, () => `${name}: an access sets many timers`);
+  expect(counts.lineMoves - before.lineMoves <= MAX_LINE_MOVES, () => `${name}: an access moves its line many times`);
+  expect(counts.output - before.output <= MAX_OUTPUT, () => `${name}: an access writes a lot`);
+}
+
+function checkReset(set: DeviceSet, made: MadeDevices, clock: FuzzClock): void {
+  for (const { device } of made.places) device.reset?.();
+  expect(!made.counts.level, () => `${set.name}: the line is high after a reset`);
+  const fresh = set.make(clock);
+  const look = ({ places }: MadeDevices): string =>
+    places
+      .map(({ device, ports }, index) =>
+        Array.from({ length: Math.max(READS_AFTER_RESET, ports) }, (_, at) =>
+          set.survives?.(index, at % ports) === true ? '-' : String(device.read(at % ports, 1) as number),
+        ).join(' '),
+      )
+      .join('; ');
+  const reset = look(made);
+  const isNew = look(fresh);
+  for (const { device } of fresh.places) device.close?.();
+  expect(reset === isNew, () => `${set.name}: after a reset ${reset}, when new ${isNew}`);
+}
+
+function isValue(value: unknown, size: AccessSize): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** (8 * size);
+}
+
+function cut(value: number, size: AccessSize): number {
+  return size === 4 ? value : value & (size === 2 ? 0xffff : 0xff);
+}
+

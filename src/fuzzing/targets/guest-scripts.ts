@@ -1,0 +1,88 @@
+/**
+ * Target "guests": programs of accesses, of every kind and size, at addresses where something is, at the edges of where
+ * something is, and where nothing is, by several vCPUs against a standard PC. Whatever they do: the VM ends in a way that
+ * has a name or goes on, no device throws, and no access is lost: each was answered by the hypervisor, became a request,
+ * or could not.
+ */
+
+import { ScriptedHypervisor, ServiceVm, standardPc } from '../../index.js';
+import type { ScriptStep, UserVm, UserVmEvent } from '../../index.js';
+import { FuzzInput } from '../fuzz-input.js';
+import { expect, within, type FuzzTarget } from '../fuzz-target.js';
+
+const LIMIT_MS = 20_000;
+const MAX_STEPS = 200;
+const MAX_VCPUS = 3;
+const PORTS = [
+  0x20, 0x21, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61, 0x62, 0x64, 0x70, 0x71, 0x72, 0x80, 0xa0, 0xb2, 0xf4, 0xf7, 0x3f7, 0x3f8,
+  0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0x400, 0x404, 0x408, 0x40b, 0x4d0, 0xcf7, 0xcf8, 0xcf9, 0xcfa, 0xcfc,
+  0xcfd, 0xcfe, 0xcff, 0xd00, 0xfffc, 0xfffd, 0xffff, 0,
+];
+const MEMORY = [
+  0xa_0000, 0xb_8000, 0xf_fffe, 0x10_0000, 0x7fff_fffc, 0x8000_0000, 0xe000_0000, 0xfebf_fffc, 0xfec0_0000, 0xfec0_0ffe,
+  0xfee0_0000, 0xfee0_0ffe, 0xffff_fff8, 0xffff_fffe, 0xffff_ffff, 0x1_0000_0000, 0xf_ffff_fff8, 2 ** 52 - 8, 2 ** 52 - 1,
+];
+const VALUES = [0, 1, 2, 0x0e, 0x30, 0x34, 0x36, 0x55, 0x80, 0xb6, 0xc7, 0xfe, 0x3c00, 0x2000, 0x8000_0000, 0x8000_0004, 0x80ff_fffc, 0xffff_ffff];
+/** What an operator hears of a VM whose guest does anything. All else is our own doing. */
+const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'reset', 'ended', 'rtc-changed', 'flush-timeout'];
+
+export const guestScripts: FuzzTarget = {
+  name: 'guests',
+  about: 'accesses of vCPUs to a standard PC',
+  maxBytes: 1200,
+  open: () => Promise.resolve({ run: (bytes) => run(new FuzzInput(bytes)), close: () => undefined }),
+};
+
+async function run(input: FuzzInput): Promise<void> {
+  const vcpus = 1 + input.below(MAX_VCPUS);
+  const repeat = 1 + input.below(4);
+  const options = { completionPolling: input.below(16) === 15, interceptPci: input.below(2) === 1 };
+  const scripts = Array.from({ length: vcpus }, (): { steps: ScriptStep[]; repeat: number } => ({ steps: [], repeat }));
+  for (let count = 0; !input.isEmpty && count < MAX_STEPS; count++) input.pick(scripts).steps.push(access(input));
+
+  const serviceVm = new ServiceVm(new ScriptedHypervisor(scripts));
+  const events: UserVmEvent[] = [];
+  try {
+    const vm = await serviceVm.createUserVm({ memoryMiB: 1, vcpus, statistics: true, ...options });
+    vm.onEvent((event) => events.push(event));
+    standardPc(vm, { console: { write: () => undefined } });
+    await vm.start();
+    const { reason } = await within(LIMIT_MS, 'the end of a guest', vm.ended);
+    expect(['halted', 'power-off', 'reset-loop'].includes(reason), () => `ended as ${reason}`);
+    checkCounts(vm, reason === 'halted' && !events.some(({ kind }) => kind === 'reset'), scripts);
+  } finally {
+    await within(LIMIT_MS, 'close', serviceVm.close());
+  }
+  const odd = events.find(({ kind }) => !EXPECTED.includes(kind));
+  expect(odd === undefined, () => JSON.stringify(odd));
+}
+
+function checkCounts(vm: UserVm, isWhole: boolean, scripts: readonly { steps: readonly ScriptStep[]; repeat: number }[]): void {
+  const counters = vm.counters();
+  const { portAccesses, mmioAccesses, answeredByHypervisor, requests, failed } = counters;
+  const [accesses, told] = [portAccesses + mmioAccesses, answeredByHypervisor + requests];
+  // A vCPU that was stopped had its access counted, and made nothing of it.
+  const slack = isWhole ? 0 : scripts.length * (1 + vm.statistics()!.guestErrors);
+  expect(accesses >= told && accesses <= told + failed + slack, () => `accesses are lost: ${JSON.stringify(counters)}`);
+  const counted = vm.statistics()?.requests ?? 0;
+  expect(counted <= requests, () => `${requests} requests, and the HSM saw ${counted}`);
+  if (!isWhole) return;
+  expect(counted === requests, () => `${requests} requests, of which the HSM saw ${counted}`);
+  const played = scripts.reduce((sum, { steps, repeat }) => sum + steps.length * repeat, 0);
+  expect(accesses === played, () => `${played} accesses were played and ${accesses} counted`);
+}
+
+function access(input: FuzzInput): ScriptStep {
+  const kind = input.below(4);
+  const direction = input.below(2) === 0 ? 'read' : 'write';
+  if (kind < 3) {
+    const address = (input.below(8) === 7 ? input.u16() : input.pick(PORTS)) & 0xffff;
+    const size = input.pick([1, 2, 4] as const);
+    return { type: 'port', direction, address, size, value: input.word(VALUES) };
+  }
+  const size = input.pick([1, 2, 4, 8] as const);
+  const base = input.below(4) === 3 ? input.u32() : input.pick(MEMORY);
+  const address = base + input.below(8);
+  const type = input.below(8) === 7 ? 'write-protect' : 'mmio';
+  return { type, direction, address: Math.min(address, 2 ** 52 - 1), size, value: input.word(VALUES) };
+}

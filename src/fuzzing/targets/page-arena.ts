@@ -1,0 +1,216 @@
+/**
+ * PageArena: the two VMs of the target "page". The victim's page is written over by a thread; its clients are a device in
+ * this thread, one in its own, and a client that answers later and checks what it is given. The witness has the same
+ * script and a device of its own, and must see nothing of all that. Both have a vCPU that waits for ever, so that they do
+ * not end with their scripts.
+ */
+
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
+import { inOwnThread, mmio, ports, ScriptedHypervisor, ServiceVm } from '../../index.js';
+import type { ScriptResult, ScriptStep, UserVm, UserVmEvent } from '../../index.js';
+import { SharedWords } from '../../io-request/shared-words.js';
+import { expect, Violation, within } from '../fuzz-target.js';
+import { CheckedClient } from './checked-client.js';
+import { patternValue, PatternDevice } from './pattern-device.js';
+import type { Act } from './page-programs.js';
+import type { PageWrite } from './page-writer-thread.js';
+
+const PLAYING_VCPUS = 3;
+const ROUNDS = 40;
+const LIMIT_MS = 20_000;
+const LOCAL = 0x500;
+const THREADED = 0x600;
+const MEMORY = 0x8000_0000;
+const RANGE = 0x100;
+const STEPS: readonly ScriptStep[] = [
+  { type: 'port', direction: 'read', address: LOCAL + 4, size: 4 },
+  { type: 'port', direction: 'write', address: LOCAL + 8, size: 2, value: 7 },
+  { type: 'port', direction: 'read', address: THREADED + 1, size: 1 },
+  { type: 'mmio', direction: 'read', address: MEMORY + 16, size: 8 },
+  { type: 'port', direction: 'write', address: 0xcf8, size: 4, value: 0x8000_0000 },
+  { type: 'port', direction: 'read', address: 0xcfc, size: 4 },
+  { type: 'port', direction: 'read', address: 0x700, size: 2 },
+];
+const HONEST: readonly bigint[] = [
+  BigInt(patternValue(4, 4)),
+  BigInt(patternValue(1, 1)),
+  (BigInt(patternValue(20, 4)) << 32n) | BigInt(patternValue(16, 4)),
+  0xffff_ffffn,
+  0xffffn,
+];
+/** What an operator may hear of a VM whose page is written over. */
+const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'notify-failed', 'flush-timeout', 'no-client'];
+
+interface Side {
+  readonly vm: UserVm;
+  readonly results: (ScriptResult | undefined)[];
+  changed: () => void;
+}
+
+export class PageArena {
+  readonly #serviceVm: ServiceVm;
+  readonly #events: UserVmEvent[] = [];
+  readonly #checked: CheckedClient;
+  readonly #witnessDevice = new PatternDevice();
+  readonly #stop = new SharedWords(1);
+  #victim!: Side;
+  #witness!: Side;
+  #writer!: Worker;
+  #detachLocal: () => void = () => undefined;
+  #detachThreaded: () => void = () => undefined;
+  #hasExtraRange = false;
+
+  static async make(): Promise<PageArena> {
+    // Word for word the same hypervisor for both: whose result it is, its VM's own listener says.
+    const arena = new PageArena();
+    await arena.#make();
+    return arena;
+  }
+
+  private constructor() {
+    const scripts = { steps: STEPS, repeat: ROUNDS };
+    const [victim, witness] = [0, 1].map(() => new ScriptedHypervisor([scripts, scripts, scripts, WAITS_FOR_EVER]));
+    let made = 0;
+    this.#hypervisors = [victim, witness] as [ScriptedHypervisor, ScriptedHypervisor];
+    this.#serviceVm = new ServiceVm({
+      name: 'scripted twice',
+      available: () => this.#hypervisors[0].available(),
+      createVm: (...parts) => this.#hypervisors[made++ === 0 ? 0 : 1].createVm(...parts),
+    });
+    this.#checked = new CheckedClient('checked', [mmio(MEMORY, RANGE)]);
+  }
+
+  readonly #hypervisors: readonly [ScriptedHypervisor, ScriptedHypervisor];
+
+  async #make(): Promise<void> {
+    this.#victim = await this.#side(0);
+    this.#witness = await this.#side(1);
+    const { vm } = this.#victim;
+    vm.onEvent((event) => this.#events.push(event));
+    this.#attachLocal();
+    this.#attachThreaded();
+    vm.createClient(this.#checked, this.#checked.ranges);
+    const witness = this.#witness.vm;
+    witness.onEvent((event) => this.#events.push(event));
+    witness.attach(ports(LOCAL, RANGE), this.#witnessDevice);
+    witness.attach(ports(THREADED, RANGE), new PatternDevice());
+    witness.attach(mmio(MEMORY, RANGE), new PatternDevice());
+    this.#writer = new Worker(new URL('./page-writer-thread.js', import.meta.url), {
+      workerData: { page: vm.buffer.page, control: this.#stop.buffer },
+    });
+    await vm.start();
+    await witness.start();
+  }
+
+  async #side(index: 0 | 1): Promise<Side> {
+    const vm = await this.#serviceVm.createUserVm({ memoryMiB: 1, vcpus: PLAYING_VCPUS + 1 });
+    const side: Side = { vm, results: [], changed: () => undefined };
+    this.#hypervisors[index].onResult((vcpu, result) => {
+      side.results[vcpu] = result;
+      side.changed();
+    });
+    return side;
+  }
+
+  async play(acts: readonly Act[], writes: readonly PageWrite[]): Promise<void> {
+    const witnessed = this.#witnessDevice.accesses;
+    await this.#restart(this.#witness, 'the witness');
+    const stopped = once(this.#writer, 'message');
+    this.#stop.store(0, 1);
+    this.#writer.postMessage(writes);
+    try {
+      for (const act of acts) await within(LIMIT_MS, `${act} beside a hostile page`, this.#act(act));
+      await within(LIMIT_MS, 'the other VM', this.#honest(this.#witness));
+    } finally {
+      this.#stop.store(0, 0);
+      await stopped;
+    }
+    const seen = this.#witnessDevice.accesses - witnessed;
+    expect(seen === 2 * ROUNDS * PLAYING_VCPUS, () => `the other VM’s device saw ${seen} accesses`);
+    await this.#restart(this.#victim, 'the victim');
+    await within(LIMIT_MS, 'the VM after its reset', this.#honest(this.#victim));
+    const odd = this.#events.find(({ kind }) => !EXPECTED.includes(kind));
+    expect(odd === undefined, () => JSON.stringify(odd));
+    this.#events.length = 0;
+  }
+
+  async close(): Promise<void> {
+    this.#stop.store(0, 0);
+    await this.#writer.terminate();
+    await within(LIMIT_MS, 'close', this.#serviceVm.close());
+  }
+
+  async #restart(side: Side, what: string): Promise<void> {
+    await within(LIMIT_MS, `pause of ${what}`, side.vm.pause());
+    // A result that was on its way is here a turn later.
+    await new Promise((resolve) => setImmediate(resolve));
+    side.results.length = 0;
+    await within(LIMIT_MS, `reset of ${what}`, side.vm.reset());
+  }
+
+  /** Resolves when each playing vCPU has had every answer that its devices give. */
+  async #honest(side: Side): Promise<void> {
+    for (;;) {
+      const results = Array.from({ length: PLAYING_VCPUS }, (_, vcpu) => side.results[vcpu]);
+      for (const result of results) if (result !== undefined) checkHonest(result);
+      if (results.every((result) => result !== undefined)) return;
+      await new Promise<void>((resolve) => (side.changed = resolve));
+    }
+  }
+
+  async #act(act: Act): Promise<void> {
+    const { vm } = this.#victim;
+    switch (act) {
+      case 'wait':
+        for (let turn = 0; turn < 20; turn++) await new Promise((resolve) => setImmediate(resolve));
+        return;
+      case 'reset':
+        return vm.reset();
+      case 'pause':
+        await vm.pause();
+        return vm.reset();
+      case 'replace':
+        vm.destroyClient(this.#checked);
+        await new Promise((resolve) => setImmediate(resolve));
+        vm.createClient(this.#checked, this.#checked.ranges);
+        this.#hasExtraRange = false;
+        return;
+      case 'range':
+        if (this.#hasExtraRange) this.#checked.remove(vm);
+        else this.#checked.add(vm, ports(0x700, 2));
+        this.#hasExtraRange = !this.#hasExtraRange;
+        return;
+      case 'detach':
+        this.#detachLocal();
+        await new Promise((resolve) => setImmediate(resolve));
+        this.#attachLocal();
+        return;
+      case 'thread':
+        this.#detachThreaded();
+        this.#attachThreaded();
+        return;
+      case 'inject':
+        vm.interruptLine(5).set(true);
+        vm.interruptLine(5).set(false);
+    }
+  }
+
+  #attachLocal(): void {
+    this.#detachLocal = this.#victim.vm.attach(ports(LOCAL, RANGE), new PatternDevice());
+  }
+
+  #attachThreaded(): void {
+    const placement = inOwnThread(new URL('./pattern-device.js', import.meta.url));
+    this.#detachThreaded = this.#victim.vm.attach(ports(THREADED, RANGE), placement);
+  }
+}
+
+const WAITS_FOR_EVER = { steps: [{ type: 'wait-for-interrupt', line: 5 }] } as const;
+
+function checkHonest({ values, faults, accesses }: ScriptResult): void {
+  const got = values.map((value) => value.toString(16)).join(' ');
+  if (faults === 0 && accesses === ROUNDS * STEPS.length && values.every((value, at) => value === HONEST[at])) return;
+  throw new Violation(`a vCPU read ${got} in ${accesses} accesses with ${faults} faults, not ${HONEST.map((value) => value.toString(16)).join(' ')}`);
+}
+

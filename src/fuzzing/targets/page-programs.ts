@@ -1,0 +1,41 @@
+/**
+ * Target "page": another thread writes any bytes to a VM's page, as quickly as it can, while the VM's vCPUs make requests,
+ * clients in this thread and in others answer, and the operator resets the VM, takes clients out and puts them back.
+ * Whatever it writes: nothing throws or hangs; no client is given a request outside of its ranges; another VM of the same
+ * Service VM sees none of it; and when the writer has stopped, a reset VM works as any other.
+ */
+
+import { FuzzInput } from '../fuzz-input.js';
+import type { FuzzTarget } from '../fuzz-target.js';
+import { PageArena } from './page-arena.js';
+import type { PageWrite } from './page-writer-thread.js';
+
+const MAX_ACTS = 24;
+const MAX_WRITES = 200;
+const STATE = 34;
+/** Words of a slot that mean something, the state more often. */
+const FIELDS = [0, 1, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 33, STATE, STATE, STATE, STATE, STATE];
+const VALUES = [0, 1, 2, 3, 4, 8, 0x500, 0x501, 0x600, 0x700, 0xcf8, 0xcfc, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff, 0xffff_fff8];
+const ACTS = ['wait', 'wait', 'reset', 'pause', 'replace', 'range', 'detach', 'thread', 'inject'] as const;
+export type Act = (typeof ACTS)[number];
+
+export const pagePrograms: FuzzTarget = {
+  name: 'page',
+  about: 'a thread that writes over a page in use',
+  maxBytes: 600,
+  open: async () => {
+    const arena = await PageArena.make();
+    return { run: (bytes) => run(new FuzzInput(bytes), arena), close: () => arena.close() };
+  },
+};
+
+async function run(input: FuzzInput, arena: PageArena): Promise<void> {
+  const acts: Act[] = Array.from({ length: 1 + input.below(MAX_ACTS) }, () => input.pick(ACTS));
+  const writes: PageWrite[] = [];
+  while (!input.isEmpty && writes.length < MAX_WRITES) {
+    const slot = input.below(8) === 7 ? input.below(16) : input.below(4);
+    const word = input.below(16) === 15 ? input.below(64) : input.pick(FIELDS);
+    writes.push({ index: slot * 64 + word, value: input.word(VALUES), pause: input.below(4) === 0 ? input.u8() : 0 });
+  }
+  await arena.play(acts, writes);
+}

@@ -1,0 +1,36 @@
+/** The hostile thread of the target "page": plays a list of writes over and over until its word says stop. */
+
+import { parentPort, workerData } from 'node:worker_threads';
+import { SharedWords } from '../../io-request/shared-words.js';
+
+export interface PageWrite {
+  /** A word of the page. */
+  readonly index: number;
+  readonly value: number;
+  /** How long to do nothing afterwards, in rounds of an empty loop. */
+  readonly pause: number;
+}
+
+export interface PageWriterData {
+  readonly page: SharedArrayBuffer;
+  /** Word 0: 1 while it is to write. */
+  readonly control: SharedArrayBuffer;
+}
+
+const port = parentPort;
+if (port === null) throw new Error('the writer runs in a thread of its own');
+const { page, control } = workerData as PageWriterData;
+const words = new Int32Array(page);
+const stop = new SharedWords(control);
+
+port.on('message', (writes: readonly PageWrite[]) => {
+  let rounds = 0;
+  while (stop.load(0) !== 0 && writes.length > 0) {
+    rounds++;
+    for (const { index, value, pause } of writes) {
+      words[index] = value;
+      for (let left = pause; left > 0; left--) stop.glimpse(0);
+    }
+  }
+  port.postMessage(rounds);
+});

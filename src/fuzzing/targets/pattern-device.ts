@@ -1,0 +1,35 @@
+/** PatternDevice: a device whose answers follow from the access alone, in whatever thread it runs; it checks what it is asked. */
+
+import type { AccessSize, Device } from '../../device-model/device.js';
+
+const BYTES = 0x100;
+
+/** What every pattern device reads at an offset. */
+export function patternValue(offset: number, size: number): number {
+  const value = Math.imul(offset + 1, 0x0101_0107) >>> 0;
+  return size === 4 ? value : value & (size === 2 ? 0xffff : 0xff);
+}
+
+export class PatternDevice implements Device {
+  readonly name = 'pattern';
+  accesses = 0;
+
+  read(offset: number, size: AccessSize): number {
+    this.#check(offset, size);
+    return patternValue(offset, size);
+  }
+
+  write(offset: number, size: AccessSize, value: number): void {
+    this.#check(offset, size);
+    if (!(value >= 0 && value < 2 ** (8 * size))) throw new RangeError(`${value} is wider than ${size} bytes`);
+  }
+
+  /** What it throws is told as a device error, and no device error is expected. */
+  #check(offset: number, size: number): void {
+    this.accesses++;
+    if (!(offset >= 0 && offset + size <= BYTES && [1, 2, 4].includes(size)))
+      throw new RangeError(`${size} bytes at offset ${offset}`);
+  }
+}
+
+export default (): Device => new PatternDevice();
