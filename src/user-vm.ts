@@ -126,6 +126,7 @@ export class UserVm {
     });
     this.inspection = new VmInspection({
       ...parts,
+      vcpuCount: parts.hypercalls.vcpuCount,
       clients: this.#clients,
       deviceOf: (client) => this.#attachments.deviceOf(client),
       pci: this.pci,

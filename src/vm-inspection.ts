@@ -30,6 +30,7 @@ export interface PeekedRegisters {
 }
 
 export interface VmInspectionParts {
+  readonly vcpuCount: number;
   readonly requests: VmRequests;
   readonly trace: VmTrace;
   readonly clients: ClientWrappers;
@@ -44,6 +45,10 @@ export class VmInspection {
 
   constructor(parts: VmInspectionParts) {
     this.#parts = parts;
+  }
+
+  get vcpuCount(): number {
+    return this.#parts.vcpuCount;
   }
 
   /** As their makers know them: the default client, then the others, newest first. */

@@ -125,6 +125,7 @@ export interface StopRow {
   readonly canChange: boolean;
   /** The breakpoint that stopped it; null: a step, or all are held. */
   readonly breakpoint: number | null;
+  /** Of the same clock as FrameOffset.timeMs. */
   readonly sinceMs: number;
 }
 

@@ -1,0 +1,243 @@
+/**
+ * PageConnection: one open page: what it may say and wants to watch, and what it is sent. It believes nothing before the
+ * token; a message that is none, too many messages, or a browser that does not take the console end it. Frames, tables and
+ * moves that a slow browser does not take are left out.
+ */
+
+import { timingSafeEqual } from 'node:crypto';
+import { WebSocket, type RawData } from 'ws';
+import { AcrnError } from '../io-request/acrn-error.js';
+import { hex } from '../io-request/io-request.js';
+import type { MoveGlance } from '../trace/move-glance.js';
+import type { UserVm } from '../user-vm.js';
+import type { ClientList } from './client-list.js';
+import type { GuestConsole } from './guest-console.js';
+import { parsePageMessage } from './page-message-check.js';
+import {
+  CloseCode,
+  CONSOLE_HEADER_BYTES,
+  FrameKind,
+  HELLO_MS,
+  MAX_MOVES_PER_MESSAGE,
+  NO_SLOT,
+  type PageMessage,
+  type ServerMessage,
+  type Watch,
+} from './protocol.js';
+import { breakpointOf, filterOf, moveRow } from './rows.js';
+
+/** Bytes that may wait for the browser before frames, tables and moves are left out. */
+export const MAX_BACKLOG_BYTES = 512 * 1024;
+/** Bytes that may wait for it at all: the console is not left out. */
+export const MAX_CONSOLE_BACKLOG_BYTES = 8 * 1024 * 1024;
+/** Messages that a page may send in a second; pasting is many. */
+export const MAX_MESSAGES_PER_SECOND = 500;
+
+export interface PageConnectionOptions {
+  readonly socket: WebSocket;
+  readonly token: string;
+  readonly vm: UserVm;
+  readonly clients: ClientList;
+  readonly console: GuestConsole | undefined;
+  /** What a page is told first. */
+  readonly greetings: () => readonly ServerMessage[];
+  /** It wants something else than before, or is gone. */
+  readonly onChange: () => void;
+}
+
+export class PageConnection {
+  readonly #options: PageConnectionOptions;
+  readonly #helloTimer: NodeJS.Timeout;
+  #isWelcome = false;
+  #watch: Watch = { kind: 'watch', slots: false, tables: false, moves: null };
+  #inspected = NO_SLOT;
+  #glance: MoveGlance | undefined;
+  #messages = 0;
+  #secondStartMs = 0;
+
+  constructor(options: PageConnectionOptions) {
+    this.#options = options;
+    const { socket } = options;
+    this.#helloTimer = setTimeout(() => socket.close(CloseCode.NOT_ALLOWED, 'no hello'), HELLO_MS);
+    socket.on('message', (data: RawData, isBinary: boolean) => this.#receive(data, isBinary));
+    // A broken connection is told by `close` as well.
+    socket.on('error', () => undefined);
+    socket.on('close', () => this.#left());
+  }
+
+  get isWelcome(): boolean {
+    return this.#isWelcome;
+  }
+
+  get watchesSlots(): boolean {
+    return this.#watch.slots;
+  }
+
+  get watchesTables(): boolean {
+    return this.#watch.tables;
+  }
+
+  get watchesMoves(): boolean {
+    return this.#glance !== undefined;
+  }
+
+  /** Whose bytes its frames have. */
+  get inspected(): number {
+    return this.#inspected;
+  }
+
+  /** Text that must not be lost; there is little of it. */
+  tell(message: ServerMessage): void {
+    if (this.#isWelcome) this.#send(JSON.stringify(message));
+  }
+
+  /** What the next one will replace anyway. */
+  show(data: Uint8Array | string): void {
+    if (this.#isWelcome && this.#options.socket.bufferedAmount <= MAX_BACKLOG_BYTES) this.#send(data);
+  }
+
+  showMoves(): void {
+    if (this.#glance === undefined || this.#options.socket.bufferedAmount > MAX_BACKLOG_BYTES) return;
+    const { moves, lost } = this.#glance.look(MAX_MOVES_PER_MESSAGE);
+    if (moves.length + lost > 0) this.tell({ kind: 'moves', moves: moves.map(moveRow), lost });
+  }
+
+  sendConsole(bytes: Uint8Array): void {
+    if (!this.#isWelcome) return;
+    if (this.#options.socket.bufferedAmount > MAX_CONSOLE_BACKLOG_BYTES) {
+      this.#options.socket.close(CloseCode.TOO_SLOW, 'the browser is too slow for the console');
+      this.#left();
+      return;
+    }
+    const frame = new Uint8Array(CONSOLE_HEADER_BYTES + bytes.length);
+    frame[0] = FrameKind.CONSOLE;
+    frame.set(bytes, CONSOLE_HEADER_BYTES);
+    this.#send(frame);
+  }
+
+  #send(data: Uint8Array | string): void {
+    const { socket } = this.#options;
+    // A frame is one buffer that is used again: ws may still have it when the next one is made.
+    if (socket.readyState === WebSocket.OPEN) socket.send(typeof data === 'string' ? data : Uint8Array.from(data));
+  }
+
+  #receive(data: RawData, isBinary: boolean): void {
+    const { socket } = this.#options;
+    if (socket.readyState !== WebSocket.OPEN) return;
+    const message = isBinary || this.#isTooMany() ? undefined : parsePageMessage(textOf(data));
+    if (message === undefined) socket.close(CloseCode.BAD_MESSAGE, 'no message of a page');
+    else if (this.#isWelcome) this.#act(message);
+    else if (message.kind === 'hello' && isSame(message.token, this.#options.token)) this.#welcome();
+    else socket.close(CloseCode.NOT_ALLOWED, 'open the printed address');
+  }
+
+  #isTooMany(): boolean {
+    const now = performance.now();
+    if (now - this.#secondStartMs > 1000) {
+      this.#secondStartMs = now;
+      this.#messages = 0;
+    }
+    return ++this.#messages > MAX_MESSAGES_PER_SECOND;
+  }
+
+  #welcome(): void {
+    const { console, greetings } = this.#options;
+    clearTimeout(this.#helloTimer);
+    this.#isWelcome = true;
+    for (const message of greetings()) this.tell(message);
+    const history = console?.history;
+    if (history !== undefined && history.length > 0) this.sendConsole(history);
+  }
+
+  #act(message: PageMessage): void {
+    const { vm, clients, console } = this.#options;
+    switch (message.kind) {
+      case 'hello':
+        return;
+      case 'watch':
+        this.#watchFor(message);
+        return;
+      case 'inspect':
+        this.#inspected = message.vcpu ?? NO_SLOT;
+        return;
+      case 'type':
+        console?.type(Buffer.from(message.text, 'utf8'));
+        return;
+      case 'peek': {
+        const client = clients.client(message.client);
+        if (client === undefined)
+          this.tell({ kind: 'done', id: message.id, error: 'there is no such client any more' });
+        else this.tell({ kind: 'registers', id: message.id, client: message.client, ...this.#peeked(client) });
+        return;
+      }
+      default:
+        this.#debug(message, vm);
+    }
+  }
+
+  /** What changes the guest's requests; each is answered. */
+  #debug(
+    message: Exclude<PageMessage, { readonly kind: 'hello' | 'watch' | 'inspect' | 'type' | 'peek' }>,
+    vm: UserVm,
+  ): void {
+    const { id } = message;
+    try {
+      if (message.kind === 'hold-all') vm.debugger.holdAll = { pending: message.pending, complete: message.complete };
+      else if (message.kind === 'break') vm.debugger.add(breakpointOf(message.breakpoint));
+      else if (message.kind === 'unbreak') vm.debugger.remove(message.number);
+      else if (message.kind === 'change') vm.debugger.change(message.vcpu, BigInt(message.value));
+      else if (message.kind === 'step') vm.debugger.step(message.vcpu);
+      else if (message.kind === 'detach') vm.debugger.detach();
+      else if (message.vcpu === null) vm.debugger.goAll();
+      else vm.debugger.go(message.vcpu);
+      this.tell({ kind: 'done', id });
+    } catch (error) {
+      if (!(error instanceof AcrnError)) throw error;
+      this.tell({ kind: 'done', id, error: error.describe() });
+    }
+  }
+
+  #peeked(
+    client: Parameters<UserVm['inspection']['peek']>[0],
+  ): Pick<Extract<ServerMessage, { kind: 'registers' }>, 'source' | 'registers'> {
+    const { source, registers } = this.#options.vm.inspection.peek(client);
+    return {
+      source,
+      registers: registers.map(({ register: { name, offset, size, access, meaning, fields = [] }, value }) => ({
+        name,
+        offset,
+        size,
+        access,
+        meaning,
+        value: value === undefined ? null : hex(value, 2 * size),
+        fields,
+      })),
+    };
+  }
+
+  #watchFor(watch: Watch): void {
+    const isSameFilter = JSON.stringify(watch.moves) === JSON.stringify(this.#watch.moves);
+    this.#watch = watch;
+    if (!isSameFilter) {
+      this.#glance?.close();
+      this.#glance = watch.moves === null ? undefined : this.#options.vm.inspection.glance(filterOf(watch.moves));
+    }
+    this.#options.onChange();
+  }
+
+  #left(): void {
+    clearTimeout(this.#helloTimer);
+    this.#isWelcome = false;
+    this.#watchFor({ kind: 'watch', slots: false, tables: false, moves: null });
+  }
+}
+
+function textOf(data: RawData): string {
+  const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer);
+  return bytes.toString('utf8');
+}
+
+function isSame(a: string, b: string): boolean {
+  const [first, second] = [Buffer.from(a), Buffer.from(b)];
+  return first.length === second.length && timingSafeEqual(first, second);
+}

@@ -1,0 +1,184 @@
+/**
+ * PageServer: the HTTP side of the live view: the page's files, `/metrics`, and who may open a WebSocket. Nothing that it
+ * answers changes anything: GET and HEAD are all it knows.
+ *
+ * A web page of somebody else in the operator's browser can send requests here, too. Therefore the Host must be this
+ * machine by number or as localhost (a name of theirs that resolves to this machine is refused), the Origin must be this
+ * very server, and whoever wants to see or do something must know the token of the printed address.
+ */
+
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { isIP, type AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { AcrnError } from '../io-request/acrn-error.js';
+import { errorText } from '../io-request/error-text.js';
+import { readPageFiles, type PageFile } from './page-files.js';
+import { LIVE_PATH, MAX_PAGE_MESSAGE_BYTES } from './protocol.js';
+
+/** Connections of all kinds at a time. */
+const MAX_CONNECTIONS = 64;
+
+export interface PageServerOptions {
+  readonly host: string;
+  /** 0: any that is free. */
+  readonly port: number;
+  readonly token: string;
+  readonly pageFolder: URL;
+  readonly metrics: () => string;
+  readonly onPage: (socket: WebSocket) => void;
+}
+
+const NOT_BUILT =
+  'The page is not built. npm run build builds it; a package from the registry has it.\nThe numbers are at /metrics.\n';
+
+/** xterm.js makes style elements; scripts are files of ours only. */
+const CONTENT_SECURITY_POLICY = [
+  "default-src 'none'",
+  "script-src 'self'",
+  "style-src 'self' 'unsafe-inline'",
+  "img-src 'self' data:",
+  "font-src 'self'",
+  "connect-src 'self'",
+  "base-uri 'none'",
+  "form-action 'none'",
+  "frame-ancestors 'none'",
+].join('; ');
+
+const HEADERS = {
+  'Content-Security-Policy': CONTENT_SECURITY_POLICY,
+  'X-Content-Type-Options': 'nosniff',
+  'Referrer-Policy': 'no-referrer',
+  'Cross-Origin-Opener-Policy': 'same-origin',
+  'Cross-Origin-Resource-Policy': 'same-origin',
+} as const;
+
+export class PageServer {
+  readonly #options: PageServerOptions;
+  readonly #files: ReadonlyMap<string, PageFile>;
+  readonly #server: Server;
+  readonly #sockets: WebSocketServer;
+
+  /** Listens when it resolves. Rejects with OPTION_INVALID when it cannot. */
+  static async open(options: PageServerOptions): Promise<PageServer> {
+    const server = new PageServer(options, await readPageFiles(options.pageFolder));
+    await server.#listen();
+    return server;
+  }
+
+  private constructor(options: PageServerOptions, files: ReadonlyMap<string, PageFile>) {
+    this.#options = options;
+    this.#files = files;
+    this.#sockets = new WebSocketServer({
+      noServer: true,
+      maxPayload: MAX_PAGE_MESSAGE_BYTES,
+      perMessageDeflate: false,
+    });
+    this.#server = createServer((request, response) => this.#answer(request, response));
+    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /** `http://127.0.0.1:40123`. */
+  get origin(): string {
+    const { address, family, port } = this.#server.address() as AddressInfo;
+    const isAny = address === '0.0.0.0' || address === '::';
+    const host = isAny ? 'localhost' : family === 'IPv6' ? `[${address}]` : address;
+    return `http://${host}:${port}`;
+  }
+
+  async close(): Promise<void> {
+    for (const socket of this.#sockets.clients) socket.terminate();
+    this.#sockets.close();
+    this.#server.closeAllConnections();
+    await new Promise<void>((resolve) => this.#server.close(() => resolve()));
+  }
+
+  async #listen(): Promise<void> {
+    const { host, port } = this.#options;
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', (error) =>
+        reject(
+          new AcrnError('OPTION_INVALID', `the page cannot be served at ${host}:${port}: ${errorText(error).message}`, {
+            remedy: 'Give another port with --page, or 0 for any that is free',
+            cause: error,
+          }),
+        ),
+      );
+      this.#server.listen(port, host, resolve);
+    });
+    this.#server.on('error', () => undefined);
+    // A page alone keeps no process.
+    this.#server.unref();
+  }
+
+  #answer(request: IncomingMessage, response: ServerResponse): void {
+    for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
+    if (!this.#isForUs(request)) end(response, 403, 'Open the address that was printed.\n');
+    else if (request.method !== 'GET' && request.method !== 'HEAD') {
+      response.setHeader('Allow', 'GET, HEAD');
+      end(response, 405, 'Only GET and HEAD.\n');
+    } else this.#get(request, response);
+  }
+
+  #get(request: IncomingMessage, response: ServerResponse): void {
+    const url = urlOf(request);
+    if (url?.pathname === '/metrics') {
+      if (!this.#hasToken(request, url)) end(response, 401, 'Say the token: /metrics?token=…, or as a bearer token.\n');
+      else end(response, 200, this.#options.metrics(), 'text/plain; version=0.0.4; charset=utf-8');
+      return;
+    }
+    const file = url === undefined ? undefined : this.#files.get(url.pathname);
+    if (file !== undefined) {
+      response.setHeader('Cache-Control', file.isHashed ? 'public, max-age=31536000, immutable' : 'no-store');
+      end(response, 200, file.bytes, file.type);
+    } else if (url?.pathname === '/' && this.#files.size === 0) end(response, 503, NOT_BUILT);
+    else end(response, 404, 'There is nothing here.\n');
+  }
+
+  #hasToken(request: IncomingMessage, url: URL): boolean {
+    const { token } = this.#options;
+    return request.headers.authorization === `Bearer ${token}` || url.searchParams.get('token') === token;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    socket.on('error', () => socket.destroy());
+    if (!this.#isForUs(request) || request.headers.origin === undefined || urlOf(request)?.pathname !== LIVE_PATH) {
+      socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
+      return;
+    }
+    this.#sockets.handleUpgrade(request, socket, head, this.#options.onPage);
+  }
+
+  /** Whether it was sent to this server by its own page, or by no page at all. */
+  #isForUs({ headers: { host, origin } }: IncomingMessage): boolean {
+    if (host === undefined || (origin !== undefined && origin !== `http://${host}`)) return false;
+    const name = hostName(host);
+    return name === 'localhost' || name === this.#options.host.toLowerCase() || isIP(name) !== 0;
+  }
+}
+
+/** Without port and brackets. */
+function hostName(host: string): string {
+  return (/^\[([^\]]*)\](?::\d+)?$/.exec(host)?.[1] ?? host.replace(/:\d+$/, '')).toLowerCase();
+}
+
+function urlOf(request: IncomingMessage): URL | undefined {
+  try {
+    return new URL(request.url ?? '', 'http://page');
+  } catch {
+    return undefined;
+  }
+}
+
+function end(
+  response: ServerResponse,
+  status: number,
+  body: string | Uint8Array,
+  type = 'text/plain; charset=utf-8',
+): void {
+  response.statusCode = status;
+  response.setHeader('Content-Type', type);
+  if (!response.hasHeader('Cache-Control')) response.setHeader('Cache-Control', 'no-store');
+  response.end(body);
+}

@@ -1,0 +1,70 @@
+/** Requests, moves and stops as the page gets them, and back: what the page says about a breakpoint or a filter. */
+
+import type { Breakpoint } from '../debugging/breakpoint.js';
+import type { StoppedRequest } from '../debugging/held-request.js';
+import type { VmDebugger } from '../debugging/vm-debugger.js';
+import { hex, type IoRequest } from '../io-request/io-request.js';
+import type { MoveFilter } from '../trace/move-filter.js';
+import type { Move } from '../trace/move.js';
+import type { BreakpointFields, MoveFilterFields, MoveRow, RequestRow, StopRow, Stops } from './protocol.js';
+
+export function requestRow(request: IoRequest): RequestRow {
+  const { type, direction, size, value } = request;
+  const byte = (number: number): string => hex(number, 2).slice(2);
+  const address =
+    request.type === 'pci'
+      ? `${byte(request.bus)}:${byte(request.device)}.${request.function} register ${hex(request.register)}`
+      : hex(request.address);
+  return { type, direction, address, size, value: hex(value) };
+}
+
+export function moveRow(move: Move): MoveRow {
+  const { timeNs, vcpu, from, to, by, client, request, requestNumber, isRefused } = move;
+  return {
+    timeNs,
+    vcpu,
+    from,
+    to,
+    by,
+    client: client ?? null,
+    request: request === undefined ? null : requestRow(request),
+    requestNumber,
+    isRefused,
+  };
+}
+
+export function stopRow(stop: StoppedRequest): StopRow {
+  const { vcpu, at, client, canChange, breakpoint, sinceMs } = stop;
+  return { vcpu, at, client, request: requestRow(stop.request), canChange, breakpoint: breakpoint ?? null, sinceMs };
+}
+
+export function stopsMessage(vmDebugger: VmDebugger): Stops {
+  const { holdAll, breakpoints, stops } = vmDebugger;
+  return {
+    kind: 'stops',
+    holdAll,
+    breakpoints: breakpoints.map(({ number, breakpoint, hits }) => ({ ...breakpointFields(breakpoint), number, hits })),
+    stops: stops.map(stopRow),
+  };
+}
+
+function breakpointFields({ address, value, ...same }: Breakpoint): BreakpointFields {
+  return {
+    ...same,
+    ...(address === undefined ? {} : { first: hex(address.from), last: hex(address.to) }),
+    ...(value === undefined ? {} : { value: hex(value) }),
+  };
+}
+
+/** Of fields that were checked (page-message-check.ts). */
+export function breakpointOf({ first, last, value, ...same }: BreakpointFields): Breakpoint {
+  return {
+    ...same,
+    ...(first === undefined ? {} : { address: { from: Number(first), to: Number(last ?? first) } }),
+    ...(value === undefined ? {} : { value: BigInt(value) }),
+  };
+}
+
+export function filterOf({ first, last, ...same }: MoveFilterFields): MoveFilter {
+  return first === undefined ? same : { ...same, address: { from: Number(first), to: Number(last ?? first) } };
+}

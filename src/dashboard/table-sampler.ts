@@ -1,0 +1,100 @@
+/**
+ * TableSampler: a VM's statistics as the page's tables: what there was in all, and rates and percentiles of the time since
+ * the last message. `upcall top` shows the same.
+ */
+
+import { percentileNs, type LatencySnapshot } from '../trace/latency-histogram.js';
+import {
+  diffStatistics,
+  mergeRows,
+  NO_STAGES,
+  type StatisticsRow,
+  type StatisticsSnapshot,
+} from '../trace/statistics-snapshot.js';
+import type { UserVm } from '../user-vm.js';
+import { MAX_UNCLAIMED_ROWS, type Percentiles, type TableRow, type Tables } from './protocol.js';
+
+const NONE: StatisticsSnapshot = {
+  requests: 0,
+  guestErrors: 0,
+  types: [],
+  clients: [],
+  ranges: [],
+  addresses: [],
+  unclaimed: [],
+  clientErrors: [],
+};
+
+export class TableSampler {
+  readonly #vm: UserVm;
+  #last: StatisticsSnapshot;
+  #lastMs = performance.now();
+
+  /** The first message is of the time from here on. */
+  constructor(vm: UserVm) {
+    this.#vm = vm;
+    this.#last = vm.statistics() ?? NONE;
+  }
+
+  /** Without statistics, a VM's tables are empty. */
+  sample(): Tables {
+    const { statistics, counters } = { statistics: this.#vm.statistics() ?? NONE, counters: this.#vm.counters() };
+    const timeMs = performance.now();
+    const intervalMs = Math.max(1, timeMs - this.#lastMs);
+    const recent = diffStatistics(statistics, this.#last);
+    this.#last = statistics;
+    this.#lastMs = timeMs;
+    const perSecond = (count: number): number => (count * 1000) / intervalMs;
+    const [all] = mergeRows(recent.types.map((row) => ({ ...row, name: 'all' })));
+    const stages = all?.stages ?? NO_STAGES;
+    const rows = (list: 'clients' | 'ranges'): TableRow[] => {
+      const news = new Map(recent[list].map((row) => [row.name, row]));
+      return statistics[list].map((row) => tableRow(row, news.get(row.name), perSecond));
+    };
+    const unclaimedNews = new Map(recent.unclaimed.map(({ name, reads, writes }) => [name, reads + writes]));
+    return {
+      kind: 'tables',
+      timeMs,
+      intervalMs,
+      requests: statistics.requests,
+      perSecond: perSecond(recent.requests),
+      trapped: counters.portAccesses + counters.mmioAccesses,
+      answeredByHypervisor: counters.answeredByHypervisor,
+      guestErrors: statistics.guestErrors,
+      latency: {
+        wait: percentiles(stages.wait),
+        work: percentiles(stages.work),
+        wake: percentiles(stages.wake),
+        total: percentiles(stages.total),
+      },
+      clients: rows('clients'),
+      ranges: rows('ranges'),
+      unclaimed: statistics.unclaimed.slice(0, MAX_UNCLAIMED_ROWS).map(({ name, reads, writes }) => ({
+        name,
+        reads,
+        writes,
+        perSecond: perSecond(unclaimedNews.get(name) ?? 0),
+      })),
+    };
+  }
+}
+
+function tableRow(
+  row: StatisticsRow,
+  recent: StatisticsRow | undefined,
+  perSecond: (count: number) => number,
+): TableRow {
+  return {
+    name: row.name,
+    reads: row.reads,
+    writes: row.writes,
+    perSecond: perSecond(recent === undefined ? 0 : recent.reads + recent.writes),
+    recent: recent === undefined ? null : percentiles(recent.stages.total),
+    all: percentiles(row.stages.total),
+  };
+}
+
+function percentiles(latency: LatencySnapshot): Percentiles | null {
+  const [p50Ns, p99Ns] = [percentileNs(latency, 50), percentileNs(latency, 99)];
+  return p50Ns === undefined || p99Ns === undefined ? null : { p50Ns, p99Ns };
+}
