@@ -22,6 +22,9 @@ const PLAIN = new Set(
     .concat(['address-map', 'address-range', 'range-index'].map((name) => `hsm/${name}`)),
 );
 
+/** Modules that are the beginning of a thread. */
+const ENTRIES = new Set(['device-model/placement/device-thread']);
+
 /** The compiler, which only explorers need. */
 export async function loadCompiler(): Promise<Ts> {
   try {
@@ -56,7 +59,10 @@ export class RewrittenModules {
   readonly #globals: Record<string, unknown>;
   readonly #replaced: ReadonlyMap<string, Exports>;
 
-  /** `replaced`: modules that are given instead of loaded. `changes` come after the adaptations. */
+  /**
+   * `replaced`: modules that are given instead of loaded. `changes` come after the adaptations. What a thread's entry
+   * file (ENTRIES) does when it is loaded becomes its export `main`.
+   */
   constructor(
     ts: Ts,
     entries: readonly string[],
@@ -115,13 +121,17 @@ export class RewrittenModules {
       let text = readFileSync(new URL(`${name}.js`, root), 'utf8');
       for (const change of [...ADAPTATIONS.filter((adaptation) => adaptation.module === name), ...own])
         text = changeText(text, change);
-      const lowered = lowerModule(this.#ts, `${name}.js`, text);
+      const lowered = asMain(name, lowerModule(this.#ts, `${name}.js`, text));
       module = { text: lowered, imports: importsOf(lowered).map((target) => resolve(name, target)) };
       if (own.length === 0) shared.set(name, module);
     }
     this.#texts.set(name, module);
     for (const target of module.imports) this.#read(target, changes);
   }
+}
+
+function asMain(name: string, lowered: string): string {
+  return ENTRIES.has(name) ? `exports.main = async function () {\n${lowered}\n};` : lowered;
 }
 
 function importsOf(lowered: string): string[] {

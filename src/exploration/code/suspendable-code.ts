@@ -66,6 +66,7 @@ class Rewriting {
     const ts = this.#ts;
     if (node.kind === ts.SyntaxKind.ThisKeyword) return place.self;
     if (ts.isFunctionLike(node)) return this.#function(node, place);
+    if (ts.isBlock(node)) return this.#block(node, place);
     if (ts.isCallExpression(node)) return this.#call(node, place) ?? this.#splice(node, place);
     if (ts.isPropertyAccessExpression(node) && this.#isGetter(node))
       return place.maySuspend
@@ -94,6 +95,18 @@ class Rewriting {
       at = child.end;
     });
     return out + this.#source.slice(at, node.end);
+  }
+
+  /** Functions that are declared in it stand at its beginning, as closures. */
+  #block(node: TypeScript.Block, place: Place): string {
+    const ts = this.#ts;
+    const closures = node.statements.filter((statement) => ts.isFunctionDeclaration(statement));
+    if (closures.length === 0) return this.#splice(node, place);
+    const first = closures.map((fn) => `const ${fn.name?.text} = ${this.#closure(fn, this.#function(fn, place))};`);
+    const rest = node.statements
+      .filter((statement) => !ts.isFunctionDeclaration(statement))
+      .map((statement) => this.#emit(statement, place));
+    return `{ ${[...first, ...rest].join('\n')} }`;
   }
 
   /** A whole expression of a statement: what earlier ones left behind in the middle of theirs is forgotten. */
@@ -193,8 +206,6 @@ class Rewriting {
     // A method of an object literal may use what is around it, as a closure does.
     if (ts.isMethodDeclaration(fn) && ts.isObjectLiteralExpression(fn.parent))
       return `${name}: ${this.#closure(fn, `function* (${parameters}) ${whole}`)}`;
-    if (ts.isFunctionDeclaration(fn) && fn.parent !== this.#file)
-      throw new Error(`${this.#name}: a function declared inside of another: ${name}`);
     if (ts.isFunctionDeclaration(fn)) return `function* ${name}(${parameters}) ${whole}`;
     const isStatic = fn.modifiers?.some(({ kind }) => kind === ts.SyntaxKind.StaticKeyword) === true;
     return `${isStatic ? 'static ' : ''}*${ts.isGetAccessor(fn) ? '$get_' : ''}${name}(${parameters}) ${whole}`;

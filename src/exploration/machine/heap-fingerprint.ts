@@ -29,9 +29,13 @@ const Mark = {
   ODD: 11,
 } as const;
 
+/** A view of so many bytes is an index that is made whole and never changed: it is read once. */
+const LARGE_BYTES = 1 << 14;
+
 export class HeapFingerprint {
   readonly #originOf: (fn: object) => ClosureOrigin | undefined;
   readonly #texts = new Map<string, number>();
+  readonly #tables = new WeakMap<object, number>();
   readonly #float = new Float64Array(1);
   readonly #floatWords = new Int32Array(this.#float.buffer);
   #seen = new Map<object, number>();
@@ -138,12 +142,31 @@ export class HeapFingerprint {
 
   #view(view: ArrayBufferView): void {
     if (view instanceof Unwatched) return;
-    const bytes = new Uint8Array(view.buffer, view.byteOffset, view.byteLength);
-    this.#pair(Mark.VIEW, bytes.length);
-    const words = bytes.length >> 2;
-    const whole = view.byteOffset % 4 === 0 ? new Int32Array(view.buffer, view.byteOffset, words) : undefined;
-    if (whole !== undefined) for (const word of whole) this.#put(word);
-    for (let at = whole === undefined ? 0 : words * 4; at < bytes.length; at++) this.#put(bytes[at] as number);
+    this.#pair(Mark.VIEW, view.byteLength);
+    if (view.byteLength < LARGE_BYTES) this.#bytes(view);
+    else this.#put(this.#tableHash(view));
+  }
+
+  #bytes(view: ArrayBufferView): void {
+    const words = view.byteOffset % 4 === 0 ? view.byteLength >> 2 : 0;
+    const whole = new Int32Array(view.buffer, words === 0 ? 0 : view.byteOffset, words);
+    for (let at = 0; at < words; at++) this.#put(whole[at] as number);
+    const rest = new Uint8Array(view.buffer, view.byteOffset + words * 4, view.byteLength - words * 4);
+    for (let at = 0; at < rest.length; at++) this.#put(rest[at] as number);
+  }
+
+  #tableHash(view: ArrayBufferView): number {
+    const known = this.#tables.get(view);
+    if (known !== undefined) return known;
+    const low = this.#low;
+    const high = this.#high;
+    this.#low = this.#high = 0;
+    this.#bytes(view);
+    const hash = this.#low ^ this.#high;
+    this.#low = low;
+    this.#high = high;
+    this.#tables.set(view, hash);
+    return hash;
   }
 
   #pair(mark: number, value: number): void {

@@ -70,7 +70,8 @@ export class Runtime {
       ),
       Promise: promise,
       // Time stands still: whatever is bounded by a time is made finite in other ways, see adaptations.ts.
-      performance: { now: () => 0 },
+      performance: { now: () => 0, timeOrigin: 0 },
+      Date: { now: () => 0 },
       setTimeout: keepsCallbacks((fn: unknown, ms: number, ...values: unknown[]) =>
         ms < SAFETY_NET_MS ? life().addTask('timer', fn, values) : { isSafetyNet: true },
       ),

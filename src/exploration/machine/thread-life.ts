@@ -28,6 +28,8 @@ export class ThreadLife implements ReactionQueue {
   readonly tasks: Task[] = [];
   /** Promises of asynchronous waits, by their numbers. */
   readonly waits: (SimulatedPromise | undefined)[] = [];
+  /** What the thread was started with. */
+  workerData: unknown = undefined;
   readonly #due: DueReaction[] = [];
   readonly #unheard: SimulatedPromise[] = [];
 

@@ -11,8 +11,10 @@ import { Violation, type Move } from './violation.js';
 export interface SearchLimits {
   readonly maxStates?: number | undefined;
   readonly maxSeconds?: number | undefined;
-  /** Called now and then; false stops the search. */
-  readonly onProgress?: ((states: number, seconds: number) => boolean) | undefined;
+  /** States from which no end can be reached are no violation: with a hostile writer, threads may have to look for ever. */
+  readonly mayGoRound?: boolean | undefined;
+  /** Called now and then, and awaited; false stops the search. */
+  readonly onProgress?: ((states: number, seconds: number) => boolean | Promise<boolean>) | undefined;
 }
 
 export interface SearchResult {
@@ -63,7 +65,7 @@ export class ExhaustiveSearch {
     this.#limits = limits;
   }
 
-  run(): SearchResult {
+  async run(): Promise<SearchResult> {
     const space = this.#space;
     const started = performance.now();
     let isComplete = true;
@@ -71,7 +73,7 @@ export class ExhaustiveSearch {
     try {
       this.#enter();
       for (let count = 1; this.#depth >= 0; count++) {
-        if (count % PROGRESS_EVERY === 0 && this.#isOver(started)) {
+        if (count % PROGRESS_EVERY === 0 && (await this.#isOver(started))) {
           isComplete = false;
           break;
         }
@@ -85,6 +87,11 @@ export class ExhaustiveSearch {
         level.at++;
         this.#moves++;
         space.move(move >> 12, move & 4095);
+        // What was left out on the strength of the known uses is not to be relied on: the caller begins again.
+        if (space.uses.hasNewUse) {
+          isComplete = false;
+          break;
+        }
         this.#arrive(level);
       }
     } catch (error) {
@@ -152,7 +159,8 @@ export class ExhaustiveSearch {
     this.#table.setSchedules(level.state, level.schedules);
     const isRoot = level.low === this.#table.order(level.state);
     if (isRoot) {
-      if (!level.escapes) throw new Violation('from here on nothing ends any more: the threads only go round');
+      if (!level.escapes && this.#limits.mayGoRound !== true)
+        throw new Violation('from here on nothing ends any more: the threads only go round');
       for (let state = this.#open.pop(); state !== undefined; state = this.#open.pop()) {
         this.#table.close(state);
         if (state === level.state) break;
@@ -166,10 +174,11 @@ export class ExhaustiveSearch {
     if (!isRoot) above.low = Math.min(above.low, level.low);
   }
 
-  #isOver(started: number): boolean {
+  async #isOver(started: number): Promise<boolean> {
     const seconds = (performance.now() - started) / 1000;
     const { maxStates = Infinity, maxSeconds = Infinity, onProgress } = this.#limits;
-    return this.#table.count > maxStates || seconds > maxSeconds || onProgress?.(this.#table.count, seconds) === false;
+    if (this.#table.count > maxStates || seconds > maxSeconds) return true;
+    return onProgress !== undefined && !(await onProgress(this.#table.count, seconds));
   }
 
   #path(): Move[] {

@@ -14,14 +14,17 @@ import { Runtime } from '../machine/runtime.js';
 import { keepsCallbacks } from '../machine/array-loops.js';
 import type { SharedMemory } from '../machine/shared-memory.js';
 import { ThreadLife } from '../machine/thread-life.js';
-import type { World, WorldPlan } from '../world/world.js';
+import { ports } from '../../hsm/address-range.js';
+import { firstPortOf, PORTS_OF_CLIENT, type VmHandles, type World, type WorldPlan } from '../world/world.js';
 import { Invariants, type ThreadRole } from './invariants.js';
 import { LearnedThread, type Life } from './learned-thread.js';
 import { StateSpace } from './state-space.js';
 
-const ACTORS = ['service-vm-actor', 'vcpu-actor', 'outsider-actors', 'world'].map(
+const ACTORS = ['service-vm-actor', 'vcpu-actor', 'outsider-actors', 'explored-device', 'world'].map(
   (name) => `exploration/world/${name}`,
 );
+const DEVICE_THREAD = 'device-model/placement/device-thread';
+const DEVICE_MODULE = 'device-model/placement/device-module';
 const PROBE = 'exploration/world/probe';
 /** Buffers of thread n have numbers from n times this; those of the world come first. */
 const BUFFERS_PER_THREAD = 1000;
@@ -45,17 +48,37 @@ export class ExploredProgram {
         return runtime.life?.promiseOf(wait);
       },
     };
-    class Worker {}
-    class MessageChannel {}
+    const workerThreads = {
+      Worker: class {},
+      MessageChannel: class {},
+      parentPort: {
+        on: () => undefined,
+        close: () => undefined,
+        postMessage: ({ kind, message }: { kind?: string; message?: string }) => {
+          if (kind === 'failed') throw new Error(`a device's thread could not begin: ${message}`);
+        },
+      },
+      get workerData(): unknown {
+        return runtime.life?.workerData;
+      },
+    };
+    const deviceModule = {
+      loadDevice: keepsCallbacks((_module: unknown, _context: unknown, options: unknown) =>
+        runtime.callNow(this.actor('exploration/world/explored-device', 'exploredDevice'), [options]),
+      ),
+    };
     const replaced = new Map<string, Record<string, unknown>>([
       [PROBE, probe],
-      ['node:worker_threads', { Worker, MessageChannel }],
+      ['node:worker_threads', workerThreads],
+      [DEVICE_MODULE, deviceModule],
+      // No actor uses the guest's memory.
+      ['hypervisor/guest-memory', { GuestMemory: class {} }],
     ]);
-    this.modules = new RewrittenModules(ts, ACTORS, runtime, replaced, changes);
+    this.modules = new RewrittenModules(ts, [...ACTORS, DEVICE_THREAD], runtime, replaced, changes);
   }
 
   actor(module: string, name: string): unknown {
-    return this.modules.require(`exploration/world/${module}`)[name];
+    return this.modules.require(module)[name];
   }
 }
 
@@ -72,6 +95,7 @@ interface Actor {
   readonly module: string;
   readonly entry: string;
   readonly values: readonly unknown[];
+  readonly workerData?: () => unknown;
 }
 
 export class ExploredWorld {
@@ -81,6 +105,7 @@ export class ExploredWorld {
   readonly world: World;
   readonly #program: ExploredProgram;
   readonly #learns: boolean;
+  readonly #reduces: boolean;
   /** One for all lives: it numbers the texts that it sees. */
   readonly #heap: HeapFingerprint;
 
@@ -88,6 +113,7 @@ export class ExploredWorld {
     this.plan = plan;
     this.#program = program;
     this.#learns = learns;
+    this.#reduces = reduces;
     this.#heap = new HeapFingerprint((fn) => program.runtime.originOf(fn));
     this.world = this.#makeWorld();
     const actors = actorsOf(plan, this.world);
@@ -111,7 +137,6 @@ export class ExploredWorld {
           const role = this.roles[thread];
           return role?.kind === 'device' ? { buffer: EXITS, index: role.client } : undefined;
         },
-        reduces,
         netsFire: plan.hostileWrites > 0,
         isOwned: (thread, buffer, index) => pages.has(buffer) && this.#ownsSlotWords(thread, index),
       },
@@ -131,6 +156,7 @@ export class ExploredWorld {
       else if (actor.role.kind === 'vcpu')
         space.runAlone(number, ({ kind, operation }) => kind === OperationKind.NOTE && operation.names[0] === 'starts');
     });
+    space.reduces = this.#reduces;
     invariants.begin(space);
     space.watcher = invariants;
     space.uses.learn();
@@ -154,6 +180,7 @@ export class ExploredWorld {
       (fn, self, values) => runtime.invoke(fn, self, values),
       (fn, values) => runtime.callNow(fn, values),
     );
+    life.workerData = actor.workerData?.();
     return {
       run: life.live(this.#program.actor(actor.module, actor.entry), actor.values),
       activate: () => {
@@ -170,7 +197,7 @@ export class ExploredWorld {
       (fn, self, values) => runtime.invoke(fn, self, values),
       (fn, values) => runtime.callNow(fn, values),
     );
-    return runtime.callNow(this.#program.actor('world', 'makeWorld'), [this.plan]) as World;
+    return runtime.callNow(this.#program.actor('exploration/world/world', 'makeWorld'), [this.plan]) as World;
   }
 }
 
@@ -182,7 +209,7 @@ function actorsOf(plan: WorldPlan, world: World): Actor[] {
     {
       name: 'Service VM',
       role: { kind: 'service-vm' },
-      module: 'service-vm-actor',
+      module: 'exploration/world/service-vm-actor',
       entry: 'serviceVmActor',
       values: [world],
     },
@@ -193,12 +220,33 @@ function actorsOf(plan: WorldPlan, world: World): Actor[] {
       actors.push({
         name: `vCPU ${vcpu}${ofVm(vm)}`,
         role: { kind: 'vcpu', vm, vcpu },
-        module: 'vcpu-actor',
+        module: 'exploration/world/vcpu-actor',
         entry: 'vcpuActor',
         values: [world, vm, vcpu],
       });
+  for (let vm = 0; vm < plan.vmCount; vm++)
+    plan.clients.forEach((answering, client) => {
+      if (answering !== 'thread') return;
+      const { mailboxes, finishers } = world.vms[vm] as VmHandles;
+      actors.push({
+        name: `device ${client}${ofVm(vm)}`,
+        role: { kind: 'device', vm, client },
+        module: DEVICE_THREAD,
+        entry: 'main',
+        values: [],
+        // It is there when the Service VM has set itself up.
+        workerData: () => ({
+          module: '',
+          options: { vm, client },
+          range: ports(firstPortOf(vm, client), PORTS_OF_CLIENT),
+          mailbox: mailboxes[client],
+          memory: {},
+          finisher: finishers[client],
+        }),
+      });
+    });
   const outsider = (name: string, kind: 'outsider' | 'hostile', entry: string): void => {
-    actors.push({ name, role: { kind }, module: 'outsider-actors', entry, values: [world] });
+    actors.push({ name, role: { kind }, module: 'exploration/world/outsider-actors', entry, values: [world] });
   };
   if (plan.spuriousUpcalls > 0) outsider('stray upcall', 'outsider', 'upcallActor');
   if (plan.interrupts > 0) outsider('interrupt', 'outsider', 'interruptActor');

@@ -126,7 +126,7 @@ export class Invariants implements Watcher {
         this.#notes.setVm(vm, OfVm.OWNERS, (this.#notes.getVm(vm, OfVm.OWNERS) & ~(15 << (4 * a))) | (b << (4 * a)));
         break;
       case 'clearing':
-        this.#notes.setVm(vm, OfVm.CLEARING, a);
+        this.#notes.setVm(vm, OfVm.CLEARING, this.#notes.getVm(vm, OfVm.CLEARING) + (a === 1 ? 1 : -1));
         break;
       case 'destroying':
         this.#notes.setVm(vm, OfVm.ENDING, 1);
@@ -148,7 +148,8 @@ export class Invariants implements Watcher {
     const acts = plan.acts.filter((_, act) => (this.#notes.done & (1 << act)) === 0);
     if (acts.length > 0) throw new Violation(`everybody sleeps, but this is not done: ${acts.join(', ')}`);
     roles.forEach((role, thread) => {
-      if (role.kind !== 'vcpu' || this.#notes.getVm(role.vm, OfVm.ENDING) !== 0) return;
+      if (role.kind !== 'vcpu' || this.#notes.getVm(role.vm, OfVm.ENDING) !== 0 || this.#isExcused(role.vm, role.vcpu))
+        return;
       const { vm, vcpu } = role;
       if (this.#notes.get(vm, vcpu, Of.HAS_ENDED) !== 0) return;
       const state = this.#stateOf(vm, vcpu);
@@ -196,7 +197,8 @@ export class Invariants implements Watcher {
     const port = this.#notes.get(vm, vcpu, Of.PORT);
     const client = this.#notes.get(vm, vcpu, Of.CLIENT) - 1;
     this.#notes.set(vm, vcpu, Of.VALUE, value);
-    const isUntouched = value === this.#notes.get(vm, vcpu, Of.FILLED) && this.#notes.getVm(vm, OfVm.CLEARING) !== 0;
+    const isCleared = (client < 0 || client === DEFAULT_CLIENT) && this.#notes.getVm(vm, OfVm.CLEARING) !== 0;
+    const isUntouched = isCleared && value === this.#notes.get(vm, vcpu, Of.FILLED);
     const isForced = value === -1 && client >= 0 && (this.#notes.getVm(vm, OfVm.GONE) & (1 << client)) !== 0;
     const isEnding = value === -1 && this.#notes.getVm(vm, OfVm.ENDING) !== 0;
     if (isUntouched || isForced || isEnding || (client >= 0 && value === answerOf(client, port))) return;

@@ -13,7 +13,7 @@ const WORDS = Object.keys(Of).length;
 /** Values of PHASE. */
 export const Phase = { NONE: 0, OPEN: 1, COMPLETE: 2 } as const;
 
-/** Words of a VM: who has the ranges (four bits each), who is gone (a bit each), and two flags. */
+/** Words of a VM: who has the ranges (four bits each), who is gone (a bit each), how many CLEARs are under way, and whether it ends. */
 export const OfVm = { OWNERS: 0, GONE: 1, CLEARING: 2, ENDING: 3 } as const;
 type OfVm = (typeof OfVm)[keyof typeof OfVm];
 const VM_WORDS = Object.keys(OfVm).length;

@@ -32,7 +32,6 @@ export interface SpaceOptions {
   /** Threads that may end at any moment: bit n for thread n. `exits` says where that is published. */
   readonly mortals: number;
   readonly exitOf: (thread: number) => { readonly buffer: number; readonly index: number } | undefined;
-  readonly reduces: boolean;
   /** Whether waits that are safety nets may end by time, too: with a hostile writer they must. */
   readonly netsFire: boolean;
   /** Whether the invariants see to it that nobody but this thread uses a word now, nor before its next move. */
@@ -55,6 +54,8 @@ export class StateSpace {
   /** Operations made, with those that were made at once. */
   operations = 0;
   watcher: Watcher | undefined;
+  /** Whether private steps are made at once, and a loop's own choices by themselves. */
+  reduces = true;
   readonly #options: SpaceOptions;
   readonly #firstPlace: number;
   readonly #places = new Map<number, number>();
@@ -119,15 +120,15 @@ export class StateSpace {
     }
   }
 
-  /** Every possible move as thread · 4096 + choice. Appends to `moves`. With `isWhole`, nothing is left out by reduction. */
-  moves(moves: number[], isWhole = false): void {
-    const { threadCount, reduces } = this.#options;
+  /** Every possible move as thread · 4096 + choice. Appends to `moves`. */
+  moves(moves: number[]): void {
+    const { threadCount } = this.#options;
     const first = moves.length;
     for (let thread = 0; thread < threadCount; thread++) {
       const before = moves.length;
       const isOwnChoice = this.#movesOf(thread, moves);
       // Which of its own tasks a loop takes is its own affair: nobody can notice before it acts, nor change the choice.
-      if (reduces && !isWhole && isOwnChoice && moves.length > before) {
+      if (this.reduces && isOwnChoice && moves.length > before) {
         moves.splice(first, before - first);
         return;
       }
@@ -143,7 +144,7 @@ export class StateSpace {
   /** Makes one move, and the private steps that follow it. Throws Violation. */
   move(thread: number, choice: number): void {
     this.step(thread, choice);
-    if (this.#options.reduces) this.#makePrivateSteps(thread);
+    if (this.reduces) this.#makePrivateSteps(thread);
     else this.#makeNotes(thread);
   }
 
@@ -198,8 +199,13 @@ export class StateSpace {
     this.operations++;
     const state = this.at(thread);
     const { operation, kind, place } = state;
-    const result = this.#resultOf(thread, choice, state);
-    if (this.onStep !== undefined) this.onStep(thread, choice, operation, result ?? 0);
+    let result: number | undefined;
+    try {
+      result = this.#resultOf(thread, choice, state);
+    } finally {
+      // Also when that is what must not happen.
+      if (this.onStep !== undefined) this.onStep(thread, choice, operation, result ?? 0);
+    }
     if (kind === OperationKind.NOTE) this.watcher?.note(thread, operation);
     else if (place >= 0 && (kind === OperationKind.READ || kind === OperationKind.LOAD))
       this.watcher?.read(thread, place);
@@ -207,6 +213,7 @@ export class StateSpace {
     if (result === undefined) return;
     this.set(thread, this.threads[thread]?.next(this.words[thread] as number, result) ?? 0);
     this.#noteUse(thread);
+    if (this.at(thread).kind === OperationKind.DONE) this.#publishExit(thread);
   }
 
   /** Undefined: the thread sleeps. */
@@ -289,6 +296,10 @@ export class StateSpace {
   #die(thread: number): void {
     if (this.onStep !== undefined) this.onStep(thread, DIES, this.at(thread).operation, 0);
     this.sleepers.die(thread);
+    this.#publishExit(thread);
+  }
+
+  #publishExit(thread: number): void {
     const exit = this.#options.exitOf(thread);
     if (exit === undefined) return;
     const place = this.place(exit.buffer, exit.index);

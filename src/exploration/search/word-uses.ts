@@ -46,6 +46,11 @@ export class WordUses {
     return this.#waiters[place] !== 0;
   }
 
+  waiterOf(place: number): number | undefined {
+    const waiter = this.#waiters[place] as number;
+    return waiter === 0 ? undefined : waiter - 1;
+  }
+
   waits(thread: number, place: number): boolean {
     return this.#waiters[place] === thread + 1;
   }

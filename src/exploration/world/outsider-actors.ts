@@ -16,7 +16,10 @@ export function upcallActor(world: World): void {
 
 export function interruptActor(world: World): void {
   const { lines } = new VmSharedState((world.vms[0] as VmHandles).shared);
-  for (let i = 0; i < world.plan.interrupts; i++) lines.pulse(INTERRUPT_LINE);
+  for (let i = 0; i < world.plan.interrupts; i++) {
+    lines.set(INTERRUPT_LINE, false);
+    lines.set(INTERRUPT_LINE, true);
+  }
 }
 
 /** Writes states, and one number that is none, over slot 0. It rings nobody. */

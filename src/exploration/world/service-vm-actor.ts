@@ -77,7 +77,7 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
     const made = new ExploredClient(handles, number, client, plan.clients[client] ?? 'at-once');
     clients.push(made);
     requests.createClient(made, [ports(firstPortOf(number, client), PORTS_OF_CLIENT)]);
-    if (made.isRunning && plan.threadsDie) void buryThread(client, made, requests, module);
+    if (made.isRunning) void buryThread(client, made, requests, module);
   }
   module.addVm(requests);
   hypercalls.startVm();
@@ -91,6 +91,8 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
     devicesReady: () => Promise.resolve(),
     resetDevices: () => note('reset', number),
     closeDevices: () => undefined,
+    pausing: () => undefined,
+    starting: () => undefined,
     onEnd: () => undefined,
   });
   return { number, lifeCycle, requests, clients };

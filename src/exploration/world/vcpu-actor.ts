@@ -25,10 +25,9 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
     shared,
     handlers: { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() },
     completionPolling: plan.isPolling,
-    measureLatency: false,
   });
   // Edges that meet before the vCPU looks are one.
-  const edges = vcpu === 0 && plan.interrupts > 0 ? 1 : 0;
+  const edges = vm === 0 && vcpu === 0 && plan.interrupts > 0 ? 1 : 0;
   let asked = 0;
   let got = 0;
   const controller: InterruptController = {

@@ -37,7 +37,7 @@ export interface WorldPlan {
   readonly acts: readonly OperatorAct[];
   /** Upcalls that nobody needed. */
   readonly spuriousUpcalls: number;
-  /** Interrupts: after its accesses, vCPU 0 halts until it has got so many edges, which another thread makes. */
+  /** Edges of an interrupt line that another thread makes; after its accesses, vCPU 0 of VM 0 halts until it has seen one. */
   readonly interrupts: number;
   /** A thread that may write any state into slot 0 of VM 0, so many times. */
   readonly hostileWrites: number;
@@ -77,9 +77,9 @@ export function makeWorld(plan: WorldPlan): World {
 /** The number of the default client. */
 export const DEFAULT_CLIENT = 7;
 
-const FIRST_PORT = 0x1000;
-const VM_PORTS = 0x1000;
-const CLIENT_PORTS = 0x200;
+const FIRST_PORT = 0x100;
+const VM_PORTS = 0x400;
+const CLIENT_PORTS = 0x80;
 const VCPU_PORTS = 0x20;
 const ACCESS_BYTES = 4;
 

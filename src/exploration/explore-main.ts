@@ -1,0 +1,204 @@
+/**
+ * The command line of the explorer: `npm run explore -- --help`. Searches the configurations and the seeded defects,
+ * prints what it found as tables, and replays a schedule.
+ */
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import Table from 'cli-table3';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { AcrnError } from '../io-request/acrn-error.js';
+import { loadCompiler } from './code/rewritten-modules.js';
+import { CONFIGURATIONS, planOf, type Configuration } from './search/configurations.js';
+import { DEFECTS } from './search/defects.js';
+import { explore, exploreRandomly, type Exploration } from './search/explore.js';
+import { ExploredProgram } from './search/explored-world.js';
+import { parseSchedule, replay, type Schedule } from './search/schedule.js';
+import { scheduleTable } from './search/schedule-table.js';
+
+interface Options {
+  readonly config?: string[];
+  readonly slice?: boolean;
+  readonly defects?: boolean;
+  readonly random?: number;
+  readonly seed: number;
+  readonly maxSeconds?: number;
+  readonly replay?: string;
+  readonly save?: string;
+  readonly all?: boolean;
+}
+
+/** States that may be kept to look for the shortest schedule. */
+const SHORTEST_WITHIN = 300_000;
+
+let isInterrupted = false;
+
+const command = new Command('explore')
+  .description('Searches every interleaving of the request path in small worlds, and random ones of large worlds.')
+  .option('-c, --config <name...>', 'only these configurations (or defects, with --defects)')
+  .option('--slice', 'the small part of each configuration that the tests search')
+  .option('--defects', 'search the code with each seeded defect: every one must be found')
+  .addOption(
+    new Option('--random <schedules>', 'so many random schedules of each configuration instead').argParser(parseCount),
+  )
+  .addOption(new Option('--seed <number>', 'of the random schedules').argParser(parseCount).default(1))
+  .addOption(new Option('--max-seconds <seconds>', 'for each configuration').argParser(parseCount))
+  .option('--save <file>', 'write the schedule of the first violation there')
+  .option('--replay <file>', 'run a saved schedule and print it')
+  .option('--all', 'print also what only the owner of a slot sees')
+  .addHelpText('after', () => `\nConfigurations:\n${CONFIGURATIONS.map(describe).join('\n')}\n`);
+
+function describe({ name, summary }: Configuration): string {
+  return `  ${name.padEnd(18)}${summary}`;
+}
+
+function parseCount(text: string): number {
+  const count = Number(text);
+  if (!Number.isInteger(count) || count < 0) throw new InvalidArgumentError('A whole number.');
+  return count;
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+/** Progress on one line, where there is a terminal to show it. */
+function progress(text: string): Promise<boolean> {
+  if (process.stderr.isTTY) process.stderr.write(`\r${text}\u001b[K`);
+  return new Promise((resolve) => setImmediate(() => resolve(!isInterrupted)));
+}
+
+function selected<T extends { readonly name: string }>(all: readonly T[], { config }: Options): readonly T[] {
+  const unknown = config?.filter((name) => !all.some((one) => one.name === name)) ?? [];
+  if (unknown.length > 0)
+    throw new AcrnError('OPTION_INVALID', `there is no ${unknown.join(', ')}`, {
+      remedy: `Choose from: ${all.map(({ name }) => name).join(', ')}`,
+    });
+  return config === undefined ? all : all.filter(({ name }) => config.includes(name));
+}
+
+function show(program: ExploredProgram, schedule: Schedule, options: Options): void {
+  const run = replay(program, schedule);
+  print(`\n${schedule.violation}\n\n${scheduleTable(run, { isWhole: options.all === true })}\n`);
+  print(
+    run.violation === undefined
+      ? 'Replayed: the way there; that nothing ends from there on is not seen in a single run.'
+      : `Replayed: ${run.violation}`,
+  );
+  if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(schedule)}\n`);
+}
+
+type Row = readonly (string | number)[];
+
+function rowOf(name: string, { result, seconds }: Exploration): Row {
+  const end = result.violation !== undefined ? 'VIOLATION' : result.isComplete ? 'whole' : 'stopped';
+  const counts = [result.states, result.moves, result.runs].map((count) => count.toLocaleString('en'));
+  return [name, ...counts, result.schedules.toExponential(1), result.ends, seconds.toFixed(1), end];
+}
+
+async function searchAll(options: Options): Promise<number> {
+  const ts = await loadCompiler();
+  const table = new Table({
+    head: ['configuration', 'states', 'moves', 'runs', 'schedules', 'ends', 'seconds', 'searched'],
+    style: { head: [], border: [] },
+  });
+  let violations = 0;
+  const program = new ExploredProgram(ts);
+  for (const configuration of selected(CONFIGURATIONS, options)) {
+    if (isInterrupted) break;
+    if (configuration.isForRandom === true) continue;
+    const exploration = await explore(program, planOf(configuration, options.slice === true), {
+      maxSeconds: options.maxSeconds,
+      shortestWithin: SHORTEST_WITHIN,
+      onProgress: (states, seconds) => progress(`${configuration.name}: ${states} states, ${seconds.toFixed(0)} s`),
+    });
+    await progress('');
+    table.push([...rowOf(configuration.name, exploration)]);
+    if (exploration.schedule === undefined) continue;
+    violations++;
+    show(program, exploration.schedule, options);
+  }
+  print(table.toString());
+  return violations === 0 ? 0 : 1;
+}
+
+async function searchRandomly(options: Options, runs: number): Promise<number> {
+  const program = new ExploredProgram(await loadCompiler());
+  let violations = 0;
+  for (const configuration of selected(CONFIGURATIONS, options)) {
+    if (isInterrupted) break;
+    const plan = planOf(configuration, options.slice === true);
+    const { seed } = options;
+    const found = await exploreRandomly(program, plan, {
+      seed,
+      runs,
+      maxSeconds: options.maxSeconds,
+      onProgress: (run, seconds) => progress(`${configuration.name}: ${run} schedules, ${seconds.toFixed(0)} s`),
+    });
+    await progress('');
+    const end = found.schedule === undefined ? 'no violation' : `VIOLATION with seed ${found.seed}`;
+    print(
+      `${configuration.name.padEnd(18)} ${found.runs} schedules from seed ${seed} on, ${found.moves} moves, ${found.seconds.toFixed(1)} s: ${end}`,
+    );
+    if (found.schedule === undefined) continue;
+    violations++;
+    show(program, found.schedule, options);
+  }
+  return violations === 0 ? 0 : 1;
+}
+
+async function searchDefects(options: Options): Promise<number> {
+  const ts = await loadCompiler();
+  const table = new Table({
+    head: ['defect', 'found after runs', 'states', 'steps', 'seconds', 'what was seen'],
+    style: { head: [], border: [] },
+    colWidths: [null, null, null, null, null, 60],
+    wordWrap: true,
+  });
+  let survivors = 0;
+  for (const defect of selected(DEFECTS, options)) {
+    if (isInterrupted) break;
+    const program = new ExploredProgram(ts, [defect]);
+    const { result, schedule, seconds } = await explore(program, defect.plan, {
+      maxSeconds: options.maxSeconds,
+      shortestWithin: SHORTEST_WITHIN,
+      onProgress: (states) => progress(`${defect.name}: ${states} states`),
+    });
+    await progress('');
+    if (schedule === undefined) survivors++;
+    const steps = schedule?.steps.length ?? '';
+    table.push([defect.name, result.runs, result.states, steps, seconds.toFixed(1), schedule?.violation ?? 'SURVIVED']);
+    if (schedule === undefined || options.config === undefined) continue;
+    print(`\n${defect.name}: ${defect.sentence}`);
+    show(program, { ...schedule, defect: defect.name }, options);
+  }
+  print(table.toString());
+  return survivors === 0 ? 0 : 1;
+}
+
+async function replayFile(file: string, options: Options): Promise<number> {
+  const schedule = parseSchedule(readFileSync(file, 'utf8'));
+  const changes = schedule.defect === undefined ? [] : DEFECTS.filter(({ name }) => name === schedule.defect);
+  const program = new ExploredProgram(await loadCompiler(), changes);
+  show(program, schedule, options);
+  return 0;
+}
+
+async function main(options: Options): Promise<number> {
+  if (options.replay !== undefined) return replayFile(options.replay, options);
+  if (options.defects === true) return searchDefects(options);
+  if (options.random !== undefined) return searchRandomly(options, options.random);
+  return searchAll(options);
+}
+
+/** The first Ctrl-C ends the search at hand and prints what there is; the second ends the program. */
+process.on('SIGINT', () => {
+  if (isInterrupted) process.exit(130);
+  isInterrupted = true;
+});
+
+try {
+  process.exitCode = await main(command.parse().opts<Options>());
+} catch (error) {
+  process.stderr.write(`${error instanceof AcrnError ? error.describe() : String(error)}\n`);
+  process.exitCode = 2;
+}

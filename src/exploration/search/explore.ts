@@ -1,0 +1,138 @@
+/**
+ * Exploring one world: random schedules first, which show who uses which words, then every schedule; again from the
+ * beginning whenever the search sees a use that it did not know. What is found is made a schedule that can be replayed.
+ */
+
+import type { WorldPlan } from '../world/world.js';
+import { ExhaustiveSearch, type SearchLimits, type SearchResult } from './exhaustive-search.js';
+import { ExploredWorld, type ExploredProgram } from './explored-world.js';
+import { randomNumbers, runRandomly, type Scheduling } from './random-search.js';
+import { stepsOf, type Schedule } from './schedule.js';
+import { searchShortest } from './shortest-search.js';
+import { Violation } from './violation.js';
+
+/** Random schedules before a search. */
+const WARM_UPS = 100;
+const MAX_WARM_UP_MOVES = 2000;
+const MAX_RESTARTS = 200;
+
+export interface ExploreOptions extends SearchLimits {
+  readonly reduces?: boolean;
+  /** How many states may be kept to find the shortest schedule of what was found; 0: do not try. */
+  readonly shortestWithin?: number;
+}
+
+export interface Exploration {
+  readonly result: SearchResult;
+  readonly schedule: Schedule | undefined;
+  readonly seconds: number;
+  /** Local states of each thread, by name. */
+  readonly localStates: ReadonlyMap<string, number>;
+}
+
+export async function explore(
+  program: ExploredProgram,
+  plan: WorldPlan,
+  options: ExploreOptions = {},
+): Promise<Exploration> {
+  const started = performance.now();
+  const world = new ExploredWorld(program, plan, { reduces: options.reduces ?? true });
+  const { space } = world;
+  warmUp(world);
+  let result: SearchResult;
+  for (let restarts = 0; ; restarts++) {
+    space.state.back(0);
+    space.uses.learn();
+    result = await new ExhaustiveSearch(space, { ...options, mayGoRound: plan.hostileWrites > 0 }).run();
+    if (result.violation !== undefined || !space.uses.hasNewUse) break;
+    if (restarts === MAX_RESTARTS)
+      throw new Error(`who uses which words is still not known after ${restarts} searches`);
+  }
+  const schedule = result.violation === undefined ? undefined : scheduleOf(world, result.violation, options);
+  return {
+    result,
+    schedule,
+    seconds: (performance.now() - started) / 1000,
+    localStates: new Map(space.threads.map(({ name, states }) => [name, states.length])),
+  };
+}
+
+function scheduleOf(
+  world: ExploredWorld,
+  found: NonNullable<SearchResult['violation']>,
+  { shortestWithin = 0 }: ExploreOptions,
+): Schedule {
+  const { space, plan } = world;
+  const steps = stepsOf(space, found.moves);
+  const shortest = shortestWithin === 0 ? undefined : searchShortest(space, shortestWithin);
+  if (shortest === undefined) return { plan, violation: found.message, steps };
+  return { plan, violation: shortest.message, steps: stepsOf(space, shortest.moves) };
+}
+
+/** Random walks over the learned threads. What they break the search will find again. */
+function warmUp({ space }: ExploredWorld): void {
+  const random = randomNumbers(1);
+  const moves: number[] = [];
+  for (let walk = 0; walk < WARM_UPS; walk++) {
+    space.state.back(0);
+    try {
+      for (let move = 0; move < MAX_WARM_UP_MOVES; move++) {
+        moves.length = 0;
+        space.moves(moves);
+        const chosen = moves[random(moves.length || 1)];
+        if (chosen === undefined) break;
+        space.move(chosen >> 12, chosen & 4095);
+      }
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+    }
+    space.state.back(0);
+    space.uses.learn();
+  }
+}
+
+export interface RandomExploration {
+  readonly runs: number;
+  readonly moves: number;
+  readonly seconds: number;
+  readonly schedule: Schedule | undefined;
+  /** Of the schedule that was found. */
+  readonly seed: number | undefined;
+}
+
+export interface RandomOptions {
+  readonly seed: number;
+  readonly runs: number;
+  readonly maxSeconds?: number | undefined;
+  readonly onProgress?: ((runs: number, seconds: number) => boolean | Promise<boolean>) | undefined;
+}
+
+/** Seeded random schedules, evenly and by priorities in turn. */
+export async function exploreRandomly(
+  program: ExploredProgram,
+  plan: WorldPlan,
+  options: RandomOptions,
+): Promise<RandomExploration> {
+  const started = performance.now();
+  let moves = 0;
+  for (let run = 0; run < options.runs; run++) {
+    const seconds = (performance.now() - started) / 1000;
+    const isOver = seconds > (options.maxSeconds ?? Infinity);
+    if (isOver || (run % 16 === 0 && (await options.onProgress?.(run, seconds)) === false))
+      return { runs: run, moves, seconds, schedule: undefined, seed: undefined };
+    const world = new ExploredWorld(program, plan, { reduces: false, learns: false });
+    const scheduling: Scheduling = run % 2 === 0 ? 'even' : 'priorities';
+    const { violation, moves: made, seed } = runRandomly(world, options.seed + run, scheduling);
+    moves += made;
+    if (violation === undefined) continue;
+    const schedule = { plan, violation: violation.message, steps: violation.steps };
+    return { runs: run + 1, moves, seconds: (performance.now() - started) / 1000, schedule, seed };
+  }
+  return {
+    runs: options.runs,
+    moves,
+    seconds: (performance.now() - started) / 1000,
+    schedule: undefined,
+    seed: undefined,
+  };
+}
