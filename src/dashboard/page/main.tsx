@@ -1,4 +1,4 @@
-/** The page's beginning. */
+/** The page's beginning: settings, keys, the connection, and the first drawing. */
 
 import { render } from 'preact';
 import { App } from './app.js';

@@ -56,7 +56,7 @@ export function listenToKeys(): void {
     const { target } = event;
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
     if (target instanceof HTMLElement && isTyping(target)) {
-      if (event.key === 'Escape' && target.closest('.terminal') === null) target.blur();
+      if (event.key === 'Escape' && target.closest('.console-place') === null) target.blur();
       return;
     }
     if (document.querySelector('dialog[open]') !== null && event.key !== '?') return;

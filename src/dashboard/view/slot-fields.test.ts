@@ -39,13 +39,23 @@ test('bytes that are no request give fields all the same', () => {
   assert.match(told, /type 0xffffffff type 4294967295; .*processed 0xffffffff state 4294967295/);
 });
 
-test('the dump has sixteen rows of sixteen bytes, and says which are zero', () => {
-  const rows = dumpRows(slotOf({ 136: 2 }));
-  assert.equal(rows.length, 16);
-  assert.deepEqual(rows[8], {
-    offset: '80',
-    bytes: ['00', '00', '00', '00', '00', '00', '00', '00', '02', ...Array<string>(7).fill('00')],
-    isZero: false,
-  });
-  assert.equal(rows[0]?.isZero, true);
+test('the dump has the rows of the fields, and of all others those that are not zero', () => {
+  const told = (bytes: Uint8Array): string[] => dumpRows(bytes).map(({ at, bytes: row }) => `${at} ${row.join(' ')}`);
+  const zeros = Array<string>(7).fill('00').join(' ');
+  assert.deepEqual(told(slotOf({ 136: 2 })), [
+    `0 00 ${zeros}`,
+    '8 ',
+    `64 00 ${zeros}`,
+    `72 00 ${zeros}`,
+    `80 00 ${zeros}`,
+    `88 00 ${zeros}`,
+    `96 00 ${zeros}`,
+    `104 00 ${zeros}`,
+    '112 ',
+    `128 00 ${zeros}`,
+    `136 02 ${zeros}`,
+    '144 ',
+  ]);
+  assert.equal(dumpRows(new Uint8Array(256).fill(1)).length, 32);
+  assert.ok(told(slotOf({ 200: 0xab })).includes(`200 ab ${zeros}`));
 });

@@ -61,23 +61,26 @@ export function slotFields(bytes: Uint8Array): SlotField[] {
   ];
 }
 
+/** Bytes in a row of the dump. */
+export const DUMP_COLUMNS = 8;
+
 export interface DumpRow {
-  readonly offset: string;
-  /** Sixteen, two digits each. */
+  readonly at: number;
+  /** DUMP_COLUMNS of them, two digits each; none: this row and those up to the next are zero. */
   readonly bytes: readonly string[];
-  readonly isZero: boolean;
 }
 
-/** Rows of sixteen bytes. */
+/** Rows with a field are always there, so that the dump stays as it is while requests come and go. */
+const FIELD_ROWS = new Set(Object.values(SLOT_OFFSET).map((offset) => offset - (offset % DUMP_COLUMNS)));
+
+/** All bytes; rows of zeros where no field is are one row without bytes. */
 export function dumpRows(bytes: Uint8Array): DumpRow[] {
   const rows: DumpRow[] = [];
-  for (let at = 0; at < bytes.length; at += 16) {
-    const row = bytes.subarray(at, at + 16);
-    rows.push({
-      offset: at.toString(16).padStart(2, '0'),
-      bytes: Array.from(row, (byte) => byte.toString(16).padStart(2, '0')),
-      isZero: row.every((byte) => byte === 0),
-    });
+  for (let at = 0; at < bytes.length; at += DUMP_COLUMNS) {
+    const row = bytes.subarray(at, at + DUMP_COLUMNS);
+    if (FIELD_ROWS.has(at) || row.some((byte) => byte !== 0))
+      rows.push({ at, bytes: Array.from(row, (byte) => byte.toString(16).padStart(2, '0')) });
+    else if (rows.at(-1)?.bytes.length !== 0) rows.push({ at, bytes: [] });
   }
   return rows;
 }

@@ -9,16 +9,25 @@ import { strings } from '../settings.js';
 export function ClientBoxes(): JSX.Element {
   const { live } = useSurroundings();
   const { picture } = strings();
-  const clients = live.clients.value.map((client, index) => ({ client, index }));
+  const clients = live.clients.value.map((client, index) => ({ client, index })).filter(({ client }) => !client.isGone);
   return (
-    <div class="client-boxes" role="group" aria-label={picture.ioClients}>
-      {clients
-        .filter(({ client }) => !client.isGone)
-        .sort((a, b) => Number(a.client.isDefault) - Number(b.client.isDefault))
-        .map(({ client, index }) => (
-          <ClientBox key={index} client={client} index={index} />
-        ))}
-    </div>
+    <>
+      <div class="client-boxes" role="group" aria-label={picture.ioClients}>
+        {clients
+          .filter(({ client }) => !client.isDefault)
+          .map(({ client, index }) => (
+            <ClientBox key={index} client={client} index={index} />
+          ))}
+      </div>
+      <div class="box userspace">
+        <strong>{picture.userspace}</strong>
+        {clients
+          .filter(({ client }) => client.isDefault)
+          .map(({ client, index }) => (
+            <ClientBox key={index} client={client} index={index} />
+          ))}
+      </div>
+    </>
   );
 }
 
@@ -27,12 +36,12 @@ function ClientBox({ client, index }: { readonly client: ClientDescription; read
   const { picture } = strings();
   const rate = live.tables.value?.clients.find(({ name }) => name === client.name)?.perSecond ?? 0;
   const ranges = client.ranges.map(({ type, first, last }) => `${type} ${first}…${last}`).join('\n');
-  const notes = [client.isDefault ? picture.userspace : '', client.isThreaded ? picture.ownThread : '', ranges];
+  const notes = [client.name, client.isThreaded ? picture.ownThread : '', ranges];
   const show = (): void => {
     desk.deviceClient.value = index;
     desk.show('device');
   };
-  const className = `client${client.isDefault ? ' default' : ''}${rate > 0 ? ' busy' : ''}`;
+  const className = `client${rate > 0 ? ' busy' : ''}`;
   const content = (
     <>
       <span class="client-name">{client.isDefault ? picture.defaultClient : client.name}</span>

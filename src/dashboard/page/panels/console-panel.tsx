@@ -66,7 +66,7 @@ export function ConsolePanel(): JSX.Element {
         {words.title}
         <span class="hint">{hasConsole.value ? words.leaveHint : words.none}</span>
       </h2>
-      <div class="terminal" ref={place} />
+      <div class="console-place" ref={place} />
     </section>
   );
 }

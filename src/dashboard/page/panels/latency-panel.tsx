@@ -39,6 +39,7 @@ export function LatencyPanel(): JSX.Element {
         <label>
           <span class="visually-hidden">{words.stage}</span>
           <select
+            class="stage"
             value={stage.value}
             onChange={({ currentTarget }) => (stage.value = currentTarget.value as PlottedStage)}
           >
@@ -67,8 +68,11 @@ function LatestPercentiles({ stage }: { readonly stage: PlottedStage }): JSX.Ele
   );
 }
 
-/** uPlot's number for it; its types have it as an enum that is not there at run time. */
-const LOGARITHMIC: number = 3;
+/** `distr` 3 is logarithmic. uPlot's types have it as an enum that is not there at run time, hence the detour. */
+const SCALES = {
+  x: { time: false },
+  y: { distr: 3, range: (_: uPlot, min: number | null, max: number | null) => decades(min, max) },
+} as unknown as uPlot.Scales;
 
 /** uPlot draws its own title and legend below; neither is wanted. */
 function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string): uPlot.Options {
@@ -88,10 +92,15 @@ function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string
     ...sizeOf(element),
     legend: { show: false },
     cursor: { drag: { x: false, y: false }, points: { size: 5 } },
-    scales: { x: { time: false }, y: { distr: LOGARITHMIC, range: (_, min, max) => decades(min, max) } },
+    scales: SCALES,
     axes: [
       { ...axis, label: `${timeName} (s)`, labelFont: font, labelSize: rem * 1.3, size: rem * 2, values: wholeSeconds },
-      { ...axis, size: rem * 5, values: (_, ticks) => ticks.map((ns) => (isDecade(ns) ? shortTime(ns) : '')) },
+      {
+        ...axis,
+        size: rem * 5,
+        splits: (_, __, min, max) => decadesBetween(min, max),
+        values: (_, ticks) => ticks.map(shortTime),
+      },
     ],
     series: [
       {},
@@ -112,8 +121,9 @@ function decades(min: number | null, max: number | null): [number, number] {
   return [low, Math.max(high, low * 100)];
 }
 
-function isDecade(ns: number): boolean {
-  return Number.isInteger(Number(Math.log10(ns).toFixed(6)));
+function decadesBetween(min: number, max: number): number[] {
+  const first = Math.round(Math.log10(min));
+  return Array.from({ length: Math.round(Math.log10(max)) - first + 1 }, (_, i) => 10 ** (first + i));
 }
 
 function sizeOf(element: HTMLElement): { width: number; height: number } {

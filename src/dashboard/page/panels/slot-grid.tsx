@@ -74,8 +74,8 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
       <span class="slot-state">{isUsed ? state : words.unused}</span>
       <span class="slot-access">{view !== undefined && view.moves > 0 ? accessOf(view) : '\u00a0'}</span>
       <span class="slot-owner">
-        <span>{words.ownerShort[view?.owner ?? 'hypervisor']}</span>
-        <span>{isUsed && view !== undefined && view.moves > 0 ? shortTime(view.ageNs) : ''}</span>
+        <span title={words.owner[view?.owner ?? 'hypervisor']}>{words.ownerShort[view?.owner ?? 'hypervisor']}</span>
+        <span>{isUsed && view !== undefined && view.moves > 0 ? shortTime(view.ageNs).replace(' ', '') : ''}</span>
       </span>
     </button>
   );

@@ -8,10 +8,6 @@ import { useSurroundings } from '../parts/context.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
 
-/** The bytes of the state word, which every hand-over goes through. */
-const STATE_ROW = SLOT_OFFSET.state >> 4;
-const STATE_COLUMN = SLOT_OFFSET.state & 15;
-
 export function SlotPanel(): JSX.Element {
   const { live, desk } = useSurroundings();
   const { slot: words } = strings();
@@ -101,14 +97,19 @@ function FieldTable({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
 function Dump({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
   return (
     <div class="dump mono" role="img" aria-label={strings().slot.bytes}>
-      {dumpRows(bytes).map(({ offset, bytes: row, isZero }, index) => (
-        <div key={offset} class={isZero ? 'dump-row zero' : 'dump-row'}>
-          <span class="dump-offset">{offset}</span>
-          {[row.slice(0, 4), row.slice(4, 8), row.slice(8, 12), row.slice(12)].map((word, column) => (
-            <span key={column} class={index === STATE_ROW && column === STATE_COLUMN >> 2 ? 'state-word' : undefined}>
-              {word.join(' ')}
-            </span>
-          ))}
+      {dumpRows(bytes).map(({ at, bytes: row }) => (
+        <div key={at} class={row.length === 0 ? 'dump-row zero' : 'dump-row'}>
+          <span class="dump-offset">{at.toString(16).padStart(2, '0')}</span>
+          {row.length === 0 ? (
+            <span>{'⋯ 00'}</span>
+          ) : (
+            // The state word, which every hand-over goes through.
+            [row.slice(0, 4), row.slice(4)].map((word, column) => (
+              <span key={column} class={at + 4 * column === SLOT_OFFSET.state ? 'state-word' : undefined}>
+                {word.join(' ')}
+              </span>
+            ))
+          )}
         </div>
       ))}
     </div>

@@ -21,7 +21,7 @@ export function StopsPanel(): JSX.Element {
       {stops.length === 0 ? (
         <p class="empty">{words.noneHeld}</p>
       ) : (
-        <ul class="held">
+        <ul class="held-list">
           {stops.map((stop) => (
             <HeldRequest key={`${stop.vcpu} ${stop.at}`} stop={stop} />
           ))}

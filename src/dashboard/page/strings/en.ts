@@ -1,4 +1,4 @@
-/** The page in English. */
+/** The page in English. Missing words are compile errors; see strings.ts. */
 
 import type { Strings } from './strings.js';
 
@@ -47,7 +47,7 @@ export const en: Strings = {
     ownThread: 'in a thread of its own',
     gone: 'taken out',
     trapped: 'trapped',
-    ownAnswers: 'answered here',
+    ownAnswers: 'answers',
     trap: 'trap',
     resume: 'resume',
     vcpu: (number) => `vCPU ${number}`,
@@ -64,7 +64,7 @@ export const en: Strings = {
       UNKNOWN: 'a number that is no state',
     },
     owner: { hypervisor: 'Hypervisor', 'service-vm': 'Service VM', nobody: 'nobody' },
-    ownerShort: { hypervisor: 'HV', 'service-vm': 'SVM', nobody: '–' },
+    ownerShort: { hypervisor: 'HV', 'service-vm': 'SV', nobody: '–' },
     heldAt: { pending: 'held at PENDING', complete: 'held before COMPLETE' },
     unused: 'no vCPU',
   },
@@ -137,7 +137,7 @@ export const en: Strings = {
     clear: 'Clear filter',
     missed: (count) => `${count} not shown`,
     time: 'Time (s)',
-    since: '+',
+    since: 'After',
     move: 'Move',
     client: 'Client',
     request: 'Request',
