@@ -4,13 +4,13 @@
  * is in commands/.
  */
 
-import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { AcrnError } from '../io-request/acrn-error.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addRunCommand, type CommandContext } from './commands/run.js';
 import { addTraceCommand } from './commands/trace.js';
 import { ExitStatus } from './exit-status.js';
+import { packageVersion } from './package-version.js';
 import { Reporter } from './reporter.js';
 import { restoreTerminal } from './terminal.js';
 
@@ -96,11 +96,6 @@ function flushed(stream: NodeJS.WriteStream): Promise<void> {
     if (stream.writable) stream.write('', () => resolve());
     else resolve();
   });
-}
-
-function packageVersion(): string {
-  const file = new URL('../../package.json', import.meta.url);
-  return (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version;
 }
 
 function isSet(variable: string | undefined): boolean {

@@ -6,6 +6,7 @@
 import type { Writable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
+import { GuestConsole } from '../dashboard/guest-console.js';
 import { ServiceVm } from '../service-vm.js';
 import type { UserVmOptions } from '../user-vm-options.js';
 import { standardPc } from '../standard-pc.js';
@@ -19,6 +20,7 @@ import { EventLog } from './event-log.js';
 import type { ExitStatus } from './exit-status.js';
 import { Expectation } from './expectation.js';
 import { faultTable } from './fault-table.js';
+import { openPage, type PagePlan } from './page-option.js';
 import type { Reporter } from './reporter.js';
 import { ENDING_SIGNALS, noteOn, statusOf, type SessionEnd } from './session-end.js';
 import { startSession } from './session-start.js';
@@ -35,6 +37,8 @@ export interface SessionPlan {
   readonly timeoutMs?: number;
   /** Called before the VM starts; the session is over when the promise has settled, which the VM's end is to bring about. */
   readonly watch?: (vm: UserVm) => Promise<void>;
+  /** Serve the live page. */
+  readonly page?: PagePlan;
   /** Print the statistics at the end. */
   readonly statistics: boolean;
   /** Stacks of device errors too. */
@@ -51,7 +55,7 @@ export interface SessionStreams {
 export async function runSession(plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
   const serviceVm = new ServiceVm(plan.hypervisor, plan.lookUs === undefined ? {} : { lookUs: plan.lookUs });
   try {
-    const vm = await serviceVm.createUserVm({ ...plan.vm, statistics: plan.statistics });
+    const vm = await serviceVm.createUserVm({ ...plan.vm, statistics: plan.statistics || plan.page !== undefined });
     return await converse(vm, plan, streams);
   } finally {
     await serviceVm.close();
@@ -67,16 +71,21 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
   const consoleOutput = new ConsoleOutput({
     stream: output,
     onBytes: (bytes) => {
+      guestConsole.write(bytes);
       reporter.state.isMidLine = output.isTTY === true && bytes[bytes.length - 1] !== LINE_FEED;
       if (expectation?.see(bytes) === true) end({ kind: 'text-seen' });
     },
     onBroken: (error) => end({ kind: 'output-broken', error }),
   });
+  const guestConsole = new GuestConsole((bytes) => pc.uart.receive(bytes));
   const pc = standardPc(vm, {
     console: consoleOutput,
     consoleRoom: consoleOutput.room,
     consoleFlowControl: !input.isTTY,
-    onConsoleInputRoom: () => consoleInput.room(),
+    onConsoleInputRoom: () => {
+      consoleInput.room();
+      guestConsole.room();
+    },
   });
   const escapeKey = new EscapeKey(vm.clock, () => end({ kind: 'escape-key' }));
   const consoleInput = new ConsoleInput({
@@ -91,6 +100,8 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
   let hear: (event: UserVmEvent) => unknown = (event) => early.push(event);
   vm.onEvent((event) => hear(event));
 
+  const page =
+    plan.page === undefined ? undefined : await openPage(plan.page, vm, plan.hypervisor.name, guestConsole, reporter);
   const watching = plan.watch?.(vm);
   // Whoever awaits it below hears of a failure.
   watching?.catch(() => undefined);
@@ -126,11 +137,12 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     log.flush();
     const note = noteOn(how, plan.expect, plan.timeoutMs);
     if (note !== undefined) reporter.line(note);
-    const statistics = vm.statistics();
+    const statistics = plan.statistics ? vm.statistics() : undefined;
     if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters()));
     if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
     return statusOf(how, expectation?.isMet === false);
   } finally {
+    await page?.close();
     early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.hear(event));
     clearTimeout(timer);
     consoleInput.stop();

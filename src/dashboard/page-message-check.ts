@@ -83,7 +83,9 @@ export function parsePageMessage(text: string): PageMessage | undefined {
   const kind = value['kind'];
   if (typeof kind !== 'string' || !Object.hasOwn(MESSAGES, kind)) return undefined;
   const fields = MESSAGES[kind as PageMessage['kind']];
-  return hasOnly(value, { kind: isText(MAX_NAME_CHARACTERS), ...fields }, {}) ? (value as unknown as PageMessage) : undefined;
+  return hasOnly(value, { kind: isText(MAX_NAME_CHARACTERS), ...fields }, {})
+    ? (value as unknown as PageMessage)
+    : undefined;
 }
 
 function isFields(value: unknown): value is Fields {

@@ -69,7 +69,7 @@ export class SlotSampler {
     // While moves are not recorded, a slot's age is as old as what was seen here.
     if (this.#states[vcpu] !== state) this.#since[vcpu] = nowMs;
     this.#states[vcpu] = state;
-    const sinceMs = atMs ?? (this.#since[vcpu]);
+    const sinceMs = atMs ?? this.#since[vcpu] ?? nowMs;
     view.setUint32(at + SlotRecord.state, state, true);
     view.setUint32(at + SlotRecord.type, copy.type, true);
     view.setUint32(at + SlotRecord.direction, copy.direction, true);

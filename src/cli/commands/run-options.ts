@@ -7,8 +7,9 @@ import { AcrnError } from '../../io-request/acrn-error.js';
 import { readImage } from '../../user-vm-options.js';
 import type { DeviceOption } from '../device-option.js';
 import type { FaultOptions } from '../fault-option.js';
+import type { PageOptions } from '../page-option.js';
 
-export interface RunOptions extends FaultOptions {
+export interface RunOptions extends FaultOptions, PageOptions {
   readonly hypervisor: string;
   readonly memory?: number;
   readonly cmdline?: string;

@@ -9,6 +9,7 @@ import { exitStatusHelp, type ExitStatus } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import { addFault, faultPlan, parseSeed } from '../fault-option.js';
 import { parseClientTimeout, parseExpected, parseLook, parseMemory, parseTimeout } from '../option-values.js';
+import { pagePlan, parsePort } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import { runSession, type SessionPlan } from '../session.js';
 import { debianGuest } from './debian-guest.js';
@@ -29,6 +30,7 @@ Examples:
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
+  upcall run debian --page                               watch it in a browser: slots, rates, stop and step
   upcall run --fault 'port=0x70-0x71 read after=10: ones'
 
 Fault rules: which requests, a colon, what becomes of them.
@@ -83,6 +85,8 @@ export function addGuestOptions(command: Command): Command {
     .option('--look <us>', 'how long both sides look before they sleep (default: as long as it pays)', parseLook)
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
     .option('--timeout <seconds>', 'end with status 3 when the time is over', parseTimeout)
+    .option('--page [port]', 'a live web page of the requests, for this machine only; prints its address', parsePort)
+    .option('--page-host <address>', 'serve the page there instead of 127.0.0.1, unencrypted')
     .option('--stats', 'at the end, a table of the I/O requests on standard error')
     .addOption(
       new Option('--fault <rule>', 'let chosen requests or interrupts fail, see below; may be given again')
@@ -118,6 +122,7 @@ export async function planSession(
 ): Promise<SessionPlan> {
   const hasTerminal = process.stdin.isTTY;
   const faults = await faultPlan(options);
+  const page = pagePlan(options);
   const hypervisor = await chooseHypervisor(options.hypervisor);
   const guest =
     name === 'debian' ? await debianGuest(options, context.reporter) : await namedGuest(name, options, hasTerminal);
@@ -138,6 +143,7 @@ export async function planSession(
     devices: options.device,
     ...(options.expect === undefined ? {} : { expect: options.expect }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    ...(page === undefined ? {} : { page }),
     statistics: options.stats === true || (options.tour === true && !hasTerminal),
     debug: context.debug() || options.lateStacks === true,
   };
