@@ -18,6 +18,8 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'device-model/device-client.js': typeof import('../dist/device-model/device-client.js'),
  *   'device-model/devices/pci/pci-bus.js': typeof import('../dist/device-model/devices/pci/pci-bus.js'),
  *   'device-model/placement/in-own-thread.js': typeof import('../dist/device-model/placement/in-own-thread.js'),
+ *   'hsm/assignments.js': typeof import('../dist/hsm/assignments.js'),
+ *   'hsm/request-finisher.js': typeof import('../dist/hsm/request-finisher.js'),
  *   'hsm/service-module.js': typeof import('../dist/hsm/service-module.js'),
  *   'hsm/vm-requests.js': typeof import('../dist/hsm/vm-requests.js'),
  *   'hypervisor/boot/guest-image.js': typeof import('../dist/hypervisor/boot/guest-image.js'),

@@ -31,6 +31,7 @@
 
 const FILES = [
   'cases/one-thread.js',
+  'cases/steps.js',
   'reference/dispatcher.js',
   'cases/two-threads.js',
   'cases/device-thread.js',

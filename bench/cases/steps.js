@@ -1,0 +1,163 @@
+// @ts-check
+/**
+ * Where the nanoseconds of a request in one thread go: the same request with one more part of the product at each step,
+ * each step in a process of its own. bench/picture.js draws them. The value is the quickest batch: what the code costs
+ * when nothing else disturbs.
+ */
+
+import { product } from '../product.js';
+
+export const title = 'A request in one thread, step by step';
+
+const BATCH = 1024;
+const WARM_UP_BATCHES = 400;
+const BATCHES = 3000;
+const ADDRESS = 0xd000_0000 | 0;
+const RANGES = 16;
+
+/** Each step has all of the step before. */
+export const STEPS = [
+  'four compare-and-exchanges',
+  'the slot’s moves',
+  'the look with ordering',
+  'the HSM’s copy',
+  'the completion',
+  'the assignment and its ticket',
+  'the dispatcher',
+  'the lookup among 16 ranges',
+];
+
+/** @type {import('../rows.js').Row[]} */
+export const rows = STEPS.map((step, index) => ({
+  name: `step ${index + 1}: ${step}`,
+  unit: 'ns',
+  process: { file: 'cases/steps.js', args: [String(index)] },
+}));
+
+/** @param {string} text index of the step @returns {Promise<{ value: number }>} */
+export async function measure(text) {
+  const batch = await batchOf(Number(text));
+  for (let i = 0; i < WARM_UP_BATCHES; i++) batch();
+  let quickest = Infinity;
+  for (let i = 0; i < BATCHES; i++) {
+    const start = performance.now();
+    batch();
+    quickest = Math.min(quickest, performance.now() - start);
+  }
+  return { value: (quickest * 1e6) / BATCH };
+}
+
+/** @param {number} step @returns {Promise<() => void>} BATCH requests */
+async function batchOf(step) {
+  if (step === 0) return exchanges();
+  const { SharedBuffer } = await product('index.js');
+  const buffer = new SharedBuffer();
+  const slot = buffer.slot(0);
+  if (step >= 6) return dispatched(buffer, slot, step === 6 ? 0 : RANGES);
+  const { Assignments } = await product('hsm/assignments.js');
+  const assignments = new Assignments(buffer, 1, () => 0);
+  const request = assignments.request(0);
+  const { RequestFinisher } = await product('hsm/request-finisher.js');
+  const { SharedWords } = await product('io-request/shared-words.js');
+  const finisher = new RequestFinisher(buffer, new SharedWords(1), () => 0);
+  const client = {
+    name: 'client',
+    notify: (/** @type {import('../../dist/index.js').AssignedRequest} */ given) =>
+      void given.finish(given.ticket, 1, 0),
+  };
+  const fill = () => {
+    if (!slot.fill(1, 0, ADDRESS, 0, 4, 0, 0, false)) throw new Error('the slot is not free');
+  };
+  const look = () => {
+    if (slot.glimpsedState !== 0 || slot.state !== 0) throw new Error('the slot is not pending');
+  };
+  const steps = [
+    () => {
+      fill();
+      slot.assign(true);
+      slot.complete();
+      slot.release();
+    },
+    () => {
+      fill();
+      look();
+      slot.assign(true);
+      slot.complete();
+      slot.release();
+    },
+    () => {
+      fill();
+      look();
+      slot.copyTo(request);
+      slot.assign(true);
+      slot.complete();
+      slot.release();
+    },
+    () => {
+      fill();
+      look();
+      slot.copyTo(request);
+      slot.assign(true);
+      finisher.completeTaken(0, request.type, request.direction, 1, 0);
+      slot.release();
+    },
+    () => {
+      fill();
+      look();
+      slot.copyTo(request);
+      assignments.assign(slot, client, true);
+      client.notify(request);
+      slot.release();
+    },
+  ];
+  const one = /** @type {() => void} */ (steps[step - 1]);
+  return () => {
+    for (let i = 0; i < BATCH; i++) one();
+  };
+}
+
+/** The moves of a slot's state word and nothing else. */
+function exchanges() {
+  const words = new Int32Array(new SharedArrayBuffer(4096));
+  return () => {
+    for (let i = 0; i < BATCH; i++) {
+      Atomics.compareExchange(words, 34, 0, 1);
+      Atomics.compareExchange(words, 34, 1, 2);
+      Atomics.compareExchange(words, 34, 2, 3);
+      Atomics.compareExchange(words, 34, 3, 0);
+    }
+  };
+}
+
+/**
+ * @param {import('../../dist/index.js').SharedBuffer} buffer
+ * @param {import('../../dist/index.js').Slot} slot
+ * @param {number} ranges 0: the default client answers
+ */
+async function dispatched(buffer, slot, ranges) {
+  const { VmRequests } = await product('hsm/vm-requests.js');
+  const { mmio } = await product('index.js');
+  const requests = new VmRequests({
+    vmId: 1,
+    buffer,
+    hypercalls: { vcpuCount: 1, notifyRequestFinish: () => 0 },
+    observer: { event: (event) => void console.error(event) },
+    clientTimeoutMs: Infinity,
+  });
+  const clientOf = (/** @type {string} */ name) => ({
+    name,
+    notify: (/** @type {import('../../dist/index.js').AssignedRequest} */ given) =>
+      void given.finish(given.ticket, 1, 0),
+  });
+  requests.createDefaultClient(clientOf('default'));
+  for (let i = 0; i < ranges; i++)
+    requests.createClient(clientOf(`client ${i}`), [mmio((ADDRESS >>> 0) + i * 4096, 4096)]);
+  return () => {
+    for (let i = 0; i < BATCH; i++) {
+      if (!slot.fill(1, 0, ADDRESS + (i & (RANGES - 1)) * 4096, 0, 4, 0, 0, false))
+        throw new Error('the slot is not free');
+      requests.dispatch();
+      slot.release();
+    }
+  };
+}
