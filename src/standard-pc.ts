@@ -89,6 +89,8 @@ export function standardPc(vm: UserVm, options: StandardPcOptions = {}): Standar
 function paced(uart: Uart16550, room: () => Promise<void> | undefined): Device {
   return {
     name: uart.name,
+    registers: uart.registers,
+    peek: (offset: number, size: AccessSize, name?: string) => uart.peek(offset, size, name),
     read: (offset: number, size: AccessSize) => uart.read(offset, size),
     write: (offset: number, size: AccessSize, value: number) => {
       uart.write(offset, size, value);

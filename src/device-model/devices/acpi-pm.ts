@@ -12,7 +12,7 @@
 import type { Clock, ClockTimer } from '../clock.js';
 import { UNCONNECTED } from '../device.js';
 import type { AccessSize, Device, InterruptLine, PowerControl } from '../device.js';
-import { ACPI_PM_PORTS, Pm1, Pm1Control, PmRegister } from './acpi-pm-registers.js';
+import { ACPI_PM_PORTS, ACPI_PM_REGISTERS, Pm1, Pm1Control, PmRegister } from './acpi-pm-registers.js';
 
 /** ACPI Specification, section 4.8.3.3: 3.579545 MHz. */
 export const PM_TIMER_HZ = 3_579_545;
@@ -43,6 +43,7 @@ export interface AcpiPmOptions {
 
 export class AcpiPm implements Device {
   readonly name = 'acpi-pm';
+  readonly registers = ACPI_PM_REGISTERS;
   readonly #clock: Clock;
   readonly #power: PowerControl;
   readonly #sci: InterruptLine;
@@ -97,6 +98,14 @@ export class AcpiPm implements Device {
     let value = 0;
     for (let i = 0; i < size; i++) value |= this.#byte(offset + i, ticks) << (8 * i);
     return value >>> 0;
+  }
+
+  /** The timer's status bit is brought to the present for the look only. */
+  peek(offset: number, size: AccessSize): number {
+    const [status, changes] = [this.#status, this.#changesSeen];
+    const value = this.read(offset, size);
+    [this.#status, this.#changesSeen] = [status, changes];
+    return value;
   }
 
   write(offset: number, size: AccessSize, value: number): void {

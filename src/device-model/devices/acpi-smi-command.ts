@@ -20,6 +20,7 @@ export const ACPI_SMI_COMMAND_REGISTERS: RegisterMap = {
 
 export class AcpiSmiCommand implements Device {
   readonly name = 'acpi-smi-command';
+  readonly registers = ACPI_SMI_COMMAND_REGISTERS;
   readonly #setAcpiMode: (on: boolean) => void;
 
   /** `pm`: as a rule the machine's AcpiPm. */

@@ -49,6 +49,11 @@ export class CharacterFifo {
     return character;
   }
 
+  /** The oldest character, left in; undefined when empty. */
+  get oldest(): number | undefined {
+    return this.#length === 0 ? undefined : this.#ring[this.#first];
+  }
+
   /** The errors of the oldest character, which has none afterwards. */
   takeErrors(): number {
     if (this.#length === 0) return 0;

@@ -10,15 +10,13 @@
  * the mode registers return to what firmware leaves there, because a guest may start without firmware.
  */
 
-import { readBytes, writeBytes } from '../byte-registers.js';
-import type { ByteRegisters } from '../byte-registers.js';
+import { readBytes, writeBytes, type ByteRegisters } from '../byte-registers.js';
 import type { Clock, ClockTimer } from '../clock.js';
 import { UNCONNECTED } from '../device.js';
 import type { AccessSize, Device, InterruptLine } from '../device.js';
 import { storeFirmwareContents } from './cmos-contents.js';
-import { CmosIndex, periodOfRate, RtcInterrupt } from './cmos-rtc-registers.js';
-import { advanceTime, loadTime, secondsToAlarm, storeTime } from './rtc-calendar.js';
-import type { RtcFormat } from './rtc-calendar.js';
+import { CMOS_RTC_REGISTERS, CmosIndex, periodOfRate, RtcInterrupt } from './cmos-rtc-registers.js';
+import { advanceTime, loadTime, secondsToAlarm, storeTime, type RtcFormat } from './rtc-calendar.js';
 
 const CMOS_BYTES = 128;
 const DATA_PORT = 1;
@@ -65,6 +63,7 @@ export interface CmosRtcOptions {
 
 export class CmosRtc implements Device, ByteRegisters {
   readonly name = 'cmos-rtc';
+  readonly registers = CMOS_RTC_REGISTERS;
   readonly #clock: Clock;
   readonly #interrupt: InterruptLine;
   readonly #memoryBytes: number;
@@ -116,14 +115,28 @@ export class CmosRtc implements Device, ByteRegisters {
     // The index port is write-only on PC chipsets (PIIX3 data sheet, RTCI).
     if (offset !== DATA_PORT) return 0xff;
     this.#sync();
+    const value = this.#value(this.#index);
     if (this.#index === CmosIndex.C) {
-      const value = this.#flags | (this.#isRaised() ? RtcInterrupt.ANY : 0);
       this.#flags = 0;
       this.#settle();
-      return value;
     }
-    if (this.#index === CmosIndex.A) return this.#registerA | (this.#isUpdating() ? UIP : 0);
-    return this.#cmos[this.#index] ?? 0xff;
+    return value;
+  }
+
+  /** `index`: as it is written to the index port. Time is brought to the present for the look only. */
+  peek(index: number): number {
+    const [cmos, flags, second, ticks] = [this.#cmos.slice(), this.#flags, this.#secondSeen, this.#ticksSeen];
+    this.#sync();
+    const value = this.#value(index);
+    this.#cmos.set(cmos);
+    [this.#flags, this.#secondSeen, this.#ticksSeen] = [flags, second, ticks];
+    return value;
+  }
+
+  #value(index: number): number {
+    if (index === CmosIndex.C) return this.#flags | (this.#isRaised() ? RtcInterrupt.ANY : 0);
+    if (index === CmosIndex.A) return this.#registerA | (this.#isUpdating() ? UIP : 0);
+    return this.#cmos[index] ?? 0xff;
   }
 
   writeByte(offset: number, value: number): void {

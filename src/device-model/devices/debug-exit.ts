@@ -21,6 +21,7 @@ const READ_VALUE = 0xffff;
 
 export class DebugExit implements Device {
   readonly name = 'debug-exit';
+  readonly registers = DEBUG_EXIT_REGISTERS;
   readonly #power: PowerControl;
   #exitCode: number | undefined;
 
@@ -31,6 +32,11 @@ export class DebugExit implements Device {
   /** What the guest wrote, up to 32 bits; undefined if it did not exit this way since the last reset. */
   get exitCode(): number | undefined {
     return this.#exitCode;
+  }
+
+  /** Reading has no side effect here. */
+  peek(offset: number, size: AccessSize): number {
+    return this.read(offset, size);
   }
 
   read(_offset: number, size: AccessSize): number {

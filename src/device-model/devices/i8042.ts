@@ -11,7 +11,8 @@
 
 import { allOnes, UNCONNECTED } from '../device.js';
 import type { AccessSize, Device, InterruptLine, PowerControl } from '../device.js';
-import { I8042Command, I8042Config, I8042Status } from './i8042-registers.js';
+import { I8042_REGISTERS, I8042Command, I8042Config, I8042Status } from './i8042-registers.js';
+import type { RegisterMap } from '../register-map.js';
 import { Ps2Keyboard } from './ps2-keyboard.js';
 import { ScanCodeTranslator } from './scan-codes.js';
 
@@ -36,6 +37,15 @@ const OUTPUT_RESET = 1 << 0;
 const OUTPUT_A20 = 1 << 1;
 const OUTPUT_KEYBOARD_FULL = 1 << 4;
 const OUTPUT_WIRES = 0xc0;
+
+/** Each of the two devices has one register of the map, at its own first port. */
+const DATA_REGISTER = registerAlone('DATA');
+const STATUS_REGISTER = registerAlone('STATUS/COMMAND');
+
+function registerAlone(name: string): RegisterMap {
+  const { source, registers } = I8042_REGISTERS;
+  return { source, registers: registers.filter((one) => one.name === name).map((one) => ({ ...one, offset: 0 })) };
+}
 
 export interface I8042Options {
   readonly power: PowerControl;
@@ -71,12 +81,16 @@ export class I8042 {
     this.#interrupt = options.interrupt ?? UNCONNECTED;
     this.data = {
       name: 'i8042-data',
+      registers: DATA_REGISTER,
+      peek: () => this.#buffer,
       read: (offset, size) => onePort(offset, size, () => this.#readData()),
       write: (offset, _size, value) => (offset === 0 ? this.#writeData(value & 0xff) : undefined),
       reset: () => this.#reset(),
     };
     this.command = {
       name: 'i8042-command',
+      registers: STATUS_REGISTER,
+      peek: () => this.#status,
       read: (offset, size) => onePort(offset, size, () => this.#status),
       write: (offset, _size, value) => (offset === 0 ? this.#writeCommand(value & 0xff) : undefined),
       reset: () => this.#reset(),

@@ -36,6 +36,11 @@ export class ModemStatusRegister {
     return (this.#value & 0x0f) !== 0;
   }
 
+  /** What `read` would give. */
+  get value(): number {
+    return this.#value;
+  }
+
   read(): number {
     const value = this.#value;
     this.#value &= 0xf0;

@@ -116,10 +116,16 @@ export class PitCounter {
   count(tick: number): number {
     this.#settle(tick);
     const loaded = this.#loaded;
+    return loaded === undefined ? this.#heldCount : this.#shown(loaded, tick, this.#stoppedAt);
+  }
+
+  /** The same, and the load that may be due is not done: it belongs to the guest's next access. */
+  peek(tick: number): number {
+    const isDue = tick >= this.#loadAt;
+    const loaded = isDue ? this.#nextLoaded() : this.#loaded;
     if (loaded === undefined) return this.#heldCount;
-    const modulus = this.#isBcd ? 10_000 : 65_536;
-    const value = countAfter(this.#mode, loaded.count, this.#elapsed(loaded, tick), modulus);
-    return this.#isBcd ? toBcd(value) : value;
+    const opensAt = this.#gate || !gateStopsCounting(this.#mode) ? Infinity : this.#loadAt;
+    return this.#shown(loaded, tick, isDue ? opensAt : this.#stoppedAt);
   }
 
   isOutHigh(tick: number): boolean {
@@ -191,8 +197,14 @@ export class PitCounter {
     return this.#loaded !== undefined && this.#stoppedAt === Infinity;
   }
 
-  #elapsed(loaded: Loaded, tick: number): number {
-    return Math.max(0, Math.min(tick, this.#stoppedAt) - loaded.start);
+  #shown(loaded: Loaded, tick: number, stoppedAt: number): number {
+    const modulus = this.#isBcd ? 10_000 : 65_536;
+    const value = countAfter(this.#mode, loaded.count, this.#elapsed(loaded, tick, stoppedAt), modulus);
+    return this.#isBcd ? toBcd(value) : value;
+  }
+
+  #elapsed(loaded: Loaded, tick: number, stoppedAt = this.#stoppedAt): number {
+    return Math.max(0, Math.min(tick, stoppedAt) - loaded.start);
   }
 
   #setRegister(value: number, tick: number): void {

@@ -15,7 +15,15 @@ import { UNCONNECTED } from '../device.js';
 import type { AccessSize, Device, InterruptLine } from '../device.js';
 import { PitCounter } from './pit-counter.js';
 import { PitInterrupt } from './pit-interrupt.js';
-import { Access, CONTROL_PORT, PIT_COUNTERS, READ_BACK, ReadBack, tickAt } from './pit8254-registers.js';
+import {
+  Access,
+  CONTROL_PORT,
+  PIT8254_REGISTERS,
+  PIT_COUNTERS,
+  READ_BACK,
+  ReadBack,
+  tickAt,
+} from './pit8254-registers.js';
 
 export interface Pit8254Options {
   /** Line 0 of a PC. */
@@ -27,6 +35,7 @@ export interface Pit8254Options {
 
 export class Pit8254 implements Device, ByteRegisters {
   readonly name = 'pit8254';
+  readonly registers = PIT8254_REGISTERS;
   readonly #clock: Clock;
   /** The gates of counters 0 and 1 are tied high; port 0x61 opens that of counter 2. */
   readonly #counters = [new PitCounter(true), new PitCounter(true), new PitCounter(false)] as const;
@@ -71,6 +80,11 @@ export class Pit8254 implements Device, ByteRegisters {
 
   write(offset: number, size: AccessSize, value: number): void {
     writeBytes(this, offset, size, value);
+  }
+
+  /** All 16 bits of a counter, whose port gives a byte at a time. */
+  peek(offset: number): number | undefined {
+    return this.#counters[offset]?.peek(this.ticks);
   }
 
   /** The control port cannot be read: the chip leaves the bus alone. */

@@ -25,6 +25,7 @@ export interface PostPortOptions {
 
 export class PostPort implements Device {
   readonly name = 'post-port';
+  readonly registers = POST_PORT_REGISTERS;
   readonly #onCode: ((code: number) => void) | undefined;
   readonly #ring = new Uint8Array(POST_HISTORY_LIMIT);
   /** Codes since the last reset; the ring holds the end of them. */
@@ -43,6 +44,11 @@ export class PostPort implements Device {
   get history(): readonly number[] {
     const length = Math.min(this.#count, POST_HISTORY_LIMIT);
     return Array.from({ length }, (_, i) => this.#ring[(this.#count - length + i) % POST_HISTORY_LIMIT] ?? 0);
+  }
+
+  /** Reading has no side effect here. */
+  peek(offset: number, size: AccessSize): number {
+    return this.read(offset, size);
   }
 
   read(offset: number, size: AccessSize): number {

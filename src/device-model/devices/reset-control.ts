@@ -34,11 +34,17 @@ export const RESET_CONTROL_REGISTERS: RegisterMap = {
 
 export class ResetControl implements Device {
   readonly name = 'reset-control';
+  readonly registers = RESET_CONTROL_REGISTERS;
   readonly #power: PowerControl;
   #value = 0;
 
   constructor(options: { readonly power: PowerControl }) {
     this.#power = options.power;
+  }
+
+  /** Reading has no side effect here. */
+  peek(offset: number, size: AccessSize): number {
+    return this.read(offset, size);
   }
 
   read(offset: number, size: AccessSize): number {

@@ -7,6 +7,7 @@ import { readBytes, writeBytes } from '../byte-registers.js';
 import type { ByteRegisters } from '../byte-registers.js';
 import type { AccessSize, Device } from '../device.js';
 import type { Pit8254 } from './pit8254.js';
+import { SYSTEM_CONTROL_REGISTERS } from './pit8254-registers.js';
 
 /** Bits that keep what is written. */
 const WRITABLE = 0x0f;
@@ -19,6 +20,7 @@ const REFRESH_TICKS = 18;
 
 export class SystemControlPort implements Device, ByteRegisters {
   readonly name = 'system-control-port';
+  readonly registers = SYSTEM_CONTROL_REGISTERS;
   readonly #pit: Pit8254;
   #control = 0;
 
@@ -33,6 +35,11 @@ export class SystemControlPort implements Device, ByteRegisters {
 
   write(offset: number, size: AccessSize, value: number): void {
     writeBytes(this, offset, size, value);
+  }
+
+  /** Reading has no side effect here. */
+  peek(offset: number): number {
+    return this.readByte(offset);
   }
 
   readByte(offset: number): number {

@@ -101,13 +101,25 @@ export class UartReceiver {
     return this.#lastCharacter;
   }
 
+  /** What `read` would give. */
+  get nextCharacter(): number {
+    const oldest = this.#fifo.oldest;
+    return oldest === undefined ? this.#lastCharacter : oldest & 0xff;
+  }
+
   /** The receiver's bits of LSR. Reading it clears the errors. */
   takeLineStatus(): number {
+    const value = this.lineStatus;
+    this.#errors = 0;
+    return value;
+  }
+
+  /** The same, and nothing is cleared. */
+  get lineStatus(): number {
     let value = this.#errors;
     if (this.#fifo.length > 0) value |= LineStatus.DATA_READY;
     const errorInFifo = this.#fifo.hasErrors || (this.#errors & ~LineStatus.OVERRUN) !== 0;
     if (this.#fifoEnabled && errorInFifo) value |= LineStatus.FIFO_ERROR;
-    this.#errors = 0;
     return value;
   }
 

@@ -27,6 +27,7 @@ import {
   ModemControl,
   POWER_ON_DIVISOR,
   TRIGGER_LEVELS,
+  UART16550_REGISTERS,
   UART_CRYSTAL_HZ,
 } from './uart16550-registers.js';
 
@@ -46,6 +47,7 @@ export interface Uart16550Options {
 
 export class Uart16550 implements Device, ByteRegisters {
   readonly name = 'uart16550';
+  readonly registers = UART16550_REGISTERS;
   readonly #interrupt: InterruptLine;
   readonly #output: BatchedOutput;
   readonly #flowControl: boolean;
@@ -77,6 +79,27 @@ export class Uart16550 implements Device, ByteRegisters {
 
   write(offset: number, size: AccessSize, value: number): void {
     writeBytes(this, offset, size, value);
+  }
+
+  peek(offset: number, size: AccessSize, name?: string): number | undefined {
+    // A character that was sent is gone, and so is what was written to FCR.
+    if (size !== 1 || name === 'THR' || name === 'FCR') return undefined;
+    const isDivisor = name === undefined ? this.#divisorLatch : name === 'DLL' || name === 'DLM';
+    switch (offset) {
+      case 0:
+        return isDivisor ? this.#divisor & 0xff : this.#receiver.nextCharacter;
+      case 1:
+        return isDivisor ? this.#divisor >>> 8 : this.#ier;
+      case 2:
+        return this.#interruptId() | this.#fifoBits;
+      case 5:
+        return this.#receiver.lineStatus | LineStatus.THR_EMPTY | LineStatus.TRANSMITTER_EMPTY;
+      case 6:
+        return this.#modem.value;
+      default:
+        // The others have no side effect.
+        return this.#readRegister(offset);
+    }
   }
 
   readByte(offset: number): number {
@@ -203,7 +226,11 @@ export class Uart16550 implements Device, ByteRegisters {
   #readInterruptId(): number {
     const id = this.#interruptId();
     if (id === InterruptId.THR_EMPTY) this.#thrEmptyPending = false;
-    return id | (this.#receiver.fifoEnabled ? 0xc0 : 0);
+    return id | this.#fifoBits;
+  }
+
+  get #fifoBits(): number {
+    return this.#receiver.fifoEnabled ? 0xc0 : 0;
   }
 
   #send(value: number): void {

@@ -74,9 +74,15 @@ export const PCI_HOST_BRIDGE_REGISTERS: RegisterMap = {
 
 export class PciHostBridge implements PciFunction {
   readonly name = 'pci-host-bridge';
+  readonly registers = PCI_HOST_BRIDGE_REGISTERS;
   readonly #space = new PciConfigSpace(FIELDS);
 
   readConfig(register: number, size: AccessSize): number {
+    return this.#space.read(register, size);
+  }
+
+  /** Reading has no side effect here. */
+  peekConfig(register: number, size: AccessSize): number {
     return this.#space.read(register, size);
   }
 
