@@ -265,6 +265,29 @@ describe('a vCPU whose VM is no longer running', () => {
   });
 });
 
+describe('a page that says for ever that a request is being handled', () => {
+  for (const completionPolling of [false, true])
+    test(`keeps no vCPU that ${completionPolling ? 'polls' : 'sleeps'} from being reset`, () => {
+      const handler = vcpu({ completionPolling });
+      slot.watcher = {
+        isWatching: true,
+        moving: () => undefined,
+        // Nobody will move the slot again: it stays PENDING.
+        moved: () => {
+          shared.setVmState(VmState.PAUSED);
+          shared.withdraw();
+        },
+        refused: () => undefined,
+      };
+      try {
+        assert.throws(() => handler.portRead(0x500, 1), VcpuStopped);
+        assert.equal(slot.state, IoRequestState.PENDING);
+      } finally {
+        slot.watcher = undefined;
+      }
+    });
+});
+
 describe('what the hypervisor answers itself', () => {
   test('never reaches the page', () => {
     const ports = new PortHandlerTable();

@@ -21,7 +21,7 @@ import { RingResult } from '../io-request/shared-ring.js';
 import { VmEventType } from './async-io-hypercalls.js';
 import { STRADDLES } from './mmio-handlers.js';
 import type { Upcall } from './upcall.js';
-import { VcpuCounter, VmState, type VmSharedState } from './vm-shared-state.js';
+import { VcpuCounter, type VmSharedState } from './vm-shared-state.js';
 
 /** Thrown out of an access when the vCPU must not go on: its VM is no longer running. One object, so that throwing allocates nothing. */
 export class VcpuStopped extends Error {
@@ -71,6 +71,8 @@ export class IoHandler {
   /** The value part of the private request. As in ACRN it is not cleared between accesses, so a read carries the last value. */
   #valueLow = 0;
   #valueHigh = 0;
+  /** The VM's count of withdrawals when the request was made. */
+  #withdrawals = 0;
 
   constructor(options: IoHandlerOptions) {
     this.#vcpu = options.vcpu;
@@ -83,7 +85,7 @@ export class IoHandler {
     this.#hasAnswer = () => {
       const { state } = this.#slot;
       if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
-      return this.#shared.vmState === VmState.POWERED_OFF;
+      return this.#shared.withdrawals !== this.#withdrawals;
     };
     this.#look = new LookBudget({ glimpsesWork: () => this.#glimpsesAnswer(), fixedUs: options.lookUs });
   }
@@ -164,6 +166,8 @@ export class IoHandler {
   /** Steps a and b, the wait, and the release. False: the request was taken from under us; the guest reads all ones. */
   #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
     const slot = this.#slot;
+    // Before the look at the VM's state: a reset pauses first, then withdraws.
+    this.#withdrawals = this.#shared.withdrawals;
     if (!this.#shared.isRunning) throw this.#stopped;
     if (this.#shared.asyncIo.isActive && direction === Direction.WRITE && this.#kick(type, addressLow, addressHigh))
       return true;
@@ -212,7 +216,7 @@ export class IoHandler {
     return true;
   }
 
-  /** Completion polling: ACRN spins until COMPLETE. So do we, but an ended VM ends it. */
+  /** Completion polling: ACRN spins until COMPLETE. So do we, but a withdrawn request ends it. */
   #poll(): void {
     while (!this.#glimpsesAnswer());
   }
@@ -221,7 +225,7 @@ export class IoHandler {
   #glimpsesAnswer(): boolean {
     const state = this.#slot.glimpsedState;
     if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
-    return this.#shared.glimpsedVmState === VmState.POWERED_OFF;
+    return this.#shared.glimpsedWithdrawals !== this.#withdrawals;
   }
 
   #finish(type: number): boolean {

@@ -148,9 +148,12 @@ export class ThreadedVm implements Hypercalls {
   async resetVm(): Promise<number> {
     if (this.shared.vmState !== VmState.PAUSED) return HYPERCALL_REFUSED;
     this.#buffer.stampFree();
+    // Somebody may write to the page at this moment: what ends the waiting is not there.
+    this.shared.withdraw();
     for (let vcpu = 0; vcpu < this.vcpuCount; vcpu++) this.shared.doorbell(vcpu).ring();
     await this.#until((vcpu) => this.#isParked(vcpu));
     this.#buffer.stampFree();
+    for (const slot of this.#buffer.slots) slot.clearPolling();
     this.shared.msis.clear();
     this.shared.setVmState(VmState.CREATED);
     return 0;

@@ -59,6 +59,7 @@ export interface VmSharedStateHandle {
 const VM_STATE = 0;
 const VCPU_STATE = 1;
 const STARTS = VCPU_STATE + SLOT_COUNT;
+const WITHDRAWALS = STARTS + 1;
 const OWNER_DOORBELL = 2 * LINE_WORDS;
 const VCPU_DOORBELL = 3 * LINE_WORDS;
 const WORDS = VCPU_DOORBELL + SLOT_COUNT * LINE_WORDS;
@@ -120,6 +121,7 @@ export class VmSharedState {
   /** Sets the VM's state and wakes every vCPU to see it. */
   setVmState(state: VmState): void {
     if (state === VmState.RUNNING) this.#words.add(STARTS, 1);
+    else if (state === VmState.POWERED_OFF) this.withdraw();
     this.#words.store(VM_STATE, state);
     for (const doorbell of this.#doorbells) doorbell.ring();
   }
@@ -127,6 +129,24 @@ export class VmSharedState {
   /** How often the VM was started. A vCPU tells by it a new start from the one it has obeyed, however short the pause between. */
   get starts(): number {
     return this.#words.load(STARTS);
+  }
+
+  /**
+   * From now on no vCPU waits for the request that it has made, whatever the page says of it: others may write there. The
+   * caller rings.
+   */
+  withdraw(): void {
+    this.#words.add(WITHDRAWALS, 1);
+  }
+
+  /** How often that was. A vCPU tells by it a request that was withdrawn from one that still has to be answered. */
+  get withdrawals(): number {
+    return this.#words.load(WITHDRAWALS);
+  }
+
+  /** A look without ordering. */
+  get glimpsedWithdrawals(): number {
+    return this.#words.glimpse(WITHDRAWALS);
   }
 
   vcpuState(vcpu: number): VcpuState {

@@ -141,6 +141,14 @@ export class Slot {
     watcher?.moved(this);
   }
 
+  /**
+   * At a reset: if the VM polls, its next `fill` says so again. Whoever else set the word on a page that others can write
+   * would keep the completion hypercall from the vCPU for ever.
+   */
+  clearPolling(): void {
+    this.#words[this.#base + POLLING] = 0;
+  }
+
   #move(from: number, to: number): boolean {
     const { watcher } = this;
     if (watcher !== undefined && watcher.isWatching) return this.#moveWatched(watcher, from, to);
