@@ -82,6 +82,7 @@ for (const target of targets) {
     signal: interrupted.signal,
     playing: (input) => watch.playing(input),
     onProgress: (now) => {
+      if (now.finding !== undefined) process.stdout.write(`FOUND ${now.finding.message}\n  making it small\n`);
       if (options.quiet || performance.now() - shown < SHOW_MS) return;
       shown = performance.now();
       process.stdout.write(`  ${describe(now)}\n`);
@@ -94,5 +95,5 @@ for (const target of targets) {
   const { finding } = report;
   if (finding === undefined) continue;
   process.exitCode = 1;
-  process.stdout.write(`FOUND ${finding.message}\n  ${addToCorpus(target.name, 'crash', finding.input)}\n`);
+  process.stdout.write(`  ${addToCorpus(target.name, 'crash', finding.input)}\n`);
 }

@@ -65,7 +65,11 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   const play = async (input: Uint8Array): Promise<void> => {
     const message = await player.play(input);
     report.inputs++;
-    if (message !== undefined) report.finding = { input: await player.shrink(input), message };
+    if (message !== undefined) {
+      report.finding = { input, message };
+      onProgress?.(report);
+      report.finding = { input: await player.shrink(input), message };
+    }
     report.elapsedMs = performance.now() - started;
     onProgress?.(report);
   };

@@ -40,7 +40,7 @@ export class FuzzInput {
   /** Mostly one of `interesting`, else any 32 bits. */
   word(interesting: readonly number[]): number {
     const choice = this.u8();
-    return choice < 192 ? ((interesting[choice % interesting.length] as number) >>> 0) : this.u32();
+    return choice < 192 ? (interesting[choice % interesting.length] as number) >>> 0 : this.u32();
   }
 
   /** What is left. */

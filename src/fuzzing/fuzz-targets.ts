@@ -5,6 +5,14 @@ import { controlCalls } from './targets/control-calls.js';
 import { devicePrograms } from './targets/device-programs.js';
 import { guestImages } from './targets/guest-images.js';
 import { guestScripts } from './targets/guest-scripts.js';
+import { machineCode } from './targets/machine-code.js';
 import { pagePrograms } from './targets/page-programs.js';
 
-export const FUZZ_TARGETS: readonly FuzzTarget[] = [pagePrograms, guestScripts, devicePrograms, controlCalls, guestImages];
+export const FUZZ_TARGETS: readonly FuzzTarget[] = [
+  pagePrograms,
+  guestScripts,
+  machineCode,
+  devicePrograms,
+  controlCalls,
+  guestImages,
+];

@@ -1,17 +1,18 @@
 /** Makes an input that shows something smaller, as long as it still shows it: fewer bytes first, then zeros for bytes. */
 
-/** Tries are dear where each makes a VM. */
 export const MAX_TRIES = 400;
+/** Tries are dear where each makes a VM, or waits for one that hangs. */
+export const MAX_MS = 30_000;
 
 export async function shrink(
   input: Uint8Array,
   stillShows: (candidate: Uint8Array) => Promise<boolean>,
-  maxTries = MAX_TRIES,
 ): Promise<Uint8Array> {
+  const end = performance.now() + MAX_MS;
   let best = input;
   let tries = 0;
   const isBetter = async (candidate: Uint8Array): Promise<boolean> => {
-    if (tries >= maxTries) return false;
+    if (tries >= MAX_TRIES || performance.now() > end) return false;
     tries++;
     if (!(await stillShows(candidate))) return false;
     best = candidate;

@@ -35,7 +35,9 @@ export class CheckedClient implements IoClient {
   }
 
   notify(request: AssignedRequest): void {
-    const range = [...this.ranges, ...(this.#extra === undefined ? [] : [this.#extra])].find((one) => isInside(request, one));
+    const range = [...this.ranges, ...(this.#extra === undefined ? [] : [this.#extra])].find((one) =>
+      isInside(request, one),
+    );
     if (range === undefined) throw new Violation(`${this.name} was given ${request.describe()}`);
     const offset = (request.addressLow - Number(BigInt.asIntN(32, range.start))) >>> 0;
     const [low, high] = range === this.#extra ? [-1, -1] : [patternValue(offset, 4), patternValue(offset + 4, 4)];

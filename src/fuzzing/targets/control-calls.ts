@@ -28,7 +28,10 @@ const LIMIT_MS = 10_000;
 const MAX_WAITING = 64;
 /** Linux' errno. */
 const MAX_ERRNO = 4095;
-const WORDS = [0, 1, 2, 3, 4, 8, 16, 0x41, 0x60, 0x3f8, 0xcf8, 0xcfc, 0x1000, 0x8000, 0xffff, 0x1_0000, 0xfee0_0000, 0x7fff_ffff, 0xffff_ffff];
+const WORDS = [
+  0, 1, 2, 3, 4, 8, 16, 0x41, 0x60, 0x3f8, 0xcf8, 0xcfc, 0x1000, 0x8000, 0xffff, 0x1_0000, 0xfee0_0000, 0x7fff_ffff,
+  0xffff_ffff,
+];
 
 interface Process {
   readonly memory: MappedMemory;
@@ -63,7 +66,8 @@ async function run(input: FuzzInput): Promise<void> {
 
   const interrupt = new AbortController();
   const waiting: Promise<unknown>[] = [];
-  while (!input.isEmpty && waiting.length < MAX_WAITING) await step(input, device, input.pick(processes), interrupt, waiting);
+  while (!input.isEmpty && waiting.length < MAX_WAITING)
+    await step(input, device, input.pick(processes), interrupt, waiting);
 
   interrupt.abort();
   for (const { file } of processes) await within(LIMIT_MS, 'close', file.close());

@@ -22,7 +22,9 @@ const MAX_CALLBACKS_EACH_MS = 16;
 /** Each register several times: a sequence of bytes may be behind it. */
 const READS_AFTER_RESET = 32;
 const SIZES: readonly AccessSize[] = [1, 2, 4];
-const VALUES = [0, 1, 2, 3, 0x10, 0x20, 0x36, 0x55, 0x7f, 0x80, 0x83, 0xaa, 0xc7, 0xd1, 0xf0, 0xfe, 0xff, 0x2000, 0x3c00, 0xffff];
+const VALUES = [
+  0, 1, 2, 3, 0x10, 0x20, 0x36, 0x55, 0x7f, 0x80, 0x83, 0xaa, 0xc7, 0xd1, 0xf0, 0xfe, 0xff, 0x2000, 0x3c00, 0xffff,
+];
 
 export const devicePrograms: FuzzTarget = {
   name: 'devices',
@@ -97,4 +99,3 @@ function isValue(value: unknown, size: AccessSize): boolean {
 function cut(value: number, size: AccessSize): number {
   return size === 4 ? value : value & (size === 2 ? 0xffff : 0xff);
 }
-

@@ -54,7 +54,8 @@ async function load(options: GuestImageOptions, memory: GuestMemory): Promise<vo
 function readOptions(input: FuzzInput): GuestImageOptions {
   const kind = [undefined, undefined, undefined, ...IMAGE_KINDS][input.below(8)];
   const address = [undefined, undefined, ...ADDRESSES][input.below(10)];
-  const commandLine = input.below(4) === 3 ? 'x'.repeat(input.u8() * 300) : ['', 'console=ttyS0', '"', 'ä'][input.below(4)];
+  const commandLine =
+    input.below(4) === 3 ? 'x'.repeat(input.u8() * 300) : ['', 'console=ttyS0', '"', 'ä'][input.below(4)];
   const initrdBytes = [0, 0, 1, 4096, 900_000][input.below(5)] as number;
   const [hasDsdt, isUnpacked] = [input.below(4) === 1, input.below(16) === 1];
   const image = input.rest();

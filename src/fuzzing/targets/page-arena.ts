@@ -114,8 +114,9 @@ export class PageArena {
   }
 
   async play(acts: readonly Act[], writes: readonly PageWrite[]): Promise<void> {
-    const witnessed = this.#witnessDevice.accesses;
-    await this.#restart(this.#witness, 'the witness');
+    await this.#restart(this.#witness, 'the witness', () => (this.#witnessDevice.accesses = 0));
+    // So that requests are under way when the writer begins.
+    await this.#restart(this.#victim, 'the victim');
     const stopped = once(this.#writer, 'message');
     this.#stop.store(0, 1);
     this.#writer.postMessage(writes);
@@ -126,7 +127,7 @@ export class PageArena {
       this.#stop.store(0, 0);
       await stopped;
     }
-    const seen = this.#witnessDevice.accesses - witnessed;
+    const seen = this.#witnessDevice.accesses;
     expect(seen === 2 * ROUNDS * PLAYING_VCPUS, () => `the other VM’s device saw ${seen} accesses`);
     await this.#restart(this.#victim, 'the victim');
     await within(LIMIT_MS, 'the VM after its reset', this.#honest(this.#victim));
@@ -141,11 +142,12 @@ export class PageArena {
     await within(LIMIT_MS, 'close', this.#serviceVm.close());
   }
 
-  async #restart(side: Side, what: string): Promise<void> {
+  async #restart(side: Side, what: string, paused: () => void = () => undefined): Promise<void> {
     await within(LIMIT_MS, `pause of ${what}`, side.vm.pause());
     // A result that was on its way is here a turn later.
     await new Promise((resolve) => setImmediate(resolve));
     side.results.length = 0;
+    paused();
     await within(LIMIT_MS, `reset of ${what}`, side.vm.reset());
   }
 
@@ -211,6 +213,7 @@ const WAITS_FOR_EVER = { steps: [{ type: 'wait-for-interrupt', line: 5 }] } as c
 function checkHonest({ values, faults, accesses }: ScriptResult): void {
   const got = values.map((value) => value.toString(16)).join(' ');
   if (faults === 0 && accesses === ROUNDS * STEPS.length && values.every((value, at) => value === HONEST[at])) return;
-  throw new Violation(`a vCPU read ${got} in ${accesses} accesses with ${faults} faults, not ${HONEST.map((value) => value.toString(16)).join(' ')}`);
+  throw new Violation(
+    `a vCPU read ${got} in ${accesses} accesses with ${faults} faults, not ${HONEST.map((value) => value.toString(16)).join(' ')}`,
+  );
 }
-

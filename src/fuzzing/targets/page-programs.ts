@@ -15,7 +15,9 @@ const MAX_WRITES = 200;
 const STATE = 34;
 /** Words of a slot that mean something, the state more often. */
 const FIELDS = [0, 1, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 33, STATE, STATE, STATE, STATE, STATE];
-const VALUES = [0, 1, 2, 3, 4, 8, 0x500, 0x501, 0x600, 0x700, 0xcf8, 0xcfc, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff, 0xffff_fff8];
+const VALUES = [
+  0, 1, 2, 3, 4, 8, 0x500, 0x501, 0x600, 0x700, 0xcf8, 0xcfc, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff, 0xffff_fff8,
+];
 const ACTS = ['wait', 'wait', 'reset', 'pause', 'replace', 'range', 'detach', 'thread', 'inject'] as const;
 export type Act = (typeof ACTS)[number];
 

@@ -1,0 +1,109 @@
+/**
+ * The CPU modes that programs of the target "code" run in, each with the registers of its start, and which addresses are a
+ * device's in it. In all of them segments reach 4 GiB, so that every mode has the same addresses.
+ */
+
+import type { GuestMemory, VcpuRegisters } from '../../index.js';
+
+export interface GuestMode {
+  readonly name: string;
+  /** The default size of operands and addresses. */
+  readonly is32Bit: boolean;
+  readonly registers: VcpuRegisters;
+  /** Linear addresses of device memory, with the physical address that is there: whole pages. */
+  readonly windows: readonly { readonly linear: number; readonly physical: number; readonly bytes: number }[];
+  readonly setUp?: (memory: GuestMemory) => void;
+}
+
+export const CODE_ADDRESS = 0x8000;
+export const DATA_ADDRESS = 0x3_0000;
+const STACK = 0x7000;
+const GDT = 0x6000;
+const PAGE_DIRECTORY = 0x2_0000;
+const LOW_TABLE = 0x2_1000;
+const DEVICE_TABLE = 0x2_2000;
+const PAGE = 0x1000;
+const PAGES_OF_TABLE = 1024;
+const PRESENT_AND_WRITABLE = 3;
+const ALL = 0xffff_ffff;
+/** Present readable code, with and without the bit for 32 bits; writable data likewise. */
+const CODE_16 = 0x009b;
+const DATA_16 = 0x0093;
+const PAGED = 0x8000_0011;
+
+/** Where device memory is seen in paged mode: pages of this linear range go to every second page of the device, backwards. */
+const PAGED_WINDOW = 0x40_0000;
+const PAGED_PAGES = 16;
+const DEVICE = 0xd000_0000;
+
+const device = { linear: DEVICE, physical: DEVICE, bytes: 16 * PAGE };
+const video = { linear: 0xa_0000, physical: 0xa_0000, bytes: 2 * PAGE };
+const top = { linear: 0xffff_e000, physical: 0xffff_e000, bytes: 0x1ff0 };
+
+const flat = { selector: 8, base: 0, limit: ALL };
+const data = { selector: 16, base: 0, limit: ALL };
+
+export const GUEST_MODES: readonly GuestMode[] = [
+  {
+    name: '32-bit',
+    is32Bit: true,
+    registers: { mode: 'flat-32', ip: CODE_ADDRESS, esp: STACK, cs: flat, ds: data, gdt: { base: GDT, limit: 31 } },
+    windows: [device, video, top],
+  },
+  {
+    name: '32-bit paged',
+    is32Bit: true,
+    registers: {
+      mode: 'flat-32',
+      ip: CODE_ADDRESS,
+      esp: STACK,
+      cs: flat,
+      ds: data,
+      gdt: { base: GDT, limit: 31 },
+      cr3: PAGE_DIRECTORY,
+      cr0: PAGED,
+    },
+    windows: Array.from({ length: PAGED_PAGES }, (_, page) => ({
+      linear: PAGED_WINDOW + page * PAGE,
+      physical: physicalPage(page),
+      bytes: PAGE,
+    })),
+    setUp: (memory) => {
+      memory.writeU32(PAGE_DIRECTORY, LOW_TABLE | PRESENT_AND_WRITABLE);
+      memory.writeU32(PAGE_DIRECTORY + 4, DEVICE_TABLE | PRESENT_AND_WRITABLE);
+      for (let page = 0; page < PAGES_OF_TABLE; page++)
+        memory.writeU32(LOW_TABLE + 4 * page, (page * PAGE) | PRESENT_AND_WRITABLE);
+      for (let page = 0; page < PAGED_PAGES; page++)
+        memory.writeU32(DEVICE_TABLE + 4 * page, (physicalPage(page) | PRESENT_AND_WRITABLE) >>> 0);
+    },
+  },
+  {
+    name: '16-bit protected',
+    is32Bit: false,
+    registers: {
+      mode: 'flat-32',
+      ip: CODE_ADDRESS,
+      esp: STACK,
+      cs: { ...flat, attributes: CODE_16 },
+      ds: { ...data, attributes: DATA_16 },
+      gdt: { base: GDT, limit: 31 },
+    },
+    windows: [device, video, top],
+  },
+  {
+    name: 'real',
+    is32Bit: false,
+    registers: { mode: 'real', ip: CODE_ADDRESS, esp: STACK, cs: { selector: 0 }, ds: { selector: 0, limit: ALL } },
+    windows: [device, video, top],
+  },
+];
+
+function physicalPage(page: number): number {
+  return DEVICE + 2 * (PAGED_PAGES - page) * PAGE;
+}
+
+/** The physical address behind a linear one of a window; undefined where it is none. */
+export function physicalOf({ windows }: GuestMode, linear: number): number | undefined {
+  const window = windows.find((one) => linear >= one.linear && linear < one.linear + one.bytes);
+  return window === undefined ? undefined : window.physical + linear - window.linear;
+}

@@ -1,0 +1,138 @@
+/**
+ * MachineBench: a VM on the v86 core that is reset for each program of the target "code", and a client for all ports and all
+ * of memory that counts the bytes of each access.
+ */
+
+import { addressRange, HsmDevice, Ioctl, IoRequestType, MappedMemory, PAGE_BYTES, V86Hypervisor } from '../../index.js';
+import type { AssignedRequest, ControlEvent, HsmFile, IoClient } from '../../index.js';
+import type { ControlVm } from '../../hsm/control/control-vm.js';
+import { VM_CREATION } from '../../hsm/control/struct-layout.js';
+import { StructView } from '../../hsm/control/struct-view.js';
+import { Direction } from '../../io-request/layout.js';
+import { expect, within } from '../fuzz-target.js';
+import { CODE_ADDRESS, type GuestMode } from './guest-modes.js';
+import { countByte, type ByteCounts, type EncodedProgram } from './machine-program.js';
+
+const MEMORY_BYTES = 4 << 20;
+const LIMIT_MS = 20_000;
+const MAX_U64 = (1n << 64n) - 1n;
+const SHOWN = 8;
+
+export class MachineBench {
+  readonly #device: HsmDevice;
+  #file!: HsmFile;
+  readonly #client = new CountingClient();
+  #events: ControlEvent[] = [];
+  #heard: () => void = () => undefined;
+
+  static async make(): Promise<MachineBench> {
+    const bench = new MachineBench();
+    await bench.#make();
+    return bench;
+  }
+
+  private constructor() {
+    this.#device = new HsmDevice({
+      hypervisor: new V86Hypervisor(),
+      memoryBytes: MEMORY_BYTES,
+      observer: (event) => {
+        this.#events.push(event);
+        this.#heard();
+      },
+    });
+  }
+
+  async #make(): Promise<void> {
+    await this.#device.load();
+    const caller = new MappedMemory();
+    this.#file = this.#device.open(caller);
+    const creation = caller.allocate(VM_CREATION.bytes);
+    const page = caller.allocate(PAGE_BYTES);
+    caller.write(creation, new StructView(VM_CREATION).set('ioreq_buf', page).bytes);
+    expect((await this.#file.ioctl(Ioctl.CREATE_VM, creation)) === 0, 'no VM');
+    this.#vm.requests.createClient(this.#client, [
+      addressRange(IoRequestType.PORT, 0n, 0xffffn),
+      addressRange(IoRequestType.MMIO, 0n, MAX_U64),
+    ]);
+  }
+
+  get #vm(): ControlVm {
+    return this.#file.vm as ControlVm;
+  }
+
+  async play(mode: GuestMode, { code, expected, text }: EncodedProgram): Promise<void> {
+    const { hypercalls } = this.#vm;
+    const { memory, shared } = hypercalls;
+    mode.setUp?.(memory);
+    memory.write(CODE_ADDRESS, Uint8Array.from(code));
+    const before = shared.counters(0);
+    this.#client.clear();
+    this.#events = [];
+    expect(hypercalls.setVcpuRegs(0, mode.registers) === 0, 'the registers were refused');
+    expect((await this.#file.ioctl(Ioctl.START_VM)) === 0, 'the VM did not start');
+    const listing = (): string => `${mode.name}: ${text.join('; ')}`;
+    const event = await within(LIMIT_MS, listing(), this.#event());
+    await within(LIMIT_MS, 'pause and reset', this.#restart());
+    expect(event.kind === 'halted', () => `${JSON.stringify(event)} of ${listing()}`);
+    expect(this.#events.length === 1, () => `${JSON.stringify(this.#events)} of ${listing()}`);
+
+    const after = shared.counters(0);
+    const requests = after.requests - before.requests;
+    const accesses = after.portAccesses + after.mmioAccesses - before.portAccesses - before.mmioAccesses;
+    const { counts, seen } = this.#client;
+    expect(requests === seen, () => `${requests} requests, ${seen} seen, of ${listing()}`);
+    expect(accesses === requests, () => `${accesses} accesses and ${requests} requests of ${listing()}`);
+    const difference = compare(expected, counts);
+    expect(difference === '', () => `${difference} in ${listing()}`);
+  }
+
+  async close(): Promise<void> {
+    await within(LIMIT_MS, 'unload', this.#device.unload());
+  }
+
+  async #event(): Promise<ControlEvent> {
+    for (;;) {
+      const [event] = this.#events;
+      if (event !== undefined) return event;
+      await new Promise<void>((resolve) => (this.#heard = resolve));
+    }
+  }
+
+  async #restart(): Promise<void> {
+    expect((await this.#file.ioctl(Ioctl.PAUSE_VM)) === 0, 'the VM did not pause');
+    expect((await this.#file.ioctl(Ioctl.CLEAR_VM_IOREQ)) === 0, 'its requests were not cleared');
+    expect((await this.#file.ioctl(Ioctl.RESET_VM)) === 0, 'the VM was not reset');
+  }
+}
+
+/** Answers every request, and counts the bytes that were accessed. */
+class CountingClient implements IoClient {
+  readonly name = 'counting';
+  readonly counts = new Map<string, number>();
+  seen = 0;
+
+  clear(): void {
+    this.counts.clear();
+    this.seen = 0;
+  }
+
+  notify(request: AssignedRequest): void {
+    this.seen++;
+    const isRead = request.direction === Direction.READ;
+    const kind = isRead ? 'r' : 'w';
+    const address = request.addressLow >>> 0;
+    for (let byte = 0; byte < request.size; byte++)
+      countByte(this.counts, request.type === IoRequestType.PORT ? kind : kind.toUpperCase(), address + byte);
+    request.finish(request.ticket, 0, 0);
+  }
+}
+
+/** Bytes that were accessed more or less often than expected. */
+function compare(expected: ByteCounts, actual: ByteCounts): string {
+  const wrong: string[] = [];
+  for (const key of new Set([...expected.keys(), ...actual.keys()])) {
+    const [should, is] = [expected.get(key) ?? 0, actual.get(key) ?? 0];
+    if (should !== is) wrong.push(`${key}: ${is} instead of ${should}`);
+  }
+  return wrong.slice(0, SHOWN).join(', ');
+}

@@ -1,0 +1,235 @@
+/**
+ * MachineProgram: encodes random instructions with accesses, and says which bytes of devices they read and write. Facts:
+ * Intel SDM, volume 2. In 16-bit code the prefixes 0x66 and 0x67 make operands and addresses 32 bits wide, in 32-bit code
+ * 0x66 makes operands 16 bits wide.
+ */
+
+import type { FuzzInput } from '../fuzz-input.js';
+import { DATA_ADDRESS, physicalOf, type GuestMode } from './guest-modes.js';
+
+/** How often a byte of a port or of device memory is read or written: `r 3f8`, `W d0000000`. */
+export type ByteCounts = ReadonlyMap<string, number>;
+
+export interface EncodedProgram {
+  readonly code: readonly number[];
+  readonly expected: ByteCounts;
+  readonly text: readonly string[];
+}
+
+/** Not those that a hypervisor answers itself. */
+const PORTS = [0x10, 0x3f, 0x60, 0x80, 0xff, 0x100, 0x3f8, 0x4cc, 0x500, 0x7700, 0xfff0, 0xfffc];
+const MAX_REPEATS = 12;
+const ADDRESS_SIZE = 0x67;
+const OPERAND_SIZE = 0x66;
+const REPEAT = 0xf3;
+const LOCK = 0xf0;
+/** ModRM of [disp32] with register field `reg`. */
+const absolute = (reg: number): number => (reg << 3) | 5;
+
+type Size = 1 | 2 | 4;
+type Place = 'data' | 'device';
+
+export class MachineProgram {
+  readonly #code: number[] = [];
+  readonly #expected = new Map<string, number>();
+  readonly #text: string[] = [];
+  readonly #is32Bit: boolean;
+
+  constructor(is32Bit: boolean) {
+    this.#is32Bit = is32Bit;
+    // CR4.OSFXSR, for SSE: mov eax, cr4; or eax, 0x200; mov cr4, eax. Strings go forward: cld. x87 as new: fninit.
+    this.#put(0x0f, 0x20, 0xe0, ...(is32Bit ? [] : [OPERAND_SIZE]), 0x0d, ...imm32(0x200), 0x0f, 0x22, 0xe0);
+    this.#put(0xfc, 0xdb, 0xe3);
+  }
+
+  add(input: FuzzInput, mode: GuestMode): void {
+    const kind = input.below(12);
+    const size = input.pick([1, 2, 4] as const);
+    if (kind < 3) this.#port(input, size);
+    else if (kind === 3) this.#portString(input, mode, size);
+    else if (kind < 6) this.#move(input, mode, size);
+    else if (kind === 6) this.#change(input, mode, size);
+    else if (kind < 9) this.#wide(input, mode);
+    else if (kind < 11) this.#string(input, mode, size);
+    else this.#exchange(input, mode, size);
+  }
+
+  /** cli; hlt: the end, which the hypervisor tells. */
+  end(): EncodedProgram {
+    return { code: [...this.#code, 0xfa, 0xf4], expected: this.#expected, text: this.#text };
+  }
+
+  #port(input: FuzzInput, size: Size): void {
+    const port = input.pick(PORTS);
+    const isOut = input.below(2) === 1;
+    const isImmediate = port <= 0xff && input.below(2) === 1;
+    const wide = size === 1 ? 0 : 1;
+    if (isImmediate) this.#put(...this.#operand(size), 0xe4 | (isOut ? 2 : 0) | wide, port);
+    else {
+      this.#loadRegister(2, port);
+      this.#put(...this.#operand(size), 0xec | (isOut ? 2 : 0) | wide);
+    }
+    this.#count(isOut ? 'w' : 'r', port, size);
+    this.#note(`${isOut ? 'out' : 'in'} ${port.toString(16)}/${size}`);
+  }
+
+  /** ins and outs, between a port and RAM or device memory. */
+  #portString(input: FuzzInput, mode: GuestMode, size: Size): void {
+    const port = input.pick(PORTS);
+    const isOut = input.below(2) === 1;
+    const times = this.#times(input);
+    const address = this.#address(input, mode, size * times);
+    this.#loadRegister(2, port);
+    this.#loadRegister(isOut ? 6 : 7, address);
+    this.#repeated(times, [...this.#operand(size), (isOut ? 0x6e : 0x6c) | (size === 1 ? 0 : 1)]);
+    for (let time = 0; time < times; time++) this.#count(isOut ? 'w' : 'r', port, size);
+    this.#memory(mode, isOut ? 'R' : 'W', address, size * times);
+    this.#note(`${times} ${isOut ? 'outs' : 'ins'} ${port.toString(16)}/${size} at ${address.toString(16)}`);
+  }
+
+  #move(input: FuzzInput, mode: GuestMode, size: Size): void {
+    const address = this.#address(input, mode, size);
+    const isStore = input.below(2) === 1;
+    const wide = size === 1 ? 0 : 1;
+    this.#put(...this.#prefixes(size), (isStore ? 0x88 : 0x8a) | wide, absolute(input.below(4)), ...imm32(address));
+    this.#memory(mode, isStore ? 'W' : 'R', address, size);
+    this.#note(`${isStore ? 'store' : 'load'} ${address.toString(16)}/${size}`);
+  }
+
+  /** add, or, and, sub, xor and inc of memory: one load and one store. */
+  #change(input: FuzzInput, mode: GuestMode, size: Size): void {
+    const address = this.#address(input, mode, size);
+    const wide = size === 1 ? 0 : 1;
+    const opcode = input.pick([0x00, 0x08, 0x20, 0x28, 0x30, 0xfe]);
+    const isLocked = input.below(2) === 1;
+    const reg = opcode === 0xfe ? 0 : input.below(4);
+    this.#put(...(isLocked ? [LOCK] : []), ...this.#prefixes(size), opcode | wide, absolute(reg), ...imm32(address));
+    this.#memory(mode, 'R', address, size);
+    this.#memory(mode, 'W', address, size);
+    this.#note(`${isLocked ? 'lock ' : ''}${opcode.toString(16)} ${address.toString(16)}/${size}`);
+  }
+
+  /** xchg and xadd. */
+  #exchange(input: FuzzInput, mode: GuestMode, size: Size): void {
+    const address = this.#address(input, mode, size);
+    const wide = size === 1 ? 0 : 1;
+    const opcode = input.below(2) === 0 ? [0x86 | wide] : [0x0f, 0xc0 | wide];
+    this.#put(...this.#prefixes(size), ...opcode, absolute(input.below(4)), ...imm32(address));
+    this.#memory(mode, 'R', address, size);
+    this.#memory(mode, 'W', address, size);
+    this.#note(`xchg/xadd ${address.toString(16)}/${size}`);
+  }
+
+  /** 64 and 128 bits: movq, movups, fld and fstp. */
+  #wide(input: FuzzInput, mode: GuestMode): void {
+    const [name, bytes, isStore, ...opcode] = input.pick(WIDE);
+    const address = this.#address(input, mode, bytes);
+    // A store of the x87 takes what a load of zeros has put there.
+    if (name === 'fstp') this.#put(0xd9, 0xee);
+    this.#put(...this.#addressSize(), ...opcode.slice(0, -1), absolute(opcode.at(-1) as number), ...imm32(address));
+    if (name === 'fld') this.#put(0xdd, 0xd8);
+    if (name === 'movq mm') this.#put(0x0f, 0x77);
+    this.#memory(mode, isStore ? 'W' : 'R', address, bytes);
+    this.#note(`${name} ${isStore ? 'store' : 'load'} ${address.toString(16)}/${bytes}`);
+  }
+
+  /** movs, stos and lods, repeated or not. */
+  #string(input: FuzzInput, mode: GuestMode, size: Size): void {
+    const times = this.#times(input);
+    const [opcode, reads, writes] = input.pick(STRINGS);
+    const from = this.#address(input, mode, size * times);
+    const to = this.#address(input, mode, size * times);
+    this.#loadRegister(6, from);
+    this.#loadRegister(7, to);
+    this.#repeated(times, [...this.#operand(size), opcode | (size === 1 ? 0 : 1)]);
+    if (reads) this.#memory(mode, 'R', from, size * times);
+    if (writes) this.#memory(mode, 'W', to, size * times);
+    this.#note(`${times} of ${opcode.toString(16)}/${size} from ${from.toString(16)} to ${to.toString(16)}`);
+  }
+
+  /** Anywhere in a device's memory or in RAM, often near the end of a page; `bytes` from there are in it as well. */
+  #address(input: FuzzInput, { windows }: GuestMode, bytes: number): number {
+    const place: Place = input.below(8) === 0 ? 'data' : 'device';
+    const window = input.pick(windows);
+    const near = input.below(2) === 0 ? 0x1000 - input.below(2 * bytes) : input.below(0x1000);
+    const at = (place === 'data' ? DATA_ADDRESS : window.linear) + near;
+    if (place === 'data') return at;
+    const last = windows.reduce((end, one) => (one.linear === end ? one.linear + one.bytes : end), window.linear);
+    return Math.min(at, last - bytes);
+  }
+
+  #times(input: FuzzInput): number {
+    return input.below(2) === 0 ? 1 : 1 + input.below(MAX_REPEATS);
+  }
+
+  #repeated(times: number, instruction: readonly number[]): void {
+    if (times > 1) this.#loadRegister(1, times);
+    this.#put(...this.#addressSize(), ...(times > 1 ? [REPEAT] : []), ...instruction);
+  }
+
+  /** mov register, imm32 */
+  #loadRegister(register: number, value: number): void {
+    this.#put(...(this.#is32Bit ? [] : [OPERAND_SIZE]), 0xb8 | register, ...imm32(value));
+  }
+
+  #prefixes(size: Size): number[] {
+    return [...this.#addressSize(), ...this.#operand(size)];
+  }
+
+  #addressSize(): number[] {
+    return this.#is32Bit ? [] : [ADDRESS_SIZE];
+  }
+
+  #operand(size: Size): number[] {
+    return size !== 1 && this.#is32Bit === (size === 2) ? [OPERAND_SIZE] : [];
+  }
+
+  #memory(mode: GuestMode, kind: 'R' | 'W', linear: number, bytes: number): void {
+    for (let at = linear; at < linear + bytes; at++) {
+      const physical = physicalOf(mode, at);
+      if (physical !== undefined) this.#count(kind, physical, 1);
+    }
+  }
+
+  #count(kind: string, address: number, bytes: number): void {
+    for (let byte = 0; byte < bytes; byte++) countByte(this.#expected, kind, address + byte);
+  }
+
+  #note(text: string): void {
+    this.#text.push(text);
+  }
+
+  #put(...bytes: number[]): void {
+    this.#code.push(...bytes);
+  }
+}
+
+/** One more access of `kind` to a byte. */
+export function countByte(counts: Map<string, number>, kind: string, address: number): void {
+  const key = `${kind} ${address.toString(16)}`;
+  counts.set(key, (counts.get(key) ?? 0) + 1);
+}
+
+/** Name, bytes, whether it stores; then opcode bytes, and the ModRM's register field. */
+const WIDE: readonly (readonly [string, number, boolean, ...number[]])[] = [
+  ['movq mm', 8, false, 0x0f, 0x6f, 0],
+  ['movq mm', 8, true, 0x0f, 0x7f, 0],
+  ['movq xmm', 8, false, 0xf3, 0x0f, 0x7e, 1],
+  ['movq xmm', 8, true, 0x66, 0x0f, 0xd6, 1],
+  ['movups', 16, false, 0x0f, 0x10, 2],
+  ['movups', 16, true, 0x0f, 0x11, 2],
+  ['movdqu', 16, false, 0xf3, 0x0f, 0x6f, 3],
+  ['movdqu', 16, true, 0xf3, 0x0f, 0x7f, 3],
+  ['fld', 8, false, 0xdd, 0],
+  ['fstp', 8, true, 0xdd, 3],
+];
+/** Opcode for bytes, whether it reads at ESI, whether it writes at EDI. */
+const STRINGS: readonly (readonly [number, boolean, boolean])[] = [
+  [0xa4, true, true],
+  [0xaa, false, true],
+  [0xac, true, false],
+];
+
+function imm32(value: number): number[] {
+  return [value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, value >>> 24];
+}
