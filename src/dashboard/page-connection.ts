@@ -97,9 +97,11 @@ export class PageConnection {
   }
 
   showMoves(): void {
-    if (this.#glance === undefined || this.#options.socket.bufferedAmount > MAX_BACKLOG_BYTES) return;
+    const filter = this.#watch.moves;
+    if (this.#glance === undefined || filter === null) return;
+    if (this.#options.socket.bufferedAmount > MAX_BACKLOG_BYTES) return;
     const { moves, lost } = this.#glance.look(MAX_MOVES_PER_MESSAGE);
-    if (moves.length + lost > 0) this.tell({ kind: 'moves', moves: moves.map(moveRow), lost });
+    if (moves.length + lost > 0) this.tell({ kind: 'moves', filter, moves: moves.map(moveRow), lost });
   }
 
   sendConsole(bytes: Uint8Array): void {

@@ -1,6 +1,6 @@
 /** What the live view's server says to its page in text; see protocol.ts, which exports it too. */
 
-import type { BreakpointFields, HoldPoint, RequestRow } from './page-messages.js';
+import type { BreakpointFields, HoldPoint, MoveFilterFields, RequestRow } from './page-messages.js';
 
 export interface Welcome {
   readonly kind: 'welcome';
@@ -104,6 +104,8 @@ export interface MoveRow {
 /** Up to sixteen times a second to who watches `moves`. */
 export interface Moves {
   readonly kind: 'moves';
+  /** What they were chosen by: those on their way when the page asks for others are told from the others. */
+  readonly filter: MoveFilterFields;
   readonly moves: readonly MoveRow[];
   /** Moves that fitted the filter or might have, and are left out before or within these. */
   readonly lost: number;

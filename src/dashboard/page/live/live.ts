@@ -123,6 +123,8 @@ export class Live {
         this.tables.value = message;
         return;
       case 'moves':
+        // Asked for before the filter was changed.
+        if (JSON.stringify(message.filter) !== JSON.stringify(this.#watch.moves)) return;
         this.#list.add(message.moves, message.lost);
         this.moves.value = this.#list.moves.slice();
         this.missedMoves.value = this.#list.missed;

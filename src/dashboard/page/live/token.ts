@@ -6,9 +6,9 @@
 const KEY = 'upcall.token';
 
 export function takeToken(): string {
-  const match = /(?:^#|&)token=([^&]+)/.exec(location.hash) ?? /^#([\w-]+)$/.exec(location.hash);
-  if (match?.[1] !== undefined) {
-    sessionStorage.setItem(KEY, decodeURIComponent(match[1]));
+  const token = location.hash.slice(1);
+  if (token !== '') {
+    sessionStorage.setItem(KEY, token);
     history.replaceState(null, '', location.pathname + location.search);
   }
   return sessionStorage.getItem(KEY) ?? '';

@@ -71,7 +71,7 @@ export function ConsolePanel(): JSX.Element {
   );
 }
 
-/** 80 columns have to fit; see the grid's columns in layout.css. */
+/** 80 columns have to fit into the panel; see the grid's columns in layout.css. */
 function fontSize(): number {
   return Math.floor(parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.9);
 }

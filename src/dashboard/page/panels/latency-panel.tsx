@@ -70,7 +70,7 @@ function LatestPercentiles({ stage }: { readonly stage: PlottedStage }): JSX.Ele
 
 /** `distr` 3 is logarithmic. uPlot's types have it as an enum that is not there at run time, hence the detour. */
 const SCALES = {
-  x: { time: false },
+  x: { time: false, range: (_: uPlot, min: number | null, max: number | null) => minutes(min, max) },
   y: { distr: 3, range: (_: uPlot, min: number | null, max: number | null) => decades(min, max) },
 } as unknown as uPlot.Scales;
 
@@ -112,6 +112,12 @@ function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string
 
 function wholeSeconds(_: uPlot, ticks: number[]): string[] {
   return ticks.map((seconds) => `${Number(seconds.toFixed(2))}`);
+}
+
+/** The last minute, or more once there is more, so that the plot begins as it goes on. */
+function minutes(min: number | null, max: number | null): [number, number] {
+  const last = max ?? 0;
+  return [Math.min(min ?? last, last - 60), last];
 }
 
 /** Whole decades, at least two, so that the scale does not twitch. */

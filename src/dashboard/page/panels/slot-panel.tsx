@@ -4,6 +4,7 @@ import type { JSX } from 'preact';
 import { SLOT_OFFSET } from '../../../io-request/layout.js';
 import { shortTime } from '../../view/amounts.js';
 import { dumpRows, slotFields } from '../../view/slot-fields.js';
+import type { SlotView } from '../../view/slots-frame.js';
 import { useSurroundings } from '../parts/context.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
@@ -43,7 +44,7 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
     [
       words.request,
       wasUsed
-        ? `${view.isWrite ? access.write : access.read} ${view.type} ${view.address}/${view.size} = ${view.value}`
+        ? `${view.isWrite ? access.write : access.read} ${view.type} ${view.address}/${view.size}${valueOf(view)}`
         : words.nobody,
     ],
   ];
@@ -66,6 +67,12 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
       </dl>
     </div>
   );
+}
+
+/** Nothing for a read that nobody has answered: the slot still holds the value of the access before. */
+function valueOf({ isWrite, state, held, value }: SlotView): string {
+  const hasValue = isWrite || state === 'COMPLETE' || state === 'FREE' || held === 'complete';
+  return hasValue ? ` = ${value}` : '';
 }
 
 function FieldTable({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {

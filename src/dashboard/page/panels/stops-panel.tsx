@@ -47,7 +47,7 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
           <HeldAge stop={stop} />
         </span>
       </div>
-      <RequestText request={stop.request} />
+      <RequestText request={stop.request} isAnswered={at === 'complete'} />
       <div class="held-actions">
         {stop.canChange ? <ValueForm stop={stop} /> : <span class="dim">{words.cannotChange[at]}</span>}
         <button type="button" onClick={() => void live.ask({ kind: 'step', vcpu })}>

@@ -91,7 +91,11 @@ function MoveLine({ move }: { readonly move: ListedMove }): JSX.Element {
         {move.by === 'hsm' && move.to === 'COMPLETE' && <em class="dim">{words.by.hsm}</em>}
       </span>
       <span class="client-of">{move.client ?? ''}</span>
-      {move.request === null ? <span /> : <RequestText request={move.request} />}
+      {move.request === null ? (
+        <span />
+      ) : (
+        <RequestText request={move.request} isAnswered={move.to === 'COMPLETE' || move.to === 'FREE'} />
+      )}
     </div>
   );
 }

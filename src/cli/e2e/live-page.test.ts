@@ -1,0 +1,248 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { after, before, describe, test } from 'node:test';
+import type { Browser, BrowserContextOptions } from 'playwright-core';
+import { findChromium, launch, openPage, type OpenPage } from './page-browser.js';
+
+const chromium = findChromium();
+const isBuilt = existsSync(new URL('../../dashboard/page/index.html', import.meta.url));
+const skip =
+  chromium === undefined
+    ? 'there is no Chromium: install the package chromium, or name one in UPCALL_CHROMIUM'
+    : !isBuilt && 'the page is not built: npm run build:page';
+
+describe('the live page', { skip }, () => {
+  let browser: Browser;
+  before(async () => {
+    browser = await launch(chromium ?? '');
+  });
+  after(() => browser.close());
+
+  /** Opens a page for `use`; whatever the page does, it keeps to its server and its policy. */
+  async function withPage(
+    use: (open: OpenPage) => Promise<void>,
+    options: BrowserContextOptions = {},
+    args: readonly string[] = [],
+  ): Promise<void> {
+    const open = await openPage(browser, args, options);
+    try {
+      await use(open);
+      assert.deepEqual(open.complaints, []);
+    } finally {
+      await open.close();
+    }
+  }
+
+  test('shows the guest’s console, which one can type into, and the slots as they move', () =>
+    withPage(async ({ page, address, shows, command }) => {
+      await shows('monitor>');
+      assert.ok(new URL(address).hash.length > 10);
+      assert.equal(new URL(page.url()).hash, '', 'the token is not left in the address');
+      await command('echo seen on the page');
+      await shows(/monitor> echo seen on the page\s*seen on the page/);
+      const slot = page.locator('[data-slot="0"]');
+      await slot.filter({ hasText: /[RW] [0-9a-f]+/ }).waitFor();
+      assert.equal(await page.locator('[data-slot]').count(), 16);
+      await page.locator('.move', { hasText: 'uart16550' }).first().waitFor();
+      for (const state of ['PENDING', 'PROCESSING', 'COMPLETE', 'FREE'])
+        await page.locator('.moves .state', { hasText: state }).first().waitFor();
+      await page.locator('.client', { hasText: 'uart16550' }).waitFor();
+      await page.locator('.dump .state-word').waitFor();
+    }));
+
+  test('stops on a port, changes what the guest reads, and lets it go on', () =>
+    withPage(async ({ page, shows, command }) => {
+      await shows('monitor>');
+      await page.getByRole('tab', { name: 'Stops' }).click();
+      const form = page.locator('.breakpoint-form');
+      await form.locator('[name="at"]').selectOption('complete');
+      await form.locator('[name="first"]').fill('0x500');
+      await form.getByRole('button', { name: 'Add' }).click();
+      await page.locator('.breakpoints li', { hasText: '0x500' }).waitFor();
+      await command('in8 500');
+      const held = page.locator('.held-request');
+      await held.filter({ hasText: 'read port 0x500/1 = 0xff' }).waitFor();
+      assert.equal(await page.locator('[data-slot="0"]').getAttribute('data-state'), 'PROCESSING');
+      await page.locator('.vm-state', { hasText: '1 held' }).waitFor();
+      await held.locator('[name="value"]').fill('0x2a');
+      await held.getByRole('button', { name: 'Change' }).click();
+      await held.filter({ hasText: '= 0x2a' }).waitFor();
+      await held.getByRole('button', { name: 'Go' }).click();
+      await held.waitFor({ state: 'detached' });
+      await shows(/in8 500\s*0x2a/);
+      await page.locator('.breakpoints li', { hasText: '1 hit' }).waitFor();
+      await page.getByRole('button', { name: 'Remove breakpoint' }).click();
+      await command('in8 500');
+      await shows(/in8 500\s*0x2a[^]*in8 500\s*0xff/);
+    }));
+
+  test('changes what the guest writes, and steps from stop to stop', () =>
+    withPage(async ({ page, shows, command }) => {
+      await shows('monitor>');
+      await page.getByRole('tab', { name: 'Stops' }).click();
+      const form = page.locator('.breakpoint-form');
+      await form.locator('[name="client"]').selectOption('uart16550');
+      await form.locator('[name="expression"]').fill('value == 0x51 &&');
+      await form.getByRole('button', { name: 'Add' }).click();
+      await form.getByRole('alert').filter({ hasText: /\w/ }).waitFor();
+      await form.locator('[name="direction"]').selectOption('write');
+      await form.locator('[name="expression"]').fill('value == 0x51');
+      await form.getByRole('button', { name: 'Add' }).click();
+      await page.locator('.breakpoints li', { hasText: 'value == 0x51' }).waitFor();
+      // The monitor echoes what is typed: the Q that it writes becomes a Z on its way.
+      await command('Q');
+      const held = page.locator('.held-request');
+      await held.filter({ hasText: 'PENDING' }).waitFor();
+      await held.locator('[name="value"]').fill('0x5a');
+      await held.getByRole('button', { name: 'Change' }).click();
+      await held.filter({ hasText: '= 0x5a' }).waitFor();
+      await held.getByRole('button', { name: 'Step' }).click();
+      await held.filter({ hasText: 'before COMPLETE' }).waitFor();
+      await page.getByRole('button', { name: 'Remove all, let all go' }).click();
+      await shows(/monitor> Z/);
+    }));
+
+  test('is in the system’s language and theme, or in the chosen ones, and remembers them', () =>
+    withPage(
+      async ({ page, shows }) => {
+        const root = page.locator('html');
+        await page.getByText('共享页').waitFor();
+        assert.equal(await root.getAttribute('lang'), 'zh-Hans');
+        assert.equal(await root.getAttribute('data-theme'), 'dark');
+        await page.emulateMedia({ colorScheme: 'light' });
+        await page.locator('html[data-theme="light"]').waitFor();
+        await page.getByLabel('语言').selectOption('en');
+        await page.getByText('Shared page').waitFor();
+        await page.getByLabel('Theme').selectOption('dark');
+        await page.locator('html[data-theme="dark"]').waitFor();
+        await page.reload();
+        await page.getByText('Shared page').waitFor();
+        assert.equal(await root.getAttribute('data-theme'), 'dark');
+        await shows('monitor>');
+      },
+      { locale: 'zh-CN', colorScheme: 'dark' },
+    ));
+
+  test('does all of it by keyboard, with the focus to be seen', () =>
+    withPage(async ({ page, shows }) => {
+      const { keyboard } = page;
+      const focused = page.locator(':focus');
+      await shows('monitor>');
+      await keyboard.press('?');
+      await page.locator('dialog[open]').waitFor();
+      await keyboard.press('Escape');
+      await page.locator('dialog[open]').waitFor({ state: 'detached' });
+      await keyboard.press('o');
+      await keyboard.press('ArrowDown');
+      await keyboard.press('ArrowRight');
+      assert.equal(await focused.getAttribute('data-slot'), '9');
+      const outline = await page.evaluate<string>('getComputedStyle(document.activeElement).outlineWidth');
+      assert.equal(outline, '2px');
+      await page.locator('.slot-title', { hasText: 'Slot 9' }).waitFor();
+      await keyboard.press('2');
+      await page.getByRole('tab', { name: 'Clients', selected: true }).waitFor();
+      // Into the console, where the keys are the guest's, and out of it.
+      await keyboard.press('c');
+      await keyboard.type('hold?');
+      await shows('monitor> hold?');
+      await keyboard.press('Control+]');
+      assert.equal(await focused.getAttribute('id'), 'title-console');
+      // A breakpoint, made and met.
+      await keyboard.press('b');
+      await page.locator('[name="first"]:focus').waitFor();
+      await keyboard.type('0x71');
+      await keyboard.press('Enter');
+      await page.locator('.breakpoints li', { hasText: '0x71' }).waitFor();
+      await keyboard.press('Escape');
+      await keyboard.press('c');
+      await keyboard.press('Control+c');
+      await keyboard.type('in8 71\n');
+      await keyboard.press('Control+]');
+      const held = page.locator('.held-request');
+      await held.filter({ hasText: 'PENDING' }).waitFor();
+      await keyboard.press('s');
+      await held.filter({ hasText: 'before COMPLETE' }).waitFor();
+      await keyboard.press('g');
+      await held.waitFor({ state: 'detached' });
+      await shows(/in8 71\s*0x[0-9a-f]{2}\s*monitor>/);
+    }));
+
+  test('holds every request while that is switched on, and lets all go', () =>
+    withPage(async ({ page, shows }) => {
+      await shows('monitor>');
+      await page.getByRole('button', { name: 'Hold at PENDING' }).click();
+      await page.locator('button[aria-pressed="true"]', { hasText: 'Hold at PENDING' }).waitFor();
+      await page.locator('.xterm-helper-textarea').focus();
+      await page.keyboard.type('x');
+      await page.locator('[data-slot="0"][data-state="PENDING"] .slot-held').waitFor();
+      await page.getByRole('button', { name: 'Hold at PENDING' }).click();
+      await page.locator('button[aria-pressed="false"]', { hasText: 'Hold at PENDING' }).waitFor();
+      await page.getByRole('button', { name: 'Let all go' }).click();
+      await shows('monitor> x');
+    }));
+
+  test('pauses and filters the timeline', () =>
+    withPage(
+      async ({ page }) => {
+        await page.getByRole('combobox', { name: 'Client', exact: true }).selectOption('cmos-rtc');
+        await page.locator('.moves .move', { hasText: 'cmos-rtc' }).first().waitFor();
+        await page.keyboard.press('Escape');
+        await page.getByRole('button', { name: 'Pause' }).click();
+        await page.getByRole('button', { name: 'Go on' }).waitFor();
+        const lines = (): Promise<string[]> => page.locator('.moves .move').allInnerTexts();
+        const first = await lines();
+        assert.ok(first.length > 0);
+        assert.ok(
+          first.every((line) => /0x7[01]/.test(line)),
+          first.join('\n'),
+        );
+        // The slots go on, the list does not.
+        await page.locator('[data-slot="0"]', { hasText: 'W 3f8' }).waitFor();
+        assert.deepEqual(await lines(), first);
+      },
+      {},
+      ['--cmdline', 'repeat 100000 in8 71'],
+    ));
+
+  test('tells when the machine has ended', () =>
+    withPage(async ({ page, session, shows, command, complaints }) => {
+      await shows('monitor>');
+      await command('poweroff');
+      await page.locator('.vm-state.over, .vm-state.lost').waitFor();
+      assert.equal((await session.ended).status, 0);
+      // The page looks for its server, which is gone: the browser says so, and that is all.
+      (complaints as string[]).splice(0, complaints.length, ...complaints.filter((one) => !/WebSocket/.test(one)));
+    }));
+
+  test('without the token it says what to do', () =>
+    withPage(async ({ address }) => {
+      const context = await browser.newContext({ locale: 'en-US' });
+      const stranger = await context.newPage();
+      await stranger.goto(new URL('/', address).href);
+      await stranger.locator('.vm-state', { hasText: 'open the address that upcall printed' }).waitFor();
+      await context.close();
+    }));
+
+  for (const [width, height] of [
+    [1280, 720],
+    [2560, 1440],
+  ] as const)
+    test(`fits into ${width}×${height}: nothing is cut off and nothing scrolls but the views`, () =>
+      withPage(
+        async ({ page, shows }) => {
+          await shows('monitor>');
+          const sizes = await page.evaluate<number[]>(
+            '[document.documentElement.scrollWidth, document.documentElement.scrollHeight]',
+          );
+          assert.deepEqual(sizes, [width, height]);
+          const cut = await page.evaluate<
+            string[]
+          >(`[...document.querySelectorAll('button, .slot-state, .client-name, .box')]
+            .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
+            .map((one) => one.textContent)`);
+          assert.deepEqual(cut, []);
+          assert.equal((await page.getByRole('tab').count()) === 0, width === 2560);
+        },
+        { viewport: { width, height } },
+      ));
+});

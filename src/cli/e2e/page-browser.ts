@@ -1,0 +1,105 @@
+/**
+ * For end-to-end tests of the live page: `upcall run … --page` and a real browser that has its page open. Whatever the
+ * page asks for that is not its own server, and whatever it complains of, is written down.
+ */
+
+import { accessSync, constants } from 'node:fs';
+import { delimiter, join } from 'node:path';
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
+import { MAIN, start, type Started } from './upcall-process.js';
+
+const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
+
+/** UPCALL_CHROMIUM, or the first Chromium in PATH. */
+export function findChromium(): string | undefined {
+  const given = process.env['UPCALL_CHROMIUM'];
+  if (given !== undefined) return given;
+  return (process.env['PATH'] ?? '')
+    .split(delimiter)
+    .flatMap((folder) => NAMES.map((name) => join(folder, name)))
+    .find(isExecutable);
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+export function launch(executablePath: string): Promise<Browser> {
+  // Chromium's sandbox does not work for root, who runs tests in containers.
+  return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
+}
+
+export interface OpenPage {
+  readonly session: Started;
+  readonly page: Page;
+  readonly address: string;
+  /** Requests to elsewhere, errors, refusals of the content security policy. Empty is good. */
+  readonly complaints: readonly string[];
+  /** Types into the guest's console, after its prompt, by the page's own keyboard shortcuts. */
+  readonly command: (text: string) => Promise<void>;
+  /** Resolves when the guest's console shows this. */
+  readonly shows: (text: string | RegExp) => Promise<void>;
+  readonly close: () => Promise<void>;
+}
+
+/** A monitor and its page. */
+export async function openPage(
+  browser: Browser,
+  args: readonly string[] = [],
+  options: BrowserContextOptions = {},
+): Promise<OpenPage> {
+  const session = start(process.execPath, [MAIN, 'run', 'monitor', '--page', ...args], { limitMs: 40_000 });
+  const address = await printedAddress(session);
+  const { origin } = new URL(address);
+  const complaints: string[] = [];
+  const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, locale: 'en-US', ...options });
+  context.setDefaultTimeout(15_000);
+  context.on('request', (request) => {
+    if (new URL(request.url()).origin !== origin) complaints.push(`asked for ${request.url()}`);
+  });
+  const page = await context.newPage();
+  page.on('websocket', (socket) => {
+    if (new URL(socket.url()).host !== new URL(origin).host) complaints.push(`connected to ${socket.url()}`);
+  });
+  page.on('pageerror', (error) => complaints.push(String(error)));
+  page.on('console', (message) => {
+    if (['error', 'warning'].includes(message.type())) complaints.push(message.text());
+  });
+  await page.goto(address);
+  const shows = (text: string | RegExp): Promise<void> =>
+    page.locator('.xterm-rows').filter({ hasText: text }).waitFor();
+  return {
+    session,
+    page,
+    address,
+    complaints,
+    shows,
+    command: async (text) => {
+      await page.locator('.xterm-helper-textarea').focus();
+      await page.keyboard.type(`${text}\n`);
+      await page.keyboard.press('Control+]');
+    },
+    close: async () => {
+      await context.close();
+      session.child.kill('SIGTERM');
+      await session.ended;
+    },
+  };
+}
+
+function printedAddress({ child, ended }: Started): Promise<string> {
+  let text = '';
+  return new Promise((resolve, reject) => {
+    child.stderr.on('data', (bytes: Buffer) => {
+      text += bytes.toString();
+      const address = /http:\/\/\S+(?=\n)/.exec(text)?.[0];
+      if (address !== undefined) resolve(address);
+    });
+    ended.then(() => reject(new Error(`no address: ${text}`)), reject);
+  });
+}
