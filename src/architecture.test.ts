@@ -270,7 +270,9 @@ describe('a file is a page', () => {
   test('Atomics is named in the three files that a review of the concurrency has to read', () => {
     const naming = products
       .filter(({ text }) => /\bAtomics\./.test(text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')))
-      .map(({ path }) => path);
+      .map(({ path }) => path)
+      // It quotes the texts that seeded defects change, and runs none of them.
+      .filter((path) => path !== 'exploration/search/request-defects.ts');
     assert.deepEqual(naming, ['io-request/doorbell.ts', 'io-request/shared-words.ts', 'io-request/slot.ts']);
   });
 

@@ -87,22 +87,24 @@ function show(program: ExploredProgram, schedule: Schedule, options: Options): v
   if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(schedule)}\n`);
 }
 
-type Row = readonly (string | number)[];
+const COLUMNS = ['configuration', 'states', 'moves', 'runs', 'schedules', 'ends', 'seconds', 'searched'];
 
-function rowOf(name: string, { result, seconds }: Exploration): Row {
+/** Printed as each is done: the next may take long. */
+function printRow(cells: readonly string[]): void {
+  const [name = '', ...counts] = cells;
+  print(`${name.padEnd(18)}${counts.map((cell) => cell.padStart(14)).join('')}`);
+}
+
+function rowOf(name: string, { result, seconds }: Exploration): string[] {
   const end = result.violation !== undefined ? 'VIOLATION' : result.isComplete ? 'whole' : 'stopped';
   const counts = [result.states, result.moves, result.runs].map((count) => count.toLocaleString('en'));
-  return [name, ...counts, result.schedules.toExponential(1), result.ends, seconds.toFixed(1), end];
+  return [name, ...counts, result.schedules.toExponential(1), String(result.ends), seconds.toFixed(1), end];
 }
 
 async function searchAll(options: Options): Promise<number> {
-  const ts = await loadCompiler();
-  const table = new Table({
-    head: ['configuration', 'states', 'moves', 'runs', 'schedules', 'ends', 'seconds', 'searched'],
-    style: { head: [], border: [] },
-  });
+  const program = new ExploredProgram(await loadCompiler());
   let violations = 0;
-  const program = new ExploredProgram(ts);
+  printRow(COLUMNS);
   for (const configuration of selected(CONFIGURATIONS, options)) {
     if (isInterrupted) break;
     if (configuration.isForRandom === true) continue;
@@ -112,12 +114,11 @@ async function searchAll(options: Options): Promise<number> {
       onProgress: (states, seconds) => progress(`${configuration.name}: ${states} states, ${seconds.toFixed(0)} s`),
     });
     await progress('');
-    table.push([...rowOf(configuration.name, exploration)]);
+    printRow(rowOf(configuration.name, exploration));
     if (exploration.schedule === undefined) continue;
     violations++;
     show(program, exploration.schedule, options);
   }
-  print(table.toString());
   return violations === 0 ? 0 : 1;
 }
 

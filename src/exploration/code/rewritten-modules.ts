@@ -4,6 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { compileFunction } from 'node:vm';
 import type * as TypeScript from 'typescript';
 import { AcrnError } from '../../io-request/acrn-error.js';
 import { ADAPTATIONS, changeText, type TextChange } from './adaptations.js';
@@ -12,6 +13,7 @@ import { rewriteModule } from './suspendable-code.js';
 
 type Ts = typeof TypeScript;
 type Exports = Record<string, unknown>;
+type Evaluate = (...values: unknown[]) => void;
 
 const root = new URL('../../', import.meta.url);
 
@@ -96,8 +98,7 @@ export class RewrittenModules {
     const text = PLAIN.has(name) ? module.text : this.#rewrite(name, module.text);
     const require = (target: string): Exports => this.require(resolve(name, target));
     const parameters = ['exports', 'require', '$', ...Object.keys(this.#globals)];
-    // The only way to evaluate text; it is our own.
-    const evaluate = new Function(...parameters, `${text}\n//# sourceURL=explored/${name}.js`);
+    const evaluate = compileFunction(text, parameters, { filename: `explored/${name}.js` }) as Evaluate;
     evaluate(exports, require, this.#runtime, ...Object.values(this.#globals));
     return exports;
   }

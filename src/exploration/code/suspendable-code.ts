@@ -187,7 +187,7 @@ class Rewriting {
     if (!becomesGenerator) {
       const text = this.#splice(fn, { maySuspend: false, self });
       if (ts.isMethodDeclaration(fn) && ts.isObjectLiteralExpression(fn.parent)) {
-        const [parameters = ''] = [fn.parameters.map((one) => one.getText(this.#file)).join(', ')];
+        const parameters = fn.parameters.map((one) => one.getText(this.#file)).join(', ');
         const inside = this.#splice(body, { maySuspend: false, self });
         return `${fn.name.getText(this.#file)}: ${this.#closure(fn, `function (${parameters}) ${inside}`)}`;
       }

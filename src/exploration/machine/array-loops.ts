@@ -99,12 +99,8 @@ export const arrayLoops: ReadonlyMap<unknown, Loop> = new Map<unknown, Loop>([
   ],
 ]);
 
-const keepers = new WeakSet<object>([
-  Array.prototype.push,
-  Array.prototype.unshift,
-  SimulatedPromise.prototype.then,
-  SimulatedPromise.prototype.catch,
-]);
+const { then, catch: catches } = SimulatedPromise.prototype as unknown as Record<'then' | 'catch', object>;
+const keepers = new WeakSet<object>([Array.prototype.push, Array.prototype.unshift, then, catches]);
 
 /** Marks a native function that only keeps the functions it is given, or has them called in the thread's own loop. */
 export function keepsCallbacks<T extends object>(fn: T): T {

@@ -126,9 +126,7 @@ export class Runtime {
   *call(frame: Frame, at: string, locals: Locals, fn: unknown, values: unknown[]): Run {
     frame.at = at;
     frame.locals = locals;
-    const result = isSuspendable(fn)
-      ? yield* fn.apply(undefined, values)
-      : yield* this.#native(fn, undefined, '', values);
+    const result = isSuspendable(fn) ? yield* fn(...values) : yield* this.#native(fn, undefined, '', values);
     frame.t.push(result);
     return result;
   }

@@ -49,7 +49,7 @@ export function float64Array(source?: unknown, byteOffset?: number, length?: num
   return Reflect.construct(Float64Array, source === undefined ? [] : [source, byteOffset, length]) as object;
 }
 
-type Access = (view: SharedView, index: number, value: number, other: number) => Suspendable<number>;
+type Access = (view: SharedView, index: number, value?: number, other?: number) => Suspendable<number>;
 
 function access(kind: OperationKind): Access {
   return function* (view, index, value = 0, other = 0) {

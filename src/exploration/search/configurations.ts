@@ -102,7 +102,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     name: 'device-reset',
     summary: 'a reset while a device answers from a thread of its own',
     plan: { ...TWO, vcpuCount: 1, requests: 2, clients: ['thread'], acts: ['reset'] },
-    slice: ONE_REQUEST,
+    slice: { requests: 1, isPolling: true },
   },
   {
     name: 'device-destroyed',
@@ -114,7 +114,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     name: 'hostile',
     summary: 'a thread writes any state over slot 0; the other vCPU must not notice',
     plan: { ...TWO, requests: 2, hostileWrites: 2 },
-    slice: { requests: 1, hostileWrites: 1, clients: ['at-once'] },
+    slice: { requests: 1, hostileWrites: 1, clients: ['at-once'], isPolling: true },
   },
   {
     name: 'large',

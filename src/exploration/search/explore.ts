@@ -70,7 +70,7 @@ function scheduleOf(
 }
 
 /** Random walks over the learned threads. What they break the search will find again. */
-function warmUp({ space }: ExploredWorld): void {
+export function warmUp({ space }: ExploredWorld): void {
   const random = randomNumbers(1);
   const moves: number[] = [];
   for (let walk = 0; walk < WARM_UPS; walk++) {

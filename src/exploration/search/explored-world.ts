@@ -16,7 +16,8 @@ import type { SharedMemory } from '../machine/shared-memory.js';
 import { ThreadLife } from '../machine/thread-life.js';
 import { ports } from '../../hsm/address-range.js';
 import { firstPortOf, PORTS_OF_CLIENT, type VmHandles, type World, type WorldPlan } from '../world/world.js';
-import { Invariants, type ThreadRole } from './invariants.js';
+import { Invariants } from './invariants.js';
+import type { ThreadRole } from './thread-role.js';
 import { LearnedThread, type Life } from './learned-thread.js';
 import { StateSpace } from './state-space.js';
 
@@ -49,8 +50,8 @@ export class ExploredProgram {
       },
     };
     const workerThreads = {
-      Worker: class {},
-      MessageChannel: class {},
+      Worker: Object,
+      MessageChannel: Object,
       parentPort: {
         on: () => undefined,
         close: () => undefined,
@@ -72,7 +73,7 @@ export class ExploredProgram {
       ['node:worker_threads', workerThreads],
       [DEVICE_MODULE, deviceModule],
       // No actor uses the guest's memory.
-      ['hypervisor/guest-memory', { GuestMemory: class {} }],
+      ['hypervisor/guest-memory', { GuestMemory: Object }],
     ]);
     this.modules = new RewrittenModules(ts, [...ACTORS, DEVICE_THREAD], runtime, replaced, changes);
   }

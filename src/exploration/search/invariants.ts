@@ -13,25 +13,18 @@
  * 6. When nobody can move any more, everything was answered and done; no vCPU sleeps while its answer is there.
  */
 
-import { SLOT_BYTES, SLOT_COUNT, SLOT_OFFSET } from '../../io-request/layout.js';
 import { IoRequestState, stateName } from '../../io-request/state.js';
 import type { Operation } from '../machine/operation.js';
 import { answerOf, DEFAULT_CLIENT, partsOf, type WorldPlan } from '../world/world.js';
-import type { StateSpace, Watcher } from './state-space.js';
+import type { Watcher } from './space-parts.js';
+import { Field, SlotWords } from './slot-words.js';
+import type { StateSpace } from './state-space.js';
+import type { ThreadRole } from './thread-role.js';
 import { Of, OfVm, Phase, RequestNotes } from './request-notes.js';
 import { Violation } from './violation.js';
 
-export type ThreadRole =
-  | { readonly kind: 'service-vm' | 'hostile' | 'outsider' }
-  | { readonly kind: 'vcpu'; readonly vm: number; readonly vcpu: number }
-  | { readonly kind: 'device'; readonly vm: number; readonly client: number };
-
 /** Whole passes in which a request may still be PENDING at the beginning: one that it just missed, and one for it. */
 const MAX_PASSES = 2;
-
-const WORDS_PER_SLOT = SLOT_BYTES >> 2;
-const STATE = SLOT_OFFSET.state >> 2;
-const VALUE = SLOT_OFFSET.value >> 2;
 
 export interface InvariantOptions {
   readonly plan: WorldPlan;
@@ -45,6 +38,7 @@ export interface InvariantOptions {
 export class Invariants implements Watcher {
   readonly #options: InvariantOptions;
   readonly #notes: RequestNotes;
+  #words: SlotWords | undefined;
   readonly #isHostile: boolean;
 
   constructor(options: InvariantOptions) {
@@ -61,7 +55,8 @@ export class Invariants implements Watcher {
   /** At the beginning each client has its own range. */
   begin(space: StateSpace): void {
     this.#notes.space = space;
-    const { plan } = this.#options;
+    const { plan, pageOf } = this.#options;
+    this.#words = new SlotWords(space, plan.vcpuCount, pageOf);
     for (let vm = 0; vm < plan.vmCount; vm++)
       this.#notes.setVm(
         vm,
@@ -71,24 +66,26 @@ export class Invariants implements Watcher {
   }
 
   read(thread: number, place: number): void {
-    const at = this.#slotAt(place);
-    if (at === undefined || at.field === STATE || this.#isExcused(at.vm, at.vcpu)) return;
-    const state = this.#stateOf(at.vm, at.vcpu);
+    const at = this.#slots.at(place);
+    if (at === undefined || at.field === Field.STATE || this.#isExcused(at.vm, at.vcpu)) return;
+    const state = this.#slots.state(at.vm, at.vcpu);
     const isOurs = this.#roleOf(thread).kind === 'vcpu' ? !isWithServiceVm(state) : isWithServiceVm(state);
     if (!isOurs) this.#fail(thread, `reads word ${at.field} of slot ${at.vcpu}, which is ${stateName(state)}`);
   }
 
   write(thread: number, place: number, from: number, to: number): void {
-    const at = this.#slotAt(place);
+    const at = this.#slots.at(place);
     if (at === undefined || this.#isExcused(at.vm, at.vcpu)) return;
-    if (at.field === STATE) this.#moves(thread, at.vm, at.vcpu, from, to);
+    if (at.field === Field.STATE) this.#moves(thread, at.vm, at.vcpu, from, to);
     else {
-      const state = this.#stateOf(at.vm, at.vcpu);
+      const state = this.#slots.state(at.vm, at.vcpu);
       const role = this.#roleOf(thread);
+      // At a reset the hypervisor, for whom the Service VM's thread works then, has the slots that it stamped FREE.
+      const isStamped = state === IoRequestState.FREE && role.kind === 'service-vm' && !this.#isRunning(at.vm);
       const isOurs =
         role.kind === 'vcpu'
           ? state === IoRequestState.FREE && role.vcpu === at.vcpu && role.vm === at.vm
-          : isWithServiceVm(state);
+          : isWithServiceVm(state) || (isStamped && at.field === Field.POLLING);
       if (!isOurs) this.#fail(thread, `writes word ${at.field} of slot ${at.vcpu}, which is ${stateName(state)}`);
     }
   }
@@ -152,7 +149,7 @@ export class Invariants implements Watcher {
         return;
       const { vm, vcpu } = role;
       if (this.#notes.get(vm, vcpu, Of.HAS_ENDED) !== 0) return;
-      const state = this.#stateOf(vm, vcpu);
+      const state = this.#slots.state(vm, vcpu);
       const name = space.threads[thread]?.name ?? '';
       if (this.#notes.get(vm, vcpu, Of.PORT) === 0)
         throw new Violation(`everybody sleeps, but ${name} has accesses left or waits for an interrupt`);
@@ -173,7 +170,7 @@ export class Invariants implements Watcher {
     if (from === IoRequestState.FREE && to === IoRequestState.PENDING && isVcpu) {
       if (phase !== Phase.NONE) this.#fail(thread, 'publishes a request while another is under way');
       this.#notes.set(vm, vcpu, Of.PHASE, Phase.OPEN);
-      this.#notes.set(vm, vcpu, Of.FILLED, this.#slotWord(vm, vcpu, VALUE));
+      this.#notes.set(vm, vcpu, Of.FILLED, this.#slots.word(vm, vcpu, Field.VALUE));
       this.#notes.set(vm, vcpu, Of.PASSES, 0);
     } else if (from === IoRequestState.PENDING && to === IoRequestState.PROCESSING && isService) {
       this.#notes.set(vm, vcpu, Of.PASSES, 0);
@@ -193,7 +190,7 @@ export class Invariants implements Watcher {
 
   /** The value in a slot that becomes COMPLETE must be somebody's. */
   #complete(thread: number, vm: number, vcpu: number): void {
-    const value = this.#slotWord(vm, vcpu, VALUE);
+    const value = this.#slots.word(vm, vcpu, Field.VALUE);
     const port = this.#notes.get(vm, vcpu, Of.PORT);
     const client = this.#notes.get(vm, vcpu, Of.CLIENT) - 1;
     this.#notes.set(vm, vcpu, Of.VALUE, value);
@@ -236,7 +233,7 @@ export class Invariants implements Watcher {
 
   #pass(thread: number, vm: number): void {
     for (let vcpu = 0; vcpu < this.#options.plan.vcpuCount; vcpu++) {
-      if (this.#stateOf(vm, vcpu) !== IoRequestState.PENDING || this.#isExcused(vm, vcpu)) continue;
+      if (this.#slots.state(vm, vcpu) !== IoRequestState.PENDING || this.#isExcused(vm, vcpu)) continue;
       const passes = this.#notes.get(vm, vcpu, Of.PASSES) + 1;
       if (passes > MAX_PASSES) this.#fail(thread, `begins pass ${passes} over the PENDING slot ${vcpu}: it starves`);
       this.#notes.set(vm, vcpu, Of.PASSES, passes);
@@ -256,44 +253,16 @@ export class Invariants implements Watcher {
     return this.#notes.space;
   }
 
+  get #slots(): SlotWords {
+    return this.#words as SlotWords;
+  }
+
   #roleOf(thread: number): ThreadRole {
     return this.#options.roles[thread] as ThreadRole;
   }
 
   #isRunning(vm: number): boolean {
     return this.#options.isRunning(vm);
-  }
-
-  #slotAt(place: number): { vm: number; vcpu: number; field: number } | undefined {
-    const name = this.#space.placeNames[place - this.#space.firstPlace];
-    if (name === undefined) return undefined;
-    const vm = this.#options.pageOf(name.buffer);
-    const vcpu = Math.floor(name.index / WORDS_PER_SLOT);
-    // Slots without a vCPU are stamped FREE and no more.
-    if (vm < 0 || vcpu >= this.#options.plan.vcpuCount) return undefined;
-    return { vm, vcpu, field: name.index % WORDS_PER_SLOT };
-  }
-
-  #slotWord(vm: number, vcpu: number, field: number): number {
-    return this.#space.words[this.#placeOf(vm, vcpu, field)] as number;
-  }
-
-  #stateOf(vm: number, vcpu: number): number {
-    return this.#slotWord(vm, vcpu, STATE);
-  }
-
-  /** Places of the words that are looked at most, by VM, vCPU and field. */
-  readonly #known = new Map<number, number>();
-
-  #placeOf(vm: number, vcpu: number, field: number): number {
-    const key = (vm * SLOT_COUNT + vcpu) * WORDS_PER_SLOT + field;
-    let place = this.#known.get(key);
-    if (place === undefined) {
-      let buffer = 0;
-      while (this.#options.pageOf(buffer) !== vm) buffer++;
-      this.#known.set(key, (place = this.#space.place(buffer, vcpu * WORDS_PER_SLOT + field)));
-    }
-    return place;
   }
 }
 

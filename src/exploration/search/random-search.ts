@@ -9,14 +9,15 @@
  */
 
 import type { ExploredWorld } from './explored-world.js';
-import { Violation, type Move } from './violation.js';
+import { scheduleStep, type ScheduleStep } from './schedule.js';
+import { Violation } from './violation.js';
 
 export type Scheduling = 'even' | 'priorities';
 
 export interface RandomRun {
   readonly seed: number;
   readonly moves: number;
-  readonly violation: { readonly message: string; readonly steps: readonly Move[] } | undefined;
+  readonly violation: { readonly message: string; readonly steps: readonly ScheduleStep[] } | undefined;
 }
 
 /** Moves after which a schedule counts as one that does not end. */
@@ -34,8 +35,8 @@ export function runRandomly(
 ): RandomRun {
   const { space } = world;
   const random = randomNumbers(seed);
-  const steps: Move[] = [];
-  space.onStep = (thread, choice) => steps.push({ thread, choice });
+  const steps: ScheduleStep[] = [];
+  space.onStep = (thread, choice, operation) => steps.push(scheduleStep(thread, choice, operation));
   const choose = scheduling === 'even' ? evenly(random) : byPriority(random, space.threads.length);
   const moves: number[] = [];
   let count = 0;

@@ -16,7 +16,18 @@ export interface Schedule {
   readonly defect?: string | undefined;
   /** What it came to. */
   readonly violation: string;
-  readonly steps: readonly Move[];
+  readonly steps: readonly ScheduleStep[];
+}
+
+/** A move, and what the operation was about: other code may have another one there. */
+export interface ScheduleStep extends Move {
+  readonly kind: OperationKind;
+  readonly buffer: number;
+  readonly index: number;
+}
+
+export function scheduleStep(thread: number, choice: number, { kind, buffer, index }: Operation): ScheduleStep {
+  return { thread, choice, kind, buffer, index };
 }
 
 /** Reads a schedule's file. Throws OPTION_INVALID when it is none. */
@@ -30,14 +41,14 @@ export function parseSchedule(text: string): Schedule {
     throw refuse(error);
   }
   const schedule = value as Partial<Schedule> | null;
-  const hasSteps = Array.isArray(schedule?.steps) && schedule.steps.every(isMove);
+  const hasSteps = Array.isArray(schedule?.steps) && schedule.steps.every(isStep);
   if (!hasSteps || typeof schedule.plan !== 'object' || typeof schedule.violation !== 'string') throw refuse();
   return value as Schedule;
 }
 
-function isMove(step: unknown): boolean {
-  const { thread, choice } = (step ?? {}) as Partial<Move>;
-  return Number.isInteger(thread) && Number.isInteger(choice);
+function isStep(step: unknown): boolean {
+  const { thread, choice, kind, buffer, index } = (step ?? {}) as Partial<ScheduleStep>;
+  return [thread, choice, kind, buffer, index].every(Number.isInteger);
 }
 
 /** One operation as it was made. */
@@ -49,10 +60,10 @@ export interface ScheduledStep {
 }
 
 /** The single operations of `moves`, made from the beginning. The space must be as it was in the search. */
-export function stepsOf(space: StateSpace, moves: readonly Move[]): Move[] {
-  const steps: Move[] = [];
+export function stepsOf(space: StateSpace, moves: readonly Move[]): ScheduleStep[] {
+  const steps: ScheduleStep[] = [];
   space.state.back(0);
-  space.onStep = (thread, choice) => steps.push({ thread, choice });
+  space.onStep = (thread, choice, operation) => steps.push(scheduleStep(thread, choice, operation));
   try {
     for (const { thread, choice } of moves) space.move(thread, choice);
   } catch (error) {
@@ -78,10 +89,10 @@ export function replay(program: ExploredProgram, schedule: Schedule): Replay {
   space.onStep = (thread, choice, operation, result) => steps.push({ thread, choice, operation, result });
   let violation: string | undefined;
   try {
-    for (const { thread, choice } of schedule.steps) {
-      if (!canStep(space, thread, choice))
+    for (const step of schedule.steps) {
+      if (!canStep(space, step))
         throw new AcrnError('OPTION_INVALID', `the schedule does not fit this code from step ${steps.length + 1} on`);
-      space.step(thread, choice);
+      space.step(step.thread, step.choice);
     }
     const moves: number[] = [];
     space.moves(moves);
@@ -93,9 +104,10 @@ export function replay(program: ExploredProgram, schedule: Schedule): Replay {
   return { violation, steps, world };
 }
 
-function canStep(space: StateSpace, thread: number, choice: number): boolean {
+function canStep(space: StateSpace, { thread, choice, ...expected }: ScheduleStep): boolean {
   if (space.threads[thread] === undefined) return false;
-  const { kind } = space.at(thread);
+  const { kind, buffer, index } = space.at(thread).operation;
+  if (kind !== expected.kind || buffer !== expected.buffer || index !== expected.index) return false;
   if (kind === OperationKind.NOTE || kind === OperationKind.CRASH) return choice === 0;
   const moves: number[] = [];
   space.moves(moves);

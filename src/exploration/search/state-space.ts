@@ -13,33 +13,9 @@ import { NOT_ASYNC, OperationKind, TIMED_OUT, WaitResult, WOKEN, type Operation 
 import { CAPACITY, StateWords } from './state-words.js';
 import type { LearnedThread, LocalState } from './learned-thread.js';
 import { Sleepers, WAITS } from './sleepers.js';
+import type { SpaceOptions, StepListener, Watcher } from './space-parts.js';
 import { DIES, Violation } from './violation.js';
 import { WordUses } from './word-uses.js';
-
-/** What the state space tells the invariants, and asks of them. They keep their memory in its words. */
-export interface Watcher {
-  /** Words that it needs. */
-  readonly wordCount: number;
-  read(thread: number, place: number): void;
-  write(thread: number, place: number, from: number, to: number): void;
-  note(thread: number, operation: Operation): void;
-  /** Nobody can move any more. */
-  end(): void;
-}
-
-export interface SpaceOptions {
-  readonly threadCount: number;
-  /** Threads that may end at any moment: bit n for thread n. `exits` says where that is published. */
-  readonly mortals: number;
-  readonly exitOf: (thread: number) => { readonly buffer: number; readonly index: number } | undefined;
-  /** Whether waits that are safety nets may end by time, too: with a hostile writer they must. */
-  readonly netsFire: boolean;
-  /** Whether the invariants see to it that nobody but this thread uses a word now, nor before its next move. */
-  readonly isOwned: (thread: number, buffer: number, index: number) => boolean;
-}
-
-/** Told of every single operation. */
-export type StepListener = (thread: number, choice: number, operation: Operation, result: number) => void;
 
 const MAX_PRIVATE_STEPS = 20_000;
 export class StateSpace {

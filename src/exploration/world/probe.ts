@@ -4,19 +4,10 @@
  */
 
 /** A note to the invariants; it takes no time. */
-export function note(name: string, ...numbers: number[]): void {
-  void name;
-  void numbers;
-}
+export const note: (name: string, ...numbers: number[]) => void = () => undefined;
 
 /** Something that this thread's event loop does once, whenever it comes to it: now, or much later. */
-export function offer(name: string, task: () => void | Promise<void>): void {
-  void name;
-  void task;
-}
+export const offer: (name: string, task: () => void | Promise<void>) => void = () => undefined;
 
 /** Resolves when the thread of device `device` has ended. */
-export function threadEnd(device: number): Promise<void> {
-  void device;
-  return new Promise(() => undefined);
-}
+export const threadEnd: (device: number) => Promise<void> = () => new Promise(() => undefined);

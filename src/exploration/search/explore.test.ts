@@ -1,0 +1,107 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { loadCompiler } from '../code/rewritten-modules.js';
+import type { WorldPlan } from '../world/world.js';
+import { CONFIGURATIONS, planOf, SMALLEST } from './configurations.js';
+import { ExhaustiveSearch } from './exhaustive-search.js';
+import { explore, warmUp } from './explore.js';
+import { ExploredProgram, ExploredWorld } from './explored-world.js';
+import { randomNumbers } from './random-search.js';
+
+const program = new ExploredProgram(await loadCompiler());
+
+describe('no schedule of these breaks an invariant, and each can end', () => {
+  for (const configuration of CONFIGURATIONS.filter(({ isForRandom }) => isForRandom !== true))
+    test(`${configuration.name}: ${configuration.summary}`, async (t) => {
+      const { result, seconds } = await explore(program, planOf(configuration, true));
+      t.diagnostic(`${result.states} states, ${result.schedules.toExponential(1)} schedules, ${seconds.toFixed(1)} s`);
+      assert.equal(result.violation?.message, undefined);
+      assert.ok(result.isComplete && result.ends > 0 && result.states > 100);
+    });
+});
+
+describe('reduction', () => {
+  const plans: [string, WorldPlan][] = [
+    ['one request', SMALLEST],
+    ['a client destroyed', { ...SMALLEST, clients: ['later'], acts: ['destroy-client'] }],
+    ['a stray upcall', { ...SMALLEST, spuriousUpcalls: 1 }],
+    ['polling', { ...SMALLEST, isPolling: true, requests: 2 }],
+    ['a device in its own thread', { ...SMALLEST, clients: ['thread'] }],
+  ];
+  for (const [name, plan] of plans)
+    test(`leaves out states, and no end: ${name}`, async (t) => {
+      const world = new ExploredWorld(program, plan);
+      const { space } = world;
+      warmUp(world);
+      const search = async (reduces: boolean): Promise<ReadonlySet<string>> => {
+        space.reduces = reduces;
+        for (;;) {
+          space.state.back(0);
+          space.uses.learn();
+          const result = await new ExhaustiveSearch(space).run();
+          assert.equal(result.violation, undefined);
+          if (space.uses.hasNewUse) continue;
+          assert.ok(result.isComplete);
+          counts.push(result.states);
+          return result.endHashes;
+        }
+      };
+      const counts: number[] = [];
+      const whole = await search(false);
+      const reduced = await search(true);
+      t.diagnostic(`${counts.join(' states whole, ')} reduced, ${reduced.size} ends`);
+      assert.deepEqual([...reduced].sort(), [...whole].sort());
+      assert.ok((counts[1] as number) < (counts[0] as number));
+    });
+});
+
+describe('learned threads', () => {
+  const SEED = Number(process.env['UPCALL_SEED'] ?? 1);
+  for (const name of ['reset', 'destroy-vm', 'device-dies', 'time-limit'])
+    test(`go the way that the code itself goes: ${name}`, (t) => {
+      t.diagnostic(`seed ${SEED}; set UPCALL_SEED for another`);
+      const configuration = CONFIGURATIONS.find((one) => one.name === name);
+      assert.ok(configuration);
+      const plan = planOf(configuration, true);
+      const learned = new ExploredWorld(program, plan, { reduces: false });
+      const random = randomNumbers(SEED);
+      let steps = 0;
+      for (let walk = 0; walk < 40; walk++) {
+        learned.space.state.back(0);
+        const live = new ExploredWorld(program, plan, { reduces: false, learns: false });
+        for (;;) {
+          const moves: number[] = [];
+          learned.space.moves(moves);
+          const same: number[] = [];
+          live.space.moves(same);
+          assert.deepEqual(moves, same);
+          const move = moves[random(moves.length || 1)];
+          if (move === undefined) break;
+          for (const { space } of [learned, live]) space.move(move >> 12, move & 4095);
+          const thread = move >> 12;
+          assert.deepEqual(learned.space.at(thread).operation, live.space.at(thread).operation);
+          steps++;
+        }
+      }
+      assert.ok(steps > 1000, `${steps} steps`);
+    });
+});
+
+test('who goes round for ever is told', async () => {
+  // Nobody answers, and the reset waits for a vCPU that nobody wakes.
+  const change = {
+    module: 'hypervisor/threaded-vm',
+    from: 'for (let vcpu = 0; vcpu < this.vcpuCount; vcpu++) this.shared.doorbell(vcpu).ring();',
+    to: '',
+  };
+  const broken = new ExploredProgram(await loadCompiler(), [change]);
+  const { result } = await explore(broken, { ...SMALLEST, clients: ['later'], acts: ['reset'] });
+  assert.match(result.violation?.message ?? '', /nothing ends any more/);
+});
+
+test('a search stops when it is told to, and says that it is not whole', async () => {
+  const plan = { ...SMALLEST, vcpuCount: 2 };
+  const { result } = await explore(program, plan, { onProgress: () => false });
+  assert.equal(result.isComplete, false);
+  assert.equal(result.violation, undefined);
+});
