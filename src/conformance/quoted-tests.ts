@@ -1,0 +1,35 @@
+/** QuotedTests: pages of docs/ that name tests as evidence, held against the tests. For the tests of those pages. */
+
+import { existsSync, readFileSync } from 'node:fs';
+
+const SRC = new URL('../../src/', import.meta.url);
+
+export interface Quoted {
+  /** What a line names and is not there. */
+  readonly missing: readonly string[];
+  readonly files: readonly string[];
+  /** Names of tests in quotes, behind the file that has them. */
+  readonly names: readonly string[];
+}
+
+/** Files below src/ in backquotes, and names in quotes behind them. */
+export function quotedIn(line: string): Quoted {
+  const missing: string[] = [];
+  const files = [...line.matchAll(/`([\w./-]+\.ts)`/g)].map((match) => match[1] ?? '');
+  missing.push(...files.filter((file) => !existsSync(new URL(file, SRC))));
+  const names: string[] = [];
+  let text = '';
+  for (const [, file, name] of line.matchAll(/`([\w./-]+\.test\.ts)`|"([^"]+)"/g)) {
+    if (file !== undefined) text = missing.includes(file) ? '' : plain(readFileSync(new URL(file, SRC), 'utf8'));
+    else if (name !== undefined) {
+      names.push(name);
+      if (!text.includes(plain(name))) missing.push(`"${name}"`);
+    }
+  }
+  return { missing, files, names };
+}
+
+/** Quotes and line breaks as a source may write them. */
+function plain(text: string): string {
+  return text.replaceAll('’', "'").replaceAll("\\'", "'");
+}

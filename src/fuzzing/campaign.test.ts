@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { describe as describeRequest } from '../io-request/io-request.js';
+import { BlockCoverage } from './block-coverage.js';
+import { runCampaign } from './campaign.js';
+import { addToCorpus, readCorpus } from './corpus.js';
+import { FuzzInput } from './fuzz-input.js';
+import { within, Violation, type FuzzTarget } from './fuzz-target.js';
+import { mutate, seededChance } from './mutator.js';
+import { Player } from './player.js';
+import { MachineBench } from './targets/machine-bench.js';
+import { MachineProgram } from './targets/machine-program.js';
+import { GUEST_MODES, type GuestMode } from './targets/guest-modes.js';
+
+/** A target with a bug: 7 somewhere before 9. */
+function buggy(run: (bytes: Uint8Array) => void | Promise<void>): FuzzTarget {
+  return {
+    name: 'buggy',
+    about: 'a test',
+    maxBytes: 64,
+    open: () => Promise.resolve({ run, close: () => undefined }),
+  };
+}
+
+test('a campaign finds a planted bug, and its input is as small as can be', async () => {
+  const target = buggy((bytes) => {
+    const seven = bytes.indexOf(7);
+    if (seven >= 0 && bytes.indexOf(9, seven) >= 0) throw new Violation('7 before 9');
+  });
+  const { finding } = await runCampaign({ target, corpus: [], seed: 1, maxInputs: 20_000 });
+  assert.match(finding?.message ?? '', /7 before 9/);
+  assert.deepEqual([...(finding?.input ?? [])], [7, 9]);
+});
+
+test('what is thrown where nobody waits for it is found as well', async () => {
+  const player = new Player(buggy(() => void Promise.reject(new Error('nobody waits'))));
+  await player.play(new Uint8Array(1));
+  assert.match((await player.close()) ?? '', /nobody waits/);
+});
+
+test('the same seed makes the same inputs, none longer than the limit', () => {
+  const inputs = (seed: number): string[] => {
+    const chance = seededChance(seed);
+    const kept: Uint8Array[] = [];
+    for (let count = 0; count < 200; count++) kept.push(mutate(kept, chance, 40));
+    assert.ok(kept.every(({ length }) => length <= 40));
+    return kept.map((bytes) => bytes.join(' '));
+  };
+  assert.deepEqual(inputs(3), inputs(3));
+  assert.notDeepEqual(inputs(3), inputs(4));
+});
+
+test('an input is read to its end and then as zeros', () => {
+  const input = new FuzzInput(Uint8Array.of(1, 2, 3, 4, 5));
+  assert.deepEqual([input.u32(), input.isEmpty, input.u8(), input.isEmpty], [0x0403_0201, false, 5, true]);
+  assert.deepEqual([input.u32(), input.pick(['a', 'b']), [...input.rest()]], [0, 'a', []]);
+});
+
+test('the coverage sees code that is reached for the first time, and not again', () => {
+  const coverage = new BlockCoverage((url) => url.endsWith('/io-request.js'));
+  try {
+    const port = { type: 'port', direction: 'read', address: 1, size: 1, value: 0 } as const;
+    describeRequest(port);
+    assert.ok(coverage.take() > 0);
+    describeRequest(port);
+    assert.equal(coverage.take(), 0);
+    describeRequest({ type: 'pci', direction: 'read', bus: 0, device: 0, function: 0, register: 0, size: 1, value: 0 });
+    assert.ok(coverage.take() > 0, 'the branch for PCI');
+  } finally {
+    coverage.close();
+  }
+});
+
+test('what is added to the corpus is read from it', () => {
+  const root = mkdtempSync(join(tmpdir(), 'upcall-corpus-'));
+  try {
+    assert.deepEqual(readCorpus('nothing', root), []);
+    addToCorpus('some', 'crash', Uint8Array.of(1, 2), root);
+    assert.deepEqual(
+      readCorpus('some', root).map(({ bytes }) => [...bytes]),
+      [[1, 2]],
+    );
+  } finally {
+    rmSync(root, { recursive: true });
+  }
+});
+
+test('what takes too long is a violation', async () => {
+  await assert.rejects(within(1, 'a wait', new Promise(() => undefined)), /a wait takes more than 1 ms/);
+});
+
+test('an access that is lost, or made twice, is seen in every mode', async () => {
+  const bench = await MachineBench.make();
+  try {
+    for (const mode of GUEST_MODES) {
+      const program = new MachineProgram(mode.is32Bit);
+      // A move of a device's memory.
+      program.add(new FuzzInput(Uint8Array.of(4, 2, 1, 0, 1, 0, 5)), mode);
+      const encoded = program.end();
+      assert.ok(encoded.expected.size > 0, encoded.text.join());
+      await bench.play(mode, encoded);
+      await assert.rejects(bench.play(mode, { ...encoded, expected: new Map() }), /instead of 0/);
+      const twice = new Map([...encoded.expected].map(([key, count]) => [key, count + 1]));
+      await assert.rejects(bench.play(mode, { ...encoded, expected: twice }), /1 instead of 2/);
+    }
+  } finally {
+    await bench.close();
+  }
+});
+
+test('a guest that shuts its CPU down is a finding of its own', async () => {
+  const bench = await MachineBench.make();
+  try {
+    const mode = GUEST_MODES[0] as GuestMode;
+    const end = bench.play(mode, { code: [0x0f, 0x0b], expected: new Map(), text: ['ud2'] });
+    await assert.rejects(end, /triple-fault/);
+  } finally {
+    await bench.close();
+  }
+});
