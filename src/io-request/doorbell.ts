@@ -9,6 +9,7 @@
  */
 
 import type { LookBudget } from './look-budget.js';
+import { SharedWords } from './shared-words.js';
 
 /** Words that a doorbell takes in a shared array. */
 export const DOORBELL_WORDS = 2;
@@ -19,7 +20,7 @@ export class Doorbell {
   readonly #asleep: number;
 
   /** Takes words `index` and `index + 1` of `buffer`, which start as 0. */
-  constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(DOORBELL_WORDS * 4), index = 0) {
+  constructor(buffer = new SharedWords(DOORBELL_WORDS).buffer, index = 0) {
     this.#words = new Int32Array(buffer);
     this.#rings = index;
     this.#asleep = index + 1;

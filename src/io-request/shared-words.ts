@@ -5,16 +5,23 @@
  * reads those three files. All operations are sequentially consistent.
  */
 
+/**
+ * Bytes at the end that nobody uses: small buffers lie close together in memory, and a word that one thread writes must not
+ * share a cache line (64 or 128 bytes) with one that another thread reads all the time.
+ */
+export const LINES_APART = 128;
+
 export class SharedWords {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array<SharedArrayBuffer>;
 
   /** `count` new words, all 0, or a view of words that another thread made. */
   constructor(source: number | SharedArrayBuffer) {
-    this.buffer = typeof source === 'number' ? new SharedArrayBuffer(source * 4) : source;
+    this.buffer = typeof source === 'number' ? new SharedArrayBuffer(source * 4 + LINES_APART) : source;
     this.#words = new Int32Array(this.buffer);
   }
 
+  /** A few more than were asked for, see LINES_APART; those stay 0. */
   get length(): number {
     return this.#words.length;
   }
