@@ -58,17 +58,21 @@ describe('reduction', () => {
 describe('learned threads', () => {
   const SEED = Number(process.env['UPCALL_SEED'] ?? 1);
   for (const name of ['reset', 'destroy-vm', 'device-dies', 'time-limit'])
-    test(`go the way that the code itself goes: ${name}`, (t) => {
+    test(`go the way that the code itself goes: ${name}`, async (t) => {
       t.diagnostic(`seed ${SEED}; set UPCALL_SEED for another`);
       const configuration = CONFIGURATIONS.find((one) => one.name === name);
       assert.ok(configuration);
       const plan = planOf(configuration, true);
       const learned = new ExploredWorld(program, plan, { reduces: false });
+      // A doorbell's word is held otherwise once it is known as one; that must be the same for both.
+      warmUp(learned);
+      await new ExhaustiveSearch(learned.space).run();
+      const { bells } = learned.space;
       const random = randomNumbers(SEED);
       let steps = 0;
       for (let walk = 0; walk < 40; walk++) {
         learned.space.state.back(0);
-        const live = new ExploredWorld(program, plan, { reduces: false, learns: false });
+        const live = new ExploredWorld(program, plan, { reduces: false, learns: false, bells });
         for (;;) {
           const moves: number[] = [];
           learned.space.moves(moves);

@@ -63,10 +63,11 @@ function scheduleOf(
   { shortestWithin = 0 }: ExploreOptions,
 ): Schedule {
   const { space, plan } = world;
+  const { bells } = space;
   const steps = stepsOf(space, found.moves);
   const shortest = shortestWithin === 0 ? undefined : searchShortest(space, shortestWithin);
-  if (shortest === undefined) return { plan, violation: found.message, steps };
-  return { plan, violation: shortest.message, steps: stepsOf(space, shortest.moves) };
+  if (shortest === undefined) return { plan, violation: found.message, bells, steps };
+  return { plan, violation: shortest.message, bells, steps: stepsOf(space, shortest.moves) };
 }
 
 /** Random walks over the learned threads. What they break the search will find again. */
@@ -125,7 +126,7 @@ export async function exploreRandomly(
     const { violation, moves: made, seed } = runRandomly(world, options.seed + run, scheduling);
     moves += made;
     if (violation === undefined) continue;
-    const schedule = { plan, violation: violation.message, steps: violation.steps };
+    const schedule = { plan, violation: violation.message, bells: [], steps: violation.steps };
     return { runs: run + 1, moves, seconds: (performance.now() - started) / 1000, schedule, seed };
   }
   return {

@@ -19,6 +19,7 @@ import { firstPortOf, PORTS_OF_CLIENT, type VmHandles, type World, type WorldPla
 import { Invariants } from './invariants.js';
 import type { ThreadRole } from './thread-role.js';
 import { LearnedThread, type Life } from './learned-thread.js';
+import type { Bell } from './space-parts.js';
 import { StateSpace } from './state-space.js';
 
 const ACTORS = ['service-vm-actor', 'vcpu-actor', 'outsider-actors', 'explored-device', 'world'].map(
@@ -88,6 +89,8 @@ export interface WorldOptions {
   readonly reduces?: boolean;
   /** Whether threads are learned; a search that goes back needs it, a single run is faster without. */
   readonly learns?: boolean;
+  /** Doorbells that another world of this plan has come to know. */
+  readonly bells?: readonly Bell[];
 }
 
 interface Actor {
@@ -110,7 +113,11 @@ export class ExploredWorld {
   /** One for all lives: it numbers the texts that it sees. */
   readonly #heap: HeapFingerprint;
 
-  constructor(program: ExploredProgram, plan: WorldPlan, { reduces = true, learns = true }: WorldOptions = {}) {
+  constructor(
+    program: ExploredProgram,
+    plan: WorldPlan,
+    { reduces = true, learns = true, bells = [] }: WorldOptions = {},
+  ) {
     this.plan = plan;
     this.#program = program;
     this.#learns = learns;
@@ -143,6 +150,7 @@ export class ExploredWorld {
       },
       invariants.wordCount,
     ));
+    for (const bell of bells) space.addBell(bell);
     this.#setUp(actors, invariants);
   }
 

@@ -7,6 +7,7 @@ import { OperationKind, type Operation } from '../machine/operation.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
 import type { WorldPlan } from '../world/world.js';
 import { ExploredWorld, type ExploredProgram } from './explored-world.js';
+import type { Bell } from './space-parts.js';
 import type { StateSpace } from './state-space.js';
 import { DIES, Violation, type Move } from './violation.js';
 
@@ -16,6 +17,8 @@ export interface Schedule {
   readonly defect?: string | undefined;
   /** What it came to. */
   readonly violation: string;
+  /** The doorbells that were known when it began. */
+  readonly bells: readonly Bell[];
   readonly steps: readonly ScheduleStep[];
 }
 
@@ -41,7 +44,7 @@ export function parseSchedule(text: string): Schedule {
     throw refuse(error);
   }
   const schedule = value as Partial<Schedule> | null;
-  const hasSteps = Array.isArray(schedule?.steps) && schedule.steps.every(isStep);
+  const hasSteps = Array.isArray(schedule?.steps) && schedule.steps.every(isStep) && Array.isArray(schedule.bells);
   if (!hasSteps || typeof schedule.plan !== 'object' || typeof schedule.violation !== 'string') throw refuse();
   return value as Schedule;
 }
@@ -83,7 +86,11 @@ export interface Replay {
 
 /** Runs the code itself through a schedule. Throws OPTION_INVALID when the code cannot go that way. */
 export function replay(program: ExploredProgram, schedule: Schedule): Replay {
-  const world = new ExploredWorld(program, schedule.plan, { reduces: false, learns: false });
+  const world = new ExploredWorld(program, schedule.plan, {
+    reduces: false,
+    learns: false,
+    bells: schedule.bells,
+  });
   const { space } = world;
   const steps: ScheduledStep[] = [];
   space.onStep = (thread, choice, operation, result) => steps.push({ thread, choice, operation, result });

@@ -26,3 +26,10 @@ export interface SpaceOptions {
 
 /** Told of every single operation. */
 export type StepListener = (thread: number, choice: number, operation: Operation, result: number) => void;
+
+/** The word of a doorbell, and the thread that waits on it. */
+export interface Bell {
+  readonly buffer: number;
+  readonly index: number;
+  readonly thread: number;
+}

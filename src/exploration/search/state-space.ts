@@ -13,7 +13,7 @@ import { NOT_ASYNC, OperationKind, TIMED_OUT, WaitResult, WOKEN, type Operation 
 import { CAPACITY, StateWords } from './state-words.js';
 import type { LearnedThread, LocalState } from './learned-thread.js';
 import { Sleepers, WAITS } from './sleepers.js';
-import type { SpaceOptions, StepListener, Watcher } from './space-parts.js';
+import type { Bell, SpaceOptions, StepListener, Watcher } from './space-parts.js';
 import { DIES, Violation } from './violation.js';
 import { WordUses } from './word-uses.js';
 
@@ -71,6 +71,18 @@ export class StateSpace {
         if (this.#options.isOwned(thread, buffer, index)) this.uses.own(thread, place);
     }
     return place;
+  }
+
+  /** The doorbells that are known: their words are held otherwise than others, so that a run depends on them. */
+  get bells(): readonly Bell[] {
+    return this.placeNames.flatMap(({ buffer, index }, at) => {
+      const thread = this.uses.waiterOf(this.#firstPlace + at);
+      return thread === undefined ? [] : [{ buffer, index, thread }];
+    });
+  }
+
+  addBell({ buffer, index, thread }: Bell): void {
+    this.uses.addWaiter(thread, this.place(buffer, index));
   }
 
   /** In the order of their numbers. The thread stands at its first operation. */

@@ -55,6 +55,11 @@ export class WordUses {
     return this.#waiters[place] === thread + 1;
   }
 
+  /** Known from another search: the thread waits on the word. */
+  addWaiter(thread: number, place: number): void {
+    this.#waiters[place] = thread + 1;
+  }
+
   /** Whether no other thread can notice this step, nor change its result. */
   isPrivate(thread: number, kind: OperationKind, place: number): boolean {
     const own = 1 << thread;
