@@ -1,0 +1,336 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
+import { ScriptedHypervisor, type Script, type ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { ServiceVm } from '../service-vm.js';
+import { standardPc } from '../standard-pc.js';
+import type { UserVm } from '../user-vm.js';
+import { PageClient } from './fixtures/page-client.js';
+import { GuestConsole } from './guest-console.js';
+import { LiveView, MAX_PAGES } from './live-view.js';
+import { CloseCode, FrameKind, FrameOffset, Held, SlotRecord, SLOT_RAW_BYTES, SLOTS_FRAME_BYTES } from './protocol.js';
+
+const LIMIT = { timeout: 60_000 };
+const read = (address: number): ScriptStep => ({ type: 'port', direction: 'read', address, size: 1 });
+const folder = mkdtempSync(join(tmpdir(), 'upcall-page-'));
+mkdirSync(join(folder, 'assets'));
+writeFileSync(join(folder, 'index.html'), '<!doctype html><title>page</title>');
+writeFileSync(join(folder, 'assets', 'app-1234.js'), 'export {};');
+writeFileSync(join(folder, 'notes.txt'), 'not a part of the page');
+after(() => rmSync(folder, { recursive: true }));
+
+interface Bench {
+  readonly vm: UserVm;
+  readonly view: LiveView;
+  readonly typed: string[];
+  readonly console: GuestConsole;
+  readonly values: Promise<readonly { readonly values: readonly bigint[] }[]>;
+  readonly page: () => Promise<PageClient>;
+}
+
+async function withBench(script: Script, work: (bench: Bench) => Promise<void>, isBuilt = true): Promise<void> {
+  const hypervisor = new ScriptedHypervisor([script]);
+  const values = hypervisor.results();
+  const serviceVm = new ServiceVm(hypervisor);
+  const vm = await serviceVm.createUserVm({ name: 'bench', memoryMiB: 1, statistics: true });
+  const typed: string[] = [];
+  const console = new GuestConsole((bytes) => typed.push(Buffer.from(bytes).toString()) && bytes.length);
+  const view = await LiveView.open({
+    vm,
+    version: '1.2.3',
+    hypervisor: 'scripted',
+    console,
+    pageFolder: pathToFileURL(`${isBuilt ? folder : join(folder, 'none')}/`),
+  });
+  const pages: PageClient[] = [];
+  const page = async (): Promise<PageClient> => {
+    const client = new PageClient(view.origin);
+    pages.push(client);
+    await client.say({ kind: 'hello', token: view.token });
+    await client.message('welcome');
+    return client;
+  };
+  try {
+    await work({ vm, view, typed, console, values, page });
+  } finally {
+    for (const client of pages) client.close();
+    await view.close();
+    await serviceVm.close();
+  }
+}
+
+/** A request with a Host of one's own, which fetch does not allow. */
+function ask(
+  url: string,
+  headers: Readonly<Record<string, string>> = {},
+  method = 'GET',
+): Promise<{ readonly status: number; readonly body: string; readonly headers: NodeJS.Dict<string | string[]> }> {
+  return new Promise((resolve, reject) => {
+    const asked = request(url, { headers, method }, (response) => {
+      let body = '';
+      response.on('data', (chunk: Buffer) => (body += chunk.toString()));
+      response.on('end', () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }));
+    });
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+
+describe('who is let in', LIMIT, () => {
+  test('the page and its files are served, with a content security policy, and nothing else of the folder', async () => {
+    await withBench({ steps: [] }, async ({ view }) => {
+      const page = await ask(`${view.origin}/`);
+      assert.equal(page.status, 200);
+      assert.match(page.body, /<title>page/);
+      assert.equal(page.headers['cache-control'], 'no-store');
+      const policy = String(page.headers['content-security-policy']);
+      assert.match(policy, /default-src 'none'; script-src 'self';/);
+      assert.doesNotMatch(policy, /unsafe-eval|script-src[^;]*unsafe-inline/);
+      const asset = await ask(`${view.origin}/assets/app-1234.js`);
+      assert.equal(asset.status, 200);
+      assert.match(String(asset.headers['cache-control']), /immutable/);
+      for (const path of ['/notes.txt', '/../package.json', '/%2e%2e/package.json', '/index.html/', '/live', '//'])
+        assert.equal((await ask(view.origin + path)).status, 404, path);
+    });
+  });
+
+  test('a page that was not built says so, and the numbers are there all the same', async () => {
+    await withBench(
+      { steps: [] },
+      async ({ view }) => {
+        const page = await ask(`${view.origin}/`);
+        assert.equal(page.status, 503);
+        assert.match(page.body, /not built/);
+        assert.equal((await ask(`${view.origin}/metrics`, { authorization: `Bearer ${view.token}` })).status, 200);
+      },
+      false,
+    );
+  });
+
+  test('other names for this machine, other origins and other methods are refused', async () => {
+    await withBench({ steps: [] }, async ({ view }) => {
+      const { port } = new URL(view.origin);
+      for (const [headers, method, status] of [
+        [{ host: 'evil.example' }, 'GET', 403],
+        [{ host: `evil.example:${port}` }, 'GET', 403],
+        [{ host: `127.0.0.1.evil.example:${port}` }, 'GET', 403],
+        [{ origin: 'http://evil.example' }, 'GET', 403],
+        [{ origin: 'null' }, 'GET', 403],
+        [{ origin: 'http://127.0.0.1:1' }, 'GET', 403],
+        [{ host: `localhost:${port}` }, 'GET', 200],
+        [{ host: `[::1]:${port}` }, 'GET', 200],
+        [{}, 'HEAD', 200],
+        [{}, 'POST', 405],
+        [{}, 'DELETE', 405],
+        [{}, 'OPTIONS', 405],
+      ] as const)
+        assert.equal((await ask(`${view.origin}/`, headers, method)).status, status, JSON.stringify(headers) + method);
+      for (const headers of [
+        { origin: 'http://evil.example' },
+        { origin: view.origin, host: `evil.example:${port}` },
+        {},
+      ] as Record<string, string>[])
+        assert.equal(await new PageClient(view.origin, headers).closed, 403, JSON.stringify(headers));
+    });
+  });
+
+  test('the metrics need the token', async () => {
+    await withBench({ steps: [read(0x500), read(0x500)] }, async ({ vm, view }) => {
+      await vm.start();
+      await vm.ended;
+      for (const query of ['', '?token=', '?token=wrong'])
+        assert.equal((await ask(`${view.origin}/metrics${query}`)).status, 401, query);
+      const { status, body } = await ask(`${view.origin}/metrics?token=${view.token}`);
+      assert.equal(status, 200);
+      assert.match(body, /^upcall_requests_total\{vm="bench",range="default: port".* 2$/m);
+    });
+  });
+
+  test('a connection hears nothing before the token, and a wrong one ends it', async () => {
+    await withBench({ steps: [] }, async ({ view, typed }) => {
+      for (const first of [
+        '{"kind":"hello","token":"wrong"}',
+        '{"kind":"hello","token":""}',
+        '{"kind":"type","text":"rm"}',
+        '{"kind":"watch","slots":true,"tables":true,"moves":{}}',
+      ]) {
+        const client = new PageClient(view.origin);
+        await client.text(first);
+        assert.equal(await client.closed, CloseCode.NOT_ALLOWED, first);
+        assert.deepEqual([client.messages, client.frames], [[], []]);
+      }
+      assert.deepEqual(typed, []);
+    });
+  });
+
+  test('what is no message ends the connection, and so do too many and too long ones', async () => {
+    await withBench({ steps: [] }, async ({ page }) => {
+      for (const text of ['{', '{"kind":"reboot"}', Buffer.from('{"kind":"detach","id":1}')]) {
+        const client = await page();
+        await client.text(text);
+        assert.equal(await client.closed, CloseCode.BAD_MESSAGE);
+      }
+      const long = await page();
+      await long.text(JSON.stringify({ kind: 'type', text: 'x'.repeat(20_000) }));
+      assert.equal(await long.closed, 1009);
+      const many = await page();
+      for (let id = 0; id < 2000; id++) await many.say({ kind: 'inspect', vcpu: 0 });
+      assert.equal(await many.closed, CloseCode.BAD_MESSAGE);
+    });
+  });
+
+  test('there is an end to the number of pages', async () => {
+    await withBench({ steps: [] }, async ({ view, page }) => {
+      for (let i = 0; i < MAX_PAGES; i++) await page();
+      assert.equal(await new PageClient(view.origin).closed, CloseCode.TOO_MANY);
+    });
+  });
+
+  test('a port that is taken is an error with a remedy', async () => {
+    await withBench({ steps: [] }, async ({ view, vm }) => {
+      const port = Number(new URL(view.origin).port);
+      await assert.rejects(LiveView.open({ vm, version: '1', hypervisor: 'scripted', port }), {
+        code: 'OPTION_INVALID',
+      });
+    });
+  });
+});
+
+describe('what a page is shown', LIMIT, () => {
+  test('the slots, with what stands in them, who has it and whether it is held', async () => {
+    await withBench({ steps: [read(0x3fd)] }, async ({ vm, page }) => {
+      standardPc(vm);
+      vm.debugger.add({ at: 'complete' });
+      await vm.start();
+      await vm.debugger.stopped();
+      const client = await page();
+      const { clients } = await client.message('clients');
+      await client.say({ kind: 'inspect', vcpu: 0 });
+      await client.say({ kind: 'watch', slots: true, tables: false, moves: null });
+      await client.until(() => client.frames.length >= 3);
+      const [first, , third] = client.frames.map((bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
+      assert.ok(first !== undefined && third !== undefined);
+      assert.equal(third.byteLength, SLOTS_FRAME_BYTES + SLOT_RAW_BYTES);
+      assert.equal(third.getUint8(FrameOffset.kind), FrameKind.SLOTS);
+      assert.equal(third.getUint8(FrameOffset.vcpus), 1);
+      assert.equal(third.getUint32(FrameOffset.sequence, true), first.getUint32(FrameOffset.sequence, true) + 2);
+      const at = FrameOffset.records;
+      assert.equal(third.getUint32(at + SlotRecord.state, true), 2);
+      assert.equal(third.getBigUint64(at + SlotRecord.address, true), 0x3fdn);
+      assert.equal(clients[third.getUint16(at + SlotRecord.client, true)]?.name, 'uart16550');
+      assert.equal(third.getUint8(at + SlotRecord.held), Held.BEFORE_COMPLETE);
+      assert.equal(third.getUint32(at + SlotRecord.moves, true), 2);
+      assert.ok(third.getFloat64(at + SlotRecord.ageMs, true) > first.getFloat64(at + SlotRecord.ageMs, true));
+      assert.equal(third.getUint32(SLOTS_FRAME_BYTES + 72, true), 0x3fd);
+    });
+  });
+
+  test('tables and moves of the requests that are made while it watches, and news', async () => {
+    await withBench({ steps: [read(0x500)], repeat: 100 }, async ({ vm, page }) => {
+      const client = await page();
+      await client.say({ kind: 'watch', slots: false, tables: true, moves: { first: '0x500' } });
+      await client.message('tables');
+      await vm.start();
+      const tables = await client.message('tables', ({ requests }) => requests === 100);
+      assert.deepEqual(
+        tables.unclaimed.map(({ name, reads }) => [name, reads]),
+        [['port 0x500', 100]],
+      );
+      assert.equal(tables.clients[0]?.name, 'default');
+      assert.ok((tables.clients[0].all?.p99Ns ?? 0) > 0);
+      assert.equal(client.frames.length, 0);
+    });
+    await withBench({ steps: [read(0x500)], repeat: 10 }, async ({ vm, page }) => {
+      const client = await page();
+      await client.say({ kind: 'watch', slots: false, tables: false, moves: { first: '0x500' } });
+      // Answered after the watch was heard.
+      await client.say({ kind: 'detach', id: 7 });
+      await client.message('done');
+      await vm.start();
+      const { moves } = await client.message('moves');
+      assert.deepEqual(
+        { ...moves[1], timeNs: 0 },
+        {
+          timeNs: 0,
+          vcpu: 0,
+          from: 'PENDING',
+          to: 'PROCESSING',
+          by: 'hsm',
+          client: 'default',
+          request: { type: 'port', direction: 'read', address: '0x500', size: 1, value: '0x0' },
+          requestNumber: 0,
+          isRefused: false,
+        },
+      );
+    });
+  });
+
+  test('the console: what was printed before, what is printed, and what is typed into it', async () => {
+    await withBench({ steps: [] }, async ({ console, page, typed }) => {
+      console.write(Buffer.from('before '));
+      const client = await page();
+      const heard = (): string => client.frames.map((bytes) => bytes.subarray(1).toString()).join('');
+      await client.until(() => heard() === 'before ');
+      console.write(Buffer.from('and after'));
+      await client.until(() => heard() === 'before and after');
+      await client.say({ kind: 'type', text: 'ls ☃\r' });
+      await client.say({ kind: 'detach', id: 1 });
+      await client.message('done');
+      assert.deepEqual(typed, ['ls ☃\r']);
+    });
+  });
+
+  test('registers, without any effect on the device', async () => {
+    await withBench({ steps: [] }, async ({ vm, page }) => {
+      const { uart } = standardPc(vm);
+      uart.receive(Buffer.from('A'));
+      const client = await page();
+      const { clients } = await client.message('clients');
+      const number = clients.findIndex(({ name }) => name === 'uart16550');
+      for (let id = 0; id < 3; id++) {
+        await client.say({ kind: 'peek', id, client: number });
+        const { registers, source } = await client.message('registers', (message) => message.id === id);
+        assert.match(source, /PC16550D/);
+        const value = (name: string): string | null | undefined => registers.find((one) => one.name === name)?.value;
+        assert.deepEqual([value('RBR'), value('LSR'), value('THR')], ['0x41', '0x61', null]);
+      }
+      await client.say({ kind: 'peek', id: 9, client: 0 });
+      const host = await client.message('registers');
+      assert.deepEqual([host.registers[0]?.name, host.registers[0]?.value], ['pci 00:00.0 VID', '0x8086']);
+      await client.say({ kind: 'peek', id: 10, client: 99 });
+      assert.match((await client.message('done')).error ?? '', /no such client/);
+    });
+  });
+});
+
+test('a page stops the guest at a port, changes what it reads, and lets it go; others see it', LIMIT, async () => {
+  await withBench({ steps: [read(0x500), read(0x501)] }, async ({ vm, page, values }) => {
+    const [client, other] = [await page(), await page()];
+    await client.say({ kind: 'break', id: 1, breakpoint: { at: 'complete', first: '0x501', direction: 'read' } });
+    assert.equal((await client.message('done')).error, undefined);
+    await client.say({ kind: 'break', id: 2, breakpoint: { at: 'pending', expression: 'value ==' } });
+    assert.match((await client.message('done')).error ?? '', /ends too early/);
+    await vm.start();
+    const { stops, breakpoints } = await other.message('stops', (message) => message.stops.length > 0);
+    assert.deepEqual(
+      [stops[0]?.request.address, stops[0]?.request.value, stops[0]?.canChange],
+      ['0x501', '0xff', true],
+    );
+    assert.deepEqual(breakpoints, [
+      { at: 'complete', first: '0x501', last: '0x501', direction: 'read', number: 1, hits: 1 },
+    ]);
+    await client.say({ kind: 'change', id: 3, vcpu: 0, value: '0x100' });
+    assert.match((await client.message('done', ({ id }) => id === 3)).error ?? '', /no value of 8 bits/);
+    await client.say({ kind: 'change', id: 4, vcpu: 0, value: '0x5a' });
+    await client.say({ kind: 'go', id: 5, vcpu: 0 });
+    await client.message('done', ({ id }) => id === 5);
+    await vm.ended;
+    assert.deepEqual((await values)[0]?.values, [0xffn, 0x5an]);
+    await client.say({ kind: 'go', id: 6, vcpu: 0 });
+    assert.match((await client.message('done', ({ id }) => id === 6)).error ?? '', /no request of vCPU 0 is held/);
+  });
+});
