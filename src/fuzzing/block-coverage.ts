@@ -30,7 +30,7 @@ export class BlockCoverage {
   /** Bytes of source that were reached since the last call and never before. */
   take(): number {
     let found = 0;
-    // The session of one's own thread answers within the call.
+    // The inspector of one's own thread answers within the call.
     this.#session.post('Profiler.takePreciseCoverage', (error, { result }) => {
       if (error !== null) throw error;
       for (const { url, scriptId, functions } of result)

@@ -87,6 +87,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
         await play(input);
       }
       if (coverage.take() === 0) continue;
+      report.reached = coverage.reached;
       report.kept.push(...batch);
       report.kept.splice(0, report.kept.length - MAX_KEPT);
     }

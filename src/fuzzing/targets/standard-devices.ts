@@ -93,8 +93,8 @@ export const DEVICE_SETS: readonly DeviceSet[] = [
     {
       // The modem's lines are what the other end of the cable asserts.
       survives: (_, offset) => offset === 6,
-      outside: (device, input) => {
-        const uart = device as Uart16550;
+      outside: (uart, input) => {
+        if (!(uart instanceof Uart16550)) return;
         if (input.below(4) === 0) uart.receiveBreak();
         else uart.receive(new Uint8Array(input.u8()));
         uart.setModemLines({ cts: input.below(2) === 0, dcd: input.below(2) === 0 });
