@@ -8,6 +8,7 @@ import { Command, CommanderError } from 'commander';
 import { AcrnError } from '../io-request/acrn-error.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addRunCommand, type CommandContext } from './commands/run.js';
+import { addTopCommand } from './commands/top.js';
 import { addTraceCommand } from './commands/trace.js';
 import { ExitStatus } from './exit-status.js';
 import { packageVersion } from './package-version.js';
@@ -51,10 +52,12 @@ Examples:
   upcall run --tour       a look around
   upcall run --help       guests, devices of your own, statistics, exit status
   upcall trace --help     every state change of every request, for ui.perfetto.dev, jq or DuckDB
+  upcall top --help       rates, latencies and slots at a glance
   upcall doctor           what runs on this machine`,
   );
 addRunCommand(program, context);
 addTraceCommand(program, context);
+addTopCommand(program, context);
 addDoctorCommand(program, context);
 for (const command of program.commands) command.copyInheritedSettings(program);
 

@@ -55,7 +55,8 @@ export interface SessionStreams {
 export async function runSession(plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
   const serviceVm = new ServiceVm(plan.hypervisor, plan.lookUs === undefined ? {} : { lookUs: plan.lookUs });
   try {
-    const vm = await serviceVm.createUserVm({ ...plan.vm, statistics: plan.statistics || plan.page !== undefined });
+    const { statistics = plan.statistics || plan.page !== undefined } = plan.vm;
+    const vm = await serviceVm.createUserVm({ ...plan.vm, statistics });
     return await converse(vm, plan, streams);
   } finally {
     await serviceVm.close();

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { TableRow } from '../dashboard/protocol.js';
+import { topScreen, type TopView } from './top-screen.js';
+
+const row = (name: string, perSecond = 1): TableRow => ({
+  name,
+  reads: 123_456_789,
+  writes: 12,
+  perSecond,
+  recent: { p50Ns: 1500, p99Ns: 250_000 },
+  all: null,
+});
+
+const VIEW: TopView = {
+  name: 'monitor',
+  hypervisor: 'v86',
+  tables: {
+    kind: 'tables',
+    timeMs: 0,
+    intervalMs: 250,
+    requests: 1_000_000,
+    perSecond: 1_234_567,
+    trapped: 1_000_010,
+    answeredByHypervisor: 10,
+    guestErrors: 0,
+    latency: { wait: { p50Ns: 300, p99Ns: 400 }, work: null, wake: null, total: { p50Ns: 900, p99Ns: 1e6 } },
+    clients: [row('uart16550', 15_000), row('a\u001b[2Jevil')],
+    ranges: [row('uart16550: port 0x3f8…0x3ff and a name that does not end')],
+    unclaimed: [{ name: 'port 0x500', reads: 3, writes: 0, perSecond: 0 }],
+  },
+  slots: [{ vcpu: 0, state: 2, ageMs: 1234, client: 'uart16550' }],
+  stops: [
+    {
+      vcpu: 0,
+      at: 'complete',
+      client: 'uart16550',
+      request: { type: 'port', direction: 'read', address: '0x3fd', size: 1, value: '0x60' },
+      canChange: true,
+      breakpoint: null,
+      sinceMs: 0,
+    },
+  ],
+};
+
+test('the screen has what there is, in 80 columns', () => {
+  const lines = topScreen(VIEW, 80, 24);
+  const text = lines.join('\n');
+  assert.match(text, /1000000 requests, 1\.23M\/s; 1000010 trapped, 10 answered by the hypervisor/);
+  assert.match(text, /wait 0\.3 {2}work - {2}wake - {2}all 0\.9 {3}p99 us: 1000/);
+  assert.match(text, /slot {2}0 PROCESSING {4}1\.2 s {2}uart16550/);
+  assert.match(text, /held: vCPU 0 before COMPLETE, uart16550: read port 0x3fd\/1 = 0x60/);
+  assert.match(text, /uart16550 +123456789 +12 +15k +1\.5 +250/);
+  assert.match(text, /port 0x500 +3 +0 +0/);
+  for (const line of topScreen(VIEW, 1000, 100)) assert.ok(line.length <= 80, `${line.length}: ${line}`);
+});
+
+test('a small terminal gets the upper left of it, and no name moves the cursor', () => {
+  const lines = topScreen(VIEW, 20, 3);
+  assert.equal(lines.length, 3);
+  for (const line of lines) assert.ok(line.length <= 20);
+  assert.doesNotMatch(topScreen(VIEW, 80, 24).join(''), /\u001b/);
+});
