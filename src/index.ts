@@ -56,6 +56,12 @@ export type { FaultPlan, FaultRule, LineFaultWay, RequestFaultWay } from './faul
 export { faultRuleText, parseFaultFile, parseFaultRule } from './fault-injection/fault-rule-text.js';
 export type { FaultRecord, FaultReportRow } from './fault-injection/fault-trigger.js';
 
+// Looking, stop and step.
+export type { VmInspection, PeekedRegisters } from './vm-inspection.js';
+export type { Breakpoint, HoldPoint } from './debugging/breakpoint.js';
+export type { StoppedRequest } from './debugging/held-request.js';
+export type { BreakpointState, VmDebugger } from './debugging/vm-debugger.js';
+
 // The shared page and what crosses it.
 export { describe, type IoRequest } from './io-request/io-request.js';
 export { Direction, IoRequestType, PAGE_BYTES, SLOT_BYTES, SLOT_COUNT } from './io-request/layout.js';
