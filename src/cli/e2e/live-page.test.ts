@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { after, before, describe, test } from 'node:test';
 import type { Browser, BrowserContextOptions } from 'playwright-core';
-import { findChromium, launch, openPage, type OpenPage } from './page-browser.js';
+import { findChromium, launch, openPage, serve, type OpenPage, type Served } from './page-browser.js';
 
 const chromium = findChromium();
 const isBuilt = existsSync(new URL('../../dashboard/page/index.html', import.meta.url));
@@ -13,28 +13,43 @@ const skip =
 
 describe('the live page', { skip }, () => {
   let browser: Browser;
+  /** Boots cost more than all else here: one monitor for all tests that leave it as they found it. */
+  let shared: Served | undefined;
   before(async () => {
     browser = await launch(chromium ?? '');
   });
-  after(() => browser.close());
+  after(async () => {
+    await browser.close();
+    await stop();
+  });
+
+  async function stop(): Promise<void> {
+    shared?.session.child.kill('SIGTERM');
+    await shared?.session.ended;
+    shared = undefined;
+  }
 
   /** Opens a page for `use`; whatever the page does, it keeps to its server and its policy. */
   async function withPage(
-    use: (open: OpenPage) => Promise<void>,
+    use: (open: OpenPage, served: Served) => Promise<void>,
     options: BrowserContextOptions = {},
-    args: readonly string[] = [],
   ): Promise<void> {
-    const open = await openPage(browser, args, options);
+    const served = (shared ??= await serve());
+    const open = await openPage(browser, served, options);
     try {
-      await use(open);
+      await use(open, served);
       assert.deepEqual(open.complaints, []);
+    } catch (error) {
+      // What a test has left is not for the next.
+      await stop();
+      throw error;
     } finally {
       await open.close();
     }
   }
 
   test('shows the guest’s console, which one can type into, and the slots as they move', () =>
-    withPage(async ({ page, address, shows, command }) => {
+    withPage(async ({ page, shows, command }, { address }) => {
       await shows('monitor>');
       assert.ok(new URL(address).hash.length > 10);
       assert.equal(new URL(page.url()).hash, '', 'the token is not left in the address');
@@ -100,6 +115,7 @@ describe('the live page', { skip }, () => {
       await held.filter({ hasText: 'before COMPLETE' }).waitFor();
       await page.getByRole('button', { name: 'Remove all, let all go' }).click();
       await shows(/monitor> Z/);
+      await command('');
     }));
 
   test('is in the system’s language and theme, or in the chosen ones, and remembers them', () =>
@@ -179,43 +195,39 @@ describe('the live page', { skip }, () => {
       await page.locator('button[aria-pressed="false"]', { hasText: 'Hold at PENDING' }).waitFor();
       await page.getByRole('button', { name: 'Let all go' }).click();
       await shows('monitor> x');
+      await page.keyboard.press('c');
+      await page.keyboard.press('Enter');
+      await shows(/monitor> x\s*error: .*monitor>/);
     }));
 
   test('pauses and filters the timeline', () =>
-    withPage(
-      async ({ page }) => {
-        await page.getByRole('combobox', { name: 'Client', exact: true }).selectOption('cmos-rtc');
-        await page.locator('.moves .move', { hasText: 'cmos-rtc' }).first().waitFor();
-        await page.keyboard.press('Escape');
-        await page.getByRole('button', { name: 'Pause' }).click();
-        await page.getByRole('button', { name: 'Go on' }).waitFor();
-        const lines = (): Promise<string[]> => page.locator('.moves .move').allInnerTexts();
-        const first = await lines();
-        assert.ok(first.length > 0);
-        assert.ok(
-          first.every((line) => /0x7[01]/.test(line)),
-          first.join('\n'),
-        );
-        // The slots go on, the list does not.
-        await page.locator('[data-slot="0"]', { hasText: 'W 3f8' }).waitFor();
-        assert.deepEqual(await lines(), first);
-      },
-      {},
-      ['--cmdline', 'repeat 100000 in8 71'],
-    ));
-
-  test('tells when the machine has ended', () =>
-    withPage(async ({ page, session, shows, command, complaints }) => {
+    withPage(async ({ page, shows, command }) => {
       await shows('monitor>');
-      await command('poweroff');
-      await page.locator('.vm-state.over, .vm-state.lost').waitFor();
-      assert.equal((await session.ended).status, 0);
-      // The page looks for its server, which is gone: the browser says so, and that is all.
-      (complaints as string[]).splice(0, complaints.length, ...complaints.filter((one) => !/WebSocket/.test(one)));
+      await command('repeat 100000 in8 71');
+      await page.getByRole('combobox', { name: 'Client', exact: true }).selectOption('cmos-rtc');
+      await page.locator('.moves .move', { hasText: 'cmos-rtc' }).first().waitFor();
+      await page.keyboard.press('Escape');
+      await page.getByRole('button', { name: 'Pause' }).click();
+      await page.getByRole('button', { name: 'Go on' }).waitFor();
+      const lines = (): Promise<string[]> => page.locator('.moves .move').allInnerTexts();
+      const first = await lines();
+      assert.ok(first.length > 0);
+      // A move whose request was lost has its client all the same.
+      assert.deepEqual(
+        first.filter((line) => !/0x7[01]|cmos-rtc/.test(line)),
+        [],
+      );
+      // The slots go on, the list does not.
+      await page.locator('[data-slot="0"]', { hasText: 'W 3f8' }).waitFor();
+      assert.deepEqual(await lines(), first);
+      await page.keyboard.press('c');
+      await page.keyboard.press('Control+c');
+      await page.keyboard.type('echo stopped\n');
+      await shows(/stopped\s*stopped/);
     }));
 
   test('without the token it says what to do', () =>
-    withPage(async ({ address }) => {
+    withPage(async (_, { address }) => {
       const context = await browser.newContext({ locale: 'en-US' });
       const stranger = await context.newPage();
       await stranger.goto(new URL('/', address).href);
@@ -227,7 +239,7 @@ describe('the live page', { skip }, () => {
     [1280, 720],
     [2560, 1440],
   ] as const)
-    test(`fits into ${width}×${height}: nothing is cut off and nothing scrolls but the views`, () =>
+    test(`fits into ${width}×${height}: nothing is cut off, and nothing scrolls but the views`, () =>
       withPage(
         async ({ page, shows }) => {
           await shows('monitor>');
@@ -237,7 +249,7 @@ describe('the live page', { skip }, () => {
           assert.deepEqual(sizes, [width, height]);
           const cut = await page.evaluate<
             string[]
-          >(`[...document.querySelectorAll('button, .slot-state, .client-name, .box')]
+          >(`[...document.querySelectorAll('button:not(.client), .slot-state, .slot-owner, .box, .vm-state, .arrow')]
             .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
             .map((one) => one.textContent)`);
           assert.deepEqual(cut, []);
@@ -245,4 +257,15 @@ describe('the live page', { skip }, () => {
         },
         { viewport: { width, height } },
       ));
+
+  test('tells when the machine has ended', () =>
+    withPage(async ({ page, shows, command, complaints }, { session }) => {
+      await shows('monitor>');
+      await command('poweroff');
+      await page.locator('.vm-state.over, .vm-state.lost').waitFor();
+      assert.equal((await session.ended).status, 0);
+      shared = undefined;
+      // The page looks for its server, which is gone: the browser says so, and that is all.
+      complaints.splice(0, complaints.length, ...complaints.filter((one) => !/WebSocket/.test(one)));
+    }));
 });

@@ -34,27 +34,35 @@ export function launch(executablePath: string): Promise<Browser> {
   return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 }
 
-export interface OpenPage {
+/** A monitor that is served. */
+export interface Served {
   readonly session: Started;
-  readonly page: Page;
+  /** With the token. */
   readonly address: string;
+}
+
+export async function serve(args: readonly string[] = []): Promise<Served> {
+  const session = start(process.execPath, [MAIN, 'run', 'monitor', '--page', ...args]);
+  return { session, address: await printedAddress(session) };
+}
+
+export interface OpenPage {
+  readonly page: Page;
   /** Requests to elsewhere, errors, refusals of the content security policy. Empty is good. */
-  readonly complaints: readonly string[];
-  /** Types into the guest's console, after its prompt, by the page's own keyboard shortcuts. */
+  readonly complaints: string[];
+  /** Types a line into the guest's console and leaves the console. */
   readonly command: (text: string) => Promise<void>;
   /** Resolves when the guest's console shows this. */
   readonly shows: (text: string | RegExp) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
-/** A monitor and its page. */
+/** Its page in a browser profile of its own. */
 export async function openPage(
   browser: Browser,
-  args: readonly string[] = [],
+  { address }: Served,
   options: BrowserContextOptions = {},
 ): Promise<OpenPage> {
-  const session = start(process.execPath, [MAIN, 'run', 'monitor', '--page', ...args], { limitMs: 40_000 });
-  const address = await printedAddress(session);
   const { origin } = new URL(address);
   const complaints: string[] = [];
   const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, locale: 'en-US', ...options });
@@ -74,9 +82,7 @@ export async function openPage(
   const shows = (text: string | RegExp): Promise<void> =>
     page.locator('.xterm-rows').filter({ hasText: text }).waitFor();
   return {
-    session,
     page,
-    address,
     complaints,
     shows,
     command: async (text) => {
@@ -84,11 +90,7 @@ export async function openPage(
       await page.keyboard.type(`${text}\n`);
       await page.keyboard.press('Control+]');
     },
-    close: async () => {
-      await context.close();
-      session.child.kill('SIGTERM');
-      await session.ended;
-    },
+    close: () => context.close(),
   };
 }
 

@@ -44,7 +44,15 @@ export function App(): JSX.Element {
         requestAnimationFrame(() => document.getElementById(`view-${tab}`)?.focus());
       }),
     );
-    ends.push(onCommand('slots', () => document.querySelector<HTMLElement>('.slot[tabindex="0"]')?.focus()));
+    ends.push(
+      onCommand('slots', () => document.querySelector<HTMLElement>('.slot[tabindex="0"]')?.focus()),
+      onCommand('pause', () => (desk.isPaused.value = !desk.isPaused.value)),
+      onCommand('addBreakpoint', () => {
+        desk.show('stops');
+        // The form may be there only after the next drawing.
+        requestAnimationFrame(() => document.querySelector<HTMLElement>('.breakpoint-form [name="first"]')?.focus());
+      }),
+    );
     return () => ends.forEach((end) => end());
   }, [desk]);
   useEffect(() => live.open(), [live]);

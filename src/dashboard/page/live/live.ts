@@ -25,6 +25,8 @@ import { Connection, type ConnectionState } from './connection.js';
 import { Questions, type Answer, type Question } from './questions.js';
 
 const MAX_NEWS = 100;
+/** Nobody reads a list that changes more often than this. */
+const MOVES_EVERY_MS = 125;
 
 export interface News extends VmNews {
   readonly key: number;
@@ -56,6 +58,7 @@ export class Live {
   readonly #questions: Questions;
   readonly #list = new MoveList();
   #frame: ArrayBuffer | undefined;
+  #movesTimer: ReturnType<typeof setTimeout> | undefined;
   #newsKey = 0;
   #watch = { slots: false, tables: false, moves: null as MoveFilterFields | null };
   #inspected: number | null = null;
@@ -126,8 +129,7 @@ export class Live {
         // Asked for before the filter was changed.
         if (JSON.stringify(message.filter) !== JSON.stringify(this.#watch.moves)) return;
         this.#list.add(message.moves, message.lost);
-        this.moves.value = this.#list.moves.slice();
-        this.missedMoves.value = this.#list.missed;
+        this.#movesTimer ??= setTimeout(() => this.#showMoves(), MOVES_EVERY_MS);
         return;
       case 'stops':
         this.stops.value = message;
@@ -165,6 +167,14 @@ export class Live {
         if (known !== undefined && (known.value === undefined || slot.vcpu < frame.vcpus)) known.value = slot;
       }
       this.inspectedBytes.value = frame.inspected;
+    });
+  }
+
+  #showMoves(): void {
+    this.#movesTimer = undefined;
+    batch(() => {
+      this.moves.value = this.#list.moves.slice();
+      this.missedMoves.value = this.#list.missed;
     });
   }
 

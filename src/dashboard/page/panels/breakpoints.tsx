@@ -2,11 +2,10 @@
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useRef } from 'preact/hooks';
 import { MAX_EXPRESSION_CHARACTERS, type BreakpointFields, type BreakpointRow } from '../../protocol.js';
 import { useSurroundings } from '../parts/context.js';
 import { strings } from '../settings.js';
-import { onCommand } from '../shortcuts.js';
 
 export function Breakpoints(): JSX.Element {
   const { live } = useSurroundings();
@@ -77,17 +76,10 @@ function useBreakpointText(row: BreakpointFields): string {
 }
 
 function BreakpointForm(): JSX.Element {
-  const { live, desk } = useSurroundings();
+  const { live } = useSurroundings();
   const { stops: words, access } = strings();
   const form = useRef<HTMLFormElement>(null);
   const error = useSignal('');
-  useEffect(() =>
-    onCommand('addBreakpoint', () => {
-      desk.show('stops');
-      // The form may be there only after the next drawing.
-      requestAnimationFrame(() => document.querySelector<HTMLElement>('.breakpoint-form [name="first"]')?.focus());
-    }),
-  );
   const add = async (): Promise<void> => {
     if (form.current === null) return;
     const answer = await live.ask({ kind: 'break', breakpoint: fieldsOf(new FormData(form.current)) });

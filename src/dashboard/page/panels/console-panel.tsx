@@ -8,6 +8,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { withAdoptedStyles } from '../parts/adopted-styles.js';
 import { useSurroundings } from '../parts/context.js';
+import { PacedWrites } from '../parts/paced-writes.js';
 import { terminalColours } from '../parts/terminal-colours.js';
 import { shownTheme, strings } from '../settings.js';
 import { onCommand } from '../shortcuts.js';
@@ -41,7 +42,14 @@ export function ConsolePanel(): JSX.Element {
       return false;
     });
     terminal.onData((text) => live.type(text));
-    live.onConsole = (bytes) => (bytes === undefined ? terminal.reset() : terminal.write(bytes));
+    const writes = new PacedWrites((bytes) => terminal.write(bytes));
+    live.onConsole = (bytes) => {
+      if (bytes !== undefined) writes.add(bytes);
+      else {
+        writes.clear();
+        terminal.reset();
+      }
+    };
     const stopColours = effect(() => {
       terminal.options.theme = terminalColours(shownTheme.value);
     });
@@ -56,6 +64,7 @@ export function ConsolePanel(): JSX.Element {
       sizes.disconnect();
       stopColours();
       live.onConsole = () => undefined;
+      writes.clear();
       terminal.dispose();
     };
   }, [live]);

@@ -91,7 +91,7 @@ function StopControls(): JSX.Element {
       <button
         type="button"
         aria-keyshortcuts="s"
-        disabled={stop === undefined}
+        aria-disabled={stop === undefined}
         onClick={() => act(live, desk.shownSlot.value, 'step')}
       >
         {header.step}
@@ -99,7 +99,7 @@ function StopControls(): JSX.Element {
       <button
         type="button"
         aria-keyshortcuts="g"
-        disabled={stop === undefined}
+        aria-disabled={stop === undefined}
         onClick={() => act(live, desk.shownSlot.value, 'go')}
       >
         {header.go}
@@ -107,7 +107,7 @@ function StopControls(): JSX.Element {
       <button
         type="button"
         aria-keyshortcuts="a"
-        disabled={stop === undefined}
+        aria-disabled={stop === undefined}
         onClick={() => void live.ask({ kind: 'go', vcpu: null })}
       >
         {header.goAll}

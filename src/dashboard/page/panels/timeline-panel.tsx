@@ -13,7 +13,6 @@ import { useSurroundings } from '../parts/context.js';
 import { RequestText } from '../parts/requests.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
-import { onCommand } from '../shortcuts.js';
 import { TimelineFilter } from './timeline-filter.js';
 
 /** More are not seen before the next come. */
@@ -28,7 +27,6 @@ export function TimelinePanel(): JSX.Element {
   const toggle = (): void => {
     desk.isPaused.value = !desk.isPaused.value;
   };
-  useEffect(() => onCommand('pause', toggle));
   useEffect(() => {
     const element = list.current;
     if (element === null) return undefined;
