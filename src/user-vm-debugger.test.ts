@@ -16,7 +16,7 @@ const echo: Device = { name: 'echo', read: () => 0x55, write: () => undefined };
 interface Machine {
   readonly vm: UserVm;
   readonly values: () => Promise<bigint[][]>;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 }
 
 async function machine(scripts: readonly Script[], options: UserVmOptions = {}): Promise<Machine> {
