@@ -181,6 +181,8 @@ describe('the live page', { skip }, () => {
       await keyboard.press('g');
       await held.waitFor({ state: 'detached' });
       await shows(/in8 71\s*0x[0-9a-f]{2}\s*monitor>/);
+      await page.getByRole('button', { name: 'Remove breakpoint' }).click();
+      await page.locator('.breakpoints').waitFor({ state: 'detached' });
     }));
 
   test('holds every request while that is switched on, and lets all go', () =>
