@@ -77,13 +77,24 @@ export function percentileNs({ count, buckets }: LatencySnapshot, percent: numbe
   return undefined;
 }
 
-/** All of `a`, and `sign` times all of `b`. */
+/** All of `a`, and `sign` times all of `b`. Buckets are in order in both, so one pass over them does. */
 export function addLatency(a: LatencySnapshot, b: LatencySnapshot, sign: 1 | -1 = 1): LatencySnapshot {
-  const counts = new Map(a.buckets);
-  for (const [bucket, count] of b.buckets) counts.set(bucket, (counts.get(bucket) ?? 0) + sign * count);
-  return {
-    count: a.count + sign * b.count,
-    sumNs: a.sumNs + sign * b.sumNs,
-    buckets: [...counts].filter(([, count]) => count !== 0).sort(([x], [y]) => x - y),
-  };
+  const buckets: (readonly [number, number])[] = [];
+  const [first, second] = [a.buckets, b.buckets];
+  for (let i = 0, j = 0; i < first.length || j < second.length;) {
+    const x = first[i];
+    const y = second[j];
+    const bucket = Math.min(x?.[0] ?? Infinity, y?.[0] ?? Infinity);
+    let count = 0;
+    if (x?.[0] === bucket) {
+      count += x[1];
+      i++;
+    }
+    if (y?.[0] === bucket) {
+      count += sign * y[1];
+      j++;
+    }
+    if (count !== 0) buckets.push([bucket, count]);
+  }
+  return { count: a.count + sign * b.count, sumNs: a.sumNs + sign * b.sumNs, buckets };
 }
