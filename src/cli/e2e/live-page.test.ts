@@ -239,6 +239,7 @@ describe('the live page', { skip }, () => {
 
   for (const [width, height] of [
     [1280, 720],
+    [1920, 1080],
     [2560, 1440],
   ] as const)
     test(`fits into ${width}×${height}: nothing is cut off, and nothing scrolls but the views`, () =>

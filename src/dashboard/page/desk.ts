@@ -13,7 +13,7 @@ export const SIDE_TABS = ['slot', 'stops', 'device'] as const;
 export type SideTab = (typeof SIDE_TABS)[number];
 
 /** From here on there is room for all views at once; the same sizes stand in the style sheets. */
-const WIDE = '(min-width: 1900px) and (min-height: 1000px)';
+const WIDE = '(min-width: 2300px) and (min-height: 1250px)';
 
 export class Desk {
   readonly lowerTab = signal<LowerTab>('timeline');

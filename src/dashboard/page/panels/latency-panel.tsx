@@ -99,6 +99,8 @@ function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string
         ...axis,
         size: rem * 5,
         splits: (_, __, min, max) => decadesBetween(min, max),
+        // All of them: uPlot would leave some out on a logarithmic scale.
+        filter: (_, splits) => splits,
         values: (_, ticks) => ticks.map(shortTime),
       },
     ],
@@ -117,7 +119,8 @@ function wholeSeconds(_: uPlot, ticks: number[]): string[] {
 /** The last minute, or more once there is more, so that the plot begins as it goes on. */
 function minutes(min: number | null, max: number | null): [number, number] {
   const last = max ?? 0;
-  return [Math.min(min ?? last, last - 60), last];
+  const first = Math.max(0, Math.min(min ?? last, last - 60));
+  return [first, Math.max(last, first + 60)];
 }
 
 /** Whole decades, at least two, so that the scale does not twitch. */
