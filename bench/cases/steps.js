@@ -23,8 +23,7 @@ export const STEPS = [
   'the HSM’s copy',
   'the completion',
   'the assignment and its ticket',
-  'the dispatcher',
-  'the lookup among 16 ranges',
+  'the dispatcher, 16 ranges',
 ];
 
 /** @type {import('../rows.js').Row[]} */
@@ -53,7 +52,7 @@ async function batchOf(step) {
   const { SharedBuffer } = await product('index.js');
   const buffer = new SharedBuffer();
   const slot = buffer.slot(0);
-  if (step >= 6) return dispatched(buffer, slot, step === 6 ? 0 : RANGES);
+  if (step >= 6) return dispatched(buffer, slot);
   const { Assignments } = await product('hsm/assignments.js');
   const assignments = new Assignments(buffer, 1, () => 0);
   const request = assignments.request(0);
@@ -132,9 +131,8 @@ function exchanges() {
 /**
  * @param {import('../../dist/index.js').SharedBuffer} buffer
  * @param {import('../../dist/index.js').Slot} slot
- * @param {number} ranges 0: the default client answers
  */
-async function dispatched(buffer, slot, ranges) {
+async function dispatched(buffer, slot) {
   const { VmRequests } = await product('hsm/vm-requests.js');
   const { mmio } = await product('index.js');
   const requests = new VmRequests({
@@ -150,7 +148,7 @@ async function dispatched(buffer, slot, ranges) {
       void given.finish(given.ticket, 1, 0),
   });
   requests.createDefaultClient(clientOf('default'));
-  for (let i = 0; i < ranges; i++)
+  for (let i = 0; i < RANGES; i++)
     requests.createClient(clientOf(`client ${i}`), [mmio((ADDRESS >>> 0) + i * 4096, 4096)]);
   return () => {
     for (let i = 0; i < BATCH; i++) {
