@@ -98,7 +98,7 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
   while (!isOff) {
     const haltedMs = core.run();
     if (haltedMs < 0) break;
-    if (haltedMs > 0) await bell.wait(() => lines.changed || isOff, haltedMs, 0);
+    if (haltedMs > 0) await bell.wait(() => lines.changed || isOff, haltedMs);
     else if (performance.now() > turnAt) {
       await new Promise((resolve) => setImmediate(resolve));
       turnAt = performance.now() + TURN_MS;

@@ -9,6 +9,7 @@ const built = `${root}dist/dashboard/page/index.html`;
 /** Files and folders that the page is made of. */
 const SOURCES = ['src/dashboard', 'src/io-request', 'vite.config.js', 'tsconfig.json', 'package-lock.json'];
 
+/** @param {string} path @returns {number} when it, or anything in it, was changed */
 function newest(path) {
   const { mtimeMs } = statSync(path);
   if (!statSync(path).isDirectory()) return mtimeMs;

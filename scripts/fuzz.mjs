@@ -19,16 +19,16 @@ if (!existsSync(join(dist, 'fuzzing/fuzz-targets.js'))) {
   process.stderr.write('Build first: npm run build\n');
   process.exit(2);
 }
-/** @typedef {import('../src/fuzzing/campaign.js').CampaignReport} CampaignReport */
+/** @typedef {import('../dist/fuzzing/campaign.js').CampaignReport} CampaignReport */
 /** @type {<T>(file: string) => Promise<T>} */
 const load = (file) => import(pathToFileURL(join(dist, 'fuzzing', file)).href);
-/** @type {typeof import('../src/fuzzing/fuzz-targets.js')} */
+/** @type {typeof import('../dist/fuzzing/fuzz-targets.js')} */
 const { FUZZ_TARGETS } = await load('fuzz-targets.js');
-/** @type {typeof import('../src/fuzzing/campaign.js')} */
+/** @type {typeof import('../dist/fuzzing/campaign.js')} */
 const { distill, runCampaign } = await load('campaign.js');
-/** @type {typeof import('../src/fuzzing/corpus.js')} */
+/** @type {typeof import('../dist/fuzzing/corpus.js')} */
 const { addToCorpus, corpusFolder, readCorpus } = await load('corpus.js');
-/** @type {typeof import('../src/fuzzing/hang-watch.js')} */
+/** @type {typeof import('../dist/fuzzing/hang-watch.js')} */
 const { HangWatch } = await load('hang-watch.js');
 
 const HELP = `fuzz TARGET [--seconds N] [--seed N] [--keep] [--quiet]

@@ -40,8 +40,8 @@ if (!existsSync(module)) {
   process.exit(2);
 }
 
-/** @typedef {import('../src/conformance/soak/resources.js').Resources} Resources */
-/** @typedef {import('../src/conformance/soak/soak.js')} Soak */
+/** @typedef {import('../dist/conformance/soak/resources.js').Resources} Resources */
+/** @typedef {import('../dist/conformance/soak/soak.js')} Soak */
 const { soak } = /** @type {Soak} */ (await import(pathToFileURL(module).href));
 
 /** @type {(resources: Resources | undefined) => string} */
