@@ -42,7 +42,12 @@ export const CONFIGURATIONS: readonly Configuration[] = [
     plan: { ...TWO, acts: ['destroy-client'] },
     slice: ONE_VCPU,
   },
-  { name: 'reset', summary: 'the VM is reset at any moment', plan: { ...TWO, acts: ['reset'] }, slice: ONE_OF_EACH },
+  {
+    name: 'reset',
+    summary: 'the VM is reset at any moment',
+    plan: { ...TWO, requests: 1, acts: ['reset'] },
+    slice: ONE_OF_EACH,
+  },
   { name: 'clear', summary: 'CLEAR at any moment', plan: { ...TWO, acts: ['clear'] }, slice: ONE_VCPU },
   {
     name: 'move-range',
@@ -65,7 +70,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   {
     name: 'destroy-vm',
     summary: 'the VM is destroyed at any moment',
-    plan: { ...TWO, requests: 2, acts: ['destroy-vm'] },
+    plan: { ...TWO, requests: 1, acts: ['destroy-vm'] },
     slice: ONE_OF_EACH,
   },
   {
