@@ -22,7 +22,7 @@ const SCRIPTS = [
   'conformance/driver-model.test.js',
 ];
 const LOOKUP = [...SCRIPTS, 'hsm/address-map.test.js', 'hsm/range-index.test.js'];
-const FINISH = [...SCRIPTS, 'hsm/request-finisher.test.js'];
+const FINISH = [...SCRIPTS, 'hsm/request-finisher.test.js', 'hsm/request-finisher-ways.test.js'];
 const CONTROL = ['conformance/control-requests.test.js', 'conformance/control-model.test.js'];
 
 /**
