@@ -25,6 +25,21 @@ test('only a start counts as one', () => {
   assert.equal(shared.starts, 2);
 });
 
+test('requests are withdrawn when the VM is seen to be off, not before: a vCPU would take the slot back and go on', () => {
+  const seen: VmState[] = [];
+  class Watched extends VmSharedState {
+    override withdraw(): void {
+      seen.push(this.vmState);
+      super.withdraw();
+    }
+  }
+  const shared = new Watched();
+  shared.setVmState(VmState.RUNNING);
+  shared.setVmState(VmState.POWERED_OFF);
+  assert.deepEqual(seen, [VmState.POWERED_OFF]);
+  assert.equal(shared.withdrawals, 1);
+});
+
 test('each vCPU has its own state, counters and doorbell', () => {
   const shared = new VmSharedState();
   for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {

@@ -121,8 +121,9 @@ export class VmSharedState {
   /** Sets the VM's state and wakes every vCPU to see it. */
   setVmState(state: VmState): void {
     if (state === VmState.RUNNING) this.#words.add(STARTS, 1);
-    else if (state === VmState.POWERED_OFF) this.withdraw();
     this.#words.store(VM_STATE, state);
+    // In this order: who sees that its request was withdrawn sees that the VM no longer runs, and never takes back a slot.
+    if (state === VmState.POWERED_OFF) this.withdraw();
     for (const doorbell of this.#doorbells) doorbell.ring();
   }
 
