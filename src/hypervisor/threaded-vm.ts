@@ -221,6 +221,7 @@ function startThread(
   port1.unref();
   const data: VcpuThreadData = {
     vcpu,
+    vcpuCount: config.vcpuCount,
     page: options.buffer.page,
     upcall: options.upcall.buffer,
     shared: shared.handle,
