@@ -15,12 +15,14 @@ import { interceptPci } from './pci-interception.js';
 import { PortHandlerTable } from './port-handlers.js';
 import { Upcall } from './upcall.js';
 import { runVcpu, type VcpuProgram } from './vcpu-loop.js';
+import { stepBack } from './vcpu-niceness.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import { VmSharedState, type VmSharedStateHandle } from './vm-shared-state.js';
 
 /** What a vCPU's thread is started with. `program` is the hypervisor's own and must survive structured cloning. */
 export interface VcpuThreadData {
   readonly vcpu: number;
+  readonly vcpuCount: number;
   readonly page: SharedArrayBuffer;
   readonly upcall: SharedArrayBuffer;
   readonly shared: VmSharedStateHandle;
@@ -97,6 +99,8 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     });
     return;
   }
+  // At the end of the start: modules load and compile at full weight.
+  stepBack(data.vcpuCount);
   say({ kind: 'ready', ...(built.memory === undefined ? {} : { memory: built.memory }) });
   runVcpu({
     vcpu: data.vcpu,

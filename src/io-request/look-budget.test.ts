@@ -92,6 +92,17 @@ describe('how long a waiter looks before it sleeps', () => {
     assert.deepEqual(budget.counts, { paid: 0, missed: 1, skipped: 16 });
   });
 
+  test('work that came while the core was lost is taken, and tells nothing of whether looking pays', () => {
+    let looks = 0;
+    const budget = new LookBudget({
+      glimpsesWork: () => looks >= 2,
+      now: () => (looks++ === 1 ? 0.04 : 0),
+    });
+    assert.equal(budget.look(), true);
+    assert.deepEqual(budget.counts, { paid: 0, missed: 0, skipped: 0 });
+    assert.equal(budget.us, MAX_LOOK_US);
+  });
+
   test('a fixed budget is looked for in full each time; 0 sleeps at once', () => {
     const waiter = new Waiter({ fixedUs: 30 });
     for (let i = 0; i < 50; i++) assert.ok(waiter.wait(1000).lookedUs >= 30);

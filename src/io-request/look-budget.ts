@@ -77,8 +77,10 @@ export class LookBudget {
       for (let i = 0; i < LOOKS_PER_CLOCK; i++) if (this.#glimpsesWork()) return this.#pay((before - start) * 1000);
       const now = this.#now();
       if (now - before > INTERRUPTED_MS && this.#fixedUs === undefined) {
+        // Whether looking pays cannot be told from work that came while the core was lost.
+        if (this.#glimpsesWork()) return true;
         this.#miss(INTERRUPTED_SKIPS);
-        return this.#glimpsesWork();
+        return false;
       }
       if (now >= end) {
         this.#miss(0);
