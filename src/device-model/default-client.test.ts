@@ -3,7 +3,10 @@ import { test } from 'node:test';
 import { OneVm } from '../hsm/fixtures/one-vm.js';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
-import { DefaultClient, MAX_UNCLAIMED_ADDRESSES, OTHER_ADDRESSES } from './default-client.js';
+import { allocatedBytes } from '../io-request/fixtures/allocated-bytes.js';
+import { AssignedRequest } from '../hsm/assigned-request.js';
+import { MAX_ADDRESSES } from '../trace/address-counts.js';
+import { DefaultClient } from './default-client.js';
 
 const { WRITE } = Direction;
 const { MMIO } = IoRequestType;
@@ -54,15 +57,32 @@ test('a PCI request goes to configuration space; the whole 32 bits are the answe
 
 test('a guest that scans all ports fills a bounded list; the rest share one count', () => {
   const { vm, client } = make();
-  const accesses = MAX_UNCLAIMED_ADDRESSES + 300;
+  const accesses = MAX_ADDRESSES + 300;
   for (let port = 0; port < accesses; port++) {
     const slot = vm.fill(0, { address: 0x2000 + port });
     vm.requests.dispatch();
     slot.release();
   }
-  assert.equal(client.unclaimed.size, MAX_UNCLAIMED_ADDRESSES + 1);
-  assert.equal(client.unclaimed.get(OTHER_ADDRESSES), 300);
+  assert.equal(client.unclaimed.size, MAX_ADDRESSES + 1);
+  assert.equal(client.unclaimed.get('other addresses'), 300);
   vm.fill(0, { address: 0x2000 });
   vm.requests.dispatch();
   assert.equal(client.unclaimed.get('port 0x2000'), 2);
+});
+
+test('a million unclaimed accesses to addresses seen before, or to too many, allocate nothing', () => {
+  const { client } = make();
+  const request = new AssignedRequest(0, () => true);
+  const notify = (call: number): void => {
+    request.type = call & 1;
+    request.direction = (call >> 1) & 1;
+    request.addressLow = call & 0x3fff;
+    client.notify(request);
+  };
+  assert.ok(allocatedBytes(1_000_000, notify) < 1_000_000);
+  assert.equal(client.unclaimed.size, MAX_ADDRESSES + 1);
+  assert.equal(
+    [...client.unclaimed.values()].reduce((sum, count) => sum + count),
+    1_100_000,
+  );
 });

@@ -5,13 +5,8 @@
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { IoClient } from '../hsm/io-client.js';
-import { hex, joinWords, typeName } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
-
-/** Different addresses whose unclaimed accesses are counted one by one; the rest share one count. */
-export const MAX_UNCLAIMED_ADDRESSES = 1024;
-/** The key of that one count. */
-export const OTHER_ADDRESSES = 'other addresses';
+import { AddressCounts } from '../trace/address-counts.js';
 
 /** PCI configuration space as the default client needs it; the whole u32 is the answer, whatever the size. */
 export interface PciConfigSpaces {
@@ -22,20 +17,20 @@ export interface PciConfigSpaces {
 export class DefaultClient implements IoClient {
   readonly name = 'default';
   readonly #pci: PciConfigSpaces;
-  readonly #unclaimed = new Map<string, number>();
+  readonly #unclaimed = new AddressCounts();
 
   constructor(pci: PciConfigSpaces) {
     this.#pci = pci;
   }
 
-  /** Accesses that nobody claimed, by type and address. */
+  /** Accesses that nobody claimed so far, by type and address: `port 0x3f8`, …, at last `other addresses`. */
   get unclaimed(): ReadonlyMap<string, number> {
-    return this.#unclaimed;
+    return new Map(this.#unclaimed.snapshot().map(({ name, reads, writes }) => [name, reads + writes]));
   }
 
   notify(request: AssignedRequest): void {
     if (request.type !== IoRequestType.PCI) {
-      this.#count(request);
+      this.#unclaimed.count(request.type, request.addressLow, request.addressHigh, request.isRead);
       request.finishAllOnes(request.ticket);
       return;
     }
@@ -45,12 +40,5 @@ export class DefaultClient implements IoClient {
       this.#pci.write(bus, device, pciFunction, register, size, request.valueLow >>> 0);
       request.finish(request.ticket);
     }
-  }
-
-  #count(request: AssignedRequest): void {
-    const key = `${typeName(request.type)} ${hex(joinWords(request.addressLow, request.addressHigh))}`;
-    const known = this.#unclaimed.get(key);
-    const counted = known === undefined && this.#unclaimed.size >= MAX_UNCLAIMED_ADDRESSES ? OTHER_ADDRESSES : key;
-    this.#unclaimed.set(counted, (this.#unclaimed.get(counted) ?? 0) + 1);
   }
 }

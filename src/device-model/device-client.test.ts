@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { addressRange, mmio, ports } from '../hsm/address-range.js';
+import { AssignedRequest } from '../hsm/assigned-request.js';
 import { OneVm, type Access } from '../hsm/fixtures/one-vm.js';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
+import { allocatedBytes } from '../io-request/fixtures/allocated-bytes.js';
 import { DeviceClient } from './device-client.js';
 import { allOnes, type Device } from './device.js';
 
@@ -230,12 +232,32 @@ test('a device never sees an offset outside of its range, though the driver’s 
 
 test('a read that gives no number is the bug of its device: all ones, and the operator is told', async () => {
   const { device } = noting();
-  for (const given of [undefined, '7', {}]) {
-    const { errors, access, state, vm } = place({ ...device, read: () => given as unknown as number });
-    access({ size: 2 });
+  const given = [undefined, '7', {}];
+  for (const [value, one] of given.flatMap((each) => [
+    [each, { size: 2 }] as const,
+    [each, { type: MMIO, address: BASE, size: 8 }] as const,
+  ])) {
+    const { errors, access, state, vm } = place({ ...device, read: () => value as unknown as number });
+    access(one);
     await settled();
     assert.equal(state(), COMPLETE);
     assert.equal(vm.buffer.slot(0).valueLow, -1);
-    assert.deepEqual(errors, [`noting: read gave ${typeof given}, not a number`]);
+    assert.deepEqual(errors, [`noting: read gave ${typeof value}, not a number`]);
   }
+});
+
+test('neither a narrow nor an 8-byte access of a device that answers at once allocates anything', () => {
+  const device: Device = { name: 'quick', read: (offset) => offset, write: () => undefined };
+  const client = new DeviceClient(device, mmio(0x1000, 0x100), (_, error) => assert.ifError(error));
+  let finished = 0;
+  const request = new AssignedRequest(0, () => ++finished > 0);
+  request.type = MMIO;
+  const notify = (i: number): void => {
+    request.direction = i & 1;
+    request.size = i & 2 ? 8 : 4;
+    request.addressLow = 0x1000 + (i & 0x70);
+    client.notify(request);
+  };
+  assert.ok(allocatedBytes(1_000_000, notify) < 1_000_000);
+  assert.ok(finished >= 1_000_000);
 });

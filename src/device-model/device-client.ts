@@ -37,7 +37,7 @@ export class DeviceClient implements IoClient {
     // does not contain it. A device never sees it.
     if (offset < 0 || offset + size > this.#length) request.finishAllOnes(ticket);
     else if (size === 1 || size === 2 || size === 4) this.#access(request, ticket, offset, size);
-    else if (size === 8) void this.#accessWide(request, ticket, offset);
+    else if (size === 8) this.#accessWide(request, ticket, offset);
     // No hypervisor makes such a request; somebody else wrote to the page.
     else request.finishAllOnes(ticket);
   }
@@ -65,10 +65,7 @@ export class DeviceClient implements IoClient {
     size: AccessSize,
   ): Promise<void> {
     try {
-      const number = await value;
-      // A device in plain JavaScript may have forgotten its `return`: its bug, and it is told.
-      if (typeof (number as unknown) !== 'number') throw new TypeError(`read gave ${typeof number}, not a number`);
-      request.finish(ticket, narrow(number, size), 0);
+      request.finish(ticket, narrow(expectNumber(await value), size), 0);
     } catch (error) {
       this.#fail(error, request, ticket);
     }
@@ -83,26 +80,57 @@ export class DeviceClient implements IoClient {
     }
   }
 
-  async #accessWide(request: AssignedRequest, ticket: number, offset: number): Promise<void> {
-    const { isRead, valueLow, valueHigh } = request;
+  /**
+   * Two synchronous halves finish in this turn and allocate nothing: hence no closure and no promise here. What a device
+   * promises is awaited elsewhere; the second half is not begun before the first has ended.
+   */
+  #accessWide(request: AssignedRequest, ticket: number, offset: number): void {
     try {
-      if (isRead) {
-        // Awaiting a number costs a turn; two synchronous halves finish in this one.
+      if (request.isRead) {
         const low = this.#device.read(offset, 4);
-        const lowNow = typeof low === 'number' ? low : await low;
+        if (typeof low !== 'number') {
+          void this.#answerHalves(low, request, ticket, offset);
+          return;
+        }
         const high = this.#device.read(offset + 4, 4);
-        const highNow = typeof high === 'number' ? high : await high;
-        request.finish(ticket, lowNow | 0, highNow | 0);
+        if (typeof high === 'number') request.finish(ticket, low | 0, high | 0);
+        else void this.#answerHigh(low, high, request, ticket);
       } else {
-        const first = this.#device.write(offset, 4, valueLow >>> 0);
-        if (first !== undefined) await first;
+        const { valueHigh } = request;
+        const first = this.#device.write(offset, 4, request.valueLow >>> 0);
+        if (first !== undefined) {
+          void this.#finishLater(this.#writeHigh(first, offset, valueHigh), request, ticket);
+          return;
+        }
         const second = this.#device.write(offset + 4, 4, valueHigh >>> 0);
-        if (second !== undefined) await second;
-        request.finish(ticket);
+        if (second === undefined) request.finish(ticket);
+        else void this.#finishLater(second, request, ticket);
       }
     } catch (error) {
       this.#fail(error, request, ticket);
     }
+  }
+
+  async #answerHalves(low: Promise<number>, request: AssignedRequest, ticket: number, offset: number): Promise<void> {
+    try {
+      const lowNow = expectNumber(await low);
+      request.finish(ticket, lowNow | 0, expectNumber(await this.#device.read(offset + 4, 4)) | 0);
+    } catch (error) {
+      this.#fail(error, request, ticket);
+    }
+  }
+
+  async #answerHigh(low: number, high: Promise<number>, request: AssignedRequest, ticket: number): Promise<void> {
+    try {
+      request.finish(ticket, low | 0, expectNumber(await high) | 0);
+    } catch (error) {
+      this.#fail(error, request, ticket);
+    }
+  }
+
+  async #writeHigh(first: Promise<void>, offset: number, valueHigh: number): Promise<void> {
+    await first;
+    await this.#device.write(offset + 4, 4, valueHigh >>> 0);
   }
 
   #fail(error: unknown, request: AssignedRequest, ticket: number): void {
@@ -113,4 +141,10 @@ export class DeviceClient implements IoClient {
 
 function narrow(value: number, size: AccessSize): number {
   return size === 4 ? value >>> 0 : value & allOnes(size);
+}
+
+/** A device in plain JavaScript may have forgotten its `return`: its bug, and it is told. */
+function expectNumber(value: number): number {
+  if (typeof (value as unknown) === 'number') return value;
+  throw new TypeError(`read gave ${typeof value}, not a number`);
 }
