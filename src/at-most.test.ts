@@ -15,3 +15,17 @@ test('what never settles is waited for until the limit', async () => {
   await atMost(1, new Promise(() => undefined));
   assert.equal(timers(), 0);
 });
+
+test('without a limit a promise is waited for until it settles', async () => {
+  let settle: () => void = () => undefined;
+  const order: string[] = [];
+  const work = new Promise<void>((resolve) => (settle = resolve));
+  const waited = Promise.all([Infinity, 2 ** 31].map((limit) => atMost(limit, work))).then(() => order.push('waited'));
+  assert.equal(timers(), 0);
+  // A timer of a millisecond, which setTimeout makes of what is too long for it, would have fired by now.
+  await new Promise((resolve) => setTimeout(resolve, 5));
+  order.push('settled');
+  settle();
+  await waited;
+  assert.deepEqual(order, ['settled', 'waited']);
+});

@@ -3,6 +3,7 @@
  * devices may not overlap.
  */
 
+import { atMost } from './at-most.js';
 import { DeviceClient, type ReportDeviceError } from './device-model/device-client.js';
 import type { Device } from './device-model/device.js';
 import { isThreadPlacement, ThreadClient, type ThreadPlacement } from './device-model/placement/in-own-thread.js';
@@ -22,6 +23,8 @@ export interface AttachmentsOptions {
   /** Where the hypervisor would never ask a device. */
   readonly ownRanges: readonly OwnRange[];
   readonly memory: GuestMemory;
+  /** How long `ready` waits for devices in threads of their own. */
+  readonly startTimeoutMs: number;
   readonly reportError: ReportDeviceError;
   /** A device's thread ended although nobody closed it. */
   readonly onLost: (client: IoClient, reason: string) => void;
@@ -72,9 +75,21 @@ export class Attachments {
     return device instanceof ThreadClient ? undefined : device;
   }
 
-  /** Resolves when every device that is made in a thread of its own is made; rejects with what went wrong. */
+  /**
+   * Resolves when every device that is made in a thread of its own is made; rejects with what went wrong, and with
+   * DEVICE_MODULE_INVALID when its time is over: a module may wait for something that never comes.
+   */
   async ready(): Promise<void> {
-    for (const { device } of this.#attachments) if (device instanceof ThreadClient) await device.ready;
+    const { startTimeoutMs: limitMs } = this.#options;
+    const devices = this.#attachments.map(({ device }) => device).filter((device) => device instanceof ThreadClient);
+    if (devices.length > 0) await atMost(limitMs, Promise.all(devices.map(({ ready }) => ready)));
+    const late = devices.filter(({ isReady }) => !isReady).map(({ name }) => name);
+    if (late.length > 0)
+      throw new AcrnError(
+        'DEVICE_MODULE_INVALID',
+        `${late.join(', ')}: the device is not made after ${limitMs / 1000} s`,
+        { remedy: 'Let the module and its createDevice end; open what takes long at the first access' },
+      );
     this.#wasReady = true;
   }
 

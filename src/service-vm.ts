@@ -53,7 +53,7 @@ export class ServiceVm {
   async createUserVm(options: UserVmOptions = {}): Promise<UserVm> {
     const vmId = this.#nextVmId++;
     const name = options.name ?? `vm${vmId}`;
-    const { memoryBytes, vcpuCount, late, clientTimeoutMs } = checkUserVmOptions(options);
+    const { memoryBytes, vcpuCount, late, clientTimeoutMs, startTimeoutMs } = checkUserVmOptions(options);
     this.#expectOpen();
     const image = await prepareImage(options, memoryBytes);
     const buffer = new SharedBuffer();
@@ -113,6 +113,7 @@ export class ServiceVm {
       image,
       statistics,
       trace,
+      startTimeoutMs,
       faults: options.faults,
       lateStacks: options.lateStacks === true ? new LateStacks() : undefined,
     }));

@@ -13,6 +13,9 @@ export const DEFAULT_MEMORY_MIB = 64;
 /** The embedded core's address space leaves MMIO above 3 GiB; more than 2 GiB nobody has tried. */
 export const MAX_MEMORY_MIB = 2048;
 
+/** For all devices of a VM that are made in threads of their own. */
+export const DEVICE_START_MS = 20_000;
+
 /** The Service VM's event loop does nothing else meanwhile. */
 export const MAX_FIXED_LOOK_US = 10_000;
 
@@ -31,6 +34,8 @@ export interface UserVmOptions {
   readonly completionPolling?: boolean;
   /** How long a client may take for a request, in ms (default 5000); Infinity for no limit. */
   readonly clientTimeoutMs?: number;
+  /** How long `start` waits for devices that are made in threads of their own, in ms (default 20000); Infinity for no limit. */
+  readonly startTimeoutMs?: number;
   /** What becomes of a request that takes longer: `all-ones` (default) takes its client out; `wait` only tells. */
   readonly late?: LatePolicy;
   /** Tells where a late device waits; makes every promise of the process slower. */
@@ -48,6 +53,7 @@ export function checkUserVmOptions(options: UserVmOptions): {
   readonly memoryBytes: number;
   readonly vcpuCount: number;
   readonly clientTimeoutMs: number;
+  readonly startTimeoutMs: number;
   readonly late: LatePolicy;
 } {
   if (options.faults !== undefined) checkFaultPlan(options.faults);
@@ -55,7 +61,8 @@ export function checkUserVmOptions(options: UserVmOptions): {
     memoryBytes: checkMemory(options.memoryMiB ?? DEFAULT_MEMORY_MIB) * MIB,
     vcpuCount: checkVcpus(options.vcpus ?? 1),
     late: checkLate(options.late ?? 'all-ones'),
-    clientTimeoutMs: checkTimeout(options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS),
+    clientTimeoutMs: checkTimeout(options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS, 'for a client to answer'),
+    startTimeoutMs: checkTimeout(options.startTimeoutMs ?? DEVICE_START_MS, 'for the devices to be made'),
   };
 }
 
@@ -74,9 +81,9 @@ function checkMemory(memoryMiB: number): number {
   });
 }
 
-function checkTimeout(timeoutMs: number): number {
+function checkTimeout(timeoutMs: number, what: string): number {
   if (timeoutMs > 0) return timeoutMs;
-  throw new AcrnError('OPTION_INVALID', `${timeoutMs} ms for a client to answer`, {
+  throw new AcrnError('OPTION_INVALID', `${timeoutMs} ms ${what}`, {
     remedy: 'Give a number above 0, or Infinity for no limit',
   });
 }

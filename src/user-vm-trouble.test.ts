@@ -127,6 +127,25 @@ describe('a device in a thread of its own', { timeout: 30_000 }, () => {
     await serviceVm.close();
   });
 
+  test('that is never made ends the start when its time is over, naming it; without a limit it is waited for', async () => {
+    const { serviceVm, vm } = await machine({ steps: [read] }, { startTimeoutMs: 20 });
+    const takeOut = vm.attach(range, inOwnThread(fixture('never-made')));
+    await assert.rejects(vm.start(), {
+      code: 'DEVICE_MODULE_INVALID',
+      message: 'never-made.js: the device is not made after 0.02 s',
+      remedy: /createDevice/,
+    });
+    takeOut();
+    await vm.start();
+    await vm.ended;
+    const patient = await serviceVm.createUserVm({ memoryMiB: 1, startTimeoutMs: Infinity });
+    patient.attach(range, inOwnThread(fixture('look-counter'), { start: 1 }));
+    await patient.start();
+    for (const startTimeoutMs of [0, -1, NaN])
+      await assert.rejects(serviceVm.createUserVm({ startTimeoutMs }), { code: 'OPTION_INVALID' });
+    await serviceVm.close();
+  });
+
   test('that cannot be made while the VM runs is told, its thread ends, and the guest reads all ones', async () => {
     const { hypervisor, serviceVm, vm, events } = await machine(
       { steps: [{ type: 'wait-for-interrupt', line: 3 }, read] },

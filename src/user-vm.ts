@@ -47,6 +47,7 @@ export interface UserVmParts {
   readonly image: GuestImage | undefined;
   readonly statistics: RequestStatistics<IoClient> | undefined;
   readonly trace: VmTrace;
+  readonly startTimeoutMs: number;
   readonly faults: FaultPlan | undefined;
   readonly lateStacks: LateStacks | undefined;
 }
@@ -115,6 +116,7 @@ export class UserVm {
     parts.requests.createDefaultClient(this.#clients.of(this.defaultClient, true));
     this.#attachments = new Attachments({
       memory: this.memory,
+      startTimeoutMs: parts.startTimeoutMs,
       ownRanges: parts.hypercalls.ownRanges ?? [],
       clients: () => parts.requests.clients.map((client) => this.#clients.original(client)),
       reportError: (device, error) => this.#tellDeviceError(device, error),
@@ -199,7 +201,7 @@ export class UserVm {
     return this.#listeners.add(listener);
   }
 
-  /** Loads the guest and lets it run. Rejects when a device's thread could not make its device. */
+  /** Loads the guest and lets it run. Rejects when a device's thread could not make its device, or not in `startTimeoutMs`. */
   start(): Promise<void> {
     this.faults?.begin();
     return this.#lifeCycle.start();

@@ -1,34 +1,32 @@
 /**
- * startSession: the devices of the command line are made and attached, then the VM starts. The session waits for it, for
- * so long and no longer: a module may wait for something that never comes.
+ * startSession: the devices of the command line are made and attached, then the VM starts. Each device is waited for so
+ * long and no longer: a module may wait for something that never comes.
  */
 
 import { fileURLToPath } from 'node:url';
 import { AcrnError } from '../io-request/acrn-error.js';
+import { DEVICE_START_MS } from '../user-vm-options.js';
 import type { UserVm } from '../user-vm.js';
 import { attachDevice, type DeviceOption } from './device-option.js';
 
-/** For making one device here, and for all that are made in threads of their own. */
-export const DEVICE_START_MS = 20_000;
-
-/** Throws what attachDevice and UserVm.start throw, and DEVICE_MODULE_INVALID when the time is over. */
+/** Throws what attachDevice and UserVm.start throw, and DEVICE_MODULE_INVALID when the time for a device here is over. */
 export async function startSession(
   vm: UserVm,
   devices: readonly DeviceOption[],
   limitMs = DEVICE_START_MS,
 ): Promise<void> {
-  for (const device of devices) await within(limitMs, attachDevice(vm, device), [device]);
-  const inThreads = devices.filter(({ inOwnThread }) => inOwnThread);
-  await (inThreads.length === 0 ? vm.start() : within(limitMs, vm.start(), inThreads));
+  for (const device of devices) await within(limitMs, attachDevice(vm, device), device);
+  await vm.start();
 }
 
-async function within(limitMs: number, work: Promise<void>, devices: readonly DeviceOption[]): Promise<void> {
+async function within(limitMs: number, work: Promise<void>, { module }: DeviceOption): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
-    const files = devices.map(({ module }) => fileURLToPath(module)).join(', ');
-    const late = new AcrnError('DEVICE_MODULE_INVALID', `${files}: the device is not made after ${limitMs / 1000} s`, {
-      remedy: 'Let the module and its createDevice end; open what takes long at the first access',
-    });
+    const late = new AcrnError(
+      'DEVICE_MODULE_INVALID',
+      `${fileURLToPath(module)}: the device is not made after ${limitMs / 1000} s`,
+      { remedy: 'Let the module and its createDevice end; open what takes long at the first access' },
+    );
     timer = setTimeout(() => reject(late), limitMs);
   });
   try {
