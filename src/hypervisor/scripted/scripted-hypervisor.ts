@@ -18,16 +18,19 @@ export type { Script, ScriptResult, ScriptStep } from './script.js';
 export class ScriptedHypervisor implements Hypervisor {
   readonly name = 'scripted';
   readonly #scripts: readonly Script[];
-  readonly #results: ((vcpu: number, result: ScriptResult) => void)[] = [];
+  readonly #listeners = new Set<(vcpu: number, result: ScriptResult) => void>();
 
   /** `scripts[n]` is played by vCPU n each time the VM starts; a vCPU without one halts at once. */
   constructor(scripts: readonly Script[]) {
     this.#scripts = scripts;
   }
 
-  /** Calls back when a vCPU has played its script to the end. */
-  onResult(listener: (vcpu: number, result: ScriptResult) => void): void {
-    this.#results.push(listener);
+  /** Calls back when a vCPU has played its script to the end. Returns a function that ends it. */
+  onResult(listener: (vcpu: number, result: ScriptResult) => void): () => void {
+    // A function of its own each time, so that ending one does not end another for the same listener.
+    const own = (vcpu: number, result: ScriptResult): void => listener(vcpu, result);
+    this.#listeners.add(own);
+    return () => void this.#listeners.delete(own);
   }
 
   /** Resolves when `vcpuCount` vCPUs have played their scripts, with their results by vCPU. */
@@ -35,9 +38,11 @@ export class ScriptedHypervisor implements Hypervisor {
     return new Promise((resolve) => {
       const results: ScriptResult[] = [];
       let left = vcpuCount;
-      this.onResult((vcpu, result) => {
+      const end = this.onResult((vcpu, result) => {
         results[vcpu] = result;
-        if (--left === 0) resolve(results);
+        if (--left > 0) return;
+        end();
+        resolve(results);
       });
     });
   }
@@ -68,7 +73,7 @@ export class ScriptedHypervisor implements Hypervisor {
         dirty: DirtyPages.create(config.memoryBytes),
       }),
       canProtect: () => true,
-      onReport: (vcpu, report) => this.#results.forEach((listener) => listener(vcpu, report as ScriptResult)),
+      onReport: (vcpu, report) => this.#listeners.forEach((listener) => listener(vcpu, report as ScriptResult)),
     });
   }
 }
