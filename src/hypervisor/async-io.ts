@@ -53,6 +53,8 @@ export class AsyncIo implements AsyncIoHypercalls {
   /** The owner's list, newest first; empty in vCPU threads. */
   #descriptors: readonly AsyncIoDescriptor[] = [];
   readonly #element = new Int32Array(EVENT_ELEMENT_BYTES >> 2);
+  /** Of each ring the object that was made last; its page is always the same, its size as agreed may change. */
+  readonly #rings = new Map<RingId, { readonly ring: SharedRing; readonly elements: number }>();
 
   constructor(handle?: AsyncIoHandle) {
     this.handle = handle ?? {
@@ -94,7 +96,12 @@ export class AsyncIo implements AsyncIoHypercalls {
     const isAsync = id === RingId.ASYNC_IO;
     const elements = this.#words.load(isAsync ? ASYNC_ELEMENTS : EVENT_ELEMENTS);
     if (elements === 0) return undefined;
-    return new SharedRing(this.ringPage(id), isAsync ? ASYNC_ELEMENT_BYTES : EVENT_ELEMENT_BYTES, elements);
+    // Asked at every pass of the worker and for every kick.
+    const known = this.#rings.get(id);
+    if (known?.elements === elements) return known.ring;
+    const ring = new SharedRing(this.ringPage(id), isAsync ? ASYNC_ELEMENT_BYTES : EVENT_ELEMENT_BYTES, elements);
+    this.#rings.set(id, { ring, elements });
+    return ring;
   }
 
   /** 0 also for one that is not taken: address 0, a conflict, or one too many. */
