@@ -1,5 +1,5 @@
 // What `npm test` prints: a line for each file, everything about a failure, each skipped test with its reason, the totals.
-// The runner gives the events of one file after those of another, whatever ran at the same time.
+// The runner gives a file's results after those of another, whatever ran at the same time.
 
 import { basename, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -7,6 +7,7 @@ import { inspect } from 'node:util';
 
 /** Of what a file has printed, the end is kept, for the case that it fails. */
 const MAX_OUTPUT = 20_000;
+const ORDERED = new Set(['test:pass', 'test:fail', 'test:stdout', 'test:stderr', 'test:diagnostic']);
 const indent = (/** @type {string} */ text, by = '    ') => text.trimEnd().replace(/^/gm, by);
 
 /** @param {AsyncIterable<import('node:test/reporters').TestEvent>} source */
@@ -19,6 +20,8 @@ export default async function* report(source) {
     return failed > 0 && output !== '' ? `${line}  which printed:\n${indent(output, '  | ')}\n` : line;
   };
   for await (const { type, data } of source) {
+    // What else there is (begun, queued, complete) comes when it happens, out of order.
+    if (!ORDERED.has(type)) continue;
     // Early versions of Node 20 give a URL for some events.
     const from = data && 'file' in data && data.file?.replace(/^file:.*/, fileURLToPath);
     if (from && from !== file) {
