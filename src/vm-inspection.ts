@@ -4,7 +4,10 @@
  */
 
 import type { Device } from './device-model/device.js';
+import type { PciAddress, PciFunction } from './device-model/pci-function.js';
 import type { PciBus } from './device-model/devices/pci/pci-bus.js';
+import { ThreadClient } from './device-model/placement/in-own-thread.js';
+import { lookAt, lookAtDevice, type RegisterValues } from './device-model/register-look.js';
 import type { RegisterDescription, RegisterMap } from './device-model/register-map.js';
 import type { ClientWrappers } from './client-wrappers.js';
 import type { AddressRange } from './hsm/address-range.js';
@@ -26,6 +29,8 @@ export interface PeekedRegister {
 export interface PeekedRegisters {
   /** The data sheet. */
   readonly source: string;
+  /** False: the device's thread did not answer in time, and no register has a value. */
+  readonly isAnswered: boolean;
   readonly registers: readonly PeekedRegister[];
 }
 
@@ -90,18 +95,21 @@ export class VmInspection {
     return this.#sets(client).length > 0;
   }
 
-  /** Its registers as they stand. A device's error is its own: the register then has no value. */
-  peek(client: IoClient): PeekedRegisters {
+  /**
+   * Its registers as they stand. A device's error is its own: the register then has no value. A device in a thread of its
+   * own is asked between two of its accesses, and is given up on after a quarter of a second.
+   */
+  async peek(client: IoClient): Promise<PeekedRegisters> {
     const sets = this.#sets(client);
+    const looks = await Promise.all(sets.map(({ look }) => look()));
     return {
       source: sets.map(({ map }) => map.source).join('; '),
-      registers: sets.flatMap(({ map, prefix, peek }) =>
-        map.registers.map((register) => {
-          const named = prefix === '' ? register : { ...register, name: `${prefix} ${register.name}` };
-          // A number may be the last thing that a broken device gives.
-          const value: unknown = register.access === 'w' ? undefined : tried(() => peek(register));
-          return { register: named, value: typeof value === 'number' ? value >>> 0 : undefined };
-        }),
+      isAnswered: !looks.includes(undefined),
+      registers: sets.flatMap(({ map, prefix }, set) =>
+        map.registers.map((register, index) => ({
+          register: prefix === '' ? register : { ...register, name: `${prefix} ${register.name}` },
+          value: looks[set]?.[index],
+        })),
       ),
     };
   }
@@ -109,36 +117,40 @@ export class VmInspection {
   /** One for a device; of the default client, one for each PCI function that says what it has. */
   #sets(client: IoClient): RegisterSet[] {
     const { deviceOf, pci } = this.#parts;
-    if (this.isDefault(client))
-      return [...pci.functions()].flatMap(({ address, function: fn }) => {
-        const prefix = addressName(
-          IoRequestType.PCI,
-          (address.bus << 16) | (address.device << 8) | address.function,
-          0,
-        );
-        const { registers } = fn;
-        return registers === undefined
-          ? []
-          : [{ map: registers, prefix, peek: ({ offset, size }) => fn.peekConfig?.(offset, size) }];
-      });
+    if (this.isDefault(client)) return [...pci.functions()].flatMap(functionSet);
+    if (client instanceof ThreadClient) {
+      const { registers } = client;
+      return registers === undefined ? [] : [{ map: registers, prefix: '', look: () => client.peek() }];
+    }
     const device = deviceOf(client);
     return device?.registers === undefined
       ? []
-      : [{ map: device.registers, prefix: '', peek: ({ offset, size, name }) => device.peek?.(offset, size, name) }];
+      : [{ map: device.registers, prefix: '', look: () => lookAtDevice(device) }];
   }
+}
+
+interface PlacedFunction {
+  readonly address: PciAddress;
+  readonly function: PciFunction;
 }
 
 interface RegisterSet {
   readonly map: RegisterMap;
   /** Of the registers' names. */
   readonly prefix: string;
-  readonly peek: (register: RegisterDescription) => number | undefined;
+  readonly look: () => RegisterValues | Promise<RegisterValues | undefined>;
 }
 
-function tried<T>(look: () => T): T | undefined {
-  try {
-    return look();
-  } catch {
-    return undefined;
-  }
+function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
+  const { registers: map } = fn;
+  const number = (address.bus << 16) | (address.device << 8) | address.function;
+  return map === undefined
+    ? []
+    : [
+        {
+          map,
+          prefix: addressName(IoRequestType.PCI, number, 0),
+          look: () => lookAt(map, ({ offset, size }) => fn.peekConfig?.(offset, size)),
+        },
+      ];
 }

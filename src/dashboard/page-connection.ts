@@ -8,6 +8,7 @@ import { timingSafeEqual } from 'node:crypto';
 import { WebSocket, type RawData } from 'ws';
 import { AcrnError } from '../io-request/acrn-error.js';
 import { hex } from '../io-request/io-request.js';
+import type { IoClient } from '../hsm/io-client.js';
 import type { MoveGlance } from '../trace/move-glance.js';
 import type { UserVm } from '../user-vm.js';
 import type { ClientList } from './client-list.js';
@@ -21,6 +22,7 @@ import {
   MAX_MOVES_PER_MESSAGE,
   NO_SLOT,
   type PageMessage,
+  type Peek,
   type ServerMessage,
   type Watch,
 } from './protocol.js';
@@ -169,7 +171,7 @@ export class PageConnection {
         const client = clients.client(message.client);
         if (client === undefined)
           this.tell({ kind: 'done', id: message.id, error: 'there is no such client any more' });
-        else this.tell({ kind: 'registers', id: message.id, client: message.client, ...this.#peeked(client) });
+        else void this.#tellRegisters(message, client);
         return;
       }
       default:
@@ -199,12 +201,15 @@ export class PageConnection {
     }
   }
 
-  #peeked(
-    client: Parameters<UserVm['inspection']['peek']>[0],
-  ): Pick<Extract<ServerMessage, { kind: 'registers' }>, 'source' | 'registers'> {
-    const { source, registers } = this.#options.vm.inspection.peek(client);
-    return {
+  /** A device in a thread of its own takes its time, though not for long. */
+  async #tellRegisters({ id, client: number }: Peek, client: IoClient): Promise<void> {
+    const { source, isAnswered, registers } = await this.#options.vm.inspection.peek(client);
+    this.tell({
+      kind: 'registers',
+      id,
+      client: number,
       source,
+      isAnswered,
       registers: registers.map(({ register: { name, offset, size, access, meaning, fields = [] }, value }) => ({
         name,
         offset,
@@ -214,7 +219,7 @@ export class PageConnection {
         value: value === undefined ? null : hex(value, 2 * size),
         fields,
       })),
-    };
+    });
   }
 
   #watchFor(watch: Watch): void {

@@ -161,6 +161,8 @@ export interface Registers {
   readonly client: number;
   /** The data sheet; empty without one. */
   readonly source: string;
+  /** False: the device's thread did not answer in time. */
+  readonly isAnswered: boolean;
   readonly registers: readonly RegisterRow[];
 }
 

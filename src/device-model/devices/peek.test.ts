@@ -7,6 +7,7 @@ import { ManualClock } from '../clock.js';
 import type { AccessSize, Device, InterruptLine, PowerControl } from '../device.js';
 import { ACPI_PM_PORTS } from './acpi-pm-registers.js';
 import { AcpiPm } from './acpi-pm.js';
+import { ACPI_DISABLE, ACPI_ENABLE, AcpiSmiCommand } from './acpi-smi-command.js';
 import { CmosIndex } from './cmos-rtc-registers.js';
 import { CmosRtc } from './cmos-rtc.js';
 import { DebugExit } from './debug-exit.js';
@@ -76,14 +77,34 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
   'acpi-pm': {
     ports: ACPI_PM_PORTS,
-    values: [0x00, 0x01, 0x21, 0x2001, 0x3401],
+    values: [0x00, 0x01, 0x21, 0x2001, 0x3401, ACPI_ENABLE, ACPI_DISABLE],
     make: ({ clock, power, interrupt }) => {
       const pm = new AcpiPm({ clock, power, sci: interrupt, timerBits: 24, startsInAcpiMode: true });
-      return { devices: [pm], poke: () => pm.pressPowerButton() };
+      return { devices: [pm, new AcpiSmiCommand(pm)], poke: () => pm.pressPowerButton() };
     },
   },
   'post-port': { ports: 1, values: [0x55], make: () => ({ devices: [new PostPort()] }) },
   'reset-control': { ports: 1, values: [2, 6], make: ({ power }) => ({ devices: [new ResetControl({ power })] }) },
+  // A PCI function is no Device; its configuration space is looked at in the same way.
+  'pci-host-bridge': {
+    ports: 256,
+    values: [0x00, 0x06, 0x59, 0xffff],
+    make: () => {
+      const bridge = new PciHostBridge();
+      const read = (register: number, size: AccessSize): number => bridge.readConfig(register, size);
+      return {
+        devices: [
+          {
+            name: bridge.name,
+            registers: bridge.registers,
+            read,
+            write: (register, size, value) => bridge.writeConfig(register, size, value),
+            peek: (register, size) => bridge.peekConfig(register, size),
+          },
+        ],
+      };
+    },
+  },
   'debug-exit': { ports: 4, values: [0], make: ({ power }) => ({ devices: [new DebugExit({ power })] }) },
 };
 

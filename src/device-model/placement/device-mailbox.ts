@@ -25,7 +25,8 @@ const ANSWER_HIGH = 10;
 const REQUEST_WORDS = 11;
 const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
 
-export const MailboxControl = { RESET: 1, CLOSE: 2 } as const;
+/** LOOK: somebody wants to see the device's registers. */
+export const MailboxControl = { RESET: 1, CLOSE: 2, LOOK: 4 } as const;
 
 export class DeviceMailbox {
   readonly #words: SharedWords;

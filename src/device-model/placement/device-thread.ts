@@ -15,6 +15,8 @@ import { MoveRecorder } from '../../trace/move-recorder.js';
 import { SystemClock } from '../clock.js';
 import { DeviceClient } from '../device-client.js';
 import type { Device } from '../device.js';
+import { lookAtDevice, type RegisterValues } from '../register-look.js';
+import type { RegisterMap } from '../register-map.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import { loadDevice } from './device-module.js';
 
@@ -30,7 +32,9 @@ export interface DeviceThreadData {
 export type DeviceThreadMessage =
   /** Its modules are there; the device is still to be made. */
   | { readonly kind: 'loaded' }
-  | { readonly kind: 'ready'; readonly name: string }
+  | { readonly kind: 'ready'; readonly name: string; readonly registers?: RegisterMap }
+  /** The answer to a look. */
+  | { readonly kind: 'registers'; readonly values: RegisterValues }
   | { readonly kind: 'failed'; readonly message: string; readonly remedy?: string }
   | { readonly kind: 'error'; readonly message: string; readonly stack?: string };
 
@@ -53,7 +57,7 @@ try {
     data.options,
     () => say({ kind: 'loaded' }),
   );
-  say({ kind: 'ready', name: device.name });
+  say({ kind: 'ready', name: device.name, ...registersOf(device) });
   await serve(device);
   device.close?.();
 } catch (error) {
@@ -65,6 +69,23 @@ try {
   });
 }
 parentPort?.close();
+
+/** What structured cloning cannot copy is no register map. */
+function registersOf({ registers }: Device): { readonly registers?: RegisterMap } {
+  try {
+    return registers === undefined ? {} : { registers: structuredClone(registers) };
+  } catch {
+    return {};
+  }
+}
+
+function reset(device: Device, tell: (error: unknown) => void): void {
+  try {
+    device.reset?.();
+  } catch (error) {
+    tell(error);
+  }
+}
 
 async function serve(device: Device): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
@@ -91,12 +112,9 @@ async function serve(device: Device): Promise<void> {
   const obey = (): boolean => {
     const control = mailbox.takeControl();
     if ((control & MailboxControl.CLOSE) !== 0) return false;
-    if ((control & MailboxControl.RESET) === 0) return true;
-    try {
-      device.reset?.();
-    } catch (error) {
-      tell(error);
-    }
+    if ((control & MailboxControl.RESET) !== 0) reset(device, tell);
+    // Here no access is half done, and the guest's requests are looked at again however busy it is.
+    if ((control & MailboxControl.LOOK) !== 0) say({ kind: 'registers', values: lookAtDevice(device) });
     return true;
   };
   for (;;) {

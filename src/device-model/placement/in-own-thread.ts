@@ -15,6 +15,9 @@ import { errorText } from '../../io-request/error-text.js';
 import type { ReportDeviceError } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
+import { ThreadLook } from './thread-look.js';
+import type { RegisterValues } from '../register-look.js';
+import type { RegisterMap } from '../register-map.js';
 
 /** How long a device's thread may take to close before it is terminated. */
 const CLOSE_MS = 500;
@@ -65,6 +68,8 @@ interface Settle {
 export class ThreadClient implements IoClient {
   readonly #options: ThreadClientOptions;
   readonly #mailbox = new DeviceMailbox();
+  readonly #look = new ThreadLook(() => this.#mailbox.control(MailboxControl.LOOK));
+  #registers: RegisterMap | undefined;
   #name: string;
   #worker: Worker | undefined;
   #isClosing = false;
@@ -101,6 +106,16 @@ export class ThreadClient implements IoClient {
 
   get isRunning(): boolean {
     return this.#worker !== undefined;
+  }
+
+  /** What the device says about its registers, once it is made. */
+  get registers(): RegisterMap | undefined {
+    return this.#registers;
+  }
+
+  /** What stands in them; undefined when the thread does not answer in time. */
+  async peek(): Promise<RegisterValues | undefined> {
+    return this.#isReady && this.isRunning ? this.#look.values() : undefined;
   }
 
   /** Whether the device was made. */
@@ -198,7 +213,11 @@ export class ThreadClient implements IoClient {
       case 'ready':
         this.#isReady = true;
         this.#name = message.name;
+        this.#registers = message.registers;
         this.#settle.resolve();
+        break;
+      case 'registers':
+        this.#look.answer(message.values);
         break;
       case 'failed': {
         const options = message.remedy === undefined ? {} : { remedy: message.remedy };
@@ -223,6 +242,7 @@ export class ThreadClient implements IoClient {
       new AcrnError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
     );
     this.#worker = undefined;
+    this.#look.answer(undefined);
     this.#mailbox.wakeAnswers();
     if (this.#isClosing) {
       this.#options.onEnd?.(this);
