@@ -270,7 +270,7 @@ describe('a page that says for ever that a request is being handled', () => {
     test(`keeps no vCPU that ${completionPolling ? 'polls' : 'sleeps'} from being reset`, () => {
       const handler = vcpu({ completionPolling });
       slot.watcher = {
-        isWatching: true,
+        watching: Int32Array.of(1),
         moving: () => undefined,
         // Nobody will move the slot again: it stays PENDING.
         moved: () => {

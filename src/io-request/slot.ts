@@ -30,13 +30,16 @@ const STATE = SLOT_OFFSET.state >> 2;
  * else writes, and again when it was made or refused. It must not throw.
  */
 export interface MoveWatcher {
-  /** Asked before anything is told; it may change at any time. */
-  readonly isWatching: boolean;
+  /** Its first word is not 0 while moves are to be told, which may change at any time. A look at it before each move is all that a watcher costs meanwhile. */
+  readonly watching: Int32Array;
   moving(slot: Slot, from: number, to: number): void;
   /** The slot may be another's by now. */
   moved(slot: Slot): void;
   refused(slot: Slot): void;
 }
+
+/** So that a slot without a watcher asks the same question as one with a watcher. */
+const NOT_WATCHING: Int32Array = new Int32Array(1);
 
 /** The fields of a request, as int32 words, in somebody's own memory. */
 export interface SlotCopy {
@@ -59,8 +62,8 @@ export interface SlotCopy {
 export class Slot {
   /** The vCPU ID, 0…15, which is the slot's index. */
   readonly vcpu: number;
-  /** Set by whoever made this view of the slot, for the moves that are made through it. */
-  watcher: MoveWatcher | undefined = undefined;
+  #watcher: MoveWatcher | undefined = undefined;
+  #watching = NOT_WATCHING;
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #state: number;
@@ -70,6 +73,12 @@ export class Slot {
     this.#words = new Int32Array(page);
     this.#base = (vcpu * SLOT_BYTES) >> 2;
     this.#state = this.#base + STATE;
+  }
+
+  /** Set by whoever made this view of the slot, for the moves that are made through it. */
+  set watcher(watcher: MoveWatcher | undefined) {
+    this.#watcher = watcher;
+    this.#watching = watcher?.watching ?? NOT_WATCHING;
   }
 
   /** The state word as it is now; on a hostile page it may be no state at all. */
@@ -135,7 +144,7 @@ export class Slot {
 
   /** Any state → FREE: the hypervisor stamps the slot when a page is set and when a VM is reset. */
   stampFree(): void {
-    const watcher = this.watcher?.isWatching === true ? this.watcher : undefined;
+    const watcher = this.#watching[0] === 0 ? undefined : this.#watcher;
     watcher?.moving(this, this.glimpsedState, IoRequestState.FREE);
     Atomics.store(this.#words, this.#state, IoRequestState.FREE);
     watcher?.moved(this);
@@ -150,12 +159,12 @@ export class Slot {
   }
 
   #move(from: number, to: number): boolean {
-    const { watcher } = this;
-    if (watcher !== undefined && watcher.isWatching) return this.#moveWatched(watcher, from, to);
+    if (this.#watching[0] !== 0) return this.#moveWatched(from, to);
     return Atomics.compareExchange(this.#words, this.#state, from, to) === from;
   }
 
-  #moveWatched(watcher: MoveWatcher, from: number, to: number): boolean {
+  #moveWatched(from: number, to: number): boolean {
+    const watcher = this.#watcher as MoveWatcher;
     watcher.moving(this, from, to);
     const isMade = Atomics.compareExchange(this.#words, this.#state, from, to) === from;
     if (isMade) watcher.moved(this);

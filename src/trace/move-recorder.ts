@@ -29,7 +29,6 @@ const { IS_WRITE, REFUSED, HAS_REQUEST, HAS_VALUE, FORCED } = MoveBits;
 const NONE = -1;
 
 export class MoveRecorder implements MoveWatcher {
-  readonly #ring: TraceRing;
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
   readonly #offsetMs: number;
@@ -42,7 +41,6 @@ export class MoveRecorder implements MoveWatcher {
   isForced = false;
 
   constructor(ring: TraceRing) {
-    this.#ring = ring;
     this.#words = ring.words;
     this.#times = ring.times;
     this.#offsetMs = ring.clockOffsetMs;
@@ -53,8 +51,8 @@ export class MoveRecorder implements MoveWatcher {
     return this.#assigned[vcpu] as number;
   }
 
-  get isWatching(): boolean {
-    return this.#ring.isOn;
+  get watching(): Int32Array {
+    return this.#words;
   }
 
   moving(slot: Slot, from: number, to: number): void {

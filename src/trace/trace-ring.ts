@@ -58,6 +58,7 @@ export const MoveBits = {
 } as const;
 
 const LINE_WORDS = 16;
+/** The first word: slots look at it before each move (MoveWatcher). */
 const IS_ON = 0;
 /** Float64: `performance.timeOrigin` of the thread that made the ring. */
 const ORIGIN = 2;
