@@ -125,7 +125,7 @@ export class VmInspection {
     const device = deviceOf(client);
     return device?.registers === undefined
       ? []
-      : [{ map: device.registers, prefix: '', look: () => lookAtDevice(device) }];
+      : [{ map: device.registers, prefix: '', look: () => Promise.resolve(lookAtDevice(device)) }];
   }
 }
 
@@ -138,7 +138,7 @@ interface RegisterSet {
   readonly map: RegisterMap;
   /** Of the registers' names. */
   readonly prefix: string;
-  readonly look: () => RegisterValues | Promise<RegisterValues | undefined>;
+  readonly look: () => Promise<RegisterValues | undefined>;
 }
 
 function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
@@ -150,7 +150,7 @@ function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
         {
           map,
           prefix: addressName(IoRequestType.PCI, number, 0),
-          look: () => lookAt(map, ({ offset, size }) => fn.peekConfig?.(offset, size)),
+          look: () => Promise.resolve(lookAt(map, ({ offset, size }) => fn.peekConfig?.(offset, size))),
         },
       ];
 }

@@ -88,8 +88,9 @@ describe('who is let in', LIMIT, () => {
       assert.match(page.body, /<title>page/);
       assert.equal(page.headers['cache-control'], 'no-store');
       const policy = String(page.headers['content-security-policy']);
-      assert.match(policy, /default-src 'none'; script-src 'self';/);
-      assert.doesNotMatch(policy, /unsafe-eval|script-src[^;]*unsafe-inline/);
+      assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';/);
+      assert.doesNotMatch(policy, /unsafe-|data:|\*/);
+      assert.equal(page.headers['referrer-policy'], 'no-referrer');
       const asset = await ask(`${view.origin}/assets/app-1234.js`);
       assert.equal(asset.status, 200);
       assert.match(String(asset.headers['cache-control']), /immutable/);

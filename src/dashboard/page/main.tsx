@@ -13,6 +13,8 @@ import './style/controls.css';
 import './style/picture.css';
 import './style/views.css';
 
+// An address with another token, pasted over this page, is another page.
+addEventListener('hashchange', () => location.reload());
 const live = new Live();
 const desk = new Desk();
 applySettings();

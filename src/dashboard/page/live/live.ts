@@ -22,11 +22,10 @@ import { LatencyHistory } from '../../view/latency-history.js';
 import { MoveList, type ListedMove } from '../../view/move-list.js';
 import { decodeSlotsFrame, type SlotsFrame, type SlotView } from '../../view/slots-frame.js';
 import { Connection, type ConnectionState } from './connection.js';
+import { listEveryMs, onNextFrame } from './pace.js';
 import { Questions, type Answer, type Question } from './questions.js';
 
 const MAX_NEWS = 100;
-/** Nobody reads a list that changes more often than this. */
-const MOVES_EVERY_MS = 125;
 
 export interface News extends VmNews {
   readonly key: number;
@@ -129,7 +128,7 @@ export class Live {
         // Asked for before the filter was changed.
         if (JSON.stringify(message.filter) !== JSON.stringify(this.#watch.moves)) return;
         this.#list.add(message.moves, message.lost);
-        this.#movesTimer ??= setTimeout(() => this.#showMoves(), MOVES_EVERY_MS);
+        this.#movesTimer ??= setTimeout(() => this.#showMoves(), listEveryMs());
         return;
       case 'stops':
         this.stops.value = message;
@@ -150,7 +149,7 @@ export class Live {
     const kind = new Uint8Array(frame, 0, 1)[0];
     if (kind === FrameKind.CONSOLE) this.onConsole(new Uint8Array(frame, CONSOLE_HEADER_BYTES));
     else if (kind === FrameKind.SLOTS) {
-      if (this.#frame === undefined) requestAnimationFrame(() => this.#draw());
+      if (this.#frame === undefined) onNextFrame(() => this.#draw());
       this.#frame = frame;
     }
   }

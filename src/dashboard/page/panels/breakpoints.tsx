@@ -14,16 +14,17 @@ export function Breakpoints(): JSX.Element {
   return (
     <>
       <h3>
-        {words.breakpoints}
+        <span>
+          {words.breakpoints}
+          {rows.length === 0 && <span class="none dim">{words.noBreakpoints}</span>}
+        </span>
         {rows.length > 0 && (
           <button type="button" class="quiet" onClick={() => void live.ask({ kind: 'detach' })}>
             {words.detach}
           </button>
         )}
       </h3>
-      {rows.length === 0 ? (
-        <p class="empty">{words.noBreakpoints}</p>
-      ) : (
+      {rows.length > 0 && (
         <ul class="breakpoints">
           {rows.map((row) => (
             <Breakpoint key={row.number} row={row} />

@@ -46,7 +46,7 @@ function ClientBox({ client, index }: { readonly client: ClientDescription; read
     <>
       <span class="client-name">{client.isDefault ? picture.defaultClient : client.name}</span>
       {client.isThreaded && <span class="client-thread" />}
-      <span class="rate">{shortCount(rate)}</span>
+      {rate > 0 && <span class="rate">{shortCount(rate)}</span>}
     </>
   );
   const title = notes.filter(Boolean).join('\n');

@@ -15,7 +15,7 @@ export function ClientsPanel(): JSX.Element {
   return (
     <div class="table-panel">
       <div class="toolbar">
-        <div class="choice" role="group">
+        <div class="choice" role="group" aria-label={words.show}>
           {(['clients', 'ranges'] as const).map((one) => (
             <button key={one} type="button" aria-pressed={kind.value === one} onClick={() => (kind.value = one)}>
               {one === 'clients' ? words.byClient : words.byRange}
@@ -33,8 +33,8 @@ function RateTable({ rows }: { readonly rows: readonly TableRow[] }): JSX.Elemen
   // By name: rows that change places four times a second cannot be read.
   const sorted = [...rows].sort((a, b) => (a.name < b.name ? -1 : 1));
   return (
-    <div class="scroll" tabIndex={0}>
-      <table class="rates">
+    <div class="scroll" role="region" aria-label={words.title} tabIndex={0}>
+      <table class="rates" aria-label={words.title}>
         <thead>
           <tr>
             <th>{words.name}</th>

@@ -14,6 +14,7 @@ import { shownTheme, strings } from '../settings.js';
 import { onCommand } from '../shortcuts.js';
 
 const SCROLLBACK_LINES = 5000;
+const SCROLLBAR_PX = 9;
 
 export function ConsolePanel(): JSX.Element {
   const { live } = useSurroundings();
@@ -31,6 +32,7 @@ export function ConsolePanel(): JSX.Element {
       scrollback: SCROLLBACK_LINES,
       cursorBlink: false,
       screenReaderMode: false,
+      overviewRuler: { width: SCROLLBAR_PX },
     });
     const fit = new FitAddon();
     terminal.loadAddon(fit);

@@ -11,12 +11,13 @@ const AGAIN_MS = 500;
 
 export function DevicePanel(): JSX.Element {
   const { live, desk } = useSurroundings();
-  const { device: words } = strings();
+  const { device: words, picture } = strings();
   const registers = useSignal<Registers | undefined>(undefined);
   const shown = live.clients.value
     .map((client, index) => ({ client, index }))
     .filter(({ client }) => client.hasRegisters && !client.isGone);
-  const chosen = shown.find(({ index }) => index === desk.deviceClient.value)?.index ?? shown[0]?.index;
+  const first = shown.find(({ client }) => !client.isDefault) ?? shown[0];
+  const chosen = (shown.find(({ index }) => index === desk.deviceClient.value) ?? first)?.index;
   useEffect(() => {
     if (chosen === undefined) return undefined;
     let isOver = false;
@@ -45,7 +46,7 @@ export function DevicePanel(): JSX.Element {
         >
           {shown.map(({ client, index }) => (
             <option key={index} value={`${index}`}>
-              {client.name}
+              {client.isDefault ? picture.defaultClient : client.name}
             </option>
           ))}
         </select>
@@ -55,8 +56,13 @@ export function DevicePanel(): JSX.Element {
           </span>
         )}
       </div>
-      <div class="scroll" tabIndex={0}>
-        <table class="registers">
+      {rows?.isAnswered === false && (
+        <p class="note alarm" role="status">
+          {words.noAnswerWhy}
+        </p>
+      )}
+      <div class="scroll" role="region" aria-label={words.title} tabIndex={0}>
+        <table class="registers" aria-label={words.title}>
           <thead>
             <tr>
               <th class="number">{words.offset}</th>
@@ -67,7 +73,7 @@ export function DevicePanel(): JSX.Element {
           </thead>
           <tbody>
             {rows?.registers.map((row) => (
-              <RegisterLines key={`${row.offset} ${row.name}`} row={row} />
+              <RegisterLines key={`${row.offset} ${row.name}`} row={row} isAnswered={rows.isAnswered} />
             ))}
           </tbody>
         </table>
@@ -76,16 +82,22 @@ export function DevicePanel(): JSX.Element {
   );
 }
 
-function RegisterLines({ row }: { readonly row: RegisterRow }): JSX.Element {
+interface RegisterLinesProps {
+  readonly row: RegisterRow;
+  readonly isAnswered: boolean;
+}
+
+function RegisterLines({ row, isAnswered }: RegisterLinesProps): JSX.Element {
   const { device: words } = strings();
+  const why = row.access === 'w' ? words.writeOnly : isAnswered ? words.hidden : words.noAnswer;
   const set = row.fields.map((field) => ({ ...field, value: bitsOf(row.value, field.bits) }));
   return (
     <>
       <tr title={row.meaning}>
         <td class="number mono dim">+{row.offset.toString(16)}</td>
         <td class="mono">{row.name}</td>
-        <td class="mono">{row.value ?? <span class="dim">{words.hidden}</span>}</td>
-        <td class="dim">{row.access}</td>
+        <td class="mono">{row.value ?? <span class="dim">{why}</span>}</td>
+        <td class="mono dim">{row.access}</td>
       </tr>
       {set.length > 0 && row.value !== null && (
         <tr class="register-fields">

@@ -52,7 +52,7 @@ export function LatencyPanel(): JSX.Element {
         </label>
         <LatestPercentiles stage={stage.value} />
       </div>
-      <div class="plot" ref={place} />
+      <div class="plot" ref={place} role="img" aria-label={`${words.title}: ${words.stages[stage.value]}`} />
     </div>
   );
 }
@@ -94,14 +94,21 @@ function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string
     cursor: { drag: { x: false, y: false }, points: { size: 5 } },
     scales: SCALES,
     axes: [
-      { ...axis, label: `${timeName} (s)`, labelFont: font, labelSize: rem * 1.3, size: rem * 2, values: wholeSeconds },
+      {
+        ...axis,
+        label: `${timeName} (s)`,
+        labelFont: font,
+        labelSize: rem * 1.3,
+        size: rem * 2.5,
+        values: wholeSeconds,
+      },
       {
         ...axis,
         size: rem * 5,
         splits: (_, __, min, max) => decadesBetween(min, max),
         // All of them: uPlot would leave some out on a logarithmic scale.
         filter: (_, splits) => splits,
-        values: (_, ticks) => ticks.map(shortTime),
+        values: (_, ticks) => ticks.map(decadeTime),
       },
     ],
     series: [
@@ -133,6 +140,11 @@ function decades(min: number | null, max: number | null): [number, number] {
 function decadesBetween(min: number, max: number): number[] {
   const first = Math.round(Math.log10(min));
   return Array.from({ length: Math.round(Math.log10(max)) - first + 1 }, (_, i) => 10 ** (first + i));
+}
+
+/** `10 ms`, not `10.0 ms`: on this scale there are nothing but whole decades. */
+function decadeTime(ns: number): string {
+  return shortTime(ns).replace(/\.0+(?= )/, '');
 }
 
 function sizeOf(element: HTMLElement): { width: number; height: number } {

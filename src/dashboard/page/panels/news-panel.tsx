@@ -7,9 +7,10 @@ import { strings } from '../settings.js';
 export function NewsPanel(): JSX.Element {
   const { live } = useSurroundings();
   const news = live.news.value;
-  if (news.length === 0) return <p class="empty">{strings().news.none}</p>;
+  const words = strings().news;
+  if (news.length === 0) return <p class="empty">{words.none}</p>;
   return (
-    <ol class="news scroll" tabIndex={0}>
+    <ol class="news scroll" aria-label={words.title} tabIndex={0}>
       {[...news].reverse().map(({ key, time, event, text }) => (
         <li key={key}>
           <time class="mono dim">{time.toTimeString().slice(0, 8)}</time> <span class="tag">{event}</span> {text}

@@ -45,7 +45,7 @@ export function SlotGrid(): JSX.Element {
 
 function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal<SlotView | undefined> }): JSX.Element {
   const { live, desk } = useSurroundings();
-  const { state: words } = strings();
+  const { state: words, slot: slotWords } = strings();
   const view = slot.value;
   const isUsed = vcpu < live.vcpus.value;
   const isPinned = desk.pinnedSlot.value === vcpu;
@@ -60,6 +60,7 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
       type="button"
       class={`slot state-${state.toLowerCase()}${isUsed ? '' : ' unused'}${isShown ? ' shown' : ''}`}
       data-slot={vcpu}
+      aria-label={`${slotWords.title} ${vcpu}: ${isUsed ? state : words.unused}`}
       data-state={state}
       aria-pressed={isPinned}
       tabIndex={isPinned ? 0 : -1}
@@ -73,10 +74,12 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
       </span>
       <span class="slot-state">{isUsed ? state : words.unused}</span>
       <span class="slot-access">{view !== undefined && view.moves > 0 ? accessOf(view) : '\u00a0'}</span>
-      <span class="slot-owner">
-        <span title={words.owner[view?.owner ?? 'hypervisor']}>{words.ownerShort[view?.owner ?? 'hypervisor']}</span>
-        <span>{isUsed && view !== undefined && view.moves > 0 ? shortTime(view.ageNs).replace(' ', '') : ''}</span>
-      </span>
+      {isUsed && (
+        <span class="slot-owner">
+          <span title={words.owner[view?.owner ?? 'hypervisor']}>{words.ownerShort[view?.owner ?? 'hypervisor']}</span>
+          <span>{view !== undefined && view.moves > 0 ? shortTime(view.ageNs).replace(' ', '') : ''}</span>
+        </span>
+      )}
     </button>
   );
 }

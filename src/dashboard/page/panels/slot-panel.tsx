@@ -44,7 +44,7 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
     [
       words.request,
       wasUsed
-        ? `${view.isWrite ? access.write : access.read} ${view.type} ${view.address}/${view.size}${valueOf(view)}`
+        ? `${view.isWrite ? access.write : access.read} ${meaningOf(view.type)} ${view.address}/${view.size}${valueOf(view)}`
         : words.nobody,
     ],
   ];
@@ -78,7 +78,7 @@ function valueOf({ isWrite, state, held, value }: SlotView): string {
 function FieldTable({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
   const { slot: words } = strings();
   return (
-    <table class="fields">
+    <table class="fields" aria-label={words.title}>
       <thead>
         <tr>
           <th class="number">{words.offset}</th>
@@ -93,12 +93,21 @@ function FieldTable({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
             <td class="number mono dim">{offset}</td>
             <td class="mono">{name}</td>
             <td class="mono">{raw}</td>
-            <td>{meaning}</td>
+            <td>{meaningOf(meaning)}</td>
           </tr>
         ))}
       </tbody>
     </table>
   );
+}
+
+/** States stay as the header names them. */
+function meaningOf(meaning: string): string {
+  const { access, slot } = strings();
+  const bits = /^(\d+) bit$/.exec(meaning)?.[1];
+  if (bits !== undefined) return slot.bits(bits);
+  const words: Readonly<Record<string, string>> = { ...access.types, read: access.read, write: access.write };
+  return words[meaning] ?? meaning;
 }
 
 function Dump({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {

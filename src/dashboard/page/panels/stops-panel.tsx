@@ -41,13 +41,13 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
       <div class="held-head">
         <StateMark state={at === 'pending' ? 'PENDING' : 'PROCESSING'} />
         <strong>{picture.vcpu(vcpu)}</strong> {words.atPoint[at]}
+        <RequestText request={stop.request} isAnswered={at === 'complete'} />
         <span class="dim">
           {stop.client}
           {stop.breakpoint === null ? '' : `, ${words.breakpoint(stop.breakpoint)}`}, {words.since}{' '}
           <HeldAge stop={stop} />
         </span>
       </div>
-      <RequestText request={stop.request} isAnswered={at === 'complete'} />
       <div class="held-actions">
         {stop.canChange ? <ValueForm stop={stop} /> : <span class="dim">{words.cannotChange[at]}</span>}
         <button type="button" onClick={() => void live.ask({ kind: 'step', vcpu })}>

@@ -46,7 +46,9 @@ export function TimelinePanel(): JSX.Element {
         </button>
         <TimelineFilter />
         {live.missedMoves.value > 0 && (
-          <span class="dim missed">{words.missed(wholeCount(live.missedMoves.value))}</span>
+          <span class="dim missed" title={words.missedWhy}>
+            {words.missed(wholeCount(live.missedMoves.value))}
+          </span>
         )}
       </div>
       <div class="moves-head move" aria-hidden="true">

@@ -11,8 +11,8 @@ export function UnclaimedPanel(): JSX.Element {
   const rows = live.tables.value?.unclaimed ?? [];
   if (rows.length === 0) return <p class="empty">{words.none}</p>;
   return (
-    <div class="scroll" tabIndex={0}>
-      <table class="rates">
+    <div class="scroll" role="region" aria-label={words.title} tabIndex={0}>
+      <table class="rates" aria-label={words.title}>
         <thead>
           <tr>
             <th>{words.address}</th>

@@ -79,6 +79,7 @@ export interface Strings {
     readonly bytes: string;
     readonly nobody: string;
     readonly waiting: string;
+    readonly bits: (count: string) => string;
     readonly pinHint: string;
   };
   readonly console: {
@@ -87,6 +88,7 @@ export interface Strings {
     readonly none: string;
   };
   readonly clients: {
+    readonly show: string;
     readonly title: string;
     readonly byClient: string;
     readonly byRange: string;
@@ -122,6 +124,7 @@ export interface Strings {
     readonly to: string;
     readonly clear: string;
     readonly missed: (count: string) => string;
+    readonly missedWhy: string;
     readonly time: string;
     readonly since: string;
     readonly move: string;
@@ -166,6 +169,9 @@ export interface Strings {
     readonly value: string;
     readonly access: string;
     readonly hidden: string;
+    readonly writeOnly: string;
+    readonly noAnswer: string;
+    readonly noAnswerWhy: string;
     readonly source: string;
   };
   readonly news: {

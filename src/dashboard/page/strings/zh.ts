@@ -88,6 +88,7 @@ export const zh: Strings = {
     bytes: '字节',
     nobody: '–',
     waiting: '正在等待数据 …',
+    bits: (count) => `${count} 位`,
     pinHint: '指向槽位即可查看，单击可固定',
   },
   console: {
@@ -96,6 +97,7 @@ export const zh: Strings = {
     none: '此虚拟机没有控制台。',
   },
   clients: {
+    show: '显示内容',
     title: '客户端',
     byClient: '客户端',
     byRange: '地址范围',
@@ -136,6 +138,7 @@ export const zh: Strings = {
     to: '到',
     clear: '清除筛选',
     missed: (count) => `${count} 条未显示`,
+    missedWhy: '变迁太多，页面无法全部显示：可用筛选只看所需部分',
     time: '时间（秒）',
     since: '间隔',
     move: '变迁',
@@ -183,6 +186,9 @@ export const zh: Strings = {
     value: '值',
     access: '访问',
     hidden: '读取会产生副作用',
+    writeOnly: '只写',
+    noAnswer: '无应答',
+    noAnswerWhy: '设备的线程没有应答：它在计算或等待。页面会再次询问。',
     source: '来源',
   },
   news: {
