@@ -162,8 +162,8 @@ const MUTANTS = [
   // Who gets and who finishes a request.
   [
     'hsm/vm-requests.ts',
-    'const client = found ?? this.#defaultClient',
-    'const client = this.#defaultClient ?? found',
+    'const client = found ?? this.#clients.default',
+    'const client = this.#clients.default ?? found',
     SCRIPTS,
   ],
   ['hsm/assignments.ts', 'slot.assign(kernelHandled)', 'slot.assign(true)', SCRIPTS],
@@ -176,7 +176,7 @@ const MUTANTS = [
   ['hsm/assignments.ts', 'this.#owners[vcpu] !== client ||', '', CONTROL],
   ['hsm/vm-requests.ts', 'this.#isClearing = false;\n  }', '}', SCRIPTS],
   ['hsm/vm-requests.ts', 'if (this.#isClearing) {', 'if (false as boolean) {', SCRIPTS],
-  ['hsm/vm-requests.ts', 'export const CLEAR_ROUNDS = 10', 'export const CLEAR_ROUNDS = 9', SCRIPTS],
+  ['hsm/clear-wait.ts', 'export const CLEAR_ROUNDS = 10', 'export const CLEAR_ROUNDS = 9', SCRIPTS],
   [
     'hsm/vm-requests.ts',
     'if (slot.completeUnassigned() && !polling) this.#notify',

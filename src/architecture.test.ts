@@ -277,17 +277,8 @@ describe('a file is a page', () => {
   });
 
   test('no product file has more than 300 lines', () => {
-    /** Each with the reason why it is one page all the same. At most three. */
-    const exceptions = new Map([
-      [
-        'hsm/vm-requests.ts',
-        'dispatch, finish, CLEAR and expulsion share the tickets, whose races are argued in one place',
-      ],
-    ]);
-    assert.ok(exceptions.size <= 3);
     const long = products.filter(({ text }) => text.split('\n').length - 1 > 300).map(({ path }) => path);
-    // An exception that is none any more goes, too.
-    assert.deepEqual(long, [...exceptions.keys()].sort());
+    assert.deepEqual(long, []);
   });
 
   test('each product file starts with a comment that says what it is', () => {

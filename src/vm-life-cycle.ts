@@ -6,7 +6,8 @@
 
 import { atMost, delay } from './at-most.js';
 import type { HypervisorServiceModule } from './hsm/service-module.js';
-import { CLEAR_SLEEP_MS, type VmRequests } from './hsm/vm-requests.js';
+import { CLEAR_SLEEP_MS } from './hsm/clear-wait.js';
+import type { VmRequests } from './hsm/vm-requests.js';
 import type { GuestImage } from './hypervisor/boot/guest-image.js';
 import { HYPERCALL_REFUSED, type Hypercalls } from './hypervisor/hypercalls.js';
 import type { VmEvent } from './hypervisor/hypervisor.js';

@@ -8,7 +8,7 @@ import { mmio, ports } from './address-range.js';
 import { answering, Keeper, OneVm } from './fixtures/one-vm.js';
 import type { IoClient } from './io-client.js';
 import type { ClientFinisher } from './request-finisher.js';
-import { CLEAR_ROUNDS, CLEAR_SLEEP_MS } from './vm-requests.js';
+import { CLEAR_ROUNDS, CLEAR_SLEEP_MS } from './clear-wait.js';
 
 const { FREE, PENDING, PROCESSING, COMPLETE } = IoRequestState;
 const { WRITE } = Direction;

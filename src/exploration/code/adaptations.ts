@@ -36,10 +36,16 @@ export const ADAPTATIONS: readonly Adaptation[] = [
     why: 'A turn of the loop in which nothing else runs is no turn; so turning after each pass contains turning later.',
   },
   {
-    module: 'hsm/vm-requests',
+    module: 'hsm/clear-wait',
     from: 'CLEAR_ROUNDS = 10',
     to: 'CLEAR_ROUNDS = 2',
     why: 'A round of CLEAR may take any time here, so that two rounds contain the first, one in the middle and the last.',
+  },
+  {
+    module: 'hsm/assignments',
+    from: 'const ticket = (this.#nextTicket = this.#nextTicket === MAX_TICKET ? 1 : this.#nextTicket + 1);',
+    to: 'const ticket = this.#requests[vcpu].ticket + 1;',
+    why: 'A ticket is only ever compared with others of its slot: in which order slots got theirs is no state.',
   },
 ];
 

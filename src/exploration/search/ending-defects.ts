@@ -38,7 +38,7 @@ const ENDINGS: readonly Defect[] = [
   {
     name: 'destroyed-unfinished',
     sentence: 'A client that is destroyed leaves its requests unfinished.',
-    module: 'hsm/vm-requests',
+    module: 'hsm/vm-clients',
     from: 'finally { this.finishAllOf(client); }',
     to: 'finally { }',
     plan: { ...DESTROYED, clients: ['never'] },
