@@ -246,7 +246,7 @@ describe('what else happens', { timeout: 30_000 }, () => {
 
   test('a reset is obeyed by a device in a thread of its own, before the guest’s next access', async () => {
     const gate = new SharedWords(GATE.WORDS);
-    const hypervisor = new ScriptedHypervisor([{ steps: [write(1, 0)] }, { steps: [write(1, 1)] }]);
+    const hypervisor = new ScriptedHypervisor([{ steps: [write(1, 0)] }, { steps: [write(1, 0)] }]);
     const serviceVm = new ServiceVm(hypervisor);
     const vm = await serviceVm.createUserVm({
       memoryMiB: 1,
@@ -257,15 +257,16 @@ describe('what else happens', { timeout: 30_000 }, () => {
     const module = new URL('../device-model/placement/fixtures/gated-device.js', import.meta.url);
     vm.attach(range, inOwnThread(module, { words: gate.buffer }));
     await vm.start();
-    // vCPU 0's write waits at the gate, that of vCPU 1 behind it.
-    while (gate.load(GATE.ENTERED) === 0 || vm.buffer.slot(1).state !== IoRequestState.PROCESSING)
+    // Whichever came first waits at the gate, the other one behind it.
+    const isAssigned = (vcpu: number): boolean => vm.buffer.slot(vcpu).state === IoRequestState.PROCESSING;
+    while (gate.load(GATE.ENTERED) === 0 || !isAssigned(0) || !isAssigned(1))
       await new Promise((resolve) => setImmediate(resolve));
     const results = hypervisor.results();
     await vm.reset();
     gate.store(GATE.OPENED, 100);
     await results;
     // The write that had begun; the reset; then the two of the new start.
-    assert.match(String(gate.load(GATE.ACTS)), /^19(12|21)$/);
+    assert.equal(gate.load(GATE.ACTS), 1911);
     await serviceVm.close();
   });
 
