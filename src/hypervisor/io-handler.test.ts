@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
+import { SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
+import { SharedWords } from '../io-request/shared-words.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { Answer, SeenRequest, ServiceThreadData } from './fixtures/service-thread-data.js';
 import { GeneralProtection, IoHandler, VcpuStopped } from './io-handler.js';
@@ -286,6 +288,37 @@ describe('a page that says for ever that a request is being handled', () => {
         slot.watcher = undefined;
       }
     });
+});
+
+describe('a glimpse of COMPLETE that is not there', () => {
+  test('is no end of the request: the vCPU waits on and gets its answer', () => {
+    const handler = vcpu();
+    const page = new SharedWords(buffer.page);
+    const state = (VCPU * SLOT_BYTES + SLOT_OFFSET.state) >> 2;
+    let refusals = 0;
+    slot.watcher = {
+      watching: Int32Array.of(1),
+      // The vCPU has glimpsed COMPLETE, and finds PROCESSING when it moves.
+      moving: (_, from) => {
+        if (from === COMPLETE && refusals === 0) page.store(state, IoRequestState.PROCESSING);
+      },
+      moved: () => {
+        if (slot.state === IoRequestState.PENDING) page.store(state, COMPLETE);
+      },
+      refused: () => {
+        refusals++;
+        slot.setValue(0x77);
+        page.store(state, COMPLETE);
+      },
+    };
+    try {
+      assert.equal(handler.portRead(0x500, 1), 0x77);
+      assert.equal(refusals, 1);
+      assert.equal(slot.state, FREE);
+    } finally {
+      slot.watcher = undefined;
+    }
+  });
 });
 
 describe('what the hypervisor answers itself', () => {

@@ -85,7 +85,7 @@ export class IoHandler {
     this.#hasAnswer = () => {
       const { state } = this.#slot;
       if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
-      return this.#shared.withdrawals !== this.#withdrawals;
+      return this.#isWithdrawn();
     };
     this.#look = new LookBudget({ glimpsesWork: () => this.#glimpsesAnswer(), fixedUs: options.lookUs });
   }
@@ -166,8 +166,8 @@ export class IoHandler {
   /** Steps a and b, the wait, and the release. False: the request was taken from under us; the guest reads all ones. */
   #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
     const slot = this.#slot;
-    // Before the look at the VM's state: a reset pauses first, then withdraws.
-    this.#withdrawals = this.#shared.withdrawals;
+    // Looks without ordering are enough: a request is withdrawn only while it waits, or when this vCPU is parked.
+    this.#withdrawals = this.#shared.glimpsedWithdrawals;
     if (!this.#shared.isRunning) throw this.#stopped;
     if (this.#shared.asyncIo.isActive && direction === Direction.WRITE && this.#kick(type, addressLow, addressHigh))
       return true;
@@ -176,9 +176,13 @@ export class IoHandler {
       this.#fault();
     this.#shared.count(this.#vcpu, VcpuCounter.requests);
     this.#upcall.raise();
-    if (this.#polling) this.#poll();
-    else while (!this.#doorbell.sleep(this.#hasAnswer, RECHECK_MS, this.#look));
-    return this.#finish(type);
+    for (;;) {
+      if (this.#polling) this.#poll();
+      else while (!this.#doorbell.sleep(this.#hasAnswer, RECHECK_MS, this.#look));
+      // The move is the look that counts; what came before it may have been one without ordering.
+      if (slot.release()) return this.#take(type);
+      if (this.#isLost()) return this.#takeBack();
+    }
   }
 
   /** A write that was assigned for asynchronous I/O: it is done when its handle is in the ring. False: it is an ordinary one. */
@@ -228,23 +232,33 @@ export class IoHandler {
     return this.#shared.glimpsedWithdrawals !== this.#withdrawals;
   }
 
-  #finish(type: number): boolean {
+  /** The answer, out of the slot that was just released. */
+  #take(type: number): true {
+    // A vCPU of a VM that was paused meanwhile frees its slot and takes nothing out of it (ACRN's zombie).
+    if (!this.#shared.isRunning) throw this.#stopped;
     const slot = this.#slot;
-    if (slot.release()) {
-      const { isRunning } = this.#shared;
-      // A vCPU of a VM that was paused meanwhile frees its slot and takes nothing out of it (ACRN's zombie).
-      if (!isRunning) throw this.#stopped;
-      // After the move: it made sure that we see what was written before COMPLETE, and nobody writes to a FREE slot.
-      this.#valueLow = slot.valueLow;
-      if (type === IoRequestType.MMIO) this.#valueHigh = slot.valueHigh;
-      return true;
-    }
-    const { isRunning } = this.#shared;
-    if (!isRunning) throw this.#stopped;
-    // The word became something that no move makes while the VM runs: take the slot back.
-    slot.stampFree();
+    // After the move: it made sure that we see what was written before COMPLETE, and nobody writes to a FREE slot.
+    this.#valueLow = slot.valueLow;
+    if (type === IoRequestType.MMIO) this.#valueHigh = slot.valueHigh;
+    return true;
+  }
+
+  /** Whether there will be no answer: the request was withdrawn, or the word became something that no move makes. */
+  #isLost(): boolean {
+    if (this.#isWithdrawn()) return true;
+    const { state } = this.#slot;
+    return state !== IoRequestState.PENDING && state !== IoRequestState.PROCESSING && state !== IoRequestState.COMPLETE;
+  }
+
+  #takeBack(): false {
+    if (!this.#shared.isRunning) throw this.#stopped;
+    this.#slot.stampFree();
     this.#shared.count(this.#vcpu, VcpuCounter.failed);
     return false;
+  }
+
+  #isWithdrawn(): boolean {
+    return this.#shared.withdrawals !== this.#withdrawals;
   }
 
   /** A port's value has 32 bits; the upper word may hold what an MMIO access left. */

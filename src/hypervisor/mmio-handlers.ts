@@ -25,12 +25,14 @@ export const STRADDLES = 'straddles';
 
 export class MmioHandlerTable {
   readonly #nodes: (Node | undefined)[] = Array.from({ length: MMIO_HANDLER_COUNT });
+  /** Those that are set, in index order: every MMIO access of the guest goes through them. */
+  #set: Node[] = [];
 
   /** [start, end). A bad range, or one more than the table holds, is silently not registered, as in ACRN; the result says so. */
   register(start: number, end: number, handler: MmioHandler): boolean {
     const free = this.#nodes.indexOf(undefined);
     if (end <= start || free < 0) return false;
-    this.#nodes[free] = { start, end, handler };
+    this.#put(free, { start, end, handler });
     return true;
   }
 
@@ -38,20 +40,25 @@ export class MmioHandlerTable {
   unregister(start: number, end: number): boolean {
     const index = this.#nodes.findIndex((node) => node?.start === start && node.end === end);
     if (index < 0) return false;
-    this.#nodes[index] = undefined;
+    this.#put(index, undefined);
     return true;
   }
 
   find(address: number, size: number): MmioHandler | typeof STRADDLES | undefined {
     const end = address + size;
-    for (const node of this.#nodes) {
-      if (node === undefined || end <= node.start || address >= node.end) continue;
+    for (const node of this.#set) {
+      if (end <= node.start || address >= node.end) continue;
       return address >= node.start && end <= node.end ? node.handler : STRADDLES;
     }
     return undefined;
   }
 
   get isEmpty(): boolean {
-    return this.#nodes.every((node) => node === undefined);
+    return this.#set.length === 0;
+  }
+
+  #put(index: number, node: Node | undefined): void {
+    this.#nodes[index] = node;
+    this.#set = this.#nodes.filter((one) => one !== undefined);
   }
 }

@@ -23,18 +23,19 @@ interface Entry {
 
 export class PortHandlerTable {
   readonly #entries: (Entry | undefined)[] = Array.from({ length: PORT_HANDLER_COUNT });
+  /** Those that are set, in index order: every port access of the guest goes through them. */
+  #set: Entry[] = [];
 
   /** Overwrites entry `index`; overlaps are not checked. An end that reaches 0x10000 wraps to 0, so that such an entry never matches. */
   register(index: number, base: number, length: number, handler: PortHandler): void {
     if (!(index >= 0 && index < PORT_HANDLER_COUNT))
       throw new RangeError(`port handler ${index}: 0…${PORT_HANDLER_COUNT - 1}`);
     this.#entries[index] = { start: base, end: (base + length) & 0xffff, handler };
+    this.#set = this.#entries.filter((entry) => entry !== undefined);
   }
 
   find(port: number): PortHandler | undefined {
-    for (const entry of this.#entries) {
-      if (entry !== undefined && port >= entry.start && port < entry.end) return entry.handler;
-    }
+    for (const entry of this.#set) if (port >= entry.start && port < entry.end) return entry.handler;
     return undefined;
   }
 }

@@ -45,10 +45,11 @@ export class Doorbell {
 
   /**
    * Blocks this thread until there is work or the time is over; says whether there is work. For threads that have no
-   * event loop to serve. `hasWork` looks with ordering, by atomic loads; it is the last look that must not miss.
+   * event loop to serve. `hasWork` looks with ordering, by atomic loads; it is the last look that must not miss. What the
+   * budget's look found is not looked at again: the caller acts by an atomic operation, which makes sure of it.
    */
   sleep(hasWork: () => boolean, timeoutMs = Infinity, look?: LookBudget): boolean {
-    if (look === undefined ? hasWork() : look.look() && hasWork()) return true;
+    if (look === undefined ? hasWork() : look.look()) return true;
     const end = timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
     let found = false;
     for (;;) {

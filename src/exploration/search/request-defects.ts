@@ -131,12 +131,12 @@ const SLEEPING: readonly Defect[] = [
     plan: SMALLEST,
   },
   {
-    name: 'woken-once',
-    sentence: 'A vCPU that was woken for something else does not sleep again until its answer is there.',
+    name: 'withdrawn-looks-on',
+    sentence: 'A vCPU whose request was withdrawn looks for its answer for ever.',
     module: 'hypervisor/io-handler',
-    from: 'while (!this.#doorbell.sleep(this.#hasAnswer, RECHECK_MS, this.#look))',
-    to: 'if (this.#doorbell.sleep(() => this.#hasAnswer() || this.#shared.lines.changed, RECHECK_MS))',
-    plan: { ...SMALLEST, interrupts: 1 },
+    from: 'if (this.#isLost()) return this.#takeBack();',
+    to: '',
+    plan: RESET,
   },
   {
     name: 'interrupt-rung-early',
