@@ -11,14 +11,16 @@ import {
 } from '../io-request/io-request.js';
 import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
-import { movedFrom, movedTo, type RingEvent } from './ring-reader.js';
-import { EventWord, MoveBits } from './trace-ring.js';
+import type { RingEvent } from './ring-reader.js';
+import { EventWord, MoveBits, movedFrom, movedTo } from './trace-ring.js';
 
 export type MoveState = keyof typeof IoRequestState | 'UNKNOWN';
 
 export interface Move {
   /** Since the VM's trace was made, of one clock for all threads. Never earlier than that of the slot's move before. */
   readonly timeNs: number;
+  /** False in a burst for moves whose time was not taken: `timeNs` is that of the slot's move before, and this one was not earlier. */
+  readonly isTimed: boolean;
   readonly vcpu: number;
   /** `UNKNOWN`: a number that is no state stood in the page. */
   readonly from: MoveState;
@@ -43,7 +45,7 @@ const STATE_NAMES: readonly MoveState[] = (Object.keys(IoRequestState) as (keyof
 
 /** `12.345678 ms vCPU 0 PENDING → PROCESSING, uart16550: write port 0x3f8/1 = 0x41` */
 export function describeMove(move: Move): string {
-  const time = `${(move.timeNs / 1e6).toFixed(6)} ms`;
+  const time = `${(move.timeNs / 1e6).toFixed(6)}${move.isTimed ? '' : '+'} ms`;
   const client = move.client === undefined ? '' : `, ${move.client}`;
   const inPlace = move.by === 'hsm' && move.from === 'PROCESSING' ? ', finished by the HSM' : '';
   const request = move.request === undefined ? '' : `: ${describe(move.request)}`;
@@ -73,7 +75,7 @@ export class MoveAssembler {
     this.#originMs = originMs;
   }
 
-  assemble({ vcpu, number, timeMs, words }: RingEvent, lost: number): Move {
+  assemble({ vcpu, number, timeMs, isTimed, words }: RingEvent, lost: number): Move {
     const word = words[EventWord.move] as number;
     const to = movedTo(word);
     const isRefused = (word & MoveBits.REFUSED) !== 0;
@@ -90,6 +92,7 @@ export class MoveAssembler {
     const from = movedFrom(word);
     return {
       timeNs: Math.round((timeMs - this.#originMs) * 1e6),
+      isTimed,
       vcpu,
       from: STATE_NAMES[from] ?? 'UNKNOWN',
       to: STATE_NAMES[to] ?? 'UNKNOWN',

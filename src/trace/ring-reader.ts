@@ -1,41 +1,72 @@
 /**
- * RingReader: takes the events out of a TraceRing, slot by slot, in order. It stops nobody: a reader that is slower than
- * the VM is overtaken, notices it by the events' numbers, and counts what it lost.
+ * RingReader: takes a slot's events out of the two lanes of a TraceRing, in the order of the moves. What the hypervisor
+ * wrote before a move of the Service VM is in memory when that move is; where an event of the Service VM's says which one of
+ * the hypervisor's it follows, that is its place, and in between it follows the next PENDING.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
-import { eventIndex, EventWord, EVENT_WORDS, MoveBits, RING_EVENTS, type TraceRing } from './trace-ring.js';
+import { IoRequestState } from '../io-request/state.js';
+import { LaneReader } from './lane-reader.js';
+import {
+  EVENT_WORDS,
+  hypervisorLane,
+  LANE_EVENTS,
+  movedTo,
+  MoveBits,
+  serviceLane,
+  type TraceRing,
+} from './trace-ring.js';
 
-/** A reader that was overtaken goes on this far behind the writer, so as not to be overtaken again at once. */
-const LEEWAY_EVENTS = RING_EVENTS / 4;
+const { FREE, PENDING } = IoRequestState;
+const UNKNOWN = -1;
 
 /** One event as it lies in the ring. One object, used again for each: take what you need inside the call. */
 export interface RingEvent {
   readonly vcpu: number;
-  /** Of the slot's events, an int32 that wraps. */
+  /** Of the slot's events that were given, an int32 that wraps. */
   readonly number: number;
+  /** Without `isTimed`, that of the slot's event before: it was not earlier, and not later than the next one's. */
   readonly timeMs: number;
+  readonly isTimed: boolean;
   /** The words, `EventWord`. */
   readonly words: Int32Array;
 }
 
+/** What is known of one slot between two calls. */
+interface SlotReader {
+  readonly vcpu: number;
+  readonly hypervisor: LaneReader;
+  readonly service: LaneReader;
+  /** That the events until here lead to. */
+  state: number;
+  lastMs: number;
+  given: number;
+  /** Something was lost: where the lanes belong together is not known before the next link. */
+  isAstray: boolean;
+}
+
 export class RingReader {
-  readonly #ring: TraceRing;
-  readonly #next = new Int32Array(SLOT_COUNT);
-  readonly #lastMs = new Float64Array(SLOT_COUNT);
-  readonly #words = new Int32Array(EVENT_WORDS);
+  readonly #slots: readonly SlotReader[];
   readonly #event: { -readonly [Key in keyof RingEvent]: RingEvent[Key] };
 
   /** From now on. */
   constructor(ring: TraceRing) {
-    this.#ring = ring;
-    this.#event = { vcpu: 0, number: 0, timeMs: 0, words: this.#words };
-    for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) this.#next[vcpu] = ring.head(vcpu);
+    this.#slots = Array.from({ length: SLOT_COUNT }, (_, vcpu) => ({
+      vcpu,
+      hypervisor: new LaneReader(ring, hypervisorLane(vcpu)),
+      service: new LaneReader(ring, serviceLane(vcpu)),
+      state: UNKNOWN,
+      lastMs: 0,
+      given: 0,
+      isAstray: false,
+    }));
+    this.#event = { vcpu: 0, number: 0, timeMs: 0, isTimed: false, words: new Int32Array(EVENT_WORDS) };
   }
 
   /** Whether slot `vcpu` has something that was not read. */
   hasMore(vcpu: number): boolean {
-    return this.#ring.head(vcpu) !== this.#next[vcpu];
+    const { hypervisor, service } = this.#slots[vcpu] as SlotReader;
+    return hypervisor.hasMore || service.hasMore;
   }
 
   /**
@@ -44,80 +75,94 @@ export class RingReader {
    * may be quicker than who takes them.
    */
   read(vcpu: number, take: (event: RingEvent, lost: number) => void, isLast = false, most = Infinity): number {
-    const ring = this.#ring;
+    const slot = this.#slots[vcpu] as SlotReader;
+    const { hypervisor, service } = slot;
+    // In this order: whatever precedes the events before `settled` is before `end`.
+    const settled = service.head;
+    const end = hypervisor.head;
+    const serviceEnd = service.head;
     let lost = 0;
-    let taken = 0;
-    for (let next = this.#next[vcpu] as number; ; next = this.#next[vcpu]) {
-      if (taken === most) return lost;
-      const ahead = (ring.head(vcpu) - next) | 0;
-      if (ahead === 0) return lost;
-      // Behind by more than the ring holds, or ahead of the writer: then the words are rubbish and so is the distance.
-      if (ahead < 0 || ahead > RING_EVENTS) {
-        const skipped = ahead < 0 ? ahead : ahead - RING_EVENTS + LEEWAY_EVENTS;
-        this.#next[vcpu] = next + skipped;
-        lost += Math.max(1, skipped);
-        continue;
-      }
-      if (!this.#copy(vcpu, next)) {
-        // Overtaken while reading, or two writers at once.
-        this.#next[vcpu] = next + 1;
-        lost++;
-        continue;
-      }
-      const timeMs = this.#time(vcpu, next, isLast);
-      if (timeMs === 0) return lost;
-      this.#event.vcpu = vcpu;
-      this.#event.number = next;
-      this.#event.timeMs = this.#lastMs[vcpu] = timeMs;
-      this.#next[vcpu] = next + 1;
+    for (let taken = 0; taken < most; taken++) {
+      lost += this.#catchUp(slot, end, serviceEnd);
+      const lane = this.#first(slot, end, serviceEnd, isLast ? serviceEnd : settled);
+      if (lane === undefined || !this.#put(slot, lane, end, serviceEnd, isLast)) return lost;
       take(this.#event, lost);
       lost = 0;
-      taken++;
     }
+    return lost;
   }
 
-  /** Leaves out all of slot `vcpu`'s new events but the last `most`; returns how many. */
+  /** Leaves out all of slot `vcpu`'s new events but about the last `most`; returns how many. */
   skip(vcpu: number, most: number): number {
-    const left = (this.#ring.head(vcpu) - (this.#next[vcpu] as number) - most) | 0;
-    if (left <= 0) return 0;
-    this.#next[vcpu] = (this.#next[vcpu] as number) + left;
+    const slot = this.#slots[vcpu] as SlotReader;
+    const { hypervisor, service } = slot;
+    const half = most >> 1;
+    const left = hypervisor.dropTo((hypervisor.head - half) | 0) + service.dropTo((service.head - half) | 0);
+    if (left > 0) slot.isAstray = true;
     return left;
   }
 
-  /** False when the event was written again meanwhile. */
-  #copy(vcpu: number, number: number): boolean {
-    const { words } = this.#ring;
-    const at = eventIndex(vcpu, number);
-    const expected = (number + 1) | 0;
-    for (let i = 0; i < EVENT_WORDS; i++) this.#words[i] = words[at + i] as number;
-    return this.#words[EventWord.number] === expected && words[at + EventWord.number] === expected;
+  /** The lane whose next event comes first; undefined: none, or what comes before it is still to be seen. */
+  #first(slot: SlotReader, end: number, serviceEnd: number, settled: number): LaneReader | undefined {
+    const { hypervisor, service, state } = slot;
+    const hasOne = hypervisor.hasNext(end);
+    if (!service.hasNext(serviceEnd)) return hasOne ? hypervisor : undefined;
+    const { link, from } = service;
+    if (link === undefined) {
+      // Only the Service VM moves a slot that is PROCESSING, but for a reset.
+      if (from !== PENDING) return service;
+      const isWithdrawn = hasOne && hypervisor.from === PENDING && movedTo(hypervisor.move) === FREE;
+      if ((state === PENDING && !isWithdrawn) || (state === UNKNOWN && !hasOne)) return service;
+    } else {
+      const ahead = (link - hypervisor.next) | 0;
+      if (ahead < 0 || ahead >= LANE_EVENTS) return service;
+    }
+    if (hasOne) return hypervisor;
+    return ((settled - service.next) | 0) > 0 ? service : undefined;
   }
 
-  /**
-   * The time of a move is stamped after it, so its stamp may be missing yet, or be later than that of the other side's
-   * next move. No move happened after the next one or before the last one. 0: not known yet.
-   */
-  #time(vcpu: number, number: number, isLast: boolean): number {
-    const last = this.#lastMs[vcpu] as number;
-    const own = this.#stamp(vcpu, number);
-    const hasNext = ((this.#ring.head(vcpu) - number) | 0) > 1;
-    const next = hasNext ? this.#stamp(vcpu, number + 1) : 0;
-    if (own === 0 && next === 0 && !hasNext && !isLast) return 0;
-    const time = own === 0 ? (next === 0 ? last : next) : next === 0 ? own : Math.min(own, next);
-    return Math.max(last, time, Number.MIN_VALUE);
+  /** Makes the event of what `lane` has next. False when its time is not known yet. */
+  #put(slot: SlotReader, lane: LaneReader, end: number, serviceEnd: number, isLast: boolean): boolean {
+    const event = this.#event;
+    const { move, words } = lane;
+    const isTimed = (move & MoveBits.IS_TIMED) !== 0;
+    const own = isTimed ? lane.time() : 0;
+    event.words.set(words);
+    lane.advance();
+    const next = this.#first(slot, end, serviceEnd, serviceEnd);
+    if (isTimed && own === 0 && next === undefined && !isLast) {
+      lane.retreat();
+      return false;
+    }
+    // A stamp is made after its move, so it may be missing yet, or be later than the next move's. An untimed move is
+    // followed by a timed one of the same lane.
+    const bound = next === undefined ? 0 : next.time() || next.time(1);
+    const time = own === 0 || (bound !== 0 && bound < own) ? (isTimed ? bound : 0) : own;
+    slot.lastMs = Math.max(slot.lastMs, time, Number.MIN_VALUE);
+    event.vcpu = slot.vcpu;
+    event.number = slot.given;
+    event.timeMs = slot.lastMs;
+    event.isTimed = isTimed;
+    slot.given = (slot.given + 1) | 0;
+    if ((move & MoveBits.REFUSED) === 0) slot.state = movedTo(move);
+    return true;
   }
 
-  #stamp(vcpu: number, number: number): number {
-    const stamp = this.#ring.times[(eventIndex(vcpu, number) + EventWord.time) >> 1] as number;
-    return stamp > 0 && stamp < Infinity ? stamp : 0;
+  /** Counts what was overwritten, and then drops what comes before the next event that has a link, if there is one. */
+  #catchUp(slot: SlotReader, end: number, serviceEnd: number): number {
+    const { hypervisor, service } = slot;
+    hypervisor.hasNext(end);
+    service.hasNext(serviceEnd);
+    let lost = hypervisor.takeLost() + service.takeLost();
+    if (lost > 0) slot.isAstray = true;
+    if (!slot.isAstray) return 0;
+    for (; service.hasNext(serviceEnd); service.advance(), lost++) {
+      const { link } = service;
+      if (link === undefined || ((link - hypervisor.next) | 0) < 0 || ((end - link) | 0) <= 0) continue;
+      slot.isAstray = false;
+      slot.state = UNKNOWN;
+      return lost + hypervisor.dropTo(link);
+    }
+    return lost;
   }
-}
-
-/** The state word of a move, `IoRequestState` or 0xff. */
-export function movedFrom(move: number): number {
-  return (move >> MoveBits.FROM_SHIFT) & MoveBits.STATE_MASK;
-}
-
-export function movedTo(move: number): number {
-  return (move >> MoveBits.TO_SHIFT) & MoveBits.STATE_MASK;
 }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { IoRequestType } from '../io-request/layout.js';
 import { MAX_ADDRESSES } from './address-counts.js';
 import { TracedPage, type PlayedRequest } from './fixtures/traced-page.js';
+import { TIMED_EVERY } from './move-recorder.js';
 import { MAX_COUNTED_CLIENTS, MAX_COUNTED_RANGES, type CountedRange } from './request-rows.js';
 import type { RequestStatistics } from './statistics.js';
 import type { NamedClient } from './vm-trace.js';
@@ -18,8 +19,8 @@ interface Counted {
   readonly play: (part: Partial<PlayedRequest>, client: NamedClient | undefined) => void;
 }
 
-function counted(rangesOf: (client: NamedClient) => readonly CountedRange[] = () => []): Counted {
-  const page = new TracedPage();
+function counted(rangesOf: (client: NamedClient) => readonly CountedRange[] = () => [], burstMs = 0): Counted {
+  const page = new TracedPage(burstMs);
   const statistics = page.trace.count<NamedClient>({ rangesOf, isDefault: (client) => client === DEFAULT });
   return {
     page,
@@ -86,6 +87,17 @@ test('each finished request has its stages once, and they add up', () => {
     assert.ok(Math.abs(parts - stages.total.sumNs) <= 150, `${parts} and ${stages.total.sumNs}: rounding`);
     assert.equal(snapshot.addresses[0]?.timed, 100);
   }
+});
+
+test('in a burst all requests are counted, and the times are of those that have all four', () => {
+  const { statistics, play } = counted(undefined, Infinity);
+  const requests = 10 * TIMED_EVERY;
+  for (let i = 0; i < requests; i++) play({}, UART);
+  const { clients, requests: all } = statistics.snapshot();
+  assert.equal(all, requests);
+  const stages = clients[0]?.stages;
+  // The second one, too: only then the burst is one.
+  for (const stage of ['wait', 'work', 'wake', 'total'] as const) assert.equal(stages?.[stage].count, 10 + 1);
 });
 
 test('a request that the HSM answers has no wait and no work', () => {

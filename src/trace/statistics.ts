@@ -1,7 +1,7 @@
 /**
  * RequestStatistics: what a VM's requests were and how long each stage of them took. ServiceVm tells it of each request
  * that the HSM has given to somebody; the times are in the trace's ring, and are taken from there when the slot's next
- * request comes, or when somebody asks. Counting allocates nothing but the row of a range, client or address that is new.
+ * request comes, or when somebody asks. In a burst a part of the requests has them (MoveRecorder). Counting allocates nothing but the row of a range, client or address that is new.
  */
 
 import { IoRequestState } from '../io-request/state.js';
@@ -9,9 +9,17 @@ import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { AddressCounts } from './address-counts.js';
 import type { MoveRecorder } from './move-recorder.js';
 import { RequestRows, type CountedRange, type RequestRow } from './request-rows.js';
-import { movedTo } from './ring-reader.js';
 import type { ErrorRow, StatisticsSnapshot } from './statistics-snapshot.js';
-import { eventIndex, EventWord, MoveBits, type TraceRing } from './trace-ring.js';
+import {
+  eventIndex,
+  EventWord,
+  hypervisorLane,
+  LANE_EVENTS,
+  MoveBits,
+  movedTo,
+  serviceLane,
+  type TraceRing,
+} from './trace-ring.js';
 
 /** Who answers what the HSM gives to no client. */
 const HSM = 'hsm';
@@ -50,8 +58,9 @@ export interface StatisticsSource<Client extends CountedClient> {
 interface OpenRequest {
   row: RequestRow | undefined;
   address: number;
-  /** Number of its PENDING event. */
+  /** Number of its PENDING event in the hypervisor's lane, and of the next one in the Service VM's. */
   pending: number;
+  taken: number;
   wasAssigned: boolean;
 }
 
@@ -65,6 +74,7 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     row: undefined,
     address: 0,
     pending: 0,
+    taken: 0,
     wasAssigned: false,
   }));
   /** For the ranges of the client at hand, without a closure for each request. */
@@ -80,7 +90,7 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
   /** A request was given to `client`, and perhaps finished already; undefined: the HSM is about to answer it itself. */
   dispatched(request: CountedRequest, client: Client | undefined): void {
     const { vcpu, type, addressHigh, isRead } = request;
-    const { recorder, ring, isDefault } = this.#source;
+    const { isDefault } = this.#source;
     this.#settle(vcpu);
     this.#requests++;
     const isPci = type === IoRequestType.PCI;
@@ -91,10 +101,8 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     const row = this.#rows.find(client?.name ?? HSM, type, low, addressHigh, this.#rangesOfClient);
     row.count(request.size, isRead);
     const open = this.#open[vcpu] as OpenRequest;
-    open.row = row;
+    open.row = this.#finds(open, vcpu, client !== undefined) ? row : undefined;
     open.address = this.#addresses.count(type, low, isPci ? 0 : addressHigh, isRead);
-    open.wasAssigned = client !== undefined;
-    open.pending = (client === undefined ? ring.head(vcpu) - 1 : recorder.assigned(vcpu) - 1) | 0;
     if (client !== undefined && !isPci && isDefault(client)) this.#unclaimed.count(type, low, addressHigh, isRead);
   }
 
@@ -128,16 +136,31 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     };
   }
 
-  /** Books the times of the slot's last request, if it was finished. */
+  /** Finds the events of the request that slot `vcpu` has now; false when it is one without all times. */
+  #finds(open: OpenRequest, vcpu: number, wasAssigned: boolean): boolean {
+    const { recorder, ring } = this.#source;
+    open.wasAssigned = wasAssigned;
+    if (!wasAssigned) {
+      open.pending = (ring.head(hypervisorLane(vcpu)) - 1) | 0;
+      open.taken = ring.head(serviceLane(vcpu));
+      return true;
+    }
+    open.taken = recorder.assigned(vcpu);
+    const at = eventIndex(serviceLane(vcpu), open.taken);
+    open.pending = ring.words[at + EventWord.link] as number;
+    return ((ring.words[at + EventWord.move] as number) & MoveBits.HAS_LINK) !== 0;
+  }
+
+  /** Books the times of the slot's last request, if it was finished and has them. */
   #settle(vcpu: number): void {
     const open = this.#open[vcpu] as OpenRequest;
-    const { row, pending, wasAssigned } = open;
+    const { row, pending, taken, wasAssigned } = open;
     if (row === undefined) return;
-    let next = pending;
-    const filled = this.#stamp(vcpu, next++, PENDING);
-    const assigned = wasAssigned ? this.#stamp(vcpu, next++, PROCESSING) : filled;
-    const completed = this.#stamp(vcpu, next++, COMPLETE);
-    const released = this.#stamp(vcpu, next, FREE);
+    const [above, below] = [hypervisorLane(vcpu), serviceLane(vcpu)];
+    const filled = this.#stamp(above, pending, PENDING);
+    const assigned = wasAssigned ? this.#stamp(below, taken, PROCESSING) : filled;
+    const completed = this.#stamp(below, taken + (wasAssigned ? 1 : 0), COMPLETE);
+    const released = this.#stamp(above, pending + 1, FREE);
     // Not finished yet; or withdrawn, and then it never will.
     if (released <= 0 || completed < 0 || assigned <= 0 || filled < 0) return;
     open.row = undefined;
@@ -153,13 +176,13 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     this.#addresses.time(open.address, toNs(released - start));
   }
 
-  /** Time of a move; 0: not stamped yet; below 0: that event is not there, or is another one. */
-  #stamp(vcpu: number, number: number, to: number): number {
-    const { words, times } = this.#source.ring;
-    const at = eventIndex(vcpu, number);
-    const move = words[at + EventWord.move] as number;
-    if (words[at + EventWord.number] !== ((number + 1) | 0) || movedTo(move) !== to) return -1;
-    return (move & MoveBits.REFUSED) === 0 ? (times[(at + EventWord.time) >> 1] as number) : -1;
+  /** Time of a move; 0: it has none, or not yet; below 0: that event is not there, or is another one. */
+  #stamp(lane: number, number: number, to: number): number {
+    const { ring } = this.#source;
+    const age = (ring.head(lane) - number) | 0;
+    const move = ring.words[eventIndex(lane, number) + EventWord.move] as number;
+    if (age <= 0 || age >= LANE_EVENTS || movedTo(move) !== to || (move & MoveBits.REFUSED) !== 0) return -1;
+    return ring.time(lane, number);
   }
 }
 

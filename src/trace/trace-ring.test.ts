@@ -10,9 +10,20 @@ import type { UserVm } from '../user-vm.js';
 import { TracedPage } from './fixtures/traced-page.js';
 import { describeMove, MoveAssembler, type Move } from './move.js';
 import { RingReader } from './ring-reader.js';
-import { eventIndex, EventWord, headIndex, RING_EVENTS, TraceRing } from './trace-ring.js';
+import {
+  eventIndex,
+  EventWord,
+  EVENT_WORDS,
+  headIndex,
+  hypervisorLane,
+  LANE_EVENTS,
+  serviceLane,
+  TraceRing,
+} from './trace-ring.js';
 
 const UART = { name: 'uart16550' };
+const HYPERVISOR = hypervisorLane(0);
+const SERVICE = serviceLane(0);
 
 /** A VM with a vCPU thread for each script and a device at port 0x500; `watch` is called before it starts. */
 async function play<T>(scripts: readonly Script[], watch: (vm: UserVm) => Promise<T> | T): Promise<T> {
@@ -59,7 +70,7 @@ test('each request of two threads has exactly its four moves, in order, with tim
 });
 
 test('a reader that comes too late loses the oldest moves and is told how many', async () => {
-  const requests = RING_EVENTS;
+  const requests = LANE_EVENTS;
   const moves = await play([reads(requests)], async (vm) => {
     const trace = vm.trace();
     // The ring is on from here; nobody reads until the VM has ended.
@@ -67,7 +78,7 @@ test('a reader that comes too late loses the oldest moves and is told how many',
     return collect(trace);
   });
   const [first] = moves;
-  assert.ok(first !== undefined && first.lost >= 4 * requests - RING_EVENTS, `${first?.lost}`);
+  assert.ok(first !== undefined && first.lost >= 4 * requests - 2 * LANE_EVENTS, `${first?.lost}`);
   assert.equal(moves.length + first.lost, 4 * requests);
   assert.deepEqual(
     moves.slice(1).filter(({ lost }) => lost > 0),
@@ -122,14 +133,15 @@ test('what the HSM finishes in its client’s place is told so', async () => {
 test('while nobody watches, nothing is written', () => {
   const page = new TracedPage();
   page.play({}, UART);
-  assert.equal(page.ring.head(0), 0);
+  const heads = (): number[] => [page.ring.head(HYPERVISOR), page.ring.head(SERVICE)];
+  assert.deepEqual(heads(), [0, 0]);
   const release = page.trace.use();
   page.play({}, UART);
-  assert.equal(page.ring.head(0), 4);
+  assert.deepEqual(heads(), [2, 2]);
   release();
   release();
   page.play({}, UART);
-  assert.equal(page.ring.head(0), 4);
+  assert.deepEqual(heads(), [2, 2]);
 });
 
 test('a move that is not stamped yet waits for its stamp, and is given at the end all the same', () => {
@@ -137,7 +149,7 @@ test('a move that is not stamped yet waits for its stamp, and is given at the en
   page.trace.use();
   const reader = new RingReader(page.ring);
   const slot = page.buffer.slot(0);
-  const at = eventIndex(0, 0) + EventWord.time;
+  const at = eventIndex(HYPERVISOR, 0) + EventWord.time;
   slot.fill(0, 0, 0x60, 0, 1, 0, 0, false);
   const stamp = page.ring.times[at >> 1] as number;
   page.ring.times[at >> 1] = 0;
@@ -148,7 +160,7 @@ test('a move that is not stamped yet waits for its stamp, and is given at the en
   reader.read(0, ({ timeMs }) => assert.equal(timeMs, stamp));
   assert.equal(reader.hasMore(0), false);
   slot.stampFree();
-  page.ring.times[(eventIndex(0, 1) + EventWord.time) >> 1] = 0;
+  page.ring.times[(eventIndex(HYPERVISOR, 1) + EventWord.time) >> 1] = 0;
   reader.read(0, () => taken++, true);
   assert.equal(taken, 1);
 });
@@ -158,11 +170,12 @@ test('a stamp that came late is no later than the next move', () => {
   page.trace.use();
   const reader = new RingReader(page.ring);
   page.play({}, UART);
-  const at = (number: number): number => (eventIndex(0, number) + EventWord.time) >> 1;
-  page.ring.times[at(0)] = (page.ring.times[at(1)] as number) + 5;
+  const pending = (eventIndex(HYPERVISOR, 0) + EventWord.time) >> 1;
+  const processing = (eventIndex(SERVICE, 0) + EventWord.time) >> 1;
+  page.ring.times[pending] = (page.ring.times[processing] as number) + 5;
   const times: number[] = [];
   reader.read(0, ({ timeMs }) => times.push(timeMs));
-  assert.equal(times[0], page.ring.times[at(1)]);
+  assert.equal(times[0], page.ring.times[processing]);
   assert.deepEqual(
     times,
     [...times].sort((a, b) => a - b),
@@ -173,14 +186,14 @@ test('rubbish in the ring is read in bounds: nobody throws, and the reader ends'
   const word = fc.oneof(fc.integer(), fc.constantFrom(0, 1, -1, 0x7fff_ffff, -0x8000_0000));
   fc.assert(
     fc.property(
-      fc.array(fc.tuple(fc.nat(SLOT_COUNT * RING_EVENTS * 16), word), { maxLength: 40 }),
-      fc.array(fc.tuple(fc.nat(SLOT_COUNT - 1), word), { maxLength: 6 }),
+      fc.array(fc.tuple(fc.nat(2 * SLOT_COUNT * LANE_EVENTS * EVENT_WORDS - 1), word), { maxLength: 40 }),
+      fc.array(fc.tuple(fc.nat(2 * SLOT_COUNT - 1), word), { maxLength: 6 }),
       (words, heads) => {
         const ring = new TraceRing(new TraceRing().buffer);
         const reader = new RingReader(ring);
         const assembler = new MoveAssembler(() => undefined, 0);
         for (const [at, value] of words) ring.words[eventIndex(0, 0) + at] = value;
-        for (const [vcpu, head] of heads) ring.words[headIndex(vcpu)] = head;
+        for (const [lane, head] of heads) ring.words[headIndex(lane)] = head;
         for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
           let taken = 0;
           reader.read(
@@ -191,19 +204,20 @@ test('rubbish in the ring is read in bounds: nobody throws, and the reader ends'
             },
             true,
           );
-          assert.ok(taken <= RING_EVENTS);
+          assert.ok(taken <= 2 * LANE_EVENTS);
           assert.equal(reader.hasMore(vcpu), false);
         }
       },
     ),
-    { seed: 7, numRuns: 30 },
+    { seed: 7, numRuns: 100 },
   );
 });
 
 test('numbers wrap without losing anything', () => {
   const page = new TracedPage();
   page.trace.use();
-  page.ring.words[headIndex(0)] = 0x7fff_fffe;
+  page.ring.words[headIndex(HYPERVISOR)] = 0x7fff_fffe;
+  page.ring.words[headIndex(SERVICE)] = 0x7fff_ffff;
   const reader = new RingReader(page.ring);
   page.play({}, UART);
   page.play({}, UART);

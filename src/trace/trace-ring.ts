@@ -1,26 +1,31 @@
 /**
- * TraceRing: where a VM's moves are kept until somebody reads them: for each slot a ring of events, all in one
- * SharedArrayBuffer that travels to every thread which makes moves. MoveRecorder writes, RingReader reads.
+ * TraceRing: where a VM's moves are kept until somebody reads them: for each slot two lanes of events, one for the moves
+ * of the hypervisor and one for those of the Service VM, all in one SharedArrayBuffer that travels to every thread which
+ * makes moves. MoveRecorder writes, RingReader reads.
  *
- * The rule that makes it work without locks: whoever owns a slot is the only one who writes to its ring, and writes the
- * event before the compare-and-exchange that gives the slot away. So plain stores do, and the state word orders them. A
- * page that strangers write may make two threads believe that they own a slot; then the ring holds rubbish, inside its
- * bounds.
+ * The rule that makes it work without locks: whoever owns a slot is the only one who writes to the lane of its side, and
+ * writes the event before the compare-and-exchange that gives the slot away. So plain stores do, and the state word orders
+ * them. A page that strangers write may make two threads believe that they own a slot; then the lanes hold rubbish, inside
+ * their bounds.
  *
- * Memory that no event was written to is not taken from the machine; a vCPU's ring, once full, is RING_EVENTS * 64 bytes.
+ * Why two lanes: a line of memory that both sides write goes from core to core at every request, which costs more than
+ * writing the events (docs/decisions/0009). So the lanes are in order each, and an event of the Service VM's says now and
+ * then which event of the hypervisor's it follows.
+ *
+ * Memory that no event was written to is not taken from the machine; a vCPU's lanes, once full, are 64 KiB.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 
-/** Events that one slot's ring holds; a request is four. A power of two. */
-export const RING_EVENTS = 2048;
-/** Words of one event: a cache line. */
-export const EVENT_WORDS = 16;
+/** Events that one lane holds; a request is two in each. A power of two. */
+export const LANE_EVENTS = 1024;
+/** Words of one event: half a cache line. */
+export const EVENT_WORDS = 8;
 
 /** Words of an event. Few, and packed: every one is a store between a vCPU and its answer. */
 export const EventWord = {
-  /** The event's number plus 1, so that memory which was never written is no event; 0 while it is being written. */
-  number: 0,
+  /** With `HAS_LINK`: number of the event in the hypervisor's lane that this one follows. */
+  link: 0,
   /** States, type, size and flags: see `MoveBits`. */
   move: 1,
   /** With `HAS_REQUEST`. In a PCI request: bus, device and function, a byte each from bit 16 down. */
@@ -29,11 +34,12 @@ export const EventWord = {
   addressHigh: 3,
   /** With `HAS_REQUEST` or `HAS_VALUE`. */
   valueLow: 4,
+  /** Not at PROCESSING: the request that it may have is a PCI one, of 32 bits. */
   valueHigh: 5,
-  /** Float64, in ms since the ring's origin; 0: not stamped yet. */
-  time: 6,
   /** Who was given the request, at PROCESSING; 0: nobody that has a number. */
-  client: 8,
+  client: 5,
+  /** Float64, in ms since the ring's origin, with `IS_TIMED`; 0: not stamped yet. */
+  time: 6,
 } as const;
 
 /** Inside the move word. What does not fit (the page may hold any number) is all ones. */
@@ -55,16 +61,22 @@ export const MoveBits = {
   HAS_VALUE: 1 << 27,
   /** The HSM finished the request in its client's place. */
   FORCED: 1 << 28,
+  /** The event has a time of its own. */
+  IS_TIMED: 1 << 29,
+  HAS_LINK: 1 << 30,
 } as const;
 
-const LINE_WORDS = 16;
-/** The first word: slots look at it before each move (MoveWatcher). */
+/** Two cache lines: processors fetch the second one with the first. */
+const APART_WORDS = 32;
+/** 0 while the ring is off, else how often it was switched on. The first word: slots look at it (MoveWatcher). */
 const IS_ON = 0;
+const TIMES_ON = 1;
 /** Float64: `performance.timeOrigin` of the thread that made the ring. */
 const ORIGIN = 2;
-const FIRST_HEAD = LINE_WORDS;
-const FIRST_EVENT = FIRST_HEAD + SLOT_COUNT * LINE_WORDS;
-const WORDS = FIRST_EVENT + SLOT_COUNT * RING_EVENTS * EVENT_WORDS;
+const LANES = 2 * SLOT_COUNT;
+const FIRST_HEAD = APART_WORDS;
+const FIRST_EVENT = FIRST_HEAD + LANES * APART_WORDS;
+const WORDS = FIRST_EVENT + LANES * LANE_EVENTS * EVENT_WORDS;
 
 export class TraceRing {
   readonly buffer: SharedArrayBuffer;
@@ -84,8 +96,11 @@ export class TraceRing {
     return this.words[IS_ON] !== 0;
   }
 
+  /** Set by one thread only. */
   set isOn(on: boolean) {
-    this.words[IS_ON] = on ? 1 : 0;
+    if (on === this.isOn) return;
+    if (on) this.words[TIMES_ON] = Math.max(1, ((this.words[TIMES_ON] as number) + 1) | 0);
+    this.words[IS_ON] = on ? (this.words[TIMES_ON] as number) : 0;
   }
 
   /** Unix time in ms that the ring's times count from. */
@@ -98,18 +113,45 @@ export class TraceRing {
     return performance.timeOrigin - this.originMs;
   }
 
-  /** Events that were ever written to slot `vcpu`'s ring, as an int32 that wraps. */
-  head(vcpu: number): number {
-    return this.words[headIndex(vcpu)] as number;
+  /** Events that were ever written to a lane, as an int32 that wraps. */
+  head(lane: number): number {
+    return this.words[headIndex(lane)] as number;
+  }
+
+  /** The time of event `number` of a lane; 0: it has none, or not yet. The event must be in the lane. */
+  time(lane: number, number: number): number {
+    const at = eventIndex(lane, number);
+    if (((this.words[at + EventWord.move] as number) & MoveBits.IS_TIMED) === 0) return 0;
+    const time = this.times[(at + EventWord.time) >> 1] as number;
+    return time > 0 && time < Infinity ? time : 0;
   }
 }
 
-/** Index of the word that counts slot `vcpu`'s events. */
-export function headIndex(vcpu: number): number {
-  return FIRST_HEAD + vcpu * LINE_WORDS;
+/** The lane of the moves of slot `vcpu` to PENDING and FREE, which are the hypervisor's. */
+export function hypervisorLane(vcpu: number): number {
+  return 2 * vcpu;
 }
 
-/** Index of the first word of event `number` of slot `vcpu`. */
-export function eventIndex(vcpu: number, number: number): number {
-  return FIRST_EVENT + (vcpu * RING_EVENTS + (number & (RING_EVENTS - 1))) * EVENT_WORDS;
+/** The lane of the moves of slot `vcpu` to PROCESSING and COMPLETE. */
+export function serviceLane(vcpu: number): number {
+  return 2 * vcpu + 1;
+}
+
+/** Index of the word that counts a lane's events. */
+export function headIndex(lane: number): number {
+  return FIRST_HEAD + lane * APART_WORDS;
+}
+
+/** Index of the first word of event `number` of a lane. */
+export function eventIndex(lane: number, number: number): number {
+  return FIRST_EVENT + (lane * LANE_EVENTS + (number & (LANE_EVENTS - 1))) * EVENT_WORDS;
+}
+
+/** The state word of a move, `IoRequestState` or 0xf. */
+export function movedFrom(move: number): number {
+  return (move >> MoveBits.FROM_SHIFT) & MoveBits.STATE_MASK;
+}
+
+export function movedTo(move: number): number {
+  return (move >> MoveBits.TO_SHIFT) & MoveBits.STATE_MASK;
 }

@@ -10,7 +10,7 @@ import { MoveAssembler, type Move } from './move.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader } from './ring-reader.js';
 import { RequestStatistics, type StatisticsSource } from './statistics.js';
-import { eventIndex, EventWord, type TraceRing } from './trace-ring.js';
+import { hypervisorLane, serviceLane, type TraceRing } from './trace-ring.js';
 
 /** Clients that have a name in the trace; those beyond share one. */
 export const MAX_TRACED_CLIENTS = 1024;
@@ -35,10 +35,10 @@ export class VmTrace {
   #users = 0;
   #isClosed = false;
 
-  constructor(ring: TraceRing) {
+  constructor(ring: TraceRing, recorder = new MoveRecorder(ring)) {
     this.#ring = ring;
     this.#originMs = performance.now() + ring.clockOffsetMs;
-    this.recorder = new MoveRecorder(ring);
+    this.recorder = recorder;
   }
 
   get isOn(): boolean {
@@ -93,12 +93,17 @@ export class VmTrace {
     return new MoveGlance(this.#ring, filter, (client) => this.#clients[client]?.name, this.#originMs, this.use());
   }
 
-  /** How many moves slot `vcpu` has made while they were recorded, an int32 that wraps, and when it made the last one. */
+  /** How many moves slot `vcpu` has made while they were recorded, an int32 that wraps, and when it made the last one that has a time. */
   lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
     const ring = this.#ring;
-    const moves = ring.head(vcpu);
-    const stamp = ring.times[(eventIndex(vcpu, moves - 1) + EventWord.time) >> 1] as number;
-    return { moves, atMs: stamp > 0 ? stamp - ring.clockOffsetMs : undefined };
+    let moves = 0;
+    let lastMs = 0;
+    for (const lane of [hypervisorLane(vcpu), serviceLane(vcpu)]) {
+      const head = ring.head(lane);
+      moves = (moves + head) | 0;
+      lastMs = Math.max(lastMs, ring.time(lane, head - 1));
+    }
+    return { moves, atMs: lastMs > 0 ? lastMs - ring.clockOffsetMs : undefined };
   }
 
   async *#moves(reader: RingReader, sieve: MoveSieve, release: () => void): AsyncGenerator<Move, void, undefined> {

@@ -47,6 +47,37 @@ test('JSON Lines: an object in each line, with the stages, and wide values as te
   assert.deepEqual([first?.['vm'], first?.['stageNs'], first?.['client'], first?.['value']], ['vm', null, null, 0x41]);
 });
 
+test('a move of a burst that has no time has no stage, and begins none', async () => {
+  const page = new TracedPage(Infinity);
+  const trace = page.trace.watch();
+  for (let i = 0; i < 3; i++) page.play({}, UART);
+  page.trace.close();
+  const moves: Move[] = [];
+  for await (const move of trace) moves.push(move);
+  const text = Buffer.from(written(new JsonLinesExport('vm'), moves)).toString();
+  const rows = text
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Record<string, unknown>);
+  const hasStage = rows.map(({ timed, stageNs }) => [timed, stageNs !== null]);
+  const [whole, part] = [hasStage.slice(4, 8), hasStage.slice(8)];
+  assert.deepEqual(whole, [
+    [true, false],
+    [true, true],
+    [true, true],
+    [true, true],
+  ]);
+  assert.deepEqual(part, [
+    [true, false],
+    [false, false],
+    [true, false],
+    [false, false],
+  ]);
+  const { slices } = readPerfetto(written(new PerfettoExport('vm'), moves));
+  const stages = slices.filter(({ track, depth }) => track === 'vCPU 0' && depth === 1).map(({ name }) => name);
+  assert.deepEqual(stages.slice(-3), ['wait', 'wait and work', 'wake']);
+});
+
 test('Parquet: another reader finds every move, over several row groups', async () => {
   const moves = await someMoves();
   const many = Array.from({ length: Math.ceil(ROW_GROUP_ROWS / moves.length) + 2 }, () => moves).flat();

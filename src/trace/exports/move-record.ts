@@ -7,7 +7,9 @@ import type { Move } from '../move.js';
 export interface MoveRecord {
   readonly vm: string;
   readonly timeNs: number;
-  /** Since the same request's move before; null for its first, and where that was lost. */
+  /** False in a burst: the move was not before `timeNs`, and not after the slot's next one. */
+  readonly timed: boolean;
+  /** Since the same request's move before; null for its first, and where one of both has no time or was lost. */
   readonly stageNs: number | null;
   readonly vcpu: number;
   readonly request: number;
@@ -31,6 +33,7 @@ export interface MoveRecord {
 export class MoveRecords {
   readonly #vm: string;
   readonly #lastNs = new Float64Array(SLOT_COUNT).fill(-1);
+  /** -1: the slot's last move has no time that a stage could begin at. */
   readonly #request = new Float64Array(SLOT_COUNT).fill(-1);
 
   constructor(vm: string) {
@@ -38,15 +41,16 @@ export class MoveRecords {
   }
 
   record(move: Move): MoveRecord {
-    const { vcpu, timeNs, request, requestNumber } = move;
-    const isSame = this.#request[vcpu] === requestNumber && move.to !== 'PENDING' && move.lost === 0;
+    const { vcpu, timeNs, isTimed, request, requestNumber } = move;
+    const isSame = isTimed && this.#request[vcpu] === requestNumber && move.to !== 'PENDING' && move.lost === 0;
     const stageNs = isSame ? timeNs - (this.#lastNs[vcpu] as number) : null;
     this.#lastNs[vcpu] = timeNs;
-    this.#request[vcpu] = requestNumber;
+    this.#request[vcpu] = isTimed ? requestNumber : -1;
     const isPci = request?.type === 'pci';
     return {
       vm: this.#vm,
       timeNs,
+      timed: isTimed,
       stageNs,
       vcpu,
       request: requestNumber,

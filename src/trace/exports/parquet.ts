@@ -24,6 +24,7 @@ const int64 = (value: number | bigint | null): bigint | null =>
 const COLUMNS: readonly Column[] = [
   { name: 'vm', type: 'STRING', of: ({ vm }) => vm },
   { name: 'time_ns', type: 'INT64', of: ({ timeNs }) => int64(timeNs) },
+  { name: 'timed', type: 'BOOLEAN', of: ({ timed }) => timed },
   { name: 'stage_ns', type: 'INT64', of: ({ stageNs }) => int64(stageNs) },
   { name: 'vcpu', type: 'INT32', of: ({ vcpu }) => vcpu },
   { name: 'request', type: 'INT32', of: ({ request }) => request },

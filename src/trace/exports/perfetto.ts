@@ -101,11 +101,12 @@ export class PerfettoExport implements TraceExport {
   }
 
   /** PROCESSING and COMPLETE: one stage ends and the next begins. */
-  #stage({ timeNs, vcpu, to, client, request }: Move, drawn: Drawn): void {
+  #stage({ timeNs, isTimed, vcpu, to, client, request }: Move, drawn: Drawn): void {
     const track = vcpuTrack(vcpu);
     this.#event(timeNs, track, EventType.END, {});
     if (to === 'PROCESSING') {
-      this.#event(timeNs, track, EventType.BEGIN, { name: 'work' });
+      // Where the one ends and the other begins was not taken: `timeNs` is that of PENDING.
+      this.#event(timeNs, track, EventType.BEGIN, { name: isTimed ? 'work' : 'wait and work' });
       drawn.client = this.#client(client ?? 'client', vcpu);
       const name = request === undefined ? 'request' : nameOf(request);
       const endOfFlow = drawn.flow;
