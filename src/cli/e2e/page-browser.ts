@@ -39,11 +39,15 @@ export interface Served {
   readonly session: Started;
   /** With the token. */
   readonly address: string;
+  /** What it has written for its operator so far. */
+  readonly told: () => string;
 }
 
 export async function serve(args: readonly string[] = []): Promise<Served> {
   const session = start(process.execPath, [MAIN, 'run', 'monitor', '--page', ...args]);
-  return { session, address: await printedAddress(session) };
+  let told = '';
+  session.child.stderr.on('data', (bytes: Buffer) => (told += bytes.toString()));
+  return { session, address: await printedAddress(session), told: () => told };
 }
 
 export interface OpenPage {

@@ -34,13 +34,18 @@ export function ConsolePanel(): JSX.Element {
       screenReaderMode: false,
       overviewRuler: { width: SCROLLBAR_PX },
     });
+    const leave = (): void => {
+      // Tab goes on from here, and not into the console again.
+      if (terminal.textarea !== undefined) terminal.textarea.tabIndex = -1;
+      title.current?.focus();
+    };
     const fit = new FitAddon();
     terminal.loadAddon(fit);
     withAdoptedStyles(() => terminal.open(element));
     terminal.attachCustomKeyEventHandler((event) => {
       if (!(event.ctrlKey && event.key === ']')) return true;
       event.preventDefault();
-      if (event.type === 'keydown') title.current?.focus();
+      if (event.type === 'keydown') leave();
       return false;
     });
     terminal.onData((text) => live.type(text));
@@ -60,9 +65,15 @@ export function ConsolePanel(): JSX.Element {
       fit.fit();
     });
     sizes.observe(element);
+    const heading = title.current;
+    const letIn = (): void => {
+      if (terminal.textarea !== undefined) terminal.textarea.tabIndex = 0;
+    };
+    heading?.addEventListener('blur', letIn);
     const stopCommand = onCommand('console', () => terminal.focus());
     return () => {
       stopCommand();
+      heading?.removeEventListener('blur', letIn);
       sizes.disconnect();
       stopColours();
       live.onConsole = () => undefined;

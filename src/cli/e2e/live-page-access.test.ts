@@ -1,0 +1,201 @@
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { faint, missedByTab, nameless } from './page-audit.js';
+import { findChromium, launch, openPage, serve, type OpenPage, type Served } from './page-browser.js';
+
+const chromium = findChromium();
+const isBuilt = existsSync(new URL('../../dashboard/page/index.html', import.meta.url));
+const skip =
+  chromium === undefined
+    ? 'there is no Chromium: install the package chromium, or name one in UPCALL_CHROMIUM'
+    : !isBuilt && 'the page is not built: npm run build:page';
+
+/** Blocks its thread at a write: then it can neither answer the guest nor be looked at. */
+const BLOCKING_DEVICE = `export default class {
+  name = 'blocking';
+  registers = { source: 'its data sheet', registers: [
+    { offset: 0, size: 1, name: 'COUNT', access: 'r', meaning: 'reads so far' },
+  ] };
+  #count = 0;
+  read() { return ++this.#count; }
+  peek() { return this.#count; }
+  write() { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); }
+}`;
+
+describe('the live page for everyone', { skip }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'upcall-page-e2e-'));
+  let browser: Browser;
+  let served: Served;
+  before(async () => {
+    writeFileSync(join(folder, 'blocking.mjs'), BLOCKING_DEVICE);
+    browser = await launch(chromium ?? '');
+    served = await serve(['--device', `${join(folder, 'blocking.mjs')}@0x500,thread`, '--client-timeout', 'none']);
+  });
+  after(async () => {
+    await browser.close();
+    served.session.child.kill('SIGTERM');
+    await served.session.ended;
+    rmSync(folder, { recursive: true });
+  });
+
+  async function withPage(use: (open: OpenPage) => Promise<void>, options: BrowserContextOptions = {}): Promise<void> {
+    const open = await openPage(browser, served, options);
+    try {
+      await open.shows('monitor>');
+      await use(open);
+      assert.deepEqual(open.complaints, []);
+    } finally {
+      await open.close();
+    }
+  }
+
+  async function everyView(page: Page, look: (view: string) => Promise<void>): Promise<void> {
+    for (const tab of await page.getByRole('tab').all()) {
+      await tab.click();
+      await look((await tab.textContent()) ?? '');
+    }
+    await page.locator('#title-console').focus();
+    await page.keyboard.press('?');
+    await page.locator('dialog[open]').waitFor();
+    await look('keys');
+    await page.keyboard.press('Escape');
+  }
+
+  for (const [locale, colorScheme] of [
+    ['en-US', 'light'],
+    ['zh-CN', 'dark'],
+  ] as const)
+    test(`every view in ${locale}, ${colorScheme}: all has a name, and all text a contrast of 4.5`, () =>
+      withPage(
+        async ({ page, command, shows }) => {
+          // Something to show: an unclaimed access, a held request, a breakpoint.
+          await command('in8 300');
+          await shows(/in8 300\s*0xff/);
+          const form = page.locator('.breakpoint-form');
+          await page.locator('[data-tab="stops"]').click();
+          await form.locator('[name="first"]').fill('0x71');
+          await form.locator('button').click();
+          await command('in8 71');
+          await page.locator('.held-request').waitFor();
+          await everyView(page, async (view) => {
+            assert.deepEqual(await nameless(page), [], view);
+            assert.deepEqual(await faint(page), [], view);
+          });
+          await page.locator('[data-tab="stops"]').click();
+          await page.locator('.stops h3 button').click();
+          await page.locator('.held-request').waitFor({ state: 'detached' });
+        },
+        { locale, colorScheme },
+      ));
+
+  test('Tab comes by every control of every view, out of the console too, and one sees where it is', () =>
+    withPage(async ({ page }) => {
+      for (const tab of ['timeline', 'clients', 'latency', 'unclaimed', 'stops', 'device']) {
+        await page.locator(`[data-tab="${tab}"]`).click();
+        if (tab === 'timeline' || tab === 'stops' || tab === 'device')
+          assert.deepEqual(await missedByTab(page), [], tab);
+      }
+    }));
+
+  test('for who wants less motion nothing glides, and slots are drawn twice a second instead of with each frame', () =>
+    withPage(
+      async ({ page, command }) => {
+        await command('repeat 4000. in8 300');
+        const glide = `getComputedStyle(document.querySelector('.stop-controls button')).transitionDuration`;
+        assert.equal(await page.evaluate<string>(glide), '0s');
+        // The time between four drawings of the slot that is at work, by the page's own clock.
+        const ms = (): Promise<number> =>
+          page.evaluate<number>(`new Promise((resolve) => {
+            const times = [];
+            const watcher = new MutationObserver(() => {
+              times.push(performance.now());
+              if (times.length < 4) return;
+              watcher.disconnect();
+              resolve(times[3] - times[0]);
+            });
+            watcher.observe(document.querySelector('[data-slot="0"]'), { subtree: true, childList: true, characterData: true, attributes: true });
+          })`);
+        const calm = await ms();
+        assert.ok(calm > 1200, `${calm} ms`);
+        await page.emulateMedia({ reducedMotion: 'no-preference' });
+        assert.notEqual(await page.evaluate<string>(glide), '0s');
+        const lively = await ms();
+        assert.ok(lively < calm, `${lively} ms`);
+        await page.locator('.xterm-helper-textarea').focus();
+        await page.keyboard.press('Control+c');
+      },
+      { reducedMotion: 'reduce' },
+    ));
+
+  test('nothing inline: the policy refuses styles, scripts and pictures that are no files, and a refusal fails a test', () =>
+    withPage(async ({ page, complaints }) => {
+      for (const [what, inject] of [
+        [
+          'style-src',
+          `document.head.append(Object.assign(document.createElement('style'), { textContent: 'p { color: red }' }))`,
+        ],
+        ['style-src', `document.body.setAttribute('style', 'color: red')`],
+        ['script-src', `document.head.append(Object.assign(document.createElement('script'), { textContent: '0' }))`],
+        [
+          'img-src',
+          `document.body.append(Object.assign(new Image(), { src: 'data:image/gif;base64,R0lGODlhAQABAAAAACw=' }))`,
+        ],
+      ] as const) {
+        const refused = page.waitForEvent('console', { predicate: (message) => message.text().includes(what) });
+        await page.evaluate(inject);
+        await refused;
+        assert.ok(
+          complaints.splice(0).some((complaint) => complaint.includes(what)),
+          what,
+        );
+      }
+    }));
+
+  test('the token is in no address, no request and no log, and a pasted address is taken on the page that it is pasted over', () =>
+    withPage(async ({ page, shows }) => {
+      const token = new URL(served.address).hash.slice(1);
+      assert.ok(token.length > 30);
+      const asked: string[] = [];
+      page.on('request', (request) => asked.push(`${request.url()} ${JSON.stringify(request.headers())}`));
+      page.on('websocket', (socket) => asked.push(socket.url()));
+      await page.reload();
+      await shows('monitor>');
+      assert.equal(page.url(), `${new URL(served.address).origin}/`);
+      assert.ok((await page.evaluate<number>('history.length')) <= 2, 'a blank page and this one');
+      assert.ok(asked.length > 3);
+      assert.deepEqual(
+        asked.filter((one) => one.includes(token)),
+        [],
+      );
+      const stranger = await page.context().browser()?.newPage({ locale: 'en-US' });
+      assert.ok(stranger !== undefined);
+      await stranger.goto(new URL('/', served.address).href);
+      await stranger.locator('.vm-state', { hasText: 'open the address that upcall printed' }).waitFor();
+      await stranger.goto(served.address);
+      await stranger.locator('.vm-state.running').waitFor();
+      assert.equal(new URL(stranger.url()).hash, '');
+      await stranger.close();
+      assert.equal(served.told().split(token).length - 1, 1, 'it is printed once, with the address');
+    }));
+
+  // The last: its device never answers again.
+  test('shows the registers of a device in a thread of its own, and says when that thread does not answer', () =>
+    withPage(async ({ page, command, shows }) => {
+      await command('in8 500');
+      await shows(/in8 500\s*0x01/);
+      await page.locator('button.client', { hasText: 'blocking' }).click();
+      const count = page.locator('.registers tr', { hasText: 'COUNT' });
+      await count.filter({ hasText: '0x01' }).waitFor();
+      await command('in8 500');
+      // However often it was looked at, the guest has read it twice.
+      await count.filter({ hasText: '0x02' }).waitFor();
+      await command('out8 500 1');
+      await count.filter({ hasText: 'no answer' }).waitFor();
+      await page.locator('.view-device .alarm').waitFor();
+      await page.locator('[data-slot="0"][data-state="PROCESSING"]').waitFor();
+    }));
+});

@@ -1,0 +1,102 @@
+/**
+ * What a reader who sees badly, or uses no mouse, needs of the live page, asked in the browser itself. The functions are
+ * texts because they run there and these tests are compiled without the DOM.
+ */
+
+import type { Page } from 'playwright-core';
+
+/** What is to be seen and has no name that a screen reader could say. */
+const NAMELESS = `
+  [...document.querySelectorAll('button, select, input, textarea, table, dialog, [role], section, [tabindex="0"]')]
+    .filter((one) => one.checkVisibility() && !one.closest('.xterm') && one.getAttribute('role') !== 'listitem')
+    .filter((one) => {
+      const by = (one.getAttribute('aria-labelledby') ?? '').split(' ').map((id) => document.getElementById(id)?.textContent);
+      const needsLabel = one.matches('select, input, table, section, dialog, [role=group], [role=region], [role=img], [role=list]');
+      const label = [...(one.labels ?? [])].map((label) => label.textContent);
+      const names = [one.getAttribute('aria-label'), ...by, ...label, needsLabel ? '' : one.textContent];
+      return !one.matches('[role=status], [role=alert], [role=tablist]') && names.every((name) => !name?.trim());
+    })
+    .map((one) => one.outerHTML.slice(0, 120))`;
+
+/** Texts with less contrast than WCAG's 4.5 : 1. What cannot be pressed now is exempt, as there. */
+const FAINT = `(() => {
+  const parse = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
+  const over = ([r, g, b, a = 1], ground) => [r, g, b].map((part, i) => part * a + ground[i] * (1 - a));
+  const light = (colour) => {
+    const [r, g, b] = colour.map((part) => part / 255).map((p) => (p <= 0.04045 ? p / 12.92 : ((p + 0.055) / 1.055) ** 2.4));
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
+  };
+  const ground = (one) => {
+    if (one === null) return [255, 255, 255];
+    const colour = parse(getComputedStyle(one).backgroundColor);
+    return colour[3] === 0 ? ground(one.parentElement) : over(colour, ground(one.parentElement));
+  };
+  const faint = new Set();
+  const check = (one, style, text) => {
+    const below = ground(one);
+    const [dark, bright] = [light(over(parse(style.color), below)), light(below)].sort((a, b) => a - b);
+    const contrast = (bright + 0.05) / (dark + 0.05);
+    if (contrast < 4.5 || Number(style.opacity) < 1) faint.add(text.trim().slice(0, 40) + ' ' + contrast.toFixed(2) + ' ' + one.className);
+  };
+  const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  for (let text = texts.nextNode(); text !== null; text = texts.nextNode()) {
+    const one = text.parentElement;
+    if (!text.data.trim() || !one.checkVisibility() || one.closest('.xterm, [aria-disabled=true], noscript')) continue;
+    check(one, getComputedStyle(one), text.data);
+  }
+  for (const one of document.querySelectorAll('input[placeholder]')) check(one, getComputedStyle(one, '::placeholder'), one.placeholder);
+  return [...faint];
+})()`;
+
+/** Of the element that has the focus: what it is, and whether one sees that it has it. */
+const FOCUS = `(() => {
+  const one = document.activeElement;
+  if (one === null || one === document.body) return undefined;
+  const isConsole = one.matches('.xterm-helper-textarea');
+  const style = getComputedStyle(one);
+  const seen = isConsole
+    ? getComputedStyle(one.closest('.panel')).borderTopColor === getComputedStyle(one.closest('.panel')).outlineColor ||
+      one.closest('.panel').matches(':focus-within')
+    : style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
+  const all = [...document.querySelectorAll('*')];
+  return { at: all.indexOf(one), isConsole, seen, html: one.outerHTML.slice(0, 100) };
+})()`;
+
+/** Where Tab has to come by. Of a row of tabs or slots it is one; the arrow keys do the rest. */
+const REACHABLE = `[...document.querySelectorAll('*')]
+  .map((one, at) => ({ one, at, html: one.outerHTML.slice(0, 100) }))
+  .filter(({ one }) => one.tabIndex >= 0 && one.matches('button, select, input, textarea, [tabindex]') && one.checkVisibility())
+  .map(({ at, html }) => ({ at, html }))`;
+
+export function nameless(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(NAMELESS);
+}
+
+export function faint(page: Page): Promise<string[]> {
+  return page.evaluate<string[]>(FAINT);
+}
+
+interface Focused {
+  readonly at: number;
+  readonly isConsole: boolean;
+  readonly seen: boolean;
+  readonly html: string;
+}
+
+/** Goes through the page by Tab alone, out of the console by its own key: what it does not reach or does not show. */
+export async function missedByTab(page: Page): Promise<string[]> {
+  const due = await page.evaluate<{ readonly at: number; readonly html: string }[]>(REACHABLE);
+  const found = new Map<number, Focused>();
+  // At most twice as often as there are places: the browser's own frame counts, too.
+  for (let i = 0; i < 2 * due.length && due.some(({ at }) => !found.has(at)); i++) {
+    await page.keyboard.press('Tab');
+    const focus = await page.evaluate<Focused | undefined>(FOCUS);
+    if (focus === undefined) continue;
+    found.set(focus.at, focus);
+    if (focus.isConsole) await page.keyboard.press('Control+]');
+  }
+  return [
+    ...due.filter(({ at }) => !found.has(at)).map(({ html }) => `not reached: ${html}`),
+    ...[...found.values()].filter(({ seen }) => !seen).map(({ html }) => `not seen: ${html}`),
+  ];
+}
