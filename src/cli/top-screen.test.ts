@@ -43,21 +43,58 @@ const VIEW: TopView = {
   ],
 };
 
+const texts = (view: TopView, columns: number, rows: number): string[] =>
+  topScreen(view, columns, rows).map(({ text }) => text);
+
 test('the screen has what there is, in 80 columns', () => {
-  const lines = topScreen(VIEW, 80, 24);
-  const text = lines.join('\n');
+  const text = texts(VIEW, 80, 24).join('\n');
   assert.match(text, /1000000 requests, 1\.23M\/s; 1000010 trapped, 10 answered by the hypervisor/);
   assert.match(text, /wait 0\.3 {2}work - {2}wake - {2}all 0\.9 {3}p99 us: 1000/);
   assert.match(text, /slot {2}0 PROCESSING {4}1\.2 s {2}uart16550/);
   assert.match(text, /held: vCPU 0 before COMPLETE, uart16550: read port 0x3fd\/1 = 0x60/);
   assert.match(text, /uart16550 +123456789 +12 +15k +1\.5 +250/);
   assert.match(text, /port 0x500 +3 +0 +0/);
-  for (const line of topScreen(VIEW, 1000, 100)) assert.ok(line.length <= 80, `${line.length}: ${line}`);
+  for (const line of texts(VIEW, 1000, 100)) assert.ok(line.length <= 80, `${line.length}: ${line}`);
 });
 
-test('a small terminal gets the upper left of it, and no name moves the cursor', () => {
-  const lines = topScreen(VIEW, 20, 3);
+test('heads, what is held and what is idle look different', () => {
+  const look = (start: string): string | undefined =>
+    topScreen(VIEW, 80, 24).find(({ text }) => text.startsWith(start))?.look;
+  assert.deepEqual(['upcall top', 'client', 'held:', '  uart16550', '  port 0x500', 'unclaimed'].map(look), [
+    'title',
+    'head',
+    'held',
+    'plain',
+    'idle',
+    'head',
+  ]);
+});
+
+test('a terminal without room for all shows some of each section, and how much more there is', () => {
+  const many = (of: string): TableRow[] => Array.from({ length: 30 }, (_, i) => row(`${of} ${i}`));
+  const tables = { ...VIEW.tables, clients: many('client'), ranges: many('range') };
+  const lines = texts({ ...VIEW, tables }, 80, 24);
+  assert.equal(lines.length, 24);
+  const text = lines.join('\n');
+  assert.match(text, /client 0 [^]*… 2\d more[^]*range 0 [^]*… 2\d more[^]*unclaimed[^]*port 0x500/);
+  const shown = (of: RegExp): number => lines.filter((one) => of.test(one)).length;
+  const more = [...text.matchAll(/… (\d+) more/g)].map(([, count]) => Number(count));
+  assert.deepEqual(more, [30 - shown(/^ {2}client /), 30 - shown(/^ {2}range /)]);
+});
+
+test('a tiny terminal gets the upper left of it, and no name moves the cursor', () => {
+  const lines = texts(VIEW, 20, 3);
   assert.equal(lines.length, 3);
   for (const line of lines) assert.ok(line.length <= 20);
-  assert.doesNotMatch(topScreen(VIEW, 80, 24).join(''), /\u001b/);
+  const evil = 'a\u001b[2Jevil';
+  const [slot, stop] = [VIEW.slots[0], VIEW.stops[0]];
+  assert.ok(slot !== undefined && stop !== undefined);
+  const view = {
+    ...VIEW,
+    ...{ name: evil, hypervisor: evil, end: evil },
+    slots: [{ ...slot, client: evil }],
+    stops: [{ ...stop, client: evil }],
+  };
+  assert.doesNotMatch(texts(view, 80, 24).join(''), /\u001b/);
+  assert.match(texts(view, 80, 24).join(''), /a\?\[2Jevil/);
 });

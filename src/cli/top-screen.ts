@@ -1,6 +1,7 @@
 /**
- * The screen of `upcall top`: a VM's requests at a glance, as lines of plain text that fit the terminal. What does not fit
- * is left out from below; the widest thing it has fits 80 columns.
+ * The screen of `upcall top`: a VM's requests at a glance, as lines of plain text that fit the terminal, and how each is to
+ * look. Where the terminal is small, the longest sections are cut and say how much more they have, so that each is still
+ * there; the widest thing fits 80 columns.
  */
 
 import { stateName } from '../io-request/state.js';
@@ -25,59 +26,125 @@ export interface TopView {
   readonly end?: string;
 }
 
+/** Idle: nothing of it happened in the last interval. */
+export type TopLook = 'title' | 'head' | 'plain' | 'idle' | 'held';
+
+export interface TopLine {
+  readonly text: string;
+  readonly look: TopLook;
+}
+
+interface Row {
+  readonly cells: readonly string[];
+  readonly look: TopLook;
+}
+
 const HEAD = ['reads', 'writes', '/s', 'p50 us', 'p99 us'];
 const ALIGNS: ('left' | 'right')[] = ['left', ...HEAD.map(() => 'right' as const)];
 const NAME_WIDTH = 36;
+/** Lines of a section that are left to it however small the terminal is: its head, a row, and how many more there are. */
+const LEAST_LINES = 3;
 
-export function topScreen(view: TopView, columns: number, rows: number): string[] {
-  const { name, hypervisor, tables, slots, stops, end } = view;
-  const { requests, perSecond, trapped, answeredByHypervisor, latency } = tables;
-  const stage = (of: Percentiles | null): string => microseconds(of?.p50Ns);
-  const lines = [
-    `upcall top  ${name} on ${hypervisor}${end === undefined ? '' : `  (${end})`}  q leaves`,
-    `${requests} requests, ${rate(perSecond)}/s; ${trapped} trapped, ${answeredByHypervisor} answered by the hypervisor`,
-    `p50 us: wait ${stage(latency.wait)}  work ${stage(latency.work)}  wake ${stage(latency.wake)}  ` +
-      `all ${stage(latency.total)}   p99 us: ${microseconds(latency.total?.p99Ns)}`,
-    ...slots.map(
-      ({ vcpu, state, ageMs, client }) =>
-        `slot ${String(vcpu).padStart(2)} ${stateName(state).padEnd(10)} ${age(ageMs).padStart(8)}  ${client}`,
+export function topScreen(view: TopView, columns: number, rows: number): TopLine[] {
+  const { tables, slots, stops } = view;
+  const sections: TopLine[][] = [
+    slots.map(({ vcpu, state, ageMs, client }) =>
+      line(
+        `slot ${String(vcpu).padStart(2)} ${stateName(state).padEnd(10)} ${age(ageMs).padStart(8)}  ${printable(client)}`,
+      ),
     ),
-    ...stops.map(
-      ({ vcpu, at, client, request: { direction, type, address, size, value } }) =>
-        `held: vCPU ${vcpu} ${at === 'pending' ? 'at PENDING' : 'before COMPLETE'}, ${client}: ` +
-        `${direction} ${type} ${address}/${size} = ${value}`,
+    stops.map(({ vcpu, at, client, request: { direction, type, address, size, value } }) =>
+      line(
+        `held: vCPU ${vcpu} ${at === 'pending' ? 'at PENDING' : 'before COMPLETE'}, ${printable(client)}: ` +
+          `${direction} ${type} ${address}/${size} = ${value}`,
+        'held',
+      ),
     ),
-    '',
-    ...plainTable([...section('client', tables.clients), ...section('range', tables.ranges)], ALIGNS),
+    ...aligned([rated('client', tables.clients), rated('range', tables.ranges), unclaimed(tables.unclaimed)]),
   ];
-  if (tables.unclaimed.length > 0) {
-    const cells = tables.unclaimed.map((row) => [
-      `  ${row.name}`,
-      String(row.reads),
-      String(row.writes),
-      rate(row.perSecond),
-      '',
-      '',
-    ]);
-    lines.push(...plainTable([['unclaimed', ...HEAD.slice(0, 3), '', ''], ...cells], ALIGNS));
-  }
-  return lines.slice(0, rows).map((line) => line.slice(0, columns));
+  const head = headLines(view);
+  return [...head, ...fitting(sections, rows - head.length)]
+    .slice(0, rows)
+    .map(({ text, look }) => ({ text: text.slice(0, columns), look }));
 }
 
-function section(title: string, rows: readonly TableRow[]): string[][] {
+function headLines({ name, hypervisor, tables, end }: TopView): TopLine[] {
+  const { requests, perSecond, trapped, answeredByHypervisor, latency } = tables;
+  const stage = (of: Percentiles | null): string => microseconds(of?.p50Ns);
   return [
-    [title, ...HEAD],
-    ...rows.map(({ name, reads, writes, perSecond, recent, all }) => {
+    line(
+      `upcall top  ${printable(name)} on ${printable(hypervisor)}${end === undefined ? '' : `  (${printable(end)})`}  q leaves`,
+      'title',
+    ),
+    line(
+      `${requests} requests, ${rate(perSecond)}/s; ${trapped} trapped, ${answeredByHypervisor} answered by the hypervisor`,
+    ),
+    line(
+      `p50 us: wait ${stage(latency.wait)}  work ${stage(latency.work)}  wake ${stage(latency.wake)}  ` +
+        `all ${stage(latency.total)}   p99 us: ${microseconds(latency.total?.p99Ns)}`,
+    ),
+  ];
+}
+
+function line(text: string, look: TopLook = 'plain'): TopLine {
+  return { text, look };
+}
+
+/** Their rows in common columns; sections without rows are left out. */
+function aligned(sections: readonly (readonly Row[])[]): TopLine[][] {
+  const full = sections.filter(({ length }) => length > 1);
+  const rows = full.flat();
+  const texts = plainTable(
+    rows.map(({ cells }) => [...cells]),
+    ALIGNS,
+  );
+  const lines = rows.map(({ look }, i) => line(texts[i] ?? '', look));
+  let from = 0;
+  return full.map(({ length }) => lines.slice(from, (from += length)));
+}
+
+/** As many lines as there is room for: the longest sections give way first. */
+function fitting(sections: readonly TopLine[][], room: number): TopLine[] {
+  const lengths = sections.map(({ length }) => length);
+  while (lengths.reduce((sum, length) => sum + length, 0) > room) {
+    const longest = lengths.indexOf(Math.max(...lengths));
+    if ((lengths[longest] ?? 0) <= LEAST_LINES) break;
+    lengths[longest] = (lengths[longest] ?? 0) - 1;
+  }
+  return sections.flatMap((lines, i) => {
+    const length = lengths[i] ?? 0;
+    if (length === lines.length) return lines;
+    return [...lines.slice(0, length - 1), line(`  … ${lines.length - length + 1} more`, 'idle')];
+  });
+}
+
+function rated(title: string, rows: readonly TableRow[]): Row[] {
+  return [
+    { cells: [title, ...HEAD], look: 'head' },
+    ...rows.map(({ name, reads, writes, perSecond, recent, all }): Row => {
       const latency = recent ?? all;
-      return [
-        shortened(`  ${printable(name)}`),
-        String(reads),
-        String(writes),
-        rate(perSecond),
-        microseconds(latency?.p50Ns),
-        microseconds(latency?.p99Ns),
-      ];
+      return {
+        cells: [
+          shortened(`  ${printable(name)}`),
+          String(reads),
+          String(writes),
+          rate(perSecond),
+          microseconds(latency?.p50Ns),
+          microseconds(latency?.p99Ns),
+        ],
+        look: perSecond > 0 ? 'plain' : 'idle',
+      };
     }),
+  ];
+}
+
+function unclaimed(rows: Tables['unclaimed']): Row[] {
+  return [
+    { cells: ['unclaimed', ...HEAD.slice(0, 3), '', ''], look: 'head' },
+    ...rows.map(({ name, reads, writes, perSecond }): Row => ({
+      cells: [`  ${printable(name)}`, String(reads), String(writes), rate(perSecond), '', ''],
+      look: perSecond > 0 ? 'plain' : 'idle',
+    })),
   ];
 }
 

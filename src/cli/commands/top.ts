@@ -14,13 +14,22 @@ import { ExitStatus } from '../exit-status.js';
 import { runSession, type SessionPlan } from '../session.js';
 import { RawTerminal } from '../terminal.js';
 import { slotsOf, TopConnection } from '../top-connection.js';
-import { topScreen, type TopView } from '../top-screen.js';
+import { topScreen, type TopLook, type TopView } from '../top-screen.js';
 import type { RunOptions } from './run-options.js';
 import { addGuestOptions, planSession, type CommandContext } from './run.js';
 
 const FRAME_MS = 250;
 const CTRL_C = 3;
 const [DEFAULT_COLUMNS, DEFAULT_ROWS] = [80, 24];
+
+/** Bold, inverse, dim (SGR 1, 7 and 2), and what ends them. */
+const LOOKS: Readonly<Record<TopLook, readonly [begin: string, end: string]>> = {
+  title: ['\u001b[1m', '\u001b[22m'],
+  head: ['\u001b[7m', '\u001b[27m'],
+  held: ['\u001b[1m', '\u001b[22m'],
+  idle: ['\u001b[2m', '\u001b[22m'],
+  plain: ['', ''],
+};
 
 const EXAMPLES = `
 q or Ctrl-C leaves. An address is what upcall run --page printed; that guest goes on when top leaves. A guest of its
@@ -92,6 +101,12 @@ function viewOf(vm: UserVm, hypervisor: string): () => TopView {
   };
 }
 
+/** Attributes, not colours: they suit every terminal's own. */
+function dressed(text: string, look: TopLook, columns: number): string {
+  const [begin, end] = LOOKS[look];
+  return begin + (look === 'head' ? text.padEnd(columns) : text) + end;
+}
+
 /** The terminal, as long as top has it. */
 class Screen {
   /** Resolves when whoever sits there wants to leave. */
@@ -132,11 +147,11 @@ class Screen {
     if (view === undefined) return;
     const columns = process.stdout.columns || DEFAULT_COLUMNS;
     const lines = topScreen(view, columns, (this.#isTerminal ? process.stdout.rows : Infinity) || DEFAULT_ROWS);
-    if (!this.#isTerminal) process.stdout.write(`${lines.join('\n')}\n\n`);
+    if (!this.#isTerminal) process.stdout.write(`${lines.map(({ text }) => text).join('\n')}\n\n`);
     else
       process.stdout.write(
         ansiEscapes.cursorTo(0, 0) +
-          lines.map((line) => line + ansiEscapes.eraseEndLine).join('\r\n') +
+          lines.map(({ text, look }) => dressed(text, look, columns) + ansiEscapes.eraseEndLine).join('\r\n') +
           ansiEscapes.eraseDown,
       );
   }
