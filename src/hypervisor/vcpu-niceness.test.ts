@@ -16,7 +16,7 @@ test('vCPUs that each have a core step back from nothing', () => {
     assert.equal(vcpuNiceness(vcpus, cores), 0);
 });
 
-test('more vCPUs than that weigh together as much as the cores beside the worker’s', () => {
+test('more vCPUs than that weigh together half as much as the cores beside the worker’s', () => {
   for (const [vcpus, cores] of [
     [2, 2],
     [4, 2],
@@ -24,10 +24,10 @@ test('more vCPUs than that weigh together as much as the cores beside the worker
     [16, 4],
     [16, 16],
   ] as const) {
-    const weight = vcpus / 1.25 ** vcpuNiceness(vcpus, cores);
-    assert.ok(weight > 0.85 * (cores - 1) && weight < 1.15 * (cores - 1), `${vcpus} on ${cores}: ${weight}`);
+    const share = vcpus / 1.25 ** vcpuNiceness(vcpus, cores) / (cores - 1);
+    assert.ok(share > 0.44 && share < 0.56, `${vcpus} on ${cores}: ${share}`);
   }
-  assert.equal(vcpuNiceness(16, 2), 12);
+  assert.equal(vcpuNiceness(16, 2), 16);
   assert.equal(vcpuNiceness(10_000, 1), MAX_NICENESS);
 });
 
