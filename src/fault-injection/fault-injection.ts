@@ -9,7 +9,6 @@ import type { InterruptLine } from '../device-model/device.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { IoClient } from '../hsm/io-client.js';
 import { AcrnError } from '../io-request/acrn-error.js';
-import type { ClientRelay } from './client-relay.js';
 import type { FaultPlan, FaultRule, LineFault, RequestFault } from './fault-rule.js';
 import { faultRuleText, parseFaultRule } from './fault-rule-text.js';
 import { selects } from './fault-selector.js';
@@ -40,8 +39,6 @@ export class FaultInjection {
   readonly #triggers: FaultTrigger[] = [];
   readonly #lines = new Map<number, FaultyLine>();
   readonly #timers = new Set<ClockTimer>();
-  /** Of the clients in threads of their own. */
-  readonly relays = new Set<ClientRelay>();
   #startMs: number | undefined;
 
   /** Throws OPTION_INVALID for a rule that cannot be read. */
@@ -69,9 +66,8 @@ export class FaultInjection {
     this.#startMs ??= this.clock.now();
   }
 
-  /** The VM is reset or gone: what was to happen later does not, and what clients have is withdrawn. */
+  /** The VM is reset or gone: what was to happen later does not. */
   reset(): void {
-    for (const relay of this.relays) relay.withdraw();
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
   }

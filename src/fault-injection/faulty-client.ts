@@ -1,7 +1,7 @@
 /**
  * FaultyClient: an I/O client whose requests go wrong as the rules say. It stands between the HSM and the client: it hands
  * over a copy of each request and takes the answer, so the client knows nothing of it. A client in a thread of its own
- * is connected to a page of its own (client-relay.ts); its answers come by way of the Service VM's thread.
+ * is told to answer by way of the Service VM's thread (IoClient.relay), and drives lines of its own (line-relay.ts).
  */
 
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
@@ -10,9 +10,9 @@ import type { ClientPosition, IoClient } from '../hsm/io-client.js';
 import type { ClientFinisher } from '../hsm/request-finisher.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { VmSharedState } from '../hypervisor/vm-shared-state.js';
-import { ClientRelay } from './client-relay.js';
 import type { FaultInjection, RequestTrigger } from './fault-injection.js';
 import { addressKey } from './fault-selector.js';
+import { LineRelay } from './line-relay.js';
 import { alter, copyRequest, type Words } from './request-words.js';
 
 /** Addresses whose last value is kept for stale reads, for each client; of others the oldest are forgotten. */
@@ -37,7 +37,7 @@ export class FaultyClient implements IoClient {
   readonly #remove: (() => void) | undefined;
   readonly #open: readonly Open[];
   readonly #lastRead = new Map<string, Words>();
-  #relay: ClientRelay | undefined;
+  #lineRelay: LineRelay | undefined;
 
   /** `remove` takes the client out; left out for one that stays whatever happens. */
   constructor(client: IoClient, faults: FaultInjection, remove: (() => void) | undefined) {
@@ -45,7 +45,10 @@ export class FaultyClient implements IoClient {
     this.#faults = faults;
     this.#remove = remove;
     this.#open = Array.from({ length: SLOT_COUNT }, (_, index) => ({
-      copy: new AssignedRequest(index, ({ vcpu }, ticket, low, high) => this.#answered(vcpu, ticket, low, high)),
+      copy: new AssignedRequest(index, ({ vcpu }, ticket, low, high) => {
+        this.#lineRelay?.deliver();
+        return this.#answered(vcpu, ticket, low, high);
+      }),
       ticket: 0,
       request: undefined,
       hits: [],
@@ -60,21 +63,22 @@ export class FaultyClient implements IoClient {
   connect(finisher: ClientFinisher): void {
     if (this.#client.connect === undefined) return;
     const { lines } = new VmSharedState(finisher.shared);
-    const relay = new ClientRelay(
-      (vcpu, ticket, low, high) => void this.#answered(vcpu, ticket, low, high),
-      (gsi, high) => this.#faults.line(gsi, { set: (level) => lines.set(gsi, level) }).set(high),
+    const relay = new LineRelay((gsi, high) =>
+      this.#faults.line(gsi, { set: (level) => lines.set(gsi, level) }).set(high),
     );
-    this.#client.connect(relay.finisher);
-    this.#relay = relay;
-    this.#faults.relays.add(relay);
+    this.#lineRelay = relay;
+    this.#client.relay?.(true);
+    try {
+      this.#client.connect({ ...finisher, shared: relay.handle });
+    } catch (error) {
+      relay.close();
+      throw error;
+    }
   }
 
   disconnected(): void {
     for (const open of this.#open) open.ticket = 0;
-    if (this.#relay !== undefined) {
-      this.#relay.close();
-      this.#faults.relays.delete(this.#relay);
-    }
+    this.#lineRelay?.close();
     this.#client.disconnected?.();
   }
 
@@ -108,10 +112,10 @@ export class FaultyClient implements IoClient {
       open.copy.valueLow = low;
       open.copy.valueHigh = high;
     }
-    if (slowMs === 0) this.#hand(open);
+    if (slowMs === 0) this.#client.notify(open.copy);
     else
       this.#faults.later(slowMs, () => {
-        if (open.ticket === ticket) this.#hand(open);
+        if (open.ticket === ticket) this.#client.notify(open.copy);
       });
   }
 
@@ -131,11 +135,6 @@ export class FaultyClient implements IoClient {
       this.#faults.tell(trigger.note(timeMs, this.name, request));
     }
     return hits;
-  }
-
-  #hand(open: Open): void {
-    if (this.#relay === undefined) this.#client.notify(open.copy);
-    else this.#relay.post(this.#client, open.copy);
   }
 
   #crash(rule: string): void {

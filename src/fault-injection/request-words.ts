@@ -34,11 +34,6 @@ function wordsOf(value: bigint): Words {
 /** Everything but whose it is: vCPU and `finish` stay, the ticket is copied. */
 export function copyRequest(from: AssignedRequest, to: AssignedRequest): void {
   to.ticket = from.ticket;
-  copyAccess(from, to);
-}
-
-/** What the guest did. */
-export function copyAccess(from: AssignedRequest, to: AssignedRequest): void {
   to.type = from.type;
   to.direction = from.direction;
   to.addressLow = from.addressLow;

@@ -26,7 +26,8 @@ export interface IoClient {
   connect?(finisher: ClientFinisher): void;
   /**
    * For a client that finishes from another thread: whether its answers to requests from now on have to come by way of
-   * `request.finish` in the Service VM's thread, where they can be held. A client without it cannot be held before COMPLETE.
+   * `request.finish` in the Service VM's thread, where they can be held, and can go wrong on purpose. Those of a client without
+   * it can not.
    */
   relay?(on: boolean): void;
   /** The client was taken out, by its owner or by the HSM; no request will come any more. */

@@ -78,3 +78,24 @@ test('a request that is only half posted is not fetched', () => {
   assert.deepEqual(seen, [false]);
   assert.equal(mailbox.fetch(fetched), true);
 });
+
+test('an answer has the ticket of its request, also when the next request is posted before it is taken', () => {
+  const mailbox = new DeviceMailbox();
+  const thread = new DeviceMailbox(mailbox.buffer);
+  const taken: number[][] = [];
+  const take = (): void => mailbox.takeAnswers((...answer) => taken.push(answer));
+  mailbox.post(request(3, { ticket: 7 }), true);
+  assert.equal(thread.answer(3, 7, 1, 2), true);
+  mailbox.post(request(3, { ticket: 8 }), true);
+  take();
+  assert.equal(thread.answer(3, 7, 1, 2), false);
+  assert.equal(thread.answer(3, 8, 3, 4), true);
+  take();
+  take();
+  assert.deepEqual(taken, [
+    [3, 7, 1, 2],
+    [3, 8, 3, 4],
+  ]);
+  mailbox.post(request(3, { ticket: 9 }));
+  assert.equal(thread.answer(3, 9, 5, 6), false);
+});

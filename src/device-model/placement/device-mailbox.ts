@@ -22,7 +22,9 @@ const FIRST_REQUEST = ANSWER_DOORBELL + DOORBELL_WORDS;
 const IS_RELAYED = 8;
 const ANSWER_LOW = 9;
 const ANSWER_HIGH = 10;
-const REQUEST_WORDS = 11;
+/** Which request the answer is to; 0 while it changes. */
+const ANSWER_TICKET = 11;
+const REQUEST_WORDS = 12;
 const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
 
 /** LOOK: somebody wants to see the device's registers. */
@@ -104,13 +106,16 @@ export class DeviceMailbox {
 
   /**
    * In the device's thread: the answer to a relayed request. False: the request is not relayed, or not posted here any more.
-   * The answer of a withdrawn request must not stand in for that of its successor, hence the ticket.
+   * The answer of a withdrawn request must not stand in for that of its successor, which may be posted at any moment: hence
+   * the answer has its ticket, too.
    */
   answer(vcpu: number, ticket: number, low: number, high: number): boolean {
     const at = FIRST_REQUEST + vcpu * REQUEST_WORDS;
     if (this.#words.load(at) !== ticket || this.#words.load(at + IS_RELAYED) === 0) return false;
-    this.#words.put(at + ANSWER_LOW, low);
-    this.#words.put(at + ANSWER_HIGH, high);
+    this.#words.store(at + ANSWER_TICKET, 0);
+    this.#words.store(at + ANSWER_LOW, low);
+    this.#words.store(at + ANSWER_HIGH, high);
+    this.#words.store(at + ANSWER_TICKET, ticket);
     this.#words.or(ANSWERED, 1 << vcpu);
     this.#answerDoorbell.ring();
     return true;
@@ -126,12 +131,16 @@ export class DeviceMailbox {
   }
 
   /** Gives each answer that came to `take`. */
-  takeAnswers(take: (vcpu: number, low: number, high: number) => void): void {
+  takeAnswers(take: (vcpu: number, ticket: number, low: number, high: number) => void): void {
     const bits = this.#words.exchange(ANSWERED, 0);
     for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
       if ((bits & (1 << vcpu)) === 0) continue;
       const at = FIRST_REQUEST + vcpu * REQUEST_WORDS;
-      take(vcpu, this.#words.load(at + ANSWER_LOW), this.#words.load(at + ANSWER_HIGH));
+      const ticket = this.#words.load(at + ANSWER_TICKET);
+      const low = this.#words.load(at + ANSWER_LOW);
+      const high = this.#words.load(at + ANSWER_HIGH);
+      // Otherwise the next answer is being put there; its bit is still to come.
+      if (ticket !== 0 && this.#words.load(at + ANSWER_TICKET) === ticket) take(vcpu, ticket, low, high);
     }
   }
 

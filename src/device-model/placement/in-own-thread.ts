@@ -177,10 +177,11 @@ export class ThreadClient implements IoClient {
   async #collect(): Promise<void> {
     while (!this.#isClosing) {
       await this.#mailbox.waitAnswer(() => this.#isClosing);
-      this.#mailbox.takeAnswers((vcpu, low, high) => {
+      this.#mailbox.takeAnswers((vcpu, ticket, low, high) => {
         const relayed = this.#relayed[vcpu];
+        if (relayed?.ticket !== ticket) return;
         this.#relayed[vcpu] = undefined;
-        relayed?.request.finish(relayed.ticket, low, high);
+        relayed.request.finish(ticket, low, high);
       });
       // A device that never rests must not keep the event loop from turning.
       await new Promise((resolve) => setImmediate(resolve));
