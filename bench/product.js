@@ -13,6 +13,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'cli/debian/command-line.js': typeof import('../dist/cli/debian/command-line.js'),
  *   'cli/debian/fetch-debian.js': typeof import('../dist/cli/debian/fetch-debian.js'),
  *   'cli/debian/initramfs.js': typeof import('../dist/cli/debian/initramfs.js'),
+ *   'dashboard/live-view.js': typeof import('../dist/dashboard/live-view.js'),
  *   'device-model/clock.js': typeof import('../dist/device-model/clock.js'),
  *   'device-model/default-client.js': typeof import('../dist/device-model/default-client.js'),
  *   'device-model/device-client.js': typeof import('../dist/device-model/device-client.js'),
@@ -33,7 +34,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'hypervisor/vcpu-thread.js': typeof import('../dist/hypervisor/vcpu-thread.js'),
  *   'io-request/doorbell.js': typeof import('../dist/io-request/doorbell.js'),
  *   'io-request/shared-words.js': typeof import('../dist/io-request/shared-words.js'),
+ *   'service-vm.js': typeof import('../dist/service-vm.js'),
  *   'standard-pc.js': typeof import('../dist/standard-pc.js'),
+ *   'trace/move-recorder.js': typeof import('../dist/trace/move-recorder.js'),
+ *   'trace/trace-ring.js': typeof import('../dist/trace/trace-ring.js'),
  * }} Product
  */
 

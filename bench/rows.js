@@ -44,6 +44,8 @@ const FILES = [
   'cases/idle-gaps.js',
   'cases/guest-loop.js',
   'cases/debian-boot.js',
+  'cases/trace-moves.js',
+  'cases/live-page.js',
   'cases/allocation.js',
   'cases/first-request.js',
   'cases/memory.js',

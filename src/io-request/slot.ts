@@ -32,7 +32,8 @@ const STATE = SLOT_OFFSET.state >> 2;
 export interface MoveWatcher {
   /** Its first word is not 0 while moves are to be told, which may change at any time. A look at it before each move is all that a watcher costs meanwhile. */
   readonly watching: Int32Array;
-  moving(slot: Slot, from: number, to: number): void;
+  /** The slot's words begin at `base` of `page`: asking the slot for each would cost more than all else that a watcher does. */
+  moving(slot: Slot, from: number, to: number, page: Int32Array, base: number): void;
   /** The slot may be another's by now. */
   moved(slot: Slot): void;
   refused(slot: Slot): void;
@@ -145,7 +146,7 @@ export class Slot {
   /** Any state → FREE: the hypervisor stamps the slot when a page is set and when a VM is reset. */
   stampFree(): void {
     const watcher = this.#watching[0] === 0 ? undefined : this.#watcher;
-    watcher?.moving(this, this.glimpsedState, IoRequestState.FREE);
+    watcher?.moving(this, this.glimpsedState, IoRequestState.FREE, this.#words, this.#base);
     Atomics.store(this.#words, this.#state, IoRequestState.FREE);
     watcher?.moved(this);
   }
@@ -165,7 +166,7 @@ export class Slot {
 
   #moveWatched(from: number, to: number): boolean {
     const watcher = this.#watcher as MoveWatcher;
-    watcher.moving(this, from, to);
+    watcher.moving(this, from, to, this.#words, this.#base);
     const isMade = Atomics.compareExchange(this.#words, this.#state, from, to) === from;
     if (isMade) watcher.moved(this);
     else watcher.refused(this);

@@ -10,25 +10,27 @@
  * the others have no time for these two moves rather than a wrong one (docs/decisions/0009).
  */
 
-import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
+import { Direction, IoRequestType, SLOT_COUNT, SLOT_OFFSET } from '../io-request/layout.js';
 import type { MoveWatcher, Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import {
-  eventIndex,
+  APART_WORDS,
+  EVENT_WORDS,
   EventWord,
-  headIndex,
-  hypervisorLane,
+  FIRST_EVENT,
+  FIRST_HEAD,
+  LANE_EVENTS,
   MoveBits,
-  serviceLane,
   type TraceRing,
 } from './trace-ring.js';
 
 /** Requests of a slot that are closer to each other are a burst. */
 export const BURST_MS = 0.005;
 /** Of a burst, the requests that have all times. A power of two. */
-export const TIMED_EVERY = 8;
+export const TIMED_EVERY = 16;
 
-// Constants of this file: those of another are looked up at each use, which would cost as much as the stores.
+// Constants of this file: those of another are looked up at each use. No calls either: V8 does not inline all of them here.
+// Both would cost as much as the stores.
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
 const { PCI } = IoRequestType;
 const LINK = EventWord.link;
@@ -41,6 +43,22 @@ const TIME = EventWord.time;
 const CLIENT = EventWord.client;
 const { TO_SHIFT, STATE_MASK, TYPE_SHIFT, SIZE_SHIFT, BYTE_MASK } = MoveBits;
 const { IS_WRITE, REFUSED, HAS_REQUEST, HAS_VALUE, FORCED, IS_TIMED, HAS_LINK } = MoveBits;
+const READ = Direction.READ;
+const FIRST_HEAD_HERE = FIRST_HEAD;
+const FIRST_EVENT_HERE = FIRST_EVENT;
+const APART = APART_WORDS;
+const EVENT = EVENT_WORDS;
+const EVENTS = LANE_EVENTS;
+const NUMBER_MASK = LANE_EVENTS - 1;
+const SLOT_TYPE = SLOT_OFFSET.type >> 2;
+const SLOT_DIRECTION = SLOT_OFFSET.direction >> 2;
+const SLOT_ADDRESS = SLOT_OFFSET.address >> 2;
+const SLOT_SIZE = SLOT_OFFSET.size >> 2;
+const SLOT_VALUE = SLOT_OFFSET.value >> 2;
+const SLOT_BUS = SLOT_OFFSET.pciBus >> 2;
+const SLOT_DEVICE = SLOT_OFFSET.pciDevice >> 2;
+const SLOT_FUNCTION = SLOT_OFFSET.pciFunction >> 2;
+const SLOT_REGISTER = SLOT_OFFSET.pciRegister >> 2;
 const BURST_MASK = TIMED_EVERY - 1;
 const NONE = -1;
 /** In Node, the global name is a function call. */
@@ -88,38 +106,39 @@ export class MoveRecorder implements MoveWatcher {
     return this.#assigned[vcpu] as number;
   }
 
-  moving(slot: Slot, from: number, to: number): void {
+  moving(slot: Slot, from: number, to: number, page: Int32Array, base: number): void {
     // A slot that is stamped FREE where it was FREE did not move.
     if (from === to) return;
     const words = this.watching;
     const { vcpu } = slot;
     if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
-    const isService = to === PROCESSING || to === COMPLETE;
-    const lane = isService ? serviceLane(vcpu) : hypervisorLane(vcpu);
-    const head = headIndex(lane);
+    // As serviceLane and hypervisorLane have it.
+    const lane = 2 * vcpu + (to === PROCESSING || to === COMPLETE ? 1 : 0);
+    const head = FIRST_HEAD_HERE + lane * APART;
     const number = words[head] as number;
-    const at = eventIndex(lane, number);
+    const at = FIRST_EVENT_HERE + (lane * EVENTS + (number & NUMBER_MASK)) * EVENT;
     let move = (from >>> 0 > FREE ? STATE_MASK : from) | (to << TO_SHIFT);
     let isTimed = true;
     let paceLane = lane;
-    if (isService && from === PENDING) move |= this.#take(vcpu, lane, at);
     if (to === PENDING) {
       this.#isExact[lane] = this.#isBurst[lane] === 0 || ((number >> 1) & BURST_MASK) === 0 ? 1 : 0;
-      move |= this.#putRequest(slot, at);
-      words[at + VALUE_HIGH] = slot.valueHigh;
+      move |= this.#putRequest(page, base, at);
+      words[at + VALUE_HIGH] = page[base + SLOT_VALUE + 1] as number;
     } else if (to === COMPLETE) {
+      if (from === PENDING) move |= this.#take(vcpu, lane, at);
       move |= this.isForced ? HAS_VALUE | FORCED : HAS_VALUE;
-      words[at + VALUE_LOW] = slot.valueLow;
-      words[at + VALUE_HIGH] = slot.valueHigh;
+      words[at + VALUE_LOW] = page[base + SLOT_VALUE] as number;
+      words[at + VALUE_HIGH] = page[base + SLOT_VALUE + 1] as number;
     } else {
-      isTimed = this.#isExact[lane] === 1;
-      paceLane = NONE;
       if (to === PROCESSING) {
+        move |= this.#take(vcpu, lane, at);
         this.#assigned[vcpu] = number;
         words[at + CLIENT] = this.client;
         // Otherwise the request is still the one of PENDING.
-        if (slot.type === PCI) move |= this.#putRequest(slot, at);
+        if (page[base + SLOT_TYPE] === PCI) move |= this.#putRequest(page, base, at);
       }
+      isTimed = this.#isExact[lane] === 1;
+      paceLane = NONE;
     }
     if (isTimed) {
       move |= IS_TIMED;
@@ -169,25 +188,31 @@ export class MoveRecorder implements MoveWatcher {
     let pending = ((this.#pending[vcpu] as number) + 2) | 0;
     const isExact = this.#isBurst[lane] === 0 || ((pending >> 1) & BURST_MASK) === 0;
     this.#isExact[lane] = isExact ? 1 : 0;
-    if (isExact) words[at + LINK] = pending = ((words[headIndex(hypervisorLane(vcpu))] as number) - 1) | 0;
+    if (isExact) words[at + LINK] = pending = ((words[FIRST_HEAD_HERE + 2 * vcpu * APART] as number) - 1) | 0;
     this.#pending[vcpu] = pending;
     return isExact ? HAS_LINK : 0;
   }
 
   /** Writes the slot's request without the value's upper word; returns its part of the move word. */
-  #putRequest(slot: Slot, at: number): number {
+  #putRequest(page: Int32Array, base: number, at: number): number {
     const words = this.watching;
-    const { type } = slot;
+    const type = page[base + SLOT_TYPE] as number;
     if (type === PCI) {
-      words[at + ADDRESS_LOW] = (toByte(slot.pciBus) << 16) | (toByte(slot.pciDevice) << 8) | toByte(slot.pciFunction);
-      words[at + ADDRESS_HIGH] = slot.pciRegister;
+      words[at + ADDRESS_LOW] =
+        (toByte(page[base + SLOT_BUS] as number) << 16) |
+        (toByte(page[base + SLOT_DEVICE] as number) << 8) |
+        toByte(page[base + SLOT_FUNCTION] as number);
+      words[at + ADDRESS_HIGH] = page[base + SLOT_REGISTER] as number;
     } else {
-      words[at + ADDRESS_LOW] = slot.addressLow;
-      words[at + ADDRESS_HIGH] = slot.addressHigh;
+      words[at + ADDRESS_LOW] = page[base + SLOT_ADDRESS] as number;
+      words[at + ADDRESS_HIGH] = page[base + SLOT_ADDRESS + 1] as number;
     }
-    words[at + VALUE_LOW] = slot.valueLow;
+    words[at + VALUE_LOW] = page[base + SLOT_VALUE] as number;
     return (
-      HAS_REQUEST | (toByte(type) << TYPE_SHIFT) | (toByte(slot.sizeLow) << SIZE_SHIFT) | (slot.isRead ? 0 : IS_WRITE)
+      HAS_REQUEST |
+      (toByte(type) << TYPE_SHIFT) |
+      (toByte(page[base + SLOT_SIZE] as number) << SIZE_SHIFT) |
+      (page[base + SLOT_DIRECTION] === READ ? 0 : IS_WRITE)
     );
   }
 }

@@ -67,15 +67,15 @@ export const MoveBits = {
 } as const;
 
 /** Two cache lines: processors fetch the second one with the first. */
-const APART_WORDS = 32;
+export const APART_WORDS = 32;
 /** 0 while the ring is off, else how often it was switched on. The first word: slots look at it (MoveWatcher). */
 const IS_ON = 0;
 const TIMES_ON = 1;
 /** Float64: `performance.timeOrigin` of the thread that made the ring. */
 const ORIGIN = 2;
 const LANES = 2 * SLOT_COUNT;
-const FIRST_HEAD = APART_WORDS;
-const FIRST_EVENT = FIRST_HEAD + LANES * APART_WORDS;
+export const FIRST_HEAD = APART_WORDS;
+export const FIRST_EVENT = FIRST_HEAD + LANES * APART_WORDS;
 const WORDS = FIRST_EVENT + LANES * LANE_EVENTS * EVENT_WORDS;
 
 export class TraceRing {
