@@ -25,6 +25,7 @@ export class ThreadLife implements ReactionQueue {
   #buffers = 0;
   /** The innermost one runs. */
   readonly fibers: Fiber[] = [new Fiber()];
+  /** By name, and those of one name as they came: any may run next, so that the order in which they came is no state. */
   readonly tasks: Task[] = [];
   /** Promises of asynchronous waits, by their numbers. */
   readonly waits: (SimulatedPromise | undefined)[] = [];
@@ -67,7 +68,8 @@ export class ThreadLife implements ReactionQueue {
 
   addTask(name: string, fn: unknown, values: readonly unknown[]): Task {
     const task = { name, fn, values };
-    this.tasks.push(task);
+    const later = this.tasks.findIndex((other) => other.name > name);
+    this.tasks.splice(later < 0 ? this.tasks.length : later, 0, task);
     return task;
   }
 

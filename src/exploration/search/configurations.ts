@@ -45,7 +45,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   {
     name: 'reset',
     summary: 'the VM is reset at any moment',
-    plan: { ...TWO, requests: 1, acts: ['reset'] },
+    plan: { ...TWO, acts: ['reset'] },
     slice: ONE_OF_EACH,
   },
   { name: 'clear', summary: 'CLEAR at any moment', plan: { ...TWO, acts: ['clear'] }, slice: ONE_VCPU },

@@ -32,6 +32,9 @@ export interface SearchResult {
   readonly endHashes: ReadonlySet<string>;
 }
 
+/** How many states a search that will be run again still looks at. */
+const SPARE_STATES = 20_000;
+
 const PROGRESS_EVERY = 1 << 15;
 
 interface Level {
@@ -69,6 +72,7 @@ export class ExhaustiveSearch {
     const space = this.#space;
     const started = performance.now();
     let isComplete = true;
+    let spare = Infinity;
     let violation: SearchResult['violation'];
     try {
       this.#enter();
@@ -87,10 +91,12 @@ export class ExhaustiveSearch {
         level.at++;
         this.#moves++;
         space.move(move >> 12, move & 4095);
-        // What was left out on the strength of the known uses is not to be relied on: the caller begins again.
+        // What was left out on the strength of the known uses is not to be relied on: the caller begins again, after some
+        // more states, which may show other new uses.
         if (space.uses.hasNewUse) {
           isComplete = false;
-          break;
+          if (spare === Infinity) spare = this.#table.count + SPARE_STATES;
+          if (this.#table.count >= spare) break;
         }
         this.#arrive(level);
       }
@@ -148,6 +154,7 @@ export class ExhaustiveSearch {
     if (level.moves.length > 0) return;
     this.#runs++;
     this.#ends++;
+    space.forgetCounts();
     this.#endHashes.add(`${space.state.hashLow}.${space.state.hashHigh}`);
     level.escapes = true;
     level.schedules = 1;

@@ -27,6 +27,9 @@ describe('reduction', () => {
     ['a stray upcall', { ...SMALLEST, spuriousUpcalls: 1 }],
     ['polling', { ...SMALLEST, isPolling: true, requests: 2 }],
     ['a device in its own thread', { ...SMALLEST, clients: ['thread'] }],
+    ['an interrupt', { ...SMALLEST, interrupts: 1 }],
+    ['CLEAR, and a request for later', { ...SMALLEST, clients: ['later'], acts: ['clear'] }],
+    ['a reset', { ...SMALLEST, acts: ['reset'] }],
   ];
   for (const [name, plan] of plans)
     test(`leaves out states, and no end: ${name}`, async (t) => {
@@ -35,6 +38,7 @@ describe('reduction', () => {
       warmUp(world);
       const search = async (reduces: boolean): Promise<ReadonlySet<string>> => {
         space.reduces = reduces;
+        space.disarms = reduces;
         for (;;) {
           space.state.back(0);
           space.uses.learn();

@@ -11,8 +11,9 @@ import { stepsOf, type Schedule } from './schedule.js';
 import { searchShortest } from './shortest-search.js';
 import { Violation } from './violation.js';
 
-/** Random schedules before a search. */
+/** Random schedules before a search: at least so many in a row that show nothing new, and at most so many in all. */
 const WARM_UPS = 100;
+const MAX_WARM_UPS = 20_000;
 const MAX_WARM_UP_MOVES = 2000;
 const MAX_RESTARTS = 200;
 
@@ -74,8 +75,9 @@ function scheduleOf(
 export function warmUp({ space }: ExploredWorld): void {
   const random = randomNumbers(1);
   const moves: number[] = [];
-  for (let walk = 0; walk < WARM_UPS; walk++) {
-    space.state.back(0);
+  let quiet = 0;
+  for (let walk = 0; walk < MAX_WARM_UPS && quiet < WARM_UPS; walk++) {
+    const known = stepsOfCode(space);
     try {
       for (let move = 0; move < MAX_WARM_UP_MOVES; move++) {
         moves.length = 0;
@@ -89,7 +91,13 @@ export function warmUp({ space }: ExploredWorld): void {
     }
     space.state.back(0);
     space.uses.learn();
+    quiet = stepsOfCode(space) === known ? quiet + 1 : 0;
   }
+}
+
+/** Code runs only for what is not known yet. */
+function stepsOfCode({ threads }: ExploredWorld['space']): number {
+  return threads.reduce((sum, { steps }) => sum + steps, 0);
 }
 
 export interface RandomExploration {

@@ -166,6 +166,7 @@ export class ExploredWorld {
         space.runAlone(number, ({ kind, operation }) => kind === OperationKind.NOTE && operation.names[0] === 'starts');
     });
     space.reduces = this.#reduces;
+    space.disarms = this.#learns;
     invariants.begin(space);
     space.watcher = invariants;
     space.uses.learn();

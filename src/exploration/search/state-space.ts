@@ -4,12 +4,10 @@
  *
  * Reduction: a step that no other thread can notice (a word that nobody else writes, or that only this thread uses) is
  * made at once, together with the one before it, and other threads' steps are tried only around it; see word-uses.ts.
- *
- * A word on which threads wait (the count of a doorbell's rings) is only compared with what the waiter read before. So it
- * holds no count here, but whether it was added to since its waiter read it: 1 or 0.
  */
 
-import { NOT_ASYNC, OperationKind, TIMED_OUT, WaitResult, WOKEN, type Operation } from '../machine/operation.js';
+import { OperationKind, TIMED_OUT, WaitResult, WOKEN, type Operation } from '../machine/operation.js';
+import { DoorbellCounts } from './doorbell-counts.js';
 import { CAPACITY, StateWords } from './state-words.js';
 import type { LearnedThread, LocalState } from './learned-thread.js';
 import { Sleepers, WAITS } from './sleepers.js';
@@ -18,6 +16,7 @@ import { DIES, Violation } from './violation.js';
 import { WordUses } from './word-uses.js';
 
 const MAX_PRIVATE_STEPS = 20_000;
+
 export class StateSpace {
   readonly state = new StateWords();
   readonly words = this.state.words;
@@ -32,6 +31,9 @@ export class StateSpace {
   watcher: Watcher | undefined;
   /** Whether private steps are made at once, and a loop's own choices by themselves. */
   reduces = true;
+  /** Whether a waiter's write says that it will not wait; only for searches that begin again when that is not so. */
+  disarms = false;
+  readonly #bells: DoorbellCounts;
   readonly #options: SpaceOptions;
   readonly #firstPlace: number;
   readonly #places = new Map<number, number>();
@@ -43,6 +45,7 @@ export class StateSpace {
     this.sleepers = new Sleepers(this.state, options.threadCount, options.netsFire);
     this.notes = options.threadCount * (2 + WAITS);
     this.#firstPlace = this.notes + wordCount;
+    this.#bells = new DoorbellCounts(this);
   }
 
   /** Words in use. */
@@ -175,8 +178,11 @@ export class StateSpace {
   }
 
   #noteUse(thread: number): void {
-    const { kind, place } = this.at(thread);
+    const { kind, place, operation } = this.at(thread);
+    const wasBell = place >= 0 && this.uses.isBell(place);
     this.uses.note(thread, kind, place);
+    // What is only now seen to be a doorbell was an ordinary count until here.
+    if (place >= 0 && !wasBell && this.uses.isBell(place)) this.#bells.convert(place, operation.value);
   }
 
   #makeNotes(thread: number): void {
@@ -209,7 +215,7 @@ export class StateSpace {
     const { operation, kind, place } = state;
     const { value, other } = operation;
     const now = place < 0 ? 0 : (this.words[place] as number);
-    if (place >= 0 && this.uses.isBell(place)) return this.#ringOf(thread, choice, state);
+    if (place >= 0 && this.uses.isBell(place)) return this.#bells.resultOf(thread, choice, state);
     switch (kind) {
       case OperationKind.READ:
       case OperationKind.LOAD:
@@ -227,7 +233,7 @@ export class StateSpace {
       case OperationKind.COMPARE_EXCHANGE:
         return now === value ? this.#write(thread, place, now, other) : now;
       case OperationKind.NOTIFY:
-        return this.#notify(place);
+        return this.#bells.notify(place);
       case OperationKind.PICK:
         if (choice >= WOKEN) this.sleepers.endWait(thread, choice % WOKEN);
         return choice;
@@ -238,47 +244,26 @@ export class StateSpace {
     }
   }
 
-  /** The same for the word of a doorbell. */
-  #ringOf(thread: number, choice: number, { operation, kind, place }: LocalState): number | undefined {
-    const isUntouched = this.words[place] === 0;
-    switch (kind) {
-      case OperationKind.LOAD:
-        if (!this.uses.waits(thread, place)) throw new Error('a count of rings is read by another than its waiter');
-        this.set(place, 0);
-        return 0;
-      case OperationKind.ADD:
-        this.set(place, 1);
-        return 0;
-      case OperationKind.NOTIFY:
-        this.#notify(place);
-        return 0;
-      case OperationKind.WAIT:
-        return this.#sleep(thread, choice, isUntouched);
-      case OperationKind.WAIT_ASYNC:
-        return isUntouched ? this.sleepers.wait(thread, place, operation.other) : NOT_ASYNC;
-      default:
-        throw new Error(`operation ${kind} on the word of a doorbell`);
-    }
-  }
-
   #write(thread: number, place: number, from: number, to: number): number {
     this.watcher?.write(thread, place, from, to);
     this.set(place, to);
+    // Looking for work is reading: who writes has found some, and does not wait by the count that it has read.
+    if (this.disarms) this.#bells.disarm(thread);
     return from;
   }
 
-  #sleep(thread: number, choice: number, isEqual: boolean): number | undefined {
-    if (this.sleepers.isRunning(thread)) {
-      if (!isEqual) return WaitResult.NOT_EQUAL;
-      this.sleepers.fallAsleep(thread);
-      return undefined;
-    }
-    this.sleepers.goOn(thread);
-    return choice === WaitResult.TIMED_OUT ? WaitResult.TIMED_OUT : WaitResult.OK;
+  /** For comparing ends: nobody will wait by a count that was read before. */
+  forgetCounts(): void {
+    for (let thread = 0; thread < this.#options.threadCount; thread++) this.#bells.disarm(thread);
   }
 
-  #notify(place: number): number {
-    return this.sleepers.notify(place, (thread) => this.at(thread).place);
+  /** Whether it tells of a thread's end: it is waited for from the beginning, and never read. */
+  isExit(place: number): boolean {
+    const name = this.placeNames[place - this.#firstPlace];
+    return this.threads.some((_, thread) => {
+      const exit = this.#options.exitOf(thread);
+      return exit !== undefined && exit.buffer === name?.buffer && exit.index === name.index;
+    });
   }
 
   #die(thread: number): void {
@@ -291,7 +276,6 @@ export class StateSpace {
     const exit = this.#options.exitOf(thread);
     if (exit === undefined) return;
     const place = this.place(exit.buffer, exit.index);
-    this.set(place, 1);
-    this.#notify(place);
+    this.#bells.ringOnce(place);
   }
 }

@@ -18,6 +18,8 @@ export class WordUses {
   readonly #owners = new Int32Array(CAPACITY);
   /** By place: the thread that waits on it, plus 1. */
   readonly #waiters = new Int32Array(CAPACITY);
+  /** By thread. */
+  readonly #bells: number[][] = Array.from({ length: 32 }, () => []);
 
   /** The invariants see to it that nobody else uses the word while the thread does. */
   own(thread: number, place: number): void {
@@ -51,6 +53,17 @@ export class WordUses {
     return waiter === 0 ? undefined : waiter - 1;
   }
 
+  /** The words on which a thread waits, and never writes between its last look and its wait. */
+  disarmedBy(thread: number): readonly number[] {
+    return this.#bells[thread] as readonly number[];
+  }
+
+  /** It does write in between. */
+  keepArmed(place: number): void {
+    for (const bells of this.#bells) if (bells.includes(place)) bells.splice(bells.indexOf(place), 1);
+    this.hasNewUse = true;
+  }
+
   waits(thread: number, place: number): boolean {
     return this.#waiters[place] === thread + 1;
   }
@@ -58,6 +71,7 @@ export class WordUses {
   /** Known from another search: the thread waits on the word. */
   addWaiter(thread: number, place: number): void {
     this.#waiters[place] = thread + 1;
+    this.#bells[thread]?.push(place);
   }
 
   /** Whether no other thread can notice this step, nor change its result. */
@@ -83,7 +97,7 @@ export class WordUses {
   #noteWaiter(thread: number, place: number): void {
     if (this.waits(thread, place)) return;
     if (this.isBell(place)) throw new Error('two threads wait on one word');
-    this.#waiters[place] = thread + 1;
+    this.addWaiter(thread, place);
     this.hasNewUse = true;
   }
 }

@@ -36,7 +36,7 @@ export class ExploredClient implements IoClient {
     note('notify', this.#vm, this.#client, vcpu, addressLow);
     if (this.#mailbox !== undefined) this.#mailbox.post(request);
     else if (this.#answering === 'at-once') this.#answer(request, ticket, addressLow);
-    else if (this.#answering === 'later') offer('answer', () => this.#answer(request, ticket, addressLow));
+    else if (this.#answering === 'later') offer(`answer ${vcpu}`, () => this.#answer(request, ticket, addressLow));
   }
 
   disconnected(): void {
