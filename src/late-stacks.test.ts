@@ -44,7 +44,7 @@ function theDiskThatNeverAnswers(): Promise<number> {
   return new Promise(() => undefined);
 }
 
-describe('a late request', { timeout: 30_000 }, () => {
+describe('a late request', { timeout: 120_000 }, () => {
   for (const late of ['all-ones', 'wait'] as const)
     test(`shows where its device waits (${late})`, async () => {
       const device: Device = { name: 'disk', read: () => waitsInTheDisk(), write: () => undefined };

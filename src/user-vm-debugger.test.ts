@@ -8,7 +8,7 @@ import { ServiceVm } from './service-vm.js';
 import type { UserVmOptions } from './user-vm-options.js';
 import type { UserVm } from './user-vm.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const looker = new URL('./device-model/placement/fixtures/look-counter.js', import.meta.url);
 const read = (address: number): ScriptStep => ({ type: 'port', direction: 'read', address, size: 1 });
 const echo: Device = { name: 'echo', read: () => 0x55, write: () => undefined };

@@ -51,7 +51,7 @@ const fail = (message: string): (() => never) => {
   };
 };
 
-describe('somebody else’s bug', { timeout: 30_000 }, () => {
+describe('somebody else’s bug', { timeout: 120_000 }, () => {
   test('a listener that throws stops neither the worker nor the other listeners; its error is uncaught', async () => {
     const { serviceVm, vm } = await machine({ steps: [read, read] });
     const uncaught: string[] = [];
@@ -117,7 +117,7 @@ describe('somebody else’s bug', { timeout: 30_000 }, () => {
   });
 });
 
-describe('a device in a thread of its own', { timeout: 30_000 }, () => {
+describe('a device in a thread of its own', { timeout: 120_000 }, () => {
   test('that is never made does not keep the VM from being destroyed', async () => {
     const { serviceVm, vm } = await machine({ steps: [read] });
     vm.attach(range, inOwnThread(fixture('never-made')));
@@ -171,7 +171,7 @@ describe('a device in a thread of its own', { timeout: 30_000 }, () => {
   });
 });
 
-describe('a late device', { timeout: 30_000 }, () => {
+describe('a late device', { timeout: 120_000 }, () => {
   test('can be replaced as soon as the operator hears of it, and is closed', async () => {
     const { hypervisor, serviceVm, vm } = await machine({ steps: [read, read] }, { clientTimeoutMs: 10 });
     const results = hypervisor.results();
@@ -200,7 +200,7 @@ function watched(hypervisor: Hypervisor, seen: (hypercalls: Hypercalls) => void)
   };
 }
 
-describe('the life cycle', { timeout: 30_000 }, () => {
+describe('the life cycle', { timeout: 120_000 }, () => {
   test('a VM that is destroyed in the middle of a reset is really gone', async () => {
     let hypercalls: Hypercalls | undefined;
     const scripted = new ScriptedHypervisor([{ steps: [read] }]);

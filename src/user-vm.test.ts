@@ -46,7 +46,14 @@ async function play(
   const hypervisor = new ScriptedHypervisor(scripts);
   const serviceVm = new ServiceVm(hypervisor);
   const results = hypervisor.results();
-  const vm = await serviceVm.createUserVm({ memoryMiB: 1, vcpus: scripts.length, ...options });
+  const vm = await serviceVm.createUserVm({
+    memoryMiB: 1,
+    vcpus: scripts.length,
+    // A slow machine is no late client.
+    clientTimeoutMs: 60_000,
+    startTimeoutMs: 60_000,
+    ...options,
+  });
   const events: UserVmEvent[] = [];
   vm.onEvent((event) => events.push(event));
   prepare(vm);

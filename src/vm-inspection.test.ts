@@ -10,7 +10,7 @@ import { ServiceVm } from './service-vm.js';
 import { standardPc } from './standard-pc.js';
 import type { UserVm } from './user-vm.js';
 
-const LIMIT = { timeout: 60_000 };
+const LIMIT = { timeout: 120_000 };
 const SHOWN = new URL('./device-model/placement/fixtures/shown-device.js', import.meta.url);
 const read = (address: number): ScriptStep => ({ type: 'port', direction: 'read', address, size: 1 });
 const write = (address: number): ScriptStep => ({ type: 'port', direction: 'write', address, size: 1, value: 1 });

@@ -13,7 +13,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe('the lines of a device in another thread', { timeout: 20_000 }, () => {
+describe('the lines of a device in another thread', { timeout: 120_000 }, () => {
   test('arrive by themselves, and pulses are not lost', async () => {
     const { relay, seen, shared } = relayed();
     shared.lines.set(4, true);

@@ -37,7 +37,7 @@ async function someTurns(): Promise<void> {
   for (let i = 0; i < 5; i++) await turn();
 }
 
-describe('the worker', { timeout: 20_000 }, () => {
+describe('the worker', { timeout: 120_000 }, () => {
   test('sleeps until an upcall, then dispatches every PENDING slot of every VM', async () => {
     const { module, upcall, vm, client } = started();
     const second = new OneVm();
@@ -274,7 +274,7 @@ describe('the worker', { timeout: 20_000 }, () => {
   });
 });
 
-describe('the module', { timeout: 20_000 }, () => {
+describe('the module', { timeout: 120_000 }, () => {
   test('a VM that is removed is closed and dispatched no more', async () => {
     const { module, upcall, vm, client } = started();
     vm.fill(0);

@@ -599,7 +599,7 @@ describe('a client that is taken out', () => {
   });
 });
 
-describe('the time limit', { timeout: 20_000 }, () => {
+describe('the time limit', { timeout: 120_000 }, () => {
   /** Turns the event loop until `condition`. */
   async function until(condition: () => boolean): Promise<void> {
     while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));

@@ -77,7 +77,7 @@ async function end(vm: Hypercalls): Promise<void> {
 
 const readPort: Script = { steps: [{ type: 'port', direction: 'read', address: 0x500, size: 1 }] };
 const waitForLine: Script = { steps: [{ type: 'wait-for-interrupt', line: 5 }] };
-const LIMIT = { timeout: 30_000 };
+const LIMIT = { timeout: 120_000 };
 
 describe('life cycle', LIMIT, () => {
   test('a VM is made CREATED with its vCPUs parked, and starts only with its page set', async () => {

@@ -59,7 +59,7 @@ test('each vCPU has its own state, counters and doorbell', () => {
 
 test(
   'a change of the VM’s state wakes a vCPU, and a change of a vCPU’s state wakes the owner',
-  { timeout: 20_000 },
+  { timeout: 120_000 },
   async () => {
     const shared = new VmSharedState();
     const keepAlive = setInterval(() => undefined, 1000);

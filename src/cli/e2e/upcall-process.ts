@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url';
 export const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 
 /** A process that has not ended by then is stuck. */
-const LIMIT_MS = 90_000;
+const LIMIT_MS = 240_000;
 
 export interface Ended {
   readonly status: number | null;

@@ -49,7 +49,7 @@ test('what is taken is taken once', () => {
   assert.deepEqual([mailbox.takeControl(), mailbox.takeControl()], [3, 0]);
 });
 
-test('a device’s thread that waits is woken by a request and by a control', { timeout: 20_000 }, async () => {
+test('a device’s thread that waits is woken by a request and by a control', { timeout: 120_000 }, async () => {
   const mailbox = new DeviceMailbox();
   const keepAlive = setInterval(() => undefined, 1000);
   for (const wake of [() => mailbox.post(request(0)), () => mailbox.control(MailboxControl.RESET)]) {

@@ -47,7 +47,7 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
 }
 
-describe('a device in a thread of its own', { timeout: 30_000 }, () => {
+describe('a device in a thread of its own', { timeout: 120_000 }, () => {
   test('a placement is told from a device', () => {
     assert.equal(isThreadPlacement(inOwnThread(counter)), true);
     assert.equal(isThreadPlacement({ name: 'a device', read: () => 0, write: () => undefined }), false);
@@ -125,7 +125,7 @@ async function gated(): Promise<Placed & { words: SharedWords; act: (vcpu: numbe
   return { ...placed, words, act };
 }
 
-describe('a device in a thread of its own that is late', { timeout: 30_000 }, () => {
+describe('a device in a thread of its own that is late', { timeout: 120_000 }, () => {
   const ask = ({ vm }: Placed, vcpu: number, offset: number): Slot => {
     const slot = vm.fill(vcpu, { address: 0x500 + offset });
     vm.requests.dispatch();
@@ -179,7 +179,7 @@ function reset({ vm, client }: Placed): void {
   vm.buffer.stampFree();
 }
 
-describe('a reset while the thread is busy', { timeout: 30_000 }, () => {
+describe('a reset while the thread is busy', { timeout: 120_000 }, () => {
   test('comes before every later request, and the device acts on no earlier one that still lay there', async () => {
     const { vm, words, act, ...placed } = await gated();
     act(1, 1);

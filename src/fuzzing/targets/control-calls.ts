@@ -23,7 +23,7 @@ import { FuzzInput } from '../fuzz-input.js';
 const CODES: readonly number[] = [...Object.values(Ioctl), ...Object.values(ExtensionIoctl)];
 const MEMORY_BYTES = 1 << 20;
 const PAGES = 4;
-const LIMIT_MS = 10_000;
+const LIMIT_MS = 45_000;
 /** Calls of a program that still wait. */
 const MAX_WAITING = 64;
 /** Linux' errno. */

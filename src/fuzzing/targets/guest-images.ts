@@ -12,7 +12,7 @@ import { FuzzInput } from '../fuzz-input.js';
 
 const MIB = 2 ** 20;
 const MEMORY_MIB = [1, 2, 4, 16];
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 45_000;
 /** An image may say that it unpacks to 256 MiB, in a window of 128 MiB; both are copied once. */
 const LIMIT_BYTES = 1024 * MIB;
 const ADDRESSES = [0, 0x7c00, 0x9_ffff, 0x10_0000, 0xffff, 0x1_0000, 0xf_ffff, 0xffff_ffff];

@@ -10,7 +10,7 @@ import type { ScriptStep, UserVm, UserVmEvent } from '../../index.js';
 import { FuzzInput } from '../fuzz-input.js';
 import { expect, within, type FuzzTarget } from '../fuzz-target.js';
 
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 45_000;
 const MAX_STEPS = 200;
 const MAX_VCPUS = 3;
 const PORTS = [
@@ -63,7 +63,13 @@ async function run(input: FuzzInput): Promise<void> {
   const serviceVm = new ServiceVm(new ScriptedHypervisor(scripts));
   const events: UserVmEvent[] = [];
   try {
-    const vm = await serviceVm.createUserVm({ memoryMiB: 1, vcpus, statistics: true, ...options });
+    const vm = await serviceVm.createUserVm({
+      memoryMiB: 1,
+      vcpus,
+      statistics: true,
+      clientTimeoutMs: Infinity,
+      ...options,
+    });
     vm.onEvent((event) => events.push(event));
     standardPc(vm, { console: { write: () => undefined } });
     await vm.start();

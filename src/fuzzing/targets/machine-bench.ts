@@ -14,7 +14,7 @@ import { CODE_ADDRESS, type GuestMode } from './guest-modes.js';
 import { countByte, type ByteCounts, type EncodedProgram } from './machine-program.js';
 
 const MEMORY_BYTES = 4 << 20;
-const LIMIT_MS = 20_000;
+const LIMIT_MS = 45_000;
 const MAX_U64 = (1n << 64n) - 1n;
 const SHOWN = 8;
 
