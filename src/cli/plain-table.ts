@@ -9,11 +9,11 @@ const NO_LINES = Object.fromEntries(
     .map((place) => [place, '']),
 );
 
-/** The table's lines, without blanks at their ends. */
-export function plainTable(rows: readonly string[][], colAligns: ('left' | 'right')[]): string[] {
+/** The table's lines, without blanks at their ends; `gap` blanks are between columns. */
+export function plainTable(rows: readonly string[][], colAligns: ('left' | 'right')[], gap = 2): string[] {
   const table = new Table({
     chars: NO_LINES,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2, compact: true },
+    style: { head: [], border: [], 'padding-left': 0, 'padding-right': gap, compact: true },
     colAligns,
   });
   table.push(...rows);

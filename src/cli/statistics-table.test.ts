@@ -53,12 +53,13 @@ test('of many addresses and ranges the first are shown and the others counted', 
   const ranges = names.map((name) => row(`client: ${name}`, 1, 0));
   const text = statisticsTable({ ...NOTHING, requests: 69, addresses, ranges }, counters);
   assert.equal(text.match(/^ {2}port 0x/gm)?.length, SHOWN_ROWS);
+  assert.equal(text.match(/^ {2}client: port 0x/gm)?.length, SHOWN_ROWS);
   assert.match(text, /^ {2}port 0x0 +2 +1 +2\.5$/m);
   assert.match(text, /3 more addresses with 9 requests/);
   assert.match(text, /3 more ranges with 3 requests/);
 });
 
-test('no line is wider than 100 columns, whatever the names and numbers', () => {
+test('no line is wider than 80 columns, whatever the names and numbers', () => {
   const wide = row(
     'a client whose name goes on and on: mmio 0xfffffffff0000…0xfffffffffffff',
     9_999_999,
@@ -69,7 +70,19 @@ test('no line is wider than 100 columns, whatever the names and numbers', () => 
     { ...NOTHING, requests: 1, types: [wide], clients: [wide], ranges: [wide], addresses: [] },
     counters,
   );
-  for (const line of text.split('\n').slice(0, 8)) assert.ok(line.length <= 100, `${line.length}: ${line}`);
+  assert.match(text, /^ {2}a client whose name goes on and on: mmio 0x[^ ]+\n +9999999 9999999 +90\d{3} /m);
+  for (const line of text.split('\n').slice(0, -2)) assert.ok(line.length <= 80, `${line.length}: ${line}`);
+});
+
+test('a client has its ranges below it; one alone has no numbers of its own', () => {
+  const clients = [row('uart', 30, 4, 1), row('disk', 5, 5, 1)];
+  const ranges = [row('uart: port 0x3f8…0x3ff', 30, 4, 1), row('disk: pci', 3, 3, 1), row('disk: mmio', 2, 2, 1)];
+  const lines = statisticsTable({ ...NOTHING, clients, ranges }, counters).split('\n');
+  const at = lines.findIndex((line) => line.startsWith('  uart'));
+  assert.deepEqual(
+    lines.slice(at, at + 5).map((line) => line.split(/ {2,}/).slice(0, 3).join('|').trimEnd()),
+    ['|uart|30', '|port 0x3f8…0x3ff', '|disk|5', '|pci|3', '|mmio|2'],
+  );
 });
 
 test('clients that erred or were late are named', () => {

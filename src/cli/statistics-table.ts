@@ -1,50 +1,75 @@
 /**
- * The table that `--stats` prints: a VM's requests by type, client, range and address, and the identity that shows none
- * is missing. It goes to standard error, like everything that is not the guest's: `upcall run … --stats 2>stats.txt`.
- * Its lines have at most 100 columns.
+ * The table that `--stats` prints: a VM's requests by type, by client with its ranges, and by address, and the identity that
+ * shows none is missing. It goes to standard error, like everything that is not the guest's: `upcall run … --stats
+ * 2>stats.txt`. Its lines fit a terminal of 80 columns, where a name that is too long for its column has a line to itself.
  */
 
-import Table from 'cli-table3';
 import type { VcpuCounters } from '../hypervisor/vm-shared-state.js';
 import type { AddressRow } from '../trace/address-counts.js';
 import { percentileNs } from '../trace/latency-histogram.js';
 import type { StatisticsRow, StatisticsSnapshot } from '../trace/statistics-snapshot.js';
+import { plainTable } from './plain-table.js';
 
 /** Ranges and addresses that are shown; a line below says how many are not. */
 export const SHOWN_ROWS = 20;
-const NAME_WIDTH = 34;
-
-const NO_LINES = Object.fromEntries(
-  ['top', 'bottom', 'left', 'right', 'mid']
-    .flatMap((place) => [place, `${place}-mid`, `${place}-left`, `${place}-right`])
-    .concat('left-mid', 'mid-mid', 'right-mid', 'middle')
-    .map((place) => [place, '']),
-);
+const NAME_WIDTH = 25;
+const LINE_WIDTH = 80;
 const HEAD = ['reads', 'writes', 'wait', 'work', 'wake', 'p50 us', 'p99 us', 'max us'];
-const EXPLANATION =
-  'wait, work, wake: the p50 in us from PENDING to PROCESSING, to COMPLETE, to FREE; p50, p99, max: of all three';
+const ALIGNS: ('left' | 'right')[] = ['left', ...HEAD.map(() => 'right' as const)];
+const EXPLANATION = [
+  'wait, work, wake: p50 in us from PENDING to PROCESSING, to COMPLETE, to FREE;',
+  'p50, p99, max: of all three together',
+];
+
+interface Row {
+  readonly name: string;
+  readonly numbers: readonly string[];
+}
 
 export function statisticsTable(snapshot: StatisticsSnapshot, counters: VcpuCounters): string {
-  const table = new Table({
-    chars: NO_LINES,
-    style: { head: [], border: [], 'padding-left': 0, 'padding-right': 2, compact: true },
-    colAligns: ['left', ...HEAD.map(() => 'right' as const)],
-  });
-  table.push(
-    ...section('I/O requests by type', snapshot.types),
-    ...section('by client', snapshot.clients),
-    ...section('by range', snapshot.ranges.slice(0, SHOWN_ROWS)),
-    ['by address', 'reads', 'writes', '', '', '', 'mean us', '', ''],
-    ...snapshot.addresses.slice(0, SHOWN_ROWS).map(addressCells),
+  const rows: Row[] = [
+    { name: 'I/O requests by type', numbers: HEAD },
+    ...snapshot.types.map((row) => timed(`  ${row.name}`, row)),
+    { name: 'by client and range', numbers: HEAD },
+    ...clientRows(snapshot),
+    { name: 'by address', numbers: ['reads', 'writes', '', '', '', 'mean us', '', ''] },
+    ...snapshot.addresses.slice(0, SHOWN_ROWS).map(addressRow),
+  ];
+  const texts = plainTable(
+    rows.map(({ name, numbers }) => [name.length <= NAME_WIDTH ? name : '', ...numbers]),
+    ALIGNS,
+    1,
   );
-  const lines = table
-    .toString()
-    .split('\n')
-    .map((line) => line.trimEnd());
+  const lines = rows.flatMap(({ name }, i) =>
+    name.length <= NAME_WIDTH ? [texts[i] ?? ''] : [cut(name), texts[i] ?? ''],
+  );
   lines.push(...rest('ranges', snapshot.ranges), ...rest('addresses', snapshot.addresses));
   for (const { name, errors, late } of snapshot.clientErrors)
     lines.push(`${name}: ${errors} errors, ${late} times too late`);
-  return [...lines, '', EXPLANATION, identity(counters, snapshot.requests), ''].join('\n');
+  const text = lines.filter((line) => line !== '');
+  return [...text, '', ...EXPLANATION, identity(counters, snapshot.requests), ''].join('\n');
+}
+
+/** Each client with its ranges below it; the numbers of an only one are the client's own. */
+function clientRows({ clients, ranges }: StatisticsSnapshot): Row[] {
+  const shown = ranges.slice(0, SHOWN_ROWS);
+  const isOf = (client: StatisticsRow, range: StatisticsRow): boolean => range.name.startsWith(`${client.name}: `);
+  return [
+    ...clients.flatMap((client) => {
+      const own = shown.filter((range) => isOf(client, range));
+      const isOnly = ranges.filter((range) => isOf(client, range)).length === 1;
+      return [
+        timed(`  ${client.name}`, client),
+        ...own.map((range): Row => {
+          const name = `    ${range.name.slice(client.name.length + 2)}`;
+          return isOnly ? { name, numbers: HEAD.map(() => '') } : timed(name, range);
+        }),
+      ];
+    }),
+    ...shown
+      .filter((range) => !clients.some((client) => isOf(client, range)))
+      .map((row) => timed(`  ${row.name}`, row)),
+  ];
 }
 
 /**
@@ -59,22 +84,21 @@ export function identity(counters: VcpuCounters, requests: number): string {
   return `${trapped} accesses trapped = ${answeredByHypervisor} answered by the hypervisor + ${requests} I/O requests${text}`;
 }
 
-function section(title: string, rows: readonly StatisticsRow[]): string[][] {
-  return [
-    [title, ...HEAD],
-    ...rows.map(({ name, reads, writes, stages }) => [
-      shortened(`  ${name}`),
+function timed(name: string, { reads, writes, stages }: StatisticsRow): Row {
+  return {
+    name,
+    numbers: [
       String(reads),
       String(writes),
       ...[stages.wait, stages.work, stages.wake].map((stage) => microseconds(percentileNs(stage, 50))),
       ...[50, 99, 100].map((percent) => microseconds(percentileNs(stages.total, percent))),
-    ]),
-  ];
+    ],
+  };
 }
 
-function addressCells({ name, reads, writes, timed, sumNs }: AddressRow): string[] {
-  const mean = microseconds(timed === 0 ? undefined : sumNs / timed);
-  return [shortened(`  ${name}`), String(reads), String(writes), '', '', '', mean, '', ''];
+function addressRow({ name, reads, writes, timed: count, sumNs }: AddressRow): Row {
+  const mean = microseconds(count === 0 ? undefined : sumNs / count);
+  return { name: `  ${name}`, numbers: [String(reads), String(writes), '', '', '', mean, '', ''] };
 }
 
 function rest(what: string, rows: readonly { readonly reads: number; readonly writes: number }[]): string[] {
@@ -83,8 +107,8 @@ function rest(what: string, rows: readonly { readonly reads: number; readonly wr
   return hidden.length === 0 ? [] : [`${hidden.length} more ${what} with ${requests} requests`];
 }
 
-function shortened(name: string): string {
-  return name.length <= NAME_WIDTH ? name : `${name.slice(0, NAME_WIDTH - 1)}…`;
+function cut(name: string): string {
+  return name.length <= LINE_WIDTH ? name : `${name.slice(0, LINE_WIDTH - 1)}…`;
 }
 
 function microseconds(ns: number | undefined): string {

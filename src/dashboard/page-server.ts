@@ -97,10 +97,13 @@ export class PageServer {
   async #listen(): Promise<void> {
     const { host, port } = this.#options;
     await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', (error) =>
+      this.#server.once('error', (error: NodeJS.ErrnoException) =>
         reject(
-          new AcrnError('OPTION_INVALID', `the page cannot be served at ${host}:${port}: ${errorText(error).message}`, {
-            remedy: 'Give another port with --page, or 0 for any that is free',
+          new AcrnError('OPTION_INVALID', `the page cannot be served at ${host}:${port}: ${whyNot(error)}`, {
+            remedy:
+              error.code === 'EADDRNOTAVAIL'
+                ? 'Give --page-host one of its addresses'
+                : 'Give another port, or --page without one for any that is free',
             cause: error,
           }),
         ),
@@ -156,6 +159,13 @@ export class PageServer {
     const name = hostName(host);
     return name === 'localhost' || name === this.#options.host.toLowerCase() || isIP(name) !== 0;
   }
+}
+
+function whyNot(error: NodeJS.ErrnoException): string {
+  if (error.code === 'EADDRINUSE') return 'another program listens there';
+  if (error.code === 'EACCES') return 'this user may not listen there';
+  if (error.code === 'EADDRNOTAVAIL') return 'this machine has no such address';
+  return errorText(error).message;
 }
 
 /** Without port and brackets. */

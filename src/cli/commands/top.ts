@@ -72,6 +72,8 @@ async function watchOwn(plan: SessionPlan, context: CommandContext): Promise<Exi
     const screen = new Screen(viewOf(vm, plan.hypervisor.name));
     void screen.left.then(() => {
       session.hasLeft = true;
+      // At once: the VM may take a moment to end.
+      screen.close();
       void vm.destroy();
     });
     await vm.ended;

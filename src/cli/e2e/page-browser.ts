@@ -70,7 +70,7 @@ export async function openPage(
   const { origin } = new URL(address);
   const complaints: string[] = [];
   const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, locale: 'en-US', ...options });
-  context.setDefaultTimeout(15_000);
+  context.setDefaultTimeout(60_000);
   context.on('request', (request) => {
     if (new URL(request.url()).origin !== origin) complaints.push(`asked for ${request.url()}`);
   });
@@ -98,7 +98,8 @@ export async function openPage(
   };
 }
 
-function printedAddress({ child, ended }: Started): Promise<string> {
+/** Of `upcall run --page`, with the token. */
+export function printedAddress({ child, ended }: Started): Promise<string> {
   let text = '';
   return new Promise((resolve, reject) => {
     child.stderr.on('data', (bytes: Buffer) => {

@@ -1,17 +1,15 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { test } from 'node:test';
+import { printedAddress } from './page-browser.js';
 import { MAIN, start, upcall } from './upcall-process.js';
+
+const hasScript = spawnSync('script', ['--version']).status === 0;
+const pty = hasScript ? { timeout: 60_000 } : { skip: 'needs the program `script` of util-linux' };
 
 test('top shows the guest that another process runs, and leaves it running', { timeout: 60_000 }, async () => {
   const run = start(process.execPath, [MAIN, 'run', '--page']);
-  let stderr = '';
-  const address = await new Promise<string>((resolve) =>
-    run.child.stderr.on('data', (text: Buffer) => {
-      stderr += text.toString();
-      const found = /http:\/\/\S+/.exec(stderr);
-      if (found !== null) resolve(found[0]);
-    }),
-  );
+  const address = await printedAddress(run);
   await run.until('monitor> ');
   const top = start(process.execPath, [MAIN, 'top', address]);
   await top.until('uart16550: port 0x3f8');
@@ -30,6 +28,45 @@ test('top runs a guest of its own, without its console', { timeout: 60_000 }, as
   assert.match(stdout, /upcall top {2}monitor on v86/);
   assert.doesNotMatch(stdout, /monitor>/);
 });
+
+test('Ctrl-C leaves top at once, and the terminal is as it was', pty, async () => {
+  const session = `stty cols 80 rows 24; '${process.execPath}' '${MAIN}' top monitor --cmdline 'repeat ffffff in8 64'; echo "status=$?"; stty -a`;
+  const top = start('script', ['-qec', session, '/dev/null'], { env: { SHELL: '/bin/sh' } });
+  await top.until('i8042-command: port 0x64');
+  top.child.stdin.write('\x03');
+  await top.until('status=0');
+  const { stdout } = await top.ended;
+  const [entered, left] = [stdout.lastIndexOf('\x1b[?1049h'), stdout.lastIndexOf('\x1b[?1049l')];
+  assert.ok(entered >= 0 && left > entered, 'the screen that was there before is there again');
+  assert.ok(stdout.lastIndexOf('\x1b[?25h') > stdout.lastIndexOf('\x1b[?25l'), 'and its cursor');
+  assert.match(stdout.slice(left), /(?<!-)icanon/);
+});
+
+test(
+  'the page is served for every guest and wherever --page stands; a port that is taken is one line',
+  { timeout: 60_000 },
+  async () => {
+    const first = start(process.execPath, [MAIN, 'run', 'monitor', '--tour', '--page']);
+    const address = await printedAddress(first);
+    const { port } = new URL(address);
+    const taken = await upcall(['run', 'hello', '--page', port]);
+    assert.deepEqual([taken.status, taken.stdout], [2, '']);
+    assert.match(
+      taken.stderr,
+      new RegExp(
+        `^upcall: the page cannot be served at 127\\.0\\.0\\.1:${port}: another program listens there\\. Give another port.*\\n$`,
+      ),
+    );
+    first.child.kill('SIGINT');
+    await first.ended;
+    // Ctrl-C has let go of the port: it can be had at once.
+    const second = start(process.execPath, [MAIN, 'run', '--page', port, 'monitor']);
+    assert.equal(new URL(await printedAddress(second)).port, port);
+    await second.until('monitor> ');
+    second.child.kill('SIGINT');
+    assert.match((await second.ended).stderr, /ended by SIGINT/);
+  },
+);
 
 test('an address that is none, and one where nobody is: one line says what to do', async () => {
   for (const address of ['http://127.0.0.1', 'http://127.0.0.1:1/#token']) {
