@@ -64,7 +64,13 @@ export class PageArena {
   static async make(): Promise<PageArena> {
     // Word for word the same hypervisor for both: whose result it is, its VM's own listener says.
     const arena = new PageArena();
-    await arena.#make();
+    try {
+      await arena.#make();
+    } catch (error) {
+      // Nobody else would end its threads.
+      await arena.close();
+      throw error;
+    }
     return arena;
   }
 
