@@ -9,6 +9,7 @@ import { fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { createLoopVm } from '../loop-hypervisor.js';
+import { pairedWindows } from '../paired-windows.js';
 import { product } from '../product.js';
 import { median } from '../summary.js';
 
@@ -29,7 +30,7 @@ const WATCHES = {
 export const rows = [
   { name: 'live page: slots watched', unit: '% slower', process: processOf('slots'), value: 'slowdown', max: 3 },
   { name: 'live page: slots watched, frames', unit: '/s', process: processOf('slots'), value: 'frames' },
-  { name: 'live page: slots watched, requests', unit: '/s', process: processOf('slots'), value: 'watched' },
+  { name: 'live page: slots watched, requests', unit: '/s', process: processOf('slots'), value: 'perSecond' },
   { name: 'live page: slots watched, the client', unit: '% of a core', process: processOf('slots'), value: 'client' },
   { name: 'live page: tables watched', unit: '% slower', process: processOf('tables'), value: 'slowdown' },
   { name: 'live page: moves watched', unit: '% slower', process: processOf('moves'), value: 'slowdown' },
@@ -37,11 +38,8 @@ export const rows = [
 ];
 
 const WINDOW_MS = 250;
-/** The first part of a window belongs to the change. */
-const SETTLE_MS = 50;
-const PAIRS = 24;
+const PAIRS = 30;
 const WARM_UP_MS = 1000;
-const wait = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /** @param {string} what */
 export async function measure(what) {
@@ -51,41 +49,25 @@ export async function measure(what) {
   const client = fork(fileURLToPath(new URL('../page-client.js', import.meta.url)), [view.origin, view.token]);
   await once(client, 'message');
   await vm.start();
-  await wait(WARM_UP_MS);
-
-  /** Requests per second, and what the client had and used since the last window. @param {string} watched */
-  const window = async (watched) => {
-    const answer = once(client, 'message');
-    client.send(/** @type {object} */ (WATCHES[watched]));
-    const [{ frames, cpuUs }] = await answer;
-    await wait(SETTLE_MS);
-    const [since, before] = [performance.now(), vm.counters().requests];
-    await wait(WINDOW_MS);
-    const [until, after] = [performance.now(), vm.counters().requests];
-    return {
-      perSecond: ((after - before) * 1000) / (until - since),
-      frames: Number(frames),
-      cpuUs: Number(cpuUs),
-      ms: until - since,
-    };
-  };
-  /** @type {{ watched: number, unwatched: number, frames: number, cpu: number }[]} */
-  const pairs = [];
-  for (let i = 0; i <= PAIRS; i++) {
-    const watched = await window(what);
-    const unwatched = await window('nothing');
-    // The frames of the watched window are told at the beginning of the next; its settling time had some, too.
-    const ms = watched.ms + SETTLE_MS;
-    const client = { frames: (unwatched.frames * 1000) / ms, cpu: unwatched.cpuUs / 10 / ms };
-    if (i > 0) pairs.push({ watched: watched.perSecond, unwatched: unwatched.perSecond, ...client });
-  }
+  await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
+  /** What the client had and used while it watched. @type {{ frames: number, cpuUs: number }[]} */
+  const had = [];
+  const result = await pairedWindows({
+    requests: () => vm.counters().requests,
+    turn: async (isOn) => {
+      const answer = once(client, 'message');
+      client.send(/** @type {object} */ (WATCHES[isOn ? what : 'nothing']));
+      const [before] = await answer;
+      if (!isOn) had.push(before);
+    },
+    pairs: PAIRS,
+    windowMs: WINDOW_MS,
+  });
   client.disconnect();
-  const middle = (/** @type {(pair: (typeof pairs)[number]) => number} */ of) => median(pairs.map(of)) ?? NaN;
   return {
-    watched: middle(({ watched }) => watched),
-    unwatched: middle(({ unwatched }) => unwatched),
-    slowdown: middle(({ watched, unwatched }) => (1 - watched / unwatched) * 100),
-    frames: middle(({ frames }) => frames),
-    client: middle(({ cpu }) => cpu),
+    perSecond: 1e9 / result.onNs,
+    slowdown: result.slowdown,
+    frames: ((median(had.map(({ frames }) => frames)) ?? NaN) * 1000) / result.onMs,
+    client: (median(had.map(({ cpuUs }) => cpuUs)) ?? NaN) / 10 / result.onMs,
   };
 }

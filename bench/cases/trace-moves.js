@@ -5,7 +5,7 @@
  */
 
 import { createLoopVm } from '../loop-hypervisor.js';
-import { nsEach } from '../machine.js';
+import { pairedWindows } from '../paired-windows.js';
 import { product } from '../product.js';
 
 export const title = 'The trace';
@@ -13,29 +13,31 @@ export const title = 'The trace';
 const FILE = 'cases/trace-moves.js';
 const BATCHES = 3000;
 const REQUESTS = 500;
-/** @param {string} threads @param {string} how @param {string} name @param {string} [to] @returns {import('../rows.js').Row} */
-const row = (threads, how, name, to) => ({
+const PAIRS = 40;
+const WINDOW_MS = 70;
+/** @param {string} threads @param {string} how @param {string} name @param {Partial<import('../rows.js').Row>} [more] @returns {import('../rows.js').Row} */
+const row = (threads, how, name, more = {}) => ({
   name,
   unit: 'ns',
   process: { file: FILE, args: [threads, how], cores: Number(threads) },
-  ...(to === undefined ? {} : { compare: [{ to }] }),
+  ...more,
 });
 const NOBODY = 'trace: four moves, no watcher';
-const OFF = 'trace: two threads, switched off';
+const compare = [{ to: NOBODY }];
 
 /** @type {import('../rows.js').Row[]} */
 export const rows = [
   row('1', 'none', NOBODY),
-  row('1', 'off', 'trace: four moves, switched off', NOBODY),
-  row('1', 'burst', 'trace: four moves, on, in a burst', NOBODY),
-  row('1', 'all', 'trace: four moves, on, all of them timed', NOBODY),
-  row('2', 'off', OFF),
-  row('2', 'on', 'trace: two threads, on', OFF),
-  row('2', 'statistics', 'trace: two threads, statistics', OFF),
+  row('1', 'off', 'trace: four moves, switched off', { compare }),
+  row('1', 'burst', 'trace: four moves, on, in a burst', { compare }),
+  row('1', 'all', 'trace: four moves, on, all of them timed', { compare }),
+  row('2', 'requests', 'trace: two threads, switched off', { value: 'offNs' }),
+  row('2', 'requests', 'trace: two threads, on', { value: 'onNs' }),
+  row('2', 'requests', 'trace: two threads, what it adds', { value: 'addedNs', max: 60 }),
 ];
 
 /** @param {string} threads @param {string} how */
-export const measure = (threads, how) => (threads === '1' ? moves(how) : requests(how));
+export const measure = (threads, how) => (threads === '1' ? moves(how) : requests());
 
 /** @param {string} how */
 async function moves(how) {
@@ -62,11 +64,19 @@ async function moves(how) {
   return { value: (quickestMs * 1e6) / REQUESTS };
 }
 
-/** @param {string} how */
-async function requests(how) {
-  const { vm, result } = await createLoopVm({ warmUpMs: 300, measureMs: 300 }, how === 'statistics');
-  // Nobody reads: a reader's own work is another question.
-  if (how === 'on') vm.trace();
+async function requests() {
+  const { vm } = await createLoopVm({ warmUpMs: 3_600_000, measureMs: 0 }, false);
   await vm.start();
-  return { value: nsEach(await result) };
+  /** @type {{ close(): void } | undefined} */
+  let glance;
+  return pairedWindows({
+    requests: () => vm.counters().requests,
+    // Nobody reads: a reader's own work is another question.
+    turn: (isOn) => {
+      glance?.close();
+      glance = isOn ? vm.inspection.glance() : undefined;
+    },
+    pairs: PAIRS,
+    windowMs: WINDOW_MS,
+  });
 }

@@ -34,6 +34,19 @@ test('of too many it gives the latest, and counts the others', () => {
   );
 });
 
+test('of a burst it gives as many as are wanted, whole requests of which the last is the latest', () => {
+  const page = new TracedPage(Infinity);
+  const glance = page.trace.glance();
+  for (let i = 0; i < GLANCE_EVENTS; i++) page.play({ address: i }, UART);
+  const { moves, lost } = glance.look(200);
+  assert.equal(moves.length, 200);
+  assert.equal(lost, 4 * GLANCE_EVENTS - 200);
+  assert.deepEqual(
+    moves.map(({ request }) => request?.type === 'port' && request.address),
+    Array.from({ length: 200 }, (_, i) => GLANCE_EVENTS - 50 + (i >> 2)),
+  );
+});
+
 test('a filter sees what fits of what is looked at', () => {
   const page = new TracedPage();
   const glance = page.trace.glance({ address: { from: 7, to: 7 } });

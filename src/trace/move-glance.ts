@@ -6,18 +6,22 @@
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { MoveSieve, type MoveFilter } from './move-filter.js';
+import { TIMED_EVERY } from './move-recorder.js';
 import { MoveAssembler, type Move } from './move.js';
 import { RingReader, type RingEvent } from './ring-reader.js';
 import type { TraceRing } from './trace-ring.js';
 
 /** Events that one look reads, of all slots that have any. */
 export const GLANCE_EVENTS = 1024;
+/** What the reader may leave out of a slot's events before it knows how the lanes belong together. */
+const LEEWAY_EVENTS = 4 * TIMED_EVERY;
 
 export class MoveGlance {
   readonly #reader: RingReader;
   readonly #sieve: MoveSieve;
   readonly #assembler: MoveAssembler;
   readonly #release: () => void;
+  readonly #isFiltered: boolean;
 
   /** `release` is called once, at the end. */
   constructor(
@@ -31,12 +35,15 @@ export class MoveGlance {
     this.#sieve = new MoveSieve(filter);
     this.#assembler = new MoveAssembler(clientName, originMs);
     this.#release = release;
+    this.#isFiltered = Object.keys(filter).length > 0;
   }
 
   /** The latest `most` moves since the last look, oldest first, and how many were left out. */
   look(most: number): { readonly moves: readonly Move[]; readonly lost: number } {
     const busy = Array.from({ length: SLOT_COUNT }, (_, vcpu) => vcpu).filter((vcpu) => this.#reader.hasMore(vcpu));
-    const share = Math.floor(GLANCE_EVENTS / Math.max(1, busy.length));
+    // Without a filter, what is read beyond `most` would only be left out below.
+    const wanted = this.#isFiltered ? GLANCE_EVENTS : most + LEEWAY_EVENTS;
+    const share = Math.min(wanted, Math.floor(GLANCE_EVENTS / Math.max(1, busy.length)));
     const moves: Move[] = [];
     let lost = 0;
     for (const vcpu of busy) {
@@ -49,7 +56,9 @@ export class MoveGlance {
         skipped = 0;
         this.#sieve.sift(move, (wanted) => moves.push(wanted));
       };
-      lost += this.#reader.read(vcpu, take, false, share);
+      // Not `lost += read()`: that would take the sum from before what `take` adds.
+      const after = this.#reader.read(vcpu, take, false, share);
+      lost += after;
     }
     moves.sort((a, b) => a.timeNs - b.timeNs);
     const rest = Math.max(0, moves.length - most);

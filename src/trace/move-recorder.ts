@@ -7,7 +7,7 @@
  * side is at work already, and this one would only wait. So these two are always stamped, after the move; the event itself
  * was complete before it. A stamp of PROCESSING or FREE is on the request's way. A slot's request that comes later than
  * BURST_MS after the one before has all four; of requests that follow each other more closely, one in TIMED_EVERY has, and
- * the others have no time for these two moves rather than a wrong one (docs/decisions/0009).
+ * the others have no time for these two moves rather than a wrong one (docs/decisions/0010).
  */
 
 import { Direction, IoRequestType, SLOT_COUNT, SLOT_OFFSET } from '../io-request/layout.js';

@@ -223,10 +223,11 @@ test('numbers wrap without losing anything', () => {
   page.play({}, UART);
   const to: number[] = [];
   let lost = 0;
-  lost += reader.read(0, ({ words }, before) => {
+  const after = reader.read(0, ({ words }, before) => {
     lost += before;
     to.push(((words[EventWord.move] as number) >> 4) & 0xf);
   });
+  lost += after;
   const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
   assert.deepEqual(to, [PENDING, PROCESSING, COMPLETE, FREE, PENDING, PROCESSING, COMPLETE, FREE]);
   assert.equal(lost, 0);

@@ -9,7 +9,7 @@
  * their bounds.
  *
  * Why two lanes: a line of memory that both sides write goes from core to core at every request, which costs more than
- * writing the events (docs/decisions/0009). So the lanes are in order each, and an event of the Service VM's says now and
+ * writing the events (docs/decisions/0010). So the lanes are in order each, and an event of the Service VM's says now and
  * then which event of the hypervisor's it follows.
  *
  * Memory that no event was written to is not taken from the machine; a vCPU's lanes, once full, are 64 KiB.
