@@ -246,7 +246,7 @@ describe('the live page', { skip }, () => {
         assert.deepEqual(sizes, [width, height]);
         const cut = await page.evaluate<
           string[]
-        >(`[...document.querySelectorAll('button:not(.busy), .client-name, .slot-state, .slot-owner, .box, .vm-state, .arrow')]
+        >(`[...document.querySelectorAll('button:not(.busy), .client-name, .fields td, .slot-state, .slot-owner, .box, .vm-state, .arrow')]
           .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
           .map((one) => one.textContent)`);
         assert.deepEqual(cut, [], `${width}`);

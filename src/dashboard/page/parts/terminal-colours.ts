@@ -49,6 +49,7 @@ export function terminalColours(theme: 'light' | 'dark'): ITheme {
     foreground: colour('--text'),
     cursor: colour('--accent'),
     cursorAccent: colour('--panel'),
+    overviewRulerBorder: colour('--panel'),
     selectionBackground: colour('--processing-fill'),
   };
 }
