@@ -20,6 +20,12 @@ test('a configuration is searched, and its counts are printed', () => {
   assert.match(stdout, /^polling +[\d,]+ .* whole$/m);
 });
 
+test('of several, a table and the time of all come at the end', () => {
+  const { status, stdout } = run('--config', 'polling', 'requests', '--slice');
+  assert.equal(status, 0);
+  assert.match(stdout, /│ requests +│ [\d,]+ .*\n(?:.*\n){3}2 configurations in \d+ s\n$/);
+});
+
 test('a defect is found, saved and replayed', () => {
   const file = join(folder, 'schedule.json');
   const found = run('--defects', '--config', 'no-ring', '--save', file);

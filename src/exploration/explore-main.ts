@@ -104,6 +104,8 @@ function rowOf(name: string, { result, seconds }: Exploration): string[] {
 async function searchAll(options: Options): Promise<number> {
   const program = new ExploredProgram(await loadCompiler());
   let violations = 0;
+  let seconds = 0;
+  const rows: string[][] = [];
   printRow(COLUMNS);
   for (const configuration of selected(CONFIGURATIONS, options)) {
     if (isInterrupted) break;
@@ -111,13 +113,24 @@ async function searchAll(options: Options): Promise<number> {
     const exploration = await explore(program, planOf(configuration, options.slice === true), {
       maxSeconds: options.maxSeconds,
       shortestWithin: SHORTEST_WITHIN,
-      onProgress: (states, seconds) => progress(`${configuration.name}: ${states} states, ${seconds.toFixed(0)} s`),
+      onProgress: (states, seconds, moves) =>
+        progress(
+          `${configuration.name}: ${states.toLocaleString('en')} states, ${seconds.toFixed(0)} s, ` +
+            `${Math.round(moves / seconds).toLocaleString('en')} moves/s`,
+        ),
     });
     await progress('');
-    printRow(rowOf(configuration.name, exploration));
+    rows.push(rowOf(configuration.name, exploration));
+    seconds += exploration.seconds;
+    printRow(rows.at(-1) ?? []);
     if (exploration.schedule === undefined) continue;
     violations++;
     show(program, exploration.schedule, options);
+  }
+  if (rows.length > 1) {
+    const table = new Table({ head: COLUMNS, style: { head: [], border: [] } });
+    table.push(...rows);
+    print(`\n${table.toString()}\n${rows.length} configurations in ${seconds.toFixed(0)} s`);
   }
   return violations === 0 ? 0 : 1;
 }

@@ -27,6 +27,11 @@ const Mark = {
   NUMBER: 9,
   TEXT: 10,
   ODD: 11,
+  TRUE: 12,
+  FALSE: 13,
+  UNDEFINED: 14,
+  OTHER: 15,
+  INTEGER: 16,
 } as const;
 
 /** A view of so many bytes is an index that is made whole and never changed: it is read once. */
@@ -72,6 +77,10 @@ export class HeapFingerprint {
   #walk(value: unknown): void {
     switch (typeof value) {
       case 'number':
+        if ((value | 0) === value && !Object.is(value, -0)) {
+          this.#pair(Mark.INTEGER, value);
+          break;
+        }
         this.#float[0] = value;
         this.#put(Mark.NUMBER);
         this.#put(this.#floatWords[0] as number);
@@ -84,8 +93,18 @@ export class HeapFingerprint {
       case 'function':
         this.#object(value);
         break;
-      default:
+      case 'string':
         this.#put(Mark.TEXT);
+        this.#text(value);
+        break;
+      case 'boolean':
+        this.#put(value ? Mark.TRUE : Mark.FALSE);
+        break;
+      case 'undefined':
+        this.#put(Mark.UNDEFINED);
+        break;
+      default:
+        this.#put(Mark.OTHER);
         this.#text(`${typeof value} ${String(value)}`);
     }
   }
@@ -124,7 +143,8 @@ export class HeapFingerprint {
   #fields(value: object): void {
     this.#put(Mark.OBJECT);
     this.#text((Object.getPrototypeOf(value) as { constructor?: { name?: string } } | null)?.constructor?.name ?? '');
-    for (const key of Object.keys(value)) {
+    // Not Object.keys, which makes a list each time; nothing here has fields by inheritance.
+    for (const key in value) {
       this.#text(key);
       this.#walk((value as Record<string, unknown>)[key]);
     }
@@ -148,6 +168,10 @@ export class HeapFingerprint {
   }
 
   #bytes(view: ArrayBufferView): void {
+    if (view instanceof Int32Array) {
+      for (let at = 0; at < view.length; at++) this.#put(view[at] as number);
+      return;
+    }
     const words = view.byteOffset % 4 === 0 ? view.byteLength >> 2 : 0;
     const whole = new Int32Array(view.buffer, words === 0 ? 0 : view.byteOffset, words);
     for (let at = 0; at < words; at++) this.#put(whole[at] as number);

@@ -14,7 +14,7 @@ export interface SearchLimits {
   /** States from which no end can be reached are no violation: with a hostile writer, threads may have to look for ever. */
   readonly mayGoRound?: boolean | undefined;
   /** Called now and then, and awaited; false stops the search. */
-  readonly onProgress?: ((states: number, seconds: number) => boolean | Promise<boolean>) | undefined;
+  readonly onProgress?: ((states: number, seconds: number, moves: number) => boolean | Promise<boolean>) | undefined;
 }
 
 export interface SearchResult {
@@ -185,7 +185,7 @@ export class ExhaustiveSearch {
     const seconds = (performance.now() - started) / 1000;
     const { maxStates = Infinity, maxSeconds = Infinity, onProgress } = this.#limits;
     if (this.#table.count > maxStates || seconds > maxSeconds) return true;
-    return onProgress !== undefined && !(await onProgress(this.#table.count, seconds));
+    return onProgress !== undefined && !(await onProgress(this.#table.count, seconds, this.#moves));
   }
 
   #path(): Move[] {

@@ -4,6 +4,8 @@
  */
 
 const DONE = -1;
+/** How full the table may become before it is made twice as large. */
+const MAX_LOAD = 0.7;
 
 export class StateTable {
   /** States in it; they are numbered from 0. */
@@ -13,8 +15,9 @@ export class StateTable {
   #high = new Int32Array(1 << 16);
   /** State number + 1; 0: free. */
   #slots = new Int32Array(1 << 16);
-  #orders = new Int32Array(1 << 15);
-  #schedules = new Float64Array(1 << 15);
+  /** By number; as many as the table may hold now. */
+  #orders = new Int32Array((1 << 16) * MAX_LOAD);
+  #schedules = new Float64Array((1 << 16) * MAX_LOAD);
 
   /** The number of a state, −1: not seen. */
   find(low: number, high: number): number {
@@ -23,7 +26,7 @@ export class StateTable {
 
   /** A new state. `order`: its place among those that the search is not done with. */
   add(low: number, high: number, order: number): number {
-    if (this.count * 2 > this.#mask) this.#grow();
+    if (this.count >= this.#schedules.length) this.#grow();
     const slot = this.#slotOf(low, high);
     this.#low[slot] = low;
     this.#high[slot] = high;
@@ -71,10 +74,10 @@ export class StateTable {
       this.#high[slot] = highs[at] as number;
       this.#slots[slot] = slots[at] as number;
     }
-    const orders = new Int32Array(length);
+    const orders = new Int32Array(length * 2 * MAX_LOAD);
     orders.set(this.#orders);
     this.#orders = orders;
-    const schedules = new Float64Array(length);
+    const schedules = new Float64Array(length * 2 * MAX_LOAD);
     schedules.set(this.#schedules);
     this.#schedules = schedules;
   }
