@@ -5,9 +5,9 @@ import { printedAddress } from './page-browser.js';
 import { MAIN, start, upcall } from './upcall-process.js';
 
 const hasScript = spawnSync('script', ['--version']).status === 0;
-const pty = hasScript ? { timeout: 60_000 } : { skip: 'needs the program `script` of util-linux' };
+const pty = hasScript ? { timeout: 120_000 } : { skip: 'needs the program `script` of util-linux' };
 
-test('top shows the guest that another process runs, and leaves it running', { timeout: 60_000 }, async () => {
+test('top shows the guest that another process runs, and leaves it running', { timeout: 120_000 }, async () => {
   const run = start(process.execPath, [MAIN, 'run', '--page']);
   const address = await printedAddress(run);
   await run.until('monitor> ');
@@ -19,7 +19,7 @@ test('top shows the guest that another process runs, and leaves it running', { t
   assert.equal((await run.ended).status, 0);
 });
 
-test('top runs a guest of its own, without its console', { timeout: 60_000 }, async () => {
+test('top runs a guest of its own, without its console', { timeout: 120_000 }, async () => {
   const top = start(process.execPath, [MAIN, 'top', 'monitor', '--cmdline', 'time in8 500 1000.']);
   await top.until('uart16550: port 0x3f8');
   top.child.kill('SIGINT');
@@ -44,9 +44,9 @@ test('Ctrl-C leaves top at once, and the terminal is as it was', pty, async () =
 
 test(
   'the page is served for every guest and wherever --page stands; a port that is taken is one line',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
-    const first = start(process.execPath, [MAIN, 'run', 'monitor', '--tour', '--page']);
+    const first = start(process.execPath, [MAIN, 'run', 'monitor', '--page']);
     const address = await printedAddress(first);
     const { port } = new URL(address);
     const taken = await upcall(['run', 'hello', '--page', port]);
