@@ -12,6 +12,13 @@ import type { VmRequests } from './vm-requests.js';
 export const PASSES_PER_TURN = 1024;
 /** Time after which the loop turns at the end of a pass, in ms: a pass is as long as the devices take that answer in it. */
 export const MAX_TURN_MS = 5;
+/**
+ * A look at the clock allocates its number. While passes are quick, twice as many go by before each next one, up to so
+ * many; after slow ones each pass is timed again.
+ */
+const MAX_PASSES_PER_CLOCK = 64;
+/** The time that so many passes take at most while they are quick. */
+const QUICK_MS = 0.5;
 
 export interface DispatchWorkerOptions {
   readonly upcall: Upcall;
@@ -94,16 +101,27 @@ export class DispatchWorker {
       fixedUs: lookUs,
     });
     let passes = 0;
+    let passesPerClock = 1;
+    let passesToClock = 1;
     let turnedMs = now();
+    let readMs = turnedMs;
     for (;;) {
       // Work that is found by looking has not let the loop turn: every pass counts.
       if (!look.look()) await upcall.wait(this.#hasWork);
       if (this.#isStopped) return;
       if (this.#pauses === 0) this.pass();
-      if (++passes < PASSES_PER_TURN && now() - turnedMs < MAX_TURN_MS) continue;
+      if (++passes < PASSES_PER_TURN) {
+        if (--passesToClock > 0) continue;
+        const nowMs = now();
+        passesPerClock = nowMs - readMs < QUICK_MS ? Math.min(2 * passesPerClock, MAX_PASSES_PER_CLOCK) : 1;
+        passesToClock = passesPerClock;
+        readMs = nowMs;
+        if (nowMs - turnedMs < MAX_TURN_MS) continue;
+      }
       await turn();
       passes = 0;
-      turnedMs = now();
+      passesPerClock = passesToClock = 1;
+      turnedMs = readMs = now();
     }
   }
 }

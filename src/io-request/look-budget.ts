@@ -14,6 +14,7 @@ export const MAX_LOOK_US = 100;
 export const MAX_EVENT_LOOP_LOOK_US = 50;
 /** The shortest adapted look: about ten hand-overs between two cores. */
 const MIN_LOOK_US = 5;
+const NS_PER_US = 1000;
 /** A look lasts so many times as long as the work needed to come before. */
 const RESERVE = 3;
 /** Looks in a row that may fail before waits are left out. */
@@ -22,6 +23,11 @@ export const MAX_SKIPS = 256;
 /** Skips after a look that was interrupted. */
 const INTERRUPTED_SKIPS = 16;
 const LOOKS_PER_CLOCK = 64;
+/**
+ * Looks before the clock is read at all, two or three microseconds (more for a worker with many slots): most work comes
+ * within them, and a reading costs as much as two moves of a slot and allocates its number.
+ */
+const LOOKS_BEFORE_CLOCK = 1024;
 /** So many looks take well below a microsecond; a thread that was away for so long had lost its core. */
 const INTERRUPTED_MS = 0.03;
 
@@ -29,7 +35,7 @@ export interface LookBudgetOptions {
   /** Whether there may be work: a look without ordering is enough, because the waiter looks again before it acts or sleeps. */
   readonly glimpsesWork: () => boolean;
   readonly maxUs?: number;
-  /** Looks exactly so long each time, in microseconds; 0 sleeps at once. */
+  /** Looks so long each time, in microseconds, after the looks that need no clock; 0 sleeps at once. */
   readonly fixedUs?: number | undefined;
   /** In ms; the host's unless a test holds it. */
   readonly now?: () => number;
@@ -40,7 +46,8 @@ export class LookBudget {
   readonly #maxUs: number;
   readonly #fixedUs: number | undefined;
   readonly #now: () => number;
-  #us: number;
+  /** An integer, so that changing it allocates nothing. */
+  #ns: number;
   #misses = 0;
   #skips = 0;
   #paid = 0;
@@ -51,13 +58,13 @@ export class LookBudget {
     this.#glimpsesWork = glimpsesWork;
     this.#maxUs = maxUs;
     this.#fixedUs = fixedUs;
-    this.#us = maxUs;
+    this.#ns = maxUs * NS_PER_US;
     this.#now = now ?? (() => performance.now());
   }
 
   /** How long the next look may last, in microseconds. */
   get us(): number {
-    return this.#fixedUs ?? this.#us;
+    return this.#fixedUs ?? this.#ns / NS_PER_US;
   }
 
   /** Looks that found work, that did not, and waits without a look; work that was there at once is not counted. */
@@ -70,6 +77,7 @@ export class LookBudget {
     if (this.#glimpsesWork()) return true;
     const us = this.#fixedUs ?? this.#next();
     if (us <= 0) return false;
+    for (let i = 0; i < LOOKS_BEFORE_CLOCK; i++) if (this.#glimpsesWork()) return this.#pay(0);
     const start = this.#now();
     const end = start + us / 1000;
     let before = start;
@@ -91,7 +99,7 @@ export class LookBudget {
   }
 
   #next(): number {
-    if (this.#skips === 0) return this.#us;
+    if (this.#skips === 0) return this.#ns / NS_PER_US;
     this.#skips--;
     this.#skipped++;
     return 0;
@@ -100,8 +108,8 @@ export class LookBudget {
   #pay(afterUs: number): true {
     this.#paid++;
     this.#misses = 0;
-    const wanted = Math.min(this.#maxUs, Math.max(MIN_LOOK_US, afterUs * RESERVE));
-    this.#us = wanted > this.#us ? wanted : this.#us + (wanted - this.#us) / 8;
+    const wanted = Math.trunc(Math.min(this.#maxUs, Math.max(MIN_LOOK_US, afterUs * RESERVE)) * NS_PER_US);
+    this.#ns = wanted > this.#ns ? wanted : this.#ns + ((wanted - this.#ns) >> 3);
     return true;
   }
 
@@ -109,7 +117,7 @@ export class LookBudget {
     this.#missed++;
     this.#misses++;
     // What the work would have needed is not known: the next look has all the time there is.
-    this.#us = this.#maxUs;
+    this.#ns = this.#maxUs * NS_PER_US;
     const doubled = this.#misses > TOLERATED_MISSES ? 2 ** Math.min(this.#misses - TOLERATED_MISSES, 8) : 0;
     this.#skips = Math.min(MAX_SKIPS, Math.max(skips, doubled));
   }
