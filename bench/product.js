@@ -38,6 +38,10 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'standard-pc.js': typeof import('../dist/standard-pc.js'),
  *   'trace/move-recorder.js': typeof import('../dist/trace/move-recorder.js'),
  *   'trace/trace-ring.js': typeof import('../dist/trace/trace-ring.js'),
+ *   'hypervisor/io-handler.js': typeof import('../dist/hypervisor/io-handler.js'),
+ *   'hypervisor/mmio-handlers.js': typeof import('../dist/hypervisor/mmio-handlers.js'),
+ *   'hypervisor/port-handlers.js': typeof import('../dist/hypervisor/port-handlers.js'),
+ *   'hypervisor/vm-shared-state.js': typeof import('../dist/hypervisor/vm-shared-state.js'),
  * }} Product
  */
 

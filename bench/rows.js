@@ -33,6 +33,7 @@ const FILES = [
   'cases/one-thread.js',
   'cases/steps.js',
   'reference/dispatcher.js',
+  'cases/both-sides.js',
   'cases/two-threads.js',
   'cases/device-thread.js',
   'reference/round-trips.js',
