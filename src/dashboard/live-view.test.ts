@@ -248,6 +248,7 @@ describe('what a page is shown', LIMIT, () => {
         { ...moves[1], timeNs: 0 },
         {
           timeNs: 0,
+          isTimed: true,
           vcpu: 0,
           from: 'PENDING',
           to: 'PROCESSING',

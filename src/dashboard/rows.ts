@@ -19,9 +19,10 @@ export function requestRow(request: IoRequest): RequestRow {
 }
 
 export function moveRow(move: Move): MoveRow {
-  const { timeNs, vcpu, from, to, by, client, request, requestNumber, isRefused } = move;
+  const { timeNs, isTimed, vcpu, from, to, by, client, request, requestNumber, isRefused } = move;
   return {
     timeNs,
+    isTimed,
     vcpu,
     from,
     to,

@@ -90,6 +90,8 @@ export type StateName = 'FREE' | 'PENDING' | 'PROCESSING' | 'COMPLETE' | 'UNKNOW
 
 export interface MoveRow {
   readonly timeNs: number;
+  /** False in a burst for a move whose time was not taken; `timeNs` is then that of the move before. */
+  readonly isTimed: boolean;
   readonly vcpu: number;
   readonly from: StateName;
   readonly to: StateName;

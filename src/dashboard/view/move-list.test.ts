@@ -3,9 +3,10 @@ import { test } from 'node:test';
 import type { MoveRow } from '../protocol.js';
 import { MAX_LISTED_MOVES, MoveList } from './move-list.js';
 
-function move(timeNs: number, requestNumber: number, vcpu = 0): MoveRow {
+function move(timeNs: number, requestNumber: number, vcpu = 0, isTimed = true): MoveRow {
   return {
     timeNs,
+    isTimed,
     vcpu,
     from: 'FREE',
     to: 'PENDING',
@@ -28,6 +29,15 @@ test('a move knows the time since the move before it of the same request', () =>
   assert.deepEqual(
     list.moves.map(({ key }) => key),
     [0, 1, 2, 3, 4],
+  );
+});
+
+test('a move whose time was not taken has no time since the one before, and the next has it since the last known', () => {
+  const list = new MoveList();
+  list.add([move(100, 1), move(100, 1, 0, false), move(130, 1)], 0);
+  assert.deepEqual(
+    list.moves.map(({ sinceNs }) => sinceNs),
+    [undefined, undefined, 30],
   );
 });
 

@@ -50,7 +50,8 @@ export class MoveList {
     for (const move of moves) {
       const before = this.#last[move.vcpu];
       const isSame = before?.requestNumber === move.requestNumber && move.timeNs >= before.timeNs;
-      this.#moves.push({ ...move, key: this.#key++, sinceNs: isSame ? move.timeNs - before.timeNs : undefined });
+      const sinceNs = isSame && move.isTimed ? move.timeNs - before.timeNs : undefined;
+      this.#moves.push({ ...move, key: this.#key++, sinceNs });
       if (move.vcpu < FRAME_SLOTS) this.#last[move.vcpu] = move;
     }
     if (this.#moves.length > MAX_LISTED_MOVES) this.#moves = this.#moves.slice(-MAX_LISTED_MOVES);

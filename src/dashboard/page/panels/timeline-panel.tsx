@@ -82,7 +82,7 @@ function MoveLine({ move }: { readonly move: ListedMove }): JSX.Element {
   const { timeline: words } = strings();
   return (
     <div class={`move${move.to === 'PENDING' ? ' first' : ''}`} role="listitem">
-      <span class="number mono">{traceTime(move.timeNs)}</span>
+      <span class="number mono">{move.isTimed ? traceTime(move.timeNs) : ''}</span>
       <span class="number mono dim">{move.sinceNs === undefined ? '' : shortTime(move.sinceNs)}</span>
       <span class="number mono">{move.vcpu}</span>
       <span class="move-to">
