@@ -48,8 +48,16 @@ const FAINT = `(() => {
   return [...faint];
 })()`;
 
+/** An element's number for as long as it lives: its place among the others changes while the guest prints. */
+const NUMBER_OF = `
+  const numbers = (globalThis.auditedElements ??= new Map());
+  const numberOf = (one) => {
+    if (!numbers.has(one)) numbers.set(one, numbers.size);
+    return numbers.get(one);
+  };`;
+
 /** Of the element that has the focus: what it is, and whether one sees that it has it. */
-const FOCUS = `(() => {
+const FOCUS = `(() => {${NUMBER_OF}
   const one = document.activeElement;
   if (one === null || one === document.body) return undefined;
   const isConsole = one.matches('.xterm-helper-textarea');
@@ -58,15 +66,15 @@ const FOCUS = `(() => {
     ? getComputedStyle(one.closest('.panel')).borderTopColor === getComputedStyle(one.closest('.panel')).outlineColor ||
       one.closest('.panel').matches(':focus-within')
     : style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) >= 2;
-  const all = [...document.querySelectorAll('*')];
-  return { at: all.indexOf(one), isConsole, seen, html: one.outerHTML.slice(0, 100) };
+  return { at: numberOf(one), isConsole, seen, html: one.outerHTML.slice(0, 100) };
 })()`;
 
 /** Where Tab has to come by. Of a row of tabs or slots it is one; the arrow keys do the rest. */
-const REACHABLE = `[...document.querySelectorAll('*')]
-  .map((one, at) => ({ one, at, html: one.outerHTML.slice(0, 100) }))
-  .filter(({ one }) => one.tabIndex >= 0 && one.matches('button, select, input, textarea, [tabindex]') && one.checkVisibility())
-  .map(({ at, html }) => ({ at, html }))`;
+const REACHABLE = `(() => {${NUMBER_OF}
+  return [...document.querySelectorAll('button, select, input, textarea, [tabindex]')]
+    .filter((one) => one.tabIndex >= 0 && one.checkVisibility())
+    .map((one) => ({ at: numberOf(one), html: one.outerHTML.slice(0, 100) }));
+})()`;
 
 export function nameless(page: Page): Promise<string[]> {
   return page.evaluate<string[]>(NAMELESS);
