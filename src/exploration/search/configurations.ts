@@ -70,19 +70,19 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   {
     name: 'destroy-vm',
     summary: 'the VM is destroyed at any moment',
-    plan: { ...TWO, requests: 1, acts: ['destroy-vm'] },
+    plan: { ...TWO, acts: ['destroy-vm'] },
     slice: ONE_OF_EACH,
   },
   {
     name: 'time-limit',
     summary: 'a client may overrun its time at any moment, and another never answers',
-    plan: { ...TWO, requests: 2, clients: ['later', 'never'], hasTimeLimit: true },
+    plan: { ...TWO, clients: ['later', 'never'], hasTimeLimit: true },
     slice: ONE_VCPU,
   },
   {
     name: 'interrupt',
     summary: 'a vCPU halts until an interrupt comes',
-    plan: { ...TWO, requests: 2, interrupts: 2 },
+    plan: { ...TWO, interrupts: 2 },
     slice: ONE_VCPU,
   },
   {
@@ -94,7 +94,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   {
     name: 'device-thread',
     summary: 'a client that answers from a thread of its own',
-    plan: { ...TWO, requests: 2, clients: ['at-once', 'thread'] },
+    plan: { ...TWO, clients: ['at-once', 'thread'] },
     slice: { ...ONE_OF_EACH, clients: ['thread'] },
   },
   {
@@ -112,7 +112,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   {
     name: 'device-destroyed',
     summary: 'a client with a thread is destroyed at any moment',
-    plan: { ...TWO, requests: 2, clients: ['thread', 'later'], acts: ['destroy-client'] },
+    plan: { ...TWO, requests: 1, clients: ['thread', 'later'], acts: ['destroy-client'] },
     slice: { ...ONE_OF_EACH, clients: ['thread'] },
   },
   {
