@@ -5,7 +5,7 @@
  * waste otherwise, even harm where the other side needs this very core. Nobody can know which it will be, so the budget
  * follows what it sees: looks that paid make it as long as they needed, with some reserve; looks that did not are
  * left out, first one, then two, four, up to MAX_SKIPS of the next waits, until a look pays again. A look that lost its
- * core meanwhile is ended at once and counts for several: others want the core more. So a waiter whose looks never pay
+ * core meanwhile and finds no work then is ended at once and counts for several: others want the core more. So a waiter whose looks never pay
  * loses one look in MAX_SKIPS waits. A fixed budget can be set instead.
  */
 
@@ -32,7 +32,7 @@ const LOOKS_BEFORE_CLOCK = 1024;
 const INTERRUPTED_MS = 0.03;
 
 export interface LookBudgetOptions {
-  /** Whether there may be work: a look without ordering is enough, because the waiter looks again before it acts or sleeps. */
+  /** Whether there may be work: a look without ordering is enough, because the waiter acts by an atomic operation, and looks with ordering before it sleeps. */
   readonly glimpsesWork: () => boolean;
   readonly maxUs?: number;
   /** Looks so long each time, in microseconds, after the looks that need no clock; 0 sleeps at once. */
