@@ -110,21 +110,21 @@ export class Slot {
     const base = this.#base;
     // Nobody else moves a FREE slot, and the move below is the one that counts: a look without ordering is enough here.
     if (words[this.#state] !== IoRequestState.FREE) return false;
-    words[base + TYPE] = type;
-    if (polling) words[base + POLLING] = 1;
-    words[base + DIRECTION] = direction;
-    words[base + ADDRESS] = addressLow;
-    words[base + ADDRESS + 1] = addressHigh;
-    words[base + SIZE] = size;
-    words[base + SIZE + 1] = 0;
-    words[base + VALUE] = valueLow;
-    words[base + VALUE + 1] = valueHigh;
+    put(words, base + TYPE, type);
+    if (polling) put(words, base + POLLING, 1);
+    put(words, base + DIRECTION, direction);
+    put(words, base + ADDRESS, addressLow);
+    put(words, base + ADDRESS + 1, addressHigh);
+    put(words, base + SIZE, size);
+    put(words, base + SIZE + 1, 0);
+    put(words, base + VALUE, valueLow);
+    put(words, base + VALUE + 1, valueHigh);
     return this.#move(IoRequestState.FREE, IoRequestState.PENDING);
   }
 
   /** Step d, PENDING → PROCESSING: the HSM gives the request to a client. */
   assign(kernelHandled: boolean): boolean {
-    this.#words[this.#base + KERNEL_HANDLED] = kernelHandled ? 1 : 0;
+    put(this.#words, this.#base + KERNEL_HANDLED, kernelHandled ? 1 : 0);
     return this.#move(IoRequestState.PENDING, IoRequestState.PROCESSING);
   }
 
@@ -255,13 +255,13 @@ export class Slot {
 
   /** A 32-bit result, for ports and PCI. It must not touch the next word, which is `bus` in the PCI view. */
   setValue(value: number): void {
-    this.#words[this.#base + VALUE] = value;
+    put(this.#words, this.#base + VALUE, value);
   }
 
   /** A 64-bit result, for MMIO. */
   setValue64(low: number, high: number): void {
-    this.#words[this.#base + VALUE] = low;
-    this.#words[this.#base + VALUE + 1] = high;
+    put(this.#words, this.#base + VALUE, low);
+    put(this.#words, this.#base + VALUE + 1, high);
   }
 
   /** Makes the request a PCI configuration access in place: direction, size and value already lie where that view has them. */
@@ -274,4 +274,13 @@ export class Slot {
     words[base + PCI_FUNCTION] = pciFunction;
     words[base + PCI_REGISTER] = register;
   }
+}
+
+/**
+ * Writes a word that is another one than before. A store takes the cache line away from the other side's core even where
+ * it changes nothing, and getting it back costs as much as ten of these looks: guests ask the same register again and again.
+ */
+function put(words: Int32Array, index: number, value: number): void {
+  const word = value | 0;
+  if (words[index] !== word) words[index] = word;
 }
