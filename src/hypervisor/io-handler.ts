@@ -13,6 +13,7 @@
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { highWord, lowWord } from '../io-request/io-request.js';
 import type { Doorbell } from '../io-request/doorbell.js';
+import { HoldOff } from '../io-request/hold-off.js';
 import { LookBudget } from '../io-request/look-budget.js';
 import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
@@ -66,6 +67,8 @@ export class IoHandler {
   readonly #protection = new GeneralProtection('no request can be made of the access');
   readonly #hasAnswer: () => boolean;
   readonly #look: LookBudget;
+  /** While it polls. */
+  readonly #holdOff = new HoldOff();
   readonly #hasStopped = (): boolean => !this.#shared.isRunning;
 
   /** The value part of the private request. As in ACRN it is not cleared between accesses, so a read carries the last value. */
@@ -87,7 +90,10 @@ export class IoHandler {
       if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
       return this.#isWithdrawn();
     };
-    this.#look = new LookBudget({ glimpsesWork: () => this.#glimpsesAnswer(), fixedUs: options.lookUs });
+    this.#look = new LookBudget({
+      glimpsesWork: this.#glimpsesAnswer,
+      fixedUs: options.lookUs,
+    });
   }
 
   /** The upper word of the last 8-byte `mmioRead`, as an int32. */
@@ -222,15 +228,15 @@ export class IoHandler {
 
   /** Completion polling: ACRN spins until COMPLETE. So do we, but a withdrawn request ends it. */
   #poll(): void {
-    while (!this.#glimpsesAnswer());
+    this.#holdOff.until(this.#glimpsesAnswer);
   }
 
   /** For loops: plain loads, which do not disturb the other side. */
-  #glimpsesAnswer(): boolean {
+  readonly #glimpsesAnswer = (): boolean => {
     const state = this.#slot.glimpsedState;
     if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
     return this.#shared.glimpsedWithdrawals !== this.#withdrawals;
-  }
+  };
 
   /** The answer, out of the slot that was just released. */
   #take(type: number): true {

@@ -9,6 +9,8 @@
  * loses one look in MAX_SKIPS waits. A fixed budget can be set instead.
  */
 
+import { HoldOff } from './hold-off.js';
+
 /** The longest look of a waiter that has nothing else to do, and of one that has an event loop to turn, in microseconds. */
 export const MAX_LOOK_US = 100;
 export const MAX_EVENT_LOOP_LOOK_US = 50;
@@ -45,6 +47,7 @@ export class LookBudget {
   readonly #glimpsesWork: () => boolean;
   readonly #maxUs: number;
   readonly #fixedUs: number | undefined;
+  readonly #holdOff = new HoldOff();
   readonly #now: () => number;
   /** An integer, so that changing it allocates nothing. */
   #ns: number;
@@ -74,10 +77,19 @@ export class LookBudget {
 
   /** Looks for work as long as the budget lasts. */
   look(): boolean {
-    if (this.#glimpsesWork()) return true;
-    const us = this.#fixedUs ?? this.#next();
-    if (us <= 0) return false;
-    for (let i = 0; i < LOOKS_BEFORE_CLOCK; i++) if (this.#glimpsesWork()) return this.#pay(0);
+    if (this.#fixedUs === undefined && this.#skips > 0) return this.#skip();
+    const us = this.us;
+    if (us <= 0) return this.#glimpsesWork();
+    const hasWaited = this.#holdOff.wait();
+    if (this.#glimpsesWork()) {
+      this.#holdOff.inTime();
+      return hasWaited ? this.#pay(0) : true;
+    }
+    for (let i = 0; i < LOOKS_BEFORE_CLOCK; i++) {
+      if (!this.#glimpsesWork()) continue;
+      this.#holdOff.tooEarly(i);
+      return this.#pay(0);
+    }
     const start = this.#now();
     const end = start + us / 1000;
     let before = start;
@@ -98,11 +110,12 @@ export class LookBudget {
     }
   }
 
-  #next(): number {
-    if (this.#skips === 0) return this.#ns / NS_PER_US;
+  /** A wait that is left out, unless the work is there. */
+  #skip(): boolean {
+    if (this.#glimpsesWork()) return true;
     this.#skips--;
     this.#skipped++;
-    return 0;
+    return false;
   }
 
   #pay(afterUs: number): true {
