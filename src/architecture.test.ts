@@ -119,6 +119,7 @@ test('the sources are read: files, imports, and types told from values', () => {
   const slot = byPath.get('io-request/slot.ts');
   assert.deepEqual(slot?.imports, [
     { from: 'io-request/layout.ts', isType: false },
+    { from: 'io-request/move-watcher.ts', isType: true },
     { from: 'io-request/state.ts', isType: false },
   ]);
   const client = byPath.get('hsm/io-client.ts');

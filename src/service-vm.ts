@@ -80,7 +80,7 @@ export class ServiceVm {
     this.#expectOpen();
     hypercalls.setIoreqBuffer();
     const trace = new VmTrace(hypercalls.shared.trace);
-    for (const slot of buffer.slots) slot.watcher = trace.recorder;
+    for (const slot of buffer.slots) trace.recorder.watch(slot);
     const statistics =
       options.statistics === true
         ? trace.count<IoClient>({

@@ -47,7 +47,7 @@ async function moves(how) {
   const slot = new SharedBuffer().slot(0);
   const ring = new TraceRing();
   ring.isOn = how === 'burst' || how === 'all';
-  if (how !== 'none') slot.watcher = new MoveRecorder(ring, how === 'all' ? { burstMs: 0 } : {});
+  if (how !== 'none') new MoveRecorder(ring, how === 'all' ? { burstMs: 0 } : {}).watch(slot);
   const request = () => {
     slot.fill(0, 0, 0x500, 0, 1, 0, 0, false);
     slot.assign(true);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
+import type { MoveWatcher } from '../io-request/move-watcher.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { SharedWords } from '../io-request/shared-words.js';
 import { IoRequestState } from '../io-request/state.js';
@@ -267,13 +268,27 @@ describe('a vCPU whose VM is no longer running', () => {
   });
 });
 
+/** A watcher that is told when a move was made, and does nothing. */
+function onlyTold(): MoveWatcher {
+  const told = (): boolean => true;
+  const nothing = (): void => undefined;
+  return {
+    watching: Int32Array.of(1),
+    filling: told,
+    assigning: told,
+    completing: told,
+    releasing: told,
+    moved: nothing,
+    refused: nothing,
+  };
+}
+
 describe('a page that says for ever that a request is being handled', () => {
   for (const completionPolling of [false, true])
     test(`keeps no vCPU that ${completionPolling ? 'polls' : 'sleeps'} from being reset`, () => {
       const handler = vcpu({ completionPolling });
       slot.watcher = {
-        watching: Int32Array.of(1),
-        moving: () => undefined,
+        ...onlyTold(),
         // Nobody will move the slot again: it stays PENDING.
         moved: () => {
           shared.setVmState(VmState.PAUSED);
@@ -297,10 +312,11 @@ describe('a glimpse of COMPLETE that is not there', () => {
     const state = (VCPU * SLOT_BYTES + SLOT_OFFSET.state) >> 2;
     let refusals = 0;
     slot.watcher = {
-      watching: Int32Array.of(1),
+      ...onlyTold(),
       // The vCPU has glimpsed COMPLETE, and finds PROCESSING when it moves.
-      moving: (_, from) => {
-        if (from === COMPLETE && refusals === 0) page.store(state, IoRequestState.PROCESSING);
+      releasing: () => {
+        if (refusals === 0) page.store(state, IoRequestState.PROCESSING);
+        return true;
       },
       moved: () => {
         if (slot.state === IoRequestState.PENDING) page.store(state, COMPLETE);

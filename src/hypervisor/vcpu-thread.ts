@@ -69,7 +69,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
   const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
   if (data.interceptPci) interceptPci(handlers);
   const slot = new SharedBuffer(data.page).slot(data.vcpu);
-  slot.watcher = new MoveRecorder(shared.trace);
+  new MoveRecorder(shared.trace).watch(slot);
   const handler = new IoHandler({
     vcpu: data.vcpu,
     slot,

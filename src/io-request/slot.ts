@@ -10,8 +10,10 @@
  */
 
 import { Direction, IoRequestType, SLOT_BYTES, SLOT_OFFSET } from './layout.js';
+import type { MoveWatcher } from './move-watcher.js';
 import { IoRequestState } from './state.js';
 
+const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
 const TYPE = SLOT_OFFSET.type >> 2;
 const POLLING = SLOT_OFFSET.completionPolling >> 2;
 const DIRECTION = SLOT_OFFSET.direction >> 2;
@@ -24,20 +26,6 @@ const PCI_FUNCTION = SLOT_OFFSET.pciFunction >> 2;
 const PCI_REGISTER = SLOT_OFFSET.pciRegister >> 2;
 const KERNEL_HANDLED = SLOT_OFFSET.kernelHandled >> 2;
 const STATE = SLOT_OFFSET.state >> 2;
-
-/**
- * Who watches a slot's moves (trace/). It is told before the move is made, while the mover still owns the slot and nobody
- * else writes, and again when it was made or refused. It must not throw.
- */
-export interface MoveWatcher {
-  /** Its first word is not 0 while moves are to be told, which may change at any time. A look at it before each move is all that a watcher costs meanwhile. */
-  readonly watching: Int32Array;
-  /** The slot's words begin at `base` of `page`: asking the slot for each would cost more than all else that a watcher does. */
-  moving(slot: Slot, from: number, to: number, page: Int32Array, base: number): void;
-  /** The slot may be another's by now. */
-  moved(slot: Slot): void;
-  refused(slot: Slot): void;
-}
 
 /** So that a slot without a watcher asks the same question as one with a watcher. */
 const NOT_WATCHING: Int32Array = new Int32Array(1);
@@ -109,7 +97,7 @@ export class Slot {
     const words = this.#words;
     const base = this.#base;
     // Nobody else moves a FREE slot, and the move below is the one that counts: a look without ordering is enough here.
-    if (words[this.#state] !== IoRequestState.FREE) return false;
+    if (words[this.#state] !== FREE) return false;
     put(words, base + TYPE, type);
     if (polling) put(words, base + POLLING, 1);
     put(words, base + DIRECTION, direction);
@@ -119,36 +107,44 @@ export class Slot {
     put(words, base + SIZE + 1, 0);
     put(words, base + VALUE, valueLow);
     put(words, base + VALUE + 1, valueHigh);
-    return this.#move(IoRequestState.FREE, IoRequestState.PENDING);
+    if (this.#watching[0] === 0) return this.#move(FREE, PENDING);
+    const watcher = this.#watcher as MoveWatcher;
+    return this.#moveWatched(watcher, watcher.filling(words, base), FREE, PENDING);
   }
 
   /** Step d, PENDING → PROCESSING: the HSM gives the request to a client. */
   assign(kernelHandled: boolean): boolean {
     put(this.#words, this.#base + KERNEL_HANDLED, kernelHandled ? 1 : 0);
-    return this.#move(IoRequestState.PENDING, IoRequestState.PROCESSING);
+    if (this.#watching[0] === 0) return this.#move(PENDING, PROCESSING);
+    const watcher = this.#watcher as MoveWatcher;
+    return this.#moveWatched(watcher, watcher.assigning(this.#words, this.#base), PENDING, PROCESSING);
   }
 
   /** Step f, PROCESSING → COMPLETE: the answer is in the slot. */
   complete(): boolean {
-    return this.#move(IoRequestState.PROCESSING, IoRequestState.COMPLETE);
+    return this.#complete(PROCESSING);
   }
 
   /** Step f without a client, PENDING → COMPLETE: what the HSM answers itself (0xCF8, a VM that is being cleared). */
   completeUnassigned(): boolean {
-    return this.#move(IoRequestState.PENDING, IoRequestState.COMPLETE);
+    return this.#complete(PENDING);
   }
 
   /** COMPLETE → FREE: the hypervisor has taken the result. */
   release(): boolean {
-    return this.#move(IoRequestState.COMPLETE, IoRequestState.FREE);
+    if (this.#watching[0] === 0) return this.#move(COMPLETE, FREE);
+    const watcher = this.#watcher as MoveWatcher;
+    return this.#moveWatched(watcher, watcher.releasing(COMPLETE), COMPLETE, FREE);
   }
 
   /** Any state → FREE: the hypervisor stamps the slot when a page is set and when a VM is reset. */
   stampFree(): void {
-    const watcher = this.#watching[0] === 0 ? undefined : this.#watcher;
-    watcher?.moving(this, this.glimpsedState, IoRequestState.FREE, this.#words, this.#base);
-    Atomics.store(this.#words, this.#state, IoRequestState.FREE);
-    watcher?.moved(this);
+    const from = this.glimpsedState;
+    // A slot that is stamped where it is FREE does not move.
+    const watcher = this.#watching[0] === 0 || from === FREE ? undefined : this.#watcher;
+    const isTimed = watcher?.releasing(from) === true;
+    Atomics.store(this.#words, this.#state, FREE);
+    if (isTimed) watcher?.moved();
   }
 
   /**
@@ -159,17 +155,20 @@ export class Slot {
     this.#words[this.#base + POLLING] = 0;
   }
 
+  #complete(from: number): boolean {
+    if (this.#watching[0] === 0) return this.#move(from, COMPLETE);
+    const watcher = this.#watcher as MoveWatcher;
+    return this.#moveWatched(watcher, watcher.completing(from, this.#words, this.#base), from, COMPLETE);
+  }
+
   #move(from: number, to: number): boolean {
-    if (this.#watching[0] !== 0) return this.#moveWatched(from, to);
     return Atomics.compareExchange(this.#words, this.#state, from, to) === from;
   }
 
-  #moveWatched(from: number, to: number): boolean {
-    const watcher = this.#watcher as MoveWatcher;
-    watcher.moving(this, from, to, this.#words, this.#base);
-    const isMade = Atomics.compareExchange(this.#words, this.#state, from, to) === from;
-    if (isMade) watcher.moved(this);
-    else watcher.refused(this);
+  #moveWatched(watcher: MoveWatcher, tells: boolean, from: number, to: number): boolean {
+    const isMade = this.#move(from, to);
+    if (!isMade) watcher.refused();
+    else if (tells) watcher.moved();
     return isMade;
   }
 

@@ -6,7 +6,7 @@
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { MoveSieve, type MoveFilter } from './move-filter.js';
-import { TIMED_EVERY } from './move-recorder.js';
+import { TIMED_EVERY } from './slot-recorder.js';
 import { MoveAssembler, type Move } from './move.js';
 import { RingReader, type RingEvent } from './ring-reader.js';
 import type { TraceRing } from './trace-ring.js';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TracedPage } from './fixtures/traced-page.js';
 import { MoveAssembler } from './move.js';
-import { TIMED_EVERY } from './move-recorder.js';
+import { TIMED_EVERY } from './slot-recorder.js';
 import { RingReader } from './ring-reader.js';
 import { LANE_EVENTS } from './trace-ring.js';
 

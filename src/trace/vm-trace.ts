@@ -32,6 +32,8 @@ export class VmTrace {
   /** By number; 0 is nobody's. */
   readonly #clients: (NamedClient | undefined)[] = [undefined];
   readonly #wakers = new Set<() => void>();
+  /** Whose number the recorder has. */
+  #assigned: NamedClient | undefined;
   #users = 0;
   #isClosed = false;
 
@@ -66,7 +68,7 @@ export class VmTrace {
 
   /** The HSM is about to give a request to `client`. */
   assigning(client: NamedClient): void {
-    if (this.#users > 0) this.recorder.client = this.#numberOf(client);
+    if (this.#users > 0 && client !== this.#assigned) this.#setClient(client);
   }
 
   /** A request was given to somebody: whoever waits for moves may look. */
@@ -139,6 +141,11 @@ export class VmTrace {
     });
     clearTimeout(timer);
     this.#wakers.delete(waker);
+  }
+
+  #setClient(client: NamedClient): void {
+    this.#assigned = client;
+    this.recorder.client = this.#numberOf(client);
   }
 
   #numberOf(client: NamedClient): number {

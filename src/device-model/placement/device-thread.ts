@@ -91,7 +91,7 @@ async function serve(device: Device): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
   const buffer = new SharedBuffer(data.finisher.page);
   const recorder = new MoveRecorder(shared.trace);
-  for (const slot of buffer.slots) slot.watcher = recorder;
+  for (const slot of buffer.slots) recorder.watch(slot);
   const finisher = new RequestFinisher(buffer, tickets, (vcpu) => {
     shared.doorbell(vcpu).ring();
     return 0;
