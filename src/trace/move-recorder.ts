@@ -27,8 +27,8 @@ export class MoveRecorder implements RecordingThread {
     slot.watcher = this.#slots[slot.vcpu];
   }
 
-  /** Number, in the Service VM's lane, of the last event by which this recorder's thread moved slot `vcpu` to PROCESSING. */
-  assigned(vcpu: number): number {
-    return this.#slots[vcpu]?.assigned ?? 0;
+  /** See SlotRecorder. */
+  timed(vcpu: number): number | undefined {
+    return this.#slots[vcpu]?.timed;
   }
 }

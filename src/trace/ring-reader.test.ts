@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TracedPage } from './fixtures/traced-page.js';
 import { MoveAssembler } from './move.js';
-import { TIMED_EVERY } from './slot-recorder.js';
+import { LINKED_EVERY, TIMED_EVERY } from './slot-recorder.js';
 import { RingReader } from './ring-reader.js';
 import { LANE_EVENTS } from './trace-ring.js';
 
@@ -63,6 +63,30 @@ test('a reader that was overtaken in a burst goes on with a request whose lanes 
   assert.deepEqual(
     values,
     Array.from({ length: words.length }, (_, i) => first + (i >> 2)),
+  );
+});
+
+test('requests that were withdrawn in a burst do not mix up those after them', () => {
+  const page = new TracedPage(Infinity);
+  page.trace.use();
+  const reader = new RingReader(page.ring);
+  const slot = page.buffer.slot(0);
+  const expected: string[] = [];
+  for (let i = 0; i < 4 * LINKED_EVERY; i++) {
+    // So that one is right before each request that says where it belongs.
+    if (i % 5 === 4 || i % LINKED_EVERY === 0) {
+      slot.fill(0, 0, 0x60, 0, 1, 0, 0, false);
+      slot.stampFree();
+      expected.push('PENDING', 'FREE');
+    }
+    page.play({}, UART);
+    expected.push(...REQUEST);
+  }
+  const { words, lost } = given(reader);
+  assert.equal(lost, 0);
+  assert.deepEqual(
+    words.map((word) => word.replace('+', '')),
+    expected,
   );
 });
 

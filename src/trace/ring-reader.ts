@@ -108,15 +108,15 @@ export class RingReader {
     const hasOne = hypervisor.hasNext(end);
     if (!service.hasNext(serviceEnd)) return hasOne ? hypervisor : undefined;
     const { link, from } = service;
-    if (link === undefined) {
+    const ahead = link === undefined ? undefined : (link - hypervisor.next) | 0;
+    if (ahead === undefined || ahead < 0) {
       // Only the Service VM moves a slot that is PROCESSING, but for a reset.
       if (from !== PENDING) return service;
       const isWithdrawn = hasOne && hypervisor.from === PENDING && movedTo(hypervisor.move) === FREE;
-      if ((state === PENDING && !isWithdrawn) || (state === UNKNOWN && !hasOne)) return service;
-    } else {
-      const ahead = (link - hypervisor.next) | 0;
-      if (ahead < 0 || ahead >= LANE_EVENTS) return service;
-    }
+      // A link that is further behind was counted by who missed a withdrawn request: the states tell.
+      if ((ahead === -1 || state === PENDING) && !isWithdrawn) return service;
+      if (state === UNKNOWN && !hasOne) return service;
+    } else if (ahead >= LANE_EVENTS) return service;
     if (hasOne) return hypervisor;
     return ((settled - service.next) | 0) > 0 ? service : undefined;
   }

@@ -26,8 +26,9 @@ import {
 
 /** Requests of a slot that are closer to each other are a burst. */
 export const BURST_MS = 0.005;
-/** Of a burst, the requests that have all times. A power of two. */
+/** Of a burst, the requests that have all times, and those that say where the two lanes belong together. Powers of two. */
 export const TIMED_EVERY = 64;
+export const LINKED_EVERY = 16;
 
 // Constants of this file: those of another are looked up at each use.
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
@@ -49,7 +50,8 @@ const TIME = EventWord.time;
 const CLIENT = EventWord.client;
 const EVENT = EVENT_WORDS;
 const NUMBER_MASK = LANE_EVENTS - 1;
-const BURST_MASK = TIMED_EVERY - 1;
+const TIMED_MASK = TIMED_EVERY - 1;
+const LINKED_MASK = LINKED_EVERY - 1;
 const SLOT_TYPE = SLOT_OFFSET.type >> 2;
 const SLOT_DIRECTION = SLOT_OFFSET.direction >> 2;
 const SLOT_ADDRESS = SLOT_OFFSET.address >> 2;
@@ -128,9 +130,12 @@ export class SlotRecorder implements MoveWatcher {
     this.#service = new Pace(burstMs);
   }
 
-  /** Number, in the Service VM's lane, of the last event by which this thread moved the slot to PROCESSING. */
-  get assigned(): number {
-    return this.#assigned;
+  /**
+   * Number, in the Service VM's lane, of the event by which this thread moved the slot's request to PROCESSING; undefined
+   * when that request does not have all times.
+   */
+  get timed(): number | undefined {
+    return this.#service.isExact ? this.#assigned : undefined;
   }
 
   filling(page: Int32Array, base: number): boolean {
@@ -139,7 +144,7 @@ export class SlotRecorder implements MoveWatcher {
     const number = words[this.#upperHead] as number;
     const at = this.#upper + (number & NUMBER_MASK) * EVENT;
     const pace = this.#hypervisor;
-    pace.isExact = !pace.isBurst || ((number >> 1) & BURST_MASK) === 0;
+    pace.isExact = !pace.isBurst || ((number >> 1) & TIMED_MASK) === 0;
     words[at + VALUE_HIGH] = page[base + SLOT_VALUE + 1] as number;
     words[at + MOVE] = TO_PENDING | this.#putRequest(page, base, at);
     this.#times[(at + TIME) >> 1] = 0;
@@ -168,10 +173,10 @@ export class SlotRecorder implements MoveWatcher {
     if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
     const number = words[this.#lowerHead] as number;
     const at = this.#lower + (number & NUMBER_MASK) * EVENT;
-    const isExact = this.#take(at);
-    let move = TO_PROCESSING;
+    let move = TO_PROCESSING | this.#take(at);
+    const { isExact } = this.#service;
     if (isExact) {
-      move |= IS_TIMED | HAS_LINK;
+      move |= IS_TIMED;
       this.#times[(at + TIME) >> 1] = 0;
     }
     this.#assigned = number;
@@ -191,7 +196,7 @@ export class SlotRecorder implements MoveWatcher {
     const number = words[this.#lowerHead] as number;
     const at = this.#lower + (number & NUMBER_MASK) * EVENT;
     let move = TO_COMPLETE | from;
-    if (from === PENDING && this.#take(at)) move |= HAS_LINK;
+    if (from === PENDING) move |= this.#take(at);
     if (this.#thread.isForced) move |= FORCED;
     words[at + VALUE_LOW] = page[base + SLOT_VALUE] as number;
     words[at + VALUE_HIGH] = page[base + SLOT_VALUE + 1] as number;
@@ -226,16 +231,19 @@ export class SlotRecorder implements MoveWatcher {
   /**
    * The Service VM takes a PENDING request: whether it has all times follows from its number, as in the vCPU's thread, so
    * that both choose the same ones. The number is in a line of the vCPU's and expensive to read: it is counted, and read
-   * where the times are taken as well, and told in the event.
+   * where the times are taken as well. Every now and then the event tells it; returns that part of the move word.
    */
-  #take(at: number): boolean {
+  #take(at: number): number {
     const words = this.watching;
     const pace = this.#service;
     let pending = (this.#pending + 2) | 0;
-    const isExact = !pace.isBurst || ((pending >> 1) & BURST_MASK) === 0;
-    if (isExact) words[at + LINK] = pending = ((words[this.#upperHead] as number) - 1) | 0;
+    const isExact = !pace.isBurst || ((pending >> 1) & TIMED_MASK) === 0;
+    if (isExact) pending = ((words[this.#upperHead] as number) - 1) | 0;
+    pace.isExact = isExact;
     this.#pending = pending;
-    return isExact;
+    if (!isExact && ((pending >> 1) & LINKED_MASK) !== 0) return 0;
+    words[at + LINK] = pending;
+    return HAS_LINK;
   }
 
   /** Writes the slot's request without the value's upper word; returns its part of the move word. */

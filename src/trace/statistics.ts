@@ -145,10 +145,11 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
       open.taken = ring.head(serviceLane(vcpu));
       return true;
     }
-    open.taken = recorder.assigned(vcpu);
-    const at = eventIndex(serviceLane(vcpu), open.taken);
-    open.pending = ring.words[at + EventWord.link] as number;
-    return ((ring.words[at + EventWord.move] as number) & MoveBits.HAS_LINK) !== 0;
+    const taken = recorder.timed(vcpu);
+    if (taken === undefined) return false;
+    open.taken = taken;
+    open.pending = ring.words[eventIndex(serviceLane(vcpu), taken) + EventWord.link] as number;
+    return true;
   }
 
   /** Books the times of the slot's last request, if it was finished and has them. */
