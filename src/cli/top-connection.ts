@@ -107,7 +107,7 @@ export class TopConnection {
 export function slotsOf(bytes: Uint8Array, clients: readonly string[]): TopSlot[] {
   const frame = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   return Array.from({ length: frame.getUint8(FrameOffset.vcpus) }, (_, vcpu) => {
-    const at = FrameOffset.records + vcpu * SLOT_RECORD_BYTES;
+    const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
     return {
       vcpu,
       state: frame.getUint32(at + SlotRecord.state, true),

@@ -12,7 +12,7 @@ import type { UserVm } from '../user-vm.js';
 import { PageClient } from './fixtures/page-client.js';
 import { GuestConsole } from './guest-console.js';
 import { LiveView, MAX_PAGES } from './live-view.js';
-import { CloseCode, FrameKind, FrameOffset, Held, SlotRecord, SLOT_RAW_BYTES, SLOTS_FRAME_BYTES } from './protocol.js';
+import { CloseCode, FrameKind, FrameOffset, Held, SlotRecord, SLOT_RAW_BYTES, slotsFrameBytes } from './protocol.js';
 
 const LIMIT = { timeout: 120_000 };
 const read = (address: number): ScriptStep => ({ type: 'port', direction: 'read', address, size: 1 });
@@ -206,18 +206,23 @@ describe('what a page is shown', LIMIT, () => {
       await client.until(() => client.frames.length >= 3);
       const [first, , third] = client.frames.map((bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
       assert.ok(first !== undefined && third !== undefined);
-      assert.equal(third.byteLength, SLOTS_FRAME_BYTES + SLOT_RAW_BYTES);
+      assert.equal(first.byteLength, slotsFrameBytes(16) + SLOT_RAW_BYTES, 'at first all slots');
+      assert.equal(third.byteLength, slotsFrameBytes(1) + SLOT_RAW_BYTES, 'then that of the vCPU');
+      assert.deepEqual(
+        [first, third].map((frame) => frame.getUint8(FrameOffset.records)),
+        [16, 1],
+      );
       assert.equal(third.getUint8(FrameOffset.kind), FrameKind.SLOTS);
       assert.equal(third.getUint8(FrameOffset.vcpus), 1);
       assert.equal(third.getUint32(FrameOffset.sequence, true), first.getUint32(FrameOffset.sequence, true) + 2);
-      const at = FrameOffset.records;
+      const at = FrameOffset.firstRecord;
       assert.equal(third.getUint32(at + SlotRecord.state, true), 2);
       assert.equal(third.getBigUint64(at + SlotRecord.address, true), 0x3fdn);
       assert.equal(clients[third.getUint16(at + SlotRecord.client, true)]?.name, 'uart16550');
       assert.equal(third.getUint8(at + SlotRecord.held), Held.BEFORE_COMPLETE);
       assert.equal(third.getUint32(at + SlotRecord.moves, true), 2);
       assert.ok(third.getFloat64(at + SlotRecord.ageMs, true) > first.getFloat64(at + SlotRecord.ageMs, true));
-      assert.equal(third.getUint32(SLOTS_FRAME_BYTES + 72, true), 0x3fd);
+      assert.equal(third.getUint32(slotsFrameBytes(1) + 72, true), 0x3fd);
     });
   });
 

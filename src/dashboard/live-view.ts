@@ -171,6 +171,7 @@ export class LiveView {
   #watchingChanged(): void {
     if (!this.#some(({ watchesTables }) => watchesTables)) this.#tables = undefined;
     else this.#tables ??= new TableSampler(this.#options.vm);
+    this.#slots.showAll();
     this.#sampler.wake();
   }
 

@@ -122,7 +122,7 @@ export class PageConnection {
   #send(data: Uint8Array | string): void {
     const { socket } = this.#options;
     // A frame is one buffer that is used again: ws may still have it when the next one is made.
-    if (socket.readyState === WebSocket.OPEN) socket.send(typeof data === 'string' ? data : Uint8Array.from(data));
+    if (socket.readyState === WebSocket.OPEN) socket.send(typeof data === 'string' ? data : data.slice());
   }
 
   #receive(data: RawData, isBinary: boolean): void {

@@ -7,18 +7,23 @@ export const CONSOLE_HEADER_BYTES = 1;
 
 /** Slots of a page, of which a VM uses one for each vCPU. */
 export const FRAME_SLOTS = 16;
-/** A slots frame is little-endian: this header, FRAME_SLOTS records, and the bytes of the inspected slot if there is one. */
+/**
+ * A slots frame is little-endian: this header, a record for each of the first slots, and the bytes of the inspected slot if
+ * there is one. Sixty of them are sent in a second: most have the slots of the VM's vCPUs only, some have all.
+ */
 export const FrameOffset = {
   kind: 0,
   /** u8: vCPUs that the VM has. */
   vcpus: 1,
   /** u8: slot whose SLOT_RAW_BYTES stand at the end, or NO_SLOT. */
   inspected: 2,
+  /** u8: how many records there are. */
+  records: 3,
   /** u32: one more for each frame that was made; a gap is one that was left out. */
   sequence: 4,
   /** f64: the server's clock, in ms. */
   timeMs: 8,
-  records: 16,
+  firstRecord: 16,
 } as const;
 export const NO_SLOT = 255;
 export const SLOT_RAW_BYTES = 256;
@@ -52,4 +57,8 @@ export const SlotRecord = {
 } as const;
 export const NO_CLIENT = 0xffff;
 export const Held = { NO: 0, AT_PENDING: 1, BEFORE_COMPLETE: 2 } as const;
-export const SLOTS_FRAME_BYTES = FrameOffset.records + FRAME_SLOTS * SLOT_RECORD_BYTES;
+
+/** The length of a frame without an inspected slot's bytes. */
+export function slotsFrameBytes(records: number): number {
+  return FrameOffset.firstRecord + records * SLOT_RECORD_BYTES;
+}

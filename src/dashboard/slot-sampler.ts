@@ -14,20 +14,25 @@ import {
   NO_SLOT,
   SLOT_RECORD_BYTES,
   SlotRecord,
-  SLOTS_FRAME_BYTES,
   SLOT_RAW_BYTES,
+  slotsFrameBytes,
 } from './protocol.js';
+
+/** Of so many frames one has all slots; the others have those of the VM's vCPUs. Nothing moves the rest but a stranger's hand. */
+const ALL_SLOTS_EVERY = 15;
 
 export class SlotSampler {
   readonly #vm: UserVm;
   readonly #clients: ClientList;
-  readonly #bytes = new Uint8Array(SLOTS_FRAME_BYTES + SLOT_RAW_BYTES);
+  readonly #bytes = new Uint8Array(slotsFrameBytes(SLOT_COUNT) + SLOT_RAW_BYTES);
   readonly #view = new DataView(this.#bytes.buffer);
   readonly #page: Uint8Array;
   readonly #copy: SlotCopy = emptyCopy();
   readonly #states = new Int32Array(SLOT_COUNT).fill(-1);
   readonly #since = new Float64Array(SLOT_COUNT);
   #sequence = 0;
+  #records = 0;
+  #framesToAll = 0;
 
   constructor(vm: UserVm, clients: ClientList) {
     this.#vm = vm;
@@ -35,32 +40,43 @@ export class SlotSampler {
     this.#page = new Uint8Array(vm.buffer.page);
   }
 
-  /** Reads all slots; `frame` gives what was read. */
+  /** The next frame has all slots. */
+  showAll(): void {
+    this.#framesToAll = 0;
+  }
+
+  /** Reads the slots; `frame` gives what was read. */
   sample(): void {
     const view = this.#view;
     const nowMs = performance.now();
+    const { vcpuCount } = this.#vm.inspection;
+    const isAll = this.#framesToAll === 0;
+    this.#framesToAll = isAll ? ALL_SLOTS_EVERY - 1 : this.#framesToAll - 1;
+    const records = (this.#records = isAll ? SLOT_COUNT : vcpuCount);
     this.#sequence = (this.#sequence + 1) >>> 0;
     view.setUint8(FrameOffset.kind, FrameKind.SLOTS);
-    view.setUint8(FrameOffset.vcpus, this.#vm.inspection.vcpuCount);
+    view.setUint8(FrameOffset.vcpus, vcpuCount);
+    view.setUint8(FrameOffset.records, records);
     view.setUint32(FrameOffset.sequence, this.#sequence, true);
     view.setFloat64(FrameOffset.timeMs, nowMs, true);
     const held = new Uint8Array(SLOT_COUNT);
     for (const { vcpu, at } of this.#vm.debugger.stops)
       held[vcpu] = at === 'pending' ? Held.AT_PENDING : Held.BEFORE_COMPLETE;
-    for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) this.#putSlot(vcpu, nowMs, held[vcpu] as number);
+    for (let vcpu = 0; vcpu < records; vcpu++) this.#putSlot(vcpu, nowMs, held[vcpu] as number);
   }
 
   /** The frame, with the bytes of slot `inspected` unless that is NO_SLOT. Valid until the next call of either. */
   frame(inspected: number): Uint8Array {
     this.#view.setUint8(FrameOffset.inspected, inspected);
-    if (inspected === NO_SLOT) return this.#bytes.subarray(0, SLOTS_FRAME_BYTES);
-    this.#bytes.set(this.#page.subarray(inspected * SLOT_BYTES, (inspected + 1) * SLOT_BYTES), SLOTS_FRAME_BYTES);
-    return this.#bytes;
+    const end = slotsFrameBytes(this.#records);
+    if (inspected === NO_SLOT) return this.#bytes.subarray(0, end);
+    this.#bytes.set(this.#page.subarray(inspected * SLOT_BYTES, (inspected + 1) * SLOT_BYTES), end);
+    return this.#bytes.subarray(0, end + SLOT_RAW_BYTES);
   }
 
   #putSlot(vcpu: number, nowMs: number, held: number): void {
     const view = this.#view;
-    const at = FrameOffset.records + vcpu * SLOT_RECORD_BYTES;
+    const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
     const slot = this.#vm.buffer.slot(vcpu);
     const copy = this.#copy;
     const { state, kernelHandled } = slot;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FrameOffset, SLOT_RECORD_BYTES, SlotRecord, SLOTS_FRAME_BYTES } from '../protocol.js';
+import { FrameOffset, SLOT_RECORD_BYTES, SlotRecord, slotsFrameBytes } from '../protocol.js';
 import { decodeSlotsFrame } from './slots-frame.js';
+
+const ALL_BYTES = slotsFrameBytes(16);
 
 interface Frame {
   readonly buffer: ArrayBuffer;
@@ -10,13 +12,14 @@ interface Frame {
 
 /** All slots FREE and never used. */
 function frame(extra = 0): Frame {
-  const buffer = new ArrayBuffer(SLOTS_FRAME_BYTES + extra);
+  const buffer = new ArrayBuffer(ALL_BYTES + extra);
   const view = new DataView(buffer);
   view.setUint8(FrameOffset.kind, 1);
   view.setUint8(FrameOffset.vcpus, 2);
   view.setUint8(FrameOffset.inspected, 255);
+  view.setUint8(FrameOffset.records, 16);
   for (let vcpu = 0; vcpu < 16; vcpu++) {
-    const at = FrameOffset.records + vcpu * SLOT_RECORD_BYTES;
+    const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
     view.setUint32(at + SlotRecord.state, 3, true);
     view.setUint16(at + SlotRecord.client, 0xffff, true);
   }
@@ -36,7 +39,7 @@ test('a slot that was never used is free, the hypervisor’s, and has no client'
 
 test('a request of a slot is told whole, with 64 bits', () => {
   const { buffer, view } = frame();
-  const at = FrameOffset.records + 3 * SLOT_RECORD_BYTES;
+  const at = FrameOffset.firstRecord + 3 * SLOT_RECORD_BYTES;
   view.setUint32(at + SlotRecord.state, 2, true);
   view.setUint32(at + SlotRecord.type, 1, true);
   view.setUint32(at + SlotRecord.direction, 1, true);
@@ -66,7 +69,7 @@ test('a request of a slot is told whole, with 64 bits', () => {
 
 test('a PCI request shows its place, and a state that is none belongs to nobody', () => {
   const { buffer, view } = frame();
-  const at = FrameOffset.records;
+  const at = FrameOffset.firstRecord;
   view.setUint32(at + SlotRecord.state, 77, true);
   view.setUint32(at + SlotRecord.type, 2, true);
   view.setUint32(at + SlotRecord.pci, (1 << 20) | (0x1f << 15) | (2 << 12) | 0x40, true);
@@ -78,16 +81,32 @@ test('a PCI request shows its place, and a state that is none belongs to nobody'
 test('the bytes of the inspected slot stand at the end', () => {
   const { buffer, view } = frame(256);
   view.setUint8(FrameOffset.inspected, 5);
-  view.setUint8(SLOTS_FRAME_BYTES + 136, 2);
+  view.setUint8(ALL_BYTES + 136, 2);
   const inspected = decodeSlotsFrame(buffer)?.inspected;
   assert.equal(inspected?.vcpu, 5);
   assert.equal(inspected.bytes.length, 256);
   assert.equal(inspected.bytes[136], 2);
 });
 
+test('a frame may have the slots of the vCPUs only, and an inspected one that is not among them', () => {
+  const { buffer, view } = frame();
+  view.setUint8(FrameOffset.records, 2);
+  view.setUint8(FrameOffset.inspected, 5);
+  view.setUint8(slotsFrameBytes(2) + 136, 3);
+  const decoded = decodeSlotsFrame(buffer);
+  assert.deepEqual(
+    decoded?.slots.map(({ vcpu, state }) => [vcpu, state]),
+    [
+      [0, 'FREE'],
+      [1, 'FREE'],
+    ],
+  );
+  assert.equal(decoded?.inspected?.bytes[136], 3);
+});
+
 test('what is too short or something else is no frame', () => {
   assert.equal(decodeSlotsFrame(new ArrayBuffer(0)), undefined);
-  assert.equal(decodeSlotsFrame(new ArrayBuffer(SLOTS_FRAME_BYTES - 1)), undefined);
+  assert.equal(decodeSlotsFrame(new ArrayBuffer(ALL_BYTES - 1)), undefined);
   const { buffer, view } = frame();
   view.setUint8(FrameOffset.kind, 2);
   assert.equal(decodeSlotsFrame(buffer), undefined);

@@ -1,5 +1,5 @@
 /**
- * The binary frame of the slots, as the page shows it: sixteen SlotViews. The layout is protocol.ts'; a frame that is too
+ * The binary frame of the slots, as the page shows it: a SlotView for each of the first ones. The layout is protocol.ts'; a frame that is too
  * short is no frame.
  */
 
@@ -7,7 +7,6 @@ import { directionName, hex, typeName } from '../../io-request/io-request.js';
 import { Direction, IoRequestType } from '../../io-request/layout.js';
 import { ownerOf, stateName, type SlotOwner } from '../../io-request/state.js';
 import {
-  FRAME_SLOTS,
   FrameKind,
   FrameOffset,
   Held,
@@ -16,7 +15,7 @@ import {
   SLOT_RAW_BYTES,
   SLOT_RECORD_BYTES,
   SlotRecord,
-  SLOTS_FRAME_BYTES,
+  slotsFrameBytes,
   type HoldPoint,
   type StateName,
 } from '../protocol.js';
@@ -45,29 +44,31 @@ export interface SlotsFrame {
   readonly sequence: number;
   readonly timeMs: number;
   readonly vcpus: number;
+  /** The first ones: those of the VM's vCPUs, or all. */
   readonly slots: readonly SlotView[];
   readonly inspected: { readonly vcpu: number; readonly bytes: Uint8Array } | undefined;
 }
 
 export function decodeSlotsFrame(buffer: ArrayBuffer): SlotsFrame | undefined {
-  if (buffer.byteLength < SLOTS_FRAME_BYTES) return undefined;
+  if (buffer.byteLength < slotsFrameBytes(0)) return undefined;
   const view = new DataView(buffer);
+  const records = view.getUint8(FrameOffset.records);
+  const end = slotsFrameBytes(records);
+  if (buffer.byteLength < end) return undefined;
   if (view.getUint8(FrameOffset.kind) !== FrameKind.SLOTS) return undefined;
   const inspected = view.getUint8(FrameOffset.inspected);
-  const hasBytes = inspected !== NO_SLOT && buffer.byteLength >= SLOTS_FRAME_BYTES + SLOT_RAW_BYTES;
+  const hasBytes = inspected !== NO_SLOT && buffer.byteLength >= end + SLOT_RAW_BYTES;
   return {
     sequence: view.getUint32(FrameOffset.sequence, true),
     timeMs: view.getFloat64(FrameOffset.timeMs, true),
     vcpus: view.getUint8(FrameOffset.vcpus),
-    slots: Array.from({ length: FRAME_SLOTS }, (_, vcpu) => slotView(view, vcpu)),
-    inspected: hasBytes
-      ? { vcpu: inspected, bytes: new Uint8Array(buffer, SLOTS_FRAME_BYTES, SLOT_RAW_BYTES) }
-      : undefined,
+    slots: Array.from({ length: records }, (_, vcpu) => slotView(view, vcpu)),
+    inspected: hasBytes ? { vcpu: inspected, bytes: new Uint8Array(buffer, end, SLOT_RAW_BYTES) } : undefined,
   };
 }
 
 function slotView(view: DataView, vcpu: number): SlotView {
-  const at = FrameOffset.records + vcpu * SLOT_RECORD_BYTES;
+  const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
   const u32 = (offset: number): number => view.getUint32(at + offset, true);
   const state = u32(SlotRecord.state);
   const type = u32(SlotRecord.type);
