@@ -19,6 +19,7 @@ import {
   CONSOLE_HEADER_BYTES,
   FrameKind,
   HELLO_MS,
+  MAX_MOVES_OF_FLOOD,
   MAX_MOVES_PER_MESSAGE,
   NO_SLOT,
   type PageMessage,
@@ -102,7 +103,7 @@ export class PageConnection {
     const filter = this.#watch.moves;
     if (this.#glance === undefined || filter === null) return;
     if (this.#options.socket.bufferedAmount > MAX_BACKLOG_BYTES) return;
-    const { moves, lost } = this.#glance.look(MAX_MOVES_PER_MESSAGE);
+    const { moves, lost } = this.#glance.look(MAX_MOVES_PER_MESSAGE, MAX_MOVES_OF_FLOOD);
     if (moves.length + lost > 0) this.tell({ kind: 'moves', filter, moves: moves.map(moveRow), lost });
   }
 

@@ -33,8 +33,9 @@ export class LaneReader {
     return this.#ring.head(this.#lane);
   }
 
-  get hasMore(): boolean {
-    return this.head !== this.#next;
+  /** Events that were not read; of words that are rubbish any number. */
+  get unread(): number {
+    return (this.head - this.#next) >>> 0;
   }
 
   get move(): number {

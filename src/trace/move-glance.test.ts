@@ -47,6 +47,18 @@ test('of a burst it gives as many as are wanted, whole requests of which the las
   );
 });
 
+test('of a flood it gives fewer, if asked to', () => {
+  const page = new TracedPage(Infinity);
+  const glance = page.trace.glance();
+  const requests = GLANCE_EVENTS / 4;
+  for (let i = 0; i < requests; i++) page.play({}, UART);
+  assert.equal(glance.look(200, 64).moves.length, 200, 'no more than are looked at');
+  for (let i = 0; i <= requests; i++) page.play({}, UART);
+  const { moves, lost } = glance.look(200, 64);
+  assert.equal(moves.length, 64);
+  assert.equal(moves.length + lost, 4 * (requests + 1));
+});
+
 test('a filter sees what fits of what is looked at', () => {
   const page = new TracedPage();
   const glance = page.trace.glance({ address: { from: 7, to: 7 } });

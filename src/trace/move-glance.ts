@@ -38,9 +38,20 @@ export class MoveGlance {
     this.#isFiltered = Object.keys(filter).length > 0;
   }
 
-  /** The latest `most` moves since the last look, oldest first, and how many were left out. */
-  look(most: number): { readonly moves: readonly Move[]; readonly lost: number } {
-    const busy = Array.from({ length: SLOT_COUNT }, (_, vcpu) => vcpu).filter((vcpu) => this.#reader.hasMore(vcpu));
+  /**
+   * The latest `most` moves since the last look, oldest first, and how many were left out; `mostOfFlood` when there were
+   * more than GLANCE_EVENTS: then hardly any are seen, and a few more are not worth their time.
+   */
+  look(most: number, mostOfFlood = most): { readonly moves: readonly Move[]; readonly lost: number } {
+    const unread = Array.from({ length: SLOT_COUNT }, (_, vcpu) => this.#reader.unread(vcpu));
+    const isFlood = unread.reduce((sum, count) => sum + count, 0) > GLANCE_EVENTS;
+    return this.#look(
+      unread.flatMap((count, vcpu) => (count > 0 ? [vcpu] : [])),
+      isFlood ? mostOfFlood : most,
+    );
+  }
+
+  #look(busy: readonly number[], most: number): { readonly moves: readonly Move[]; readonly lost: number } {
     // Without a filter, what is read beyond `most` would only be left out below.
     const wanted = this.#isFiltered ? GLANCE_EVENTS : most + LEEWAY_EVENTS;
     const share = Math.min(wanted, Math.floor(GLANCE_EVENTS / Math.max(1, busy.length)));

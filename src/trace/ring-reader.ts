@@ -63,10 +63,10 @@ export class RingReader {
     this.#event = { vcpu: 0, number: 0, timeMs: 0, isTimed: false, words: new Int32Array(EVENT_WORDS) };
   }
 
-  /** Whether slot `vcpu` has something that was not read. */
-  hasMore(vcpu: number): boolean {
+  /** Events of slot `vcpu` that were not read. */
+  unread(vcpu: number): number {
     const { hypervisor, service } = this.#slots[vcpu] as SlotReader;
-    return hypervisor.hasMore || service.hasMore;
+    return hypervisor.unread + service.unread;
   }
 
   /**

@@ -158,7 +158,7 @@ test('a move that is not stamped yet waits for its stamp, and is given at the en
   assert.equal(taken, 0);
   page.ring.times[at >> 1] = stamp;
   reader.read(0, ({ timeMs }) => assert.equal(timeMs, stamp));
-  assert.equal(reader.hasMore(0), false);
+  assert.equal(reader.unread(0), 0);
   slot.stampFree();
   page.ring.times[(eventIndex(HYPERVISOR, 1) + EventWord.time) >> 1] = 0;
   reader.read(0, () => taken++, true);
@@ -205,7 +205,7 @@ test('rubbish in the ring is read in bounds: nobody throws, and the reader ends'
             true,
           );
           assert.ok(taken <= 2 * LANE_EVENTS);
-          assert.equal(reader.hasMore(vcpu), false);
+          assert.equal(reader.unread(vcpu), 0);
         }
       },
     ),
