@@ -29,7 +29,12 @@ const WATCHES = {
 /** @type {import('../rows.js').Row[]} */
 export const rows = [
   { name: 'live page: slots watched', unit: '% slower', process: processOf('slots'), value: 'slowdown', max: 3 },
-  { name: 'live page: slots watched, the server alone', unit: '% slower', process: processOf('slots'), value: 'server' },
+  {
+    name: 'live page: slots watched, the server alone',
+    unit: '% slower',
+    process: processOf('slots'),
+    value: 'server',
+  },
   { name: 'live page: slots watched, frames', unit: '/s', process: processOf('slots'), value: 'frames' },
   { name: 'live page: slots watched, requests', unit: '/s', process: processOf('slots'), value: 'perSecond' },
   { name: 'live page: slots watched, the client', unit: '% of a core', process: processOf('slots'), value: 'client' },

@@ -6,6 +6,7 @@
 import type { Writable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
+import type { LiveView } from '../dashboard/live-view.js';
 import { GuestConsole } from '../dashboard/guest-console.js';
 import { ServiceVm } from '../service-vm.js';
 import type { UserVmOptions } from '../user-vm-options.js';
@@ -101,17 +102,17 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
   let hear: (event: UserVmEvent) => unknown = (event) => early.push(event);
   vm.onEvent((event) => hear(event));
 
-  const page =
-    plan.page === undefined ? undefined : await openPage(plan.page, vm, plan.hypervisor.name, guestConsole, reporter);
-  const watching = plan.watch?.(vm);
-  // Whoever awaits it below hears of a failure.
-  watching?.catch(() => undefined);
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
   const onSignals = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => end({ kind: 'signal', signal }) }));
   for (const { signal, listener } of onSignals) process.on(signal, listener);
   const leaveSignals = (): void => onSignals.forEach(({ signal, listener }) => process.off(signal, listener));
   let timer: NodeJS.Timeout | undefined;
+  let page: LiveView | undefined;
   try {
+    if (plan.page !== undefined) page = await openPage(plan.page, vm, plan.hypervisor.name, guestConsole, reporter);
+    const watching = plan.watch?.(vm);
+    // Whoever awaits it below hears of a failure.
+    watching?.catch(() => undefined);
     if (terminal !== undefined) reporter.line(`${ESCAPE_KEY_NAME} leaves; pressed twice it goes to the guest`);
     if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'time-over' }), plan.timeoutMs);
     // Who waits for a device that is never made may end the session all the same: Ctrl-C is not the guest's yet.

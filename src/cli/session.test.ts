@@ -1,0 +1,40 @@
+import assert from 'node:assert/strict';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import type { ReadStream } from 'node:tty';
+import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { ExitStatus } from './exit-status.js';
+import { Reporter } from './reporter.js';
+import { runSession } from './session.js';
+
+test('Ctrl-C as soon as the page’s address is there ends the session in order', { timeout: 60_000 }, async () => {
+  const lines: string[] = [];
+  let listeners = 0;
+  const reporter = new Reporter({
+    write: (text: string) => {
+      lines.push(text);
+      if (!text.includes('the live page is at')) return;
+      listeners = process.listenerCount('SIGINT');
+      process.emit('SIGINT');
+    },
+  });
+  const before = process.listenerCount('SIGINT');
+  const input = new PassThrough() as unknown as ReadStream;
+  const status = await runSession(
+    {
+      hypervisor: new ScriptedHypervisor([{ steps: [] }]),
+      vm: { memoryMiB: 1 },
+      devices: [],
+      page: { port: 0, host: '127.0.0.1' },
+      statistics: false,
+      debug: false,
+      // So that a session that did not hear the signal ends all the same.
+      timeoutMs: 10_000,
+    },
+    { input, output: new PassThrough(), reporter },
+  );
+  assert.equal(listeners, before + 1, 'whoever reads the address can end the session');
+  assert.equal(status, ExitStatus.INTERRUPTED);
+  assert.match(lines.at(-1) ?? '', /ended by SIGINT/);
+  assert.equal(process.listenerCount('SIGINT'), before);
+});
