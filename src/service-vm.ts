@@ -98,7 +98,7 @@ export class ServiceVm {
         event: (event) => vm?.tell(event),
         dispatched: (_, request, client) => {
           statistics?.dispatched(request, client);
-          trace.wake();
+          if (trace.dispatched()) this.#module.worker.turnSoon();
         },
         assigning: (client) => trace.assigning(client),
         forcing: (isForced) => (trace.recorder.isForced = isForced),

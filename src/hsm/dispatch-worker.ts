@@ -38,6 +38,8 @@ export class DispatchWorker {
   #isStopped = false;
   /** A pass is due although no slot asks for one: a client was destroyed, or the worker was paused. */
   #isQueued = false;
+  /** Somebody in this thread has work that must not wait for the end of the turn. */
+  #isTurnDue = false;
   #running: Promise<void> | undefined;
 
   constructor(options: DispatchWorkerOptions) {
@@ -69,6 +71,11 @@ export class DispatchWorker {
   resume(): void {
     this.#pauses--;
     this.queuePass();
+  }
+
+  /** Lets the event loop turn after the pass that is being made. */
+  turnSoon(): void {
+    this.#isTurnDue = true;
   }
 
   /** Asks for a pass although no slot does. */
@@ -110,7 +117,7 @@ export class DispatchWorker {
       if (!look.look()) await upcall.wait(this.#hasWork);
       if (this.#isStopped) return;
       if (this.#pauses === 0) this.pass();
-      if (++passes < PASSES_PER_TURN) {
+      if (++passes < PASSES_PER_TURN && !this.#isTurnDue) {
         if (--passesToClock > 0) continue;
         const nowMs = now();
         passesPerClock = nowMs - readMs < QUICK_MS ? Math.min(2 * passesPerClock, MAX_PASSES_PER_CLOCK) : 1;
@@ -118,6 +125,7 @@ export class DispatchWorker {
         readMs = nowMs;
         if (nowMs - turnedMs < MAX_TURN_MS) continue;
       }
+      this.#isTurnDue = false;
       await turn();
       passes = 0;
       passesPerClock = passesToClock = 1;

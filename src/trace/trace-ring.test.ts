@@ -69,6 +69,16 @@ test('each request of two threads has exactly its four moves, in order, with tim
   }
 });
 
+test('who reads along loses nothing, however fast the vCPU makes its requests', async () => {
+  const requests = 20_000;
+  const moves = await play([reads(requests)], (vm) => collect(vm.trace()));
+  assert.equal(moves.length, 4 * requests);
+  assert.deepEqual(
+    moves.filter(({ lost }) => lost > 0),
+    [],
+  );
+});
+
 test('a reader that comes too late loses the oldest moves and is told how many', async () => {
   const requests = LANE_EVENTS;
   const moves = await play([reads(requests)], async (vm) => {

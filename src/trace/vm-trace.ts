@@ -10,12 +10,14 @@ import { MoveAssembler, type Move } from './move.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader } from './ring-reader.js';
 import { RequestStatistics, type StatisticsSource } from './statistics.js';
-import { hypervisorLane, serviceLane, type TraceRing } from './trace-ring.js';
+import { hypervisorLane, LANE_EVENTS, serviceLane, type TraceRing } from './trace-ring.js';
 
 /** Clients that have a name in the trace; those beyond share one. */
 export const MAX_TRACED_CLIENTS = 1024;
 /** A watcher looks again after so many ms; requests that are given to clients wake it earlier. */
 const RECHECK_MS = 10;
+/** Requests after which watchers have to read: a quarter of what a lane holds. */
+const REQUESTS_PER_READ = LANE_EVENTS / 8;
 
 export interface NamedClient {
   readonly name: string;
@@ -35,6 +37,9 @@ export class VmTrace {
   /** Whose number the recorder has. */
   #assigned: NamedClient | undefined;
   #users = 0;
+  /** Who reads all moves, and requests since they last did. */
+  #readers = 0;
+  #unread = 0;
   #isClosed = false;
 
   constructor(ring: TraceRing, recorder = new MoveRecorder(ring)) {
@@ -71,8 +76,16 @@ export class VmTrace {
     if (this.#users > 0 && client !== this.#assigned) this.#setClient(client);
   }
 
-  /** A request was given to somebody: whoever waits for moves may look. */
-  wake(): void {
+  /**
+   * A request was given to somebody: whoever waits for moves may look. True when the Service VM's event loop has to turn for
+   * that, because the lanes would be full before long.
+   */
+  dispatched(): boolean {
+    this.#wake();
+    return this.#readers > 0 && ++this.#unread >= REQUESTS_PER_READ;
+  }
+
+  #wake(): void {
     if (this.#wakers.size === 0) return;
     for (const waker of this.#wakers) waker();
     this.#wakers.clear();
@@ -81,7 +94,7 @@ export class VmTrace {
   /** No more moves: watchers get what there is, then their loops end. */
   close(): void {
     this.#isClosed = true;
-    this.wake();
+    this.#wake();
   }
 
   /** From this call until the VM ends or the loop is left. */
@@ -110,8 +123,10 @@ export class VmTrace {
 
   async *#moves(reader: RingReader, sieve: MoveSieve, release: () => void): AsyncGenerator<Move, void, undefined> {
     const assembler = new MoveAssembler((client) => this.#clients[client]?.name, this.#originMs);
+    this.#readers++;
     try {
       for (;;) {
+        this.#unread = 0;
         const isLast = this.#isClosed;
         const moves: Move[] = [];
         for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++)
@@ -127,6 +142,7 @@ export class VmTrace {
         if (moves.length === 0) await this.#news();
       }
     } finally {
+      this.#readers--;
       release();
     }
   }
