@@ -132,32 +132,13 @@ const MUTANTS = [
   ['hsm/pci-config-access.ts', ' + (port - CONFIG_DATA)', '', SCRIPTS],
   ['hsm/pci-config-access.ts', '(address & 0xfc)', '(address & 0xff)', SCRIPTS],
   // The slot's moves.
-  [
-    'io-request/slot.ts',
-    'this.#move(IoRequestState.PENDING, IoRequestState.PROCESSING)',
-    'this.#move(IoRequestState.FREE, IoRequestState.PROCESSING)',
-    SCRIPTS,
-  ],
-  [
-    'io-request/slot.ts',
-    'this.#move(IoRequestState.PROCESSING, IoRequestState.COMPLETE)',
-    'this.#move(IoRequestState.PROCESSING, IoRequestState.FREE)',
-    SCRIPTS,
-  ],
-  [
-    'io-request/slot.ts',
-    'this.#move(IoRequestState.PENDING, IoRequestState.COMPLETE)',
-    'this.#move(IoRequestState.PROCESSING, IoRequestState.COMPLETE)',
-    SCRIPTS,
-  ],
-  [
-    'io-request/slot.ts',
-    'this.#move(IoRequestState.COMPLETE, IoRequestState.FREE)',
-    'this.#move(IoRequestState.PROCESSING, IoRequestState.FREE)',
-    SCRIPTS,
-  ],
+  ['io-request/slot.ts', 'this.#move(PENDING, PROCESSING)', 'this.#move(FREE, PROCESSING)', SCRIPTS],
+  ['io-request/slot.ts', 'this.#complete(PROCESSING)', 'this.#complete(FREE)', SCRIPTS],
+  ['io-request/slot.ts', 'this.#complete(PENDING)', 'this.#complete(PROCESSING)', SCRIPTS],
+  ['io-request/slot.ts', 'this.#move(COMPLETE, FREE)', 'this.#move(PROCESSING, FREE)', SCRIPTS],
   ['io-request/slot.ts', 'kernelHandled ? 1 : 0', 'kernelHandled ? 0 : 1', SCRIPTS],
-  ['io-request/slot.ts', 'if (polling) words[base + POLLING] = 1', 'words[base + POLLING] = 0', SCRIPTS],
+  ['io-request/slot.ts', 'if (polling) put(words, base + POLLING, 1)', 'put(words, base + POLLING, 0)', SCRIPTS],
+  ['io-request/slot.ts', 'if (words[index] !== word)', 'if (words[index] === 0)', SCRIPTS],
   ['io-request/slot.ts', 'words[base + PCI_BUS] = bus', 'words[base + PCI_BUS] = 0', SCRIPTS],
   // Who gets and who finishes a request.
   [

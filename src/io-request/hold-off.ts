@@ -38,7 +38,7 @@ export class HoldOff {
     this.wait();
     if (glimpsesWork()) return this.inTime();
     let looks = 0;
-    while (!glimpsesWork()) looks++;
+    while (!glimpsesWork()) if (looks < OTHER_KIND_LOOKS) looks++;
     this.tooEarly(looks);
   }
 

@@ -30,6 +30,18 @@ export const ADAPTATIONS: readonly Adaptation[] = [
     why: 'The same, in a thread with an event loop.',
   },
   {
+    module: 'io-request/hold-off',
+    from: 'MAX_HOLD_OFF = 512',
+    to: 'MAX_HOLD_OFF = 0',
+    why: 'Keeping away for a while is looking later, which a schedule can do anyway.',
+  },
+  {
+    module: 'io-request/hold-off',
+    from: 'OTHER_KIND_LOOKS = 256',
+    to: 'OTHER_KIND_LOOKS = 0',
+    why: 'What looks are counted for is how long to keep away.',
+  },
+  {
     module: 'hsm/dispatch-worker',
     from: 'PASSES_PER_TURN = 1024',
     to: 'PASSES_PER_TURN = 1',
