@@ -70,13 +70,13 @@ export async function measure(what) {
     windowMs: WINDOW_MS,
   });
   client.disconnect();
-  const client = (median(had.map(({ cpuUs }) => cpuUs)) ?? NaN) / 10 / result.onMs;
+  const clientPercent = (median(had.map(({ cpuUs }) => cpuUs)) ?? NaN) / 10 / result.onMs;
   return {
     perSecond: 1e9 / result.onNs,
     slowdown: result.slowdown,
     // On two cores that are both full, the client's time is the guest's.
-    server: result.slowdown - client,
+    server: result.slowdown - clientPercent,
     frames: ((median(had.map(({ frames }) => frames)) ?? NaN) * 1000) / result.onMs,
-    client,
+    client: clientPercent,
   };
 }
