@@ -6,6 +6,9 @@
  */
 
 import { WebSocket } from 'ws';
+import { product } from './product.js';
+
+const { framesIn } = await product('dashboard/protocol.js');
 
 const [origin = '', token = ''] = process.argv.slice(2);
 const socket = new WebSocket(`${origin.replace('http', 'ws')}/live`, { origin });
@@ -15,8 +18,8 @@ socket.on('open', () => {
   socket.send(JSON.stringify({ kind: 'hello', token }));
   process.send?.('open');
 });
-socket.on('message', (_, isBinary) => {
-  if (isBinary) frames++;
+socket.on('message', (/** @type {Buffer} */ data, isBinary) => {
+  if (isBinary) frames += framesIn(data).length;
 });
 process.on('message', (/** @type {object} */ watch) => {
   const { user, system } = process.cpuUsage(before);

@@ -14,6 +14,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'cli/debian/fetch-debian.js': typeof import('../dist/cli/debian/fetch-debian.js'),
  *   'cli/debian/initramfs.js': typeof import('../dist/cli/debian/initramfs.js'),
  *   'dashboard/live-view.js': typeof import('../dist/dashboard/live-view.js'),
+ *   'dashboard/protocol.js': typeof import('../dist/dashboard/protocol.js'),
  *   'device-model/clock.js': typeof import('../dist/device-model/clock.js'),
  *   'device-model/default-client.js': typeof import('../dist/device-model/default-client.js'),
  *   'device-model/device-client.js': typeof import('../dist/device-model/device-client.js'),

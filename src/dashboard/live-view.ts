@@ -177,7 +177,7 @@ export class LiveView {
 
   #showSlots(): void {
     this.#slots.sample();
-    for (const page of this.#pages) if (page.watchesSlots) page.show(this.#slots.frame(page.inspected));
+    for (const page of this.#pages) if (page.watchesSlots) page.showSlots(this.#slots.frame(page.inspected));
   }
 
   #showTables(): void {

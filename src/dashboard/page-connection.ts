@@ -54,6 +54,9 @@ export class PageConnection {
   #isWelcome = false;
   #watch: Watch = { kind: 'watch', slots: false, tables: false, moves: null };
   #inspected = NO_SLOT;
+  /** Waits for the next one. */
+  #heldFrame: Uint8Array | undefined;
+  #isNewToSlots = true;
   #glance: MoveGlance | undefined;
   #messages = 0;
   #secondStartMs = 0;
@@ -97,6 +100,19 @@ export class PageConnection {
   /** What the next one will replace anyway. */
   show(data: Uint8Array | string): void {
     if (this.#isWelcome && this.#options.socket.bufferedAmount <= MAX_BACKLOG_BYTES) this.#send(data);
+  }
+
+  /**
+   * Slots travel in pairs: waking a browser's process takes longer than all else that is done for a frame. Who has just
+   * begun to watch gets the first frame alone.
+   */
+  showSlots(frame: Uint8Array): void {
+    const first = this.#heldFrame;
+    this.#heldFrame = undefined;
+    if (this.#isNewToSlots) this.show(frame);
+    else if (first === undefined) this.#heldFrame = frame.slice();
+    else this.show(Buffer.concat([first, frame]));
+    this.#isNewToSlots = false;
   }
 
   showMoves(): void {
@@ -226,6 +242,8 @@ export class PageConnection {
   #watchFor(watch: Watch): void {
     const isSameFilter = JSON.stringify(watch.moves) === JSON.stringify(this.#watch.moves);
     this.#watch = watch;
+    this.#heldFrame = undefined;
+    this.#isNewToSlots = true;
     if (!isSameFilter) {
       this.#glance?.close();
       this.#glance = watch.moves === null ? undefined : this.#options.vm.inspection.glance(filterOf(watch.moves));

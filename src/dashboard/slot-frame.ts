@@ -9,7 +9,8 @@ export const CONSOLE_HEADER_BYTES = 1;
 export const FRAME_SLOTS = 16;
 /**
  * A slots frame is little-endian: this header, a record for each of the first slots, and the bytes of the inspected slot if
- * there is one. Sixty of them are sent in a second: most have the slots of the VM's vCPUs only, some have all.
+ * there is one. Sixty of them are made in a second: most have the slots of the VM's vCPUs only, some have all. A message has
+ * one or two, one behind the other (page-connection.ts).
  */
 export const FrameOffset = {
   kind: 0,
@@ -61,4 +62,18 @@ export const Held = { NO: 0, AT_PENDING: 1, BEFORE_COMPLETE: 2 } as const;
 /** The length of a frame without an inspected slot's bytes. */
 export function slotsFrameBytes(records: number): number {
   return FrameOffset.firstRecord + records * SLOT_RECORD_BYTES;
+}
+
+/** Where each frame of a message begins and ends. What is no whole frame is left out. */
+export function framesIn(message: Uint8Array): { readonly start: number; readonly end: number }[] {
+  const frames: { readonly start: number; readonly end: number }[] = [];
+  for (let start = 0; start + FrameOffset.firstRecord <= message.length;) {
+    if (message[start + FrameOffset.kind] !== FrameKind.SLOTS) break;
+    const raw = message[start + FrameOffset.inspected] === NO_SLOT ? 0 : SLOT_RAW_BYTES;
+    const end = start + slotsFrameBytes(message[start + FrameOffset.records] as number) + raw;
+    if (end > message.length) break;
+    frames.push({ start, end });
+    start = end;
+  }
+  return frames;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FrameOffset, SLOT_RECORD_BYTES, SlotRecord, slotsFrameBytes } from '../protocol.js';
+import { FrameOffset, framesIn, SLOT_RECORD_BYTES, SlotRecord, slotsFrameBytes } from '../protocol.js';
 import { decodeSlotsFrame } from './slots-frame.js';
 
 const ALL_BYTES = slotsFrameBytes(16);
@@ -110,4 +110,20 @@ test('what is too short or something else is no frame', () => {
   const { buffer, view } = frame();
   view.setUint8(FrameOffset.kind, 2);
   assert.equal(decodeSlotsFrame(buffer), undefined);
+});
+
+test('a message has several frames, each as long as it says; what is cut off is none', () => {
+  const long = new Uint8Array(frame(256).buffer);
+  long[FrameOffset.inspected] = 3;
+  const short = new Uint8Array(slotsFrameBytes(1));
+  short.set([1, 1, 255, 1]);
+  const both = Uint8Array.from([...long, ...short]);
+  const [first, second] = [long.length, long.length + short.length];
+  assert.deepEqual(framesIn(both), [
+    { start: 0, end: first },
+    { start: first, end: second },
+  ]);
+  assert.deepEqual(framesIn(both.subarray(0, second - 1)), [{ start: 0, end: first }]);
+  assert.deepEqual(framesIn(both.subarray(0, 20)), []);
+  assert.deepEqual(framesIn(Uint8Array.from([2, ...both.subarray(1)])), [], 'the console');
 });

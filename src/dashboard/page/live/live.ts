@@ -7,6 +7,7 @@ import { batch, signal, type Signal } from '@preact/signals';
 import {
   CONSOLE_HEADER_BYTES,
   FRAME_SLOTS,
+  framesIn,
   FrameKind,
   MAX_TYPED_CHARACTERS,
   type ClientDescription,
@@ -56,7 +57,7 @@ export class Live {
   readonly #connection: Connection;
   readonly #questions: Questions;
   readonly #list = new MoveList();
-  #frame: ArrayBuffer | undefined;
+  readonly #frames: ArrayBuffer[] = [];
   #movesTimer: ReturnType<typeof setTimeout> | undefined;
   #newsKey = 0;
   #watch = { slots: false, tables: false, moves: null as MoveFilterFields | null };
@@ -149,14 +150,18 @@ export class Live {
     const kind = new Uint8Array(frame, 0, 1)[0];
     if (kind === FrameKind.CONSOLE) this.onConsole(new Uint8Array(frame, CONSOLE_HEADER_BYTES));
     else if (kind === FrameKind.SLOTS) {
-      if (this.#frame === undefined) onNextFrame(() => this.#draw());
-      this.#frame = frame;
+      if (this.#frames.length === 0) onNextFrame(() => this.#draw());
+      for (const { start, end } of framesIn(new Uint8Array(frame))) this.#frames.push(frame.slice(start, end));
+      // Those of one message: older ones came while the page was not drawn.
+      this.#frames.splice(0, this.#frames.length - 2);
     }
   }
 
+  /** One frame each time: of two that came together the second is a sixtieth of a second younger. */
   #draw(): void {
-    const frame = this.#frame && decodeSlotsFrame(this.#frame);
-    this.#frame = undefined;
+    const next = this.#frames.shift();
+    if (this.#frames.length > 0) onNextFrame(() => this.#draw());
+    const frame = next && decodeSlotsFrame(next);
     if (frame === undefined) return;
     batch(() => {
       this.vcpus.value = frame.vcpus;
