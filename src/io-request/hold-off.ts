@@ -36,7 +36,10 @@ export class HoldOff {
   /** Waits, and then looks until there is work. */
   until(glimpsesWork: () => boolean): void {
     this.wait();
-    if (glimpsesWork()) return this.inTime();
+    if (glimpsesWork()) {
+      this.inTime();
+      return;
+    }
     let looks = 0;
     while (!glimpsesWork()) if (looks < OTHER_KIND_LOOKS) looks++;
     this.tooEarly(looks);

@@ -142,9 +142,9 @@ export class Slot {
     const from = this.glimpsedState;
     // A slot that is stamped where it is FREE does not move.
     const watcher = this.#watching[0] === 0 || from === FREE ? undefined : this.#watcher;
-    const isTimed = watcher?.releasing(from) === true;
+    const tells = watcher?.releasing(from) ?? false;
     Atomics.store(this.#words, this.#state, FREE);
-    if (isTimed) watcher?.moved();
+    if (tells) watcher?.moved();
   }
 
   /**

@@ -101,7 +101,7 @@ test('a frame may have the slots of the vCPUs only, and an inspected one that is
       [1, 'FREE'],
     ],
   );
-  assert.equal(decoded?.inspected?.bytes[136], 3);
+  assert.equal(decoded.inspected?.bytes[136], 3);
 });
 
 test('what is too short or something else is no frame', () => {
