@@ -56,21 +56,24 @@ export async function measure(what) {
   await once(client, 'message');
   await vm.start();
   await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
-  /** What the client had and used while it watched. @type {{ frames: number, cpuUs: number }[]} */
+  /** What the client had and used while it watched, and while it did not. @type {{ frames: number, cpuUs: number }[]} */
   const had = [];
+  /** @type {typeof had} */
+  const idle = [];
   const result = await pairedWindows({
     requests: () => vm.counters().requests,
     turn: async (isOn) => {
       const answer = once(client, 'message');
       client.send(/** @type {object} */ (WATCHES[isOn ? what : 'nothing']));
       const [before] = await answer;
-      if (!isOn) had.push(before);
+      (isOn ? idle : had).push(before);
     },
     pairs: PAIRS,
     windowMs: WINDOW_MS,
   });
   client.disconnect();
-  const clientPercent = (median(had.map(({ cpuUs }) => cpuUs)) ?? NaN) / 10 / result.onMs;
+  const cpuUs = (/** @type {typeof had} */ windows) => median(windows.map((window) => window.cpuUs)) ?? NaN;
+  const clientPercent = (cpuUs(had) - cpuUs(idle)) / 10 / result.onMs;
   return {
     perSecond: 1e9 / result.onNs,
     slowdown: result.slowdown,

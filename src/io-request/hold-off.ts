@@ -8,7 +8,7 @@
  * early makes it longer, so that about one in STEPS_UP is too early.
  */
 
-/** The longest wait, in steps of about a nanosecond: a request that takes longer is delayed by no more than this. */
+/** The longest wait, in steps of about a nanosecond: work is found at most so much later than it came. */
 export const MAX_HOLD_OFF = 512;
 /** How much longer the wait becomes when the first look came too early; a look in time makes it one step shorter. */
 const STEPS_UP = 8;

@@ -37,7 +37,7 @@ export class VmTrace {
   /** Whose number the recorder has. */
   #assigned: NamedClient | undefined;
   #users = 0;
-  /** Who reads all moves, and requests since they last did. */
+  /** Who reads all moves, and requests since they were last given a turn. */
   #readers = 0;
   #unread = 0;
   #isClosed = false;
@@ -82,7 +82,10 @@ export class VmTrace {
    */
   dispatched(): boolean {
     this.#wake();
-    return this.#readers > 0 && ++this.#unread >= REQUESTS_PER_READ;
+    if (this.#readers === 0 || ++this.#unread < REQUESTS_PER_READ) return false;
+    // Asked for once: a reader that takes its time does not slow the guest.
+    this.#unread = 0;
+    return true;
   }
 
   #wake(): void {
@@ -126,7 +129,6 @@ export class VmTrace {
     this.#readers++;
     try {
       for (;;) {
-        this.#unread = 0;
         const isLast = this.#isClosed;
         const moves: Move[] = [];
         for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++)
