@@ -79,6 +79,18 @@ test('who reads along loses nothing, however fast the vCPU makes its requests', 
   );
 });
 
+test('a reader that does not read on asks for a turn of the event loop now and then, not at each request', async () => {
+  const page = new TracedPage();
+  const requests = LANE_EVENTS;
+  const turns = (): number => Array.from({ length: requests }, () => page.trace.dispatched()).filter(Boolean).length;
+  assert.equal(turns(), 0, 'nobody reads');
+  const moves = page.trace.watch();
+  const first = moves.next();
+  assert.equal(turns(), 8);
+  page.trace.close();
+  assert.equal((await first).done, true);
+});
+
 test('a reader that comes too late loses the oldest moves and is told how many', async () => {
   const requests = LANE_EVENTS;
   const moves = await play([reads(requests)], async (vm) => {
