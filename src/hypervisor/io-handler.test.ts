@@ -6,6 +6,7 @@ import { SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
 import type { MoveWatcher } from '../io-request/move-watcher.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { SharedWords } from '../io-request/shared-words.js';
+import { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { Answer, SeenRequest, ServiceThreadData } from './fixtures/service-thread-data.js';
 import { GeneralProtection, IoHandler, VcpuStopped } from './io-handler.js';
@@ -39,6 +40,7 @@ interface Options {
   readonly completionPolling?: boolean;
   readonly ports?: PortHandlerTable;
   readonly mmio?: MmioHandlerTable;
+  readonly slot?: Slot;
 }
 
 /** A vCPU of a running VM whose slot is FREE. */
@@ -47,7 +49,7 @@ function vcpu(options: Options = {}): IoHandler {
   shared.setVmState(VmState.RUNNING);
   return new IoHandler({
     vcpu: VCPU,
-    slot,
+    slot: options.slot ?? slot,
     upcall,
     shared,
     handlers: { ports: options.ports ?? new PortHandlerTable(), mmio: options.mmio ?? new MmioHandlerTable() },
@@ -268,18 +270,28 @@ describe('a vCPU whose VM is no longer running', () => {
   });
 });
 
-/** A watcher that is told when a move was made, and does nothing. */
+/** A slot in which one glimpse sees what no longer stands there. */
+class GlimpsingSlot extends Slot {
+  seems: number | undefined;
+
+  override get glimpsedState(): number {
+    const { seems } = this;
+    this.seems = undefined;
+    return seems ?? this.state;
+  }
+}
+
+/** A watcher that does nothing. */
 function onlyTold(): MoveWatcher {
-  const told = (): boolean => true;
   const nothing = (): void => undefined;
   return {
     watching: Int32Array.of(1),
-    filling: told,
-    assigning: told,
-    completing: told,
-    releasing: told,
-    moved: nothing,
-    refused: nothing,
+    filling: nothing,
+    filled: nothing,
+    assigned: nothing,
+    completing: nothing,
+    completed: nothing,
+    released: nothing,
   };
 }
 
@@ -290,11 +302,10 @@ describe('a page that says for ever that a request is being handled', () => {
       slot.watcher = {
         ...onlyTold(),
         // Nobody will move the slot again: it stays PENDING.
-        moved: () => {
+        filled: () => {
           shared.setVmState(VmState.PAUSED);
           shared.withdraw();
         },
-        refused: () => undefined,
       };
       try {
         assert.throws(() => handler.portRead(0x500, 1), VcpuStopped);
@@ -307,23 +318,22 @@ describe('a page that says for ever that a request is being handled', () => {
 
 describe('a glimpse of COMPLETE that is not there', () => {
   test('is no end of the request: the vCPU waits on and gets its answer', () => {
-    const handler = vcpu();
+    const glimpsed = new GlimpsingSlot(buffer.page, VCPU);
+    const handler = vcpu({ slot: glimpsed });
     const page = new SharedWords(buffer.page);
     const state = (VCPU * SLOT_BYTES + SLOT_OFFSET.state) >> 2;
     let refusals = 0;
-    slot.watcher = {
+    glimpsed.watcher = {
       ...onlyTold(),
-      // The vCPU has glimpsed COMPLETE, and finds PROCESSING when it moves.
-      releasing: () => {
-        if (refusals === 0) page.store(state, IoRequestState.PROCESSING);
-        return true;
+      // The vCPU glimpses COMPLETE, and finds PROCESSING when it moves.
+      filled: () => {
+        page.store(state, IoRequestState.PROCESSING);
+        glimpsed.seems = COMPLETE;
       },
-      moved: () => {
-        if (slot.state === IoRequestState.PENDING) page.store(state, COMPLETE);
-      },
-      refused: () => {
+      released: (isMade) => {
+        if (isMade) return;
         refusals++;
-        slot.setValue(0x77);
+        glimpsed.setValue(0x77);
         page.store(state, COMPLETE);
       },
     };
@@ -332,7 +342,7 @@ describe('a glimpse of COMPLETE that is not there', () => {
       assert.equal(refusals, 1);
       assert.equal(slot.state, FREE);
     } finally {
-      slot.watcher = undefined;
+      glimpsed.watcher = undefined;
     }
   });
 });

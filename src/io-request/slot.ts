@@ -109,15 +109,18 @@ export class Slot {
     put(words, base + VALUE + 1, valueHigh);
     if (this.#watching[0] === 0) return this.#move(FREE, PENDING);
     const watcher = this.#watcher as MoveWatcher;
-    return this.#moveWatched(watcher, watcher.filling(words, base), FREE, PENDING);
+    watcher.filling();
+    const isMade = this.#move(FREE, PENDING);
+    watcher.filled(isMade, type, direction, addressLow, addressHigh, size, valueLow, valueHigh, words, base);
+    return isMade;
   }
 
   /** Step d, PENDING → PROCESSING: the HSM gives the request to a client. */
   assign(kernelHandled: boolean): boolean {
     put(this.#words, this.#base + KERNEL_HANDLED, kernelHandled ? 1 : 0);
-    if (this.#watching[0] === 0) return this.#move(PENDING, PROCESSING);
-    const watcher = this.#watcher as MoveWatcher;
-    return this.#moveWatched(watcher, watcher.assigning(this.#words, this.#base), PENDING, PROCESSING);
+    const isMade = this.#move(PENDING, PROCESSING);
+    if (this.#watching[0] !== 0) this.#watcher?.assigned(isMade, this.#words, this.#base);
+    return isMade;
   }
 
   /** Step f, PROCESSING → COMPLETE: the answer is in the slot. */
@@ -132,19 +135,17 @@ export class Slot {
 
   /** COMPLETE → FREE: the hypervisor has taken the result. */
   release(): boolean {
-    if (this.#watching[0] === 0) return this.#move(COMPLETE, FREE);
-    const watcher = this.#watcher as MoveWatcher;
-    return this.#moveWatched(watcher, watcher.releasing(COMPLETE), COMPLETE, FREE);
+    const isMade = this.#move(COMPLETE, FREE);
+    if (this.#watching[0] !== 0) this.#watcher?.released(isMade, COMPLETE);
+    return isMade;
   }
 
   /** Any state → FREE: the hypervisor stamps the slot when a page is set and when a VM is reset. */
   stampFree(): void {
     const from = this.glimpsedState;
-    // A slot that is stamped where it is FREE does not move.
-    const watcher = this.#watching[0] === 0 || from === FREE ? undefined : this.#watcher;
-    const tells = watcher?.releasing(from) ?? false;
     Atomics.store(this.#words, this.#state, FREE);
-    if (tells) watcher?.moved();
+    // A slot that is stamped where it is FREE does not move.
+    if (this.#watching[0] !== 0 && from !== FREE) this.#watcher?.released(true, from);
   }
 
   /**
@@ -158,18 +159,17 @@ export class Slot {
   #complete(from: number): boolean {
     if (this.#watching[0] === 0) return this.#move(from, COMPLETE);
     const watcher = this.#watcher as MoveWatcher;
-    return this.#moveWatched(watcher, watcher.completing(from, this.#words, this.#base), from, COMPLETE);
+    // Once the slot is COMPLETE, its next request may stand there.
+    const low = this.valueLow;
+    const high = this.valueHigh;
+    watcher.completing(from, low, high);
+    const isMade = this.#move(from, COMPLETE);
+    watcher.completed(isMade, from, low, high);
+    return isMade;
   }
 
   #move(from: number, to: number): boolean {
     return Atomics.compareExchange(this.#words, this.#state, from, to) === from;
-  }
-
-  #moveWatched(watcher: MoveWatcher, tells: boolean, from: number, to: number): boolean {
-    const isMade = this.#move(from, to);
-    if (!isMade) watcher.refused();
-    else if (tells) watcher.moved();
-    return isMade;
   }
 
   get type(): number {

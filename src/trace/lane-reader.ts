@@ -13,6 +13,8 @@ export class LaneReader {
   readonly #lane: number;
   /** The words of the event that `hasNext` found, `EventWord`. */
   readonly words = new Int32Array(EVENT_WORDS);
+  /** Nobody writes any more: what is due never comes. */
+  isOver = false;
   #next: number;
   #copied: number | undefined;
   #lost = 0;
@@ -66,6 +68,11 @@ export class LaneReader {
     return lost;
   }
 
+  /** Whether the next event, of those before number `end`, is still to be written. */
+  isDue(end: number): boolean {
+    return !this.hasNext(end) && ((end - this.#next) | 0) > 0;
+  }
+
   /** Whether there is an event before number `end`; then `words` has it. */
   hasNext(end: number): boolean {
     for (;;) {
@@ -74,8 +81,15 @@ export class LaneReader {
       if (ahead < 0 && ((this.head - this.#next) | 0) < 0) this.#skipTo(this.head, 1);
       else if (ahead > LANE_EVENTS) this.#skipTo((end - LANE_EVENTS + LEEWAY_EVENTS) | 0);
       else if (ahead <= 0) return false;
-      else if (this.#copied === this.#next || this.#copy()) return true;
-      else this.#skipTo((this.#next + LEEWAY_EVENTS) | 0);
+      else if (this.#copied === this.#next) return true;
+      else {
+        // Events are written in order: one that is not there when a later one is due never will be.
+        const isLost = this.isOver || ((this.head - this.#next) | 0) > 1;
+        if (!this.#copy()) this.#skipTo((this.#next + LEEWAY_EVENTS) | 0);
+        else if (this.move !== 0) return true;
+        else if (isLost) this.#skipTo((this.#next + 1) | 0);
+        else return false;
+      }
     }
   }
 
@@ -106,7 +120,7 @@ export class LaneReader {
     const at = eventIndex(this.#lane, this.#next);
     for (let i = 0; i < EVENT_WORDS; i++) this.words[i] = words[at + i] as number;
     const isWhole = ((this.head - this.#next) | 0) < LANE_EVENTS;
-    this.#copied = isWhole ? this.#next : undefined;
+    this.#copied = isWhole && this.move !== 0 ? this.#next : undefined;
     return isWhole;
   }
 }

@@ -5,20 +5,25 @@
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 import type { Slot } from '../io-request/slot.js';
-import { BURST_MS, SlotRecorder, type RecordingThread } from './slot-recorder.js';
+import { BURST_MS } from './burst-pace.js';
+import { SlotRecorder, type RecordingThread } from './slot-recorder.js';
 import type { TraceRing } from './trace-ring.js';
 
 export interface MoveRecorderOptions {
   /** BURST_MS unless given; 0: every move has its time. */
   readonly burstMs?: number;
+  /** For the thread of a client, in which requests are finished and none is assigned. */
+  readonly isOfClient?: boolean;
 }
 
 export class MoveRecorder implements RecordingThread {
   client = 0;
   isForced = false;
+  readonly isOfClient: boolean;
   readonly #slots: readonly SlotRecorder[];
 
-  constructor(ring: TraceRing, { burstMs = BURST_MS }: MoveRecorderOptions = {}) {
+  constructor(ring: TraceRing, { burstMs = BURST_MS, isOfClient = false }: MoveRecorderOptions = {}) {
+    this.isOfClient = isOfClient;
     this.#slots = Array.from({ length: SLOT_COUNT }, (_, vcpu) => new SlotRecorder(ring, vcpu, this, burstMs));
   }
 

@@ -1,7 +1,9 @@
 /**
  * RingReader: takes a slot's events out of the two lanes of a TraceRing, in the order of the moves. What the hypervisor
- * wrote before a move of the Service VM is in memory when that move is; where an event of the Service VM's says which one of
- * the hypervisor's it follows, that is its place, and in between it follows the next PENDING.
+ * moved before a move of the Service VM is in its lane by then, or is due there; where an event of the Service VM's says which
+ * one of the hypervisor's it follows, that is its place, and in between it follows the next PENDING.
+ *
+ * It has to be in the thread that assigns requests: to that one its own lane is never behind.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -30,6 +32,17 @@ export interface RingEvent {
   readonly isTimed: boolean;
   /** The words, `EventWord`. */
   readonly words: Int32Array;
+}
+
+/** The events that one call takes: those that were there when it began. */
+interface Window {
+  /** Numbers behind the last ones. */
+  readonly end: number;
+  readonly serviceEnd: number;
+  /** What precedes the Service VM's events before this one is before `end`. */
+  readonly settled: number;
+  /** Nobody will write any more. */
+  readonly isLast: boolean;
 }
 
 /** What is known of one slot between two calls. */
@@ -77,15 +90,17 @@ export class RingReader {
   read(vcpu: number, take: (event: RingEvent, lost: number) => void, isLast = false, most = Infinity): number {
     const slot = this.#slots[vcpu] as SlotReader;
     const { hypervisor, service } = slot;
-    // In this order: whatever precedes the events before `settled` is before `end`.
+    // In this order, see `settled`.
     const settled = service.head;
     const end = hypervisor.head;
     const serviceEnd = service.head;
+    hypervisor.isOver = service.isOver = isLast;
+    const window = { end, serviceEnd, settled: isLast ? serviceEnd : settled, isLast };
     let lost = 0;
     for (let taken = 0; taken < most; taken++) {
-      lost += this.#catchUp(slot, end, serviceEnd);
-      const lane = this.#first(slot, end, serviceEnd, isLast ? serviceEnd : settled);
-      if (lane === undefined || !this.#put(slot, lane, end, serviceEnd, isLast)) return lost;
+      lost += this.#catchUp(slot, window);
+      const lane = this.#first(slot, window, window.settled);
+      if (lane === undefined || !this.#put(slot, lane, window)) return lost;
       take(this.#event, lost);
       lost = 0;
     }
@@ -103,7 +118,7 @@ export class RingReader {
   }
 
   /** The lane whose next event comes first; undefined: none, or what comes before it is still to be seen. */
-  #first(slot: SlotReader, end: number, serviceEnd: number, settled: number): LaneReader | undefined {
+  #first(slot: SlotReader, { end, serviceEnd }: Window, settled: number): LaneReader | undefined {
     const { hypervisor, service, state } = slot;
     const hasOne = hypervisor.hasNext(end);
     if (!service.hasNext(serviceEnd)) return hasOne ? hypervisor : undefined;
@@ -115,22 +130,22 @@ export class RingReader {
       const isWithdrawn = hasOne && hypervisor.from === PENDING && movedTo(hypervisor.move) === FREE;
       // A link that is further behind was counted by who missed a withdrawn request: the states tell.
       if ((ahead === -1 || state === PENDING) && !isWithdrawn) return service;
-      if (state === UNKNOWN && !hasOne) return service;
+      if (state === UNKNOWN && !hasOne && !hypervisor.isDue(end)) return service;
     } else if (ahead >= LANE_EVENTS) return service;
     if (hasOne) return hypervisor;
-    return ((settled - service.next) | 0) > 0 ? service : undefined;
+    return !hypervisor.isDue(end) && ((settled - service.next) | 0) > 0 ? service : undefined;
   }
 
   /** Makes the event of what `lane` has next. False when its time is not known yet. */
-  #put(slot: SlotReader, lane: LaneReader, end: number, serviceEnd: number, isLast: boolean): boolean {
+  #put(slot: SlotReader, lane: LaneReader, window: Window): boolean {
     const event = this.#event;
     const { move, words } = lane;
     const isTimed = (move & MoveBits.IS_TIMED) !== 0;
     const own = isTimed ? lane.time() : 0;
     event.words.set(words);
     lane.advance();
-    const next = this.#first(slot, end, serviceEnd, serviceEnd);
-    if (isTimed && own === 0 && next === undefined && !isLast) {
+    const next = this.#first(slot, window, window.serviceEnd);
+    if (isTimed && own === 0 && next === undefined && !window.isLast) {
       lane.retreat();
       return false;
     }
@@ -149,7 +164,7 @@ export class RingReader {
   }
 
   /** Counts what was overwritten, and then drops what comes before the next event that has a link, if there is one. */
-  #catchUp(slot: SlotReader, end: number, serviceEnd: number): number {
+  #catchUp(slot: SlotReader, { end, serviceEnd }: Window): number {
     const { hypervisor, service } = slot;
     hypervisor.hasNext(end);
     service.hasNext(serviceEnd);

@@ -2,16 +2,18 @@
  * SlotRecorder: writes the moves of one slot that one thread makes into a TraceRing. MoveRecorder has one for each slot of
  * its thread's view of the page, as the slot's watcher. While the ring is off it costs a look at a word.
  *
- * A clock reading costs more than everything else here together. After PENDING and COMPLETE it delays nobody: the other
- * side is at work already, and this one would only wait. So these two are always stamped, after the move; the event itself
- * was complete before it. A stamp of PROCESSING or FREE is on the request's way. A slot's request that comes later than
- * BURST_MS after the one before has all four; of requests that follow each other more closely, one in TIMED_EVERY has, and
- * the others have no time for these two moves rather than a wrong one (docs/decisions/0010).
+ * What is written between a move and the next one of the same side delays the guest; what is written right after PENDING or
+ * COMPLETE delays nobody, because the other side is at work and this one would only wait. So these two events, with the
+ * request, the value and a reading of the clock, which costs more than everything else here together, are written after
+ * their moves; before PENDING the lane's count says that its event is due. PROCESSING and FREE are on the request's way, and
+ * are two or three words. In a burst (burst-pace.ts) most requests have no time for these two moves rather than a wrong one
+ * (docs/decisions/0010, 0012).
  */
 
 import { Direction, IoRequestType, SLOT_OFFSET } from '../io-request/layout.js';
 import type { MoveWatcher } from '../io-request/move-watcher.js';
 import { IoRequestState } from '../io-request/state.js';
+import { BurstPace } from './burst-pace.js';
 import {
   EVENT_WORDS,
   eventIndex,
@@ -24,10 +26,7 @@ import {
   type TraceRing,
 } from './trace-ring.js';
 
-/** Requests of a slot that are closer to each other are a burst. */
-export const BURST_MS = 0.005;
-/** Of a burst, the requests that have all times, and those that say where the two lanes belong together. Powers of two. */
-export const TIMED_EVERY = 64;
+/** Of a burst, the requests that say where the two lanes belong together. A power of two, and at most TIMED_EVERY_AT_FIRST. */
 export const LINKED_EVERY = 16;
 
 // Constants of this file: those of another are looked up at each use.
@@ -39,6 +38,8 @@ const TO_PENDING = FREE | (PENDING << TO_SHIFT) | HAS_REQUEST | IS_TIMED;
 const TO_PROCESSING = PENDING | (PROCESSING << TO_SHIFT);
 const TO_COMPLETE = (COMPLETE << TO_SHIFT) | HAS_VALUE | IS_TIMED;
 const TO_FREE = FREE << TO_SHIFT;
+/** No move has this word: nothing moves from PENDING to PENDING. */
+const DUE = 0;
 const READ = Direction.READ;
 const LINK = EventWord.link;
 const MOVE = EventWord.move;
@@ -50,11 +51,9 @@ const TIME = EventWord.time;
 const CLIENT = EventWord.client;
 const EVENT = EVENT_WORDS;
 const NUMBER_MASK = LANE_EVENTS - 1;
-const TIMED_MASK = TIMED_EVERY - 1;
 const LINKED_MASK = LINKED_EVERY - 1;
 const SLOT_TYPE = SLOT_OFFSET.type >> 2;
 const SLOT_DIRECTION = SLOT_OFFSET.direction >> 2;
-const SLOT_ADDRESS = SLOT_OFFSET.address >> 2;
 const SLOT_SIZE = SLOT_OFFSET.size >> 2;
 const SLOT_VALUE = SLOT_OFFSET.value >> 2;
 const SLOT_BUS = SLOT_OFFSET.pciBus >> 2;
@@ -66,33 +65,15 @@ const clock = performance;
 
 /** What the slots of a thread have in common. */
 export interface RecordingThread {
+  /**
+   * The thread of a client finishes requests, and the one that assigns may write to their lane as soon as they are COMPLETE:
+   * then the event is written before the move, and only its time after.
+   */
+  readonly isOfClient: boolean;
   /** Number of the client that the next PROCESSING is for; only the HSM sets it. */
   client: number;
   /** While set, what is completed is completed in its client's place; only the HSM sets it. */
   isForced: boolean;
-}
-
-/** Whether requests come close to each other, as one side of a slot sees it. */
-class Pace {
-  readonly #burstMs: number;
-  readonly #last = new Float64Array(1);
-  isBurst = false;
-  /** Whether the request at hand has all times. */
-  isExact = true;
-
-  constructor(burstMs: number) {
-    this.#burstMs = burstMs;
-  }
-
-  at(nowMs: number): void {
-    this.isBurst = nowMs - (this.#last[0] as number) < this.#burstMs;
-    this.#last[0] = nowMs;
-  }
-
-  reset(): void {
-    this.isBurst = false;
-    this.#last[0] = -Infinity;
-  }
 }
 
 export class SlotRecorder implements MoveWatcher {
@@ -106,16 +87,15 @@ export class SlotRecorder implements MoveWatcher {
   readonly #upper: number;
   readonly #lowerHead: number;
   readonly #lower: number;
-  readonly #hypervisor: Pace;
-  readonly #service: Pace;
-  /** Which of the ring's times on the pace is of. */
+  readonly #hypervisor: BurstPace;
+  readonly #service: BurstPace;
+  /** Which of the ring's times on the paces are of. */
   #timeOn = 0;
   /** The PENDING event of the last request that was taken; between two links, what it must be. */
   #pending = 0;
   #assigned = 0;
-  /** Where the event of the move lies that is being made, and whose pace its time tells of. */
-  #at = 0;
-  #pace: Pace | undefined;
+  /** Where a client's thread has written the event of COMPLETE. */
+  #completed = 0;
 
   constructor(ring: TraceRing, vcpu: number, thread: RecordingThread, burstMs: number) {
     this.watching = ring.words;
@@ -126,8 +106,8 @@ export class SlotRecorder implements MoveWatcher {
     this.#upper = eventIndex(hypervisorLane(vcpu), 0);
     this.#lowerHead = headIndex(serviceLane(vcpu));
     this.#lower = eventIndex(serviceLane(vcpu), 0);
-    this.#hypervisor = new Pace(burstMs);
-    this.#service = new Pace(burstMs);
+    this.#hypervisor = new BurstPace(burstMs);
+    this.#service = new BurstPace(burstMs);
   }
 
   /**
@@ -138,87 +118,106 @@ export class SlotRecorder implements MoveWatcher {
     return this.#service.isExact ? this.#assigned : undefined;
   }
 
-  filling(page: Int32Array, base: number): boolean {
+  filling(): void {
+    const words = this.watching;
+    const number = words[this.#upperHead] as number;
+    words[this.#upper + (number & NUMBER_MASK) * EVENT + MOVE] = DUE;
+    words[this.#upperHead] = (number + 1) | 0;
+  }
+
+  filled(
+    isMade: boolean,
+    type: number,
+    direction: number,
+    addressLow: number,
+    addressHigh: number,
+    size: number,
+    valueLow: number,
+    valueHigh: number,
+    page: Int32Array,
+    base: number,
+  ): void {
+    const nowMs = clock.now() + this.#offsetMs;
     const words = this.watching;
     if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
-    const number = words[this.#upperHead] as number;
+    const number = ((words[this.#upperHead] as number) - 1) | 0;
     const at = this.#upper + (number & NUMBER_MASK) * EVENT;
     const pace = this.#hypervisor;
-    pace.isExact = !pace.isBurst || ((number >> 1) & TIMED_MASK) === 0;
-    words[at + VALUE_HIGH] = page[base + SLOT_VALUE + 1] as number;
-    words[at + MOVE] = TO_PENDING | this.#putRequest(page, base, at);
-    this.#times[(at + TIME) >> 1] = 0;
-    words[this.#upperHead] = (number + 1) | 0;
-    this.#at = at;
-    this.#pace = pace;
-    return true;
+    pace.choose(number);
+    pace.at(nowMs);
+    words[at + ADDRESS_LOW] = type === PCI ? pciPlace(page, base) : addressLow;
+    words[at + ADDRESS_HIGH] = type === PCI ? (page[base + SLOT_REGISTER] as number) : addressHigh;
+    words[at + VALUE_LOW] = valueLow;
+    words[at + VALUE_HIGH] = valueHigh;
+    this.#times[(at + TIME) >> 1] = nowMs;
+    // Last: an event that is due is there when its move word is.
+    words[at + MOVE] = (isMade ? TO_PENDING : TO_PENDING | REFUSED) | requestBits(type, size, direction);
   }
 
-  releasing(from: number): boolean {
-    const words = this.watching;
-    if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
-    const number = words[this.#upperHead] as number;
-    const at = this.#upper + (number & NUMBER_MASK) * EVENT;
-    const { isExact } = this.#hypervisor;
-    words[at + MOVE] = TO_FREE | (from >>> 0 > FREE ? STATE_MASK : from) | (isExact ? IS_TIMED : 0);
-    if (isExact) this.#times[(at + TIME) >> 1] = 0;
-    words[this.#upperHead] = (number + 1) | 0;
-    this.#at = at;
-    this.#pace = undefined;
-    return isExact;
-  }
-
-  assigning(page: Int32Array, base: number): boolean {
+  assigned(isMade: boolean, page: Int32Array, base: number): void {
     const words = this.watching;
     if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
     const number = words[this.#lowerHead] as number;
     const at = this.#lower + (number & NUMBER_MASK) * EVENT;
-    let move = TO_PROCESSING | this.#take(at);
-    const { isExact } = this.#service;
-    if (isExact) {
-      move |= IS_TIMED;
-      this.#times[(at + TIME) >> 1] = 0;
-    }
+    let move = isMade ? TO_PROCESSING | this.#take(at) : TO_PROCESSING | REFUSED;
+    if (this.#service.isExact) move |= this.#stamp(at);
     this.#assigned = number;
     words[at + CLIENT] = this.#thread.client;
     // Otherwise the request is still the one of PENDING.
-    if (page[base + SLOT_TYPE] === PCI) move |= HAS_REQUEST | this.#putRequest(page, base, at);
+    if (page[base + SLOT_TYPE] === PCI) move |= this.#putPci(page, base, at);
     words[at + MOVE] = move;
     words[this.#lowerHead] = (number + 1) | 0;
-    this.#at = at;
-    this.#pace = undefined;
-    return isExact;
   }
 
-  completing(from: number, page: Int32Array, base: number): boolean {
+  completing(from: number, valueLow: number, valueHigh: number): void {
+    if (this.#thread.isOfClient) this.#completed = this.#putCompleted(TO_COMPLETE | from, valueLow, valueHigh, 0);
+  }
+
+  completed(isMade: boolean, from: number, valueLow: number, valueHigh: number): void {
+    const nowMs = clock.now() + this.#offsetMs;
+    if (this.#thread.isOfClient) {
+      const at = this.#completed;
+      if (!isMade) this.watching[at + MOVE] = (this.watching[at + MOVE] as number) | REFUSED;
+      this.#times[(at + TIME) >> 1] = nowMs;
+      return;
+    }
+    const move = isMade ? TO_COMPLETE : TO_COMPLETE | REFUSED;
+    this.#putCompleted(move | from, valueLow, valueHigh, nowMs);
+    this.#service.at(nowMs);
+  }
+
+  released(isMade: boolean, from: number): void {
+    const words = this.watching;
+    const number = words[this.#upperHead] as number;
+    const at = this.#upper + (number & NUMBER_MASK) * EVENT;
+    let move = TO_FREE | (from >>> 0 > FREE ? STATE_MASK : from);
+    if (!isMade) move |= REFUSED;
+    if (this.#hypervisor.isExact) move |= this.#stamp(at);
+    words[at + MOVE] = move;
+    words[this.#upperHead] = (number + 1) | 0;
+  }
+
+  /** Writes the event of a move to COMPLETE; returns where it is. */
+  #putCompleted(toComplete: number, valueLow: number, valueHigh: number, nowMs: number): number {
     const words = this.watching;
     if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
     const number = words[this.#lowerHead] as number;
     const at = this.#lower + (number & NUMBER_MASK) * EVENT;
-    let move = TO_COMPLETE | from;
-    if (from === PENDING) move |= this.#take(at);
+    let move = toComplete;
+    if ((move & STATE_MASK) === PENDING) move |= this.#take(at);
     if (this.#thread.isForced) move |= FORCED;
-    words[at + VALUE_LOW] = page[base + SLOT_VALUE] as number;
-    words[at + VALUE_HIGH] = page[base + SLOT_VALUE + 1] as number;
+    words[at + VALUE_LOW] = valueLow;
+    words[at + VALUE_HIGH] = valueHigh;
+    this.#times[(at + TIME) >> 1] = nowMs;
     words[at + MOVE] = move;
-    this.#times[(at + TIME) >> 1] = 0;
     words[this.#lowerHead] = (number + 1) | 0;
-    this.#at = at;
-    this.#pace = this.#service;
-    return true;
+    return at;
   }
 
-  moved(): void {
-    const nowMs = clock.now() + this.#offsetMs;
-    this.#times[(this.#at + TIME) >> 1] = nowMs;
-    this.#pace?.at(nowMs);
-  }
-
-  refused(): void {
-    const at = this.#at + MOVE;
-    const move = this.watching[at] as number;
-    this.watching[at] = move | REFUSED;
-    if ((move & IS_TIMED) !== 0) this.moved();
+  /** Gives the event at `at` the time; returns its part of the move word. */
+  #stamp(at: number): number {
+    this.#times[(at + TIME) >> 1] = clock.now() + this.#offsetMs;
+    return IS_TIMED;
   }
 
   /** What this recorder knows of bursts is of the time before the ring was off. */
@@ -235,38 +234,35 @@ export class SlotRecorder implements MoveWatcher {
    */
   #take(at: number): number {
     const words = this.watching;
-    const pace = this.#service;
     let pending = (this.#pending + 2) | 0;
-    const isExact = !pace.isBurst || ((pending >> 1) & TIMED_MASK) === 0;
+    const isExact = this.#service.choose(pending);
     if (isExact) pending = ((words[this.#upperHead] as number) - 1) | 0;
-    pace.isExact = isExact;
     this.#pending = pending;
     if (!isExact && ((pending >> 1) & LINKED_MASK) !== 0) return 0;
     words[at + LINK] = pending;
     return HAS_LINK;
   }
 
-  /** Writes the slot's request without the value's upper word; returns its part of the move word. */
-  #putRequest(page: Int32Array, base: number, at: number): number {
+  /** A PCI request; returns its part of the move word. */
+  #putPci(page: Int32Array, base: number, at: number): number {
     const words = this.watching;
-    const type = page[base + SLOT_TYPE] as number;
-    if (type === PCI) {
-      words[at + ADDRESS_LOW] =
-        (toByte(page[base + SLOT_BUS] as number) << 16) |
-        (toByte(page[base + SLOT_DEVICE] as number) << 8) |
-        toByte(page[base + SLOT_FUNCTION] as number);
-      words[at + ADDRESS_HIGH] = page[base + SLOT_REGISTER] as number;
-    } else {
-      words[at + ADDRESS_LOW] = page[base + SLOT_ADDRESS] as number;
-      words[at + ADDRESS_HIGH] = page[base + SLOT_ADDRESS + 1] as number;
-    }
+    words[at + ADDRESS_LOW] = pciPlace(page, base);
+    words[at + ADDRESS_HIGH] = page[base + SLOT_REGISTER] as number;
     words[at + VALUE_LOW] = page[base + SLOT_VALUE] as number;
-    return (
-      (toByte(type) << TYPE_SHIFT) |
-      (toByte(page[base + SLOT_SIZE] as number) << SIZE_SHIFT) |
-      (page[base + SLOT_DIRECTION] === READ ? 0 : IS_WRITE)
-    );
+    return HAS_REQUEST | requestBits(PCI, page[base + SLOT_SIZE] as number, page[base + SLOT_DIRECTION] as number);
   }
+}
+
+function pciPlace(page: Int32Array, base: number): number {
+  return (
+    (toByte(page[base + SLOT_BUS] as number) << 16) |
+    (toByte(page[base + SLOT_DEVICE] as number) << 8) |
+    toByte(page[base + SLOT_FUNCTION] as number)
+  );
+}
+
+function requestBits(type: number, size: number, direction: number): number {
+  return (toByte(type) << TYPE_SHIFT) | (toByte(size) << SIZE_SHIFT) | (direction === READ ? 0 : IS_WRITE);
 }
 
 function toByte(word: number): number {

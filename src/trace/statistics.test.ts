@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { IoRequestType } from '../io-request/layout.js';
 import { MAX_ADDRESSES } from './address-counts.js';
 import { TracedPage, type PlayedRequest } from './fixtures/traced-page.js';
-import { TIMED_EVERY } from './slot-recorder.js';
+import { TIMED_EVERY_AT_FIRST } from './burst-pace.js';
 import { MAX_COUNTED_CLIENTS, MAX_COUNTED_RANGES, type CountedRange } from './request-rows.js';
 import type { RequestStatistics } from './statistics.js';
 import type { NamedClient } from './vm-trace.js';
@@ -91,7 +91,7 @@ test('each finished request has its stages once, and they add up', () => {
 
 test('in a burst all requests are counted, and the times are of those that have all four', () => {
   const { statistics, play } = counted(undefined, Infinity);
-  const requests = 10 * TIMED_EVERY;
+  const requests = 10 * TIMED_EVERY_AT_FIRST;
   for (let i = 0; i < requests; i++) play({}, UART);
   const { clients, requests: all } = statistics.snapshot();
   assert.equal(all, requests);

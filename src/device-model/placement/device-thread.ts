@@ -90,7 +90,7 @@ function reset(device: Device, tell: (error: unknown) => void): void {
 async function serve(device: Device): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
   const buffer = new SharedBuffer(data.finisher.page);
-  const recorder = new MoveRecorder(shared.trace);
+  const recorder = new MoveRecorder(shared.trace, { isOfClient: true });
   for (const slot of buffer.slots) recorder.watch(slot);
   const finisher = new RequestFinisher(buffer, tickets, (vcpu) => {
     shared.doorbell(vcpu).ring();
