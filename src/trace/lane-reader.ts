@@ -3,7 +3,17 @@
  * VM is overtaken, notices it by the lane's count, and counts what it lost.
  */
 
-import { EVENT_WORDS, eventIndex, EventWord, LANE_EVENTS, movedFrom, MoveBits, type TraceRing } from './trace-ring.js';
+import { IoRequestState } from '../io-request/state.js';
+import {
+  EVENT_WORDS,
+  eventIndex,
+  EventWord,
+  LANE_EVENTS,
+  movedFrom,
+  movedTo,
+  MoveBits,
+  type TraceRing,
+} from './trace-ring.js';
 
 /** A reader that was overtaken goes on this far behind the writer, so as not to be overtaken again at once. */
 const LEEWAY_EVENTS = LANE_EVENTS / 4;
@@ -48,9 +58,15 @@ export class LaneReader {
     return movedFrom(this.move);
   }
 
-  /** The hypervisor's event that this one follows, if it says so. */
+  /** The request's PENDING event in the hypervisor's lane, if this event says so, or the one that follows it in the lane. */
   get link(): number | undefined {
-    return (this.move & MoveBits.HAS_LINK) === 0 ? undefined : this.words[EventWord.link];
+    if ((this.move & MoveBits.HAS_LINK) !== 0) return this.words[EventWord.link];
+    if (movedTo(this.move) !== IoRequestState.PROCESSING || ((this.head - this.#next) | 0) < 2) return undefined;
+    const { words } = this.#ring;
+    const at = eventIndex(this.#lane, (this.#next + 1) | 0);
+    const move = words[at + EventWord.move] as number;
+    const isAnswer = movedFrom(move) === IoRequestState.PROCESSING && (move & MoveBits.HAS_LINK) !== 0;
+    return isAnswer ? words[at + EventWord.link] : undefined;
   }
 
   /** Time of the next event, or of the one behind it; 0: none, or not yet. */

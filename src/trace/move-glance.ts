@@ -6,7 +6,6 @@
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { MoveSieve, type MoveFilter } from './move-filter.js';
-import { LINKED_EVERY } from './slot-recorder.js';
 import { MoveAssembler, type Move } from './move.js';
 import { RingReader, type RingEvent } from './ring-reader.js';
 import type { TraceRing } from './trace-ring.js';
@@ -14,7 +13,7 @@ import type { TraceRing } from './trace-ring.js';
 /** Events that one look reads, of all slots that have any. */
 export const GLANCE_EVENTS = 1024;
 /** What the reader may leave out of a slot's events before it knows how the lanes belong together. */
-const LEEWAY_EVENTS = 4 * LINKED_EVERY;
+const LEEWAY_EVENTS = 8;
 
 export class MoveGlance {
   readonly #reader: RingReader;

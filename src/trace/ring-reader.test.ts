@@ -4,7 +4,6 @@ import { IoRequestState } from '../io-request/state.js';
 import { TracedPage } from './fixtures/traced-page.js';
 import { MoveAssembler } from './move.js';
 import { FIRST_REQUESTS, TIMED_EVERY, TIMED_EVERY_AT_FIRST } from './burst-pace.js';
-import { LINKED_EVERY } from './slot-recorder.js';
 import { RingReader, type RingEvent } from './ring-reader.js';
 import { eventIndex, EventWord, hypervisorLane, LANE_EVENTS, movedTo } from './trace-ring.js';
 
@@ -88,9 +87,8 @@ test('requests that were withdrawn in a burst do not mix up those after them', (
   const reader = new RingReader(page.ring);
   const slot = page.buffer.slot(0);
   const expected: string[] = [];
-  for (let i = 0; i < 4 * LINKED_EVERY; i++) {
-    // So that one is right before each request that says where it belongs.
-    if (i % 5 === 4 || i % LINKED_EVERY === 0) {
+  for (let i = 0; i < TIMED_EVERY_AT_FIRST; i++) {
+    if (i % 5 === 4) {
       slot.fill(0, 0, 0x60, 0, 1, 0, 0, false);
       slot.stampFree();
       expected.push('PENDING', 'FREE');

@@ -128,9 +128,9 @@ export class RingReader {
       // Only the Service VM moves a slot that is PROCESSING, but for a reset.
       if (from !== PENDING) return service;
       const isWithdrawn = hasOne && hypervisor.from === PENDING && movedTo(hypervisor.move) === FREE;
-      // A link that is further behind was counted by who missed a withdrawn request: the states tell.
-      if ((ahead === -1 || state === PENDING) && !isWithdrawn) return service;
-      if (state === UNKNOWN && !hasOne && !hypervisor.isDue(end)) return service;
+      // A link that is behind was counted by who missed a withdrawn request: the states tell.
+      if (state === PENDING && !isWithdrawn) return service;
+      if (state === UNKNOWN && (ahead === -1 ? !isWithdrawn : !hasOne && !hypervisor.isDue(end))) return service;
     } else if (ahead >= LANE_EVENTS) return service;
     if (hasOne) return hypervisor;
     return !hypervisor.isDue(end) && ((settled - service.next) | 0) > 0 ? service : undefined;
@@ -172,8 +172,9 @@ export class RingReader {
     if (lost > 0) slot.isAstray = true;
     if (!slot.isAstray) return 0;
     for (; service.hasNext(serviceEnd); service.advance(), lost++) {
-      const { link } = service;
-      if (link === undefined || ((link - hypervisor.next) | 0) < 0 || ((end - link) | 0) <= 0) continue;
+      const { link, from } = service;
+      if (from !== PENDING || link === undefined || ((link - hypervisor.next) | 0) < 0 || ((end - link) | 0) <= 0)
+        continue;
       slot.isAstray = false;
       slot.state = UNKNOWN;
       return lost + hypervisor.dropTo(link);

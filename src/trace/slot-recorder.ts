@@ -26,9 +26,6 @@ import {
   type TraceRing,
 } from './trace-ring.js';
 
-/** Of a burst, the requests that say where the two lanes belong together. A power of two, and at most TIMED_EVERY_AT_FIRST. */
-export const LINKED_EVERY = 16;
-
 // Constants of this file: those of another are looked up at each use.
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
 const { PCI } = IoRequestType;
@@ -51,7 +48,6 @@ const TIME = EventWord.time;
 const CLIENT = EventWord.client;
 const EVENT = EVENT_WORDS;
 const NUMBER_MASK = LANE_EVENTS - 1;
-const LINKED_MASK = LINKED_EVERY - 1;
 const SLOT_TYPE = SLOT_OFFSET.type >> 2;
 const SLOT_DIRECTION = SLOT_OFFSET.direction >> 2;
 const SLOT_SIZE = SLOT_OFFSET.size >> 2;
@@ -91,9 +87,10 @@ export class SlotRecorder implements MoveWatcher {
   readonly #service: BurstPace;
   /** Which of the ring's times on the paces are of. */
   #timeOn = 0;
-  /** The PENDING event of the last request that was taken; between two links, what it must be. */
+  /** The PENDING event of the last request that was taken, or what it must be. */
   #pending = 0;
-  #assigned = 0;
+  /** The event by which it was moved to PROCESSING. */
+  #assigned = -1;
   /** Where a client's thread has written the event of COMPLETE. */
   #completed = 0;
 
@@ -159,9 +156,9 @@ export class SlotRecorder implements MoveWatcher {
     if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
     const number = words[this.#lowerHead] as number;
     const at = this.#lower + (number & NUMBER_MASK) * EVENT;
-    let move = isMade ? TO_PROCESSING | this.#take(at) : TO_PROCESSING | REFUSED;
-    if (this.#service.isExact) move |= this.#stamp(at);
-    this.#assigned = number;
+    let move = isMade ? TO_PROCESSING : TO_PROCESSING | REFUSED;
+    if (isMade && this.#take()) move |= this.#putLink(at) | this.#stamp(at);
+    this.#assigned = isMade ? number : -1;
     words[at + CLIENT] = this.#thread.client;
     // Otherwise the request is still the one of PENDING.
     if (page[base + SLOT_TYPE] === PCI) move |= this.#putPci(page, base, at);
@@ -174,13 +171,13 @@ export class SlotRecorder implements MoveWatcher {
   }
 
   completed(isMade: boolean, from: number, valueLow: number, valueHigh: number): void {
-    const nowMs = clock.now() + this.#offsetMs;
     if (this.#thread.isOfClient) {
       const at = this.#completed;
       if (!isMade) this.watching[at + MOVE] = (this.watching[at + MOVE] as number) | REFUSED;
-      this.#times[(at + TIME) >> 1] = nowMs;
+      this.#stamp(at);
       return;
     }
+    const nowMs = clock.now() + this.#offsetMs;
     const move = isMade ? TO_COMPLETE : TO_COMPLETE | REFUSED;
     this.#putCompleted(move | from, valueLow, valueHigh, nowMs);
     this.#service.at(nowMs);
@@ -204,7 +201,8 @@ export class SlotRecorder implements MoveWatcher {
     const number = words[this.#lowerHead] as number;
     const at = this.#lower + (number & NUMBER_MASK) * EVENT;
     let move = toComplete;
-    if ((move & STATE_MASK) === PENDING) move |= this.#take(at);
+    if ((move & STATE_MASK) === PENDING) this.#take();
+    if ((move & STATE_MASK) === PENDING || ((number - 1) | 0) === this.#assigned) move |= this.#putLink(at);
     if (this.#thread.isForced) move |= FORCED;
     words[at + VALUE_LOW] = valueLow;
     words[at + VALUE_HIGH] = valueHigh;
@@ -228,18 +226,20 @@ export class SlotRecorder implements MoveWatcher {
   }
 
   /**
-   * The Service VM takes a PENDING request: whether it has all times follows from its number, as in the vCPU's thread, so
-   * that both choose the same ones. The number is in a line of the vCPU's and expensive to read: it is counted, and read
-   * where the times are taken as well. Every now and then the event tells it; returns that part of the move word.
+   * The Service VM takes a PENDING request; says whether it has all times. That follows from its number, as in the vCPU's
+   * thread, so that both choose the same ones. The number is in a line of the vCPU's and expensive to read: it is counted,
+   * and read where the times are taken as well.
    */
-  #take(at: number): number {
-    const words = this.watching;
-    let pending = (this.#pending + 2) | 0;
-    const isExact = this.#service.choose(pending);
-    if (isExact) pending = ((words[this.#upperHead] as number) - 1) | 0;
-    this.#pending = pending;
-    if (!isExact && ((pending >> 1) & LINKED_MASK) !== 0) return 0;
-    words[at + LINK] = pending;
+  #take(): boolean {
+    const counted = (this.#pending + 2) | 0;
+    const isExact = this.#service.choose(counted);
+    this.#pending = isExact ? ((this.watching[this.#upperHead] as number) - 1) | 0 : counted;
+    return isExact;
+  }
+
+  /** Tells which PENDING event the request has; returns that part of the move word. */
+  #putLink(at: number): number {
+    this.watching[at + LINK] = this.#pending;
     return HAS_LINK;
   }
 

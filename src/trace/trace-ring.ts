@@ -24,7 +24,7 @@ export const EVENT_WORDS = 8;
 
 /** Words of an event. Few, and packed: every one is a store between a vCPU and its answer. */
 export const EventWord = {
-  /** With `HAS_LINK`: number of the event in the hypervisor's lane that this one follows. */
+  /** With `HAS_LINK`: number of the request's PENDING event in the hypervisor's lane. */
   link: 0,
   /** States, type, size and flags: see `MoveBits`. */
   move: 1,
