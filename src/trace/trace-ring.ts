@@ -3,14 +3,13 @@
  * of the hypervisor and one for those of the Service VM, all in one SharedArrayBuffer that travels to every thread which
  * makes moves. MoveRecorder writes, RingReader reads.
  *
- * The rule that makes it work without locks: whoever owns a slot is the only one who writes to the lane of its side, and
- * writes the event before the compare-and-exchange that gives the slot away. So plain stores do, and the state word orders
- * them. A page that strangers write may make two threads believe that they own a slot; then the lanes hold rubbish, inside
- * their bounds.
+ * The rule that makes it work without locks: at any time one thread writes to a lane. To the hypervisor's it is the vCPU's, or
+ * whoever resets the VM while no vCPU runs. To the Service VM's it is the one that assigns requests, or, while a slot is
+ * PROCESSING, its client's, which writes before it gives the slot away. So plain stores do. A page that strangers write may
+ * make two threads believe that they own a slot; then the lanes hold rubbish, inside their bounds.
  *
  * Why two lanes: a line of memory that both sides write goes from core to core at every request, which costs more than
- * writing the events (docs/decisions/0010). So the lanes are in order each, and an event of the Service VM's says now and
- * then which event of the hypervisor's it follows.
+ * writing the events (docs/decisions/0010). So the lanes are in order each, and COMPLETE mostly says which PENDING it answers.
  *
  * Memory that no event was written to is not taken from the machine; a vCPU's lanes, once full, are 64 KiB.
  */
