@@ -56,7 +56,7 @@ export async function measure(what) {
   await once(client, 'message');
   await vm.start();
   await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
-  /** What the client had and used while it watched, and while it did not. @type {{ frames: number, cpuUs: number }[]} */
+  /** What the client had and used while it watched, and while it did not. @type {{ framesPerSecond: number, cpuUs: number }[]} */
   const had = [];
   /** @type {typeof had} */
   const idle = [];
@@ -79,7 +79,7 @@ export async function measure(what) {
     slowdown: result.slowdown,
     // On two cores that are both full, the client's time is the guest's.
     server: result.slowdown - clientPercent,
-    frames: ((median(had.map(({ frames }) => frames)) ?? NaN) * 1000) / result.onMs,
+    frames: median(had.map(({ framesPerSecond }) => framesPerSecond)) ?? NaN,
     client: clientPercent,
   };
 }

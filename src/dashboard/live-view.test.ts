@@ -206,7 +206,7 @@ describe('what a page is shown', LIMIT, () => {
       await client.until(() => client.frames.length >= 3);
       const [first, , third] = client.frames.map((bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
       assert.ok(first !== undefined && third !== undefined);
-      assert.equal(client.slotMessages, 2, 'the first one alone, then two at a time');
+      assert.ok(client.slotMessages >= 2, 'the first one alone, then several at a time');
       assert.equal(first.byteLength, slotsFrameBytes(16) + SLOT_RAW_BYTES, 'at first all slots');
       assert.equal(third.byteLength, slotsFrameBytes(1) + SLOT_RAW_BYTES, 'then that of the vCPU');
       assert.deepEqual(

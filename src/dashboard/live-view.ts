@@ -4,6 +4,8 @@
  */
 
 import { randomBytes } from 'node:crypto';
+import type { Duplex } from 'node:stream';
+import type { WebSocket } from 'ws';
 import { prometheusText } from '../trace/prometheus.js';
 import { describeEvent, type UserVmEvent } from '../user-vm-events.js';
 import type { UserVm } from '../user-vm.js';
@@ -11,7 +13,7 @@ import { ClientList } from './client-list.js';
 import type { GuestConsole } from './guest-console.js';
 import { PageConnection } from './page-connection.js';
 import { PageServer } from './page-server.js';
-import { CloseCode, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
+import { BEATS_PER_MESSAGE, CloseCode, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
 import { stopsMessage } from './rows.js';
 import { Sampler } from './sampler.js';
 import { SlotSampler } from './slot-sampler.js';
@@ -21,9 +23,10 @@ import { TableSampler } from './table-sampler.js';
 export const MAX_PAGES = 8;
 /** Events that are told in a second; a guest can cause any number. */
 const MAX_NEWS_PER_SECOND = 20;
-const FRAMES_PER_SECOND = 60;
-const TABLES_PER_SECOND = 4;
-const MOVES_PER_SECOND = 16;
+/** Frames of the slots. The rest goes with every so manieth of them. */
+const BEATS_PER_SECOND = 60;
+const BEATS_PER_MOVES = 2 * BEATS_PER_MESSAGE;
+const BEATS_PER_TABLES = 4 * BEATS_PER_MESSAGE;
 
 export const DEFAULT_PAGE_HOST = '127.0.0.1';
 
@@ -66,9 +69,9 @@ export class LiveView {
       token: view.#token,
       pageFolder: options.pageFolder ?? new URL('./page/', import.meta.url),
       metrics: () => view.#metrics(),
-      onPage: (socket) => {
+      onPage: (socket, stream) => {
         if (view.#pages.size >= MAX_PAGES) socket.close(CloseCode.TOO_MANY, `${MAX_PAGES} pages are open`);
-        else view.#meet(socket);
+        else view.#meet(socket, stream);
       },
     });
     return view;
@@ -79,19 +82,24 @@ export class LiveView {
     const { vm, console } = options;
     this.#clients = new ClientList(vm.inspection);
     this.#slots = new SlotSampler(vm, this.#clients);
-    this.#sampler = new Sampler([
+    this.#sampler = new Sampler(BEATS_PER_SECOND, [
       {
-        perSecond: FRAMES_PER_SECOND,
+        everyBeats: 1,
         isWanted: () => this.#some(({ watchesSlots }) => watchesSlots),
         sample: () => this.#showSlots(),
       },
       {
-        perSecond: MOVES_PER_SECOND,
+        everyBeats: BEATS_PER_MESSAGE,
+        isWanted: () => this.#some(({ watchesSlots }) => watchesSlots),
+        sample: () => this.#each((page) => page.sendSlots()),
+      },
+      {
+        everyBeats: BEATS_PER_MOVES,
         isWanted: () => this.#some(({ watchesMoves }) => watchesMoves),
         sample: () => this.#each((page) => page.showMoves()),
       },
       {
-        perSecond: TABLES_PER_SECOND,
+        everyBeats: BEATS_PER_TABLES,
         isWanted: () => this.#some(({ watchesTables }) => watchesTables),
         sample: () => this.#showTables(),
       },
@@ -132,10 +140,11 @@ export class LiveView {
     for (const page of this.#pages) act(page);
   }
 
-  #meet(socket: ConstructorParameters<typeof PageConnection>[0]['socket']): void {
+  #meet(socket: WebSocket, stream: Duplex): void {
     const { vm, console } = this.#options;
     const page = new PageConnection({
       socket,
+      stream,
       token: this.#token,
       vm,
       clients: this.#clients,

@@ -5,6 +5,7 @@
  */
 
 import { timingSafeEqual } from 'node:crypto';
+import type { Duplex } from 'node:stream';
 import { WebSocket, type RawData } from 'ws';
 import { AcrnError } from '../io-request/acrn-error.js';
 import { hex } from '../io-request/io-request.js';
@@ -38,6 +39,8 @@ export const MAX_MESSAGES_PER_SECOND = 500;
 
 export interface PageConnectionOptions {
   readonly socket: WebSocket;
+  /** What `socket` writes to. */
+  readonly stream: Duplex;
   readonly token: string;
   readonly vm: UserVm;
   readonly clients: ClientList;
@@ -54,9 +57,11 @@ export class PageConnection {
   #isWelcome = false;
   #watch: Watch = { kind: 'watch', slots: false, tables: false, moves: null };
   #inspected = NO_SLOT;
-  /** Waits for the next one. */
-  #heldFrame: Uint8Array | undefined;
+  /** Until `sendSlots`. */
+  #frames: Uint8Array[] = [];
+  /** It has not seen what it asked for. */
   #isNewToSlots = true;
+  #isGathering = false;
   #glance: MoveGlance | undefined;
   #messages = 0;
   #secondStartMs = 0;
@@ -102,17 +107,16 @@ export class PageConnection {
     if (this.#isWelcome && this.#options.socket.bufferedAmount <= MAX_BACKLOG_BYTES) this.#send(data);
   }
 
-  /**
-   * Slots travel in pairs: waking a browser's process takes longer than all else that is done for a frame. Who has just
-   * begun to watch gets the first frame alone.
-   */
+  /** Holds a frame for `sendSlots`. Who has just asked for something gets the first one at once. */
   showSlots(frame: Uint8Array): void {
-    const first = this.#heldFrame;
-    this.#heldFrame = undefined;
-    if (this.#isNewToSlots) this.show(frame);
-    else if (first === undefined) this.#heldFrame = frame.slice();
-    else this.show(Buffer.concat([first, frame]));
+    this.#frames.push(frame.slice());
+    if (this.#isNewToSlots) this.sendSlots();
+  }
+
+  /** Frames travel together: waking a browser's process takes longer than all else that is done for one. */
+  sendSlots(): void {
     this.#isNewToSlots = false;
+    if (this.#frames.length > 0) this.show(Buffer.concat(this.#frames.splice(0)));
   }
 
   showMoves(): void {
@@ -138,8 +142,21 @@ export class PageConnection {
 
   #send(data: Uint8Array | string): void {
     const { socket } = this.#options;
-    // A frame is one buffer that is used again: ws may still have it when the next one is made.
-    if (socket.readyState === WebSocket.OPEN) socket.send(typeof data === 'string' ? data : data.slice());
+    if (socket.readyState !== WebSocket.OPEN) return;
+    this.#gather();
+    socket.send(data);
+  }
+
+  /** What is sent in one turn of the event loop is one write, and wakes the browser's process once. */
+  #gather(): void {
+    if (this.#isGathering) return;
+    this.#isGathering = true;
+    const { stream } = this.#options;
+    stream.cork();
+    process.nextTick(() => {
+      this.#isGathering = false;
+      stream.uncork();
+    });
   }
 
   #receive(data: RawData, isBinary: boolean): void {
@@ -180,6 +197,7 @@ export class PageConnection {
         return;
       case 'inspect':
         this.#inspected = message.vcpu ?? NO_SLOT;
+        this.#isNewToSlots = true;
         return;
       case 'type':
         console?.type(Buffer.from(message.text, 'utf8'));
@@ -242,7 +260,7 @@ export class PageConnection {
   #watchFor(watch: Watch): void {
     const isSameFilter = JSON.stringify(watch.moves) === JSON.stringify(this.#watch.moves);
     this.#watch = watch;
-    this.#heldFrame = undefined;
+    this.#frames = [];
     this.#isNewToSlots = true;
     if (!isSameFilter) {
       this.#glance?.close();

@@ -26,7 +26,8 @@ export interface PageServerOptions {
   readonly token: string;
   readonly pageFolder: URL;
   readonly metrics: () => string;
-  readonly onPage: (socket: WebSocket) => void;
+  /** With the stream that it is sent through. */
+  readonly onPage: (socket: WebSocket, stream: Duplex) => void;
 }
 
 const NOT_BUILT =
@@ -150,7 +151,7 @@ export class PageServer {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
       return;
     }
-    this.#sockets.handleUpgrade(request, socket, head, this.#options.onPage);
+    this.#sockets.handleUpgrade(request, socket, head, (page) => this.#options.onPage(page, socket));
   }
 
   /** Whether it was sent to this server by its own page, or by no page at all. */

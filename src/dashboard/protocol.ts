@@ -24,8 +24,8 @@ export const MAX_PAGE_MESSAGE_BYTES = 16 * 1024;
 /** Characters of one `type`. Longer pastes are several messages. */
 export const MAX_TYPED_CHARACTERS = 4096;
 /** Moves in one `moves`; what is above is counted as lost. */
-export const MAX_MOVES_PER_MESSAGE = 200;
-/** The same while there are thousands: sixteen messages a second are more than anybody reads. */
+export const MAX_MOVES_PER_MESSAGE = 400;
+/** The same while there are thousands: seven messages a second are more than anybody reads. */
 export const MAX_MOVES_OF_FLOOD = 64;
 /** Unclaimed addresses in one `tables`, the busiest first. */
 export const MAX_UNCLAIMED_ROWS = 64;

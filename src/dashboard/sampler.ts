@@ -1,21 +1,29 @@
 /**
- * Sampler: looks at something so many times a second while somebody wants it, and never more often; while nobody wants
- * anything there is no timer. A look that was late is not made up for.
+ * Sampler: looks at things on a common beat while somebody wants them, so that what is looked at less often falls on a beat
+ * of what is looked at more often, and all of it can be told together. While nobody wants anything there is no timer. A beat
+ * that was missed is not made up for.
  */
 
 export interface Sampled {
-  readonly perSecond: number;
+  /** Looked at in each so manieth beat; once in as many, however often it is asked for. */
+  readonly everyBeats: number;
   readonly isWanted: () => boolean;
   readonly sample: () => void;
 }
 
 export class Sampler {
-  readonly #all: readonly { readonly sampled: Sampled; nextMs: number }[];
+  readonly #beatMs: number;
+  readonly #now: () => number;
+  /** Those of one beat are looked at in this order. */
+  readonly #all: readonly { readonly sampled: Sampled; nextBeat: number }[];
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  constructor(all: readonly Sampled[]) {
-    this.#all = all.map((sampled) => ({ sampled, nextMs: 0 }));
+  /** `now`: in ms; the host's unless a test holds it. */
+  constructor(beatsPerSecond: number, all: readonly Sampled[], now = (): number => performance.now()) {
+    this.#beatMs = 1000 / beatsPerSecond;
+    this.#now = now;
+    this.#all = all.map((sampled) => ({ sampled, nextBeat: 0 }));
   }
 
   /** Somebody may want something else than before. */
@@ -23,20 +31,20 @@ export class Sampler {
     if (this.#isStopped) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const now = performance.now();
+    const beat = Math.floor(this.#now() / this.#beatMs);
     let next = Infinity;
     for (const one of this.#all) {
-      if (!one.sampled.isWanted()) continue;
-      if (one.nextMs <= now) {
-        const period = 1000 / one.sampled.perSecond;
-        // On the beat, unless that is lost: then a new one.
-        one.nextMs = one.nextMs + 2 * period > now ? one.nextMs + period : now + period;
-        one.sampled.sample();
+      const { everyBeats, isWanted, sample } = one.sampled;
+      if (!isWanted()) continue;
+      if (one.nextBeat <= beat) {
+        one.nextBeat = (Math.floor(beat / everyBeats) + 1) * everyBeats;
+        sample();
       }
-      next = Math.min(next, one.nextMs);
+      next = Math.min(next, one.nextBeat);
     }
     if (next === Infinity) return;
-    this.#timer = setTimeout(() => this.wake(), Math.max(1, Math.ceil(next - performance.now())));
+    // Timers count from when the event loop last looked at its clock, which has whole milliseconds.
+    this.#timer = setTimeout(() => this.wake(), Math.ceil(next * this.#beatMs - this.#now()) + 1);
     this.#timer.unref();
   }
 

@@ -79,6 +79,8 @@ export function percentileNs({ count, buckets }: LatencySnapshot, percent: numbe
 
 /** All of `a`, and `sign` times all of `b`. Buckets are in order in both, so one pass over them does. */
 export function addLatency(a: LatencySnapshot, b: LatencySnapshot, sign: 1 | -1 = 1): LatencySnapshot {
+  if (isNothing(b)) return a;
+  if (isNothing(a) && sign === 1) return b;
   const buckets: (readonly [number, number])[] = [];
   const [first, second] = [a.buckets, b.buckets];
   for (let i = 0, j = 0; i < first.length || j < second.length;) {
@@ -97,4 +99,8 @@ export function addLatency(a: LatencySnapshot, b: LatencySnapshot, sign: 1 | -1 
     if (count !== 0) buckets.push([bucket, count]);
   }
   return { count: a.count + sign * b.count, sumNs: a.sumNs + sign * b.sumNs, buckets };
+}
+
+function isNothing({ sumNs, buckets }: LatencySnapshot): boolean {
+  return buckets.length === 0 && sumNs === 0;
 }

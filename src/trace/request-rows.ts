@@ -60,12 +60,11 @@ export class RequestRow {
     return `${this.client}: ${this.typeName} ${hex(this.first)}${end}`;
   }
 
-  snapshot(name: string): StatisticsRow {
+  snapshot(): Omit<StatisticsRow, 'name'> {
     const at = (index: number): number => this.#counts[index] as number;
     const sizes = COUNTED_SIZES.map((size, i) => ({ size, reads: at(i), writes: at(SIZES + i) }));
     const sum = (of: (size: (typeof sizes)[number]) => number): number => sizes.reduce((all, one) => all + of(one), 0);
     return {
-      name,
       reads: sum(({ reads }) => reads),
       writes: sum(({ writes }) => writes),
       sizes: sizes.filter(({ reads, writes }) => reads + writes > 0),
@@ -113,16 +112,16 @@ export class RequestRows {
     return (rows.rest[kind] ??= this.#add(new RequestRow(rows.name, kind)));
   }
 
-  types(): StatisticsRow[] {
-    return mergeRows(this.#rows.map((row) => row.snapshot(row.typeName)));
-  }
-
-  clients(): StatisticsRow[] {
-    return mergeRows(this.#rows.map((row) => row.snapshot(row.client)));
-  }
-
-  ranges(): StatisticsRow[] {
-    return mergeRows(this.#rows.map((row) => row.snapshot(row.rangeName)));
+  /** The rows by each of their names; those of the same name are one. */
+  snapshot(): { readonly types: StatisticsRow[]; readonly clients: StatisticsRow[]; readonly ranges: StatisticsRow[] } {
+    const rows = this.#rows.map((row) => ({ row, counts: row.snapshot() }));
+    const by = (nameOf: (row: RequestRow) => string): StatisticsRow[] =>
+      mergeRows(rows.map(({ row, counts }) => ({ name: nameOf(row), ...counts })));
+    return {
+      types: by(({ typeName }) => typeName),
+      clients: by(({ client }) => client),
+      ranges: by(({ rangeName }) => rangeName),
+    };
   }
 
   #ofClient(client: string): ClientRows {

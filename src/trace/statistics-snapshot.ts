@@ -106,6 +106,7 @@ function addRows<Row extends { readonly name: string }>(
 }
 
 function addRow(a: StatisticsRow | undefined, b: StatisticsRow, sign: Sign): StatisticsRow {
+  if (a === undefined && sign === 1) return b;
   const stages = a?.stages ?? NO_STAGES;
   return {
     name: b.name,

@@ -125,9 +125,7 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     return {
       requests: this.#requests,
       guestErrors,
-      types: this.#rows.types(),
-      clients: this.#rows.clients(),
-      ranges: this.#rows.ranges(),
+      ...this.#rows.snapshot(),
       addresses: this.#addresses.snapshot().sort(busiest),
       unclaimed: this.#unclaimed.snapshot().sort(busiest),
       clientErrors: [...this.#errors]

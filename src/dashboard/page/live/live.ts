@@ -5,6 +5,7 @@
 
 import { batch, signal, type Signal } from '@preact/signals';
 import {
+  BEATS_PER_MESSAGE,
   CONSOLE_HEADER_BYTES,
   FRAME_SLOTS,
   framesIn,
@@ -153,11 +154,11 @@ export class Live {
       if (this.#frames.length === 0) onNextFrame(() => this.#draw());
       for (const { start, end } of framesIn(new Uint8Array(frame))) this.#frames.push(frame.slice(start, end));
       // Those of one message: older ones came while the page was not drawn.
-      this.#frames.splice(0, this.#frames.length - 2);
+      this.#frames.splice(0, this.#frames.length - BEATS_PER_MESSAGE);
     }
   }
 
-  /** One frame each time: of two that came together the second is a sixtieth of a second younger. */
+  /** One frame each time: of those that came together each is a sixtieth of a second younger than the one before. */
   #draw(): void {
     const next = this.#frames.shift();
     if (this.#frames.length > 0) onNextFrame(() => this.#draw());

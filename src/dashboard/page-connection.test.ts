@@ -1,0 +1,96 @@
+import assert from 'node:assert/strict';
+import { EventEmitter } from 'node:events';
+import { PassThrough } from 'node:stream';
+import { test } from 'node:test';
+import { WebSocket } from 'ws';
+import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { ServiceVm } from '../service-vm.js';
+import { ClientList } from './client-list.js';
+import { PageConnection } from './page-connection.js';
+import type { PageMessage } from './protocol.js';
+
+/** The socket as ws gives it, with a stream that tells each write. */
+class Line extends EventEmitter {
+  readonly readyState = WebSocket.OPEN;
+  readonly bufferedAmount = 0;
+  readonly stream = new PassThrough();
+  readonly writes: string[] = [];
+
+  constructor() {
+    super();
+    this.stream._write = (chunk: Buffer, _, done): void => {
+      this.writes.push(chunk.toString());
+      done();
+    };
+    this.stream._writev = (chunks: { readonly chunk: Buffer }[], done): void => {
+      this.writes.push(chunks.map(({ chunk }) => chunk.toString()).join('|'));
+      done();
+    };
+  }
+
+  send(data: Uint8Array | string): void {
+    this.stream.write(Buffer.from(data as string));
+  }
+
+  close(): void {
+    assert.fail('nobody closes it here');
+  }
+
+  say(message: PageMessage): void {
+    this.emit('message', Buffer.from(JSON.stringify(message)), false);
+  }
+
+  /** What was written since the last call, at the end of this turn. */
+  async written(): Promise<string[]> {
+    await new Promise(setImmediate);
+    return this.writes.splice(0);
+  }
+}
+
+test('what is sent in one turn is one write, and frames of the slots wait for each other', async () => {
+  const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  const line = new Line();
+  const page = new PageConnection({
+    socket: line as unknown as WebSocket,
+    stream: line.stream,
+    token: 'secret',
+    vm,
+    clients: new ClientList(vm.inspection),
+    console: undefined,
+    greetings: () => [{ kind: 'ended', reason: 'stopped', message: 'a' }],
+    onChange: () => undefined,
+  });
+  const frame = (name: string): void => page.showSlots(Buffer.from(name));
+  frame('before the token');
+  page.sendSlots();
+  assert.deepEqual(await line.written(), []);
+
+  line.say({ kind: 'hello', token: 'secret' });
+  page.tell({ kind: 'ended', reason: 'stopped', message: 'b' });
+  const [greeting, ...more] = await line.written();
+  assert.deepEqual([greeting?.split('|').length, more], [2, []]);
+
+  line.say({ kind: 'watch', slots: true, tables: false, moves: null });
+  frame('1');
+  frame('2');
+  assert.deepEqual(await line.written(), ['1'], 'the first one goes alone');
+  frame('3');
+  assert.deepEqual(await line.written(), []);
+  page.sendSlots();
+  page.tell({ kind: 'done', id: 1 });
+  assert.deepEqual(await line.written(), ['23|{"kind":"done","id":1}']);
+  page.sendSlots();
+  assert.deepEqual(await line.written(), [], 'nothing new');
+
+  frame('4');
+  line.say({ kind: 'inspect', vcpu: 0 });
+  frame('5');
+  assert.deepEqual(await line.written(), ['45'], 'who points at a slot need not wait');
+  frame('6');
+  line.say({ kind: 'watch', slots: false, tables: false, moves: null });
+  page.sendSlots();
+  assert.deepEqual(await line.written(), [], 'who does not watch any more gets none');
+  line.emit('close');
+  await serviceVm.close();
+});
