@@ -123,9 +123,10 @@ export async function planSession(
   const hasTerminal = process.stdin.isTTY;
   const faults = await faultPlan(options);
   const page = pagePlan(options);
+  // A file that is not there is told before the hypervisor is loaded; Debian is fetched only if there is one.
+  const named = name === 'debian' ? undefined : await namedGuest(name, options, hasTerminal);
   const hypervisor = await chooseHypervisor(options.hypervisor);
-  const guest =
-    name === 'debian' ? await debianGuest(options, context.reporter) : await namedGuest(name, options, hasTerminal);
+  const guest = named ?? (await debianGuest(options, context.reporter));
   const memoryMiB = options.memory ?? guest.memoryMiB;
   return {
     hypervisor,
