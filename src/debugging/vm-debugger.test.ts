@@ -141,6 +141,25 @@ test('a step goes from PENDING to before COMPLETE, and from there to the vCPU’
   assert.equal(slot.state, COMPLETE);
 });
 
+test('who lets a vCPU go, or all, while it steps does not see it stop again', () => {
+  const { vm, debug } = bench();
+  for (const letGo of [() => debug.go(0), () => debug.goAll()]) {
+    const number = debug.add({ at: 'complete' });
+    const slot = vm.fill(0);
+    vm.requests.dispatch();
+    debug.step(0);
+    letGo();
+    assert.equal(slot.state, COMPLETE);
+    slot.release();
+    debug.remove(number);
+    vm.fill(0);
+    vm.requests.dispatch();
+    assert.deepEqual([slot.state, debug.stops], [COMPLETE, []]);
+    slot.release();
+    assert.throws(() => debug.go(0), refused('VM_STATE'));
+  }
+});
+
 test('what the HSM answers itself is held at PENDING, and a configuration access once, as the PCI request that it becomes', () => {
   const { vm, debug } = bench();
   vm.requests.createDefaultClient(answering('default', 0x1234));

@@ -105,13 +105,18 @@ export class VmDebugger implements RequestGate {
     this.#changed();
   }
 
-  /** Lets the request of slot `vcpu` go on. Throws VM_STATE when none is held there. */
+  /**
+   * Lets the request of slot `vcpu` go on. Its vCPU may be on its way to the stop of a `step`: then it does not stop there.
+   * Throws VM_STATE when neither is so.
+   */
   go(vcpu: number): void {
-    this.#release(this.#expectHeld(vcpu));
+    if (!this.#stepping.delete(vcpu)) this.#release(this.#expectHeld(vcpu));
     this.#changed();
   }
 
+  /** The same for all vCPUs. */
   goAll(): void {
+    this.#stepping.clear();
     this.#forgetEnded();
     for (const held of this.#held) if (held !== undefined) this.#release(held);
     this.#changed();
@@ -129,7 +134,6 @@ export class VmDebugger implements RequestGate {
   detach(): void {
     this.#breakpoints = [];
     this.#holdAll = { pending: false, complete: false };
-    this.#stepping.clear();
     this.goAll();
   }
 
@@ -156,7 +160,6 @@ export class VmDebugger implements RequestGate {
   /** For UserVm: the VM is about to be paused or reset; nothing is held until `resume`. */
   suspend(): void {
     this.#isSuspended = true;
-    this.#stepping.clear();
     this.#passing.clear();
     this.goAll();
   }

@@ -107,12 +107,12 @@ describe('the live page', { skip }, () => {
       // The monitor echoes what is typed: the Q that it writes becomes a Z on its way.
       await command('Q');
       const held = page.locator('.held-request');
-      await held.filter({ hasText: 'PENDING' }).waitFor();
+      await held.filter({ hasText: 'vCPU 0 PENDING' }).waitFor();
       await held.locator('[name="value"]').fill('0x5a');
       await held.getByRole('button', { name: 'Change' }).click();
       await held.filter({ hasText: '= 0x5a' }).waitFor();
       await held.getByRole('button', { name: 'Step' }).click();
-      await held.filter({ hasText: 'before COMPLETE' }).waitFor();
+      await held.filter({ hasText: 'vCPU 0 before COMPLETE' }).waitFor();
       await page.getByRole('button', { name: 'Remove all, let all go' }).click();
       await shows(/monitor> Z/);
       await command('');
@@ -175,9 +175,9 @@ describe('the live page', { skip }, () => {
       await keyboard.type('in8 71\n');
       await keyboard.press('Control+]');
       const held = page.locator('.held-request');
-      await held.filter({ hasText: 'PENDING' }).waitFor();
+      await held.filter({ hasText: 'vCPU 0 PENDING' }).waitFor();
       await keyboard.press('s');
-      await held.filter({ hasText: 'before COMPLETE' }).waitFor();
+      await held.filter({ hasText: 'vCPU 0 before COMPLETE' }).waitFor();
       await keyboard.press('g');
       await held.waitFor({ state: 'detached' });
       await shows(/in8 71\s*0x[0-9a-f]{2}\s*monitor>/);
