@@ -4,7 +4,7 @@
  */
 
 import { isIP } from 'node:net';
-import { DEFAULT_PAGE_HOST, LiveView } from '../dashboard/live-view.js';
+import type { LiveView } from '../dashboard/live-view.js';
 import type { GuestConsole } from '../dashboard/guest-console.js';
 import { AcrnError } from '../io-request/acrn-error.js';
 import type { UserVm } from '../user-vm.js';
@@ -14,7 +14,8 @@ import type { Reporter } from './reporter.js';
 export interface PagePlan {
   /** 0: any that is free. */
   readonly port: number;
-  readonly host: string;
+  /** The loopback address unless given. */
+  readonly host?: string;
 }
 
 export interface PageOptions {
@@ -29,7 +30,7 @@ export function pagePlan({ page, pageHost }: PageOptions): PagePlan | undefined 
     if (pageHost === undefined) return undefined;
     throw new AcrnError('OPTION_INVALID', '--page-host without --page', { remedy: 'Say --page as well' });
   }
-  return { port: page === true ? 0 : page, host: pageHost ?? DEFAULT_PAGE_HOST };
+  return { port: page === true ? 0 : page, ...(pageHost === undefined ? {} : { host: pageHost }) };
 }
 
 export function parsePort(text: string): number {
@@ -48,8 +49,10 @@ export async function openPage(
   console: GuestConsole,
   reporter: Reporter,
 ): Promise<LiveView> {
+  // Loaded for those who want one.
+  const { LiveView } = await import('../dashboard/live-view.js');
   const view = await LiveView.open({ ...plan, vm, hypervisor, console, version: packageVersion() });
-  if (!isLoopback(plan.host))
+  if (plan.host !== undefined && !isLoopback(plan.host))
     reporter.line(
       `the page can be reached at ${plan.host} from other machines, without encryption: who reads the network reads the token`,
     );

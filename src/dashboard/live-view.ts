@@ -28,7 +28,7 @@ const BEATS_PER_SECOND = 60;
 const BEATS_PER_MOVES = 2 * BEATS_PER_MESSAGE;
 const BEATS_PER_TABLES = 4 * BEATS_PER_MESSAGE;
 
-export const DEFAULT_PAGE_HOST = '127.0.0.1';
+const DEFAULT_PAGE_HOST = '127.0.0.1';
 
 export interface LiveViewOptions {
   readonly vm: UserVm;

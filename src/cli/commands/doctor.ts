@@ -7,7 +7,6 @@ import type { Command } from 'commander';
 import { AcrnError } from '../../io-request/acrn-error.js';
 import { ExitStatus } from '../exit-status.js';
 import { HYPERVISORS, type HypervisorChoice } from '../hypervisor-choice.js';
-import { selfTest } from '../self-test.js';
 import type { CommandContext } from './run.js';
 
 /** Programs that some commands use; nothing else needs them. */
@@ -47,6 +46,7 @@ async function examine(choice: HypervisorChoice): Promise<{ isWorking: boolean; 
   try {
     const state = await choice.available();
     if (!state.available) return { isWorking: false, text: [`${indent}${state.reason}`, `${indent}${state.remedy}`] };
+    const { selfTest } = await import('../self-test.js');
     const result = await selfTest(await choice.create());
     return { isWorking: true, text: [`${indent}${state.detail}; self-test passed: ${result}`] };
   } catch (error) {

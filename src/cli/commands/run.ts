@@ -11,8 +11,7 @@ import { addFault, faultPlan, parseSeed } from '../fault-option.js';
 import { parseClientTimeout, parseExpected, parseLook, parseMemory, parseTimeout } from '../option-values.js';
 import { pagePlan, parsePort } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
-import { runSession, type SessionPlan } from '../session.js';
-import { debianGuest } from './debian-guest.js';
+import type { SessionPlan } from '../session.js';
 import { namedGuest, type RunOptions } from './run-options.js';
 
 const EXAMPLES = `
@@ -59,6 +58,8 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .addHelpText('after', EXAMPLES)
     .action(async (guest: string | undefined, options: RunOptions) => {
       const plan = await planSession(guest, options, context);
+      // Loaded when there is something to run: neither --help nor a mistake should wait for it.
+      const { runSession } = await import('../session.js');
       context.setStatus(
         await runSession(plan, { input: process.stdin, output: process.stdout, reporter: context.reporter }),
       );
@@ -126,7 +127,7 @@ export async function planSession(
   // A file that is not there is told before the hypervisor is loaded; Debian is fetched only if there is one.
   const named = name === 'debian' ? undefined : await namedGuest(name, options, hasTerminal);
   const hypervisor = await chooseHypervisor(options.hypervisor);
-  const guest = named ?? (await debianGuest(options, context.reporter));
+  const guest = named ?? (await (await import('./debian-guest.js')).debianGuest(options, context.reporter));
   const memoryMiB = options.memory ?? guest.memoryMiB;
   return {
     hypervisor,

@@ -1,13 +1,9 @@
 /** `upcall trace`: runs a guest as `upcall run` does, and writes down every move of its requests. */
 
 import type { Command } from 'commander';
-import { JsonLinesExport } from '../../trace/exports/json-lines.js';
-import { ParquetExport } from '../../trace/exports/parquet.js';
-import { PerfettoExport } from '../../trace/exports/perfetto.js';
 import { describeMove } from '../../trace/move.js';
 import type { UserVm } from '../../user-vm.js';
 import type { Reporter } from '../reporter.js';
-import { runSession } from '../session.js';
 import { addGuestOptions, planSession, type CommandContext } from './run.js';
 import { TraceFiles, type TraceTarget } from './trace-files.js';
 import { addTraceOptions, filterOf, type TraceOptions } from './trace-options.js';
@@ -32,11 +28,7 @@ export function addTraceCommand(program: Command, context: CommandContext): void
     .addHelpText('after', EXAMPLES)
     .action(async (guest: string | undefined, options: TraceOptions) => {
       const plan = await planSession(guest, options, context);
-      const name = plan.vm.name ?? 'vm';
-      const targets: TraceTarget[] = [];
-      if (options.perfetto !== undefined) targets.push({ path: options.perfetto, trace: new PerfettoExport(name) });
-      if (options.jsonl !== undefined) targets.push({ path: options.jsonl, trace: new JsonLinesExport(name) });
-      if (options.parquet !== undefined) targets.push({ path: options.parquet, trace: new ParquetExport(name) });
+      const targets = await targetsOf(options, plan.vm.name ?? 'vm');
       const files = targets.length === 0 ? undefined : new TraceFiles(targets);
       let summary: string | undefined;
       const watch = async (vm: UserVm): Promise<void> => {
@@ -44,9 +36,28 @@ export function addTraceCommand(program: Command, context: CommandContext): void
       };
       const output = options.jsonl === '-' ? process.stderr : process.stdout;
       const streams = { input: process.stdin, output, reporter: context.reporter };
+      const { runSession } = await import('../session.js');
       context.setStatus(await runSession({ ...plan, watch }, streams));
       if (summary !== undefined) context.reporter.line(summary);
     });
+}
+
+/** Loads the formats that are asked for: no other command should wait for what they need. */
+async function targetsOf({ perfetto, jsonl, parquet }: TraceOptions, name: string): Promise<TraceTarget[]> {
+  const targets: TraceTarget[] = [];
+  if (perfetto !== undefined) {
+    const { PerfettoExport } = await import('../../trace/exports/perfetto.js');
+    targets.push({ path: perfetto, trace: new PerfettoExport(name) });
+  }
+  if (jsonl !== undefined) {
+    const { JsonLinesExport } = await import('../../trace/exports/json-lines.js');
+    targets.push({ path: jsonl, trace: new JsonLinesExport(name) });
+  }
+  if (parquet !== undefined) {
+    const { ParquetExport } = await import('../../trace/exports/parquet.js');
+    targets.push({ path: parquet, trace: new ParquetExport(name) });
+  }
+  return targets;
 }
 
 /** What is to be said of it at the end. */
