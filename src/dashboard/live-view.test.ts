@@ -203,10 +203,10 @@ describe('what a page is shown', LIMIT, () => {
       const { clients } = await client.message('clients');
       await client.say({ kind: 'inspect', vcpu: 0 });
       await client.say({ kind: 'watch', slots: true, tables: false, moves: null });
-      await client.until(() => client.frames.length >= 3);
+      // The first one alone, then several at a time.
+      await client.until(() => client.frames.length >= 3 && client.frames.length > client.slotMessages);
       const [first, , third] = client.frames.map((bytes) => new DataView(bytes.buffer, bytes.byteOffset, bytes.length));
       assert.ok(first !== undefined && third !== undefined);
-      assert.ok(client.slotMessages >= 2, 'the first one alone, then several at a time');
       assert.equal(first.byteLength, slotsFrameBytes(16) + SLOT_RAW_BYTES, 'at first all slots');
       assert.equal(third.byteLength, slotsFrameBytes(1) + SLOT_RAW_BYTES, 'then that of the vCPU');
       assert.deepEqual(
@@ -224,6 +224,16 @@ describe('what a page is shown', LIMIT, () => {
       assert.equal(third.getUint32(at + SlotRecord.moves, true), 2);
       assert.ok(third.getFloat64(at + SlotRecord.ageMs, true) > first.getFloat64(at + SlotRecord.ageMs, true));
       assert.equal(third.getUint32(slotsFrameBytes(1) + 72, true), 0x3fd);
+    });
+  });
+
+  test('the end, although the page is closed at the same moment', async () => {
+    await withBench({ steps: [] }, async ({ vm, view, page }) => {
+      const client = await page();
+      vm.onEvent(({ kind }) => void (kind === 'ended' && view.close()));
+      await vm.start();
+      assert.equal((await client.message('ended')).reason, 'halted');
+      assert.equal(await client.closed, CloseCode.ENDED);
     });
   });
 

@@ -13,7 +13,7 @@ import { ClientList } from './client-list.js';
 import type { GuestConsole } from './guest-console.js';
 import { PageConnection } from './page-connection.js';
 import { PageServer } from './page-server.js';
-import { BEATS_PER_MESSAGE, CloseCode, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
+import { CloseCode, FRAMES_PER_MESSAGE, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
 import { stopsMessage } from './rows.js';
 import { Sampler } from './sampler.js';
 import { SlotSampler } from './slot-sampler.js';
@@ -23,10 +23,10 @@ import { TableSampler } from './table-sampler.js';
 export const MAX_PAGES = 8;
 /** Events that are told in a second; a guest can cause any number. */
 const MAX_NEWS_PER_SECOND = 20;
-/** Frames of the slots. The rest goes with every so manieth of them. */
+/** A frame of the slots in each. */
 const BEATS_PER_SECOND = 60;
-const BEATS_PER_MOVES = 2 * BEATS_PER_MESSAGE;
-const BEATS_PER_TABLES = 4 * BEATS_PER_MESSAGE;
+const BEATS_PER_MOVES = 2 * FRAMES_PER_MESSAGE;
+const BEATS_PER_TABLES = 4 * FRAMES_PER_MESSAGE;
 
 const DEFAULT_PAGE_HOST = '127.0.0.1';
 
@@ -89,7 +89,7 @@ export class LiveView {
         sample: () => this.#showSlots(),
       },
       {
-        everyBeats: BEATS_PER_MESSAGE,
+        everyBeats: FRAMES_PER_MESSAGE,
         isWanted: () => this.#some(({ watchesSlots }) => watchesSlots),
         sample: () => this.#each((page) => page.sendSlots()),
       },
@@ -128,6 +128,7 @@ export class LiveView {
   async close(): Promise<void> {
     this.#sampler.stop();
     for (const leave of this.#leave.splice(0)) leave();
+    this.#each((page) => page.end());
     await this.#server?.close();
   }
 

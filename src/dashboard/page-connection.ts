@@ -119,6 +119,12 @@ export class PageConnection {
     if (this.#frames.length > 0) this.show(Buffer.concat(this.#frames.splice(0)));
   }
 
+  /** Nothing more is sent; what was sent is on its way when this returns. */
+  end(): void {
+    this.#options.socket.close(CloseCode.ENDED, 'the machine is gone');
+    this.#flush();
+  }
+
   showMoves(): void {
     const filter = this.#watch.moves;
     if (this.#glance === undefined || filter === null) return;
@@ -151,12 +157,14 @@ export class PageConnection {
   #gather(): void {
     if (this.#isGathering) return;
     this.#isGathering = true;
-    const { stream } = this.#options;
-    stream.cork();
-    process.nextTick(() => {
-      this.#isGathering = false;
-      stream.uncork();
-    });
+    this.#options.stream.cork();
+    process.nextTick(() => this.#flush());
+  }
+
+  #flush(): void {
+    if (!this.#isGathering) return;
+    this.#isGathering = false;
+    this.#options.stream.uncork();
   }
 
   #receive(data: RawData, isBinary: boolean): void {

@@ -5,7 +5,7 @@
  */
 
 export interface Sampled {
-  /** Looked at in each so manieth beat; once in as many, however often it is asked for. */
+  /** Looked at once in so many beats, however often it is asked for. */
   readonly everyBeats: number;
   readonly isWanted: () => boolean;
   readonly sample: () => void;

@@ -10,7 +10,7 @@ export const FRAME_SLOTS = 16;
 /**
  * A slots frame is little-endian: this header, a record for each of the first slots, and the bytes of the inspected slot if
  * there is one. Sixty of them are made in a second: most have the slots of the VM's vCPUs only, some have all. A message has
- * up to BEATS_PER_MESSAGE, one behind the other (page-connection.ts).
+ * up to FRAMES_PER_MESSAGE, one behind the other (page-connection.ts).
  */
 export const FrameOffset = {
   kind: 0,
@@ -26,8 +26,8 @@ export const FrameOffset = {
   timeMs: 8,
   firstRecord: 16,
 } as const;
-/** Frames of which one message is made. Moves and tables go with every second and every fourth of these. */
-export const BEATS_PER_MESSAGE = 4;
+/** At most; the page draws one after the other. */
+export const FRAMES_PER_MESSAGE = 4;
 export const NO_SLOT = 255;
 export const SLOT_RAW_BYTES = 256;
 

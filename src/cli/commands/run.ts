@@ -12,7 +12,7 @@ import { parseClientTimeout, parseExpected, parseLook, parseMemory, parseTimeout
 import { pagePlan, parsePort } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
-import { namedGuest, type RunOptions } from './run-options.js';
+import { namedGuest, type Guest, type RunOptions } from './run-options.js';
 
 const EXAMPLES = `
 In a terminal every key is the guest's, Ctrl-C included; Ctrl-] leaves, and pressed twice it goes to the guest.
@@ -127,7 +127,7 @@ export async function planSession(
   // A file that is not there is told before the hypervisor is loaded; Debian is fetched only if there is one.
   const named = name === 'debian' ? undefined : await namedGuest(name, options, hasTerminal);
   const hypervisor = await chooseHypervisor(options.hypervisor);
-  const guest = named ?? (await (await import('./debian-guest.js')).debianGuest(options, context.reporter));
+  const guest = named ?? (await debian(options, context.reporter));
   const memoryMiB = options.memory ?? guest.memoryMiB;
   return {
     hypervisor,
@@ -149,6 +149,11 @@ export async function planSession(
     statistics: options.stats === true || (options.tour === true && !hasTerminal),
     debug: context.debug() || options.lateStacks === true,
   };
+}
+
+async function debian(options: RunOptions, reporter: Reporter): Promise<Guest> {
+  const { debianGuest } = await import('./debian-guest.js');
+  return debianGuest(options, reporter);
 }
 
 function addDevice(text: string, devices: readonly DeviceOption[]): DeviceOption[] {

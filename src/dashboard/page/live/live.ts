@@ -1,13 +1,13 @@
 /**
  * Live: all that the page knows of the VM, as signals: what a component reads in its render is what it is drawn again
- * for. Frames are taken at the browser's pace: of the slots only the newest is decoded, once for each picture drawn.
+ * for. Frames are taken at the browser's pace: one of the slots is decoded for each picture drawn.
  */
 
 import { batch, signal, type Signal } from '@preact/signals';
 import {
-  BEATS_PER_MESSAGE,
   CONSOLE_HEADER_BYTES,
   FRAME_SLOTS,
+  FRAMES_PER_MESSAGE,
   framesIn,
   FrameKind,
   MAX_TYPED_CHARACTERS,
@@ -154,7 +154,7 @@ export class Live {
       if (this.#frames.length === 0) onNextFrame(() => this.#draw());
       for (const { start, end } of framesIn(new Uint8Array(frame))) this.#frames.push(frame.slice(start, end));
       // Those of one message: older ones came while the page was not drawn.
-      this.#frames.splice(0, this.#frames.length - BEATS_PER_MESSAGE);
+      this.#frames.splice(0, this.#frames.length - FRAMES_PER_MESSAGE);
     }
   }
 
