@@ -48,6 +48,9 @@ describe('the live page for everyone', { skip }, () => {
       await open.shows('monitor>');
       await use(open);
       assert.deepEqual(open.complaints, []);
+    } catch (error) {
+      console.log(await open.scene());
+      throw error;
     } finally {
       await open.close();
     }

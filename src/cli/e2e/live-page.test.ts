@@ -40,6 +40,7 @@ describe('the live page', { skip }, () => {
       await use(open, served);
       assert.deepEqual(open.complaints, []);
     } catch (error) {
+      console.log(await open.scene());
       // What a test has left is not for the next.
       await stop();
       throw error;
@@ -183,6 +184,33 @@ describe('the live page', { skip }, () => {
       await shows(/in8 71\s*0x[0-9a-f]{2}\s*monitor>/);
       await page.getByRole('button', { name: 'Remove breakpoint' }).click();
       await page.locator('.breakpoints').waitFor({ state: 'detached' });
+    }));
+
+  test('a key that goes somewhere is there before the next key, however late the next frame is', () =>
+    withPage(async ({ page, shows }) => {
+      const { keyboard } = page;
+      const focused = (): Promise<string> =>
+        page.evaluate('(({ id, className, name }) => id || name || className)(document.activeElement)');
+      const isHelpOpen = (): Promise<boolean> => page.evaluate(`document.querySelector('dialog').open`);
+      await shows('monitor>');
+      // No frame until the test draws one: keys that follow each other quickly, on a machine that draws slowly.
+      await page.evaluate(
+        '{ const late = []; requestAnimationFrame = (draw) => late.push(draw); drawLate = () => late.splice(0).forEach((draw) => draw(0)); }',
+      );
+      await keyboard.press('2');
+      assert.equal(await focused(), 'view-clients');
+      await keyboard.press('1');
+      await keyboard.press('c');
+      await page.evaluate('drawLate()');
+      assert.equal(await focused(), 'xterm-helper-textarea', 'the frame takes the focus from nobody');
+      await keyboard.press('Control+]');
+      await keyboard.press('b');
+      assert.equal(await focused(), 'first');
+      await keyboard.press('Escape');
+      await keyboard.press('?');
+      assert.equal(await isHelpOpen(), true);
+      await keyboard.press('Escape');
+      assert.equal(await isHelpOpen(), false);
     }));
 
   test('holds every request while that is switched on, and lets all go', () =>

@@ -5,6 +5,7 @@
 
 import { accessSync, constants } from 'node:fs';
 import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { MAIN, start, type Started } from './upcall-process.js';
 
@@ -58,8 +59,21 @@ export interface OpenPage {
   readonly command: (text: string) => Promise<void>;
   /** Resolves when the guest's console shows this. */
   readonly shows: (text: string | RegExp) => Promise<void>;
+  /** What a failed test leaves: where the focus is, what the guest's console and the header show. */
+  readonly scene: () => Promise<string>;
   readonly close: () => Promise<void>;
 }
+
+/** What a page that does not answer is given to be described. */
+const SCENE_LIMIT_MS = 10_000;
+const SCENE = `(() => {
+  const { activeElement: focused } = document;
+  const texts = (selector) => [...document.querySelectorAll(selector)].map((one) => one.innerText.trim()).filter(Boolean);
+  const lines = texts('.xterm-rows > div').map((line) => '  ' + line);
+  return ['focused: ' + focused.outerHTML.slice(0, 120), 'header: ' + texts('.vm-state').join(' '),
+    'held: ' + texts('.held-request').join('; '), 'breakpoints: ' + texts('.breakpoints li').join('; '),
+    'dialog: ' + (document.querySelector('dialog[open]') !== null), 'console:', ...lines].join('\\n');
+})()`;
 
 /** Its page in a browser profile of its own. */
 export async function openPage(
@@ -94,6 +108,11 @@ export async function openPage(
       await page.keyboard.type(`${text}\n`);
       await page.keyboard.press('Control+]');
     },
+    scene: () =>
+      Promise.race([
+        page.evaluate<string>(SCENE).catch(String),
+        sleep(SCENE_LIMIT_MS, 'the page does not answer', { ref: false }),
+      ]),
     close: () => context.close(),
   };
 }

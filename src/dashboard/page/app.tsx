@@ -17,6 +17,7 @@ import { TimelinePanel } from './panels/timeline-panel.js';
 import { UnclaimedPanel } from './panels/unclaimed-panel.js';
 import { useSurroundings } from './parts/context.js';
 import { Dock } from './parts/dock.js';
+import { focusWhenDrawn } from './parts/focus-when-drawn.js';
 import { strings } from './settings.js';
 import { onCommand } from './shortcuts.js';
 
@@ -41,7 +42,7 @@ export function App(): JSX.Element {
     const ends = tabs.map((tab, index) =>
       onCommand(`tab-${index}`, () => {
         desk.show(tab);
-        requestAnimationFrame(() => document.getElementById(`view-${tab}`)?.focus());
+        focusWhenDrawn(() => document.getElementById(`view-${tab}`));
       }),
     );
     ends.push(
@@ -49,8 +50,7 @@ export function App(): JSX.Element {
       onCommand('pause', () => (desk.isPaused.value = !desk.isPaused.value)),
       onCommand('addBreakpoint', () => {
         desk.show('stops');
-        // The form may be there only after the next drawing.
-        requestAnimationFrame(() => document.querySelector<HTMLElement>('.breakpoint-form [name="first"]')?.focus());
+        focusWhenDrawn(() => document.querySelector('.breakpoint-form [name="first"]'));
       }),
     );
     return () => ends.forEach((end) => end());

@@ -1,7 +1,7 @@
 /** What the keys do and what the shapes mean. */
 
 import type { JSX } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
 import { useSurroundings } from '../parts/context.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
@@ -13,7 +13,8 @@ export function Help(): JSX.Element {
   const { help, state: states } = strings();
   const isOpen = desk.isHelpOpen.value;
   useEffect(() => onCommand('help', () => (desk.isHelpOpen.value = !desk.isHelpOpen.value)), [desk]);
-  useEffect(() => {
+  // At once: an Escape that follows closely has to find it open.
+  useLayoutEffect(() => {
     if (isOpen && dialog.current?.open === false) dialog.current.showModal();
     if (!isOpen) dialog.current?.close();
   }, [isOpen]);
