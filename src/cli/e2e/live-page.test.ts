@@ -230,6 +230,21 @@ describe('the live page', { skip }, () => {
       await shows(/monitor> x\s*error: .*monitor>/);
     }));
 
+  test('says what was refused', () =>
+    withPage(async ({ page, shows }) => {
+      await shows('monitor>');
+      // What a page that has not heard of the latest asks for: a slot's request that is not held any more.
+      await page.evaluate(`{
+        const { send } = WebSocket.prototype;
+        WebSocket.prototype.send = function (text) { send.call(this, text.replace('"vcpu":null', '"vcpu":7')); };
+      }`);
+      await page.keyboard.press('a');
+      const events = page.getByRole('tab', { name: 'Events' });
+      await events.locator('.badge', { hasText: '1' }).waitFor();
+      await events.click();
+      await page.locator('.news li', { hasText: /refused.*vCPU 7/ }).waitFor();
+    }));
+
   test('pauses and filters the timeline', () =>
     withPage(async ({ page, shows, command }) => {
       await shows('monitor>');

@@ -29,7 +29,7 @@ import { Questions, type Answer, type Question } from './questions.js';
 
 const MAX_NEWS = 100;
 
-export interface News extends VmNews {
+export interface News extends Omit<VmNews, 'kind'> {
   readonly key: number;
   readonly time: Date;
 }
@@ -104,6 +104,12 @@ export class Live {
     return this.#questions.ask(question);
   }
 
+  /** Asks for something to be done of which only a refusal is worth a line: it stands among the events. */
+  async order(question: Question): Promise<void> {
+    const answer = await this.ask(question);
+    if (answer.kind === 'done' && answer.error !== undefined) this.#note('refused', answer.error);
+  }
+
   #onState(state: ConnectionState): void {
     this.connection.value = state;
     if (state !== 'open' && state !== 'connecting') this.#questions.giveUp();
@@ -140,7 +146,7 @@ export class Live {
         this.#questions.hear(message);
         return;
       case 'event':
-        this.news.value = [...this.news.value, { ...message, key: this.#newsKey++, time: new Date() }].slice(-MAX_NEWS);
+        this.#note(message.event, message.text);
         return;
       case 'ended':
         this.ended.value = message;
@@ -181,6 +187,10 @@ export class Live {
       this.moves.value = this.#list.moves.slice();
       this.missedMoves.value = this.#list.missed;
     });
+  }
+
+  #note(event: string, text: string): void {
+    this.news.value = [...this.news.value, { event, text, key: this.#newsKey++, time: new Date() }].slice(-MAX_NEWS);
   }
 
   #clearMoves(): void {

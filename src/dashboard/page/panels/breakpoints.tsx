@@ -19,7 +19,7 @@ export function Breakpoints(): JSX.Element {
           {rows.length === 0 && <span class="none dim">{words.noBreakpoints}</span>}
         </span>
         {rows.length > 0 && (
-          <button type="button" class="quiet" onClick={() => void live.ask({ kind: 'detach' })}>
+          <button type="button" class="quiet" onClick={() => void live.order({ kind: 'detach' })}>
             {words.detach}
           </button>
         )}
@@ -49,7 +49,7 @@ function Breakpoint({ row }: { readonly row: BreakpointRow }): JSX.Element {
         class="quiet"
         aria-label={words.remove(row.number)}
         title={words.remove(row.number)}
-        onClick={() => void live.ask({ kind: 'unbreak', number: row.number })}
+        onClick={() => void live.order({ kind: 'unbreak', number: row.number })}
       >
         ✕
       </button>

@@ -64,7 +64,7 @@ function StopControls(): JSX.Element {
       onCommand('holdComplete', () => toggleHold(live, 'complete')),
       onCommand('step', () => act(live, desk.shownSlot.value, 'step')),
       onCommand('go', () => act(live, desk.shownSlot.value, 'go')),
-      onCommand('goAll', () => void live.ask({ kind: 'go', vcpu: null })),
+      onCommand('goAll', () => void live.order({ kind: 'go', vcpu: null })),
     ];
     return () => ends.forEach((end) => end());
   }, [live, desk]);
@@ -108,7 +108,7 @@ function StopControls(): JSX.Element {
         type="button"
         aria-keyshortcuts="a"
         aria-disabled={stop === undefined}
-        onClick={() => void live.ask({ kind: 'go', vcpu: null })}
+        onClick={() => void live.order({ kind: 'go', vcpu: null })}
       >
         {header.goAll}
       </button>
@@ -166,13 +166,13 @@ function stopOnDesk(live: Live, vcpu: number): StopRow | undefined {
 
 function act(live: Live, shownSlot: number, kind: 'step' | 'go'): void {
   const stop = stopOnDesk(live, shownSlot);
-  if (stop !== undefined) void live.ask({ kind, vcpu: stop.vcpu });
+  if (stop !== undefined) void live.order({ kind, vcpu: stop.vcpu });
 }
 
 function toggleHold(live: Live, point: 'pending' | 'complete'): void {
   const { pending, complete } = live.stops.value?.holdAll ?? { pending: false, complete: false };
   const next = point === 'pending' ? { pending: !pending, complete } : { pending, complete: !complete };
-  void live.ask({ kind: 'hold-all', ...next });
+  void live.order({ kind: 'hold-all', ...next });
 }
 
 function after<Value>(values: readonly Value[], value: Value): Value {

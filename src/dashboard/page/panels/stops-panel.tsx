@@ -50,10 +50,10 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
       </div>
       <div class="held-actions">
         {stop.canChange ? <ValueForm stop={stop} /> : <span class="dim">{words.cannotChange[at]}</span>}
-        <button type="button" onClick={() => void live.ask({ kind: 'step', vcpu })}>
+        <button type="button" onClick={() => void live.order({ kind: 'step', vcpu })}>
           {header.step}
         </button>
-        <button type="button" class="primary" onClick={() => void live.ask({ kind: 'go', vcpu })}>
+        <button type="button" class="primary" onClick={() => void live.order({ kind: 'go', vcpu })}>
           {header.go}
         </button>
       </div>
