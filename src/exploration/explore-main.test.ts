@@ -37,7 +37,8 @@ test('a defect is found, saved and replayed', () => {
 });
 
 test('what does not exist is refused, with what does', () => {
-  const { status, stderr } = run('--config', 'nonsense');
+  const { status, stdout, stderr } = run('--config', 'nonsense');
   assert.equal(status, 2);
+  assert.equal(stdout, '');
   assert.match(stderr, /there is no nonsense\. Choose from: requests, /);
 });

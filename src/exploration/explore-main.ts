@@ -102,12 +102,13 @@ function rowOf(name: string, { result, seconds }: Exploration): string[] {
 }
 
 async function searchAll(options: Options): Promise<number> {
-  const program = new ExploredProgram(await loadCompiler());
+  const configurations = selected(CONFIGURATIONS, options);
+  const program = new ExploredProgram(loadCompiler());
   let violations = 0;
   let seconds = 0;
   const rows: string[][] = [];
   printRow(COLUMNS);
-  for (const configuration of selected(CONFIGURATIONS, options)) {
+  for (const configuration of configurations) {
     if (isInterrupted) break;
     if (configuration.isForRandom === true) continue;
     const exploration = await explore(program, planOf(configuration, options.slice === true), {
@@ -136,9 +137,10 @@ async function searchAll(options: Options): Promise<number> {
 }
 
 async function searchRandomly(options: Options, runs: number): Promise<number> {
-  const program = new ExploredProgram(await loadCompiler());
+  const configurations = selected(CONFIGURATIONS, options);
+  const program = new ExploredProgram(loadCompiler());
   let violations = 0;
-  for (const configuration of selected(CONFIGURATIONS, options)) {
+  for (const configuration of configurations) {
     if (isInterrupted) break;
     const plan = planOf(configuration, options.slice === true);
     const { seed } = options;
@@ -161,7 +163,8 @@ async function searchRandomly(options: Options, runs: number): Promise<number> {
 }
 
 async function searchDefects(options: Options): Promise<number> {
-  const ts = await loadCompiler();
+  const defects = selected(DEFECTS, options);
+  const ts = loadCompiler();
   const table = new Table({
     head: ['defect', 'found after runs', 'states', 'steps', 'seconds', 'what was seen'],
     style: { head: [], border: [] },
@@ -169,7 +172,7 @@ async function searchDefects(options: Options): Promise<number> {
     wordWrap: true,
   });
   let survivors = 0;
-  for (const defect of selected(DEFECTS, options)) {
+  for (const defect of defects) {
     if (isInterrupted) break;
     const program = new ExploredProgram(ts, [defect]);
     const { result, schedule, seconds } = await explore(program, defect.plan, {
@@ -189,10 +192,10 @@ async function searchDefects(options: Options): Promise<number> {
   return survivors === 0 ? 0 : 1;
 }
 
-async function replayFile(file: string, options: Options): Promise<number> {
+function replayFile(file: string, options: Options): number {
   const schedule = parseSchedule(readFileSync(file, 'utf8'));
   const changes = schedule.defect === undefined ? [] : DEFECTS.filter(({ name }) => name === schedule.defect);
-  const program = new ExploredProgram(await loadCompiler(), changes);
+  const program = new ExploredProgram(loadCompiler(), changes);
   show(program, schedule, options);
   return 0;
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { explore, ExploredProgram, loadCompiler, replay, scheduleTable, SMALLEST } from './index.js';
 
 test('somebody else’s world and change are explored by the public names', async () => {
-  const compiler = await loadCompiler();
+  const compiler = loadCompiler();
   const plan = { ...SMALLEST, requests: 2, clients: ['later'] as const };
   const healthy = await explore(new ExploredProgram(compiler), plan);
   assert.equal(healthy.schedule, undefined);
@@ -15,8 +15,8 @@ test('somebody else’s world and change are explored by the public names', asyn
   assert.match(scheduleTable(replay(program, broken.schedule)), /FREE → PENDING/);
 });
 
-test('a change whose text is gone is refused', async () => {
-  const compiler = await loadCompiler();
+test('a change whose text is gone is refused', () => {
+  const compiler = loadCompiler();
   assert.throws(
     () => new ExploredProgram(compiler, [{ module: 'hypervisor/upcall', from: 'nonsense', to: '' }]),
     /GONE/,

@@ -3,9 +3,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import type { Page } from 'playwright-core';
 import { faint, missedByTab, nameless } from './page-audit.js';
-import { findChromium, launch, openPage, serve, type OpenPage, type Served } from './page-browser.js';
+import { findChromium } from './page-browser.js';
+import { PageFixture } from './page-fixture.js';
 
 const chromium = findChromium();
 const isBuilt = existsSync(new URL('../../dashboard/page/index.html', import.meta.url));
@@ -28,33 +29,18 @@ const BLOCKING_DEVICE = `export default class {
 
 describe('the live page for everyone', { skip }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'upcall-page-e2e-'));
-  let browser: Browser;
-  let served: Served;
-  before(async () => {
-    writeFileSync(join(folder, 'blocking.mjs'), BLOCKING_DEVICE);
-    browser = await launch(chromium ?? '');
-    served = await serve(['--device', `${join(folder, 'blocking.mjs')}@0x500,thread`, '--client-timeout', 'none']);
-  });
+  const device = join(folder, 'blocking.mjs');
+  const fixture = new PageFixture(chromium ?? '', () => [
+    '--device',
+    `${device}@0x500,thread`,
+    '--client-timeout',
+    'none',
+  ]);
+  before(() => writeFileSync(device, BLOCKING_DEVICE));
   after(async () => {
-    await browser.close();
-    served.session.child.kill('SIGTERM');
-    await served.session.ended;
+    await fixture.close();
     rmSync(folder, { recursive: true });
   });
-
-  async function withPage(use: (open: OpenPage) => Promise<void>, options: BrowserContextOptions = {}): Promise<void> {
-    const open = await openPage(browser, served, options);
-    try {
-      await open.shows('monitor>');
-      await use(open);
-      assert.deepEqual(open.complaints, []);
-    } catch (error) {
-      console.log(await open.scene());
-      throw error;
-    } finally {
-      await open.close();
-    }
-  }
 
   async function everyView(page: Page, look: (view: string) => Promise<void>): Promise<void> {
     for (const tab of await page.getByRole('tab').all()) {
@@ -73,8 +59,9 @@ describe('the live page for everyone', { skip }, () => {
     ['zh-CN', 'dark'],
   ] as const)
     test(`every view in ${locale}, ${colorScheme}: all has a name, and all text a contrast of 4.5`, () =>
-      withPage(
+      fixture.use(
         async ({ page, command, shows }) => {
+          await shows('monitor>');
           // Something to show: an unclaimed access, a held request, a breakpoint.
           await command('in8 300');
           await shows(/in8 300\s*0xff/);
@@ -92,11 +79,13 @@ describe('the live page for everyone', { skip }, () => {
           await page.locator('.stops h3 button').click();
           await page.locator('.held-request').waitFor({ state: 'detached' });
         },
-        { locale, colorScheme },
+        // The first is how a page is opened.
+        locale === 'en-US' ? undefined : { locale, colorScheme },
       ));
 
   test('Tab comes by every control of every view, out of the console too, and one sees where it is', () =>
-    withPage(async ({ page }) => {
+    fixture.use(async ({ page, shows }) => {
+      await shows('monitor>');
       for (const tab of ['timeline', 'clients', 'latency', 'unclaimed', 'stops', 'device']) {
         await page.locator(`[data-tab="${tab}"]`).click();
         if (tab === 'timeline' || tab === 'stops' || tab === 'device')
@@ -105,14 +94,15 @@ describe('the live page for everyone', { skip }, () => {
     }));
 
   test('for who wants less motion nothing glides, and slots are drawn twice a second instead of with each frame', () =>
-    withPage(
-      async ({ page, command }) => {
-        await command('repeat 4000. in8 300');
-        const glide = `getComputedStyle(document.querySelector('.stop-controls button')).transitionDuration`;
-        assert.equal(await page.evaluate<string>(glide), '0s');
-        // The time between four drawings of the slot that is at work, by the page's own clock.
-        const ms = (): Promise<number> =>
-          page.evaluate<number>(`new Promise((resolve) => {
+    fixture.use(async ({ page, command, shows }) => {
+      await shows('monitor>');
+      await page.emulateMedia({ reducedMotion: 'reduce' });
+      await command('repeat 4000. in8 300');
+      const glide = `getComputedStyle(document.querySelector('.stop-controls button')).transitionDuration`;
+      assert.equal(await page.evaluate<string>(glide), '0s');
+      // The time between four drawings of the slot that is at work, by the page's own clock.
+      const ms = (): Promise<number> =>
+        page.evaluate<number>(`new Promise((resolve) => {
             const times = [];
             const watcher = new MutationObserver(() => {
               times.push(performance.now());
@@ -122,20 +112,19 @@ describe('the live page for everyone', { skip }, () => {
             });
             watcher.observe(document.querySelector('[data-slot="0"]'), { subtree: true, childList: true, characterData: true, attributes: true });
           })`);
-        const calm = await ms();
-        assert.ok(calm > 1200, `${calm} ms`);
-        await page.emulateMedia({ reducedMotion: 'no-preference' });
-        assert.notEqual(await page.evaluate<string>(glide), '0s');
-        const lively = await ms();
-        assert.ok(lively < calm, `${lively} ms`);
-        await page.locator('.xterm-helper-textarea').focus();
-        await page.keyboard.press('Control+c');
-      },
-      { reducedMotion: 'reduce' },
-    ));
+      const calm = await ms();
+      assert.ok(calm > 1200, `${calm} ms`);
+      await page.emulateMedia({ reducedMotion: 'no-preference' });
+      assert.notEqual(await page.evaluate<string>(glide), '0s');
+      const lively = await ms();
+      assert.ok(lively < calm, `${lively} ms`);
+      await page.locator('.xterm-helper-textarea').focus();
+      await page.keyboard.press('Control+c');
+    }));
 
   test('nothing inline: the policy refuses styles, scripts and pictures that are no files, and a refusal fails a test', () =>
-    withPage(async ({ page, complaints }) => {
+    fixture.use(async ({ page, complaints, shows }) => {
+      await shows('monitor>');
       for (const [what, inject] of [
         [
           'style-src',
@@ -159,7 +148,8 @@ describe('the live page for everyone', { skip }, () => {
     }));
 
   test('the token is in no address, no request and no log, and a pasted address is taken on the page that it is pasted over', () =>
-    withPage(async ({ page, shows }) => {
+    fixture.use(async ({ page, shows }, served) => {
+      await shows('monitor>');
       const token = new URL(served.address).hash.slice(1);
       assert.ok(token.length > 30);
       const asked: string[] = [];
@@ -183,11 +173,12 @@ describe('the live page for everyone', { skip }, () => {
       assert.equal(new URL(stranger.url()).hash, '');
       await stranger.close();
       assert.equal(served.told().split(token).length - 1, 1, 'it is printed once, with the address');
-    }));
+    }, {}));
 
   // The last: its device never answers again.
   test('shows the registers of a device in a thread of its own, and says when that thread does not answer', () =>
-    withPage(async ({ page, command, shows }) => {
+    fixture.use(async ({ page, command, shows }) => {
+      await shows('monitor>');
       await command('in8 500');
       await shows(/in8 500\s*0x01/);
       await page.locator('button.client', { hasText: 'blocking' }).click();

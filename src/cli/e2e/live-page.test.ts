@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
-import { after, before, describe, test } from 'node:test';
-import type { Browser, BrowserContextOptions } from 'playwright-core';
-import { findChromium, launch, openPage, serve, type OpenPage, type Served } from './page-browser.js';
+import { after, describe, test } from 'node:test';
+import { findChromium } from './page-browser.js';
+import { PageFixture } from './page-fixture.js';
 
 const chromium = findChromium();
 const isBuilt = existsSync(new URL('../../dashboard/page/index.html', import.meta.url));
@@ -12,45 +12,11 @@ const skip =
     : !isBuilt && 'the page is not built: npm run build:page';
 
 describe('the live page', { skip }, () => {
-  let browser: Browser;
-  /** Boots cost more than all else here: one monitor for all tests that leave it as they found it. */
-  let shared: Served | undefined;
-  before(async () => {
-    browser = await launch(chromium ?? '');
-  });
-  after(async () => {
-    await browser.close();
-    await stop();
-  });
-
-  async function stop(): Promise<void> {
-    shared?.session.child.kill('SIGTERM');
-    await shared?.session.ended;
-    shared = undefined;
-  }
-
-  /** Opens a page for `use`; whatever the page does, it keeps to its server and its policy. */
-  async function withPage(
-    use: (open: OpenPage, served: Served) => Promise<void>,
-    options: BrowserContextOptions = {},
-  ): Promise<void> {
-    const served = (shared ??= await serve());
-    const open = await openPage(browser, served, options);
-    try {
-      await use(open, served);
-      assert.deepEqual(open.complaints, []);
-    } catch (error) {
-      console.log(await open.scene());
-      // What a test has left is not for the next.
-      await stop();
-      throw error;
-    } finally {
-      await open.close();
-    }
-  }
+  const fixture = new PageFixture(chromium ?? '');
+  after(() => fixture.close());
 
   test('shows the guest’s console, which one can type into, and the slots as they move', () =>
-    withPage(async ({ page, shows, command }, { address }) => {
+    fixture.use(async ({ page, shows, command }, { address }) => {
       await shows('monitor>');
       assert.ok(new URL(address).hash.length > 10);
       assert.equal(new URL(page.url()).hash, '', 'the token is not left in the address');
@@ -67,7 +33,7 @@ describe('the live page', { skip }, () => {
     }));
 
   test('stops on a port, changes what the guest reads, and lets it go on', () =>
-    withPage(async ({ page, shows, command }) => {
+    fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');
       await page.getByRole('tab', { name: 'Stops' }).click();
       const form = page.locator('.breakpoint-form');
@@ -93,7 +59,7 @@ describe('the live page', { skip }, () => {
     }));
 
   test('changes what the guest writes, and steps from stop to stop', () =>
-    withPage(async ({ page, shows, command }) => {
+    fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');
       await page.getByRole('tab', { name: 'Stops' }).click();
       const form = page.locator('.breakpoint-form');
@@ -120,7 +86,7 @@ describe('the live page', { skip }, () => {
     }));
 
   test('is in the system’s language and theme, or in the chosen ones, and remembers them', () =>
-    withPage(
+    fixture.use(
       async ({ page, shows }) => {
         const root = page.locator('html');
         await page.getByText('共享页').waitFor();
@@ -141,7 +107,7 @@ describe('the live page', { skip }, () => {
     ));
 
   test('does all of it by keyboard, with the focus to be seen', () =>
-    withPage(async ({ page, shows }) => {
+    fixture.use(async ({ page, shows }) => {
       const { keyboard } = page;
       const focused = page.locator(':focus');
       await shows('monitor>');
@@ -187,7 +153,7 @@ describe('the live page', { skip }, () => {
     }));
 
   test('a key that goes somewhere is there before the next key, however late the next frame is', () =>
-    withPage(async ({ page, shows }) => {
+    fixture.use(async ({ page, shows }) => {
       const { keyboard } = page;
       const focused = (): Promise<string> =>
         page.evaluate('(({ id, className, name }) => id || name || className)(document.activeElement)');
@@ -214,7 +180,7 @@ describe('the live page', { skip }, () => {
     }));
 
   test('holds every request while that is switched on, and lets all go', () =>
-    withPage(async ({ page, shows }) => {
+    fixture.use(async ({ page, shows }) => {
       await shows('monitor>');
       await page.getByRole('button', { name: 'Hold at PENDING' }).click();
       await page.locator('button[aria-pressed="true"]', { hasText: 'Hold at PENDING' }).waitFor();
@@ -231,7 +197,7 @@ describe('the live page', { skip }, () => {
     }));
 
   test('says what was refused', () =>
-    withPage(async ({ page, shows }) => {
+    fixture.use(async ({ page, shows }) => {
       await shows('monitor>');
       // What a page that has not heard of the latest asks for: a slot's request that is not held any more.
       await page.evaluate(`{
@@ -246,7 +212,7 @@ describe('the live page', { skip }, () => {
     }));
 
   test('pauses and filters the timeline', () =>
-    withPage(async ({ page, shows, command }) => {
+    fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');
       await page.getByRole('combobox', { name: 'Client', exact: true }).selectOption('cmos-rtc');
       const lines = page.locator('.moves .move');
@@ -270,7 +236,7 @@ describe('the live page', { skip }, () => {
     }));
 
   test('fits into 1280×720, 1920×1080 and 2560×1440: nothing is cut off, and nothing scrolls but the views', () =>
-    withPage(async ({ page, shows }) => {
+    fixture.use(async ({ page, shows }) => {
       await shows('monitor>');
       for (const [width, height] of [
         [1280, 720],
@@ -297,12 +263,11 @@ describe('the live page', { skip }, () => {
     }));
 
   test('tells when the machine has ended', () =>
-    withPage(async ({ page, shows, command, complaints }, { session }) => {
+    fixture.use(async ({ page, shows, command, complaints }, { session }) => {
       await shows('monitor>');
       await command('poweroff');
       await page.locator('.vm-state.over, .vm-state.lost').waitFor();
       assert.equal((await session.ended).status, 0);
-      shared = undefined;
       // The page looks for its server, which is gone: the browser says so, and that is all.
       complaints.splice(0, complaints.length, ...complaints.filter((one) => !/WebSocket/.test(one)));
     }));

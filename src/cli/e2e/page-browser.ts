@@ -61,8 +61,12 @@ export interface OpenPage {
   readonly shows: (text: string | RegExp) => Promise<void>;
   /** What a failed test leaves: where the focus is, what the guest's console and the header show. */
   readonly scene: () => Promise<string>;
+  /** As if it was opened anew: its size, media, settings and what it complained of are those of the start. */
+  readonly reopen: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
+
+const SIZE = { width: 1280, height: 720 };
 
 /** What a page that does not answer is given to be described. */
 const SCENE_LIMIT_MS = 10_000;
@@ -83,7 +87,7 @@ export async function openPage(
 ): Promise<OpenPage> {
   const { origin } = new URL(address);
   const complaints: string[] = [];
-  const context = await browser.newContext({ viewport: { width: 1280, height: 720 }, locale: 'en-US', ...options });
+  const context = await browser.newContext({ viewport: SIZE, locale: 'en-US', ...options });
   context.setDefaultTimeout(60_000);
   context.on('request', (request) => {
     if (new URL(request.url()).origin !== origin) complaints.push(`asked for ${request.url()}`);
@@ -113,6 +117,13 @@ export async function openPage(
         page.evaluate<string>(SCENE).catch(String),
         sleep(SCENE_LIMIT_MS, 'the page does not answer', { ref: false }),
       ]),
+    reopen: async () => {
+      await page.setViewportSize(SIZE);
+      await page.emulateMedia({ colorScheme: null, reducedMotion: null });
+      await page.evaluate('localStorage.clear()');
+      await page.reload();
+      complaints.length = 0;
+    },
     close: () => context.close(),
   };
 }

@@ -4,6 +4,7 @@
  */
 
 import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { compileFunction } from 'node:vm';
 import type * as TypeScript from 'typescript';
 import { AcrnError } from '../../io-request/acrn-error.js';
@@ -27,11 +28,10 @@ const PLAIN = new Set(
 /** Modules that are the beginning of a thread. */
 const ENTRIES = new Set(['device-model/placement/device-thread']);
 
-/** The compiler, which only explorers need. */
-export async function loadCompiler(): Promise<Ts> {
+/** The compiler, which only explorers need. As what it is, CommonJS: an import looks for its exports for half of a second. */
+export function loadCompiler(): Ts {
   try {
-    const module = (await import('typescript')) as unknown as { default: Ts };
-    return module.default;
+    return createRequire(import.meta.url)('typescript') as Ts;
   } catch (error) {
     throw new AcrnError('TOOL_MISSING', 'exploring needs the TypeScript compiler, which is not installed', {
       remedy: 'npm install --save-dev typescript',

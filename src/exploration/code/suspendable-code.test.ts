@@ -8,7 +8,7 @@ import { gettersOf, lowerModule } from './lowered-module.js';
 import { loadCompiler } from './rewritten-modules.js';
 import { rewriteModule } from './suspendable-code.js';
 
-const ts = await loadCompiler();
+const ts = loadCompiler();
 
 /** Runs `main` of a module, rewritten; `resultOf` decides what each operation gives. */
 function run(

@@ -10,7 +10,7 @@ import { scheduleTable } from './schedule-table.js';
 import { searchShortest } from './shortest-search.js';
 import { Violation } from './violation.js';
 
-const ts = await loadCompiler();
+const ts = loadCompiler();
 const CIRCLE = /nothing ends any more/;
 
 describe('each seeded defect is found, and its schedule runs again', () => {

@@ -8,7 +8,7 @@ import { explore, warmUp } from './explore.js';
 import { ExploredProgram, ExploredWorld } from './explored-world.js';
 import { randomNumbers } from './random-search.js';
 
-const program = new ExploredProgram(await loadCompiler());
+const program = new ExploredProgram(loadCompiler());
 
 describe('no schedule of these breaks an invariant, and each can end', () => {
   for (const configuration of CONFIGURATIONS.filter(({ isForRandom }) => isForRandom !== true))
@@ -102,7 +102,7 @@ test('who goes round for ever is told', async () => {
     from: 'for (let vcpu = 0; vcpu < this.vcpuCount; vcpu++) this.shared.doorbell(vcpu).ring();',
     to: '',
   };
-  const broken = new ExploredProgram(await loadCompiler(), [change]);
+  const broken = new ExploredProgram(loadCompiler(), [change]);
   const { result } = await explore(broken, { ...SMALLEST, clients: ['later'], acts: ['reset'] });
   assert.match(result.violation?.message ?? '', /nothing ends any more/);
 });

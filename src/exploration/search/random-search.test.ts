@@ -11,7 +11,7 @@ const SEED = Number(process.env['UPCALL_SEED'] ?? 1);
 test('a large world, everything at once, by random schedules', async (t) => {
   const large = CONFIGURATIONS.find(({ name }) => name === 'large');
   assert.ok(large);
-  const program = new ExploredProgram(await loadCompiler());
+  const program = new ExploredProgram(loadCompiler());
   const { schedule, runs, moves, seed } = await exploreRandomly(program, large.plan, { seed: SEED, runs: 12 });
   t.diagnostic(`${runs} schedules from seed ${SEED} on, ${moves} moves; set UPCALL_SEED for others`);
   assert.equal(schedule?.violation, undefined, `seed ${seed}`);
