@@ -173,7 +173,7 @@ describe('the live page for everyone', { skip }, () => {
       assert.equal(new URL(stranger.url()).hash, '');
       await stranger.close();
       assert.equal(served.told().split(token).length - 1, 1, 'it is printed once, with the address');
-    }, {}));
+    }));
 
   // The last: its device never answers again.
   test('shows the registers of a device in a thread of its own, and says when that thread does not answer', () =>
