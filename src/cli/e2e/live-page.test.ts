@@ -32,6 +32,32 @@ describe('the live page', { skip }, () => {
       await page.locator('.dump .state-word').waitFor();
     }));
 
+  test('draws of a slot that rests its age, in tenths of a second, and nothing else', () =>
+    fixture.use(async ({ page, shows, command }) => {
+      await shows('monitor>');
+      await command('echo and rests');
+      await shows(/and rests\s*and rests\s*monitor>/);
+      await page.locator('[data-slot="0"][data-state="FREE"] .slot-owner', { hasText: /\d\.\ds/ }).waitFor();
+      // What is written into the picture and the slot's view until the age has changed five times.
+      const writes = await page.evaluate<string[]>(`new Promise((resolve) => {
+        const texts = [];
+        let ages = 0;
+        const watcher = new MutationObserver((records) => {
+          for (const { target } of records) {
+            if (target.parentElement?.closest('.slot-owner')) ages++;
+            else texts.push(target.textContent);
+          }
+          if (ages < 5) return;
+          watcher.disconnect();
+          resolve(texts);
+        });
+        for (const view of document.querySelectorAll('.slots, .slot-panel'))
+          watcher.observe(view, { subtree: true, childList: true, characterData: true, attributes: true });
+      })`);
+      assert.ok(writes.length <= 5, writes.join());
+      for (const text of writes) assert.match(text, /^\d+\.\d s$/);
+    }));
+
   test('stops on a port, changes what the guest reads, and lets it go on', () =>
     fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');

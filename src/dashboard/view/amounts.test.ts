@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { shortCount, shortTime, traceTime, wholeCount } from './amounts.js';
+import { shortAge, shortCount, shortTime, traceTime, wholeCount } from './amounts.js';
 
 test('a count has three digits and its unit', () => {
   const cases: [number, string][] = [
@@ -36,6 +36,20 @@ test('a time has three digits and its unit, and what is no time is a dash', () =
     [-1, '–'],
   ];
   for (const [ns, text] of cases) assert.equal(shortTime(ns), text, `${ns}`);
+});
+
+test('an age has no hundredths of a second', () => {
+  const cases: [number, string][] = [
+    [0, '0 ns'],
+    [12_340, '12.3 µs'],
+    [999_400_000, '999 ms'],
+    [999_600_000, '1.0 s'],
+    [1_249_000_000, '1.2 s'],
+    [59_940_000_000, '59.9 s'],
+    [60e9, '1 min'],
+    [-1, '–'],
+  ];
+  for (const [ns, text] of cases) assert.equal(shortAge(ns), text, `${ns}`);
 });
 
 test('no unit is ever reached with four digits before it', () => {

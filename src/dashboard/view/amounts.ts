@@ -28,6 +28,12 @@ export function shortTime(ns: number): string {
   return `${Math.round(ns / 3600e9)} h`;
 }
 
+/** How long something has lasted that goes on: as `shortTime`, but a second has tenths only, as nobody reads hundredths that run. */
+export function shortAge(ns: number): string {
+  const isSeconds = ns >= 999.5e6 && ns < 59.95e9;
+  return isSeconds ? `${(ns / 1e9).toFixed(1)} s` : shortTime(ns);
+}
+
 /** Since the VM's trace was made, to the microsecond: `12.345678 s`. */
 export function traceTime(ns: number): string {
   return (ns / 1e9).toFixed(6);

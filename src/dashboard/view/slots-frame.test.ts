@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { FrameOffset, framesIn, SLOT_RECORD_BYTES, SlotRecord, slotsFrameBytes } from '../protocol.js';
-import { decodeSlotsFrame } from './slots-frame.js';
+import { decodeSlotsFrame, withoutRepeats } from './slots-frame.js';
 
 const ALL_BYTES = slotsFrameBytes(16);
 
@@ -102,6 +102,29 @@ test('a frame may have the slots of the vCPUs only, and an inspected one that is
     ],
   );
   assert.equal(decoded.inspected?.bytes[136], 3);
+});
+
+test('of frames between which only ages change the last is drawn, and what only one of them has', () => {
+  let age = 0;
+  const make = (records: number, ...moves: number[]): ArrayBuffer => {
+    const { buffer, view } = frame();
+    view.setUint8(FrameOffset.records, records);
+    moves.forEach((count, vcpu) => {
+      const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
+      view.setUint32(at + SlotRecord.moves, count, true);
+      view.setFloat64(at + SlotRecord.ageMs, ++age, true);
+    });
+    return buffer;
+  };
+  const [rest, all, again, moved] = [make(2, 7, 4), make(16, 7, 4), make(2, 7, 4), make(2, 7, 8)];
+  assert.deepEqual(withoutRepeats([]), []);
+  assert.deepEqual(withoutRepeats([rest, again]), [again]);
+  assert.deepEqual(
+    withoutRepeats([rest, all, again, again]),
+    [all, again],
+    'the slots of other vCPUs are in one of them',
+  );
+  assert.deepEqual(withoutRepeats([rest, moved, rest]), [rest, moved, rest]);
 });
 
 test('what is too short or something else is no frame', () => {

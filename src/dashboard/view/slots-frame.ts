@@ -67,6 +67,25 @@ export function decodeSlotsFrame(buffer: ArrayBuffer): SlotsFrame | undefined {
   };
 }
 
+/** Those of `frames` that are worth drawing: of frames between which only the slots' ages change the last one shows it all. */
+export function withoutRepeats(frames: readonly ArrayBuffer[]): ArrayBuffer[] {
+  return frames.filter((frame, at) => {
+    const next = frames[at + 1];
+    return next === undefined || !repeats(new DataView(next), new DataView(frame));
+  });
+}
+
+function repeats(later: DataView, earlier: DataView): boolean {
+  const end = slotsFrameBytes(earlier.getUint8(FrameOffset.records));
+  if (later.getUint8(FrameOffset.records) < earlier.getUint8(FrameOffset.records)) return false;
+  for (let at: number = FrameOffset.firstRecord; at < end; at += 4) {
+    const field = (at - FrameOffset.firstRecord) % SLOT_RECORD_BYTES;
+    const isAge = field >= SlotRecord.ageMs && field < SlotRecord.ageMs + 8;
+    if (!isAge && later.getUint32(at) !== earlier.getUint32(at)) return false;
+  }
+  return true;
+}
+
 function slotView(view: DataView, vcpu: number): SlotView {
   const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
   const u32 = (offset: number): number => view.getUint32(at + offset, true);

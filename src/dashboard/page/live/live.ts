@@ -22,7 +22,7 @@ import {
 } from '../../protocol.js';
 import { LatencyHistory } from '../../view/latency-history.js';
 import { MoveList, type ListedMove } from '../../view/move-list.js';
-import { decodeSlotsFrame, type SlotsFrame, type SlotView } from '../../view/slots-frame.js';
+import { decodeSlotsFrame, withoutRepeats, type SlotsFrame, type SlotView } from '../../view/slots-frame.js';
 import { Connection, type ConnectionState } from './connection.js';
 import { listEveryMs, onNextFrame } from './pace.js';
 import { Questions, type Answer, type Question } from './questions.js';
@@ -58,7 +58,8 @@ export class Live {
   readonly #connection: Connection;
   readonly #questions: Questions;
   readonly #list = new MoveList();
-  readonly #frames: ArrayBuffer[] = [];
+  /** Still to be drawn. */
+  #frames: ArrayBuffer[] = [];
   #movesTimer: ReturnType<typeof setTimeout> | undefined;
   #newsKey = 0;
   #watch = { slots: false, tables: false, moves: null as MoveFilterFields | null };
@@ -158,9 +159,9 @@ export class Live {
     if (kind === FrameKind.CONSOLE) this.onConsole(new Uint8Array(frame, CONSOLE_HEADER_BYTES));
     else if (kind === FrameKind.SLOTS) {
       if (this.#frames.length === 0) onNextFrame(() => this.#draw());
-      for (const { start, end } of framesIn(new Uint8Array(frame))) this.#frames.push(frame.slice(start, end));
-      // Those of one message: older ones came while the page was not drawn.
-      this.#frames.splice(0, this.#frames.length - FRAMES_PER_MESSAGE);
+      const frames = framesIn(new Uint8Array(frame)).map(({ start, end }) => frame.slice(start, end));
+      // No more than one message has: older ones came while the page was not drawn.
+      this.#frames = withoutRepeats([...this.#frames, ...frames].slice(-FRAMES_PER_MESSAGE));
     }
   }
 
@@ -177,7 +178,7 @@ export class Live {
         // A slot that nobody uses needs no drawing.
         if (known !== undefined && (known.value === undefined || slot.vcpu < frame.vcpus)) known.value = slot;
       }
-      this.inspectedBytes.value = frame.inspected;
+      if (!isSameSlot(this.inspectedBytes.value, frame.inspected)) this.inspectedBytes.value = frame.inspected;
     });
   }
 
@@ -198,4 +199,10 @@ export class Live {
     this.moves.value = [];
     this.missedMoves.value = 0;
   }
+}
+
+/** Sixty tables a second of a slot that rests would look the same. */
+function isSameSlot(one: SlotsFrame['inspected'], other: SlotsFrame['inspected']): boolean {
+  if (one === undefined || other === undefined) return one === other;
+  return one.vcpu === other.vcpu && one.bytes.every((byte, at) => byte === other.bytes[at]);
 }

@@ -6,7 +6,7 @@
 import type { Signal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
-import { shortTime } from '../../view/amounts.js';
+import { shortAge } from '../../view/amounts.js';
 import type { SlotView } from '../../view/slots-frame.js';
 import { useSurroundings } from '../parts/context.js';
 import { StateMark } from '../parts/state-mark.js';
@@ -68,7 +68,7 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
       onClick={pin}
     >
       <span class="slot-top">
-        <span class="slot-number">{vcpu}</span>
+        <span class="slot-number">{`${vcpu}`}</span>
         {view?.held !== undefined && <span class="slot-held" title={words.heldAt[view.held]} />}
         <StateMark state={state} />
       </span>
@@ -77,7 +77,7 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
       {isUsed && (
         <span class="slot-owner">
           <span title={words.owner[view?.owner ?? 'hypervisor']}>{words.ownerShort[view?.owner ?? 'hypervisor']}</span>
-          <span>{view !== undefined && view.moves > 0 ? shortTime(view.ageNs).replace(' ', '') : ''}</span>
+          <span>{view !== undefined && view.moves > 0 ? shortAge(view.ageNs).replace(' ', '') : ''}</span>
         </span>
       )}
     </button>

@@ -2,7 +2,7 @@
 
 import type { JSX } from 'preact';
 import { SLOT_OFFSET } from '../../../io-request/layout.js';
-import { shortTime } from '../../view/amounts.js';
+import { shortAge } from '../../view/amounts.js';
 import { dumpRows, slotFields } from '../../view/slot-fields.js';
 import type { SlotView } from '../../view/slots-frame.js';
 import { useSurroundings } from '../parts/context.js';
@@ -39,7 +39,7 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
   const wasUsed = view !== undefined && view.moves > 0;
   const pairs: [string, string][] = [
     [words.owner, states.owner[view?.owner ?? 'hypervisor']],
-    [words.age, wasUsed ? shortTime(view.ageNs) : words.nobody],
+    [words.age, wasUsed ? shortAge(view.ageNs) : words.nobody],
     [words.client, client?.name ?? words.nobody],
     [
       words.request,
@@ -53,7 +53,7 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
       <div class={`slot-head state-${state.toLowerCase()}`}>
         <StateMark state={state} />
         <strong class="slot-title">
-          {words.title} {vcpu}: {state}
+          {`${words.title} ${vcpu}: ${state}`}
         </strong>
         <span class="dim">{view?.held === undefined ? states.meaning[state] : states.heldAt[view.held]}</span>
       </div>
@@ -90,7 +90,7 @@ function FieldTable({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
       <tbody>
         {slotFields(bytes).map(({ name, offset, raw, meaning }) => (
           <tr key={name}>
-            <td class="number mono dim">{offset}</td>
+            <td class="number mono dim">{`${offset}`}</td>
             <td class="mono">{name}</td>
             <td class="mono">{raw}</td>
             <td>{meaningOf(meaning)}</td>

@@ -4,7 +4,7 @@ import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { StopRow } from '../../protocol.js';
-import { shortTime } from '../../view/amounts.js';
+import { shortAge } from '../../view/amounts.js';
 import { useSurroundings } from '../parts/context.js';
 import { RequestText } from '../parts/requests.js';
 import { StateMark } from '../parts/state-mark.js';
@@ -64,7 +64,7 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
 /** The time is the slot's own, which comes with each frame. */
 function HeldAge({ stop }: { readonly stop: StopRow }): JSX.Element {
   const { live } = useSurroundings();
-  return <>{shortTime(live.slots[stop.vcpu]?.value?.ageNs ?? stop.sinceMs * 1e6)}</>;
+  return <>{shortAge(live.slots[stop.vcpu]?.value?.ageNs ?? stop.sinceMs * 1e6)}</>;
 }
 
 function ValueForm({ stop }: { readonly stop: StopRow }): JSX.Element {
