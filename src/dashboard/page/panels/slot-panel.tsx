@@ -52,9 +52,7 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
     <div class="slot-summary">
       <div class={`slot-head state-${state.toLowerCase()}`}>
         <StateMark state={state} />
-        <strong class="slot-title">
-          {`${words.title} ${vcpu}: ${state}`}
-        </strong>
+        <strong class="slot-title">{`${words.title} ${vcpu}: ${state}`}</strong>
         <span class="dim">{view?.held === undefined ? states.meaning[state] : states.heldAt[view.held]}</span>
       </div>
       <dl>
