@@ -28,7 +28,7 @@ export function shortTime(ns: number): string {
   return `${Math.round(ns / 3600e9)} h`;
 }
 
-/** How long something has lasted that goes on: as `shortTime`, but a second has tenths only, as nobody reads hundredths that run. */
+/** How long something that goes on has lasted: as `shortTime`, but seconds with tenths. Nobody reads hundredths that run. */
 export function shortAge(ns: number): string {
   const isSeconds = ns >= 999.5e6 && ns < 59.95e9;
   return isSeconds ? `${(ns / 1e9).toFixed(1)} s` : shortTime(ns);

@@ -1,4 +1,7 @@
-/** What the VM told its operator: device errors, late clients, resets, faults, the end; and what it refused to this page. Newest first. */
+/**
+ * What the VM told its operator: device errors, late clients, resets, faults, the end; and what it refused to this page.
+ * Newest first.
+ */
 
 import type { JSX } from 'preact';
 import { useSurroundings } from '../parts/context.js';

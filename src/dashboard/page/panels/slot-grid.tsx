@@ -68,6 +68,7 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
       onClick={pin}
     >
       <span class="slot-top">
+        {/* As text: Preact takes the number 0 for something new each time. */}
         <span class="slot-number">{`${vcpu}`}</span>
         {view?.held !== undefined && <span class="slot-held" title={words.heldAt[view.held]} />}
         <StateMark state={state} />
