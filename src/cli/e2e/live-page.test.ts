@@ -213,6 +213,8 @@ describe('the live page', { skip }, () => {
       await page.locator('.xterm-helper-textarea').focus();
       await page.keyboard.type('x');
       await page.locator('[data-slot="0"][data-state="PENDING"] .slot-held').waitFor();
+      // It was the serial port's before; now it is nobody's yet.
+      await page.locator('.slot-summary dl div', { hasText: /^Client–$/ }).waitFor();
       await page.getByRole('button', { name: 'Hold at PENDING' }).click();
       await page.locator('button[aria-pressed="false"]', { hasText: 'Hold at PENDING' }).waitFor();
       await page.getByRole('button', { name: 'Let all go' }).click();

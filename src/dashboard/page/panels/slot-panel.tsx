@@ -35,7 +35,8 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
   const { slot: words, state: states, access } = strings();
   const view = live.slots[vcpu]?.value;
   const state = view?.state ?? 'FREE';
-  const client = view?.client === undefined ? undefined : live.clients.value[view.client];
+  // The frame says who had the slot last; what is PENDING is nobody's yet.
+  const client = view?.client === undefined || state === 'PENDING' ? undefined : live.clients.value[view.client];
   const wasUsed = view !== undefined && view.moves > 0;
   const pairs: [string, string][] = [
     [words.owner, states.owner[view?.owner ?? 'hypervisor']],
