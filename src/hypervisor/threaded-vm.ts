@@ -15,6 +15,7 @@ import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } 
 import type { VmConfig, VmEvent } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
+import { threadFlags } from './thread-flags.js';
 import type { Upcall } from './upcall.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
@@ -233,11 +234,8 @@ function startThread(
   };
   let worker: Worker;
   try {
-    worker = new Worker(options.entry, {
-      workerData: data,
-      transferList: [port2],
-      name: `${config.name} vCPU ${vcpu}`,
-    });
+    const name = `${config.name} vCPU ${vcpu}`;
+    worker = new Worker(options.entry, { workerData: data, transferList: [port2], name, ...threadFlags() });
   } catch (error) {
     port1.close();
     throw new AcrnError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, { cause: error });

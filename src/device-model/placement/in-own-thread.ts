@@ -10,6 +10,7 @@ import type { AssignedRequest } from '../../hsm/assigned-request.js';
 import type { ClientPosition, IoClient } from '../../hsm/io-client.js';
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
+import { threadFlags } from '../../hypervisor/thread-flags.js';
 import { AcrnError } from '../../io-request/acrn-error.js';
 import { errorText } from '../../io-request/error-text.js';
 import type { ReportDeviceError } from '../device-client.js';
@@ -256,7 +257,7 @@ export class ThreadClient implements IoClient {
 
 function startThread(data: DeviceThreadData, name: string): Worker {
   try {
-    return new Worker(new URL('./device-thread.js', import.meta.url), { workerData: data, name });
+    return new Worker(new URL('./device-thread.js', import.meta.url), { workerData: data, name, ...threadFlags() });
   } catch (error) {
     throw new AcrnError('THREAD_FAILED', `no thread for device ${name}: ${errorText(error).message}`, {
       remedy: 'Give options that structured cloning can copy: no functions',
