@@ -25,18 +25,21 @@ export class PageFixture {
    * a failed test saw is printed.
    */
   async use(use: (open: OpenPage, served: Served) => Promise<void>, options?: BrowserContextOptions): Promise<void> {
+    // A test may have ended it.
+    if (this.#served?.session.child.exitCode !== null) await this.stop();
     const served = (this.#served ??= await serve(this.#args()));
-    const open = await this.#open(served, options);
+    let open: OpenPage | undefined;
     try {
+      open = await this.#open(served, options);
       await use(open, served);
       assert.deepEqual(open.complaints, []);
     } catch (error) {
-      console.log(await open.scene());
+      console.log((await open?.scene()) ?? 'the page could not be opened');
       // What a test has left is not for the next.
       await this.stop();
       throw error;
     } finally {
-      if (options !== undefined) await open.close();
+      if (options !== undefined) await open?.close();
     }
   }
 
