@@ -22,8 +22,8 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
   const { INTERRUPT_LINE_WORDS, InterruptLines } = await product('hypervisor/interrupt-lines.js');
   const { Core } = await product('hypervisor/v86/core.js');
   const { loadCoreImage } = await product('hypervisor/v86/core-image.js');
-  const { Doorbell } = await product('io-request/doorbell.js');
-  const { SharedWords } = await product('io-request/shared-words.js');
+  const { Doorbell } = await product('sync/doorbell.js');
+  const { SharedWords } = await product('sync/shared-words.js');
   const { standardPc } = await product('standard-pc.js');
   const guest = await prepareGuestImage(image);
   const bell = new Doorbell();

@@ -41,7 +41,7 @@ export async function createLoopVm(loop, statistics) {
         onReport: (_, report) => resolveResult(/** @type {import('./loop-program.js').LoopResult} */ (report)),
       }),
   };
-  const serviceVm = new ServiceVm(hypervisor, { lookUs: LONG_LOOK_US });
+  const serviceVm = new ServiceVm(hypervisor, { spinUs: LONG_LOOK_US });
   const vm = await serviceVm.createUserVm({ memoryMiB: 1, statistics });
   vm.attach(ports(PORT, 8), { name: 'answering device', read: () => ANSWER, write: () => undefined });
   return { vm, result };

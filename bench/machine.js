@@ -17,12 +17,12 @@ export const answeringDevice = { name: 'answering device', read: () => ANSWER, w
  * @typedef {object} MachineOptions
  * @property {number} vcpus
  * @property {import('./loop-program.js').Loop} loop
- * @property {number} [lookUs] of the worker
+ * @property {number} [spinUs] of the worker
  * @property {URL} [deviceModule] for a device in its own thread; else the trivial device in this one
  */
 
 /** @param {MachineOptions} options */
-export async function createMachine({ vcpus, loop, lookUs, deviceModule }) {
+export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
   const { HypervisorServiceModule } = await product('hsm/service-module.js');
   const { VmRequests } = await product('hsm/vm-requests.js');
   const { DeviceClient } = await product('device-model/device-client.js');
@@ -37,7 +37,7 @@ export async function createMachine({ vcpus, loop, lookUs, deviceModule }) {
   const module = new HypervisorServiceModule({
     upcall,
     turn: () => new Promise((resolve) => setImmediate(resolve)),
-    ...(lookUs === undefined ? {} : { lookUs }),
+    ...(spinUs === undefined ? {} : { spinUs }),
   });
   /** @type {import('./loop-program.js').LoopResult[]} */
   const results = [];

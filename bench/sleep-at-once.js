@@ -6,10 +6,10 @@
 
 import { product } from './product.js';
 
-/** @typedef {import('../dist/io-request/doorbell.js').Doorbell} Doorbell */
+/** @typedef {import('../dist/sync/doorbell.js').Doorbell} Doorbell */
 
 export async function sleepAtOnce() {
-  const { Doorbell } = await product('io-request/doorbell.js');
+  const { Doorbell } = await product('sync/doorbell.js');
   const { sleep, wait } = Doorbell.prototype;
   /** @this {Doorbell} @param {() => boolean} hasWork @param {number} [timeoutMs] */
   const sleepNow = function (hasWork, timeoutMs) {

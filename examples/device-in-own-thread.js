@@ -9,7 +9,7 @@ import { describeEvent, guestImage, inOwnThread, ports, ServiceVm, standardPc, V
 const serviceVm = new ServiceVm(new V86Hypervisor());
 const vm = await serviceVm.createUserVm({ memoryMiB: 16, image: guestImage('hello') });
 standardPc(vm, { console: process.stdout });
-vm.attach(ports(0x500, 4), inOwnThread(new URL('./devices/look-counter.js', import.meta.url), { start: 7 }));
+vm.attach(ports(0x500, 4), inOwnThread(new URL('./devices/read-counter.js', import.meta.url), { start: 7 }));
 vm.onEvent((event) => console.log(describeEvent(event)));
 await vm.start();
 await vm.ended;

@@ -1,5 +1,5 @@
 // @ts-check
-/** A device of one's own in the Service VM's thread, and what it cost. The device is devices/look-counter.js. */
+/** A device of one's own in the Service VM's thread, and what it cost. The device is devices/read-counter.js. */
 
 import { guestImage, loadDevice, percentileNs, ports, ServiceVm, standardPc, V86Hypervisor } from 'upcall';
 
@@ -12,12 +12,12 @@ const context = {
   memory: vm.memory,
   interruptLine: (/** @type {number} */ line) => vm.interruptLine(line),
 };
-const module = new URL('./devices/look-counter.js', import.meta.url);
+const module = new URL('./devices/read-counter.js', import.meta.url);
 vm.attach(ports(0x500, 4), await loadDevice(module.href, context, { start: 7 }));
 
 await vm.start();
 await vm.ended;
-const row = vm.statistics()?.clients.find((client) => client.name === 'look-counter');
+const row = vm.statistics()?.clients.find((client) => client.name === 'read-counter');
 const ns = row && percentileNs(row.stages.total, 50);
-console.log(`look-counter: ${row?.reads} read, answered in ${((ns ?? 0) / 1000).toFixed(0)} microseconds`);
+console.log(`read-counter: ${row?.reads} read, answered in ${((ns ?? 0) / 1000).toFixed(0)} microseconds`);
 await serviceVm.close();

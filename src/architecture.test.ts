@@ -119,7 +119,7 @@ test('the sources are read: files, imports, and types told from values', () => {
   const slot = byPath.get('io-request/slot.ts');
   assert.deepEqual(slot?.imports, [
     { from: 'io-request/layout.ts', isType: false },
-    { from: 'io-request/move-watcher.ts', isType: true },
+    { from: 'io-request/slot-observer.ts', isType: true },
     { from: 'io-request/state.ts', isType: false },
   ]);
   const client = byPath.get('hsm/io-client.ts');
@@ -198,7 +198,7 @@ describe('who may know whom', () => {
     holdForImports(inFolder('device-model/devices/'), (_, { from, isType }) =>
       from.startsWith('device-model/devices/') ||
       allowed.includes(from) ||
-      from === 'io-request/acrn-error.ts' ||
+      from === 'io-request/upcall-error.ts' ||
       isType
         ? undefined
         : 'a device may not',
@@ -217,7 +217,7 @@ describe('who may know whom', () => {
 describe('what runs without Node', () => {
   const portable = (path: string): boolean =>
     (inFolder('io-request/', 'trace/', 'hsm/', 'device-model/', 'hypervisor/boot/')(path) &&
-      !inFolder('hsm/control/', 'device-model/placement/')(path)) ||
+      !inFolder('acrn-hsm/', 'device-model/placement/')(path)) ||
     path === 'hypervisor/io-handler.ts';
 
   test('imports no node: module', () => {
@@ -274,7 +274,7 @@ describe('a file is a page', () => {
       .map(({ path }) => path)
       // It quotes the texts that seeded defects change, and runs none of them.
       .filter((path) => path !== 'exploration/search/request-defects.ts');
-    assert.deepEqual(naming, ['io-request/doorbell.ts', 'io-request/shared-words.ts', 'io-request/slot.ts']);
+    assert.deepEqual(naming, ['sync/doorbell.ts', 'sync/shared-words.ts', 'io-request/slot.ts']);
   });
 
   test('no product file has more than 300 lines', () => {

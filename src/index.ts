@@ -1,12 +1,12 @@
 /** The public names of upcall, and nothing else. */
 
 // Put together.
-export { ServiceVm, type ServiceVmOptions } from './service-vm.js';
-export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, type UserVmOptions } from './user-vm-options.js';
-export type { UserVm } from './user-vm.js';
-export { describeEvent, type UserVmEvent, type VmEnd } from './user-vm-events.js';
-export { standardPc, type StandardPc, type StandardPcOptions } from './standard-pc.js';
-export { acpiDsdt, GUEST_NAMES, guestImage, type GuestName } from './guest-library.js';
+export { ServiceVm, type ServiceVmOptions } from './vm/service-vm.js';
+export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, type UserVmOptions } from './vm/user-vm-options.js';
+export type { UserVm } from './vm/user-vm.js';
+export { describeEvent, type UserVmEvent, type VmEnd } from './vm/user-vm-events.js';
+export { standardPc, type StandardPc, type StandardPcOptions } from './vm/standard-pc.js';
+export { acpiDsdt, GUEST_NAMES, guestImage, type GuestName } from './vm/guest-library.js';
 
 // Hypervisors, and what one must write to plug one in.
 export { V86Hypervisor, type V86Options } from './hypervisor/v86/v86-hypervisor.js';
@@ -57,7 +57,7 @@ export { faultRuleText, parseFaultFile, parseFaultRule } from './fault-injection
 export type { FaultRecord, FaultReportRow } from './fault-injection/fault-trigger.js';
 
 // Looking, stop and step.
-export type { VmInspection, PeekedRegisters } from './vm-inspection.js';
+export type { VmInspection, PeekedRegisters } from './vm/vm-inspection.js';
 export type { Breakpoint, HoldPoint } from './debugging/breakpoint.js';
 export type { StoppedRequest } from './debugging/held-request.js';
 export type { BreakpointState, VmDebugger } from './debugging/vm-debugger.js';
@@ -68,7 +68,7 @@ export { Direction, IoRequestType, PAGE_BYTES, SLOT_BYTES, SLOT_COUNT } from './
 export { IoRequestState } from './io-request/state.js';
 export { SharedBuffer } from './io-request/shared-buffer.js';
 export { Slot } from './io-request/slot.js';
-export { AcrnError, type AcrnErrorCode, type AcrnErrorOptions } from './io-request/acrn-error.js';
+export { UpcallError, type UpcallErrorCode, type UpcallErrorOptions } from './io-request/upcall-error.js';
 export { describeMove, type Move, type MoveState } from './trace/move.js';
 export type { MoveFilter } from './trace/move-filter.js';
 export { prometheusText, type NamedStatistics } from './trace/prometheus.js';
@@ -86,9 +86,9 @@ export {
 } from './trace/statistics-snapshot.js';
 
 // /dev/acrn_hsm: the control interface, for programs that know ACRN's.
-export { HsmDevice, type ControlEvent, type HsmDeviceOptions } from './hsm/control/hsm-device.js';
-export type { HsmFile } from './hsm/control/hsm-file.js';
-export { ExtensionIoctl, Ioctl } from './hsm/control/ioctl-codes.js';
-export { MappedMemory, type AddressSpace } from './hsm/control/address-space.js';
-export { LocalEventTable, type EventTable } from './hsm/control/event-table.js';
+export { HsmDevice, type ControlEvent, type HsmDeviceOptions } from './acrn-hsm/hsm-device.js';
+export type { HsmFile } from './acrn-hsm/hsm-file.js';
+export { ExtensionIoctl, Ioctl } from './acrn-hsm/ioctl-codes.js';
+export { MappedMemory, type AddressSpace } from './acrn-hsm/address-space.js';
+export { LocalEventTable, type EventTable } from './acrn-hsm/event-table.js';
 export { LocalEvent, type EventObject } from './hsm/event-object.js';

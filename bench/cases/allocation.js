@@ -83,7 +83,7 @@ async function betweenTwo() {
   const machine = await createMachine({
     vcpus: 1,
     loop: { warmUpMs: WARM_UP_MS, measureMs: MEASURE_MS, countsAllocation: true },
-    lookUs: 10_000,
+    spinUs: 10_000,
   });
   const finished = machine.run();
   // Inside of what the vCPU measures.

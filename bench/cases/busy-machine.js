@@ -33,7 +33,7 @@ export async function measure(how) {
   const machine = await createMachine({
     vcpus: 1,
     loop: { warmUpMs: 1000, measureMs: 2000, sleepsAtOnce },
-    ...(sleepsAtOnce ? { lookUs: 0 } : {}),
+    ...(sleepsAtOnce ? { spinUs: 0 } : {}),
   });
   const [result] = await machine.run();
   await Promise.all(busy.map((thread) => thread.terminate()));

@@ -28,8 +28,8 @@ export async function measure(how) {
   const machine = await createMachine({
     vcpus: 1,
     loop: { warmUpMs: 400, measureMs: 400, sleepsAtOnce },
-    ...(sleepsAtOnce ? { lookUs: 0 } : {}),
-    deviceModule: new URL(sleepsAtOnce ? '../devices/sleeper.js' : '../devices/looker.js', import.meta.url),
+    ...(sleepsAtOnce ? { spinUs: 0 } : {}),
+    deviceModule: new URL(sleepsAtOnce ? '../devices/sleeper.js' : '../devices/reader.js', import.meta.url),
   });
   const [result] = await machine.run();
   return { value: result === undefined ? NaN : nsEach(result) };

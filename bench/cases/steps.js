@@ -57,7 +57,7 @@ async function batchOf(step) {
   const assignments = new Assignments(buffer, 1, () => 0);
   const request = assignments.request(0);
   const { RequestFinisher } = await product('hsm/request-finisher.js');
-  const { SharedWords } = await product('io-request/shared-words.js');
+  const { SharedWords } = await product('sync/shared-words.js');
   const finisher = new RequestFinisher(buffer, new SharedWords(1), () => 0);
   const client = {
     name: 'client',
@@ -68,7 +68,7 @@ async function batchOf(step) {
     if (!slot.fill(1, 0, ADDRESS, 0, 4, 0, 0, false)) throw new Error('the slot is not free');
   };
   const look = () => {
-    if (slot.glimpsedState !== 0 || slot.state !== 0) throw new Error('the slot is not pending');
+    if (slot.relaxedState !== 0 || slot.state !== 0) throw new Error('the slot is not pending');
   };
   const steps = [
     () => {

@@ -68,13 +68,13 @@ async function requests() {
   const { vm } = await createLoopVm({ warmUpMs: 3_600_000, measureMs: 0 }, false);
   await vm.start();
   /** @type {{ close(): void } | undefined} */
-  let glance;
+  let sampleMoves;
   return pairedWindows({
     requests: () => vm.counters().requests,
     // Nobody reads: a reader's own work is another question.
     turn: (isOn) => {
-      glance?.close();
-      glance = isOn ? vm.inspection.glance() : undefined;
+      sampleMoves?.close();
+      sampleMoves = isOn ? vm.inspection.sampleMoves() : undefined;
     },
     pairs: PAIRS,
     windowMs: WINDOW_MS,

@@ -33,7 +33,7 @@ export async function measure(how) {
   const machine = await createMachine({
     vcpus: 1,
     loop: { warmUpMs: 400, measureMs: 400, sleepsAtOnce },
-    lookUs: sleepsAtOnce ? 0 : LONG_LOOK_US,
+    spinUs: sleepsAtOnce ? 0 : LONG_LOOK_US,
   });
   const [result] = await machine.run();
   return { value: result === undefined ? NaN : nsEach(result) };

@@ -3,12 +3,12 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { mmio, ports } from '../hsm/address-range.js';
 import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
-import { ServiceVm } from '../service-vm.js';
+import { ServiceVm } from '../vm/service-vm.js';
 import { attachDevice, parseDevice, parseRange } from './device-option.js';
 
 /** Any file that is there. */
 const file = fileURLToPath(import.meta.url);
-const fixture = fileURLToPath(new URL('../device-model/placement/fixtures/look-counter.js', import.meta.url));
+const fixture = fileURLToPath(new URL('../device-model/placement/fixtures/read-counter.js', import.meta.url));
 
 test('a range is one port, a count or first and last, hexadecimal or decimal', () => {
   assert.deepEqual(parseRange('0x500'), ports(0x500, 1));

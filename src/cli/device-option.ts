@@ -9,9 +9,9 @@ import { pathToFileURL } from 'node:url';
 import { loadDevice } from '../device-model/placement/device-module.js';
 import { inOwnThread } from '../device-model/placement/in-own-thread.js';
 import { describeRange, mmio, ports, type AddressRange } from '../hsm/address-range.js';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { IoRequestType } from '../io-request/layout.js';
-import type { UserVm } from '../user-vm.js';
+import type { UserVm } from '../vm/user-vm.js';
 
 export interface DeviceOption {
   readonly module: URL;
@@ -29,7 +29,7 @@ export function parseDevice(text: string): DeviceOption {
   const file = text.slice(0, at);
   const [rangeText = '', ...words] = text.slice(at + 1).split(',');
   if (file === '' || rangeText === '')
-    throw new AcrnError('OPTION_INVALID', `--device ${text} has no ${file === '' ? 'file' : 'range'}`, {
+    throw new UpcallError('OPTION_INVALID', `--device ${text} has no ${file === '' ? 'file' : 'range'}`, {
       remedy: FORM,
     });
   const range = parseRange(rangeText);
@@ -38,7 +38,7 @@ export function parseDevice(text: string): DeviceOption {
     if (word === 'thread') continue;
     const equals = word.indexOf('=');
     if (equals < 1)
-      throw new AcrnError('OPTION_INVALID', `--device ${text}: "${word}" is neither thread nor NAME=VALUE`, {
+      throw new UpcallError('OPTION_INVALID', `--device ${text}: "${word}" is neither thread nor NAME=VALUE`, {
         remedy: FORM,
       });
     const value = word.slice(equals + 1);
@@ -46,7 +46,7 @@ export function parseDevice(text: string): DeviceOption {
   }
   const path = resolve(file);
   if (!existsSync(path))
-    throw new AcrnError('DEVICE_MODULE_INVALID', `there is no device module ${file}`, { remedy: 'Check the path' });
+    throw new UpcallError('DEVICE_MODULE_INVALID', `there is no device module ${file}`, { remedy: 'Check the path' });
   return { module: pathToFileURL(path), range, inOwnThread: words.includes('thread'), options };
 }
 
@@ -57,10 +57,10 @@ export function parseRange(text: string): AddressRange {
   const start = parseNumber(match?.[1]);
   const second = match?.[2] === undefined ? undefined : parseNumber(match[3]);
   if (match === null || start === undefined || (match[2] !== undefined && second === undefined))
-    throw new AcrnError('RANGE_INVALID', `"${text}" is no range`, { remedy: FORM });
+    throw new UpcallError('RANGE_INVALID', `"${text}" is no range`, { remedy: FORM });
   const length = second === undefined ? 1 : match[2] === '+' ? second : second - start + 1;
   if (length < 1)
-    throw new AcrnError(
+    throw new UpcallError(
       'RANGE_INVALID',
       match[2] === '+' ? `the range ${text} is empty` : `the range ${text} ends before it starts`,
       { remedy: FORM },
@@ -68,8 +68,8 @@ export function parseRange(text: string): AddressRange {
   try {
     return isMmio ? mmio(start, length) : ports(start, length);
   } catch (error) {
-    if (!(error instanceof AcrnError)) throw error;
-    throw new AcrnError('RANGE_INVALID', `the range ${text} leaves the ${isMmio ? 'address space' : 'ports'}`, {
+    if (!(error instanceof UpcallError)) throw error;
+    throw new UpcallError('RANGE_INVALID', `the range ${text} leaves the ${isMmio ? 'address space' : 'ports'}`, {
       remedy: isMmio ? 'Addresses have at most 52 bits' : 'Ports are 0 to 0xffff',
       cause: error,
     });
@@ -81,7 +81,7 @@ export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<vo
   const { range } = option;
   const memoryEnd = vm.memory.size;
   if (range.type === IoRequestType.MMIO && Number(range.start) < memoryEnd)
-    throw new AcrnError('RANGE_OVERLAP', `${describeRange(range)} lies in guest memory, where no access traps`, {
+    throw new UpcallError('RANGE_OVERLAP', `${describeRange(range)} lies in guest memory, where no access traps`, {
       remedy: `Choose an address above 0x${memoryEnd.toString(16)}, for example mmio:0xd0000000`,
     });
   if (option.inOwnThread) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../device-model/clock.js';
-import type { UserVmEvent } from '../user-vm-events.js';
+import type { UserVmEvent } from '../vm/user-vm-events.js';
 import { EVENT_LINES_PER_SECOND, EventLog } from './event-log.js';
 import { Reporter } from './reporter.js';
 

@@ -4,7 +4,7 @@
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
-import { describeEvent, type UserVmEvent } from '../user-vm-events.js';
+import { describeEvent, type UserVmEvent } from '../vm/user-vm-events.js';
 import type { Reporter } from './reporter.js';
 
 /** Lines in a second; the rest of the second is one line. */

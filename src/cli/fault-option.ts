@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import { parseFaultFile, parseFaultRule } from '../fault-injection/fault-rule-text.js';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 
 export interface FaultOptions {
   /** Rules that can be read; in the words of their author, for the table. */
@@ -20,7 +20,7 @@ export function addFault(text: string, rules: readonly string[]): string[] {
 
 export function parseSeed(text: string): number {
   if (/^\d{1,10}$/.test(text) && Number(text) < 2 ** 32) return Number(text);
-  throw new AcrnError('OPTION_INVALID', `--fault-seed ${text} is no seed`, {
+  throw new UpcallError('OPTION_INVALID', `--fault-seed ${text} is no seed`, {
     remedy: 'Give a whole number below 2^32, for example the one that an earlier run printed',
   });
 }
@@ -29,7 +29,7 @@ export function parseSeed(text: string): number {
 export async function faultPlan({ fault, faultFile, faultSeed }: FaultOptions): Promise<FaultPlan | undefined> {
   if (fault.length === 0 && faultFile.length === 0) {
     if (faultSeed === undefined) return undefined;
-    throw new AcrnError('OPTION_INVALID', '--fault-seed without a fault', {
+    throw new UpcallError('OPTION_INVALID', '--fault-seed without a fault', {
       remedy: 'Give --fault or --fault-file too',
     });
   }
@@ -42,7 +42,7 @@ async function readRules(name: string): Promise<string> {
     return await readFile(name, 'utf8');
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new AcrnError('OPTION_INVALID', `cannot read ${name} (${reason})`, {
+    throw new UpcallError('OPTION_INVALID', `cannot read ${name} (${reason})`, {
       remedy: 'Give a file of fault rules, one in a line',
       cause: error,
     });

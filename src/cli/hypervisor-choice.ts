@@ -6,7 +6,7 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { Availability, Hypervisor } from '../hypervisor/hypervisor.js';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 
 export interface HypervisorChoice {
   readonly name: string;
@@ -46,12 +46,12 @@ export const HYPERVISORS: readonly HypervisorChoice[] = [
 export async function chooseHypervisor(name: string): Promise<Hypervisor> {
   const choice = HYPERVISORS.find((known) => known.name === name);
   if (choice === undefined)
-    throw new AcrnError('OPTION_INVALID', `unknown hypervisor "${name}"`, {
+    throw new UpcallError('OPTION_INVALID', `unknown hypervisor "${name}"`, {
       remedy: `Give one of ${HYPERVISORS.map((known) => known.name).join(', ')}; upcall doctor tells which run here`,
     });
   const state = await choice.available();
   if (!state.available)
-    throw new AcrnError('HYPERVISOR_UNAVAILABLE', `hypervisor ${name} cannot be used: ${state.reason}`, {
+    throw new UpcallError('HYPERVISOR_UNAVAILABLE', `hypervisor ${name} cannot be used: ${state.reason}`, {
       remedy: state.remedy,
     });
   return choice.create();

@@ -5,7 +5,7 @@
  */
 
 import { Command, CommanderError } from 'commander';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addRunCommand, type CommandContext } from './commands/run.js';
 import { addTopCommand } from './commands/top.js';
@@ -82,7 +82,7 @@ function report(error: unknown): ExitStatus {
     }
     return ExitStatus.BAD_INPUT;
   }
-  if (error instanceof AcrnError) {
+  if (error instanceof UpcallError) {
     reporter.line(error.describe());
     if (isDebug()) reporter.text(`${error.stack ?? ''}\n`);
     return ExitStatus.BAD_INPUT;

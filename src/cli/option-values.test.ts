@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseClientTimeout, parseExpected, parseLook, parseMemory, parseTimeout } from './option-values.js';
+import { parseClientTimeout, parseExpected, parseSpin, parseMemory, parseTimeout } from './option-values.js';
 
 test('memory is in MiB unless a unit says otherwise', () => {
   for (const [text, mib] of [
@@ -44,8 +44,8 @@ test('the time limit of clients is whole milliseconds, or none', () => {
 });
 
 test('microseconds to look are whole, from 0 to 10000', () => {
-  assert.equal(parseLook('0'), 0);
-  assert.equal(parseLook('10000'), 10_000);
+  assert.equal(parseSpin('0'), 0);
+  assert.equal(parseSpin('10000'), 10_000);
   for (const text of ['', '-1', '1.5', '10001', 'long', '1e3'])
-    assert.throws(() => parseLook(text), { code: 'OPTION_INVALID' }, text);
+    assert.throws(() => parseSpin(text), { code: 'OPTION_INVALID' }, text);
 });

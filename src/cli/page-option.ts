@@ -6,8 +6,8 @@
 import { isIP } from 'node:net';
 import type { LiveView } from '../dashboard/live-view.js';
 import type { GuestConsole } from '../dashboard/guest-console.js';
-import { AcrnError } from '../io-request/acrn-error.js';
-import type { UserVm } from '../user-vm.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import type { UserVm } from '../vm/user-vm.js';
 import { packageVersion } from './package-version.js';
 import type { Reporter } from './reporter.js';
 
@@ -28,7 +28,7 @@ export interface PageOptions {
 export function pagePlan({ page, pageHost }: PageOptions): PagePlan | undefined {
   if (page === undefined) {
     if (pageHost === undefined) return undefined;
-    throw new AcrnError('OPTION_INVALID', '--page-host without --page', { remedy: 'Say --page as well' });
+    throw new UpcallError('OPTION_INVALID', '--page-host without --page', { remedy: 'Say --page as well' });
   }
   return { port: page === true ? 0 : page, ...(pageHost === undefined ? {} : { host: pageHost }) };
 }
@@ -36,7 +36,7 @@ export function pagePlan({ page, pageHost }: PageOptions): PagePlan | undefined 
 export function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
   if (port <= 0xffff) return port;
-  throw new AcrnError('OPTION_INVALID', `--page ${text}: that is no TCP port`, {
+  throw new UpcallError('OPTION_INVALID', `--page ${text}: that is no TCP port`, {
     remedy: 'Give a number from 0 to 65535, or none and the guest before it: upcall run monitor --page',
   });
 }

@@ -3,19 +3,19 @@
  * prints it and powers off. The whole path is in it: vCPU, page, upcall, worker, device, completion.
  */
 
-import { guestImage } from '../guest-library.js';
+import { guestImage } from '../vm/guest-library.js';
 import { ports } from '../hsm/address-range.js';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
-import { AcrnError } from '../io-request/acrn-error.js';
-import { ServiceVm } from '../service-vm.js';
-import { standardPc } from '../standard-pc.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { ServiceVm } from '../vm/service-vm.js';
+import { standardPc } from '../vm/standard-pc.js';
 
 const SELF_TEST_MS = 20_000;
 const VALUE = 0x5a;
 /** As the guest prints it. */
 const EXPECTED = '5a';
 
-/** What it did, in a line. Rejects with AcrnError when it did something else. */
+/** What it did, in a line. Rejects with UpcallError when it did something else. */
 export async function selfTest(hypervisor: Hypervisor): Promise<string> {
   const serviceVm = new ServiceVm(hypervisor);
   const startMs = performance.now();
@@ -29,7 +29,7 @@ export async function selfTest(hypervisor: Hypervisor): Promise<string> {
     timer = setTimeout(() => void vm.destroy(), SELF_TEST_MS);
     const end = await vm.ended;
     if (end.reason !== 'power-off' || !printed.includes(EXPECTED))
-      throw new AcrnError('HYPERVISOR_UNAVAILABLE', `the self-test guest ended with: ${end.message}`, {
+      throw new UpcallError('HYPERVISOR_UNAVAILABLE', `the self-test guest ended with: ${end.message}`, {
         remedy: 'Please report this with your Node.js version and processor',
       });
     return `a guest made ${vm.counters().requests} I/O requests and powered off, ${Math.round(performance.now() - startMs)} ms`;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { VmEnd } from '../user-vm-events.js';
+import type { VmEnd } from '../vm/user-vm-events.js';
 import { noteOn, statusOf, type SessionEnd } from './session-end.js';
 
 const ended = (reason: VmEnd['reason'], exitCode?: number): SessionEnd => ({

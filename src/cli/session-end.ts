@@ -1,6 +1,6 @@
 /** SessionEnd: how a session on the command line ended, and the exit status that follows from it. */
 
-import type { VmEnd } from '../user-vm-events.js';
+import type { VmEnd } from '../vm/user-vm-events.js';
 import { ExitStatus } from './exit-status.js';
 
 export type SessionEnd =

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
-import { ServiceVm } from '../service-vm.js';
+import { ServiceVm } from '../vm/service-vm.js';
 import { parseDevice } from './device-option.js';
 import { startSession } from './session-start.js';
 

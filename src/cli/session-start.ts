@@ -4,9 +4,9 @@
  */
 
 import { fileURLToPath } from 'node:url';
-import { AcrnError } from '../io-request/acrn-error.js';
-import { DEVICE_START_MS } from '../user-vm-options.js';
-import type { UserVm } from '../user-vm.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { DEVICE_START_MS } from '../vm/user-vm-options.js';
+import type { UserVm } from '../vm/user-vm.js';
 import { attachDevice, type DeviceOption } from './device-option.js';
 
 /** Throws what attachDevice and UserVm.start throw, and DEVICE_MODULE_INVALID when the time for a device here is over. */
@@ -22,7 +22,7 @@ export async function startSession(
 async function within(limitMs: number, work: Promise<void>, { module }: DeviceOption): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const tooLate = new Promise<never>((_, reject) => {
-    const late = new AcrnError(
+    const late = new UpcallError(
       'DEVICE_MODULE_INVALID',
       `${fileURLToPath(module)}: the device is not made after ${limitMs / 1000} s`,
       { remedy: 'Let the module and its createDevice end; open what takes long at the first access' },

@@ -8,11 +8,11 @@ import type { ReadStream } from 'node:tty';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
 import type { LiveView } from '../dashboard/live-view.js';
 import { GuestConsole } from '../dashboard/guest-console.js';
-import { ServiceVm } from '../service-vm.js';
-import type { UserVmOptions } from '../user-vm-options.js';
-import { standardPc } from '../standard-pc.js';
-import type { UserVmEvent } from '../user-vm-events.js';
-import type { UserVm } from '../user-vm.js';
+import { ServiceVm } from '../vm/service-vm.js';
+import type { UserVmOptions } from '../vm/user-vm-options.js';
+import { standardPc } from '../vm/standard-pc.js';
+import type { UserVmEvent } from '../vm/user-vm-events.js';
+import type { UserVm } from '../vm/user-vm.js';
 import { ConsoleInput } from './console-input.js';
 import { ConsoleOutput } from './console-output.js';
 import type { DeviceOption } from './device-option.js';
@@ -31,7 +31,7 @@ import { RawTerminal } from './terminal.js';
 export interface SessionPlan {
   readonly hypervisor: Hypervisor;
   /** As ServiceVm takes it. */
-  readonly lookUs?: number;
+  readonly spinUs?: number;
   readonly vm: UserVmOptions;
   readonly devices: readonly DeviceOption[];
   readonly expect?: string;
@@ -52,9 +52,9 @@ export interface SessionStreams {
   readonly reporter: Reporter;
 }
 
-/** Runs it to its end. Rejects with AcrnError when it cannot begin. */
+/** Runs it to its end. Rejects with UpcallError when it cannot begin. */
 export async function runSession(plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
-  const serviceVm = new ServiceVm(plan.hypervisor, plan.lookUs === undefined ? {} : { lookUs: plan.lookUs });
+  const serviceVm = new ServiceVm(plan.hypervisor, plan.spinUs === undefined ? {} : { spinUs: plan.spinUs });
   try {
     const { statistics = plan.statistics || plan.page !== undefined } = plan.vm;
     const vm = await serviceVm.createUserVm({ ...plan.vm, statistics });

@@ -16,7 +16,7 @@ import {
   type Tables,
   type Welcome,
 } from '../dashboard/protocol.js';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { errorText } from '../io-request/error-text.js';
 import type { TopSlot, TopView } from './top-screen.js';
 
@@ -24,7 +24,7 @@ import type { TopSlot, TopView } from './top-screen.js';
 export function parseAddress(text: string): { readonly origin: string; readonly token: string } {
   const match = /^(http:\/\/[^/#?]+)\/?#(?:token=)?([\w-]+)$/.exec(text.trim());
   if (match?.[1] === undefined || match[2] === undefined)
-    throw new AcrnError('OPTION_INVALID', `${text} is no address of a page`, {
+    throw new UpcallError('OPTION_INVALID', `${text} is no address of a page`, {
       remedy: "Give the whole address that upcall run --page printed, in quotes: 'http://127.0.0.1:…/#…'",
     });
   return { origin: match[1], token: match[2] };
@@ -62,7 +62,7 @@ export class TopConnection {
     this.ended = new Promise((resolve, reject) => {
       socket.on('error', (error) =>
         reject(
-          new AcrnError('OPTION_INVALID', `no live page at ${origin}: ${errorText(error).message}`, {
+          new UpcallError('OPTION_INVALID', `no live page at ${origin}: ${errorText(error).message}`, {
             remedy: 'Start the guest with upcall run --page, and give the address that it prints',
           }),
         ),
@@ -70,7 +70,7 @@ export class TopConnection {
       socket.on('close', (code) => {
         if (code === CloseCode.NOT_ALLOWED)
           reject(
-            new AcrnError('OPTION_INVALID', 'the token is not this page’s', { remedy: 'Give the printed address' }),
+            new UpcallError('OPTION_INVALID', 'the token is not this page’s', { remedy: 'Give the printed address' }),
           );
         else resolve(this.#end ?? 'the other side has closed the connection');
       });

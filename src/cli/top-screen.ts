@@ -27,16 +27,16 @@ export interface TopView {
 }
 
 /** Idle: nothing of it happened in the last interval. */
-export type TopLook = 'title' | 'head' | 'plain' | 'idle' | 'held';
+export type TopStyle = 'title' | 'head' | 'plain' | 'idle' | 'held';
 
 export interface TopLine {
   readonly text: string;
-  readonly look: TopLook;
+  readonly look: TopStyle;
 }
 
 interface Row {
   readonly cells: readonly string[];
-  readonly look: TopLook;
+  readonly look: TopStyle;
 }
 
 const HEAD = ['reads', 'writes', '/s', 'p50 us', 'p99 us'];
@@ -86,7 +86,7 @@ function headLines({ name, hypervisor, tables, end }: TopView): TopLine[] {
   ];
 }
 
-function line(text: string, look: TopLook = 'plain'): TopLine {
+function line(text: string, look: TopStyle = 'plain'): TopLine {
   return { text, look };
 }
 

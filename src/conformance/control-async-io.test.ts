@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/control/errno.js';
-import { ExtensionIoctl, Ioctl } from '../hsm/control/ioctl-codes.js';
+import { Errno } from '../hsm/errno.js';
+import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { LocalEvent } from '../hsm/event-object.js';
-import { decodeVmEvent, POWER_OFF, rtcChanged } from '../hsm/vm-event.js';
+import { decodeVmEvent, POWER_OFF, rtcChanged } from '../hsm/acrn-vm-events.js';
 import { RingId, VmEventType } from '../hypervisor/async-io-hypercalls.js';
 import { IoHandler } from '../hypervisor/io-handler.js';
 import { MmioHandlerTable } from '../hypervisor/mmio-handlers.js';
 import { PortHandlerTable } from '../hypervisor/port-handlers.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
-import { createRingPage } from '../io-request/shared-ring.js';
+import { createRingPage } from '../sync/shared-ring.js';
 import { IoRequestState } from '../io-request/state.js';
 import { ControlCaller, type Fields } from './control-caller.js';
 

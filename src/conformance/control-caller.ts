@@ -1,12 +1,12 @@
 /** ControlCaller: a process that uses the control interface, as short as a test wants it: structures by field names. */
 
-import { HsmDevice, type ControlEvent, type HsmDeviceOptions } from '../hsm/control/hsm-device.js';
-import type { HsmFile } from '../hsm/control/hsm-file.js';
-import { LocalEventTable } from '../hsm/control/event-table.js';
-import { Ioctl } from '../hsm/control/ioctl-codes.js';
-import { MappedMemory } from '../hsm/control/address-space.js';
-import { IOEVENTFD, IOREQ_NOTIFY, IRQFD, VM_CREATION, type StructLayout } from '../hsm/control/struct-layout.js';
-import { StructView } from '../hsm/control/struct-view.js';
+import { HsmDevice, type ControlEvent, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
+import type { HsmFile } from '../acrn-hsm/hsm-file.js';
+import { LocalEventTable } from '../acrn-hsm/event-table.js';
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { MappedMemory } from '../acrn-hsm/address-space.js';
+import { IOEVENTFD, IOREQ_NOTIFY, IRQFD, VM_CREATION, type StructLayout } from '../acrn-hsm/struct-layout.js';
+import { StructView } from '../acrn-hsm/struct-view.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import { HandDrivenHypervisor, type HandDrivenVm } from './hand-driven-hypervisor.js';
 

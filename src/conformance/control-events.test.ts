@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/control/errno.js';
-import { Ioctl } from '../hsm/control/ioctl-codes.js';
-import { MSI_ENTRY } from '../hsm/control/struct-layout.js';
+import { Errno } from '../hsm/errno.js';
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { MSI_ENTRY } from '../acrn-hsm/struct-layout.js';
 import { LocalEvent } from '../hsm/event-object.js';
 import { IoRequestState } from '../io-request/state.js';
 import { ControlCaller } from './control-caller.js';

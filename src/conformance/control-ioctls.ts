@@ -3,7 +3,7 @@
  * case and with hyphens. What follows a name is the structure's fields, all others 0, or one number: the argument itself.
  */
 
-import { ExtensionIoctl, Ioctl } from '../hsm/control/ioctl-codes.js';
+import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import {
   IOEVENTFD,
   IOREQ_NOTIFY,
@@ -17,8 +17,8 @@ import {
   VM_CREATION,
   VM_MEMMAP,
   type StructLayout,
-} from '../hsm/control/struct-layout.js';
-import { StructView } from '../hsm/control/struct-view.js';
+} from '../acrn-hsm/struct-layout.js';
+import { StructView } from '../acrn-hsm/struct-view.js';
 import type { ScriptWords } from './script-words.js';
 
 const MAX_CODE = 0xffff_ffff;

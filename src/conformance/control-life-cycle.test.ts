@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/control/errno.js';
-import { ExtensionIoctl, Ioctl } from '../hsm/control/ioctl-codes.js';
-import { VM_CREATION } from '../hsm/control/struct-layout.js';
+import { Errno } from '../hsm/errno.js';
+import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { VM_CREATION } from '../acrn-hsm/struct-layout.js';
 import { PAGE_BYTES, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
 import { VmState } from '../hypervisor/vm-shared-state.js';
 import { ControlCaller } from './control-caller.js';

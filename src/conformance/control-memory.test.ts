@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/control/errno.js';
-import type { HardwareCall } from '../hsm/control/hardware.js';
-import { Ioctl } from '../hsm/control/ioctl-codes.js';
-import { MMIODEV, PCIDEV, PTDEV_IRQ, VDEV, VM_MEMMAP } from '../hsm/control/struct-layout.js';
+import { Errno } from '../hsm/errno.js';
+import type { HardwareCall } from '../acrn-hsm/hardware.js';
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { MMIODEV, PCIDEV, PTDEV_IRQ, VDEV, VM_MEMMAP } from '../acrn-hsm/struct-layout.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import { ControlCaller, type Fields } from './control-caller.js';
 

@@ -4,12 +4,12 @@
  * script's `upcall` is the pass.
  */
 
-import { MappedMemory } from '../hsm/control/address-space.js';
-import { Errno } from '../hsm/control/errno.js';
-import { LocalEventTable } from '../hsm/control/event-table.js';
-import { HsmDevice } from '../hsm/control/hsm-device.js';
-import type { HsmFile } from '../hsm/control/hsm-file.js';
-import { Ioctl } from '../hsm/control/ioctl-codes.js';
+import { MappedMemory } from '../acrn-hsm/address-space.js';
+import { Errno } from '../hsm/errno.js';
+import { LocalEventTable } from '../acrn-hsm/event-table.js';
+import { HsmDevice } from '../acrn-hsm/hsm-device.js';
+import type { HsmFile } from '../acrn-hsm/hsm-file.js';
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { LocalEvent } from '../hsm/event-object.js';
 import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import { PAGE_BYTES } from '../io-request/layout.js';

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/control/errno.js';
-import type { ControlEvent } from '../hsm/control/hsm-device.js';
-import { Ioctl } from '../hsm/control/ioctl-codes.js';
-import { VCPU_REGS } from '../hsm/control/struct-layout.js';
+import { Errno } from '../hsm/errno.js';
+import type { ControlEvent } from '../acrn-hsm/hsm-device.js';
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { VCPU_REGS } from '../acrn-hsm/struct-layout.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import { V86Hypervisor } from '../hypervisor/v86/v86-hypervisor.js';
 import type { VcpuRegisters } from '../hypervisor/vcpu-registers.js';

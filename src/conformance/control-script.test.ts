@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { Ioctl } from '../hsm/control/ioctl-codes.js';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { HsmScript } from './hsm-script.js';
 import type { ScriptAnswer } from './script-answer.js';
 
@@ -155,7 +155,7 @@ for (const [line, problem] of [
   ['vm 1 1', /no VM at present/],
 ] as const) {
   test(`"${line}" is refused with what is wrong`, async () => {
-    const refused = (error: unknown): boolean => error instanceof AcrnError && problem.test(error.message);
+    const refused = (error: unknown): boolean => error instanceof UpcallError && problem.test(error.message);
     await assert.rejects(play('user interrupt', line), refused);
   });
 }

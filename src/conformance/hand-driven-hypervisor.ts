@@ -12,7 +12,7 @@ import { isMsiAddress } from '../hypervisor/msi-queue.js';
 import type { Upcall } from '../hypervisor/upcall.js';
 import type { VcpuRegisters } from '../hypervisor/vcpu-registers.js';
 import { VmSharedState, VmState } from '../hypervisor/vm-shared-state.js';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 
 /** A hypercall that was accepted. */
@@ -133,7 +133,7 @@ export class HandDrivenHypervisor implements Hypervisor {
 
   createVm(config: VmConfig, buffer: SharedBuffer, upcall: Upcall): Promise<Hypercalls> {
     if (config.vcpuCount > MAX_VCPUS)
-      return Promise.reject(new AcrnError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM has at most ${MAX_VCPUS}`));
+      return Promise.reject(new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM has at most ${MAX_VCPUS}`));
     const vm = new HandDrivenVm(config, buffer, upcall, this.#listener);
     this.vms.push(vm);
     return Promise.resolve(vm);

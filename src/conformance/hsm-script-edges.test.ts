@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { HsmScript } from './hsm-script.js';
 import type { ScriptAnswer } from './script-answer.js';
 
@@ -182,7 +182,7 @@ for (const [line, problem] of [
   ['frobnicate', /no command frobnicate/],
 ] as const) {
   test(`"${line}" is refused with what is wrong`, async () => {
-    await assert.rejects(play('vm 1 1', line), (error) => error instanceof AcrnError && problem.test(error.message));
+    await assert.rejects(play('vm 1 1', line), (error) => error instanceof UpcallError && problem.test(error.message));
   });
 }
 

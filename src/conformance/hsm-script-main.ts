@@ -4,7 +4,7 @@
  */
 
 import { createReadStream } from 'node:fs';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { HsmScript } from './hsm-script.js';
 
 /** A line longer than this is no command. */
@@ -33,7 +33,7 @@ async function play(name: string, input: AsyncIterable<Uint8Array>): Promise<num
       const lines = (rest + decoder.decode(piece, { stream: true })).split('\n');
       rest = lines.pop() ?? '';
       for (const line of lines) await playLine(line);
-      if (rest.length > MAX_LINE) throw new AcrnError('OPTION_INVALID', `a line of more than ${MAX_LINE} characters`);
+      if (rest.length > MAX_LINE) throw new UpcallError('OPTION_INVALID', `a line of more than ${MAX_LINE} characters`);
       await print(answers.splice(0));
     }
     await playLine(rest + decoder.decode());
@@ -42,8 +42,8 @@ async function play(name: string, input: AsyncIterable<Uint8Array>): Promise<num
   } catch (error) {
     await print(answers);
     const message =
-      error instanceof AcrnError ? error.describe() : error instanceof Error ? error.message : String(error);
-    const where = error instanceof AcrnError ? `${name}:${lineNumber}` : name;
+      error instanceof UpcallError ? error.describe() : error instanceof Error ? error.message : String(error);
+    const where = error instanceof UpcallError ? `${name}:${lineNumber}` : name;
     process.stderr.write(`${where}: ${message}\n`);
     return 1;
   }

@@ -7,7 +7,7 @@
  * control file. Everything else is the same for both.
  */
 
-import { INVALID_VM_ID } from '../hsm/control/hsm-device.js';
+import { INVALID_VM_ID } from '../acrn-hsm/hsm-device.js';
 import { clientCommand } from './client-commands.js';
 import { ControlProcess } from './control-process.js';
 import { hex, type ScriptAnswer, type ScriptExtra, type ScriptResult } from './script-answer.js';
@@ -22,7 +22,7 @@ export class HsmScript {
   readonly #stage = new ScriptStage();
   #world: ScriptWorld | undefined;
 
-  /** Undefined for an empty line or a comment. Rejects with AcrnError on a line that is no command. */
+  /** Undefined for an empty line or a comment. Rejects with UpcallError on a line that is no command. */
   async command(line: string): Promise<ScriptAnswer | undefined> {
     const words = new ScriptWords(line);
     if (!words.hasMore) return undefined;

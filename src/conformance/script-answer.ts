@@ -1,6 +1,6 @@
 /** What a conformance script hears: one ScriptAnswer for each command, as conformance/README.md describes it. */
 
-import type { ControlEvent } from '../hsm/control/hsm-device.js';
+import type { ControlEvent } from '../acrn-hsm/hsm-device.js';
 import type { KernelClientEvent } from './kernel-client.js';
 
 export type ScriptEvent =

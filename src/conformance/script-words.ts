@@ -1,6 +1,6 @@
 /** The words of a script's line, one after the other, each checked: a line that means nothing is refused with what is wrong. */
 
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 
 const U64 = 64;
 
@@ -62,8 +62,8 @@ export class ScriptWords {
     if (this.hasMore) throw this.error(`"${String(this.#words[this.#at])}" is too much`);
   }
 
-  error(problem: string): AcrnError {
-    return new AcrnError('OPTION_INVALID', `"${this.#line}": ${problem}`, {
+  error(problem: string): UpcallError {
+    return new UpcallError('OPTION_INVALID', `"${this.#line}": ${problem}`, {
       remedy: 'The commands are in conformance/README.md',
     });
   }

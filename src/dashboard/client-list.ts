@@ -7,7 +7,7 @@ import { ThreadClient } from '../device-model/placement/in-own-thread.js';
 import type { IoClient } from '../hsm/io-client.js';
 import { hex } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
-import type { VmInspection } from '../vm-inspection.js';
+import type { VmInspection } from '../vm/vm-inspection.js';
 import { NO_CLIENT, type ClientDescription, type Clients } from './protocol.js';
 
 /** Clients that get a number; those beyond are nobody to the page. */

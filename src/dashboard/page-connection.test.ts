@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream';
 import { test } from 'node:test';
 import { WebSocket } from 'ws';
 import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
-import { ServiceVm } from '../service-vm.js';
+import { ServiceVm } from '../vm/service-vm.js';
 import { ClientList } from './client-list.js';
 import { PageConnection } from './page-connection.js';
 import type { PageMessage } from './protocol.js';

@@ -7,11 +7,11 @@
 import { timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { WebSocket, type RawData } from 'ws';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { hex } from '../io-request/io-request.js';
 import type { IoClient } from '../hsm/io-client.js';
-import type { MoveGlance } from '../trace/move-glance.js';
-import type { UserVm } from '../user-vm.js';
+import type { MoveSampler } from '../trace/move-sampler.js';
+import type { UserVm } from '../vm/user-vm.js';
 import type { ClientList } from './client-list.js';
 import type { GuestConsole } from './guest-console.js';
 import { parsePageMessage } from './page-message-check.js';
@@ -62,7 +62,7 @@ export class PageConnection {
   /** It has not seen what it asked for. */
   #isNewToSlots = true;
   #isGathering = false;
-  #glance: MoveGlance | undefined;
+  #glance: MoveSampler | undefined;
   #messages = 0;
   #secondStartMs = 0;
 
@@ -129,7 +129,7 @@ export class PageConnection {
     const filter = this.#watch.moves;
     if (this.#glance === undefined || filter === null) return;
     if (this.#options.socket.bufferedAmount > MAX_BACKLOG_BYTES) return;
-    const { moves, lost } = this.#glance.look(MAX_MOVES_PER_MESSAGE, MAX_MOVES_OF_FLOOD);
+    const { moves, lost } = this.#glance.take(MAX_MOVES_PER_MESSAGE, MAX_MOVES_OF_FLOOD);
     if (moves.length + lost > 0) this.tell({ kind: 'moves', filter, moves: moves.map(moveRow), lost });
   }
 
@@ -239,7 +239,7 @@ export class PageConnection {
       else vm.debugger.go(message.vcpu);
       this.tell({ kind: 'done', id });
     } catch (error) {
-      if (!(error instanceof AcrnError)) throw error;
+      if (!(error instanceof UpcallError)) throw error;
       this.tell({ kind: 'done', id, error: error.describe() });
     }
   }
@@ -272,7 +272,7 @@ export class PageConnection {
     this.#isNewToSlots = true;
     if (!isSameFilter) {
       this.#glance?.close();
-      this.#glance = watch.moves === null ? undefined : this.#options.vm.inspection.glance(filterOf(watch.moves));
+      this.#glance = watch.moves === null ? undefined : this.#options.vm.inspection.sampleMoves(filterOf(watch.moves));
     }
     this.#options.onChange();
   }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { PageServer } from './page-server.js';
 
 const options = {
@@ -24,7 +24,7 @@ test('a port that is taken, and an address that is not this machine’s: the err
       ['192.0.2.1', `the page cannot be served at 192.0.2.1:${port}: this machine has no such address`, /--page-host/],
     ] as const)
       await assert.rejects(PageServer.open({ ...options, host, port }), (error: unknown) => {
-        assert.ok(error instanceof AcrnError && error.code === 'OPTION_INVALID');
+        assert.ok(error instanceof UpcallError && error.code === 'OPTION_INVALID');
         assert.equal(error.message, message);
         assert.match(error.remedy ?? '', remedy);
         return true;

@@ -11,7 +11,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { isIP, type AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { errorText } from '../io-request/error-text.js';
 import { readPageFiles, type PageFile } from './page-files.js';
 import { LIVE_PATH, MAX_PAGE_MESSAGE_BYTES } from './protocol.js';
@@ -100,7 +100,7 @@ export class PageServer {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (error: NodeJS.ErrnoException) =>
         reject(
-          new AcrnError('OPTION_INVALID', `the page cannot be served at ${host}:${port}: ${whyNot(error)}`, {
+          new UpcallError('OPTION_INVALID', `the page cannot be served at ${host}:${port}: ${whyNot(error)}`, {
             remedy:
               error.code === 'EADDRNOTAVAIL'
                 ? 'Give --page-host one of its addresses'

@@ -5,7 +5,7 @@
 
 import { IoRequestType, SLOT_BYTES, SLOT_COUNT } from '../io-request/layout.js';
 import type { SlotCopy } from '../io-request/slot.js';
-import type { UserVm } from '../user-vm.js';
+import type { UserVm } from '../vm/user-vm.js';
 import type { ClientList } from './client-list.js';
 import {
   FrameKind,

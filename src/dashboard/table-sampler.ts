@@ -11,7 +11,7 @@ import {
   type StatisticsRow,
   type StatisticsSnapshot,
 } from '../trace/statistics-snapshot.js';
-import type { UserVm } from '../user-vm.js';
+import type { UserVm } from '../vm/user-vm.js';
 import { MAX_UNCLAIMED_ROWS, type Percentiles, type TableRow, type Tables } from './protocol.js';
 
 const NONE: StatisticsSnapshot = {

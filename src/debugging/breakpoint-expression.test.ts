@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { IoRequestType } from '../io-request/layout.js';
 import { MAX_EXPRESSION_CHARACTERS, parseExpression, type ExpressionSubject } from './breakpoint-expression.js';
 
@@ -76,12 +76,12 @@ test('what is no expression is refused, and the error says where', () => {
   ] as const)
     assert.throws(
       () => parseExpression(text),
-      (error) => error instanceof AcrnError && error.code === 'OPTION_INVALID' && error.message.includes(where),
+      (error) => error instanceof UpcallError && error.code === 'OPTION_INVALID' && error.message.includes(where),
       text,
     );
 });
 
-test('whatever text comes, it is an expression or an AcrnError', () => {
+test('whatever text comes, it is an expression or an UpcallError', () => {
   const piece = fc.constantFrom(
     'value',
     '(',
@@ -108,7 +108,7 @@ test('whatever text comes, it is an expression or an AcrnError', () => {
       try {
         assert.equal(typeof parseExpression(any)(WRITE), 'boolean');
       } catch (error) {
-        assert.ok(error instanceof AcrnError, String(error));
+        assert.ok(error instanceof UpcallError, String(error));
       }
     }),
     { seed: 1, numRuns: 3000 },

@@ -8,7 +8,7 @@
  * `value & 0x80 == 0x80` compares last. Everything but 0 is true.
  */
 
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { IoRequestType } from '../io-request/layout.js';
 
 export const MAX_EXPRESSION_CHARACTERS = 200;
@@ -166,7 +166,7 @@ class Parser {
     return ({ client }) => yes((client === text) === wanted);
   }
 
-  #unexpected(): AcrnError {
+  #unexpected(): UpcallError {
     const { kind, text } = this.#next;
     return invalid(this.#text, kind === 'end' ? 'it ends too early' : `"${text}" does not fit there`);
   }
@@ -192,8 +192,8 @@ function tokensOf(text: string): Token[] {
   return [...tokens, { kind: 'end', text: '' }];
 }
 
-function invalid(text: string, why: string): AcrnError {
-  return new AcrnError('OPTION_INVALID', `the expression "${text}": ${why}`, {
+function invalid(text: string, why: string): UpcallError {
+  return new UpcallError('OPTION_INVALID', `the expression "${text}": ${why}`, {
     remedy: `Use ${[...NAMES.keys()].slice(0, 14).join(', ')}, client == "name", numbers, ( ) and C's operators`,
   });
 }

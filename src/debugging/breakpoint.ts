@@ -1,6 +1,6 @@
 /** Breakpoint: which requests of a VM to hold, and where on their way; as plain data, and as a function that tells. */
 
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import type { DirectionName, IoRequest } from '../io-request/io-request.js';
 import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { parseExpression, type Condition, type ExpressionSubject } from './breakpoint-expression.js';
@@ -60,6 +60,6 @@ function touches({ type, address, size }: ExpressionSubject, from: bigint, to: b
   return type !== IoRequestType.PCI && address <= to && address + BigInt(size) > from;
 }
 
-function invalid(what: string, remedy: string): AcrnError {
-  return new AcrnError('OPTION_INVALID', `no breakpoint for ${what}`, { remedy: `Give ${remedy}` });
+function invalid(what: string, remedy: string): UpcallError {
+  return new UpcallError('OPTION_INVALID', `no breakpoint for ${what}`, { remedy: `Give ${remedy}` });
 }

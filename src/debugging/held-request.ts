@@ -1,7 +1,7 @@
 /** HeldRequest: one request that VmDebugger holds: who, where, what, and the value that it will go on with. */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import type { AccessSize, IoRequest } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 import type { Slot } from '../io-request/slot.js';
@@ -86,13 +86,13 @@ export class HeldRequest {
   /** `slot` is this request's; a PENDING one is the Service VM's to write to. */
   change(slot: Slot, value: number | bigint): void {
     if (!this.canChange)
-      throw new AcrnError('OPTION_INVALID', `this ${this.#isRead ? 'read' : 'write'} has no value to change here`, {
+      throw new UpcallError('OPTION_INVALID', `this ${this.#isRead ? 'read' : 'write'} has no value to change here`, {
         remedy: 'A write is changed at PENDING, a read before COMPLETE',
       });
     const bits = this.#size === 8 ? 64 : 8 * Math.min(Math.max(this.#size, 1), 4);
     const isFit = typeof value === 'bigint' || Number.isSafeInteger(value);
     if (!isFit || BigInt(value) < 0n || BigInt(value) >= 1n << BigInt(bits))
-      throw new AcrnError('OPTION_INVALID', `${value} is no value of ${bits} bits`, {
+      throw new UpcallError('OPTION_INVALID', `${value} is no value of ${bits} bits`, {
         remedy: `Give a whole number from 0 to 0x${((1n << BigInt(bits)) - 1n).toString(16)}`,
       });
     this.low = Number(BigInt.asIntN(32, BigInt(value)));

@@ -4,7 +4,7 @@ import { mmio, ports } from '../hsm/address-range.js';
 import { answering, Keeper, OneVm } from '../hsm/fixtures/one-vm.js';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
-import type { AcrnError } from '../io-request/acrn-error.js';
+import type { UpcallError } from '../io-request/upcall-error.js';
 import { MAX_BREAKPOINTS, VmDebugger } from './vm-debugger.js';
 
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
@@ -32,7 +32,7 @@ function bench(options: ConstructorParameters<typeof OneVm>[0] = {}): Bench {
   return { vm, debug, queued };
 }
 
-const refused = (code: AcrnError['code']) => ({ name: 'AcrnError', code });
+const refused = (code: UpcallError['code']) => ({ name: 'UpcallError', code });
 
 test('a breakpoint holds its request at PENDING, without giving the worker a reason to stay awake, and others go on', () => {
   const { vm, debug } = bench();
@@ -41,7 +41,7 @@ test('a breakpoint holds its request at PENDING, without giving the worker a rea
   vm.requests.dispatch();
   assert.deepEqual([held.state, other.state], [PENDING, COMPLETE]);
   assert.equal(vm.requests.hasPending(), false);
-  assert.equal(vm.requests.glimpsesPending(), false);
+  assert.equal(vm.requests.hasPendingRelaxed(), false);
   // An upcall of another vCPU changes nothing for the one that is held.
   other.release();
   vm.fill(1, { address: 0x501 });

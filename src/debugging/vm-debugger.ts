@@ -10,7 +10,7 @@
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { AnswerFate, type RequestGate } from '../hsm/request-gate.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
@@ -83,7 +83,7 @@ export class VmDebugger implements RequestGate {
   /** Returns its number. Throws OPTION_INVALID and VM_LIMIT. */
   add(breakpoint: Breakpoint): number {
     if (this.#breakpoints.length >= MAX_BREAKPOINTS)
-      throw new AcrnError('VM_LIMIT', `more than ${MAX_BREAKPOINTS} breakpoints`, { remedy: 'Remove some of them' });
+      throw new UpcallError('VM_LIMIT', `more than ${MAX_BREAKPOINTS} breakpoints`, { remedy: 'Remove some of them' });
     const number = this.#nextNumber++;
     const armed: Armed = { number, breakpoint, condition: breakpointCondition(breakpoint), hits: 0 };
     this.#breakpoints = [...this.#breakpoints, armed];
@@ -218,7 +218,7 @@ export class VmDebugger implements RequestGate {
     const { requests, queuePass } = this.#options;
     this.#held[vcpu] = undefined;
     if (at === 'complete') {
-      requests.finishHeld(vcpu, ticket, low, high);
+      requests.finishNow(vcpu, ticket, low, high);
       return;
     }
     if (!this.#isSuspended) this.#passing.add(vcpu);
@@ -230,7 +230,7 @@ export class VmDebugger implements RequestGate {
     this.#forgetEnded();
     const held = this.#held[vcpu];
     if (held !== undefined) return held;
-    throw new AcrnError('VM_STATE', `no request of vCPU ${vcpu} is held`, {
+    throw new UpcallError('VM_STATE', `no request of vCPU ${vcpu} is held`, {
       remedy: 'It was let go, or the VM was paused, reset or ended, or its client was taken out',
     });
   }

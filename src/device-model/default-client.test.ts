@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { OneVm } from '../hsm/fixtures/one-vm.js';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
-import { allocatedBytes } from '../io-request/fixtures/allocated-bytes.js';
+import { allocatedBytes } from '../sync/fixtures/allocated-bytes.js';
 import { AssignedRequest } from '../hsm/assigned-request.js';
 import { MAX_ADDRESSES } from '../trace/address-counts.js';
 import { DefaultClient } from './default-client.js';

@@ -5,7 +5,7 @@ import { AssignedRequest } from '../hsm/assigned-request.js';
 import { OneVm, type Access } from '../hsm/fixtures/one-vm.js';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
-import { allocatedBytes } from '../io-request/fixtures/allocated-bytes.js';
+import { allocatedBytes } from '../sync/fixtures/allocated-bytes.js';
 import { DeviceClient } from './device-client.js';
 import { allOnes, type Device } from './device.js';
 

@@ -6,7 +6,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { loadCompiler } from './code/rewritten-modules.js';
 import { CONFIGURATIONS, planOf, type Configuration } from './search/configurations.js';
 import { DEFECTS } from './search/defects.js';
@@ -70,7 +70,7 @@ function progress(text: string): Promise<boolean> {
 function selected<T extends { readonly name: string }>(all: readonly T[], { config }: Options): readonly T[] {
   const unknown = config?.filter((name) => !all.some((one) => one.name === name)) ?? [];
   if (unknown.length > 0)
-    throw new AcrnError('OPTION_INVALID', `there is no ${unknown.join(', ')}`, {
+    throw new UpcallError('OPTION_INVALID', `there is no ${unknown.join(', ')}`, {
       remedy: `Choose from: ${all.map(({ name }) => name).join(', ')}`,
     });
   return config === undefined ? all : all.filter(({ name }) => config.includes(name));
@@ -216,6 +216,6 @@ process.on('SIGINT', () => {
 try {
   process.exitCode = await main(command.parse().opts<Options>());
 } catch (error) {
-  process.stderr.write(`${error instanceof AcrnError ? error.describe() : String(error)}\n`);
+  process.stderr.write(`${error instanceof UpcallError ? error.describe() : String(error)}\n`);
   process.exitCode = 2;
 }

@@ -5,11 +5,11 @@ import { inOwnThread, type ThreadPlacement } from '../device-model/placement/in-
 import { GATE } from '../device-model/placement/fixtures/gated-device.js';
 import { ports } from '../hsm/address-range.js';
 import { ScriptedHypervisor, type Script, type ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { IoRequestState } from '../io-request/state.js';
-import { ServiceVm } from '../service-vm.js';
-import type { UserVmOptions } from '../user-vm-options.js';
-import type { UserVmEvent } from '../user-vm-events.js';
+import { ServiceVm } from '../vm/service-vm.js';
+import type { UserVmOptions } from '../vm/user-vm-options.js';
+import type { UserVmEvent } from '../vm/user-vm-events.js';
 import type { FaultRule } from './fault-rule.js';
 import type { FaultRecord, FaultReportRow } from './fault-trigger.js';
 

@@ -8,7 +8,7 @@ import { SystemClock, type Clock, type ClockTimer } from '../device-model/clock.
 import type { InterruptLine } from '../device-model/device.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { IoClient } from '../hsm/io-client.js';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import type { FaultPlan, FaultRule, LineFault, RequestFault } from './fault-rule.js';
 import { faultRuleText, parseFaultRule } from './fault-rule-text.js';
 import { selects } from './fault-selector.js';
@@ -21,7 +21,7 @@ export const MAX_FAULT_RULES = 1000;
 
 export interface FaultInjectionOptions {
   readonly clock: Clock;
-  readonly tell: (fault: FaultRecord) => void;
+  readonly emit: (fault: FaultRecord) => void;
   /** Takes a client out, as UserVm.destroyClient. */
   readonly remove: (client: IoClient) => void;
 }
@@ -52,7 +52,7 @@ export class FaultInjection {
   /** One more rule, also while the VM runs. */
   add(rule: string | FaultRule): void {
     if (this.#triggers.length >= MAX_FAULT_RULES)
-      throw new AcrnError('VM_LIMIT', `more than ${MAX_FAULT_RULES} fault rules`, { remedy: 'Join some of them' });
+      throw new UpcallError('VM_LIMIT', `more than ${MAX_FAULT_RULES} fault rules`, { remedy: 'Join some of them' });
     const parsed = typeof rule === 'string' ? parseFaultRule(rule) : rule;
     const text = typeof rule === 'string' ? rule.trim() : faultRuleText(rule);
     const make = <R extends FaultRule>(one: R): FaultTrigger<R> =>
@@ -104,13 +104,13 @@ export class FaultInjection {
     return this.#lineTriggers
       .filter((trigger) => trigger.rule.line === gsi && trigger.hits(timeMs))
       .map((trigger) => {
-        this.#options.tell(trigger.note(timeMs, `line ${gsi}`));
+        this.#options.emit(trigger.note(timeMs, `line ${gsi}`));
         return trigger.rule.way;
       });
   }
 
-  tell(fault: FaultRecord): void {
-    this.#options.tell(fault);
+  emit(fault: FaultRecord): void {
+    this.#options.emit(fault);
   }
 
   /** Calls back after `ms`, unless the VM is reset or gone before. Below what timers can do the event loop turns until then. */
@@ -134,8 +134,8 @@ export class FaultInjection {
 /** Throws OPTION_INVALID or VM_LIMIT for a plan that FaultInjection would refuse, before there is a VM. */
 export function checkFaultPlan(plan: FaultPlan): void {
   if (plan.seed !== undefined && !Number.isInteger(plan.seed))
-    throw new AcrnError('OPTION_INVALID', `fault seed ${plan.seed}`, { remedy: 'Give a whole number' });
-  new FaultInjection(plan, { clock: new SystemClock(), tell: () => undefined, remove: () => undefined });
+    throw new UpcallError('OPTION_INVALID', `fault seed ${plan.seed}`, { remedy: 'Give a whole number' });
+  new FaultInjection(plan, { clock: new SystemClock(), emit: () => undefined, remove: () => undefined });
 }
 
 function push<R extends FaultRule>(all: FaultTrigger[], trigger: FaultTrigger<R>): FaultTrigger<R> {

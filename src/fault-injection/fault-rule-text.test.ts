@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import type { FaultRule } from './fault-rule.js';
 import { faultRuleText, parseFaultFile, parseFaultRule } from './fault-rule-text.js';
 
@@ -111,7 +111,7 @@ test('what is wrong is named with its place, and with what to write instead', ()
     } catch (thrown) {
       error = thrown;
     }
-    assert.ok(error instanceof AcrnError, text);
+    assert.ok(error instanceof UpcallError, text);
     assert.equal(error.code, 'OPTION_INVALID');
     assert.match(error.message, message, text);
     assert.match(error.remedy ?? '', remedy, text);
@@ -151,7 +151,7 @@ test('whatever is written is read or refused, and nothing else happens', () => {
         const rule = parseFaultRule(parts.join(' '));
         assert.deepEqual(parseFaultRule(faultRuleText(rule)), rule);
       } catch (error) {
-        assert.ok(error instanceof AcrnError, String(error));
+        assert.ok(error instanceof UpcallError, String(error));
       }
     }),
   );

@@ -9,7 +9,7 @@
  * lists them all.
  */
 
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
 import { hex } from '../io-request/io-request.js';
 import type { FaultRule, FaultTiming, RequestFault, Span } from './fault-rule.js';
@@ -35,7 +35,7 @@ function parseAt(text: string, place: (column: number) => string): FaultRule {
     return parse(text);
   } catch (error) {
     if (!(error instanceof WordError)) throw error;
-    throw new AcrnError('OPTION_INVALID', `${place(error.column)}: ${error.message}`, {
+    throw new UpcallError('OPTION_INVALID', `${place(error.column)}: ${error.message}`, {
       remedy: error.hint ?? EXAMPLE,
     });
   }

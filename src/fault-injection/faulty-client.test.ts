@@ -18,7 +18,7 @@ interface Bench {
 /** A client that answers with the low word of the address and 0x1111_1111 above it. */
 function bench(rules: readonly string[], client?: Partial<IoClient>): Bench {
   const clock = new ManualClock();
-  const faults = new FaultInjection({ seed: 5, rules }, { clock, tell: () => undefined, remove: () => undefined });
+  const faults = new FaultInjection({ seed: 5, rules }, { clock, emit: () => undefined, remove: () => undefined });
   const wrapped = faults.wrap({
     name: 'echo',
     notify: (request) => void request.finish(request.ticket, request.addressLow, 0x1111_1111),

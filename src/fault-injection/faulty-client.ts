@@ -132,7 +132,7 @@ export class FaultyClient implements IoClient {
       }
       if (!trigger.hits(timeMs)) continue;
       hits.push(trigger);
-      this.#faults.tell(trigger.note(timeMs, this.name, request));
+      this.#faults.emit(trigger.note(timeMs, this.name, request));
     }
     return hits;
   }

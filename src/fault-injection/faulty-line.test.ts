@@ -11,7 +11,7 @@ function made(...rules: string[]): {
   faults: FaultInjection;
 } {
   const clock = new ManualClock();
-  const faults = new FaultInjection({ seed: 1, rules }, { clock, tell: () => undefined, remove: () => undefined });
+  const faults = new FaultInjection({ seed: 1, rules }, { clock, emit: () => undefined, remove: () => undefined });
   const levels: boolean[] = [];
   let level = false;
   const real: InterruptLine = {

@@ -2,10 +2,10 @@
 
 import { writeFileSync, writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { HangWord } from './hang-words.js';
 
-const LOOK_MS = 1000;
+const PEEK_MS = 1000;
 const STANDARD_ERROR = 2;
 
 const { words, file, limitMs } = workerData as {
@@ -26,4 +26,4 @@ setInterval(() => {
   writeFileSync(file, new Uint8Array(words, 4 * HangWord.BYTES, shared.load(HangWord.LENGTH)));
   writeSync(STANDARD_ERROR, `an input takes more than ${limitMs} ms; it is in ${file}\n`);
   process.kill(process.pid, 'SIGKILL');
-}, LOOK_MS);
+}, PEEK_MS);

@@ -4,7 +4,7 @@
  */
 
 import { Worker } from 'node:worker_threads';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { HANG_WORDS, HangWord } from './hang-words.js';
 
 export class HangWatch {

@@ -3,7 +3,7 @@
  * with the driver's wrap-around, so a range may be given in bigints; devices use numbers.
  */
 
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { hex } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 
@@ -22,16 +22,20 @@ export interface AddressRange {
 /** `count` ports from `first`. */
 export function ports(first: number, count: number): AddressRange {
   if (!(Number.isInteger(first) && first >= 0 && Number.isInteger(count) && count > 0 && first + count <= PORTS))
-    throw new AcrnError('RANGE_INVALID', `ports ${first}, count ${count}: ports are 0…0xffff`, { errno: EINVAL });
+    throw new UpcallError('RANGE_INVALID', `ports ${first}, count ${count}: ports are 0…0xffff`, { errno: EINVAL });
   return { type: IoRequestType.PORT, start: BigInt(first), end: BigInt(first + count - 1) };
 }
 
 /** `length` bytes of guest physical addresses from `start`. */
 export function mmio(start: number, length: number): AddressRange {
   if (!(Number.isSafeInteger(start) && start >= 0 && Number.isSafeInteger(start + length) && length > 0))
-    throw new AcrnError('RANGE_INVALID', `MMIO range at ${start} of ${length} bytes: addresses have at most 52 bits`, {
-      errno: EINVAL,
-    });
+    throw new UpcallError(
+      'RANGE_INVALID',
+      `MMIO range at ${start} of ${length} bytes: addresses have at most 52 bits`,
+      {
+        errno: EINVAL,
+      },
+    );
   return { type: IoRequestType.MMIO, start: BigInt(start), end: BigInt(start + length - 1) };
 }
 
@@ -39,7 +43,7 @@ export function mmio(start: number, length: number): AddressRange {
 export function addressRange(type: AddressRange['type'], start: bigint, end: bigint): AddressRange {
   const range = { type, start: BigInt.asUintN(U64, start), end: BigInt.asUintN(U64, end) };
   if (range.end < range.start)
-    throw new AcrnError('RANGE_INVALID', `${describeRange(range)} ends before it starts`, { errno: EINVAL });
+    throw new UpcallError('RANGE_INVALID', `${describeRange(range)} ends before it starts`, { errno: EINVAL });
   return range;
 }
 

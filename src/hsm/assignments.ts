@@ -5,7 +5,7 @@
 
 import { Direction, SLOT_COUNT } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import { AssignedRequest, type FinishRequest } from './assigned-request.js';
@@ -39,7 +39,7 @@ export class Assignments {
     const finisher = (this.#finisher = new RequestFinisher(buffer, this.tickets, notify));
     const finish: FinishRequest = (request, ticket, low, high) => {
       const { vcpu, type, direction } = request;
-      if (this.gate !== undefined && this.tickets.glimpse(vcpu) === ticket && ticket > 0) {
+      if (this.gate !== undefined && this.tickets.loadRelaxed(vcpu) === ticket && ticket > 0) {
         const fate = this.gate.holdsAnswer(request, this.#owners[vcpu]?.name ?? '', ticket, low, high);
         if (fate !== AnswerFate.PASS) return fate === AnswerFate.HELD;
       }
@@ -70,7 +70,7 @@ export class Assignments {
     (this.#requests[vcpu] as AssignedRequest).ticket = ticket;
     this.#owners[vcpu] = client;
     const isLocal = (this.#isLocal[vcpu] = client.connect === undefined);
-    if (isLocal) this.tickets.put(vcpu, ticket);
+    if (isLocal) this.tickets.storeRelaxed(vcpu, ticket);
     else this.tickets.store(vcpu, ticket);
     if (slot.assign(kernelHandled)) return ticket;
     this.tickets.store(vcpu, 0);
@@ -78,7 +78,7 @@ export class Assignments {
   }
 
   /** Finishes a request whatever the gate would say to it. False: too late. */
-  finishHeld(vcpu: number, ticket: number, low: number, high: number): boolean {
+  finishNow(vcpu: number, ticket: number, low: number, high: number): boolean {
     const { type, direction } = this.request(vcpu);
     return this.#finisher.finish(vcpu, ticket, type, direction, low, high);
   }
@@ -99,7 +99,7 @@ export class Assignments {
     for (let vcpu = 0; vcpu < this.#vcpuCount; vcpu++) {
       if (this.#owners[vcpu] !== client) continue;
       const request = this.request(vcpu);
-      this.finishHeld(vcpu, this.tickets.load(vcpu), -1, -1);
+      this.finishNow(vcpu, this.tickets.load(vcpu), -1, -1);
       const taken = this.tickets.load(vcpu);
       if (taken < 0 && client.isRunning === true) continue;
       if (this.#buffer.slot(vcpu).state === IoRequestState.PROCESSING)

@@ -7,7 +7,7 @@
  */
 
 import { RingId, type AsyncIoHypercalls } from '../hypervisor/async-io-hypercalls.js';
-import { RingResult } from '../io-request/shared-ring.js';
+import { RingResult } from '../sync/shared-ring.js';
 import type { EventObject } from './event-object.js';
 import type { IoEventRequest } from './ioeventfd.js';
 import type { SideWork } from './vm-requests.js';

@@ -17,9 +17,9 @@ interface Running {
   readonly client: Keeper;
 }
 
-function started(lookUs = 0): Running {
+function started(spinUs = 0): Running {
   const upcall = new Upcall();
-  const module = new HypervisorServiceModule({ upcall, turn, lookUs });
+  const module = new HypervisorServiceModule({ upcall, turn, spinUs });
   const vm = new OneVm();
   const client = new Keeper('default');
   vm.requests.createDefaultClient(client);
@@ -100,7 +100,7 @@ describe('the worker', { timeout: 120_000 }, () => {
     let served = 0;
     let turns = 0;
     vm.requests.createDefaultClient(answering('default'));
-    const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], lookUs: 0 });
+    const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], spinUs: 0 });
     const count = (): void => {
       turns++;
       if (served < 5000) setImmediate(count);
@@ -136,7 +136,7 @@ describe('the worker', { timeout: 120_000 }, () => {
       if (++looks % 4 === 0 && served < 5000 && isFree()) vm.fill(0);
       return [vm.requests];
     };
-    const worker = new DispatchWorker({ upcall, turn, vms, lookUs: 1e6 });
+    const worker = new DispatchWorker({ upcall, turn, vms, spinUs: 1e6 });
     const count = (): void => {
       turns++;
       if (served < 5000) setImmediate(count);
@@ -177,7 +177,7 @@ describe('the worker', { timeout: 120_000 }, () => {
       upcall,
       turn: noteTurn,
       vms: () => [vm.requests],
-      lookUs: 0,
+      spinUs: 0,
       now: () => nowMs,
     });
     vm.fill(0);
@@ -219,7 +219,7 @@ describe('the worker', { timeout: 120_000 }, () => {
       },
     });
     vm.requests.createDefaultClient(answering('default'));
-    const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], lookUs: 0 });
+    const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], spinUs: 0 });
     vm.fill(0);
     worker.start();
     await until(() => served > 3 * PASSES_PER_TURN);
@@ -234,7 +234,7 @@ describe('the worker', { timeout: 120_000 }, () => {
 
   test('resuming brings a pass even for slots that an earlier one gave up on', async () => {
     const upcall = new Upcall();
-    const module = new HypervisorServiceModule({ upcall, turn, lookUs: 0 });
+    const module = new HypervisorServiceModule({ upcall, turn, spinUs: 0 });
     const vm = new OneVm();
     module.addVm(vm.requests);
     vm.fill(0);

@@ -5,7 +5,7 @@
  */
 
 import type { Upcall } from '../hypervisor/upcall.js';
-import { LookBudget, MAX_EVENT_LOOP_LOOK_US } from '../io-request/look-budget.js';
+import { AdaptiveSpin, MAX_EVENT_LOOP_SPIN_US } from '../sync/adaptive-spin.js';
 import type { VmRequests } from './vm-requests.js';
 
 /** Passes over all VMs before the event loop turns. */
@@ -27,7 +27,7 @@ export interface DispatchWorkerOptions {
   /** Lets the event loop do everything that waits, e.g. by setImmediate. */
   readonly turn: () => Promise<void>;
   /** How long to look for the next request before sleeping, in microseconds; adaptive when left out. */
-  readonly lookUs?: number | undefined;
+  readonly spinUs?: number | undefined;
   /** In ms; the host's unless a test holds it. */
   readonly now?: () => number;
 }
@@ -92,20 +92,20 @@ export class DispatchWorker {
     return false;
   };
 
-  readonly #glimpsesWork = (): boolean => {
+  readonly #hasWorkRelaxed = (): boolean => {
     if (this.#isStopped) return true;
     if (this.#pauses > 0) return false;
     if (this.#isQueued) return true;
-    for (const vm of this.#options.vms()) if (vm.glimpsesPending()) return true;
+    for (const vm of this.#options.vms()) if (vm.hasPendingRelaxed()) return true;
     return false;
   };
 
   async #run(): Promise<void> {
-    const { upcall, turn, lookUs, now = () => performance.now() } = this.#options;
-    const look = new LookBudget({
-      glimpsesWork: this.#glimpsesWork,
-      maxUs: MAX_EVENT_LOOP_LOOK_US,
-      fixedUs: lookUs,
+    const { upcall, turn, spinUs, now = () => performance.now() } = this.#options;
+    const look = new AdaptiveSpin({
+      hasWorkRelaxed: this.#hasWorkRelaxed,
+      maxUs: MAX_EVENT_LOOP_SPIN_US,
+      fixedUs: spinUs,
     });
     let passes = 0;
     let passesPerClock = 1;
@@ -114,7 +114,7 @@ export class DispatchWorker {
     let readMs = turnedMs;
     for (;;) {
       // Work that is found by looking has not let the loop turn: every pass counts.
-      if (!look.look()) await upcall.wait(this.#hasWork);
+      if (!look.spin()) await upcall.wait(this.#hasWork);
       if (this.#isStopped) return;
       if (this.#pauses === 0) this.pass();
       if (++passes < PASSES_PER_TURN && !this.#isTurnDue) {

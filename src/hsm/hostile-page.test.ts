@@ -6,7 +6,7 @@ import { DefaultClient } from '../device-model/default-client.js';
 import { DeviceClient } from '../device-model/device-client.js';
 import { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { TraceRing } from '../trace/trace-ring.js';
 import { VmTrace } from '../trace/vm-trace.js';
 import { addressRange, mmio, ports, type AddressRange } from './address-range.js';

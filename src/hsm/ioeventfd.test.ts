@@ -4,7 +4,7 @@ import { Direction, IoRequestType } from '../io-request/layout.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
 import { LocalEvent } from './event-object.js';
-import { IoEvents, MAX_IO_EVENTS, type IoEventRequest } from './ioeventfd.js';
+import { IoEventFds, MAX_IO_EVENTS, type IoEventRequest } from './ioeventfd.js';
 import { VmRequests } from './vm-requests.js';
 
 const EINVAL = -22;
@@ -20,7 +20,7 @@ class Machine {
     observer: { event: () => undefined },
     clientTimeoutMs: Infinity,
   });
-  readonly events = new IoEvents(3, this.requests);
+  readonly events = new IoEventFds(3, this.requests);
 
   constructor() {
     this.requests.createClient(this.events);

@@ -1,5 +1,5 @@
 /**
- * IoEvents: the kernel's own I/O client (`ioeventfd`). A guest's write to a registered address becomes a signal of an
+ * IoEventFds: the kernel's own I/O client (`ioeventfd`). A guest's write to a registered address becomes a signal of an
  * event and is finished at once, without ACRN userspace. One for each VM that has a control file.
  *
  * The rules are the driver's, odd ones too: the first entry in order of registration decides; an entry matches a write
@@ -35,7 +35,7 @@ interface Entry extends IoEventRequest {
   readonly range: AddressRange;
 }
 
-/** What IoEvents needs of VmRequests. */
+/** What IoEventFds needs of VmRequests. */
 export interface RangeKeeper {
   addRange(client: IoClient, range: AddressRange): boolean;
   removeRange(client: IoClient, range: AddressRange): boolean;
@@ -47,7 +47,7 @@ export function checkIoEvent({ address, length }: IoEventRequest): number {
   return WIDTHS.includes(length) ? 0 : EINVAL;
 }
 
-export class IoEvents implements IoClient {
+export class IoEventFds implements IoClient {
   readonly name: string;
   readonly #ranges: RangeKeeper;
   /** Oldest first. */

@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LocalEvent } from './event-object.js';
-import { IrqEvents, MAX_IRQ_EVENTS, type MsiMessage } from './irqfd.js';
+import { IrqFds, MAX_IRQ_EVENTS, type MsiMessage } from './irqfd.js';
 
 const EBUSY = -16;
 const ENOMEM = -12;
 const MESSAGE: MsiMessage = { address: 0xfee0_0000, data: 0x41 };
 
-function machine(): { irqs: IrqEvents; injected: MsiMessage[] } {
+function machine(): { irqs: IrqFds; injected: MsiMessage[] } {
   const injected: MsiMessage[] = [];
-  return { irqs: new IrqEvents((message) => injected.push(message)), injected };
+  return { irqs: new IrqFds((message) => injected.push(message)), injected };
 }
 
 test('each signal injects the message, and the counter is not taken', () => {
@@ -65,7 +65,7 @@ test('an event that its last user closes removes itself', () => {
 test('an injection that removes the event itself does no harm', () => {
   const event = new LocalEvent();
   const injected: number[] = [];
-  const irqs = new IrqEvents(({ data }) => {
+  const irqs = new IrqFds(({ data }) => {
     injected.push(data);
     irqs.deassign(event);
   });

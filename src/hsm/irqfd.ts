@@ -1,5 +1,5 @@
 /**
- * IrqEvents: interrupts by event (`irqfd`). Each signal of a registered event injects its message-signalled interrupt.
+ * IrqFds: interrupts by event (`irqfd`). Each signal of a registered event injects its message-signalled interrupt.
  * The event's counter is not taken: it stays readable, and each further signal injects again.
  *
  * The life cycle is the mended driver's: looked at before it is listed, and fully unhooked when `deassign` returns.
@@ -23,7 +23,7 @@ interface Entry {
   readonly unhook: () => void;
 }
 
-export class IrqEvents {
+export class IrqFds {
   readonly #inject: (message: MsiMessage) => void;
   readonly #entries: Entry[] = [];
 

@@ -26,10 +26,10 @@ export class PendingSlots {
   }
 
   /** The same without ordering, for the worker's loops. */
-  glimpsesAny(): boolean {
+  hasAnyRelaxed(): boolean {
     const slots = this.#slots;
     for (let vcpu = 0; vcpu < slots.length; vcpu++)
-      if (slots[vcpu]?.glimpsedState === IoRequestState.PENDING && this.#stalled[vcpu] !== true) return true;
+      if (slots[vcpu]?.relaxedState === IoRequestState.PENDING && this.#stalled[vcpu] !== true) return true;
     return false;
   }
 

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { IoRequestState } from '../io-request/state.js';
 import { RequestFinisher } from './request-finisher.js';
 

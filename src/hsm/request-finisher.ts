@@ -10,7 +10,7 @@
 
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
-import type { SharedWords } from '../io-request/shared-words.js';
+import type { SharedWords } from '../sync/shared-words.js';
 import type { Slot } from '../io-request/slot.js';
 import type { VmSharedStateHandle } from '../hypervisor/vm-shared-state.js';
 
@@ -46,8 +46,8 @@ export class RequestFinisher {
 
   /** The same for a client in the Service VM's thread: every other one that could take its ticket runs there, too. */
   finishHere(vcpu: number, ticket: number, type: number, direction: number, low: number, high: number): boolean {
-    if (ticket <= 0 || this.#tickets.glimpse(vcpu) !== ticket) return false;
-    this.#tickets.put(vcpu, 0);
+    if (ticket <= 0 || this.#tickets.loadRelaxed(vcpu) !== ticket) return false;
+    this.#tickets.storeRelaxed(vcpu, 0);
     if (!this.#complete(this.#slots[vcpu] as Slot, type, direction, low, high)) this.#notify(vcpu);
     return true;
   }

@@ -12,19 +12,19 @@ export interface ServiceModuleOptions {
   readonly upcall: Upcall;
   readonly turn: () => Promise<void>;
   /** Of the worker; adaptive when left out. */
-  readonly lookUs?: number | undefined;
+  readonly spinUs?: number | undefined;
 }
 
 export class HypervisorServiceModule {
   readonly worker: DispatchWorker;
   #vms: readonly VmRequests[] = [];
 
-  constructor({ upcall, turn, lookUs }: ServiceModuleOptions) {
+  constructor({ upcall, turn, spinUs }: ServiceModuleOptions) {
     this.worker = new DispatchWorker({
       upcall,
       turn,
       vms: () => this.#vms,
-      lookUs,
+      spinUs,
     });
   }
 

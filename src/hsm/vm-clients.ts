@@ -107,7 +107,7 @@ export class VmClients {
   /** A client that cannot do its work loses its requests and its ranges. */
   fail(client: IoClient, error: unknown): void {
     this.#expel(client);
-    this.#tellFailed(client, error);
+    this.#emitFailed(client, error);
   }
 
   /** Whether the client of slot `vcpu`, which has had its request for so long, keeps it. */
@@ -135,26 +135,26 @@ export class VmClients {
 
   /** The VM is gone: takes out all, the default client too. */
   close(): void {
-    for (const client of this.#map.clients()) this.#takeOut(client);
-    if (this.#default !== undefined) this.#takeOut(this.#default);
+    for (const client of this.#map.clients()) this.#remove(client);
+    if (this.#default !== undefined) this.#remove(this.#default);
   }
 
   /** The default client stays: without one, unclaimed accesses would wait for ever. */
   #expel(client: IoClient): void {
     if (client === this.#default) this.finishAllOf(client);
-    else this.#takeOut(client);
+    else this.#remove(client);
   }
 
   /** For clients that nobody asked to destroy here: one that throws at its end keeps nobody from going on. */
-  #takeOut(client: IoClient): void {
+  #remove(client: IoClient): void {
     try {
       this.destroy(client);
     } catch (error) {
-      this.#tellFailed(client, error);
+      this.#emitFailed(client, error);
     }
   }
 
-  #tellFailed(client: IoClient, error: unknown): void {
+  #emitFailed(client: IoClient, error: unknown): void {
     const { vmId, observer } = this.#options;
     observer.event({ kind: 'client-failed', vmId, client: client.name, ...errorText(error) });
   }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Direction, IoRequestType } from '../io-request/layout.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { IoRequestState } from '../io-request/state.js';
 import { VmSharedState } from '../hypervisor/vm-shared-state.js';
 import { mmio, ports } from './address-range.js';

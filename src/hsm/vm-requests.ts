@@ -103,8 +103,8 @@ export class VmRequests {
   }
 
   /** Gives an answer that the gate has held. False: the request was ended in another way. */
-  finishHeld(vcpu: number, ticket: number, low: number, high: number): boolean {
-    return this.#assignments.finishHeld(vcpu, ticket, low, high);
+  finishNow(vcpu: number, ticket: number, low: number, high: number): boolean {
+    return this.#assignments.finishNow(vcpu, ticket, low, high);
   }
 
   /** Who has, or had last, the request of slot `vcpu`. */
@@ -166,8 +166,8 @@ export class VmRequests {
   }
 
   /** The same without ordering, for the worker's loops. */
-  glimpsesPending(): boolean {
-    if (this.#pending.glimpsesAny()) return true;
+  hasPendingRelaxed(): boolean {
+    if (this.#pending.hasAnyRelaxed()) return true;
     return this.#hasSideWork();
   }
 
@@ -182,7 +182,7 @@ export class VmRequests {
     for (let vcpu = 0; vcpu < slots.length; vcpu++) {
       const slot = slots[vcpu] as Slot;
       // Looked at again with ordering, before anything else of the slot is read.
-      if (slot.glimpsedState !== IoRequestState.PENDING || slot.state !== IoRequestState.PENDING) continue;
+      if (slot.relaxedState !== IoRequestState.PENDING || slot.state !== IoRequestState.PENDING) continue;
       if (this.#dispatchSlot(slot)) continue;
       this.#pending.stallFrom(vcpu);
       this.#observer.event({ kind: 'no-client', vmId: this.vmId, vcpu });
@@ -270,7 +270,7 @@ export class VmRequests {
     }
     // Not before: most clients have answered by now, and the vCPU does not wait for those who count.
     observer.dispatched?.(this.vmId, request, client);
-    if (this.#assignments.tickets.glimpse(vcpu) === ticket) this.#timeLimit.watch(vcpu, ticket);
+    if (this.#assignments.tickets.loadRelaxed(vcpu) === ticket) this.#timeLimit.watch(vcpu, ticket);
     return true;
   }
 

@@ -3,7 +3,7 @@
  * async-io.ts is how ours does it; hsm/async-io.ts is who asks.
  */
 
-import type { SharedRing } from '../io-request/shared-ring.js';
+import type { SharedRing } from '../sync/shared-ring.js';
 
 /** HC_SETUP_SBUF's ring numbers. */
 export const RingId = { ASYNC_IO: 64, VM_EVENT: 65 } as const;

@@ -11,8 +11,8 @@
  */
 
 import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';
-import { RingResult, SharedRing, ringElements } from '../io-request/shared-ring.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { RingResult, SharedRing, ringElements } from '../sync/shared-ring.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { RingId, type AsyncIoDescriptor, type AsyncIoHypercalls } from './async-io-hypercalls.js';
 
 export const MAX_ASYNC_DESCRIPTORS = 64;
@@ -37,7 +37,7 @@ const DESCRIPTOR_WORDS = 7;
 const TABLE_WORDS = FIRST + MAX_ASYNC_DESCRIPTORS * DESCRIPTOR_WORDS;
 const WORDS = TABLES + 2 * TABLE_WORDS;
 /** Looks at a table that keeps changing; then the write becomes an ordinary request. */
-const MAX_LOOKS = 16;
+const MAX_POLLS = 16;
 /** Tries for the lock, which its holder keeps for some ten instructions. */
 const MAX_LOCK_TRIES = 1_000_000;
 
@@ -67,11 +67,11 @@ export class AsyncIo implements AsyncIoHypercalls {
 
   /** Whether an async ring is set up; one plain load. */
   get isActive(): boolean {
-    return this.#words.glimpse(ASYNC_ELEMENTS) !== 0;
+    return this.#words.loadRelaxed(ASYNC_ELEMENTS) !== 0;
   }
 
   get hasEventRing(): boolean {
-    return this.#words.glimpse(EVENT_ELEMENTS) !== 0;
+    return this.#words.loadRelaxed(EVENT_ELEMENTS) !== 0;
   }
 
   setupRing(id: RingId, page: Uint8Array): number {
@@ -120,7 +120,7 @@ export class AsyncIo implements AsyncIoHypercalls {
 
   /** In a vCPU's thread: the handle of the first descriptor that a write matches, 0 when there is none. */
   find(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): number {
-    for (let look = 0; look < MAX_LOOKS; look++) {
+    for (let look = 0; look < MAX_POLLS; look++) {
       const generation = this.#words.load(GENERATION);
       const handle = this.#scan(generation, type, addressLow, addressHigh, valueLow, valueHigh);
       if (this.#words.load(GENERATION) === generation) return handle;
@@ -161,14 +161,18 @@ export class AsyncIo implements AsyncIoHypercalls {
   ): number {
     const words = this.#words;
     const table = TABLES + (generation & 1) * TABLE_WORDS;
-    const count = words.glimpse(table + COUNT);
+    const count = words.loadRelaxed(table + COUNT);
     for (let i = 0; i < count; i++) {
       const at = table + FIRST + i * DESCRIPTOR_WORDS;
-      if (words.glimpse(at) !== type || words.glimpse(at + 1) !== addressLow || words.glimpse(at + 2) !== addressHigh)
+      if (
+        words.loadRelaxed(at) !== type ||
+        words.loadRelaxed(at + 1) !== addressLow ||
+        words.loadRelaxed(at + 2) !== addressHigh
+      )
         continue;
-      const isWildcard = words.glimpse(at + 3) === 0;
-      if (isWildcard || (words.glimpse(at + 4) === valueLow && words.glimpse(at + 5) === valueHigh))
-        return words.glimpse(at + 6);
+      const isWildcard = words.loadRelaxed(at + 3) === 0;
+      if (isWildcard || (words.loadRelaxed(at + 4) === valueLow && words.loadRelaxed(at + 5) === valueHigh))
+        return words.loadRelaxed(at + 6);
     }
     return 0;
   }

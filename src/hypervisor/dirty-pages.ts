@@ -5,7 +5,7 @@
  * each page and one word that says whether any bit is set, so that a look costs a plain load.
  */
 
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 
 const PAGE_SHIFT = 12;
 const ANY = 0;
@@ -33,14 +33,14 @@ export class DirtyPages {
 
   /** Whether `take` would find something; one plain load. */
   get any(): boolean {
-    return this.#words.glimpse(ANY) !== 0;
+    return this.#words.loadRelaxed(ANY) !== 0;
   }
 
   /** Calls `drop(start, end)` with the byte range of each dirty page, end exclusive, and forgets it. */
   take(drop: (start: number, end: number) => void): void {
     if (this.#words.exchange(ANY, 0) === 0) return;
     for (let word = FIRST; word < this.#words.length; word++) {
-      let bits = this.#words.glimpse(word) === 0 ? 0 : this.#words.exchange(word, 0);
+      let bits = this.#words.loadRelaxed(word) === 0 ? 0 : this.#words.exchange(word, 0);
       while (bits !== 0) {
         const bit = 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;

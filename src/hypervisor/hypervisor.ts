@@ -24,7 +24,7 @@ export interface VmConfig {
   /** ACRN's hypervisor looks at PCI configuration accesses before they become requests; see pci-interception.ts. */
   readonly interceptPci?: boolean;
   /** How long a vCPU looks for its answer before it sleeps, in microseconds; adaptive when left out. */
-  readonly lookUs?: number | undefined;
+  readonly spinUs?: number | undefined;
 }
 
 /** How a vCPU or the whole VM ended without the Service VM's doing. */
@@ -40,7 +40,7 @@ export interface Hypervisor {
   /** Whether it runs here, or why not and what to do. */
   available(): Promise<Availability>;
   /**
-   * Makes a VM in state CREATED, its page stamped FREE and its vCPU threads parked. Throws AcrnError when it cannot.
+   * Makes a VM in state CREATED, its page stamped FREE and its vCPU threads parked. Throws UpcallError when it cannot.
    * `onEvent` is called in the Service VM's thread; the VM then still has to be paused and destroyed by its owner.
    */
   createVm(

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { Doorbell } from '../io-request/doorbell.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { Doorbell } from '../sync/doorbell.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { INTERRUPT_LINES, INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
 
 /** Pins of a controller that remembers, like an 8259's request register, that a pin has risen. */

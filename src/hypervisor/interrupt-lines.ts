@@ -6,8 +6,8 @@
  * before the vCPU looked are one, as in an 8259's request register. No queue, hence no overflow.
  */
 
-import type { Doorbell } from '../io-request/doorbell.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import type { Doorbell } from '../sync/doorbell.js';
+import { SharedWords } from '../sync/shared-words.js';
 
 /** Global system interrupts of an ACRN User VM: the pins of its virtual IO-APIC. */
 export const INTERRUPT_LINES = 48;
@@ -62,7 +62,7 @@ export class InterruptLines {
 
   /** Whether a line changed since the last `deliver`; two plain loads, for the vCPU's inner loop. */
   get changed(): boolean {
-    return (this.#words.glimpse(INTERRUPT_LINES) | this.#words.glimpse(INTERRUPT_LINES + 1)) !== 0;
+    return (this.#words.loadRelaxed(INTERRUPT_LINES) | this.#words.loadRelaxed(INTERRUPT_LINES + 1)) !== 0;
   }
 
   /** In the vCPU's thread: brings the controllers' pins to where the lines are. */

@@ -3,9 +3,9 @@ import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
-import type { MoveWatcher } from '../io-request/move-watcher.js';
+import type { SlotObserver } from '../io-request/slot-observer.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { Answer, SeenRequest, ServiceThreadData } from './fixtures/service-thread-data.js';
@@ -274,7 +274,7 @@ describe('a vCPU whose VM is no longer running', () => {
 class GlimpsingSlot extends Slot {
   seems: number | undefined;
 
-  override get glimpsedState(): number {
+  override get relaxedState(): number {
     const { seems } = this;
     this.seems = undefined;
     return seems ?? this.state;
@@ -282,10 +282,10 @@ class GlimpsingSlot extends Slot {
 }
 
 /** A watcher that does nothing. */
-function onlyTold(): MoveWatcher {
+function onlyTold(): SlotObserver {
   const nothing = (): void => undefined;
   return {
-    watching: Int32Array.of(1),
+    enabled: Int32Array.of(1),
     filling: nothing,
     filled: nothing,
     assigned: nothing,
@@ -299,7 +299,7 @@ describe('a page that says for ever that a request is being handled', () => {
   for (const completionPolling of [false, true])
     test(`keeps no vCPU that ${completionPolling ? 'polls' : 'sleeps'} from being reset`, () => {
       const handler = vcpu({ completionPolling });
-      slot.watcher = {
+      slot.observer = {
         ...onlyTold(),
         // Nobody will move the slot again: it stays PENDING.
         filled: () => {
@@ -311,7 +311,7 @@ describe('a page that says for ever that a request is being handled', () => {
         assert.throws(() => handler.portRead(0x500, 1), VcpuStopped);
         assert.equal(slot.state, IoRequestState.PENDING);
       } finally {
-        slot.watcher = undefined;
+        slot.observer = undefined;
       }
     });
 });
@@ -323,7 +323,7 @@ describe('a glimpse of COMPLETE that is not there', () => {
     const page = new SharedWords(buffer.page);
     const state = (VCPU * SLOT_BYTES + SLOT_OFFSET.state) >> 2;
     let refusals = 0;
-    glimpsed.watcher = {
+    glimpsed.observer = {
       ...onlyTold(),
       // The vCPU glimpses COMPLETE, and finds PROCESSING when it moves.
       filled: () => {
@@ -342,7 +342,7 @@ describe('a glimpse of COMPLETE that is not there', () => {
       assert.equal(refusals, 1);
       assert.equal(slot.state, FREE);
     } finally {
-      glimpsed.watcher = undefined;
+      glimpsed.observer = undefined;
     }
   });
 });

@@ -12,13 +12,13 @@
 
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { highWord, lowWord } from '../io-request/io-request.js';
-import type { Doorbell } from '../io-request/doorbell.js';
-import { HoldOff } from '../io-request/hold-off.js';
-import { LookBudget } from '../io-request/look-budget.js';
+import type { Doorbell } from '../sync/doorbell.js';
+import { PollDelay } from '../sync/poll-delay.js';
+import { AdaptiveSpin } from '../sync/adaptive-spin.js';
 import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { HandlerTables } from './hypervisor.js';
-import { RingResult } from '../io-request/shared-ring.js';
+import { RingResult } from '../sync/shared-ring.js';
 import { VmEventType } from './async-io-hypercalls.js';
 import { STRADDLES } from './mmio-handlers.js';
 import type { Upcall } from './upcall.js';
@@ -52,7 +52,7 @@ export interface IoHandlerOptions {
   readonly handlers: HandlerTables;
   readonly completionPolling: boolean;
   /** How long the vCPU looks for its answer before it sleeps, in microseconds; adaptive unless given. */
-  readonly lookUs?: number | undefined;
+  readonly spinUs?: number | undefined;
 }
 
 export class IoHandler {
@@ -66,9 +66,9 @@ export class IoHandler {
   readonly #stopped = new VcpuStopped('the VM is no longer running');
   readonly #protection = new GeneralProtection('no request can be made of the access');
   readonly #hasAnswer: () => boolean;
-  readonly #look: LookBudget;
+  readonly #look: AdaptiveSpin;
   /** While it polls. */
-  readonly #holdOff = new HoldOff();
+  readonly #pollDelay = new PollDelay();
   readonly #hasStopped = (): boolean => !this.#shared.isRunning;
 
   /** The value part of the private request. As in ACRN it is not cleared between accesses, so a read carries the last value. */
@@ -90,9 +90,9 @@ export class IoHandler {
       if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
       return this.#isWithdrawn();
     };
-    this.#look = new LookBudget({
-      glimpsesWork: this.#glimpsesAnswer,
-      fixedUs: options.lookUs,
+    this.#look = new AdaptiveSpin({
+      hasWorkRelaxed: this.#hasAnswerRelaxed,
+      fixedUs: options.spinUs,
     });
   }
 
@@ -173,7 +173,7 @@ export class IoHandler {
   #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
     const slot = this.#slot;
     // Looks without ordering are enough: a request is withdrawn only while it waits, or when this vCPU is parked.
-    this.#withdrawals = this.#shared.glimpsedWithdrawals;
+    this.#withdrawals = this.#shared.relaxedWithdrawals;
     if (!this.#shared.isRunning) throw this.#stopped;
     if (this.#shared.asyncIo.isActive && direction === Direction.WRITE && this.#kick(type, addressLow, addressHigh))
       return true;
@@ -228,14 +228,14 @@ export class IoHandler {
 
   /** Completion polling: ACRN spins until COMPLETE. So do we, but a withdrawn request ends it. */
   #poll(): void {
-    this.#holdOff.until(this.#glimpsesAnswer);
+    this.#pollDelay.until(this.#hasAnswerRelaxed);
   }
 
   /** For loops: plain loads, which do not disturb the other side. */
-  readonly #glimpsesAnswer = (): boolean => {
-    const state = this.#slot.glimpsedState;
+  readonly #hasAnswerRelaxed = (): boolean => {
+    const state = this.#slot.relaxedState;
     if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
-    return this.#shared.glimpsedWithdrawals !== this.#withdrawals;
+    return this.#shared.relaxedWithdrawals !== this.#withdrawals;
   };
 
   /** The answer, out of the slot that was just released. */

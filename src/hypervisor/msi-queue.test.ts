@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { isMsiAddress, MSI_WORDS, MsiDelivery, MsiQueue, msiTargets } from './msi-queue.js';
 
 function queue(): MsiQueue {

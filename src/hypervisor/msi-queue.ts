@@ -10,7 +10,7 @@
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 
 /** Bits 10…8 of a message's data. */
 export const MsiDelivery = { FIXED: 0, LOWEST_PRIORITY: 1, SMI: 2, NMI: 4, INIT: 5, EXT_INT: 7 } as const;
@@ -71,7 +71,7 @@ export class MsiQueue {
 
   /** Whether `take` would find something; one plain load, for the vCPU's inner loop. */
   any(vcpu: number): boolean {
-    return this.#words.glimpse(vcpu * WORDS_PER_VCPU + KINDS) !== 0;
+    return this.#words.loadRelaxed(vcpu * WORDS_PER_VCPU + KINDS) !== 0;
   }
 
   /** In the vCPU's thread: every message since the last time, higher vectors first. Kinds without a vector give 0. */

@@ -7,7 +7,7 @@
  * plain load.
  */
 
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
@@ -34,7 +34,7 @@ export class ProtectedPages {
 
   /** Whether any page is protected. */
   get any(): boolean {
-    return this.#words.glimpse(COUNT) !== 0;
+    return this.#words.loadRelaxed(COUNT) !== 0;
   }
 
   /** Another number after each change. What is looked up after it is at least as new. */
@@ -44,14 +44,14 @@ export class ProtectedPages {
 
   /** Whether there was a change since `changes` was `seen`; one plain load. */
   hasChangedSince(seen: number): boolean {
-    return this.#words.glimpse(CHANGES) !== seen;
+    return this.#words.loadRelaxed(CHANGES) !== seen;
   }
 
   /** Whether the page of `address` is protected; false outside of the RAM. */
   has(address: number): boolean {
     const page = Math.floor(address / PAGE_BYTES);
     const word = FIRST + Math.floor(page / PAGES_IN_WORD);
-    return word < this.#words.length && (this.#words.glimpse(word) & (1 << (page % PAGES_IN_WORD))) !== 0;
+    return word < this.#words.length && (this.#words.loadRelaxed(word) & (1 << (page % PAGES_IN_WORD))) !== 0;
   }
 
   /** Where the lowest protected page starts; Infinity when there is none. */

@@ -4,7 +4,7 @@
  */
 
 import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
-import { AcrnError } from '../io-request/acrn-error.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { errorText } from '../io-request/error-text.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
@@ -61,7 +61,7 @@ export class ThreadedVm implements Hypercalls {
   readonly #threads: readonly VcpuThread[];
   #hasBuffer = false;
 
-  /** Starts the threads and resolves when each is parked. Throws AcrnError when one cannot start; none is left running then. */
+  /** Starts the threads and resolves when each is parked. Throws UpcallError when one cannot start; none is left running then. */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
     const shared = new VmSharedState(undefined, options.config.memoryBytes);
     shared.setVmState(VmState.CREATED);
@@ -75,7 +75,7 @@ export class ThreadedVm implements Hypercalls {
         ready.push(started.ready);
       }
       for (const given of await Promise.all(ready)) memory ??= given;
-      if (memory === undefined) throw new AcrnError('THREAD_FAILED', 'no vCPU thread brought guest memory');
+      if (memory === undefined) throw new UpcallError('THREAD_FAILED', 'no vCPU thread brought guest memory');
     } catch (error) {
       // So that their ends are expected ones.
       shared.setVmState(VmState.POWERED_OFF);
@@ -118,7 +118,7 @@ export class ThreadedVm implements Hypercalls {
   }
 
   notifyRequestFinish(vcpu: number): number {
-    if (!(vcpu >= 0 && vcpu < this.vcpuCount) || this.shared.glimpsedVmState === VmState.POWERED_OFF)
+    if (!(vcpu >= 0 && vcpu < this.vcpuCount) || this.shared.relaxedVmState === VmState.POWERED_OFF)
       return HYPERCALL_REFUSED;
     if (!this.#config.completionPolling) this.shared.doorbell(vcpu).ring();
     return 0;
@@ -229,7 +229,7 @@ function startThread(
     registers: port2,
     completionPolling: config.completionPolling,
     interceptPci: config.interceptPci ?? false,
-    lookUs: config.lookUs,
+    spinUs: config.spinUs,
     program: options.program(vcpu),
   };
   let worker: Worker;
@@ -238,7 +238,7 @@ function startThread(
     worker = new Worker(options.entry, { workerData: data, transferList: [port2], name, ...threadFlags() });
   } catch (error) {
     port1.close();
-    throw new AcrnError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, { cause: error });
+    throw new UpcallError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, { cause: error });
   }
   let isReady = false;
   const ready = new Promise<GuestMemory | undefined>((resolve, reject) => {
@@ -250,7 +250,7 @@ function startThread(
           break;
         case 'failed':
           reject(
-            new AcrnError(
+            new UpcallError(
               message.code,
               message.message,
               message.remedy === undefined ? {} : { remedy: message.remedy },
@@ -274,7 +274,7 @@ function startThread(
           message: error.message,
           ...(error.stack === undefined ? {} : { stack: error.stack }),
         });
-      else reject(new AcrnError('THREAD_FAILED', `vCPU ${vcpu}: ${error.message}`, { cause: error }));
+      else reject(new UpcallError('THREAD_FAILED', `vCPU ${vcpu}: ${error.message}`, { cause: error }));
     });
   });
   const ended = new Promise<void>((resolve) => {
@@ -287,7 +287,7 @@ function startThread(
   });
   // Whoever awaits `ready` hears of a failure; an exit before that is one too.
   const exited = ended.then(() => {
-    if (!isReady) throw new AcrnError('THREAD_FAILED', `the thread of vCPU ${vcpu} ended before it was ready`);
+    if (!isReady) throw new UpcallError('THREAD_FAILED', `the thread of vCPU ${vcpu} ended before it was ready`);
     return undefined;
   });
   const settled = Promise.race([ready, exited]);

@@ -5,7 +5,7 @@
  * Upcalls coalesce: while the worker is awake it will look at every slot before it sleeps, so nothing has to be sent.
  */
 
-import { Doorbell } from '../io-request/doorbell.js';
+import { Doorbell } from '../sync/doorbell.js';
 
 export class Upcall {
   readonly #doorbell: Doorbell;

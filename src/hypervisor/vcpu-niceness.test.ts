@@ -45,8 +45,8 @@ test(
     const source = `
       const { parentPort, workerData } = require('node:worker_threads');
       const { readFileSync } = require('node:fs');
-      import(workerData.module).then(({ stepBack }) => {
-        stepBack(workerData.vcpus);
+      import(workerData.module).then(({ lowerPriority }) => {
+        lowerPriority(workerData.vcpus);
         parentPort.postMessage(readFileSync('/proc/thread-self/stat', 'latin1'));
       });`;
     const module = new URL('./vcpu-niceness.js', import.meta.url).href;

@@ -25,7 +25,7 @@ export function vcpuNiceness(vcpuCount: number, cores: number): number {
 }
 
 /** In the vCPU's own thread. What the operator has chosen for the process (nice) stays the base. */
-export function stepBack(vcpuCount: number): void {
+export function lowerPriority(vcpuCount: number): void {
   const steps = vcpuNiceness(vcpuCount, availableParallelism());
   if (process.platform !== 'linux' || steps === 0) return;
   try {

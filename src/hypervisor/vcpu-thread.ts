@@ -4,7 +4,7 @@
  */
 
 import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
-import { AcrnError, type AcrnErrorCode } from '../io-request/acrn-error.js';
+import { UpcallError, type UpcallErrorCode } from '../io-request/upcall-error.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { MoveRecorder } from '../trace/move-recorder.js';
 import type { GuestMemoryHandle } from './guest-memory.js';
@@ -15,7 +15,7 @@ import { interceptPci } from './pci-interception.js';
 import { PortHandlerTable } from './port-handlers.js';
 import { Upcall } from './upcall.js';
 import { runVcpu, type VcpuProgram } from './vcpu-loop.js';
-import { stepBack } from './vcpu-niceness.js';
+import { lowerPriority } from './vcpu-niceness.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import { VmSharedState, type VmSharedStateHandle } from './vm-shared-state.js';
 
@@ -29,14 +29,14 @@ export interface VcpuThreadData {
   readonly registers: MessagePort;
   readonly completionPolling: boolean;
   readonly interceptPci: boolean;
-  readonly lookUs: number | undefined;
+  readonly spinUs: number | undefined;
   readonly program: unknown;
 }
 
 /** What a vCPU's thread says to ThreadedVm. */
 export type VcpuThreadMessage =
   | { readonly kind: 'ready'; readonly memory?: GuestMemoryHandle }
-  | { readonly kind: 'failed'; readonly code: AcrnErrorCode; readonly message: string; readonly remedy?: string }
+  | { readonly kind: 'failed'; readonly code: UpcallErrorCode; readonly message: string; readonly remedy?: string }
   /** `start`: which of the VM's starts it belongs to. */
   | { readonly kind: 'event'; readonly event: VmEvent; readonly start: number }
   | { readonly kind: 'report'; readonly report: unknown };
@@ -59,7 +59,7 @@ export interface BuiltVcpu {
   readonly memory?: GuestMemoryHandle;
 }
 
-/** Runs a vCPU until its VM is powered off. `build` throws AcrnError when the hypervisor cannot run. */
+/** Runs a vCPU until its VM is powered off. `build` throws UpcallError when the hypervisor cannot run. */
 export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Promise<BuiltVcpu>): Promise<void> {
   const port = parentPort;
   if (port === null) throw new Error('a vCPU runs in a thread of its own');
@@ -77,7 +77,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     shared,
     handlers,
     completionPolling: data.completionPolling,
-    lookUs: data.lookUs,
+    spinUs: data.spinUs,
   });
   let built: BuiltVcpu;
   try {
@@ -90,7 +90,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
       report: (report) => say({ kind: 'report', report }),
     });
   } catch (error) {
-    const known = error instanceof AcrnError ? error : undefined;
+    const known = error instanceof UpcallError ? error : undefined;
     say({
       kind: 'failed',
       code: known?.code ?? 'THREAD_FAILED',
@@ -100,7 +100,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     return;
   }
   // At the end of the start: modules load and compile at full weight.
-  stepBack(data.vcpuCount);
+  lowerPriority(data.vcpuCount);
   say({ kind: 'ready', ...(built.memory === undefined ? {} : { memory: built.memory }) });
   runVcpu({
     vcpu: data.vcpu,

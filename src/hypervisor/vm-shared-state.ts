@@ -5,9 +5,9 @@
  * and everybody may ring and raise lines.
  */
 
-import { Doorbell } from '../io-request/doorbell.js';
+import { Doorbell } from '../sync/doorbell.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
-import { SharedWords } from '../io-request/shared-words.js';
+import { SharedWords } from '../sync/shared-words.js';
 import { TraceRing } from '../trace/trace-ring.js';
 import { AsyncIo, type AsyncIoHandle } from './async-io.js';
 import { INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
@@ -109,13 +109,13 @@ export class VmSharedState {
   }
 
   /** A look without ordering, for loops that look again with ordering before they sleep. */
-  get glimpsedVmState(): number {
-    return this.#words.glimpse(VM_STATE);
+  get relaxedVmState(): number {
+    return this.#words.loadRelaxed(VM_STATE);
   }
 
   /** A look without ordering, for a vCPU's inner loop. */
   get isRunning(): boolean {
-    return this.#words.glimpse(VM_STATE) === VmState.RUNNING;
+    return this.#words.loadRelaxed(VM_STATE) === VmState.RUNNING;
   }
 
   /** Sets the VM's state and wakes every vCPU to see it. */
@@ -146,8 +146,8 @@ export class VmSharedState {
   }
 
   /** A look without ordering. */
-  get glimpsedWithdrawals(): number {
-    return this.#words.glimpse(WITHDRAWALS);
+  get relaxedWithdrawals(): number {
+    return this.#words.loadRelaxed(WITHDRAWALS);
   }
 
   vcpuState(vcpu: number): VcpuState {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AcrnError } from './acrn-error.js';
+import { UpcallError } from './upcall-error.js';
 import {
   describe as describeRequest,
   directionName,
@@ -74,17 +74,17 @@ test('an address of up to 52 bits goes through its two words and back exactly', 
 
 test('an error describes itself in one line: what happened, then how to mend it', () => {
   const cause = new Error('deeper');
-  const error = new AcrnError('VM_STATE', 'the VM runs', { remedy: 'Pause it first', errno: -1, cause });
+  const error = new UpcallError('VM_STATE', 'the VM runs', { remedy: 'Pause it first', errno: -1, cause });
   assert.equal(error.describe(), 'the VM runs. Pause it first');
   assert.equal(error.code, 'VM_STATE');
   assert.equal(error.errno, -1);
   assert.equal(error.cause, cause);
-  assert.equal(error.name, 'AcrnError');
+  assert.equal(error.name, 'UpcallError');
   assert.ok(error instanceof Error);
 });
 
 test('an error without a remedy is its message', () => {
-  const error = new AcrnError('RANGE_INVALID', 'ports 7…6 end before they start');
+  const error = new UpcallError('RANGE_INVALID', 'ports 7…6 end before they start');
   assert.equal(error.describe(), error.message);
   assert.equal('cause' in error, false);
 });

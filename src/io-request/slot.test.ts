@@ -166,7 +166,7 @@ describe('the moves', () => {
       const { slot } = slotIn(from);
       assert.equal(go(slot), true);
       assert.equal(slot.state, to);
-      assert.equal(slot.glimpsedState, to);
+      assert.equal(slot.relaxedState, to);
     });
 
     for (const state of [FREE, PENDING, PROCESSING, COMPLETE, ...GARBAGE]) {

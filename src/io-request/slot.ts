@@ -10,7 +10,7 @@
  */
 
 import { Direction, IoRequestType, SLOT_BYTES, SLOT_OFFSET } from './layout.js';
-import type { MoveWatcher } from './move-watcher.js';
+import type { SlotObserver } from './slot-observer.js';
 import { IoRequestState } from './state.js';
 
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
@@ -28,7 +28,7 @@ const KERNEL_HANDLED = SLOT_OFFSET.kernelHandled >> 2;
 const STATE = SLOT_OFFSET.state >> 2;
 
 /** So that a slot without a watcher asks the same question as one with a watcher. */
-const NOT_WATCHING: Int32Array = new Int32Array(1);
+const NOT_OBSERVED: Int32Array = new Int32Array(1);
 
 /** The fields of a request, as int32 words, in somebody's own memory. */
 export interface SlotCopy {
@@ -51,8 +51,8 @@ export interface SlotCopy {
 export class Slot {
   /** The vCPU ID, 0…15, which is the slot's index. */
   readonly vcpu: number;
-  #watcher: MoveWatcher | undefined = undefined;
-  #watching = NOT_WATCHING;
+  #observer: SlotObserver | undefined = undefined;
+  #enabled = NOT_OBSERVED;
   readonly #words: Int32Array;
   readonly #base: number;
   readonly #state: number;
@@ -65,9 +65,9 @@ export class Slot {
   }
 
   /** Set by whoever made this view of the slot, for the moves that are made through it. */
-  set watcher(watcher: MoveWatcher | undefined) {
-    this.#watcher = watcher;
-    this.#watching = watcher?.watching ?? NOT_WATCHING;
+  set observer(watcher: SlotObserver | undefined) {
+    this.#observer = watcher;
+    this.#enabled = watcher?.enabled ?? NOT_OBSERVED;
   }
 
   /** The state word as it is now; on a hostile page it may be no state at all. */
@@ -76,7 +76,7 @@ export class Slot {
   }
 
   /** A look without ordering, for loops that confirm with `state` before they act. */
-  get glimpsedState(): number {
+  get relaxedState(): number {
     return this.#words[this.#state] as number;
   }
 
@@ -98,17 +98,17 @@ export class Slot {
     const base = this.#base;
     // Nobody else moves a FREE slot, and the move below is the one that counts: a look without ordering is enough here.
     if (words[this.#state] !== FREE) return false;
-    put(words, base + TYPE, type);
-    if (polling) put(words, base + POLLING, 1);
-    put(words, base + DIRECTION, direction);
-    put(words, base + ADDRESS, addressLow);
-    put(words, base + ADDRESS + 1, addressHigh);
-    put(words, base + SIZE, size);
-    put(words, base + SIZE + 1, 0);
-    put(words, base + VALUE, valueLow);
-    put(words, base + VALUE + 1, valueHigh);
-    if (this.#watching[0] === 0) return this.#move(FREE, PENDING);
-    const watcher = this.#watcher as MoveWatcher;
+    storeIfChanged(words, base + TYPE, type);
+    if (polling) storeIfChanged(words, base + POLLING, 1);
+    storeIfChanged(words, base + DIRECTION, direction);
+    storeIfChanged(words, base + ADDRESS, addressLow);
+    storeIfChanged(words, base + ADDRESS + 1, addressHigh);
+    storeIfChanged(words, base + SIZE, size);
+    storeIfChanged(words, base + SIZE + 1, 0);
+    storeIfChanged(words, base + VALUE, valueLow);
+    storeIfChanged(words, base + VALUE + 1, valueHigh);
+    if (this.#enabled[0] === 0) return this.#move(FREE, PENDING);
+    const watcher = this.#observer as SlotObserver;
     watcher.filling();
     const isMade = this.#move(FREE, PENDING);
     watcher.filled(isMade, type, direction, addressLow, addressHigh, size, valueLow, valueHigh, words, base);
@@ -117,9 +117,9 @@ export class Slot {
 
   /** Step d, PENDING → PROCESSING: the HSM gives the request to a client. */
   assign(kernelHandled: boolean): boolean {
-    put(this.#words, this.#base + KERNEL_HANDLED, kernelHandled ? 1 : 0);
+    storeIfChanged(this.#words, this.#base + KERNEL_HANDLED, kernelHandled ? 1 : 0);
     const isMade = this.#move(PENDING, PROCESSING);
-    if (this.#watching[0] !== 0) this.#watcher?.assigned(isMade, this.#words, this.#base);
+    if (this.#enabled[0] !== 0) this.#observer?.assigned(isMade, this.#words, this.#base);
     return isMade;
   }
 
@@ -136,16 +136,16 @@ export class Slot {
   /** COMPLETE → FREE: the hypervisor has taken the result. */
   release(): boolean {
     const isMade = this.#move(COMPLETE, FREE);
-    if (this.#watching[0] !== 0) this.#watcher?.released(isMade, COMPLETE);
+    if (this.#enabled[0] !== 0) this.#observer?.released(isMade, COMPLETE);
     return isMade;
   }
 
   /** Any state → FREE: the hypervisor stamps the slot when a page is set and when a VM is reset. */
   stampFree(): void {
-    const from = this.glimpsedState;
+    const from = this.relaxedState;
     Atomics.store(this.#words, this.#state, FREE);
     // A slot that is stamped where it is FREE does not move.
-    if (this.#watching[0] !== 0 && from !== FREE) this.#watcher?.released(true, from);
+    if (this.#enabled[0] !== 0 && from !== FREE) this.#observer?.released(true, from);
   }
 
   /**
@@ -157,8 +157,8 @@ export class Slot {
   }
 
   #complete(from: number): boolean {
-    if (this.#watching[0] === 0) return this.#move(from, COMPLETE);
-    const watcher = this.#watcher as MoveWatcher;
+    if (this.#enabled[0] === 0) return this.#move(from, COMPLETE);
+    const watcher = this.#observer as SlotObserver;
     // Once the slot is COMPLETE, its next request may stand there.
     const low = this.valueLow;
     const high = this.valueHigh;
@@ -254,13 +254,13 @@ export class Slot {
 
   /** A 32-bit result, for ports and PCI. It must not touch the next word, which is `bus` in the PCI view. */
   setValue(value: number): void {
-    put(this.#words, this.#base + VALUE, value);
+    storeIfChanged(this.#words, this.#base + VALUE, value);
   }
 
   /** A 64-bit result, for MMIO. */
   setValue64(low: number, high: number): void {
-    put(this.#words, this.#base + VALUE, low);
-    put(this.#words, this.#base + VALUE + 1, high);
+    storeIfChanged(this.#words, this.#base + VALUE, low);
+    storeIfChanged(this.#words, this.#base + VALUE + 1, high);
   }
 
   /** Makes the request a PCI configuration access in place: direction, size and value already lie where that view has them. */
@@ -279,7 +279,7 @@ export class Slot {
  * Writes a word that is another one than before. A store takes the cache line away from the other side's core even where
  * it changes nothing, and getting it back costs as much as ten of these looks: guests ask the same register again and again.
  */
-function put(words: Int32Array, index: number, value: number): void {
+function storeIfChanged(words: Int32Array, index: number, value: number): void {
   const word = value | 0;
   if (words[index] !== word) words[index] = word;
 }

@@ -29,7 +29,7 @@ export function matches(filter: MoveFilter, { vcpu, client, request }: Move): bo
   return request.type !== 'pci' && request.address >= filter.address.from && request.address <= filter.address.to;
 }
 
-export class MoveSieve {
+export class CompiledMoveFilter {
   readonly #filter: MoveFilter;
   readonly #needsClient: boolean;
   /** Of each slot, the move to PENDING that waits to be judged. */
@@ -43,7 +43,7 @@ export class MoveSieve {
   }
 
   /** Gives `take` what is wanted, in the slot's order. */
-  sift(move: Move, take: (move: Move) => void): void {
+  apply(move: Move, take: (move: Move) => void): void {
     const { vcpu } = move;
     if (move.to === 'PENDING') {
       this.#held[vcpu] = undefined;

@@ -29,7 +29,7 @@ export class MoveRecorder implements RecordingThread {
 
   /** From now on the moves that are made through `slot`, a view of this thread's, are recorded. */
   watch(slot: Slot): void {
-    slot.watcher = this.#slots[slot.vcpu];
+    slot.observer = this.#slots[slot.vcpu];
   }
 
   /** See SlotRecorder. */

@@ -11,7 +11,7 @@
  */
 
 import { Direction, IoRequestType, SLOT_OFFSET } from '../io-request/layout.js';
-import type { MoveWatcher } from '../io-request/move-watcher.js';
+import type { SlotObserver } from '../io-request/slot-observer.js';
 import { IoRequestState } from '../io-request/state.js';
 import { BurstPace } from './burst-pace.js';
 import {
@@ -72,9 +72,9 @@ export interface RecordingThread {
   isForced: boolean;
 }
 
-export class SlotRecorder implements MoveWatcher {
+export class SlotRecorder implements SlotObserver {
   /** The ring's words: the first one says whether it is on. */
-  readonly watching: Int32Array<SharedArrayBuffer>;
+  readonly enabled: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
   readonly #thread: RecordingThread;
   readonly #offsetMs: number;
@@ -95,7 +95,7 @@ export class SlotRecorder implements MoveWatcher {
   #completed = 0;
 
   constructor(ring: TraceRing, vcpu: number, thread: RecordingThread, burstMs: number) {
-    this.watching = ring.words;
+    this.enabled = ring.words;
     this.#times = ring.times;
     this.#thread = thread;
     this.#offsetMs = ring.clockOffsetMs;
@@ -116,7 +116,7 @@ export class SlotRecorder implements MoveWatcher {
   }
 
   filling(): void {
-    const words = this.watching;
+    const words = this.enabled;
     const number = words[this.#upperHead] as number;
     words[this.#upper + (number & NUMBER_MASK) * EVENT + MOVE] = DUE;
     words[this.#upperHead] = (number + 1) | 0;
@@ -135,7 +135,7 @@ export class SlotRecorder implements MoveWatcher {
     base: number,
   ): void {
     const nowMs = clock.now() + this.#offsetMs;
-    const words = this.watching;
+    const words = this.enabled;
     if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
     const number = ((words[this.#upperHead] as number) - 1) | 0;
     const at = this.#upper + (number & NUMBER_MASK) * EVENT;
@@ -152,7 +152,7 @@ export class SlotRecorder implements MoveWatcher {
   }
 
   assigned(isMade: boolean, page: Int32Array, base: number): void {
-    const words = this.watching;
+    const words = this.enabled;
     if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
     const number = words[this.#lowerHead] as number;
     const at = this.#lower + (number & NUMBER_MASK) * EVENT;
@@ -173,7 +173,7 @@ export class SlotRecorder implements MoveWatcher {
   completed(isMade: boolean, from: number, valueLow: number, valueHigh: number): void {
     if (this.#thread.isOfClient) {
       const at = this.#completed;
-      if (!isMade) this.watching[at + MOVE] = (this.watching[at + MOVE] as number) | REFUSED;
+      if (!isMade) this.enabled[at + MOVE] = (this.enabled[at + MOVE] as number) | REFUSED;
       this.#stamp(at);
       return;
     }
@@ -184,7 +184,7 @@ export class SlotRecorder implements MoveWatcher {
   }
 
   released(isMade: boolean, from: number): void {
-    const words = this.watching;
+    const words = this.enabled;
     const number = words[this.#upperHead] as number;
     const at = this.#upper + (number & NUMBER_MASK) * EVENT;
     let move = TO_FREE | (from >>> 0 > FREE ? STATE_MASK : from);
@@ -196,7 +196,7 @@ export class SlotRecorder implements MoveWatcher {
 
   /** Writes the event of a move to COMPLETE; returns where it is. */
   #putCompleted(toComplete: number, valueLow: number, valueHigh: number, nowMs: number): number {
-    const words = this.watching;
+    const words = this.enabled;
     if (words[0] !== this.#timeOn) this.#begin(words[0] as number);
     const number = words[this.#lowerHead] as number;
     const at = this.#lower + (number & NUMBER_MASK) * EVENT;
@@ -233,19 +233,19 @@ export class SlotRecorder implements MoveWatcher {
   #take(): boolean {
     const counted = (this.#pending + 2) | 0;
     const isExact = this.#service.choose(counted);
-    this.#pending = isExact ? ((this.watching[this.#upperHead] as number) - 1) | 0 : counted;
+    this.#pending = isExact ? ((this.enabled[this.#upperHead] as number) - 1) | 0 : counted;
     return isExact;
   }
 
   /** Tells which PENDING event the request has; returns that part of the move word. */
   #putLink(at: number): number {
-    this.watching[at + LINK] = this.#pending;
+    this.enabled[at + LINK] = this.#pending;
     return HAS_LINK;
   }
 
   /** A PCI request; returns its part of the move word. */
   #putPci(page: Int32Array, base: number, at: number): number {
-    const words = this.watching;
+    const words = this.enabled;
     words[at + ADDRESS_LOW] = pciPlace(page, base);
     words[at + ADDRESS_HIGH] = page[base + SLOT_REGISTER] as number;
     words[at + VALUE_LOW] = page[base + SLOT_VALUE] as number;

@@ -173,10 +173,10 @@ test('type numbers that mean nothing share one row, and PCI functions have names
 
 test('errors are counted by whose they are', () => {
   const { statistics } = counted();
-  statistics.erred('disk', false);
-  statistics.erred('disk', true);
-  statistics.erred('net', true);
-  for (let i = 0; i < 1000; i++) statistics.erred(`client ${i}`, false);
+  statistics.countError('disk', false);
+  statistics.countError('disk', true);
+  statistics.countError('net', true);
+  for (let i = 0; i < 1000; i++) statistics.countError(`client ${i}`, false);
   const { clientErrors } = statistics.snapshot();
   assert.equal(clientErrors.length, 257);
   assert.deepEqual(clientErrors.slice(0, 2), [

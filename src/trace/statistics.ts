@@ -107,7 +107,7 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
   }
 
   /** A client or device erred, or was late. */
-  erred(name: string, isLate: boolean): void {
+  countError(name: string, isLate: boolean): void {
     const key = this.#errors.has(name) || this.#errors.size < MAX_ERROR_ROWS ? name : OTHERS;
     const row = this.#errors.get(key) ?? { errors: 0, late: 0 };
     if (isLate) row.late++;

@@ -67,7 +67,7 @@ export const MoveBits = {
 
 /** Two cache lines: processors fetch the second one with the first. */
 export const APART_WORDS = 32;
-/** 0 while the ring is off, else how often it was switched on. The first word: slots look at it (MoveWatcher). */
+/** 0 while the ring is off, else how often it was switched on. The first word: slots look at it (SlotObserver). */
 const IS_ON = 0;
 const TIMES_ON = 1;
 /** Float64: `performance.timeOrigin` of the thread that made the ring. */

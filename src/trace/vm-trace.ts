@@ -4,8 +4,8 @@
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
-import { MoveGlance } from './move-glance.js';
-import { MoveSieve, type MoveFilter } from './move-filter.js';
+import { MoveSampler } from './move-sampler.js';
+import { CompiledMoveFilter, type MoveFilter } from './move-filter.js';
 import { MoveAssembler, type Move } from './move.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader } from './ring-reader.js';
@@ -103,12 +103,12 @@ export class VmTrace {
   /** From this call until the VM ends or the loop is left. */
   watch(filter: MoveFilter = {}): AsyncGenerator<Move, void, undefined> {
     const release = this.use();
-    return this.#moves(new RingReader(this.#ring), new MoveSieve(filter), release);
+    return this.#moves(new RingReader(this.#ring), new CompiledMoveFilter(filter), release);
   }
 
   /** For who looks now and then, and need not see everything. */
-  glance(filter: MoveFilter = {}): MoveGlance {
-    return new MoveGlance(this.#ring, filter, (client) => this.#clients[client]?.name, this.#originMs, this.use());
+  sample(filter: MoveFilter = {}): MoveSampler {
+    return new MoveSampler(this.#ring, filter, (client) => this.#clients[client]?.name, this.#originMs, this.use());
   }
 
   /** How many moves slot `vcpu` has made while they were recorded, an int32 that wraps, and when it made the last one that has a time. */
@@ -124,7 +124,11 @@ export class VmTrace {
     return { moves, atMs: lastMs > 0 ? lastMs - ring.clockOffsetMs : undefined };
   }
 
-  async *#moves(reader: RingReader, sieve: MoveSieve, release: () => void): AsyncGenerator<Move, void, undefined> {
+  async *#moves(
+    reader: RingReader,
+    sieve: CompiledMoveFilter,
+    release: () => void,
+  ): AsyncGenerator<Move, void, undefined> {
     const assembler = new MoveAssembler((client) => this.#clients[client]?.name, this.#originMs);
     this.#readers++;
     try {
@@ -134,7 +138,7 @@ export class VmTrace {
         for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++)
           reader.read(
             vcpu,
-            (event, lost) => sieve.sift(assembler.assemble(event, lost), (move) => moves.push(move)),
+            (event, lost) => sieve.apply(assembler.assemble(event, lost), (move) => moves.push(move)),
             isLast,
           );
         if (isLast) sieve.rest((move) => moves.push(move));

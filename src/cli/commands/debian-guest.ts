@@ -2,8 +2,8 @@
 
 import yoctoSpinner from 'yocto-spinner';
 import type { GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
-import { AcrnError } from '../../io-request/acrn-error.js';
-import { readImage } from '../../user-vm-options.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
+import { readImage } from '../../vm/user-vm-options.js';
 import { debianCommandLine } from '../debian/command-line.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 import { runParameter, sizeParameter } from '../debian/initramfs.js';
@@ -21,7 +21,7 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
     ['--tour', options.tour],
   ] as const)
     if (value !== undefined)
-      throw new AcrnError('OPTION_INVALID', `debian does not go with ${option}`, { remedy: `Leave out ${option}` });
+      throw new UpcallError('OPTION_INVALID', `debian does not go with ${option}`, { remedy: `Leave out ${option}` });
 
   const { kernel, vmlinux, initrd, version } = await withProgress(reporter, (progress) => fetchDebian({ progress }));
   const extra = [

@@ -4,7 +4,7 @@ import { access, constants } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Command } from 'commander';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { ExitStatus } from '../exit-status.js';
 import { HYPERVISORS, type HypervisorChoice } from '../hypervisor-choice.js';
 import type { CommandContext } from './run.js';
@@ -51,7 +51,7 @@ async function examine(choice: HypervisorChoice): Promise<{ isWorking: boolean; 
     return { isWorking: true, text: [`${indent}${state.detail}; self-test passed: ${result}`] };
   } catch (error) {
     const reason =
-      error instanceof AcrnError ? error.describe() : error instanceof Error ? error.message : String(error);
+      error instanceof UpcallError ? error.describe() : error instanceof Error ? error.message : String(error);
     return { isWorking: false, text: [`${indent}${reason}`] };
   }
 }

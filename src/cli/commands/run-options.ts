@@ -1,10 +1,10 @@
 /** The options of `upcall run` as commander hands them over, and the guest that they name. */
 
-import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../guest-library.js';
+import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../vm/guest-library.js';
 import type { LatePolicy } from '../../hsm/time-limit.js';
 import type { GuestImageOptions, ImageKind } from '../../hypervisor/boot/guest-image.js';
-import { AcrnError } from '../../io-request/acrn-error.js';
-import { readImage } from '../../user-vm-options.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
+import { readImage } from '../../vm/user-vm-options.js';
 import type { DeviceOption } from '../device-option.js';
 import type { FaultOptions } from '../fault-option.js';
 import type { PageOptions } from '../page-option.js';
@@ -49,17 +49,17 @@ export function tourScript(hasTerminal: boolean): string {
 /** The guest of `upcall run [IMAGE]`, except Debian. Throws IMAGE_NOT_FOUND and OPTION_INVALID. */
 export async function namedGuest(name: string | undefined, options: RunOptions, hasTerminal: boolean): Promise<Guest> {
   if (name !== undefined && options.kernel !== undefined)
-    throw new AcrnError('OPTION_INVALID', `there are two guests: ${name} and --kernel ${options.kernel}`, {
+    throw new UpcallError('OPTION_INVALID', `there are two guests: ${name} and --kernel ${options.kernel}`, {
       remedy: 'Leave out one of them',
     });
   if (options.run !== undefined)
-    throw new AcrnError('OPTION_INVALID', 'only debian takes --run', {
+    throw new UpcallError('OPTION_INVALID', 'only debian takes --run', {
       remedy: 'Give commands to the monitor with --cmdline, or say: upcall run debian --run …',
     });
   if (options.tour === true && (options.kernel ?? name ?? 'monitor') !== 'monitor')
-    throw new AcrnError('OPTION_INVALID', 'only the monitor has a tour', { remedy: 'Leave out --tour' });
+    throw new UpcallError('OPTION_INVALID', 'only the monitor has a tour', { remedy: 'Leave out --tour' });
   if (options.tour === true && options.cmdline !== undefined)
-    throw new AcrnError('OPTION_INVALID', '--tour is a command line of its own', {
+    throw new UpcallError('OPTION_INVALID', '--tour is a command line of its own', {
       remedy: 'Leave out --cmdline, or give --cmdline "tour; …"',
     });
   const file = options.kernel ?? name ?? 'monitor';
@@ -89,8 +89,8 @@ async function readNamed(file: string): Promise<Uint8Array> {
   try {
     return await readImage(file);
   } catch (error) {
-    if (!(error instanceof AcrnError)) throw error;
-    throw new AcrnError(error.code, error.message, {
+    if (!(error instanceof UpcallError)) throw error;
+    throw new UpcallError(error.code, error.message, {
       remedy: `Give ${GUEST_NAMES.join(', ')}, debian, or the path of a guest image`,
       cause: error,
     });

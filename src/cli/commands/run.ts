@@ -3,12 +3,12 @@
 import { Option, type Command } from 'commander';
 import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
 import { LATE_POLICIES } from '../../hsm/time-limit.js';
-import { DEFAULT_MEMORY_MIB } from '../../user-vm-options.js';
+import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
 import { exitStatusHelp, type ExitStatus } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import { addFault, faultPlan, parseSeed } from '../fault-option.js';
-import { parseClientTimeout, parseExpected, parseLook, parseMemory, parseTimeout } from '../option-values.js';
+import { parseClientTimeout, parseExpected, parseSpin, parseMemory, parseTimeout } from '../option-values.js';
 import { pagePlan, parsePort } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
@@ -83,7 +83,7 @@ export function addGuestOptions(command: Command): Command {
     )
     .option('--hypervisor <name>', 'v86; upcall doctor lists all', 'v86')
     .option('--polling', 'the vCPU polls for completion instead of sleeping: quick, and keeps a core busy')
-    .option('--look <us>', 'how long both sides look before they sleep (default: as long as it pays)', parseLook)
+    .option('--spin <us>', 'how long both sides look before they sleep (default: as long as it pays)', parseSpin)
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
     .option('--timeout <seconds>', 'end with status 3 when the time is over', parseTimeout)
     .option('--page [port]', 'a live web page of the requests, for this machine only; prints its address', parsePort)
@@ -115,7 +115,7 @@ export function addGuestOptions(command: Command): Command {
     .option('--tour', 'the monitor shows itself; without a terminal it powers off and prints the statistics');
 }
 
-/** What those options ask for. Throws AcrnError when they do not fit. */
+/** What those options ask for. Throws UpcallError when they do not fit. */
 export async function planSession(
   name: string | undefined,
   options: RunOptions,
@@ -131,7 +131,7 @@ export async function planSession(
   const memoryMiB = options.memory ?? guest.memoryMiB;
   return {
     hypervisor,
-    ...(options.look === undefined ? {} : { lookUs: options.look }),
+    ...(options.look === undefined ? {} : { spinUs: options.look }),
     vm: {
       name: guest.name,
       image: guest.image,

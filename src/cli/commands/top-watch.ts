@@ -8,20 +8,20 @@ import { NO_SLOT } from '../../dashboard/protocol.js';
 import { stopsMessage } from '../../dashboard/rows.js';
 import { SlotSampler } from '../../dashboard/slot-sampler.js';
 import { TableSampler } from '../../dashboard/table-sampler.js';
-import type { UserVm } from '../../user-vm.js';
+import type { UserVm } from '../../vm/user-vm.js';
 import { ExitStatus } from '../exit-status.js';
 import type { Reporter } from '../reporter.js';
 import { runSession, type SessionPlan } from '../session.js';
 import { RawTerminal } from '../terminal.js';
 import { slotsOf, TopConnection } from '../top-connection.js';
-import { topScreen, type TopLook, type TopView } from '../top-screen.js';
+import { topScreen, type TopStyle, type TopView } from '../top-screen.js';
 
 const FRAME_MS = 250;
 const CTRL_C = 3;
 const [DEFAULT_COLUMNS, DEFAULT_ROWS] = [80, 24];
 
 /** Bold, inverse, dim (SGR 1, 7 and 2), and what ends them. */
-const LOOKS: Readonly<Record<TopLook, readonly [begin: string, end: string]>> = {
+const LOOKS: Readonly<Record<TopStyle, readonly [begin: string, end: string]>> = {
   title: ['\u001b[1m', '\u001b[22m'],
   head: ['\u001b[7m', '\u001b[27m'],
   held: ['\u001b[1m', '\u001b[22m'],
@@ -82,7 +82,7 @@ function viewOf(vm: UserVm, hypervisor: string): () => TopView {
 }
 
 /** Attributes, not colours: they suit every terminal's own. */
-function dressed(text: string, look: TopLook, columns: number): string {
+function dressed(text: string, look: TopStyle, columns: number): string {
   const [begin, end] = LOOKS[look];
   return begin + (look === 'head' ? text.padEnd(columns) : text) + end;
 }

@@ -5,7 +5,7 @@
  */
 
 import { closeSync, openSync, writeSync } from 'node:fs';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { errorText } from '../../io-request/error-text.js';
 import type { TraceExport } from '../../trace/exports/trace-export.js';
 import type { Move } from '../../trace/move.js';
@@ -94,7 +94,7 @@ function tried<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    throw new AcrnError('OPTION_INVALID', `cannot write ${path}: ${errorText(error).message}`, {
+    throw new UpcallError('OPTION_INVALID', `cannot write ${path}: ${errorText(error).message}`, {
       remedy: 'Give a path that can be written, on a disk with room',
       cause: error,
     });

@@ -1,7 +1,7 @@
 /** The options that `upcall trace` has beyond those of `upcall run`: which requests, how many, into which files. */
 
 import { Option, type Command } from 'commander';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
 import type { DirectionName, IoRequest } from '../../io-request/io-request.js';
 import type { MoveFilter } from '../../trace/move-filter.js';
@@ -51,7 +51,7 @@ export function parseAddresses(text: string): { readonly from: number; readonly 
   const from = Number(match?.[1] ?? NaN);
   const to = Number(match?.[2] ?? from);
   if (from <= to) return { from, to };
-  throw new AcrnError('OPTION_INVALID', `--address ${text} is no range of addresses`, {
+  throw new UpcallError('OPTION_INVALID', `--address ${text} is no range of addresses`, {
     remedy: 'Give the first and the last, for example 0x3f8-0x3ff, or one',
   });
 }
@@ -59,12 +59,12 @@ export function parseAddresses(text: string): { readonly from: number; readonly 
 export function parseCount(option: string, text: string, min: number, max: number): number {
   const number = /^\d{1,16}$/.test(text.trim()) ? Number(text) : NaN;
   if (number >= min && number <= max) return number;
-  throw new AcrnError('OPTION_INVALID', `${option} ${text} is no number that fits`, {
+  throw new UpcallError('OPTION_INVALID', `${option} ${text} is no number that fits`, {
     remedy: max > 1e6 ? `Give a whole number from ${min} on` : `Give a whole number from ${min} to ${max}`,
   });
 }
 
 function file(path: string): string {
   if (path !== '-') return path;
-  throw new AcrnError('OPTION_INVALID', 'only --jsonl goes to standard output', { remedy: 'Give a file' });
+  throw new UpcallError('OPTION_INVALID', 'only --jsonl goes to standard output', { remedy: 'Give a file' });
 }

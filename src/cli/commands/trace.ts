@@ -2,7 +2,7 @@
 
 import type { Command } from 'commander';
 import { describeMove } from '../../trace/move.js';
-import type { UserVm } from '../../user-vm.js';
+import type { UserVm } from '../../vm/user-vm.js';
 import type { Reporter } from '../reporter.js';
 import { addGuestOptions, planSession, type CommandContext } from './run.js';
 import { TraceFiles, type TraceTarget } from './trace-files.js';

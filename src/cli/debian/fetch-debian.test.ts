@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promis
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { bzImage, elf, PACKED_ELF_BYTES, XZ_X86 } from '../../hypervisor/boot/fixtures/kernel-images.js';
 import { debianCacheDir, fetchDebian } from './fetch-debian.js';
 import { tarArchive } from './fixtures/tar-archive.js';
@@ -111,9 +111,9 @@ test('Without the package that points to the current kernel, the newest kernel i
   assert.equal((await fetchDebian({ cacheDir })).version, '6.1-3');
 });
 
-async function failure(): Promise<AcrnError> {
+async function failure(): Promise<UpcallError> {
   const error: unknown = await fetchDebian({ cacheDir }).catch((thrown: unknown) => thrown);
-  assert.ok(error instanceof AcrnError, String(error));
+  assert.ok(error instanceof UpcallError, String(error));
   assert.ok((await readdir(cacheDir)).every((name) => !name.startsWith('.unfinished')));
   return error;
 }

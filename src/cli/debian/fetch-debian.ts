@@ -11,7 +11,7 @@ import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { ImageReader } from '../../hypervisor/boot/image-reader.js';
 import { unpackKernel } from '../../hypervisor/boot/kernel-payload.js';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { buildInitramfs } from './initramfs.js';
 import { PrivateApt } from './private-apt.js';
 import { toolMissing } from './run-tool.js';
@@ -58,7 +58,7 @@ export async function fetchDebian(options: FetchOptions = {}): Promise<DebianGue
   } catch (error) {
     // Whatever the file system refuses: no permission, no space.
     if (!(error instanceof Error) || !('syscall' in error)) throw error;
-    throw new AcrnError('DOWNLOAD_FAILED', `the cache ${cacheDir} cannot be used: ${error.message}`, {
+    throw new UpcallError('DOWNLOAD_FAILED', `the cache ${cacheDir} cannot be used: ${error.message}`, {
       remedy: 'Set XDG_CACHE_HOME to a folder that you may write to, with 100 MB of room',
       cause: error,
     });
@@ -195,7 +195,7 @@ async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
-function incomplete(folder: string): AcrnError {
+function incomplete(folder: string): UpcallError {
   return failed(`${folder} is not complete`, '', 'Remove it and try again');
 }
 
@@ -203,8 +203,8 @@ function isNotEmpty(error: unknown): boolean {
   return error instanceof Error && 'code' in error && (error.code === 'ENOTEMPTY' || error.code === 'EEXIST');
 }
 
-function failed(what: string, lastLines: string, remedy: string): AcrnError {
-  return new AcrnError(
+function failed(what: string, lastLines: string, remedy: string): UpcallError {
+  return new UpcallError(
     'DOWNLOAD_FAILED',
     lastLines === '' ? what : `${what} failed: ${lastLines.trim().replace(/\.$/, '')}`,
     { remedy },

@@ -6,7 +6,7 @@
  * a test can drive the guest without typing.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { CpioArchive } from './cpio-archive.js';
 
 /** What init prints when user space runs; tests and measurements wait for it. */
@@ -69,7 +69,7 @@ export function sizeParameter(terminal: { readonly rows?: number; readonly colum
 /** The kernel parameter that makes init run `commands` (for sh) and power off. */
 export function runParameter(commands: string): string {
   if (/["\n]/.test(commands))
-    throw new AcrnError('OPTION_INVALID', 'the commands for the guest have a double quote or a line break', {
+    throw new UpcallError('OPTION_INVALID', 'the commands for the guest have a double quote or a line break', {
       remedy: 'Use single quotes and semicolons: a kernel command line cannot carry the others',
     });
   return `${RUN_PARAMETER}="${commands}"`;

@@ -4,7 +4,7 @@
  */
 
 import { spawn } from 'node:child_process';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 
 export interface ToolResult {
   readonly status: number | null;
@@ -41,8 +41,8 @@ export function runTool(program: string, parameters: readonly string[], folder: 
 }
 
 /** Tools fetch and unpack Debian's packages; where they are missing, the operator brings a kernel himself. */
-export function toolMissing(program: string, cause: unknown): AcrnError {
-  return new AcrnError('TOOL_MISSING', `"${program}" cannot be run, and Debian's packages are fetched with it`, {
+export function toolMissing(program: string, cause: unknown): UpcallError {
+  return new UpcallError('TOOL_MISSING', `"${program}" cannot be run, and Debian's packages are fetched with it`, {
     remedy: 'Give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd',
     cause,
   });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 import { MAIN, start, upcall } from './upcall-process.js';
 
@@ -14,7 +14,7 @@ async function whyNot(): Promise<{ skip?: string }> {
     await fetchDebian({ progress: () => undefined });
     return {};
   } catch (error) {
-    if (error instanceof AcrnError) return { skip: error.describe() };
+    if (error instanceof UpcallError) return { skip: error.describe() };
     throw error;
   }
 }

@@ -21,7 +21,7 @@ symlinkSync(build, join(installed, 'dist'));
 
 const expected: readonly (readonly [string, RegExp])[] = [
   ['machine.js', /2a\r?\n[\s\S]*after \d+ I\/O requests\n$/],
-  ['my-device.js', /07\r?\n[\s\S]*look-counter: 1 read, answered in \d+ microseconds\n$/],
+  ['my-device.js', /07\r?\n[\s\S]*read-counter: 1 read, answered in \d+ microseconds\n$/],
   ['device-in-own-thread.js', /07\r?\n[\s\S]*ended: /],
   [
     'acrn-hsm.js',
@@ -45,7 +45,7 @@ for (const [name, output] of expected) {
 }
 
 test('the device of the examples runs from the command line', async () => {
-  const device = join(project, 'examples', 'devices', 'look-counter.js');
+  const device = join(project, 'examples', 'devices', 'read-counter.js');
   const { status, stdout } = await upcall([
     ...['run', '--device', `${device}@0x500+4,start=0x40`],
     ...['--cmdline', 'in8 500; in8 500; out8 500 7; in8 500; in8 503; poweroff'],

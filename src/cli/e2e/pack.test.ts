@@ -112,7 +112,7 @@ test('its types hold in a strict project that checks libraries too', async () =>
 
 const CONSUMER = `
 import {
-  AcrnError, describeEvent, guestImage, inOwnThread, mmio, ports, ScriptedHypervisor, ServiceVm, standardPc, V86Hypervisor,
+  UpcallError, describeEvent, guestImage, inOwnThread, mmio, ports, ScriptedHypervisor, ServiceVm, standardPc, V86Hypervisor,
   type AccessSize, type AssignedRequest, type Device, type DeviceContext, type Hypervisor, type InterruptLine,
   type IoClient, type PciFunction, type StatisticsSnapshot, type UserVm, type UserVmEvent, type VmEnd,
 } from 'upcall';
@@ -139,7 +139,7 @@ export async function run(hypervisor: Hypervisor = new V86Hypervisor()): Promise
   vm.onEvent((event: UserVmEvent) => console.log(describeEvent(event)));
   const statistics: StatisticsSnapshot | undefined = vm.statistics();
   console.log(statistics?.requests, new ScriptedHypervisor([]).name);
-  try { await vm.start(); } catch (error) { if (error instanceof AcrnError) console.error(error.code, error.remedy); }
+  try { await vm.start(); } catch (error) { if (error instanceof UpcallError) console.error(error.code, error.remedy); }
   return vm.ended;
 }
 `;

@@ -6,7 +6,7 @@
 
 import type { Device } from '../../device-model/device.js';
 import type { DeviceContext } from '../../device-model/placement/device-module.js';
-import { SharedWords } from '../../io-request/shared-words.js';
+import { SharedWords } from '../../sync/shared-words.js';
 
 export const SoakTrouble = {
   NONE: 0,

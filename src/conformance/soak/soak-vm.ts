@@ -4,9 +4,9 @@
  */
 
 import type { Worker } from 'node:worker_threads';
-import { ServiceVm } from '../../service-vm.js';
-import type { UserVm } from '../../user-vm.js';
-import { describeEvent, type UserVmEvent } from '../../user-vm-events.js';
+import { ServiceVm } from '../../vm/service-vm.js';
+import type { UserVm } from '../../vm/user-vm.js';
+import { describeEvent, type UserVmEvent } from '../../vm/user-vm-events.js';
 import type { DeviceThreadMessage } from '../../device-model/placement/device-thread.js';
 import { inOwnThread } from '../../device-model/placement/in-own-thread.js';
 import { ports } from '../../hsm/address-range.js';
@@ -15,7 +15,7 @@ import {
   type ScriptResult,
   type ScriptStep,
 } from '../../hypervisor/scripted/scripted-hypervisor.js';
-import { SharedWords } from '../../io-request/shared-words.js';
+import { SharedWords } from '../../sync/shared-words.js';
 import { FATAL_TROUBLES, SoakDevice, SoakTrouble, soakValue, SoakWord, type SoakDeviceOptions } from './soak-device.js';
 import type { Threads } from './soak.js';
 

@@ -4,10 +4,10 @@
  */
 
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
-import { Doorbell, DOORBELL_WORDS } from '../../io-request/doorbell.js';
-import { LookBudget, MAX_EVENT_LOOP_LOOK_US } from '../../io-request/look-budget.js';
+import { Doorbell, DOORBELL_WORDS } from '../../sync/doorbell.js';
+import { AdaptiveSpin, MAX_EVENT_LOOP_SPIN_US } from '../../sync/adaptive-spin.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
-import { SharedWords } from '../../io-request/shared-words.js';
+import { SharedWords } from '../../sync/shared-words.js';
 
 const PENDING = DOORBELL_WORDS;
 const CONTROL = PENDING + 1;
@@ -34,9 +34,9 @@ export class DeviceMailbox {
   readonly #words: SharedWords;
   readonly #doorbell: Doorbell;
   readonly #answerDoorbell: Doorbell;
-  readonly #look = new LookBudget({
-    glimpsesWork: () => (this.#words.glimpse(PENDING) | this.#words.glimpse(CONTROL)) !== 0,
-    maxUs: MAX_EVENT_LOOP_LOOK_US,
+  readonly #look = new AdaptiveSpin({
+    hasWorkRelaxed: () => (this.#words.loadRelaxed(PENDING) | this.#words.loadRelaxed(CONTROL)) !== 0,
+    maxUs: MAX_EVENT_LOOP_SPIN_US,
   });
 
   constructor(buffer?: SharedArrayBuffer) {
@@ -54,14 +54,14 @@ export class DeviceMailbox {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
     // No ticket while the rest changes: the thread may still be at the withdrawn request that stood here.
     this.#words.store(at, 0);
-    this.#words.put(at + 1, request.type);
-    this.#words.put(at + 2, request.direction);
-    this.#words.put(at + 3, request.addressLow);
-    this.#words.put(at + 4, request.addressHigh);
-    this.#words.put(at + 5, request.size);
-    this.#words.put(at + 6, request.valueLow);
-    this.#words.put(at + 7, request.valueHigh);
-    this.#words.put(at + IS_RELAYED, isRelayed ? 1 : 0);
+    this.#words.storeRelaxed(at + 1, request.type);
+    this.#words.storeRelaxed(at + 2, request.direction);
+    this.#words.storeRelaxed(at + 3, request.addressLow);
+    this.#words.storeRelaxed(at + 4, request.addressHigh);
+    this.#words.storeRelaxed(at + 5, request.size);
+    this.#words.storeRelaxed(at + 6, request.valueLow);
+    this.#words.storeRelaxed(at + 7, request.valueHigh);
+    this.#words.storeRelaxed(at + IS_RELAYED, isRelayed ? 1 : 0);
     this.#words.store(at, request.ticket);
     this.#words.or(PENDING, 1 << request.vcpu);
     this.#doorbell.ring();
@@ -146,12 +146,12 @@ export class DeviceMailbox {
 
   /** In the device's thread, around each access; only for the operator, hence without ordering. */
   enter(vcpu: number): void {
-    this.#words.put(INSIDE_SINCE, Date.now() | 0);
-    this.#words.put(INSIDE, vcpu + 1);
+    this.#words.storeRelaxed(INSIDE_SINCE, Date.now() | 0);
+    this.#words.storeRelaxed(INSIDE, vcpu + 1);
   }
 
   leave(): void {
-    this.#words.put(INSIDE, 0);
+    this.#words.storeRelaxed(INSIDE, 0);
   }
 
   /** In the Service VM's thread: the access that the device's thread is in. */

@@ -7,7 +7,7 @@
 import { createJiti } from 'jiti';
 import { fileURLToPath } from 'node:url';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import type { Clock } from '../clock.js';
 import type { Device, InterruptLine } from '../device.js';
 
@@ -37,7 +37,7 @@ export async function loadDevice(
   try {
     exported = await importModule(module);
   } catch (error) {
-    throw new AcrnError('DEVICE_MODULE_INVALID', `device module ${module}: ${message(error)}`, {
+    throw new UpcallError('DEVICE_MODULE_INVALID', `device module ${module}: ${message(error)}`, {
       remedy: 'Check the path and that the file loads by itself',
       cause: error,
     });
@@ -45,14 +45,14 @@ export async function loadDevice(
   onLoaded?.();
   const create = exported['createDevice'] ?? exported['default'];
   if (typeof create !== 'function')
-    throw new AcrnError('DEVICE_MODULE_INVALID', `device module ${module} exports no device`, { remedy: REMEDY });
+    throw new UpcallError('DEVICE_MODULE_INVALID', `device module ${module} exports no device`, { remedy: REMEDY });
   let device: unknown;
   try {
     device = isDeviceClass(create)
       ? Reflect.construct(create, [context, options])
       : await (create as CreateDevice)(context, options);
   } catch (error) {
-    throw new AcrnError(
+    throw new UpcallError(
       'DEVICE_MODULE_INVALID',
       `device module ${module}: making the device failed: ${message(error)}`,
       {
@@ -62,7 +62,7 @@ export async function loadDevice(
     );
   }
   if (!isDevice(device))
-    throw new AcrnError('DEVICE_MODULE_INVALID', `device module ${module}: what it made is no device`, {
+    throw new UpcallError('DEVICE_MODULE_INVALID', `device module ${module}: what it made is no device`, {
       remedy: REMEDY,
     });
   return device;

@@ -6,16 +6,16 @@ import { RequestFinisher, type ClientFinisher } from '../../hsm/request-finisher
 import type { AddressRange } from '../../hsm/address-range.js';
 import { GuestMemory, type GuestMemoryHandle } from '../../hypervisor/guest-memory.js';
 import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { errorText } from '../../io-request/error-text.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
-import { SharedWords } from '../../io-request/shared-words.js';
+import { SharedWords } from '../../sync/shared-words.js';
 import { MoveRecorder } from '../../trace/move-recorder.js';
 import { SystemClock } from '../clock.js';
 import { DeviceClient } from '../device-client.js';
 import type { Device } from '../device.js';
-import { lookAtDevice, type RegisterValues } from '../register-look.js';
+import { peekDevice, type RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import { loadDevice } from './device-module.js';
@@ -61,7 +61,7 @@ try {
   await serve(device);
   device.close?.();
 } catch (error) {
-  const known = error instanceof AcrnError ? error.remedy : undefined;
+  const known = error instanceof UpcallError ? error.remedy : undefined;
   say({
     kind: 'failed',
     message: errorText(error).message,
@@ -114,7 +114,7 @@ async function serve(device: Device): Promise<void> {
     if ((control & MailboxControl.CLOSE) !== 0) return false;
     if ((control & MailboxControl.RESET) !== 0) reset(device, tell);
     // Here no access is half done, and the guest's requests are looked at again however busy it is.
-    if ((control & MailboxControl.LOOK) !== 0) say({ kind: 'registers', values: lookAtDevice(device) });
+    if ((control & MailboxControl.LOOK) !== 0) say({ kind: 'registers', values: peekDevice(device) });
     return true;
   };
   for (;;) {

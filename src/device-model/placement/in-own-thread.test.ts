@@ -7,13 +7,13 @@ import { OneVm } from '../../hsm/fixtures/one-vm.js';
 import { Direction } from '../../io-request/layout.js';
 import type { Slot } from '../../io-request/slot.js';
 import { IoRequestState } from '../../io-request/state.js';
-import { SharedWords } from '../../io-request/shared-words.js';
+import { SharedWords } from '../../sync/shared-words.js';
 import { GATE } from './fixtures/gated-device.js';
 import { inOwnThread, isThreadPlacement, ThreadClient } from './in-own-thread.js';
 
 const { WRITE } = Direction;
 const { COMPLETE } = IoRequestState;
-const counter = new URL('./fixtures/look-counter.js', import.meta.url);
+const counter = new URL('./fixtures/read-counter.js', import.meta.url);
 const range = ports(0x500, 4);
 
 interface Placed {
@@ -56,7 +56,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
 
   test('has its file’s name until it is made, then its own; and answers into the page itself', async () => {
     const { vm, client } = place(counter, { start: 7 });
-    assert.equal(client.name, 'look-counter.js');
+    assert.equal(client.name, 'read-counter.js');
     await client.ready;
     assert.equal(client.name, 'look counter');
     const slots = [0, 1, 2, 3].map((vcpu) => vm.fill(vcpu, { address: 0x500 + vcpu }));

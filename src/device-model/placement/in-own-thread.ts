@@ -11,13 +11,13 @@ import type { ClientPosition, IoClient } from '../../hsm/io-client.js';
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
 import { threadFlags } from '../../hypervisor/thread-flags.js';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { errorText } from '../../io-request/error-text.js';
 import type { ReportDeviceError } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
-import { ThreadLook } from './thread-look.js';
-import type { RegisterValues } from '../register-look.js';
+import { ThreadPeek } from './thread-peek.js';
+import type { RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
 
 /** How long a device's thread may take to close before it is terminated. */
@@ -69,7 +69,7 @@ interface Settle {
 export class ThreadClient implements IoClient {
   readonly #options: ThreadClientOptions;
   readonly #mailbox = new DeviceMailbox();
-  readonly #look = new ThreadLook(() => this.#mailbox.control(MailboxControl.LOOK));
+  readonly #peek = new ThreadPeek(() => this.#mailbox.control(MailboxControl.LOOK));
   #registers: RegisterMap | undefined;
   #name: string;
   #worker: Worker | undefined;
@@ -116,7 +116,7 @@ export class ThreadClient implements IoClient {
 
   /** What stands in them; undefined when the thread does not answer in time. */
   async peek(): Promise<RegisterValues | undefined> {
-    return this.#isReady && this.isRunning ? this.#look.values() : undefined;
+    return this.#isReady && this.isRunning ? this.#peek.values() : undefined;
   }
 
   /** Whether the device was made. */
@@ -219,13 +219,13 @@ export class ThreadClient implements IoClient {
         this.#settle.resolve();
         break;
       case 'registers':
-        this.#look.answer(message.values);
+        this.#peek.answer(message.values);
         break;
       case 'failed': {
         const options = message.remedy === undefined ? {} : { remedy: message.remedy };
         this.#failure = message.message;
         if (this.#isReady) this.#options.reportError(this.#name, new Error(message.message));
-        else this.#settle.reject(new AcrnError('DEVICE_MODULE_INVALID', message.message, options));
+        else this.#settle.reject(new UpcallError('DEVICE_MODULE_INVALID', message.message, options));
         // Whatever the module has begun already (a timer, a socket) would keep its thread.
         void this.terminate();
         break;
@@ -241,10 +241,10 @@ export class ThreadClient implements IoClient {
   #ended(): void {
     clearTimeout(this.#closeTimer);
     this.#settle.reject(
-      new AcrnError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
+      new UpcallError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
     );
     this.#worker = undefined;
-    this.#look.answer(undefined);
+    this.#peek.answer(undefined);
     this.#mailbox.wakeAnswers();
     if (this.#isClosing) {
       this.#options.onEnd?.(this);
@@ -259,7 +259,7 @@ function startThread(data: DeviceThreadData, name: string): Worker {
   try {
     return new Worker(new URL('./device-thread.js', import.meta.url), { workerData: data, name, ...threadFlags() });
   } catch (error) {
-    throw new AcrnError('THREAD_FAILED', `no thread for device ${name}: ${errorText(error).message}`, {
+    throw new UpcallError('THREAD_FAILED', `no thread for device ${name}: ${errorText(error).message}`, {
       remedy: 'Give options that structured cloning can copy: no functions',
       cause: error,
     });

@@ -18,27 +18,27 @@ export interface Adaptation extends TextChange {
 
 export const ADAPTATIONS: readonly Adaptation[] = [
   {
-    module: 'io-request/look-budget',
-    from: 'MAX_LOOK_US = 100',
-    to: 'MAX_LOOK_US = 0',
+    module: 'sync/adaptive-spin',
+    from: 'MAX_SPIN_US = 100',
+    to: 'MAX_SPIN_US = 0',
     why: 'Looking for a while before sleeping is looking once, later.',
   },
   {
-    module: 'io-request/look-budget',
-    from: 'MAX_EVENT_LOOP_LOOK_US = 50',
-    to: 'MAX_EVENT_LOOP_LOOK_US = 0',
+    module: 'sync/adaptive-spin',
+    from: 'MAX_EVENT_LOOP_SPIN_US = 50',
+    to: 'MAX_EVENT_LOOP_SPIN_US = 0',
     why: 'The same, in a thread with an event loop.',
   },
   {
-    module: 'io-request/hold-off',
-    from: 'MAX_HOLD_OFF = 512',
-    to: 'MAX_HOLD_OFF = 0',
+    module: 'sync/poll-delay',
+    from: 'MAX_DELAY_STEPS = 512',
+    to: 'MAX_DELAY_STEPS = 0',
     why: 'Keeping away for a while is looking later, which a schedule can do anyway.',
   },
   {
-    module: 'io-request/hold-off',
-    from: 'OTHER_KIND_LOOKS = 256',
-    to: 'OTHER_KIND_LOOKS = 0',
+    module: 'sync/poll-delay',
+    from: 'OUTLIER_POLLS = 256',
+    to: 'OUTLIER_POLLS = 0',
     why: 'What looks are counted for is how long to keep away.',
   },
   {

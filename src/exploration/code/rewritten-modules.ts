@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { compileFunction } from 'node:vm';
 import type * as TypeScript from 'typescript';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { ADAPTATIONS, changeText, type TextChange } from './adaptations.js';
 import { gettersOf, lowerModule } from './lowered-module.js';
 import { rewriteModule } from './suspendable-code.js';
@@ -33,7 +33,7 @@ export function loadCompiler(): Ts {
   try {
     return createRequire(import.meta.url)('typescript') as Ts;
   } catch (error) {
-    throw new AcrnError('TOOL_MISSING', 'exploring needs the TypeScript compiler, which is not installed', {
+    throw new UpcallError('TOOL_MISSING', 'exploring needs the TypeScript compiler, which is not installed', {
       remedy: 'npm install --save-dev typescript',
       cause: error,
     });

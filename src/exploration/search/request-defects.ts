@@ -85,7 +85,7 @@ const SLEEPING: readonly Defect[] = [
   {
     name: 'asleep-after-last-look',
     sentence: 'A vCPU says that it sleeps after its last look.',
-    module: 'io-request/doorbell',
+    module: 'sync/doorbell',
     from: `${STORE} ${DOORBELL} ${BLOCK}`,
     to: `${DOORBELL} ${STORE} ${BLOCK}`,
     plan: SMALLEST,
@@ -93,7 +93,7 @@ const SLEEPING: readonly Defect[] = [
   {
     name: 'worker-asleep-after-last-look',
     sentence: 'The worker says that it sleeps after its last look: an upcall in between is lost.',
-    module: 'io-request/doorbell',
+    module: 'sync/doorbell',
     from: `${STORE} ${DOORBELL} ${AWAIT}`,
     to: `${DOORBELL} ${STORE} ${AWAIT}`,
     plan: TWO_REQUESTS,
@@ -101,7 +101,7 @@ const SLEEPING: readonly Defect[] = [
   {
     name: 'no-last-look',
     sentence: 'A vCPU sleeps without a last look.',
-    module: 'io-request/doorbell',
+    module: 'sync/doorbell',
     from: `${DOORBELL} ${BLOCK}`,
     to: `const seen = Atomics.load(this.#words, this.#rings); ${BLOCK} found = hasWork();`,
     plan: SMALLEST,
@@ -109,7 +109,7 @@ const SLEEPING: readonly Defect[] = [
   {
     name: 'rings-read-late',
     sentence: 'The worker reads the count of rings after its last look.',
-    module: 'io-request/doorbell',
+    module: 'sync/doorbell',
     from: `${DOORBELL} ${AWAIT}`,
     to: `found = hasWork(); const seen = Atomics.load(this.#words, this.#rings); ${AWAIT}`,
     plan: TWO_REQUESTS,
@@ -117,7 +117,7 @@ const SLEEPING: readonly Defect[] = [
   {
     name: 'ring-without-count',
     sentence: 'A ring wakes who sleeps already, and does not count: who is about to sleep misses it.',
-    module: 'io-request/doorbell',
+    module: 'sync/doorbell',
     from: 'Atomics.add(this.#words, this.#rings, 1);',
     to: '',
     plan: SMALLEST,
@@ -125,7 +125,7 @@ const SLEEPING: readonly Defect[] = [
   {
     name: 'ring-without-wake',
     sentence: 'A ring counts, and wakes nobody.',
-    module: 'io-request/doorbell',
+    module: 'sync/doorbell',
     from: 'Atomics.notify(this.#words, this.#rings);',
     to: '',
     plan: SMALLEST,

@@ -4,7 +4,7 @@
  */
 
 import { OperationKind, type Operation } from '../machine/operation.js';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import type { WorldPlan } from '../world/world.js';
 import { ExploredWorld, type ExploredProgram } from './explored-world.js';
 import type { Bell } from './space-parts.js';
@@ -35,8 +35,11 @@ export function scheduleStep(thread: number, choice: number, { kind, buffer, ind
 
 /** Reads a schedule's file. Throws OPTION_INVALID when it is none. */
 export function parseSchedule(text: string): Schedule {
-  const refuse = (cause?: unknown): AcrnError =>
-    new AcrnError('OPTION_INVALID', 'this is not a schedule', { remedy: 'Give a file that --save has written', cause });
+  const refuse = (cause?: unknown): UpcallError =>
+    new UpcallError('OPTION_INVALID', 'this is not a schedule', {
+      remedy: 'Give a file that --save has written',
+      cause,
+    });
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -98,7 +101,7 @@ export function replay(program: ExploredProgram, schedule: Schedule): Replay {
   try {
     for (const step of schedule.steps) {
       if (!canStep(space, step))
-        throw new AcrnError('OPTION_INVALID', `the schedule does not fit this code from step ${steps.length + 1} on`);
+        throw new UpcallError('OPTION_INVALID', `the schedule does not fit this code from step ${steps.length + 1} on`);
       space.step(step.thread, step.choice);
     }
     const moves: number[] = [];

@@ -2,7 +2,7 @@
 
 import { Upcall } from '../../hypervisor/upcall.js';
 import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
-import { SharedWords } from '../../io-request/shared-words.js';
+import { SharedWords } from '../../sync/shared-words.js';
 import { SLOT_OFFSET } from '../../io-request/layout.js';
 import { IoRequestState } from '../../io-request/state.js';
 import type { VmHandles, World } from './world.js';

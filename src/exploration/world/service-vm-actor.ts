@@ -11,7 +11,7 @@ import { ThreadedVm } from '../../hypervisor/threaded-vm.js';
 import { Upcall } from '../../hypervisor/upcall.js';
 import { VmSharedState, VmState } from '../../hypervisor/vm-shared-state.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
-import { VmLifeCycle } from '../../vm-life-cycle.js';
+import { VmLifeCycle } from '../../vm/vm-life-cycle.js';
 import { ExploredClient } from './explored-client.js';
 import { note, offer, threadEnd } from './probe.js';
 import { DEFAULT_CLIENT, firstPortOf, PORTS_OF_CLIENT, type OperatorAct, type VmHandles, type World } from './world.js';
@@ -35,7 +35,7 @@ export function serviceVmActor(world: World): void {
   const { plan } = world;
   const upcall = new Upcall(world.upcall);
   const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-  const module = new HypervisorServiceModule({ upcall, turn, lookUs: 0 });
+  const module = new HypervisorServiceModule({ upcall, turn, spinUs: 0 });
   const vms: Vm[] = [];
   for (let vm = 0; vm < plan.vmCount; vm++) vms.push(makeVm(world, vm, upcall, module));
   module.worker.start();
@@ -87,7 +87,7 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
     module,
     requests,
     image: undefined,
-    tell: () => undefined,
+    emit: () => undefined,
     devicesReady: () => Promise.resolve(),
     resetDevices: () => note('reset', number),
     closeDevices: () => undefined,

@@ -8,13 +8,13 @@
  */
 
 import { HandDrivenHypervisor } from '../../conformance/hand-driven-hypervisor.js';
-import { MappedMemory } from '../../hsm/control/address-space.js';
-import { LocalEventTable } from '../../hsm/control/event-table.js';
-import { HsmDevice } from '../../hsm/control/hsm-device.js';
-import type { HsmFile } from '../../hsm/control/hsm-file.js';
-import { ExtensionIoctl, Ioctl } from '../../hsm/control/ioctl-codes.js';
-import { VM_CREATION } from '../../hsm/control/struct-layout.js';
-import { StructView } from '../../hsm/control/struct-view.js';
+import { MappedMemory } from '../../acrn-hsm/address-space.js';
+import { LocalEventTable } from '../../acrn-hsm/event-table.js';
+import { HsmDevice } from '../../acrn-hsm/hsm-device.js';
+import type { HsmFile } from '../../acrn-hsm/hsm-file.js';
+import { ExtensionIoctl, Ioctl } from '../../acrn-hsm/ioctl-codes.js';
+import { VM_CREATION } from '../../acrn-hsm/struct-layout.js';
+import { StructView } from '../../acrn-hsm/struct-view.js';
 import { LocalEvent } from '../../hsm/event-object.js';
 import { PAGE_BYTES } from '../../io-request/layout.js';
 import { expect, within, type FuzzTarget } from '../fuzz-target.js';

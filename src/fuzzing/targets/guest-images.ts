@@ -1,12 +1,12 @@
 /**
  * Target "images": guest images of every kind, whole ones and damaged ones, prepared, checked and loaded. Whatever is in
- * them: an image that loads, or an AcrnError with a remedy; within a limit of time and of memory. An input's first eight
+ * them: an image that loads, or an UpcallError with a remedy; within a limit of time and of memory. An input's first eight
  * bytes choose the options, the rest is the image.
  */
 
 import { IMAGE_KINDS, prepareGuestImage, type GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
 import { GuestMemory } from '../../hypervisor/guest-memory.js';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { expect, within, type FuzzTarget } from '../fuzz-target.js';
 import { FuzzInput } from '../fuzz-input.js';
 
@@ -34,7 +34,7 @@ async function run(input: FuzzInput, memories: readonly GuestMemory[]): Promise<
   try {
     await within(LIMIT_MS, 'an image', load(options, memory));
   } catch (error) {
-    if (!(error instanceof AcrnError)) throw error;
+    if (!(error instanceof UpcallError)) throw error;
     expect(error.message.length > 0 && error.remedy !== undefined, () => `no remedy: ${error.message}`);
   }
   const grown = process.memoryUsage.rss() - before;

@@ -5,9 +5,9 @@
 
 import { addressRange, HsmDevice, Ioctl, IoRequestType, MappedMemory, PAGE_BYTES, V86Hypervisor } from '../../index.js';
 import type { AssignedRequest, ControlEvent, HsmFile, IoClient } from '../../index.js';
-import type { ControlVm } from '../../hsm/control/control-vm.js';
-import { VM_CREATION } from '../../hsm/control/struct-layout.js';
-import { StructView } from '../../hsm/control/struct-view.js';
+import type { ControlVm } from '../../acrn-hsm/control-vm.js';
+import { VM_CREATION } from '../../acrn-hsm/struct-layout.js';
+import { StructView } from '../../acrn-hsm/struct-view.js';
 import { Direction } from '../../io-request/layout.js';
 import { expect, within } from '../fuzz-target.js';
 import { CODE_ADDRESS, type GuestMode } from './guest-modes.js';

@@ -9,7 +9,7 @@ import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { inOwnThread, mmio, ports, ScriptedHypervisor, ServiceVm } from '../../index.js';
 import type { ScriptResult, ScriptStep, UserVm, UserVmEvent } from '../../index.js';
-import { SharedWords } from '../../io-request/shared-words.js';
+import { SharedWords } from '../../sync/shared-words.js';
 import { expect, Violation, within } from '../fuzz-target.js';
 import { CheckedClient } from './checked-client.js';
 import { patternValue, PatternDevice } from './pattern-device.js';

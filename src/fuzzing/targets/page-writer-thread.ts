@@ -1,7 +1,7 @@
 /** The hostile thread of the target "page": plays a list of writes over and over until its word says stop. */
 
 import { parentPort, workerData } from 'node:worker_threads';
-import { SharedWords } from '../../io-request/shared-words.js';
+import { SharedWords } from '../../sync/shared-words.js';
 
 export interface PageWrite {
   /** A word of the page. */
@@ -29,7 +29,7 @@ port.on('message', (writes: readonly PageWrite[]) => {
     rounds++;
     for (const { index, value, pause } of writes) {
       words[index] = value;
-      for (let left = pause; left > 0; left--) stop.glimpse(0);
+      for (let left = pause; left > 0; left--) stop.loadRelaxed(0);
     }
   }
   port.postMessage(rounds);

@@ -6,7 +6,7 @@
  * All tables lie in one block at 0xE0000, where systems without EFI search for the root pointer.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import type { Piece } from './load-plan.js';
 import { ACPI_TABLES, ACPI_TABLES_ROOM } from './low-memory.js';
 
@@ -103,7 +103,7 @@ export function acpiTables(dsdt: Uint8Array): Piece {
   const place = (table: Uint8Array): number => {
     const at = end;
     if (at + table.length > ACPI_TABLES_ROOM)
-      throw new AcrnError('IMAGE_TOO_LARGE', `DSDT of ${dsdt.length} bytes does not fit below 1 MiB`, {
+      throw new UpcallError('IMAGE_TOO_LARGE', `DSDT of ${dsdt.length} bytes does not fit below 1 MiB`, {
         remedy: `All tables together have ${ACPI_TABLES_ROOM} bytes`,
       });
     bytes.set(table, at);
@@ -124,7 +124,7 @@ function checkDsdt(dsdt: Uint8Array): void {
   const signature = String.fromCharCode(...dsdt.subarray(0, 4));
   const sum = dsdt.reduce((total, byte) => total + byte, 0) & 0xff;
   if (dsdt.length < HEADER_BYTES || signature !== 'DSDT' || sum !== 0)
-    throw new AcrnError('IMAGE_MALFORMED', `DSDT: ${dsdt.length} bytes without its signature or checksum`, {
+    throw new UpcallError('IMAGE_MALFORMED', `DSDT: ${dsdt.length} bytes without its signature or checksum`, {
       remedy: 'Compile guests/acpi/dsdt.asl again: iasl -p guests/acpi/dsdt guests/acpi/dsdt.asl',
     });
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { planFlat32Image, planRealModeImage } from './flat-image.js';
 import { loadPlan } from './load-plan.js';
 import { GuestMemory } from '../guest-memory.js';
@@ -41,7 +41,7 @@ test('The load address can be chosen', () => {
 test('An image too large for the memory says how much memory it needs', () => {
   const plan = () => planFlat32Image(new Uint8Array(MIB), 1 * MIB);
   assert.throws(plan, (error: unknown) => {
-    assert.ok(error instanceof AcrnError);
+    assert.ok(error instanceof UpcallError);
     assert.equal(error.code, 'IMAGE_TOO_LARGE');
     assert.equal(error.remedy, 'Give --memory 2 or more');
     return true;

@@ -3,7 +3,7 @@
  * a PC's boot sector runs, or in flat 32-bit protected mode at 1 MiB.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { endOf, tooLarge, type LoadPlan } from './load-plan.js';
 import { FLAT_32, flatGdt, HIGH_MEMORY } from './low-memory.js';
 
@@ -18,7 +18,7 @@ export function planRealModeImage(image: Uint8Array, address = BOOT_SECTOR): Loa
   checkAddress(address, 0xffff);
   const piece = { what: 'image', address, bytes: image };
   if (endOf(piece) > REAL_MODE_END)
-    throw new AcrnError('IMAGE_TOO_LARGE', `image of ${image.length} bytes does not fit into base memory`, {
+    throw new UpcallError('IMAGE_TOO_LARGE', `image of ${image.length} bytes does not fit into base memory`, {
       remedy: 'Use a flat 32-bit or a multiboot image',
     });
   return {
@@ -38,12 +38,12 @@ export function planFlat32Image(image: Uint8Array, memoryBytes: number, address 
 
 function checkNotEmpty(image: Uint8Array): void {
   if (image.length === 0)
-    throw new AcrnError('IMAGE_MALFORMED', 'image: the file is empty', { remedy: 'Build it again' });
+    throw new UpcallError('IMAGE_MALFORMED', 'image: the file is empty', { remedy: 'Build it again' });
 }
 
 function checkAddress(address: number, highest: number): void {
   if (!Number.isSafeInteger(address) || address < 0 || address > highest)
-    throw new AcrnError('OPTION_INVALID', `load address ${address}: 0…0x${highest.toString(16)}`, {
+    throw new UpcallError('OPTION_INVALID', `load address ${address}: 0…0x${highest.toString(16)}`, {
       remedy: 'Give another load address',
     });
 }

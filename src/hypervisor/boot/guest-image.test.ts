@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { GuestMemory } from '../guest-memory.js';
 import { bzImage, elf, multibootKludge, PACKED_ELF_BYTES, XZ_X86, ZSTD } from './fixtures/kernel-images.js';
 import { detectKind, IMAGE_KINDS, loadGuestImage, prepareGuestImage } from './guest-image.js';
@@ -81,7 +81,7 @@ test("Whatever the bytes, each loader loads them or refuses them as the operator
           const registers = await loadGuestImage(ram, { image, kind, initrd: image, cmdline: 'x' });
           assert.ok(registers.ip >= 0 && registers.ip <= 0xffff_ffff);
         } catch (error) {
-          if (!(error instanceof AcrnError)) throw error;
+          if (!(error instanceof UpcallError)) throw error;
         }
       },
     ),

@@ -4,7 +4,7 @@
  * memory and hands the registers to the hypervisor.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import type { GuestMemory } from '../guest-memory.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { acpiTables } from './acpi-tables.js';
@@ -41,7 +41,7 @@ export interface GuestImageOptions {
 
 export interface GuestImage {
   readonly kind: ImageKind;
-  /** Throws AcrnError if the image does not fit into so much RAM. */
+  /** Throws UpcallError if the image does not fit into so much RAM. */
   check(memoryBytes: number): void;
   /** Writes the image and everything it starts with. Repeatable; memory outside of the pieces is left alone. */
   load(memory: GuestMemory): VcpuRegisters;
@@ -105,7 +105,7 @@ async function planner(kind: ImageKind, options: GuestImageOptions): Promise<(me
     case 'elf':
       return linux(new ImageReader('ELF image', image), undefined);
     default:
-      throw new AcrnError('OPTION_INVALID', `image kind ${String(kind)}`, {
+      throw new UpcallError('OPTION_INVALID', `image kind ${String(kind)}`, {
         remedy: `Give one of ${IMAGE_KINDS.join(', ')}`,
       });
   }

@@ -3,7 +3,7 @@
  * it: a field or range beyond the end is an operator's error (a truncated file), never a RangeError.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 
 export class ImageReader {
   /** What the image is, for messages: "multiboot image", "bzImage". */
@@ -46,8 +46,8 @@ export class ImageReader {
     return this.bytes.subarray(offset, offset + length);
   }
 
-  malformed(fact: string): AcrnError {
-    return new AcrnError('IMAGE_MALFORMED', `${this.what}: ${fact}`, {
+  malformed(fact: string): UpcallError {
+    return new UpcallError('IMAGE_MALFORMED', `${this.what}: ${fact}`, {
       remedy: 'Check that the file is complete and of the kind you mean',
     });
   }

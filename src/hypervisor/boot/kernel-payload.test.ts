@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import {
   bzImage,
   elf,
@@ -17,7 +17,7 @@ import { MAX_UNPACKED_BYTES, unpackKernel } from './kernel-payload.js';
 
 const KERNEL = elf(PACKED_ELF_BYTES);
 const unpack = (image: Uint8Array) => unpackKernel(new ImageReader('bzImage', image));
-const hasCode = (code: string) => (error: unknown) => error instanceof AcrnError && error.code === code;
+const hasCode = (code: string) => (error: unknown) => error instanceof UpcallError && error.code === code;
 
 test('A kernel packed with gzip, xz with the x86 filter, or zstd unpacks to the same ELF', async () => {
   const gzip = bzImage(gzipSync(KERNEL), KERNEL.length, false);

@@ -6,7 +6,7 @@
 
 import { Decompress as ZstdStream } from 'fzstd';
 import xzDecompress from 'xz-decompress';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { ImageReader } from './image-reader.js';
 import { isElf32ForI386 } from './elf32.js';
 import { readSetupHeader } from './setup-header.js';
@@ -46,7 +46,7 @@ export async function unpackKernel(image: ImageReader): Promise<ImageReader | un
 
   const size = packed.u32(packed.length - SIZE_BYTES);
   if (size > MAX_UNPACKED_BYTES)
-    throw new AcrnError('IMAGE_TOO_LARGE', `${packed.what}: it says that it unpacks to ${size} bytes`, {
+    throw new UpcallError('IMAGE_TOO_LARGE', `${packed.what}: it says that it unpacks to ${size} bytes`, {
       remedy: `At most ${MAX_UNPACKED_BYTES} bytes are unpacked: check that the file is complete`,
     });
   const unpacked = new Uint8Array(size);
@@ -60,7 +60,7 @@ export async function unpackKernel(image: ImageReader): Promise<ImageReader | un
     const end = format.name === 'gzip' ? packed.length : packed.length - SIZE_BYTES;
     if (!(await format.unpack(new ImageReader(packed.what, packed.slice(0, end)), sink, unpacked))) return undefined;
   } catch (cause) {
-    if (cause instanceof AcrnError) throw cause;
+    if (cause instanceof UpcallError) throw cause;
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw packed.malformed(`its ${format.name} data is damaged (${reason})`);
   }

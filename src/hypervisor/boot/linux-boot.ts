@@ -5,7 +5,7 @@
  * At the entry: flat 32-bit mode, __BOOT_CS 0x10 and __BOOT_DS 0x18 in a loaded GDT, interrupts off, ESI = zero page.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { readElf32 } from './elf32.js';
 import { ImageReader } from './image-reader.js';
 import { endOf, HIGHEST_RAM, tooLarge, type LoadPlan, type Piece } from './load-plan.js';
@@ -90,7 +90,7 @@ function planKernel(
   const limit = Math.min(header?.commandLineSize ?? COMMAND_LINE_ROOM, COMMAND_LINE_ROOM - 1);
   const commandLine = cString(options.commandLine);
   if (commandLine.length - 1 > limit)
-    throw new AcrnError('OPTION_INVALID', `the command line has ${commandLine.length - 1} bytes`, {
+    throw new UpcallError('OPTION_INVALID', `the command line has ${commandLine.length - 1} bytes`, {
       remedy: `This kernel takes at most ${limit}`,
     });
 

@@ -5,7 +5,7 @@
  * Pieces may neither overlap nor leave the RAM. A piece may be longer than its bytes: the rest is zeroed.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import type { GuestMemory } from '../guest-memory.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 
@@ -30,7 +30,7 @@ export function endOf(piece: Piece): number {
   return piece.address + (piece.length ?? piece.bytes.length);
 }
 
-/** Throws AcrnError unless the plan can be loaded into `memoryBytes` of RAM. */
+/** Throws UpcallError unless the plan can be loaded into `memoryBytes` of RAM. */
 export function checkPlan(plan: LoadPlan, memoryBytes: number): void {
   const sorted = plan.pieces.filter((piece) => endOf(piece) > piece.address).sort((a, b) => a.address - b.address);
   const end = sorted.reduce((highest, piece) => Math.max(highest, endOf(piece)), 0);
@@ -38,7 +38,7 @@ export function checkPlan(plan: LoadPlan, memoryBytes: number): void {
   let below: Piece | undefined;
   for (const piece of sorted) {
     if (below !== undefined && piece.address < endOf(below))
-      throw new AcrnError(
+      throw new UpcallError(
         'IMAGE_MALFORMED',
         `${piece.what} at ${hex(piece.address)} overlaps ${below.what} at ${hex(below.address)}…${hex(endOf(below) - 1)}`,
         { remedy: 'Link the image to another address' },
@@ -59,9 +59,9 @@ export function loadPlan(plan: LoadPlan, memory: GuestMemory): VcpuRegisters {
 }
 
 /** `what` needs RAM up to `end`, and there is less. */
-export function tooLarge(what: string, end: number, memoryBytes: number): AcrnError {
+export function tooLarge(what: string, end: number, memoryBytes: number): UpcallError {
   const needed = Math.ceil(end / MIB);
-  return new AcrnError(
+  return new UpcallError(
     'IMAGE_TOO_LARGE',
     `${what} needs ${needed} MiB of guest memory and the VM has ${(memoryBytes / MIB).toFixed(0)} MiB`,
     needed <= HIGHEST_RAM / MIB

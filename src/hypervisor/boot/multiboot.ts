@@ -6,7 +6,7 @@
 
 import { isElf, readElf32 } from './elf32.js';
 import type { ImageReader } from './image-reader.js';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { endOf, HIGHEST_RAM, tooLarge, type LoadPlan, type Piece } from './load-plan.js';
 import {
   BASE_MEMORY,
@@ -150,7 +150,7 @@ function information(options: MultibootOptions, module: Piece | undefined): Piec
 
   const commandLine = cString(options.commandLine);
   if (commandLine.length > COMMAND_LINE_ROOM)
-    throw new AcrnError('OPTION_INVALID', `the command line has ${commandLine.length - 1} bytes`, {
+    throw new UpcallError('OPTION_INVALID', `the command line has ${commandLine.length - 1} bytes`, {
       remedy: `Give at most ${COMMAND_LINE_ROOM - 1}`,
     });
   return [

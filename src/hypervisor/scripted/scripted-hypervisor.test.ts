@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ports } from '../../hsm/address-range.js';
-import { ServiceVm } from '../../service-vm.js';
+import { ServiceVm } from '../../vm/service-vm.js';
 import type { ScriptResult } from './script.js';
 import { ScriptedHypervisor } from './scripted-hypervisor.js';
 

@@ -3,7 +3,7 @@
  * hypervisor of this project, for tests and benchmarks: all of the request path, no guest code.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { DirtyPages } from '../dirty-pages.js';
 import { GuestMemory } from '../guest-memory.js';
@@ -58,7 +58,7 @@ export class ScriptedHypervisor implements Hypervisor {
     onEvent: (event: VmEvent) => void,
   ): Promise<Hypercalls> {
     if (config.vcpuCount > MAX_VCPUS)
-      return Promise.reject(new AcrnError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM has at most ${MAX_VCPUS}`));
+      return Promise.reject(new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM has at most ${MAX_VCPUS}`));
     return ThreadedVm.create({
       config,
       buffer,

@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { CORE_SHA256, CORE_VERSION, coreFile, load, loadCoreImage } from './core-image.js';
 
 test('the core is loaded once in a process', async () => {
@@ -18,7 +18,7 @@ test('a core with one byte changed is refused, with its hash and what to install
   const file = join(folder, 'v86.wasm');
   await writeFile(file, bytes);
   await assert.rejects(load(file), (error) => {
-    assert.ok(error instanceof AcrnError);
+    assert.ok(error instanceof UpcallError);
     assert.equal(error.code, 'CORE_MISMATCH');
     assert.ok(error.message.includes(CORE_SHA256));
     assert.ok(error.remedy?.includes(CORE_VERSION));

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { checkModule } from './core-exports.js';
 import { testCore } from './self-test.js';
 import { editCore, MISMATCH_REMEDY } from './wasm-edit.js';
@@ -17,7 +17,7 @@ export const CORE_SHA256 = 'aa0d0e149d6b60063b85de4871e78505637ce92821e14a9f9802
 
 let image: Promise<WebAssembly.Module> | undefined;
 
-/** The module, ready to be instantiated. Throws AcrnError when the package is missing or is not the expected one. */
+/** The module, ready to be instantiated. Throws UpcallError when the package is missing or is not the expected one. */
 export function loadCoreImage(): Promise<WebAssembly.Module> {
   image ??= load(coreFile()).catch((error: unknown) => {
     image = undefined;
@@ -31,7 +31,7 @@ export function coreFile(): string {
   try {
     return createRequire(import.meta.url).resolve('v86/build/v86.wasm');
   } catch (cause) {
-    throw new AcrnError('HYPERVISOR_UNAVAILABLE', 'the package v86, which holds the CPU core, is not installed', {
+    throw new UpcallError('HYPERVISOR_UNAVAILABLE', 'the package v86, which holds the CPU core, is not installed', {
       remedy: `Run: npm install v86@${CORE_VERSION} --save-exact`,
       cause,
     });
@@ -43,7 +43,7 @@ export async function load(file: string): Promise<WebAssembly.Module> {
   const bytes = await readFile(file);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   if (sha256 !== CORE_SHA256)
-    throw new AcrnError(
+    throw new UpcallError(
       'CORE_MISMATCH',
       `${file} has the SHA-256 ${sha256}, not ${CORE_SHA256} of v86@${CORE_VERSION}`,
       {

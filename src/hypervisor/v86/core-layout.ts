@@ -24,7 +24,7 @@ export const CoreOffset = {
   isHalted: 616,
   /** The prefixes of the instruction that is being interpreted; 0 between two instructions. */
   prefixes: 648,
-  /** 32-bit count of instructions; the core looks for interrupts after each `INSTRUCTIONS_PER_LOOK`. */
+  /** 32-bit count of instructions; the core looks for interrupts after each `INSTRUCTIONS_PER_POLL`. */
   instructionCounter: 664,
   /** 16-bit selectors. */
   segmentSelectors: 668,
@@ -52,7 +52,7 @@ export const SystemSegmentIndex = { TASK: 6, LOCAL_TABLE: 7 } as const;
 
 export const GeneralRegister = { EAX: 0, ECX: 1, EDX: 2, EBX: 3, ESP: 4, EBP: 5, ESI: 6, EDI: 7 } as const;
 
-export const INSTRUCTIONS_PER_LOOK = 100_003;
+export const INSTRUCTIONS_PER_POLL = 100_003;
 
 /** The first entry of the function table that translations may take, and how many the core hands out. */
 export const FIRST_TRANSLATION = 1024;

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { VcpuStopped } from '../io-handler.js';
 import { HALTED_FOR_EVER, TripleFault } from '../vcpu-loop.js';
 import { CoreCrashed } from './core-end.js';
 import { GeneralRegister } from './core-layout.js';
-import { TRAPS_PER_LOOK } from './core.js';
+import { TRAPS_PER_POLL } from './core.js';
 import { ENTRY, FLAT, imm32, TestMachine } from './fixtures/test-machine.js';
 
 /** Rounds of a loop until its code is surely translated. */
@@ -128,7 +128,7 @@ for (const translate of [true, false])
         assert.equal(machine.core.translationCount > 0, translate);
         assert.equal(machine.core.generalRegister(GeneralRegister.ECX), 0);
         // Each access takes 0.05 ms of a 1-ms slice here; the core looks at the time after every so many.
-        assert.ok(most <= 2 * TRAPS_PER_LOOK, `${most} accesses in one slice`);
+        assert.ok(most <= 2 * TRAPS_PER_POLL, `${most} accesses in one slice`);
       });
   });
 
@@ -293,6 +293,6 @@ test('a size of RAM that the core cannot have is refused', async () => {
   for (const memoryBytes of [0, 4096, (1 << 20) + 1, 0x8010_0000])
     await assert.rejects(
       TestMachine.create({ memoryBytes }),
-      (error) => error instanceof AcrnError && error.code === 'VM_LIMIT',
+      (error) => error instanceof UpcallError && error.code === 'VM_LIMIT',
     );
 });

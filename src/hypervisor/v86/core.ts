@@ -5,7 +5,7 @@
  */
 
 import { randomInt } from 'node:crypto';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { DirtyPages } from '../dirty-pages.js';
 import type { GuestMemoryHandle } from '../guest-memory.js';
 import type { InterruptController } from '../interrupt-lines.js';
@@ -14,7 +14,7 @@ import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { explainEnd } from './core-end.js';
 import { instantiate, type CoreExports, type CoreImports } from './core-exports.js';
-import { CoreOffset, INSTRUCTIONS_PER_LOOK } from './core-layout.js';
+import { CoreOffset, INSTRUCTIONS_PER_POLL } from './core-layout.js';
 import { setRegisters } from './core-registers.js';
 import { InterruptPins } from './interrupt-pins.js';
 import { mainLoop } from './main-loop.js';
@@ -51,7 +51,7 @@ export const MAX_CORE_MEMORY = 0x8000_0000;
 export const MIN_CORE_MEMORY = 0x10_0000;
 
 /** After so many traps the core looks for interrupts and timers, as each may have taken long. */
-export const TRAPS_PER_LOOK = 64;
+export const TRAPS_PER_POLL = 64;
 /** Heap that the core has from the start, so that its compiler does not grow the memory again after each reset. */
 const HEAP_BYTES = 16 << 20;
 const HEAP_EDGE_BYTES = 4096;
@@ -81,13 +81,13 @@ export class Core implements VcpuProgram {
   #isHaltedForEver = false;
   /** A message came since the core last looked. */
   #hasMessage = false;
-  #trapsLeft = TRAPS_PER_LOOK;
+  #trapsLeft = TRAPS_PER_POLL;
   #lastMessage = '';
 
   constructor(options: CoreOptions) {
     const { module, memoryBytes, handler, lines } = options;
     if (!(memoryBytes >= MIN_CORE_MEMORY && memoryBytes <= MAX_CORE_MEMORY) || memoryBytes % MIN_CORE_MEMORY !== 0)
-      throw new AcrnError('VM_LIMIT', `${memoryBytes} bytes of RAM: the v86 core takes 1 MiB to 2 GiB, in whole MiB`);
+      throw new UpcallError('VM_LIMIT', `${memoryBytes} bytes of RAM: the v86 core takes 1 MiB to 2 GiB, in whole MiB`);
     this.#lines = lines;
     this.#now = options.now ?? (() => performance.now());
     this.#startedMs = this.#now();
@@ -102,7 +102,7 @@ export class Core implements VcpuProgram {
     const byteOffset = exports.allocate_memory(memoryBytes) >>> 0;
     const heap = exports.v86_malloc(HEAP_BYTES);
     if (byteOffset === 0 || heap === 0)
-      throw new AcrnError('VM_LIMIT', `no memory for a guest of ${memoryBytes} bytes`, {
+      throw new UpcallError('VM_LIMIT', `no memory for a guest of ${memoryBytes} bytes`, {
         remedy: 'Give the VM less memory',
       });
     exports.v86_free(heap);
@@ -118,7 +118,7 @@ export class Core implements VcpuProgram {
     this.#dropTranslations = (start, end) => exports.jit_dirty_cache(start, end);
     this.#words = new Int32Array(buffer, 0, FIRST_HEAP_BYTE >> 2);
     this.#blockBoundary = new Uint8Array(buffer, CoreOffset.blockBoundary, 1);
-    this.#translations = new Translations(exports, table, () => this.#lookSoon());
+    this.#translations = new Translations(exports, table, () => this.#pollSoon());
     this.#pins = new InterruptPins(exports);
     this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
     this.#pristine = new PristineState(
@@ -189,7 +189,7 @@ export class Core implements VcpuProgram {
     this.#translations.reset();
     this.#startedMs = this.#now();
     this.#isHaltedForEver = false;
-    this.#trapsLeft = TRAPS_PER_LOOK;
+    this.#trapsLeft = TRAPS_PER_POLL;
     this.#lastMessage = '';
   }
 
@@ -223,24 +223,24 @@ export class Core implements VcpuProgram {
     if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
     if (this.#lines.changed) this.#lines.deliver(this.#pins);
     else if (this.#trappedRam?.isBehind !== true && --this.#trapsLeft > 0) return;
-    this.#lookSoon();
+    this.#pollSoon();
   }
 
   /**
    * Makes the core look for timers and interrupts when the instruction is over. By itself it does so after so many
    * instructions, however long their accesses took.
    */
-  #lookSoon(): void {
-    this.#trapsLeft = TRAPS_PER_LOOK;
+  #pollSoon(): void {
+    this.#trapsLeft = TRAPS_PER_POLL;
     const counter = CoreOffset.instructionCounter >> 2;
-    this.#words[counter] = (this.#words[counter] as number) + INSTRUCTIONS_PER_LOOK;
+    this.#words[counter] = (this.#words[counter] as number) + INSTRUCTIONS_PER_POLL;
     this.#blockBoundary[0] = 1;
     this.#translations.leaveSoon();
   }
 
   /** `run_hardware_timers`: the core looks for timers, then for interrupts. */
   #runTimers(nowMs: number): number {
-    this.#trapsLeft = TRAPS_PER_LOOK;
+    this.#trapsLeft = TRAPS_PER_POLL;
     this.#translations.left();
     if (this.#trappedRam?.isBehind === true) this.#trappedRam.follow();
     return this.#core.apic_timer(nowMs);

@@ -7,7 +7,7 @@ import { GuestMemory } from '../guest-memory.js';
 import type { InterruptController } from '../interrupt-lines.js';
 import { GeneralProtection } from '../io-handler.js';
 import { HALTED_FOR_EVER } from '../vcpu-loop.js';
-import { Core, TRAPS_PER_LOOK } from './core.js';
+import { Core, TRAPS_PER_POLL } from './core.js';
 import { loadTestGuest } from './self-test-guest.js';
 import * as guest from './self-test-guest.js';
 import type { TrapHandler } from './trap-imports.js';
@@ -16,7 +16,7 @@ import { mismatch } from './wasm-edit.js';
 const MEMORY_BYTES = 1 << 20;
 /** Each trap takes this long in the guest's time, longer than a slice. */
 const TRAP_MS = 2;
-/** The long loop takes LOOP_ROUNDS / TRAPS_PER_LOOK slices, everything else a handful. */
+/** The long loop takes LOOP_ROUNDS / TRAPS_PER_POLL slices, everything else a handful. */
 const MOST_SLICES = 1000;
 const IN_VALUE = 0xa1b2_c3d4;
 const LOAD_VALUE = 0x8192_a3b4;
@@ -40,7 +40,7 @@ export function testCore(module: WebAssembly.Module): void {
   equal('accesses in a loop', accesses.splice(0, guest.LOOP_ROUNDS).length, guest.LOOP_ROUNDS);
   equal('an access that is refused', accesses.splice(0), EXPECTED_REFUSED);
   check('translation of hot code', core.translationCount > 0);
-  check('leaving a loop that traps', record.mostInSlice <= 2 * TRAPS_PER_LOOK);
+  check('leaving a loop that traps', record.mostInSlice <= 2 * TRAPS_PER_POLL);
 
   line.raise(guest.PIC_LINE);
   check('HLT after an interrupt', runUntilHalted(core, record) > 0);

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { Slot } from '../../io-request/slot.js';
 import { IoRequestState } from '../../io-request/state.js';
@@ -204,13 +204,13 @@ test('it is available, and refuses more than one vCPU', async () => {
   assert.equal((await hypervisor.available()).available, true);
   await assert.rejects(
     hypervisor.createVm({ ...CONFIG, vcpuCount: 2 }, new SharedBuffer(), new Upcall(), () => undefined),
-    (error) => error instanceof AcrnError && error.code === 'VM_LIMIT',
+    (error) => error instanceof UpcallError && error.code === 'VM_LIMIT',
   );
 });
 
 test('a size of RAM that the core cannot have is refused, and no thread stays', async () => {
   await assert.rejects(
     new V86Hypervisor().createVm({ ...CONFIG, memoryBytes: 4096 }, new SharedBuffer(), new Upcall(), () => undefined),
-    (error) => error instanceof AcrnError && error.code === 'VM_LIMIT',
+    (error) => error instanceof UpcallError && error.code === 'VM_LIMIT',
   );
 });

@@ -3,7 +3,7 @@
  * of its own; its RAM lies in the core's shared memory. One vCPU, 32-bit guests, up to 2 GiB.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { Hypercalls, OwnRange } from '../hypercalls.js';
 import type { Availability, Hypervisor, VmConfig, VmEvent } from '../hypervisor.js';
@@ -39,7 +39,7 @@ export class V86Hypervisor implements Hypervisor {
       await loadCoreImage();
       return { available: true, detail: `v86 ${CORE_VERSION} as a bare CPU core` };
     } catch (error) {
-      if (!(error instanceof AcrnError)) throw error;
+      if (!(error instanceof UpcallError)) throw error;
       return { available: false, reason: error.message, remedy: error.remedy ?? '' };
     }
   }
@@ -51,7 +51,7 @@ export class V86Hypervisor implements Hypervisor {
     onEvent: (event: VmEvent) => void,
   ): Promise<Hypercalls> {
     if (config.vcpuCount !== 1)
-      throw new AcrnError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM on the v86 core has exactly one`, {
+      throw new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM on the v86 core has exactly one`, {
         remedy: 'Ask for one vCPU, or use another hypervisor',
       });
     const module = await loadCoreImage();

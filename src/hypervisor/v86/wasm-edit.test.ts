@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { describe, test } from 'node:test';
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { coreFile } from './core-image.js';
 import { TestMachine } from './fixtures/test-machine.js';
 import {
@@ -19,7 +19,7 @@ import { encodeU32, findSection, importsOf, SectionId, WasmReader } from './wasm
 const PREAMBLE = [0, 0x61, 0x73, 0x6d, 1, 0, 0, 0];
 
 function isMismatch(error: unknown): boolean {
-  return error instanceof AcrnError && error.code === 'CORE_MISMATCH' && error.remedy !== undefined;
+  return error instanceof UpcallError && error.code === 'CORE_MISMATCH' && error.remedy !== undefined;
 }
 
 /** A module that imports the function e.f of type () → () and the memory e.m with a minimum of 200 pages. */

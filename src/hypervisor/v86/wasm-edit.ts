@@ -12,7 +12,7 @@
  * Each edit refuses when the module is not as expected.
  */
 
-import { AcrnError } from '../../io-request/acrn-error.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import {
   encodeU32,
   ExternalKind,
@@ -50,8 +50,8 @@ const WIDENS_LOWER_HALF = Buffer.from([
 
 export const MISMATCH_REMEDY = 'Install v86@0.5.462 exactly (npm ci), the version that upcall was made for';
 
-export function mismatch(what: string): AcrnError {
-  return new AcrnError('CORE_MISMATCH', `v86.wasm is not the core that upcall expects: ${what}`, {
+export function mismatch(what: string): UpcallError {
+  return new UpcallError('CORE_MISMATCH', `v86.wasm is not the core that upcall expects: ${what}`, {
     remedy: MISMATCH_REMEDY,
   });
 }

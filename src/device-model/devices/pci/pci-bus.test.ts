@@ -3,7 +3,7 @@ import test from 'node:test';
 
 import fc from 'fast-check';
 
-import { AcrnError } from '../../../io-request/acrn-error.js';
+import { UpcallError } from '../../../io-request/upcall-error.js';
 import { PciBus } from './pci-bus.js';
 import { PciHostBridge } from './pci-host-bridge.js';
 
@@ -63,7 +63,7 @@ test('two functions at one address are refused, naming the one that is there', (
   assert.throws(
     () => bus.add({ bus: 0, device: 31, function: 7 }, new PciHostBridge()),
     (error) =>
-      error instanceof AcrnError && error.code === 'RANGE_OVERLAP' && /00:1f\.7.*pci-host-bridge/.test(error.message),
+      error instanceof UpcallError && error.code === 'RANGE_OVERLAP' && /00:1f\.7.*pci-host-bridge/.test(error.message),
   );
 });
 
@@ -76,7 +76,7 @@ test('an address that does not exist is refused', () => {
   ]) {
     assert.throws(
       () => new PciBus().add(address, new PciHostBridge()),
-      (error) => error instanceof AcrnError && error.code === 'RANGE_INVALID',
+      (error) => error instanceof UpcallError && error.code === 'RANGE_INVALID',
     );
   }
 });

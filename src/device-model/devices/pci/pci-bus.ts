@@ -6,7 +6,7 @@
  * model does the same; the hypervisor cuts the value to the access), and writes go nowhere.
  */
 
-import { AcrnError } from '../../../io-request/acrn-error.js';
+import { UpcallError } from '../../../io-request/upcall-error.js';
 import type { AccessSize } from '../../device.js';
 import type { PciAddress, PciFunction } from '../../pci-function.js';
 import { PciRegister } from './pci-config-space.js';
@@ -27,14 +27,14 @@ export class PciBus {
   add(address: PciAddress, fn: PciFunction): void {
     const { bus, device, function: number } = address;
     if (!isBelow(bus, 256) || !isBelow(device, 32) || !isBelow(number, 8)) {
-      throw new AcrnError('RANGE_INVALID', `${fn.name} cannot be at PCI address ${bus}:${device}.${number}`, {
+      throw new UpcallError('RANGE_INVALID', `${fn.name} cannot be at PCI address ${bus}:${device}.${number}`, {
         remedy: 'Choose a bus of 0…255, a device of 0…31 and a function of 0…7',
       });
     }
     const key = keyOf(bus, device, number);
     const present = this.#functions.get(key);
     if (present !== undefined) {
-      throw new AcrnError(
+      throw new UpcallError(
         'RANGE_OVERLAP',
         `${fn.name} cannot be at PCI address ${describe(address)}: ${present.name} is there`,
         { remedy: 'Choose another device or function number' },

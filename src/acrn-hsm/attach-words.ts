@@ -1,0 +1,53 @@
+/**
+ * AttachWords: what a thread of ACRN userspace needs to wait for the default client's requests without an event loop.
+ * The Service VM's thread says which slots it was given; the other thread sleeps until one of them still stands.
+ */
+
+import { Doorbell, DOORBELL_WORDS } from '../sync/doorbell.js';
+import { AdaptiveSpin } from '../sync/adaptive-spin.js';
+import { SLOT_COUNT } from '../io-request/layout.js';
+import { SharedWords } from '../sync/shared-words.js';
+
+const DESTROYED = DOORBELL_WORDS;
+const TICKETS = DESTROYED + 1;
+const WORDS = TICKETS + SLOT_COUNT;
+
+export class AttachWords {
+  readonly #words: SharedWords;
+  readonly #doorbell: Doorbell;
+  #look: AdaptiveSpin | undefined;
+
+  constructor(buffer?: SharedArrayBuffer) {
+    this.#words = new SharedWords(buffer ?? WORDS);
+    this.#doorbell = new Doorbell(this.#words.buffer);
+  }
+
+  get buffer(): SharedArrayBuffer {
+    return this.#words.buffer;
+  }
+
+  /** The ticket of slot `vcpu`'s last request; it is pending while the HSM's word holds the same. */
+  ticket(vcpu: number): number {
+    return this.#words.load(TICKETS + vcpu);
+  }
+
+  give(vcpu: number, ticket: number): void {
+    this.#words.store(TICKETS + vcpu, ticket);
+    this.#doorbell.ring();
+  }
+
+  get isDestroyed(): boolean {
+    return this.#words.load(DESTROYED) !== 0;
+  }
+
+  destroy(): void {
+    this.#words.store(DESTROYED, 1);
+    this.#doorbell.ring();
+  }
+
+  /** Blocks this thread; one waiting thread for each client, which always looks for the same. */
+  sleep(hasWork: () => boolean, timeoutMs: number): boolean {
+    this.#look ??= new AdaptiveSpin({ hasWorkRelaxed: hasWork });
+    return this.#doorbell.sleep(hasWork, timeoutMs, this.#look);
+  }
+}

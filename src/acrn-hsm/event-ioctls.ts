@@ -1,0 +1,65 @@
+/** IOEVENTFD, IRQFD and SETUP_VM_EVENT_FD: the driver's checks in its order, then ioeventfd.ts, irqfd.ts, vm-event.ts. */
+
+import { checkIoEvent, type IoEventRequest } from '../hsm/ioeventfd.js';
+import type { AddressSpace } from './address-space.js';
+import type { ControlVm } from './control-vm.js';
+import { Errno } from '../hsm/errno.js';
+import type { EventTable } from './event-table.js';
+import type { IOEVENTFD, IRQFD } from './struct-layout.js';
+import type { StructView } from './struct-view.js';
+
+const FLAG_PIO = 1;
+const FLAG_DATAMATCH = 2;
+const FLAG_DEASSIGN = 4;
+/** Only ACRN's own kernel acts on it; mainline ignores it, as it does every bit that it does not know. */
+const FLAG_ASYNCIO = 8;
+const IRQ_FLAG_DEASSIGN = 1;
+
+export function configureIoEvent(
+  vm: ControlVm,
+  events: EventTable,
+  args: StructView<typeof IOEVENTFD>,
+  hasExtensions: boolean,
+): number {
+  if (args.number('reserved') !== 0) return Errno.EINVAL;
+  const flags = args.number('flags');
+  const request: IoEventRequest = {
+    isPort: (flags & FLAG_PIO) !== 0,
+    address: args.big('addr'),
+    length: args.number('len'),
+    ...((flags & FLAG_DATAMATCH) === 0 ? {} : { data: args.big('data') }),
+  };
+  const isDeassign = (flags & FLAG_DEASSIGN) !== 0;
+  const isAsync = hasExtensions && (flags & FLAG_ASYNCIO) !== 0;
+  if (isAsync) {
+    if (vm.asyncIo?.isSetUp !== true) return Errno.ENODEV;
+  } else if (!isDeassign) {
+    const check = checkIoEvent(request);
+    if (check !== 0) return check;
+  }
+  const event = events.lookup(args.number('fd'));
+  if (typeof event === 'number') return event;
+  if (isAsync) {
+    const { asyncIo } = vm;
+    return (isDeassign ? asyncIo?.deassign(request, event) : asyncIo?.assign(request, event)) ?? Errno.ENODEV;
+  }
+  return isDeassign ? vm.ioEvents.deassign(event) : vm.ioEvents.assign(request, event);
+}
+
+export function configureIrqEvent(vm: ControlVm, events: EventTable, args: StructView<typeof IRQFD>): number {
+  const event = events.lookup(args.number('fd'));
+  if (typeof event === 'number') return event;
+  if ((args.number('flags') & IRQ_FLAG_DEASSIGN) !== 0) return vm.irqEvents.deassign(event);
+  return vm.irqEvents.assign(event, { address: args.number('msi.msi_addr'), data: args.number('msi.msi_data') });
+}
+
+/** The argument points at the descriptor, an int. */
+export function setVmEventFd(vm: ControlVm, caller: AddressSpace, events: EventTable, address: bigint): number {
+  const bytes = new Uint8Array(4);
+  if (!caller.read(address, bytes)) return Errno.EFAULT;
+  const event = events.lookup(new DataView(bytes.buffer).getInt32(0, true));
+  if (typeof event === 'number') return event;
+  if (vm.vmEvents === undefined) return Errno.ENODEV;
+  vm.vmEvents.setEvent(event);
+  return 0;
+}

@@ -1,0 +1,26 @@
+/**
+ * Hardware: the hypercalls that need a real machine below: pass-through devices, their interrupts, the host's MMIO, power
+ * states. Our hypervisors have none of it, so each is refused with −1, which the caller sees as EPERM, as from an ACRN
+ * without the device. A hypervisor that has some brings its own.
+ */
+
+import { Errno } from '../hsm/errno.js';
+
+export type HardwareCall =
+  | 'set-ptdev-intr'
+  | 'reset-ptdev-intr'
+  | 'assign-pcidev'
+  | 'deassign-pcidev'
+  | 'assign-mmiodev'
+  | 'deassign-mmiodev'
+  | 'create-vdev'
+  | 'destroy-vdev'
+  | 'map-mmio'
+  | 'unmap-mmio'
+  | 'interrupt-monitor'
+  | 'cpu-state';
+
+/** `argument` is the caller's structure (for `cpu-state` what is to be filled in); `command` only for `cpu-state`. */
+export type Hardware = (call: HardwareCall, vmId: number, argument: Uint8Array, command?: bigint) => number;
+
+export const noHardware: Hardware = () => Errno.EPERM;

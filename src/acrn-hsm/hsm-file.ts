@@ -1,0 +1,243 @@
+/**
+ * HsmFile: one open file of /dev/acrn_hsm. `ioctl` answers every code as the driver does: the same checks in the same
+ * order, the same results or −errno; hypercalls' own −1 arrives as −1 (EPERM). Calls are not serialised against each
+ * other, but where two at once would harm the driver (create, destroy, close) the second is refused or waits.
+ *
+ * Calls that wait (ATTACH, CLEAR, and those that stop vCPUs) give a promise; all others answer at once.
+ */
+
+import { RingId } from '../hypervisor/async-io-hypercalls.js';
+import type { AddressSpace } from './address-space.js';
+import type { ControlVm } from './control-vm.js';
+import { Errno } from '../hsm/errno.js';
+import { configureIoEvent, configureIrqEvent, setVmEventFd } from './event-ioctls.js';
+import type { EventTable } from './event-table.js';
+import type { Hardware, HardwareCall } from './hardware.js';
+import { ExtensionIoctl, Ioctl } from './ioctl-codes.js';
+import { cpuState, monitorInterrupts } from './platform-ioctls.js';
+import {
+  IOEVENTFD,
+  IOREQ_NOTIFY,
+  IRQFD,
+  MMIODEV,
+  MSI_ENTRY,
+  PCIDEV,
+  PTDEV_IRQ,
+  VCPU_REGS,
+  VDEV,
+  VM_CREATION,
+  VM_MEMMAP,
+  type StructLayout,
+} from './struct-layout.js';
+import { StructView } from './struct-view.js';
+import type { UserspaceHandle } from './userspace-client.js';
+import { decodeRegisters, hasReservedBits } from './vcpu-register-set.js';
+
+const WORD = 0xffff_ffffn;
+const U64 = 64;
+
+export interface HsmFileParts {
+  readonly caller: AddressSpace;
+  readonly events: EventTable;
+  readonly hardware: Hardware;
+  readonly hasExtensions: boolean;
+  readonly createVm: (creation: StructView<typeof VM_CREATION>) => Promise<ControlVm | undefined>;
+  readonly destroyClient: (vm: ControlVm) => void;
+  readonly removeVm: (vm: ControlVm) => void;
+  readonly closed: () => void;
+}
+
+type Result = number | Promise<number>;
+
+export class HsmFile {
+  readonly #parts: HsmFileParts;
+  #vm: ControlVm | undefined;
+  /** A CREATE_VM that is not through yet; there is at most one. */
+  #creating: Promise<number> | undefined;
+  #destroying: Promise<number> | undefined;
+  #isClosed = false;
+
+  constructor(parts: HsmFileParts) {
+    this.#parts = parts;
+  }
+
+  /** What a thread needs to attach by itself; undefined without a default client. */
+  get userspaceHandle(): UserspaceHandle | undefined {
+    return this.#vm?.userspace?.handle;
+  }
+
+  /** The VM behind the file, for those who look at it from inside this process. */
+  get vm(): ControlVm | undefined {
+    return this.#vm;
+  }
+
+  /** `argument` is an address in the caller's memory, or the value itself. `signal` ends a waiting ATTACH with 0. */
+  ioctl(code: number, argument: bigint | number = 0n, signal?: AbortSignal): Result {
+    if (this.#isClosed) return Errno.EBADF;
+    const address = BigInt.asUintN(U64, BigInt(argument));
+    if (code === Ioctl.CREATE_VM) return this.#create(address);
+    const vm = this.#vm;
+    // Before anything else, even whether the code exists.
+    if (vm === undefined) return Errno.EINVAL;
+    return (
+      this.#lifeCycle(vm, code, address) ?? this.#requests(vm, code, address, signal) ?? this.#others(vm, code, address)
+    );
+  }
+
+  /** Ends the VM, whatever it is doing: the driver would forget a running one and go on dispatching it. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    await this.#creating;
+    const vm = this.#vm;
+    if (vm !== undefined) {
+      await vm.hypercalls.pauseVm();
+      await this.#destroy(vm);
+    }
+    this.#parts.closed();
+  }
+
+  #lifeCycle(vm: ControlVm, code: number, address: bigint): Result | undefined {
+    switch (code) {
+      case Ioctl.START_VM:
+        return vm.hypercalls.startVm();
+      case Ioctl.PAUSE_VM:
+        return vm.hypercalls.pauseVm();
+      case Ioctl.RESET_VM:
+        return reset(vm);
+      case Ioctl.DESTROY_VM:
+        return this.#destroy(vm);
+      case Ioctl.SET_VCPU_REGS:
+        return this.#with(VCPU_REGS, address, (regs) => {
+          if (hasReservedBits(regs)) return Errno.EINVAL;
+          const registers = decodeRegisters(regs);
+          return registers === undefined ? Errno.EPERM : vm.hypercalls.setVcpuRegs(regs.number('vcpu_id'), registers);
+        });
+      case Ioctl.SET_MEMSEG:
+        return this.#with(VM_MEMMAP, address, (map) => vm.segments.set(map));
+      case Ioctl.UNSET_MEMSEG:
+        return this.#with(VM_MEMMAP, address, (map) => vm.segments.unset(map));
+      default:
+        return undefined;
+    }
+  }
+
+  #requests(vm: ControlVm, code: number, address: bigint, signal?: AbortSignal): Result | undefined {
+    switch (code) {
+      case Ioctl.CREATE_IOREQ_CLIENT:
+        return vm.createUserspace();
+      case Ioctl.DESTROY_IOREQ_CLIENT:
+        this.#parts.destroyClient(vm);
+        return 0;
+      case Ioctl.ATTACH_IOREQ_CLIENT:
+        return vm.userspace?.attach(signal) ?? Errno.ENODEV;
+      case Ioctl.NOTIFY_REQUEST_FINISH:
+        return this.#with(IOREQ_NOTIFY, address, (notify) =>
+          // `vmid` is not looked at, and the driver hands its u32 on as a u16.
+          notify.number('reserved') !== 0 ? Errno.EINVAL : vm.requests.finishDefault(notify.number('vcpu') & 0xffff),
+        );
+      case Ioctl.CLEAR_VM_IOREQ:
+        return vm.requests.clear().then(() => 0);
+      default:
+        return undefined;
+    }
+  }
+
+  #others(vm: ControlVm, code: number, address: bigint): Result {
+    const { caller, events, hasExtensions, hardware } = this.#parts;
+    switch (code) {
+      case Ioctl.SET_IRQLINE:
+        return vm.hypercalls.setIrqLine(Number(address & WORD), Number(address >> 32n));
+      case Ioctl.INJECT_MSI:
+        return this.#with(MSI_ENTRY, address, (msi) =>
+          vm.hypercalls.injectMsi(msi.number('msi_addr'), msi.number('msi_data')),
+        );
+      case Ioctl.IOEVENTFD:
+        return this.#with(IOEVENTFD, address, (args) => configureIoEvent(vm, events, args, hasExtensions));
+      case Ioctl.IRQFD:
+        return this.#with(IRQFD, address, (args) => configureIrqEvent(vm, events, args));
+      case Ioctl.VM_INTR_MONITOR:
+        return monitorInterrupts(vm.vmId, caller, hardware, address);
+      case Ioctl.PM_GET_CPU_STATE:
+        return cpuState(vm.vmId, caller, hardware, address);
+    }
+    const call = PASS_THROUGH.get(code);
+    if (call !== undefined) return this.#with(call.layout, address, ({ bytes }) => hardware(call.name, vm.vmId, bytes));
+    if (!hasExtensions) return Errno.ENOTTY;
+    switch (code) {
+      case ExtensionIoctl.SETUP_ASYNCIO:
+        return vm.setupRing(RingId.ASYNC_IO, address);
+      case ExtensionIoctl.SETUP_VM_EVENT_RING:
+        return vm.setupRing(RingId.VM_EVENT, address);
+      case ExtensionIoctl.SETUP_VM_EVENT_FD:
+        return setVmEventFd(vm, caller, events, address);
+      default:
+        return Errno.ENOTTY;
+    }
+  }
+
+  #create(address: bigint): Result {
+    return this.#with(VM_CREATION, address, (creation) => {
+      if (!creation.isZero('reserved0') || !creation.isZero('reserved1')) return Errno.EINVAL;
+      // The driver would make a second VM over the first one's lists.
+      if (this.#vm !== undefined || this.#creating !== undefined) return Errno.EINVAL;
+      const creating = this.#createWith(creation, address).finally(() => (this.#creating = undefined));
+      this.#creating = creating;
+      return creating;
+    });
+  }
+
+  async #createWith(creation: StructView<typeof VM_CREATION>, address: bigint): Promise<number> {
+    const vm = await this.#parts.createVm(creation);
+    if (vm === undefined) return Errno.EINVAL;
+    this.#vm = vm;
+    if (this.#parts.caller.write(address, creation.bytes)) return 0;
+    await vm.hypercalls.pauseVm();
+    await this.#destroy(vm);
+    return Errno.EFAULT;
+  }
+
+  /** A second call meanwhile is told 0, as by the driver. */
+  #destroy(vm: ControlVm): Result {
+    if (this.#destroying !== undefined) return this.#isClosed ? this.#destroying : 0;
+    const destroying = this.#destroyOnce(vm).finally(() => (this.#destroying = undefined));
+    this.#destroying = destroying;
+    return destroying;
+  }
+
+  async #destroyOnce(vm: ControlVm): Promise<number> {
+    const result = await vm.hypercalls.destroyVm();
+    if (result < 0) return result;
+    this.#parts.removeVm(vm);
+    this.#vm = undefined;
+    return 0;
+  }
+
+  /** Copies the argument in; −EFAULT when it is not there. */
+  #with<Layout extends StructLayout>(
+    layout: Layout,
+    address: bigint,
+    answer: (argument: StructView<Layout>) => Result,
+  ): Result {
+    const argument = new StructView(layout);
+    return this.#parts.caller.read(address, argument.bytes) ? answer(argument) : Errno.EFAULT;
+  }
+}
+
+const PASS_THROUGH: ReadonlyMap<number, { readonly name: HardwareCall; readonly layout: StructLayout }> = new Map([
+  [Ioctl.SET_PTDEV_INTR, { name: 'set-ptdev-intr', layout: PTDEV_IRQ }],
+  [Ioctl.RESET_PTDEV_INTR, { name: 'reset-ptdev-intr', layout: PTDEV_IRQ }],
+  [Ioctl.ASSIGN_PCIDEV, { name: 'assign-pcidev', layout: PCIDEV }],
+  [Ioctl.DEASSIGN_PCIDEV, { name: 'deassign-pcidev', layout: PCIDEV }],
+  [Ioctl.ASSIGN_MMIODEV, { name: 'assign-mmiodev', layout: MMIODEV }],
+  [Ioctl.DEASSIGN_MMIODEV, { name: 'deassign-mmiodev', layout: MMIODEV }],
+  [Ioctl.CREATE_VDEV, { name: 'create-vdev', layout: VDEV }],
+  [Ioctl.DESTROY_VDEV, { name: 'destroy-vdev', layout: VDEV }],
+]);
+
+/** The HSM's own state survives, but an answer that is still to come must not reach the reset VM's requests. */
+async function reset(vm: ControlVm): Promise<number> {
+  const result = await vm.hypercalls.resetVm();
+  if (result >= 0) vm.requests.withdraw();
+  return result;
+}

@@ -1,0 +1,56 @@
+/**
+ * UserspaceThread: ATTACH and NOTIFY for a thread of ACRN userspace that blocks, as acrn-dm's VM loop does. The file's
+ * owner gives it `HsmFile.userspaceHandle`; it reads the page in `handle.finisher.page`.
+ */
+
+import { SharedBuffer } from '../io-request/shared-buffer.js';
+import { SharedWords } from '../sync/shared-words.js';
+import { Direction, SLOT_COUNT } from '../io-request/layout.js';
+import { RequestFinisher } from '../hsm/request-finisher.js';
+import { AttachWords } from './attach-words.js';
+import { Errno } from '../hsm/errno.js';
+import type { UserspaceHandle } from './userspace-client.js';
+
+export class UserspaceThread {
+  readonly #words: AttachWords;
+  readonly #tickets: SharedWords;
+  readonly #finisher: RequestFinisher;
+  readonly #vcpuCount: number;
+  #notified = 0;
+  readonly #isDue = (): boolean => this.#words.isDestroyed || this.#hasPending();
+
+  /** `notifyRequestFinish` wakes a vCPU of the VM from this thread. */
+  constructor(handle: UserspaceHandle, notifyRequestFinish: (vcpu: number) => number) {
+    this.#words = new AttachWords(handle.words);
+    this.#tickets = new SharedWords(handle.finisher.tickets);
+    this.#finisher = new RequestFinisher(new SharedBuffer(handle.finisher.page), this.#tickets, (vcpu) => {
+      this.#notified = notifyRequestFinish(vcpu);
+      return this.#notified;
+    });
+    this.#vcpuCount = handle.vcpuCount;
+  }
+
+  /** Blocks until a request is pending (0) or the client is destroyed (−ENODEV). A time-out is 0, as a signal is. */
+  attach(timeoutMs = Infinity): number {
+    this.#words.sleep(this.#isDue, timeoutMs);
+    return this.#words.isDestroyed ? Errno.ENODEV : 0;
+  }
+
+  /** NOTIFY_REQUEST_FINISH: the result stands in the page. A slot that is not ours at present is left alone. */
+  notify(vcpu: number): number {
+    if (this.#words.isDestroyed) return 0;
+    if (vcpu >= this.#vcpuCount) return Errno.EINVAL;
+    this.#notified = 0;
+    // As for a write: the value in the page stays as it is.
+    this.#finisher.finish(vcpu, this.#words.ticket(vcpu), 0, Direction.WRITE, 0, 0);
+    return this.#notified;
+  }
+
+  #hasPending(): boolean {
+    for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
+      const ticket = this.#words.ticket(vcpu);
+      if (ticket !== 0 && this.#tickets.load(vcpu) === ticket) return true;
+    }
+    return false;
+  }
+}

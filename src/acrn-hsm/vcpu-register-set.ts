@@ -1,0 +1,125 @@
+/**
+ * SET_VCPU_REGS: from `struct acrn_vcpu_regs` to VcpuRegisters, as ACRN's `set_vcpu_regs` takes them. The structure has
+ * all of CS, and of the other segments the selectors: those are flat with base 0, whatever the selector, and as wide as
+ * the mode.
+ *
+ * ACRN looks at CR0 and CR4 alone; every other state that no CPU can be in ends its VM when it starts. Here all of them
+ * are refused, as is what our cores lack: long mode, and extensions of which their CPUID does not tell.
+ */
+
+import type { SegmentStart, VcpuRegisters } from '../hypervisor/vcpu-registers.js';
+import type { VCPU_REGS } from './struct-layout.js';
+import type { StructView } from './struct-view.js';
+
+const WORD = 0xffff_ffffn;
+
+/** PE, MP, EM, TS, ET, NE; WP, AM; NW, CD, PG. */
+const CR0_BITS = 0xe005_003fn;
+const PROTECTED_MODE = 1n;
+const NOT_WRITE_THROUGH = 1n << 29n;
+const CACHE_DISABLE = 1n << 30n;
+const PAGING = 1n << 31n;
+/** TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT. */
+const CR4_BITS = 0x7fcn;
+
+/** Bit 1, which is always 1. */
+const FLAGS_FIXED = 2n;
+/** CF, PF, AF, ZF, SF, OF: ACRN clears them. */
+const FLAGS_OF_RESULTS = 0x8d5n;
+/** IF, DF, IOPL, NT, RF, AC, ID. Not TF, which the core lacks, and not VM, which needs segments that the structure has not. */
+const FLAGS_BITS = 0x0025_7600n | FLAGS_OF_RESULTS | FLAGS_FIXED;
+
+/** `cs_ar`: type, S, DPL and P as in a descriptor, D in bit 14, G in bit 15. */
+const PRESENT_SEGMENT = 0x90;
+const PRIVILEGE = 0x60;
+const TYPE = 0x0f;
+const ACCESSED_CODE = 0x09;
+/** Read and write, accessed: CS in real mode, on CPUs that start there without a BIOS' help. */
+const DATA_TYPE = 0x03;
+const GRANULARITY = 1 << 15;
+const SEGMENT_UNUSABLE = 1 << 16;
+const PAGE_OFFSET = 0xfff;
+const LARGEST_OF_BYTES = 0xf_ffff;
+const REAL_MODE_LIMIT = 0xffff;
+/** In the local table, where the local table and the task themselves cannot be. */
+const LOCAL_SELECTOR = 4;
+
+const RESERVED = [
+  'reserved',
+  'vcpu_regs.reserved_32',
+  'vcpu_regs.reserved_64',
+  'vcpu_regs.gdt.reserved',
+  'vcpu_regs.idt.reserved',
+];
+
+/** The driver's own check: every reserved field is 0. */
+export function hasReservedBits(regs: StructView<typeof VCPU_REGS>): boolean {
+  return RESERVED.some((name) => !regs.isZero(name));
+}
+
+/** Undefined: the hypervisor refuses. */
+export function decodeRegisters(regs: StructView<typeof VCPU_REGS>): VcpuRegisters | undefined {
+  const big = (name: string): bigint => regs.big(`vcpu_regs.${name}`);
+  const low = (name: string): number => regs.number(`vcpu_regs.${name}`);
+  const isWide = ['rip', 'cs_base', 'cr3', 'gdt.base', 'idt.base'].some((name) => big(name) > WORD);
+  const flags = big('rflags') === 0n ? FLAGS_FIXED : big('rflags');
+  const cs = { selector: low('cs_sel'), base: low('cs_base'), limit: low('cs_limit'), attributes: low('cs_ar') };
+  const isProtected = (big('cr0') & PROTECTED_MODE) !== 0n;
+  if (isWide || !areControls(big('cr0'), big('cr4')) || big('ia32_efer') !== 0n || !areFlags(flags)) return undefined;
+  if (!isCodeSegment(cs, isProtected) || low('rip') > cs.limit) return undefined;
+  if (((low('ldt_sel') | low('tr_sel')) & LOCAL_SELECTOR) !== 0) return undefined;
+  const flat = (name: string): SegmentStart => ({
+    selector: low(name),
+    base: 0,
+    ...(isProtected ? {} : { limit: REAL_MODE_LIMIT }),
+  });
+  const system = (name: string): SegmentStart => ({ selector: low(name), base: 0, limit: 0xffff });
+  return {
+    mode: isProtected ? 'flat-32' : 'real',
+    ip: low('rip'),
+    flags: Number(flags & ~FLAGS_OF_RESULTS),
+    eax: low('gprs.rax'),
+    ebx: low('gprs.rbx'),
+    ecx: low('gprs.rcx'),
+    edx: low('gprs.rdx'),
+    esi: low('gprs.rsi'),
+    edi: low('gprs.rdi'),
+    esp: low('gprs.rsp'),
+    ebp: low('gprs.rbp'),
+    cs,
+    ds: flat('ds_sel'),
+    es: flat('es_sel'),
+    fs: flat('fs_sel'),
+    gs: flat('gs_sel'),
+    ss: flat('ss_sel'),
+    gdt: { base: low('gdt.base'), limit: low('gdt.limit') },
+    idt: { base: low('idt.base'), limit: low('idt.limit') },
+    ldt: system('ldt_sel'),
+    task: system('tr_sel'),
+    cr0: low('cr0'),
+    cr3: low('cr3'),
+    cr4: low('cr4'),
+  };
+}
+
+function areControls(cr0: bigint, cr4: bigint): boolean {
+  const isPagingAlone = (cr0 & PAGING) !== 0n && (cr0 & PROTECTED_MODE) === 0n;
+  const isWriteThroughAlone = (cr0 & NOT_WRITE_THROUGH) !== 0n && (cr0 & CACHE_DISABLE) === 0n;
+  return (cr0 & ~CR0_BITS) === 0n && (cr4 & ~CR4_BITS) === 0n && !isPagingAlone && !isWriteThroughAlone;
+}
+
+function areFlags(flags: bigint): boolean {
+  return (flags & ~FLAGS_BITS) === 0n && (flags & FLAGS_FIXED) !== 0n;
+}
+
+/**
+ * Intel SDM, volume 3, "Checks on Guest Segment Registers", but for bits 8 to 11, which must be 0 there: ACRN's own device
+ * model sets them. SS has privilege level 0, so code has it, too, unless it is conforming, for which 0 is the only level.
+ */
+function isCodeSegment({ limit, attributes }: Required<SegmentStart>, isProtected: boolean): boolean {
+  const type = attributes & TYPE;
+  const isCode = (type & ACCESSED_CODE) === ACCESSED_CODE || (type === DATA_TYPE && !isProtected);
+  const isPresent = (attributes & PRESENT_SEGMENT) === PRESENT_SEGMENT && (attributes & SEGMENT_UNUSABLE) === 0;
+  const isLimit = (attributes & GRANULARITY) === 0 ? limit <= LARGEST_OF_BYTES : (limit & PAGE_OFFSET) === PAGE_OFFSET;
+  return isCode && isPresent && (attributes & PRIVILEGE) === 0 && isLimit;
+}

@@ -1,0 +1,45 @@
+/** The one kind of error that the operator of upcall gets: a code to search for, the facts, and what to do. */
+
+export type UpcallErrorCode =
+  | 'IMAGE_NOT_FOUND'
+  | 'IMAGE_MALFORMED'
+  | 'IMAGE_TOO_LARGE'
+  | 'RANGE_OVERLAP'
+  | 'RANGE_INVALID'
+  | 'DEVICE_MODULE_INVALID'
+  | 'THREAD_FAILED'
+  | 'HYPERVISOR_UNAVAILABLE'
+  | 'HYPERCALL_FAILED'
+  | 'CORE_MISMATCH'
+  | 'VM_STATE'
+  | 'VM_LIMIT'
+  | 'OPTION_INVALID'
+  | 'TOOL_MISSING'
+  | 'DOWNLOAD_FAILED';
+
+export interface UpcallErrorOptions {
+  /** What to do about it, as an imperative sentence. */
+  readonly remedy?: string;
+  /** The driver's negative errno, where it has one. */
+  readonly errno?: number;
+  readonly cause?: unknown;
+}
+
+export class UpcallError extends Error {
+  override readonly name = 'UpcallError';
+  readonly code: UpcallErrorCode;
+  readonly remedy: string | undefined;
+  readonly errno: number | undefined;
+
+  constructor(code: UpcallErrorCode, message: string, options: UpcallErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.code = code;
+    this.remedy = options.remedy;
+    this.errno = options.errno;
+  }
+
+  /** One line for the terminal: what happened, then how to mend it. */
+  describe(): string {
+    return this.remedy === undefined ? this.message : `${this.message}. ${this.remedy}`;
+  }
+}

@@ -1,0 +1,79 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { TracedPage } from './fixtures/traced-page.js';
+import { SAMPLE_EVENTS } from './move-sampler.js';
+
+const UART = { name: 'uart16550' };
+
+test('a look gives what happened since the last one, oldest first', () => {
+  const page = new TracedPage();
+  const glance = page.trace.sample();
+  page.play({}, UART);
+  page.play({ vcpu: 1 }, UART);
+  const { moves, lost } = glance.take(100);
+  assert.deepEqual([moves.length, lost], [8, 0]);
+  assert.deepEqual(
+    moves.map(({ timeNs }) => timeNs),
+    moves.map(({ timeNs }) => timeNs).sort((a, b) => a - b),
+  );
+  assert.deepEqual(glance.take(100), { moves: [], lost: 0 });
+  glance.close();
+  assert.equal(page.ring.isOn, false);
+});
+
+test('of too many it gives the latest, and counts the others', () => {
+  const page = new TracedPage();
+  const glance = page.trace.sample();
+  for (let i = 0; i < SAMPLE_EVENTS; i++) page.play({ address: i }, UART);
+  const { moves, lost } = glance.take(8);
+  assert.equal(moves.length, 8);
+  assert.equal(lost, 4 * SAMPLE_EVENTS - 8);
+  assert.deepEqual(
+    moves.map(({ request }) => request?.type === 'port' && request.address),
+    [SAMPLE_EVENTS - 2, SAMPLE_EVENTS - 1].flatMap((address) => Array.from({ length: 4 }, () => address)),
+  );
+});
+
+test('of a burst it gives as many as are wanted, whole requests of which the last is the latest', () => {
+  const page = new TracedPage(Infinity);
+  const glance = page.trace.sample();
+  for (let i = 0; i < SAMPLE_EVENTS; i++) page.play({ address: i }, UART);
+  const { moves, lost } = glance.take(200);
+  assert.equal(moves.length, 200);
+  assert.equal(lost, 4 * SAMPLE_EVENTS - 200);
+  assert.deepEqual(
+    moves.map(({ request }) => request?.type === 'port' && request.address),
+    Array.from({ length: 200 }, (_, i) => SAMPLE_EVENTS - 50 + (i >> 2)),
+  );
+});
+
+test('of a flood it gives fewer, if asked to', () => {
+  const page = new TracedPage(Infinity);
+  const glance = page.trace.sample();
+  const requests = SAMPLE_EVENTS / 4;
+  for (let i = 0; i < requests; i++) page.play({}, UART);
+  assert.equal(glance.take(200, 64).moves.length, 200, 'no more than are looked at');
+  for (let i = 0; i <= requests; i++) page.play({}, UART);
+  const { moves, lost } = glance.take(200, 64);
+  assert.equal(moves.length, 64);
+  assert.equal(moves.length + lost, 4 * (requests + 1));
+});
+
+test('a filter sees what fits of what is looked at', () => {
+  const page = new TracedPage();
+  const glance = page.trace.sample({ address: { from: 7, to: 7 } });
+  for (let i = 0; i < 20; i++) page.play({ address: i }, UART);
+  assert.equal(glance.take(100).moves.length, 4);
+  glance.close();
+});
+
+test('the last move of a slot is known by number and time', () => {
+  const page = new TracedPage();
+  const before = performance.now();
+  assert.deepEqual(page.trace.lastMove(0), { moves: 0, atMs: undefined });
+  page.trace.use();
+  page.play({}, UART);
+  const { moves, atMs = 0 } = page.trace.lastMove(0);
+  assert.equal(moves, 4);
+  assert.ok(atMs >= before && atMs <= performance.now(), `${before} ${atMs}`);
+});

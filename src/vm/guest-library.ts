@@ -1,0 +1,32 @@
+/**
+ * The guest programs that come with the package, as paths. For the command line, examples and tests, which must find them
+ * from wherever the package is installed.
+ */
+
+import { fileURLToPath } from 'node:url';
+import { UpcallError } from '../io-request/upcall-error.js';
+
+/** `monitor`: interactive, pokes at ports, memory and interrupts. `hello`: greets, reads port 0x500, powers off. */
+export const GUEST_NAMES = ['monitor', 'hello'] as const;
+export type GuestName = (typeof GUEST_NAMES)[number];
+
+/** Beside the compiled files' folder, in the repository as in the package. */
+const FOLDER = new URL('../../guests/', import.meta.url);
+
+export function isGuestName(name: string): name is GuestName {
+  return GUEST_NAMES.some((known) => known === name);
+}
+
+/** The path of a guest program, for `createUserVm({ image })`. */
+export function guestImage(name: GuestName): string {
+  if (!isGuestName(name))
+    throw new UpcallError('IMAGE_NOT_FOUND', `no guest program "${String(name)}" comes with upcall`, {
+      remedy: `There are ${GUEST_NAMES.join(' and ')}`,
+    });
+  return fileURLToPath(new URL(`${name}.bin`, FOLDER));
+}
+
+/** The path of the compiled DSDT, which gives a guest its ACPI tables. */
+export function acpiDsdt(): string {
+  return fileURLToPath(new URL('acpi/dsdt.aml', FOLDER));
+}

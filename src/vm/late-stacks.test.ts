@@ -1,0 +1,87 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import type { Device } from '../device-model/device.js';
+import { ports } from '../hsm/address-range.js';
+import type { HsmEvent } from '../hsm/hsm-observer.js';
+import type { IoClient } from '../hsm/io-client.js';
+import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { ServiceVm } from './service-vm.js';
+import type { UserVmOptions } from './user-vm-options.js';
+import { describeEvent } from './user-vm-events.js';
+
+const range = ports(0x500, 1);
+
+/** What is told first about a request that is late, with short limits. */
+async function lateness(
+  put: Device | IoClient,
+  options: UserVmOptions,
+): Promise<Extract<HsmEvent, { kind: 'client-late' }>> {
+  const serviceVm = new ServiceVm(
+    new ScriptedHypervisor([{ steps: [{ type: 'port', direction: 'read', address: 0x500, size: 1 }] }]),
+  );
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1, clientTimeoutMs: 5, ...options });
+  if ('notify' in put) vm.createClient(put, [range]);
+  else vm.attach(range, put);
+  const late = new Promise<Extract<HsmEvent, { kind: 'client-late' }>>((resolve) =>
+    vm.onEvent((event) => {
+      if (event.kind === 'client-late') resolve(event);
+    }),
+  );
+  await vm.start();
+  try {
+    return await late;
+  } finally {
+    await serviceVm.close();
+  }
+}
+
+async function waitsInTheDisk(): Promise<number> {
+  await Promise.resolve();
+  return await theDiskThatNeverAnswers();
+}
+
+function theDiskThatNeverAnswers(): Promise<number> {
+  return new Promise(() => undefined);
+}
+
+describe('a late request', { timeout: 120_000 }, () => {
+  for (const late of ['all-ones', 'wait'] as const)
+    test(`shows where its device waits (${late})`, async () => {
+      const device: Device = { name: 'disk', read: () => waitsInTheDisk(), write: () => undefined };
+      const event = await lateness(device, { late, lateStacks: true });
+      assert.match(event.stack ?? '', /^It waits since here:\n\s+at .*(theDiskThatNeverAnswers|waitsInTheDisk)/);
+      assert.doesNotMatch(event.stack ?? '', /node:|late-stacks\.js/);
+      assert.equal(event.policy, late);
+    });
+
+  test('of a client that waits for nothing says so', async () => {
+    const event = await lateness({ name: 'forgetful', notify: () => undefined }, { lateStacks: true });
+    assert.equal(event.stack, undefined);
+    assert.match(describeEvent(event), /was taken out; it waits for nothing that was made on behalf of this request$/);
+  });
+
+  test('has no stack unless somebody asked for it', async () => {
+    const device: Device = { name: 'disk', read: () => waitsInTheDisk(), write: () => undefined };
+    const event = await lateness(device, { late: 'wait' });
+    assert.equal(event.stack, undefined);
+    assert.match(
+      describeEvent(event),
+      /^I\/O client disk has had "read port 0x500\/1 = 0x0" of vCPU 0 for \d+ ms, and keeps it$/,
+    );
+  });
+
+  test('whose answer a fault rule drops says that, with stacks and without', async () => {
+    const device: Device = { name: 'disk', read: () => 1, write: () => undefined };
+    for (const lateStacks of [false, true]) {
+      const event = await lateness(device, { lateStacks, faults: { rules: ['client=disk: drop'] } });
+      assert.equal(event.detail, 'its answer is dropped by the fault rule "client=disk: drop"');
+    }
+  });
+
+  test('has a policy that exists', async () => {
+    const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
+    const late = 'never' as 'wait';
+    await assert.rejects(serviceVm.createUserVm({ late }), { code: 'OPTION_INVALID' });
+    await serviceVm.close();
+  });
+});

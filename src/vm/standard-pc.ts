@@ -1,0 +1,102 @@
+/**
+ * standardPc: the devices that a PC's software expects, at their usual ports, in one call. For the command line, and for
+ * whoever wants a machine in a dozen lines; others attach what they need one by one.
+ *
+ * The guest sees: serial port COM1, real-time clock, interval timer, keyboard controller, ACPI power management, reset
+ * control, debug exit, POST port, and a PCI bus with its host bridge.
+ */
+
+import type { AccessSize, ByteSink, Device } from '../device-model/device.js';
+import { ACPI_PM_PORTS } from '../device-model/devices/acpi-pm-registers.js';
+import { AcpiPm } from '../device-model/devices/acpi-pm.js';
+import { AcpiSmiCommand } from '../device-model/devices/acpi-smi-command.js';
+import { CmosRtc } from '../device-model/devices/cmos-rtc.js';
+import { DebugExit } from '../device-model/devices/debug-exit.js';
+import { I8042 } from '../device-model/devices/i8042.js';
+import { PciHostBridge } from '../device-model/devices/pci/pci-host-bridge.js';
+import { Pit8254 } from '../device-model/devices/pit8254.js';
+import { PostPort } from '../device-model/devices/post-port.js';
+import { ResetControl } from '../device-model/devices/reset-control.js';
+import { SystemControlPort } from '../device-model/devices/system-control-port.js';
+import { Uart16550 } from '../device-model/devices/uart16550.js';
+import { ports } from '../hsm/address-range.js';
+import type { UserVm } from './user-vm.js';
+
+export interface StandardPcOptions {
+  /** Where the guest's serial port writes; nowhere if left out. */
+  readonly console?: ByteSink;
+  /**
+   * Asked after each character. While it gives a promise, the guest's next character waits, so that a slow reader makes a
+   * slow guest and no long queue. The promise must settle well within the VM's client time limit.
+   */
+  readonly consoleRoom?: () => Promise<void> | undefined;
+  /** See Uart16550Options: input waits until the guest has opened the port. For input that is piped in. */
+  readonly consoleFlowControl?: boolean;
+  /** After the serial port refused input: there is room again. */
+  readonly onConsoleInputRoom?: () => void;
+  /** Told of each POST code (port 0x80). */
+  readonly onPostCode?: (code: number) => void;
+}
+
+export interface StandardPc {
+  readonly uart: Uart16550;
+  readonly rtc: CmosRtc;
+  readonly pit: Pit8254;
+  readonly keyboard: I8042;
+  readonly acpiPm: AcpiPm;
+  readonly debugExit: DebugExit;
+  readonly postPort: PostPort;
+}
+
+/** Attaches the standard devices to a VM that has not started. Throws RANGE_OVERLAP when something is in their place. */
+export function standardPc(vm: UserVm, options: StandardPcOptions = {}): StandardPc {
+  const { clock, power } = vm;
+  const uart = new Uart16550({
+    interrupt: vm.interruptLine(4),
+    clock,
+    ...(options.console === undefined ? {} : { output: options.console }),
+    ...(options.consoleFlowControl === undefined ? {} : { flowControl: options.consoleFlowControl }),
+    ...(options.onConsoleInputRoom === undefined ? {} : { onInputRoom: options.onConsoleInputRoom }),
+  });
+  const rtc = new CmosRtc({
+    clock,
+    memoryBytes: vm.memory.size,
+    interrupt: vm.interruptLine(8),
+    onTimeSet: (lastTime, delta) => vm.emit({ kind: 'rtc-changed', lastTime, delta }),
+  });
+  const pit = new Pit8254({ clock, interrupt: vm.interruptLine(0) });
+  const keyboard = new I8042({ power, interrupt: vm.interruptLine(1) });
+  const acpiPm = new AcpiPm({ clock, power, sci: vm.interruptLine(9) });
+  const debugExit = new DebugExit({ power });
+  const postPort = new PostPort(options.onPostCode === undefined ? {} : { onCode: options.onPostCode });
+
+  vm.attach(ports(0x3f8, 8), options.consoleRoom === undefined ? uart : paced(uart, options.consoleRoom));
+  vm.attach(ports(0x70, 2), rtc);
+  vm.attach(ports(0x40, 4), pit);
+  vm.attach(ports(0x61, 1), new SystemControlPort(pit));
+  vm.attach(ports(0x60, 1), keyboard.data);
+  vm.attach(ports(0x64, 1), keyboard.command);
+  vm.attach(ports(0x400, ACPI_PM_PORTS), acpiPm);
+  vm.attach(ports(0xb2, 1), new AcpiSmiCommand(acpiPm));
+  vm.attach(ports(0xcf9, 1), new ResetControl({ power }));
+  vm.attach(ports(0xf4, 4), debugExit);
+  vm.attach(ports(0x80, 1), postPort);
+  vm.attachPci({ bus: 0, device: 0, function: 0 }, new PciHostBridge());
+  return { uart, rtc, pit, keyboard, acpiPm, debugExit, postPort };
+}
+
+/** The same serial port, whose writes finish when there is room for the next one. */
+function paced(uart: Uart16550, room: () => Promise<void> | undefined): Device {
+  return {
+    name: uart.name,
+    registers: uart.registers,
+    peek: (offset: number, size: AccessSize, name?: string) => uart.peek(offset, size, name),
+    read: (offset: number, size: AccessSize) => uart.read(offset, size),
+    write: (offset: number, size: AccessSize, value: number) => {
+      uart.write(offset, size, value);
+      return room();
+    },
+    reset: () => uart.reset(),
+    close: () => uart.close(),
+  };
+}

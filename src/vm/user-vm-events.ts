@@ -1,0 +1,67 @@
+/** What a User VM tells its operator, as plain data. */
+
+import type { FaultRecord } from '../fault-injection/fault-trigger.js';
+import type { HsmEvent } from '../hsm/hsm-observer.js';
+import type { VmEvent } from '../hypervisor/hypervisor.js';
+
+/** Why a VM is no more. */
+export interface VmEnd {
+  /** `power-off` is the guest's own wish; `destroyed` the operator's; all others are trouble. */
+  readonly reason: 'power-off' | 'destroyed' | 'halted' | 'triple-fault' | 'crashed' | 'reset-loop';
+  readonly message: string;
+}
+
+export type UserVmEvent =
+  | VmEvent
+  | HsmEvent
+  /** The guest reset its machine. */
+  | { readonly kind: 'reset'; readonly reason: string }
+  /** The guest set its clock, which showed `lastTime` (seconds since 1970), by `delta` seconds. */
+  | { readonly kind: 'rtc-changed'; readonly lastTime: number; readonly delta: number }
+  /** A device threw or rejected: its bug. The guest read all ones. */
+  | { readonly kind: 'device-error'; readonly device: string; readonly message: string; readonly stack?: string }
+  /** A device's thread ended. Its requests read as all ones; its range is free. */
+  | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string }
+  /** A rule of the VM's fault plan has acted. */
+  | ({ readonly kind: 'fault-injected' } & FaultRecord)
+  | { readonly kind: 'ended'; readonly end: VmEnd };
+
+/** An event in one line, for the terminal. */
+export function describeEvent(event: UserVmEvent): string {
+  switch (event.kind) {
+    case 'triple-fault':
+    case 'halted':
+    case 'crashed':
+      return event.message;
+    case 'reset':
+      return `the guest reset the machine: ${event.reason}`;
+    case 'rtc-changed':
+      return `the guest set its clock by ${event.delta > 0 ? '+' : ''}${event.delta} s`;
+    case 'device-error':
+      return `device ${event.device} failed, the guest read all ones: ${event.message}`;
+    case 'device-lost':
+      return `device ${event.device} is gone: ${event.reason}`;
+    case 'no-client':
+      return `no I/O client for the request of vCPU ${event.vcpu}`;
+    case 'client-failed':
+      return `I/O client ${event.client} failed and was taken out: ${event.message}`;
+    case 'client-late':
+      return describeLate(event);
+    case 'notify-failed':
+      return `the completion hypercall for vCPU ${event.vcpu} failed with ${event.result}`;
+    case 'flush-timeout':
+      return `I/O client ${event.client} did not finish its requests before the reset`;
+    case 'fault-injected':
+      return `fault injected in ${event.target}${event.request === undefined ? '' : `, ${event.request}`} (${event.rule})`;
+    case 'ended':
+      return `ended: ${event.end.message}`;
+  }
+}
+
+function describeLate(event: Extract<HsmEvent, { kind: 'client-late' }>): string {
+  const { client, request, limitMs, elapsedMs, policy, detail } = event;
+  const why = detail === undefined ? '' : `; ${detail}`;
+  return policy === 'all-ones'
+    ? `I/O client ${client} took more than ${limitMs} ms for "${request}" and was taken out${why}`
+    : `I/O client ${client} has had "${request}" of vCPU ${event.vcpu} for ${Math.round(elapsedMs)} ms, and keeps it${why}`;
+}

@@ -1,0 +1,156 @@
+/**
+ * VmInspection: what somebody who looks at a User VM may ask besides its events and statistics: which clients there are,
+ * who has which slot, and what stands in a device's registers. UserVm owns it. Looking changes nothing.
+ */
+
+import type { Device } from '../device-model/device.js';
+import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
+import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
+import { ThreadClient } from '../device-model/placement/in-own-thread.js';
+import { peekRegisters, peekDevice, type RegisterValues } from '../device-model/register-peek.js';
+import type { RegisterDescription, RegisterMap } from '../device-model/register-map.js';
+import type { ClientWrappers } from './client-wrappers.js';
+import type { AddressRange } from '../hsm/address-range.js';
+import type { IoClient } from '../hsm/io-client.js';
+import type { VmRequests } from '../hsm/vm-requests.js';
+import { IoRequestType } from '../io-request/layout.js';
+import { addressName } from '../trace/address-counts.js';
+import type { MoveFilter } from '../trace/move-filter.js';
+import type { MoveSampler } from '../trace/move-sampler.js';
+import type { VmTrace } from '../trace/vm-trace.js';
+
+export interface PeekedRegister {
+  readonly register: RegisterDescription;
+  /** Undefined: it cannot be looked at without a side effect, or the device does not say. */
+  readonly value: number | undefined;
+}
+
+/** In the order of the data sheet. */
+export interface PeekedRegisters {
+  /** The data sheet. */
+  readonly source: string;
+  /** False: the device's thread did not answer in time, and no register has a value. */
+  readonly isAnswered: boolean;
+  readonly registers: readonly PeekedRegister[];
+}
+
+export interface VmInspectionParts {
+  readonly vcpuCount: number;
+  readonly requests: VmRequests;
+  readonly trace: VmTrace;
+  readonly clients: ClientWrappers;
+  /** The device of a client, if it is one in this thread. */
+  readonly deviceOf: (client: IoClient) => Device | undefined;
+  /** What the default client answers for. */
+  readonly pci: PciBus;
+}
+
+export class VmInspection {
+  readonly #parts: VmInspectionParts;
+
+  constructor(parts: VmInspectionParts) {
+    this.#parts = parts;
+  }
+
+  get vcpuCount(): number {
+    return this.#parts.vcpuCount;
+  }
+
+  /** As their makers know them: the default client, then the others, newest first. */
+  get clients(): readonly IoClient[] {
+    const { requests, clients } = this.#parts;
+    const { defaultClient } = requests;
+    return [...(defaultClient === undefined ? [] : [defaultClient]), ...requests.clients].map((client) =>
+      clients.original(client),
+    );
+  }
+
+  isDefault(client: IoClient): boolean {
+    const { requests, clients } = this.#parts;
+    return requests.defaultClient !== undefined && clients.original(requests.defaultClient) === client;
+  }
+
+  rangesOf(client: IoClient): readonly AddressRange[] {
+    return this.#parts.requests.ranges(this.#parts.clients.of(client));
+  }
+
+  /** Who has, or had last, the request of slot `vcpu`. */
+  ownerOf(vcpu: number): IoClient | undefined {
+    const owner = this.#parts.requests.ownerOf(vcpu);
+    return owner === undefined ? undefined : this.#parts.clients.original(owner);
+  }
+
+  /** How many moves slot `vcpu` has made, an int32 that wraps, and when it made the last; while moves are recorded. */
+  lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
+    return this.#parts.trace.lastMove(vcpu);
+  }
+
+  /** The latest moves, for who looks now and then; to be closed. */
+  sampleMoves(filter?: MoveFilter): MoveSampler {
+    return this.#parts.trace.sample(filter);
+  }
+
+  /** Whether `peek` gives anything. */
+  hasRegisters(client: IoClient): boolean {
+    return this.#sets(client).length > 0;
+  }
+
+  /**
+   * Its registers as they stand. A device's error is its own: the register then has no value. A device in a thread of its
+   * own is asked between two of its accesses, and is given up on after a quarter of a second.
+   */
+  async peek(client: IoClient): Promise<PeekedRegisters> {
+    const sets = this.#sets(client);
+    const looks = await Promise.all(sets.map(({ look }) => look()));
+    return {
+      source: sets.map(({ map }) => map.source).join('; '),
+      isAnswered: !looks.includes(undefined),
+      registers: sets.flatMap(({ map, prefix }, set) =>
+        map.registers.map((register, index) => ({
+          register: prefix === '' ? register : { ...register, name: `${prefix} ${register.name}` },
+          value: looks[set]?.[index],
+        })),
+      ),
+    };
+  }
+
+  /** One for a device; of the default client, one for each PCI function that says what it has. */
+  #sets(client: IoClient): RegisterSet[] {
+    const { deviceOf, pci } = this.#parts;
+    if (this.isDefault(client)) return [...pci.functions()].flatMap(functionSet);
+    if (client instanceof ThreadClient) {
+      const { registers } = client;
+      return registers === undefined ? [] : [{ map: registers, prefix: '', look: () => client.peek() }];
+    }
+    const device = deviceOf(client);
+    return device?.registers === undefined
+      ? []
+      : [{ map: device.registers, prefix: '', look: () => Promise.resolve(peekDevice(device)) }];
+  }
+}
+
+interface PlacedFunction {
+  readonly address: PciAddress;
+  readonly function: PciFunction;
+}
+
+interface RegisterSet {
+  readonly map: RegisterMap;
+  /** Of the registers' names. */
+  readonly prefix: string;
+  readonly look: () => Promise<RegisterValues | undefined>;
+}
+
+function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
+  const { registers: map } = fn;
+  const number = (address.bus << 16) | (address.device << 8) | address.function;
+  return map === undefined
+    ? []
+    : [
+        {
+          map,
+          prefix: addressName(IoRequestType.PCI, number, 0),
+          look: () => Promise.resolve(peekRegisters(map, ({ offset, size }) => fn.peekConfig?.(offset, size))),
+        },
+      ];
+}

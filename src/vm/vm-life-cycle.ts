@@ -1,0 +1,195 @@
+/**
+ * VmLifeCycle: the steps that start, pause, reset and end one User VM, one after the other. UserVm owns it; the guest, the
+ * operator and the hypervisor ask. Whatever comes, the VM ends once, and no step waits longer than its limit for
+ * something outside.
+ */
+
+import { atMost, delay } from '../sync/bounded-wait.js';
+import type { HypervisorServiceModule } from '../hsm/service-module.js';
+import { CLEAR_SLEEP_MS } from '../hsm/clear-wait.js';
+import type { VmRequests } from '../hsm/vm-requests.js';
+import type { GuestImage } from '../hypervisor/boot/guest-image.js';
+import { HYPERCALL_REFUSED, type Hypercalls } from '../hypervisor/hypercalls.js';
+import type { VmEvent } from '../hypervisor/hypervisor.js';
+import { VmState } from '../hypervisor/vm-shared-state.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { errorText } from '../io-request/error-text.js';
+import type { UserVmEvent, VmEnd } from './user-vm-events.js';
+
+/** How often a guest may reset itself within a second before it counts as a loop and is stopped. */
+export const RESETS_PER_SECOND = 5;
+/** How long the end of a VM waits for a vCPU that does not stop; then its thread is terminated. */
+export const PAUSE_LIMIT_MS = 2000;
+
+/** The parts of the VM that its steps act on. */
+export interface VmLifeCycleParts {
+  readonly name: string;
+  readonly hypercalls: Hypercalls;
+  readonly module: HypervisorServiceModule;
+  readonly requests: VmRequests;
+  readonly image: GuestImage | undefined;
+  readonly emit: (event: UserVmEvent) => void;
+  /** Resolves when every device is there. */
+  readonly devicesReady: () => Promise<void>;
+  readonly resetDevices: () => void;
+  readonly closeDevices: () => void;
+  /** The vCPUs are about to be paused, for whatever reason: nobody may hold their requests. */
+  readonly pausing?: () => void;
+  /** They are about to run. */
+  readonly starting?: () => void;
+  /** The last thing but `ended`. */
+  readonly onEnd: () => void;
+}
+
+export class VmLifeCycle {
+  /** Resolves once, when the VM is gone. */
+  readonly ended: Promise<VmEnd>;
+  readonly #parts: VmLifeCycleParts;
+  #resolveEnded: (end: VmEnd) => void = () => undefined;
+  /** Resolves when the end begins: no step waits longer than that for something outside. */
+  readonly #ending: Promise<void>;
+  #resolveEnding: () => void = () => undefined;
+  /** Steps wait for each other here. */
+  #last: Promise<unknown> = Promise.resolve();
+  #isEnding = false;
+  /** vCPUs that nothing can wake; the VM has ended when all have. */
+  readonly #halted = new Set<number>();
+  #recentResets: number[] = [];
+
+  constructor(parts: VmLifeCycleParts) {
+    this.#parts = parts;
+    this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
+    this.#ending = new Promise((resolve) => (this.#resolveEnding = resolve));
+  }
+
+  get isEnding(): boolean {
+    return this.#isEnding;
+  }
+
+  start(): Promise<void> {
+    return this.#step(async () => {
+      await Promise.race([this.#parts.devicesReady(), this.#ending]);
+      this.#load();
+      this.#start();
+    });
+  }
+
+  pause(): Promise<void> {
+    return this.#step(async () => this.expect('pause', await this.#pause()));
+  }
+
+  reset(): Promise<void> {
+    return this.#step(() => this.#reset());
+  }
+
+  /** What the hypervisor says about the VM; most of it is the end. */
+  onHypervisorEvent(event: VmEvent): void {
+    this.#parts.emit(event);
+    if (event.kind === 'halted') {
+      // Paused for a reset: it will be woken after all.
+      if (this.#parts.hypercalls.shared.vmState !== VmState.RUNNING) return;
+      this.#halted.add(event.vcpu);
+      if (this.#halted.size < this.#parts.hypercalls.vcpuCount) return;
+    }
+    void this.end({ reason: event.kind, message: event.message });
+  }
+
+  /** The guest's own wish, in the middle of an access. */
+  guestReset(reason: string): void {
+    if (this.#isEnding) return;
+    const now = performance.now();
+    this.#recentResets = [...this.#recentResets.filter((time) => now - time < 1000), now];
+    if (this.#recentResets.length > RESETS_PER_SECOND) {
+      void this.end({ reason: 'reset-loop', message: `${this.#recentResets.length} resets in a second (${reason})` });
+      return;
+    }
+    this.#parts.emit({ kind: 'reset', reason });
+    // The vCPU must not go on from this access.
+    const paused = this.#pause();
+    this.#step(async () => {
+      await paused;
+      await this.#reset();
+    }).catch((error: unknown) => {
+      // The vCPUs are paused and nobody else would let them go on.
+      void this.end({ reason: 'crashed', message: `the reset failed: ${errorText(error).message}` });
+    });
+  }
+
+  #load(): void {
+    const { image, hypercalls } = this.#parts;
+    if (image === undefined) return;
+    this.expect('set the registers', hypercalls.setVcpuRegs(0, image.load(hypercalls.memory)));
+  }
+
+  #start(): void {
+    this.#parts.starting?.();
+    this.expect('start', this.#parts.hypercalls.startVm());
+  }
+
+  #pause(): Promise<number> {
+    this.#parts.pausing?.();
+    return this.#parts.hypercalls.pauseVm();
+  }
+
+  /** ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start. */
+  async #reset(): Promise<void> {
+    const { hypercalls, requests } = this.#parts;
+    if (this.#isEnding) this.expect('reset', HYPERCALL_REFUSED);
+    this.expect('pause', await this.#pause());
+    await requests.clear();
+    // A thread that is completing a request needs only the processor for the rest. Until it had that, the slot must not be
+    // used again: the thread would write into another request.
+    while (!requests.withdraw()) {
+      if (this.#isEnding) this.expect('reset', HYPERCALL_REFUSED);
+      await delay(CLEAR_SLEEP_MS);
+    }
+    // No wait from here until the slots are stamped: nothing is dispatched in between.
+    this.#parts.resetDevices();
+    this.expect('reset', await hypercalls.resetVm());
+    if (this.#parts.image !== undefined) hypercalls.memory.fill(0);
+    this.#load();
+    this.#halted.clear();
+    if (this.#isEnding) return;
+    this.#start();
+  }
+
+  /** Ends the VM; later calls wait for the first one. */
+  async end(end: VmEnd): Promise<void> {
+    if (this.#isEnding) {
+      await this.ended;
+      return;
+    }
+    this.#isEnding = true;
+    this.#resolveEnding();
+    const { hypercalls, module, requests } = this.#parts;
+    // At once: whatever the guest did last, it does nothing after it.
+    const paused = this.#pause();
+    await this.#step(async () => {
+      await atMost(PAUSE_LIMIT_MS, paused);
+      // A reset that was under way made it CREATED.
+      await atMost(PAUSE_LIMIT_MS, this.#pause());
+      // While the vCPUs can still be told: every open request is finished.
+      module.removeVm(requests);
+      this.#parts.closeDevices();
+      await hypercalls.destroyVm();
+    });
+    this.#parts.onEnd();
+    this.#parts.emit({ kind: 'ended', end });
+    this.#resolveEnded(end);
+  }
+
+  #step<T>(step: () => Promise<T>): Promise<T> {
+    const done = this.#last.then(step);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  /** Throws VM_STATE when a hypercall was refused. */
+  expect(what: string, result: number): void {
+    if (result >= 0) return;
+    throw new UpcallError('VM_STATE', `VM ${this.#parts.name}: cannot ${what} in its present state`, {
+      errno: result,
+      remedy: 'A VM starts once, and again after a reset; destroyed is destroyed',
+    });
+  }
+}
