@@ -19,7 +19,7 @@ const read: ScriptStep = { type: 'port', direction: 'read', address: 0x500, size
 const write: ScriptStep = { type: 'port', direction: 'write', address: 0x500, size: 1, value: 1 };
 const range = ports(0x500, 1);
 const NEVER = new Promise<never>(() => undefined);
-const fixture = (name: string): URL => new URL(`./device-model/placement/fixtures/${name}.js`, import.meta.url);
+const fixture = (name: string): URL => new URL(`../device-model/placement/fixtures/${name}.js`, import.meta.url);
 
 interface Machine {
   readonly hypervisor: ScriptedHypervisor;

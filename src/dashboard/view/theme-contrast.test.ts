@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 // The compiled test lies in an output folder beside src/.
-const css = readFileSync(new URL('../page/style/theme.css', import.meta.url), 'utf8');
+const css = readFileSync(new URL('../../../src/dashboard/page/style/theme.css', import.meta.url), 'utf8');
 
 function colours(selector: string): Map<string, string> {
   const block = new RegExp(`${selector.replace(/[[\]]/g, '\\$&')} \\{([^}]*)\\}`).exec(css)?.[1] ?? '';
