@@ -245,9 +245,11 @@ describe('the dashboard’s page', () => {
   const page = inFolder('dashboard/page/');
   /** What the page and its server share, and the words for it: both run in a browser and in Node. */
   const shared = (path: string): boolean =>
-    inFolder('dashboard/view/')(path) ||
-    /^dashboard\/(protocol|page-messages|server-messages|slot-frame)\.ts$/.test(path);
-  const agreed = ['layout', 'state', 'io-request'].map((name) => `io-request/${name}.ts`);
+    inFolder('dashboard/view/')(path) || /^dashboard\/(protocol|limits|server-messages|slot-frame)\.ts$/.test(path);
+  const agreed = [
+    ...['layout', 'state', 'io-request', 'pci-address'].map((name) => `io-request/${name}.ts`),
+    'debugging/breakpoint-limits.ts',
+  ];
 
   test('imports of the project what it shares with its server, and the words of floor 0', () => {
     holdForImports(

@@ -7,15 +7,13 @@ import { WebSocket } from 'ws';
 import {
   CloseCode,
   FrameKind,
-  FrameOffset,
   LIVE_PATH,
-  SLOT_RECORD_BYTES,
-  SlotRecord,
   type PageMessage,
   type ServerMessage,
   type Tables,
   type Welcome,
 } from '../dashboard/protocol.js';
+import { decodeSlotsFrame } from '../dashboard/view/slots-frame.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { errorText } from '../io-request/error-text.js';
 import type { TopSlot, TopView } from './top-screen.js';
@@ -105,14 +103,11 @@ export class TopConnection {
 
 /** The slots of a frame. */
 export function slotsOf(bytes: Uint8Array, clients: readonly string[]): TopSlot[] {
-  const frame = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return Array.from({ length: frame.getUint8(FrameOffset.vcpus) }, (_, vcpu) => {
-    const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
-    return {
-      vcpu,
-      state: frame.getUint32(at + SlotRecord.state, true),
-      ageMs: frame.getFloat64(at + SlotRecord.ageMs, true),
-      client: clients[frame.getUint16(at + SlotRecord.client, true)] ?? '',
-    };
-  });
+  const { vcpus, slots } = decodeSlotsFrame(bytes) ?? { vcpus: 0, slots: [] };
+  return slots.slice(0, vcpus).map(({ vcpu, state, ageNs, client }) => ({
+    vcpu,
+    state,
+    ageMs: ageNs / 1e6,
+    client: clients[client ?? -1] ?? '',
+  }));
 }

@@ -29,7 +29,7 @@ const VIEW: TopView = {
     ranges: [row('uart16550: port 0x3f8…0x3ff and a name that does not end')],
     unclaimed: [{ name: 'port 0x500', reads: 3, writes: 0, perSecond: 0 }],
   },
-  slots: [{ vcpu: 0, state: 2, ageMs: 1234, client: 'uart16550' }],
+  slots: [{ vcpu: 0, state: 'PROCESSING', ageMs: 1234, client: 'uart16550' }],
   stops: [
     {
       vcpu: 0,

@@ -4,13 +4,12 @@
  * there; the widest thing fits 80 columns.
  */
 
-import { stateName } from '../io-request/state.js';
-import type { Percentiles, StopRow, TableRow, Tables } from '../dashboard/protocol.js';
+import type { Percentiles, StateName, StopRow, TableRow, Tables } from '../dashboard/protocol.js';
 import { plainTable } from './plain-table.js';
 
 export interface TopSlot {
   readonly vcpu: number;
-  readonly state: number;
+  readonly state: StateName;
   readonly ageMs: number;
   readonly client: string;
 }
@@ -49,9 +48,7 @@ export function topScreen(view: TopView, columns: number, rows: number): TopLine
   const { tables, slots, stops } = view;
   const sections: TopLine[][] = [
     slots.map(({ vcpu, state, ageMs, client }) =>
-      line(
-        `slot ${String(vcpu).padStart(2)} ${stateName(state).padEnd(10)} ${age(ageMs).padStart(8)}  ${printable(client)}`,
-      ),
+      line(`slot ${String(vcpu).padStart(2)} ${state.padEnd(10)} ${age(ageMs).padStart(8)}  ${printable(client)}`),
     ),
     stops.map(({ vcpu, at, client, request: { direction, type, address, size, value } }) =>
       line(

@@ -186,8 +186,8 @@ export class LiveView {
   }
 
   #showSlots(): void {
-    this.#slots.sample();
-    for (const page of this.#pages) if (page.watchesSlots) page.showSlots(this.#slots.frame(page.inspected));
+    const frame = this.#slots.sample();
+    for (const page of this.#pages) if (page.watchesSlots) page.showSlots(frame);
   }
 
   #showTables(): void {

@@ -14,7 +14,7 @@ import type { MoveSampler } from '../trace/move-sampler.js';
 import type { UserVm } from '../vm/user-vm.js';
 import type { ClientList } from './client-list.js';
 import type { GuestConsole } from './guest-console.js';
-import { parsePageMessage } from './page-message-check.js';
+import { parsePageMessage, type PageMessage, type PageMessageOf } from './page-messages.js';
 import {
   CloseCode,
   CONSOLE_HEADER_BYTES,
@@ -22,11 +22,7 @@ import {
   HELLO_MS,
   MAX_MOVES_OF_FLOOD,
   MAX_MOVES_PER_MESSAGE,
-  NO_SLOT,
-  type PageMessage,
-  type Peek,
   type ServerMessage,
-  type Watch,
 } from './protocol.js';
 import { breakpointOf, filterOf, moveRow } from './rows.js';
 
@@ -36,6 +32,8 @@ export const MAX_BACKLOG_BYTES = 512 * 1024;
 export const MAX_CONSOLE_BACKLOG_BYTES = 8 * 1024 * 1024;
 /** Messages that a page may send in a second; pasting is many. */
 export const MAX_MESSAGES_PER_SECOND = 500;
+
+const NOTHING: PageMessageOf<'watch'> = { kind: 'watch', slots: false, tables: false, moves: null };
 
 export interface PageConnectionOptions {
   readonly socket: WebSocket;
@@ -55,8 +53,7 @@ export class PageConnection {
   readonly #options: PageConnectionOptions;
   readonly #helloTimer: NodeJS.Timeout;
   #isWelcome = false;
-  #watch: Watch = { kind: 'watch', slots: false, tables: false, moves: null };
-  #inspected = NO_SLOT;
+  #watch = NOTHING;
   /** Until `sendSlots`. */
   #frames: Uint8Array[] = [];
   /** It has not seen what it asked for. */
@@ -90,11 +87,6 @@ export class PageConnection {
 
   get watchesMoves(): boolean {
     return this.#glance !== undefined;
-  }
-
-  /** Whose bytes its frames have. */
-  get inspected(): number {
-    return this.#inspected;
   }
 
   /** Text that must not be lost; there is little of it. */
@@ -203,10 +195,6 @@ export class PageConnection {
       case 'watch':
         this.#watchFor(message);
         return;
-      case 'inspect':
-        this.#inspected = message.vcpu ?? NO_SLOT;
-        this.#isNewToSlots = true;
-        return;
       case 'type':
         console?.type(Buffer.from(message.text, 'utf8'));
         return;
@@ -223,10 +211,7 @@ export class PageConnection {
   }
 
   /** What changes the guest's requests; each is answered. */
-  #debug(
-    message: Exclude<PageMessage, { readonly kind: 'hello' | 'watch' | 'inspect' | 'type' | 'peek' }>,
-    vm: UserVm,
-  ): void {
+  #debug(message: Exclude<PageMessage, { readonly kind: 'hello' | 'watch' | 'type' | 'peek' }>, vm: UserVm): void {
     const { id } = message;
     try {
       if (message.kind === 'hold-all') vm.debugger.holdAll = { pending: message.pending, complete: message.complete };
@@ -245,7 +230,7 @@ export class PageConnection {
   }
 
   /** A device in a thread of its own takes its time, though not for long. */
-  async #tellRegisters({ id, client: number }: Peek, client: IoClient): Promise<void> {
+  async #tellRegisters({ id, client: number }: PageMessageOf<'peek'>, client: IoClient): Promise<void> {
     const { source, isAnswered, registers } = await this.#options.vm.inspection.peek(client);
     this.tell({
       kind: 'registers',
@@ -265,7 +250,7 @@ export class PageConnection {
     });
   }
 
-  #watchFor(watch: Watch): void {
+  #watchFor(watch: PageMessageOf<'watch'>): void {
     const isSameFilter = JSON.stringify(watch.moves) === JSON.stringify(this.#watch.moves);
     this.#watch = watch;
     this.#frames = [];
@@ -280,7 +265,7 @@ export class PageConnection {
   #left(): void {
     clearTimeout(this.#helloTimer);
     this.#isWelcome = false;
-    this.#watchFor({ kind: 'watch', slots: false, tables: false, moves: null });
+    this.#watchFor(NOTHING);
   }
 }
 

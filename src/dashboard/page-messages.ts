@@ -1,136 +1,103 @@
-/** What the live view's page says to its server; see protocol.ts, which exports it too. */
+/**
+ * Page messages: what the live page sends to its server, as schemas. The schemas check and give the
+ * types. Only the server checks: the browser imports the types and nothing else.
+ *
+ * A message from the connection is untrusted text until `parsePageMessage` has accepted it. A field
+ * that the schema does not name is an error: our own page sends none.
+ */
 
-export interface RequestRow {
-  readonly type: 'port' | 'mmio' | 'pci' | 'write-protect';
-  readonly direction: 'read' | 'write';
-  /** Of PCI `00:1f.2 register 0x10`. */
-  readonly address: string;
-  readonly size: number;
-  readonly value: string;
+import * as v from 'valibot';
+import { MAX_EXPRESSION_CHARACTERS } from '../debugging/breakpoint-limits.js';
+import { TYPE_NAMES } from '../io-request/io-request.js';
+import { SLOT_COUNT } from '../io-request/layout.js';
+import { MAX_NAME_CHARACTERS, MAX_TYPED_CHARACTERS } from './limits.js';
+
+const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
+const whole = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most));
+const vcpu = whole(SLOT_COUNT - 1);
+const id = whole(Number.MAX_SAFE_INTEGER);
+/** Hexadecimal, and exact as a number. */
+const address = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,13}$/i));
+/** Hexadecimal, up to 64 bits. */
+const value = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,16}$/i));
+const direction = v.picklist(['read', 'write']);
+const requestType = v.picklist(TYPE_NAMES);
+const holdPoint = v.picklist(['pending', 'complete']);
+
+/** All fields that are present must match. */
+const selection = {
+  client: v.exactOptional(text(MAX_NAME_CHARACTERS)),
+  type: v.exactOptional(requestType),
+  /** An access with any byte in `first` to `last`. Default of `last`: `first`. */
+  first: v.exactOptional(address),
+  last: v.exactOptional(address),
+  direction: v.exactOptional(direction),
+  vcpu: v.exactOptional(vcpu),
+};
+/** `last` requires `first`, and must not be below it. */
+const isOrdered = ({ first, last }: { readonly first?: string; readonly last?: string }): boolean =>
+  last === undefined || (first !== undefined && Number(first) <= Number(last));
+
+const moveFilter = v.pipe(
+  // An array would pass as an object without fields.
+  v.custom<object>((input) => typeof input === 'object' && !Array.isArray(input)),
+  v.strictObject(selection),
+  v.check((fields) => isOrdered(fields)),
+);
+
+const breakpoint = v.pipe(
+  v.strictObject({
+    ...selection,
+    /** `pending`: before the client gets the request. `complete`: answered, not yet delivered. */
+    at: holdPoint,
+    /** Of a write, or of a read before COMPLETE. */
+    value: v.exactOptional(value),
+    /** For instance `size == 1 && (value & 0x80) != 0`; see docs/live-page.md. */
+    expression: v.exactOptional(text(MAX_EXPRESSION_CHARACTERS)),
+  }),
+  v.check((fields) => isOrdered(fields)),
+);
+
+const pageMessage = v.variant('kind', [
+  v.strictObject({ kind: v.literal('hello'), token: text(MAX_NAME_CHARACTERS) }),
+  /** What to send from now on. `moves: null`: no moves. A hidden page must watch nothing. */
+  v.strictObject({
+    kind: v.literal('watch'),
+    slots: v.boolean(),
+    tables: v.boolean(),
+    moves: v.nullable(moveFilter),
+  }),
+  /** Reads a device's registers without side effects. `client`: index into `clients`. */
+  v.strictObject({ kind: v.literal('peek'), id, client: id }),
+  /** Input for the guest's console. */
+  v.strictObject({ kind: v.literal('type'), text: text(MAX_TYPED_CHARACTERS) }),
+  /** Holds every request from now on, or only those of breakpoints. Releases nothing. */
+  v.strictObject({ kind: v.literal('hold-all'), id, pending: v.boolean(), complete: v.boolean() }),
+  v.strictObject({ kind: v.literal('break'), id, breakpoint }),
+  v.strictObject({ kind: v.literal('unbreak'), id, number: id }),
+  /** A new value for a held request; see StopRow.canChange. */
+  v.strictObject({ kind: v.literal('change'), id, vcpu, value }),
+  /** Releases a held request. `vcpu: null`: all of them. */
+  v.strictObject({ kind: v.literal('go'), id, vcpu: v.nullable(vcpu) }),
+  /** Releases it until its next stop: before COMPLETE, or its vCPU's next request. */
+  v.strictObject({ kind: v.literal('step'), id, vcpu }),
+  /** Removes all breakpoints and releases all requests. */
+  v.strictObject({ kind: v.literal('detach'), id }),
+]);
+
+export type PageMessage = v.InferOutput<typeof pageMessage>;
+export type PageMessageOf<Kind extends PageMessage['kind']> = Extract<PageMessage, { readonly kind: Kind }>;
+export type MoveFilterFields = Readonly<v.InferOutput<typeof moveFilter>>;
+export type BreakpointFields = Readonly<v.InferOutput<typeof breakpoint>>;
+
+/** Returns undefined if the text is not a message of the page. */
+export function parsePageMessage(message: string): PageMessage | undefined {
+  let input: unknown;
+  try {
+    input = JSON.parse(message);
+  } catch {
+    return undefined;
+  }
+  const { success, output } = v.safeParse(pageMessage, input, { abortEarly: true });
+  return success ? output : undefined;
 }
-
-export type HoldPoint = 'pending' | 'complete';
-
-/** All that are given have to hold. */
-export interface BreakpointFields {
-  /** `pending`: before the request is given to its client. `complete`: the answer is known and not yet given. */
-  readonly at: HoldPoint;
-  readonly client?: string;
-  readonly type?: RequestRow['type'];
-  /** An access with any byte in first…last; `last` is `first` unless given. PCI requests have no address. */
-  readonly first?: string;
-  readonly last?: string;
-  readonly direction?: 'read' | 'write';
-  readonly vcpu?: number;
-  /** What is written; of a read, before COMPLETE, what it gives. */
-  readonly value?: string;
-  /** For instance `size == 1 && (value & 0x80) != 0`; docs/live-page.md has the language. */
-  readonly expression?: string;
-}
-
-export interface Hello {
-  readonly kind: 'hello';
-  readonly token: string;
-}
-
-/** All that are given have to hold. */
-export interface MoveFilterFields {
-  readonly client?: string;
-  readonly type?: RequestRow['type'];
-  /** Both inclusive, both or neither. */
-  readonly first?: string;
-  readonly last?: string;
-  readonly vcpu?: number;
-  readonly direction?: 'read' | 'write';
-}
-
-/** What to send from now on; nothing until it is asked for, and nothing while the page is not to be seen, please. */
-export interface Watch {
-  readonly kind: 'watch';
-  readonly slots: boolean;
-  readonly tables: boolean;
-  /** Null: none. */
-  readonly moves: MoveFilterFields | null;
-}
-
-/** Whose bytes to add to the slots' frames; null: nobody's. */
-export interface Inspect {
-  readonly kind: 'inspect';
-  readonly vcpu: number | null;
-}
-
-/** Looks at a device's registers, without any effect on it. */
-export interface Peek {
-  readonly kind: 'peek';
-  readonly id: number;
-  /** Index in `clients`. */
-  readonly client: number;
-}
-
-/** For the guest's console; sent as UTF-8. */
-export interface TypeText {
-  readonly kind: 'type';
-  readonly text: string;
-}
-
-/** Every request from now on, or none but those of breakpoints. Nobody is let go by it. */
-export interface HoldAll {
-  readonly kind: 'hold-all';
-  readonly id: number;
-  readonly pending: boolean;
-  readonly complete: boolean;
-}
-
-export interface AddBreakpoint {
-  readonly kind: 'break';
-  readonly id: number;
-  readonly breakpoint: BreakpointFields;
-}
-
-export interface RemoveBreakpoint {
-  readonly kind: 'unbreak';
-  readonly id: number;
-  readonly number: number;
-}
-
-/** Another value for a held request; see StopRow.canChange. */
-export interface ChangeValue {
-  readonly kind: 'change';
-  readonly id: number;
-  readonly vcpu: number;
-  readonly value: string;
-}
-
-/** Lets a held request go; null: all of them. */
-export interface Go {
-  readonly kind: 'go';
-  readonly id: number;
-  readonly vcpu: number | null;
-}
-
-/** The same, until its next stop: before its COMPLETE, or else its vCPU's next request. */
-export interface Step {
-  readonly kind: 'step';
-  readonly id: number;
-  readonly vcpu: number;
-}
-
-/** No breakpoints, nothing held. */
-export interface Detach {
-  readonly kind: 'detach';
-  readonly id: number;
-}
-
-export type PageMessage =
-  | Hello
-  | Watch
-  | Inspect
-  | Peek
-  | TypeText
-  | HoldAll
-  | AddBreakpoint
-  | RemoveBreakpoint
-  | ChangeValue
-  | Go
-  | Step
-  | Detach;

@@ -3,19 +3,14 @@
 import type { Breakpoint } from '../debugging/breakpoint.js';
 import type { StoppedRequest } from '../debugging/held-request.js';
 import type { VmDebugger } from '../debugging/vm-debugger.js';
-import { hex, type IoRequest } from '../io-request/io-request.js';
+import { addressText, hex, type IoRequest } from '../io-request/io-request.js';
 import type { MoveFilter } from '../trace/move-filter.js';
 import type { Move } from '../trace/move.js';
 import type { BreakpointFields, MoveFilterFields, MoveRow, RequestRow, StopRow, Stops } from './protocol.js';
 
 export function requestRow(request: IoRequest): RequestRow {
   const { type, direction, size, value } = request;
-  const byte = (number: number): string => hex(number, 2).slice(2);
-  const address =
-    request.type === 'pci'
-      ? `${byte(request.bus)}:${byte(request.device)}.${request.function} register ${hex(request.register)}`
-      : hex(request.address);
-  return { type, direction, address, size, value: hex(value) };
+  return { type, direction, address: addressText(request), size, value: hex(value) };
 }
 
 export function moveRow(move: Move): MoveRow {
@@ -57,7 +52,7 @@ function breakpointFields({ address, value, ...same }: Breakpoint): BreakpointFi
   };
 }
 
-/** Of fields that were checked (page-message-check.ts). */
+/** Of fields that `parsePageMessage` accepted. */
 export function breakpointOf({ first, last, value, ...same }: BreakpointFields): Breakpoint {
   return {
     ...same,

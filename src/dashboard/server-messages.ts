@@ -1,6 +1,19 @@
-/** What the live view's server says to its page in text; see protocol.ts, which exports it too. */
+/** Server messages: what the live page's server sends as text; protocol.ts exports them too. */
 
-import type { BreakpointFields, HoldPoint, MoveFilterFields, RequestRow } from './page-messages.js';
+import type { HoldPoint } from '../debugging/breakpoint.js';
+import type { DirectionName, IoRequest } from '../io-request/io-request.js';
+import type { BreakpointFields, MoveFilterFields } from './page-messages.js';
+
+export type { HoldPoint };
+
+export interface RequestRow {
+  readonly type: IoRequest['type'];
+  readonly direction: DirectionName;
+  /** Of PCI `00:1f.2 register 0x10`. */
+  readonly address: string;
+  readonly size: number;
+  readonly value: string;
+}
 
 export interface Welcome {
   readonly kind: 'welcome';

@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { IoRequestType } from '../io-request/layout.js';
-import { MAX_EXPRESSION_CHARACTERS, parseExpression, type ExpressionSubject } from './breakpoint-expression.js';
+import { parseExpression, type ExpressionSubject } from './breakpoint-expression.js';
+import { MAX_EXPRESSION_CHARACTERS } from './breakpoint-limits.js';
 
 const WRITE: ExpressionSubject = {
   type: IoRequestType.PORT,

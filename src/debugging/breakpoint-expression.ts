@@ -10,8 +10,7 @@
 
 import { UpcallError } from '../io-request/upcall-error.js';
 import { IoRequestType } from '../io-request/layout.js';
-
-export const MAX_EXPRESSION_CHARACTERS = 200;
+import { MAX_EXPRESSION_CHARACTERS } from './breakpoint-limits.js';
 
 /** A request as expressions see it. */
 export interface ExpressionSubject {

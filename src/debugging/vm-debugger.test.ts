@@ -5,7 +5,8 @@ import { answering, Keeper, OneVm } from '../hsm/fixtures/one-vm.js';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { UpcallError } from '../io-request/upcall-error.js';
-import { MAX_BREAKPOINTS, VmDebugger } from './vm-debugger.js';
+import { MAX_BREAKPOINTS } from './breakpoint-limits.js';
+import { VmDebugger } from './vm-debugger.js';
 
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
 const BOTH = { pending: true, complete: true };

@@ -16,10 +16,8 @@ import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
 import { breakpointCondition, type Breakpoint, type HoldPoint } from './breakpoint.js';
 import type { Condition } from './breakpoint-expression.js';
+import { MAX_BREAKPOINTS } from './breakpoint-limits.js';
 import { HeldRequest, subjectOf, type StoppedRequest } from './held-request.js';
-
-/** Each is looked at for each request. */
-export const MAX_BREAKPOINTS = 64;
 
 export interface BreakpointState {
   readonly number: number;

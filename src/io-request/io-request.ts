@@ -4,6 +4,7 @@
  */
 
 import { Direction, IoRequestType } from './layout.js';
+import { pciAddressName } from './pci-address.js';
 
 export type AccessSize = 1 | 2 | 4;
 export type MmioAccessSize = 1 | 2 | 4 | 8;
@@ -45,7 +46,8 @@ export interface PciRequest extends Access {
 
 export type IoRequest = PortRequest | MmioRequest | PciRequest;
 
-const TYPE_NAMES = ['port', 'mmio', 'pci', 'write-protect'] as const;
+/** By type number. */
+export const TYPE_NAMES = ['port', 'mmio', 'pci', 'write-protect'] as const;
 
 /** The document's word for a type number of the page; unknown numbers keep their number. */
 export function typeName(type: number): string {
@@ -66,11 +68,13 @@ export function hex(value: number | bigint, digits = 1): string {
 
 /** A request in one line, as it stands in traces and messages: `write port 0x3f8/1 = 0x41`. */
 export function describe(request: IoRequest): string {
-  const where =
-    request.type === 'pci'
-      ? `${hex(request.bus, 2).slice(2)}:${hex(request.device, 2).slice(2)}.${request.function} register ${hex(request.register)}`
-      : hex(request.address);
-  return `${request.direction} ${request.type} ${where}/${request.size} = ${hex(request.value)}`;
+  return `${request.direction} ${request.type} ${addressText(request)}/${request.size} = ${hex(request.value)}`;
+}
+
+/** `0x3f8`, or of a PCI request `00:1f.2 register 0x40`. */
+export function addressText(request: IoRequest): string {
+  if (request.type !== 'pci') return hex(request.address);
+  return `${pciAddressName(request.bus, request.device, request.function)} register ${hex(request.register)}`;
 }
 
 const LOW = 0x1_0000_0000;

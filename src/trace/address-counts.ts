@@ -5,6 +5,7 @@
 
 import { hex, joinWords, typeName } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
+import { packedPciName } from '../io-request/pci-address.js';
 
 /** Addresses that are counted one by one. */
 export const MAX_ADDRESSES = 1024;
@@ -85,14 +86,7 @@ export class AddressCounts {
 /** The name of a type and an address: `port 0x3f8`, `mmio 0xfed00000`, `pci 00:1f.2`. */
 export function addressName(type: number, low: number, high: number): string {
   if (type === IoRequestType.PORT) return `port ${hex(joinWords(low, high), 3)}`;
-  if (type === IoRequestType.PCI) {
-    const [bus, device, pciFunction] = [low >> 16, low >> 8, low].map((word) => word & 0xff) as [
-      number,
-      number,
-      number,
-    ];
-    return `pci ${hex(bus, 2).slice(2)}:${hex(device, 2).slice(2)}.${pciFunction}`;
-  }
+  if (type === IoRequestType.PCI) return `pci ${packedPciName(low)}`;
   return `${typeName(type)} ${hex(joinWords(low, high))}`;
 }
 

@@ -11,6 +11,7 @@
  */
 
 import { Direction, IoRequestType, SLOT_OFFSET } from '../io-request/layout.js';
+import { packPciAddress } from '../io-request/pci-address.js';
 import type { SlotObserver } from '../io-request/slot-observer.js';
 import { IoRequestState } from '../io-request/state.js';
 import { BurstPace } from './burst-pace.js';
@@ -142,7 +143,7 @@ export class SlotRecorder implements SlotObserver {
     const pace = this.#hypervisor;
     pace.choose(number);
     pace.at(nowMs);
-    words[at + ADDRESS_LOW] = type === PCI ? pciPlace(page, base) : addressLow;
+    words[at + ADDRESS_LOW] = type === PCI ? pciAddress(page, base) : addressLow;
     words[at + ADDRESS_HIGH] = type === PCI ? (page[base + SLOT_REGISTER] as number) : addressHigh;
     words[at + VALUE_LOW] = valueLow;
     words[at + VALUE_HIGH] = valueHigh;
@@ -246,18 +247,18 @@ export class SlotRecorder implements SlotObserver {
   /** A PCI request; returns its part of the move word. */
   #putPci(page: Int32Array, base: number, at: number): number {
     const words = this.enabled;
-    words[at + ADDRESS_LOW] = pciPlace(page, base);
+    words[at + ADDRESS_LOW] = pciAddress(page, base);
     words[at + ADDRESS_HIGH] = page[base + SLOT_REGISTER] as number;
     words[at + VALUE_LOW] = page[base + SLOT_VALUE] as number;
     return HAS_REQUEST | requestBits(PCI, page[base + SLOT_SIZE] as number, page[base + SLOT_DIRECTION] as number);
   }
 }
 
-function pciPlace(page: Int32Array, base: number): number {
-  return (
-    (toByte(page[base + SLOT_BUS] as number) << 16) |
-    (toByte(page[base + SLOT_DEVICE] as number) << 8) |
-    toByte(page[base + SLOT_FUNCTION] as number)
+function pciAddress(page: Int32Array, base: number): number {
+  return packPciAddress(
+    page[base + SLOT_BUS] as number,
+    page[base + SLOT_DEVICE] as number,
+    page[base + SLOT_FUNCTION] as number,
   );
 }
 

@@ -6,6 +6,7 @@
 
 import { IoRequestState } from '../io-request/state.js';
 import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
+import { packPciAddress } from '../io-request/pci-address.js';
 import { AddressCounts } from './address-counts.js';
 import type { MoveRecorder } from './move-recorder.js';
 import { RequestRows, type CountedRange, type RequestRow } from './request-rows.js';
@@ -94,9 +95,7 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     this.#settle(vcpu);
     this.#requests++;
     const isPci = type === IoRequestType.PCI;
-    const low = isPci
-      ? ((request.bus & 0xff) << 16) | ((request.device & 0xff) << 8) | (request.pciFunction & 0xff)
-      : request.addressLow;
+    const low = isPci ? packPciAddress(request.bus, request.device, request.pciFunction) : request.addressLow;
     this.#client = client;
     const row = this.#rows.find(client?.name ?? HSM, type, low, addressHigh, this.#rangesOfClient);
     row.count(request.size, isRead);

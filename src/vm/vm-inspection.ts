@@ -13,8 +13,7 @@ import type { ClientWrappers } from './client-wrappers.js';
 import type { AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
-import { IoRequestType } from '../io-request/layout.js';
-import { addressName } from '../trace/address-counts.js';
+import { pciAddressName } from '../io-request/pci-address.js';
 import type { MoveFilter } from '../trace/move-filter.js';
 import type { MoveSampler } from '../trace/move-sampler.js';
 import type { VmTrace } from '../trace/vm-trace.js';
@@ -143,13 +142,12 @@ interface RegisterSet {
 
 function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
   const { registers: map } = fn;
-  const number = (address.bus << 16) | (address.device << 8) | address.function;
   return map === undefined
     ? []
     : [
         {
           map,
-          prefix: addressName(IoRequestType.PCI, number, 0),
+          prefix: `pci ${pciAddressName(address.bus, address.device, address.function)}`,
           look: () => Promise.resolve(peekRegisters(map, ({ offset, size }) => fn.peekConfig?.(offset, size))),
         },
       ];

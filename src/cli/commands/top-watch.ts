@@ -4,7 +4,6 @@ import ansiEscapes from 'ansi-escapes';
 import { PassThrough, Writable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 import { ClientList } from '../../dashboard/client-list.js';
-import { NO_SLOT } from '../../dashboard/protocol.js';
 import { stopsMessage } from '../../dashboard/rows.js';
 import { SlotSampler } from '../../dashboard/slot-sampler.js';
 import { TableSampler } from '../../dashboard/table-sampler.js';
@@ -70,12 +69,11 @@ function viewOf(vm: UserVm, hypervisor: string): () => TopView {
   const tables = new TableSampler(vm);
   return () => {
     const names = clients.message().clients.map(({ name }) => name);
-    slots.sample();
     return {
       name: vm.name,
       hypervisor,
       tables: tables.sample(),
-      slots: slotsOf(slots.frame(NO_SLOT), names),
+      slots: slotsOf(slots.sample(), names),
       stops: stopsMessage(vm.debugger).stops,
     };
   };

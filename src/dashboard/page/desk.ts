@@ -41,7 +41,6 @@ export class Desk {
       live.watch(isSeen, isSeen, wantsMoves ? this.moveFilter.value : null);
     });
     effect(() => live.pauseMoves(this.isPaused.value));
-    effect(() => live.inspect(this.isSeen.value && this.shows('slot') ? this.shownSlot.value : null));
   }
 
   /** Whether a view is to be seen; to be asked in a render or an effect. */

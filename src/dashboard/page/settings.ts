@@ -1,8 +1,7 @@
 /** Language and theme: as the system has them until somebody chooses, and then as chosen, also the next time. */
 
 import { effect, signal, type Signal } from '@preact/signals';
-import { en } from './strings/en.js';
-import type { Strings } from './strings/strings.js';
+import { en, type Strings } from './strings/en.js';
 import { zh } from './strings/zh.js';
 
 export const LANGUAGES = ['en', 'zh'] as const;

@@ -3,7 +3,7 @@
  * Components say what they do on a command; the list under `?` is made of the same table.
  */
 
-import type { ShortcutName } from './strings/strings.js';
+import type { ShortcutName } from './strings/en.js';
 
 export interface Shortcut {
   readonly name: ShortcutName;

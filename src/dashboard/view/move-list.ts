@@ -3,7 +3,8 @@
  * counts what it does not take. Each move also knows how long after the one before it, of the same request, it came.
  */
 
-import { FRAME_SLOTS, type MoveRow } from '../protocol.js';
+import { SLOT_COUNT } from '../../io-request/layout.js';
+import type { MoveRow } from '../protocol.js';
 
 /** Enough to scroll back through what one has just seen, few enough to draw. */
 export const MAX_LISTED_MOVES = 1000;
@@ -20,7 +21,7 @@ export class MoveList {
   #isPaused = false;
   #key = 0;
   #missed = 0;
-  readonly #last: (MoveRow | undefined)[] = Array.from({ length: FRAME_SLOTS });
+  readonly #last: (MoveRow | undefined)[] = Array.from({ length: SLOT_COUNT });
 
   get moves(): readonly ListedMove[] {
     return this.#moves;
@@ -52,7 +53,7 @@ export class MoveList {
       const isSame = before?.requestNumber === move.requestNumber && move.timeNs >= before.timeNs;
       const sinceNs = isSame && move.isTimed ? move.timeNs - before.timeNs : undefined;
       this.#moves.push({ ...move, key: this.#key++, sinceNs });
-      if (move.vcpu < FRAME_SLOTS) this.#last[move.vcpu] = move;
+      if (move.vcpu < SLOT_COUNT) this.#last[move.vcpu] = move;
     }
     if (this.#moves.length > MAX_LISTED_MOVES) this.#moves = this.#moves.slice(-MAX_LISTED_MOVES);
   }

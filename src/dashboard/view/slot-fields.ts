@@ -6,6 +6,7 @@
 import { directionName, hex, joinWords, typeName } from '../../io-request/io-request.js';
 import { IoRequestType, SLOT_BYTES, SLOT_OFFSET } from '../../io-request/layout.js';
 import { stateName } from '../../io-request/state.js';
+import { hasWideValue } from './slots-frame.js';
 
 export interface SlotField {
   /** As in the header. */
@@ -25,7 +26,6 @@ export function slotFields(bytes: Uint8Array): SlotField[] {
   const u64 = (offset: number): string => hex(view.getBigUint64(offset, true));
   const type = u32(SLOT_OFFSET.type);
   const isPci = type === IoRequestType.PCI;
-  const isWide = type === IoRequestType.MMIO || type === IoRequestType.WRITE_PROTECT;
   const word = (name: string, offset: number, meaning = ''): SlotField => ({
     name,
     offset,
@@ -47,7 +47,7 @@ export function slotFields(bytes: Uint8Array): SlotField[] {
     word('direction', SLOT_OFFSET.direction, directionName(u32(SLOT_OFFSET.direction))),
     long(isPci ? 'reserved' : 'address', SLOT_OFFSET.address),
     long('size', SLOT_OFFSET.size, [1, 2, 4, 8].includes(size) ? `${8 * size} bit` : ''),
-    isWide ? long('value', SLOT_OFFSET.value) : word('value', SLOT_OFFSET.value),
+    hasWideValue(type) ? long('value', SLOT_OFFSET.value) : word('value', SLOT_OFFSET.value),
     ...(isPci
       ? [
           word('bus', SLOT_OFFSET.pciBus),

@@ -1,56 +1,63 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { FrameOffset, framesIn, SLOT_RECORD_BYTES, SlotRecord, slotsFrameBytes } from '../protocol.js';
+import { SLOT_COUNT, SLOT_OFFSET } from '../../io-request/layout.js';
+import { IoRequestState } from '../../io-request/state.js';
+import {
+  frameBytes,
+  FrameKind,
+  FrameOffset,
+  framesIn,
+  Held,
+  NO_CLIENT,
+  Sidecar,
+  sidecarAt,
+  slotAt,
+} from '../protocol.js';
 import { decodeSlotsFrame, withoutRepeats } from './slots-frame.js';
 
-const ALL_BYTES = slotsFrameBytes(16);
-
 interface Frame {
-  readonly buffer: ArrayBuffer;
+  readonly bytes: Uint8Array;
   readonly view: DataView;
 }
 
-/** All slots FREE and never used. */
-function frame(extra = 0): Frame {
-  const buffer = new ArrayBuffer(ALL_BYTES + extra);
-  const view = new DataView(buffer);
-  view.setUint8(FrameOffset.kind, 1);
-  view.setUint8(FrameOffset.vcpus, 2);
-  view.setUint8(FrameOffset.inspected, 255);
-  view.setUint8(FrameOffset.records, 16);
-  for (let vcpu = 0; vcpu < 16; vcpu++) {
-    const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
-    view.setUint32(at + SlotRecord.state, 3, true);
-    view.setUint16(at + SlotRecord.client, 0xffff, true);
+/** Slots that are FREE and were never used. */
+function frame(slots = SLOT_COUNT): Frame {
+  const bytes = new Uint8Array(frameBytes(slots));
+  const view = new DataView(bytes.buffer);
+  bytes[FrameOffset.kind] = FrameKind.SLOTS;
+  bytes[FrameOffset.vcpus] = 2;
+  bytes[FrameOffset.slots] = slots;
+  for (let vcpu = 0; vcpu < slots; vcpu++) {
+    view.setUint32(slotAt(vcpu) + SLOT_OFFSET.state, IoRequestState.FREE, true);
+    view.setUint16(sidecarAt(vcpu, slots) + Sidecar.client, NO_CLIENT, true);
   }
-  return { buffer, view };
+  return { bytes, view };
 }
 
-test('a slot that was never used is free, the hypervisor’s, and has no client', () => {
-  const { buffer } = frame();
-  const decoded = decodeSlotsFrame(buffer);
+test('a slot that was never used is FREE, belongs to the hypervisor and has no client', () => {
+  const decoded = decodeSlotsFrame(frame().bytes);
   assert.equal(decoded?.vcpus, 2);
   assert.equal(decoded.slots.length, 16);
-  assert.equal(decoded.inspected, undefined);
   const slot = decoded.slots[15];
   assert.ok(slot !== undefined);
   assert.deepEqual([slot.state, slot.owner, slot.client, slot.held], ['FREE', 'hypervisor', undefined, undefined]);
 });
 
-test('a request of a slot is told whole, with 64 bits', () => {
-  const { buffer, view } = frame();
-  const at = FrameOffset.firstRecord + 3 * SLOT_RECORD_BYTES;
-  view.setUint32(at + SlotRecord.state, 2, true);
-  view.setUint32(at + SlotRecord.type, 1, true);
-  view.setUint32(at + SlotRecord.direction, 1, true);
-  view.setUint32(at + SlotRecord.size, 8, true);
-  view.setBigUint64(at + SlotRecord.address, 0xf_fed0_0000n, true);
-  view.setBigUint64(at + SlotRecord.value, 0x1122334455667788n, true);
-  view.setFloat64(at + SlotRecord.ageMs, 1.5, true);
-  view.setUint16(at + SlotRecord.client, 4, true);
-  view.setUint8(at + SlotRecord.held, 2);
-  view.setUint32(at + SlotRecord.moves, 9, true);
-  assert.deepEqual(decodeSlotsFrame(buffer)?.slots[3], {
+test('an MMIO request is decoded with 64 bits of address and value, and with its sidecar', () => {
+  const { bytes, view } = frame();
+  const at = slotAt(3);
+  view.setUint32(at + SLOT_OFFSET.state, IoRequestState.PROCESSING, true);
+  view.setUint32(at + SLOT_OFFSET.type, 1, true);
+  view.setUint32(at + SLOT_OFFSET.direction, 1, true);
+  view.setBigUint64(at + SLOT_OFFSET.size, 8n, true);
+  view.setBigUint64(at + SLOT_OFFSET.address, 0xf_fed0_0000n, true);
+  view.setBigUint64(at + SLOT_OFFSET.value, 0x1122334455667788n, true);
+  const sidecar = sidecarAt(3, SLOT_COUNT);
+  view.setFloat64(sidecar + Sidecar.ageMs, 1.5, true);
+  view.setUint16(sidecar + Sidecar.client, 4, true);
+  view.setUint8(sidecar + Sidecar.held, Held.BEFORE_COMPLETE);
+  view.setUint32(sidecar + Sidecar.moves, 9, true);
+  assert.deepEqual(decodeSlotsFrame(bytes)?.slots[3], {
     vcpu: 3,
     state: 'PROCESSING',
     owner: 'service-vm',
@@ -64,82 +71,84 @@ test('a request of a slot is told whole, with 64 bits', () => {
     client: 4,
     held: 'complete',
     moves: 9,
+    bytes: bytes.subarray(at, at + 256),
   });
 });
 
-test('a PCI request shows its place, and a state that is none belongs to nobody', () => {
-  const { buffer, view } = frame();
-  const at = FrameOffset.firstRecord;
-  view.setUint32(at + SlotRecord.state, 77, true);
-  view.setUint32(at + SlotRecord.type, 2, true);
-  view.setUint32(at + SlotRecord.pci, (1 << 20) | (0x1f << 15) | (2 << 12) | 0x40, true);
-  const slot = decodeSlotsFrame(buffer)?.slots[0];
+test('a port request has a value of one word, whatever the next word is', () => {
+  const { bytes, view } = frame(1);
+  view.setUint32(slotAt(0) + SLOT_OFFSET.value, 0x41, true);
+  view.setUint32(slotAt(0) + SLOT_OFFSET.value + 4, 0x99, true);
+  assert.equal(decodeSlotsFrame(bytes)?.slots[0]?.value, '0x41');
+});
+
+test('a PCI request has its PCI address, and an invalid state has no owner', () => {
+  const { bytes, view } = frame();
+  const at = slotAt(0);
+  view.setUint32(at + SLOT_OFFSET.state, 77, true);
+  view.setUint32(at + SLOT_OFFSET.type, 2, true);
+  view.setUint32(at + SLOT_OFFSET.pciBus, 1, true);
+  view.setUint32(at + SLOT_OFFSET.pciDevice, 0x1f, true);
+  view.setUint32(at + SLOT_OFFSET.pciFunction, 2, true);
+  view.setUint32(at + SLOT_OFFSET.pciRegister, 0x40, true);
+  const slot = decodeSlotsFrame(bytes)?.slots[0];
   assert.ok(slot !== undefined);
   assert.deepEqual([slot.state, slot.owner, slot.address], ['UNKNOWN', 'nobody', '01:1f.2+40']);
 });
 
-test('the bytes of the inspected slot stand at the end', () => {
-  const { buffer, view } = frame(256);
-  view.setUint8(FrameOffset.inspected, 5);
-  view.setUint8(ALL_BYTES + 136, 2);
-  const inspected = decodeSlotsFrame(buffer)?.inspected;
-  assert.equal(inspected?.vcpu, 5);
-  assert.equal(inspected.bytes.length, 256);
-  assert.equal(inspected.bytes[136], 2);
+test('any bytes decode', () => {
+  const bytes = new Uint8Array(frameBytes(2)).fill(0xff);
+  bytes[FrameOffset.kind] = FrameKind.SLOTS;
+  bytes[FrameOffset.slots] = 2;
+  assert.deepEqual(
+    decodeSlotsFrame(bytes)?.slots.map(({ state, type, client }) => [state, type, client]),
+    Array(2).fill(['UNKNOWN', 'type 4294967295', undefined]),
+  );
 });
 
-test('a frame may have the slots of the vCPUs only, and an inspected one that is not among them', () => {
-  const { buffer, view } = frame();
-  view.setUint8(FrameOffset.records, 2);
-  view.setUint8(FrameOffset.inspected, 5);
-  view.setUint8(slotsFrameBytes(2) + 136, 3);
-  const decoded = decodeSlotsFrame(buffer);
+test('a frame may have the slots of the vCPUs only', () => {
+  const { bytes, view } = frame(2);
+  view.setUint8(slotAt(1) + SLOT_OFFSET.state, IoRequestState.PENDING);
   assert.deepEqual(
-    decoded?.slots.map(({ vcpu, state }) => [vcpu, state]),
+    decodeSlotsFrame(bytes)?.slots.map(({ vcpu, state }) => [vcpu, state]),
     [
       [0, 'FREE'],
-      [1, 'FREE'],
+      [1, 'PENDING'],
     ],
   );
-  assert.equal(decoded.inspected?.bytes[136], 3);
 });
 
-test('of frames between which only ages change the last is drawn, and what only one of them has', () => {
+test('a frame that differs from the next one in its ages only is dropped, unless it has more slots', () => {
   let age = 0;
-  const make = (records: number, ...moves: number[]): ArrayBuffer => {
-    const { buffer, view } = frame();
-    view.setUint8(FrameOffset.records, records);
+  const make = (slots: number, ...moves: number[]): Uint8Array => {
+    const { bytes, view } = frame(slots);
     moves.forEach((count, vcpu) => {
-      const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
-      view.setUint32(at + SlotRecord.moves, count, true);
-      view.setFloat64(at + SlotRecord.ageMs, ++age, true);
+      view.setUint32(sidecarAt(vcpu, slots) + Sidecar.moves, count, true);
+      view.setFloat64(sidecarAt(vcpu, slots) + Sidecar.ageMs, ++age, true);
     });
-    return buffer;
+    return bytes;
   };
   const [rest, all, again, moved] = [make(2, 7, 4), make(16, 7, 4), make(2, 7, 4), make(2, 7, 8)];
   assert.deepEqual(withoutRepeats([]), []);
   assert.deepEqual(withoutRepeats([rest, again]), [again]);
-  assert.deepEqual(
-    withoutRepeats([rest, all, again, again]),
-    [all, again],
-    'the slots of other vCPUs are in one of them',
-  );
+  assert.deepEqual(withoutRepeats([rest, all, again, again]), [all, again]);
   assert.deepEqual(withoutRepeats([rest, moved, rest]), [rest, moved, rest]);
+  const { bytes: other, view } = frame(2);
+  other.set(rest);
+  view.setUint8(slotAt(1) + 200, 1);
+  assert.deepEqual(withoutRepeats([rest, other]), [rest, other], 'one byte of a slot differs');
 });
 
-test('what is too short or something else is no frame', () => {
-  assert.equal(decodeSlotsFrame(new ArrayBuffer(0)), undefined);
-  assert.equal(decodeSlotsFrame(new ArrayBuffer(ALL_BYTES - 1)), undefined);
-  const { buffer, view } = frame();
-  view.setUint8(FrameOffset.kind, 2);
-  assert.equal(decodeSlotsFrame(buffer), undefined);
+test('a frame that is too short or of another kind does not decode', () => {
+  assert.equal(decodeSlotsFrame(new Uint8Array(0)), undefined);
+  const { bytes } = frame();
+  assert.equal(decodeSlotsFrame(bytes.subarray(0, -1)), undefined);
+  bytes[FrameOffset.kind] = FrameKind.CONSOLE;
+  assert.equal(decodeSlotsFrame(bytes), undefined);
 });
 
-test('a message has several frames, each as long as it says; what is cut off is none', () => {
-  const long = new Uint8Array(frame(256).buffer);
-  long[FrameOffset.inspected] = 3;
-  const short = new Uint8Array(slotsFrameBytes(1));
-  short.set([1, 1, 255, 1]);
+test('a message has several frames of different lengths; an incomplete one is dropped', () => {
+  const [long, short] = [frame(16).bytes, frame(1).bytes];
   const both = Uint8Array.from([...long, ...short]);
   const [first, second] = [long.length, long.length + short.length];
   assert.deepEqual(framesIn(both), [

@@ -1,21 +1,22 @@
 /**
- * The binary frame of the slots, as the page shows it: a SlotView for each of the first ones. The layout is protocol.ts'; a frame that is too
- * short is no frame.
+ * Slots frame: decodes a frame of the slots into one SlotView per slot. The slots' bytes are decoded
+ * with the layout of the shared page. Any bytes decode: the page may be corrupted.
  */
 
-import { directionName, hex, typeName } from '../../io-request/io-request.js';
-import { Direction, IoRequestType } from '../../io-request/layout.js';
+import { directionName, hex, joinWords, typeName } from '../../io-request/io-request.js';
+import { Direction, IoRequestType, SLOT_OFFSET } from '../../io-request/layout.js';
+import { pciAddressName } from '../../io-request/pci-address.js';
 import { ownerOf, stateName, type SlotOwner } from '../../io-request/state.js';
 import {
+  frameBytes,
   FrameKind,
   FrameOffset,
   Held,
   NO_CLIENT,
-  NO_SLOT,
-  SLOT_RAW_BYTES,
-  SLOT_RECORD_BYTES,
-  SlotRecord,
-  slotsFrameBytes,
+  Sidecar,
+  SIDECAR_BYTES,
+  sidecarAt,
+  slotAt,
   type HoldPoint,
   type StateName,
 } from '../protocol.js';
@@ -30,87 +31,103 @@ export interface SlotView {
   readonly isWrite: boolean;
   readonly direction: string;
   readonly size: number;
-  /** Hexadecimal, or a PCI place. */
+  /** Hexadecimal, or a PCI address with the register. */
   readonly address: string;
   readonly value: string;
-  /** Index among the clients; undefined: nobody has or had it. */
+  /** Index into `clients`. Undefined: no client has had it. */
   readonly client: number | undefined;
   readonly held: HoldPoint | undefined;
-  /** Moves so far; 0: the slot was never used. */
+  /** Transitions so far. 0: the slot was never used. */
   readonly moves: number;
+  /** SLOT_BYTES of them. */
+  readonly bytes: Uint8Array;
 }
 
 export interface SlotsFrame {
   readonly sequence: number;
   readonly timeMs: number;
   readonly vcpus: number;
-  /** The first ones: those of the VM's vCPUs, or all. */
+  /** Slots 0 to N - 1: those of the VM's vCPUs, or all. */
   readonly slots: readonly SlotView[];
-  readonly inspected: { readonly vcpu: number; readonly bytes: Uint8Array } | undefined;
 }
 
-export function decodeSlotsFrame(buffer: ArrayBuffer): SlotsFrame | undefined {
-  if (buffer.byteLength < slotsFrameBytes(0)) return undefined;
-  const view = new DataView(buffer);
-  const records = view.getUint8(FrameOffset.records);
-  const end = slotsFrameBytes(records);
-  if (buffer.byteLength < end) return undefined;
-  if (view.getUint8(FrameOffset.kind) !== FrameKind.SLOTS) return undefined;
-  const inspected = view.getUint8(FrameOffset.inspected);
-  const hasBytes = inspected !== NO_SLOT && buffer.byteLength >= end + SLOT_RAW_BYTES;
+/** Returns undefined if the frame is of another kind or too short. */
+export function decodeSlotsFrame(frame: Uint8Array): SlotsFrame | undefined {
+  if (frame.length < frameBytes(0)) return undefined;
+  const view = viewOf(frame);
+  const slots = view.getUint8(FrameOffset.slots);
+  if (frame.length < frameBytes(slots) || view.getUint8(FrameOffset.kind) !== FrameKind.SLOTS) return undefined;
   return {
     sequence: view.getUint32(FrameOffset.sequence, true),
     timeMs: view.getFloat64(FrameOffset.timeMs, true),
     vcpus: view.getUint8(FrameOffset.vcpus),
-    slots: Array.from({ length: records }, (_, vcpu) => slotView(view, vcpu)),
-    inspected: hasBytes ? { vcpu: inspected, bytes: new Uint8Array(buffer, end, SLOT_RAW_BYTES) } : undefined,
+    slots: Array.from({ length: slots }, (_, vcpu) =>
+      slotView(vcpu, frame.subarray(slotAt(vcpu), slotAt(vcpu + 1)), viewOf(frame.subarray(sidecarAt(vcpu, slots)))),
+    ),
   };
 }
 
-/** Those of `frames` that are worth drawing: of frames between which only the slots' ages change the last one shows it all. */
-export function withoutRepeats(frames: readonly ArrayBuffer[]): ArrayBuffer[] {
-  return frames.filter((frame, at) => {
-    const next = frames[at + 1];
-    return next === undefined || !repeats(new DataView(next), new DataView(frame));
+/** Drops each frame that differs from the next one only in the slots' ages. */
+export function withoutRepeats(frames: readonly Uint8Array[]): Uint8Array[] {
+  return frames.filter((frame, index) => {
+    const next = frames[index + 1];
+    return next === undefined || !repeats(next, frame);
   });
 }
 
-function repeats(later: DataView, earlier: DataView): boolean {
-  const end = slotsFrameBytes(earlier.getUint8(FrameOffset.records));
-  if (later.getUint8(FrameOffset.records) < earlier.getUint8(FrameOffset.records)) return false;
-  for (let at: number = FrameOffset.firstRecord; at < end; at += 4) {
-    const field = (at - FrameOffset.firstRecord) % SLOT_RECORD_BYTES;
-    const isAge = field >= SlotRecord.ageMs && field < SlotRecord.ageMs + 8;
-    if (!isAge && later.getUint32(at) !== earlier.getUint32(at)) return false;
+export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
+  return one.length === other.length && one.every((byte, at) => byte === other[at]);
+}
+
+function repeats(later: Uint8Array, earlier: Uint8Array): boolean {
+  const slots = earlier[FrameOffset.slots] as number;
+  const laterSlots = later[FrameOffset.slots] as number;
+  if (laterSlots < slots) return false;
+  const [first, end] = [FrameOffset.firstSlot, slotAt(slots)];
+  if (!isSameBytes(later.subarray(first, end), earlier.subarray(first, end))) return false;
+  for (let vcpu = 0; vcpu < slots; vcpu++) {
+    const one = sidecarAt(vcpu, slots);
+    const other = sidecarAt(vcpu, laterSlots);
+    for (let offset = 0; offset < SIDECAR_BYTES; offset++) {
+      const isAge = offset >= Sidecar.ageMs;
+      if (!isAge && earlier[one + offset] !== later[other + offset]) return false;
+    }
   }
   return true;
 }
 
-function slotView(view: DataView, vcpu: number): SlotView {
-  const at = FrameOffset.firstRecord + vcpu * SLOT_RECORD_BYTES;
-  const u32 = (offset: number): number => view.getUint32(at + offset, true);
-  const state = u32(SlotRecord.state);
-  const type = u32(SlotRecord.type);
-  const direction = u32(SlotRecord.direction);
-  const client = view.getUint16(at + SlotRecord.client, true);
+function slotView(vcpu: number, bytes: Uint8Array, sidecar: DataView): SlotView {
+  const slot = viewOf(bytes);
+  const u32 = (offset: number): number => slot.getUint32(offset, true);
+  const state = u32(SLOT_OFFSET.state);
+  const type = u32(SLOT_OFFSET.type);
+  const direction = u32(SLOT_OFFSET.direction);
+  const client = sidecar.getUint16(Sidecar.client, true);
   return {
     vcpu,
     state: stateOf(state),
     owner: ownerOf(state),
-    ageNs: view.getFloat64(at + SlotRecord.ageMs, true) * 1e6,
+    ageNs: sidecar.getFloat64(Sidecar.ageMs, true) * 1e6,
     type: typeName(type),
     isWrite: direction === Direction.WRITE,
     direction: directionName(direction),
-    size: u32(SlotRecord.size),
-    address:
-      type === IoRequestType.PCI
-        ? pciPlace(u32(SlotRecord.pci))
-        : hex(view.getBigUint64(at + SlotRecord.address, true)),
-    value: hex(view.getBigUint64(at + SlotRecord.value, true)),
+    size: joinWords(u32(SLOT_OFFSET.size), u32(SLOT_OFFSET.size + 4)),
+    address: type === IoRequestType.PCI ? pciPlace(u32) : hex(slot.getBigUint64(SLOT_OFFSET.address, true)),
+    value: hasWideValue(type) ? hex(slot.getBigUint64(SLOT_OFFSET.value, true)) : hex(u32(SLOT_OFFSET.value)),
     client: client === NO_CLIENT ? undefined : client,
-    held: holdPoint(view.getUint8(at + SlotRecord.held)),
-    moves: u32(SlotRecord.moves),
+    held: holdPoint(sidecar.getUint8(Sidecar.held)),
+    moves: sidecar.getUint32(Sidecar.moves, true),
+    bytes,
   };
+}
+
+/** The value of a port or PCI request is one word. The next word is another field. */
+export function hasWideValue(type: number): boolean {
+  return type === IoRequestType.MMIO || type === IoRequestType.WRITE_PROTECT;
+}
+
+function viewOf(bytes: Uint8Array): DataView {
+  return new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 
 function stateOf(state: number): StateName {
@@ -123,8 +140,8 @@ function holdPoint(held: number): HoldPoint | undefined {
   return held === Held.BEFORE_COMPLETE ? 'complete' : undefined;
 }
 
-/** `00:1f.2+10`: bus, device, function, register. */
-function pciPlace(word: number): string {
-  const two = (value: number): string => value.toString(16).padStart(2, '0');
-  return `${two(word >>> 20)}:${two((word >>> 15) & 0x1f)}.${(word >>> 12) & 7}+${(word & 0xfff).toString(16)}`;
+/** `00:1f.2+10`: bus, device, function and register. */
+function pciPlace(u32: (offset: number) => number): string {
+  const address = pciAddressName(u32(SLOT_OFFSET.pciBus), u32(SLOT_OFFSET.pciDevice), u32(SLOT_OFFSET.pciFunction));
+  return `${address}+${u32(SLOT_OFFSET.pciRegister).toString(16)}`;
 }

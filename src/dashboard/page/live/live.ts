@@ -4,9 +4,9 @@
  */
 
 import { batch, signal, type Signal } from '@preact/signals';
+import { SLOT_COUNT } from '../../../io-request/layout.js';
 import {
   CONSOLE_HEADER_BYTES,
-  FRAME_SLOTS,
   FRAMES_PER_MESSAGE,
   framesIn,
   FrameKind,
@@ -22,7 +22,7 @@ import {
 } from '../../protocol.js';
 import { LatencyHistory } from '../../view/latency-history.js';
 import { MoveList, type ListedMove } from '../../view/move-list.js';
-import { decodeSlotsFrame, withoutRepeats, type SlotsFrame, type SlotView } from '../../view/slots-frame.js';
+import { decodeSlotsFrame, isSameBytes, withoutRepeats, type SlotView } from '../../view/slots-frame.js';
 import { Connection, type ConnectionState } from './connection.js';
 import { listEveryMs, onNextFrame } from './pace.js';
 import { Questions, type Answer, type Question } from './questions.js';
@@ -44,11 +44,10 @@ export class Live {
   readonly moves = signal<readonly ListedMove[]>([]);
   readonly missedMoves = signal(0);
   readonly stops = signal<Stops | undefined>(undefined);
-  readonly slots: readonly Signal<SlotView | undefined>[] = Array.from({ length: FRAME_SLOTS }, () =>
+  readonly slots: readonly Signal<SlotView | undefined>[] = Array.from({ length: SLOT_COUNT }, () =>
     signal<SlotView | undefined>(undefined),
   );
   readonly vcpus = signal(0);
-  readonly inspectedBytes = signal<SlotsFrame['inspected']>(undefined);
   readonly news = signal<readonly News[]>([]);
   readonly ended = signal<Ended | undefined>(undefined);
   readonly history = new LatencyHistory();
@@ -59,11 +58,10 @@ export class Live {
   readonly #questions: Questions;
   readonly #list = new MoveList();
   /** Still to be drawn. */
-  #frames: ArrayBuffer[] = [];
+  #frames: Uint8Array[] = [];
   #movesTimer: ReturnType<typeof setTimeout> | undefined;
   #newsKey = 0;
   #watch = { slots: false, tables: false, moves: null as MoveFilterFields | null };
-  #inspected: number | null = null;
 
   constructor() {
     this.#connection = new Connection({
@@ -84,11 +82,6 @@ export class Live {
     if (isOther && moves !== null && !this.#list.isPaused) this.#clearMoves();
     this.#watch = { slots, tables, moves };
     this.#connection.send({ kind: 'watch', ...this.#watch });
-  }
-
-  inspect(vcpu: number | null): void {
-    this.#inspected = vcpu;
-    this.#connection.send({ kind: 'inspect', vcpu });
   }
 
   pauseMoves(isPaused: boolean): void {
@@ -123,7 +116,6 @@ export class Live {
         this.onConsole(undefined);
         this.#clearMoves();
         this.#connection.send({ kind: 'watch', ...this.#watch });
-        this.#connection.send({ kind: 'inspect', vcpu: this.#inspected });
         return;
       case 'clients':
         this.clients.value = message.clients;
@@ -159,7 +151,8 @@ export class Live {
     if (kind === FrameKind.CONSOLE) this.onConsole(new Uint8Array(frame, CONSOLE_HEADER_BYTES));
     else if (kind === FrameKind.SLOTS) {
       if (this.#frames.length === 0) onNextFrame(() => this.#draw());
-      const frames = framesIn(new Uint8Array(frame)).map(({ start, end }) => frame.slice(start, end));
+      const bytes = new Uint8Array(frame);
+      const frames = framesIn(bytes).map(({ start, end }) => bytes.subarray(start, end));
       // No more than one message has: older ones came while the page was not drawn.
       this.#frames = withoutRepeats([...this.#frames, ...frames].slice(-FRAMES_PER_MESSAGE));
     }
@@ -173,13 +166,17 @@ export class Live {
     if (frame === undefined) return;
     batch(() => {
       this.vcpus.value = frame.vcpus;
-      for (const slot of frame.slots) {
-        const known = this.slots[slot.vcpu];
-        // A slot that nobody uses needs no drawing.
-        if (known !== undefined && (known.value === undefined || slot.vcpu < frame.vcpus)) known.value = slot;
-      }
-      if (!isSameSlot(this.inspectedBytes.value, frame.inspected)) this.inspectedBytes.value = frame.inspected;
+      for (const slot of frame.slots) this.#takeSlot(slot, slot.vcpu < frame.vcpus);
     });
+  }
+
+  /** Keeps the array of unchanged bytes, so that a component which shows them is not drawn again. */
+  #takeSlot(slot: SlotView, isUsed: boolean): void {
+    const known = this.slots[slot.vcpu];
+    if (known === undefined) return;
+    const bytes = known.value?.bytes;
+    if (bytes === undefined || !isSameBytes(bytes, slot.bytes)) known.value = slot;
+    else if (isUsed) known.value = { ...slot, bytes };
   }
 
   #showMoves(): void {
@@ -199,10 +196,4 @@ export class Live {
     this.moves.value = [];
     this.missedMoves.value = 0;
   }
-}
-
-/** Sixty tables a second of a slot that rests would look the same. */
-function isSameSlot(one: SlotsFrame['inspected'], other: SlotsFrame['inspected']): boolean {
-  if (one === undefined || other === undefined) return one === other;
-  return one.vcpu === other.vcpu && one.bytes.every((byte, at) => byte === other.bytes[at]);
 }

@@ -3,7 +3,9 @@
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
-import { MAX_EXPRESSION_CHARACTERS, type BreakpointFields, type BreakpointRow } from '../../protocol.js';
+import { MAX_EXPRESSION_CHARACTERS } from '../../../debugging/breakpoint-limits.js';
+import { TYPE_NAMES } from '../../../io-request/io-request.js';
+import type { BreakpointFields, BreakpointRow } from '../../protocol.js';
 import { useSurroundings } from '../parts/context.js';
 import { strings } from '../settings.js';
 
@@ -113,7 +115,7 @@ function BreakpointForm(): JSX.Element {
         name="type"
         label={words.type}
         any={words.any}
-        options={(['port', 'mmio', 'pci', 'write-protect'] as const).map((type) => [type, access.types[type]])}
+        options={TYPE_NAMES.map((type) => [type, access.types[type]])}
       />
       <label>
         <span>{words.address}</span>

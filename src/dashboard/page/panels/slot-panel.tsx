@@ -1,5 +1,6 @@
 /** One slot from near: what it holds in words, field by field, and its 256 bytes. */
 
+import { useComputed } from '@preact/signals';
 import type { JSX } from 'preact';
 import { SLOT_OFFSET } from '../../../io-request/layout.js';
 import { shortAge } from '../../view/amounts.js';
@@ -13,8 +14,7 @@ export function SlotPanel(): JSX.Element {
   const { live, desk } = useSurroundings();
   const { slot: words } = strings();
   const vcpu = desk.shownSlot.value;
-  const inspected = live.inspectedBytes.value;
-  const bytes = inspected?.vcpu === vcpu ? inspected.bytes : undefined;
+  const bytes = useComputed(() => live.slots[desk.shownSlot.value]?.value?.bytes).value;
   return (
     <div class="slot-panel">
       <SlotSummary vcpu={vcpu} />

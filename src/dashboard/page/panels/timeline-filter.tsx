@@ -2,11 +2,10 @@
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
+import { TYPE_NAMES } from '../../../io-request/io-request.js';
 import type { MoveFilterFields } from '../../protocol.js';
 import { useSurroundings } from '../parts/context.js';
 import { strings } from '../settings.js';
-
-const TYPES = ['port', 'mmio', 'pci', 'write-protect'] as const;
 
 export function TimelineFilter(): JSX.Element {
   const { live, desk } = useSurroundings();
@@ -30,8 +29,8 @@ export function TimelineFilter(): JSX.Element {
         label={strings().stops.type}
         any={words.anyType}
         value={filter.type}
-        options={TYPES.map((type) => [type, access.types[type]])}
-        onChange={(type) => change({ type: TYPES.find((one) => one === type) })}
+        options={TYPE_NAMES.map((type) => [type, access.types[type]])}
+        onChange={(type) => change({ type: TYPE_NAMES.find((one) => one === type) })}
       />
       <Choice
         label={strings().stops.direction}

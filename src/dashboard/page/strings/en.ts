@@ -1,8 +1,10 @@
-/** The page in English. Missing words are compile errors; see strings.ts. */
+/**
+ * The page's words in English. Their shape is the type of every other language: a word that is missing
+ * there is a compile error. Names of the document are not translated: FREE, PENDING, HSM, the fields of
+ * `struct acrn_io_request`.
+ */
 
-import type { Strings } from './strings.js';
-
-export const en: Strings = {
+export const en = {
   languageName: 'English',
   header: {
     requests: 'requests',
@@ -17,7 +19,7 @@ export const en: Strings = {
     theme: 'Theme',
     themes: { system: 'System', light: 'Light', dark: 'Dark' },
     running: 'running',
-    held: (count) => `${count} held`,
+    held: (count: number) => `${count} held`,
     ended: 'ended',
   },
   connection: {
@@ -50,7 +52,7 @@ export const en: Strings = {
     ownAnswers: 'answers',
     trap: 'trap',
     resume: 'resume',
-    vcpu: (number) => `vCPU ${number}`,
+    vcpu: (number: number) => `vCPU ${number}`,
     vcpuPaused: 'waits',
     vcpuRuns: 'runs',
     showRegisters: 'show registers',
@@ -88,7 +90,7 @@ export const en: Strings = {
     bytes: 'Bytes',
     nobody: '–',
     waiting: 'Waiting for the first bytes …',
-    bits: (count) => `${count} bit`,
+    bits: (count: string) => `${count} bit`,
     pinHint: 'Point at a slot to look into it; click to stay',
   },
   console: {
@@ -137,7 +139,7 @@ export const en: Strings = {
     from: 'from',
     to: 'to',
     clear: 'Clear filter',
-    missed: (count) => `${count} not shown`,
+    missed: (count: string) => `${count} not shown`,
     missedWhy: 'There were more than a page can take: a filter shows the ones you look for',
     time: 'Time (s)',
     since: 'After',
@@ -164,9 +166,9 @@ export const en: Strings = {
     breakpoints: 'Breakpoints',
     noBreakpoints: 'None.',
     add: 'Add',
-    remove: (number) => `Remove breakpoint ${number}`,
-    hits: (count) => (count === 1 ? '1 hit' : `${count} hits`),
-    breakpoint: (number) => `breakpoint ${number}`,
+    remove: (number: number) => `Remove breakpoint ${number}`,
+    hits: (count: number) => (count === 1 ? '1 hit' : `${count} hits`),
+    breakpoint: (number: number) => `breakpoint ${number}`,
     at: 'At',
     client: 'Client',
     address: 'Address',
@@ -219,3 +221,6 @@ export const en: Strings = {
     },
   },
 };
+
+export type Strings = typeof en;
+export type ShortcutName = keyof Strings['help']['keys'];

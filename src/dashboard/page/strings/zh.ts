@@ -1,6 +1,6 @@
 /** The page in Simplified Chinese. The words are those of the kernel's Chinese ACRN documentation where it has them. */
 
-import type { Strings } from './strings.js';
+import type { Strings } from './en.js';
 
 export const zh: Strings = {
   languageName: '简体中文',

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { parsePageMessage } from './page-message-check.js';
-import { MAX_EXPRESSION_CHARACTERS, MAX_TYPED_CHARACTERS, type PageMessage } from './protocol.js';
+import { MAX_EXPRESSION_CHARACTERS } from '../debugging/breakpoint-limits.js';
+import { MAX_NAME_CHARACTERS, MAX_TYPED_CHARACTERS } from './limits.js';
+import { parsePageMessage, type PageMessage } from './page-messages.js';
 
 const GOOD: readonly PageMessage[] = [
   { kind: 'hello', token: 'abc' },
@@ -14,8 +15,6 @@ const GOOD: readonly PageMessage[] = [
     tables: true,
     moves: { client: 'a', type: 'pci', first: '0x0', last: '0xF', vcpu: 15 },
   },
-  { kind: 'inspect', vcpu: null },
-  { kind: 'inspect', vcpu: 3 },
   { kind: 'peek', id: 1, client: 2 },
   { kind: 'type', text: 'ls\r' },
   { kind: 'hold-all', id: 1, pending: true, complete: false },
@@ -32,11 +31,11 @@ const GOOD: readonly PageMessage[] = [
   { kind: 'detach', id: 1 },
 ];
 
-test('what a page says is taken as it is', () => {
+test('a message of the page is accepted unchanged', () => {
   for (const message of GOOD) assert.deepEqual(parsePageMessage(JSON.stringify(message)), message);
 });
 
-test('what a page does not say is no message', () => {
+test('text that is not a message of the page is refused', () => {
   for (const bad of [
     '',
     '{',
@@ -54,9 +53,18 @@ test('what a page does not say is no message', () => {
     '{"kind":"watch","slots":true,"tables":true,"moves":{"last":"0x5"}}',
     '{"kind":"watch","slots":true,"tables":true,"moves":{"first":"0x6","last":"0x5"}}',
     '{"kind":"watch","slots":true,"tables":true,"moves":{"toString":1}}',
-    '{"kind":"inspect","vcpu":16}',
-    '{"kind":"inspect","vcpu":-1}',
-    '{"kind":"inspect","vcpu":0.5}',
+    '{"kind":"inspect","vcpu":0}',
+    '{"kind":"step","id":1,"vcpu":16}',
+    '{"kind":"step","id":1,"vcpu":-1}',
+    '{"kind":"step","id":1,"vcpu":0.5}',
+    '{"kind":"step","id":1,"vcpu":null}',
+    '{"kind":"go","id":1}',
+    '{"kind":"go","id":1,"vcpu":1e999}',
+    '{"kind":"peek","id":9007199254740992,"client":0}',
+    '{"kind":"detach","id":1,"__proto__":{"id":2}}',
+    '{"kind":"detach","id":1,"toString":2}',
+    `{"kind":"hello","token":"${'a'.repeat(MAX_NAME_CHARACTERS + 1)}"}`,
+    `{"kind":"watch","slots":true,"tables":true,"moves":{"client":"${'a'.repeat(MAX_NAME_CHARACTERS + 1)}"}}`,
     '{"kind":"change","id":1,"vcpu":0,"value":"41"}',
     '{"kind":"change","id":1,"vcpu":0,"value":"0x10000000000000000"}',
     '{"kind":"break","id":1,"breakpoint":{"at":"free"}}',
@@ -69,7 +77,7 @@ test('what a page does not say is no message', () => {
     assert.equal(parsePageMessage(bad), undefined, bad.slice(0, 90));
 });
 
-test('a message with any part changed is a message of a page or none, and never an error', () => {
+test('a message with any field replaced is accepted or refused, and never throws', () => {
   const part = fc.oneof(fc.jsonValue(), fc.constantFrom('0x5', 3, true, null, 'read'));
   fc.assert(
     fc.property(fc.constantFrom(...GOOD), fc.string(), part, fc.nat(5), (message, name, value, which) => {
