@@ -1,7 +1,8 @@
 // Changes one thing at a time in the code that decides where a request goes and what becomes of it, and runs the tests
 // that should notice. Prints each change that no test noticed; the exit status says whether there was one.
 //
-//   npm run build && node scripts/mutants.mjs [word…]     only mutants whose file or change contains a word
+//   npm run build && node scripts/mutants.mjs [word…]   only mutants whose line in the output has one of the words
+//   npm run build && node scripts/mutants.mjs --check   only whether each can still be made
 //
 // It works on a copy of the compiled sources in the system's temporary folder; the tree is not touched.
 
@@ -10,11 +11,21 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import ts from 'typescript';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = process.env.UPCALL_DIST ?? join(root, 'dist');
 const TEST_TIMEOUT_MS = 60_000;
+
+if (!existsSync(join(root, 'dist/exploration/engine/change/code-change.js'))) {
+  process.stderr.write('Build first: npm run build\n');
+  process.exit(2);
+}
+const { loadCompiler } = await import('../dist/exploration/engine/compiler.js');
+const { applyChange, describeChange, drop, replace } = await import('../dist/exploration/engine/change/code-change.js');
+const { access, binary, call, condition, conditional, ifStatement, initial, literal, nth, operand, statement } =
+  await import('../dist/exploration/engine/change/selector.js');
+
+const ts = loadCompiler();
 
 const SCRIPTS = [
   'conformance/hsm-script.test.js',
@@ -24,167 +35,177 @@ const SCRIPTS = [
 const LOOKUP = [...SCRIPTS, 'hsm/address-map.test.js', 'hsm/range-index.test.js'];
 const FINISH = [...SCRIPTS, 'hsm/request-finisher.test.js', 'hsm/request-finisher-ways.test.js'];
 const CONTROL = ['conformance/control-requests.test.js', 'conformance/control-model.test.js'];
+const IOEVENTFD = ['hsm/ioeventfd.test.js'];
+const IRQFD = ['hsm/irqfd.test.js'];
 
 /**
- * File, what stands there once, what it becomes, and the tests that have to notice.
- * @type {[file: string, from: string, to: string, tests: string[]][]}
+ * @typedef {import('../dist/exploration/engine/change/code-change.js').CodeChange} CodeChange
+ * @typedef {import('../dist/exploration/engine/change/code-change.js').Edit} Edit
+ * @typedef {{ change: CodeChange, tests: string[] }} Mutant
  */
+
+/**
+ * One mutant for each edit of a function, and the tests that have to notice.
+ * @type {(module: string, path: string | undefined, tests: string[], ...edits: (Edit | Edit[])[]) => Mutant[]}
+ */
+const of = (module, path, tests, ...edits) =>
+  edits.map((edit) => ({ change: { module, ...(path === undefined ? {} : { in: path }), edit }, tests }));
+
+/** @type {Mutant[]} */
 const MUTANTS = [
   // Lookup.
-  [
-    'hsm/address-map.ts',
-    'this.#entries.unshift({ client, ranges: [] })',
-    'this.#entries.push({ client, ranges: [] })',
+  of('hsm/address-map', 'AddressMap.addClient', SCRIPTS, replace(call('unshift'), '$0.push($*)')),
+  of('hsm/address-map', 'AddressMap.addRange', SCRIPTS, replace(call('unshift'), '$0.length > 0 || $&')),
+  of('hsm/address-map', 'AddressMap.addRange', LOOKUP, replace(binary('>=', 'MAX_RANGES'), '$1 > $2')),
+  of('hsm/address-map', 'AddressMap.removeRange', SCRIPTS, replace(call('splice'), '$0.splice(0, 1)')),
+  of('hsm/address-map', 'AddressMap.removeRange', LOOKUP, [
+    drop(statement('#rangeCount')),
+    drop(statement('#isChanged')),
+  ]),
+  of(
+    'hsm/address-map',
+    'AddressMap.find',
     SCRIPTS,
-  ],
-  [
-    'hsm/address-map.ts',
-    'entry.ranges.unshift(range)',
-    'entry.ranges.length > 0 || entry.ranges.unshift(range)',
-    SCRIPTS,
-  ],
-  [
-    'hsm/address-map.ts',
-    'type !== IoRequestType.PORT && type !== IoRequestType.MMIO',
-    'type !== IoRequestType.PORT',
-    SCRIPTS,
-  ],
-  ['hsm/address-map.ts', 'sum === 0 ? -1 : 0', '0', SCRIPTS],
-  ['hsm/address-map.ts', 'sum > 0x1_0000_0000 ? 1 : 0', '0', SCRIPTS],
-  ['hsm/address-map.ts', 'sum > 0x1_0000_0000', 'sum >= 0x1_0000_0000', SCRIPTS],
-  ['hsm/address-map.ts', '(sum - 1) >>> 0', 'sum >>> 0', SCRIPTS],
-  ['hsm/address-map.ts', '(high + (sizeHigh >>> 0) + carry + borrow) >>> 0', '(high + carry + borrow) >>> 0', SCRIPTS],
-  [
-    'hsm/address-map.ts',
-    '(high + (sizeHigh >>> 0) + carry + borrow) >>> 0',
-    'high + (sizeHigh >>> 0) + carry + borrow',
-    SCRIPTS,
-  ],
+    drop(operand('&&', 'MMIO')),
+    replace(conditional('sum', '==='), '$3'),
+    replace(conditional('sum', '>'), '$3'),
+    replace(binary('>', 'sum'), '$1 >= $2'),
+    replace(binary('-', 'sum'), '$1'),
+    drop(operand('+', 'sizeHigh')),
+    replace(binary('>>>', 'carry'), '$1'),
+  ),
   // The walk, which only wrapping, very high and odd accesses come to.
-  ['hsm/address-map.ts', 'if (types[i] !== type) continue;', '', LOOKUP],
-  ['hsm/address-map.ts', 'high < startHigh ||', '', LOOKUP],
-  ['hsm/address-map.ts', 'low < (bounds[at] as number)', 'low <= (bounds[at] as number)', LOOKUP],
-  ['hsm/address-map.ts', 'lastHigh > endHigh ||', '', LOOKUP],
-  ['hsm/address-map.ts', 'lastLow > (bounds[at + 2] as number)', 'lastLow >= (bounds[at + 2] as number)', LOOKUP],
-  ['hsm/address-map.ts', 'ranges.splice(index, 1)', 'ranges.splice(0, 1)', SCRIPTS],
-  [
-    'hsm/address-map.ts',
-    'ranges.splice(index, 1);\n    this.#rangeCount--;\n    this.#isChanged = true;',
-    'ranges.splice(index, 1);',
+  of(
+    'hsm/address-map',
+    'AddressMap.#walk',
     LOOKUP,
-  ],
-  ['hsm/address-map.ts', 'this.#rangeCount >= MAX_RANGES', 'this.#rangeCount > MAX_RANGES', LOOKUP],
+    drop(ifStatement('types')),
+    drop(nth(operand('||', 'startHigh'), 1, 2)),
+    replace(binary('<', 'low'), '$1 <= $2'),
+    drop(nth(operand('||', 'endHigh'), 1, 2)),
+    replace(binary('>', 'lastLow'), '$1 >= $2'),
+  ),
   // The index.
-  ['hsm/range-index.ts', 'if (last < address) return WALK;', '', LOOKUP],
-  ['hsm/range-index.ts', 'if (high >>> 0 >= LIMIT_HIGH) return WALK;', '', LOOKUP],
-  [
-    'hsm/range-index.ts',
-    'if (last < (starts[segment + 1] as number))',
-    'if (last <= (starts[segment + 1] as number))',
+  of(
+    'hsm/range-index',
+    'RangeIndex.find',
     LOOKUP,
-  ],
-  [
-    'hsm/range-index.ts',
-    'if (last < (starts[segment + 2] ?? LIMIT))',
-    'if (last <= (starts[segment + 2] ?? LIMIT))',
-    LOOKUP,
-  ],
-  [
-    'hsm/range-index.ts',
-    'return this.#bridging[segment] as number',
-    'return this.#covering[segment] as number',
-    LOOKUP,
-  ],
-  ['hsm/range-index.ts', 'pages[entry] === page ||', '', LOOKUP],
-  ['hsm/range-index.ts', 'low >>> 0 <= lastLow >>> 0', 'true as boolean', LOOKUP],
-  ['hsm/range-index.ts', 'low >>> PAGE_SHIFT === lastLow >>> PAGE_SHIFT', 'true as boolean', LOOKUP],
-  ['hsm/range-index.ts', 'high === lastHigh &&', '', LOOKUP],
-  ['hsm/range-index.ts', 'Number(end) + 1;', 'Number(end);', LOOKUP],
-  [
-    'hsm/range-index.ts',
-    'if ((starts[middle] as number) <= address) low',
-    'if ((starts[middle] as number) < address) low',
-    LOOKUP,
-  ],
-  ['hsm/range-index.ts', 'if (isOwned) long.push(segment);', '', LOOKUP],
-  ['hsm/range-index.ts', 'else known[1] = segment;', '', LOOKUP],
-  ['hsm/range-index.ts', 'if ((heap[parent] as number) <= rank) break;', 'break;', LOOKUP],
-  ['hsm/range-index.ts', '(heap[child + 1] as number) < (heap[child] as number)', 'false as boolean', LOOKUP],
+    drop(ifStatement('last', 'address')),
+    drop(ifStatement('LIMIT_HIGH')),
+    replace(binary('<', 'last', '1'), '$1 <= $2'),
+    replace(binary('<', 'last', '2'), '$1 <= $2'),
+    replace(access('#bridging', 'segment'), 'this.#covering[$1]'),
+    replace(operand('&&', '<='), 'true'),
+    replace(operand('&&', 'PAGE_SHIFT'), 'true'),
+    drop(operand('&&', 'high')),
+  ),
+  of('hsm/range-index', 'RangeIndex.#entryOf', LOOKUP, drop(operand('||', 'page'))),
+  of('hsm/range-index', 'RangeIndex.#within', LOOKUP, replace(binary('<='), '$1 < $2')),
+  of('hsm/range-index', 'cut', LOOKUP, replace(binary('+', 'Number'), '$1')),
+  of('hsm/range-index', 'paged', LOOKUP, drop(statement('long', 'push'))),
+  of('hsm/range-index', 'paged.put', LOOKUP, drop(statement('known', 'segment'))),
+  of('hsm/range-index', 'OpenRanks.add', LOOKUP, replace(ifStatement('rank'), '$2')),
+  of('hsm/range-index', 'OpenRanks.#pop', LOOKUP, replace(operand('&&', 'heap', '['), 'false')),
   // 0xCF8 and 0xCFC.
-  ['hsm/pci-config-access.ts', 'if (request.addressHigh !== 0) return PciConfigResult.PASSED;', '', SCRIPTS],
-  ['hsm/pci-config-access.ts', 'const CONFIG_ADDRESS = 0xcf8;', 'const CONFIG_ADDRESS = 0xcf9;', SCRIPTS],
-  ['hsm/pci-config-access.ts', 'const CONFIG_DATA = 0xcfc;', 'const CONFIG_DATA = 0xcfb;', SCRIPTS],
-  ['hsm/pci-config-access.ts', 'const CONFIG_DATA_END = 0xd00;', 'const CONFIG_DATA_END = 0xcff;', SCRIPTS],
-  ['hsm/pci-config-access.ts', 'this.#address = request.valueLow', 'this.#address = request.valueLow & 0xff', SCRIPTS],
-  ['hsm/pci-config-access.ts', 'slot.setValue(this.#address)', 'slot.setValue(this.#address & ~0x8000_0000)', SCRIPTS],
-  ['hsm/pci-config-access.ts', '(address & ENABLE) === 0', '(address & ENABLE) !== 0', SCRIPTS],
-  ['hsm/pci-config-access.ts', 'slot.setValue(-1)', 'slot.setValue(0)', SCRIPTS],
-  [
-    'hsm/pci-config-access.ts',
-    'if (request.direction === Direction.READ) slot.setValue(-1)',
-    'slot.setValue(-1)',
+  of(
+    'hsm/pci-config-access',
+    undefined,
     SCRIPTS,
-  ],
-  ['hsm/pci-config-access.ts', '(address >> 16) & 0xff;', '(address >> 16) & 0x7f;', SCRIPTS],
-  ['hsm/pci-config-access.ts', '(address >> 11) & 0x1f', '(address >> 11) & 0xf', SCRIPTS],
-  ['hsm/pci-config-access.ts', '(address >> 8) & 0x7', '(address >> 8) & 0x3', SCRIPTS],
-  ['hsm/pci-config-access.ts', '+ ((address >> 16) & 0xf00)', '', SCRIPTS],
-  ['hsm/pci-config-access.ts', ' + (port - CONFIG_DATA)', '', SCRIPTS],
-  ['hsm/pci-config-access.ts', '(address & 0xfc)', '(address & 0xff)', SCRIPTS],
+    replace(initial('CONFIG_ADDRESS'), '0xcf9'),
+    replace(initial('CONFIG_DATA'), '0xcfb'),
+    replace(initial('CONFIG_DATA_END'), '0xcff'),
+  ),
+  of(
+    'hsm/pci-config-access',
+    'PciConfigAccess.handle',
+    SCRIPTS,
+    drop(ifStatement('addressHigh')),
+    replace(access('valueLow'), '$& & 0xff'),
+    replace(call('setValue', '#address'), '$0.setValue($1 & ~0x8000_0000)'),
+    replace(binary('===', 'ENABLE'), '$1 !== $2'),
+    replace(call('setValue', '-'), '$0.setValue(0)'),
+    replace(nth(ifStatement('READ'), 2, 2), '$2'),
+    replace(literal('0xff'), '0x7f'),
+    replace(literal('0x1f'), '0xf'),
+    replace(literal('0x7'), '0x3'),
+    drop(operand('+', '0xf00')),
+    drop(operand('+', 'CONFIG_DATA')),
+    replace(literal('0xfc'), '0xff'),
+  ),
   // The slot's moves.
-  ['io-request/slot.ts', 'this.#move(PENDING, PROCESSING)', 'this.#move(FREE, PROCESSING)', SCRIPTS],
-  ['io-request/slot.ts', 'this.#complete(PROCESSING)', 'this.#complete(FREE)', SCRIPTS],
-  ['io-request/slot.ts', 'this.#complete(PENDING)', 'this.#complete(PROCESSING)', SCRIPTS],
-  ['io-request/slot.ts', 'this.#move(COMPLETE, FREE)', 'this.#move(PROCESSING, FREE)', SCRIPTS],
-  ['io-request/slot.ts', 'kernelHandled ? 1 : 0', 'kernelHandled ? 0 : 1', SCRIPTS],
-  ['io-request/slot.ts', 'if (polling) put(words, base + POLLING, 1)', 'put(words, base + POLLING, 0)', SCRIPTS],
-  ['io-request/slot.ts', 'if (words[index] !== word)', 'if (words[index] === 0)', SCRIPTS],
-  ['io-request/slot.ts', 'words[base + PCI_BUS] = bus', 'words[base + PCI_BUS] = 0', SCRIPTS],
+  of(
+    'io-request/slot',
+    'Slot.assign',
+    SCRIPTS,
+    replace(call('#move'), '$0.#move(FREE, $2)'),
+    replace(conditional('kernelHandled'), '$1 ? $3 : $2'),
+  ),
+  of('io-request/slot', 'Slot.complete', SCRIPTS, replace(call('#complete'), '$0.#complete(FREE)')),
+  of('io-request/slot', 'Slot.completeUnassigned', SCRIPTS, replace(call('#complete'), '$0.#complete(PROCESSING)')),
+  of('io-request/slot', 'Slot.release', SCRIPTS, replace(call('#move'), '$0.#move(PROCESSING, $2)')),
+  of('io-request/slot', 'Slot.fill', SCRIPTS, replace(call('storeIfChanged', 'POLLING'), 'storeIfChanged($1, $2, 0)')),
+  of('io-request/slot', 'storeIfChanged', SCRIPTS, replace(binary('!=='), '$1 === 0')),
+  of('io-request/slot', 'Slot.rewriteAsPci', SCRIPTS, replace(binary('=', 'PCI_BUS'), '$1 = 0')),
   // Who gets and who finishes a request.
-  [
-    'hsm/vm-requests.ts',
-    'const client = found ?? this.#clients.default',
-    'const client = this.#clients.default ?? found',
+  of(
+    'hsm/vm-requests',
+    'VmRequests.#dispatchSlot',
     SCRIPTS,
-  ],
-  ['hsm/assignments.ts', 'slot.assign(kernelHandled)', 'slot.assign(true)', SCRIPTS],
-  [
-    'hsm/vm-requests.ts',
-    'if (vcpu >= this.#vcpuCount) return EINVAL',
-    'if (vcpu > this.#vcpuCount) return EINVAL',
-    CONTROL,
-  ],
-  ['hsm/assignments.ts', 'this.#owners[vcpu] !== client ||', '', CONTROL],
-  ['hsm/vm-requests.ts', 'this.#isClearing = false;\n  }', '}', SCRIPTS],
-  ['hsm/vm-requests.ts', 'if (this.#isClearing) {', 'if (false as boolean) {', SCRIPTS],
-  ['hsm/clear-wait.ts', 'export const CLEAR_ROUNDS = 10', 'export const CLEAR_ROUNDS = 9', SCRIPTS],
-  [
-    'hsm/vm-requests.ts',
-    'if (slot.completeUnassigned() && !polling) this.#notify',
-    'if (slot.completeUnassigned()) this.#notify',
-    SCRIPTS,
-  ],
-  ['hsm/vm-requests.ts', 'if (result < 0) this.#observer', 'if (result > 0) this.#observer', SCRIPTS],
-  ['hsm/request-finisher.ts', 'if (!polling) this.#notify(vcpu);', 'this.#notify(vcpu);', FINISH],
-  ['hsm/request-finisher.ts', 'this.#tickets.loadRelaxed(vcpu) !== ticket', 'false as boolean', FINISH],
-  ['hsm/request-finisher.ts', 'this.#tickets.storeRelaxed(vcpu, 0);', '', FINISH],
-  ['hsm/request-finisher.ts', '!this.#tickets.move(vcpu, ticket, -ticket)', 'false as boolean', FINISH],
-  ['hsm/request-finisher.ts', 'this.#tickets.move(vcpu, -ticket, 0);', '', FINISH],
-  ['hsm/request-finisher.ts', 'if (direction === Direction.READ) {', 'if (true as boolean) {', FINISH],
-  ['hsm/request-finisher.ts', 'else slot.setValue(low);', 'else slot.setValue64(low, high);', FINISH],
-  ['hsm/request-finisher.ts', 'const polling = slot.completionPolling;', 'const polling = false as boolean;', FINISH],
-  ['hsm/service-module.ts', '[vm, ...this.#vms]', '[...this.#vms, vm]', SCRIPTS],
+    replace(binary('??'), '$2 ?? $1'),
+    replace(condition('#isClearing'), 'false'),
+  ),
+  of('hsm/vm-requests', 'VmRequests.finishDefault', CONTROL, replace(binary('>='), '$1 > $2')),
+  of('hsm/vm-requests', 'VmRequests.clear', SCRIPTS, drop(statement('#isClearing', 'false'))),
+  of('hsm/vm-requests', 'VmRequests.#complete', SCRIPTS, drop(operand('&&', 'polling'))),
+  of('hsm/vm-requests', 'VmRequests.#notify', SCRIPTS, replace(binary('<'), '$1 > $2')),
+  of('hsm/assignments', 'Assignments.assign', SCRIPTS, replace(call('assign'), '$0.assign(true)')),
+  of('hsm/assignments', 'Assignments.completeAsIs', CONTROL, drop(operand('||', '#owners'))),
+  of('hsm/clear-wait', undefined, SCRIPTS, replace(initial('CLEAR_ROUNDS'), '9')),
+  of(
+    'hsm/request-finisher',
+    'RequestFinisher.finish',
+    FINISH,
+    replace(ifStatement('polling'), '$2'),
+    replace(operand('||', 'move'), 'false'),
+    drop(nth(statement('move', '0'), 2, 2)),
+  ),
+  of(
+    'hsm/request-finisher',
+    'RequestFinisher.finishHere',
+    FINISH,
+    replace(operand('||', 'loadRelaxed'), 'false'),
+    drop(statement('storeRelaxed')),
+  ),
+  of(
+    'hsm/request-finisher',
+    'RequestFinisher.#complete',
+    FINISH,
+    replace(condition('READ'), 'true'),
+    replace(call('setValue'), '$0.setValue64(low, high)'),
+    replace(initial('polling'), 'false'),
+  ),
+  of('hsm/service-module', 'HypervisorServiceModule.addVm', SCRIPTS, replace(binary('='), '$1 = [...$1, vm]')),
   // The control interface.
-  ['acrn-hsm/hsm-file.ts', '& 0xffff)', ')', CONTROL],
-  ['acrn-hsm/hsm-file.ts', "notify.number('reserved') !== 0 ? Errno.EINVAL :", '', CONTROL],
-  ['acrn-hsm/userspace-client.ts', 'this.#hasPending(this) ||', '', CONTROL],
-  ['acrn-hsm/userspace-client.ts', 'this.#wake(Errno.ENODEV)', 'this.#wake(0)', CONTROL],
-  ['hsm/ioeventfd.ts', 'entry.length >= request.size', 'entry.length === request.size', ['hsm/ioeventfd.test.js']],
-  ['hsm/ioeventfd.ts', 'request.finish(ticket, 0, 0)', 'request.finish(ticket, 1, 0)', ['hsm/ioeventfd.test.js']],
-  ['hsm/ioeventfd.ts', 'entry.address === address &&', '', ['hsm/ioeventfd.test.js']],
-  ['hsm/ioeventfd.ts', 'isPort ? 0 : request.valueHigh', 'request.valueHigh', ['hsm/ioeventfd.test.js']],
-  ['hsm/irqfd.ts', 'if (event.isReadable) this.#inject(message)', '', ['hsm/irqfd.test.js']],
-];
+  of(
+    'acrn-hsm/hsm-file',
+    'HsmFile.#requests',
+    CONTROL,
+    replace(binary('&'), '$1'),
+    replace(conditional('reserved'), '$3'),
+  ),
+  of('acrn-hsm/userspace-client', 'UserspaceClient.attach', CONTROL, drop(operand('||', '#hasPending'))),
+  of('acrn-hsm/userspace-client', 'UserspaceClient.disconnected', CONTROL, replace(call('#wake'), '$0.#wake(0)')),
+  of(
+    'hsm/ioeventfd',
+    'IoEventFds.#match',
+    IOEVENTFD,
+    replace(binary('>='), '$1 === $2'),
+    drop(operand('&&', 'address')),
+    replace(conditional('isPort'), '$3'),
+  ),
+  of('hsm/ioeventfd', 'IoEventFds.notify', IOEVENTFD, replace(call('finish', '0'), '$0.finish($1, 1, 0)')),
+  of('hsm/irqfd', 'IrqFds.assign', IRQFD, drop(ifStatement('isReadable'))),
+].flat();
 
 /** @type {(path: string, text: string) => string} */
 const javaScript = (path, text) =>
@@ -209,6 +230,24 @@ function run(folder, tests) {
   return { passed: status === 0, by: signal === null ? (first ?? 'the run failed') : 'time', seconds };
 }
 
+/** @type {(change: CodeChange) => string} */
+const mutated = (change) => applyChange(ts, readFileSync(join(root, `src/${change.module}.ts`), 'utf8'), change);
+
+/** @type {(error: unknown) => string} */
+const messageOf = (error) => (error instanceof Error ? error.message : String(error));
+
+if (process.argv[2] === '--check') {
+  const gone = MUTANTS.flatMap(({ change }) => {
+    try {
+      mutated(change);
+      return [];
+    } catch (error) {
+      return [`${describeChange(change)}\n${messageOf(error)}\n`];
+    }
+  });
+  process.stdout.write(gone.length === 0 ? `${MUTANTS.length} mutants, all can be made\n` : gone.join(''));
+  process.exit(gone.length === 0 ? 0 : 1);
+}
 if (!existsSync(join(dist, 'conformance/hsm-script.test.js'))) {
   process.stderr.write('Build first: npm run build\n');
   process.exit(2);
@@ -220,31 +259,27 @@ try {
   cpSync(dist, join(folder, 'dist'), { recursive: true });
   for (const shared of ['node_modules', 'conformance', 'package.json', 'src'])
     symlinkSync(join(root, shared), join(folder, shared));
-  const everyTest = [...new Set(MUTANTS.flatMap(([, , , tests]) => tests))];
+  const everyTest = [...new Set(MUTANTS.flatMap(({ tests }) => tests))];
   const healthy = run(folder, everyTest);
   if (!healthy.passed) {
     process.stderr.write(`Without a change the tests fail already: ${healthy.by}\n`);
     process.exitCode = 2;
   } else {
     const words = process.argv.slice(2);
-    for (const [file, from, to, tests] of MUTANTS) {
-      const name = `${file}: ${from.split('\n')[0]} → ${to.split('\n')[0] || '(nothing)'}`;
+    for (const { change, tests } of MUTANTS) {
+      const name = describeChange(change);
       if (words.length > 0 && !words.some((word) => name.includes(word))) continue;
-      const text = readFileSync(join(root, 'src', file), 'utf8');
-      if (text.split(from).length !== 2) {
-        process.stdout.write(`GONE      ${name}\n`);
+      let text;
+      try {
+        text = mutated(change);
+      } catch (error) {
+        process.stdout.write(`${messageOf(error)}\n`);
         survivors++;
         continue;
       }
-      const target = join(folder, 'dist', file.replace(/\.ts$/, '.js'));
+      const target = join(folder, `dist/${change.module}.js`);
       const before = readFileSync(target, 'utf8');
-      writeFileSync(
-        target,
-        javaScript(
-          file,
-          text.replace(from, () => to),
-        ),
-      );
+      writeFileSync(target, javaScript(`${change.module}.ts`, text));
       const { passed, by, seconds } = run(folder, tests);
       writeFileSync(target, before);
       tried++;

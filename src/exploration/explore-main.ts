@@ -7,7 +7,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UpcallError } from '../io-request/upcall-error.js';
-import { loadCompiler } from './code/rewritten-modules.js';
+import { loadCompiler } from './engine/compiler.js';
 import { CONFIGURATIONS, planOf, type Configuration } from './search/configurations.js';
 import { DEFECTS } from './search/defects.js';
 import { explore, exploreRandomly, type Exploration } from './search/explore.js';

@@ -1,7 +1,18 @@
 /** The public names of the explorer: `import { … } from 'upcall/exploration'`. See docs/exploration.md. */
 
-export type { TextChange } from './code/adaptations.js';
-export { loadCompiler } from './code/rewritten-modules.js';
+export {
+  after,
+  before,
+  copy,
+  drop,
+  move,
+  replace,
+  type CodeChange,
+  type Edit,
+  type Target,
+} from './engine/change/code-change.js';
+export * as select from './engine/change/selector.js';
+export { loadCompiler } from './engine/compiler.js';
 export { CONFIGURATIONS, planOf, SMALLEST, type Configuration } from './search/configurations.js';
 export type { Defect } from './search/defect.js';
 export { DEFECTS } from './search/defects.js';

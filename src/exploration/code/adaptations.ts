@@ -1,74 +1,52 @@
 /**
- * Adaptations: how the explored code differs from the shipped one, beside being able to stop. They make times and long
- * counts small, so that the states are finitely many, and take away no behaviour; each says why. A text that is gone is
- * an error: then the shipped code has changed, and somebody has to think.
+ * Adaptations: how the explored code differs from the shipped one, beside being able to stop.
+ *
+ * They make times and long counts small, so that there are finitely many states, and take away no
+ * behaviour; each says why. A place that no longer exists is an error (code-change.ts).
  */
 
-export interface TextChange {
-  /** A module, from the root of the compiled sources, without `.js`. */
-  readonly module: string;
-  /** Stands there exactly once, apart from white space. */
-  readonly from: string;
-  readonly to: string;
-}
+import { replace, type CodeChange } from '../engine/change/code-change.js';
+import { initial } from '../engine/change/selector.js';
 
-export interface Adaptation extends TextChange {
+export interface Adaptation extends CodeChange {
   readonly why: string;
 }
 
 export const ADAPTATIONS: readonly Adaptation[] = [
   {
     module: 'sync/adaptive-spin',
-    from: 'MAX_SPIN_US = 100',
-    to: 'MAX_SPIN_US = 0',
-    why: 'Looking for a while before sleeping is looking once, later.',
+    edit: replace(initial('MAX_SPIN_US'), '0'),
+    why: 'Spinning before parking is one poll that comes later.',
   },
   {
     module: 'sync/adaptive-spin',
-    from: 'MAX_EVENT_LOOP_SPIN_US = 50',
-    to: 'MAX_EVENT_LOOP_SPIN_US = 0',
+    edit: replace(initial('MAX_EVENT_LOOP_SPIN_US'), '0'),
     why: 'The same, in a thread with an event loop.',
   },
   {
     module: 'sync/poll-delay',
-    from: 'MAX_DELAY_STEPS = 512',
-    to: 'MAX_DELAY_STEPS = 0',
-    why: 'Keeping away for a while is looking later, which a schedule can do anyway.',
+    edit: replace(initial('MAX_DELAY_STEPS'), '0'),
+    why: 'Delaying a poll is polling later, which a schedule can do anyway.',
   },
   {
     module: 'sync/poll-delay',
-    from: 'OUTLIER_POLLS = 256',
-    to: 'OUTLIER_POLLS = 0',
-    why: 'What looks are counted for is how long to keep away.',
+    edit: replace(initial('OUTLIER_POLLS'), '0'),
+    why: 'Polls are counted only to choose the delay.',
   },
   {
     module: 'hsm/dispatch-worker',
-    from: 'PASSES_PER_TURN = 1024',
-    to: 'PASSES_PER_TURN = 1',
-    why: 'A turn of the loop in which nothing else runs is no turn; so turning after each pass contains turning later.',
+    edit: replace(initial('PASSES_PER_TURN'), '1'),
+    why: 'A turn of the loop in which nothing else runs changes nothing: a turn after each pass contains the later ones.',
   },
   {
     module: 'hsm/clear-wait',
-    from: 'CLEAR_ROUNDS = 10',
-    to: 'CLEAR_ROUNDS = 2',
-    why: 'A round of CLEAR may take any time here, so that two rounds contain the first, one in the middle and the last.',
+    edit: replace(initial('CLEAR_ROUNDS'), '2'),
+    why: 'A round of CLEAR may take any time here, so two rounds contain the first, one in the middle and the last.',
   },
   {
     module: 'hsm/assignments',
-    from: 'const ticket = (this.#nextTicket = this.#nextTicket === MAX_TICKET ? 1 : this.#nextTicket + 1);',
-    to: 'const ticket = this.#requests[vcpu].ticket + 1;',
-    why: 'A ticket is only ever compared with others of its slot: in which order slots got theirs is no state.',
+    in: 'Assignments.assign',
+    edit: replace(initial('ticket'), 'this.#requests[vcpu].ticket + 1'),
+    why: 'A ticket is compared only with others of its slot: the order in which slots got theirs is no state.',
   },
 ];
-
-/** `text` with `change` made. Throws when what it changes stands there more than once or not at all. */
-export function changeText(text: string, { module, from, to }: TextChange): string {
-  const words = from
-    .trim()
-    .split(/\s+/)
-    .map((word) => word.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  const pattern = new RegExp(words.join('\\s+'), 'g');
-  const count = text.match(pattern)?.length ?? 0;
-  if (count !== 1) throw new Error(`GONE: in ${module} this stands ${count} times, not once: ${from}`);
-  return text.replace(pattern, () => to);
-}

@@ -4,11 +4,10 @@
  */
 
 import { readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { compileFunction } from 'node:vm';
 import type * as TypeScript from 'typescript';
-import { UpcallError } from '../../io-request/upcall-error.js';
-import { ADAPTATIONS, changeText, type TextChange } from './adaptations.js';
+import { applyChange, type CodeChange } from '../engine/change/code-change.js';
+import { ADAPTATIONS } from './adaptations.js';
 import { gettersOf, lowerModule } from './lowered-module.js';
 import { rewriteModule } from './suspendable-code.js';
 
@@ -27,18 +26,6 @@ const PLAIN = new Set(
 
 /** Modules that are the beginning of a thread. */
 const ENTRIES = new Set(['device-model/placement/device-thread']);
-
-/** The compiler, which only explorers need. As what it is, CommonJS: an import looks for its exports for half of a second. */
-export function loadCompiler(): Ts {
-  try {
-    return createRequire(import.meta.url)('typescript') as Ts;
-  } catch (error) {
-    throw new UpcallError('TOOL_MISSING', 'exploring needs the TypeScript compiler, which is not installed', {
-      remedy: 'npm install --save-dev typescript',
-      cause: error,
-    });
-  }
-}
 
 interface ModuleText {
   readonly text: string;
@@ -70,7 +57,7 @@ export class RewrittenModules {
     entries: readonly string[],
     runtime: { readonly globals: Record<string, unknown> },
     replaced: ReadonlyMap<string, Exports>,
-    changes: readonly TextChange[],
+    changes: readonly CodeChange[],
   ) {
     this.#ts = ts;
     this.#runtime = runtime;
@@ -114,14 +101,14 @@ export class RewrittenModules {
     return text;
   }
 
-  #read(name: string, changes: readonly TextChange[]): void {
+  #read(name: string, changes: readonly CodeChange[]): void {
     if (this.#texts.has(name) || this.#replaced.has(name)) return;
     const own = changes.filter(({ module }) => module === name);
     let module = own.length === 0 ? shared.get(name) : undefined;
     if (module === undefined) {
       let text = readFileSync(new URL(`${name}.js`, root), 'utf8');
       for (const change of [...ADAPTATIONS.filter((adaptation) => adaptation.module === name), ...own])
-        text = changeText(text, change);
+        text = applyChange(this.#ts, text, change);
       const lowered = asMain(name, lowerModule(this.#ts, `${name}.js`, text));
       module = { text: lowered, imports: importsOf(lowered).map((target) => resolve(name, target)) };
       if (own.length === 0) shared.set(name, module);

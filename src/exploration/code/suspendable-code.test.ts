@@ -5,7 +5,7 @@ import { OperationKind, type Operation } from '../machine/operation.js';
 import { Runtime } from '../machine/runtime.js';
 import { ThreadLife } from '../machine/thread-life.js';
 import { gettersOf, lowerModule } from './lowered-module.js';
-import { loadCompiler } from './rewritten-modules.js';
+import { loadCompiler } from '../engine/compiler.js';
 import { rewriteModule } from './suspendable-code.js';
 
 const ts = loadCompiler();

@@ -3,10 +3,10 @@
  * it the world in which it shows, as small as it can be.
  */
 
-import type { TextChange } from '../code/adaptations.js';
+import type { CodeChange } from '../engine/change/code-change.js';
 import type { WorldPlan } from '../world/world.js';
 
-export interface Defect extends TextChange {
+export interface Defect extends CodeChange {
   readonly name: string;
   readonly sentence: string;
   readonly plan: WorldPlan;

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadCompiler } from '../code/rewritten-modules.js';
+import { loadCompiler } from '../engine/compiler.js';
 import { DEFECTS } from './defects.js';
 import { explore, warmUp } from './explore.js';
 import { ExploredProgram, ExploredWorld } from './explored-world.js';

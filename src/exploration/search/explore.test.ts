@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { loadCompiler } from '../code/rewritten-modules.js';
+import { loadCompiler } from '../engine/compiler.js';
+import { drop } from '../engine/change/code-change.js';
+import { loop } from '../engine/change/selector.js';
 import type { WorldPlan } from '../world/world.js';
 import { CONFIGURATIONS, planOf, SMALLEST } from './configurations.js';
 import { ExhaustiveSearch } from './exhaustive-search.js';
@@ -99,8 +101,8 @@ test('who goes round for ever is told', async () => {
   // Nobody answers, and the reset waits for a vCPU that nobody wakes.
   const change = {
     module: 'hypervisor/threaded-vm',
-    from: 'for (let vcpu = 0; vcpu < this.vcpuCount; vcpu++) this.shared.doorbell(vcpu).ring();',
-    to: '',
+    in: 'ThreadedVm.resetVm',
+    edit: drop(loop('ring')),
   };
   const broken = new ExploredProgram(loadCompiler(), [change]);
   const { result } = await explore(broken, { ...SMALLEST, clients: ['later'], acts: ['reset'] });

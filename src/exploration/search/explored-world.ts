@@ -6,7 +6,7 @@
 
 import type * as TypeScript from 'typescript';
 import { SLOT_BYTES, SLOT_COUNT, SLOT_OFFSET } from '../../io-request/layout.js';
-import type { TextChange } from '../code/adaptations.js';
+import type { CodeChange } from '../engine/change/code-change.js';
 import { RewrittenModules } from '../code/rewritten-modules.js';
 import { HeapFingerprint } from '../machine/heap-fingerprint.js';
 import { OperationKind, wordOperation } from '../machine/operation.js';
@@ -38,7 +38,7 @@ export class ExploredProgram {
   readonly runtime = new Runtime();
   readonly modules: RewrittenModules;
 
-  constructor(ts: typeof TypeScript, changes: readonly TextChange[] = []) {
+  constructor(ts: typeof TypeScript, changes: readonly CodeChange[] = []) {
     const runtime = this.runtime;
     const probe = {
       *note(name: string, ...numbers: number[]) {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { loadCompiler } from '../code/rewritten-modules.js';
+import { loadCompiler } from '../engine/compiler.js';
 import { CONFIGURATIONS } from './configurations.js';
 import { exploreRandomly } from './explore.js';
 import { ExploredProgram } from './explored-world.js';
