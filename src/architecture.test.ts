@@ -66,6 +66,7 @@ function isTest(path: string): boolean {
 const isOwn = (from: string): boolean => byPath.has(from);
 
 const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
+  ['host/', 0],
   ['io-request/', 0],
   ['sync/', 0],
   ['trace/', 1],
@@ -217,24 +218,46 @@ describe('who may know whom', () => {
   });
 });
 
-describe('what runs without Node', () => {
-  const portable = (path: string): boolean =>
-    (inFolder('io-request/', 'trace/', 'hsm/', 'device-model/', 'hypervisor/boot/')(path) &&
-      !inFolder('device-model/placement/')(path)) ||
-    path === 'hypervisor/io-handler.ts';
+describe('the host', () => {
+  /** The one line that chooses the host. */
+  const CHOICE = 'host/current.ts';
+  const ofNode = inFolder('host/node/');
+  /** What runs on Node only, by its nature: programs, and the server of the page. */
+  const program = (path: string): boolean =>
+    inFolder('cli/', 'conformance/', 'exploration/', 'fuzzing/')(path) || /^dashboard\/[^/]+$/.test(path);
+  const portable = (path: string): boolean => !ofNode(path) && !program(path);
+  /** Packages that need Node: what they do is the host's business. */
+  const NODE_PACKAGES = ['jiti', 'koffi'];
 
-  test('imports no node: module', () => {
+  test('of Node is named below host/node and in programs only', () => {
     holdForImports(portable, (_, { from }) =>
-      from.startsWith('node:') ? 'it has to run in a browser too' : undefined,
+      from.startsWith('node:') || NODE_PACKAGES.includes(from) ? 'it has to run in a browser too' : undefined,
     );
   });
 
-  test('names none of Node’s globals', () => {
+  test('is chosen in one file', () => {
+    holdForImports(
+      (path) => !ofNode(path) && path !== CHOICE,
+      (_, { from }) => (ofNode(from) ? `import { host } from ${CHOICE}` : undefined),
+    );
+  });
+
+  test('has no global of Node’s that is used elsewhere', () => {
     const wrong = products
       .filter(({ path }) => portable(path))
       .filter(({ text }) =>
-        /(?<![.\w])(process\.|Buffer\.|require\(|__dirname)/.test(text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')),
+        /(?<![.\w])(process\.|Buffer\b|NodeJS\.|setImmediate\(|require\(|__dirname|__filename|global\.)/.test(
+          text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ''),
+        ),
       )
+      .map(({ path }) => path);
+    assert.deepEqual(wrong, []);
+  });
+
+  test('is the only one to name koffi', () => {
+    const wrong = products
+      .filter(({ path }) => !ofNode(path))
+      .filter(({ text }) => /['"]koffi['"]/.test(text))
       .map(({ path }) => path);
     assert.deepEqual(wrong, []);
   });

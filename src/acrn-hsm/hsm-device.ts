@@ -4,6 +4,7 @@
  * worker serves upcalls by itself.
  */
 
+import { host } from '../host/current.js';
 import type { Hypervisor, VmConfig, VmEvent } from '../hypervisor/hypervisor.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import { Upcall } from '../hypervisor/upcall.js';
@@ -61,7 +62,7 @@ export class HsmDevice {
     this.#options = options;
     this.module = new HypervisorServiceModule({
       upcall: this.upcall,
-      turn: () => new Promise((resolve) => setImmediate(resolve)),
+      turn: () => host.turn(),
     });
   }
 

@@ -1,116 +1,67 @@
 /**
- * LinuxEvents: event objects over real Linux eventfds, where the package koffi is installed: the descriptors that another
- * process or a virtio back end hands over. Without it, LocalEvent is what there is.
+ * LinuxEvents: event objects over real Linux eventfds, the descriptors that another process or a virtio
+ * back end hands over. Where the host has no eventfds, LocalEvent takes their place.
  *
- * A difference to the driver: to hear of the next signal this side has to take the counter, so a reader elsewhere that
- * shares an eventfd with an irqfd finds it empty.
+ * A difference to the driver: this side has to take the counter to see the next signal, so another reader
+ * that shares an eventfd with an irqfd finds it empty.
  */
 
-import { readFileSync, readlinkSync } from 'node:fs';
+import type { EventFds } from '../host/event-fds.js';
+import { host } from '../host/current.js';
 import type { EventObject } from '../hsm/event-object.js';
 import { Errno } from '../hsm/errno.js';
 import type { EventTable } from './event-table.js';
 
-const EFD_CLOEXEC = 0o200_0000;
-const EFD_NONBLOCK = 0o4000;
-const POLLIN = 1;
-const COUNTER_BYTES = 8;
-const EVENTFD_LINK = 'anon_inode:[eventfd]';
-/** Descriptors that one table has looked at; a file's number is not an event's for ever. */
+/** Eventfds that one table remembers. The kernel reuses their numbers, so the table may forget. */
 const MAX_KNOWN = 4096;
 
-type NativeFunction = (...args: readonly (number | Uint8Array)[]) => number | bigint;
-
-interface PollHandle {
-  close(): void;
-  unref(): void;
-}
-
-/** What is used of koffi; it is optional, and so are its types. */
-interface Koffi {
-  load(library: string): { func(declaration: string): NativeFunction };
-  readonly node: {
-    poll(fd: number, options: { readonly readable: boolean }, callback: () => void): PollHandle;
-  };
-}
-
 export class LinuxEvents implements EventTable {
-  readonly #koffi: Koffi;
-  readonly #eventfd: NativeFunction;
-  readonly #calls: Calls;
-  /** By the kernel's own number of the eventfd: two descriptors of one are one event. */
+  readonly #fds: EventFds;
+  /** By the kernel's name of the eventfd: two descriptors of one eventfd are one event. */
   readonly #known = new Map<string, LinuxEvent>();
 
-  /** Undefined where there is no Linux or no koffi. */
+  /** Resolves with undefined if the host has no eventfds: not Linux, or koffi is not installed. */
   static async load(): Promise<LinuxEvents | undefined> {
-    if (process.platform !== 'linux') return undefined;
-    const name = 'koffi';
-    try {
-      return new LinuxEvents(((await import(name)) as { default: Koffi }).default);
-    } catch {
-      return undefined;
-    }
+    const fds = await host.openEventFds();
+    return fds === undefined ? undefined : new LinuxEvents(fds);
   }
 
-  private constructor(koffi: Koffi) {
-    this.#koffi = koffi;
-    const libc = koffi.load('libc.so.6');
-    this.#eventfd = libc.func('int eventfd(uint count, int flags)');
-    this.#calls = {
-      read: libc.func('int64_t read(int fd, _Out_ uint8_t *buffer, size_t bytes)'),
-      write: libc.func('int64_t write(int fd, const uint8_t *buffer, size_t bytes)'),
-      poll: libc.func('int poll(_Inout_ uint8_t *fds, ulong count, int timeout)'),
-      close: libc.func('int close(int fd)'),
-    };
+  private constructor(fds: EventFds) {
+    this.#fds = fds;
   }
 
-  /** A new eventfd; its number is `fd`. */
+  /** Creates an eventfd; its descriptor is the event's `fd`. */
   create(): LinuxEvent {
-    const fd = Number(this.#eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    const event = this.lookup(fd);
-    if (typeof event === 'number') throw new Error(`eventfd: error ${event}`);
+    const event = this.lookup(this.#fds.create());
+    if (typeof event === 'number') throw new Error(`a new eventfd cannot be looked up: error ${event}`);
     return event;
   }
 
+  /** Returns EBADF if `fd` is not open, EINVAL if it is not an eventfd. */
   lookup(fd: number): LinuxEvent | number {
-    let link: string;
-    let id: string;
-    try {
-      link = readlinkSync(`/proc/self/fd/${fd}`);
-      if (link !== EVENTFD_LINK) return Errno.EINVAL;
-      id = /^eventfd-id:\s*(\d+)/m.exec(readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1'))?.[1] ?? `fd ${fd}`;
-    } catch {
-      return Errno.EBADF;
-    }
-    const known = this.#known.get(id);
+    const found = this.#fds.identify(fd);
+    if (found === 'not-open') return Errno.EBADF;
+    if (found === 'not-an-eventfd') return Errno.EINVAL;
+    const known = this.#known.get(found.id);
     if (known !== undefined && !known.isClosed) return known;
     if (this.#known.size >= MAX_KNOWN) this.#known.clear();
-    const event = new LinuxEvent(fd, this.#koffi, this.#calls);
-    this.#known.set(id, event);
+    const event = new LinuxEvent(fd, this.#fds);
+    this.#known.set(found.id, event);
     return event;
   }
-}
-
-interface Calls {
-  readonly read: NativeFunction;
-  readonly write: NativeFunction;
-  readonly poll: NativeFunction;
-  readonly close: NativeFunction;
 }
 
 export class LinuxEvent implements EventObject {
   readonly fd: number;
-  readonly #koffi: Koffi;
-  readonly #calls: Calls;
+  readonly #fds: EventFds;
   readonly #signalled = new Set<() => void>();
   readonly #closed = new Set<() => void>();
-  #handle: PollHandle | undefined;
+  #polling: { close(): void } | undefined;
   #isClosed = false;
 
-  constructor(fd: number, koffi: Koffi, calls: Calls) {
+  constructor(fd: number, fds: EventFds) {
     this.fd = fd;
-    this.#koffi = koffi;
-    this.#calls = calls;
+    this.#fds = fds;
   }
 
   get isClosed(): boolean {
@@ -118,35 +69,25 @@ export class LinuxEvent implements EventObject {
   }
 
   get isReadable(): boolean {
-    if (this.#isClosed) return false;
-    const request = new DataView(new ArrayBuffer(8));
-    request.setInt32(0, this.fd, true);
-    request.setInt16(4, POLLIN, true);
-    return Number(this.#calls.poll(new Uint8Array(request.buffer), 1, 0)) > 0;
+    return !this.#isClosed && this.#fds.isReadable(this.fd);
   }
 
-  /** A counter that is full stays full, and is readable all the same. */
   signal(): void {
-    if (this.#isClosed) return;
-    const one = new Uint8Array(COUNTER_BYTES);
-    one[0] = 1;
-    this.#calls.write(this.fd, one, COUNTER_BYTES);
+    if (!this.#isClosed) this.#fds.write(this.fd);
   }
 
   read(): bigint {
-    const counter = new Uint8Array(COUNTER_BYTES);
-    const bytes = this.#isClosed ? 0 : Number(this.#calls.read(this.fd, counter, COUNTER_BYTES));
-    return bytes === COUNTER_BYTES ? new DataView(counter.buffer).getBigUint64(0, true) : 0n;
+    return this.#isClosed ? 0n : this.#fds.read(this.fd);
   }
 
-  /** Signals that come before this process looks are one. */
+  /** Signals that come before the event loop polls again are one. */
   onSignal(listener: () => void): () => void {
     const entry = (): void => listener();
     this.#signalled.add(entry);
-    this.#listen();
+    this.#startPolling();
     return () => {
       this.#signalled.delete(entry);
-      if (this.#signalled.size === 0) this.#stop();
+      if (this.#signalled.size === 0) this.#stopPolling();
     };
   }
 
@@ -158,22 +99,21 @@ export class LinuxEvent implements EventObject {
 
   close(): void {
     if (this.#isClosed) return;
-    this.#stop();
+    this.#stopPolling();
     this.#isClosed = true;
     for (const listener of [...this.#closed]) listener();
-    this.#calls.close(this.fd);
+    this.#fds.close(this.fd);
   }
 
-  #listen(): void {
-    if (this.#handle !== undefined || this.#isClosed) return;
-    this.#handle = this.#koffi.node.poll(this.fd, { readable: true }, () => {
+  #startPolling(): void {
+    if (this.#polling !== undefined || this.#isClosed) return;
+    this.#polling = this.#fds.poll(this.fd, () => {
       if (this.read() !== 0n) for (const listener of [...this.#signalled]) listener();
     });
-    this.#handle.unref();
   }
 
-  #stop(): void {
-    this.#handle?.close();
-    this.#handle = undefined;
+  #stopPolling(): void {
+    this.#polling?.close();
+    this.#polling = undefined;
   }
 }

@@ -4,6 +4,8 @@
  * Times are milliseconds as fractions (sub-microsecond resolution) since an arbitrary start, except `wallTimeMs`.
  */
 
+import { startBackgroundTimer, type BackgroundTimer } from '../sync/background-timer.js';
+
 export interface ClockTimer {
   /** Does nothing when the timer has fired. */
   cancel(): void;
@@ -29,9 +31,9 @@ export class SystemClock implements Clock {
   }
 
   schedule(atMs: number, callback: () => void): ClockTimer {
-    let handle: NodeJS.Timeout;
+    let timer: BackgroundTimer;
     const arm = (): void => {
-      handle = setTimeout(
+      timer = startBackgroundTimer(
         () => {
           // setTimeout may fire a fraction of a millisecond early.
           if (performance.now() < atMs) arm();
@@ -39,10 +41,9 @@ export class SystemClock implements Clock {
         },
         Math.min(Math.max(0, atMs - performance.now()), MAX_TIMEOUT_MS),
       );
-      (handle as { unref?: () => void }).unref?.();
     };
     arm();
-    return { cancel: () => clearTimeout(handle) };
+    return { cancel: () => clearTimeout(timer) };
   }
 }
 

@@ -4,6 +4,7 @@
  * clients are the clients themselves.
  */
 
+import { host } from '../host/current.js';
 import { SystemClock, type Clock, type ClockTimer } from '../device-model/clock.js';
 import type { InterruptLine } from '../device-model/device.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
@@ -124,8 +125,12 @@ export class FaultInjection {
     if (ms < 1) {
       let isCancelled = false;
       timer = { cancel: () => void (isCancelled = true) };
-      const look = (): unknown => isCancelled || (this.clock.now() >= at ? act() : setImmediate(look));
-      setImmediate(look);
+      const spin = async (): Promise<void> => {
+        do await host.turn();
+        while (!isCancelled && this.clock.now() < at);
+        if (!isCancelled) act();
+      };
+      void spin();
     } else timer = this.clock.schedule(at, act);
     this.#timers.add(timer);
   }

@@ -4,6 +4,7 @@
  * to know nothing of it. Used only where a VM has a fault plan.
  */
 
+import { host } from '../host/current.js';
 import type { InterruptController } from '../hypervisor/interrupt-lines.js';
 import { VmSharedState, type VmSharedStateHandle } from '../hypervisor/vm-shared-state.js';
 
@@ -48,7 +49,7 @@ export class LineRelay implements InterruptController {
       if (this.#isClosed) return;
       this.deliver();
       // A device that never rests must not keep the event loop from turning.
-      await new Promise((resolve) => setImmediate(resolve));
+      await host.turn();
     }
   }
 }

@@ -3,6 +3,7 @@
  * answered later than in its own turn; requests that are answered at once never touch it.
  */
 
+import { startBackgroundTimer, type BackgroundTimer } from '../sync/background-timer.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 
 /** How long a client may take for a request unless the VM says otherwise. */
@@ -27,7 +28,7 @@ export class TimeLimit {
   readonly #since = new Float64Array(SLOT_COUNT);
   /** How long after `since` a request is told next. */
   readonly #nextMs = new Float64Array(SLOT_COUNT);
-  #timer: ReturnType<typeof setTimeout> | undefined;
+  #timer: BackgroundTimer | undefined;
 
   /**
    * `ticketOf` gives the ticket that stands in a slot now, 0 when the request was finished. `late` says whether the client
@@ -53,10 +54,8 @@ export class TimeLimit {
     this.#tickets.fill(0);
   }
 
-  #arm(delayMs: number): ReturnType<typeof setTimeout> {
-    const timer = setTimeout(() => this.#check(), Math.min(delayMs, MAX_DELAY_MS));
-    (timer as { unref?: () => void }).unref?.();
-    return timer;
+  #arm(delayMs: number): BackgroundTimer {
+    return startBackgroundTimer(() => this.#check(), Math.min(delayMs, MAX_DELAY_MS));
   }
 
   #check(): void {

@@ -3,19 +3,21 @@
  * (hypercalls.ts says the rules); the threads obey the shared words.
  */
 
-import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
+import { host } from '../host/current.js';
+import type { HostThread } from '../host/host.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { errorText } from '../io-request/error-text.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
+import { Deferred } from '../sync/deferred.js';
 import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
 import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } from './hypercalls.js';
 import type { VmConfig, VmEvent } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
-import { threadFlags } from './thread-flags.js';
+import { StartRegisters } from './start-registers.js';
 import type { Upcall } from './upcall.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
@@ -44,9 +46,9 @@ export interface ThreadedVmOptions {
 }
 
 interface VcpuThread {
-  readonly worker: Worker;
-  readonly registers: MessagePort;
-  readonly ended: Promise<void>;
+  readonly handle: HostThread;
+  readonly registers: StartRegisters;
+  readonly ended: Promise<unknown>;
 }
 
 export class ThreadedVm implements Hypercalls {
@@ -79,7 +81,7 @@ export class ThreadedVm implements Hypercalls {
     } catch (error) {
       // So that their ends are expected ones.
       shared.setVmState(VmState.POWERED_OFF);
-      await Promise.all(threads.map((thread) => thread.worker.terminate()));
+      await Promise.all(threads.map(({ handle }) => handle.terminate()));
       throw error;
     }
     return new ThreadedVm(options, shared, threads, memory);
@@ -128,8 +130,7 @@ export class ThreadedVm implements Hypercalls {
     const state = this.shared.vmState;
     const thread = this.#threads[vcpu];
     if (thread === undefined || state === VmState.RUNNING || state === VmState.POWERED_OFF) return HYPERCALL_REFUSED;
-    thread.registers.postMessage(registers);
-    return 0;
+    return thread.registers.store(registers) ? 0 : HYPERCALL_INVALID;
   }
 
   startVm(): number {
@@ -164,10 +165,9 @@ export class ThreadedVm implements Hypercalls {
     if (this.shared.vmState !== VmState.PAUSED) return HYPERCALL_REFUSED;
     this.shared.setVmState(VmState.POWERED_OFF);
     for (const thread of this.#threads) {
-      const timer = setTimeout(() => void thread.worker.terminate(), THREAD_END_MS);
+      const timer = setTimeout(() => void thread.handle.terminate(), THREAD_END_MS);
       await thread.ended;
       clearTimeout(timer);
-      thread.registers.close();
     }
     return 0;
   }
@@ -218,80 +218,68 @@ function startThread(
   vcpu: number,
 ): { thread: VcpuThread; ready: Promise<GuestMemory | undefined> } {
   const { config, onEvent } = options;
-  const { port1, port2 } = new MessageChannel();
-  port1.unref();
+  const registers = new StartRegisters();
   const data: VcpuThreadData = {
     vcpu,
     vcpuCount: config.vcpuCount,
     page: options.buffer.page,
     upcall: options.upcall.buffer,
     shared: shared.handle,
-    registers: port2,
+    registers: registers.buffer,
     completionPolling: config.completionPolling,
     interceptPci: config.interceptPci ?? false,
     spinUs: config.spinUs,
     program: options.program(vcpu),
   };
-  let worker: Worker;
+  let isReady = false;
+  const ready = new Deferred<GuestMemory | undefined>();
+  const ended = new Deferred<undefined>();
+  const onMessage = (message: VcpuThreadMessage): void => {
+    switch (message.kind) {
+      case 'ready':
+        isReady = true;
+        ready.resolve(message.memory === undefined ? undefined : new GuestMemory(message.memory));
+        break;
+      case 'failed': {
+        const { code, remedy } = message;
+        ready.reject(new UpcallError(code, message.message, remedy === undefined ? {} : { remedy }));
+        break;
+      }
+      case 'event':
+        // A halt of a start that a reset has ended meanwhile: the vCPU runs again.
+        if (message.event.kind === 'halted' && message.start !== shared.starts) break;
+        onEvent(message.event);
+        break;
+      case 'report':
+        options.onReport?.(vcpu, message.report);
+    }
+  };
+  const onError = (error: Error): void => {
+    const { message, stack } = error;
+    if (isReady) onEvent({ kind: 'crashed', vcpu, message, ...(stack === undefined ? {} : { stack }) });
+    else ready.reject(new UpcallError('THREAD_FAILED', `vCPU ${vcpu}: ${message}`, { cause: error }));
+  };
+  const onExit = (): void => {
+    const wasExpected = shared.vmState === VmState.POWERED_OFF || !isReady;
+    shared.setVcpuState(vcpu, VcpuState.OFFLINE);
+    if (!wasExpected) onEvent({ kind: 'crashed', vcpu, message: `the thread of vCPU ${vcpu} ended` });
+    // Without effect if it was ready or has failed.
+    ready.reject(new UpcallError('THREAD_FAILED', `the thread of vCPU ${vcpu} ended before it was ready`));
+    ended.resolve(undefined);
+  };
+  let handle: HostThread;
   try {
-    const name = `${config.name} vCPU ${vcpu}`;
-    worker = new Worker(options.entry, { workerData: data, transferList: [port2], name, ...threadFlags() });
+    handle = host.startThread(options.entry, {
+      name: `${config.name} vCPU ${vcpu}`,
+      data,
+      onMessage: (message) => onMessage(message as VcpuThreadMessage),
+      onError,
+      onExit,
+    });
   } catch (error) {
-    port1.close();
     throw new UpcallError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, { cause: error });
   }
-  let isReady = false;
-  const ready = new Promise<GuestMemory | undefined>((resolve, reject) => {
-    worker.on('message', (message: VcpuThreadMessage) => {
-      switch (message.kind) {
-        case 'ready':
-          isReady = true;
-          resolve(message.memory === undefined ? undefined : new GuestMemory(message.memory));
-          break;
-        case 'failed':
-          reject(
-            new UpcallError(
-              message.code,
-              message.message,
-              message.remedy === undefined ? {} : { remedy: message.remedy },
-            ),
-          );
-          break;
-        case 'event':
-          // Of a start that a reset has ended meanwhile: the vCPU runs again.
-          if (message.event.kind === 'halted' && message.start !== shared.starts) break;
-          onEvent(message.event);
-          break;
-        case 'report':
-          options.onReport?.(vcpu, message.report);
-      }
-    });
-    worker.on('error', (error: Error) => {
-      if (isReady)
-        onEvent({
-          kind: 'crashed',
-          vcpu,
-          message: error.message,
-          ...(error.stack === undefined ? {} : { stack: error.stack }),
-        });
-      else reject(new UpcallError('THREAD_FAILED', `vCPU ${vcpu}: ${error.message}`, { cause: error }));
-    });
-  });
-  const ended = new Promise<void>((resolve) => {
-    worker.once('exit', () => {
-      const wasExpected = shared.vmState === VmState.POWERED_OFF || !isReady;
-      shared.setVcpuState(vcpu, VcpuState.OFFLINE);
-      if (!wasExpected) onEvent({ kind: 'crashed', vcpu, message: `the thread of vCPU ${vcpu} ended` });
-      resolve();
-    });
-  });
-  // Whoever awaits `ready` hears of a failure; an exit before that is one too.
-  const exited = ended.then(() => {
-    if (!isReady) throw new UpcallError('THREAD_FAILED', `the thread of vCPU ${vcpu} ended before it was ready`);
-    return undefined;
-  });
-  const settled = Promise.race([ready, exited]);
-  // Nobody awaits it when another vCPU could not start.
-  settled.catch(() => undefined);
-  return { thread: { worker, registers: port1, ended }, ready: settled };
+  // Unhandled otherwise when another vCPU could not start.
+  ready.promise.catch(() => undefined);
+  return { thread: { handle, registers, ended: ended.promise }, ready: ready.promise };
 }

@@ -38,15 +38,15 @@ export interface VcpuLoopOptions {
   readonly vcpu: number;
   readonly shared: VmSharedState;
   readonly program: VcpuProgram;
-  /** The registers that were set last, or undefined. */
-  readonly takeRegisters: () => VcpuRegisters | undefined;
+  /** The registers that were set last, or undefined if none were. */
+  readonly loadRegisters: () => VcpuRegisters | undefined;
   readonly report: (event: VmEvent) => void;
   /** Lets the Service VM end the VM its own way after a triple fault; false when it did not ask for that. */
   readonly powerOffAfterFault?: () => boolean;
 }
 
 /** Returns when the VM is powered off. Blocks the thread meanwhile. */
-export function runVcpu({ vcpu, shared, program, takeRegisters, report, powerOffAfterFault }: VcpuLoopOptions): void {
+export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOffAfterFault }: VcpuLoopOptions): void {
   const doorbell = shared.doorbell(vcpu);
   /** The start that this vCPU has obeyed: after an end of its own doing it has nothing to run until there is another. */
   let start = 0;
@@ -56,7 +56,6 @@ export function runVcpu({ vcpu, shared, program, takeRegisters, report, powerOff
   };
   const mayLeaveHalt = (): boolean => shared.lines.changed || shared.msis.any(vcpu) || !shared.isRunning;
   const deliver = (kind: MsiDelivery, vector: number): void => program.message?.(kind, vector);
-  let registers: VcpuRegisters | undefined;
   for (;;) {
     shared.setVcpuState(vcpu, VcpuState.INIT);
     while (!doorbell.sleep(mayLeavePark, Infinity));
@@ -66,8 +65,7 @@ export function runVcpu({ vcpu, shared, program, takeRegisters, report, powerOff
     if (shared.vmState !== VmState.RUNNING) continue;
     start = shared.starts;
     try {
-      registers = takeRegisters() ?? registers;
-      program.start(registers);
+      program.start(loadRegisters());
       while (shared.isRunning) {
         if (shared.msis.any(vcpu)) shared.msis.take(vcpu, deliver);
         const haltedMs = program.run();

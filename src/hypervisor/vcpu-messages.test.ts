@@ -17,7 +17,7 @@ function play(shared: VmSharedState, run: () => number, powerOffAfterFault?: () 
       run,
       message: (kind, vector) => seen.push(`message ${kind} ${vector}`),
     },
-    takeRegisters: () => undefined,
+    loadRegisters: () => undefined,
     report: (event: VmEvent) => seen.push(event.kind),
     ...(powerOffAfterFault === undefined ? {} : { powerOffAfterFault }),
   });

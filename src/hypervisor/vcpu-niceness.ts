@@ -7,14 +7,13 @@
  * Linux only: elsewhere a priority is the whole process's.
  */
 
-import { availableParallelism, getPriority, setPriority } from 'node:os';
+import { host } from '../host/current.js';
 
 /** A thread one step nicer weighs 1.25 times less (Linux, sched_prio_to_weight). */
 const WEIGHT_STEP = 1.25;
 export const MAX_NICENESS = 19;
 /** With as much as the cores the worker still loses its own at times; measured with 2 to 16 vCPUs on two cores. */
 const WEIGHT_OF_A_CORE = 0.5;
-const THIS_THREAD = 0;
 
 /** Steps, 0…19, for each thread of `vcpuCount` vCPUs on a machine with `cores`. */
 export function vcpuNiceness(vcpuCount: number, cores: number): number {
@@ -24,13 +23,7 @@ export function vcpuNiceness(vcpuCount: number, cores: number): number {
   return Math.min(MAX_NICENESS, steps);
 }
 
-/** In the vCPU's own thread. What the operator has chosen for the process (nice) stays the base. */
+/** In the vCPU's own thread. The niceness that the operator chose for the process stays the base. */
 export function lowerPriority(vcpuCount: number): void {
-  const steps = vcpuNiceness(vcpuCount, availableParallelism());
-  if (process.platform !== 'linux' || steps === 0) return;
-  try {
-    setPriority(THIS_THREAD, Math.min(MAX_NICENESS, getPriority(THIS_THREAD) + steps));
-  } catch {
-    // A sandbox that forbids it: the guest is slower where cores are few, nothing else.
-  }
+  host.lowerPriority(vcpuNiceness(vcpuCount, host.cores));
 }

@@ -3,7 +3,7 @@
  * An entry file is one call of `serveVcpu` with a function that builds its VcpuProgram.
  */
 
-import { parentPort, receiveMessageOnPort, workerData, type MessagePort } from 'node:worker_threads';
+import { host } from '../host/current.js';
 import { UpcallError, type UpcallErrorCode } from '../io-request/upcall-error.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { MoveRecorder } from '../trace/move-recorder.js';
@@ -15,8 +15,8 @@ import { interceptPci } from './pci-interception.js';
 import { PortHandlerTable } from './port-handlers.js';
 import { Upcall } from './upcall.js';
 import { runVcpu, type VcpuProgram } from './vcpu-loop.js';
+import { StartRegisters } from './start-registers.js';
 import { lowerPriority } from './vcpu-niceness.js';
-import type { VcpuRegisters } from './vcpu-registers.js';
 import { VmSharedState, type VmSharedStateHandle } from './vm-shared-state.js';
 
 /** What a vCPU's thread is started with. `program` is the hypervisor's own and must survive structured cloning. */
@@ -26,7 +26,8 @@ export interface VcpuThreadData {
   readonly page: SharedArrayBuffer;
   readonly upcall: SharedArrayBuffer;
   readonly shared: VmSharedStateHandle;
-  readonly registers: MessagePort;
+  /** StartRegisters. */
+  readonly registers: SharedArrayBuffer;
   readonly completionPolling: boolean;
   readonly interceptPci: boolean;
   readonly spinUs: number | undefined;
@@ -61,11 +62,11 @@ export interface BuiltVcpu {
 
 /** Runs a vCPU until its VM is powered off. `build` throws UpcallError when the hypervisor cannot run. */
 export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Promise<BuiltVcpu>): Promise<void> {
-  const port = parentPort;
-  if (port === null) throw new Error('a vCPU runs in a thread of its own');
-  const data = workerData as VcpuThreadData;
-  const say = (message: VcpuThreadMessage): void => port.postMessage(message);
+  const thread = await host.startedThread();
+  const data = thread.data as VcpuThreadData;
+  const post = (message: VcpuThreadMessage): void => thread.post(message);
   const shared = new VmSharedState(data.shared);
+  const registers = new StartRegisters(data.registers);
   const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
   if (data.interceptPci) interceptPci(handlers);
   const slot = new SharedBuffer(data.page).slot(data.vcpu);
@@ -87,38 +88,29 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
       handler,
       handlers,
       program: data.program,
-      report: (report) => say({ kind: 'report', report }),
+      report: (report) => post({ kind: 'report', report }),
     });
   } catch (error) {
     const known = error instanceof UpcallError ? error : undefined;
-    say({
+    post({
       kind: 'failed',
       code: known?.code ?? 'THREAD_FAILED',
       message: error instanceof Error ? error.message : String(error),
       ...(known?.remedy === undefined ? {} : { remedy: known.remedy }),
     });
+    thread.close();
     return;
   }
   // At the end of the start: modules load and compile at full weight.
   lowerPriority(data.vcpuCount);
-  say({ kind: 'ready', ...(built.memory === undefined ? {} : { memory: built.memory }) });
+  post({ kind: 'ready', ...(built.memory === undefined ? {} : { memory: built.memory }) });
   runVcpu({
     vcpu: data.vcpu,
     shared,
     program: built.program,
-    takeRegisters: () => takeLast(data.registers),
-    report: (event) => say({ kind: 'event', event, start: shared.starts }),
+    loadRegisters: () => registers.load(),
+    report: (event) => post({ kind: 'event', event, start: shared.starts }),
     powerOffAfterFault: () => handler.powerOffAfterFault(),
   });
-  data.registers.close();
-}
-
-/** The newest registers in the port; reading does not need the event loop, which this thread never turns. */
-function takeLast(registers: MessagePort): VcpuRegisters | undefined {
-  let last: VcpuRegisters | undefined;
-  for (;;) {
-    const received = receiveMessageOnPort(registers) as { message: VcpuRegisters } | undefined;
-    if (received === undefined) return last;
-    last = received.message;
-  }
+  thread.close();
 }

@@ -3,7 +3,7 @@
  * from wherever the package is installed.
  */
 
-import { fileURLToPath } from 'node:url';
+import { host } from '../host/current.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 
 /** `monitor`: interactive, pokes at ports, memory and interrupts. `hello`: greets, reads port 0x500, powers off. */
@@ -23,10 +23,10 @@ export function guestImage(name: GuestName): string {
     throw new UpcallError('IMAGE_NOT_FOUND', `no guest program "${String(name)}" comes with upcall`, {
       remedy: `There are ${GUEST_NAMES.join(' and ')}`,
     });
-  return fileURLToPath(new URL(`${name}.bin`, FOLDER));
+  return host.fileName(new URL(`${name}.bin`, FOLDER));
 }
 
 /** The path of the compiled DSDT, which gives a guest its ACPI tables. */
 export function acpiDsdt(): string {
-  return fileURLToPath(new URL('acpi/dsdt.aml', FOLDER));
+  return host.fileName(new URL('acpi/dsdt.aml', FOLDER));
 }

@@ -3,11 +3,11 @@
  * stack; but it, or what it waits for, was made somewhere. So while a VM has this, every asynchronous thing that is made
  * on behalf of a request notes where, and a late request shows the last such place in the device.
  *
- * Node tells of these through async_hooks, which makes every promise of the process slower: for looking at a device that
- * hangs, not for every day.
+ * Recording makes every promise of the process slower: it is for a device that hangs, not for every day.
  */
 
-import { AsyncLocalStorage, createHook, type AsyncHook } from 'node:async_hooks';
+import { host } from '../host/current.js';
+import type { AsyncOrigin, AsyncStacks } from '../host/host.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { ClientPosition, IoClient } from '../hsm/io-client.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -17,42 +17,30 @@ const PLACES = 8;
 
 /** What has been made on behalf of one request, the newest last. */
 interface Trail {
-  readonly places: { readonly stack?: string }[];
+  readonly places: AsyncOrigin[];
 }
 
 export class LateStacks {
-  readonly #trails = new AsyncLocalStorage<Trail>();
-  readonly #hook: AsyncHook;
-
-  constructor() {
-    const init = (): void => {
-      const trail = this.#trails.getStore();
-      if (trail === undefined) return;
-      const place: { stack?: string } = {};
-      Error.captureStackTrace(place, init);
-      if (trail.places.push(place) > PLACES) trail.places.shift();
-    };
-    this.#hook = createHook({ init }).enable();
-  }
+  readonly #stacks = host.recordAsyncStacks();
 
   /** A client in a thread of its own is left as it is: what it makes, it makes there. */
   wrap(client: IoClient): IoClient {
-    return client.connect === undefined ? new TrailedClient(client, this.#trails) : client;
+    return client.connect === undefined ? new TrailedClient(client, this.#stacks) : client;
   }
 
   close(): void {
-    this.#hook.disable();
+    this.#stacks.close();
   }
 }
 
 class TrailedClient implements IoClient {
   readonly #client: IoClient;
-  readonly #trails: AsyncLocalStorage<Trail>;
+  readonly #stacks: AsyncStacks;
   readonly #bySlot: (Trail | undefined)[] = Array.from({ length: SLOT_COUNT });
 
-  constructor(client: IoClient, trails: AsyncLocalStorage<Trail>) {
+  constructor(client: IoClient, stacks: AsyncStacks) {
     this.#client = client;
-    this.#trails = trails;
+    this.#stacks = stacks;
   }
 
   get name(): string {
@@ -62,7 +50,10 @@ class TrailedClient implements IoClient {
   notify(request: AssignedRequest): void {
     const trail: Trail = { places: [] };
     this.#bySlot[request.vcpu] = trail;
-    this.#trails.run(trail, () => this.#client.notify(request));
+    const onBegin = (origin: AsyncOrigin): void => {
+      if (trail.places.push(origin) > PLACES) trail.places.shift();
+    };
+    this.#stacks.run(onBegin, () => this.#client.notify(request));
   }
 
   disconnected(): void {
@@ -85,5 +76,5 @@ function framesOf(stack: string): string[] {
 
 /** What stands between the HSM and a device, which also waits for what the device waits for. */
 function isOwn(frame: string): boolean {
-  return /[/\\](device-client|late-stacks)\.js:/.test(frame);
+  return /[/\\](device-client|late-stacks|async-stacks)\.js:/.test(frame);
 }

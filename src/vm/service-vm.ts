@@ -3,6 +3,7 @@
  * HSM's worker and the devices.
  */
 
+import { host } from '../host/current.js';
 import type { IoClient } from '../hsm/io-client.js';
 import { HypervisorServiceModule } from '../hsm/service-module.js';
 import { VmRequests } from '../hsm/vm-requests.js';
@@ -39,7 +40,7 @@ export class ServiceVm {
     this.#module = new HypervisorServiceModule({
       upcall: this.#upcall,
       spinUs: this.#spinUs,
-      turn: () => new Promise((resolve) => setImmediate(resolve)),
+      turn: () => host.turn(),
     });
     this.#module.worker.start();
   }

@@ -1,8 +1,8 @@
 /** What a User VM is made with: the options, their limits, and the guest image that they name. */
 
-import { readFile } from 'node:fs/promises';
 import { checkFaultPlan } from '../fault-injection/fault-injection.js';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
+import { host } from '../host/current.js';
 import { CLIENT_TIMEOUT_MS, LATE_POLICIES, type LatePolicy } from '../hsm/time-limit.js';
 import { prepareGuestImage, type GuestImage, type GuestImageOptions } from '../hypervisor/boot/guest-image.js';
 import { MAX_VCPUS } from '../hypervisor/hypervisor.js';
@@ -118,7 +118,7 @@ export async function prepareImage(options: UserVmOptions, memoryBytes: number):
 /** Reads a guest image or one of its parts. Throws IMAGE_NOT_FOUND. */
 export async function readImage(path: string): Promise<Uint8Array> {
   try {
-    return await readFile(path);
+    return await host.readFile(path);
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new UpcallError('IMAGE_NOT_FOUND', `cannot read ${path} (${reason})`, {

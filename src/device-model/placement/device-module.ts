@@ -4,8 +4,7 @@
  * function that makes one; both get a DeviceContext and the options of whoever attaches it.
  */
 
-import { createJiti } from 'jiti';
-import { fileURLToPath } from 'node:url';
+import { host } from '../../host/current.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import type { Clock } from '../clock.js';
@@ -35,7 +34,7 @@ export async function loadDevice(
 ): Promise<Device> {
   let exported: Record<string, unknown>;
   try {
-    exported = await importModule(module);
+    exported = await host.importModule(module);
   } catch (error) {
     throw new UpcallError('DEVICE_MODULE_INVALID', `device module ${module}: ${message(error)}`, {
       remedy: 'Check the path and that the file loads by itself',
@@ -66,15 +65,6 @@ export async function loadDevice(
       remedy: REMEDY,
     });
   return device;
-}
-
-async function importModule(module: string): Promise<Record<string, unknown>> {
-  // Node 20 does not read TypeScript itself.
-  if (/\.[cm]?ts$/.test(module)) {
-    const file = module.startsWith('file:') ? fileURLToPath(module) : module;
-    return createJiti(import.meta.url).import<Record<string, unknown>>(file);
-  }
-  return (await import(module)) as Record<string, unknown>;
 }
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what a module exports; it is looked at before it is called

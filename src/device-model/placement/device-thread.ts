@@ -1,6 +1,6 @@
 /** The thread of a device: takes requests out of its mailbox, lets the device answer, and finishes them in the page. */
 
-import { parentPort, workerData } from 'node:worker_threads';
+import { host } from '../../host/current.js';
 import { AssignedRequest } from '../../hsm/assigned-request.js';
 import { RequestFinisher, type ClientFinisher } from '../../hsm/request-finisher.js';
 import type { AddressRange } from '../../hsm/address-range.js';
@@ -38,10 +38,11 @@ export type DeviceThreadMessage =
   | { readonly kind: 'failed'; readonly message: string; readonly remedy?: string }
   | { readonly kind: 'error'; readonly message: string; readonly stack?: string };
 
-const data = workerData as DeviceThreadData;
-const say = (message: DeviceThreadMessage): void => parentPort?.postMessage(message);
-// A listener keeps this thread alive while it waits on shared words, which by itself does not.
-parentPort?.on('message', () => undefined);
+const thread = await host.startedThread();
+const data = thread.data as DeviceThreadData;
+const post = (message: DeviceThreadMessage): void => thread.post(message);
+// Waiting on shared words does not keep a thread alive.
+thread.keepAlive();
 
 const shared = new VmSharedState(data.finisher.shared);
 const mailbox = new DeviceMailbox(data.mailbox);
@@ -55,20 +56,20 @@ try {
       clock: new SystemClock(),
     },
     data.options,
-    () => say({ kind: 'loaded' }),
+    () => post({ kind: 'loaded' }),
   );
-  say({ kind: 'ready', name: device.name, ...registersOf(device) });
+  post({ kind: 'ready', name: device.name, ...registersOf(device) });
   await serve(device);
   device.close?.();
 } catch (error) {
   const known = error instanceof UpcallError ? error.remedy : undefined;
-  say({
+  post({
     kind: 'failed',
     message: errorText(error).message,
     ...(known === undefined ? {} : { remedy: known }),
   });
 }
-parentPort?.close();
+thread.close();
 
 /** What structured cloning cannot copy is no register map. */
 function registersOf({ registers }: Device): { readonly registers?: RegisterMap } {
@@ -105,7 +106,7 @@ async function serve(device: Device): Promise<void> {
     );
     return request;
   });
-  const tell = (error: unknown): void => say({ kind: 'error', ...errorText(error) });
+  const tell = (error: unknown): void => post({ kind: 'error', ...errorText(error) });
   const client = new DeviceClient(device, data.range, (_, error) => tell(error));
   const served = new Int32Array(SLOT_COUNT);
   /** False: this is the end. A reset comes before every request that was posted after it. */
@@ -114,7 +115,7 @@ async function serve(device: Device): Promise<void> {
     if ((control & MailboxControl.CLOSE) !== 0) return false;
     if ((control & MailboxControl.RESET) !== 0) reset(device, tell);
     // Here no access is half done, and the guest's requests are looked at again however busy it is.
-    if ((control & MailboxControl.LOOK) !== 0) say({ kind: 'registers', values: peekDevice(device) });
+    if ((control & MailboxControl.LOOK) !== 0) post({ kind: 'registers', values: peekDevice(device) });
     return true;
   };
   for (;;) {

@@ -4,15 +4,16 @@
  * class either way. If its thread ends or is late, its requests finish as all ones and its range is free again.
  */
 
-import { Worker } from 'node:worker_threads';
+import { host } from '../../host/current.js';
+import type { HostThread } from '../../host/host.js';
 import type { AddressRange } from '../../hsm/address-range.js';
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
 import type { ClientPosition, IoClient } from '../../hsm/io-client.js';
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
-import { threadFlags } from '../../hypervisor/thread-flags.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { errorText } from '../../io-request/error-text.js';
+import { Deferred } from '../../sync/deferred.js';
 import type { ReportDeviceError } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
@@ -61,23 +62,18 @@ interface Relayed {
   readonly ticket: number;
 }
 
-interface Settle {
-  resolve(): void;
-  reject(error: Error): void;
-}
-
 export class ThreadClient implements IoClient {
   readonly #options: ThreadClientOptions;
   readonly #mailbox = new DeviceMailbox();
   readonly #peek = new ThreadPeek(() => this.#mailbox.control(MailboxControl.LOOK));
   #registers: RegisterMap | undefined;
   #name: string;
-  #worker: Worker | undefined;
+  #thread: HostThread | undefined;
   #isClosing = false;
   #isReady = false;
   /** Whether its modules are loaded. */
   #isLoaded = false;
-  #closeTimer: NodeJS.Timeout | undefined;
+  #closeTimer: ReturnType<typeof setTimeout> | undefined;
   /** Whether answers have to come here, instead of into the page. */
   #isRelaying = false;
   /** Whether somebody waits for such answers. */
@@ -86,18 +82,14 @@ export class ThreadClient implements IoClient {
   readonly #relayed: (Relayed | undefined)[] = [];
   #failure: string | undefined;
   /** Resolves when the device is made; rejects with DEVICE_MODULE_INVALID when it cannot be. */
-  readonly ready: Promise<void>;
-  readonly #settle: Settle;
+  readonly ready: Promise<unknown>;
+  readonly #ready = new Deferred<undefined>();
 
   constructor(options: ThreadClientOptions) {
     this.#options = options;
     this.#name = options.placement.module.replace(/^.*\//, '');
-    let settle: Settle | undefined;
-    this.ready = new Promise<void>((resolve, reject) => {
-      settle = { resolve, reject };
-    });
-    this.#settle = settle as unknown as Settle;
-    // Whoever starts the VM awaits `ready`; until then a failure is not unhandled.
+    this.ready = this.#ready.promise;
+    // The VM's start awaits `ready`; until then a failure is not unhandled.
     this.ready.catch(() => undefined);
   }
 
@@ -106,7 +98,7 @@ export class ThreadClient implements IoClient {
   }
 
   get isRunning(): boolean {
-    return this.#worker !== undefined;
+    return this.#thread !== undefined;
   }
 
   /** What the device says about its registers, once it is made. */
@@ -134,11 +126,7 @@ export class ThreadClient implements IoClient {
       memory: memory.handle,
       finisher,
     };
-    const worker = startThread(data, this.#name);
-    this.#worker = worker;
-    worker.on('message', (message: DeviceThreadMessage) => this.#hear(message));
-    worker.on('error', (error: Error) => this.#options.reportError(this.#name, error));
-    worker.on('exit', () => this.#ended());
+    this.#thread = this.#startThread(data);
   }
 
   notify(request: AssignedRequest): void {
@@ -162,7 +150,7 @@ export class ThreadClient implements IoClient {
     this.#isClosing = true;
     this.#mailbox.wakeAnswers();
     this.#mailbox.control(MailboxControl.CLOSE);
-    if (this.#worker !== undefined) this.#closeWithin(this.#isLoaded ? CLOSE_MS : LOAD_MS);
+    if (this.#thread !== undefined) this.#closeWithin(this.#isLoaded ? CLOSE_MS : LOAD_MS);
   }
 
   explain(vcpu: number): ClientPosition {
@@ -171,7 +159,7 @@ export class ThreadClient implements IoClient {
 
   /** Ends the thread at once, as a crash would. */
   async terminate(): Promise<void> {
-    await this.#worker?.terminate();
+    await this.#thread?.terminate();
   }
 
   /** Once begun, until the end: requests that were relayed may still be open when nobody asks for relaying any more. */
@@ -185,7 +173,7 @@ export class ThreadClient implements IoClient {
         relayed.request.finish(ticket, low, high);
       });
       // A device that never rests must not keep the event loop from turning.
-      await new Promise((resolve) => setImmediate(resolve));
+      await host.turn();
     }
   }
 
@@ -195,7 +183,7 @@ export class ThreadClient implements IoClient {
   }
 
   #position(vcpu: number): string {
-    if (this.#worker === undefined) return 'its thread has ended';
+    if (this.#thread === undefined) return 'its thread has ended';
     if (!this.#isReady) return 'its thread is still making the device';
     const inside = this.#mailbox.inside;
     if (inside?.vcpu === vcpu) return `its thread has been inside this access for ${inside.ms} ms`;
@@ -206,7 +194,7 @@ export class ThreadClient implements IoClient {
     return 'its thread lives and has begun the access: the device’s promise is open';
   }
 
-  #hear(message: DeviceThreadMessage): void {
+  #onMessage(message: DeviceThreadMessage): void {
     switch (message.kind) {
       case 'loaded':
         this.#isLoaded = true;
@@ -216,7 +204,7 @@ export class ThreadClient implements IoClient {
         this.#isReady = true;
         this.#name = message.name;
         this.#registers = message.registers;
-        this.#settle.resolve();
+        this.#ready.resolve(undefined);
         break;
       case 'registers':
         this.#peek.answer(message.values);
@@ -225,7 +213,7 @@ export class ThreadClient implements IoClient {
         const options = message.remedy === undefined ? {} : { remedy: message.remedy };
         this.#failure = message.message;
         if (this.#isReady) this.#options.reportError(this.#name, new Error(message.message));
-        else this.#settle.reject(new UpcallError('DEVICE_MODULE_INVALID', message.message, options));
+        else this.#ready.reject(new UpcallError('DEVICE_MODULE_INVALID', message.message, options));
         // Whatever the module has begun already (a timer, a socket) would keep its thread.
         void this.terminate();
         break;
@@ -238,12 +226,12 @@ export class ThreadClient implements IoClient {
     }
   }
 
-  #ended(): void {
+  #onExit(): void {
     clearTimeout(this.#closeTimer);
-    this.#settle.reject(
+    this.#ready.reject(
       new UpcallError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
     );
-    this.#worker = undefined;
+    this.#thread = undefined;
     this.#peek.answer(undefined);
     this.#mailbox.wakeAnswers();
     if (this.#isClosing) {
@@ -253,15 +241,21 @@ export class ThreadClient implements IoClient {
     this.#isClosing = true;
     this.#options.onDeath(this, this.#failure ?? 'its thread ended');
   }
-}
 
-function startThread(data: DeviceThreadData, name: string): Worker {
-  try {
-    return new Worker(new URL('./device-thread.js', import.meta.url), { workerData: data, name, ...threadFlags() });
-  } catch (error) {
-    throw new UpcallError('THREAD_FAILED', `no thread for device ${name}: ${errorText(error).message}`, {
-      remedy: 'Give options that structured cloning can copy: no functions',
-      cause: error,
-    });
+  #startThread(data: DeviceThreadData): HostThread {
+    try {
+      return host.startThread(new URL('./device-thread.js', import.meta.url), {
+        name: this.#name,
+        data,
+        onMessage: (message) => this.#onMessage(message as DeviceThreadMessage),
+        onError: (error) => this.#options.reportError(this.#name, error),
+        onExit: () => this.#onExit(),
+      });
+    } catch (error) {
+      throw new UpcallError('THREAD_FAILED', `no thread for device ${this.#name}: ${errorText(error).message}`, {
+        remedy: 'Give options that structured cloning can copy: no functions',
+        cause: error,
+      });
+    }
   }
 }

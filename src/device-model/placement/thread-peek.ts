@@ -4,6 +4,7 @@
  * waits for it longer than PEEK_MS, and there is never more than one question on its way.
  */
 
+import { startBackgroundTimer } from '../../sync/background-timer.js';
 import type { RegisterValues } from '../register-peek.js';
 
 /** How long a device's thread may take to answer a look. */
@@ -25,9 +26,7 @@ export class ThreadPeek {
   /** Resolves with undefined when the time is over. Who asks while somebody waits gets the same answer. */
   values(): Promise<RegisterValues | undefined> {
     this.#waiting ??= new Promise((resolve) => {
-      const timer = setTimeout(() => this.#settle(undefined), this.#limitMs);
-      // Who looks keeps no process alive.
-      timer.unref();
+      const timer = startBackgroundTimer(() => this.#settle(undefined), this.#limitMs);
       this.#settle = (values) => {
         clearTimeout(timer);
         this.#waiting = undefined;

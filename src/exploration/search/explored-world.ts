@@ -50,19 +50,15 @@ export class ExploredProgram {
         return runtime.life?.promiseOf(wait);
       },
     };
-    const workerThreads = {
-      Worker: Object,
-      MessageChannel: Object,
-      parentPort: {
-        on: () => undefined,
+    const host = {
+      startedThread: () => ({
+        data: runtime.life?.workerData,
+        keepAlive: () => undefined,
         close: () => undefined,
-        postMessage: ({ kind, message }: { kind?: string; message?: string }) => {
+        post: ({ kind, message }: { kind?: string; message?: string }) => {
           if (kind === 'failed') throw new Error(`a device's thread could not begin: ${message}`);
         },
-      },
-      get workerData(): unknown {
-        return runtime.life?.workerData;
-      },
+      }),
     };
     const deviceModule = {
       loadDevice: keepsCallbacks((_module: unknown, _context: unknown, options: unknown) =>
@@ -71,7 +67,7 @@ export class ExploredProgram {
     };
     const replaced = new Map<string, Record<string, unknown>>([
       [PROBE, probe],
-      ['node:worker_threads', workerThreads],
+      ['host/current', { host }],
       [DEVICE_MODULE, deviceModule],
       // No actor uses the guest's memory.
       ['hypervisor/guest-memory', { GuestMemory: Object }],

@@ -63,5 +63,5 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
       if (!isAnswered) note('stopped', vm, vcpu);
     }
   };
-  runVcpu({ vcpu, shared, program, takeRegisters: () => undefined, report: () => undefined });
+  runVcpu({ vcpu, shared, program, loadRegisters: () => undefined, report: () => undefined });
 }

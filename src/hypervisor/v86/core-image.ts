@@ -3,9 +3,7 @@
  * cloning, so that they share its machine code.
  */
 
-import { createHash } from 'node:crypto';
-import { readFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { host } from '../../host/current.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { checkModule } from './core-exports.js';
 import { testCore } from './self-test.js';
@@ -26,10 +24,10 @@ export function loadCoreImage(): Promise<WebAssembly.Module> {
   return image;
 }
 
-/** Where Node finds the package from here: beside upcall in somebody's project, or in our own node_modules. */
+/** The installed package's core. Throws HYPERVISOR_UNAVAILABLE if there is no package. */
 export function coreFile(): string {
   try {
-    return createRequire(import.meta.url).resolve('v86/build/v86.wasm');
+    return host.packageFile('v86/build/v86.wasm');
   } catch (cause) {
     throw new UpcallError('HYPERVISOR_UNAVAILABLE', 'the package v86, which holds the CPU core, is not installed', {
       remedy: `Run: npm install v86@${CORE_VERSION} --save-exact`,
@@ -40,8 +38,8 @@ export function coreFile(): string {
 
 /** Reads, checks, edits, compiles and tests the core in `file`. */
 export async function load(file: string): Promise<WebAssembly.Module> {
-  const bytes = await readFile(file);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  const bytes = await host.readFile(file);
+  const sha256 = await sha256Of(bytes);
   if (sha256 !== CORE_SHA256)
     throw new UpcallError(
       'CORE_MISMATCH',
@@ -54,4 +52,10 @@ export async function load(file: string): Promise<WebAssembly.Module> {
   checkModule(module);
   testCore(module);
   return module;
+}
+
+/** In hexadecimal digits. */
+async function sha256Of(bytes: Uint8Array<ArrayBuffer>): Promise<string> {
+  const digest = new Uint8Array(await crypto.subtle.digest('SHA-256', bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

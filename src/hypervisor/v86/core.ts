@@ -4,7 +4,6 @@
  * like. The 8259s, the local APIC and the IO-APIC are inside of the core: they are the hypervisor's, as in ACRN.
  */
 
-import { randomInt } from 'node:crypto';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { DirtyPages } from '../dirty-pages.js';
 import type { GuestMemoryHandle } from '../guest-memory.js';
@@ -247,7 +246,8 @@ export class Core implements VcpuProgram {
   }
 
   #text(address: number, length: number): string {
-    return Buffer.from(new Uint8Array(this.#core.memory.buffer, address >>> 0, length >>> 0).slice()).toString();
+    // A copy: a TextDecoder refuses shared memory.
+    return new TextDecoder().decode(new Uint8Array(this.#core.memory.buffer, address >>> 0, length >>> 0).slice());
   }
 
   #word(offset: number): number {
@@ -258,6 +258,14 @@ export class Core implements VcpuProgram {
 /** The CPU's registers lie below this address, which the core leaves free for them. */
 const FIRST_HEAP_BYTE = 4096;
 
+/** Drawn in batches: one call for each number takes longer than the number. */
+const randomWords = new Int32Array(64);
+let randomWordsLeft = 0;
+
 function random32(): number {
-  return randomInt(0x1_0000_0000) | 0;
+  if (randomWordsLeft === 0) {
+    crypto.getRandomValues(randomWords);
+    randomWordsLeft = randomWords.length;
+  }
+  return randomWords[--randomWordsLeft] as number;
 }

@@ -42,11 +42,13 @@ const PADDING = [0x80, 0x80, 0x80, 0x00] as const;
 const I64_EXTEND_I32_S = 0xac;
 const I64_EXTEND_I32_U = 0xad;
 /** Local 1, the lower half, widened into local 2; four blocks begin; local 0, the address, plus 4. */
-const WIDENS_LOWER_HALF = Buffer.from([
+const WIDENS_LOWER_HALF = [
   ...[0x20, 1, I64_EXTEND_I32_S, 0x21, 2],
   ...[0x02, 0x40, 0x02, 0x40, 0x02, 0x40, 0x02, 0x40],
   ...[0x20, 0, 0x41, 4, 0x6a],
-]);
+];
+/** The rarest of these bytes, for a quick search. */
+const EXTEND_AT = WIDENS_LOWER_HALF.indexOf(I64_EXTEND_I32_S);
 
 export const MISMATCH_REMEDY = 'Install v86@0.5.462 exactly (npm ci), the version that upcall was made for';
 
@@ -94,11 +96,14 @@ export function patchRead16(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 /** One byte: how the core's function for 64-bit loads widens the lower half. */
 export function patchRead64(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const { content, end } = section(bytes, SectionId.CODE, 'code');
-  const code = Buffer.from(bytes.buffer, bytes.byteOffset + content, end - content);
-  const at = code.indexOf(WIDENS_LOWER_HALF);
-  if (at < 0 || code.indexOf(WIDENS_LOWER_HALF, at + 1) >= 0) throw mismatch('no function for 64-bit loads');
+  const code = bytes.subarray(content, end);
+  const found: number[] = [];
+  for (let at = code.indexOf(I64_EXTEND_I32_S); at >= 0; at = code.indexOf(I64_EXTEND_I32_S, at + 1))
+    if (WIDENS_LOWER_HALF.every((byte, i) => code[at - EXTEND_AT + i] === byte)) found.push(content + at);
+  const [extension] = found;
+  if (extension === undefined || found.length !== 1) throw mismatch('no function for 64-bit loads');
   const patched = new Uint8Array(bytes);
-  patched[content + at + WIDENS_LOWER_HALF.indexOf(I64_EXTEND_I32_S)] = I64_EXTEND_I32_U;
+  patched[extension] = I64_EXTEND_I32_U;
   return patched;
 }
 

@@ -1,0 +1,24 @@
+/**
+ * EventFds: the system calls on Linux eventfds that an event object needs.
+ *
+ * Called by: acrn-hsm/linux-events.ts, which makes EventObjects of them.
+ * Implementation: node/linux-event-fds.ts.
+ */
+
+export interface EventFds {
+  /** A new eventfd, non-blocking and closed by exec. Returns its descriptor. Throws if there can be no more. */
+  create(): number;
+  /**
+   * The kernel's own name of the eventfd behind a descriptor, the same for all its descriptors.
+   * Returns `not-open` or `not-an-eventfd` for other descriptors.
+   */
+  identify(fd: number): { readonly id: string } | 'not-open' | 'not-an-eventfd';
+  isReadable(fd: number): boolean;
+  /** Takes the counter. Returns 0n if there was no signal. */
+  read(fd: number): bigint;
+  /** Adds 1. A full counter stays full. */
+  write(fd: number): void;
+  close(fd: number): void;
+  /** Calls back on the event loop while `fd` is readable, without keeping the process alive. */
+  poll(fd: number, onReadable: () => void): { close(): void };
+}

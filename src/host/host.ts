@@ -1,0 +1,96 @@
+/**
+ * Host: what upcall needs of the program that runs it, beyond the language and what every host has
+ * (`performance`, `setTimeout`, `queueMicrotask`, `structuredClone`, `crypto`, `WebAssembly`).
+ *
+ * Called by: hypervisor/, device-model/placement/, fault-injection/, vm/ and acrn-hsm/, which import
+ * `host` from current.ts.
+ * Implementations: node/node-host.ts. Each method says what another host, above all a browser, may
+ * do instead.
+ */
+
+import type { EventFds } from './event-fds.js';
+
+export interface Host {
+  /** Threads that can run at the same time, at least 1. */
+  readonly cores: number;
+
+  /**
+   * Starts a thread that loads the module `entry`. Throws what structured cloning of `options.data`
+   * throws, or the host's own error if there can be no more threads.
+   */
+  startThread(entry: URL, options: ThreadOptions): HostThread;
+
+  /**
+   * In a thread that `startThread` started: its data and its way back. A promise because a browser's
+   * worker gets its data as a message. Rejects in any other thread.
+   */
+  startedThread(): Promise<StartedThread>;
+
+  /**
+   * Lowers the scheduling priority of this thread by `steps` (0…19) of a nice value each. Does nothing
+   * where threads have no priority of their own.
+   */
+  lowerPriority(steps: number): void;
+
+  /** Resolves after the event loop has handled what is ready now. Must be cheap: a worker calls it often. */
+  turn(): Promise<void>;
+
+  /** Rejects with the host's own error if `file` cannot be read. A browser takes it as a URL. */
+  readFile(file: string): Promise<Uint8Array<ArrayBuffer>>;
+
+  /** The name by which `readFile` and people find the file at `url`, which comes with upcall. */
+  fileName(url: URL): string;
+
+  /** The name of a file of an installed package, e.g. `v86/build/v86.wasm`. Throws if it is not there. */
+  packageFile(file: string): string;
+
+  /** Loads a module by its URL or path. Node's also takes TypeScript. */
+  importModule(module: string): Promise<Record<string, unknown>>;
+
+  /** Starts to record where asynchronous work begins. Throws where the host cannot. */
+  recordAsyncStacks(): AsyncStacks;
+
+  /** Linux's eventfds, or undefined where there are none. */
+  openEventFds(): Promise<EventFds | undefined>;
+}
+
+export interface ThreadOptions {
+  /** For debuggers and lists of threads. */
+  readonly name: string;
+  /** What the thread gets as its StartedThread.data, by structured cloning. Shared memory is shared. */
+  readonly data: unknown;
+  /** Called with what the thread posts, in its order. */
+  readonly onMessage: (message: unknown) => void;
+  /** The thread ended with an error that it did not catch. `onExit` follows. */
+  readonly onError: (error: Error) => void;
+  /** Called once, after the last message. */
+  readonly onExit: () => void;
+}
+
+export interface HostThread {
+  /** Ends the thread wherever it is. Resolves when it has ended. */
+  terminate(): Promise<void>;
+}
+
+/** A thread's own side. There is no way to receive: a thread that blocks has no event loop to do so. */
+export interface StartedThread {
+  readonly data: unknown;
+  /** Posts to `onMessage`, by structured cloning. Works in a thread that blocks afterwards. */
+  post(message: unknown): void;
+  /** Keeps this thread alive until `close`, also while it only awaits words of shared memory. */
+  keepAlive(): void;
+  /** Lets this thread end when its event loop has nothing left to do. */
+  close(): void;
+}
+
+/** The place where an asynchronous operation began. Reading `stack` formats it, which is expensive. */
+export interface AsyncOrigin {
+  readonly stack?: string;
+}
+
+export interface AsyncStacks {
+  /** Runs `callback`, and calls `onBegin` for each operation that begins on its behalf, then and later. */
+  run(onBegin: (origin: AsyncOrigin) => void, callback: () => void): void;
+  /** Ends the recording. */
+  close(): void;
+}

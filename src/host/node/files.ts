@@ -1,0 +1,26 @@
+/** Files and modules of Node. */
+
+import { readFile as readFileOfNode } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { fileURLToPath } from 'node:url';
+
+export function readFile(file: string): Promise<Uint8Array<ArrayBuffer>> {
+  return readFileOfNode(file);
+}
+
+export function fileName(url: URL): string {
+  return fileURLToPath(url);
+}
+
+/** Where Node finds the package from here: beside upcall in somebody's project, or in our own node_modules. */
+export function packageFile(file: string): string {
+  return createRequire(import.meta.url).resolve(file);
+}
+
+export async function importModule(module: string): Promise<Record<string, unknown>> {
+  if (!/\.[cm]?ts$/.test(module)) return (await import(module)) as Record<string, unknown>;
+  // Node 20 does not read TypeScript itself. Loaded on demand: most programs have no such module.
+  const { createJiti } = await import('jiti');
+  const file = module.startsWith('file:') ? fileURLToPath(module) : module;
+  return createJiti(import.meta.url).import<Record<string, unknown>>(file);
+}

@@ -1,0 +1,100 @@
+/**
+ * LinuxEventFds: eventfds by the system calls of libc, where the optional package koffi is installed.
+ *
+ * Sources: eventfd(2), poll(2), proc_pid_fdinfo(5).
+ */
+
+import { readFileSync, readlinkSync } from 'node:fs';
+import type { EventFds } from '../event-fds.js';
+
+const EFD_CLOEXEC = 0o200_0000;
+const EFD_NONBLOCK = 0o4000;
+const POLLIN = 1;
+const COUNTER_BYTES = 8;
+const EVENTFD_LINK = 'anon_inode:[eventfd]';
+
+type NativeFunction = (...args: readonly (number | Uint8Array)[]) => number | bigint;
+
+/** The part of koffi that is used. The package is optional, and so are its types. */
+interface Koffi {
+  load(library: string): { func(declaration: string): NativeFunction };
+  readonly node: {
+    poll(fd: number, options: { readonly readable: boolean }, callback: () => void): { close(): void; unref(): void };
+  };
+}
+
+/** Returns undefined if this is not Linux or koffi is not installed. */
+export async function openEventFds(): Promise<EventFds | undefined> {
+  if (process.platform !== 'linux') return undefined;
+  const name = 'koffi';
+  try {
+    return new LinuxEventFds(((await import(name)) as { default: Koffi }).default);
+  } catch {
+    return undefined;
+  }
+}
+
+class LinuxEventFds implements EventFds {
+  readonly #koffi: Koffi;
+  readonly #eventfd: NativeFunction;
+  readonly #read: NativeFunction;
+  readonly #write: NativeFunction;
+  readonly #poll: NativeFunction;
+  readonly #close: NativeFunction;
+
+  constructor(koffi: Koffi) {
+    this.#koffi = koffi;
+    const libc = koffi.load('libc.so.6');
+    this.#eventfd = libc.func('int eventfd(uint count, int flags)');
+    this.#read = libc.func('int64_t read(int fd, _Out_ uint8_t *buffer, size_t bytes)');
+    this.#write = libc.func('int64_t write(int fd, const uint8_t *buffer, size_t bytes)');
+    this.#poll = libc.func('int poll(_Inout_ uint8_t *fds, ulong count, int timeout)');
+    this.#close = libc.func('int close(int fd)');
+  }
+
+  create(): number {
+    const fd = Number(this.#eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (fd < 0) throw new Error('eventfd(2) failed: too many descriptors are open');
+    return fd;
+  }
+
+  identify(fd: number): { readonly id: string } | 'not-open' | 'not-an-eventfd' {
+    try {
+      if (readlinkSync(`/proc/self/fd/${fd}`) !== EVENTFD_LINK) return 'not-an-eventfd';
+      // Kernels before 5.2 give no eventfd-id: then two descriptors of one eventfd are two events.
+      const info = readFileSync(`/proc/self/fdinfo/${fd}`, 'latin1');
+      return { id: /^eventfd-id:\s*(\d+)/m.exec(info)?.[1] ?? `fd ${fd}` };
+    } catch {
+      return 'not-open';
+    }
+  }
+
+  isReadable(fd: number): boolean {
+    const request = new DataView(new ArrayBuffer(8));
+    request.setInt32(0, fd, true);
+    request.setInt16(4, POLLIN, true);
+    return Number(this.#poll(new Uint8Array(request.buffer), 1, 0)) > 0;
+  }
+
+  read(fd: number): bigint {
+    const counter = new Uint8Array(COUNTER_BYTES);
+    const bytes = Number(this.#read(fd, counter, COUNTER_BYTES));
+    return bytes === COUNTER_BYTES ? new DataView(counter.buffer).getBigUint64(0, true) : 0n;
+  }
+
+  write(fd: number): void {
+    const one = new Uint8Array(COUNTER_BYTES);
+    one[0] = 1;
+    this.#write(fd, one, COUNTER_BYTES);
+  }
+
+  close(fd: number): void {
+    this.#close(fd);
+  }
+
+  poll(fd: number, onReadable: () => void): { close(): void } {
+    const handle = this.#koffi.node.poll(fd, { readable: true }, onReadable);
+    handle.unref();
+    return handle;
+  }
+}
