@@ -13,7 +13,7 @@ const LONG_LOOK_US = 10_000;
  * @param {boolean} statistics
  */
 export async function createLoopVm(loop, statistics) {
-  const { ServiceVm } = await product('service-vm.js');
+  const { ServiceVm } = await product('vm/service-vm.js');
   const { GuestMemory } = await product('hypervisor/guest-memory.js');
   const { ThreadedVm } = await product('hypervisor/threaded-vm.js');
   const { ports } = await product('index.js');

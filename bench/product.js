@@ -35,7 +35,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'hypervisor/vcpu-thread.js': typeof import('../dist/hypervisor/vcpu-thread.js'),
  *   'sync/doorbell.js': typeof import('../dist/sync/doorbell.js'),
  *   'sync/shared-words.js': typeof import('../dist/sync/shared-words.js'),
- *   'service-vm.js': typeof import('../dist/vm/service-vm.js'),
+ *   'vm/service-vm.js': typeof import('../dist/vm/service-vm.js'),
  *   'standard-pc.js': typeof import('../dist/vm/standard-pc.js'),
  *   'trace/move-recorder.js': typeof import('../dist/trace/move-recorder.js'),
  *   'trace/trace-ring.js': typeof import('../dist/trace/trace-ring.js'),

@@ -5,6 +5,7 @@
 
 import { fileURLToPath } from 'node:url';
 import { UpcallError } from '../io-request/upcall-error.js';
+import { withTimeout } from '../sync/bounded-wait.js';
 import { DEVICE_START_MS } from '../vm/user-vm-options.js';
 import type { UserVm } from '../vm/user-vm.js';
 import { attachDevice, type DeviceOption } from './device-option.js';
@@ -19,19 +20,12 @@ export async function startSession(
   await vm.start();
 }
 
-async function within(limitMs: number, work: Promise<void>, { module }: DeviceOption): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const tooLate = new Promise<never>((_, reject) => {
-    const late = new UpcallError(
+function within(limitMs: number, work: Promise<void>, { module }: DeviceOption): Promise<void> {
+  return withTimeout(limitMs, work, () => {
+    throw new UpcallError(
       'DEVICE_MODULE_INVALID',
       `${fileURLToPath(module)}: the device is not made after ${limitMs / 1000} s`,
       { remedy: 'Let the module and its createDevice end; open what takes long at the first access' },
     );
-    timer = setTimeout(() => reject(late), limitMs);
   });
-  try {
-    await Promise.race([work, tooLate]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -111,7 +111,8 @@ function cut(name: string): string {
   return name.length <= LINE_WIDTH ? name : `${name.slice(0, LINE_WIDTH - 1)}…`;
 }
 
-function microseconds(ns: number | undefined): string {
+/** In µs with one digit below 100; `-` if it is not known. */
+export function microseconds(ns: number | undefined): string {
   if (ns === undefined) return '-';
   const us = ns / 1000;
   return us.toFixed(us < 100 ? 1 : 0);

@@ -6,6 +6,7 @@
 
 import type { Percentiles, StateName, StopRow, TableRow, Tables } from '../dashboard/protocol.js';
 import { plainTable } from './plain-table.js';
+import { microseconds } from './statistics-table.js';
 
 export interface TopSlot {
   readonly vcpu: number;
@@ -162,9 +163,4 @@ function rate(perSecond: number): string {
 function age(ms: number): string {
   if (ms < 1) return '<1 ms';
   return ms < 1000 ? `${ms.toFixed(0)} ms` : `${(ms / 1000).toFixed(ms < 10_000 ? 1 : 0)} s`;
-}
-
-function microseconds(ns: number | undefined): string {
-  if (ns === undefined) return '-';
-  return (ns / 1000).toFixed(ns < 100_000 ? 1 : 0);
 }

@@ -15,7 +15,8 @@ import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import { ioctlCall, isWrittenBack } from './control-ioctls.js';
 import { HandDrivenHypervisor, type ToldHypercall } from './hand-driven-hypervisor.js';
-import { hex, hexBytes, type ScriptExtra, type ScriptResult } from './script-answer.js';
+import { hex } from '../io-request/io-request.js';
+import { hexBytes, type ScriptExtra, type ScriptResult } from './script-answer.js';
 import type { ScriptWords } from './script-words.js';
 import type { ScriptStage, ScriptVm, ScriptWorld } from './script-world.js';
 

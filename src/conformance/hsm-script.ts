@@ -10,7 +10,8 @@
 import { INVALID_VM_ID } from '../acrn-hsm/hsm-device.js';
 import { clientCommand } from './client-commands.js';
 import { ControlProcess } from './control-process.js';
-import { hex, type ScriptAnswer, type ScriptExtra, type ScriptResult } from './script-answer.js';
+import { hex } from '../io-request/io-request.js';
+import type { ScriptAnswer, ScriptExtra, ScriptResult } from './script-answer.js';
 import { ScriptWords } from './script-words.js';
 import { clientsOf, ScriptStage, type ScriptVm, type ScriptWorld } from './script-world.js';
 import { ScriptedVms } from './scripted-vms.js';

@@ -36,10 +36,6 @@ export interface ScriptAnswer extends Readonly<ScriptExtra> {
   readonly cf8: string;
 }
 
-export function hex(value: number | bigint): string {
-  return `0x${value.toString(16)}`;
-}
-
 export function hexBytes(bytes: Uint8Array): string {
   return Array.from(bytes, (byte) => byte.toString(16).padStart(2, '0')).join('');
 }

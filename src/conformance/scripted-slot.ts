@@ -1,5 +1,6 @@
 /** The hypervisor's and ACRN userspace's hand on a slot in a conformance script: fill it, write a result, show it. */
 
+import { hex, joinU64 } from '../io-request/io-request.js';
 import { IoRequestType, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
@@ -70,5 +71,5 @@ function high(value: bigint): number {
 }
 
 function hex64(lowWord: number, highWord: number): string {
-  return `0x${((BigInt(highWord >>> 0) << 32n) | BigInt(lowWord >>> 0)).toString(16)}`;
+  return hex(joinU64(lowWord, highWord));
 }

@@ -1,7 +1,7 @@
 /** Breakpoint: which requests of a VM to hold, and where on their way; as plain data, and as a function that tells. */
 
 import { UpcallError } from '../io-request/upcall-error.js';
-import type { DirectionName, IoRequest } from '../io-request/io-request.js';
+import { TYPE_NAMES, type DirectionName, type IoRequest } from '../io-request/io-request.js';
 import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { parseExpression, type Condition, type ExpressionSubject } from './breakpoint-expression.js';
 
@@ -24,13 +24,6 @@ export interface Breakpoint {
   readonly expression?: string;
 }
 
-const TYPES: Readonly<Record<IoRequest['type'], number>> = {
-  port: IoRequestType.PORT,
-  mmio: IoRequestType.MMIO,
-  pci: IoRequestType.PCI,
-  'write-protect': IoRequestType.WRITE_PROTECT,
-};
-
 /** The condition of a breakpoint, whose `at` the caller looks at. Throws OPTION_INVALID. */
 export function breakpointCondition(breakpoint: Breakpoint): Condition {
   const { client, type, address, direction, vcpu, value, expression, at } = breakpoint;
@@ -40,7 +33,10 @@ export function breakpointCondition(breakpoint: Breakpoint): Condition {
       throw invalid(`vCPU ${vcpu}`, `a number from 0 to ${SLOT_COUNT - 1}`);
     conditions.push((subject) => subject.vcpu === vcpu);
   }
-  if (type !== undefined) conditions.push((subject) => subject.type === TYPES[type]);
+  if (type !== undefined) {
+    const wanted = TYPE_NAMES.indexOf(type);
+    conditions.push((subject) => subject.type === wanted);
+  }
   if (direction !== undefined) conditions.push(({ isRead }) => isRead === (direction === 'read'));
   if (address !== undefined) {
     if (!(Number.isSafeInteger(address.from) && Number.isSafeInteger(address.to) && address.from <= address.to))

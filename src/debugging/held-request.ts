@@ -2,7 +2,7 @@
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { UpcallError } from '../io-request/upcall-error.js';
-import type { AccessSize, IoRequest } from '../io-request/io-request.js';
+import { hex, joinU64, splitU64, type AccessSize, type IoRequest } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 import type { Slot } from '../io-request/slot.js';
 import type { HoldPoint } from './breakpoint.js';
@@ -93,10 +93,9 @@ export class HeldRequest {
     const isFit = typeof value === 'bigint' || Number.isSafeInteger(value);
     if (!isFit || BigInt(value) < 0n || BigInt(value) >= 1n << BigInt(bits))
       throw new UpcallError('OPTION_INVALID', `${value} is no value of ${bits} bits`, {
-        remedy: `Give a whole number from 0 to 0x${((1n << BigInt(bits)) - 1n).toString(16)}`,
+        remedy: `Give a whole number from 0 to ${hex((1n << BigInt(bits)) - 1n)}`,
       });
-    this.low = Number(BigInt.asIntN(32, BigInt(value)));
-    this.high = Number(BigInt.asIntN(32, BigInt(value) >> 32n));
+    ({ low: this.low, high: this.high } = splitU64(BigInt(value)));
     if (this.at !== 'pending') return;
     // The word after a port's or PCI's value is another field.
     if (this.#type === IoRequestType.PORT || this.#type === IoRequestType.PCI) slot.setValue(this.low);
@@ -110,7 +109,7 @@ export function subjectOf(request: AssignedRequest, client: string, low: number,
   return {
     type,
     isRead,
-    address: joined(request.addressLow, request.addressHigh),
+    address: joinU64(request.addressLow, request.addressHigh),
     size,
     value: valueOf(low, high, size),
     vcpu,
@@ -124,9 +123,5 @@ export function subjectOf(request: AssignedRequest, client: string, low: number,
 
 /** The value of an access of `size` bytes: what stands above it in its words says nothing. */
 function valueOf(low: number, high: number, size: number): bigint {
-  return BigInt.asUintN(size === 8 ? 64 : size === 1 || size === 2 ? 8 * size : 32, joined(low, high));
-}
-
-function joined(low: number, high: number): bigint {
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+  return BigInt.asUintN(size === 8 ? 64 : size === 1 || size === 2 ? 8 * size : 32, joinU64(low, high));
 }

@@ -7,7 +7,8 @@
 import type { AddressRange } from '../hsm/address-range.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { IoClient } from '../hsm/io-client.js';
-import { allOnes, type AccessSize, type Device } from './device.js';
+import { truncate } from '../io-request/io-request.js';
+import type { AccessSize, Device } from './device.js';
 
 export type ReportDeviceError = (device: string, error: unknown) => void;
 
@@ -46,10 +47,10 @@ export class DeviceClient implements IoClient {
     try {
       if (request.isRead) {
         const value = this.#device.read(offset, size);
-        if (typeof value === 'number') request.finish(ticket, narrow(value, size) | 0, 0);
+        if (typeof value === 'number') request.finish(ticket, truncate(value, size) | 0, 0);
         else void this.#answerLater(value, request, ticket, size);
       } else {
-        const written = this.#device.write(offset, size, narrow(request.valueLow, size));
+        const written = this.#device.write(offset, size, truncate(request.valueLow, size));
         if (written === undefined) request.finish(ticket);
         else void this.#finishLater(written, request, ticket);
       }
@@ -65,7 +66,7 @@ export class DeviceClient implements IoClient {
     size: AccessSize,
   ): Promise<void> {
     try {
-      request.finish(ticket, narrow(expectNumber(await value), size), 0);
+      request.finish(ticket, truncate(expectNumber(await value), size), 0);
     } catch (error) {
       this.#fail(error, request, ticket);
     }
@@ -137,10 +138,6 @@ export class DeviceClient implements IoClient {
     request.finishAllOnes(ticket);
     this.#reportError(this.name, error);
   }
-}
-
-function narrow(value: number, size: AccessSize): number {
-  return size === 4 ? value >>> 0 : value & allOnes(size);
 }
 
 /** A device in plain JavaScript may have forgotten its `return`: its bug, and it is told. */

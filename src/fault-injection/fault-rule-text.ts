@@ -12,6 +12,7 @@
 import { UpcallError } from '../io-request/upcall-error.js';
 import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
 import { hex } from '../io-request/io-request.js';
+import { pciAddressName } from '../io-request/pci-address.js';
 import type { FaultRule, FaultTiming, RequestFault, Span } from './fault-rule.js';
 import { SELECTORS, TIMINGS, WAYS, WordError, type Part, type Word, type WordTable } from './fault-rule-words.js';
 
@@ -133,9 +134,9 @@ function valueText(way: object): string {
 }
 
 function selectorWords(rule: RequestFault): string[] {
-  const two = (value: number): string => hex(value, 2).slice(2);
-  const fn = rule.function === undefined ? '' : `.${rule.function}`;
-  const pci = rule.bus === undefined ? 'pci' : `pci=${two(rule.bus)}:${two(rule.device ?? 0)}${fn}`;
+  const { bus, device = 0, function: fn } = rule;
+  const address = bus === undefined ? '' : `=${pciAddressName(bus, device, fn)}`;
+  const pci = `pci${address}`;
   return [
     rule.client === undefined ? [] : `client=${/\s/.test(rule.client) ? `"${rule.client}"` : rule.client}`,
     rule.type === undefined ? [] : rule.type === 'pci' ? pci : `${rule.type}${spanText(rule.address)}`,

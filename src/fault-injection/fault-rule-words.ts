@@ -3,6 +3,7 @@
  * each gives a part of the rule's data.
  */
 
+import { hex } from '../io-request/io-request.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import type { Span } from './fault-rule.js';
 
@@ -132,8 +133,7 @@ function span(word: Word, most: number, example: string): Span {
   const second = match?.[2] === undefined ? first : number(match[3]);
   const last = match?.[2] === '+' ? first + second - 1 : second;
   if (first <= last && last <= most) return { first, last };
-  const wrong =
-    first > last ? 'ends before it starts' : last > most ? `goes beyond 0x${most.toString(16)}` : 'is no range';
+  const wrong = first > last ? 'ends before it starts' : last > most ? `goes beyond ${hex(most)}` : 'is no range';
   throw new WordError(word.valueColumn, `"${word.value ?? ''}" ${wrong}`, `Write it like ${example}`);
 }
 

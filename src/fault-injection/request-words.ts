@@ -1,6 +1,7 @@
 /** The values of a request as their two int32 words: what a fault makes of them, and one request copied to another. */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
+import { splitU64 } from '../io-request/io-request.js';
 import type { RequestTrigger } from './fault-injection.js';
 
 export interface Words {
@@ -15,9 +16,9 @@ export function alter(value: Words, trigger: RequestTrigger, size: number, stale
     case 'ones':
       return { low: -1, high: -1 };
     case 'value':
-      return wordsOf(way.value);
+      return splitU64(way.value);
     case 'flip': {
-      const mask = wordsOf(way.mask ?? 1n << BigInt(trigger.choose(8 * size)));
+      const mask = splitU64(way.mask ?? 1n << BigInt(trigger.choose(8 * size)));
       return { low: value.low ^ mask.low, high: value.high ^ mask.high };
     }
     case 'stale':
@@ -25,10 +26,6 @@ export function alter(value: Words, trigger: RequestTrigger, size: number, stale
     default:
       return value;
   }
-}
-
-function wordsOf(value: bigint): Words {
-  return { low: Number(BigInt.asIntN(32, value)), high: Number(BigInt.asIntN(32, value >> 32n)) };
 }
 
 /** Everything but whose it is: vCPU and `finish` stay, the ticket is copied. */

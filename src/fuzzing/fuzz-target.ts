@@ -3,6 +3,8 @@
  * other; what a target opens lives until `close`, and an input must leave it as it found it.
  */
 
+import { withTimeout } from '../sync/bounded-wait.js';
+
 export interface FuzzTarget {
   readonly name: string;
   /** In half a sentence, for --help. */
@@ -27,15 +29,9 @@ export function expect(condition: boolean, what: string | (() => string)): asser
   if (!condition) throw new Violation(typeof what === 'string' ? what : what());
 }
 
-/** What `promise` gives; throws when it has not settled after `limitMs`. */
-export async function within<T>(limitMs: number, what: string, promise: Promise<T>): Promise<T> {
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Violation(`${what} takes more than ${limitMs} ms`)), limitMs);
+/** Settles as `promise` does. Rejects with a Violation after `limitMs`. */
+export function within<T>(limitMs: number, what: string, promise: Promise<T>): Promise<T> {
+  return withTimeout(limitMs, promise, () => {
+    throw new Violation(`${what} takes more than ${limitMs} ms`);
   });
-  try {
-    return await Promise.race([promise, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

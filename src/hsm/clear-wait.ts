@@ -1,5 +1,6 @@
 /** CLEAR's wait: before the default client's requests are completed, the other clients get a bounded time to end theirs. */
 
+import { delay } from '../sync/bounded-wait.js';
 import type { Assignments } from './assignments.js';
 import type { HsmObserver } from './hsm-observer.js';
 import type { IoClient } from './io-client.js';
@@ -32,8 +33,4 @@ export async function waitForClients({
     if (round === CLEAR_ROUNDS - 1) observer.event({ kind: 'flush-timeout', vmId, client: busy.name });
     busy = findBusy();
   }
-}
-
-function delay(ms: number): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, ms));
 }

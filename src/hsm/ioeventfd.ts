@@ -7,6 +7,7 @@
  * give 0; the same event at the same place is a conflict, a different event is none; removal looks only at the event.
  */
 
+import { joinU64 } from '../io-request/io-request.js';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import type { AddressRange } from './address-range.js';
 import type { AssignedRequest } from './assigned-request.js';
@@ -121,8 +122,4 @@ export class IoEventFds implements IoClient {
 function isSamePlace(a: IoEventRequest, b: IoEventRequest): boolean {
   if (a.address !== b.address || a.isPort !== b.isPort) return false;
   return a.data === undefined || b.data === undefined || a.data === b.data;
-}
-
-function joinU64(low: number, high: number): bigint {
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }

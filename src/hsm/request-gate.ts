@@ -29,6 +29,3 @@ export interface RequestGate {
   /** Whether the request of slot `vcpu` is held before COMPLETE: its client has answered, its time is not over. */
   hasAnswer(vcpu: number): boolean;
 }
-
-/** Who answers what the HSM gives to no client, in the words of the statistics. */
-export const HSM_NAME = 'hsm';

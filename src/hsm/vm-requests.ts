@@ -4,6 +4,7 @@
  * thread, except that clients may finish from other threads.
  */
 
+import { HSM_NAME } from '../io-request/io-request.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import { IoRequestType } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
@@ -14,7 +15,7 @@ import { Assignments } from './assignments.js';
 import { waitForClients } from './clear-wait.js';
 import type { HsmObserver } from './hsm-observer.js';
 import type { IoClient } from './io-client.js';
-import { HSM_NAME, type RequestGate } from './request-gate.js';
+import type { RequestGate } from './request-gate.js';
 import { PciConfigAccess, PciConfigResult } from './pci-config-access.js';
 import { PendingSlots } from './pending-slots.js';
 import { TimeLimit, type LatePolicy } from './time-limit.js';

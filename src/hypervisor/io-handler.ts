@@ -11,7 +11,7 @@
  */
 
 import { Direction, IoRequestType } from '../io-request/layout.js';
-import { highWord, lowWord } from '../io-request/io-request.js';
+import { highWord, lowWord, truncate } from '../io-request/io-request.js';
 import type { Doorbell } from '../sync/doorbell.js';
 import { PollDelay } from '../sync/poll-delay.js';
 import { AdaptiveSpin } from '../sync/adaptive-spin.js';
@@ -109,22 +109,22 @@ export class IoHandler {
       const value = handler.read?.(port, size);
       if (value !== undefined) {
         this.#shared.count(this.#vcpu, VcpuCounter.answeredByHypervisor);
-        return narrow(value, size);
+        return truncate(value, size);
       }
     }
     const ok = this.#request(IoRequestType.PORT, Direction.READ, port, 0, size);
-    return narrow(ok ? this.#valueLow : -1, size);
+    return truncate(ok ? this.#valueLow : -1, size);
   }
 
   /** OUT: `size` 1, 2 or 4; bits of `value` above the size are dropped, as ACRN does. */
   portWrite(port: number, size: number, value: number): void {
     this.#shared.count(this.#vcpu, VcpuCounter.portAccesses);
-    const narrowed = narrow(value, size);
-    if (this.#handlers.ports.find(port)?.write?.(port, size, narrowed) === true) {
+    const truncated = truncate(value, size);
+    if (this.#handlers.ports.find(port)?.write?.(port, size, truncated) === true) {
       this.#shared.count(this.#vcpu, VcpuCounter.answeredByHypervisor);
       return;
     }
-    this.#valueLow = narrowed;
+    this.#valueLow = truncated;
     this.#request(IoRequestType.PORT, Direction.WRITE, port, 0, size);
   }
 
@@ -138,12 +138,12 @@ export class IoHandler {
       if (value !== undefined) {
         this.#shared.count(this.#vcpu, VcpuCounter.answeredByHypervisor);
         this.#valueHigh = highWord(value);
-        return narrow(lowWord(value), size);
+        return truncate(lowWord(value), size);
       }
     }
     const ok = this.#request(IoRequestType.MMIO, Direction.READ, lowWord(address), highWord(address), size);
     if (!ok) this.#valueHigh = -1;
-    return narrow(ok ? this.#valueLow : -1, size);
+    return truncate(ok ? this.#valueLow : -1, size);
   }
 
   /** A store of `size` 1, 2, 4 or 8 bytes; `high` is the upper word of an 8-byte one. */
@@ -164,7 +164,7 @@ export class IoHandler {
       this.#shared.count(this.#vcpu, VcpuCounter.answeredByHypervisor);
       return;
     }
-    this.#valueLow = narrow(low, size) | 0;
+    this.#valueLow = truncate(low, size) | 0;
     this.#valueHigh = size === 8 ? high : 0;
     this.#request(type, Direction.WRITE, lowWord(address), highWord(address), size);
   }
@@ -276,9 +276,4 @@ export class IoHandler {
     this.#shared.count(this.#vcpu, VcpuCounter.failed);
     throw this.#protection;
   }
-}
-
-/** The low 8, 16 or 32 bits, unsigned. */
-function narrow(value: number, size: number): number {
-  return size >= 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
 }

@@ -7,8 +7,11 @@ import {
   hex,
   highWord,
   isPortLike,
+  joinU64,
   joinWords,
   lowWord,
+  splitU64,
+  truncate,
   typeName,
 } from './io-request.js';
 
@@ -87,4 +90,21 @@ test('an error without a remedy is its message', () => {
   const error = new UpcallError('RANGE_INVALID', 'ports 7…6 end before they start');
   assert.equal(error.describe(), error.message);
   assert.equal('cause' in error, false);
+});
+
+test('a 64-bit value splits into two int32 halves and joins again', () => {
+  for (const value of [0n, 1n, 0x8000_0000n, 0xffff_ffffn, 0x1_0000_0000n, 0xfedc_ba98_7654_3210n]) {
+    const { low, high } = splitU64(value);
+    assert.deepEqual([low, high], [low | 0, high | 0]);
+    assert.equal(joinU64(low, high), value);
+  }
+});
+
+test('a value is truncated to the size of its access, and is unsigned', () => {
+  assert.deepEqual(
+    [1, 2, 4, 8].map((size) => truncate(-1, size)),
+    [0xff, 0xffff, 0xffff_ffff, 0xffff_ffff],
+  );
+  assert.equal(truncate(0x1234_5678, 1), 0x78);
+  assert.equal(truncate(0x1234_5678, 2), 0x5678);
 });

@@ -54,6 +54,9 @@ export function typeName(type: number): string {
   return TYPE_NAMES[type] ?? `type ${type}`;
 }
 
+/** The name of the HSM where a client's name is expected, for what it answers itself. */
+export const HSM_NAME = 'hsm';
+
 export function directionName(direction: number): DirectionName {
   return direction === Direction.READ ? 'read' : 'write';
 }
@@ -92,4 +95,19 @@ export function lowWord(value: number): number {
 /** Two int32 halves as one number; exact up to 53 bits. */
 export function joinWords(low: number, high: number): number {
   return (high >>> 0) * LOW + (low >>> 0);
+}
+
+/** Two int32 halves as one unsigned 64-bit value. */
+export function joinU64(low: number, high: number): bigint {
+  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
+}
+
+/** The int32 halves of a 64-bit value. */
+export function splitU64(value: bigint): { readonly low: number; readonly high: number } {
+  return { low: Number(BigInt.asIntN(32, value)), high: Number(BigInt.asIntN(32, value >> 32n)) };
+}
+
+/** The low `size` bytes of a value, unsigned. A size above 4 gives all 32 bits. */
+export function truncate(value: number, size: number): number {
+  return size >= 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
 }

@@ -7,6 +7,7 @@ test('a PCI address is packed a byte per field and has the text that lspci print
   assert.equal(packedPciName(0x12_1f_02), '12:1f.2');
   assert.equal(packedPciName(packPciAddress(0xff, 0, 7)), 'ff:00.7');
   assert.equal(pciAddressName(0, 0x1f, 2), '00:1f.2');
+  assert.equal(pciAddressName(0, 0x1f), '00:1f');
 });
 
 test('a PCI field of a corrupted page saturates and leaves the other fields unchanged', () => {

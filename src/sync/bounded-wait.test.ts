@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { atMost } from './bounded-wait.js';
+import { atMost, withTimeout } from './bounded-wait.js';
 
 const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
 
@@ -13,6 +13,19 @@ test('what settles in time is not waited for any longer, and leaves no timer', a
 
 test('what never settles is waited for until the limit', async () => {
   await atMost(1, new Promise(() => undefined));
+  assert.equal(timers(), 0);
+});
+
+test('a wait that reaches its limit settles as its callback returns or throws', async () => {
+  const never = new Promise<number>(() => undefined);
+  assert.equal(await withTimeout(1, never, () => 'late'), 'late');
+  await assert.rejects(
+    withTimeout(1, never, () => {
+      throw new Error('too late');
+    }),
+    /too late/,
+  );
+  assert.equal(await withTimeout(60_000, Promise.resolve(7), () => assert.fail('it is in time')), 7);
   assert.equal(timers(), 0);
 });
 

@@ -5,6 +5,7 @@
  */
 
 import { IoRequestState } from '../io-request/state.js';
+import { HSM_NAME } from '../io-request/io-request.js';
 import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { packPciAddress } from '../io-request/pci-address.js';
 import { AddressCounts } from './address-counts.js';
@@ -22,8 +23,6 @@ import {
   type TraceRing,
 } from './trace-ring.js';
 
-/** Who answers what the HSM gives to no client. */
-const HSM = 'hsm';
 /** Clients and devices whose errors are counted one by one. */
 const MAX_ERROR_ROWS = 256;
 const OTHERS = 'others';
@@ -97,7 +96,7 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     const isPci = type === IoRequestType.PCI;
     const low = isPci ? packPciAddress(request.bus, request.device, request.pciFunction) : request.addressLow;
     this.#client = client;
-    const row = this.#rows.find(client?.name ?? HSM, type, low, addressHigh, this.#rangesOfClient);
+    const row = this.#rows.find(client?.name ?? HSM_NAME, type, low, addressHigh, this.#rangesOfClient);
     row.count(request.size, isRead);
     const open = this.#open[vcpu] as OpenRequest;
     open.row = this.#finds(open, vcpu, client !== undefined) ? row : undefined;

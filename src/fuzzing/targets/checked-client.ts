@@ -4,6 +4,7 @@
  */
 
 import type { AddressRange, AssignedRequest, IoClient, UserVm } from '../../index.js';
+import { joinU64 } from '../../io-request/io-request.js';
 import { Violation } from '../fuzz-target.js';
 import { patternValue } from './pattern-device.js';
 
@@ -49,8 +50,7 @@ export class CheckedClient implements IoClient {
 
 /** With the driver's arithmetic, which wraps. */
 function isInside(request: AssignedRequest, range: AddressRange): boolean {
-  const u64 = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
-  const address = u64(request.addressLow, request.addressHigh);
-  const last = BigInt.asUintN(U64, address + u64(request.size, request.sizeHigh) - 1n);
+  const address = joinU64(request.addressLow, request.addressHigh);
+  const last = BigInt.asUintN(U64, address + joinU64(request.size, request.sizeHigh) - 1n);
   return request.type === range.type && address >= range.start && last <= range.end;
 }

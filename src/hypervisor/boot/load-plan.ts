@@ -5,6 +5,7 @@
  * Pieces may neither overlap nor leave the RAM. A piece may be longer than its bytes: the rest is zeroed.
  */
 
+import { hex } from '../../io-request/io-request.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import type { GuestMemory } from '../guest-memory.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
@@ -72,7 +73,3 @@ export function tooLarge(what: string, end: number, memoryBytes: number): Upcall
 
 /** As much RAM as a VM may have. Far above it are the windows of devices and the APICs. */
 export const HIGHEST_RAM = 0x8000_0000;
-
-export function hex(value: number): string {
-  return `0x${value.toString(16)}`;
-}

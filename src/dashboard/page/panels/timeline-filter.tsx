@@ -2,7 +2,7 @@
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { TYPE_NAMES } from '../../../io-request/io-request.js';
+import { hex, TYPE_NAMES } from '../../../io-request/io-request.js';
 import type { MoveFilterFields } from '../../protocol.js';
 import { useSurroundings } from '../parts/context.js';
 import { strings } from '../settings.js';
@@ -121,5 +121,5 @@ function parseRange(text: string): { first: string | undefined; last: string | u
   const first = BigInt(`0x${match[1]}`);
   const last = BigInt(`0x${match[2] ?? match[1]}`);
   if (last < first) return undefined;
-  return { first: `0x${first.toString(16)}`, last: `0x${last.toString(16)}` };
+  return { first: hex(first), last: hex(last) };
 }
