@@ -1,11 +1,23 @@
 // @ts-check
 /**
  * The steps of ACRN's sample program (samples/acrn in the Linux kernel) on /dev/acrn_hsm as upcall has it: the same
- * ioctls, the same structures, the same page. ACRN userspace is the loop at the end: attach, look for requests that are
+ * ioctls, the same structures, the same page. ACRN userspace is the loop at the end: attach, scan for requests that are
  * PROCESSING, answer in the page, notify.
+ *
+ * `file.vm` is the VM for its operator, with the tools of any other VM. With `--page` the program serves its live page,
+ * and each request stops before its client gets it and before the guest gets the answer, until you let it go there.
  */
 
-import { HsmDevice, Ioctl, IoRequestState, MappedMemory, SharedBuffer, V86Hypervisor } from 'upcall';
+import {
+  HsmDevice,
+  Ioctl,
+  IoRequestState,
+  MappedMemory,
+  openLivePage,
+  ServiceVm,
+  SharedBuffer,
+  V86Hypervisor,
+} from 'upcall';
 
 const MEMORY_BYTES = 0x10_0000;
 const ENODEV = -19;
@@ -20,12 +32,8 @@ const PAYLOAD = Uint8Array.from([
 ]);
 
 const memory = new MappedMemory();
-const device = new HsmDevice({
-  hypervisor: new V86Hypervisor(),
-  memoryBytes: 2 * MEMORY_BYTES,
-  // The guest halts at its end: what ACRN's sample does at Ctrl-C.
-  observer: (event) => void (event.kind === 'halted' && leave()),
-});
+const serviceVm = new ServiceVm(new V86Hypervisor());
+const device = new HsmDevice(serviceVm, { memoryBytes: 2 * MEMORY_BYTES, statistics: true });
 await device.load();
 const file = device.open(memory);
 
@@ -41,6 +49,15 @@ const creation = struct(48);
 creation.view.setBigUint64(32, page, true); // ioreq_buf
 console.log(`Created VM! [${await file.ioctl(Ioctl.CREATE_VM, creation.address)}]`);
 const vcpus = creation.view.getUint16(4, true);
+
+const vm = /** @type {import('upcall').UserVm} */ (file.vm);
+// The guest halts at its end: what ACRN's sample does at Ctrl-C.
+vm.onEvent((event) => void (event.kind === 'halted' && leave()));
+const livePage = process.argv.includes('--page') ? await openLivePage(vm) : undefined;
+if (livePage !== undefined) {
+  console.log(`the live page is at ${livePage.address}`);
+  vm.debugger.holdAll = { pending: true, complete: true };
+}
 
 const ram = memory.allocate(MEMORY_BYTES);
 const segment = struct(32);
@@ -77,6 +94,8 @@ while ((await file.ioctl(Ioctl.ATTACH_IOREQ_CLIENT)) !== ENODEV) {
 console.log(`Destroy VM! [${await file.ioctl(Ioctl.DESTROY_VM)}]`);
 await file.close();
 await device.unload();
+await livePage?.close();
+await serviceVm.close();
 
 async function leave() {
   await file.ioctl(Ioctl.PAUSE_VM);

@@ -79,13 +79,13 @@ const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
   ['acrn-hsm/', 5],
   ['conformance/', 5],
   ['exploration/', 5],
-  ['fuzzing/', 5],
+  ['fuzzing/', 6],
   ['dashboard/', 6],
   ['cli/', 6],
 ];
 
 function floorOf(path: string): number {
-  if (!path.includes('/')) return 5;
+  if (!path.includes('/')) return 6;
   const floor = FLOORS.find(([folder]) => path.startsWith(folder));
   assert.ok(floor, `${path}: its folder has no floor`);
   return floor[1];

@@ -62,6 +62,8 @@ export type { Breakpoint, HoldPoint } from './debugging/breakpoint.js';
 export type { StoppedRequest } from './debugging/held-request.js';
 export type { BreakpointState, VmDebugger } from './debugging/vm-debugger.js';
 
+export { openLivePage, type LivePage, type LivePageOptions } from './dashboard/open-live-page.js';
+
 // The shared page and what crosses it.
 export { describe, type IoRequest } from './io-request/io-request.js';
 export { Direction, IoRequestType, PAGE_BYTES, SLOT_BYTES, SLOT_COUNT } from './io-request/layout.js';
@@ -86,7 +88,7 @@ export {
 } from './trace/statistics-snapshot.js';
 
 // /dev/acrn_hsm: the control interface, for programs that know ACRN's.
-export { HsmDevice, type ControlEvent, type HsmDeviceOptions } from './acrn-hsm/hsm-device.js';
+export { HsmDevice, type HsmDeviceOptions } from './acrn-hsm/hsm-device.js';
 export type { HsmFile } from './acrn-hsm/hsm-file.js';
 export { ExtensionIoctl, Ioctl } from './acrn-hsm/ioctl-codes.js';
 export { MappedMemory, type AddressSpace } from './acrn-hsm/address-space.js';

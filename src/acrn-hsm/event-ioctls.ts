@@ -2,9 +2,9 @@
 
 import { checkIoEvent, type IoEventRequest } from '../hsm/ioeventfd.js';
 import type { AddressSpace } from './address-space.js';
-import type { ControlVm } from './control-vm.js';
 import { Errno } from '../hsm/errno.js';
 import type { EventTable } from './event-table.js';
+import type { IoctlVm } from './ioctl-vm.js';
 import type { IOEVENTFD, IRQFD } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
 
@@ -16,7 +16,7 @@ const FLAG_ASYNCIO = 8;
 const IRQ_FLAG_DEASSIGN = 1;
 
 export function configureIoEvent(
-  vm: ControlVm,
+  vm: IoctlVm,
   events: EventTable,
   args: StructView<typeof IOEVENTFD>,
   hasExtensions: boolean,
@@ -46,7 +46,7 @@ export function configureIoEvent(
   return isDeassign ? vm.ioEvents.deassign(event) : vm.ioEvents.assign(request, event);
 }
 
-export function configureIrqEvent(vm: ControlVm, events: EventTable, args: StructView<typeof IRQFD>): number {
+export function configureIrqEvent(vm: IoctlVm, events: EventTable, args: StructView<typeof IRQFD>): number {
   const event = events.lookup(args.number('fd'));
   if (typeof event === 'number') return event;
   if ((args.number('flags') & IRQ_FLAG_DEASSIGN) !== 0) return vm.irqEvents.deassign(event);
@@ -54,7 +54,7 @@ export function configureIrqEvent(vm: ControlVm, events: EventTable, args: Struc
 }
 
 /** The argument points at the descriptor, an int. */
-export function setVmEventFd(vm: ControlVm, caller: AddressSpace, events: EventTable, address: bigint): number {
+export function setVmEventFd(vm: IoctlVm, caller: AddressSpace, events: EventTable, address: bigint): number {
   const bytes = new Uint8Array(4);
   if (!caller.read(address, bytes)) return Errno.EFAULT;
   const event = events.lookup(new DataView(bytes.buffer).getInt32(0, true));

@@ -1,181 +1,154 @@
 /**
- * HsmDevice: /dev/acrn_hsm. It belongs to a Service VM with one hypervisor, and each `open` gives a file with which its
- * owner makes and runs one User VM, as with the real driver. `load` and `unload` are the module's: between them the
- * worker serves upcalls by itself.
+ * HsmDevice: /dev/acrn_hsm of a Service VM. Each `open` gives a file with which its owner creates and runs one User VM, as
+ * with the real driver. ServiceVm puts that VM together like any other, so its operator has the same tools: `file.vm` is
+ * a UserVm with trace, statistics, faults and breakpoints.
+ *
+ * The options say what all its VMs have that CREATE_VM cannot ask for.
  */
 
-import { host } from '../host/current.js';
-import type { Hypervisor, VmConfig, VmEvent } from '../hypervisor/hypervisor.js';
-import type { Hypercalls } from '../hypervisor/hypercalls.js';
-import { Upcall } from '../hypervisor/upcall.js';
-import { UpcallError } from '../io-request/upcall-error.js';
+import { checkFaultPlan } from '../fault-injection/fault-injection.js';
+import type { FaultPlan } from '../fault-injection/fault-rule.js';
+import type { LatePolicy } from '../hsm/time-limit.js';
 import { PAGE_BYTES, SLOT_COUNT } from '../io-request/layout.js';
-import { SharedBuffer } from '../io-request/shared-buffer.js';
-import type { HsmEvent } from '../hsm/hsm-observer.js';
-import { HypervisorServiceModule } from '../hsm/service-module.js';
-import { VmRequests } from '../hsm/vm-requests.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { ManualLifeCycle } from '../vm/manual-life-cycle.js';
+import type { ServiceVm } from '../vm/service-vm.js';
+import { DEVICE_START_MS } from '../vm/user-vm-options.js';
+import type { UserVm } from '../vm/user-vm.js';
+import type { VmPlan } from '../vm/vm-plan.js';
 import type { AddressSpace } from './address-space.js';
-import { ControlVm } from './control-vm.js';
 import { LocalEventTable, type EventTable } from './event-table.js';
 import { noHardware, type Hardware } from './hardware.js';
 import { HsmFile } from './hsm-file.js';
+import { IoctlVm } from './ioctl-vm.js';
 import type { VM_CREATION } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
 
-/** `vmid` of a file without a VM. */
-export const INVALID_VM_ID = 0xffff;
 /** `vm_flag` bit: vCPUs poll for completion. */
 const FLAG_COMPLETION_POLLING = 4n;
 const DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024;
 
-/** What the HSM says, what the hypervisor says of a VM (whose owner then pauses and destroys it), and refused injections. */
-export type ControlEvent = HsmEvent | VmEvent | { readonly kind: 'injection-failed'; readonly vmId: number };
-
 export interface HsmDeviceOptions {
-  readonly hypervisor: Hypervisor;
-  /** RAM of each VM; 64 MiB unless given. */
+  /** RAM of each VM. Default: 64 MiB. */
   readonly memoryBytes?: number;
-  /** vCPUs of a VM whose creator names no CPUs; 1 unless given. */
+  /** vCPUs of a VM whose creator names no CPUs. Default: 1. */
   readonly vcpuCount?: number;
-  /** The CPUs that a creator may name, one bit each; 16 unless given. */
+  /** The CPUs that a creator may name, one bit each. Default: 16 of them. */
   readonly cpuMask?: bigint;
   readonly hardware?: Hardware;
-  /** The hypervisor looks at PCI configuration accesses before the HSM, as ACRN's does; not unless given. */
+  /** The hypervisor answers some PCI configuration accesses before the HSM, as ACRN's does. Default: false. */
   readonly interceptPci?: boolean;
-  /** Also the ioctls of ACRN's own kernel: asynchronous I/O and VM events. */
+  /** Also the ioctls of ACRN's own kernel: asynchronous I/O and VM events. Default: false. */
   readonly hasExtensions?: boolean;
-  /** How long a client may take for a request; the driver knows no limit, and neither does this unless given. */
+  /** How long a client may take for a request, in ms. Default: Infinity, as in the driver. */
   readonly clientTimeoutMs?: number;
-  readonly observer?: (event: ControlEvent) => void;
+  /** What becomes of a request that takes longer. Default: `all-ones`. */
+  readonly late?: LatePolicy;
+  /** Counts requests and their latency. Default: false. */
+  readonly statistics?: boolean;
+  /** Makes chosen requests and interrupts fail in chosen ways; see docs/fault-injection.md. */
+  readonly faults?: FaultPlan;
+  /** Called for each VM before CREATE_VM returns: the place to listen to its events or to open its live page. */
+  readonly onVm?: (vm: UserVm) => void;
   /** CLEAR's sleep, for tests. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
 export class HsmDevice {
-  readonly module: HypervisorServiceModule;
-  readonly upcall = new Upcall();
+  readonly #serviceVm: ServiceVm;
   readonly #options: HsmDeviceOptions;
   readonly #files = new Set<HsmFile>();
-  readonly #vmIds = new Set<number>();
 
-  constructor(options: HsmDeviceOptions) {
+  /** Throws OPTION_INVALID for a fault plan that cannot be read. */
+  constructor(serviceVm: ServiceVm, options: HsmDeviceOptions = {}) {
+    if (options.faults !== undefined) checkFaultPlan(options.faults);
+    this.#serviceVm = serviceVm;
     this.#options = options;
-    this.module = new HypervisorServiceModule({
-      upcall: this.upcall,
-      turn: () => host.turn(),
-    });
   }
 
-  /** The module's initialisation: upcalls are served from now on. Throws UpcallError (−ENODEV) where the hypervisor is not available. */
+  /** The module's initialisation. Throws HYPERVISOR_UNAVAILABLE (−ENODEV). */
   async load(): Promise<void> {
-    const availability = await this.#options.hypervisor.available();
+    const availability = await this.#serviceVm.hypervisor.available();
     if (!availability.available)
       throw new UpcallError('HYPERVISOR_UNAVAILABLE', availability.reason, { remedy: availability.remedy, errno: -19 });
-    this.module.worker.start();
   }
 
-  /** The module's end: closes what is open. */
+  /** The module's end: closes every open file, which destroys its VM. The Service VM goes on. */
   async unload(): Promise<void> {
     await Promise.all([...this.#files].map((file) => file.close()));
-    await this.module.worker.stop();
   }
 
   /** A file without a VM. `caller` is the memory of the process that opens it, `events` its descriptors. */
   open(caller: AddressSpace, events: EventTable = new LocalEventTable()): HsmFile {
+    const { hardware = noHardware, hasExtensions = false } = this.#options;
     const file = new HsmFile({
       caller,
       events,
-      hardware: this.#options.hardware ?? noHardware,
-      hasExtensions: this.#options.hasExtensions ?? false,
-      createVm: (creation) => this.#createVm(creation, caller),
-      destroyClient: (vm) => {
-        if (vm.userspace !== undefined) this.module.destroyClient(vm.requests, vm.userspace);
-      },
-      removeVm: (vm) => this.#removeVm(vm),
+      hardware,
+      hasExtensions,
+      createVm: (creation) => this.#createVm(creation, caller, hardware),
       closed: () => this.#files.delete(file),
     });
     this.#files.add(file);
     return file;
   }
 
-  /** Undefined when the hypervisor or the caller's page will not do; nothing is left then. Fills in `vmid` and `vcpu_num`. */
-  async #createVm(creation: StructView<typeof VM_CREATION>, caller: AddressSpace): Promise<ControlVm | undefined> {
-    const vmId = this.#freeVmId();
-    const config = this.#configOf(creation, vmId);
-    if (vmId === INVALID_VM_ID || config === undefined) return undefined;
-    this.#vmIds.add(vmId);
-    const buffer = new SharedBuffer(new SharedArrayBuffer(PAGE_BYTES));
-    const hypercalls = await this.#create(config, buffer);
-    const address = creation.big('ioreq_buf');
-    // The driver takes any address and means the page around it; a caller that does not know that is lost, so it is told.
-    const isShared =
-      hypercalls !== undefined &&
-      address % BigInt(PAGE_BYTES) === 0n &&
-      caller.share(address, new Uint8Array(buffer.page));
-    if (hypercalls === undefined || !isShared || hypercalls.setIoreqBuffer() < 0) {
-      this.#vmIds.delete(vmId);
-      await hypercalls?.pauseVm();
-      await hypercalls?.destroyVm();
-      return undefined;
-    }
-    const { clientTimeoutMs = Infinity, observer, sleep, hardware = noHardware } = this.#options;
-    const requests = new VmRequests({
-      vmId,
-      buffer,
-      hypercalls,
-      clientTimeoutMs,
-      observer: { event: (event) => observer?.(event) },
-      ...(sleep === undefined ? {} : { sleep }),
-    });
-    const injectionFailed = (): void => observer?.({ kind: 'injection-failed', vmId });
-    const vm = new ControlVm({ vmId, hypercalls, requests, caller, hardware, injectionFailed });
-    this.module.addVm(requests);
-    creation.set('vmid', vmId).set('vcpu_num', config.vcpuCount);
-    return vm;
-  }
-
-  /** Undefined: CPUs that are not there. */
-  #configOf(creation: StructView<typeof VM_CREATION>, vmId: number): VmConfig | undefined {
-    const {
-      memoryBytes = DEFAULT_MEMORY_BYTES,
-      vcpuCount = 1,
-      cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n,
-    } = this.#options;
-    const affinity = creation.big('cpu_affinity');
-    if ((affinity & ~cpuMask) !== 0n) return undefined;
-    const bytes = Array.from({ length: 16 }, (_, i) => creation.number('uuid', i));
-    const end = bytes.indexOf(0);
-    const name = String.fromCharCode(...bytes.slice(0, end < 0 ? undefined : end)).replace(/[^ -~]/g, '?');
-    return {
-      name: name === '' ? `vm${vmId}` : name,
-      memoryBytes,
-      vcpuCount: affinity === 0n ? vcpuCount : countBits(affinity),
-      completionPolling: (creation.big('vm_flag') & FLAG_COMPLETION_POLLING) !== 0n,
-      interceptPci: this.#options.interceptPci ?? false,
-    };
-  }
-
-  async #create(config: VmConfig, buffer: SharedBuffer): Promise<Hypercalls | undefined> {
-    const { hypervisor, observer } = this.#options;
+  /** Fills in `vmid` and `vcpu_num`. Undefined if the hypervisor or the caller's page will not do. */
+  async #createVm(
+    creation: StructView<typeof VM_CREATION>,
+    caller: AddressSpace,
+    hardware: Hardware,
+  ): Promise<IoctlVm | undefined> {
+    const { cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n, onVm } = this.#options;
+    if ((creation.big('cpu_affinity') & ~cpuMask) !== 0n) return undefined;
+    let lifeCycle: ManualLifeCycle;
+    let vm: IoctlVm | undefined;
     try {
-      return await hypervisor.createVm(config, buffer, this.upcall, (event) => observer?.(event));
+      await this.#serviceVm.createVm({
+        ...this.#plan(creation),
+        createLifeCycle: (parts) => (lifeCycle = new ManualLifeCycle(parts)),
+        sharePage: (page) => share(page, caller, creation.big('ioreq_buf')),
+        onCreated: (userVm) => {
+          vm = new IoctlVm({ userVm, lifeCycle, caller, hardware });
+          creation.set('vmid', userVm.id).set('vcpu_num', userVm.inspection.vcpuCount);
+          onVm?.(userVm);
+        },
+      });
     } catch (error) {
       // CREATE_VM has one answer for every failure; anything but a refusal is a bug of ours.
       if (error instanceof UpcallError) return undefined;
       throw error;
     }
+    return vm;
   }
 
-  #removeVm(vm: ControlVm): void {
-    this.module.removeVm(vm.requests);
-    vm.close();
-    this.#vmIds.delete(vm.vmId);
+  #plan(creation: StructView<typeof VM_CREATION>): Omit<VmPlan, 'createLifeCycle'> {
+    const { vcpuCount = 1, sleep, ...options } = this.#options;
+    const affinity = creation.big('cpu_affinity');
+    const bytes = Array.from({ length: 16 }, (_, i) => creation.number('uuid', i));
+    const end = bytes.indexOf(0);
+    const name = String.fromCharCode(...bytes.slice(0, end < 0 ? undefined : end)).replace(/[^ -~]/g, '?');
+    return {
+      name: name === '' ? undefined : name,
+      memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
+      vcpuCount: affinity === 0n ? vcpuCount : countBits(affinity),
+      completionPolling: (creation.big('vm_flag') & FLAG_COMPLETION_POLLING) !== 0n,
+      interceptPci: options.interceptPci ?? false,
+      clientTimeoutMs: options.clientTimeoutMs ?? Infinity,
+      late: options.late ?? 'all-ones',
+      startTimeoutMs: DEVICE_START_MS,
+      statistics: options.statistics ?? false,
+      faults: options.faults,
+      lateStacks: false,
+      hasDefaultClient: false,
+      ...(sleep === undefined ? {} : { sleep }),
+    };
   }
+}
 
-  #freeVmId(): number {
-    for (let vmId = 1; vmId < INVALID_VM_ID; vmId++) if (!this.#vmIds.has(vmId)) return vmId;
-    return INVALID_VM_ID;
-  }
+/** The driver takes any address and means the page around it. A caller that does not expect that is refused. */
+function share(page: SharedArrayBuffer, caller: AddressSpace, address: bigint): boolean {
+  return address % BigInt(PAGE_BYTES) === 0n && caller.share(address, new Uint8Array(page));
 }
 
 function countBits(bits: bigint): number {

@@ -8,11 +8,12 @@
 
 import { RingId } from '../hypervisor/async-io-hypercalls.js';
 import type { AddressSpace } from './address-space.js';
-import type { ControlVm } from './control-vm.js';
+import type { UserVm } from '../vm/user-vm.js';
 import { Errno } from '../hsm/errno.js';
 import { configureIoEvent, configureIrqEvent, setVmEventFd } from './event-ioctls.js';
 import type { EventTable } from './event-table.js';
 import type { Hardware, HardwareCall } from './hardware.js';
+import type { IoctlVm } from './ioctl-vm.js';
 import { ExtensionIoctl, Ioctl } from './ioctl-codes.js';
 import { cpuState, monitorInterrupts } from './platform-ioctls.js';
 import {
@@ -41,9 +42,7 @@ export interface HsmFileParts {
   readonly events: EventTable;
   readonly hardware: Hardware;
   readonly hasExtensions: boolean;
-  readonly createVm: (creation: StructView<typeof VM_CREATION>) => Promise<ControlVm | undefined>;
-  readonly destroyClient: (vm: ControlVm) => void;
-  readonly removeVm: (vm: ControlVm) => void;
+  readonly createVm: (creation: StructView<typeof VM_CREATION>) => Promise<IoctlVm | undefined>;
   readonly closed: () => void;
 }
 
@@ -51,10 +50,9 @@ type Result = number | Promise<number>;
 
 export class HsmFile {
   readonly #parts: HsmFileParts;
-  #vm: ControlVm | undefined;
+  #vm: IoctlVm | undefined;
   /** A CREATE_VM that is not through yet; there is at most one. */
   #creating: Promise<number> | undefined;
-  #destroying: Promise<number> | undefined;
   #isClosed = false;
 
   constructor(parts: HsmFileParts) {
@@ -63,11 +61,17 @@ export class HsmFile {
 
   /** What a thread needs to attach by itself; undefined without a default client. */
   get userspaceHandle(): UserspaceHandle | undefined {
-    return this.#vm?.userspace?.handle;
+    return this.ioctlVm?.userspace?.handle;
   }
 
-  /** The VM behind the file, for those who look at it from inside this process. */
-  get vm(): ControlVm | undefined {
+  /** The VM behind the file, with its operator's tools: events, trace, statistics, faults, breakpoints, live page. */
+  get vm(): UserVm | undefined {
+    return this.ioctlVm?.userVm;
+  }
+
+  /** What the ioctls act on; for tests. */
+  get ioctlVm(): IoctlVm | undefined {
+    if (this.#vm?.lifeCycle.isEnding === true) this.#vm = undefined;
     return this.#vm;
   }
 
@@ -76,7 +80,7 @@ export class HsmFile {
     if (this.#isClosed) return Errno.EBADF;
     const address = BigInt.asUintN(U64, BigInt(argument));
     if (code === Ioctl.CREATE_VM) return this.#create(address);
-    const vm = this.#vm;
+    const vm = this.ioctlVm;
     // Before anything else, even whether the code exists.
     if (vm === undefined) return Errno.EINVAL;
     return (
@@ -89,24 +93,20 @@ export class HsmFile {
     if (this.#isClosed) return;
     this.#isClosed = true;
     await this.#creating;
-    const vm = this.#vm;
-    if (vm !== undefined) {
-      await vm.hypercalls.pauseVm();
-      await this.#destroy(vm);
-    }
+    await this.#vm?.lifeCycle.end({ reason: 'destroyed', message: 'its control file was closed' });
     this.#parts.closed();
   }
 
-  #lifeCycle(vm: ControlVm, code: number, address: bigint): Result | undefined {
+  #lifeCycle(vm: IoctlVm, code: number, address: bigint): Result | undefined {
     switch (code) {
       case Ioctl.START_VM:
-        return vm.hypercalls.startVm();
+        return vm.lifeCycle.startVm();
       case Ioctl.PAUSE_VM:
-        return vm.hypercalls.pauseVm();
+        return vm.lifeCycle.pauseVm();
       case Ioctl.RESET_VM:
-        return reset(vm);
+        return vm.lifeCycle.resetVm();
       case Ioctl.DESTROY_VM:
-        return this.#destroy(vm);
+        return destroy(vm);
       case Ioctl.SET_VCPU_REGS:
         return this.#with(VCPU_REGS, address, (regs) => {
           if (hasReservedBits(regs)) return Errno.EINVAL;
@@ -122,19 +122,19 @@ export class HsmFile {
     }
   }
 
-  #requests(vm: ControlVm, code: number, address: bigint, signal?: AbortSignal): Result | undefined {
+  #requests(vm: IoctlVm, code: number, address: bigint, signal?: AbortSignal): Result | undefined {
     switch (code) {
       case Ioctl.CREATE_IOREQ_CLIENT:
         return vm.createUserspace();
       case Ioctl.DESTROY_IOREQ_CLIENT:
-        this.#parts.destroyClient(vm);
+        vm.destroyUserspace();
         return 0;
       case Ioctl.ATTACH_IOREQ_CLIENT:
         return vm.userspace?.attach(signal) ?? Errno.ENODEV;
       case Ioctl.NOTIFY_REQUEST_FINISH:
         return this.#with(IOREQ_NOTIFY, address, (notify) =>
           // `vmid` is not looked at, and the driver hands its u32 on as a u16.
-          notify.number('reserved') !== 0 ? Errno.EINVAL : vm.requests.finishDefault(notify.number('vcpu') & 0xffff),
+          notify.number('reserved') !== 0 ? Errno.EINVAL : vm.finishRequest(notify.number('vcpu') & 0xffff),
         );
       case Ioctl.CLEAR_VM_IOREQ:
         return vm.requests.clear().then(() => 0);
@@ -143,7 +143,7 @@ export class HsmFile {
     }
   }
 
-  #others(vm: ControlVm, code: number, address: bigint): Result {
+  #others(vm: IoctlVm, code: number, address: bigint): Result {
     const { caller, events, hasExtensions, hardware } = this.#parts;
     switch (code) {
       case Ioctl.SET_IRQLINE:
@@ -157,12 +157,13 @@ export class HsmFile {
       case Ioctl.IRQFD:
         return this.#with(IRQFD, address, (args) => configureIrqEvent(vm, events, args));
       case Ioctl.VM_INTR_MONITOR:
-        return monitorInterrupts(vm.vmId, caller, hardware, address);
+        return monitorInterrupts(vm.userVm.id, caller, hardware, address);
       case Ioctl.PM_GET_CPU_STATE:
-        return cpuState(vm.vmId, caller, hardware, address);
+        return cpuState(vm.userVm.id, caller, hardware, address);
     }
     const call = PASS_THROUGH.get(code);
-    if (call !== undefined) return this.#with(call.layout, address, ({ bytes }) => hardware(call.name, vm.vmId, bytes));
+    if (call !== undefined)
+      return this.#with(call.layout, address, ({ bytes }) => hardware(call.name, vm.userVm.id, bytes));
     if (!hasExtensions) return Errno.ENOTTY;
     switch (code) {
       case ExtensionIoctl.SETUP_ASYNCIO:
@@ -180,7 +181,7 @@ export class HsmFile {
     return this.#with(VM_CREATION, address, (creation) => {
       if (!creation.isZero('reserved0') || !creation.isZero('reserved1')) return Errno.EINVAL;
       // The driver would make a second VM over the first one's lists.
-      if (this.#vm !== undefined || this.#creating !== undefined) return Errno.EINVAL;
+      if (this.ioctlVm !== undefined || this.#creating !== undefined) return Errno.EINVAL;
       const creating = this.#createWith(creation, address).finally(() => (this.#creating = undefined));
       this.#creating = creating;
       return creating;
@@ -192,25 +193,8 @@ export class HsmFile {
     if (vm === undefined) return Errno.EINVAL;
     this.#vm = vm;
     if (this.#parts.caller.write(address, creation.bytes)) return 0;
-    await vm.hypercalls.pauseVm();
-    await this.#destroy(vm);
+    await vm.lifeCycle.end({ reason: 'destroyed', message: 'CREATE_VM could not give its result' });
     return Errno.EFAULT;
-  }
-
-  /** A second call meanwhile is told 0, as by the driver. */
-  #destroy(vm: ControlVm): Result {
-    if (this.#destroying !== undefined) return this.#isClosed ? this.#destroying : 0;
-    const destroying = this.#destroyOnce(vm).finally(() => (this.#destroying = undefined));
-    this.#destroying = destroying;
-    return destroying;
-  }
-
-  async #destroyOnce(vm: ControlVm): Promise<number> {
-    const result = await vm.hypercalls.destroyVm();
-    if (result < 0) return result;
-    this.#parts.removeVm(vm);
-    this.#vm = undefined;
-    return 0;
   }
 
   /** Copies the argument in; −EFAULT when it is not there. */
@@ -235,9 +219,8 @@ const PASS_THROUGH: ReadonlyMap<number, { readonly name: HardwareCall; readonly 
   [Ioctl.DESTROY_VDEV, { name: 'destroy-vdev', layout: VDEV }],
 ]);
 
-/** The HSM's own state survives, but an answer that is still to come must not reach the reset VM's requests. */
-async function reset(vm: ControlVm): Promise<number> {
-  const result = await vm.hypercalls.resetVm();
-  if (result >= 0) vm.requests.withdraw();
-  return result;
+/** A second call while the first is under way is answered 0, as by the driver. */
+function destroy({ lifeCycle }: IoctlVm): Result {
+  if (lifeCycle.isDestroying) return 0;
+  return lifeCycle.destroyVm({ reason: 'destroyed', message: 'destroyed by its userspace' });
 }

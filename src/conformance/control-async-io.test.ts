@@ -44,7 +44,7 @@ async function prepare(elementBytes = 8): Promise<Prepared> {
     handlers: { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() },
     completionPolling: false,
   });
-  return { caller, event, fd: caller.events.open(event), ring, vcpu };
+  return { caller, event, fd: caller.descriptors.open(event), ring, vcpu };
 }
 
 async function withRing(fields: Fields = {}): Promise<Prepared> {
@@ -63,7 +63,7 @@ describe('asynchronous I/O', () => {
     assert.equal(caller.vm.buffer.slot(0).state, IoRequestState.FREE);
     assert.equal(event.isReadable, false);
     assert.equal(caller.file.vm?.requests.hasPending(), true);
-    caller.device.module.worker.pass();
+    caller.pass();
     assert.equal(event.read(), 1n);
     assert.equal(caller.file.vm.requests.hasPending(), false);
   });
@@ -72,7 +72,7 @@ describe('asynchronous I/O', () => {
     const { caller, event, vcpu } = await withRing();
     vcpu.portWrite(0x2010, 4, 5);
     vcpu.portWrite(0x2010, 1, 5);
-    caller.device.module.worker.pass();
+    caller.pass();
     assert.equal(event.read(), 2n);
     const { asyncIo } = caller.vm;
     assert.equal(asyncIo.find(0, 0x2011, 0, 5, 0), 0);
@@ -87,7 +87,7 @@ describe('asynchronous I/O', () => {
       data: 0x1_0000_0002n,
     });
     vcpu.mmioWrite(0x8000_3000, 8, 2, 1);
-    caller.device.module.worker.pass();
+    caller.pass();
     assert.equal(event.read(), 1n);
     assert.equal(caller.vm.asyncIo.find(1, 0x8000_3000 | 0, 0, 2, 0), 0);
   });
@@ -97,27 +97,27 @@ describe('asynchronous I/O', () => {
     caller.vm.asyncIo.assignAsyncIo({ isPort: false, address: 0x9000n, handle: 77 });
     vcpu.mmioWrite(0x9000, 8, 1, 1);
     vcpu.portWrite(0x2010, 2, 3);
-    caller.device.module.worker.pass();
+    caller.pass();
     assert.equal(event.read(), 1n);
   });
 
   test('removal stops it; the newest descriptor wins', async () => {
     const { caller, event, fd, vcpu } = await withRing();
     const newer = new LocalEvent();
-    const newerFd = caller.events.open(newer);
+    const newerFd = caller.descriptors.open(newer);
     const { asyncIo } = caller.vm;
     await caller.ioeventfd({ fd: newerFd, flags: PIO | ASYNCIO, addr: 0x2012, len: 2 });
     vcpu.portWrite(0x2012, 2, 0);
     assert.equal(await caller.ioeventfd({ fd, flags: PIO | ASYNCIO | DEASSIGN, addr: 0x2010, len: 2 }), 0);
     assert.equal(asyncIo.find(0, 0x2010, 0, 0, 0), 0);
-    caller.device.module.worker.pass();
+    caller.pass();
     assert.equal(newer.read(), 1n);
     assert.equal(event.isReadable, false);
   });
 
   test('a conflict is 0 and changes nothing; address 0 is never assigned', async () => {
     const { caller } = await withRing();
-    const otherFd = caller.events.open(new LocalEvent());
+    const otherFd = caller.descriptors.open(new LocalEvent());
     const handle = caller.vm.asyncIo.find(0, 0x2010, 0, 9, 0);
     assert.equal(await caller.ioeventfd({ fd: otherFd, flags: PIO | ASYNCIO, addr: 0x2010, len: 2 }), 0);
     assert.equal(caller.vm.asyncIo.find(0, 0x2010, 0, 9, 0), handle);
@@ -152,7 +152,7 @@ describe('asynchronous I/O', () => {
       [4024, 8],
     ] as const) {
       caller.memory.write(ring + 16n, words(head, tail));
-      caller.device.module.worker.pass();
+      caller.pass();
     }
     assert.equal(event.isReadable, false);
   });
@@ -181,13 +181,13 @@ describe('VM events', () => {
     caller.memory.write(kicks, createRingPage(8));
     await caller.file.ioctl(ExtensionIoctl.SETUP_ASYNCIO, kicks);
     const powerOff = new LocalEvent();
-    const request = { fd: caller.events.open(powerOff), flags: PIO | DATAMATCH | ASYNCIO, addr: 0x404, len: 2 };
+    const request = { fd: caller.descriptors.open(powerOff), flags: PIO | DATAMATCH | ASYNCIO, addr: 0x404, len: 2 };
     await caller.ioeventfd({ ...request, data: 0x3400 });
     assert.equal(vcpu.powerOffAfterFault(), true);
-    caller.device.module.worker.pass();
+    caller.pass();
     assert.equal(powerOff.read(), 1n);
     assert.equal(event.read(), 1n);
-    caller.device.module.worker.pass();
+    caller.pass();
     assert.equal(event.isReadable, false, 'one signal for what is new');
     const element = new Int32Array(8);
     caller.vm.asyncIo.ring(RingId.VM_EVENT)?.take(element);
@@ -199,7 +199,7 @@ describe('VM events', () => {
     const argument = caller.memory.allocate(4);
     caller.memory.write(argument, new Uint8Array(Int32Array.of(fd).buffer));
     await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_FD, argument);
-    const events = caller.file.vm?.vmEvents;
+    const events = caller.file.vm?.acrnEvents;
     assert.equal(events?.send(POWER_OFF), false, 'no ring');
     await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_RING, ring);
     assert.equal(events.send(rtcChanged(1_700_000_000, -3600)), true);

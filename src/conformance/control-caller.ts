@@ -1,13 +1,16 @@
 /** ControlCaller: a process that uses the control interface, as short as a test wants it: structures by field names. */
 
-import { HsmDevice, type ControlEvent, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
+import { HsmDevice, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
 import type { HsmFile } from '../acrn-hsm/hsm-file.js';
 import { LocalEventTable } from '../acrn-hsm/event-table.js';
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { MappedMemory } from '../acrn-hsm/address-space.js';
 import { IOEVENTFD, IOREQ_NOTIFY, IRQFD, VM_CREATION, type StructLayout } from '../acrn-hsm/struct-layout.js';
 import { StructView } from '../acrn-hsm/struct-view.js';
+import type { Hypervisor } from '../hypervisor/hypervisor.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
+import { ServiceVm } from '../vm/service-vm.js';
+import type { UserVmEvent } from '../vm/user-vm-events.js';
 import { HandDrivenHypervisor, type HandDrivenVm } from './hand-driven-hypervisor.js';
 
 export type Fields = Readonly<Record<string, number | bigint>>;
@@ -17,24 +20,38 @@ const MEMORY_BYTES = 1 << 20;
 export class ControlCaller {
   readonly hypervisor = new HandDrivenHypervisor();
   readonly memory = new MappedMemory();
-  readonly events = new LocalEventTable();
-  readonly heard: ControlEvent[] = [];
+  readonly descriptors = new LocalEventTable();
+  /** What its VMs reported, but for their end. */
+  readonly events: UserVmEvent[] = [];
+  readonly serviceVm: ServiceVm;
   readonly device: HsmDevice;
   readonly file: HsmFile;
   /** Where the page is that CREATE_VM gets. */
   readonly page: bigint;
 
-  constructor(options: Partial<HsmDeviceOptions> = {}) {
-    this.device = new HsmDevice({
-      hypervisor: this.hypervisor,
+  constructor({ hypervisor, ...options }: HsmDeviceOptions & { readonly hypervisor?: Hypervisor } = {}) {
+    this.serviceVm = new ServiceVm(hypervisor ?? this.hypervisor);
+    // Every pass is made by the test.
+    this.serviceVm.module.worker.pause();
+    this.device = new HsmDevice(this.serviceVm, {
       memoryBytes: MEMORY_BYTES,
       vcpuCount: 2,
-      observer: (event) => this.heard.push(event),
+      onVm: (vm) => vm.onEvent((event) => event.kind !== 'ended' && this.events.push(event)),
       sleep: () => Promise.resolve(),
       ...options,
     });
-    this.file = this.device.open(this.memory, this.events);
+    this.file = this.device.open(this.memory, this.descriptors);
     this.page = this.memory.allocate(PAGE_BYTES);
+  }
+
+  /** The VMs that the HSM serves. */
+  get served(): number {
+    return this.serviceVm.module.vms.length;
+  }
+
+  /** One pass of the worker. */
+  pass(): void {
+    this.serviceVm.module.worker.pass();
   }
 
   /** The newest VM's hypervisor side. */
@@ -98,7 +115,7 @@ export class ControlCaller {
     high: number,
   ): boolean {
     const filled = this.vm.buffer.slot(vcpu).fill(type, direction, address, 0, size, low, high, false);
-    this.device.module.worker.pass();
+    this.pass();
     return filled;
   }
 }

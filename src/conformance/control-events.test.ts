@@ -26,8 +26,8 @@ async function prepare(): Promise<Prepared> {
   await caller.create();
   await caller.file.ioctl(Ioctl.START_VM);
   const event = new LocalEvent();
-  const fd = caller.events.open(event);
-  return { caller, event, fd, otherFd: caller.events.open() };
+  const fd = caller.descriptors.open(event);
+  return { caller, event, fd, otherFd: caller.descriptors.open() };
 }
 
 describe('IOEVENTFD', () => {
@@ -106,7 +106,7 @@ describe('IRQFD', () => {
     const { caller, event, fd } = await prepare();
     assert.equal(await caller.irqfd({ fd, 'msi.msi_addr': 0x1000 }), 0);
     event.signal();
-    assert.deepEqual(caller.heard, [{ kind: 'injection-failed', vmId: 1 }]);
+    assert.deepEqual(caller.events, [{ kind: 'injection-failed', vmId: 1 }]);
   });
 
   test('a destroyed VM leaves its events alone', async () => {
@@ -116,7 +116,7 @@ describe('IRQFD', () => {
     await caller.file.close();
     event.signal();
     assert.deepEqual(vm.messages, []);
-    assert.deepEqual(caller.heard, []);
+    assert.deepEqual(caller.events, []);
   });
 });
 

@@ -98,7 +98,7 @@ describe('CREATE_VM', () => {
     });
     assert.equal(await readOnly.ioctl(Ioctl.CREATE_VM, address), Errno.EFAULT);
     assert.equal(caller.vm.state, VmState.POWERED_OFF);
-    assert.equal(caller.device.module.vms.length, 0);
+    assert.equal(caller.served, 0);
   });
 
   test('a second one on the same file is refused, and the first VM is as it was', async () => {
@@ -141,7 +141,7 @@ describe('the life cycle', () => {
     assert.equal(await file.ioctl(Ioctl.PAUSE_VM), 0);
     assert.equal(await file.ioctl(Ioctl.DESTROY_VM), 0);
     assert.equal(await file.ioctl(Ioctl.DESTROY_VM), Errno.EINVAL);
-    assert.equal(caller.device.module.vms.length, 0);
+    assert.equal(caller.served, 0);
   });
 
   test('of two DESTROY at the same time the second is told 0 and destroys nothing', async () => {
@@ -168,7 +168,7 @@ describe('the life cycle', () => {
     await caller.file.ioctl(Ioctl.START_VM);
     await caller.file.close();
     assert.equal(caller.vm.state, VmState.POWERED_OFF);
-    assert.equal(caller.device.module.vms.length, 0);
+    assert.equal(caller.served, 0);
     assert.equal(await caller.file.ioctl(Ioctl.START_VM), Errno.EBADF);
   });
 
@@ -178,7 +178,7 @@ describe('the life cycle', () => {
     await caller.file.close();
     await creating;
     assert.equal(caller.vm.state, VmState.POWERED_OFF);
-    assert.equal(caller.device.module.vms.length, 0);
+    assert.equal(caller.served, 0);
   });
 
   test('unloading the module closes every file', async () => {

@@ -13,6 +13,7 @@ import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { LocalEvent } from '../hsm/event-object.js';
 import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
+import { ServiceVm } from '../vm/service-vm.js';
 import { ioctlCall, isWrittenBack } from './control-ioctls.js';
 import { HandDrivenHypervisor, type ToldHypercall } from './hand-driven-hypervisor.js';
 import { hex } from '../io-request/io-request.js';
@@ -38,6 +39,7 @@ export class ControlProcess implements ScriptWorld {
   readonly #descriptors = new LocalEventTable();
   readonly #events = Array.from({ length: EVENTS }, () => new LocalEvent());
   readonly #hypervisor: HandDrivenHypervisor;
+  readonly #serviceVm: ServiceVm;
   readonly #device: HsmDevice;
   #file: HsmFile;
   #signal = new AbortController();
@@ -59,25 +61,27 @@ export class ControlProcess implements ScriptWorld {
     });
     this.#descriptors.open();
     this.#hypervisor = new HandDrivenHypervisor((told) => this.#hear(told));
-    this.#device = new HsmDevice({
-      hypervisor: this.#hypervisor,
+    this.#serviceVm = new ServiceVm(this.#hypervisor);
+    this.#serviceVm.module.worker.pause();
+    this.#device = new HsmDevice(this.#serviceVm, {
       memoryBytes: GUEST_BYTES,
       vcpuCount: VCPUS,
-      observer: ({ kind }) => stage.events.push({ log: kind }),
+      // The driver's log has no line for the end of a VM.
+      onVm: (vm) => vm.onEvent(({ kind }) => kind !== 'ended' && stage.events.push({ log: kind })),
       sleep: (ms) => stage.sleep(ms, this.vm),
     });
     this.#file = this.#open();
   }
 
   get module(): HypervisorServiceModule {
-    return this.#device.module;
+    return this.#serviceVm.module;
   }
 
   get vm(): ScriptVm | undefined {
     const { vm } = this.#file;
     const made = this.#hypervisor.vms.find((candidate) => candidate === vm?.hypercalls);
     if (vm === undefined || made === undefined) return undefined;
-    return { id: vm.vmId, vcpus: made.vcpuCount, buffer: made.buffer, requests: vm.requests };
+    return { id: vm.id, vcpus: made.vcpuCount, buffer: made.buffer, requests: vm.requests };
   }
 
   command(op: string, words: ScriptWords, extra: ScriptExtra): ScriptResult | Promise<ScriptResult> | undefined {
@@ -100,7 +104,7 @@ export class ControlProcess implements ScriptWorld {
     const file = this.#file;
     // A VM that is gone is of no use to a script, and a script may make many.
     if (file.vm === undefined) this.#hypervisor.vms.length = 0;
-    const hadClient = file.vm?.userspace !== undefined;
+    const hadClient = file.ioctlVm?.userspace !== undefined;
     const result = file.ioctl(code, address, this.#signal.signal);
     if (code === Ioctl.ATTACH_IOREQ_CLIENT) return this.#attach(result);
     // The driver queues its worker when it goes on after a destruction.
@@ -160,7 +164,7 @@ export class ControlProcess implements ScriptWorld {
   /** What reaches the hypervisor is an event of the script. */
   #hear(told: ToldHypercall): number {
     const { events } = this.#stage;
-    if (told.kind === 'notify') return this.#stage.notify(this.#file.vm?.vmId ?? 0, told.vcpu);
+    if (told.kind === 'notify') return this.#stage.notify(this.#file.vm?.id ?? 0, told.vcpu);
     if (told.kind === 'regs') events.push({ regs: told.vcpu });
     else if (told.kind === 'line') events.push({ line: [told.gsi, told.operation] });
     else events.push({ msi: [hex(told.address), hex(told.data)] });

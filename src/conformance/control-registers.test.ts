@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Errno } from '../hsm/errno.js';
-import type { ControlEvent } from '../acrn-hsm/hsm-device.js';
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { VCPU_REGS } from '../acrn-hsm/struct-layout.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import { V86Hypervisor } from '../hypervisor/v86/v86-hypervisor.js';
 import type { VcpuRegisters } from '../hypervisor/vcpu-registers.js';
+import type { UserVmEvent } from '../vm/user-vm-events.js';
+import type { UserVm } from '../vm/user-vm.js';
 import { ControlCaller, type Fields } from './control-caller.js';
 
 /** Fields of `acrn_regs`, whose names all begin with this. */
@@ -119,10 +120,10 @@ function prefixed(name: string): string {
 describe('a guest on the v86 core starts', () => {
   /** Runs until the guest halts; returns its memory. */
   async function run(fields: Fields, prepare: (memory: GuestMemory) => void): Promise<GuestMemory> {
-    let hear: (event: ControlEvent) => void = () => undefined;
-    const first = new Promise<ControlEvent>((resolve) => (hear = resolve));
-    const observer = (event: ControlEvent): void => hear(event);
-    const caller = new ControlCaller({ hypervisor: new V86Hypervisor(), vcpuCount: 1, observer });
+    let onEvent: (event: UserVmEvent) => void = () => undefined;
+    const first = new Promise<UserVmEvent>((resolve) => (onEvent = resolve));
+    const onVm = (vm: UserVm): unknown => vm.onEvent(onEvent);
+    const caller = new ControlCaller({ hypervisor: new V86Hypervisor(), vcpuCount: 1, onVm });
     await caller.device.load();
     assert.equal((await caller.create()).result, 0);
     const memory = caller.file.vm?.hypercalls.memory;

@@ -47,12 +47,12 @@ describe('the default client', () => {
     const caller = await created();
     caller.port(0, READ, 1, 1);
     assert.deepEqual(
-      caller.heard.map(({ kind }) => kind),
+      caller.events.map(({ kind }) => kind),
       ['no-client'],
     );
     await caller.file.ioctl(Ioctl.CREATE_IOREQ_CLIENT);
     assert.equal(caller.vm.buffer.slot(0).state, IoRequestState.PENDING);
-    caller.device.module.worker.pass();
+    caller.pass();
     assert.equal(caller.vm.buffer.slot(0).state, IoRequestState.PROCESSING);
     assert.equal(caller.vm.buffer.slot(0).kernelHandled, 0);
   });
@@ -201,7 +201,7 @@ describe('CLEAR_VM_IOREQ and RESET_VM', () => {
     caller.port(0, READ, 1, 1);
     assert.equal(await caller.file.ioctl(Ioctl.CLEAR_VM_IOREQ), 0);
     assert.equal(sleeps, 10);
-    assert.deepEqual(caller.heard, [{ kind: 'flush-timeout', vmId: 1, client: 'stuck' }]);
+    assert.deepEqual(caller.events, [{ kind: 'flush-timeout', vmId: 1, client: 'stuck' }]);
   });
 
   test('after a reset no late answer reaches a new request, and ATTACH does not see the old one', async () => {

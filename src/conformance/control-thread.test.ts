@@ -12,6 +12,7 @@ import { LocalEventTable } from '../acrn-hsm/event-table.js';
 import { LocalEvent } from '../hsm/event-object.js';
 import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
+import { ServiceVm } from '../vm/service-vm.js';
 
 test('a thread that blocks in ATTACH serves two vCPUs until its client is destroyed', async () => {
   const accesses = 200;
@@ -20,7 +21,8 @@ test('a thread that blocks in ATTACH serves two vCPUs until its client is destro
     { steps, repeat: accesses },
     { steps, repeat: accesses },
   ]);
-  const device = new HsmDevice({ hypervisor, memoryBytes: 1 << 20, vcpuCount: 2 });
+  const serviceVm = new ServiceVm(hypervisor);
+  const device = new HsmDevice(serviceVm, { memoryBytes: 1 << 20, vcpuCount: 2 });
   await device.load();
   const memory = new MappedMemory();
   const file = device.open(memory);
@@ -44,10 +46,12 @@ test('a thread that blocks in ATTACH serves two vCPUs until its client is destro
   assert.deepEqual((await said)[0], { result: Errno.ENODEV, handled: 2 * accesses, afterwards: 0, beyond: 0 });
   assert.equal(await file.ioctl(Ioctl.DESTROY_VM), 0);
   await device.unload();
+  await serviceVm.close();
 });
 
 test('an event injects an MSI into a vCPU that runs in its own thread', async () => {
-  const device = new HsmDevice({ hypervisor: new ScriptedHypervisor([]), memoryBytes: 1 << 20 });
+  const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
+  const device = new HsmDevice(serviceVm, { memoryBytes: 1 << 20 });
   await device.load();
   const memory = new MappedMemory();
   const table = new LocalEventTable();
@@ -69,4 +73,5 @@ test('an event injects an MSI into a vCPU that runs in its own thread', async ()
   file.vm?.hypercalls.shared.msis.take(0, (_, vector) => taken.push(vector));
   assert.deepEqual(taken, [0x51]);
   await device.unload();
+  await serviceVm.close();
 });

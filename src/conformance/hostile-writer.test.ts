@@ -16,6 +16,7 @@ import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.j
 import { PAGE_BYTES } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
 import { createRingPage } from '../sync/shared-ring.js';
+import { ServiceVm } from '../vm/service-vm.js';
 
 const WRITES = 3_000_000;
 const VCPUS = 4;
@@ -60,17 +61,17 @@ test("a thread that writes over one VM's page breaks neither the HSM nor another
   const honest = new ScriptedHypervisor([{ steps, repeat: 300 }]);
   const events: string[] = [];
   let created = 0;
-  const device = new HsmDevice({
-    hypervisor: {
-      name: 'both',
-      available: () => hypervisor.available(),
-      // The first VM is the victim of the scribbler, the second the honest one.
-      createVm: (...parts) => (created++ === 0 ? hypervisor : honest).createVm(...parts),
-    },
+  const serviceVm = new ServiceVm({
+    name: 'both',
+    available: () => hypervisor.available(),
+    // The first VM is the victim of the scribbler, the second the honest one.
+    createVm: (...parts) => (created++ === 0 ? hypervisor : honest).createVm(...parts),
+  });
+  const device = new HsmDevice(serviceVm, {
     memoryBytes: 1 << 20,
     vcpuCount: VCPUS,
     hasExtensions: true,
-    observer: (event) => events.push(event.kind),
+    onVm: (vm) => vm.onEvent(({ kind }) => events.push(kind)),
   });
   await device.load();
   const victim = await createVm(device);
@@ -106,8 +107,9 @@ test("a thread that writes over one VM's page breaks neither the HSM nor another
   const states = new Int32Array(page as SharedArrayBuffer);
   for (let vcpu = 0; vcpu < VCPUS; vcpu++) assert.equal(states[vcpu * 64 + 34], IoRequestState.FREE);
   await device.unload();
+  await serviceVm.close();
   // A script that was played to its end halts its vCPU; the rest is what an HSM may say of a page that is written over.
-  const expected = ['halted', 'notify-failed', 'flush-timeout'];
+  const expected = ['ended', 'halted', 'notify-failed', 'flush-timeout'];
   assert.deepEqual(
     events.filter((kind) => !expected.includes(kind)),
     [],

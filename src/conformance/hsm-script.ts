@@ -7,7 +7,7 @@
  * control file. Everything else is the same for both.
  */
 
-import { INVALID_VM_ID } from '../acrn-hsm/hsm-device.js';
+import { INVALID_VM_ID } from '../vm/service-vm.js';
 import { clientCommand } from './client-commands.js';
 import { ControlProcess } from './control-process.js';
 import { hex } from '../io-request/io-request.js';

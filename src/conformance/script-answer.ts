@@ -1,13 +1,13 @@
 /** What a conformance script hears: one ScriptAnswer for each command, as conformance/README.md describes it. */
 
-import type { ControlEvent } from '../acrn-hsm/hsm-device.js';
+import type { UserVmEvent } from '../vm/user-vm-events.js';
 import type { KernelClientEvent } from './kernel-client.js';
 
 export type ScriptEvent =
   | KernelClientEvent
   | { readonly notify: readonly [vm: number, vcpu: number] }
   | { readonly sleep: number }
-  | { readonly log: ControlEvent['kind'] | 'bad-range' }
+  | { readonly log: UserVmEvent['kind'] | 'bad-range' }
   // The rest only where a script uses the control interface.
   | { readonly signal: number }
   | { readonly msi: readonly [address: string, data: string] }

@@ -16,8 +16,12 @@ export type UserVmEvent =
   | HsmEvent
   /** The guest reset its machine. */
   | { readonly kind: 'reset'; readonly reason: string }
+  /** The guest asked for power-off and its userspace decides; otherwise the VM ends with reason `power-off`. */
+  | { readonly kind: 'power-off'; readonly reason: string }
   /** The guest set its clock, which showed `lastTime` (seconds since 1970), by `delta` seconds. */
   | { readonly kind: 'rtc-changed'; readonly lastTime: number; readonly delta: number }
+  /** The hypervisor refused the message of an irqfd. */
+  | { readonly kind: 'injection-failed'; readonly vmId: number }
   /** A device threw or rejected: its bug. The guest read all ones. */
   | { readonly kind: 'device-error'; readonly device: string; readonly message: string; readonly stack?: string }
   /** A device's thread ended. Its requests read as all ones; its range is free. */
@@ -35,8 +39,12 @@ export function describeEvent(event: UserVmEvent): string {
       return event.message;
     case 'reset':
       return `the guest reset the machine: ${event.reason}`;
+    case 'power-off':
+      return `the guest asked for power-off: ${event.reason}`;
     case 'rtc-changed':
       return `the guest set its clock by ${event.delta > 0 ? '+' : ''}${event.delta} s`;
+    case 'injection-failed':
+      return 'the hypervisor refused the message of an irqfd';
     case 'device-error':
       return `device ${event.device} failed, the guest read all ones: ${event.message}`;
     case 'device-lost':

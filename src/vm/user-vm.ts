@@ -5,7 +5,7 @@
  */
 
 import { Attachments } from './attachments.js';
-import { ClientWrappers } from './client-wrappers.js';
+import { ClientWrappers, type WrapClient } from './client-wrappers.js';
 import { SystemClock } from '../device-model/clock.js';
 import { VmDebugger } from '../debugging/vm-debugger.js';
 import { DefaultClient } from '../device-model/default-client.js';
@@ -16,44 +16,53 @@ import type { ThreadPlacement } from '../device-model/placement/in-own-thread.js
 import { FaultInjection } from '../fault-injection/fault-injection.js';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import type { AddressRange } from '../hsm/address-range.js';
+import { AcrnVmEvents, POWER_OFF, rtcChanged } from '../hsm/acrn-vm-events.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
-import type { GuestImage } from '../hypervisor/boot/guest-image.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import { HYPERCALL_REFUSED, type Hypercalls } from '../hypervisor/hypercalls.js';
 import type { VmEvent } from '../hypervisor/hypervisor.js';
 import type { VcpuCounters } from '../hypervisor/vm-shared-state.js';
 import { errorText } from '../io-request/error-text.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import type { MoveFilter } from '../trace/move-filter.js';
 import type { Move } from '../trace/move.js';
 import type { LateStacks } from './late-stacks.js';
+import { expectAccepted, type LifeCycle, type LifeCycleParts } from './life-cycle.js';
 import type { StatisticsSnapshot } from '../trace/statistics-snapshot.js';
 import type { RequestStatistics } from '../trace/statistics.js';
 import type { VmTrace } from '../trace/vm-trace.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 import { UserVmListeners } from './user-vm-listeners.js';
-import { VmEventRing } from './vm-event-ring.js';
 import { VmInspection } from './vm-inspection.js';
-import { VmLifeCycle } from './vm-life-cycle.js';
 
 export interface UserVmParts {
+  readonly id: number;
   readonly name: string;
+  readonly hypervisorName: string;
   readonly hypercalls: Hypercalls;
   readonly buffer: SharedBuffer;
   readonly module: HypervisorServiceModule;
   readonly requests: VmRequests;
-  readonly image: GuestImage | undefined;
   readonly statistics: RequestStatistics<IoClient> | undefined;
   readonly trace: VmTrace;
   readonly startTimeoutMs: number;
   readonly faults: FaultPlan | undefined;
   readonly lateStacks: LateStacks | undefined;
+  /** False: ACRN userspace attaches its own. */
+  readonly hasDefaultClient: boolean;
+  readonly createLifeCycle: (parts: LifeCycleParts) => LifeCycle;
+  /** Called once, before `ended` resolves. */
+  readonly onEnd: () => void;
 }
 
 export class UserVm {
+  /** 1…65534; used again after the VM has ended. */
+  readonly id: number;
   readonly name: string;
+  readonly hypervisorName: string;
   readonly clock = new SystemClock();
   readonly pci = new PciBus();
   readonly defaultClient = new DefaultClient(this.pci);
@@ -61,78 +70,60 @@ export class UserVm {
   readonly power: PowerControl;
   /** Resolves once, when the guest has powered off, the VM broke, or it was destroyed. It is destroyed then. */
   readonly ended: Promise<VmEnd>;
-  /** What goes wrong on purpose; undefined unless the VM was made with `faults`. */
+  /** The faults of the VM's fault plan. Undefined if it was created without one. */
   readonly faults: FaultInjection | undefined;
   /** Stop and step: breakpoints on requests, and those that are held. */
   readonly debugger: VmDebugger;
-  /** Clients, slots and registers, for whoever looks. */
+  /** Clients, slots and registers, read without side effects. */
   readonly inspection: VmInspection;
   readonly #parts: UserVmParts;
   readonly #attachments: Attachments;
   readonly #listeners = new UserVmListeners();
-  readonly #lifeCycle: VmLifeCycle;
-  readonly #clients: ClientWrappers;
+  readonly #lifeCycle: LifeCycle;
+  readonly #wrappers: ClientWrappers;
+  readonly #acrnEvents: AcrnVmEvents | undefined;
 
   constructor(parts: UserVmParts) {
-    this.name = parts.name;
+    const { requests, buffer, module, hypercalls } = parts;
     this.#parts = parts;
-    const { requests, buffer, module } = parts;
+    this.id = parts.id;
+    this.name = parts.name;
+    this.hypervisorName = parts.hypervisorName;
+    this.#acrnEvents = hypercalls.asyncIo === undefined ? undefined : new AcrnVmEvents(hypercalls.asyncIo);
     this.debugger = new VmDebugger({ requests, buffer, queuePass: () => module.worker.queuePass() });
-    this.#lifeCycle = new VmLifeCycle({
-      ...parts,
-      emit: (event) => this.emit(event),
-      devicesReady: () => this.#attachments.ready(),
-      resetDevices: () => {
-        this.faults?.reset();
-        this.#attachments.reset();
-        this.pci.reset();
-      },
-      closeDevices: () => this.#attachments.close(),
-      pausing: () => this.debugger.suspend(),
-      starting: () => this.debugger.resume(),
-      onEnd: () => {
-        this.debugger.close();
-        this.faults?.reset();
-        parts.lateStacks?.close();
-        parts.trace.close();
-      },
-    });
+    this.faults = parts.faults && this.#inject(parts.faults);
+    this.#wrappers = wrappersFor(parts.lateStacks, this.faults);
+    this.#attachments = this.#createAttachments();
+    this.#lifeCycle = this.#createLifeCycle();
     this.ended = this.#lifeCycle.ended;
-    const ring = new VmEventRing(parts.hypercalls.asyncIo);
-    this.#listeners.add(ring.onEvent);
     this.power = {
-      powerOff: (reason) => {
-        if (!this.#lifeCycle.isEnding) ring.powerOff();
-        void this.#lifeCycle.end({ reason: 'power-off', message: reason });
-      },
+      powerOff: (reason) => this.#lifeCycle.guestPowerOff(reason),
       reset: (reason) => this.#lifeCycle.guestReset(reason),
     };
-    const faults = (this.faults = parts.faults && this.#inject(parts.faults));
-    const { lateStacks } = parts;
-    this.#clients = new ClientWrappers([
-      ...(lateStacks === undefined ? [] : [(client: IoClient) => lateStacks.wrap(client)]),
-      ...(faults === undefined ? [] : [faults.wrap.bind(faults)]),
-    ]);
-    parts.requests.createDefaultClient(this.#clients.of(this.defaultClient, true));
-    this.#attachments = new Attachments({
-      memory: this.memory,
-      startTimeoutMs: parts.startTimeoutMs,
-      ownRanges: parts.hypercalls.ownRanges ?? [],
-      clients: () => parts.requests.clients.map((client) => this.#clients.original(client)),
-      reportError: (device, error) => this.#emitDeviceError(device, error),
-      onLost: (client, reason) => {
-        this.emit({ kind: 'device-lost', device: client.name, reason });
-        this.destroyClient(client);
-      },
-      onEnd: (client) => parts.requests.finishAllOf(this.#clients.of(client)),
-    });
+    if (parts.hasDefaultClient) this.createDefaultClient(this.defaultClient);
     this.inspection = new VmInspection({
-      ...parts,
-      vcpuCount: parts.hypercalls.vcpuCount,
-      clients: this.#clients,
+      vcpuCount: hypercalls.vcpuCount,
+      requests,
+      trace: parts.trace,
+      wrappers: this.#wrappers,
       deviceOf: (client) => this.#attachments.deviceOf(client),
       pci: this.pci,
     });
+  }
+
+  /** The hypervisor's side of this VM. */
+  get hypercalls(): Hypercalls {
+    return this.#parts.hypercalls;
+  }
+
+  /** The HSM's side of this VM. */
+  get requests(): VmRequests {
+    return this.#parts.requests;
+  }
+
+  /** ACRN's VM events, where the hypervisor has a ring for them. */
+  get acrnEvents(): AcrnVmEvents | undefined {
+    return this.#acrnEvents;
   }
 
   /** Guest memory, which starts at guest physical address 0. */
@@ -140,7 +131,7 @@ export class UserVm {
     return this.#parts.hypercalls.memory;
   }
 
-  /** The page, for those who want to watch it. */
+  /** The shared page. */
   get buffer(): SharedBuffer {
     return this.#parts.buffer;
   }
@@ -171,29 +162,41 @@ export class UserVm {
     };
   }
 
-  /** Puts a function into PCI configuration space. */
+  /**
+   * Puts a function into PCI configuration space, which the VM's own default client serves. Throws VM_STATE when ACRN
+   * userspace attaches the default client.
+   */
   attachPci(address: PciAddress, fn: PciFunction): void {
+    if (!this.#parts.hasDefaultClient)
+      throw new UpcallError('VM_STATE', `VM ${this.name}: its userspace serves PCI configuration space`, {
+        remedy: 'Add the function there, or use an I/O client',
+      });
     this.pci.add(address, fn);
   }
 
   /** Adds an I/O client; the newest is asked first. Ranges may be added and removed while the VM runs. */
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
-    // Nobody would end its thread.
-    if (this.#lifeCycle.isEnding) this.#lifeCycle.expect('take a client', HYPERCALL_REFUSED);
-    this.#parts.requests.createClient(this.#clients.of(client), ranges);
+    // Nothing would end its thread.
+    if (this.#lifeCycle.isEnding) expectAccepted(this.name, 'take a client', HYPERCALL_REFUSED);
+    this.#parts.requests.createClient(this.#wrappers.of(client), ranges);
+  }
+
+  /** The client for what no other claims. Returns 0, or −EEXIST if there is one. */
+  createDefaultClient(client: IoClient): number {
+    return this.#parts.requests.createDefaultClient(this.#wrappers.of(client, true));
   }
 
   addRange(client: IoClient, range: AddressRange): boolean {
-    return this.#parts.requests.addRange(this.#clients.of(client), range);
+    return this.#parts.requests.addRange(this.#wrappers.of(client), range);
   }
 
   removeRange(client: IoClient, range: AddressRange): boolean {
-    return this.#parts.requests.removeRange(this.#clients.of(client), range);
+    return this.#parts.requests.removeRange(this.#wrappers.of(client), range);
   }
 
   /** Takes a client out while the VM runs; requests it has not finished read as all ones. */
   destroyClient(client: IoClient): void {
-    this.#parts.module.destroyClient(this.#parts.requests, this.#clients.of(client));
+    this.#parts.module.destroyClient(this.#parts.requests, this.#wrappers.of(client));
   }
 
   /** Calls back for everything worth knowing. Returns a function that ends it. */
@@ -203,7 +206,6 @@ export class UserVm {
 
   /** Loads the guest and lets it run. Rejects when a device's thread could not make its device, or not in `startTimeoutMs`. */
   start(): Promise<void> {
-    this.faults?.begin();
     return this.#lifeCycle.start();
   }
 
@@ -232,6 +234,7 @@ export class UserVm {
     if (event.kind === 'device-error') this.#parts.statistics?.countError(event.device, false);
     else if (event.kind === 'client-failed') this.#parts.statistics?.countError(event.client, false);
     else if (event.kind === 'client-late') this.#parts.statistics?.countError(event.client, true);
+    else if (event.kind === 'rtc-changed') this.#acrnEvents?.send(rtcChanged(event.lastTime, event.delta));
     this.#listeners.emit(event);
   }
 
@@ -259,7 +262,61 @@ export class UserVm {
     });
   }
 
-  #emitDeviceError(device: string, error: unknown): void {
-    this.emit({ kind: 'device-error', device, ...errorText(error) });
+  #createAttachments(): Attachments {
+    const { hypercalls, requests, startTimeoutMs } = this.#parts;
+    return new Attachments({
+      memory: hypercalls.memory,
+      startTimeoutMs,
+      ownRanges: hypercalls.ownRanges ?? [],
+      clients: () => requests.clients.map((client) => this.#wrappers.original(client)),
+      reportError: (device, error) => this.emit({ kind: 'device-error', device, ...errorText(error) }),
+      onLost: (client, reason) => {
+        this.emit({ kind: 'device-lost', device: client.name, reason });
+        this.destroyClient(client);
+      },
+      onEnd: (client) => requests.finishAllOf(this.#wrappers.of(client)),
+    });
   }
+
+  #createLifeCycle(): LifeCycle {
+    const { name, hypercalls, module, requests, createLifeCycle } = this.#parts;
+    return createLifeCycle({
+      name,
+      hypercalls,
+      module,
+      requests,
+      emit: (event) => this.emit(event),
+      devicesReady: () => this.#attachments.ready(),
+      resetDevices: () => {
+        this.faults?.reset();
+        this.#attachments.reset();
+        this.pci.reset();
+      },
+      closeDevices: () => this.#attachments.close(),
+      pausing: () => this.debugger.suspend(),
+      starting: () => {
+        this.faults?.begin();
+        this.debugger.resume();
+      },
+      sendPowerOff: () => void this.#acrnEvents?.send(POWER_OFF),
+      onEnd: () => this.#free(),
+    });
+  }
+
+  #free(): void {
+    const { lateStacks, trace, onEnd } = this.#parts;
+    this.debugger.close();
+    this.faults?.reset();
+    lateStacks?.close();
+    trace.close();
+    onEnd();
+  }
+}
+
+/** The first one stands nearest to the client. */
+function wrappersFor(lateStacks: LateStacks | undefined, faults: FaultInjection | undefined): ClientWrappers {
+  const wraps: WrapClient[] = [];
+  if (lateStacks !== undefined) wraps.push((client) => lateStacks.wrap(client));
+  if (faults !== undefined) wraps.push((client, isDefault) => faults.wrap(client, isDefault));
+  return new ClientWrappers(wraps);
 }

@@ -37,7 +37,7 @@ export interface VmInspectionParts {
   readonly vcpuCount: number;
   readonly requests: VmRequests;
   readonly trace: VmTrace;
-  readonly clients: ClientWrappers;
+  readonly wrappers: ClientWrappers;
   /** The device of a client, if it is one in this thread. */
   readonly deviceOf: (client: IoClient) => Device | undefined;
   /** What the default client answers for. */
@@ -57,26 +57,30 @@ export class VmInspection {
 
   /** As their makers know them: the default client, then the others, newest first. */
   get clients(): readonly IoClient[] {
-    const { requests, clients } = this.#parts;
+    const { requests, wrappers } = this.#parts;
     const { defaultClient } = requests;
-    return [...(defaultClient === undefined ? [] : [defaultClient]), ...requests.clients].map((client) =>
-      clients.original(client),
-    );
+    const all = [...(defaultClient === undefined ? [] : [defaultClient]), ...requests.clients];
+    return all.map((client) => wrappers.original(client));
   }
 
   isDefault(client: IoClient): boolean {
-    const { requests, clients } = this.#parts;
-    return requests.defaultClient !== undefined && clients.original(requests.defaultClient) === client;
+    const { requests, wrappers } = this.#parts;
+    return requests.defaultClient !== undefined && wrappers.original(requests.defaultClient) === client;
   }
 
   rangesOf(client: IoClient): readonly AddressRange[] {
-    return this.#parts.requests.ranges(this.#parts.clients.of(client));
+    return this.#parts.requests.ranges(this.#parts.wrappers.of(client));
   }
 
-  /** Who has, or had last, the request of slot `vcpu`. */
+  /** Slots whose request `client` has not finished: bit n for slot n. */
+  assignedSlots(client: IoClient): number {
+    return this.#parts.requests.assignedSlots(this.#parts.wrappers.of(client));
+  }
+
+  /** The current or most recent owner of the request in slot `vcpu`. */
   ownerOf(vcpu: number): IoClient | undefined {
     const owner = this.#parts.requests.ownerOf(vcpu);
-    return owner === undefined ? undefined : this.#parts.clients.original(owner);
+    return owner === undefined ? undefined : this.#parts.wrappers.original(owner);
   }
 
   /** How many moves slot `vcpu` has made, an int32 that wraps, and when it made the last; while moves are recorded. */

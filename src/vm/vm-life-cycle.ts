@@ -5,46 +5,26 @@
  */
 
 import { atMost, delay } from '../sync/bounded-wait.js';
-import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import { CLEAR_SLEEP_MS } from '../hsm/clear-wait.js';
-import type { VmRequests } from '../hsm/vm-requests.js';
 import type { GuestImage } from '../hypervisor/boot/guest-image.js';
-import { HYPERCALL_REFUSED, type Hypercalls } from '../hypervisor/hypercalls.js';
+import { HYPERCALL_REFUSED } from '../hypervisor/hypercalls.js';
 import type { VmEvent } from '../hypervisor/hypervisor.js';
 import { VmState } from '../hypervisor/vm-shared-state.js';
-import { UpcallError } from '../io-request/upcall-error.js';
 import { errorText } from '../io-request/error-text.js';
-import type { UserVmEvent, VmEnd } from './user-vm-events.js';
+import { expectAccepted, type LifeCycle, type LifeCycleParts } from './life-cycle.js';
+import type { VmEnd } from './user-vm-events.js';
 
 /** How often a guest may reset itself within a second before it counts as a loop and is stopped. */
 export const RESETS_PER_SECOND = 5;
 /** How long the end of a VM waits for a vCPU that does not stop; then its thread is terminated. */
 export const PAUSE_LIMIT_MS = 2000;
 
-/** The parts of the VM that its steps act on. */
-export interface VmLifeCycleParts {
-  readonly name: string;
-  readonly hypercalls: Hypercalls;
-  readonly module: HypervisorServiceModule;
-  readonly requests: VmRequests;
-  readonly image: GuestImage | undefined;
-  readonly emit: (event: UserVmEvent) => void;
-  /** Resolves when every device is there. */
-  readonly devicesReady: () => Promise<void>;
-  readonly resetDevices: () => void;
-  readonly closeDevices: () => void;
-  /** The vCPUs are about to be paused, for whatever reason: nobody may hold their requests. */
-  readonly pausing?: () => void;
-  /** They are about to run. */
-  readonly starting?: () => void;
-  /** The last thing but `ended`. */
-  readonly onEnd: () => void;
-}
-
-export class VmLifeCycle {
+export class VmLifeCycle implements LifeCycle {
   /** Resolves once, when the VM is gone. */
   readonly ended: Promise<VmEnd>;
-  readonly #parts: VmLifeCycleParts;
+  readonly #parts: LifeCycleParts;
+  /** Undefined: the VM runs what its hypervisor has. */
+  readonly #image: GuestImage | undefined;
   #resolveEnded: (end: VmEnd) => void = () => undefined;
   /** Resolves when the end begins: no step waits longer than that for something outside. */
   readonly #ending: Promise<void>;
@@ -56,8 +36,9 @@ export class VmLifeCycle {
   readonly #halted = new Set<number>();
   #recentResets: number[] = [];
 
-  constructor(parts: VmLifeCycleParts) {
+  constructor(parts: LifeCycleParts, image: GuestImage | undefined) {
     this.#parts = parts;
+    this.#image = image;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.#ending = new Promise((resolve) => (this.#resolveEnding = resolve));
   }
@@ -75,7 +56,7 @@ export class VmLifeCycle {
   }
 
   pause(): Promise<void> {
-    return this.#step(async () => this.expect('pause', await this.#pause()));
+    return this.#step(async () => this.#expect('pause', await this.#pause()));
   }
 
   reset(): Promise<void> {
@@ -94,7 +75,11 @@ export class VmLifeCycle {
     void this.end({ reason: event.kind, message: event.message });
   }
 
-  /** The guest's own wish, in the middle of an access. */
+  guestPowerOff(reason: string): void {
+    if (!this.#isEnding) this.#parts.sendPowerOff();
+    void this.end({ reason: 'power-off', message: reason });
+  }
+
   guestReset(reason: string): void {
     if (this.#isEnding) return;
     const now = performance.now();
@@ -116,37 +101,37 @@ export class VmLifeCycle {
   }
 
   #load(): void {
-    const { image, hypercalls } = this.#parts;
-    if (image === undefined) return;
-    this.expect('set the registers', hypercalls.setVcpuRegs(0, image.load(hypercalls.memory)));
+    const { hypercalls } = this.#parts;
+    if (this.#image === undefined) return;
+    this.#expect('set the registers', hypercalls.setVcpuRegs(0, this.#image.load(hypercalls.memory)));
   }
 
   #start(): void {
-    this.#parts.starting?.();
-    this.expect('start', this.#parts.hypercalls.startVm());
+    this.#parts.starting();
+    this.#expect('start', this.#parts.hypercalls.startVm());
   }
 
   #pause(): Promise<number> {
-    this.#parts.pausing?.();
+    this.#parts.pausing();
     return this.#parts.hypercalls.pauseVm();
   }
 
   /** ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start. */
   async #reset(): Promise<void> {
     const { hypercalls, requests } = this.#parts;
-    if (this.#isEnding) this.expect('reset', HYPERCALL_REFUSED);
-    this.expect('pause', await this.#pause());
+    if (this.#isEnding) this.#expect('reset', HYPERCALL_REFUSED);
+    this.#expect('pause', await this.#pause());
     await requests.clear();
     // A thread that is completing a request needs only the processor for the rest. Until it had that, the slot must not be
     // used again: the thread would write into another request.
     while (!requests.withdraw()) {
-      if (this.#isEnding) this.expect('reset', HYPERCALL_REFUSED);
+      if (this.#isEnding) this.#expect('reset', HYPERCALL_REFUSED);
       await delay(CLEAR_SLEEP_MS);
     }
     // No wait from here until the slots are stamped: nothing is dispatched in between.
     this.#parts.resetDevices();
-    this.expect('reset', await hypercalls.resetVm());
-    if (this.#parts.image !== undefined) hypercalls.memory.fill(0);
+    this.#expect('reset', await hypercalls.resetVm());
+    if (this.#image !== undefined) hypercalls.memory.fill(0);
     this.#load();
     this.#halted.clear();
     if (this.#isEnding) return;
@@ -184,12 +169,7 @@ export class VmLifeCycle {
     return done;
   }
 
-  /** Throws VM_STATE when a hypercall was refused. */
-  expect(what: string, result: number): void {
-    if (result >= 0) return;
-    throw new UpcallError('VM_STATE', `VM ${this.#parts.name}: cannot ${what} in its present state`, {
-      errno: result,
-      remedy: 'A VM starts once, and again after a reset; destroyed is destroyed',
-    });
+  #expect(what: string, result: number): void {
+    expectAccepted(this.#parts.name, what, result);
   }
 }

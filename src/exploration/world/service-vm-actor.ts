@@ -11,6 +11,7 @@ import { ThreadedVm } from '../../hypervisor/threaded-vm.js';
 import { Upcall } from '../../hypervisor/upcall.js';
 import { VmSharedState, VmState } from '../../hypervisor/vm-shared-state.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
+import type { LifeCycleParts } from '../../vm/life-cycle.js';
 import { VmLifeCycle } from '../../vm/vm-life-cycle.js';
 import { ExploredClient } from './explored-client.js';
 import { note, offer, threadEnd } from './probe.js';
@@ -81,20 +82,21 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
   }
   module.addVm(requests);
   hypercalls.startVm();
-  const lifeCycle = new VmLifeCycle({
+  const parts: LifeCycleParts = {
     name: config.name,
     hypercalls,
     module,
     requests,
-    image: undefined,
     emit: () => undefined,
     devicesReady: () => Promise.resolve(),
     resetDevices: () => note('reset', number),
     closeDevices: () => undefined,
     pausing: () => undefined,
     starting: () => undefined,
+    sendPowerOff: () => undefined,
     onEnd: () => undefined,
-  });
+  };
+  const lifeCycle = new VmLifeCycle(parts, undefined);
   return { number, lifeCycle, requests, clients };
 }
 

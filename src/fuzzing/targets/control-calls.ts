@@ -16,7 +16,9 @@ import { ExtensionIoctl, Ioctl } from '../../acrn-hsm/ioctl-codes.js';
 import { VM_CREATION } from '../../acrn-hsm/struct-layout.js';
 import { StructView } from '../../acrn-hsm/struct-view.js';
 import { LocalEvent } from '../../hsm/event-object.js';
+import type { HypervisorServiceModule } from '../../hsm/service-module.js';
 import { PAGE_BYTES } from '../../io-request/layout.js';
+import { ServiceVm } from '../../vm/service-vm.js';
 import { expect, within, type FuzzTarget } from '../fuzz-target.js';
 import { FuzzInput } from '../fuzz-input.js';
 
@@ -48,8 +50,9 @@ export const controlCalls: FuzzTarget = {
 };
 
 async function run(input: FuzzInput): Promise<void> {
-  const device = new HsmDevice({
-    hypervisor: new HandDrivenHypervisor(() => (input.below(8) === 7 ? -1 : 0)),
+  const serviceVm = new ServiceVm(new HandDrivenHypervisor(() => (input.below(8) === 7 ? -1 : 0)));
+  const { module } = serviceVm;
+  const device = new HsmDevice(serviceVm, {
     memoryBytes: MEMORY_BYTES,
     vcpuCount: 1 + input.below(4),
     hasExtensions: input.below(2) === 1,
@@ -67,28 +70,30 @@ async function run(input: FuzzInput): Promise<void> {
   const interrupt = new AbortController();
   const waiting: Promise<unknown>[] = [];
   while (!input.isEmpty && waiting.length < MAX_WAITING)
-    await step(input, device, input.pick(processes), interrupt, waiting);
+    await step(input, device, module, input.pick(processes), interrupt, waiting);
 
   interrupt.abort();
   for (const { file } of processes) await within(LIMIT_MS, 'close', file.close());
   await within(LIMIT_MS, 'calls of closed files', Promise.all(waiting));
   const pageAfter = bystander.memory.bytes(bystander.pages[1] as bigint, PAGE_BYTES);
   expect(pageAfter?.every((byte, at) => byte === pageBefore?.[at]) === true, 'another VM’s page was written');
-  expectVms(device, 1);
+  expectVms(module, 1);
   await within(LIMIT_MS, 'unload', device.unload());
-  expectVms(device, 0);
+  expectVms(module, 0);
+  await within(LIMIT_MS, 'close the Service VM', serviceVm.close());
 }
 
 async function step(
   input: FuzzInput,
   device: HsmDevice,
+  module: HypervisorServiceModule,
   caller: Process,
   { signal }: AbortController,
   waiting: Promise<unknown>[],
 ): Promise<void> {
   const kind = input.below(16);
   if (kind === 0) fill(input, caller);
-  else if (kind === 1) device.module.worker.pass();
+  else if (kind === 1) module.worker.pass();
   else if (kind === 2) await new Promise((resolve) => setImmediate(resolve));
   else if (kind === 3) caller.events.close(input.below(8));
   else if (kind === 4) {
@@ -143,8 +148,8 @@ function open(device: HsmDevice): Process {
   return { memory, pages, events, file: device.open(memory, events) };
 }
 
-function expectVms(device: HsmDevice, count: number): void {
-  const { length } = device.module.vms;
+function expectVms(module: HypervisorServiceModule, count: number): void {
+  const { length } = module.vms;
   expect(length === count, () => `${length} VMs where ${count} should be`);
 }
 

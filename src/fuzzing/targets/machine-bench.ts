@@ -3,9 +3,17 @@
  * of memory that counts the bytes of each access.
  */
 
-import { addressRange, HsmDevice, Ioctl, IoRequestType, MappedMemory, PAGE_BYTES, V86Hypervisor } from '../../index.js';
-import type { AssignedRequest, ControlEvent, HsmFile, IoClient } from '../../index.js';
-import type { ControlVm } from '../../acrn-hsm/control-vm.js';
+import {
+  addressRange,
+  HsmDevice,
+  Ioctl,
+  IoRequestType,
+  MappedMemory,
+  PAGE_BYTES,
+  ServiceVm,
+  V86Hypervisor,
+} from '../../index.js';
+import type { AssignedRequest, HsmFile, IoClient, UserVm, UserVmEvent } from '../../index.js';
 import { VM_CREATION } from '../../acrn-hsm/struct-layout.js';
 import { StructView } from '../../acrn-hsm/struct-view.js';
 import { Direction } from '../../io-request/layout.js';
@@ -19,10 +27,11 @@ const MAX_U64 = (1n << 64n) - 1n;
 const SHOWN = 8;
 
 export class MachineBench {
+  readonly #serviceVm = new ServiceVm(new V86Hypervisor());
   readonly #device: HsmDevice;
   #file!: HsmFile;
   readonly #client = new CountingClient();
-  #events: ControlEvent[] = [];
+  #events: UserVmEvent[] = [];
   #heard: () => void = () => undefined;
 
   static async make(): Promise<MachineBench> {
@@ -32,13 +41,13 @@ export class MachineBench {
   }
 
   private constructor() {
-    this.#device = new HsmDevice({
-      hypervisor: new V86Hypervisor(),
+    this.#device = new HsmDevice(this.#serviceVm, {
       memoryBytes: MEMORY_BYTES,
-      observer: (event) => {
-        this.#events.push(event);
-        this.#heard();
-      },
+      onVm: (vm) =>
+        vm.onEvent((event) => {
+          this.#events.push(event);
+          this.#heard();
+        }),
     });
   }
 
@@ -50,14 +59,14 @@ export class MachineBench {
     const page = caller.allocate(PAGE_BYTES);
     caller.write(creation, new StructView(VM_CREATION).set('ioreq_buf', page).bytes);
     expect((await this.#file.ioctl(Ioctl.CREATE_VM, creation)) === 0, 'no VM');
-    this.#vm.requests.createClient(this.#client, [
+    this.#vm.createClient(this.#client, [
       addressRange(IoRequestType.PORT, 0n, 0xffffn),
       addressRange(IoRequestType.MMIO, 0n, MAX_U64),
     ]);
   }
 
-  get #vm(): ControlVm {
-    return this.#file.vm as ControlVm;
+  get #vm(): UserVm {
+    return this.#file.vm as UserVm;
   }
 
   async play(mode: GuestMode, { code, expected, text }: EncodedProgram): Promise<void> {
@@ -88,9 +97,10 @@ export class MachineBench {
 
   async close(): Promise<void> {
     await within(LIMIT_MS, 'unload', this.#device.unload());
+    await within(LIMIT_MS, 'close', this.#serviceVm.close());
   }
 
-  async #event(): Promise<ControlEvent> {
+  async #event(): Promise<UserVmEvent> {
     for (;;) {
       const [event] = this.#events;
       if (event !== undefined) return event;

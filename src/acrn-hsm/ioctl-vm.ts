@@ -1,0 +1,112 @@
+/**
+ * IoctlVm: the VM of one open file: a UserVm, and what its ioctls set up around it: memory segments, ioeventfds, irqfds,
+ * rings, and the client of ACRN userspace.
+ *
+ * Called by: HsmFile, for each ioctl. HsmDevice creates it for CREATE_VM.
+ */
+
+import type { Hypercalls } from '../hypervisor/hypercalls.js';
+import { RingId } from '../hypervisor/async-io-hypercalls.js';
+import { AsyncIoEvents } from '../hsm/async-io.js';
+import type { AcrnVmEvents } from '../hsm/acrn-vm-events.js';
+import { Errno } from '../hsm/errno.js';
+import { IoEventFds } from '../hsm/ioeventfd.js';
+import { IrqFds } from '../hsm/irqfd.js';
+import type { VmRequests } from '../hsm/vm-requests.js';
+import { PAGE_BYTES } from '../io-request/layout.js';
+import type { ManualLifeCycle } from '../vm/manual-life-cycle.js';
+import type { UserVm } from '../vm/user-vm.js';
+import type { AddressSpace } from './address-space.js';
+import type { Hardware } from './hardware.js';
+import { MemorySegments } from './memory-segments.js';
+import { UserspaceClient } from './userspace-client.js';
+
+export interface IoctlVmParts {
+  readonly userVm: UserVm;
+  readonly lifeCycle: ManualLifeCycle;
+  readonly caller: AddressSpace;
+  readonly hardware: Hardware;
+}
+
+export class IoctlVm {
+  readonly userVm: UserVm;
+  readonly lifeCycle: ManualLifeCycle;
+  readonly ioEvents: IoEventFds;
+  readonly irqEvents: IrqFds;
+  readonly segments: MemorySegments;
+  /** Undefined where the hypervisor makes a request of every write. */
+  readonly asyncIo: AsyncIoEvents | undefined;
+  readonly #caller: AddressSpace;
+  #userspace: UserspaceClient | undefined;
+
+  constructor({ userVm, lifeCycle, caller, hardware }: IoctlVmParts) {
+    this.userVm = userVm;
+    this.lifeCycle = lifeCycle;
+    this.#caller = caller;
+    const { id, hypercalls, requests, acrnEvents } = userVm;
+    this.ioEvents = new IoEventFds(id, userVm);
+    this.irqEvents = new IrqFds(({ address, data }) => {
+      if (hypercalls.injectMsi(address, data) < 0) userVm.emit({ kind: 'injection-failed', vmId: id });
+    });
+    this.segments = new MemorySegments(id, hypercalls.memory, caller, hardware);
+    userVm.createClient(this.ioEvents);
+    userVm.onEvent(({ kind }) => {
+      if (kind === 'ended') this.irqEvents.close();
+    });
+    if (hypercalls.asyncIo === undefined || acrnEvents === undefined) return;
+    this.asyncIo = new AsyncIoEvents(hypercalls.asyncIo);
+    requests.addSideWork(this.asyncIo);
+    requests.addSideWork(acrnEvents);
+  }
+
+  get hypercalls(): Hypercalls {
+    return this.userVm.hypercalls;
+  }
+
+  get requests(): VmRequests {
+    return this.userVm.requests;
+  }
+
+  get vmEvents(): AcrnVmEvents | undefined {
+    return this.userVm.acrnEvents;
+  }
+
+  /** The client of CREATE_IOREQ_CLIENT. Undefined if there is none, or if the HSM removed it. */
+  get userspace(): UserspaceClient | undefined {
+    const client = this.#userspace;
+    return client !== undefined && this.userVm.inspection.isDefault(client) ? client : undefined;
+  }
+
+  createUserspace(): number {
+    const { userVm, requests, hypercalls } = this;
+    if (requests.defaultClient !== undefined) return Errno.EEXIST;
+    const client: UserspaceClient = new UserspaceClient({
+      vcpuCount: hypercalls.vcpuCount,
+      buffer: userVm.buffer,
+      assignedSlots: () => userVm.inspection.assignedSlots(client),
+    });
+    this.#userspace = client;
+    return userVm.createDefaultClient(client);
+  }
+
+  destroyUserspace(): void {
+    if (this.userspace !== undefined) this.userVm.destroyClient(this.userspace);
+  }
+
+  /** NOTIFY_REQUEST_FINISH. An answer that may be held or altered goes through its client. */
+  finishRequest(vcpu: number): number {
+    const { userspace } = this;
+    return userspace?.finishesItself(vcpu) === true ? userspace.finish(vcpu) : this.requests.finishDefault(vcpu);
+  }
+
+  /** SETUP_ASYNCIO and SETUP_VM_EVENT_RING: the caller's page becomes the ring. */
+  setupRing(id: RingId, address: bigint): number {
+    const { asyncIo } = this.hypercalls;
+    const page = new Uint8Array(PAGE_BYTES);
+    if (!this.#caller.read(address, page)) return Errno.EFAULT;
+    if (asyncIo === undefined || address % BigInt(PAGE_BYTES) !== 0n) return Errno.EPERM;
+    const result = asyncIo.setupRing(id, page);
+    if (result < 0) return result;
+    return this.#caller.share(address, new Uint8Array(asyncIo.ringPage(id))) ? 0 : Errno.EFAULT;
+  }
+}

@@ -1,0 +1,25 @@
+/** openLivePage: the live page of a User VM, for programs that use the library. `upcall run --page` opens the same one. */
+
+import { packageVersion } from '../cli/package-version.js';
+import type { UserVm } from '../vm/user-vm.js';
+
+export interface LivePageOptions {
+  /** The address to listen on. Default: 127.0.0.1. Whoever can read the traffic of another one can read the token. */
+  readonly host?: string;
+  /** Default: any free port. */
+  readonly port?: number;
+}
+
+export interface LivePage {
+  /** For a browser. It contains the token that lets its reader in. */
+  readonly address: string;
+  /** Closes every connection and the server. */
+  close(): Promise<void>;
+}
+
+/** Rejects with OPTION_INVALID if the port is taken. The caller closes the page; it outlives the VM until then. */
+export async function openLivePage(vm: UserVm, options: LivePageOptions = {}): Promise<LivePage> {
+  // Loaded by programs that open a page, and by no others.
+  const { LiveView } = await import('./live-view.js');
+  return LiveView.open({ ...options, vm, hypervisor: vm.hypervisorName, version: packageVersion() });
+}
