@@ -5,6 +5,8 @@
  */
 
 import type { IoClient } from '../hsm/io-client.js';
+import type { FaultInjection } from '../fault-injection/fault-injection.js';
+import type { LateStacks } from './late-stacks.js';
 
 export type WrapClient = (client: IoClient, isDefault: boolean) => IoClient;
 
@@ -37,4 +39,12 @@ export class ClientWrappers {
   original(client: IoClient): IoClient {
     return this.#originals.get(client) ?? client;
   }
+}
+
+/** The wrappers of a VM with these tools. */
+export function wrappersFor(lateStacks: LateStacks | undefined, faults: FaultInjection | undefined): ClientWrappers {
+  const wraps: WrapClient[] = [];
+  if (lateStacks !== undefined) wraps.push((client) => lateStacks.wrap(client));
+  if (faults !== undefined) wraps.push((client, isDefault) => faults.wrap(client, isDefault));
+  return new ClientWrappers(wraps);
 }

@@ -5,7 +5,7 @@
  */
 
 import { Attachments } from './attachments.js';
-import { ClientWrappers, type WrapClient } from './client-wrappers.js';
+import { wrappersFor, type ClientWrappers } from './client-wrappers.js';
 import { SystemClock } from '../device-model/clock.js';
 import { VmDebugger } from '../debugging/vm-debugger.js';
 import { DefaultClient } from '../device-model/default-client.js';
@@ -18,7 +18,6 @@ import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import type { AddressRange } from '../hsm/address-range.js';
 import { AcrnVmEvents, POWER_OFF, rtcChanged } from '../hsm/acrn-vm-events.js';
 import type { IoClient } from '../hsm/io-client.js';
-import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import { HYPERCALL_REFUSED, type Hypercalls } from '../hypervisor/hypercalls.js';
@@ -29,34 +28,12 @@ import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { MoveFilter } from '../trace/move-filter.js';
 import type { Move } from '../trace/move.js';
-import type { LateStacks } from './late-stacks.js';
-import { expectAccepted, type LifeCycle, type LifeCycleParts } from './life-cycle.js';
+import { expectAccepted, type LifeCycle } from './life-cycle.js';
 import type { StatisticsSnapshot } from '../trace/statistics-snapshot.js';
-import type { RequestStatistics } from '../trace/statistics.js';
-import type { VmTrace } from '../trace/vm-trace.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
+import type { UserVmParts } from './user-vm-parts.js';
 import { UserVmListeners } from './user-vm-listeners.js';
 import { VmInspection } from './vm-inspection.js';
-
-export interface UserVmParts {
-  readonly id: number;
-  readonly name: string;
-  readonly hypervisorName: string;
-  readonly hypercalls: Hypercalls;
-  readonly buffer: SharedBuffer;
-  readonly module: HypervisorServiceModule;
-  readonly requests: VmRequests;
-  readonly statistics: RequestStatistics<IoClient> | undefined;
-  readonly trace: VmTrace;
-  readonly startTimeoutMs: number;
-  readonly faults: FaultPlan | undefined;
-  readonly lateStacks: LateStacks | undefined;
-  /** False: ACRN userspace attaches its own. */
-  readonly hasDefaultClient: boolean;
-  readonly createLifeCycle: (parts: LifeCycleParts) => LifeCycle;
-  /** Called once, before `ended` resolves. */
-  readonly onEnd: () => void;
-}
 
 export class UserVm {
   /** 1…65534; used again after the VM has ended. */
@@ -311,12 +288,4 @@ export class UserVm {
     trace.close();
     onEnd();
   }
-}
-
-/** The first one stands nearest to the client. */
-function wrappersFor(lateStacks: LateStacks | undefined, faults: FaultInjection | undefined): ClientWrappers {
-  const wraps: WrapClient[] = [];
-  if (lateStacks !== undefined) wraps.push((client) => lateStacks.wrap(client));
-  if (faults !== undefined) wraps.push((client, isDefault) => faults.wrap(client, isDefault));
-  return new ClientWrappers(wraps);
 }
