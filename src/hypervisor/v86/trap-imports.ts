@@ -17,7 +17,6 @@ export interface TrapHandler {
 }
 
 const PORT_COUNT = 0x1_0000;
-const NO_ADDRESS = -1;
 
 export type TrapImport = Extract<ImportedFunction, `io_port_${string}` | `mmap_${string}`>;
 
@@ -28,7 +27,8 @@ export function trapImports(
   ram: () => TrappedRam | undefined,
 ): Pick<CoreImports, TrapImport> {
   // The patched read16 asks for 16 bits at once, then for the high byte, which we have already.
-  let highByteAt = NO_ADDRESS;
+  let hasHighByte = false;
+  let highByteAt = 0;
   let highByte = 0;
 
   const portRead = (port: number, size: number): number => {
@@ -58,8 +58,9 @@ export function trapImports(
     io_port_read16: (port: number) => {
       // The guest's RAM covers the addresses below 64 KiB: no MMIO address looks like a port.
       if (port >= 0 && port < PORT_COUNT) return portRead(port, 2);
-      highByteAt = NO_ADDRESS;
+      hasHighByte = false;
       const value = mmioRead(port, 2);
+      hasHighByte = true;
       highByteAt = (port + 1) | 0;
       highByte = (value >>> 8) & 0xff;
       return value;
@@ -69,8 +70,8 @@ export function trapImports(
     io_port_write16: (port: number, value: number) => portWrite(port, 2, value & 0xffff),
     io_port_write32: (port: number, value: number) => portWrite(port, 4, value >>> 0),
     mmap_read8: (address: number) => {
-      if (address === highByteAt) {
-        highByteAt = NO_ADDRESS;
+      if (hasHighByte && address === highByteAt) {
+        hasHighByte = false;
         return highByte;
       }
       return mmioRead(address, 1);
