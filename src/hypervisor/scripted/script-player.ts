@@ -5,7 +5,7 @@ import { GeneralProtection, type IoHandler } from '../io-handler.js';
 import { mergeRegister } from '../register-merge.js';
 import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VmSharedState } from '../vm-shared-state.js';
-import type { MmioStep, PortStep, Script, ScriptResult, ScriptStep } from './script.js';
+import type { MmioStep, PortStep, Script, ScriptResult, ScriptStep, ScriptValue } from './script.js';
 
 /** Accesses in one slice, so that a pause or reset need not wait for a long script. */
 const STEPS_PER_SLICE = 256;
@@ -89,7 +89,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
 
   #play(step: PortStep | MmioStep): void {
     if (step.direction === 'write' || step.type === 'write-protect') {
-      const value = BigInt.asUintN(64, BigInt(step.value ?? 0));
+      const value = BigInt.asUintN(64, this.#valueOf(step.value ?? 0));
       const low = Number(value & 0xffff_ffffn);
       const high = Number(value >> 32n) | 0;
       if (step.type === 'port') this.#handler.portWrite(step.address, step.size, low);
@@ -106,6 +106,12 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
     }
     this.#values.push(value);
     this.#rax = mergeRegister(this.#rax, value, step.size);
+  }
+
+  #valueOf(value: number | bigint | ScriptValue): bigint {
+    if (value === 'faults') return BigInt(this.#faults);
+    if (typeof value !== 'object') return BigInt(value);
+    return (this.#values[value.read] ?? 0n) + BigInt(value.plus ?? 0);
   }
 
   /** By the first byte: the step names one address, as the fault of a vCPU does. */

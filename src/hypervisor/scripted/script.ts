@@ -2,13 +2,16 @@
 
 import type { AccessSize, MmioAccessSize } from '../../io-request/io-request.js';
 
+/** The value of read number `read` of this round plus `plus`, or the #GPs of this round. */
+export type ScriptValue = { readonly read: number; readonly plus?: number } | 'faults';
+
 export interface PortStep {
   readonly type: 'port';
   readonly direction: 'read' | 'write';
   readonly address: number;
   readonly size: AccessSize;
-  /** What a write writes; a read has none. */
-  readonly value?: number;
+  /** Writes only. Default: 0. */
+  readonly value?: number | ScriptValue;
 }
 
 export interface MmioStep {
@@ -20,8 +23,8 @@ export interface MmioStep {
   readonly direction: 'read' | 'write';
   readonly address: number;
   readonly size: MmioAccessSize;
-  /** A bigint for 8 bytes. */
-  readonly value?: number | bigint;
+  /** A bigint for 8 bytes. Default: 0. */
+  readonly value?: number | bigint | ScriptValue;
 }
 
 /** Halted until interrupt line `line` is high, which this step then leaves as it is. Only vCPU 0 gets interrupts. */

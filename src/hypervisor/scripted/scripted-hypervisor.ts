@@ -13,7 +13,7 @@ import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
 import type { Script, ScriptResult } from './script.js';
 
-export type { Script, ScriptResult, ScriptStep } from './script.js';
+export type { Script, ScriptResult, ScriptStep, ScriptValue } from './script.js';
 
 export class ScriptedHypervisor implements Hypervisor {
   readonly name = 'scripted';

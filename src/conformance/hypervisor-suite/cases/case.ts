@@ -1,0 +1,56 @@
+/** A case of the suite, and what most cases are made of. */
+
+import type { VmConfig } from '../../../hypervisor/hypervisor.js';
+import type { GuestStep } from '../guest-program.js';
+import type { HypervisorUnderTest } from '../hypervisor-under-test.js';
+import { TestedVm, type Exchange } from '../tested-vm.js';
+
+export interface CaseDefinition {
+  /** Subject, condition, outcome. */
+  readonly name: string;
+  /** Rejects with ConformanceError, or with CannotDo. */
+  readonly run: (under: HypervisorUnderTest) => Promise<void>;
+}
+
+/** Where guests report what they read. No case has anything else there. */
+export const REPORT_PORT = 0x700;
+/** Outside of every hypervisor's RAM and interrupt controllers. */
+export const MMIO = 0xd000_0000;
+
+/** A step of one vCPU's guest, and the requests that it is to make of it. */
+export interface Act {
+  readonly steps: readonly GuestStep[];
+  readonly requests: readonly Exchange[];
+}
+
+/** Runs the acts one after the other in a VM with one vCPU. There must be no other request. */
+export async function play(
+  under: HypervisorUnderTest,
+  acts: readonly Act[],
+  options: Partial<VmConfig> = {},
+): Promise<void> {
+  const steps = acts.flatMap((act) => act.steps);
+  const requests = acts.flatMap((act) => act.requests);
+  await TestedVm.run(
+    under,
+    [{ steps }],
+    async (tested) => {
+      tested.start();
+      await tested.exchange(requests);
+      await tested.halted();
+    },
+    options,
+  );
+}
+
+/** `value` cut to `size` bytes. */
+export function cut(value: number | bigint, size: number): bigint {
+  return BigInt.asUintN(8 * size, BigInt(value));
+}
+
+/** `value` with all bits above `size` bytes set: what lies there is not for the guest. */
+export function soiled(value: number | bigint, size: number): bigint {
+  return cut(value, size) | (BigInt.asUintN(64, -1n) << BigInt(8 * size));
+}
+
+export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;
