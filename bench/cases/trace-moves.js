@@ -47,7 +47,7 @@ async function moves(how) {
   const slot = new SharedBuffer().slot(0);
   const ring = new TraceRing();
   ring.isOn = how === 'burst' || how === 'all';
-  if (how !== 'none') new MoveRecorder(ring, how === 'all' ? { burstMs: 0 } : {}).watch(slot);
+  if (how !== 'none') new MoveRecorder(ring, how === 'all' ? { burstMs: 0 } : {}).observe(slot);
   const request = () => {
     slot.fill(0, 0, 0x500, 0, 1, 0, 0, false);
     slot.assign(true);

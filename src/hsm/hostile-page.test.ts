@@ -179,7 +179,7 @@ describe('a page that others write to at any moment', () => {
             assigning: (client) => trace.assigning(client),
           },
         }));
-        for (const slot of made.buffer.slots) trace.recorder.watch(slot);
+        for (const slot of made.buffer.slots) trace.recorder.observe(slot);
         const words = new SharedWords(made.buffer.page);
         made.requests.createDefaultClient(new DefaultClient(new PciBus()));
         const range = mmio(0, 0x600);

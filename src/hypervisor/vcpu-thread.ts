@@ -70,7 +70,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
   const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
   if (data.interceptPci) interceptPci(handlers);
   const slot = new SharedBuffer(data.page).slot(data.vcpu);
-  new MoveRecorder(shared.trace).watch(slot);
+  new MoveRecorder(shared.trace).observe(slot);
   const handler = new IoHandler({
     vcpu: data.vcpu,
     slot,

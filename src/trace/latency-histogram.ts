@@ -1,24 +1,28 @@
 /**
- * LatencyHistogram: how long something took, in ns, in buckets as HdrHistogram has them: 32 to each power of two, so a
- * value is known to 3 %. It is an array to add one to, because sixteen values of each request are recorded on the request
- * path: the library for them took twenty times as long (decision 8). A snapshot of it is plain data that can be added and subtracted.
+ * LatencyHistogram: a distribution of durations in ns, with HdrHistogram's buckets: 32 to each power of two, so a value is
+ * known to 3 %.
+ *
+ * Called by: RequestRow, one for each stage of a request; four values are recorded for each timed request.
+ *
+ * Recording is one addition in an array, because it happens in the thread that serves the next request (decision 8). A
+ * snapshot is plain data that can be added and subtracted.
  */
 
 const SUB_BUCKETS = 32;
 const SUB_BITS = 5;
-/** Values from here on share the last bucket: 2^40 ns are 18 minutes. */
+/** Values of 2^40 ns (18 minutes) and more share the last bucket. */
 const MAX_BITS = 40;
 const BUCKETS = (MAX_BITS - SUB_BITS + 1) * SUB_BUCKETS;
 const HIGH_SHIFT = 16;
 const HIGH = 2 ** HIGH_SHIFT;
 const SMALL = 2 ** 30;
 
-/** Plain data. */
+/** Plain data, as `vm.statistics()` gives it. */
 export interface LatencySnapshot {
   readonly count: number;
-  /** Of all values. */
+  /** Sum of all values, in ns. */
   readonly sumNs: number;
-  /** Bucket number and count of each bucket that is not empty, lowest first; `bucketEndNs` says what a bucket means. */
+  /** Number and count of each bucket that is not empty, lowest first. `bucketEndNs` gives a bucket's upper bound. */
   readonly buckets: readonly (readonly [bucket: number, count: number])[];
 }
 
@@ -28,7 +32,7 @@ export class LatencyHistogram {
   readonly #counts = new Float64Array(BUCKETS);
   #sumNs = 0;
 
-  /** Whole ns; what is below 0 or no number counts as 0. */
+  /** `ns`: whole ns. Negative values and NaN count as 0. */
   record(ns: number): void {
     const value = ns > 0 ? ns : 0;
     const bucket = bucketOf(value);
@@ -67,7 +71,10 @@ export function bucketEndNs(bucket: number): number {
   return ((bucket % SUB_BUCKETS) + SUB_BUCKETS + 1) * 2 ** shift;
 }
 
-/** The value that `percent` of all are not above, to the resolution of the buckets; undefined without values. */
+/**
+ * The value that at least `percent` (0 to 100) of all values do not exceed, to the resolution of the buckets. Undefined if
+ * there are no values.
+ */
 export function percentileNs({ count, buckets }: LatencySnapshot, percent: number): number | undefined {
   let left = Math.max(1, Math.ceil((count * percent) / 100));
   for (const [bucket, here] of buckets) {
@@ -77,7 +84,7 @@ export function percentileNs({ count, buckets }: LatencySnapshot, percent: numbe
   return undefined;
 }
 
-/** All of `a`, and `sign` times all of `b`. Buckets are in order in both, so one pass over them does. */
+/** Adds `sign` times `b` to `a`. Both lists of buckets are sorted, so one pass merges them. */
 export function addLatency(a: LatencySnapshot, b: LatencySnapshot, sign: 1 | -1 = 1): LatencySnapshot {
   if (isNothing(b)) return a;
   if (isNothing(a) && sign === 1) return b;

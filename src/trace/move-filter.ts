@@ -1,23 +1,29 @@
 /**
- * MoveFilter: which requests a watcher wants to see. A request is judged once, when it is known who got it, and then all
- * of its moves are shown or none: the move to PENDING waits for that.
+ * MoveFilter: selects the requests whose moves a watcher gets.
+ *
+ * Called by: VmTrace and MoveSampler, with the filter that the user gave.
+ *
+ * A request is matched once, when its client is known. Then all of its moves pass or none: the move to PENDING is held until
+ * then.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 import type { DirectionName, IoRequest } from '../io-request/io-request.js';
 import type { Move } from './move.js';
 
-/** All that are given have to hold. */
+/** All fields that are present must match. An empty filter matches every request. */
 export interface MoveFilter {
+  /** Name of the client. */
   readonly client?: string;
   readonly type?: IoRequest['type'];
-  /** First and last address, both inclusive; PCI requests have none. */
+  /** First and last address, both inclusive. PCI requests have no address and do not match. */
   readonly address?: { readonly from: number; readonly to: number };
+  /** Index of the slot, 0 to 15. */
   readonly vcpu?: number;
   readonly direction?: DirectionName;
 }
 
-/** Whether a move's request is one of those; a request that was lost is none. */
+/** Whether a move's request matches. A request that was lost matches only filters without a type, direction and address. */
 export function matches(filter: MoveFilter, { vcpu, client, request }: Move): boolean {
   if (filter.vcpu !== undefined && filter.vcpu !== vcpu) return false;
   if (filter.client !== undefined && filter.client !== client) return false;
@@ -32,17 +38,17 @@ export function matches(filter: MoveFilter, { vcpu, client, request }: Move): bo
 export class CompiledMoveFilter {
   readonly #filter: MoveFilter;
   readonly #needsClient: boolean;
-  /** Of each slot, the move to PENDING that waits to be judged. */
+  /** By slot: the move to PENDING that is held until its request is matched. */
   readonly #held: (Move | undefined)[] = Array.from({ length: SLOT_COUNT });
-  /** Of each slot's request; undefined while it is not judged. */
-  readonly #wanted: (boolean | undefined)[] = Array.from({ length: SLOT_COUNT });
+  /** By slot: whether the request matches. Undefined until that is known. */
+  readonly #passes: (boolean | undefined)[] = Array.from({ length: SLOT_COUNT });
 
   constructor(filter: MoveFilter) {
     this.#filter = filter;
     this.#needsClient = filter.client !== undefined || filter.type !== undefined || filter.address !== undefined;
   }
 
-  /** Gives `take` what is wanted, in the slot's order. */
+  /** Passes the move, and one that was held, to `take` if its request matches. In the slot's order. */
   apply(move: Move, take: (move: Move) => void): void {
     const { vcpu } = move;
     if (move.to === 'PENDING') {
@@ -51,18 +57,18 @@ export class CompiledMoveFilter {
         this.#held[vcpu] = move;
         return;
       }
-      this.#wanted[vcpu] = matches(this.#filter, move);
+      this.#passes[vcpu] = matches(this.#filter, move);
     } else {
       const held = this.#held[vcpu];
       this.#held[vcpu] = undefined;
-      if (held !== undefined || move.lost > 0 || this.#wanted[vcpu] === undefined)
-        this.#wanted[vcpu] = matches(this.#filter, move);
-      if (held !== undefined && this.#wanted[vcpu]) take(held);
+      if (held !== undefined || move.lost > 0 || this.#passes[vcpu] === undefined)
+        this.#passes[vcpu] = matches(this.#filter, move);
+      if (held !== undefined && this.#passes[vcpu]) take(held);
     }
-    if (this.#wanted[vcpu]) take(move);
+    if (this.#passes[vcpu]) take(move);
   }
 
-  /** The requests that nobody was given until the end. */
+  /** At the end: passes the held moves of requests that were never assigned. */
   rest(take: (move: Move) => void): void {
     for (const held of this.#held.splice(0)) if (held !== undefined && matches(this.#filter, held)) take(held);
   }

@@ -1,18 +1,19 @@
 /**
- * MoveRecorder: writes the moves that one thread makes into a TraceRing, a SlotRecorder for each slot. Each view of the page
- * that makes moves has one: a vCPU's thread, the Service VM's thread, a device's thread.
+ * MoveRecorder: records the moves that one thread makes, with a SlotRecorder for each slot.
+ *
+ * Called by: each thread with a view of the page that makes moves: vCPUs, the Service VM, devices in their own threads.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 import type { Slot } from '../io-request/slot.js';
-import { BURST_MS } from './burst-pace.js';
 import { SlotRecorder, type RecordingThread } from './slot-recorder.js';
+import { BURST_MS } from './timestamp-sampling.js';
 import type { TraceRing } from './trace-ring.js';
 
 export interface MoveRecorderOptions {
-  /** BURST_MS unless given; 0: every move has its time. */
+  /** Requests of a slot closer than this are a burst, see TimestampSampling. 0: every move has its time. Default: BURST_MS. */
   readonly burstMs?: number;
-  /** For the thread of a client, in which requests are finished and none is assigned. */
+  /** For the thread of a client, which finishes requests and assigns none. Default: false. */
   readonly isOfClient?: boolean;
 }
 
@@ -27,12 +28,12 @@ export class MoveRecorder implements RecordingThread {
     this.#slots = Array.from({ length: SLOT_COUNT }, (_, vcpu) => new SlotRecorder(ring, vcpu, this, burstMs));
   }
 
-  /** From now on the moves that are made through `slot`, a view of this thread's, are recorded. */
-  watch(slot: Slot): void {
+  /** Records the moves that are made through `slot` from now on. `slot` must be a view of this thread's. */
+  observe(slot: Slot): void {
     slot.observer = this.#slots[slot.vcpu];
   }
 
-  /** See SlotRecorder. */
+  /** See `SlotRecorder.timed`. */
   timed(vcpu: number): number | undefined {
     return this.#slots[vcpu]?.timed;
   }

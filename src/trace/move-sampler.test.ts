@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { TracedPage } from './fixtures/traced-page.js';
-import { SAMPLE_EVENTS } from './move-sampler.js';
+import { SAMPLE_ENTRIES } from './move-sampler.js';
 
 const UART = { name: 'uart16550' };
 
@@ -24,33 +24,33 @@ test('a look gives what happened since the last one, oldest first', () => {
 test('of too many it gives the latest, and counts the others', () => {
   const page = new TracedPage();
   const glance = page.trace.sample();
-  for (let i = 0; i < SAMPLE_EVENTS; i++) page.play({ address: i }, UART);
+  for (let i = 0; i < SAMPLE_ENTRIES; i++) page.play({ address: i }, UART);
   const { moves, lost } = glance.take(8);
   assert.equal(moves.length, 8);
-  assert.equal(lost, 4 * SAMPLE_EVENTS - 8);
+  assert.equal(lost, 4 * SAMPLE_ENTRIES - 8);
   assert.deepEqual(
     moves.map(({ request }) => request?.type === 'port' && request.address),
-    [SAMPLE_EVENTS - 2, SAMPLE_EVENTS - 1].flatMap((address) => Array.from({ length: 4 }, () => address)),
+    [SAMPLE_ENTRIES - 2, SAMPLE_ENTRIES - 1].flatMap((address) => Array.from({ length: 4 }, () => address)),
   );
 });
 
 test('of a burst it gives as many as are wanted, whole requests of which the last is the latest', () => {
   const page = new TracedPage(Infinity);
   const glance = page.trace.sample();
-  for (let i = 0; i < SAMPLE_EVENTS; i++) page.play({ address: i }, UART);
+  for (let i = 0; i < SAMPLE_ENTRIES; i++) page.play({ address: i }, UART);
   const { moves, lost } = glance.take(200);
   assert.equal(moves.length, 200);
-  assert.equal(lost, 4 * SAMPLE_EVENTS - 200);
+  assert.equal(lost, 4 * SAMPLE_ENTRIES - 200);
   assert.deepEqual(
     moves.map(({ request }) => request?.type === 'port' && request.address),
-    Array.from({ length: 200 }, (_, i) => SAMPLE_EVENTS - 50 + (i >> 2)),
+    Array.from({ length: 200 }, (_, i) => SAMPLE_ENTRIES - 50 + (i >> 2)),
   );
 });
 
 test('of a flood it gives fewer, if asked to', () => {
   const page = new TracedPage(Infinity);
   const glance = page.trace.sample();
-  const requests = SAMPLE_EVENTS / 4;
+  const requests = SAMPLE_ENTRIES / 4;
   for (let i = 0; i < requests; i++) page.play({}, UART);
   assert.equal(glance.take(200, 64).moves.length, 200, 'no more than are looked at');
   for (let i = 0; i <= requests; i++) page.play({}, UART);

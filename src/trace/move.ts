@@ -1,4 +1,8 @@
-/** Move: one change of a slot's state as plain data, the way the trace tells it; made of a ring's events by MoveAssembler. */
+/**
+ * Move: one change of a slot's state as plain data. MoveAssembler makes it from the entries of a TraceRing.
+ *
+ * Called by: VmTrace and MoveSampler. Users of `vm.trace()` get moves, and print them with `describeMove`.
+ */
 
 import {
   describe,
@@ -11,29 +15,30 @@ import {
 } from '../io-request/io-request.js';
 import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
-import type { RingEvent } from './ring-reader.js';
-import { EventWord, MoveBits, movedFrom, movedTo } from './trace-ring.js';
+import type { RingEntry } from './ring-reader.js';
+import { EntryWord, MoveBits, movedFrom, movedTo } from './trace-ring.js';
 
 export type MoveState = keyof typeof IoRequestState | 'UNKNOWN';
 
 export interface Move {
-  /** Since the VM's trace was made, of one clock for all threads. Never earlier than that of the slot's move before. */
+  /** In ns since the VM's trace was created, of one clock for all threads. Never less than that of the slot's move before. */
   readonly timeNs: number;
-  /** False in a burst for moves whose time was not taken: `timeNs` is that of the slot's move before, and this one was not earlier. */
+  /** False for moves of a burst without a time of their own: `timeNs` is that of the slot's move before, a lower bound. */
   readonly isTimed: boolean;
+  /** Index of the slot, 0 to 15. */
   readonly vcpu: number;
-  /** `UNKNOWN`: a number that is no state stood in the page. */
+  /** `UNKNOWN`: the page held a number that is not a state. */
   readonly from: MoveState;
   readonly to: MoveState;
-  /** Who moved. `vcpu`: the hypervisor; `hsm` also where it finished a request in its client's place. */
+  /** The side that made the move. `vcpu`: the hypervisor. `hsm` also if it finished a request on behalf of its client. */
   readonly by: 'vcpu' | 'hsm' | 'client';
-  /** Who has or had the request, from PROCESSING on; undefined where there is nobody, or it was lost. */
+  /** Name of the request's client, from PROCESSING on. Undefined if there is none, or if it was lost. */
   readonly client: string | undefined;
-  /** As it was at PENDING, and from COMPLETE on with the answered value; undefined where it was lost. */
+  /** As it was at PENDING. From COMPLETE on with the answered value. Undefined if the move to PENDING was lost. */
   readonly request: IoRequest | undefined;
-  /** The same for the moves of one request, and another one for the slot's next. */
+  /** The same for all moves of one request of a slot, and another one for the slot's next. */
   readonly requestNumber: number;
-  /** The slot was in another state than `from`, and nothing was moved. */
+  /** The slot was in another state than `from`, and did not move. */
   readonly isRefused: boolean;
   /** Moves of this slot, right before this one, that the reader was too slow for. */
   readonly lost: number;
@@ -69,14 +74,14 @@ export class MoveAssembler {
     number: 0,
   }));
 
-  /** `originMs`: the ring's time that counts as 0. */
+  /** `originMs`: the ring's time that becomes `timeNs` 0. */
   constructor(clientName: (client: number) => string | undefined, originMs: number) {
     this.#clientName = clientName;
     this.#originMs = originMs;
   }
 
-  assemble({ vcpu, number, timeMs, isTimed, words }: RingEvent, lost: number): Move {
-    const word = words[EventWord.move] as number;
+  assemble({ vcpu, number, timeMs, isTimed, words }: RingEntry, lost: number): Move {
+    const word = words[EntryWord.move] as number;
     const to = movedTo(word);
     const isRefused = (word & MoveBits.REFUSED) !== 0;
     const open = this.#open[vcpu] as OpenRequest;
@@ -88,7 +93,7 @@ export class MoveAssembler {
     if ((word & MoveBits.HAS_REQUEST) !== 0) open.request = requestOf(words);
     else if ((word & MoveBits.HAS_VALUE) !== 0 && open.request !== undefined)
       open.request = withValue(open.request, words);
-    if (to === IoRequestState.PROCESSING) open.client = this.#clientName(words[EventWord.client] as number);
+    if (to === IoRequestState.PROCESSING) open.client = this.#clientName(words[EntryWord.client] as number);
     const from = movedFrom(word);
     return {
       timeNs: Math.round((timeMs - this.#originMs) * 1e6),
@@ -111,28 +116,28 @@ function moverOf(from: number, to: number, isForced: boolean): Move['by'] {
   return to === IoRequestState.COMPLETE && from === IoRequestState.PROCESSING && !isForced ? 'client' : 'hsm';
 }
 
-/** The request of an event. Whatever numbers a page held, it is a request that can be shown. */
+/** The request of an entry. It can be described whatever numbers the page held. */
 function requestOf(words: Int32Array): IoRequest {
   const at = (index: number): number => words[index] as number;
-  const move = at(EventWord.move);
+  const move = at(EntryWord.move);
   const type = (move >> MoveBits.TYPE_SHIFT) & MoveBits.BYTE_MASK;
   const size = (move >> MoveBits.SIZE_SHIFT) & MoveBits.BYTE_MASK;
   const direction = directionName((move & MoveBits.IS_WRITE) === 0 ? Direction.READ : Direction.WRITE);
-  const value = at(EventWord.valueLow) >>> 0;
+  const value = at(EntryWord.valueLow) >>> 0;
   if (type === IoRequestType.PCI) {
-    const place = at(EventWord.addressLow);
+    const place = at(EntryWord.addressLow);
     return {
       type: 'pci',
       direction,
       bus: (place >> 16) & MoveBits.BYTE_MASK,
       device: (place >> 8) & MoveBits.BYTE_MASK,
       function: place & MoveBits.BYTE_MASK,
-      register: at(EventWord.addressHigh),
+      register: at(EntryWord.addressHigh),
       size: size as AccessSize,
       value,
     };
   }
-  const address = joinWords(at(EventWord.addressLow), at(EventWord.addressHigh));
+  const address = joinWords(at(EntryWord.addressLow), at(EntryWord.addressHigh));
   if (type === IoRequestType.PORT) return { type: 'port', direction, address, size: size as AccessSize, value };
   return {
     type: typeName(type) === 'write-protect' ? 'write-protect' : 'mmio',
@@ -146,10 +151,10 @@ function requestOf(words: Int32Array): IoRequest {
 function withValue(request: IoRequest, words: Int32Array): IoRequest {
   return request.type === 'mmio' || request.type === 'write-protect'
     ? { ...request, value: wideValue(request.size, words) }
-    : { ...request, value: (words[EventWord.valueLow] as number) >>> 0 };
+    : { ...request, value: (words[EntryWord.valueLow] as number) >>> 0 };
 }
 
 function wideValue(size: number, words: Int32Array): number | bigint {
-  const low = (words[EventWord.valueLow] as number) >>> 0;
-  return size === 8 ? (BigInt((words[EventWord.valueHigh] as number) >>> 0) << 32n) | BigInt(low) : low;
+  const low = (words[EntryWord.valueLow] as number) >>> 0;
+  return size === 8 ? (BigInt((words[EntryWord.valueHigh] as number) >>> 0) << 32n) | BigInt(low) : low;
 }

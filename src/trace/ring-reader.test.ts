@@ -3,22 +3,22 @@ import { beforeEach, describe, test } from 'node:test';
 import { IoRequestState } from '../io-request/state.js';
 import { TracedPage } from './fixtures/traced-page.js';
 import { MoveAssembler } from './move.js';
-import { FIRST_REQUESTS, TIMED_EVERY, TIMED_EVERY_AT_FIRST } from './burst-pace.js';
-import { RingReader, type RingEvent } from './ring-reader.js';
-import { eventIndex, EventWord, hypervisorLane, LANE_EVENTS, movedTo } from './trace-ring.js';
+import { FIRST_REQUESTS, TIMED_EVERY, TIMED_EVERY_AT_FIRST } from './timestamp-sampling.js';
+import { RingReader, type RingEntry } from './ring-reader.js';
+import { entryIndex, EntryWord, hypervisorLane, LANE_ENTRIES, movedTo, publishedIndex } from './trace-ring.js';
 
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
 const UART = { name: 'uart16550' };
 const REQUEST = ['PENDING', 'PROCESSING', 'COMPLETE', 'FREE'];
 
-/** What a reader is given of slot 0, a word for each event: where it leads to, with a + where it has no time. */
+/** The entries of slot 0 that a reader gives, a word for each: the state it leads to, with a + if it has no time. */
 function given(reader: RingReader): { words: string[]; times: number[]; values: number[]; lost: number } {
   const all = { words: [] as string[], times: [] as number[], values: [] as number[], lost: 0 };
   const assembler = new MoveAssembler(() => UART.name, 0);
   const after = reader.read(
     0,
-    (event, lost) => {
-      const { to, isTimed, timeNs, request } = assembler.assemble(event, lost);
+    (entry, lost) => {
+      const { to, isTimed, timeNs, request } = assembler.assemble(entry, lost);
       all.lost += lost;
       all.words.push(isTimed ? to : `${to}+`);
       all.times.push(timeNs);
@@ -30,7 +30,7 @@ function given(reader: RingReader): { words: string[]; times: number[]; values: 
   return all;
 }
 
-test('of a burst each request is told whole, and one in TIMED_EVERY_AT_FIRST has all four times', () => {
+test('each request of a burst has its four moves, and one in TIMED_EVERY_AT_FIRST has all four times', () => {
   const page = new TracedPage(Infinity);
   page.trace.use();
   const reader = new RingReader(page.ring);
@@ -39,9 +39,9 @@ test('of a burst each request is told whole, and one in TIMED_EVERY_AT_FIRST has
   const { words, times, values, lost } = given(reader);
   assert.equal(lost, 0);
   for (let i = 0; i < requests; i++) {
-    // That the second one was near the first is known when it is PENDING.
-    const isWhole = i < 2 || i % TIMED_EVERY_AT_FIRST === 0;
-    const expected = REQUEST.map((to) => (isWhole || to === 'PENDING' || to === 'COMPLETE' ? to : `${to}+`));
+    // The second one is known to be part of a burst when it is PENDING.
+    const isFull = i < 2 || i % TIMED_EVERY_AT_FIRST === 0;
+    const expected = REQUEST.map((to) => (isFull || to === 'PENDING' || to === 'COMPLETE' ? to : `${to}+`));
     assert.deepEqual(words.slice(4 * i, 4 * i + 4), expected, `request ${i}`);
     assert.deepEqual(values.slice(4 * i + 2, 4 * i + 4), [i, i]);
   }
@@ -51,24 +51,24 @@ test('of a burst each request is told whole, and one in TIMED_EVERY_AT_FIRST has
   );
 });
 
-test('of a slot’s later requests fewer have all times', () => {
+test('fewer of a slot’s later requests have all times', () => {
   const page = new TracedPage(Infinity);
   page.trace.use();
   const reader = new RingReader(page.ring);
-  let whole = 0;
+  let full = 0;
   for (let request = 0; request < FIRST_REQUESTS + 4 * TIMED_EVERY; request++) {
     page.play({}, UART);
     const { words } = given(reader);
-    if (request >= FIRST_REQUESTS && words.join() === REQUEST.join()) whole++;
+    if (request >= FIRST_REQUESTS && words.join() === REQUEST.join()) full++;
   }
-  assert.equal(whole, 4);
+  assert.equal(full, 4);
 });
 
-test('a reader that was overtaken in a burst goes on with a request whose lanes are known to belong together', () => {
+test('a reader that was overtaken in a burst goes on with a complete request', () => {
   const page = new TracedPage(Infinity);
   page.trace.use();
   const reader = new RingReader(page.ring);
-  const requests = LANE_EVENTS + 3;
+  const requests = LANE_ENTRIES + 3;
   for (let answer = 0; answer < requests; answer++) page.play({ answer, value: answer }, UART);
   const { words, values, lost } = given(reader);
   assert.equal(words.length + lost, 4 * requests);
@@ -81,7 +81,7 @@ test('a reader that was overtaken in a burst goes on with a request whose lanes 
   );
 });
 
-test('requests that were withdrawn in a burst do not mix up those after them', () => {
+test('requests that were withdrawn in a burst leave the moves of later ones in order', () => {
   const page = new TracedPage(Infinity);
   page.trace.use();
   const reader = new RingReader(page.ring);
@@ -104,7 +104,7 @@ test('requests that were withdrawn in a burst do not mix up those after them', (
   );
 });
 
-test('a request that was withdrawn in a burst has its own moves, and the next one its own', () => {
+test('a request that was withdrawn in a burst and the next one have each their own moves', () => {
   const page = new TracedPage(Infinity);
   page.trace.use();
   const reader = new RingReader(page.ring);
@@ -127,13 +127,14 @@ test('a request that was withdrawn in a burst has its own moves, and the next on
   );
 });
 
-describe('a move to PENDING that is due in its lane', () => {
-  const at = eventIndex(hypervisorLane(0), 0) + EventWord.move;
+describe('an entry of PENDING that is due', () => {
+  const at = entryIndex(hypervisorLane(0), 0) + EntryWord.move;
+  const published = publishedIndex(hypervisorLane(0));
   let page: TracedPage;
   let reader: RingReader;
   let move = 0;
 
-  /** The vCPU's thread has lost its processor right after the move; the Service VM has served the request. */
+  /** The vCPU's thread was preempted right after the move. The Service VM has served the request. */
   beforeEach(() => {
     page = new TracedPage();
     page.trace.use();
@@ -142,6 +143,7 @@ describe('a move to PENDING that is due in its lane', () => {
     slot.fill(0, 0, 0x60, 0, 1, 0, 0, false);
     move = page.ring.words[at] as number;
     page.ring.words[at] = 0;
+    page.ring.words[published] = 0;
     page.trace.assigning(UART);
     slot.assign(true);
     slot.complete();
@@ -150,28 +152,29 @@ describe('a move to PENDING that is due in its lane', () => {
   const read = (isLast = false): { to: number[]; lost: number } => {
     const to: number[] = [];
     let lost = 0;
-    const take = ({ words }: RingEvent, before: number): void => {
+    const take = ({ words }: RingEntry, before: number): void => {
       lost += before;
-      to.push(movedTo(words[EventWord.move] as number));
+      to.push(movedTo(words[EntryWord.move] as number));
     };
     const after = reader.read(0, take, isLast);
     return { to, lost: lost + after };
   };
 
-  test('is waited for: the moves that followed it come after it', () => {
+  test('holds back the moves that followed it until it is written', () => {
     assert.deepEqual(read(), { to: [], lost: 0 });
     page.ring.words[at] = move;
+    page.ring.words[published] = 1;
     assert.deepEqual(read(), { to: [PENDING, PROCESSING, COMPLETE], lost: 0 });
   });
 
-  test('is counted as lost with what followed it when a later one is there', () => {
+  test('is counted as lost with the moves that followed it when a later entry is published', () => {
     page.buffer.slot(0).release();
     assert.deepEqual(read(), { to: [FREE], lost: 3 });
     page.play({}, UART);
     assert.deepEqual(read(), { to: [PENDING, PROCESSING, COMPLETE, FREE], lost: 0 });
   });
 
-  test('is counted as lost with what followed it when nobody writes any more', () => {
+  test('is counted as lost with the moves that followed it at the end of the trace', () => {
     assert.deepEqual(read(true), { to: [], lost: 3 });
   });
 });

@@ -1,18 +1,20 @@
 /**
- * RingReader: takes a slot's events out of the two lanes of a TraceRing, in the order of the moves. What the hypervisor
- * moved before a move of the Service VM is in its lane by then, or is due there; where an event of the Service VM's says which
- * one of the hypervisor's it follows, that is its place, and in between it follows the next PENDING.
+ * RingReader: merges the two lanes of each slot into one sequence of entries, in the order of the moves.
  *
- * It has to be in the thread that assigns requests: to that one its own lane is never behind.
+ * Called by: VmTrace and MoveSampler.
+ * Callers must: run in the dispatching thread, which is never behind its own lane.
+ *
+ * When an entry of the Service VM's is in its lane, each earlier move of the hypervisor's is in its own lane, or is due
+ * there. An entry with a link says which PENDING entry it follows. Without a link it follows the next PENDING one.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
 import { LaneReader } from './lane-reader.js';
 import {
-  EVENT_WORDS,
+  ENTRY_WORDS,
   hypervisorLane,
-  LANE_EVENTS,
+  LANE_ENTRIES,
   movedTo,
   MoveBits,
   serviceLane,
@@ -22,26 +24,26 @@ import {
 const { FREE, PENDING } = IoRequestState;
 const UNKNOWN = -1;
 
-/** One event as it lies in the ring. One object, used again for each: take what you need inside the call. */
-export interface RingEvent {
+/** One entry. The reader reuses the object and its words for the next one: copy what outlives the callback. */
+export interface RingEntry {
   readonly vcpu: number;
-  /** Of the slot's events that were given, an int32 that wraps. */
+  /** Counts the slot's entries that the reader gave, an int32 that wraps. */
   readonly number: number;
-  /** Without `isTimed`, that of the slot's event before: it was not earlier, and not later than the next one's. */
+  /** In ms since the ring's origin. Without `isTimed`: that of the slot's entry before, a lower bound. */
   readonly timeMs: number;
   readonly isTimed: boolean;
-  /** The words, `EventWord`. */
+  /** The words, `EntryWord`. */
   readonly words: Int32Array;
 }
 
-/** The events that one call takes: those that were there when it began. */
+/** The entries that one call takes: those that existed when it began. */
 interface Window {
-  /** Numbers behind the last ones. */
+  /** Numbers behind the last entries. */
   readonly end: number;
   readonly serviceEnd: number;
-  /** What precedes the Service VM's events before this one is before `end`. */
+  /** Everything ordered before the Service VM's entry `settled` has a number below `end` in the hypervisor's lane. */
   readonly settled: number;
-  /** Nobody will write any more. */
+  /** No thread writes any more. */
   readonly isLast: boolean;
 }
 
@@ -50,19 +52,19 @@ interface SlotReader {
   readonly vcpu: number;
   readonly hypervisor: LaneReader;
   readonly service: LaneReader;
-  /** That the events until here lead to. */
+  /** The state that the entries given so far lead to. */
   state: number;
   lastMs: number;
   given: number;
-  /** Something was lost: where the lanes belong together is not known before the next link. */
-  isAstray: boolean;
+  /** Entries were lost. How the lanes interleave is unknown until the next link. */
+  needsLink: boolean;
 }
 
 export class RingReader {
   readonly #slots: readonly SlotReader[];
-  readonly #event: { -readonly [Key in keyof RingEvent]: RingEvent[Key] };
+  readonly #entry: { -readonly [Key in keyof RingEntry]: RingEntry[Key] };
 
-  /** From now on. */
+  /** Reads the entries that are begun from now on. */
   constructor(ring: TraceRing) {
     this.#slots = Array.from({ length: SLOT_COUNT }, (_, vcpu) => ({
       vcpu,
@@ -71,29 +73,29 @@ export class RingReader {
       state: UNKNOWN,
       lastMs: 0,
       given: 0,
-      isAstray: false,
+      needsLink: false,
     }));
-    this.#event = { vcpu: 0, number: 0, timeMs: 0, isTimed: false, words: new Int32Array(EVENT_WORDS) };
+    this.#entry = { vcpu: 0, number: 0, timeMs: 0, isTimed: false, words: new Int32Array(ENTRY_WORDS) };
   }
 
-  /** Events of slot `vcpu` that were not read. */
+  /** Entries of slot `vcpu` that were not read. */
   unread(vcpu: number): number {
     const { hypervisor, service } = this.#slots[vcpu] as SlotReader;
     return hypervisor.unread + service.unread;
   }
 
   /**
-   * Gives slot `vcpu`'s new events to `take`, in order; returns how many were lost since the last call. An event at the
-   * end that has no time yet is left for the next call, unless this is the last one. At most `most` are given: a writer
-   * may be quicker than who takes them.
+   * Passes at most `most` new entries of slot `vcpu` to `take`, in order, each with the number of entries lost before it.
+   * Returns how many were lost after the last one. An entry at the end that has no time yet is left for the next call,
+   * unless `isLast` says that there is none. The limit matters when the writer is faster than `take`.
    */
-  read(vcpu: number, take: (event: RingEvent, lost: number) => void, isLast = false, most = Infinity): number {
+  read(vcpu: number, take: (entry: RingEntry, lost: number) => void, isLast = false, most = Infinity): number {
     const slot = this.#slots[vcpu] as SlotReader;
     const { hypervisor, service } = slot;
     // In this order, see `settled`.
-    const settled = service.head;
-    const end = hypervisor.head;
-    const serviceEnd = service.head;
+    const settled = service.end;
+    const end = hypervisor.end;
+    const serviceEnd = service.end;
     hypervisor.isOver = service.isOver = isLast;
     const window = { end, serviceEnd, settled: isLast ? serviceEnd : settled, isLast };
     let lost = 0;
@@ -101,23 +103,23 @@ export class RingReader {
       lost += this.#catchUp(slot, window);
       const lane = this.#first(slot, window, window.settled);
       if (lane === undefined || !this.#put(slot, lane, window)) return lost;
-      take(this.#event, lost);
+      take(this.#entry, lost);
       lost = 0;
     }
     return lost;
   }
 
-  /** Leaves out all of slot `vcpu`'s new events but about the last `most`; returns how many. */
+  /** Skips all new entries of slot `vcpu` but about the last `most`. Returns how many. */
   skip(vcpu: number, most: number): number {
     const slot = this.#slots[vcpu] as SlotReader;
     const { hypervisor, service } = slot;
     const half = most >> 1;
-    const left = hypervisor.dropTo((hypervisor.head - half) | 0) + service.dropTo((service.head - half) | 0);
-    if (left > 0) slot.isAstray = true;
+    const left = hypervisor.dropTo((hypervisor.end - half) | 0) + service.dropTo((service.end - half) | 0);
+    if (left > 0) slot.needsLink = true;
     return left;
   }
 
-  /** The lane whose next event comes first; undefined: none, or what comes before it is still to be seen. */
+  /** The lane whose next entry comes first. Undefined: there is none, or an entry before it is still to be seen. */
   #first(slot: SlotReader, { end, serviceEnd }: Window, settled: number): LaneReader | undefined {
     const { hypervisor, service, state } = slot;
     const hasOne = hypervisor.hasNext(end);
@@ -125,57 +127,57 @@ export class RingReader {
     const { link, from } = service;
     const ahead = link === undefined ? undefined : (link - hypervisor.next) | 0;
     if (ahead === undefined || ahead < 0) {
-      // Only the Service VM moves a slot that is PROCESSING, but for a reset.
+      // Except in a reset, only the Service VM moves a slot that is PROCESSING.
       if (from !== PENDING) return service;
       const isWithdrawn = hasOne && hypervisor.from === PENDING && movedTo(hypervisor.move) === FREE;
-      // A link that is behind was counted by who missed a withdrawn request: the states tell.
+      // A link that is behind was counted without a withdrawn request. The states decide then.
       if (state === PENDING && !isWithdrawn) return service;
       if (state === UNKNOWN && (ahead === -1 ? !isWithdrawn : !hasOne && !hypervisor.isDue(end))) return service;
-    } else if (ahead >= LANE_EVENTS) return service;
+    } else if (ahead >= LANE_ENTRIES) return service;
     if (hasOne) return hypervisor;
     return !hypervisor.isDue(end) && ((settled - service.next) | 0) > 0 ? service : undefined;
   }
 
-  /** Makes the event of what `lane` has next. False when its time is not known yet. */
+  /** Takes the next entry of `lane`. Returns false if its time is not known yet. */
   #put(slot: SlotReader, lane: LaneReader, window: Window): boolean {
-    const event = this.#event;
+    const entry = this.#entry;
     const { move, words } = lane;
     const isTimed = (move & MoveBits.IS_TIMED) !== 0;
     const own = isTimed ? lane.time() : 0;
-    event.words.set(words);
+    entry.words.set(words);
     lane.advance();
     const next = this.#first(slot, window, window.serviceEnd);
     if (isTimed && own === 0 && next === undefined && !window.isLast) {
       lane.retreat();
       return false;
     }
-    // A stamp is made after its move, so it may be missing yet, or be later than the next move's. An untimed move is
-    // followed by a timed one of the same lane.
+    // A time is taken after its move: it may be missing still, or later than that of the next move, which bounds it. An
+    // untimed move is followed by a timed one of the same lane.
     const bound = next === undefined ? 0 : next.time() || next.time(1);
     const time = own === 0 || (bound !== 0 && bound < own) ? (isTimed ? bound : 0) : own;
     slot.lastMs = Math.max(slot.lastMs, time, Number.MIN_VALUE);
-    event.vcpu = slot.vcpu;
-    event.number = slot.given;
-    event.timeMs = slot.lastMs;
-    event.isTimed = isTimed;
+    entry.vcpu = slot.vcpu;
+    entry.number = slot.given;
+    entry.timeMs = slot.lastMs;
+    entry.isTimed = isTimed;
     slot.given = (slot.given + 1) | 0;
     if ((move & MoveBits.REFUSED) === 0) slot.state = movedTo(move);
     return true;
   }
 
-  /** Counts what was overwritten, and then drops what comes before the next event that has a link, if there is one. */
+  /** Counts the overwritten entries. If there are any, drops all entries before the next one with a link. */
   #catchUp(slot: SlotReader, { end, serviceEnd }: Window): number {
     const { hypervisor, service } = slot;
     hypervisor.hasNext(end);
     service.hasNext(serviceEnd);
     let lost = hypervisor.takeLost() + service.takeLost();
-    if (lost > 0) slot.isAstray = true;
-    if (!slot.isAstray) return 0;
+    if (lost > 0) slot.needsLink = true;
+    if (!slot.needsLink) return 0;
     for (; service.hasNext(serviceEnd); service.advance(), lost++) {
       const { link, from } = service;
       if (from !== PENDING || link === undefined || ((link - hypervisor.next) | 0) < 0 || ((end - link) | 0) <= 0)
         continue;
-      slot.isAstray = false;
+      slot.needsLink = false;
       slot.state = UNKNOWN;
       return lost + hypervisor.dropTo(link);
     }

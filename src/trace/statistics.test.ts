@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { IoRequestType } from '../io-request/layout.js';
 import { MAX_ADDRESSES } from './address-counts.js';
 import { TracedPage, type PlayedRequest } from './fixtures/traced-page.js';
-import { TIMED_EVERY_AT_FIRST } from './burst-pace.js';
+import { TIMED_EVERY_AT_FIRST } from './timestamp-sampling.js';
 import { MAX_COUNTED_CLIENTS, MAX_COUNTED_RANGES, type CountedRange } from './request-rows.js';
 import type { RequestStatistics } from './statistics.js';
 import type { NamedClient } from './vm-trace.js';

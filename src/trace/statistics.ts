@@ -1,7 +1,12 @@
 /**
- * RequestStatistics: what a VM's requests were and how long each stage of them took. ServiceVm tells it of each request
- * that the HSM has given to somebody; the times are in the trace's ring, and are taken from there when the slot's next
- * request comes, or when somebody asks. In a burst a part of the requests has them (MoveRecorder). Counting allocates nothing but the row of a range, client or address that is new.
+ * RequestStatistics: counts a VM's requests, and how long each stage of them took.
+ *
+ * Called by: ServiceVm, for each request that the HSM gave to a client; UserVm, for a snapshot.
+ * Callers must: run in the dispatching thread.
+ *
+ * The times are in the trace's ring. They are read from there when the slot's next request comes, or for a snapshot. In a
+ * burst only a part of the requests has them (TimestampSampling). Counting allocates only the row of a new range, client or
+ * address.
  */
 
 import { IoRequestState } from '../io-request/state.js';
@@ -12,23 +17,15 @@ import { AddressCounts } from './address-counts.js';
 import type { MoveRecorder } from './move-recorder.js';
 import { RequestRows, type CountedRange, type RequestRow } from './request-rows.js';
 import type { ErrorRow, StatisticsSnapshot } from './statistics-snapshot.js';
-import {
-  eventIndex,
-  EventWord,
-  hypervisorLane,
-  LANE_EVENTS,
-  MoveBits,
-  movedTo,
-  serviceLane,
-  type TraceRing,
-} from './trace-ring.js';
+import { LaneView } from './lane.js';
+import { hypervisorLane, MoveBits, movedTo, serviceLane, type TraceRing } from './trace-ring.js';
 
-/** Clients and devices whose errors are counted one by one. */
+/** Clients and devices with an error row of their own. The others share one. */
 const MAX_ERROR_ROWS = 256;
 const OTHERS = 'others';
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
 
-/** What the statistics need of a request; the HSM's AssignedRequest has it. */
+/** The fields of a request that the statistics need. The HSM's AssignedRequest has them. */
 export interface CountedRequest {
   readonly vcpu: number;
   readonly type: number;
@@ -47,21 +44,28 @@ export interface CountedClient {
 
 export interface StatisticsSource<Client extends CountedClient> {
   readonly ring: TraceRing;
-  /** Of the Service VM's thread. */
+  /** The recorder of the Service VM's thread. */
   readonly recorder: MoveRecorder;
   readonly rangesOf: (client: Client) => readonly CountedRange[];
-  /** Whether `client` has what nobody claims. */
+  /** Whether `client` is the default client, which gets the accesses that no other client claims. */
   readonly isDefault: (client: Client) => boolean;
 }
 
-/** The request that a slot's last dispatch was for, until its times are known. */
+/** The request of a slot's last dispatch, until its times are recorded. */
 interface OpenRequest {
+  /** Undefined if there is nothing to record. */
   row: RequestRow | undefined;
   address: number;
-  /** Number of its PENDING event in the hypervisor's lane, and of the next one in the Service VM's. */
+  /** Number of its PENDING entry in the hypervisor's lane, and of its first entry in the Service VM's. */
   pending: number;
   taken: number;
   wasAssigned: boolean;
+}
+
+/** The lanes of one slot. */
+interface SlotLanes {
+  readonly hypervisor: LaneView;
+  readonly service: LaneView;
 }
 
 export class RequestStatistics<Client extends CountedClient = CountedClient> {
@@ -77,7 +81,8 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     taken: 0,
     wasAssigned: false,
   }));
-  /** For the ranges of the client at hand, without a closure for each request. */
+  readonly #lanes: readonly SlotLanes[];
+  /** The current client: its ranges are looked up without a closure for each request. */
   #client: Client | undefined;
   readonly #rangesOfClient = (): readonly CountedRange[] =>
     this.#client === undefined ? [] : this.#source.rangesOf(this.#client);
@@ -85,9 +90,16 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
 
   constructor(source: StatisticsSource<Client>) {
     this.#source = source;
+    this.#lanes = Array.from({ length: SLOT_COUNT }, (_, vcpu) => ({
+      hypervisor: new LaneView(source.ring, hypervisorLane(vcpu)),
+      service: new LaneView(source.ring, serviceLane(vcpu)),
+    }));
   }
 
-  /** A request was given to `client`, and perhaps finished already; undefined: the HSM is about to answer it itself. */
+  /**
+   * Counts a request that was given to `client`, and may be finished already. `client` is undefined if the HSM is about to
+   * answer the request itself.
+   */
   dispatched(request: CountedRequest, client: Client | undefined): void {
     const { vcpu, type, addressHigh, isRead } = request;
     const { isDefault } = this.#source;
@@ -99,12 +111,12 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     const row = this.#rows.find(client?.name ?? HSM_NAME, type, low, addressHigh, this.#rangesOfClient);
     row.count(request.size, isRead);
     const open = this.#open[vcpu] as OpenRequest;
-    open.row = this.#finds(open, vcpu, client !== undefined) ? row : undefined;
+    open.row = this.#locate(open, vcpu, client !== undefined) ? row : undefined;
     open.address = this.#addresses.count(type, low, isPci ? 0 : addressHigh, isRead);
     if (client !== undefined && !isPci && isDefault(client)) this.#unclaimed.count(type, low, addressHigh, isRead);
   }
 
-  /** A client or device erred, or was late. */
+  /** Counts an error of a client or device, or a request that it did not answer in time. */
   countError(name: string, isLate: boolean): void {
     const key = this.#errors.has(name) || this.#errors.size < MAX_ERROR_ROWS ? name : OTHERS;
     const row = this.#errors.get(key) ?? { errors: 0, late: 0 };
@@ -113,7 +125,7 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     this.#errors.set(key, row);
   }
 
-  /** `guestErrors` is the vCPUs' count. */
+  /** The counts until now, as plain data. `guestErrors` is the vCPUs' count. */
   snapshot(guestErrors = 0): StatisticsSnapshot {
     for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) this.#settle(vcpu);
     const busiest = (
@@ -132,36 +144,36 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     };
   }
 
-  /** Finds the events of the request that slot `vcpu` has now; false when it is one without all times. */
-  #finds(open: OpenRequest, vcpu: number, wasAssigned: boolean): boolean {
-    const { recorder, ring } = this.#source;
+  /** Finds the entries of the request that slot `vcpu` has now. Returns false if it does not have all times. */
+  #locate(open: OpenRequest, vcpu: number, wasAssigned: boolean): boolean {
+    const { hypervisor, service } = this.#lanes[vcpu] as SlotLanes;
     open.wasAssigned = wasAssigned;
     if (!wasAssigned) {
-      open.pending = (ring.head(hypervisorLane(vcpu)) - 1) | 0;
-      open.taken = ring.head(serviceLane(vcpu));
+      open.pending = (hypervisor.begun - 1) | 0;
+      open.taken = service.published;
       return true;
     }
-    const taken = recorder.timed(vcpu);
-    if (taken === undefined) return false;
+    const taken = this.#source.recorder.timed(vcpu);
+    if (taken === undefined || !service.has(taken)) return false;
     open.taken = taken;
-    open.pending = ring.words[eventIndex(serviceLane(vcpu), taken) + EventWord.link] as number;
+    open.pending = service.link(taken);
     return true;
   }
 
-  /** Books the times of the slot's last request, if it was finished and has them. */
+  /** Records the times of the slot's last request, if it is finished and has them. */
   #settle(vcpu: number): void {
     const open = this.#open[vcpu] as OpenRequest;
     const { row, pending, taken, wasAssigned } = open;
     if (row === undefined) return;
-    const [above, below] = [hypervisorLane(vcpu), serviceLane(vcpu)];
-    const filled = this.#stamp(above, pending, PENDING);
-    const assigned = wasAssigned ? this.#stamp(below, taken, PROCESSING) : filled;
-    const completed = this.#stamp(below, taken + (wasAssigned ? 1 : 0), COMPLETE);
-    const released = this.#stamp(above, pending + 1, FREE);
-    // Not finished yet; or withdrawn, and then it never will.
+    const { hypervisor, service } = this.#lanes[vcpu] as SlotLanes;
+    const filled = timeOf(hypervisor, pending, PENDING);
+    const assigned = wasAssigned ? timeOf(service, taken, PROCESSING) : filled;
+    const completed = timeOf(service, taken + (wasAssigned ? 1 : 0), COMPLETE);
+    const released = timeOf(hypervisor, pending + 1, FREE);
+    // Not finished yet, or withdrawn: then it never will be.
     if (released <= 0 || completed < 0 || assigned <= 0 || filled < 0) return;
     open.row = undefined;
-    // A stamp is made after its move: one that is missing or late is known to be before the next.
+    // A time is taken after its move. One that is missing or late is bounded by that of the next move.
     const start = filled === 0 || filled > assigned ? assigned : filled;
     const done = completed === 0 || completed > released ? released : completed;
     if (wasAssigned) {
@@ -172,15 +184,13 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     row.total.record(toNs(released - start));
     this.#addresses.time(open.address, toNs(released - start));
   }
+}
 
-  /** Time of a move; 0: it has none, or not yet; below 0: that event is not there, or is another one. */
-  #stamp(lane: number, number: number, to: number): number {
-    const { ring } = this.#source;
-    const age = (ring.head(lane) - number) | 0;
-    const move = ring.words[eventIndex(lane, number) + EventWord.move] as number;
-    if (age <= 0 || age >= LANE_EVENTS || movedTo(move) !== to || (move & MoveBits.REFUSED) !== 0) return -1;
-    return ring.time(lane, number);
-  }
+/** Time of a move in ms. 0: it has none, or not yet. -1: the entry cannot be read, or is that of another move. */
+function timeOf(lane: LaneView, number: number, to: number): number {
+  const move = lane.move(number);
+  if (move === 0 || movedTo(move) !== to || (move & MoveBits.REFUSED) !== 0) return -1;
+  return lane.timeMs(number);
 }
 
 function toNs(ms: number): number {

@@ -8,15 +8,18 @@ import { IoRequestState } from '../io-request/state.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import type { UserVm } from '../vm/user-vm.js';
 import { TracedPage } from './fixtures/traced-page.js';
+import { LaneView, ServiceLane } from './lane.js';
 import { describeMove, MoveAssembler, type Move } from './move.js';
 import { RingReader } from './ring-reader.js';
 import {
-  eventIndex,
-  EventWord,
-  EVENT_WORDS,
-  headIndex,
+  entryIndex,
+  EntryWord,
+  ENTRY_WORDS,
+  begunIndex,
   hypervisorLane,
-  LANE_EVENTS,
+  LANE_ENTRIES,
+  MoveBits,
+  publishedIndex,
   serviceLane,
   TraceRing,
 } from './trace-ring.js';
@@ -25,7 +28,7 @@ const UART = { name: 'uart16550' };
 const HYPERVISOR = hypervisorLane(0);
 const SERVICE = serviceLane(0);
 
-/** A VM with a vCPU thread for each script and a device at port 0x500; `watch` is called before it starts. */
+/** Runs a VM with a vCPU thread for each script and a device at port 0x500. Calls `watch` before it starts. */
 async function play<T>(scripts: readonly Script[], watch: (vm: UserVm) => Promise<T> | T): Promise<T> {
   const serviceVm = new ServiceVm(new ScriptedHypervisor(scripts));
   try {
@@ -51,13 +54,13 @@ async function collect(moves: AsyncIterable<Move>): Promise<Move[]> {
   return all;
 }
 
-test('each request of two threads has exactly its four moves, in order, with times that never go back', async () => {
+test('each request of two threads has its four moves in order, with times that never decrease', async () => {
   const requests = 2000;
   const moves = await play([reads(requests), reads(requests)], (vm) => collect(vm.trace()));
   for (const vcpu of [0, 1]) {
     const own = moves.filter((move) => move.vcpu === vcpu);
     const lost = own.reduce((sum, move) => sum + move.lost, 0);
-    assert.equal(own.length + lost, 4 * requests, 'every move is told or counted as lost');
+    assert.equal(own.length + lost, 4 * requests, 'every move is given or counted as lost');
     let before: Move | undefined;
     for (const move of own) {
       if (before !== undefined)
@@ -69,7 +72,7 @@ test('each request of two threads has exactly its four moves, in order, with tim
   }
 });
 
-test('who reads along loses nothing, however fast the vCPU makes its requests', async () => {
+test('a reader that keeps reading loses no move, however fast the vCPU makes requests', async () => {
   const requests = 20_000;
   const moves = await play([reads(requests)], (vm) => collect(vm.trace()));
   assert.equal(moves.length, 4 * requests);
@@ -79,11 +82,11 @@ test('who reads along loses nothing, however fast the vCPU makes its requests', 
   );
 });
 
-test('a reader that does not read on asks for a turn of the event loop now and then, not at each request', async () => {
+test('a reader that does not read gets a turn of the event loop once per batch, not at each request', async () => {
   const page = new TracedPage();
-  const requests = LANE_EVENTS;
+  const requests = LANE_ENTRIES;
   const turns = (): number => Array.from({ length: requests }, () => page.trace.dispatched()).filter(Boolean).length;
-  assert.equal(turns(), 0, 'nobody reads');
+  assert.equal(turns(), 0, 'without a reader');
   const moves = page.trace.watch();
   const first = moves.next();
   assert.equal(turns(), 8);
@@ -91,16 +94,16 @@ test('a reader that does not read on asks for a turn of the event loop now and t
   assert.equal((await first).done, true);
 });
 
-test('a reader that comes too late loses the oldest moves and is told how many', async () => {
-  const requests = LANE_EVENTS;
+test('a reader that starts too late loses the oldest moves and gets their number', async () => {
+  const requests = LANE_ENTRIES;
   const moves = await play([reads(requests)], async (vm) => {
     const trace = vm.trace();
-    // The ring is on from here; nobody reads until the VM has ended.
+    // The ring is on from here. The first read is after the VM has ended.
     await vm.ended;
     return collect(trace);
   });
   const [first] = moves;
-  assert.ok(first !== undefined && first.lost >= 4 * requests - 2 * LANE_EVENTS, `${first?.lost}`);
+  assert.ok(first !== undefined && first.lost >= 4 * requests - 2 * LANE_ENTRIES, `${first?.lost}`);
   assert.equal(moves.length + first.lost, 4 * requests);
   assert.deepEqual(
     moves.slice(1).filter(({ lost }) => lost > 0),
@@ -108,7 +111,7 @@ test('a reader that comes too late loses the oldest moves and is told how many',
   );
 });
 
-test('the four moves tell who moved, the client, the value as it was and as it was answered', () => {
+test('the four moves of a request have the side that moved, the client, and the value before and after the answer', () => {
   const page = new TracedPage();
   page.ring.isOn = true;
   page.trace.use();
@@ -116,8 +119,8 @@ test('the four moves tell who moved, the client, the value as it was and as it w
   page.play({ value: 7, answer: 0x5a }, UART);
   const assembler = new MoveAssembler((client) => (client === 1 ? UART.name : undefined), 0);
   const lines: string[] = [];
-  reader.read(0, (event, lost) => {
-    const move = assembler.assemble(event, lost);
+  reader.read(0, (entry, lost) => {
+    const move = assembler.assemble(entry, lost);
     lines.push(`${move.by}: ${describeMove(move).replace(/^.* ms /, '')}`);
   });
   assert.deepEqual(lines, [
@@ -128,7 +131,7 @@ test('the four moves tell who moved, the client, the value as it was and as it w
   ]);
 });
 
-test('a refused move is told as refused', async () => {
+test('a refused move is marked as refused', async () => {
   const page = new TracedPage();
   const trace = page.trace.watch();
   assert.equal(page.buffer.slot(3).assign(true), false);
@@ -137,7 +140,7 @@ test('a refused move is told as refused', async () => {
   assert.deepEqual([move?.vcpu, move?.from, move?.to, move?.isRefused], [3, 'PENDING', 'PROCESSING', true]);
 });
 
-test('what the HSM finishes in its client’s place is told so', async () => {
+test('a request that the HSM finishes on behalf of its client is marked as such', async () => {
   const page = new TracedPage();
   const trace = page.trace.watch();
   const slot = page.buffer.slot(0);
@@ -152,10 +155,10 @@ test('what the HSM finishes in its client’s place is told so', async () => {
   assert.match(describeMove(moves[2]), /finished by the HSM/);
 });
 
-test('while nobody watches, nothing is written', () => {
+test('without a user the ring is off and no entry is written', () => {
   const page = new TracedPage();
   page.play({}, UART);
-  const heads = (): number[] => [page.ring.head(HYPERVISOR), page.ring.head(SERVICE)];
+  const heads = (): number[] => [HYPERVISOR, SERVICE].map((lane) => new LaneView(page.ring, lane).published);
   assert.deepEqual(heads(), [0, 0]);
   const release = page.trace.use();
   page.play({}, UART);
@@ -166,34 +169,40 @@ test('while nobody watches, nothing is written', () => {
   assert.deepEqual(heads(), [2, 2]);
 });
 
-test('a move that is not stamped yet waits for its stamp, and is given at the end all the same', () => {
+test('a move whose time is still to be written is held back, and given without one at the end', () => {
   const page = new TracedPage();
   page.trace.use();
   const reader = new RingReader(page.ring);
   const slot = page.buffer.slot(0);
-  const at = eventIndex(HYPERVISOR, 0) + EventWord.time;
   slot.fill(0, 0, 0x60, 0, 1, 0, 0, false);
-  const stamp = page.ring.times[at >> 1] as number;
-  page.ring.times[at >> 1] = 0;
-  let taken = 0;
-  reader.read(0, () => taken++);
-  assert.equal(taken, 0);
-  page.ring.times[at >> 1] = stamp;
-  reader.read(0, ({ timeMs }) => assert.equal(timeMs, stamp));
+  page.trace.assigning(UART);
+  slot.assign(true);
+  const to: string[] = [];
+  const assembler = new MoveAssembler(() => UART.name, 0);
+  const read = (isLast = false): string[] => {
+    reader.read(0, (entry, lost) => to.push(assembler.assemble(entry, lost).to), isLast);
+    return to.splice(0);
+  };
+  assert.deepEqual(read(), ['PENDING', 'PROCESSING']);
+  // A client's thread has written the entry, made the move, and not read the clock yet.
+  const lane = new ServiceLane(page.ring, 0);
+  const toComplete = IoRequestState.PROCESSING | (IoRequestState.COMPLETE << MoveBits.TO_SHIFT) | MoveBits.IS_TIMED;
+  lane.completing(toComplete, 0x5a, 0);
+  assert.deepEqual(read(), []);
+  lane.completed(true, performance.now() + page.ring.clockOffsetMs);
+  assert.deepEqual(read(), ['COMPLETE']);
+  lane.completing(toComplete, 0x5a, 0);
+  assert.deepEqual(read(true), ['COMPLETE']);
   assert.equal(reader.unread(0), 0);
-  slot.stampFree();
-  page.ring.times[(eventIndex(HYPERVISOR, 1) + EventWord.time) >> 1] = 0;
-  reader.read(0, () => taken++, true);
-  assert.equal(taken, 1);
 });
 
-test('a stamp that came late is no later than the next move', () => {
+test('a time that was taken late is bounded by that of the next move', () => {
   const page = new TracedPage();
   page.trace.use();
   const reader = new RingReader(page.ring);
   page.play({}, UART);
-  const pending = (eventIndex(HYPERVISOR, 0) + EventWord.time) >> 1;
-  const processing = (eventIndex(SERVICE, 0) + EventWord.time) >> 1;
+  const pending = (entryIndex(HYPERVISOR, 0) + EntryWord.time) >> 1;
+  const processing = (entryIndex(SERVICE, 0) + EntryWord.time) >> 1;
   page.ring.times[pending] = (page.ring.times[processing] as number) + 5;
   const times: number[] = [];
   reader.read(0, ({ timeMs }) => times.push(timeMs));
@@ -204,29 +213,30 @@ test('a stamp that came late is no later than the next move', () => {
   );
 });
 
-test('rubbish in the ring is read in bounds: nobody throws, and the reader ends', () => {
+test('garbage in the ring is read within bounds, without a throw and without an endless loop', () => {
   const word = fc.oneof(fc.integer(), fc.constantFrom(0, 1, -1, 0x7fff_ffff, -0x8000_0000));
   fc.assert(
     fc.property(
-      fc.array(fc.tuple(fc.nat(2 * SLOT_COUNT * LANE_EVENTS * EVENT_WORDS - 1), word), { maxLength: 40 }),
-      fc.array(fc.tuple(fc.nat(2 * SLOT_COUNT - 1), word), { maxLength: 6 }),
-      (words, heads) => {
+      fc.array(fc.tuple(fc.nat(2 * SLOT_COUNT * LANE_ENTRIES * ENTRY_WORDS - 1), word), { maxLength: 40 }),
+      fc.array(fc.tuple(fc.nat(2 * SLOT_COUNT - 1), fc.boolean(), word), { maxLength: 6 }),
+      (words, counts) => {
         const ring = new TraceRing(new TraceRing().buffer);
         const reader = new RingReader(ring);
         const assembler = new MoveAssembler(() => undefined, 0);
-        for (const [at, value] of words) ring.words[eventIndex(0, 0) + at] = value;
-        for (const [lane, head] of heads) ring.words[headIndex(lane)] = head;
+        for (const [at, value] of words) ring.words[entryIndex(0, 0) + at] = value;
+        for (const [lane, isBegun, count] of counts)
+          ring.words[isBegun ? begunIndex(lane) : publishedIndex(lane)] = count;
         for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
           let taken = 0;
           reader.read(
             vcpu,
-            (event, lost) => {
-              describeMove(assembler.assemble(event, lost));
+            (entry, lost) => {
+              describeMove(assembler.assemble(entry, lost));
               taken++;
             },
             true,
           );
-          assert.ok(taken <= 2 * LANE_EVENTS);
+          assert.ok(taken <= 2 * LANE_ENTRIES);
           assert.equal(reader.unread(vcpu), 0);
         }
       },
@@ -235,11 +245,11 @@ test('rubbish in the ring is read in bounds: nobody throws, and the reader ends'
   );
 });
 
-test('numbers wrap without losing anything', () => {
+test('numbers that wrap lose no entry', () => {
   const page = new TracedPage();
   page.trace.use();
-  page.ring.words[headIndex(HYPERVISOR)] = 0x7fff_fffe;
-  page.ring.words[headIndex(SERVICE)] = 0x7fff_ffff;
+  page.ring.words[publishedIndex(HYPERVISOR)] = page.ring.words[begunIndex(HYPERVISOR)] = 0x7fff_fffe;
+  page.ring.words[publishedIndex(SERVICE)] = 0x7fff_ffff;
   const reader = new RingReader(page.ring);
   page.play({}, UART);
   page.play({}, UART);
@@ -247,7 +257,7 @@ test('numbers wrap without losing anything', () => {
   let lost = 0;
   const after = reader.read(0, ({ words }, before) => {
     lost += before;
-    to.push(((words[EventWord.move] as number) >> 4) & 0xf);
+    to.push(((words[EntryWord.move] as number) >> 4) & 0xf);
   });
   lost += after;
   const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;

@@ -1,47 +1,48 @@
 /**
- * TraceRing: where a VM's moves are kept until somebody reads them: for each slot two lanes of events, one for the moves
- * of the hypervisor and one for those of the Service VM, all in one SharedArrayBuffer that travels to every thread which
- * makes moves. MoveRecorder writes, RingReader reads.
+ * TraceRing: the shared memory in which a VM's moves are recorded. It is one SharedArrayBuffer, which each thread that moves
+ * slots receives. Each slot has two lanes of entries: one for the moves of the hypervisor, one for those of the Service VM.
  *
- * The rule that makes it work without locks: at any time one thread writes to a lane. To the hypervisor's it is the vCPU's, or
- * whoever resets the VM while no vCPU runs. To the Service VM's it is the one that assigns requests, or, while a slot is
- * PROCESSING, its client's, which writes before it gives the slot away. So plain stores do. A page that strangers write may
- * make two threads believe that they own a slot; then the lanes hold rubbish, inside their bounds.
+ * Called by: lane.ts reads and writes the entries, VmTrace switches the ring on and off.
+ * Threads: any. `isOn` is set by one thread only.
  *
- * Why two lanes: a line of memory that both sides write goes from core to core at every request, which costs more than
- * writing the events (docs/decisions/0010). So the lanes are in order each, and COMPLETE mostly says which PENDING it answers.
+ * Why two lanes: a cache line that both sides write moves between their cores at every request, which costs more than
+ * writing the entries (docs/decisions/0010). Each lane is in order. RingReader merges the two.
  *
- * Memory that no event was written to is not taken from the machine; a vCPU's lanes, once full, are 64 KiB.
+ * Ordering: this file has the layout and the on/off word. That word is relaxed: a thread sees a change at one of its next
+ * moves, and nothing else depends on it. The origin is written before the buffer is given to another thread. The argument
+ * for the entries is in lane.ts, the only file that reads or writes them.
+ *
+ * Memory that no entry was written to stays unallocated. The two lanes of one vCPU take 64 KiB once they are full.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 
-/** Events that one lane holds; a request is two in each. A power of two. */
-export const LANE_EVENTS = 1024;
-/** Words of one event: half a cache line. */
-export const EVENT_WORDS = 8;
+/** Entries of one lane. A request takes two in each. A power of two. */
+export const LANE_ENTRIES = 1024;
+/** Words of one entry: half a cache line. */
+export const ENTRY_WORDS = 8;
 
-/** Words of an event. Few, and packed: every one is a store between a vCPU and its answer. */
-export const EventWord = {
-  /** With `HAS_LINK`: number of the request's PENDING event in the hypervisor's lane. */
+/** Words of an entry. Few and packed: each is a store between a vCPU and its answer. */
+export const EntryWord = {
+  /** With `HAS_LINK`: number of the request's PENDING entry in the hypervisor's lane. */
   link: 0,
-  /** States, type, size and flags: see `MoveBits`. */
+  /** States, type, size and flags: see `MoveBits`. 0: not written. */
   move: 1,
-  /** With `HAS_REQUEST`. In a PCI request: bus, device and function, a byte each from bit 16 down. */
+  /** With `HAS_REQUEST`. For PCI requests: bus, device and function, a byte each from bit 16 down. */
   addressLow: 2,
-  /** In a PCI request the register. */
+  /** For PCI requests: the register. */
   addressHigh: 3,
   /** With `HAS_REQUEST` or `HAS_VALUE`. */
   valueLow: 4,
-  /** Not at PROCESSING: the request that it may have is a PCI one, of 32 bits. */
+  /** Except at PROCESSING, where a request is a 32-bit PCI one. */
   valueHigh: 5,
-  /** Who was given the request, at PROCESSING; 0: nobody that has a number. */
+  /** At PROCESSING: number of the client that was given the request. 0: no client with a number. */
   client: 5,
-  /** Float64, in ms since the ring's origin, with `IS_TIMED`; 0: not stamped yet. */
+  /** With `IS_TIMED`: a Float64, in ms since the ring's origin. 0: not timed yet. */
   time: 6,
 } as const;
 
-/** Inside the move word. What does not fit (the page may hold any number) is all ones. */
+/** Fields of the move word. Values that do not fit (the page may hold any number) saturate to all ones. */
 export const MoveBits = {
   /** 4 bits each, `IoRequestState`. */
   FROM_SHIFT: 0,
@@ -52,37 +53,41 @@ export const MoveBits = {
   SIZE_SHIFT: 16,
   BYTE_MASK: 0xff,
   IS_WRITE: 1 << 24,
-  /** The slot was not in the state that the move is from; nothing was moved. */
+  /** The slot was not in the state that the move starts from. Its state did not change. */
   REFUSED: 1 << 25,
-  /** The event has the request; otherwise it is that of the event before. */
+  /** The entry has the request. Without it the request is that of the slot's entry before. */
   HAS_REQUEST: 1 << 26,
-  /** The event has the value, of a request that an event before has. */
+  /** The entry has the value of a request that an earlier entry has. */
   HAS_VALUE: 1 << 27,
-  /** The HSM finished the request in its client's place. */
+  /** The HSM finished the request on behalf of its client. */
   FORCED: 1 << 28,
-  /** The event has a time of its own. */
+  /** The entry has a time of its own. */
   IS_TIMED: 1 << 29,
   HAS_LINK: 1 << 30,
+  /** With `IS_TIMED`: the time is still to be written. Only in COMPLETE entries of a client's thread. */
+  TIME_DUE: 1 << 31,
 } as const;
 
-/** Two cache lines: processors fetch the second one with the first. */
+/** Two cache lines, because processors prefetch the second with the first. */
 export const APART_WORDS = 32;
-/** 0 while the ring is off, else how often it was switched on. The first word: slots look at it (SlotObserver). */
+/** 0 while the ring is off, otherwise how often it was switched on. Slots poll this word (`SlotObserver.enabled`). */
 const IS_ON = 0;
 const TIMES_ON = 1;
-/** Float64: `performance.timeOrigin` of the thread that made the ring. */
+/** Float64: `performance.timeOrigin` of the thread that created the ring. */
 const ORIGIN = 2;
 const LANES = 2 * SLOT_COUNT;
-export const FIRST_HEAD = APART_WORDS;
-export const FIRST_EVENT = FIRST_HEAD + LANES * APART_WORDS;
-const WORDS = FIRST_EVENT + LANES * LANE_EVENTS * EVENT_WORDS;
+const FIRST_HEADER = APART_WORDS;
+const FIRST_ENTRY = FIRST_HEADER + LANES * APART_WORDS;
+const WORDS = FIRST_ENTRY + LANES * LANE_ENTRIES * ENTRY_WORDS;
 
 export class TraceRing {
   readonly buffer: SharedArrayBuffer;
+  /** All words of the ring, indexed by `entryIndex` and the indices of a lane's header. */
   readonly words: Int32Array<SharedArrayBuffer>;
+  /** The same memory, for times. */
   readonly times: Float64Array<SharedArrayBuffer>;
 
-  /** A new ring, switched off, or a view of one that another thread made. */
+  /** A new ring, switched off, or a view of one that another thread created. */
   constructor(buffer?: SharedArrayBuffer) {
     this.buffer = buffer ?? new SharedArrayBuffer(WORDS * 4);
     this.words = new Int32Array(this.buffer);
@@ -90,12 +95,11 @@ export class TraceRing {
     if (buffer === undefined) this.times[ORIGIN >> 1] = performance.timeOrigin;
   }
 
-  /** A glimpse: threads see a change at one of their next moves. */
+  /** Relaxed: threads see a change at one of their next moves. */
   get isOn(): boolean {
     return this.words[IS_ON] !== 0;
   }
 
-  /** Set by one thread only. */
   set isOn(on: boolean) {
     if (on === this.isOn) return;
     if (on) this.words[TIMES_ON] = Math.max(1, ((this.words[TIMES_ON] as number) + 1) | 0);
@@ -107,50 +111,43 @@ export class TraceRing {
     return this.times[ORIGIN >> 1] as number;
   }
 
-  /** What to add to this thread's `performance.now()` to get the ring's time: threads may have origins of their own. */
+  /** Added to this thread's `performance.now()`, gives the ring's time. Threads may have different origins. */
   get clockOffsetMs(): number {
     return performance.timeOrigin - this.originMs;
   }
-
-  /** Events that were ever written to a lane, as an int32 that wraps. */
-  head(lane: number): number {
-    return this.words[headIndex(lane)] as number;
-  }
-
-  /** The time of event `number` of a lane; 0: it has none, or not yet. The event must be in the lane. */
-  time(lane: number, number: number): number {
-    const at = eventIndex(lane, number);
-    if (((this.words[at + EventWord.move] as number) & MoveBits.IS_TIMED) === 0) return 0;
-    const time = this.times[(at + EventWord.time) >> 1] as number;
-    return time > 0 && time < Infinity ? time : 0;
-  }
 }
 
-/** The lane of the moves of slot `vcpu` to PENDING and FREE, which are the hypervisor's. */
+/** The lane of slot `vcpu`'s moves to PENDING and FREE, which are the hypervisor's. */
 export function hypervisorLane(vcpu: number): number {
   return 2 * vcpu;
 }
 
-/** The lane of the moves of slot `vcpu` to PROCESSING and COMPLETE. */
+/** The lane of slot `vcpu`'s moves to PROCESSING and COMPLETE. */
 export function serviceLane(vcpu: number): number {
   return 2 * vcpu + 1;
 }
 
-/** Index of the word that counts a lane's events. */
-export function headIndex(lane: number): number {
-  return FIRST_HEAD + lane * APART_WORDS;
+/** Index of the word that counts a lane's published entries. */
+export function publishedIndex(lane: number): number {
+  return FIRST_HEADER + lane * APART_WORDS;
 }
 
-/** Index of the first word of event `number` of a lane. */
-export function eventIndex(lane: number, number: number): number {
-  return FIRST_EVENT + (lane * LANE_EVENTS + (number & (LANE_EVENTS - 1))) * EVENT_WORDS;
+/** Index of the word that counts a hypervisor lane's entries, including one that is still to be written. */
+export function begunIndex(lane: number): number {
+  return publishedIndex(lane) + 1;
 }
 
-/** The state word of a move, `IoRequestState` or 0xf. */
+/** Index of the first word of entry `number` of a lane. */
+export function entryIndex(lane: number, number: number): number {
+  return FIRST_ENTRY + (lane * LANE_ENTRIES + (number & (LANE_ENTRIES - 1))) * ENTRY_WORDS;
+}
+
+/** The state that a move starts from: `IoRequestState`, or 0xf. */
 export function movedFrom(move: number): number {
   return (move >> MoveBits.FROM_SHIFT) & MoveBits.STATE_MASK;
 }
 
+/** The state that a move leads to. */
 export function movedTo(move: number): number {
   return (move >> MoveBits.TO_SHIFT) & MoveBits.STATE_MASK;
 }

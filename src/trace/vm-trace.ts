@@ -1,23 +1,32 @@
 /**
- * VmTrace: the trace of one User VM in the Service VM's thread. It switches the ring on while somebody watches or counts,
- * knows the clients' names, and hands the moves to its watchers.
+ * VmTrace: the trace of one User VM. It switches the ring on while there is a user, and gives moves to watchers.
+ *
+ * Called by: ServiceVm, for each request that the HSM dispatches. Users get it as `vm.trace()`, `vm.statistics()` and
+ * `vm.inspection.sampleMoves()`.
+ * Threads: the dispatching one.
+ *
+ *     for await (const move of trace.watch({ client: 'uart16550' })) console.log(describeMove(move));
+ *
+ * Good: leave the loop (`break`, `return`) when you have seen enough. That ends the recording.
+ * Bad: await something slow inside the loop. The lanes fill meanwhile, and the oldest moves are lost (`move.lost`).
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
+import { LaneView } from './lane.js';
 import { MoveSampler } from './move-sampler.js';
 import { CompiledMoveFilter, type MoveFilter } from './move-filter.js';
 import { MoveAssembler, type Move } from './move.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader } from './ring-reader.js';
 import { RequestStatistics, type StatisticsSource } from './statistics.js';
-import { hypervisorLane, LANE_EVENTS, serviceLane, type TraceRing } from './trace-ring.js';
+import { hypervisorLane, LANE_ENTRIES, serviceLane, type TraceRing } from './trace-ring.js';
 
-/** Clients that have a name in the trace; those beyond share one. */
+/** Clients with a name of their own in the trace. The others share one. */
 export const MAX_TRACED_CLIENTS = 1024;
-/** A watcher looks again after so many ms; requests that are given to clients wake it earlier. */
-const RECHECK_MS = 10;
-/** Requests after which watchers have to read: a quarter of what a lane holds. */
-const REQUESTS_PER_READ = LANE_EVENTS / 8;
+/** An idle watcher polls at this interval, in ms. A dispatched request wakes it earlier. */
+const POLL_MS = 10;
+/** Requests after which watchers must be given a turn: a request takes two entries, so a quarter of a lane. */
+const REQUESTS_PER_READ = LANE_ENTRIES / 8;
 
 export interface NamedClient {
   readonly name: string;
@@ -26,18 +35,20 @@ export interface NamedClient {
 const OTHER_CLIENTS: NamedClient = { name: 'other clients' };
 
 export class VmTrace {
-  /** For the slots of the Service VM's own view of the page. */
+  /** Observes the slots of the Service VM's own view of the page. */
   readonly recorder: MoveRecorder;
   readonly #ring: TraceRing;
   readonly #originMs: number;
   readonly #numbers = new Map<NamedClient, number>();
-  /** By number; 0 is nobody's. */
+  /** By number. 0 stands for no client. */
   readonly #clients: (NamedClient | undefined)[] = [undefined];
   readonly #wakers = new Set<() => void>();
-  /** Whose number the recorder has. */
+  /** The client whose number the recorder has. */
   #assigned: NamedClient | undefined;
+  /** By lane, for `lastMove`. */
+  readonly #views: LaneView[] = [];
   #users = 0;
-  /** Who reads all moves, and requests since they were last given a turn. */
+  /** Watchers that read all moves, and requests since they were last given a turn. */
   #readers = 0;
   #unread = 0;
   #isClosed = false;
@@ -52,7 +63,7 @@ export class VmTrace {
     return this.#users > 0;
   }
 
-  /** Moves are recorded from now on until the function that it returns is called. */
+  /** Records moves until the function that it returns is called. Uses nest. */
   use(): () => void {
     let isUsed = true;
     this.#users++;
@@ -63,7 +74,7 @@ export class VmTrace {
     };
   }
 
-  /** Statistics of all requests from now on. */
+  /** Statistics of all requests from now on. Recording stays on until the VM ends. */
   count<Client extends NamedClient>(
     source: Omit<StatisticsSource<Client>, 'ring' | 'recorder'>,
   ): RequestStatistics<Client> {
@@ -77,13 +88,13 @@ export class VmTrace {
   }
 
   /**
-   * A request was given to somebody: whoever waits for moves may look. True when the Service VM's event loop has to turn for
-   * that, because the lanes would be full before long.
+   * A request was dispatched: wakes waiting watchers. Returns true if the Service VM's event loop must turn, because the
+   * lanes would be full before long.
    */
   dispatched(): boolean {
     this.#wake();
     if (this.#readers === 0 || ++this.#unread < REQUESTS_PER_READ) return false;
-    // Asked for once: a reader that takes its time does not slow the guest.
+    // Request only one turn per batch, so that a slow watcher cannot throttle the guest.
     this.#unread = 0;
     return true;
   }
@@ -94,39 +105,42 @@ export class VmTrace {
     this.#wakers.clear();
   }
 
-  /** No more moves: watchers get what there is, then their loops end. */
+  /** The VM has ended: watchers get the remaining moves, then their loops end. */
   close(): void {
     this.#isClosed = true;
     this.#wake();
   }
 
-  /** From this call until the VM ends or the loop is left. */
+  /** All moves from this call until the VM ends or the loop is left, in batches sorted by time. */
   watch(filter: MoveFilter = {}): AsyncGenerator<Move, void, undefined> {
     const release = this.use();
     return this.#moves(new RingReader(this.#ring), new CompiledMoveFilter(filter), release);
   }
 
-  /** For who looks now and then, and need not see everything. */
+  /** Samples the latest moves on demand, for users that need not see all of them. The caller must `close()` it. */
   sample(filter: MoveFilter = {}): MoveSampler {
     return new MoveSampler(this.#ring, filter, (client) => this.#clients[client]?.name, this.#originMs, this.use());
   }
 
-  /** How many moves slot `vcpu` has made while they were recorded, an int32 that wraps, and when it made the last one that has a time. */
+  /**
+   * `moves`: those that slot `vcpu` has made while they were recorded, an int32 that wraps. `atMs`: when it made the last one
+   * with a time, as `performance.now()`. Undefined if there is none.
+   */
   lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
-    const ring = this.#ring;
     let moves = 0;
     let lastMs = 0;
     for (const lane of [hypervisorLane(vcpu), serviceLane(vcpu)]) {
-      const head = ring.head(lane);
-      moves = (moves + head) | 0;
-      lastMs = Math.max(lastMs, ring.time(lane, head - 1));
+      const view = (this.#views[lane] ??= new LaneView(this.#ring, lane));
+      const { published } = view;
+      moves = (moves + published) | 0;
+      lastMs = Math.max(lastMs, view.timeMs(published - 1));
     }
-    return { moves, atMs: lastMs > 0 ? lastMs - ring.clockOffsetMs : undefined };
+    return { moves, atMs: lastMs > 0 ? lastMs - this.#ring.clockOffsetMs : undefined };
   }
 
   async *#moves(
     reader: RingReader,
-    sieve: CompiledMoveFilter,
+    filter: CompiledMoveFilter,
     release: () => void,
   ): AsyncGenerator<Move, void, undefined> {
     const assembler = new MoveAssembler((client) => this.#clients[client]?.name, this.#originMs);
@@ -138,14 +152,14 @@ export class VmTrace {
         for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++)
           reader.read(
             vcpu,
-            (event, lost) => sieve.apply(assembler.assemble(event, lost), (move) => moves.push(move)),
+            (entry, lost) => filter.apply(assembler.assemble(entry, lost), (move) => moves.push(move)),
             isLast,
           );
-        if (isLast) sieve.rest((move) => moves.push(move));
+        if (isLast) filter.rest((move) => moves.push(move));
         moves.sort((a, b) => a.timeNs - b.timeNs);
         yield* moves;
         if (isLast) return;
-        if (moves.length === 0) await this.#news();
+        if (moves.length === 0) await this.#moreMoves();
       }
     } finally {
       this.#readers--;
@@ -153,13 +167,13 @@ export class VmTrace {
     }
   }
 
-  async #news(): Promise<void> {
+  async #moreMoves(): Promise<void> {
     let waker: () => void = () => undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
     await new Promise<void>((resolve) => {
       waker = resolve;
       this.#wakers.add(waker);
-      timer = setTimeout(resolve, RECHECK_MS);
+      timer = setTimeout(resolve, POLL_MS);
     });
     clearTimeout(timer);
     this.#wakers.delete(waker);

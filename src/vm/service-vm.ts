@@ -118,7 +118,7 @@ export class ServiceVm {
     );
     await this.#giveBuffer(hypercalls, buffer, plan.sharePage);
     const trace = new VmTrace(hypercalls.shared.trace);
-    for (const slot of buffer.slots) trace.recorder.watch(slot);
+    for (const slot of buffer.slots) trace.recorder.observe(slot);
     const statistics = plan.statistics
       ? trace.count<IoClient>({
           rangesOf: (client) => requests.ranges(client),

@@ -92,7 +92,7 @@ async function serve(device: Device): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
   const buffer = new SharedBuffer(data.finisher.page);
   const recorder = new MoveRecorder(shared.trace, { isOfClient: true });
-  for (const slot of buffer.slots) recorder.watch(slot);
+  for (const slot of buffer.slots) recorder.observe(slot);
   const finisher = new RequestFinisher(buffer, tickets, (vcpu) => {
     shared.doorbell(vcpu).ring();
     return 0;

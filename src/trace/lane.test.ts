@@ -1,0 +1,157 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { Direction } from '../io-request/layout.js';
+import { Slot } from '../io-request/slot.js';
+import { IoRequestState } from '../io-request/state.js';
+import { TracedPage } from './fixtures/traced-page.js';
+import { LaneView } from './lane.js';
+import { MoveAssembler } from './move.js';
+import { MoveRecorder } from './move-recorder.js';
+import { RingReader } from './ring-reader.js';
+import { SlotRecorder } from './slot-recorder.js';
+import { entryIndex, hypervisorLane, LANE_ENTRIES, publishedIndex, serviceLane } from './trace-ring.js';
+
+const CLIENT = { name: 'client' };
+const HYPERVISOR = hypervisorLane(0);
+const SERVICE = serviceLane(0);
+
+/**
+ * A processor that reorders stores: the plain stores of a step may become visible in any order until its first
+ * `Atomics.store`. Calls `visible` once for each subset of the words that the step has changed by then, with only these in
+ * memory. Plain stores after the last `Atomics.store` fail the test: no reader could rely on them. Returns how many words
+ * the step changed before it published them.
+ */
+function forEachVisibleSubset(words: Int32Array, step: () => void, visible: () => void): number {
+  const before = words.slice();
+  let stored: Int32Array | undefined;
+  let published: Int32Array | undefined;
+  const atomicStore = Atomics.store;
+  Atomics.store = ((array: Int32Array, at: number, value: number) => {
+    stored ??= words.slice();
+    atomicStore(array, at, value);
+    published = words.slice();
+    return value;
+  }) as typeof Atomics.store;
+  try {
+    step();
+  } finally {
+    Atomics.store = atomicStore;
+  }
+  const final = words.slice();
+  assert.deepEqual(published, final, 'stores that nothing orders');
+  const after = stored as Int32Array;
+  const changed = [...after.keys()].filter((at) => after[at] !== before[at]);
+  words.set(before);
+  for (let subset = 0; subset < 2 ** changed.length; subset++) {
+    changed.forEach((at, bit) => (words[at] = (((subset >> bit) & 1) !== 0 ? after[at] : before[at]) as number));
+    visible();
+  }
+  words.set(final);
+  return changed.length;
+}
+
+/** A page whose lanes are full of entries of older requests, and a request of another kind that a test makes step by step. */
+function agedPage(): { page: TracedPage; reader: RingReader; views: readonly LaneView[] } {
+  const page = new TracedPage();
+  page.trace.use();
+  for (let i = 0; i < LANE_ENTRIES; i++)
+    page.play({ address: 0x1234, size: 2, value: 0x7777, answer: 0x6666, isRead: i % 3 === 0 }, CLIENT);
+  const reader = new RingReader(page.ring);
+  return { page, reader, views: [new LaneView(page.ring, HYPERVISOR), new LaneView(page.ring, SERVICE)] };
+}
+
+describe('stores that become visible in any order', () => {
+  test('never let a reader see part of an entry of PENDING or FREE', () => {
+    const { page, views } = agedPage();
+    const { words } = page.ring;
+    const slot = page.buffer.slot(0);
+    const number = views[0]?.published as number;
+    const end = (): number => views[0]?.published as number;
+    const fill = (): void => void slot.fill(0, Direction.WRITE, 0x3f8, 0, 1, 0x41, 0, false);
+    const changed = forEachVisibleSubset(words, fill, () => {
+      assert.equal(views[0]?.has(number), false);
+      assert.equal(views[0].timeMs(number), 0);
+      assert.equal(end(), number);
+    });
+    assert.ok(changed >= 5, `the step changed ${changed} words`);
+    assert.equal(views[0]?.has(number), true);
+
+    page.trace.assigning(CLIENT);
+    slot.assign(true);
+    slot.complete();
+    const more = forEachVisibleSubset(
+      words,
+      () => slot.release(),
+      () => assert.equal(views[0]?.has(number + 1), false),
+    );
+    assert.ok(more >= 2, `the step changed ${more} words`);
+    assert.equal(views[0].has(number + 1), true);
+  });
+
+  test('never let a reader give a move of a request that is not the one which was made', () => {
+    const { page, reader } = agedPage();
+    const slot = page.buffer.slot(0);
+    const assembler = new MoveAssembler(() => CLIENT.name, 0);
+    const given: string[] = [];
+    const read = (from: RingReader): void => {
+      from.read(0, (entry, lost) => {
+        const { to, request } = assembler.assemble(entry, lost);
+        given.push(`${to} ${request?.type === 'port' ? request.address.toString(16) : ''}`);
+      });
+    };
+    const fill = (): void => void slot.fill(0, Direction.WRITE, 0x3f8, 0, 1, 0x41, 0, false);
+    forEachVisibleSubset(page.ring.words, fill, () => read(reader));
+    assert.deepEqual(given, []);
+    read(reader);
+    assert.deepEqual(given, ['PENDING 3f8']);
+  });
+
+  test('never let a reader see part of the COMPLETE or of its time that a client’s thread writes', () => {
+    const { page, views } = agedPage();
+    const { words } = page.ring;
+    const own = page.buffer.slot(0);
+    const clients = new Slot(page.buffer.page, 0);
+    new MoveRecorder(page.ring, { isOfClient: true }).observe(clients);
+    own.fill(0, Direction.READ, 0x60, 0, 1, 0, 0, false);
+    page.trace.assigning(CLIENT);
+    own.assign(true);
+    const number = views[1]?.published as number;
+    const changed = forEachVisibleSubset(
+      words,
+      () => {
+        clients.setValue(0x5a);
+        clients.complete();
+      },
+      () => assert.equal(views[1]?.has(number), false),
+    );
+    assert.ok(changed >= 2, `the step changed ${changed} words`);
+    assert.equal(views[1]?.has(number), true);
+    assert.ok(views[1].timeMs(number) > 0);
+  });
+
+  test('never let a reader take a time that is still to be written', () => {
+    const { page, views } = agedPage();
+    const recorder = new SlotRecorder(page.ring, 0, { isOfClient: true, client: 0, isForced: false }, 0);
+    const number = views[1]?.published as number;
+    recorder.completing(IoRequestState.PROCESSING, 0x5a, 0);
+    const changed = forEachVisibleSubset(
+      page.ring.words,
+      () => recorder.completed(true, IoRequestState.PROCESSING, 0x5a, 0),
+      () => assert.equal(views[1]?.timeMs(number), 0),
+    );
+    assert.ok(changed >= 1, `the step changed ${changed} words`);
+    assert.ok((views[1]?.timeMs(number) as number) > 0);
+  });
+});
+
+test('an entry that the writer may overwrite while a reader runs is not readable', () => {
+  const { page, views } = agedPage();
+  const view = views[0] as LaneView;
+  const oldest = (view.published - LANE_ENTRIES) | 0;
+  // A request that was under way goes on to FREE, and the next one to PENDING.
+  const overwritten = [0, 1, 2].map((i) => entryIndex(HYPERVISOR, view.published + i));
+  for (let number = oldest; number < view.published; number++)
+    if (view.has(number)) assert.ok(!overwritten.includes(entryIndex(HYPERVISOR, number)), `${number}`);
+  assert.equal(view.has(oldest + 4), true);
+  assert.equal(page.ring.words[publishedIndex(HYPERVISOR)], view.published);
+});

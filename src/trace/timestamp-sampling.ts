@@ -1,0 +1,51 @@
+/**
+ * TimestampSampling: which of a slot's requests have all four times, as one side of the slot decides it.
+ *
+ * Called by: SlotRecorder, which has one for each side.
+ *
+ * Reading the clock takes longer than the rest of the trace. So every request is timed in full, except in a burst, where
+ * requests come less than BURST_MS apart: there one in TIMED_EVERY is. The choice follows from the number of the request's
+ * PENDING entry, so both sides choose the same requests without asking each other.
+ */
+
+/** Requests of a slot that are closer to each other than this, in ms, are a burst. */
+export const BURST_MS = 0.005;
+/**
+ * In a burst, one request in this many has all times. The first requests of a slot are sampled more often, for short runs. A
+ * fully timed request costs as much as two others, because each side comes later than the other one expects. Powers of two.
+ */
+export const TIMED_EVERY = 256;
+export const TIMED_EVERY_AT_FIRST = 64;
+/** Requests of a slot that count as its first ones. */
+export const FIRST_REQUESTS = 4096;
+
+export class TimestampSampling {
+  readonly #burstMs: number;
+  /** In an array of its own, so that changing it does not allocate. */
+  readonly #last = new Float64Array(1);
+  #isBurst = false;
+  /** Whether the current request has all times. */
+  isFull = true;
+
+  constructor(burstMs: number) {
+    this.#burstMs = burstMs;
+  }
+
+  /** Starts the request with PENDING entry number `pending`. A request is two entries of that lane. */
+  choose(pending: number): boolean {
+    const request = pending >>> 1;
+    const every = request < FIRST_REQUESTS ? TIMED_EVERY_AT_FIRST : TIMED_EVERY;
+    return (this.isFull = !this.#isBurst || (request & (every - 1)) === 0);
+  }
+
+  /** The time of one of the side's moves, once for each request. */
+  observe(nowMs: number): void {
+    this.#isBurst = nowMs - (this.#last[0] as number) < this.#burstMs;
+    this.#last[0] = nowMs;
+  }
+
+  reset(): void {
+    this.#isBurst = false;
+    this.#last[0] = -Infinity;
+  }
+}
