@@ -23,6 +23,7 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
   const { Core } = await product('hypervisor/v86/core.js');
   const { loadCoreImage } = await product('hypervisor/v86/core-image.js');
   const { Doorbell } = await product('sync/doorbell.js');
+  const { OrderedPoll } = await product('sync/poll.js');
   const { SharedWords } = await product('sync/shared-words.js');
   const { standardPc } = await product('standard-pc.js');
   const guest = await prepareGuestImage(image);
@@ -94,11 +95,12 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
   };
   standardPc(/** @type {any} */ (machine), { console: output });
   core.start(guest.load(memory));
+  const change = new OrderedPoll(() => lines.changed || isOff);
   let turnAt = 0;
   while (!isOff) {
     const haltedMs = core.run();
     if (haltedMs < 0) break;
-    if (haltedMs > 0) await bell.wait(() => lines.changed || isOff, haltedMs);
+    if (haltedMs > 0) await bell.waitAsync(change, haltedMs);
     else if (performance.now() > turnAt) {
       await new Promise((resolve) => setImmediate(resolve));
       turnAt = performance.now() + TURN_MS;

@@ -5,6 +5,7 @@
 
 import { Doorbell, DOORBELL_WORDS } from '../sync/doorbell.js';
 import { AdaptiveSpin } from '../sync/adaptive-spin.js';
+import type { Poll } from '../sync/poll.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { SharedWords } from '../sync/shared-words.js';
 
@@ -15,7 +16,7 @@ const WORDS = TICKETS + SLOT_COUNT;
 export class AttachWords {
   readonly #words: SharedWords;
   readonly #doorbell: Doorbell;
-  #look: AdaptiveSpin | undefined;
+  readonly #spin = new AdaptiveSpin();
 
   constructor(buffer?: SharedArrayBuffer) {
     this.#words = new SharedWords(buffer ?? WORDS);
@@ -45,9 +46,8 @@ export class AttachWords {
     this.#doorbell.ring();
   }
 
-  /** Blocks this thread; one waiting thread for each client, which always looks for the same. */
-  sleep(hasWork: () => boolean, timeoutMs: number): boolean {
-    this.#look ??= new AdaptiveSpin({ hasWorkRelaxed: hasWork });
-    return this.#doorbell.sleep(hasWork, timeoutMs, this.#look);
+  /** Blocks this thread until there is work (true) or the time is over (false). One waiting thread for each client. */
+  wait(poll: Poll, timeoutMs: number): boolean {
+    return this.#doorbell.wait(poll, timeoutMs, this.#spin);
   }
 }

@@ -4,6 +4,7 @@
  */
 
 import { SharedBuffer } from '../io-request/shared-buffer.js';
+import { OrderedPoll } from '../sync/poll.js';
 import { SharedWords } from '../sync/shared-words.js';
 import { Direction, SLOT_COUNT } from '../io-request/layout.js';
 import { RequestFinisher } from '../hsm/request-finisher.js';
@@ -17,7 +18,7 @@ export class UserspaceThread {
   readonly #finisher: RequestFinisher;
   readonly #vcpuCount: number;
   #notified = 0;
-  readonly #isDue = (): boolean => this.#words.isDestroyed || this.#hasPending();
+  readonly #due = new OrderedPoll(() => this.#words.isDestroyed || this.#hasPending());
 
   /** `notifyRequestFinish` wakes a vCPU of the VM from this thread. */
   constructor(handle: UserspaceHandle, notifyRequestFinish: (vcpu: number) => number) {
@@ -32,7 +33,7 @@ export class UserspaceThread {
 
   /** Blocks until a request is pending (0) or the client is destroyed (−ENODEV). A time-out is 0, as a signal is. */
   attach(timeoutMs = Infinity): number {
-    this.#words.sleep(this.#isDue, timeoutMs);
+    this.#words.wait(this.#due, timeoutMs);
     return this.#words.isDestroyed ? Errno.ENODEV : 0;
   }
 

@@ -62,10 +62,10 @@ describe('asynchronous I/O', () => {
     vcpu.portWrite(0x2010, 2, 5);
     assert.equal(caller.vm.buffer.slot(0).state, IoRequestState.FREE);
     assert.equal(event.isReadable, false);
-    assert.equal(caller.file.vm?.requests.hasPending(), true);
+    assert.equal(caller.file.vm?.requests.work.ordered(), true);
     caller.pass();
     assert.equal(event.read(), 1n);
-    assert.equal(caller.file.vm.requests.hasPending(), false);
+    assert.equal(caller.file.vm.requests.work.ordered(), false);
   });
 
   test('the length does not matter, the address and the type do', async () => {

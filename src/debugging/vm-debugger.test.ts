@@ -41,8 +41,8 @@ test('a breakpoint holds its request at PENDING, without giving the worker a rea
   const [held, other] = [vm.fill(0), vm.fill(1, { address: 0x501 })];
   vm.requests.dispatch();
   assert.deepEqual([held.state, other.state], [PENDING, COMPLETE]);
-  assert.equal(vm.requests.hasPending(), false);
-  assert.equal(vm.requests.hasPendingRelaxed(), false);
+  assert.equal(vm.requests.work.ordered(), false);
+  assert.equal(vm.requests.work.relaxed(), false);
   // An upcall of another vCPU changes nothing for the one that is held.
   other.release();
   vm.fill(1, { address: 0x501 });

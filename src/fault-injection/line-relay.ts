@@ -6,6 +6,7 @@
 
 import { host } from '../host/current.js';
 import type { InterruptController } from '../hypervisor/interrupt-lines.js';
+import { OrderedPoll } from '../sync/poll.js';
 import { VmSharedState, type VmSharedStateHandle } from '../hypervisor/vm-shared-state.js';
 
 export class LineRelay implements InterruptController {
@@ -44,8 +45,9 @@ export class LineRelay implements InterruptController {
   async #forward(): Promise<void> {
     // Lines ring the doorbell of vCPU 0.
     const doorbell = this.#shared.doorbell(0);
+    const change = new OrderedPoll(() => this.#isClosed || this.#shared.lines.changed);
     for (;;) {
-      await doorbell.wait(() => this.#isClosed || this.#shared.lines.changed);
+      await doorbell.waitAsync(change);
       if (this.#isClosed) return;
       this.deliver();
       // A device that never rests must not keep the event loop from turning.

@@ -6,6 +6,7 @@
 
 import type { Upcall } from '../hypervisor/upcall.js';
 import { AdaptiveSpin, MAX_EVENT_LOOP_SPIN_US } from '../sync/adaptive-spin.js';
+import type { Poll } from '../sync/poll.js';
 import type { VmRequests } from './vm-requests.js';
 
 /** Passes over all VMs before the event loop turns. */
@@ -84,37 +85,26 @@ export class DispatchWorker {
     this.#options.upcall.raise();
   }
 
-  readonly #hasWork = (): boolean => {
+  #hasWork(isOrdered: boolean): boolean {
     if (this.#isStopped) return true;
     if (this.#pauses > 0) return false;
     if (this.#isQueued) return true;
-    for (const vm of this.#options.vms()) if (vm.hasPending()) return true;
+    for (const { work } of this.#options.vms()) if (isOrdered ? work.ordered() : work.relaxed()) return true;
     return false;
-  };
-
-  readonly #hasWorkRelaxed = (): boolean => {
-    if (this.#isStopped) return true;
-    if (this.#pauses > 0) return false;
-    if (this.#isQueued) return true;
-    for (const vm of this.#options.vms()) if (vm.hasPendingRelaxed()) return true;
-    return false;
-  };
+  }
 
   async #run(): Promise<void> {
     const { upcall, turn, spinUs, now = () => performance.now() } = this.#options;
-    const look = new AdaptiveSpin({
-      hasWorkRelaxed: this.#hasWorkRelaxed,
-      maxUs: MAX_EVENT_LOOP_SPIN_US,
-      fixedUs: spinUs,
-    });
+    const work: Poll = { relaxed: () => this.#hasWork(false), ordered: () => this.#hasWork(true) };
+    const spin = new AdaptiveSpin({ maxUs: MAX_EVENT_LOOP_SPIN_US, fixedUs: spinUs });
     let passes = 0;
     let passesPerClock = 1;
     let passesToClock = 1;
     let turnedMs = now();
     let readMs = turnedMs;
     for (;;) {
-      // Work that is found by looking has not let the loop turn: every pass counts.
-      if (!look.spin()) await upcall.wait(this.#hasWork);
+      // Outside of `wait`, because an await allocates. A spin that finds work does not let the loop turn: every pass counts.
+      if (!spin.spin(work)) await upcall.wait(work);
       if (this.#isStopped) return;
       if (this.#pauses === 0) this.pass();
       if (++passes < PASSES_PER_TURN && !this.#isTurnDue) {

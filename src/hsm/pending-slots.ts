@@ -1,13 +1,14 @@
 /**
- * PendingSlots: which slots of one VM give the HSM's worker a reason to stay awake. Those are the PENDING ones but for the
- * stalled: nobody serves them, or a gate holds them, and they wait for the next pass that somebody asks for.
+ * PendingSlots: the slots of one VM that the worker still has to serve: PENDING and not stalled. A stalled slot has no
+ * client, or a gate holds it, and waits for the next requested pass.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
+import type { Poll } from '../sync/poll.js';
 
-export class PendingSlots {
+export class PendingSlots implements Poll {
   readonly #slots: readonly Slot[];
   readonly #stalled: boolean[] = Array.from({ length: SLOT_COUNT }, () => false);
   #hasStalled = false;
@@ -17,19 +18,17 @@ export class PendingSlots {
     this.#slots = slots;
   }
 
-  /** The last look before the worker sleeps. */
-  hasAny(): boolean {
-    const slots = this.#slots;
-    for (let vcpu = 0; vcpu < slots.length; vcpu++)
-      if (slots[vcpu]?.state === IoRequestState.PENDING && this.#stalled[vcpu] !== true) return true;
-    return false;
-  }
-
-  /** The same without ordering, for the worker's loops. */
-  hasAnyRelaxed(): boolean {
+  relaxed(): boolean {
     const slots = this.#slots;
     for (let vcpu = 0; vcpu < slots.length; vcpu++)
       if (slots[vcpu]?.relaxedState === IoRequestState.PENDING && this.#stalled[vcpu] !== true) return true;
+    return false;
+  }
+
+  ordered(): boolean {
+    const slots = this.#slots;
+    for (let vcpu = 0; vcpu < slots.length; vcpu++)
+      if (slots[vcpu]?.state === IoRequestState.PENDING && this.#stalled[vcpu] !== true) return true;
     return false;
   }
 
@@ -48,7 +47,7 @@ export class PendingSlots {
     this.#stalled[vcpu] = false;
   }
 
-  /** A pass begins, or the VM is reset: all are looked at again. */
+  /** When a pass begins, or the VM is reset. */
   retryAll(): void {
     if (!this.#hasStalled) return;
     this.#stalled.fill(false);

@@ -54,7 +54,7 @@ describe('dispatch', () => {
     const { vm, client } = withDefault({ vcpuCount: 2 });
     vm.fill(2);
     vm.fill(15);
-    assert.equal(vm.requests.hasPending(), false);
+    assert.equal(vm.requests.work.ordered(), false);
     vm.requests.dispatch();
     assert.equal(client.kept.length, 0);
     assert.deepEqual([vm.buffer.slot(2).state, vm.buffer.slot(15).state], [PENDING, PENDING]);
@@ -146,12 +146,12 @@ describe('a request that nobody serves', () => {
   test('gives the worker no reason to stay awake, and a new client does not bring a new pass', () => {
     const vm = new OneVm();
     vm.fill(0);
-    assert.equal(vm.requests.hasPending(), true);
+    assert.equal(vm.requests.work.ordered(), true);
     vm.requests.dispatch();
-    assert.equal(vm.requests.hasPending(), false);
+    assert.equal(vm.requests.work.ordered(), false);
     const client = new Keeper('default');
     vm.requests.createDefaultClient(client);
-    assert.equal(vm.requests.hasPending(), false);
+    assert.equal(vm.requests.work.ordered(), false);
     assert.equal(client.kept.length, 0);
     assert.equal(vm.requests.dispatch(), 0);
     assert.equal(client.kept.length, 1);
@@ -163,7 +163,7 @@ describe('a request that nobody serves', () => {
     vm.requests.dispatch();
     vm.requests.createDefaultClient(client);
     vm.fill(1);
-    assert.equal(vm.requests.hasPending(), true);
+    assert.equal(vm.requests.work.ordered(), true);
     vm.requests.dispatch();
     assert.equal(client.kept.length, 2);
   });
@@ -175,7 +175,7 @@ describe('a request that nobody serves', () => {
     vm.buffer.stampFree();
     vm.requests.withdraw();
     vm.fill(0);
-    assert.equal(vm.requests.hasPending(), true);
+    assert.equal(vm.requests.work.ordered(), true);
   });
 });
 

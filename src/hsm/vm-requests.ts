@@ -10,6 +10,7 @@ import { IoRequestType } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
+import type { Poll } from '../sync/poll.js';
 import type { AddressRange } from './address-range.js';
 import { Assignments } from './assignments.js';
 import { waitForClients } from './clear-wait.js';
@@ -52,6 +53,11 @@ export class VmRequests {
   readonly #assignments: Assignments;
   readonly #clients: VmClients;
   readonly #pending: PendingSlots;
+  /** Whether the next pass has anything to do. */
+  readonly work: Poll = {
+    relaxed: () => this.#pending.relaxed() || this.#hasSideWork(),
+    ordered: () => this.#pending.ordered() || this.#hasSideWork(),
+  };
   readonly #timeLimit: TimeLimit;
   #sideWork: readonly SideWork[] = [];
   #isClearing = false;
@@ -158,18 +164,6 @@ export class VmRequests {
 
   isAssigned(vcpu: number): boolean {
     return this.#assignments.isAssigned(vcpu);
-  }
-
-  /** Whether a PENDING slot waits that the last pass did not already give up on: the last look before the worker sleeps. */
-  hasPending(): boolean {
-    if (this.#pending.hasAny()) return true;
-    return this.#hasSideWork();
-  }
-
-  /** The same without ordering, for the worker's loops. */
-  hasPendingRelaxed(): boolean {
-    if (this.#pending.hasAnyRelaxed()) return true;
-    return this.#hasSideWork();
   }
 
   /**

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { Doorbell } from '../sync/doorbell.js';
+import { OrderedPoll } from '../sync/poll.js';
 import { SharedWords } from '../sync/shared-words.js';
 import { INTERRUPT_LINES, INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
 
@@ -104,7 +105,7 @@ describe('interrupt lines', () => {
     let woken = false;
     const alive = setInterval(() => undefined, 1000);
     setImmediate(() => lines.set(5, true));
-    woken = await doorbell.wait(() => lines.changed, 20_000);
+    woken = await doorbell.waitAsync(new OrderedPoll(() => lines.changed), 20_000);
     clearInterval(alive);
     assert.equal(woken, true);
     assert.equal(doorbell.rings, 1);

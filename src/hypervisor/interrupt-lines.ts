@@ -60,8 +60,13 @@ export class InterruptLines {
     return (this.#words.load(line) & LEVEL) !== 0;
   }
 
-  /** Whether a line changed since the last `deliver`; two plain loads, for the vCPU's inner loop. */
+  /** Whether a line changed since the last `deliver`. */
   get changed(): boolean {
+    return (this.#words.load(INTERRUPT_LINES) | this.#words.load(INTERRUPT_LINES + 1)) !== 0;
+  }
+
+  /** The same by two plain loads, for the vCPU's inner loop. */
+  get relaxedChanged(): boolean {
     return (this.#words.loadRelaxed(INTERRUPT_LINES) | this.#words.loadRelaxed(INTERRUPT_LINES + 1)) !== 0;
   }
 

@@ -12,17 +12,17 @@
 
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { highWord, lowWord, truncate } from '../io-request/io-request.js';
-import type { Doorbell } from '../sync/doorbell.js';
-import { PollDelay } from '../sync/poll-delay.js';
-import { AdaptiveSpin } from '../sync/adaptive-spin.js';
 import type { Slot } from '../io-request/slot.js';
-import { IoRequestState } from '../io-request/state.js';
-import type { HandlerTables } from './hypervisor.js';
+import { AdaptiveSpin } from '../sync/adaptive-spin.js';
+import type { Doorbell } from '../sync/doorbell.js';
+import { OrderedPoll } from '../sync/poll.js';
 import { RingResult } from '../sync/shared-ring.js';
+import { AnswerPoll } from './answer-poll.js';
+import type { HandlerTables } from './hypervisor.js';
 import { VmEventType } from './async-io-hypercalls.js';
 import { STRADDLES } from './mmio-handlers.js';
 import type { Upcall } from './upcall.js';
-import { VcpuCounter, type VmSharedState } from './vm-shared-state.js';
+import { VcpuCounter, VmState, type VmSharedState } from './vm-shared-state.js';
 
 /** Thrown out of an access when the vCPU must not go on: its VM is no longer running. One object, so that throwing allocates nothing. */
 export class VcpuStopped extends Error {
@@ -65,17 +65,13 @@ export class IoHandler {
   readonly #polling: boolean;
   readonly #stopped = new VcpuStopped('the VM is no longer running');
   readonly #protection = new GeneralProtection('no request can be made of the access');
-  readonly #hasAnswer: () => boolean;
-  readonly #look: AdaptiveSpin;
-  /** While it polls. */
-  readonly #pollDelay = new PollDelay();
-  readonly #hasStopped = (): boolean => !this.#shared.isRunning;
+  readonly #answer: AnswerPoll;
+  readonly #spin: AdaptiveSpin;
+  readonly #stop = new OrderedPoll(() => this.#shared.vmState !== VmState.RUNNING);
 
   /** The value part of the private request. As in ACRN it is not cleared between accesses, so a read carries the last value. */
   #valueLow = 0;
   #valueHigh = 0;
-  /** The VM's count of withdrawals when the request was made. */
-  #withdrawals = 0;
 
   constructor(options: IoHandlerOptions) {
     this.#vcpu = options.vcpu;
@@ -85,15 +81,8 @@ export class IoHandler {
     this.#doorbell = options.shared.doorbell(options.vcpu);
     this.#handlers = options.handlers;
     this.#polling = options.completionPolling;
-    this.#hasAnswer = () => {
-      const { state } = this.#slot;
-      if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
-      return this.#isWithdrawn();
-    };
-    this.#look = new AdaptiveSpin({
-      hasWorkRelaxed: this.#hasAnswerRelaxed,
-      fixedUs: options.spinUs,
-    });
+    this.#answer = new AnswerPoll(options.slot, options.shared);
+    this.#spin = new AdaptiveSpin({ fixedUs: options.spinUs });
   }
 
   /** The upper word of the last 8-byte `mmioRead`, as an int32. */
@@ -172,8 +161,7 @@ export class IoHandler {
   /** Steps a and b, the wait, and the release. False: the request was taken from under us; the guest reads all ones. */
   #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
     const slot = this.#slot;
-    // Looks without ordering are enough: a request is withdrawn only while it waits, or when this vCPU is parked.
-    this.#withdrawals = this.#shared.relaxedWithdrawals;
+    this.#answer.begin();
     if (!this.#shared.isRunning) throw this.#stopped;
     if (this.#shared.asyncIo.isActive && direction === Direction.WRITE && this.#kick(type, addressLow, addressHigh))
       return true;
@@ -183,11 +171,11 @@ export class IoHandler {
     this.#shared.count(this.#vcpu, VcpuCounter.requests);
     this.#upcall.raise();
     for (;;) {
-      if (this.#polling) this.#poll();
-      else while (!this.#doorbell.sleep(this.#hasAnswer, RECHECK_MS, this.#look));
-      // The move is the look that counts; what came before it may have been one without ordering.
+      if (this.#polling) this.#spin.spinUntil(this.#answer);
+      else while (!this.#doorbell.wait(this.#answer, RECHECK_MS, this.#spin));
+      // release() is the authoritative check. The poll before it may have been relaxed.
       if (slot.release()) return this.#take(type);
-      if (this.#isLost()) return this.#takeBack();
+      if (this.#answer.isLost) return this.#takeBack();
     }
   }
 
@@ -203,7 +191,7 @@ export class IoHandler {
         return true;
       }
       this.#upcall.raise();
-      this.#doorbell.sleep(this.#hasStopped, KICK_WAIT_MS);
+      this.#doorbell.wait(this.#stop, KICK_WAIT_MS);
       if (!this.#shared.isRunning) throw this.#stopped;
     }
     this.#upcall.raise();
@@ -226,18 +214,6 @@ export class IoHandler {
     return true;
   }
 
-  /** Completion polling: ACRN spins until COMPLETE. So do we, but a withdrawn request ends it. */
-  #poll(): void {
-    this.#pollDelay.until(this.#hasAnswerRelaxed);
-  }
-
-  /** For loops: plain loads, which do not disturb the other side. */
-  readonly #hasAnswerRelaxed = (): boolean => {
-    const state = this.#slot.relaxedState;
-    if (state !== IoRequestState.PROCESSING && state !== IoRequestState.PENDING) return true;
-    return this.#shared.relaxedWithdrawals !== this.#withdrawals;
-  };
-
   /** The answer, out of the slot that was just released. */
   #take(type: number): true {
     // A vCPU of a VM that was paused meanwhile frees its slot and takes nothing out of it (ACRN's zombie).
@@ -249,22 +225,11 @@ export class IoHandler {
     return true;
   }
 
-  /** Whether there will be no answer: the request was withdrawn, or the word became something that no move makes. */
-  #isLost(): boolean {
-    if (this.#isWithdrawn()) return true;
-    const { state } = this.#slot;
-    return state !== IoRequestState.PENDING && state !== IoRequestState.PROCESSING && state !== IoRequestState.COMPLETE;
-  }
-
   #takeBack(): false {
     if (!this.#shared.isRunning) throw this.#stopped;
     this.#slot.stampFree();
     this.#shared.count(this.#vcpu, VcpuCounter.failed);
     return false;
-  }
-
-  #isWithdrawn(): boolean {
-    return this.#shared.withdrawals !== this.#withdrawals;
   }
 
   /** A port's value has 32 bits; the upper word may hold what an MMIO access left. */

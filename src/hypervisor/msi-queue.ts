@@ -69,8 +69,13 @@ export class MsiQueue {
     return true;
   }
 
-  /** Whether `take` would find something; one plain load, for the vCPU's inner loop. */
+  /** Whether `take` would find something. */
   any(vcpu: number): boolean {
+    return this.#words.load(vcpu * WORDS_PER_VCPU + KINDS) !== 0;
+  }
+
+  /** The same by one plain load, for the vCPU's inner loop. */
+  anyRelaxed(vcpu: number): boolean {
     return this.#words.loadRelaxed(vcpu * WORDS_PER_VCPU + KINDS) !== 0;
   }
 

@@ -11,6 +11,7 @@ import { PAGE_BYTES } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
 import { Deferred } from '../sync/deferred.js';
+import { OrderedPoll } from '../sync/poll.js';
 import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
 import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } from './hypercalls.js';
@@ -207,8 +208,8 @@ export class ThreadedVm implements Hypercalls {
   }
 
   async #until(isSettled: (vcpu: number) => boolean): Promise<void> {
-    const all = (): boolean => this.#threads.every((_, vcpu) => isSettled(vcpu));
-    while (!(await this.shared.owner.wait(all, PAUSE_RECHECK_MS)));
+    const all = new OrderedPoll(() => this.#threads.every((_, vcpu) => isSettled(vcpu)));
+    while (!(await this.shared.owner.waitAsync(all, PAUSE_RECHECK_MS)));
   }
 }
 

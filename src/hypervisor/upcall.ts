@@ -6,6 +6,7 @@
  */
 
 import { Doorbell } from '../sync/doorbell.js';
+import type { Poll } from '../sync/poll.js';
 
 export class Upcall {
   readonly #doorbell: Doorbell;
@@ -29,8 +30,8 @@ export class Upcall {
     return this.#doorbell.rings;
   }
 
-  /** The worker's side: resolves when `hasWork`. */
-  wait(hasWork: () => boolean, timeoutMs?: number): Promise<boolean> {
-    return this.#doorbell.wait(hasWork, timeoutMs);
+  /** In the Service VM's thread: parks until there is work (true) or the time is over (false). */
+  wait(poll: Poll, timeoutMs?: number): Promise<boolean> {
+    return this.#doorbell.waitAsync(poll, timeoutMs);
   }
 }

@@ -4,6 +4,7 @@
  * this loop and brings only its VcpuProgram.
  */
 
+import { OrderedPoll } from '../sync/poll.js';
 import type { VmEvent } from './hypervisor.js';
 import { VcpuStopped } from './io-handler.js';
 import type { MsiDelivery } from './msi-queue.js';
@@ -50,15 +51,17 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
   const doorbell = shared.doorbell(vcpu);
   /** The start that this vCPU has obeyed: after an end of its own doing it has nothing to run until there is another. */
   let start = 0;
-  const mayLeavePark = (): boolean => {
+  const mayLeavePark = new OrderedPoll(() => {
     const state = shared.vmState;
     return state === VmState.POWERED_OFF || (state === VmState.RUNNING && shared.starts !== start);
-  };
-  const mayLeaveHalt = (): boolean => shared.lines.changed || shared.msis.any(vcpu) || !shared.isRunning;
+  });
+  const mayLeaveHalt = new OrderedPoll(
+    () => shared.lines.changed || shared.msis.any(vcpu) || shared.vmState !== VmState.RUNNING,
+  );
   const deliver = (kind: MsiDelivery, vector: number): void => program.message?.(kind, vector);
   for (;;) {
     shared.setVcpuState(vcpu, VcpuState.INIT);
-    while (!doorbell.sleep(mayLeavePark, Infinity));
+    while (!doorbell.wait(mayLeavePark));
     if (shared.vmState === VmState.POWERED_OFF) break;
     // The pausing side stores PAUSED and then looks at this word; we store it and then look at the VM's state.
     shared.setVcpuState(vcpu, VcpuState.RUNNING);
@@ -67,7 +70,7 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
     try {
       program.start(loadRegisters());
       while (shared.isRunning) {
-        if (shared.msis.any(vcpu)) shared.msis.take(vcpu, deliver);
+        if (shared.msis.anyRelaxed(vcpu)) shared.msis.take(vcpu, deliver);
         const haltedMs = program.run();
         if (haltedMs === 0) continue;
         if (haltedMs === HALTED_FOR_EVER) {
@@ -75,7 +78,7 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
           break;
         }
         shared.count(vcpu, VcpuCounter.halts);
-        doorbell.sleep(mayLeaveHalt, haltedMs);
+        doorbell.wait(mayLeaveHalt, haltedMs);
       }
     } catch (error) {
       const isTold = error instanceof TripleFault && powerOffAfterFault?.() === true;

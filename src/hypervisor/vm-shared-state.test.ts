@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { SLOT_COUNT } from '../io-request/layout.js';
+import { OrderedPoll } from '../sync/poll.js';
 import { VcpuCounter, VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
 
 test('another thread’s view, made of the handle, sees states, lines and counters', () => {
@@ -63,8 +64,8 @@ test(
   async () => {
     const shared = new VmSharedState();
     const keepAlive = setInterval(() => undefined, 1000);
-    const vcpu = shared.doorbell(9).wait(() => shared.isRunning, Infinity);
-    const owner = shared.owner.wait(() => shared.vcpuState(9) === VcpuState.RUNNING, Infinity);
+    const vcpu = shared.doorbell(9).waitAsync(new OrderedPoll(() => shared.isRunning));
+    const owner = shared.owner.waitAsync(new OrderedPoll(() => shared.vcpuState(9) === VcpuState.RUNNING));
     shared.setVmState(VmState.RUNNING);
     assert.equal(await vcpu, true);
     shared.setVcpuState(9, VcpuState.RUNNING);

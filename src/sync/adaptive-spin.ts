@@ -1,53 +1,75 @@
 /**
- * AdaptiveSpin: how long a waiter looks for its work before it sleeps. One for each waiter, in its thread.
+ * AdaptiveSpin: how long a waiter polls before it parks, adaptive spin-then-park. One for each waiter.
  *
- * A wake-up costs tens of microseconds; looking saves it when the work comes soon and there is a core to look on, and is
- * waste otherwise, even harm where the other side needs this very core. Nobody can know which it will be, so the budget
- * follows what it sees: looks that paid make it as long as they needed, with some reserve; looks that did not are
- * left out, first one, then two, four, up to MAX_SKIPS of the next waits, until a look pays again. A look that lost its
- * core meanwhile and finds no work then is ended at once and counts for several: others want the core more. So a waiter whose looks never pay
- * loses one look in MAX_SKIPS waits. A fixed budget can be set instead.
+ *              work came                       work came
+ *        ┌────────────────────┐          ┌────────────────────┐
+ *        ▼                    │          ▼                    │
+ *      idle ──▶ delay ──▶ spin ──▶ (miss: back off) ──▶ armed ──▶ parked
+ *        │                                               ▲ ▲        │
+ *        └── back-off: this wait does not spin ──────────┘ └─ rung ─┘
+ *        └────────── AdaptiveSpin ──────────┘            └─ Doorbell ─┘
+ *
+ * - delay: the time in which the work never came before. The waiter stays off the cache line, which the other side
+ *   needs for its own store. The block layer's hybrid polling does the same (PollDelay below).
+ * - spin: polls until the work comes or the budget is used up. The budget grows and shrinks with what past spins
+ *   needed, as KVM's halt polling does. A wake-up costs tens of microseconds, which a spin that pays off saves.
+ * - back-off: spins that miss are left out, for 1, 2, 4, … up to MAX_SKIPS waits, until one pays off again. A waiter
+ *   whose spins never pay off loses one spin in MAX_SKIPS waits.
+ * - armed, parked: see doorbell.ts. This class decides only whether and how long to spin. It shares no memory.
+ *
+ * Called by: the waiting thread, through Doorbell or in a loop of its own.
+ * Callers must: act on a true result by an atomic operation. The poll that found the work may have been relaxed.
+ * Threads: one waiter's own.
  */
 
-import { PollDelay } from './poll-delay.js';
+import type { Poll } from './poll.js';
 
-/** The longest look of a waiter that has nothing else to do, and of one that has an event loop to turn, in microseconds. */
+/** The longest spin, in microseconds: of a thread with nothing else to do, and of one with an event loop to turn. */
 export const MAX_SPIN_US = 100;
 export const MAX_EVENT_LOOP_SPIN_US = 50;
-/** The shortest adapted look: about ten hand-overs between two cores. */
+/** The shortest adapted spin: about ten hand-overs between two cores. */
 const MIN_SPIN_US = 5;
 const NS_PER_US = 1000;
-/** A look lasts so many times as long as the work needed to come before. */
+/** A spin lasts this many times as long as the work took before. */
 const RESERVE = 3;
-/** Looks in a row that may fail before waits are left out. */
+/** Spins in a row that may miss before waits go without one. */
 const TOLERATED_MISSES = 2;
 export const MAX_SKIPS = 256;
-/** Skips after a look that was interrupted. */
-const INTERRUPTED_SKIPS = 16;
+/** Waits without a spin after one that was preempted. */
+const PREEMPTED_SKIPS = 16;
 const POLLS_PER_CLOCK = 64;
 /**
- * Looks before the clock is read at all, two or three microseconds (more for a worker with many slots): most work comes
- * within them, and a reading costs as much as two moves of a slot and allocates its number.
+ * Polls in a row before the waiter does anything else: reads the clock, or polls with ordering. They take two or three
+ * microseconds, more for a worker with many slots. Most work comes within them, and reading the clock costs as much as
+ * two transitions of a slot and allocates a number.
  */
-const POLLS_BEFORE_CLOCK = 1024;
-/** So many looks take well below a microsecond; a thread that was away for so long had lost its core. */
-const INTERRUPTED_MS = 0.03;
+const POLLS_PER_ROUND = 1024;
+/** POLLS_PER_CLOCK polls take well below a microsecond. A thread that needed this long was preempted. */
+const PREEMPTED_MS = 0.03;
+
+/** The longest delay before the first poll, in steps of about 1 ns. Work is found at most this much too late. */
+export const MAX_DELAY_STEPS = 512;
+/** How much longer the delay becomes when the first poll came too early. A poll in time makes it one step shorter. */
+const STEPS_UP = 8;
+/** Work that comes this many polls after the first one is an outlier, which the delay does not learn from. */
+const OUTLIER_POLLS = 256;
+
+/** What PollDelay.poll returns if the work did not come. */
+const NOT_FOUND = -1;
 
 export interface AdaptiveSpinOptions {
-  /** Whether there may be work: a look without ordering is enough, because the waiter acts by an atomic operation, and looks with ordering before it sleeps. */
-  readonly hasWorkRelaxed: () => boolean;
+  /** The longest adapted spin. Default: MAX_SPIN_US. */
   readonly maxUs?: number;
-  /** Looks so long each time, in microseconds, after the looks that need no clock; 0 sleeps at once. */
+  /** Spins this long each time, in microseconds, after the polls that need no clock. 0 does not spin. Default: adaptive. */
   readonly fixedUs?: number | undefined;
-  /** In ms; the host's unless a test holds it. */
+  /** In ms. Default: the host's clock. */
   readonly now?: () => number;
 }
 
 export class AdaptiveSpin {
-  readonly #hasWorkRelaxed: () => boolean;
   readonly #maxUs: number;
   readonly #fixedUs: number | undefined;
-  readonly #pollDelay = new PollDelay();
+  readonly #delay = new PollDelay();
   readonly #now: () => number;
   /** An integer, so that changing it allocates nothing. */
   #ns: number;
@@ -57,49 +79,56 @@ export class AdaptiveSpin {
   #missed = 0;
   #skipped = 0;
 
-  constructor({ hasWorkRelaxed, maxUs = MAX_SPIN_US, fixedUs, now }: AdaptiveSpinOptions) {
-    this.#hasWorkRelaxed = hasWorkRelaxed;
+  constructor({ maxUs = MAX_SPIN_US, fixedUs, now }: AdaptiveSpinOptions = {}) {
     this.#maxUs = maxUs;
     this.#fixedUs = fixedUs;
     this.#ns = maxUs * NS_PER_US;
     this.#now = now ?? (() => performance.now());
   }
 
-  /** How long the next look may last, in microseconds. */
+  /** How long the next spin may last, in microseconds. */
   get us(): number {
     return this.#fixedUs ?? this.#ns / NS_PER_US;
   }
 
-  /** Looks that found work, that did not, and waits without a look; work that was there at once is not counted. */
+  /** Spins that found work, spins that did not, and waits without a spin. Work that was there at once is not counted. */
   get counts(): { readonly paid: number; readonly missed: number; readonly skipped: number } {
     return { paid: this.#paid, missed: this.#missed, skipped: this.#skipped };
   }
 
-  /** Looks for work as long as the budget lasts. */
-  spin(): boolean {
-    if (this.#fixedUs === undefined && this.#skips > 0) return this.#skip();
-    const us = this.us;
-    if (us <= 0) return this.#hasWorkRelaxed();
-    const hasWaited = this.#pollDelay.wait();
-    if (this.#hasWorkRelaxed()) {
-      this.#pollDelay.inTime();
-      return hasWaited ? this.#pay(0) : true;
-    }
-    for (let i = 0; i < POLLS_BEFORE_CLOCK; i++) {
-      if (!this.#hasWorkRelaxed()) continue;
-      this.#pollDelay.tooEarly(i);
-      return this.#pay(0);
-    }
+  /** Polls until the work comes (true) or the budget is used up (false). */
+  spin(poll: Poll): boolean {
+    if (this.#fixedUs === undefined && this.#skips > 0) return this.#skip(poll);
+    if (this.us <= 0) return poll.relaxed();
+    const isDelayed = this.#delay.steps > 0;
+    const polls = this.#delay.poll(poll);
+    if (polls === NOT_FOUND) return this.#pollByClock(poll);
+    return polls > 0 || isDelayed ? this.#pay(0) : true;
+  }
+
+  /**
+   * Polls until the work comes, however long that takes: ACRN's completion polling. A compiler may hoist a plain load out
+   * of a loop (ECMA-262, "Shared Memory Guidelines"), which would make the loop endless. So every round of relaxed polls
+   * ends with an ordered one.
+   */
+  spinUntil(poll: Poll): void {
+    if (this.#delay.poll(poll) !== NOT_FOUND) return;
+    while (!poll.ordered()) for (let i = 0; i < POLLS_PER_ROUND; i++) if (poll.relaxed()) return;
+  }
+
+  /** The rest of a spin, after the polls that need no clock. */
+  #pollByClock(poll: Poll): boolean {
     const start = this.#now();
-    const end = start + us / 1000;
+    const end = start + this.us / 1000;
     let before = start;
     for (;;) {
-      for (let i = 0; i < POLLS_PER_CLOCK; i++) if (this.#hasWorkRelaxed()) return this.#pay((before - start) * 1000);
+      for (let i = 0; i < POLLS_PER_CLOCK; i++) if (poll.relaxed()) return this.#pay((before - start) * 1000);
       const now = this.#now();
-      if (now - before > INTERRUPTED_MS && this.#fixedUs === undefined) {
-        // Whether looking pays cannot be told from work that came while the core was lost.
-        if (this.#hasWorkRelaxed()) return true;
-        this.#miss(INTERRUPTED_SKIPS);
+      if (now - before > PREEMPTED_MS && this.#fixedUs === undefined) {
+        // Work that came during a preemption does not show whether spinning pays off: it is neither paid nor missed.
+        if (poll.relaxed()) return true;
+        // The core is contended: back off harder.
+        this.#miss(PREEMPTED_SKIPS);
         return false;
       }
       if (now >= end) {
@@ -110,9 +139,9 @@ export class AdaptiveSpin {
     }
   }
 
-  /** A wait that is left out, unless the work is there. */
-  #skip(): boolean {
-    if (this.#hasWorkRelaxed()) return true;
+  /** A wait without a spin. */
+  #skip(poll: Poll): boolean {
+    if (poll.relaxed()) return true;
     this.#skips--;
     this.#skipped++;
     return false;
@@ -129,9 +158,47 @@ export class AdaptiveSpin {
   #miss(skips: number): void {
     this.#missed++;
     this.#misses++;
-    // What the work would have needed is not known: the next look has all the time there is.
+    // How long the work would have taken is unknown: the next spin gets the whole budget.
     this.#ns = this.#maxUs * NS_PER_US;
     const doubled = this.#misses > TOLERATED_MISSES ? 2 ** Math.min(this.#misses - TOLERATED_MISSES, 8) : 0;
     this.#skips = Math.min(MAX_SKIPS, Math.max(skips, doubled));
+  }
+}
+
+/**
+ * PollDelay: the delay before the first poll. Every poll takes the word's cache line from the core that is about to write
+ * it, and that core has to fetch the line back first. A poll that comes too early thus delays the work by as much as a
+ * hand-over takes. The delay follows the time that the work usually takes, so that about one first poll in STEPS_UP is
+ * too early. Exported for its test.
+ */
+export class PollDelay {
+  #steps = 0;
+  /** The result of the delay loop, so that the compiler does not drop the loop. */
+  #sum = 0;
+
+  /** The delay, in steps of about 1 ns. */
+  get steps(): number {
+    return this.#steps;
+  }
+
+  /** Delays, then polls for one round. Returns the number of polls before the one that found the work, or NOT_FOUND. */
+  poll(poll: Poll): number {
+    this.#wait();
+    if (poll.relaxed()) {
+      if (this.#steps > 0) this.#steps--;
+      return 0;
+    }
+    for (let polls = 1; polls <= POLLS_PER_ROUND; polls++) {
+      if (!poll.relaxed()) continue;
+      if (polls <= OUTLIER_POLLS) this.#steps = Math.min(MAX_DELAY_STEPS, this.#steps + STEPS_UP);
+      return polls;
+    }
+    return NOT_FOUND;
+  }
+
+  #wait(): void {
+    let sum = this.#sum;
+    for (let i = this.#steps; i > 0; i--) sum = (Math.imul(sum, 7) + i) | 0;
+    this.#sum = sum;
   }
 }

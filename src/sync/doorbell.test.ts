@@ -6,11 +6,12 @@ import { Doorbell, DOORBELL_WORDS } from './doorbell.js';
 import { LOST_MS, type EchoThreadData } from './fixtures/echo-thread-data.js';
 import { random } from '../io-request/fixtures/random.js';
 import { AdaptiveSpin } from './adaptive-spin.js';
+import { OrderedPoll } from './poll.js';
 import { SharedWords } from './shared-words.js';
 
 const echoThread = new URL('./fixtures/echo-thread.js', import.meta.url);
 
-/** Waiting on shared words does not keep a process alive; a test must. */
+/** Waiting on shared words does not keep a process alive. A test has to. */
 async function keepingAlive<T>(work: Promise<T>): Promise<T> {
   const alive = setInterval(() => undefined, 1000);
   try {
@@ -26,59 +27,47 @@ test('a ring while the waiter is awake wakes nobody and is not counted', () => {
   assert.equal(doorbell.rings, 0);
 });
 
-test('a waiter that finds work at its first look does not sleep', async () => {
-  const doorbell = new Doorbell();
-  assert.equal(
-    doorbell.sleep(() => true),
-    true,
-  );
-  assert.equal(await doorbell.wait(() => true), true);
-  assert.equal(doorbell.rings, 0);
-});
+/** Both ways to wait have the same contract, so each rule below is tested for both. */
+const WAYS = {
+  wait: (doorbell: Doorbell, ...args: Parameters<Doorbell['wait']>) => Promise.resolve(doorbell.wait(...args)),
+  waitAsync: (doorbell: Doorbell, ...args: Parameters<Doorbell['wait']>) => keepingAlive(doorbell.waitAsync(...args)),
+};
 
-test('a waiter with a budget looks before it sleeps, and its caller makes sure of what it glimpsed', () => {
-  const doorbell = new Doorbell();
-  let glimpses = 0;
-  let looks = 0;
-  const look = new AdaptiveSpin({ hasWorkRelaxed: () => ++glimpses > 200, fixedUs: 1e6 });
-  assert.equal(
-    doorbell.sleep(() => ++looks > 0, LOST_MS, look),
-    true,
-  );
-  assert.deepEqual([glimpses, looks], [201, 0]);
-});
+for (const [name, wait] of Object.entries(WAYS)) {
+  test(`${name} does not park when the first poll finds work`, async () => {
+    const doorbell = new Doorbell();
+    assert.equal(await wait(doorbell, new OrderedPoll(() => true)), true);
+    assert.equal(doorbell.rings, 0);
+  });
 
-test('an event loop’s waiter looks again with ordering at what it glimpsed', async () => {
-  const doorbell = new Doorbell();
-  const look = new AdaptiveSpin({ hasWorkRelaxed: () => true });
-  assert.equal(await doorbell.wait(() => false, 1, look), false, 'a glimpse of what is not there');
-});
+  test(`${name} spins before it parks, and takes what a relaxed poll found without an ordered one`, async () => {
+    let relaxed = 0;
+    let ordered = 0;
+    const poll = { relaxed: () => ++relaxed > 200, ordered: () => ++ordered > 0 };
+    assert.equal(await wait(new Doorbell(), poll, LOST_MS, new AdaptiveSpin({ fixedUs: 1e6 })), true);
+    assert.deepEqual([relaxed, ordered], [201, 0]);
+  });
 
-test('sleep ends without work when its time is over, and the doorbell is as before', () => {
-  const doorbell = new Doorbell();
-  const start = performance.now();
-  assert.equal(
-    doorbell.sleep(() => false, 10),
-    false,
-  );
-  assert.ok(performance.now() - start >= 9);
-  assert.equal(doorbell.ring(), false);
-});
+  test(`${name} polls with ordering before it parks, although the relaxed polls found nothing`, async () => {
+    const poll = { relaxed: () => false, ordered: () => true };
+    assert.equal(await wait(new Doorbell(), poll, LOST_MS, new AdaptiveSpin({ fixedUs: 0 })), true);
+  });
 
-test('sleep with no time left looks once more and returns', () => {
-  const doorbell = new Doorbell();
-  let looks = 0;
-  assert.equal(
-    doorbell.sleep(() => ++looks === 2, 0),
-    true,
-  );
-});
+  test(`${name} returns false when its time is over, and leaves the doorbell disarmed`, async () => {
+    const doorbell = new Doorbell();
+    const start = performance.now();
+    assert.equal(await wait(doorbell, new OrderedPoll(() => false), 10), false);
+    assert.ok(performance.now() - start >= 9);
+    assert.equal(doorbell.ring(), false);
+  });
 
-test('wait ends without work when its time is over', async () => {
-  const doorbell = new Doorbell();
-  assert.equal(await keepingAlive(doorbell.wait(() => false, 5)), false);
-  assert.equal(doorbell.ring(), false);
-});
+  test(`${name} with no time left polls once more, and leaves the doorbell disarmed`, async () => {
+    const doorbell = new Doorbell();
+    let polls = 0;
+    assert.equal(await wait(doorbell, new OrderedPoll(() => ++polls === 2), 0), true);
+    assert.equal(doorbell.ring(), false, 'disarmed');
+  });
+}
 
 test('a ring wakes an asynchronous waiter, whose event loop turned meanwhile', async () => {
   const doorbell = new Doorbell();
@@ -87,14 +76,14 @@ test('a ring wakes an asynchronous waiter, whose event loop turned meanwhile', a
     work = true;
     assert.equal(doorbell.ring(), true);
   });
-  assert.equal(await keepingAlive(doorbell.wait(() => work, LOST_MS)), true);
+  assert.equal(await keepingAlive(doorbell.waitAsync(new OrderedPoll(() => work), LOST_MS)), true);
   assert.equal(doorbell.rings, 1);
 });
 
-test('a ring without work lets the waiter sleep on', async () => {
+test('a ring without work lets the waiter park again', async () => {
   const doorbell = new Doorbell();
   let work = false;
-  let looks = 0;
+  let polls = 0;
   setImmediate(() => {
     doorbell.ring();
     setImmediate(() => {
@@ -102,12 +91,12 @@ test('a ring without work lets the waiter sleep on', async () => {
       doorbell.ring();
     });
   });
-  const hasWork = (): boolean => {
-    looks++;
+  const poll = new OrderedPoll(() => {
+    polls++;
     return work;
-  };
-  assert.equal(await keepingAlive(doorbell.wait(hasWork, LOST_MS)), true);
-  assert.ok(looks >= 3);
+  });
+  assert.equal(await keepingAlive(doorbell.waitAsync(poll, LOST_MS)), true);
+  assert.ok(polls >= 3);
 });
 
 test('two doorbells share a buffer without touching each other', async () => {
@@ -115,7 +104,7 @@ test('two doorbells share a buffer without touching each other', async () => {
   const first = new Doorbell(words.buffer);
   const second = new Doorbell(words.buffer, DOORBELL_WORDS);
   let work = false;
-  const waiting = keepingAlive(first.wait(() => work, LOST_MS));
+  const waiting = keepingAlive(first.waitAsync(new OrderedPoll(() => work), LOST_MS));
   assert.equal(second.ring(), false);
   work = true;
   assert.equal(first.ring(), true);
@@ -161,14 +150,14 @@ test('of thousands of rings between two threads, one of them blocking, no wake-u
   for (let round = 1; round <= rounds; round++) {
     words.add(0, 1);
     theirs.ring();
-    const hasWork = (): boolean => words.load(1) >= round;
-    const look = new AdaptiveSpin({ hasWorkRelaxed: hasWork, fixedUs: next() < 0.5 ? 0 : 20 });
-    assert.ok(await mine.wait(hasWork, LOST_MS, look), `round ${round} was lost`);
+    const answer = new OrderedPoll(() => words.load(1) >= round);
+    const spin = new AdaptiveSpin({ fixedUs: next() < 0.5 ? 0 : 20 });
+    assert.ok(await mine.waitAsync(answer, LOST_MS, spin), `round ${round} was lost`);
   }
   assert.deepEqual(await Promise.all(results), [{ lost: 0 }]);
 });
 
-test('three threads that ring one waiter are all heard', async () => {
+test('no ring of three threads at one waiter is lost', async () => {
   const rounds = 700;
   const players = 3;
   const { words, doorbells, results } = await play(players, rounds);
@@ -179,12 +168,12 @@ test('three threads that ring one waiter are all heard', async () => {
     words.add(2 * player, 1);
     new Doorbell(doorbells.buffer, (player + 1) * DOORBELL_WORDS).ring();
   };
-  const isHisTurn = (player: number): boolean => words.load(2 * player + 1) >= (served[player] as number);
-  const hasTurn = (): boolean => served.some((count, player) => count < rounds && isHisTurn(player));
+  const isTurnOf = (player: number): boolean => words.load(2 * player + 1) >= (served[player] as number);
+  const turn = new OrderedPoll(() => served.some((count, player) => count < rounds && isTurnOf(player)));
   while (served.some((count) => count < rounds)) {
-    assert.ok(await mine.wait(hasTurn, LOST_MS), `lost after ${served.join(', ')} rounds`);
+    assert.ok(await mine.waitAsync(turn, LOST_MS), `lost after ${served.join(', ')} rounds`);
     for (let player = 0; player < players; player++)
-      if ((served[player] as number) < rounds && isHisTurn(player)) serve(player);
+      if ((served[player] as number) < rounds && isTurnOf(player)) serve(player);
   }
   assert.deepEqual(
     await Promise.all(results),

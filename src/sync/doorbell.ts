@@ -1,14 +1,19 @@
 /**
- * Doorbell: how one thread sleeps until others have something for it. One waiter, any number of ringers.
+ * Doorbell: parks one thread until others have work for it. One waiter, any number of ringers.
  *
- * A ringer first publishes its work (an atomic store somewhere: a slot's state, an interrupt word), then rings. The
- * waiter gives a function that looks for work, and a budget for looking (look-budget.ts). It looks for a bounded time,
- * then says that it is asleep, looks once more, and sleeps. Both sides' words are sequentially consistent, so either the
- * ringer sees "asleep" and wakes the waiter, or the waiter's last look sees the work: no wake-up is lost. While the waiter
- * is awake a ring is one load; rings coalesce.
+ * Called by: ringers `ring` after they published their work by an atomic store; the waiter `wait`s, or `waitAsync`s if its
+ * event loop must go on turning. Both spin first if they are given an AdaptiveSpin.
+ * Callers must: act on a true result by an atomic operation, because the poll that found the work may have been relaxed.
+ * Threads: any.
+ *
+ * No wake-up is lost, because all operations here and `poll.ordered` are sequentially consistent: the waiter arms the
+ * doorbell and then polls, and the ringer publishes and then loads the armed word. So either the ringer sees "armed" and
+ * wakes the waiter, or the waiter's last poll sees the work. The waiter parks on the count of rings that it read before that
+ * poll, so a ring in between does not let it park. While the waiter is awake a ring is one load, and rings coalesce.
  */
 
 import type { AdaptiveSpin } from './adaptive-spin.js';
+import type { Poll } from './poll.js';
 import { SharedWords } from './shared-words.js';
 
 /** Words that a doorbell takes in a shared array. */
@@ -16,69 +21,78 @@ export const DOORBELL_WORDS = 2;
 
 export class Doorbell {
   readonly #words: Int32Array<SharedArrayBuffer>;
+  /** Index of the count of rings, on which the waiter parks. */
   readonly #rings: number;
-  readonly #asleep: number;
+  /** Index of the armed word: 1 from just before the waiter's last poll until it goes on, else 0. */
+  readonly #armed: number;
 
   /** Takes words `index` and `index + 1` of `buffer`, which start as 0. */
   constructor(buffer = new SharedWords(DOORBELL_WORDS).buffer, index = 0) {
     this.#words = new Int32Array(buffer);
     this.#rings = index;
-    this.#asleep = index + 1;
+    this.#armed = index + 1;
   }
 
   get buffer(): SharedArrayBuffer {
     return this.#words.buffer;
   }
 
-  /** Times that a sleeping waiter was woken; rings while it was awake are not counted, they cost nothing. */
+  /** Rings that found the doorbell armed. A ring while the waiter is awake is not counted and costs one load. */
   get rings(): number {
     return Atomics.load(this.#words, this.#rings) >>> 0;
   }
 
-  /** Call after the work is published. Returns whether a waiter slept and was woken. */
+  /** Call after the work is published. Returns whether the waiter was parked, or about to park. */
   ring(): boolean {
-    if (Atomics.load(this.#words, this.#asleep) === 0) return false;
+    if (Atomics.load(this.#words, this.#armed) === 0) return false;
     Atomics.add(this.#words, this.#rings, 1);
     Atomics.notify(this.#words, this.#rings);
     return true;
   }
 
-  /**
-   * Blocks this thread until there is work or the time is over; says whether there is work. For threads that have no
-   * event loop to serve. `hasWork` looks with ordering, by atomic loads; it is the last look that must not miss. What the
-   * budget's look found is not looked at again: the caller acts by an atomic operation, which makes sure of it.
-   */
-  sleep(hasWork: () => boolean, timeoutMs = Infinity, look?: AdaptiveSpin): boolean {
-    if (look === undefined ? hasWork() : look.spin()) return true;
-    const end = timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
-    let found = false;
+  /** Blocks this thread until there is work (true) or the time is over (false). For threads without an event loop. */
+  wait(poll: Poll, timeoutMs = Infinity, spin?: AdaptiveSpin): boolean {
+    if (spin === undefined ? poll.ordered() : spin.spin(poll)) return true;
+    const endMs = endOf(timeoutMs);
     for (;;) {
-      Atomics.store(this.#words, this.#asleep, 1);
-      const seen = Atomics.load(this.#words, this.#rings);
-      found = hasWork();
-      const left = end - (end === Infinity ? 0 : performance.now());
-      if (found || left <= 0) break;
-      Atomics.wait(this.#words, this.#rings, seen, left);
+      const rings = this.#arm();
+      if (poll.ordered()) return this.#disarm(true);
+      const leftMs = leftUntil(endMs);
+      if (leftMs <= 0) return this.#disarm(false);
+      Atomics.wait(this.#words, this.#rings, rings, leftMs);
     }
-    Atomics.store(this.#words, this.#asleep, 0);
-    return found;
   }
 
-  /** The same for a thread whose event loop must go on. It does not keep the process alive. */
-  async wait(hasWork: () => boolean, timeoutMs = Infinity, look?: AdaptiveSpin): Promise<boolean> {
-    if (look === undefined ? hasWork() : look.spin() && hasWork()) return true;
-    const end = timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
-    let found = false;
+  /** As `wait`, while this thread's event loop goes on turning. Does not keep the process alive. */
+  async waitAsync(poll: Poll, timeoutMs = Infinity, spin?: AdaptiveSpin): Promise<boolean> {
+    if (spin === undefined ? poll.ordered() : spin.spin(poll)) return true;
+    const endMs = endOf(timeoutMs);
     for (;;) {
-      Atomics.store(this.#words, this.#asleep, 1);
-      const seen = Atomics.load(this.#words, this.#rings);
-      found = hasWork();
-      const left = end - (end === Infinity ? 0 : performance.now());
-      if (found || left <= 0) break;
-      const sleep = Atomics.waitAsync(this.#words, this.#rings, seen, left);
-      if (sleep.async) await sleep.value;
+      const rings = this.#arm();
+      if (poll.ordered()) return this.#disarm(true);
+      const leftMs = leftUntil(endMs);
+      if (leftMs <= 0) return this.#disarm(false);
+      const parked = Atomics.waitAsync(this.#words, this.#rings, rings, leftMs);
+      if (parked.async) await parked.value;
     }
-    Atomics.store(this.#words, this.#asleep, 0);
+  }
+
+  /** From now on a ring counts. Returns the count of rings to park on. */
+  #arm(): number {
+    Atomics.store(this.#words, this.#armed, 1);
+    return Atomics.load(this.#words, this.#rings);
+  }
+
+  #disarm(found: boolean): boolean {
+    Atomics.store(this.#words, this.#armed, 0);
     return found;
   }
+}
+
+function endOf(timeoutMs: number): number {
+  return timeoutMs === Infinity ? Infinity : performance.now() + timeoutMs;
+}
+
+function leftUntil(endMs: number): number {
+  return endMs === Infinity ? Infinity : endMs - performance.now();
 }

@@ -4,9 +4,10 @@
  */
 
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
-import { Doorbell, DOORBELL_WORDS } from '../../sync/doorbell.js';
-import { AdaptiveSpin, MAX_EVENT_LOOP_SPIN_US } from '../../sync/adaptive-spin.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
+import { AdaptiveSpin, MAX_EVENT_LOOP_SPIN_US } from '../../sync/adaptive-spin.js';
+import { Doorbell, DOORBELL_WORDS } from '../../sync/doorbell.js';
+import { OrderedPoll, type Poll } from '../../sync/poll.js';
 import { SharedWords } from '../../sync/shared-words.js';
 
 const PENDING = DOORBELL_WORDS;
@@ -34,10 +35,12 @@ export class DeviceMailbox {
   readonly #words: SharedWords;
   readonly #doorbell: Doorbell;
   readonly #answerDoorbell: Doorbell;
-  readonly #look = new AdaptiveSpin({
-    hasWorkRelaxed: () => (this.#words.loadRelaxed(PENDING) | this.#words.loadRelaxed(CONTROL)) !== 0,
-    maxUs: MAX_EVENT_LOOP_SPIN_US,
-  });
+  readonly #spin = new AdaptiveSpin({ maxUs: MAX_EVENT_LOOP_SPIN_US });
+  /** In the device's thread: requests or control bits to take. */
+  readonly #work: Poll = {
+    relaxed: () => (this.#words.loadRelaxed(PENDING) | this.#words.loadRelaxed(CONTROL)) !== 0,
+    ordered: () => (this.#words.load(PENDING) | this.#words.load(CONTROL)) !== 0,
+  };
 
   constructor(buffer?: SharedArrayBuffer) {
     this.#words = new SharedWords(buffer ?? WORDS);
@@ -74,11 +77,7 @@ export class DeviceMailbox {
 
   /** In the device's thread: resolves when there is something to take. */
   wait(): Promise<boolean> {
-    return this.#doorbell.wait(
-      () => (this.#words.load(PENDING) | this.#words.load(CONTROL)) !== 0,
-      Infinity,
-      this.#look,
-    );
+    return this.#doorbell.waitAsync(this.#work, Infinity, this.#spin);
   }
 
   takeControl(): number {
@@ -123,7 +122,7 @@ export class DeviceMailbox {
 
   /** In the Service VM's thread: resolves when there is an answer to take, or `isOver`; `wakeAnswers` makes it look again. */
   async waitAnswer(isOver: () => boolean): Promise<void> {
-    await this.#answerDoorbell.wait(() => this.#words.load(ANSWERED) !== 0 || isOver());
+    await this.#answerDoorbell.waitAsync(new OrderedPoll(() => this.#words.load(ANSWERED) !== 0 || isOver()));
   }
 
   wakeAnswers(): void {

@@ -24,14 +24,14 @@ export const ADAPTATIONS: readonly Adaptation[] = [
     why: 'The same, in a thread with an event loop.',
   },
   {
-    module: 'sync/poll-delay',
+    module: 'sync/adaptive-spin',
     edit: replace(initial('MAX_DELAY_STEPS'), '0'),
     why: 'Delaying a poll is polling later, which a schedule can do anyway.',
   },
   {
-    module: 'sync/poll-delay',
-    edit: replace(initial('OUTLIER_POLLS'), '0'),
-    why: 'Polls are counted only to choose the delay.',
+    module: 'sync/adaptive-spin',
+    edit: replace(initial('POLLS_PER_ROUND'), '1'),
+    why: 'Polls are counted only to choose the delay, and to end each round with an ordered poll.',
   },
   {
     module: 'hsm/dispatch-worker',

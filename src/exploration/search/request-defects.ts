@@ -1,7 +1,7 @@
 /** Seeded defects of the way of a request: fill, dispatch, finish, and of sleeping and waking. */
 
 import { after, before, copy, drop, move, replace } from '../engine/change/code-change.js';
-import { call, declared, ifStatement, nth, statement } from '../engine/change/selector.js';
+import { call, condition, declared, ifStatement, nth, statement } from '../engine/change/selector.js';
 import type { WorldPlan } from '../world/world.js';
 import { SMALLEST } from './configurations.js';
 import type { Defect } from './defect.js';
@@ -77,37 +77,43 @@ const REQUEST_PATH: readonly Defect[] = [
   },
 ];
 
+/** The poll after the doorbell was armed. The first one stands before it. */
+const LAST_POLL = nth(ifStatement('ordered'), 2, 2);
+
 const SLEEPING: readonly Defect[] = [
   {
     name: 'asleep-after-last-look',
     sentence: 'A vCPU says that it sleeps after its last look.',
     module: 'sync/doorbell',
-    in: 'Doorbell.sleep',
-    edit: move(nth(statement('store'), 1, 2), after(statement('found', 'hasWork'))),
+    in: 'Doorbell.wait',
+    edit: move(statement('rings', '#arm'), after(LAST_POLL)),
     plan: SMALLEST,
   },
   {
     name: 'worker-asleep-after-last-look',
     sentence: 'The worker says that it sleeps after its last look: an upcall in between is lost.',
     module: 'sync/doorbell',
-    in: 'Doorbell.wait',
-    edit: move(nth(statement('store'), 1, 2), after(statement('found', 'hasWork'))),
+    in: 'Doorbell.waitAsync',
+    edit: move(statement('rings', '#arm'), after(LAST_POLL)),
     plan: TWO_REQUESTS,
   },
   {
     name: 'no-last-look',
     sentence: 'A vCPU sleeps without a last look.',
     module: 'sync/doorbell',
-    in: 'Doorbell.sleep',
-    edit: move(statement('found', 'hasWork'), after(statement('wait'))),
+    in: 'Doorbell.wait',
+    edit: move(LAST_POLL, after(statement('Atomics', 'wait'))),
     plan: SMALLEST,
   },
   {
     name: 'rings-read-late',
     sentence: 'The worker reads the count of rings after its last look.',
     module: 'sync/doorbell',
-    in: 'Doorbell.wait',
-    edit: move(statement('load'), after(statement('found', 'hasWork'))),
+    in: 'Doorbell.waitAsync',
+    edit: [
+      move(statement('rings', '#arm'), after(LAST_POLL)),
+      replace(nth(condition('ordered'), 2, 2), '(this.#arm(), $&)'),
+    ],
     plan: TWO_REQUESTS,
   },
   {
@@ -131,7 +137,7 @@ const SLEEPING: readonly Defect[] = [
     sentence: 'A vCPU whose request was withdrawn looks for its answer for ever.',
     module: 'hypervisor/io-handler',
     in: 'IoHandler.#request',
-    edit: drop(ifStatement('#isLost')),
+    edit: drop(ifStatement('isLost')),
     plan: RESET,
   },
   {
@@ -155,7 +161,7 @@ const SLEEPING: readonly Defect[] = [
     sentence: 'The worker’s last look before it sleeps is at the newest VM only.',
     module: 'hsm/dispatch-worker',
     in: 'DispatchWorker.#hasWork',
-    edit: replace(ifStatement('hasPending'), 'return $1;'),
+    edit: replace(ifStatement('ordered'), 'return $1;'),
     plan: { ...SMALLEST, vmCount: 2 },
   },
 ];

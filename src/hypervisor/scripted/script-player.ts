@@ -46,7 +46,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
   }
 
   run(): number {
-    if (this.#shared.lines.changed) this.#shared.lines.deliver(this);
+    if (this.#shared.lines.relaxedChanged) this.#shared.lines.deliver(this);
     for (let i = 0; i < STEPS_PER_SLICE; i++) {
       const step = this.#steps[this.#next];
       if (step === undefined) {

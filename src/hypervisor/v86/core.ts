@@ -25,7 +25,7 @@ import { STACK_POINTER_EXPORT } from './wasm-edit.js';
 
 /** Interrupt lines that somebody drives; InterruptLines is one. */
 export interface InterruptSource {
-  readonly changed: boolean;
+  readonly relaxedChanged: boolean;
   deliver(controller: InterruptController): void;
   resync(): void;
 }
@@ -161,7 +161,7 @@ export class Core implements VcpuProgram {
       this.#translations.publish();
       if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
       if (this.#trappedRam?.isBehind === true) this.#trappedRam.follow();
-      if (this.#lines.changed) {
+      if (this.#lines.relaxedChanged) {
         this.#lines.deliver(this.#pins);
         this.#core.handle_irqs();
       } else if (this.#hasMessage) this.#core.handle_irqs();
@@ -220,7 +220,7 @@ export class Core implements VcpuProgram {
   /** Before the guest goes on after an access: what the Service VM did meanwhile takes effect. */
   #trapped(): void {
     if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
-    if (this.#lines.changed) this.#lines.deliver(this.#pins);
+    if (this.#lines.relaxedChanged) this.#lines.deliver(this.#pins);
     else if (this.#trappedRam?.isBehind !== true && --this.#trapsLeft > 0) return;
     this.#pollSoon();
   }

@@ -145,7 +145,7 @@ class OneLine {
     this.#raised = line;
   }
 
-  get changed(): boolean {
+  get relaxedChanged(): boolean {
     return this.#raised !== undefined;
   }
 

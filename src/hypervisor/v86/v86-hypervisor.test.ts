@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { Slot } from '../../io-request/slot.js';
+import { OrderedPoll } from '../../sync/poll.js';
 import { IoRequestState } from '../../io-request/state.js';
 import type { Hypercalls } from '../hypercalls.js';
 import type { VmConfig, VmEvent } from '../hypervisor.js';
@@ -46,7 +47,7 @@ class Bench {
 
   /** The next request, as the HSM would find it. */
   async request(): Promise<string> {
-    while (!(await this.upcall.wait(() => this.slot.state === IoRequestState.PENDING)));
+    while (!(await this.upcall.wait(new OrderedPoll(() => this.slot.state === IoRequestState.PENDING))));
     const { type, direction, addressLow, sizeLow, valueLow } = this.slot;
     return [type, direction, addressLow >>> 0, sizeLow, direction === 1 ? valueLow >>> 0 : '-'].join(' ');
   }

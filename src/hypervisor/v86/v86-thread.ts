@@ -14,12 +14,12 @@ await serveVcpu(({ vcpu, program, handler, handlers, shared }) => {
     handler,
     lines: {
       // Messages are looked for where lines are: after each trap, so that they do not wait for the end of a slice.
-      get changed() {
-        return shared.lines.changed || shared.msis.any(vcpu);
+      get relaxedChanged() {
+        return shared.lines.relaxedChanged || shared.msis.anyRelaxed(vcpu);
       },
       deliver: (controller) => {
         shared.lines.deliver(controller);
-        if (shared.msis.any(vcpu)) shared.msis.take(vcpu, (kind, vector) => core.message(kind, vector));
+        if (shared.msis.anyRelaxed(vcpu)) shared.msis.take(vcpu, (kind, vector) => core.message(kind, vector));
       },
       resync: () => shared.lines.resync(),
     },
