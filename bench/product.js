@@ -34,6 +34,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'hypervisor/vcpu-loop.js': typeof import('../dist/hypervisor/vcpu-loop.js'),
  *   'hypervisor/vcpu-thread.js': typeof import('../dist/hypervisor/vcpu-thread.js'),
  *   'sync/doorbell.js': typeof import('../dist/sync/doorbell.js'),
+ *   'sync/poll.js': typeof import('../dist/sync/poll.js'),
  *   'sync/shared-words.js': typeof import('../dist/sync/shared-words.js'),
  *   'vm/service-vm.js': typeof import('../dist/vm/service-vm.js'),
  *   'standard-pc.js': typeof import('../dist/vm/standard-pc.js'),
