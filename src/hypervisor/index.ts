@@ -37,7 +37,9 @@ export { isMsiAddress, MsiDelivery, MsiQueue, msiTargets } from './msi-queue.js'
 export { VcpuCounter, VcpuState, VmSharedState, VmState, type VcpuCounters } from './vm-shared-state.js';
 export { ProtectedPages } from './protected-pages.js';
 export { Upcall } from './upcall.js';
+export { AdaptiveSpin, type AdaptiveSpinOptions } from '../sync/adaptive-spin.js';
 export { Doorbell } from '../sync/doorbell.js';
+export { OrderedPoll, type Poll } from '../sync/poll.js';
 
 // The page, for a hypervisor that fills slots without an IoHandler.
 export { Direction, IoRequestType, PAGE_BYTES, SLOT_BYTES, SLOT_COUNT } from '../io-request/layout.js';

@@ -14,6 +14,7 @@ import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { Slot } from '../../io-request/slot.js';
 import { IoRequestState } from '../../io-request/state.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
+import { OrderedPoll } from '../../sync/poll.js';
 import { CannotDo, check, delay, equal, until, within } from './check.js';
 import type { GuestProgram } from './guest-program.js';
 import type { HypervisorUnderTest } from './hypervisor-under-test.js';
@@ -127,8 +128,8 @@ export class TestedVm {
     const slot = this.slot(vcpu);
     const isPending = (): boolean => slot.state === PENDING;
     const startMs = performance.now();
-    await this.upcall.wait(isPending, this.limitMs);
-    // `wait` looks again when its time is over, so a request without an upcall is found late.
+    await this.upcall.wait(new OrderedPoll(isPending), this.limitMs);
+    // `wait` polls once more when its time is over, so a request without an upcall is found late.
     const isLate = performance.now() - startMs >= this.limitMs;
     if (isLate || !isPending()) {
       check(!isPending(), `vCPU ${vcpu} made a request without raising the upcall`);
@@ -170,7 +171,7 @@ export class TestedVm {
     while (left.some((list) => list.length > 0)) {
       const startMs = performance.now();
       // One wait for all: an upcall wakes one waiter.
-      await this.upcall.wait(() => ready() >= 0, this.limitMs);
+      await this.upcall.wait(new OrderedPoll(() => ready() >= 0), this.limitMs);
       const waiting = left.flatMap((list, vcpu) => (list.length > 0 ? [vcpu] : []));
       check(
         performance.now() - startMs < this.limitMs,
