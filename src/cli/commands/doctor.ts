@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path';
 import type { Command } from 'commander';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { ExitStatus } from '../exit-status.js';
-import { HYPERVISORS, type HypervisorChoice } from '../hypervisor-choice.js';
+import { HYPERVISORS, moduleChoice, type HypervisorChoice } from '../hypervisor-choice.js';
 import type { CommandContext } from './run.js';
 
 /** Programs that some commands use; nothing else needs them. */
@@ -15,13 +15,25 @@ const TOOLS: readonly (readonly [string, string])[] = [
   ['nasm', 'only to assemble the guest programs anew'],
 ];
 
+const INDENT = ' '.repeat(24);
+
 export function addDoctorCommand(program: Command, context: CommandContext): void {
   program
     .command('doctor')
+    .argument('[file]', 'a hypervisor module, to be listed as well')
     .summary('what runs on this machine, and why the rest does not')
-    .description('Tells which hypervisors run on this machine, why the others do not, and which tools are there.')
-    .addHelpText('after', '\nEnds with status 0 if a hypervisor runs here, else 1.\n\nExample:\n  upcall doctor')
-    .action(async () => {
+    .description('Lists the hypervisors that run on this machine, why the others do not, and which tools are there.')
+    .addHelpText(
+      'after',
+      `
+Ends with status 0 if a hypervisor runs here, else 1. A module is not asked to run a guest: that is
+what the conformance suite is for, see docs/write-a-hypervisor.md.
+
+Examples:
+  upcall doctor
+  upcall doctor my-hypervisor.js`,
+    )
+    .action(async (file: string | undefined) => {
       const lines = [
         `upcall ${program.version() ?? ''}, Node.js ${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} cores`,
         '',
@@ -33,6 +45,13 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
         if (isWorking) runs++;
         lines.push(`  ${choice.name.padEnd(9)} ${isWorking ? 'runs here ' : 'not usable'}  ${choice.about}`, ...text);
       }
+      if (file !== undefined) {
+        const choice = await moduleChoice(file);
+        const state = await choice.available();
+        if (state.available) runs++;
+        lines.push(`  ${choice.name.padEnd(9)} ${state.available ? 'runs here ' : 'not usable'}  ${choice.about}`);
+        lines.push(...(state.available ? [state.detail] : [state.reason, state.remedy]).map((text) => INDENT + text));
+      }
       lines.push('', 'Tools');
       for (const [tool, use] of TOOLS)
         lines.push(`  ${tool.padEnd(9)} ${(await isInPath(tool)) ? 'found     ' : 'not found '}  ${use}`);
@@ -42,17 +61,16 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
 }
 
 async function examine(choice: HypervisorChoice): Promise<{ isWorking: boolean; text: string[] }> {
-  const indent = ' '.repeat(24);
   try {
     const state = await choice.available();
-    if (!state.available) return { isWorking: false, text: [`${indent}${state.reason}`, `${indent}${state.remedy}`] };
+    if (!state.available) return { isWorking: false, text: [`${INDENT}${state.reason}`, `${INDENT}${state.remedy}`] };
     const { selfTest } = await import('../self-test.js');
     const result = await selfTest(await choice.create());
-    return { isWorking: true, text: [`${indent}${state.detail}; self-test passed: ${result}`] };
+    return { isWorking: true, text: [`${INDENT}${state.detail}; self-test passed: ${result}`] };
   } catch (error) {
     const reason =
       error instanceof UpcallError ? error.describe() : error instanceof Error ? error.message : String(error);
-    return { isWorking: false, text: [`${indent}${reason}`] };
+    return { isWorking: false, text: [`${INDENT}${reason}`] };
   }
 }
 

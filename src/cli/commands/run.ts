@@ -30,6 +30,7 @@ Examples:
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
   upcall run debian --page                               watch it in a browser: slots, rates, stop and step
+  upcall run --hypervisor my-hypervisor.js guest.bin     see docs/write-a-hypervisor.md
   upcall run --fault 'port=0x70-0x71 read after=10: ones'
 
 Fault rules: which requests, a colon, what becomes of them.
@@ -81,7 +82,7 @@ export function addGuestOptions(command: Command): Command {
         .argParser(addDevice)
         .default([], 'none'),
     )
-    .option('--hypervisor <name>', 'v86; upcall doctor lists all', 'v86')
+    .option('--hypervisor <name|file>', 'v86, or the file of a hypervisor module; upcall doctor lists all', 'v86')
     .option('--polling', 'the vCPU polls for completion instead of sleeping: quick, and keeps a core busy')
     .option('--spin <us>', 'how long both sides look before they sleep (default: as long as it pays)', parseSpin)
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)

@@ -1,0 +1,85 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { after, test } from 'node:test';
+import { chooseHypervisor, moduleChoice } from './hypervisor-choice.js';
+import { isModuleName, loadHypervisor } from './hypervisor-module.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'upcall-hypervisor-'));
+after(() => rmSync(folder, { recursive: true }));
+
+function file(name: string, text: string): string {
+  const path = join(folder, name);
+  writeFileSync(path, text);
+  return path;
+}
+
+const METHODS = `
+  name = 'mine';
+  available() { return Promise.resolve({ available: true, detail: 'a test' }); }
+  createVm() { return Promise.reject(new Error('no VM')); }`;
+
+test('a file is told from a name by a dot or a slash', () => {
+  for (const name of ['./kvm', 'a/b', 'mine.js', 'C:\\x', '..']) assert.ok(isModuleName(name), name);
+  for (const name of ['v86', 'kvm', '']) assert.ok(!isModuleName(name), name);
+});
+
+test('a class, a function, a promise and an object are loaded, from JavaScript and TypeScript', async () => {
+  for (const [name, text] of [
+    ['class.mjs', `export default class {${METHODS}}`],
+    ['function.mjs', `class Mine {${METHODS}} export default () => new Mine();`],
+    ['promise.mjs', `class Mine {${METHODS}} export default async () => new Mine();`],
+    ['object.mjs', `class Mine {${METHODS}} export default new Mine();`],
+    ['typed.ts', `export default class Mine { private readonly x: number = 1;${METHODS}}`],
+  ] as const)
+    assert.equal((await loadHypervisor(file(name, text))).name, 'mine', name);
+});
+
+test('a relative path is from the working directory', async () => {
+  const path = file('relative.mjs', `export default class {${METHODS}}`);
+  assert.equal((await chooseHypervisor(join('.', relative(process.cwd(), path)))).name, 'mine');
+});
+
+for (const [name, text, message] of [
+  ['empty.mjs', '', /empty\.mjs has no default export$/],
+  ['syntax.mjs', 'export default {', /syntax\.mjs cannot be loaded: /],
+  ['import.mjs', "import 'no-such-package';", /import\.mjs cannot be loaded: .*no-such-package/],
+  ['number.mjs', 'export default 7;', /its default export gives no hypervisor$/],
+  ['nothing.mjs', 'export default () => undefined;', /its default export gives no hypervisor$/],
+  ['other.mjs', 'export default class { name = "x"; available() {} }', /gives a hypervisor without createVm\(\)$/],
+  ['nameless.mjs', 'export default { available() {}, createVm() {} };', /gives a hypervisor without a name$/],
+  ['mute.mjs', 'export default { name: "x", createVm() {} };', /gives a hypervisor without available\(\)$/],
+  ['throws.mjs', 'export default class { constructor() { throw new Error("no chip"); } }', /failed: no chip$/],
+  ['rejects.mjs', 'export default () => Promise.reject("no chip");', /failed: no chip$/],
+] as const)
+  test(`${name} is refused with what is wrong with it`, async () => {
+    await assert.rejects(loadHypervisor(file(name, text)), { code: 'HYPERVISOR_MODULE_INVALID', message });
+  });
+
+test('a file that is not there is refused with its name', async () => {
+  await assert.rejects(chooseHypervisor('./no-such.js'), {
+    code: 'HYPERVISOR_MODULE_INVALID',
+    message: 'there is no hypervisor module ./no-such.js',
+  });
+});
+
+test('a module that does not run here says why, and one that cannot say is refused', async () => {
+  const choose = (name: string, body: string) =>
+    chooseHypervisor(file(name, `export default { name: 'x', available: async () => ${body}, createVm() {} };`));
+  await assert.rejects(choose('absent.mjs', "({ available: false, reason: 'no chip', remedy: 'Buy one' })"), {
+    code: 'HYPERVISOR_UNAVAILABLE',
+    message: /absent\.mjs cannot be used: no chip/,
+    remedy: 'Buy one',
+  });
+  await assert.rejects(choose('vague.mjs', 'undefined'), { message: /available\(\) resolved to neither yes nor no/ });
+  await assert.rejects(choose('fails.mjs', '{ throw new Error("bad bus"); }'), {
+    message: /available\(\) failed: bad bus/,
+  });
+});
+
+test('doctor’s choice of a module has its name and file', async () => {
+  const path = file('listed.mjs', `export default class {${METHODS}}`);
+  const choice = await moduleChoice(path);
+  assert.deepEqual([choice.name, choice.about], ['mine', `the module ${path}`]);
+});
