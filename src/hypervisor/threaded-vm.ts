@@ -36,7 +36,7 @@ export interface ThreadedVmOptions {
   readonly upcall: Upcall;
   readonly onEvent: (event: VmEvent) => void;
   /** The thread's entry file, one that calls `serveVcpu`. */
-  readonly entry: URL;
+  readonly entry: { readonly href: string };
   /** What vCPU `vcpu` gets as its `program`. */
   readonly program: (vcpu: number) => unknown;
   /** The guest memory, unless vCPU 0's core brings it. */
@@ -270,7 +270,7 @@ function startThread(
   };
   let handle: HostThread;
   try {
-    handle = host.startThread(options.entry, {
+    handle = host.startThread(new URL(options.entry.href), {
       name: `${config.name} vCPU ${vcpu}`,
       data,
       onMessage: (message) => onMessage(message as VcpuThreadMessage),
