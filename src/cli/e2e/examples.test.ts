@@ -1,7 +1,7 @@
 /** The examples, as somebody runs them who has installed the package; here `upcall` is this build. */
 
 import assert from 'node:assert/strict';
-import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -22,6 +22,7 @@ symlinkSync(build, join(installed, 'dist'));
 const expected: readonly (readonly [string, RegExp])[] = [
   ['machine.js', /2a\r?\n[\s\S]*after \d+ I\/O requests\n$/],
   ['my-device.js', /07\r?\n[\s\S]*read-counter: 1 read, answered in \d+ microseconds\n$/],
+  ['hypervisor/main.js', /^Hello from the toy CPU, version 1\.\r?\n[\s\S]*after \d+ I\/O requests\n$/],
   ['device-in-own-thread.js', /07\r?\n[\s\S]*ended: /],
   [
     'acrn-hsm.js',
@@ -53,4 +54,28 @@ test('the device of the examples runs from the command line', async () => {
   assert.equal(status, 0);
   const answers = [...stdout.matchAll(/in8 \d+\r\n(?:\S+ = )?(?:0x)?([0-9a-f]{2})\b/g)].map((match) => match[1]);
   assert.deepEqual(answers, ['40', '41', '07', 'ff']);
+});
+
+test('the hypervisor of the examples runs its guest from the command line', async () => {
+  const file = join(project, 'examples', 'hypervisor', 'toy-hypervisor.js');
+  const guest = join(project, 'examples', 'hypervisor', 'hello.bin');
+  const { status, stdout, stderr } = await upcall(['run', guest, '--hypervisor', file]);
+  assert.equal(status, 0, stderr);
+  assert.equal(stdout, 'Hello from the toy CPU, version 1.\r\n');
+});
+
+test('the guest of the toy hypervisor is what its program assembles to', async () => {
+  const program = join(project, 'examples', 'hypervisor', 'toy-program.js');
+  const { assemble, HELLO } = (await import(program)) as {
+    assemble: (instructions: unknown) => Uint8Array;
+    HELLO: unknown;
+  };
+  assert.deepEqual(new Uint8Array(readFileSync(join(root, 'examples/hypervisor/hello.bin'))), assemble(HELLO));
+});
+
+test('doctor lists the hypervisor of a module', async () => {
+  const file = join(project, 'examples', 'hypervisor', 'toy-hypervisor.js');
+  const { status, stdout } = await upcall(['doctor', file]);
+  assert.equal(status, 0);
+  assert.match(stdout, /toy +runs here +the module .*\n +a CPU of twelve instructions\n/);
 });
