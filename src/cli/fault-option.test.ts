@@ -15,7 +15,7 @@ test('rules of the command line and of files make one plan, the files last', asy
   const plan = await faultPlan({ fault, faultFile: [file], faultSeed: 7 });
   assert.equal(plan?.seed, 7);
   assert.deepEqual(
-    plan.rules.map((rule) => (typeof rule === 'string' ? rule : rule.way.kind)),
+    plan.rules.map((rule) => (typeof rule === 'string' ? rule : rule.effect.kind)),
     ['port=0x60: ones', 'lose', 'stale'],
   );
 });
@@ -30,7 +30,7 @@ test('what cannot be read is said with its place', async () => {
   const file = join(folder, 'wrong.txt');
   writeFileSync(file, 'line=4: lose\nline=99: lose\n');
   await assert.rejects(faultPlan({ fault: [], faultFile: [file] }), {
-    message: new RegExp(`^${file}:2:1: there is no line 99`),
+    message: new RegExp(`^${file}:2:1: line 99 does not exist`),
   });
   await assert.rejects(faultPlan({ fault: [], faultFile: [join(folder, 'none')] }), {
     code: 'OPTION_INVALID',

@@ -1,6 +1,7 @@
 /**
- * ClientList: the clients of a VM under the numbers that slots and pages use for them. A number stays with its client,
- * also when the client is gone; VMs that make and destroy clients for ever run out of numbers, not of memory.
+ * ClientList: the clients of a VM under the numbers that slots and pages use for them. A client
+ * keeps its number after its removal. A VM that creates and destroys clients forever runs out of
+ * numbers, not of memory.
  */
 
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
@@ -10,9 +11,9 @@ import { IoRequestType } from '../io-request/layout.js';
 import type { VmInspection } from '../vm/vm-inspection.js';
 import { NO_CLIENT, type ClientDescription, type Clients } from './protocol.js';
 
-/** Clients that get a number; those beyond are nobody to the page. */
+/** Clients beyond this get no number. */
 export const MAX_LISTED_CLIENTS = 512;
-/** Ranges of one client that are told. */
+/** Ranges that are sent of one client. */
 export const MAX_LISTED_RANGES = 64;
 
 export class ClientList {
@@ -24,13 +25,13 @@ export class ClientList {
     this.#inspection = inspection;
   }
 
-  /** The number of who has slot `vcpu`, or had it last. */
+  /** The number of the current or most recent client of slot `vcpu`. */
   ownerNumber(vcpu: number): number {
     const owner = this.#inspection.ownerOf(vcpu);
     return owner === undefined ? NO_CLIENT : this.#numberOf(owner);
   }
 
-  /** The client with this number, unless it is gone. */
+  /** Returns undefined if the client was removed. */
   client(number: number): IoClient | undefined {
     const client = this.#listed[number];
     return client !== undefined && this.#inspection.clients.includes(client) ? client : undefined;
@@ -38,19 +39,24 @@ export class ClientList {
 
   message(): Clients {
     const present = new Set(this.#inspection.clients);
-    for (const client of [...present].reverse()) if (this.#inspection.isDefault(client)) this.#numberOf(client);
-    for (const client of [...present].reverse()) this.#numberOf(client);
-    return { kind: 'clients', clients: this.#listed.map((client) => this.#describe(client, !present.has(client))) };
+    const oldestFirst = [...present].reverse();
+    for (const client of oldestFirst) if (this.#inspection.isDefault(client)) this.#numberOf(client);
+    for (const client of oldestFirst) this.#numberOf(client);
+    return {
+      kind: 'clients',
+      clients: this.#listed.map((client) => this.#describe(client, !present.has(client))),
+    };
   }
 
-  #describe(client: IoClient, isGone: boolean): ClientDescription {
+  #describe(client: IoClient, isRemoved: boolean): ClientDescription {
+    const ranges = isRemoved ? [] : this.#inspection.rangesOf(client);
     return {
       name: client.name,
       isDefault: this.#inspection.isDefault(client),
       isThreaded: client instanceof ThreadClient,
-      isGone,
-      hasRegisters: !isGone && this.#inspection.hasRegisters(client),
-      ranges: (isGone ? [] : this.#inspection.rangesOf(client)).slice(0, MAX_LISTED_RANGES).map((range) => ({
+      isRemoved,
+      hasRegisters: !isRemoved && this.#inspection.hasRegisters(client),
+      ranges: ranges.slice(0, MAX_LISTED_RANGES).map((range) => ({
         type: range.type === IoRequestType.PORT ? 'port' : 'mmio',
         first: hex(range.start),
         last: hex(range.end),

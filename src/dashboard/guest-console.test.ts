@@ -4,7 +4,7 @@ import { CONSOLE_HISTORY_BYTES, GuestConsole, TYPED_QUEUE_BYTES } from './guest-
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('the history is what was printed, and of too much the end', () => {
+test('the history is the end of the output', () => {
   const guest = new GuestConsole(() => 0);
   guest.write(Buffer.from('hello'));
   assert.equal(Buffer.from(guest.history).toString(), 'hello');
@@ -16,14 +16,14 @@ test('the history is what was printed, and of too much the end', () => {
   assert.deepEqual(Buffer.from(guest.history), all.subarray(-CONSOLE_HISTORY_BYTES));
 });
 
-test('what is typed reaches the guest in order, as it has room, up to a limit', async () => {
+test('input reaches the guest in order as it has room, and is dropped above the limit', async () => {
   let room = 2;
   const got: number[] = [];
   const guest = new GuestConsole((bytes) => {
-    const taken = bytes.subarray(0, room);
-    got.push(...taken);
-    room -= taken.length;
-    return taken.length;
+    const accepted = bytes.subarray(0, room);
+    got.push(...accepted);
+    room -= accepted.length;
+    return accepted.length;
   });
   guest.type(Buffer.from('abcd'));
   guest.type(Buffer.from('ef'));

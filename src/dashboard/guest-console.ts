@@ -1,28 +1,30 @@
 /**
- * GuestConsole: the guest's console for pages. It keeps the latest bytes, for a page that is opened later, and what pages
- * type until the serial port takes it. Whoever owns the serial port gives it what the guest prints, and says when there
- * is room again.
+ * GuestConsole: the guest's console for the live page. It keeps a history for pages that open
+ * later, and queues input until the serial port accepts it.
+ *
+ * Callers must: the owner of the serial port calls `write` with the guest's output, and `room` when
+ * the port can accept input again.
  */
 
-/** The latest of what the guest printed. */
+/** Output that is kept. */
 export const CONSOLE_HISTORY_BYTES = 64 * 1024;
-/** What may wait for a guest that does not read; what is typed on top is dropped. */
+/** Input that is queued for a guest that does not read. More is dropped. */
 export const TYPED_QUEUE_BYTES = 64 * 1024;
 
 export class GuestConsole {
   readonly #receive: (bytes: Uint8Array) => number;
   readonly #history = new Uint8Array(CONSOLE_HISTORY_BYTES);
-  /** Bytes ever written to it. */
+  /** Bytes written so far. */
   #written = 0;
-  #waiting: Uint8Array = new Uint8Array(0);
+  #queue: Uint8Array = new Uint8Array(0);
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
 
-  /** `receive`: the serial port; returns how many bytes it took. */
+  /** `receive`: gives bytes to the serial port and returns how many it accepted. */
   constructor(receive: (bytes: Uint8Array) => number) {
     this.#receive = receive;
   }
 
-  /** The guest prints. The bytes are not kept. */
+  /** Output of the guest. `bytes` may be reused after the call. */
   write(bytes: Uint8Array): void {
     const kept = bytes.subarray(Math.max(0, bytes.length - CONSOLE_HISTORY_BYTES));
     let at = (this.#written + bytes.length - kept.length) % CONSOLE_HISTORY_BYTES;
@@ -33,7 +35,7 @@ export class GuestConsole {
       at = (at + part.length) % CONSOLE_HISTORY_BYTES;
     }
     this.#written += bytes.length;
-    for (const hear of this.#listeners) hear(bytes);
+    for (const listener of this.#listeners) listener(bytes);
   }
 
   /** The latest bytes, oldest first. */
@@ -43,24 +45,28 @@ export class GuestConsole {
     return Buffer.concat([this.#history.subarray(at), this.#history.subarray(0, at)]);
   }
 
-  onBytes(hear: (bytes: Uint8Array) => void): () => void {
-    this.#listeners.add(hear);
-    return () => void this.#listeners.delete(hear);
+  /** Returns a function that removes the listener. */
+  onBytes(listener: (bytes: Uint8Array) => void): () => void {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
   }
 
-  /** Somebody types. What neither the serial port nor the queue has room for is dropped. */
+  /** Input for the guest. What neither the serial port nor the queue has room for is dropped. */
   type(bytes: Uint8Array): void {
-    const taken = this.#waiting.length === 0 ? this.#receive(bytes) : 0;
-    const room = TYPED_QUEUE_BYTES - this.#waiting.length;
-    this.#waiting = Buffer.concat([this.#waiting, bytes.subarray(taken, taken + room)]);
+    const accepted = this.#queue.length === 0 ? this.#receive(bytes) : 0;
+    const room = TYPED_QUEUE_BYTES - this.#queue.length;
+    this.#queue = Buffer.concat([this.#queue, bytes.subarray(accepted, accepted + room)]);
   }
 
-  /** The serial port has room again. It says so inside of a guest's access, so the bytes follow in a turn of their own. */
+  /**
+   * The serial port can accept input again. It calls this during a guest's access, so the bytes
+   * follow in a later turn of the event loop.
+   */
   readonly room = (): void => {
-    if (this.#waiting.length === 0) return;
+    if (this.#queue.length === 0) return;
     setImmediate(() => {
-      const waiting = this.#waiting;
-      this.#waiting = waiting.subarray(waiting.length === 0 ? 0 : this.#receive(waiting));
+      const queue = this.#queue;
+      this.#queue = queue.subarray(queue.length === 0 ? 0 : this.#receive(queue));
     });
   };
 }

@@ -51,7 +51,7 @@ async function withBench(script: Script, work: (bench: Bench) => Promise<void>, 
   const page = async (): Promise<PageClient> => {
     const client = new PageClient(view.origin);
     pages.push(client);
-    await client.say({ kind: 'hello', token: view.token });
+    await client.send({ kind: 'hello', token: view.token });
     await client.message('welcome');
     return client;
   };
@@ -64,27 +64,27 @@ async function withBench(script: Script, work: (bench: Bench) => Promise<void>, 
   }
 }
 
-/** A request with a Host of one's own, which fetch does not allow. */
-function ask(
+/** A request with a chosen Host header, which fetch does not allow. */
+function get(
   url: string,
   headers: Readonly<Record<string, string>> = {},
   method = 'GET',
 ): Promise<{ readonly status: number; readonly body: string; readonly headers: NodeJS.Dict<string | string[]> }> {
   return new Promise((resolve, reject) => {
-    const asked = request(url, { headers, method }, (response) => {
+    const sent = request(url, { headers, method }, (response) => {
       let body = '';
       response.on('data', (chunk: Buffer) => (body += chunk.toString()));
       response.on('end', () => resolve({ status: response.statusCode ?? 0, body, headers: response.headers }));
     });
-    asked.on('error', reject);
-    asked.end();
+    sent.on('error', reject);
+    sent.end();
   });
 }
 
-describe('who is let in', LIMIT, () => {
-  test('the page and its files are served, with a content security policy, and nothing else of the folder', async () => {
+describe('access control of the live page', LIMIT, () => {
+  test('the page and its files are served with a content security policy, and no other file of the folder is', async () => {
     await withBench({ steps: [] }, async ({ view }) => {
-      const page = await ask(`${view.origin}/`);
+      const page = await get(`${view.origin}/`);
       assert.equal(page.status, 200);
       assert.match(page.body, /<title>page/);
       assert.equal(page.headers['cache-control'], 'no-store');
@@ -92,28 +92,28 @@ describe('who is let in', LIMIT, () => {
       assert.match(policy, /^default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';/);
       assert.doesNotMatch(policy, /unsafe-|data:|\*/);
       assert.equal(page.headers['referrer-policy'], 'no-referrer');
-      const asset = await ask(`${view.origin}/assets/app-1234.js`);
+      const asset = await get(`${view.origin}/assets/app-1234.js`);
       assert.equal(asset.status, 200);
       assert.match(String(asset.headers['cache-control']), /immutable/);
       for (const path of ['/notes.txt', '/../package.json', '/%2e%2e/package.json', '/index.html/', '/live', '//'])
-        assert.equal((await ask(view.origin + path)).status, 404, path);
+        assert.equal((await get(view.origin + path)).status, 404, path);
     });
   });
 
-  test('a page that was not built says so, and the numbers are there all the same', async () => {
+  test('a page that is not built gives 503, and the metrics are still served', async () => {
     await withBench(
       { steps: [] },
       async ({ view }) => {
-        const page = await ask(`${view.origin}/`);
+        const page = await get(`${view.origin}/`);
         assert.equal(page.status, 503);
         assert.match(page.body, /not built/);
-        assert.equal((await ask(`${view.origin}/metrics`, { authorization: `Bearer ${view.token}` })).status, 200);
+        assert.equal((await get(`${view.origin}/metrics`, { authorization: `Bearer ${view.token}` })).status, 200);
       },
       false,
     );
   });
 
-  test('other names for this machine, other origins and other methods are refused', async () => {
+  test('foreign hosts, foreign origins and other methods are refused', async () => {
     await withBench({ steps: [] }, async ({ view }) => {
       const { port } = new URL(view.origin);
       for (const [headers, method, status] of [
@@ -130,7 +130,7 @@ describe('who is let in', LIMIT, () => {
         [{}, 'DELETE', 405],
         [{}, 'OPTIONS', 405],
       ] as const)
-        assert.equal((await ask(`${view.origin}/`, headers, method)).status, status, JSON.stringify(headers) + method);
+        assert.equal((await get(`${view.origin}/`, headers, method)).status, status, JSON.stringify(headers) + method);
       for (const headers of [
         { origin: 'http://evil.example' },
         { origin: view.origin, host: `evil.example:${port}` },
@@ -140,19 +140,19 @@ describe('who is let in', LIMIT, () => {
     });
   });
 
-  test('the metrics need the token', async () => {
+  test('the metrics require the token', async () => {
     await withBench({ steps: [read(0x500), read(0x500)] }, async ({ vm, view }) => {
       await vm.start();
       await vm.ended;
       for (const query of ['', '?token=', '?token=wrong'])
-        assert.equal((await ask(`${view.origin}/metrics${query}`)).status, 401, query);
-      const { status, body } = await ask(`${view.origin}/metrics?token=${view.token}`);
+        assert.equal((await get(`${view.origin}/metrics${query}`)).status, 401, query);
+      const { status, body } = await get(`${view.origin}/metrics?token=${view.token}`);
       assert.equal(status, 200);
       assert.match(body, /^upcall_requests_total\{vm="bench",range="default: port".* 2$/m);
     });
   });
 
-  test('a connection hears nothing before the token, and a wrong one ends it', async () => {
+  test('a connection without the token gets nothing, and a wrong token closes it', async () => {
     await withBench({ steps: [] }, async ({ view, typed }) => {
       for (const first of [
         '{"kind":"hello","token":"wrong"}',
@@ -161,7 +161,7 @@ describe('who is let in', LIMIT, () => {
         '{"kind":"watch","slots":true,"tables":true,"moves":{}}',
       ]) {
         const client = new PageClient(view.origin);
-        await client.text(first);
+        await client.sendText(first);
         assert.equal(await client.closed, CloseCode.NOT_ALLOWED, first);
         assert.deepEqual([client.messages, client.frames], [[], []]);
       }
@@ -169,23 +169,23 @@ describe('who is let in', LIMIT, () => {
     });
   });
 
-  test('what is no message ends the connection, and so do too many and too long ones', async () => {
+  test('malformed, too many and too long messages close the connection', async () => {
     await withBench({ steps: [] }, async ({ page }) => {
       for (const text of ['{', '{"kind":"reboot"}', Buffer.from('{"kind":"detach","id":1}')]) {
         const client = await page();
-        await client.text(text);
+        await client.sendText(text);
         assert.equal(await client.closed, CloseCode.BAD_MESSAGE);
       }
       const long = await page();
-      await long.text(JSON.stringify({ kind: 'type', text: 'x'.repeat(20_000) }));
+      await long.sendText(JSON.stringify({ kind: 'type', text: 'x'.repeat(20_000) }));
       assert.equal(await long.closed, 1009);
       const many = await page();
-      for (let id = 0; id < 2000; id++) await many.say({ kind: 'type', text: '' });
+      for (let id = 0; id < 2000; id++) await many.send({ kind: 'type', text: '' });
       assert.equal(await many.closed, CloseCode.BAD_MESSAGE);
     });
   });
 
-  test('there is an end to the number of pages', async () => {
+  test('the number of open pages has a limit', async () => {
     await withBench({ steps: [] }, async ({ view, page }) => {
       for (let i = 0; i < MAX_PAGES; i++) await page();
       assert.equal(await new PageClient(view.origin).closed, CloseCode.TOO_MANY);
@@ -193,8 +193,8 @@ describe('who is let in', LIMIT, () => {
   });
 });
 
-describe('what a page is shown', LIMIT, () => {
-  test('the slots, with what stands in them, who has it and whether it is held', async () => {
+describe('what a page receives', LIMIT, () => {
+  test('the slots: their bytes, client and hold', async () => {
     await withBench({ steps: [read(0x3fd)] }, async ({ vm, page }) => {
       standardPc(vm);
       vm.debugger.add({ at: 'complete' });
@@ -202,8 +202,8 @@ describe('what a page is shown', LIMIT, () => {
       await vm.debugger.stopped();
       const client = await page();
       const { clients } = await client.message('clients');
-      await client.say({ kind: 'watch', slots: true, tables: false, moves: null });
-      // The first one alone, then several at a time.
+      await client.send({ kind: 'watch', slots: true, tables: false, moves: null });
+      // The first frame alone, then several per message.
       await client.until(() => client.frames.length >= 3 && client.frames.length > client.slotMessages);
       const [first, , third] = client.frames;
       assert.ok(first !== undefined && third !== undefined);
@@ -224,7 +224,7 @@ describe('what a page is shown', LIMIT, () => {
     });
   });
 
-  test('the end, although the page is closed at the same moment', async () => {
+  test('the end of the VM, also when the page is closed at that moment', async () => {
     await withBench({ steps: [] }, async ({ vm, view, page }) => {
       const client = await page();
       vm.onEvent(({ kind }) => void (kind === 'ended' && view.close()));
@@ -234,10 +234,10 @@ describe('what a page is shown', LIMIT, () => {
     });
   });
 
-  test('tables and moves of the requests that are made while it watches, and news', async () => {
+  test('tables and moves of the requests made while it watches', async () => {
     await withBench({ steps: [read(0x500)], repeat: 100 }, async ({ vm, page }) => {
       const client = await page();
-      await client.say({ kind: 'watch', slots: false, tables: true, moves: { first: '0x500' } });
+      await client.send({ kind: 'watch', slots: false, tables: true, moves: { first: '0x500' } });
       await client.message('tables');
       await vm.start();
       const tables = await client.message('tables', ({ requests }) => requests === 100);
@@ -251,9 +251,9 @@ describe('what a page is shown', LIMIT, () => {
     });
     await withBench({ steps: [read(0x500)], repeat: 10 }, async ({ vm, page }) => {
       const client = await page();
-      await client.say({ kind: 'watch', slots: false, tables: false, moves: { first: '0x500' } });
-      // Answered after the watch was heard.
-      await client.say({ kind: 'detach', id: 7 });
+      await client.send({ kind: 'watch', slots: false, tables: false, moves: { first: '0x500' } });
+      // The reply comes after the watch has taken effect.
+      await client.send({ kind: 'detach', id: 7 });
       await client.message('done');
       await vm.start();
       const { moves } = await client.message('moves');
@@ -275,22 +275,22 @@ describe('what a page is shown', LIMIT, () => {
     });
   });
 
-  test('the console: what was printed before, what is printed, and what is typed into it', async () => {
+  test('the console: its history, new output, and input', async () => {
     await withBench({ steps: [] }, async ({ console, page, typed }) => {
       console.write(Buffer.from('before '));
       const client = await page();
-      const heard = (): string => client.frames.map((bytes) => bytes.subarray(1).toString()).join('');
-      await client.until(() => heard() === 'before ');
+      const received = (): string => client.frames.map((bytes) => bytes.subarray(1).toString()).join('');
+      await client.until(() => received() === 'before ');
       console.write(Buffer.from('and after'));
-      await client.until(() => heard() === 'before and after');
-      await client.say({ kind: 'type', text: 'ls ☃\r' });
-      await client.say({ kind: 'detach', id: 1 });
+      await client.until(() => received() === 'before and after');
+      await client.send({ kind: 'type', text: 'ls ☃\r' });
+      await client.send({ kind: 'detach', id: 1 });
       await client.message('done');
       assert.deepEqual(typed, ['ls ☃\r']);
     });
   });
 
-  test('registers, without any effect on the device', async () => {
+  test('registers, without a side effect on the device', async () => {
     await withBench({ steps: [] }, async ({ vm, page }) => {
       const { uart } = standardPc(vm);
       uart.receive(Buffer.from('A'));
@@ -298,27 +298,27 @@ describe('what a page is shown', LIMIT, () => {
       const { clients } = await client.message('clients');
       const number = clients.findIndex(({ name }) => name === 'uart16550');
       for (let id = 0; id < 3; id++) {
-        await client.say({ kind: 'peek', id, client: number });
+        await client.send({ kind: 'peek', id, client: number });
         const { registers, source } = await client.message('registers', (message) => message.id === id);
         assert.match(source, /PC16550D/);
         const value = (name: string): string | null | undefined => registers.find((one) => one.name === name)?.value;
         assert.deepEqual([value('RBR'), value('LSR'), value('THR')], ['0x41', '0x61', null]);
       }
-      await client.say({ kind: 'peek', id: 9, client: 0 });
+      await client.send({ kind: 'peek', id: 9, client: 0 });
       const host = await client.message('registers');
       assert.deepEqual([host.registers[0]?.name, host.registers[0]?.value], ['pci 00:00.0 VID', '0x8086']);
-      await client.say({ kind: 'peek', id: 10, client: 99 });
+      await client.send({ kind: 'peek', id: 10, client: 99 });
       assert.match((await client.message('done')).error ?? '', /no such client/);
     });
   });
 });
 
-test('a page stops the guest at a port, changes what it reads, and lets it go; others see it', LIMIT, async () => {
+test('a page holds a port read, changes its value and releases it, and other pages see it', LIMIT, async () => {
   await withBench({ steps: [read(0x500), read(0x501)] }, async ({ vm, page, values }) => {
     const [client, other] = [await page(), await page()];
-    await client.say({ kind: 'break', id: 1, breakpoint: { at: 'complete', first: '0x501', direction: 'read' } });
+    await client.send({ kind: 'break', id: 1, breakpoint: { at: 'complete', first: '0x501', direction: 'read' } });
     assert.equal((await client.message('done')).error, undefined);
-    await client.say({ kind: 'break', id: 2, breakpoint: { at: 'pending', expression: 'value ==' } });
+    await client.send({ kind: 'break', id: 2, breakpoint: { at: 'pending', expression: 'value ==' } });
     assert.match((await client.message('done')).error ?? '', /ends too early/);
     await vm.start();
     const { stops, breakpoints } = await other.message('stops', (message) => message.stops.length > 0);
@@ -329,14 +329,14 @@ test('a page stops the guest at a port, changes what it reads, and lets it go; o
     assert.deepEqual(breakpoints, [
       { at: 'complete', first: '0x501', last: '0x501', direction: 'read', number: 1, hits: 1 },
     ]);
-    await client.say({ kind: 'change', id: 3, vcpu: 0, value: '0x100' });
-    assert.match((await client.message('done', ({ id }) => id === 3)).error ?? '', /no value of 8 bits/);
-    await client.say({ kind: 'change', id: 4, vcpu: 0, value: '0x5a' });
-    await client.say({ kind: 'go', id: 5, vcpu: 0 });
+    await client.send({ kind: 'change', id: 3, vcpu: 0, value: '0x100' });
+    assert.match((await client.message('done', ({ id }) => id === 3)).error ?? '', /does not fit 8 bits/);
+    await client.send({ kind: 'change', id: 4, vcpu: 0, value: '0x5a' });
+    await client.send({ kind: 'go', id: 5, vcpu: 0 });
     await client.message('done', ({ id }) => id === 5);
     await vm.ended;
     assert.deepEqual((await values)[0]?.values, [0xffn, 0x5an]);
-    await client.say({ kind: 'go', id: 6, vcpu: 0 });
+    await client.send({ kind: 'go', id: 6, vcpu: 0 });
     assert.match((await client.message('done', ({ id }) => id === 6)).error ?? '', /no request of vCPU 0 is held/);
   });
 });

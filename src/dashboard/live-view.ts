@@ -1,6 +1,9 @@
 /**
- * LiveView: the live page of one User VM, as whoever runs the VM opens it (`upcall run … --page`). It samples while
- * somebody watches and does nothing else: the guest is not told, stopped or slowed to be seen.
+ * LiveView: the live page of one User VM (`upcall run … --page`). It samples the VM while at least
+ * one page watches. Sampling does not stop the guest.
+ *
+ * Called by: the program that runs the VM.
+ * Threads: the Service VM's thread only.
  */
 
 import { randomBytes } from 'node:crypto';
@@ -14,33 +17,35 @@ import type { GuestConsole } from './guest-console.js';
 import { PageConnection } from './page-connection.js';
 import { PageServer } from './page-server.js';
 import { CloseCode, FRAMES_PER_MESSAGE, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
+import { RateLimit } from './rate-limit.js';
 import { stopsMessage } from './rows.js';
 import { Sampler } from './sampler.js';
 import { SlotSampler } from './slot-sampler.js';
 import { TableSampler } from './table-sampler.js';
 
-/** Pages that may be open at a time. */
+/** Pages that may be open at the same time. */
 export const MAX_PAGES = 8;
-/** Events that are told in a second; a guest can cause any number. */
-const MAX_NEWS_PER_SECOND = 20;
-/** A frame of the slots in each. */
-const BEATS_PER_SECOND = 60;
-const BEATS_PER_MOVES = 2 * FRAMES_PER_MESSAGE;
-const BEATS_PER_TABLES = 4 * FRAMES_PER_MESSAGE;
+/** Events sent per second. A guest can cause any number. */
+const MAX_EVENTS_PER_SECOND = 20;
+/** One frame of the slots per tick. */
+const TICKS_PER_SECOND = 60;
+const TICKS_PER_MOVES = 2 * FRAMES_PER_MESSAGE;
+const TICKS_PER_TABLES = 4 * FRAMES_PER_MESSAGE;
 
 const DEFAULT_PAGE_HOST = '127.0.0.1';
 
 export interface LiveViewOptions {
   readonly vm: UserVm;
-  /** Of upcall, and of the hypervisor. */
+  /** Of upcall. */
   readonly version: string;
+  /** Its name. */
   readonly hypervisor: string;
   readonly console?: GuestConsole;
-  /** Where to listen; the loopback address unless given. */
+  /** Address to listen at. Default: the loopback address. */
   readonly host?: string;
-  /** Any that is free unless given. */
+  /** Default: any free port. */
   readonly port?: number;
-  /** Of the built page; that of the package unless given. */
+  /** The built page. Default: that of the package. */
   readonly pageFolder?: URL;
 }
 
@@ -52,15 +57,14 @@ export class LiveView {
   #tables: TableSampler | undefined;
   readonly #pages = new Set<PageConnection>();
   readonly #sampler: Sampler;
-  readonly #leave: (() => void)[] = [];
+  readonly #unsubscribe: (() => void)[] = [];
   #server: PageServer | undefined;
-  #toldClients = '';
-  #areStopsDue = false;
-  #news = 0;
-  #newsFromMs = 0;
+  #sentClients = '';
+  #isStopsQueued = false;
+  readonly #eventRate = new RateLimit(MAX_EVENTS_PER_SECOND);
   #ended: ServerMessage | undefined;
 
-  /** Rejects with OPTION_INVALID when the address is taken. */
+  /** Rejects with OPTION_INVALID if it cannot listen at the address. */
   static async open(options: LiveViewOptions): Promise<LiveView> {
     const view = new LiveView(options);
     view.#server = await PageServer.open({
@@ -70,8 +74,8 @@ export class LiveView {
       pageFolder: options.pageFolder ?? new URL('./page/', import.meta.url),
       metrics: () => view.#metrics(),
       onPage: (socket, stream) => {
-        if (view.#pages.size >= MAX_PAGES) socket.close(CloseCode.TOO_MANY, `${MAX_PAGES} pages are open`);
-        else view.#meet(socket, stream);
+        if (view.#pages.size >= MAX_PAGES) socket.close(CloseCode.TOO_MANY, `${MAX_PAGES} pages are open already`);
+        else view.#accept(socket, stream);
       },
     });
     return view;
@@ -82,37 +86,37 @@ export class LiveView {
     const { vm, console } = options;
     this.#clients = new ClientList(vm.inspection);
     this.#slots = new SlotSampler(vm, this.#clients);
-    this.#sampler = new Sampler(BEATS_PER_SECOND, [
+    this.#sampler = new Sampler(TICKS_PER_SECOND, [
       {
-        everyBeats: 1,
-        isWanted: () => this.#some(({ watchesSlots }) => watchesSlots),
-        sample: () => this.#showSlots(),
+        everyTicks: 1,
+        isNeeded: () => this.#some(({ watchesSlots }) => watchesSlots),
+        sample: () => this.#sampleSlots(),
       },
       {
-        everyBeats: FRAMES_PER_MESSAGE,
-        isWanted: () => this.#some(({ watchesSlots }) => watchesSlots),
-        sample: () => this.#each((page) => page.sendSlots()),
+        everyTicks: FRAMES_PER_MESSAGE,
+        isNeeded: () => this.#some(({ watchesSlots }) => watchesSlots),
+        sample: () => this.#each((page) => page.flushFrames()),
       },
       {
-        everyBeats: BEATS_PER_MOVES,
-        isWanted: () => this.#some(({ watchesMoves }) => watchesMoves),
-        sample: () => this.#each((page) => page.showMoves()),
+        everyTicks: TICKS_PER_MOVES,
+        isNeeded: () => this.#some(({ watchesMoves }) => watchesMoves),
+        sample: () => this.#each((page) => page.sendMoves()),
       },
       {
-        everyBeats: BEATS_PER_TABLES,
-        isWanted: () => this.#some(({ watchesTables }) => watchesTables),
-        sample: () => this.#showTables(),
+        everyTicks: TICKS_PER_TABLES,
+        isNeeded: () => this.#some(({ watchesTables }) => watchesTables),
+        sample: () => this.#sampleTables(),
       },
     ]);
-    this.#leave.push(
-      vm.debugger.onChange(() => this.#stopsChanged()),
-      vm.onEvent((event) => this.#hear(event)),
+    this.#unsubscribe.push(
+      vm.debugger.onChange(() => this.#onStopsChange()),
+      vm.onEvent((event) => this.#onEvent(event)),
     );
     if (console !== undefined)
-      this.#leave.push(console.onBytes((bytes) => this.#each((page) => page.sendConsole(bytes))));
+      this.#unsubscribe.push(console.onBytes((bytes) => this.#each((page) => page.sendConsole(bytes))));
   }
 
-  /** With the token: for the operator's eyes. */
+  /** With the token, for the operator. */
   get address(): string {
     return `${this.origin}/#${this.#token}`;
   }
@@ -127,13 +131,13 @@ export class LiveView {
 
   async close(): Promise<void> {
     this.#sampler.stop();
-    for (const leave of this.#leave.splice(0)) leave();
+    for (const remove of this.#unsubscribe.splice(0)) remove();
     this.#each((page) => page.end());
     await this.#server?.close();
   }
 
   #some(of: (page: PageConnection) => boolean): boolean {
-    for (const page of this.#pages) if (page.isWelcome && of(page)) return true;
+    for (const page of this.#pages) if (page.isAuthenticated && of(page)) return true;
     return false;
   }
 
@@ -141,7 +145,7 @@ export class LiveView {
     for (const page of this.#pages) act(page);
   }
 
-  #meet(socket: WebSocket, stream: Duplex): void {
+  #accept(socket: WebSocket, stream: Duplex): void {
     const { vm, console } = this.#options;
     const page = new PageConnection({
       socket,
@@ -150,14 +154,14 @@ export class LiveView {
       vm,
       clients: this.#clients,
       console,
-      greetings: () => this.#greetings(),
-      onChange: () => this.#watchingChanged(),
+      initialMessages: () => this.#initialMessages(),
+      onWatchChange: () => this.#onWatchChange(),
     });
     this.#pages.add(page);
     socket.on('close', () => this.#pages.delete(page));
   }
 
-  #greetings(): ServerMessage[] {
+  #initialMessages(): ServerMessage[] {
     const { vm, version, hypervisor, console } = this.#options;
     return [
       {
@@ -178,57 +182,51 @@ export class LiveView {
     ];
   }
 
-  #watchingChanged(): void {
+  #onWatchChange(): void {
     if (!this.#some(({ watchesTables }) => watchesTables)) this.#tables = undefined;
     else this.#tables ??= new TableSampler(this.#options.vm);
     this.#slots.showAll();
     this.#sampler.wake();
   }
 
-  #showSlots(): void {
+  #sampleSlots(): void {
     const frame = this.#slots.sample();
-    for (const page of this.#pages) if (page.watchesSlots) page.showSlots(frame);
+    for (const page of this.#pages) if (page.watchesSlots) page.queueFrame(frame);
   }
 
-  #showTables(): void {
+  #sampleTables(): void {
     if (this.#tables === undefined) return;
     const clients = this.#clients.message();
     const text = JSON.stringify(clients);
-    if (text !== this.#toldClients) this.#each((page) => page.tell(clients));
-    this.#toldClients = text;
+    if (text !== this.#sentClients) this.#each((page) => page.send(clients));
+    this.#sentClients = text;
     const tables = JSON.stringify(this.#tables.sample());
-    for (const page of this.#pages) if (page.watchesTables) page.show(tables);
+    for (const page of this.#pages) if (page.watchesTables) page.sendSample(tables);
   }
 
-  /** Said in the middle of the HSM's work, and perhaps a thousand times at once: pages hear of it once, a turn later. */
-  #stopsChanged(): void {
-    if (this.#areStopsDue || this.#pages.size === 0) return;
-    this.#areStopsDue = true;
+  /**
+   * Called during the HSM's work, and possibly very often: pages get one message for all changes of
+   * a turn of the event loop.
+   */
+  #onStopsChange(): void {
+    if (this.#isStopsQueued || this.#pages.size === 0) return;
+    this.#isStopsQueued = true;
     setImmediate(() => {
-      this.#areStopsDue = false;
+      this.#isStopsQueued = false;
       const stops = stopsMessage(this.#options.vm.debugger);
-      this.#each((page) => page.tell(stops));
+      this.#each((page) => page.send(stops));
     });
   }
 
-  #hear(event: UserVmEvent): void {
+  #onEvent(event: UserVmEvent): void {
     if (event.kind === 'ended') {
       const { reason, message } = event.end;
       const ended = (this.#ended = { kind: 'ended', reason, message } as const);
-      this.#each((page) => page.tell(ended));
-    } else if (this.#pages.size > 0 && this.#isNewsAllowed()) {
+      this.#each((page) => page.send(ended));
+    } else if (this.#pages.size > 0 && this.#eventRate.allows()) {
       const text = describeEvent(event);
-      this.#each((page) => page.tell({ kind: 'event', event: event.kind, text }));
+      this.#each((page) => page.send({ kind: 'event', event: event.kind, text }));
     }
-  }
-
-  #isNewsAllowed(): boolean {
-    const now = performance.now();
-    if (now - this.#newsFromMs > 1000) {
-      this.#newsFromMs = now;
-      this.#news = 0;
-    }
-    return ++this.#news <= MAX_NEWS_PER_SECOND;
   }
 
   #metrics(): string {

@@ -9,7 +9,7 @@ import { ClientList } from './client-list.js';
 import { PageConnection } from './page-connection.js';
 import type { PageMessage } from './protocol.js';
 
-/** The socket as ws gives it, with a stream that tells each write. */
+/** A socket of ws whose stream records each write. */
 class Line extends EventEmitter {
   readonly readyState = WebSocket.OPEN;
   readonly bufferedAmount = 0;
@@ -33,21 +33,21 @@ class Line extends EventEmitter {
   }
 
   close(): void {
-    assert.fail('nobody closes it here');
+    assert.fail('the connection must stay open');
   }
 
-  say(message: PageMessage): void {
+  receive(message: PageMessage): void {
     this.emit('message', Buffer.from(JSON.stringify(message)), false);
   }
 
-  /** What was written since the last call, at the end of this turn. */
+  /** The writes since the last call, at the end of this turn. */
   async written(): Promise<string[]> {
     await new Promise(setImmediate);
     return this.writes.splice(0);
   }
 }
 
-test('what is sent in one turn is one write, and frames of the slots wait for each other', async () => {
+test('messages of one turn are one write, and frames of the slots are queued until the flush', async () => {
   const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
   const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
   const line = new Line();
@@ -58,34 +58,34 @@ test('what is sent in one turn is one write, and frames of the slots wait for ea
     vm,
     clients: new ClientList(vm.inspection),
     console: undefined,
-    greetings: () => [{ kind: 'ended', reason: 'stopped', message: 'a' }],
-    onChange: () => undefined,
+    initialMessages: () => [{ kind: 'ended', reason: 'stopped', message: 'a' }],
+    onWatchChange: () => undefined,
   });
-  const frame = (name: string): void => page.showSlots(Buffer.from(name));
+  const frame = (name: string): void => page.queueFrame(Buffer.from(name));
   frame('before the token');
-  page.sendSlots();
+  page.flushFrames();
   assert.deepEqual(await line.written(), []);
 
-  line.say({ kind: 'hello', token: 'secret' });
-  page.tell({ kind: 'ended', reason: 'stopped', message: 'b' });
-  const [greeting, ...more] = await line.written();
-  assert.deepEqual([greeting?.split('|').length, more], [2, []]);
+  line.receive({ kind: 'hello', token: 'secret' });
+  page.send({ kind: 'ended', reason: 'stopped', message: 'b' });
+  const [first, ...more] = await line.written();
+  assert.deepEqual([first?.split('|').length, more], [2, []]);
 
-  line.say({ kind: 'watch', slots: true, tables: false, moves: null });
+  line.receive({ kind: 'watch', slots: true, tables: false, moves: null });
   frame('1');
   frame('2');
-  assert.deepEqual(await line.written(), ['1'], 'the first one goes alone');
+  assert.deepEqual(await line.written(), ['1'], 'the first frame is sent at once');
   frame('3');
   assert.deepEqual(await line.written(), []);
-  page.sendSlots();
-  page.tell({ kind: 'done', id: 1 });
+  page.flushFrames();
+  page.send({ kind: 'done', id: 1 });
   assert.deepEqual(await line.written(), ['23|{"kind":"done","id":1}']);
-  page.sendSlots();
+  page.flushFrames();
   assert.deepEqual(await line.written(), [], 'nothing new');
 
   frame('4');
-  line.say({ kind: 'watch', slots: false, tables: false, moves: null });
-  page.sendSlots();
+  line.receive({ kind: 'watch', slots: false, tables: false, moves: null });
+  page.flushFrames();
   assert.deepEqual(await line.written(), [], 'a page that stopped watching gets no frame');
   line.emit('close');
   await serviceVm.close();

@@ -1,7 +1,11 @@
 /**
- * PageConnection: one open page: what it may say and wants to watch, and what it is sent. It believes nothing before the
- * token; a message that is none, too many messages, or a browser that does not take the console end it. Frames, tables and
- * moves that a slow browser does not take are left out.
+ * PageConnection: one open page: what it watches, what it asks for, and what it is sent.
+ *
+ * The page is not trusted. Before the token it is sent nothing. A malformed message, too many
+ * messages or a console backlog above the limit close the connection. Frames, tables and moves are
+ * dropped while the browser is behind.
+ *
+ * Threads: the Service VM's thread only.
  */
 
 import { timingSafeEqual } from 'node:crypto';
@@ -24,13 +28,14 @@ import {
   MAX_MOVES_PER_MESSAGE,
   type ServerMessage,
 } from './protocol.js';
+import { RateLimit } from './rate-limit.js';
 import { breakpointOf, filterOf, moveRow } from './rows.js';
 
-/** Bytes that may wait for the browser before frames, tables and moves are left out. */
+/** Above this backlog frames, tables and moves are dropped. */
 export const MAX_BACKLOG_BYTES = 512 * 1024;
-/** Bytes that may wait for it at all: the console is not left out. */
+/** Above this backlog the connection is closed: console bytes are never dropped. */
 export const MAX_CONSOLE_BACKLOG_BYTES = 8 * 1024 * 1024;
-/** Messages that a page may send in a second; pasting is many. */
+/** A page's messages per second. A paste is many. */
 export const MAX_MESSAGES_PER_SECOND = 500;
 
 const NOTHING: PageMessageOf<'watch'> = { kind: 'watch', slots: false, tables: false, moves: null };
@@ -43,38 +48,37 @@ export interface PageConnectionOptions {
   readonly vm: UserVm;
   readonly clients: ClientList;
   readonly console: GuestConsole | undefined;
-  /** What a page is told first. */
-  readonly greetings: () => readonly ServerMessage[];
-  /** It wants something else than before, or is gone. */
-  readonly onChange: () => void;
+  /** The first messages after the token. */
+  readonly initialMessages: () => readonly ServerMessage[];
+  /** The page watches something else, or was closed. */
+  readonly onWatchChange: () => void;
 }
 
 export class PageConnection {
   readonly #options: PageConnectionOptions;
   readonly #helloTimer: NodeJS.Timeout;
-  #isWelcome = false;
+  #isAuthenticated = false;
   #watch = NOTHING;
-  /** Until `sendSlots`. */
+  /** Queued until `flushFrames`. */
   #frames: Uint8Array[] = [];
-  /** It has not seen what it asked for. */
-  #isNewToSlots = true;
-  #isGathering = false;
-  #glance: MoveSampler | undefined;
-  #messages = 0;
-  #secondStartMs = 0;
+  #isFirstFrame = true;
+  #isCorked = false;
+  #moveSampler: MoveSampler | undefined;
+  readonly #rate = new RateLimit(MAX_MESSAGES_PER_SECOND);
 
   constructor(options: PageConnectionOptions) {
     this.#options = options;
     const { socket } = options;
     this.#helloTimer = setTimeout(() => socket.close(CloseCode.NOT_ALLOWED, 'no hello'), HELLO_MS);
     socket.on('message', (data: RawData, isBinary: boolean) => this.#receive(data, isBinary));
-    // A broken connection is told by `close` as well.
+    // `close` follows.
     socket.on('error', () => undefined);
-    socket.on('close', () => this.#left());
+    socket.on('close', () => this.#onClose());
   }
 
-  get isWelcome(): boolean {
-    return this.#isWelcome;
+  /** Whether the page has sent the token and is still open. */
+  get isAuthenticated(): boolean {
+    return this.#isAuthenticated;
   }
 
   get watchesSlots(): boolean {
@@ -86,123 +90,121 @@ export class PageConnection {
   }
 
   get watchesMoves(): boolean {
-    return this.#glance !== undefined;
+    return this.#moveSampler !== undefined;
   }
 
-  /** Text that must not be lost; there is little of it. */
-  tell(message: ServerMessage): void {
-    if (this.#isWelcome) this.#send(JSON.stringify(message));
+  /** Sends a message that must not be lost. */
+  send(message: ServerMessage): void {
+    if (this.#isAuthenticated) this.#write(JSON.stringify(message));
   }
 
-  /** What the next one will replace anyway. */
-  show(data: Uint8Array | string): void {
-    if (this.#isWelcome && this.#options.socket.bufferedAmount <= MAX_BACKLOG_BYTES) this.#send(data);
+  /** Drops the data while the browser is behind: the next sample replaces it. */
+  sendSample(data: Uint8Array | string): void {
+    if (this.#isAuthenticated && this.#options.socket.bufferedAmount <= MAX_BACKLOG_BYTES) this.#write(data);
   }
 
-  /** Holds a frame for `sendSlots`. Who has just asked for something gets the first one at once. */
-  showSlots(frame: Uint8Array): void {
+  /**
+   * Queues a frame of the slots until `flushFrames`. The first frame after `watch` is sent at once.
+   */
+  queueFrame(frame: Uint8Array): void {
     this.#frames.push(frame.slice());
-    if (this.#isNewToSlots) this.sendSlots();
+    if (this.#isFirstFrame) this.flushFrames();
   }
 
-  /** Frames travel together: waking a browser's process takes longer than all else that is done for one. */
-  sendSlots(): void {
-    this.#isNewToSlots = false;
-    if (this.#frames.length > 0) this.show(Buffer.concat(this.#frames.splice(0)));
+  /**
+   * Sends the queued frames as one message: waking the browser's process is the largest cost of a
+   * frame.
+   */
+  flushFrames(): void {
+    this.#isFirstFrame = false;
+    if (this.#frames.length > 0) this.sendSample(Buffer.concat(this.#frames.splice(0)));
   }
 
-  /** Nothing more is sent; what was sent is on its way when this returns. */
+  /** Closes the connection. Everything sent so far is written when this returns. */
   end(): void {
-    this.#options.socket.close(CloseCode.ENDED, 'the machine is gone');
-    this.#flush();
+    this.#options.socket.close(CloseCode.ENDED, 'the VM has ended');
+    this.#uncork();
   }
 
-  showMoves(): void {
+  sendMoves(): void {
     const filter = this.#watch.moves;
-    if (this.#glance === undefined || filter === null) return;
+    if (this.#moveSampler === undefined || filter === null) return;
     if (this.#options.socket.bufferedAmount > MAX_BACKLOG_BYTES) return;
-    const { moves, lost } = this.#glance.take(MAX_MOVES_PER_MESSAGE, MAX_MOVES_OF_FLOOD);
-    if (moves.length + lost > 0) this.tell({ kind: 'moves', filter, moves: moves.map(moveRow), lost });
+    const { moves, lost } = this.#moveSampler.take(MAX_MOVES_PER_MESSAGE, MAX_MOVES_OF_FLOOD);
+    if (moves.length + lost > 0) this.send({ kind: 'moves', filter, moves: moves.map(moveRow), lost });
   }
 
   sendConsole(bytes: Uint8Array): void {
-    if (!this.#isWelcome) return;
+    if (!this.#isAuthenticated) return;
     if (this.#options.socket.bufferedAmount > MAX_CONSOLE_BACKLOG_BYTES) {
-      this.#options.socket.close(CloseCode.TOO_SLOW, 'the browser is too slow for the console');
-      this.#left();
+      this.#options.socket.close(CloseCode.TOO_SLOW, 'the browser does not take the console output');
+      this.#onClose();
       return;
     }
     const frame = new Uint8Array(CONSOLE_HEADER_BYTES + bytes.length);
     frame[0] = FrameKind.CONSOLE;
     frame.set(bytes, CONSOLE_HEADER_BYTES);
-    this.#send(frame);
+    this.#write(frame);
   }
 
-  #send(data: Uint8Array | string): void {
+  #write(data: Uint8Array | string): void {
     const { socket } = this.#options;
     if (socket.readyState !== WebSocket.OPEN) return;
-    this.#gather();
+    this.#cork();
     socket.send(data);
   }
 
-  /** What is sent in one turn of the event loop is one write, and wakes the browser's process once. */
-  #gather(): void {
-    if (this.#isGathering) return;
-    this.#isGathering = true;
+  /**
+   * Everything sent in one turn of the event loop is one write, and wakes the browser's process
+   * once.
+   */
+  #cork(): void {
+    if (this.#isCorked) return;
+    this.#isCorked = true;
     this.#options.stream.cork();
-    process.nextTick(() => this.#flush());
+    process.nextTick(() => this.#uncork());
   }
 
-  #flush(): void {
-    if (!this.#isGathering) return;
-    this.#isGathering = false;
+  #uncork(): void {
+    if (!this.#isCorked) return;
+    this.#isCorked = false;
     this.#options.stream.uncork();
   }
 
   #receive(data: RawData, isBinary: boolean): void {
     const { socket } = this.#options;
     if (socket.readyState !== WebSocket.OPEN) return;
-    const message = isBinary || this.#isTooMany() ? undefined : parsePageMessage(textOf(data));
-    if (message === undefined) socket.close(CloseCode.BAD_MESSAGE, 'no message of a page');
-    else if (this.#isWelcome) this.#act(message);
-    else if (message.kind === 'hello' && isSame(message.token, this.#options.token)) this.#welcome();
+    const message = isBinary || !this.#rate.allows() ? undefined : parsePageMessage(textOf(data));
+    if (message === undefined) socket.close(CloseCode.BAD_MESSAGE, 'malformed message, or too many messages');
+    else if (this.#isAuthenticated) this.#handle(message);
+    else if (message.kind === 'hello' && isSameToken(message.token, this.#options.token)) this.#accept();
     else socket.close(CloseCode.NOT_ALLOWED, 'open the printed address');
   }
 
-  #isTooMany(): boolean {
-    const now = performance.now();
-    if (now - this.#secondStartMs > 1000) {
-      this.#secondStartMs = now;
-      this.#messages = 0;
-    }
-    return ++this.#messages > MAX_MESSAGES_PER_SECOND;
-  }
-
-  #welcome(): void {
-    const { console, greetings } = this.#options;
+  #accept(): void {
+    const { console, initialMessages } = this.#options;
     clearTimeout(this.#helloTimer);
-    this.#isWelcome = true;
-    for (const message of greetings()) this.tell(message);
+    this.#isAuthenticated = true;
+    for (const message of initialMessages()) this.send(message);
     const history = console?.history;
     if (history !== undefined && history.length > 0) this.sendConsole(history);
   }
 
-  #act(message: PageMessage): void {
+  #handle(message: PageMessage): void {
     const { vm, clients, console } = this.#options;
     switch (message.kind) {
       case 'hello':
         return;
       case 'watch':
-        this.#watchFor(message);
+        this.#setWatch(message);
         return;
       case 'type':
         console?.type(Buffer.from(message.text, 'utf8'));
         return;
       case 'peek': {
         const client = clients.client(message.client);
-        if (client === undefined)
-          this.tell({ kind: 'done', id: message.id, error: 'there is no such client any more' });
-        else void this.#tellRegisters(message, client);
+        if (client === undefined) this.send({ kind: 'done', id: message.id, error: 'no such client: it was removed' });
+        else void this.#sendRegisters(message, client);
         return;
       }
       default:
@@ -210,7 +212,7 @@ export class PageConnection {
     }
   }
 
-  /** What changes the guest's requests; each is answered. */
+  /** Messages for the debugger. Each gets a reply. */
   #debug(message: Exclude<PageMessage, { readonly kind: 'hello' | 'watch' | 'type' | 'peek' }>, vm: UserVm): void {
     const { id } = message;
     try {
@@ -222,17 +224,17 @@ export class PageConnection {
       else if (message.kind === 'detach') vm.debugger.detach();
       else if (message.vcpu === null) vm.debugger.goAll();
       else vm.debugger.go(message.vcpu);
-      this.tell({ kind: 'done', id });
+      this.send({ kind: 'done', id });
     } catch (error) {
       if (!(error instanceof UpcallError)) throw error;
-      this.tell({ kind: 'done', id, error: error.describe() });
+      this.send({ kind: 'done', id, error: error.describe() });
     }
   }
 
-  /** A device in a thread of its own takes its time, though not for long. */
-  async #tellRegisters({ id, client: number }: PageMessageOf<'peek'>, client: IoClient): Promise<void> {
+  /** A device in its own thread replies later, or times out. */
+  async #sendRegisters({ id, client: number }: PageMessageOf<'peek'>, client: IoClient): Promise<void> {
     const { source, isAnswered, registers } = await this.#options.vm.inspection.peek(client);
-    this.tell({
+    this.send({
       kind: 'registers',
       id,
       client: number,
@@ -250,22 +252,23 @@ export class PageConnection {
     });
   }
 
-  #watchFor(watch: PageMessageOf<'watch'>): void {
+  #setWatch(watch: PageMessageOf<'watch'>): void {
     const isSameFilter = JSON.stringify(watch.moves) === JSON.stringify(this.#watch.moves);
     this.#watch = watch;
     this.#frames = [];
-    this.#isNewToSlots = true;
+    this.#isFirstFrame = true;
     if (!isSameFilter) {
-      this.#glance?.close();
-      this.#glance = watch.moves === null ? undefined : this.#options.vm.inspection.sampleMoves(filterOf(watch.moves));
+      this.#moveSampler?.close();
+      this.#moveSampler =
+        watch.moves === null ? undefined : this.#options.vm.inspection.sampleMoves(filterOf(watch.moves));
     }
-    this.#options.onChange();
+    this.#options.onWatchChange();
   }
 
-  #left(): void {
+  #onClose(): void {
     clearTimeout(this.#helloTimer);
-    this.#isWelcome = false;
-    this.#watchFor(NOTHING);
+    this.#isAuthenticated = false;
+    this.#setWatch(NOTHING);
   }
 }
 
@@ -274,7 +277,8 @@ function textOf(data: RawData): string {
   return bytes.toString('utf8');
 }
 
-function isSame(a: string, b: string): boolean {
+/** Compares in constant time. */
+function isSameToken(a: string, b: string): boolean {
   const [first, second] = [Buffer.from(a), Buffer.from(b)];
   return first.length === second.length && timingSafeEqual(first, second);
 }

@@ -1,12 +1,12 @@
 /**
- * PageFiles: the built page as it lies in the package, read once into memory when the server starts. Only what was read
- * can be asked for, so no path of a request ever reaches the file system.
+ * Page files: the built page, read into memory when the server starts. Only these files can be
+ * requested: the path of a request never reaches the file system.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 
-/** More than any page of ours; a wrong folder is not read whole. */
+/** More than the page has. It bounds what is read of a wrong folder. */
 const MAX_FILES = 200;
 
 const TYPES: Readonly<Record<string, string>> = {
@@ -23,11 +23,14 @@ const TYPES: Readonly<Record<string, string>> = {
 export interface PageFile {
   readonly type: string;
   readonly bytes: Uint8Array;
-  /** Its name has a hash of what it holds: it never changes. */
+  /** Its name contains a hash of its content: it never changes. */
   readonly isHashed: boolean;
 }
 
-/** By path, `/` for the page itself; empty when it was not built. Vite puts what it hashes into `assets/`. */
+/**
+ * By path. The page itself is `/`. Empty if the page was not built. Vite puts hashed files into
+ * `assets/`.
+ */
 export async function readPageFiles(folder: URL): Promise<ReadonlyMap<string, PageFile>> {
   const files = new Map<string, PageFile>();
   let names: string[];

@@ -1,10 +1,13 @@
 /**
- * PageServer: the HTTP side of the live view: the page's files, `/metrics`, and who may open a WebSocket. Nothing that it
- * answers changes anything: GET and HEAD are all it knows.
+ * PageServer: the HTTP side of the live page: its files, `/metrics`, and the WebSocket upgrade. It
+ * accepts GET and HEAD only, and neither changes anything.
  *
- * A web page of somebody else in the operator's browser can send requests here, too. Therefore the Host must be this
- * machine by number or as localhost (a name of theirs that resolves to this machine is refused), the Origin must be this
- * very server, and whoever wants to see or do something must know the token of the printed address.
+ * Any web page in the operator's browser can send requests here. Therefore:
+ *
+ * - Host must be an IP address or localhost. A foreign name that resolves to this machine is
+ *   refused (DNS rebinding).
+ * - Origin must be this server.
+ * - Data and control need the token of the printed address.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -16,24 +19,27 @@ import { errorText } from '../io-request/error-text.js';
 import { readPageFiles, type PageFile } from './page-files.js';
 import { LIVE_PATH, MAX_PAGE_MESSAGE_BYTES } from './protocol.js';
 
-/** Connections of all kinds at a time. */
+/** Open connections of all kinds. */
 const MAX_CONNECTIONS = 64;
 
 export interface PageServerOptions {
   readonly host: string;
-  /** 0: any that is free. */
+  /** 0: any free port. */
   readonly port: number;
   readonly token: string;
   readonly pageFolder: URL;
   readonly metrics: () => string;
-  /** With the stream that it is sent through. */
+  /** `stream`: what `socket` writes to. */
   readonly onPage: (socket: WebSocket, stream: Duplex) => void;
 }
 
 const NOT_BUILT =
-  'The page is not built. npm run build builds it; a package from the registry has it.\nThe numbers are at /metrics.\n';
+  'The page is not built: run npm run build. A package from the registry has it.\nThe metrics are at /metrics.\n';
 
-/** Files of ours only, and nothing inline: what xterm.js writes as styles the page adopts (page/parts/adopted-styles.ts). */
+/**
+ * Own files only, and nothing inline. Styles that xterm.js writes at run time are adopted instead
+ * (page/parts/adopted-styles.ts).
+ */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
   "script-src 'self'",
@@ -60,7 +66,7 @@ export class PageServer {
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
 
-  /** Listens when it resolves. Rejects with OPTION_INVALID when it cannot. */
+  /** Resolves when it listens. Rejects with OPTION_INVALID if it cannot. */
   static async open(options: PageServerOptions): Promise<PageServer> {
     const server = new PageServer(options, await readPageFiles(options.pageFolder));
     await server.#listen();
@@ -100,11 +106,11 @@ export class PageServer {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', (error: NodeJS.ErrnoException) =>
         reject(
-          new UpcallError('OPTION_INVALID', `the page cannot be served at ${host}:${port}: ${whyNot(error)}`, {
+          new UpcallError('OPTION_INVALID', `the page cannot be served at ${host}:${port}: ${listenError(error)}`, {
             remedy:
               error.code === 'EADDRNOTAVAIL'
                 ? 'Give --page-host one of its addresses'
-                : 'Give another port, or --page without one for any that is free',
+                : 'Give another port, or --page without a port for any free one',
             cause: error,
           }),
         ),
@@ -112,13 +118,13 @@ export class PageServer {
       this.#server.listen(port, host, resolve);
     });
     this.#server.on('error', () => undefined);
-    // A page alone keeps no process.
+    // The page alone does not keep the process alive.
     this.#server.unref();
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
-    if (!this.#isForUs(request)) end(response, 403, 'Open the address that was printed.\n');
+    if (!this.#isAllowed(request)) end(response, 403, 'Open the printed address.\n');
     else if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('Allow', 'GET, HEAD');
       end(response, 405, 'Only GET and HEAD.\n');
@@ -128,7 +134,7 @@ export class PageServer {
   #get(request: IncomingMessage, response: ServerResponse): void {
     const url = urlOf(request);
     if (url?.pathname === '/metrics') {
-      if (!this.#hasToken(request, url)) end(response, 401, 'Say the token: /metrics?token=…, or as a bearer token.\n');
+      if (!this.#hasToken(request, url)) end(response, 401, 'Send the token: /metrics?token=… or as a bearer token.\n');
       else end(response, 200, this.#options.metrics(), 'text/plain; version=0.0.4; charset=utf-8');
       return;
     }
@@ -137,7 +143,7 @@ export class PageServer {
       response.setHeader('Cache-Control', file.isHashed ? 'public, max-age=31536000, immutable' : 'no-store');
       end(response, 200, file.bytes, file.type);
     } else if (url?.pathname === '/' && this.#files.size === 0) end(response, 503, NOT_BUILT);
-    else end(response, 404, 'There is nothing here.\n');
+    else end(response, 404, 'Not found.\n');
   }
 
   #hasToken(request: IncomingMessage, url: URL): boolean {
@@ -147,29 +153,29 @@ export class PageServer {
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
-    if (!this.#isForUs(request) || request.headers.origin === undefined || urlOf(request)?.pathname !== LIVE_PATH) {
+    if (!this.#isAllowed(request) || request.headers.origin === undefined || urlOf(request)?.pathname !== LIVE_PATH) {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
       return;
     }
     this.#sockets.handleUpgrade(request, socket, head, (page) => this.#options.onPage(page, socket));
   }
 
-  /** Whether it was sent to this server by its own page, or by no page at all. */
-  #isForUs({ headers: { host, origin } }: IncomingMessage): boolean {
+  /** Whether the request came from this server's page, or from no page at all. */
+  #isAllowed({ headers: { host, origin } }: IncomingMessage): boolean {
     if (host === undefined || (origin !== undefined && origin !== `http://${host}`)) return false;
     const name = hostName(host);
     return name === 'localhost' || name === this.#options.host.toLowerCase() || isIP(name) !== 0;
   }
 }
 
-function whyNot(error: NodeJS.ErrnoException): string {
+function listenError(error: NodeJS.ErrnoException): string {
   if (error.code === 'EADDRINUSE') return 'another program listens there';
   if (error.code === 'EACCES') return 'this user may not listen there';
   if (error.code === 'EADDRNOTAVAIL') return 'this machine has no such address';
   return errorText(error).message;
 }
 
-/** Without port and brackets. */
+/** The host without port and brackets. */
 function hostName(host: string): string {
   return (/^\[([^\]]*)\](?::\d+)?$/.exec(host)?.[1] ?? host.replace(/:\d+$/, '')).toLowerCase();
 }

@@ -1,6 +1,6 @@
 /**
- * Protocol: what the live page and its server send each other over one WebSocket at LIVE_PATH. Nothing
- * here needs Node or a browser: both sides import it.
+ * Protocol: what the live page and its server send each other over one WebSocket at LIVE_PATH.
+ * Nothing here needs Node or a browser: both sides import it.
  *
  * - Text messages are JSON objects, distinguished by `kind`. The slots and the guest's console are
  *   binary, because they are frequent. Their first byte is a `FrameKind`.
@@ -9,8 +9,8 @@
  *   sessionStorage, removes it from the address, and sends it in its first message. (All ports of a
  *   machine share cookies.) Until then the server sends nothing and accepts nothing else.
  * - The server sends what the page watches, and samples nothing for a page that watches nothing. It
- *   drops what a slow browser does not take: see `sequence` and `lost`. Console bytes are queued up to
- *   a limit, then the connection is closed. A page that reconnects gets the console's history.
+ *   drops what a slow browser does not take: see `sequence` and `lost`. Console bytes are queued up
+ *   to a limit, then the connection is closed. A page that reconnects gets the console's history.
  * - A message with an `id` gets exactly one reply, `done` or `registers`, with the same `id`.
  */
 

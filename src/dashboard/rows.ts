@@ -1,4 +1,6 @@
-/** Requests, moves and stops as the page gets them, and back: what the page says about a breakpoint or a filter. */
+/**
+ * Rows: requests, moves and stops as the page gets them, and a page's breakpoint or filter as data.
+ */
 
 import type { Breakpoint } from '../debugging/breakpoint.js';
 import type { StoppedRequest } from '../debugging/held-request.js';

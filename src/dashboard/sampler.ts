@@ -1,50 +1,51 @@
 /**
- * Sampler: looks at things on a common beat while somebody wants them, so that what is looked at less often falls on a beat
- * of what is looked at more often, and all of it can be told together. While nobody wants anything there is no timer. A beat
- * that was missed is not made up for.
+ * Sampler: calls several sources at their own rates from one timer. A slower source runs on a tick
+ * of the faster ones and after them, so that their data can be sent in one write.
+ *
+ * There is no timer while no source is needed. A missed tick is not made up for.
  */
 
-export interface Sampled {
-  /** Looked at once in so many beats, however often it is asked for. */
-  readonly everyBeats: number;
-  readonly isWanted: () => boolean;
+export interface SampledSource {
+  /** At most one sample in this many ticks, however often `wake` is called. */
+  readonly everyTicks: number;
+  readonly isNeeded: () => boolean;
   readonly sample: () => void;
 }
 
 export class Sampler {
-  readonly #beatMs: number;
+  readonly #tickMs: number;
   readonly #now: () => number;
-  /** Those of one beat are looked at in this order. */
-  readonly #all: readonly { readonly sampled: Sampled; nextBeat: number }[];
+  /** Sources due on the same tick are sampled in this order. */
+  readonly #sources: readonly { readonly source: SampledSource; nextTick: number }[];
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
-  /** `now`: in ms; the host's unless a test holds it. */
-  constructor(beatsPerSecond: number, all: readonly Sampled[], now = (): number => performance.now()) {
-    this.#beatMs = 1000 / beatsPerSecond;
+  /** `now`: in ms. Default: the host's clock. */
+  constructor(ticksPerSecond: number, sources: readonly SampledSource[], now = (): number => performance.now()) {
+    this.#tickMs = 1000 / ticksPerSecond;
     this.#now = now;
-    this.#all = all.map((sampled) => ({ sampled, nextBeat: 0 }));
+    this.#sources = sources.map((source) => ({ source, nextTick: 0 }));
   }
 
-  /** Somebody may want something else than before. */
+  /** Call it when a source may be needed that was not. */
   wake(): void {
     if (this.#isStopped) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    const beat = Math.floor(this.#now() / this.#beatMs);
+    const tick = Math.floor(this.#now() / this.#tickMs);
     let next = Infinity;
-    for (const one of this.#all) {
-      const { everyBeats, isWanted, sample } = one.sampled;
-      if (!isWanted()) continue;
-      if (one.nextBeat <= beat) {
-        one.nextBeat = (Math.floor(beat / everyBeats) + 1) * everyBeats;
+    for (const entry of this.#sources) {
+      const { everyTicks, isNeeded, sample } = entry.source;
+      if (!isNeeded()) continue;
+      if (entry.nextTick <= tick) {
+        entry.nextTick = (Math.floor(tick / everyTicks) + 1) * everyTicks;
         sample();
       }
-      next = Math.min(next, one.nextBeat);
+      next = Math.min(next, entry.nextTick);
     }
     if (next === Infinity) return;
-    // Timers count from when the event loop last looked at its clock, which has whole milliseconds.
-    this.#timer = setTimeout(() => this.wake(), Math.ceil(next * this.#beatMs - this.#now()) + 1);
+    // A timer counts from the event loop's cached time, which has whole milliseconds: add one.
+    this.#timer = setTimeout(() => this.wake(), Math.ceil(next * this.#tickMs - this.#now()) + 1);
     this.#timer.unref();
   }
 

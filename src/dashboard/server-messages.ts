@@ -25,7 +25,7 @@ export interface Welcome {
     readonly vcpus: number;
     readonly memoryBytes: number;
     readonly hypervisor: string;
-    /** False: nothing that is typed reaches the guest. */
+    /** False: `type` has no effect. */
     readonly hasConsole: boolean;
   };
 }
@@ -37,19 +37,18 @@ export interface RangeRow {
 }
 
 export interface ClientDescription {
-  /** Names need not be different; the index in the list is what slots say. An index is never given to another client. */
+  /** Not unique. Slots refer to a client by its index in the list, which is never reused. */
   readonly name: string;
   readonly isDefault: boolean;
-  /** In a thread of its own. */
+  /** It has its own thread. */
   readonly isThreaded: boolean;
-  /** Taken out. */
-  readonly isGone: boolean;
-  /** Whether `peek` gives something. */
+  readonly isRemoved: boolean;
+  /** Whether `peek` gives registers. */
   readonly hasRegisters: boolean;
   readonly ranges: readonly RangeRow[];
 }
 
-/** After `welcome`, and whenever something of it changes. The default client is the first. */
+/** Sent after `welcome` and on each change. The default client is the first. */
 export interface Clients {
   readonly kind: 'clients';
   readonly clients: readonly ClientDescription[];
@@ -65,9 +64,9 @@ export interface TableRow {
   readonly reads: number;
   readonly writes: number;
   readonly perSecond: number;
-  /** PENDING to FREE, of the requests since the last message; null without any. */
+  /** From PENDING to FREE, of the requests since the last message. Null: no requests. */
   readonly recent: Percentiles | null;
-  /** The same of all requests so far. */
+  /** The same for all requests so far. */
   readonly all: Percentiles | null;
 }
 
@@ -79,20 +78,22 @@ export interface UnclaimedRow {
   readonly perSecond: number;
 }
 
-/** Four times a second to who watches `tables`. */
+/** Sent to pages that watch `tables`, about four times per second. */
 export interface Tables {
   readonly kind: 'tables';
-  /** Of the same clock as FrameOffset.timeMs. */
+  /** By the clock of FrameOffset.timeMs. */
   readonly timeMs: number;
-  /** Since the message before: what `perSecond` and `recent` are of. */
+  /** Since the last message: the interval of `perSecond` and `recent`. */
   readonly intervalMs: number;
   readonly requests: number;
   readonly perSecond: number;
-  /** Accesses that trapped, and those of them that the hypervisor answered itself. */
+  /** Accesses that trapped, including those that the hypervisor answered itself. */
   readonly trapped: number;
   readonly answeredByHypervisor: number;
   readonly guestErrors: number;
-  /** Stages of the requests since the last message: PENDING → PROCESSING → COMPLETE → FREE, and all of it. */
+  /**
+   * Of the requests since the last message: PENDING → PROCESSING → COMPLETE → FREE, and the total.
+   */
   readonly latency: Readonly<Record<'wait' | 'work' | 'wake' | 'total', Percentiles | null>>;
   readonly clients: readonly TableRow[];
   readonly ranges: readonly TableRow[];
@@ -103,7 +104,7 @@ export type StateName = 'FREE' | 'PENDING' | 'PROCESSING' | 'COMPLETE' | 'UNKNOW
 
 export interface MoveRow {
   readonly timeNs: number;
-  /** False in a burst for a move whose time was not taken; `timeNs` is then that of the move before. */
+  /** False in a burst for a move without a timestamp: `timeNs` is that of the move before. */
   readonly isTimed: boolean;
   readonly vcpu: number;
   readonly from: StateName;
@@ -116,13 +117,13 @@ export interface MoveRow {
   readonly isRefused: boolean;
 }
 
-/** Up to sixteen times a second to who watches `moves`. */
+/** Sent to pages that watch `moves`, at most eight times per second. */
 export interface Moves {
   readonly kind: 'moves';
-  /** What they were chosen by: those on their way when the page asks for others are told from the others. */
+  /** The filter that selected them. A page ignores a message with a filter that it has replaced. */
   readonly filter: MoveFilterFields;
   readonly moves: readonly MoveRow[];
-  /** Moves that fitted the filter or might have, and are left out before or within these. */
+  /** Moves that matched or may have matched, and were dropped before or within these. */
   readonly lost: number;
 }
 
@@ -135,18 +136,18 @@ export interface BreakpointRow extends BreakpointFields {
 export interface StopRow {
   readonly vcpu: number;
   readonly at: HoldPoint;
-  /** Who is to get it or has answered it. */
+  /** The client that will get it, or has answered it. */
   readonly client: string;
   readonly request: RequestRow;
-  /** Whether `change` may be asked: a write at PENDING, a read before COMPLETE. */
+  /** Whether `change` is allowed: a write at PENDING, or a read before COMPLETE. */
   readonly canChange: boolean;
-  /** The breakpoint that stopped it; null: a step, or all are held. */
+  /** The breakpoint that it hit. Null: a step, or all requests are held. */
   readonly breakpoint: number | null;
-  /** Of the same clock as FrameOffset.timeMs. */
+  /** By the clock of FrameOffset.timeMs. */
   readonly sinceMs: number;
 }
 
-/** After `welcome`, and whenever something of it changes, whoever changed it. */
+/** Sent after `welcome` and on each change by any page. */
 export interface Stops {
   readonly kind: 'stops';
   readonly holdAll: { readonly pending: boolean; readonly complete: boolean };
@@ -160,7 +161,7 @@ export interface RegisterRow {
   readonly size: number;
   readonly access: 'r' | 'w' | 'rw';
   readonly meaning: string;
-  /** Null: cannot be looked at without a side effect. */
+  /** Null: cannot be read without a side effect. */
   readonly value: string | null;
   readonly fields: readonly {
     readonly bits: readonly [number, number];
@@ -169,14 +170,14 @@ export interface RegisterRow {
   }[];
 }
 
-/** The answer to `peek`. */
+/** The reply to `peek`. */
 export interface Registers {
   readonly kind: 'registers';
   readonly id: number;
   readonly client: number;
-  /** The data sheet; empty without one. */
+  /** The data sheet, or empty. */
   readonly source: string;
-  /** False: the device's thread did not answer in time. */
+  /** False: the device's thread did not reply in time. */
   readonly isAnswered: boolean;
   readonly registers: readonly RegisterRow[];
 }
@@ -184,22 +185,22 @@ export interface Registers {
 export interface Done {
   readonly kind: 'done';
   readonly id: number;
-  /** Left out: it was done. */
+  /** Missing on success. */
   readonly error?: string;
 }
 
-/** Something worth knowing about the VM, in one line of English. */
-export interface VmNews {
+/** An event of the VM, in one line of English. */
+export interface EventMessage {
   readonly kind: 'event';
   readonly event: string;
   readonly text: string;
 }
 
-/** The VM is gone. The connection stays until the process ends. */
+/** The VM has ended. The connection stays open until the process ends. */
 export interface Ended {
   readonly kind: 'ended';
   readonly reason: string;
   readonly message: string;
 }
 
-export type ServerMessage = Welcome | Clients | Tables | Moves | Stops | Registers | Done | VmNews | Ended;
+export type ServerMessage = Welcome | Clients | Tables | Moves | Stops | Registers | Done | EventMessage | Ended;

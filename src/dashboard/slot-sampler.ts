@@ -1,6 +1,6 @@
 /**
- * SlotSampler: the current slots of a VM as a frame (slot-frame.ts). It copies the slots' bytes from
- * the shared page and adds the sidecars.
+ * SlotSampler: the current slots of a VM as a frame (slot-frame.ts). It copies the slots' bytes
+ * from the shared page and adds the sidecars.
  *
  * Threads: samples in the Service VM's thread and stops nobody. A change during the copy is in the
  * next frame. The buffer is reused: a frame is valid until the next `sample`.

@@ -1,6 +1,6 @@
 /**
- * TableSampler: a VM's statistics as the page's tables: what there was in all, and rates and percentiles of the time since
- * the last message. `upcall top` shows the same.
+ * TableSampler: a VM's statistics as the page's tables: totals, and the rates and percentiles since
+ * the last sample. `upcall top` shows the same.
  */
 
 import { percentileNs, type LatencySnapshot } from '../trace/latency-histogram.js';
@@ -14,7 +14,7 @@ import {
 import type { UserVm } from '../vm/user-vm.js';
 import { MAX_UNCLAIMED_ROWS, type Percentiles, type TableRow, type Tables } from './protocol.js';
 
-const NONE: StatisticsSnapshot = {
+const EMPTY: StatisticsSnapshot = {
   requests: 0,
   guestErrors: 0,
   types: [],
@@ -30,15 +30,16 @@ export class TableSampler {
   #last: StatisticsSnapshot;
   #lastMs = performance.now();
 
-  /** The first message is of the time from here on. */
+  /** The first sample covers the time from here on. */
   constructor(vm: UserVm) {
     this.#vm = vm;
-    this.#last = vm.statistics() ?? NONE;
+    this.#last = vm.statistics() ?? EMPTY;
   }
 
-  /** Without statistics, a VM's tables are empty. */
+  /** The tables of a VM without statistics are empty. */
   sample(): Tables {
-    const { statistics, counters } = { statistics: this.#vm.statistics() ?? NONE, counters: this.#vm.counters() };
+    const statistics = this.#vm.statistics() ?? EMPTY;
+    const counters = this.#vm.counters();
     const timeMs = performance.now();
     const intervalMs = Math.max(1, timeMs - this.#lastMs);
     const recent = diffStatistics(statistics, this.#last);
@@ -48,10 +49,10 @@ export class TableSampler {
     const [all] = mergeRows(recent.types.map((row) => ({ ...row, name: 'all' })));
     const stages = all?.stages ?? NO_STAGES;
     const rows = (list: 'clients' | 'ranges'): TableRow[] => {
-      const news = new Map(recent[list].map((row) => [row.name, row]));
-      return statistics[list].map((row) => tableRow(row, news.get(row.name), perSecond));
+      const recentByName = new Map(recent[list].map((row) => [row.name, row]));
+      return statistics[list].map((row) => tableRow(row, recentByName.get(row.name), perSecond));
     };
-    const unclaimedNews = new Map(recent.unclaimed.map(({ name, reads, writes }) => [name, reads + writes]));
+    const recentUnclaimed = new Map(recent.unclaimed.map(({ name, reads, writes }) => [name, reads + writes]));
     return {
       kind: 'tables',
       timeMs,
@@ -73,7 +74,7 @@ export class TableSampler {
         name,
         reads,
         writes,
-        perSecond: perSecond(unclaimedNews.get(name) ?? 0),
+        perSecond: perSecond(recentUnclaimed.get(name) ?? 0),
       })),
     };
   }

@@ -23,7 +23,7 @@ const WRITE: ExpressionSubject = {
 const holds = (text: string, subject: Partial<ExpressionSubject> = {}): boolean =>
   parseExpression(text)({ ...WRITE, ...subject });
 
-test('names are the parts of the request', () => {
+test('names are the fields of the request', () => {
   for (const text of [
     'port && write && !read && !mmio && !pci && !wp',
     'address == 0x3f8 && size == 1 && value == 65 && vcpu == 2',
@@ -37,7 +37,7 @@ test('names are the parts of the request', () => {
   assert.equal(holds('read', { isRead: true }), true);
 });
 
-test('operators bind as in Python, and numbers are unsigned and 64 bits wide', () => {
+test('operators have Python’s precedence, and numbers are unsigned and 64 bits wide', () => {
   for (const [text, expected] of [
     ['value & 0x40 == 0x40', true],
     ['1 || 0 && 0', true],
@@ -58,21 +58,21 @@ test('operators bind as in Python, and numbers are unsigned and 64 bits wide', (
     assert.equal(holds(text), expected, text);
 });
 
-test('what is no expression is refused, and the error says where', () => {
+test('an invalid expression is refused with the invalid part', () => {
   for (const [text, where] of [
     ['', 'ends too early'],
     ['value ==', 'ends too early'],
     ['(value', 'ends too early'],
-    ['value 3', '"3" does not fit'],
-    ['values == 3', '"values" does not fit'],
-    ['process', '"process" does not fit'],
-    ['constructor', '"constructor" does not fit'],
-    ['value.toString', 'no part of an expression'],
+    ['value 3', 'unexpected "3"'],
+    ['values == 3', 'unexpected "values"'],
+    ['process', 'unexpected "process"'],
+    ['constructor', 'unexpected "constructor"'],
+    ['value.toString', 'is not valid here'],
     ['client', 'ends too early'],
-    ['client == uart', '"uart" does not fit'],
-    ['"a" == client', '"a" does not fit'],
-    ['0x', 'no part of an expression'],
-    ['12ab', 'no part of an expression'],
+    ['client == uart', 'unexpected "uart"'],
+    ['"a" == client', 'unexpected "a"'],
+    ['0x', 'is not valid here'],
+    ['12ab', 'is not valid here'],
     ['a'.repeat(MAX_EXPRESSION_CHARACTERS + 1), 'longer than'],
   ] as const)
     assert.throws(
@@ -82,7 +82,7 @@ test('what is no expression is refused, and the error says where', () => {
     );
 });
 
-test('whatever text comes, it is an expression or an UpcallError', () => {
+test('any text is an expression or gives an UpcallError', () => {
   const piece = fc.constantFrom(
     'value',
     '(',

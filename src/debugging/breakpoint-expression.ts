@@ -1,24 +1,26 @@
 /**
- * Breakpoint expressions: a condition on a request as text, for instance `write && size == 1 && value & 0x80`. The text
- * comes from whoever debugs a VM, perhaps through a web page: it is parsed into functions of this file, names can only
- * be those below, and its length bounds its depth and its work.
+ * Breakpoint expressions: a condition on a request as text, for instance `write && size == 1 &&
+ * value & 0x80`.
  *
- * All numbers are unsigned and 64 bits wide, as an MMIO value is, and wrap. Operators, from loosest to tightest:
- * `||`, `&&`, `== != < <= > >=`, `|`, `^`, `&`, `<< >>`, `+ -`, `*`, then `! ~ -`. As in Python and Go, and unlike in C,
- * `value & 0x80 == 0x80` compares last. Everything but 0 is true.
+ * The text is untrusted: it may come from a web page. It is parsed into functions of this file, and
+ * only the names below are known. The length limit bounds depth and work.
+ *
+ * Numbers are unsigned, 64 bits wide, and wrap. Operators by increasing precedence: `||`, `&&`, `==
+ * != < <= > >=`, `|`, `^`, `&`, `<< >>`, `+ -`, `*`, then `! ~ -`. As in Python and unlike in C,
+ * `value & 0x80 == 0x80` compares last. Every value but 0 is true.
  */
 
 import { UpcallError } from '../io-request/upcall-error.js';
 import { IoRequestType } from '../io-request/layout.js';
 import { MAX_EXPRESSION_CHARACTERS } from './breakpoint-limits.js';
 
-/** A request as expressions see it. */
+/** The fields of a request that an expression reads. */
 export interface ExpressionSubject {
   readonly type: number;
   readonly isRead: boolean;
   readonly address: bigint;
   readonly size: number;
-  /** What is written; of a read what it gives, or 0 while that is not known. */
+  /** The written value, or the value that a read returns. Undefined for a read at PENDING. */
   readonly value: bigint;
   readonly vcpu: number;
   readonly client: string;
@@ -32,10 +34,10 @@ export type Condition = (subject: ExpressionSubject) => boolean;
 
 type Evaluate = (subject: ExpressionSubject) => bigint;
 
-const yes = (is: boolean): bigint => (is ? 1n : 0n);
+const fromBoolean = (is: boolean): bigint => (is ? 1n : 0n);
 const u64 = (value: bigint): bigint => BigInt.asUintN(64, value);
 
-/** `port`, `mmio`, `pci`, `wp`, `read` and `write` are true or not; the others are numbers. */
+/** `port`, `mmio`, `pci`, `wp`, `read` and `write` are 1 or 0. The others are numbers. */
 const NAMES = new Map<string, Evaluate>([
   ['address', ({ address }) => address],
   ['size', ({ size }) => BigInt(size)],
@@ -45,29 +47,29 @@ const NAMES = new Map<string, Evaluate>([
   ['device', ({ device }) => BigInt(device)],
   ['function', ({ pciFunction }) => BigInt(pciFunction)],
   ['register', ({ register }) => BigInt(register)],
-  ['read', ({ isRead }) => yes(isRead)],
-  ['write', ({ isRead }) => yes(!isRead)],
-  ['port', ({ type }) => yes(type === IoRequestType.PORT)],
-  ['mmio', ({ type }) => yes(type === IoRequestType.MMIO)],
-  ['pci', ({ type }) => yes(type === IoRequestType.PCI)],
-  ['wp', ({ type }) => yes(type === IoRequestType.WRITE_PROTECT)],
+  ['read', ({ isRead }) => fromBoolean(isRead)],
+  ['write', ({ isRead }) => fromBoolean(!isRead)],
+  ['port', ({ type }) => fromBoolean(type === IoRequestType.PORT)],
+  ['mmio', ({ type }) => fromBoolean(type === IoRequestType.MMIO)],
+  ['pci', ({ type }) => fromBoolean(type === IoRequestType.PCI)],
+  ['wp', ({ type }) => fromBoolean(type === IoRequestType.WRITE_PROTECT)],
   ['true', () => 1n],
   ['false', () => 0n],
 ]);
 
 type Binary = (a: bigint, b: bigint) => bigint;
 
-/** From loosest to tightest. A shift by 64 or more leaves nothing. */
+/** By increasing precedence. A shift by 64 or more gives 0. */
 const LEVELS: readonly Readonly<Record<string, Binary>>[] = [
-  { '||': (a, b) => yes(a !== 0n || b !== 0n) },
-  { '&&': (a, b) => yes(a !== 0n && b !== 0n) },
+  { '||': (a, b) => fromBoolean(a !== 0n || b !== 0n) },
+  { '&&': (a, b) => fromBoolean(a !== 0n && b !== 0n) },
   {
-    '==': (a, b) => yes(a === b),
-    '!=': (a, b) => yes(a !== b),
-    '<': (a, b) => yes(a < b),
-    '<=': (a, b) => yes(a <= b),
-    '>': (a, b) => yes(a > b),
-    '>=': (a, b) => yes(a >= b),
+    '==': (a, b) => fromBoolean(a === b),
+    '!=': (a, b) => fromBoolean(a !== b),
+    '<': (a, b) => fromBoolean(a < b),
+    '<=': (a, b) => fromBoolean(a <= b),
+    '>': (a, b) => fromBoolean(a > b),
+    '>=': (a, b) => fromBoolean(a >= b),
   },
   { '|': (a, b) => a | b },
   { '^': (a, b) => a ^ b },
@@ -84,11 +86,11 @@ interface Token {
   readonly text: string;
 }
 
-/** Throws OPTION_INVALID, which says where it stops making sense. */
+/** Throws OPTION_INVALID with the part that is invalid. */
 export function parseExpression(text: string): Condition {
   if (text.length > MAX_EXPRESSION_CHARACTERS)
     throw invalid(text.slice(0, 20), `longer than ${MAX_EXPRESSION_CHARACTERS} characters`);
-  const evaluate = new Parser(text).whole();
+  const evaluate = new Parser(text).parse();
   return (subject) => evaluate(subject) !== 0n;
 }
 
@@ -102,7 +104,7 @@ class Parser {
     this.#tokens = tokensOf(text);
   }
 
-  whole(): Evaluate {
+  parse(): Evaluate {
     const evaluate = this.#level(0);
     if (this.#next.kind !== 'end') throw this.#unexpected();
     return evaluate;
@@ -113,9 +115,9 @@ class Parser {
   }
 
   #takeSign(sign: string): boolean {
-    const isThere = this.#next.kind === 'sign' && this.#next.text === sign;
-    if (isThere) this.#at++;
-    return isThere;
+    const isNext = this.#next.kind === 'sign' && this.#next.text === sign;
+    if (isNext) this.#at++;
+    return isNext;
   }
 
   #level(level: number): Evaluate {
@@ -133,7 +135,7 @@ class Parser {
   }
 
   #unary(): Evaluate {
-    if (this.#takeSign('!')) return mapped(this.#unary(), (value) => yes(value === 0n));
+    if (this.#takeSign('!')) return mapped(this.#unary(), (value) => fromBoolean(value === 0n));
     if (this.#takeSign('~')) return mapped(this.#unary(), (value) => u64(~value));
     if (this.#takeSign('-')) return mapped(this.#unary(), (value) => u64(-value));
     if (this.#takeSign('(')) {
@@ -154,7 +156,7 @@ class Parser {
     return named;
   }
 
-  /** `client == "name"` or `!=`: the only thing that is a text. */
+  /** `client == "name"` or `!=`. Only client names are strings. */
   #client(): Evaluate {
     this.#at++;
     const wanted = this.#takeSign('==');
@@ -162,12 +164,12 @@ class Parser {
     const { kind, text } = this.#next;
     if (kind !== 'text') throw this.#unexpected();
     this.#at++;
-    return ({ client }) => yes((client === text) === wanted);
+    return ({ client }) => fromBoolean((client === text) === wanted);
   }
 
   #unexpected(): UpcallError {
     const { kind, text } = this.#next;
-    return invalid(this.#text, kind === 'end' ? 'it ends too early' : `"${text}" does not fit there`);
+    return invalid(this.#text, kind === 'end' ? 'it ends too early' : `unexpected "${text}"`);
   }
 }
 
@@ -181,7 +183,7 @@ function tokensOf(text: string): Token[] {
   for (let at = 0; at < end; at = TOKEN.lastIndex) {
     TOKEN.lastIndex = at;
     const match = TOKEN.exec(text);
-    if (match === null) throw invalid(text, `"${text.slice(at, at + 10).trim()}" is no part of an expression`);
+    if (match === null) throw invalid(text, `"${text.slice(at, at + 10).trim()}" is not valid here`);
     const [, number, name, quoted, sign] = match;
     if (number !== undefined) tokens.push({ kind: 'number', text: number.toLowerCase() });
     else if (name !== undefined) tokens.push({ kind: 'name', text: name });
@@ -192,7 +194,7 @@ function tokensOf(text: string): Token[] {
 }
 
 function invalid(text: string, why: string): UpcallError {
-  return new UpcallError('OPTION_INVALID', `the expression "${text}": ${why}`, {
+  return new UpcallError('OPTION_INVALID', `invalid expression "${text}": ${why}`, {
     remedy: `Use ${[...NAMES.keys()].slice(0, 14).join(', ')}, client == "name", numbers, ( ) and C's operators`,
   });
 }

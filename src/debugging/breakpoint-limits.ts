@@ -1,4 +1,4 @@
-/** Breakpoint limits: what the live page and the debugger agree on. The page's browser side imports them too. */
+/** Breakpoint limits, for the debugger and the live page. The browser imports them too. */
 
 /** Breakpoints of one VM. Each is evaluated for each request. */
 export const MAX_BREAKPOINTS = 64;

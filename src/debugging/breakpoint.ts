@@ -1,30 +1,35 @@
-/** Breakpoint: which requests of a VM to hold, and where on their way; as plain data, and as a function that tells. */
+/**
+ * Breakpoint: which requests of a VM to hold and at which point. Plain data, compiled to a
+ * condition.
+ */
 
 import { UpcallError } from '../io-request/upcall-error.js';
 import { TYPE_NAMES, type DirectionName, type IoRequest } from '../io-request/io-request.js';
 import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { parseExpression, type Condition, type ExpressionSubject } from './breakpoint-expression.js';
 
-/** `pending`: before the request is given to its client. `complete`: its answer is known and not given yet. */
+/** `pending`: before the client gets the request. `complete`: answered, but not yet delivered. */
 export type HoldPoint = 'pending' | 'complete';
 
-/** All that are given have to hold. */
+/** All fields that are present must match. */
 export interface Breakpoint {
   readonly at: HoldPoint;
-  /** Who is to get the request, or has it; `hsm` for what the HSM answers itself, which never holds before COMPLETE. */
+  /** The request's client. `hsm`: requests that the HSM answers itself; held at PENDING only. */
   readonly client?: string;
   readonly type?: IoRequest['type'];
-  /** An access with any byte in it, both ends inclusive; PCI requests have no address. */
+  /**
+   * An access with any byte in this range. Both ends are inclusive. PCI requests have no address.
+   */
   readonly address?: { readonly from: number; readonly to: number };
   readonly direction?: DirectionName;
   readonly vcpu?: number;
-  /** What is written; of a read what it gives, so never at PENDING. */
+  /** The written value, or the value that a read returns. A read at PENDING never matches. */
   readonly value?: number | bigint;
   /** See breakpoint-expression.ts. */
   readonly expression?: string;
 }
 
-/** The condition of a breakpoint, whose `at` the caller looks at. Throws OPTION_INVALID. */
+/** The condition of a breakpoint. The caller checks `at`. Throws OPTION_INVALID. */
 export function breakpointCondition(breakpoint: Breakpoint): Condition {
   const { client, type, address, direction, vcpu, value, expression, at } = breakpoint;
   const conditions: Condition[] = [];
@@ -57,5 +62,5 @@ function touches({ type, address, size }: ExpressionSubject, from: bigint, to: b
 }
 
 function invalid(what: string, remedy: string): UpcallError {
-  return new UpcallError('OPTION_INVALID', `no breakpoint for ${what}`, { remedy: `Give ${remedy}` });
+  return new UpcallError('OPTION_INVALID', `invalid breakpoint: ${what}`, { remedy: `Give ${remedy}` });
 }

@@ -1,4 +1,4 @@
-/** HeldRequest: one request that VmDebugger holds: who, where, what, and the value that it will go on with. */
+/** HeldRequest: a request that VmDebugger holds, and the value that it will continue with. */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -12,13 +12,13 @@ import type { ExpressionSubject } from './breakpoint-expression.js';
 export interface StoppedRequest {
   readonly vcpu: number;
   readonly at: HoldPoint;
-  /** Who is to get it or has answered it; `hsm`: the HSM itself. */
+  /** The client that will get it, or has answered it. `hsm`: the HSM itself. */
   readonly client: string;
-  /** With the value as it is now; of a read at PENDING it means nothing. */
+  /** With its current value, which is undefined for a read at PENDING. */
   readonly request: IoRequest;
-  /** A write at PENDING and a read before COMPLETE have a value that can be changed. */
+  /** True for a write at PENDING and for a read before COMPLETE. */
   readonly canChange: boolean;
-  /** What stopped it; undefined: a step, or all are held. */
+  /** The breakpoint that it hit. Undefined: a step, or all requests are held. */
   readonly breakpoint: number | undefined;
   /** `performance.now()` of the Service VM's thread. */
   readonly sinceMs: number;
@@ -27,7 +27,7 @@ export interface StoppedRequest {
 export interface HeldRequestParts {
   readonly at: HoldPoint;
   readonly client: string;
-  /** Read at once: it is used again for other requests. */
+  /** Copied at once: the object is reused for other requests. */
   readonly request: AssignedRequest;
   readonly low: number;
   readonly high: number;
@@ -37,7 +37,7 @@ export interface HeldRequestParts {
 export class HeldRequest {
   readonly vcpu: number;
   readonly at: HoldPoint;
-  /** Before COMPLETE: the assignment. */
+  /** Of the assignment, before COMPLETE. */
   readonly ticket: number;
   low: number;
   high: number;
@@ -83,27 +83,31 @@ export class HeldRequest {
     };
   }
 
-  /** `slot` is this request's; a PENDING one is the Service VM's to write to. */
+  /** `slot` is the request's. The Service VM owns it while it is PENDING, so it may write to it. */
   change(slot: Slot, value: number | bigint): void {
     if (!this.canChange)
-      throw new UpcallError('OPTION_INVALID', `this ${this.#isRead ? 'read' : 'write'} has no value to change here`, {
-        remedy: 'A write is changed at PENDING, a read before COMPLETE',
-      });
+      throw new UpcallError(
+        'OPTION_INVALID',
+        `this ${this.#isRead ? 'read' : 'write'} has no value that can be changed now`,
+        {
+          remedy: 'Change a write at PENDING, or a read before COMPLETE',
+        },
+      );
     const bits = this.#size === 8 ? 64 : 8 * Math.min(Math.max(this.#size, 1), 4);
     const isFit = typeof value === 'bigint' || Number.isSafeInteger(value);
     if (!isFit || BigInt(value) < 0n || BigInt(value) >= 1n << BigInt(bits))
-      throw new UpcallError('OPTION_INVALID', `${value} is no value of ${bits} bits`, {
+      throw new UpcallError('OPTION_INVALID', `${value} does not fit ${bits} bits`, {
         remedy: `Give a whole number from 0 to ${hex((1n << BigInt(bits)) - 1n)}`,
       });
     ({ low: this.low, high: this.high } = splitU64(BigInt(value)));
     if (this.at !== 'pending') return;
-    // The word after a port's or PCI's value is another field.
+    // The word after the value of a port or PCI request is another field.
     if (this.#type === IoRequestType.PORT || this.#type === IoRequestType.PCI) slot.setValue(this.low);
     else slot.setValue64(this.low, this.high);
   }
 }
 
-/** A request as breakpoints look at it, with this value. */
+/** A request with this value, for conditions. */
 export function subjectOf(request: AssignedRequest, client: string, low: number, high: number): ExpressionSubject {
   const { type, isRead, size, vcpu, bus, device, pciFunction, register } = request;
   return {
@@ -121,7 +125,7 @@ export function subjectOf(request: AssignedRequest, client: string, low: number,
   };
 }
 
-/** The value of an access of `size` bytes: what stands above it in its words says nothing. */
+/** The value of an access of `size` bytes. Bits above are undefined. */
 function valueOf(low: number, high: number, size: number): bigint {
   return BigInt.asUintN(size === 8 ? 64 : size === 1 || size === 2 ? 8 * size : 32, joinU64(low, high));
 }

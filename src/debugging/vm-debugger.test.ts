@@ -14,7 +14,7 @@ const BOTH = { pending: true, complete: true };
 interface Bench {
   readonly vm: OneVm;
   readonly debug: VmDebugger;
-  /** Passes that the debugger asked for. */
+  /** Passes that the debugger queued. */
   readonly queued: { passes: number };
 }
 
@@ -35,7 +35,7 @@ function bench(options: ConstructorParameters<typeof OneVm>[0] = {}): Bench {
 
 const refused = (code: UpcallError['code']) => ({ name: 'UpcallError', code });
 
-test('a breakpoint holds its request at PENDING, without giving the worker a reason to stay awake, and others go on', () => {
+test('a breakpoint holds its request at PENDING without keeping the worker awake, and other requests continue', () => {
   const { vm, debug } = bench();
   debug.add({ at: 'pending', address: { from: 0x500, to: 0x500 } });
   const [held, other] = [vm.fill(0), vm.fill(1, { address: 0x501 })];
@@ -68,7 +68,7 @@ test('a breakpoint holds its request at PENDING, without giving the worker a rea
   assert.deepEqual(debug.stops, []);
 });
 
-test('before COMPLETE the answer is known, can be changed, and is given when it is let go', () => {
+test('before COMPLETE the answer can be changed, and is delivered on release', () => {
   const { vm, debug } = bench();
   debug.add({ at: 'complete', value: 0x55 });
   const slot = vm.fill(2);
@@ -87,7 +87,7 @@ test('before COMPLETE the answer is known, can be changed, and is given when it 
   assert.deepEqual(vm.notified, [2]);
 });
 
-test('a write that is held at PENDING can be changed: its client gets the new value', () => {
+test('a write that is held at PENDING can be changed, and its client gets the new value', () => {
   const { vm, debug } = bench();
   const keeper = new Keeper('keeper');
   vm.requests.createClient(keeper, [ports(0x600, 1), mmio(0xd000_0000, 8)]);
@@ -142,14 +142,14 @@ test('a step goes from PENDING to before COMPLETE, and from there to the vCPU’
   assert.equal(slot.state, COMPLETE);
 });
 
-test('who lets a vCPU go, or all, while it steps does not see it stop again', () => {
+test('a release of a stepping vCPU, or of all, cancels the step', () => {
   const { vm, debug } = bench();
-  for (const letGo of [() => debug.go(0), () => debug.goAll()]) {
+  for (const release of [() => debug.go(0), () => debug.goAll()]) {
     const number = debug.add({ at: 'complete' });
     const slot = vm.fill(0);
     vm.requests.dispatch();
     debug.step(0);
-    letGo();
+    release();
     assert.equal(slot.state, COMPLETE);
     slot.release();
     debug.remove(number);
@@ -161,7 +161,7 @@ test('who lets a vCPU go, or all, while it steps does not see it stop again', ()
   }
 });
 
-test('what the HSM answers itself is held at PENDING, and a configuration access once, as the PCI request that it becomes', () => {
+test('a request that the HSM answers is held at PENDING, and a configuration access once, as a PCI request', () => {
   const { vm, debug } = bench();
   vm.requests.createDefaultClient(answering('default', 0x1234));
   debug.holdAll = { pending: true, complete: false };
@@ -178,7 +178,7 @@ test('what the HSM answers itself is held at PENDING, and a configuration access
   assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 0x1234]);
 });
 
-test('breakpoints look at client, type, address, direction, value, vCPU and expression, all of them', () => {
+test('a breakpoint matches if client, type, address, direction, value, vCPU and expression all match', () => {
   const { vm, debug } = bench();
   const number = debug.add({
     at: 'pending',
@@ -209,7 +209,7 @@ test('breakpoints look at client, type, address, direction, value, vCPU and expr
   assert.equal(held(1), false);
 });
 
-test('what makes no sense as a breakpoint is refused, and so are too many', () => {
+test('invalid breakpoints and too many breakpoints are refused', () => {
   const { debug } = bench();
   for (const wrong of [{ vcpu: 16 }, { vcpu: 0.5 }, { address: { from: 5, to: 4 } }, { expression: 'value ==' }])
     assert.throws(() => debug.add({ at: 'pending', ...wrong }), refused('OPTION_INVALID'));
@@ -217,7 +217,7 @@ test('what makes no sense as a breakpoint is refused, and so are too many', () =
   assert.throws(() => debug.add({ at: 'pending' }), refused('VM_LIMIT'));
 });
 
-test('a second answer to a request whose first one is held comes too late', () => {
+test('a second answer is late while the first one is held', () => {
   const { vm, debug } = bench();
   const keeper = new Keeper('keeper');
   vm.requests.createClient(keeper, [ports(0x600, 1)]);
@@ -233,7 +233,7 @@ test('a second answer to a request whose first one is held comes too late', () =
   assert.equal(kept.request.finish(kept.ticket, 3), false);
 });
 
-test('the end of a client ends what is held of it; letting it go afterwards is refused', () => {
+test('the end of a client ends its held requests, and releasing one afterwards is refused', () => {
   const { vm, debug } = bench();
   const client = answering('leaver', 5);
   vm.requests.createClient(client, [ports(0x600, 1)]);
@@ -274,7 +274,7 @@ test('a held request does not count against its client’s time', async () => {
   assert.deepEqual([held.state, held.valueLow], [COMPLETE, 8]);
 });
 
-test('a suspended VM holds nothing, and what was held goes on; its breakpoints stay', () => {
+test('a suspended VM holds nothing, releases its held requests and keeps its breakpoints', () => {
   const { vm, debug } = bench();
   debug.add({ at: 'pending' });
   debug.add({ at: 'complete' });
@@ -295,7 +295,7 @@ test('a suspended VM holds nothing, and what was held goes on; its breakpoints s
   assert.equal(first.state, PENDING);
 });
 
-test('whoever waits is told of the stop, or of the end', async () => {
+test('stopped() resolves with the stop, or at the end', async () => {
   const { vm, debug } = bench();
   debug.holdAll = BOTH;
   const stopped = debug.stopped();
@@ -309,7 +309,7 @@ test('whoever waits is told of the stop, or of the end', async () => {
   assert.equal(await ended, undefined);
 });
 
-test('whoever else frees a held slot has ended the hold', () => {
+test('a hold ends when its slot is freed by another writer', () => {
   const { vm, debug } = bench();
   debug.holdAll = BOTH;
   vm.fill(0);

@@ -1,10 +1,15 @@
 /**
- * VmDebugger: stop and step for the requests of one User VM. It holds those that breakpoints name, or all, at PENDING or
- * before COMPLETE; whoever debugs looks at them, changes a value, and lets them go, one by one or to the next stop.
+ * VmDebugger: breakpoints and single steps for the requests of one User VM. It holds requests at
+ * PENDING or before COMPLETE. A held request can be inspected, changed and released, or stepped to
+ * its next stop.
  *
- * A held request keeps its vCPU waiting and nobody else: the worker goes on with the other slots, and no client's time
- * runs. While nothing is to be held, the HSM does not know of this object. A pause, a reset and the end of the VM let
- * everything go; breakpoints stay until they are removed. All calls are in the Service VM's thread.
+ * - A held request blocks its vCPU and nothing else. The worker serves the other slots, and the
+ *   client's time limit does not run.
+ * - While nothing can be held, the HSM has no gate: the request path costs nothing more.
+ * - A pause, a reset and the end of the VM release everything. Breakpoints stay until they are
+ *   removed.
+ *
+ * Threads: the Service VM's thread only.
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
@@ -22,14 +27,14 @@ import { HeldRequest, subjectOf, type StoppedRequest } from './held-request.js';
 export interface BreakpointState {
   readonly number: number;
   readonly breakpoint: Breakpoint;
-  /** Requests that it has stopped. */
+  /** Requests that it has held. */
   readonly hits: number;
 }
 
 export interface VmDebuggerOptions {
   readonly requests: VmRequests;
   readonly buffer: SharedBuffer;
-  /** Asks the worker for a pass. */
+  /** Queues a pass of the worker. */
   readonly queuePass: () => void;
 }
 
@@ -46,9 +51,9 @@ export class VmDebugger implements RequestGate {
   #nextNumber = 1;
   #holdAll: Readonly<Record<HoldPoint, boolean>> = { pending: false, complete: false };
   readonly #held: (HeldRequest | undefined)[] = Array.from({ length: SLOT_COUNT });
-  /** Slots whose PENDING request was let go: the next look at them is no stop. */
+  /** Slots whose PENDING request was released: the next dispatch must not hold it again. */
   readonly #passing = new Set<number>();
-  /** vCPUs that stop at whatever comes next. */
+  /** vCPUs that stop at the next point. */
   readonly #stepping = new Set<number>();
   readonly #listeners = new Set<() => void>();
   #isSuspended = false;
@@ -58,9 +63,9 @@ export class VmDebugger implements RequestGate {
     this.#options = options;
   }
 
-  /** What is held now, in the order of the vCPUs. */
+  /** Held requests by vCPU. */
   get stops(): readonly StoppedRequest[] {
-    this.#forgetEnded();
+    this.#dropEnded();
     return this.#held.filter((held) => held !== undefined).map((held) => held.describe());
   }
 
@@ -72,13 +77,13 @@ export class VmDebugger implements RequestGate {
     return this.#holdAll;
   }
 
-  /** Every request from now on, or only those of breakpoints. Lets nobody go. */
+  /** Holds every request from now on, or only those of breakpoints. Releases nothing. */
   set holdAll(points: Readonly<Record<HoldPoint, boolean>>) {
     this.#holdAll = { pending: points.pending, complete: points.complete };
     this.#changed();
   }
 
-  /** Returns its number. Throws OPTION_INVALID and VM_LIMIT. */
+  /** Returns the breakpoint's number. Throws OPTION_INVALID and VM_LIMIT. */
   add(breakpoint: Breakpoint): number {
     if (this.#breakpoints.length >= MAX_BREAKPOINTS)
       throw new UpcallError('VM_LIMIT', `more than ${MAX_BREAKPOINTS} breakpoints`, { remedy: 'Remove some of them' });
@@ -89,7 +94,7 @@ export class VmDebugger implements RequestGate {
     return number;
   }
 
-  /** What it holds stays held. False: there is none of this number. */
+  /** Requests that it holds stay held. Returns false if the number does not exist. */
   remove(number: number): boolean {
     const before = this.#breakpoints.length;
     this.#breakpoints = this.#breakpoints.filter((armed) => armed.number !== number);
@@ -97,30 +102,35 @@ export class VmDebugger implements RequestGate {
     return this.#breakpoints.length < before;
   }
 
-  /** Another value: what a held write writes, at PENDING, or what a held read gives, before COMPLETE. Throws OPTION_INVALID. */
+  /**
+   * Sets the value of a held request: a write at PENDING, or a read before COMPLETE. Throws
+   * OPTION_INVALID and VM_STATE.
+   */
   change(vcpu: number, value: number | bigint): void {
     this.#expectHeld(vcpu).change(this.#options.buffer.slot(vcpu), value);
     this.#changed();
   }
 
   /**
-   * Lets the request of slot `vcpu` go on. Its vCPU may be on its way to the stop of a `step`: then it does not stop there.
-   * Throws VM_STATE when neither is so.
+   * Releases the request of slot `vcpu`, or cancels its step. Throws VM_STATE if there is neither.
    */
   go(vcpu: number): void {
     if (!this.#stepping.delete(vcpu)) this.#release(this.#expectHeld(vcpu));
     this.#changed();
   }
 
-  /** The same for all vCPUs. */
+  /** Releases all requests and cancels all steps. */
   goAll(): void {
     this.#stepping.clear();
-    this.#forgetEnded();
+    this.#dropEnded();
     for (const held of this.#held) if (held !== undefined) this.#release(held);
     this.#changed();
   }
 
-  /** The same until its vCPU's next stop: this request before COMPLETE, or its next one at PENDING. */
+  /**
+   * Releases the request until its vCPU's next stop: this request before COMPLETE, or the next
+   * request at PENDING. Throws VM_STATE.
+   */
   step(vcpu: number): void {
     const held = this.#expectHeld(vcpu);
     this.#stepping.add(vcpu);
@@ -128,47 +138,54 @@ export class VmDebugger implements RequestGate {
     this.#changed();
   }
 
-  /** No breakpoints, nothing held, as if nobody had been here. */
+  /** Removes all breakpoints and releases all requests. */
   detach(): void {
     this.#breakpoints = [];
     this.#holdAll = { pending: false, complete: false };
     this.goAll();
   }
 
-  /** Calls back after whatever changes here. It is called in the middle of the HSM's work: be quick, and only look later. */
+  /**
+   * Calls back after each change. Returns a function that removes the listener.
+   *
+   * Callers must: be quick, and read the state later. It is called during the HSM's work.
+   */
   onChange(listener: () => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Resolves with a request that is held, now or soon; with undefined when the VM has ended. */
+  /**
+   * Resolves with the first held request, now or later. Resolves with undefined when the VM has
+   * ended.
+   */
   stopped(): Promise<StoppedRequest | undefined> {
     return new Promise((resolve) => {
-      const look = (): void => {
+      const check = (): void => {
         const [stop] = this.stops;
         if (stop === undefined && !this.#isClosed) return;
-        leave();
+        unsubscribe();
         resolve(stop);
       };
-      const leave = this.onChange(look);
-      look();
+      const unsubscribe = this.onChange(check);
+      check();
     });
   }
 
-  /** For UserVm: the VM is about to be paused or reset; nothing is held until `resume`. */
+  /** For UserVm, before a pause or reset: nothing is held until `resume`. */
   suspend(): void {
     this.#isSuspended = true;
     this.#passing.clear();
     this.goAll();
   }
 
-  /** For UserVm: the VM is about to run. */
+  /** For UserVm, before the VM runs. */
   resume(): void {
     this.#isSuspended = false;
     this.#changed();
   }
 
-  /** For UserVm: the VM has ended. */
+  /** For UserVm, after the end of the VM. */
   close(): void {
     this.#isClosed = true;
     this.suspend();
@@ -177,7 +194,7 @@ export class VmDebugger implements RequestGate {
   holdsPending(request: AssignedRequest, client: string): boolean {
     const { vcpu } = request;
     if (this.#held[vcpu]?.at === 'pending') return true;
-    // An answer that is still held here belongs to a request that ended in another way.
+    // An answer that is still held belongs to a request that has ended.
     this.#held[vcpu] = undefined;
     if (this.#passing.delete(vcpu)) {
       queueMicrotask(() => this.#changed());
@@ -206,7 +223,7 @@ export class VmDebugger implements RequestGate {
     if (hit !== undefined) hit.hits++;
     else if (!isStep && !this.#holdAll[at]) return false;
     this.#held[vcpu] = new HeldRequest({ at, client, request, low, high, breakpoint: hit?.number });
-    // Not in the middle of a dispatch, which may go on to hold other slots.
+    // After the dispatch: it may hold more slots.
     queueMicrotask(() => this.#changed());
     return true;
   }
@@ -225,22 +242,25 @@ export class VmDebugger implements RequestGate {
   }
 
   #expectHeld(vcpu: number): HeldRequest {
-    this.#forgetEnded();
+    this.#dropEnded();
     const held = this.#held[vcpu];
     if (held !== undefined) return held;
     throw new UpcallError('VM_STATE', `no request of vCPU ${vcpu} is held`, {
-      remedy: 'It was let go, or the VM was paused, reset or ended, or its client was taken out',
+      remedy: 'It was released, or the VM was paused, reset or ended, or its client was removed',
     });
   }
 
-  /** Requests that ended although they are held: a reset, the end of a client, or somebody else who writes to the page. */
-  #forgetEnded(): void {
+  /**
+   * Drops requests that ended while held: by a reset, a client's end, or another writer of the
+   * page.
+   */
+  #dropEnded(): void {
     const { requests, buffer } = this.#options;
     this.#held.forEach((held, vcpu) => {
       if (held === undefined) return;
-      const isThere =
+      const isHeld =
         held.at === 'pending' ? buffer.slot(vcpu).state === IoRequestState.PENDING : requests.isAssigned(vcpu);
-      if (!isThere) this.#held[vcpu] = undefined;
+      if (!isHeld) this.#held[vcpu] = undefined;
     });
   }
 

@@ -23,7 +23,7 @@ const write = (value: number, offset = 1): ScriptStep => ({
   value,
 });
 
-/** As the module of the same name: reads count the reads before, what is written at 1 is kept. */
+/** Like ReportingDevice, in the Service VM's thread. */
 class Counter implements Device {
   readonly name = 'counter';
   accesses = 0;
@@ -46,7 +46,7 @@ interface Run {
 
 type Rules = readonly (string | FaultRule)[];
 
-/** Plays a script against a device with these rules, to its end. */
+/** Runs a script against a device with these rules to its end. */
 async function run(
   steps: readonly ScriptStep[],
   rules: Rules,
@@ -59,7 +59,7 @@ async function run(
   const { seed } = options;
   const vm = await serviceVm.createUserVm({
     memoryMiB: 1,
-    // A slow machine is no late client.
+    // A slow machine must not make a client late.
     clientTimeoutMs: 60_000,
     startTimeoutMs: 60_000,
     faults: { rules, ...(seed === undefined ? {} : { seed }) },
@@ -86,19 +86,19 @@ const OWN_THREAD = inOwnThread(new URL('./fixtures/reporting-device.js', import.
 
 for (const [place, device] of [
   ['in the Service VM’s thread', () => new Counter()],
-  ['in a thread of its own', () => OWN_THREAD],
+  ['in its own thread', () => OWN_THREAD],
 ] as const)
   describe(`a device ${place}`, { timeout: 120_000 }, () => {
     const five = [read(), read(), read(), read(), read()];
 
-    test('works as ever where no rule is about its requests', async () => {
+    test('is unchanged if no rule selects its requests', async () => {
       const { values, faults, report } = await run(five, ['port=0x600: ones'], device());
       assert.deepEqual(values, [0x40, 0x41, 0x42, 0x43, 0x44]);
       assert.deepEqual(faults, []);
       assert.deepEqual(report, [{ rule: 'port=0x600: ones', matches: 0, injected: 0 }]);
     });
 
-    test('reads all ones, a value, flipped bits, and what it read before', async () => {
+    test('returns all ones, a value, flipped bits and stale values', async () => {
       assert.deepEqual((await run(five, ['read after=3: ones'], device())).values, [0x40, 0x41, 0x42, 0xff, 0xff]);
       assert.deepEqual((await run(five, ['every=2: value=7'], device())).values, [0x40, 7, 0x42, 7, 0x44]);
       assert.deepEqual((await run(five, ['size=1 times=2: flip=0x81'], device())).values, [
@@ -109,22 +109,22 @@ for (const [place, device] of [
         0x44,
       ]);
       const stale = await run(five, ['after=1: stale times=2'], device());
-      assert.deepEqual(stale.values, [0x40, 0x41, 0x41, 0x41, 0x44], 'the device itself was read each time');
+      assert.deepEqual(stale.values, [0x40, 0x41, 0x41, 0x41, 0x44], 'the device was read each time');
       assert.deepEqual([stale.report[0]?.matches, stale.report[0]?.injected], [4, 2]);
     });
 
-    test('is written what the rule makes of it', async () => {
+    test('gets altered writes', async () => {
       const steps = [write(0x10), read(1), write(0x11), read(1), write(0x12), read(1)];
       const { values } = await run(steps, ['write times=1: ones', 'write after=1 times=1: flip=0x2'], device());
       assert.deepEqual(values, [0xff, 0x13, 0x12]);
     });
 
-    test('that is slow or answers late gives the same values', async () => {
+    test('that is slow or delayed returns the same values', async () => {
       for (const rule of ['client=c*nt*r: delay=3ms', ': slow=1ms', 'read: slow=100us', ': delay=0'])
         assert.deepEqual((await run(five, [rule], device())).values, [0x40, 0x41, 0x42, 0x43, 0x44], rule);
     });
 
-    test('whose answer is dropped is finished by the time limit, and taken out', async () => {
+    test('with a dropped answer is finished by the time limit and removed', async () => {
       const { values, events } = await run(five, ['client=counter after=1: drop'], device(), {
         clientTimeoutMs: 1000,
       });
@@ -132,7 +132,7 @@ for (const [place, device] of [
       assert.equal(events.filter(({ kind }) => kind === 'client-late').length, 1);
     });
 
-    test('that crashes is taken out and its range reads all ones', async () => {
+    test('that crashes is removed and its range reads all ones', async () => {
       const { values, events } = await run(five, ['client=counter after=2: crash'], device(), {
         clientTimeoutMs: Infinity,
       });
@@ -141,7 +141,7 @@ for (const [place, device] of [
       assert.ok(kinds.includes('client-failed') || kinds.includes('device-lost'), kinds.join(' '));
     });
 
-    test('that is pulled at its third request is gone', async () => {
+    test('that is removed at its third request reads all ones', async () => {
       const { values, events } = await run(five, ['client=counter after=2: remove'], device(), {
         clientTimeoutMs: Infinity,
       });
@@ -149,7 +149,7 @@ for (const [place, device] of [
       assert.ok(events.every(({ kind }) => kind !== 'client-failed' && kind !== 'device-lost'));
     });
 
-    test('suffers the same faults from the same seed, and others from another', async () => {
+    test('has the same faults with the same seed, and others with another seed', async () => {
       const script = { repeat: 40 };
       const rules = ['read p=0.3: flip', 'p=0.2: value=9'];
       const once = await run(five, rules, device(), { seed: 1, script });
@@ -164,7 +164,7 @@ for (const [place, device] of [
   });
 
 describe('the report', { timeout: 120_000 }, () => {
-  test('has each rule in its author’s words, with its first and last fault', async () => {
+  test('has the text of each rule, and its first and last fault', async () => {
     const { report, faults } = await run([read(), read(), read(3)], ['  read:   ones ', 'port=0x503: value=1']);
     assert.deepEqual(
       report.map(({ rule, matches, injected }) => [rule, matches, injected]),
@@ -182,8 +182,8 @@ describe('the report', { timeout: 120_000 }, () => {
     assert.equal(faults.length, 4);
   });
 
-  test('survives being made JSON', async () => {
-    const { report } = await run([read()], [{ kind: 'request', way: { kind: 'value', value: 5n } }]);
+  test('survives a round trip through JSON', async () => {
+    const { report } = await run([read()], [{ kind: 'request', effect: { kind: 'value', value: 5n } }]);
     assert.deepEqual(JSON.parse(JSON.stringify(report)), report);
     assert.equal(report[0]?.rule, ': value=0x5');
   });
@@ -192,26 +192,26 @@ describe('the report', { timeout: 120_000 }, () => {
 describe('interrupts', { timeout: 120_000 }, () => {
   const wait: ScriptStep = { type: 'wait-for-interrupt', line: 5 };
 
-  test('of a device in a thread of its own reach the guest, after what it answered before', async () => {
+  test('of a device in its own thread reach the guest after its earlier answers', async () => {
     const { values } = await run([read(), write(1, 2), wait, read()], ['line=9: lose'], OWN_THREAD);
     assert.deepEqual(values, [0x40, 0x41]);
   });
 
-  test('that are lost do not, until the line rises again', async () => {
+  test('that are lost do not reach the guest until the line rises again', async () => {
     const steps = [write(1, 2), write(1, 3), write(1, 2), wait, read()];
     const { values, report } = await run(steps, ['line=5: lose times=1'], OWN_THREAD);
     assert.deepEqual(values, [0x40]);
     assert.deepEqual([report[0]?.matches, report[0]?.injected, report[0]?.first?.target], [2, 1, 'line 5']);
   });
 
-  test('that are delayed come all the same', async () => {
+  test('that are delayed reach the guest', async () => {
     const { values } = await run([write(1, 2), wait, read()], ['line=5: delay=5ms'], OWN_THREAD);
     assert.deepEqual(values, [0x40]);
   });
 });
 
-describe('what else happens', { timeout: 120_000 }, () => {
-  test('a rule that cannot be read is refused before there is a VM', async () => {
+describe('fault injection of a VM', { timeout: 120_000 }, () => {
+  test('an invalid rule is refused before the VM is created', async () => {
     const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
     await assert.rejects(serviceVm.createUserVm({ faults: { rules: ['read: nothing'] } }), { code: 'OPTION_INVALID' });
     await assert.rejects(serviceVm.createUserVm({ faults: { seed: 0.5, rules: [] } }), { code: 'OPTION_INVALID' });
@@ -219,15 +219,15 @@ describe('what else happens', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('the default client neither crashes away nor can be pulled: its requests read all ones', async () => {
+  test('the default client survives crash and remove, and its requests read all ones', async () => {
     const elsewhere: ScriptStep = { type: 'port', direction: 'read', address: 0x700, size: 1 };
-    for (const way of ['crash', 'remove']) {
-      const { values, faults } = await run([elsewhere, elsewhere, read()], [`client=default times=1: ${way}`]);
+    for (const effect of ['crash', 'remove']) {
+      const { values, faults } = await run([elsewhere, elsewhere, read()], [`client=default times=1: ${effect}`]);
       assert.deepEqual([values, faults.length], [[0xff, 0xff, 0x40], 1]);
     }
   });
 
-  test('a rule added while the VM runs acts from then on', async () => {
+  test('a rule added while the VM runs applies from then on', async () => {
     const hypervisor = new ScriptedHypervisor([{ steps: [read(), { type: 'wait-for-interrupt', line: 3 }, read()] }]);
     const serviceVm = new ServiceVm(hypervisor);
     const results = hypervisor.results();
@@ -242,14 +242,14 @@ describe('what else happens', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('a VM without a plan has nothing in between', async () => {
+  test('a VM without a plan has no fault injection', async () => {
     const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
     const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
     assert.equal(vm.faults, undefined);
     await serviceVm.close();
   });
 
-  test('a reset is obeyed by a device in a thread of its own, before the guest’s next access', async () => {
+  test('a reset reaches a device in its own thread before the guest’s next access', async () => {
     const gate = new SharedWords(GATE.WORDS);
     const hypervisor = new ScriptedHypervisor([{ steps: [write(1, 0)] }, { steps: [write(1, 0)] }]);
     const serviceVm = new ServiceVm(hypervisor);
@@ -262,7 +262,7 @@ describe('what else happens', { timeout: 120_000 }, () => {
     const module = new URL('../device-model/placement/fixtures/gated-device.js', import.meta.url);
     vm.attach(range, inOwnThread(module, { words: gate.buffer }));
     await vm.start();
-    // Whichever came first waits at the gate, the other one behind it.
+    // One request waits at the gate, the other one behind it.
     const isAssigned = (vcpu: number): boolean => vm.buffer.slot(vcpu).state === IoRequestState.PROCESSING;
     while (gate.load(GATE.ENTERED) === 0 || !isAssigned(0) || !isAssigned(1))
       await new Promise((resolve) => setImmediate(resolve));
@@ -270,12 +270,12 @@ describe('what else happens', { timeout: 120_000 }, () => {
     await vm.reset();
     gate.store(GATE.OPENED, 100);
     await results;
-    // The write that had begun; the reset; then the two of the new start.
+    // The write in progress, the reset, then the two writes after the restart.
     assert.equal(gate.load(GATE.ACTS), 1911);
     await serviceVm.close();
   });
 
-  test('a device that was pulled can be put back, and a reset lets nothing delayed through', async () => {
+  test('a removed device can be attached again, and a reset cancels delayed requests', async () => {
     const hypervisor = new ScriptedHypervisor([{ steps: [read(), read()] }]);
     const serviceVm = new ServiceVm(hypervisor);
     const vm = await serviceVm.createUserVm({

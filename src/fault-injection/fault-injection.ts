@@ -1,7 +1,9 @@
 /**
- * FaultInjection: the faults of one User VM. UserVm hands it each I/O client and each interrupt line; it gives back ones
- * that go wrong as the rules say, keeps the counts, and tells each fault. A VM without a fault plan has none of this: its
- * clients are the clients themselves.
+ * FaultInjection: the faults of one User VM. It wraps each I/O client and each interrupt line so
+ * that they fail as the rules say. It counts the faults and emits an event for each.
+ *
+ * Called by: UserVm, and only if the VM has a fault plan. Without one its clients are not wrapped.
+ * Threads: the Service VM's thread only.
  */
 
 import { host } from '../host/current.js';
@@ -17,20 +19,20 @@ import { FaultTrigger, type FaultRecord, type FaultReportRow } from './fault-tri
 import { FaultyClient } from './faulty-client.js';
 import { FaultyLine } from './faulty-line.js';
 
-/** Rules that one VM may have: each is looked at for each request. */
+/** Rules of one VM. Each is evaluated for each request. */
 export const MAX_FAULT_RULES = 1000;
 
 export interface FaultInjectionOptions {
   readonly clock: Clock;
   readonly emit: (fault: FaultRecord) => void;
-  /** Takes a client out, as UserVm.destroyClient. */
+  /** Removes a client, like UserVm.destroyClient. */
   readonly remove: (client: IoClient) => void;
 }
 
 export type RequestTrigger = FaultTrigger<RequestFault>;
 
 export class FaultInjection {
-  /** Of all chance; the same seed, rules and accesses give the same faults. */
+  /** Seed of all random choices. The same seed, rules and accesses give the same faults. */
   readonly seed: number;
   readonly clock: Clock;
   readonly #options: FaultInjectionOptions;
@@ -42,7 +44,7 @@ export class FaultInjection {
   readonly #timers = new Set<ClockTimer>();
   #startMs: number | undefined;
 
-  /** Throws OPTION_INVALID for a rule that cannot be read. */
+  /** Throws OPTION_INVALID for an invalid rule, and VM_LIMIT for too many. */
   constructor(plan: FaultPlan, options: FaultInjectionOptions) {
     this.seed = plan.seed ?? Math.floor(Math.random() * 0x8000_0000);
     this.clock = options.clock;
@@ -50,42 +52,45 @@ export class FaultInjection {
     for (const rule of plan.rules) this.add(rule);
   }
 
-  /** One more rule, also while the VM runs. */
+  /** Adds a rule. The VM may be running. */
   add(rule: string | FaultRule): void {
     if (this.#triggers.length >= MAX_FAULT_RULES)
-      throw new UpcallError('VM_LIMIT', `more than ${MAX_FAULT_RULES} fault rules`, { remedy: 'Join some of them' });
+      throw new UpcallError('VM_LIMIT', `more than ${MAX_FAULT_RULES} fault rules`, { remedy: 'Merge some of them' });
     const parsed = typeof rule === 'string' ? parseFaultRule(rule) : rule;
     const text = typeof rule === 'string' ? rule.trim() : faultRuleText(rule);
-    const make = <R extends FaultRule>(one: R): FaultTrigger<R> =>
+    const create = <R extends FaultRule>(one: R): FaultTrigger<R> =>
       new FaultTrigger(one, text, this.seed, this.#triggers.length);
-    if (parsed.kind === 'line') this.#lineTriggers.push(push(this.#triggers, make(parsed)));
-    else this.#requestTriggers.push(push(this.#triggers, make(parsed)));
+    if (parsed.kind === 'line') this.#lineTriggers.push(push(this.#triggers, create(parsed)));
+    else this.#requestTriggers.push(push(this.#triggers, create(parsed)));
   }
 
-  /** The VM starts for the first time: `from` and `until` count from here. */
+  /** The VM starts. `from` and `until` count from the first start. */
   begin(): void {
     this.#startMs ??= this.clock.now();
   }
 
-  /** The VM is reset or gone: what was to happen later does not. */
+  /** The VM was reset or has ended: cancels everything that was delayed. */
   reset(): void {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
   }
 
-  /** The client as the HSM gets it. The default client is not taken out: without one, unclaimed accesses would wait for ever. */
+  /**
+   * The client that the HSM gets. The default client is never removed: without it unclaimed
+   * accesses would wait forever.
+   */
   wrap(client: IoClient, isDefault = false): IoClient {
     return new FaultyClient(client, this, isDefault ? undefined : () => this.#options.remove(client));
   }
 
-  /** Input pin `gsi`, where `line` is the real one. */
+  /** The faulty line for `gsi`. `line`: the real one. */
   line(gsi: number, line: InterruptLine): InterruptLine {
     let faulty = this.#lines.get(gsi);
     if (faulty === undefined) this.#lines.set(gsi, (faulty = new FaultyLine(gsi, line, this)));
     return faulty;
   }
 
-  /** What each rule has done so far, in their order. */
+  /** The counts of each rule, in their order. */
   report(): FaultReportRow[] {
     return this.#triggers.map((trigger) => trigger.report());
   }
@@ -94,19 +99,19 @@ export class FaultInjection {
     return this.#startMs === undefined ? 0 : this.clock.now() - this.#startMs;
   }
 
-  /** For a client: the rules that say something about this request. */
+  /** The rules that select this request. */
   *rulesFor(client: string, request: AssignedRequest): Generator<RequestTrigger> {
     for (const trigger of this.#requestTriggers) if (selects(trigger.rule, client, request)) yield trigger;
   }
 
-  /** For a line: the rules that hit its edge, told and counted. */
-  lineHits(gsi: number): LineFault['way'][] {
+  /** The faults of a rising edge of line `gsi`. Counts and emits them. */
+  lineHits(gsi: number): LineFault['effect'][] {
     const { timeMs } = this;
     return this.#lineTriggers
       .filter((trigger) => trigger.rule.line === gsi && trigger.hits(timeMs))
       .map((trigger) => {
-        this.#options.emit(trigger.note(timeMs, `line ${gsi}`));
-        return trigger.rule.way;
+        this.#options.emit(trigger.record(timeMs, `line ${gsi}`));
+        return trigger.rule.effect;
       });
   }
 
@@ -114,7 +119,10 @@ export class FaultInjection {
     this.#options.emit(fault);
   }
 
-  /** Calls back after `ms`, unless the VM is reset or gone before. Below what timers can do the event loop turns until then. */
+  /**
+   * Calls back after `ms`, unless the VM is reset or ends first. Below 1 ms, the resolution of
+   * timers, it polls the clock once per turn of the event loop.
+   */
   later(ms: number, callback: () => void): void {
     const at = this.clock.now() + ms;
     let timer: ClockTimer | undefined;
@@ -136,10 +144,10 @@ export class FaultInjection {
   }
 }
 
-/** Throws OPTION_INVALID or VM_LIMIT for a plan that FaultInjection would refuse, before there is a VM. */
+/** Throws OPTION_INVALID or VM_LIMIT for a plan that FaultInjection would refuse. */
 export function checkFaultPlan(plan: FaultPlan): void {
   if (plan.seed !== undefined && !Number.isInteger(plan.seed))
-    throw new UpcallError('OPTION_INVALID', `fault seed ${plan.seed}`, { remedy: 'Give a whole number' });
+    throw new UpcallError('OPTION_INVALID', `invalid fault seed ${plan.seed}`, { remedy: 'Give a whole number' });
   new FaultInjection(plan, { clock: new SystemClock(), emit: () => undefined, remove: () => undefined });
 }
 

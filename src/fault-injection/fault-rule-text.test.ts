@@ -14,7 +14,7 @@ const RULES: readonly (readonly [text: string, rule: FaultRule])[] = [
       direction: 'read',
       after: 100,
       every: 3,
-      way: { kind: 'flip', mask: 0x20n },
+      effect: { kind: 'flip', mask: 0x20n },
     },
   ],
   [
@@ -25,12 +25,12 @@ const RULES: readonly (readonly [text: string, rule: FaultRule])[] = [
       address: { first: 0x3f8, last: 0x3ff },
       direction: 'write',
       probability: 0.01,
-      way: { kind: 'drop' },
+      effect: { kind: 'drop' },
     },
   ],
-  ['line=4: lose every=5', { kind: 'line', line: 4, every: 5, way: { kind: 'lose' } }],
-  ['line=0 p=.5: duplicate', { kind: 'line', line: 0, probability: 0.5, way: { kind: 'duplicate', ms: 1 } }],
-  ['  : ones', { kind: 'request', way: { kind: 'ones' } }],
+  ['line=4: lose every=5', { kind: 'line', line: 4, every: 5, effect: { kind: 'lose' } }],
+  ['line=0 p=.5: duplicate', { kind: 'line', line: 0, probability: 0.5, effect: { kind: 'duplicate', ms: 1 } }],
+  ['  : ones', { kind: 'request', effect: { kind: 'ones' } }],
   [
     'mmio=0xd0000000+0x1000 size=8 vcpu=15: value=0xffffffffffffffff times=1',
     {
@@ -40,7 +40,7 @@ const RULES: readonly (readonly [text: string, rule: FaultRule])[] = [
       size: 8,
       vcpu: 15,
       times: 1,
-      way: { kind: 'value', value: 0xffff_ffff_ffff_ffffn },
+      effect: { kind: 'value', value: 0xffff_ffff_ffff_ffffn },
     },
   ],
   [
@@ -52,57 +52,57 @@ const RULES: readonly (readonly [text: string, rule: FaultRule])[] = [
       device: 0x1f,
       function: 3,
       register: { first: 0x10, last: 0x13 },
-      way: { kind: 'flip' },
+      effect: { kind: 'flip' },
     },
   ],
-  ['register=4: stale', { kind: 'request', type: 'pci', register: { first: 4, last: 4 }, way: { kind: 'stale' } }],
+  ['register=4: stale', { kind: 'request', type: 'pci', register: { first: 4, last: 4 }, effect: { kind: 'stale' } }],
   [
     'client="look counter" from=1.5s until=2000: slow=200us',
-    { kind: 'request', client: 'look counter', fromMs: 1500, untilMs: 2000, way: { kind: 'slow', ms: 0.2 } },
+    { kind: 'request', client: 'look counter', fromMs: 1500, untilMs: 2000, effect: { kind: 'slow', ms: 0.2 } },
   ],
 ];
 
-test('a rule is read as what it says, and written as a text that says the same', () => {
+test('a rule is parsed, and its printed text gives the same rule', () => {
   for (const [text, rule] of RULES) {
     assert.deepEqual(parseFaultRule(text), rule, text);
     assert.deepEqual(parseFaultRule(faultRuleText(rule)), rule, faultRuleText(rule));
   }
 });
 
-test('what is wrong is named with its place, and with what to write instead', () => {
+test('an invalid rule gives an error with its position and a remedy', () => {
   const wrong: readonly (readonly [text: string, message: RegExp, remedy: RegExp])[] = [
-    ['port=0x3g8: ones', /character 6: "0x3g8" is no range/, /port=0x3f8-0x3ff/],
+    ['port=0x3g8: ones', /character 6: "0x3g8" is not a range/, /port=0x3f8-0x3ff/],
     ['port=0x3ff-0x3f8: ones', /character 6: .*ends before it starts/, /port=/],
-    ['port=0x10000: ones', /character 6: .*goes beyond 0xffff/, /port=/],
-    ['port=0x3f8', /character 11: there is no colon/, /port=0x3f8-0x3ff read/],
-    ['port=0x3f8:ones', /there is no colon with a blank after it/, /Write it like/],
-    ['port=0x3f8: read', /character 13: "read" stands on the wrong side/, /wrong side/],
-    ['port=0x3f8 ones: drop', /character 12: "ones" stands on the wrong side/, /wrong side/],
-    ['port=0x3f8:', /character 12: nothing stands after the colon/, /ones, value, flip/],
-    ['prot=0x3f8: ones', /character 1: "prot=0x3f8" is no word/, /Known here: client, port/],
-    ['toString: ones', /character 1: "toString" is no word/, /Known here/],
+    ['port=0x10000: ones', /character 6: .*exceeds 0xffff/, /port=/],
+    ['port=0x3f8', /character 11: a colon followed by a space is missing/, /port=0x3f8-0x3ff read/],
+    ['port=0x3f8:ones', /a colon followed by a space is missing/, /Write it like/],
+    ['port=0x3f8: read', /character 13: "read" is on the wrong side/, /wrong side/],
+    ['port=0x3f8 ones: drop', /character 12: "ones" is on the wrong side/, /wrong side/],
+    ['port=0x3f8:', /character 12: the fault after the colon is missing/, /ones, value, flip/],
+    ['prot=0x3f8: ones', /character 1: "prot=0x3f8" is not a word/, /Use one of client, port/],
+    ['toString: ones', /character 1: "toString" is not a word/, /Use one of/],
     ['read=1: ones', /"read" takes no value/, /read alone/],
-    ['read write: ones', /character 6: "write" is the second word for the same thing/, /Write it like/],
-    ['read: ones drop', /character 12: "drop" is the second word/, /Write it like/],
-    ['port=0x3f8 mmio=0x3f8: ones', /character 12: .*second word/, /Write it like/],
-    ['read p=1.5: ones', /character 8: "1.5" is no probability/, /p=0.01/],
-    ['read p=: ones', /"" is no probability/, /p=0.01/],
-    ['read every=0: ones', /character 12: "0" is no number from 1/, /every=3/],
-    ['vcpu=16: ones', /no number 0 to 15/, /vcpu=0/],
-    ['size=3: ones', /no access has 3 bytes/, /1, 2, 4 and 8/],
-    ['read: delay=5min', /character 13: "5min" is no time/, /delay=5ms/],
-    ['read: delay', /"" is no time/, /delay=5ms/],
-    ['read: flip=0xg', /"0xg" is no value/, /flip=0x20/],
-    ['read: value', /"" is no value/, /value=0x20/],
-    ['client=: ones', /names nothing/, /client=uart16550/],
-    ['client="a: ones', /there is no colon/, /Write it like/],
-    ['pci=0:20.0: ones', /no PCI address/, /pci=00:1f.0/],
-    ['port register=4: ones', /only a PCI configuration access/, /Leave out register/],
-    ['line=4: ones', /ones is for requests, not for a line/, /lose, duplicate, delay/],
-    ['line=4 read: lose', /a line has no direction/, /Leave it out/],
-    ['line=48: lose', /there is no line 48/, /0 to 47/],
-    ['read: lose', /lose is for interrupts/, /line=4/],
-    ['', /character 1: there is no colon/, /Write it like/],
+    ['read write: ones', /character 6: "write" conflicts with an earlier word/, /Write it like/],
+    ['read: ones drop', /character 12: "drop" conflicts with an earlier word/, /Write it like/],
+    ['port=0x3f8 mmio=0x3f8: ones', /character 12: .*conflicts/, /Write it like/],
+    ['read p=1.5: ones', /character 8: "1.5" is not a probability/, /p=0.01/],
+    ['read p=: ones', /"" is not a probability/, /p=0.01/],
+    ['read every=0: ones', /character 12: "0" is not a number from 1/, /every=3/],
+    ['vcpu=16: ones', /not a number from 0 to 15/, /vcpu=0/],
+    ['size=3: ones', /invalid access size 3/, /1, 2, 4 and 8/],
+    ['read: delay=5min', /character 13: "5min" is not a duration/, /delay=5ms/],
+    ['read: delay', /"" is not a duration/, /delay=5ms/],
+    ['read: flip=0xg', /"0xg" is not a value/, /flip=0x20/],
+    ['read: value', /"" is not a value/, /value=0x20/],
+    ['client=: ones', /has no name/, /client=uart16550/],
+    ['client="a: ones', /a colon .* is missing/, /Write it like/],
+    ['pci=0:20.0: ones', /not a PCI address/, /pci=00:1f.0/],
+    ['port register=4: ones', /only a PCI configuration access/, /Remove register/],
+    ['line=4: ones', /ones applies to requests, not to a line/, /lose, duplicate, delay/],
+    ['line=4 read: lose', /a line has no direction/, /Remove direction/],
+    ['line=48: lose', /line 48 does not exist/, /0 to 47/],
+    ['read: lose', /lose applies to interrupts only/, /line=4/],
+    ['', /character 1: a colon .* is missing/, /Write it like/],
   ];
   for (const [text, message, remedy] of wrong) {
     let error: unknown;
@@ -118,19 +118,19 @@ test('what is wrong is named with its place, and with what to write instead', ()
   }
 });
 
-test('a file has a rule in a line; comments and empty lines are skipped, errors name the line', () => {
+test('a file has one rule per line: comments and empty lines are skipped, and errors name the line', () => {
   const text = '# the serial port\nport=0x3f8-0x3ff: drop   # now and then\r\n\n  line=4: lose\n';
   assert.deepEqual(
-    parseFaultFile(text, 'plan').map((rule) => rule.way.kind),
+    parseFaultFile(text, 'plan').map((rule) => rule.effect.kind),
     ['drop', 'lose'],
   );
   assert.throws(() => parseFaultFile(`${text}read: nothing`, 'plan.txt'), {
     code: 'OPTION_INVALID',
-    message: /^plan\.txt:5:7: "nothing" is no word/,
+    message: /^plan\.txt:5:7: "nothing" is not a word/,
   });
 });
 
-test('whatever is written is read or refused, and nothing else happens', () => {
+test('any text is parsed or refused with an UpcallError', () => {
   const words = fc.constantFrom(
     'port=0x60',
     'read',

@@ -1,12 +1,13 @@
 /**
- * Fault rules as text, for the command line, files and programs: which requests, a colon, what happens to them.
+ * Fault rules as text, for the command line, files and programs: which requests, a colon, and the
+ * fault.
  *
  *   client=uart16550 read after=100 every=3: flip=0x20
  *   port=0x3f8-0x3ff write p=0.01: drop
  *   line=4: lose every=5
  *
- * Words may stand in any order on their side of the colon; the timing may stand on either. docs/fault-injection.md
- * lists them all.
+ * Words may be in any order on their side of the colon. Timing words may be on either side.
+ * docs/fault-injection.md lists all words.
  */
 
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -14,16 +15,16 @@ import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
 import { hex } from '../io-request/io-request.js';
 import { pciAddressName } from '../io-request/pci-address.js';
 import type { FaultRule, FaultTiming, RequestFault, Span } from './fault-rule.js';
-import { SELECTORS, TIMINGS, WAYS, WordError, type Part, type Word, type WordTable } from './fault-rule-words.js';
+import { SELECTORS, TIMINGS, EFFECTS, WordError, type Part, type Word, type WordTable } from './fault-rule-words.js';
 
 const EXAMPLE = 'Write it like "port=0x3f8-0x3ff read after=100 every=3: flip=0x20" or "line=4: lose every=5"';
 
-/** Reads one rule. Throws OPTION_INVALID, which names the place. */
+/** Parses one rule. Throws OPTION_INVALID with the position of the error. */
 export function parseFaultRule(text: string): FaultRule {
   return parseAt(text, (column) => `fault rule "${text.trim()}", character ${column}`);
 }
 
-/** Reads a file of rules: one in a line; empty lines and what follows a # are skipped. Throws OPTION_INVALID. */
+/** Parses a file with one rule per line and comments after `#`. Throws OPTION_INVALID. */
 export function parseFaultFile(text: string, name: string): FaultRule[] {
   return text.split(/\r?\n/).flatMap((line, index) => {
     const rule = line.replace(/(^|\s)#.*$/, '');
@@ -44,58 +45,68 @@ function parseAt(text: string, place: (column: number) => string): FaultRule {
 
 function parse(text: string): FaultRule {
   const { before, after, colon } = split(text);
-  if (colon === undefined) throw new WordError(text.length + 1, 'there is no colon with a blank after it');
-  const way: Part = {};
+  if (colon === undefined) throw new WordError(text.length + 1, 'a colon followed by a space is missing');
+  const effect: Part = {};
   const selected: Part = {};
-  for (const word of before) take(word, selected, [SELECTORS, TIMINGS], WAYS);
-  for (const word of after) take(word, word.name in WAYS ? way : selected, [WAYS, TIMINGS], SELECTORS);
-  const kind = way['way'] === undefined ? undefined : (way['way'] as { readonly kind: string }).kind;
+  for (const word of before) apply(word, selected, [SELECTORS, TIMINGS], EFFECTS);
+  for (const word of after) apply(word, word.name in EFFECTS ? effect : selected, [EFFECTS, TIMINGS], SELECTORS);
+  const kind = effect['effect'] === undefined ? undefined : (effect['effect'] as { readonly kind: string }).kind;
   if (kind === undefined)
-    throw new WordError(colon + 1, 'nothing stands after the colon that happens', `Say one of ${names(WAYS)}`);
-  return check({ ...selected, ...way }, kind, colon);
+    throw new WordError(colon + 1, 'the fault after the colon is missing', `Give one of ${names(EFFECTS)}`);
+  return check({ ...selected, ...effect }, kind, colon);
 }
 
-/** What fits together: a line has interrupts, everything else has requests. */
+/** Checks that the words fit together. A line has interrupts, everything else has requests. */
 function check(parts: Part, kind: string, colon: number): FaultRule {
   const { line, ...rest } = parts;
-  const isLineWay = LINE_WAYS.includes(kind);
+  const isLineEffect = LINE_EFFECTS.includes(kind);
   if (line === undefined) {
     if (kind === 'lose' || kind === 'duplicate')
-      throw new WordError(colon + 1, `${kind} is for interrupts`, 'Say which line, for example "line=4: lose every=5"');
-    // A register says enough.
+      throw new WordError(
+        colon + 1,
+        `${kind} applies to interrupts only`,
+        'Give a line, for example "line=4: lose every=5"',
+      );
+    // A register implies PCI.
     const type = 'register' in rest ? { type: 'pci' } : {};
     if ('register' in rest && 'type' in rest && rest['type'] !== 'pci')
-      throw new WordError(1, 'only a PCI configuration access has a register', 'Leave out register, or say pci');
+      throw new WordError(1, 'only a PCI configuration access has a register', 'Remove register, or write pci');
     return { kind: 'request', ...rest, ...type } as unknown as FaultRule;
   }
-  if (!isLineWay)
-    throw new WordError(colon + 1, `${kind} is for requests, not for a line`, `A line takes ${LINE_WAYS.join(', ')}`);
+  if (!isLineEffect)
+    throw new WordError(
+      colon + 1,
+      `${kind} applies to requests, not to a line`,
+      `Use one of ${LINE_EFFECTS.join(', ')}`,
+    );
   if ((line as number) >= INTERRUPT_LINES)
-    throw new WordError(1, `there is no line ${line as number}`, `Lines are 0 to ${INTERRUPT_LINES - 1}`);
-  const odd = Object.keys(rest).find((name) => name !== 'way' && !TIMING_FIELDS.includes(name));
-  if (odd !== undefined)
-    throw new WordError(1, `a line has no ${odd}`, 'Leave it out: all interrupts of a line are alike');
+    throw new WordError(1, `line ${line as number} does not exist`, `Lines are 0 to ${INTERRUPT_LINES - 1}`);
+  const extra = Object.keys(rest).find((name) => name !== 'effect' && !TIMING_FIELDS.includes(name));
+  if (extra !== undefined) throw new WordError(1, `a line has no ${extra}`, `Remove ${extra}`);
   return { kind: 'line', line, ...rest } as unknown as FaultRule;
 }
 
-const LINE_WAYS = ['lose', 'duplicate', 'delay'];
+const LINE_EFFECTS = ['lose', 'duplicate', 'delay'];
 const TIMING_FIELDS = ['fromMs', 'untilMs', 'after', 'every', 'probability', 'times'];
 
-function take(word: Word, into: Part, tables: readonly WordTable[], elsewhere: WordTable): void {
+function apply(word: Word, into: Part, tables: readonly WordTable[], elsewhere: WordTable): void {
   const table = tables.find((candidate) => word.name in candidate);
   const read = table?.[word.name];
   if (read === undefined) {
-    const side = word.name in elsewhere ? `"${word.name}" stands on the wrong side of the colon` : undefined;
+    const side = word.name in elsewhere ? `"${word.name}" is on the wrong side of the colon` : undefined;
     const known = tables.map(names).join(', ');
-    throw new WordError(word.column, side ?? `"${word.text}" is no word of a rule`, side ?? `Known here: ${known}`);
+    throw new WordError(word.column, side ?? `"${word.text}" is not a word of a rule`, side ?? `Use one of ${known}`);
   }
   for (const [name, value] of Object.entries(read(word))) {
-    if (name in into) throw new WordError(word.column, `"${word.text}" is the second word for the same thing`);
+    if (name in into) throw new WordError(word.column, `"${word.text}" conflicts with an earlier word`);
     into[name] = value;
   }
 }
 
-/** Words with their places. The colon is the one at the end of a word: PCI addresses have others. */
+/**
+ * Words with their positions. The separator is a colon at the end of a word: PCI addresses contain
+ * others.
+ */
 function split(text: string): { before: Word[]; after: Word[]; colon: number | undefined } {
   const before: Word[] = [];
   const after: Word[] = [];
@@ -120,17 +131,17 @@ function names(table: WordTable): string {
   return Object.keys(table).join(', ');
 }
 
-/** The rule as text that parseFaultRule reads as the same rule. */
+/** The rule as text. parseFaultRule gives the same rule. */
 export function faultRuleText(rule: FaultRule): string {
-  const { way } = rule;
+  const { effect } = rule;
   const where = rule.kind === 'line' ? [`line=${rule.line}`] : selectorWords(rule);
-  const wayText = 'ms' in way ? `${way.kind}=${way.ms}ms` : `${way.kind}${valueText(way)}`;
-  return `${[...where, ...timingWords(rule)].join(' ')}: ${wayText}`;
+  const effectText = 'ms' in effect ? `${effect.kind}=${effect.ms}ms` : `${effect.kind}${valueText(effect)}`;
+  return `${[...where, ...timingWords(rule)].join(' ')}: ${effectText}`;
 }
 
-function valueText(way: object): string {
-  if ('value' in way) return `=${hex(way.value as bigint)}`;
-  return 'mask' in way ? `=${hex(way.mask as bigint)}` : '';
+function valueText(effect: object): string {
+  if ('value' in effect) return `=${hex(effect.value as bigint)}`;
+  return 'mask' in effect ? `=${hex(effect.mask as bigint)}` : '';
 }
 
 function selectorWords(rule: RequestFault): string[] {

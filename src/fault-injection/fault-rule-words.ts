@@ -1,17 +1,17 @@
 /**
- * The words of a fault rule and what each of them says. fault-rule-text.ts cuts a rule into words and looks them up here;
- * each gives a part of the rule's data.
+ * Fault rule words: the parser of each word of a rule. fault-rule-text.ts splits a rule into words
+ * and looks them up here. Each parser returns a part of the rule's data.
  */
 
 import { hex } from '../io-request/io-request.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import type { Span } from './fault-rule.js';
 
-/** A word and where it stands, from 1. */
+/** A word and its position. Columns count from 1. */
 export interface Word {
   readonly text: string;
   readonly name: string;
-  /** What follows its equals sign. */
+  /** The text after the equals sign. */
   readonly value: string | undefined;
   readonly column: number;
   readonly valueColumn: number;
@@ -33,12 +33,12 @@ export type WordTable = Readonly<Record<string, (word: Word) => Part>>;
 
 const MAX_ADDRESS = 2 ** 52 - 1;
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
-/** A day: longer than that no access of a guest is of use. */
+/** One day. */
 const MAX_MS = 86_400_000;
-/** How long after an interrupt its copy comes, unless the rule says otherwise. */
+/** Default delay of a duplicate interrupt. */
 const DUPLICATE_MS = 1;
 
-/** A word that names a table's own property only: `in` would find `toString` too. */
+/** A table without a prototype: `in` must not find `toString`. */
 function table(words: Record<string, (word: Word) => Part>): WordTable {
   return Object.assign(Object.create(null) as WordTable, words);
 }
@@ -58,7 +58,7 @@ export const SELECTORS: WordTable = table({
   size: (word) => {
     const size = whole(word, 1, 8, 'size=4');
     if (![1, 2, 4, 8].includes(size))
-      throw new WordError(word.valueColumn, `no access has ${size} bytes`, 'Sizes are 1, 2, 4 and 8');
+      throw new WordError(word.valueColumn, `invalid access size ${size}`, 'Sizes are 1, 2, 4 and 8');
     return { size };
   },
   vcpu: (word) => ({ vcpu: whole(word, 0, SLOT_COUNT - 1, 'vcpu=0') }),
@@ -75,7 +75,7 @@ export const TIMINGS: WordTable = table({
     if (!(probability >= 0 && probability <= 1))
       throw new WordError(
         word.valueColumn,
-        `"${word.value ?? ''}" is no probability`,
+        `"${word.value ?? ''}" is not a probability`,
         'Give a number from 0 to 1, for example p=0.01',
       );
     return { probability };
@@ -83,22 +83,22 @@ export const TIMINGS: WordTable = table({
   times: (word) => ({ times: whole(word, 1, MAX_COUNT, 'times=1') }),
 });
 
-export const WAYS: WordTable = table({
-  ones: (word) => way(bare(word, 'ones')),
-  value: (word) => way('value', { value: bits(word) }),
-  flip: (word) => way('flip', word.value === undefined || word.value === 'random' ? {} : { mask: bits(word) }),
-  stale: (word) => way(bare(word, 'stale')),
-  drop: (word) => way(bare(word, 'drop')),
-  delay: (word) => way('delay', { ms: duration(word) }),
-  slow: (word) => way('slow', { ms: duration(word) }),
-  crash: (word) => way(bare(word, 'crash')),
-  remove: (word) => way(bare(word, 'remove')),
-  lose: (word) => way(bare(word, 'lose')),
-  duplicate: (word) => way('duplicate', { ms: word.value === undefined ? DUPLICATE_MS : duration(word) }),
+export const EFFECTS: WordTable = table({
+  ones: (word) => effect(bare(word, 'ones')),
+  value: (word) => effect('value', { value: bits(word) }),
+  flip: (word) => effect('flip', word.value === undefined || word.value === 'random' ? {} : { mask: bits(word) }),
+  stale: (word) => effect(bare(word, 'stale')),
+  drop: (word) => effect(bare(word, 'drop')),
+  delay: (word) => effect('delay', { ms: duration(word) }),
+  slow: (word) => effect('slow', { ms: duration(word) }),
+  crash: (word) => effect(bare(word, 'crash')),
+  remove: (word) => effect(bare(word, 'remove')),
+  lose: (word) => effect(bare(word, 'lose')),
+  duplicate: (word) => effect('duplicate', { ms: word.value === undefined ? DUPLICATE_MS : duration(word) }),
 });
 
-function way(kind: string, more: Part = {}): Part {
-  return { way: { kind, ...more } };
+function effect(kind: string, more: Part = {}): Part {
+  return { effect: { kind, ...more } };
 }
 
 function bare(word: Word, name: string): string {
@@ -108,11 +108,7 @@ function bare(word: Word, name: string): string {
 
 function text(word: Word, example: string): string {
   if (word.value !== undefined && word.value !== '' && !word.value.includes('"')) return word.value;
-  throw new WordError(
-    word.valueColumn,
-    `"${word.text}" names nothing`,
-    `Write ${example}; names with blanks in quotes`,
-  );
+  throw new WordError(word.valueColumn, `"${word.text}" has no name`, `Write ${example}, and quote a name with spaces`);
 }
 
 function number(digits: string | undefined): number {
@@ -122,8 +118,8 @@ function number(digits: string | undefined): number {
 function whole(word: Word, least: number, most: number, example: string): number {
   const value = number(word.value);
   if (value >= least && value <= most) return value;
-  const limits = most === MAX_COUNT ? `from ${least}` : `${least} to ${most}`;
-  throw new WordError(word.valueColumn, `"${word.value ?? ''}" is no number ${limits}`, `Write it like ${example}`);
+  const limits = most === MAX_COUNT ? `from ${least}` : `from ${least} to ${most}`;
+  throw new WordError(word.valueColumn, `"${word.value ?? ''}" is not a number ${limits}`, `Write it like ${example}`);
 }
 
 /** `0x3f8`, `0x3f8-0x3ff`, `0x3f8+8`. */
@@ -133,11 +129,11 @@ function span(word: Word, most: number, example: string): Span {
   const second = match?.[2] === undefined ? first : number(match[3]);
   const last = match?.[2] === '+' ? first + second - 1 : second;
   if (first <= last && last <= most) return { first, last };
-  const wrong = first > last ? 'ends before it starts' : last > most ? `goes beyond ${hex(most)}` : 'is no range';
+  const wrong = first > last ? 'ends before it starts' : last > most ? `exceeds ${hex(most)}` : 'is not a range';
   throw new WordError(word.valueColumn, `"${word.value ?? ''}" ${wrong}`, `Write it like ${example}`);
 }
 
-/** `port` alone is every port. */
+/** `port` alone selects every port. */
 function addresses(word: Word, most: number, example: string): Part {
   return word.value === undefined ? {} : { address: span(word, most, example) };
 }
@@ -150,26 +146,26 @@ function pciAddress(word: Word): Part {
   if (match === null || device > 0x1f)
     throw new WordError(
       word.valueColumn,
-      `"${word.value}" is no PCI address`,
+      `"${word.value}" is not a PCI address`,
       'Write bus:device.function in hexadecimal, for example pci=00:1f.0',
     );
   const fn = match[3];
   return { bus: parseInt(match[1] as string, 16), device, ...(fn === undefined ? {} : { function: Number(fn) }) };
 }
 
-/** `5ms`, `2s`, `200us`; without a unit ms. */
+/** `5ms`, `2s` or `200us`. Default unit: ms. */
 function duration(word: Word): number {
   const match = /^(\d{1,9}(?:\.\d{1,6})?)(us|ms|s)?$/.exec(word.value ?? '');
   const ms = Number(match?.[1]) * (match?.[2] === 's' ? 1000 : match?.[2] === 'us' ? 0.001 : 1);
   if (ms <= MAX_MS) return ms;
   throw new WordError(
     word.valueColumn,
-    `"${word.value ?? ''}" is no time`,
-    `Write it like ${word.name}=5ms, 200us or 2s, at most a day`,
+    `"${word.value ?? ''}" is not a duration`,
+    `Write it like ${word.name}=5ms, 200us or 2s, at most one day`,
   );
 }
 
 function bits(word: Word): bigint {
   if (/^(0x[0-9a-f]{1,16}|\d{1,19})$/i.test(word.value ?? '')) return BigInt.asUintN(64, BigInt(word.value as string));
-  throw new WordError(word.valueColumn, `"${word.value ?? ''}" is no value`, `Write it like ${word.name}=0x20`);
+  throw new WordError(word.valueColumn, `"${word.value ?? ''}" is not a value`, `Write it like ${word.name}=0x20`);
 }

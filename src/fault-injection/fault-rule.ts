@@ -1,54 +1,57 @@
 /**
- * FaultRule: which requests, or which interrupts of a line, go wrong, when, and how; as plain data. fault-rule-text.ts
- * reads and writes them as text, fault-injection.ts carries them out.
+ * FaultRule: which requests, or which interrupts of a line, fail, when and how. Plain data.
+ * fault-rule-text.ts parses and prints it as text, fault-injection.ts applies it.
  */
 
 import type { DirectionName } from '../io-request/io-request.js';
 
-/** When a rule acts. Only requests that match it are counted; the conditions hold in the order in which they stand here. */
+/** When a rule applies. It counts matching requests only. The conditions apply in this order. */
 export interface FaultTiming {
-  /** In ms since the VM was started: not before. */
+  /** In ms since the start of the VM. Default: 0. */
   readonly fromMs?: number;
-  /** In ms since the VM was started: not from then on. */
+  /** In ms since the start of the VM, exclusive. Default: no end. */
   readonly untilMs?: number;
-  /** So many pass unharmed first. */
+  /** The first N pass. */
   readonly after?: number;
-  /** Of those that follow, each so many-th. */
+  /** Of the others, every Nth. */
   readonly every?: number;
-  /** Of these, by chance: 0…1. */
+  /** Of these, each with this probability, 0…1. */
   readonly probability?: number;
-  /** At most so many. */
+  /** At most N. */
   readonly times?: number;
 }
 
-/** How a request goes wrong. */
-export type RequestFaultWay =
-  /** All ones: what a read gives, or a write writes. */
+/** How a request fails. */
+export type RequestFaultEffect =
+  /** A read returns, or a write writes, all ones. */
   | { readonly kind: 'ones' }
   | { readonly kind: 'value'; readonly value: bigint }
-  /** Without a mask one bit of the access, by chance. */
+  /** Flips these bits. Default: one random bit of the access. */
   | { readonly kind: 'flip'; readonly mask?: bigint }
-  /** A read gives again what the same address gave before. */
+  /** A read returns the value of the last read of this address. */
   | { readonly kind: 'stale' }
-  /** The device does its work, but the request is never answered: the time limit finishes it, or nobody. */
+  /**
+   * The device handles the access, but its answer is dropped. Only the time limit finishes the
+   * request.
+   */
   | { readonly kind: 'drop' }
-  /** The device does its work at once, and the answer comes so much later. */
+  /** The device handles the access at once, and the answer comes later. */
   | { readonly kind: 'delay'; readonly ms: number }
-  /** The access reaches the device so much later. */
+  /** The access reaches the device later. */
   | { readonly kind: 'slow'; readonly ms: number }
-  /** The client throws; one with a thread loses its thread. */
+  /** The client throws. A client with its own thread loses the thread. */
   | { readonly kind: 'crash' }
-  /** The client is taken out, as a device that is pulled. */
+  /** The client is removed, like a device that is unplugged. */
   | { readonly kind: 'remove' };
 
-/** How an interrupt goes wrong: a rising edge of its line. */
-export type LineFaultWay =
+/** How a rising edge of an interrupt line fails. */
+export type LineFaultEffect =
   | { readonly kind: 'lose' }
-  /** A second edge so much later. */
+  /** A second edge follows later. */
   | { readonly kind: 'duplicate'; readonly ms: number }
   | { readonly kind: 'delay'; readonly ms: number };
 
-/** The first and the last of a range. */
+/** A range; both ends are inclusive. */
 export interface Span {
   readonly first: number;
   readonly last: number;
@@ -56,10 +59,10 @@ export interface Span {
 
 export interface RequestFault extends FaultTiming {
   readonly kind: 'request';
-  /** A client's name; `*` stands for any characters. */
+  /** A client's name. `*` matches any characters. */
   readonly client?: string;
   readonly type?: 'port' | 'mmio' | 'pci' | 'write-protect';
-  /** An access with any byte in it; of ports and memory. */
+  /** An access with any byte in the range. PCI requests have no address. */
   readonly address?: Span;
   readonly bus?: number;
   readonly device?: number;
@@ -69,21 +72,21 @@ export interface RequestFault extends FaultTiming {
   readonly direction?: DirectionName;
   readonly size?: number;
   readonly vcpu?: number;
-  readonly way: RequestFaultWay;
+  readonly effect: RequestFaultEffect;
 }
 
 export interface LineFault extends FaultTiming {
   readonly kind: 'line';
   /** Global system interrupt, 0…47. */
   readonly line: number;
-  readonly way: LineFaultWay;
+  readonly effect: LineFaultEffect;
 }
 
 export type FaultRule = RequestFault | LineFault;
 
-/** What is to go wrong in a VM. */
+/** The faults of a VM. */
 export interface FaultPlan {
-  /** Of all chance; a new one each time unless given. */
+  /** Seed of all random choices. Default: a new one each time. */
   readonly seed?: number;
   /** As text (see fault-rule-text.ts) or as data. */
   readonly rules: readonly (string | FaultRule)[];

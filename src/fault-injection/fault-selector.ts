@@ -1,11 +1,11 @@
-/** Which requests a rule is about: the selectors of a RequestFault, as one function. */
+/** Fault selector: whether a RequestFault selects a request. */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { directionName, joinWords, typeName } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 import type { RequestFault, Span } from './fault-rule.js';
 
-/** What it looks at of a request. */
+/** The fields that selectors read. */
 export type SelectedRequest = Pick<
   AssignedRequest,
   'vcpu' | 'type' | 'direction' | 'addressLow' | 'addressHigh' | 'size' | 'bus' | 'device' | 'pciFunction' | 'register'
@@ -23,13 +23,13 @@ export function selects(rule: RequestFault, client: string, request: SelectedReq
     (rule.device === undefined || rule.device === request.device) &&
     (rule.function === undefined || rule.function === request.pciFunction) &&
     (rule.register === undefined || (isPci && touches(rule.register, request.register, request.size))) &&
-    // Reads give again what they gave; writes have nothing to give.
-    (rule.way.kind !== 'stale' || directionName(request.direction) === 'read') &&
+    // Only a read can return a stale value.
+    (rule.effect.kind !== 'stale' || directionName(request.direction) === 'read') &&
     (rule.client === undefined || isNamed(rule.client, client))
   );
 }
 
-/** Names an address in one client's space: what a stale value is kept under. */
+/** The key of an address of one client, for stale values. */
 export function addressKey(client: string, request: SelectedRequest): string {
   const { bus, device, pciFunction, register } = request;
   const where =
@@ -45,7 +45,7 @@ function touches(span: Span, address: number, size: number): boolean {
   return address <= span.last && address + size - 1 >= span.first;
 }
 
-/** `*` stands for any characters. */
+/** `*` matches any characters. */
 function isNamed(pattern: string, name: string): boolean {
   if (!pattern.includes('*')) return pattern === name;
   const [head = '', ...rest] = pattern.split('*');

@@ -1,6 +1,7 @@
 /**
- * FaultTrigger: one rule at work: how many requests (or interrupts) matched it, which of them go wrong, and what became of
- * it for the report. Chance comes from a generator of its own, so that neither other rules nor other addresses change it.
+ * FaultTrigger: the state of one rule: how many requests or interrupts matched, which of them fail,
+ * and the report. Each rule has its own random generator: neither other rules nor other addresses
+ * change its choices.
  */
 
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
@@ -8,26 +9,26 @@ import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import type { FaultRule } from './fault-rule.js';
 
-/** One fault that was injected. */
+/** One injected fault. */
 export interface FaultRecord {
-  /** Since the VM was started. */
+  /** Since the start of the VM. */
   readonly timeMs: number;
-  /** The rule, as its author wrote it. */
+  /** The rule's text. */
   readonly rule: string;
-  /** How often this rule has acted, with this time. */
+  /** Faults of this rule so far, including this one. */
   readonly nth: number;
   /** The client of the request, or `line N`. */
   readonly target: string;
-  /** Of a request. */
+  /** Of a request; undefined for an interrupt. */
   readonly vcpu?: number;
   /** The request in one line. */
   readonly request?: string;
 }
 
-/** What a rule has done. Plain data. */
+/** The counts of a rule. Plain data. */
 export interface FaultReportRow {
   readonly rule: string;
-  /** Requests or interrupts that it is about, whether or not their turn had come. */
+  /** Requests or interrupts that it selected, whether they failed or not. */
   readonly matches: number;
   readonly injected: number;
   readonly first?: FaultRecord;
@@ -39,20 +40,20 @@ export class FaultTrigger<Rule extends FaultRule = FaultRule> {
   readonly text: string;
   readonly #random: ReturnType<typeof xoroshiro128plus>;
   #matches = 0;
-  /** Matches within the rule's time. */
+  /** Matches between `from` and `until`. */
   #counted = 0;
   #injected = 0;
   #first: FaultRecord | undefined;
   #last: FaultRecord | undefined;
 
-  /** `index`: which rule of the VM this is; with the seed it decides on its chances. */
+  /** `index`: the rule's position in the plan. Seed and index determine its random choices. */
   constructor(rule: Rule, text: string, seed: number, index: number) {
     this.rule = rule;
     this.text = text;
     this.#random = xoroshiro128plus((seed ^ Math.imul(index + 1, 0x9e37_79b1)) | 0);
   }
 
-  /** Something matches the rule at `timeMs`: whether it goes wrong. */
+  /** Counts a match at `timeMs`. Returns whether it fails. */
   hits(timeMs: number): boolean {
     const { fromMs = 0, untilMs = Infinity, after = 0, every = 1, probability = 1, times = Infinity } = this.rule;
     this.#matches++;
@@ -64,13 +65,13 @@ export class FaultTrigger<Rule extends FaultRule = FaultRule> {
     return true;
   }
 
-  /** A number 0…`count` − 1, by chance. */
+  /** A random number from 0 to `count` − 1. */
   choose(count: number): number {
     return uniformInt(this.#random, 0, count - 1);
   }
 
-  /** After `hits`: who it was. */
-  note(timeMs: number, target: string, request?: { readonly vcpu: number; describe(): string }): FaultRecord {
+  /** Records the fault after `hits` has returned true. */
+  record(timeMs: number, target: string, request?: { readonly vcpu: number; describe(): string }): FaultRecord {
     const record: FaultRecord = {
       timeMs,
       rule: this.text,

@@ -11,7 +11,7 @@ interface Bench {
   readonly clock: ManualClock;
   readonly faults: FaultInjection;
   readonly wrapped: IoClient;
-  /** Gives a request to the client; `undefined` until it is answered, then both words. */
+  /** Gives a request to the client. `answer` is undefined until the answer: then both words. */
   readonly ask: (fields: Partial<AssignedRequest>) => { answer: readonly [number, number] | undefined };
 }
 
@@ -38,14 +38,14 @@ function bench(rules: readonly string[], client?: Partial<IoClient>): Bench {
   return { clock, faults, wrapped, ask };
 }
 
-test('eight bytes are altered whole', () => {
+test('an 8-byte value is altered in both words', () => {
   const { ask } = bench(['mmio=0x10: flip=0x8000000080000001', 'mmio=0x20: value=0x1234567890abcdef']);
   assert.deepEqual(ask({ addressLow: 0x10 }).answer, [0x10 ^ 0x8000_0001, 0x1111_1111 ^ 0x8000_0000]);
   assert.deepEqual(ask({ addressLow: 0x20 }).answer, [0x90ab_cdef | 0, 0x1234_5678]);
   assert.deepEqual(ask({ addressLow: 0x30 }).answer, [0x30, 0x1111_1111]);
 });
 
-test('a bit that flips by chance is one of the access', () => {
+test('a random flip changes one bit within the access size', () => {
   const { ask } = bench(['size=1: flip', 'size=8: flip']);
   for (let i = 0; i < 200; i++) {
     const [byte = 0] = ask({ addressLow: 0, size: 1 }).answer ?? [];
@@ -56,7 +56,7 @@ test('a bit that flips by chance is one of the access', () => {
   }
 });
 
-test('a range catches an access with any byte in it', () => {
+test('a range selects an access with any byte in it', () => {
   const { ask } = bench(['mmio=0x103-0x104: ones']);
   const isHit = (addressLow: number, size: number): boolean => ask({ addressLow, size }).answer?.[0] === -1;
   assert.deepEqual(
@@ -65,7 +65,7 @@ test('a range catches an access with any byte in it', () => {
   );
 });
 
-test('PCI configuration is chosen by function and register', () => {
+test('a PCI access is selected by function and register', () => {
   const pci = { type: IoRequestType.PCI, size: 4, device: 0x1f, pciFunction: 3 };
   const { ask } = bench(['pci=00:1f.3 register=0x10-0x13: ones']);
   assert.equal(ask({ ...pci, register: 0x10 }).answer?.[0], -1);
@@ -74,17 +74,17 @@ test('PCI configuration is chosen by function and register', () => {
   assert.notEqual(ask({ type: IoRequestType.PORT, addressLow: 0x10, size: 1 }).answer?.[0], -1);
 });
 
-test('only so many addresses are remembered for stale reads: the one read longest ago is forgotten', () => {
+test('stale reads keep a limited number of addresses and evict the least recently read', () => {
   const { ask, faults } = bench([': stale']);
   for (let address = 0; address <= MAX_STALE_ADDRESSES; address++) ask({ addressLow: address });
   assert.equal(faults.report()[0]?.injected, 0);
   ask({ addressLow: 1 });
   assert.equal(faults.report()[0]?.injected, 1);
   ask({ addressLow: 0 });
-  assert.equal(faults.report()[0]?.injected, 1, 'it was forgotten');
+  assert.equal(faults.report()[0]?.injected, 1, 'it was evicted');
 });
 
-test('of slow and delayed requests of several vCPUs each has its own time', () => {
+test('slow and delayed requests of several vCPUs have separate timers', () => {
   const { ask, clock } = bench(['vcpu=0: slow=10', 'vcpu=1: delay=20', 'vcpu=1: slow=5']);
   const slow = ask({ vcpu: 0, addressLow: 1 });
   const both = ask({ vcpu: 1, addressLow: 2 });
@@ -99,7 +99,7 @@ test('of slow and delayed requests of several vCPUs each has its own time', () =
   assert.deepEqual(answers(), [1, 2, 3]);
 });
 
-test('a slow request whose slot has another one meanwhile does not reach the device', () => {
+test('a slow request whose slot was reused does not reach the device', () => {
   let accesses = 0;
   const { ask, clock } = bench(['times=1: slow=10'], {
     notify: (request) => {
@@ -113,7 +113,7 @@ test('a slow request whose slot has another one meanwhile does not reach the dev
   assert.deepEqual([first.answer, second.answer?.[0], accesses], [undefined, 7, 1]);
 });
 
-test('a client that answers twice, or late, is refused', () => {
+test('a second or a late answer of a client is refused', () => {
   const kept: { request: AssignedRequest; ticket: number }[] = [];
   const { ask, wrapped } = bench(['read: ones'], {
     notify: (request) => kept.push({ request, ticket: request.ticket }),

@@ -1,7 +1,11 @@
 /**
- * FaultyClient: an I/O client whose requests go wrong as the rules say. It stands between the HSM and the client: it hands
- * over a copy of each request and takes the answer, so the client knows nothing of it. A client in a thread of its own
- * is told to answer by way of the Service VM's thread (IoClient.relay), and drives lines of its own (line-relay.ts).
+ * FaultyClient: an I/O client whose requests fail as the rules say. It wraps the client: it gives
+ * it a copy of each request and takes its answer, so the client does not notice.
+ *
+ * A client with its own thread answers through the Service VM's thread (IoClient.relay) and drives
+ * interrupt lines of its own (line-relay.ts).
+ *
+ * Threads: the Service VM's thread only.
  */
 
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
@@ -15,19 +19,22 @@ import { addressKey } from './fault-selector.js';
 import { LineRelay } from './line-relay.js';
 import { alter, copyRequest, type Words } from './request-words.js';
 
-/** Addresses whose last value is kept for stale reads, for each client; of others the oldest are forgotten. */
+/**
+ * Addresses of a client whose last value is kept for stale reads. The least recently read is
+ * evicted.
+ */
 export const MAX_STALE_ADDRESSES = 1024;
 
-/** One slot's request that the client has. */
+/** The request of one slot that the client has. */
 interface Open {
-  /** The client's request object: the same fields, another `finish`. */
+  /** The request that the client gets: the same fields, another `finish`. */
   readonly copy: AssignedRequest;
-  /** 0: none. */
+  /** 0: no request. */
   ticket: number;
   request: AssignedRequest | undefined;
-  /** Faults for the answer, in the order of the rules. */
+  /** The rules that hit, in their order. */
   hits: RequestTrigger[];
-  /** Under which the value read is kept. */
+  /** Key of the value that a stale rule keeps. */
   key: string | undefined;
 }
 
@@ -39,7 +46,7 @@ export class FaultyClient implements IoClient {
   readonly #lastRead = new Map<string, Words>();
   #lineRelay: LineRelay | undefined;
 
-  /** `remove` takes the client out; left out for one that stays whatever happens. */
+  /** `remove` removes the client. Undefined for a client that must stay. */
   constructor(client: IoClient, faults: FaultInjection, remove: (() => void) | undefined) {
     this.#client = client;
     this.#faults = faults;
@@ -83,8 +90,8 @@ export class FaultyClient implements IoClient {
   }
 
   explain(vcpu: number): ClientPosition | undefined {
-    const dropped = this.#open[vcpu]?.hits.find(({ rule }) => rule.way.kind === 'drop');
-    if (dropped !== undefined) return { detail: `its answer is dropped by the fault rule "${dropped.text}"` };
+    const dropped = this.#open[vcpu]?.hits.find(({ rule }) => rule.effect.kind === 'drop');
+    if (dropped !== undefined) return { detail: `the fault rule "${dropped.text}" drops its answer` };
     return this.#client.explain?.(vcpu);
   }
 
@@ -98,11 +105,11 @@ export class FaultyClient implements IoClient {
     copyRequest(request, open.copy);
     let slowMs = 0;
     for (const { rule, text } of hits) {
-      if (rule.way.kind === 'slow') slowMs += rule.way.ms;
-      else if (rule.way.kind === 'crash' || (rule.way.kind === 'remove' && this.#remove === undefined)) {
+      if (rule.effect.kind === 'slow') slowMs += rule.effect.ms;
+      else if (rule.effect.kind === 'crash' || (rule.effect.kind === 'remove' && this.#remove === undefined)) {
         this.#crash(text);
         return;
-      } else if (rule.way.kind === 'remove') {
+      } else if (rule.effect.kind === 'remove') {
         this.#remove?.();
         return;
       }
@@ -119,41 +126,41 @@ export class FaultyClient implements IoClient {
       });
   }
 
-  /** Which rules hit this request; they are counted and told. */
+  /** The rules that hit this request. Counts and emits them. */
   #hits(open: Open, request: AssignedRequest): RequestTrigger[] {
     const { timeMs } = this.#faults;
     const hits: RequestTrigger[] = [];
     open.key = undefined;
     for (const trigger of this.#faults.rulesFor(this.name, request)) {
-      if (trigger.rule.way.kind === 'stale') {
+      if (trigger.rule.effect.kind === 'stale') {
         open.key = addressKey(this.name, request);
-        // The first read of an address has nothing to give again.
+        // The first read of an address has no earlier value.
         if (!this.#lastRead.has(open.key)) continue;
       }
       if (!trigger.hits(timeMs)) continue;
       hits.push(trigger);
-      this.#faults.emit(trigger.note(timeMs, this.name, request));
+      this.#faults.emit(trigger.record(timeMs, this.name, request));
     }
     return hits;
   }
 
   #crash(rule: string): void {
-    // What it has is finished when its thread has ended, as after a crash of its own.
+    // Its requests are finished when the thread has exited, as after a crash of its own.
     if (this.#client instanceof ThreadClient) void this.#client.terminate();
     else throw new Error(`crashed by the fault rule "${rule}"`);
   }
 
-  /** The client's answer. False: it is too late. */
+  /** The client's answer. Returns false if it is too late. */
   #answered(vcpu: number, ticket: number, low: number, high: number): boolean {
     const open = this.#open[vcpu] as Open;
     const { request, hits } = open;
     if (ticket === 0 || open.ticket !== ticket || request === undefined) return false;
     open.ticket = 0;
-    if (hits.some(({ rule }) => rule.way.kind === 'drop')) return true;
+    if (hits.some(({ rule }) => rule.effect.kind === 'drop')) return true;
     const answer = request.isRead ? this.#altered(open, { low, high }) : { low, high };
     if (open.key !== undefined) this.#keep(open.key, answer);
     let delayMs = 0;
-    for (const { rule } of hits) if (rule.way.kind === 'delay') delayMs += rule.way.ms;
+    for (const { rule } of hits) if (rule.effect.kind === 'delay') delayMs += rule.effect.ms;
     if (delayMs === 0) return request.finish(ticket, answer.low, answer.high);
     this.#faults.later(delayMs, () => void request.finish(ticket, answer.low, answer.high));
     return true;

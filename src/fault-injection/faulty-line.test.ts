@@ -4,7 +4,7 @@ import { ManualClock } from '../device-model/clock.js';
 import type { InterruptLine } from '../device-model/device.js';
 import { FaultInjection } from './fault-injection.js';
 
-function made(...rules: string[]): {
+function createLine(...rules: string[]): {
   line: InterruptLine;
   levels: boolean[];
   clock: ManualClock;
@@ -22,33 +22,33 @@ function made(...rules: string[]): {
   return { line: faults.line(4, real), levels, clock, faults };
 }
 
-test('a line without a rule of its own is as its device drives it', () => {
-  const { line, levels } = made('line=5: lose');
+test('a line without a rule has the level that its device drives', () => {
+  const { line, levels } = createLine('line=5: lose');
   for (const high of [true, true, false, true]) line.set(high);
   assert.deepEqual(levels, [true, false, true]);
 });
 
-test('every second edge is lost; what falls afterwards has not risen', () => {
-  const { line, levels, faults } = made('line=4: lose every=2');
+test('every second rising edge is lost, and its falling edge has no effect', () => {
+  const { line, levels, faults } = createLine('line=4: lose every=2');
   for (let edge = 0; edge < 4; edge++) for (const high of [true, false]) line.set(high);
   assert.deepEqual(levels, [true, false, true, false]);
   assert.deepEqual([faults.report()[0]?.matches, faults.report()[0]?.injected], [4, 2]);
 });
 
-test('a duplicate is one more edge later, and leaves the line where its device has it', () => {
-  const low = made('line=4: duplicate=5ms');
+test('a duplicate is a second edge later, and the line keeps its device’s level', () => {
+  const low = createLine('line=4: duplicate=5ms');
   low.line.set(true);
   low.line.set(false);
   low.clock.advance(5);
   assert.deepEqual(low.levels, [true, false, true, false]);
-  const high = made('line=4: duplicate=5ms');
+  const high = createLine('line=4: duplicate=5ms');
   high.line.set(true);
   high.clock.advance(5);
   assert.deepEqual(high.levels, [true, false, true]);
 });
 
-test('a delayed edge comes later, as a pulse if its device has lowered the line meanwhile', () => {
-  const { line, levels, clock } = made('line=4: delay=5ms');
+test('a delayed edge comes later, as a pulse if the device has lowered the line', () => {
+  const { line, levels, clock } = createLine('line=4: delay=5ms');
   line.set(true);
   clock.advance(4);
   assert.deepEqual(levels, []);
@@ -61,16 +61,16 @@ test('a delayed edge comes later, as a pulse if its device has lowered the line 
   assert.deepEqual(levels, [true, false, true, false]);
 });
 
-test('after a reset nothing that was to come comes', () => {
-  const { line, levels, clock, faults } = made('line=4: delay=5ms');
+test('a reset cancels delayed edges', () => {
+  const { line, levels, clock, faults } = createLine('line=4: delay=5ms');
   line.set(true);
   faults.reset();
   clock.advance(10);
   assert.deepEqual([levels, clock.pending], [[], 0]);
 });
 
-test('a rule holds between its times since the start', () => {
-  const { line, levels, clock, faults } = made('line=4 from=10ms until=20ms: lose');
+test('a rule applies between from and until', () => {
+  const { line, levels, clock, faults } = createLine('line=4 from=10ms until=20ms: lose');
   faults.begin();
   for (let tick = 0; tick < 3; tick++) {
     line.set(true);
@@ -80,8 +80,8 @@ test('a rule holds between its times since the start', () => {
   assert.deepEqual(levels, [true, false, true, false]);
 });
 
-test('two objects for one line are one line', () => {
-  const { line, levels, faults } = made('line=4: lose after=1');
+test('two objects for one GSI share the line’s state', () => {
+  const { line, levels, faults } = createLine('line=4: lose after=1');
   const other = faults.line(4, { set: () => assert.fail('the first one is the real one') });
   line.set(true);
   other.set(true);

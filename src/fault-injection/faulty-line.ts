@@ -1,6 +1,6 @@
 /**
- * FaultyLine: an interrupt line whose rising edges go wrong as the rules say. Falling edges pass, so that a line which lost
- * its edge is low again with the next one.
+ * FaultyLine: an interrupt line whose rising edges fail as the rules say. Falling edges pass, so
+ * that a line that lost an edge can rise again.
  */
 
 import type { InterruptLine } from '../device-model/device.js';
@@ -10,7 +10,7 @@ export class FaultyLine implements InterruptLine {
   readonly #gsi: number;
   readonly #line: InterruptLine;
   readonly #faults: Pick<FaultInjection, 'lineHits' | 'later'>;
-  /** As the device drives it. */
+  /** The level that the device drives. */
   #isHigh = false;
 
   constructor(gsi: number, line: InterruptLine, faults: Pick<FaultInjection, 'lineHits' | 'later'>) {
@@ -28,17 +28,17 @@ export class FaultyLine implements InterruptLine {
     }
     let delayMs = 0;
     let isLost = false;
-    for (const way of this.#faults.lineHits(this.#gsi)) {
-      if (way.kind === 'lose') isLost = true;
-      else if (way.kind === 'delay') delayMs += way.ms;
-      else this.#faults.later(way.ms, () => this.#edge());
+    for (const effect of this.#faults.lineHits(this.#gsi)) {
+      if (effect.kind === 'lose') isLost = true;
+      else if (effect.kind === 'delay') delayMs += effect.ms;
+      else this.#faults.later(effect.ms, () => this.#edge());
     }
     if (isLost) return;
     if (delayMs === 0) this.#line.set(true);
     else this.#faults.later(delayMs, () => this.#edge());
   }
 
-  /** A rising edge whatever the line is; afterwards it is where its device has it. */
+  /** A rising edge from any level. Afterwards the line has the level that the device drives. */
   #edge(): void {
     this.#line.set(false);
     this.#line.set(true);

@@ -13,8 +13,8 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await new Promise((resolve) => setImmediate(resolve));
 }
 
-describe('the lines of a device in another thread', { timeout: 120_000 }, () => {
-  test('arrive by themselves, and pulses are not lost', async () => {
+describe('lines of a device in another thread', { timeout: 120_000 }, () => {
+  test('are delivered without a call, and pulses are not lost', async () => {
     const { relay, seen, shared } = relayed();
     shared.lines.set(4, true);
     shared.lines.pulse(9);
@@ -26,7 +26,7 @@ describe('the lines of a device in another thread', { timeout: 120_000 }, () => 
     relay.close();
   });
 
-  test('arrive at once for whoever has an answer that came after them, and once', async () => {
+  test('are delivered once and at once by deliver()', async () => {
     const { relay, seen, shared } = relayed();
     shared.lines.set(4, true);
     relay.deliver();
@@ -37,7 +37,7 @@ describe('the lines of a device in another thread', { timeout: 120_000 }, () => 
     relay.close();
   });
 
-  test('go nowhere once it is closed', async () => {
+  test('are not delivered after close()', async () => {
     const { relay, seen, shared } = relayed();
     relay.close();
     shared.lines.set(4, true);

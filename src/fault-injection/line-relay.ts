@@ -1,7 +1,10 @@
 /**
- * LineRelay: lets the Service VM's thread take part in what a device in another thread does with its interrupt lines. The
- * device drives lines in shared state of its own; what changes there arrives here, where it may go wrong. The device needs
- * to know nothing of it. Used only where a VM has a fault plan.
+ * LineRelay: passes the interrupt lines of a device in another thread through the Service VM's
+ * thread, where rules can apply to them. The device drives lines in shared state of its own and
+ * does not notice.
+ *
+ * Called by: FaultyClient, so only if the VM has a fault plan.
+ * Callers must: call `deliver` before they handle an answer of the device.
  */
 
 import { host } from '../host/current.js';
@@ -19,12 +22,12 @@ export class LineRelay implements InterruptController {
     void this.#forward();
   }
 
-  /** For the device's thread, in place of the VM's own. */
+  /** For the device's thread, instead of the VM's shared state. */
   get handle(): VmSharedStateHandle {
     return this.#shared.handle;
   }
 
-  /** Hands on what has changed so far: whoever got an answer of the device does so first, as the device had it. */
+  /** Passes on the changes so far. It keeps the device's order of interrupts and answers. */
   deliver(): void {
     if (!this.#isClosed) this.#shared.lines.deliver(this);
   }
@@ -50,7 +53,7 @@ export class LineRelay implements InterruptController {
       await doorbell.waitAsync(change);
       if (this.#isClosed) return;
       this.deliver();
-      // A device that never rests must not keep the event loop from turning.
+      // A device that changes lines continuously must not block the event loop.
       await host.turn();
     }
   }

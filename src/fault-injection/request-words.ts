@@ -1,4 +1,4 @@
-/** The values of a request as their two int32 words: what a fault makes of them, and one request copied to another. */
+/** Request words: what a fault does to a value of two int32 words, and the copy of a request. */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { splitU64 } from '../io-request/io-request.js';
@@ -9,16 +9,19 @@ export interface Words {
   readonly high: number;
 }
 
-/** `value` of an access of `size` bytes after the fault of `trigger`; ways that are not about values leave it as it is. */
+/**
+ * The value of an access of `size` bytes after a fault. An effect that does not alter values leaves
+ * it unchanged.
+ */
 export function alter(value: Words, trigger: RequestTrigger, size: number, stale: Words | undefined): Words {
-  const { way } = trigger.rule;
-  switch (way.kind) {
+  const { effect } = trigger.rule;
+  switch (effect.kind) {
     case 'ones':
       return { low: -1, high: -1 };
     case 'value':
-      return splitU64(way.value);
+      return splitU64(effect.value);
     case 'flip': {
-      const mask = splitU64(way.mask ?? 1n << BigInt(trigger.choose(8 * size)));
+      const mask = splitU64(effect.mask ?? 1n << BigInt(trigger.choose(8 * size)));
       return { low: value.low ^ mask.low, high: value.high ^ mask.high };
     }
     case 'stale':
@@ -28,7 +31,7 @@ export function alter(value: Words, trigger: RequestTrigger, size: number, stale
   }
 }
 
-/** Everything but whose it is: vCPU and `finish` stay, the ticket is copied. */
+/** Copies all fields but the vCPU and `finish`. */
 export function copyRequest(from: AssignedRequest, to: AssignedRequest): void {
   to.ticket = from.ticket;
   to.type = from.type;

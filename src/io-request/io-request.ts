@@ -1,6 +1,7 @@
 /**
- * An I/O request as plain data, for everything that is not the request path itself: tests, traces, scripts and
- * messages. The path works on the slot's integers (slot.ts) and never makes one of these.
+ * An I/O request as plain data, for everything that is not the request path itself: tests, traces,
+ * scripts and messages. The path works on the slot's integers (slot.ts) and never makes one of
+ * these.
  */
 
 import { Direction, IoRequestType } from './layout.js';
@@ -22,7 +23,10 @@ export interface PortRequest extends Access {
   readonly value: number;
 }
 
-/** `acrn_mmio_request`; `write-protect` is a write to a page that the hypervisor made read-only (ACRN's own type 3). */
+/**
+ * `acrn_mmio_request`; `write-protect` is a write to a page that the hypervisor made read-only
+ * (ACRN's own type 3).
+ */
 export interface MmioRequest extends Access {
   readonly type: 'mmio' | 'write-protect';
   /** Guest physical address, up to 52 bits. */

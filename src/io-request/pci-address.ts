@@ -1,5 +1,6 @@
 /**
- * PCI address: bus, device and function of a configuration access, packed into one int32 or as text.
+ * PCI address: bus, device and function of a configuration access, packed into one int32 or as
+ * text.
  *
  * On the request path the fields are at most 8, 5 and 3 bits wide. On a corrupted page they are any
  * word, so `packPciAddress` saturates each to a byte and `pciAddressName` takes any number.

@@ -1,6 +1,6 @@
 /**
- * Bounded waits: a promise against a timer, for steps that must not hang because a thread or a module
- * does. None of them leaves a timer behind.
+ * Bounded waits: a promise against a timer, for steps that must not hang because a thread or a
+ * module does. None of them leaves a timer behind.
  */
 
 export function delay(ms: number): Promise<void> {

@@ -74,7 +74,7 @@ describe('a late request', { timeout: 120_000 }, () => {
     const device: Device = { name: 'disk', read: () => 1, write: () => undefined };
     for (const lateStacks of [false, true]) {
       const event = await lateness(device, { lateStacks, faults: { rules: ['client=disk: drop'] } });
-      assert.equal(event.detail, 'its answer is dropped by the fault rule "client=disk: drop"');
+      assert.equal(event.detail, 'the fault rule "client=disk: drop" drops its answer');
     }
   });
 

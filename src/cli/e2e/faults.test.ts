@@ -33,7 +33,7 @@ test('rules come from files too, and a wrong one is named with its place', async
   writeFileSync(plan, 'port=0x3f8 write: value\n');
   const wrong = await upcall(['run', 'hello', '--fault-file', plan]);
   assert.equal(wrong.status, 2);
-  assert.match(wrong.stderr, /^upcall: .*plan\.txt:1:19: "" is no value\. Write it like value=0x20\n$/);
+  assert.match(wrong.stderr, /^upcall: .*plan\.txt:1:19: "" is not a value\. Write it like value=0x20\n$/);
 });
 
 test('a late device is told with what it waits for, and keeps its request when it may', async () => {

@@ -15,7 +15,7 @@ const skip =
     ? 'there is no Chromium: install the package chromium, or name one in UPCALL_CHROMIUM'
     : !isBuilt && 'the page is not built: npm run build:page';
 
-/** Blocks its thread at a write: then it can neither answer the guest nor be looked at. */
+/** Blocks its thread in a write: it can neither answer the guest nor be peeked. */
 const BLOCKING_DEVICE = `export default class {
   name = 'blocking';
   registers = { source: 'its data sheet', registers: [
@@ -27,7 +27,7 @@ const BLOCKING_DEVICE = `export default class {
   write() { Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0); }
 }`;
 
-describe('the live page for everyone', { skip }, () => {
+describe('accessibility and security of the live page', { skip }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'upcall-page-e2e-'));
   const device = join(folder, 'blocking.mjs');
   const fixture = new PageFixture(chromium ?? '', () => [
@@ -42,15 +42,15 @@ describe('the live page for everyone', { skip }, () => {
     rmSync(folder, { recursive: true });
   });
 
-  async function everyView(page: Page, look: (view: string) => Promise<void>): Promise<void> {
+  async function everyView(page: Page, check: (view: string) => Promise<void>): Promise<void> {
     for (const tab of await page.getByRole('tab').all()) {
       await tab.click();
-      await look((await tab.textContent()) ?? '');
+      await check((await tab.textContent()) ?? '');
     }
     await page.locator('#title-console').focus();
     await page.keyboard.press('?');
     await page.locator('dialog[open]').waitFor();
-    await look('keys');
+    await check('keys');
     await page.keyboard.press('Escape');
   }
 
@@ -58,11 +58,11 @@ describe('the live page for everyone', { skip }, () => {
     ['en-US', 'light'],
     ['zh-CN', 'dark'],
   ] as const)
-    test(`every view in ${locale}, ${colorScheme}: all has a name, and all text a contrast of 4.5`, () =>
+    test(`every view in ${locale}, ${colorScheme}: every control has a name and all text a contrast of 4.5`, () =>
       fixture.use(
         async ({ page, command, shows }) => {
           await shows('monitor>');
-          // Something to show: an unclaimed access, a held request, a breakpoint.
+          // Content for the views: an unclaimed access, a held request, a breakpoint.
           await command('in8 300');
           await shows(/in8 300\s*0xff/);
           const form = page.locator('.breakpoint-form');
@@ -79,11 +79,11 @@ describe('the live page for everyone', { skip }, () => {
           await page.locator('.stops h3 button').click();
           await page.locator('.held-request').waitFor({ state: 'detached' });
         },
-        // The first is how a page is opened.
+        // The defaults of a new page.
         locale === 'en-US' ? undefined : { locale, colorScheme },
       ));
 
-  test('Tab comes by every control of every view, out of the console too, and one sees where it is', () =>
+  test('Tab reaches every control of every view, also from the console, with a visible focus', () =>
     fixture.use(async ({ page, shows }) => {
       await shows('monitor>');
       for (const tab of ['timeline', 'clients', 'latency', 'unclaimed', 'stops', 'device']) {
@@ -93,14 +93,14 @@ describe('the live page for everyone', { skip }, () => {
       }
     }));
 
-  test('for who wants less motion nothing glides, and slots are drawn twice a second instead of with each frame', () =>
+  test('with reduced motion nothing is animated, and slots are drawn twice per second instead of per frame', () =>
     fixture.use(async ({ page, command, shows }) => {
       await shows('monitor>');
       await page.emulateMedia({ reducedMotion: 'reduce' });
       await command('repeat 4000. in8 300');
-      const glide = `getComputedStyle(document.querySelector('.stop-controls button')).transitionDuration`;
-      assert.equal(await page.evaluate<string>(glide), '0s');
-      // The time between four drawings of the slot that is at work, by the page's own clock.
+      const transition = `getComputedStyle(document.querySelector('.stop-controls button')).transitionDuration`;
+      assert.equal(await page.evaluate<string>(transition), '0s');
+      // The time between four redraws of the busy slot, by the page's clock.
       const ms = (): Promise<number> =>
         page.evaluate<number>(`new Promise((resolve) => {
             const times = [];
@@ -115,14 +115,14 @@ describe('the live page for everyone', { skip }, () => {
       const calm = await ms();
       assert.ok(calm > 1200, `${calm} ms`);
       await page.emulateMedia({ reducedMotion: 'no-preference' });
-      assert.notEqual(await page.evaluate<string>(glide), '0s');
+      assert.notEqual(await page.evaluate<string>(transition), '0s');
       const lively = await ms();
       assert.ok(lively < calm, `${lively} ms`);
       await page.locator('.xterm-helper-textarea').focus();
       await page.keyboard.press('Control+c');
     }));
 
-  test('nothing inline: the policy refuses styles, scripts and pictures that are no files, and a refusal fails a test', () =>
+  test('inline styles, scripts and images are refused by the policy, and a refusal fails a test', () =>
     fixture.use(async ({ page, complaints, shows }) => {
       await shows('monitor>');
       for (const [what, inject] of [
@@ -147,7 +147,7 @@ describe('the live page for everyone', { skip }, () => {
       }
     }));
 
-  test('the token is in no address, no request and no log, and a pasted address is taken on the page that it is pasted over', () =>
+  test('the token is in no address, request or log, and an address pasted over an open page is used', () =>
     fixture.use(async ({ page, shows }, served) => {
       await shows('monitor>');
       const token = new URL(served.address).hash.slice(1);
@@ -175,8 +175,8 @@ describe('the live page for everyone', { skip }, () => {
       assert.equal(served.told().split(token).length - 1, 1, 'it is printed once, with the address');
     }));
 
-  // The last: its device never answers again.
-  test('shows the registers of a device in a thread of its own, and says when that thread does not answer', () =>
+  // Last, because its device never replies again.
+  test('shows the registers of a device in its own thread, and says when the thread does not reply', () =>
     fixture.use(async ({ page, command, shows }) => {
       await shows('monitor>');
       await command('in8 500');
@@ -185,10 +185,10 @@ describe('the live page for everyone', { skip }, () => {
       const count = page.locator('.registers tr', { hasText: 'COUNT' });
       await count.filter({ hasText: '0x01' }).waitFor();
       await command('in8 500');
-      // However often it was looked at, the guest has read it twice.
+      // Peeks do not count: the guest has read it twice.
       await count.filter({ hasText: '0x02' }).waitFor();
       await command('out8 500 1');
-      await count.filter({ hasText: 'no answer' }).waitFor();
+      await count.filter({ hasText: 'no reply' }).waitFor();
       await page.locator('.view-device .alarm').waitFor();
       await page.locator('[data-slot="0"][data-state="PROCESSING"]').waitFor();
     }));

@@ -15,7 +15,7 @@ describe('the live page', { skip }, () => {
   const fixture = new PageFixture(chromium ?? '');
   after(() => fixture.close());
 
-  test('shows the guest’s console, which one can type into, and the slots as they move', () =>
+  test('shows the guest’s console with input, and the slots’ transitions', () =>
     fixture.use(async ({ page, shows, command }, { address }) => {
       await shows('monitor>');
       assert.ok(new URL(address).hash.length > 10);
@@ -32,13 +32,13 @@ describe('the live page', { skip }, () => {
       await page.locator('.dump .state-word').waitFor();
     }));
 
-  test('draws of a slot that rests its age, in tenths of a second, and nothing else', () =>
+  test('redraws only the age of an idle slot, in tenths of a second', () =>
     fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');
       await command('echo and rests');
       await shows(/and rests\s*and rests\s*monitor>/);
       await page.locator('[data-slot="0"][data-state="FREE"] .slot-owner', { hasText: /\d\.\ds/ }).waitFor();
-      // What is written into the picture and the slot's view until the age has changed five times.
+      // The DOM writes into the diagram and the slot's panel until the age has changed five times.
       const writes = await page.evaluate<string[]>(`new Promise((resolve) => {
         const texts = [];
         let ages = 0;
@@ -58,10 +58,10 @@ describe('the live page', { skip }, () => {
       for (const text of writes) assert.match(text, /^\d+\.\d s$/);
     }));
 
-  test('stops on a port, changes what the guest reads, and lets it go on', () =>
+  test('holds a port read, changes its value and continues', () =>
     fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');
-      await page.getByRole('tab', { name: 'Stops' }).click();
+      await page.getByRole('tab', { name: 'Breakpoints' }).click();
       const form = page.locator('.breakpoint-form');
       await form.locator('[name="at"]').selectOption('complete');
       await form.locator('[name="first"]').fill('0x500');
@@ -75,7 +75,7 @@ describe('the live page', { skip }, () => {
       await held.locator('[name="value"]').fill('0x2a');
       await held.getByRole('button', { name: 'Change' }).click();
       await held.filter({ hasText: '= 0x2a' }).waitFor();
-      await held.getByRole('button', { name: 'Go' }).click();
+      await held.getByRole('button', { name: 'Continue', exact: true }).click();
       await held.waitFor({ state: 'detached' });
       await shows(/in8 500\s*0x2a/);
       await page.locator('.breakpoints li', { hasText: '1 hit' }).waitFor();
@@ -84,10 +84,10 @@ describe('the live page', { skip }, () => {
       await shows(/in8 500\s*0x2a[^]*in8 500\s*0xff/);
     }));
 
-  test('changes what the guest writes, and steps from stop to stop', () =>
+  test('changes a written value, and steps from stop to stop', () =>
     fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');
-      await page.getByRole('tab', { name: 'Stops' }).click();
+      await page.getByRole('tab', { name: 'Breakpoints' }).click();
       const form = page.locator('.breakpoint-form');
       await form.locator('[name="client"]').selectOption('uart16550');
       await form.locator('[name="expression"]').fill('value == 0x51 &&');
@@ -97,7 +97,7 @@ describe('the live page', { skip }, () => {
       await form.locator('[name="expression"]').fill('value == 0x51');
       await form.getByRole('button', { name: 'Add' }).click();
       await page.locator('.breakpoints li', { hasText: 'value == 0x51' }).waitFor();
-      // The monitor echoes what is typed: the Q that it writes becomes a Z on its way.
+      // The monitor echoes its input: the Q that it writes is changed to a Z.
       await command('Q');
       const held = page.locator('.held-request');
       await held.filter({ hasText: 'vCPU 0 PENDING' }).waitFor();
@@ -106,12 +106,12 @@ describe('the live page', { skip }, () => {
       await held.filter({ hasText: '= 0x5a' }).waitFor();
       await held.getByRole('button', { name: 'Step' }).click();
       await held.filter({ hasText: 'vCPU 0 before COMPLETE' }).waitFor();
-      await page.getByRole('button', { name: 'Remove all, let all go' }).click();
+      await page.getByRole('button', { name: 'Remove all and continue' }).click();
       await shows(/monitor> Z/);
       await command('');
     }));
 
-  test('is in the system’s language and theme, or in the chosen ones, and remembers them', () =>
+  test('uses the system’s language and theme or the chosen ones, and stores the choice', () =>
     fixture.use(
       async ({ page, shows }) => {
         const root = page.locator('html');
@@ -132,7 +132,7 @@ describe('the live page', { skip }, () => {
       { locale: 'zh-CN', colorScheme: 'dark' },
     ));
 
-  test('does all of it by keyboard, with the focus to be seen', () =>
+  test('works by keyboard alone, with a visible focus', () =>
     fixture.use(async ({ page, shows }) => {
       const { keyboard } = page;
       const focused = page.locator(':focus');
@@ -150,13 +150,13 @@ describe('the live page', { skip }, () => {
       await page.locator('.slot-title', { hasText: 'Slot 9' }).waitFor();
       await keyboard.press('2');
       await page.getByRole('tab', { name: 'Clients', selected: true }).waitFor();
-      // Into the console, where the keys are the guest's, and out of it.
+      // Into the console, where keys are input for the guest, and out of it.
       await keyboard.press('c');
       await keyboard.type('hold?');
       await shows('monitor> hold?');
       await keyboard.press('Control+]');
       assert.equal(await focused.getAttribute('id'), 'title-console');
-      // A breakpoint, made and met.
+      // A breakpoint is added and hit.
       await keyboard.press('b');
       await page.locator('[name="first"]:focus').waitFor();
       await keyboard.type('0x71');
@@ -178,14 +178,14 @@ describe('the live page', { skip }, () => {
       await page.locator('.breakpoints').waitFor({ state: 'detached' });
     }));
 
-  test('a key that goes somewhere is there before the next key, however late the next frame is', () =>
+  test('a key that moves the focus has moved it before the next key, however late the next frame is', () =>
     fixture.use(async ({ page, shows }) => {
       const { keyboard } = page;
       const focused = (): Promise<string> =>
         page.evaluate('(({ id, className, name }) => id || name || className)(document.activeElement)');
       const isHelpOpen = (): Promise<boolean> => page.evaluate(`document.querySelector('dialog').open`);
       await shows('monitor>');
-      // No frame until the test draws one: keys that follow each other quickly, on a machine that draws slowly.
+      // The test controls the frames: fast keys on a machine that draws slowly.
       await page.evaluate(
         '{ const late = []; requestAnimationFrame = (draw) => late.push(draw); drawLate = () => late.splice(0).forEach((draw) => draw(0)); }',
       );
@@ -194,7 +194,7 @@ describe('the live page', { skip }, () => {
       await keyboard.press('1');
       await keyboard.press('c');
       await page.evaluate('drawLate()');
-      assert.equal(await focused(), 'xterm-helper-textarea', 'the frame takes the focus from nobody');
+      assert.equal(await focused(), 'xterm-helper-textarea', 'the late frame does not move the focus');
       await keyboard.press('Control+]');
       await keyboard.press('b');
       assert.equal(await focused(), 'first');
@@ -205,7 +205,7 @@ describe('the live page', { skip }, () => {
       assert.equal(await isHelpOpen(), false);
     }));
 
-  test('holds every request while that is switched on, and lets all go', () =>
+  test('holds every request while that is on, and continues all', () =>
     fixture.use(async ({ page, shows }) => {
       await shows('monitor>');
       await page.getByRole('button', { name: 'Hold at PENDING' }).click();
@@ -213,21 +213,21 @@ describe('the live page', { skip }, () => {
       await page.locator('.xterm-helper-textarea').focus();
       await page.keyboard.type('x');
       await page.locator('[data-slot="0"][data-state="PENDING"] .slot-held').waitFor();
-      // It was the serial port's before; now it is nobody's yet.
+      // The serial port had the slot before. The new request has no client yet.
       await page.locator('.slot-summary dl div', { hasText: /^Client–$/ }).waitFor();
       await page.getByRole('button', { name: 'Hold at PENDING' }).click();
       await page.locator('button[aria-pressed="false"]', { hasText: 'Hold at PENDING' }).waitFor();
-      await page.getByRole('button', { name: 'Let all go' }).click();
+      await page.getByRole('button', { name: 'Continue all' }).click();
       await shows('monitor> x');
       await page.keyboard.press('c');
       await page.keyboard.press('Enter');
       await shows(/monitor> x\s*error: .*monitor>/);
     }));
 
-  test('says what was refused', () =>
+  test('logs a refused command', () =>
     fixture.use(async ({ page, shows }) => {
       await shows('monitor>');
-      // What a page that has not heard of the latest asks for: a slot's request that is not held any more.
+      // A page with an outdated view continues a request that is no longer held.
       await page.evaluate(`{
         const { send } = WebSocket.prototype;
         WebSocket.prototype.send = function (text) { send.call(this, text.replace('"vcpu":null', '"vcpu":7')); };
@@ -236,7 +236,7 @@ describe('the live page', { skip }, () => {
       const events = page.getByRole('tab', { name: 'Events' });
       await events.locator('.badge', { hasText: '1' }).waitFor();
       await events.click();
-      await page.locator('.news li', { hasText: /refused.*vCPU 7/ }).waitFor();
+      await page.locator('.events li', { hasText: /refused.*vCPU 7/ }).waitFor();
     }));
 
   test('pauses and filters the timeline', () =>
@@ -251,19 +251,19 @@ describe('the live page', { skip }, () => {
         .first()
         .waitFor();
       assert.equal(await lines.count(), 4);
-      assert.equal(await lines.filter({ hasText: '0x3f8' }).count(), 0, 'the console’s moves are not among them');
+      assert.equal(await lines.filter({ hasText: '0x3f8' }).count(), 0, 'the console’s transitions are filtered out');
       await page.getByRole('button', { name: 'Pause' }).click();
-      await page.getByRole('button', { name: 'Go on' }).waitFor();
+      await page.getByRole('button', { name: 'Resume' }).waitFor();
       const before = await lines.allInnerTexts();
       await command('in8 71; echo second read');
       await shows(/0x[0-9a-f]{2}\s*second read/);
       assert.deepEqual(await lines.allInnerTexts(), before);
-      await page.getByRole('button', { name: 'Go on' }).click();
+      await page.getByRole('button', { name: 'Resume' }).click();
       await command('in8 71');
       await lines.nth(4).waitFor();
     }));
 
-  test('fits into 1280×720, 1920×1080 and 2560×1440: nothing is cut off, and nothing scrolls but the views', () =>
+  test('fits 1280×720, 1920×1080 and 2560×1440: nothing is cut off, and only the views scroll', () =>
     fixture.use(async ({ page, shows }) => {
       await shows('monitor>');
       for (const [width, height] of [
@@ -272,7 +272,7 @@ describe('the live page', { skip }, () => {
         [2560, 1440],
       ] as const) {
         await page.setViewportSize({ width, height });
-        // The largest has no tabs: all views are there at once.
+        // The largest size has no tabs: all views are visible.
         await page
           .getByRole('tab')
           .first()
@@ -290,13 +290,13 @@ describe('the live page', { skip }, () => {
       }
     }));
 
-  test('tells when the machine has ended', () =>
+  test('shows that the VM has ended', () =>
     fixture.use(async ({ page, shows, command, complaints }, { session }) => {
       await shows('monitor>');
       await command('poweroff');
       await page.locator('.vm-state.over, .vm-state.lost').waitFor();
       assert.equal((await session.ended).status, 0);
-      // The page looks for its server, which is gone: the browser says so, and that is all.
+      // The page tries to reconnect and the browser reports the refused connection.
       complaints.splice(0, complaints.length, ...complaints.filter((one) => !/WebSocket/.test(one)));
     }));
 });

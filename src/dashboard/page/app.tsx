@@ -1,21 +1,21 @@
-/** The whole page: the header, the picture, the console and two docks. */
+/** App: the header, the diagram, the console and two docks. */
 
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { LOWER_TABS, SIDE_TABS } from './desk.js';
+import { LOWER_TABS, SIDE_TABS } from './ui-state.js';
 import { ClientsPanel } from './panels/clients-panel.js';
 import { ConsolePanel } from './panels/console-panel.js';
 import { DevicePanel } from './panels/device-panel.js';
 import { Header } from './panels/header.js';
 import { Help } from './panels/help.js';
 import { LatencyPanel } from './panels/latency-panel.js';
-import { NewsPanel } from './panels/news-panel.js';
-import { Picture } from './panels/picture.js';
+import { EventsPanel } from './panels/events-panel.js';
+import { Diagram } from './panels/diagram.js';
 import { SlotPanel } from './panels/slot-panel.js';
 import { StopsPanel } from './panels/stops-panel.js';
 import { TimelinePanel } from './panels/timeline-panel.js';
 import { UnclaimedPanel } from './panels/unclaimed-panel.js';
-import { useSurroundings } from './parts/context.js';
+import { useApp } from './parts/app-context.js';
 import { Dock } from './parts/dock.js';
 import { focusWhenDrawn } from './parts/focus-when-drawn.js';
 import { strings } from './settings.js';
@@ -26,7 +26,7 @@ const LOWER_CONTENT = {
   clients: () => <ClientsPanel />,
   latency: () => <LatencyPanel />,
   unclaimed: () => <UnclaimedPanel />,
-  news: () => <NewsPanel />,
+  events: () => <EventsPanel />,
 } as const;
 const SIDE_CONTENT = {
   slot: () => <SlotPanel />,
@@ -35,34 +35,34 @@ const SIDE_CONTENT = {
 } as const;
 
 export function App(): JSX.Element {
-  const { live, desk } = useSurroundings();
+  const { live, ui } = useApp();
   const words = strings();
   useEffect(() => {
     const tabs = [...LOWER_TABS, ...SIDE_TABS];
     const ends = tabs.map((tab, index) =>
       onCommand(`tab-${index}`, () => {
-        desk.show(tab);
+        ui.show(tab);
         focusWhenDrawn(() => document.getElementById(`view-${tab}`));
       }),
     );
     ends.push(
       onCommand('slots', () => document.querySelector<HTMLElement>('.slot[tabindex="0"]')?.focus()),
-      onCommand('pause', () => (desk.isPaused.value = !desk.isPaused.value)),
+      onCommand('pause', () => (ui.isPaused.value = !ui.isPaused.value)),
       onCommand('addBreakpoint', () => {
-        desk.show('stops');
+        ui.show('stops');
         focusWhenDrawn(() => document.querySelector('.breakpoint-form [name="first"]'));
       }),
     );
     return () => ends.forEach((end) => end());
-  }, [desk]);
+  }, [ui]);
   useEffect(() => live.open(), [live]);
   const held = live.stops.value?.stops.length ?? 0;
-  const news = live.news.value.length;
-  const lowerBadge = (tab: string): string | undefined => (tab === 'news' && news > 0 ? `${news}` : undefined);
+  const events = live.events.value.length;
+  const lowerBadge = (tab: string): string | undefined => (tab === 'events' && events > 0 ? `${events}` : undefined);
   return (
     <div class="app">
       <Header />
-      <Picture />
+      <Diagram />
       <ConsolePanel />
       <Dock
         name="lower"
@@ -72,9 +72,9 @@ export function App(): JSX.Element {
           badge: lowerBadge(id),
           content: LOWER_CONTENT[id],
         }))}
-        selected={desk.lowerTab.value}
-        isWide={desk.isWide.value}
-        onSelect={(id) => desk.show(id)}
+        selected={ui.lowerTab.value}
+        isWide={ui.isWide.value}
+        onSelect={(id) => ui.show(id)}
       />
       <Dock
         name="side"
@@ -84,9 +84,9 @@ export function App(): JSX.Element {
           badge: id === 'stops' && held > 0 ? `${held}` : undefined,
           content: SIDE_CONTENT[id],
         }))}
-        selected={desk.sideTab.value}
-        isWide={desk.isWide.value}
-        onSelect={(id) => desk.show(id)}
+        selected={ui.sideTab.value}
+        isWide={ui.isWide.value}
+        onSelect={(id) => ui.show(id)}
       />
       <Help />
     </div>

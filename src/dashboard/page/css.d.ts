@@ -1,3 +1,3 @@
-/** Style sheets are imported for Vite to bundle; they give nothing. */
+/** Style sheets are imported for Vite to bundle. They have no exports. */
 
 declare module '*.css';

@@ -1,30 +1,30 @@
-/** The page's beginning: settings, keys, the connection, and the first drawing. */
+/** The page's entry point: settings, shortcuts, the connection and the first render. */
 
 import { render } from 'preact';
 import { App } from './app.js';
-import { Desk } from './desk.js';
+import { UiState } from './ui-state.js';
 import { Live } from './live/live.js';
-import { SurroundingsContext } from './parts/context.js';
+import { AppContext } from './parts/app-context.js';
 import { applySettings } from './settings.js';
 import { listenToKeys } from './shortcuts.js';
 import './style/theme.css';
 import './style/layout.css';
 import './style/controls.css';
-import './style/picture.css';
+import './style/diagram.css';
 import './style/views.css';
 
-// An address with another token, pasted over this page, is another page.
+// A pasted address with another token: start again with that token.
 addEventListener('hashchange', () => location.reload());
 const live = new Live();
-const desk = new Desk();
+const ui = new UiState();
 applySettings();
 listenToKeys();
-desk.attend(live);
+ui.connect(live);
 const place = document.getElementById('page');
 if (place !== null)
   render(
-    <SurroundingsContext.Provider value={{ live, desk }}>
+    <AppContext.Provider value={{ live, ui }}>
       <App />
-    </SurroundingsContext.Provider>,
+    </AppContext.Provider>,
     place,
   );

@@ -1,4 +1,4 @@
-/** Language and theme: as the system has them until somebody chooses, and then as chosen, also the next time. */
+/** Settings: language and theme. Default: the system's. A choice is stored for the next visit. */
 
 import { effect, signal, type Signal } from '@preact/signals';
 import { en, type Strings } from './strings/en.js';
@@ -16,10 +16,10 @@ export const language: Signal<Language> = signal(
   stored('language', LANGUAGES) ?? (navigator.language.startsWith('zh') ? 'zh' : 'en'),
 );
 export const theme: Signal<Theme> = signal(stored('theme', THEMES) ?? 'system');
-/** The theme that is to be seen. */
+/** The effective theme. */
 export const shownTheme: Signal<'light' | 'dark'> = signal('light');
 
-/** In a render, the component is drawn again when the language changes. */
+/** Reads a signal: a component that calls it in its render is drawn again for another language. */
 export function strings(): Strings {
   return STRINGS[language.value];
 }
@@ -34,7 +34,7 @@ export function chooseTheme(chosen: Theme): void {
   localStorage.setItem('upcall.theme', chosen);
 }
 
-/** Keeps the document's language and theme as they are set. */
+/** Applies the settings to the document, now and on each change. */
 export function applySettings(): void {
   const dark = matchMedia('(prefers-color-scheme: dark)');
   const systemTheme = signal(dark.matches);

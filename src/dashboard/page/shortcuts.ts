@@ -1,6 +1,6 @@
 /**
- * Single keys for what is done often. They are nobody's while one types: into a field, or into the guest's console.
- * Components say what they do on a command; the list under `?` is made of the same table.
+ * Shortcuts: single keys for frequent commands. They are off while the focus is in a field or in
+ * the guest's console. The list under `?` comes from the same table.
  */
 
 import type { ShortcutName } from './strings/en.js';
@@ -43,7 +43,7 @@ const BY_KEY = new Map<string, Command>([
 
 const listeners = new Map<Command, () => void>();
 
-/** Returns a function that ends it. One listener for each command: the last. */
+/** Returns a function that removes the listener. A command has one listener, the latest. */
 export function onCommand(command: Command, listener: () => void): () => void {
   listeners.set(command, listener);
   return () => {

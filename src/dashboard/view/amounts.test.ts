@@ -21,7 +21,7 @@ test('a count has three digits and its unit', () => {
   for (const [count, text] of cases) assert.equal(shortCount(count), text, `${count}`);
 });
 
-test('a time has three digits and its unit, and what is no time is a dash', () => {
+test('a time has three digits and its unit, and an invalid time is a dash', () => {
   const cases: [number, string][] = [
     [0, '0 ns'],
     [850, '850 ns'],
@@ -38,7 +38,7 @@ test('a time has three digits and its unit, and what is no time is a dash', () =
   for (const [ns, text] of cases) assert.equal(shortTime(ns), text, `${ns}`);
 });
 
-test('an age has no hundredths of a second', () => {
+test('an age in seconds has tenths only', () => {
   const cases: [number, string][] = [
     [0, '0 ns'],
     [12_340, '12.3 µs'],
@@ -52,7 +52,7 @@ test('an age has no hundredths of a second', () => {
   for (const [ns, text] of cases) assert.equal(shortAge(ns), text, `${ns}`);
 });
 
-test('no unit is ever reached with four digits before it', () => {
+test('no amount has four digits before its unit', () => {
   for (let exponent = 0; exponent < 13; exponent += 0.001) {
     const value = 10 ** exponent;
     if (value < 9.99e11) assert.match(shortCount(value), /^(\d{1,3}|\d{1,2}\.\d{1,2})[kMG]?$/, `${value}`);

@@ -1,6 +1,6 @@
 /**
- * How the page writes amounts: short, of a steady width, the same in every language. A number that is read sixty times a
- * second must not make the page jump.
+ * Amounts: counts and times as short text of steady width, the same in every language. A number
+ * that changes sixty times per second must not change the layout.
  */
 
 const STEPS = [
@@ -17,7 +17,10 @@ export function shortCount(count: number): string {
   return `${threeDigits(count / step.from)}${step.unit}`;
 }
 
-/** A time with three digits and its unit, e.g. `850 ns`, `12.3 µs`, `4.51 ms`, `1.20 s`, `3 min`, `5 h`. */
+/**
+ * A time with three digits and its unit, e.g. `850 ns`, `12.3 µs`, `4.51 ms`, `1.20 s`, `3 min`, `5
+ * h`.
+ */
 export function shortTime(ns: number): string {
   if (!(ns >= 0)) return '–';
   if (ns < 999.5) return `${Math.round(ns)} ns`;
@@ -28,18 +31,18 @@ export function shortTime(ns: number): string {
   return `${Math.round(ns / 3600e9)} h`;
 }
 
-/** How long something that goes on has lasted: as `shortTime`, but seconds with tenths. Nobody reads hundredths that run. */
+/** The age of something that continues: like `shortTime`, but seconds have tenths only. */
 export function shortAge(ns: number): string {
   const isSeconds = ns >= 999.5e6 && ns < 59.95e9;
   return isSeconds ? `${(ns / 1e9).toFixed(1)} s` : shortTime(ns);
 }
 
-/** Since the VM's trace was made, to the microsecond: `12.345678 s`. */
+/** Seconds since the start of the VM's trace, to the microsecond: `12.345678`. */
 export function traceTime(ns: number): string {
   return (ns / 1e9).toFixed(6);
 }
 
-/** All digits, in groups of three that do not depend on the language. */
+/** All digits in groups of three, the same in every language. */
 export function wholeCount(count: number): string {
   return Math.round(count)
     .toString()

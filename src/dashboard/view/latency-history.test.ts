@@ -7,7 +7,7 @@ function latency(total: Percentiles | null): Record<PlottedStage, Percentiles | 
   return { total, wait: null, work: null, wake: null };
 }
 
-test('the columns are seconds, p50 and p99; a time without requests is a gap', () => {
+test('the columns are seconds, p50 and p99, and an interval without requests is a gap', () => {
   const history = new LatencyHistory();
   history.add({ timeMs: 1000, latency: latency({ p50Ns: 900, p99Ns: 4000 }) });
   history.add({ timeMs: 1250, latency: latency(null) });
@@ -20,7 +20,7 @@ test('the columns are seconds, p50 and p99; a time without requests is a gap', (
   assert.deepEqual(history.columns('work')[1], [null, null, null]);
 });
 
-test('it keeps the last minutes, and begins anew with another clock', () => {
+test('the history keeps the last minutes and is cleared when the clock goes back', () => {
   const history = new LatencyHistory();
   for (let i = 0; i < MAX_POINTS + 10; i++) history.add({ timeMs: i * 250, latency: latency(null) });
   assert.equal(history.columns('total')[0].length, MAX_POINTS);

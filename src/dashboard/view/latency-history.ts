@@ -1,11 +1,11 @@
 /**
- * LatencyHistory: p50 and p99 of each stage over the last minutes, as the columns that a plot takes. A fixed number of
- * points; where nothing was finished there is a gap.
+ * LatencyHistory: p50 and p99 of each stage over the last minutes, as the columns of a plot. It
+ * keeps at most MAX_POINTS. An interval without requests is a gap.
  */
 
 import type { Percentiles, Tables } from '../protocol.js';
 
-/** Four a second for five minutes. */
+/** Four per second for five minutes. */
 export const MAX_POINTS = 1200;
 export const PLOTTED_STAGES = ['total', 'wait', 'work', 'wake'] as const;
 export type PlottedStage = (typeof PLOTTED_STAGES)[number];
@@ -23,7 +23,7 @@ export class LatencyHistory {
 
   add({ timeMs, latency }: Pick<Tables, 'timeMs' | 'latency'>): void {
     const seconds = timeMs / 1000;
-    // Another server, whose clock began anew.
+    // Another server, whose clock started again.
     if (seconds < (this.#points.at(-1)?.seconds ?? 0)) this.#points = [];
     this.#points.push({ seconds, latency });
     if (this.#points.length > MAX_POINTS) this.#points = this.#points.slice(-MAX_POINTS);

@@ -18,7 +18,7 @@ function move(timeNs: number, requestNumber: number, vcpu = 0, isTimed = true): 
   };
 }
 
-test('a move knows the time since the move before it of the same request', () => {
+test('a move has the time since the request’s move before it', () => {
   const list = new MoveList();
   list.add([move(100, 1), move(150, 2, 1), move(130, 1)], 0);
   list.add([move(200, 2, 1), move(300, 3)], 0);
@@ -32,7 +32,7 @@ test('a move knows the time since the move before it of the same request', () =>
   );
 });
 
-test('a move whose time was not taken has no time since the one before, and the next has it since the last known', () => {
+test('a move without a timestamp has no delta, and the next one has it since the last timestamp', () => {
   const list = new MoveList();
   list.add([move(100, 1), move(100, 1, 0, false), move(130, 1)], 0);
   assert.deepEqual(
@@ -41,7 +41,7 @@ test('a move whose time was not taken has no time since the one before, and the 
   );
 });
 
-test('a paused list stays as it is and counts what it misses', () => {
+test('a paused list does not change and counts what it misses', () => {
   const list = new MoveList();
   list.add([move(1, 1)], 0);
   list.isPaused = true;
@@ -53,7 +53,7 @@ test('a paused list stays as it is and counts what it misses', () => {
   assert.equal(list.moves.at(-1)?.sinceNs, undefined, 'a move between was not seen');
 });
 
-test('the list has a limit and keeps the newest', () => {
+test('the list has a limit and keeps the newest moves', () => {
   const list = new MoveList();
   for (let batch = 0; batch < 12; batch++)
     list.add(

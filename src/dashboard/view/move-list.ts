@@ -1,18 +1,19 @@
 /**
- * MoveList: the latest moves for the timeline, newest last, with a limit. While it is paused it stays as it is and only
- * counts what it does not take. Each move also knows how long after the one before it, of the same request, it came.
+ * MoveList: the latest moves for the timeline, newest last, with a limit. While paused it does not
+ * change and counts the moves that it misses. Each move has the time since the request's move
+ * before it.
  */
 
 import { SLOT_COUNT } from '../../io-request/layout.js';
 import type { MoveRow } from '../protocol.js';
 
-/** Enough to scroll back through what one has just seen, few enough to draw. */
+/** Enough to scroll back, few enough to draw. */
 export const MAX_LISTED_MOVES = 1000;
 
 export interface ListedMove extends MoveRow {
-  /** One more for each, for as long as the page is open. */
+  /** Counts up while the page is open. */
   readonly key: number;
-  /** Since the same request's move before; undefined for its first, or when that is not known. */
+  /** Since the request's move before it. Undefined for the first, or if it is not known. */
   readonly sinceNs: number | undefined;
 }
 
@@ -27,7 +28,9 @@ export class MoveList {
     return this.#moves;
   }
 
-  /** Moves that are not in the list although they came after its first: left out by the server, or while paused. */
+  /**
+   * Moves after the list's first that are not in it: dropped by the server, or missed while paused.
+   */
   get missed(): number {
     return this.#missed;
   }
@@ -38,7 +41,7 @@ export class MoveList {
 
   set isPaused(isPaused: boolean) {
     this.#isPaused = isPaused;
-    // What comes next may not be the move after those.
+    // The next move may not follow these.
     this.#last.fill(undefined);
   }
 

@@ -13,7 +13,7 @@ const text = (bytes: Uint8Array): string =>
     .map(({ name, raw, meaning }) => [name, raw, ...(meaning === '' ? [] : [meaning])].join(' '))
     .join('; ');
 
-test('a port write is told by the names of the header', () => {
+test('a port write has the names of the header', () => {
   assert.equal(
     text(slotOf({ 0: 0, 64: 1, 72: 0x3f8, 80: 1, 88: 0x41, 92: 9, 136: 2 })),
     'type 0x0 port; completion_polling 0x0; direction 0x1 write; address 0x3f8; size 0x1 8 bit; value 0x41; ' +
@@ -29,20 +29,20 @@ test('an MMIO value has eight bytes', () => {
   );
 });
 
-test('a PCI request has bus, device, function and register in place of the upper half', () => {
-  const told = text(slotOf({ 0: 2, 72: 0xcfc, 80: 4, 92: 0, 96: 0x1f, 100: 2, 104: 0x40, 136: 1 }));
-  assert.match(told, /reserved 0xcfc; .*value 0x0; bus 0x0; dev 0x1f; func 0x2; reg 0x40; .*0x1 COMPLETE/);
+test('a PCI request has bus, device, function and register instead of the upper half', () => {
+  const dumped = text(slotOf({ 0: 2, 72: 0xcfc, 80: 4, 92: 0, 96: 0x1f, 100: 2, 104: 0x40, 136: 1 }));
+  assert.match(dumped, /reserved 0xcfc; .*value 0x0; bus 0x0; dev 0x1f; func 0x2; reg 0x40; .*0x1 COMPLETE/);
 });
 
-test('bytes that are no request give fields all the same', () => {
-  const told = text(new Uint8Array(256).fill(0xff));
-  assert.match(told, /type 0xffffffff type 4294967295; .*processed 0xffffffff state 4294967295/);
+test('any bytes give fields', () => {
+  const dumped = text(new Uint8Array(256).fill(0xff));
+  assert.match(dumped, /type 0xffffffff type 4294967295; .*processed 0xffffffff state 4294967295/);
 });
 
-test('the dump has the rows of the fields, and of all others those that are not zero', () => {
-  const told = (bytes: Uint8Array): string[] => dumpRows(bytes).map(({ at, bytes: row }) => `${at} ${row.join(' ')}`);
+test('the dump has the rows of the fields and all other rows that are not zero', () => {
+  const dumped = (bytes: Uint8Array): string[] => dumpRows(bytes).map(({ at, bytes: row }) => `${at} ${row.join(' ')}`);
   const zeros = Array<string>(7).fill('00').join(' ');
-  assert.deepEqual(told(slotOf({ 136: 2 })), [
+  assert.deepEqual(dumped(slotOf({ 136: 2 })), [
     `0 00 ${zeros}`,
     '8 ',
     `64 00 ${zeros}`,
@@ -57,5 +57,5 @@ test('the dump has the rows of the fields, and of all others those that are not 
     '144 ',
   ]);
   assert.equal(dumpRows(new Uint8Array(256).fill(1)).length, 32);
-  assert.ok(told(slotOf({ 200: 0xab })).includes(`200 ab ${zeros}`));
+  assert.ok(dumped(slotOf({ 200: 0xab })).includes(`200 ab ${zeros}`));
 });

@@ -1,6 +1,6 @@
 /**
- * The 256 bytes of a slot as fields with their names of `struct acrn_io_request` (linux/acrn.h), for the page's close look
- * at a slot. It believes nothing: any bytes give fields.
+ * Slot fields: the 256 bytes of a slot as the fields of `struct acrn_io_request` (linux/acrn.h).
+ * Any bytes give fields: the page may be corrupted.
  */
 
 import { directionName, hex, joinWords, typeName } from '../../io-request/io-request.js';
@@ -9,17 +9,17 @@ import { stateName } from '../../io-request/state.js';
 import { hasWideValue } from './slots-frame.js';
 
 export interface SlotField {
-  /** As in the header. */
+  /** Its name in the header. */
   readonly name: string;
   readonly offset: number;
   readonly bytes: number;
-  /** The number as it stands there. */
+  /** Its value in hexadecimal. */
   readonly raw: string;
-  /** What it means, in the document's words; empty where the number says it all. */
+  /** The name of the value, or empty. */
   readonly meaning: string;
 }
 
-/** In the order of their offsets. `bytes` has at least 256. */
+/** By offset. `bytes` has at least SLOT_BYTES. */
 export function slotFields(bytes: Uint8Array): SlotField[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, SLOT_BYTES);
   const u32 = (offset: number): number => view.getUint32(offset, true);
@@ -61,19 +61,19 @@ export function slotFields(bytes: Uint8Array): SlotField[] {
   ];
 }
 
-/** Bytes in a row of the dump. */
+/** Bytes per row of the dump. */
 export const DUMP_COLUMNS = 8;
 
 export interface DumpRow {
   readonly at: number;
-  /** DUMP_COLUMNS of them, two digits each; none: this row and those up to the next are zero. */
+  /** DUMP_COLUMNS bytes of two digits. Empty: this row and those before the next are zero. */
   readonly bytes: readonly string[];
 }
 
-/** Rows with a field are always there, so that the dump stays as it is while requests come and go. */
+/** Rows with a field are always shown: the dump must not change its height. */
 const FIELD_ROWS = new Set(Object.values(SLOT_OFFSET).map((offset) => offset - (offset % DUMP_COLUMNS)));
 
-/** All bytes; rows of zeros where no field is are one row without bytes. */
+/** All bytes. Rows of zeros without a field are merged into one row without bytes. */
 export function dumpRows(bytes: Uint8Array): DumpRow[] {
   const rows: DumpRow[] = [];
   for (let at = 0; at < bytes.length; at += DUMP_COLUMNS) {

@@ -1,6 +1,6 @@
 /**
- * Slots frame: decodes a frame of the slots into one SlotView per slot. The slots' bytes are decoded
- * with the layout of the shared page. Any bytes decode: the page may be corrupted.
+ * Slots frame: decodes a frame of the slots into one SlotView per slot. The slots' bytes are
+ * decoded with the layout of the shared page. Any bytes decode: the page may be corrupted.
  */
 
 import { directionName, hex, joinWords, typeName } from '../../io-request/io-request.js';

@@ -45,7 +45,7 @@ for (const [name, selector] of [
   ['light', ':root'],
   ['dark', ":root[data-theme='dark']"],
 ] as const)
-  test(`the ${name} theme has a contrast of 4.5 for text and 3 for what one presses`, () => {
+  test(`the ${name} theme has a contrast of 4.5 for text and 3 for controls`, () => {
     const theme = colours(selector);
     const of = (colour: string): string => {
       const value = theme.get(colour);

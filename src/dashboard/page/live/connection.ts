@@ -1,6 +1,6 @@
 /**
- * Connection: the page's WebSocket to its server. It says hello with the token, connects again when the line breaks, and
- * stays away when the server has said why it should.
+ * Connection: the page's WebSocket. It sends the token first and reconnects after a lost
+ * connection. It does not reconnect if the server has closed the connection with a reason.
  */
 
 import { CloseCode, LIVE_PATH, type PageMessage, type ServerMessage } from '../../protocol.js';
@@ -15,7 +15,7 @@ export interface ConnectionEvents {
   readonly onFrame: (frame: ArrayBuffer) => void;
 }
 
-const AGAIN_MS = 1000;
+const RECONNECT_MS = 1000;
 
 export class Connection {
   readonly #events: ConnectionEvents;
@@ -34,23 +34,23 @@ export class Connection {
     socket.onopen = () => this.send({ kind: 'hello', token: takeToken() });
     socket.onmessage = ({ data }: MessageEvent<string | ArrayBuffer>) => {
       if (typeof data !== 'string') this.#events.onFrame(data);
-      else this.#hear(JSON.parse(data) as ServerMessage);
+      else this.#receive(JSON.parse(data) as ServerMessage);
     };
     socket.onclose = ({ code }) => {
       const state = stateAfter(code);
       this.#events.onState(state);
-      if (state === 'lost') setTimeout(() => this.open(), AGAIN_MS);
+      if (state === 'lost') setTimeout(() => this.open(), RECONNECT_MS);
     };
   }
 
-  /** False when there is no connection: the message is lost. */
+  /** Returns false if there is no connection: the message is lost. */
   send(message: PageMessage): boolean {
     if (this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(message));
     return true;
   }
 
-  #hear(message: ServerMessage): void {
+  #receive(message: ServerMessage): void {
     if (message.kind === 'welcome') this.#events.onState('open');
     this.#events.onMessage(message);
   }

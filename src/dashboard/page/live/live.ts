@@ -1,6 +1,6 @@
 /**
- * Live: all that the page knows of the VM, as signals: what a component reads in its render is what it is drawn again
- * for. Frames are taken at the browser's pace: one of the slots is decoded for each picture drawn.
+ * Live: the VM's data in the page, as signals. A component is drawn again when a signal changes
+ * that its render reads. One frame of the slots is decoded per screen refresh.
  */
 
 import { batch, signal, type Signal } from '@preact/signals';
@@ -17,19 +17,19 @@ import {
   type ServerMessage,
   type Stops,
   type Tables,
-  type VmNews,
+  type EventMessage,
   type Welcome,
 } from '../../protocol.js';
 import { LatencyHistory } from '../../view/latency-history.js';
 import { MoveList, type ListedMove } from '../../view/move-list.js';
 import { decodeSlotsFrame, isSameBytes, withoutRepeats, type SlotView } from '../../view/slots-frame.js';
 import { Connection, type ConnectionState } from './connection.js';
-import { listEveryMs, onNextFrame } from './pace.js';
-import { Questions, type Answer, type Question } from './questions.js';
+import { listIntervalMs, onNextFrame } from './redraw-rate.js';
+import { Calls, type Reply, type Call } from './calls.js';
 
-const MAX_NEWS = 100;
+const MAX_LOGGED_EVENTS = 100;
 
-export interface News extends Omit<VmNews, 'kind'> {
+export interface LoggedEvent extends Omit<EventMessage, 'kind'> {
   readonly key: number;
   readonly time: Date;
 }
@@ -39,7 +39,7 @@ export class Live {
   readonly welcome = signal<Welcome | undefined>(undefined);
   readonly clients = signal<readonly ClientDescription[]>([]);
   readonly tables = signal<Tables | undefined>(undefined);
-  /** The one before, for the rates of what has only totals. */
+  /** The message before, for the rates of totals. */
   readonly tablesBefore = signal<Tables | undefined>(undefined);
   readonly moves = signal<readonly ListedMove[]>([]);
   readonly missedMoves = signal(0);
@@ -48,38 +48,38 @@ export class Live {
     signal<SlotView | undefined>(undefined),
   );
   readonly vcpus = signal(0);
-  readonly news = signal<readonly News[]>([]);
+  readonly events = signal<readonly LoggedEvent[]>([]);
   readonly ended = signal<Ended | undefined>(undefined);
   readonly history = new LatencyHistory();
-  /** Called with what the guest prints; `undefined`: it begins anew. */
+  /** Called with the guest's output. `undefined`: a new connection, whose history follows. */
   onConsole: (bytes: Uint8Array | undefined) => void = () => undefined;
 
   readonly #connection: Connection;
-  readonly #questions: Questions;
+  readonly #calls: Calls;
   readonly #list = new MoveList();
-  /** Still to be drawn. */
+  /** To be drawn. */
   #frames: Uint8Array[] = [];
   #movesTimer: ReturnType<typeof setTimeout> | undefined;
-  #newsKey = 0;
+  #eventKey = 0;
   #watch = { slots: false, tables: false, moves: null as MoveFilterFields | null };
 
   constructor() {
     this.#connection = new Connection({
       onState: (state) => this.#onState(state),
-      onMessage: (message) => batch(() => this.#hear(message)),
-      onFrame: (frame) => this.#take(frame),
+      onMessage: (message) => batch(() => this.#receive(message)),
+      onFrame: (frame) => this.#receiveBytes(frame),
     });
-    this.#questions = new Questions((message) => this.#connection.send(message));
+    this.#calls = new Calls((message) => this.#connection.send(message));
   }
 
   open(): void {
     this.#connection.open();
   }
 
-  /** What the page wants to see from now on; asked for again after each new connection. */
+  /** What the server sends from now on. Repeated after each reconnection. */
   watch(slots: boolean, tables: boolean, moves: MoveFilterFields | null): void {
-    const isOther = JSON.stringify(moves) !== JSON.stringify(this.#watch.moves);
-    if (isOther && moves !== null && !this.#list.isPaused) this.#clearMoves();
+    const isChanged = JSON.stringify(moves) !== JSON.stringify(this.#watch.moves);
+    if (isChanged && moves !== null && !this.#list.isPaused) this.#clearMoves();
     this.#watch = { slots, tables, moves };
     this.#connection.send({ kind: 'watch', ...this.#watch });
   }
@@ -88,28 +88,28 @@ export class Live {
     this.#list.isPaused = isPaused;
   }
 
-  /** For the guest. */
+  /** Input for the guest. */
   type(text: string): void {
     for (let at = 0; at < text.length; at += MAX_TYPED_CHARACTERS)
       this.#connection.send({ kind: 'type', text: text.slice(at, at + MAX_TYPED_CHARACTERS) });
   }
 
-  ask(question: Question): Promise<Answer> {
-    return this.#questions.ask(question);
+  call(call: Call): Promise<Reply> {
+    return this.#calls.call(call);
   }
 
-  /** Asks for something to be done of which only a refusal is worth a line: it stands among the events. */
-  async order(question: Question): Promise<void> {
-    const answer = await this.ask(question);
-    if (answer.kind === 'done' && answer.error !== undefined) this.#note('refused', answer.error);
+  /** Runs a command without a result. An error goes to the event log. */
+  async run(call: Call): Promise<void> {
+    const reply = await this.call(call);
+    if (reply.kind === 'done' && reply.error !== undefined) this.#log('refused', reply.error);
   }
 
   #onState(state: ConnectionState): void {
     this.connection.value = state;
-    if (state !== 'open' && state !== 'connecting') this.#questions.giveUp();
+    if (state !== 'open' && state !== 'connecting') this.#calls.failAll();
   }
 
-  #hear(message: ServerMessage): void {
+  #receive(message: ServerMessage): void {
     switch (message.kind) {
       case 'welcome':
         this.welcome.value = message;
@@ -126,39 +126,39 @@ export class Live {
         this.tables.value = message;
         return;
       case 'moves':
-        // Asked for before the filter was changed.
+        // Sent before the filter was changed.
         if (JSON.stringify(message.filter) !== JSON.stringify(this.#watch.moves)) return;
         this.#list.add(message.moves, message.lost);
-        this.#movesTimer ??= setTimeout(() => this.#showMoves(), listEveryMs());
+        this.#movesTimer ??= setTimeout(() => this.#showMoves(), listIntervalMs());
         return;
       case 'stops':
         this.stops.value = message;
         return;
       case 'registers':
       case 'done':
-        this.#questions.hear(message);
+        this.#calls.settle(message);
         return;
       case 'event':
-        this.#note(message.event, message.text);
+        this.#log(message.event, message.text);
         return;
       case 'ended':
         this.ended.value = message;
     }
   }
 
-  #take(frame: ArrayBuffer): void {
+  #receiveBytes(frame: ArrayBuffer): void {
     const kind = new Uint8Array(frame, 0, 1)[0];
     if (kind === FrameKind.CONSOLE) this.onConsole(new Uint8Array(frame, CONSOLE_HEADER_BYTES));
     else if (kind === FrameKind.SLOTS) {
       if (this.#frames.length === 0) onNextFrame(() => this.#draw());
       const bytes = new Uint8Array(frame);
       const frames = framesIn(bytes).map(({ start, end }) => bytes.subarray(start, end));
-      // No more than one message has: older ones came while the page was not drawn.
+      // Frames older than one message arrived while the page was not drawn.
       this.#frames = withoutRepeats([...this.#frames, ...frames].slice(-FRAMES_PER_MESSAGE));
     }
   }
 
-  /** One frame each time: of those that came together each is a sixtieth of a second younger than the one before. */
+  /** Draws one frame. The frames of a message are a sixtieth of a second apart. */
   #draw(): void {
     const next = this.#frames.shift();
     if (this.#frames.length > 0) onNextFrame(() => this.#draw());
@@ -166,12 +166,12 @@ export class Live {
     if (frame === undefined) return;
     batch(() => {
       this.vcpus.value = frame.vcpus;
-      for (const slot of frame.slots) this.#takeSlot(slot, slot.vcpu < frame.vcpus);
+      for (const slot of frame.slots) this.#updateSlot(slot, slot.vcpu < frame.vcpus);
     });
   }
 
-  /** Keeps the array of unchanged bytes, so that a component which shows them is not drawn again. */
-  #takeSlot(slot: SlotView, isUsed: boolean): void {
+  /** Keeps the array of unchanged bytes: a component that shows them is not drawn again. */
+  #updateSlot(slot: SlotView, isUsed: boolean): void {
     const known = this.slots[slot.vcpu];
     if (known === undefined) return;
     const bytes = known.value?.bytes;
@@ -187,8 +187,10 @@ export class Live {
     });
   }
 
-  #note(event: string, text: string): void {
-    this.news.value = [...this.news.value, { event, text, key: this.#newsKey++, time: new Date() }].slice(-MAX_NEWS);
+  #log(event: string, text: string): void {
+    this.events.value = [...this.events.value, { event, text, key: this.#eventKey++, time: new Date() }].slice(
+      -MAX_LOGGED_EVENTS,
+    );
   }
 
   #clearMoves(): void {

@@ -1,6 +1,6 @@
 /**
- * The token that lets this page in. It comes behind the `#` of the printed address, is kept for this tab only, and goes
- * out of the address at once, so that it is in no history and no screenshot.
+ * Token: what authorises this page. It comes after the `#` of the printed address and is stored for
+ * this tab only. It is removed from the address at once: no history or screenshot has it.
  */
 
 const KEY = 'upcall.token';

@@ -1,4 +1,7 @@
-/** The breakpoints there are, and the form for a new one. What does not fit is told by the server, beside the form. */
+/**
+ * Breakpoints: the list and the form for a new one. Errors come from the server and are shown in
+ * the form.
+ */
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
@@ -6,11 +9,11 @@ import { useRef } from 'preact/hooks';
 import { MAX_EXPRESSION_CHARACTERS } from '../../../debugging/breakpoint-limits.js';
 import { TYPE_NAMES } from '../../../io-request/io-request.js';
 import type { BreakpointFields, BreakpointRow } from '../../protocol.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
 
 export function Breakpoints(): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { stops: words } = strings();
   const rows = live.stops.value?.breakpoints ?? [];
   return (
@@ -21,7 +24,7 @@ export function Breakpoints(): JSX.Element {
           {rows.length === 0 && <span class="none dim">{words.noBreakpoints}</span>}
         </span>
         {rows.length > 0 && (
-          <button type="button" class="quiet" onClick={() => void live.order({ kind: 'detach' })}>
+          <button type="button" class="quiet" onClick={() => void live.run({ kind: 'detach' })}>
             {words.detach}
           </button>
         )}
@@ -39,7 +42,7 @@ export function Breakpoints(): JSX.Element {
 }
 
 function Breakpoint({ row }: { readonly row: BreakpointRow }): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { stops: words } = strings();
   return (
     <li>
@@ -51,7 +54,7 @@ function Breakpoint({ row }: { readonly row: BreakpointRow }): JSX.Element {
         class="quiet"
         aria-label={words.remove(row.number)}
         title={words.remove(row.number)}
-        onClick={() => void live.order({ kind: 'unbreak', number: row.number })}
+        onClick={() => void live.run({ kind: 'unbreak', number: row.number })}
       >
         ✕
       </button>
@@ -79,17 +82,17 @@ function useBreakpointText(row: BreakpointFields): string {
 }
 
 function BreakpointForm(): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { stops: words, access } = strings();
   const form = useRef<HTMLFormElement>(null);
   const error = useSignal('');
   const add = async (): Promise<void> => {
     if (form.current === null) return;
-    const answer = await live.ask({ kind: 'break', breakpoint: fieldsOf(new FormData(form.current)) });
-    error.value = answer.kind === 'done' ? (answer.error ?? '') : '';
+    const reply = await live.call({ kind: 'break', breakpoint: fieldsOf(new FormData(form.current)) });
+    error.value = reply.kind === 'done' ? (reply.error ?? '') : '';
     if (error.value === '') form.current.reset();
   };
-  const names = [...new Set(live.clients.value.filter(({ isGone }) => !isGone).map(({ name }) => name))].sort();
+  const names = [...new Set(live.clients.value.filter(({ isRemoved }) => !isRemoved).map(({ name }) => name))].sort();
   return (
     <form
       ref={form}
@@ -181,7 +184,7 @@ function Select({ name, label, any, options }: SelectProps): JSX.Element {
   );
 }
 
-/** Fields that are empty are left out. */
+/** Without empty fields. */
 function fieldsOf(data: FormData): BreakpointFields {
   const given = [...data].filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   const fields = given.map(([name, value]) => [name, value.trim()] as const).filter(([, value]) => value !== '');

@@ -1,18 +1,23 @@
-/** The HSM's I/O clients, each with its requests a second, and the default client apart from them: it is userspace. */
+/**
+ * ClientBoxes: the I/O clients with their request rates. The default client, ACRN userspace, is
+ * apart.
+ */
 
 import type { JSX } from 'preact';
 import type { ClientDescription } from '../../protocol.js';
 import { shortCount } from '../../view/amounts.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
 
 export function ClientBoxes(): JSX.Element {
-  const { live } = useSurroundings();
-  const { picture } = strings();
-  const clients = live.clients.value.map((client, index) => ({ client, index })).filter(({ client }) => !client.isGone);
+  const { live } = useApp();
+  const { diagram } = strings();
+  const clients = live.clients.value
+    .map((client, index) => ({ client, index }))
+    .filter(({ client }) => !client.isRemoved);
   return (
     <>
-      <div class="client-boxes" role="group" aria-label={picture.ioClients}>
+      <div class="client-boxes" role="group" aria-label={diagram.ioClients}>
         {clients
           .filter(({ client }) => !client.isDefault)
           .map(({ client, index }) => (
@@ -20,7 +25,7 @@ export function ClientBoxes(): JSX.Element {
           ))}
       </div>
       <div class="box userspace">
-        <strong>{picture.userspace}</strong>
+        <strong>{diagram.userspace}</strong>
         {clients
           .filter(({ client }) => client.isDefault)
           .map(({ client, index }) => (
@@ -32,19 +37,19 @@ export function ClientBoxes(): JSX.Element {
 }
 
 function ClientBox({ client, index }: { readonly client: ClientDescription; readonly index: number }): JSX.Element {
-  const { live, desk } = useSurroundings();
-  const { picture } = strings();
+  const { live, ui } = useApp();
+  const { diagram } = strings();
   const rate = live.tables.value?.clients.find(({ name }) => name === client.name)?.perSecond ?? 0;
   const ranges = client.ranges.map(({ type, first, last }) => `${type} ${first}…${last}`).join('\n');
-  const notes = [client.name, client.isThreaded ? picture.ownThread : '', ranges];
+  const notes = [client.name, client.isThreaded ? diagram.ownThread : '', ranges];
   const show = (): void => {
-    desk.deviceClient.value = index;
-    desk.show('device');
+    ui.deviceClient.value = index;
+    ui.show('device');
   };
   const className = `client${rate > 0 ? ' busy' : ''}`;
   const content = (
     <>
-      <span class="client-name">{client.isDefault ? picture.defaultClient : client.name}</span>
+      <span class="client-name">{client.isDefault ? diagram.defaultClient : client.name}</span>
       {client.isThreaded && <span class="client-thread" />}
       {rate > 0 && <span class="rate">{shortCount(rate)}</span>}
     </>
@@ -57,7 +62,7 @@ function ClientBox({ client, index }: { readonly client: ClientDescription; read
       </div>
     );
   return (
-    <button type="button" class={className} title={`${title}\n${picture.showRegisters}`} onClick={show}>
+    <button type="button" class={className} title={`${title}\n${diagram.showRegisters}`} onClick={show}>
       {content}
     </button>
   );

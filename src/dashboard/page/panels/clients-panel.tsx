@@ -1,14 +1,14 @@
-/** Clients and their ranges: how many requests, how fast they are answered now and were in all. */
+/** ClientsPanel: requests and latencies of the clients and their ranges, current and total. */
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import type { Percentiles, TableRow } from '../../protocol.js';
 import { shortCount, shortTime, wholeCount } from '../../view/amounts.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
 
 export function ClientsPanel(): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { clients: words } = strings();
   const kind = useSignal<'clients' | 'ranges'>('clients');
   const rows = live.tables.value?.[kind.value] ?? [];
@@ -30,7 +30,7 @@ export function ClientsPanel(): JSX.Element {
 
 function RateTable({ rows }: { readonly rows: readonly TableRow[] }): JSX.Element {
   const { clients: words } = strings();
-  // By name: rows that change places four times a second cannot be read.
+  // By name: rows that change places four times per second cannot be read.
   const sorted = [...rows].sort((a, b) => (a.name < b.name ? -1 : 1));
   return (
     <div class="scroll" role="region" aria-label={words.title} tabIndex={0}>

@@ -1,4 +1,7 @@
-/** The guest's console: a terminal one can type into. Ctrl-] leaves it, as in the command line; Tab is the guest's. */
+/**
+ * ConsolePanel: the guest's console as a terminal. Ctrl-] leaves it. All other keys go to the
+ * guest.
+ */
 
 import { effect, useComputed } from '@preact/signals';
 import { Terminal } from '@xterm/xterm';
@@ -7,8 +10,8 @@ import '@xterm/xterm/css/xterm.css';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import { withAdoptedStyles } from '../parts/adopted-styles.js';
-import { useSurroundings } from '../parts/context.js';
-import { PacedWrites } from '../parts/paced-writes.js';
+import { useApp } from '../parts/app-context.js';
+import { ThrottledWrites } from '../parts/throttled-writes.js';
 import { terminalColours } from '../parts/terminal-colours.js';
 import { shownTheme, strings } from '../settings.js';
 import { onCommand } from '../shortcuts.js';
@@ -17,7 +20,7 @@ const SCROLLBACK_LINES = 5000;
 const SCROLLBAR_PX = 9;
 
 export function ConsolePanel(): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const place = useRef<HTMLDivElement>(null);
   const title = useRef<HTMLHeadingElement>(null);
   const { console: words } = strings();
@@ -35,7 +38,7 @@ export function ConsolePanel(): JSX.Element {
       overviewRuler: { width: SCROLLBAR_PX },
     });
     const leave = (): void => {
-      // Tab goes on from here, and not into the console again.
+      // The next Tab must not enter the console again.
       if (terminal.textarea !== undefined) terminal.textarea.tabIndex = -1;
       title.current?.focus();
     };
@@ -49,7 +52,7 @@ export function ConsolePanel(): JSX.Element {
       return false;
     });
     terminal.onData((text) => live.type(text));
-    const writes = new PacedWrites((bytes) => terminal.write(bytes));
+    const writes = new ThrottledWrites((bytes) => terminal.write(bytes));
     live.onConsole = (bytes) => {
       if (bytes !== undefined) writes.add(bytes);
       else {
@@ -66,14 +69,14 @@ export function ConsolePanel(): JSX.Element {
     });
     sizes.observe(element);
     const heading = title.current;
-    const letIn = (): void => {
+    const allowTab = (): void => {
       if (terminal.textarea !== undefined) terminal.textarea.tabIndex = 0;
     };
-    heading?.addEventListener('blur', letIn);
+    heading?.addEventListener('blur', allowTab);
     const stopCommand = onCommand('console', () => terminal.focus());
     return () => {
       stopCommand();
-      heading?.removeEventListener('blur', letIn);
+      heading?.removeEventListener('blur', allowTab);
       sizes.disconnect();
       stopColours();
       live.onConsole = () => undefined;
@@ -93,7 +96,7 @@ export function ConsolePanel(): JSX.Element {
   );
 }
 
-/** 80 columns have to fit into the panel; see the grid's columns in layout.css. */
+/** 80 columns must fit into the panel; see the grid's columns in layout.css. */
 function fontSize(): number {
   return Math.floor(parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.9);
 }

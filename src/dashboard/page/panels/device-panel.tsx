@@ -1,36 +1,36 @@
-/** A device's registers, looked at twice a second without any effect on the device. */
+/** DevicePanel: a device's registers, peeked twice per second without side effects. */
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { RegisterRow, Registers } from '../../protocol.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
 
-const AGAIN_MS = 500;
+const PEEK_INTERVAL_MS = 500;
 
 export function DevicePanel(): JSX.Element {
-  const { live, desk } = useSurroundings();
-  const { device: words, picture } = strings();
+  const { live, ui } = useApp();
+  const { device: words, diagram } = strings();
   const registers = useSignal<Registers | undefined>(undefined);
   const shown = live.clients.value
     .map((client, index) => ({ client, index }))
-    .filter(({ client }) => client.hasRegisters && !client.isGone);
+    .filter(({ client }) => client.hasRegisters && !client.isRemoved);
   const first = shown.find(({ client }) => !client.isDefault) ?? shown[0];
-  const chosen = (shown.find(({ index }) => index === desk.deviceClient.value) ?? first)?.index;
+  const chosen = (shown.find(({ index }) => index === ui.deviceClient.value) ?? first)?.index;
   useEffect(() => {
     if (chosen === undefined) return undefined;
-    let isOver = false;
+    let isStopped = false;
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const look = async (): Promise<void> => {
-      const answer = await live.ask({ kind: 'peek', client: chosen });
-      if (isOver) return;
-      registers.value = answer.kind === 'registers' ? answer : undefined;
-      timer = setTimeout(() => void look(), AGAIN_MS);
+    const peek = async (): Promise<void> => {
+      const reply = await live.call({ kind: 'peek', client: chosen });
+      if (isStopped) return;
+      registers.value = reply.kind === 'registers' ? reply : undefined;
+      timer = setTimeout(() => void peek(), PEEK_INTERVAL_MS);
     };
-    void look();
+    void peek();
     return () => {
-      isOver = true;
+      isStopped = true;
       clearTimeout(timer);
     };
   }, [chosen, live]);
@@ -42,11 +42,11 @@ export function DevicePanel(): JSX.Element {
         <select
           aria-label={words.choose}
           value={`${chosen}`}
-          onChange={({ currentTarget }) => (desk.deviceClient.value = Number(currentTarget.value))}
+          onChange={({ currentTarget }) => (ui.deviceClient.value = Number(currentTarget.value))}
         >
           {shown.map(({ client, index }) => (
             <option key={index} value={`${index}`}>
-              {client.isDefault ? picture.defaultClient : client.name}
+              {client.isDefault ? diagram.defaultClient : client.name}
             </option>
           ))}
         </select>
@@ -116,7 +116,7 @@ function RegisterLines({ row, isAnswered }: RegisterLinesProps): JSX.Element {
   );
 }
 
-/** The bits from…to of a hexadecimal number, whichever of the two comes first. */
+/** Bits `a` to `b` of a hexadecimal number, in either order. */
 function bitsOf(value: string | null, [a, b]: readonly [number, number]): string {
   if (value === null) return '0';
   const low = BigInt(Math.min(a, b));

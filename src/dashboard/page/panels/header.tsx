@@ -1,16 +1,16 @@
-/** The line at the top: whose page this is, how it goes, stop and go, language and theme. */
+/** Header: the VM's name and state, the debugger's buttons, language and theme. */
 
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { StopRow } from '../../protocol.js';
 import { shortCount } from '../../view/amounts.js';
 import type { Live } from '../live/live.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { chooseLanguage, chooseTheme, language, LANGUAGES, strings, theme, THEMES } from '../settings.js';
 import { onCommand } from '../shortcuts.js';
 
 export function Header(): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { header } = strings();
   return (
     <header class="header">
@@ -29,7 +29,7 @@ export function Header(): JSX.Element {
 }
 
 function VmState(): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { header, connection } = strings();
   const ended = live.ended.value;
   const state = live.connection.value;
@@ -54,20 +54,20 @@ function VmState(): JSX.Element {
 }
 
 function StopControls(): JSX.Element {
-  const { live, desk } = useSurroundings();
+  const { live, ui } = useApp();
   const { header } = strings();
   const holdAll = live.stops.value?.holdAll ?? { pending: false, complete: false };
-  const stop = stopOnDesk(live, desk.shownSlot.value);
+  const stop = selectedStop(live, ui.shownSlot.value);
   useEffect(() => {
     const ends = [
       onCommand('holdPending', () => toggleHold(live, 'pending')),
       onCommand('holdComplete', () => toggleHold(live, 'complete')),
-      onCommand('step', () => act(live, desk.shownSlot.value, 'step')),
-      onCommand('go', () => act(live, desk.shownSlot.value, 'go')),
-      onCommand('goAll', () => void live.order({ kind: 'go', vcpu: null })),
+      onCommand('step', () => act(live, ui.shownSlot.value, 'step')),
+      onCommand('go', () => act(live, ui.shownSlot.value, 'go')),
+      onCommand('goAll', () => void live.run({ kind: 'go', vcpu: null })),
     ];
     return () => ends.forEach((end) => end());
-  }, [live, desk]);
+  }, [live, ui]);
   return (
     <div class="stop-controls" role="group" aria-label={strings().stops.title}>
       <button
@@ -92,7 +92,7 @@ function StopControls(): JSX.Element {
         type="button"
         aria-keyshortcuts="s"
         aria-disabled={stop === undefined}
-        onClick={() => act(live, desk.shownSlot.value, 'step')}
+        onClick={() => act(live, ui.shownSlot.value, 'step')}
       >
         {header.step}
       </button>
@@ -100,7 +100,7 @@ function StopControls(): JSX.Element {
         type="button"
         aria-keyshortcuts="g"
         aria-disabled={stop === undefined}
-        onClick={() => act(live, desk.shownSlot.value, 'go')}
+        onClick={() => act(live, ui.shownSlot.value, 'go')}
       >
         {header.go}
       </button>
@@ -108,7 +108,7 @@ function StopControls(): JSX.Element {
         type="button"
         aria-keyshortcuts="a"
         aria-disabled={stop === undefined}
-        onClick={() => void live.order({ kind: 'go', vcpu: null })}
+        onClick={() => void live.run({ kind: 'go', vcpu: null })}
       >
         {header.goAll}
       </button>
@@ -117,7 +117,7 @@ function StopControls(): JSX.Element {
 }
 
 function Choices(): JSX.Element {
-  const { desk } = useSurroundings();
+  const { ui } = useApp();
   const { header } = strings();
   useEffect(() => {
     const ends = [
@@ -151,28 +151,28 @@ function Choices(): JSX.Element {
           </option>
         ))}
       </select>
-      <button type="button" aria-label={header.help} title={header.help} onClick={() => (desk.isHelpOpen.value = true)}>
+      <button type="button" aria-label={header.help} title={header.help} onClick={() => (ui.isHelpOpen.value = true)}>
         ?
       </button>
     </div>
   );
 }
 
-/** The held request that keys mean: that of the slot on the desk, or else the first. */
-function stopOnDesk(live: Live, vcpu: number): StopRow | undefined {
+/** The held request that keys and buttons act on: that of the shown slot, or else the first. */
+function selectedStop(live: Live, vcpu: number): StopRow | undefined {
   const stops = live.stops.value?.stops ?? [];
   return stops.find((stop) => stop.vcpu === vcpu) ?? stops[0];
 }
 
 function act(live: Live, shownSlot: number, kind: 'step' | 'go'): void {
-  const stop = stopOnDesk(live, shownSlot);
-  if (stop !== undefined) void live.order({ kind, vcpu: stop.vcpu });
+  const stop = selectedStop(live, shownSlot);
+  if (stop !== undefined) void live.run({ kind, vcpu: stop.vcpu });
 }
 
 function toggleHold(live: Live, point: 'pending' | 'complete'): void {
   const { pending, complete } = live.stops.value?.holdAll ?? { pending: false, complete: false };
   const next = point === 'pending' ? { pending: !pending, complete } : { pending, complete: !complete };
-  void live.order({ kind: 'hold-all', ...next });
+  void live.run({ kind: 'hold-all', ...next });
 }
 
 function after<Value>(values: readonly Value[], value: Value): Value {

@@ -1,28 +1,28 @@
-/** What the keys do and what the shapes mean. */
+/** Help: the keyboard shortcuts and the states' shapes. */
 
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
 import { onCommand, SHORTCUTS } from '../shortcuts.js';
 
 export function Help(): JSX.Element {
-  const { desk } = useSurroundings();
+  const { ui } = useApp();
   const dialog = useRef<HTMLDialogElement>(null);
   const { help, state: states } = strings();
-  const isOpen = desk.isHelpOpen.value;
-  useEffect(() => onCommand('help', () => (desk.isHelpOpen.value = !desk.isHelpOpen.value)), [desk]);
-  // At once: an Escape that follows closely has to find it open.
+  const isOpen = ui.isHelpOpen.value;
+  useEffect(() => onCommand('help', () => (ui.isHelpOpen.value = !ui.isHelpOpen.value)), [ui]);
+  // In the same turn: an Escape that follows must find it open.
   useLayoutEffect(() => {
     if (isOpen && dialog.current?.open === false) dialog.current.showModal();
     if (!isOpen) dialog.current?.close();
   }, [isOpen]);
   return (
-    <dialog class="help" ref={dialog} aria-labelledby="title-help" onClose={() => (desk.isHelpOpen.value = false)}>
+    <dialog class="help" ref={dialog} aria-labelledby="title-help" onClose={() => (ui.isHelpOpen.value = false)}>
       <div class="help-head">
         <h2 id="title-help">{help.title}</h2>
-        <button type="button" onClick={() => (desk.isHelpOpen.value = false)}>
+        <button type="button" onClick={() => (ui.isHelpOpen.value = false)}>
           {help.close}
         </button>
       </div>

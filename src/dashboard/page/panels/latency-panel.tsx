@@ -1,4 +1,4 @@
-/** How long requests take, over the last minutes: p50 and p99 of one stage, on a logarithmic scale. */
+/** LatencyPanel: p50 and p99 of one stage over the last minutes, on a logarithmic scale. */
 
 import { useSignal, useSignalEffect } from '@preact/signals';
 import type { JSX } from 'preact';
@@ -7,11 +7,11 @@ import uPlot from 'uplot';
 import 'uplot/dist/uPlot.min.css';
 import { shortTime } from '../../view/amounts.js';
 import { PLOTTED_STAGES, type PlottedStage } from '../../view/latency-history.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { shownTheme, strings } from '../settings.js';
 
 export function LatencyPanel(): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const place = useRef<HTMLDivElement>(null);
   const stage = useSignal<PlottedStage>('total');
   const { latency: words } = strings();
@@ -19,7 +19,7 @@ export function LatencyPanel(): JSX.Element {
   useSignalEffect(() => {
     const element = place.current;
     if (element === null) return undefined;
-    // A plot has one theme and one language; another one is another plot.
+    // A plot has one theme and one language: a change creates a new plot.
     const plot = new uPlot(options(element, shownTheme.value, strings().latency.time), [[], [], []], element);
     const sizes = new ResizeObserver(() => plot.setSize(sizeOf(element)));
     sizes.observe(element);
@@ -58,7 +58,7 @@ export function LatencyPanel(): JSX.Element {
 }
 
 function LatestPercentiles({ stage }: { readonly stage: PlottedStage }): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const now = live.tables.value?.latency[stage];
   return (
     <span class="legend mono">
@@ -68,15 +68,18 @@ function LatestPercentiles({ stage }: { readonly stage: PlottedStage }): JSX.Ele
   );
 }
 
-/** `distr` 3 is logarithmic. uPlot's types have it as an enum that is not there at run time, hence the detour. */
+/**
+ * `distr` 3 is logarithmic. uPlot's types declare an enum that does not exist at run time: hence
+ * the cast.
+ */
 const SCALES = {
   x: { time: false, range: (_: uPlot, min: number | null, max: number | null) => minutes(min, max) },
   y: { distr: 3, range: (_: uPlot, min: number | null, max: number | null) => decades(min, max) },
 } as unknown as uPlot.Scales;
 
-/** uPlot draws its own title and legend below; neither is wanted. */
+/** Without uPlot's own title and legend. */
 function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string): uPlot.Options {
-  // The colours are the shown theme's, also before the document says so.
+  // The effect that sets the document's theme may run later than this.
   document.documentElement.dataset['theme'] = theme;
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string): string => style.getPropertyValue(name).trim();
@@ -106,7 +109,7 @@ function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string
         ...axis,
         size: rem * 5,
         splits: (_, __, min, max) => decadesBetween(min, max),
-        // All of them: uPlot would leave some out on a logarithmic scale.
+        // All of them: uPlot hides some on a logarithmic scale.
         filter: (_, splits) => splits,
         values: (_, ticks) => ticks.map(decadeTime),
       },
@@ -123,14 +126,14 @@ function wholeSeconds(_: uPlot, ticks: number[]): string[] {
   return ticks.map((seconds) => `${Number(seconds.toFixed(2))}`);
 }
 
-/** The last minute, or more once there is more, so that the plot begins as it goes on. */
+/** The last minute, or everything once that is longer: the scale does not change at the start. */
 function minutes(min: number | null, max: number | null): [number, number] {
   const last = max ?? 0;
   const first = Math.max(0, Math.min(min ?? last, last - 60));
   return [first, Math.max(last, first + 60)];
 }
 
-/** Whole decades, at least two, so that the scale does not twitch. */
+/** Whole decades, at least two: the scale changes rarely. */
 function decades(min: number | null, max: number | null): [number, number] {
   const low = 10 ** Math.floor(Math.log10(Math.max(1, min ?? 1000)));
   const high = 10 ** Math.ceil(Math.log10(Math.max(10, max ?? 1e6)));
@@ -142,7 +145,7 @@ function decadesBetween(min: number, max: number): number[] {
   return Array.from({ length: Math.round(Math.log10(max)) - first + 1 }, (_, i) => 10 ** (first + i));
 }
 
-/** `10 ms`, not `10.0 ms`: on this scale there are nothing but whole decades. */
+/** `10 ms`, not `10.0 ms`: the scale has whole decades only. */
 function decadeTime(ns: number): string {
   return shortTime(ns).replace(/\.0+(?= )/, '');
 }

@@ -1,6 +1,6 @@
 /**
- * The sixteen slots of the shared page, alive. One of them has the keyboard's focus; the arrow keys go from one to the
- * next as the eye does, eight in a row.
+ * SlotGrid: the sixteen slots of the shared page, eight per row. One of them can have the focus.
+ * The arrow keys move it in the grid.
  */
 
 import type { Signal } from '@preact/signals';
@@ -8,33 +8,33 @@ import type { JSX } from 'preact';
 import { useRef } from 'preact/hooks';
 import { shortAge } from '../../view/amounts.js';
 import type { SlotView } from '../../view/slots-frame.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
 
 const COLUMNS = 8;
 
 export function SlotGrid(): JSX.Element {
-  const { live, desk } = useSurroundings();
+  const { live, ui } = useApp();
   const grid = useRef<HTMLDivElement>(null);
   const onKeyDown = (event: KeyboardEvent): void => {
     const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: COLUMNS, ArrowUp: -COLUMNS }[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    const next = desk.shownSlot.value + step;
+    const next = ui.shownSlot.value + step;
     if (next < 0 || next >= live.slots.length) return;
-    desk.pinnedSlot.value = next;
-    desk.pointedSlot.value = undefined;
+    ui.pinnedSlot.value = next;
+    ui.pointedSlot.value = undefined;
     grid.current?.querySelector<HTMLElement>(`[data-slot="${next}"]`)?.focus();
   };
   return (
     <div
       class="slots"
       role="group"
-      aria-label={strings().picture.page}
+      aria-label={strings().diagram.page}
       ref={grid}
       onKeyDown={onKeyDown}
-      onMouseLeave={() => (desk.pointedSlot.value = undefined)}
+      onMouseLeave={() => (ui.pointedSlot.value = undefined)}
     >
       {live.slots.map((slot, vcpu) => (
         <SlotCell key={vcpu} vcpu={vcpu} slot={slot} />
@@ -44,16 +44,16 @@ export function SlotGrid(): JSX.Element {
 }
 
 function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal<SlotView | undefined> }): JSX.Element {
-  const { live, desk } = useSurroundings();
+  const { live, ui } = useApp();
   const { state: words, slot: slotWords } = strings();
   const view = slot.value;
   const isUsed = vcpu < live.vcpus.value;
-  const isPinned = desk.pinnedSlot.value === vcpu;
-  const isShown = desk.shownSlot.value === vcpu;
+  const isPinned = ui.pinnedSlot.value === vcpu;
+  const isShown = ui.shownSlot.value === vcpu;
   const state = view?.state ?? 'FREE';
   const pin = (): void => {
-    desk.pinnedSlot.value = vcpu;
-    desk.show('slot');
+    ui.pinnedSlot.value = vcpu;
+    ui.show('slot');
   };
   return (
     <button
@@ -64,11 +64,11 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
       data-state={state}
       aria-pressed={isPinned}
       tabIndex={isPinned ? 0 : -1}
-      onMouseEnter={() => (desk.pointedSlot.value = vcpu)}
+      onMouseEnter={() => (ui.pointedSlot.value = vcpu)}
       onClick={pin}
     >
       <span class="slot-top">
-        {/* As text: Preact takes the number 0 for something new each time. */}
+        {/* As text: Preact treats the number 0 as new content each time. */}
         <span class="slot-number">{`${vcpu}`}</span>
         {view?.held !== undefined && <span class="slot-held" title={words.heldAt[view.held]} />}
         <StateMark state={state} />

@@ -1,4 +1,4 @@
-/** One slot from near: what it holds in words, field by field, and its 256 bytes. */
+/** SlotPanel: one slot in detail: its request, its fields and its 256 bytes. */
 
 import { useComputed } from '@preact/signals';
 import type { JSX } from 'preact';
@@ -6,15 +6,15 @@ import { SLOT_OFFSET } from '../../../io-request/layout.js';
 import { shortAge } from '../../view/amounts.js';
 import { dumpRows, slotFields } from '../../view/slot-fields.js';
 import type { SlotView } from '../../view/slots-frame.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
 
 export function SlotPanel(): JSX.Element {
-  const { live, desk } = useSurroundings();
+  const { live, ui } = useApp();
   const { slot: words } = strings();
-  const vcpu = desk.shownSlot.value;
-  const bytes = useComputed(() => live.slots[desk.shownSlot.value]?.value?.bytes).value;
+  const vcpu = ui.shownSlot.value;
+  const bytes = useComputed(() => live.slots[ui.shownSlot.value]?.value?.bytes).value;
   return (
     <div class="slot-panel">
       <SlotSummary vcpu={vcpu} />
@@ -31,11 +31,11 @@ export function SlotPanel(): JSX.Element {
 }
 
 function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { slot: words, state: states, access } = strings();
   const view = live.slots[vcpu]?.value;
   const state = view?.state ?? 'FREE';
-  // The frame says who had the slot last; what is PENDING is nobody's yet.
+  // The frame has the most recent client. A PENDING request has no client yet.
   const client = view?.client === undefined || state === 'PENDING' ? undefined : live.clients.value[view.client];
   const wasUsed = view !== undefined && view.moves > 0;
   const pairs: [string, string][] = [
@@ -68,7 +68,7 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
   );
 }
 
-/** Nothing for a read that nobody has answered: the slot still holds the value of the access before. */
+/** Empty for a read that is not answered: the slot still holds the value of an earlier access. */
 function valueOf({ isWrite, state, held, value }: SlotView): string {
   const hasValue = isWrite || state === 'COMPLETE' || state === 'FREE' || held === 'complete';
   return hasValue ? ` = ${value}` : '';
@@ -100,7 +100,7 @@ function FieldTable({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
   );
 }
 
-/** States stay as the header names them. */
+/** State names are not translated. */
 function meaningOf(meaning: string): string {
   const { access, slot } = strings();
   const bits = /^(\d+) bit$/.exec(meaning)?.[1];
@@ -118,7 +118,7 @@ function Dump({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
           {row.length === 0 ? (
             <span>{'⋯ 00'}</span>
           ) : (
-            // The state word, which every hand-over goes through.
+            // Highlights the state word.
             [row.slice(0, 4), row.slice(4)].map((word, column) => (
               <span key={column} class={at + 4 * column === SLOT_OFFSET.state ? 'state-word' : undefined}>
                 {word.join(' ')}

@@ -1,18 +1,18 @@
-/** Held requests, each with what one can do with it, and the breakpoints. */
+/** StopsPanel: held requests with their actions, and the breakpoints. */
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { StopRow } from '../../protocol.js';
 import { shortAge } from '../../view/amounts.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { RequestText } from '../parts/requests.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
 import { Breakpoints } from './breakpoints.js';
 
 export function StopsPanel(): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { stops: words } = strings();
   const stops = live.stops.value?.stops ?? [];
   return (
@@ -33,14 +33,14 @@ export function StopsPanel(): JSX.Element {
 }
 
 function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
-  const { live } = useSurroundings();
-  const { stops: words, picture, header } = strings();
+  const { live } = useApp();
+  const { stops: words, diagram, header } = strings();
   const { vcpu, at } = stop;
   return (
     <li class="held-request">
       <div class="held-head">
         <StateMark state={at === 'pending' ? 'PENDING' : 'PROCESSING'} />
-        <strong>{picture.vcpu(vcpu)}</strong> {words.atPoint[at]}
+        <strong>{diagram.vcpu(vcpu)}</strong> {words.atPoint[at]}
         <RequestText request={stop.request} isAnswered={at === 'complete'} />
         <span class="dim">
           {stop.client}
@@ -50,10 +50,10 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
       </div>
       <div class="held-actions">
         {stop.canChange ? <ValueForm stop={stop} /> : <span class="dim">{words.cannotChange[at]}</span>}
-        <button type="button" onClick={() => void live.order({ kind: 'step', vcpu })}>
+        <button type="button" onClick={() => void live.run({ kind: 'step', vcpu })}>
           {header.step}
         </button>
-        <button type="button" class="primary" onClick={() => void live.order({ kind: 'go', vcpu })}>
+        <button type="button" class="primary" onClick={() => void live.run({ kind: 'go', vcpu })}>
           {header.go}
         </button>
       </div>
@@ -61,25 +61,25 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
   );
 }
 
-/** The time is the slot's own, which comes with each frame. */
+/** The age is the slot's, which each frame has. */
 function HeldAge({ stop }: { readonly stop: StopRow }): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   return <>{shortAge(live.slots[stop.vcpu]?.value?.ageNs ?? stop.sinceMs * 1e6)}</>;
 }
 
 function ValueForm({ stop }: { readonly stop: StopRow }): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { stops: words } = strings();
   const input = useRef<HTMLInputElement>(null);
   const note = useSignal<{ readonly text: string; readonly isError: boolean } | undefined>(undefined);
   const { value } = stop.request;
-  // What another page has changed shows here too, but not under the hand of one who types.
+  // Shows changes by another page, but not while the user types here.
   useEffect(() => {
     if (input.current !== null && document.activeElement !== input.current) input.current.value = value;
   }, [value]);
   const change = async (): Promise<void> => {
-    const answer = await live.ask({ kind: 'change', vcpu: stop.vcpu, value: input.current?.value.trim() ?? '' });
-    const error = answer.kind === 'done' ? answer.error : undefined;
+    const reply = await live.call({ kind: 'change', vcpu: stop.vcpu, value: input.current?.value.trim() ?? '' });
+    const error = reply.kind === 'done' ? reply.error : undefined;
     note.value = error === undefined ? { text: words.changed, isError: false } : { text: error, isError: true };
   };
   return (

@@ -1,19 +1,22 @@
-/** What the timeline is to show: all that is chosen has to hold. An address that is none is marked and not asked for. */
+/**
+ * TimelineFilter: selects the timeline's transitions. All choices must match. An invalid address is
+ * marked and not sent.
+ */
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
 import { hex, TYPE_NAMES } from '../../../io-request/io-request.js';
 import type { MoveFilterFields } from '../../protocol.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
 
 export function TimelineFilter(): JSX.Element {
-  const { live, desk } = useSurroundings();
+  const { live, ui } = useApp();
   const { timeline: words, access } = strings();
-  const filter = desk.moveFilter.value;
+  const filter = ui.moveFilter.value;
   const change = (fields: { readonly [Name in keyof MoveFilterFields]?: MoveFilterFields[Name] | undefined }): void => {
-    const next = Object.entries({ ...desk.moveFilter.value, ...fields }).filter(([, value]) => value !== undefined);
-    desk.moveFilter.value = Object.fromEntries(next);
+    const next = Object.entries({ ...ui.moveFilter.value, ...fields }).filter(([, value]) => value !== undefined);
+    ui.moveFilter.value = Object.fromEntries(next);
   };
   const names = [...new Set(live.clients.value.map(({ name }) => name))].sort();
   return (
@@ -53,7 +56,7 @@ export function TimelineFilter(): JSX.Element {
       )}
       <AddressRange key={filter.first ?? ''} filter={filter} onChange={change} />
       {Object.keys(filter).length > 0 && (
-        <button type="button" onClick={() => (desk.moveFilter.value = {})}>
+        <button type="button" onClick={() => (ui.moveFilter.value = {})}>
           {words.clear}
         </button>
       )}
@@ -94,10 +97,10 @@ interface AddressRangeProps {
 /** `3f8` or `3f8-3ff`. */
 function AddressRange({ filter, onChange }: AddressRangeProps): JSX.Element {
   const shown = filter.first === undefined ? '' : `${filter.first}-${filter.last ?? filter.first}`;
-  const isWrong = useSignal(false);
-  const take = (text: string): void => {
+  const isInvalid = useSignal(false);
+  const apply = (text: string): void => {
     const range = parseRange(text);
-    isWrong.value = range === undefined;
+    isInvalid.value = range === undefined;
     if (range !== undefined) onChange(range);
   };
   return (
@@ -107,9 +110,9 @@ function AddressRange({ filter, onChange }: AddressRangeProps): JSX.Element {
       aria-label={strings().stops.address}
       placeholder="3f8-3ff"
       defaultValue={shown}
-      aria-invalid={isWrong.value}
-      onChange={({ currentTarget }) => take(currentTarget.value)}
-      onKeyDown={(event) => event.key === 'Enter' && take(event.currentTarget.value)}
+      aria-invalid={isInvalid.value}
+      onChange={({ currentTarget }) => apply(currentTarget.value)}
+      onKeyDown={(event) => event.key === 'Enter' && apply(event.currentTarget.value)}
     />
   );
 }

@@ -1,6 +1,6 @@
 /**
- * The latest moves of the slots, newest first. While it runs it shows what fits and nothing scrolls; paused, all that is
- * kept can be scrolled through. The filter is the server's work.
+ * TimelinePanel: the slots' latest transitions, newest first. It shows as many as fit. While
+ * paused, all kept ones can be scrolled. The server filters.
  */
 
 import { useSignal } from '@preact/signals';
@@ -9,23 +9,23 @@ import { useEffect, useRef } from 'preact/hooks';
 import type { StateName } from '../../protocol.js';
 import { shortTime, traceTime, wholeCount } from '../../view/amounts.js';
 import type { ListedMove } from '../../view/move-list.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { RequestText } from '../parts/requests.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
 import { TimelineFilter } from './timeline-filter.js';
 
-/** More are not seen before the next come. */
+/** More rows would be replaced before they are seen. */
 const MAX_RUNNING_ROWS = 80;
 
 export function TimelinePanel(): JSX.Element {
-  const { live, desk } = useSurroundings();
+  const { live, ui } = useApp();
   const { timeline: words } = strings();
   const list = useRef<HTMLDivElement>(null);
   const rowsThatFit = useSignal(20);
-  const isPaused = desk.isPaused.value;
+  const isPaused = ui.isPaused.value;
   const toggle = (): void => {
-    desk.isPaused.value = !desk.isPaused.value;
+    ui.isPaused.value = !ui.isPaused.value;
   };
   useEffect(() => {
     const element = list.current;
@@ -88,7 +88,7 @@ function MoveLine({ move }: { readonly move: ListedMove }): JSX.Element {
       <span class="move-to">
         <State name={move.to} />
         {move.isRefused && <em class="alarm">{words.refused}</em>}
-        {move.by === 'hsm' && move.to === 'COMPLETE' && <em class="dim">{words.by.hsm}</em>}
+        {move.by === 'hsm' && move.to === 'COMPLETE' && <em class="dim">{words.byHsm}</em>}
       </span>
       <span class="client-of">{move.client ?? ''}</span>
       {move.request === null ? (

@@ -1,12 +1,15 @@
-/** Accesses that no client claims, by address: where a driver looks for hardware that is not there. */
+/**
+ * UnclaimedPanel: accesses without a client by address, for instance a driver's probes for missing
+ * hardware.
+ */
 
 import type { JSX } from 'preact';
 import { shortCount, wholeCount } from '../../view/amounts.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
 
 export function UnclaimedPanel(): JSX.Element {
-  const { live } = useSurroundings();
+  const { live } = useApp();
   const { unclaimed: words, clients: columns } = strings();
   const rows = live.tables.value?.unclaimed ?? [];
   if (rows.length === 0) return <p class="empty">{words.none}</p>;

@@ -1,24 +1,25 @@
 /**
- * Styles that a library writes at run time, without loosening the content security policy: xterm.js makes `style`
- * elements, which the policy refuses; while `make` runs, it gets elements whose text becomes a constructed style sheet.
+ * Adopted styles: styles that a library writes at run time, without a looser content security
+ * policy. xterm.js creates `style` elements, which the policy refuses. While `create` runs, it gets
+ * elements whose text becomes a constructed style sheet instead.
  */
 
 const HTML = 'http://www.w3.org/1999/xhtml';
 
-export function withAdoptedStyles<Made>(make: () => Made): Made {
+export function withAdoptedStyles<Created>(create: () => Created): Created {
   const original = (name: string): HTMLElement => document.createElementNS(HTML, name);
   const replacement = (name: string): HTMLElement =>
     name === 'style' ? adoptedStyle(original('span')) : original(name);
   Object.defineProperty(document, 'createElement', { value: replacement, configurable: true });
   try {
-    return make();
+    return create();
   } finally {
-    // The prototype's own shows again.
+    // Uncovers the prototype's method.
     Reflect.deleteProperty(document, 'createElement');
   }
 }
 
-/** An element that is not to be seen; it is written to and removed like a `style`. */
+/** A hidden element that is written to and removed like a `style`. */
 function adoptedStyle(element: HTMLElement): HTMLElement {
   const sheet = new CSSStyleSheet();
   element.hidden = true;

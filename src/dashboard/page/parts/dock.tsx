@@ -1,4 +1,4 @@
-/** Dock: several views in one place. Tabs show one of them; where there is room, all stand side by side. */
+/** Dock: several views in one place, one per tab, or side by side on a large screen. */
 
 import type { ComponentChildren, JSX } from 'preact';
 import { useRef } from 'preact/hooks';
@@ -6,7 +6,7 @@ import { useRef } from 'preact/hooks';
 export interface DockView<Id extends string> {
   readonly id: Id;
   readonly title: string;
-  /** A number worth seeing while another view is shown. */
+  /** A number beside the title. */
   readonly badge?: string | undefined;
   readonly content: () => ComponentChildren;
 }

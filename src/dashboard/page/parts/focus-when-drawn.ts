@@ -1,6 +1,7 @@
 /**
- * Focuses what a change of a signal, made just before, draws. That is drawn in a microtask, and this comes in the next: the
- * key that follows finds the focus where it belongs. A frame would be too late, and take the focus from who has it by then.
+ * Focuses an element that a signal, changed just before, makes Preact draw. Preact draws in a
+ * microtask, and this runs in the next one: the focus has moved before the next key. An animation
+ * frame would be too late.
  */
 export function focusWhenDrawn(find: () => HTMLElement | null): void {
   queueMicrotask(() => find()?.focus());

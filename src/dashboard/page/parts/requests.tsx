@@ -1,4 +1,4 @@
-/** A request in the page's words: direction, type, address and size, and the value where there is one already. */
+/** RequestText: direction, type, address and size of a request, and its value once it has one. */
 
 import type { JSX } from 'preact';
 import type { RequestRow } from '../../protocol.js';
@@ -6,7 +6,7 @@ import { strings } from '../settings.js';
 
 export interface RequestTextProps {
   readonly request: RequestRow;
-  /** What stands in the slot before a read is answered is what the access before has left. */
+  /** A read that is not answered has no value: the slot holds that of an earlier access. */
   readonly isAnswered: boolean;
 }
 

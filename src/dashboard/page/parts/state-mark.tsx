@@ -1,4 +1,7 @@
-/** A state as a shape, so that it can be told without its colour: ○ FREE, △ PENDING, ■ PROCESSING, ✓ COMPLETE. */
+/**
+ * StateMark: a state as a shape, readable without colour: ○ FREE, △ PENDING, ■ PROCESSING, ✓
+ * COMPLETE.
+ */
 
 import type { JSX } from 'preact';
 import type { StateName } from '../../protocol.js';

@@ -1,4 +1,4 @@
-/** The terminal's colours, taken from the page's, and its sixteen ANSI colours, readable on both grounds. */
+/** Terminal colours: the page's, and sixteen ANSI colours that are readable on both backgrounds. */
 
 import type { ITheme } from '@xterm/xterm';
 

@@ -1,70 +1,71 @@
 /**
- * The picture of the kernel's document "I/O request handling", alive: the Service VM with the HSM and its clients, the
- * shared page with its slots, the hypervisor with the User VM's vCPUs, and on each arrow what goes along it a second.
+ * Diagram: the figure of the kernel document "I/O request handling" with live data. It has the
+ * Service VM with the HSM and its clients, the shared page with its slots, and the hypervisor with
+ * the User VM's vCPUs. Each arrow shows its rate per second.
  */
 
 import type { JSX } from 'preact';
 import type { Tables } from '../../protocol.js';
 import { shortCount } from '../../view/amounts.js';
-import { useSurroundings } from '../parts/context.js';
+import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
 import { ClientBoxes } from './client-boxes.js';
 import { SlotGrid } from './slot-grid.js';
 
-export function Picture(): JSX.Element {
-  const { live } = useSurroundings();
-  const { picture } = strings();
+export function Diagram(): JSX.Element {
+  const { live } = useApp();
+  const { diagram } = strings();
   const rate = live.tables.value?.perSecond ?? 0;
   return (
-    <section class="panel picture" aria-label={picture.title}>
+    <section class="panel diagram" aria-label={diagram.title}>
       <div class="band service-vm">
-        <h2 class="band-title">{picture.serviceVm}</h2>
+        <h2 class="band-title">{diagram.serviceVm}</h2>
         <div class="box hsm">
           <strong>HSM</strong>
-          <span class="dim">{picture.worker}</span>
+          <span class="dim">{diagram.worker}</span>
         </div>
         <div class="links">
-          <Arrow to="right" name={picture.assign} rate={rate} />
-          <Arrow to="left" name={picture.finish} rate={rate} />
+          <Arrow to="right" name={diagram.assign} rate={rate} />
+          <Arrow to="left" name={diagram.finish} rate={rate} />
         </div>
         <ClientBoxes />
       </div>
-      <Arrow to="up" name={picture.upcall} rate={rate} />
+      <Arrow to="up" name={diagram.upcall} rate={rate} />
       <div class="page">
-        <h2 class="band-title">{picture.page}</h2>
+        <h2 class="band-title">{diagram.page}</h2>
         <SlotGrid />
       </div>
-      <Arrow to="down" name={picture.hypercall} rate={rate} />
+      <Arrow to="down" name={diagram.hypercall} rate={rate} />
       <HypervisorBand />
     </section>
   );
 }
 
 function HypervisorBand(): JSX.Element {
-  const { live } = useSurroundings();
-  const { picture } = strings();
+  const { live } = useApp();
+  const { diagram } = strings();
   const trapped = perSecond(live.tables.value, live.tablesBefore.value, 'trapped');
   const answered = perSecond(live.tables.value, live.tablesBefore.value, 'answeredByHypervisor');
   return (
     <div class="band hypervisor">
       <h2 class="band-title">
-        {picture.hypervisor}
+        {diagram.hypervisor}
         <span class="dim"> {live.welcome.value?.vm.hypervisor}</span>
       </h2>
       <div class="box handler">
-        <strong>{picture.ioHandler}</strong>
+        <strong>{diagram.ioHandler}</strong>
         <span class="dim">
-          {picture.ownAnswers} <span class="rate">{shortCount(answered)}</span>
+          {diagram.ownAnswers} <span class="rate">{shortCount(answered)}</span>
           {strings().header.perSecond}
         </span>
       </div>
       <div class="links">
-        <Arrow to="left" name={picture.trap} rate={trapped} />
-        <Arrow to="right" name={picture.resume} rate={trapped} />
+        <Arrow to="left" name={diagram.trap} rate={trapped} />
+        <Arrow to="right" name={diagram.resume} rate={trapped} />
       </div>
       <div class="box user-vm">
         <strong>
-          {picture.userVm} <span class="vm-name">{live.welcome.value?.vm.name}</span>
+          {diagram.userVm} <span class="vm-name">{live.welcome.value?.vm.name}</span>
         </strong>
         <div class="vcpus">
           {live.slots.slice(0, live.vcpus.value).map((_, vcpu) => (
@@ -77,12 +78,12 @@ function HypervisorBand(): JSX.Element {
 }
 
 function Vcpu({ number }: { readonly number: number }): JSX.Element {
-  const { live } = useSurroundings();
-  const { picture } = strings();
+  const { live } = useApp();
+  const { diagram } = strings();
   const isPaused = (live.slots[number]?.value?.state ?? 'FREE') !== 'FREE';
   return (
     <span class={`vcpu${isPaused ? ' paused' : ''}`}>
-      {picture.vcpu(number)} <span class="dim">{isPaused ? picture.vcpuPaused : picture.vcpuRuns}</span>
+      {diagram.vcpu(number)} <span class="dim">{isPaused ? diagram.vcpuPaused : diagram.vcpuRuns}</span>
     </span>
   );
 }
@@ -106,7 +107,7 @@ function Arrow({ to, name, rate }: ArrowProps): JSX.Element {
   );
 }
 
-/** How much a total grew in the last interval, a second. */
+/** The rate of a total in the last interval. */
 function perSecond(
   now: Tables | undefined,
   before: Tables | undefined,

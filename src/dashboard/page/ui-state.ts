@@ -1,21 +1,21 @@
 /**
- * Desk: what this reader looks at: tabs, the slot under the pointer, the timeline's filter. The server is asked for what
- * is to be seen on the desk and nothing else.
+ * UiState: the state of the page itself: tabs, the selected slot, the timeline's filter. The server
+ * is asked for visible data only.
  */
 
 import { computed, effect, signal } from '@preact/signals';
 import type { MoveFilterFields } from '../protocol.js';
 import type { Live } from './live/live.js';
 
-export const LOWER_TABS = ['timeline', 'clients', 'latency', 'unclaimed', 'news'] as const;
+export const LOWER_TABS = ['timeline', 'clients', 'latency', 'unclaimed', 'events'] as const;
 export type LowerTab = (typeof LOWER_TABS)[number];
 export const SIDE_TABS = ['slot', 'stops', 'device'] as const;
 export type SideTab = (typeof SIDE_TABS)[number];
 
-/** From here on there is room for all views at once; the same sizes stand in the style sheets. */
+/** Room for all views at once. The style sheets have the same sizes. */
 const WIDE = '(min-width: 2300px) and (min-height: 1250px)';
 
-export class Desk {
+export class UiState {
   readonly lowerTab = signal<LowerTab>('timeline');
   readonly sideTab = signal<SideTab>('slot');
   readonly isWide = signal(false);
@@ -27,23 +27,23 @@ export class Desk {
   readonly isHelpOpen = signal(false);
   readonly moveFilter = signal<MoveFilterFields>({});
   readonly isPaused = signal(false);
-  readonly isSeen = signal(!document.hidden);
+  readonly isVisible = signal(!document.hidden);
 
-  /** From now on the server is asked for what is on the desk. */
-  attend(live: Live): void {
+  /** Makes the server send what is visible, from now on. */
+  connect(live: Live): void {
     const wide = matchMedia(WIDE);
     this.isWide.value = wide.matches;
     wide.addEventListener('change', ({ matches }) => (this.isWide.value = matches));
-    document.addEventListener('visibilitychange', () => (this.isSeen.value = !document.hidden));
+    document.addEventListener('visibilitychange', () => (this.isVisible.value = !document.hidden));
     effect(() => {
-      const isSeen = this.isSeen.value;
-      const wantsMoves = isSeen && !this.isPaused.value && this.shows('timeline');
-      live.watch(isSeen, isSeen, wantsMoves ? this.moveFilter.value : null);
+      const isVisible = this.isVisible.value;
+      const needsMoves = isVisible && !this.isPaused.value && this.shows('timeline');
+      live.watch(isVisible, isVisible, needsMoves ? this.moveFilter.value : null);
     });
     effect(() => live.pauseMoves(this.isPaused.value));
   }
 
-  /** Whether a view is to be seen; to be asked in a render or an effect. */
+  /** Whether a view is visible. Reads signals: call it in a render or an effect. */
   shows(tab: LowerTab | SideTab): boolean {
     return this.isWide.value || this.lowerTab.value === tab || this.sideTab.value === tab;
   }

@@ -1,0 +1,19 @@
+/** App context: gives components the VM's live data and the page's own state. */
+
+import { createContext } from 'preact';
+import { useContext } from 'preact/hooks';
+import type { Live } from '../live/live.js';
+import type { UiState } from '../ui-state.js';
+
+export interface App {
+  readonly live: Live;
+  readonly ui: UiState;
+}
+
+export const AppContext = createContext<App | undefined>(undefined);
+
+export function useApp(): App {
+  const app = useContext(AppContext);
+  if (app === undefined) throw new Error('a component outside of AppContext');
+  return app;
+}

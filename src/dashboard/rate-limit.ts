@@ -1,0 +1,21 @@
+/** RateLimit: at most N events per second, counted in windows of one second. */
+
+export class RateLimit {
+  readonly #perSecond: number;
+  #count = 0;
+  #windowStartMs = 0;
+
+  constructor(perSecond: number) {
+    this.#perSecond = perSecond;
+  }
+
+  /** Counts one event. Returns false if it exceeds the limit. */
+  allows(): boolean {
+    const now = performance.now();
+    if (now - this.#windowStartMs > 1000) {
+      this.#windowStartMs = now;
+      this.#count = 0;
+    }
+    return ++this.#count <= this.#perSecond;
+  }
+}
