@@ -301,7 +301,7 @@ describe('a file is a page', () => {
       .filter(({ text }) => /\bAtomics\./.test(text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, '')))
       .map(({ path }) => path)
       // It quotes the texts that seeded defects change, and runs none of them.
-      .filter((path) => path !== 'exploration/search/request-defects.ts');
+      .filter((path) => path !== 'exploration/acrn/request-defects.ts');
     assert.deepEqual(naming, ['io-request/slot.ts', 'sync/doorbell.ts', 'sync/shared-words.ts', 'trace/lane.ts']);
   });
 

@@ -17,7 +17,7 @@ function run(...options: string[]): { status: number | null; stdout: string; std
 test('a configuration is searched, and its counts are printed', () => {
   const { status, stdout } = run('--config', 'polling', '--slice');
   assert.equal(status, 0);
-  assert.match(stdout, /^polling +[\d,]+ .* whole$/m);
+  assert.match(stdout, /^polling +[\d,]+ .* complete$/m);
 });
 
 test('of several, a table and the time of all come at the end', () => {
@@ -40,5 +40,5 @@ test('what does not exist is refused, with what does', () => {
   const { status, stdout, stderr } = run('--config', 'nonsense');
   assert.equal(status, 2);
   assert.equal(stdout, '');
-  assert.match(stderr, /there is no nonsense\. Choose from: requests, /);
+  assert.match(stderr, /unknown name: nonsense\. Choose from: requests, /);
 });

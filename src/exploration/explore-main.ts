@@ -1,19 +1,23 @@
 /**
- * The command line of the explorer: `npm run explore -- --help`. Searches the configurations and the seeded defects,
- * prints what it found as tables, and replays a schedule.
+ * The command line of the explorer: `npm run explore -- --help`. It searches the configurations and
+ * the seeded defects, prints tables of what it finds, and replays a schedule.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
 import Table from 'cli-table3';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { UpcallError } from '../io-request/upcall-error.js';
+import { CONFIGURATIONS, planOf, type Configuration } from './acrn/configurations.js';
+import { DEFECTS } from './acrn/defects.js';
+import { acrnModel } from './acrn/model.js';
+import { acrnProgram } from './acrn/program.js';
+import { parseWorldPlan } from './acrn/parse-world-plan.js';
 import { loadCompiler } from './engine/compiler.js';
-import { CONFIGURATIONS, planOf, type Configuration } from './search/configurations.js';
-import { DEFECTS } from './search/defects.js';
-import { explore, exploreRandomly, type Exploration } from './search/explore.js';
-import { ExploredProgram } from './search/explored-world.js';
-import { parseSchedule, replay, type Schedule } from './search/schedule.js';
-import { scheduleTable } from './search/schedule-table.js';
+import { explore, exploreRandomly, type Exploration } from './engine/explore.js';
+import type { Model } from './engine/model.js';
+import type { ExploredProgram } from './engine/program.js';
+import { parseSchedule, replay, type Schedule } from './engine/schedule.js';
+import { scheduleTable } from './engine/schedule-table.js';
 
 interface Options {
   readonly config?: string[];
@@ -27,24 +31,26 @@ interface Options {
   readonly all?: boolean;
 }
 
-/** States that may be kept to look for the shortest schedule. */
+/** States that may be kept to find the shortest schedule. */
 const SHORTEST_WITHIN = 300_000;
 
 let isInterrupted = false;
 
 const command = new Command('explore')
-  .description('Searches every interleaving of the request path in small worlds, and random ones of large worlds.')
+  .description('Search every interleaving of the request path in small worlds, and random ones in large worlds.')
   .option('-c, --config <name...>', 'only these configurations (or defects, with --defects)')
-  .option('--slice', 'the small part of each configuration that the tests search')
-  .option('--defects', 'search the code with each seeded defect: every one must be found')
+  .option('--slice', 'search the small part of each configuration that the tests search')
+  .option('--defects', 'search the code with each seeded defect, which must be found')
   .addOption(
-    new Option('--random <schedules>', 'so many random schedules of each configuration instead').argParser(parseCount),
+    new Option('--random <schedules>', 'run this many random schedules of each configuration instead').argParser(
+      parseCount,
+    ),
   )
-  .addOption(new Option('--seed <number>', 'of the random schedules').argParser(parseCount).default(1))
-  .addOption(new Option('--max-seconds <seconds>', 'for each configuration').argParser(parseCount))
-  .option('--save <file>', 'write the schedule of the first violation there')
+  .addOption(new Option('--seed <number>', 'the first seed of the random schedules').argParser(parseCount).default(1))
+  .addOption(new Option('--max-seconds <seconds>', 'stop each search after this time').argParser(parseCount))
+  .option('--save <file>', 'write the schedule of a violation to a file')
   .option('--replay <file>', 'run a saved schedule and print it')
-  .option('--all', 'print also what only the owner of a slot sees')
+  .option('--all', 'print also the words that only the owner of a slot uses')
   .addHelpText('after', () => `\nConfigurations:\n${CONFIGURATIONS.map(describe).join('\n')}\n`);
 
 function describe({ name, summary }: Configuration): string {
@@ -53,7 +59,7 @@ function describe({ name, summary }: Configuration): string {
 
 function parseCount(text: string): number {
   const count = Number(text);
-  if (!Number.isInteger(count) || count < 0) throw new InvalidArgumentError('A whole number.');
+  if (!Number.isInteger(count) || count < 0) throw new InvalidArgumentError('expected a whole number from 0 on');
   return count;
 }
 
@@ -70,40 +76,40 @@ function progress(text: string): Promise<boolean> {
 function selected<T extends { readonly name: string }>(all: readonly T[], { config }: Options): readonly T[] {
   const unknown = config?.filter((name) => !all.some((one) => one.name === name)) ?? [];
   if (unknown.length > 0)
-    throw new UpcallError('OPTION_INVALID', `there is no ${unknown.join(', ')}`, {
+    throw new UpcallError('OPTION_INVALID', `unknown name: ${unknown.join(', ')}`, {
       remedy: `Choose from: ${all.map(({ name }) => name).join(', ')}`,
     });
   return config === undefined ? all : all.filter(({ name }) => config.includes(name));
 }
 
-function show(program: ExploredProgram, schedule: Schedule, options: Options): void {
-  const run = replay(program, schedule);
-  print(`\n${schedule.violation}\n\n${scheduleTable(run, { isWhole: options.all === true })}\n`);
+function show(program: ExploredProgram, model: Model, schedule: Schedule, options: Options): void {
+  const run = replay(program, model, schedule);
+  print(`\n${schedule.violation}\n\n${scheduleTable(run, { isComplete: options.all === true })}\n`);
   print(
     run.violation === undefined
-      ? 'Replayed: the way there; that nothing ends from there on is not seen in a single run.'
+      ? 'Replayed: the path to there. A single run does not show that no end can be reached from it.'
       : `Replayed: ${run.violation}`,
   );
   if (options.save !== undefined) writeFileSync(options.save, `${JSON.stringify(schedule)}\n`);
 }
 
-const COLUMNS = ['configuration', 'states', 'moves', 'runs', 'schedules', 'ends', 'seconds', 'searched'];
+const COLUMNS = ['configuration', 'states', 'moves', 'runs', 'schedules', 'ends', 'seconds', 'search'];
 
-/** Printed as each is done: the next may take long. */
+/** Printed as soon as each is done: the next may take long. */
 function printRow(cells: readonly string[]): void {
   const [name = '', ...counts] = cells;
   print(`${name.padEnd(18)}${counts.map((cell) => cell.padStart(14)).join('')}`);
 }
 
 function rowOf(name: string, { result, seconds }: Exploration): string[] {
-  const end = result.violation !== undefined ? 'VIOLATION' : result.isComplete ? 'whole' : 'stopped';
+  const end = result.violation !== undefined ? 'VIOLATION' : result.isComplete ? 'complete' : 'stopped';
   const counts = [result.states, result.moves, result.runs].map((count) => count.toLocaleString('en'));
   return [name, ...counts, result.schedules.toExponential(1), String(result.ends), seconds.toFixed(1), end];
 }
 
 async function searchAll(options: Options): Promise<number> {
   const configurations = selected(CONFIGURATIONS, options);
-  const program = new ExploredProgram(loadCompiler());
+  const program = acrnProgram(loadCompiler());
   let violations = 0;
   let seconds = 0;
   const rows: string[][] = [];
@@ -111,7 +117,8 @@ async function searchAll(options: Options): Promise<number> {
   for (const configuration of configurations) {
     if (isInterrupted) break;
     if (configuration.isForRandom === true) continue;
-    const exploration = await explore(program, planOf(configuration, options.slice === true), {
+    const model = acrnModel(planOf(configuration, options.slice === true));
+    const exploration = await explore(program, model, {
       maxSeconds: options.maxSeconds,
       shortestWithin: SHORTEST_WITHIN,
       onProgress: (states, seconds, moves) =>
@@ -126,7 +133,7 @@ async function searchAll(options: Options): Promise<number> {
     printRow(rows.at(-1) ?? []);
     if (exploration.schedule === undefined) continue;
     violations++;
-    show(program, exploration.schedule, options);
+    show(program, model, exploration.schedule, options);
   }
   if (rows.length > 1) {
     const table = new Table({ head: COLUMNS, style: { head: [], border: [] } });
@@ -138,13 +145,13 @@ async function searchAll(options: Options): Promise<number> {
 
 async function searchRandomly(options: Options, runs: number): Promise<number> {
   const configurations = selected(CONFIGURATIONS, options);
-  const program = new ExploredProgram(loadCompiler());
+  const program = acrnProgram(loadCompiler());
   let violations = 0;
   for (const configuration of configurations) {
     if (isInterrupted) break;
-    const plan = planOf(configuration, options.slice === true);
+    const model = acrnModel(planOf(configuration, options.slice === true));
     const { seed } = options;
-    const found = await exploreRandomly(program, plan, {
+    const found = await exploreRandomly(program, model, {
       seed,
       runs,
       maxSeconds: options.maxSeconds,
@@ -157,7 +164,7 @@ async function searchRandomly(options: Options, runs: number): Promise<number> {
     );
     if (found.schedule === undefined) continue;
     violations++;
-    show(program, found.schedule, options);
+    show(program, model, found.schedule, options);
   }
   return violations === 0 ? 0 : 1;
 }
@@ -166,7 +173,7 @@ async function searchDefects(options: Options): Promise<number> {
   const defects = selected(DEFECTS, options);
   const ts = loadCompiler();
   const table = new Table({
-    head: ['defect', 'found after runs', 'states', 'steps', 'seconds', 'what was seen'],
+    head: ['defect', 'found after runs', 'states', 'steps', 'seconds', 'violation'],
     style: { head: [], border: [] },
     colWidths: [null, null, null, null, null, 60],
     wordWrap: true,
@@ -174,8 +181,9 @@ async function searchDefects(options: Options): Promise<number> {
   let survivors = 0;
   for (const defect of defects) {
     if (isInterrupted) break;
-    const program = new ExploredProgram(ts, [defect]);
-    const { result, schedule, seconds } = await explore(program, defect.plan, {
+    const program = acrnProgram(ts, [defect]);
+    const model = acrnModel(defect.plan);
+    const { result, schedule, seconds } = await explore(program, model, {
       maxSeconds: options.maxSeconds,
       shortestWithin: SHORTEST_WITHIN,
       onProgress: (states) => progress(`${defect.name}: ${states} states`),
@@ -186,7 +194,7 @@ async function searchDefects(options: Options): Promise<number> {
     table.push([defect.name, result.runs, result.states, steps, seconds.toFixed(1), schedule?.violation ?? 'SURVIVED']);
     if (schedule === undefined || options.config === undefined) continue;
     print(`\n${defect.name}: ${defect.sentence}`);
-    show(program, { ...schedule, defect: defect.name }, options);
+    show(program, model, { ...schedule, defect: defect.name }, options);
   }
   print(table.toString());
   return survivors === 0 ? 0 : 1;
@@ -195,8 +203,8 @@ async function searchDefects(options: Options): Promise<number> {
 function replayFile(file: string, options: Options): number {
   const schedule = parseSchedule(readFileSync(file, 'utf8'));
   const changes = schedule.defect === undefined ? [] : DEFECTS.filter(({ name }) => name === schedule.defect);
-  const program = new ExploredProgram(loadCompiler(), changes);
-  show(program, schedule, options);
+  const program = acrnProgram(loadCompiler(), changes);
+  show(program, acrnModel(parseWorldPlan(schedule.plan)), schedule, options);
   return 0;
 }
 
@@ -207,7 +215,9 @@ async function main(options: Options): Promise<number> {
   return searchAll(options);
 }
 
-/** The first Ctrl-C ends the search at hand and prints what there is; the second ends the program. */
+/**
+ * The first Ctrl-C ends the current search and prints what was found. The second ends the program.
+ */
 process.on('SIGINT', () => {
   if (isInterrupted) process.exit(130);
   isInterrupted = true;
@@ -216,6 +226,8 @@ process.on('SIGINT', () => {
 try {
   process.exitCode = await main(command.parse().opts<Options>());
 } catch (error) {
-  process.stderr.write(`${error instanceof UpcallError ? error.describe() : String(error)}\n`);
+  process.stderr.write(
+    `${error instanceof UpcallError ? error.describe() : error instanceof Error ? error.message : String(error)}\n`,
+  );
   process.exitCode = 2;
 }

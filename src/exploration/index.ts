@@ -1,5 +1,12 @@
-/** The public names of the explorer: `import { … } from 'upcall/exploration'`. See docs/exploration.md. */
+/**
+ * The public names of the explorer: `import { … } from 'upcall/exploration'`. See
+ * docs/exploration.md.
+ *
+ * The engine explores any code over SharedArrayBuffer. The rest is what upcall itself explores with
+ * it.
+ */
 
+// The engine.
 export {
   after,
   before,
@@ -12,11 +19,8 @@ export {
   type Target,
 } from './engine/change/code-change.js';
 export * as select from './engine/change/selector.js';
-export { loadCompiler } from './engine/compiler.js';
-export { CONFIGURATIONS, planOf, SMALLEST, type Configuration } from './search/configurations.js';
-export type { Defect } from './search/defect.js';
-export { DEFECTS } from './search/defects.js';
-export type { SearchLimits, SearchResult } from './search/exhaustive-search.js';
+export { CodeBase, type CodeOptions } from './engine/code/code-base.js';
+export { CompilerMissing, loadCompiler, type Compiler } from './engine/compiler.js';
 export {
   explore,
   exploreRandomly,
@@ -24,8 +28,20 @@ export {
   type ExploreOptions,
   type RandomExploration,
   type RandomOptions,
-} from './search/explore.js';
-export { ExploredProgram } from './search/explored-world.js';
-export { parseSchedule, replay, type Replay, type Schedule } from './search/schedule.js';
-export { scheduleTable } from './search/schedule-table.js';
-export type { Answering, OperatorAct, WorldPlan } from './world/world.js';
+} from './engine/explore.js';
+export type { Entry, Model, ThreadPlan, WordNaming } from './engine/model.js';
+export { note, offer, threadEnd } from './engine/probe.js';
+export { ExploredProgram } from './engine/program.js';
+export { parseSchedule, replay, ScheduleError, type Replay, type Schedule } from './engine/schedule.js';
+export { scheduleTable, type TableOptions } from './engine/schedule-table.js';
+export type { SearchLimits, SearchResult } from './engine/search/exhaustive-search.js';
+export type { WatchedSpace, Watcher, WordAddress } from './engine/search/space-parts.js';
+export { Violation } from './engine/search/violation.js';
+
+// The request path of upcall.
+export { CONFIGURATIONS, planOf, SMALLEST, type Configuration } from './acrn/configurations.js';
+export type { Defect } from './acrn/defect.js';
+export { DEFECTS } from './acrn/defects.js';
+export { acrnModel } from './acrn/model.js';
+export { acrnProgram } from './acrn/program.js';
+export type { Answering, OperatorAct, WorldPlan } from './acrn/world.js';

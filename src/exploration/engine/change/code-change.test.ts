@@ -47,7 +47,9 @@ function changed(path: string | undefined, edit: Edit | readonly Edit[], text = 
   return applyChange(ts, text, { module: 'box', ...(path === undefined || path === '' ? {} : { in: path }), edit });
 }
 
-/** Holds that `edit` turns `from` into `to` and changes nothing else. White space does not count. */
+/**
+ * Holds that `edit` turns `from` into `to` and changes nothing else. White space does not count.
+ */
 function becomes(edit: Edit | readonly Edit[], from: string, to: string, path: string | undefined = 'Box.add'): void {
   assert.equal(flat(MODULE).split(from).length, 2, `once: ${from}`);
   const squeeze = (text: string): string => text.replace(/\s/g, '');

@@ -2,8 +2,9 @@
  * CodeChange: one change to the source text of a module, by function, selector and operator.
  *
  * Called by: the explorer for adaptations and seeded defects, scripts/mutants.mjs for mutants.
- * Callers must: name a place that exists exactly once. Otherwise `applyChange` throws GONE, with what
- * stands there instead: the code has changed, and somebody has to decide what the change becomes.
+ * Callers must: name a place that exists exactly once. Otherwise `applyChange` throws GONE, with
+ * what stands there instead: the code has changed, and somebody has to decide what the change
+ * becomes.
  */
 
 import type * as TypeScript from 'typescript';
@@ -54,7 +55,10 @@ export function describeChange({ module, in: path, edit }: CodeChange): string {
   return `${module}${path === undefined ? '' : ` ${path}`}: ${edits}`;
 }
 
-/** `text` with the change made. `text` is TypeScript or JavaScript. Throws GONE if that is not possible. */
+/**
+ * `text` with the change made. `text` is TypeScript or JavaScript. Throws GONE if that is not
+ * possible.
+ */
 export function applyChange(ts: Ts, text: string, change: CodeChange): string {
   return [change.edit].flat().reduce((now, edit) => new Editor(ts, now, change).apply(edit), text);
 }
@@ -210,7 +214,10 @@ class Editor {
   }
 }
 
-/** Names of a replacement that its module has to know: not those of properties, but for `this.x` and `#x`. */
+/**
+ * Names of a replacement that its module has to know: not those of properties, but for `this.x` and
+ * `#x`.
+ */
 function namesIn(ts: Ts, template: string): string[] {
   const scanner = ts.createScanner(ts.ScriptTarget.ES2022, true);
   scanner.setText(template.replace(/\$[&*\d]/g, '(0)'));

@@ -1,4 +1,7 @@
-/** Functions of a module by their paths: `function`, `Class.method`, `Class.#method`, `Class.get name`. */
+/**
+ * Functions of a module by their paths: `function`, `Class.method`, `Class.#method`, `Class.get
+ * name`.
+ */
 
 import type * as TypeScript from 'typescript';
 

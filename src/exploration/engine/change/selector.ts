@@ -3,7 +3,8 @@
  *
  * Called by: the lists of adaptations, defects and mutants, which say what to change.
  * Callers must: give single tokens (a name, a private name with its `#`, a literal, an operator). A
- * quoted piece of source would break at each reformatting, a token breaks only at a rename of itself.
+ * quoted piece of source would break at each reformatting, a token breaks only at a rename of
+ * itself.
  */
 
 import type * as TypeScript from 'typescript';

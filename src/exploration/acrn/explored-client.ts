@@ -1,0 +1,53 @@
+/**
+ * ExploredClient: an I/O client that answers in one of the ways that the plan names, and notes what
+ * it gets and does.
+ */
+
+import type { AssignedRequest } from '../../hsm/assigned-request.js';
+import type { IoClient } from '../../hsm/io-client.js';
+import type { ClientFinisher } from '../../hsm/request-finisher.js';
+import { DeviceMailbox, MailboxControl } from '../../device-model/placement/device-mailbox.js';
+import { note, offer } from '../engine/probe.js';
+import { answerOf, type Answering, type VmHandles } from './world.js';
+
+export class ExploredClient implements IoClient {
+  readonly name: string;
+  /** Of one with a thread: whether that has ended. */
+  isRunning: boolean;
+  /** Only one with a thread has this: the HSM tells by it which clients answer elsewhere. */
+  readonly connect?: (finisher: ClientFinisher) => void;
+  readonly #vm: number;
+  readonly #client: number;
+  readonly #answering: Answering;
+  readonly #mailbox: DeviceMailbox | undefined;
+
+  constructor(handles: VmHandles, vm: number, client: number, answering: Answering) {
+    this.name = `client ${client}`;
+    this.#vm = vm;
+    this.#client = client;
+    this.#answering = answering;
+    this.isRunning = answering === 'thread';
+    this.#mailbox = answering === 'thread' ? new DeviceMailbox(handles.mailboxes[client]) : undefined;
+    if (answering === 'thread')
+      this.connect = (finisher) => {
+        handles.finishers[client] = finisher;
+      };
+  }
+
+  notify(request: AssignedRequest): void {
+    const { vcpu, ticket, addressLow } = request;
+    note('notify', this.#vm, this.#client, vcpu, addressLow);
+    if (this.#mailbox !== undefined) this.#mailbox.post(request);
+    else if (this.#answering === 'at-once') this.#answer(request, ticket, addressLow);
+    else if (this.#answering === 'later') offer(`answer ${vcpu}`, () => this.#answer(request, ticket, addressLow));
+  }
+
+  disconnected(): void {
+    note('disconnected', this.#vm, this.#client);
+    this.#mailbox?.control(MailboxControl.CLOSE);
+  }
+
+  #answer(request: AssignedRequest, ticket: number, port: number): void {
+    if (request.finish(ticket, answerOf(this.#client, port))) note('finished', this.#vm, request.vcpu, ticket);
+  }
+}

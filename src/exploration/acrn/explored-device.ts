@@ -1,0 +1,25 @@
+/**
+ * The device of a client with a thread of its own: the shipped thread of a device asks for it as
+ * for any device's module.
+ */
+
+import type { Device } from '../../device-model/device.js';
+import { note } from '../engine/probe.js';
+import { answerOf, firstPortOf } from './world.js';
+
+export interface ExploredDeviceOptions {
+  readonly vm: number;
+  readonly client: number;
+}
+
+export function exploredDevice({ vm, client }: ExploredDeviceOptions): Device {
+  return {
+    name: `device ${client}`,
+    read: (offset) => {
+      const port = firstPortOf(vm, client) + offset;
+      note('serves', vm, client, port);
+      return answerOf(client, port);
+    },
+    write: () => undefined,
+  };
+}

@@ -1,0 +1,275 @@
+/**
+ * Invariants: the rules that hold in every schedule of the request path.
+ *
+ * Called by: the state space, for every access to a shared word and every note of an actor.
+ *
+ * 1. A request becomes COMPLETE exactly once, or is withdrawn by a reset. Every move of a slot's
+ *    state is one of Slot's, by the side that the document lets make it.
+ * 2. Only its owner touches the rest of a slot.
+ * 3. The vCPU that asked gets the value that was there when its request became COMPLETE. That value
+ *    is the notified client's, or one that a destruction, a time limit or a CLEAR puts there.
+ * 4. A client is notified only of requests whose range it owns at that moment, of the request that
+ *    the vCPU waits for, and of its own VM.
+ * 5. A request is given to a client, or answered, in the next complete pass of the worker.
+ * 6. When no thread can move, everything is answered and done. No vCPU sleeps while its answer is
+ *    there.
+ */
+
+import { VmState } from '../../hypervisor/vm-shared-state.js';
+import { IoRequestState, stateName } from '../../io-request/state.js';
+import type { Operation } from '../engine/machine/operation.js';
+import { answerOf, DEFAULT_CLIENT, partsOf, type WorldPlan } from './world.js';
+import type { WatchedSpace, Watcher } from '../engine/search/space-parts.js';
+import { Field, SlotWords } from './slot-words.js';
+import type { ThreadRole } from './thread-role.js';
+import { Of, OfVm, Phase, RequestNotes } from './request-notes.js';
+import { Violation } from '../engine/search/violation.js';
+
+/** Passes that may begin while a request is PENDING: the one that it just missed, and its own. */
+const MAX_PASSES = 2;
+
+export interface InvariantOptions {
+  readonly plan: WorldPlan;
+  readonly roles: readonly ThreadRole[];
+  /** The VM whose page a buffer is. −1: none. */
+  readonly pageOf: (buffer: number) => number;
+  /** By VM: the buffer whose first word is the VM's state. */
+  readonly stateWords: readonly number[];
+}
+
+export class Invariants implements Watcher {
+  readonly #options: InvariantOptions;
+  readonly #notes: RequestNotes;
+  #words: SlotWords | undefined;
+  readonly #isHostile: boolean;
+
+  constructor(options: InvariantOptions) {
+    this.#options = options;
+    const { vmCount, vcpuCount, hostileWrites } = options.plan;
+    this.#notes = new RequestNotes(vmCount, vcpuCount);
+    this.#isHostile = hostileWrites > 0;
+  }
+
+  get wordCount(): number {
+    return this.#notes.wordCount;
+  }
+
+  /** At the beginning each client has its own range. */
+  begin(space: WatchedSpace): void {
+    this.#notes.space = space;
+    const { plan, pageOf } = this.#options;
+    this.#words = new SlotWords(space, plan.vcpuCount, pageOf);
+    for (let vm = 0; vm < plan.vmCount; vm++)
+      this.#notes.setVm(
+        vm,
+        OfVm.OWNERS,
+        plan.clients.reduce((owners, _, client) => owners | (client << (4 * client)), 0),
+      );
+  }
+
+  read(thread: number, place: number): void {
+    const at = this.#slots.at(place);
+    if (at === undefined || at.field === Field.STATE || this.#isExcused(at.vm, at.vcpu)) return;
+    const state = this.#slots.state(at.vm, at.vcpu);
+    const isOurs = this.#roleOf(thread).kind === 'vcpu' ? !isWithServiceVm(state) : isWithServiceVm(state);
+    if (!isOurs) this.#fail(thread, `reads word ${at.field} of slot ${at.vcpu}, which is ${stateName(state)}`);
+  }
+
+  write(thread: number, place: number, from: number, to: number): void {
+    const at = this.#slots.at(place);
+    if (at === undefined || this.#isExcused(at.vm, at.vcpu)) return;
+    if (at.field === Field.STATE) this.#moves(thread, at.vm, at.vcpu, from, to);
+    else {
+      const state = this.#slots.state(at.vm, at.vcpu);
+      const role = this.#roleOf(thread);
+      // At a reset the Service VM's thread acts as the hypervisor, which owns the slots that it
+      // stamped FREE.
+      const isStamped = state === IoRequestState.FREE && role.kind === 'service-vm' && !this.#isRunning(at.vm);
+      const isOurs =
+        role.kind === 'vcpu'
+          ? state === IoRequestState.FREE && role.vcpu === at.vcpu && role.vm === at.vm
+          : isWithServiceVm(state) || (isStamped && at.field === Field.POLLING);
+      if (!isOurs) this.#fail(thread, `writes word ${at.field} of slot ${at.vcpu}, which is ${stateName(state)}`);
+    }
+  }
+
+  note(thread: number, { names, numbers }: Operation): void {
+    const [vm = 0, a = 0, b = 0, c = 0] = numbers;
+    switch (names[0]) {
+      case 'asks':
+        this.#notes.set(vm, a, Of.PORT, b);
+        this.#notes.set(vm, a, Of.CLIENT, 0);
+        break;
+      case 'got':
+        this.#got(thread, vm, a, b, c);
+        break;
+      case 'stopped':
+        if (!this.#isHostile && this.#notes.get(vm, a, Of.PHASE) === Phase.OPEN && this.#isRunning(vm))
+          this.#fail(thread, `gives up its access although the VM runs`);
+        this.#notes.set(vm, a, Of.PORT, 0);
+        break;
+      case 'notify':
+        this.#notified(thread, vm, a, b, c);
+        break;
+      case 'finished':
+        if (this.#notes.get(vm, a, Of.TICKET) === b)
+          this.#fail(thread, `finishes ticket ${b} of slot ${a} a second time`);
+        this.#notes.set(vm, a, Of.TICKET, b);
+        break;
+      case 'pass':
+        this.#pass(thread, vm);
+        break;
+      case 'disconnected':
+        this.#notes.setVm(vm, OfVm.REMOVED, this.#notes.getVm(vm, OfVm.REMOVED) | (1 << a));
+        break;
+      case 'owns':
+        this.#notes.setVm(vm, OfVm.OWNERS, (this.#notes.getVm(vm, OfVm.OWNERS) & ~(15 << (4 * a))) | (b << (4 * a)));
+        break;
+      case 'clearing':
+        this.#notes.setVm(vm, OfVm.CLEARING, this.#notes.getVm(vm, OfVm.CLEARING) + (a === 1 ? 1 : -1));
+        break;
+      case 'destroying':
+        this.#notes.setVm(vm, OfVm.ENDING, 1);
+        break;
+      case 'starts':
+        this.#notes.set(vm, a, Of.HAS_ENDED, 0);
+        break;
+      case 'ends':
+        this.#notes.set(vm, a, Of.HAS_ENDED, 1);
+        break;
+      case 'done':
+        this.#notes.setDone(vm);
+    }
+  }
+
+  end(): void {
+    const { plan, roles } = this.#options;
+    const space = this.#space;
+    const acts = plan.acts.filter((_, act) => (this.#notes.done & (1 << act)) === 0);
+    if (acts.length > 0) throw new Violation(`no thread can move, but this is not done: ${acts.join(', ')}`);
+    roles.forEach((role, thread) => {
+      if (role.kind !== 'vcpu' || this.#notes.getVm(role.vm, OfVm.ENDING) !== 0 || this.#isExcused(role.vm, role.vcpu))
+        return;
+      const { vm, vcpu } = role;
+      if (this.#notes.get(vm, vcpu, Of.HAS_ENDED) !== 0) return;
+      const state = this.#slots.state(vm, vcpu);
+      const name = space.nameOf(thread);
+      if (this.#notes.get(vm, vcpu, Of.PORT) === 0)
+        throw new Violation(`no thread can move, but ${name} has accesses left or waits for an interrupt`);
+      if (state === IoRequestState.COMPLETE)
+        throw new Violation(`${name} sleeps while its answer is there: a lost wake-up`);
+      if (state === IoRequestState.PENDING)
+        throw new Violation(`no thread can move, but the request of ${name} is PENDING: a lost upcall`);
+      throw new Violation(`no thread can move, but the request of ${name} is ${stateName(state)}`);
+    });
+  }
+
+  #moves(thread: number, vm: number, vcpu: number, from: number, to: number): void {
+    const role = this.#roleOf(thread);
+    const move = `${stateName(from)} → ${stateName(to)}`;
+    const phase = this.#notes.get(vm, vcpu, Of.PHASE);
+    const isVcpu = role.kind === 'vcpu' && role.vm === vm && role.vcpu === vcpu;
+    const isService = role.kind === 'service-vm' || (role.kind === 'device' && role.vm === vm);
+    if (from === IoRequestState.FREE && to === IoRequestState.PENDING && isVcpu) {
+      if (phase !== Phase.NONE) this.#fail(thread, 'publishes a request while another is under way');
+      this.#notes.set(vm, vcpu, Of.PHASE, Phase.OPEN);
+      this.#notes.set(vm, vcpu, Of.FILLED, this.#slots.word(vm, vcpu, Field.VALUE));
+      this.#notes.set(vm, vcpu, Of.PASSES, 0);
+    } else if (from === IoRequestState.PENDING && to === IoRequestState.PROCESSING && isService) {
+      this.#notes.set(vm, vcpu, Of.PASSES, 0);
+    } else if (isWithServiceVm(from) && to === IoRequestState.COMPLETE && isService) {
+      if (phase !== Phase.OPEN) this.#fail(thread, `completes slot ${vcpu} a second time`);
+      this.#notes.set(vm, vcpu, Of.PHASE, Phase.COMPLETE);
+      this.#notes.set(vm, vcpu, Of.PASSES, 0);
+      this.#complete(thread, vm, vcpu);
+    } else if (from === IoRequestState.COMPLETE && to === IoRequestState.FREE && isVcpu) {
+      this.#notes.set(vm, vcpu, Of.PHASE, Phase.NONE);
+    } else if (to === IoRequestState.FREE && role.kind === 'service-vm' && !this.#isRunning(vm)) {
+      // The hypervisor's stamp at a reset.
+      this.#notes.set(vm, vcpu, Of.PHASE, Phase.NONE);
+      this.#notes.set(vm, vcpu, Of.PASSES, 0);
+    } else this.#fail(thread, `makes a move of slot ${vcpu} that is not its own: ${move}`);
+  }
+
+  /** The value in a slot that becomes COMPLETE must have a source. */
+  #complete(thread: number, vm: number, vcpu: number): void {
+    const value = this.#slots.word(vm, vcpu, Field.VALUE);
+    const port = this.#notes.get(vm, vcpu, Of.PORT);
+    const client = this.#notes.get(vm, vcpu, Of.CLIENT) - 1;
+    this.#notes.set(vm, vcpu, Of.VALUE, value);
+    const isCleared = (client < 0 || client === DEFAULT_CLIENT) && this.#notes.getVm(vm, OfVm.CLEARING) !== 0;
+    const isUntouched = isCleared && value === this.#notes.get(vm, vcpu, Of.FILLED);
+    const isForced = value === -1 && client >= 0 && (this.#notes.getVm(vm, OfVm.REMOVED) & (1 << client)) !== 0;
+    const isEnding = value === -1 && this.#notes.getVm(vm, OfVm.ENDING) !== 0;
+    if (isUntouched || isForced || isEnding || (client >= 0 && value === answerOf(client, port))) return;
+    const expected =
+      client < 0 ? 'no client was notified' : `client ${client} answers 0x${answerOf(client, port).toString(16)}`;
+    this.#fail(thread, `completes slot ${vcpu} with 0x${(value >>> 0).toString(16)}, but ${expected}`);
+  }
+
+  #got(thread: number, vm: number, vcpu: number, port: number, value: number): void {
+    const expected = this.#notes.get(vm, vcpu, Of.VALUE);
+    if (!this.#isExcused(vm, vcpu) && value !== expected)
+      this.#fail(
+        thread,
+        `gets 0x${(value >>> 0).toString(16)} for port 0x${port.toString(16)}, answered was 0x${(expected >>> 0).toString(16)}`,
+      );
+    this.#notes.set(vm, vcpu, Of.PORT, 0);
+    this.#notes.set(vm, vcpu, Of.CLIENT, 0);
+    this.#notes.set(vm, vcpu, Of.VALUE, 0);
+    this.#notes.set(vm, vcpu, Of.FILLED, 0);
+  }
+
+  #notified(thread: number, vm: number, client: number, vcpu: number, port: number): void {
+    if (this.#isExcused(vm, vcpu)) return;
+    const parts = partsOf(port);
+    const what = `is notified of port 0x${port.toString(16)} of vCPU ${vcpu}`;
+    if (parts.vm !== vm) this.#fail(thread, `client ${client} of VM ${vm} ${what}, which is VM ${parts.vm}'s`);
+    if (port !== this.#notes.get(vm, vcpu, Of.PORT))
+      this.#fail(thread, `client ${client} ${what}, which does not wait for that`);
+    const owner = (this.#notes.getVm(vm, OfVm.OWNERS) >> (4 * parts.client)) & 15;
+    const isRemoved = (this.#notes.getVm(vm, OfVm.REMOVED) & (1 << owner)) !== 0;
+    const expected = isRemoved ? DEFAULT_CLIENT : owner;
+    if (client !== expected) this.#fail(thread, `client ${client} ${what}, which is client ${expected}'s`);
+    this.#notes.set(vm, vcpu, Of.CLIENT, client + 1);
+  }
+
+  #pass(thread: number, vm: number): void {
+    for (let vcpu = 0; vcpu < this.#options.plan.vcpuCount; vcpu++) {
+      if (this.#slots.state(vm, vcpu) !== IoRequestState.PENDING || this.#isExcused(vm, vcpu)) continue;
+      const passes = this.#notes.get(vm, vcpu, Of.PASSES) + 1;
+      if (passes > MAX_PASSES) this.#fail(thread, `begins pass ${passes} over the PENDING slot ${vcpu}: it starves`);
+      this.#notes.set(vm, vcpu, Of.PASSES, passes);
+    }
+  }
+
+  /** The slot that a hostile thread writes over. Its vCPU must only stay alive. */
+  #isExcused(vm: number, vcpu: number): boolean {
+    return this.#isHostile && vm === 0 && vcpu === 0;
+  }
+
+  #fail(thread: number, text: string): never {
+    throw new Violation(`${this.#space.nameOf(thread)} ${text}`);
+  }
+
+  get #space(): WatchedSpace {
+    return this.#notes.space;
+  }
+
+  get #slots(): SlotWords {
+    return this.#words as SlotWords;
+  }
+
+  #roleOf(thread: number): ThreadRole {
+    return this.#options.roles[thread] as ThreadRole;
+  }
+
+  #isRunning(vm: number): boolean {
+    const space = this.#space;
+    return space.words[space.place(this.#options.stateWords[vm] as number, 0)] === VmState.RUNNING;
+  }
+}
+
+function isWithServiceVm(state: number): boolean {
+  return state === IoRequestState.PENDING || state === IoRequestState.PROCESSING;
+}

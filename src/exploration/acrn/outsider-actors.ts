@@ -1,0 +1,34 @@
+/**
+ * Threads that are neither vCPUs nor the Service VM: a spurious upcall, an interrupt source, and
+ * one that writes what it likes.
+ */
+
+import { Upcall } from '../../hypervisor/upcall.js';
+import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
+import { SharedWords } from '../../sync/shared-words.js';
+import { SLOT_OFFSET } from '../../io-request/layout.js';
+import { IoRequestState } from '../../io-request/state.js';
+import type { VmHandles, World } from './world.js';
+
+export const INTERRUPT_LINE = 4;
+
+export function upcallActor(world: World): void {
+  const upcall = new Upcall(world.upcall);
+  for (let i = 0; i < world.plan.spuriousUpcalls; i++) upcall.raise();
+}
+
+export function interruptActor(world: World): void {
+  const { lines } = new VmSharedState((world.vms[0] as VmHandles).shared);
+  for (let i = 0; i < world.plan.interrupts; i++) {
+    lines.set(INTERRUPT_LINE, false);
+    lines.set(INTERRUPT_LINE, true);
+  }
+}
+
+/** Writes states, and one number that is none, over slot 0. It rings nobody. */
+export function hostileActor(world: World): void {
+  const words = new SharedWords((world.vms[0] as VmHandles).page);
+  const states = [IoRequestState.PENDING, IoRequestState.PROCESSING, IoRequestState.COMPLETE, IoRequestState.FREE, 77];
+  for (let i = 0; i < world.plan.hostileWrites; i++)
+    words.store(SLOT_OFFSET.state >> 2, states[i % states.length] ?? 0);
+}

@@ -1,0 +1,69 @@
+/**
+ * The explored code: the compiled modules of upcall, with the actors, as a program of the engine.
+ */
+
+import type { Exports } from '../engine/code/rewritten-modules.js';
+import { CodeBase } from '../engine/code/code-base.js';
+import type { CodeChange } from '../engine/change/code-change.js';
+import type { Compiler } from '../engine/compiler.js';
+import { keepsCallbacks } from '../engine/machine/array-loops.js';
+import { ExploredProgram } from '../engine/program.js';
+import { ADAPTATIONS } from './adaptations.js';
+
+export const ACTOR = {
+  WORLD: 'exploration/acrn/world',
+  SERVICE_VM: 'exploration/acrn/service-vm-actor',
+  VCPU: 'exploration/acrn/vcpu-actor',
+  OUTSIDERS: 'exploration/acrn/outsider-actors',
+  DEVICE: 'exploration/acrn/explored-device',
+} as const;
+export const DEVICE_THREAD = 'device-model/placement/device-thread';
+
+/** Modules that compute and share nothing. */
+const PLAIN = ['layout', 'state', 'io-request', 'acrn-error', 'error-text']
+  .map((name) => `io-request/${name}`)
+  .concat(['address-map', 'address-range', 'range-index'].map((name) => `hsm/${name}`));
+
+/** Read and lowered once for all programs of a compiler. */
+const codes = new WeakMap<Compiler, CodeBase>();
+
+/** The shipped code with `changes`. Throws GONE for a change that does not fit. */
+export function acrnProgram(compiler: Compiler, changes: readonly CodeChange[] = []): ExploredProgram {
+  let code = codes.get(compiler);
+  if (code === undefined) {
+    code = new CodeBase(compiler, {
+      root: new URL('../../', import.meta.url),
+      plain: PLAIN,
+      mains: [DEVICE_THREAD],
+      probes: ['exploration/engine/probe'],
+      adaptations: ADAPTATIONS,
+    });
+    codes.set(compiler, code);
+  }
+  return new ExploredProgram(code, [...Object.values(ACTOR), DEVICE_THREAD], changes, replacements);
+}
+
+function replacements(program: ExploredProgram): ReadonlyMap<string, Exports> {
+  const { runtime } = program;
+  const host = {
+    startedThread: () => ({
+      data: runtime.life?.workerData,
+      keepAlive: () => undefined,
+      close: () => undefined,
+      post: ({ kind, message }: { kind?: string; message?: string }) => {
+        if (kind === 'failed') throw new Error(`a device's thread could not begin: ${message}`);
+      },
+    }),
+  };
+  const deviceModule = {
+    loadDevice: keepsCallbacks((_module: unknown, _context: unknown, options: unknown) =>
+      program.callNow({ module: ACTOR.DEVICE, name: 'exploredDevice', values: [options] }),
+    ),
+  };
+  return new Map<string, Exports>([
+    ['host/current', { host }],
+    ['device-model/placement/device-module', deviceModule],
+    // No actor uses the guest's memory.
+    ['hypervisor/guest-memory', { GuestMemory: Object }],
+  ]);
+}

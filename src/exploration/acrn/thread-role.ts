@@ -1,0 +1,6 @@
+/** ThreadRole: the part that a thread plays. The invariants allow each role its own moves. */
+
+export type ThreadRole =
+  | { readonly kind: 'service-vm' | 'hostile' | 'outsider' }
+  | { readonly kind: 'vcpu'; readonly vm: number; readonly vcpu: number }
+  | { readonly kind: 'device'; readonly vm: number; readonly client: number };

@@ -1,0 +1,70 @@
+/**
+ * The thread of a vCPU: the shipped loop and I/O handler around a guest that reads one port after
+ * the other.
+ */
+
+import { IoHandler } from '../../hypervisor/io-handler.js';
+import type { InterruptController } from '../../hypervisor/interrupt-lines.js';
+import { MmioHandlerTable } from '../../hypervisor/mmio-handlers.js';
+import { PortHandlerTable } from '../../hypervisor/port-handlers.js';
+import { Upcall } from '../../hypervisor/upcall.js';
+import { HALTED_FOR_EVER, runVcpu, type VcpuProgram } from '../../hypervisor/vcpu-loop.js';
+import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
+import { SharedBuffer } from '../../io-request/shared-buffer.js';
+import { note } from '../engine/probe.js';
+import { portOf, type VmHandles, type World } from './world.js';
+
+/** How long the guest halts at a time: for ever, as far as the explorer is concerned. */
+const HALT_MS = 100_000;
+
+export function vcpuActor(world: World, vm: number, vcpu: number): void {
+  const { plan } = world;
+  const handles = world.vms[vm] as VmHandles;
+  const shared = new VmSharedState(handles.shared);
+  const handler = new IoHandler({
+    vcpu,
+    slot: new SharedBuffer(handles.page).slot(vcpu),
+    upcall: new Upcall(world.upcall),
+    shared,
+    handlers: { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() },
+    completionPolling: plan.isPolling,
+  });
+  // Edges that meet before the vCPU looks are one.
+  const edges = vm === 0 && vcpu === 0 && plan.interrupts > 0 ? 1 : 0;
+  let asked = 0;
+  let got = 0;
+  const controller: InterruptController = {
+    raise: () => {
+      got++;
+    },
+    lower: () => undefined,
+  };
+  const program: VcpuProgram = {
+    start: () => note('starts', vm, vcpu),
+    run: () => {
+      if (asked < plan.requests) {
+        access();
+        return 0;
+      }
+      if (edges > 0) shared.lines.deliver(controller);
+      if (got < edges) return HALT_MS;
+      note('ends', vm, vcpu);
+      return HALTED_FOR_EVER;
+    },
+  };
+  /** The accesses go to the clients in turn. */
+  const access = (): void => {
+    const port = portOf(vm, (asked + vcpu) % plan.clients.length, vcpu, asked);
+    asked++;
+    note('asks', vm, vcpu, port);
+    let isAnswered = false;
+    try {
+      const value = handler.portRead(port, 4);
+      isAnswered = true;
+      note('got', vm, vcpu, port, value | 0);
+    } finally {
+      if (!isAnswered) note('stopped', vm, vcpu);
+    }
+  };
+  runVcpu({ vcpu, shared, program, loadRegisters: () => undefined, report: () => undefined });
+}

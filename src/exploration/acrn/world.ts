@@ -1,0 +1,121 @@
+/**
+ * World: what the actors of one explored configuration share, as their threads would get it: plain
+ * data and shared memory. The actors (service-vm-actor.ts, vcpu-actor.ts, …) are ordinary code over
+ * the shipped classes; the explorer rewrites them together with those.
+ */
+
+import type { ClientFinisher } from '../../hsm/request-finisher.js';
+import { DeviceMailbox } from '../../device-model/placement/device-mailbox.js';
+import { Upcall } from '../../hypervisor/upcall.js';
+import { VmSharedState, type VmSharedStateHandle } from '../../hypervisor/vm-shared-state.js';
+import { PAGE_BYTES } from '../../io-request/layout.js';
+
+/**
+ * How a client answers: in `notify`, in a later turn of its loop, from a thread of its own, or
+ * never.
+ */
+export type Answering = 'at-once' | 'later' | 'thread' | 'never';
+
+/** What the Service VM's operator does, each once and at any moment. */
+export type OperatorAct =
+  /** Client 0, the oldest, is taken out. */
+  | 'destroy-client'
+  /** The last client gives its range to client 0. */
+  | 'move-range'
+  | 'clear'
+  /** As UserVm does it: pause, CLEAR, withdraw, reset, start. */
+  | 'reset'
+  | 'pause-worker'
+  /** As UserVm ends a VM: pause, finish everything, destroy. */
+  | 'destroy-vm';
+
+export interface WorldPlan {
+  readonly vmCount: number;
+  readonly vcpuCount: number;
+  /** Accesses that each vCPU makes. */
+  readonly requests: number;
+  readonly isPolling: boolean;
+  /**
+   * The clients of each VM, oldest first; beside them there is a default client, which answers at
+   * once.
+   */
+  readonly clients: readonly Answering[];
+  readonly acts: readonly OperatorAct[];
+  /** Upcalls that nobody needed. */
+  readonly spuriousUpcalls: number;
+  /**
+   * Edges of an interrupt line that another thread makes; after its accesses, vCPU 0 of VM 0 halts
+   * until it has seen one.
+   */
+  readonly interrupts: number;
+  /** A thread that may write any state into slot 0 of VM 0, so many times. */
+  readonly hostileWrites: number;
+  /** Whether a client may overrun its time at any moment. */
+  readonly hasTimeLimit: boolean;
+  /** Whether the threads of devices may die at any moment. */
+  readonly threadsDie: boolean;
+}
+
+export interface VmHandles {
+  readonly page: SharedArrayBuffer;
+  readonly shared: VmSharedStateHandle;
+  /** For each client; used by those with a thread. */
+  readonly mailboxes: readonly SharedArrayBuffer[];
+  /** For each client, from when it is connected. */
+  readonly finishers: (ClientFinisher | undefined)[];
+}
+
+export interface World {
+  readonly plan: WorldPlan;
+  readonly upcall: SharedArrayBuffer;
+  readonly vms: readonly VmHandles[];
+}
+
+export function makeWorld(plan: WorldPlan): World {
+  const vms: VmHandles[] = [];
+  for (let vm = 0; vm < plan.vmCount; vm++)
+    vms.push({
+      page: new SharedArrayBuffer(PAGE_BYTES),
+      shared: new VmSharedState().handle,
+      mailboxes: Array.from(plan.clients, () => new DeviceMailbox().buffer),
+      finishers: Array.from(plan.clients, () => undefined),
+    });
+  return { plan, upcall: new Upcall().buffer, vms };
+}
+
+/** The number of the default client. */
+export const DEFAULT_CLIENT = 7;
+
+const FIRST_PORT = 0x100;
+const VM_PORTS = 0x400;
+const CLIENT_PORTS = 0x80;
+const VCPU_PORTS = 0x20;
+const ACCESS_BYTES = 4;
+
+/** The ports that client `client` of VM `vm` has at first. */
+export function firstPortOf(vm: number, client: number): number {
+  return FIRST_PORT + vm * VM_PORTS + client * CLIENT_PORTS;
+}
+
+export const PORTS_OF_CLIENT = CLIENT_PORTS;
+
+/** Each access of the world has its own port, which says whose it is. */
+export function portOf(vm: number, client: number, vcpu: number, access: number): number {
+  return firstPortOf(vm, client) + vcpu * VCPU_PORTS + access * ACCESS_BYTES;
+}
+
+/** VM, client that has the port at first, vCPU and number of the access. */
+export function partsOf(port: number): { vm: number; client: number; vcpu: number; access: number } {
+  const offset = port - FIRST_PORT;
+  return {
+    vm: Math.floor(offset / VM_PORTS),
+    client: Math.floor((offset % VM_PORTS) / CLIENT_PORTS),
+    vcpu: Math.floor((offset % CLIENT_PORTS) / VCPU_PORTS),
+    access: (offset % VCPU_PORTS) / ACCESS_BYTES,
+  };
+}
+
+/** What client `client` answers to a read of `port`. */
+export function answerOf(client: number, port: number): number {
+  return ((client + 1) << 16) | port;
+}

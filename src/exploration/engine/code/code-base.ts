@@ -1,0 +1,79 @@
+/**
+ * CodeBase: the compiled modules that programs are made of, each read and lowered once.
+ *
+ * The text comes from the shipped files: what is explored is what is shipped, and a change there is
+ * followed without further work.
+ */
+
+import { readFileSync } from 'node:fs';
+import { applyChange, type CodeChange } from '../change/code-change.js';
+import type { Compiler } from '../compiler.js';
+import { gettersOf, lowerModule } from './lowered-module.js';
+
+export interface CodeOptions {
+  /** The folder of the compiled modules; names of modules are paths from there, without `.js`. */
+  readonly root: URL;
+  /** Modules that compute and share nothing. They run as they are, which is faster. */
+  readonly plain?: readonly string[];
+  /** Modules whose top level is the main function of a thread. It becomes their export `main`. */
+  readonly mains?: readonly string[];
+  /** Names under which the code imports the probes. Default: `upcall/exploration`. */
+  readonly probes?: readonly string[];
+  /** Changes that every program has: they make times and long counts small. */
+  readonly adaptations?: readonly CodeChange[];
+}
+
+export interface LoweredModule {
+  readonly text: string;
+  readonly imports: readonly string[];
+  readonly getters: readonly string[];
+}
+
+export class CodeBase {
+  readonly compiler: Compiler;
+  readonly probes: readonly string[];
+  /** Rewritten texts, by the getters' names and the lowered text. */
+  readonly rewritten = new Map<string, string>();
+  readonly #options: CodeOptions;
+  readonly #modules = new Map<string, LoweredModule>();
+
+  constructor(compiler: Compiler, options: CodeOptions) {
+    this.compiler = compiler;
+    this.#options = options;
+    this.probes = options.probes ?? ['upcall/exploration'];
+  }
+
+  isPlain(name: string): boolean {
+    return this.#options.plain?.includes(name) === true;
+  }
+
+  /** A module with its adaptations and `changes`, those of other modules left out. */
+  read(name: string, changes: readonly CodeChange[]): LoweredModule {
+    const own = changes.filter(({ module }) => module === name);
+    const known = own.length === 0 ? this.#modules.get(name) : undefined;
+    if (known !== undefined) return known;
+    const module = this.#lower(name, own);
+    if (own.length === 0) this.#modules.set(name, module);
+    return module;
+  }
+
+  #lower(name: string, changes: readonly CodeChange[]): LoweredModule {
+    const { root, adaptations = [], mains } = this.#options;
+    const adapted = adaptations.filter(({ module }) => module === name);
+    const shipped = readFileSync(new URL(`${name}.js`, root), 'utf8');
+    const changed = [...adapted, ...changes].reduce(
+      (text, change) => applyChange(this.compiler, text, change),
+      shipped,
+    );
+    const lowered = lowerModule(this.compiler, `${name}.js`, changed);
+    const text = mains?.includes(name) === true ? `exports.main = async function () {\n${lowered}\n};` : lowered;
+    const imports = [...text.matchAll(/\brequire\("([^"]+)"\)/g)].map(([, target = '']) => resolve(name, target));
+    return { text, imports, getters: gettersOf(this.compiler, text) };
+  }
+}
+
+/** The name of a module that `from` imports as `target`. */
+export function resolve(from: string, target: string): string {
+  if (!target.startsWith('.')) return target;
+  return new URL(target, new URL(from, 'root:/')).pathname.replace(/^\//, '').replace(/\.js$/, '');
+}

@@ -1,0 +1,46 @@
+/**
+ * EndWatcher: the rule of models without rules of their own. Each thread has ended when no thread
+ * can move.
+ */
+
+import { OperationKind } from './machine/operation.js';
+import type { ThreadPlan } from './model.js';
+import type { Watcher } from './search/space-parts.js';
+import type { StateSpace } from './search/state-space.js';
+import { Violation } from './search/violation.js';
+
+export class EndWatcher implements Watcher {
+  readonly wordCount = 0;
+  readonly #threads: readonly ThreadPlan[];
+  #space: StateSpace | undefined;
+
+  constructor(threads: readonly ThreadPlan[]) {
+    this.#threads = threads;
+  }
+
+  begin(space: StateSpace): void {
+    this.#space = space;
+  }
+
+  read(): void {
+    /* Any thread may read any word. */
+  }
+
+  write(): void {
+    /* Any thread may write any word. */
+  }
+
+  note(): void {
+    /* Notes are for the table of a schedule. */
+  }
+
+  end(): void {
+    const space = this.#space;
+    const stuck = this.#threads.filter(({ mayWait }, thread) => {
+      const hasEnded = space?.at(thread).kind === OperationKind.DONE || space?.sleepers.isDead(thread) === true;
+      return !hasEnded && mayWait !== true;
+    });
+    if (stuck.length > 0)
+      throw new Violation(`no thread can move, and these still wait: ${stuck.map(({ name }) => name).join(', ')}`);
+  }
+}

@@ -1,0 +1,157 @@
+/**
+ * Exploring one model: random schedules first, which show what threads use which words, then every
+ * schedule. The search begins again whenever it sees a use that it did not know. What it finds
+ * becomes a schedule that can be replayed.
+ */
+
+import { ExploredWorld } from './explored-world.js';
+import type { Model } from './model.js';
+import type { ExploredProgram } from './program.js';
+import { stepsOf, type Schedule } from './schedule.js';
+import { ExhaustiveSearch, type SearchLimits, type SearchResult } from './search/exhaustive-search.js';
+import { randomNumbers, runRandomly, type Scheduling } from './search/random-search.js';
+import { searchShortest } from './search/shortest-search.js';
+import { Violation } from './search/violation.js';
+
+/**
+ * Random schedules before a search: this many in a row that show nothing new, and at most
+ * MAX_WARM_UPS in all.
+ */
+const WARM_UPS = 100;
+const MAX_WARM_UPS = 20_000;
+const MAX_WARM_UP_MOVES = 2000;
+const MAX_RESTARTS = 200;
+
+export interface ExploreOptions extends SearchLimits {
+  readonly reduces?: boolean;
+  /** States that may be kept to find the shortest schedule. Default: 0, which does not try. */
+  readonly shortestWithin?: number;
+}
+
+export interface Exploration {
+  readonly result: SearchResult;
+  readonly schedule: Schedule | undefined;
+  readonly seconds: number;
+  /** Local states of each thread, by name. */
+  readonly localStates: ReadonlyMap<string, number>;
+}
+
+/** Searches every schedule of a model. */
+export async function explore(
+  program: ExploredProgram,
+  model: Model,
+  options: ExploreOptions = {},
+): Promise<Exploration> {
+  const started = performance.now();
+  const world = new ExploredWorld(program, model, { reduces: options.reduces ?? true });
+  const { space } = world;
+  warmUp(world);
+  let result: SearchResult;
+  for (let restarts = 0; ; restarts++) {
+    space.state.back(0);
+    space.uses.learn();
+    result = await new ExhaustiveSearch(space, {
+      mayLoopForever: model.mayLoopForever === true,
+      ...options,
+    }).run();
+    if (result.violation !== undefined || !space.uses.hasNewUse) break;
+    if (restarts === MAX_RESTARTS)
+      throw new Error(`which threads use which words is not known after ${restarts} searches`);
+  }
+  const schedule = result.violation === undefined ? undefined : scheduleOf(world, result.violation, options);
+  return {
+    result,
+    schedule,
+    seconds: (performance.now() - started) / 1000,
+    localStates: new Map(space.threads.map(({ name, states }) => [name, states.length])),
+  };
+}
+
+function scheduleOf(
+  world: ExploredWorld,
+  found: NonNullable<SearchResult['violation']>,
+  { shortestWithin = 0 }: ExploreOptions,
+): Schedule {
+  const { space } = world;
+  const { plan } = world.model;
+  const { eventCounts } = space;
+  const steps = stepsOf(space, found.moves);
+  const shortest = shortestWithin === 0 ? undefined : searchShortest(space, shortestWithin);
+  if (shortest === undefined) return { plan, violation: found.message, eventCounts, steps };
+  return { plan, violation: shortest.message, eventCounts, steps: stepsOf(space, shortest.moves) };
+}
+
+/** Random walks over the learned threads. A rule that they break, the search will find again. */
+export function warmUp({ space }: ExploredWorld): void {
+  const random = randomNumbers(1);
+  const moves: number[] = [];
+  let quiet = 0;
+  for (let walk = 0; walk < MAX_WARM_UPS && quiet < WARM_UPS; walk++) {
+    const known = stepsOfCode(space);
+    try {
+      for (let move = 0; move < MAX_WARM_UP_MOVES; move++) {
+        moves.length = 0;
+        space.moves(moves);
+        const chosen = moves[random(moves.length || 1)];
+        if (chosen === undefined) break;
+        space.move(chosen >> 12, chosen & 4095);
+      }
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+    }
+    space.state.back(0);
+    space.uses.learn();
+    quiet = stepsOfCode(space) === known ? quiet + 1 : 0;
+  }
+}
+
+/** Steps of the code itself: it runs only for what is not known yet. */
+function stepsOfCode({ threads }: ExploredWorld['space']): number {
+  return threads.reduce((sum, { steps }) => sum + steps, 0);
+}
+
+export interface RandomExploration {
+  readonly runs: number;
+  readonly moves: number;
+  readonly seconds: number;
+  readonly schedule: Schedule | undefined;
+  /** The seed of the schedule that was found. */
+  readonly seed: number | undefined;
+}
+
+export interface RandomOptions {
+  readonly seed: number;
+  readonly runs: number;
+  readonly maxSeconds?: number | undefined;
+  readonly onProgress?: ((runs: number, seconds: number) => boolean | Promise<boolean>) | undefined;
+}
+
+/** Runs seeded random schedules, evenly and by priorities in turn. */
+export async function exploreRandomly(
+  program: ExploredProgram,
+  model: Model,
+  options: RandomOptions,
+): Promise<RandomExploration> {
+  const started = performance.now();
+  let moves = 0;
+  for (let run = 0; run < options.runs; run++) {
+    const seconds = (performance.now() - started) / 1000;
+    const isOver = seconds > (options.maxSeconds ?? Infinity);
+    if (isOver || (run % 16 === 0 && (await options.onProgress?.(run, seconds)) === false))
+      return { runs: run, moves, seconds, schedule: undefined, seed: undefined };
+    const world = new ExploredWorld(program, model, { reduces: false, learns: false });
+    const scheduling: Scheduling = run % 2 === 0 ? 'even' : 'priorities';
+    const { violation, moves: made, seed } = runRandomly(world.space, options.seed + run, scheduling);
+    moves += made;
+    if (violation === undefined) continue;
+    const schedule = { plan: model.plan, violation: violation.message, eventCounts: [], steps: violation.steps };
+    return { runs: run + 1, moves, seconds: (performance.now() - started) / 1000, schedule, seed };
+  }
+  return {
+    runs: options.runs,
+    moves,
+    seconds: (performance.now() - started) / 1000,
+    schedule: undefined,
+    seed: undefined,
+  };
+}

@@ -1,0 +1,114 @@
+/**
+ * ExploredWorld: one model on one program, ready to be searched. Each thread of the model stands
+ * where its own work begins, in one state space with the watcher.
+ *
+ * Made anew for each search. Worlds of one program may be searched one after the other, not at a
+ * time.
+ */
+
+import { HeapFingerprint } from './machine/heap-fingerprint.js';
+import { ThreadLife } from './machine/thread-life.js';
+import { EndWatcher } from './end-watcher.js';
+import type { Model, ThreadPlan, WordNaming, WorldParts } from './model.js';
+import { EXITS, type ExploredProgram } from './program.js';
+import { LearnedThread, type Life } from './search/learned-thread.js';
+import type { EventCount, Watcher } from './search/space-parts.js';
+import { StateSpace } from './search/state-space.js';
+import { PropertyNames } from './word-names.js';
+
+/** Buffers of thread n have numbers from n times this. Those of the shared objects come first. */
+const BUFFERS_PER_THREAD = 1000;
+
+export interface WorldOptions {
+  /** Whether steps that no other thread can notice are made at once. Default: true. */
+  readonly reduces?: boolean;
+  /**
+   * Whether threads are learned. A search that goes back needs it, a single run is faster without.
+   * Default: true.
+   */
+  readonly learns?: boolean;
+  /** Event counts that another world of this model has come to know. */
+  readonly eventCounts?: readonly EventCount[];
+}
+
+export class ExploredWorld {
+  readonly model: Model;
+  readonly space: StateSpace;
+  readonly #program: ExploredProgram;
+  readonly #shared: unknown;
+  readonly #parts: WorldParts;
+  /** One for all lives: it numbers the texts that it sees. */
+  readonly #heap: HeapFingerprint;
+
+  constructor(
+    program: ExploredProgram,
+    model: Model,
+    { reduces = true, learns = true, eventCounts = [] }: WorldOptions = {},
+  ) {
+    this.model = model;
+    this.#program = program;
+    this.#heap = new HeapFingerprint((fn) => program.runtime.originOf(fn));
+    program.runtime.life = this.#life(0);
+    const shared = (this.#shared = program.callNow(model.shared));
+    const parts = (this.#parts = model.parts(shared));
+    const { threads, watcher = new EndWatcher(threads), isOwned = () => false } = parts;
+    const space = (this.space = new StateSpace(
+      {
+        threadCount: threads.length,
+        mortals: threads.reduce((bits, { mayDie }, thread) => (mayDie === true ? bits | (1 << thread) : bits), 0),
+        exitOf: (thread) => {
+          const exit = threads[thread]?.exit;
+          return exit === undefined ? undefined : { buffer: EXITS, index: exit };
+        },
+        safetyNetsFire: model.safetyNetsFire === true,
+        isOwned,
+      },
+      watcher.wordCount,
+    ));
+    for (const count of eventCounts) space.addEventCount(count);
+    this.#setUp(threads, watcher, learns);
+    space.reduces = reduces;
+  }
+
+  /** Names for people. Made when it is asked for: some names are known only after a run. */
+  get naming(): WordNaming {
+    return this.#parts.naming?.(this.space) ?? new PropertyNames(this.#shared);
+  }
+
+  /** Each thread alone up to where its own work begins, in order. */
+  #setUp(threads: readonly ThreadPlan[], watcher: Watcher, learns: boolean): void {
+    const { space } = this;
+    threads.forEach((plan, number) => {
+      const begin = (): Life => this.#begin(plan, number);
+      space.addThread(new LearnedThread(plan.name, begin, (operation) => space.placeOf(operation), learns));
+      if (plan.startsAt !== undefined) space.runAlone(number, plan.startsAt);
+    });
+    space.disarms = learns;
+    watcher.begin(space);
+    space.watcher = watcher;
+    space.uses.learn();
+    space.state.forgetChanges();
+  }
+
+  #begin({ main, workerData }: ThreadPlan, number: number): Life {
+    const { runtime } = this.#program;
+    const life = this.#life((number + 1) * BUFFERS_PER_THREAD);
+    life.workerData = workerData?.();
+    return {
+      run: life.live(this.#program.function(main.module, main.name), main.values),
+      activate: () => {
+        runtime.life = life;
+      },
+      fingerprint: () => this.#heap.take(life.roots),
+    };
+  }
+
+  #life(buffersFrom: number): ThreadLife {
+    const { runtime } = this.#program;
+    return new ThreadLife(
+      buffersFrom,
+      (fn, self, values) => runtime.invoke(fn, self, values),
+      (fn, values) => runtime.callNow(fn, values),
+    );
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Fiber: one chain of calls of rewritten code, a thread's main one or that of an async function.
+ */
+
+import type { SimulatedPromise } from './simulated-promise.js';
+
+/** A call that has not returned yet. */
+export class Frame {
+  readonly fn: string;
+  /** The place in the code, and the variables that are visible there. */
+  at = '';
+  locals: (() => readonly unknown[]) | undefined = undefined;
+  /** Variables of outer functions that it uses. */
+  readonly captured: () => readonly unknown[];
+  /** Intermediate results of the expression that is being computed. */
+  readonly t: unknown[] = [];
+
+  constructor(fn: string, captured: () => readonly unknown[]) {
+    this.fn = fn;
+    this.captured = captured;
+  }
+}
+
+export class Fiber {
+  readonly frames: Frame[] = [];
+  readonly run: Generator<unknown, unknown, unknown> | undefined;
+  /** Of an async function. */
+  readonly promise: SimulatedPromise | undefined;
+
+  constructor(run?: Generator<unknown, unknown, unknown>, promise?: SimulatedPromise) {
+    this.run = run;
+    this.promise = promise;
+  }
+}
+
+/** An async function yields this at an `await`, and its fiber sleeps. */
+export class Awaited {
+  readonly promise: SimulatedPromise;
+
+  constructor(promise: SimulatedPromise) {
+    this.promise = promise;
+  }
+}

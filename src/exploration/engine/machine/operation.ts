@@ -1,0 +1,76 @@
+/**
+ * Operation: what a thread does next, as far as others can notice. One access to a word that
+ * threads share, a wait, the choice of its event loop, or a note to the watcher.
+ *
+ * Rewritten code yields operations. The search decides their results.
+ */
+
+export const OperationKind = {
+  /** A plain read or write: no ordering, and only the owner of the word should make one. */
+  READ: 0,
+  WRITE: 1,
+  LOAD: 2,
+  STORE: 3,
+  ADD: 4,
+  OR: 5,
+  AND: 6,
+  EXCHANGE: 7,
+  COMPARE_EXCHANGE: 8,
+  NOTIFY: 9,
+  WAIT: 10,
+  WAIT_ASYNC: 11,
+  /** The event loop is idle and chooses the task that runs next. */
+  PICK: 12,
+  /** For the watcher. Takes no time. */
+  NOTE: 13,
+  /** The thread has ended. */
+  DONE: 14,
+  /** An exception that was not caught. */
+  CRASH: 15,
+} as const;
+export type OperationKind = (typeof OperationKind)[keyof typeof OperationKind];
+
+export interface Operation {
+  readonly kind: OperationKind;
+  /** The buffer and the word in it. −1: the operation is about no word. */
+  readonly buffer: number;
+  readonly index: number;
+  /** What is stored, added or compared with. */
+  readonly value: number;
+  /** The new value of COMPARE_EXCHANGE, or the timeout of a wait in ms. */
+  readonly other: number;
+  /** PICK: the names of the tasks that may run. NOTE: its name. CRASH: the message. */
+  readonly names: readonly string[];
+  /** PICK: the numbers of the asynchronous waits. NOTE: its values. */
+  readonly numbers: readonly number[];
+}
+
+/**
+ * A wait or timer of at least this many ms is a safety net: the protocol must work without it, so
+ * it never ends by time here. Shorter ones are part of the protocol and may end at any moment.
+ */
+export const SAFETY_NET_MS = 500;
+
+/** Results of WAIT. */
+export const WaitResult = { OK: 0, NOT_EQUAL: 1, TIMED_OUT: 2 } as const;
+/** The result of a WAIT_ASYNC that finds another value. Otherwise it is the number of the wait. */
+export const NOT_ASYNC = -1;
+/**
+ * Results of PICK: the number of a task, or one of these plus the number of a wait that is over.
+ */
+export const WOKEN = 1000;
+export const TIMED_OUT = 2000;
+
+const NONE: readonly never[] = [];
+
+export function wordOperation(kind: OperationKind, buffer: number, index: number, value = 0, other = 0): Operation {
+  return { kind, buffer, index, value, other, names: NONE, numbers: NONE };
+}
+
+export function namedOperation(
+  kind: OperationKind,
+  names: readonly string[] = NONE,
+  numbers: readonly number[] = NONE,
+): Operation {
+  return { kind, buffer: -1, index: -1, value: 0, other: 0, names, numbers };
+}

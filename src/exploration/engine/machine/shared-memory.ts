@@ -1,0 +1,87 @@
+/**
+ * Stand-ins for SharedArrayBuffer, Int32Array and Atomics in rewritten code.
+ *
+ * A buffer is only a number here. Its words belong to the search, and each operation on them stops
+ * the thread until the search gives the result.
+ */
+
+import { NOT_ASYNC, OperationKind, WaitResult, wordOperation, type Operation } from './operation.js';
+
+/** A generator that yields operations and gets their results. */
+export type Suspendable<T> = Generator<Operation, T, number>;
+
+export class SharedMemory {
+  readonly id: number;
+  readonly byteLength: number;
+
+  constructor(id: number, byteLength: number) {
+    this.id = id;
+    this.byteLength = byteLength;
+  }
+}
+
+/** An Int32Array over a SharedMemory. */
+export class SharedView {
+  readonly buffer: SharedMemory;
+  readonly offset: number;
+  readonly length: number;
+
+  constructor(buffer: SharedMemory, byteOffset = 0, length = (buffer.byteLength - byteOffset) >> 2) {
+    this.buffer = buffer;
+    this.offset = byteOffset >> 2;
+    this.length = length;
+  }
+}
+
+const OPAQUE = 'statistics over shared memory';
+
+/** Shared statistics: no thread acts on them, so they are not part of a state. */
+export class Unwatched extends Float64Array {
+  readonly isUnwatched = OPAQUE;
+}
+
+/** `new Int32Array(…)`: a view of shared memory, or a real array over anything else. */
+export function int32Array(source?: unknown, byteOffset?: number, length?: number): object {
+  if (source instanceof SharedMemory) return new SharedView(source, byteOffset, length);
+  return Reflect.construct(Int32Array, source === undefined ? [] : [source, byteOffset, length]) as object;
+}
+
+export function float64Array(source?: unknown, byteOffset?: number, length?: number): object {
+  if (source instanceof SharedMemory) return new Unwatched(length ?? source.byteLength >> 3);
+  return Reflect.construct(Float64Array, source === undefined ? [] : [source, byteOffset, length]) as object;
+}
+
+type Access = (view: SharedView, index: number, value?: number, other?: number) => Suspendable<number>;
+
+function access(kind: OperationKind): Access {
+  return function* (view, index, value = 0, other = 0) {
+    return yield wordOperation(kind, view.buffer.id, view.offset + index, value | 0, other | 0);
+  };
+}
+
+export const readWord = access(OperationKind.READ);
+export const writeWord = access(OperationKind.WRITE);
+
+/** `onWait` makes the promise of an asynchronous wait. */
+export function simulatedAtomics(onWait: (wait: number) => object): Record<string, unknown> {
+  return {
+    load: access(OperationKind.LOAD),
+    store: access(OperationKind.STORE),
+    add: access(OperationKind.ADD),
+    or: access(OperationKind.OR),
+    and: access(OperationKind.AND),
+    exchange: access(OperationKind.EXCHANGE),
+    compareExchange: access(OperationKind.COMPARE_EXCHANGE),
+    notify: access(OperationKind.NOTIFY),
+    *wait(view: SharedView, index: number, value: number, timeoutMs = Infinity): Suspendable<string> {
+      const { id } = view.buffer;
+      const result = yield wordOperation(OperationKind.WAIT, id, view.offset + index, value, timeoutMs);
+      return result === WaitResult.OK ? 'ok' : result === WaitResult.NOT_EQUAL ? 'not-equal' : 'timed-out';
+    },
+    *waitAsync(view: SharedView, index: number, value: number, timeoutMs = Infinity): Suspendable<object> {
+      const { id } = view.buffer;
+      const result = yield wordOperation(OperationKind.WAIT_ASYNC, id, view.offset + index, value, timeoutMs);
+      return result === NOT_ASYNC ? { async: false, value: 'not-equal' } : { async: true, value: onWait(result) };
+    },
+  };
+}

@@ -1,0 +1,171 @@
+/**
+ * ThreadLife: one run of a thread's code from its beginning, with its calls, promises, timers and
+ * event loop.
+ *
+ * Tasks of a loop do not interleave. Which of the waiting tasks comes next is a choice of the
+ * search. Timers have no order: any may fire first, as on a machine that stopped for a while.
+ */
+
+import { Awaited, Fiber } from './fiber.js';
+import { namedOperation, OperationKind, TIMED_OUT, WOKEN, type Operation } from './operation.js';
+import { SharedMemory, type Suspendable } from './shared-memory.js';
+import { SimulatedPromise, type DueReaction, type ReactionQueue } from './simulated-promise.js';
+
+/** Calls any function. Rewritten functions may stop. */
+export type Invoke = (fn: unknown, self: unknown, values: readonly unknown[]) => Generator<unknown, unknown, unknown>;
+
+export interface Task {
+  readonly name: string;
+  readonly fn: unknown;
+  readonly values: readonly unknown[];
+}
+
+export class ThreadLife implements ReactionQueue {
+  readonly #invoke: Invoke;
+  readonly #callNow: (fn: unknown, values: readonly unknown[]) => unknown;
+  readonly #firstBuffer: number;
+  #buffers = 0;
+  /** The last one runs. */
+  readonly fibers: Fiber[] = [new Fiber()];
+  /** By name: any may run next, so the order in which they came is not part of the state. */
+  readonly tasks: Task[] = [];
+  /** Promises of asynchronous waits, by their numbers. */
+  readonly waits: (SimulatedPromise | undefined)[] = [];
+  /** `workerData` of `node:worker_threads`. */
+  workerData: unknown = undefined;
+  readonly #due: DueReaction[] = [];
+  readonly #unhandled: SimulatedPromise[] = [];
+
+  /** Buffers that the thread makes are numbered from `buffersFrom`. */
+  constructor(buffersFrom: number, invoke: Invoke, callNow: (fn: unknown, values: readonly unknown[]) => unknown) {
+    this.#firstBuffer = buffersFrom;
+    this.#invoke = invoke;
+    this.#callNow = callNow;
+  }
+
+  /** The thread's state is what can be reached from these. */
+  get roots(): readonly unknown[] {
+    return [this.fibers, this.tasks, this.waits, this.#due, this.#unhandled];
+  }
+
+  get fiber(): Fiber {
+    return this.fibers[this.fibers.length - 1] as Fiber;
+  }
+
+  makeBuffer(bytes: number): SharedMemory {
+    return new SharedMemory(this.#firstBuffer + this.#buffers++, bytes);
+  }
+
+  react(due: DueReaction): void {
+    this.#due.push(due);
+  }
+
+  callNow(fn: unknown, values: readonly unknown[]): unknown {
+    return this.#callNow(fn, values);
+  }
+
+  unhandled(promise: SimulatedPromise): void {
+    this.#unhandled.push(promise);
+  }
+
+  addTask(name: string, fn: unknown, values: readonly unknown[]): Task {
+    const task = { name, fn, values };
+    const later = this.tasks.findIndex((other) => other.name > name);
+    this.tasks.splice(later < 0 ? this.tasks.length : later, 0, task);
+    return task;
+  }
+
+  removeTask(task: unknown): void {
+    const at = this.tasks.indexOf(task as Task);
+    if (at >= 0) this.tasks.splice(at, 1);
+  }
+
+  promiseOf(wait: number): SimulatedPromise {
+    return (this.waits[wait] = new SimulatedPromise(this));
+  }
+
+  /** Runs `main`, then the event loop until no task is left. */
+  *live(main: unknown, values: readonly unknown[]): Suspendable<never> {
+    let end: Operation;
+    try {
+      yield* this.#invoke(main, undefined, values) as Suspendable<unknown>;
+      yield* this.#loop();
+      end = namedOperation(OperationKind.DONE);
+    } catch (error) {
+      end = crash(error);
+    }
+    for (;;) yield end;
+  }
+
+  /** Resumes an async function until it waits or ends. */
+  *resume(fiber: Fiber, isOk: boolean, value: unknown): Generator<unknown, void, unknown> {
+    const { run, promise } = fiber;
+    if (run === undefined || promise === undefined) throw new Error('only an async function is resumed');
+    this.fibers.push(fiber);
+    try {
+      let step = isOk ? run.next(value) : run.throw(value);
+      for (;;) {
+        if (step.done === true) {
+          promise.resolve(step.value);
+          return;
+        }
+        if (step.value instanceof Awaited) {
+          step.value.promise.react({ fiber });
+          return;
+        }
+        step = run.next(yield step.value);
+      }
+    } catch (error) {
+      promise.reject(error);
+    } finally {
+      this.fibers.pop();
+    }
+  }
+
+  *#loop(): Suspendable<void> {
+    for (;;) {
+      yield* this.#react();
+      const lost = this.#unhandled.find((promise) => !promise.isHandled);
+      if (lost !== undefined) throw lost.value;
+      this.#unhandled.length = 0;
+      const waits = this.waits.flatMap((promise, wait) => (promise === undefined ? [] : [wait]));
+      if (this.tasks.length === 0 && waits.length === 0) return;
+      const names = this.tasks.map(({ name }) => name);
+      const picked = yield namedOperation(OperationKind.PICK, names, waits);
+      if (picked < WOKEN) {
+        const [task] = this.tasks.splice(picked, 1);
+        if (task === undefined) throw new Error(`no task ${picked}`);
+        yield* this.#invoke(task.fn, undefined, task.values) as Suspendable<unknown>;
+      } else {
+        const wait = picked % WOKEN;
+        const promise = this.waits[wait];
+        this.waits[wait] = undefined;
+        promise?.resolve(picked >= TIMED_OUT ? 'timed-out' : 'ok');
+      }
+    }
+  }
+
+  *#react(): Suspendable<void> {
+    for (let due = this.#due.shift(); due !== undefined; due = this.#due.shift()) {
+      const { reaction, isOk, value } = due;
+      if (reaction.fiber instanceof Fiber) {
+        yield* this.resume(reaction.fiber, isOk, value) as Suspendable<void>;
+        continue;
+      }
+      const callback = isOk ? reaction.onOk : reaction.onError;
+      try {
+        if (typeof callback === 'function')
+          reaction.next?.resolve(yield* this.#invoke(callback, undefined, [value]) as Suspendable<unknown>);
+        else if (isOk) reaction.next?.resolve(value);
+        else reaction.next?.reject(value);
+      } catch (error) {
+        reaction.next?.reject(error);
+      }
+    }
+  }
+}
+
+function crash(error: unknown): Operation {
+  const text = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  return namedOperation(OperationKind.CRASH, [text]);
+}

@@ -1,0 +1,66 @@
+/**
+ * ExploredProgram: the rewritten code of one set of changes. Models of any plan run on it.
+ *
+ * Loading is what takes time, so programs of one CodeBase share every module that no change
+ * touches.
+ */
+
+import type { CodeChange } from './change/code-change.js';
+import type { CodeBase } from './code/code-base.js';
+import { RewrittenModules, type Exports } from './code/rewritten-modules.js';
+import { keepsCallbacks } from './machine/array-loops.js';
+import { OperationKind, wordOperation } from './machine/operation.js';
+import { Runtime } from './machine/runtime.js';
+import type { Entry } from './model.js';
+
+/** The words that report the ends of threads. No buffer of a program has this number. */
+export const EXITS = 99_999;
+
+/** Modules that the explored code gets instead of its own: by name, as `require` gives them. */
+export type Replacements = (program: ExploredProgram) => ReadonlyMap<string, Exports>;
+
+export class ExploredProgram {
+  readonly runtime = new Runtime();
+  readonly #modules: RewrittenModules;
+
+  /**
+   * `entries` are modules; those that they import are loaded with them. Throws GONE for a change
+   * that does not fit.
+   */
+  constructor(
+    code: CodeBase,
+    entries: readonly string[],
+    changes: readonly CodeChange[] = [],
+    replacements?: Replacements,
+  ) {
+    const replaced = new Map(replacements?.(this));
+    for (const name of code.probes) replaced.set(name, this.#probes());
+    this.#modules = new RewrittenModules(code, entries, this.runtime, replaced, changes);
+  }
+
+  /** A function of the rewritten code. */
+  function(module: string, name: string): unknown {
+    const fn = this.#modules.require(module)[name];
+    if (typeof fn !== 'function') throw new Error(`${module} exports no function ${name}`);
+    return fn;
+  }
+
+  /** Calls a function that does not stop, for example one that only makes objects. */
+  callNow({ module, name, values }: Entry): unknown {
+    return this.runtime.callNow(this.function(module, name), values);
+  }
+
+  #probes(): Exports {
+    const { runtime } = this;
+    return {
+      *note(name: string, ...numbers: number[]) {
+        yield { ...wordOperation(OperationKind.NOTE, -1, -1), names: [name], numbers };
+      },
+      offer: keepsCallbacks((name: string, task: unknown) => runtime.life?.addTask(name, task, [])),
+      *threadEnd(exit: number): Generator<unknown, unknown, number> {
+        const wait = yield wordOperation(OperationKind.WAIT_ASYNC, EXITS, exit, 0, Infinity);
+        return runtime.life?.promiseOf(wait);
+      },
+    };
+  }
+}

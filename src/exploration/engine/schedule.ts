@@ -1,0 +1,124 @@
+/**
+ * Schedule: how a world was run, operation by operation, so that it can be run again. It is what a
+ * search finds, as a file.
+ *
+ * The operations depend on nothing but the code. A replay on changed code says where it does not
+ * fit.
+ */
+
+import { ExploredWorld } from './explored-world.js';
+import { OperationKind, type Operation } from './machine/operation.js';
+import type { Model } from './model.js';
+import type { ExploredProgram } from './program.js';
+import type { EventCount } from './search/space-parts.js';
+import type { StateSpace } from './search/state-space.js';
+import { scheduleStep, type ScheduleStep } from './search/schedule-step.js';
+import { DIES, Violation, type Move } from './search/violation.js';
+
+export interface Schedule {
+  /** The plan of the model. */
+  readonly plan: unknown;
+  /** The seeded defect that the code had, by name. */
+  readonly defect?: string | undefined;
+  /** The rule that broke. */
+  readonly violation: string;
+  /** The event counts that were known when it began. */
+  readonly eventCounts: readonly EventCount[];
+  readonly steps: readonly ScheduleStep[];
+}
+
+/** The text is not a schedule, or the code cannot run it. */
+export class ScheduleError extends Error {
+  override readonly name = 'ScheduleError';
+}
+
+/** Reads a schedule's file. Throws ScheduleError. */
+export function parseSchedule(text: string): Schedule {
+  const refuse = (cause?: unknown): ScheduleError =>
+    new ScheduleError('this is not a schedule: give a file that was saved as one', { cause });
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw refuse(error);
+  }
+  const schedule = value as Partial<Schedule> | null;
+  const hasSteps =
+    Array.isArray(schedule?.steps) && schedule.steps.every(isStep) && Array.isArray(schedule.eventCounts);
+  if (!hasSteps || typeof schedule.violation !== 'string') throw refuse();
+  return value as Schedule;
+}
+
+function isStep(step: unknown): boolean {
+  const { thread, choice, kind, buffer, index } = (step ?? {}) as Partial<ScheduleStep>;
+  return [thread, choice, kind, buffer, index].every(Number.isInteger);
+}
+
+/** One operation, and its result. */
+export interface ScheduledStep {
+  readonly thread: number;
+  readonly choice: number;
+  readonly operation: Operation;
+  readonly result: number;
+}
+
+/**
+ * The single operations of `moves`, from the beginning. The space must be as it was in the search.
+ */
+export function stepsOf(space: StateSpace, moves: readonly Move[]): ScheduleStep[] {
+  const steps: ScheduleStep[] = [];
+  space.state.back(0);
+  space.onStep = (thread, choice, operation) => steps.push(scheduleStep(thread, choice, operation));
+  try {
+    for (const { thread, choice } of moves) space.move(thread, choice);
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+  } finally {
+    space.onStep = undefined;
+  }
+  return steps;
+}
+
+export interface Replay {
+  /** The rule that broke this time. Undefined: none. */
+  readonly violation: string | undefined;
+  readonly steps: readonly ScheduledStep[];
+  readonly world: ExploredWorld;
+}
+
+/** Runs the code itself through a schedule. Throws ScheduleError if the code cannot go that way. */
+export function replay(program: ExploredProgram, model: Model, schedule: Schedule): Replay {
+  const world = new ExploredWorld(program, model, {
+    reduces: false,
+    learns: false,
+    eventCounts: schedule.eventCounts,
+  });
+  const { space } = world;
+  const steps: ScheduledStep[] = [];
+  space.onStep = (thread, choice, operation, result) => steps.push({ thread, choice, operation, result });
+  let violation: string | undefined;
+  try {
+    for (const step of schedule.steps) {
+      if (!canStep(space, step))
+        throw new ScheduleError(`the schedule does not fit this code from step ${steps.length + 1} on`);
+      space.step(step.thread, step.choice);
+    }
+    const moves: number[] = [];
+    space.moves(moves);
+    if (moves.length === 0) space.watcher?.end();
+  } catch (error) {
+    if (!(error instanceof Violation)) throw error;
+    violation = error.message;
+  }
+  return { violation, steps, world };
+}
+
+function canStep(space: StateSpace, { thread, choice, ...expected }: ScheduleStep): boolean {
+  if (space.threads[thread] === undefined) return false;
+  const { kind, buffer, index } = space.at(thread).operation;
+  if (kind !== expected.kind || buffer !== expected.buffer || index !== expected.index) return false;
+  if (kind === OperationKind.NOTE || kind === OperationKind.CRASH) return choice === 0;
+  const moves: number[] = [];
+  space.moves(moves);
+  return moves.includes(thread * (DIES + 1) + choice);
+}

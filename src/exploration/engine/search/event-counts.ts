@@ -1,0 +1,99 @@
+/**
+ * EventCounts: the shared words by which threads wait (`Atomics.wait` with the value read before).
+ *
+ * Such a word counts events, and is only compared with what its waiter read. So a state holds no
+ * count. It holds whether the waiter has read the word and may wait by it, and whether the word was
+ * added to since. That leaves a fraction of the states.
+ */
+
+import { NOT_ASYNC, OperationKind, WaitResult } from '../machine/operation.js';
+import type { LocalState } from './learned-thread.js';
+import type { Sleepers } from './sleepers.js';
+import type { WordUses } from './word-uses.js';
+
+/** Not read since the last wait: additions make no difference. */
+const UNREAD = 0;
+/** Read, and added to since. */
+const CHANGED = 1;
+/** Read. */
+const ARMED = 2;
+
+/** What it needs of the state space. */
+export interface CountedSpace {
+  readonly words: Int32Array;
+  readonly uses: WordUses;
+  readonly sleepers: Sleepers;
+  set(at: number, value: number): void;
+  at(thread: number): LocalState;
+  isExit(place: number): boolean;
+}
+
+export class EventCounts {
+  readonly #space: CountedSpace;
+
+  constructor(space: CountedSpace) {
+    this.#space = space;
+  }
+
+  /** The result of an operation on such a word. Undefined: the thread sleeps. */
+  resultOf(thread: number, choice: number, { operation, kind, place }: LocalState): number | undefined {
+    const space = this.#space;
+    const word = space.words[place] as number;
+    switch (kind) {
+      case OperationKind.LOAD:
+        if (!space.uses.waits(thread, place))
+          throw new Error('an event count is read by a thread that never waits by it');
+        space.set(place, ARMED);
+        return 0;
+      case OperationKind.ADD:
+        if (word === ARMED) space.set(place, CHANGED);
+        return 0;
+      case OperationKind.NOTIFY:
+        this.notify(place);
+        return 0;
+      case OperationKind.WAIT:
+        if (!space.sleepers.isRunning(thread)) {
+          space.sleepers.goOn(thread);
+          return choice === WaitResult.TIMED_OUT ? WaitResult.TIMED_OUT : WaitResult.OK;
+        }
+        this.#take(place, word);
+        if (word === CHANGED) return WaitResult.NOT_EQUAL;
+        space.sleepers.fallAsleep(thread);
+        return undefined;
+      case OperationKind.WAIT_ASYNC:
+        this.#take(place, word);
+        return word === CHANGED ? NOT_ASYNC : space.sleepers.wait(thread, place, operation.other);
+      default:
+        throw new Error(`operation ${kind} on an event count: only load, add, notify and waits are expected`);
+    }
+  }
+
+  notify(place: number): number {
+    return this.#space.sleepers.notify(place, (thread) => this.#space.at(thread).place);
+  }
+
+  /** For a word that changes once, and whose waiter waits for that from the beginning. */
+  changeOnce(place: number): void {
+    this.#space.set(place, CHANGED);
+    this.notify(place);
+  }
+
+  /** The word was an ordinary one until here: a thread is about to wait by it if it is `value`. */
+  convert(place: number, value: number): void {
+    this.#space.set(place, this.#space.words[place] === value ? ARMED : CHANGED);
+  }
+
+  /**
+   * The thread writes: it polls by reading, so it has found work and does not wait by what it read.
+   */
+  disarm(thread: number): void {
+    for (const place of this.#space.uses.disarmedBy(thread)) this.#space.set(place, UNREAD);
+  }
+
+  #take(place: number, word: number): void {
+    // It does write between its last poll and its wait. Then the state did not hold what it waits
+    // by.
+    if (word === UNREAD && !this.#space.isExit(place)) this.#space.uses.keepArmed(place);
+    this.#space.set(place, UNREAD);
+  }
+}

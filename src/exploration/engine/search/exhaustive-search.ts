@@ -1,0 +1,199 @@
+/**
+ * ExhaustiveSearch: every state of a state space, depth first, each once.
+ *
+ * It counts the states and the schedules (maximal paths through them without circles). It finds
+ * what breaks a rule, and sets of states from which no end can be reached however the threads are
+ * scheduled.
+ */
+
+import type { StateSpace } from './state-space.js';
+import { StateTable } from './state-table.js';
+import { Violation, type Move } from './violation.js';
+
+export interface SearchLimits {
+  readonly maxStates?: number | undefined;
+  readonly maxSeconds?: number | undefined;
+  /** Whether states from which no end can be reached are allowed. */
+  readonly mayLoopForever?: boolean | undefined;
+  /** Called every 32,768 moves, and awaited. False stops the search. */
+  readonly onProgress?: ((states: number, seconds: number, moves: number) => boolean | Promise<boolean>) | undefined;
+}
+
+export interface SearchResult {
+  readonly states: number;
+  readonly moves: number;
+  /** Distinct paths through the states to an end. */
+  readonly schedules: number;
+  /** How often the search came to an end or to a known state: the schedules that it ran. */
+  readonly runs: number;
+  readonly ends: number;
+  readonly deepest: number;
+  readonly isComplete: boolean;
+  readonly violation: { readonly message: string; readonly moves: readonly Move[] } | undefined;
+  /** Hashes of the states in which no thread can move. */
+  readonly endHashes: ReadonlySet<string>;
+}
+
+/** States that a search still visits when it is known that it has to be run again. */
+const SPARE_STATES = 20_000;
+
+const PROGRESS_EVERY = 1 << 15;
+
+interface Level {
+  readonly moves: number[];
+  at: number;
+  state: number;
+  mark: number;
+  /** Tarjan's algorithm: the first state on the stack that can be reached from here. */
+  low: number;
+  /** Whether an end can be reached without a state further up. */
+  escapes: boolean;
+  schedules: number;
+}
+
+export class ExhaustiveSearch {
+  readonly #space: StateSpace;
+  readonly #limits: SearchLimits;
+  readonly #table = new StateTable();
+  /** Tarjan's algorithm: visited states whose component is not complete. */
+  readonly #open: number[] = [];
+  readonly #levels: Level[] = [];
+  #depth = -1;
+  #moves = 0;
+  #runs = 0;
+  #ends = 0;
+  #deepest = 0;
+  readonly #endHashes = new Set<string>();
+
+  constructor(space: StateSpace, limits: SearchLimits = {}) {
+    this.#space = space;
+    this.#limits = limits;
+  }
+
+  async run(): Promise<SearchResult> {
+    const space = this.#space;
+    const started = performance.now();
+    let isComplete = true;
+    let spare = Infinity;
+    let violation: SearchResult['violation'];
+    try {
+      this.#enter();
+      for (let count = 1; this.#depth >= 0; count++) {
+        if (count % PROGRESS_EVERY === 0 && (await this.#isOver(started))) {
+          isComplete = false;
+          break;
+        }
+        const level = this.#levels[this.#depth] as Level;
+        const move = level.moves[level.at];
+        if (move === undefined) {
+          this.#leave();
+          continue;
+        }
+        space.state.back(level.mark);
+        level.at++;
+        this.#moves++;
+        space.move(move >> 12, move & 4095);
+        // The search relied on uses that are not all: the caller begins again. Some more states
+        // first, which may show other new uses.
+        if (space.uses.hasNewUse) {
+          isComplete = false;
+          if (spare === Infinity) spare = this.#table.count + SPARE_STATES;
+          if (this.#table.count >= spare) break;
+        }
+        this.#arrive(level);
+      }
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      violation = { message: error.message, moves: this.#path() };
+    }
+    return {
+      states: this.#table.count,
+      moves: this.#moves,
+      schedules: this.#table.count === 0 ? 0 : this.#table.schedules(0),
+      runs: this.#runs,
+      ends: this.#ends,
+      deepest: this.#deepest,
+      isComplete: isComplete && violation === undefined,
+      violation,
+      endHashes: this.#endHashes,
+    };
+  }
+
+  /** The state after a move is new, open, or closed. */
+  #arrive(level: Level): void {
+    const { hashLow, hashHigh } = this.#space.state;
+    const known = this.#table.find(hashLow, hashHigh);
+    if (known < 0) {
+      this.#enter();
+      return;
+    }
+    this.#runs++;
+    const order = this.#table.order(known);
+    if (order >= 0) level.low = Math.min(level.low, order);
+    else {
+      level.escapes = true;
+      level.schedules += this.#table.schedules(known);
+    }
+  }
+
+  #enter(): void {
+    const space = this.#space;
+    const state = this.#table.add(space.state.hashLow, space.state.hashHigh, this.#open.length);
+    const order = this.#open.push(state) - 1;
+    this.#depth++;
+    if (this.#depth > this.#deepest) this.#deepest = this.#depth;
+    let level = this.#levels[this.#depth];
+    if (level === undefined)
+      this.#levels.push((level = { moves: [], at: 0, state, mark: 0, low: 0, escapes: false, schedules: 0 }));
+    level.moves.length = 0;
+    level.at = 0;
+    level.state = state;
+    level.mark = space.state.mark;
+    level.low = order;
+    level.escapes = false;
+    level.schedules = 0;
+    space.moves(level.moves);
+    if (level.moves.length > 0) return;
+    this.#runs++;
+    this.#ends++;
+    space.forgetCounts();
+    this.#endHashes.add(`${space.state.hashLow}.${space.state.hashHigh}`);
+    level.escapes = true;
+    level.schedules = 1;
+    space.watcher?.end();
+  }
+
+  #leave(): void {
+    const level = this.#levels[this.#depth] as Level;
+    this.#table.setSchedules(level.state, level.schedules);
+    const isRoot = level.low === this.#table.order(level.state);
+    if (isRoot) {
+      if (!level.escapes && this.#limits.mayLoopForever !== true)
+        throw new Violation('no end can be reached from here: the threads loop forever');
+      for (let state = this.#open.pop(); state !== undefined; state = this.#open.pop()) {
+        this.#table.close(state);
+        if (state === level.state) break;
+      }
+    }
+    this.#depth--;
+    const above = this.#levels[this.#depth];
+    if (above === undefined) return;
+    above.schedules += level.schedules;
+    above.escapes ||= level.escapes;
+    if (!isRoot) above.low = Math.min(above.low, level.low);
+  }
+
+  async #isOver(started: number): Promise<boolean> {
+    const seconds = (performance.now() - started) / 1000;
+    const { maxStates = Infinity, maxSeconds = Infinity, onProgress } = this.#limits;
+    if (this.#table.count > maxStates || seconds > maxSeconds) return true;
+    return onProgress !== undefined && !(await onProgress(this.#table.count, seconds, this.#moves));
+  }
+
+  #path(): Move[] {
+    return this.#levels.slice(0, this.#depth + 1).flatMap(({ moves, at }) => {
+      const move = moves[at - 1];
+      return move === undefined ? [] : [{ thread: move >> 12, choice: move & 4095 }];
+    });
+  }
+}

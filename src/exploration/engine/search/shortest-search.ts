@@ -1,0 +1,66 @@
+/**
+ * ShortestSearch: the shortest path to a violation, breadth first. A move is one operation that
+ * other threads may notice, with the private ones after it.
+ *
+ * It keeps every state, so it is for worlds in which a violation is near the beginning.
+ */
+
+import type { StateSpace } from './state-space.js';
+import { StateTable } from './state-table.js';
+import { Violation, type Move } from './violation.js';
+
+export interface ShortestResult {
+  readonly message: string;
+  readonly moves: readonly Move[];
+  readonly states: number;
+}
+
+interface Waiting {
+  readonly difference: Int32Array;
+  readonly from: number;
+  readonly move: number;
+}
+
+/** Undefined if there is no violation, or none within `maxStates` states. */
+export function searchShortest(space: StateSpace, maxStates: number): ShortestResult | undefined {
+  const table = new StateTable();
+  const queue: Waiting[] = [{ difference: new Int32Array(0), from: -1, move: 0 }];
+  const moves: number[] = [];
+  space.state.back(0);
+  table.add(space.state.hashLow, space.state.hashHigh, 0);
+  for (let at = 0; at < queue.length; at++) {
+    const { difference } = queue[at] as Waiting;
+    space.state.goTo(difference);
+    moves.length = 0;
+    space.moves(moves);
+    let tried = 0;
+    try {
+      if (moves.length === 0) space.watcher?.end();
+      for (const move of moves) {
+        tried = move;
+        space.state.goTo(difference);
+        space.move(move >> 12, move & 4095);
+        const { hashLow, hashHigh } = space.state;
+        if (table.find(hashLow, hashHigh) >= 0) continue;
+        table.add(hashLow, hashHigh, 0);
+        queue.push({ difference: space.state.difference(), from: at, move });
+      }
+    } catch (error) {
+      if (!(error instanceof Violation)) throw error;
+      const last = moves.length === 0 ? [] : [tried];
+      return { message: error.message, moves: [...pathTo(queue, at), ...last.map(toMove)], states: table.count };
+    }
+    if (table.count > maxStates) return undefined;
+  }
+  return undefined;
+}
+
+function pathTo(queue: readonly Waiting[], to: number): Move[] {
+  const moves: Move[] = [];
+  for (let at = to; at > 0; at = (queue[at] as Waiting).from) moves.push(toMove((queue[at] as Waiting).move));
+  return moves.reverse();
+}
+
+function toMove(move: number): Move {
+  return { thread: move >> 12, choice: move & 4095 };
+}

@@ -1,0 +1,125 @@
+/**
+ * Sleepers: which threads sleep on which word, blocked in Atomics.wait or with a promise of
+ * Atomics.waitAsync, and which were woken but did not run yet. It keeps that in words of the state:
+ * one for each thread, and WAITS for its promises.
+ */
+
+import { SAFETY_NET_MS } from '../machine/operation.js';
+import type { StateWords } from './state-words.js';
+
+/** Asynchronous waits that a thread may have at a time. */
+export const WAITS = 4;
+
+const RUNNING = 0;
+const ASLEEP = 1;
+const AWAKENED = 2;
+const DEAD = 3;
+/** The word of an asynchronous wait is 8 times its place plus these bits. */
+const WAITING = 1;
+const NOTIFIED = 2;
+const TIMED = 4;
+
+export class Sleepers {
+  readonly #state: StateWords;
+  readonly #threadCount: number;
+  readonly #safetyNetsFire: boolean;
+
+  /** Uses the words from `threadCount` on. */
+  constructor(state: StateWords, threadCount: number, safetyNetsFire: boolean) {
+    this.#state = state;
+    this.#threadCount = threadCount;
+    this.#safetyNetsFire = safetyNetsFire;
+  }
+
+  /** Alive, and neither asleep nor about to return from a sleep. */
+  isRunning(thread: number): boolean {
+    return this.#flag(thread) === RUNNING;
+  }
+
+  isAsleep(thread: number): boolean {
+    return this.#flag(thread) === ASLEEP;
+  }
+
+  isDead(thread: number): boolean {
+    return this.#flag(thread) === DEAD;
+  }
+
+  fallAsleep(thread: number): void {
+    this.#setFlag(thread, ASLEEP);
+  }
+
+  goOn(thread: number): void {
+    this.#setFlag(thread, RUNNING);
+  }
+
+  die(thread: number): void {
+    this.#setFlag(thread, DEAD);
+  }
+
+  mayTimeOut(ms: number): boolean {
+    return ms < SAFETY_NET_MS || (this.#safetyNetsFire && ms !== Infinity);
+  }
+
+  /** Returns the number of the new wait, the lowest that is free. */
+  wait(thread: number, place: number, timeoutMs: number): number {
+    for (let wait = 0; wait < WAITS; wait++) {
+      if (this.#waitWord(thread, wait) !== 0) continue;
+      this.#setWait(thread, wait, place * 8 + WAITING + (this.mayTimeOut(timeoutMs) ? TIMED : 0));
+      return wait;
+    }
+    throw new Error(`a thread has more than ${WAITS} asynchronous waits`);
+  }
+
+  isNotified(thread: number, wait: number): boolean {
+    return (this.#waitWord(thread, wait) & NOTIFIED) !== 0;
+  }
+
+  isTimed(thread: number, wait: number): boolean {
+    return (this.#waitWord(thread, wait) & TIMED) !== 0;
+  }
+
+  endWait(thread: number, wait: number): void {
+    this.#setWait(thread, wait, 0);
+  }
+
+  /**
+   * Wakes all that sleep on a place and returns how many. `placeOf` gives the place on which a
+   * thread is blocked.
+   */
+  notify(place: number, placeOf: (thread: number) => number): number {
+    let count = 0;
+    for (let thread = 0; thread < this.#threadCount; thread++) {
+      if (this.isAsleep(thread) && placeOf(thread) === place) {
+        this.#setFlag(thread, AWAKENED);
+        count++;
+      }
+      for (let wait = 0; wait < WAITS; wait++) {
+        const word = this.#waitWord(thread, wait);
+        if (word >> 3 !== place || (word & WAITING) === 0) continue;
+        this.#setWait(thread, wait, place * 8 + NOTIFIED);
+        count++;
+      }
+    }
+    return count;
+  }
+
+  #flag(thread: number): number {
+    return this.#state.words[this.#threadCount + thread] as number;
+  }
+
+  #setFlag(thread: number, flag: number): void {
+    this.#state.set(this.#threadCount + thread, flag);
+  }
+
+  #waitWord(thread: number, wait: number): number {
+    return this.#state.words[this.#waitAt(thread, wait)] as number;
+  }
+
+  #setWait(thread: number, wait: number, word: number): void {
+    this.#state.set(this.#waitAt(thread, wait), word);
+  }
+
+  #waitAt(thread: number, wait: number): number {
+    return this.#threadCount * 2 + thread * WAITS + wait;
+  }
+}

@@ -1,0 +1,70 @@
+/**
+ * Parts of a state space that others see: its options, its watcher, and what the watcher may ask
+ * it.
+ */
+
+import type { Operation } from '../machine/operation.js';
+import type { LocalState } from './learned-thread.js';
+
+/** A word of shared memory. */
+export interface WordAddress {
+  readonly buffer: number;
+  readonly index: number;
+}
+
+/** A word by which a thread waits, and that thread. See event-counts.ts. */
+export interface EventCount extends WordAddress {
+  readonly thread: number;
+}
+
+/** The state space as its watcher sees it. */
+export interface WatchedSpace {
+  /** The state: words of the watcher from `notes` on, and shared words at their places. */
+  readonly words: Int32Array;
+  readonly notes: number;
+  set(at: number, value: number): void;
+  /** The place of a shared word. */
+  place(buffer: number, index: number): number;
+  /** Undefined if no shared word has this place. */
+  addressAt(place: number): WordAddress | undefined;
+  nameOf(thread: number): string;
+  /** Where a thread stands. */
+  at(thread: number): LocalState;
+  isDead(thread: number): boolean;
+}
+
+/**
+ * Watcher: the rules of a model. The state space reports to it, it throws Violation.
+ *
+ * Callers must: keep everything that a watcher remembers in its words of the state space, because a
+ * search goes back to earlier states.
+ */
+export interface Watcher {
+  /** Words that it needs. */
+  readonly wordCount: number;
+  /** Every thread stands where its own work begins. */
+  begin(space: WatchedSpace): void;
+  /** A plain or atomic load. */
+  read(thread: number, place: number): void;
+  write(thread: number, place: number, from: number, to: number): void;
+  note(thread: number, operation: Operation): void;
+  /** No thread can move any more. */
+  end(): void;
+}
+
+export interface SpaceOptions {
+  readonly threadCount: number;
+  /** Threads that may end at any moment: bit n for thread n. */
+  readonly mortals: number;
+  /** The word that reports the end of a thread. */
+  readonly exitOf: (thread: number) => WordAddress | undefined;
+  /** Whether waits that are safety nets may end by time too. */
+  readonly safetyNetsFire: boolean;
+  /**
+   * Whether the watcher sees to it that only this thread uses a word now and up to its next move.
+   */
+  readonly isOwned: (thread: number, word: WordAddress) => boolean;
+}
+
+/** Called for every single operation. */
+export type StepListener = (thread: number, choice: number, operation: Operation, result: number) => void;
