@@ -23,6 +23,14 @@ const expected: readonly (readonly [string, RegExp])[] = [
   ['machine.js', /2a\r?\n[\s\S]*after \d+ I\/O requests\n$/],
   ['my-device.js', /07\r?\n[\s\S]*read-counter: 1 read, answered in \d+ microseconds\n$/],
   ['hypervisor/main.js', /^Hello from the toy CPU, version 1\.\r?\n[\s\S]*after \d+ I\/O requests\n$/],
+  [
+    'test-a-device.js',
+    /^alone: the countdown expires after 10 ms\nfrom a vCPU: status 0x0, beyond the range 0xffffffff\n$/,
+  ],
+  [
+    'trace.js',
+    /^(?:\d+\.\d{6}\+? ms vCPU 0 .*\n){4}\d+ moves of the UART in hello\.pftrace\nuart16550: \d+ requests, 99 % within \d+ ns\n[\s\S]*upcall_requests_total\{.*\n$/,
+  ],
   ['device-in-own-thread.js', /07\r?\n[\s\S]*ended: /],
   [
     'acrn-hsm.js',
@@ -78,4 +86,15 @@ test('doctor lists the hypervisor of a module', async () => {
   const { status, stdout } = await upcall(['doctor', file]);
   assert.equal(status, 0);
   assert.match(stdout, /toy +runs here +the module .*\n +a CPU of twelve instructions\n/);
+});
+
+test('the countdown of the examples expires when it is run from the command line', async () => {
+  const device = join(project, 'examples', 'devices', 'countdown.js');
+  const { status, stdout } = await upcall([
+    ...['run', 'monitor', '--device', `${device}@0x500+8,line=5`],
+    ...['--cmdline', 'out32 500 0; in8 506; in8 504; in8 504; poweroff'],
+  ]);
+  assert.equal(status, 0);
+  const answers = [...stdout.matchAll(/in8 \d+\r\n(?:\S+ = )?(?:0x)?([0-9a-f]{2})\b/g)].map((match) => match[1]);
+  assert.deepEqual(answers, ['ff', '01', '00']);
 });
