@@ -8,6 +8,8 @@ import { OrderedPoll } from '../sync/poll.js';
 import { SharedWords } from '../sync/shared-words.js';
 import { Direction, SLOT_COUNT } from '../io-request/layout.js';
 import { RequestFinisher } from '../hsm/request-finisher.js';
+import { VmSharedState } from '../hypervisor/vm-shared-state.js';
+import { MoveRecorder } from '../trace/move-recorder.js';
 import { AttachWords } from './attach-words.js';
 import { Errno } from '../hsm/errno.js';
 import type { UserspaceHandle } from './userspace-client.js';
@@ -24,7 +26,10 @@ export class UserspaceThread {
   constructor(handle: UserspaceHandle, notifyRequestFinish: (vcpu: number) => number) {
     this.#words = new AttachWords(handle.words);
     this.#tickets = new SharedWords(handle.finisher.tickets);
-    this.#finisher = new RequestFinisher(new SharedBuffer(handle.finisher.page), this.#tickets, (vcpu) => {
+    const buffer = new SharedBuffer(handle.finisher.page);
+    const recorder = new MoveRecorder(new VmSharedState(handle.finisher.shared).trace, { isOfClient: true });
+    for (const slot of buffer.slots) recorder.watch(slot);
+    this.#finisher = new RequestFinisher(buffer, this.#tickets, (vcpu) => {
       this.#notified = notifyRequestFinish(vcpu);
       return this.#notified;
     });

@@ -30,6 +30,7 @@ test('a thread that blocks in ATTACH serves two vCPUs until its client is destro
   const creation = new StructView(VM_CREATION).set('ioreq_buf', memory.allocate(PAGE_BYTES));
   memory.write(argument, creation.bytes);
   assert.equal(await file.ioctl(Ioctl.CREATE_VM, argument), 0);
+  const moves = file.vm?.trace({ direction: 'read' });
   assert.equal(await file.ioctl(Ioctl.CREATE_IOREQ_CLIENT), 0);
   const thread = new Worker(new URL('./fixtures/userspace-loop.js', import.meta.url), {
     workerData: file.userspaceHandle,
@@ -45,6 +46,9 @@ test('a thread that blocks in ATTACH serves two vCPUs until its client is destro
   assert.equal(await file.ioctl(Ioctl.DESTROY_IOREQ_CLIENT), 0);
   assert.deepEqual((await said)[0], { result: Errno.ENODEV, handled: 2 * accesses, afterwards: 0, beyond: 0 });
   assert.equal(await file.ioctl(Ioctl.DESTROY_VM), 0);
+  let completed = 0;
+  for await (const { to, by } of moves ?? []) if (to === 'COMPLETE' && by === 'client') completed++;
+  assert.equal(completed, 2 * accesses, 'moves of its thread in the trace');
   await device.unload();
   await serviceVm.close();
 });

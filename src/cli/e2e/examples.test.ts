@@ -6,6 +6,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { PageClient } from '../../dashboard/fixtures/page-client.js';
+import type { Stops } from '../../dashboard/protocol.js';
 import { start, upcall } from './upcall-process.js';
 
 const build = fileURLToPath(new URL('../../', import.meta.url));
@@ -52,6 +54,41 @@ for (const [name, output] of expected) {
     assert.equal(stderr, '');
   });
 }
+
+test('examples/acrn-hsm.js --page serves the live page, on which each request is stepped', async () => {
+  const started = start(process.execPath, [join('examples', 'acrn-hsm.js'), '--page'], {
+    cwd: project,
+  });
+  const { child, ended } = started;
+  let stdout = '';
+  child.stdout.on('data', (bytes: Buffer) => (stdout += bytes.toString()));
+  await started.until('Start VM! [0]');
+  const { origin, hash } = new URL(/the live page is at (\S+)/.exec(stdout)?.[1] ?? '');
+  const page = new PageClient(origin);
+  await page.say({ kind: 'hello', token: hash.slice(1) });
+  assert.equal((await page.message('welcome')).vm.hypervisor, 'v86');
+  await page.say({ kind: 'watch', slots: true, tables: true, moves: {} });
+  const nameOf = ({ stops: [stop] }: Pick<Stops, 'stops'>): string | undefined =>
+    stop && `${stop.client} ${stop.request.direction} ${stop.at}`;
+  const held: string[] = [];
+  for (let id = 1; id <= 4; id++) {
+    const { stops } = await page.message('stops', (message) => (nameOf(message) ?? held.at(-1)) !== held.at(-1));
+    held.push(nameOf({ stops }) ?? '');
+    // The first request is answered.
+    if (id === 3) await page.message('tables', ({ requests }) => requests === 1);
+    await page.say({ kind: 'go', id, vcpu: 0 });
+  }
+  assert.deepEqual(held, [
+    'acrndm write pending',
+    'acrndm write complete',
+    'acrndm read pending',
+    'acrndm read complete',
+  ]);
+  await page.message('ended');
+  const { status, stdout: printed, stderr } = await ended;
+  assert.equal(status, 0, stderr);
+  assert.match(printed, /Guest VM read PIO\[500\] with size\[2\]\nDestroy VM! \[0\]\n$/);
+});
 
 test('the device of the examples runs from the command line', async () => {
   const device = join(project, 'examples', 'devices', 'read-counter.js');
