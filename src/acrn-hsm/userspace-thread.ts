@@ -28,7 +28,7 @@ export class UserspaceThread {
     this.#tickets = new SharedWords(handle.finisher.tickets);
     const buffer = new SharedBuffer(handle.finisher.page);
     const recorder = new MoveRecorder(new VmSharedState(handle.finisher.shared).trace, { isOfClient: true });
-    for (const slot of buffer.slots) recorder.watch(slot);
+    for (const slot of buffer.slots) recorder.observe(slot);
     this.#finisher = new RequestFinisher(buffer, this.#tickets, (vcpu) => {
       this.#notified = notifyRequestFinish(vcpu);
       return this.#notified;

@@ -65,9 +65,9 @@ test('examples/acrn-hsm.js --page serves the live page, on which each request is
   await started.until('Start VM! [0]');
   const { origin, hash } = new URL(/the live page is at (\S+)/.exec(stdout)?.[1] ?? '');
   const page = new PageClient(origin);
-  await page.say({ kind: 'hello', token: hash.slice(1) });
+  await page.send({ kind: 'hello', token: hash.slice(1) });
   assert.equal((await page.message('welcome')).vm.hypervisor, 'v86');
-  await page.say({ kind: 'watch', slots: true, tables: true, moves: {} });
+  await page.send({ kind: 'watch', slots: true, tables: true, moves: {} });
   const nameOf = ({ stops: [stop] }: Pick<Stops, 'stops'>): string | undefined =>
     stop && `${stop.client} ${stop.request.direction} ${stop.at}`;
   const held: string[] = [];
@@ -76,7 +76,7 @@ test('examples/acrn-hsm.js --page serves the live page, on which each request is
     held.push(nameOf({ stops }) ?? '');
     // The first request is answered.
     if (id === 3) await page.message('tables', ({ requests }) => requests === 1);
-    await page.say({ kind: 'go', id, vcpu: 0 });
+    await page.send({ kind: 'go', id, vcpu: 0 });
   }
   assert.deepEqual(held, [
     'acrndm write pending',
