@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * The steps of ACRN's sample program (samples/acrn in the Linux kernel) on /dev/acrn_hsm as upcall has it: the same
- * ioctls, the same structures, the same page. ACRN userspace is the loop at the end: attach, scan for requests that are
- * PROCESSING, answer in the page, notify.
+ * The steps of ACRN's sample program (samples/acrn in the Linux kernel) on /dev/acrn_hsm as upcall
+ * has it: the same ioctls, the same structures, the same page. ACRN userspace is the loop at the
+ * end: attach, scan for requests that are PROCESSING, answer in the page, notify.
  *
- * `file.vm` is the VM for its operator, with the tools of any other VM. With `--page` the program serves its live page,
- * and each request stops before its client gets it and before the guest gets the answer, until you let it go there.
+ * `file.vm` is the VM for its operator, with the tools of any other VM. With `--page` the program
+ * serves its live page, and each request stops before its client gets it and before the guest gets
+ * the answer, until you let it go there.
  */
 
 import {

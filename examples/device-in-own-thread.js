@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The same device as in my-device.js, unchanged, in a thread of its own: for devices that block or compute for long.
- * While it works, the other devices answer; if its thread dies, the guest reads all ones and goes on.
+ * The same device as in my-device.js, unchanged, in a thread of its own: for devices that block or
+ * compute for long. While it works, the other devices answer; if its thread dies, the guest reads
+ * all ones and goes on.
  */
 
 import { describeEvent, guestImage, inOwnThread, ports, ServiceVm, standardPc, V86Hypervisor } from 'upcall';

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * The level below devices: an I/O client, as ACRN's document describes it. It registers ranges, is notified of each
- * request in them, and finishes each one itself, now or later. The vCPU here plays a list of accesses instead of running
- * a guest, which makes the order of things visible.
+ * The level below devices: an I/O client, as ACRN's document describes it. It registers ranges, is
+ * notified of each request in them, and finishes each one itself, now or later. The vCPU here plays
+ * a list of accesses instead of running a guest, which makes the order of things visible.
  */
 
 import { ports, ScriptedHypervisor, ServiceVm } from 'upcall';
@@ -40,5 +40,5 @@ vm.createClient(client, [ports(0x510, 2)]);
 await vm.start();
 const [played] = await results;
 console.log(`the vCPU read ${played?.values.map((value) => `0x${value.toString(16)}`).join(' and ')}`);
-console.log(`nobody claimed ${[...vm.defaultClient.unclaimed.keys()].join(', ')}: all ones`);
+console.log(`no client claimed ${[...vm.defaultClient.unclaimed.keys()].join(', ')}: all ones`);
 await serviceVm.close();

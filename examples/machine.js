@@ -1,5 +1,8 @@
 // @ts-check
-/** A machine in a dozen lines. It runs guests/hello.bin: greets, reads a byte from port 0x500, prints it, powers off. */
+/**
+ * A machine in a dozen lines. It runs guests/hello.bin: greets, reads a byte from port 0x500,
+ * prints it, powers off.
+ */
 
 import { guestImage, ports, ServiceVm, standardPc, V86Hypervisor } from 'upcall';
 

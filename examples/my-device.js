@@ -1,5 +1,8 @@
 // @ts-check
-/** A device of one's own in the Service VM's thread, and what it cost. The device is devices/read-counter.js. */
+/**
+ * A device of one's own in the Service VM's thread, and what it cost. The device is
+ * devices/read-counter.js.
+ */
 
 import { guestImage, loadDevice, percentileNs, ports, ServiceVm, standardPc, V86Hypervisor } from 'upcall';
 

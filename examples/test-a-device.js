@@ -1,5 +1,8 @@
 // @ts-check
-/** How to test a device: alone, with a clock that the test moves, and then from a vCPU, without guest code. */
+/**
+ * How to test a device: alone, with a clock that the test moves, and then from a vCPU, without
+ * guest code.
+ */
 
 import assert from 'node:assert/strict';
 import { ManualClock, ports, ScriptedHypervisor, ServiceVm } from 'upcall';

@@ -1,5 +1,8 @@
 // @ts-check
-/** The moves of a guest's requests, as they happen and as a file for ui.perfetto.dev, and its statistics. */
+/**
+ * The moves of a guest's requests, as they happen and as a file for ui.perfetto.dev, and its
+ * statistics.
+ */
 
 import { writeFileSync } from 'node:fs';
 import { describeMove, guestImage, percentileNs, PerfettoExport, prometheusText } from 'upcall';

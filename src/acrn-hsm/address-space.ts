@@ -1,20 +1,24 @@
 /**
- * AddressSpace: the memory of the process that calls the control interface. An ioctl's argument is a 64-bit address in
- * it; what is not there is −EFAULT. Whoever embeds the interface brings one; MappedMemory is one made of byte arrays.
+ * AddressSpace: the memory of the process that calls the control interface. An ioctl's argument is
+ * a 64-bit address in it, and an unmapped one is −EFAULT. A program that embeds the interface
+ * brings its own. MappedMemory is one made of byte arrays.
  */
 
 /** Mappings of one address space. */
 export const MAX_MAPPINGS = 4096;
 
 export interface AddressSpace {
-  /** Copies from the caller; false (nothing usable) where an address is not mapped. */
+  /**
+   * Copies from the caller. Returns false if an address is not mapped; `target` is then undefined.
+   */
   read(address: bigint, target: Uint8Array): boolean;
-  /** Copies to the caller; false, with nothing written, where an address is not mapped. */
+  /** Copies to the caller. Returns false, with nothing written, if an address is not mapped. */
   write(address: bigint, source: Uint8Array): boolean;
   /**
-   * From now on the caller's bytes at `address` are `target`: their contents are copied there first. False when part of
-   * them is not mapped. It stands for pinning the caller's pages: a guest's RAM lies where its hypervisor wants it.
-   * `written` is called after each write through the address space, with an offset into `target`.
+   * Copies the caller's bytes at `address` to `target`, which stands for them from now on. Returns
+   * false if part of them is not mapped. This stands for pinning: a guest's RAM is where its
+   * hypervisor puts it. `written` is called after each write through the address space, with an
+   * offset into `target`.
    */
   share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean;
 }
@@ -26,7 +30,10 @@ interface Mapping {
 }
 
 const PAGE = 4096n;
-/** Where `allocate` begins: low enough to be a canonical address, high enough to catch a null pointer with an offset. */
+/**
+ * Where `allocate` begins: low enough to be a canonical address, high enough to catch a null
+ * pointer with an offset.
+ */
 const FIRST_FREE = 0x7f00_0000_0000n;
 
 export class MappedMemory implements AddressSpace {
@@ -34,7 +41,7 @@ export class MappedMemory implements AddressSpace {
   #mappings: readonly Mapping[] = [];
   #free = FIRST_FREE;
 
-  /** Puts bytes at an address. Throws RangeError where something is mapped already. */
+  /** Puts bytes at an address. Throws RangeError if part of the range is mapped already. */
   map(start: bigint, bytes: Uint8Array): void {
     const end = start + BigInt(bytes.length);
     const overlaps = this.#mappings.some((other) => start < endOf(other) && other.start < end);
@@ -43,7 +50,9 @@ export class MappedMemory implements AddressSpace {
     this.#mappings = sorted([...this.#mappings, { start, bytes }]);
   }
 
-  /** New zeroed bytes at an address of its choice, page-aligned, with an unmapped page behind them. */
+  /**
+   * New zeroed bytes at an address of its choice, page-aligned, with an unmapped page behind them.
+   */
   allocate(length: number): bigint {
     const start = this.#free;
     this.map(start, new Uint8Array(new SharedArrayBuffer(length)));
@@ -51,7 +60,10 @@ export class MappedMemory implements AddressSpace {
     return start;
   }
 
-  /** The bytes themselves where they lie in one piece; they stay the caller's until `share` moves them. */
+  /**
+   * The bytes themselves, if they are in one mapping. They stay the caller's until `share` moves
+   * them.
+   */
   bytes(start: bigint, length: number): Uint8Array | undefined {
     const mapping = this.#find(start);
     if (mapping === undefined) return undefined;
@@ -89,7 +101,10 @@ export class MappedMemory implements AddressSpace {
     return this.#mappings.find((mapping) => address >= mapping.start && address < endOf(mapping));
   }
 
-  /** Calls back for each piece: `offset` in the mapping, `at` from `address` on. False where one is missing. */
+  /**
+   * Calls back for each piece: `offset` in the mapping, `at` from `address` on. Returns false if
+   * one is missing.
+   */
   #walk(
     address: bigint,
     length: number,
@@ -112,7 +127,7 @@ function endOf(mapping: Mapping): bigint {
   return mapping.start + BigInt(mapping.bytes.length);
 }
 
-/** What of `mapping` lies in [from, to): one mapping or none. */
+/** The part of `mapping` in [from, to), if any. */
 function cut(mapping: Mapping, from: bigint, to: bigint): Mapping[] {
   const start = from > mapping.start ? from : mapping.start;
   const end = to < endOf(mapping) ? to : endOf(mapping);

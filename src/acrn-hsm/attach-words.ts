@@ -1,6 +1,9 @@
 /**
- * AttachWords: what a thread of ACRN userspace needs to wait for the default client's requests without an event loop.
- * The Service VM's thread says which slots it was given; the other thread sleeps until one of them still stands.
+ * AttachWords: the shared words on which a thread of ACRN userspace waits for the default client's
+ * requests.
+ *
+ * Threads: the Service VM's thread writes the ticket of each slot that it assigns to the client.
+ * One other thread sleeps until one of these tickets is current.
  */
 
 import { Doorbell, DOORBELL_WORDS } from '../sync/doorbell.js';
@@ -27,7 +30,9 @@ export class AttachWords {
     return this.#words.buffer;
   }
 
-  /** The ticket of slot `vcpu`'s last request; it is pending while the HSM's word holds the same. */
+  /**
+   * The ticket of slot `vcpu`'s last request; it is pending while the HSM's word holds the same.
+   */
   ticket(vcpu: number): number {
     return this.#words.load(TICKETS + vcpu);
   }
@@ -46,7 +51,10 @@ export class AttachWords {
     this.#doorbell.ring();
   }
 
-  /** Blocks this thread until there is work (true) or the time is over (false). One waiting thread for each client. */
+  /**
+   * Blocks this thread until there is work (true) or the time is over (false). One waiting thread
+   * for each client.
+   */
   wait(poll: Poll, timeoutMs: number): boolean {
     return this.#doorbell.wait(poll, timeoutMs, this.#spin);
   }

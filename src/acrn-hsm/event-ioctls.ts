@@ -1,4 +1,7 @@
-/** IOEVENTFD, IRQFD and SETUP_VM_EVENT_FD: the driver's checks in its order, then ioeventfd.ts, irqfd.ts, vm-event.ts. */
+/**
+ * IOEVENTFD, IRQFD and SETUP_VM_EVENT_FD: the driver's checks in its order, then ioeventfd.ts,
+ * irqfd.ts, vm-event.ts.
+ */
 
 import { checkIoEvent, type IoEventRequest } from '../hsm/ioeventfd.js';
 import type { AddressSpace } from './address-space.js';
@@ -11,7 +14,10 @@ import type { StructView } from './struct-view.js';
 const FLAG_PIO = 1;
 const FLAG_DATAMATCH = 2;
 const FLAG_DEASSIGN = 4;
-/** Only ACRN's own kernel acts on it; mainline ignores it, as it does every bit that it does not know. */
+/**
+ * Only ACRN's own kernel acts on it; mainline ignores it, as it does every bit that it does not
+ * know.
+ */
 const FLAG_ASYNCIO = 8;
 const IRQ_FLAG_DEASSIGN = 1;
 

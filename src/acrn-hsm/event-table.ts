@@ -1,21 +1,23 @@
-/** EventTable: the caller's file descriptors as far as the HSM looks at them: which are open, and which are events. */
+/** EventTable: the caller's file descriptors as the HSM sees them: open or not, an event or not. */
 
 import type { EventObject } from '../hsm/event-object.js';
 import { Errno } from '../hsm/errno.js';
 
 export interface EventTable {
-  /** The event behind a descriptor, −EBADF when it is not open, −EINVAL when it is no event. */
+  /** The event behind a descriptor, −EBADF if it is not open, −EINVAL if it is not an event. */
   lookup(fd: number): EventObject | number;
 }
 
 /** Descriptors of one table. */
 export const MAX_DESCRIPTORS = 65_536;
 
-/** A table that is kept by hand: for callers inside this process. */
+/** A table for callers inside this process, which open and close its descriptors themselves. */
 export class LocalEventTable implements EventTable {
   readonly #open = new Map<number, EventObject | undefined>();
 
-  /** Opens an event under the lowest free number; without one, a descriptor that is no event. */
+  /**
+   * Opens an event under the lowest free number; without one, a descriptor that is not an event.
+   */
   open(event?: EventObject): number {
     if (this.#open.size >= MAX_DESCRIPTORS) throw new RangeError(`a table has at most ${MAX_DESCRIPTORS} descriptors`);
     let fd = 0;

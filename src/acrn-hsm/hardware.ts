@@ -1,7 +1,8 @@
 /**
- * Hardware: the hypercalls that need a real machine below: pass-through devices, their interrupts, the host's MMIO, power
- * states. Our hypervisors have none of it, so each is refused with −1, which the caller sees as EPERM, as from an ACRN
- * without the device. A hypervisor that has some brings its own.
+ * Hardware: the hypercalls that need a real machine: pass-through devices, their interrupts, the
+ * host's MMIO, power states. upcall's hypervisors have no such hardware, so each is refused with
+ * −1, which the caller sees as EPERM, as from an ACRN without the device. A hypervisor with
+ * hardware brings its own.
  */
 
 import { Errno } from '../hsm/errno.js';
@@ -20,7 +21,10 @@ export type HardwareCall =
   | 'interrupt-monitor'
   | 'cpu-state';
 
-/** `argument` is the caller's structure (for `cpu-state` what is to be filled in); `command` only for `cpu-state`. */
+/**
+ * `argument` is the caller's structure (for `cpu-state` what is to be filled in); `command` only
+ * for `cpu-state`.
+ */
 export type Hardware = (call: HardwareCall, vmId: number, argument: Uint8Array, command?: bigint) => number;
 
 export const noHardware: Hardware = () => Errno.EPERM;

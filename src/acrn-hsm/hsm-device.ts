@@ -1,7 +1,8 @@
 /**
- * HsmDevice: /dev/acrn_hsm of a Service VM. Each `open` gives a file with which its owner creates and runs one User VM, as
- * with the real driver. ServiceVm puts that VM together like any other, so its operator has the same tools: `file.vm` is
- * a UserVm with trace, statistics, faults and breakpoints.
+ * HsmDevice: /dev/acrn_hsm of a Service VM. Each `open` gives a file with which its owner creates
+ * and runs one User VM, as with the real driver. ServiceVm puts that VM together like any other, so
+ * its operator has the same tools: `file.vm` is a UserVm with trace, statistics, faults and
+ * breakpoints.
  *
  * The options say what all its VMs have that CREATE_VM cannot ask for.
  */
@@ -36,7 +37,10 @@ export interface HsmDeviceOptions {
   /** The CPUs that a creator may name, one bit each. Default: 16 of them. */
   readonly cpuMask?: bigint;
   readonly hardware?: Hardware;
-  /** The hypervisor answers some PCI configuration accesses before the HSM, as ACRN's does. Default: false. */
+  /**
+   * The hypervisor answers some PCI configuration accesses before the HSM, as ACRN's does. Default:
+   * false.
+   */
   readonly interceptPci?: boolean;
   /** Also the ioctls of ACRN's own kernel: asynchronous I/O and VM events. Default: false. */
   readonly hasExtensions?: boolean;
@@ -48,7 +52,10 @@ export interface HsmDeviceOptions {
   readonly statistics?: boolean;
   /** Makes chosen requests and interrupts fail in chosen ways; see docs/fault-injection.md. */
   readonly faults?: FaultPlan;
-  /** Called for each VM before CREATE_VM returns: the place to listen to its events or to open its live page. */
+  /**
+   * Called for each VM before CREATE_VM returns: the place to listen to its events or to open its
+   * live page.
+   */
   readonly onVm?: (vm: UserVm) => void;
   /** CLEAR's sleep, for tests. */
   readonly sleep?: (ms: number) => Promise<void>;
@@ -78,7 +85,10 @@ export class HsmDevice {
     await Promise.all([...this.#files].map((file) => file.close()));
   }
 
-  /** A file without a VM. `caller` is the memory of the process that opens it, `events` its descriptors. */
+  /**
+   * A file without a VM. `caller` is the memory of the process that opens it, `events` its
+   * descriptors.
+   */
   open(caller: AddressSpace, events: EventTable = new LocalEventTable()): HsmFile {
     const { hardware = noHardware, hasExtensions = false } = this.#options;
     const file = new HsmFile({
@@ -93,7 +103,9 @@ export class HsmDevice {
     return file;
   }
 
-  /** Fills in `vmid` and `vcpu_num`. Undefined if the hypervisor or the caller's page will not do. */
+  /**
+   * Fills in `vmid` and `vcpu_num`. Undefined if the hypervisor or the caller's page will not do.
+   */
   async #createVm(
     creation: StructView<typeof VM_CREATION>,
     caller: AddressSpace,
@@ -146,7 +158,10 @@ export class HsmDevice {
   }
 }
 
-/** The driver takes any address and means the page around it. A caller that does not expect that is refused. */
+/**
+ * The driver takes any address and means the page around it. A caller that does not expect that is
+ * refused.
+ */
 function share(page: SharedArrayBuffer, caller: AddressSpace, address: bigint): boolean {
   return address % BigInt(PAGE_BYTES) === 0n && caller.share(address, new Uint8Array(page));
 }

@@ -1,9 +1,10 @@
 /**
- * HsmFile: one open file of /dev/acrn_hsm. `ioctl` answers every code as the driver does: the same checks in the same
- * order, the same results or −errno; hypercalls' own −1 arrives as −1 (EPERM). Calls are not serialised against each
- * other, but where two at once would harm the driver (create, destroy, close) the second is refused or waits.
+ * HsmFile: one open file of /dev/acrn_hsm. `ioctl` answers every code as the driver does: the same
+ * checks in the same order, the same results or −errno. A hypercall's own −1 arrives as −1 (EPERM).
  *
- * Calls that wait (ATTACH, CLEAR, and those that stop vCPUs) give a promise; all others answer at once.
+ * Calls that wait (ATTACH, CLEAR, and those that stop vCPUs) return a promise; all others answer at
+ * once. Calls are not serialised against each other. Where two at once would harm the driver
+ * (create, destroy, close), the second one is refused or waits.
  */
 
 import { RingId } from '../hypervisor/async-io-hypercalls.js';
@@ -51,7 +52,7 @@ type Result = number | Promise<number>;
 export class HsmFile {
   readonly #parts: HsmFileParts;
   #vm: IoctlVm | undefined;
-  /** A CREATE_VM that is not through yet; there is at most one. */
+  /** A CREATE_VM in progress; there is at most one. */
   #creating: Promise<number> | undefined;
   #isClosed = false;
 
@@ -59,12 +60,18 @@ export class HsmFile {
     this.#parts = parts;
   }
 
-  /** What a thread needs to attach by itself; undefined without a default client. */
+  /**
+   * What a thread needs to attach by itself. Undefined without a client, or while its answers are
+   * relayed.
+   */
   get userspaceHandle(): UserspaceHandle | undefined {
     return this.ioctlVm?.userspace?.handle;
   }
 
-  /** The VM behind the file, with its operator's tools: events, trace, statistics, faults, breakpoints, live page. */
+  /**
+   * The VM behind the file, with its operator's tools: events, trace, statistics, faults,
+   * breakpoints, live page.
+   */
   get vm(): UserVm | undefined {
     return this.ioctlVm?.userVm;
   }
@@ -75,7 +82,10 @@ export class HsmFile {
     return this.#vm;
   }
 
-  /** `argument` is an address in the caller's memory, or the value itself. `signal` ends a waiting ATTACH with 0. */
+  /**
+   * `argument` is an address in the caller's memory, or the value itself. `signal` ends a waiting
+   * ATTACH with 0.
+   */
   ioctl(code: number, argument: bigint | number = 0n, signal?: AbortSignal): Result {
     if (this.#isClosed) return Errno.EBADF;
     const address = BigInt.asUintN(U64, BigInt(argument));
@@ -88,7 +98,10 @@ export class HsmFile {
     );
   }
 
-  /** Ends the VM, whatever it is doing: the driver would forget a running one and go on dispatching it. */
+  /**
+   * Ends the VM in any state: the driver would forget a running VM and go on dispatching its
+   * requests.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return;
     this.#isClosed = true;
@@ -133,7 +146,7 @@ export class HsmFile {
         return vm.userspace?.attach(signal) ?? Errno.ENODEV;
       case Ioctl.NOTIFY_REQUEST_FINISH:
         return this.#with(IOREQ_NOTIFY, address, (notify) =>
-          // `vmid` is not looked at, and the driver hands its u32 on as a u16.
+          // `vmid` is ignored, and the driver truncates the u32 to a u16.
           notify.number('reserved') !== 0 ? Errno.EINVAL : vm.finishRequest(notify.number('vcpu') & 0xffff),
         );
       case Ioctl.CLEAR_VM_IOREQ:
@@ -180,7 +193,7 @@ export class HsmFile {
   #create(address: bigint): Result {
     return this.#with(VM_CREATION, address, (creation) => {
       if (!creation.isZero('reserved0') || !creation.isZero('reserved1')) return Errno.EINVAL;
-      // The driver would make a second VM over the first one's lists.
+      // The driver would create a second VM over the first one's lists.
       if (this.ioctlVm !== undefined || this.#creating !== undefined) return Errno.EINVAL;
       const creating = this.#createWith(creation, address).finally(() => (this.#creating = undefined));
       this.#creating = creating;

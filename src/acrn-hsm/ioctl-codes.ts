@@ -1,6 +1,7 @@
 /**
- * The numbers of the control interface's ioctls. A code holds its direction in bits 31…30 (1: the kernel reads the
- * argument, 2: it writes it), the argument's size in bits 29…16, the driver's letter and the call's number.
+ * The numbers of the control interface's ioctls. A code holds its direction in bits 31…30 (1: the
+ * kernel reads the argument, 2: it writes it), the argument's size in bits 29…16, the driver's
+ * letter and the call's number.
  *
  * Source: UAPI header `linux/acrn.h`; the last three are ACRN's own kernel's.
  */

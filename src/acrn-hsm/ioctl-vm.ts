@@ -1,6 +1,6 @@
 /**
- * IoctlVm: the VM of one open file: a UserVm, and what its ioctls set up around it: memory segments, ioeventfds, irqfds,
- * rings, and the client of ACRN userspace.
+ * IoctlVm: the VM of one open file: a UserVm, and what its ioctls set up around it: memory
+ * segments, ioeventfds, irqfds, rings, and the client of ACRN userspace.
  *
  * Called by: HsmFile, for each ioctl. HsmDevice creates it for CREATE_VM.
  */

@@ -1,9 +1,9 @@
 /**
- * LinuxEvents: event objects over real Linux eventfds, the descriptors that another process or a virtio
- * back end hands over. Where the host has no eventfds, LocalEvent takes their place.
+ * LinuxEvents: event objects over real Linux eventfds, the descriptors that another process or a
+ * virtio back end hands over. Where the host has no eventfds, LocalEvent takes their place.
  *
- * A difference to the driver: this side has to take the counter to see the next signal, so another reader
- * that shares an eventfd with an irqfd finds it empty.
+ * A difference to the driver: this side has to take the counter to see the next signal, so another
+ * reader that shares an eventfd with an irqfd finds it empty.
  */
 
 import type { EventFds } from '../host/event-fds.js';

@@ -1,6 +1,7 @@
 /**
- * SET_MEMSEG and UNSET_MEMSEG. The guest's RAM lies where its hypervisor has it; a RAM segment therefore moves the
- * caller's bytes there and lets the caller's addresses show them, which looks the same from both sides.
+ * MemorySegments: SET_MEMSEG and UNSET_MEMSEG. The guest's RAM is where its hypervisor allocated
+ * it. A RAM segment therefore copies the caller's bytes there and maps that memory at the caller's
+ * addresses, which is the same for both sides.
  */
 
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
@@ -46,7 +47,7 @@ export class MemorySegments {
     if (bytes === 0n) return Errno.EINVAL;
     const guest = map.big('user_vm_pa');
     const isInRam = (guest & PAGE_MASK) === 0n && guest + bytes <= BigInt(this.#memory.size);
-    // The driver pins first, records then, and asks the hypervisor last; so the caller hears of its own pages first.
+    // The driver's order: it pins the pages, then records them, then calls the hypervisor.
     if (!isMapped(this.#caller, map.big('vma_base'), bytes)) return Errno.EFAULT;
     if (this.#count >= MAX_RAM_SEGMENTS) return Errno.ENOMEM;
     if (!isInRam) return Errno.EPERM;
@@ -59,7 +60,7 @@ export class MemorySegments {
   }
 }
 
-/** Looks at each page, as pinning does. */
+/** Checks each page, as pinning does. */
 function isMapped(caller: AddressSpace, address: bigint, bytes: bigint): boolean {
   const probe = new Uint8Array(1);
   const last = address + bytes - 1n;

@@ -1,4 +1,6 @@
-/** VM_INTR_MONITOR and PM_GET_CPU_STATE: pages and structures that only a hypervisor on real hardware fills. */
+/**
+ * VM_INTR_MONITOR and PM_GET_CPU_STATE: ioctls that only a hypervisor on real hardware can answer.
+ */
 
 import { PAGE_BYTES } from '../io-request/layout.js';
 import type { AddressSpace } from './address-space.js';
@@ -9,13 +11,13 @@ import { CSTATE_DATA, PSTATE_DATA } from './struct-layout.js';
 const COMMAND_MASK = 0xffn;
 const COMMAND_BYTES = 8;
 const COUNT_BYTES = 8;
-/** What each command gives back: PX_CNT, PX_DATA, CX_CNT, CX_DATA. */
+/** The result's size for each command: PX_CNT, PX_DATA, CX_CNT, CX_DATA. */
 const RESULT_BYTES = [COUNT_BYTES, PSTATE_DATA.bytes, COUNT_BYTES, CSTATE_DATA.bytes];
 
-/** Offers the caller's page, which the hypervisor keeps if it takes it. */
+/** Offers the caller's page to the hypervisor, which keeps it if it accepts. */
 export function monitorInterrupts(vmId: number, caller: AddressSpace, hardware: Hardware, address: bigint): number {
   const page = new Uint8Array(new SharedArrayBuffer(PAGE_BYTES));
-  // The driver means the whole page around the address.
+  // The driver takes the whole page around the address.
   const start = address - (address % BigInt(PAGE_BYTES));
   if (!caller.read(start, page)) return Errno.EFAULT;
   const result = hardware('interrupt-monitor', vmId, page);
@@ -23,7 +25,10 @@ export function monitorInterrupts(vmId: number, caller: AddressSpace, hardware: 
   return result;
 }
 
-/** The caller's u64 is the command; the result overwrites it. A command that does not exist is 0 with nothing done. */
+/**
+ * The caller's u64 is the command; the result overwrites it. An unknown command returns 0 and does
+ * nothing.
+ */
 export function cpuState(vmId: number, caller: AddressSpace, hardware: Hardware, address: bigint): number {
   const command = new Uint8Array(COMMAND_BYTES);
   if (!caller.read(address, command)) return Errno.EFAULT;

@@ -1,6 +1,6 @@
 /**
- * Where the fields of the control interface's structures lie. Field names are those of the C header, so that a test can
- * ask a C compiler for each of them. All fields are little-endian.
+ * Where the fields of the control interface's structures lie. Field names are those of the C
+ * header, so that a test can ask a C compiler for each of them. All fields are little-endian.
  *
  * Source: UAPI header `linux/acrn.h`.
  */
@@ -193,7 +193,10 @@ export const PSTATE_DATA = {
   },
 } as const satisfies StructLayout;
 
-/** Every structure of the control interface. The request page's own layout is in io-request/layout.ts. */
+/**
+ * Every structure of the control interface. The request page's own layout is in
+ * io-request/layout.ts.
+ */
 export const STRUCT_LAYOUTS: readonly StructLayout[] = [
   VM_CREATION,
   IOREQ_NOTIFY,

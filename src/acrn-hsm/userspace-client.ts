@@ -1,10 +1,12 @@
 /**
- * UserspaceClient: the default client of the control interface ("acrndm"). It answers nothing itself: ACRN userspace
- * waits in ATTACH, scans the page, writes its results there and finishes each request with NOTIFY.
+ * UserspaceClient: the default client of the control interface ("acrndm"). It answers nothing
+ * itself: ACRN userspace waits in ATTACH, scans the page, writes its results there and finishes
+ * each request with NOTIFY.
  *
- * While its answers are relayed (a breakpoint before COMPLETE, a fault plan), NOTIFY takes the answer from the page and
- * finishes the client's request with it, where it can be held or altered. The slot may stay PROCESSING then. A userspace
- * that scans it once more and answers again does no harm: the first answer counts.
+ * While its answers are relayed (a breakpoint before COMPLETE, a fault plan), NOTIFY takes the
+ * answer from the page and finishes the client's request with it, where it can be held or altered.
+ * The slot may stay PROCESSING then. A userspace that scans it once more and answers again does no
+ * harm: the first answer counts.
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
@@ -39,7 +41,10 @@ export class UserspaceClient implements IoClient {
   readonly #waiters = new Set<(result: number) => void>();
   readonly #requests: (AssignedRequest | undefined)[] = Array.from({ length: SLOT_COUNT });
   readonly #tickets = new Int32Array(SLOT_COUNT);
-  /** Slots whose request the client has been given and has not answered by `finish`: bit n for slot n. */
+  /**
+   * Slots whose request the client has been given and has not answered by `finish`: bit n for slot
+   * n.
+   */
   #given = 0;
   #finisher: ClientFinisher | undefined;
   #isRelaying = false;
@@ -49,20 +54,27 @@ export class UserspaceClient implements IoClient {
     this.#options = options;
   }
 
-  /** For a thread that attaches by itself. Undefined while answers are relayed: that thread would finish on its own. */
+  /**
+   * For a thread that attaches by itself. Undefined while answers are relayed: that thread would
+   * finish on its own.
+   */
   get handle(): UserspaceHandle | undefined {
     if (this.#finisher === undefined || this.#isRelaying) return undefined;
     return { words: this.#words.buffer, finisher: this.#finisher, vcpuCount: this.#options.vcpuCount };
   }
 
-  /** Whether NOTIFY for slot `vcpu` has to go through `finish`: also when that was done once, and the answer is held. */
+  /**
+   * Whether NOTIFY for slot `vcpu` has to go through `finish`: also when that was done once, and
+   * the answer is held.
+   */
   finishesItself(vcpu: number): boolean {
     return this.#isRelaying || (this.#given & (1 << vcpu)) === 0;
   }
 
   /**
-   * 0 as long as a request is pending (at once if one is), −ENODEV when the client is destroyed. An abort ends the wait
-   * with 0, as a signal does in the driver: the caller scans, finds nothing, and comes back.
+   * 0 as long as a request is pending (at once if one is), −ENODEV when the client is destroyed. An
+   * abort ends the wait with 0, as a signal does in the driver: the caller scans, finds nothing,
+   * and comes back.
    */
   attach(signal?: AbortSignal): number | Promise<number> {
     if (this.#isDestroyed) return Errno.ENODEV;
@@ -80,7 +92,10 @@ export class UserspaceClient implements IoClient {
     });
   }
 
-  /** Answers the request of slot `vcpu` with the value in the page. Returns 0, or −EINVAL for a vCPU that does not exist. */
+  /**
+   * Answers the request of slot `vcpu` with the value in the page. Returns 0, or −EINVAL for a vCPU
+   * that does not exist.
+   */
   finish(vcpu: number): number {
     const { vcpuCount, buffer } = this.#options;
     if (vcpu >= vcpuCount) return Errno.EINVAL;

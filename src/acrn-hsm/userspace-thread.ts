@@ -1,6 +1,9 @@
 /**
- * UserspaceThread: ATTACH and NOTIFY for a thread of ACRN userspace that blocks, as acrn-dm's VM loop does. The file's
- * owner gives it `HsmFile.userspaceHandle`; it reads the page in `handle.finisher.page`.
+ * UserspaceThread: ATTACH and NOTIFY for a thread of ACRN userspace that blocks, as acrn-dm's VM
+ * loop does.
+ *
+ * Callers must: take `HsmFile.userspaceHandle` in the Service VM's thread, construct this in the
+ * blocking thread, and read the slots from `handle.finisher.page`.
  */
 
 import { SharedBuffer } from '../io-request/shared-buffer.js';
@@ -36,13 +39,19 @@ export class UserspaceThread {
     this.#vcpuCount = handle.vcpuCount;
   }
 
-  /** Blocks until a request is pending (0) or the client is destroyed (−ENODEV). A time-out is 0, as a signal is. */
+  /**
+   * Blocks until a request is pending (0) or the client is destroyed (−ENODEV). A timeout gives 0,
+   * as a signal does.
+   */
   attach(timeoutMs = Infinity): number {
     this.#words.wait(this.#due, timeoutMs);
     return this.#words.isDestroyed ? Errno.ENODEV : 0;
   }
 
-  /** NOTIFY_REQUEST_FINISH: the result stands in the page. A slot that is not ours at present is left alone. */
+  /**
+   * NOTIFY_REQUEST_FINISH: the result is in the page. A slot that is not assigned to this client is
+   * left alone.
+   */
   notify(vcpu: number): number {
     if (this.#words.isDestroyed) return 0;
     if (vcpu >= this.#vcpuCount) return Errno.EINVAL;

@@ -1,10 +1,11 @@
 /**
- * SET_VCPU_REGS: from `struct acrn_vcpu_regs` to VcpuRegisters, as ACRN's `set_vcpu_regs` takes them. The structure has
- * all of CS, and of the other segments the selectors: those are flat with base 0, whatever the selector, and as wide as
- * the mode.
+ * SET_VCPU_REGS: decodes `struct acrn_vcpu_regs` to VcpuRegisters, as ACRN's `set_vcpu_regs` does.
+ * The structure has all of CS, and of the other segments the selectors. Those are flat with base 0,
+ * whatever the selector, and as wide as the mode.
  *
- * ACRN looks at CR0 and CR4 alone; every other state that no CPU can be in ends its VM when it starts. Here all of them
- * are refused, as is what our cores lack: long mode, and extensions of which their CPUID does not tell.
+ * ACRN checks CR0 and CR4 alone. Any other invalid state makes its VM fail at start. Here such
+ * states are refused, as is what upcall's cores lack: long mode, and extensions that their CPUID
+ * does not report.
  */
 
 import type { SegmentStart, VcpuRegisters } from '../hypervisor/vcpu-registers.js';
@@ -26,7 +27,10 @@ const CR4_BITS = 0x7fcn;
 const FLAGS_FIXED = 2n;
 /** CF, PF, AF, ZF, SF, OF: ACRN clears them. */
 const FLAGS_OF_RESULTS = 0x8d5n;
-/** IF, DF, IOPL, NT, RF, AC, ID. Not TF, which the core lacks, and not VM, which needs segments that the structure has not. */
+/**
+ * IF, DF, IOPL, NT, RF, AC, ID. Not TF, which the core lacks, and not VM, which needs segments that
+ * the structure has not.
+ */
 const FLAGS_BITS = 0x0025_7600n | FLAGS_OF_RESULTS | FLAGS_FIXED;
 
 /** `cs_ar`: type, S, DPL and P as in a descriptor, D in bit 14, G in bit 15. */
@@ -113,8 +117,9 @@ function areFlags(flags: bigint): boolean {
 }
 
 /**
- * Intel SDM, volume 3, "Checks on Guest Segment Registers", but for bits 8 to 11, which must be 0 there: ACRN's own device
- * model sets them. SS has privilege level 0, so code has it, too, unless it is conforming, for which 0 is the only level.
+ * Intel SDM, volume 3, "Checks on Guest Segment Registers", but for bits 8 to 11, which must be 0
+ * there: ACRN's own device model sets them. SS has privilege level 0, so code has it, too, unless
+ * it is conforming, for which 0 is the only level.
  */
 function isCodeSegment({ limit, attributes }: Required<SegmentStart>, isProtected: boolean): boolean {
   const type = attributes & TYPE;

@@ -176,7 +176,8 @@ describe('VM events', () => {
     assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_FD, argument), 0);
     assert.equal(vcpu.powerOffAfterFault(), false);
     assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_RING, ring), 0);
-    // The write to 0x404 would wait for its answer; a kick's descriptor there answers at once and shows the access.
+    // The write to 0x404 would wait for its answer; a kick's descriptor there answers at once and
+    // shows the access.
     const kicks = caller.memory.allocate(PAGE_BYTES);
     caller.memory.write(kicks, createRingPage(8));
     await caller.file.ioctl(ExtensionIoctl.SETUP_ASYNCIO, kicks);

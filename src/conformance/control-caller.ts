@@ -1,4 +1,7 @@
-/** ControlCaller: a process that uses the control interface, as short as a test wants it: structures by field names. */
+/**
+ * ControlCaller: a process that uses the control interface, as short as a test wants it: structures
+ * by field names.
+ */
 
 import { HsmDevice, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
 import type { HsmFile } from '../acrn-hsm/hsm-file.js';
@@ -96,7 +99,10 @@ export class ControlCaller {
     return this.result(Ioctl.IRQFD, IRQFD, fields);
   }
 
-  /** vCPU `vcpu` of the newest VM makes a port request; the worker then makes a pass. False when its slot is not FREE. */
+  /**
+   * vCPU `vcpu` of the newest VM makes a port request; the worker then makes a pass. False when its
+   * slot is not FREE.
+   */
   port(vcpu: number, direction: number, port: number, size: number, value = 0): boolean {
     return this.#request(vcpu, 0, direction, port, size, value, 0);
   }

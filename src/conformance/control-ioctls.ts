@@ -1,6 +1,7 @@
 /**
- * The ioctls as a conformance script writes them: `ioctl NAME FIELD=VALUE …` with the names of `linux/acrn.h`, in lower
- * case and with hyphens. What follows a name is the structure's fields, all others 0, or one number: the argument itself.
+ * The ioctls as a conformance script writes them: `ioctl NAME FIELD=VALUE …` with the names of
+ * `linux/acrn.h`, in lower case and with hyphens. What follows a name is the structure's fields,
+ * all others 0, or one number: the argument itself.
  */
 
 import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';

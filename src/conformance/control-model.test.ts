@@ -23,7 +23,10 @@ interface Played {
 
 type Distortion = (answer: object, line: string) => object;
 
-/** Plays the steps on both, up to the first difference. `distort` makes the model wrong, for the test of this test. */
+/**
+ * Plays the steps on both, up to the first difference. `distort` makes the model wrong, for the
+ * test of this test.
+ */
 async function play(steps: readonly Step[], distort: Distortion = (answer) => answer): Promise<Played> {
   const model = new ControlModel();
   const runner = new HsmScript();

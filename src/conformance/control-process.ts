@@ -1,7 +1,7 @@
 /**
- * ControlProcess: the process of a conformance script that uses the control interface: its memory, its events, and its
- * open file of /dev/acrn_hsm. `ioctl` makes a call; `user` is what else a process does. No worker runs by itself: the
- * script's `upcall` is the pass.
+ * ControlProcess: the process of a conformance script that uses the control interface: its memory,
+ * its events, and its open file of /dev/acrn_hsm. `ioctl` makes a call; `user` is what else a
+ * process does. No worker runs by itself: the script's `upcall` is the pass.
  */
 
 import { MappedMemory } from '../acrn-hsm/address-space.js';

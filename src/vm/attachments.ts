@@ -1,6 +1,7 @@
 /**
- * Attachments: the devices of one User VM and where they are. UserVm asks it to place, reset and close them; ranges of
- * devices may not overlap.
+ * Attachments: the devices of one User VM and their ranges. Ranges of devices may not overlap.
+ *
+ * Called by: UserVm, to place, reset and close devices.
  */
 
 import { atMost } from '../sync/bounded-wait.js';
@@ -20,23 +21,23 @@ interface Attachment {
 }
 
 export interface AttachmentsOptions {
-  /** Where the hypervisor would never ask a device. */
+  /** Ranges that never become requests: the hypervisor answers them itself. */
   readonly ownRanges: readonly OwnRange[];
   readonly memory: GuestMemory;
-  /** How long `ready` waits for devices in threads of their own. */
+  /** How long `ready` waits for devices in threads of their own, in ms. */
   readonly startTimeoutMs: number;
   readonly reportError: ReportDeviceError;
-  /** A device's thread ended although nobody closed it. */
+  /** A device's thread ended, and its device was not closed. */
   readonly onLost: (client: IoClient, reason: string) => void;
-  /** The thread of a client that was taken out has ended. */
+  /** The thread of a removed client has ended. */
   readonly onEnd: (client: IoClient) => void;
-  /** The clients that the HSM has now: it takes out those that fail or are late. */
+  /** The HSM's current clients. It removes those that fail or are late. */
   readonly clients: () => readonly IoClient[];
 }
 
 export class Attachments {
   readonly #options: AttachmentsOptions;
-  /** Whether somebody has waited for the devices in threads, and would have heard of one that cannot be made. */
+  /** `ready` has resolved. Until then a device that cannot be created is its error and no event. */
   #wasReady = false;
   #attachments: Attachment[] = [];
 
@@ -44,11 +45,14 @@ export class Attachments {
     this.#options = options;
   }
 
-  /** The I/O client for a device at a range. Throws RANGE_OVERLAP, naming both, when another device is there. */
+  /**
+   * The I/O client for a device at a range. Throws RANGE_OVERLAP, naming both, if another device is
+   * there.
+   */
   place(range: AddressRange, device: Device | ThreadPlacement): IoClient {
     this.#forgetLost();
     const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
-    this.#expectAsked(range, name);
+    this.#expectReachable(range, name);
     const other = this.#attachments.find((attachment) => overlaps(attachment.range, range));
     if (other !== undefined) {
       throw new UpcallError(
@@ -62,22 +66,23 @@ export class Attachments {
     return attachment.client;
   }
 
-  /** False when the client is not here any more. Does not close the device. */
+  /** Returns false if the client was removed before. Does not close the device. */
   forget(client: IoClient): boolean {
     const before = this.#attachments.length;
     this.#attachments = this.#attachments.filter((attachment) => attachment.client !== client);
     return this.#attachments.length < before;
   }
 
-  /** The device of `client`, if there is one and it runs in this thread. */
+  /** The device of `client`. Undefined if it has none in this thread. */
   deviceOf(client: IoClient): Device | undefined {
     const device = this.#attachments.find((attachment) => attachment.client === client)?.device;
     return device instanceof ThreadClient ? undefined : device;
   }
 
   /**
-   * Resolves when every device that is made in a thread of its own is made; rejects with what went wrong, and with
-   * DEVICE_MODULE_INVALID when its time is over: a module may wait for something that never comes.
+   * Resolves when every device in a thread of its own exists. Rejects with that thread's error, and
+   * with DEVICE_MODULE_INVALID after `startTimeoutMs`: a module may wait for something that never
+   * comes.
    */
   async ready(): Promise<void> {
     const { startTimeoutMs: limitMs } = this.#options;
@@ -109,7 +114,7 @@ export class Attachments {
     if (!(device instanceof ThreadClient)) this.#guard(attachment, () => device.close?.());
   }
 
-  /** A device that throws is its own trouble: the others are reset and closed all the same. */
+  /** A device that throws does not keep the others from being reset and closed. */
   #guard({ client }: Attachment, act: () => void): void {
     try {
       act();
@@ -118,14 +123,14 @@ export class Attachments {
     }
   }
 
-  /** A device there would be accepted and never hear of the guest. */
-  #expectAsked(range: AddressRange, name: string): void {
+  /** A device in such a range would be attached but never reached. */
+  #expectReachable(range: AddressRange, name: string): void {
     for (const { type, start, end, what } of this.#options.ownRanges) {
       const own = type === 'port' ? ports(start, end - start + 1) : mmio(start, end - start + 1);
       if (overlaps(own, range))
         throw new UpcallError(
           'RANGE_OVERLAP',
-          `${name} at ${describeRange(range)} would not be asked: ${describeRange(own)} is ${what}`,
+          `${name} at ${describeRange(range)} would never be reached: ${describeRange(own)} is ${what}`,
           { remedy: 'Attach it elsewhere' },
         );
     }
@@ -140,7 +145,7 @@ export class Attachments {
       memory,
       reportError,
       onDeath: (dead, reason) => {
-        // Whoever starts the VM hears of a device that could not be made.
+        // `ready` rejects with this error.
         if (!dead.isReady && !this.#wasReady) return;
         onLost(dead, reason);
         this.forget(dead);
@@ -150,7 +155,7 @@ export class Attachments {
     return { range, device: client, client };
   }
 
-  /** Devices that the HSM took out: their ranges are free again. */
+  /** Closes devices whose client the HSM removed: their ranges are free again. */
   #forgetLost(): void {
     const clients = this.#options.clients();
     const lost = this.#attachments.filter(({ client }) => !clients.includes(client));

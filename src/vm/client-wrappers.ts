@@ -1,7 +1,7 @@
 /**
- * ClientWrappers: the I/O clients of one User VM as the HSM gets them. What has to stand between the HSM and a client
- * (faults, stacks for late requests) wraps it when it is made; the operator goes on to name his own. A VM that asks for
- * nothing of the kind has no wrappers, and its clients are the clients themselves.
+ * ClientWrappers: the I/O clients of one User VM as the HSM sees them. A tool that stands between
+ * the HSM and a client (faults, stacks for late requests) wraps it once. The operator goes on to
+ * name the original. A VM without such tools has no wrappers, and its clients are the originals.
  */
 
 import type { IoClient } from '../hsm/io-client.js';
@@ -15,12 +15,14 @@ export class ClientWrappers {
   readonly #wrapped = new WeakMap<IoClient, IoClient>();
   readonly #originals = new WeakMap<IoClient, IoClient>();
 
-  /** The first stands nearest to the client. */
+  /** The first one stands nearest to the client. */
   constructor(wraps: readonly WrapClient[]) {
     this.#wraps = wraps;
   }
 
-  /** The client as the HSM knows it; always the same for the same client. A wrapper may name what it stands around. */
+  /**
+   * The wrapped client: always the same one for the same client, also for one that is half wrapped.
+   */
   of(client: IoClient, isDefault = false): IoClient {
     if (this.#wraps.length === 0) return client;
     const original = this.original(client);
@@ -35,7 +37,7 @@ export class ClientWrappers {
     return wrapped;
   }
 
-  /** The client that the operator made. */
+  /** The operator's client. */
   original(client: IoClient): IoClient {
     return this.#originals.get(client) ?? client;
   }

@@ -1,12 +1,16 @@
 /**
- * The guest programs that come with the package, as paths. For the command line, examples and tests, which must find them
- * from wherever the package is installed.
+ * The guest programs of the package, as paths that do not depend on where the package is installed.
+ *
+ * Called by: the command line, examples and tests.
  */
 
 import { host } from '../host/current.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 
-/** `monitor`: interactive, pokes at ports, memory and interrupts. `hello`: greets, reads port 0x500, powers off. */
+/**
+ * `monitor`: interactive, pokes at ports, memory and interrupts. `hello`: greets, reads port 0x500,
+ * powers off.
+ */
 export const GUEST_NAMES = ['monitor', 'hello'] as const;
 export type GuestName = (typeof GUEST_NAMES)[number];
 

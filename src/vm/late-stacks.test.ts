@@ -57,7 +57,7 @@ describe('a late request', { timeout: 120_000 }, () => {
   test('of a client that waits for nothing says so', async () => {
     const event = await lateness({ name: 'forgetful', notify: () => undefined }, { lateStacks: true });
     assert.equal(event.stack, undefined);
-    assert.match(describeEvent(event), /was taken out; it waits for nothing that was made on behalf of this request$/);
+    assert.match(describeEvent(event), /was removed; it waits for nothing that was created for this request$/);
   });
 
   test('has no stack unless somebody asked for it', async () => {

@@ -1,9 +1,11 @@
 /**
- * LateStacks: where a device in the Service VM's thread waits while it is late. A promise that does not settle has no
- * stack; but it, or what it waits for, was made somewhere. So while a VM has this, every asynchronous thing that is made
- * on behalf of a request notes where, and a late request shows the last such place in the device.
+ * LateStacks: where a device in the Service VM's thread waits while it is late. A promise that does
+ * not settle has no stack; but it, or what it waits for, was made somewhere. So while a VM has
+ * this, every asynchronous thing that is made on behalf of a request notes where, and a late
+ * request shows the last such place in the device.
  *
- * Recording makes every promise of the process slower: it is for a device that hangs, not for every day.
+ * Recording makes every promise of the process slower: it is for a device that hangs, not for every
+ * day.
  */
 
 import { host } from '../host/current.js';
@@ -15,7 +17,7 @@ import { SLOT_COUNT } from '../io-request/layout.js';
 /** Places that are kept for one request: behind the device's own come a few of upcall's. */
 const PLACES = 8;
 
-/** What has been made on behalf of one request, the newest last. */
+/** The stacks of what was created for one request, the newest last. */
 interface Trail {
   readonly places: AsyncOrigin[];
 }
@@ -64,7 +66,7 @@ class TrailedClient implements IoClient {
     const stacks = (this.#bySlot[vcpu]?.places ?? []).map(({ stack = '' }) => framesOf(stack));
     const last = stacks.reverse().find(([frame]) => frame !== undefined && !isOwn(frame));
     const known = this.#client.explain?.(vcpu);
-    if (last === undefined) return { detail: 'it waits for nothing that was made on behalf of this request', ...known };
+    if (last === undefined) return { detail: 'it waits for nothing that was created for this request', ...known };
     return { ...known, stack: ['It waits since here:', ...last].join('\n') };
   }
 }

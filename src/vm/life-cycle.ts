@@ -1,6 +1,8 @@
 /**
- * LifeCycle: who decides when a User VM starts, pauses, resets and ends. `VmLifeCycle` is upcall's own policy;
- * `ManualLifeCycle` leaves every step to a program that knows ACRN's. UserVm is built with one of them.
+ * LifeCycle: the policy by which a User VM starts, pauses, resets and ends. `VmLifeCycle` is
+ * upcall's own policy. `ManualLifeCycle` leaves every step to a program that speaks ACRN's ioctls.
+ *
+ * Called by: UserVm, which is built with one of them.
  */
 
 import type { HypervisorServiceModule } from '../hsm/service-module.js';

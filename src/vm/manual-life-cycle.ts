@@ -1,17 +1,18 @@
 /**
- * ManualLifeCycle: a VM whose every step is made by its userspace, one hypercall each.
+ * ManualLifeCycle: single steps of a VM that its userspace runs, one hypercall each.
  *
- * Called by: the ioctls of /dev/acrn_hsm, which need the hypercalls' results as they are; and UserVm, for its operator.
+ * Called by: the ioctls of /dev/acrn_hsm, which return the hypercalls' results; UserVm, for its
+ * operator.
  *
- * No policy: a vCPU that halts or faults is reported and the VM stays as it is, a guest that resets or powers off its
- * machine is reported too. As in ACRN, userspace decides what follows.
+ * It has no policy. A vCPU that halts or faults is reported and the VM stays as it is, and so is a
+ * guest that resets or powers off its machine: as in ACRN, userspace decides what follows.
  */
 
 import type { VmEvent } from '../hypervisor/hypervisor.js';
 import { expectAccepted, type LifeCycle, type LifeCycleParts } from './life-cycle.js';
 import type { VmEnd } from './user-vm-events.js';
 
-/** A reset that was under way may make the VM CREATED between the pause and the destruction. */
+/** A reset in progress may make the VM CREATED between the pause and the destruction. */
 const DESTROY_ATTEMPTS = 2;
 
 export class ManualLifeCycle implements LifeCycle {
@@ -82,7 +83,7 @@ export class ManualLifeCycle implements LifeCycle {
       await this.pauseVm();
       await this.destroyVm(end);
     }
-    // The hypervisor refuses to destroy it: nothing of it may stay in the HSM all the same.
+    // If the hypervisor refused to destroy it, the HSM must still forget it.
     this.#finish(end);
   }
 

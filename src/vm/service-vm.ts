@@ -1,6 +1,8 @@
 /**
- * ServiceVm: one hypervisor, one HSM, and its User VMs. It lives in the thread that makes it, whose event loop runs the
- * HSM's worker and the devices.
+ * ServiceVm: one hypervisor, one HSM, and its User VMs.
+ *
+ * Threads: it lives in the thread that creates it, whose event loop runs the HSM's worker and the
+ * devices.
  */
 
 import { host } from '../host/current.js';
@@ -24,8 +26,8 @@ export const INVALID_VM_ID = 0xffff;
 
 export interface ServiceVmOptions {
   /**
-   * How long the HSM's worker and the vCPUs look for each other's next move before they sleep, in microseconds, 0…10000.
-   * Left out it follows what pays (sync/adaptive-spin.ts).
+   * How long the HSM's worker and the vCPUs spin before they park, in microseconds, 0…10000.
+   * Default: adaptive (sync/adaptive-spin.ts).
    */
   readonly spinUs?: number;
 }
@@ -58,7 +60,10 @@ export class ServiceVm {
     return [...this.#vms];
   }
 
-  /** A VM in state CREATED: attach its devices, then start it. Rejects with UpcallError; nothing is left running then. */
+  /**
+   * Creates a VM in state CREATED: attach its devices, then start it. Rejects with UpcallError, and
+   * then nothing is left running.
+   */
   async createUserVm(options: UserVmOptions = {}): Promise<UserVm> {
     const checked = checkUserVmOptions(options);
     this.#expectOpen();
@@ -77,7 +82,8 @@ export class ServiceVm {
   }
 
   /**
-   * Puts a VM together; every VM is made here, whoever asks for it. Rejects with UpcallError; nothing is left running then.
+   * Puts a VM together; every VM is created here. Rejects with UpcallError, and then nothing is
+   * left running.
    */
   async createVm(plan: VmPlan): Promise<UserVm> {
     this.#expectOpen();
@@ -174,7 +180,10 @@ export class ServiceVm {
     return created;
   }
 
-  /** The hypervisor stamps the page FREE, once its owner has it too. A VM without a page is destroyed. */
+  /**
+   * Shares the page with its owner, then lets the hypervisor stamp it FREE. A VM without a page is
+   * destroyed.
+   */
   async #giveBuffer(hypercalls: Hypercalls, buffer: SharedBuffer, share: VmPlan['sharePage']): Promise<void> {
     if (!this.#isClosed && share?.(buffer.page) !== false && hypercalls.setIoreqBuffer() >= 0) return;
     await hypercalls.pauseVm();

@@ -1,9 +1,11 @@
 /**
- * standardPc: the devices that a PC's software expects, at their usual ports, in one call. For the command line, and for
- * whoever wants a machine in a dozen lines; others attach what they need one by one.
+ * standardPc: the devices that a PC's software expects, at their usual ports, in one call.
  *
- * The guest sees: serial port COM1, real-time clock, interval timer, keyboard controller, ACPI power management, reset
- * control, debug exit, POST port, and a PCI bus with its host bridge.
+ * Called by: the command line, and programs that want a machine in a dozen lines. Others attach
+ * what they need one by one.
+ *
+ * The guest sees: serial port COM1, real-time clock, interval timer, keyboard controller, ACPI
+ * power management, reset control, debug exit, POST port, and a PCI bus with its host bridge.
  */
 
 import type { AccessSize, ByteSink, Device } from '../device-model/device.js';
@@ -23,18 +25,22 @@ import { ports } from '../hsm/address-range.js';
 import type { UserVm } from './user-vm.js';
 
 export interface StandardPcOptions {
-  /** Where the guest's serial port writes; nowhere if left out. */
+  /** Where the guest's serial port writes. Default: nowhere. */
   readonly console?: ByteSink;
   /**
-   * Asked after each character. While it gives a promise, the guest's next character waits, so that a slow reader makes a
-   * slow guest and no long queue. The promise must settle well within the VM's client time limit.
+   * Called after each character. While it returns a promise, the guest's next character waits: a
+   * slow reader makes a slow guest and no long queue. The promise must settle within the client
+   * time limit.
    */
   readonly consoleRoom?: () => Promise<void> | undefined;
-  /** See Uart16550Options: input waits until the guest has opened the port. For input that is piped in. */
+  /**
+   * See Uart16550Options: input waits until the guest has opened the port. For input that is piped
+   * in.
+   */
   readonly consoleFlowControl?: boolean;
-  /** After the serial port refused input: there is room again. */
+  /** Called when the serial port has room again after it refused input. */
   readonly onConsoleInputRoom?: () => void;
-  /** Told of each POST code (port 0x80). */
+  /** Called with each POST code (port 0x80). */
   readonly onPostCode?: (code: number) => void;
 }
 
@@ -48,7 +54,10 @@ export interface StandardPc {
   readonly postPort: PostPort;
 }
 
-/** Attaches the standard devices to a VM that has not started. Throws RANGE_OVERLAP when something is in their place. */
+/**
+ * Attaches the standard devices to a VM that has not started. Throws RANGE_OVERLAP if their place
+ * is taken.
+ */
 export function standardPc(vm: UserVm, options: StandardPcOptions = {}): StandardPc {
   const { clock, power } = vm;
   const uart = new Uart16550({
@@ -85,7 +94,7 @@ export function standardPc(vm: UserVm, options: StandardPcOptions = {}): Standar
   return { uart, rtc, pit, keyboard, acpiPm, debugExit, postPort };
 }
 
-/** The same serial port, whose writes finish when there is room for the next one. */
+/** The same serial port, with writes that finish when there is room for the next one. */
 function paced(uart: Uart16550, room: () => Promise<void> | undefined): Device {
   return {
     name: uart.name,

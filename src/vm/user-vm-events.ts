@@ -1,12 +1,18 @@
-/** What a User VM tells its operator, as plain data. */
+/**
+ * UserVmEvent: what a User VM reports to its operator, as plain data. It includes the events of its
+ * hypervisor and of the HSM.
+ */
 
 import type { FaultRecord } from '../fault-injection/fault-trigger.js';
 import type { HsmEvent } from '../hsm/hsm-observer.js';
 import type { VmEvent } from '../hypervisor/hypervisor.js';
 
-/** Why a VM is no more. */
+/** Why a VM has ended. */
 export interface VmEnd {
-  /** `power-off` is the guest's own wish; `destroyed` the operator's; all others are trouble. */
+  /**
+   * `power-off`: by the guest. `destroyed`: by its operator or its userspace. All others are
+   * failures.
+   */
   readonly reason: 'power-off' | 'destroyed' | 'halted' | 'triple-fault' | 'crashed' | 'reset-loop';
   readonly message: string;
 }
@@ -16,7 +22,10 @@ export type UserVmEvent =
   | HsmEvent
   /** The guest reset its machine. */
   | { readonly kind: 'reset'; readonly reason: string }
-  /** The guest asked for power-off and its userspace decides; otherwise the VM ends with reason `power-off`. */
+  /**
+   * The guest asked for power-off and its userspace decides; otherwise the VM ends with reason
+   * `power-off`.
+   */
   | { readonly kind: 'power-off'; readonly reason: string }
   /** The guest set its clock, which showed `lastTime` (seconds since 1970), by `delta` seconds. */
   | { readonly kind: 'rtc-changed'; readonly lastTime: number; readonly delta: number }
@@ -48,11 +57,11 @@ export function describeEvent(event: UserVmEvent): string {
     case 'device-error':
       return `device ${event.device} failed, the guest read all ones: ${event.message}`;
     case 'device-lost':
-      return `device ${event.device} is gone: ${event.reason}`;
+      return `device ${event.device} was lost, its thread ended: ${event.reason}`;
     case 'no-client':
       return `no I/O client for the request of vCPU ${event.vcpu}`;
     case 'client-failed':
-      return `I/O client ${event.client} failed and was taken out: ${event.message}`;
+      return `I/O client ${event.client} failed and was removed: ${event.message}`;
     case 'client-late':
       return describeLate(event);
     case 'notify-failed':
@@ -70,6 +79,6 @@ function describeLate(event: Extract<HsmEvent, { kind: 'client-late' }>): string
   const { client, request, limitMs, elapsedMs, policy, detail } = event;
   const why = detail === undefined ? '' : `; ${detail}`;
   return policy === 'all-ones'
-    ? `I/O client ${client} took more than ${limitMs} ms for "${request}" and was taken out${why}`
+    ? `I/O client ${client} took more than ${limitMs} ms for "${request}" and was removed${why}`
     : `I/O client ${client} has had "${request}" of vCPU ${event.vcpu} for ${Math.round(elapsedMs)} ms, and keeps it${why}`;
 }

@@ -1,4 +1,7 @@
-/** What a User VM is made with: the options, their limits, and the guest image that they name. */
+/**
+ * UserVmOptions: what an operator creates a User VM with, the limits, and the guest image they
+ * name.
+ */
 
 import { checkFaultPlan } from '../fault-injection/fault-injection.js';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
@@ -10,37 +13,48 @@ import { UpcallError } from '../io-request/upcall-error.js';
 
 const MIB = 1024 * 1024;
 export const DEFAULT_MEMORY_MIB = 64;
-/** The embedded core's address space leaves MMIO above 3 GiB; more than 2 GiB nobody has tried. */
+/** The embedded core has MMIO above 3 GiB. More than 2 GiB of RAM was not tested. */
 export const MAX_MEMORY_MIB = 2048;
 
-/** For all devices of a VM that are made in threads of their own. */
+/** For all devices of a VM in threads of their own. */
 export const DEVICE_START_MS = 20_000;
 
 /** The Service VM's event loop does nothing else meanwhile. */
 export const MAX_FIXED_SPIN_US = 10_000;
 
 export interface UserVmOptions {
-  /** For messages; "vm" and a number unless given. */
+  /** For messages. Default: "vm" and its ID. */
   readonly name?: string;
-  /** 1…2048, default 64. */
+  /** 1…2048. Default: 64. */
   readonly memoryMiB?: number;
-  /** 1…16 where the hypervisor can; default 1. */
+  /** 1…16, where the hypervisor can. Default: 1. */
   readonly vcpus?: number;
-  /** A file, or bytes with what belongs to them. A VM without an image runs what its hypervisor has (scripts). */
+  /**
+   * A path, or bytes with their options. A VM without an image runs what its hypervisor has
+   * (scripts).
+   */
   readonly image?: string | GuestImageOptions;
-  /** For an image given as a file. */
+  /** For an image given as a path. */
   readonly cmdline?: string;
-  /** vCPUs poll for completion instead of sleeping: quick, and a core is busy. */
+  /** vCPUs poll for completion instead of sleeping: faster, and keeps a core busy. */
   readonly completionPolling?: boolean;
-  /** How long a client may take for a request, in ms (default 5000); Infinity for no limit. */
+  /** How long a client may take for a request, in ms; Infinity for no limit. Default: 5000. */
   readonly clientTimeoutMs?: number;
-  /** How long `start` waits for devices that are made in threads of their own, in ms (default 20000); Infinity for no limit. */
+  /**
+   * How long `start` waits for devices in threads of their own, in ms; Infinity for no limit.
+   * Default: 20000.
+   */
   readonly startTimeoutMs?: number;
-  /** What becomes of a request that takes longer: `all-ones` (default) takes its client out; `wait` only tells. */
+  /**
+   * What becomes of a request that takes longer: `all-ones` (default) removes its client, `wait`
+   * only reports.
+   */
   readonly late?: LatePolicy;
-  /** Tells where a late device waits; makes every promise of the process slower. */
+  /** Reports where a late device waits. Makes every promise of the process slower. */
   readonly lateStacks?: boolean;
-  /** As ACRN's hypervisor does, answer some PCI configuration accesses before they become requests; off unless given. */
+  /**
+   * Answers some PCI configuration accesses before they become requests, as ACRN's hypervisor does.
+   */
   readonly interceptPci?: boolean;
   /** Counts requests and their latency. */
   readonly statistics?: boolean;
@@ -62,15 +76,15 @@ export function checkUserVmOptions(options: UserVmOptions): {
     vcpuCount: checkVcpus(options.vcpus ?? 1),
     late: checkLate(options.late ?? 'all-ones'),
     clientTimeoutMs: checkTimeout(options.clientTimeoutMs ?? CLIENT_TIMEOUT_MS, 'for a client to answer'),
-    startTimeoutMs: checkTimeout(options.startTimeoutMs ?? DEVICE_START_MS, 'for the devices to be made'),
+    startTimeoutMs: checkTimeout(options.startTimeoutMs ?? DEVICE_START_MS, 'for the devices to start'),
   };
 }
 
-/** How long a waiter looks, in microseconds. Throws OPTION_INVALID. */
+/** How long a waiter spins, in microseconds. Throws OPTION_INVALID. */
 export function checkSpinUs(spinUs: number): number {
   if (spinUs >= 0 && spinUs <= MAX_FIXED_SPIN_US) return spinUs;
-  throw new UpcallError('OPTION_INVALID', `${spinUs} microseconds to look before sleeping`, {
-    remedy: `Give a number from 0 to ${MAX_FIXED_SPIN_US}, or leave it out: then it follows what pays`,
+  throw new UpcallError('OPTION_INVALID', `${spinUs} microseconds to spin`, {
+    remedy: `Give a number from 0 to ${MAX_FIXED_SPIN_US}, or none for an adaptive time`,
   });
 }
 
@@ -90,7 +104,7 @@ function checkTimeout(timeoutMs: number, what: string): number {
 
 function checkLate(late: LatePolicy): LatePolicy {
   if (LATE_POLICIES.includes(late)) return late;
-  throw new UpcallError('OPTION_INVALID', `"${late}" says not what to do with a late client`, {
+  throw new UpcallError('OPTION_INVALID', `invalid late policy "${late}"`, {
     remedy: `Give one of ${LATE_POLICIES.join(', ')}`,
   });
 }
@@ -98,11 +112,14 @@ function checkLate(late: LatePolicy): LatePolicy {
 function checkVcpus(vcpus: number): number {
   if (Number.isInteger(vcpus) && vcpus >= 1 && vcpus <= MAX_VCPUS) return vcpus;
   throw new UpcallError('VM_LIMIT', `${vcpus} vCPUs`, {
-    remedy: `A VM has 1 to ${MAX_VCPUS}: its page has so many slots`,
+    remedy: `A VM has 1 to ${MAX_VCPUS}, one for each slot of its page`,
   });
 }
 
-/** The image that the options name, if any. Throws IMAGE_NOT_FOUND and what `prepareGuestImage` throws. */
+/**
+ * The image that the options name, if any. Throws IMAGE_NOT_FOUND and what `prepareGuestImage`
+ * throws.
+ */
 export async function prepareImage(options: UserVmOptions, memoryBytes: number): Promise<GuestImage | undefined> {
   const { image, cmdline } = options;
   if (image === undefined) return undefined;

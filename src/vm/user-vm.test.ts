@@ -339,7 +339,7 @@ test('statistics tell requests by type, client and address with their latency', 
   );
 });
 
-test('the range of a device that was taken out is free for another one', async () => {
+test('the range of a removed device is free for another one', async () => {
   const { values } = await play(
     [{ steps: [read(0x500), read(0x501), read(0x500)] }],
     (vm) => {

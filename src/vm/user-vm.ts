@@ -1,7 +1,8 @@
 /**
- * UserVm: one guest machine as its operator holds it: attach devices, start, reset, destroy, hear what happens.
- * ServiceVm makes it. Devices are the level for most people: their ranges may not overlap. I/O clients are the
- * document's own level: they may, and the newest wins.
+ * UserVm: one guest machine for its operator: attach devices, start, reset, destroy, listen, trace,
+ * stop requests. ServiceVm creates it. Devices are the level for most programs: their ranges may
+ * not overlap. I/O clients are the kernel document's own level: their ranges may, and the newest
+ * wins.
  */
 
 import { Attachments } from './attachments.js';
@@ -45,7 +46,10 @@ export class UserVm {
   readonly defaultClient = new DefaultClient(this.pci);
   /** What a guest may do to its own machine; devices like the reset port get it. */
   readonly power: PowerControl;
-  /** Resolves once, when the guest has powered off, the VM broke, or it was destroyed. It is destroyed then. */
+  /**
+   * Resolves once, when the guest powered off, the VM failed, or it was destroyed. It is destroyed
+   * then.
+   */
   readonly ended: Promise<VmEnd>;
   /** The faults of the VM's fault plan. Undefined if it was created without one. */
   readonly faults: FaultInjection | undefined;
@@ -121,8 +125,9 @@ export class UserVm {
   }
 
   /**
-   * Puts a device at a range. It may be a device, which then runs in the Service VM's thread, or `inOwnThread(…)`.
-   * Throws RANGE_OVERLAP, naming both, when another device is there. Returns a function that takes it out again.
+   * Puts a device at a range. It may be a device, which then runs in the Service VM's thread, or
+   * `inOwnThread(…)`. Throws RANGE_OVERLAP, naming both, if another device is there. Returns a
+   * function that removes it.
    */
   attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
     const client = this.#attachments.place(range, device);
@@ -140,8 +145,8 @@ export class UserVm {
   }
 
   /**
-   * Puts a function into PCI configuration space, which the VM's own default client serves. Throws VM_STATE when ACRN
-   * userspace attaches the default client.
+   * Puts a function into PCI configuration space, which the VM's own default client serves. Throws
+   * VM_STATE when ACRN userspace attaches the default client.
    */
   attachPci(address: PciAddress, fn: PciFunction): void {
     if (!this.#parts.hasDefaultClient)
@@ -151,7 +156,7 @@ export class UserVm {
     this.pci.add(address, fn);
   }
 
-  /** Adds an I/O client; the newest is asked first. Ranges may be added and removed while the VM runs. */
+  /** Adds an I/O client. The newest one wins. Ranges may be added and removed while the VM runs. */
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
     // Nothing would end its thread.
     if (this.#lifeCycle.isEnding) expectAccepted(this.name, 'take a client', HYPERCALL_REFUSED);
@@ -171,37 +176,37 @@ export class UserVm {
     return this.#parts.requests.removeRange(this.#wrappers.of(client), range);
   }
 
-  /** Takes a client out while the VM runs; requests it has not finished read as all ones. */
+  /** Removes a client while the VM runs. Requests that it has not finished read as all ones. */
   destroyClient(client: IoClient): void {
     this.#parts.module.destroyClient(this.#parts.requests, this.#wrappers.of(client));
   }
 
-  /** Calls back for everything worth knowing. Returns a function that ends it. */
+  /** Calls back for each event. Returns a function that removes the listener. */
   onEvent(listener: (event: UserVmEvent) => void): () => void {
     return this.#listeners.add(listener);
   }
 
-  /** Loads the guest and lets it run. Rejects when a device's thread could not make its device, or not in `startTimeoutMs`. */
+  /** Loads the guest and starts it. Rejects if a device is not created within `startTimeoutMs`. */
   start(): Promise<void> {
     return this.#lifeCycle.start();
   }
 
-  /** Stops the vCPUs for a reset or the end. As in ACRN there is no way to go on from here but `reset`. */
+  /** Stops the vCPUs for a reset or the end. As in ACRN, only `reset` leads on from here. */
   pause(): Promise<void> {
     return this.#lifeCycle.pause();
   }
 
-  /** Power-on state, and the guest from its beginning. */
+  /** Back to the power-on state; the guest starts from its beginning. */
   reset(): Promise<void> {
     return this.#lifeCycle.reset();
   }
 
-  /** Stops and frees everything; `ended` resolves. Once is enough, more does no harm. */
+  /** Stops and frees everything, and `ended` resolves. May be called again. */
   async destroy(): Promise<void> {
     await this.#lifeCycle.end({ reason: 'destroyed', message: 'destroyed by its operator' });
   }
 
-  /** For the hypervisor: what it says about the VM becomes an event, and most of it is the end. */
+  /** For the hypervisor. */
   onHypervisorEvent(event: VmEvent): void {
     this.#lifeCycle.onHypervisorEvent(event);
   }
@@ -215,17 +220,17 @@ export class UserVm {
     this.#listeners.emit(event);
   }
 
-  /** Every move of every slot from now on until the VM ends, or those of some requests: `for await (const move of vm.trace())`. */
+  /** Every move from now until the VM ends, or those that the filter selects. */
   trace(filter?: MoveFilter): AsyncGenerator<Move, void, undefined> {
     return this.#parts.trace.watch(filter);
   }
 
-  /** Undefined unless the VM was made with `statistics`. */
+  /** Undefined if the VM was created without `statistics`. */
   statistics(): StatisticsSnapshot | undefined {
     return this.#parts.statistics?.snapshot(this.counters().failed);
   }
 
-  /** What the vCPUs trapped with, and how it was answered; summed over the vCPUs. */
+  /** Traps of the vCPUs and how they were answered, summed over the vCPUs. */
   counters(): VcpuCounters {
     const { shared, vcpuCount } = this.#parts.hypercalls;
     return shared.totals(vcpuCount);

@@ -104,7 +104,8 @@ test(
       words.store(HOLD.OPENED, 1);
       // The guest waits at its read, so that the VM is still there.
       const stop = await vm.debugger.stopped();
-      // The answer to the first question may still be on its way, from before the read; a slow machine may miss the next.
+      // The answer to the first question may still be on its way, from before the read; a slow
+      // machine may miss the next.
       let shown = await valuesOf(vm, client);
       while (shown === 'no answer' || shown[0] === 7) shown = await valuesOf(vm, client);
       assert.deepEqual(shown, [6, undefined, undefined]);

@@ -1,6 +1,6 @@
 /**
- * VmInspection: what somebody who looks at a User VM may ask besides its events and statistics: which clients there are,
- * who has which slot, and what stands in a device's registers. UserVm owns it. Looking changes nothing.
+ * VmInspection: a read-only view of a User VM beside its events and statistics: its clients, the
+ * owner of each slot, and the registers of its devices. It changes nothing. UserVm owns it.
  */
 
 import type { Device } from '../device-model/device.js';
@@ -20,7 +20,7 @@ import type { VmTrace } from '../trace/vm-trace.js';
 
 export interface PeekedRegister {
   readonly register: RegisterDescription;
-  /** Undefined: it cannot be looked at without a side effect, or the device does not say. */
+  /** Undefined: it cannot be peeked without a side effect, or the device has no `peek`. */
   readonly value: number | undefined;
 }
 
@@ -38,9 +38,9 @@ export interface VmInspectionParts {
   readonly requests: VmRequests;
   readonly trace: VmTrace;
   readonly wrappers: ClientWrappers;
-  /** The device of a client, if it is one in this thread. */
+  /** The device of a client. Undefined if it has none in this thread. */
   readonly deviceOf: (client: IoClient) => Device | undefined;
-  /** What the default client answers for. */
+  /** The functions that the default client serves. */
   readonly pci: PciBus;
 }
 
@@ -55,7 +55,7 @@ export class VmInspection {
     return this.#parts.vcpuCount;
   }
 
-  /** As their makers know them: the default client, then the others, newest first. */
+  /** The operator's clients, unwrapped: the default client, then the others, newest first. */
   get clients(): readonly IoClient[] {
     const { requests, wrappers } = this.#parts;
     const { defaultClient } = requests;
@@ -83,52 +83,59 @@ export class VmInspection {
     return owner === undefined ? undefined : this.#parts.wrappers.original(owner);
   }
 
-  /** How many moves slot `vcpu` has made, an int32 that wraps, and when it made the last; while moves are recorded. */
+  /**
+   * Moves of slot `vcpu`, an int32 that wraps, and the time of the last one, while moves are
+   * recorded.
+   */
   lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
     return this.#parts.trace.lastMove(vcpu);
   }
 
-  /** The latest moves, for who looks now and then; to be closed. */
+  /** Samples the latest moves. The caller must close() it. */
   sampleMoves(filter?: MoveFilter): MoveSampler {
     return this.#parts.trace.sample(filter);
   }
 
-  /** Whether `peek` gives anything. */
+  /** Whether `peek` gives any register. */
   hasRegisters(client: IoClient): boolean {
     return this.#sets(client).length > 0;
   }
 
   /**
-   * Its registers as they stand. A device's error is its own: the register then has no value. A device in a thread of its
-   * own is asked between two of its accesses, and is given up on after a quarter of a second.
+   * The current registers of a client's device. A register whose `peek` throws has no value. A
+   * device in a thread of its own is asked between two of its accesses, for at most a quarter of a
+   * second.
    */
   async peek(client: IoClient): Promise<PeekedRegisters> {
     const sets = this.#sets(client);
-    const looks = await Promise.all(sets.map(({ look }) => look()));
+    const values = await Promise.all(sets.map(({ peek }) => peek()));
     return {
       source: sets.map(({ map }) => map.source).join('; '),
-      isAnswered: !looks.includes(undefined),
+      isAnswered: !values.includes(undefined),
       registers: sets.flatMap(({ map, prefix }, set) =>
         map.registers.map((register, index) => ({
           register: prefix === '' ? register : { ...register, name: `${prefix} ${register.name}` },
-          value: looks[set]?.[index],
+          value: values[set]?.[index],
         })),
       ),
     };
   }
 
-  /** One for a device; of the default client, one for each PCI function that says what it has. */
+  /**
+   * One for a device; for the default client, one for each PCI function that describes its
+   * registers.
+   */
   #sets(client: IoClient): RegisterSet[] {
     const { deviceOf, pci } = this.#parts;
     if (this.isDefault(client)) return [...pci.functions()].flatMap(functionSet);
     if (client instanceof ThreadClient) {
       const { registers } = client;
-      return registers === undefined ? [] : [{ map: registers, prefix: '', look: () => client.peek() }];
+      return registers === undefined ? [] : [{ map: registers, prefix: '', peek: () => client.peek() }];
     }
     const device = deviceOf(client);
     return device?.registers === undefined
       ? []
-      : [{ map: device.registers, prefix: '', look: () => Promise.resolve(peekDevice(device)) }];
+      : [{ map: device.registers, prefix: '', peek: () => Promise.resolve(peekDevice(device)) }];
   }
 }
 
@@ -141,7 +148,7 @@ interface RegisterSet {
   readonly map: RegisterMap;
   /** Of the registers' names. */
   readonly prefix: string;
-  readonly look: () => Promise<RegisterValues | undefined>;
+  readonly peek: () => Promise<RegisterValues | undefined>;
 }
 
 function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
@@ -152,7 +159,7 @@ function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
         {
           map,
           prefix: `pci ${pciAddressName(address.bus, address.device, address.function)}`,
-          look: () => Promise.resolve(peekRegisters(map, ({ offset, size }) => fn.peekConfig?.(offset, size))),
+          peek: () => Promise.resolve(peekRegisters(map, ({ offset, size }) => fn.peekConfig?.(offset, size))),
         },
       ];
 }

@@ -1,7 +1,10 @@
 /**
- * VmLifeCycle: the steps that start, pause, reset and end one User VM, one after the other. UserVm owns it; the guest, the
- * operator and the hypervisor ask. Whatever comes, the VM ends once, and no step waits longer than its limit for
- * something outside.
+ * VmLifeCycle: upcall's own policy for one User VM. Steps run one after the other, each with a
+ * limit for what it waits for outside. A guest's reset restarts the VM. Its power-off, a crash or a
+ * triple fault ends the VM, and so do all vCPUs halted for good. Whatever comes together, the VM
+ * ends once.
+ *
+ * Called by: UserVm, for the operator, the guest and the hypervisor.
  */
 
 import { atMost, delay } from '../sync/bounded-wait.js';
@@ -14,19 +17,19 @@ import { errorText } from '../io-request/error-text.js';
 import { expectAccepted, type LifeCycle, type LifeCycleParts } from './life-cycle.js';
 import type { VmEnd } from './user-vm-events.js';
 
-/** How often a guest may reset itself within a second before it counts as a loop and is stopped. */
+/** Resets within a second above which the guest is in a loop and its VM ends. */
 export const RESETS_PER_SECOND = 5;
-/** How long the end of a VM waits for a vCPU that does not stop; then its thread is terminated. */
+/** How long the end of a VM waits for a vCPU to stop before its thread is terminated. */
 export const PAUSE_LIMIT_MS = 2000;
 
 export class VmLifeCycle implements LifeCycle {
-  /** Resolves once, when the VM is gone. */
+  /** Resolves once, when the VM has ended. */
   readonly ended: Promise<VmEnd>;
   readonly #parts: LifeCycleParts;
   /** Undefined: the VM runs what its hypervisor has. */
   readonly #image: GuestImage | undefined;
   #resolveEnded: (end: VmEnd) => void = () => undefined;
-  /** Resolves when the end begins: no step waits longer than that for something outside. */
+  /** Resolves when the end begins: no step waits beyond it for something outside. */
   readonly #ending: Promise<void>;
   #resolveEnding: () => void = () => undefined;
   /** Steps wait for each other here. */
@@ -63,11 +66,10 @@ export class VmLifeCycle implements LifeCycle {
     return this.#step(() => this.#reset());
   }
 
-  /** What the hypervisor says about the VM; most of it is the end. */
   onHypervisorEvent(event: VmEvent): void {
     this.#parts.emit(event);
     if (event.kind === 'halted') {
-      // Paused for a reset: it will be woken after all.
+      // Paused for a reset, which will wake it.
       if (this.#parts.hypercalls.shared.vmState !== VmState.RUNNING) return;
       this.#halted.add(event.vcpu);
       if (this.#halted.size < this.#parts.hypercalls.vcpuCount) return;
@@ -89,13 +91,13 @@ export class VmLifeCycle implements LifeCycle {
       return;
     }
     this.#parts.emit({ kind: 'reset', reason });
-    // The vCPU must not go on from this access.
+    // The vCPU must not continue after this access.
     const paused = this.#pause();
     this.#step(async () => {
       await paused;
       await this.#reset();
     }).catch((error: unknown) => {
-      // The vCPUs are paused and nobody else would let them go on.
+      // The vCPUs are paused, and no other step would resume them.
       void this.end({ reason: 'crashed', message: `the reset failed: ${errorText(error).message}` });
     });
   }
@@ -116,19 +118,21 @@ export class VmLifeCycle implements LifeCycle {
     return this.#parts.hypercalls.pauseVm();
   }
 
-  /** ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start. */
+  /**
+   * ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start.
+   */
   async #reset(): Promise<void> {
     const { hypercalls, requests } = this.#parts;
     if (this.#isEnding) this.#expect('reset', HYPERCALL_REFUSED);
     this.#expect('pause', await this.#pause());
     await requests.clear();
-    // A thread that is completing a request needs only the processor for the rest. Until it had that, the slot must not be
-    // used again: the thread would write into another request.
+    // Wait for threads that are completing a request: a slot that is reused before would get that
+    // answer.
     while (!requests.withdraw()) {
       if (this.#isEnding) this.#expect('reset', HYPERCALL_REFUSED);
       await delay(CLEAR_SLEEP_MS);
     }
-    // No wait from here until the slots are stamped: nothing is dispatched in between.
+    // No await from here until the slots are stamped: nothing must be dispatched in between.
     this.#parts.resetDevices();
     this.#expect('reset', await hypercalls.resetVm());
     if (this.#image !== undefined) hypercalls.memory.fill(0);
@@ -147,13 +151,13 @@ export class VmLifeCycle implements LifeCycle {
     this.#isEnding = true;
     this.#resolveEnding();
     const { hypercalls, module, requests } = this.#parts;
-    // At once: whatever the guest did last, it does nothing after it.
+    // At once: the guest must do nothing after what ended it.
     const paused = this.#pause();
     await this.#step(async () => {
       await atMost(PAUSE_LIMIT_MS, paused);
-      // A reset that was under way made it CREATED.
+      // A reset in progress made it CREATED.
       await atMost(PAUSE_LIMIT_MS, this.#pause());
-      // While the vCPUs can still be told: every open request is finished.
+      // Finish every open request while the vCPUs still exist.
       module.removeVm(requests);
       this.#parts.closeDevices();
       await hypercalls.destroyVm();

@@ -1,6 +1,7 @@
 /**
- * VmPlan: everything that ServiceVm needs to put a User VM together, checked and without defaults. There are two ways to
- * one: `createUserVm` makes it from its operator's options, /dev/acrn_hsm from the argument of CREATE_VM.
+ * VmPlan: everything that ServiceVm needs to put a User VM together, checked and without defaults.
+ * There are two ways to one: `createUserVm` makes it from its operator's options, /dev/acrn_hsm
+ * from the argument of CREATE_VM.
  */
 
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
@@ -25,7 +26,10 @@ export interface VmPlan {
   /** False: ACRN userspace attaches its own. */
   readonly hasDefaultClient: boolean;
   readonly createLifeCycle: (parts: LifeCycleParts) => LifeCycle;
-  /** Maps the page of slots into its owner's memory. Returns false if that cannot be: the VM is refused. */
+  /**
+   * Maps the page of slots into its owner's memory. Returns false if that cannot be: the VM is
+   * refused.
+   */
   readonly sharePage?: (page: SharedArrayBuffer) => boolean;
   /** Called before the VM's first event. */
   readonly onCreated?: (vm: UserVm) => void;

@@ -29,7 +29,10 @@ interface Outcome {
   readonly ram: (address: number) => number;
 }
 
-/** Runs a guest that protects PAGE by writing 1 to SWITCH_PORT, ends that by writing 0, and ends by writing 2. */
+/**
+ * Runs a guest that protects PAGE by writing 1 to SWITCH_PORT, ends that by writing 0, and ends by
+ * writing 2.
+ */
 async function run(inner: Hypervisor, options: UserVmOptions): Promise<Outcome> {
   let hypercalls: Hypercalls | undefined;
   const serviceVm = new ServiceVm({

@@ -40,7 +40,7 @@ const expected: readonly (readonly [string, RegExp])[] = [
   ],
   [
     'io-client.js',
-    /^notified: write port 0x510\/1 = 0x41\nfinished.*\nnotified: read port 0x510\/2.*\nfinished: the vCPU reads 0x1234\nthe vCPU read 0x1234 and 0xffffffff\nnobody claimed port 0x600: all ones\n$/,
+    /^notified: write port 0x510\/1 = 0x41\nfinished.*\nnotified: read port 0x510\/2.*\nfinished: the vCPU reads 0x1234\nthe vCPU read 0x1234 and 0xffffffff\nno client claimed port 0x600: all ones\n$/,
   ],
 ];
 

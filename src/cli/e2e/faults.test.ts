@@ -58,5 +58,5 @@ test('a late device is told with what it waits for, and keeps its request when i
   assert.match(waited.stderr, /It waits since here:\n +at .*silent\.mjs/);
   const taken = await upcall(read);
   assert.match(taken.stdout, /ff/i);
-  assert.match(taken.stderr, /I\/O client silent took more than 100 ms for .* and was taken out/);
+  assert.match(taken.stderr, /I\/O client silent took more than 100 ms for .* and was removed/);
 });
