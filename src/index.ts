@@ -16,7 +16,7 @@ export {
   type ScriptResult,
   type ScriptStep,
 } from './hypervisor/scripted/scripted-hypervisor.js';
-export type { Availability, Hypervisor, VmConfig, VmEvent } from './hypervisor/hypervisor.js';
+export type { Availability, Hypervisor, VmConfig, HypervisorEvent } from './hypervisor/hypervisor.js';
 export type { Hypercalls } from './hypervisor/hypercalls.js';
 export { GuestMemory } from './hypervisor/guest-memory.js';
 export {

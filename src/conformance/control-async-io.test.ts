@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 import { Errno } from '../hsm/errno.js';
 import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { LocalEvent } from '../hsm/event-object.js';
-import { decodeVmEvent, POWER_OFF, rtcChanged } from '../hsm/acrn-vm-events.js';
+import { decodeAcrnVmEvent, POWER_OFF, rtcChanged } from '../hsm/acrn-vm-events.js';
 import { RingId, VmEventType } from '../hypervisor/async-io-hypercalls.js';
 import { IoHandler } from '../hypervisor/io-handler.js';
 import { MmioHandlerTable } from '../hypervisor/mmio-handlers.js';
@@ -192,7 +192,7 @@ describe('VM events', () => {
     assert.equal(event.isReadable, false, 'one signal for what is new');
     const element = new Int32Array(8);
     caller.vm.asyncIo.ring(RingId.VM_EVENT)?.take(element);
-    assert.equal(decodeVmEvent(element).type, VmEventType.TRIPLE_FAULT);
+    assert.equal(decodeAcrnVmEvent(element).type, VmEventType.TRIPLE_FAULT);
   });
 
   test('whoever has the clock and the power register sends into the ring, and userspace is signalled', async () => {

@@ -17,19 +17,19 @@ const LAST_TIME = 0;
 const DELTA = 8;
 
 /** `struct vm_event`. */
-export interface VmEventRecord {
+export interface AcrnVmEvent {
   readonly type: number;
   /** 28 bytes, whose meaning depends on the type. */
   readonly data: Uint8Array;
 }
 
-export function decodeVmEvent(element: Int32Array): VmEventRecord {
+export function decodeAcrnVmEvent(element: Int32Array): AcrnVmEvent {
   const bytes = new Uint8Array(element.buffer, element.byteOffset, VM_EVENT_BYTES).slice();
   return { type: new DataView(bytes.buffer).getUint32(0, true), data: bytes.subarray(4) };
 }
 
 /** RTC_CHG: what the guest's clock showed, in seconds since 1970, and by how much the guest changed it. */
-export function rtcChanged(lastTime: number, delta: number): VmEventRecord {
+export function rtcChanged(lastTime: number, delta: number): AcrnVmEvent {
   const data = new Uint8Array(DATA_BYTES);
   const view = new DataView(data.buffer);
   view.setBigInt64(LAST_TIME, BigInt(lastTime), true);
@@ -38,7 +38,7 @@ export function rtcChanged(lastTime: number, delta: number): VmEventRecord {
 }
 
 /** POWEROFF, which has no data. */
-export const POWER_OFF: VmEventRecord = { type: VmEventType.POWER_OFF, data: new Uint8Array(DATA_BYTES) };
+export const POWER_OFF: AcrnVmEvent = { type: VmEventType.POWER_OFF, data: new Uint8Array(DATA_BYTES) };
 
 export class AcrnVmEvents implements SideWork {
   readonly #hypercalls: AsyncIoHypercalls;
@@ -56,7 +56,7 @@ export class AcrnVmEvents implements SideWork {
   }
 
   /** False when userspace has set up no ring, or has let it fill up: the event is lost then, as in ACRN. */
-  send({ type, data }: VmEventRecord): boolean {
+  send({ type, data }: AcrnVmEvent): boolean {
     if (!this.#hypercalls.sendEvent(type, data)) return false;
     this.run();
     return true;

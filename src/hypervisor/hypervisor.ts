@@ -28,7 +28,7 @@ export interface VmConfig {
 }
 
 /** How a vCPU or the whole VM ended without the Service VM's doing. */
-export type VmEvent =
+export type HypervisorEvent =
   | { readonly kind: 'triple-fault'; readonly vcpu: number; readonly message: string }
   /** Halted with interrupts off: nothing can wake it. */
   | { readonly kind: 'halted'; readonly vcpu: number; readonly message: string }
@@ -47,7 +47,7 @@ export interface Hypervisor {
     config: VmConfig,
     buffer: SharedBuffer,
     upcall: Upcall,
-    onEvent: (event: VmEvent) => void,
+    onEvent: (event: HypervisorEvent) => void,
   ): Promise<Hypercalls>;
 }
 

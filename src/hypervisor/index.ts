@@ -10,7 +10,7 @@ export {
   type HandlerTables,
   type Hypervisor,
   type VmConfig,
-  type VmEvent,
+  type HypervisorEvent,
 } from './hypervisor.js';
 export { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } from './hypercalls.js';
 export { UpcallError, type UpcallErrorCode, type UpcallErrorOptions } from '../io-request/upcall-error.js';

@@ -8,7 +8,7 @@ import { IoRequestState } from '../io-request/state.js';
 import type { OddProgram } from './fixtures/odd-vcpu-thread.js';
 import { GuestMemory } from './guest-memory.js';
 import type { Hypercalls } from './hypercalls.js';
-import type { VmConfig, VmEvent } from './hypervisor.js';
+import type { VmConfig, HypervisorEvent } from './hypervisor.js';
 import { IrqLineOperation } from './interrupt-lines.js';
 import { ScriptedHypervisor, type Script, type ScriptResult } from './scripted/scripted-hypervisor.js';
 import { ThreadedVm } from './threaded-vm.js';
@@ -28,7 +28,7 @@ const config = (vcpuCount: number): VmConfig => ({
 interface Machine {
   readonly vm: Hypercalls;
   readonly buffer: SharedBuffer;
-  readonly events: VmEvent[];
+  readonly events: HypervisorEvent[];
   readonly reports: unknown[];
   readonly results: (vcpuCount?: number) => Promise<ScriptResult[]>;
 }
@@ -37,7 +37,7 @@ interface Machine {
 async function scripted(...scripts: Script[]): Promise<Machine> {
   const hypervisor = new ScriptedHypervisor(scripts);
   const buffer = new SharedBuffer();
-  const events: VmEvent[] = [];
+  const events: HypervisorEvent[] = [];
   const vm = await hypervisor.createVm(config(Math.max(1, scripts.length)), buffer, new Upcall(), (event) =>
     events.push(event),
   );
@@ -47,7 +47,7 @@ async function scripted(...scripts: Script[]): Promise<Machine> {
 
 async function odd(...programs: OddProgram[]): Promise<Machine> {
   const buffer = new SharedBuffer();
-  const events: VmEvent[] = [];
+  const events: HypervisorEvent[] = [];
   const reports: unknown[] = [];
   const vm = await ThreadedVm.create({
     config: config(programs.length),
@@ -409,7 +409,7 @@ describe('a vCPU that goes wrong', LIMIT, () => {
   });
 
   test('a thread that cannot even be made refuses the VM; the others end, and nobody hears of their ends', async () => {
-    const events: VmEvent[] = [];
+    const events: HypervisorEvent[] = [];
     const unhandled: unknown[] = [];
     const hear = (error: unknown): unknown => unhandled.push(error);
     process.on('unhandledRejection', hear);

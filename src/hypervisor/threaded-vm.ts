@@ -15,7 +15,7 @@ import { OrderedPoll } from '../sync/poll.js';
 import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
 import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } from './hypercalls.js';
-import type { VmConfig, VmEvent } from './hypervisor.js';
+import type { VmConfig, HypervisorEvent } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
 import { StartRegisters } from './start-registers.js';
@@ -34,7 +34,7 @@ export interface ThreadedVmOptions {
   readonly config: VmConfig;
   readonly buffer: SharedBuffer;
   readonly upcall: Upcall;
-  readonly onEvent: (event: VmEvent) => void;
+  readonly onEvent: (event: HypervisorEvent) => void;
   /** The thread's entry file, one that calls `serveVcpu`. */
   readonly entry: { readonly href: string };
   /** What vCPU `vcpu` gets as its `program`. */

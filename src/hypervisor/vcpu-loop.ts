@@ -5,7 +5,7 @@
  */
 
 import { OrderedPoll } from '../sync/poll.js';
-import type { VmEvent } from './hypervisor.js';
+import type { HypervisorEvent } from './hypervisor.js';
 import { VcpuStopped } from './io-handler.js';
 import type { MsiDelivery } from './msi-queue.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
@@ -41,7 +41,7 @@ export interface VcpuLoopOptions {
   readonly program: VcpuProgram;
   /** The registers that were set last, or undefined if none were. */
   readonly loadRegisters: () => VcpuRegisters | undefined;
-  readonly report: (event: VmEvent) => void;
+  readonly report: (event: HypervisorEvent) => void;
   /** Lets the Service VM end the VM its own way after a triple fault; false when it did not ask for that. */
   readonly powerOffAfterFault?: () => boolean;
 }
@@ -88,7 +88,7 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
   shared.setVcpuState(vcpu, VcpuState.OFFLINE);
 }
 
-function eventOf(vcpu: number, error: unknown): VmEvent {
+function eventOf(vcpu: number, error: unknown): HypervisorEvent {
   if (error instanceof TripleFault) return { kind: 'triple-fault', vcpu, message: error.message };
   const message = error instanceof Error ? error.message : String(error);
   const stack = error instanceof Error ? error.stack : undefined;

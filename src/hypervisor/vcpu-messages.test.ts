@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MsiDelivery } from './msi-queue.js';
 import { HALTED_FOR_EVER, runVcpu, TripleFault } from './vcpu-loop.js';
-import type { VmEvent } from './hypervisor.js';
+import type { HypervisorEvent } from './hypervisor.js';
 import { VmSharedState, VmState } from './vm-shared-state.js';
 
 /** A vCPU in this thread; `run` must power its VM off in the end. */
@@ -18,7 +18,7 @@ function play(shared: VmSharedState, run: () => number, powerOffAfterFault?: () 
       message: (kind, vector) => seen.push(`message ${kind} ${vector}`),
     },
     loadRegisters: () => undefined,
-    report: (event: VmEvent) => seen.push(event.kind),
+    report: (event: HypervisorEvent) => seen.push(event.kind),
     ...(powerOffAfterFault === undefined ? {} : { powerOffAfterFault }),
   });
   return seen;

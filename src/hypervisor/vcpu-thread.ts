@@ -8,7 +8,7 @@ import { UpcallError, type UpcallErrorCode } from '../io-request/upcall-error.js
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { MoveRecorder } from '../trace/move-recorder.js';
 import type { GuestMemoryHandle } from './guest-memory.js';
-import type { HandlerTables, VmEvent } from './hypervisor.js';
+import type { HandlerTables, HypervisorEvent } from './hypervisor.js';
 import { IoHandler } from './io-handler.js';
 import { MmioHandlerTable } from './mmio-handlers.js';
 import { interceptPci } from './pci-interception.js';
@@ -39,7 +39,7 @@ export type VcpuThreadMessage =
   | { readonly kind: 'ready'; readonly memory?: GuestMemoryHandle }
   | { readonly kind: 'failed'; readonly code: UpcallErrorCode; readonly message: string; readonly remedy?: string }
   /** `start`: which of the VM's starts it belongs to. */
-  | { readonly kind: 'event'; readonly event: VmEvent; readonly start: number }
+  | { readonly kind: 'event'; readonly event: HypervisorEvent; readonly start: number }
   | { readonly kind: 'report'; readonly report: unknown };
 
 /** What a VcpuProgram is built from. */

@@ -8,7 +8,7 @@
 import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
-import type { VmEvent } from '../hypervisor/hypervisor.js';
+import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 
@@ -24,7 +24,7 @@ export interface LifeCycle {
   /** Ends the VM. Later calls wait for the first one. */
   end(end: VmEnd): Promise<void>;
   /** A vCPU stopped without the Service VM's doing. */
-  onHypervisorEvent(event: VmEvent): void;
+  onHypervisorEvent(event: HypervisorEvent): void;
   /** The guest asks for it through a device, in the middle of an access. */
   guestPowerOff(reason: string): void;
   guestReset(reason: string): void;

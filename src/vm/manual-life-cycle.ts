@@ -8,7 +8,7 @@
  * guest that resets or powers off its machine: as in ACRN, userspace decides what follows.
  */
 
-import type { VmEvent } from '../hypervisor/hypervisor.js';
+import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { expectAccepted, type LifeCycle, type LifeCycleParts } from './life-cycle.js';
 import type { VmEnd } from './user-vm-events.js';
 
@@ -87,7 +87,7 @@ export class ManualLifeCycle implements LifeCycle {
     this.#finish(end);
   }
 
-  onHypervisorEvent(event: VmEvent): void {
+  onHypervisorEvent(event: HypervisorEvent): void {
     this.#parts.emit(event);
   }
 

@@ -10,7 +10,7 @@ import type { IoClient } from '../hsm/io-client.js';
 import { HypervisorServiceModule } from '../hsm/service-module.js';
 import { VmRequests } from '../hsm/vm-requests.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
-import type { Hypervisor, VmEvent } from '../hypervisor/hypervisor.js';
+import type { Hypervisor, HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { Upcall } from '../hypervisor/upcall.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
@@ -107,7 +107,7 @@ export class ServiceVm {
     const name = plan.name ?? `vm${id}`;
     const buffer = new SharedBuffer();
     // The hypervisor may report something before the VM object exists.
-    const early: VmEvent[] = [];
+    const early: HypervisorEvent[] = [];
     let vm: UserVm | undefined;
     const hypercalls = await this.hypervisor.createVm(
       {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ports } from '../hsm/address-range.js';
-import { decodeVmEvent, type VmEventRecord } from '../hsm/acrn-vm-events.js';
+import { decodeAcrnVmEvent, type AcrnVmEvent } from '../hsm/acrn-vm-events.js';
 import { EVENT_ELEMENT_BYTES } from '../hypervisor/async-io.js';
 import { RingId, VmEventType } from '../hypervisor/async-io-hypercalls.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
@@ -141,9 +141,9 @@ test('a guest that sets its clock and powers off is told of, to the operator and
   const set = heard.find((event) => event.kind === 'rtc-changed');
   assert.ok(set !== undefined && set.lastTime >= earliest && set.lastTime <= Date.now() / 1000);
   assert.equal(new Date((set.lastTime + set.delta) * 1000).getUTCFullYear(), 2099);
-  const records: VmEventRecord[] = [];
+  const records: AcrnVmEvent[] = [];
   const element = new Int32Array(EVENT_ELEMENT_BYTES >> 2);
-  while (asyncIo.ring(RingId.VM_EVENT)?.take(element) === RingResult.DONE) records.push(decodeVmEvent(element));
+  while (asyncIo.ring(RingId.VM_EVENT)?.take(element) === RingResult.DONE) records.push(decodeAcrnVmEvent(element));
   assert.deepEqual(
     records.map(({ type }) => type),
     [VmEventType.RTC_CHANGED, VmEventType.POWER_OFF],

@@ -5,7 +5,7 @@
 
 import type { FaultRecord } from '../fault-injection/fault-trigger.js';
 import type { HsmEvent } from '../hsm/hsm-observer.js';
-import type { VmEvent } from '../hypervisor/hypervisor.js';
+import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 
 /** Why a VM has ended. */
 export interface VmEnd {
@@ -18,7 +18,7 @@ export interface VmEnd {
 }
 
 export type UserVmEvent =
-  | VmEvent
+  | HypervisorEvent
   | HsmEvent
   /** The guest reset its machine. */
   | { readonly kind: 'reset'; readonly reason: string }

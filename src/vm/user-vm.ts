@@ -22,7 +22,7 @@ import type { IoClient } from '../hsm/io-client.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import { HYPERCALL_REFUSED, type Hypercalls } from '../hypervisor/hypercalls.js';
-import type { VmEvent } from '../hypervisor/hypervisor.js';
+import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import type { VcpuCounters } from '../hypervisor/vm-shared-state.js';
 import { errorText } from '../io-request/error-text.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
@@ -207,7 +207,7 @@ export class UserVm {
   }
 
   /** For the hypervisor. */
-  onHypervisorEvent(event: VmEvent): void {
+  onHypervisorEvent(event: HypervisorEvent): void {
     this.#lifeCycle.onHypervisorEvent(event);
   }
 

@@ -11,7 +11,7 @@ import { atMost, delay } from '../sync/bounded-wait.js';
 import { CLEAR_SLEEP_MS } from '../hsm/clear-wait.js';
 import type { GuestImage } from '../hypervisor/boot/guest-image.js';
 import { HYPERCALL_REFUSED } from '../hypervisor/hypercalls.js';
-import type { VmEvent } from '../hypervisor/hypervisor.js';
+import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { VmState } from '../hypervisor/vm-shared-state.js';
 import { errorText } from '../io-request/error-text.js';
 import { expectAccepted, type LifeCycle, type LifeCycleParts } from './life-cycle.js';
@@ -66,7 +66,7 @@ export class VmLifeCycle implements LifeCycle {
     return this.#step(() => this.#reset());
   }
 
-  onHypervisorEvent(event: VmEvent): void {
+  onHypervisorEvent(event: HypervisorEvent): void {
     this.#parts.emit(event);
     if (event.kind === 'halted') {
       // Paused for a reset, which will wake it.

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Hypercalls } from '../../hypervisor/hypercalls.js';
-import type { Hypervisor, VmConfig, VmEvent } from '../../hypervisor/hypervisor.js';
+import type { Hypervisor, VmConfig, HypervisorEvent } from '../../hypervisor/hypervisor.js';
 import type { Script, ScriptStep } from '../../hypervisor/scripted/script.js';
 import { ScriptedHypervisor } from '../../hypervisor/scripted/scripted-hypervisor.js';
 import { Upcall } from '../../hypervisor/upcall.js';
@@ -20,7 +20,7 @@ interface Defect {
   readonly scripts?: (scripts: Script[]) => Script[];
   readonly config?: (config: VmConfig) => VmConfig;
   readonly upcall?: () => Upcall;
-  readonly onEvent?: (onEvent: (event: VmEvent) => void) => (event: VmEvent) => void;
+  readonly onEvent?: (onEvent: (event: HypervisorEvent) => void) => (event: HypervisorEvent) => void;
   /** Hypercalls in the place of the right ones. */
   readonly hypercalls?: (vm: Hypercalls, buffer: SharedBuffer) => Partial<Hypercalls>;
 }

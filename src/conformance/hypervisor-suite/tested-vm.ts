@@ -5,7 +5,7 @@
  */
 
 import type { Hypercalls } from '../../hypervisor/hypercalls.js';
-import { MAX_VCPUS, type Hypervisor, type VmConfig, type VmEvent } from '../../hypervisor/hypervisor.js';
+import { MAX_VCPUS, type Hypervisor, type VmConfig, type HypervisorEvent } from '../../hypervisor/hypervisor.js';
 import { IrqLineOperation } from '../../hypervisor/interrupt-lines.js';
 import { Upcall } from '../../hypervisor/upcall.js';
 import { VcpuState, VmState } from '../../hypervisor/vm-shared-state.js';
@@ -33,7 +33,7 @@ export class TestedVm {
   readonly vm: Hypercalls;
   readonly buffer: SharedBuffer;
   readonly upcall: Upcall;
-  readonly events: readonly VmEvent[];
+  readonly events: readonly HypervisorEvent[];
   readonly limitMs: number;
   readonly #under: HypervisorUnderTest;
   readonly #programs: readonly GuestProgram[];
@@ -73,7 +73,7 @@ export class TestedVm {
     };
     const buffer = new SharedBuffer();
     const upcall = new Upcall();
-    const events: VmEvent[] = [];
+    const events: HypervisorEvent[] = [];
     const vm = await orCannot(
       hypervisor.createVm(config, buffer, upcall, (event) => events.push(event)),
       config,

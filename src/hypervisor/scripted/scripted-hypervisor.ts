@@ -8,7 +8,7 @@ import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { DirtyPages } from '../dirty-pages.js';
 import { GuestMemory } from '../guest-memory.js';
 import type { Hypercalls } from '../hypercalls.js';
-import { MAX_VCPUS, type Availability, type Hypervisor, type VmConfig, type VmEvent } from '../hypervisor.js';
+import { MAX_VCPUS, type Availability, type Hypervisor, type VmConfig, type HypervisorEvent } from '../hypervisor.js';
 import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
 import type { Script, ScriptResult } from './script.js';
@@ -55,7 +55,7 @@ export class ScriptedHypervisor implements Hypervisor {
     config: VmConfig,
     buffer: SharedBuffer,
     upcall: Upcall,
-    onEvent: (event: VmEvent) => void,
+    onEvent: (event: HypervisorEvent) => void,
   ): Promise<Hypercalls> {
     if (config.vcpuCount > MAX_VCPUS)
       return Promise.reject(new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM has at most ${MAX_VCPUS}`));

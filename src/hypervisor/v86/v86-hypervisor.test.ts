@@ -6,7 +6,7 @@ import type { Slot } from '../../io-request/slot.js';
 import { OrderedPoll } from '../../sync/poll.js';
 import { IoRequestState } from '../../io-request/state.js';
 import type { Hypercalls } from '../hypercalls.js';
-import type { VmConfig, VmEvent } from '../hypervisor.js';
+import type { VmConfig, HypervisorEvent } from '../hypervisor.js';
 import { Upcall } from '../upcall.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { VcpuState } from '../vm-shared-state.js';
@@ -25,7 +25,7 @@ class Bench {
   readonly upcall = new Upcall();
   readonly buffer = new SharedBuffer();
   readonly slot: Slot = this.buffer.slot(0);
-  readonly events: VmEvent[] = [];
+  readonly events: HypervisorEvent[] = [];
   #eventArrived: () => void = () => undefined;
   vm!: Hypercalls;
 
@@ -59,9 +59,9 @@ class Bench {
     assert.equal(this.vm.notifyRequestFinish(0), 0);
   }
 
-  async event(): Promise<VmEvent> {
+  async event(): Promise<HypervisorEvent> {
     while (this.events.length === 0) await new Promise<void>((resolve) => (this.#eventArrived = resolve));
-    return this.events.shift() as VmEvent;
+    return this.events.shift() as HypervisorEvent;
   }
 
   async close(): Promise<void> {

@@ -6,7 +6,7 @@
 import { UpcallError } from '../../io-request/upcall-error.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { Hypercalls, OwnRange } from '../hypercalls.js';
-import type { Availability, Hypervisor, VmConfig, VmEvent } from '../hypervisor.js';
+import type { Availability, Hypervisor, VmConfig, HypervisorEvent } from '../hypervisor.js';
 import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
 import { canProtect } from './trapped-ram.js';
@@ -48,7 +48,7 @@ export class V86Hypervisor implements Hypervisor {
     config: VmConfig,
     buffer: SharedBuffer,
     upcall: Upcall,
-    onEvent: (event: VmEvent) => void,
+    onEvent: (event: HypervisorEvent) => void,
   ): Promise<Hypercalls> {
     if (config.vcpuCount !== 1)
       throw new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM on the v86 core has exactly one`, {
