@@ -119,7 +119,7 @@ if (options.list) {
 /** @type {Set<string>} */
 const usual = new Set();
 if (options.markdown)
-  process.stdout.write('| rule | user space | injected | the kernel said |\n| --- | --- | --- | --- |\n');
+  process.stdout.write('| rule | user space | injected | kernel messages |\n| --- | --- | --- | --- |\n');
 for (const [name, ...rules] of plans) {
   const { seconds, end, said: lines, injected } = await boot(rules);
   if (rules.length === 0) for (const line of lines) usual.add(shape(line));
@@ -127,7 +127,7 @@ for (const [name, ...rules] of plans) {
   // The worst first; the sort is stable.
   news.sort((a, b) => Number(WORST.test(b)) - Number(WORST.test(a)));
   // Only user space powers the machine off.
-  const unseen = end === 'powered off' ? 'ran unheard, powered off' : `no, ${end}`;
+  const unseen = end === 'powered off' ? 'ran silently, powered off' : `no, ${end}`;
   const reached = seconds === undefined ? unseen : `${seconds.toFixed(1)} s${end === 'powered off' ? '' : `, ${end}`}`;
   if (options.markdown) {
     const said = cut(news[0] ?? '', TABLE_COLUMNS).replaceAll('|', '\\|');

@@ -14,7 +14,7 @@
  * - A message with an `id` gets exactly one reply, `done` or `registers`, with the same `id`.
  */
 
-/** Sent in `welcome`. A page of another version must be reloaded. */
+/** Sent in `welcome`. A page of another version disconnects and asks to be reloaded. */
 export const PROTOCOL_VERSION = 2;
 export const LIVE_PATH = '/live';
 

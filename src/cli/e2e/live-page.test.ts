@@ -290,6 +290,21 @@ describe('the live page', { skip }, () => {
       }
     }));
 
+  test('asks to be reloaded if the server has another protocol version', () =>
+    fixture.use(
+      async ({ page }) => {
+        await page.routeWebSocket(/\/live$/, (socket) => {
+          const server = socket.connectToServer();
+          server.onMessage((data) =>
+            socket.send(typeof data === 'string' ? data.replace(/"protocol":\d+/, '"protocol":0') : data),
+          );
+        });
+        await page.reload();
+        await page.locator('.vm-state.lost', { hasText: 'another version' }).waitFor();
+      },
+      { locale: 'en-US' },
+    ));
+
   test('shows that the VM has ended', () =>
     fixture.use(async ({ page, shows, command, complaints }, { session }) => {
       await shows('monitor>');

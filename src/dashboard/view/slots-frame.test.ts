@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { SLOT_COUNT, SLOT_OFFSET } from '../../io-request/layout.js';
+import { Direction, SLOT_COUNT, SLOT_OFFSET } from '../../io-request/layout.js';
 import { IoRequestState } from '../../io-request/state.js';
 import {
   frameBytes,
@@ -13,7 +13,7 @@ import {
   sidecarAt,
   slotAt,
 } from '../protocol.js';
-import { decodeSlotsFrame, withoutRepeats } from './slots-frame.js';
+import { decodeSlotsFrame, hasValue, withoutRepeats } from './slots-frame.js';
 
 interface Frame {
   readonly bytes: Uint8Array;
@@ -94,6 +94,23 @@ test('a PCI request has its PCI address, and an invalid state has no owner', () 
   const slot = decodeSlotsFrame(bytes)?.slots[0];
   assert.ok(slot !== undefined);
   assert.deepEqual([slot.state, slot.owner, slot.address], ['UNKNOWN', 'nobody', '01:1f.2+40']);
+});
+
+test('a read has no value before COMPLETE, even if it is held with an answer, and a write always has one', () => {
+  const { bytes, view } = frame(1);
+  const valueIn = (state: number, direction: number, held: number): boolean => {
+    view.setUint32(slotAt(0) + SLOT_OFFSET.state, state, true);
+    view.setUint32(slotAt(0) + SLOT_OFFSET.direction, direction, true);
+    view.setUint8(sidecarAt(0, 1) + Sidecar.held, held);
+    const slot = decodeSlotsFrame(bytes)?.slots[0];
+    return slot !== undefined && hasValue(slot);
+  };
+  const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
+  const of = (direction: number, held: number): boolean[] =>
+    [PENDING, PROCESSING, COMPLETE, FREE].map((state) => valueIn(state, direction, held));
+  assert.deepEqual(of(Direction.READ, Held.NO), [false, false, true, true]);
+  assert.equal(valueIn(PROCESSING, Direction.READ, Held.BEFORE_COMPLETE), false);
+  assert.deepEqual(of(Direction.WRITE, Held.NO), [true, true, true, true]);
 });
 
 test('any bytes decode', () => {

@@ -121,6 +121,14 @@ function slotView(vcpu: number, bytes: Uint8Array, sidecar: DataView): SlotView 
   };
 }
 
+/**
+ * Whether the slot's value is that of its request. A read that is not COMPLETE has no value in the
+ * slot, even if it is held with an answer: the slot still has the value of an earlier access.
+ */
+export function hasValue({ isWrite, state }: SlotView): boolean {
+  return isWrite || state === 'COMPLETE' || state === 'FREE';
+}
+
 /** The value of a port or PCI request is one word. The next word is another field. */
 export function hasWideValue(type: number): boolean {
   return type === IoRequestType.MMIO || type === IoRequestType.WRITE_PROTECT;

@@ -3,10 +3,11 @@
  * connection. It does not reconnect if the server has closed the connection with a reason.
  */
 
-import { CloseCode, LIVE_PATH, type PageMessage, type ServerMessage } from '../../protocol.js';
+import { CloseCode, LIVE_PATH, PROTOCOL_VERSION, type PageMessage, type ServerMessage } from '../../protocol.js';
 import { takeToken } from './token.js';
 
-export type ConnectionState = 'connecting' | 'open' | 'lost' | 'not-allowed' | 'too-many' | 'refused' | 'over';
+export type ConnectionState =
+  'connecting' | 'open' | 'lost' | 'not-allowed' | 'too-many' | 'refused' | 'outdated' | 'over';
 
 export interface ConnectionEvents {
   readonly onState: (state: ConnectionState) => void;
@@ -51,8 +52,22 @@ export class Connection {
   }
 
   #receive(message: ServerMessage): void {
+    if (message.kind === 'welcome' && message.protocol !== PROTOCOL_VERSION) {
+      this.#leave('outdated');
+      return;
+    }
     if (message.kind === 'welcome') this.#events.onState('open');
     this.#events.onMessage(message);
+  }
+
+  /** Closes the connection for good. */
+  #leave(state: ConnectionState): void {
+    if (this.#socket !== undefined) {
+      this.#socket.onmessage = null;
+      this.#socket.onclose = null;
+      this.#socket.close();
+    }
+    this.#events.onState(state);
   }
 }
 

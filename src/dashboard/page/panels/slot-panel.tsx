@@ -5,7 +5,7 @@ import type { JSX } from 'preact';
 import { SLOT_OFFSET } from '../../../io-request/layout.js';
 import { shortAge } from '../../view/amounts.js';
 import { dumpRows, slotFields } from '../../view/slot-fields.js';
-import type { SlotView } from '../../view/slots-frame.js';
+import { hasValue } from '../../view/slots-frame.js';
 import { useApp } from '../parts/app-context.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
@@ -45,7 +45,7 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
     [
       words.request,
       wasUsed
-        ? `${view.isWrite ? access.write : access.read} ${meaningOf(view.type)} ${view.address}/${view.size}${valueOf(view)}`
+        ? `${view.isWrite ? access.write : access.read} ${meaningOf(view.type)} ${view.address}/${view.size}${hasValue(view) ? ` = ${view.value}` : ''}`
         : words.nobody,
     ],
   ];
@@ -66,12 +66,6 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
       </dl>
     </div>
   );
-}
-
-/** Empty for a read that is not answered: the slot still holds the value of an earlier access. */
-function valueOf({ isWrite, state, held, value }: SlotView): string {
-  const hasValue = isWrite || state === 'COMPLETE' || state === 'FREE' || held === 'complete';
-  return hasValue ? ` = ${value}` : '';
 }
 
 function FieldTable({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {

@@ -28,6 +28,7 @@ export const en = {
     'not-allowed': 'Access denied: open the address that upcall printed, including the part after #',
     'too-many': 'Too many pages of this VM are open: close one, then reload this page',
     refused: 'The server refused a message of this page: reload it',
+    outdated: 'The server has another version than this page: reload it',
     over: 'The session has ended',
   },
   diagram: {

@@ -29,6 +29,7 @@ export const zh: Strings = {
     'not-allowed': '拒绝访问：请打开 upcall 打印的完整地址（包括 # 之后的部分）',
     'too-many': '此虚拟机打开的页面过多：请关闭其中一个，然后重新加载本页',
     refused: '服务器拒绝了本页的消息：请重新加载',
+    outdated: '服务器与本页的版本不同：请重新加载',
     over: '会话已结束',
   },
   diagram: {
