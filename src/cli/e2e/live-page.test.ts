@@ -70,7 +70,7 @@ describe('the live page', { skip }, () => {
       await command('in8 500');
       const held = page.locator('.held-request');
       await held.filter({ hasText: 'read port 0x500/1 = 0xff' }).waitFor();
-      assert.equal(await page.locator('[data-slot="0"]').getAttribute('data-state'), 'PROCESSING');
+      await page.locator('[data-slot="0"][data-state="PROCESSING"]').waitFor();
       await page.locator('.vm-state', { hasText: '1 held' }).waitFor();
       await held.locator('[name="value"]').fill('0x2a');
       await held.getByRole('button', { name: 'Change' }).click();
