@@ -1,18 +1,21 @@
 /**
- * Byte registers on a wider bus: how a device of 8-bit registers answers accesses of 2 and 4 bytes. The ISA bus splits
- * such an access into 8-bit cycles at consecutive ports, lowest port first, and each cycle has its side effects.
+ * ByteRegisters: accesses of 2 and 4 bytes to a device of 8-bit registers.
  *
- * For devices whose data sheet knows 8-bit registers only: they implement `readByte` and `writeByte`, and `read` and
- * `write` of the Device interface are one line each. A byte past the device's last register reaches `readByte` and
- * `writeByte` too: there the device answers as an unconnected bus does (0xFF; ignored).
+ * Called by: devices whose data sheet has 8-bit registers only. They implement `readByte` and
+ * `writeByte`, and their `read` and `write` are one line each.
+ * Callers must: answer for bytes past the last register as well, as an unconnected bus does (0xFF,
+ * ignored).
+ *
+ * The ISA bus splits a wide access into 8-bit cycles at consecutive ports, lowest port first. Each
+ * cycle has its own side effects.
  */
 
 import type { AccessSize } from './device.js';
 
 export interface ByteRegisters {
-  /** 0…0xFF. */
+  /** Returns 0 to 0xFF. */
   readByte(offset: number): number;
-  /** `value` 0…0xFF. */
+  /** `value`: 0 to 0xFF. */
   writeByte(offset: number, value: number): void;
 }
 

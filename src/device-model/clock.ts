@@ -1,26 +1,27 @@
 /**
- * Clock: the only source of time that devices have, so that a test can hold it.
+ * Clock: the only source of time that devices have, so that a test can stop it.
  *
- * Times are milliseconds as fractions (sub-microsecond resolution) since an arbitrary start, except `wallTimeMs`.
+ * Times are in ms, with fractions of less than a microsecond, since an arbitrary start. Only
+ * `wallTimeMs` has a fixed one.
  */
 
 import { startBackgroundTimer, type BackgroundTimer } from '../sync/background-timer.js';
 
 export interface ClockTimer {
-  /** Does nothing when the timer has fired. */
+  /** Does nothing if the timer has fired. */
   cancel(): void;
 }
 
 export interface Clock {
   /** Monotonic, in ms. */
   now(): number;
-  /** Milliseconds since 1970-01-01 UTC, as the battery-backed clock of the machine shows it. */
+  /** Ms since 1970-01-01 UTC, as the battery-backed clock of the machine shows it. It may jump. */
   wallTimeMs(): number;
-  /** Calls back once, at `atMs` of `now()` or as soon after it as the host can; never before, never inside this call. */
+  /** Calls back once, when `now()` is at least `atMs`. Never early, and never inside this call. */
   schedule(atMs: number, callback: () => void): ClockTimer;
 }
 
-/** The host's time. Its timers are about a millisecond coarse and do not keep the process alive. */
+/** The host's time. Its timers are about 1 ms coarse and do not keep the process alive. */
 export class SystemClock implements Clock {
   now(): number {
     return performance.now();
@@ -56,14 +57,20 @@ interface ManualTimer extends ClockTimer {
   readonly callback: () => void;
 }
 
-/** A clock that stands still until it is advanced: for tests, and for machines that must be deterministic. */
+/**
+ * A clock that stands still until `advance`: for tests, and for machines that must be
+ * deterministic.
+ */
 export class ManualClock implements Clock {
   #now: number;
   readonly #epochMs: number;
   readonly #timers = new Set<ManualTimer>();
   #order = 0;
 
-  /** `epochMs`: the wall time at `now() === 0`. */
+  /**
+   * `epochMs`: the wall time at `now() === 0`, default: the start of 2000. `startMs`: the first
+   * `now()`, default: 0.
+   */
   constructor(epochMs = Date.UTC(2000, 0, 1), startMs = 0) {
     this.#epochMs = epochMs;
     this.#now = startMs;
@@ -88,7 +95,10 @@ export class ManualClock implements Clock {
     return timer;
   }
 
-  /** Moves time forward by `ms` and fires what is due, in order of time, then of scheduling. */
+  /**
+   * Moves time forward by `ms` and fires the timers that are due, in order of time, then of
+   * scheduling.
+   */
   advance(ms: number): void {
     const end = this.#now + ms;
     for (;;) {

@@ -1,6 +1,10 @@
 /**
- * DefaultClient: ACRN userspace's answer to what no other client claims: reads give all ones, writes are ignored, as on
- * a bus where nothing answers; PCI configuration requests go to the functions of the VM.
+ * DefaultClient: the I/O client of the accesses that no other client claims.
+ *
+ * Called by: the HSM's worker.
+ *
+ * Reads give all ones and writes are ignored, as on a bus where nothing answers. PCI configuration
+ * requests go to the functions of the VM. As in ACRN, the default client belongs to userspace.
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
@@ -8,7 +12,10 @@ import type { IoClient } from '../hsm/io-client.js';
 import { IoRequestType } from '../io-request/layout.js';
 import { AddressCounts } from '../trace/address-counts.js';
 
-/** PCI configuration space as the default client needs it; the whole u32 is the answer, whatever the size. */
+/**
+ * PCI configuration space as the default client needs it. `read` answers with all 32 bits, whatever
+ * the size.
+ */
 export interface PciConfigSpaces {
   read(bus: number, device: number, pciFunction: number, register: number, size: number): number;
   write(bus: number, device: number, pciFunction: number, register: number, size: number, value: number): void;
@@ -23,7 +30,10 @@ export class DefaultClient implements IoClient {
     this.#pci = pci;
   }
 
-  /** Accesses that nobody claimed so far, by type and address: `port 0x3f8`, …, at last `other addresses`. */
+  /**
+   * Unclaimed accesses so far, by type and address: `port 0x3f8`, …, and `other addresses` for
+   * those beyond the limit.
+   */
   get unclaimed(): ReadonlyMap<string, number> {
     return new Map(this.#unclaimed.snapshot().map(({ name, reads, writes }) => [name, reads + writes]));
   }

@@ -17,7 +17,9 @@ const BASE = 0x1_0000_0000;
 interface Placed {
   readonly vm: OneVm;
   readonly errors: string[];
-  /** Makes an access on vCPU 0 and gives the value of its slot, low word then high word, unsigned. */
+  /**
+   * Makes an access on vCPU 0 and gives the value of its slot, low word then high word, unsigned.
+   */
   readonly access: (access: Access) => [number, number];
   readonly state: () => number;
 }
@@ -223,7 +225,8 @@ test('a device never sees an offset outside of its range, though the driver’s 
   const device: Device = { name: 'inside only', read: () => assert.fail('read'), write: () => assert.fail('written') };
   vm.requests.createClient(new DeviceClient(device, range, (_, error) => assert.ifError(error)), [range]);
   const slot = vm.buffer.slot(0);
-  // The last byte of 8 at 2^64 − 4 is 3 modulo 2^64: not after the range's end, and the start is not before its start.
+  // The last byte of 8 at 2^64 − 4 is 3 modulo 2^64: not after the range's end, and the start is
+  // not before its start.
   slot.fill(MMIO, Direction.READ, -4, -1, 8, 0, 0, false);
   vm.requests.dispatch();
   assert.equal(vm.dispatched[0]?.endsWith('to inside only'), true);
@@ -242,7 +245,7 @@ test('a read that gives no number is the bug of its device: all ones, and the op
     await settled();
     assert.equal(state(), COMPLETE);
     assert.equal(vm.buffer.slot(0).valueLow, -1);
-    assert.deepEqual(errors, [`noting: read gave ${typeof value}, not a number`]);
+    assert.deepEqual(errors, [`noting: read returned ${typeof value}, not a number`]);
   }
 });
 

@@ -1,7 +1,12 @@
 /**
- * DeviceClient: a device as an I/O client. It turns guest addresses into offsets, an 8-byte access into two of 4 bytes
- * (low half first), and a device's number or promise into the request's answer. What a device throws or rejects with is
- * its bug: the guest reads all ones, the operator is told, and the device goes on.
+ * DeviceClient: a device as an I/O client.
+ *
+ * Called by: the HSM's worker, or the thread of the device, with each request in the device's
+ * range.
+ *
+ * It turns guest addresses into offsets, an 8-byte access into two of 4 bytes (low half first), and
+ * a device's number or promise into the request's answer. A throw or a rejection is a bug of the
+ * device: the guest reads all ones, the error is reported, and the device goes on.
  */
 
 import type { AddressRange } from '../hsm/address-range.js';
@@ -31,15 +36,15 @@ export class DeviceClient implements IoClient {
 
   notify(request: AssignedRequest): void {
     const { size, ticket } = request;
-    // By halves: the difference is exact also where the addresses themselves are above 2^53.
+    // In halves, so that the difference is exact for addresses above 2^53.
     const offset =
       ((request.addressHigh >>> 0) - this.#baseHigh) * 2 ** 32 + ((request.addressLow >>> 0) - this.#baseLow);
-    // The driver's arithmetic wraps at 2^64, so that a request which only a hostile page can hold may match a range that
-    // does not contain it. A device never sees it.
+    // The driver's arithmetic wraps at 2^64. So a request that only a corrupted page can hold may
+    // match a range that does not contain it. A device must never get it.
     if (offset < 0 || offset + size > this.#length) request.finishAllOnes(ticket);
     else if (size === 1 || size === 2 || size === 4) this.#access(request, ticket, offset, size);
     else if (size === 8) this.#accessWide(request, ticket, offset);
-    // No hypervisor makes such a request; somebody else wrote to the page.
+    // No hypervisor makes such a request: the page was corrupted.
     else request.finishAllOnes(ticket);
   }
 
@@ -82,8 +87,9 @@ export class DeviceClient implements IoClient {
   }
 
   /**
-   * Two synchronous halves finish in this turn and allocate nothing: hence no closure and no promise here. What a device
-   * promises is awaited elsewhere; the second half is not begun before the first has ended.
+   * Two synchronous halves finish in this turn and allocate nothing, so there is no closure and no
+   * promise here. Promises of a device are awaited elsewhere. The second half starts after the
+   * first has ended.
    */
   #accessWide(request: AssignedRequest, ticket: number, offset: number): void {
     try {
@@ -140,8 +146,8 @@ export class DeviceClient implements IoClient {
   }
 }
 
-/** A device in plain JavaScript may have forgotten its `return`: its bug, and it is told. */
+/** A device in plain JavaScript may have forgotten its `return`. That is reported as its bug. */
 function expectNumber(value: number): number {
   if (typeof (value as unknown) === 'number') return value;
-  throw new TypeError(`read gave ${typeof value}, not a number`);
+  throw new TypeError(`read returned ${typeof value}, not a number`);
 }

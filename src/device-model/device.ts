@@ -1,15 +1,18 @@
 /**
  * Device: the interface of a device model.
  *
- * Called by: DeviceClient, in the Service VM's thread or in the device's own thread. Never by a hypervisor.
+ * Called by: DeviceClient, in the Service VM's thread or in the device's own thread. Never by a
+ * hypervisor.
  *
- * Shape: a device knows its registers and nothing else. Offsets from the start of its range come in, values go out. Its
- * constructor receives the interrupt line, clock, guest memory and output that it needs. So the same class runs in the
- * Service VM's thread, in a thread of its own and in a test.
+ * Shape: a device knows its registers and nothing else. Offsets from the start of its range come
+ * in, values go out. Its constructor receives the interrupt line, clock, guest memory and output
+ * that it needs. So the same class runs in the Service VM's thread, in a thread of its own and in a
+ * test.
  *
- * The guest is hostile: it makes accesses of any offset in the range, any size and any value, in any order. A device answers
- * as its data sheet says, or as an unconnected bus does: reads give all ones, writes are ignored. A throw is a bug of the
- * device, whatever the guest did. See docs/write-a-device.md.
+ * The guest is hostile: it makes accesses of any offset in the range, any size and any value, in
+ * any order. A device answers as its data sheet says, or as an unconnected bus does: reads give all
+ * ones, writes are ignored. A throw is a bug of the device, whatever the guest did. See
+ * docs/write-a-device.md.
  */
 
 import type { AccessSize } from '../io-request/io-request.js';
@@ -23,30 +26,42 @@ export interface Device {
   /**
    * Reads the register at `offset`.
    *
-   * @param offset - in bytes from the start of the range: 0 to the range's length less `size`. It need not be aligned
-   * @param size - in bytes: 1, 2 or 4. An 8-byte access of MMIO comes as two of 4 bytes, low half first
-   * @returns the value. The caller truncates it to `size` bytes, so -1 reads as all ones, and NaN and fractions as ToInt32
-   * makes of them. While a promise is open, only the vCPU that reads waits. A throw, a rejection, and any value that is not
-   * a number are errors: the guest reads all ones, and the VM emits a `device-error` event with the device's name
+   * @param offset - in bytes from the start of the range: 0 to the range's length less `size`. It
+   *   need not be aligned
+   * @param size - in bytes: 1, 2 or 4. An 8-byte access of MMIO comes as two of 4 bytes, low half
+   *   first
+   * @returns the value. The caller truncates it to `size` bytes, so -1 reads as all ones, and NaN
+   *   and fractions as ToInt32 makes of them. While a promise is open, only the vCPU that reads
+   *   waits. A throw, a rejection, and any value that is not a number are errors: the guest reads
+   *   all ones, and the VM emits a `device-error` event with the device's name
    */
   read(offset: number, size: AccessSize): number | Promise<number>;
   /**
-   * Writes the register at `offset`. Parameters and errors as in `read`: after an error the guest goes on.
+   * Writes the register at `offset`. Parameters and errors as in `read`: after an error the guest
+   * goes on.
    *
    * @param value - unsigned, 0 to 2^(8 * size) - 1
    */
   write(offset: number, size: AccessSize, value: number): void | Promise<void>;
-  /** The register map of the data sheet, for people and tools that display registers. Default: none. */
+  /**
+   * The register map of the data sheet, for people and tools that display registers. Default: none.
+   */
   readonly registers?: RegisterMap;
   /**
-   * The value of a register, without any effect on the device: what `read` would return, but nothing is taken, cleared or
-   * advanced. `offset` and `size` are those of the RegisterMap, and `name` distinguishes registers that share an offset.
-   * Returns undefined if the value cannot be known. Default: no register can be peeked.
+   * The value of a register, without any effect on the device: what `read` would return, but
+   * nothing is taken, cleared or advanced. `offset` and `size` are those of the RegisterMap, and
+   * `name` distinguishes registers that share an offset. Returns undefined if the value cannot be
+   * known. Default: no register can be peeked.
    */
   peek?(offset: number, size: AccessSize, name?: string): number | undefined;
-  /** Restores the power-on state, with the interrupt line low. Called when the VM is reset. Default: nothing to restore. */
+  /**
+   * Restores the power-on state, with the interrupt line low. Called when the VM is reset. Default:
+   * nothing to restore.
+   */
   reset?(): void;
-  /** Releases timers and handles. Called once, when the VM is destroyed or the device is detached. */
+  /**
+   * Releases timers and handles. Called once, when the VM is destroyed or the device is detached.
+   */
   close?(): void;
 }
 
@@ -56,7 +71,10 @@ export interface InterruptLine {
   set(high: boolean): void;
 }
 
-/** What a device may do to its machine. Both return at once: the machine stops or restarts after the access. */
+/**
+ * What a device may do to its machine. Both return at once: the machine stops or restarts after the
+ * access.
+ */
 export interface PowerControl {
   /** `reason`: a sentence for the operator. */
   powerOff(reason: string): void;
@@ -71,7 +89,9 @@ export interface ByteSink {
 /** A line that is not connected to anything. */
 export const UNCONNECTED: InterruptLine = { set: () => undefined };
 
-/** What a read of `size` bytes (1, 2, 4) gives where nothing answers: 0xff, 0xffff or 0xffffffff. */
+/**
+ * What a read of `size` bytes (1, 2, 4) gives where nothing answers: 0xff, 0xffff or 0xffffffff.
+ */
 export function allOnes(size: number): number {
   return size >= 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff;
 }

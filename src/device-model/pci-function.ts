@@ -1,7 +1,11 @@
 /**
- * PciFunction: what answers PCI configuration requests at one bus, device and function. Configuration space has its own
- * interface because it is no range of addresses: the HSM makes a PCI request of a 0xCF8/0xCFC pair (spec of the I/O
- * request, type 2) and the default client finds the function.
+ * PciFunction: the interface of what answers PCI configuration requests at one bus, device and
+ * function.
+ *
+ * Called by: PciBus, for the default client.
+ *
+ * Configuration space has an interface of its own because it is not a range of addresses. The HSM
+ * makes a PCI request (type 2) of a 0xCF8/0xCFC pair, and the default client finds the function.
  */
 
 import type { AccessSize } from './device.js';
@@ -9,17 +13,25 @@ import type { RegisterMap } from './register-map.js';
 
 export interface PciFunction {
   readonly name: string;
-  /** `register` 0…0xFFF, aligned to `size`. What is not implemented reads as 0, as the PCI specification has it. */
+  /**
+   * `register`: 0 to 0xFFF, aligned to `size`. Unimplemented registers read as 0, as the PCI
+   * specification requires.
+   */
   readConfig(register: number, size: AccessSize): number;
   writeConfig(register: number, size: AccessSize, value: number): void;
-  /** What its data sheet says about its registers, whose offsets are those of configuration space. */
+  /**
+   * The register map of its data sheet. Offsets are those of configuration space. Default: none.
+   */
   readonly registers?: RegisterMap;
-  /** As `readConfig`, without any effect; undefined: it cannot be known. */
+  /**
+   * The value that `readConfig` would return, without any effect. Returns undefined if it cannot be
+   * known.
+   */
   peekConfig?(register: number, size: AccessSize): number | undefined;
   reset?(): void;
 }
 
-/** Where a function sits: bus 0…255, device 0…31, function 0…7. */
+/** A function's place: bus 0 to 255, device 0 to 31, function 0 to 7. */
 export interface PciAddress {
   readonly bus: number;
   readonly device: number;

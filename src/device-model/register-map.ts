@@ -1,6 +1,8 @@
 /**
- * Register maps as data: what a device's data sheet says about each register. Devices use the offsets and names of their
- * map, and people and tools read it (documentation, the decoded view of an access).
+ * RegisterMap: a device's registers as data, as its data sheet describes them.
+ *
+ * Called by: devices, which use the offsets and names, and tools that display registers (the live
+ * page).
  */
 
 import type { AccessSize } from './device.js';
@@ -13,8 +15,9 @@ export interface RegisterField {
 }
 
 export interface RegisterDescription {
-  /** Bytes from the start of the device's range, or the index behind an index port. */
+  /** In bytes from the start of the device's range, or the index behind an index port. */
   readonly offset: number;
+  /** In bytes: 1, 2 or 4. */
   readonly size: AccessSize;
   /** The data sheet's abbreviation, e.g. `LSR`. */
   readonly name: string;

@@ -1,15 +1,20 @@
 /**
- * What a look at a device's registers gives: one value for each register of its map, in the map's order. Both places that
- * look use it: the Service VM's thread for devices in it, a device's own thread for the one that it has.
+ * Register peek: reads all registers of a device without side effects.
+ *
+ * Called by: the Service VM's thread for the devices in it, and a device's own thread for its
+ * device.
  */
 
 import type { Device } from './device.js';
 import type { RegisterDescription, RegisterMap } from './register-map.js';
 
-/** Undefined: it cannot be looked at without a side effect, or the device does not say. */
+/**
+ * One value for each register of the map, in its order. Undefined: write-only, or it cannot be
+ * peeked.
+ */
 export type RegisterValues = readonly (number | undefined)[];
 
-/** A device's error is its own: the register then has no value. */
+/** Calls `peek` for each readable register. A register whose `peek` throws has no value. */
 export function peekRegisters(
   { registers }: RegisterMap,
   peek: (register: RegisterDescription) => number | undefined,
@@ -17,7 +22,7 @@ export function peekRegisters(
   return registers.map((register) => {
     if (register.access === 'w') return undefined;
     try {
-      // Anything may be the last thing that a broken device gives.
+      // A broken device may return anything.
       const value: unknown = peek(register);
       return typeof value === 'number' ? value >>> 0 : undefined;
     } catch {
@@ -26,6 +31,7 @@ export function peekRegisters(
   });
 }
 
+/** The values of `device`'s registers. Empty if it has no register map. */
 export function peekDevice(device: Device): RegisterValues {
   const { registers } = device;
   return registers === undefined

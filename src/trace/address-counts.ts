@@ -1,6 +1,7 @@
 /**
- * AddressCounts: reads, writes and time of each address that a guest accesses. A hash table in typed arrays, so that
- * counting allocates nothing, with a limit: a guest that scans addresses fills it, and the rest shares one row.
+ * AddressCounts: reads, writes and time of each address that a guest accesses. A hash table in
+ * typed arrays, so that counting allocates nothing, with a limit: a guest that scans addresses
+ * fills it, and the rest shares one row.
  */
 
 import { hex, joinWords, typeName } from '../io-request/io-request.js';
@@ -35,7 +36,10 @@ export class AddressCounts {
   readonly #sumNs = new Float64Array(MAX_ADDRESSES + 1);
   #rows = 0;
 
-  /** Counts an access; returns its row. The address is two int32 words; of PCI: bus, device, function, a byte each. */
+  /**
+   * Counts an access; returns its row. The address is two int32 words; of PCI: bus, device,
+   * function, a byte each.
+   */
   count(type: number, low: number, high: number, isRead: boolean): number {
     const row = this.#find(type, low, high);
     const counts = isRead ? this.#reads : this.#writes;

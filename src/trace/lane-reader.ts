@@ -3,15 +3,18 @@
  *
  * Called by: RingReader, in the thread that dispatches requests.
  *
- * No writer waits for a reader. One that is slower than the VM is overtaken, detects that from the lane's count, and counts
- * the entries that it lost.
+ * No writer waits for a reader. One that is slower than the VM is overtaken, detects that from the
+ * lane's count, and counts the entries that it lost.
  */
 
 import { IoRequestState } from '../io-request/state.js';
 import { LaneView, READABLE_ENTRIES } from './lane.js';
 import { ENTRY_WORDS, EntryWord, LANE_ENTRIES, movedFrom, movedTo, MoveBits, type TraceRing } from './trace-ring.js';
 
-/** An overtaken reader goes on this far behind the end of the lane, so that it is not overtaken again at once. */
+/**
+ * An overtaken reader goes on this far behind the end of the lane, so that it is not overtaken
+ * again at once.
+ */
 const LEEWAY_ENTRIES = LANE_ENTRIES / 4;
 
 export class LaneReader {
@@ -53,7 +56,10 @@ export class LaneReader {
     return movedFrom(this.move);
   }
 
-  /** Number of the request's PENDING entry in the hypervisor's lane, if this entry or the answer after it has the link. */
+  /**
+   * Number of the request's PENDING entry in the hypervisor's lane, if this entry or the answer
+   * after it has the link.
+   */
   get link(): number | undefined {
     if ((this.move & MoveBits.HAS_LINK) !== 0) return this.words[EntryWord.link];
     if (movedTo(this.move) !== IoRequestState.PROCESSING) return undefined;
@@ -84,17 +90,22 @@ export class LaneReader {
   hasNext(end: number): boolean {
     for (;;) {
       const ahead = (end - this.#next) | 0;
-      // Ahead of the writer: the lane holds garbage. Ahead of `end` alone: this call follows a skip.
+      // Ahead of the writer: the lane holds garbage. Ahead of `end` alone: this call follows a
+      // skip.
       if (ahead < 0 && ((this.end - this.#next) | 0) < 0) this.#skipTo(this.end, 1);
       else if (ahead > READABLE_ENTRIES) this.#skipTo((end - READABLE_ENTRIES + LEEWAY_ENTRIES) | 0);
       else if (ahead <= 0) return false;
       else if (this.#copied === this.#next && (this.move & MoveBits.TIME_DUE) === 0) return true;
-      else if (this.#view.has(this.#next)) {
-        if (this.#copy()) return true;
-        this.#skipTo((this.#next + 1) | 0);
-      } else if (((this.#view.published - this.#next) | 0) > 0) this.#skipTo((this.#next + LEEWAY_ENTRIES) | 0);
-      else if (this.isOver) this.#skipTo((this.#next + 1) | 0);
-      else return false;
+      else {
+        // Loaded once: the entry may be published between two loads.
+        const age = (this.#view.published - this.#next) | 0;
+        if (age > READABLE_ENTRIES) this.#skipTo((this.#next + LEEWAY_ENTRIES) | 0);
+        else if (age > 0) {
+          if (this.#copy()) return true;
+          this.#skipTo((this.#next + 1) | 0);
+        } else if (this.isOver) this.#skipTo((this.#next + 1) | 0);
+        else return false;
+      }
     }
   }
 

@@ -16,10 +16,11 @@ const HYPERVISOR = hypervisorLane(0);
 const SERVICE = serviceLane(0);
 
 /**
- * A processor that reorders stores: the plain stores of a step may become visible in any order until its first
- * `Atomics.store`. Calls `visible` once for each subset of the words that the step has changed by then, with only these in
- * memory. Plain stores after the last `Atomics.store` fail the test: no reader could rely on them. Returns how many words
- * the step changed before it published them.
+ * A processor that reorders stores: the plain stores of a step may become visible in any order
+ * until its first `Atomics.store`. Calls `visible` once for each subset of the words that the step
+ * has changed by then, with only these in memory. Plain stores after the last `Atomics.store` fail
+ * the test: no reader could rely on them. Returns how many words the step changed before it
+ * published them.
  */
 function forEachVisibleSubset(words: Int32Array, step: () => void, visible: () => void): number {
   const before = words.slice();
@@ -50,7 +51,10 @@ function forEachVisibleSubset(words: Int32Array, step: () => void, visible: () =
   return changed.length;
 }
 
-/** A page whose lanes are full of entries of older requests, and a request of another kind that a test makes step by step. */
+/**
+ * A page whose lanes are full of entries of older requests, and a request of another kind that a
+ * test makes step by step.
+ */
 function agedPage(): { page: TracedPage; reader: RingReader; views: readonly LaneView[] } {
   const page = new TracedPage();
   page.trace.use();
@@ -154,4 +158,36 @@ test('an entry that the writer may overwrite while a reader runs is not readable
     if (view.has(number)) assert.ok(!overwritten.includes(entryIndex(HYPERVISOR, number)), `${number}`);
   assert.equal(view.has(oldest + 4), true);
   assert.equal(page.ring.words[publishedIndex(HYPERVISOR)], view.published);
+});
+
+test('an entry that is published while a reader looks for it is given, not counted as lost', () => {
+  const { page, reader } = agedPage();
+  const { words } = page.ring;
+  const published = publishedIndex(HYPERVISOR);
+  page.buffer.slot(0).fill(0, Direction.WRITE, 0x3f8, 0, 1, 0x41, 0, false);
+  const final = words[published] as number;
+  words[published] = final - 1;
+  const atomicLoad = Atomics.load;
+  Atomics.load = ((array: Int32Array, at: number) => {
+    const value = atomicLoad(array, at);
+    // Right after this load the vCPU publishes.
+    if (array.buffer === words.buffer && at === published) words[published] = final;
+    return value;
+  }) as typeof Atomics.load;
+  let given = 0;
+  let lost = 0;
+  const read = (): void => {
+    const after = reader.read(0, (_, before) => {
+      given++;
+      lost += before;
+    });
+    lost += after;
+  };
+  try {
+    read();
+  } finally {
+    Atomics.load = atomicLoad;
+  }
+  read();
+  assert.deepEqual([given, lost], [1, 0]);
 });

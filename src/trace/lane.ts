@@ -1,30 +1,39 @@
 /**
- * Lanes: how the entries of a TraceRing are written, published and read. All that is concurrent in the trace is here.
+ * Lanes: how the entries of a TraceRing are written, published and read. All that is concurrent in
+ * the trace is here.
  *
- * Called by: SlotRecorder writes (HypervisorLane, ServiceLane). LaneReader and RequestStatistics read (LaneView).
- * Callers must: read in the thread that dispatches requests, and use what they read before they return to its event loop.
- * Threads: one at a time writes a lane. The hypervisor's: the slot's vCPU, or the thread that resets the VM while no vCPU
- * runs. The Service VM's: the dispatching thread, or the client's thread while the slot is PROCESSING.
+ * Called by: SlotRecorder writes (HypervisorLane, ServiceLane). LaneReader and RequestStatistics
+ * read (LaneView).
+ * Callers must: read in the thread that dispatches requests, and use what they read before they
+ * return to its event loop.
+ * Threads: one at a time writes a lane. The hypervisor's: the slot's vCPU, or the thread that
+ * resets the VM while no vCPU runs. The Service VM's: the dispatching thread, or the client's
+ * thread while the slot is PROCESSING.
  *
- * Ordering, for processors that reorder stores. "A before B" is ECMA-262's happens-before.
+ * Ordering: for processors that reorder stores. "A before B" is ECMA-262's happens-before.
  *
- * 1. Writers. A lane's next writer starts after its last writer has stopped: the slot's state (a compare-and-exchange), a
- *    mailbox or a thread's end lies between them. So writers may read the lane's counts with plain loads.
- * 2. Publication. Plain stores fill an entry, then one `Atomics.store` makes it visible: of `published`, or for the time of
- *    a client's COMPLETE of the move word. A reader loads the same word atomically, and touches no entry from
- *    `published` on. So each store of an entry is before each load of it, and no entry is seen in part.
- * 3. The dispatching thread stores `published` plainly in its own lane: the reader is the same thread.
- * 4. `begun` counts an entry of PENDING from before the move on, with a plain store. The move to PENDING publishes it
- *    together with the cleared move word, and the dispatching thread acquires both when it takes the request. So a reader
- *    that has the PROCESSING entry knows that the PENDING one is due. An unordered reader may see `begun` late or early,
- *    which only changes how long it waits. An entry before `published` with a cleared move word was never written (its
+ * 1. Writers. A lane's next writer starts after its last writer has stopped: the slot's state (a
+ *    compare-and-exchange), a mailbox or a thread's end lies between them. So writers may read the
+ *    lane's counts with plain loads.
+ * 2. Publication. Plain stores fill an entry, then one `Atomics.store` makes it visible: of
+ *    `published`, or for the time of a client's COMPLETE of the move word. A reader loads the same
+ *    word atomically, and touches no entry from `published` on. So each store of an entry is before
+ *    each load of it, and no entry is seen in part.
+ * 3. The dispatching thread stores `published` plainly in its own lane: the reader is the same
+ *    thread.
+ * 4. `begun` counts an entry of PENDING from before the move on, with a plain store. The move to
+ *    PENDING publishes it together with the cleared move word, and the dispatching thread acquires
+ *    both when it takes the request. So a reader that has the PROCESSING entry knows that the
+ *    PENDING one is due. An unordered reader may see `begun` late or early, which only changes how
+ *    long it waits. An entry before `published` with a cleared move word was never written (its
  *    thread was terminated) and counts as lost.
- * 5. Overwriting. While the reader runs, the dispatching thread serves no request. So a vCPU can finish one that was under
- *    way and start another: PENDING, FREE, PENDING. OVERWRITTEN entries at the end of a lane are therefore never read.
+ * 5. Overwriting. While the reader runs, the dispatching thread serves no request. So a vCPU can
+ *    finish one that was under way and start another: PENDING, FREE, PENDING. OVERWRITTEN entries
+ *    at the end of a lane are therefore never read.
  *
- * On x86 an `Atomics.store` takes about 7 ns. For PENDING and COMPLETE it is made while the other side is at work.
- * Pages that other programs write may make two threads believe that they own a slot. Then the lanes hold garbage, within
- * their bounds.
+ * On x86 an `Atomics.store` takes about 7 ns. For PENDING and COMPLETE it is made while the other
+ * side is at work. Pages that other programs write may make two threads believe that they own a
+ * slot. Then the lanes hold garbage, within their bounds.
  */
 
 import {
@@ -76,7 +85,10 @@ export class HypervisorLane {
     this.#first = entryIndex(lane, 0);
   }
 
-  /** Number of the last entry that was begun: that of PENDING while its slot is PENDING or PROCESSING. */
+  /**
+   * Number of the last entry that was begun: that of PENDING while its slot is PENDING or
+   * PROCESSING.
+   */
   get last(): number {
     return ((this.#words[this.#begun] as number) - 1) | 0;
   }
@@ -144,7 +156,10 @@ export class ServiceLane {
     return this.#words[this.#published] as number;
   }
 
-  /** In the dispatching thread, before `processing`: the PCI request that the entry is to have, with HAS_REQUEST. */
+  /**
+   * In the dispatching thread, before `processing`: the PCI request that the entry is to have, with
+   * HAS_REQUEST.
+   */
   pciRequest(address: number, register: number, value: number): void {
     const words = this.#words;
     const at = this.#first + (this.next & NUMBER_MASK) * WORDS;
@@ -153,7 +168,10 @@ export class ServiceLane {
     words[at + VALUE_LOW] = value;
   }
 
-  /** In the dispatching thread, after a move to PROCESSING. `link` and `timeMs` count if `move` has their flags. */
+  /**
+   * In the dispatching thread, after a move to PROCESSING. `link` and `timeMs` count if `move` has
+   * their flags.
+   */
   processing(move: number, link: number, client: number, timeMs: number): void {
     const words = this.#words;
     const number = words[this.#published] as number;
@@ -179,8 +197,8 @@ export class ServiceLane {
   }
 
   /**
-   * In a client's thread, before a move to COMPLETE: after it the dispatching thread owns the lane. The entry gets its time,
-   * and REFUSED, from `completed`.
+   * In a client's thread, before a move to COMPLETE: after it the dispatching thread owns the lane.
+   * The entry gets its time, and REFUSED, from `completed`.
    */
   completing(move: number, valueLow: number, valueHigh: number): void {
     const words = this.#words;
@@ -236,7 +254,10 @@ export class LaneView {
     return age > 0 && age <= READABLE_ENTRIES;
   }
 
-  /** Copies the words (`EntryWord`) of entry `number`, which must be readable. Returns false if it was never written. */
+  /**
+   * Copies the words (`EntryWord`) of entry `number`, which must be readable. Returns false if it
+   * was never written.
+   */
   copy(number: number, to: Int32Array): boolean {
     const at = this.#at(number);
     for (let i = 0; i < WORDS; i++) to[i] = this.#words[at + i] as number;
@@ -253,7 +274,10 @@ export class LaneView {
     return this.#words[this.#at(number) + LINK] as number;
   }
 
-  /** The time of entry `number` in ms since the ring's origin. 0: not readable, not timed, or not yet. */
+  /**
+   * The time of entry `number` in ms since the ring's origin. 0: not readable, not timed, or not
+   * yet.
+   */
   timeMs(number: number): number {
     const move = this.move(number);
     if ((move & IS_TIMED) === 0 || (move & TIME_DUE) !== 0) return 0;

@@ -1,11 +1,12 @@
 /**
- * LatencyHistogram: a distribution of durations in ns, with HdrHistogram's buckets: 32 to each power of two, so a value is
- * known to 3 %.
+ * LatencyHistogram: a distribution of durations in ns, with HdrHistogram's buckets: 32 to each
+ * power of two, so a value is known to 3 %.
  *
- * Called by: RequestRow, one for each stage of a request; four values are recorded for each timed request.
+ * Called by: RequestRow, one for each stage of a request; four values are recorded for each timed
+ * request.
  *
- * Recording is one addition in an array, because it happens in the thread that serves the next request (decision 8). A
- * snapshot is plain data that can be added and subtracted.
+ * Recording is one addition in an array, because it happens in the thread that serves the next
+ * request (decision 8). A snapshot is plain data that can be added and subtracted.
  */
 
 const SUB_BUCKETS = 32;
@@ -22,7 +23,10 @@ export interface LatencySnapshot {
   readonly count: number;
   /** Sum of all values, in ns. */
   readonly sumNs: number;
-  /** Number and count of each bucket that is not empty, lowest first. `bucketEndNs` gives a bucket's upper bound. */
+  /**
+   * Number and count of each bucket that is not empty, lowest first. `bucketEndNs` gives a bucket's
+   * upper bound.
+   */
   readonly buckets: readonly (readonly [bucket: number, count: number])[];
 }
 
@@ -72,8 +76,8 @@ export function bucketEndNs(bucket: number): number {
 }
 
 /**
- * The value that at least `percent` (0 to 100) of all values do not exceed, to the resolution of the buckets. Undefined if
- * there are no values.
+ * The value that at least `percent` (0 to 100) of all values do not exceed, to the resolution of
+ * the buckets. Undefined if there are no values.
  */
 export function percentileNs({ count, buckets }: LatencySnapshot, percent: number): number | undefined {
   let left = Math.max(1, Math.ceil((count * percent) / 100));

@@ -3,8 +3,8 @@
  *
  * Called by: VmTrace and MoveSampler, with the filter that the user gave.
  *
- * A request is matched once, when its client is known. Then all of its moves pass or none: the move to PENDING is held until
- * then.
+ * A request is matched once, when its client is known. Then all of its moves pass or none: the move
+ * to PENDING is held until then.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -23,7 +23,10 @@ export interface MoveFilter {
   readonly direction?: DirectionName;
 }
 
-/** Whether a move's request matches. A request that was lost matches only filters without a type, direction and address. */
+/**
+ * Whether a move's request matches. A request that was lost matches only filters without a type,
+ * direction and address.
+ */
 export function matches(filter: MoveFilter, { vcpu, client, request }: Move): boolean {
   if (filter.vcpu !== undefined && filter.vcpu !== vcpu) return false;
   if (filter.client !== undefined && filter.client !== client) return false;
@@ -48,7 +51,9 @@ export class CompiledMoveFilter {
     this.#needsClient = filter.client !== undefined || filter.type !== undefined || filter.address !== undefined;
   }
 
-  /** Passes the move, and one that was held, to `take` if its request matches. In the slot's order. */
+  /**
+   * Passes the move, and one that was held, to `take` if its request matches. In the slot's order.
+   */
   apply(move: Move, take: (move: Move) => void): void {
     const { vcpu } = move;
     if (move.to === 'PENDING') {

@@ -1,7 +1,8 @@
 /**
  * MoveRecorder: records the moves that one thread makes, with a SlotRecorder for each slot.
  *
- * Called by: each thread with a view of the page that makes moves: vCPUs, the Service VM, devices in their own threads.
+ * Called by: each thread with a view of the page that makes moves: vCPUs, the Service VM, devices
+ * in their own threads.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -11,7 +12,10 @@ import { BURST_MS } from './timestamp-sampling.js';
 import type { TraceRing } from './trace-ring.js';
 
 export interface MoveRecorderOptions {
-  /** Requests of a slot closer than this are a burst, see TimestampSampling. 0: every move has its time. Default: BURST_MS. */
+  /**
+   * Requests of a slot closer than this are a burst, see TimestampSampling. 0: every move has its
+   * time. Default: BURST_MS.
+   */
   readonly burstMs?: number;
   /** For the thread of a client, which finishes requests and assigns none. Default: false. */
   readonly isOfClient?: boolean;
@@ -28,7 +32,10 @@ export class MoveRecorder implements RecordingThread {
     this.#slots = Array.from({ length: SLOT_COUNT }, (_, vcpu) => new SlotRecorder(ring, vcpu, this, burstMs));
   }
 
-  /** Records the moves that are made through `slot` from now on. `slot` must be a view of this thread's. */
+  /**
+   * Records the moves that are made through `slot` from now on. `slot` must be a view of this
+   * thread's.
+   */
   observe(slot: Slot): void {
     slot.observer = this.#slots[slot.vcpu];
   }

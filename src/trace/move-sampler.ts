@@ -4,8 +4,9 @@
  * Called by: the live page, a few times a second.
  * Callers must: `close()` it, which ends the recording.
  *
- * Unlike `VmTrace.watch` it does not follow: moves since the last sample that do not fit into one are skipped and counted.
- * So a sample costs the same whether the guest makes a thousand requests a second or a million.
+ * Unlike `VmTrace.watch` it does not follow: moves since the last sample that do not fit into one
+ * are skipped and counted. So a sample costs the same whether the guest makes a thousand requests a
+ * second or a million.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -42,8 +43,9 @@ export class MoveSampler {
   }
 
   /**
-   * The latest moves since the last call, oldest first, and how many were skipped. At most `most`, or `mostOfFlood` if there
-   * were more than SAMPLE_ENTRIES: then hardly any are seen, and a few more are not worth their time.
+   * The latest moves since the last call, oldest first, and how many were skipped. At most `most`,
+   * or `mostOfFlood` if there were more than SAMPLE_ENTRIES: then hardly any are seen, and a few
+   * more are not worth their time.
    */
   take(most: number, mostOfFlood = most): { readonly moves: readonly Move[]; readonly lost: number } {
     const unread = Array.from({ length: SLOT_COUNT }, (_, vcpu) => this.#reader.unread(vcpu));

@@ -1,7 +1,9 @@
 /**
- * Move: one change of a slot's state as plain data. MoveAssembler makes it from the entries of a TraceRing.
+ * Move: one change of a slot's state as plain data. MoveAssembler makes it from the entries of a
+ * TraceRing.
  *
- * Called by: VmTrace and MoveSampler. Users of `vm.trace()` get moves, and print them with `describeMove`.
+ * Called by: VmTrace and MoveSampler. Users of `vm.trace()` get moves, and print them with
+ * `describeMove`.
  */
 
 import {
@@ -21,20 +23,35 @@ import { EntryWord, MoveBits, movedFrom, movedTo } from './trace-ring.js';
 export type MoveState = keyof typeof IoRequestState | 'UNKNOWN';
 
 export interface Move {
-  /** In ns since the VM's trace was created, of one clock for all threads. Never less than that of the slot's move before. */
+  /**
+   * In ns since the VM's trace was created, of one clock for all threads. Never less than that of
+   * the slot's move before.
+   */
   readonly timeNs: number;
-  /** False for moves of a burst without a time of their own: `timeNs` is that of the slot's move before, a lower bound. */
+  /**
+   * False for moves of a burst without a time of their own: `timeNs` is that of the slot's move
+   * before, a lower bound.
+   */
   readonly isTimed: boolean;
   /** Index of the slot, 0 to 15. */
   readonly vcpu: number;
   /** `UNKNOWN`: the page held a number that is not a state. */
   readonly from: MoveState;
   readonly to: MoveState;
-  /** The side that made the move. `vcpu`: the hypervisor. `hsm` also if it finished a request on behalf of its client. */
+  /**
+   * The side that made the move. `vcpu`: the hypervisor. `hsm` also if it finished a request on
+   * behalf of its client.
+   */
   readonly by: 'vcpu' | 'hsm' | 'client';
-  /** Name of the request's client, from PROCESSING on. Undefined if there is none, or if it was lost. */
+  /**
+   * Name of the request's client, from PROCESSING on. Undefined if there is none, or if it was
+   * lost.
+   */
   readonly client: string | undefined;
-  /** As it was at PENDING. From COMPLETE on with the answered value. Undefined if the move to PENDING was lost. */
+  /**
+   * As it was at PENDING. From COMPLETE on with the answered value. Undefined if the move to
+   * PENDING was lost.
+   */
   readonly request: IoRequest | undefined;
   /** The same for all moves of one request of a slot, and another one for the slot's next. */
   readonly requestNumber: number;

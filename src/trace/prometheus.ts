@@ -1,6 +1,7 @@
 /**
- * A snapshot as Prometheus reads it (text exposition format 0.0.4): counters by range, client and address, and each stage
- * of each client as a histogram. Bounds are the same for all, so that Prometheus can add them up.
+ * A snapshot as Prometheus reads it (text exposition format 0.0.4): counters by range, client and
+ * address, and each stage of each client as a histogram. Bounds are the same for all, so that
+ * Prometheus can add them up.
  */
 
 import { bucketEndNs, type LatencySnapshot } from './latency-histogram.js';

@@ -1,6 +1,7 @@
 /**
- * RequestRows: the rows that a VM's requests are counted in: one for each range of each client, and one for each client
- * and type that is in no range. The sums by client and by type are made of them when somebody asks. Rows have a limit.
+ * RequestRows: the rows that a VM's requests are counted in: one for each range of each client, and
+ * one for each client and type that is in no range. The sums by client and by type are made of them
+ * when somebody asks. Rows have a limit.
  */
 
 import { hex, joinWords, typeName } from '../io-request/io-request.js';
@@ -8,7 +9,10 @@ import { IoRequestType } from '../io-request/layout.js';
 import { LatencyHistogram } from './latency-histogram.js';
 import { COUNTED_SIZES, mergeRows, type StatisticsRow } from './statistics-snapshot.js';
 
-/** Ranges that are counted one by one, of all clients; requests of further ones count as in no range. */
+/**
+ * Ranges that are counted one by one, of all clients; requests of further ones count as in no
+ * range.
+ */
 export const MAX_COUNTED_RANGES = 256;
 /** Clients that are counted one by one; those beyond share one row for each type. */
 export const MAX_COUNTED_CLIENTS = 128;
@@ -91,7 +95,10 @@ export class RequestRows {
   #ranges = 0;
   #last: ClientRows | undefined;
 
-  /** The row of a request. `rangesOf` is asked when its address is in none of the client's ranges that are known here. */
+  /**
+   * The row of a request. `rangesOf` is asked when its address is in none of the client's ranges
+   * that are known here.
+   */
   find(
     client: string,
     type: number,

@@ -11,7 +11,10 @@ const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
 const UART = { name: 'uart16550' };
 const REQUEST = ['PENDING', 'PROCESSING', 'COMPLETE', 'FREE'];
 
-/** The entries of slot 0 that a reader gives, a word for each: the state it leads to, with a + if it has no time. */
+/**
+ * The entries of slot 0 that a reader gives, a word for each: the state it leads to, with a + if it
+ * has no time.
+ */
 function given(reader: RingReader): { words: string[]; times: number[]; values: number[]; lost: number } {
   const all = { words: [] as string[], times: [] as number[], values: [] as number[], lost: 0 };
   const assembler = new MoveAssembler(() => UART.name, 0);
@@ -134,7 +137,9 @@ describe('an entry of PENDING that is due', () => {
   let reader: RingReader;
   let move = 0;
 
-  /** The vCPU's thread was preempted right after the move. The Service VM has served the request. */
+  /**
+   * The vCPU's thread was preempted right after the move. The Service VM has served the request.
+   */
   beforeEach(() => {
     page = new TracedPage();
     page.trace.use();

@@ -1,11 +1,13 @@
 /**
- * RingReader: merges the two lanes of each slot into one sequence of entries, in the order of the moves.
+ * RingReader: merges the two lanes of each slot into one sequence of entries, in the order of the
+ * moves.
  *
  * Called by: VmTrace and MoveSampler.
  * Callers must: run in the dispatching thread, which is never behind its own lane.
  *
- * When an entry of the Service VM's is in its lane, each earlier move of the hypervisor's is in its own lane, or is due
- * there. An entry with a link says which PENDING entry it follows. Without a link it follows the next PENDING one.
+ * When an entry of the Service VM's is in its lane, each earlier move of the hypervisor's is in its
+ * own lane, or is due there. An entry with a link says which PENDING entry it follows. Without a
+ * link it follows the next PENDING one.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -24,12 +26,18 @@ import {
 const { FREE, PENDING } = IoRequestState;
 const UNKNOWN = -1;
 
-/** One entry. The reader reuses the object and its words for the next one: copy what outlives the callback. */
+/**
+ * One entry. The reader reuses the object and its words for the next one: copy what outlives the
+ * callback.
+ */
 export interface RingEntry {
   readonly vcpu: number;
   /** Counts the slot's entries that the reader gave, an int32 that wraps. */
   readonly number: number;
-  /** In ms since the ring's origin. Without `isTimed`: that of the slot's entry before, a lower bound. */
+  /**
+   * In ms since the ring's origin. Without `isTimed`: that of the slot's entry before, a lower
+   * bound.
+   */
   readonly timeMs: number;
   readonly isTimed: boolean;
   /** The words, `EntryWord`. */
@@ -41,7 +49,10 @@ interface Window {
   /** Numbers behind the last entries. */
   readonly end: number;
   readonly serviceEnd: number;
-  /** Everything ordered before the Service VM's entry `settled` has a number below `end` in the hypervisor's lane. */
+  /**
+   * Everything ordered before the Service VM's entry `settled` has a number below `end` in the
+   * hypervisor's lane.
+   */
   readonly settled: number;
   /** No thread writes any more. */
   readonly isLast: boolean;
@@ -85,9 +96,10 @@ export class RingReader {
   }
 
   /**
-   * Passes at most `most` new entries of slot `vcpu` to `take`, in order, each with the number of entries lost before it.
-   * Returns how many were lost after the last one. An entry at the end that has no time yet is left for the next call,
-   * unless `isLast` says that there is none. The limit matters when the writer is faster than `take`.
+   * Passes at most `most` new entries of slot `vcpu` to `take`, in order, each with the number of
+   * entries lost before it. Returns how many were lost after the last one. An entry at the end that
+   * has no time yet is left for the next call, unless `isLast` says that there is none. The limit
+   * matters when the writer is faster than `take`.
    */
   read(vcpu: number, take: (entry: RingEntry, lost: number) => void, isLast = false, most = Infinity): number {
     const slot = this.#slots[vcpu] as SlotReader;
@@ -119,7 +131,10 @@ export class RingReader {
     return left;
   }
 
-  /** The lane whose next entry comes first. Undefined: there is none, or an entry before it is still to be seen. */
+  /**
+   * The lane whose next entry comes first. Undefined: there is none, or an entry before it is still
+   * to be seen.
+   */
   #first(slot: SlotReader, { end, serviceEnd }: Window, settled: number): LaneReader | undefined {
     const { hypervisor, service, state } = slot;
     const hasOne = hypervisor.hasNext(end);
@@ -151,8 +166,8 @@ export class RingReader {
       lane.retreat();
       return false;
     }
-    // A time is taken after its move: it may be missing still, or later than that of the next move, which bounds it. An
-    // untimed move is followed by a timed one of the same lane.
+    // A time is taken after its move: it may be missing still, or later than that of the next move,
+    // which bounds it. An untimed move is followed by a timed one of the same lane.
     const bound = next === undefined ? 0 : next.time() || next.time(1);
     const time = own === 0 || (bound !== 0 && bound < own) ? (isTimed ? bound : 0) : own;
     slot.lastMs = Math.max(slot.lastMs, time, Number.MIN_VALUE);
@@ -165,7 +180,10 @@ export class RingReader {
     return true;
   }
 
-  /** Counts the overwritten entries. If there are any, drops all entries before the next one with a link. */
+  /**
+   * Counts the overwritten entries. If there are any, drops all entries before the next one with a
+   * link.
+   */
   #catchUp(slot: SlotReader, { end, serviceEnd }: Window): number {
     const { hypervisor, service } = slot;
     hypervisor.hasNext(end);

@@ -5,10 +5,11 @@
  * Callers must: not throw, and not allocate: this is the request path.
  * Threads: one for each slot in each thread that moves slots, see MoveRecorder.
  *
- * Work between a move and the next one of the same side delays the guest. Work right after PENDING or COMPLETE delays
- * nobody, because the other side is busy and this one would only wait. So these two entries are written after their moves,
- * with the request, the value and a reading of the clock, which is the most expensive part. PROCESSING and FREE are on the
- * request's way: they take two or three words, and a time only in a part of the requests (timestamp-sampling.ts,
+ * Work between a move and the next one of the same side delays the guest. Work right after PENDING
+ * or COMPLETE delays nobody, because the other side is busy and this one would only wait. So these
+ * two entries are written after their moves, with the request, the value and a reading of the
+ * clock, which is the most expensive part. PROCESSING and FREE are on the request's way: they take
+ * two or three words, and a time only in a part of the requests (timestamp-sampling.ts,
  * docs/decisions/0010, 0012).
  */
 
@@ -44,8 +45,9 @@ const clock = performance;
 /** State that all slots of one thread share. */
 export interface RecordingThread {
   /**
-   * True in the thread of a client, which finishes requests and assigns none. After COMPLETE the dispatching thread may write
-   * to the lane, so such a thread writes the entry before the move, and only its time after.
+   * True in the thread of a client, which finishes requests and assigns none. After COMPLETE the
+   * dispatching thread may write to the lane, so such a thread writes the entry before the move,
+   * and only its time after.
    */
   readonly isOfClient: boolean;
   /** Number of the client that the next move to PROCESSING is for. Set by the HSM only. */
@@ -81,8 +83,8 @@ export class SlotRecorder implements SlotObserver {
   }
 
   /**
-   * Number, in the Service VM's lane, of the entry by which this thread moved the slot's request to PROCESSING. Undefined if
-   * that request does not have all times.
+   * Number, in the Service VM's lane, of the entry by which this thread moved the slot's request to
+   * PROCESSING. Undefined if that request does not have all times.
    */
   get timed(): number | undefined {
     return this.#service.isFull ? this.#assigned : undefined;
@@ -168,9 +170,10 @@ export class SlotRecorder implements SlotObserver {
   }
 
   /**
-   * The Service VM takes a PENDING request. Returns whether it has all times. That follows from its number, as in the vCPU's
-   * thread, so that both choose the same. The number is in a cache line of the vCPU's and expensive to read. So it is
-   * counted, and read only where the times are taken as well.
+   * The Service VM takes a PENDING request. Returns whether it has all times. That follows from its
+   * number, as in the vCPU's thread, so that both choose the same. The number is in a cache line of
+   * the vCPU's and expensive to read. So it is counted, and read only where the times are taken as
+   * well.
    */
   #take(): boolean {
     const counted = (this.#pending + 2) | 0;

@@ -1,7 +1,7 @@
 /**
- * StatisticsSnapshot: what a VM's requests were until a moment, as plain data: it can be sent, stored, added to another
- * one and subtracted from a later one. Nothing in it is a maximum or a percentile, which could not; those are computed
- * from the latencies by `percentileNs`.
+ * StatisticsSnapshot: what a VM's requests were until a moment, as plain data: it can be sent,
+ * stored, added to another one and subtracted from a later one. Nothing in it is a maximum or a
+ * percentile, which could not; those are computed from the latencies by `percentileNs`.
  */
 
 import type { AddressRow } from './address-counts.js';
@@ -9,7 +9,10 @@ import { addLatency, NO_LATENCY, type LatencySnapshot } from './latency-histogra
 
 /** The parts of a request's time, from one move to the next. */
 export const STAGES = ['wait', 'work', 'wake', 'total'] as const;
-/** `wait`: PENDING → PROCESSING, for the worker. `work`: → COMPLETE, the client. `wake`: → FREE, the vCPU. `total`: all. */
+/**
+ * `wait`: PENDING → PROCESSING, for the worker. `work`: → COMPLETE, the client. `wake`: → FREE, the
+ * vCPU. `total`: all.
+ */
 export type Stage = (typeof STAGES)[number];
 export type Stages = Readonly<Record<Stage, LatencySnapshot>>;
 
@@ -28,7 +31,10 @@ export interface StatisticsRow {
   readonly writes: number;
   /** Sizes that occurred, in the order of COUNTED_SIZES. */
   readonly sizes: readonly SizeCount[];
-  /** Of the requests that were finished and timed. A request that the HSM answered itself has no `wait` and no `work`. */
+  /**
+   * Of the requests that were finished and timed. A request that the HSM answered itself has no
+   * `wait` and no `work`.
+   */
   readonly stages: Stages;
 }
 

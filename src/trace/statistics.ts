@@ -4,9 +4,9 @@
  * Called by: ServiceVm, for each request that the HSM gave to a client; UserVm, for a snapshot.
  * Callers must: run in the dispatching thread.
  *
- * The times are in the trace's ring. They are read from there when the slot's next request comes, or for a snapshot. In a
- * burst only a part of the requests has them (TimestampSampling). Counting allocates only the row of a new range, client or
- * address.
+ * The times are in the trace's ring. They are read from there when the slot's next request comes,
+ * or for a snapshot. In a burst only a part of the requests has them (TimestampSampling). Counting
+ * allocates only the row of a new range, client or address.
  */
 
 import { IoRequestState } from '../io-request/state.js';
@@ -47,7 +47,9 @@ export interface StatisticsSource<Client extends CountedClient> {
   /** The recorder of the Service VM's thread. */
   readonly recorder: MoveRecorder;
   readonly rangesOf: (client: Client) => readonly CountedRange[];
-  /** Whether `client` is the default client, which gets the accesses that no other client claims. */
+  /**
+   * Whether `client` is the default client, which gets the accesses that no other client claims.
+   */
   readonly isDefault: (client: Client) => boolean;
 }
 
@@ -56,7 +58,10 @@ interface OpenRequest {
   /** Undefined if there is nothing to record. */
   row: RequestRow | undefined;
   address: number;
-  /** Number of its PENDING entry in the hypervisor's lane, and of its first entry in the Service VM's. */
+  /**
+   * Number of its PENDING entry in the hypervisor's lane, and of its first entry in the Service
+   * VM's.
+   */
   pending: number;
   taken: number;
   wasAssigned: boolean;
@@ -97,8 +102,8 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
   }
 
   /**
-   * Counts a request that was given to `client`, and may be finished already. `client` is undefined if the HSM is about to
-   * answer the request itself.
+   * Counts a request that was given to `client`, and may be finished already. `client` is undefined
+   * if the HSM is about to answer the request itself.
    */
   dispatched(request: CountedRequest, client: Client | undefined): void {
     const { vcpu, type, addressHigh, isRead } = request;
@@ -144,7 +149,10 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     };
   }
 
-  /** Finds the entries of the request that slot `vcpu` has now. Returns false if it does not have all times. */
+  /**
+   * Finds the entries of the request that slot `vcpu` has now. Returns false if it does not have
+   * all times.
+   */
   #locate(open: OpenRequest, vcpu: number, wasAssigned: boolean): boolean {
     const { hypervisor, service } = this.#lanes[vcpu] as SlotLanes;
     open.wasAssigned = wasAssigned;
@@ -173,7 +181,8 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     // Not finished yet, or withdrawn: then it never will be.
     if (released <= 0 || completed < 0 || assigned <= 0 || filled < 0) return;
     open.row = undefined;
-    // A time is taken after its move. One that is missing or late is bounded by that of the next move.
+    // A time is taken after its move. One that is missing or late is bounded by that of the next
+    // move.
     const start = filled === 0 || filled > assigned ? assigned : filled;
     const done = completed === 0 || completed > released ? released : completed;
     if (wasAssigned) {
@@ -186,7 +195,10 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
   }
 }
 
-/** Time of a move in ms. 0: it has none, or not yet. -1: the entry cannot be read, or is that of another move. */
+/**
+ * Time of a move in ms. 0: it has none, or not yet. -1: the entry cannot be read, or is that of
+ * another move.
+ */
 function timeOf(lane: LaneView, number: number, to: number): number {
   const move = lane.move(number);
   if (move === 0 || movedTo(move) !== to || (move & MoveBits.REFUSED) !== 0) return -1;

@@ -1,18 +1,21 @@
 /**
- * TimestampSampling: which of a slot's requests have all four times, as one side of the slot decides it.
+ * TimestampSampling: which of a slot's requests have all four times, as one side of the slot
+ * decides it.
  *
  * Called by: SlotRecorder, which has one for each side.
  *
- * Reading the clock takes longer than the rest of the trace. So every request is timed in full, except in a burst, where
- * requests come less than BURST_MS apart: there one in TIMED_EVERY is. The choice follows from the number of the request's
- * PENDING entry, so both sides choose the same requests without asking each other.
+ * Reading the clock takes longer than the rest of the trace. So every request is timed in full,
+ * except in a burst, where requests come less than BURST_MS apart: there one in TIMED_EVERY is. The
+ * choice follows from the number of the request's PENDING entry, so both sides choose the same
+ * requests without asking each other.
  */
 
 /** Requests of a slot that are closer to each other than this, in ms, are a burst. */
 export const BURST_MS = 0.005;
 /**
- * In a burst, one request in this many has all times. The first requests of a slot are sampled more often, for short runs. A
- * fully timed request costs as much as two others, because each side comes later than the other one expects. Powers of two.
+ * In a burst, one request in this many has all times. The first requests of a slot are sampled more
+ * often, for short runs. A fully timed request costs as much as two others, because each side comes
+ * later than the other one expects. Powers of two.
  */
 export const TIMED_EVERY = 256;
 export const TIMED_EVERY_AT_FIRST = 64;
@@ -31,7 +34,9 @@ export class TimestampSampling {
     this.#burstMs = burstMs;
   }
 
-  /** Starts the request with PENDING entry number `pending`. A request is two entries of that lane. */
+  /**
+   * Starts the request with PENDING entry number `pending`. A request is two entries of that lane.
+   */
   choose(pending: number): boolean {
     const request = pending >>> 1;
     const every = request < FIRST_REQUESTS ? TIMED_EVERY_AT_FIRST : TIMED_EVERY;

@@ -28,7 +28,10 @@ const UART = { name: 'uart16550' };
 const HYPERVISOR = hypervisorLane(0);
 const SERVICE = serviceLane(0);
 
-/** Runs a VM with a vCPU thread for each script and a device at port 0x500. Calls `watch` before it starts. */
+/**
+ * Runs a VM with a vCPU thread for each script and a device at port 0x500. Calls `watch` before it
+ * starts.
+ */
 async function play<T>(scripts: readonly Script[], watch: (vm: UserVm) => Promise<T> | T): Promise<T> {
   const serviceVm = new ServiceVm(new ScriptedHypervisor(scripts));
   try {

@@ -1,18 +1,22 @@
 /**
- * TraceRing: the shared memory in which a VM's moves are recorded. It is one SharedArrayBuffer, which each thread that moves
- * slots receives. Each slot has two lanes of entries: one for the moves of the hypervisor, one for those of the Service VM.
+ * TraceRing: the shared memory in which a VM's moves are recorded. It is one SharedArrayBuffer,
+ * which each thread that moves slots receives. Each slot has two lanes of entries: one for the
+ * moves of the hypervisor, one for those of the Service VM.
  *
  * Called by: lane.ts reads and writes the entries, VmTrace switches the ring on and off.
  * Threads: any. `isOn` is set by one thread only.
  *
- * Why two lanes: a cache line that both sides write moves between their cores at every request, which costs more than
- * writing the entries (docs/decisions/0010). Each lane is in order. RingReader merges the two.
+ * Why two lanes: a cache line that both sides write moves between their cores at every request,
+ * which costs more than writing the entries (docs/decisions/0010). Each lane is in order.
+ * RingReader merges the two.
  *
- * Ordering: this file has the layout and the on/off word. That word is relaxed: a thread sees a change at one of its next
- * moves, and nothing else depends on it. The origin is written before the buffer is given to another thread. The argument
- * for the entries is in lane.ts, the only file that reads or writes them.
+ * Ordering: this file has the layout and the on/off word. That word is relaxed: a thread sees a
+ * change at one of its next moves, and nothing else depends on it. The origin is written before the
+ * buffer is given to another thread. The argument for the entries is in lane.ts, the only file that
+ * reads or writes them.
  *
- * Memory that no entry was written to stays unallocated. The two lanes of one vCPU take 64 KiB once they are full.
+ * Memory that no entry was written to stays unallocated. The two lanes of one vCPU take 64 KiB once
+ * they are full.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -28,7 +32,9 @@ export const EntryWord = {
   link: 0,
   /** States, type, size and flags: see `MoveBits`. 0: not written. */
   move: 1,
-  /** With `HAS_REQUEST`. For PCI requests: bus, device and function, a byte each from bit 16 down. */
+  /**
+   * With `HAS_REQUEST`. For PCI requests: bus, device and function, a byte each from bit 16 down.
+   */
   addressLow: 2,
   /** For PCI requests: the register. */
   addressHigh: 3,
@@ -42,7 +48,10 @@ export const EntryWord = {
   time: 6,
 } as const;
 
-/** Fields of the move word. Values that do not fit (the page may hold any number) saturate to all ones. */
+/**
+ * Fields of the move word. Values that do not fit (the page may hold any number) saturate to all
+ * ones.
+ */
 export const MoveBits = {
   /** 4 bits each, `IoRequestState`. */
   FROM_SHIFT: 0,
@@ -64,13 +73,19 @@ export const MoveBits = {
   /** The entry has a time of its own. */
   IS_TIMED: 1 << 29,
   HAS_LINK: 1 << 30,
-  /** With `IS_TIMED`: the time is still to be written. Only in COMPLETE entries of a client's thread. */
+  /**
+   * With `IS_TIMED`: the time is still to be written. Only in COMPLETE entries of a client's
+   * thread.
+   */
   TIME_DUE: 1 << 31,
 } as const;
 
 /** Two cache lines, because processors prefetch the second with the first. */
 export const APART_WORDS = 32;
-/** 0 while the ring is off, otherwise how often it was switched on. Slots poll this word (`SlotObserver.enabled`). */
+/**
+ * 0 while the ring is off, otherwise how often it was switched on. Slots poll this word
+ * (`SlotObserver.enabled`).
+ */
 const IS_ON = 0;
 const TIMES_ON = 1;
 /** Float64: `performance.timeOrigin` of the thread that created the ring. */
@@ -111,7 +126,10 @@ export class TraceRing {
     return this.times[ORIGIN >> 1] as number;
   }
 
-  /** Added to this thread's `performance.now()`, gives the ring's time. Threads may have different origins. */
+  /**
+   * Added to this thread's `performance.now()`, gives the ring's time. Threads may have different
+   * origins.
+   */
   get clockOffsetMs(): number {
     return performance.timeOrigin - this.originMs;
   }
@@ -132,7 +150,10 @@ export function publishedIndex(lane: number): number {
   return FIRST_HEADER + lane * APART_WORDS;
 }
 
-/** Index of the word that counts a hypervisor lane's entries, including one that is still to be written. */
+/**
+ * Index of the word that counts a hypervisor lane's entries, including one that is still to be
+ * written.
+ */
 export function begunIndex(lane: number): number {
   return publishedIndex(lane) + 1;
 }

@@ -1,14 +1,17 @@
 /**
- * VmTrace: the trace of one User VM. It switches the ring on while there is a user, and gives moves to watchers.
+ * VmTrace: the trace of one User VM. It switches the ring on while there is a user, and gives moves
+ * to watchers.
  *
- * Called by: ServiceVm, for each request that the HSM dispatches. Users get it as `vm.trace()`, `vm.statistics()` and
- * `vm.inspection.sampleMoves()`.
+ * Called by: ServiceVm, for each request that the HSM dispatches. Users get it as `vm.trace()`,
+ * `vm.statistics()` and `vm.inspection.sampleMoves()`.
  * Threads: the dispatching one.
  *
- *     for await (const move of trace.watch({ client: 'uart16550' })) console.log(describeMove(move));
+ *     for await (const move of trace.watch({ client: 'uart16550' }))
+ *       console.log(describeMove(move));
  *
- * Good: leave the loop (`break`, `return`) when you have seen enough. That ends the recording.
- * Bad: await something slow inside the loop. The lanes fill meanwhile, and the oldest moves are lost (`move.lost`).
+ * - Good: leave the loop (`break`, `return`) when you have seen enough. That ends the recording.
+ * - Bad: await something slow inside the loop. The lanes fill meanwhile, and the oldest moves are
+ *   lost (`move.lost`).
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -17,7 +20,7 @@ import { MoveSampler } from './move-sampler.js';
 import { CompiledMoveFilter, type MoveFilter } from './move-filter.js';
 import { MoveAssembler, type Move } from './move.js';
 import { MoveRecorder } from './move-recorder.js';
-import { RingReader } from './ring-reader.js';
+import { RingReader, type RingEntry } from './ring-reader.js';
 import { RequestStatistics, type StatisticsSource } from './statistics.js';
 import { hypervisorLane, LANE_ENTRIES, serviceLane, type TraceRing } from './trace-ring.js';
 
@@ -25,7 +28,10 @@ import { hypervisorLane, LANE_ENTRIES, serviceLane, type TraceRing } from './tra
 export const MAX_TRACED_CLIENTS = 1024;
 /** An idle watcher polls at this interval, in ms. A dispatched request wakes it earlier. */
 const POLL_MS = 10;
-/** Requests after which watchers must be given a turn: a request takes two entries, so a quarter of a lane. */
+/**
+ * Requests after which watchers must be given a turn: a request takes two entries, so a quarter of
+ * a lane.
+ */
 const REQUESTS_PER_READ = LANE_ENTRIES / 8;
 
 export interface NamedClient {
@@ -88,8 +94,8 @@ export class VmTrace {
   }
 
   /**
-   * A request was dispatched: wakes waiting watchers. Returns true if the Service VM's event loop must turn, because the
-   * lanes would be full before long.
+   * A request was dispatched: wakes waiting watchers. Returns true if the Service VM's event loop
+   * must turn, because the lanes would be full before long.
    */
   dispatched(): boolean {
     this.#wake();
@@ -117,14 +123,17 @@ export class VmTrace {
     return this.#moves(new RingReader(this.#ring), new CompiledMoveFilter(filter), release);
   }
 
-  /** Samples the latest moves on demand, for users that need not see all of them. The caller must `close()` it. */
+  /**
+   * Samples the latest moves on demand, for users that need not see all of them. The caller must
+   * `close()` it.
+   */
   sample(filter: MoveFilter = {}): MoveSampler {
     return new MoveSampler(this.#ring, filter, (client) => this.#clients[client]?.name, this.#originMs, this.use());
   }
 
   /**
-   * `moves`: those that slot `vcpu` has made while they were recorded, an int32 that wraps. `atMs`: when it made the last one
-   * with a time, as `performance.now()`. Undefined if there is none.
+   * `moves`: those that slot `vcpu` has made while they were recorded, an int32 that wraps. `atMs`:
+   * when it made the last one with a time, as `performance.now()`. Undefined if there is none.
    */
   lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
     let moves = 0;
@@ -144,17 +153,22 @@ export class VmTrace {
     release: () => void,
   ): AsyncGenerator<Move, void, undefined> {
     const assembler = new MoveAssembler((client) => this.#clients[client]?.name, this.#originMs);
+    /** By slot: moves that were lost since the last one. */
+    const lost = new Int32Array(SLOT_COUNT);
     this.#readers++;
     try {
       for (;;) {
         const isLast = this.#isClosed;
         const moves: Move[] = [];
-        for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++)
-          reader.read(
-            vcpu,
-            (entry, lost) => filter.apply(assembler.assemble(entry, lost), (move) => moves.push(move)),
-            isLast,
-          );
+        for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
+          let before = lost[vcpu] as number;
+          const take = (entry: RingEntry, now: number): void => {
+            filter.apply(assembler.assemble(entry, before + now), (move) => moves.push(move));
+            before = 0;
+          };
+          const after = reader.read(vcpu, take, isLast);
+          lost[vcpu] = before + after;
+        }
         if (isLast) filter.rest((move) => moves.push(move));
         moves.sort((a, b) => a.timeNs - b.timeNs);
         yield* moves;

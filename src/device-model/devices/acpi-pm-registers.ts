@@ -1,7 +1,7 @@
 /**
- * The fixed hardware registers of ACPI as this machine lays them out: 12 ports from 0x400, where ACRN's device model has
- * its PM1 block; the PM timer follows it. The FADT names the same numbers (PM1a_EVT_BLK 0x400, length 4; PM1a_CNT_BLK
- * 0x404, length 2; PM_TMR_BLK 0x408, length 4).
+ * ACPI's fixed hardware registers in the layout of this machine: 12 ports from 0x400, where ACRN's
+ * device model has its PM1 block. The PM timer follows it. The FADT names the same numbers
+ * (PM1a_EVT_BLK 0x400, length 4; PM1a_CNT_BLK 0x404, length 2; PM_TMR_BLK 0x408, length 4).
  */
 
 import type { RegisterMap } from '../register-map.js';
@@ -10,7 +10,7 @@ export const ACPI_PM_PORTS = 12;
 
 export const PmRegister = { STATUS: 0x0, ENABLE: 0x2, CONTROL: 0x4, TIMER: 0x8 } as const;
 
-/** PM1 status; most of the same bits enable their interrupt in PM1 enable. */
+/** Bits of PM1 status. In PM1 enable most of them enable their interrupt. */
 export const Pm1 = {
   TMR: 1 << 0,
   BM: 1 << 4,
@@ -32,11 +32,11 @@ export const ACPI_PM_REGISTERS: RegisterMap = {
       size: 2,
       name: 'PM1_STS',
       access: 'rw',
-      meaning: 'what happened; write 1 to clear',
+      meaning: 'events; write 1 to clear',
       fields: [
         { bits: [0, 0], name: 'TMR_STS', meaning: 'the highest bit of the PM timer changed' },
-        { bits: [4, 4], name: 'BM_STS', meaning: 'a bus master asked for the bus' },
-        { bits: [5, 5], name: 'GBL_STS', meaning: 'the firmware wants the global lock' },
+        { bits: [4, 4], name: 'BM_STS', meaning: 'a bus master requested the bus' },
+        { bits: [5, 5], name: 'GBL_STS', meaning: 'the firmware requests the global lock' },
         { bits: [8, 8], name: 'PWRBTN_STS', meaning: 'the power button was pressed' },
         { bits: [9, 9], name: 'SLPBTN_STS', meaning: 'the sleep button was pressed' },
         { bits: [10, 10], name: 'RTC_STS', meaning: 'the alarm of the real-time clock fired' },
@@ -48,7 +48,7 @@ export const ACPI_PM_REGISTERS: RegisterMap = {
       size: 2,
       name: 'PM1_EN',
       access: 'rw',
-      meaning: 'which of these raise the SCI',
+      meaning: 'events that raise the SCI',
       fields: [
         { bits: [0, 0], name: 'TMR_EN', meaning: 'PM timer' },
         { bits: [5, 5], name: 'GBL_EN', meaning: 'global lock' },

@@ -1,12 +1,14 @@
 /**
- * AcpiPm: power management as ACPI's fixed hardware has it: power off, the power button, and the PM timer, by which a
- * guest measures its other clocks. 12 ports from 0x400 (acpi-pm-registers.ts).
+ * AcpiPm: ACPI's fixed power management hardware: power off, the power button, and the PM timer,
+ * with which a guest calibrates its other clocks. 12 ports from 0x400 (acpi-pm-registers.ts).
  *
- * ACRN's device model accepts only accesses of a register's own width. The ACPI specification allows bytes (and wider
- * reads of the event block), so here an access may have any width and may cover neighbours; the 16-bit ones do the same
- * in both. ACRN has no PM timer in this block, hence no TMR bits.
+ * ACRN's device model accepts only accesses of a register's own width. The ACPI specification
+ * allows bytes, and wider reads of the event block. So here an access may have any width and may
+ * cover neighbours. 16-bit accesses behave the same in both. ACRN has no PM timer in this block,
+ * and so no TMR bits.
  *
- * The SCI (global system interrupt 9) is a level: high while an enabled status bit is set in ACPI mode.
+ * The SCI (global system interrupt 9) is a level: high while an enabled status bit is set in ACPI
+ * mode.
  */
 
 import type { Clock, ClockTimer } from '../clock.js';
@@ -22,22 +24,28 @@ const TICKS_PER_MS = PM_TIMER_HZ / 1000;
 const CLEARABLE = Pm1.WAK | Pm1.RTC | Pm1.SLPBTN | Pm1.PWRBTN | Pm1.BM | Pm1.GBL | Pm1.TMR;
 /** ACRN's mask 0x0520, and TMR_EN. */
 const ENABLES = Pm1.RTC | Pm1.PWRBTN | Pm1.GBL | Pm1.TMR;
-/** ACRN clears SLP_EN and these when it stores PM1 control: SCI_EN is not the guest's to write, 14 and 15 are reserved. */
+/**
+ * ACRN clears these when it stores PM1 control: the guest may not write SCI_EN, and bits 14 and 15
+ * are reserved.
+ */
 const CONTROL_NOT_STORED = Pm1Control.SLP_EN | 0xc003;
 
-/** SLP_TYP of S5 in the `\_S5` object of ACRN's tables; ours must say the same. */
+/** SLP_TYP of S5 in the `\_S5` object of ACRN's tables. Ours must have the same. */
 const SLEEP_TYPE_OFF = 5;
 
-/** Rounding must not make a timer that fires before its own event, again and again. */
+/** With a shorter delay, rounding could make a timer fire before its event, again and again. */
 const SHORTEST_DELAY_MS = 0.001;
 
 export interface AcpiPmOptions {
   readonly clock: Clock;
   readonly power: PowerControl;
   readonly sci?: InterruptLine;
-  /** 32 unless given; the FADT's TMR_VAL_EXT flag must say the same. */
+  /** Width of the PM timer. The FADT's TMR_VAL_EXT flag must agree. Default: 32. */
   readonly timerBits?: 24 | 32;
-  /** Whether the machine comes up in ACPI mode, for tables without an SMI command port. As a rule (and in ACRN) not. */
+  /**
+   * Whether the machine starts in ACPI mode, for tables without an SMI command port. Default:
+   * false, as in ACRN.
+   */
   readonly startsInAcpiMode?: boolean;
 }
 
@@ -54,7 +62,7 @@ export class AcpiPm implements Device {
   #enable = 0;
   #control: number;
   #startMs: number;
-  /** How often the highest bit had changed when TMR_STS was last brought up to date. */
+  /** How often the highest bit had changed when TMR_STS was last updated. */
   #changesSeen = 0;
   #timer: ClockTimer | undefined;
   #refusedSleeps = 0;
@@ -69,7 +77,7 @@ export class AcpiPm implements Device {
     this.#startMs = options.clock.now();
   }
 
-  /** How often the guest asked for a sleeping state other than off, which this machine does not have. */
+  /** How often the guest requested a sleeping state other than off. This machine has none. */
   get refusedSleeps(): number {
     return this.#refusedSleeps;
   }
@@ -78,13 +86,16 @@ export class AcpiPm implements Device {
     return (this.#control & Pm1Control.SCI_EN) !== 0;
   }
 
-  /** What the firmware does when the guest writes to the SMI command port (acpi-smi-command.ts). */
+  /** The firmware's part when the guest writes to the SMI command port (acpi-smi-command.ts). */
   setAcpiMode(on: boolean): void {
     this.#control = (this.#control & ~Pm1Control.SCI_EN) | (on ? Pm1Control.SCI_EN : 0);
     this.#settle();
   }
 
-  /** The operator presses the button. False: the guest has not asked to be told, so do not wait for it to shut down. */
+  /**
+   * Presses the power button. Returns false if the guest has not enabled its interrupt: then it
+   * will not shut down.
+   */
   pressPowerButton(): boolean {
     this.#status |= Pm1.PWRBTN;
     this.#settle();
@@ -93,14 +104,14 @@ export class AcpiPm implements Device {
 
   read(offset: number, size: AccessSize): number {
     this.#latchTimerStatus();
-    // Once for the whole access, or the bytes would come from different moments.
+    // Once for the whole access: its bytes must be of the same moment.
     const ticks = this.#ticks();
     let value = 0;
     for (let i = 0; i < size; i++) value |= this.#byte(offset + i, ticks) << (8 * i);
     return value >>> 0;
   }
 
-  /** The timer's status bit is brought to the present for the look only. */
+  /** Updates the timer's status bit for the peek only. */
   peek(offset: number, size: AccessSize): number {
     const [status, changes] = [this.#status, this.#changesSeen];
     const value = this.read(offset, size);
@@ -139,7 +150,7 @@ export class AcpiPm implements Device {
     this.#timer = undefined;
   }
 
-  /** `mask` has the bytes that the access reaches; `written` is 0 elsewhere. */
+  /** `mask` covers the bytes of the access. `written` is 0 elsewhere. */
   #writeRegister(register: number, written: number, mask: number): void {
     if (register === PmRegister.STATUS) {
       this.#status &= ~(written & CLEARABLE);
@@ -158,7 +169,7 @@ export class AcpiPm implements Device {
       this.#power.powerOff('the guest entered the ACPI state S5');
       return;
     }
-    // A guest that enters a state looks for WAK_STS until it is set: so it wakes at once, and goes on.
+    // A guest that enters a sleeping state polls WAK_STS. So it wakes at once.
     this.#refusedSleeps++;
     this.#status |= Pm1.WAK;
   }
@@ -181,7 +192,7 @@ export class AcpiPm implements Device {
     }
   }
 
-  /** Since the reset, not cut to the width of the register. */
+  /** Ticks since the reset, not truncated to the width of the register. */
   #ticks(): number {
     return Math.max(0, Math.floor((this.#clock.now() - this.#startMs) * TICKS_PER_MS));
   }
@@ -192,7 +203,10 @@ export class AcpiPm implements Device {
     this.#changesSeen = changes;
   }
 
-  /** Brings the line to where the registers say, and waits for the PM timer only if it could change that. */
+  /**
+   * Drives the line as the registers demand. Starts a timer only if the PM timer could change the
+   * line.
+   */
   #settle(): void {
     const pending = this.isAcpiMode && (this.#status & this.#enable) !== 0;
     this.#sci.set(pending);

@@ -1,7 +1,7 @@
 /**
- * AcpiSmiCommand: port 0xB2, by which a guest asks the firmware to go over to ACPI mode and back. A PC would enter system
- * management mode; here, as in ACRN's device model, the port sets SCI_EN itself. The FADT names the port and the values
- * (SMI_CMD 0xB2, ACPI_ENABLE 0xA0, ACPI_DISABLE 0xA1).
+ * AcpiSmiCommand: port 0xB2, with which a guest asks the firmware to enter or leave ACPI mode. A PC
+ * would enter system management mode. Here, as in ACRN's device model, the port sets SCI_EN itself.
+ * The FADT names the port and the values (SMI_CMD 0xB2, ACPI_ENABLE 0xA0, ACPI_DISABLE 0xA1).
  */
 
 import { allOnes } from '../device.js';
@@ -23,7 +23,7 @@ export class AcpiSmiCommand implements Device {
   readonly registers = ACPI_SMI_COMMAND_REGISTERS;
   readonly #setAcpiMode: (on: boolean) => void;
 
-  /** `pm`: as a rule the machine's AcpiPm. */
+  /** `pm`: usually the machine's AcpiPm. */
   constructor(pm: { setAcpiMode(on: boolean): void }) {
     this.#setAcpiMode = (on) => pm.setAcpiMode(on);
   }

@@ -1,9 +1,12 @@
 /**
- * BatchedOutput: a guest writes a character at a time, the host's streams want many at once. Bytes go to the sink in
- * order, when the current turn of the event loop ends or the batch is full, whichever comes first: nothing that the
- * guest wrote stays behind while the host is idle.
+ * BatchedOutput: collects the characters that a guest writes one by one, because each write to a
+ * host stream is expensive.
  *
- * For character devices. Their `close` calls `flush`, so that the last line of a VM is not lost.
+ * Called by: character devices.
+ * Callers must: call `flush` in their `close`, so that the last line of a VM is not lost.
+ *
+ * Bytes go to the sink in order, when the current turn of the event loop ends or the batch is full.
+ * So no output is left over while the host is idle.
  */
 
 import type { ByteSink } from '../device.js';
@@ -16,7 +19,7 @@ export class BatchedOutput {
   readonly #batch = new Uint8Array(OUTPUT_BATCH_BYTES);
   #length = 0;
 
-  /** Without a sink the bytes are dropped, as by a cable that ends nowhere. */
+  /** Without a sink, bytes are dropped. */
   constructor(sink?: ByteSink) {
     this.#sink = sink;
   }
@@ -28,7 +31,7 @@ export class BatchedOutput {
     if (this.#length === OUTPUT_BATCH_BYTES) this.flush();
   }
 
-  /** Gives the sink what waits. The sink gets bytes of its own: a stream may keep them for long. */
+  /** Passes the batch to the sink, as a copy: a stream may keep it for long. */
   flush(): void {
     if (this.#length === 0) return;
     const bytes = this.#batch.slice(0, this.#length);

@@ -1,6 +1,7 @@
 /**
- * CharacterFifo: received characters in order, each with the line errors it arrived with. The 16550's receiver FIFO is
- * one; the characters which the terminal has sent but the chip has not taken yet wait in a longer one.
+ * CharacterFifo: received characters in order, each with its line errors. UartReceiver has two: the
+ * chip's receiver FIFO, and a longer one for characters that the terminal has sent and the chip has
+ * not taken yet.
  *
  * A character is a number: the byte in bits 7…0, its LSR error bits (PE, FE, BI) in bits 15…8.
  */
@@ -30,7 +31,7 @@ export class CharacterFifo {
     return this.#withErrors > 0;
   }
 
-  /** False, and nothing stored, when full. */
+  /** Returns false, and stores nothing, if full. */
   push(character: number): boolean {
     if (this.#length === this.capacity) return false;
     this.#ring[(this.#first + this.#length) % this.capacity] = character;
@@ -39,7 +40,7 @@ export class CharacterFifo {
     return true;
   }
 
-  /** The oldest character, taken out; undefined when empty. */
+  /** Removes and returns the oldest character. Undefined if empty. */
   shift(): number | undefined {
     if (this.#length === 0) return undefined;
     const character = this.#ring[this.#first] as number;
@@ -49,12 +50,12 @@ export class CharacterFifo {
     return character;
   }
 
-  /** The oldest character, left in; undefined when empty. */
+  /** The oldest character. Undefined if empty. */
   get oldest(): number | undefined {
     return this.#length === 0 ? undefined : this.#ring[this.#first];
   }
 
-  /** The errors of the oldest character, which has none afterwards. */
+  /** Removes and returns the errors of the oldest character. */
   takeErrors(): number {
     if (this.#length === 0) return 0;
     const character = this.#ring[this.#first] as number;

@@ -1,6 +1,6 @@
 /**
- * What PC firmware has put into the battery-backed bytes of the CMOS by the time an operating system or a second-stage
- * firmware looks: the sizes of memory (SeaBIOS and old kernels read them here) and a checksum over the old part.
+ * CMOS contents: the battery-backed bytes as PC firmware leaves them: the sizes of memory, which
+ * SeaBIOS and old kernels read here, and a checksum over the old part.
  */
 
 import { CmosIndex } from './cmos-rtc-registers.js';
@@ -16,7 +16,7 @@ const COPROCESSOR = 0x02;
 const CHECKSUM_FIRST = 0x10;
 const CHECKSUM_LAST = 0x2d;
 
-/** `contents` by index, for what only a certain firmware wants to find, e.g. its boot order. */
+/** `contents` by index: bytes that only a certain firmware reads, e.g. its boot order. */
 export function storeFirmwareContents(
   cmos: Uint8Array,
   memoryBytes: number,
@@ -34,7 +34,7 @@ export function storeFirmwareContents(
   cmos[CmosIndex.CHECKSUM + 1] = sum;
 }
 
-/** Low byte first. What does not fit reads as the largest that does. */
+/** Low byte first. Larger values saturate. */
 function storeWord(cmos: Uint8Array, index: number, value: number): void {
   const word = Math.max(0, Math.min(Math.floor(value), 0xffff));
   cmos[index] = word;

@@ -1,6 +1,7 @@
 /**
- * What lies behind the index port of the CMOS real-time clock: the chip's 14 registers, then battery-backed bytes to
- * which PC firmware gave a meaning. CmosRtc uses the numbers; the map is for people and tools.
+ * Registers behind the index port of the CMOS real-time clock: the chip's 14 registers, then
+ * battery-backed bytes to which PC firmware gives a meaning. CmosRtc uses the numbers, and the map
+ * is for people and tools.
  */
 
 import type { RegisterDescription, RegisterMap } from '../register-map.js';
@@ -34,8 +35,8 @@ export const CmosIndex = {
 export const RtcInterrupt = { UPDATE: 1 << 4, ALARM: 1 << 5, PERIODIC: 1 << 6, ANY: 1 << 7 } as const;
 
 /**
- * Milliseconds between periodic interrupts, 0 for none. At 32.768 kHz the rates 1 and 2 are those of 8 and 9 (data sheet,
- * table 5).
+ * Milliseconds between periodic interrupts, 0 for none. At 32.768 kHz the rates 1 and 2 are those
+ * of 8 and 9 (data sheet, table 5).
  */
 export function periodOfRate(rate: number): number {
   if (rate === 0) return 0;

@@ -1,13 +1,13 @@
 /**
- * CmosRtc: the PC's real-time clock and battery-backed bytes, a Motorola MC146818A behind an index port (0x70) and a data
- * port (0x71), interrupt line 8. Guests read the date here, and some take periodic ticks from it.
+ * CmosRtc: the PC's real-time clock and battery-backed bytes, a Motorola MC146818A behind an index
+ * port (0x70) and a data port (0x71), interrupt line 8. Some guests use its periodic interrupt.
  *
- * Nothing runs in the background: what happened since the last access is worked out at the next one, from the clock. A
- * timer waits only while an interrupt is enabled and not yet raised, and is aimed at an absolute time, so ticks do not
- * drift; a host that fires it late loses ticks, as a guest that reads register C late does.
+ * Nothing runs in the background: each access computes what has happened since the last one from
+ * the clock. A timer is active only while an interrupt is enabled and not yet raised, for an
+ * absolute time, so ticks do not drift. Ticks are lost if host or guest react late.
  *
- * The time follows the clock's wall time, at the distance that the guest set. It survives a reset, as a battery has it;
- * the mode registers return to what firmware leaves there, because a guest may start without firmware.
+ * The time follows the clock's wall time with the guest's offset, and survives a reset as if by
+ * battery. The mode registers return to the state after firmware: a guest may start without one.
  */
 
 import { readBytes, writeBytes, type ByteRegisters } from '../byte-registers.js';
@@ -23,7 +23,7 @@ const DATA_PORT = 1;
 const NMI_MASK = 0x80;
 
 const UIP = 0x80;
-/** DV 11x holds the divider in reset. Others than 010 (32.768 kHz) would make the clock run wrong; here they do not. */
+/** DV 11x holds the divider in reset. On the chip, values other than 010 make the clock wrong. */
 const DIVIDER_RESET = 0x60;
 const RATE = 0x0f;
 const SET = 0x80;
@@ -37,26 +37,26 @@ const B_AFTER_FIRMWARE = HOURS_24;
 
 const ENABLES = RtcInterrupt.UPDATE | RtcInterrupt.ALARM | RtcInterrupt.PERIODIC;
 
-/** MC146818A, update cycle times at 32.768 kHz: UIP leads the update by 244 us, the update takes 1984 us. */
+/** MC146818A at 32.768 kHz: UIP leads the update by 244 us, the update takes 1984 us. */
 const UIP_MS = 0.244 + 1.984;
 /** From the end of the divider's reset to the first update (data sheet, register A). */
 const FIRST_UPDATE_MS = 500;
 const SECOND_MS = 1000;
 
-/** Rounding must not make a timer that fires before its own event, again and again. */
+/** With a shorter delay, rounding could make a timer fire before its event, again and again. */
 const SHORTEST_DELAY_MS = 0.001;
 
 export interface CmosRtcOptions {
   readonly clock: Clock;
-  /** Bytes of RAM, which the CMOS tells to firmware and old kernels. */
+  /** Bytes of RAM, which firmware and old kernels read from the CMOS. */
   readonly memoryBytes: number;
   readonly interrupt?: InterruptLine;
-  /** More CMOS bytes, by index, for what a certain firmware wants to find there. */
+  /** More CMOS bytes, by index, that only a certain firmware reads. Default: none. */
   readonly contents?: Readonly<Record<number, number>>;
   /**
-   * Told when the guest has set the clock: what it showed, in seconds since 1970, and by how much it changed. While the
-   * clock is halted for that (SET, or the divider's reset) nothing is told before it goes on; a clock that is set while it
-   * runs tells of each byte. A clock that stood still for a second is one that was set back by a second.
+   * Called when the guest has set the clock: with its time before, in seconds since 1970, and the
+   * change in seconds. If the guest halts it for that (SET, or the divider's reset), the call comes
+   * when it runs again, else for each byte. One second halted counts as set back by one.
    */
   readonly onTimeSet?: (lastTime: number, delta: number) => void;
 }
@@ -76,10 +76,10 @@ export class CmosRtc implements Device, ByteRegisters {
   #flags = 0;
   /** Updates happen when the wall time plus this is a whole second. */
   #phaseMs = 0;
-  /** The second that the calendar shows, counted as the wall time plus the phase. */
+  /** The second that the calendar shows, of the wall time plus the phase. */
   #secondSeen: number;
-  /** How far the calendar was before the wall time when that was last told, in seconds. */
-  #toldLead = 0;
+  /** The calendar's lead over the wall time at the last call of `onTimeSet`, in seconds. */
+  #reportedLead = 0;
   /** When the divider began to count, in the clock's monotonic time. */
   #dividerStartMs: number;
   #ticksSeen = 0;
@@ -98,7 +98,7 @@ export class CmosRtc implements Device, ByteRegisters {
     storeFirmwareContents(this.#cmos, this.#memoryBytes, this.#contents);
   }
 
-  /** Bit 7 of the index port, which is no part of the chip: the board keeps NMI from the processor while it is set. */
+  /** Bit 7 of the index port: while it is set, the board (not the chip) masks NMI. */
   get isNmiMasked(): boolean {
     return this.#isNmiMasked;
   }
@@ -123,7 +123,7 @@ export class CmosRtc implements Device, ByteRegisters {
     return value;
   }
 
-  /** `index`: as it is written to the index port. Time is brought to the present for the look only. */
+  /** `index`: as written to the index port. Updates the time for the peek only. */
   peek(index: number): number {
     const [cmos, flags, second, ticks] = [this.#cmos.slice(), this.#flags, this.#secondSeen, this.#ticksSeen];
     this.#sync();
@@ -154,10 +154,10 @@ export class CmosRtc implements Device, ByteRegisters {
     else this.#cmos[this.#index] = value;
     if (wasHalted) this.#secondSeen = this.#second();
     this.#settle();
-    if (!this.#isHalted()) this.#tellLead();
+    if (!this.#isHalted()) this.#reportLead();
   }
 
-  /** The time goes on; the bytes that firmware writes at each start are written again. */
+  /** The time goes on. The bytes that firmware writes at each start are restored. */
   reset(): void {
     this.#sync();
     const time = loadTime(this.#cmos, this.#format());
@@ -170,7 +170,7 @@ export class CmosRtc implements Device, ByteRegisters {
     this.#index = 0;
     this.#isNmiMasked = false;
     this.#settle();
-    this.#tellLead();
+    this.#reportLead();
   }
 
   close(): void {
@@ -240,16 +240,16 @@ export class CmosRtc implements Device, ByteRegisters {
     return periodMs === 0 ? 0 : Math.floor((this.#clock.now() - this.#dividerStartMs) / periodMs);
   }
 
-  /** Only the guest changes the lead: the calendar follows the wall time. */
-  #tellLead(): void {
+  /** Only the guest changes the lead, because the calendar follows the wall time. */
+  #reportLead(): void {
     const lead = loadTime(this.#cmos, this.#format()) - this.#secondSeen;
-    const delta = lead - this.#toldLead;
+    const delta = lead - this.#reportedLead;
     if (delta === 0) return;
-    this.#onTimeSet(this.#secondSeen + this.#toldLead, delta);
-    this.#toldLead = lead;
+    this.#onTimeSet(this.#secondSeen + this.#reportedLead, delta);
+    this.#reportedLead = lead;
   }
 
-  /** Brings calendar and flags to the present. */
+  /** Updates calendar and flags to the present. */
   #sync(): void {
     const ticks = this.#ticks();
     if (ticks > this.#ticksSeen) this.#flags |= RtcInterrupt.PERIODIC;
@@ -259,7 +259,7 @@ export class CmosRtc implements Device, ByteRegisters {
     const elapsed = second - this.#secondSeen;
     if (elapsed === 0) return;
     this.#secondSeen = second;
-    // The host's wall time may step back: the calendar follows it, which is no update.
+    // The host's wall time may step back. The calendar follows it, but that is not an update.
     if (elapsed > 0) {
       this.#flags |= RtcInterrupt.UPDATE;
       const alarm = secondsToAlarm(this.#cmos, this.#format());
@@ -268,7 +268,7 @@ export class CmosRtc implements Device, ByteRegisters {
     advanceTime(this.#cmos, elapsed, this.#format());
   }
 
-  /** Brings the line to where the registers say, and waits for the next event only if it would change that. */
+  /** Drives the line from the registers. Starts a timer if the next event would change the line. */
   #settle(): void {
     const isRaised = this.#isRaised();
     this.#interrupt.set(isRaised);

@@ -1,10 +1,13 @@
 /**
- * DebugExit: port 0xF4. A guest that is a test writes its verdict here and the machine is off; ACRN's device model has
- * the same port (`--debugexit`), of which a read gives 0xFFFF. Attach four ports: many guests write 32 bits,
- * and the whole access must lie in the range.
+ * DebugExit: port 0xF4, where a test guest writes its result and powers the machine off. ACRN's
+ * device model has the same port (`--debugexit`), where reads give 0xFFFF.
  *
- * `exitCode` is the value as the guest wrote it. Guests that were written for QEMU's `isa-debug-exit` expect the
- * exit status `(value << 1) | 1` of their emulator; whoever ends a process on behalf of the guest decides.
+ * Callers must: attach four ports. Many guests write 32 bits, and the whole access must lie in the
+ * range.
+ *
+ * `exitCode` is the value as the guest wrote it. Guests for QEMU's `isa-debug-exit` expect the exit
+ * status `(value << 1) | 1` of their emulator. A program that exits on behalf of the guest has to
+ * choose.
  */
 
 import { allOnes } from '../device.js';
@@ -16,7 +19,7 @@ export const DEBUG_EXIT_REGISTERS: RegisterMap = {
   registers: [{ offset: 0, size: 1, name: 'EXIT', access: 'rw', meaning: 'a write powers off, with this exit code' }],
 };
 
-/** What ACRN answers to a read. */
+/** ACRN's answer to a read. */
 const READ_VALUE = 0xffff;
 
 export class DebugExit implements Device {
@@ -29,7 +32,9 @@ export class DebugExit implements Device {
     this.#power = options.power;
   }
 
-  /** What the guest wrote, up to 32 bits; undefined if it did not exit this way since the last reset. */
+  /**
+   * The value that the guest wrote, up to 32 bits. Undefined if it wrote none since the last reset.
+   */
   get exitCode(): number | undefined {
     return this.#exitCode;
   }
@@ -44,7 +49,7 @@ export class DebugExit implements Device {
   }
 
   write(offset: number, _size: AccessSize, value: number): void {
-    // The first verdict stands: the vCPUs may run on for a moment, and another of them may write as well.
+    // The first result counts: vCPUs may run on for a moment, and another one may write as well.
     if (offset !== 0 || this.#exitCode !== undefined) return;
     this.#exitCode = value;
     this.#power.powerOff(`the guest wrote ${value} to the debug exit port`);

@@ -1,4 +1,7 @@
-/** The platform devices against guests that do anything: no throw, no value wider than the access, no heap of timers. */
+/**
+ * The platform devices against guests that do anything: no throw, no value wider than the access,
+ * no heap of timers.
+ */
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

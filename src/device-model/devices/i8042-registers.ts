@@ -1,6 +1,7 @@
 /**
- * The numbers of the PC's keyboard controller: its status and configuration bits and the commands that go to port 0x64
- * (IBM PS/2 Hardware Interface Technical Reference; the 0xA commands belong to controllers with a port for a mouse).
+ * Registers of the PC's keyboard controller: status and configuration bits, and the commands for
+ * port 0x64 (IBM PS/2 Hardware Interface Technical Reference). The 0xA commands are of controllers
+ * with a port for a mouse.
  */
 
 import type { RegisterMap } from '../register-map.js';
@@ -43,7 +44,7 @@ export const I8042Command = {
   PULSE: 0xf0,
 } as const;
 
-/** The controller's two ports are not neighbours: `offset` is from port 0x60, and 0x61 to 0x63 are others'. */
+/** `offset` is from port 0x60. The ports 0x61 to 0x63 belong to other devices. */
 export const I8042_REGISTERS: RegisterMap = {
   source: 'IBM PS/2 Hardware Interface Technical Reference, keyboard and auxiliary device controller',
   registers: [
@@ -62,11 +63,15 @@ export const I8042_REGISTERS: RegisterMap = {
       meaning: 'read: status; write: a command to the controller',
       fields: [
         { bits: [0, 0], name: 'OBF', meaning: 'the output buffer has a byte' },
-        { bits: [1, 1], name: 'IBF', meaning: 'the input buffer is full; never, the controller takes bytes at once' },
+        {
+          bits: [1, 1],
+          name: 'IBF',
+          meaning: 'the input buffer is full; never set, the controller takes bytes at once',
+        },
         { bits: [2, 2], name: 'SYS', meaning: 'the self-test was passed' },
         { bits: [3, 3], name: 'A2', meaning: 'the last write was a command' },
         { bits: [4, 4], name: 'INH', meaning: 'the keyboard is not locked' },
-        { bits: [5, 5], name: 'AUXB', meaning: 'the byte is of the auxiliary device' },
+        { bits: [5, 5], name: 'AUXB', meaning: 'the byte comes from the auxiliary device' },
         { bits: [6, 6], name: 'TIMEOUT', meaning: 'a device did not answer' },
         { bits: [7, 7], name: 'PARITY', meaning: 'never set' },
       ],

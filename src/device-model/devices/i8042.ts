@@ -1,12 +1,17 @@
 /**
- * I8042: the PC's keyboard controller, with a keyboard. It has two ports with others' between them (0x61 belongs to the
- * timer), so it is two devices of one state: attach `data` at 0x60 and `command` at 0x64, a port each.
+ * I8042: the PC's keyboard controller, with a keyboard.
  *
- * Guests use it for keys, and to reset the machine (command 0xFE, one of Linux' ways). There is no port for a mouse: its
- * test fails, and what is sent there times out. The A20 bit is kept and has no effect: address line 20 is always on.
+ * Callers must: attach `data` at port 0x60 and `command` at port 0x64, one port each. The ports
+ * between them belong to other devices (0x61 to the timer), so the controller is two devices with
+ * one state.
  *
- * Interrupt line 1 is high while the output buffer has a byte and the configuration allows it. It starts as firmware
- * leaves it (translation and interrupt on), because a guest may start without firmware.
+ * Guests use it for keys, and to reset the machine (command 0xFE, one of Linux' ways). There is no
+ * port for a mouse: its test fails, and bytes for it time out. The A20 bit is stored without
+ * effect: address line 20 is always on.
+ *
+ * Interrupt line 1 is high while the output buffer has a byte and the configuration enables it. The
+ * controller starts as firmware leaves it (translation and interrupt on), because a guest may start
+ * without firmware.
  */
 
 import { allOnes, UNCONNECTED } from '../device.js';
@@ -16,7 +21,7 @@ import type { RegisterMap } from '../register-map.js';
 import { Ps2Keyboard } from './ps2-keyboard.js';
 import { ScanCodeTranslator } from './scan-codes.js';
 
-/** Answers of the controller that wait until the guest fetched the one before; more are lost. */
+/** Answers of the controller that wait for the guest. Further ones are dropped. */
 export const ANSWER_QUEUE_LIMIT = 8;
 
 const CONFIG_AFTER_FIRMWARE =
@@ -24,21 +29,27 @@ const CONFIG_AFTER_FIRMWARE =
 
 const SELF_TEST_PASSED = 0x55;
 const PORT_TEST_PASSED = 0x00;
-/** The port's clock line is stuck low: how a controller without a connector finds it. Linux then leaves the port alone. */
+/**
+ * The port's clock line is stuck low, as on a controller without a connector. Linux then does not
+ * use the port.
+ */
 const CLOCK_STUCK_LOW = 0x01;
 const NO_PASSWORD = 0xf1;
 /** The keyboard is not locked. */
 const INPUT_PORT = 0x80;
-/** Asks the host to send again: what the controller answers for a device that does not. */
+/** "Resend": the controller's answer for a device that does not answer. */
 const NO_ANSWER = 0xfe;
 
-/** Output port: reset line (low resets), gate of A20; bit 4 is interrupt line 1, 6 and 7 are the keyboard's wires. */
+/**
+ * Output port: reset line (low resets) and A20 gate. Bit 4 is interrupt line 1, bits 6 and 7 are
+ * the keyboard's wires.
+ */
 const OUTPUT_RESET = 1 << 0;
 const OUTPUT_A20 = 1 << 1;
 const OUTPUT_KEYBOARD_FULL = 1 << 4;
 const OUTPUT_WIRES = 0xc0;
 
-/** Each of the two devices has one register of the map, at its own first port. */
+/** Each of the two devices has one register of the map, at offset 0. */
 const DATA_REGISTER = registerAlone('DATA');
 const STATUS_REGISTER = registerAlone('STATUS/COMMAND');
 
@@ -54,12 +65,12 @@ export interface I8042Options {
 
 interface Answer {
   readonly byte: number;
-  /** AUX_DATA and TIMEOUT of the status that goes with it. */
+  /** AUX_DATA and TIMEOUT of the status, as they belong to the byte. */
   readonly status: number;
 }
 
 export class I8042 {
-  /** Port 0x60. Its reset is the whole controller's. */
+  /** Port 0x60. Its reset resets the whole controller. */
   readonly data: Device;
   /** Port 0x64. */
   readonly command: Device;
@@ -73,7 +84,7 @@ export class I8042 {
   /** The output buffer keeps its byte after it was read. */
   #buffer = 0;
   #status: number = I8042Status.SYSTEM | I8042Status.NOT_LOCKED;
-  /** A command that waits for its parameter at port 0x60. */
+  /** A command whose parameter is expected at port 0x60. */
   #parameterOf: number | undefined;
 
   constructor(options: I8042Options) {
@@ -97,7 +108,10 @@ export class I8042 {
     };
   }
 
-  /** The set 2 codes of a press or a release. False: the keyboard could not take it (Ps2Keyboard.press). */
+  /**
+   * Presses or releases a key, given as set 2 codes. Returns false if the keyboard could not take
+   * it (Ps2Keyboard.press).
+   */
   pressKey(scanCodes: readonly number[]): boolean {
     const isTaken = this.keyboard.press(scanCodes);
     this.#refill();
@@ -119,7 +133,7 @@ export class I8042 {
   #readData(): number {
     const byte = this.#buffer;
     this.#status &= ~(I8042Status.OUTPUT_FULL | I8042Status.AUX_DATA | I8042Status.TIMEOUT);
-    // The line falls before the next byte raises it again: each byte is an edge.
+    // The line falls before the next byte raises it again, so each byte is an edge.
     this.#settle();
     this.#refill();
     return byte;
@@ -130,13 +144,13 @@ export class I8042 {
     const command = this.#parameterOf;
     this.#parameterOf = undefined;
     if (command === undefined) {
-      // What is sent to the keyboard opens its wire.
+      // A byte for the keyboard enables it.
       this.#config &= ~I8042Config.KEYBOARD_DISABLED;
       this.keyboard.receive(byte);
     } else if (command === I8042Command.WRITE_CONFIG) this.#setConfig(byte);
     else if (command === I8042Command.WRITE_OUTPUT_PORT) this.#setOutputPort(byte);
     else if (command === I8042Command.WRITE_AUX) this.#answer(NO_ANSWER, I8042Status.AUX_DATA | I8042Status.TIMEOUT);
-    // Both "write buffer" commands: without a second port there is one kind of bytes only.
+    // Both "write buffer" commands: without a second port there is only one kind of byte.
     else this.#answer(byte);
     this.#refill();
   }
@@ -177,7 +191,7 @@ export class I8042 {
     this.#refill();
   }
 
-  /** For the commands that only ask. Unknown ones get no answer. */
+  /** The answer to a command that only asks. Undefined for unknown commands, which get none. */
   #answerTo(command: number): number | undefined {
     switch (command) {
       case I8042Command.READ_CONFIG:
@@ -220,7 +234,10 @@ export class I8042 {
     if (this.#answers.length < ANSWER_QUEUE_LIMIT) this.#answers.push({ byte, status });
   }
 
-  /** Fills the output buffer if it is empty: with the controller's own answers first, then from the keyboard's wire. */
+  /**
+   * Fills the output buffer if it is empty: first with the controller's own answers, then from the
+   * keyboard.
+   */
   #refill(): void {
     if ((this.#status & I8042Status.OUTPUT_FULL) === 0) {
       const answer = this.#answers.shift() ?? this.#fromKeyboard();
@@ -243,7 +260,7 @@ export class I8042 {
   }
 
   #isInterrupting(): boolean {
-    // A byte of the auxiliary device would raise line 12, which has nobody.
+    // A byte of the auxiliary device would raise line 12, which is not connected.
     const wanted = I8042Status.OUTPUT_FULL | I8042Status.AUX_DATA;
     return (this.#status & wanted) === I8042Status.OUTPUT_FULL && (this.#config & I8042Config.KEYBOARD_INTERRUPT) !== 0;
   }
@@ -253,7 +270,9 @@ export class I8042 {
   }
 }
 
-/** A port of 8 bits: the lanes of a wider access are of the ports behind it, and float. */
+/**
+ * Reads an 8-bit port. The other bytes of a wider access belong to the ports behind it, and float.
+ */
 function onePort(offset: number, size: AccessSize, read: () => number): number {
   return offset === 0 ? ((allOnes(size) & ~0xff) | read()) >>> 0 : allOnes(size);
 }

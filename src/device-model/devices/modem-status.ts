@@ -1,11 +1,11 @@
 /**
- * ModemStatusRegister: a 16550's MSR: four inputs from the other end of the cable, and a note of each change until it is
- * read. Part of Uart16550.
+ * ModemStatusRegister: the MSR of a 16550: four inputs from the other end of the cable, and a bit
+ * for each change until it is read. Part of Uart16550.
  */
 
 import { ModemControl, ModemStatus } from './uart16550-registers.js';
 
-/** The chip's modem inputs; true is asserted. */
+/** The chip's modem inputs. True is asserted. */
 export interface ModemLines {
   readonly cts: boolean;
   readonly dsr: boolean;
@@ -20,13 +20,13 @@ export class ModemStatusRegister {
   #value = inputs(TERMINAL_READY);
   #mcr = 0;
 
-  /** Lines that are not named stay. */
+  /** Sets some of the lines. The others keep their level. */
   setLines(lines: Partial<ModemLines>): void {
     this.#lines = { ...this.#lines, ...lines };
     this.#update();
   }
 
-  /** In loopback the chip's own outputs, in MCR, are its inputs. */
+  /** Sets MCR. In loopback its outputs become the inputs. */
   setControl(mcr: number): void {
     this.#mcr = mcr;
     this.#update();
@@ -36,7 +36,7 @@ export class ModemStatusRegister {
     return (this.#value & 0x0f) !== 0;
   }
 
-  /** What `read` would give. */
+  /** The value that `read` would return. */
   get value(): number {
     return this.#value;
   }
@@ -47,7 +47,7 @@ export class ModemStatusRegister {
     return value;
   }
 
-  /** The lines stay: they belong to the other end. */
+  /** The lines keep their level: they belong to the other end. */
   reset(): void {
     this.#mcr = 0;
     this.#value = inputs(this.#lines);
@@ -56,9 +56,9 @@ export class ModemStatusRegister {
   #update(): void {
     const now = (this.#mcr & ModemControl.LOOPBACK) !== 0 ? loopedInputs(this.#mcr) : inputs(this.#lines);
     let changed = (now ^ this.#value) & 0xf0;
-    // RI counts only where it ends: TERI, the trailing edge.
+    // RI counts only when it falls (TERI, the trailing edge).
     if ((now & ModemStatus.RI) !== 0) changed &= ~ModemStatus.RI;
-    // Each change is noted four bits below its line.
+    // The bit of a change is four bits below its line.
     this.#value = now | (this.#value & 0x0f) | (changed >>> 4);
   }
 }

@@ -1,4 +1,7 @@
-/** Looking at a device's registers changes nothing: two machines get the same accesses, and only one is looked at. */
+/**
+ * Looking at a device's registers changes nothing: two machines get the same accesses, and only one
+ * is looked at.
+ */
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';

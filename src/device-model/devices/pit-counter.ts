@@ -1,9 +1,12 @@
 /**
- * PitCounter: one of the 8254's three counters: control word, count register, latches, gate and OUT. It has no clock;
- * every call says which tick it is, and ticks never go back by more than rounding.
+ * PitCounter: one of the 8254's counters: control word, count register, latches, gate and OUT.
  *
- * Part of Pit8254. What a loaded count does as time passes is in pit-waveform.ts; here is when counts are loaded. The
- * chip takes a written count, and a rising gate, at the next CLK pulse.
+ * Called by: Pit8254.
+ * Callers must: pass the current tick to each call. Ticks never decrease by more than rounding.
+ *
+ * This file decides when counts are loaded. What a loaded count does as time passes is in
+ * pit-waveform.ts. The chip loads a written count, and samples a rising gate, at the next CLK
+ * pulse.
  */
 
 import { Access, PitStatus } from './pit8254-registers.js';
@@ -18,7 +21,7 @@ import {
 } from './pit-waveform.js';
 import type { Loaded, PitMode } from './pit-waveform.js';
 
-/** Mode 3, low byte then high byte, and no count yet. The data sheet leaves the state at power-on open. */
+/** Mode 3, low byte then high byte, no count. The data sheet leaves power-on undefined. */
 const POWER_ON_CONTROL = 0x36;
 
 export class PitCounter {
@@ -35,13 +38,13 @@ export class PitCounter {
   #nullCount = true;
 
   #loaded: Loaded | undefined;
-  /** When the count register goes to the counting element; Infinity when nothing is due. */
+  /** The tick at which the count register is loaded. Infinity if no load is due. */
   #loadAt = Infinity;
-  /** That load begins mode 3's low half. */
+  /** Whether that load starts the low half of mode 3. */
   #loadsLowHalf = false;
-  /** Since when the gate stops the count; Infinity while it counts. */
+  /** The tick at which the gate stopped the count. Infinity while it counts. */
   #stoppedAt = Infinity;
-  /** What the counting element shows while nothing is loaded. */
+  /** The value of the counting element while no count is loaded. */
   #heldCount = 0;
 
   #latchedCount: number | undefined;
@@ -53,7 +56,7 @@ export class PitCounter {
     this.#gateAtPowerOn = gate;
   }
 
-  /** A control word: OUT goes to the mode's first state, and nothing counts until a count is written. */
+  /** Writes a control word: OUT takes the mode's first state. Counting waits for a count. */
   control(word: number, tick: number): void {
     this.#stop(tick);
     this.#control = word & 0x3f;
@@ -79,13 +82,13 @@ export class PitCounter {
         this.#highByteIsNext = !this.#highByteIsNext;
         if (this.#highByteIsNext) {
           this.#lowByte = byte;
-          // In mode 0 half a count already stops the counting, and OUT goes low.
+          // In mode 0 the first byte of a count stops the counting, and OUT goes low.
           if (this.#mode === 0) this.#stop(tick);
         } else this.#setRegister(this.#lowByte | (byte << 8), tick);
     }
   }
 
-  /** A latched status comes first, then a latched count, then the count as it is. */
+  /** Returns a latched status first, then a latched count, then the current count. */
   read(tick: number): number {
     if (this.#latchedStatus !== undefined) {
       const status = this.#latchedStatus;
@@ -101,7 +104,7 @@ export class PitCounter {
     return this.#access === Access.LOW_BYTE ? count & 0xff : count >>> 8;
   }
 
-  /** Holds the count until it is read. A count already held stays. */
+  /** Latches the count until it is read. A count that is latched already stays. */
   latchCount(tick: number): void {
     this.#latchedCount ??= this.count(tick);
   }
@@ -112,14 +115,14 @@ export class PitCounter {
       (this.isOutHigh(tick) ? PitStatus.OUT : 0) | (this.#nullCount ? PitStatus.NULL_COUNT : 0) | this.#control;
   }
 
-  /** The counting element as it reads: 16 bits, or four decimal digits. */
+  /** The counting element: 16 bits, or four decimal digits. */
   count(tick: number): number {
     this.#settle(tick);
     const loaded = this.#loaded;
     return loaded === undefined ? this.#heldCount : this.#shown(loaded, tick, this.#stoppedAt);
   }
 
-  /** The same, and the load that may be due is not done: it belongs to the guest's next access. */
+  /** The same without a load that may be due, which belongs to the guest's next access. */
   peek(tick: number): number {
     const isDue = tick >= this.#loadAt;
     const loaded = isDue ? this.#nextLoaded() : this.#loaded;
@@ -132,7 +135,7 @@ export class PitCounter {
     this.#settle(tick);
     const loaded = this.#loaded;
     if (loaded === undefined) return this.#mode !== 0;
-    // In modes 2 and 3 a low gate takes OUT high at once.
+    // In modes 2 and 3 a low gate drives OUT high at once.
     if (isPeriodic(this.#mode) && this.#stoppedAt !== Infinity) return true;
     return isOutHigh(this.#mode, loaded.count, this.#elapsed(loaded, tick));
   }
@@ -144,7 +147,7 @@ export class PitCounter {
     if (high) this.#openGate(tick);
     else if (gateStopsCounting(this.#mode) && this.#loaded !== undefined && this.#stoppedAt === Infinity) {
       this.#stoppedAt = tick;
-      // The end of the cycle, where a new count would be loaded, does not come now; the gate will load it.
+      // The cycle will not end, so a new count is loaded by the gate instead.
       if (isPeriodic(this.#mode)) this.#loadAt = Infinity;
     }
   }
@@ -153,12 +156,12 @@ export class PitCounter {
     return this.#gate;
   }
 
-  /** Ticks of one period of OUT in modes 2 and 3; undefined where OUT does not repeat. */
+  /** Period of OUT in ticks, in modes 2 and 3. Undefined if OUT does not repeat. */
   get period(): number | undefined {
     return isPeriodic(this.#mode) ? this.#loaded?.count : undefined;
   }
 
-  /** How many times OUT rose at ticks above `from`, up to and including `to`. Asked for in order of time. */
+  /** How many times OUT rose after tick `from` until tick `to`. Calls must be in order of time. */
   risesBetween(from: number, to: number): number {
     this.#settle(from);
     const loadAt = this.#loadAt;
@@ -170,7 +173,7 @@ export class PitCounter {
     return rises;
   }
 
-  /** The first tick above `after` at which OUT rises by itself; Infinity when none does. */
+  /** The first tick after `after` at which OUT rises by itself. Infinity if it does not. */
   nextRise(after: number): number {
     this.#settle(after);
     const rise = this.#runs ? nextRise(this.#mode, this.#loaded as Loaded, after) : Infinity;
@@ -216,10 +219,10 @@ export class PitCounter {
     if (this.#mode === 0) this.#stop(tick);
     if (this.#mode === 0 || this.#mode === 4) this.#loadAt = tick + 1;
     else if (isPeriodic(this.#mode)) this.#scheduleReload(isFirst, tick);
-    // Modes 1 and 5 load it when the gate rises.
+    // In modes 1 and 5 a rising gate loads it.
   }
 
-  /** Mode 2 takes a new count at the end of its cycle, mode 3 at the end of its half; the first one comes at once. */
+  /** Mode 2 loads a new count at the end of its cycle, mode 3 of its half, both the first at once. */
   #scheduleReload(isFirst: boolean, tick: number): void {
     if (isFirst) {
       this.#loadAt = tick + 1;
@@ -247,7 +250,7 @@ export class PitCounter {
     }
   }
 
-  /** Does the load that is due by `tick`. */
+  /** Performs the load that is due by `tick`. */
   #settle(tick: number): void {
     if (tick < this.#loadAt) return;
     this.#loaded = this.#nextLoaded();
@@ -279,7 +282,7 @@ function toBcd(value: number): number {
   );
 }
 
-/** Digits above 9 have no meaning; they count as what they weigh, and the sum stays within four digits. */
+/** Digits above 9 are undefined. Here they count by their weight, modulo four digits. */
 function fromBcd(value: number): number {
   return ((value >>> 12) * 1000 + ((value >>> 8) & 15) * 100 + ((value >>> 4) & 15) * 10 + (value & 15)) % 10_000;
 }

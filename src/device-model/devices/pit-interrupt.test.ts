@@ -8,7 +8,9 @@ import { Pit8254 } from './pit8254.js';
 
 const CONTROL = 3;
 
-/** A host that looks at its timers only when the test lets it: late by as much as the test likes. */
+/**
+ * A host that looks at its timers only when the test lets it: late by as much as the test likes.
+ */
 class LateClock implements Clock {
   #now = 0;
   readonly #timers = new Map<ClockTimer, { readonly atMs: number; readonly callback: () => void }>();
@@ -32,7 +34,9 @@ class LateClock implements Clock {
     this.#now += ms;
   }
 
-  /** The host looks every `everyMs`; what is due fires, what that schedules waits for the next look. */
+  /**
+   * The host looks every `everyMs`; what is due fires, what that schedules waits for the next look.
+   */
   run(ms: number, everyMs: number): void {
     const looks = Math.round(ms / everyMs);
     for (let i = 0; i < looks; i++) {

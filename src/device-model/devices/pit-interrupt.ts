@@ -1,15 +1,17 @@
 /**
- * PitInterrupt: carries the rising edges of a counter's OUT to an interrupt line, with a host whose timers are late.
- * Part of Pit8254, for counter 0.
+ * PitInterrupt: turns the rising edges of a counter's OUT into interrupts, on a host whose timers
+ * are late. Part of Pit8254, for counter 0.
  *
- * Each edge is due at its ideal tick, whatever happened to the edges before it, so lateness never adds up to drift. When
- * the host comes so late that several edges are due, one interrupt now would make the guest lose time: a guest without
- * another clock counts its time by these interrupts, and two edges that meet in the interrupt controller are one. So the
- * others are owed, and delivered between the regular ones, spaced so that the guest can take each: half a period, at most
- * a millisecond. What exceeds the limit of owed edges is dropped, and counted in `missedTicks`.
+ * Each edge is due at its ideal tick, whatever happened to the edges before it, so delays never add
+ * up to drift. If the host is so late that several edges are due, a single interrupt would make the
+ * guest lose time: a guest without another clock counts these interrupts, and the interrupt
+ * controller merges two pending edges into one. So the remaining edges are owed. They are delivered
+ * between the regular ones, with a spacing that lets the guest take each: half a period, at most a
+ * millisecond. Edges beyond the limit are dropped and counted in `missedTicks`.
  *
- * Edges are looked for when the timer fires and when the guest touches the counter. The line stays high after an edge
- * until the next one, or until an access finds OUT low: only its edges mean something to the PC's interrupt controllers.
+ * Edges are delivered when the timer fires and when the guest accesses the counter. The line stays
+ * high after an edge until the next one, or until an access finds OUT low: the PC's interrupt
+ * controllers only see its edges.
  */
 
 import type { Clock, ClockTimer } from '../clock.js';
@@ -17,13 +19,15 @@ import type { InterruptLine } from '../device.js';
 import type { PitCounter } from './pit-counter.js';
 import { msOfTick, PIT_TICKS_PER_MS, tickAt } from './pit8254-registers.js';
 
-/** Edges that may be owed: one second of a guest that counts milliseconds. */
+/** Limit of owed edges: one second of a guest that counts milliseconds. */
 export const CATCH_UP_TICKS = 1000;
 
-/** Edges closer than this are not delivered: a guest may programme 596,591 a second, which no host could time. */
+/**
+ * Minimum spacing, in ticks: a guest may program 596,591 edges per second, which no host can time.
+ */
 const SHORTEST_SPACING = Math.round(0.1 * PIT_TICKS_PER_MS);
 
-/** Owed edges come no further apart than this. */
+/** Maximum spacing of owed edges, in ticks. */
 const LONGEST_SPACING = Math.round(PIT_TICKS_PER_MS);
 
 export class PitInterrupt {
@@ -31,7 +35,7 @@ export class PitInterrupt {
   readonly #line: InterruptLine;
   readonly #clock: Clock;
   readonly #catchUpTicks: number;
-  /** Edges up to this tick are delivered, owed or missed. */
+  /** Edges up to this tick have been delivered, owed or missed. */
   #accountedTo: number;
   #lastEdgeAt = -Infinity;
   #owed = 0;
@@ -48,17 +52,20 @@ export class PitInterrupt {
     line.set(false);
   }
 
-  /** Edges of OUT that the guest never got as an interrupt. */
+  /** Edges of OUT that were never delivered as an interrupt. */
   get missedTicks(): number {
     return this.#missed;
   }
 
-  /** Before the guest's access to the counter at `tick`: it then finds the interrupts that its count tells of. */
+  /**
+   * Called before the guest accesses the counter at `tick`: delivers the interrupts that its count
+   * implies.
+   */
   beforeAccess(tick: number): void {
     if (this.#counter.nextRise(this.#accountedTo) <= tick) this.#deliver(tick);
   }
 
-  /** Around a write, which may move OUT by itself. `outWasHigh` is OUT before it. */
+  /** Called after a write, which may move OUT by itself. `outWasHigh`: OUT before the write. */
   afterWrite(tick: number, outWasHigh: boolean): void {
     const outIsHigh = this.#counter.isOutHigh(tick);
     if (!outIsHigh) this.#line.set(false);
@@ -67,8 +74,10 @@ export class PitInterrupt {
     this.#arm(tick);
   }
 
-  /** The counter was given a new mode: what it owed belongs to a rhythm that is over. */
-  forget(): void {
+  /**
+   * Called when the counter gets a new mode: drops the owed edges, which belong to the old period.
+   */
+  dropOwed(): void {
     this.#missed += this.#owed;
     this.#owed = 0;
   }
@@ -114,7 +123,7 @@ export class PitInterrupt {
     return Math.min(Math.max(Math.floor(period / 2), SHORTEST_SPACING), LONGEST_SPACING);
   }
 
-  /** A timer for the next edge that can be delivered, and none when OUT stays as it is. */
+  /** Starts a timer for the next edge that can be delivered. None if OUT does not rise any more. */
   #arm(tick: number): void {
     const earliest = this.#lastEdgeAt + this.#spacing;
     const due = this.#owed > 0 ? earliest : Math.max(earliest, this.#counter.nextRise(tick));

@@ -7,7 +7,9 @@ import type { PitMode } from './pit-waveform.js';
 const MODES: readonly PitMode[] = [0, 1, 2, 3, 4, 5];
 const TICKS = 60;
 
-/** The counting element and OUT as the data sheet's prose moves them, one CLK pulse after the other. */
+/**
+ * The counting element and OUT as the data sheet's prose moves them, one CLK pulse after the other.
+ */
 function* simulate(mode: PitMode, count: number): Generator<{ value: number; out: boolean }> {
   let value = count;
   let out = mode >= 2;

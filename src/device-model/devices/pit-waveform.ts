@@ -1,22 +1,27 @@
 /**
- * The six modes of an 8254 counter as functions of time: given the tick at which a count was loaded, what the counting
- * element holds, whether OUT is high, and when OUT rises. No state, no simulation of single ticks: any moment costs the
- * same, however far away.
+ * PIT waveforms: the six modes of an 8254 counter as functions of time. Given the tick at which a
+ * count was loaded, they compute the counting element, OUT, and when OUT rises.
  *
- * Used by PitCounter, which knows when counts are loaded and gates close. `elapsed` is in CLK pulses since the load.
+ * Called by: PitCounter, which decides when counts are loaded and handles the gate.
+ *
+ * There is no state and no simulation of single ticks, so any moment costs the same. `elapsed` is
+ * in CLK pulses since the load.
  */
 
 export type PitMode = 0 | 1 | 2 | 3 | 4 | 5;
 
 /** A count in the counting element. */
 export interface Loaded {
-  /** The tick of the load. Mode 3 that reloads for a low half counts from where the high half would have begun. */
+  /**
+   * The tick of the load. A reload for the low half of mode 3 counts from where the high half would
+   * have started.
+   */
   readonly start: number;
-  /** 1…65536. */
+  /** 1 to 65536. */
   readonly count: number;
 }
 
-/** Modes 2 and 3 begin again by themselves. */
+/** Modes 2 and 3 restart by themselves. */
 export function isPeriodic(mode: PitMode): boolean {
   return mode === 2 || mode === 3;
 }
@@ -26,16 +31,17 @@ export function gateStopsCounting(mode: PitMode): boolean {
   return mode !== 1 && mode !== 5;
 }
 
-/** Mode 3's high half; the low half is shorter by one tick when the count is odd. */
+/** Length of mode 3's high half. The low half is one tick shorter if the count is odd. */
 export function highTicks(count: number): number {
   return Math.ceil(count / 2);
 }
 
-/** What the counting element holds, 0…65535; `modulus` is 65536, or 10000 when it counts in decimal digits. */
+/** The counting element, 0 to 65535. `modulus` is 65536, or 10000 for decimal digits. */
 export function countAfter(mode: PitMode, count: number, elapsed: number, modulus: number): number {
   if (mode === 2) return (count - (elapsed % count)) % modulus;
   if (mode !== 3) return (((count - elapsed) % modulus) + modulus) % modulus;
-  // Mode 3 counts down by two in each half. An odd count starts both halves one lower, and its high half shows the zero.
+  // Mode 3 counts down by two in each half. With an odd count both halves start one lower, and the
+  // high half reaches zero.
   const even = count - (count % 2);
   const inPeriod = elapsed % count;
   const half = inPeriod < highTicks(count) ? inPeriod : inPeriod - highTicks(count);
@@ -57,7 +63,7 @@ export function isOutHigh(mode: PitMode, count: number, elapsed: number): boolea
   }
 }
 
-/** How many times OUT rises at ticks above `from`, up to and including `to`. */
+/** How many times OUT rises after tick `from`, up to and including `to`. */
 export function risesBetween(mode: PitMode, loaded: Loaded, from: number, to: number): number {
   const first = firstRise(mode, loaded);
   if (!isPeriodic(mode)) return first > from && first <= to ? 1 : 0;
@@ -65,7 +71,7 @@ export function risesBetween(mode: PitMode, loaded: Loaded, from: number, to: nu
   return first === Infinity ? 0 : upTo(Math.max(from, to)) - upTo(from);
 }
 
-/** The first tick above `after` at which OUT rises; Infinity when it stays as it is. */
+/** The first tick after `after` at which OUT rises. Infinity if it does not. */
 export function nextRise(mode: PitMode, loaded: Loaded, after: number): number {
   const first = firstRise(mode, loaded);
   if (first > after) return first;
@@ -80,7 +86,7 @@ function firstRise(mode: PitMode, { start, count }: Loaded): number {
       return start + count;
     case 2:
     case 3:
-      // A count of 1 is not allowed in these modes: OUT has no time to fall.
+      // A count of 1 is not allowed in these modes: OUT could not fall.
       return count > 1 ? start + count : Infinity;
     case 4:
     case 5:

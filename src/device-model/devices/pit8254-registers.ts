@@ -1,8 +1,11 @@
 /**
- * The Intel 8254's ports as data, its commands, and its time: the PC's interval timer counts a twelfth of the 14.31818 MHz
- * crystal. Used by the timer (pit8254.ts) and by what is wired to it.
+ * Registers, commands and time base of the Intel 8254. The PC's interval timer counts a twelfth of
+ * the 14.31818 MHz crystal.
  *
- * The counters know no milliseconds. A tick is one CLK pulse, numbered from the start of the Clock.
+ * Called by: the timer (pit8254.ts) and the devices that are wired to it.
+ *
+ * The counters work in ticks, not in milliseconds. A tick is one CLK pulse, numbered from the start
+ * of the Clock.
  */
 
 import type { RegisterMap } from '../register-map.js';
@@ -10,12 +13,15 @@ import type { RegisterMap } from '../register-map.js';
 /** 1.193182 MHz, exactly a third of the ACPI timer's 3.579545 MHz. */
 export const PIT_TICKS_PER_MS = 14_318.18 / 12;
 
-/** The last tick that has come by `ms` of the Clock. */
+/** The last tick at or before `ms` of the Clock. */
 export function tickAt(ms: number): number {
   return Math.floor(ms * PIT_TICKS_PER_MS);
 }
 
-/** When `tick` comes: a thousandth of a tick late, so that rounding never makes it the tick before. */
+/**
+ * The time of `tick` in ms. A thousandth of a tick late, so that rounding never yields the tick
+ * before.
+ */
 export function msOfTick(tick: number): number {
   return (tick + 0.001) / PIT_TICKS_PER_MS;
 }
@@ -23,15 +29,17 @@ export function msOfTick(tick: number): number {
 export const PIT_COUNTERS = 3;
 export const CONTROL_PORT = 3;
 
-/** Bits 7…6 of a control word: which counter, or the read-back command. */
+/** Bits 7 and 6 of a control word: the counter, or the read-back command. */
 export const READ_BACK = 3;
-/** The read-back command latches what is 0 here. */
+/** Bits of the read-back command, which latches what has a 0 here. */
 export const ReadBack = { NOT_COUNT: 0x20, NOT_STATUS: 0x10 } as const;
 
-/** Bits 5…4 of a control word: which bytes of the count are accessed, or the counter latch command. */
+/**
+ * Bits 5 and 4 of a control word: the bytes of the count to access, or the counter latch command.
+ */
 export const Access = { LATCH: 0, LOW_BYTE: 1, HIGH_BYTE: 2, LOW_THEN_HIGH: 3 } as const;
 
-/** Bits 7 and 6 of a status byte; the rest is the control word. */
+/** Bits 7 and 6 of a status byte. The other bits are the control word. */
 export const PitStatus = { OUT: 0x80, NULL_COUNT: 0x40 } as const;
 
 export const PIT8254_REGISTERS: RegisterMap = {
@@ -70,7 +78,7 @@ export const SYSTEM_CONTROL_REGISTERS: RegisterMap = {
       size: 1,
       name: 'NMISC',
       access: 'rw',
-      meaning: 'port 0x61: speaker, and what the refresh and speaker timers show',
+      meaning: 'port 0x61: speaker, refresh signal and speaker timer',
       fields: [
         { bits: [0, 0], name: 'GATE2', meaning: 'gate of counter 2' },
         { bits: [1, 1], name: 'SPKR', meaning: 'lets OUT of counter 2 through to the speaker' },
@@ -78,8 +86,8 @@ export const SYSTEM_CONTROL_REGISTERS: RegisterMap = {
         { bits: [3, 3], name: 'IOCHKDIS', meaning: 'disables and clears channel check reports' },
         { bits: [4, 4], name: 'REFRESH', meaning: 'toggles with each memory refresh; read only' },
         { bits: [5, 5], name: 'OUT2', meaning: 'OUT of counter 2; read only' },
-        { bits: [6, 6], name: 'IOCHK', meaning: 'channel check; never here' },
-        { bits: [7, 7], name: 'SERR', meaning: 'parity error; never here' },
+        { bits: [6, 6], name: 'IOCHK', meaning: 'channel check; never set' },
+        { bits: [7, 7], name: 'SERR', meaning: 'parity error; never set' },
       ],
     },
   ],

@@ -1,10 +1,11 @@
 /**
- * Pit8254: the PC's interval timer, an Intel 8254. Four ports: three counters and the control port. Counter 0 is the
- * system timer, whose OUT is interrupt line 0; counter 1 once paced the memory refresh; counter 2 is gated by port 0x61
- * (system-control-port.ts), and is what guests calibrate other clocks with.
+ * Pit8254: the PC's interval timer, an Intel 8254. Four ports: three counters and the control port.
+ * Counter 0 is the system timer, whose OUT is interrupt line 0. Counter 1 once paced the memory
+ * refresh. Counter 2 is gated by port 0x61 (system-control-port.ts), and guests calibrate other
+ * clocks with it.
  *
- * Counts are computed from the Clock at the moment they are read, to the tick. Only counter 0 needs a timer, and only
- * while its OUT can rise (pit-interrupt.ts).
+ * Counts are computed from the Clock at the moment they are read, to the tick. Only counter 0 needs
+ * a timer, and only while its OUT can rise (pit-interrupt.ts).
  */
 
 import { readBytes, writeBytes } from '../byte-registers.js';
@@ -29,7 +30,10 @@ export interface Pit8254Options {
   /** Line 0 of a PC. */
   readonly interrupt?: InterruptLine;
   readonly clock?: Clock;
-  /** Interrupts of counter 0 that may be delivered later than due; 0 drops what the host could not time. */
+  /**
+   * Limit of owed interrupts of counter 0 (see PitInterrupt). 0 drops late ones. Default: one
+   * second's worth.
+   */
   readonly catchUpTicks?: number;
 }
 
@@ -37,7 +41,7 @@ export class Pit8254 implements Device, ByteRegisters {
   readonly name = 'pit8254';
   readonly registers = PIT8254_REGISTERS;
   readonly #clock: Clock;
-  /** The gates of counters 0 and 1 are tied high; port 0x61 opens that of counter 2. */
+  /** The gates of counters 0 and 1 are tied high. Port 0x61 controls that of counter 2. */
   readonly #counters = [new PitCounter(true), new PitCounter(true), new PitCounter(false)] as const;
   readonly #interrupt: PitInterrupt;
 
@@ -56,7 +60,7 @@ export class Pit8254 implements Device, ByteRegisters {
     return tickAt(this.#clock.now());
   }
 
-  /** Edges of counter 0 that the guest never got as an interrupt. */
+  /** Edges of counter 0 that were never delivered as an interrupt. */
   get missedTicks(): number {
     return this.#interrupt.missedTicks;
   }
@@ -82,12 +86,12 @@ export class Pit8254 implements Device, ByteRegisters {
     writeBytes(this, offset, size, value);
   }
 
-  /** All 16 bits of a counter, whose port gives a byte at a time. */
+  /** All 16 bits of a counter. Its port gives one byte at a time. */
   peek(offset: number): number | undefined {
     return this.#counters[offset]?.peek(this.ticks);
   }
 
-  /** The control port cannot be read: the chip leaves the bus alone. */
+  /** The control port cannot be read: the chip does not drive the bus. */
   readByte(offset: number): number {
     const counter = this.#counters[offset];
     if (counter === undefined) return 0xff;
@@ -116,7 +120,7 @@ export class Pit8254 implements Device, ByteRegisters {
     else if (((value >>> 4) & 3) === Access.LATCH) this.#counters[select as 0 | 1 | 2].latchCount(this.ticks);
     else {
       this.#changeCounter(select, (counter, tick) => {
-        if (select === 0) this.#interrupt.forget();
+        if (select === 0) this.#interrupt.dropOwed();
         counter.control(value, tick);
       });
     }

@@ -1,25 +1,25 @@
 /**
- * PostPort: port 0x80, where firmware writes a code for each step of its power-on self test, and where older drivers
- * write anything at all for its delay of about a microsecond (Linux: `io_delay=0x80`). The last code says how far a
- * guest came before it stopped.
+ * PostPort: port 0x80, where firmware writes a code for each step of its power-on self test. The
+ * last code shows how far a guest came before it stopped.
  *
- * On a PC the port is a scratch register of the DMA page chip (82C206), so it can be read back.
+ * Older drivers write to it for its delay of about a microsecond (Linux: `io_delay=0x80`). On a PC
+ * the port is a scratch register of the DMA page chip (82C206), so it can be read back.
  */
 
 import { allOnes } from '../device.js';
 import type { AccessSize, Device } from '../device.js';
 import type { RegisterMap } from '../register-map.js';
 
-/** Codes that are remembered; older ones are forgotten. A guest may write a million of them. */
+/** Codes in the history, a ring: a guest may write millions of them. */
 export const POST_HISTORY_LIMIT = 64;
 
 export const POST_PORT_REGISTERS: RegisterMap = {
   source: 'IBM PC AT Technical Reference, I/O address map (0x80: diagnostic checkpoint)',
-  registers: [{ offset: 0, size: 1, name: 'POST', access: 'rw', meaning: 'code of the step that was reached' }],
+  registers: [{ offset: 0, size: 1, name: 'POST', access: 'rw', meaning: 'code of the last step' }],
 };
 
 export interface PostPortOptions {
-  /** Told of each code, in the guest's access: it must return soon. */
+  /** Called with each code, inside the guest's access: it must return soon. */
   readonly onCode?: (code: number) => void;
 }
 
@@ -28,14 +28,14 @@ export class PostPort implements Device {
   readonly registers = POST_PORT_REGISTERS;
   readonly #onCode: ((code: number) => void) | undefined;
   readonly #ring = new Uint8Array(POST_HISTORY_LIMIT);
-  /** Codes since the last reset; the ring holds the end of them. */
+  /** Codes since the last reset. The ring holds the last ones. */
   #count = 0;
 
   constructor(options: PostPortOptions = {}) {
     this.#onCode = options.onCode;
   }
 
-  /** The last code, or undefined if the guest wrote none since the reset. */
+  /** The last code. Undefined if the guest wrote none since the reset. */
   get code(): number | undefined {
     return this.#count === 0 ? undefined : this.#ring[(this.#count - 1) % POST_HISTORY_LIMIT];
   }
@@ -53,7 +53,7 @@ export class PostPort implements Device {
 
   read(offset: number, size: AccessSize): number {
     if (offset !== 0) return allOnes(size);
-    // Ports 0x81 and up are not ours: their lanes float.
+    // Ports 0x81 and up belong to other devices: their bytes float.
     return ((allOnes(size) & ~0xff) | (this.code ?? 0)) >>> 0;
   }
 

@@ -1,14 +1,15 @@
 /**
- * Ps2Keyboard: a keyboard at the far end of the wire from the I8042: commands come in, bytes go out. It answers what
- * firmware and Linux' atkbd ask of a keyboard before they believe in it, and sends the keys that somebody presses.
+ * Ps2Keyboard: the keyboard behind the I8042. It receives commands and sends bytes: its answers,
+ * and the keys that the operator presses. It answers all that firmware and Linux' atkbd probe.
  *
- * It speaks scan code set 2, or set 1 if told to; set 3 it refuses, as many keyboards do. As real ones do, it gives up what
- * it still had to say when a new command arrives, so its answers need no limit beyond the longest of them.
+ * It uses scan code set 2, or set 1 on command. It refuses set 3, as many keyboards do. A new
+ * command discards the answers that were not sent yet, as on real keyboards, so the answers are
+ * limited by the longest one.
  */
 
 import { ScanCodeTranslator } from './scan-codes.js';
 
-/** Bytes of keys that wait until the guest fetches them: the buffer of an IBM keyboard holds 16. */
+/** Bytes of keys that wait for the guest. The buffer of an IBM keyboard holds 16. */
 export const KEY_QUEUE_LIMIT = 16;
 
 /** Commands of the host (IBM PS/2 Hardware Interface Technical Reference, keyboard). */
@@ -28,13 +29,13 @@ const Command = {
 const ACK = 0xfa;
 const RESEND_PLEASE = 0xfe;
 const SELF_TEST_PASSED = 0xaa;
-/** A keyboard with all features, "MF2". */
+/** An "MF2" keyboard. */
 const IDENTITY = [0xab, 0x83] as const;
-/** Sent in place of keys that found the buffer full, in set 2 and in set 1. */
+/** Sent in place of keys that did not fit into the buffer, in set 2 and in set 1. */
 const OVERRUN = [0x00, 0xff] as const;
 
 export class Ps2Keyboard {
-  /** To the host, answers first: they are never in the middle of a key's bytes for long, and hosts wait for them. */
+  /** Sent before keys, because hosts wait for them. They may come between the bytes of a key. */
   #answers: number[] = [];
   #keys: number[] = [];
   readonly #toSet1 = new ScanCodeTranslator();
@@ -50,7 +51,7 @@ export class Ps2Keyboard {
     return this.#leds;
   }
 
-  /** Key presses that found the buffer full. */
+  /** Key presses that did not fit into the buffer. */
   get droppedKeys(): number {
     return this.#droppedKeys;
   }
@@ -65,11 +66,14 @@ export class Ps2Keyboard {
     return this.#lastSent;
   }
 
-  /** The codes of one press or release in set 2. False: the guest does not want keys, or has not fetched the last ones. */
+  /**
+   * Takes the set 2 codes of one press or release. Returns false if the guest has disabled keys, or
+   * the buffer is full.
+   */
   press(codes: readonly number[]): boolean {
     if (!this.#isScanning) return false;
     const bytes = this.#set === 2 ? codes : codes.flatMap((code) => this.#toSet1.translate(code) ?? []);
-    // The last place is the overrun code's.
+    // The last place is reserved for the overrun code.
     if (this.#keys.length + bytes.length < KEY_QUEUE_LIMIT) {
       this.#keys.push(...bytes.map((byte) => byte & 0xff));
       return true;
@@ -85,12 +89,12 @@ export class Ps2Keyboard {
     this.#answers = [];
     const command = this.#parameterOf;
     this.#parameterOf = undefined;
-    // All parameters are below the commands: a command in place of one is a command.
+    // All parameters are below the commands, so a command in place of a parameter is recognised.
     if (command !== undefined && byte < Command.SET_LEDS) this.#takeParameter(command, byte);
-    else this.#obey(byte);
+    else this.#execute(byte);
   }
 
-  /** Power-on, after the firmware has greeted it: scanning, with nothing to say. */
+  /** The state after firmware has initialised it: scanning, with nothing to send. */
   reset(): void {
     this.#setDefaults();
     this.#answers = [];
@@ -101,7 +105,7 @@ export class Ps2Keyboard {
     this.#droppedKeys = 0;
   }
 
-  #obey(command: number): void {
+  #execute(command: number): void {
     switch (command) {
       case Command.SET_LEDS:
       case Command.SCAN_CODE_SET:

@@ -1,9 +1,10 @@
 /**
- * ResetControl: the PC's reset control register at port 0xCF9, one byte inside of the PCI configuration address port,
- * from which it differs by the width of the access. Linux uses it for `reboot=pci`, ACPI tables name it as reset register.
+ * ResetControl: the PC's reset control register at port 0xCF9. It lies inside the PCI configuration
+ * address port, and is told apart from it by the width of the access. Linux uses it for
+ * `reboot=pci`, and ACPI tables name it as reset register.
  *
- * A write with RST_CPU resets, as the chipset's data sheet says. ACRN differs: there FULL_RST alone resets as well. Linux
- * first writes SYS_RST alone, to select the kind of reset, which resets on neither.
+ * A write with RST_CPU resets, as the chipset's data sheet says. In ACRN, FULL_RST alone resets as
+ * well. Linux first writes SYS_RST alone to select the kind of reset, which resets in neither.
  */
 
 import { allOnes } from '../device.js';

@@ -1,9 +1,12 @@
 /**
- * The calendar of the real-time clock: the time and alarm registers as bytes in the format that register B selects, and
- * how seconds pass in them. Used by CmosRtc; pure functions on its bytes.
+ * RTC calendar: the time and alarm registers of the real-time clock as bytes, in the format that
+ * register B selects, and how seconds pass in them.
  *
- * The bytes are the truth, as in the chip: what a guest stores reads back as it is until the next update, even if it is
- * no time at all. An update makes a valid time of it (the chip's behaviour for those is undefined).
+ * Called by: CmosRtc. Pure functions on its bytes.
+ *
+ * The bytes are the state, as in the chip. A value that the guest stores reads back unchanged until
+ * the next update, even if it is not a valid time. An update makes a valid time of it (on the chip
+ * that is undefined).
  */
 
 import { CmosIndex } from './cmos-rtc-registers.js';
@@ -35,17 +38,20 @@ export function storeTime(bytes: Uint8Array, time: number, format: RtcFormat): v
   bytes[CmosIndex.CENTURY] = encode(modulo(Math.floor(year / 100), 100), format);
 }
 
-/** The time that the bytes show, in seconds since 1970; a 31st of February is the 2nd or 3rd of March. */
+/** The time in the bytes, in seconds since 1970. February 31 is March 2 or 3. */
 export function loadTime(bytes: Uint8Array, format: RtcFormat): number {
   const at = (index: number): number => decode(bytes[index] ?? 0, format);
   const date = new Date(0);
-  // Date.UTC would take the years 0 to 99 for 1900 to 1999.
+  // Date.UTC would map the years 0 to 99 to 1900 to 1999.
   date.setUTCFullYear(at(CmosIndex.CENTURY) * 100 + at(CmosIndex.YEAR), at(CmosIndex.MONTH) - 1, at(CmosIndex.DAY));
   date.setUTCHours(decodeHour(bytes[CmosIndex.HOURS] ?? 0, format), at(CmosIndex.MINUTES), at(CmosIndex.SECONDS));
   return date.getTime() / 1000;
 }
 
-/** Lets `seconds` pass. The day of the week is counted, not computed: it is the guest's to say which day is the first. */
+/**
+ * Lets `seconds` pass. The day of the week is counted, not computed: the guest defines which day is
+ * the first.
+ */
 export function advanceTime(bytes: Uint8Array, seconds: number, format: RtcFormat): void {
   const before = loadTime(bytes, format);
   const after = before + seconds;
@@ -55,14 +61,15 @@ export function advanceTime(bytes: Uint8Array, seconds: number, format: RtcForma
   bytes[CmosIndex.DAY_OF_WEEK] = encode(modulo(dayOfWeek - 1 + days, 7) + 1, format);
 }
 
-/** Seconds from the time in the bytes until it next matches the alarm, 1 to 86400; undefined if it never can. */
+/** Seconds until the time next matches the alarm, 1 to 86400. Undefined if it never does. */
 export function secondsToAlarm(bytes: Uint8Array, format: RtcFormat): number | undefined {
   const hours = matching(bytes[CmosIndex.HOURS_ALARM] ?? 0, 24, (hour) => encodeHour(hour, format));
   const minutes = matching(bytes[CmosIndex.MINUTES_ALARM] ?? 0, 60, (minute) => encode(minute, format));
   const seconds = matching(bytes[CmosIndex.SECONDS_ALARM] ?? 0, 60, (second) => encode(second, format));
   if (hours.length === 0 || minutes.length === 0 || seconds.length === 0) return undefined;
   const now = modulo(loadTime(bytes, format), DAY_S);
-  // The first match of each field at or after a point in time is enough: at most 24 + 60 + 60 steps.
+  // The first match of each field at or after a point in time is enough: at most 24 + 60 + 60
+  // steps.
   for (const hour of hours) {
     if (hour < Math.floor(now / HOUR_S)) continue;
     for (const minute of minutes) {
@@ -74,7 +81,10 @@ export function secondsToAlarm(bytes: Uint8Array, format: RtcFormat): number | u
   return DAY_S - now + (hours[0] ?? 0) * HOUR_S + (minutes[0] ?? 0) * 60 + (seconds[0] ?? 0);
 }
 
-/** The values below `limit` that an alarm byte matches, ascending. The chip compares the bytes themselves. */
+/**
+ * The values below `limit` that an alarm byte matches, ascending. The chip compares the bytes
+ * themselves.
+ */
 function matching(alarm: number, limit: number, encoded: (value: number) => number): number[] {
   const values: number[] = [];
   for (let value = 0; value < limit; value++) {

@@ -1,16 +1,21 @@
 /**
- * Scan codes: how a PS/2 controller turns the keyboard's codes (set 2) into those of the PC XT (set 1), which software on
- * PCs has read ever since. Used by the controller when the guest switched translation on, and by a keyboard in set 1.
+ * Scan codes: the translation of a keyboard's codes (set 2) into those of the PC XT (set 1), which
+ * PC software expects.
  *
- * Set 2 marks a release with the byte 0xF0 before the code; set 1 with bit 7 in it.
+ * Called by: the controller while translation is enabled, and the keyboard in set 1.
+ *
+ * Set 2 marks a release with the byte 0xF0 before the code, set 1 with bit 7 of the code.
  */
 
-/** Before the code of a key that is released, in set 2. */
+/** In set 2, the prefix of a release. */
 export const RELEASE_PREFIX = 0xf0;
 
 const RELEASE_BIT = 0x80;
 
-/** The 8042's translation table (IBM PS/2 Hardware Interface Technical Reference), two digits for each code. */
+/**
+ * The 8042's translation table (IBM PS/2 Hardware Interface Technical Reference), two digits for
+ * each code.
+ */
 const SET_1_BY_SET_2 =
   'ff43413f3d3b3c58644442403e0f2959' +
   '65382a701d10025a66712c1f1e11035b' +
@@ -25,15 +30,15 @@ const SET_1 = Uint8Array.from({ length: SET_1_BY_SET_2.length / 2 }, (_, code) =
   parseInt(SET_1_BY_SET_2.slice(2 * code, 2 * code + 2), 16),
 );
 
-/** Codes above the table; the rest of the bytes are answers of the keyboard, which pass unchanged. */
+/** Codes above the table. All other bytes are answers of the keyboard, which pass unchanged. */
 const F7 = [0x83, 0x41] as const;
 const SYS_RQ = [0x84, 0x54] as const;
 
-/** One direction of a wire: remembers the release prefix until the code that it belongs to. */
+/** Translates a stream of bytes. Keeps the release prefix until its code comes. */
 export class ScanCodeTranslator {
   #isRelease = false;
 
-  /** The byte in set 1, or undefined for the prefix, which becomes a bit of the next one. */
+  /** The byte in set 1. Undefined for the prefix, which becomes bit 7 of the next byte. */
   translate(byte: number): number | undefined {
     if (byte === RELEASE_PREFIX) {
       this.#isRelease = true;

@@ -1,6 +1,7 @@
 /**
- * SystemControlPort: port 0x61 of a PC, one port. The gate of the timer's counter 2 and the speaker's switch go out; OUT of
- * counter 2 and the memory refresh signal come in. Guests calibrate their clocks with it: open the gate, poll OUT2.
+ * SystemControlPort: port 0x61 of a PC, one port. Its outputs are the gate of the timer's counter 2
+ * and the speaker's switch, its inputs OUT of counter 2 and the memory refresh signal. Guests
+ * calibrate their clocks with it: open the gate, poll OUT2.
  */
 
 import { readBytes, writeBytes } from '../byte-registers.js';
@@ -9,13 +10,13 @@ import type { AccessSize, Device } from '../device.js';
 import type { Pit8254 } from './pit8254.js';
 import { SYSTEM_CONTROL_REGISTERS } from './pit8254-registers.js';
 
-/** Bits that keep what is written. */
+/** Bits that the guest can write. */
 const WRITABLE = 0x0f;
 const GATE2 = 0x01;
 const REFRESH = 0x10;
 const OUT2 = 0x20;
 
-/** The refresh signal changes every 18 pulses of the timer's clock, 15.085 us: what PC firmware programs counter 1 for. */
+/** The refresh signal toggles every 18 ticks (15.085 us), as PC firmware programs counter 1. */
 const REFRESH_TICKS = 18;
 
 export class SystemControlPort implements Device, ByteRegisters {

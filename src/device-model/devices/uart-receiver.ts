@@ -1,28 +1,33 @@
 /**
- * UartReceiver: the receiving half of a PC16550D: its FIFO with trigger level, character timeout and line errors.
- * Part of Uart16550, which decodes the registers and decides about interrupts.
+ * UartReceiver: the receiving half of a PC16550D: its FIFO with trigger level, character timeout
+ * and line errors.
  *
- * The terminal never overruns it: characters wait in a queue and enter the FIFO as the guest makes room, so pasted text
- * arrives whole. Only the loopback, where the guest itself is the sender, can overrun.
+ * Called by: Uart16550, which decodes the registers and decides about interrupts.
+ *
+ * The terminal never overruns it: characters wait in a queue and enter the FIFO as the guest makes
+ * room, so pasted text arrives completely. Only in loopback, where the guest is the sender, can it
+ * overrun.
  */
 
 import type { Clock, ClockTimer } from '../clock.js';
 import { CharacterFifo } from './character-fifo.js';
 import { FIFO_DEPTH, LineStatus } from './uart16550-registers.js';
 
-/** Characters of the terminal that may wait for the guest; what comes on top is refused. */
+/** Characters of the terminal that may wait for the guest. Further ones are refused. */
 export const INPUT_QUEUE_CHARACTERS = 64 * 1024;
 
-/** A FIFO below its trigger level reports after this many character times of silence. */
+/**
+ * A FIFO below its trigger level raises the timeout interrupt after this many idle character times.
+ */
 const TIMEOUT_CHARACTERS = 4;
 
-/** What the receiver needs of the UART around it. */
+/** The receiver's interface to the UART around it. */
 export interface UartReceiverContext {
-  /** How long one character takes on the line, as the guest has programmed it. */
+  /** Duration of one character on the line in ms, as the guest has programmed it. */
   characterMs(): number;
-  /** The timeout came by itself, outside any access. */
+  /** Called when the timeout fires, outside any access. */
   timedOut(): void;
-  /** After something was refused: half of the queue is free again. */
+  /** Called after a refusal, when half of the queue is free again. */
   inputRoom(): void;
 }
 
@@ -34,7 +39,7 @@ export class UartReceiver {
   #fifoEnabled = false;
   #trigger = 1;
   #listening = true;
-  /** RBR keeps its character after it was read. */
+  /** RBR keeps its character after a read. */
   #lastCharacter = 0;
   #errors = 0;
   #timeoutPending = false;
@@ -73,14 +78,20 @@ export class UartReceiver {
     return taken;
   }
 
-  /** A break is a word of zeros whose stop bit is zero too: a framing error as well. False when the queue is full. */
+  /**
+   * Receives a break, which is a framing error as well: its stop bit is 0. Returns false if the
+   * queue is full.
+   */
   receiveBreak(): boolean {
     const taken = this.#queue.push((LineStatus.BREAK | LineStatus.FRAMING) << 8);
     this.#fill();
     return taken;
   }
 
-  /** From the guest's own transmitter. A full FIFO keeps what it has; without FIFO the newest character wins. */
+  /**
+   * Receives from the guest's own transmitter. A full FIFO drops the new character; without FIFO it
+   * replaces the old one.
+   */
   receiveLooped(character: number): void {
     if (this.#fifo.length >= this.#depth) {
       this.#errors |= LineStatus.OVERRUN;
@@ -101,7 +112,7 @@ export class UartReceiver {
     return this.#lastCharacter;
   }
 
-  /** What `read` would give. */
+  /** The value that `read` would return. */
   get nextCharacter(): number {
     const oldest = this.#fifo.oldest;
     return oldest === undefined ? this.#lastCharacter : oldest & 0xff;
@@ -114,7 +125,7 @@ export class UartReceiver {
     return value;
   }
 
-  /** The same, and nothing is cleared. */
+  /** The same without clearing them. */
   get lineStatus(): number {
     let value = this.#errors;
     if (this.#fifo.length > 0) value |= LineStatus.DATA_READY;
@@ -128,25 +139,29 @@ export class UartReceiver {
     if (fifoEnabled !== this.#fifoEnabled) this.clear();
     this.#fifoEnabled = fifoEnabled;
     this.#trigger = fifoEnabled ? trigger : 1;
-    // A trigger raised above what waits leaves that to the timeout, whose silence is long over.
+    // Characters below a raised trigger level are left to the timeout, whose idle time is over
+    // already.
     if (this.#belowTrigger) this.#timeoutPending = true;
     this.#fill();
   }
 
-  /** What is in the FIFO is lost, as on the chip; the terminal's next characters follow at once. */
+  /** Drops the FIFO's characters, as on the chip. The terminal's next characters follow at once. */
   clear(): void {
     this.#fifo.clear();
     this.#timeoutPending = false;
     this.#fill();
   }
 
-  /** Whether the chip hears the line: not in loopback, nor while flow control holds the terminal back. */
+  /**
+   * Whether the chip receives from the line. False in loopback, and while flow control stops the
+   * terminal.
+   */
   listen(listening: boolean): void {
     this.#listening = listening;
     this.#fill();
   }
 
-  /** Also forgets the queue: it was typed for the system that is gone. */
+  /** Drops the queue as well: it was typed for the system that was reset. */
   reset(): void {
     this.close();
     this.#queue.clear();
@@ -172,7 +187,10 @@ export class UartReceiver {
     return this.#fifo.length > 0 && this.#fifo.length < this.#trigger;
   }
 
-  /** Characters enter the chip as far as there is room; the errors of the one that is now the oldest show in LSR. */
+  /**
+   * Moves characters from the queue into the chip while there is room. LSR shows the errors of the
+   * oldest one.
+   */
   #fill(): void {
     while (this.#listening && this.#fifo.length < this.#depth) {
       const character = this.#queue.shift();
@@ -187,8 +205,8 @@ export class UartReceiver {
   }
 
   /**
-   * A character that leaves the FIFO below its trigger is reported without waiting for silence: the terminal has nothing
-   * more to send, or it would be here already.
+   * A character that leaves the FIFO below its trigger level is reported without the idle time: the
+   * terminal has nothing more to send, or it would be in the FIFO already.
    */
   #accept(character: number): void {
     this.#fifo.push(character);
@@ -196,15 +214,19 @@ export class UartReceiver {
   }
 
   /**
-   * The guest read some and left some. It hears of the rest after four character times, as from the chip: an interrupt
-   * at once would be wasted on every guest that is about to read the rest anyway.
+   * The guest has read a part of the FIFO. The timeout interrupt for the rest comes after four
+   * character times, as on the chip. An immediate one would be wasted on a guest that is about to
+   * read the rest anyway.
    */
   #awaitSilence(): void {
     this.#silentFromMs = this.#clock.now();
     this.#timer ??= this.#clock.schedule(this.#silenceEndMs, () => this.#endSilence());
   }
 
-  /** The guest may have read again since the timer was set: then the rest of the silence is still to come. */
+  /**
+   * If the guest has read again since the timer was set, the timer waits for the rest of the idle
+   * time.
+   */
   #endSilence(): void {
     this.#timer = undefined;
     if (!this.#belowTrigger || this.#timeoutPending) return;

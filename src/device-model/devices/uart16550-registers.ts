@@ -1,13 +1,14 @@
 /**
- * The registers of the National PC16550D UART: the map as data, and the bits that the device model (uart16550.ts) names.
- * Eight ports and twelve registers: LCR's DLAB and the direction of the access choose which one answers.
+ * Registers of the National PC16550D UART: the map as data, and the bits that the device model
+ * (uart16550.ts) uses. Twelve registers share eight ports: LCR's DLAB and the direction of the
+ * access select one.
  */
 
 import type { RegisterMap } from '../register-map.js';
 
 export const InterruptEnable = { RECEIVED_DATA: 0x01, THR_EMPTY: 0x02, LINE_STATUS: 0x04, MODEM_STATUS: 0x08 } as const;
 
-/** IIR bits 3…0, highest priority first (the two receive ones share a rank). */
+/** IIR bits 3 to 0, highest priority first. The two receiver ones have the same priority. */
 export const InterruptId = {
   LINE_STATUS: 0x06,
   RECEIVED_DATA: 0x04,
@@ -19,7 +20,7 @@ export const InterruptId = {
 
 export const FifoControl = { ENABLE: 0x01, CLEAR_RECEIVER: 0x02, CLEAR_TRANSMITTER: 0x04 } as const;
 
-/** Characters in the receiver FIFO that raise the interrupt, by FCR bits 7…6. */
+/** Characters in the receiver FIFO that raise the interrupt, by FCR bits 7 and 6. */
 export const TRIGGER_LEVELS = [1, 4, 8, 14] as const;
 
 /** Characters that each FIFO holds. */
@@ -42,10 +43,13 @@ export const LineStatus = {
 
 export const ModemStatus = { CTS: 0x10, DSR: 0x20, RI: 0x40, DCD: 0x80 } as const;
 
-/** The crystal of a PC's serial port; the divisor counts sixteenths of it. */
+/** The crystal of a PC's serial port. The divisor divides a sixteenth of it. */
 export const UART_CRYSTAL_HZ = 1_843_200;
 
-/** 9600 baud, as PC firmware leaves the chip. The data sheet leaves the latch undefined; guests divide by what they read. */
+/**
+ * 9600 baud, as PC firmware leaves it. The data sheet leaves it undefined, but guests divide by the
+ * value that they read.
+ */
 export const POWER_ON_DIVISOR = 12;
 
 export const UART16550_REGISTERS: RegisterMap = {

@@ -1,11 +1,11 @@
 /**
- * Uart16550: the serial port of a PC, a National PC16550D with its interrupt behind OUT2 as PCs wire it. Eight ports.
- * Facts are from the data sheet unless a comment names another source.
+ * Uart16550: the serial port of a PC, a National PC16550D with its interrupt behind OUT2 as PCs
+ * wire it. Eight ports. Facts are from the data sheet unless a comment names another source.
  *
- * Towards the guest it is the chip; towards the host there is a terminal: `output` takes what the guest sends, `receive`
- * brings what somebody types or pastes. A character is sent the moment it is written, so THR and the transmitter FIFO
- * are always empty again. The interrupt that tells of it keeps its order: writing THR takes it back, then it comes anew,
- * as an edge.
+ * The guest sees the chip, and the host a terminal: `output` takes the bytes that the guest sends,
+ * `receive` brings those that the operator types or pastes. A character is sent as soon as it is
+ * written, so THR and the transmitter FIFO are always empty. The THR interrupt keeps its order: a
+ * write of THR clears it, then it is raised again, as an edge.
  */
 
 import { readBytes, writeBytes } from '../byte-registers.js';
@@ -34,14 +34,18 @@ import {
 export interface Uart16550Options {
   readonly interrupt?: InterruptLine;
   readonly output?: ByteSink;
-  /** For the character timeout; the host's when absent. */
+  /** For the character timeout. Default: the host's clock. */
   readonly clock?: Clock;
   /**
-   * The terminal sends only while the guest asserts RTS. Text that is piped in before the guest has opened the port then
-   * survives the FIFO resets of the driver's probing; a guest that never writes MCR receives nothing.
+   * The terminal sends only while the guest asserts RTS. So text that is piped in before the guest
+   * has opened the port survives the FIFO resets of the driver's probing. A guest that never writes
+   * MCR receives nothing.
    */
   readonly flowControl?: boolean;
-  /** After `receive` refused something: half of the queue is free again. Called inside the guest's access. */
+  /**
+   * Called after `receive` refused bytes, when half of the queue is free again. Inside the guest's
+   * access.
+   */
   readonly onInputRoom?: () => void;
 }
 
@@ -82,7 +86,7 @@ export class Uart16550 implements Device, ByteRegisters {
   }
 
   peek(offset: number, size: AccessSize, name?: string): number | undefined {
-    // A character that was sent is gone, and so is what was written to FCR.
+    // THR and FCR cannot be read back.
     if (size !== 1 || name === 'THR' || name === 'FCR') return undefined;
     const isDivisor = name === undefined ? this.#divisorLatch : name === 'DLL' || name === 'DLM';
     switch (offset) {
@@ -97,7 +101,7 @@ export class Uart16550 implements Device, ByteRegisters {
       case 6:
         return this.#modem.value;
       default:
-        // The others have no side effect.
+        // The others are read without a side effect.
         return this.#readRegister(offset);
     }
   }
@@ -114,8 +118,9 @@ export class Uart16550 implements Device, ByteRegisters {
   }
 
   /**
-   * What the terminal sends. Returns how many bytes were taken (all, up to INPUT_QUEUE_CHARACTERS that wait); the rest is
-   * the caller's to bring again, for example when `onInputRoom` says so.
+   * Sends bytes from the terminal to the guest. Returns how many were taken: at most
+   * INPUT_QUEUE_CHARACTERS wait. The caller keeps the rest, and retries for example when
+   * `onInputRoom` is called.
    */
   receive(bytes: Uint8Array): number {
     const taken = this.#receiver.receive(bytes);
@@ -123,20 +128,23 @@ export class Uart16550 implements Device, ByteRegisters {
     return taken;
   }
 
-  /** The terminal's break key, in order with what it sent before. False when the queue is full. */
+  /** Sends a break, in order with the bytes before it. Returns false if the queue is full. */
   receiveBreak(): boolean {
     const taken = this.#receiver.receiveBreak();
     this.#updateInterrupt();
     return taken;
   }
 
-  /** What the other end of the cable asserts. At first it is ready (CTS, DSR, DCD); lines that are not named stay. */
+  /**
+   * Sets lines of the other end of the cable. Lines that are not named stay. Initially: CTS, DSR
+   * and DCD asserted.
+   */
   setModemLines(lines: Partial<ModemLines>): void {
     this.#modem.setLines(lines);
     this.#updateInterrupt();
   }
 
-  /** Gives `output` at once what the guest has sent. */
+  /** Passes the bytes that the guest has sent to `output` at once. */
   flush(): void {
     this.#output.flush();
   }
@@ -184,7 +192,7 @@ export class Uart16550 implements Device, ByteRegisters {
     }
   }
 
-  /** LSR and MSR are for reading; the data sheet keeps writes to them for the factory's tests. */
+  /** LSR and MSR are read-only. The data sheet reserves writes to them for factory tests. */
   #writeRegister(offset: number, value: number): void {
     switch (offset) {
       case 0:
@@ -222,7 +230,7 @@ export class Uart16550 implements Device, ByteRegisters {
     return (this.#mcr & ModemControl.LOOPBACK) !== 0;
   }
 
-  /** Reading clears the THR interrupt, and only when that is the one reported. */
+  /** A read clears the THR interrupt, if that is the one reported. */
   #readInterruptId(): number {
     const id = this.#interruptId();
     if (id === InterruptId.THR_EMPTY) this.#thrEmptyPending = false;
@@ -236,8 +244,8 @@ export class Uart16550 implements Device, ByteRegisters {
   #send(value: number): void {
     this.#thrEmptyPending = false;
     this.#updateInterrupt();
-    // The word length does not cut what goes to the terminal: a guest that never programs LCR (reset leaves 5 bits) is
-    // still readable. In loopback it is part of what the guest tests.
+    // Bytes for the terminal are not truncated to the word length, so that a guest which never
+    // programs LCR (reset leaves 5 bits) is readable. In loopback the guest tests the word length.
     if (this.#loopback) this.#receiver.receiveLooped(value & (0xff >> (8 - this.#wordBits)));
     else this.#output.write(value);
     this.#thrEmptyPending = (this.#ier & InterruptEnable.THR_EMPTY) !== 0;
@@ -246,8 +254,8 @@ export class Uart16550 implements Device, ByteRegisters {
   #enableInterrupts(ier: number): void {
     const risen = ier & ~this.#ier;
     this.#ier = ier;
-    // Enabling ETBEI while THR is empty, as it always is here, requests at once: that is how drivers start to send, and
-    // Linux marks a port as broken where it does not.
+    // Setting ETBEI while THR is empty, as it always is here, raises the interrupt at once. Drivers
+    // start to send that way, and Linux marks a port that does not as broken.
     if ((risen & InterruptEnable.THR_EMPTY) !== 0) this.#thrEmptyPending = true;
     else if ((ier & InterruptEnable.THR_EMPTY) === 0) this.#thrEmptyPending = false;
   }
@@ -281,7 +289,7 @@ export class Uart16550 implements Device, ByteRegisters {
     return InterruptId.NONE;
   }
 
-  /** In a PC the OUT2 pin opens the gate to the interrupt controller; in loopback the chip holds that pin inactive. */
+  /** In a PC the OUT2 pin gates the interrupt. In loopback the chip holds that pin inactive. */
   #updateInterrupt(): void {
     const open = (this.#mcr & ModemControl.OUT2) !== 0 && !this.#loopback;
     const level = open && this.#interruptId() !== InterruptId.NONE;

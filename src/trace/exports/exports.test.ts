@@ -13,7 +13,10 @@ import type { TraceExport } from './trace-export.js';
 const UART = { name: 'uart16550' };
 const DEFAULT = { name: 'default' };
 
-/** A port write to the UART, an 8-byte MMIO read of vCPU 1 that nobody claims, and one that the HSM answers. */
+/**
+ * A port write to the UART, an 8-byte MMIO read of vCPU 1 that nobody claims, and one that the HSM
+ * answers.
+ */
 async function someMoves(): Promise<Move[]> {
   const page = new TracedPage();
   const trace = page.trace.watch();

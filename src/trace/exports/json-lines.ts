@@ -1,4 +1,7 @@
-/** The trace as JSON Lines: an object for each move, one in a line. Values of 8-byte accesses are hexadecimal texts: a JSON number has 53 bits. */
+/**
+ * The trace as JSON Lines: an object for each move, one in a line. Values of 8-byte accesses are
+ * hexadecimal texts: a JSON number has 53 bits.
+ */
 
 import { hex } from '../../io-request/io-request.js';
 import type { Move } from '../move.js';

@@ -1,4 +1,7 @@
-/** MoveRecord: a move as one flat row, for formats that have columns. JSON Lines and Parquet take their fields from here. */
+/**
+ * MoveRecord: a move as one flat row, for formats that have columns. JSON Lines and Parquet take
+ * their fields from here.
+ */
 
 import { hex } from '../../io-request/io-request.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
@@ -9,7 +12,10 @@ export interface MoveRecord {
   readonly timeNs: number;
   /** False in a burst: the move was not before `timeNs`, and not after the slot's next one. */
   readonly timed: boolean;
-  /** Since the same request's move before; null for its first, and where one of both has no time or was lost. */
+  /**
+   * Since the same request's move before; null for its first, and where one of both has no time or
+   * was lost.
+   */
   readonly stageNs: number | null;
   readonly vcpu: number;
   readonly request: number;

@@ -1,6 +1,7 @@
 /**
- * The trace as a Parquet file, a row for each move, for DuckDB, pandas and their like. Rows are collected to groups, and
- * each group is written when it is full: memory holds one group and a line about each that was written.
+ * The trace as a Parquet file, a row for each move, for DuckDB, pandas and their like. Rows are
+ * collected to groups, and each group is written when it is full: memory holds one group and a line
+ * about each that was written.
  */
 
 import { ByteWriter, ParquetWriter, type ColumnSource } from 'hyparquet-writer';
@@ -86,7 +87,9 @@ export class ParquetExport implements TraceExport {
     });
   }
 
-  /** What the writer has made so far; it goes on with an empty buffer at the same place of the file. */
+  /**
+   * What the writer has made so far; it goes on with an empty buffer at the same place of the file.
+   */
   #taken(): Uint8Array {
     const bytes = this.#bytes.getBytes().slice();
     this.#bytes.index = 0;

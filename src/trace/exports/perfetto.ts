@@ -1,10 +1,12 @@
 /**
- * The trace in Perfetto's protobuf format, which ui.perfetto.dev opens: a process for the VM, a track for each vCPU with a
- * slice for each request and its stages, a track for each client, and arrows from the vCPU to the client and back.
+ * The trace in Perfetto's protobuf format, which ui.perfetto.dev opens: a process for the VM, a
+ * track for each vCPU with a slice for each request and its stages, a track for each client, and
+ * arrows from the vCPU to the client and back.
  *
- * Field numbers: protos/perfetto/trace/{trace,trace_packet}.proto and …/track_event/{track_event,track_descriptor,
- * process_descriptor,debug_annotation}.proto of Perfetto. A file is a sequence of `Trace.packet` fields, so each piece can
- * be written as soon as it is known.
+ * Field numbers: protos/perfetto/trace/{trace,trace_packet}.proto and
+ * …/track_event/{track_event,track_descriptor, process_descriptor,debug_annotation}.proto of
+ * Perfetto. A file is a sequence of `Trace.packet` fields, so each piece can be written as soon as
+ * it is known.
  */
 
 import { PbfWriter } from 'pbf';
@@ -163,7 +165,10 @@ export class PerfettoExport implements TraceExport {
     this.#track(vcpuTrack(vcpu), `vCPU ${vcpu}`);
   }
 
-  /** Requests of two vCPUs may be with a client at once, so each has its own; the viewer shows tracks of one name as one. */
+  /**
+   * Requests of two vCPUs may be with a client at once, so each has its own; the viewer shows
+   * tracks of one name as one.
+   */
   #client(name: string, vcpu: number): number {
     const key = `${vcpu} ${name}`;
     const known = this.#clientTracks.get(key);

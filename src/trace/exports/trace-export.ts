@@ -1,4 +1,6 @@
-/** TraceExport: what every format is to the one who writes the file: moves in, bytes out, in pieces. */
+/**
+ * TraceExport: what every format is to the one who writes the file: moves in, bytes out, in pieces.
+ */
 
 import type { Move } from '../move.js';
 

@@ -1,9 +1,12 @@
 /**
- * PciBus: which PCI function answers at which bus, device and function number. The default client brings it the PCI
- * configuration requests that the HSM made of 0xCF8/0xCFC pairs; whoever puts the machine together adds functions.
+ * PciBus: the PCI functions of a VM by bus, device and function number.
  *
- * What is absent answers as an empty slot does: reads give all ones, always as 32 bits whatever the size (ACRN's device
- * model does the same; the hypervisor cuts the value to the access), and writes go nowhere.
+ * Called by: the default client, with the PCI configuration requests that the HSM made of
+ * 0xCF8/0xCFC pairs. UserVm.attachPci adds functions.
+ *
+ * An absent function answers as an empty slot does: writes are ignored, and reads give all ones, as
+ * 32 bits whatever the size. ACRN's device model does the same, and the hypervisor truncates the
+ * value to the access.
  */
 
 import { UpcallError } from '../../../io-request/upcall-error.js';
@@ -13,7 +16,7 @@ import { PciRegister } from './pci-config-space.js';
 
 const ALL_ONES = 0xffff_ffff;
 
-/** Configuration space with the extended part; the request's register field has 12 bits of meaning. */
+/** Bytes of configuration space with the extended part: a register number has 12 bits. */
 const REGISTERS = 0x1000;
 
 const MULTI_FUNCTION = 0x80;
@@ -21,7 +24,7 @@ const MULTI_FUNCTION = 0x80;
 export class PciBus {
   /** By bus, device and function as one number, as configuration mechanism 1 packs them. */
   readonly #functions = new Map<number, PciFunction>();
-  /** By bus and device: how many functions are present. */
+  /** By bus and device: the number of functions. */
   readonly #population = new Map<number, number>();
 
   add(address: PciAddress, fn: PciFunction): void {
@@ -44,14 +47,14 @@ export class PciBus {
     this.#population.set(key >> 3, (this.#population.get(key >> 3) ?? 0) + 1);
   }
 
-  /** What is on the bus, in order of addresses. */
+  /** All functions, in order of addresses. */
   *functions(): IterableIterator<{ readonly address: PciAddress; readonly function: PciFunction }> {
     for (const [key, fn] of [...this.#functions].sort(([a], [b]) => a - b)) {
       yield { address: { bus: key >> 8, device: (key >> 3) & 31, function: key & 7 }, function: fn };
     }
   }
 
-  /** `size` as the request has it: the guest's side may hold any number there. */
+  /** `size`: as in the request, which may hold any number on a corrupted page. */
   read(bus: number, device: number, fn: number, register: number, size: number): number {
     const present = this.#find(bus, device, fn);
     if (present === undefined || !isAccess(register, size)) return ALL_ONES;
@@ -69,14 +72,14 @@ export class PciBus {
   }
 
   #find(bus: number, device: number, fn: number): PciFunction | undefined {
-    // Numbers out of range would otherwise fall onto another function's key.
+    // Numbers out of range would alias another function's key.
     if (!isBelow(bus, 256) || !isBelow(device, 32) || !isBelow(fn, 8)) return undefined;
     return this.#functions.get(keyOf(bus, device, fn));
   }
 
   /**
-   * A guest looks at functions 1 to 7 only if the header type says so. The bus knows, a function does not: so the bus
-   * sets the bit, and clears what a function may claim about neighbours it has not.
+   * A guest probes functions 1 to 7 only if the header type has the multi-function bit. A function
+   * does not know its neighbours, so the bus sets or clears the bit.
    */
   #withMultiFunctionBit(slot: number, register: number, size: AccessSize, value: number): number {
     const lane = PciRegister.HEADER_TYPE - register;

@@ -1,9 +1,12 @@
 /**
- * PciConfigSpace: the 256 bytes of a conventional PCI function as data: what stands in each register, which bits the
- * guest may change, and which it clears by writing 1. Functions describe themselves with a list and delegate to this.
+ * PciConfigSpace: the 256 bytes of a conventional PCI function as data: initial values, the bits
+ * that the guest can write, and those that it clears by writing 1.
  *
- * A base address register needs no code of its own: it is four bytes whose writable bits are the complement of the
- * size of its range, less one (PCI Local Bus Specification 3.0, section 6.2.5.1). Its owner reads it after a write.
+ * Called by: PCI functions, which pass a list of fields and delegate their accesses.
+ *
+ * A base address register needs no code of its own: it is four bytes whose writable bits are the
+ * complement of the size of its range, less one (PCI Local Bus Specification 3.0, section 6.2.5.1).
+ * Its function reads it after a write.
  */
 
 import { allOnes } from '../../device.js';
@@ -31,15 +34,15 @@ export const PciRegister = {
   INTERRUPT_PIN: 0x3d,
 } as const;
 
-/** One to four bytes of configuration space; what no field describes reads as 0 and ignores writes. */
+/** One to four bytes of configuration space. Bytes without a field read as 0 and ignore writes. */
 export interface PciConfigField {
   readonly register: number;
   readonly size: 1 | 2 | 3 | 4;
   /** At power-on, low byte first. */
   readonly value: number;
-  /** Bits that a write stores. None if absent. */
+  /** Bits that a write stores. Default: none. */
   readonly writable?: number;
-  /** Bits that a write of 1 clears. None if absent. */
+  /** Bits that a write of 1 clears. Default: none. */
   readonly clearable?: number;
 }
 
@@ -61,8 +64,9 @@ export class PciConfigSpace {
   }
 
   /**
-   * Beyond the 256 bytes ACRN answers the head of an empty list of extended capabilities, then all ones: a guest that
-   * finds all ones at 0x100 must take that for a function without extended space, too.
+   * Beyond the 256 bytes, ACRN answers with the head of an empty list of extended capabilities,
+   * then all ones. (A guest must also accept all ones at 0x100 for a function without extended
+   * space.)
    */
   read(register: number, size: AccessSize): number {
     if (register >= PCI_CONFIG_SPACE_SIZE) return register < PCI_CONFIG_SPACE_SIZE + 4 ? 0 : allOnes(size);
@@ -82,7 +86,7 @@ export class PciConfigSpace {
     }
   }
 
-  /** The device's own hand: stores whatever the write mask says, e.g. a status bit that the device sets. */
+  /** For the device itself: stores regardless of the write mask, e.g. a status bit. */
   set(register: number, size: AccessSize, value: number): void {
     for (let i = 0; i < size; i++) this.#bytes[register + i] = value >>> (8 * i);
   }

@@ -1,11 +1,13 @@
 /**
- * PciHostBridge: the function at 00:00.0 by which a guest knows that there is a PCI bus. It has no address ranges and
- * does nothing; guests look for a host bridge before they trust configuration mechanism 1 (Linux: `pci_sanity_check`).
+ * PciHostBridge: the function at 00:00.0 that shows a guest that there is a PCI bus. It has no
+ * address ranges and does nothing. Guests look for a host bridge before they trust configuration
+ * mechanism 1 (Linux: `pci_sanity_check`).
  *
- * It says that it is an Intel 82441FX, because guests know that one and leave it in peace: Linux only notes that the
- * chip slows direct transfers between two PCI devices (`quirk_natoma`, of interest to old video capture cards), and
- * firmware knows where its shadow RAM switches are. Those (PAM) are stored and have no effect: the RAM below 1 MiB can
- * always be read and written. A subsystem ID does not exist on this chip and reads as 0.
+ * It identifies as an Intel 82441FX, because guests need no driver for that one. Linux only notes
+ * that the chip slows direct transfers between two PCI devices (`quirk_natoma`, which matters for
+ * old video capture cards). Firmware knows its shadow RAM registers (PAM). They are stored without
+ * effect: the RAM below 1 MiB can always be read and written. This chip has no subsystem ID, which
+ * reads as 0.
  */
 
 import type { AccessSize } from '../../device.js';
@@ -22,13 +24,15 @@ const FIELDS: readonly PciConfigField[] = [
   { register: PciRegister.DEVICE_ID, size: 2, value: 0x1237 },
   // Memory and bus master are hard-wired to 1; PERRE (6) and SERRE (8) can be written.
   { register: PciRegister.COMMAND, size: 2, value: 0x0006, writable: 0x0140 },
-  // Medium DEVSEL timing, fast back-to-back; the error bits 15 to 11 and 8 are cleared by writing 1.
+  // Medium DEVSEL timing, fast back-to-back; the error bits 15 to 11 and 8 are cleared by writing
+  // 1.
   { register: PciRegister.STATUS, size: 2, value: 0x0280, clearable: 0xf900 },
   { register: PciRegister.REVISION_ID, size: 1, value: 0x02 },
   { register: PciRegister.CLASS_CODE, size: 3, value: 0x060000 },
   { register: PciRegister.LATENCY_TIMER, size: 1, value: 0x00, writable: 0xf8 },
   { register: PciRegister.HEADER_TYPE, size: 1, value: 0x00 },
-  // The low half of PAM0 is reserved, as are the cache bits 2 and 6 of all (the processor's MTRRs do that).
+  // The low half of PAM0 is reserved, and so are cache bits 2 and 6 of all (the processor's MTRRs
+  // replace them).
   { register: PAM0, size: 1, value: 0x00, writable: 0x30 },
   { register: PAM0 + 1, size: 2, value: 0x0000, writable: 0x3333 },
   { register: PAM0 + 3, size: 4, value: 0x0000_0000, writable: 0x3333_3333 },
@@ -59,7 +63,7 @@ export const PCI_HOST_BRIDGE_REGISTERS: RegisterMap = {
       access: 'rw',
       meaning: 'status',
       fields: [
-        { bits: [7, 7], name: 'FB2B', meaning: 'takes fast back-to-back transfers' },
+        { bits: [7, 7], name: 'FB2B', meaning: 'accepts fast back-to-back transfers' },
         { bits: [9, 10], name: 'DEVT', meaning: 'DEVSEL# timing: medium' },
         { bits: [11, 15], name: 'ERR', meaning: 'aborts, SERR#, parity error; write 1 to clear' },
       ],
