@@ -22,6 +22,10 @@ cpSync(join(root, 'examples'), join(project, 'examples'), { recursive: true });
 symlinkSync(build, join(installed, 'dist'));
 
 const expected: readonly (readonly [string, RegExp])[] = [
+  [
+    'explore/main.js',
+    /^The mutex as it is: [\d,]+ states, complete\nA woken thread .*stopped\nno thread can move, and these still wait: thread \d\n +thread 0 [\s\S]*sleeps on or wakes by mutex\[0\]/,
+  ],
   ['machine.js', /2a\r?\n[\s\S]*after \d+ I\/O requests\n$/],
   ['my-device.js', /07\r?\n[\s\S]*read-counter: 1 read, answered in \d+ microseconds\n$/],
   ['hypervisor/main.js', /^Hello from the toy CPU, version 1\.\r?\n[\s\S]*after \d+ I\/O requests\n$/],

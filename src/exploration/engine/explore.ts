@@ -9,9 +9,10 @@ import type { Model } from './model.js';
 import type { ExploredProgram } from './program.js';
 import { stepsOf, type Schedule } from './schedule.js';
 import { ExhaustiveSearch, type SearchLimits, type SearchResult } from './search/exhaustive-search.js';
-import { randomNumbers, runRandomly, type Scheduling } from './search/random-search.js';
+import { randomNumbers, runRandomly, type RandomRun, type Scheduling } from './search/random-search.js';
 import { searchShortest } from './search/shortest-search.js';
-import { Violation } from './search/violation.js';
+import { ANY_THREAD, type EventCount } from './search/space-parts.js';
+import { Relearn, Violation } from './search/violation.js';
 
 /**
  * Random schedules before a search: this many in a row that show nothing new, and at most
@@ -97,7 +98,7 @@ export function warmUp({ space }: ExploredWorld): void {
         space.move(chosen >> 12, chosen & 4095);
       }
     } catch (error) {
-      if (!(error instanceof Violation)) throw error;
+      if (!(error instanceof Violation || error instanceof Relearn)) throw error;
     }
     space.state.back(0);
     space.uses.learn();
@@ -134,17 +135,28 @@ export async function exploreRandomly(
 ): Promise<RandomExploration> {
   const started = performance.now();
   let moves = 0;
+  let eventCounts: readonly EventCount[] = [];
   for (let run = 0; run < options.runs; run++) {
     const seconds = (performance.now() - started) / 1000;
     const isOver = seconds > (options.maxSeconds ?? Infinity);
     if (isOver || (run % 16 === 0 && (await options.onProgress?.(run, seconds)) === false))
       return { runs: run, moves, seconds, schedule: undefined, seed: undefined };
-    const world = new ExploredWorld(program, model, { reduces: false, learns: false });
+    const world = new ExploredWorld(program, model, { reduces: false, learns: false, eventCounts });
     const scheduling: Scheduling = run % 2 === 0 ? 'even' : 'priorities';
-    const { violation, moves: made, seed } = runRandomly(world.space, options.seed + run, scheduling);
-    moves += made;
+    let result: RandomRun;
+    try {
+      result = runRandomly(world.space, options.seed + run, scheduling);
+    } catch (error) {
+      if (!(error instanceof Relearn)) throw error;
+      // The same seed again, with one word more that is known to be ordinary.
+      eventCounts = world.space.eventCounts.filter(({ thread }) => thread === ANY_THREAD);
+      run--;
+      continue;
+    }
+    const { violation, seed } = result;
+    moves += result.moves;
     if (violation === undefined) continue;
-    const schedule = { plan: model.plan, violation: violation.message, eventCounts: [], steps: violation.steps };
+    const schedule = { plan: model.plan, violation: violation.message, eventCounts, steps: violation.steps };
     return { runs: run + 1, moves, seconds: (performance.now() - started) / 1000, schedule, seed };
   }
   return {

@@ -14,6 +14,7 @@ import { EXITS, type ExploredProgram } from './program.js';
 import { LearnedThread, type Life } from './search/learned-thread.js';
 import type { EventCount, Watcher } from './search/space-parts.js';
 import { StateSpace } from './search/state-space.js';
+import { Relearn } from './search/violation.js';
 import { PropertyNames } from './word-names.js';
 
 /** Buffers of thread n have numbers from n times this. Those of the shared objects come first. */
@@ -80,7 +81,12 @@ export class ExploredWorld {
     const { space } = this;
     threads.forEach((plan, number) => {
       const begin = (): Life => this.#begin(plan, number);
-      space.addThread(new LearnedThread(plan.name, begin, (operation) => space.placeOf(operation), learns));
+      try {
+        space.addThread(new LearnedThread(plan.name, begin, (operation) => space.placeOf(operation), learns));
+      } catch (error) {
+        if (!(error instanceof Relearn)) throw error;
+        throw new Error('two threads begin by waiting on one word: let them read it first', { cause: error });
+      }
       if (plan.startsAt !== undefined) space.runAlone(number, plan.startsAt);
     });
     space.disarms = learns;

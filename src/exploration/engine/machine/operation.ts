@@ -35,7 +35,7 @@ export interface Operation {
   /** The buffer and the word in it. −1: the operation is about no word. */
   readonly buffer: number;
   readonly index: number;
-  /** What is stored, added or compared with. */
+  /** What is stored, added or compared with. NOTIFY: how many sleepers it may wake. */
   readonly value: number;
   /** The new value of COMPARE_EXCHANGE, or the timeout of a wait in ms. */
   readonly other: number;
@@ -50,6 +50,9 @@ export interface Operation {
  * it never ends by time here. Shorter ones are part of the protocol and may end at any moment.
  */
 export const SAFETY_NET_MS = 500;
+
+/** The count of a NOTIFY without a limit. */
+export const WAKE_ALL = 0x7fff_ffff;
 
 /** Results of WAIT. */
 export const WaitResult = { OK: 0, NOT_EQUAL: 1, TIMED_OUT: 2 } as const;
@@ -73,4 +76,24 @@ export function namedOperation(
   numbers: readonly number[] = NONE,
 ): Operation {
   return { kind, buffer: -1, index: -1, value: 0, other: 0, names, numbers };
+}
+
+/** What an operation puts into its word, which holds `now`. Undefined if it writes nothing. */
+export function storedBy({ kind, value, other }: Operation, now: number): number | undefined {
+  switch (kind) {
+    case OperationKind.WRITE:
+    case OperationKind.STORE:
+    case OperationKind.EXCHANGE:
+      return value;
+    case OperationKind.ADD:
+      return (now + value) | 0;
+    case OperationKind.OR:
+      return now | value;
+    case OperationKind.AND:
+      return now & value;
+    case OperationKind.COMPARE_EXCHANGE:
+      return now === value ? other : undefined;
+    default:
+      return undefined;
+  }
 }

@@ -5,7 +5,7 @@
  * the thread until the search gives the result.
  */
 
-import { NOT_ASYNC, OperationKind, WaitResult, wordOperation, type Operation } from './operation.js';
+import { NOT_ASYNC, OperationKind, WaitResult, WAKE_ALL, wordOperation, type Operation } from './operation.js';
 
 /** A generator that yields operations and gets their results. */
 export type Suspendable<T> = Generator<Operation, T, number>;
@@ -68,11 +68,17 @@ export function simulatedAtomics(onWait: (wait: number) => object): Record<strin
     load: access(OperationKind.LOAD),
     store: access(OperationKind.STORE),
     add: access(OperationKind.ADD),
+    *sub(view: SharedView, index: number, value: number): Suspendable<number> {
+      return yield* access(OperationKind.ADD)(view, index, -value);
+    },
     or: access(OperationKind.OR),
     and: access(OperationKind.AND),
     exchange: access(OperationKind.EXCHANGE),
     compareExchange: access(OperationKind.COMPARE_EXCHANGE),
-    notify: access(OperationKind.NOTIFY),
+    *notify(view: SharedView, index: number, count = Infinity): Suspendable<number> {
+      const limit = count < 1 ? 0 : Math.min(count, WAKE_ALL);
+      return yield wordOperation(OperationKind.NOTIFY, view.buffer.id, view.offset + index, limit);
+    },
     *wait(view: SharedView, index: number, value: number, timeoutMs = Infinity): Suspendable<string> {
       const { id } = view.buffer;
       const result = yield wordOperation(OperationKind.WAIT, id, view.offset + index, value, timeoutMs);

@@ -4,9 +4,13 @@
  * Such a word counts events, and is only compared with what its waiter read. So a state holds no
  * count. It holds whether the waiter has read the word and may wait by it, and whether the word was
  * added to since. That leaves a fraction of the states.
+ *
+ * A word that is used in another way, as that of a mutex, is made an ordinary one: the search
+ * begins again, and the word's value is part of the state.
  */
 
 import { NOT_ASYNC, OperationKind, WaitResult } from '../machine/operation.js';
+import { Relearn } from './violation.js';
 import type { LocalState } from './learned-thread.js';
 import type { Sleepers } from './sleepers.js';
 import type { WordUses } from './word-uses.js';
@@ -41,8 +45,7 @@ export class EventCounts {
     const word = space.words[place] as number;
     switch (kind) {
       case OperationKind.LOAD:
-        if (!space.uses.waits(thread, place))
-          throw new Error('an event count is read by a thread that never waits by it');
+        if (!space.uses.waits(thread, place)) return this.#giveUp(place);
         space.set(place, ARMED);
         return 0;
       case OperationKind.ADD:
@@ -64,7 +67,7 @@ export class EventCounts {
         this.#take(place, word);
         return word === CHANGED ? NOT_ASYNC : space.sleepers.wait(thread, place, operation.other);
       default:
-        throw new Error(`operation ${kind} on an event count: only load, add, notify and waits are expected`);
+        return this.#giveUp(place);
     }
   }
 
@@ -88,6 +91,11 @@ export class EventCounts {
    */
   disarm(thread: number): void {
     for (const place of this.#space.uses.disarmedBy(thread)) this.#space.set(place, UNREAD);
+  }
+
+  #giveUp(place: number): never {
+    this.#space.uses.makeOrdinary(place);
+    throw new Relearn('a word by which a thread waits is not an event count');
   }
 
   #take(place: number, word: number): void {

@@ -8,7 +8,7 @@
 
 import type { StateSpace } from './state-space.js';
 import { StateTable } from './state-table.js';
-import { Violation, type Move } from './violation.js';
+import { Relearn, Violation, type Move } from './violation.js';
 
 export interface SearchLimits {
   readonly maxStates?: number | undefined;
@@ -103,8 +103,9 @@ export class ExhaustiveSearch {
         this.#arrive(level);
       }
     } catch (error) {
-      if (!(error instanceof Violation)) throw error;
-      violation = { message: error.message, moves: this.#path() };
+      if (error instanceof Relearn) isComplete = false;
+      else if (!(error instanceof Violation)) throw error;
+      else violation = { message: error.message, moves: this.#path() };
     }
     return {
       states: this.#table.count,

@@ -7,7 +7,7 @@
 
 import type { StateSpace } from './state-space.js';
 import { StateTable } from './state-table.js';
-import { Violation, type Move } from './violation.js';
+import { Relearn, Violation, type Move } from './violation.js';
 
 export interface ShortestResult {
   readonly message: string;
@@ -46,6 +46,7 @@ export function searchShortest(space: StateSpace, maxStates: number): ShortestRe
         queue.push({ difference: space.state.difference(), from: at, move });
       }
     } catch (error) {
+      if (error instanceof Relearn) return undefined;
       if (!(error instanceof Violation)) throw error;
       const last = moves.length === 0 ? [] : [tried];
       return { message: error.message, moves: [...pathTo(queue, at), ...last.map(toMove)], states: table.count };

@@ -94,13 +94,46 @@ export class Sleepers {
         count++;
       }
       for (let wait = 0; wait < WAITS; wait++) {
-        const word = this.#waitWord(thread, wait);
-        if (word >> 3 !== place || (word & WAITING) === 0) continue;
+        if (!this.#isWaiting(thread, wait, place)) continue;
         this.#setWait(thread, wait, place * 8 + NOTIFIED);
         count++;
       }
     }
     return count;
+  }
+
+  /**
+   * Wakes one of those that sleep on a place. `choice` counts them in the order of their threads.
+   */
+  notifyOne(place: number, choice: number, placeOf: (thread: number) => number): number {
+    let left = choice;
+    for (let thread = 0; thread < this.#threadCount; thread++) {
+      if (this.isAsleep(thread) && placeOf(thread) === place && left-- === 0) {
+        this.#setFlag(thread, AWAKENED);
+        return 1;
+      }
+      for (let wait = 0; wait < WAITS; wait++) {
+        if (!this.#isWaiting(thread, wait, place) || left-- !== 0) continue;
+        this.#setWait(thread, wait, place * 8 + NOTIFIED);
+        return 1;
+      }
+    }
+    return 0;
+  }
+
+  /** How many sleep on a place. */
+  count(place: number, placeOf: (thread: number) => number): number {
+    let count = 0;
+    for (let thread = 0; thread < this.#threadCount; thread++) {
+      if (this.isAsleep(thread) && placeOf(thread) === place) count++;
+      for (let wait = 0; wait < WAITS; wait++) if (this.#isWaiting(thread, wait, place)) count++;
+    }
+    return count;
+  }
+
+  #isWaiting(thread: number, wait: number, place: number): boolean {
+    const word = this.#waitWord(thread, wait);
+    return word >> 3 === place && (word & WAITING) !== 0;
   }
 
   #flag(thread: number): number {

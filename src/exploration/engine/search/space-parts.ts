@@ -12,7 +12,10 @@ export interface WordAddress {
   readonly index: number;
 }
 
-/** A word by which a thread waits, and that thread. See event-counts.ts. */
+/** The waiter of a word that is not an event count. */
+export const ANY_THREAD = -1;
+
+/** A word by which a thread waits, and that thread, or ANY_THREAD. See event-counts.ts. */
 export interface EventCount extends WordAddress {
   readonly thread: number;
 }

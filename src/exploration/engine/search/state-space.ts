@@ -8,13 +8,31 @@
  * only around both. See word-uses.ts.
  */
 
-import { OperationKind, TIMED_OUT, WaitResult, WOKEN, type Operation } from '../machine/operation.js';
+import {
+  NOT_ASYNC,
+  OperationKind,
+  TIMED_OUT,
+  WaitResult,
+  WOKEN,
+  storedBy,
+  type Operation,
+} from '../machine/operation.js';
 import { EventCounts } from './event-counts.js';
-import { CAPACITY, StateWords } from './state-words.js';
+import { StateWords } from './state-words.js';
 import type { LearnedThread, LocalState } from './learned-thread.js';
 import { Sleepers, WAITS } from './sleepers.js';
-import type { EventCount, SpaceOptions, StepListener, WatchedSpace, Watcher, WordAddress } from './space-parts.js';
+import {
+  ANY_THREAD,
+  type EventCount,
+  type SpaceOptions,
+  type StepListener,
+  type WatchedSpace,
+  type Watcher,
+  type WordAddress,
+} from './space-parts.js';
 import { DIES, Violation } from './violation.js';
+import { WaitedWords } from './waited-words.js';
+import { WordPlaces } from './word-places.js';
 import { WordUses } from './word-uses.js';
 
 const MAX_PRIVATE_STEPS = 20_000;
@@ -36,27 +54,24 @@ export class StateSpace implements WatchedSpace {
   /** Whether a waiter's write means that it will not wait. If not, the search begins again. */
   disarms = false;
   readonly #eventCounts: EventCounts;
+  readonly #waited: WaitedWords;
   readonly #options: SpaceOptions;
-  readonly #firstPlace: number;
-  readonly #places = new Map<number, number>();
-  /** The word of each place, from the first on. */
-  readonly #addresses: WordAddress[] = [];
+  readonly #places: WordPlaces;
 
   constructor(options: SpaceOptions, wordCount: number) {
     this.#options = options;
     this.sleepers = new Sleepers(this.state, options.threadCount, options.safetyNetsFire);
     this.notes = options.threadCount * (2 + WAITS);
-    this.#firstPlace = this.notes + wordCount;
+    this.#places = new WordPlaces(this.notes + wordCount, (place, word) => {
+      for (let thread = 0; thread < options.threadCount; thread++)
+        if (options.isOwned(thread, word)) this.uses.own(thread, place);
+    });
     this.#eventCounts = new EventCounts(this);
-  }
-
-  /** Words in use. */
-  get size(): number {
-    return this.#firstPlace + this.#addresses.length;
+    this.#waited = new WaitedWords(this);
   }
 
   addressAt(place: number): WordAddress | undefined {
-    return this.#addresses[place - this.#firstPlace];
+    return this.#places.addressAt(place);
   }
 
   nameOf(thread: number): string {
@@ -73,29 +88,21 @@ export class StateSpace implements WatchedSpace {
   }
 
   place(buffer: number, index: number): number {
-    const key = buffer * 0x1_0000 + index;
-    let place = this.#places.get(key);
-    if (place === undefined) {
-      place = this.size;
-      if (place >= CAPACITY) throw new Error(`more than ${CAPACITY} shared words are used`);
-      this.#places.set(key, place);
-      this.#addresses.push({ buffer, index });
-      for (let thread = 0; thread < this.#options.threadCount; thread++)
-        if (this.#options.isOwned(thread, { buffer, index })) this.uses.own(thread, place);
-    }
-    return place;
+    return this.#places.place(buffer, index);
   }
 
   /** Those that are known. They are held differently from other words, so a run depends on them. */
   get eventCounts(): readonly EventCount[] {
-    return this.#addresses.flatMap(({ buffer, index }, at) => {
-      const thread = this.uses.waiterOf(this.#firstPlace + at);
+    return this.#places.addresses.flatMap(({ buffer, index }) => {
+      const place = this.place(buffer, index);
+      const thread = this.uses.isOrdinary(place) ? ANY_THREAD : this.uses.waiterOf(place);
       return thread === undefined ? [] : [{ buffer, index, thread }];
     });
   }
 
   addEventCount({ buffer, index, thread }: EventCount): void {
-    this.uses.addWaiter(thread, this.place(buffer, index));
+    if (thread === ANY_THREAD) this.uses.makeOrdinary(this.place(buffer, index));
+    else this.uses.addWaiter(thread, this.place(buffer, index));
   }
 
   /** Threads come in the order of their numbers. The thread stands at its first operation. */
@@ -155,7 +162,7 @@ export class StateSpace implements WatchedSpace {
     const { sleepers } = this;
     if (sleepers.isDead(thread)) return false;
     const base = thread * 4096;
-    const { kind, operation } = this.at(thread);
+    const { kind, operation, place } = this.at(thread);
     const isMortal = (this.#options.mortals & (1 << thread)) !== 0;
     if (isMortal) moves.push(base + DIES);
     if (sleepers.isAsleep(thread)) {
@@ -164,7 +171,8 @@ export class StateSpace implements WatchedSpace {
     }
     if (kind === OperationKind.DONE) return false;
     if (kind !== OperationKind.PICK) {
-      moves.push(base);
+      const choices = kind === OperationKind.NOTIFY ? this.#waited.choices(place, operation.value) : 1;
+      for (let choice = 0; choice < choices; choice++) moves.push(base + choice);
       return false;
     }
     const { names, numbers } = operation;
@@ -228,24 +236,19 @@ export class StateSpace implements WatchedSpace {
     const { value, other } = operation;
     const now = place < 0 ? 0 : (this.words[place] as number);
     if (place >= 0 && this.uses.isEventCount(place)) return this.#eventCounts.resultOf(thread, choice, state);
+    const next = storedBy(operation, now);
+    if (next !== undefined) return this.#write(thread, place, now, next);
     switch (kind) {
       case OperationKind.READ:
       case OperationKind.LOAD:
-        return now;
-      case OperationKind.WRITE:
-      case OperationKind.STORE:
-      case OperationKind.EXCHANGE:
-        return this.#write(thread, place, now, value);
-      case OperationKind.ADD:
-        return this.#write(thread, place, now, (now + value) | 0);
-      case OperationKind.OR:
-        return this.#write(thread, place, now, now | value);
-      case OperationKind.AND:
-        return this.#write(thread, place, now, now & value);
       case OperationKind.COMPARE_EXCHANGE:
-        return now === value ? this.#write(thread, place, now, other) : now;
+        return now;
       case OperationKind.NOTIFY:
-        return this.#eventCounts.notify(place);
+        return this.#waited.notify(place, value, choice);
+      case OperationKind.WAIT:
+        return this.#waited.wait(thread, choice, now === value);
+      case OperationKind.WAIT_ASYNC:
+        return now === value ? this.sleepers.wait(thread, place, other) : NOT_ASYNC;
       case OperationKind.PICK:
         if (choice >= WOKEN) this.sleepers.endWait(thread, choice % WOKEN);
         return choice;

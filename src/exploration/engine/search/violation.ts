@@ -10,6 +10,11 @@ export interface Move {
 /** The choice that the thread ends here. */
 export const DIES = 4095;
 
+/** Thrown when a search relied on what turns out to be wrong. It has to begin again. */
+export class Relearn extends Error {
+  override readonly name = 'Relearn';
+}
+
 /** Thrown at the move that breaks a rule. */
 export class Violation extends Error {
   override readonly name = 'Violation';

@@ -7,6 +7,7 @@
 
 import { OperationKind } from '../machine/operation.js';
 import { CAPACITY } from './state-words.js';
+import { Relearn } from './violation.js';
 
 export class WordUses {
   /** A thread used a word that it was not known to use. */
@@ -19,6 +20,8 @@ export class WordUses {
   readonly #owners = new Int32Array(CAPACITY);
   /** By place: the thread that waits on it, plus 1. */
   readonly #waiters = new Int32Array(CAPACITY);
+  /** Words by which threads wait without using them as event counts. */
+  readonly #ordinary = new Set<number>();
   /** By thread. */
   readonly #eventCounts: number[][] = Array.from({ length: 32 }, () => []);
 
@@ -65,6 +68,17 @@ export class WordUses {
     this.hasNewUse = true;
   }
 
+  /** The word is not used as an event count: its value is state. */
+  makeOrdinary(place: number): void {
+    this.keepArmed(place);
+    this.#waiters[place] = 0;
+    this.#ordinary.add(place);
+  }
+
+  isOrdinary(place: number): boolean {
+    return this.#ordinary.has(place);
+  }
+
   waits(thread: number, place: number): boolean {
     return this.#waiters[place] === thread + 1;
   }
@@ -96,8 +110,11 @@ export class WordUses {
   }
 
   #noteWaiter(thread: number, place: number): void {
-    if (this.waits(thread, place)) return;
-    if (this.isEventCount(place)) throw new Error('two threads wait on one word, which the search does not support');
+    if (this.waits(thread, place) || this.isOrdinary(place)) return;
+    if (this.isEventCount(place)) {
+      this.makeOrdinary(place);
+      throw new Relearn('a second thread waits on a word');
+    }
     this.addWaiter(thread, place);
     this.hasNewUse = true;
   }

@@ -1,0 +1,40 @@
+/** WordPlaces: where in a state each shared word lies. A word gets a place when it is first used. */
+
+import type { WordAddress } from './space-parts.js';
+import { CAPACITY } from './state-words.js';
+
+export class WordPlaces {
+  readonly #first: number;
+  readonly #places = new Map<number, number>();
+  /** The word of each place, from the first on. */
+  readonly #addresses: WordAddress[] = [];
+  readonly #onNew: (place: number, word: WordAddress) => void;
+
+  /** `first` is the first place. `onNew` is called for each word that gets one. */
+  constructor(first: number, onNew: (place: number, word: WordAddress) => void) {
+    this.#first = first;
+    this.#onNew = onNew;
+  }
+
+  get addresses(): readonly WordAddress[] {
+    return this.#addresses;
+  }
+
+  addressAt(place: number): WordAddress | undefined {
+    return this.#addresses[place - this.#first];
+  }
+
+  place(buffer: number, index: number): number {
+    const key = buffer * 0x1_0000 + index;
+    let place = this.#places.get(key);
+    if (place === undefined) {
+      place = this.#first + this.#addresses.length;
+      if (place >= CAPACITY) throw new Error(`more than ${CAPACITY} shared words are used`);
+      const word = { buffer, index };
+      this.#places.set(key, place);
+      this.#addresses.push(word);
+      this.#onNew(place, word);
+    }
+    return place;
+  }
+}
