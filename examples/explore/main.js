@@ -1,3 +1,4 @@
+// @ts-check
 /**
  * The explorer on code of one's own: every interleaving of three threads that use a mutex, first as
  * it is, then with a seeded mistake. Run it with `node examples/explore/main.js`. It needs the

@@ -1,6 +1,7 @@
+// @ts-check
 /**
  * A mutex over one shared word, for the explorer (main.js). 0: free. 1: held. 2: held, and a thread
- * may sleep. Two threads take it in turn around a counter that is not atomic.
+ * may sleep. Two threads take it in turn around a counter whose increment is not atomic.
  */
 
 import { note } from 'upcall/exploration';
@@ -51,9 +52,9 @@ export function worker({ mutex, counter }, rounds) {
   const lock = new Mutex(mutex);
   for (let round = 0; round < rounds; round++) {
     lock.lock();
-    const before = counter[0];
-    counter[0] = before + 1;
-    if (counter[0] !== before + 1) throw new Error('two threads hold the mutex');
+    const before = Atomics.load(counter, 0);
+    Atomics.store(counter, 0, before + 1);
+    if (Atomics.load(counter, 0) !== before + 1) throw new Error('two threads hold the mutex');
     note('counted', before + 1);
     lock.unlock();
   }
