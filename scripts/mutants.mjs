@@ -1,10 +1,10 @@
-// Changes one thing at a time in the code that decides where a request goes and what becomes of it, and runs the tests
-// that should notice. Prints each change that no test noticed; the exit status says whether there was one.
+// Mutation test of the code that dispatches and finishes requests: changes one thing at a time and
+// runs the tests that should notice. Exits with 1 if no test noticed a change.
 //
 //   npm run build && node scripts/mutants.mjs [word…]   only mutants whose line in the output has one of the words
-//   npm run build && node scripts/mutants.mjs --check   only whether each can still be made
+//   npm run build && node scripts/mutants.mjs --check   only whether each has its place in the code
 //
-// It works on a copy of the compiled sources in the system's temporary folder; the tree is not touched.
+// It works on a copy of the compiled sources in the system's temporary folder.
 
 import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
@@ -45,7 +45,7 @@ const IRQFD = ['hsm/irqfd.test.js'];
  */
 
 /**
- * One mutant for each edit of a function, and the tests that have to notice.
+ * One mutant for each edit of a function, and the tests that must notice.
  * @type {(module: string, path: string | undefined, tests: string[], ...edits: (Edit | Edit[])[]) => Mutant[]}
  */
 const of = (module, path, tests, ...edits) =>
@@ -74,7 +74,7 @@ const MUTANTS = [
     drop(operand('+', 'sizeHigh')),
     replace(binary('>>>', 'carry'), '$1'),
   ),
-  // The walk, which only wrapping, very high and odd accesses come to.
+  // The walk, for accesses that wrap, lie very high, or cross a border.
   of(
     'hsm/address-map',
     'AddressMap.#walk',
@@ -146,7 +146,7 @@ const MUTANTS = [
   of('io-request/slot', 'Slot.fill', SCRIPTS, replace(call('storeIfChanged', 'POLLING'), 'storeIfChanged($1, $2, 0)')),
   of('io-request/slot', 'storeIfChanged', SCRIPTS, replace(binary('!=='), '$1 === 0')),
   of('io-request/slot', 'Slot.rewriteAsPci', SCRIPTS, replace(binary('=', 'PCI_BUS'), '$1 = 0')),
-  // Who gets and who finishes a request.
+  // Dispatching and finishing a request.
   of(
     'hsm/vm-requests',
     'VmRequests.#dispatchSlot',
@@ -245,7 +245,7 @@ if (process.argv[2] === '--check') {
       return [`${describeChange(change)}\n${messageOf(error)}\n`];
     }
   });
-  process.stdout.write(gone.length === 0 ? `${MUTANTS.length} mutants, all can be made\n` : gone.join(''));
+  process.stdout.write(gone.length === 0 ? `${MUTANTS.length} mutants, each has its place\n` : gone.join(''));
   process.exit(gone.length === 0 ? 0 : 1);
 }
 if (!existsSync(join(dist, 'conformance/hsm-script.test.js'))) {
@@ -262,7 +262,7 @@ try {
   const everyTest = [...new Set(MUTANTS.flatMap(({ tests }) => tests))];
   const healthy = run(folder, everyTest);
   if (!healthy.passed) {
-    process.stderr.write(`Without a change the tests fail already: ${healthy.by}\n`);
+    process.stderr.write(`The tests fail without a change: ${healthy.by}\n`);
     process.exitCode = 2;
   } else {
     const words = process.argv.slice(2);
@@ -286,7 +286,7 @@ try {
       if (passed) survivors++;
       process.stdout.write(`${passed ? 'SURVIVED ' : 'killed   '} ${name}  [${passed ? '' : `${by}, `}${seconds} s]\n`);
     }
-    process.stdout.write(`${tried} mutants, ${survivors} survived or could not be made\n`);
+    process.stdout.write(`${tried} mutants, ${survivors} survived or have no place\n`);
     if (survivors > 0) process.exitCode = 1;
   }
 } finally {

@@ -20,7 +20,7 @@ test('a configuration is searched, and its counts are printed', () => {
   assert.match(stdout, /^polling +[\d,]+ .* complete$/m);
 });
 
-test('of several, a table and the time of all come at the end', () => {
+test('several configurations end with a table and the total time', () => {
   const { status, stdout } = run('--config', 'polling', 'requests', '--slice');
   assert.equal(status, 0);
   assert.match(stdout, /│ requests +│ [\d,]+ .*\n(?:.*\n){3}2 configurations in \d+ s\n$/);
@@ -30,13 +30,13 @@ test('a defect is found, saved and replayed', () => {
   const file = join(folder, 'schedule.json');
   const found = run('--defects', '--config', 'no-ring', '--save', file);
   assert.equal(found.status, 0);
-  assert.match(found.stdout, /no-ring: A completed request rings nobody\./);
+  assert.match(found.stdout, /no-ring: No vCPU is woken when its request is completed\./);
   const replayed = run('--replay', file);
   assert.equal(replayed.status, 0);
   assert.match(replayed.stdout, /Replayed: vCPU 0 sleeps while its answer is there: a lost wake-up/);
 });
 
-test('what does not exist is refused, with what does', () => {
+test('an unknown name is refused, with the known ones', () => {
   const { status, stdout, stderr } = run('--config', 'nonsense');
   assert.equal(status, 2);
   assert.equal(stdout, '');

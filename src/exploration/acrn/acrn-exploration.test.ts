@@ -14,7 +14,7 @@ import { randomNumbers } from '../engine/search/random-search.js';
 
 const program = acrnProgram(loadCompiler());
 
-describe('no schedule of these breaks an invariant, and each can end', () => {
+describe('no schedule of a configuration breaks an invariant, and each can end', () => {
   for (const configuration of CONFIGURATIONS.filter(({ isForRandom }) => isForRandom !== true))
     test(`${configuration.name}: ${configuration.summary}`, async (t) => {
       const { result, seconds } = await explore(program, acrnModel(planOf(configuration, true)));
@@ -36,7 +36,7 @@ describe('reduction', () => {
     ['a reset', { ...SMALLEST, acts: ['reset'] }],
   ];
   for (const [name, plan] of plans)
-    test(`leaves out states, and no end: ${name}`, async (t) => {
+    test(`leaves out states and keeps every end: ${name}`, async (t) => {
       const world = new ExploredWorld(program, acrnModel(plan));
       const { space } = world;
       warmUp(world);
@@ -55,10 +55,10 @@ describe('reduction', () => {
         }
       };
       const counts: number[] = [];
-      const whole = await search(false);
+      const full = await search(false);
       const reduced = await search(true);
-      t.diagnostic(`${counts.join(' states whole, ')} reduced, ${reduced.size} ends`);
-      assert.deepEqual([...reduced].sort(), [...whole].sort());
+      t.diagnostic(`${counts.join(' states, ')} reduced, ${reduced.size} ends`);
+      assert.deepEqual([...reduced].sort(), [...full].sort());
       assert.ok((counts[1] as number) < (counts[0] as number));
     });
 });
@@ -66,7 +66,7 @@ describe('reduction', () => {
 describe('learned threads', () => {
   const SEED = Number(process.env['UPCALL_SEED'] ?? 1);
   for (const name of ['reset', 'destroy-vm', 'device-dies', 'time-limit'])
-    test(`go the way that the code itself goes: ${name}`, async (t) => {
+    test(`take the path of the code itself: ${name}`, async (t) => {
       t.diagnostic(`seed ${SEED}; set UPCALL_SEED for another`);
       const configuration = CONFIGURATIONS.find((one) => one.name === name);
       assert.ok(configuration);
@@ -100,8 +100,8 @@ describe('learned threads', () => {
     });
 });
 
-test('who goes round for ever is told', async () => {
-  // Nobody answers, and the reset waits for a vCPU that nobody wakes.
+test('threads that loop forever are reported', async () => {
+  // No client answers, and the reset waits for a vCPU that is never woken.
   const change = {
     module: 'hypervisor/threaded-vm',
     in: 'ThreadedVm.resetVm',
@@ -112,7 +112,7 @@ test('who goes round for ever is told', async () => {
   assert.match(result.violation?.message ?? '', /no end can be reached from here/);
 });
 
-test('a search stops when it is told to, and says that it is not whole', async () => {
+test('a search stops on demand and says that it is not complete', async () => {
   const plan = { ...SMALLEST, vcpuCount: 2 };
   const { result } = await explore(program, acrnModel(plan), { onProgress: () => false });
   assert.equal(result.isComplete, false);

@@ -1,7 +1,4 @@
-/**
- * The worlds that are searched: each with a name and what it is for. `slice` is the part that a
- * test can afford.
- */
+/** Configurations: the worlds that are searched. `slice` is the part that a test can afford. */
 
 import type { WorldPlan } from './world.js';
 
@@ -9,13 +6,13 @@ export interface Configuration {
   readonly name: string;
   readonly summary: string;
   readonly plan: WorldPlan;
-  /** What is different in the slice. */
+  /** The differences of the slice from the plan. */
   readonly slice: Partial<WorldPlan>;
-  /** Too large to be searched whole: only for random schedules. */
+  /** Too large for a complete search: only for random schedules. */
   readonly isForRandom?: boolean;
 }
 
-/** One vCPU, one access, one client that answers at once, and nothing else. */
+/** One vCPU, one access, and one client that answers at once. */
 export const SMALLEST: WorldPlan = {
   vmCount: 1,
   vcpuCount: 1,
@@ -37,7 +34,7 @@ const ONE_VCPU = { vcpuCount: 1, requests: 2 };
 const ONE_OF_EACH = { vcpuCount: 1, requests: 1 };
 
 export const CONFIGURATIONS: readonly Configuration[] = [
-  { name: 'requests', summary: 'nothing but requests', plan: TWO, slice: ONE_REQUEST },
+  { name: 'requests', summary: 'only requests', plan: TWO, slice: ONE_REQUEST },
   { name: 'polling', summary: 'the vCPUs poll for completion', plan: { ...TWO, isPolling: true }, slice: ONE_REQUEST },
   {
     name: 'destroy-client',
@@ -54,13 +51,13 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   { name: 'clear', summary: 'CLEAR at any moment', plan: { ...TWO, acts: ['clear'] }, slice: ONE_VCPU },
   {
     name: 'move-range',
-    summary: 'a range goes to another client at any moment',
+    summary: 'a range is moved to another client at any moment',
     plan: { ...TWO, acts: ['move-range'] },
     slice: ONE_VCPU,
   },
   {
     name: 'stray-upcall',
-    summary: 'an upcall that nobody needed',
+    summary: 'a spurious upcall',
     plan: { ...TWO, spuriousUpcalls: 1 },
     slice: ONE_VCPU,
   },
@@ -84,7 +81,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   },
   {
     name: 'interrupt',
-    summary: 'a vCPU halts until an interrupt comes',
+    summary: 'a vCPU halts until an interrupt arrives',
     plan: { ...TWO, interrupts: 2 },
     slice: ONE_VCPU,
   },

@@ -1,6 +1,6 @@
 /**
- * Defect: one change to the text of a shipped module that the explorer must find, made only in the
- * explored copy. With it the world in which it shows, as small as it can be.
+ * Defect: one change to a shipped module that the explorer must find, and the smallest world in
+ * which it shows. It is made only in the explored copy.
  */
 
 import type { CodeChange } from '../engine/change/code-change.js';

@@ -13,7 +13,7 @@ import { searchShortest } from '../engine/search/shortest-search.js';
 import { Violation } from '../engine/search/violation.js';
 
 const ts = loadCompiler();
-const CIRCLE = /no end can be reached from here/;
+const LOOP = /no end can be reached from here/;
 
 describe('each seeded defect is found, and its schedule runs again', () => {
   test('there are at least twenty', () => {
@@ -25,27 +25,27 @@ describe('each seeded defect is found, and its schedule runs again', () => {
     test(`${defect.name}: ${defect.sentence}`, async (t) => {
       const program = acrnProgram(ts, [defect]);
       const { result, schedule, seconds } = await explore(program, acrnModel(defect.plan));
-      assert.ok(schedule, 'it survived');
+      assert.ok(schedule, 'the defect was not found');
       t.diagnostic(
         `after ${result.runs} runs, ${result.states} states, ${seconds.toFixed(1)} s: ${schedule.violation}`,
       );
       const again = replay(program, acrnModel(defect.plan), parseSchedule(JSON.stringify(schedule)));
-      if (CIRCLE.test(schedule.violation)) assert.equal(again.steps.length, schedule.steps.length);
+      if (LOOP.test(schedule.violation)) assert.equal(again.steps.length, schedule.steps.length);
       else assert.equal(again.violation, schedule.violation);
     });
 });
 
-const lostWakeUp = DEFECTS.find(({ name }) => name === 'no-last-look');
+const lostWakeUp = DEFECTS.find(({ name }) => name === 'no-last-poll');
 assert.ok(lostWakeUp);
 const lostModel = acrnModel(lostWakeUp.plan);
 
-test('the shortest schedule is shortest: no schedule with fewer moves finds anything', () => {
+test('the shortest schedule is the shortest: no schedule with fewer moves breaks a rule', () => {
   const world = new ExploredWorld(acrnProgram(ts, [lostWakeUp]), lostModel);
   warmUp(world);
   const { space } = world;
   const shortest = searchShortest(space, 100_000);
   assert.ok(shortest);
-  // Every schedule, one move after the other, without remembering what was seen; and no end before.
+  // Every schedule, move by move, without remembering states.
   const isBroken = (depth: number): boolean => {
     const moves: number[] = [];
     const mark = space.state.mark;
@@ -70,7 +70,7 @@ test('the shortest schedule is shortest: no schedule with fewer moves finds anyt
   assert.equal(isBroken(shortest.moves.length - 1), false);
 });
 
-test('its table names the threads, the words and what happened', async () => {
+test('the table of a schedule names the threads, the words and the operations', async () => {
   const program = acrnProgram(ts, [lostWakeUp]);
   const { schedule } = await explore(program, lostModel, { shortestWithin: 100_000 });
   assert.ok(schedule);
@@ -81,7 +81,7 @@ test('its table names the threads, the words and what happened', async () => {
   assert.match(table, /sleeps on or wakes by doorbell of vCPU 0 rings$/);
 });
 
-test('a schedule of other code says where it does not fit', async () => {
+test('a schedule of other code is refused at the step that does not fit', async () => {
   const { schedule } = await explore(acrnProgram(ts, [lostWakeUp]), lostModel);
   assert.ok(schedule);
   assert.throws(() => replay(acrnProgram(ts), lostModel, schedule), /does not fit this code from step \d+ on/);
@@ -89,7 +89,7 @@ test('a schedule of other code says where it does not fit', async () => {
     assert.throws(() => parseSchedule(text), /this is not a schedule/);
 });
 
-test('random schedules find it, too, and a seed finds the same again', async () => {
+test('random schedules find a defect too, and a seed finds the same again', async () => {
   const program = acrnProgram(ts, [lostWakeUp]);
   const first = await exploreRandomly(program, lostModel, { seed: 1, runs: 2000 });
   assert.ok(first.schedule && first.seed !== undefined, `${first.runs} schedules found nothing`);

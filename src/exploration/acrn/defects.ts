@@ -1,7 +1,4 @@
-/**
- * The defects that the explorer must find, each alone. A text that is not there any more is an
- * error.
- */
+/** The defects that the explorer must find, each alone. */
 
 import type { Defect } from './defect.js';
 import { ENDING_DEFECTS } from './ending-defects.js';

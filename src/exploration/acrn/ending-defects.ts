@@ -1,6 +1,6 @@
 /**
- * Seeded defects of what ends a request otherwise (resets, CLEAR, clients that end) and of devices
- * in threads of their own.
+ * Seeded defects of other ends of a request (reset, CLEAR, clients that end) and of devices with
+ * threads of their own.
  */
 
 import { before, copy, drop, move, replace } from '../engine/change/code-change.js';
@@ -17,8 +17,8 @@ const DESTROYED: WorldPlan = { ...SMALLEST, clients: ['later'], acts: ['destroy-
 
 const ENDINGS: readonly Defect[] = [
   {
-    name: 'late-answer-believed',
-    sentence: 'An answer counts whatever ticket it has.',
+    name: 'late-answer-accepted',
+    sentence: 'An answer counts whatever its ticket.',
     module: 'hsm/request-finisher',
     in: 'RequestFinisher.finishHere',
     edit: replace(binary('!=='), '$1 < 0'),
@@ -26,7 +26,7 @@ const ENDINGS: readonly Defect[] = [
   },
   {
     name: 'ticket-stays',
-    sentence: 'The ticket stands after the request was finished: it can be finished twice.',
+    sentence: 'The ticket stays valid after the request was finished: it can be finished twice.',
     module: 'hsm/request-finisher',
     in: 'RequestFinisher.finishHere',
     edit: drop(statement('storeRelaxed')),
@@ -34,7 +34,7 @@ const ENDINGS: readonly Defect[] = [
   },
   {
     name: 'not-withdrawn',
-    sentence: 'A reset does not withdraw the tickets: an answer of before it goes to a slot of after it.',
+    sentence: 'A reset does not withdraw the tickets: an old answer completes a new request.',
     module: 'vm/vm-life-cycle',
     in: 'VmLifeCycle.#reset',
     edit: replace(condition('withdraw'), 'false'),
@@ -42,23 +42,23 @@ const ENDINGS: readonly Defect[] = [
   },
   {
     name: 'destroyed-unfinished',
-    sentence: 'A client that is destroyed leaves its requests unfinished.',
+    sentence: 'The requests of a destroyed client stay unfinished.',
     module: 'hsm/vm-clients',
     in: 'VmClients.destroy',
     edit: drop(statement('finishAllOf')),
     plan: { ...DESTROYED, clients: ['never'] },
   },
   {
-    name: 'destroyed-client-asked',
-    sentence: 'The ranges of a client that was destroyed are still looked up with it.',
+    name: 'destroyed-client-found',
+    sentence: 'The ranges of a destroyed client are still looked up.',
     module: 'hsm/address-map',
     in: 'AddressMap.removeClient',
     edit: drop(statement('#isChanged')),
     plan: { ...DESTROYED, requests: 2 },
   },
   {
-    name: 'clearing-for-ever',
-    sentence: 'After CLEAR, requests are still completed by nobody.',
+    name: 'clearing-forever',
+    sentence: 'After CLEAR, requests are still completed without a client.',
     module: 'hsm/vm-requests',
     in: 'VmRequests.clear',
     edit: drop(statement('#isClearing', 'false')),
@@ -66,15 +66,15 @@ const ENDINGS: readonly Defect[] = [
   },
   {
     name: 'clear-takes-all',
-    sentence: 'CLEAR completes what other clients than the default one have.',
+    sentence: 'CLEAR completes requests of other clients than the default one.',
     module: 'hsm/assignments',
     in: 'Assignments.completeAsIs',
     edit: drop(operand('||', '#owners')),
     plan: { ...TWO_VCPUS, clients: ['at-once', 'later'], acts: ['clear'] },
   },
   {
-    name: 'time-not-watched',
-    sentence: 'Nobody watches how long a client takes.',
+    name: 'time-limit-not-watched',
+    sentence: 'The time of a client is not limited.',
     module: 'hsm/vm-requests',
     in: 'VmRequests.#dispatchSlot',
     edit: drop(statement('watch')),
@@ -82,7 +82,7 @@ const ENDINGS: readonly Defect[] = [
   },
   {
     name: 'pause-does-not-wait',
-    sentence: 'A pause does not wait until the vCPUs stand still.',
+    sentence: 'A pause does not wait until the vCPUs have stopped.',
     module: 'hypervisor/threaded-vm',
     in: 'ThreadedVm.pauseVm',
     edit: drop(statement('#until')),
@@ -90,7 +90,7 @@ const ENDINGS: readonly Defect[] = [
   },
   {
     name: 'reset-does-not-ring',
-    sentence: 'A reset stamps the slots and does not wake who waits for them.',
+    sentence: 'A reset stamps the slots and does not wake the vCPUs that wait for them.',
     module: 'hypervisor/threaded-vm',
     in: 'ThreadedVm.resetVm',
     edit: drop(loop('ring')),
@@ -98,7 +98,7 @@ const ENDINGS: readonly Defect[] = [
   },
   {
     name: 'start-does-not-ring',
-    sentence: 'Who changes the VM’s state does not ring the vCPUs.',
+    sentence: 'A change of the VM’s state does not wake the vCPUs.',
     module: 'hypervisor/vm-shared-state',
     in: 'VmSharedState.setVmState',
     edit: drop(loop('ring')),
@@ -109,7 +109,7 @@ const ENDINGS: readonly Defect[] = [
 const DEVICES: readonly Defect[] = [
   {
     name: 'mailbox-bit-first',
-    sentence: 'A device is told of a request before that stands in its mailbox.',
+    sentence: 'A device’s pending bit is set before the request is in its mailbox.',
     module: 'device-model/placement/device-mailbox',
     in: 'DeviceMailbox.post',
     edit: move(statement('or'), before(statement('ticket'))),
@@ -125,7 +125,7 @@ const DEVICES: readonly Defect[] = [
   },
   {
     name: 'reset-over-a-finisher',
-    sentence: 'A reset does not mind that a thread is completing a request.',
+    sentence: 'A reset ignores that a thread is completing a request.',
     module: 'hsm/assignments',
     in: 'Assignments.withdraw',
     edit: replace(ifStatement('!=='), '$3'),
@@ -133,23 +133,23 @@ const DEVICES: readonly Defect[] = [
   },
   {
     name: 'ring-after-ticket',
-    sentence: 'A device’s thread gives its ticket back before it rings: if it ends in between, nobody knows.',
+    sentence: 'A device’s thread clears its ticket before it rings: if it ends in between, the vCPU sleeps on.',
     module: 'hsm/request-finisher',
     in: 'RequestFinisher.finish',
     edit: copy(nth(statement('move', '0'), 2, 2), before(ifStatement('polling'))),
     plan: { ...SMALLEST, clients: ['thread'], threadsDie: true },
   },
   {
-    name: 'finisher-not-buried',
-    sentence: 'The end of a thread that had taken a ticket leaves its request unfinished.',
+    name: 'dead-finisher-left',
+    sentence: 'The request of a thread that ended with a ticket taken stays unfinished.',
     module: 'hsm/assignments',
     in: 'Assignments.finishAllOf',
     edit: drop(operand('&&', 'isRunning')),
     plan: { ...SMALLEST, clients: ['thread'], threadsDie: true },
   },
   {
-    name: 'finished-by-two',
-    sentence: 'Who is taken out has its requests finished although its thread is completing one.',
+    name: 'finished-twice',
+    sentence: 'The requests of a removed client are finished although its thread is completing one.',
     module: 'hsm/assignments',
     in: 'Assignments.finishAllOf',
     edit: replace(condition('isRunning'), 'false'),

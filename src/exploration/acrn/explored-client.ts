@@ -12,9 +12,9 @@ import { answerOf, type Answering, type VmHandles } from './world.js';
 
 export class ExploredClient implements IoClient {
   readonly name: string;
-  /** Of one with a thread: whether that has ended. */
+  /** Whether the client's thread runs. False without one. */
   isRunning: boolean;
-  /** Only one with a thread has this: the HSM tells by it which clients answer elsewhere. */
+  /** Only a client with a thread has this: by it the HSM knows that answers come from elsewhere. */
   readonly connect?: (finisher: ClientFinisher) => void;
   readonly #vm: number;
   readonly #client: number;

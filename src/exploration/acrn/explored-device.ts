@@ -1,7 +1,4 @@
-/**
- * The device of a client with a thread of its own: the shipped thread of a device asks for it as
- * for any device's module.
- */
+/** The device of a client with a thread of its own, as the shipped device thread loads it. */
 
 import type { Device } from '../../device-model/device.js';
 import { note } from '../engine/probe.js';

@@ -1,6 +1,6 @@
 /**
- * Threads that are neither vCPUs nor the Service VM: a spurious upcall, an interrupt source, and
- * one that writes what it likes.
+ * Threads beside the vCPUs and the Service VM: a spurious upcall, an interrupt source, and a thread
+ * that overwrites a slot.
  */
 
 import { Upcall } from '../../hypervisor/upcall.js';
@@ -25,7 +25,7 @@ export function interruptActor(world: World): void {
   }
 }
 
-/** Writes states, and one number that is none, over slot 0. It rings nobody. */
+/** Writes states, and one number that is not a state, over slot 0. It rings no doorbell. */
 export function hostileActor(world: World): void {
   const words = new SharedWords((world.vms[0] as VmHandles).page);
   const states = [IoRequestState.PENDING, IoRequestState.PROCESSING, IoRequestState.COMPLETE, IoRequestState.FREE, 77];

@@ -1,4 +1,4 @@
-/** Seeded defects of the way of a request: fill, dispatch, finish, and of sleeping and waking. */
+/** Seeded defects of the request path (fill, dispatch, finish) and of parking and waking. */
 
 import { after, before, copy, drop, move, replace } from '../engine/change/code-change.js';
 import { call, condition, declared, ifStatement, nth, statement } from '../engine/change/selector.js';
@@ -13,7 +13,7 @@ const RESET: WorldPlan = { ...SMALLEST, clients: ['later'], acts: ['reset'] };
 const REQUEST_PATH: readonly Defect[] = [
   {
     name: 'no-ring',
-    sentence: 'A completed request rings nobody.',
+    sentence: 'No vCPU is woken when its request is completed.',
     module: 'hsm/request-finisher',
     in: 'RequestFinisher.finishHere',
     edit: drop(statement('#notify')),
@@ -21,7 +21,7 @@ const REQUEST_PATH: readonly Defect[] = [
   },
   {
     name: 'ring-before-complete',
-    sentence: 'The vCPU is rung before its slot is COMPLETE.',
+    sentence: 'The vCPU is woken before its slot is COMPLETE.',
     module: 'hsm/request-finisher',
     in: 'RequestFinisher.finishHere',
     edit: move(statement('#notify'), before(ifStatement('#complete'))),
@@ -37,7 +37,7 @@ const REQUEST_PATH: readonly Defect[] = [
   },
   {
     name: 'polling-read-late',
-    sentence: 'Whether the vCPU polls is read after the slot became COMPLETE.',
+    sentence: 'The polling word is read after the slot became COMPLETE.',
     module: 'hsm/request-finisher',
     in: 'RequestFinisher.#complete',
     edit: move(statement('completionPolling'), after(statement('complete'))),
@@ -82,24 +82,24 @@ const LAST_POLL = nth(ifStatement('ordered'), 2, 2);
 
 const SLEEPING: readonly Defect[] = [
   {
-    name: 'asleep-after-last-look',
-    sentence: 'A vCPU says that it sleeps after its last look.',
+    name: 'asleep-after-last-poll',
+    sentence: 'A vCPU says that it sleeps after its last poll.',
     module: 'sync/doorbell',
     in: 'Doorbell.wait',
     edit: move(statement('rings', '#arm'), after(LAST_POLL)),
     plan: SMALLEST,
   },
   {
-    name: 'worker-asleep-after-last-look',
-    sentence: 'The worker says that it sleeps after its last look: an upcall in between is lost.',
+    name: 'worker-asleep-after-last-poll',
+    sentence: 'The worker says that it sleeps after its last poll: an upcall in between is lost.',
     module: 'sync/doorbell',
     in: 'Doorbell.waitAsync',
     edit: move(statement('rings', '#arm'), after(LAST_POLL)),
     plan: TWO_REQUESTS,
   },
   {
-    name: 'no-last-look',
-    sentence: 'A vCPU sleeps without a last look.',
+    name: 'no-last-poll',
+    sentence: 'A vCPU parks without a last poll.',
     module: 'sync/doorbell',
     in: 'Doorbell.wait',
     edit: move(LAST_POLL, after(statement('Atomics', 'wait'))),
@@ -107,7 +107,7 @@ const SLEEPING: readonly Defect[] = [
   },
   {
     name: 'rings-read-late',
-    sentence: 'The worker reads the count of rings after its last look.',
+    sentence: 'The worker reads the count of rings after its last poll.',
     module: 'sync/doorbell',
     in: 'Doorbell.waitAsync',
     edit: [
@@ -118,7 +118,7 @@ const SLEEPING: readonly Defect[] = [
   },
   {
     name: 'ring-without-count',
-    sentence: 'A ring wakes who sleeps already, and does not count: who is about to sleep misses it.',
+    sentence: 'A ring wakes a sleeping waiter and does not count: a waiter that is about to sleep misses it.',
     module: 'sync/doorbell',
     in: 'Doorbell.ring',
     edit: drop(statement('add')),
@@ -126,15 +126,15 @@ const SLEEPING: readonly Defect[] = [
   },
   {
     name: 'ring-without-wake',
-    sentence: 'A ring counts, and wakes nobody.',
+    sentence: 'A ring counts and wakes no waiter.',
     module: 'sync/doorbell',
     in: 'Doorbell.ring',
     edit: drop(statement('notify')),
     plan: SMALLEST,
   },
   {
-    name: 'withdrawn-looks-on',
-    sentence: 'A vCPU whose request was withdrawn looks for its answer for ever.',
+    name: 'withdrawn-polls-on',
+    sentence: 'A vCPU whose request was withdrawn polls for its answer forever.',
     module: 'hypervisor/io-handler',
     in: 'IoHandler.#request',
     edit: drop(ifStatement('isLost')),
@@ -142,7 +142,7 @@ const SLEEPING: readonly Defect[] = [
   },
   {
     name: 'interrupt-rung-early',
-    sentence: 'The vCPU is rung before the interrupt is noted.',
+    sentence: 'The vCPU is woken before the interrupt is recorded.',
     module: 'hypervisor/interrupt-lines',
     in: 'InterruptLines.set',
     edit: move(statement('ring'), before(statement('or'))),
@@ -150,7 +150,7 @@ const SLEEPING: readonly Defect[] = [
   },
   {
     name: 'resume-without-raise',
-    sentence: 'The worker that goes on after a pause is not told.',
+    sentence: 'The worker is not woken when it is resumed after a pause.',
     module: 'hsm/dispatch-worker',
     in: 'DispatchWorker.queuePass',
     edit: drop(statement('raise')),
@@ -158,7 +158,7 @@ const SLEEPING: readonly Defect[] = [
   },
   {
     name: 'first-vm-only',
-    sentence: 'The worker’s last look before it sleeps is at the newest VM only.',
+    sentence: 'The worker’s last poll before it sleeps covers only the newest VM.',
     module: 'hsm/dispatch-worker',
     in: 'DispatchWorker.#hasWork',
     edit: replace(ifStatement('ordered'), 'return $1;'),

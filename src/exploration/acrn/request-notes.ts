@@ -1,15 +1,12 @@
 /**
- * RequestNotes: what the invariants remember from state to state, in words of the state space: for
- * each vCPU what it asked for and what became of it, for each VM who owns its ranges, and which of
- * the operator's acts are done.
+ * RequestNotes: the memory of the invariants, in words of the state space. For each vCPU its
+ * request and what happened to it, for each VM the owners of its ranges, and the operator's acts
+ * that are done.
  */
 
 import type { WatchedSpace } from '../engine/search/space-parts.js';
 
-/**
- * Words of a vCPU: the port it asked for, what became of that, who was notified, values, passes,
- * and more.
- */
+/** Words of a vCPU: the port, the phase of the request, the notified client, values, and more. */
 export const Of = { PORT: 0, PHASE: 1, CLIENT: 2, FILLED: 3, VALUE: 4, PASSES: 5, TICKET: 6, HAS_ENDED: 7 } as const;
 type Of = (typeof Of)[keyof typeof Of];
 const WORDS = Object.keys(Of).length;
@@ -18,8 +15,8 @@ const WORDS = Object.keys(Of).length;
 export const Phase = { NONE: 0, OPEN: 1, COMPLETE: 2 } as const;
 
 /**
- * Words of a VM: who has the ranges (four bits each), who is gone (a bit each), how many CLEARs are
- * under way, and whether it ends.
+ * Words of a VM: the owner of each range (four bits), the removed clients (a bit each), the number
+ * of CLEARs that have not ended, and whether the VM is being destroyed.
  */
 export const OfVm = { OWNERS: 0, REMOVED: 1, CLEARING: 2, ENDING: 3 } as const;
 type OfVm = (typeof OfVm)[keyof typeof OfVm];
@@ -37,7 +34,7 @@ export class RequestNotes {
     this.wordCount = vmCount * (vcpuCount * WORDS + VM_WORDS) + 1;
   }
 
-  /** Where the words lie: from `space.notes` on. */
+  /** The words lie from `space.notes` on. */
   set space(space: WatchedSpace) {
     this.#space = space;
   }
@@ -63,7 +60,7 @@ export class RequestNotes {
     this.space.set(this.#atVm(vm, word), value);
   }
 
-  /** The operator's acts that are done, a bit each. */
+  /** The operator's acts that are done: bit n for act n. */
   get done(): number {
     return this.space.words[this.#doneAt] as number;
   }

@@ -17,10 +17,7 @@ import { ExploredClient } from './explored-client.js';
 import { note, offer, threadEnd } from '../engine/probe.js';
 import { DEFAULT_CLIENT, firstPortOf, PORTS_OF_CLIENT, type OperatorAct, type VmHandles, type World } from './world.js';
 
-/**
- * ThreadedVm starts threads of Node's; here the explorer has them, so only what it does with them
- * is taken.
- */
+/** ThreadedVm starts threads. Here the explorer runs them, so only the constructor is used. */
 type MakeThreadedVm = new (
   options: object,
   shared: VmSharedState,
@@ -78,10 +75,10 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
   requests.createDefaultClient(new ExploredClient(handles, number, DEFAULT_CLIENT, 'at-once'));
   const clients: ExploredClient[] = [];
   for (let client = 0; client < plan.clients.length; client++) {
-    const made = new ExploredClient(handles, number, client, plan.clients[client] ?? 'at-once');
-    clients.push(made);
-    requests.createClient(made, [ports(firstPortOf(number, client), PORTS_OF_CLIENT)]);
-    if (made.isRunning) void buryThread(client, made, requests, module);
+    const explored = new ExploredClient(handles, number, client, plan.clients[client] ?? 'at-once');
+    clients.push(explored);
+    requests.createClient(explored, [ports(firstPortOf(number, client), PORTS_OF_CLIENT)]);
+    if (explored.isRunning) void cleanUpAfter(client, explored, requests, module);
   }
   module.addVm(requests);
   hypercalls.startVm();
@@ -103,8 +100,8 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
   return { number, lifeCycle, requests, clients };
 }
 
-/** What UserVm does when a device's thread has ended. */
-async function buryThread(
+/** Does what UserVm does when a device's thread has ended. */
+async function cleanUpAfter(
   device: number,
   client: ExploredClient,
   requests: VmRequests,
@@ -142,7 +139,7 @@ async function perform(act: OperatorAct, vm: Vm, module: HypervisorServiceModule
       module.worker.resume();
       break;
     case 'reset':
-      // What is withdrawn keeps its value, as with CLEAR.
+      // A withdrawn request keeps its value, as with CLEAR.
       note('clearing', number, 1);
       await lifeCycle.reset();
       note('clearing', number, 0);

@@ -14,7 +14,7 @@ import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { note } from '../engine/probe.js';
 import { portOf, type VmHandles, type World } from './world.js';
 
-/** How long the guest halts at a time: for ever, as far as the explorer is concerned. */
+/** How long the guest halts. To the explorer this is forever. */
 const HALT_MS = 100_000;
 
 export function vcpuActor(world: World, vm: number, vcpu: number): void {
@@ -29,7 +29,7 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
     handlers: { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() },
     completionPolling: plan.isPolling,
   });
-  // Edges that meet before the vCPU looks are one.
+  // Edges that arrive before the vCPU polls count as one.
   const edges = vm === 0 && vcpu === 0 && plan.interrupts > 0 ? 1 : 0;
   let asked = 0;
   let got = 0;

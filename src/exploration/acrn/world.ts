@@ -18,7 +18,7 @@ export type Answering = 'at-once' | 'later' | 'thread' | 'never';
 
 /** What the Service VM's operator does, each once and at any moment. */
 export type OperatorAct =
-  /** Client 0, the oldest, is taken out. */
+  /** Client 0, the oldest, is removed. */
   | 'destroy-client'
   /** The last client gives its range to client 0. */
   | 'move-range'
@@ -41,16 +41,16 @@ export interface WorldPlan {
    */
   readonly clients: readonly Answering[];
   readonly acts: readonly OperatorAct[];
-  /** Upcalls that nobody needed. */
+  /** Spurious upcalls. */
   readonly spuriousUpcalls: number;
   /**
    * Edges of an interrupt line that another thread makes; after its accesses, vCPU 0 of VM 0 halts
    * until it has seen one.
    */
   readonly interrupts: number;
-  /** A thread that may write any state into slot 0 of VM 0, so many times. */
+  /** Writes of a hostile thread to the state of slot 0 of VM 0. */
   readonly hostileWrites: number;
-  /** Whether a client may overrun its time at any moment. */
+  /** Whether a client may exceed its time at any moment. */
   readonly hasTimeLimit: boolean;
   /** Whether the threads of devices may die at any moment. */
   readonly threadsDie: boolean;
@@ -59,9 +59,9 @@ export interface WorldPlan {
 export interface VmHandles {
   readonly page: SharedArrayBuffer;
   readonly shared: VmSharedStateHandle;
-  /** For each client; used by those with a thread. */
+  /** For each client. Only those with a thread use theirs. */
   readonly mailboxes: readonly SharedArrayBuffer[];
-  /** For each client, from when it is connected. */
+  /** For each client, once it is connected. */
   readonly finishers: (ClientFinisher | undefined)[];
 }
 
@@ -99,7 +99,7 @@ export function firstPortOf(vm: number, client: number): number {
 
 export const PORTS_OF_CLIENT = CLIENT_PORTS;
 
-/** Each access of the world has its own port, which says whose it is. */
+/** The port of an access. Each access of the world has its own. */
 export function portOf(vm: number, client: number, vcpu: number, access: number): number {
   return firstPortOf(vm, client) + vcpu * VCPU_PORTS + access * ACCESS_BYTES;
 }
@@ -115,7 +115,7 @@ export function partsOf(port: number): { vm: number; client: number; vcpu: numbe
   };
 }
 
-/** What client `client` answers to a read of `port`. */
+/** The answer of client `client` to a read of `port`. */
 export function answerOf(client: number, port: number): number {
   return ((client + 1) << 16) | port;
 }

@@ -17,7 +17,7 @@ type Node = TypeScript.Node;
 export interface CodeChange {
   /** From the root of the sources, without an extension. */
   readonly module: string;
-  /** `function`, `Class.method`, `Class.#method`, `Class.get name`. Undefined: the whole module. */
+  /** `function`, `Class.method`, `Class.#method`, `Class.get name`. Undefined: anywhere in the module. */
   readonly in?: string;
   /** Several are made one after the other. */
   readonly edit: Edit | readonly Edit[];
@@ -140,7 +140,7 @@ class Editor {
     return `${this.#text.slice(0, pattern.getStart(this.#file))}{ ${others.join(', ')} }${rest}`;
   }
 
-  /** What stands for a statement that is gone: an `if` needs something to do. */
+  /** Replaces a dropped statement. The arm of an `if` needs one. */
   #nothing({ parent }: Node): string {
     const ts = this.#ts;
     return ts.isBlock(parent) || ts.isSourceFile(parent) || ts.isCaseOrDefaultClause(parent) ? '' : ';';

@@ -33,7 +33,7 @@ export interface Selector {
   readonly head?: string;
   /** Each occurs in the node. */
   readonly tokens: readonly string[];
-  /** The node is the nth of so many in source order. Default: 1 of 1. */
+  /** The node is the nth of `of` nodes in source order. Default: 1 of 1. */
   readonly nth?: readonly [nth: number, of: number];
 }
 

@@ -175,8 +175,8 @@ export class HeapFingerprint {
       return;
     }
     const words = view.byteOffset % 4 === 0 ? view.byteLength >> 2 : 0;
-    const whole = new Int32Array(view.buffer, words === 0 ? 0 : view.byteOffset, words);
-    for (let at = 0; at < words; at++) this.#put(whole[at] as number);
+    const all = new Int32Array(view.buffer, words === 0 ? 0 : view.byteOffset, words);
+    for (let at = 0; at < words; at++) this.#put(all[at] as number);
     const rest = new Uint8Array(view.buffer, view.byteOffset + words * 4, view.byteLength - words * 4);
     for (let at = 0; at < rest.length; at++) this.#put(rest[at] as number);
   }

@@ -1,4 +1,6 @@
-/** WordPlaces: where in a state each shared word lies. A word gets a place when it is first used. */
+/**
+ * WordPlaces: where in a state each shared word lies. A word gets a place when it is first used.
+ */
 
 import type { WordAddress } from './space-parts.js';
 import { CAPACITY } from './state-words.js';
