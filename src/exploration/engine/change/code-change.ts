@@ -3,7 +3,7 @@
  *
  * Called by: the explorer for adaptations and seeded defects, scripts/mutants.mjs for mutants.
  * Callers must: name a place that exists exactly once. Otherwise `applyChange` throws GONE, with
- * what stands there instead: the code has changed, and somebody has to decide what the change
+ * what stands there instead: the code has changed, and its author decides what the change
  * becomes.
  */
 

@@ -47,7 +47,7 @@ export class WaitedWords {
     const { sleepers } = this.#space;
     const count = sleepers.count(place, this.#placeOf);
     if (limit >= count) return sleepers.notify(place, this.#placeOf);
-    if (limit > 1) throw new Error(`Atomics.notify wakes ${limit} of ${count} sleepers: give 1, or no count`);
+    if (limit > 1) throw new Error(`cannot notify ${limit} of ${count} sleepers: give 1, or no count`);
     return limit === 0 ? 0 : sleepers.notifyOne(place, choice, this.#placeOf);
   }
 }
