@@ -160,7 +160,7 @@ export class HsmFile {
     const { caller, events, hasExtensions, hardware } = this.#parts;
     switch (code) {
       case Ioctl.SET_IRQLINE:
-        return vm.hypercalls.setIrqLine(Number(address & WORD), Number(address >> 32n));
+        return vm.setIrqLine(Number(address & WORD), Number(address >> 32n));
       case Ioctl.INJECT_MSI:
         return this.#with(MSI_ENTRY, address, (msi) =>
           vm.hypercalls.injectMsi(msi.number('msi_addr'), msi.number('msi_data')),

@@ -7,6 +7,7 @@
 
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import { RingId } from '../hypervisor/async-io-hypercalls.js';
+import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
 import { AsyncIoEvents } from '../hsm/async-io.js';
 import type { AcrnVmEvents } from '../hsm/acrn-vm-events.js';
 import { Errno } from '../hsm/errno.js';
@@ -20,6 +21,9 @@ import type { AddressSpace } from './address-space.js';
 import type { Hardware } from './hardware.js';
 import { MemorySegments } from './memory-segments.js';
 import { UserspaceClient } from './userspace-client.js';
+
+/** What each IrqLineOperation does to the line. */
+const LEVELS: readonly (readonly boolean[])[] = [[true], [false], [true, false], [false, true]];
 
 export interface IoctlVmParts {
   readonly userVm: UserVm;
@@ -97,6 +101,17 @@ export class IoctlVm {
   finishRequest(vcpu: number): number {
     const { userspace } = this;
     return userspace?.finishesItself(vcpu) === true ? userspace.finish(vcpu) : this.requests.finishDefault(vcpu);
+  }
+
+  /** SET_IRQLINE. Edges that fault rules may hit go through the VM's faulty line. */
+  setIrqLine(gsi: number, operation: number): number {
+    const { faults, hypercalls } = this.userVm;
+    const levels = LEVELS[operation];
+    if (faults === undefined || levels === undefined || gsi >= INTERRUPT_LINES)
+      return hypercalls.setIrqLine(gsi, operation);
+    const line = this.userVm.interruptLine(gsi);
+    for (const isHigh of levels) line.set(isHigh);
+    return 0;
   }
 
   /** SETUP_ASYNCIO and SETUP_VM_EVENT_RING: the caller's page becomes the ring. */

@@ -184,6 +184,25 @@ describe('faults', LIMIT, () => {
       });
     });
 
+  test('a rule for a line applies to SET_IRQLINE: an edge is lost, the next one passes', async () => {
+    const faults = { seed: 1, rules: ['line=5: lose times=1'] };
+    await withBench([{ steps: [] }], { faults }, async ({ program, events }) => {
+      const { lines } = program.vm.hypercalls.shared;
+      const raised: number[] = [];
+      const controller = { raise: (line: number) => raised.push(line), lower: () => undefined };
+      const pulse = (line: bigint): number | Promise<number> =>
+        program.file.ioctl(Ioctl.SET_IRQLINE, (2n << 32n) | line);
+      for (const line of [5n, 6n, 5n]) {
+        assert.equal(await pulse(line), 0);
+        // Created and not running: the vCPU's thread is parked and leaves the lines to us.
+        lines.deliver(controller);
+      }
+      assert.deepEqual(raised, [6, 5]);
+      assert.equal(await pulse(99n), Errno.EPERM);
+      assert.equal(events.filter(({ kind }) => kind === 'fault-injected').length, 1);
+    });
+  });
+
   test('a dropped answer is finished by the time limit', async () => {
     const options = { faults: { seed: 1, rules: ['client=acrndm: drop times=1'] }, clientTimeoutMs: 100 };
     await withBench([{ steps: [read(0x500), read(0x500)] }], options, async ({ play, events }) => {

@@ -1,13 +1,9 @@
-/**
- * UserVmOptions: what an operator creates a User VM with, the limits, and the guest image they
- * name.
- */
+/** UserVmOptions: what an operator creates a User VM with, and the limits of each option. */
 
 import { checkFaultPlan } from '../fault-injection/fault-injection.js';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
-import { host } from '../host/current.js';
 import { CLIENT_TIMEOUT_MS, LATE_POLICIES, type LatePolicy } from '../hsm/time-limit.js';
-import { prepareGuestImage, type GuestImage, type GuestImageOptions } from '../hypervisor/boot/guest-image.js';
+import type { GuestImageOptions } from '../hypervisor/boot/guest-image.js';
 import { MAX_VCPUS } from '../hypervisor/hypervisor.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 
@@ -114,33 +110,4 @@ function checkVcpus(vcpus: number): number {
   throw new UpcallError('VM_LIMIT', `${vcpus} vCPUs`, {
     remedy: `A VM has 1 to ${MAX_VCPUS}, one for each slot of its page`,
   });
-}
-
-/**
- * The image that the options name, if any. Throws IMAGE_NOT_FOUND and what `prepareGuestImage`
- * throws.
- */
-export async function prepareImage(options: UserVmOptions, memoryBytes: number): Promise<GuestImage | undefined> {
-  const { image, cmdline } = options;
-  if (image === undefined) return undefined;
-  const prepared = await prepareGuestImage(
-    typeof image === 'string'
-      ? { image: await readImage(image), ...(cmdline === undefined ? {} : { cmdline }) }
-      : { ...image, ...(cmdline === undefined ? {} : { cmdline }) },
-  );
-  prepared.check(memoryBytes);
-  return prepared;
-}
-
-/** Reads a guest image or one of its parts. Throws IMAGE_NOT_FOUND. */
-export async function readImage(path: string): Promise<Uint8Array> {
-  try {
-    return await host.readFile(path);
-  } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
-    throw new UpcallError('IMAGE_NOT_FOUND', `cannot read ${path} (${reason})`, {
-      remedy: 'Check the path and its permissions',
-      cause: error,
-    });
-  }
 }

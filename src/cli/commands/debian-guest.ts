@@ -3,7 +3,7 @@
 import yoctoSpinner from 'yocto-spinner';
 import type { GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
-import { readImage } from '../../vm/user-vm-options.js';
+import { readImage } from '../../vm/image-file.js';
 import { debianCommandLine } from '../debian/command-line.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 import { runParameter, sizeParameter } from '../debian/initramfs.js';

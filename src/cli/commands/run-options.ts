@@ -4,7 +4,7 @@ import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../vm/guest-l
 import type { LatePolicy } from '../../hsm/time-limit.js';
 import type { GuestImageOptions, ImageKind } from '../../hypervisor/boot/guest-image.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
-import { readImage } from '../../vm/user-vm-options.js';
+import { readImage } from '../../vm/image-file.js';
 import type { DeviceOption } from '../device-option.js';
 import type { FaultOptions } from '../fault-option.js';
 import type { PageOptions } from '../page-option.js';
