@@ -5,7 +5,7 @@
  * page).
  */
 
-import type { AccessSize } from './device.js';
+import type { AccessSize } from '../io-request/io-request.js';
 
 export interface RegisterField {
   /** Lowest and highest bit, inclusive. */

@@ -12,12 +12,12 @@ import type { InterruptLine } from '../device-model/device.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { IoClient } from '../hsm/io-client.js';
 import { UpcallError } from '../io-request/upcall-error.js';
-import type { FaultPlan, FaultRule, LineFault, RequestFault } from './fault-rule.js';
+import type { FaultPlan, FaultRule, LineFault } from './fault-rule.js';
 import { faultRuleText, parseFaultRule } from './fault-rule-text.js';
 import { selects } from './fault-selector.js';
-import { FaultTrigger, type FaultRecord, type FaultReportRow } from './fault-trigger.js';
-import { FaultyClient } from './faulty-client.js';
-import { FaultyLine } from './faulty-line.js';
+import { FaultTrigger, type FaultRecord, type FaultReportRow, type RequestTrigger } from './fault-trigger.js';
+import { FaultyClient, type ClientFaults } from './faulty-client.js';
+import { FaultyLine, type LineFaults } from './faulty-line.js';
 
 /** Rules of one VM. Each is evaluated for each request. */
 export const MAX_FAULT_RULES = 1000;
@@ -29,9 +29,7 @@ export interface FaultInjectionOptions {
   readonly remove: (client: IoClient) => void;
 }
 
-export type RequestTrigger = FaultTrigger<RequestFault>;
-
-export class FaultInjection {
+export class FaultInjection implements ClientFaults, LineFaults {
   /** Seed of all random choices. The same seed, rules and accesses give the same faults. */
   readonly seed: number;
   readonly clock: Clock;

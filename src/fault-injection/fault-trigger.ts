@@ -7,7 +7,7 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
-import type { FaultRule } from './fault-rule.js';
+import type { FaultRule, RequestFault } from './fault-rule.js';
 
 /** One injected fault. */
 export interface FaultRecord {
@@ -34,6 +34,8 @@ export interface FaultReportRow {
   readonly first?: FaultRecord;
   readonly last?: FaultRecord;
 }
+
+export type RequestTrigger = FaultTrigger<RequestFault>;
 
 export class FaultTrigger<Rule extends FaultRule = FaultRule> {
   readonly rule: Rule;

@@ -8,14 +8,15 @@
  * Threads: the Service VM's thread only.
  */
 
+import type { InterruptLine } from '../device-model/device.js';
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
 import { AssignedRequest } from '../hsm/assigned-request.js';
 import type { ClientPosition, IoClient } from '../hsm/io-client.js';
 import type { ClientFinisher } from '../hsm/request-finisher.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { VmSharedState } from '../hypervisor/vm-shared-state.js';
-import type { FaultInjection, RequestTrigger } from './fault-injection.js';
 import { addressKey } from './fault-selector.js';
+import type { FaultRecord, RequestTrigger } from './fault-trigger.js';
 import { LineRelay } from './line-relay.js';
 import { alter, copyRequest, type Words } from './request-words.js';
 
@@ -24,6 +25,16 @@ import { alter, copyRequest, type Words } from './request-words.js';
  * evicted.
  */
 export const MAX_STALE_ADDRESSES = 1024;
+
+/** What the clients of a VM use of its FaultInjection. */
+export interface ClientFaults {
+  /** Milliseconds since the VM's first start. */
+  readonly timeMs: number;
+  rulesFor(client: string, request: AssignedRequest): Iterable<RequestTrigger>;
+  line(gsi: number, line: InterruptLine): InterruptLine;
+  emit(fault: FaultRecord): void;
+  later(ms: number, callback: () => void): void;
+}
 
 /** The request of one slot that the client has. */
 interface Open {
@@ -40,14 +51,14 @@ interface Open {
 
 export class FaultyClient implements IoClient {
   readonly #client: IoClient;
-  readonly #faults: FaultInjection;
+  readonly #faults: ClientFaults;
   readonly #remove: (() => void) | undefined;
   readonly #open: readonly Open[];
   readonly #lastRead = new Map<string, Words>();
   #lineRelay: LineRelay | undefined;
 
   /** `remove` removes the client. Undefined for a client that must stay. */
-  constructor(client: IoClient, faults: FaultInjection, remove: (() => void) | undefined) {
+  constructor(client: IoClient, faults: ClientFaults, remove: (() => void) | undefined) {
     this.#client = client;
     this.#faults = faults;
     this.#remove = remove;

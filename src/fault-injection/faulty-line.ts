@@ -4,16 +4,23 @@
  */
 
 import type { InterruptLine } from '../device-model/device.js';
-import type { FaultInjection } from './fault-injection.js';
+import type { LineFault } from './fault-rule.js';
+
+/** What the lines of a VM use of its FaultInjection. */
+export interface LineFaults {
+  /** The ways in which this rising edge goes wrong. Counts and emits them. */
+  lineHits(gsi: number): LineFault['way'][];
+  later(ms: number, callback: () => void): void;
+}
 
 export class FaultyLine implements InterruptLine {
   readonly #gsi: number;
   readonly #line: InterruptLine;
-  readonly #faults: Pick<FaultInjection, 'lineHits' | 'later'>;
+  readonly #faults: LineFaults;
   /** The level that the device drives. */
   #isHigh = false;
 
-  constructor(gsi: number, line: InterruptLine, faults: Pick<FaultInjection, 'lineHits' | 'later'>) {
+  constructor(gsi: number, line: InterruptLine, faults: LineFaults) {
     this.#gsi = gsi;
     this.#line = line;
     this.#faults = faults;

@@ -2,7 +2,7 @@
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { splitU64 } from '../io-request/io-request.js';
-import type { RequestTrigger } from './fault-injection.js';
+import type { RequestTrigger } from './fault-trigger.js';
 
 export interface Words {
   readonly low: number;

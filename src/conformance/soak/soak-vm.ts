@@ -17,7 +17,7 @@ import {
 } from '../../hypervisor/scripted/scripted-hypervisor.js';
 import { SharedWords } from '../../sync/shared-words.js';
 import { FATAL_TROUBLES, SoakDevice, SoakTrouble, soakValue, SoakWord, type SoakDeviceOptions } from './soak-device.js';
-import type { Threads } from './soak.js';
+import type { Threads } from './threads.js';
 
 /** A number 0…`count` − 1. */
 export type Chance = (count: number) => number;

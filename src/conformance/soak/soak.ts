@@ -7,11 +7,11 @@
  * is which troubles there are.
  */
 
-import type { Worker } from 'node:worker_threads';
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
 import { resourcesInUse, type Resources } from './resources.js';
 import { SoakVm, type Chance, type SoakCounts } from './soak-vm.js';
+import { Threads } from './threads.js';
 
 /** Rounds of one VM unless said otherwise; then it is destroyed and another one made. */
 const ROUNDS_PER_VM = 50;
@@ -83,55 +83,4 @@ export async function soak({
     threads.close();
   }
   return report;
-}
-
-/** All threads that this process starts meanwhile. */
-export class Threads {
-  readonly #alive = new Set<Worker>();
-  #latest: Worker | undefined;
-  #onEmpty: (() => void) | undefined;
-  readonly #hear = (worker: Worker): void => {
-    this.#latest = worker;
-    this.#alive.add(worker);
-    worker.once('exit', () => {
-      this.#alive.delete(worker);
-      if (this.#alive.size === 0) this.#onEmpty?.();
-    });
-  };
-
-  constructor() {
-    process.on('worker', this.#hear);
-  }
-
-  get count(): number {
-    return this.#alive.size;
-  }
-
-  /** The thread that `start` starts. Node tells of it in the next tick. */
-  async startedBy(start: () => void): Promise<Worker | undefined> {
-    this.#latest = undefined;
-    start();
-    await new Promise((resolve) => setImmediate(resolve));
-    return this.#latest;
-  }
-
-  /** Resolves with true when none is left. */
-  async ended(limitMs: number): Promise<boolean> {
-    if (this.#alive.size === 0) return true;
-    let timer: NodeJS.Timeout | undefined;
-    const empty = new Promise<boolean>((resolve) => {
-      this.#onEmpty = () => resolve(true);
-      timer = setTimeout(() => resolve(false), limitMs);
-    });
-    try {
-      return await empty;
-    } finally {
-      clearTimeout(timer);
-      this.#onEmpty = undefined;
-    }
-  }
-
-  close(): void {
-    process.off('worker', this.#hear);
-  }
 }

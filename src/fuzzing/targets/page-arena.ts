@@ -13,7 +13,6 @@ import { SharedWords } from '../../sync/shared-words.js';
 import { expect, Violation, within } from '../fuzz-target.js';
 import { CheckedClient } from './checked-client.js';
 import { patternValue, PatternDevice } from './pattern-device.js';
-import type { Act } from './page-programs.js';
 import type { PageWrite } from './page-writer-thread.js';
 
 const PLAYING_VCPUS = 3;
@@ -41,6 +40,9 @@ const HONEST: readonly bigint[] = [
 ];
 /** What an operator may hear of a VM whose page is written over. */
 const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'notify-failed', 'flush-timeout', 'no-client'];
+
+/** What the operator does meanwhile. */
+export type Act = 'wait' | 'reset' | 'pause' | 'replace' | 'range' | 'detach' | 'thread' | 'inject';
 
 interface Side {
   readonly vm: UserVm;

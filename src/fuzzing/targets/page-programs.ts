@@ -7,7 +7,7 @@
 
 import { FuzzInput } from '../fuzz-input.js';
 import type { FuzzTarget } from '../fuzz-target.js';
-import { PageArena } from './page-arena.js';
+import { PageArena, type Act } from './page-arena.js';
 import type { PageWrite } from './page-writer-thread.js';
 
 const MAX_ACTS = 24;
@@ -18,8 +18,7 @@ const FIELDS = [0, 1, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 33, STATE, STATE, 
 const VALUES = [
   0, 1, 2, 3, 4, 8, 0x500, 0x501, 0x600, 0x700, 0xcf8, 0xcfc, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff, 0xffff_fff8,
 ];
-const ACTS = ['wait', 'wait', 'reset', 'pause', 'replace', 'range', 'detach', 'thread', 'inject'] as const;
-export type Act = (typeof ACTS)[number];
+const ACTS: readonly Act[] = ['wait', 'wait', 'reset', 'pause', 'replace', 'range', 'detach', 'thread', 'inject'];
 
 export const pagePrograms: FuzzTarget = {
   name: 'page',
