@@ -5,8 +5,11 @@
 
 import assert from 'node:assert/strict';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { dirname, join, normalize } from 'node:path/posix';
 import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import type * as TypeScript from 'typescript';
 
 interface Import {
   readonly from: string;
@@ -297,6 +300,90 @@ describe('the dashboard’s page', () => {
     assert.deepEqual(odd, []);
   });
 });
+
+describe('shared memory', () => {
+  /**
+   * The files that view it by typed arrays, beside the class that does so for all others (SharedWords). A
+   * review for a processor that reorders stores reads these, and the users of `loadRelaxed`.
+   */
+  const VIEWING = [
+    // The page of slots, its words, and what orders threads.
+    'io-request/shared-buffer.ts',
+    'io-request/slot.ts',
+    'sync/doorbell.ts',
+    'sync/shared-ring.ts',
+    'sync/shared-words.ts',
+    // Lanes of events and times.
+    'trace/trace-ring.ts',
+    // Rings, counters, the RAM, and the memory of the core in which it lies.
+    'hypervisor/async-io.ts',
+    'hypervisor/guest-memory.ts',
+    'hypervisor/v86/core-memory.ts',
+    'hypervisor/vm-shared-state.ts',
+    // Bytes that a caller gives, who may have shared them.
+    'acrn-hsm/address-space.ts',
+    'hypervisor/boot/image-reader.ts',
+    'fuzzing/hang-words.ts',
+  ];
+  const VIEW = /^(?:DataView|(?:Big)?(?:Int|Uint|Float)\d+(?:Clamped)?Array)$/;
+  // The page and its decoders get copies; the explorer's shared memory is simulated, in one thread.
+  const isApart = inFolder('dashboard/page/', 'dashboard/view/', 'exploration/');
+
+  /** The typed arrays that a file creates over a buffer that is, or may be, a SharedArrayBuffer. */
+  function viewsByFile(): Map<string, string[]> {
+    const ts = createRequire(import.meta.url)('typescript') as typeof TypeScript;
+    const options: TypeScript.CompilerOptions = {
+      target: ts.ScriptTarget.ES2022,
+      lib: ['lib.es2024.d.ts'],
+      module: ts.ModuleKind.NodeNext,
+      types: [],
+      strict: true,
+      noEmit: true,
+    };
+    const host = ts.createCompilerHost(options);
+    // Without the types of packages, which take longer than all the rest.
+    host.resolveModuleNameLiterals = (names, from) =>
+      names.map(({ text }) =>
+        text.startsWith('.') ? ts.resolveModuleName(text, from, options, host) : { resolvedModule: undefined },
+      );
+    const checked = products.map(({ path }) => path).filter((path) => path.endsWith('.ts') && !isApart(path));
+    const pathOf = new Map(checked.map((path) => [fileURLToPath(new URL(path, src)), path]));
+    const program = ts.createProgram([...pathOf.keys()], options, host);
+    const checker = program.getTypeChecker();
+    const views = new Map<string, string[]>();
+    for (const source of program.getSourceFiles()) {
+      const path = pathOf.get(source.fileName);
+      if (path === undefined) continue;
+      const visit = (node: TypeScript.Node): void => {
+        const buffer = ts.isNewExpression(node) && VIEW.test(node.expression.getText(source)) && node.arguments?.[0];
+        if (buffer !== false && buffer !== undefined) {
+          const type = checker.getTypeAtLocation(buffer);
+          const isShared = (type.isUnion() ? type.types : [type]).some(
+            ({ symbol }) => (symbol as TypeScript.Symbol | undefined)?.name === 'SharedArrayBuffer',
+          );
+          if (isShared) views.set(path, [...(views.get(path) ?? []), node.getText(source)]);
+        }
+        ts.forEachChild(node, visit);
+      };
+      visit(source);
+    }
+    return views;
+  }
+
+  test('is viewed by typed arrays only in files that say how it is ordered', { timeout: 120_000 }, () => {
+    const views = viewsByFile();
+    const unnamed = [...views].filter(([path]) => !VIEWING.includes(path));
+    assert.deepEqual(unnamed, [], 'pass SharedWords instead, or name the file here and argue its ordering in it');
+    assert.deepEqual([...views.keys()].sort(), [...VIEWING].sort(), 'a file is named that views no shared memory');
+    const silent = VIEWING.filter((path) => !/^ \* Ordering: \S/m.test(headOf(byPath.get(path)?.text ?? '')));
+    assert.deepEqual(silent, [], 'the head comment needs a paragraph "Ordering: …"');
+  });
+});
+
+/** The comment at the beginning of a file. */
+function headOf(text: string): string {
+  return /^(?:#!.*\n)?\s*(\/\*\*[\s\S]*?\*\/)/.exec(text)?.[1] ?? '';
+}
 
 describe('a file is a page', () => {
   test('Atomics is named in the four files that a review of the concurrency has to read', () => {

@@ -2,6 +2,10 @@
  * AddressSpace: the memory of the process that calls the control interface. An ioctl's argument is
  * a 64-bit address in it, and an unmapped one is −EFAULT. A program that embeds the interface
  * brings its own. MappedMemory is one made of byte arrays.
+ *
+ * Ordering: the bytes are a process's memory, read and written by its calls in the thread that makes them.
+ * What another thread shares of it has an order of its own: a page of slots by each slot's state, a ring by
+ * its offsets (sync/shared-ring.ts), the RAM as in hypervisor/guest-memory.ts.
  */
 
 /** Mappings of one address space. */
@@ -55,7 +59,7 @@ export class MappedMemory implements AddressSpace {
    */
   allocate(length: number): bigint {
     const start = this.#free;
-    this.map(start, new Uint8Array(new SharedArrayBuffer(length)));
+    this.map(start, sharedBytes(length));
     this.#free += ((BigInt(length) + PAGE - 1n) / PAGE + 1n) * PAGE;
     return start;
   }
@@ -121,6 +125,11 @@ export class MappedMemory implements AddressSpace {
     }
     return true;
   }
+}
+
+/** New zeroed bytes that threads can share. */
+export function sharedBytes(length: number): Uint8Array<SharedArrayBuffer> {
+  return new Uint8Array(new SharedArrayBuffer(length));
 }
 
 function endOf(mapping: Mapping): bigint {

@@ -162,8 +162,8 @@ export class HsmDevice {
  * The driver takes any address and means the page around it. A caller that does not expect that is
  * refused.
  */
-function share(page: SharedArrayBuffer, caller: AddressSpace, address: bigint): boolean {
-  return address % BigInt(PAGE_BYTES) === 0n && caller.share(address, new Uint8Array(page));
+function share(page: Uint8Array, caller: AddressSpace, address: bigint): boolean {
+  return address % BigInt(PAGE_BYTES) === 0n && caller.share(address, page);
 }
 
 function countBits(bits: bigint): number {

@@ -122,6 +122,6 @@ export class IoctlVm {
     if (asyncIo === undefined || address % BigInt(PAGE_BYTES) !== 0n) return Errno.EPERM;
     const result = asyncIo.setupRing(id, page);
     if (result < 0) return result;
-    return this.#caller.share(address, new Uint8Array(asyncIo.ringPage(id))) ? 0 : Errno.EFAULT;
+    return this.#caller.share(address, asyncIo.ringBytes(id)) ? 0 : Errno.EFAULT;
   }
 }

@@ -3,7 +3,7 @@
  */
 
 import { PAGE_BYTES } from '../io-request/layout.js';
-import type { AddressSpace } from './address-space.js';
+import { sharedBytes, type AddressSpace } from './address-space.js';
 import { Errno } from '../hsm/errno.js';
 import type { Hardware } from './hardware.js';
 import { CSTATE_DATA, PSTATE_DATA } from './struct-layout.js';
@@ -16,7 +16,7 @@ const RESULT_BYTES = [COUNT_BYTES, PSTATE_DATA.bytes, COUNT_BYTES, CSTATE_DATA.b
 
 /** Offers the caller's page to the hypervisor, which keeps it if it accepts. */
 export function monitorInterrupts(vmId: number, caller: AddressSpace, hardware: Hardware, address: bigint): number {
-  const page = new Uint8Array(new SharedArrayBuffer(PAGE_BYTES));
+  const page = sharedBytes(PAGE_BYTES);
   // The driver takes the whole page around the address.
   const start = address - (address % BigInt(PAGE_BYTES));
   if (!caller.read(start, page)) return Errno.EFAULT;

@@ -6,11 +6,11 @@ const BYTES = { u8: 1, u16: 2, u32: 4, i32: 4, u64: 8 } as const;
 
 export class StructView<Layout extends StructLayout> {
   readonly layout: Layout;
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
 
   /** New bytes, all zero, or a view of given ones. */
-  constructor(layout: Layout, bytes: Uint8Array = new Uint8Array(layout.bytes)) {
+  constructor(layout: Layout, bytes: Uint8Array<ArrayBuffer> = new Uint8Array(layout.bytes)) {
     this.layout = layout;
     this.bytes = bytes;
     this.#view = new DataView(bytes.buffer, bytes.byteOffset, layout.bytes);

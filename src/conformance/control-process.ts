@@ -4,7 +4,7 @@
  * process does. No worker runs by itself: the script's `upcall` is the pass.
  */
 
-import { MappedMemory } from '../acrn-hsm/address-space.js';
+import { MappedMemory, sharedBytes } from '../acrn-hsm/address-space.js';
 import { Errno } from '../hsm/errno.js';
 import { LocalEventTable } from '../acrn-hsm/event-table.js';
 import { HsmDevice } from '../acrn-hsm/hsm-device.js';
@@ -54,7 +54,7 @@ export class ControlProcess implements ScriptWorld {
       [ARGUMENT, PAGE_BYTES],
       [SEGMENTS, SEGMENT_BYTES],
     ] as const)
-      this.#memory.map(start, new Uint8Array(new SharedArrayBuffer(bytes)));
+      this.#memory.map(start, sharedBytes(bytes));
     this.#events.forEach((event, fd) => {
       this.#descriptors.open(event);
       event.onSignal(() => stage.events.push({ signal: fd }));

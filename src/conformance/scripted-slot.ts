@@ -24,11 +24,12 @@ export function putRequest(buffer: SharedBuffer, index: number, request: Scripte
   const slot = buffer.slot(index);
   if (slot.state !== IoRequestState.FREE) return false;
   const { type, direction, address, size, value, polling } = request;
-  new Uint8Array(buffer.page, index * SLOT_BYTES, PUT_BYTES).fill(0);
+  const bytes = slotBytes(buffer, index);
+  bytes.fill(0, 0, PUT_BYTES);
   const valueHigh = type === IoRequestType.MMIO ? high(value) : 0;
   const filled = slot.fill(type, direction, low(address), high(address), low(size), low(value), valueHigh, polling);
   // A hypervisor never makes an access of 4 GiB; a script may.
-  new DataView(buffer.page).setBigUint64(index * SLOT_BYTES + SLOT_OFFSET.size, size, true);
+  for (let i = 0; i < 8; i++) bytes[SLOT_OFFSET.size + i] = Number((size >> BigInt(8 * i)) & 0xffn);
   return filled;
 }
 
@@ -59,7 +60,11 @@ export function dumpSlot(buffer: SharedBuffer, index: number): object {
 }
 
 export function slotHex(buffer: SharedBuffer, index: number): string {
-  return hexBytes(new Uint8Array(buffer.page, index * SLOT_BYTES, SLOT_BYTES));
+  return hexBytes(slotBytes(buffer, index));
+}
+
+function slotBytes(buffer: SharedBuffer, index: number): Uint8Array {
+  return buffer.bytes.subarray(index * SLOT_BYTES, (index + 1) * SLOT_BYTES);
 }
 
 function low(value: bigint): number {

@@ -31,7 +31,7 @@ export class SlotSampler {
   constructor(vm: UserVm, clients: ClientList) {
     this.#vm = vm;
     this.#clients = clients;
-    this.#page = new Uint8Array(vm.buffer.page);
+    this.#page = vm.buffer.bytes;
   }
 
   /** The next frame has all slots. */

@@ -3,7 +3,7 @@
 import { writeFileSync, writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { SharedWords } from '../sync/shared-words.js';
-import { HangWord } from './hang-words.js';
+import { HangWord, inputBytes } from './hang-words.js';
 
 const PEEK_MS = 1000;
 const STANDARD_ERROR = 2;
@@ -23,7 +23,7 @@ setInterval(() => {
     sinceMs = performance.now();
   }
   if (performance.now() - sinceMs < limitMs) return;
-  writeFileSync(file, new Uint8Array(words, 4 * HangWord.BYTES, shared.load(HangWord.LENGTH)));
+  writeFileSync(file, inputBytes(words).subarray(0, shared.load(HangWord.LENGTH)));
   writeSync(STANDARD_ERROR, `an input takes more than ${limitMs} ms; it is in ${file}\n`);
   process.kill(process.pid, 'SIGKILL');
 }, PEEK_MS);

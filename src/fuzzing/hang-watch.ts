@@ -5,11 +5,11 @@
 
 import { Worker } from 'node:worker_threads';
 import { SharedWords } from '../sync/shared-words.js';
-import { HANG_WORDS, HangWord } from './hang-words.js';
+import { HANG_WORDS, HangWord, inputBytes } from './hang-words.js';
 
 export class HangWatch {
   readonly #words = new SharedWords(HANG_WORDS);
-  readonly #bytes = new Uint8Array(this.#words.buffer, 4 * HangWord.BYTES);
+  readonly #bytes = inputBytes(this.#words.buffer);
   readonly #worker: Worker;
 
   /** `file` is written when one input takes longer than `limitMs`; then the process is killed. */

@@ -23,7 +23,7 @@ export interface AcrnVmEvent {
   readonly data: Uint8Array;
 }
 
-export function decodeAcrnVmEvent(element: Int32Array): AcrnVmEvent {
+export function decodeAcrnVmEvent(element: Int32Array<ArrayBuffer>): AcrnVmEvent {
   const bytes = new Uint8Array(element.buffer, element.byteOffset, VM_EVENT_BYTES).slice();
   return { type: new DataView(bytes.buffer).getUint32(0, true), data: bytes.subarray(4) };
 }

@@ -24,9 +24,9 @@ export interface AsyncIoDescriptor {
 
 /** What a hypervisor offers that can complete writes by itself and send VM events. */
 export interface AsyncIoHypercalls {
-  /** HC_SETUP_SBUF: `page` is what its owner prepared; from now on the ring lies in `ringPage`. */
+  /** HC_SETUP_SBUF: `page` is what its owner prepared; from now on the ring lies in `ringBytes`. */
   setupRing(id: RingId, page: Uint8Array): number;
-  ringPage(id: RingId): SharedArrayBuffer;
+  ringBytes(id: RingId): Uint8Array<SharedArrayBuffer>;
   ring(id: RingId): SharedRing | undefined;
   /** HC_ASYNCIO_ASSIGN and HC_ASYNCIO_DEASSIGN: 0 even when nothing was done, as in ACRN. */
   assignAsyncIo(descriptor: AsyncIoDescriptor): number;

@@ -8,6 +8,11 @@
  *
  * Source: ACRN's `asyncio` (types 1 port and 2 MMIO, 64 descriptors, newest first). ACRN compares neither direction nor
  * size; here only writes match, because a core cannot leave the register of a read as it was.
+ *
+ * Ordering: a ring's page is filled by plain stores and published by the store of its number of elements. A
+ * vCPU loads that number before it touches the page. A descriptor table is stored before GENERATION names
+ * it. A reader loads GENERATION, the table, and GENERATION again, all by atomic loads: were they plain, a
+ * processor could delay them past the second look, when the table is already being overwritten.
  */
 
 import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';
@@ -82,13 +87,13 @@ export class AsyncIo implements AsyncIoHypercalls {
       this.#words.store(ASYNC_ELEMENTS, 0);
       this.#publish([]);
     }
-    new Uint8Array(this.ringPage(id)).set(page.subarray(0, PAGE_BYTES));
+    this.ringBytes(id).set(page.subarray(0, PAGE_BYTES));
     this.#words.store(isAsync ? ASYNC_ELEMENTS : EVENT_ELEMENTS, elements);
     return 0;
   }
 
-  ringPage(id: RingId): SharedArrayBuffer {
-    return id === RingId.ASYNC_IO ? this.handle.asyncRing : this.handle.eventRing;
+  ringBytes(id: RingId): Uint8Array<SharedArrayBuffer> {
+    return new Uint8Array(this.#ringBuffer(id));
   }
 
   /** For the consumer; undefined while the ring is not set up. */
@@ -99,7 +104,7 @@ export class AsyncIo implements AsyncIoHypercalls {
     // Asked at every pass of the worker and for every kick.
     const known = this.#rings.get(id);
     if (known?.elements === elements) return known.ring;
-    const ring = new SharedRing(this.ringPage(id), isAsync ? ASYNC_ELEMENT_BYTES : EVENT_ELEMENT_BYTES, elements);
+    const ring = new SharedRing(this.#ringBuffer(id), isAsync ? ASYNC_ELEMENT_BYTES : EVENT_ELEMENT_BYTES, elements);
     this.#rings.set(id, { ring, elements });
     return ring;
   }
@@ -143,6 +148,10 @@ export class AsyncIo implements AsyncIoHypercalls {
     return this.#put(RingId.VM_EVENT) === RingResult.DONE;
   }
 
+  #ringBuffer(id: RingId): SharedArrayBuffer {
+    return id === RingId.ASYNC_IO ? this.handle.asyncRing : this.handle.eventRing;
+  }
+
   #put(id: RingId): RingResult {
     let tries = 0;
     while (!this.#words.move(LOCK, 0, 1)) if (++tries > MAX_LOCK_TRIES) return RingResult.CORRUPT;
@@ -161,18 +170,13 @@ export class AsyncIo implements AsyncIoHypercalls {
   ): number {
     const words = this.#words;
     const table = TABLES + (generation & 1) * TABLE_WORDS;
-    const count = words.loadRelaxed(table + COUNT);
+    const count = words.load(table + COUNT);
     for (let i = 0; i < count; i++) {
       const at = table + FIRST + i * DESCRIPTOR_WORDS;
-      if (
-        words.loadRelaxed(at) !== type ||
-        words.loadRelaxed(at + 1) !== addressLow ||
-        words.loadRelaxed(at + 2) !== addressHigh
-      )
-        continue;
-      const isWildcard = words.loadRelaxed(at + 3) === 0;
-      if (isWildcard || (words.loadRelaxed(at + 4) === valueLow && words.loadRelaxed(at + 5) === valueHigh))
-        return words.loadRelaxed(at + 6);
+      if (words.load(at) !== type || words.load(at + 1) !== addressLow || words.load(at + 2) !== addressHigh) continue;
+      const isWildcard = words.load(at + 3) === 0;
+      if (isWildcard || (words.load(at + 4) === valueLow && words.load(at + 5) === valueHigh))
+        return words.load(at + 6);
     }
     return 0;
   }

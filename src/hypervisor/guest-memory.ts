@@ -4,6 +4,13 @@
  * It lies in a SharedArrayBuffer, so that the vCPU's thread, the boot loaders and a device in any thread reach the same
  * bytes (DMA) without a copy. Accesses outside of the RAM throw RangeError: a device must check addresses that a guest
  * gave it with `contains` first.
+ *
+ * Ordering: RAM is read and written by plain accesses, ordered by what the threads do around them. A device
+ * that was assigned a request sees what the guest wrote before it, because the vCPU published the request
+ * by the compare-and-exchange to PENDING. The guest sees what the device wrote before it completed the
+ * request, by the one to COMPLETE, or before it raised an interrupt line, by the line's atomic word. RAM
+ * that a device accesses at any other time is as it would be with DMA: the guest's driver must not use it
+ * until it was told to. Boot loaders write before the store of RUNNING, which the vCPU loads.
  */
 
 import { DirtyPages } from './dirty-pages.js';

@@ -3,6 +3,10 @@
  * doorbell, the interrupt lines and messages, the asynchronous writes, the write-protected pages, and each vCPU's
  * counters. The hypervisor's side of the main thread writes the VM's state and the pages, each vCPU thread its own words,
  * and everybody may ring and raise lines.
+ *
+ * Ordering: all words are SharedWords. The counters are doubles that one vCPU's thread writes and others
+ * read at any time, by plain accesses. Nobody acts on them: a stale counter shows a moment that has passed.
+ * On a 32-bit processor a double may also be torn: one read then shows a wrong number.
  */
 
 import { Doorbell } from '../sync/doorbell.js';

@@ -6,6 +6,13 @@
  * other side may read them. A move from the wrong state is refused and returns false: on a page that others can write,
  * a wrong state is the other side's doing, and never a reason to go on. Nothing else in the code base writes the word.
  *
+ * Ordering: every field but the state is read and written plainly by the side that owns the slot, and the
+ * state is what hands it over. A side writes its fields, then moves the state by a compare-and-exchange,
+ * which releases them. The other side loads the state atomically, or moves it itself, before it reads a
+ * field, which acquires them. A relaxed read of the state only says whether that is worth trying. `fill`
+ * alone writes fields after a relaxed read of FREE. Nobody else writes a FREE slot's fields, and the last
+ * reader of the old ones completed the request, which this vCPU has acquired before it released the slot.
+ *
  * 64-bit fields are two int32 words: V8 handles those without boxing, and this path must not allocate.
  */
 

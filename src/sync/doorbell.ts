@@ -1,15 +1,18 @@
 /**
  * Doorbell: parks one thread until others have work for it. One waiter, any number of ringers.
  *
- * Called by: ringers `ring` after they published their work by an atomic store; the waiter `wait`s, or `waitAsync`s if its
- * event loop must go on turning. Both spin first if they are given an AdaptiveSpin.
- * Callers must: act on a true result by an atomic operation, because the poll that found the work may have been relaxed.
+ * Called by: ringers `ring` after they published their work by an atomic store; the waiter `wait`s,
+ * or `waitAsync`s if its event loop must go on turning. Both spin first if they are given an
+ * AdaptiveSpin.
+ * Callers must: act on a true result by an atomic operation, because the poll that found the work
+ * may have been relaxed.
  * Threads: any.
  *
- * No wake-up is lost, because all operations here and `poll.ordered` are sequentially consistent: the waiter arms the
- * doorbell and then polls, and the ringer publishes and then loads the armed word. So either the ringer sees "armed" and
- * wakes the waiter, or the waiter's last poll sees the work. The waiter parks on the count of rings that it read before that
- * poll, so a ring in between does not let it park. While the waiter is awake a ring is one load, and rings coalesce.
+ * Ordering: no wake-up is lost, because all operations here and `poll.ordered` are sequentially
+ * consistent: the waiter arms the doorbell and then polls, and the ringer publishes and then loads
+ * the armed word. So either the ringer sees "armed" and wakes the waiter, or the waiter's last poll
+ * sees the work. The waiter parks on the count of rings that it read before that poll, so a ring in
+ * between does not let it park. While the waiter is awake a ring is one load, and rings coalesce.
  */
 
 import type { AdaptiveSpin } from './adaptive-spin.js';
@@ -23,7 +26,9 @@ export class Doorbell {
   readonly #words: Int32Array<SharedArrayBuffer>;
   /** Index of the count of rings, on which the waiter parks. */
   readonly #rings: number;
-  /** Index of the armed word: 1 from just before the waiter's last poll until it goes on, else 0. */
+  /**
+   * Index of the armed word: 1 from just before the waiter's last poll until it goes on, else 0.
+   */
   readonly #armed: number;
 
   /** Takes words `index` and `index + 1` of `buffer`, which start as 0. */
@@ -37,7 +42,10 @@ export class Doorbell {
     return this.#words.buffer;
   }
 
-  /** Rings that found the doorbell armed. A ring while the waiter is awake is not counted and costs one load. */
+  /**
+   * Rings that found the doorbell armed. A ring while the waiter is awake is not counted and costs
+   * one load.
+   */
   get rings(): number {
     return Atomics.load(this.#words, this.#rings) >>> 0;
   }
@@ -50,7 +58,10 @@ export class Doorbell {
     return true;
   }
 
-  /** Blocks this thread until there is work (true) or the time is over (false). For threads without an event loop. */
+  /**
+   * Blocks this thread until there is work (true) or the time is over (false). For threads without
+   * an event loop.
+   */
   wait(poll: Poll, timeoutMs = Infinity, spin?: AdaptiveSpin): boolean {
     if (spin === undefined ? poll.ordered() : spin.spin(poll)) return true;
     const endMs = endOf(timeoutMs);

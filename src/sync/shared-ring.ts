@@ -5,6 +5,10 @@
  *
  * One producer at a time, one consumer. Full means that one element stays unused, so that head = tail means empty.
  *
+ * Ordering: the producer loads the head, stores the element, then stores the tail. The consumer loads the
+ * tail, reads the element, then stores the head. Offsets are atomic, elements plain: the store of an offset
+ * releases the accesses before it, and the load of it by the other side acquires them.
+ *
  * Source: ACRN's `sbuf.h`: magic u64 at 0, element count and size u32 at 8 and 12, head and tail u32 at 16 and 20 as byte
  * offsets into the data, which begins at 64; flags at 24, overrun count at 32, data size at 36.
  */

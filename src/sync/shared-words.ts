@@ -2,7 +2,12 @@
  * SharedWords: 32-bit words that several threads read and write, outside of the page.
  *
  * Slot, Doorbell and this class are the only three that name `Atomics`: whoever reviews the concurrency of upcall
- * reads those three files. All operations are sequentially consistent.
+ * reads those three files.
+ *
+ * Ordering: all operations are sequentially consistent except `loadRelaxed` and `storeRelaxed`. What a
+ * thread stored relaxed is visible to one that loads an atomic store which came after it. A relaxed load
+ * orders nothing: it may only say whether an atomic one is worth its cost, or read what an atomic load
+ * before it has made visible.
  */
 
 /**

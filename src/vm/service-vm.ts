@@ -186,7 +186,7 @@ export class ServiceVm {
    * destroyed.
    */
   async #giveBuffer(hypercalls: Hypercalls, buffer: SharedBuffer, share: VmPlan['sharePage']): Promise<void> {
-    if (!this.#isClosed && share?.(buffer.page) !== false && hypercalls.setIoreqBuffer() >= 0) return;
+    if (!this.#isClosed && share?.(buffer.bytes) !== false && hypercalls.setIoreqBuffer() >= 0) return;
     await hypercalls.pauseVm();
     await hypercalls.destroyVm();
     this.#expectOpen();

@@ -30,7 +30,7 @@ export interface VmPlan {
    * Maps the page of slots into its owner's memory. Returns false if that cannot be: the VM is
    * refused.
    */
-  readonly sharePage?: (page: SharedArrayBuffer) => boolean;
+  readonly sharePage?: (page: Uint8Array<SharedArrayBuffer>) => boolean;
   /** Called before the VM's first event. */
   readonly onCreated?: (vm: UserVm) => void;
   /** CLEAR's sleep, for tests. */

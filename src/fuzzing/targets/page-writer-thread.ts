@@ -20,7 +20,7 @@ export interface PageWriterData {
 const port = parentPort;
 if (port === null) throw new Error('the writer runs in a thread of its own');
 const { page, control } = workerData as PageWriterData;
-const words = new Int32Array(page);
+const words = new SharedWords(page);
 const stop = new SharedWords(control);
 
 port.on('message', (writes: readonly PageWrite[]) => {
@@ -28,7 +28,7 @@ port.on('message', (writes: readonly PageWrite[]) => {
   while (stop.load(0) !== 0 && writes.length > 0) {
     rounds++;
     for (const { index, value, pause } of writes) {
-      words[index] = value;
+      words.storeRelaxed(index, value);
       for (let left = pause; left > 0; left--) stop.loadRelaxed(0);
     }
   }

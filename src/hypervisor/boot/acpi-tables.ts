@@ -52,7 +52,7 @@ const ADDRESS_SPACE_IO = 1;
 
 /** A table under construction: little-endian fields at the offsets that the specification gives. */
 class Table {
-  readonly bytes: Uint8Array;
+  readonly bytes: Uint8Array<ArrayBuffer>;
   readonly #view: DataView;
 
   constructor(length: number) {

@@ -27,7 +27,7 @@ interface Format {
   readonly name: string;
   readonly magic: readonly number[];
   /** Fills `unpacked` through `sink`; false if this sort of file is not unpacked here. Rejects if it is damaged. */
-  unpack(packed: ImageReader, sink: Sink, unpacked: Uint8Array): Promise<boolean>;
+  unpack(packed: ImageReader, sink: Sink, unpacked: Uint8Array<ArrayBuffer>): Promise<boolean>;
 }
 
 const FORMATS: readonly Format[] = [
@@ -74,7 +74,7 @@ async function gunzip(packed: ImageReader, sink: Sink): Promise<boolean> {
   return drain(gunzipped, sink);
 }
 
-async function unxz(packed: ImageReader, sink: Sink, unpacked: Uint8Array): Promise<boolean> {
+async function unxz(packed: ImageReader, sink: Sink, unpacked: Uint8Array<ArrayBuffer>): Promise<boolean> {
   const plan = planXz(packed);
   if (plan === undefined) return false;
   await drain(new xzDecompress.XzReadableStream(inOneChunk(plan.stream)), sink);

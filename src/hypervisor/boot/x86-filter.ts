@@ -22,7 +22,7 @@ function isNear(byte: number | undefined): boolean {
 const DISTANCE: readonly (number | undefined)[] = [0, 1, 2, undefined, 3, undefined, undefined, undefined];
 
 /** In place; `bytes` is the whole stream from its start. */
-export function undoX86Filter(bytes: Uint8Array): void {
+export function undoX86Filter(bytes: Uint8Array<ArrayBuffer>): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let skipped = 0;
   for (let at = 0; at + OPERAND_BYTES < bytes.length; at++) {

@@ -3,6 +3,9 @@
  * and checked at start-up by the self-test.
  */
 
+/** All offsets lie below this address. The core's heap begins above it. */
+export const CPU_STATE_BYTES = 4096;
+
 export const CoreOffset = {
   /** EAX, ECX, EDX, EBX, ESP, EBP, ESI, EDI: eight 32-bit words. */
   generalRegisters: 64,

@@ -6,7 +6,8 @@
 
 import type { SegmentStart, VcpuRegisters } from '../vcpu-registers.js';
 import type { CoreExports } from './core-exports.js';
-import { CoreOffset, GeneralRegister, SegmentIndex, SystemSegmentIndex } from './core-layout.js';
+import { CoreOffset, CPU_STATE_BYTES, GeneralRegister, SegmentIndex, SystemSegmentIndex } from './core-layout.js';
+import { coreFields } from './core-memory.js';
 
 /** CR0.PE, and CR0.ET, which is always 1. */
 const PROTECTED = 0x11;
@@ -20,7 +21,7 @@ const REAL_MODE_LIMIT = 0xffff;
 const FLAT_LIMIT = 0xffff_ffff;
 
 export function setRegisters(core: CoreExports, registers: VcpuRegisters): void {
-  const view = new DataView(core.memory.buffer);
+  const view = coreFields(core.memory.buffer, 0, CPU_STATE_BYTES);
   const word = (offset: number, value: number): void => view.setInt32(offset, value, true);
   const isFlat = registers.mode === 'flat-32';
 

@@ -13,7 +13,8 @@ import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { explainEnd } from './core-end.js';
 import { instantiate, type CoreExports, type CoreImports } from './core-exports.js';
-import { CoreOffset, INSTRUCTIONS_PER_POLL } from './core-layout.js';
+import { CoreOffset, CPU_STATE_BYTES, INSTRUCTIONS_PER_POLL } from './core-layout.js';
+import { coreBytes, coreFields, coreWords } from './core-memory.js';
 import { setRegisters } from './core-registers.js';
 import { InterruptPins } from './interrupt-pins.js';
 import { mainLoop } from './main-loop.js';
@@ -93,7 +94,7 @@ export class Core implements VcpuProgram {
     const { exports, table } = instantiate(module, this.#imports(handler, options.random ?? random32));
     this.#core = exports;
     exports.rust_init();
-    const state = new DataView(exports.memory.buffer, 0, FIRST_HEAP_BYTE);
+    const state = coreFields(exports.memory.buffer, 0, CPU_STATE_BYTES);
     state.setUint8(CoreOffset.fpuStackEmpty, FPU_STACK_EMPTY);
     state.setUint16(CoreOffset.fpuControlWord, FPU_CONTROL_WORD, true);
     exports.set_tsc(0, 0);
@@ -115,8 +116,8 @@ export class Core implements VcpuProgram {
     this.#dirty = new DirtyPages(dirty);
     if (options.protection !== undefined) this.#trappedRam = new TrappedRam(options.protection, exports, this.memory);
     this.#dropTranslations = (start, end) => exports.jit_dirty_cache(start, end);
-    this.#words = new Int32Array(buffer, 0, FIRST_HEAP_BYTE >> 2);
-    this.#blockBoundary = new Uint8Array(buffer, CoreOffset.blockBoundary, 1);
+    this.#words = coreWords(buffer, 0, CPU_STATE_BYTES >> 2);
+    this.#blockBoundary = coreBytes(buffer, CoreOffset.blockBoundary, 1);
     this.#translations = new Translations(exports, table, () => this.#pollSoon());
     this.#pins = new InterruptPins(exports);
     this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
@@ -247,16 +248,13 @@ export class Core implements VcpuProgram {
 
   #text(address: number, length: number): string {
     // A copy: a TextDecoder refuses shared memory.
-    return new TextDecoder().decode(new Uint8Array(this.#core.memory.buffer, address >>> 0, length >>> 0).slice());
+    return new TextDecoder().decode(coreBytes(this.#core.memory.buffer, address >>> 0, length >>> 0).slice());
   }
 
   #word(offset: number): number {
     return this.#words[offset >> 2] as number;
   }
 }
-
-/** The CPU's registers lie below this address, which the core leaves free for them. */
-const FIRST_HEAP_BYTE = 4096;
 
 /** Drawn in batches: one call for each number takes longer than the number. */
 const randomWords = new Int32Array(64);

@@ -10,6 +10,7 @@
 
 import type { InterruptController } from '../interrupt-lines.js';
 import type { CoreExports } from './core-exports.js';
+import { coreBytes, coreWords } from './core-memory.js';
 import { CoreOffset, IO_APIC_PINS, IoApicWord, LocalApicWord } from './core-layout.js';
 
 const PIC_PINS = 16;
@@ -34,9 +35,9 @@ export class InterruptPins implements InterruptController {
   constructor(core: CoreExports) {
     this.#core = core;
     const { buffer } = core.memory;
-    this.#ioApic = new Int32Array(buffer, core.get_ioapic_addr());
-    this.#localApic = new Int32Array(buffer, core.get_apic_addr());
-    this.#acpiEnabled = new Uint8Array(buffer, CoreOffset.acpiEnabled, 1);
+    this.#ioApic = coreWords(buffer, core.get_ioapic_addr());
+    this.#localApic = coreWords(buffer, core.get_apic_addr());
+    this.#acpiEnabled = coreBytes(buffer, CoreOffset.acpiEnabled, 1);
   }
 
   raise(line: number): void {

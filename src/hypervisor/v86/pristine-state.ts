@@ -6,9 +6,9 @@
  * other blocks are kept.
  *
  * Threads: only the vCPU's thread, which runs the core, uses it. No guest code runs meanwhile.
- *
- * Ordering: none is needed. The snapshot leaves out the RAM, the only part that other threads access.
  */
+
+import { coreWords } from './core-memory.js';
 
 const BLOCK_BYTES = 0x1_0000;
 
@@ -57,7 +57,7 @@ export class PristineState {
   #eachBlock(buffer: ArrayBufferLike, visit: (start: number, block: Int32Array) => void): void {
     for (const { start: first, end } of this.#ranges)
       for (let start = first; start < end; start += BLOCK_BYTES)
-        visit(start, new Int32Array(buffer, start, Math.min(BLOCK_BYTES, end - start) >> 2));
+        visit(start, coreWords(buffer, start, Math.min(BLOCK_BYTES, end - start) >> 2));
   }
 }
 

@@ -8,6 +8,7 @@
 import { GeneralProtection } from '../io-handler.js';
 import { CoreOffset, FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
 import type { CoreExports } from './core-exports.js';
+import { coreBytes, coreWords } from './core-memory.js';
 import { shareImportedMemory, STACK_POINTER_EXPORT } from './wasm-edit.js';
 
 interface Compiled {
@@ -54,8 +55,8 @@ export class Translations {
     this.#table = table;
     this.#stackPointer = core[STACK_POINTER_EXPORT];
     this.#mayInterrupt = mayInterrupt;
-    this.#flags = new Uint8Array(core.memory.buffer, CoreOffset.flags + 1, 1);
-    this.#eip = new Int32Array(core.memory.buffer, CoreOffset.instructionPointer, 1);
+    this.#flags = coreBytes(core.memory.buffer, CoreOffset.flags + 1, 1);
+    this.#eip = coreWords(core.memory.buffer, CoreOffset.instructionPointer, 1);
     this.#imports = this.#importsOf(core);
   }
 
@@ -67,7 +68,7 @@ export class Translations {
   /** `codegen_finalize`: the core has made a module of `length` bytes. */
   add(index: number, start: number, stateFlags: number, address: number, length: number): void {
     // A module cannot be compiled from shared memory; the edit copies.
-    const bytes = shareImportedMemory(new Uint8Array(this.#core.memory.buffer, address >>> 0, length >>> 0));
+    const bytes = shareImportedMemory(coreBytes(this.#core.memory.buffer, address >>> 0, length >>> 0));
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { e: this.#imports });
     this.#compiled.push({ index, start, stateFlags, entry: exports['f'] });
     this.#count++;

@@ -10,6 +10,7 @@
 import type { GuestMemoryHandle } from '../guest-memory.js';
 import type { ProtectedPages } from '../protected-pages.js';
 import type { CoreExports } from './core-exports.js';
+import { coreFields, coreWords } from './core-memory.js';
 import { CoreOffset } from './core-layout.js';
 
 /** Which pages are protected, and where stores to them go; IoHandler has that method. */
@@ -46,9 +47,9 @@ export class TrappedRam {
   constructor(protection: PageProtection, core: CoreExports, { buffer, byteOffset, byteLength }: GuestMemoryHandle) {
     this.#protection = protection;
     this.#core = core;
-    this.#ram = new DataView(buffer, byteOffset, byteLength);
+    this.#ram = coreFields(buffer, byteOffset, byteLength);
     this.#end = byteLength;
-    this.#memorySize = new Int32Array(buffer, CoreOffset.memorySize, 1);
+    this.#memorySize = coreWords(buffer, CoreOffset.memorySize, 1);
     this.#start = byteLength;
     this.#droppedAt = new Uint32Array(byteLength >>> PAGE_SHIFT);
   }
