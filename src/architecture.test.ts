@@ -1,6 +1,6 @@
 /**
- * The rules of the source tree, held by reading its import lines. This test is the documentation of the rules:
- * whoever has to bend one changes it here, with a reason.
+ * The rules of the source tree, held by reading its import lines. This test is the documentation of
+ * the rules: whoever has to bend one changes it here, with a reason.
  */
 
 import assert from 'node:assert/strict';
@@ -100,7 +100,10 @@ function hypervisorOf(path: string): string | undefined {
   return name === 'boot' || name === 'fixtures' ? undefined : name;
 }
 
-/** Holds `rule` for each import of the product files in `where`; it returns what is wrong, or nothing. */
+/**
+ * Holds `rule` for each import of the product files in `where`; it returns what is wrong, or
+ * nothing.
+ */
 function holdForImports(
   where: (path: string) => boolean,
   rule: (file: SourceFile, one: Import) => string | undefined,
@@ -194,7 +197,8 @@ describe('who may know whom', () => {
   });
 
   test('the HSM takes from the hypervisor the upcall and the hypercalls at run time, everything else as types', () => {
-    // The hypercalls of asynchronous I/O have a file of their own: not every hypervisor offers them.
+    // The hypercalls of asynchronous I/O have a file of their own: not every hypervisor offers
+    // them.
     const arrows = ['upcall', 'hypercalls', 'async-io-hypercalls'].map((name) => `hypervisor/${name}.ts`);
     holdForImports(inFolder('hsm/'), (_, { from, isType }) =>
       from.startsWith('hypervisor/') && !isType && !arrows.includes(from) ? 'not one of the two arrows' : undefined,
@@ -272,7 +276,9 @@ describe('the host', () => {
 // Only the page is compiled with the DOM's types (its own tsconfig.json), and without Node's.
 describe('the dashboard’s page', () => {
   const page = inFolder('dashboard/page/');
-  /** What the page and its server share, and the words for it: both run in a browser and in Node. */
+  /**
+   * What the page and its server share, and the words for it: both run in a browser and in Node.
+   */
   const shared = (path: string): boolean =>
     inFolder('dashboard/view/')(path) || /^dashboard\/(protocol|limits|server-messages|slot-frame)\.ts$/.test(path);
   const agreed = [
@@ -303,8 +309,9 @@ describe('the dashboard’s page', () => {
 
 describe('shared memory', () => {
   /**
-   * The files that view it by typed arrays, beside the class that does so for all others (SharedWords). A
-   * review for a processor that reorders stores reads these, and the users of `loadRelaxed`.
+   * The files that view it by typed arrays, beside the class that does so for all others
+   * (SharedWords). A review for a processor that reorders stores reads these, and the users of
+   * `loadRelaxed`.
    */
   const VIEWING = [
     // The page of slots, its words, and what orders threads.
@@ -375,7 +382,7 @@ describe('shared memory', () => {
     const unnamed = [...views].filter(([path]) => !VIEWING.includes(path));
     assert.deepEqual(unnamed, [], 'pass SharedWords instead, or name the file here and argue its ordering in it');
     assert.deepEqual([...views.keys()].sort(), [...VIEWING].sort(), 'a file is named that views no shared memory');
-    const silent = VIEWING.filter((path) => !/^ \* Ordering: \S/m.test(headOf(byPath.get(path)?.text ?? '')));
+    const silent = VIEWING.filter((path) => !/^ \* Ordering[:,] \S/m.test(headOf(byPath.get(path)?.text ?? '')));
     assert.deepEqual(silent, [], 'the head comment needs a paragraph "Ordering: …"');
   });
 });

@@ -6,7 +6,10 @@
  */
 
 export interface EventFds {
-  /** A new eventfd, non-blocking and closed by exec. Returns its descriptor. Throws if there can be no more. */
+  /**
+   * A new eventfd, non-blocking and closed by exec. Returns its descriptor. Throws if there can be
+   * no more.
+   */
   create(): number;
   /**
    * The kernel's own name of the eventfd behind a descriptor, the same for all its descriptors.

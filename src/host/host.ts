@@ -2,8 +2,8 @@
  * Host: what upcall needs of the program that runs it, beyond the language and what every host has
  * (`performance`, `setTimeout`, `queueMicrotask`, `structuredClone`, `crypto`, `WebAssembly`).
  *
- * Called by: hypervisor/, device-model/placement/, fault-injection/, vm/ and acrn-hsm/, which import
- * `host` from current.ts.
+ * Called by: hypervisor/, device-model/placement/, fault-injection/, vm/ and acrn-hsm/, which
+ * import `host` from current.ts.
  * Implementations: node/node-host.ts. Each method says what another host, above all a browser, may
  * do instead.
  */
@@ -21,18 +21,21 @@ export interface Host {
   startThread(entry: URL, options: ThreadOptions): HostThread;
 
   /**
-   * In a thread that `startThread` started: its data and its way back. A promise because a browser's
-   * worker gets its data as a message. Rejects in any other thread.
+   * In a thread that `startThread` started: its data and its way back. A promise because a
+   * browser's worker gets its data as a message. Rejects in any other thread.
    */
   startedThread(): Promise<StartedThread>;
 
   /**
-   * Lowers the scheduling priority of this thread by `steps` (0…19) of a nice value each. Does nothing
-   * where threads have no priority of their own.
+   * Lowers the scheduling priority of this thread by `steps` (0…19) of a nice value each. Does
+   * nothing where threads have no priority of their own.
    */
   lowerPriority(steps: number): void;
 
-  /** Resolves after the event loop has handled what is ready now. Must be cheap: a worker calls it often. */
+  /**
+   * Resolves after the event loop has handled what is ready now. Must be cheap: a worker calls it
+   * often.
+   */
   turn(): Promise<void>;
 
   /** Rejects with the host's own error if `file` cannot be read. A browser takes it as a URL. */
@@ -41,7 +44,10 @@ export interface Host {
   /** The name by which `readFile` and people find the file at `url`, which comes with upcall. */
   fileName(url: URL): string;
 
-  /** The name of a file of an installed package, e.g. `v86/build/v86.wasm`. Throws if it is not there. */
+  /**
+   * The name of a file of an installed package, e.g. `v86/build/v86.wasm`. Throws if it is not
+   * there.
+   */
   packageFile(file: string): string;
 
   /** Loads a module by its URL or path. Node's also takes TypeScript. */
@@ -57,7 +63,9 @@ export interface Host {
 export interface ThreadOptions {
   /** For debuggers and lists of threads. */
   readonly name: string;
-  /** What the thread gets as its StartedThread.data, by structured cloning. Shared memory is shared. */
+  /**
+   * What the thread gets as its StartedThread.data, by structured cloning. Shared memory is shared.
+   */
   readonly data: unknown;
   /** Called with what the thread posts, in its order. */
   readonly onMessage: (message: unknown) => void;
@@ -72,7 +80,9 @@ export interface HostThread {
   terminate(): Promise<void>;
 }
 
-/** A thread's own side. There is no way to receive: a thread that blocks has no event loop to do so. */
+/**
+ * A thread's own side. There is no way to receive: a thread that blocks has no event loop to do so.
+ */
 export interface StartedThread {
   readonly data: unknown;
   /** Posts to `onMessage`, by structured cloning. Works in a thread that blocks afterwards. */
@@ -83,13 +93,18 @@ export interface StartedThread {
   close(): void;
 }
 
-/** The place where an asynchronous operation began. Reading `stack` formats it, which is expensive. */
+/**
+ * The place where an asynchronous operation began. Reading `stack` formats it, which is expensive.
+ */
 export interface AsyncOrigin {
   readonly stack?: string;
 }
 
 export interface AsyncStacks {
-  /** Runs `callback`, and calls `onBegin` for each operation that begins on its behalf, then and later. */
+  /**
+   * Runs `callback`, and calls `onBegin` for each operation that begins on its behalf, then and
+   * later.
+   */
   run(onBegin: (origin: AsyncOrigin) => void, callback: () => void): void;
   /** Ends the recording. */
   close(): void;

@@ -1,13 +1,15 @@
 /**
- * StartRegisters: the registers in which one vCPU starts next, in shared words. A vCPU's thread never turns
- * its event loop, so it reads them from memory, between two runs, instead of receiving a message.
+ * StartRegisters: the registers in which one vCPU starts next, in shared words. A vCPU's thread
+ * never turns its event loop, so it reads them from memory, between two runs, instead of receiving
+ * a message.
  *
- * Threads: the hypervisor's side stores, the vCPU's thread loads. A sequence lock keeps what is loaded
- * whole: the sequence is odd while the text changes. All accesses are sequentially consistent, so a load
- * that saw the same even sequence before and after the text saw all of that text.
+ * Threads: the hypervisor's side stores, the vCPU's thread loads. A sequence lock keeps what is
+ * loaded whole: the sequence is odd while the text changes. All accesses are sequentially
+ * consistent, so a load that saw the same even sequence before and after the text saw all of that
+ * text.
  *
- * The words hold the registers as JSON, one character a word: a start is rare, and VcpuRegisters stays the
- * only description of its fields.
+ * The words hold the registers as JSON, one character a word: a start is rare, and VcpuRegisters
+ * stays the only description of its fields.
  */
 
 import { SharedWords } from '../sync/shared-words.js';
@@ -31,7 +33,10 @@ export class StartRegisters {
     return this.#words.buffer;
   }
 
-  /** Returns false, and changes nothing, if the text of `registers` is too long: it has more than their fields. */
+  /**
+   * Returns false, and changes nothing, if the text of `registers` is too long: it has more than
+   * their fields.
+   */
   store(registers: VcpuRegisters): boolean {
     const text = JSON.stringify(registers);
     if (text.length > MAX_LENGTH) return false;
@@ -44,7 +49,10 @@ export class StartRegisters {
     return true;
   }
 
-  /** Returns undefined if none were stored yet. A store takes microseconds, so it may wait for one to end. */
+  /**
+   * Returns undefined if none were stored yet. A store takes microseconds, so it may wait for one
+   * to end.
+   */
   load(): VcpuRegisters | undefined {
     const words = this.#words;
     for (;;) {

@@ -1,4 +1,7 @@
-/** Deferred: a promise with the functions that settle it (Promise.withResolvers, which Node 20 does not have). */
+/**
+ * Deferred: a promise with the functions that settle it (Promise.withResolvers, which Node 20 does
+ * not have).
+ */
 
 export class Deferred<T> {
   readonly promise: Promise<T>;

@@ -1,6 +1,7 @@
 /**
- * Where asynchronous work begins, by `node:async_hooks`. A promise that does not settle has no stack, but
- * it was created somewhere. The hook makes every promise of the process slower, until `close`.
+ * Where asynchronous work begins, by `node:async_hooks`. A promise that does not settle has no
+ * stack, but it was created somewhere. The hook makes every promise of the process slower, until
+ * `close`.
  */
 
 import { AsyncLocalStorage, createHook } from 'node:async_hooks';

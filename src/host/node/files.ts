@@ -12,7 +12,10 @@ export function fileName(url: URL): string {
   return fileURLToPath(url);
 }
 
-/** Where Node finds the package from here: beside upcall in somebody's project, or in our own node_modules. */
+/**
+ * Where Node finds the package from here: beside upcall in somebody's project, or in our own
+ * node_modules.
+ */
 export function packageFile(file: string): string {
   return createRequire(import.meta.url).resolve(file);
 }

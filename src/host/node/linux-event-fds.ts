@@ -1,5 +1,6 @@
 /**
- * LinuxEventFds: eventfds by the system calls of libc, where the optional package koffi is installed.
+ * LinuxEventFds: eventfds by the system calls of libc, where the optional package koffi is
+ * installed.
  *
  * Sources: eventfd(2), poll(2), proc_pid_fdinfo(5).
  */

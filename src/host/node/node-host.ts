@@ -26,7 +26,10 @@ export const nodeHost: Host = {
   openEventFds,
 };
 
-/** The niceness that the operator chose for the process is the base. Elsewhere than on Linux it is the whole process's. */
+/**
+ * The niceness that the operator chose for the process is the base. Elsewhere than on Linux it is
+ * the whole process's.
+ */
 function lowerPriority(steps: number): void {
   if (process.platform !== 'linux' || steps === 0) return;
   try {

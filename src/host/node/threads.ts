@@ -29,10 +29,11 @@ export function startedThread(): Promise<StartedThread> {
 }
 
 /**
- * Flags for a thread that runs a file. A thread inherits the process's flags, and `--input-type`, which
- * says what kind of text `node -e` was given, makes Node refuse every file.
+ * Flags for a thread that runs a file. A thread inherits the process's flags, and `--input-type`,
+ * which says what kind of text `node -e` was given, makes Node refuse every file.
  */
 export function threadFlags(processFlags: readonly string[] = process.execArgv): Pick<WorkerOptions, 'execArgv'> {
-  // No flags instead of the others: Node takes most of them from the process only, and refuses them here.
+  // No flags instead of the others: Node takes most of them from the process only, and refuses them
+  // here.
   return processFlags.some((flag) => flag.startsWith('--input-type')) ? { execArgv: [] } : {};
 }

@@ -1,7 +1,9 @@
 /**
- * The ACPI tables of a User VM, except the DSDT, which is compiled from guests/acpi/dsdt.asl and comes in as bytes. They
- * tell the guest about the power management registers, the local APIC and the IO-APIC, and through the DSDT about the
- * devices. Layouts: ACPI Specification 6.5, chapter 5.2.
+ * The ACPI tables of a User VM. The DSDT is compiled from guests/acpi/dsdt.asl and comes in as
+ * bytes. The others describe the power management registers, the local APIC and the IO-APIC, and
+ * the DSDT describes the devices.
+ *
+ * Source: ACPI Specification 6.5, chapter 5.2.
  *
  * All tables lie in one block at 0xE0000, where systems without EFI search for the root pointer.
  */
@@ -166,13 +168,19 @@ function fadt(facsAddress: number, dsdtAddress: number): Uint8Array {
   return table.checksum().bytes;
 }
 
-/** A Generic Address Structure: address space, width and offset in bits, access size (1 byte, 2 word, 3 dword), address. */
+/**
+ * A Generic Address Structure: address space, width and offset in bits, access size (1 byte, 2
+ * word, 3 dword), address.
+ */
 function ioAddress(table: Table, offset: number, port: number, bytes: 1 | 2 | 4): void {
   table.u8(offset, ADDRESS_SPACE_IO).u8(offset + 1, bytes * 8);
   table.u8(offset + 3, bytes === 4 ? 3 : bytes).u32(offset + 4, port);
 }
 
-/** ISA interrupts arrive at the pins of their own numbers, the timer's too, so only the SCI needs an override: its mode. */
+/**
+ * ISA interrupts arrive at the pins of their own numbers, the timer's too. So only the SCI needs an
+ * override, for its mode.
+ */
 function madt(): Uint8Array {
   const entries: number[][] = [
     // Processor 0, APIC 0, enabled.

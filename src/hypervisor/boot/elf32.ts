@@ -1,6 +1,7 @@
 /**
- * ELF32 for i386: the segments to load and the entry point, both as physical addresses. Used for multiboot images and
- * unpacked Linux kernels. Facts: System V ABI, chapters "ELF header" and "program header".
+ * ELF32 for i386: the segments to load and the entry point, both as physical addresses. Used for
+ * multiboot images and unpacked Linux kernels. Facts: System V ABI, chapters "ELF header" and
+ * "program header".
  */
 
 import type { ImageReader } from './image-reader.js';
@@ -25,7 +26,7 @@ export function isElf(bytes: Uint8Array): boolean {
   return bytes[0] === 0x7f && bytes[1] === 0x45 && bytes[2] === 0x4c && bytes[3] === 0x46;
 }
 
-/** Whether `readElf32` takes it at all: not a 64-bit or foreign ELF. */
+/** Whether `readElf32` takes it: not a 64-bit ELF, nor one for another processor. */
 export function isElf32ForI386(image: ImageReader): boolean {
   return (
     image.has(0, 52) &&

@@ -1,6 +1,6 @@
 /**
- * Flat images: bytes that start running at their first byte, as `nasm -f bin` makes them. In real mode at 0x7C00, where
- * a PC's boot sector runs, or in flat 32-bit protected mode at 1 MiB.
+ * Flat images: bytes that start running at their first byte, as `nasm -f bin` makes them. In real
+ * mode at 0x7C00, where a PC's boot sector runs, or in flat 32-bit protected mode at 1 MiB.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -9,7 +9,7 @@ import { FLAT_32, flatGdt, HIGH_MEMORY } from './low-memory.js';
 
 /** Where a PC's BIOS puts a boot sector. */
 const BOOT_SECTOR = 0x7c00;
-/** What real mode reaches without tricks. */
+/** The end of the memory that real mode addresses without tricks. */
 const REAL_MODE_END = 0xa_0000;
 
 /** Loaded at `address` and entered there with CS 0; the stack grows down from the image. */

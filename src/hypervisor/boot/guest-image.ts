@@ -1,7 +1,9 @@
 /**
- * GuestImage: a guest program of whatever kind, ready to be loaded into a User VM's memory as often as the VM is reset.
- * Whoever starts a VM prepares its image once (recognises the kind, unpacks a Linux kernel), then calls `load` with the
- * memory and hands the registers to the hypervisor.
+ * GuestImage: a guest program of any kind, ready to be loaded into a User VM's memory at each
+ * start.
+ *
+ * Called by: UserVm, which prepares its image once (recognises the kind, unpacks a Linux kernel),
+ * then calls `load` with the memory and gives the registers to the hypervisor.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -18,15 +20,16 @@ import { findMultibootHeader, planMultiboot } from './multiboot.js';
 import { isBzImage, readSetupHeader, type SetupHeader } from './setup-header.js';
 
 /**
- * `real`: flat, real mode. `flat-32`: flat, 32-bit protected mode. `multiboot`: Multiboot 1. `linux`: a bzImage. `elf`: a
- * bare 32-bit ELF, entered with Linux' zero page in ESI, so that an unpacked Linux kernel runs as well.
+ * `real`: flat, real mode. `flat-32`: flat, 32-bit protected mode. `multiboot`: Multiboot 1.
+ * `linux`: a bzImage. `elf`: a bare 32-bit ELF, entered with Linux' zero page in ESI, so that an
+ * unpacked Linux kernel runs as well.
  */
 export const IMAGE_KINDS = ['real', 'flat-32', 'multiboot', 'linux', 'elf'] as const;
 export type ImageKind = (typeof IMAGE_KINDS)[number];
 
 export interface GuestImageOptions {
   readonly image: Uint8Array;
-  /** Recognised by the image's content if left out; bytes that look like nothing else are `real`. */
+  /** Default: recognised by the image's content. Bytes of no other kind are `real`. */
   readonly kind?: ImageKind;
   /** For a flat image: where it is loaded and entered. */
   readonly address?: number;
@@ -41,9 +44,12 @@ export interface GuestImageOptions {
 
 export interface GuestImage {
   readonly kind: ImageKind;
-  /** Throws UpcallError if the image does not fit into so much RAM. */
+  /** Throws UpcallError if the image does not fit into `memoryBytes` of RAM. */
   check(memoryBytes: number): void;
-  /** Writes the image and everything it starts with. Repeatable; memory outside of the pieces is left alone. */
+  /**
+   * Writes the image and all that it starts with. Repeatable. Memory outside of the pieces is left
+   * alone.
+   */
   load(memory: GuestMemory): VcpuRegisters;
 }
 

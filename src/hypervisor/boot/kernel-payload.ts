@@ -1,7 +1,7 @@
 /**
- * The compressed kernel inside a bzImage, unpacked on the host: that is far quicker than letting the guest do it, where
- * xz alone costs several seconds. Runs in Node and in browsers. Formats: gzip, xz, zstd; any other stays packed and the
- * bzImage is booted as it is.
+ * The compressed kernel inside a bzImage, unpacked on the host. The guest would take far longer:
+ * several seconds for xz alone. Runs in Node and in browsers. Formats: gzip, xz, zstd. With any
+ * other format the bzImage boots as it is and unpacks itself.
  */
 
 import { Decompress as ZstdStream } from 'fzstd';
@@ -18,7 +18,9 @@ export const MAX_UNPACKED_BYTES = 256 * 2 ** 20;
 /** `zstd --ultra -22`, which kernels are packed with, has a window of 128 MiB. */
 export const MAX_ZSTD_WINDOW = 128 * 2 ** 20;
 
-/** The build appends the unpacked size; to a gzip stream it need not, because that ends with it anyway. */
+/**
+ * The kernel's build appends the unpacked size, except to a gzip stream, which ends with it anyway.
+ */
 const SIZE_BYTES = 4;
 
 type Sink = (chunk: Uint8Array) => void;
@@ -26,7 +28,10 @@ type Sink = (chunk: Uint8Array) => void;
 interface Format {
   readonly name: string;
   readonly magic: readonly number[];
-  /** Fills `unpacked` through `sink`; false if this sort of file is not unpacked here. Rejects if it is damaged. */
+  /**
+   * Fills `unpacked` through `sink`. Resolves with false if it cannot unpack this file, rejects if
+   * it is damaged.
+   */
   unpack(packed: ImageReader, sink: Sink, unpacked: Uint8Array<ArrayBuffer>): Promise<boolean>;
 }
 
@@ -36,7 +41,10 @@ const FORMATS: readonly Format[] = [
   { name: 'zstd', magic: [0x28, 0xb5, 0x2f, 0xfd], unpack: unzstd },
 ];
 
-/** The ELF for i386 inside `image`, or undefined if it is packed in another way or is none (a 64-bit kernel). */
+/**
+ * The ELF for i386 inside `image`, or undefined if it is packed in another way or is a 64-bit
+ * kernel.
+ */
 export async function unpackKernel(image: ImageReader): Promise<ImageReader | undefined> {
   const { payload } = readSetupHeader(image);
   if (payload === undefined) return undefined;
@@ -46,13 +54,13 @@ export async function unpackKernel(image: ImageReader): Promise<ImageReader | un
 
   const size = packed.u32(packed.length - SIZE_BYTES);
   if (size > MAX_UNPACKED_BYTES)
-    throw new UpcallError('IMAGE_TOO_LARGE', `${packed.what}: it says that it unpacks to ${size} bytes`, {
+    throw new UpcallError('IMAGE_TOO_LARGE', `${packed.what}: its header gives an unpacked size of ${size} bytes`, {
       remedy: `At most ${MAX_UNPACKED_BYTES} bytes are unpacked: check that the file is complete`,
     });
   const unpacked = new Uint8Array(size);
   let filled = 0;
   const sink = (chunk: Uint8Array): void => {
-    if (chunk.length > size - filled) throw packed.malformed(`it unpacks to more than the ${size} bytes it says`);
+    if (chunk.length > size - filled) throw packed.malformed(`it unpacks to more than the ${size} bytes of its header`);
     unpacked.set(chunk, filled);
     filled += chunk.length;
   };
@@ -64,7 +72,7 @@ export async function unpackKernel(image: ImageReader): Promise<ImageReader | un
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw packed.malformed(`its ${format.name} data is damaged (${reason})`);
   }
-  if (filled !== size) throw packed.malformed(`it unpacks to ${filled} bytes and says ${size}`);
+  if (filled !== size) throw packed.malformed(`it unpacks to ${filled} bytes, not to the ${size} of its header`);
   const vmlinux = new ImageReader('unpacked kernel', unpacked);
   return isElf32ForI386(vmlinux) ? vmlinux : undefined;
 }
@@ -100,7 +108,9 @@ function inOneChunk(bytes: Uint8Array): ReadableStream<Uint8Array<ArrayBuffer>> 
   });
 }
 
-/** Cancels the stream when `sink` throws: xz-decompress lets no other stream run until one is finished or cancelled. */
+/**
+ * Cancels the stream if `sink` throws: xz-decompress runs no other stream until this one has ended.
+ */
 async function drain(stream: ReadableStream<Uint8Array>, sink: Sink): Promise<true> {
   const reader = stream.getReader();
   try {
@@ -115,7 +125,10 @@ async function drain(stream: ReadableStream<Uint8Array>, sink: Sink): Promise<tr
   }
 }
 
-/** What a decoder must allocate (RFC 8878, 3.1.1.1: frame header descriptor, window descriptor, frame content size). */
+/**
+ * The window that a decoder must allocate (RFC 8878, 3.1.1.1: frame header descriptor, window
+ * descriptor, frame content size).
+ */
 function zstdWindow(frame: ImageReader): number {
   const descriptor = frame.u8(4);
   const singleSegment = (descriptor & 0x20) !== 0;

@@ -1,8 +1,10 @@
 /**
- * Linux by its 32-bit boot protocol (Documentation/arch/x86/boot.rst and zero-page.rst): no BIOS runs. The kernel comes
- * as a bzImage, which unpacks itself in the guest, or as the unpacked vmlinux, which starts seconds sooner.
+ * Linux by its 32-bit boot protocol (Documentation/arch/x86/boot.rst and zero-page.rst), without a
+ * BIOS. The kernel is a bzImage, which unpacks itself in the guest, or the unpacked vmlinux, which
+ * starts seconds sooner.
  *
- * At the entry: flat 32-bit mode, __BOOT_CS 0x10 and __BOOT_DS 0x18 in a loaded GDT, interrupts off, ESI = zero page.
+ * At the entry: flat 32-bit mode, __BOOT_CS 0x10 and __BOOT_DS 0x18 in a loaded GDT, interrupts
+ * off, ESI = zero page.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -45,7 +47,10 @@ const LOADED_HIGH = 1 << 0;
 const LOADER_UNDEFINED = 0xff;
 const NORMAL_VIDEO_MODE = 0xffff;
 const PROTOCOL_2_12 = 0x020c;
-/** The default of initrd_addr_max in protocols before 2.03, and the top of what i386 maps at its start. */
+/**
+ * The default of initrd_addr_max in protocols before 2.03, and the top of what i386 maps at its
+ * start.
+ */
 const INITRD_ADDRESS_MAX = 0x37ff_ffff;
 
 export interface LinuxOptions {
@@ -68,7 +73,7 @@ export function planBzImage(image: ImageReader, options: LinuxOptions): LoadPlan
   return planKernel([kernel], HIGH_MEMORY, header, options);
 }
 
-/** The unpacked kernel; `header` is its bzImage's setup header, if that is at hand. */
+/** The unpacked kernel. `header` is its bzImage's setup header, if there is one. */
 export function planVmlinux(vmlinux: ImageReader, header: SetupHeader | undefined, options: LinuxOptions): LoadPlan {
   const { segments, entry } = readElf32(vmlinux);
   return planKernel(segments, entry, header, options);
@@ -82,7 +87,8 @@ function planKernel(
 ): LoadPlan {
   const { memoryBytes, initrd } = options;
   const segmentsEnd = segments.reduce((end, segment) => Math.max(end, endOf(segment)), HIGH_MEMORY);
-  // Unpacking needs `initSize` bytes at the preferred address, whatever the size of the packed kernel.
+  // Unpacking needs `initSize` bytes at the preferred address, whatever the size of the packed
+  // kernel.
   const kernelEnd = Math.max(segmentsEnd, (header?.preferredAddress ?? 0) + (header?.initSize ?? 0));
   if (kernelEnd > memoryBytes) throw tooLarge('the Linux kernel', kernelEnd + (initrd?.length ?? 0), memoryBytes);
   const ramdisk = initrd === undefined ? undefined : placeInitrd(initrd, kernelEnd, header, memoryBytes);
@@ -106,7 +112,7 @@ function planKernel(
   };
 }
 
-/** As high as the kernel takes it, out of the way of what the kernel allocates early. */
+/** As high as the kernel allows it, above the kernel's early allocations. */
 function placeInitrd(
   initrd: Uint8Array,
   kernelEnd: number,

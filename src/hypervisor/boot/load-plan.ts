@@ -1,8 +1,10 @@
 /**
- * LoadPlan: what goes where in guest memory before a vCPU starts, and how it starts. Each loader of this folder makes
- * one; a plan is checked as a whole before its first byte is written, and may be loaded again after a reset.
+ * LoadPlan: the pieces that go into guest memory before a vCPU starts, and the registers of its
+ * start. Each loader of this folder makes one. A plan is checked before its first byte is written,
+ * and may be loaded again after a reset.
  *
- * Pieces may neither overlap nor leave the RAM. A piece may be longer than its bytes: the rest is zeroed.
+ * Pieces may neither overlap nor leave the RAM. A piece may be longer than its bytes: the rest is
+ * zeroed.
  */
 
 import { hex } from '../../io-request/io-request.js';
@@ -48,7 +50,7 @@ export function checkPlan(plan: LoadPlan, memoryBytes: number): void {
   }
 }
 
-/** Checks the plan, writes it, and hands out the registers. */
+/** Checks the plan, writes it, and returns the registers. */
 export function loadPlan(plan: LoadPlan, memory: GuestMemory): VcpuRegisters {
   checkPlan(plan, memory.size);
   for (const piece of plan.pieces) {

@@ -1,13 +1,17 @@
 /**
- * What the loaders put below 1 MiB, and the map of the RAM that they tell guests.
+ * The loaders' part of the memory below 1 MiB, and the map of the RAM that guests get.
  *
- * The addresses are ours to choose: they stay clear of the interrupt vectors and BIOS data area (below 0x500), of 0x7C00
- * where flat images run, and of the 0xA0000…0xBFFFF window of video memory.
+ * The addresses are a free choice. They stay clear of the interrupt vectors and BIOS data area
+ * (below 0x500), of 0x7C00 where flat images run, and of the 0xA0000…0xBFFFF window of video
+ * memory.
  */
 
 import { HIGHEST_RAM, type Piece } from './load-plan.js';
 
-/** A GDT with the flat segments that Linux' boot protocol asks for; the other flat starts use it as well. */
+/**
+ * A GDT with the flat segments that Linux' boot protocol asks for; the other flat starts use it as
+ * well.
+ */
 export const GDT = 0x6000;
 export const CODE_SELECTOR = 0x10;
 export const DATA_SELECTOR = 0x18;
@@ -25,7 +29,10 @@ export const ACPI_TABLES_ROOM = 0x2_0000;
 /** Extended memory begins here; kernels are linked above it. */
 export const HIGH_MEMORY = 0x10_0000;
 
-/** Present, ring 0, 32-bit, 4-KiB granular, base 0, limit 4 GiB; execute/read and read/write, both marked as accessed. */
+/**
+ * Present, ring 0, 32-bit, 4-KiB granular, base 0, limit 4 GiB; execute/read and read/write, both
+ * marked as accessed.
+ */
 const FLAT_CODE = [0xffff, 0x00cf_9b00] as const;
 const FLAT_DATA = [0xffff, 0x00cf_9300] as const;
 
@@ -62,7 +69,7 @@ export interface MemoryRange {
 /** Base memory up to the place of the extended BIOS data area. */
 export const BASE_MEMORY = 0x9_fc00;
 
-/** What a BIOS would answer to 0xE820. */
+/** A BIOS's answer to 0xE820. */
 export function memoryMap(memoryBytes: number): MemoryRange[] {
   const map: MemoryRange[] = [
     { address: 0, length: BASE_MEMORY, type: RangeType.RAM },
@@ -74,7 +81,7 @@ export function memoryMap(memoryBytes: number): MemoryRange[] {
   return map;
 }
 
-/** Text as C wants it. */
+/** Text as bytes with a final NUL. */
 export function cString(text: string): Uint8Array {
   return new TextEncoder().encode(`${text}\0`);
 }

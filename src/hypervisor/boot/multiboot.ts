@@ -1,7 +1,7 @@
 /**
- * Multiboot 1 images (Multiboot Specification 0.6.96): ELF32, or anything that gives its addresses in the header (the
- * "a.out kludge", for `nasm -f bin`). The guest gets memory sizes, the memory map, its command line, the loader's name,
- * and an initrd as a module.
+ * Multiboot 1 images (Multiboot Specification 0.6.96): ELF32, or anything that gives its addresses
+ * in the header (the "a.out kludge", for `nasm -f bin`). The guest gets memory sizes, the memory
+ * map, its command line, the loader's name, and an initrd as a module.
  */
 
 import { isElf, readElf32 } from './elf32.js';

@@ -1,13 +1,15 @@
 /**
- * The setup header of a Linux bzImage (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel Header"): what the kernel
- * tells a boot loader about itself. Read by linux-boot.ts and kernel-payload.ts.
+ * The setup header of a Linux bzImage (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel
+ * Header"), which describes the kernel to a boot loader.
+ *
+ * Called by: linux-boot.ts and kernel-payload.ts.
  */
 
 import type { ImageReader } from './image-reader.js';
 
 /** Where it starts, in the file and in the zero page. */
 export const SETUP_HEADER = 0x1f1;
-/** Where the zero page has something else again (the EDD signatures). */
+/** Where the zero page's next field begins (the EDD signatures). */
 export const ZERO_PAGE_HEADER_END = 0x290;
 
 const MAGIC_AT = 0x202;
@@ -44,7 +46,7 @@ export function readSetupHeader(image: ImageReader): SetupHeader {
   const protocol = image.u16(0x206);
   if (protocol < OLDEST_PROTOCOL)
     throw image.malformed(`boot protocol 0x${protocol.toString(16)} is older than Linux 2.4.18`);
-  // The jump at 0x200 leaps over the header: its displacement says where the header ends.
+  // The jump at 0x200 leads over the header: its displacement gives the header's end.
   const end = MAGIC_AT + image.u8(0x201);
   const protectedModeOffset = ((image.u8(SETUP_HEADER) || DEFAULT_SETUP_SECTORS) + 1) * SECTOR;
   if (protectedModeOffset >= image.length)

@@ -1,10 +1,12 @@
 /**
- * The x86 filter of the xz format ("BCJ", filter 0x04), undone. Before compression, the relative targets of CALL (E8) and
- * JMP (E9) were made absolute, so that calls of one function look alike; here they become relative again. xz-container.ts
- * uses it for Linux kernels, which are packed that way.
+ * The x86 filter of the xz format ("BCJ", filter 0x04), undone. Before compression, the relative
+ * targets of CALL (E8) and JMP (E9) were made absolute, so that calls of one function look alike;
+ * here they become relative again. xz-container.ts uses it for Linux kernels, which are packed that
+ * way.
  *
- * The packer cannot tell code from data. It converts what looks like a near branch, with a top byte of 00 or FF, and holds
- * back where an opcode that it left alone lies within the three bytes before: then the operand of that one may overlap.
+ * The packer cannot tell code from data. It converts each near branch, as far as its bytes look
+ * like one: a top byte of 00 or FF. It leaves one alone if a skipped opcode lies within the three
+ * bytes before, because the operand of that opcode may overlap.
  */
 
 const OPERAND_BYTES = 4;
@@ -18,10 +20,13 @@ function isNear(byte: number | undefined): boolean {
   return byte === 0x00 || byte === 0xff;
 }
 
-/** How far back the only skipped opcode lies; 0: none, undefined: there are several. Bit d − 1 of `skipped`: at distance d. */
+/**
+ * The distance to the only skipped opcode, 0 if there is none, undefined if there are several. Bit
+ * d − 1 of `skipped` stands for an opcode at distance d.
+ */
 const DISTANCE: readonly (number | undefined)[] = [0, 1, 2, undefined, 3, undefined, undefined, undefined];
 
-/** In place; `bytes` is the whole stream from its start. */
+/** Works in place. `bytes` is the complete stream from its start. */
 export function undoX86Filter(bytes: Uint8Array<ArrayBuffer>): void {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   let skipped = 0;
@@ -46,9 +51,10 @@ export function undoX86Filter(bytes: Uint8Array<ArrayBuffer>): void {
 }
 
 /**
- * The relative operand of a branch to `absolute`, whose next instruction is at `next`. A result that would itself have
- * stopped the packer, at the byte shared with the skipped opcode, stands for its inverse from that byte down. (Doing so
- * twice gives the byte that was tested before, which is not near: so once is enough.)
+ * The relative operand of a branch to `absolute`, whose next instruction is at `next`. A result
+ * that would itself have stopped the packer, at the byte shared with the skipped opcode, stands for
+ * its inverse from that byte down. (Doing so twice gives the byte that was tested before, which is
+ * not near: so once is enough.)
  */
 function relative(absolute: number, next: number, distance: number): number {
   let result = (absolute - next) | 0;

@@ -1,7 +1,8 @@
 /**
- * The container of an xz file (The .xz File Format 1.1.0), as far as it takes to unpack a Linux kernel: those are packed
- * with the x86 filter, which xz-decompress was built without. So the filter is taken out of the container here, the rest
- * is unpacked by the library, and the caller undoes the filter and compares the checksum.
+ * The container of an xz file (The .xz File Format 1.1.0), as far as unpacking a Linux kernel needs
+ * it. Kernels are packed with the x86 filter, which xz-decompress was built without. So the filter
+ * is removed from the container here, the library unpacks the rest, and the caller undoes the
+ * filter and compares the checksum.
  */
 
 import type { ImageReader } from './image-reader.js';
@@ -20,7 +21,7 @@ const STREAM_BYTES = 12;
 export interface XzPlan {
   /** An xz stream that has LZMA2 as its only filter. */
   readonly stream: Uint8Array<ArrayBuffer>;
-  /** Whether what comes out of it still has to go through `undoX86Filter`. */
+  /** Whether its unpacked bytes still have to go through `undoX86Filter`. */
   readonly filtered: boolean;
   /** Of the bytes after that. */
   readonly crc32: number | undefined;
@@ -69,7 +70,8 @@ function readBlockHeader(
   for (let count = 0; count <= (flags & 3); count++) {
     const id = readVariable(file, cursor);
     const length = readVariable(file, cursor);
-    // Only the last filter's one byte is of interest: LZMA2's dictionary size. An x86 filter may have a start offset.
+    // Only the last filter's one byte is of interest: LZMA2's dictionary size. An x86 filter may
+    // have a start offset.
     filters.push({ id, properties: length === 1 ? file.u8(cursor.at) : 0 });
     if (id === FILTER_X86 && length !== 0) return undefined;
     cursor.at += length;
@@ -90,7 +92,7 @@ function readIndex(file: ImageReader): { unpaddedBytes: number; unpackedBytes: n
   return { unpaddedBytes: readVariable(file, cursor), unpackedBytes: readVariable(file, cursor) };
 }
 
-/** Seven bits in each byte, low ones first; five bytes are more than a kernel needs. */
+/** Seven bits in each byte, low bits first. Five bytes are more than a kernel needs. */
 function readVariable(file: ImageReader, cursor: { at: number }): number {
   let value = 0;
   for (let shift = 0; shift < 35; shift += 7) {

@@ -1,7 +1,8 @@
 /**
- * What the guest's accesses to its interrupt controllers answer where the core does not take them: the core knows the
- * 8259s only by 8-bit ports and the two APICs only inside of their first registers. They are the hypervisor's devices all
- * the same, so such an access is no request: it reads all ones, and what it writes is dropped.
+ * The accesses to the interrupt controllers that the core does not take. It takes only 8-bit
+ * accesses to the 8259s, and of the two APICs only their first registers. The controllers belong to
+ * the hypervisor all the same, so such an access makes no request: a read gives all ones, and a
+ * write is dropped.
  */
 
 import type { OwnRange } from '../hypercalls.js';
@@ -20,7 +21,7 @@ const ALL_ONES = 0xffff_ffff;
 const UNANSWERED_PORT: PortHandler = { read: () => ALL_ONES, write: () => true };
 const UNANSWERED_ADDRESS: MmioHandler = { read: () => ALL_ONES, write: () => true };
 
-/** What of it a device cannot have. */
+/** The ranges of the controllers, which a device cannot have. */
 export const CONTROLLER_RANGES: readonly OwnRange[] = [
   ...PIC_PORTS.map((start): OwnRange => ({
     type: 'port',

@@ -1,8 +1,8 @@
 /**
- * How a core ends that its guest, or a fault of its own, brought down: as typed errors.
+ * The end of a core, as typed errors: brought down by its guest, or by a fault of its own.
  *
- * The core has no shutdown state. Where a CPU would shut down, and where it lacks a feature, it panics: it logs a message
- * and executes a WebAssembly trap. It can be reset after that.
+ * The core has no shutdown state. Where a CPU would shut down, and where it lacks a feature, it
+ * panics: it logs a message and executes a WebAssembly trap. It can be reset after that.
  */
 
 import { hex } from '../../io-request/io-request.js';
@@ -15,15 +15,20 @@ export class CoreCrashed extends Error {
 }
 
 /**
- * What the core's panic says when it cannot deliver an exception or interrupt: there the IDT has no usable gate. A CPU
- * would try a #GP and a double fault next; a guest without a gate for the first has none for those either, as a rule.
+ * The core's panic message when it cannot deliver an exception or interrupt: the IDT has no usable
+ * gate for it. A CPU would try a #GP and a double fault next. As a rule a guest without a gate for
+ * the first exception has no gate for those either.
  */
 const NO_GATE = /#(?:GP|NP|SS|TS) handler/;
 
-/** The error to throw for what was thrown out of the core; errors that are not the core's own pass unchanged. */
+/**
+ * The error to throw for one that came out of the core. Errors that are not the core's own pass
+ * unchanged.
+ */
 export function explainEnd(error: unknown, lastMessage: string, instructionPointer: number): unknown {
   const where = `at EIP ${hex(instructionPointer, 8)}`;
-  // The access was the core's own, while it entered a handler: the guest's stack is in device memory.
+  // The access was the core's own, while it entered a handler: the guest's stack is in device
+  // memory.
   if (error instanceof GeneralProtection)
     return new TripleFault(`the guest's stack could not take an exception ${where} (${error.message})`);
   if (!(error instanceof WebAssembly.RuntimeError)) return error;

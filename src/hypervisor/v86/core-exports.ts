@@ -1,9 +1,12 @@
-/** The functions of the core that upcall calls and the ones that it calls back, and the check that they are all there. */
+/**
+ * The core's interface: the functions that upcall calls, those that the core calls back, and the
+ * check that the module has them all.
+ */
 
 import { FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
 import { mismatch, STACK_POINTER_EXPORT } from './wasm-edit.js';
 
-/** Exports of the edited v86.wasm; those that only translations use are not listed. */
+/** Exports of the edited v86.wasm, without those that only translations use. */
 export interface CoreExports {
   readonly memory: WebAssembly.Memory;
   readonly [STACK_POINTER_EXPORT]: WebAssembly.Global;
@@ -15,12 +18,17 @@ export interface CoreExports {
   set_tsc(low: number, high: number): void;
   set_jit_config(index: number, value: number): void;
   update_state_flags(): void;
-  /** Runs about a millisecond. Returns the milliseconds until the next timer when the CPU is halted, else 0. */
+  /**
+   * Runs about a millisecond. Returns the milliseconds until the next timer when the CPU is halted,
+   * else 0.
+   */
   main_loop(): number;
   handle_irqs(): void;
   device_raise_irq(line: number): void;
   device_lower_irq(line: number): void;
-  /** Lets the local APIC's timer expire; returns the milliseconds until it does so next. */
+  /**
+   * Lets the local APIC's timer expire if it is due. Returns the milliseconds until it is due next.
+   */
   apic_timer(nowMs: number): number;
   get_apic_addr(): number;
   get_ioapic_addr(): number;
@@ -56,7 +64,7 @@ const FUNCTIONS: readonly (keyof CoreExports)[] = [
   'trigger_gp_jit',
 ];
 
-/** What the core imports from us, beside the function table. */
+/** The core's imports, beside the function table. */
 export const IMPORTED_FUNCTIONS = [
   'microtick',
   'get_rand_int',
@@ -85,7 +93,10 @@ export type CoreImports = Record<ImportedFunction, (...args: number[]) => unknow
 
 export const TABLE_IMPORT = '__indirect_function_table';
 
-/** Throws CORE_MISMATCH unless the module imports exactly what we have and exports what we call. */
+/**
+ * Throws CORE_MISMATCH unless the module imports exactly our functions and exports all that we
+ * call.
+ */
 export function checkModule(module: WebAssembly.Module): void {
   const known = new Set<string>([...IMPORTED_FUNCTIONS, TABLE_IMPORT]);
   const imports = WebAssembly.Module.imports(module);

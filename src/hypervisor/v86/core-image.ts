@@ -1,6 +1,6 @@
 /**
- * CoreImage: the edited and compiled v86.wasm, once for each process. vCPU threads get the compiled module by structured
- * cloning, so that they share its machine code.
+ * The core's image: the edited and compiled v86.wasm, once in each process. vCPU threads get the
+ * compiled module by structured cloning, so that they share its machine code.
  */
 
 import { host } from '../../host/current.js';
@@ -15,7 +15,10 @@ export const CORE_SHA256 = 'aa0d0e149d6b60063b85de4871e78505637ce92821e14a9f9802
 
 let image: Promise<WebAssembly.Module> | undefined;
 
-/** The module, ready to be instantiated. Throws UpcallError when the package is missing or is not the expected one. */
+/**
+ * The module, ready to be instantiated. Throws UpcallError if the package is missing or another
+ * version.
+ */
 export function loadCoreImage(): Promise<WebAssembly.Module> {
   image ??= load(coreFile()).catch((error: unknown) => {
     image = undefined;

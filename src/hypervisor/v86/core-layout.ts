@@ -1,6 +1,6 @@
 /**
- * Where the core keeps its CPU in its linear memory, as byte offsets. They are part of v86@0.5.462, found in its source
- * and checked at start-up by the self-test.
+ * The layout of the CPU's state in the core's linear memory, as byte offsets. They are part of
+ * v86@0.5.462, found in its source and checked at start-up by the self-test.
  */
 
 /** All offsets lie below this address. The core's heap begins above it. */
@@ -27,7 +27,9 @@ export const CoreOffset = {
   isHalted: 616,
   /** The prefixes of the instruction that is being interpreted; 0 between two instructions. */
   prefixes: 648,
-  /** 32-bit count of instructions; the core looks for interrupts after each `INSTRUCTIONS_PER_POLL`. */
+  /**
+   * 32-bit count of instructions; the core polls for interrupts after each `INSTRUCTIONS_PER_POLL`.
+   */
   instructionCounter: 664,
   /** 16-bit selectors. */
   segmentSelectors: 668,
@@ -44,20 +46,26 @@ export const CoreOffset = {
   fpuControlWord: 1036,
   /** Byte: TR holds a 32-bit task. */
   taskIs32: 1128,
-  /** Byte: the interpreter returns to the core's main loop after this instruction. Jumps to other pages set it, too. */
+  /**
+   * Byte: the interpreter returns to the core's main loop after this instruction. Jumps to other
+   * pages set it, too.
+   */
   blockBoundary: 37376,
 } as const;
 
 /** The order of segment registers in the core's arrays. */
 export const SegmentIndex = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5 } as const;
-/** What follows them in those arrays, though not in those of access rights and null selectors. */
+/** The entries after them. The arrays of access rights and null selectors have none of these. */
 export const SystemSegmentIndex = { TASK: 6, LOCAL_TABLE: 7 } as const;
 
 export const GeneralRegister = { EAX: 0, ECX: 1, EDX: 2, EBX: 3, ESP: 4, EBP: 5, ESI: 6, EDI: 7 } as const;
 
 export const INSTRUCTIONS_PER_POLL = 100_003;
 
-/** The first entry of the function table that translations may take, and how many the core hands out. */
+/**
+ * The first entry of the function table that translations may take, and how many the core hands
+ * out.
+ */
 export const FIRST_TRANSLATION = 1024;
 export const TRANSLATION_COUNT = 900;
 

@@ -3,9 +3,9 @@
  *
  * Callers must take new views if they need memory that the core adds later; older views stay valid.
  *
- * Ordering: the memory is shared because the guest's RAM lies in it. Every other byte is accessed by the
- * vCPU's thread only, which runs the core, so program order is all that its views need. For views of RAM
- * (trapped-ram.ts) the argument of guest-memory.ts holds.
+ * Ordering: the memory is shared because the guest's RAM lies in it. Every other byte is accessed
+ * by the vCPU's thread only, which runs the core, so program order is all that its views need. For
+ * views of RAM (trapped-ram.ts) the argument of guest-memory.ts holds.
  */
 
 export function coreWords(buffer: ArrayBufferLike, offset: number, count?: number): Int32Array {

@@ -1,7 +1,7 @@
 /**
- * Puts a core that is at power-on into the state that VcpuRegisters describe. Most of it are words in the core's memory.
- * The control registers go through the core's own MOV instruction, because more hangs on them than the words: its TLB, and
- * with PAE the four page-directory pointers, which that instruction loads from the guest's memory.
+ * Sets the registers of a core at power-on to what VcpuRegisters describe. Most of them are words
+ * in the core's memory. The control registers go through the core's own MOV instruction, which also
+ * updates its TLB, and with PAE loads the four page-directory pointers from the guest's memory.
  */
 
 import type { SegmentStart, VcpuRegisters } from '../vcpu-registers.js';
@@ -13,7 +13,10 @@ import { coreFields } from './core-memory.js';
 const PROTECTED = 0x11;
 /** Bit 1 of EFLAGS is always 1. */
 const FLAGS_AT_START = 2;
-/** Present, accessed, descriptor privilege level 0; readable code, writable data. D/B is the default operand size. */
+/**
+ * Present, accessed, descriptor privilege level 0; readable code, writable data. D/B is the default
+ * operand size.
+ */
 const CODE = 0x9b;
 const DATA = 0x93;
 const SIZE_32 = 1 << 14;
@@ -29,7 +32,7 @@ export function setRegisters(core: CoreExports, registers: VcpuRegisters): void 
     word(CoreOffset.generalRegisters, value);
     core.instr_0F22(GeneralRegister.EAX, index);
   };
-  // CR4 says of what kind the tables are that CR3 points to, and CR0 turns them on.
+  // CR4 selects the kind of the tables that CR3 points to, and CR0 turns them on.
   if (registers.cr4 !== undefined) control(4, registers.cr4);
   if (registers.cr3 !== undefined) control(3, registers.cr3);
   const cr0 = registers.cr0 ?? (isFlat ? PROTECTED : undefined);

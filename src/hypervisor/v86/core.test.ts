@@ -127,7 +127,8 @@ for (const translate of [true, false])
         assert.equal(count, rounds * expected.length);
         assert.equal(machine.core.translationCount > 0, translate);
         assert.equal(machine.core.generalRegister(GeneralRegister.ECX), 0);
-        // Each access takes 0.05 ms of a 1-ms slice here; the core looks at the time after every so many.
+        // Each access takes 0.05 ms of a 1-ms slice here; the core looks at the time after every so
+        // many.
         assert.ok(most <= 2 * TRAPS_PER_POLL, `${most} accesses in one slice`);
       });
   });

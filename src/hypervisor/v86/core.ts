@@ -1,7 +1,12 @@
 /**
- * Core: one x86 CPU with its interrupt controllers, which is v86.wasm without anything around it. A vCPU's thread runs it
- * as its VcpuProgram; whatever it traps with goes to a TrapHandler, whose calls may block the thread for as long as they
- * like. The 8259s, the local APIC and the IO-APIC are inside of the core: they are the hypervisor's, as in ACRN.
+ * Core: one x86 CPU with its interrupt controllers, which is v86.wasm with nothing around it.
+ *
+ * Called by: the vCPU's loop, as its VcpuProgram. Trapped accesses go to a TrapHandler, whose calls
+ * may block for any time.
+ * Threads: all in the vCPU's thread.
+ *
+ * The 8259s, the local APIC and the IO-APIC are inside of the core: as in ACRN they are the
+ * hypervisor's.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -24,7 +29,7 @@ import { trapImports, type TrapHandler } from './trap-imports.js';
 import { TrappedRam, type PageProtection } from './trapped-ram.js';
 import { STACK_POINTER_EXPORT } from './wasm-edit.js';
 
-/** Interrupt lines that somebody drives; InterruptLines is one. */
+/** Interrupt lines that devices drive. InterruptLines is one. */
 export interface InterruptSource {
   readonly relaxedChanged: boolean;
   deliver(controller: InterruptController): void;
@@ -32,7 +37,7 @@ export interface InterruptSource {
 }
 
 export interface CoreOptions {
-  /** What loadCoreImage gave. */
+  /** From `loadCoreImage`. */
   readonly module: WebAssembly.Module;
   readonly memoryBytes: number;
   readonly handler: TrapHandler;
@@ -40,9 +45,9 @@ export interface CoreOptions {
   readonly protection?: PageProtection;
   /** The guest's time in ms: TSC and local APIC timer. */
   readonly now?: () => number;
-  /** What RDRAND and RDSEED take their 32 bits from. */
+  /** The 32 bits of RDRAND and RDSEED. Default: Web Crypto's. */
   readonly random?: () => number;
-  /** Whether hot code is translated; without it every instruction is interpreted. */
+  /** Whether hot code is translated. Default: true. If false, every instruction is interpreted. */
   readonly translate?: boolean;
 }
 
@@ -50,19 +55,25 @@ export interface CoreOptions {
 export const MAX_CORE_MEMORY = 0x8000_0000;
 export const MIN_CORE_MEMORY = 0x10_0000;
 
-/** After so many traps the core looks for interrupts and timers, as each may have taken long. */
+/** Traps between two polls for interrupts and timers: each trap may have taken long. */
 export const TRAPS_PER_POLL = 64;
-/** Heap that the core has from the start, so that its compiler does not grow the memory again after each reset. */
+/**
+ * Heap that the core gets at the start, so that its compiler does not grow the memory after each
+ * reset.
+ */
 const HEAP_BYTES = 16 << 20;
 const HEAP_EDGE_BYTES = 4096;
-/** Power-on values of the x87 state that the core leaves to its host: stack empty, FNINIT's control word. */
+/**
+ * Power-on values of the x87 state, which the core leaves to its host: stack empty, FNINIT's
+ * control word.
+ */
 const FPU_STACK_EMPTY = 0xff;
 const FPU_CONTROL_WORD = 0x37f;
 /** `set_jit_config`'s first setting. */
 const JIT_DISABLED = 0;
 
 export class Core implements VcpuProgram {
-  /** The guest's RAM. It stays where it is as long as the core lives. */
+  /** The guest's RAM, at the same place for the life of the core. */
   readonly memory: GuestMemoryHandle;
   readonly #core: CoreExports;
   readonly #lines: InterruptSource;
@@ -79,7 +90,7 @@ export class Core implements VcpuProgram {
   #startedMs: number;
   #isPristine = true;
   #isHaltedForEver = false;
-  /** A message came since the core last looked. */
+  /** A message arrived since the core last polled. */
   #hasMessage = false;
   #trapsLeft = TRAPS_PER_POLL;
   #lastMessage = '';
@@ -175,14 +186,17 @@ export class Core implements VcpuProgram {
     }
   }
 
-  /** The core has neither NMI nor SMI nor other processors to start, so messages of those kinds end here. */
+  /**
+   * The core has neither NMI nor SMI nor other processors to start, so messages of those kinds end
+   * here.
+   */
   message(kind: MsiDelivery, vector: number): void {
     if (kind !== MsiDelivery.FIXED && kind !== MsiDelivery.LOWEST_PRIORITY) return;
     this.#pins.message(vector);
     this.#hasMessage = true;
   }
 
-  /** Power-on, with the guest's RAM left as it is. */
+  /** Power-on. The guest's RAM stays as it is. */
   #reset(): void {
     this.#pristine.restore(this.#core.memory.buffer);
     this.#core[STACK_POINTER_EXPORT].value = this.#stackPointer;
@@ -218,7 +232,7 @@ export class Core implements VcpuProgram {
     };
   }
 
-  /** Before the guest goes on after an access: what the Service VM did meanwhile takes effect. */
+  /** After an access, before the guest goes on: applies what the Service VM did meanwhile. */
   #trapped(): void {
     if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
     if (this.#lines.relaxedChanged) this.#lines.deliver(this.#pins);
@@ -227,8 +241,8 @@ export class Core implements VcpuProgram {
   }
 
   /**
-   * Makes the core look for timers and interrupts when the instruction is over. By itself it does so after so many
-   * instructions, however long their accesses took.
+   * Makes the core poll for timers and interrupts when the instruction is over. Without it the core
+   * polls after INSTRUCTIONS_PER_POLL instructions, however long their accesses took.
    */
   #pollSoon(): void {
     this.#trapsLeft = TRAPS_PER_POLL;
@@ -238,7 +252,7 @@ export class Core implements VcpuProgram {
     this.#translations.leaveSoon();
   }
 
-  /** `run_hardware_timers`: the core looks for timers, then for interrupts. */
+  /** `run_hardware_timers`: the core polls for timers, then for interrupts. */
   #runTimers(nowMs: number): number {
     this.#trapsLeft = TRAPS_PER_POLL;
     this.#translations.left();

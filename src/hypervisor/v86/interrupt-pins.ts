@@ -1,11 +1,15 @@
 /**
- * InterruptPins: the input pins of the core's interrupt controllers. As in ACRN a global system interrupt is the pin of
- * that number of the IO-APIC, and the first 16 also reach the two 8259s (GSI 2 as IRQ 0, where the timer is).
+ * InterruptPins: the input pins of the core's interrupt controllers. As in ACRN a global system
+ * interrupt is the pin of that number of the IO-APIC, and the first 16 also reach the two 8259s
+ * (GSI 2 as IRQ 0, where the timer is).
  *
- * Raising a pin runs no guest code: it may be called inside of a trapped access, and the core looks at its controllers
- * when the instruction is over. The core has functions for the 8259s' pins. Those of its IO-APIC it drives only together
- * with them, so here they are driven in the IO-APIC's and local APIC's registers (82093AA data sheet, Intel SDM vol. 3
- * chapter 10).
+ * Called by: Core, also inside of a trapped access. Raising a pin runs no guest code. The core
+ * polls its controllers when the instruction is over.
+ *
+ * The core has functions for the 8259s' pins. It drives those of its IO-APIC only together with
+ * them, so here they are driven in the registers of IO-APIC and local APIC.
+ *
+ * Sources: 82093AA data sheet, Intel SDM volume 3, chapter 10.
  */
 
 import type { InterruptController } from '../interrupt-lines.js';
@@ -50,7 +54,10 @@ export class InterruptPins implements InterruptController {
     if (line < IO_APIC_PINS) this.#lowerIoApic(line);
   }
 
-  /** A message-signalled interrupt of fixed or lowest-priority delivery: an edge at the one local APIC. */
+  /**
+   * A message-signalled interrupt of fixed or lowest-priority delivery: an edge at the one local
+   * APIC.
+   */
   message(vector: number): void {
     this.#request(vector, false);
   }

@@ -6,8 +6,8 @@ import { GeneralRegister } from './core-layout.js';
 import { ENTRY, FLAT, imm32, TestMachine } from './fixtures/test-machine.js';
 
 /**
- * The #GP of a refused access where it changes the privilege level: the guest's kernel is a handler and nothing else, and
- * what traps is a loop at privilege level 3, or in virtual-8086 mode.
+ * The #GP of a refused access where it changes the privilege level: the guest's kernel is a handler
+ * and nothing else, and what traps is a loop at privilege level 3, or in virtual-8086 mode.
  */
 
 const GDT = 0x4000;
@@ -86,7 +86,10 @@ const virtual8086 = (iopl: number): Mode => ({
   device: [0x06, 0, 0],
 });
 
-/** Counts, compares what it was entered with, and skips an instruction of `length` bytes. Only SS is sure to be flat. */
+/**
+ * Counts, compares what it was entered with, and skips an instruction of `length` bytes. Only SS is
+ * sure to be flat.
+ */
 function handler(mode: Mode, ip: number, length: number): number[] {
   const expected = [0, ip, mode.cs, mode.flags & CHECKED_FLAGS, USER_STACK, mode.ss];
   // prettier-ignore
@@ -113,7 +116,10 @@ function kernel(mode: Mode): number[] {
   return [0xb8, ...imm32(0x23), 0x8e, 0xd8, 0x8e, 0xc0, ...pushed.flatMap((value) => [0x68, ...imm32(value)]), 0xcf];
 }
 
-/** As the loop of main-loop.test.ts: the instruction once in each round, EAX = MARK and DX = PORT; #UD at its end. */
+/**
+ * As the loop of main-loop.test.ts: the instruction once in each round, EAX = MARK and DX = PORT;
+ * #UD at its end.
+ */
 function loop(mode: Mode, rounds: number, instruction: readonly number[]): { readonly code: number[]; ip: number } {
   const { wide } = mode;
   // prettier-ignore

@@ -7,7 +7,10 @@ import { ENTRY, imm32, LOAD_IDT, TestMachine } from './fixtures/test-machine.js'
 
 const GENERAL_PROTECTION = 13;
 const HANDLER = 0x9000;
-/** What the guest's handler finds: how many faults, all error codes and all deviations from the expected EIP, ORed. */
+/**
+ * What the guest's handler finds: how many faults, all error codes and all deviations from the
+ * expected EIP, ORed.
+ */
 const FAULTS = 0x6000;
 const ERROR_CODES = 0x6004;
 const WRONG_ADDRESSES = 0x6008;
@@ -19,7 +22,10 @@ const EVERY = 7;
 const HOT = 100_000;
 const refusal = new GeneralProtection('refused');
 
-/** Counts, checks the error code and the pushed EIP, and skips an instruction of `length` bytes; changes no register. */
+/**
+ * Counts, checks the error code and the pushed EIP, and skips an instruction of `length` bytes;
+ * changes no register.
+ */
 // prettier-ignore
 function handler(eip: number, length: number): number[] {
   return [
@@ -37,7 +43,10 @@ function handler(eip: number, length: number): number[] {
   ];
 }
 
-/** Each round has the instruction once, with EAX = MARK and DX = 0x500, and changes EBX, EBP, ESI and EDI around it. */
+/**
+ * Each round has the instruction once, with EAX = MARK and DX = 0x500, and changes EBX, EBP, ESI
+ * and EDI around it.
+ */
 // prettier-ignore
 function loop(rounds: number, instruction: readonly number[]): { readonly code: number[]; readonly eip: number } {
   const before = [
@@ -97,7 +106,10 @@ interface Outcome {
   readonly accesses: number;
 }
 
-/** Runs a loop of the instruction in which `refuses` decides by an access and its number whether it gets a #GP. */
+/**
+ * Runs a loop of the instruction in which `refuses` decides by an access and its number whether it
+ * gets a #GP.
+ */
 async function run(
   rounds: number,
   instruction: readonly number[],

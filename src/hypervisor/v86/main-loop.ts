@@ -1,11 +1,13 @@
 /**
- * mainLoop: a slice of the core's own main loop, and how a core that an access was thrown out of gives its guest the
- * #GP(0) that ACRN injects there. Core runs it; inside of translations the core has a way of its own (translations.ts).
+ * mainLoop: one slice of the core's own main loop. If an access was refused, the guest gets the
+ * #GP(0) that ACRN injects there.
  *
- * The core exports nothing that raises an exception, but it exports its instructions. MOV to CR4 with reserved bits set is
- * #GP(0) in every mode and at every privilege level, and is refused before it changes anything (Intel SDM, volume 2,
- * "MOV - Move to/from Control Registers"). The core then takes for the faulting instruction the one that it began last,
- * which is the one with the access.
+ * Called by: Core. Inside of translations the core has a way of its own (translations.ts).
+ *
+ * The core exports nothing that raises an exception, but it exports its instructions. MOV to CR4
+ * with reserved bits set raises #GP(0) in every mode and at every privilege level, before it
+ * changes anything (Intel SDM, volume 2, "MOV - Move to/from Control Registers"). The core then
+ * reports the instruction that it began last as the faulting one, which is the one with the access.
  */
 
 import { GeneralProtection } from '../io-handler.js';
@@ -18,8 +20,8 @@ const RESERVED_BITS = -1;
 const EAX = (CoreOffset.generalRegisters >> 2) + GeneralRegister.EAX;
 
 /**
- * Returns the milliseconds for which the CPU is halted, or 0. `words` is the core's memory from its start, `stackPointer`
- * the core's own with nothing on its stack.
+ * Returns the milliseconds for which the CPU is halted, or 0. `words` is the core's memory from its
+ * start. `stackPointer` is the core's own with nothing on its stack.
  */
 export function mainLoop(core: CoreExports, words: Int32Array, stackPointer: number): number {
   try {
@@ -32,9 +34,9 @@ export function mainLoop(core: CoreExports, words: Int32Array, stackPointer: num
   }
 }
 
-/** Throws out of the core where the guest has no gate for #GP. */
+/** Throws if the guest has no gate for #GP. */
 function raiseGeneralProtection(core: CoreExports, words: Int32Array): void {
-  // The instruction did not come to its end, where the core forgets its prefixes.
+  // The core forgets an instruction's prefixes at its end, which this one did not reach.
   words[CoreOffset.prefixes >> 2] = 0;
   const eax = words[EAX] as number;
   words[EAX] = RESERVED_BITS;

@@ -1,9 +1,10 @@
 /**
- * PristineState: a snapshot of the core's linear memory from before its guest ran, without the guest's RAM.
+ * PristineState: a snapshot of the core's linear memory from before its guest ran, without the
+ * guest's RAM.
  *
- * All of the core's state is in that memory, its locks and its heap included. So restoring the bytes is a
- * power-on whatever happened since, even a panic of the core. Most of the memory is zeros then; only the
- * other blocks are kept.
+ * All of the core's state is in that memory, its locks and its heap included. So restoring the
+ * bytes is a power-on whatever happened since, even a panic of the core. Most of the memory is
+ * zeros then; only the other blocks are kept.
  *
  * Threads: only the vCPU's thread, which runs the core, uses it. No guest code runs meanwhile.
  */
@@ -22,8 +23,8 @@ export class PristineState {
   readonly #ranges: readonly MemoryRange[];
 
   /**
-   * Takes the snapshot of `buffer` without the guest's `ram` and without `heap`, which is free and whose
-   * content does not matter. All bounds are multiples of 4.
+   * Takes the snapshot of `buffer` without the guest's `ram` and without `heap`, which is free and
+   * whose content does not matter. All bounds are multiples of 4.
    */
   constructor(buffer: ArrayBufferLike, ram: MemoryRange, heap: MemoryRange) {
     const [first, second] = ram.start < heap.start ? [ram, heap] : [heap, ram];
@@ -44,12 +45,16 @@ export class PristineState {
     return bytes;
   }
 
-  /** Memory that was added since the snapshot stays as it is: the restored allocator does not know it. */
+  /**
+   * Memory that was added since the snapshot stays as it is: the restored allocator does not know
+   * it.
+   */
   restore(buffer: ArrayBufferLike): void {
     this.#eachBlock(buffer, (start, block) => {
       const saved = this.#blocks.get(start);
       if (saved !== undefined) block.set(saved);
-      // A block that was never written has no memory behind it. Reading keeps it so, writing would not.
+      // A block that was never written has no memory behind it. Reading keeps it so, writing would
+      // not.
       else if (!isZero(block)) block.fill(0);
     });
   }

@@ -1,4 +1,7 @@
-/** The guest of the core's self-test: flat 32-bit code for address 0x1000, and its interrupt and descriptor tables. */
+/**
+ * The guest of the core's self-test: flat 32-bit code for address 0x1000, its interrupt and
+ * descriptor tables.
+ */
 
 import type { GuestMemory } from '../guest-memory.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
@@ -10,11 +13,11 @@ export const TEST_ADDRESS = 0xf000_0020;
 /** Read once in each round of the long loop. */
 export const LOOP_ADDRESS = 0xf000_0030;
 export const LOOP_ROUNDS = 300;
-/** Read once; it gets a #GP. */
+/** Read once. The load gets a #GP. */
 export const REFUSED_ADDRESS = 0xf000_0034;
 export const PIC_LINE = 4;
 export const IO_APIC_LINE = 20;
-/** What the guest's handlers write to the test port. */
+/** Written to the test port by the guest's handlers. */
 export const PIC_MARK = 1;
 export const IO_APIC_MARK = 2;
 export const REFUSED_MARK = 3;

@@ -1,6 +1,6 @@
 /**
- * The core's self-test: a small guest on an instance of its own, run once in each process before the first VM, which
- * shows that all that upcall relies on inside of v86.wasm is as core-layout.ts and wasm-edit.ts have it.
+ * The core's self-test: a small guest on an instance of its own, run once in each process before
+ * the first VM. It shows that v86.wasm is inside as core-layout.ts and wasm-edit.ts describe it.
  */
 
 import { GuestMemory } from '../guest-memory.js';
@@ -38,7 +38,7 @@ export function testCore(module: WebAssembly.Module): void {
   equal('MMIO accesses', accesses.splice(0, 7), EXPECTED_MMIO);
   equal('the local APIC', accesses.splice(0, 1), [`out ${guest.TEST_PORT}/4 ${LOCAL_APIC_VERSION}`]);
   equal('accesses in a loop', accesses.splice(0, guest.LOOP_ROUNDS).length, guest.LOOP_ROUNDS);
-  equal('an access that is refused', accesses.splice(0), EXPECTED_REFUSED);
+  equal('a refused access', accesses.splice(0), EXPECTED_REFUSED);
   check('translation of hot code', core.translationCount > 0);
   check('leaving a loop that traps', record.mostInSlice <= 2 * TRAPS_PER_POLL);
 
@@ -137,7 +137,7 @@ class Recorder implements TrapHandler {
   }
 }
 
-/** A line that is raised and seen once. */
+/** A line whose edge is delivered once. */
 class OneLine {
   #raised: number | undefined;
 

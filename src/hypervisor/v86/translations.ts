@@ -1,8 +1,9 @@
 /**
  * Translations: the WebAssembly modules that the core's JIT compiler makes of guest code.
  *
- * They are compiled at once, in the vCPU's thread, which never turns its event loop; and they become part of the core
- * only between two slices, because the core holds its compiler's lock while it hands a module out.
+ * They are compiled synchronously, because the vCPU's thread never turns its event loop. They
+ * become part of the core only between two slices, because the core holds its compiler's lock while
+ * it hands a module out.
  */
 
 import { GeneralProtection } from '../io-handler.js';
@@ -18,11 +19,17 @@ interface Compiled {
   readonly entry: unknown;
 }
 
-/** The functions through which translations reach memory that is not in the core's TLB, by their parameters. */
+/**
+ * The functions by which translations access memory that is not in the core's TLB, by their
+ * parameters.
+ */
 const SLOW_READ = /^safe_read(?:_write)?\d+s?_slow_jit$/;
 const SLOW_WRITE = /^safe_write(?:8|16|64)_slow_jit$/;
 const SLOW_WRITE_128 = 'safe_write128_slow_jit';
-/** A slow path's result that makes a translation store its registers and return, as after a page fault. */
+/**
+ * A slow path's result that makes a translation store its registers and return, as after a page
+ * fault.
+ */
 const LEAVE = 1;
 const NOWHERE = -1;
 
@@ -49,7 +56,10 @@ export class Translations {
   #lastRead = NOWHERE;
   #count = 0;
 
-  /** `mayInterrupt` is called when a translation may have made an APIC request an interrupt, or has been left. */
+  /**
+   * `mayInterrupt` is called when a translation may have made an APIC request an interrupt, or has
+   * been left.
+   */
   constructor(core: CoreExports, table: WebAssembly.Table, mayInterrupt: () => void) {
     this.#core = core;
     this.#table = table;
@@ -85,12 +95,12 @@ export class Translations {
     }
   }
 
-  /** `jit_clear_func`: the core has given up a module. */
+  /** `jit_clear_func`: the core has dropped a module. */
   remove(index: number): void {
     this.#table.set(FIRST_TRANSLATION + index, null);
   }
 
-  /** Forgets all, for a core that is put back to power-on. */
+  /** Drops all, for a core that is restored to power-on. */
   reset(): void {
     this.#compiled = [];
     this.#count = 0;
@@ -100,8 +110,9 @@ export class Translations {
   }
 
   /**
-   * Makes a running translation return to the core before its next access to a device, so that the core looks for
-   * interrupts: by itself it would first run through up to 100,003 instructions, however long their accesses take.
+   * Makes a running translation return to the core before its next access to a device, so that the
+   * core polls for interrupts. Without it up to 100,003 instructions would come first, however long
+   * their accesses take.
    */
   leaveSoon(): void {
     this.#mustLeave = true;
@@ -138,7 +149,10 @@ export class Translations {
     };
   }
 
-  /** The second half of a read-modify-write is not the place to leave: the instruction would start again and read twice. */
+  /**
+   * A translation must not be left in the second half of a read-modify-write: the instruction would
+   * start again and read twice.
+   */
   #slowWrite(write: SlowWrite): SlowWrite {
     return (address, value, eip) => {
       if (this.#mustLeave && eip !== this.#lastRead) return this.#leave(eip);
@@ -153,8 +167,9 @@ export class Translations {
   }
 
   /**
-   * After a write to an APIC the core enters the handler of a pending interrupt at once. Inside of a translation, which
-   * has the guest's registers in its own variables, that interrupt would be lost: it has to wait until the core is back.
+   * After a write to an APIC the core enters the handler of a pending interrupt at once. Inside of
+   * a translation, which has the guest's registers in its own variables, that interrupt would be
+   * lost. It has to wait until the translation has returned to the core.
    */
   #uninterrupted(write: SlowWrite): SlowWrite {
     const flags = this.#flags;
@@ -185,9 +200,10 @@ export class Translations {
   }
 
   /**
-   * An access that can be no request. The translation has the guest's registers in its own variables, so nothing may be
-   * thrown through it: it leaves as after a page fault, and the core then raises the #GP that is noted here. What the
-   * slow path had on the core's own stack goes.
+   * An access that cannot become a request. The translation has the guest's registers in its own
+   * variables, so nothing may be thrown through it. It leaves as after a page fault, and the core
+   * then raises the #GP that is noted here. The slow path's frames on the core's own stack are
+   * dropped.
    */
   #refused(error: unknown, eip: number, stack: number): number {
     if (!(error instanceof GeneralProtection)) throw error;
@@ -197,7 +213,7 @@ export class Translations {
     return LEAVE;
   }
 
-  /** The instruction at `eip`, an offset in the page, has not happened and will be run again. */
+  /** The instruction at `eip`, an offset in the page, had no effect and will run again. */
   #leave(eip: number): number {
     this.#mustLeave = false;
     this.#eip[0] = ((this.#eip[0] as number) & ~0xfff) | (eip & 0xfff);

@@ -1,14 +1,18 @@
 /**
- * The core's trapped accesses as calls of a TrapHandler: every port and MMIO access of the guest with its exact size.
+ * The core's trapped accesses as calls of a TrapHandler: every port and MMIO access of the guest
+ * with its exact size.
  *
- * What the core itself splits stays split: an access that crosses a page, loads of more than 32 bits (32-bit parts). A
- * 64-bit store is one access, a 128-bit store two of 64 bits.
+ * Accesses that the core itself splits stay split: those that cross a page, and loads of more than
+ * 32 bits (32-bit parts). A 64-bit store is one access, a 128-bit store two of 64 bits.
  */
 
 import type { CoreImports, ImportedFunction } from './core-exports.js';
 import type { TrappedRam } from './trapped-ram.js';
 
-/** Where accesses go; IoHandler is one. Values are unsigned and no wider than the access, `high` is an int32. */
+/**
+ * Takes the accesses. IoHandler is one. Values are unsigned and no wider than the access, `high` is
+ * an int32.
+ */
 export interface TrapHandler {
   portRead(port: number, size: number): number;
   portWrite(port: number, size: number, value: number): void;
@@ -20,13 +24,16 @@ const PORT_COUNT = 0x1_0000;
 
 export type TrapImport = Extract<ImportedFunction, `io_port_${string}` | `mmap_${string}`>;
 
-/** `trapped` is called after each access, before the guest goes on; `ram` gets the trapped accesses that are to RAM. */
+/**
+ * `trapped` is called after each access, before the guest goes on. `ram` takes the trapped accesses
+ * to RAM.
+ */
 export function trapImports(
   handler: TrapHandler,
   trapped: () => void,
   ram: () => TrappedRam | undefined,
 ): Pick<CoreImports, TrapImport> {
-  // The patched read16 asks for 16 bits at once, then for the high byte, which we have already.
+  // The patched read16 loads 16 bits at once, then the high byte, which is here already.
   let hasHighByte = false;
   let highByteAt = 0;
   let highByte = 0;

@@ -1,10 +1,14 @@
 /**
- * TrappedRam: how stores to write-protected pages trap on a core that cannot trap single pages of RAM.
+ * TrappedRam: traps stores to write-protected pages on a core that cannot trap single pages of RAM.
  *
- * The core traps every access at or above the size of its RAM, which is a word of its memory. While pages are protected
- * that word is the address of the lowest of them. What then traps of the real RAM from there up comes here: loads and
- * stores to other pages are done at once in the core's memory, as the core would have done them; a store to a protected
- * page becomes a request and is not done. Core calls `follow` where the guest is between two instructions.
+ * Called by: trap-imports.ts with each trapped access to RAM, and Core, which calls `follow`
+ * between two instructions of the guest.
+ *
+ * The core traps every access at or above the size of its RAM, which is a word of its memory. While
+ * pages are protected, that word is the address of the lowest of them. Accesses to the RAM from
+ * there up then trap and come here. Loads, and stores to other pages, are done at once in the
+ * core's memory, as the core would have done them. A store to a protected page becomes a request
+ * instead.
  */
 
 import type { GuestMemoryHandle } from '../guest-memory.js';
@@ -13,7 +17,7 @@ import type { CoreExports } from './core-exports.js';
 import { coreFields, coreWords } from './core-memory.js';
 import { CoreOffset } from './core-layout.js';
 
-/** Which pages are protected, and where stores to them go; IoHandler has that method. */
+/** The protected pages, and the handler of stores to them, which is an IoHandler. */
 export interface PageProtection {
   readonly pages: ProtectedPages;
   readonly handler: { writeProtectedWrite(address: number, size: number, low: number, high?: number): void };
@@ -37,7 +41,10 @@ export class TrappedRam {
   readonly #ram: DataView;
   readonly #end: number;
   readonly #memorySize: Int32Array;
-  /** For each page, the count of translations when it was last known to have none. The core takes long to look for them. */
+  /**
+   * For each page, the count of translations when it was last known to have none. Searching for
+   * them takes the core long.
+   */
   readonly #droppedAt: Uint32Array;
   #translations = 1;
   /** Accesses from here to the end of the RAM trap. */
@@ -54,11 +61,12 @@ export class TrappedRam {
     this.#droppedAt = new Uint32Array(byteLength >>> PAGE_SHIFT);
   }
 
-  /** Whether pages were protected or freed since the core last followed; one plain load. */
+  /** Whether pages were protected or freed since the last `follow`. One plain load. */
   get isBehind(): boolean {
     return this.#protection.pages.hasChangedSince(this.#seen);
   }
 
+  /** Makes the core trap from the lowest page on that is protected now. */
   follow(): void {
     const { pages } = this.#protection;
     this.#seen = pages.changes;
@@ -68,12 +76,12 @@ export class TrappedRam {
     this.#core.full_clear_tlb();
   }
 
-  /** The core has translated code, of whatever pages. */
+  /** The core has translated code of some page. */
   translated(): void {
     this.#translations = (this.#translations + 1) >>> 0;
   }
 
-  /** Whether a trapped access is one to RAM. */
+  /** Whether a trapped access is to RAM. */
   has(address: number): boolean {
     return address >= this.#start && address < this.#end && !(address >= WINDOW_START && address < WINDOW_END);
   }
@@ -83,7 +91,7 @@ export class TrappedRam {
     return size === 2 ? this.#ram.getUint16(address, true) : this.#ram.getUint8(address);
   }
 
-  /** True when the store became a request. */
+  /** Returns true if the store became a request. */
   write(address: number, size: number, low: number, high: number): boolean {
     const { pages, handler } = this.#protection;
     if (pages.has(address)) {

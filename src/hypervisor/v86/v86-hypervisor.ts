@@ -1,6 +1,7 @@
 /**
- * V86Hypervisor: a hypervisor that runs wherever Node does. The guest's CPU is the core of the v86 emulator, in a thread
- * of its own; its RAM lies in the core's shared memory. One vCPU, 32-bit guests, up to 2 GiB.
+ * V86Hypervisor: a hypervisor that needs no virtualization hardware. The guest's CPU is the core of
+ * the v86 emulator, in a thread of its own, and its RAM lies in the core's shared memory. One vCPU,
+ * 32-bit guests, up to 2 GiB.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -13,7 +14,7 @@ import { canProtect } from './trapped-ram.js';
 import { CONTROLLER_RANGES } from './controller-handlers.js';
 import { CORE_VERSION, loadCoreImage } from './core-image.js';
 
-/** What the vCPU's thread gets. */
+/** The program of the vCPU's thread. */
 export interface V86Program {
   /** A compiled WebAssembly.Module. */
   readonly module: unknown;
@@ -22,7 +23,10 @@ export interface V86Program {
 }
 
 export interface V86Options {
-  /** False: every instruction is interpreted. Slower for hot code, but nothing is compiled. */
+  /**
+   * Default: true. If false, every instruction is interpreted: slower for hot code, but nothing is
+   * compiled.
+   */
   readonly translate?: boolean;
 }
 
@@ -69,7 +73,9 @@ export class V86Hypervisor implements Hypervisor {
   }
 }
 
-/** The core traps accesses from here on below 1 MiB, whatever the RAM: the screen memory of a PC. */
+/**
+ * The core traps accesses from here on below 1 MiB, whatever the RAM: the screen memory of a PC.
+ */
 const SCREEN_START = 0xa_0000;
 const SCREEN_END = 0xc_0000;
 

@@ -22,7 +22,10 @@ function isMismatch(error: unknown): boolean {
   return error instanceof UpcallError && error.code === 'CORE_MISMATCH' && error.remedy !== undefined;
 }
 
-/** A module that imports the function e.f of type () → () and the memory e.m with a minimum of 200 pages. */
+/**
+ * A module that imports the function e.f of type () → () and the memory e.m with a minimum of 200
+ * pages.
+ */
 // prettier-ignore
 const TRANSLATION = Uint8Array.from([
   ...PREAMBLE,

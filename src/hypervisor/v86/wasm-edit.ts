@@ -1,15 +1,18 @@
 /**
- * The edits that make v86.wasm a vCPU of ours, all in memory at load time; the installed package is never changed.
+ * The edits that make v86.wasm a vCPU of ours, all in memory at load time. The installed package is
+ * never changed.
  *
- * - A 16-bit load from MMIO space becomes one request. The core makes two 8-bit calls of it; its function `read16` gets
- *   its first `mmap_read8` call turned into `io_port_read16`, which tells a real port from an address by its size.
- * - A 64-bit load from MMIO space keeps its upper half. The core makes two 32-bit calls of it and extends the sign of the
- *   lower half over the upper one; its function for 64-bit loads gets one byte changed.
- * - The core's memory, with the guest's RAM in it, becomes shared, so that devices in other threads reach it; and the
- *   modules that the core's JIT compiler makes import that shared memory.
+ * - A 16-bit load from MMIO space becomes one request. The core makes two 8-bit calls of it. In its
+ *   function `read16` the first call of `mmap_read8` becomes one of `io_port_read16`, which tells a
+ *   port from an address by its size.
+ * - A 64-bit load from MMIO space keeps its upper half. The core makes two 32-bit calls of it and
+ *   extends the sign of the lower half over the upper one. One byte of its function for 64-bit
+ *   loads is changed.
+ * - The core's memory, with the guest's RAM in it, becomes shared, so that devices in other threads
+ *   can access it. The modules that the core's JIT compiler makes import that shared memory.
  * - The stack pointer is exported, so that a reset can undo frames that an exception skipped.
  *
- * Each edit refuses when the module is not as expected.
+ * Each edit throws CORE_MISMATCH if the module is not as expected.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -36,12 +39,17 @@ const SHARED_WITH_MAXIMUM = 3;
 const CALL = 0x10;
 const I32 = 0x7f;
 const MUTABLE = 1;
-/** How the linker pads a one-byte function index to five bytes, after the first one with its continuation bit. */
+/**
+ * The linker's padding of a one-byte function index to five bytes, after the first with its
+ * continuation bit.
+ */
 const PADDING = [0x80, 0x80, 0x80, 0x00] as const;
 
 const I64_EXTEND_I32_S = 0xac;
 const I64_EXTEND_I32_U = 0xad;
-/** Local 1, the lower half, widened into local 2; four blocks begin; local 0, the address, plus 4. */
+/**
+ * Local 1, the lower half, widened into local 2; four blocks begin; local 0, the address, plus 4.
+ */
 const WIDENS_LOWER_HALF = [
   ...[0x20, 1, I64_EXTEND_I32_S, 0x21, 2],
   ...[0x02, 0x40, 0x02, 0x40, 0x02, 0x40, 0x02, 0x40],
@@ -119,7 +127,7 @@ export function shareMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return replaceInSection(bytes, memory, start, memory.end, sharedLimits(min));
 }
 
-/** Global 0 is the stack pointer in what LLVM's linker makes. */
+/** In a module of LLVM's linker, global 0 is the stack pointer. */
 export function exportStackPointer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const globals = new WasmReader(bytes, section(bytes, SectionId.GLOBAL, 'global').content);
   if (globals.u32() !== 1 || globals.byte() !== I32 || globals.byte() !== MUTABLE)
@@ -132,7 +140,10 @@ export function exportStackPointer(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return replaceInSection(bytes, exports, exports.content, reader.offset, added);
 }
 
-/** A module of the JIT compiler with the limits of its memory import made those of `shareMemory`. Made for each translation, so it reads no further than it must. */
+/**
+ * A module of the JIT compiler, its memory import with the limits of `shareMemory`. Called for each
+ * translation, so it reads no further than it must.
+ */
 export function shareImportedMemory(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const imports = section(bytes, SectionId.IMPORT, 'import');
   const memory = importsOf(bytes, imports).find(({ kind }) => kind === ExternalKind.MEMORY);

@@ -1,7 +1,9 @@
 /**
- * Reading and rewriting the binary form of a WebAssembly module, as far as the edits of the core need it.
+ * Reading and rewriting the binary form of a WebAssembly module, as far as the edits of the core
+ * need it.
  *
- * Source: WebAssembly Core Specification 1.0, chapter 5, and the threads proposal for shared limits.
+ * Source: WebAssembly Core Specification 1.0, chapter 5, and the threads proposal for shared
+ * limits.
  */
 
 export const SectionId = { IMPORT: 2, MEMORY: 5, GLOBAL: 6, EXPORT: 7, CODE: 10 } as const;
@@ -13,9 +15,9 @@ const HAS_MAXIMUM = 1;
 
 export interface Section {
   readonly id: number;
-  /** Where the section's id stands. */
+  /** Offset of the section's id. */
   readonly start: number;
-  /** Where its content starts. */
+  /** Offset of its content. */
   readonly content: number;
   /** One past its last byte. */
   readonly end: number;
@@ -35,7 +37,10 @@ export interface ExportEntry {
   readonly index: number;
 }
 
-/** Reads forward through the bytes of a module. Bytes past the end read as 0: a malformed module is found by its sections. */
+/**
+ * Reads forward through the bytes of a module. Bytes past the end read as 0: a malformed module is
+ * found by its sections.
+ */
 export class WasmReader {
   readonly #bytes: Uint8Array;
   offset: number;
@@ -129,7 +134,10 @@ export function exportsOf(bytes: Uint8Array, section: Section): ExportEntry[] {
   return entries;
 }
 
-/** The range of the body of the module's own function number `index` (imported functions not counted), or undefined. */
+/**
+ * The range of the body of the module's own function number `index`, not counting imported
+ * functions, or undefined.
+ */
 export function functionBody(
   bytes: Uint8Array,
   section: Section,
