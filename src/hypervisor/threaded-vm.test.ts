@@ -80,7 +80,7 @@ const waitForLine: Script = { steps: [{ type: 'wait-for-interrupt', line: 5 }] }
 const LIMIT = { timeout: 120_000 };
 
 describe('life cycle', LIMIT, () => {
-  test('a VM is made CREATED with its vCPUs parked, and starts only with its page set', async () => {
+  test('a VM is CREATED with its vCPUs parked, and starts only with its page set', async () => {
     const hypervisor = new ScriptedHypervisor([waitForLine]);
     const buffer = new SharedBuffer(new SharedArrayBuffer(4096));
     const vm = await hypervisor.createVm(config(1), buffer, new Upcall(), () => undefined);
@@ -222,7 +222,7 @@ describe('life cycle', LIMIT, () => {
     await end(vm);
   });
 
-  test('a process whose VMs are destroyed ends by itself: the threads are really gone', async () => {
+  test('a process whose VMs are destroyed ends by itself: no thread is left', async () => {
     const file = fileURLToPath(new URL('./fixtures/destroys-its-vm.js', import.meta.url));
     const child = spawn(process.execPath, [file], { stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';
@@ -235,7 +235,7 @@ describe('life cycle', LIMIT, () => {
 });
 
 describe('hypercalls', LIMIT, () => {
-  test('the completion hypercall knows the VM’s vCPUs only and does not look at the slot', async () => {
+  test('the completion hypercall accepts the VM’s vCPUs only and does not read the slot', async () => {
     const { vm, buffer } = await scripted(readPort, readPort);
     assert.deepEqual(
       [-1, 2, 15, 16, NaN].map((vcpu) => vm.notifyRequestFinish(vcpu)),
@@ -331,7 +331,7 @@ describe('a vCPU that goes wrong', LIMIT, () => {
     await end(vm);
   });
 
-  test('halting with interrupts off is told once', async () => {
+  test('halting with interrupts off is reported once', async () => {
     const { vm, events } = await odd('tells its registers');
     vm.startVm();
     await until(() => events.length > 0);
@@ -408,7 +408,7 @@ describe('a vCPU that goes wrong', LIMIT, () => {
     await assert.rejects(create, { code: 'THREAD_FAILED' });
   });
 
-  test('a thread that cannot even be made refuses the VM; the others end, and nobody hears of their ends', async () => {
+  test('a thread that cannot be created refuses the VM; the others end without an event', async () => {
     const events: HypervisorEvent[] = [];
     const unhandled: unknown[] = [];
     const hear = (error: unknown): unknown => unhandled.push(error);

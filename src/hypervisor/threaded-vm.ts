@@ -1,6 +1,6 @@
 /**
- * ThreadedVm: the hypercalls of a User VM whose vCPUs are threads of this process. It holds the VM's life cycle
- * (hypercalls.ts says the rules); the threads obey the shared words.
+ * ThreadedVm: the hypercalls of a User VM whose vCPUs are threads of this process. It holds the
+ * VM's life cycle (hypercalls.ts says the rules); the threads obey the shared words.
  */
 
 import { host } from '../host/current.js';
@@ -42,7 +42,10 @@ export interface ThreadedVmOptions {
   /** The guest memory, unless vCPU 0's core brings it. */
   readonly memory?: GuestMemory;
   readonly onReport?: (vcpu: number, report: unknown) => void;
-  /** Whether the vCPUs can trap stores to that page of RAM; left out when they obey no `protectedPages` at all. */
+  /**
+   * Whether the vCPUs can trap stores to that page of RAM; left out when they obey no
+   * `protectedPages` at all.
+   */
   readonly canProtect?: (address: number) => boolean;
 }
 
@@ -64,7 +67,10 @@ export class ThreadedVm implements Hypercalls {
   readonly #threads: readonly VcpuThread[];
   #hasBuffer = false;
 
-  /** Starts the threads and resolves when each is parked. Throws UpcallError when one cannot start; none is left running then. */
+  /**
+   * Starts the threads and resolves when each is parked. Throws UpcallError when one cannot start;
+   * none is left running then.
+   */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
     const shared = new VmSharedState(undefined, options.config.memoryBytes);
     shared.setVmState(VmState.CREATED);

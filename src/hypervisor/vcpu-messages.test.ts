@@ -61,7 +61,7 @@ for (const [isTaken, events] of [
   });
 }
 
-test('a program that halts for ever is told once', () => {
+test('a program that halts forever is reported once', () => {
   const shared = new VmSharedState();
   const seen = play(shared, () => {
     shared.setVmState(VmState.POWERED_OFF);

@@ -1,10 +1,12 @@
 /**
- * How far the threads of vCPUs step back where a VM has more of them than cores are left beside the Service VM's thread.
+ * How far the threads of vCPUs step back where a VM has more of them than cores are left beside the
+ * Service VM's thread.
  *
- * Every request waits for the one worker. If the scheduler gives each busy vCPU as much time as the worker, the vCPUs
- * spend theirs waiting for a worker that waits for a core. So all vCPUs of a VM together weigh half as much as the cores
- * that they can have without the worker's: they still get their share beside other programs, and the worker comes first.
- * Linux only: elsewhere a priority is the whole process's.
+ * Every request waits for the one worker. If the scheduler gives each busy vCPU as much time as the
+ * worker, the vCPUs spend theirs waiting for a worker that waits for a core. So all vCPUs of a VM
+ * together weigh half as much as the cores that they can have without the worker's: they still get
+ * their share beside other programs, and the worker comes first. Linux only: elsewhere a priority
+ * is the whole process's.
  */
 
 import { host } from '../host/current.js';
@@ -12,7 +14,10 @@ import { host } from '../host/current.js';
 /** A thread one step nicer weighs 1.25 times less (Linux, sched_prio_to_weight). */
 const WEIGHT_STEP = 1.25;
 export const MAX_NICENESS = 19;
-/** With as much as the cores the worker still loses its own at times; measured with 2 to 16 vCPUs on two cores. */
+/**
+ * With as much as the cores the worker still loses its own at times; measured with 2 to 16 vCPUs on
+ * two cores.
+ */
 const WEIGHT_OF_A_CORE = 0.5;
 
 /** Steps, 0…19, for each thread of `vcpuCount` vCPUs on a machine with `cores`. */
@@ -23,7 +28,9 @@ export function vcpuNiceness(vcpuCount: number, cores: number): number {
   return Math.min(MAX_NICENESS, steps);
 }
 
-/** In the vCPU's own thread. The niceness that the operator chose for the process stays the base. */
+/**
+ * In the vCPU's own thread. The niceness that the operator chose for the process stays the base.
+ */
 export function lowerPriority(vcpuCount: number): void {
   host.lowerPriority(vcpuNiceness(vcpuCount, host.cores));
 }

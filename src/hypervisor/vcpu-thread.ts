@@ -1,6 +1,7 @@
 /**
- * The thread side of a vCPU: from the data that ThreadedVm sends, the objects that a hypervisor's thread entry needs.
- * An entry file is one call of `serveVcpu` with a function that builds its VcpuProgram.
+ * The thread side of a vCPU: from the data that ThreadedVm sends, the objects that a hypervisor's
+ * thread entry needs. An entry file is one call of `serveVcpu` with a function that builds its
+ * VcpuProgram.
  */
 
 import { host } from '../host/current.js';
@@ -19,7 +20,10 @@ import { StartRegisters } from './start-registers.js';
 import { lowerPriority } from './vcpu-niceness.js';
 import { VmSharedState, type VmSharedStateHandle } from './vm-shared-state.js';
 
-/** What a vCPU's thread is started with. `program` is the hypervisor's own and must survive structured cloning. */
+/**
+ * What a vCPU's thread is started with. `program` is the hypervisor's own and must survive
+ * structured cloning.
+ */
 export interface VcpuThreadData {
   readonly vcpu: number;
   readonly vcpuCount: number;
@@ -60,7 +64,10 @@ export interface BuiltVcpu {
   readonly memory?: GuestMemoryHandle;
 }
 
-/** Runs a vCPU until its VM is powered off. `build` throws UpcallError when the hypervisor cannot run. */
+/**
+ * Runs a vCPU until its VM is powered off. `build` throws UpcallError when the hypervisor cannot
+ * run.
+ */
 export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Promise<BuiltVcpu>): Promise<void> {
   const thread = await host.startedThread();
   const data = thread.data as VcpuThreadData;

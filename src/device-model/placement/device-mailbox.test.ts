@@ -40,7 +40,7 @@ test('each slot has its place, and all of them can be full at once', () => {
   }
 });
 
-test('what is taken is taken once', () => {
+test('pending bits and control bits are taken once', () => {
   const mailbox = new DeviceMailbox();
   mailbox.post(request(3));
   mailbox.control(MailboxControl.RESET);
@@ -61,7 +61,7 @@ test('a device’s thread that waits is woken by a request and by a control', { 
   clearInterval(keepAlive);
 });
 
-test('a request that is only half posted is not fetched', () => {
+test('a half-posted request is not fetched', () => {
   const mailbox = new DeviceMailbox();
   const fetched = request(3);
   assert.equal(mailbox.fetch(fetched), false, 'nothing was posted there');

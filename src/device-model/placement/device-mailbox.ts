@@ -1,6 +1,7 @@
 /**
- * DeviceMailbox: how requests get to a device in a thread of its own. A copy of each assigned request, one place for
- * each slot, and a word of bits that says which are new. The device's thread answers into the page directly.
+ * DeviceMailbox: how requests get to a device in a thread of its own. A copy of each assigned
+ * request, one place for each slot, and a word of bits that says which are new. The device's thread
+ * answers into the page directly.
  */
 
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
@@ -12,10 +13,16 @@ import { SharedWords } from '../../sync/shared-words.js';
 
 const PENDING = DOORBELL_WORDS;
 const CONTROL = PENDING + 1;
-/** Which access the device's thread is in: its vCPU + 1, or 0; and since when, as the lower half of Date.now(). */
+/**
+ * Which access the device's thread is in: its vCPU + 1, or 0; and since when, as the lower half of
+ * Date.now().
+ */
 const INSIDE = CONTROL + 1;
 const INSIDE_SINCE = INSIDE + 1;
-/** Bit n: the answer to slot n's request lies here. The Service VM's thread waits for it on a doorbell of its own. */
+/**
+ * Bit n: the answer to slot n's request lies here. The Service VM's thread waits for it on a
+ * doorbell of its own.
+ */
 const ANSWERED = INSIDE_SINCE + 1;
 const ANSWER_DOORBELL = ANSWERED + 1;
 const FIRST_REQUEST = ANSWER_DOORBELL + DOORBELL_WORDS;
@@ -28,8 +35,8 @@ const ANSWER_TICKET = 11;
 const REQUEST_WORDS = 12;
 const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
 
-/** LOOK: somebody wants to see the device's registers. */
-export const MailboxControl = { RESET: 1, CLOSE: 2, LOOK: 4 } as const;
+/** PEEK: report the device's registers. */
+export const MailboxControl = { RESET: 1, CLOSE: 2, PEEK: 4 } as const;
 
 export class DeviceMailbox {
   readonly #words: SharedWords;
@@ -52,10 +59,14 @@ export class DeviceMailbox {
     return this.#words.buffer;
   }
 
-  /** In the Service VM's thread: hands a request over. Its slot holds no other until this one is finished. */
+  /**
+   * In the Service VM's thread: hands a request over. Its slot holds no other until this one is
+   * finished.
+   */
   post(request: AssignedRequest, isRelayed = false): void {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
-    // No ticket while the rest changes: the thread may still be at the withdrawn request that stood here.
+    // No ticket while the rest changes: the thread may still be at the withdrawn request that stood
+    // here.
     this.#words.store(at, 0);
     this.#words.storeRelaxed(at + 1, request.type);
     this.#words.storeRelaxed(at + 2, request.direction);
@@ -104,9 +115,9 @@ export class DeviceMailbox {
   }
 
   /**
-   * In the device's thread: the answer to a relayed request. False: the request is not relayed, or not posted here any more.
-   * The answer of a withdrawn request must not stand in for that of its successor, which may be posted at any moment: hence
-   * the answer has its ticket, too.
+   * In the device's thread: the answer to a relayed request. False: the request is not relayed, or
+   * not posted here any more. The answer of a withdrawn request must not stand in for that of its
+   * successor, which may be posted at any moment: hence the answer has its ticket, too.
    */
   answer(vcpu: number, ticket: number, low: number, high: number): boolean {
     const at = FIRST_REQUEST + vcpu * REQUEST_WORDS;
@@ -120,7 +131,10 @@ export class DeviceMailbox {
     return true;
   }
 
-  /** In the Service VM's thread: resolves when there is an answer to take, or `isOver`; `wakeAnswers` makes it look again. */
+  /**
+   * In the Service VM's thread: resolves when there is an answer to take, or `isOver`;
+   * `wakeAnswers` makes it look again.
+   */
   async waitAnswer(isOver: () => boolean): Promise<void> {
     await this.#answerDoorbell.waitAsync(new OrderedPoll(() => this.#words.load(ANSWERED) !== 0 || isOver()));
   }

@@ -49,7 +49,7 @@ describe('a device module', () => {
     assert.deepEqual([made.name, made.read(0, 1)], ['made', 7]);
   });
 
-  test('may make its device asynchronously', async () => {
+  test('may create its device asynchronously', async () => {
     const device = await load(`export default async () => ({ name: 'later', read: () => 3, write() {} });`);
     assert.equal(device.read(0, 1), 3);
   });
@@ -90,11 +90,11 @@ describe('a bad device module is refused with its path, what is wrong and what t
       'whose constructor throws',
       `export default class { constructor() { throw new Error('bad option'); } read() {} write() {} }`,
       'js',
-      /making the device failed: bad option/,
+      /creating the device failed: bad option/,
     ],
     ['whose function returns nothing', 'export default () => {};', 'js', /no device/],
     ['whose device cannot be written', `export default () => ({ name: 'x', read: () => 0 });`, 'js', /no device/],
-    ['whose class has no registers', 'export default class { }', 'js', /making the device failed/],
+    ['whose class has no registers', 'export default class { }', 'js', /creating the device failed/],
   ];
   for (const [name, source, extension, message] of cases) {
     test(name, async () => {

@@ -1,7 +1,10 @@
 /**
- * Device modules: a file that exports a device, so that it can be loaded by name: into the Service VM's thread, into a
- * thread of its own, or from the command line. It exports, as `default` or as `createDevice`, a class of devices or a
- * function that makes one; both get a DeviceContext and the options of whoever attaches it.
+ * Device modules: files that export a device, so that it can be loaded by name. They export, as
+ * `default` or as `createDevice`, a class of devices or a function that creates one. Both get a
+ * DeviceContext and the options of the caller that attaches the device.
+ *
+ * Called by: the thread of a device (device-thread.ts), the command line, and programs that load a
+ * device into the Service VM's thread.
  */
 
 import { host } from '../../host/current.js';
@@ -10,7 +13,7 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import type { Clock } from '../clock.js';
 import type { Device, InterruptLine } from '../device.js';
 
-/** What a device of a module may use of its VM. */
+/** The part of its VM that a device of a module may use. */
 export interface DeviceContext {
   interruptLine(gsi: number): InterruptLine;
   readonly memory: GuestMemory;
@@ -23,8 +26,8 @@ const REMEDY =
   'Export as default a class with read(offset, size) and write(offset, size, value), or a function that returns such a device';
 
 /**
- * Loads a JavaScript or TypeScript module and makes its device. `onLoaded` is called in between. Throws
- * DEVICE_MODULE_INVALID.
+ * Loads a JavaScript or TypeScript module and creates its device. Calls `onLoaded` in between.
+ * Throws DEVICE_MODULE_INVALID.
  */
 export async function loadDevice(
   module: string,
@@ -53,7 +56,7 @@ export async function loadDevice(
   } catch (error) {
     throw new UpcallError(
       'DEVICE_MODULE_INVALID',
-      `device module ${module}: making the device failed: ${message(error)}`,
+      `device module ${module}: creating the device failed: ${message(error)}`,
       {
         remedy: REMEDY,
         cause: error,
@@ -61,13 +64,13 @@ export async function loadDevice(
     );
   }
   if (!isDevice(device))
-    throw new UpcallError('DEVICE_MODULE_INVALID', `device module ${module}: what it made is no device`, {
+    throw new UpcallError('DEVICE_MODULE_INVALID', `device module ${module}: what it created has no read and write`, {
       remedy: REMEDY,
     });
   return device;
 }
 
-// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- what a module exports; it is looked at before it is called
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- an export of any module, checked before it is called
 function isDeviceClass(value: Function): boolean {
   const prototype: unknown = value.prototype;
   return isDevice(prototype);

@@ -1,4 +1,9 @@
-/** The thread of a device: takes requests out of its mailbox, lets the device answer, and finishes them in the page. */
+/**
+ * The thread of a device: takes requests out of its mailbox, lets the device answer, and finishes
+ * them in the page.
+ *
+ * Started by: ThreadClient (in-own-thread.ts).
+ */
 
 import { host } from '../../host/current.js';
 import { AssignedRequest } from '../../hsm/assigned-request.js';
@@ -30,10 +35,10 @@ export interface DeviceThreadData {
 }
 
 export type DeviceThreadMessage =
-  /** Its modules are there; the device is still to be made. */
+  /** Its modules are loaded. The device is not created yet. */
   | { readonly kind: 'loaded' }
   | { readonly kind: 'ready'; readonly name: string; readonly registers?: RegisterMap }
-  /** The answer to a look. */
+  /** The answer to a peek. */
   | { readonly kind: 'registers'; readonly values: RegisterValues }
   | { readonly kind: 'failed'; readonly message: string; readonly remedy?: string }
   | { readonly kind: 'error'; readonly message: string; readonly stack?: string };
@@ -71,7 +76,7 @@ try {
 }
 thread.close();
 
-/** What structured cloning cannot copy is no register map. */
+/** Nothing if structured cloning cannot copy the map. */
 function registersOf({ registers }: Device): { readonly registers?: RegisterMap } {
   try {
     return registers === undefined ? {} : { registers: structuredClone(registers) };
@@ -80,11 +85,11 @@ function registersOf({ registers }: Device): { readonly registers?: RegisterMap 
   }
 }
 
-function reset(device: Device, tell: (error: unknown) => void): void {
+function reset(device: Device, report: (error: unknown) => void): void {
   try {
     device.reset?.();
   } catch (error) {
-    tell(error);
+    report(error);
   }
 }
 
@@ -106,16 +111,17 @@ async function serve(device: Device): Promise<void> {
     );
     return request;
   });
-  const tell = (error: unknown): void => post({ kind: 'error', ...errorText(error) });
-  const client = new DeviceClient(device, data.range, (_, error) => tell(error));
+  const report = (error: unknown): void => post({ kind: 'error', ...errorText(error) });
+  const client = new DeviceClient(device, data.range, (_, error) => report(error));
   const served = new Int32Array(SLOT_COUNT);
-  /** False: this is the end. A reset comes before every request that was posted after it. */
+  /** Returns false at the end. A reset comes before every request that was posted after it. */
   const obey = (): boolean => {
     const control = mailbox.takeControl();
     if ((control & MailboxControl.CLOSE) !== 0) return false;
-    if ((control & MailboxControl.RESET) !== 0) reset(device, tell);
-    // Here no access is half done, and the guest's requests are looked at again however busy it is.
-    if ((control & MailboxControl.LOOK) !== 0) post({ kind: 'registers', values: peekDevice(device) });
+    if ((control & MailboxControl.RESET) !== 0) reset(device, report);
+    // Between two accesses: the registers are consistent, and a busy guest cannot delay this.
+
+    if ((control & MailboxControl.PEEK) !== 0) post({ kind: 'registers', values: peekDevice(device) });
     return true;
   };
   for (;;) {
@@ -126,7 +132,8 @@ async function serve(device: Device): Promise<void> {
       const { vcpu } = request;
       if ((pending & (1 << vcpu)) === 0 || !mailbox.fetch(request)) continue;
       if (!obey()) return;
-      // Withdrawn by a reset, or served when its predecessor's bit was seen: the device must not act on it.
+      // Withdrawn by a reset, or served when its predecessor's bit was seen: the device must not
+      // act on it.
       if (tickets.load(vcpu) !== request.ticket || served[vcpu] === request.ticket) continue;
       served[vcpu] = request.ticket;
       mailbox.enter(vcpu);

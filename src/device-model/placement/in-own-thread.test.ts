@@ -23,7 +23,9 @@ interface Placed {
   readonly deaths: string[];
 }
 
-/** A VM without vCPU threads, whose accesses the test makes, and a device in a thread of its own. */
+/**
+ * A VM without vCPU threads, whose accesses the test makes, and a device in a thread of its own.
+ */
 function place(module: URL, options: unknown): Placed {
   const shared = new VmSharedState();
   const vm = new OneVm({ hypercalls: { vcpuCount: 4, notifyRequestFinish: () => 0, shared } });
@@ -48,13 +50,13 @@ async function until(condition: () => boolean): Promise<void> {
 }
 
 describe('a device in a thread of its own', { timeout: 120_000 }, () => {
-  test('a placement is told from a device', () => {
+  test('is recognised by its placement', () => {
     assert.equal(isThreadPlacement(inOwnThread(counter)), true);
     assert.equal(isThreadPlacement({ name: 'a device', read: () => 0, write: () => undefined }), false);
     assert.equal(isThreadPlacement({ kind: 'something else' }), false);
   });
 
-  test('has its file’s name until it is made, then its own; and answers into the page itself', async () => {
+  test('has its file’s name until it is created, then its own, and answers into the page itself', async () => {
     const { vm, client } = place(counter, { start: 7 });
     assert.equal(client.name, 'read-counter.js');
     await client.ready;
@@ -66,7 +68,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     vm.requests.close();
   });
 
-  test('whose thread dies is reported once, and what it had reads all ones', async () => {
+  test('is reported once when its thread dies, and its requests read all ones', async () => {
     const { vm, client, deaths } = place(counter, { start: 7 });
     await client.ready;
     const write = vm.fill(0, { direction: WRITE, address: 0x501, value: 1 });
@@ -78,7 +80,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     assert.deepEqual(vm.requests.clients, []);
   });
 
-  test('that is taken out ends its thread and no death is reported', async () => {
+  test('ends its thread when it is removed, and no death is reported', async () => {
     const { vm, client, deaths } = place(counter, { start: 7 });
     await client.ready;
     vm.requests.destroyClient(client);
@@ -87,7 +89,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     assert.deepEqual(deaths, []);
   });
 
-  test('that hangs is terminated when it is taken out', async () => {
+  test('is terminated when it is removed while it hangs', async () => {
     const { vm, client, deaths } = place(counter, { start: 7 });
     await client.ready;
     const hung = vm.fill(0, { direction: WRITE, address: 0x502, value: 1 });
@@ -98,13 +100,13 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     assert.deepEqual(deaths, []);
   });
 
-  test('that cannot be made says so to whoever waits for it', async () => {
+  test('rejects `ready` if it cannot be created', async () => {
     const missing = place(new URL('./fixtures/no-such-device.js', import.meta.url), undefined);
     await assert.rejects(missing.client.ready, { code: 'DEVICE_MODULE_INVALID' });
     const noOptions = place(counter, undefined);
     await assert.rejects(noOptions.client.ready, {
       code: 'DEVICE_MODULE_INVALID',
-      message: /making the device failed/,
+      message: /creating the device failed/,
     });
   });
 });
@@ -133,14 +135,14 @@ describe('a device in a thread of its own that is late', { timeout: 120_000 }, (
   };
   const position = ({ client }: Placed, vcpu: number): string => client.explain(vcpu).detail ?? '';
 
-  test('says that it is not made yet, or that its thread has ended', async () => {
+  test('explains that it is not created yet, or that its thread has ended', async () => {
     const { client } = place(new URL('./fixtures/never-made.js', import.meta.url), undefined);
-    assert.equal(client.explain(0).detail, 'its thread is still making the device');
+    assert.equal(client.explain(0).detail, 'its thread is still creating the device');
     await client.terminate();
     await until(() => client.explain(0).detail === 'its thread has ended');
   });
 
-  test('says which access its thread is in, and since when', async () => {
+  test('explains which access its thread is in, and since when', async () => {
     const placed = await gated();
     assert.match(position(placed, 0), /^its thread has been inside this access for \d+ ms$/);
     placed.act(1, 1);
@@ -150,7 +152,7 @@ describe('a device in a thread of its own that is late', { timeout: 120_000 }, (
     placed.vm.requests.close();
   });
 
-  test('says that a promise of it is open', async () => {
+  test('explains that its promise is open', async () => {
     const placed = await gated();
     placed.words.store(GATE.OPENED, 1);
     await until(() => placed.words.load(GATE.ACTS) === 1);
@@ -159,7 +161,7 @@ describe('a device in a thread of its own that is late', { timeout: 120_000 }, (
     placed.vm.requests.close();
   });
 
-  test('says that its thread does something other than an access', async () => {
+  test('explains that its thread is busy outside of any access', async () => {
     const placed = await gated();
     placed.words.store(GATE.OPENED, 1);
     const answered = ask(placed, 1, 2);
@@ -180,7 +182,7 @@ function reset({ vm, client }: Placed): void {
 }
 
 describe('a reset while the thread is busy', { timeout: 120_000 }, () => {
-  test('comes before every later request, and the device acts on no earlier one that still lay there', async () => {
+  test('comes before every later request, and the device acts on no earlier one that is still in the mailbox', async () => {
     const { vm, words, act, ...placed } = await gated();
     act(1, 1);
     reset({ vm, ...placed });
@@ -192,7 +194,7 @@ describe('a reset while the thread is busy', { timeout: 120_000 }, () => {
     vm.requests.close();
   });
 
-  test('a request in the place of one that the thread had seen already is served once, and after the reset', async () => {
+  test('a request that replaces one the thread had taken is served once, and after the reset', async () => {
     const { vm, words, act, ...placed } = await gated();
     act(1, 0);
     act(2, 1);

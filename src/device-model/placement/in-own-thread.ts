@@ -1,7 +1,12 @@
 /**
- * A device in a thread of its own: `vm.attach(ports(0x500, 4), inOwnThread(new URL('./my-device.js', import.meta.url)))`.
- * For devices that block or compute for long; a short one is faster in the Service VM's thread. The device is the same
- * class either way. If its thread ends or is late, its requests finish as all ones and its range is free again.
+ * A device in a thread of its own:
+ * `vm.attach(ports(0x500, 4), inOwnThread(new URL('./my-device.js', import.meta.url)))`.
+ *
+ * For devices that block or compute for long. A short one is faster in the Service VM's thread. The
+ * device is the same class either way. If its thread ends or is late, its requests finish as all
+ * ones and its range is free again.
+ *
+ * Threads: ThreadClient lives in the Service VM's thread. Its device's thread is device-thread.ts.
  */
 
 import { host } from '../../host/current.js';
@@ -21,15 +26,15 @@ import { ThreadPeek } from './thread-peek.js';
 import type { RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
 
-/** How long a device's thread may take to close before it is terminated. */
+/** Limit for a device's thread to close. Then it is terminated. */
 const CLOSE_MS = 500;
 /**
- * The same for one that still loads its modules. Node leaks the descriptors of the files that a thread was reading when it is
- * terminated, so it should get to the end of them.
+ * The same while it still loads its modules. Node leaks the descriptors of the files that a
+ * terminated thread was reading, so it should get to the end of them.
  */
 const LOAD_MS = 5000;
 
-/** A device that is still to be made, in its own thread. */
+/** A device to be created in its own thread. */
 export interface ThreadPlacement {
   readonly kind: 'own-thread';
   /** A file URL. */
@@ -37,7 +42,7 @@ export interface ThreadPlacement {
   readonly options: unknown;
 }
 
-/** `options` is handed to the device and must survive structured cloning. */
+/** `options` goes to the device and must survive structured cloning. */
 export function inOwnThread(module: URL, options?: unknown): ThreadPlacement {
   return { kind: 'own-thread', module: module.href, options };
 }
@@ -51,9 +56,15 @@ export interface ThreadClientOptions {
   readonly range: AddressRange;
   readonly memory: GuestMemory;
   readonly reportError: ReportDeviceError;
-  /** The thread ended although nobody closed it, perhaps before its device was made: the client must be taken out, its requests answered. */
+  /**
+   * The thread ended without being closed, perhaps before its device was created. The callee must
+   * remove the client and finish its requests.
+   */
   readonly onDeath: (client: ThreadClient, reason: string) => void;
-  /** The thread of a client that was taken out has ended: what it was finishing when it was terminated is to be finished now. */
+  /**
+   * The thread of a removed client has ended. The callee must finish the requests that the thread
+   * was finishing when it was terminated.
+   */
   readonly onEnd?: (client: ThreadClient) => void;
 }
 
@@ -65,7 +76,7 @@ interface Relayed {
 export class ThreadClient implements IoClient {
   readonly #options: ThreadClientOptions;
   readonly #mailbox = new DeviceMailbox();
-  readonly #peek = new ThreadPeek(() => this.#mailbox.control(MailboxControl.LOOK));
+  readonly #peek = new ThreadPeek(() => this.#mailbox.control(MailboxControl.PEEK));
   #registers: RegisterMap | undefined;
   #name: string;
   #thread: HostThread | undefined;
@@ -74,14 +85,14 @@ export class ThreadClient implements IoClient {
   /** Whether its modules are loaded. */
   #isLoaded = false;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether answers have to come here, instead of into the page. */
+  /** Whether answers come here instead of going into the page. */
   #isRelaying = false;
-  /** Whether somebody waits for such answers. */
+  /** Whether `#collect` runs. */
   #isCollecting = false;
   /** Of each slot, the relayed request and its ticket. */
   readonly #relayed: (Relayed | undefined)[] = [];
   #failure: string | undefined;
-  /** Resolves when the device is made; rejects with DEVICE_MODULE_INVALID when it cannot be. */
+  /** Resolves when the device is created, rejects with DEVICE_MODULE_INVALID if it cannot be. */
   readonly ready: Promise<unknown>;
   readonly #ready = new Deferred<undefined>();
 
@@ -101,17 +112,17 @@ export class ThreadClient implements IoClient {
     return this.#thread !== undefined;
   }
 
-  /** What the device says about its registers, once it is made. */
+  /** The device's register map, once it is created. */
   get registers(): RegisterMap | undefined {
     return this.#registers;
   }
 
-  /** What stands in them; undefined when the thread does not answer in time. */
+  /** Their values, or undefined if the thread does not answer in time. */
   async peek(): Promise<RegisterValues | undefined> {
     return this.#isReady && this.isRunning ? this.#peek.values() : undefined;
   }
 
-  /** Whether the device was made. */
+  /** Whether the device was created. */
   get isReady(): boolean {
     return this.#isReady;
   }
@@ -162,7 +173,7 @@ export class ThreadClient implements IoClient {
     await this.#thread?.terminate();
   }
 
-  /** Once begun, until the end: requests that were relayed may still be open when nobody asks for relaying any more. */
+  /** Runs until the client closes: relayed requests may still be open after relaying ended. */
   async #collect(): Promise<void> {
     while (!this.#isClosing) {
       await this.#mailbox.waitAnswer(() => this.#isClosing);
@@ -184,14 +195,14 @@ export class ThreadClient implements IoClient {
 
   #position(vcpu: number): string {
     if (this.#thread === undefined) return 'its thread has ended';
-    if (!this.#isReady) return 'its thread is still making the device';
+    if (!this.#isReady) return 'its thread is still creating the device';
     const inside = this.#mailbox.inside;
     if (inside?.vcpu === vcpu) return `its thread has been inside this access for ${inside.ms} ms`;
     if (inside !== undefined)
       return `its thread has been inside an access of vCPU ${inside.vcpu} for ${inside.ms} ms, and this one waits behind it`;
     if (this.#mailbox.isPending(vcpu))
-      return 'its thread lives but does not look: it computes or blocks outside of any access';
-    return 'its thread lives and has begun the access: the device’s promise is open';
+      return 'its thread runs but does not take the request: it computes or blocks outside of any access';
+    return 'its thread has begun the access: the device’s promise is open';
   }
 
   #onMessage(message: DeviceThreadMessage): void {
@@ -214,7 +225,7 @@ export class ThreadClient implements IoClient {
         this.#failure = message.message;
         if (this.#isReady) this.#options.reportError(this.#name, new Error(message.message));
         else this.#ready.reject(new UpcallError('DEVICE_MODULE_INVALID', message.message, options));
-        // Whatever the module has begun already (a timer, a socket) would keep its thread.
+        // A timer or socket of the module would keep its thread alive.
         void this.terminate();
         break;
       }
@@ -229,7 +240,10 @@ export class ThreadClient implements IoClient {
   #onExit(): void {
     clearTimeout(this.#closeTimer);
     this.#ready.reject(
-      new UpcallError('DEVICE_MODULE_INVALID', `the thread of device ${this.#name} ended before the device was made`),
+      new UpcallError(
+        'DEVICE_MODULE_INVALID',
+        `the thread of device ${this.#name} ended before the device was created`,
+      ),
     );
     this.#thread = undefined;
     this.#peek.answer(undefined);

@@ -2,51 +2,51 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ThreadPeek } from './thread-peek.js';
 
-/** One that counts how often the thread was asked. */
-function looking(limitMs: number): { readonly look: ThreadPeek; asked: number } {
+/** A peek that counts the requests to the thread. */
+function counting(limitMs: number): { readonly peek: ThreadPeek; requests: number } {
   const counted = {
-    asked: 0,
-    look: new ThreadPeek(() => {
-      counted.asked++;
+    requests: 0,
+    peek: new ThreadPeek(() => {
+      counted.requests++;
     }, limitMs),
   };
   return counted;
 }
 
-test('all who look at the same time share one question and its answer', async () => {
-  const counted = looking(60_000);
-  const both = Promise.all([counted.look.values(), counted.look.values()]);
-  counted.look.answer([1, undefined]);
+test('concurrent peeks share one request and its answer', async () => {
+  const counted = counting(60_000);
+  const both = Promise.all([counted.peek.values(), counted.peek.values()]);
+  counted.peek.answer([1, undefined]);
   assert.deepEqual(await both, [
     [1, undefined],
     [1, undefined],
   ]);
-  assert.equal(counted.asked, 1);
-  const next = counted.look.values();
-  counted.look.answer([2]);
-  assert.deepEqual([await next, counted.asked], [[2], 2]);
+  assert.equal(counted.requests, 1);
+  const next = counted.peek.values();
+  counted.peek.answer([2]);
+  assert.deepEqual([await next, counted.requests], [[2], 2]);
 });
 
-test('a thread that does not answer is asked once, however often somebody looks, and its late answer is for who waits then', async () => {
-  const counted = looking(0);
-  // The look's own timer keeps no process alive.
+test('a thread that does not answer gets one request for many peeks, and its late answer goes to the peek that waits then', async () => {
+  const counted = counting(0);
+  // The peek's own timer does not keep the process alive.
   const alive = setInterval(() => undefined, 1000);
   try {
-    for (let i = 0; i < 3; i++) assert.equal(await counted.look.values(), undefined);
-    assert.equal(counted.asked, 1);
-    const waiting = counted.look.values();
-    counted.look.answer([3]);
+    for (let i = 0; i < 3; i++) assert.equal(await counted.peek.values(), undefined);
+    assert.equal(counted.requests, 1);
+    const waiting = counted.peek.values();
+    counted.peek.answer([3]);
     assert.deepEqual(await waiting, [3]);
-    // Nobody waits: that is nobody's.
-    counted.look.answer([4]);
+    // An answer that no peek waits for has no effect.
+    counted.peek.answer([4]);
   } finally {
     clearInterval(alive);
   }
 });
 
 test('the end of the thread is an answer, too', async () => {
-  const { look } = looking(60_000);
-  const waiting = look.values();
-  look.answer(undefined);
+  const { peek } = counting(60_000);
+  const waiting = peek.values();
+  peek.answer(undefined);
   assert.equal(await waiting, undefined);
 });

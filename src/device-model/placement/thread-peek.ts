@@ -1,29 +1,32 @@
 /**
- * ThreadPeek: a look at a device in another thread, for people: it is asked for by a bit in the device's mailbox, which its
- * thread sees between two accesses, and answered by a message. A thread that computes or blocks does not answer; nobody
- * waits for it longer than PEEK_MS, and there is never more than one question on its way.
+ * ThreadPeek: peeks the registers of a device in another thread, for an operator. A bit in the
+ * device's mailbox asks for them, which the thread takes between two accesses, and a message
+ * answers.
+ *
+ * A thread that computes or blocks does not answer. A caller waits at most PEEK_MS, and there is
+ * never more than one open request to the thread.
  */
 
 import { startBackgroundTimer } from '../../sync/background-timer.js';
 import type { RegisterValues } from '../register-peek.js';
 
-/** How long a device's thread may take to answer a look. */
+/** Limit for the thread's answer. */
 export const PEEK_MS = 250;
 
 export class ThreadPeek {
-  readonly #ask: () => void;
+  readonly #request: () => void;
   readonly #limitMs: number;
-  /** A question that has had no answer yet, perhaps one that nobody waits for any more. */
-  #isAsked = false;
+  /** The thread has not answered yet, perhaps no caller waits any more. */
+  #isRequested = false;
   #waiting: Promise<RegisterValues | undefined> | undefined;
   #settle: (values: RegisterValues | undefined) => void = () => undefined;
 
-  constructor(ask: () => void, limitMs = PEEK_MS) {
-    this.#ask = ask;
+  constructor(request: () => void, limitMs = PEEK_MS) {
+    this.#request = request;
     this.#limitMs = limitMs;
   }
 
-  /** Resolves with undefined when the time is over. Who asks while somebody waits gets the same answer. */
+  /** Resolves with undefined after the time limit. Concurrent callers get the same answer. */
   values(): Promise<RegisterValues | undefined> {
     this.#waiting ??= new Promise((resolve) => {
       const timer = startBackgroundTimer(() => this.#settle(undefined), this.#limitMs);
@@ -32,15 +35,15 @@ export class ThreadPeek {
         this.#waiting = undefined;
         resolve(values);
       };
-      if (!this.#isAsked) this.#ask();
-      this.#isAsked = true;
+      if (!this.#isRequested) this.#request();
+      this.#isRequested = true;
     });
     return this.#waiting;
   }
 
-  /** The device's thread has answered; or, with undefined, it has ended. */
+  /** The device's thread has answered or, with undefined, has ended. */
   answer(values: RegisterValues | undefined): void {
-    this.#isAsked = false;
+    this.#isRequested = false;
     if (this.#waiting !== undefined) this.#settle(values);
   }
 }

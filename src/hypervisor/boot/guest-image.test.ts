@@ -20,7 +20,7 @@ test('The kind of an image shows in its content', () => {
   assert.equal(detectKind(Uint8Array.of(0xf4)), 'real');
 });
 
-test('A given kind goes before what the content looks like', async () => {
+test('A given kind overrides the kind of the content', async () => {
   const image = multibootKludge();
   assert.equal((await prepareGuestImage({ image })).kind, 'multiboot');
   const registers = await loadGuestImage(memory(), { image, kind: 'flat-32', address: 0x20_0000 });

@@ -30,7 +30,7 @@ test('An xz file without the x86 filter unpacks too', async () => {
   assert.deepEqual(reader?.bytes, KERNEL.subarray(0, PLAIN_XZ_BYTES));
 });
 
-test('A packed form that is not undone here leaves the bzImage as it is', async () => {
+test('An unknown compression leaves the bzImage as it is', async () => {
   assert.equal(await unpack(bzImage(Uint8Array.of(0x02, 0x21, 0x4c, 0x18, 0, 0, 0, 0), 100)), undefined);
 });
 
@@ -54,13 +54,13 @@ test('A truncated xz payload is a malformed image, and the next one still unpack
   assert.equal((await unpack(bzImage(XZ_X86, KERNEL.length)))?.length, KERNEL.length);
 });
 
-test('A payload that unpacks to more or to less than it says is a malformed image', async () => {
+test('A payload that unpacks to more or to less than its header gives is a malformed image', async () => {
   for (const packed of [XZ_X86, ZSTD])
     for (const size of [KERNEL.length - 1, KERNEL.length + 1])
       await assert.rejects(unpack(bzImage(packed, size)), hasCode('IMAGE_MALFORMED'));
 });
 
-test('A payload that says that it unpacks to more than the limit is refused before anything is allocated', async () => {
+test('A payload whose header exceeds the limit is refused before anything is allocated', async () => {
   await assert.rejects(unpack(bzImage(XZ_X86, MAX_UNPACKED_BYTES + 1)), hasCode('IMAGE_TOO_LARGE'));
 });
 

@@ -76,7 +76,7 @@ test('With ACPI tables the zero page points to them', () => {
   assert.equal(ram.readU32(zeroPage + 0x070), 0xe_0000);
 });
 
-test('What a kernel needs to unpack itself counts as its size', () => {
+test('The memory that a kernel needs to unpack itself counts as its size', () => {
   const plan = () => planBzImage(IMAGE, { ...OPTIONS, memoryBytes: 2 * MIB });
   assert.throws(plan, { code: 'IMAGE_TOO_LARGE', remedy: 'Give --memory 3 or more' });
 });

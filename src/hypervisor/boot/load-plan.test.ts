@@ -38,7 +38,7 @@ test('The part of a piece that has no bytes is zeroed, and nothing behind it', (
   assert.deepEqual([...ram.read(2, 8)], [0xff, 0xff, 1, 1, 0, 0, 0xff, 0xff]);
 });
 
-test('What no VM can have is not answered with a larger --memory', () => {
+test('A need beyond any VM is not answered with a larger --memory', () => {
   assert.throws(
     () => checkPlan(plan(piece(0xf000_0000, 1)), MIB),
     (error: unknown) => {

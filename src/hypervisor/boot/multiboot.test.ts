@@ -30,7 +30,7 @@ function text(ram: GuestMemory, address: number): string {
   return new TextDecoder().decode(bytes.subarray(0, bytes.indexOf(0)));
 }
 
-test('The address fields of the header say where the image goes, and its bss is zeroed', () => {
+test('The address fields of the header place the image, and its bss is zeroed', () => {
   const ram = memory();
   ram.fill(0xff, MIB, 0x2000);
   const registers = loadPlan(plan(multibootKludge()), ram);

@@ -39,7 +39,7 @@ function ioApicEntry(pin: number, entry: number): number[] {
 }
 
 describe('a halted guest', () => {
-  test('with interrupts off is halted for ever', async () => {
+  test('with interrupts off is halted forever', async () => {
     const machine = await TestMachine.create();
     machine.load([0xf4]);
     assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);

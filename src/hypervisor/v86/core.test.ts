@@ -143,7 +143,7 @@ test('real mode starts at CS:IP with the segments that were given', async () => 
   assert.deepEqual(machine.accesses, ['out 80/1 5a']);
 });
 
-test('RDRAND gives what the host gives', async () => {
+test('RDRAND returns the host’s random numbers', async () => {
   const machine = await TestMachine.create();
   machine.load([0x0f, 0xc7, 0xf0, 0xf4]); // rdrand eax; hlt
   machine.runUntilHalted();
@@ -179,7 +179,7 @@ test('a write from outside replaces translated code before the guest runs on', a
 });
 
 describe('the end of a guest', () => {
-  test('an exception without a gate is a triple fault, and says where', async () => {
+  test('an exception without a gate is a triple fault with its address', async () => {
     const machine = await TestMachine.create();
     machine.load([0x0f, 0x0b]); // ud2, and no IDT is loaded
     assert.throws(
@@ -188,7 +188,7 @@ describe('the end of a guest', () => {
     );
   });
 
-  test('what the core cannot do is a crash of the core, with its own words', async () => {
+  test('an operation that the core lacks is a crash with the core’s own message', async () => {
     const machine = await TestMachine.create();
     machine.load([0x31, 0xc0, 0x0f, 0x00, 0xd8]); // xor eax, eax; ltr ax
     assert.throws(
@@ -218,7 +218,7 @@ describe('the end of a guest', () => {
   });
 });
 
-test('twenty guests after another, each ended in another way, start from the same state in the same memory', async () => {
+test('twenty guests in a row, each ended in another way, start from the same state in the same memory', async () => {
   let mayThrow = false;
   const machine = await TestMachine.create({
     onAccess: () => {

@@ -5,7 +5,7 @@ import { PristineState } from './pristine-state.js';
 const RAM = { start: 100_000, end: 200_000 };
 const HEAP = { start: 300_000, end: 400_000 };
 
-test('all bytes but those of the RAM and of the free heap come back', () => {
+test('all bytes are restored except those of the RAM and of the free heap', () => {
   const buffer = new SharedArrayBuffer(600_000);
   const bytes = new Uint8Array(buffer);
   const kept = [0, 99_999, 200_000, 250_000, 299_999, 400_000, 599_999];

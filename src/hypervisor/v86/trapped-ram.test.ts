@@ -75,7 +75,7 @@ for (const translate of [true, false])
   });
 
 describe('a store to a protected page', () => {
-  test('has its exact size and value up to 64 bits, is not done, and what is read stays', async () => {
+  test('has its exact size and value up to 64 bits, and leaves the RAM as it is', async () => {
     const machine = await TestMachine.create({ memoryBytes: MEMORY_BYTES });
     fillData(machine);
     machine.pages.set(DATA, true);
@@ -109,7 +109,7 @@ describe('a store to a protected page', () => {
     assert.equal(machine.memory.readU16(DATA + 0x1000), 0x8182);
   });
 
-  test('is one after a reset, too; what the Service VM writes there arrives', async () => {
+  test('becomes a request after a reset, too, and a write by the Service VM arrives', async () => {
     const machine = await TestMachine.create({ memoryBytes: MEMORY_BYTES });
     machine.pages.set(DATA, true);
     for (let start = 0; start < 3; start++) {

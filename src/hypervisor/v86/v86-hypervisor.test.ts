@@ -209,7 +209,7 @@ test('it is available, and refuses more than one vCPU', async () => {
   );
 });
 
-test('a size of RAM that the core cannot have is refused, and no thread stays', async () => {
+test('a size of RAM that the core cannot have is refused, and no thread is left', async () => {
   await assert.rejects(
     new V86Hypervisor().createVm({ ...CONFIG, memoryBytes: 4096 }, new SharedBuffer(), new Upcall(), () => undefined),
     (error) => error instanceof UpcallError && error.code === 'VM_LIMIT',

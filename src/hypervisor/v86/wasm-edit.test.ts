@@ -62,7 +62,7 @@ describe('the edits of the core', () => {
     assert.equal(machine.accesses.at(-1), 'store d0000010/8 8192a3b4:8192a3b4');
   });
 
-  test('refuse to be made twice', async () => {
+  test('refuse to be applied twice', async () => {
     const bytes = await readFile(coreFile());
     assert.throws(() => patchRead16(patchRead16(bytes)), isMismatch);
     assert.throws(() => patchRead64(patchRead64(bytes)), isMismatch);
@@ -75,13 +75,13 @@ describe('the edits of the core', () => {
     assert.equal(kinds.get(STACK_POINTER_EXPORT), 'global');
   });
 
-  test('refuse a module that is another one', () => {
+  test('refuse another module', () => {
     const empty = Uint8Array.from(PREAMBLE);
     for (const edit of [patchRead16, patchRead64, shareMemory, exportStackPointer, shareImportedMemory])
       assert.throws(() => edit(empty), isMismatch);
   });
 
-  test('refuse bytes that are no module, whatever is cut off', () => {
+  test('refuse bytes that are not a module, wherever they are cut off', () => {
     for (let length = 0; length < TRANSLATION.length; length++)
       assert.throws(() => patchRead16(TRANSLATION.subarray(0, length)), isMismatch);
   });
