@@ -1,6 +1,7 @@
 /**
- * The rules of the source tree, held by reading its import lines. This test is the documentation of
- * the rules: whoever has to bend one changes it here, with a reason.
+ * The rules of the source tree, checked by reading its imports and its types.
+ *
+ * This test is their documentation. To bend a rule, change it here and give the reason.
  */
 
 import assert from 'node:assert/strict';
@@ -13,7 +14,7 @@ import type * as TypeScript from 'typescript';
 
 interface Import {
   readonly from: string;
-  /** `import type`, or nothing but `type` names: gone at run time. */
+  /** `import type`, or nothing but `type` names: erased at run time. */
   readonly isType: boolean;
 }
 
@@ -124,7 +125,7 @@ const inFolder =
     folders.some((folder) => path.startsWith(folder));
 const everywhere = (): boolean => true;
 
-test('the sources are read: files, imports, and types told from values', () => {
+test('the sources are read: files, imports, and types apart from values', () => {
   assert.ok(products.length > 100, `${products.length} product files`);
   const slot = byPath.get('io-request/slot.ts');
   assert.deepEqual(slot?.imports, [
@@ -170,7 +171,7 @@ describe('imports point down', () => {
   });
 });
 
-describe('who may know whom', () => {
+describe('dependencies', () => {
   test('a hypervisor imports what all hypervisors share, and never another hypervisor', () => {
     holdForImports(
       (path) => hypervisorOf(path) !== undefined,
@@ -191,8 +192,7 @@ describe('who may know whom', () => {
   test('only the command line, the conformance tests and index.ts name a hypervisor’s folder', () => {
     holdForImports(
       (path) => !inFolder('hypervisor/', 'cli/', 'conformance/')(path) && path !== 'index.ts',
-      (_, { from }) =>
-        hypervisorOf(from) === undefined ? undefined : 'whoever uses the library brings his hypervisor',
+      (_, { from }) => (hypervisorOf(from) === undefined ? undefined : 'a user of the library brings the hypervisor'),
     );
   });
 
@@ -228,20 +228,41 @@ describe('who may know whom', () => {
   });
 });
 
+test('only the entry point of the package lies at the root', () => {
+  const root = products.map(({ path }) => path).filter((path) => !path.includes('/'));
+  assert.deepEqual(root, ['index.ts']);
+});
+
 describe('the host', () => {
   /** The one line that chooses the host. */
   const CHOICE = 'host/current.ts';
   const ofNode = inFolder('host/node/');
+  /** Runs wherever a hypervisor does. */
+  const SUITE = 'conformance/hypervisor-suite/';
   /** What runs on Node only, by its nature: programs, and the server of the page. */
   const program = (path: string): boolean =>
-    inFolder('cli/', 'conformance/', 'exploration/', 'fuzzing/')(path) || /^dashboard\/[^/]+$/.test(path);
+    (inFolder('cli/', 'conformance/', 'exploration/', 'fuzzing/')(path) && !path.startsWith(SUITE)) ||
+    /^dashboard\/[^/]+$/.test(path);
   const portable = (path: string): boolean => !ofNode(path) && !program(path);
-  /** Packages that need Node: what they do is the host's business. */
+  /** Globals beside those of the language. Browsers and Node have them. */
+  const WEB_GLOBALS = [
+    ...['performance', 'setTimeout', 'clearTimeout', 'queueMicrotask', 'structuredClone', 'crypto', 'URL'],
+    ...['AbortSignal', 'DecompressionStream', 'ReadableStream', 'TextDecoder', 'TextEncoder'],
+  ];
+  /** The compiler's "Cannot find name" and "Cannot find namespace", with and without a hint. */
+  const UNKNOWN_NAME = new Set([2304, 2503, 2552, 2580, 2584, 2591]);
+  /** Packages that need Node, whose work belongs to the host. */
   const NODE_PACKAGES = ['jiti', 'koffi'];
 
   test('of Node is named below host/node and in programs only', () => {
     holdForImports(portable, (_, { from }) =>
       from.startsWith('node:') || NODE_PACKAGES.includes(from) ? 'it has to run in a browser too' : undefined,
+    );
+  });
+
+  test('depends on nothing of the project', () => {
+    holdForImports(inFolder('host/'), (_, { from }) =>
+      isOwn(from) && !from.startsWith('host/') ? 'the host is below everything' : undefined,
     );
   });
 
@@ -252,16 +273,20 @@ describe('the host', () => {
     );
   });
 
-  test('has no global of Node’s that is used elsewhere', () => {
-    const wrong = products
-      .filter(({ path }) => portable(path))
-      .filter(({ text }) =>
-        /(?<![.\w])(process\.|Buffer\b|NodeJS\.|setImmediate\(|require\(|__dirname|__filename|global\.)/.test(
-          text.replace(/\/\*[\s\S]*?\*\/|\/\/.*/g, ''),
-        ),
-      )
-      .map(({ path }) => path);
-    assert.deepEqual(wrong, []);
+  test('gives what browsers do not: other files use only globals that browsers have, too', { timeout: 120_000 }, () => {
+    const { program, sources } = compiled();
+    const used = new Set<string>();
+    const wrong: string[] = [];
+    for (const [path, source] of sources)
+      if (portable(path))
+        for (const { code, start = 0, length = 0 } of program.getSemanticDiagnostics(source)) {
+          const name = source.text.slice(start, start + length);
+          if (!UNKNOWN_NAME.has(code)) continue;
+          used.add(name);
+          if (!WEB_GLOBALS.includes(name)) wrong.push(`${path} uses ${name}`);
+        }
+    const unused = WEB_GLOBALS.filter((name) => !used.has(name));
+    assert.deepEqual([wrong, unused], [[], []]);
   });
 
   test('is the only one to name koffi', () => {
@@ -338,29 +363,11 @@ describe('shared memory', () => {
 
   /** The typed arrays that a file creates over a buffer that is, or may be, a SharedArrayBuffer. */
   function viewsByFile(): Map<string, string[]> {
-    const ts = createRequire(import.meta.url)('typescript') as typeof TypeScript;
-    const options: TypeScript.CompilerOptions = {
-      target: ts.ScriptTarget.ES2022,
-      lib: ['lib.es2024.d.ts'],
-      module: ts.ModuleKind.NodeNext,
-      types: [],
-      strict: true,
-      noEmit: true,
-    };
-    const host = ts.createCompilerHost(options);
-    // Without the types of packages, which take longer than all the rest.
-    host.resolveModuleNameLiterals = (names, from) =>
-      names.map(({ text }) =>
-        text.startsWith('.') ? ts.resolveModuleName(text, from, options, host) : { resolvedModule: undefined },
-      );
-    const checked = products.map(({ path }) => path).filter((path) => path.endsWith('.ts') && !isApart(path));
-    const pathOf = new Map(checked.map((path) => [fileURLToPath(new URL(path, src)), path]));
-    const program = ts.createProgram([...pathOf.keys()], options, host);
+    const { ts, program, sources } = compiled();
     const checker = program.getTypeChecker();
     const views = new Map<string, string[]>();
-    for (const source of program.getSourceFiles()) {
-      const path = pathOf.get(source.fileName);
-      if (path === undefined) continue;
+    for (const [path, source] of sources) {
+      if (isApart(path)) continue;
       const visit = (node: TypeScript.Node): void => {
         const buffer = ts.isNewExpression(node) && VIEW.test(node.expression.getText(source)) && node.arguments?.[0];
         if (buffer !== false && buffer !== undefined) {
@@ -389,6 +396,45 @@ describe('shared memory', () => {
     assert.deepEqual(silent, [], 'the head comment needs a paragraph "Ordering: …"');
   });
 });
+
+interface Compiled {
+  readonly ts: typeof TypeScript;
+  readonly program: TypeScript.Program;
+  /** By their paths from src/. */
+  readonly sources: ReadonlyMap<string, TypeScript.SourceFile>;
+}
+
+let compilation: Compiled | undefined;
+
+/** All product files but the page's, without the types of packages, Node and browsers. */
+function compiled(): Compiled {
+  if (compilation !== undefined) return compilation;
+  const ts = createRequire(import.meta.url)('typescript') as typeof TypeScript;
+  const options: TypeScript.CompilerOptions = {
+    target: ts.ScriptTarget.ES2022,
+    lib: ['lib.es2024.d.ts'],
+    module: ts.ModuleKind.NodeNext,
+    types: [],
+    strict: true,
+    noEmit: true,
+  };
+  const host = ts.createCompilerHost(options);
+  host.resolveModuleNameLiterals = (names, from) =>
+    names.map(({ text }) =>
+      text.startsWith('.') ? ts.resolveModuleName(text, from, options, host) : { resolvedModule: undefined },
+    );
+  const paths = products.map(({ path }) => path).filter((path) => !path.startsWith('dashboard/page/'));
+  const nameOf = (path: string): string => fileURLToPath(new URL(path, src));
+  const program = ts.createProgram(paths.map(nameOf), options, host);
+  const sources = new Map<string, TypeScript.SourceFile>();
+  for (const path of paths) {
+    const source = program.getSourceFile(nameOf(path));
+    if (source !== undefined) sources.set(path, source);
+  }
+  assert.ok(sources.size > 100, `${sources.size} compiled files`);
+  compilation = { ts, program, sources };
+  return compilation;
+}
 
 /** The comment at the beginning of a file. */
 function headOf(text: string): string {
