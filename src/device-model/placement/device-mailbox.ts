@@ -1,7 +1,16 @@
 /**
- * DeviceMailbox: how requests get to a device in a thread of its own. A copy of each assigned
- * request, one place for each slot, and a word of bits that says which are new. The device's thread
- * answers into the page directly.
+ * DeviceMailbox: carries requests to a device in a thread of its own. It has a copy of each
+ * assigned request, one place for each slot, and a word with a bit for each new one.
+ *
+ * Threads: the Service VM's thread posts and controls. The device's thread takes, and answers into
+ * the page directly, except for relayed requests.
+ *
+ * Ordering: a post stores the fields relaxed, then the ticket, then the pending bit, both
+ * atomically. A thread that takes the bit therefore sees the fields. It may still read while the
+ * next post changes them, so it loads them atomically and loads the ticket again. A processor that
+ * lets the relaxed fields pass the store of ticket 0 can defeat that check, but not the one behind
+ * it: the device's thread then compares the ticket with the HSM's own word. The HSM ended that
+ * ticket before it found the slot PENDING again, which is when the next post began.
  */
 
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
@@ -14,23 +23,22 @@ import { SharedWords } from '../../sync/shared-words.js';
 const PENDING = DOORBELL_WORDS;
 const CONTROL = PENDING + 1;
 /**
- * Which access the device's thread is in: its vCPU + 1, or 0; and since when, as the lower half of
+ * The access that the device's thread is in: its vCPU + 1, or 0. Its start: the lower half of
  * Date.now().
  */
 const INSIDE = CONTROL + 1;
 const INSIDE_SINCE = INSIDE + 1;
 /**
- * Bit n: the answer to slot n's request lies here. The Service VM's thread waits for it on a
- * doorbell of its own.
+ * Bit n: there is an answer to slot n's request. The Service VM's thread waits on its own doorbell.
  */
 const ANSWERED = INSIDE_SINCE + 1;
 const ANSWER_DOORBELL = ANSWERED + 1;
 const FIRST_REQUEST = ANSWER_DOORBELL + DOORBELL_WORDS;
-/** Whether the request's answer is to come here instead of into the page. */
+/** 1 if the answer goes into the mailbox instead of the page. */
 const IS_RELAYED = 8;
 const ANSWER_LOW = 9;
 const ANSWER_HIGH = 10;
-/** Which request the answer is to; 0 while it changes. */
+/** The ticket of the answered request. 0 while the answer changes. */
 const ANSWER_TICKET = 11;
 const REQUEST_WORDS = 12;
 const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
@@ -59,14 +67,10 @@ export class DeviceMailbox {
     return this.#words.buffer;
   }
 
-  /**
-   * In the Service VM's thread: hands a request over. Its slot holds no other until this one is
-   * finished.
-   */
+  /** In the Service VM's thread. The slot has no other request until this one is finished. */
   post(request: AssignedRequest, isRelayed = false): void {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
-    // No ticket while the rest changes: the thread may still be at the withdrawn request that stood
-    // here.
+    // No ticket while the fields change: the thread may still read the withdrawn request here.
     this.#words.store(at, 0);
     this.#words.storeRelaxed(at + 1, request.type);
     this.#words.storeRelaxed(at + 2, request.direction);
@@ -86,7 +90,7 @@ export class DeviceMailbox {
     this.#doorbell.ring();
   }
 
-  /** In the device's thread: resolves when there is something to take. */
+  /** In the device's thread. Resolves when there is something to take. */
   wait(): Promise<boolean> {
     return this.#doorbell.waitAsync(this.#work, Infinity, this.#spin);
   }
@@ -100,7 +104,7 @@ export class DeviceMailbox {
     return this.#words.exchange(PENDING, 0);
   }
 
-  /** False when another request is just being posted there; its bit is still to come. */
+  /** Returns false if another request is being posted there. Its bit follows. */
   fetch(request: AssignedRequest): boolean {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
     request.ticket = this.#words.load(at);
@@ -115,9 +119,9 @@ export class DeviceMailbox {
   }
 
   /**
-   * In the device's thread: the answer to a relayed request. False: the request is not relayed, or
-   * not posted here any more. The answer of a withdrawn request must not stand in for that of its
-   * successor, which may be posted at any moment: hence the answer has its ticket, too.
+   * In the device's thread: the answer to a relayed request. Returns false if the request is not
+   * relayed, or no longer posted here. The answer carries its ticket: the next request may be
+   * posted at any moment, and must not get the answer of a withdrawn one.
    */
   answer(vcpu: number, ticket: number, low: number, high: number): boolean {
     const at = FIRST_REQUEST + vcpu * REQUEST_WORDS;
@@ -132,8 +136,8 @@ export class DeviceMailbox {
   }
 
   /**
-   * In the Service VM's thread: resolves when there is an answer to take, or `isOver`;
-   * `wakeAnswers` makes it look again.
+   * In the Service VM's thread. Resolves when there is an answer to take, or `isOver`, which is
+   * polled again after `wakeAnswers`.
    */
   async waitAnswer(isOver: () => boolean): Promise<void> {
     await this.#answerDoorbell.waitAsync(new OrderedPoll(() => this.#words.load(ANSWERED) !== 0 || isOver()));
@@ -143,7 +147,7 @@ export class DeviceMailbox {
     this.#answerDoorbell.ring();
   }
 
-  /** Gives each answer that came to `take`. */
+  /** Calls `take` for each answer that arrived. */
   takeAnswers(take: (vcpu: number, ticket: number, low: number, high: number) => void): void {
     const bits = this.#words.exchange(ANSWERED, 0);
     for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
@@ -152,12 +156,12 @@ export class DeviceMailbox {
       const ticket = this.#words.load(at + ANSWER_TICKET);
       const low = this.#words.load(at + ANSWER_LOW);
       const high = this.#words.load(at + ANSWER_HIGH);
-      // Otherwise the next answer is being put there; its bit is still to come.
+      // Otherwise the next answer is being stored there. Its bit follows.
       if (ticket !== 0 && this.#words.load(at + ANSWER_TICKET) === ticket) take(vcpu, ticket, low, high);
     }
   }
 
-  /** In the device's thread, around each access; only for the operator, hence without ordering. */
+  /** In the device's thread, around each access. Relaxed, because only the operator reads it. */
   enter(vcpu: number): void {
     this.#words.storeRelaxed(INSIDE_SINCE, Date.now() | 0);
     this.#words.storeRelaxed(INSIDE, vcpu + 1);
@@ -174,7 +178,7 @@ export class DeviceMailbox {
     return { vcpu: inside - 1, ms: (Date.now() - this.#words.load(INSIDE_SINCE)) >>> 0 };
   }
 
-  /** Whether the request that was posted for `vcpu` lies there untouched. */
+  /** Whether the request that was posted for `vcpu` is not taken yet. */
   isPending(vcpu: number): boolean {
     return (this.#words.load(PENDING) & (1 << vcpu)) !== 0;
   }
