@@ -1,6 +1,7 @@
 /**
- * AsyncIoHypercalls: what the Service VM may ask of a hypervisor that completes writes by itself and sends VM events.
- * async-io.ts is how ours does it; hsm/async-io.ts is who asks.
+ * AsyncIoHypercalls: the hypercalls of a hypervisor that completes writes by itself and sends VM events.
+ *
+ * Called by: hsm/async-io.ts. Implementation: async-io.ts.
  */
 
 import type { SharedRing } from '../sync/shared-ring.js';
@@ -16,15 +17,14 @@ export const VmEventType = { RTC_CHANGED: 0, POWER_OFF: 1, TRIPLE_FAULT: 2 } as 
 export interface AsyncIoDescriptor {
   readonly isPort: boolean;
   readonly address: bigint;
-  /** Any value when left out. */
+  /** Default: any value. */
   readonly data?: bigint;
-  /** What the vCPU puts into the ring: a number of the Service VM's choice, not 0. */
+  /** The vCPU puts it into the ring: a number of the Service VM's choice, not 0. */
   readonly handle: number;
 }
 
-/** What a hypervisor offers that can complete writes by itself and send VM events. */
 export interface AsyncIoHypercalls {
-  /** HC_SETUP_SBUF: `page` is what its owner prepared; from now on the ring lies in `ringBytes`. */
+  /** HC_SETUP_SBUF: `page` is what its owner prepared. From now on the ring lies in `ringBytes`. */
   setupRing(id: RingId, page: Uint8Array): number;
   ringBytes(id: RingId): Uint8Array<SharedArrayBuffer>;
   ring(id: RingId): SharedRing | undefined;
@@ -32,8 +32,9 @@ export interface AsyncIoHypercalls {
   assignAsyncIo(descriptor: AsyncIoDescriptor): number;
   deassignAsyncIo(descriptor: AsyncIoDescriptor): number;
   /**
-   * A VM event with at most 28 bytes of data. No hypercall of ACRN's, whose hypervisor has a VM's clock and power register
-   * itself; here they are devices of the Service VM. False when there is no ring, or no place in it.
+   * A VM event with at most 28 bytes of data. ACRN has no such hypercall: its hypervisor has a VM's clock and
+   * power register itself. Here they are devices of the Service VM. Returns false if there is no ring, or no
+   * place in it.
    */
   sendEvent(type: number, data?: Uint8Array): boolean;
 }

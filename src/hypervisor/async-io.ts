@@ -1,18 +1,21 @@
 /**
- * AsyncIo: writes that mean only "look", completed by the hypervisor without a request. The Service VM assigns
- * descriptors; a vCPU whose write matches one puts the descriptor's handle into a ring, raises the upcall and goes on.
+ * AsyncIo: writes that are only a kick, completed by the hypervisor without a request. The Service VM assigns
+ * descriptors. A vCPU whose write matches one puts the descriptor's handle into a ring, raises the upcall and
+ * goes on.
  *
- * The Service VM's thread is the only one that changes the descriptors; vCPU threads read them meanwhile. So there are
- * two tables: the one that is not in use is written, then a word flips. A reader that finds the word changed looks again.
- * Handles are opaque numbers: what stands in the ring, which userspace can write, is never a pointer.
+ * Threads: the Service VM's thread changes the descriptors while vCPU threads read them. So there are two
+ * tables: the one that is not in use is written, then GENERATION selects it. A reader that finds the
+ * generation changed reads again.
+ *
+ * Handles are opaque numbers, never pointers: userspace can write to the ring.
  *
  * Source: ACRN's `asyncio` (types 1 port and 2 MMIO, 64 descriptors, newest first). ACRN compares neither direction nor
- * size; here only writes match, because a core cannot leave the register of a read as it was.
+ * size. Here only writes match, because a core cannot leave the register of a read as it was.
  *
  * Ordering: a ring's page is filled by plain stores and published by the store of its number of elements. A
  * vCPU loads that number before it touches the page. A descriptor table is stored before GENERATION names
  * it. A reader loads GENERATION, the table, and GENERATION again, all by atomic loads: were they plain, a
- * processor could delay them past the second look, when the table is already being overwritten.
+ * processor could delay them past the second load of GENERATION, when the table is already being overwritten.
  */
 
 import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';
@@ -27,9 +30,9 @@ export const EVENT_ELEMENT_BYTES = 32;
 const EVENT_DATA = 4;
 const EVENT_DATA_BYTES = EVENT_ELEMENT_BYTES - EVENT_DATA;
 
-/** What a hypercall returns that was refused. */
+/** The result of a refused hypercall. */
 const REFUSED = -1;
-/** Elements of each ring as agreed at its set-up; 0 while there is none. */
+/** Elements of each ring as agreed at its set-up, or 0 while there is none. */
 const ASYNC_ELEMENTS = 0;
 const EVENT_ELEMENTS = 1;
 /** 1 while a vCPU puts something into a ring. */
@@ -41,7 +44,7 @@ const FIRST = 1;
 const DESCRIPTOR_WORDS = 7;
 const TABLE_WORDS = FIRST + MAX_ASYNC_DESCRIPTORS * DESCRIPTOR_WORDS;
 const WORDS = TABLES + 2 * TABLE_WORDS;
-/** Looks at a table that keeps changing; then the write becomes an ordinary request. */
+/** Tries for a table that keeps changing. Then the write becomes an ordinary request. */
 const MAX_POLLS = 16;
 /** Tries for the lock, which its holder keeps for some ten instructions. */
 const MAX_LOCK_TRIES = 1_000_000;
@@ -58,7 +61,7 @@ export class AsyncIo implements AsyncIoHypercalls {
   /** The owner's list, newest first; empty in vCPU threads. */
   #descriptors: readonly AsyncIoDescriptor[] = [];
   readonly #element = new Int32Array(EVENT_ELEMENT_BYTES >> 2);
-  /** Of each ring the object that was made last; its page is always the same, its size as agreed may change. */
+  /** The current object of each ring. Its page is always the same, its agreed size may change. */
   readonly #rings = new Map<RingId, { readonly ring: SharedRing; readonly elements: number }>();
 
   constructor(handle?: AsyncIoHandle) {
@@ -101,7 +104,7 @@ export class AsyncIo implements AsyncIoHypercalls {
     const isAsync = id === RingId.ASYNC_IO;
     const elements = this.#words.load(isAsync ? ASYNC_ELEMENTS : EVENT_ELEMENTS);
     if (elements === 0) return undefined;
-    // Asked at every pass of the worker and for every kick.
+    // Called at every pass of the worker and for every kick.
     const known = this.#rings.get(id);
     if (known?.elements === elements) return known.ring;
     const ring = new SharedRing(this.#ringBuffer(id), isAsync ? ASYNC_ELEMENT_BYTES : EVENT_ELEMENT_BYTES, elements);
@@ -109,7 +112,7 @@ export class AsyncIo implements AsyncIoHypercalls {
     return ring;
   }
 
-  /** 0 also for one that is not taken: address 0, a conflict, or one too many. */
+  /** Returns 0 even if it is not assigned: address 0, a conflict, or one too many. */
   assignAsyncIo(descriptor: AsyncIoDescriptor): number {
     const isTaken = this.#descriptors.some((other) => conflicts(other, descriptor));
     if (descriptor.address !== 0n && !isTaken && this.#descriptors.length < MAX_ASYNC_DESCRIPTORS)
@@ -123,7 +126,7 @@ export class AsyncIo implements AsyncIoHypercalls {
     return 0;
   }
 
-  /** In a vCPU's thread: the handle of the first descriptor that a write matches, 0 when there is none. */
+  /** In a vCPU's thread: the handle of the first descriptor that a write matches, or 0. */
   find(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): number {
     for (let look = 0; look < MAX_POLLS; look++) {
       const generation = this.#words.load(GENERATION);
@@ -140,7 +143,7 @@ export class AsyncIo implements AsyncIoHypercalls {
     return this.#put(RingId.ASYNC_IO);
   }
 
-  /** In whatever thread the event comes from. */
+  /** In any thread. */
   sendEvent(type: number, data?: Uint8Array): boolean {
     this.#element.fill(0);
     this.#element[0] = type;

@@ -1,8 +1,9 @@
 /**
- * DirtyPages: which 4-KiB pages of guest memory were written from outside of the vCPU (boot loaders, DMA).
+ * DirtyPages: the 4-KiB pages of guest memory that were written from outside of the vCPU (boot loaders, DMA).
  *
- * Any thread adds; the vCPU's thread takes them before it runs on and drops what it had translated of them. One bit for
- * each page and one word that says whether any bit is set, so that a look costs a plain load.
+ * Threads: any thread adds. The vCPU's thread takes them before it runs on, and drops its translations of
+ * them. There is one bit for each page, and one word that is set if any bit is, so that a poll costs a plain
+ * load.
  */
 
 import { SharedWords } from '../sync/shared-words.js';
@@ -31,12 +32,12 @@ export class DirtyPages {
     this.#words.store(ANY, 1);
   }
 
-  /** Whether `take` would find something; one plain load. */
+  /** Whether `take` would find a page. One plain load. */
   get any(): boolean {
     return this.#words.loadRelaxed(ANY) !== 0;
   }
 
-  /** Calls `drop(start, end)` with the byte range of each dirty page, end exclusive, and forgets it. */
+  /** Calls `drop(start, end)` with the byte range of each dirty page, end exclusive, and clears it. */
   take(drop: (start: number, end: number) => void): void {
     if (this.#words.exchange(ANY, 0) === 0) return;
     for (let word = FIRST; word < this.#words.length; word++) {

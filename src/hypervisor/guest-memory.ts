@@ -6,16 +6,15 @@
  * gave it with `contains` first.
  *
  * Ordering: RAM is read and written by plain accesses, ordered by what the threads do around them. A device
- * that was assigned a request sees what the guest wrote before it, because the vCPU published the request
- * by the compare-and-exchange to PENDING. The guest sees what the device wrote before it completed the
- * request, by the one to COMPLETE, or before it raised an interrupt line, by the line's atomic word. RAM
- * that a device accesses at any other time is as it would be with DMA: the guest's driver must not use it
- * until it was told to. Boot loaders write before the store of RUNNING, which the vCPU loads.
+ * that was assigned a request sees the guest's stores before it, because the vCPU published the request
+ * by the compare-and-exchange to PENDING. The guest sees the device's stores before it completed the
+ * request, by the one to COMPLETE, or before it raised an interrupt line, by the line's atomic word. At any
+ * other time a device's access is like DMA: the guest's driver must wait for the device's signal. Boot loaders write before the store of RUNNING, which the vCPU loads.
  */
 
 import { DirtyPages } from './dirty-pages.js';
 
-/** What another thread needs to make its own GuestMemory of the same bytes; it survives structured cloning. */
+/** Makes a GuestMemory of the same bytes in another thread. Survives structured cloning. */
 export interface GuestMemoryHandle {
   readonly buffer: SharedArrayBuffer;
   readonly byteOffset: number;
@@ -26,7 +25,7 @@ export interface GuestMemoryHandle {
 
 export class GuestMemory {
   readonly handle: GuestMemoryHandle;
-  /** All of the RAM; index = guest physical address. Whoever writes here while the guest runs calls `written` afterwards. */
+  /** All of the RAM. Index: guest physical address. After a write while the guest runs, call `written`. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly #view: DataView;
   readonly #dirty: DirtyPages | undefined;
@@ -47,7 +46,7 @@ export class GuestMemory {
     return Number.isSafeInteger(address) && address >= 0 && length >= 0 && address + length <= this.size;
   }
 
-  /** A copy of `length` bytes; private to the caller, so the guest cannot change it any more. */
+  /** A private copy of `length` bytes, which the guest cannot change. */
   read(address: number, length: number): Uint8Array<ArrayBuffer> {
     this.#check(address, length);
     const copy = new Uint8Array(length);
@@ -94,7 +93,7 @@ export class GuestMemory {
     this.written(address, length);
   }
 
-  /** Tells the hypervisor that bytes were written through `bytes`, in case the guest has code there. */
+  /** Announces that bytes were written through `bytes`, in case the guest has code there. */
   written(address: number, length: number): void {
     this.#dirty?.add(address, length);
   }

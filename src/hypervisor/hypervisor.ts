@@ -1,4 +1,4 @@
-/** Hypervisor: what one must write to plug a hypervisor in. See docs/write-a-hypervisor.md. */
+/** Hypervisor: the interface that a hypervisor implements to be plugged in. See docs/write-a-hypervisor.md. */
 
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { Hypercalls } from './hypercalls.js';
@@ -6,7 +6,7 @@ import type { MmioHandlerTable } from './mmio-handlers.js';
 import type { PortHandlerTable } from './port-handlers.js';
 import type { Upcall } from './upcall.js';
 
-/** ACRN's device model refuses more: a page has 16 slots. */
+/** A page has 16 slots. ACRN's device model refuses more, too. */
 export const MAX_VCPUS = 16;
 
 export type Availability =
@@ -17,17 +17,17 @@ export interface VmConfig {
   readonly name: string;
   /** RAM in bytes, a multiple of 1 MiB. */
   readonly memoryBytes: number;
-  /** 1…16, where the hypervisor can. */
+  /** 1…16, as far as the hypervisor can. */
   readonly vcpuCount: number;
   /** The VM's vCPUs poll their slots for COMPLETE and no completion hypercall is made. */
   readonly completionPolling: boolean;
-  /** ACRN's hypervisor looks at PCI configuration accesses before they become requests; see pci-interception.ts. */
+  /** Whether PCI configuration accesses are intercepted, as in ACRN. See pci-interception.ts. Default: false. */
   readonly interceptPci?: boolean;
-  /** How long a vCPU looks for its answer before it sleeps, in microseconds; adaptive when left out. */
+  /** Microseconds that a vCPU spins for its answer before it parks. Default: adaptive. */
   readonly spinUs?: number | undefined;
 }
 
-/** How a vCPU or the whole VM ended without the Service VM's doing. */
+/** The end of a vCPU or of the VM that the Service VM did not ask for. */
 export type HypervisorEvent =
   | { readonly kind: 'triple-fault'; readonly vcpu: number; readonly message: string }
   /** Halted with interrupts off: nothing can wake it. */
@@ -37,11 +37,12 @@ export type HypervisorEvent =
 
 export interface Hypervisor {
   readonly name: string;
-  /** Whether it runs here, or why not and what to do. */
+  /** Whether it runs here, or why not and the remedy. */
   available(): Promise<Availability>;
   /**
-   * Makes a VM in state CREATED, its page stamped FREE and its vCPU threads parked. Throws UpcallError when it cannot.
-   * `onEvent` is called in the Service VM's thread; the VM then still has to be paused and destroyed by its owner.
+   * Creates a VM in state CREATED, its page stamped FREE and its vCPU threads parked. Rejects with
+   * UpcallError if it cannot. `onEvent` is called in the Service VM's thread. The owner of the VM still has
+   * to pause and destroy it then.
    */
   createVm(
     config: VmConfig,
@@ -51,7 +52,7 @@ export interface Hypervisor {
   ): Promise<Hypercalls>;
 }
 
-/** Accesses that a hypervisor answers itself, before it makes a request; each vCPU thread has its own. */
+/** Accesses that a hypervisor answers itself, before it makes a request. Each vCPU thread has its own tables. */
 export interface HandlerTables {
   readonly ports: PortHandlerTable;
   readonly mmio: MmioHandlerTable;

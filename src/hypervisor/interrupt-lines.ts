@@ -1,9 +1,9 @@
 /**
  * InterruptLines: the input pins of a User VM's interrupt controllers, driven from any thread.
  *
- * A word for each line: bit 0 is its level, the rest counts rising edges. The vCPU's thread, which owns the controllers,
- * compares with what it saw last: however quickly a line went up and down, the edge is not lost, and several edges
- * before the vCPU looked are one, as in an 8259's request register. No queue, hence no overflow.
+ * A word for each line: bit 0 is its level, the other bits count rising edges. The vCPU's thread, which owns
+ * the controllers, compares with the words of its last poll. However short a pulse, its edge is not lost, and
+ * several edges between two polls are one, as in an 8259's request register. No queue, hence no overflow.
  */
 
 import type { Doorbell } from '../sync/doorbell.js';
@@ -32,7 +32,7 @@ export class InterruptLines {
   readonly #vcpu: Doorbell;
   readonly #seen = new Int32Array(INTERRUPT_LINES);
 
-  /** `vcpu` is rung after each change: a halted vCPU wakes, a running one looks at its next trap or slice. */
+  /** `vcpu` is rung after each change: a halted vCPU wakes, a running one polls at its next trap or slice. */
   constructor(buffer: SharedArrayBuffer, vcpu: Doorbell) {
     this.#words = new SharedWords(buffer);
     this.#vcpu = vcpu;
@@ -70,7 +70,7 @@ export class InterruptLines {
     return (this.#words.loadRelaxed(INTERRUPT_LINES) | this.#words.loadRelaxed(INTERRUPT_LINES + 1)) !== 0;
   }
 
-  /** In the vCPU's thread: brings the controllers' pins to where the lines are. */
+  /** In the vCPU's thread: sets the controllers' pins to the lines' levels, with their edges. */
   deliver(controller: InterruptController): void {
     for (let half = 0; half < 2; half++) {
       let bits = this.#words.exchange(INTERRUPT_LINES + half, 0);
@@ -90,7 +90,7 @@ export class InterruptLines {
     }
   }
 
-  /** After the controllers were reset: all pins are low there, so lines that are high count as just raised. */
+  /** After a reset of the controllers, whose pins are all low: lines that are high count as just raised. */
   resync(): void {
     this.#seen.fill(0);
     for (let line = 0; line < INTERRUPT_LINES; line++) {

@@ -1,8 +1,9 @@
 /**
  * The guest physical ranges that the hypervisor answers itself, before it makes a request.
  *
- * As in ACRN: a table of 16 nodes; the lowest index that the access touches decides, even if a later node contains it
- * whole; an access that straddles that node's edge is an error (−EIO, a #GP in the guest) and is never forwarded.
+ * As in ACRN it is a table of 16 nodes. The lowest index that the access touches decides, even if a later
+ * node contains all of the access. An access that straddles that node's edge is an error (−EIO, a #GP in the
+ * guest) and is never forwarded.
  */
 
 /** `CONFIG_MAX_EMULATED_MMIO_REGIONS`. */
@@ -11,7 +12,7 @@ export const MMIO_HANDLER_COUNT = 16;
 export interface MmioHandler {
   /** The value read, low and high word joined by the caller's needs; undefined forwards the access. */
   read(address: number, size: number): number | undefined;
-  /** False to forward the access. `high` is the upper word of an 8-byte write. */
+  /** Returns false to forward the access. `high` is the upper word of an 8-byte write. */
   write(address: number, size: number, low: number, high: number): boolean;
 }
 
@@ -25,10 +26,10 @@ export const STRADDLES = 'straddles';
 
 export class MmioHandlerTable {
   readonly #nodes: (Node | undefined)[] = Array.from({ length: MMIO_HANDLER_COUNT });
-  /** Those that are set, in index order: every MMIO access of the guest goes through them. */
+  /** The nodes in use, in index order. Every MMIO access of the guest goes through them. */
   #set: Node[] = [];
 
-  /** [start, end). A bad range, or one more than the table holds, is silently not registered, as in ACRN; the result says so. */
+  /** [start, end). Returns false for a bad range, or if the table is full: as in ACRN it is not registered then. */
   register(start: number, end: number, handler: MmioHandler): boolean {
     const free = this.#nodes.indexOf(undefined);
     if (end <= start || free < 0) return false;
@@ -36,7 +37,7 @@ export class MmioHandlerTable {
     return true;
   }
 
-  /** Frees the node with exactly this range; false when there is none. */
+  /** Frees the node with exactly this range. Returns false if there is none. */
   unregister(start: number, end: number): boolean {
     const index = this.#nodes.findIndex((node) => node?.start === start && node.end === end);
     if (index < 0) return false;

@@ -2,8 +2,8 @@
  * MsiQueue: message-signalled interrupts on their way to the vCPUs, from any thread.
  *
  * For each vCPU a bitmap of 256 vectors for fixed and for lowest-priority delivery, and a bit for each kind without a
- * vector. Two messages with the same vector that meet before the vCPU looked are one, as in a local APIC's request
- * register; different ones never displace each other. No queue, hence no overflow.
+ * vector. Two messages with the same vector between two polls of the vCPU are one, as in a local APIC's request
+ * register. Different vectors never displace each other. No queue, hence no overflow.
  *
  * Source: Intel SDM volume 3, "Message Signalled Interrupts"; ACRN: a message whose address has other than 0xFEE in bits
  * 31…20 is refused.
@@ -17,7 +17,7 @@ export const MsiDelivery = { FIXED: 0, LOWEST_PRIORITY: 1, SMI: 2, NMI: 4, INIT:
 export type MsiDelivery = (typeof MsiDelivery)[keyof typeof MsiDelivery];
 
 const VECTOR_WORDS = 8;
-/** Vectors below 16 are the processor's own; a local APIC refuses them. */
+/** Vectors below 16 are the processor's own. A local APIC refuses them. */
 const FIRST_VECTOR = 16;
 const KINDS = 0;
 const VECTORS = 1;
@@ -28,7 +28,7 @@ const BROADCAST = 0xff;
 
 export const MSI_WORDS = SLOT_COUNT * WORDS_PER_VCPU;
 
-/** Whether `address` is one that interrupts are sent to. */
+/** Whether `address` is in the range of interrupt messages. */
 export function isMsiAddress(address: number): boolean {
   return ((address >>> 20) & 0xfff) === 0xfee;
 }
@@ -55,7 +55,7 @@ export class MsiQueue {
     this.#words = new SharedWords(buffer);
   }
 
-  /** From any thread; the caller then rings the vCPU. False for a message that means nothing: it is dropped. */
+  /** From any thread. The caller then rings the vCPU. Returns false for an invalid message, which is dropped. */
   post(vcpu: number, data: number): boolean {
     const kind = (data >>> 8) & 7;
     const vector = data & 0xff;
@@ -79,7 +79,7 @@ export class MsiQueue {
     return this.#words.loadRelaxed(vcpu * WORDS_PER_VCPU + KINDS) !== 0;
   }
 
-  /** In the vCPU's thread: every message since the last time, higher vectors first. Kinds without a vector give 0. */
+  /** In the vCPU's thread: every message since the last call, higher vectors first. Kinds without a vector give 0. */
   take(vcpu: number, deliver: (kind: MsiDelivery, vector: number) => void): void {
     const base = vcpu * WORDS_PER_VCPU;
     let kinds = this.#words.exchange(base + KINDS, 0);
@@ -101,7 +101,7 @@ export class MsiQueue {
     }
   }
 
-  /** After a reset nothing is on its way. */
+  /** At a reset: drops all messages. */
   clear(): void {
     for (let word = 0; word < MSI_WORDS; word++) this.#words.store(word, 0);
   }

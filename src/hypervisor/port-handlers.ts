@@ -1,8 +1,8 @@
 /**
  * The ports that the hypervisor answers itself, before it makes a request.
  *
- * As in ACRN: a fixed table searched in index order; only the port of the first byte is tested and the size is ignored;
- * the first match ends the search. A handler may decline (return `FORWARD`), and then a request is made.
+ * As in ACRN it is a fixed table, searched in index order. Only the port of the first byte is tested, the
+ * size is ignored, and the first match ends the search. If its handler forwards the access, a request is made.
  */
 
 /** `CONFIG`: ACRN's table has 23 entries. */
@@ -11,7 +11,7 @@ export const PORT_HANDLER_COUNT = 23;
 export interface PortHandler {
   /** The value read, or undefined to forward the access. */
   read?(port: number, size: number): number | undefined;
-  /** False to forward the access. */
+  /** Returns false to forward the access. */
   write?(port: number, size: number, value: number): boolean;
 }
 
@@ -23,10 +23,10 @@ interface Entry {
 
 export class PortHandlerTable {
   readonly #entries: (Entry | undefined)[] = Array.from({ length: PORT_HANDLER_COUNT });
-  /** Those that are set, in index order: every port access of the guest goes through them. */
+  /** The entries in use, in index order. Every port access of the guest goes through them. */
   #set: Entry[] = [];
 
-  /** Overwrites entry `index`; overlaps are not checked. An end that reaches 0x10000 wraps to 0, so that such an entry never matches. */
+  /** Overwrites entry `index`. Overlaps are not checked. An end of 0x10000 wraps to 0: such an entry never matches. */
   register(index: number, base: number, length: number, handler: PortHandler): void {
     if (!(index >= 0 && index < PORT_HANDLER_COUNT))
       throw new RangeError(`port handler ${index}: 0…${PORT_HANDLER_COUNT - 1}`);

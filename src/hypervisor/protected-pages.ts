@@ -1,10 +1,12 @@
 /**
- * ProtectedPages: which 4-KiB pages of a User VM's RAM its vCPUs may not store to (HC_VM_WRITE_PROTECT_PAGE). The Service
- * VM's thread sets them; each vCPU's thread obeys them, and turns a store to such a page into a write-protect request.
+ * ProtectedPages: the write-protected 4-KiB pages of a User VM's RAM (HC_VM_WRITE_PROTECT_PAGE).
+ *
+ * Threads: the Service VM's thread sets them. Each vCPU's thread turns a store to such a page into a
+ * write-protect request.
  *
  * One bit for each page of the RAM, as in DirtyPages: a list would have to be searched at each store, and would need a
- * limit, which ACRN's page tables do not have. The bits of 2 GiB are 64 KiB. While no page is protected a look costs a
- * plain load.
+ * limit, which ACRN's page tables do not have. The bits of 2 GiB are 64 KiB. While no page is protected a
+ * check costs a plain load.
  */
 
 import { SharedWords } from '../sync/shared-words.js';
@@ -12,16 +14,16 @@ import { SharedWords } from '../sync/shared-words.js';
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
 const PAGES_IN_WORD = 32;
-/** How many pages are protected. */
+/** Count of protected pages. */
 const COUNT = 0;
-/** Goes on with each change, so that a vCPU that has prepared itself for the pages sees that it must do so again. */
+/** Generation: counts the changes, so that a vCPU sees that it must prepare for the pages again. */
 const CHANGES = 1;
 const FIRST = 2;
 
 export class ProtectedPages {
   readonly #words: SharedWords;
 
-  /** For `source` bytes of RAM, none of them protected; or the words that another thread made. */
+  /** For `source` bytes of RAM, none of them protected, or a view of another thread's words. */
   constructor(source: number | SharedArrayBuffer) {
     this.#words = new SharedWords(
       typeof source === 'number' ? FIRST + Math.ceil(source / (PAGES_IN_WORD * PAGE_BYTES)) : source,
@@ -37,24 +39,24 @@ export class ProtectedPages {
     return this.#words.loadRelaxed(COUNT) !== 0;
   }
 
-  /** Another number after each change. What is looked up after it is at least as new. */
+  /** The generation. Pages that are read after it are at least as new. */
   get changes(): number {
     return this.#words.load(CHANGES);
   }
 
-  /** Whether there was a change since `changes` was `seen`; one plain load. */
+  /** Whether there was a change since `changes` was `seen`. One plain load. */
   hasChangedSince(seen: number): boolean {
     return this.#words.loadRelaxed(CHANGES) !== seen;
   }
 
-  /** Whether the page of `address` is protected; false outside of the RAM. */
+  /** Whether the page of `address` is protected. False outside of the RAM. */
   has(address: number): boolean {
     const page = Math.floor(address / PAGE_BYTES);
     const word = FIRST + Math.floor(page / PAGES_IN_WORD);
     return word < this.#words.length && (this.#words.loadRelaxed(word) & (1 << (page % PAGES_IN_WORD))) !== 0;
   }
 
-  /** Where the lowest protected page starts; Infinity when there is none. */
+  /** The address of the lowest protected page, or Infinity if there is none. */
   get lowest(): number {
     for (let word = FIRST; word < this.#words.length; word++) {
       const bits = this.#words.load(word);
@@ -63,7 +65,7 @@ export class ProtectedPages {
     return Infinity;
   }
 
-  /** Protects the page that starts at `address`, which lies in the RAM, or ends that. Only in the Service VM's thread. */
+  /** Protects the page at `address`, which lies in the RAM, or frees it. Only in the Service VM's thread. */
   set(address: number, protect: boolean): void {
     const page = address / PAGE_BYTES;
     const word = FIRST + Math.floor(page / PAGES_IN_WORD);

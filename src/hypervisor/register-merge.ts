@@ -1,7 +1,9 @@
 /**
- * What a read leaves in the 64-bit register that receives it, by the size of the access: 1 and 2 bytes keep the rest of
- * the register, 4 bytes clear the upper half, 8 replace it (Intel SDM volume 1, section 3.4.1.1). The embedded core does
- * this itself; hypervisors that get the bare value use this. ACRN keeps bits 63…32 on a 4-byte IN, unlike hardware.
+ * The 64-bit register that receives a read, by the size of the access: 1 and 2 bytes keep the rest of the
+ * register, 4 bytes clear the upper half, 8 replace it. The v86 core does this itself. It is for hypervisors
+ * that get the bare value. ACRN keeps bits 63…32 on a 4-byte IN, unlike hardware.
+ *
+ * Source: Intel SDM volume 1, section 3.4.1.1.
  */
 
 export function mergeRegister(register: bigint, value: bigint, size: number): bigint {

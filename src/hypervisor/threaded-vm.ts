@@ -1,6 +1,9 @@
 /**
- * ThreadedVm: the hypercalls of a User VM whose vCPUs are threads of this process. It holds the
- * VM's life cycle (hypercalls.ts says the rules); the threads obey the shared words.
+ * ThreadedVm: the hypercalls of a User VM whose vCPUs are threads of this process. It has the VM's life
+ * cycle, by the rules of hypercalls.ts. The threads follow the shared words.
+ *
+ * Called by: hypervisors with vCPU threads, which `create` one for each VM, and then the Service VM.
+ * Threads: all calls in the Service VM's thread.
  */
 
 import { host } from '../host/current.js';
@@ -24,9 +27,9 @@ import type { VcpuRegisters } from './vcpu-registers.js';
 import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
 import { VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
 
-/** How often a pausing hypercall looks again: a slot's move to PENDING rings nobody. */
+/** Interval at which a pausing hypercall polls: a slot's move to PENDING rings no doorbell. */
 const PAUSE_RECHECK_MS = 2;
-/** How long a vCPU's thread may take to end by itself before it is terminated. */
+/** Limit for a vCPU's thread to end by itself. Then it is terminated. */
 export const THREAD_END_MS = 1000;
 
 export interface ThreadedVmOptions {
@@ -37,14 +40,13 @@ export interface ThreadedVmOptions {
   readonly onEvent: (event: HypervisorEvent) => void;
   /** The thread's entry file, one that calls `serveVcpu`. */
   readonly entry: { readonly href: string };
-  /** What vCPU `vcpu` gets as its `program`. */
+  /** The `program` of vCPU `vcpu`. */
   readonly program: (vcpu: number) => unknown;
-  /** The guest memory, unless vCPU 0's core brings it. */
+  /** The guest memory. Default: vCPU 0's core brings it. */
   readonly memory?: GuestMemory;
   readonly onReport?: (vcpu: number, report: unknown) => void;
   /**
-   * Whether the vCPUs can trap stores to that page of RAM; left out when they obey no
-   * `protectedPages` at all.
+   * Whether the vCPUs can trap stores to that page of RAM. Default: they trap none.
    */
   readonly canProtect?: (address: number) => boolean;
 }
@@ -68,8 +70,8 @@ export class ThreadedVm implements Hypercalls {
   #hasBuffer = false;
 
   /**
-   * Starts the threads and resolves when each is parked. Throws UpcallError when one cannot start;
-   * none is left running then.
+   * Starts the threads and resolves when each is parked. Throws UpcallError if one cannot start, and
+   * then leaves none running.
    */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
     const shared = new VmSharedState(undefined, options.config.memoryBytes);
@@ -86,7 +88,7 @@ export class ThreadedVm implements Hypercalls {
       for (const given of await Promise.all(ready)) memory ??= given;
       if (memory === undefined) throw new UpcallError('THREAD_FAILED', 'no vCPU thread brought guest memory');
     } catch (error) {
-      // So that their ends are expected ones.
+      // Makes their ends expected ones.
       shared.setVmState(VmState.POWERED_OFF);
       await Promise.all(threads.map(({ handle }) => handle.terminate()));
       throw error;
@@ -157,7 +159,7 @@ export class ThreadedVm implements Hypercalls {
   async resetVm(): Promise<number> {
     if (this.shared.vmState !== VmState.PAUSED) return HYPERCALL_REFUSED;
     this.#buffer.stampFree();
-    // Somebody may write to the page at this moment: what ends the waiting is not there.
+    // The withdrawal, not the page, ends the vCPUs' waiting: others may write to the page meanwhile.
     this.shared.withdraw();
     for (let vcpu = 0; vcpu < this.vcpuCount; vcpu++) this.shared.doorbell(vcpu).ring();
     await this.#until((vcpu) => this.#isParked(vcpu));
@@ -207,7 +209,7 @@ export class ThreadedVm implements Hypercalls {
     return this.shared.vcpuState(vcpu) !== VcpuState.RUNNING;
   }
 
-  /** In the Service VM's hands: the vCPU can do nothing until somebody moves the slot. */
+  /** Whether the Service VM has its request: then the vCPU does nothing until the slot moves. */
   #isWaiting(vcpu: number): boolean {
     const { state } = this.#buffer.slot(vcpu);
     return state === IoRequestState.PENDING || state === IoRequestState.PROCESSING;

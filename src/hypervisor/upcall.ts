@@ -1,8 +1,8 @@
 /**
  * Upcall: the notification interrupt to the Service VM (vector 0xF3 in ACRN). One for a Service VM, shared by all of its
- * User VMs; vCPU threads raise it, the HSM's worker waits for it.
+ * User VMs; vCPU threads raise it, and the HSM's worker waits for it.
  *
- * Upcalls coalesce: while the worker is awake it will look at every slot before it sleeps, so nothing has to be sent.
+ * Upcalls coalesce: a worker that is awake polls every slot before it parks, so it needs no wake-up.
  */
 
 import { Doorbell } from '../sync/doorbell.js';
@@ -20,7 +20,7 @@ export class Upcall {
     return this.#doorbell.buffer;
   }
 
-  /** Step b, after the slot is PENDING. Returns false when the worker was awake: this upcall coalesced with an earlier one. */
+  /** Step b, after the slot is PENDING. Returns false if the worker was awake: this upcall coalesced. */
   raise(): boolean {
     return this.#doorbell.ring();
   }

@@ -1,7 +1,9 @@
 /**
- * The life of a vCPU in its thread: parked until the VM runs, slice after slice while it runs, asleep while it is halted,
- * parked again when the VM is paused, gone when it is powered off. Every hypervisor whose vCPUs are threads of ours uses
- * this loop and brings only its VcpuProgram.
+ * The run loop of a vCPU in its thread: parked until the VM runs, slice after slice while it runs, asleep
+ * while it is halted, parked again when the VM is paused, and ended when it is powered off.
+ *
+ * Called by: serveVcpu, for every hypervisor whose vCPUs are threads. A hypervisor brings its VcpuProgram.
+ * Threads: the vCPU's, which it blocks.
  */
 
 import { OrderedPoll } from '../sync/poll.js';
@@ -11,22 +13,22 @@ import type { MsiDelivery } from './msi-queue.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import { VcpuCounter, VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
 
-/** What `run` returns when nothing but a reset can make the vCPU go on: halted with interrupts off. */
+/** `run`'s result if only a reset can make the vCPU go on: halted with interrupts off. */
 export const HALTED_FOR_EVER = -1;
 
 export interface VcpuProgram {
   /**
-   * Power-on state of the CPU and its interrupt controllers, then `registers`. Called in the vCPU's thread each time the
-   * VM starts to run. Guest memory is not touched: it already holds the guest.
+   * Sets the power-on state of the CPU and its interrupt controllers, then `registers`. Called in the vCPU's
+   * thread each time the VM starts to run. Must leave guest memory alone: it already holds the guest.
    */
   start(registers: VcpuRegisters | undefined): void;
   /**
-   * Runs one slice, of about a millisecond at most. Returns for how long nothing will happen: 0 to be called again at
-   * once; more than 0 when halted: until so many ms have passed or an interrupt line changed; HALTED_FOR_EVER.
-   * Throws VcpuStopped (through the I/O handler), TripleFault, or anything else, which is a crash of the hypervisor.
+   * Runs one slice, of about a millisecond at most. Returns 0 to be called again at once, the milliseconds
+   * until the next timer if the CPU is halted, or HALTED_FOREVER. An interrupt ends a halt early. Throws
+   * VcpuStopped (through the I/O handler) or TripleFault. Any other error is a crash of the hypervisor.
    */
   run(): number;
-  /** A message-signalled interrupt arrived, between two slices. A program that looks at `shared.msis` itself needs none. */
+  /** A message-signalled interrupt arrived, between two slices. Optional for a program that polls `shared.msis` itself. */
   message?(kind: MsiDelivery, vector: number): void;
 }
 
@@ -42,14 +44,14 @@ export interface VcpuLoopOptions {
   /** The registers that were set last, or undefined if none were. */
   readonly loadRegisters: () => VcpuRegisters | undefined;
   readonly report: (event: HypervisorEvent) => void;
-  /** Lets the Service VM end the VM its own way after a triple fault; false when it did not ask for that. */
+  /** Lets the Service VM end the VM its own way after a triple fault. Returns false if it did not ask for that. */
   readonly powerOffAfterFault?: () => boolean;
 }
 
 /** Returns when the VM is powered off. Blocks the thread meanwhile. */
 export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOffAfterFault }: VcpuLoopOptions): void {
   const doorbell = shared.doorbell(vcpu);
-  /** The start that this vCPU has obeyed: after an end of its own doing it has nothing to run until there is another. */
+  /** The number of the start that this vCPU has run. After an end of its own it parks until the next one. */
   let start = 0;
   const mayLeavePark = new OrderedPoll(() => {
     const state = shared.vmState;
@@ -63,7 +65,7 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
     shared.setVcpuState(vcpu, VcpuState.INIT);
     while (!doorbell.wait(mayLeavePark));
     if (shared.vmState === VmState.POWERED_OFF) break;
-    // The pausing side stores PAUSED and then looks at this word; we store it and then look at the VM's state.
+    // The pausing side stores PAUSED and then loads this word. This side stores it and then loads the VM's state.
     shared.setVcpuState(vcpu, VcpuState.RUNNING);
     if (shared.vmState !== VmState.RUNNING) continue;
     start = shared.starts;

@@ -1,12 +1,11 @@
 /**
- * How far the threads of vCPUs step back where a VM has more of them than cores are left beside the
- * Service VM's thread.
+ * The niceness of vCPU threads, for a VM with more vCPUs than there are cores beside the Service VM's
+ * thread.
  *
  * Every request waits for the one worker. If the scheduler gives each busy vCPU as much time as the
- * worker, the vCPUs spend theirs waiting for a worker that waits for a core. So all vCPUs of a VM
- * together weigh half as much as the cores that they can have without the worker's: they still get
- * their share beside other programs, and the worker comes first. Linux only: elsewhere a priority
- * is the whole process's.
+ * worker, the vCPUs spend theirs waiting for a worker that waits for a core. So the vCPUs of a VM together
+ * weigh half as much as the cores beside the worker's. They still get their share beside other programs,
+ * and the worker comes first. Linux only: elsewhere a priority is that of the complete process.
  */
 
 import { host } from '../host/current.js';
@@ -15,7 +14,7 @@ import { host } from '../host/current.js';
 const WEIGHT_STEP = 1.25;
 export const MAX_NICENESS = 19;
 /**
- * With as much as the cores the worker still loses its own at times; measured with 2 to 16 vCPUs on
+ * With the full weight of the cores the worker still loses its own at times. Measured with 2 to 16 vCPUs on
  * two cores.
  */
 const WEIGHT_OF_A_CORE = 0.5;

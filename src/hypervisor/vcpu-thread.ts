@@ -1,7 +1,9 @@
 /**
- * The thread side of a vCPU: from the data that ThreadedVm sends, the objects that a hypervisor's
- * thread entry needs. An entry file is one call of `serveVcpu` with a function that builds its
- * VcpuProgram.
+ * serveVcpu: the thread side of a vCPU. It makes, from ThreadedVm's data, the objects that a hypervisor
+ * needs in its vCPU's thread.
+ *
+ * Called by: a hypervisor's entry file, which is one call with a function that builds its VcpuProgram.
+ * Threads: the vCPU's. It never returns to its event loop until the VM is powered off.
  */
 
 import { host } from '../host/current.js';
@@ -21,7 +23,7 @@ import { lowerPriority } from './vcpu-niceness.js';
 import { VmSharedState, type VmSharedStateHandle } from './vm-shared-state.js';
 
 /**
- * What a vCPU's thread is started with. `program` is the hypervisor's own and must survive
+ * The data of a new vCPU thread. `program` is the hypervisor's own and must survive
  * structured cloning.
  */
 export interface VcpuThreadData {
@@ -38,20 +40,20 @@ export interface VcpuThreadData {
   readonly program: unknown;
 }
 
-/** What a vCPU's thread says to ThreadedVm. */
+/** A message from a vCPU's thread to ThreadedVm. */
 export type VcpuThreadMessage =
   | { readonly kind: 'ready'; readonly memory?: GuestMemoryHandle }
   | { readonly kind: 'failed'; readonly code: UpcallErrorCode; readonly message: string; readonly remedy?: string }
-  /** `start`: which of the VM's starts it belongs to. */
+  /** `start`: the number of the VM's start that it belongs to. */
   | { readonly kind: 'event'; readonly event: HypervisorEvent; readonly start: number }
   | { readonly kind: 'report'; readonly report: unknown };
 
-/** What a VcpuProgram is built from. */
+/** The parts for a VcpuProgram. */
 export interface VcpuContext {
   readonly vcpu: number;
   readonly shared: VmSharedState;
   readonly handler: IoHandler;
-  /** Empty; the builder registers what its hypervisor answers itself. */
+  /** Empty. The builder registers the handlers of its hypervisor. */
   readonly handlers: HandlerTables;
   readonly program: unknown;
   /** Sends something to ThreadedVm's `onReport`. */
@@ -65,8 +67,8 @@ export interface BuiltVcpu {
 }
 
 /**
- * Runs a vCPU until its VM is powered off. `build` throws UpcallError when the hypervisor cannot
- * run.
+ * Runs a vCPU until its VM is powered off. `build` throws UpcallError if the hypervisor
+ * cannot run.
  */
 export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Promise<BuiltVcpu>): Promise<void> {
   const thread = await host.startedThread();

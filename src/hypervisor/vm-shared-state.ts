@@ -1,8 +1,10 @@
 /**
  * VmSharedState: the words that the threads of one User VM share beside its page: the VM's state, each vCPU's state and
  * doorbell, the interrupt lines and messages, the asynchronous writes, the write-protected pages, and each vCPU's
- * counters. The hypervisor's side of the main thread writes the VM's state and the pages, each vCPU thread its own words,
- * and everybody may ring and raise lines.
+ * counters.
+ *
+ * Threads: the Service VM's thread writes the VM's state and the pages, each vCPU thread its own words. Any
+ * thread may ring and raise lines.
  *
  * Ordering: all words are SharedWords. The counters are doubles that one vCPU's thread writes and others
  * read at any time, by plain accesses. Nobody acts on them: a stale counter shows a moment that has passed.
@@ -23,15 +25,15 @@ export const VmState = { POWERED_OFF: 0, CREATED: 1, RUNNING: 2, PAUSED: 3 } as 
 export type VmState = (typeof VmState)[keyof typeof VmState];
 
 /**
- * What a vCPU's thread is doing. INIT: parked until the VM runs; RUNNING; OFFLINE: its thread has ended. A vCPU of a
- * paused VM that still waits for a request is ACRN's ZOMBIE; here that is RUNNING with a slot that is not FREE.
+ * The state of a vCPU's thread. INIT: parked until the VM runs. OFFLINE: it has ended. A vCPU of a paused VM
+ * that still waits for a request is ACRN's ZOMBIE. Here that is RUNNING with a slot that is not FREE.
  */
 export const VcpuState = { INIT: 0, RUNNING: 1, OFFLINE: 2 } as const;
 export type VcpuState = (typeof VcpuState)[keyof typeof VcpuState];
 
 /** Counters of one vCPU, each written by its own thread only. */
 export const VcpuCounter = {
-  /** Accesses that the vCPU trapped with, by kind: what the core handed out. */
+  /** Trapped accesses of the vCPU, by kind. */
   portAccesses: 0,
   mmioAccesses: 1,
   /** Those of them that the hypervisor answered itself. */
@@ -46,7 +48,7 @@ export const VcpuCounter = {
 export type VcpuCounter = (typeof VcpuCounter)[keyof typeof VcpuCounter];
 export type VcpuCounters = Readonly<Record<keyof typeof VcpuCounter, number>>;
 
-/** A cache line for each vCPU, of doubles and of int32 words: what one thread writes does not slow the others down. */
+/** A cache line for each vCPU, in doubles and in int32 words, so that threads do not share lines. */
 const LINE_DOUBLES = 8;
 const LINE_WORDS = 16;
 
@@ -73,10 +75,10 @@ export class VmSharedState {
   readonly lines: InterruptLines;
   readonly msis: MsiQueue;
   readonly asyncIo: AsyncIo;
-  /** Where the moves of the page's slots are written while somebody watches. */
+  /** Takes the moves of the page's slots while recording is enabled. */
   readonly trace: TraceRing;
   readonly protectedPages: ProtectedPages;
-  /** Rung when a vCPU's state changed; the hypervisor's side waits on it. */
+  /** Rung after a vCPU's state changed. The Service VM's thread waits on it. */
   readonly owner: Doorbell;
   readonly #words: SharedWords;
   readonly #doorbells: readonly Doorbell[];
@@ -112,12 +114,12 @@ export class VmSharedState {
     return this.#words.load(VM_STATE) as VmState;
   }
 
-  /** A look without ordering, for loops that look again with ordering before they sleep. */
+  /** Relaxed, for loops that load `vmState` before they park. */
   get relaxedVmState(): number {
     return this.#words.loadRelaxed(VM_STATE);
   }
 
-  /** A look without ordering, for a vCPU's inner loop. */
+  /** Relaxed, for a vCPU's inner loop. */
   get isRunning(): boolean {
     return this.#words.loadRelaxed(VM_STATE) === VmState.RUNNING;
   }
@@ -126,30 +128,33 @@ export class VmSharedState {
   setVmState(state: VmState): void {
     if (state === VmState.RUNNING) this.#words.add(STARTS, 1);
     this.#words.store(VM_STATE, state);
-    // In this order: who sees that its request was withdrawn sees that the VM no longer runs, and never takes back a slot.
+    // After the state: a vCPU that sees its request withdrawn also sees that the VM no longer runs, and
+    // never takes back a slot.
     if (state === VmState.POWERED_OFF) this.withdraw();
     for (const doorbell of this.#doorbells) doorbell.ring();
   }
 
-  /** How often the VM was started. A vCPU tells by it a new start from the one it has obeyed, however short the pause between. */
+  /**
+   * Start generation. A vCPU compares it to detect a new start, however short the pause before it.
+   */
   get starts(): number {
     return this.#words.load(STARTS);
   }
 
   /**
-   * From now on no vCPU waits for the request that it has made, whatever the page says of it: others may write there. The
-   * caller rings.
+   * Ends every vCPU's waiting for its request, whatever the page holds: others may write to the page. The
+   * caller must ring the doorbells.
    */
   withdraw(): void {
     this.#words.add(WITHDRAWALS, 1);
   }
 
-  /** How often that was. A vCPU tells by it a request that was withdrawn from one that still has to be answered. */
+  /** Withdrawal generation. A vCPU compares it to detect that its request was withdrawn. */
   get withdrawals(): number {
     return this.#words.load(WITHDRAWALS);
   }
 
-  /** A look without ordering. */
+  /** Relaxed. */
   get relaxedWithdrawals(): number {
     return this.#words.loadRelaxed(WITHDRAWALS);
   }
@@ -163,7 +168,7 @@ export class VmSharedState {
     this.owner.ring();
   }
 
-  /** The doorbell on which vCPU `vcpu` sleeps: for a completion, an interrupt, or a change of the VM's state. */
+  /** The doorbell of vCPU `vcpu`: for a completion, an interrupt, or a change of the VM's state. */
   doorbell(vcpu: number): Doorbell {
     const doorbell = this.#doorbells[vcpu];
     if (doorbell === undefined) throw new RangeError(`vCPU ${vcpu}: a VM has vCPUs 0…${SLOT_COUNT - 1}`);
