@@ -159,11 +159,7 @@ describe('imports point down', () => {
       done.add(path);
     };
     for (const { path } of products) visit(path, []);
-    // The explorer's state space still builds its bells itself; it is being taken apart.
-    const left = cycles.filter(
-      (cycle) => !/state-space.ts → .*doorbell-counts.ts|doorbell-counts.ts → .*state-space.ts/.test(cycle),
-    );
-    assert.deepEqual(left, []);
+    assert.deepEqual(cycles, []);
   });
 
   test('no product file imports a test or its fixtures', () => {

@@ -9,7 +9,7 @@ import type { LineFault } from './fault-rule.js';
 /** What the lines of a VM use of its FaultInjection. */
 export interface LineFaults {
   /** The ways in which this rising edge goes wrong. Counts and emits them. */
-  lineHits(gsi: number): LineFault['way'][];
+  lineHits(gsi: number): LineFault['effect'][];
   later(ms: number, callback: () => void): void;
 }
 

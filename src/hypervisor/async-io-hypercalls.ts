@@ -1,5 +1,6 @@
 /**
- * AsyncIoHypercalls: the hypercalls of a hypervisor that completes writes by itself and sends VM events.
+ * AsyncIoHypercalls: the hypercalls of a hypervisor that completes writes by itself and sends VM
+ * events.
  *
  * Called by: hsm/async-io.ts. Implementation: async-io.ts.
  */
@@ -32,9 +33,9 @@ export interface AsyncIoHypercalls {
   assignAsyncIo(descriptor: AsyncIoDescriptor): number;
   deassignAsyncIo(descriptor: AsyncIoDescriptor): number;
   /**
-   * A VM event with at most 28 bytes of data. ACRN has no such hypercall: its hypervisor has a VM's clock and
-   * power register itself. Here they are devices of the Service VM. Returns false if there is no ring, or no
-   * place in it.
+   * A VM event with at most 28 bytes of data. ACRN has no such hypercall: its hypervisor has a VM's
+   * clock and power register itself. Here they are devices of the Service VM. Returns false if
+   * there is no ring, or no place in it.
    */
   sendEvent(type: number, data?: Uint8Array): boolean;
 }

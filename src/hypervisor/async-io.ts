@@ -1,21 +1,23 @@
 /**
- * AsyncIo: writes that are only a kick, completed by the hypervisor without a request. The Service VM assigns
- * descriptors. A vCPU whose write matches one puts the descriptor's handle into a ring, raises the upcall and
- * goes on.
+ * AsyncIo: writes that are only a kick, completed by the hypervisor without a request. The Service
+ * VM assigns descriptors. A vCPU whose write matches one puts the descriptor's handle into a ring,
+ * raises the upcall and goes on.
  *
- * Threads: the Service VM's thread changes the descriptors while vCPU threads read them. So there are two
- * tables: the one that is not in use is written, then GENERATION selects it. A reader that finds the
- * generation changed reads again.
+ * Threads: the Service VM's thread changes the descriptors while vCPU threads read them. So there
+ * are two tables: the one that is not in use is written, then GENERATION selects it. A reader that
+ * finds the generation changed reads again.
  *
  * Handles are opaque numbers, never pointers: userspace can write to the ring.
  *
- * Source: ACRN's `asyncio` (types 1 port and 2 MMIO, 64 descriptors, newest first). ACRN compares neither direction nor
- * size. Here only writes match, because a core cannot leave the register of a read as it was.
+ * Source: ACRN's `asyncio` (types 1 port and 2 MMIO, 64 descriptors, newest first). ACRN compares
+ * neither direction nor size. Here only writes match, because a core cannot leave the register of a
+ * read as it was.
  *
- * Ordering: a ring's page is filled by plain stores and published by the store of its number of elements. A
- * vCPU loads that number before it touches the page. A descriptor table is stored before GENERATION names
- * it. A reader loads GENERATION, the table, and GENERATION again, all by atomic loads: were they plain, a
- * processor could delay them past the second load of GENERATION, when the table is already being overwritten.
+ * Ordering: a ring's page is filled by plain stores and published by the store of its number of
+ * elements. A vCPU loads that number before it touches the page. A descriptor table is stored
+ * before GENERATION names it. A reader loads GENERATION, the table, and GENERATION again, all by
+ * atomic loads: were they plain, a processor could delay them past the second load of GENERATION,
+ * when the table is already being overwritten.
  */
 
 import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';

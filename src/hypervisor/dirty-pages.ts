@@ -1,9 +1,10 @@
 /**
- * DirtyPages: the 4-KiB pages of guest memory that were written from outside of the vCPU (boot loaders, DMA).
+ * DirtyPages: the 4-KiB pages of guest memory that were written from outside of the vCPU (boot
+ * loaders, DMA).
  *
- * Threads: any thread adds. The vCPU's thread takes them before it runs on, and drops its translations of
- * them. There is one bit for each page, and one word that is set if any bit is, so that a poll costs a plain
- * load.
+ * Threads: any thread adds. The vCPU's thread takes them before it runs on, and drops its
+ * translations of them. There is one bit for each page, and one word that is set if any bit is, so
+ * that a poll costs a plain load.
  */
 
 import { SharedWords } from '../sync/shared-words.js';
@@ -37,7 +38,9 @@ export class DirtyPages {
     return this.#words.loadRelaxed(ANY) !== 0;
   }
 
-  /** Calls `drop(start, end)` with the byte range of each dirty page, end exclusive, and clears it. */
+  /**
+   * Calls `drop(start, end)` with the byte range of each dirty page, end exclusive, and clears it.
+   */
   take(drop: (start: number, end: number) => void): void {
     if (this.#words.exchange(ANY, 0) === 0) return;
     for (let word = FIRST; word < this.#words.length; word++) {

@@ -1,15 +1,17 @@
 /**
  * GuestMemory: a User VM's RAM, which starts at guest physical address 0.
  *
- * It lies in a SharedArrayBuffer, so that the vCPU's thread, the boot loaders and a device in any thread reach the same
- * bytes (DMA) without a copy. Accesses outside of the RAM throw RangeError: a device must check addresses that a guest
- * gave it with `contains` first.
+ * It lies in a SharedArrayBuffer, so that the vCPU's thread, the boot loaders and a device in any
+ * thread reach the same bytes (DMA) without a copy. Accesses outside of the RAM throw RangeError: a
+ * device must check addresses that a guest gave it with `contains` first.
  *
- * Ordering: RAM is read and written by plain accesses, ordered by what the threads do around them. A device
- * that was assigned a request sees the guest's stores before it, because the vCPU published the request
- * by the compare-and-exchange to PENDING. The guest sees the device's stores before it completed the
- * request, by the one to COMPLETE, or before it raised an interrupt line, by the line's atomic word. At any
- * other time a device's access is like DMA: the guest's driver must wait for the device's signal. Boot loaders write before the store of RUNNING, which the vCPU loads.
+ * Ordering: RAM is read and written by plain accesses, ordered by what the threads do around them.
+ * A device that was assigned a request sees the guest's stores before it, because the vCPU
+ * published the request by the compare-and-exchange to PENDING. The guest sees the device's stores
+ * before it completed the request, by the one to COMPLETE, or before it raised an interrupt line,
+ * by the line's atomic word. At any other time a device's access is like DMA: the guest's driver
+ * must wait for the device's signal. Boot loaders write before the store of RUNNING, which the vCPU
+ * loads.
  */
 
 import { DirtyPages } from './dirty-pages.js';
@@ -25,7 +27,10 @@ export interface GuestMemoryHandle {
 
 export class GuestMemory {
   readonly handle: GuestMemoryHandle;
-  /** All of the RAM. Index: guest physical address. After a write while the guest runs, call `written`. */
+  /**
+   * All of the RAM. Index: guest physical address. After a write while the guest runs, call
+   * `written`.
+   */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   readonly #view: DataView;
   readonly #dirty: DirtyPages | undefined;

@@ -1,4 +1,7 @@
-/** Hypervisor: the interface that a hypervisor implements to be plugged in. See docs/write-a-hypervisor.md. */
+/**
+ * Hypervisor: the interface that a hypervisor implements to be plugged in. See
+ * docs/write-a-hypervisor.md.
+ */
 
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { Hypercalls } from './hypercalls.js';
@@ -21,7 +24,10 @@ export interface VmConfig {
   readonly vcpuCount: number;
   /** The VM's vCPUs poll their slots for COMPLETE and no completion hypercall is made. */
   readonly completionPolling: boolean;
-  /** Whether PCI configuration accesses are intercepted, as in ACRN. See pci-interception.ts. Default: false. */
+  /**
+   * Whether PCI configuration accesses are intercepted, as in ACRN. See pci-interception.ts.
+   * Default: false.
+   */
   readonly interceptPci?: boolean;
   /** Microseconds that a vCPU spins for its answer before it parks. Default: adaptive. */
   readonly spinUs?: number | undefined;
@@ -41,8 +47,8 @@ export interface Hypervisor {
   available(): Promise<Availability>;
   /**
    * Creates a VM in state CREATED, its page stamped FREE and its vCPU threads parked. Rejects with
-   * UpcallError if it cannot. `onEvent` is called in the Service VM's thread. The owner of the VM still has
-   * to pause and destroy it then.
+   * UpcallError if it cannot. `onEvent` is called in the Service VM's thread. The owner of the VM
+   * still has to pause and destroy it then.
    */
   createVm(
     config: VmConfig,
@@ -52,7 +58,10 @@ export interface Hypervisor {
   ): Promise<Hypercalls>;
 }
 
-/** Accesses that a hypervisor answers itself, before it makes a request. Each vCPU thread has its own tables. */
+/**
+ * Accesses that a hypervisor answers itself, before it makes a request. Each vCPU thread has its
+ * own tables.
+ */
 export interface HandlerTables {
   readonly ports: PortHandlerTable;
   readonly mmio: MmioHandlerTable;

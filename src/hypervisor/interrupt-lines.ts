@@ -1,9 +1,10 @@
 /**
  * InterruptLines: the input pins of a User VM's interrupt controllers, driven from any thread.
  *
- * A word for each line: bit 0 is its level, the other bits count rising edges. The vCPU's thread, which owns
- * the controllers, compares with the words of its last poll. However short a pulse, its edge is not lost, and
- * several edges between two polls are one, as in an 8259's request register. No queue, hence no overflow.
+ * A word for each line: bit 0 is its level, the other bits count rising edges. The vCPU's thread,
+ * which owns the controllers, compares with the words of its last poll. However short a pulse, its
+ * edge is not lost, and several edges between two polls are one, as in an 8259's request register.
+ * No queue, hence no overflow.
  */
 
 import type { Doorbell } from '../sync/doorbell.js';
@@ -32,7 +33,10 @@ export class InterruptLines {
   readonly #vcpu: Doorbell;
   readonly #seen = new Int32Array(INTERRUPT_LINES);
 
-  /** `vcpu` is rung after each change: a halted vCPU wakes, a running one polls at its next trap or slice. */
+  /**
+   * `vcpu` is rung after each change: a halted vCPU wakes, a running one polls at its next trap or
+   * slice.
+   */
   constructor(buffer: SharedArrayBuffer, vcpu: Doorbell) {
     this.#words = new SharedWords(buffer);
     this.#vcpu = vcpu;
@@ -90,7 +94,10 @@ export class InterruptLines {
     }
   }
 
-  /** After a reset of the controllers, whose pins are all low: lines that are high count as just raised. */
+  /**
+   * After a reset of the controllers, whose pins are all low: lines that are high count as just
+   * raised.
+   */
   resync(): void {
     this.#seen.fill(0);
     for (let line = 0; line < INTERRUPT_LINES; line++) {

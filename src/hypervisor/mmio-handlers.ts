@@ -1,16 +1,18 @@
 /**
  * The guest physical ranges that the hypervisor answers itself, before it makes a request.
  *
- * As in ACRN it is a table of 16 nodes. The lowest index that the access touches decides, even if a later
- * node contains all of the access. An access that straddles that node's edge is an error (−EIO, a #GP in the
- * guest) and is never forwarded.
+ * As in ACRN it is a table of 16 nodes. The lowest index that the access touches decides, even if a
+ * later node contains all of the access. An access that straddles that node's edge is an error
+ * (−EIO, a #GP in the guest) and is never forwarded.
  */
 
 /** `CONFIG_MAX_EMULATED_MMIO_REGIONS`. */
 export const MMIO_HANDLER_COUNT = 16;
 
 export interface MmioHandler {
-  /** The value read, low and high word joined by the caller's needs; undefined forwards the access. */
+  /**
+   * The value read, low and high word joined by the caller's needs; undefined forwards the access.
+   */
   read(address: number, size: number): number | undefined;
   /** Returns false to forward the access. `high` is the upper word of an 8-byte write. */
   write(address: number, size: number, low: number, high: number): boolean;
@@ -29,7 +31,10 @@ export class MmioHandlerTable {
   /** The nodes in use, in index order. Every MMIO access of the guest goes through them. */
   #set: Node[] = [];
 
-  /** [start, end). Returns false for a bad range, or if the table is full: as in ACRN it is not registered then. */
+  /**
+   * [start, end). Returns false for a bad range, or if the table is full: as in ACRN it is not
+   * registered then.
+   */
   register(start: number, end: number, handler: MmioHandler): boolean {
     const free = this.#nodes.indexOf(undefined);
     if (end <= start || free < 0) return false;

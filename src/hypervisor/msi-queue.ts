@@ -1,12 +1,13 @@
 /**
  * MsiQueue: message-signalled interrupts on their way to the vCPUs, from any thread.
  *
- * For each vCPU a bitmap of 256 vectors for fixed and for lowest-priority delivery, and a bit for each kind without a
- * vector. Two messages with the same vector between two polls of the vCPU are one, as in a local APIC's request
- * register. Different vectors never displace each other. No queue, hence no overflow.
+ * For each vCPU a bitmap of 256 vectors for fixed and for lowest-priority delivery, and a bit for
+ * each kind without a vector. Two messages with the same vector between two polls of the vCPU are
+ * one, as in a local APIC's request register. Different vectors never displace each other. No
+ * queue, hence no overflow.
  *
- * Source: Intel SDM volume 3, "Message Signalled Interrupts"; ACRN: a message whose address has other than 0xFEE in bits
- * 31…20 is refused.
+ * Source: Intel SDM volume 3, "Message Signalled Interrupts"; ACRN: a message whose address has
+ * other than 0xFEE in bits 31…20 is refused.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -34,8 +35,9 @@ export function isMsiAddress(address: number): boolean {
 }
 
 /**
- * The vCPUs that a message goes to, one bit each. vCPU n has APIC ID n, and logical destinations are taken as guests set
- * them up: flat, bit n for vCPU n. A message of lowest priority goes to one of them.
+ * The vCPUs that a message goes to, one bit each. vCPU n has APIC ID n, and logical destinations
+ * are taken as guests set them up: flat, bit n for vCPU n. A message of lowest priority goes to one
+ * of them.
  */
 export function msiTargets(address: number, data: number, vcpuCount: number): number {
   const destination = (address >>> 12) & 0xff;
@@ -55,7 +57,10 @@ export class MsiQueue {
     this.#words = new SharedWords(buffer);
   }
 
-  /** From any thread. The caller then rings the vCPU. Returns false for an invalid message, which is dropped. */
+  /**
+   * From any thread. The caller then rings the vCPU. Returns false for an invalid message, which is
+   * dropped.
+   */
   post(vcpu: number, data: number): boolean {
     const kind = (data >>> 8) & 7;
     const vector = data & 0xff;
@@ -79,7 +84,10 @@ export class MsiQueue {
     return this.#words.loadRelaxed(vcpu * WORDS_PER_VCPU + KINDS) !== 0;
   }
 
-  /** In the vCPU's thread: every message since the last call, higher vectors first. Kinds without a vector give 0. */
+  /**
+   * In the vCPU's thread: every message since the last call, higher vectors first. Kinds without a
+   * vector give 0.
+   */
   take(vcpu: number, deliver: (kind: MsiDelivery, vector: number) => void): void {
     const base = vcpu * WORDS_PER_VCPU;
     let kinds = this.#words.exchange(base + KINDS, 0);

@@ -1,10 +1,11 @@
 /**
- * PciInterception: PCI configuration accesses of a User VM as ACRN's hypervisor handles them before the HSM.
- * An option of the VM: without it every access to 0xCF8…0xCFF and to the ECAM window is a request.
+ * PciInterception: PCI configuration accesses of a User VM as ACRN's hypervisor handles them before
+ * the HSM. An option of the VM: without it every access to 0xCF8…0xCFF and to the ECAM window is a
+ * request.
  *
- * The hypervisor keeps an address register of its own. It answers reads of 0xCF8 itself, forwards 4-byte writes as well,
- * and lets each write open 0xCFC…0xCFF for one access only: that access clears the register. It owns no PCI device here,
- * so every valid and enabled access is forwarded.
+ * The hypervisor keeps an address register of its own. It answers reads of 0xCF8 itself, forwards
+ * 4-byte writes as well, and lets each write open 0xCFC…0xCFF for one access only: that access
+ * clears the register. It owns no PCI device here, so every valid and enabled access is forwarded.
  */
 
 import type { HandlerTables } from './hypervisor.js';
@@ -15,7 +16,10 @@ const CONFIG_DATA_INDEX = 4;
 const CONFIG_ADDRESS = 0xcf8;
 const CONFIG_DATA = 0xcfc;
 const ENABLE = 0x8000_0000;
-/** Bits that the register drops: reserved ones, with those of extended registers, and its lowest two. */
+/**
+ * Bits that the register drops: reserved ones, with those of extended registers, and its lowest
+ * two.
+ */
 const NOT_KEPT = 0x7f00_0003;
 const ECAM_START = 0xe000_0000;
 /** 256 buses of 1 MiB. */

@@ -1,8 +1,9 @@
 /**
  * The ports that the hypervisor answers itself, before it makes a request.
  *
- * As in ACRN it is a fixed table, searched in index order. Only the port of the first byte is tested, the
- * size is ignored, and the first match ends the search. If its handler forwards the access, a request is made.
+ * As in ACRN it is a fixed table, searched in index order. Only the port of the first byte is
+ * tested, the size is ignored, and the first match ends the search. If its handler forwards the
+ * access, a request is made.
  */
 
 /** `CONFIG`: ACRN's table has 23 entries. */
@@ -26,7 +27,10 @@ export class PortHandlerTable {
   /** The entries in use, in index order. Every port access of the guest goes through them. */
   #set: Entry[] = [];
 
-  /** Overwrites entry `index`. Overlaps are not checked. An end of 0x10000 wraps to 0: such an entry never matches. */
+  /**
+   * Overwrites entry `index`. Overlaps are not checked. An end of 0x10000 wraps to 0: such an entry
+   * never matches.
+   */
   register(index: number, base: number, length: number, handler: PortHandler): void {
     if (!(index >= 0 && index < PORT_HANDLER_COUNT))
       throw new RangeError(`port handler ${index}: 0…${PORT_HANDLER_COUNT - 1}`);

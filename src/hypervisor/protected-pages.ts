@@ -1,12 +1,12 @@
 /**
  * ProtectedPages: the write-protected 4-KiB pages of a User VM's RAM (HC_VM_WRITE_PROTECT_PAGE).
  *
- * Threads: the Service VM's thread sets them. Each vCPU's thread turns a store to such a page into a
- * write-protect request.
+ * Threads: the Service VM's thread sets them. Each vCPU's thread turns a store to such a page into
+ * a write-protect request.
  *
- * One bit for each page of the RAM, as in DirtyPages: a list would have to be searched at each store, and would need a
- * limit, which ACRN's page tables do not have. The bits of 2 GiB are 64 KiB. While no page is protected a
- * check costs a plain load.
+ * One bit for each page of the RAM, as in DirtyPages: a list would have to be searched at each
+ * store, and would need a limit, which ACRN's page tables do not have. The bits of 2 GiB are 64
+ * KiB. While no page is protected a check costs a plain load.
  */
 
 import { SharedWords } from '../sync/shared-words.js';
@@ -65,7 +65,10 @@ export class ProtectedPages {
     return Infinity;
   }
 
-  /** Protects the page at `address`, which lies in the RAM, or frees it. Only in the Service VM's thread. */
+  /**
+   * Protects the page at `address`, which lies in the RAM, or frees it. Only in the Service VM's
+   * thread.
+   */
   set(address: number, protect: boolean): void {
     const page = address / PAGE_BYTES;
     const word = FIRST + Math.floor(page / PAGES_IN_WORD);

@@ -370,7 +370,8 @@ describe('a vCPU that goes wrong', LIMIT, () => {
     const { vm, reports } = await odd('never returns');
     vm.startVm();
     await until(() => reports.length > 0);
-    // Its pause would wait for the slice to end, which it never does; the owner powers it off all the same.
+    // Its pause would wait for the slice to end, which it never does; the owner powers it off all
+    // the same.
     vm.shared.setVmState(VmState.PAUSED);
     assert.equal(await vm.destroyVm(), 0);
     assert.equal(vm.shared.vcpuState(0), VcpuState.OFFLINE);

@@ -1,8 +1,9 @@
 /**
- * ThreadedVm: the hypercalls of a User VM whose vCPUs are threads of this process. It has the VM's life
- * cycle, by the rules of hypercalls.ts. The threads follow the shared words.
+ * ThreadedVm: the hypercalls of a User VM whose vCPUs are threads of this process. It has the VM's
+ * life cycle, by the rules of hypercalls.ts. The threads follow the shared words.
  *
- * Called by: hypervisors with vCPU threads, which `create` one for each VM, and then the Service VM.
+ * Called by: hypervisors with vCPU threads, which `create` one for each VM, and then the Service
+ * VM.
  * Threads: all calls in the Service VM's thread.
  */
 
@@ -70,8 +71,8 @@ export class ThreadedVm implements Hypercalls {
   #hasBuffer = false;
 
   /**
-   * Starts the threads and resolves when each is parked. Throws UpcallError if one cannot start, and
-   * then leaves none running.
+   * Starts the threads and resolves when each is parked. Throws UpcallError if one cannot start,
+   * and then leaves none running.
    */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
     const shared = new VmSharedState(undefined, options.config.memoryBytes);
@@ -159,7 +160,8 @@ export class ThreadedVm implements Hypercalls {
   async resetVm(): Promise<number> {
     if (this.shared.vmState !== VmState.PAUSED) return HYPERCALL_REFUSED;
     this.#buffer.stampFree();
-    // The withdrawal, not the page, ends the vCPUs' waiting: others may write to the page meanwhile.
+    // The withdrawal, not the page, ends the vCPUs' waiting: others may write to the page
+    // meanwhile.
     this.shared.withdraw();
     for (let vcpu = 0; vcpu < this.vcpuCount; vcpu++) this.shared.doorbell(vcpu).ring();
     await this.#until((vcpu) => this.#isParked(vcpu));

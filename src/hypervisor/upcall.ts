@@ -1,8 +1,9 @@
 /**
- * Upcall: the notification interrupt to the Service VM (vector 0xF3 in ACRN). One for a Service VM, shared by all of its
- * User VMs; vCPU threads raise it, and the HSM's worker waits for it.
+ * Upcall: the notification interrupt to the Service VM (vector 0xF3 in ACRN). One for a Service VM,
+ * shared by all of its User VMs; vCPU threads raise it, and the HSM's worker waits for it.
  *
- * Upcalls coalesce: a worker that is awake polls every slot before it parks, so it needs no wake-up.
+ * Upcalls coalesce: a worker that is awake polls every slot before it parks, so it needs no
+ * wake-up.
  */
 
 import { Doorbell } from '../sync/doorbell.js';
@@ -20,7 +21,10 @@ export class Upcall {
     return this.#doorbell.buffer;
   }
 
-  /** Step b, after the slot is PENDING. Returns false if the worker was awake: this upcall coalesced. */
+  /**
+   * Step b, after the slot is PENDING. Returns false if the worker was awake: this upcall
+   * coalesced.
+   */
   raise(): boolean {
     return this.#doorbell.ring();
   }

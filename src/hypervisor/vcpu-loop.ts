@@ -1,8 +1,9 @@
 /**
- * The run loop of a vCPU in its thread: parked until the VM runs, slice after slice while it runs, asleep
- * while it is halted, parked again when the VM is paused, and ended when it is powered off.
+ * The run loop of a vCPU in its thread: parked until the VM runs, slice after slice while it runs,
+ * asleep while it is halted, parked again when the VM is paused, and ended when it is powered off.
  *
- * Called by: serveVcpu, for every hypervisor whose vCPUs are threads. A hypervisor brings its VcpuProgram.
+ * Called by: serveVcpu, for every hypervisor whose vCPUs are threads. A hypervisor brings its
+ * VcpuProgram.
  * Threads: the vCPU's, which it blocks.
  */
 
@@ -18,17 +19,22 @@ export const HALTED_FOR_EVER = -1;
 
 export interface VcpuProgram {
   /**
-   * Sets the power-on state of the CPU and its interrupt controllers, then `registers`. Called in the vCPU's
-   * thread each time the VM starts to run. Must leave guest memory alone: it already holds the guest.
+   * Sets the power-on state of the CPU and its interrupt controllers, then `registers`. Called in
+   * the vCPU's thread each time the VM starts to run. Must leave guest memory alone: it already
+   * holds the guest.
    */
   start(registers: VcpuRegisters | undefined): void;
   /**
-   * Runs one slice, of about a millisecond at most. Returns 0 to be called again at once, the milliseconds
-   * until the next timer if the CPU is halted, or HALTED_FOREVER. An interrupt ends a halt early. Throws
-   * VcpuStopped (through the I/O handler) or TripleFault. Any other error is a crash of the hypervisor.
+   * Runs one slice, of about a millisecond at most. Returns 0 to be called again at once, the
+   * milliseconds until the next timer if the CPU is halted, or HALTED_FOREVER. An interrupt ends a
+   * halt early. Throws VcpuStopped (through the I/O handler) or TripleFault. Any other error is a
+   * crash of the hypervisor.
    */
   run(): number;
-  /** A message-signalled interrupt arrived, between two slices. Optional for a program that polls `shared.msis` itself. */
+  /**
+   * A message-signalled interrupt arrived, between two slices. Optional for a program that polls
+   * `shared.msis` itself.
+   */
   message?(kind: MsiDelivery, vector: number): void;
 }
 
@@ -44,14 +50,20 @@ export interface VcpuLoopOptions {
   /** The registers that were set last, or undefined if none were. */
   readonly loadRegisters: () => VcpuRegisters | undefined;
   readonly report: (event: HypervisorEvent) => void;
-  /** Lets the Service VM end the VM its own way after a triple fault. Returns false if it did not ask for that. */
+  /**
+   * Lets the Service VM end the VM its own way after a triple fault. Returns false if it did not
+   * ask for that.
+   */
   readonly powerOffAfterFault?: () => boolean;
 }
 
 /** Returns when the VM is powered off. Blocks the thread meanwhile. */
 export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOffAfterFault }: VcpuLoopOptions): void {
   const doorbell = shared.doorbell(vcpu);
-  /** The number of the start that this vCPU has run. After an end of its own it parks until the next one. */
+  /**
+   * The number of the start that this vCPU has run. After an end of its own it parks until the next
+   * one.
+   */
   let start = 0;
   const mayLeavePark = new OrderedPoll(() => {
     const state = shared.vmState;
@@ -65,7 +77,8 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
     shared.setVcpuState(vcpu, VcpuState.INIT);
     while (!doorbell.wait(mayLeavePark));
     if (shared.vmState === VmState.POWERED_OFF) break;
-    // The pausing side stores PAUSED and then loads this word. This side stores it and then loads the VM's state.
+    // The pausing side stores PAUSED and then loads this word. This side stores it and then loads
+    // the VM's state.
     shared.setVcpuState(vcpu, VcpuState.RUNNING);
     if (shared.vmState !== VmState.RUNNING) continue;
     start = shared.starts;

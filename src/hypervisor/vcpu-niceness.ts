@@ -1,11 +1,12 @@
 /**
- * The niceness of vCPU threads, for a VM with more vCPUs than there are cores beside the Service VM's
- * thread.
+ * The niceness of vCPU threads, for a VM with more vCPUs than there are cores beside the Service
+ * VM's thread.
  *
  * Every request waits for the one worker. If the scheduler gives each busy vCPU as much time as the
- * worker, the vCPUs spend theirs waiting for a worker that waits for a core. So the vCPUs of a VM together
- * weigh half as much as the cores beside the worker's. They still get their share beside other programs,
- * and the worker comes first. Linux only: elsewhere a priority is that of the complete process.
+ * worker, the vCPUs spend theirs waiting for a worker that waits for a core. So the vCPUs of a VM
+ * together weigh half as much as the cores beside the worker's. They still get their share beside
+ * other programs, and the worker comes first. Linux only: elsewhere a priority is that of the
+ * complete process.
  */
 
 import { host } from '../host/current.js';
@@ -14,8 +15,8 @@ import { host } from '../host/current.js';
 const WEIGHT_STEP = 1.25;
 export const MAX_NICENESS = 19;
 /**
- * With the full weight of the cores the worker still loses its own at times. Measured with 2 to 16 vCPUs on
- * two cores.
+ * With the full weight of the cores the worker still loses its own at times. Measured with 2 to 16
+ * vCPUs on two cores.
  */
 const WEIGHT_OF_A_CORE = 0.5;
 

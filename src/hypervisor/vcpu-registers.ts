@@ -11,7 +11,10 @@ export interface SegmentStart {
   readonly base?: number;
   /** The last offset. Default: that of 64 KiB in real mode, of 4 GiB in protected mode. */
   readonly limit?: number;
-  /** As in a descriptor from its sixth byte on: type, S, DPL and P, then D/B in bit 14. Default: present code or data. */
+  /**
+   * As in a descriptor from its sixth byte on: type, S, DPL and P, then D/B in bit 14. Default:
+   * present code or data.
+   */
   readonly attributes?: number;
 }
 
@@ -43,10 +46,16 @@ export interface VcpuRegisters {
   readonly fs?: SegmentStart;
   readonly gs?: SegmentStart;
   readonly ss?: SegmentStart;
-  /** The loaded GDT, if the guest relies on one from its first instruction (Linux' boot protocol does). */
+  /**
+   * The loaded GDT, if the guest relies on one from its first instruction (Linux' boot protocol
+   * does).
+   */
   readonly gdt?: DescriptorTable;
   readonly idt?: DescriptorTable;
-  /** Local descriptor table and task: a selector, and what the CPU keeps of its descriptor. A task is a busy 32-bit one. */
+  /**
+   * Local descriptor table and task: a selector, and what the CPU keeps of its descriptor. A task
+   * is a busy 32-bit one.
+   */
   readonly ldt?: SegmentStart;
   readonly task?: SegmentStart;
   /** Default: as at power-on, in protected mode with PE and ET alone. They must fit `mode`. */

@@ -1,8 +1,9 @@
 /**
- * serveVcpu: the thread side of a vCPU. It makes, from ThreadedVm's data, the objects that a hypervisor
- * needs in its vCPU's thread.
+ * serveVcpu: the thread side of a vCPU. It makes, from ThreadedVm's data, the objects that a
+ * hypervisor needs in its vCPU's thread.
  *
- * Called by: a hypervisor's entry file, which is one call with a function that builds its VcpuProgram.
+ * Called by: a hypervisor's entry file, which is one call with a function that builds its
+ * VcpuProgram.
  * Threads: the vCPU's. It never returns to its event loop until the VM is powered off.
  */
 

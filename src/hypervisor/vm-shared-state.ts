@@ -1,14 +1,15 @@
 /**
- * VmSharedState: the words that the threads of one User VM share beside its page: the VM's state, each vCPU's state and
- * doorbell, the interrupt lines and messages, the asynchronous writes, the write-protected pages, and each vCPU's
- * counters.
+ * VmSharedState: the words that the threads of one User VM share beside its page: the VM's state,
+ * each vCPU's state and doorbell, the interrupt lines and messages, the asynchronous writes, the
+ * write-protected pages, and each vCPU's counters.
  *
- * Threads: the Service VM's thread writes the VM's state and the pages, each vCPU thread its own words. Any
- * thread may ring and raise lines.
+ * Threads: the Service VM's thread writes the VM's state and the pages, each vCPU thread its own
+ * words. Any thread may ring and raise lines.
  *
- * Ordering: all words are SharedWords. The counters are doubles that one vCPU's thread writes and others
- * read at any time, by plain accesses. Nobody acts on them: a stale counter shows a moment that has passed.
- * On a 32-bit processor a double may also be torn: one read then shows a wrong number.
+ * Ordering: all words are SharedWords. The counters are doubles that one vCPU's thread writes and
+ * others read at any time, by plain accesses. Nobody acts on them: a stale counter shows a moment
+ * that has passed. On a 32-bit processor a double may also be torn: one read then shows a wrong
+ * number.
  */
 
 import { Doorbell } from '../sync/doorbell.js';
@@ -20,13 +21,17 @@ import { INTERRUPT_LINE_WORDS, InterruptLines } from './interrupt-lines.js';
 import { MSI_WORDS, MsiQueue } from './msi-queue.js';
 import { ProtectedPages } from './protected-pages.js';
 
-/** ACRN's VM states. A VM is CREATED by createVm and by a reset, RUNNING after start, PAUSED before a reset or destroy. */
+/**
+ * ACRN's VM states. A VM is CREATED by createVm and by a reset, RUNNING after start, PAUSED before
+ * a reset or destroy.
+ */
 export const VmState = { POWERED_OFF: 0, CREATED: 1, RUNNING: 2, PAUSED: 3 } as const;
 export type VmState = (typeof VmState)[keyof typeof VmState];
 
 /**
- * The state of a vCPU's thread. INIT: parked until the VM runs. OFFLINE: it has ended. A vCPU of a paused VM
- * that still waits for a request is ACRN's ZOMBIE. Here that is RUNNING with a slot that is not FREE.
+ * The state of a vCPU's thread. INIT: parked until the VM runs. OFFLINE: it has ended. A vCPU of a
+ * paused VM that still waits for a request is ACRN's ZOMBIE. Here that is RUNNING with a slot that
+ * is not FREE.
  */
 export const VcpuState = { INIT: 0, RUNNING: 1, OFFLINE: 2 } as const;
 export type VcpuState = (typeof VcpuState)[keyof typeof VcpuState];
@@ -48,7 +53,9 @@ export const VcpuCounter = {
 export type VcpuCounter = (typeof VcpuCounter)[keyof typeof VcpuCounter];
 export type VcpuCounters = Readonly<Record<keyof typeof VcpuCounter, number>>;
 
-/** A cache line for each vCPU, in doubles and in int32 words, so that threads do not share lines. */
+/**
+ * A cache line for each vCPU, in doubles and in int32 words, so that threads do not share lines.
+ */
 const LINE_DOUBLES = 8;
 const LINE_WORDS = 16;
 
@@ -128,8 +135,8 @@ export class VmSharedState {
   setVmState(state: VmState): void {
     if (state === VmState.RUNNING) this.#words.add(STARTS, 1);
     this.#words.store(VM_STATE, state);
-    // After the state: a vCPU that sees its request withdrawn also sees that the VM no longer runs, and
-    // never takes back a slot.
+    // After the state: a vCPU that sees its request withdrawn also sees that the VM no longer runs,
+    // and never takes back a slot.
     if (state === VmState.POWERED_OFF) this.withdraw();
     for (const doorbell of this.#doorbells) doorbell.ring();
   }
@@ -142,8 +149,8 @@ export class VmSharedState {
   }
 
   /**
-   * Ends every vCPU's waiting for its request, whatever the page holds: others may write to the page. The
-   * caller must ring the doorbells.
+   * Ends every vCPU's waiting for its request, whatever the page holds: others may write to the
+   * page. The caller must ring the doorbells.
    */
   withdraw(): void {
     this.#words.add(WITHDRAWALS, 1);
