@@ -33,10 +33,10 @@ const COUNTED_BATCH = 1024;
 
 /**
  * @param {import('../dist/hypervisor/vcpu-thread.js').VcpuContext} context
- * @param {number} haltedForEver what the vCPU's loop takes for the end
+ * @param {number} haltedForever what the vCPU's loop takes for the end
  * @returns {import('../dist/hypervisor/vcpu-loop.js').VcpuProgram}
  */
-export function loopProgram({ program, handler, report }, haltedForEver) {
+export function loopProgram({ program, handler, report }, haltedForever) {
   const loop = /** @type {Loop} */ (program);
   const gapMs = (loop.gapUs ?? 0) / 1000;
   const batch = gapMs > 0 ? 1 : loop.countsAllocation === true ? COUNTED_BATCH : BATCH;
@@ -73,7 +73,7 @@ export function loopProgram({ program, handler, report }, haltedForEver) {
         const { bytes, collections } = endOfCount?.() ?? { bytes: 0, collections: 0 };
         const sorted = latencies.slice(0, accesses).sort();
         report(/** @type {LoopResult} */ ({ accesses, elapsedMs, latencies: sorted, bytes, collections }));
-        return haltedForEver;
+        return haltedForever;
       }
       for (let i = 0; i < batch; i++) {
         if (one() !== ANSWER) throw new Error('the device was not asked');

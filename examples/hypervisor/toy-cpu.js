@@ -13,7 +13,7 @@
  * @import { GuestMemory, InterruptController, InterruptLines, IoHandler, VcpuProgram, VcpuRegisters } from 'upcall/hypervisor'
  */
 
-import { GeneralProtection, HALTED_FOR_EVER, TripleFault } from 'upcall/hypervisor';
+import { GeneralProtection, HALTED_FOREVER, TripleFault } from 'upcall/hypervisor';
 import { INSTRUCTION_BYTES, Op } from './toy-program.js';
 
 /** After so many instructions `run` returns, so that a pause need not wait: well below a millisecond. */
@@ -62,7 +62,7 @@ export class ToyCpu {
       if (!this.#memory.contains(at, INSTRUCTION_BYTES)) throw new TripleFault(`no RAM at 0x${at.toString(16)}`);
       const op = this.#memory.readU8(at);
       const operand = this.#read(at + 8);
-      if (op === Op.HALT) return HALTED_FOR_EVER;
+      if (op === Op.HALT) return HALTED_FOREVER;
       // Halted until a line changes. The instruction is then run again.
       if (op === Op.WAIT && !this.#edges.delete(Number(operand))) return Infinity;
       this.#next = at + INSTRUCTION_BYTES;

@@ -18,7 +18,7 @@ export { UpcallError, type UpcallErrorCode, type UpcallErrorOptions } from '../i
 // vCPUs as threads of this process.
 export { ThreadedVm, type ThreadedVmOptions } from './threaded-vm.js';
 export { serveVcpu, type BuiltVcpu, type VcpuContext } from './vcpu-thread.js';
-export { HALTED_FOR_EVER, TripleFault, type VcpuProgram } from './vcpu-loop.js';
+export { HALTED_FOREVER, TripleFault, type VcpuProgram } from './vcpu-loop.js';
 export type { DescriptorTable, SegmentStart, VcpuRegisters } from './vcpu-registers.js';
 export { GuestMemory, type GuestMemoryHandle } from './guest-memory.js';
 export { DirtyPages } from './dirty-pages.js';

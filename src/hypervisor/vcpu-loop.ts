@@ -15,7 +15,7 @@ import type { VcpuRegisters } from './vcpu-registers.js';
 import { VcpuCounter, VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
 
 /** `run`'s result if only a reset can make the vCPU go on: halted with interrupts off. */
-export const HALTED_FOR_EVER = -1;
+export const HALTED_FOREVER = -1;
 
 export interface VcpuProgram {
   /**
@@ -88,7 +88,7 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
         if (shared.msis.anyRelaxed(vcpu)) shared.msis.take(vcpu, deliver);
         const haltedMs = program.run();
         if (haltedMs === 0) continue;
-        if (haltedMs === HALTED_FOR_EVER) {
+        if (haltedMs === HALTED_FOREVER) {
           report({ kind: 'halted', vcpu, message: `vCPU ${vcpu} halted with interrupts off` });
           break;
         }

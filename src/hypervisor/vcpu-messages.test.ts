@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { MsiDelivery } from './msi-queue.js';
-import { HALTED_FOR_EVER, runVcpu, TripleFault } from './vcpu-loop.js';
+import { HALTED_FOREVER, runVcpu, TripleFault } from './vcpu-loop.js';
 import type { HypervisorEvent } from './hypervisor.js';
 import { VmSharedState, VmState } from './vm-shared-state.js';
 
@@ -32,7 +32,7 @@ test('messages reach a vCPU between two slices, before it would sleep in a halt'
     if (slices === 1) {
       shared.msis.post(0, 0x51);
       shared.msis.post(0, MsiDelivery.NMI << 8);
-      // Halted for ever as far as the program knows: only the message wakes it.
+      // Halted forever as far as the program knows. Only the message wakes it.
       return Infinity;
     }
     shared.setVmState(VmState.POWERED_OFF);
@@ -65,7 +65,7 @@ test('a program that halts forever is reported once', () => {
   const shared = new VmSharedState();
   const seen = play(shared, () => {
     shared.setVmState(VmState.POWERED_OFF);
-    return HALTED_FOR_EVER;
+    return HALTED_FOREVER;
   });
   assert.deepEqual(seen, ['halted']);
 });

@@ -8,7 +8,7 @@ import type { InterruptController } from '../../hypervisor/interrupt-lines.js';
 import { MmioHandlerTable } from '../../hypervisor/mmio-handlers.js';
 import { PortHandlerTable } from '../../hypervisor/port-handlers.js';
 import { Upcall } from '../../hypervisor/upcall.js';
-import { HALTED_FOR_EVER, runVcpu, type VcpuProgram } from '../../hypervisor/vcpu-loop.js';
+import { HALTED_FOREVER, runVcpu, type VcpuProgram } from '../../hypervisor/vcpu-loop.js';
 import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { note } from '../engine/probe.js';
@@ -49,7 +49,7 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
       if (edges > 0) shared.lines.deliver(controller);
       if (got < edges) return HALT_MS;
       note('ends', vm, vcpu);
-      return HALTED_FOR_EVER;
+      return HALTED_FOREVER;
     },
   };
   /** The accesses go to the clients in turn. */

@@ -5,7 +5,7 @@ import { IoHandler } from '../io-handler.js';
 import { MmioHandlerTable } from '../mmio-handlers.js';
 import { PortHandlerTable } from '../port-handlers.js';
 import { Upcall } from '../upcall.js';
-import { HALTED_FOR_EVER } from '../vcpu-loop.js';
+import { HALTED_FOREVER } from '../vcpu-loop.js';
 import { VmSharedState, VmState } from '../vm-shared-state.js';
 import { ScriptPlayer } from './script-player.js';
 import type { Script, ScriptResult } from './script.js';
@@ -62,7 +62,7 @@ test('a script is played in order; the result has each value read and what they 
     ],
   });
   player.start();
-  assert.equal(player.run(), HALTED_FOR_EVER);
+  assert.equal(player.run(), HALTED_FOREVER);
   assert.deepEqual(written, ['501/2=2345', 'mmio/8=88776655:44332211', 'mmio/4=0:0']);
   assert.equal(results.length, 1);
   assert.deepEqual(results[0]?.values, [0x8877_0001n, 0x02n, 0x1_0000_0008n]);
@@ -84,7 +84,7 @@ test('an access that gets a #GP is counted, reads all ones and leaves RAX alone;
     repeat: 2,
   });
   player.start();
-  assert.equal(player.run(), HALTED_FOR_EVER);
+  assert.equal(player.run(), HALTED_FOREVER);
   assert.deepEqual(results[0]?.values, [2n, 0xffff_ffffn, 0xffff_ffff_ffff_ffffn]);
   assert.deepEqual([results[0].rax, results[0].faults, results[0].accesses], [2n, 4, 12]);
   assert.deepEqual(written, ['mmio/1=0:7', 'mmio/1=0:7']);
@@ -121,7 +121,7 @@ test('waiting for an interrupt halts until the line is high, and leaves it high'
   shared.lines.set(6, true);
   assert.equal(player.run(), Infinity);
   shared.lines.set(7, true);
-  assert.equal(player.run(), HALTED_FOR_EVER);
+  assert.equal(player.run(), HALTED_FOREVER);
   assert.equal(results.length, 1);
 });
 
@@ -136,6 +136,6 @@ test('a start begins again: first step, RAX 0, and a line that is high counts as
   assert.equal(player.run(), Infinity);
   shared.lines.set(3, true);
   player.start();
-  assert.equal(player.run(), HALTED_FOR_EVER);
+  assert.equal(player.run(), HALTED_FOREVER);
   assert.deepEqual([results[0]?.values, results[0]?.rax, results[0]?.accesses], [[2n], 2n, 1]);
 });

@@ -3,7 +3,7 @@
 import type { InterruptController } from '../interrupt-lines.js';
 import { GeneralProtection, type IoHandler } from '../io-handler.js';
 import { mergeRegister } from '../register-merge.js';
-import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
+import { HALTED_FOREVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VmSharedState } from '../vm-shared-state.js';
 import type { MmioStep, PortStep, Script, ScriptResult, ScriptStep, ScriptValue } from './script.js';
 
@@ -128,6 +128,6 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
       accesses: this.#accesses,
       elapsedMs: performance.now() - this.#startedMs,
     });
-    return HALTED_FOR_EVER;
+    return HALTED_FOREVER;
   }
 }

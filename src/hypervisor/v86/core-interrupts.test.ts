@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { MsiDelivery } from '../msi-queue.js';
-import { HALTED_FOR_EVER } from '../vcpu-loop.js';
+import { HALTED_FOREVER } from '../vcpu-loop.js';
 import { GeneralRegister } from './core-layout.js';
 import { imm32, LOAD_IDT, TestMachine } from './fixtures/test-machine.js';
 
@@ -42,8 +42,8 @@ describe('a halted guest', () => {
   test('with interrupts off is halted forever', async () => {
     const machine = await TestMachine.create();
     machine.load([0xf4]);
-    assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
-    assert.equal(machine.core.run(), HALTED_FOR_EVER);
+    assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
+    assert.equal(machine.core.run(), HALTED_FOREVER);
   });
 
   test('with interrupts on asks to be woken', async () => {
@@ -207,7 +207,7 @@ describe('the local APIC', () => {
       0x41, 0x81, 0x3d, ...imm32(COUNT), ...imm32(40), 0x72, 0xf3, // inc ecx; cmp dword [0x6000], 40; jb
       0xfa, 0xf4,                                           // cli; hlt
     ]);
-    assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+    assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
     assert.equal(machine.memory.readU32(COUNT), 40);
     assert.ok(machine.core.translationCount > 0);
   });
@@ -236,7 +236,7 @@ describe('the local APIC', () => {
         0x01, 0xc2, 0x49, 0x75, 0xf6,        // add edx, eax; dec ecx; jnz again
         0xfa, 0xf4,
       ]);
-      assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+      assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
       assert.equal(machine.core.translationCount > 0, translate);
       assert.ok(machine.memory.readU32(COUNT) > 1000);
       assert.ok(longest <= 2, `${longest} accesses while an interrupt waited`);
@@ -256,7 +256,7 @@ describe('the local APIC', () => {
         0x5a, 0x42, 0x49, 0x75, 0xf0,                 // pop edx; inc edx; dec ecx; jnz again
         0xe4, 0x80, 0xfa, 0xf4, // in al, 0x80, after which the core has looked; cli; hlt
       ]);
-      assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+      assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
       assert.equal(machine.core.translationCount > 0, translate);
       assert.equal(machine.core.generalRegister(GeneralRegister.EDX), rounds);
       assert.equal(machine.memory.readU32(COUNT), rounds);

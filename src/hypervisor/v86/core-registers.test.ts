@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { HALTED_FOR_EVER } from '../vcpu-loop.js';
+import { HALTED_FOREVER } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { GeneralRegister } from './core-layout.js';
 import { FLAT, imm32, TestMachine } from './fixtures/test-machine.js';
@@ -23,7 +23,7 @@ async function run(
   machine.memory.write(CODE_AT, Uint8Array.from(code));
   for (const [address, value] of Object.entries(words)) machine.memory.writeU32(Number(address), value);
   machine.core.start({ ...FLAT, ip: CODE_AT, ...registers });
-  assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+  assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
   return { machine, register: (name) => machine.core.generalRegister(GeneralRegister[name]) };
 }
 
@@ -84,7 +84,7 @@ describe('a guest starts with paging', () => {
       // mov eax, cr0; mov ebx, cr3; mov ecx, cr4; hlt
       machine.memory.write(CODE_AT, Uint8Array.of(0x0f, 0x20, 0xc0, 0x0f, 0x20, 0xdb, 0x0f, 0x20, 0xe1, 0xf4));
       machine.core.start({ ...FLAT, ip: CODE_AT, ...control });
-      assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+      assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
       const { cr0 = 0x11, cr3 = 0, cr4 = 0 } = control as Partial<VcpuRegisters>;
       assert.deepEqual([register('EAX'), register('EBX'), register('ECX')], [cr0, cr3, cr4]);
     }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { VcpuStopped } from '../io-handler.js';
-import { HALTED_FOR_EVER, TripleFault } from '../vcpu-loop.js';
+import { HALTED_FOREVER, TripleFault } from '../vcpu-loop.js';
 import { CoreCrashed } from './core-end.js';
 import { GeneralRegister } from './core-layout.js';
 import { TRAPS_PER_POLL } from './core.js';
@@ -32,7 +32,7 @@ test('every access reaches the handler with its exact size and value', async () 
     0xa3, 0x08, 0x00, 0x00, 0xd0,             // mov [0xd0000008], eax
     0xf4,                                     // hlt
   ]);
-  assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+  assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
   assert.deepEqual(machine.accesses, [
     'in 500/1',
     'in 500/2',
@@ -122,7 +122,7 @@ for (const translate of [true, false])
           inSlice = 0;
           haltedMs = machine.core.run();
         } while (haltedMs === 0);
-        assert.equal(haltedMs, HALTED_FOR_EVER);
+        assert.equal(haltedMs, HALTED_FOREVER);
         assert.equal(wrong, 0);
         assert.equal(count, rounds * expected.length);
         assert.equal(machine.core.translationCount > 0, translate);
@@ -139,7 +139,7 @@ test('real mode starts at CS:IP with the segments that were given', async () => 
   machine.memory.write(0x1_2340, Uint8Array.of(0xa0, 0x00, 0x00, 0xe6, 0x80, 0xf4));
   machine.memory.writeU8(0x9_0000, 0x5a);
   machine.core.start({ mode: 'real', ip: 0x340, cs: { selector: 0x1200 }, ds: { selector: 0x9000 } });
-  assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+  assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
   assert.deepEqual(machine.accesses, ['out 80/1 5a']);
 });
 
@@ -269,7 +269,7 @@ test('twenty guests in a row, each ended in another way, start from the same sta
     machine.accesses.length = 0;
     machine.timeMs = 0;
     machine.load(probe);
-    assert.equal(machine.runUntilHalted(0), HALTED_FOR_EVER);
+    assert.equal(machine.runUntilHalted(0), HALTED_FOREVER);
     first ??= [...machine.accesses];
     assert.deepEqual(machine.accesses, first);
     totalBytes ||= machine.core.totalBytes;

@@ -14,7 +14,7 @@ import { DirtyPages } from '../dirty-pages.js';
 import type { GuestMemoryHandle } from '../guest-memory.js';
 import type { InterruptController } from '../interrupt-lines.js';
 import { MsiDelivery } from '../msi-queue.js';
-import { HALTED_FOR_EVER, type VcpuProgram } from '../vcpu-loop.js';
+import { HALTED_FOREVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { explainEnd } from './core-end.js';
 import { instantiate, type CoreExports, type CoreImports } from './core-exports.js';
@@ -89,7 +89,7 @@ export class Core implements VcpuProgram {
   readonly #dropTranslations: (start: number, end: number) => void;
   #startedMs: number;
   #isPristine = true;
-  #isHaltedForEver = false;
+  #isHaltedForever = false;
   /** A message arrived since the core last polled. */
   #hasMessage = false;
   #trapsLeft = TRAPS_PER_POLL;
@@ -179,7 +179,7 @@ export class Core implements VcpuProgram {
       } else if (this.#hasMessage) this.#core.handle_irqs();
       this.#hasMessage = false;
       const haltedMs = mainLoop(this.#core, this.#words, this.#stackPointer);
-      if (this.#isHaltedForEver) return HALTED_FOR_EVER;
+      if (this.#isHaltedForever) return HALTED_FOREVER;
       return haltedMs > 0 ? haltedMs : 0;
     } catch (error) {
       throw explainEnd(error, this.#lastMessage, this.instructionPointer);
@@ -202,7 +202,7 @@ export class Core implements VcpuProgram {
     this.#core[STACK_POINTER_EXPORT].value = this.#stackPointer;
     this.#translations.reset();
     this.#startedMs = this.#now();
-    this.#isHaltedForEver = false;
+    this.#isHaltedForever = false;
     this.#trapsLeft = TRAPS_PER_POLL;
     this.#lastMessage = '';
   }
@@ -219,7 +219,7 @@ export class Core implements VcpuProgram {
       get_rand_int: () => random(),
       stop_idling: () => undefined,
       cpu_event_halt: () => {
-        this.#isHaltedForEver = true;
+        this.#isHaltedForever = true;
       },
       jit_clear_func: (index) => this.#translations.remove(index),
       codegen_finalize: (...module) => {

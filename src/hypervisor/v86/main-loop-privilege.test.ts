@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { GeneralProtection } from '../io-handler.js';
-import { HALTED_FOR_EVER } from '../vcpu-loop.js';
+import { HALTED_FOREVER } from '../vcpu-loop.js';
 import { GeneralRegister } from './core-layout.js';
 import { ENTRY, FLAT, imm32, TestMachine } from './fixtures/test-machine.js';
 
@@ -221,7 +221,7 @@ for (const mode of [user(0), user(3), virtual8086(0), virtual8086(3)])
           });
           const { code, ip } = loop(mode, rounds, instruction);
           prepare(mode, machine, code, handler(mode, ip, instruction.length));
-          assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+          assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
           const { memory, core } = machine;
           assert.ok(refused > 0 && accesses >= rounds);
           assert.equal(memory.readU32(FAULTS), refused);
@@ -244,7 +244,7 @@ for (const mode of [user(0), virtual8086(0), virtual8086(3)])
     const bitmap = new Uint8Array(BITMAP_BYTES);
     bitmap[PORT >> 3] = 1;
     prepare(mode, machine, code, handler(mode, ip, 1), bitmap);
-    assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+    assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
     assert.deepEqual(machine.accesses, []);
     assert.equal(machine.memory.readU32(FAULTS), 3);
   });

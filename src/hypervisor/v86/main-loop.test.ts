@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { GeneralProtection } from '../io-handler.js';
-import { HALTED_FOR_EVER, TripleFault } from '../vcpu-loop.js';
+import { HALTED_FOREVER, TripleFault } from '../vcpu-loop.js';
 import { GeneralRegister } from './core-layout.js';
 import { ENTRY, imm32, LOAD_IDT, TestMachine } from './fixtures/test-machine.js';
 
@@ -130,7 +130,7 @@ async function run(
   const { code, eip } = loop(rounds, instruction);
   machine.setGate(GENERAL_PROTECTION, HANDLER, handler(eip, instruction.length));
   machine.load(code);
-  assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+  assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
   assert.equal(machine.memory.readU32(ERROR_CODES), 0);
   assert.equal(machine.memory.readU32(WRONG_ADDRESSES), 0);
   assert.equal(machine.core.translationCount > 0, translate);
@@ -182,7 +182,7 @@ describe('a refused access of a guest', () => {
     // mov al, 0x5a; mov dx, 0x500; in al, dx; inc cx; hlt
     machine.memory.write(0x1_2340, Uint8Array.of(0xb0, 0x5a, 0xba, 0x00, 0x05, 0xec, 0x41, 0xf4));
     machine.core.start({ mode: 'real', ip: 0x340, esp: 0x7000, cs: { selector: 0x1200 }, ds: { selector: 0 } });
-    assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+    assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
     const { EAX, EBX, ECX, ESP } = GeneralRegister;
     const registers = [EAX, EBX, ECX, ESP].map((register) => machine.core.generalRegister(register));
     assert.deepEqual(registers, [0x5a, 0x346, 1, 0x7000]);

@@ -6,7 +6,7 @@
 import { GuestMemory } from '../guest-memory.js';
 import type { InterruptController } from '../interrupt-lines.js';
 import { GeneralProtection } from '../io-handler.js';
-import { HALTED_FOR_EVER } from '../vcpu-loop.js';
+import { HALTED_FOREVER } from '../vcpu-loop.js';
 import { Core, TRAPS_PER_POLL } from './core.js';
 import { loadTestGuest } from './self-test-guest.js';
 import * as guest from './self-test-guest.js';
@@ -46,7 +46,7 @@ export function testCore(module: WebAssembly.Module): void {
   check('HLT after an interrupt', runUntilHalted(core, record) > 0);
   equal('an interrupt of the 8259s', accesses.splice(0), [`out ${guest.TEST_PORT}/1 ${guest.PIC_MARK}`]);
   line.raise(guest.IO_APIC_LINE);
-  check('HLT with interrupts off', runUntilHalted(core, record) === HALTED_FOR_EVER);
+  check('HLT with interrupts off', runUntilHalted(core, record) === HALTED_FOREVER);
   equal('an interrupt of the IO-APIC', accesses.splice(0), [`out ${guest.TEST_PORT}/1 ${guest.IO_APIC_MARK}`]);
 
   core.start(guest.TEST_REGISTERS);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { GeneralProtection } from '../io-handler.js';
-import { HALTED_FOR_EVER } from '../vcpu-loop.js';
+import { HALTED_FOREVER } from '../vcpu-loop.js';
 import { GeneralRegister } from './core-layout.js';
 import { imm32, LOAD_IDT, TestMachine } from './fixtures/test-machine.js';
 import {
@@ -39,7 +39,7 @@ for (const translate of [true, false])
     for (const [name, guest] of Object.entries(GUESTS))
       test(`is as any other for ${name}`, async () => {
         const expected = await outcomeOf(guest, translate);
-        assert.equal(expected['end'], HALTED_FOR_EVER);
+        assert.equal(expected['end'], HALTED_FOREVER);
         for (const bystander of BYSTANDERS)
           assert.deepEqual(await outcomeOf(guest, translate, bystander), expected, `above ${bystander.toString(16)}`);
       });
@@ -58,7 +58,7 @@ for (const translate of [true, false])
       const out = (value: number): number[] => [0xb0, value, 0xe6, 0x80];
       const alone = [...out(1), ...call(3), ...out(0)];
       machine.load([0xbe, ...imm32(CODE), ...CALL_UNTIL_HOT, ...alone, ...CALL_UNTIL_HOT, ...alone, 0xf4]);
-      assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+      assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
       const sum = (CALLED * (CALLED + 1)) / 2;
       const expected = [3 * sum, 6 * sum].flatMap((before) => [
         'out 80/1 1',
@@ -136,7 +136,7 @@ describe('a store to a protected page', () => {
     machine.pages.set(DATA, true);
     machine.setGate(13, 0x9000, [0x43, 0x83, 0xc4, 4, 0x83, 0x04, 0x24, 5, 0xcf]); // inc ebx; add esp, 4; add dword [esp], 5; iret
     machine.load([...LOAD_IDT, ...hot([0xa3, ...imm32(DATA)])]); // mov [], eax
-    assert.equal(machine.runUntilHalted(), HALTED_FOR_EVER);
+    assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
     assert.equal(machine.core.generalRegister(GeneralRegister.EBX), Math.floor((3 * HOT) / 7));
     assert.equal(stores, 3 * HOT);
   });
