@@ -45,10 +45,10 @@ export interface Host {
   fileName(url: URL): string;
 
   /**
-   * The name of a file of an installed package, e.g. `v86/build/v86.wasm`. Throws if it is not
+   * The name of a file of an installed package, e.g. `v86/build/v86.wasm`. Rejects if it is not
    * there.
    */
-  packageFile(file: string): string;
+  packageFile(file: string): Promise<string>;
 
   /** Loads a module by its URL or path. Node's also takes TypeScript. */
   importModule(module: string): Promise<Record<string, unknown>>;

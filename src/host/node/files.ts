@@ -8,10 +8,6 @@ export function readFile(file: string): Promise<Uint8Array<ArrayBuffer>> {
   return readFileOfNode(file);
 }
 
-export function fileName(url: URL): string {
-  return fileURLToPath(url);
-}
-
 /**
  * Where Node finds the package from here: beside upcall in somebody's project, or in our own
  * node_modules.

@@ -1,10 +1,14 @@
-/** NodeHost: the Host that is Node.js. Each of its parts is a file of this folder. */
+/**
+ * NodeHost: the Host that is Node.js.
+ *
+ * Each vCPU and device has a thread, and each thread loads this file. So the parts that threads do not use
+ * are loaded when they are called.
+ */
 
 import { availableParallelism, getPriority, setPriority } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import type { Host } from '../host.js';
 import { recordAsyncStacks } from './async-stacks.js';
-import { fileName, importModule, packageFile, readFile } from './files.js';
-import { openEventFds } from './linux-event-fds.js';
 import { startedThread, startThread } from './threads.js';
 
 const MAX_NICENESS = 19;
@@ -18,12 +22,12 @@ export const nodeHost: Host = {
   startedThread,
   lowerPriority,
   turn: () => new Promise((resolve) => setImmediate(resolve)),
-  readFile,
-  fileName,
-  packageFile,
-  importModule,
+  readFile: async (file) => (await import('./files.js')).readFile(file),
+  fileName: (url) => fileURLToPath(url),
+  packageFile: async (file) => (await import('./files.js')).packageFile(file),
+  importModule: async (module) => (await import('./files.js')).importModule(module),
   recordAsyncStacks,
-  openEventFds,
+  openEventFds: async () => (await import('./linux-event-fds.js')).openEventFds(),
 };
 
 /**

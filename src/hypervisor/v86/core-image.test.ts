@@ -13,7 +13,7 @@ test('the core is loaded once in a process', async () => {
 test('a core with one byte changed is refused, with its hash and what to install', async (t) => {
   const folder = await mkdtemp(join(tmpdir(), 'upcall-'));
   t.after(() => rm(folder, { recursive: true }));
-  const bytes = await readFile(coreFile());
+  const bytes = await readFile(await coreFile());
   bytes[1000] = (bytes[1000] as number) ^ 1;
   const file = join(folder, 'v86.wasm');
   await writeFile(file, bytes);

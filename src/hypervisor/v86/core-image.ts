@@ -20,17 +20,19 @@ let image: Promise<WebAssembly.Module> | undefined;
  * version.
  */
 export function loadCoreImage(): Promise<WebAssembly.Module> {
-  image ??= load(coreFile()).catch((error: unknown) => {
-    image = undefined;
-    throw error;
-  });
+  image ??= coreFile()
+    .then(load)
+    .catch((error: unknown) => {
+      image = undefined;
+      throw error;
+    });
   return image;
 }
 
 /** The installed package's core. Throws HYPERVISOR_UNAVAILABLE if there is no package. */
-export function coreFile(): string {
+export async function coreFile(): Promise<string> {
   try {
-    return host.packageFile('v86/build/v86.wasm');
+    return await host.packageFile('v86/build/v86.wasm');
   } catch (cause) {
     throw new UpcallError('HYPERVISOR_UNAVAILABLE', 'the package v86, which holds the CPU core, is not installed', {
       remedy: `Run: npm install v86@${CORE_VERSION} --save-exact`,

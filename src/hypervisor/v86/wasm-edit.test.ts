@@ -43,7 +43,7 @@ test('numbers survive their encoding', () => {
 
 describe('the edits of the core', () => {
   test('change one byte for 16-bit loads and one for 64-bit loads', async () => {
-    const bytes = await readFile(coreFile());
+    const bytes = await readFile(await coreFile());
     for (const patch of [patchRead16, patchRead64]) {
       const patched = patch(bytes);
       assert.equal(patched.length, bytes.length);
@@ -63,14 +63,14 @@ describe('the edits of the core', () => {
   });
 
   test('refuse to be applied twice', async () => {
-    const bytes = await readFile(coreFile());
+    const bytes = await readFile(await coreFile());
     assert.throws(() => patchRead16(patchRead16(bytes)), isMismatch);
     assert.throws(() => patchRead64(patchRead64(bytes)), isMismatch);
     assert.throws(() => shareMemory(shareMemory(bytes)), isMismatch);
   });
 
   test('give a module that compiles, with the stack pointer among its exports', async () => {
-    const module = new WebAssembly.Module(editCore(await readFile(coreFile())));
+    const module = new WebAssembly.Module(editCore(await readFile(await coreFile())));
     const kinds = new Map(WebAssembly.Module.exports(module).map(({ name, kind }) => [name, kind]));
     assert.equal(kinds.get(STACK_POINTER_EXPORT), 'global');
   });
