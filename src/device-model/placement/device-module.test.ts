@@ -92,8 +92,13 @@ describe('a bad device module is refused with its path, what is wrong and what t
       'js',
       /creating the device failed: bad option/,
     ],
-    ['whose function returns nothing', 'export default () => {};', 'js', /no device/],
-    ['whose device cannot be written', `export default () => ({ name: 'x', read: () => 0 });`, 'js', /no device/],
+    ['whose function returns nothing', 'export default () => {};', 'js', /has no read and write/],
+    [
+      'whose device cannot be written',
+      `export default () => ({ name: 'x', read: () => 0 });`,
+      'js',
+      /has no read and write/,
+    ],
     ['whose class has no registers', 'export default class { }', 'js', /creating the device failed/],
   ];
   for (const [name, source, extension, message] of cases) {
