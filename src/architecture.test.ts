@@ -102,10 +102,10 @@ function hypervisorOf(path: string): string | undefined {
 }
 
 /**
- * Holds `rule` for each import of the product files in `where`; it returns what is wrong, or
- * nothing.
+ * Applies `rule` to each import of the product files in `where`. It returns the fault, or
+ * undefined.
  */
-function holdForImports(
+function checkImports(
   where: (path: string) => boolean,
   rule: (file: SourceFile, one: Import) => string | undefined,
 ): void {
@@ -125,7 +125,7 @@ const inFolder =
     folders.some((folder) => path.startsWith(folder));
 const everywhere = (): boolean => true;
 
-test('the sources are read: files, imports, and types apart from values', () => {
+test('the sources are parsed: files, imports, and type imports apart from others', () => {
   assert.ok(products.length > 100, `${products.length} product files`);
   const slot = byPath.get('io-request/slot.ts');
   assert.deepEqual(slot?.imports, [
@@ -142,7 +142,7 @@ test('the sources are read: files, imports, and types apart from values', () => 
 
 describe('imports point down', () => {
   test('a file imports from its own floor and from lower ones', () => {
-    holdForImports(everywhere, ({ path }, { from }) =>
+    checkImports(everywhere, ({ path }, { from }) =>
       isOwn(from) && floorOf(from) > floorOf(path)
         ? `floor ${floorOf(path)} reaches up to ${floorOf(from)}`
         : undefined,
@@ -163,13 +163,13 @@ describe('imports point down', () => {
   });
 
   test('no product file imports a test or its fixtures', () => {
-    holdForImports(everywhere, (_, { from }) => (isTest(from) ? 'that is a test' : undefined));
+    checkImports(everywhere, (_, { from }) => (isTest(from) ? 'that is a test' : undefined));
   });
 });
 
 describe('dependencies', () => {
-  test('a hypervisor imports what all hypervisors share, and never another hypervisor', () => {
-    holdForImports(
+  test('a hypervisor imports the shared files and never another hypervisor', () => {
+    checkImports(
       (path) => hypervisorOf(path) !== undefined,
       ({ path }, { from }) => {
         const other = hypervisorOf(from);
@@ -178,34 +178,34 @@ describe('dependencies', () => {
     );
   });
 
-  test('what all hypervisors share knows none of them', () => {
-    holdForImports(
+  test('the files that all hypervisors share import no single hypervisor', () => {
+    checkImports(
       (path) => path.startsWith('hypervisor/') && hypervisorOf(path) === undefined,
       (_, { from }) => (hypervisorOf(from) === undefined ? undefined : 'a single hypervisor'),
     );
   });
 
   test('only the command line, the conformance tests and index.ts name a hypervisor’s folder', () => {
-    holdForImports(
+    checkImports(
       (path) => !inFolder('hypervisor/', 'cli/', 'conformance/')(path) && path !== 'index.ts',
       (_, { from }) => (hypervisorOf(from) === undefined ? undefined : 'a user of the library brings the hypervisor'),
     );
   });
 
-  test('the HSM takes from the hypervisor the upcall and the hypercalls at run time, everything else as types', () => {
-    // The hypercalls of asynchronous I/O have a file of their own: not every hypervisor offers
+  test('the HSM imports the upcall and the hypercalls at run time, and else only types of the hypervisor', () => {
+    // The hypercalls of asynchronous I/O have their own file, because not every hypervisor offers
     // them.
     const arrows = ['upcall', 'hypercalls', 'async-io-hypercalls'].map((name) => `hypervisor/${name}.ts`);
-    holdForImports(inFolder('hsm/'), (_, { from, isType }) =>
+    checkImports(inFolder('hsm/'), (_, { from, isType }) =>
       from.startsWith('hypervisor/') && !isType && !arrows.includes(from) ? 'not one of the two arrows' : undefined,
     );
   });
 
-  test('a device knows its registers and nothing else', () => {
+  test('a device imports the interfaces of devices and nothing else at run time', () => {
     const allowed = ['device', 'clock', 'register-map', 'byte-registers', 'pci-function'].map(
       (name) => `device-model/${name}.ts`,
     );
-    holdForImports(inFolder('device-model/devices/'), (_, { from, isType }) =>
+    checkImports(inFolder('device-model/devices/'), (_, { from, isType }) =>
       from.startsWith('device-model/devices/') ||
       allowed.includes(from) ||
       from === 'io-request/upcall-error.ts' ||
@@ -215,8 +215,8 @@ describe('dependencies', () => {
     );
   });
 
-  test('a device does not even know the type of a slot, a client or a request', () => {
-    holdForImports(inFolder('device-model/devices/'), (_, { from }) =>
+  test('a device imports not even the type of a slot, a client or a request', () => {
+    checkImports(inFolder('device-model/devices/'), (_, { from }) =>
       inFolder('hsm/', 'trace/', 'io-request/slot.ts', 'io-request/shared-buffer.ts')(from)
         ? 'a device may not'
         : undefined,
@@ -229,13 +229,13 @@ test('only the entry point of the package lies at the root', () => {
   assert.deepEqual(root, ['index.ts']);
 });
 
-describe('the host', () => {
+describe('portability', () => {
   /** The one line that chooses the host. */
   const CHOICE = 'host/current.ts';
   const ofNode = inFolder('host/node/');
   /** Runs wherever a hypervisor does. */
   const SUITE = 'conformance/hypervisor-suite/';
-  /** What runs on Node only, by its nature: programs, and the server of the page. */
+  /** Programs, and the server of the page, run on Node only. */
   const program = (path: string): boolean =>
     (inFolder('cli/', 'conformance/', 'exploration/', 'fuzzing/')(path) && !path.startsWith(SUITE)) ||
     /^dashboard\/[^/]+$/.test(path);
@@ -248,26 +248,26 @@ describe('the host', () => {
   /** Packages that need Node, whose work belongs to the host. */
   const NODE_PACKAGES = ['jiti', 'koffi'];
 
-  test('of Node is named below host/node and in programs only', () => {
-    holdForImports(portable, (_, { from }) =>
+  test('Node is imported below host/node and in programs only', () => {
+    checkImports(portable, (_, { from }) =>
       from.startsWith('node:') || NODE_PACKAGES.includes(from) ? 'it has to run in a browser too' : undefined,
     );
   });
 
-  test('depends on nothing of the project', () => {
-    holdForImports(inFolder('host/'), (_, { from }) =>
+  test('the host imports nothing of the project', () => {
+    checkImports(inFolder('host/'), (_, { from }) =>
       isOwn(from) && !from.startsWith('host/') ? 'the host is below everything' : undefined,
     );
   });
 
-  test('is chosen in one file', () => {
-    holdForImports(
+  test('the host is chosen in one file', () => {
+    checkImports(
       (path) => !ofNode(path) && path !== CHOICE,
       (_, { from }) => (ofNode(from) ? `import { host } from ${CHOICE}` : undefined),
     );
   });
 
-  test('gives what browsers do not: other files use only globals that browsers have, too', { timeout: 120_000 }, () => {
+  test('portable code uses only globals that browsers have, too', { timeout: 120_000 }, () => {
     const uses = [...globalsByFile()].filter(([path]) => portable(path));
     const wrong = uses.flatMap(([path, names]) =>
       [...names].filter((name) => !WEB_GLOBALS.includes(name)).map((name) => `${path} uses ${name}`),
@@ -277,7 +277,7 @@ describe('the host', () => {
     assert.deepEqual([wrong, unused], [[], []]);
   });
 
-  test('is the only one to name koffi', () => {
+  test('koffi is named below host/node only', () => {
     const wrong = products
       .filter(({ path }) => !ofNode(path))
       .filter(({ text }) => /['"]koffi['"]/.test(text))
@@ -289,9 +289,7 @@ describe('the host', () => {
 // Only the page is compiled with the DOM's types (its own tsconfig.json), and without Node's.
 describe('the dashboard’s page', () => {
   const page = inFolder('dashboard/page/');
-  /**
-   * What the page and its server share, and the words for it: both run in a browser and in Node.
-   */
+  /** Shared by the page and its server: runs in a browser and in Node. */
   const shared = (path: string): boolean =>
     inFolder('dashboard/view/')(path) || /^dashboard\/(protocol|limits|server-messages|slot-frame)\.ts$/.test(path);
   const agreed = [
@@ -299,8 +297,8 @@ describe('the dashboard’s page', () => {
     'debugging/breakpoint-limits.ts',
   ];
 
-  test('imports of the project what it shares with its server, and the words of floor 0', () => {
-    holdForImports(
+  test('imports of the project only the files that it shares with its server, and those of floor 0', () => {
+    checkImports(
       (path) => page(path) || shared(path),
       (file, { from, isType }) => {
         if (from.startsWith('node:')) return 'it runs in a browser';
@@ -310,10 +308,10 @@ describe('the dashboard’s page', () => {
     );
   });
 
-  test('is bundled: nobody else imports it, and only it has .tsx files', () => {
-    holdForImports(
+  test('is bundled: no other file imports it, and only it has .tsx files', () => {
+    checkImports(
       (path) => !page(path),
-      (_, { from }) => (page(from) ? 'the server sends its files, and that is all' : undefined),
+      (_, { from }) => (page(from) ? 'the server only sends its files' : undefined),
     );
     const odd = files.map(({ path }) => path).filter((path) => path.endsWith('.tsx') && !page(path));
     assert.deepEqual(odd, []);
@@ -322,9 +320,8 @@ describe('the dashboard’s page', () => {
 
 describe('shared memory', () => {
   /**
-   * The files that view it by typed arrays, beside the class that does so for all others
-   * (SharedWords). A review for a processor that reorders stores reads these, and the users of
-   * `loadRelaxed`.
+   * The files that create typed arrays over it. Others use SharedWords. A review for a processor
+   * that reorders stores reads these files and the users of `loadRelaxed`.
    */
   const VIEWING = [
     // The page of slots, its words, and what orders threads.
@@ -340,7 +337,7 @@ describe('shared memory', () => {
     'hypervisor/guest-memory.ts',
     'hypervisor/v86/core-memory.ts',
     'hypervisor/vm-shared-state.ts',
-    // Bytes that a caller gives, who may have shared them.
+    // Bytes of a caller, which may be shared.
     'acrn-hsm/address-space.ts',
     'hypervisor/boot/image-reader.ts',
     'fuzzing/hang-words.ts',
@@ -372,7 +369,7 @@ describe('shared memory', () => {
     return views;
   }
 
-  test('is viewed by typed arrays only in files that say how it is ordered', { timeout: 120_000 }, () => {
+  test('is viewed by typed arrays only in files that argue its ordering', { timeout: 120_000 }, () => {
     const views = viewsByFile();
     const unnamed = [...views].filter(([path]) => !VIEWING.includes(path));
     assert.deepEqual(unnamed, [], 'pass SharedWords instead, or name the file here and argue its ordering in it');
@@ -468,7 +465,7 @@ describe('a file is a page', () => {
     assert.deepEqual(long, []);
   });
 
-  test('each product file starts with a comment that says what it is', () => {
+  test('each product file starts with a head comment', () => {
     const bare = products
       .filter(({ text }) => !/^(?:#!.*\n)?\s*(?:\/\*\*[\s\S]{30,}?\*\/|\/\/ .{20,})/.test(text))
       .map(({ path }) => path);
