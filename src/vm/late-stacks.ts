@@ -1,11 +1,10 @@
 /**
- * LateStacks: where a device in the Service VM's thread waits while it is late. A promise that does
- * not settle has no stack; but it, or what it waits for, was made somewhere. So while a VM has
- * this, every asynchronous thing that is made on behalf of a request notes where, and a late
- * request shows the last such place in the device.
+ * LateStacks: reports where a device in the Service VM's thread waits while it is late. A pending
+ * promise has no stack, but the call that created it had one. While a VM has this tool, each
+ * asynchronous operation that is created for a request records its stack. A late request shows the
+ * last one in the device.
  *
- * Recording makes every promise of the process slower: it is for a device that hangs, not for every
- * day.
+ * Recording makes every promise of the process slower, so it is off by default.
  */
 
 import { host } from '../host/current.js';
