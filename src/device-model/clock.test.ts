@@ -10,7 +10,7 @@ describe('a clock that stands still', () => {
     assert.deepEqual([clock.now(), clock.wallTimeMs()], [6.25, Date.UTC(2024, 1, 29) + 6.25]);
   });
 
-  test('fires what is due in order of time, then of scheduling, each at its own time', () => {
+  test('fires due timers in order of time, then of scheduling, each at its own time', () => {
     const clock = new ManualClock();
     const fired: string[] = [];
     const note = (name: string) => () => fired.push(`${name}@${clock.now()}`);
@@ -25,7 +25,7 @@ describe('a clock that stands still', () => {
     assert.equal(fired.at(-1), 'c@30');
   });
 
-  test('never fires inside of schedule, not even what is overdue', () => {
+  test('never fires inside schedule, not even an overdue timer', () => {
     const clock = new ManualClock(0, 100);
     let fired = 0;
     clock.schedule(50, () => fired++);

@@ -23,7 +23,7 @@ function make(): { vm: OneVm; client: DefaultClient; log: string[] } {
   return { vm, client, log };
 }
 
-test('what nobody claims reads all ones in all of its words, and a write is ignored', () => {
+test('an unclaimed access reads all ones in all of its words, and its write is ignored', () => {
   const { vm, client } = make();
   const port = vm.fill(0, { address: 0x700, size: 1 });
   const wide = vm.fill(1, { type: MMIO, address: 0x1_0000_0008, size: 8 });
@@ -42,7 +42,7 @@ test('what nobody claims reads all ones in all of its words, and a write is igno
   );
 });
 
-test('a PCI request goes to configuration space; the whole 32 bits are the answer, whatever the size', () => {
+test('a PCI request is answered by configuration space with 32 bits, whatever the size', () => {
   const { vm, client, log } = make();
   vm.fill(0, { direction: WRITE, address: 0xcf8, size: 4, value: 0x8312_f9a4 });
   vm.requests.dispatch();

@@ -166,7 +166,7 @@ describe('a device as an I/O client', () => {
     assert.deepEqual(log, []);
   });
 
-  test('the answer of a device that comes after its request was withdrawn reaches nobody', async () => {
+  test('a device’s answer after its request was withdrawn is dropped', async () => {
     let answer: (value: number) => void = () => undefined;
     const { access, vm, errors } = place(noting(new Promise<number>((resolve) => (answer = resolve))).device);
     access({ address: 0x500 });
@@ -233,7 +233,7 @@ test('a device never sees an offset outside of its range, though the driver’s 
   assert.deepEqual([slot.state, slot.valueLow, slot.valueHigh], [COMPLETE, -1, -1]);
 });
 
-test('a read that gives no number is the bug of its device: all ones, and the operator is told', async () => {
+test('a read that returns no number gives all ones, and is reported as a bug of the device', async () => {
   const { device } = noting();
   const given = [undefined, '7', {}];
   for (const [value, one] of given.flatMap((each) => [

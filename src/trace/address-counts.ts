@@ -1,14 +1,14 @@
 /**
- * AddressCounts: reads, writes and time of each address that a guest accesses. A hash table in
- * typed arrays, so that counting allocates nothing, with a limit: a guest that scans addresses
- * fills it, and the rest shares one row.
+ * AddressCounts: reads, writes and latency of each address that a guest accesses. It is a hash
+ * table in typed arrays, so that counting does not allocate. Its size is limited: a guest that
+ * scans addresses fills it, and further addresses share one row.
  */
 
 import { hex, joinWords, typeName } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 import { packedPciName } from '../io-request/pci-address.js';
 
-/** Addresses that are counted one by one. */
+/** Addresses with a row of their own. */
 export const MAX_ADDRESSES = 1024;
 const TABLE = 4 * MAX_ADDRESSES;
 const KEY_WORDS = 3;
@@ -21,13 +21,13 @@ export interface AddressRow {
   readonly name: string;
   readonly reads: number;
   readonly writes: number;
-  /** Of the requests whose time is known: how many, and how long in all, from PENDING to FREE. */
+  /** Number of timed requests, and their total time from PENDING to FREE. */
   readonly timed: number;
   readonly sumNs: number;
 }
 
 export class AddressCounts {
-  /** Of each place in the table: its row; 0: none. */
+  /** By place in the table: the row. 0: none. */
   readonly #rowAt = new Int32Array(TABLE);
   readonly #keys = new Int32Array((MAX_ADDRESSES + 1) * KEY_WORDS);
   readonly #reads = new Float64Array(MAX_ADDRESSES + 1);

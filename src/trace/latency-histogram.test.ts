@@ -31,7 +31,7 @@ test('buckets join where the arithmetic changes', () => {
     assert.ok(bucketOf(edge + 1) - bucketOf(edge) <= 1 && bucketOf(edge + 1) >= bucketOf(edge), `${edge}`);
 });
 
-test('what is no time counts as 0, and what is too long in the last bucket', () => {
+test('an invalid duration counts as 0, and one that is too long in the last bucket', () => {
   const { count, buckets, sumNs } = snapshotOf([-5, NaN, Infinity, 2 ** 50]);
   assert.equal(count, 4);
   assert.deepEqual(buckets, [

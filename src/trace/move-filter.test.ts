@@ -34,7 +34,7 @@ test('without a filter everything is shown', async () => {
   assert.equal((await seen({})).length, 15);
 });
 
-test('a client’s requests are shown whole, with the move that was made before it had them', async () => {
+test('a client filter passes all moves of its requests, also the one to PENDING before it had them', async () => {
   assert.deepEqual(await seen({ client: 'uart16550' }), [...moves(0, '3f8'), ...moves(1, '3fd')]);
   assert.deepEqual(await seen({ client: 'default' }), moves(0, 'd0000000'));
   assert.deepEqual(await seen({ client: 'nobody' }), []);
@@ -48,7 +48,7 @@ test('by type, address, direction and vCPU, and by all of them at once', async (
   assert.deepEqual(await seen({ vcpu: 0, direction: 'read', type: 'port' }), answeredByHsm);
 });
 
-test('a request that nobody was given until the end is judged as it is', async () => {
+test('a request that is never assigned is matched at the end without a client', async () => {
   for (const [filter, count] of [
     [{ type: 'port' }, 1],
     [{ client: 'uart16550' }, 0],

@@ -5,7 +5,7 @@ import { SAMPLE_ENTRIES } from './move-sampler.js';
 
 const UART = { name: 'uart16550' };
 
-test('a look gives what happened since the last one, oldest first', () => {
+test('a sample has the moves since the last one, oldest first', () => {
   const page = new TracedPage();
   const glance = page.trace.sample();
   page.play({}, UART);
@@ -34,7 +34,7 @@ test('of too many it gives the latest, and counts the others', () => {
   );
 });
 
-test('of a burst it gives as many as are wanted, whole requests of which the last is the latest', () => {
+test('a sample of a burst has the wanted number of moves, complete requests up to the latest', () => {
   const page = new TracedPage(Infinity);
   const glance = page.trace.sample();
   for (let i = 0; i < SAMPLE_ENTRIES; i++) page.play({ address: i }, UART);
@@ -59,7 +59,7 @@ test('of a flood it gives fewer, if asked to', () => {
   assert.equal(moves.length + lost, 4 * (requests + 1));
 });
 
-test('a filter sees what fits of what is looked at', () => {
+test('a filter selects from the sampled moves', () => {
   const page = new TracedPage();
   const glance = page.trace.sample({ address: { from: 7, to: 7 } });
   for (let i = 0; i < 20; i++) page.play({ address: i }, UART);

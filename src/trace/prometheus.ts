@@ -1,7 +1,7 @@
 /**
- * A snapshot as Prometheus reads it (text exposition format 0.0.4): counters by range, client and
- * address, and each stage of each client as a histogram. Bounds are the same for all, so that
- * Prometheus can add them up.
+ * Prometheus text (exposition format 0.0.4) of statistics: counters by range, client and address,
+ * and each stage of each client as a histogram. All histograms have the same bounds, so that
+ * Prometheus can add them.
  */
 
 import { bucketEndNs, type LatencySnapshot } from './latency-histogram.js';
@@ -20,7 +20,7 @@ export interface NamedStatistics {
 type Labels = Readonly<Record<string, string | number>>;
 type Samples = (add: (labels: Labels, value: number, suffix?: string) => void) => void;
 
-/** The text for all VMs; a scrape's whole answer. */
+/** The text for all VMs: the complete answer to a scrape. */
 export function prometheusText(vms: readonly NamedStatistics[]): string {
   const each = (work: (vm: string, statistics: StatisticsSnapshot) => void): void =>
     vms.forEach(({ vm, statistics }) => work(vm, statistics));
@@ -67,7 +67,7 @@ function metric(name: string, type: 'counter' | 'histogram', help: string, sampl
   return `${lines.join('\n')}\n`;
 }
 
-/** A bucket of the snapshot that reaches over a bound counts as above it. */
+/** A bucket of the snapshot that contains a bound counts as above it. */
 function histogram(latency: LatencySnapshot, add: (labels: Labels, value: number, suffix: string) => void): void {
   let next = 0;
   let count = 0;

@@ -1,7 +1,7 @@
 /**
- * RequestRows: the rows that a VM's requests are counted in: one for each range of each client, and
- * one for each client and type that is in no range. The sums by client and by type are made of them
- * when somebody asks. Rows have a limit.
+ * RequestRows: the rows in which a VM's requests are counted. There is one for each range of each
+ * client, and one for each client and type for requests outside of all ranges. Sums by client and
+ * by type are computed for a snapshot. The number of rows is limited.
  */
 
 import { hex, joinWords, typeName } from '../io-request/io-request.js';
@@ -10,11 +10,11 @@ import { LatencyHistogram } from './latency-histogram.js';
 import { COUNTED_SIZES, mergeRows, type StatisticsRow } from './statistics-snapshot.js';
 
 /**
- * Ranges that are counted one by one, of all clients; requests of further ones count as in no
- * range.
+ * Ranges with a row of their own, of all clients. Requests in further ranges count as outside of
+ * all.
  */
 export const MAX_COUNTED_RANGES = 256;
-/** Clients that are counted one by one; those beyond share one row for each type. */
+/** Clients with rows of their own. Further clients share one row for each type. */
 export const MAX_COUNTED_CLIENTS = 128;
 const OTHER_CLIENTS = 'other clients';
 /** The page may hold any number as type. */
@@ -22,7 +22,7 @@ const OTHER_TYPES = 'other types';
 const TYPES = IoRequestType.WRITE_PROTECT + 1;
 const SIZES = COUNTED_SIZES.length;
 
-/** A range as the HSM has it; both ends are inclusive. */
+/** A range of the HSM. Both ends are inclusive. */
 export interface CountedRange {
   readonly type: number;
   readonly start: bigint;
@@ -36,7 +36,7 @@ export class RequestRow {
   readonly total = new LatencyHistogram();
   readonly client: string;
   readonly type: number;
-  /** First and last address; of a row that is no range's, an empty interval. */
+  /** First and last address. An empty interval for a row without a range. */
   readonly first: number;
   readonly last: number;
   /** Reads by size, then writes by size. */
@@ -84,7 +84,7 @@ export class RequestRow {
 
 interface ClientRows {
   readonly name: string;
-  /** By type; the last is for type numbers that mean nothing. */
+  /** By type. The last one is for unknown types. */
   readonly rest: (RequestRow | undefined)[];
   readonly ranges: RequestRow[];
 }
@@ -96,8 +96,8 @@ export class RequestRows {
   #last: ClientRows | undefined;
 
   /**
-   * The row of a request. `rangesOf` is asked when its address is in none of the client's ranges
-   * that are known here.
+   * The row of a request. Calls `rangesOf` if its address is in none of the client's ranges that
+   * have a row.
    */
   find(
     client: string,
@@ -119,7 +119,7 @@ export class RequestRows {
     return (rows.rest[kind] ??= this.#add(new RequestRow(rows.name, kind)));
   }
 
-  /** The rows by each of their names; those of the same name are one. */
+  /** The rows by type, by client and by range. Rows of the same name are merged. */
   snapshot(): { readonly types: StatisticsRow[]; readonly clients: StatisticsRow[]; readonly ranges: StatisticsRow[] } {
     const rows = this.#rows.map((row) => ({ row, counts: row.snapshot() }));
     const by = (nameOf: (row: RequestRow) => string): StatisticsRow[] =>

@@ -1,13 +1,16 @@
 /**
- * StatisticsSnapshot: what a VM's requests were until a moment, as plain data: it can be sent,
- * stored, added to another one and subtracted from a later one. Nothing in it is a maximum or a
- * percentile, which could not; those are computed from the latencies by `percentileNs`.
+ * StatisticsSnapshot: a VM's request counts and latencies as plain data.
+ *
+ * Called by: users of `vm.statistics()`.
+ *
+ * A snapshot can be sent, stored, added to another one and subtracted from a later one. It holds no
+ * maxima or percentiles, because those cannot be merged: `percentileNs` computes them.
  */
 
 import type { AddressRow } from './address-counts.js';
 import { addLatency, NO_LATENCY, type LatencySnapshot } from './latency-histogram.js';
 
-/** The parts of a request's time, from one move to the next. */
+/** The stages of a request, each from one move to the next. */
 export const STAGES = ['wait', 'work', 'wake', 'total'] as const;
 /**
  * `wait`: PENDING → PROCESSING, for the worker. `work`: → COMPLETE, the client. `wake`: → FREE, the
@@ -16,7 +19,7 @@ export const STAGES = ['wait', 'work', 'wake', 'total'] as const;
 export type Stage = (typeof STAGES)[number];
 export type Stages = Readonly<Record<Stage, LatencySnapshot>>;
 
-/** Access sizes that are counted; 0 stands for all others. */
+/** Access sizes with a count of their own. 0 stands for all others. */
 export const COUNTED_SIZES = [1, 2, 4, 8, 0] as const;
 
 export interface SizeCount {
@@ -32,18 +35,18 @@ export interface StatisticsRow {
   /** Sizes that occurred, in the order of COUNTED_SIZES. */
   readonly sizes: readonly SizeCount[];
   /**
-   * Of the requests that were finished and timed. A request that the HSM answered itself has no
-   * `wait` and no `work`.
+   * Latencies of the requests that were finished and timed. Requests that the HSM answered itself
+   * have no `wait` and no `work`.
    */
   readonly stages: Stages;
 }
 
-/** Errors by whose they are. */
+/** Errors of one client or device. */
 export interface ErrorRow {
   readonly name: string;
-  /** Times that a client or device threw, or gave no answer. */
+  /** How often it threw, or gave no answer. */
   readonly errors: number;
-  /** Times that it took too long and was taken out. */
+  /** How often it exceeded its time limit. */
   readonly late: number;
 }
 
@@ -54,7 +57,10 @@ export interface StatisticsSnapshot {
   readonly guestErrors: number;
   readonly types: readonly StatisticsRow[];
   readonly clients: readonly StatisticsRow[];
-  /** By client and range; what lies in no range of its client has its client's name and type. */
+  /**
+   * By client and range. Requests outside of their client's ranges are in a row with the client's
+   * name and type.
+   */
   readonly ranges: readonly StatisticsRow[];
   readonly addresses: readonly AddressRow[];
   /** Addresses that no client claims. */
@@ -64,17 +70,17 @@ export interface StatisticsSnapshot {
 
 export const NO_STAGES: Stages = { wait: NO_LATENCY, work: NO_LATENCY, wake: NO_LATENCY, total: NO_LATENCY };
 
-/** The requests of both. */
+/** Adds two snapshots. */
 export function mergeStatistics(a: StatisticsSnapshot, b: StatisticsSnapshot): StatisticsSnapshot {
   return add(a, b, 1);
 }
 
-/** What came after `earlier`, which is part of `later`. */
+/** The requests between two snapshots of one VM. */
 export function diffStatistics(later: StatisticsSnapshot, earlier: StatisticsSnapshot): StatisticsSnapshot {
   return add(later, earlier, -1);
 }
 
-/** Rows of the same name as one, in the order of a snapshot. */
+/** Merges rows of the same name. Sorted like a snapshot. */
 export function mergeRows(rows: readonly StatisticsRow[]): StatisticsRow[] {
   return addRows(rows, [], 1, addRow, isUsed);
 }

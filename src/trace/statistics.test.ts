@@ -65,7 +65,7 @@ test('requests are counted by type, client, range and address, most first', () =
   assert.deepEqual(counts(snapshot.unclaimed), [['mmio 0x100001008', 1, 0]]);
 });
 
-test('sizes are counted by direction, and odd ones together', () => {
+test('sizes are counted by direction, and unusual ones together', () => {
   const { statistics, play } = counted();
   for (const size of [1, 1, 4, 3, 77]) play({ size }, UART);
   play({ size: 4, isRead: false }, UART);
@@ -129,7 +129,7 @@ test('a guest that scans addresses fills a bounded list; the rest share one row'
   assert.deepEqual(counts(addresses.slice(0, 1)), [['other addresses', 50, 0]]);
 });
 
-test('clients and ranges without end share rows too', () => {
+test('clients and ranges beyond their limits share rows', () => {
   const { statistics, play } = counted(() =>
     Array.from({ length: 400 }, (_, i) => ({ type: PORT, start: BigInt(i), end: BigInt(i) })),
   );
@@ -171,7 +171,7 @@ test('type numbers that mean nothing share one row, and PCI functions have names
   assert.ok(addresses.some(({ name }) => name === 'pci 12:1f.1'));
 });
 
-test('errors are counted by whose they are', () => {
+test('errors are counted by client', () => {
   const { statistics } = counted();
   statistics.countError('disk', false);
   statistics.countError('disk', true);

@@ -205,7 +205,7 @@ describe('accesses', () => {
     assert.equal(pm.read(PmRegister.ENABLE, 2), 0x0500, 'a byte leaves the other one');
   });
 
-  test('the reserved word reads as 0, and what is past the block floats', () => {
+  test('the reserved word reads as 0, and bytes past the block float', () => {
     const { pm } = machine();
     assert.equal(pm.read(6, 2), 0);
     assert.equal(pm.read(11, 2), 0xff00);

@@ -14,7 +14,7 @@ test('characters come out in the order they went in, around the end of the ring'
   assert.equal(fifo.shift(), undefined);
 });
 
-test('a full FIFO refuses, and keeps what it has', () => {
+test('a full FIFO refuses a character, and keeps the others', () => {
   const fifo = new CharacterFifo(2);
   assert.ok(fifo.push(1));
   assert.ok(fifo.push(2));
@@ -37,7 +37,7 @@ test('errors belong to their character and are taken once', () => {
   assert.equal(fifo.shift(), 0x42);
 });
 
-test('a character leaves with errors that nobody took, and clearing forgets them', () => {
+test('a character leaves with errors that were not taken, and clearing drops them', () => {
   const fifo = new CharacterFifo(4);
   fifo.push(0x1000);
   assert.equal(fifo.shift(), 0x1000);

@@ -97,7 +97,7 @@ describe('the time', () => {
     assert.equal(time(), '12:34:58');
   });
 
-  test('follows a wall time that steps back, which is no update', () => {
+  test('follows a wall time that steps back, without an update', () => {
     let wall = START;
     const clock = { now: () => 0, wallTimeMs: () => wall, schedule: () => ({ cancel: () => undefined }) };
     const { get, time } = machine({ clock });
@@ -114,7 +114,7 @@ describe('a guest that sets the clock', () => {
   }
   const START_S = START / 1000;
 
-  test('with SET is told of once, when the clock goes on', () => {
+  test('with SET is reported once, when the clock goes on', () => {
     const { set, changes, clock } = told();
     set(CmosIndex.B, 0x82);
     set(CmosIndex.HOURS, 0x13);
@@ -127,7 +127,7 @@ describe('a guest that sets the clock', () => {
     assert.deepEqual(changes[1], [START_S + 1860, -300], 'counted from the time that was set before');
   });
 
-  test('with SET and the divider held, as Linux does it, is told of when both have ended', () => {
+  test('with SET and the divider held, as Linux does it, is reported when both have ended', () => {
     const { set, changes } = told();
     set(CmosIndex.B, 0x82);
     set(CmosIndex.A, 0x76);
@@ -138,7 +138,7 @@ describe('a guest that sets the clock', () => {
     assert.deepEqual(changes, [[START_S, 86_400]]);
   });
 
-  test('while it runs is told of with each byte', () => {
+  test('while it runs is reported with each byte', () => {
     const { set, changes } = told();
     set(CmosIndex.SECONDS, 0x00);
     set(CmosIndex.MINUTES, 0x35);
@@ -148,7 +148,7 @@ describe('a guest that sets the clock', () => {
     ]);
   });
 
-  test('to what it shows already, or that writes other bytes, changes nothing', () => {
+  test('to the same time, or a write to other bytes, is not reported', () => {
     const { set, changes, clock } = told();
     for (const index of [CmosIndex.SECONDS_ALARM, CmosIndex.SHUTDOWN, CmosIndex.DAY_OF_WEEK]) set(index, 0x01);
     set(CmosIndex.B, 0x82);
@@ -277,7 +277,7 @@ describe('the periodic interrupt', () => {
     assert.equal(line(), true);
   });
 
-  test('rate 0 and a held divider give none', () => {
+  test('rate 0 and a held divider give no ticks', () => {
     const { clock, get, set, edges } = machine();
     for (const a of [0x20, 0x66, 0x76]) {
       set(CmosIndex.A, a);
@@ -321,7 +321,7 @@ describe('the alarm', () => {
     }
   });
 
-  test('sets its flag in the past for a guest that looks late', () => {
+  test('sets its flag for a guest that reads register C late', () => {
     const { clock, get, set } = machine();
     set(CmosIndex.HOURS_ALARM, 0x13);
     set(CmosIndex.MINUTES_ALARM, 0x00);
@@ -342,7 +342,7 @@ describe('the alarm', () => {
 });
 
 describe('the CMOS', () => {
-  test('tells the size of memory', () => {
+  test('holds the size of memory', () => {
     const word = (get: (index: number) => number, index: number): number => get(index) | (get(index + 1) << 8);
     const { get } = machine();
     assert.equal(word(get, CmosIndex.BASE_MEMORY), 640);

@@ -63,7 +63,7 @@ describe('controller commands', () => {
     assert.deepEqual(ask(0x20), [0x30]);
   });
 
-  test('the status tells whether the last write was a command', () => {
+  test('the status shows whether the last write was a command', () => {
     const { command, data, status } = machine();
     void command.write(0, 1, 0xae);
     assert.equal(status() & COMMAND, COMMAND);
@@ -96,7 +96,7 @@ describe('controller commands', () => {
     for (const code of [0x00, 0x21, 0x7f, 0xa0, 0xb0, 0xe0]) assert.deepEqual(ask(code), []);
   });
 
-  test('answers that nobody fetches are limited', () => {
+  test('answers that the guest does not fetch are limited', () => {
     const { command, drain } = machine();
     for (let i = 0; i < 1000; i++) void command.write(0, 1, 0xaa);
     assert.equal(drain().length, ANSWER_QUEUE_LIMIT + 1);
@@ -123,7 +123,7 @@ describe('reset', () => {
     assert.equal(resets.length, 1);
   });
 
-  test('of either port is of the whole controller', () => {
+  test('of either port resets the whole controller', () => {
     const { controller, data, ask, status, line } = machine();
     ask(0x60, 0x01);
     controller.pressKey([0x1c]);

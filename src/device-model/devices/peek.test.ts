@@ -165,7 +165,7 @@ function acts(kind: Kind): fc.Arbitrary<Act> {
   );
 }
 
-describe('looking changes nothing', () => {
+describe('peeking changes nothing', () => {
   for (const [name, kind] of Object.entries(KINDS))
     test(`${name} behaves as if nobody had looked`, () => {
       fc.assert(
@@ -184,7 +184,7 @@ describe('looking changes nothing', () => {
       );
     });
 
-  test('every register that can be read has a value, and those that can only be written have none', () => {
+  test('every readable register has a value, and write-only ones have none', () => {
     for (const [name, kind] of Object.entries(KINDS)) {
       const machine = new Machine(kind);
       const access = machine.made.devices.flatMap((device) => device.registers?.registers ?? []);
@@ -198,7 +198,7 @@ describe('looking changes nothing', () => {
   });
 });
 
-test('a look shows what a read would give, and what stands behind it', () => {
+test('a peek returns what a read would, and the state behind it', () => {
   const clock = new ManualClock();
   const uart = new Uart16550({ clock });
   uart.receive(Buffer.from('A'));

@@ -89,7 +89,7 @@ class Bench {
 /** Counts of a guest that wants 100, 250 and 1000 interrupts a second. */
 const [HZ_100, HZ_250, HZ_1000] = [11_932, 4_773, 1_193];
 
-describe('on a host that looks often', () => {
+describe('on a host with precise timers', () => {
   test('modes 2 and 3 give an edge a period, the first a period after the load', () => {
     for (const mode of [2, 3]) {
       const bench = new Bench();
@@ -217,7 +217,7 @@ describe('on a host whose timers are late', () => {
     assert.ok(bench.smallestGapMs() > 0.49);
   });
 
-  test('what exceeds the limit is dropped and counted', () => {
+  test('edges beyond the limit are dropped and counted', () => {
     const bench = new Bench();
     bench.program(2, HZ_1000);
     bench.clock.stall(60_000);
@@ -236,7 +236,7 @@ describe('on a host whose timers are late', () => {
     assert.equal(bench.pit.missedTicks, 9);
   });
 
-  test('a guest that reads the count finds the edge delivered which the count tells of', () => {
+  test('a guest that reads the count has received the edges that the count implies', () => {
     const bench = new Bench();
     bench.program(2, HZ_100);
     bench.clock.stall(12);
@@ -249,7 +249,7 @@ describe('on a host whose timers are late', () => {
     assert.equal(bench.edgesMs.length, 2);
   });
 
-  test('a new control word ends what was owed, and counts it', () => {
+  test('a new control word drops the owed edges, and counts them', () => {
     const bench = new Bench();
     bench.program(2, HZ_100);
     bench.clock.stall(105);

@@ -285,7 +285,7 @@ describe('counts', () => {
     assert.equal(bench.pit.read(0, 1) | (bench.pit.read(0, 1) << 8), 500);
   });
 
-  test('a new control word drops what was latched', () => {
+  test('a new control word drops latched values', () => {
     const bench = new Bench();
     bench.program(0, 2, 1000);
     bench.pass(1);
@@ -346,7 +346,7 @@ describe('read-back', () => {
 });
 
 describe('port 0x61', () => {
-  test('bits 0 to 3 keep what is written, the others do not', () => {
+  test('bits 0 to 3 can be written, the others cannot', () => {
     const bench = new Bench();
     bench.port61.write(0, 1, 0xff);
     assert.equal(bench.port61.read(0, 1) & 0xcf, 0x0f);

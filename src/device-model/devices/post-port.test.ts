@@ -3,7 +3,7 @@ import test from 'node:test';
 
 import { POST_HISTORY_LIMIT, PostPort } from './post-port.js';
 
-test('remembers the last code and tells of each', () => {
+test('keeps the last code and calls back with each', () => {
   const told: number[] = [];
   const port = new PostPort({ onCode: (code) => told.push(code) });
   assert.equal(port.code, undefined);

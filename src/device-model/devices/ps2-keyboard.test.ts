@@ -16,7 +16,7 @@ function ask(keyboard: Ps2Keyboard, ...bytes: number[]): number[] {
   });
 }
 
-test('answers what a host asks before it believes in a keyboard', () => {
+test('answers the commands with which a host probes for a keyboard', () => {
   const keyboard = new Ps2Keyboard();
   assert.deepEqual(ask(keyboard, 0xff), [0xfa, 0xaa]);
   assert.deepEqual(ask(keyboard, 0xf2), [0xfa, 0xab, 0x83]);
@@ -41,7 +41,7 @@ test('sends the codes of keys while it scans', () => {
   assert.equal(keyboard.press([0x1c]), true);
 });
 
-test('speaks set 1 when told to, and refuses set 3', () => {
+test('sends set 1 on command, and refuses set 3', () => {
   const keyboard = new Ps2Keyboard();
   assert.deepEqual(ask(keyboard, 0xf0, 0x00), [0xfa, 0xfa, 0x02]);
   assert.deepEqual(ask(keyboard, 0xf0, 0x03), [0xfa, 0xfe]);
@@ -70,7 +70,7 @@ test('a new command ends the answers to the one before', () => {
   assert.deepEqual(drain(keyboard), [0xee]);
 });
 
-test('a full buffer drops keys whole, and says so to the host once', () => {
+test('a full buffer drops complete keys, and sends the overrun code once', () => {
   const keyboard = new Ps2Keyboard();
   for (let i = 0; i < 100; i++) keyboard.press([0xe0, 0x75]);
   const bytes = drain(keyboard);

@@ -85,7 +85,7 @@ test('bytes that are no time become one at the next update', () => {
   );
 });
 
-test('the alarm comes when a look at every second would find it', () => {
+test('the alarm fires at the second that a check of every second would find', () => {
   const anyOr = (limit: number): fc.Arbitrary<number> =>
     fc.oneof(fc.integer({ min: 0xc0, max: 0xff }), fc.integer({ min: 0, max: limit - 1 }));
   fc.assert(

@@ -108,7 +108,7 @@ describe('registers', () => {
 });
 
 describe('sending', () => {
-  test('what the guest writes reaches the output in order when the turn ends', async () => {
+  test('bytes that the guest writes reach the output in order when the turn ends', async () => {
     const bench = new Bench();
     for (const character of 'hello') bench.write(DATA, character.charCodeAt(0));
     assert.equal(bench.sent.length, 0);
@@ -122,7 +122,7 @@ describe('sending', () => {
     assert.equal(bench.read(LSR), 0x60);
   });
 
-  test('close gives the sink what was sent last', () => {
+  test('close passes the last bytes to the sink', () => {
     const bench = new Bench();
     bench.write(DATA, 0x41);
     bench.uart.close();
@@ -181,7 +181,7 @@ describe('receiving', () => {
     assert.equal(bench.read(DATA), 'b'.charCodeAt(0), 'RBR keeps its character');
   });
 
-  test('pasted text arrives whole, however slowly the guest reads', () => {
+  test('pasted text arrives completely, however slowly the guest reads', () => {
     const bench = new Bench();
     bench.write(FCR, 0xc1);
     const text = 'The quick brown fox jumps over the lazy dog. '.repeat(100);
@@ -190,7 +190,7 @@ describe('receiving', () => {
     assert.equal(bench.read(LSR) & 0x02, 0, 'no overrun');
   });
 
-  test('IIR tells received data from the trigger level on, and a timeout below', () => {
+  test('IIR reports received data from the trigger level on, and a timeout below it', () => {
     for (const [fcr, level] of [
       [0x01, 1],
       [0x41, 4],
@@ -209,7 +209,7 @@ describe('receiving', () => {
     }
   });
 
-  test('what a guest leaves below the trigger is reported after four character times', () => {
+  test('characters left below the trigger level are reported after four character times', () => {
     const bench = new Bench();
     bench.write(LCR, 0x80);
     bench.write(0, 1); // 115200 baud
@@ -236,7 +236,7 @@ describe('receiving', () => {
     assert.equal(bench.clock.pending, 0);
   });
 
-  test('the queue has a limit: receive says how much it took, and tells when there is room', () => {
+  test('the queue has a limit: receive returns how much it took, and calls back when there is room', () => {
     let offers = 0;
     const bench = new Bench({ onInputRoom: () => (offers += 1) });
     const taken = bench.uart.receive(new Uint8Array(INPUT_QUEUE_CHARACTERS + 100));
@@ -250,7 +250,7 @@ describe('receiving', () => {
     assert.equal(offers, 1);
   });
 
-  test('clearing or switching the FIFO loses what is in it, not what waits', () => {
+  test('clearing or switching the FIFO drops its characters, not the queue', () => {
     const bench = new Bench();
     bench.write(FCR, 0x01);
     bench.type('x'.repeat(16) + 'y'.repeat(16) + 'z');
@@ -362,7 +362,7 @@ describe('modem status', () => {
 });
 
 describe('loopback', () => {
-  test('what is sent is received and does not reach the output', () => {
+  test('sent characters are received and do not reach the output', () => {
     const bench = new Bench();
     bench.write(LCR, 0x03);
     bench.write(MCR, LOOP);

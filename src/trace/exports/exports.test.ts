@@ -50,7 +50,7 @@ test('JSON Lines: an object in each line, with the stages, and wide values as te
   assert.deepEqual([first?.['vm'], first?.['stageNs'], first?.['client'], first?.['value']], ['vm', null, null, 0x41]);
 });
 
-test('a move of a burst that has no time has no stage, and begins none', async () => {
+test('a move without a time in a burst has no stage, and starts none', async () => {
   const page = new TracedPage(Infinity);
   const trace = page.trace.watch();
   for (let i = 0; i < 3; i++) page.play({}, UART);

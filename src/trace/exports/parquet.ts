@@ -1,7 +1,7 @@
 /**
- * The trace as a Parquet file, a row for each move, for DuckDB, pandas and their like. Rows are
- * collected to groups, and each group is written when it is full: memory holds one group and a line
- * about each that was written.
+ * ParquetExport: the trace as a Parquet file with a row for each move, for DuckDB, pandas and
+ * others. Rows are collected in groups, and a full group is written at once. So memory holds one
+ * group, and the metadata of those before.
  */
 
 import { ByteWriter, ParquetWriter, type ColumnSource } from 'hyparquet-writer';
@@ -21,7 +21,7 @@ interface Column {
 const int64 = (value: number | bigint | null): bigint | null =>
   value === null ? null : BigInt.asIntN(64, BigInt(value));
 
-/** Snake case, as SQL has it. `value` and `address` are the 64 bits as a signed number. */
+/** Snake case, as usual in SQL. `value` and `address` are 64 bits as a signed number. */
 const COLUMNS: readonly Column[] = [
   { name: 'vm', type: 'STRING', of: ({ vm }) => vm },
   { name: 'time_ns', type: 'INT64', of: ({ timeNs }) => int64(timeNs) },
@@ -73,7 +73,7 @@ export class ParquetExport implements TraceExport {
 
   end(): Uint8Array {
     if (this.#rows.length > 0) this.#writeGroup();
-    // Without a promise: the bytes go to memory.
+    // Synchronous, because the bytes go to memory.
     void this.#writer.finish();
     return this.#taken();
   }
@@ -88,7 +88,8 @@ export class ParquetExport implements TraceExport {
   }
 
   /**
-   * What the writer has made so far; it goes on with an empty buffer at the same place of the file.
+   * Takes the bytes written so far. The writer goes on with an empty buffer at the same offset of
+   * the file.
    */
   #taken(): Uint8Array {
     const bytes = this.#bytes.getBytes().slice();

@@ -1,7 +1,11 @@
 /**
- * The trace in Perfetto's protobuf format, which ui.perfetto.dev opens: a process for the VM, a
- * track for each vCPU with a slice for each request and its stages, a track for each client, and
- * arrows from the vCPU to the client and back.
+ * PerfettoExport: the trace in Perfetto's protobuf format, for ui.perfetto.dev: a process for the
+ * VM, a track for each vCPU with a slice for each request and its stages, a track for each client,
+ * and arrows from the vCPU to the client and back.
+ *
+ * Use: write the bytes of each `add(move)`, then those of `end()`, to one file.
+ * - Good: use one export for each VM, with different process ids, and concatenate the bytes.
+ * - Bad: leave out `end()`, which closes the slices that are open.
  *
  * Field numbers: protos/perfetto/trace/{trace,trace_packet}.proto and
  * …/track_event/{track_event,track_descriptor, process_descriptor,debug_annotation}.proto of
@@ -37,13 +41,13 @@ interface Event {
   readonly annotations?: Readonly<Record<string, string | number>>;
 }
 
-/** What is drawn of a slot at the moment. */
+/** The open slices of a slot. */
 interface Drawn {
   /** Slices open on the vCPU's track. */
   depth: number;
   client: number | undefined;
   request: number;
-  /** The arrow that has begun and not ended. */
+  /** Id of the arrow that has started and not ended. */
   flow: number;
 }
 
@@ -63,7 +67,7 @@ export class PerfettoExport implements TraceExport {
   #lastNs = 0;
   #hasBegun = false;
 
-  /** `pid` is the process that the viewer shows, one for each VM. */
+  /** `pid`: the process id that the viewer displays. Use one for each VM. */
   constructor(vm: string, pid = 1) {
     this.#vm = vm;
     this.#pid = pid;
@@ -107,7 +111,8 @@ export class PerfettoExport implements TraceExport {
     const track = vcpuTrack(vcpu);
     this.#event(timeNs, track, EventType.END, {});
     if (to === 'PROCESSING') {
-      // Where the one ends and the other begins was not taken: `timeNs` is that of PENDING.
+      // Without a time for the move, wait and work cannot be separated: `timeNs` is that of
+      // PENDING.
       this.#event(timeNs, track, EventType.BEGIN, { name: isTimed ? 'work' : 'wait and work' });
       drawn.client = this.#client(client ?? 'client', vcpu);
       const name = request === undefined ? 'request' : nameOf(request);
@@ -128,7 +133,7 @@ export class PerfettoExport implements TraceExport {
     }
   }
 
-  /** Ends whatever is drawn of the slot. */
+  /** Ends all open slices of the slot. */
   #close(timeNs: number, vcpu: number): void {
     const drawn = this.#drawn[vcpu] as Drawn;
     for (; drawn.depth > 0; drawn.depth--) this.#event(timeNs, vcpuTrack(vcpu), EventType.END, {});
@@ -166,8 +171,8 @@ export class PerfettoExport implements TraceExport {
   }
 
   /**
-   * Requests of two vCPUs may be with a client at once, so each has its own; the viewer shows
-   * tracks of one name as one.
+   * A client may have requests of two vCPUs at once, so each vCPU has its own track. The viewer
+   * merges tracks of one name.
    */
   #client(name: string, vcpu: number): number {
     const key = `${vcpu} ${name}`;
@@ -240,7 +245,7 @@ function vcpuTrack(vcpu: number): number {
   return FIRST_VCPU_TRACK + vcpu;
 }
 
-/** Without the value, so that the viewer counts the same access as one name. */
+/** Without the value, so that the viewer groups accesses to the same register. */
 function nameOf(request: IoRequest): string {
   return describe(request).replace(/ = .*/, '');
 }

@@ -1,12 +1,10 @@
-/**
- * TraceExport: what every format is to the one who writes the file: moves in, bytes out, in pieces.
- */
+/** TraceExport: the interface of a trace format: moves in, bytes out, in pieces. */
 
 import type { Move } from '../move.js';
 
 export interface TraceExport {
-  /** The bytes that are ready; undefined while it still collects. */
+  /** Takes a move. Returns the bytes that are ready, in order. Undefined if there are none yet. */
   add(move: Move): Uint8Array | undefined;
-  /** The rest, when there are no more moves. Once. */
+  /** Returns the remaining bytes. Call once, after the last move. */
   end(): Uint8Array;
 }

@@ -39,14 +39,14 @@ test('an absent function, a wrong size and an unaligned register read as 32 ones
   assert.equal(bus.read(0, 0, 0, 4, 4), before);
 });
 
-test('numbers beyond their fields reach nobody', () => {
+test('numbers beyond their fields reach no function', () => {
   const bus = busWith([1, 0]);
   assert.equal(bus.read(0, 0, 8, 0, 4), ALL_ONES, 'function 8 of device 0 is not device 1');
   assert.equal(bus.read(-1, 1, 0, 0, 4), ALL_ONES);
   assert.equal(bus.read(256, 1, 0, 0, 4), ALL_ONES);
 });
 
-test('the multi-function bit follows what is present', () => {
+test('the multi-function bit follows the functions that are present', () => {
   const bus = busWith([0, 0], [2, 0], [2, 3]);
   assert.equal(bus.read(0, 0, 0, 0x0e, 1), 0x00);
   for (const fn of [0, 3]) {

@@ -28,7 +28,7 @@ test('a base address register answers the question for its size', () => {
   assert.equal(space.read(PciRegister.BAR0, 4), 0xc001);
 });
 
-test('what no field describes reads as 0 and ignores writes', () => {
+test('bytes without a field read as 0 and ignore writes', () => {
   const space = new PciConfigSpace([]);
   space.write(0x80, 4, 0xffff_ffff);
   assert.equal(space.read(0x80, 4), 0);
@@ -43,7 +43,7 @@ test('there is no extended configuration space', () => {
   assert.equal(space.read(0x100, 4), 0);
 });
 
-test('the device sets what the guest cannot, and a reset takes all back', () => {
+test('the device sets bits that the guest cannot, and a reset restores all', () => {
   const space = new PciConfigSpace([{ register: PciRegister.STATUS, size: 2, value: 0x0010, clearable: 0x8000 }]);
   space.set(PciRegister.STATUS, 2, 0x8010);
   assert.equal(space.read(PciRegister.STATUS, 2), 0x8010);
