@@ -1,26 +1,31 @@
-// Builds the dashboard's page when something of it is newer than what was built: bundling takes seconds, and most builds
-// are for other reasons. `--force` builds it anyway.
+// Bundles the live page if one of its sources is newer than the bundle: bundling takes seconds, and
+// most builds do not change the page. `node scripts/build-page.mjs --force` bundles it anyway.
 
 import { existsSync, readdirSync, statSync } from 'node:fs';
+import { argv } from 'node:process';
 import { fileURLToPath } from 'node:url';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const built = `${root}dist/dashboard/page/index.html`;
-/** Files and folders that the page is made of. */
+const BUNDLE = `${root}dist/dashboard/page/index.html`;
+/** Files and folders that the page is built from. */
 const SOURCES = ['src/dashboard', 'src/io-request', 'vite.config.js', 'tsconfig.json', 'package-lock.json'];
 
-/** @param {string} path @returns {number} when it, or anything in it, was changed */
+/**
+ * @param {string} path
+ * @returns {number} latest modification time of the file, or of anything in the folder
+ */
 function newest(path) {
-  const { mtimeMs } = statSync(path);
-  if (!statSync(path).isDirectory()) return mtimeMs;
-  return Math.max(mtimeMs, ...readdirSync(path).map((name) => newest(`${path}/${name}`)));
+  const status = statSync(path);
+  if (!status.isDirectory()) return status.mtimeMs;
+  return Math.max(status.mtimeMs, ...readdirSync(path).map((name) => newest(`${path}/${name}`)));
 }
 
-const isNeeded =
-  process.argv.includes('--force') ||
-  !existsSync(built) ||
-  SOURCES.some((source) => newest(root + source) > statSync(built).mtimeMs);
-if (isNeeded) {
+/** @param {{ isForced: boolean }} options */
+export async function buildPage({ isForced }) {
+  const isCurrent = existsSync(BUNDLE) && SOURCES.every((source) => newest(root + source) <= statSync(BUNDLE).mtimeMs);
+  if (isCurrent && !isForced) return;
   const { build } = await import('vite');
   await build({ configFile: `${root}vite.config.js` });
 }
+
+if (argv[1] === fileURLToPath(import.meta.url)) await buildPage({ isForced: argv.includes('--force') });

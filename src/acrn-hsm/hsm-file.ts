@@ -32,7 +32,7 @@ import {
   type StructLayout,
 } from './struct-layout.js';
 import { StructView } from './struct-view.js';
-import type { UserspaceHandle } from './userspace-client.js';
+import type { InterruptSignal, UserspaceHandle } from './userspace-client.js';
 import { decodeRegisters, hasReservedBits } from './vcpu-register-set.js';
 
 const WORD = 0xffff_ffffn;
@@ -86,7 +86,7 @@ export class HsmFile {
    * `argument` is an address in the caller's memory, or the value itself. `signal` ends a waiting
    * ATTACH with 0.
    */
-  ioctl(code: number, argument: bigint | number = 0n, signal?: AbortSignal): Result {
+  ioctl(code: number, argument: bigint | number = 0n, signal?: InterruptSignal): Result {
     if (this.#isClosed) return Errno.EBADF;
     const address = BigInt.asUintN(U64, BigInt(argument));
     if (code === Ioctl.CREATE_VM) return this.#create(address);
@@ -135,7 +135,7 @@ export class HsmFile {
     }
   }
 
-  #requests(vm: IoctlVm, code: number, address: bigint, signal?: AbortSignal): Result | undefined {
+  #requests(vm: IoctlVm, code: number, address: bigint, signal?: InterruptSignal): Result | undefined {
     switch (code) {
       case Ioctl.CREATE_IOREQ_CLIENT:
         return vm.createUserspace();

@@ -20,6 +20,16 @@ import { AttachWords } from './attach-words.js';
 /** Calls of ATTACH that may wait at a time. */
 export const MAX_WAITERS = 64;
 
+/**
+ * What ATTACH uses of an `AbortSignal`. A structural type, so that the package's types need neither
+ * the DOM's nor Node's.
+ */
+export interface InterruptSignal {
+  readonly aborted: boolean;
+  addEventListener(type: 'abort', listener: () => void): void;
+  removeEventListener(type: 'abort', listener: () => void): void;
+}
+
 /** For `UserspaceThread`; it survives structured cloning. */
 export interface UserspaceHandle {
   readonly words: SharedArrayBuffer;
@@ -76,7 +86,7 @@ export class UserspaceClient implements IoClient {
    * abort ends the wait with 0, as a signal does in the driver: the caller scans, finds nothing,
    * and comes back.
    */
-  attach(signal?: AbortSignal): number | Promise<number> {
+  attach(signal?: InterruptSignal): number | Promise<number> {
     if (this.#isDestroyed) return Errno.ENODEV;
     if (this.#hasPending() || signal?.aborted === true) return 0;
     if (this.#waiters.size >= MAX_WAITERS) return Errno.ENOMEM;

@@ -1,11 +1,22 @@
 /**
- * The package as npm makes it, in an empty project: its command, examples and types. The dependencies are linked from
- * here, so that no network is needed.
+ * The package as npm packs it, unpacked in an empty project: its command, examples and types.
+ * The dependencies are linked from the checkout, so that no network is needed.
  */
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { after, before, test } from 'node:test';
@@ -17,22 +28,25 @@ const root = fileURLToPath(new URL('../../../', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'upcall-pack-'));
 const project = join(folder, 'project');
 const installed = join(project, 'node_modules', 'upcall');
+const manifest = readManifest(root);
 after(() => rmSync(folder, { recursive: true }));
 
 interface PackageJson {
+  readonly exports: Readonly<Record<string, unknown>>;
   readonly files: readonly string[];
+  readonly scripts: Readonly<Record<string, string>>;
   readonly bin: Readonly<Record<string, string>>;
   readonly dependencies: Readonly<Record<string, string>>;
 }
 
 before(() => {
-  const manifest = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as PackageJson;
   const staging = join(folder, 'staging');
   mkdirSync(staging);
   cpSync(build, join(staging, 'dist'), { recursive: true });
-  const topLevel = manifest.files.filter((file) => !file.startsWith('!') && file !== 'dist');
+  const topLevel = new Set(manifest.files.map((pattern) => pattern.replace(/^!|\/.*$/g, '')));
+  topLevel.delete('dist');
   for (const file of ['package.json', 'README.md', ...topLevel])
-    if (existsSync(join(root, file))) cpSync(join(root, file), join(staging, file), { recursive: true });
+    cpSync(join(root, file), join(staging, file), { recursive: true });
   const archive = execFileSync('npm', ['pack', '--silent', '--ignore-scripts'], {
     cwd: staging,
     encoding: 'utf8',
@@ -54,17 +68,56 @@ function node(...args: string[]): Promise<Ended> {
   return ended;
 }
 
-test('the package has what it needs and no tests', () => {
+function readManifest(folder: string): PackageJson {
+  return JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as PackageJson;
+}
+
+/** The package's files, relative to its folder and with `/`. */
+function packedFiles(): string[] {
+  const paths = readdirSync(installed, { recursive: true }).map(String);
+  return paths.map((path) => path.replaceAll('\\', '/'));
+}
+
+test('the package has what its users need', () => {
+  const files = packedFiles();
   for (const file of [
     'dist/index.js',
     'dist/index.d.ts',
     'dist/cli/main.js',
     'guests/monitor.bin',
     'examples/machine.js',
+    'docs/write-a-device.md',
+    'SECURITY.md',
   ])
-    assert.ok(existsSync(join(installed, file)), file);
-  assert.equal(existsSync(join(installed, 'dist/cli/e2e/pack.test.js')), false);
+    assert.ok(files.includes(file), file);
   assert.match(readFileSync(join(installed, 'dist/cli/main.js'), 'utf8'), /^#!\/usr\/bin\/env node\n/);
+});
+
+test('the package has no tests, no code that nobody can import and no pictures', () => {
+  const unwanted = /\.test\.|\.map$|\/(fixtures|e2e|fuzzing|soak)\/|^docs\/.*\.(?!md$)[a-z]+$/;
+  const others = packedFiles().filter((file) => unwanted.test(file));
+  const ownSuite = /^dist\/conformance\/(?!hypervisor-suite(\/|$))/;
+  assert.deepEqual([...others, ...packedFiles().filter((file) => ownSuite.test(file))], []);
+});
+
+test('every module that a packed module names is packed', () => {
+  const named = /(?:from|import) ?\(?'(\.[^']+)'|new URL\('(\.[^']+\.js)', import\.meta\.url\)/g;
+  const missing: string[] = [];
+  for (const file of packedFiles().filter((path) => /^dist\/(?!dashboard\/page\/).*\.js$/.test(path)))
+    for (const [, imported, url] of withoutComments(file).matchAll(named)) {
+      const target = join(installed, dirname(file), imported ?? url ?? '');
+      if (!existsSync(target)) missing.push(`${file}: ${imported ?? url ?? ''}`);
+    }
+  assert.deepEqual(missing, []);
+});
+
+function withoutComments(file: string): string {
+  return readFileSync(join(installed, file), 'utf8').replace(/^ *(\/\*)?\*.*$/gm, '');
+}
+
+test('an install of the package runs no script of its own', () => {
+  const { scripts } = readManifest(installed);
+  for (const event of ['preinstall', 'install', 'postinstall']) assert.equal(scripts[event], undefined, event);
 });
 
 test('its command runs a guest', async () => {
@@ -85,29 +138,55 @@ test('an example that was copied out of it runs', async () => {
   assert.match(stdout, /07/);
 });
 
-test('its types hold in a strict project that checks libraries too', async () => {
-  writeFileSync(join(project, 'consumer.ts'), CONSUMER);
-  writeFileSync(
-    join(project, 'tsconfig.json'),
-    JSON.stringify({
-      compilerOptions: {
-        target: 'es2022',
-        lib: ['es2024'],
-        module: 'nodenext',
-        strict: true,
-        exactOptionalPropertyTypes: true,
-        noUncheckedIndexedAccess: true,
-        skipLibCheck: false,
-        noEmit: true,
-        types: ['node'],
-        allowJs: true,
-        checkJs: true,
-      },
-      files: ['consumer.ts', 'examples/machine.js', 'examples/my-device.js', 'examples/io-client.js'],
-    }),
-  );
+async function compile(options: object, files: readonly string[]): Promise<void> {
+  const compilerOptions = {
+    target: 'es2022',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    noUncheckedIndexedAccess: true,
+    skipLibCheck: false,
+    noEmit: true,
+    ...options,
+  };
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }));
   const { status, stdout } = await node(join(root, 'node_modules/typescript/bin/tsc'), '-p', '.');
   assert.equal(status, 0, stdout);
+}
+
+test('its types hold in a strict project that checks libraries too', async () => {
+  writeFileSync(join(project, 'consumer.ts'), CONSUMER);
+  await compile({ lib: ['es2024'], module: 'nodenext', types: ['node'], allowJs: true, checkJs: true }, [
+    'consumer.ts',
+    'examples/machine.js',
+    'examples/my-device.js',
+    'examples/io-client.js',
+  ]);
+});
+
+for (const [module, moduleResolution] of [
+  ['node16', 'node16'],
+  ['esnext', 'bundler'],
+])
+  test(`the types of every entry need neither the DOM nor Node's (moduleResolution ${moduleResolution ?? ''})`, async () => {
+    const entries = Object.keys(manifest.exports).filter((entry) => entry !== './package.json');
+    assert.ok(entries.length >= 2);
+    const imports = entries.map((entry, index) => `export * as entry${index} from 'upcall${entry.slice(1)}';\n`);
+    writeFileSync(join(project, 'entries.ts'), imports.join(''));
+    // The explorer's types name the compiler's, an optional peer dependency.
+    const compiler = join(project, 'node_modules/typescript');
+    symlinkSync(join(root, 'node_modules/typescript'), compiler);
+    try {
+      await compile({ lib: ['es2023'], types: [], module, moduleResolution }, ['entries.ts']);
+    } finally {
+      unlinkSync(compiler);
+    }
+  });
+
+test('without the optional compiler the explorer names the command that installs it', async () => {
+  const code = `import { loadCompiler } from 'upcall/exploration'; try { await loadCompiler(); } catch (error) { console.log(error.code, error.remedy); }`;
+  writeFileSync(join(project, 'explorer.js'), code);
+  const { stdout, stderr } = await node('explorer.js');
+  assert.equal(stdout.trim(), 'TOOL_MISSING npm install --save-dev typescript', stderr);
 });
 
 const CONSUMER = `

@@ -42,8 +42,11 @@ export interface ThreadPlacement {
   readonly options: unknown;
 }
 
-/** `options` goes to the device and must survive structured cloning. */
-export function inOwnThread(module: URL, options?: unknown): ThreadPlacement {
+/**
+ * `module` is a `URL` object with a file URL. `options` goes to the device and must survive structured
+ * cloning.
+ */
+export function inOwnThread(module: { readonly href: string }, options?: unknown): ThreadPlacement {
   return { kind: 'own-thread', module: module.href, options };
 }
 
