@@ -1,5 +1,5 @@
-// Builds the dashboard's page into dist/dashboard/page, where its server finds it. Everything is bundled: the page asks
-// nobody but its own server. `-- --outDir …` puts it elsewhere.
+// Builds the dashboard's page into dist/dashboard/page, where its server finds it. Everything is
+// bundled: the page asks nobody but its own server. `-- --outDir …` puts it elsewhere.
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

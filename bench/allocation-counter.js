@@ -1,5 +1,8 @@
 // @ts-check
-/** Counts what this thread's JavaScript allocates between two moments, also what a collection has freed meanwhile. Needs --expose-gc. */
+/**
+ * Counts what this thread's JavaScript allocates between two moments, also what a collection has
+ * freed meanwhile. Needs --expose-gc.
+ */
 
 import { GCProfiler, getHeapStatistics } from 'node:v8';
 

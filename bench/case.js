@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * One measurement, in a process of its own: `node bench/case.js FILE ARGS…` imports FILE (from bench/), calls its
- * `measure(...ARGS)` and prints the result as one line of JSON: numbers by name, or `{ "unavailable": why }` for what
- * this machine cannot run. bench/process.js starts these.
+ * One measurement, in a process of its own: `node bench/case.js FILE ARGS…` imports FILE (from
+ * bench/), calls its `measure(...ARGS)` and prints the result as one line of JSON: numbers by name,
+ * or `{ "unavailable": why }` for what this machine cannot run. bench/process.js starts these.
  */
 
 const [file, ...args] = process.argv.slice(2);

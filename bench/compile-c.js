@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Compiles a reference in C once for each content: the program lies in .cache/bench/ under a name that has the hash of its
- * sources, the compiler and the options. CC chooses the compiler.
+ * Compiles a reference in C once for each content: the program lies in .cache/bench/ under a name
+ * that has the hash of its sources, the compiler and the options. CC chooses the compiler.
  */
 
 import { execFile } from 'node:child_process';
@@ -34,7 +34,10 @@ async function findCompiler() {
   return undefined;
 }
 
-/** @param {string} file from bench/ @returns {Promise<{ program: string } | { unavailable: string }>} */
+/**
+ * @param {string} file from bench/
+ * @returns {Promise<{ program: string } | { unavailable: string }>}
+ */
 export async function compile(file) {
   const compiler = await (found ??= findCompiler());
   if (compiler === undefined) return { unavailable: 'no C compiler' };

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The reference for what the page costs: the same core and the same devices, but every access of the guest is a plain
- * call in the core's own thread. No page, no Service VM, no other thread. Not part of the product.
+ * The reference for what the page costs: the same core and the same devices, but every access of
+ * the guest is a plain call in the core's own thread. No page, no Service VM, no other thread. Not
+ * part of the product.
  */
 
 import { product } from './product.js';
@@ -39,7 +40,10 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
 
   /** @param {number} size */
   const ones = (size) => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff);
-  /** @param {number} port @param {(bus: number, device: number, fn: number, register: number) => number | void} access */
+  /**
+   * @param {number} port
+   * @param {(bus: number, device: number, fn: number, register: number) => number | void} access
+   */
   const config = (port, access) => {
     if (configAddress >>> 31 === 0) return 0xffff_ffff;
     const a = configAddress;

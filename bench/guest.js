@@ -1,5 +1,8 @@
 // @ts-check
-/** Runs a guest of the embedded core to its end, with its devices behind the page or called directly. */
+/**
+ * Runs a guest of the embedded core to its end, with its devices behind the page or called
+ * directly.
+ */
 
 import { runDirectly } from './direct-machine.js';
 import { product } from './product.js';

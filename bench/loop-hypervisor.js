@@ -1,5 +1,8 @@
 // @ts-check
-/** The hypervisor of the cases that need a whole ServiceVm around loop-program.js: its vCPUs read one port and do nothing else. */
+/**
+ * The hypervisor of the cases that need a whole ServiceVm around loop-program.js: its vCPUs read
+ * one port and do nothing else.
+ */
 
 import { product } from './product.js';
 import { ANSWER, PORT } from './loop-program.js';

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * A guest that does nothing but read one port, through the product's IoHandler as any other vCPU. The scripted hypervisor
- * plays lists of accesses and makes a bigint of each value; this adds a loop and nothing else.
+ * A guest that does nothing but read one port, through the product's IoHandler as any other vCPU.
+ * The scripted hypervisor plays lists of accesses and makes a bigint of each value; this adds a
+ * loop and nothing else.
  */
 
 import { countAllocation } from './allocation-counter.js';
@@ -18,7 +19,8 @@ import { countAllocation } from './allocation-counter.js';
  * @typedef {object} LoopResult
  * @property {number} accesses
  * @property {number} elapsedMs
- * @property {Float64Array} latencies in µs, sorted; of the first SAMPLES accesses, when each was timed
+ * @property {Float64Array} latencies in µs, sorted; of the first SAMPLES accesses, when each was
+ *   timed
  * @property {number} bytes that were allocated
  * @property {number} collections
  */

@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * A User VM for the cases with several threads: the product's ThreadedVm, page and upcall, its module with the worker in
- * this thread, and one client at the port that the vCPUs read (loop-program.js). Put together here and not by ServiceVm,
- * because the looks before sleeping are the question.
+ * A User VM for the cases with several threads: the product's ThreadedVm, page and upcall, its
+ * module with the worker in this thread, and one client at the port that the vCPUs read
+ * (loop-program.js). Put together here and not by ServiceVm, because the looks before sleeping are
+ * the question.
  */
 
 import { product } from './product.js';
@@ -18,7 +19,8 @@ export const answeringDevice = { name: 'answering device', read: () => ANSWER, w
  * @property {number} vcpus
  * @property {import('./loop-program.js').Loop} loop
  * @property {number} [spinUs] of the worker
- * @property {URL} [deviceModule] for a device in its own thread; else the trivial device in this one
+ * @property {URL} [deviceModule] for a device in its own thread; else the trivial device in this
+ *   one
  */
 
 /** @param {MachineOptions} options */
@@ -90,7 +92,10 @@ export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
   module.addVm(requests);
   module.worker.start();
   return {
-    /** Lets the vCPUs go; resolves with what each of them measured. @returns {Promise<import('./loop-program.js').LoopResult[]>} */
+    /**
+     * Lets the vCPUs go; resolves with what each of them measured.
+     * @returns {Promise<import('./loop-program.js').LoopResult[]>}
+     */
     run() {
       hypercalls.startVm();
       return finished;

@@ -1,15 +1,19 @@
 // @ts-check
 /**
- * The product's request path put together in one thread: the real Slot, VmRequests, AddressMap and clients of a VM with one
- * vCPU, and a batch of accesses that checks each answer.
+ * The product's request path put together in one thread: the real Slot, VmRequests, AddressMap and
+ * clients of a VM with one vCPU, and a batch of accesses that checks each answer.
  *
- * `bare` clients answer at once; with `device` there are devices behind DeviceClient, and the real default client.
+ * `bare` clients answer at once; with `device` there are devices behind DeviceClient, and the real
+ * default client.
  */
 
 import { product } from './product.js';
 import { ACCESSES, CLIENTS, makeAccesses, rangeAt } from './workload.js';
 
-/** Requests in one batch: a fraction of a millisecond, so that some batches run without another program in between. */
+/**
+ * Requests in one batch: a fraction of a millisecond, so that some batches run without another
+ * program in between.
+ */
 export const BATCH = 1024;
 const ANSWER = 0x5a;
 
@@ -103,9 +107,11 @@ async function createVm(ranges, kind) {
 }
 
 /**
- * @param {number} ranges @param {import('./workload.js').Pattern} pattern @param {string} kind `bare` or `device`
- * @returns {Promise<{ batch: () => void, setUpMs: number, served: () => number }>} `batch` makes BATCH requests; `served`
- *   tells how many came to clients with ranges
+ * @param {number} ranges
+ * @param {import('./workload.js').Pattern} pattern
+ * @param {string} kind `bare` or `device`
+ * @returns {Promise<{ batch: () => void, setUpMs: number, served: () => number }>} `batch` makes
+ *   BATCH requests; `served` tells how many came to clients with ranges
  */
 export async function createPath(ranges, pattern, kind) {
   const { slot, requests, setUpMs, served } = await createVm(ranges, kind);

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * A page without a browser, in a process of its own: it takes what the live view's server sends, over a real WebSocket. Its
- * parent says which of it to watch and hears how many frames of the slots there were in a second, by the server's clock, and
- * how much processor time they took here.
+ * A page without a browser, in a process of its own: it takes what the live view's server sends,
+ * over a real WebSocket. Its parent says which of it to watch and hears how many frames of the
+ * slots there were in a second, by the server's clock, and how much processor time they took here.
  */
 
 import { WebSocket } from 'ws';

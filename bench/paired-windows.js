@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * How much slower a guest is while something is on: windows of one run with and without it follow each other, and each is
- * compared with its neighbour, because a machine's speed drifts more than what is looked for.
+ * How much slower a guest is while something is on: windows of one run with and without it follow
+ * each other, and each is compared with its neighbour, because a machine's speed drifts more than
+ * what is looked for.
  */
 
 import { median } from './summary.js';
@@ -12,8 +13,8 @@ const wait = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(r
 
 /**
  * @param {{ requests: () => number, turn: (isOn: boolean) => unknown, pairs: number, windowMs: number }} options
- * @returns {Promise<{ onNs: number, offNs: number, addedNs: number, slowdown: number, onMs: number }>} medians, of a
- *   request; `slowdown` in percent; `onMs`: how long it was on each time, about
+ * @returns {Promise<{ onNs: number, offNs: number, addedNs: number, slowdown: number, onMs: number }>}
+ *   medians, of a request; `slowdown` in percent; `onMs`: how long it was on each time, about
  */
 export async function pairedWindows({ requests, turn, pairs, windowMs }) {
   const window = async (/** @type {boolean} */ isOn) => {

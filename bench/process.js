@@ -1,5 +1,7 @@
 // @ts-check
-/** Runs one process of the benchmark and takes its numbers: the last line that it prints, as JSON. */
+/**
+ * Runs one process of the benchmark and takes its numbers: the last line that it prints, as JSON.
+ */
 
 import { execFile } from 'node:child_process';
 import { availableParallelism } from 'node:os';
@@ -11,9 +13,14 @@ const TIMEOUT_MS = 120_000;
 const CASE = fileURLToPath(new URL('./case.js', import.meta.url));
 const execute = promisify(execFile);
 
-/** @typedef {{ values: Record<string, number> } | { unavailable: string } | { failure: string }} Outcome */
+/**
+ * @typedef {{ values: Record<string, number> } | { unavailable: string } | { failure: string }} Outcome
+ */
 
-/** What tells a process from others: rows with the same key share one run. @param {import('./rows.js').Process} one */
+/**
+ * What tells a process from others: rows with the same key share one run.
+ * @param {import('./rows.js').Process} one
+ */
 export const keyOf = ({ file, args = [], flags = [] }) => [...flags, file, ...args].join(' ');
 
 /**
@@ -45,7 +52,10 @@ export async function runProcess({ file, args = [], flags = [], cores = 1 }, sig
   }
 }
 
-/** The line that says most: a thrown error's, else the last one of the error output. @param {Error & { stderr?: string, killed?: boolean }} error */
+/**
+ * The line that says most: a thrown error's, else the last one of the error output.
+ * @param {Error & { stderr?: string, killed?: boolean }} error
+ */
 function reasonOf(error) {
   if (error.killed === true) return `took more than ${TIMEOUT_MS / 1000} s`;
   const lines = (error.stderr ?? '').trim().split('\n').filter(Boolean);

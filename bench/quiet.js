@@ -1,5 +1,8 @@
 // @ts-check
-/** Waits until other programs leave the processors alone: a measurement beside them says more about them. */
+/**
+ * Waits until other programs leave the processors alone: a measurement beside them says more about
+ * them.
+ */
 
 import { cpus } from 'node:os';
 

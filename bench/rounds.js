@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Interleaved rounds: each round runs every process once, after a wait for a quiet machine. Machines differ and drift, so
- * what is compared is measured in the same round.
+ * Interleaved rounds: each round runs every process once, after a wait for a quiet machine.
+ * Machines differ and drift, so what is compared is measured in the same round.
  */
 
 import { keyOf, runProcess } from './process.js';
@@ -12,8 +12,10 @@ const QUIET_LIMIT_MS = 15_000;
 
 /**
  * @typedef {object} Results
- * @property {Map<string, (Record<string, number> | undefined)[]>} values by process key, then by round
- * @property {Map<string, { reason: string, isFailure: boolean }>} missing why a process has no numbers
+ * @property {Map<string, (Record<string, number> | undefined)[]>} values by process key, then by
+ *   round
+ * @property {Map<string, { reason: string, isFailure: boolean }>} missing why a process has no
+ *   numbers
  * @property {number} rounds that were finished
  * @property {number} noisyStarts
  *

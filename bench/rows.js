@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The rows of the benchmark. Each file below exports its `title`, its `rows` and, unless its programs are in C, the
- * `measure` that bench/case.js calls. A row is one number of one process; rows of the same process share its run.
+ * The rows of the benchmark. Each file below exports its `title`, its `rows` and, unless its
+ * programs are in C, the `measure` that bench/case.js calls. A row is one number of one process;
+ * rows of the same process share its run.
  */
 
 /**
@@ -63,7 +64,8 @@ export function allGroups() {
 }
 
 /**
- * The rows that are wanted and, so that there is something to compare with, those that they refer to.
+ * The rows that are wanted and, so that there is something to compare with, those that they refer
+ * to.
  * @param {readonly Group[]} groups
  * @param {(row: Row, group: Group) => boolean} isWanted
  * @param {boolean} isQuick of several references, only the first and those that a target needs

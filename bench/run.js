@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * npm run bench: measures the request path against references of the same machine and the same run, and prints medians,
- * spread and ratios beside their targets. `-- --help` says the rest. Nothing fails for a missed target; the gate for
- * regressions is `npm run bench:check`.
+ * npm run bench: measures the request path against references of the same machine and the same run,
+ * and prints medians, spread and ratios beside their targets. `-- --help` says the rest. Nothing
+ * fails for a missed target; the gate for regressions is `npm run bench:check`.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';

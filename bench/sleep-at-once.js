@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Makes every doorbell of this thread park without spinning first, so that a hand-over between parked threads is measured
- * and nothing else. The product has no such switch: its spin pays off.
+ * Makes every doorbell of this thread park without spinning first, so that a hand-over between
+ * parked threads is measured and nothing else. The product has no such switch: its spin pays off.
  */
 
 import { product } from './product.js';

@@ -1,5 +1,7 @@
 // @ts-check
-/** From the numbers of the rounds to what is told: medians, spread, and ratios with their targets. */
+/**
+ * From the numbers of the rounds to what is told: medians, spread, and ratios with their targets.
+ */
 
 import { keyOf } from './process.js';
 
@@ -47,7 +49,8 @@ export function summarise(rows, results) {
       .filter(({ to }) => byName.has(to))
       .map(({ to, times = 1, min, max }) => {
         const others = valuesOf(byName.get(to));
-        // Of the ratios of each round the median, not the ratio of the medians: rounds on a slow machine are slow for both.
+        // Of the ratios of each round the median, not the ratio of the medians: rounds on a slow
+        // machine are slow for both.
         const ratio = median(
           values.flatMap((value, round) => {
             const other = others[round];

@@ -1,10 +1,11 @@
 // @ts-check
 /**
- * The ranges and accesses of the one-thread cases. reference/dispatcher.c makes the same ones, number by number, so that
- * both sides look up the same addresses in the same order: whoever changes one file changes the other.
+ * The ranges and accesses of the one-thread cases. reference/dispatcher.c makes the same ones,
+ * number by number, so that both sides look up the same addresses in the same order: whoever
+ * changes one file changes the other.
  *
- * Range r belongs to client r mod 16. Even ranges are 8 ports, odd ones a page of MMIO, each with a gap of its own length
- * behind it, where the unclaimed accesses go.
+ * Range r belongs to client r mod 16. Even ranges are 8 ports, odd ones a page of MMIO, each with a
+ * gap of its own length behind it, where the unclaimed accesses go.
  */
 
 export const RANGE_COUNTS = [1, 16, 64, 256, 1024, 4096];
@@ -15,7 +16,10 @@ export const CLIENTS = 16;
 export const PATTERNS = /** @type {const} */ (['uniform', 'hot', 'unclaimed']);
 /** @typedef {typeof PATTERNS[number]} Pattern */
 
-/** Accesses before they repeat: enough to reach each of 4096 ranges, few enough to stay in a second-level cache. */
+/**
+ * Accesses before they repeat: enough to reach each of 4096 ranges, few enough to stay in a
+ * second-level cache.
+ */
 export const ACCESSES = 16_384;
 
 const FIRST_PORT = 0x1000;
@@ -43,7 +47,8 @@ function numbers() {
 }
 
 /**
- * The accesses as typed arrays: `types` and `directions` by the numbers of the page, `sizes`, and the low address words.
+ * The accesses as typed arrays: `types` and `directions` by the numbers of the page, `sizes`, and
+ * the low address words.
  * @param {number} ranges @param {Pattern} pattern
  */
 export function makeAccesses(ranges, pattern) {

@@ -1,9 +1,11 @@
 // @ts-check
 /**
- * npm run bench:check [-- --write]: the gate for regressions of the request path. It measures the rows of bench/baseline.json in
- * their quick form and compares ratios, which differ little between machines. A ratio fails only when three tries in a row
- * are beyond its tolerance; each try takes the quickest batch of a few rounds, because other programs only make one slower.
- * Exits with 0 when all hold, 1 when not. With --write it makes what it sees the new baseline; the tolerances stay.
+ * npm run bench:check [-- --write]: the gate for regressions of the request path. It measures the
+ * rows of bench/baseline.json in their quick form and compares ratios, which differ little between
+ * machines. A ratio fails only when three tries in a row are beyond its tolerance; each try takes
+ * the quickest batch of a few rounds, because other programs only make one slower. Exits with 0
+ * when all hold, 1 when not. With --write it makes what it sees the new baseline; the tolerances
+ * stay.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -18,8 +20,8 @@ const ROUNDS = 2;
 const FILE = fileURLToPath(new URL('../bench/baseline.json', import.meta.url));
 
 /**
- * `ratio` is what `row` takes over what `to` takes; it holds up to `ratio` times `tolerance`. Without `to` the row's value
- * itself must not exceed `max`.
+ * `ratio` is what `row` takes over what `to` takes; it holds up to `ratio` times `tolerance`.
+ * Without `to` the row's value itself must not exceed `max`.
  * @typedef {{ row: string, to?: string, ratio?: number, tolerance?: number, max?: number }} Expected
  */
 const write = process.argv.includes('--write');
@@ -53,7 +55,11 @@ function find(name) {
   return row;
 }
 
-/** Prints what was seen. @param {Expected} expected @param {import('../bench/rounds.js').Results} results */
+/**
+ * Prints what was seen.
+ * @param {Expected} expected
+ * @param {import('../bench/rounds.js').Results} results
+ */
 function holds(expected, results) {
   const { row, to, tolerance = 1 } = expected;
   const value = quickest(row, results);
@@ -75,7 +81,11 @@ function holds(expected, results) {
   return isHeld;
 }
 
-/** The smallest number of the rounds, or why there is none. @param {string} name @param {import('../bench/rounds.js').Results} results */
+/**
+ * The smallest number of the rounds, or why there is none.
+ * @param {string} name
+ * @param {import('../bench/rounds.js').Results} results
+ */
 function quickest(name, results) {
   const { process: one, value = 'value' } = find(name);
   const values = (results.values.get(keyOf(one)) ?? []).flatMap(

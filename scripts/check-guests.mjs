@@ -1,6 +1,6 @@
-// Assembles the guest programs anew and compares them, byte for byte, with the committed ones: what runs is what the
-// sources say. Exits with 0 when they are the same, 1 when not, 2 when there is no nasm to tell. With --write it puts the
-// new ones in place.
+// Assembles the guest programs anew and compares them, byte for byte, with the committed ones: what
+// runs is what the sources say. Exits with 0 when they are the same, 1 when not, 2 when there is no
+// nasm to tell. With --write it puts the new ones in place.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,12 +1,14 @@
-// Boots Debian once for each of some fault plans and prints what became of it: whether user space was reached and when,
-// what was injected, and what the kernel said that it does not say without faults.
+// Boots Debian once for each of some fault plans and prints what became of it: whether user space
+// was reached and when, what was injected, and what the kernel said that it does not say without
+// faults.
 //
 //   npm run fault:survey                         all plans; each boot has 60 s
 //   npm run fault:survey -- --limit 120 uart     plans whose name or rule contains a word, after the plain boot
 //   npm run fault:survey -- --markdown           the table for docs/fault-injection.md
 //   npm run fault:survey -- --list               the plans
 //
-// The guest is that of `upcall run debian`, which fetches it once. UPCALL_DIST names another build than dist/.
+// The guest is that of `upcall run debian`, which fetches it once. UPCALL_DIST names another build
+// than dist/.
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';

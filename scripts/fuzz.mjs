@@ -1,5 +1,6 @@
-// Inputs without end against everything that must bear any input (src/fuzzing/). What reaches new code is kept and changed
-// further. A finding is made small and written to conformance/corpus/TARGET/, where a test plays it from then on.
+// Inputs without end against everything that must bear any input (src/fuzzing/). What reaches new
+// code is kept and changed further. A finding is made small and written to
+// conformance/corpus/TARGET/, where a test plays it from then on.
 //
 //   npm run fuzz -- devices --seconds 60          one target
 //   npm run fuzz -- all --seconds 600 --seed 7    each of them in turn

@@ -1,5 +1,6 @@
-// Removes compiled files whose source was moved or deleted: tsc leaves them behind, and `npm test` would
-// go on running the tests among them. On its own: `node scripts/prune-outputs.mjs SOURCES OUTPUTS`.
+// Removes compiled files whose source was moved or deleted: tsc leaves them behind, and `npm test`
+// would go on running the tests among them. On its own:
+// `node scripts/prune-outputs.mjs SOURCES OUTPUTS`.
 
 import { existsSync, readdirSync, rmdirSync, rmSync } from 'node:fs';
 import { dirname, join, sep } from 'node:path';

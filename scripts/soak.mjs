@@ -1,5 +1,6 @@
-// Rounds of real vCPU threads and real device threads that are terminated, pulled, stopped for a while, or throw at random
-// points (src/conformance/soak/). Exits with 0 when every vCPU had every answer and nothing was left behind, else with 1.
+// Rounds of real vCPU threads and real device threads that are terminated, pulled, stopped for a
+// while, or throw at random points (src/conformance/soak/). Exits with 0 when every vCPU had every
+// answer and nothing was left behind, else with 1.
 //
 //   npm run soak                                  10,000 rounds, a new seed
 //   npm run soak -- --rounds 300 --seed 7         short, for a change; the same troubles as every time

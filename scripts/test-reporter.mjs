@@ -1,5 +1,6 @@
-// What `npm test` prints: a line for each file, everything about a failure, each skipped test with its reason, the totals.
-// The runner gives a file's results after those of another, whatever ran at the same time.
+// What `npm test` prints: a line for each file, everything about a failure, each skipped test with
+// its reason, the totals. The runner gives a file's results after those of another, whatever ran at
+// the same time.
 
 import { basename, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';

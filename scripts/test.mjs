@@ -1,5 +1,5 @@
-// Runs the built tests, all of them or those whose path contains one of the given words. Node 20's test runner takes no
-// glob patterns and later ones take no folders, so the files are listed here.
+// Runs the built tests, all of them or those whose path contains one of the given words. Node 20's
+// test runner takes no glob patterns and later ones take no folders, so the files are listed here.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';

@@ -1,5 +1,8 @@
 // @ts-check
-/** What the request path allocates: bytes for each request and garbage collections, in one thread and on both sides of the page. */
+/**
+ * What the request path allocates: bytes for each request and garbage collections, in one thread
+ * and on both sides of the page.
+ */
 
 import { countAllocation } from '../allocation-counter.js';
 import { createMachine } from '../machine.js';
@@ -11,7 +14,10 @@ const FLAGS = ['--expose-gc'];
 const FILE = 'cases/allocation.js';
 /** What may be left: the counting itself, and code that the engine still compiles. */
 const NOTHING = 0.05;
-/** With threads: beside it the turns of the event loop, a kilobyte and a half once in a thousand requests. */
+/**
+ * With threads: beside it the turns of the event loop, a kilobyte and a half once in a thousand
+ * requests.
+ */
 const TURNS = 2;
 
 /** @type {import('../rows.js').Row[]} */

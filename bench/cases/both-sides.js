@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * The code of a request without its hand-overs: the real I/O handler of a vCPU, whose upcall runs the HSM at once, in the
- * same thread. And the vCPU's part alone, with three moves in place of the HSM.
+ * The code of a request without its hand-overs: the real I/O handler of a vCPU, whose upcall runs
+ * the HSM at once, in the same thread. And the vCPU's part alone, with three moves in place of the
+ * HSM.
  */
 
 import { product } from '../product.js';

@@ -1,5 +1,8 @@
 // @ts-check
-/** Debian on the embedded core, from the start of the process to its user space; and the same with every access a plain call. */
+/**
+ * Debian on the embedded core, from the start of the process to its user space; and the same with
+ * every access a plain call.
+ */
 
 import { readFile } from 'node:fs/promises';
 import { product } from '../product.js';

@@ -1,5 +1,8 @@
 // @ts-check
-/** A request to a device in a thread of its own: three threads, each of which sleeps until the one before wakes it. */
+/**
+ * A request to a device in a thread of its own: three threads, each of which sleeps until the one
+ * before wakes it.
+ */
 
 import { createMachine, nsEach } from '../machine.js';
 

@@ -1,5 +1,8 @@
 // @ts-check
-/** From the start of a process to the first request served; beside it a process that only loads the same modules. */
+/**
+ * From the start of a process to the first request served; beside it a process that only loads the
+ * same modules.
+ */
 
 import { readFile } from 'node:fs/promises';
 import { product } from '../product.js';

@@ -1,5 +1,8 @@
 // @ts-check
-/** A guest's loop of accesses on the embedded core, as the guest itself measures it; and the same with every access a plain call. */
+/**
+ * A guest's loop of accesses on the embedded core, as the guest itself measures it; and the same
+ * with every access a plain call.
+ */
 
 import { readFile } from 'node:fs/promises';
 import { product } from '../product.js';

@@ -1,5 +1,8 @@
 // @ts-check
-/** A guest that computes for a while after each access: whether the other side still looks when the next one comes. */
+/**
+ * A guest that computes for a while after each access: whether the other side still looks when the
+ * next one comes.
+ */
 
 import { createMachine, percentile } from '../machine.js';
 

@@ -1,8 +1,9 @@
 // @ts-check
 /**
- * What a page that watches costs a guest that makes requests as fast as it can: slots sixty times a second, moves and
- * tables less often, to one WebSocket client in another process. Windows with and without it follow each other in the same
- * run, and each is compared with the one before: machines drift.
+ * What a page that watches costs a guest that makes requests as fast as it can: slots sixty times a
+ * second, moves and tables less often, to one WebSocket client in another process. Windows with and
+ * without it follow each other in the same run, and each is compared with the one before: machines
+ * drift.
  */
 
 import { fork } from 'node:child_process';
@@ -17,7 +18,10 @@ export const title = 'The live page';
 
 /** @param {string} what */
 const processOf = (what) => ({ file: 'cases/live-page.js', args: [what], cores: 2 });
-/** What the page may ask for. @type {Readonly<Record<string, { slots: boolean, tables: boolean, moves: object | null }>>} */
+/**
+ * What the page may ask for.
+ * @type {Readonly<Record<string, { slots: boolean, tables: boolean, moves: object | null }>>}
+ */
 const WATCHES = {
   nothing: { slots: false, tables: false, moves: null },
   slots: { slots: true, tables: false, moves: null },
@@ -56,7 +60,10 @@ export async function measure(what) {
   await once(client, 'message');
   await vm.start();
   await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
-  /** What the client had and used while it watched, and while it did not. @type {{ framesPerSecond: number, cpuUs: number }[]} */
+  /**
+   * What the client had and used while it watched, and while it did not.
+   * @type {{ framesPerSecond: number, cpuUs: number }[]}
+   */
   const had = [];
   /** @type {typeof had} */
   const idle = [];

@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * 1 to 16 vCPU threads that do nothing but access: how many requests the worker serves, how long the slowest wait, whether
- * each vCPU gets its share, and how late a timer of the Service VM's thread gets meanwhile.
+ * 1 to 16 vCPU threads that do nothing but access: how many requests the worker serves, how long
+ * the slowest wait, whether each vCPU gets its share, and how late a timer of the Service VM's
+ * thread gets meanwhile.
  */
 
 import { createMachine, percentile } from '../machine.js';
@@ -33,7 +34,10 @@ export const rows = VCPUS.flatMap((vcpus) => {
   ];
 });
 
-/** Each thread compiles for itself, in its share of the cores: more threads need more time until they are warm. */
+/**
+ * Each thread compiles for itself, in its share of the cores: more threads need more time until
+ * they are warm.
+ */
 const warmUpMs = (/** @type {number} */ vcpus) => 400 * Math.max(1, vcpus / 2);
 const MEASURE_MS = 1200;
 const TIMER_MS = 1;

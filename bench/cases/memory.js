@@ -1,5 +1,8 @@
 // @ts-check
-/** Memory of the process with one VM and with eleven, all waiting for input: what a VM takes. RAM that its guest has not touched is not resident. */
+/**
+ * Memory of the process with one VM and with eleven, all waiting for input: what a VM takes. RAM
+ * that its guest has not touched is not resident.
+ */
 
 import { readFile } from 'node:fs/promises';
 import { product } from '../product.js';

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A request through the product in one thread: fill, dispatch, handle, complete, release, by the real Slot, VmRequests,
- * AddressMap and client. What the code costs, without what threads cost.
+ * A request through the product in one thread: fill, dispatch, handle, complete, release, by the
+ * real Slot, VmRequests, AddressMap and client. What the code costs, without what threads cost.
  */
 
 import { BATCH, createPath } from '../one-thread-path.js';
@@ -48,7 +48,8 @@ const MEASURE_MS = 300;
 
 /**
  * @param {string} ranges @param {string} patternText @param {string} kind
- * @returns {Promise<{ value: number, quickest: number, setUpMs: number }>} `quickest`: in the batch that nothing else disturbed
+ * @returns {Promise<{ value: number, quickest: number, setUpMs: number }>} `quickest`: in the batch
+ *   that nothing else disturbed
  */
 export async function measure(ranges, patternText, kind) {
   const pattern = /** @type {import('../workload.js').Pattern} */ (patternText);

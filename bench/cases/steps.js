@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Where the nanoseconds of a request in one thread go: the same request with one more part of the product at each step,
- * each step in a process of its own. bench/picture.js draws them. The value is the quickest batch: what the code costs
- * when nothing else disturbs.
+ * Where the nanoseconds of a request in one thread go: the same request with one more part of the
+ * product at each step, each step in a process of its own. bench/picture.js draws them. The value
+ * is the quickest batch: what the code costs when nothing else disturbs.
  */
 
 import { product } from '../product.js';

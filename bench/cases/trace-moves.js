@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * What the trace costs a request: its four moves in one thread, without the hand-overs, and a whole request between the
- * vCPU's thread and the Service VM's. In one thread the value is the quickest batch, so that nothing else disturbs.
+ * What the trace costs a request: its four moves in one thread, without the hand-overs, and a whole
+ * request between the vCPU's thread and the Service VM's. In one thread the value is the quickest
+ * batch, so that nothing else disturbs.
  */
 
 import { createLoopVm } from '../loop-hypervisor.js';
@@ -15,7 +16,13 @@ const BATCHES = 3000;
 const REQUESTS = 500;
 const PAIRS = 40;
 const WINDOW_MS = 70;
-/** @param {string} threads @param {string} how @param {string} name @param {Partial<import('../rows.js').Row>} [more] @returns {import('../rows.js').Row} */
+/**
+ * @param {string} threads
+ * @param {string} how
+ * @param {string} name
+ * @param {Partial<import('../rows.js').Row>} [more]
+ * @returns {import('../rows.js').Row}
+ */
 const row = (threads, how, name, more = {}) => ({
   name,
   unit: 'ns',

@@ -1,5 +1,8 @@
 // @ts-check
-/** A request between a vCPU's thread and the Service VM's: while both are awake, and when both sleep after each move. */
+/**
+ * A request between a vCPU's thread and the Service VM's: while both are awake, and when both sleep
+ * after each move.
+ */
 
 import { createMachine, nsEach } from '../machine.js';
 

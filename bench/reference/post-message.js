@@ -1,5 +1,8 @@
 // @ts-check
-/** Two threads that send each other a number over a MessagePort: how threads of Node talk when nobody thinks about it. */
+/**
+ * Two threads that send each other a number over a MessagePort: how threads of Node talk when
+ * nobody thinks about it.
+ */
 
 import { once } from 'node:events';
 import { isMainThread, parentPort, Worker } from 'node:worker_threads';

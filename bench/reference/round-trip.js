@@ -1,5 +1,8 @@
 // @ts-check
-/** How the references in JavaScript measure: a time of warming up, a time of measuring, both in batches of round trips. */
+/**
+ * How the references in JavaScript measure: a time of warming up, a time of measuring, both in
+ * batches of round trips.
+ */
 
 const WARM_UP_MS = 200;
 const MEASURE_MS = 300;

@@ -1,5 +1,8 @@
 // @ts-check
-/** Two processes that send each other 64 bytes, as much as a request has, over a Unix socket: how devices in other processes are reached elsewhere. */
+/**
+ * Two processes that send each other 64 bytes, as much as a request has, over a Unix socket: how
+ * devices in other processes are reached elsewhere.
+ */
 
 import { fork } from 'node:child_process';
 import { once } from 'node:events';

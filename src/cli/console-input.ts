@@ -1,11 +1,16 @@
 /**
- * ConsoleInput: standard input on its way to the guest's serial port, which takes what it has room for.
+ * ConsoleInput: standard input on its way to the guest's serial port, which takes what it has room
+ * for.
  *
- * A pipe or file is read no faster than the guest takes it; its end closes the input and nothing else. A terminal is read
- * always, or the escape key would be stuck behind a guest that does not read; there the queue has a limit.
+ * A pipe or file is read no faster than the guest takes it; its end closes the input and nothing
+ * else. A terminal is read always, or the escape key would be stuck behind a guest that does not
+ * read; there the queue has a limit.
  */
 
-/** What somebody may type ahead of a guest whose serial port is full; the rest is dropped, and that is told. */
+/**
+ * What somebody may type ahead of a guest whose serial port is full; the rest is dropped, and that
+ * is told.
+ */
 export const TYPE_AHEAD_BYTES = 64 * 1024;
 
 /** The part of a readable stream that is used here. */
@@ -54,7 +59,10 @@ export class ConsoleInput {
     this.#waiting = new Uint8Array(0);
   }
 
-  /** The serial port has room again. It says so inside of a guest's access, so the bytes follow in a turn of their own. */
+  /**
+   * The serial port has room again. It says so inside of a guest's access, so the bytes follow in a
+   * turn of their own.
+   */
   readonly room = (): void => {
     if (this.#isDelivering) return;
     this.#isDelivering = true;

@@ -1,6 +1,7 @@
 /**
- * ConsoleOutput: what the guest prints, on its way to standard output. Nothing is lost and nothing piles up: when the
- * reader is slow, the guest's next character waits (`room`, which standardPc asks).
+ * ConsoleOutput: what the guest prints, on its way to standard output. Nothing is lost and nothing
+ * piles up: when the reader is slow, the guest's next character waits (`room`, which standardPc
+ * asks).
  */
 
 import type { Writable } from 'node:stream';
@@ -9,8 +10,8 @@ import type { ByteSink } from '../device-model/device.js';
 /** Bytes that may wait for the reader before the guest has to. */
 export const CONSOLE_BACKLOG_BYTES = 1024 * 1024;
 /**
- * The longest a character waits, well below the client time limit. A guest with a reader that has stopped for good still
- * goes on, by a character in this time.
+ * The longest a character waits, well below the client time limit. A guest with a reader that has
+ * stopped for good still goes on, by a character in this time.
  */
 export const ROOM_WAIT_MS = 1000;
 
@@ -37,7 +38,10 @@ export class ConsoleOutput implements ByteSink {
     if (!this.#isBroken) this.#options.stream.write(bytes);
   }
 
-  /** Undefined while there is room; else a promise that settles when there is, or after ROOM_WAIT_MS. */
+  /**
+   * Undefined while there is room; else a promise that settles when there is, or after
+   * ROOM_WAIT_MS.
+   */
   readonly room = (): Promise<void> | undefined => {
     const { stream } = this.#options;
     if (stream.writableLength <= CONSOLE_BACKLOG_BYTES || this.#isBroken) return undefined;

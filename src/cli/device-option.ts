@@ -1,6 +1,7 @@
 /**
- * `--device FILE@RANGE[,thread][,NAME=VALUE…]`: a device module of the user, and where it goes. Ports are `0x500`, `0x500+4`
- * or `0x500-0x503`; MMIO is the same after `mmio:`. The names and values are handed to the device as its options.
+ * `--device FILE@RANGE[,thread][,NAME=VALUE…]`: a device module of the user, and where it goes.
+ * Ports are `0x500`, `0x500+4` or `0x500-0x503`; MMIO is the same after `mmio:`. The names and
+ * values are handed to the device as its options.
  */
 
 import { existsSync } from 'node:fs';

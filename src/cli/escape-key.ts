@@ -1,7 +1,7 @@
 /**
- * EscapeKey: Ctrl-] leaves the session, as in telnet, because every other key is the guest's, Ctrl-C included. Pressed
- * twice, one of them goes to the guest. So after the first press there is a moment in which the second may come; any
- * other key in it leaves at once.
+ * EscapeKey: Ctrl-] leaves the session, as in telnet, because every other key is the guest's,
+ * Ctrl-C included. Pressed twice, one of them goes to the guest. So after the first press there is
+ * a moment in which the second may come; any other key in it leaves at once.
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';

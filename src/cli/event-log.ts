@@ -1,6 +1,7 @@
 /**
- * EventLog: a User VM's events for the operator, a line each. A guest can cause events as often as it likes, so there is a
- * limit for each second; what is above it is not shown line by line but counted, and the count is told.
+ * EventLog: a User VM's events for the operator, a line each. A guest can cause events as often as
+ * it likes, so there is a limit for each second; what is above it is not shown line by line but
+ * counted, and the count is told.
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
@@ -47,8 +48,8 @@ export class EventLog {
 }
 
 /**
- * The end of a VM has one line: its cause was told as an event of its own, or the operator ended it himself. Of a fault rule
- * the first fault is told, the rest is in the table at the end.
+ * The end of a VM has one line: its cause was told as an event of its own, or the operator ended it
+ * himself. Of a fault rule the first fault is told, the rest is in the table at the end.
  */
 function isTold(event: UserVmEvent): boolean {
   if (event.kind === 'fault-injected') return event.nth > 1;

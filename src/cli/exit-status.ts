@@ -1,4 +1,7 @@
-/** How the command line ends, as a number for scripts: the one place that says so. `upcall run --help` shows the table. */
+/**
+ * How the command line ends, as a number for scripts: the one place that says so.
+ * `upcall run --help` shows the table.
+ */
 
 export const ExitStatus = {
   OK: 0,

@@ -1,4 +1,6 @@
-/** `--fault`, `--fault-file` and `--fault-seed`: what goes wrong in the VM on purpose, as one plan. */
+/**
+ * `--fault`, `--fault-file` and `--fault-seed`: what goes wrong in the VM on purpose, as one plan.
+ */
 
 import { readFile } from 'node:fs/promises';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
@@ -25,7 +27,10 @@ export function parseSeed(text: string): number {
   });
 }
 
-/** The plan of all the options; undefined when there is none. Throws OPTION_INVALID for a file that cannot be read. */
+/**
+ * The plan of all the options; undefined when there is none. Throws OPTION_INVALID for a file that
+ * cannot be read.
+ */
 export async function faultPlan({ fault, faultFile, faultSeed }: FaultOptions): Promise<FaultPlan | undefined> {
   if (fault.length === 0 && faultFile.length === 0) {
     if (faultSeed === undefined) return undefined;

@@ -1,4 +1,7 @@
-/** The table of what went wrong on purpose, which a session with faults prints at its end on standard error. */
+/**
+ * The table of what went wrong on purpose, which a session with faults prints at its end on
+ * standard error.
+ */
 
 import type { FaultRecord, FaultReportRow } from '../fault-injection/fault-trigger.js';
 import { plainTable } from './plain-table.js';

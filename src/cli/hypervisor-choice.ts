@@ -1,6 +1,7 @@
 /**
- * The choice of a hypervisor: those that come with upcall, by name, and modules of the user, by file.
- * The only place outside of the hypervisors' own folders and the public index that names them all.
+ * The choice of a hypervisor: those that come with upcall, by name, and modules of the user, by
+ * file. The only place outside of the hypervisors' own folders and the public index that names them
+ * all.
  */
 
 import type { Availability, Hypervisor } from '../hypervisor/hypervisor.js';

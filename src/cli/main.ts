@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command line of upcall. It only reads arguments, reports errors and sets the exit status (exit-status.ts); the work
- * is in commands/.
+ * The command line of upcall. It only reads arguments, reports errors and sets the exit status
+ * (exit-status.ts); the work is in commands/.
  */
 
 import { Command, CommanderError } from 'commander';

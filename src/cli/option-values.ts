@@ -1,4 +1,7 @@
-/** The values that options of the command line take, from text. Each throws OPTION_INVALID with what to write instead. */
+/**
+ * The values that options of the command line take, from text. Each throws OPTION_INVALID with what
+ * to write instead.
+ */
 
 import { MAX_FIXED_SPIN_US, MAX_MEMORY_MIB } from '../vm/user-vm-options.js';
 import { UpcallError } from '../io-request/upcall-error.js';

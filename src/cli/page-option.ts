@@ -1,6 +1,6 @@
 /**
- * `--page [PORT]` and `--page-host`: the live page of a session (dashboard/). It is opened before the guest starts, its
- * address is printed, and it is gone with the session.
+ * `--page [PORT]` and `--page-host`: the live page of a session (dashboard/). It is opened before
+ * the guest starts, its address is printed, and it is gone with the session.
  */
 
 import { isIP } from 'node:net';

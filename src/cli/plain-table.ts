@@ -1,4 +1,7 @@
-/** plainTable: rows in columns, without lines between them, for the tables that sessions print at their end. */
+/**
+ * plainTable: rows in columns, without lines between them, for the tables that sessions print at
+ * their end.
+ */
 
 import Table from 'cli-table3';
 

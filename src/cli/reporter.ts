@@ -1,7 +1,7 @@
 /**
- * Reporter: what upcall itself has to say, a line at a time, on standard error: the guest's console on standard output
- * stays clean. In a raw terminal lines end in CR LF, and a line starts in a fresh one if the guest has left the cursor
- * in the middle.
+ * Reporter: what upcall itself has to say, a line at a time, on standard error: the guest's console
+ * on standard output stays clean. In a raw terminal lines end in CR LF, and a line starts in a
+ * fresh one if the guest has left the cursor in the middle.
  */
 
 /** The part of a stream that a reporter needs. */
@@ -38,8 +38,8 @@ export class Reporter {
 }
 
 /**
- * In one line and without control characters: messages carry names and texts of guests and files, which must not move
- * the cursor or change the terminal.
+ * In one line and without control characters: messages carry names and texts of guests and files,
+ * which must not move the cursor or change the terminal.
  */
 export function oneLine(text: string): string {
   return text

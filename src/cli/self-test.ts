@@ -1,6 +1,7 @@
 /**
- * The self-test of a hypervisor, for `upcall doctor`: the smallest guest greets, reads a byte from a device at port 0x500,
- * prints it and powers off. The whole path is in it: vCPU, page, upcall, worker, device, completion.
+ * The self-test of a hypervisor, for `upcall doctor`: the smallest guest greets, reads a byte from
+ * a device at port 0x500, prints it and powers off. The whole path is in it: vCPU, page, upcall,
+ * worker, device, completion.
  */
 
 import { guestImage } from '../vm/guest-library.js';

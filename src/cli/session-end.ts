@@ -1,10 +1,15 @@
-/** SessionEnd: how a session on the command line ended, and the exit status that follows from it. */
+/**
+ * SessionEnd: how a session on the command line ended, and the exit status that follows from it.
+ */
 
 import type { VmEnd } from '../vm/user-vm-events.js';
 import { ExitStatus } from './exit-status.js';
 
 export type SessionEnd =
-  /** The guest or its hypervisor ended it. `exitCode` is what the guest wrote to the debug exit port, if it did. */
+  /**
+   * The guest or its hypervisor ended it. `exitCode` is what the guest wrote to the debug exit
+   * port, if it did.
+   */
   | { readonly kind: 'vm-ended'; readonly end: VmEnd; readonly exitCode: number | undefined }
   | { readonly kind: 'text-seen' }
   | { readonly kind: 'time-over' }

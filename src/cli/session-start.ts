@@ -1,6 +1,6 @@
 /**
- * startSession: the devices of the command line are made and attached, then the VM starts. Each device is waited for so
- * long and no longer: a module may wait for something that never comes.
+ * startSession: the devices of the command line are made and attached, then the VM starts. Each
+ * device is waited for so long and no longer: a module may wait for something that never comes.
  */
 
 import { fileURLToPath } from 'node:url';
@@ -10,7 +10,10 @@ import { DEVICE_START_MS } from '../vm/user-vm-options.js';
 import type { UserVm } from '../vm/user-vm.js';
 import { attachDevice, type DeviceOption } from './device-option.js';
 
-/** Throws what attachDevice and UserVm.start throw, and DEVICE_MODULE_INVALID when the time for a device here is over. */
+/**
+ * Throws what attachDevice and UserVm.start throw, and DEVICE_MODULE_INVALID when the time for a
+ * device here is over.
+ */
 export async function startSession(
   vm: UserVm,
   devices: readonly DeviceOption[],

@@ -1,6 +1,7 @@
 /**
- * Session: a User VM with a standard PC on this process' standard streams, from its making to its end. `upcall run` makes
- * one; it leaves nothing behind, neither threads nor a raw terminal, whichever of the ways in session-end.ts it ends.
+ * Session: a User VM with a standard PC on this process' standard streams, from its making to its
+ * end. `upcall run` makes one; it leaves nothing behind, neither threads nor a raw terminal,
+ * whichever of the ways in session-end.ts it ends.
  */
 
 import type { Writable } from 'node:stream';
@@ -36,7 +37,10 @@ export interface SessionPlan {
   readonly devices: readonly DeviceOption[];
   readonly expect?: string;
   readonly timeoutMs?: number;
-  /** Called before the VM starts; the session is over when the promise has settled, which the VM's end is to bring about. */
+  /**
+   * Called before the VM starts; the session is over when the promise has settled, which the VM's
+   * end is to bring about.
+   */
   readonly watch?: (vm: UserVm) => Promise<void>;
   /** Serve the live page. */
   readonly page?: PagePlan;
@@ -97,7 +101,8 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     report: (text) => reporter.line(text),
   });
   const log = new EventLog(reporter, vm.clock, plan.debug);
-  // Until the VM has started, a device that could not be made is `start`'s error, and its thread's end no event besides.
+  // Until the VM has started, a device that could not be made is `start`'s error, and its thread's
+  // end no event besides.
   const early: UserVmEvent[] = [];
   let hear: (event: UserVmEvent) => unknown = (event) => early.push(event);
   vm.onEvent((event) => hear(event));
@@ -115,7 +120,8 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     watching?.catch(() => undefined);
     if (terminal !== undefined) reporter.line(`${ESCAPE_KEY_NAME} leaves; pressed twice it goes to the guest`);
     if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'time-over' }), plan.timeoutMs);
-    // Who waits for a device that is never made may end the session all the same: Ctrl-C is not the guest's yet.
+    // Who waits for a device that is never made may end the session all the same: Ctrl-C is not the
+    // guest's yet.
     const start = startSession(vm, plan.devices).then(() => true);
     if (await Promise.race([start, ended.then(() => false)])) {
       terminal?.enter();
@@ -126,9 +132,11 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
       void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
     }
     const how = await ended;
-    // The VM is taken down now; a request that is answered meanwhile finds no vCPU to wake, and nobody misses it.
+    // The VM is taken down now; a request that is answered meanwhile finds no vCPU to wake, and
+    // nobody misses it.
     hear = (event) => event.kind !== 'notify-failed' && log.hear(event);
-    // A second signal ends the process at once, for example while a reader that has stopped is waited for.
+    // A second signal ends the process at once, for example while a reader that has stopped is
+    // waited for.
     leaveSignals();
     consoleInput.stop();
     terminal?.restore();

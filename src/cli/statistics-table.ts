@@ -1,7 +1,8 @@
 /**
- * The table that `--stats` prints: a VM's requests by type, by client with its ranges, and by address, and the identity that
- * shows none is missing. It goes to standard error, like everything that is not the guest's: `upcall run … --stats
- * 2>stats.txt`. Its lines fit a terminal of 80 columns, where a name that is too long for its column has a line to itself.
+ * The table that `--stats` prints: a VM's requests by type, by client with its ranges, and by
+ * address, and the identity that shows none is missing. It goes to standard error, like everything
+ * that is not the guest's: `upcall run … --stats 2>stats.txt`. Its lines fit a terminal of 80
+ * columns, where a name that is too long for its column has a line to itself.
  */
 
 import type { VcpuCounters } from '../hypervisor/vm-shared-state.js';
@@ -73,8 +74,9 @@ function clientRows({ clients, ranges }: StatisticsSnapshot): Row[] {
 }
 
 /**
- * Accesses trapped = answered by the hypervisor + requests. The vCPUs count the first two, the HSM the third, so a request
- * that was lost between them would show; so do those that ended in a fault or a reset.
+ * Accesses trapped = answered by the hypervisor + requests. The vCPUs count the first two, the HSM
+ * the third, so a request that was lost between them would show; so do those that ended in a fault
+ * or a reset.
  */
 export function identity(counters: VcpuCounters, requests: number): string {
   const { portAccesses, mmioAccesses, answeredByHypervisor } = counters;

@@ -1,8 +1,10 @@
 /**
- * RawTerminal: the operator's terminal while it is the guest's: every key goes through, none is echoed or turned into a
- * signal. The one duty here is to give it back, however the process ends (only SIGKILL leaves it raw: `reset` mends it).
+ * RawTerminal: the operator's terminal while it is the guest's: every key goes through, none is
+ * echoed or turned into a signal. The one duty here is to give it back, however the process ends
+ * (only SIGKILL leaves it raw: `reset` mends it).
  *
- * Signals are the session's: it ends the VM and restores. What ends the process without it passes the `exit` event.
+ * Signals are the session's: it ends the VM and restores. What ends the process without it passes
+ * the `exit` event.
  */
 
 /** The part of tty.ReadStream that is used here. */
@@ -24,7 +26,10 @@ export class RawTerminal {
   readonly #events: ProcessEvents;
   #isRaw = false;
   readonly #onExit = (): void => this.restore();
-  /** Whoever stopped and continued the process (`kill -STOP`, a shell's `fg`) may have set the terminal otherwise. */
+  /**
+   * Whoever stopped and continued the process (`kill -STOP`, a shell's `fg`) may have set the
+   * terminal otherwise.
+   */
   readonly #onContinue = (): void => void this.#stream.setRawMode(true);
 
   constructor(stream: TerminalStream, events: ProcessEvents = process) {

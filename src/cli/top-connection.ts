@@ -1,6 +1,7 @@
 /**
- * TopConnection: `upcall top ADDRESS` as a page of the live view that somebody else's `upcall run --page` serves: it says
- * the token of the printed address, watches tables and slots, and keeps the latest of them.
+ * TopConnection: `upcall top ADDRESS` as a page of the live view that somebody else's
+ * `upcall run --page` serves: it says the token of the printed address, watches tables and slots,
+ * and keeps the latest of them.
  */
 
 import { WebSocket } from 'ws';
@@ -29,7 +30,10 @@ export function parseAddress(text: string): { readonly origin: string; readonly 
 }
 
 export class TopConnection {
-  /** Resolves when there is nothing more to come, with why; rejects with OPTION_INVALID when nobody answered. */
+  /**
+   * Resolves when there is nothing more to come, with why; rejects with OPTION_INVALID when nobody
+   * answered.
+   */
   readonly ended: Promise<string>;
   readonly #socket: WebSocket;
   #welcome: Welcome | undefined;

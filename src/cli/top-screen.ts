@@ -1,7 +1,7 @@
 /**
- * The screen of `upcall top`: a VM's requests at a glance, as lines of plain text that fit the terminal, and how each is to
- * look. Where the terminal is small, the longest sections are cut and say how much more they have, so that each is still
- * there; the widest thing fits 80 columns.
+ * The screen of `upcall top`: a VM's requests at a glance, as lines of plain text that fit the
+ * terminal, and how each is to look. Where the terminal is small, the longest sections are cut and
+ * say how much more they have, so that each is still there; the widest thing fits 80 columns.
  */
 
 import type { Percentiles, StateName, StopRow, TableRow, Tables } from '../dashboard/protocol.js';
@@ -42,7 +42,10 @@ interface Row {
 const HEAD = ['reads', 'writes', '/s', 'p50 us', 'p99 us'];
 const ALIGNS: ('left' | 'right')[] = ['left', ...HEAD.map(() => 'right' as const)];
 const NAME_WIDTH = 36;
-/** Lines of a section that are left to it however small the terminal is: its head, a row, and how many more there are. */
+/**
+ * Lines of a section that are left to it however small the terminal is: its head, a row, and how
+ * many more there are.
+ */
 const LEAST_LINES = 3;
 
 export function topScreen(view: TopView, columns: number, rows: number): TopLine[] {

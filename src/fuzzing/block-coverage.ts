@@ -1,9 +1,10 @@
 /**
- * BlockCoverage: which code of this project an input reached that none had reached before, by V8's own block counts of
- * this thread (the inspector's Profiler). Code that runs in other threads is not seen.
+ * BlockCoverage: which code of this project an input reached that none had reached before, by V8's
+ * own block counts of this thread (the inspector's Profiler). Code that runs in other threads is
+ * not seen.
  *
- * A function's blocks come as ranges inside of its own range, outer ones first. A map of its bytes says what was ever
- * reached; functions inside of it have maps of their own.
+ * A function's blocks come as ranges inside of its own range, outer ones first. A map of its bytes
+ * says what was ever reached; functions inside of it have maps of their own.
  */
 
 import { Session, type Profiler } from 'node:inspector';

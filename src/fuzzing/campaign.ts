@@ -1,7 +1,7 @@
 /**
- * A campaign: one target, inputs without end. It keeps those that reach new code and makes the next ones of them, until
- * its limit, a finding or somebody's wish. A finding is made small before it is reported. `npm run fuzz` runs campaigns
- * for long, a test each of them for a moment.
+ * A campaign: one target, inputs without end. It keeps those that reach new code and makes the next
+ * ones of them, until its limit, a finding or somebody's wish. A finding is made small before it is
+ * reported. `npm run fuzz` runs campaigns for long, a test each of them for a moment.
  */
 
 import { BlockCoverage } from './block-coverage.js';
@@ -100,7 +100,9 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   return report;
 }
 
-/** Those of `inputs` that reach what neither `corpus` nor the ones before them do, short ones first. */
+/**
+ * Those of `inputs` that reach what neither `corpus` nor the ones before them do, short ones first.
+ */
 export async function distill(
   target: FuzzTarget,
   corpus: readonly Uint8Array[],

@@ -1,4 +1,7 @@
-/** The corpus: inputs worth playing again, one file each in conformance/corpus/TARGET/, in order of their names. */
+/**
+ * The corpus: inputs worth playing again, one file each in conformance/corpus/TARGET/, in order of
+ * their names.
+ */
 
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';

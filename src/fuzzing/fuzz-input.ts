@@ -1,6 +1,7 @@
 /**
- * FuzzInput: a program read out of an input's bytes. Every target reads its inputs through it, so that any bytes are some
- * program, a changed byte changes little, and a shorter input is a shorter program. Beyond the end all bytes are 0.
+ * FuzzInput: a program read out of an input's bytes. Every target reads its inputs through it, so
+ * that any bytes are some program, a changed byte changes little, and a shorter input is a shorter
+ * program. Beyond the end all bytes are 0.
  */
 
 export class FuzzInput {

@@ -1,6 +1,7 @@
 /**
- * FuzzTarget: something that must bear any input. A campaign (campaign.ts) opens it once and plays one input after the
- * other; what a target opens lives until `close`, and an input must leave it as it found it.
+ * FuzzTarget: something that must bear any input. A campaign (campaign.ts) opens it once and plays
+ * one input after the other; what a target opens lives until `close`, and an input must leave it as
+ * it found it.
  */
 
 import { withTimeout } from '../sync/bounded-wait.js';
@@ -20,7 +21,10 @@ export interface OpenTarget {
   close(): void | Promise<void>;
 }
 
-/** An input showed something that must not be. Whatever else is thrown out of a target is a finding as well. */
+/**
+ * An input showed something that must not be. Whatever else is thrown out of a target is a finding
+ * as well.
+ */
 export class Violation extends Error {
   override readonly name = 'Violation';
 }

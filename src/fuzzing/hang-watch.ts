@@ -1,6 +1,6 @@
 /**
- * HangWatch: ends a process whose thread has been with one input for too long, and leaves that input in a file. A thread of
- * its own looks, because the hung one cannot.
+ * HangWatch: ends a process whose thread has been with one input for too long, and leaves that
+ * input in a file. A thread of its own looks, because the hung one cannot.
  */
 
 import { Worker } from 'node:worker_threads';

@@ -1,9 +1,10 @@
 /**
- * The words that HangWatch and its thread share: how many inputs began, the length of the last one, and its
- * bytes.
+ * The words that HangWatch and its thread share: how many inputs began, the length of the last one,
+ * and its bytes.
  *
- * Ordering: the bytes are published by the store of LENGTH and the addition to COUNT behind it. The watching
- * thread reads them only after COUNT stood still for the time limit, when the hung thread writes no more.
+ * Ordering: the bytes are published by the store of LENGTH and the addition to COUNT behind it. The
+ * watching thread reads them only after COUNT stood still for the time limit, when the hung thread
+ * writes no more.
  */
 
 export const HangWord = { COUNT: 0, LENGTH: 1, BYTES: 2 } as const;

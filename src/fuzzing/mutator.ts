@@ -1,4 +1,7 @@
-/** How a new input is made of those that are kept: a few small changes, as fuzzers have always made them. */
+/**
+ * How a new input is made of those that are kept: a few small changes, as fuzzers have always made
+ * them.
+ */
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';

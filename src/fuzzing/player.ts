@@ -1,6 +1,6 @@
 /**
- * Player: plays inputs on one target and says of each what was wrong with it, also what was thrown where nobody waits for
- * it. After a finding the target is opened anew: it may be in any state.
+ * Player: plays inputs on one target and says of each what was wrong with it, also what was thrown
+ * where nobody waits for it. After a finding the target is opened anew: it may be in any state.
  */
 
 import { errorText } from '../io-request/error-text.js';

@@ -1,4 +1,7 @@
-/** Makes an input that shows something smaller, as long as it still shows it: fewer bytes first, then zeros for bytes. */
+/**
+ * Makes an input that shows something smaller, as long as it still shows it: fewer bytes first,
+ * then zeros for bytes.
+ */
 
 export const MAX_TRIES = 400;
 /** Tries are dear where each makes a VM, or waits for one that hangs. */

@@ -1,4 +1,7 @@
-/** The guest of `upcall run debian`: Debian's kernel and busybox, fetched when they are not in the cache. */
+/**
+ * The guest of `upcall run debian`: Debian's kernel and busybox, fetched when they are not in the
+ * cache.
+ */
 
 import yoctoSpinner from 'yocto-spinner';
 import type { GuestImageOptions } from '../../hypervisor/boot/guest-image.js';

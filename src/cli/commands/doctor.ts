@@ -1,4 +1,7 @@
-/** `upcall doctor`: which hypervisors run on this machine, why the others do not, and which tools are there. */
+/**
+ * `upcall doctor`: which hypervisors run on this machine, why the others do not, and which tools
+ * are there.
+ */
 
 import { access, constants } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';

@@ -41,7 +41,10 @@ export interface Guest {
   readonly memoryMiB?: number;
 }
 
-/** Shown by the monitor, then it waits at its prompt; where nobody can type, the session ends itself. */
+/**
+ * Shown by the monitor, then it waits at its prompt; where nobody can type, the session ends
+ * itself.
+ */
 export function tourScript(hasTerminal: boolean): string {
   return hasTerminal ? 'tour' : 'tour; poweroff';
 }

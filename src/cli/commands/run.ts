@@ -125,7 +125,8 @@ export async function planSession(
   const hasTerminal = process.stdin.isTTY;
   const faults = await faultPlan(options);
   const page = pagePlan(options);
-  // A file that is not there is told before the hypervisor is loaded; Debian is fetched only if there is one.
+  // A file that is not there is told before the hypervisor is loaded; Debian is fetched only if
+  // there is one.
   const named = name === 'debian' ? undefined : await namedGuest(name, options, hasTerminal);
   const hypervisor = await chooseHypervisor(options.hypervisor);
   const guest = named ?? (await debian(options, context.reporter));

@@ -1,4 +1,7 @@
-/** What `upcall top` does: watches a guest by its live page's address or runs one of its own, and draws it until somebody leaves. */
+/**
+ * What `upcall top` does: watches a guest by its live page's address or runs one of its own, and
+ * draws it until somebody leaves.
+ */
 
 import ansiEscapes from 'ansi-escapes';
 import { PassThrough, Writable } from 'node:stream';

@@ -1,4 +1,7 @@
-/** `upcall top`: a running guest's requests at a glance, in a terminal: of another `upcall run --page`, or of a guest of its own. */
+/**
+ * `upcall top`: a running guest's requests at a glance, in a terminal: of another
+ * `upcall run --page`, or of a guest of its own.
+ */
 
 import type { Command } from 'commander';
 import type { RunOptions } from './run-options.js';

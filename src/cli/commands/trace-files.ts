@@ -1,7 +1,8 @@
 /**
- * TraceFiles: the files that `upcall trace` writes. A file is written at once and in large pieces: while the disk works, the
- * Service VM waits, and so does the guest, which is why nothing is lost and nothing piles up. Standard output is another
- * program's pipe; it is waited for without stopping the guest, and what is lost then is counted.
+ * TraceFiles: the files that `upcall trace` writes. A file is written at once and in large pieces:
+ * while the disk works, the Service VM waits, and so does the guest, which is why nothing is lost
+ * and nothing piles up. Standard output is another program's pipe; it is waited for without
+ * stopping the guest, and what is lost then is counted.
  */
 
 import { closeSync, openSync, writeSync } from 'node:fs';

@@ -1,4 +1,7 @@
-/** The options that `upcall trace` has beyond those of `upcall run`: which requests, how many, into which files. */
+/**
+ * The options that `upcall trace` has beyond those of `upcall run`: which requests, how many, into
+ * which files.
+ */
 
 import { Option, type Command } from 'commander';
 import { UpcallError } from '../../io-request/upcall-error.js';

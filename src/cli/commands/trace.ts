@@ -1,4 +1,6 @@
-/** `upcall trace`: runs a guest as `upcall run` does, and writes down every move of its requests. */
+/**
+ * `upcall trace`: runs a guest as `upcall run` does, and writes down every move of its requests.
+ */
 
 import type { Command } from 'commander';
 import { describeMove } from '../../trace/move.js';

@@ -1,6 +1,7 @@
 /**
  * CpioArchive: writes the "newc" form of cpio that Linux unpacks as its initial RAM file system
- * (Documentation/driver-api/early-userspace/buffer-format.rst). Reproducible: no times, everything belongs to root.
+ * (Documentation/driver-api/early-userspace/buffer-format.rst). Reproducible: no times, everything
+ * belongs to root.
  */
 
 const MAGIC = '070701';

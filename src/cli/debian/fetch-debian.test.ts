@@ -9,8 +9,8 @@ import { debianCacheDir, fetchDebian } from './fetch-debian.js';
 import { tarArchive } from './fixtures/tar-archive.js';
 
 /**
- * The machine's tools are programs, so the tests put programs of their own in front of them: shell scripts that behave as
- * apt-get, apt-cache and dpkg-deb do, on a "distribution" that is a folder.
+ * The machine's tools are programs, so the tests put programs of their own in front of them: shell
+ * scripts that behave as apt-get, apt-cache and dpkg-deb do, on a "distribution" that is a folder.
  */
 const APT_GET = `#!/bin/sh
 case " $* " in

@@ -1,10 +1,9 @@
 /**
- * fetchDebian: the guest of `upcall run debian`, fetched once: Debian's kernel for i386 and its busybox, through the
- * machine's own apt, without root. The result is cached; whoever runs at the same time makes a folder of his own, and the
- * first one to finish gives it its name.
+ * fetchDebian: the guest of `upcall run debian`, fetched once: Debian's kernel for i386 and its
+ * busybox, through the machine's own apt, without root. The result is cached; whoever runs at the
+ * same time makes a folder of his own, and the first one to finish gives it its name.
  */
 
-import { spawn } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -14,8 +13,7 @@ import { unpackKernel } from '../../hypervisor/boot/kernel-payload.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { buildInitramfs } from './initramfs.js';
 import { PrivateApt } from './private-apt.js';
-import { toolMissing } from './run-tool.js';
-import { readTarMember } from './tar-member.js';
+import { readPackageFile } from './package-file.js';
 
 export interface DebianGuest {
   /** Path of the bzImage. */
@@ -39,7 +37,10 @@ const READY = 'guest-1';
 /** Folders under construction. A run that was killed leaves one behind. */
 const UNFINISHED = '.unfinished-';
 const LEFT_BEHIND_MS = 24 * 3600 * 1000;
-/** Packages that depend on the current kernel, the one for older processors first: it needs the fewest features. */
+/**
+ * Packages that depend on the current kernel, the one for older processors first: it needs the
+ * fewest features.
+ */
 const KERNEL_PACKAGES = ['linux-image-686', 'linux-image-686-pae'] as const;
 const BUSYBOX_PACKAGE = 'busybox-static';
 const KERNEL_NAME = /^linux-image-[0-9][^ ]*-686(-pae)?$/;
@@ -113,14 +114,11 @@ async function fetchInto(folder: string, progress: (step: string) => void): Prom
     throw failed('apt-get download', download.lastLines, `Check the network, or ${OWN_KERNEL}`);
 
   progress('Unpacking the kernel');
-  const bzImage = await fromPackage(aptFolder, kernel.name, /^(\.\/)?boot\/vmlinuz-/);
+  const bzImage = await fromPackage(aptFolder, kernel.name, '*boot/vmlinuz-*');
   const vmlinux = await unpackKernel(new ImageReader('kernel', bzImage));
   await writeFile(join(result, 'vmlinuz'), bzImage);
   if (vmlinux !== undefined) await writeFile(join(result, 'vmlinux'), vmlinux.bytes);
-  await writeFile(
-    join(result, 'busybox'),
-    await fromPackage(aptFolder, BUSYBOX_PACKAGE, /^(\.\/)?(usr\/)?bin\/busybox$/),
-  );
+  await writeFile(join(result, 'busybox'), await fromPackage(aptFolder, BUSYBOX_PACKAGE, '*bin/busybox'));
   await writeFile(join(result, 'version'), `${kernel.version}\n`);
 }
 
@@ -140,18 +138,12 @@ async function findKernel(apt: PrivateApt): Promise<{ name: string; version: str
   return undefined;
 }
 
-/** The file at `path` in the downloaded package `name`. */
-async function fromPackage(folder: string, name: string, path: RegExp): Promise<Buffer> {
+/** The file that matches `pattern` in the downloaded package `name`. */
+async function fromPackage(folder: string, name: string, pattern: string): Promise<Buffer> {
   const file = (await readdir(folder)).find((entry) => entry.startsWith(`${name}_`) && entry.endsWith('.deb'));
   if (file === undefined) throw failed(`apt-get download left no ${name}`, '', 'Try again');
-  const child = spawn('dpkg-deb', ['--fsys-tarfile', join(folder, file)], { stdio: ['ignore', 'pipe', 'ignore'] });
-  const ended = new Promise<void>((resolve, reject) => {
-    child.on('error', (cause) => reject(toolMissing('dpkg-deb', cause)));
-    child.on('close', () => resolve());
-  });
-  const member = readTarMember(child.stdout as AsyncIterable<Uint8Array>, path).finally(() => child.kill());
-  const [bytes] = await Promise.all([member, ended]);
-  if (bytes === undefined) throw failed(`the package ${file} has no ${path.source}`, '', `Try again, or ${OWN_KERNEL}`);
+  const bytes = await readPackageFile(join(folder, file), pattern);
+  if (bytes === undefined) throw failed(`the package ${file} has no ${pattern}`, '', `Try again, or ${OWN_KERNEL}`);
   return bytes;
 }
 

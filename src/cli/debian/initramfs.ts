@@ -1,9 +1,10 @@
 /**
- * The user space of `upcall run debian`: busybox and an init script, as an initial RAM file system. The init script
- * mounts what a shell expects and starts one on the serial console; when it ends, the machine powers off.
+ * The user space of `upcall run debian`: busybox and an init script, as an initial RAM file system.
+ * The init script mounts what a shell expects and starts one on the serial console; when it ends,
+ * the machine powers off.
  *
- * With `upcall.run="command; command"` on the kernel's command line it runs those commands instead, so that a script or
- * a test can drive the guest without typing.
+ * With `upcall.run="command; command"` on the kernel's command line it runs those commands instead,
+ * so that a script or a test can drive the guest without typing.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -14,10 +15,16 @@ export const USER_SPACE_REACHED = 'upcall: user space reached';
 /** Printed with the exit status of the commands of `upcall.run`. */
 export const COMMANDS_ENDED = 'upcall: commands ended with status';
 
-/** Kernel parameter with rows and columns of the terminal, as ROWSxCOLUMNS: a serial line does not tell. */
+/**
+ * Kernel parameter with rows and columns of the terminal, as ROWSxCOLUMNS: a serial line does not
+ * tell.
+ */
 export const SIZE_PARAMETER = 'upcall.size';
 
-/** Kernel parameter with the commands; the kernel keeps a quoted value together and leaves the quotes to init. */
+/**
+ * Kernel parameter with the commands; the kernel keeps a quoted value together and leaves the
+ * quotes to init.
+ */
 export const RUN_PARAMETER = 'upcall.run';
 
 const INIT = `#!/bin/busybox sh
@@ -60,7 +67,10 @@ poweroff -f
 halt -f
 `;
 
-/** The kernel parameter that tells the guest how large its terminal is; undefined for a terminal that does not know. */
+/**
+ * The kernel parameter that tells the guest how large its terminal is; undefined for a terminal
+ * that does not know.
+ */
 export function sizeParameter(terminal: { readonly rows?: number; readonly columns?: number }): string | undefined {
   const { rows = 0, columns = 0 } = terminal;
   return rows > 0 && columns > 0 ? `${SIZE_PARAMETER}=${rows}x${columns}` : undefined;
@@ -75,7 +85,10 @@ export function runParameter(commands: string): string {
   return `${RUN_PARAMETER}="${commands}"`;
 }
 
-/** `resize` asks the terminal where its last row and column are, for who has changed its size meanwhile. */
+/**
+ * `resize` asks the terminal where its last row and column are, for who has changed its size
+ * meanwhile.
+ */
 const PROFILE = `PS1='debian:\\w# '
 resize() {
   local modes=$(stty -g) rows cols

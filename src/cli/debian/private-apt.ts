@@ -1,7 +1,8 @@
 /**
- * PrivateApt: the machine's own apt, for another architecture and in a folder of its own. It reads the machine's sources,
- * keys and proxies, needs no root, and changes nothing outside of its folder: no package list, no cache, no status file of
- * the system, and none of the commands that the system's configuration hangs on an update.
+ * PrivateApt: the machine's own apt, for another architecture and in a folder of its own. It reads
+ * the machine's sources, keys and proxies, needs no root, and changes nothing outside of its
+ * folder: no package list, no cache, no status file of the system, and none of the commands that
+ * the system's configuration hangs on an update.
  */
 
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -30,7 +31,9 @@ export class PrivateApt {
     this.#configuration = join(folder, 'apt.conf');
   }
 
-  /** Its status is not 0 as soon as one source fails, though the packages may be had all the same. */
+  /**
+   * Its status is not 0 as soon as one source fails, though the packages may be had all the same.
+   */
   update(): Promise<ToolResult> {
     return this.#run('apt-get', '-q', 'update');
   }
@@ -56,7 +59,10 @@ export class PrivateApt {
   }
 }
 
-/** Given by -c, it is read after the system's configuration, so that `#clear` reaches what that has set. */
+/**
+ * Given by -c, it is read after the system's configuration, so that `#clear` reaches what that has
+ * set.
+ */
 function configuration(folder: string, architecture: string): string {
   return `#clear APT::Architectures;
 APT::Architecture "${architecture}";

@@ -1,6 +1,6 @@
 /**
- * runTool: runs one of the machine's own programs and waits for it. What it prints is kept up to a limit, so that an
- * error can show its last lines.
+ * runTool: runs one of the machine's own programs and waits for it. What it prints is kept up to a
+ * limit, so that an error can show its last lines.
  */
 
 import { spawn } from 'node:child_process';
@@ -18,7 +18,10 @@ export interface ToolResult {
 const MAX_OUTPUT_CHARACTERS = 1 << 20;
 const LAST_LINES = 6;
 
-/** Rejects with TOOL_MISSING if there is no such program; a status other than 0 is the caller's to judge. */
+/**
+ * Rejects with TOOL_MISSING if there is no such program; a status other than 0 is the caller's to
+ * judge.
+ */
 export function runTool(program: string, parameters: readonly string[], folder: string): Promise<ToolResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, parameters, {
@@ -40,7 +43,10 @@ export function runTool(program: string, parameters: readonly string[], folder: 
   });
 }
 
-/** Tools fetch and unpack Debian's packages; where they are missing, the operator brings a kernel himself. */
+/**
+ * Tools fetch and unpack Debian's packages; where they are missing, the operator brings a kernel
+ * himself.
+ */
 export function toolMissing(program: string, cause: unknown): UpcallError {
   return new UpcallError('TOOL_MISSING', `"${program}" cannot be run, and Debian's packages are fetched with it`, {
     remedy: 'Give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd',

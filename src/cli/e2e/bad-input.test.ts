@@ -1,4 +1,7 @@
-/** What a person gets wrong: each ends with status 2 and one line that says what to do, and prints nothing else. */
+/**
+ * What a person gets wrong: each ends with status 2 and one line that says what to do, and prints
+ * nothing else.
+ */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

@@ -1,4 +1,6 @@
-/** The documents: their links, quotations, commands and translations, and the check that holds them. */
+/**
+ * The documents: their links, quotations, commands and translations, and the check that holds them.
+ */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

@@ -1,4 +1,6 @@
-/** The examples, as somebody runs them who has installed the package; here `upcall` is this build. */
+/**
+ * The examples, as somebody runs them who has installed the package; here `upcall` is this build.
+ */
 
 import assert from 'node:assert/strict';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';

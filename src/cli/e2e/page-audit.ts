@@ -1,6 +1,7 @@
 /**
- * What a reader who sees badly, or uses no mouse, needs of the live page, asked in the browser itself. The functions are
- * texts because they run there and these tests are compiled without the DOM.
+ * What a reader who sees badly, or uses no mouse, needs of the live page, asked in the browser
+ * itself. The functions are texts because they run there and these tests are compiled without the
+ * DOM.
  */
 
 import type { Page } from 'playwright-core';
@@ -48,7 +49,10 @@ const FAINT = `(() => {
   return [...faint];
 })()`;
 
-/** An element's number for as long as it lives: its place among the others changes while the guest prints. */
+/**
+ * An element's number for as long as it lives: its place among the others changes while the guest
+ * prints.
+ */
 const NUMBER_OF = `
   const numbers = (globalThis.auditedElements ??= new Map());
   const numberOf = (one) => {
@@ -91,7 +95,10 @@ interface Focused {
   readonly html: string;
 }
 
-/** Goes through the page by Tab alone, out of the console by its own key: what it does not reach or does not show. */
+/**
+ * Goes through the page by Tab alone, out of the console by its own key: what it does not reach or
+ * does not show.
+ */
 export async function missedByTab(page: Page): Promise<string[]> {
   const due = await page.evaluate<{ readonly at: number; readonly html: string }[]>(REACHABLE);
   const found = new Map<number, Focused>();

@@ -1,6 +1,7 @@
 /**
- * For end-to-end tests of the live page: `upcall run … --page` and a real browser that has its page open. Whatever the
- * page asks for that is not its own server, and whatever it complains of, is written down.
+ * For end-to-end tests of the live page: `upcall run … --page` and a real browser that has its page
+ * open. Whatever the page asks for that is not its own server, and whatever it complains of, is
+ * written down.
  */
 
 import { accessSync, constants } from 'node:fs';
@@ -59,9 +60,14 @@ export interface OpenPage {
   readonly command: (text: string) => Promise<void>;
   /** Resolves when the guest's console shows this. */
   readonly shows: (text: string | RegExp) => Promise<void>;
-  /** What a failed test leaves: where the focus is, what the guest's console and the header show. */
+  /**
+   * What a failed test leaves: where the focus is, what the guest's console and the header show.
+   */
   readonly scene: () => Promise<string>;
-  /** As if it was opened anew: its size, media, settings and what it complained of are those of the start. */
+  /**
+   * As if it was opened anew: its size, media, settings and what it complained of are those of the
+   * start.
+   */
   readonly reopen: () => Promise<void>;
   readonly close: () => Promise<void>;
 }

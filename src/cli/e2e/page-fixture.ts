@@ -1,6 +1,7 @@
 /**
- * PageFixture: one browser, one monitor and one page for the tests of a file. The start of each costs more than most tests:
- * a test finds the page as if it was opened anew, and the monitor as the one before left it; after a failure all is new.
+ * PageFixture: one browser, one monitor and one page for the tests of a file. The start of each
+ * costs more than most tests: a test finds the page as if it was opened anew, and the monitor as
+ * the one before left it; after a failure all is new.
  */
 
 import assert from 'node:assert/strict';
@@ -21,8 +22,8 @@ export class PageFixture {
   }
 
   /**
-   * Gives `use` the page, or with `options` one of its own. Whatever a page does, it keeps to its server and its policy. What
-   * a failed test saw is printed.
+   * Gives `use` the page, or with `options` one of its own. Whatever a page does, it keeps to its
+   * server and its policy. What a failed test saw is printed.
    */
   async use(use: (open: OpenPage, served: Served) => Promise<void>, options?: BrowserContextOptions): Promise<void> {
     // A test may have ended it.

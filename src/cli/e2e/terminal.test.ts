@@ -1,4 +1,7 @@
-/** The command line in a real terminal: a pty of util-linux' `script`, in which a shell runs it and then shows the modes. */
+/**
+ * The command line in a real terminal: a pty of util-linux' `script`, in which a shell runs it and
+ * then shows the modes.
+ */
 
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';

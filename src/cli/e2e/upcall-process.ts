@@ -19,7 +19,10 @@ export interface Ended {
 export interface Started {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly ended: Promise<Ended>;
-  /** Resolves when standard output has had this text from the last call's place on; rejects when it ends without it. */
+  /**
+   * Resolves when standard output has had this text from the last call's place on; rejects when it
+   * ends without it.
+   */
   until(text: string): Promise<void>;
 }
 

@@ -1,6 +1,7 @@
 /**
- * CheckedClient: an I/O client that looks whether each request that it is given lies in its ranges, and answers some at
- * once and some later. The pattern is that of PatternDevice at the range's start.
+ * CheckedClient: an I/O client that looks whether each request that it is given lies in its ranges,
+ * and answers some at once and some later. The pattern is that of PatternDevice at the range's
+ * start.
  */
 
 import type { AddressRange, AssignedRequest, IoClient, UserVm } from '../../index.js';

@@ -1,10 +1,11 @@
 /**
- * Target "control": programs of ioctls with any code, any argument and any bytes behind it, on two open files, while pages
- * are written over as by the process that has them mapped. Whatever is called: an answer or −errno, never a throw; no VM
- * but the caller's own is touched; and when the module is unloaded, nothing is left.
+ * Target "control": programs of ioctls with any code, any argument and any bytes behind it, on two
+ * open files, while pages are written over as by the process that has them mapped. Whatever is
+ * called: an answer or −errno, never a throw; no VM but the caller's own is touched; and when the
+ * module is unloaded, nothing is left.
  *
- * The answers themselves are held against the model of the driver by src/conformance/control-model.test.ts; here nothing
- * needs to make sense.
+ * The answers themselves are held against the model of the driver by
+ * src/conformance/control-model.test.ts; here nothing needs to make sense.
  */
 
 import { HandDrivenHypervisor } from '../../conformance/hand-driven-hypervisor.js';

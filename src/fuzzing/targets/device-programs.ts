@@ -1,7 +1,8 @@
 /**
- * Target "devices": random programs for each standard device, with a clock that the program moves, in steps or in one jump
- * as a host that slept. Whatever the program does: no throw, values within the size of the access, little work for each
- * access, few timers, and a reset that leaves the device as a new one.
+ * Target "devices": random programs for each standard device, with a clock that the program moves,
+ * in steps or in one jump as a host that slept. Whatever the program does: no throw, values within
+ * the size of the access, little work for each access, few timers, and a reset that leaves the
+ * device as a new one.
  */
 
 import type { AccessSize } from '../../device-model/device.js';

@@ -1,6 +1,7 @@
 /**
- * FuzzClock: a clock that a program moves. A walk fires each timer at its time; a jump fires those that are due once, late,
- * as on a host that slept. It counts timers, so that work without bound shows.
+ * FuzzClock: a clock that a program moves. A walk fires each timer at its time; a jump fires those
+ * that are due once, late, as on a host that slept. It counts timers, so that work without bound
+ * shows.
  */
 
 import type { Clock, ClockTimer } from '../../device-model/clock.js';

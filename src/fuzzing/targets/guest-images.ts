@@ -1,7 +1,7 @@
 /**
- * Target "images": guest images of every kind, whole ones and damaged ones, prepared, checked and loaded. Whatever is in
- * them: an image that loads, or an UpcallError with a remedy; within a limit of time and of memory. An input's first eight
- * bytes choose the options, the rest is the image.
+ * Target "images": guest images of every kind, whole ones and damaged ones, prepared, checked and
+ * loaded. Whatever is in them: an image that loads, or an UpcallError with a remedy; within a limit
+ * of time and of memory. An input's first eight bytes choose the options, the rest is the image.
  */
 
 import { IMAGE_KINDS, prepareGuestImage, type GuestImageOptions } from '../../hypervisor/boot/guest-image.js';

@@ -1,6 +1,7 @@
 /**
- * The CPU modes that programs of the target "code" run in, each with the registers of its start, and which addresses are a
- * device's in it. In all of them segments reach 4 GiB, so that every mode has the same addresses.
+ * The CPU modes that programs of the target "code" run in, each with the registers of its start,
+ * and which addresses are a device's in it. In all of them segments reach 4 GiB, so that every mode
+ * has the same addresses.
  */
 
 import type { GuestMemory, VcpuRegisters } from '../../index.js';
@@ -31,7 +32,10 @@ const CODE_16 = 0x009b;
 const DATA_16 = 0x0093;
 const PAGED = 0x8000_0011;
 
-/** Where device memory is seen in paged mode: pages of this linear range go to every second page of the device, backwards. */
+/**
+ * Where device memory is seen in paged mode: pages of this linear range go to every second page of
+ * the device, backwards.
+ */
 const PAGED_WINDOW = 0x40_0000;
 const PAGED_PAGES = 16;
 const DEVICE = 0xd000_0000;

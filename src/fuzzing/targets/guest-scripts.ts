@@ -1,8 +1,8 @@
 /**
- * Target "guests": programs of accesses, of every kind and size, at addresses where something is, at the edges of where
- * something is, and where nothing is, by several vCPUs against a standard PC. Whatever they do: the VM ends in a way that
- * has a name or goes on, no device throws, and no access is lost: each was answered by the hypervisor, became a request,
- * or could not.
+ * Target "guests": programs of accesses, of every kind and size, at addresses where something is,
+ * at the edges of where something is, and where nothing is, by several vCPUs against a standard PC.
+ * Whatever they do: the VM ends in a way that has a name or goes on, no device throws, and no
+ * access is lost: each was answered by the hypervisor, became a request, or could not.
  */
 
 import { ScriptedHypervisor, ServiceVm, standardPc } from '../../index.js';
@@ -84,7 +84,10 @@ async function run(input: FuzzInput): Promise<void> {
   expect(odd === undefined, () => JSON.stringify(odd));
 }
 
-/** `stops`: how often the vCPUs were stopped in the middle of something; a reset is one, and so is a power-off. */
+/**
+ * `stops`: how often the vCPUs were stopped in the middle of something; a reset is one, and so is a
+ * power-off.
+ */
 function checkCounts(
   vm: UserVm,
   scripts: readonly { steps: readonly ScriptStep[]; repeat: number }[],

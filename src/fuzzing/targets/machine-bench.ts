@@ -1,6 +1,6 @@
 /**
- * MachineBench: a VM on the v86 core that is reset for each program of the target "code", and a client for all ports and all
- * of memory that counts the bytes of each access.
+ * MachineBench: a VM on the v86 core that is reset for each program of the target "code", and a
+ * client for all ports and all of memory that counts the bytes of each access.
  */
 
 import {

@@ -1,8 +1,9 @@
 /**
- * Target "code": machine code with accesses of every kind (in, out, ins, outs, loads and stores of 8 to 128 bits, locked
- * and other changes of memory, repeated ones, unaligned ones and ones across pages) on the v86 core, in real, 16-bit
- * protected, 32-bit and paged mode. Whatever it is: the process goes on, the guest comes to its end, and each byte of
- * each access arrives at the Service VM once: the vCPU's counts, the HSM's and the program's own agree.
+ * Target "code": machine code with accesses of every kind (in, out, ins, outs, loads and stores of
+ * 8 to 128 bits, locked and other changes of memory, repeated ones, unaligned ones and ones across
+ * pages) on the v86 core, in real, 16-bit protected, 32-bit and paged mode. Whatever it is: the
+ * process goes on, the guest comes to its end, and each byte of each access arrives at the Service
+ * VM once: the vCPU's counts, the HSM's and the program's own agree.
  */
 
 import { FuzzInput } from '../fuzz-input.js';

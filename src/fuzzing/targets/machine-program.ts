@@ -1,7 +1,7 @@
 /**
- * MachineProgram: encodes random instructions with accesses, and says which bytes of devices they read and write. Facts:
- * Intel SDM, volume 2. In 16-bit code the prefixes 0x66 and 0x67 make operands and addresses 32 bits wide, in 32-bit code
- * 0x66 makes operands 16 bits wide.
+ * MachineProgram: encodes random instructions with accesses, and says which bytes of devices they
+ * read and write. Facts: Intel SDM, volume 2. In 16-bit code the prefixes 0x66 and 0x67 make
+ * operands and addresses 32 bits wide, in 32-bit code 0x66 makes operands 16 bits wide.
  */
 
 import type { FuzzInput } from '../fuzz-input.js';
@@ -37,7 +37,8 @@ export class MachineProgram {
 
   constructor(is32Bit: boolean) {
     this.#is32Bit = is32Bit;
-    // CR4.OSFXSR, for SSE: mov eax, cr4; or eax, 0x200; mov cr4, eax. Strings go forward: cld. x87 as new: fninit.
+    // CR4.OSFXSR, for SSE: mov eax, cr4; or eax, 0x200; mov cr4, eax. Strings go forward: cld. x87
+    // as new: fninit.
     this.#put(0x0f, 0x20, 0xe0, ...(is32Bit ? [] : [OPERAND_SIZE]), 0x0d, ...imm32(0x200), 0x0f, 0x22, 0xe0);
     this.#put(0xfc, 0xdb, 0xe3);
   }
@@ -147,7 +148,10 @@ export class MachineProgram {
     this.#note(`${times} of ${opcode.toString(16)}/${size} from ${from.toString(16)} to ${to.toString(16)}`);
   }
 
-  /** Anywhere in a device's memory or in RAM, often near the end of a page; `bytes` from there are in it as well. */
+  /**
+   * Anywhere in a device's memory or in RAM, often near the end of a page; `bytes` from there are
+   * in it as well.
+   */
   #address(input: FuzzInput, { windows }: GuestMode, bytes: number): number {
     const place: Place = input.below(8) === 0 ? 'data' : 'device';
     const window = input.pick(windows);

@@ -1,8 +1,8 @@
 /**
- * PageArena: the two VMs of the target "page". The victim's page is written over by a thread; its clients are a device in
- * this thread, one in its own, and a client that answers later and checks what it is given. The witness has the same
- * script and a device of its own, and must see nothing of all that. Both have a vCPU that waits for ever, so that they do
- * not end with their scripts.
+ * PageArena: the two VMs of the target "page". The victim's page is written over by a thread; its
+ * clients are a device in this thread, one in its own, and a client that answers later and checks
+ * what it is given. The witness has the same script and a device of its own, and must see nothing
+ * of all that. Both have a vCPU that waits for ever, so that they do not end with their scripts.
  */
 
 import { once } from 'node:events';
@@ -115,7 +115,8 @@ export class PageArena {
     const vm = await this.#serviceVm.createUserVm({
       memoryMiB: 1,
       vcpus: PLAYING_VCPUS + 1,
-      // What takes long here is the machine. A request that never ends is found by the limit of each act.
+      // What takes long here is the machine. A request that never ends is found by the limit of
+      // each act.
       clientTimeoutMs: Infinity,
       startTimeoutMs: Infinity,
     });

@@ -1,8 +1,9 @@
 /**
- * Target "page": another thread writes any bytes to a VM's page, as quickly as it can, while the VM's vCPUs make requests,
- * clients in this thread and in others answer, and the operator resets the VM, takes clients out and puts them back.
- * Whatever it writes: nothing throws or hangs; no client is given a request outside of its ranges; another VM of the same
- * Service VM sees none of it; and when the writer has stopped, a reset VM works as any other.
+ * Target "page": another thread writes any bytes to a VM's page, as quickly as it can, while the
+ * VM's vCPUs make requests, clients in this thread and in others answer, and the operator resets
+ * the VM, takes clients out and puts them back. Whatever it writes: nothing throws or hangs; no
+ * client is given a request outside of its ranges; another VM of the same Service VM sees none of
+ * it; and when the writer has stopped, a reset VM works as any other.
  */
 
 import { FuzzInput } from '../fuzz-input.js';

@@ -1,4 +1,7 @@
-/** The hostile thread of the target "page": plays a list of writes over and over until its word says stop. */
+/**
+ * The hostile thread of the target "page": plays a list of writes over and over until its word says
+ * stop.
+ */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { SharedWords } from '../../sync/shared-words.js';

@@ -1,4 +1,7 @@
-/** PatternDevice: a device whose answers follow from the access alone, in whatever thread it runs; it checks what it is asked. */
+/**
+ * PatternDevice: a device whose answers follow from the access alone, in whatever thread it runs;
+ * it checks what it is asked.
+ */
 
 import type { AccessSize, Device } from '../../device-model/device.js';
 

@@ -1,4 +1,7 @@
-/** The standard devices of a PC, each made by itself with a clock, a line and a world outside that count what it does. */
+/**
+ * The standard devices of a PC, each made by itself with a clock, a line and a world outside that
+ * count what it does.
+ */
 
 import type { Clock } from '../../device-model/clock.js';
 import type { Device } from '../../device-model/device.js';

@@ -1,0 +1,47 @@
+/**
+ * readPackageFile: one file of a Debian package, by dpkg-deb and tar. The package is not unpacked on
+ * disk: a kernel's has hundreds of megabytes of modules.
+ */
+
+import { spawn } from 'node:child_process';
+import { pipeline } from 'node:stream/promises';
+import { toolMissing } from './run-tool.js';
+
+/** More than any kernel or busybox has. */
+const MAX_FILE_BYTES = 128 * 2 ** 20;
+
+/**
+ * The first regular file whose path matches `pattern` (GNU tar's wildcards, in which `*` also stands
+ * for slashes). Undefined if the package has no such file or is damaged before it. Rejects with
+ * TOOL_MISSING without dpkg-deb or tar.
+ */
+export async function readPackageFile(packagePath: string, pattern: string): Promise<Buffer | undefined> {
+  const unpack = spawn('dpkg-deb', ['--fsys-tarfile', packagePath], { stdio: ['ignore', 'pipe', 'ignore'] });
+  // `--occurrence=1` ends tar at the match, so that the rest is not decompressed.
+  const options = ['--extract', '--to-stdout', '--occurrence=1', '--wildcards', pattern];
+  const extract = spawn('tar', options, { stdio: ['pipe', 'pipe', 'ignore'] });
+  const missing = new Promise<never>((_, reject) => {
+    unpack.on('error', (cause) => reject(toolMissing('dpkg-deb', cause)));
+    extract.on('error', (cause) => reject(toolMissing('tar', cause)));
+  });
+  // It fails with EPIPE when tar has read enough, and when either program is missing.
+  const feeding = pipeline(unpack.stdout, extract.stdin).catch(() => undefined);
+  try {
+    return await Promise.race([collect(extract.stdout, packagePath), missing]);
+  } finally {
+    unpack.kill();
+    extract.kill();
+    await feeding;
+  }
+}
+
+async function collect(stream: AsyncIterable<Uint8Array>, packagePath: string): Promise<Buffer | undefined> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of stream) {
+    chunks.push(chunk);
+    length += chunk.length;
+    if (length > MAX_FILE_BYTES) throw new Error(`a file in ${packagePath} has more than ${MAX_FILE_BYTES} bytes`);
+  }
+  return length === 0 ? undefined : Buffer.concat(chunks);
+}
