@@ -1,19 +1,16 @@
 /**
- * ConsoleInput: standard input on its way to the guest's serial port, which takes what it has room
- * for.
+ * ConsoleInput: feeds standard input to the guest's serial port, as fast as the port has room.
  *
- * A pipe or file is read no faster than the guest takes it; its end closes the input and nothing
- * else. A terminal is read always, or the escape key would be stuck behind a guest that does not
- * read; there the queue has a limit.
+ * - Called by: Session. `room` is called back by the serial port.
+ * - A pipe or file is read no faster than the guest reads. Its end closes only the input.
+ * - A terminal is always read: otherwise a guest that does not read would block the escape key.
+ *   Its queue is therefore bounded.
  */
 
-/**
- * What somebody may type ahead of a guest whose serial port is full; the rest is dropped, and that
- * is told.
- */
+/** Limit of what is typed ahead of a full serial port. The rest is dropped, which is reported once. */
 export const TYPE_AHEAD_BYTES = 64 * 1024;
 
-/** The part of a readable stream that is used here. */
+/** What is used of a readable stream. */
 export interface InputStream {
   on(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -24,9 +21,9 @@ export interface InputStream {
 
 export interface ConsoleInputOptions {
   readonly stream: InputStream;
-  /** The serial port: returns how many bytes it took. */
+  /** Offers bytes to the serial port. Returns how many it accepted. */
   readonly receive: (bytes: Uint8Array) => number;
-  /** For a terminal: what of the typed bytes is for the guest. */
+  /** For a terminal: returns the typed bytes that are for the guest. */
   readonly filter?: (typed: Uint8Array) => Uint8Array;
   readonly report: (text: string) => void;
 }
@@ -34,11 +31,11 @@ export interface ConsoleInputOptions {
 export class ConsoleInput {
   readonly #options: ConsoleInputOptions;
   readonly #isTerminal: boolean;
-  /** Not yet taken by the serial port. */
-  #waiting: Uint8Array = new Uint8Array(0);
+  /** Not yet accepted by the serial port. */
+  #pending: Uint8Array = new Uint8Array(0);
   #hasReportedLoss = false;
   #isDelivering = false;
-  readonly #onData = (chunk: Uint8Array): void => this.#hear(chunk);
+  readonly #onData = (chunk: Uint8Array): void => this.#accept(chunk);
 
   constructor(options: ConsoleInputOptions) {
     this.#options = options;
@@ -47,7 +44,7 @@ export class ConsoleInput {
 
   start(): void {
     const { stream, report } = this.#options;
-    // A terminal that goes away is told by a signal too; a directory as input only here.
+    // A terminal that is closed also raises a signal. A directory as input fails only here.
     stream.on('error', (error) => report(`standard input ended: ${error.message}`));
     stream.on('data', this.#onData);
   }
@@ -56,43 +53,43 @@ export class ConsoleInput {
     const { stream } = this.#options;
     stream.off('data', this.#onData);
     stream.pause();
-    this.#waiting = new Uint8Array(0);
+    this.#pending = new Uint8Array(0);
   }
 
   /**
-   * The serial port has room again. It says so inside of a guest's access, so the bytes follow in a
-   * turn of their own.
+   * To be called when the serial port has room again. That happens inside a guest's access, so the
+   * bytes follow in a later turn.
    */
   readonly room = (): void => {
     if (this.#isDelivering) return;
     this.#isDelivering = true;
     setImmediate(() => {
       this.#isDelivering = false;
-      this.#deliver(this.#waiting);
+      this.#deliver(this.#pending);
     });
   };
 
-  #hear(chunk: Uint8Array): void {
+  #accept(chunk: Uint8Array): void {
     const bytes = this.#options.filter?.(chunk) ?? chunk;
-    if (this.#waiting.length === 0) {
+    if (this.#pending.length === 0) {
       this.#deliver(bytes);
       return;
     }
-    const room = this.#isTerminal ? TYPE_AHEAD_BYTES - this.#waiting.length : bytes.length;
+    const room = this.#isTerminal ? TYPE_AHEAD_BYTES - this.#pending.length : bytes.length;
     if (bytes.length > room && !this.#hasReportedLoss) {
       this.#hasReportedLoss = true;
-      this.#options.report('the guest does not read what you type: some of it is dropped');
+      this.#options.report('the guest does not read its console: some of what you typed is dropped');
     }
-    this.#waiting = Buffer.concat([this.#waiting, bytes.subarray(0, Math.max(0, room))]);
+    this.#pending = Buffer.concat([this.#pending, bytes.subarray(0, Math.max(0, room))]);
   }
 
   #deliver(bytes: Uint8Array): void {
     const { stream, receive } = this.#options;
     if (bytes.length === 0) return;
-    const taken = receive(bytes);
-    this.#waiting = bytes.subarray(taken);
+    const accepted = receive(bytes);
+    this.#pending = bytes.subarray(accepted);
     if (this.#isTerminal) return;
-    if (this.#waiting.length > 0) stream.pause();
+    if (this.#pending.length > 0) stream.pause();
     else stream.resume();
   }
 }

@@ -1,17 +1,18 @@
 /**
- * ConsoleOutput: what the guest prints, on its way to standard output. Nothing is lost and nothing
- * piles up: when the reader is slow, the guest's next character waits (`room`, which standardPc
- * asks).
+ * ConsoleOutput: writes the guest's console to standard output, without loss and in bounded memory.
+ *
+ * - Called by: the serial port of standardPc, which waits for `room` before the guest's next
+ *   character. A slow reader therefore slows the guest.
  */
 
 import type { Writable } from 'node:stream';
 import type { ByteSink } from '../device-model/device.js';
 
-/** Bytes that may wait for the reader before the guest has to. */
+/** Unread bytes above which the guest waits. */
 export const CONSOLE_BACKLOG_BYTES = 1024 * 1024;
 /**
- * The longest a character waits, well below the client time limit. A guest with a reader that has
- * stopped for good still goes on, by a character in this time.
+ * Longest wait for one character, well below the client time limit. With a reader that has stopped
+ * for good, the guest still makes progress: one character per wait.
  */
 export const ROOM_WAIT_MS = 1000;
 
@@ -19,7 +20,7 @@ export interface ConsoleOutputOptions {
   readonly stream: Writable;
   /** Sees the guest's bytes in order. */
   readonly onBytes?: (bytes: Uint8Array) => void;
-  /** The stream is broken; bytes are dropped from now on. */
+  /** Called once when the stream fails. Later bytes are dropped. */
   readonly onBroken: (error: NodeJS.ErrnoException) => void;
 }
 
@@ -30,7 +31,7 @@ export class ConsoleOutput implements ByteSink {
 
   constructor(options: ConsoleOutputOptions) {
     this.#options = options;
-    options.stream.on('error', (error: NodeJS.ErrnoException) => this.#broke(error));
+    options.stream.on('error', (error: NodeJS.ErrnoException) => this.#fail(error));
   }
 
   write(bytes: Uint8Array): void {
@@ -38,10 +39,7 @@ export class ConsoleOutput implements ByteSink {
     if (!this.#isBroken) this.#options.stream.write(bytes);
   }
 
-  /**
-   * Undefined while there is room; else a promise that settles when there is, or after
-   * ROOM_WAIT_MS.
-   */
+  /** Undefined if there is room. Otherwise resolves when there is, or after ROOM_WAIT_MS. */
   readonly room = (): Promise<void> | undefined => {
     const { stream } = this.#options;
     if (stream.writableLength <= CONSOLE_BACKLOG_BYTES || this.#isBroken) return undefined;
@@ -58,7 +56,7 @@ export class ConsoleOutput implements ByteSink {
     return this.#waiting;
   };
 
-  /** Resolves when the reader has everything, or there is none any more. */
+  /** Resolves when the reader has read everything or has closed the stream. */
   async flushed(): Promise<void> {
     if (this.#isBroken) return;
     const { stream } = this.#options;
@@ -68,7 +66,7 @@ export class ConsoleOutput implements ByteSink {
     });
   }
 
-  #broke(error: NodeJS.ErrnoException): void {
+  #fail(error: NodeJS.ErrnoException): void {
     if (this.#isBroken) return;
     this.#isBroken = true;
     this.#options.onBroken(error);

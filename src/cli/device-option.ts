@@ -1,7 +1,8 @@
 /**
- * `--device FILE@RANGE[,thread][,NAME=VALUE…]`: a device module of the user, and where it goes.
- * Ports are `0x500`, `0x500+4` or `0x500-0x503`; MMIO is the same after `mmio:`. The names and
- * values are handed to the device as its options.
+ * `--device FILE@RANGE[,thread][,NAME=VALUE…]`: a device module of the user and its address range.
+ *
+ * - Ports: `0x500`, `0x500+4` or `0x500-0x503`. MMIO: the same after `mmio:`.
+ * - The names and values become the device's options.
  */
 
 import { existsSync } from 'node:fs';
@@ -24,13 +25,13 @@ export interface DeviceOption {
 const FORM =
   'Write FILE@RANGE, for example my-device.js@0x500, my-device.js@0x500+4, my-device.js@0x500-0x503 or my-device.js@mmio:0xd0000000+0x1000; append ,thread for a thread of its own';
 
-/** Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID when there is no such file. */
+/** Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID if the file does not exist. */
 export function parseDevice(text: string): DeviceOption {
   const at = text.includes('@') ? text.lastIndexOf('@') : text.length;
   const file = text.slice(0, at);
   const [rangeText = '', ...words] = text.slice(at + 1).split(',');
   if (file === '' || rangeText === '')
-    throw new UpcallError('OPTION_INVALID', `--device ${text} has no ${file === '' ? 'file' : 'range'}`, {
+    throw new UpcallError('OPTION_INVALID', `--device ${text}: the ${file === '' ? 'file' : 'range'} is missing`, {
       remedy: FORM,
     });
   const range = parseRange(rangeText);
@@ -39,7 +40,7 @@ export function parseDevice(text: string): DeviceOption {
     if (word === 'thread') continue;
     const equals = word.indexOf('=');
     if (equals < 1)
-      throw new UpcallError('OPTION_INVALID', `--device ${text}: "${word}" is neither thread nor NAME=VALUE`, {
+      throw new UpcallError('OPTION_INVALID', `--device ${text}: expected thread or NAME=VALUE, not "${word}"`, {
         remedy: FORM,
       });
     const value = word.slice(equals + 1);
@@ -47,7 +48,7 @@ export function parseDevice(text: string): DeviceOption {
   }
   const path = resolve(file);
   if (!existsSync(path))
-    throw new UpcallError('DEVICE_MODULE_INVALID', `there is no device module ${file}`, { remedy: 'Check the path' });
+    throw new UpcallError('DEVICE_MODULE_INVALID', `--device ${file}: no such file`, { remedy: 'Check the path' });
   return { module: pathToFileURL(path), range, inOwnThread: words.includes('thread'), options };
 }
 
@@ -58,7 +59,7 @@ export function parseRange(text: string): AddressRange {
   const start = parseNumber(match?.[1]);
   const second = match?.[2] === undefined ? undefined : parseNumber(match[3]);
   if (match === null || start === undefined || (match[2] !== undefined && second === undefined))
-    throw new UpcallError('RANGE_INVALID', `"${text}" is no range`, { remedy: FORM });
+    throw new UpcallError('RANGE_INVALID', `invalid range "${text}"`, { remedy: FORM });
   const length = second === undefined ? 1 : match[2] === '+' ? second : second - start + 1;
   if (length < 1)
     throw new UpcallError(
@@ -70,14 +71,14 @@ export function parseRange(text: string): AddressRange {
     return isMmio ? mmio(start, length) : ports(start, length);
   } catch (error) {
     if (!(error instanceof UpcallError)) throw error;
-    throw new UpcallError('RANGE_INVALID', `the range ${text} leaves the ${isMmio ? 'address space' : 'ports'}`, {
+    throw new UpcallError('RANGE_INVALID', `the range ${text} exceeds the ${isMmio ? 'address space' : 'port space'}`, {
       remedy: isMmio ? 'Addresses have at most 52 bits' : 'Ports are 0 to 0xffff',
       cause: error,
     });
   }
 }
 
-/** Makes the device, or arranges for its thread, and attaches it. */
+/** Creates the device, in a thread of its own if the option says so, and attaches it. */
 export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<void> {
   const { range } = option;
   const memoryEnd = vm.memory.size;
@@ -97,7 +98,7 @@ export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<vo
   vm.attach(range, await loadDevice(option.module.href, context, option.options));
 }
 
-/** `0x1f0`, `496` or undefined. */
+/** Parses `0x1f0` or `496`. Returns undefined for any other text. */
 function parseNumber(text: string | undefined): number | undefined {
   return text !== undefined && /^(0x[0-9a-f]{1,14}|\d{1,16})$/i.test(text) ? Number(text) : undefined;
 }

@@ -1,14 +1,16 @@
 /**
- * EscapeKey: Ctrl-] leaves the session, as in telnet, because every other key is the guest's,
- * Ctrl-C included. Pressed twice, one of them goes to the guest. So after the first press there is
- * a moment in which the second may come; any other key in it leaves at once.
+ * EscapeKey: Ctrl-] leaves the session, as in telnet. Every other key goes to the guest, Ctrl-C
+ * included.
+ *
+ * Pressed twice within SECOND_PRESS_MS, one Ctrl-] goes to the guest. Any other key in that time
+ * leaves at once.
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
 
 export const ESCAPE_KEY = 0x1d;
 export const ESCAPE_KEY_NAME = 'Ctrl-]';
-/** How long a second press may take. */
+/** Time for the second press. */
 export const SECOND_PRESS_MS = 400;
 
 export class EscapeKey {
@@ -22,7 +24,7 @@ export class EscapeKey {
     this.#leave = leave;
   }
 
-  /** What of the typed bytes is for the guest. */
+  /** Returns the typed bytes that are for the guest. */
   filter(typed: Uint8Array): Uint8Array {
     const kept = new Uint8Array(typed.length);
     let length = 0;
@@ -30,19 +32,19 @@ export class EscapeKey {
       if (this.#hasLeft) break;
       if (this.#timer === undefined) {
         if (byte !== ESCAPE_KEY) kept[length++] = byte;
-        else this.#timer = this.#clock.schedule(this.#clock.now() + SECOND_PRESS_MS, () => this.#go());
+        else this.#timer = this.#clock.schedule(this.#clock.now() + SECOND_PRESS_MS, () => this.#leaveOnce());
         continue;
       }
       if (byte === ESCAPE_KEY) {
         this.#timer.cancel();
         this.#timer = undefined;
         kept[length++] = byte;
-      } else this.#go();
+      } else this.#leaveOnce();
     }
     return kept.subarray(0, length);
   }
 
-  #go(): void {
+  #leaveOnce(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     if (this.#hasLeft) return;

@@ -16,9 +16,9 @@ const failure: UserVmEvent = { kind: 'device-error', device: 'broken', message: 
 
 test('an event is one line', () => {
   const { log, lines } = made();
-  log.hear(failure);
-  log.hear({ kind: 'reset', reason: 'port 0xcf9' });
-  log.hear({ kind: 'rtc-changed', lastTime: 1_700_000_000, delta: 3600 });
+  log.report(failure);
+  log.report({ kind: 'reset', reason: 'port 0xcf9' });
+  log.report({ kind: 'rtc-changed', lastTime: 1_700_000_000, delta: 3600 });
   assert.deepEqual(lines, [
     'upcall: device broken failed, the guest read all ones: bug',
     'upcall: the guest reset the machine: port 0xcf9',
@@ -28,17 +28,17 @@ test('an event is one line', () => {
 
 test('with stacks, the stack of a device error follows it', () => {
   const { log, lines } = made(true);
-  log.hear(failure);
+  log.report(failure);
   assert.equal(lines[1], 'at read');
 });
 
 test('a flood of events is shown up to the limit of a second, and the rest as their number', () => {
   const { log, lines, clock } = made();
-  for (let i = 0; i < EVENT_LINES_PER_SECOND + 7; i++) log.hear(failure);
+  for (let i = 0; i < EVENT_LINES_PER_SECOND + 7; i++) log.report(failure);
   assert.equal(lines.length, EVENT_LINES_PER_SECOND);
   clock.advance(1000);
   assert.equal(lines.at(-1), 'upcall: 7 more events of kind device-error in the same second');
-  log.hear(failure);
+  log.report(failure);
   assert.equal(lines.length, EVENT_LINES_PER_SECOND + 2);
   clock.advance(5000);
   assert.equal(lines.length, EVENT_LINES_PER_SECOND + 2);
@@ -47,7 +47,7 @@ test('a flood of events is shown up to the limit of a second, and the rest as th
 
 test('the end of the session tells the number at once', () => {
   const { log, lines, clock } = made();
-  for (let i = 0; i < EVENT_LINES_PER_SECOND + 1; i++) log.hear(failure);
+  for (let i = 0; i < EVENT_LINES_PER_SECOND + 1; i++) log.report(failure);
   log.flush();
   assert.equal(lines.at(-1), 'upcall: 1 more events of kind device-error in the same second');
   assert.equal(clock.pending, 0);
@@ -55,17 +55,17 @@ test('the end of the session tells the number at once', () => {
 
 test('a VM that ends in trouble has one line for it, and one that was destroyed has none', () => {
   const { log, lines } = made();
-  log.hear({ kind: 'triple-fault', vcpu: 0, message: 'triple fault at 0x7c00' });
-  log.hear({ kind: 'ended', end: { reason: 'triple-fault', message: 'triple fault at 0x7c00' } });
-  log.hear({ kind: 'ended', end: { reason: 'destroyed', message: 'destroyed by its operator' } });
+  log.report({ kind: 'triple-fault', vcpu: 0, message: 'triple fault at 0x7c00' });
+  log.report({ kind: 'ended', end: { reason: 'triple-fault', message: 'triple fault at 0x7c00' } });
+  log.report({ kind: 'ended', end: { reason: 'destroyed', message: 'destroyed by its operator' } });
   assert.deepEqual(lines, ['upcall: triple fault at 0x7c00']);
-  log.hear({ kind: 'ended', end: { reason: 'power-off', message: 'state S5' } });
+  log.report({ kind: 'ended', end: { reason: 'power-off', message: 'state S5' } });
   assert.equal(lines.at(-1), 'upcall: ended: state S5');
 });
 
 test('of a fault rule the first fault is told', () => {
   const { log, lines } = made();
   const fault = { kind: 'fault-injected', rule: 'port=0x60: ones', target: 'i8042', timeMs: 1, vcpu: 0 } as const;
-  for (let nth = 1; nth <= 3; nth++) log.hear({ ...fault, nth, request: `read port 0x60/1 = ${nth}` });
+  for (let nth = 1; nth <= 3; nth++) log.report({ ...fault, nth, request: `read port 0x60/1 = ${nth}` });
   assert.deepEqual(lines, ['upcall: fault injected in i8042, read port 0x60/1 = 1 (port=0x60: ones)']);
 });

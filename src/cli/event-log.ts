@@ -1,14 +1,15 @@
 /**
- * EventLog: a User VM's events for the operator, a line each. A guest can cause events as often as
- * it likes, so there is a limit for each second; what is above it is not shown line by line but
- * counted, and the count is told.
+ * EventLog: prints a User VM's events for the operator, one line each.
+ *
+ * A guest can cause events at any rate, so at most EVENT_LINES_PER_SECOND are printed. The others
+ * are counted, and each second ends with their counts.
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
 import { describeEvent, type UserVmEvent } from '../vm/user-vm-events.js';
 import type { Reporter } from './reporter.js';
 
-/** Lines in a second; the rest of the second is one line. */
+/** Events above this number are only counted until the second ends. */
 export const EVENT_LINES_PER_SECOND = 20;
 
 export class EventLog {
@@ -16,7 +17,7 @@ export class EventLog {
   readonly #clock: Clock;
   readonly #withStacks: boolean;
   #lines = 0;
-  #left = new Map<string, number>();
+  #suppressed = new Map<string, number>();
   #timer: ClockTimer | undefined;
 
   constructor(reporter: Reporter, clock: Clock, withStacks = false) {
@@ -25,33 +26,34 @@ export class EventLog {
     this.#withStacks = withStacks;
   }
 
-  hear(event: UserVmEvent): void {
-    if (isTold(event)) return;
+  report(event: UserVmEvent): void {
+    if (isRedundant(event)) return;
     this.#timer ??= this.#clock.schedule(this.#clock.now() + 1000, () => this.flush());
     if (++this.#lines > EVENT_LINES_PER_SECOND) {
-      this.#left.set(event.kind, (this.#left.get(event.kind) ?? 0) + 1);
+      this.#suppressed.set(event.kind, (this.#suppressed.get(event.kind) ?? 0) + 1);
       return;
     }
     this.#reporter.line(describeEvent(event));
     if (this.#withStacks && 'stack' in event) this.#reporter.text(`${event.stack}\n`);
   }
 
-  /** Tells what was only counted. Called each second, and by whoever ends the session. */
+  /** Reports the suppressed events. Called each second and at the end of a session. */
   flush(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
     this.#lines = 0;
-    const left = this.#left;
-    this.#left = new Map();
-    for (const [kind, count] of left) this.#reporter.line(`${count} more events of kind ${kind} in the same second`);
+    const suppressed = this.#suppressed;
+    this.#suppressed = new Map();
+    for (const [kind, count] of suppressed)
+      this.#reporter.line(`${count} more events of kind ${kind} in the same second`);
   }
 }
 
 /**
- * The end of a VM has one line: its cause was told as an event of its own, or the operator ended it
- * himself. Of a fault rule the first fault is told, the rest is in the table at the end.
+ * Whether another line says the same. The cause of a VM's end has an event of its own, unless the
+ * operator ended it. Only the first fault of a rule is printed: the final table counts the others.
  */
-function isTold(event: UserVmEvent): boolean {
+function isRedundant(event: UserVmEvent): boolean {
   if (event.kind === 'fault-injected') return event.nth > 1;
   if (event.kind !== 'ended') return false;
   const { reason } = event.end;

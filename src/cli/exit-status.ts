@@ -1,16 +1,13 @@
-/**
- * How the command line ends, as a number for scripts: the one place that says so.
- * `upcall run --help` shows the table.
- */
+/** Exit statuses of the command line, for scripts. `upcall run --help` prints the table. */
 
 export const ExitStatus = {
   OK: 0,
-  GUEST_TROUBLE: 1,
+  GUEST_FAILED: 1,
   BAD_INPUT: 2,
-  NOT_IN_TIME: 3,
+  TIMED_OUT: 3,
   /** EX_SOFTWARE of BSD's sysexits. */
   INTERNAL_ERROR: 70,
-  /** From here: 128 and the number of the signal, as shells have it. */
+  /** From here on 128 + signal number, as in shells. */
   HUNG_UP: 129,
   INTERRUPTED: 130,
   OUTPUT_CLOSED: 141,
@@ -21,19 +18,19 @@ export type ExitStatus = (typeof ExitStatus)[keyof typeof ExitStatus];
 const MEANINGS: readonly (readonly [ExitStatus, string])[] = [
   [ExitStatus.OK, 'the guest powered off, the expected text appeared, or you left with the escape key'],
   [
-    ExitStatus.GUEST_TROUBLE,
-    'the guest ended in trouble: triple fault, halted for ever, reset loop, crashed hypervisor, or another value than 0 at the debug exit port; doctor: no hypervisor runs here',
+    ExitStatus.GUEST_FAILED,
+    'the guest failed: triple fault, halted forever, reset loop, crashed hypervisor, or a value other than 0 at the debug exit port; doctor: no hypervisor runs here',
   ],
-  [ExitStatus.BAD_INPUT, 'wrong usage or input; one line on standard error says what to do'],
-  [ExitStatus.NOT_IN_TIME, 'the time was over, or the session ended before the expected text appeared'],
-  [ExitStatus.INTERNAL_ERROR, 'an unexpected error, in upcall or in a device of yours'],
+  [ExitStatus.BAD_INPUT, 'invalid usage or input; one line on standard error says how to fix it'],
+  [ExitStatus.TIMED_OUT, 'the timeout passed, or the session ended before the expected text appeared'],
+  [ExitStatus.INTERNAL_ERROR, 'an unexpected error, in upcall or in one of your devices'],
   [ExitStatus.HUNG_UP, 'ended by SIGHUP'],
   [ExitStatus.INTERRUPTED, 'interrupted (SIGINT)'],
-  [ExitStatus.OUTPUT_CLOSED, 'the reader of standard output went away'],
+  [ExitStatus.OUTPUT_CLOSED, 'the reader of standard output closed it (SIGPIPE)'],
   [ExitStatus.TERMINATED, 'ended by SIGTERM'],
 ];
 
-/** The table as text, for help pages; `width` columns. */
+/** The table as text for help pages, wrapped at `width` columns. */
 export function exitStatusHelp(width = 80): string {
   const lines = MEANINGS.flatMap(([status, meaning]) => {
     const [first = '', ...rest] = wrap(meaning, width - 7);

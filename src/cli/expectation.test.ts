@@ -5,26 +5,26 @@ import { Expectation } from './expectation.js';
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'utf8');
 
 test('a text is found in one piece', () => {
-  assert.equal(new Expectation('login:').see(bytes('debian login: ')), true);
+  assert.equal(new Expectation('login:').scan(bytes('debian login: ')), true);
 });
 
 test('a text is found a byte at a time, after a start that did not go on', () => {
   const expectation = new Expectation('aab');
-  const seen = ['a', 'a', 'a', 'b'].map((c) => expectation.see(bytes(c)));
+  const seen = ['a', 'a', 'a', 'b'].map((c) => expectation.scan(bytes(c)));
   assert.deepEqual(seen, [false, false, false, true]);
-  assert.equal(expectation.see(bytes('x')), true);
+  assert.equal(expectation.scan(bytes('x')), true);
 });
 
 test('a character of several bytes is found although it is cut', () => {
   const expectation = new Expectation('größe');
   const whole = bytes('größe');
-  assert.equal(expectation.see(whole.subarray(0, 3)), false);
-  assert.equal(expectation.see(whole.subarray(3)), true);
+  assert.equal(expectation.scan(whole.subarray(0, 3)), false);
+  assert.equal(expectation.scan(whole.subarray(3)), true);
 });
 
 test('a text of one byte is found, and other text is not', () => {
   const expectation = new Expectation('$');
-  assert.equal(expectation.see(bytes('abc')), false);
+  assert.equal(expectation.scan(bytes('abc')), false);
   assert.equal(expectation.isMet, false);
-  assert.equal(expectation.see(bytes('$')), true);
+  assert.equal(expectation.scan(bytes('$')), true);
 });

@@ -1,6 +1,4 @@
-/**
- * `--fault`, `--fault-file` and `--fault-seed`: what goes wrong in the VM on purpose, as one plan.
- */
+/** `--fault`, `--fault-file` and `--fault-seed`: the faults to inject into the VM, as one plan. */
 
 import { readFile } from 'node:fs/promises';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
@@ -8,13 +6,13 @@ import { parseFaultFile, parseFaultRule } from '../fault-injection/fault-rule-te
 import { UpcallError } from '../io-request/upcall-error.js';
 
 export interface FaultOptions {
-  /** Rules that can be read; in the words of their author, for the table. */
+  /** Valid rules, as the user wrote them: the final table quotes them. */
   readonly fault: readonly string[];
   readonly faultFile: readonly string[];
   readonly faultSeed?: number;
 }
 
-/** Adds a rule of the command line. Throws OPTION_INVALID when it cannot be read. */
+/** Adds a rule of the command line. Throws OPTION_INVALID if it is invalid. */
 export function addFault(text: string, rules: readonly string[]): string[] {
   parseFaultRule(text);
   return [...rules, text];
@@ -22,20 +20,20 @@ export function addFault(text: string, rules: readonly string[]): string[] {
 
 export function parseSeed(text: string): number {
   if (/^\d{1,10}$/.test(text) && Number(text) < 2 ** 32) return Number(text);
-  throw new UpcallError('OPTION_INVALID', `--fault-seed ${text} is no seed`, {
-    remedy: 'Give a whole number below 2^32, for example the one that an earlier run printed',
+  throw new UpcallError('OPTION_INVALID', `--fault-seed ${text}: expected a whole number from 0 to ${2 ** 32 - 1}`, {
+    remedy: 'Give a number, for example the one that an earlier run printed',
   });
 }
 
 /**
- * The plan of all the options; undefined when there is none. Throws OPTION_INVALID for a file that
- * cannot be read.
+ * The plan of all three options, or undefined without them. Throws OPTION_INVALID for a file that
+ * cannot be read and for a seed without a rule.
  */
 export async function faultPlan({ fault, faultFile, faultSeed }: FaultOptions): Promise<FaultPlan | undefined> {
   if (fault.length === 0 && faultFile.length === 0) {
     if (faultSeed === undefined) return undefined;
-    throw new UpcallError('OPTION_INVALID', '--fault-seed without a fault', {
-      remedy: 'Give --fault or --fault-file too',
+    throw new UpcallError('OPTION_INVALID', '--fault-seed has no effect without a fault rule', {
+      remedy: 'Add --fault or --fault-file',
     });
   }
   const files = await Promise.all(faultFile.map(async (name) => parseFaultFile(await readRules(name), name)));
@@ -48,7 +46,7 @@ async function readRules(name: string): Promise<string> {
   } catch (error) {
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new UpcallError('OPTION_INVALID', `cannot read ${name} (${reason})`, {
-      remedy: 'Give a file of fault rules, one in a line',
+      remedy: 'Give a file of fault rules, one per line',
       cause: error,
     });
   }

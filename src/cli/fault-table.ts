@@ -1,13 +1,10 @@
-/**
- * The table of what went wrong on purpose, which a session with faults prints at its end on
- * standard error.
- */
+/** faultTable: the injected faults by rule, printed at the end of a session on standard error. */
 
 import type { FaultRecord, FaultReportRow } from '../fault-injection/fault-trigger.js';
 import { plainTable } from './plain-table.js';
 import { oneLine } from './reporter.js';
 
-/** `seed`: with the same one and the same accesses the same faults come again. */
+/** `seed`: the same seed and the same accesses inject the same faults again. */
 export function faultTable(report: readonly FaultReportRow[], seed: number): string {
   const rows = report.map(({ rule, matches, injected, first, last }) => [
     `  ${oneLine(rule)}`,

@@ -1,7 +1,6 @@
 /**
- * The choice of a hypervisor: those that come with upcall, by name, and modules of the user, by
- * file. The only place outside of the hypervisors' own folders and the public index that names them
- * all.
+ * The choice of a hypervisor: those of upcall by name, modules of the user by file. Only this file
+ * and the public index name all of upcall's own.
  */
 
 import type { Availability, Hypervisor } from '../hypervisor/hypervisor.js';
@@ -10,11 +9,11 @@ import { isModuleName, loadHypervisor, moduleAvailability } from './hypervisor-m
 
 export interface HypervisorChoice {
   readonly name: string;
-  /** What it is, in a line. */
+  /** Description in one line. */
   readonly about: string;
   /** Whether it can run a guest program here. */
   available(): Promise<Availability>;
-  /** Only called when it is available. */
+  /** Must be called only if it is available. */
   create(): Promise<Hypervisor>;
 }
 
@@ -73,7 +72,7 @@ function namedChoice(name: string): HypervisorChoice {
   });
 }
 
-/** Loaded when it is asked for: `--help` should not wait for it. */
+/** Loaded on demand: `--help` must not wait for it. */
 async function createV86(): Promise<Hypervisor> {
   const { V86Hypervisor } = await import('../hypervisor/v86/v86-hypervisor.js');
   return new V86Hypervisor();

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /**
- * The command line of upcall. It only reads arguments, reports errors and sets the exit status
- * (exit-status.ts); the work is in commands/.
+ * The command line of upcall: parses arguments, reports errors and sets the exit status
+ * (exit-status.ts). The commands are in commands/.
  */
 
 import { Command, CommanderError } from 'commander';
@@ -16,7 +16,7 @@ import { Reporter } from './reporter.js';
 import { restoreTerminal } from './terminal.js';
 
 const reporter = new Reporter(process.stderr);
-// Without anybody who reads them, messages are lost; that is no reason to fail.
+// If nobody reads the messages, they are lost. That is not a failure.
 process.stderr.on('error', () => undefined);
 
 let status: ExitStatus = ExitStatus.OK;
@@ -38,21 +38,21 @@ program
   .name('upcall')
   .description('I/O request handling for virtual machines, byte-compatible with the ACRN hypervisor')
   .version(packageVersion(), '-V, --version')
-  .option('--debug', 'stacks of errors (or set UPCALL_DEBUG=1)')
+  .option('--debug', 'print the stacks of errors (or set UPCALL_DEBUG=1)')
   .showSuggestionAfterError()
   .configureHelp({ showGlobalOptions: true })
   .exitOverride()
-  // Errors are reported below, in one line.
+  // Errors are reported below, in one line each.
   .configureOutput({ outputError: () => undefined })
   .addHelpText(
     'after',
     `
 Examples:
   upcall run              an interactive guest: type help in it
-  upcall run --tour       a look around
+  upcall run --tour       a guided tour of it
   upcall run --help       guests, devices of your own, statistics, exit status
   upcall trace --help     every state change of every request, for ui.perfetto.dev, jq or DuckDB
-  upcall top --help       rates, latencies and slots at a glance
+  upcall top --help       rates, latencies and slots, updated live
   upcall doctor           what runs on this machine`,
   );
 addRunCommand(program, context);
@@ -67,15 +67,15 @@ try {
 } catch (error) {
   status = report(error);
 }
-// Streams to a slow reader may still hold something; sessions have flushed the console already.
+// A slow reader may not have everything yet. Sessions have flushed the console already.
 await Promise.all([process.stdout, process.stderr].map(flushed));
 process.exit(status);
 
-/** Says what went wrong, in one line if it can be mended from outside. */
+/** Reports an error, in one line if the user can fix it. Returns the exit status. */
 function report(error: unknown): ExitStatus {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return ExitStatus.OK;
-    // Options without a command: commander has shown the help instead of an error.
+    // Options without a command: commander has printed the help instead of an error.
     if (error.code !== 'commander.help') {
       const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
       reporter.line(`${message}. Try upcall --help or upcall run --help`);
@@ -87,7 +87,9 @@ function report(error: unknown): ExitStatus {
     if (isDebug()) reporter.text(`${error.stack ?? ''}\n`);
     return ExitStatus.BAD_INPUT;
   }
-  const hint = isDebug() ? '' : '. UPCALL_DEBUG=1 prints where; if it is not one of your devices, please report it';
+  const hint = isDebug()
+    ? ''
+    : '. Set UPCALL_DEBUG=1 for the stack; if it is not in one of your devices, please report it';
   reporter.line(`unexpected error: ${error instanceof Error ? error.message : String(error)}${hint}`);
   if (isDebug() && error instanceof Error) reporter.text(`${error.stack ?? ''}\n`);
   return ExitStatus.INTERNAL_ERROR;

@@ -1,4 +1,4 @@
-/** The version of upcall, as its package.json has it. */
+/** packageVersion: the version of upcall from its package.json. */
 
 import { readFileSync } from 'node:fs';
 

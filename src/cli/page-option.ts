@@ -1,6 +1,6 @@
 /**
- * `--page [PORT]` and `--page-host`: the live page of a session (dashboard/). It is opened before
- * the guest starts, its address is printed, and it is gone with the session.
+ * `--page [PORT]` and `--page-host`: the live page of a session (dashboard/). It opens before the
+ * guest starts, its address is printed, and it closes with the session.
  */
 
 import { isIP } from 'node:net';
@@ -12,23 +12,23 @@ import { packageVersion } from './package-version.js';
 import type { Reporter } from './reporter.js';
 
 export interface PagePlan {
-  /** 0: any that is free. */
+  /** 0: any free port. */
   readonly port: number;
-  /** The loopback address unless given. */
+  /** Default: the loopback address. */
   readonly host?: string;
 }
 
 export interface PageOptions {
-  /** `true`: without a port. */
+  /** `true`: no port was given. */
   readonly page?: number | true;
   readonly pageHost?: string;
 }
 
-/** Undefined without a page. Throws OPTION_INVALID for a host without one. */
+/** Undefined without `--page`. Throws OPTION_INVALID for a host without a page. */
 export function pagePlan({ page, pageHost }: PageOptions): PagePlan | undefined {
   if (page === undefined) {
     if (pageHost === undefined) return undefined;
-    throw new UpcallError('OPTION_INVALID', '--page-host without --page', { remedy: 'Say --page as well' });
+    throw new UpcallError('OPTION_INVALID', '--page-host has no effect without --page', { remedy: 'Add --page' });
   }
   return { port: page === true ? 0 : page, ...(pageHost === undefined ? {} : { host: pageHost }) };
 }
@@ -36,12 +36,12 @@ export function pagePlan({ page, pageHost }: PageOptions): PagePlan | undefined 
 export function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
   if (port <= 0xffff) return port;
-  throw new UpcallError('OPTION_INVALID', `--page ${text}: that is no TCP port`, {
-    remedy: 'Give a number from 0 to 65535, or none and the guest before it: upcall run monitor --page',
+  throw new UpcallError('OPTION_INVALID', `--page ${text}: expected a TCP port from 0 to 65535`, {
+    remedy: 'Leave out the port, and name the guest before the option: upcall run monitor --page',
   });
 }
 
-/** Opens the page and tells where it is. */
+/** Opens the page and prints its address. */
 export async function openPage(
   plan: PagePlan,
   vm: UserVm,
@@ -49,12 +49,12 @@ export async function openPage(
   console: GuestConsole,
   reporter: Reporter,
 ): Promise<LiveView> {
-  // Loaded for those who want one.
+  // Loaded only if it is used.
   const { LiveView } = await import('../dashboard/live-view.js');
   const view = await LiveView.open({ ...plan, vm, hypervisor, console, version: packageVersion() });
   if (plan.host !== undefined && !isLoopback(plan.host))
     reporter.line(
-      `the page can be reached at ${plan.host} from other machines, without encryption: who reads the network reads the token`,
+      `the page is reachable at ${plan.host} from other machines, unencrypted: anybody on the network can read its token`,
     );
   reporter.line(`the live page is at ${view.address}`);
   return view;

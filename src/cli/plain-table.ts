@@ -1,7 +1,4 @@
-/**
- * plainTable: rows in columns, without lines between them, for the tables that sessions print at
- * their end.
- */
+/** Tables of the command line: rows in columns without lines, and the times in them. */
 
 import Table from 'cli-table3';
 
@@ -12,7 +9,7 @@ const NO_LINES = Object.fromEntries(
     .map((place) => [place, '']),
 );
 
-/** The table's lines, without blanks at their ends; `gap` blanks are between columns. */
+/** The table's lines, right-trimmed, with `gap` blanks between columns. */
 export function plainTable(rows: readonly string[][], colAligns: ('left' | 'right')[], gap = 2): string[] {
   const table = new Table({
     chars: NO_LINES,
@@ -24,4 +21,10 @@ export function plainTable(rows: readonly string[][], colAligns: ('left' | 'righ
     .toString()
     .split('\n')
     .map((line) => line.trimEnd());
+}
+
+/** Microseconds with one decimal below 100, `-` for undefined. */
+export function microseconds(ns: number | undefined): string {
+  if (ns === undefined) return '-';
+  return (ns / 1000).toFixed(ns < 100_000 ? 1 : 0);
 }

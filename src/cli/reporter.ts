@@ -1,16 +1,18 @@
 /**
- * Reporter: what upcall itself has to say, a line at a time, on standard error: the guest's console
- * on standard output stays clean. In a raw terminal lines end in CR LF, and a line starts in a
- * fresh one if the guest has left the cursor in the middle.
+ * Reporter: upcall's own messages, line by line, on standard error. Standard output is the guest's
+ * console and nothing else.
+ *
+ * In a raw terminal lines end in CR LF. If the guest left the cursor in the middle of a line, a
+ * message starts a new one.
  */
 
-/** The part of a stream that a reporter needs. */
+/** What is used of a stream. */
 export interface TextSink {
   write(text: string): unknown;
 }
 
 export interface ReporterState {
-  /** The terminal does not turn LF into CR LF. */
+  /** The terminal does not translate LF into CR LF. */
   isRaw: boolean;
   /** The guest's last character on the same terminal did not end a line. */
   isMidLine: boolean;
@@ -24,12 +26,12 @@ export class Reporter {
     this.#sink = sink;
   }
 
-  /** One line with the program's name before it. */
+  /** Prints one line, prefixed with the program's name. */
   line(text: string): void {
     this.text(`upcall: ${oneLine(text)}\n`);
   }
 
-  /** Text of several lines, each ended; as it is. */
+  /** Prints whole lines unchanged. */
   text(text: string): void {
     const fresh = this.state.isMidLine ? `\n${text}` : text;
     this.state.isMidLine = false;
@@ -38,8 +40,8 @@ export class Reporter {
 }
 
 /**
- * In one line and without control characters: messages carry names and texts of guests and files,
- * which must not move the cursor or change the terminal.
+ * Joins lines and escapes control characters: messages quote guests and files, which must not move
+ * the cursor or reprogram the terminal.
  */
 export function oneLine(text: string): string {
   return text

@@ -1,7 +1,7 @@
 /**
- * The self-test of a hypervisor, for `upcall doctor`: the smallest guest greets, reads a byte from
- * a device at port 0x500, prints it and powers off. The whole path is in it: vCPU, page, upcall,
- * worker, device, completion.
+ * selfTest: checks a hypervisor for `upcall doctor`. The smallest guest prints a greeting and a byte
+ * that it reads from a device at port 0x500, then powers off. This exercises the complete path:
+ * vCPU, page, upcall, worker, device, completion.
  */
 
 import { guestImage } from '../vm/guest-library.js';
@@ -16,7 +16,7 @@ const VALUE = 0x5a;
 /** As the guest prints it. */
 const EXPECTED = '5a';
 
-/** What it did, in a line. Rejects with UpcallError when it did something else. */
+/** Returns a summary in one line. Rejects with HYPERVISOR_UNAVAILABLE if the guest fails. */
 export async function selfTest(hypervisor: Hypervisor): Promise<string> {
   const serviceVm = new ServiceVm(hypervisor);
   const startMs = performance.now();

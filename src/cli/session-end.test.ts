@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { VmEnd } from '../vm/user-vm-events.js';
-import { noteOn, statusOf, type SessionEnd } from './session-end.js';
+import { endMessage, statusOf, type SessionEnd } from './session-end.js';
 
 const ended = (reason: VmEnd['reason'], exitCode?: number): SessionEnd => ({
   kind: 'vm-ended',
@@ -24,8 +24,8 @@ test('the exit status follows from how the session ended', () => {
     [ended('crashed'), false, 1],
     [ended('reset-loop'), false, 1],
     [{ kind: 'text-seen' }, false, 0],
-    [{ kind: 'time-over' }, false, 3],
-    [{ kind: 'time-over' }, true, 3],
+    [{ kind: 'timed-out' }, false, 3],
+    [{ kind: 'timed-out' }, true, 3],
     [{ kind: 'escape-key' }, false, 0],
     [{ kind: 'escape-key' }, true, 3],
     [{ kind: 'signal', signal: 'SIGINT' }, false, 130],
@@ -39,20 +39,20 @@ test('the exit status follows from how the session ended', () => {
 });
 
 test('a text that did not appear is named', () => {
-  assert.equal(noteOn(ended('power-off'), 'login:', undefined), '"login:" did not appear on the console');
+  assert.equal(endMessage(ended('power-off'), 'login:', undefined), '"login:" did not appear on the console');
   assert.equal(
-    noteOn({ kind: 'time-over' }, 'login:', 2500),
+    endMessage({ kind: 'timed-out' }, 'login:', 2500),
     '"login:" did not appear on the console; ended after 2.5 s',
   );
-  assert.equal(noteOn({ kind: 'time-over' }, undefined, 1000), 'ended after 1 s');
+  assert.equal(endMessage({ kind: 'timed-out' }, undefined, 1000), 'ended after 1 s');
 });
 
 test('a reader of the output that has seen enough is nothing to talk about, a full disk is', () => {
-  assert.equal(noteOn(broken('EPIPE'), undefined, undefined), undefined);
-  assert.equal(noteOn(broken('ENOSPC'), undefined, undefined), 'cannot write to standard output: ENOSPC');
+  assert.equal(endMessage(broken('EPIPE'), undefined, undefined), undefined);
+  assert.equal(endMessage(broken('ENOSPC'), undefined, undefined), 'cannot write to standard output: ENOSPC');
 });
 
 test('a guest’s own exit code is told unless it is 0', () => {
-  assert.equal(noteOn(ended('power-off', 7), undefined, undefined), "the guest's exit code is 7");
-  assert.equal(noteOn(ended('power-off', 0), undefined, undefined), undefined);
+  assert.equal(endMessage(ended('power-off', 7), undefined, undefined), "the guest's exit code is 7");
+  assert.equal(endMessage(ended('power-off', 0), undefined, undefined), undefined);
 });

@@ -1,6 +1,6 @@
 /**
- * startSession: the devices of the command line are made and attached, then the VM starts. Each
- * device is waited for so long and no longer: a module may wait for something that never comes.
+ * startSession: creates and attaches the devices of the command line, then starts the VM. Each
+ * device has a time limit: a module may wait for something that never happens.
  */
 
 import { fileURLToPath } from 'node:url';
@@ -10,10 +10,7 @@ import { DEVICE_START_MS } from '../vm/user-vm-options.js';
 import type { UserVm } from '../vm/user-vm.js';
 import { attachDevice, type DeviceOption } from './device-option.js';
 
-/**
- * Throws what attachDevice and UserVm.start throw, and DEVICE_MODULE_INVALID when the time for a
- * device here is over.
- */
+/** Throws as attachDevice and UserVm.start do, and DEVICE_MODULE_INVALID after `limitMs`. */
 export async function startSession(
   vm: UserVm,
   devices: readonly DeviceOption[],
@@ -27,8 +24,8 @@ function within(limitMs: number, work: Promise<void>, { module }: DeviceOption):
   return withTimeout(limitMs, work, () => {
     throw new UpcallError(
       'DEVICE_MODULE_INVALID',
-      `${fileURLToPath(module)}: the device is not made after ${limitMs / 1000} s`,
-      { remedy: 'Let the module and its createDevice end; open what takes long at the first access' },
+      `${fileURLToPath(module)}: the device was not created within ${limitMs / 1000} s`,
+      { remedy: 'Return from the module and its createDevice; open slow resources at the first access' },
     );
   });
 }

@@ -1,7 +1,8 @@
 /**
- * Session: a User VM with a standard PC on this process' standard streams, from its making to its
- * end. `upcall run` makes one; it leaves nothing behind, neither threads nor a raw terminal,
- * whichever of the ways in session-end.ts it ends.
+ * runSession: runs a User VM with a standard PC on this process's standard streams until it ends.
+ *
+ * - Called by: `upcall run`, `trace` and `top`.
+ * - However it ends (session-end.ts), no thread and no raw terminal stays behind.
  */
 
 import type { Writable } from 'node:stream';
@@ -24,29 +25,29 @@ import { Expectation } from './expectation.js';
 import { faultTable } from './fault-table.js';
 import { openPage, type PagePlan } from './page-option.js';
 import type { Reporter } from './reporter.js';
-import { ENDING_SIGNALS, noteOn, statusOf, type SessionEnd } from './session-end.js';
+import { ENDING_SIGNALS, endMessage, statusOf, type SessionEnd } from './session-end.js';
 import { startSession } from './session-start.js';
 import { statisticsTable } from './statistics-table.js';
 import { RawTerminal } from './terminal.js';
 
 export interface SessionPlan {
   readonly hypervisor: Hypervisor;
-  /** As ServiceVm takes it. */
+  /** See ServiceVmOptions. */
   readonly spinUs?: number;
   readonly vm: UserVmOptions;
   readonly devices: readonly DeviceOption[];
   readonly expect?: string;
   readonly timeoutMs?: number;
   /**
-   * Called before the VM starts; the session is over when the promise has settled, which the VM's
-   * end is to bring about.
+   * Called before the VM starts. The session waits for the promise, which must settle when the VM
+   * ends.
    */
   readonly watch?: (vm: UserVm) => Promise<void>;
-  /** Serve the live page. */
+  /** Serves the live page. */
   readonly page?: PagePlan;
-  /** Print the statistics at the end. */
+  /** Prints the statistics at the end. */
   readonly statistics: boolean;
-  /** Stacks of device errors too. */
+  /** Prints the stacks of device errors. */
   readonly debug: boolean;
 }
 
@@ -56,19 +57,19 @@ export interface SessionStreams {
   readonly reporter: Reporter;
 }
 
-/** Runs it to its end. Rejects with UpcallError when it cannot begin. */
+/** Returns the exit status. Rejects with UpcallError if the VM cannot start. */
 export async function runSession(plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
   const serviceVm = new ServiceVm(plan.hypervisor, plan.spinUs === undefined ? {} : { spinUs: plan.spinUs });
   try {
     const { statistics = plan.statistics || plan.page !== undefined } = plan.vm;
     const vm = await serviceVm.createUserVm({ ...plan.vm, statistics });
-    return await converse(vm, plan, streams);
+    return await runOnStreams(vm, plan, streams);
   } finally {
     await serviceVm.close();
   }
 }
 
-async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
+async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
   const { input, output, reporter } = streams;
   let end: (end: SessionEnd) => void = () => undefined;
   const ended = new Promise<SessionEnd>((resolve) => (end = resolve));
@@ -79,7 +80,7 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     onBytes: (bytes) => {
       guestConsole.write(bytes);
       reporter.state.isMidLine = output.isTTY === true && bytes[bytes.length - 1] !== LINE_FEED;
-      if (expectation?.see(bytes) === true) end({ kind: 'text-seen' });
+      if (expectation?.scan(bytes) === true) end({ kind: 'text-seen' });
     },
     onBroken: (error) => end({ kind: 'output-broken', error }),
   });
@@ -101,43 +102,42 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     report: (text) => reporter.line(text),
   });
   const log = new EventLog(reporter, vm.clock, plan.debug);
-  // Until the VM has started, a device that could not be made is `start`'s error, and its thread's
-  // end no event besides.
+  // Events before the start are held back: a device that cannot be created is reported as the error
+  // of the start, and then not also as a lost device.
   const early: UserVmEvent[] = [];
-  let hear: (event: UserVmEvent) => unknown = (event) => early.push(event);
-  vm.onEvent((event) => hear(event));
+  let onEvent: (event: UserVmEvent) => unknown = (event) => early.push(event);
+  vm.onEvent((event) => onEvent(event));
 
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
   const onSignals = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => end({ kind: 'signal', signal }) }));
   for (const { signal, listener } of onSignals) process.on(signal, listener);
-  const leaveSignals = (): void => onSignals.forEach(({ signal, listener }) => process.off(signal, listener));
+  const removeSignalListeners = (): void => onSignals.forEach(({ signal, listener }) => process.off(signal, listener));
   let timer: NodeJS.Timeout | undefined;
   let page: LiveView | undefined;
   try {
     if (plan.page !== undefined) page = await openPage(plan.page, vm, plan.hypervisor.name, guestConsole, reporter);
     const watching = plan.watch?.(vm);
-    // Whoever awaits it below hears of a failure.
+    // Awaited below, where a failure is thrown.
     watching?.catch(() => undefined);
-    if (terminal !== undefined) reporter.line(`${ESCAPE_KEY_NAME} leaves; pressed twice it goes to the guest`);
-    if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'time-over' }), plan.timeoutMs);
-    // Who waits for a device that is never made may end the session all the same: Ctrl-C is not the
-    // guest's yet.
+    if (terminal !== undefined) reporter.line(`${ESCAPE_KEY_NAME} leaves; pressed twice, it goes to the guest`);
+    if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'timed-out' }), plan.timeoutMs);
+    // The session can end before the start does, for example by Ctrl-C while a device is never
+    // created.
     const start = startSession(vm, plan.devices).then(() => true);
     if (await Promise.race([start, ended.then(() => false)])) {
       terminal?.enter();
       reporter.state.isRaw = terminal !== undefined;
-      hear = (event) => log.hear(event);
-      early.splice(0).forEach(hear);
+      onEvent = (event) => log.report(event);
+      early.splice(0).forEach(onEvent);
       consoleInput.start();
       void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
     }
     const how = await ended;
-    // The VM is taken down now; a request that is answered meanwhile finds no vCPU to wake, and
-    // nobody misses it.
-    hear = (event) => event.kind !== 'notify-failed' && log.hear(event);
-    // A second signal ends the process at once, for example while a reader that has stopped is
-    // waited for.
-    leaveSignals();
+    // From here on the VM is torn down: a request completed meanwhile finds no vCPU to wake, which
+    // is expected.
+    onEvent = (event) => event.kind !== 'notify-failed' && log.report(event);
+    // A second signal ends the process at once, for example while the output's reader is stopped.
+    removeSignalListeners();
     consoleInput.stop();
     terminal?.restore();
     reporter.state.isRaw = false;
@@ -145,18 +145,18 @@ async function converse(vm: UserVm, plan: SessionPlan, streams: SessionStreams):
     await watching;
     await consoleOutput.flushed();
     log.flush();
-    const note = noteOn(how, plan.expect, plan.timeoutMs);
-    if (note !== undefined) reporter.line(note);
+    const message = endMessage(how, plan.expect, plan.timeoutMs);
+    if (message !== undefined) reporter.line(message);
     const statistics = plan.statistics ? vm.statistics() : undefined;
     if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters()));
     if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
     return statusOf(how, expectation?.isMet === false);
   } finally {
     await page?.close();
-    early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.hear(event));
+    early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.report(event));
     clearTimeout(timer);
     consoleInput.stop();
-    leaveSignals();
+    removeSignalListeners();
     terminal?.restore();
     reporter.state.isRaw = false;
     if (reporter.state.isMidLine) reporter.text('');

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LatencyHistogram, type LatencySnapshot } from '../trace/latency-histogram.js';
 import type { StatisticsRow, StatisticsSnapshot } from '../trace/statistics-snapshot.js';
-import { identity, SHOWN_ROWS, statisticsTable } from './statistics-table.js';
+import { accountingLine, SHOWN_ROWS, statisticsTable } from './statistics-table.js';
 
 function latency(...us: number[]): LatencySnapshot {
   const histogram = new LatencyHistogram();
@@ -35,7 +35,7 @@ const NOTHING: StatisticsSnapshot = {
 };
 const counters = { portAccesses: 50, mmioAccesses: 4, answeredByHypervisor: 20, requests: 34, failed: 0, halts: 1 };
 
-test('the table has the requests by type, client and range with their stages, and the identity of the counts', () => {
+test('the table has the requests by type, client and range with their stages, and the accountingLine of the counts', () => {
   const text = statisticsTable(
     { ...NOTHING, requests: 34, types: [row('port', 30, 4, 1, 1, 20)], clients: [row('uart16550', 30, 4)] },
     counters,
@@ -91,5 +91,8 @@ test('clients that erred or were late are named', () => {
 });
 
 test('accesses that could not become a request are not hidden', () => {
-  assert.match(identity({ ...counters, portAccesses: 52 }, counters.requests), / \+ 2 that could not become one$/);
+  assert.match(
+    accountingLine({ ...counters, portAccesses: 52 }, counters.requests),
+    / \+ 2 that could not become one$/,
+  );
 });

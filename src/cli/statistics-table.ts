@@ -1,17 +1,18 @@
 /**
- * The table that `--stats` prints: a VM's requests by type, by client with its ranges, and by
- * address, and the identity that shows none is missing. It goes to standard error, like everything
- * that is not the guest's: `upcall run … --stats 2>stats.txt`. Its lines fit a terminal of 80
- * columns, where a name that is too long for its column has a line to itself.
+ * statisticsTable: the table of `--stats`. A VM's requests by type, by client and range, and by
+ * address, and the sum that shows that none is missing.
+ *
+ * It goes to standard error, as everything but the guest's console: `upcall run … --stats 2>FILE`.
+ * Lines fit 80 columns. A name longer than its column gets a line of its own.
  */
 
 import type { VcpuCounters } from '../hypervisor/vm-shared-state.js';
 import type { AddressRow } from '../trace/address-counts.js';
 import { percentileNs } from '../trace/latency-histogram.js';
 import type { StatisticsRow, StatisticsSnapshot } from '../trace/statistics-snapshot.js';
-import { plainTable } from './plain-table.js';
+import { microseconds, plainTable } from './plain-table.js';
 
-/** Ranges and addresses that are shown; a line below says how many are not. */
+/** Limit of ranges and of addresses shown. A last line counts the others. */
 export const SHOWN_ROWS = 20;
 const NAME_WIDTH = 25;
 const LINE_WIDTH = 80;
@@ -46,12 +47,12 @@ export function statisticsTable(snapshot: StatisticsSnapshot, counters: VcpuCoun
   );
   lines.push(...rest('ranges', snapshot.ranges), ...rest('addresses', snapshot.addresses));
   for (const { name, errors, late } of snapshot.clientErrors)
-    lines.push(`${name}: ${errors} errors, ${late} times too late`);
+    lines.push(`${name}: ${errors} errors, late ${late} times`);
   const text = lines.filter((line) => line !== '');
-  return [...text, '', ...EXPLANATION, identity(counters, snapshot.requests), ''].join('\n');
+  return [...text, '', ...EXPLANATION, accountingLine(counters, snapshot.requests), ''].join('\n');
 }
 
-/** Each client with its ranges below it; the numbers of an only one are the client's own. */
+/** Each client with its ranges below it. A single range has the client's numbers: they are not repeated. */
 function clientRows({ clients, ranges }: StatisticsSnapshot): Row[] {
   const shown = ranges.slice(0, SHOWN_ROWS);
   const isOf = (client: StatisticsRow, range: StatisticsRow): boolean => range.name.startsWith(`${client.name}: `);
@@ -74,15 +75,16 @@ function clientRows({ clients, ranges }: StatisticsSnapshot): Row[] {
 }
 
 /**
- * Accesses trapped = answered by the hypervisor + requests. The vCPUs count the first two, the HSM
- * the third, so a request that was lost between them would show; so do those that ended in a fault
- * or a reset.
+ * The line "accesses trapped = answered by the hypervisor + requests".
+ *
+ * The vCPUs count the first two, the HSM the third. A request lost between them would show, and so
+ * do accesses that ended in a fault or a reset.
  */
-export function identity(counters: VcpuCounters, requests: number): string {
+export function accountingLine(counters: VcpuCounters, requests: number): string {
   const { portAccesses, mmioAccesses, answeredByHypervisor } = counters;
   const trapped = portAccesses + mmioAccesses;
   const other = trapped - answeredByHypervisor - requests;
-  const text = other === 0 ? '' : ` + ${other} that could not become one`;
+  const text = other === 0 ? '' : ` + ${other} that did not become one`;
   return `${trapped} accesses trapped = ${answeredByHypervisor} answered by the hypervisor + ${requests} I/O requests${text}`;
 }
 
@@ -111,11 +113,4 @@ function rest(what: string, rows: readonly { readonly reads: number; readonly wr
 
 function cut(name: string): string {
   return name.length <= LINE_WIDTH ? name : `${name.slice(0, LINE_WIDTH - 1)}…`;
-}
-
-/** In µs with one digit below 100; `-` if it is not known. */
-export function microseconds(ns: number | undefined): string {
-  if (ns === undefined) return '-';
-  const us = ns / 1000;
-  return us.toFixed(us < 100 ? 1 : 0);
 }

@@ -1,24 +1,24 @@
 /**
- * RawTerminal: the operator's terminal while it is the guest's: every key goes through, none is
- * echoed or turned into a signal. The one duty here is to give it back, however the process ends
- * (only SIGKILL leaves it raw: `reset` mends it).
+ * RawTerminal: puts the operator's terminal into raw mode for the guest and restores it. In raw mode
+ * no key is echoed or turned into a signal.
  *
- * Signals are the session's: it ends the VM and restores. What ends the process without it passes
- * the `exit` event.
+ * - Callers must: call `restore` when the session ends. The session also handles signals.
+ * - Every other end of the process restores in the `exit` event. After SIGKILL the terminal stays
+ *   raw: the command `reset` repairs it.
  */
 
-/** The part of tty.ReadStream that is used here. */
+/** What is used of tty.ReadStream. */
 export interface TerminalStream {
   setRawMode(raw: boolean): unknown;
 }
 
-/** Where the end of the process and its continuation are announced; `process`. */
+/** What is used of `process`. */
 export interface ProcessEvents {
   on(event: 'exit' | 'SIGCONT', listener: () => void): unknown;
   off(event: 'exit' | 'SIGCONT', listener: () => void): unknown;
 }
 
-/** Gives the terminal back that is raw now. */
+/** Restores the terminal that is in raw mode, if there is one. */
 let restoreActive: (() => void) | undefined;
 
 export class RawTerminal {
@@ -26,10 +26,7 @@ export class RawTerminal {
   readonly #events: ProcessEvents;
   #isRaw = false;
   readonly #onExit = (): void => this.restore();
-  /**
-   * Whoever stopped and continued the process (`kill -STOP`, a shell's `fg`) may have set the
-   * terminal otherwise.
-   */
+  /** While the process was stopped, the shell may have changed the terminal's mode. */
   readonly #onContinue = (): void => void this.#stream.setRawMode(true);
 
   constructor(stream: TerminalStream, events: ProcessEvents = process) {
@@ -46,7 +43,7 @@ export class RawTerminal {
     restoreActive = this.#onExit;
   }
 
-  /** Once is enough, more does no harm. */
+  /** Idempotent. */
   restore(): void {
     if (!this.#isRaw) return;
     this.#isRaw = false;
@@ -57,7 +54,7 @@ export class RawTerminal {
   }
 }
 
-/** For the one that reports an error nobody caught: before it prints. */
+/** To be called before an uncaught error is printed. */
 export function restoreTerminal(): void {
   restoreActive?.();
 }

@@ -1,7 +1,6 @@
 /**
- * TopConnection: `upcall top ADDRESS` as a page of the live view that somebody else's
- * `upcall run --page` serves: it says the token of the printed address, watches tables and slots,
- * and keeps the latest of them.
+ * TopConnection: the client side of `upcall top ADDRESS`. It connects to the live page of another
+ * `upcall run --page` as a browser would, and keeps the latest tables and slots.
  */
 
 import { WebSocket } from 'ws';
@@ -19,21 +18,18 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { errorText } from '../io-request/error-text.js';
 import type { TopSlot, TopView } from './top-screen.js';
 
-/** `http://127.0.0.1:40123/#TOKEN`, as it was printed. Throws OPTION_INVALID. */
+/** Parses a printed address, `http://127.0.0.1:40123/#TOKEN`. Throws OPTION_INVALID. */
 export function parseAddress(text: string): { readonly origin: string; readonly token: string } {
   const match = /^(http:\/\/[^/#?]+)\/?#(?:token=)?([\w-]+)$/.exec(text.trim());
   if (match?.[1] === undefined || match[2] === undefined)
-    throw new UpcallError('OPTION_INVALID', `${text} is no address of a page`, {
-      remedy: "Give the whole address that upcall run --page printed, in quotes: 'http://127.0.0.1:…/#…'",
+    throw new UpcallError('OPTION_INVALID', `${text}: expected the address of a live page`, {
+      remedy: "Give the complete address that upcall run --page printed, in quotes: 'http://127.0.0.1:…/#…'",
     });
   return { origin: match[1], token: match[2] };
 }
 
 export class TopConnection {
-  /**
-   * Resolves when there is nothing more to come, with why; rejects with OPTION_INVALID when nobody
-   * answered.
-   */
+  /** Resolves with the reason when the view ends. Rejects with OPTION_INVALID if no page answers. */
   readonly ended: Promise<string>;
   readonly #socket: WebSocket;
   #welcome: Welcome | undefined;
@@ -48,18 +44,18 @@ export class TopConnection {
     const socket = (this.#socket = new WebSocket(`${origin.replace('http', 'ws')}${LIVE_PATH}`, {
       headers: { origin },
     }));
-    const say = (message: PageMessage): void => socket.send(JSON.stringify(message));
-    socket.on('open', () => say({ kind: 'hello', token }));
+    const send = (message: PageMessage): void => socket.send(JSON.stringify(message));
+    socket.on('open', () => send({ kind: 'hello', token }));
     socket.on('message', (data: Buffer, isBinary) => {
-      if (isBinary) this.#hearFrame(data);
+      if (isBinary) this.#handleFrame(data);
       else {
         const message = JSON.parse(data.toString()) as ServerMessage;
-        // Slots are asked for anew each time: four times a second is enough here.
+        // Slots are requested anew each time, which limits them to four frames per second.
         if (message.kind === 'welcome' || message.kind === 'tables')
-          say({ kind: 'watch', slots: true, tables: true, moves: null });
-        this.#hear(message);
+          send({ kind: 'watch', slots: true, tables: true, moves: null });
+        this.#handle(message);
       }
-      if (isBinary && data[0] === FrameKind.SLOTS) say({ kind: 'watch', slots: false, tables: true, moves: null });
+      if (isBinary && data[0] === FrameKind.SLOTS) send({ kind: 'watch', slots: false, tables: true, moves: null });
     });
     this.ended = new Promise((resolve, reject) => {
       socket.on('error', (error) =>
@@ -72,14 +68,16 @@ export class TopConnection {
       socket.on('close', (code) => {
         if (code === CloseCode.NOT_ALLOWED)
           reject(
-            new UpcallError('OPTION_INVALID', 'the token is not this page’s', { remedy: 'Give the printed address' }),
+            new UpcallError('OPTION_INVALID', 'the live page rejected the token', {
+              remedy: 'Give the address as printed',
+            }),
           );
-        else resolve(this.#end ?? 'the other side has closed the connection');
+        else resolve(this.#end ?? 'the page closed the connection');
       });
     });
   }
 
-  /** Undefined until there is something. */
+  /** Undefined until the first tables arrive. */
   get view(): TopView | undefined {
     const [welcome, tables] = [this.#welcome, this.#tables];
     if (welcome === undefined || tables === undefined) return undefined;
@@ -92,7 +90,7 @@ export class TopConnection {
     this.#socket.close();
   }
 
-  #hear(message: ServerMessage): void {
+  #handle(message: ServerMessage): void {
     if (message.kind === 'welcome') this.#welcome = message;
     else if (message.kind === 'tables') this.#tables = message;
     else if (message.kind === 'clients') this.#clients = message.clients.map(({ name }) => name);
@@ -100,12 +98,12 @@ export class TopConnection {
     else if (message.kind === 'ended') this.#end = message.message;
   }
 
-  #hearFrame(data: Buffer): void {
+  #handleFrame(data: Buffer): void {
     if (data[0] === FrameKind.SLOTS) this.#slots = slotsOf(data, this.#clients);
   }
 }
 
-/** The slots of a frame. */
+/** Decodes the slots of a frame. */
 export function slotsOf(bytes: Uint8Array, clients: readonly string[]): TopSlot[] {
   const { vcpus, slots } = decodeSlotsFrame(bytes) ?? { vcpus: 0, slots: [] };
   return slots.slice(0, vcpus).map(({ vcpu, state, ageNs, client }) => ({

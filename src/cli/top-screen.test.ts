@@ -59,7 +59,7 @@ test('the screen has what there is, in 80 columns', () => {
 
 test('heads, what is held and what is idle look different', () => {
   const look = (start: string): string | undefined =>
-    topScreen(VIEW, 80, 24).find(({ text }) => text.startsWith(start))?.look;
+    topScreen(VIEW, 80, 24).find(({ text }) => text.startsWith(start))?.style;
   assert.deepEqual(['upcall top', 'client', 'held:', '  uart16550', '  port 0x500', 'unclaimed'].map(look), [
     'title',
     'head',

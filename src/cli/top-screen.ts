@@ -1,12 +1,12 @@
 /**
- * The screen of `upcall top`: a VM's requests at a glance, as lines of plain text that fit the
- * terminal, and how each is to look. Where the terminal is small, the longest sections are cut and
- * say how much more they have, so that each is still there; the widest thing fits 80 columns.
+ * The screen of `upcall top`: a VM's requests as styled lines that fit the terminal.
+ *
+ * On a small terminal the longest sections are cut first and end with the number of hidden lines,
+ * so that every section stays visible. Nothing is wider than 80 columns.
  */
 
 import type { Percentiles, StateName, StopRow, TableRow, Tables } from '../dashboard/protocol.js';
-import { plainTable } from './plain-table.js';
-import { microseconds } from './statistics-table.js';
+import { microseconds, plainTable } from './plain-table.js';
 
 export interface TopSlot {
   readonly vcpu: number;
@@ -19,33 +19,30 @@ export interface TopView {
   readonly name: string;
   readonly hypervisor: string;
   readonly tables: Tables;
-  /** Of the VM's vCPUs. */
+  /** One for each vCPU. */
   readonly slots: readonly TopSlot[];
   readonly stops: readonly StopRow[];
-  /** Why there is nothing more to come. */
+  /** Why the view ended. */
   readonly end?: string;
 }
 
-/** Idle: nothing of it happened in the last interval. */
+/** `idle`: no activity in the last interval. */
 export type TopStyle = 'title' | 'head' | 'plain' | 'idle' | 'held';
 
 export interface TopLine {
   readonly text: string;
-  readonly look: TopStyle;
+  readonly style: TopStyle;
 }
 
 interface Row {
   readonly cells: readonly string[];
-  readonly look: TopStyle;
+  readonly style: TopStyle;
 }
 
 const HEAD = ['reads', 'writes', '/s', 'p50 us', 'p99 us'];
 const ALIGNS: ('left' | 'right')[] = ['left', ...HEAD.map(() => 'right' as const)];
 const NAME_WIDTH = 36;
-/**
- * Lines of a section that are left to it however small the terminal is: its head, a row, and how
- * many more there are.
- */
+/** Lines that every section keeps: its head, a row, and the number of hidden lines. */
 const LEAST_LINES = 3;
 
 export function topScreen(view: TopView, columns: number, rows: number): TopLine[] {
@@ -66,7 +63,7 @@ export function topScreen(view: TopView, columns: number, rows: number): TopLine
   const head = headLines(view);
   return [...head, ...fitting(sections, rows - head.length)]
     .slice(0, rows)
-    .map(({ text, look }) => ({ text: text.slice(0, columns), look }));
+    .map(({ text, style }) => ({ text: text.slice(0, columns), style }));
 }
 
 function headLines({ name, hypervisor, tables, end }: TopView): TopLine[] {
@@ -74,7 +71,7 @@ function headLines({ name, hypervisor, tables, end }: TopView): TopLine[] {
   const stage = (of: Percentiles | null): string => microseconds(of?.p50Ns);
   return [
     line(
-      `upcall top  ${printable(name)} on ${printable(hypervisor)}${end === undefined ? '' : `  (${printable(end)})`}  q leaves`,
+      `upcall top  ${printable(name)} on ${printable(hypervisor)}${end === undefined ? '' : `  (${printable(end)})`}  q quits`,
       'title',
     ),
     line(
@@ -87,11 +84,11 @@ function headLines({ name, hypervisor, tables, end }: TopView): TopLine[] {
   ];
 }
 
-function line(text: string, look: TopStyle = 'plain'): TopLine {
-  return { text, look };
+function line(text: string, style: TopStyle = 'plain'): TopLine {
+  return { text, style };
 }
 
-/** Their rows in common columns; sections without rows are left out. */
+/** Aligns the rows of all sections in common columns. Drops sections without rows. */
 function aligned(sections: readonly (readonly Row[])[]): TopLine[][] {
   const full = sections.filter(({ length }) => length > 1);
   const rows = full.flat();
@@ -99,12 +96,12 @@ function aligned(sections: readonly (readonly Row[])[]): TopLine[][] {
     rows.map(({ cells }) => [...cells]),
     ALIGNS,
   );
-  const lines = rows.map(({ look }, i) => line(texts[i] ?? '', look));
+  const lines = rows.map(({ style }, i) => line(texts[i] ?? '', style));
   let from = 0;
   return full.map(({ length }) => lines.slice(from, (from += length)));
 }
 
-/** As many lines as there is room for: the longest sections give way first. */
+/** Cuts the sections to `room` lines, the longest first. */
 function fitting(sections: readonly TopLine[][], room: number): TopLine[] {
   const lengths = sections.map(({ length }) => length);
   while (lengths.reduce((sum, length) => sum + length, 0) > room) {
@@ -121,7 +118,7 @@ function fitting(sections: readonly TopLine[][], room: number): TopLine[] {
 
 function rated(title: string, rows: readonly TableRow[]): Row[] {
   return [
-    { cells: [title, ...HEAD], look: 'head' },
+    { cells: [title, ...HEAD], style: 'head' },
     ...rows.map(({ name, reads, writes, perSecond, recent, all }): Row => {
       const latency = recent ?? all;
       return {
@@ -133,7 +130,7 @@ function rated(title: string, rows: readonly TableRow[]): Row[] {
           microseconds(latency?.p50Ns),
           microseconds(latency?.p99Ns),
         ],
-        look: perSecond > 0 ? 'plain' : 'idle',
+        style: perSecond > 0 ? 'plain' : 'idle',
       };
     }),
   ];
@@ -141,15 +138,15 @@ function rated(title: string, rows: readonly TableRow[]): Row[] {
 
 function unclaimed(rows: Tables['unclaimed']): Row[] {
   return [
-    { cells: ['unclaimed', ...HEAD.slice(0, 3), '', ''], look: 'head' },
+    { cells: ['unclaimed', ...HEAD.slice(0, 3), '', ''], style: 'head' },
     ...rows.map(({ name, reads, writes, perSecond }): Row => ({
       cells: [`  ${printable(name)}`, String(reads), String(writes), rate(perSecond), '', ''],
-      look: perSecond > 0 ? 'plain' : 'idle',
+      style: perSecond > 0 ? 'plain' : 'idle',
     })),
   ];
 }
 
-/** Names are their devices' own: none may move the cursor. */
+/** Devices choose their names: control characters must not move the cursor. */
 function printable(text: string): string {
   return text.replace(/[\u0000-\u001f\u007f-\u009f]/g, '?');
 }

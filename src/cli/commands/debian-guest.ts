@@ -1,7 +1,4 @@
-/**
- * The guest of `upcall run debian`: Debian's kernel and busybox, fetched when they are not in the
- * cache.
- */
+/** The guest of `upcall run debian`: Debian's kernel and busybox, fetched on first use. */
 
 import yoctoSpinner from 'yocto-spinner';
 import type { GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
@@ -13,10 +10,10 @@ import { runParameter, sizeParameter } from '../debian/initramfs.js';
 import type { Reporter } from '../reporter.js';
 import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
 
-/** Room for the kernel, its RAM disk, and something to do. */
+/** Enough for the kernel, its RAM disk and a few processes. */
 const DEBIAN_MEMORY_MIB = 128;
 
-/** Throws TOOL_MISSING or DOWNLOAD_FAILED when it is not there and cannot be fetched. */
+/** Throws TOOL_MISSING or DOWNLOAD_FAILED if it is not cached and cannot be fetched. */
 export async function debianGuest(options: RunOptions, reporter: Reporter): Promise<Guest> {
   for (const [option, value] of [
     ['--kernel', options.kernel],
@@ -24,7 +21,9 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
     ['--tour', options.tour],
   ] as const)
     if (value !== undefined)
-      throw new UpcallError('OPTION_INVALID', `debian does not go with ${option}`, { remedy: `Leave out ${option}` });
+      throw new UpcallError('OPTION_INVALID', `debian cannot be combined with ${option}`, {
+        remedy: `Leave out ${option}`,
+      });
 
   const { kernel, vmlinux, initrd, version } = await withProgress(reporter, (progress) => fetchDebian({ progress }));
   const extra = [
@@ -32,8 +31,8 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
     options.cmdline,
     options.run === undefined ? undefined : runParameter(options.run),
   ];
-  // Its kernel is silent until user space speaks, some seconds later.
-  if (process.stdin.isTTY) reporter.line(`Debian's kernel ${version} boots; it takes some seconds`);
+  // The kernel prints nothing for some seconds, until user space starts.
+  if (process.stdin.isTTY) reporter.line(`Debian's kernel ${version} boots, which takes some seconds`);
   const image: GuestImageOptions = {
     image: await readImage(kernel),
     ...(vmlinux === undefined ? {} : { vmlinux: await readImage(vmlinux) }),
@@ -44,10 +43,10 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
   return { name: 'debian', image, memoryMiB: DEBIAN_MEMORY_MIB };
 }
 
-/** The steps as a spinner where somebody looks, else as lines. */
+/** Shows the steps as a spinner on a terminal, otherwise as lines. */
 async function withProgress<T>(reporter: Reporter, work: (progress: (step: string) => void) => Promise<T>): Promise<T> {
   if (!process.stderr.isTTY) return work((step) => reporter.line(step));
-  // It also gives the cursor back on a signal, and ends: there is no session yet.
+  // On a signal it restores the cursor and ends the process: there is no session yet.
   const spinner = yoctoSpinner({ stream: process.stderr });
   try {
     return await work((step) => {

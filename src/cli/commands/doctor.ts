@@ -1,7 +1,4 @@
-/**
- * `upcall doctor`: which hypervisors run on this machine, why the others do not, and which tools
- * are there.
- */
+/** `upcall doctor`: which hypervisors run on this machine, why others do not, and which tools exist. */
 
 import { access, constants } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
@@ -12,10 +9,10 @@ import { ExitStatus } from '../exit-status.js';
 import { HYPERVISORS, moduleChoice, type HypervisorChoice } from '../hypervisor-choice.js';
 import type { CommandContext } from './run.js';
 
-/** Programs that some commands use; nothing else needs them. */
+/** Programs that only some commands use. */
 const TOOLS: readonly (readonly [string, string])[] = [
-  ['apt-get', 'upcall run debian downloads with it'],
-  ['nasm', 'only to assemble the guest programs anew'],
+  ['apt-get', 'downloads the guest of upcall run debian'],
+  ['nasm', 'assembles the guest programs, for developers of upcall'],
 ];
 
 const INDENT = ' '.repeat(24);
@@ -23,14 +20,14 @@ const INDENT = ' '.repeat(24);
 export function addDoctorCommand(program: Command, context: CommandContext): void {
   program
     .command('doctor')
-    .argument('[file]', 'a hypervisor module, to be listed as well')
-    .summary('what runs on this machine, and why the rest does not')
-    .description('Lists the hypervisors that run on this machine, why the others do not, and which tools are there.')
+    .argument('[file]', 'a hypervisor module, which is also listed')
+    .summary('which hypervisors run on this machine, and why others do not')
+    .description('Lists the hypervisors that run on this machine, why others do not, and the tools that are installed.')
     .addHelpText(
       'after',
       `
-Ends with status 0 if a hypervisor runs here, else 1. A module is not asked to run a guest: that is
-what the conformance suite is for, see docs/write-a-hypervisor.md.
+Exit status: 0 if a hypervisor runs here, otherwise 1. A module does not run a guest here: test it with
+the conformance suite, see docs/write-a-hypervisor.md.
 
 Examples:
   upcall doctor
@@ -59,7 +56,7 @@ Examples:
       for (const [tool, use] of TOOLS)
         lines.push(`  ${tool.padEnd(9)} ${(await isInPath(tool)) ? 'found     ' : 'not found '}  ${use}`);
       process.stdout.write(`${lines.join('\n')}\n`);
-      context.setStatus(runs > 0 ? ExitStatus.OK : ExitStatus.GUEST_TROUBLE);
+      context.setStatus(runs > 0 ? ExitStatus.OK : ExitStatus.GUEST_FAILED);
     });
 }
 

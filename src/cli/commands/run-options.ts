@@ -1,4 +1,4 @@
-/** The options of `upcall run` as commander hands them over, and the guest that they name. */
+/** The options of `upcall run` as commander parses them, and the guest that they name. */
 
 import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../vm/guest-library.js';
 import type { LatePolicy } from '../../hsm/time-limit.js';
@@ -20,7 +20,7 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly device: readonly DeviceOption[];
   readonly polling?: boolean;
   /** In microseconds. */
-  readonly look?: number;
+  readonly spin?: number;
   /** In ms. */
   readonly clientTimeout?: number;
   readonly late?: LatePolicy;
@@ -37,33 +37,30 @@ export interface RunOptions extends FaultOptions, PageOptions {
 export interface Guest {
   readonly name: string;
   readonly image: GuestImageOptions;
-  /** For a guest that needs more than the default. */
+  /** Default: that of UserVmOptions. */
   readonly memoryMiB?: number;
 }
 
-/**
- * Shown by the monitor, then it waits at its prompt; where nobody can type, the session ends
- * itself.
- */
+/** The monitor's command line for `--tour`. Without a terminal it powers off at the end. */
 export function tourScript(hasTerminal: boolean): string {
   return hasTerminal ? 'tour' : 'tour; poweroff';
 }
 
-/** The guest of `upcall run [IMAGE]`, except Debian. Throws IMAGE_NOT_FOUND and OPTION_INVALID. */
+/** The guest of `upcall run [IMAGE]`, except Debian. Throws IMAGE_NOT_FOUND or OPTION_INVALID. */
 export async function namedGuest(name: string | undefined, options: RunOptions, hasTerminal: boolean): Promise<Guest> {
   if (name !== undefined && options.kernel !== undefined)
-    throw new UpcallError('OPTION_INVALID', `there are two guests: ${name} and --kernel ${options.kernel}`, {
+    throw new UpcallError('OPTION_INVALID', `two guests are given: ${name} and --kernel ${options.kernel}`, {
       remedy: 'Leave out one of them',
     });
   if (options.run !== undefined)
     throw new UpcallError('OPTION_INVALID', 'only debian takes --run', {
-      remedy: 'Give commands to the monitor with --cmdline, or say: upcall run debian --run …',
+      remedy: 'Give commands to the monitor with --cmdline, or run: upcall run debian --run …',
     });
   if (options.tour === true && (options.kernel ?? name ?? 'monitor') !== 'monitor')
     throw new UpcallError('OPTION_INVALID', 'only the monitor has a tour', { remedy: 'Leave out --tour' });
   if (options.tour === true && options.cmdline !== undefined)
-    throw new UpcallError('OPTION_INVALID', '--tour is a command line of its own', {
-      remedy: 'Leave out --cmdline, or give --cmdline "tour; …"',
+    throw new UpcallError('OPTION_INVALID', '--tour and --cmdline exclude each other', {
+      remedy: 'Leave out --tour and give --cmdline "tour; …"',
     });
   const file = options.kernel ?? name ?? 'monitor';
   const isOwn = options.kernel === undefined && isGuestName(file);
@@ -78,7 +75,7 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
   };
 }
 
-/** What goes with whatever image: its kind, RAM disk and ACPI tables. */
+/** The parts that every image takes: its kind, RAM disk and ACPI tables. */
 export async function partsOfGuest(options: RunOptions): Promise<Partial<GuestImageOptions>> {
   return {
     ...(options.kind === undefined ? {} : { kind: options.kind }),
@@ -87,7 +84,7 @@ export async function partsOfGuest(options: RunOptions): Promise<Partial<GuestIm
   };
 }
 
-/** As `readImage`; what was meant may have been a name. */
+/** As `readImage`, but the remedy also lists the guests' names. */
 async function readNamed(file: string): Promise<Uint8Array> {
   try {
     return await readImage(file);

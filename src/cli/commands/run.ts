@@ -1,4 +1,4 @@
-/** `upcall run`: a guest in this terminal. */
+/** `upcall run`: runs a guest in this terminal. Also the options that `trace` and `top` share. */
 
 import { Option, type Command } from 'commander';
 import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
@@ -8,20 +8,27 @@ import { parseDevice, type DeviceOption } from '../device-option.js';
 import { exitStatusHelp, type ExitStatus } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import { addFault, faultPlan, parseSeed } from '../fault-option.js';
-import { parseClientTimeout, parseExpected, parseSpin, parseMemory, parseTimeout } from '../option-values.js';
+import {
+  parseClientTimeout,
+  parseExpected,
+  parseMemory,
+  parseSpin,
+  parseTimeout,
+  refuseLook,
+} from '../option-values.js';
 import { pagePlan, parsePort } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
 import { namedGuest, type Guest, type RunOptions } from './run-options.js';
 
 const EXAMPLES = `
-In a terminal every key is the guest's, Ctrl-C included; Ctrl-] leaves, and pressed twice it goes to the guest.
-Without one, standard input is fed to the guest's serial port as fast as the guest takes it.
-The guest's console is standard output. Events, and the table of --stats, go to standard error.
+In a terminal every key goes to the guest, Ctrl-C included. Ctrl-] leaves; pressed twice, it goes to the guest.
+Without a terminal, standard input is fed to the guest's serial port as fast as the guest reads it.
+The guest's console is standard output. Events and the table of --stats go to standard error.
 
 Examples:
   upcall run                                             the monitor: type help
-  upcall run monitor --tour                              what a request is, by example
+  upcall run monitor --tour                              what an I/O request is, by example
   upcall run --device my-device.js@0x500+4               then, in the monitor: in8 500
   upcall run --cmdline 'time in8 500 1000.; poweroff' --stats
   upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
@@ -29,13 +36,13 @@ Examples:
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
-  upcall run debian --page                               watch it in a browser: slots, rates, stop and step
+  upcall run debian --page                               in a browser: slots, rates, stop and step
   upcall run --hypervisor my-hypervisor.js guest.bin     see docs/write-a-hypervisor.md
   upcall run --fault 'port=0x70-0x71 read after=10: ones'
 
-Fault rules: which requests, a colon, what becomes of them.
+Fault rules: which requests, a colon, what happens to them.
   client=uart16550 read after=100 every=3: flip=0x20     every third read after 100 with a bit flipped
-  port=0x3f8-0x3ff write p=0.01: drop                    never answered, by chance
+  port=0x3f8-0x3ff write p=0.01: drop                    one in a hundred is never answered
   mmio=0xd0000000+0x1000 size=4 times=1: crash           the client fails at its first such request
   pci=00:00.0 register=0: value=0x12345678               configuration space
   line=4: lose every=5                                   interrupts; also duplicate, delay=5ms
@@ -46,7 +53,7 @@ ${exitStatusHelp(100)}`;
 export interface CommandContext {
   readonly reporter: Reporter;
   readonly debug: () => boolean;
-  /** Tells main how to end. */
+  /** Sets the exit status of the process. */
   readonly setStatus: (status: ExitStatus) => void;
 }
 
@@ -59,7 +66,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .addHelpText('after', EXAMPLES)
     .action(async (guest: string | undefined, options: RunOptions) => {
       const plan = await planSession(guest, options, context);
-      // Loaded when there is something to run: neither --help nor a mistake should wait for it.
+      // Loaded on demand: neither --help nor an invalid option must wait for it.
       const { runSession } = await import('../session.js');
       context.setStatus(
         await runSession(plan, { input: process.stdin, output: process.stdout, reporter: context.reporter }),
@@ -67,7 +74,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     });
 }
 
-/** The guest and the options of every command that runs one. */
+/** Adds the guest argument and the options that every command with a guest has. */
 export function addGuestOptions(command: Command): Command {
   return command
     .argument('[guest]', 'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF (default: monitor)')
@@ -75,48 +82,52 @@ export function addGuestOptions(command: Command): Command {
     .option('-c, --cmdline <text>', "the guest's command line; for the monitor, commands separated by ;")
     .option('--kernel <file>', 'a kernel, instead of a named guest')
     .option('--initrd <file>', 'initial RAM disk, or the module of a multiboot kernel')
-    .addOption(new Option('--kind <kind>', 'what the image is, if not recognised').choices(IMAGE_KINDS))
+    .addOption(new Option('--kind <kind>', 'format of the image, if it is not recognised').choices(IMAGE_KINDS))
     .option('--no-acpi', 'give the guest no ACPI tables')
     .addOption(
-      new Option('-d, --device <file@range>', 'attach a device module; may be given again')
+      new Option('-d, --device <file@range>', 'attach a device module; repeatable')
         .argParser(addDevice)
         .default([], 'none'),
     )
     .option('--hypervisor <name|file>', 'v86, or the file of a hypervisor module; upcall doctor lists all', 'v86')
-    .option('--polling', 'the vCPU polls for completion instead of sleeping: quick, and keeps a core busy')
-    .option('--spin <us>', 'how long both sides look before they sleep (default: as long as it pays)', parseSpin)
+    .option('--polling', 'the vCPU polls for completion instead of sleeping: fast, but keeps a core busy')
+    .option('--spin <us>', 'how long both sides spin before they sleep (default: adaptive)', parseSpin)
+    .addOption(new Option('--look <us>').argParser(refuseLook).hideHelp())
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
-    .option('--timeout <seconds>', 'end with status 3 when the time is over', parseTimeout)
-    .option('--page [port]', 'a live web page of the requests, for this machine only; prints its address', parsePort)
-    .option('--page-host <address>', 'serve the page there instead of 127.0.0.1, unencrypted')
-    .option('--stats', 'at the end, a table of the I/O requests on standard error')
+    .option('--timeout <seconds>', 'end with status 3 after this time', parseTimeout)
+    .option('--page [port]', 'serve a live web page of the requests on this machine; prints its address', parsePort)
+    .option('--page-host <address>', 'serve the page on this address instead of 127.0.0.1, unencrypted')
+    .option('--stats', 'print a table of the I/O requests at the end, on standard error')
     .addOption(
-      new Option('--fault <rule>', 'let chosen requests or interrupts fail, see below; may be given again')
+      new Option('--fault <rule>', 'make chosen requests or interrupts fail, see below; repeatable')
         .argParser(addFault)
         .default([], 'none'),
     )
     .addOption(
-      new Option('--fault-file <file>', 'a file of such rules, one in a line; may be given again')
+      new Option('--fault-file <file>', 'a file of such rules, one per line; repeatable')
         .argParser((file: string, files: readonly string[]) => [...files, file])
         .default([], 'none'),
     )
-    .option('--fault-seed <number>', 'of the chances in them; the table at the end tells it', parseSeed)
+    .option('--fault-seed <number>', 'seed of their probabilities; the table at the end shows it', parseSeed)
     .option(
       '--client-timeout <ms>',
-      'how long a device may take for a request, or none (default: 5000)',
+      'time limit for a device to complete a request, or none (default: 5000)',
       parseClientTimeout,
     )
     .addOption(
-      new Option('--late <policy>', 'a late device is taken out and reads all ones, or the guest waits for it').choices(
+      new Option('--late <policy>', 'remove a late device (it then reads all ones), or wait for it').choices(
         LATE_POLICIES,
       ),
     )
-    .option('--late-stacks', 'show where a late device waits; slows every promise down')
+    .option('--late-stacks', 'show where a late device waits; slows down every promise')
     .option('--run <commands>', 'debian: run these in its shell, then power off')
-    .option('--tour', 'the monitor shows itself; without a terminal it powers off and prints the statistics');
+    .option(
+      '--tour',
+      'the monitor demonstrates itself; without a terminal it then powers off and prints the statistics',
+    );
 }
 
-/** What those options ask for. Throws UpcallError when they do not fit. */
+/** Turns the options into a plan. Throws UpcallError if they are invalid or contradict each other. */
 export async function planSession(
   name: string | undefined,
   options: RunOptions,
@@ -125,15 +136,15 @@ export async function planSession(
   const hasTerminal = process.stdin.isTTY;
   const faults = await faultPlan(options);
   const page = pagePlan(options);
-  // A file that is not there is told before the hypervisor is loaded; Debian is fetched only if
-  // there is one.
+  // A missing file is reported before the hypervisor is loaded. Debian is fetched only if a
+  // hypervisor runs here.
   const named = name === 'debian' ? undefined : await namedGuest(name, options, hasTerminal);
   const hypervisor = await chooseHypervisor(options.hypervisor);
   const guest = named ?? (await debian(options, context.reporter));
   const memoryMiB = options.memory ?? guest.memoryMiB;
   return {
     hypervisor,
-    ...(options.look === undefined ? {} : { spinUs: options.look }),
+    ...(options.spin === undefined ? {} : { spinUs: options.spin }),
     vm: {
       name: guest.name,
       image: guest.image,

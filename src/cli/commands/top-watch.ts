@@ -1,6 +1,6 @@
 /**
- * What `upcall top` does: watches a guest by its live page's address or runs one of its own, and
- * draws it until somebody leaves.
+ * The two modes of `upcall top`: watch a guest through the address of its live page, or run one.
+ * Both draw the screen until the user quits.
  */
 
 import ansiEscapes from 'ansi-escapes';
@@ -22,8 +22,8 @@ const FRAME_MS = 250;
 const CTRL_C = 3;
 const [DEFAULT_COLUMNS, DEFAULT_ROWS] = [80, 24];
 
-/** Bold, inverse, dim (SGR 1, 7 and 2), and what ends them. */
-const LOOKS: Readonly<Record<TopStyle, readonly [begin: string, end: string]>> = {
+/** Bold, inverse, dim (SGR 1, 7 and 2) and their ends. */
+const STYLES: Readonly<Record<TopStyle, readonly [begin: string, end: string]>> = {
   title: ['\u001b[1m', '\u001b[22m'],
   head: ['\u001b[7m', '\u001b[27m'],
   held: ['\u001b[1m', '\u001b[22m'],
@@ -31,12 +31,12 @@ const LOOKS: Readonly<Record<TopStyle, readonly [begin: string, end: string]>> =
   plain: ['', ''],
 };
 
-/** Resolves when somebody leaves, or the guest is gone. */
+/** Resolves when the user quits or the guest ends. */
 export async function watchAddress(address: string): Promise<void> {
   const connection = new TopConnection(address);
   const screen = new Screen(() => connection.view);
   try {
-    const end = await Promise.race([connection.ended, screen.left]);
+    const end = await Promise.race([connection.ended, screen.quit]);
     screen.close();
     if (end !== undefined) process.stderr.write(`${end}\n`);
   } finally {
@@ -45,14 +45,14 @@ export async function watchAddress(address: string): Promise<void> {
   }
 }
 
-/** Runs the guest until it ends or somebody leaves. */
+/** Runs the guest until it ends or the user quits. */
 export async function watchOwn(plan: SessionPlan, reporter: Reporter): Promise<ExitStatus> {
-  const session = { hasLeft: false };
+  const session = { hasQuit: false };
   const watch = async (vm: UserVm): Promise<void> => {
     const screen = new Screen(viewOf(vm, plan.hypervisor.name));
-    void screen.left.then(() => {
-      session.hasLeft = true;
-      // At once: the VM may take a moment to end.
+    void screen.quit.then(() => {
+      session.hasQuit = true;
+      // Before the VM ends, which may take a moment.
       screen.close();
       void vm.destroy();
     });
@@ -63,7 +63,7 @@ export async function watchOwn(plan: SessionPlan, reporter: Reporter): Promise<E
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
   const counted = { ...plan, vm: { ...plan.vm, statistics: true }, watch };
   const status = await runSession(counted, { input, output, reporter });
-  return session.hasLeft ? ExitStatus.OK : status;
+  return session.hasQuit ? ExitStatus.OK : status;
 }
 
 function viewOf(vm: UserVm, hypervisor: string): () => TopView {
@@ -82,30 +82,30 @@ function viewOf(vm: UserVm, hypervisor: string): () => TopView {
   };
 }
 
-/** Attributes, not colours: they suit every terminal's own. */
-function dressed(text: string, look: TopStyle, columns: number): string {
-  const [begin, end] = LOOKS[look];
-  return begin + (look === 'head' ? text.padEnd(columns) : text) + end;
+/** Attributes instead of colours: they suit every terminal's palette. */
+function styled(text: string, style: TopStyle, columns: number): string {
+  const [begin, end] = STYLES[style];
+  return begin + (style === 'head' ? text.padEnd(columns) : text) + end;
 }
 
-/** The terminal, as long as top has it. */
+/** The terminal while `upcall top` draws on it. */
 class Screen {
-  /** Resolves when whoever sits there wants to leave. */
-  readonly left: Promise<undefined>;
+  /** Resolves when the user quits. */
+  readonly quit: Promise<undefined>;
   readonly #view: () => TopView | undefined;
   readonly #timer: NodeJS.Timeout;
   readonly #terminal = process.stdin.isTTY ? new RawTerminal(process.stdin) : undefined;
   readonly #isTerminal = process.stdout.isTTY;
-  #leave: () => void = () => undefined;
+  #requestQuit: () => void = () => undefined;
   #isClosed = false;
   readonly #onKey = (keys: Buffer): void => {
-    if (keys.includes('q') || keys.includes(CTRL_C)) this.#leave();
+    if (keys.includes('q') || keys.includes(CTRL_C)) this.#requestQuit();
   };
-  readonly #onSignal = (): void => this.#leave();
+  readonly #onSignal = (): void => this.#requestQuit();
 
   constructor(view: () => TopView | undefined) {
     this.#view = view;
-    this.left = new Promise((resolve) => (this.#leave = () => resolve(undefined)));
+    this.quit = new Promise((resolve) => (this.#requestQuit = () => resolve(undefined)));
     if (this.#isTerminal) process.stdout.write(ansiEscapes.enterAlternativeScreen + ansiEscapes.cursorHide);
     this.#terminal?.enter();
     if (this.#terminal !== undefined) process.stdin.on('data', this.#onKey);
@@ -132,7 +132,7 @@ class Screen {
     else
       process.stdout.write(
         ansiEscapes.cursorTo(0, 0) +
-          lines.map(({ text, look }) => dressed(text, look, columns) + ansiEscapes.eraseEndLine).join('\r\n') +
+          lines.map(({ text, style }) => styled(text, style, columns) + ansiEscapes.eraseEndLine).join('\r\n') +
           ansiEscapes.eraseDown,
       );
   }

@@ -1,6 +1,6 @@
 /**
- * `upcall top`: a running guest's requests at a glance, in a terminal: of another
- * `upcall run --page`, or of a guest of its own.
+ * `upcall top`: a running guest's requests in a terminal, updated live. The guest is that of another
+ * `upcall run --page`, or one of its own.
  */
 
 import type { Command } from 'commander';
@@ -8,8 +8,8 @@ import type { RunOptions } from './run-options.js';
 import { addGuestOptions, planSession, type CommandContext } from './run.js';
 
 const EXAMPLES = `
-q or Ctrl-C leaves. An address is what upcall run --page printed; that guest goes on when top leaves. A guest of its
-own has no console here, and ends when top leaves. Without a terminal, one screen is printed each second.
+q or Ctrl-C quits. An address is the one that upcall run --page printed; that guest keeps running when top quits. A
+guest of top's own has no console and ends with top. Without a terminal, one screen is printed each second.
 
 Examples:
   upcall top 'http://127.0.0.1:40123/#…'        a guest that runs in another terminal
@@ -19,7 +19,7 @@ Examples:
 export function addTopCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('top')
-    .summary('the requests of a running guest at a glance')
+    .summary('show the requests of a running guest, updated live')
     .description('Shows rates, latencies, slots and unclaimed accesses of a guest, four times a second.');
   addGuestOptions(command)
     .addHelpText('after', EXAMPLES)

@@ -1,8 +1,10 @@
 /**
- * TraceFiles: the files that `upcall trace` writes. A file is written at once and in large pieces:
- * while the disk works, the Service VM waits, and so does the guest, which is why nothing is lost
- * and nothing piles up. Standard output is another program's pipe; it is waited for without
- * stopping the guest, and what is lost then is counted.
+ * TraceFiles: the files that `upcall trace` writes.
+ *
+ * - A file is written synchronously in large chunks. The Service VM and the guest wait for the disk,
+ *   so nothing is lost and memory is bounded.
+ * - Standard output is another program's pipe. It is awaited without stopping the guest. Moves lost
+ *   meanwhile are counted.
  */
 
 import { closeSync, openSync, writeSync } from 'node:fs';
@@ -11,8 +13,8 @@ import { errorText } from '../../io-request/error-text.js';
 import type { TraceExport } from '../../trace/exports/trace-export.js';
 import type { Move } from '../../trace/move.js';
 
-/** Bytes that are collected before they are written. */
-const PIECE_BYTES = 256 * 1024;
+/** Bytes collected before a write. */
+const CHUNK_BYTES = 256 * 1024;
 
 export interface TraceTarget {
   /** A path, or `-` for standard output. */
@@ -25,65 +27,65 @@ interface Output {
   close(): void;
 }
 
-interface Open {
+interface OpenTarget {
   readonly output: Output;
   readonly trace: TraceExport;
-  readonly pieceBytes: number;
-  pieces: Uint8Array[];
+  readonly chunkBytes: number;
+  chunks: Uint8Array[];
   bytes: number;
 }
 
 export class TraceFiles {
-  readonly #open: readonly Open[];
+  readonly #targets: readonly OpenTarget[];
 
-  /** Creates the files. Throws OPTION_INVALID when one cannot be. */
+  /** Creates the files. Throws OPTION_INVALID if one cannot be created. */
   constructor(targets: readonly TraceTarget[]) {
-    this.#open = targets.map(({ path, trace }) => ({
+    this.#targets = targets.map(({ path, trace }) => ({
       output: path === '-' ? standardOutput() : file(path),
       trace,
-      // Who reads a pipe wants to see a move when it was made.
-      pieceBytes: path === '-' ? 1 : PIECE_BYTES,
-      pieces: [],
+      // The reader of a pipe expects each move at once.
+      chunkBytes: path === '-' ? 1 : CHUNK_BYTES,
+      chunks: [],
       bytes: 0,
     }));
   }
 
-  /** Throws OPTION_INVALID when a file takes no more. */
+  /** Throws OPTION_INVALID if a write fails. */
   async add(move: Move): Promise<void> {
-    for (const one of this.#open) {
-      this.#put(one, one.trace.add(move));
-      if (one.bytes >= one.pieceBytes) await this.#flush(one);
+    for (const target of this.#targets) {
+      this.#put(target, target.trace.add(move));
+      if (target.bytes >= target.chunkBytes) await this.#flush(target);
     }
   }
 
   async close(): Promise<void> {
-    for (const one of this.#open) {
-      this.#put(one, one.trace.end());
-      await this.#flush(one);
-      one.output.close();
+    for (const target of this.#targets) {
+      this.#put(target, target.trace.end());
+      await this.#flush(target);
+      target.output.close();
     }
   }
 
-  #put(one: Open, bytes: Uint8Array | undefined): void {
+  #put(target: OpenTarget, bytes: Uint8Array | undefined): void {
     if (bytes === undefined || bytes.length === 0) return;
-    one.pieces.push(bytes);
-    one.bytes += bytes.length;
+    target.chunks.push(bytes);
+    target.bytes += bytes.length;
   }
 
-  async #flush(one: Open): Promise<void> {
-    if (one.bytes === 0) return;
-    const bytes = Buffer.concat(one.pieces, one.bytes);
-    one.pieces = [];
-    one.bytes = 0;
-    await one.output.write(bytes);
+  async #flush(target: OpenTarget): Promise<void> {
+    if (target.bytes === 0) return;
+    const bytes = Buffer.concat(target.chunks, target.bytes);
+    target.chunks = [];
+    target.bytes = 0;
+    await target.output.write(bytes);
   }
 }
 
 function file(path: string): Output {
-  const handle = tried(path, () => openSync(path, 'w'));
+  const handle = withPath(path, () => openSync(path, 'w'));
   return {
     write: (bytes) =>
-      tried(path, () => {
+      withPath(path, () => {
         for (let at = 0; at < bytes.length;) at += writeSync(handle, bytes, at);
         return undefined;
       }),
@@ -91,12 +93,12 @@ function file(path: string): Output {
   };
 }
 
-function tried<T>(path: string, work: () => T): T {
+function withPath<T>(path: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
     throw new UpcallError('OPTION_INVALID', `cannot write ${path}: ${errorText(error).message}`, {
-      remedy: 'Give a path that can be written, on a disk with room',
+      remedy: 'Give a writable path, on a disk with free space',
       cause: error,
     });
   }
@@ -104,7 +106,7 @@ function tried<T>(path: string, work: () => T): T {
 
 function standardOutput(): Output {
   let isBroken = false;
-  // A reader that has seen enough is nothing to talk about.
+  // The reader has seen enough, for example `head`. That is not an error.
   process.stdout.on('error', () => (isBroken = true));
   return {
     write: (bytes) => {

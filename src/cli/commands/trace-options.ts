@@ -1,7 +1,4 @@
-/**
- * The options that `upcall trace` has beyond those of `upcall run`: which requests, how many, into
- * which files.
- */
+/** The options of `upcall trace` beyond those of `upcall run`: which moves, how many, which files. */
 
 import { Option, type Command } from 'commander';
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -28,14 +25,16 @@ const DIRECTIONS: readonly DirectionName[] = ['read', 'write'];
 export function addTraceOptions(command: Command): Command {
   return command
     .option('--perfetto <file>', 'for ui.perfetto.dev: tracks for vCPUs and clients, slices for stages, arrows', file)
-    .option('--jsonl <file>', 'JSON Lines, an object for each move; - for standard output', (path: string) => path)
-    .option('--parquet <file>', 'Parquet, a row for each move, for DuckDB and others', file)
-    .option('--client <name>', 'only requests that this client or device gets')
+    .option('--jsonl <file>', 'JSON Lines, one object per move; - for standard output', (path: string) => path)
+    .option('--parquet <file>', 'Parquet, one row per move, for DuckDB and others', file)
+    .option('--client <name>', 'only requests of this client or device')
     .addOption(new Option('--type <type>', 'only requests of this type').choices(TYPES))
     .option('--address <from-to>', 'only these ports or addresses, for example 0x3f8-0x3ff', parseAddresses)
     .option('--vcpu <number>', 'only requests of this vCPU', (text) => parseCount('--vcpu', text, 0, SLOT_COUNT - 1))
     .addOption(new Option('--direction <direction>', 'only reads or only writes').choices(DIRECTIONS))
-    .option('--limit <moves>', 'trace so many moves, then only run', (text) => parseCount('--limit', text, 1, 2 ** 53));
+    .option('--limit <moves>', 'stop tracing after this many moves; the guest runs on', (text) =>
+      parseCount('--limit', text, 1, 2 ** 53),
+    );
 }
 
 export function filterOf({ client, type, address, vcpu, direction }: TraceOptions): MoveFilter {
@@ -48,26 +47,29 @@ export function filterOf({ client, type, address, vcpu, direction }: TraceOption
   };
 }
 
-/** `0x3f8-0x3ff`, or one address; both ends are inclusive. */
+/** Parses `0x3f8-0x3ff` (both ends inclusive) or one address. */
 export function parseAddresses(text: string): { readonly from: number; readonly to: number } {
   const match = /^(0x[0-9a-f]{1,13}|\d{1,15})(?:-(0x[0-9a-f]{1,13}|\d{1,15}))?$/i.exec(text.trim());
   const from = Number(match?.[1] ?? NaN);
   const to = Number(match?.[2] ?? from);
   if (from <= to) return { from, to };
-  throw new UpcallError('OPTION_INVALID', `--address ${text} is no range of addresses`, {
-    remedy: 'Give the first and the last, for example 0x3f8-0x3ff, or one',
+  throw new UpcallError('OPTION_INVALID', `--address ${text}: expected an address or a range of addresses`, {
+    remedy: 'Give the first and the last address, for example 0x3f8-0x3ff, or one address',
   });
 }
 
 export function parseCount(option: string, text: string, min: number, max: number): number {
   const number = /^\d{1,16}$/.test(text.trim()) ? Number(text) : NaN;
   if (number >= min && number <= max) return number;
-  throw new UpcallError('OPTION_INVALID', `${option} ${text} is no number that fits`, {
-    remedy: max > 1e6 ? `Give a whole number from ${min} on` : `Give a whole number from ${min} to ${max}`,
+  const range = max > 1e6 ? `of at least ${min}` : `from ${min} to ${max}`;
+  throw new UpcallError('OPTION_INVALID', `${option} ${text}: expected a whole number ${range}`, {
+    remedy: `Give a number ${range}`,
   });
 }
 
 function file(path: string): string {
   if (path !== '-') return path;
-  throw new UpcallError('OPTION_INVALID', 'only --jsonl goes to standard output', { remedy: 'Give a file' });
+  throw new UpcallError('OPTION_INVALID', 'only --jsonl can write to standard output', {
+    remedy: 'Give the path of a file',
+  });
 }

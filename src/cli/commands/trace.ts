@@ -1,6 +1,4 @@
-/**
- * `upcall trace`: runs a guest as `upcall run` does, and writes down every move of its requests.
- */
+/** `upcall trace`: runs a guest as `upcall run` does and records every move of its requests. */
 
 import type { Command } from 'commander';
 import { describeMove } from '../../trace/move.js';
@@ -11,9 +9,9 @@ import { TraceFiles, type TraceTarget } from './trace-files.js';
 import { addTraceOptions, filterOf, type TraceOptions } from './trace-options.js';
 
 const EXAMPLES = `
-A request moves FREE → PENDING → PROCESSING → COMPLETE → FREE; each move is an event with its time, its vCPU, who made
-it, the client and the request. Without a file the moves are lines on standard error. With --jsonl - the guest's
-console goes to standard error too. docs/tracing.md tells the fields and what opens each format.
+A request moves FREE → PENDING → PROCESSING → COMPLETE → FREE. Each move is recorded with its time, vCPU, actor, client
+and request. Without a file the moves are lines on standard error. With --jsonl - the guest's console goes to standard
+error too. docs/tracing.md describes the fields and the programs that open each format.
 
 Examples:
   upcall trace monitor --tour --perfetto tour.pftrace         then open it in ui.perfetto.dev
@@ -24,8 +22,8 @@ Examples:
 export function addTraceCommand(program: Command, context: CommandContext): void {
   const command = program
     .command('trace')
-    .summary('run a guest and write down every move of its requests')
-    .description('Runs a guest as upcall run does, and writes down every state change of its I/O requests.');
+    .summary('run a guest and record every move of its requests')
+    .description('Runs a guest as upcall run does and records every state change of its I/O requests.');
   addGuestOptions(addTraceOptions(command))
     .addHelpText('after', EXAMPLES)
     .action(async (guest: string | undefined, options: TraceOptions) => {
@@ -44,7 +42,7 @@ export function addTraceCommand(program: Command, context: CommandContext): void
     });
 }
 
-/** Loads the formats that are asked for: no other command should wait for what they need. */
+/** Loads only the requested formats: other commands must not wait for their libraries. */
 async function targetsOf({ perfetto, jsonl, parquet }: TraceOptions, name: string): Promise<TraceTarget[]> {
   const targets: TraceTarget[] = [];
   if (perfetto !== undefined) {
@@ -62,7 +60,7 @@ async function targetsOf({ perfetto, jsonl, parquet }: TraceOptions, name: strin
   return targets;
 }
 
-/** What is to be said of it at the end. */
+/** Returns a summary in one line. */
 async function writeMoves(
   vm: UserVm,
   files: TraceFiles | undefined,

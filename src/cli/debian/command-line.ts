@@ -1,15 +1,15 @@
 /**
- * The kernel's command line for `upcall run debian`: the serial console, and everything left out
- * that costs seconds on an emulated processor and brings a User VM nothing.
+ * debianCommandLine: the kernel's command line for `upcall run debian`. It selects the serial console
+ * and disables what takes seconds on an emulated processor without a benefit in a User VM.
  */
 
 const PARAMETERS = [
   'console=ttyS0',
   'quiet',
-  // Self-tests of the ciphers take longer than all the rest of the boot.
+  // The ciphers' self-tests take longer than the rest of the boot.
   'cryptomgr.notests',
   'noisapnp',
-  // The clocks are right: no measuring of one against the other, which polls ports for tens of
+  // The clocks are exact. Calibrating one against another would poll ports for tens of
   // milliseconds.
   'no_timer_check',
   'tsc=reliable',
@@ -21,12 +21,12 @@ const PARAMETERS = [
   'apparmor=0',
   'audit=0',
   'raid=noautodetect',
-  // The first makes a thousand files of trace events; the second complains that there are no
-  // machine checks.
+  // The first creates a thousand trace event files. The second warns that there are no machine
+  // checks.
   'initcall_blacklist=tracer_init_tracefs,mcheck_init_device',
 ] as const;
 
-/** `extra` comes last, where the kernel lets it override. */
+/** `extra` comes last and overrides: the kernel uses the last of several values. */
 export function debianCommandLine(extra = ''): string {
   return [...PARAMETERS, ...(extra === '' ? [] : [extra])].join(' ');
 }

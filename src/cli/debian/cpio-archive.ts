@@ -1,7 +1,7 @@
 /**
  * CpioArchive: writes the "newc" form of cpio that Linux unpacks as its initial RAM file system
- * (Documentation/driver-api/early-userspace/buffer-format.rst). Reproducible: no times, everything
- * belongs to root.
+ * (Documentation/driver-api/early-userspace/buffer-format.rst). The output is reproducible: all times
+ * are 0 and root owns every file.
  */
 
 const MAGIC = '070701';
@@ -34,7 +34,7 @@ export class CpioArchive {
     return this.#add(path, FileType.CHARACTER_DEVICE | permissions, Buffer.alloc(0), major, minor);
   }
 
-  /** The archive with its trailer; more may be added afterwards. */
+  /** The archive with its trailer. Entries may still be added afterwards. */
   bytes(): Buffer {
     return Buffer.concat([...this.#parts, entry(TRAILER, 0, 0, Buffer.alloc(0), 0, 0)]);
   }

@@ -1,7 +1,9 @@
 /**
- * fetchDebian: the guest of `upcall run debian`, fetched once: Debian's kernel for i386 and its
- * busybox, through the machine's own apt, without root. The result is cached; whoever runs at the
- * same time makes a folder of his own, and the first one to finish gives it its name.
+ * fetchDebian: fetches the guest of `upcall run debian` once: Debian's i386 kernel and busybox, by
+ * the machine's own apt, without root.
+ *
+ * The result is cached. Concurrent runs each build a folder of their own, and the first to finish
+ * renames it to its final name.
  */
 
 import { createHash, randomUUID } from 'node:crypto';
@@ -18,23 +20,23 @@ import { readPackageFile } from './package-file.js';
 export interface DebianGuest {
   /** Path of the bzImage. */
   readonly kernel: string;
-  /** Path of the same kernel, unpacked, if it could be. */
+  /** Path of the same kernel unpacked, if that succeeded. */
   readonly vmlinux?: string;
   /** Path of the initial RAM file system. */
   readonly initrd: string;
-  /** As the package has it, e.g. "6.1.176-1". */
+  /** The package's version, e.g. "6.1.176-1". */
   readonly version: string;
 }
 
 export interface FetchOptions {
   readonly cacheDir?: string;
-  /** Told what is done now, as a line for the terminal. Not called when everything is there. */
+  /** Called with each step as a line of text. Not called if the guest is cached. */
   readonly progress?: (step: string) => void;
 }
 
-/** The finished folder; another number when its contents change. */
+/** Name of the finished folder. The number changes with the layout of its contents. */
 const READY = 'guest-1';
-/** Folders under construction. A run that was killed leaves one behind. */
+/** Prefix of folders under construction. A killed run leaves one behind. */
 const UNFINISHED = '.unfinished-';
 const LEFT_BEHIND_MS = 24 * 3600 * 1000;
 /**
@@ -57,7 +59,7 @@ export async function fetchDebian(options: FetchOptions = {}): Promise<DebianGue
   try {
     return await openOrFetch(cacheDir, progress);
   } catch (error) {
-    // Whatever the file system refuses: no permission, no space.
+    // The file system failed, for example without permission or space.
     if (!(error instanceof Error) || !('syscall' in error)) throw error;
     throw new UpcallError('DOWNLOAD_FAILED', `the cache ${cacheDir} cannot be used: ${error.message}`, {
       remedy: 'Set XDG_CACHE_HOME to a folder that you may write to, with 100 MB of room',
@@ -78,7 +80,7 @@ async function openOrFetch(cacheDir: string, progress: (step: string) => void): 
   try {
     await fetchInto(folder, progress);
     await rename(join(folder, READY), ready).catch((error: unknown) => {
-      // Somebody else was quicker, and his is as good.
+      // A concurrent run was faster. Its result is as good.
       if (!isNotEmpty(error)) throw error;
     });
   } finally {
@@ -128,7 +130,7 @@ async function findKernel(apt: PrivateApt): Promise<{ name: string; version: str
     const depends = (await apt.show(name))?.get('Depends') ?? '';
     names.push(...depends.split(/[,|]/).map((dependency) => dependency.trim().split(' ')[0] as string));
   }
-  // Without the packages that point to the current one: the newest there is.
+  // If no package points to the current kernel, take the newest.
   const newestFirst = (a: string, b: string): number => b.localeCompare(a, 'en', { numeric: true });
   names.push(...(await apt.names('linux-image-')).filter((name) => !name.includes('-rt-')).sort(newestFirst));
   for (const name of names.filter((candidate) => KERNEL_NAME.test(candidate))) {
@@ -147,7 +149,7 @@ async function fromPackage(folder: string, name: string, pattern: string): Promi
   return bytes;
 }
 
-/** The cached guest, or undefined when it is not there or not complete. */
+/** The cached guest, or undefined if it is missing or incomplete. */
 async function openReady(folder: string): Promise<DebianGuest | undefined> {
   const read = (name: string) => readFile(join(folder, name)).catch(() => undefined);
   const [version, busybox] = [await read('version'), await read('busybox')];
@@ -162,7 +164,7 @@ async function openReady(folder: string): Promise<DebianGuest | undefined> {
   };
 }
 
-/** Named by its contents: another release of upcall has another init script. */
+/** Named by its contents: another release of upcall may have another init script. */
 async function writeInitramfs(folder: string, busybox: Uint8Array): Promise<string> {
   const bytes = buildInitramfs(busybox);
   const path = join(folder, `initrd-${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}.cpio`);
@@ -178,8 +180,8 @@ async function writeInitramfs(folder: string, busybox: Uint8Array): Promise<stri
 async function removeLeftBehind(cacheDir: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
     if (!name.startsWith(UNFINISHED)) continue;
-    const made = (await stat(join(cacheDir, name)).catch(() => undefined))?.mtimeMs ?? Date.now();
-    if (Date.now() - made > LEFT_BEHIND_MS) await rm(join(cacheDir, name), { recursive: true, force: true });
+    const createdMs = (await stat(join(cacheDir, name)).catch(() => undefined))?.mtimeMs ?? Date.now();
+    if (Date.now() - createdMs > LEFT_BEHIND_MS) await rm(join(cacheDir, name), { recursive: true, force: true });
   }
 }
 

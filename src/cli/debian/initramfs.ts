@@ -1,7 +1,7 @@
 /**
- * The user space of `upcall run debian`: busybox and an init script, as an initial RAM file system.
- * The init script mounts what a shell expects and starts one on the serial console; when it ends,
- * the machine powers off.
+ * buildInitramfs: the user space of `upcall run debian`, busybox and an init script, as an initial RAM
+ * file system. The script mounts the usual file systems and starts a shell on the serial console.
+ * When the shell ends, the machine powers off.
  *
  * With `upcall.run="command; command"` on the kernel's command line it runs those commands instead,
  * so that a script or a test can drive the guest without typing.
@@ -10,21 +10,15 @@
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { CpioArchive } from './cpio-archive.js';
 
-/** What init prints when user space runs; tests and measurements wait for it. */
+/** Printed by init when user space runs. Tests and benchmarks wait for it. */
 export const USER_SPACE_REACHED = 'upcall: user space reached';
-/** Printed with the exit status of the commands of `upcall.run`. */
+/** Printed with the exit status of `upcall.run`. */
 export const COMMANDS_ENDED = 'upcall: commands ended with status';
 
-/**
- * Kernel parameter with rows and columns of the terminal, as ROWSxCOLUMNS: a serial line does not
- * tell.
- */
+/** Kernel parameter with the terminal's size, ROWSxCOLUMNS: a serial line does not carry it. */
 export const SIZE_PARAMETER = 'upcall.size';
 
-/**
- * Kernel parameter with the commands; the kernel keeps a quoted value together and leaves the
- * quotes to init.
- */
+/** Kernel parameter with shell commands. The kernel keeps a quoted value together and its quotes. */
 export const RUN_PARAMETER = 'upcall.run';
 
 const INIT = `#!/bin/busybox sh
@@ -67,10 +61,7 @@ poweroff -f
 halt -f
 `;
 
-/**
- * The kernel parameter that tells the guest how large its terminal is; undefined for a terminal
- * that does not know.
- */
+/** The kernel parameter with the terminal's size, or undefined if the size is unknown. */
 export function sizeParameter(terminal: { readonly rows?: number; readonly columns?: number }): string | undefined {
   const { rows = 0, columns = 0 } = terminal;
   return rows > 0 && columns > 0 ? `${SIZE_PARAMETER}=${rows}x${columns}` : undefined;
@@ -79,16 +70,13 @@ export function sizeParameter(terminal: { readonly rows?: number; readonly colum
 /** The kernel parameter that makes init run `commands` (for sh) and power off. */
 export function runParameter(commands: string): string {
   if (/["\n]/.test(commands))
-    throw new UpcallError('OPTION_INVALID', 'the commands for the guest have a double quote or a line break', {
+    throw new UpcallError('OPTION_INVALID', 'the commands for the guest contain a double quote or a line break', {
       remedy: 'Use single quotes and semicolons: a kernel command line cannot carry the others',
     });
   return `${RUN_PARAMETER}="${commands}"`;
 }
 
-/**
- * `resize` asks the terminal where its last row and column are, for who has changed its size
- * meanwhile.
- */
+/** `resize` queries the terminal's current size, for users who changed it meanwhile. */
 const PROFILE = `PS1='debian:\\w# '
 resize() {
   local modes=$(stty -g) rows cols
@@ -100,7 +88,7 @@ resize() {
 }
 `;
 
-/** The archive, not compressed: the guest unpacks 2 MB of it sooner than it undoes gzip. */
+/** Returns the archive uncompressed: the guest unpacks 2 MB faster than it decompresses them. */
 export function buildInitramfs(busybox: Uint8Array): Buffer {
   const archive = new CpioArchive();
   for (const path of ['bin', 'sbin', 'usr', 'usr/bin', 'usr/sbin', 'dev', 'proc', 'sys', 'etc', 'tmp'])

@@ -1,8 +1,9 @@
 /**
- * PrivateApt: the machine's own apt, for another architecture and in a folder of its own. It reads
- * the machine's sources, keys and proxies, needs no root, and changes nothing outside of its
- * folder: no package list, no cache, no status file of the system, and none of the commands that
- * the system's configuration hangs on an update.
+ * PrivateApt: runs the machine's apt for another architecture, in a folder of its own.
+ *
+ * It uses the machine's sources, keys and proxies and needs no root. It changes nothing outside its
+ * folder: not the system's package lists, cache or status file. Hooks of the system's configuration
+ * do not run.
  */
 
 import { mkdir, writeFile } from 'node:fs/promises';
@@ -31,14 +32,12 @@ export class PrivateApt {
     this.#configuration = join(folder, 'apt.conf');
   }
 
-  /**
-   * Its status is not 0 as soon as one source fails, though the packages may be had all the same.
-   */
+  /** The status is not 0 if any source fails, even if the packages are available. */
   update(): Promise<ToolResult> {
     return this.#run('apt-get', '-q', 'update');
   }
 
-  /** The candidate's description, or undefined when no source has the package. */
+  /** The candidate's description, or undefined if no source has the package. */
   async show(name: string): Promise<PackageFields | undefined> {
     const { status, output } = await this.#run('apt-cache', 'show', '--no-all-versions', name);
     return status === 0 ? readFields(output) : undefined;
@@ -49,7 +48,7 @@ export class PrivateApt {
     return output.split('\n').filter((name) => name !== '');
   }
 
-  /** Puts the packages into the folder. */
+  /** Downloads the packages into the folder. */
   download(names: readonly string[]): Promise<ToolResult> {
     return this.#run('apt-get', '-q', 'download', ...names);
   }
@@ -70,10 +69,10 @@ APT::Architectures { "${architecture}"; };
 Dir::State "${folder}/state";
 Dir::State::status "${folder}/status";
 Dir::Cache "${folder}/cache";
-// apt as root would become the user _apt, who cannot get into a private folder.
+// As root, apt would become the user _apt, which cannot access a private folder.
 APT::Sandbox::User "root";
 Acquire::Languages "none";
-// By itself apt calls it a success when it could fetch none of the lists.
+// By default apt reports success even if it fetched none of the lists.
 APT::Update::Error-Mode "any";
 #clear APT::Update::Pre-Invoke;
 #clear APT::Update::Post-Invoke;

@@ -1,27 +1,21 @@
-/**
- * runTool: runs one of the machine's own programs and waits for it. What it prints is kept up to a
- * limit, so that an error can show its last lines.
- */
+/** runTool: runs one of the machine's programs and keeps the end of its output, for messages. */
 
 import { spawn } from 'node:child_process';
 import { UpcallError } from '../../io-request/upcall-error.js';
 
 export interface ToolResult {
   readonly status: number | null;
-  /** Standard output; of a long one only the end. */
+  /** Standard output, at most its last MAX_OUTPUT_CHARACTERS. */
   readonly output: string;
-  /** The end of both outputs, for messages. */
+  /** The last lines of both outputs. */
   readonly lastLines: string;
 }
 
-/** Enough for the description of a package. */
+/** More than the description of any package. */
 const MAX_OUTPUT_CHARACTERS = 1 << 20;
 const LAST_LINES = 6;
 
-/**
- * Rejects with TOOL_MISSING if there is no such program; a status other than 0 is the caller's to
- * judge.
- */
+/** Rejects with TOOL_MISSING if the program cannot be run. Callers must check the status. */
 export function runTool(program: string, parameters: readonly string[], folder: string): Promise<ToolResult> {
   return new Promise((resolve, reject) => {
     const child = spawn(program, parameters, {
@@ -43,12 +37,9 @@ export function runTool(program: string, parameters: readonly string[], folder: 
   });
 }
 
-/**
- * Tools fetch and unpack Debian's packages; where they are missing, the operator brings a kernel
- * himself.
- */
+/** Without the tools that fetch Debian's packages, users can give a kernel of their own. */
 export function toolMissing(program: string, cause: unknown): UpcallError {
-  return new UpcallError('TOOL_MISSING', `"${program}" cannot be run, and Debian's packages are fetched with it`, {
+  return new UpcallError('TOOL_MISSING', `cannot run "${program}", which is needed to fetch Debian's packages`, {
     remedy: 'Give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd',
     cause,
   });
