@@ -22,7 +22,7 @@ class Port {
   };
 }
 
-test('a pipe is read no faster than the guest takes it, and nothing is lost', async () => {
+test('a pipe is read no faster than the guest reads, without loss', async () => {
   const stream = new PassThrough();
   const port = new Port(2);
   const input = new ConsoleInput({ stream, receive: port.receive, report: unexpected });
@@ -46,7 +46,7 @@ test('a pipe is read no faster than the guest takes it, and nothing is lost', as
   assert.deepEqual(port.taken, [1, 2, 3, 4, 5, 6]);
 });
 
-test('a terminal is always read, so that the escape key is not stuck behind a guest that does not read', async () => {
+test('a terminal is read even if the guest does not read, and the escape key works', async () => {
   const stream = new PassThrough();
   const port = new Port(0);
   const typed: number[] = [];
@@ -77,7 +77,7 @@ test('a terminal is always read, so that the escape key is not stuck behind a gu
   assert.equal(port.taken[0], 1);
 });
 
-test('an input that breaks is told, and closes nothing else', async () => {
+test('an input that fails is reported and closes nothing else', async () => {
   const stream = new PassThrough();
   const reports: string[] = [];
   const input = new ConsoleInput({ stream, receive: (bytes) => bytes.length, report: (text) => reports.push(text) });
@@ -88,7 +88,7 @@ test('an input that breaks is told, and closes nothing else', async () => {
   assert.deepEqual(reports, ['standard input ended: EISDIR']);
 });
 
-test('after the stop nothing reaches the guest', async () => {
+test('a stopped input passes nothing to the guest', async () => {
   const stream = new PassThrough();
   const port = new Port(1);
   const input = new ConsoleInput({ stream, receive: port.receive, report: unexpected });

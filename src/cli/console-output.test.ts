@@ -25,13 +25,13 @@ class SlowReader extends Writable {
   }
 }
 
-test('while the reader keeps up, no character waits', () => {
+test('no character waits while the reader keeps up', () => {
   const output = new ConsoleOutput({ stream: new SlowReader(), onBroken: unexpected });
   output.write(new Uint8Array(100));
   assert.equal(output.room(), undefined);
 });
 
-test('above the backlog a character waits until the reader has caught up, and nothing is lost', async () => {
+test('a character above the backlog waits for the reader, and nothing is lost', async () => {
   const stream = new SlowReader();
   const output = new ConsoleOutput({ stream, onBroken: unexpected });
   for (let i = 0; i < 17; i++) output.write(new Uint8Array(64 * 1024));
@@ -44,7 +44,7 @@ test('above the backlog a character waits until the reader has caught up, and no
   assert.ok(stream.bytes > CONSOLE_BACKLOG_BYTES);
 });
 
-test('flushed waits for the reader', async () => {
+test('flushed() resolves after the reader has read everything', async () => {
   const stream = new SlowReader();
   const output = new ConsoleOutput({ stream, onBroken: unexpected });
   output.write(new Uint8Array(10));
@@ -54,7 +54,7 @@ test('flushed waits for the reader', async () => {
   assert.equal(stream.bytes, 10);
 });
 
-test('a reader that goes away is told once; bytes are dropped then, and nobody waits', async () => {
+test('a closed reader is reported once, later bytes are dropped, and nothing waits', async () => {
   const broken: (string | undefined)[] = [];
   const stream = new Writable({
     write: (_chunk, _encoding, done) => done(Object.assign(new Error('gone'), { code: 'EPIPE' })),

@@ -10,7 +10,7 @@ import { attachDevice, parseDevice, parseRange } from './device-option.js';
 const file = fileURLToPath(import.meta.url);
 const fixture = fileURLToPath(new URL('../device-model/placement/fixtures/read-counter.js', import.meta.url));
 
-test('a range is one port, a count or first and last, hexadecimal or decimal', () => {
+test('a range is one port, start and count, or first and last, in hexadecimal or decimal', () => {
   assert.deepEqual(parseRange('0x500'), ports(0x500, 1));
   assert.deepEqual(parseRange('1280'), ports(0x500, 1));
   assert.deepEqual(parseRange('0x500+4'), ports(0x500, 4));
@@ -20,24 +20,24 @@ test('a range is one port, a count or first and last, hexadecimal or decimal', (
   assert.deepEqual(parseRange('mmio:0xd0000000-0xd0000fff'), mmio(0xd000_0000, 0x1000));
 });
 
-test('what is no range is refused, with the reason', () => {
+test('an invalid range is refused with the reason', () => {
   for (const [text, reason] of [
-    ['', /is no range/],
-    ['x', /is no range/],
-    ['0x500+', /is no range/],
-    ['0x500+x', /is no range/],
-    ['0x500-0x501-0x502', /is no range/],
+    ['', /^invalid range /],
+    ['x', /^invalid range /],
+    ['0x500+', /^invalid range /],
+    ['0x500+x', /^invalid range /],
+    ['0x500-0x501-0x502', /^invalid range /],
     ['0x500+0', /is empty/],
     ['0x500-0x4ff', /ends before it starts/],
-    ['0xffff+2', /leaves the ports/],
-    ['0x10000', /leaves the ports/],
-    ['mmio:', /is no range/],
-    ['mmio:0x1fffffffffffff+2', /leaves the address space/],
+    ['0xffff+2', /exceeds the port space/],
+    ['0x10000', /exceeds the port space/],
+    ['mmio:', /^invalid range /],
+    ['mmio:0x1fffffffffffff+2', /exceeds the address space/],
   ] as const)
     assert.throws(() => parseRange(text), { code: 'RANGE_INVALID', message: reason }, text);
 });
 
-test('a device is a file, a range, and words', () => {
+test('a device option has a file, a range and words', () => {
   const option = parseDevice(`${file}@0x500+4,thread,start=7,big=0x10,label=a=b`);
   assert.equal(fileURLToPath(option.module), file);
   assert.deepEqual(option.range, ports(0x500, 4));
@@ -46,15 +46,15 @@ test('a device is a file, a range, and words', () => {
   assert.equal(parseDevice(`${file}@0x500`).inOwnThread, false);
 });
 
-test('a device without file, range or with an unknown word is refused', () => {
-  assert.throws(() => parseDevice('x.js'), { code: 'OPTION_INVALID', message: /has no range/ });
-  assert.throws(() => parseDevice('@0x500'), { code: 'OPTION_INVALID', message: /has no file/ });
-  assert.throws(() => parseDevice('x.js@'), { code: 'OPTION_INVALID', message: /has no range/ });
+test('a device option without file or range, or with an unknown word, is refused', () => {
+  assert.throws(() => parseDevice('x.js'), { code: 'OPTION_INVALID', message: /the range is missing/ });
+  assert.throws(() => parseDevice('@0x500'), { code: 'OPTION_INVALID', message: /the file is missing/ });
+  assert.throws(() => parseDevice('x.js@'), { code: 'OPTION_INVALID', message: /the range is missing/ });
   assert.throws(() => parseDevice(`${file}@0x500,threads`), { code: 'OPTION_INVALID', message: /"threads"/ });
   assert.throws(() => parseDevice('no-such.js@0x500'), { code: 'DEVICE_MODULE_INVALID' });
 });
 
-test('a device is made with its options and attached, and guest memory is no place for one', async () => {
+test('a device is created with its options and attached, but not in guest memory', async () => {
   const read = { type: 'port', direction: 'read', address: 0x500, size: 1 } as const;
   const hypervisor = new ScriptedHypervisor([{ steps: [read, read, { ...read, address: 0x600 }] }]);
   const serviceVm = new ServiceVm(hypervisor);

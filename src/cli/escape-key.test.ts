@@ -9,13 +9,13 @@ function made(): { key: EscapeKey; clock: ManualClock; left: () => number } {
   return { key: new EscapeKey(clock, () => count++), clock, left: () => count };
 }
 
-test('every other key is the guest’s, Ctrl-C included', () => {
+test('every other key goes to the guest, Ctrl-C included', () => {
   const { key, left } = made();
   assert.deepEqual([...key.filter(Uint8Array.of(3, 4, 26, 0x41))], [3, 4, 26, 0x41]);
   assert.equal(left(), 0);
 });
 
-test('pressed once it leaves, after the moment in which the second press may come', () => {
+test('a single press leaves after the time for a second press', () => {
   const { key, clock, left } = made();
   assert.deepEqual([...key.filter(Uint8Array.of(0x41, ESCAPE_KEY))], [0x41]);
   clock.advance(SECOND_PRESS_MS - 1);
@@ -24,7 +24,7 @@ test('pressed once it leaves, after the moment in which the second press may com
   assert.equal(left(), 1);
 });
 
-test('pressed twice it goes to the guest once, and nobody leaves', () => {
+test('a double press sends one key to the guest and does not leave', () => {
   const { key, clock, left } = made();
   key.filter(Uint8Array.of(ESCAPE_KEY));
   assert.deepEqual([...key.filter(Uint8Array.of(ESCAPE_KEY, 0x42))], [ESCAPE_KEY, 0x42]);
@@ -32,7 +32,7 @@ test('pressed twice it goes to the guest once, and nobody leaves', () => {
   assert.equal(left(), 0);
 });
 
-test('another key after it leaves at once, and what follows reaches nobody', () => {
+test('another key after it leaves at once, and later keys are dropped', () => {
   const { key, clock, left } = made();
   assert.deepEqual([...key.filter(Uint8Array.of(ESCAPE_KEY, 0x41, 0x42))], []);
   assert.equal(left(), 1);

@@ -14,7 +14,7 @@ function made(withStacks = false): { log: EventLog; lines: string[]; clock: Manu
 
 const failure: UserVmEvent = { kind: 'device-error', device: 'broken', message: 'bug', stack: 'at read' };
 
-test('an event is one line', () => {
+test('an event is printed as one line', () => {
   const { log, lines } = made();
   log.report(failure);
   log.report({ kind: 'reset', reason: 'port 0xcf9' });
@@ -26,13 +26,13 @@ test('an event is one line', () => {
   ]);
 });
 
-test('with stacks, the stack of a device error follows it', () => {
+test('a device error is followed by its stack if stacks are on', () => {
   const { log, lines } = made(true);
   log.report(failure);
   assert.equal(lines[1], 'at read');
 });
 
-test('a flood of events is shown up to the limit of a second, and the rest as their number', () => {
+test('a flood of events is printed up to the limit per second, the rest as a count', () => {
   const { log, lines, clock } = made();
   for (let i = 0; i < EVENT_LINES_PER_SECOND + 7; i++) log.report(failure);
   assert.equal(lines.length, EVENT_LINES_PER_SECOND);
@@ -45,7 +45,7 @@ test('a flood of events is shown up to the limit of a second, and the rest as th
   assert.equal(clock.pending, 0);
 });
 
-test('the end of the session tells the number at once', () => {
+test('flush() reports the count at once', () => {
   const { log, lines, clock } = made();
   for (let i = 0; i < EVENT_LINES_PER_SECOND + 1; i++) log.report(failure);
   log.flush();
@@ -53,7 +53,7 @@ test('the end of the session tells the number at once', () => {
   assert.equal(clock.pending, 0);
 });
 
-test('a VM that ends in trouble has one line for it, and one that was destroyed has none', () => {
+test('a VM that fails is reported in one line, a destroyed one in none', () => {
   const { log, lines } = made();
   log.report({ kind: 'triple-fault', vcpu: 0, message: 'triple fault at 0x7c00' });
   log.report({ kind: 'ended', end: { reason: 'triple-fault', message: 'triple fault at 0x7c00' } });
@@ -63,7 +63,7 @@ test('a VM that ends in trouble has one line for it, and one that was destroyed 
   assert.equal(lines.at(-1), 'upcall: ended: state S5');
 });
 
-test('of a fault rule the first fault is told', () => {
+test('only the first fault of a rule is printed', () => {
   const { log, lines } = made();
   const fault = { kind: 'fault-injected', rule: 'port=0x60: ones', target: 'i8042', timeMs: 1, vcpu: 0 } as const;
   for (let nth = 1; nth <= 3; nth++) log.report({ ...fault, nth, request: `read port 0x60/1 = ${nth}` });

@@ -8,7 +8,7 @@ import { addFault, faultPlan, parseSeed } from './fault-option.js';
 const folder = mkdtempSync(join(tmpdir(), 'upcall-faults-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('rules of the command line and of files make one plan, the files last', async () => {
+test('rules of the command line and of files form one plan, the files last', async () => {
   const file = join(folder, 'plan.txt');
   writeFileSync(file, '# two rules\nline=4: lose\nread: stale\n');
   const fault = addFault('port=0x60: ones', []);
@@ -25,7 +25,7 @@ test('without a rule there is no plan', async () => {
   await assert.rejects(faultPlan({ fault: [], faultFile: [], faultSeed: 1 }), { code: 'OPTION_INVALID' });
 });
 
-test('what cannot be read is said with its place', async () => {
+test('an invalid rule is reported with its file, line and column', async () => {
   assert.throws(() => addFault('port=0x60: onse', []), { code: 'OPTION_INVALID', message: /character 12: "onse"/ });
   const file = join(folder, 'wrong.txt');
   writeFileSync(file, 'line=4: lose\nline=99: lose\n');
@@ -38,7 +38,7 @@ test('what cannot be read is said with its place', async () => {
   });
 });
 
-test('a seed is a whole number', () => {
+test('a seed is a whole number below 2^32', () => {
   assert.equal(parseSeed('4294967295'), 4294967295);
   for (const text of ['', '-1', '4294967296', '0x1', '1.5'])
     assert.throws(() => parseSeed(text), { code: 'OPTION_INVALID' });

@@ -9,7 +9,7 @@ test('v86 runs here and passes its self-test', async () => {
   assert.match(await selfTest(hypervisor), /^a guest made \d+ I\/O requests and powered off/);
 });
 
-test('what cannot run a guest here says why and what to use', async () => {
+test('a hypervisor that cannot run here has a reason and a remedy', async () => {
   for (const choice of HYPERVISORS) {
     const state = await choice.available();
     if (state.available) continue;
@@ -18,7 +18,7 @@ test('what cannot run a guest here says why and what to use', async () => {
   }
 });
 
-test('an unknown name is answered with the known ones', async () => {
+test('an unknown name is refused with the known ones', async () => {
   await assert.rejects(chooseHypervisor('xen'), {
     code: 'OPTION_INVALID',
     remedy: /^Give one of v86, scripted, or the file of a module, for example \.\/xen\.js/,

@@ -15,16 +15,16 @@ test('memory is in MiB unless a unit says otherwise', () => {
     assert.equal(parseMemory(text), /g/i.test(text) ? mib * 1024 : mib, text);
 });
 
-test('memory that no VM can have is refused with what to write', () => {
+test('memory out of range is refused with the range', () => {
   for (const text of ['0', '-1', '2049', '3G', '1K', '1.5', '', 'x', '1T', '99999999999'])
     assert.throws(
       () => parseMemory(text),
-      { code: 'OPTION_INVALID', remedy: 'Give whole MiB from 1 to 2048, for example 256, 256M or 1G' },
+      { code: 'OPTION_INVALID', message: `--memory ${text}: expected whole MiB from 1 to 2048` },
       text,
     );
 });
 
-test('a time is in seconds, decimals allowed', () => {
+test('a timeout is in seconds with up to three decimals', () => {
   assert.equal(parseTimeout('30'), 30_000);
   assert.equal(parseTimeout('2.5'), 2500);
   for (const text of ['0', '-1', 'x', '1e3', '', '1000000000'])
@@ -36,16 +36,20 @@ test('an empty expected text is refused', () => {
   assert.throws(() => parseExpected(''), { code: 'OPTION_INVALID' });
 });
 
-test('the time limit of clients is whole milliseconds, or none', () => {
+test('the client timeout is whole milliseconds or none', () => {
   assert.equal(parseClientTimeout('250'), 250);
   assert.equal(parseClientTimeout('none'), Infinity);
   for (const text of ['', '0', '-1', '1.5', '5s', 'Infinity'])
     assert.throws(() => parseClientTimeout(text), { code: 'OPTION_INVALID' });
 });
 
-test('microseconds to look are whole, from 0 to 10000', () => {
+test('the spin time is whole microseconds from 0 to 10000', () => {
   assert.equal(parseSpin('0'), 0);
   assert.equal(parseSpin('10000'), 10_000);
   for (const text of ['', '-1', '1.5', '10001', 'long', '1e3'])
-    assert.throws(() => parseSpin(text), { code: 'OPTION_INVALID' }, text);
+    assert.throws(
+      () => parseSpin(text),
+      { code: 'OPTION_INVALID', message: `--spin ${text}: expected whole microseconds from 0 to 10000` },
+      text,
+    );
 });

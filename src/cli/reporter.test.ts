@@ -7,7 +7,7 @@ function made(): { reporter: Reporter; written: string[] } {
   return { reporter: new Reporter({ write: (text) => written.push(text) }), written };
 }
 
-test('a line has the name of the program and one end', () => {
+test('a line is prefixed with the program name and ends once', () => {
   const { reporter, written } = made();
   reporter.line('first\nsecond ');
   assert.deepEqual(written, ['upcall: first second\n']);
@@ -21,7 +21,7 @@ test('in a raw terminal lines end in CR LF', () => {
   assert.deepEqual(written, ['upcall: x\r\n', 'a\r\nb\r\n']);
 });
 
-test('a line starts in a fresh one when the guest has left the cursor in the middle, once', () => {
+test('a message starts a new line if the guest left the cursor in the middle of one', () => {
   const { reporter, written } = made();
   reporter.state.isMidLine = true;
   reporter.line('x');
@@ -29,6 +29,6 @@ test('a line starts in a fresh one when the guest has left the cursor in the mid
   assert.deepEqual(written, ['\nupcall: x\n', 'upcall: y\n']);
 });
 
-test('control characters in a message cannot change the terminal', () => {
+test('control characters in a message are escaped', () => {
   assert.equal(oneLine('\u001b[2Jevil\u0007 \u009b31m\r\nnext\tend'), '\\x1b[2Jevil\\x07 \\x9b31m next\\x09end');
 });

@@ -13,7 +13,7 @@ const broken = (code: string): SessionEnd => ({
   error: Object.assign(new Error(code), { code }),
 });
 
-test('the exit status follows from how the session ended', () => {
+test('each end of a session has its exit status', () => {
   const cases: readonly (readonly [SessionEnd, boolean, number])[] = [
     [ended('power-off'), false, 0],
     [ended('power-off', 0), false, 0],
@@ -38,7 +38,7 @@ test('the exit status follows from how the session ended', () => {
     assert.equal(statusOf(end, isExpecting), status, `${JSON.stringify(end)} ${isExpecting}`);
 });
 
-test('a text that did not appear is named', () => {
+test('an expected text that did not appear is named', () => {
   assert.equal(endMessage(ended('power-off'), 'login:', undefined), '"login:" did not appear on the console');
   assert.equal(
     endMessage({ kind: 'timed-out' }, 'login:', 2500),
@@ -47,12 +47,12 @@ test('a text that did not appear is named', () => {
   assert.equal(endMessage({ kind: 'timed-out' }, undefined, 1000), 'ended after 1 s');
 });
 
-test('a reader of the output that has seen enough is nothing to talk about, a full disk is', () => {
+test('a closed pipe is not reported, a full disk is', () => {
   assert.equal(endMessage(broken('EPIPE'), undefined, undefined), undefined);
   assert.equal(endMessage(broken('ENOSPC'), undefined, undefined), 'cannot write to standard output: ENOSPC');
 });
 
-test('a guest’s own exit code is told unless it is 0', () => {
+test('a guest’s exit code is reported unless it is 0', () => {
   assert.equal(endMessage(ended('power-off', 7), undefined, undefined), "the guest's exit code is 7");
   assert.equal(endMessage(ended('power-off', 0), undefined, undefined), undefined);
 });

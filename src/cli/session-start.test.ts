@@ -14,12 +14,12 @@ const never = join(folder, 'never.mjs');
 writeFileSync(never, 'export default () => new Promise(() => {});');
 
 for (const placement of ['', ',thread'])
-  test(`a device that is never made ends the start when its time is over${placement && ', also in a thread'}`, async () => {
+  test(`a device that is never created fails the start after the limit${placement && ', also in a thread'}`, async () => {
     const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
     const vm = await serviceVm.createUserVm({ memoryMiB: 1, startTimeoutMs: 50 });
     await assert.rejects(startSession(vm, [parseDevice(`${never}@0x500${placement}`)], 50), {
       code: 'DEVICE_MODULE_INVALID',
-      message: /never\.mjs: the device is not made after 0\.05 s/,
+      message: /never\.mjs: the device was not created within 0\.05 s/,
     });
     await serviceVm.close();
   });

@@ -7,7 +7,7 @@ import { ExitStatus } from './exit-status.js';
 import { Reporter } from './reporter.js';
 import { runSession } from './session.js';
 
-test('Ctrl-C as soon as the page’s address is there ends the session in order', { timeout: 60_000 }, async () => {
+test('Ctrl-C right after the page’s address is printed ends the session cleanly', { timeout: 60_000 }, async () => {
   const lines: string[] = [];
   let listeners = 0;
   const reporter = new Reporter({

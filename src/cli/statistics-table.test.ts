@@ -35,7 +35,7 @@ const NOTHING: StatisticsSnapshot = {
 };
 const counters = { portAccesses: 50, mmioAccesses: 4, answeredByHypervisor: 20, requests: 34, failed: 0, halts: 1 };
 
-test('the table has the requests by type, client and range with their stages, and the accountingLine of the counts', () => {
+test('the table has the requests by type, client and range with their stages, and the accounting line', () => {
   const text = statisticsTable(
     { ...NOTHING, requests: 34, types: [row('port', 30, 4, 1, 1, 20)], clients: [row('uart16550', 30, 4)] },
     counters,
@@ -59,7 +59,7 @@ test('of many addresses and ranges the first are shown and the others counted', 
   assert.match(text, /3 more ranges with 3 requests/);
 });
 
-test('no line is wider than 80 columns, whatever the names and numbers', () => {
+test('no line is wider than 80 columns for long names and large numbers', () => {
   const wide = row(
     'a client whose name goes on and on: mmio 0xfffffffff0000…0xfffffffffffff',
     9_999_999,
@@ -74,7 +74,7 @@ test('no line is wider than 80 columns, whatever the names and numbers', () => {
   for (const line of text.split('\n').slice(0, -2)) assert.ok(line.length <= 80, `${line.length}: ${line}`);
 });
 
-test('a client has its ranges below it; one alone has no numbers of its own', () => {
+test('a client’s ranges are listed below it, a single range without numbers', () => {
   const clients = [row('uart', 30, 4, 1), row('disk', 5, 5, 1)];
   const ranges = [row('uart: port 0x3f8…0x3ff', 30, 4, 1), row('disk: pci', 3, 3, 1), row('disk: mmio', 2, 2, 1)];
   const lines = statisticsTable({ ...NOTHING, clients, ranges }, counters).split('\n');
@@ -85,12 +85,12 @@ test('a client has its ranges below it; one alone has no numbers of its own', ()
   );
 });
 
-test('clients that erred or were late are named', () => {
+test('clients with errors or late answers are listed', () => {
   const clientErrors = [{ name: 'disk', errors: 2, late: 1 }];
   assert.match(statisticsTable({ ...NOTHING, clientErrors }, counters), /^disk: 2 errors, 1 times too late$/m);
 });
 
-test('accesses that could not become a request are not hidden', () => {
+test('accesses that did not become a request are shown', () => {
   assert.match(
     accountingLine({ ...counters, portAccesses: 52 }, counters.requests),
     / \+ 2 that could not become one$/,

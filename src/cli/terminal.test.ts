@@ -9,7 +9,7 @@ function made(): { terminal: RawTerminal; modes: boolean[]; events: EventEmitter
   return { terminal: new RawTerminal({ setRawMode: (raw) => modes.push(raw) }, events), modes, events };
 }
 
-test('the terminal is raw from enter to restore, however often they are called', () => {
+test('the terminal is raw from enter() to restore(), also if they are called twice', () => {
   const { terminal, modes, events } = made();
   terminal.restore();
   terminal.enter();
@@ -20,14 +20,14 @@ test('the terminal is raw from enter to restore, however often they are called',
   assert.deepEqual(events.eventNames(), []);
 });
 
-test('the end of the process gives the terminal back', () => {
+test('the end of the process restores the terminal', () => {
   const { terminal, modes, events } = made();
   terminal.enter();
   events.emit('exit');
   assert.deepEqual(modes, [true, false]);
 });
 
-test('after the process was stopped and continued the terminal is raw again', () => {
+test('the terminal is raw again after the process was stopped and continued', () => {
   const { terminal, modes, events } = made();
   terminal.enter();
   events.emit('SIGCONT');
@@ -36,7 +36,7 @@ test('after the process was stopped and continued the terminal is raw again', ()
   assert.deepEqual(modes, [true, true, false]);
 });
 
-test('whoever reports an uncaught error gives back the terminal that is raw', () => {
+test('restoreTerminal() restores the terminal that is raw', () => {
   const { terminal, modes } = made();
   terminal.enter();
   restoreTerminal();

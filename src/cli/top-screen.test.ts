@@ -46,7 +46,7 @@ const VIEW: TopView = {
 const texts = (view: TopView, columns: number, rows: number): string[] =>
   topScreen(view, columns, rows).map(({ text }) => text);
 
-test('the screen has what there is, in 80 columns', () => {
+test('the screen shows every section in 80 columns', () => {
   const text = texts(VIEW, 80, 24).join('\n');
   assert.match(text, /1000000 requests, 1\.23M\/s; 1000010 trapped, 10 answered by the hypervisor/);
   assert.match(text, /wait 0\.3 {2}work - {2}wake - {2}all 0\.9 {3}p99 us: 1000/);
@@ -57,7 +57,7 @@ test('the screen has what there is, in 80 columns', () => {
   for (const line of texts(VIEW, 1000, 100)) assert.ok(line.length <= 80, `${line.length}: ${line}`);
 });
 
-test('heads, what is held and what is idle look different', () => {
+test('heads, held requests and idle rows have their own styles', () => {
   const look = (start: string): string | undefined =>
     topScreen(VIEW, 80, 24).find(({ text }) => text.startsWith(start))?.style;
   assert.deepEqual(['upcall top', 'client', 'held:', '  uart16550', '  port 0x500', 'unclaimed'].map(look), [
@@ -70,7 +70,7 @@ test('heads, what is held and what is idle look different', () => {
   ]);
 });
 
-test('a terminal without room for all shows some of each section, and how much more there is', () => {
+test('a small terminal shows part of each section and the number of hidden lines', () => {
   const many = (of: string): TableRow[] => Array.from({ length: 30 }, (_, i) => row(`${of} ${i}`));
   const tables = { ...VIEW.tables, clients: many('client'), ranges: many('range') };
   const lines = texts({ ...VIEW, tables }, 80, 24);
@@ -82,7 +82,7 @@ test('a terminal without room for all shows some of each section, and how much m
   assert.deepEqual(more, [30 - shown(/^ {2}client /), 30 - shown(/^ {2}range /)]);
 });
 
-test('a tiny terminal gets the upper left of it, and no name moves the cursor', () => {
+test('a tiny terminal shows the upper left, and no name moves the cursor', () => {
   const lines = texts(VIEW, 20, 3);
   assert.equal(lines.length, 3);
   for (const line of lines) assert.ok(line.length <= 20);

@@ -31,6 +31,8 @@ export interface ServiceVmOptions {
    * Default: adaptive (sync/adaptive-spin.ts).
    */
   readonly spinUs?: number;
+  /** The former name of `spinUs`: refused with OPTION_INVALID. */
+  readonly lookUs?: never;
 }
 
 export class ServiceVm {
@@ -45,9 +47,9 @@ export class ServiceVm {
   #isClosed = false;
 
   /** Throws OPTION_INVALID. */
-  constructor(hypervisor: Hypervisor, { spinUs }: ServiceVmOptions = {}) {
+  constructor(hypervisor: Hypervisor, options: ServiceVmOptions = {}) {
     this.hypervisor = hypervisor;
-    this.#spinUs = spinUs === undefined ? undefined : checkSpinUs(spinUs);
+    this.#spinUs = checkSpinUs(options);
     this.module = new HypervisorServiceModule({
       upcall: this.#upcall,
       spinUs: this.#spinUs,

@@ -76,11 +76,17 @@ export function checkUserVmOptions(options: UserVmOptions): {
   };
 }
 
-/** How long a waiter spins, in microseconds. Throws OPTION_INVALID. */
-export function checkSpinUs(spinUs: number): number {
-  if (spinUs >= 0 && spinUs <= MAX_FIXED_SPIN_US) return spinUs;
-  throw new UpcallError('OPTION_INVALID', `${spinUs} microseconds to spin`, {
-    remedy: `Give a number from 0 to ${MAX_FIXED_SPIN_US}, or none for an adaptive time`,
+/**
+ * Returns the spin time in microseconds, undefined for adaptive. Throws OPTION_INVALID, also for the
+ * option's former name.
+ */
+export function checkSpinUs(options: { readonly spinUs?: number }): number | undefined {
+  if ('lookUs' in options)
+    throw new UpcallError('OPTION_INVALID', 'lookUs was renamed to spinUs', { remedy: 'Write spinUs' });
+  const { spinUs } = options;
+  if (spinUs === undefined || (spinUs >= 0 && spinUs <= MAX_FIXED_SPIN_US)) return spinUs;
+  throw new UpcallError('OPTION_INVALID', `spinUs ${spinUs}: expected microseconds from 0 to ${MAX_FIXED_SPIN_US}`, {
+    remedy: 'Give a time, for example 50, or leave out spinUs: it adapts by itself',
   });
 }
 

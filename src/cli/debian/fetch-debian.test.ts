@@ -75,7 +75,7 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-test('Kernel and busybox are fetched, the kernel is unpacked, and the steps are told', async () => {
+test('kernel and busybox are fetched, the kernel is unpacked, and each step is reported', async () => {
   const steps: string[] = [];
   const guest = await fetchDebian({ cacheDir, progress: (step) => steps.push(step) });
   assert.equal(guest.version, '6.1-2');
@@ -86,24 +86,24 @@ test('Kernel and busybox are fetched, the kernel is unpacked, and the steps are 
   assert.deepEqual(await readdir(cacheDir), ['guest-1']);
 });
 
-test('What is cached is used the next time, without a word and without the tools', async () => {
+test('a cached guest is used without steps and without the tools', async () => {
   const first = await fetchDebian({ cacheDir });
   process.env['PATH'] = join(folder, 'nothing');
   assert.deepEqual(await fetchDebian({ cacheDir, progress: (step) => assert.fail(step) }), first);
 });
 
-test('Runs at the same time do not disturb each other', async () => {
+test('concurrent runs do not disturb each other', async () => {
   const guests = await Promise.all([1, 2, 3].map(() => fetchDebian({ cacheDir })));
   for (const guest of guests) assert.deepEqual(guest, guests[0]);
   assert.deepEqual(await readdir(cacheDir), ['guest-1']);
 });
 
-test('A source that fails to update does not matter while the packages can be had', async () => {
+test('a source that fails to update does not matter if the packages are available', async () => {
   await put('update-status', '100');
   assert.equal((await fetchDebian({ cacheDir })).version, '6.1-2');
 });
 
-test('Without the package that points to the current kernel, the newest kernel is taken', async () => {
+test('without the package that points to the current kernel the newest kernel is used', async () => {
   await rm(join(distribution, 'linux-image-686.show'));
   await put('linux-image-6.1.0-10-686.show', 'Package: linux-image-6.1.0-10-686\nVersion: 6.1-3\n');
   await put('linux-image-6.1.0-10-686.tar', tarArchive([['./boot/vmlinuz-6.1.0-10-686', KERNEL]]));
@@ -118,7 +118,7 @@ async function failure(): Promise<UpcallError> {
   return error;
 }
 
-test('Sources without an i386 kernel are named as what they are', async () => {
+test('sources without an i386 kernel are reported as such', async () => {
   for (const name of ['linux-image-686', 'linux-image-6.1.0-9-686']) await rm(join(distribution, `${name}.show`));
   const error = await failure();
   assert.equal(error.code, 'DOWNLOAD_FAILED');
@@ -126,7 +126,7 @@ test('Sources without an i386 kernel are named as what they are', async () => {
   assert.match(error.remedy ?? '', /Debian 12 .* --kernel and --initrd/);
 });
 
-test('When nothing could be read, the last lines of apt say why', async () => {
+test('if no list could be fetched, the error has the last lines of apt', async () => {
   for (const name of await readdir(distribution)) if (name.endsWith('.show')) await rm(join(distribution, name));
   await put('update-status', '100');
   await put('update-says', 'Err: no route to host\n');
@@ -135,24 +135,24 @@ test('When nothing could be read, the last lines of apt say why', async () => {
   assert.match(error.message, /Err: no route to host/);
 });
 
-test('A package without a kernel in it is an error with a remedy', async () => {
+test('a package without a kernel is an error with a remedy', async () => {
   await put('linux-image-6.1.0-9-686.tar', tarArchive([['./boot/config', Buffer.from('x')]]));
   assert.match((await failure()).message, /vmlinuz/);
 });
 
-test('Where apt is missing, the operator is told how to bring a kernel of his own', async () => {
+test('without apt the error says how to give a kernel of one’s own', async () => {
   process.env['PATH'] = join(folder, 'nothing');
   const error = await failure();
   assert.equal(error.code, 'TOOL_MISSING');
   assert.match(error.remedy ?? '', /--kernel and --initrd/);
 });
 
-test('A cache that somebody changed is not mended behind his back', async () => {
+test('a cache that was changed is reported, not repaired', async () => {
   await mkdir(join(cacheDir, 'guest-1'), { recursive: true });
   assert.match((await failure()).message, /guest-1 is not complete/);
 });
 
-test('A cache that cannot be written is the operator’s to mend', async () => {
+test('a cache that cannot be written is an error with a remedy', async () => {
   const file = join(folder, 'file');
   await writeFile(file, '');
   await assert.rejects(fetchDebian({ cacheDir: join(file, 'cache') }), {
@@ -162,7 +162,7 @@ test('A cache that cannot be written is the operator’s to mend', async () => {
   });
 });
 
-test('The cache is where the desktop convention puts caches', () => {
+test('the cache is in the XDG cache folder', () => {
   assert.equal(debianCacheDir({ XDG_CACHE_HOME: '/c' }), '/c/upcall/debian');
   assert.match(debianCacheDir({}), /\/\.cache\/upcall\/debian$/);
 });

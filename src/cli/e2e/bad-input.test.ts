@@ -1,7 +1,4 @@
-/**
- * What a person gets wrong: each ends with status 2 and one line that says what to do, and prints
- * nothing else.
- */
+/** Invalid input: each case ends with status 2 and one line with a remedy, and prints nothing else. */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -45,12 +42,12 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a malformed image', ['run', malformed], /\. [A-Z]/],
   ['a folder as image', ['run', folder], /cannot read .*EISDIR.*Give /],
   ['an image larger than memory', ['run', big, '--kind', 'flat-32', '--memory', '2'], /Give --memory \d+ or more/],
-  ['no memory', ['run', '--memory', '0'], /Give whole MiB from 1 to 2048/],
-  ['more memory than a VM can have', ['run', '--memory', '4G'], /Give whole MiB from 1 to 2048/],
+  ['no memory', ['run', '--memory', '0'], /--memory 0: expected whole MiB from 1 to 2048/],
+  ['more memory than a VM can have', ['run', '--memory', '4G'], /--memory 4G: expected whole MiB from 1 to 2048/],
   ['a missing RAM disk', ['run', '--initrd', 'no-such-initrd'], /cannot read no-such-initrd/],
-  ['two guests', ['run', 'hello', '--kernel', big], /two guests.*Leave out one/],
+  ['two guests', ['run', 'hello', '--kernel', big], /two guests are given.*Leave out one/],
   ['a tour of a guest that has none', ['run', 'hello', '--tour'], /Leave out --tour/],
-  ['a tour with a command line', ['run', '--tour', '--cmdline', 'help'], /Leave out --cmdline/],
+  ['a tour with a command line', ['run', '--tour', '--cmdline', 'help'], /Leave out --tour/],
   ['a tour of debian', ['run', 'debian', '--tour'], /Leave out --tour/],
   ['shell commands for a guest without a shell', ['run', '--run', 'ls'], /only debian takes --run/],
   ['an unknown kind', ['run', '--kind', 'exe'], /Allowed choices are real, flat-32, multiboot, linux, elf/],
@@ -67,13 +64,13 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
     /hypervisor without available\(\)|without a name/,
   ],
   ['a missing module for doctor', ['doctor', './no-such.js'], /there is no hypervisor module/],
-  ['a range that is none', ['run', '--device', `${works}@here`], /"here" is no range\. Write FILE@RANGE/],
+  ['an invalid range', ['run', '--device', `${works}@here`], /invalid range "here"\. Write FILE@RANGE/],
   ['a range beyond the ports', ['run', '--device', `${works}@0xffff+2`], /Ports are 0 to 0xffff/],
-  ['a missing device module', ['run', '--device', 'no-such.js@0x500'], /there is no device module no-such\.js/],
+  ['a missing device module', ['run', '--device', 'no-such.js@0x500'], /--device no-such\.js: no such file/],
   ['a module without a device', ['run', '--device', `${device}@0x500`], /exports no device.*Export as default a class/],
   ['a module that throws', ['run', '--device', `${throws}@0x500`], /first line second line.*loads by itself/],
   ['a module with a syntax error', ['run', '--device', `${syntax}@0x500`], /syntax\.mjs/],
-  ['a device that cannot be made', ['run', '--device', `${fails}@0x500`], /no disk/],
+  ['a device that cannot be created', ['run', '--device', `${fails}@0x500`], /no disk/],
   ['the same in a thread', ['run', '--device', `${fails}@0x500,thread`], /no disk/],
   [
     'a device over a standard one',
@@ -90,7 +87,9 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['run', '--device', `${works}@mmio:0x100000+0x1000`],
     /Choose an address above 0x4000000/,
   ],
-  ['a time that is none', ['run', '--timeout', 'soon'], /Give seconds/],
+  ['an invalid timeout', ['run', '--timeout', 'soon'], /--timeout soon: expected seconds above 0/],
+  ['an invalid spin time', ['run', '--spin', '-1'], /--spin -1: expected whole microseconds from 0 to 10000/],
+  ['the former name of --spin', ['run', '--look', '50'], /--look was renamed to --spin\. Write --spin 50/],
   ['an unknown option', ['run', '--memry', '64'], /unknown option '--memry' \(Did you mean --memory\?\)/],
   ['an unknown command', ['runn'], /unknown command 'runn' \(Did you mean run\?\)/],
   ['an option without its value', ['run', '--memory'], /argument missing/],
@@ -106,7 +105,7 @@ for (const [name, args, line] of cases) {
   });
 }
 
-test('with --debug an error shows where it comes from', async () => {
+test('with --debug an error has its stack', async () => {
   const { status, stderr } = await upcall(['--debug', 'run', '--memory', '0']);
   assert.equal(status, 2);
   assert.match(stderr, /\n {4}at /);

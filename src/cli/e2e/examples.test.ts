@@ -51,7 +51,7 @@ const expected: readonly (readonly [string, RegExp])[] = [
 ];
 
 for (const [name, output] of expected) {
-  test(`examples/${name} runs and prints what it should`, async () => {
+  test(`examples/${name} runs and prints the expected output`, async () => {
     const { child, ended } = start(process.execPath, [join('examples', name)], { cwd: project });
     child.stdin.end();
     const { status, stdout, stderr } = await ended;

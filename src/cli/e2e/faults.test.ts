@@ -10,7 +10,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 const garbled = ['run', 'hello', '--fault', 'client=uart16550 write p=0.3: flip=0x1', '--fault', 'line=4: lose'];
 
-test('a guest whose serial port flips bits prints other letters, the same ones with the same seed', async () => {
+test('a serial port with flipped bits prints other letters, the same ones with the same seed', async () => {
   const once = await upcall([...garbled, '--fault-seed', '3']);
   const again = await upcall([...garbled, '--fault-seed', '3']);
   const other = await upcall([...garbled, '--fault-seed', '4']);
@@ -25,7 +25,7 @@ test('a guest whose serial port flips bits prints other letters, the same ones w
   );
 });
 
-test('rules come from files too, and a wrong one is named with its place', async () => {
+test('rules also come from files, and an invalid one is reported with its place', async () => {
   const plan = join(folder, 'plan.txt');
   writeFileSync(plan, '# nothing of the serial port arrives\nport=0x3f8 write: value=0x2e\n');
   const dots = await upcall(['run', 'hello', '--fault-file', plan]);
@@ -36,7 +36,7 @@ test('rules come from files too, and a wrong one is named with its place', async
   assert.match(wrong.stderr, /^upcall: .*plan\.txt:1:19: "" is not a value\. Write it like value=0x20\n$/);
 });
 
-test('a late device is told with what it waits for, and keeps its request when it may', async () => {
+test('a late device is reported with its stack and may keep its request', async () => {
   const module = join(folder, 'silent.mjs');
   writeFileSync(
     module,

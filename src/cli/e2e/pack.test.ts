@@ -182,11 +182,11 @@ for (const [module, moduleResolution] of [
     }
   });
 
-test('without the optional compiler the explorer names the command that installs it', async () => {
+test('the explorer without the optional compiler names the command that installs it', async () => {
   const code = `import { loadCompiler } from 'upcall/exploration'; try { await loadCompiler(); } catch (error) { console.log(error.code, error.remedy); }`;
   writeFileSync(join(project, 'explorer.js'), code);
   const { stdout, stderr } = await node('explorer.js');
-  assert.equal(stdout.trim(), 'TOOL_MISSING npm install --save-dev typescript', stderr);
+  assert.equal(stdout.trim(), 'COMPILER_MISSING npm install --save-dev typescript', stderr);
 });
 
 const CONSUMER = `

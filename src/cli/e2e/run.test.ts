@@ -8,7 +8,7 @@ import { MAIN, start, upcall } from './upcall-process.js';
 const folder = mkdtempSync(join(tmpdir(), 'upcall-run-'));
 after(() => rmSync(folder, { recursive: true }));
 
-test('the tour without a terminal shows itself, powers off and prints the statistics', async () => {
+test('the tour without a terminal runs, powers off and prints the statistics', async () => {
   const { status, stdout, stderr } = await upcall(['run', 'monitor', '--tour']);
   assert.equal(status, 0, stderr);
   assert.match(stdout, /monitor> tour[\s\S]+That was the tour[\s\S]+monitor> poweroff/);
@@ -26,13 +26,13 @@ test('an expected text ends the session with status 0', async () => {
   assert.equal(stderr, '');
 });
 
-test('a text that does not appear in time ends it with status 3', async () => {
+test('an expected text that does not appear in time ends the session with status 3', async () => {
   const { status, stderr } = await upcall(['run', '--expect', 'no such text', '--timeout', '0.5']);
   assert.equal(status, 3);
   assert.equal(stderr, 'upcall: "no such text" did not appear on the console; ended after 0.5 s\n');
 });
 
-test('the time also ends a session whose device is never made', async () => {
+test('the timeout also ends a session whose device is never created', async () => {
   const never = join(folder, 'never.mjs');
   writeFileSync(never, 'export default () => new Promise(() => {});');
   for (const placement of ['', ',thread']) {
@@ -42,19 +42,19 @@ test('the time also ends a session whose device is never made', async () => {
   }
 });
 
-test('a guest that powers off before the expected text ends it with status 3', async () => {
+test('a guest that powers off before the expected text ends the session with status 3', async () => {
   const { status, stderr } = await upcall(['run', 'hello', '--expect', 'no such text']);
   assert.equal(status, 3);
   assert.match(stderr, /"no such text" did not appear/);
 });
 
-test('what is piped in is typed into the guest, and its end ends nothing', async () => {
+test('piped input is typed into the guest, and its end does not end the session', async () => {
   const { status, stdout } = await upcall(['run'], 'echo one\necho two\npoweroff\n');
   assert.equal(status, 0);
   assert.match(stdout, /one\r\n[\s\S]*two\r\n/);
 });
 
-test('a guest in trouble ends with status 1 and a line that says which', async () => {
+test('a guest that fails ends with status 1 and a line that says why', async () => {
   for (const [command, line] of [
     ['triple', /triple fault|shut its CPU down/i],
     ['halt', /halt/i],
@@ -66,7 +66,7 @@ test('a guest in trouble ends with status 1 and a line that says which', async (
   }
 });
 
-test('a device of one’s own answers from either thread, with its options', async () => {
+test('a user’s device answers from either thread, with its options', async () => {
   const device = join(folder, 'answer.mjs');
   writeFileSync(
     device,
@@ -85,7 +85,7 @@ test('a device of one’s own answers from either thread, with its options', asy
   assert.match(stdout, /in8 500\r\n.*40[\s\S]*in8 501\r\n.*61/);
 });
 
-test('a device that fails costs the guest all ones and a line on standard error', async () => {
+test('a device that throws gives the guest all ones and a line on standard error', async () => {
   const device = join(folder, 'fails.mjs');
   writeFileSync(device, 'export default class { name = "bad"; read() { throw new Error("no\\nway"); } write() {} }');
   const { status, stdout, stderr } = await upcall(['run', 'hello', '--device', `${device}@0x500`]);
@@ -94,7 +94,7 @@ test('a device that fails costs the guest all ones and a line on standard error'
   assert.match(stderr, /^upcall: device bad failed, the guest read all ones: no way\nupcall: ended: .*\n$/);
 });
 
-test('an interrupt ends the session with its status, the console so far and the statistics', async () => {
+test('a signal ends the session with its status and the statistics', async () => {
   for (const [signal, expected] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
@@ -110,7 +110,7 @@ test('an interrupt ends the session with its status, the console so far and the 
   }
 });
 
-test('a reader that has seen enough ends the session without a word', async () => {
+test('a closed standard output ends the session without a message', async () => {
   const session = start(process.execPath, [MAIN, 'run', '--cmdline', 'repeat 100000 echo still here']);
   await session.until('still here');
   session.child.stdout.destroy();
@@ -119,7 +119,7 @@ test('a reader that has seen enough ends the session without a word', async () =
   assert.equal(stderr, '');
 });
 
-test('what is read late is still whole', async () => {
+test('output that is read late is complete', async () => {
   const lines = 0x400;
   const session = start(process.execPath, [
     MAIN,
@@ -135,7 +135,7 @@ test('what is read late is still whole', async () => {
   assert.equal(stdout.match(/^line\r$/gm)?.length, lines);
 });
 
-test('doctor tells which hypervisors run here and why the others do not', async () => {
+test('doctor lists the hypervisors that run here and why others do not', async () => {
   const { status, stdout, stderr } = await upcall(['doctor']);
   assert.equal(status, 0, stderr);
   assert.match(stdout, /v86 +runs here .*\n.*self-test passed/);
@@ -144,7 +144,7 @@ test('doctor tells which hypervisors run here and why the others do not', async 
   assert.ok(stdout.includes(process.version));
 });
 
-test('help has examples everywhere, and the exit statuses', async () => {
+test('every help page has examples, that of run also the exit statuses', async () => {
   const help = await upcall(['run', '--help']);
   assert.equal(help.status, 0);
   assert.match(help.stdout, /Examples:[\s\S]+Exit status:[\s\S]+130 {2}interrupted/);

@@ -66,7 +66,7 @@ test('keys go to the guest, Ctrl-C included, and the escape key leaves', options
   assert.match(shown, /upcall: Ctrl-\] leaves/);
 });
 
-test('with a terminal the tour ends at the prompt', options, async () => {
+test('the tour on a terminal ends at the prompt', options, async () => {
   const session = inTerminal('run --tour');
   await session.until('That was the tour');
   await session.until('monitor> ');
@@ -74,7 +74,7 @@ test('with a terminal the tour ends at the prompt', options, async () => {
   await endOf(session, 0);
 });
 
-test('a signal gives the terminal back', options, async () => {
+test('a signal restores the terminal', options, async () => {
   const session = inTerminal(`run --device '${trouble}@0x500+2'`);
   await session.until('monitor> ');
   session.child.stdin.write('in8 500\r');
@@ -82,7 +82,7 @@ test('a signal gives the terminal back', options, async () => {
   assert.match(shown, /upcall: ended by SIGTERM/);
 });
 
-test('an error that nobody catches gives the terminal back', options, async () => {
+test('an uncaught error restores the terminal', options, async () => {
   const session = inTerminal(`run --device '${trouble}@0x500+2'`);
   await session.until('monitor> ');
   session.child.stdin.write('in8 501\r');

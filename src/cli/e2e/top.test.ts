@@ -7,7 +7,7 @@ import { MAIN, start, upcall } from './upcall-process.js';
 const hasScript = spawnSync('script', ['--version']).status === 0;
 const pty = hasScript ? { timeout: 120_000 } : { skip: 'needs the program `script` of util-linux' };
 
-test('top shows the guest that another process runs, and leaves it running', { timeout: 120_000 }, async () => {
+test('top shows the guest of another process and leaves it running', { timeout: 120_000 }, async () => {
   const run = start(process.execPath, [MAIN, 'run', '--page']);
   const address = await printedAddress(run);
   await run.until('monitor> ');
@@ -29,7 +29,7 @@ test('top runs a guest of its own, without its console', { timeout: 120_000 }, a
   assert.doesNotMatch(stdout, /monitor>/);
 });
 
-test('Ctrl-C leaves top at once, and the terminal is as it was', pty, async () => {
+test('Ctrl-C quits top at once and restores the terminal', pty, async () => {
   const session = `stty cols 80 rows 24; '${process.execPath}' '${MAIN}' top monitor --cmdline 'repeat ffffff in8 64'; echo "status=$?"; stty -a`;
   const top = start('script', ['-qec', session, '/dev/null'], { env: { SHELL: '/bin/sh' } });
   await top.until('i8042-command: port 0x64');
@@ -68,7 +68,7 @@ test(
   },
 );
 
-test('an address that is none, and one where nobody is: one line says what to do', async () => {
+test('an invalid address and an unreachable page are refused in one line', async () => {
   for (const address of ['http://127.0.0.1', 'http://127.0.0.1:1/#token']) {
     const { status, stderr } = await upcall(['top', address]);
     assert.equal(status, 2, stderr);
@@ -76,7 +76,7 @@ test('an address that is none, and one where nobody is: one line says what to do
   }
 });
 
-test('a port that is none, a host without a page: one line says what to do', async () => {
+test('an invalid port and a host without a page are refused in one line', async () => {
   for (const args of [
     ['run', '--page', 'monitor'],
     ['run', '--page', '65536'],

@@ -16,7 +16,7 @@ interface Row {
   readonly request: number;
 }
 
-test('a traced guest runs as ever, and each file has every move', async () => {
+test('a traced guest runs unchanged, and each file has every move', async () => {
   const [perfetto, jsonl, parquet] = ['a.pftrace', 'a.jsonl', 'a.parquet'].map((name) => join(folder, name)) as [
     string,
     string,
@@ -55,7 +55,7 @@ test('a traced guest runs as ever, and each file has every move', async () => {
   assert.ok(readFileSync(perfetto).includes('uart16550'));
 });
 
-test('with --jsonl - standard output is the trace alone, of the requests that were asked for', async () => {
+test('with --jsonl - standard output is only the trace of the selected requests', async () => {
   const { status, stdout, stderr } = await upcall([
     'trace',
     'hello',
@@ -76,11 +76,11 @@ test('with --jsonl - standard output is the trace alone, of the requests that we
   assert.match(stderr, /Hello from the guest/);
 });
 
-test('a file that cannot be written, an address that is none: one line says what to do', async () => {
+test('an unwritable file and an invalid address are refused in one line', async () => {
   const folderAsFile = await upcall(['trace', 'hello', '--perfetto', folder]);
   assert.equal(folderAsFile.status, 2);
   assert.match(folderAsFile.stderr, /^upcall: cannot write .*\n$/);
   const noAddress = await upcall(['trace', 'hello', '--address', '9-3']);
   assert.equal(noAddress.status, 2);
-  assert.match(noAddress.stderr, /^upcall: --address 9-3 is no range of addresses.*\n$/);
+  assert.match(noAddress.stderr, /^upcall: --address 9-3: expected an address or a range of addresses.*\n$/);
 });
