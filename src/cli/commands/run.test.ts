@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { Command } from 'commander';
 import { test } from 'node:test';
-import type { ExitStatus } from '../exit-status.js';
 import { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
 import type { RunOptions } from './run-options.js';
@@ -10,7 +9,7 @@ import { addGuestOptions, planSession } from './run.js';
 /** The plan of a command line with the options of `upcall run`. */
 async function planOf(...args: readonly string[]): Promise<SessionPlan> {
   const reporter = new Reporter({ write: () => undefined });
-  const context = { reporter, debug: () => false, setStatus: (_status: ExitStatus) => undefined };
+  const context = { reporter, debug: () => false, setStatus: () => undefined };
   let plan: SessionPlan | undefined;
   const command = addGuestOptions(new Command()).action(async (guest: string | undefined, options: RunOptions) => {
     plan = await planSession(guest, options, context);
