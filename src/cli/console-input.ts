@@ -7,7 +7,9 @@
  *   Its queue is therefore bounded.
  */
 
-/** Limit of what is typed ahead of a full serial port. The rest is dropped, which is reported once. */
+/**
+ * Limit of what is typed ahead of a full serial port. The rest is dropped, which is reported once.
+ */
 export const TYPE_AHEAD_BYTES = 64 * 1024;
 
 /** What is used of a readable stream. */

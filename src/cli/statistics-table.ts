@@ -52,7 +52,10 @@ export function statisticsTable(snapshot: StatisticsSnapshot, counters: VcpuCoun
   return [...text, '', ...EXPLANATION, accountingLine(counters, snapshot.requests), ''].join('\n');
 }
 
-/** Each client with its ranges below it. A single range has the client's numbers: they are not repeated. */
+/**
+ * Each client with its ranges below it. A single range has the client's numbers: they are not
+ * repeated.
+ */
 function clientRows({ clients, ranges }: StatisticsSnapshot): Row[] {
   const shown = ranges.slice(0, SHOWN_ROWS);
   const isOf = (client: StatisticsRow, range: StatisticsRow): boolean => range.name.startsWith(`${client.name}: `);

@@ -1,6 +1,6 @@
 /**
- * RawTerminal: puts the operator's terminal into raw mode for the guest and restores it. In raw mode
- * no key is echoed or turned into a signal.
+ * RawTerminal: puts the operator's terminal into raw mode for the guest and restores it. In raw
+ * mode no key is echoed or turned into a signal.
  *
  * - Callers must: call `restore` when the session ends. The session also handles signals.
  * - Every other end of the process restores in the `exit` event. After SIGKILL the terminal stays

@@ -29,7 +29,9 @@ export function parseAddress(text: string): { readonly origin: string; readonly 
 }
 
 export class TopConnection {
-  /** Resolves with the reason when the view ends. Rejects with OPTION_INVALID if no page answers. */
+  /**
+   * Resolves with the reason when the view ends. Rejects with OPTION_INVALID if no page answers.
+   */
   readonly ended: Promise<string>;
   readonly #socket: WebSocket;
   #welcome: Welcome | undefined;

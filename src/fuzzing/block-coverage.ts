@@ -1,10 +1,9 @@
 /**
- * BlockCoverage: which code of this project an input reached that none had reached before, by V8's
- * own block counts of this thread (the inspector's Profiler). Code that runs in other threads is
- * not seen.
+ * BlockCoverage: detects code of this project that no earlier input reached.
  *
- * A function's blocks come as ranges inside of its own range, outer ones first. A map of its bytes
- * says what was ever reached; functions inside of it have maps of their own.
+ * It uses V8's block counts of this thread (the inspector's Profiler). Code in other threads is not
+ * counted. V8 reports a function's blocks as ranges within the function, outer ones first. A map of
+ * the function's source bytes records what was reached. Nested functions have their own maps.
  */
 
 import { Session, type Profiler } from 'node:inspector';
@@ -28,10 +27,10 @@ export class BlockCoverage {
     this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
   }
 
-  /** Bytes of source that were reached since the last call and never before. */
+  /** Returns the number of source bytes reached for the first time since the last call. */
   take(): number {
     let found = 0;
-    // The inspector of one's own thread answers within the call.
+    // The inspector of the own thread calls back synchronously.
     this.#session.post('Profiler.takePreciseCoverage', (error, { result }) => {
       if (error !== null) throw error;
       for (const { url, scriptId, functions } of result)

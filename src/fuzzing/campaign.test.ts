@@ -25,7 +25,7 @@ function buggy(run: (bytes: Uint8Array) => void | Promise<void>): FuzzTarget {
   };
 }
 
-test('a campaign finds a planted bug, and its input is as small as can be', async () => {
+test('a campaign finds a planted bug and shrinks its input to the minimum', async () => {
   const target = buggy((bytes) => {
     const seven = bytes.indexOf(7);
     if (seven >= 0 && bytes.indexOf(9, seven) >= 0) throw new Violation('7 before 9');
@@ -35,7 +35,7 @@ test('a campaign finds a planted bug, and its input is as small as can be', asyn
   assert.deepEqual([...(finding?.input ?? [])], [7, 9]);
 });
 
-test('what is thrown where nobody waits for it is found as well', () => {
+test('an unhandled rejection is a finding', () => {
   // In a process of its own: the test runner takes such an error for a failure of the test.
   const program = `
     import { Player } from ${JSON.stringify(import.meta.resolve('./player.js'))};
@@ -44,10 +44,10 @@ test('what is thrown where nobody waits for it is found as well', () => {
     await player.play(new Uint8Array(1));
     console.log(await player.close());`;
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
-  assert.match(output, /nobody caught: Error: nobody waits/);
+  assert.match(output, /uncaught: Error: nobody waits/);
 });
 
-test('the same seed makes the same inputs, none longer than the limit', () => {
+test('the same seed generates the same inputs within the limit', () => {
   const inputs = (seed: number): string[] => {
     const chance = seededChance(seed);
     const kept: Uint8Array[] = [];
@@ -59,13 +59,13 @@ test('the same seed makes the same inputs, none longer than the limit', () => {
   assert.notDeepEqual(inputs(3), inputs(4));
 });
 
-test('an input is read to its end and then as zeros', () => {
+test('an input reads as zeros beyond its end', () => {
   const input = new FuzzInput(Uint8Array.of(1, 2, 3, 4, 5));
   assert.deepEqual([input.u32(), input.isEmpty, input.u8(), input.isEmpty], [0x0403_0201, false, 5, true]);
   assert.deepEqual([input.u32(), input.pick(['a', 'b']), [...input.rest()]], [0, 'a', []]);
 });
 
-test('the coverage sees code that is reached for the first time, and not again', () => {
+test('coverage counts code only when it is first reached', () => {
   const coverage = new BlockCoverage((url) => url.endsWith('/io-request.js'));
   try {
     const port = { type: 'port', direction: 'read', address: 1, size: 1, value: 0 } as const;
@@ -80,7 +80,7 @@ test('the coverage sees code that is reached for the first time, and not again',
   }
 });
 
-test('what is added to the corpus is read from it', () => {
+test('an input added to the corpus is read back', () => {
   const root = mkdtempSync(join(tmpdir(), 'upcall-corpus-'));
   try {
     assert.deepEqual(readCorpus('nothing', root), []);
@@ -94,12 +94,12 @@ test('what is added to the corpus is read from it', () => {
   }
 });
 
-test('what takes too long is a violation', async () => {
+test('an exceeded time limit is a violation', async () => {
   await assert.rejects(within(1, 'a wait', new Promise(() => undefined)), /a wait takes more than 1 ms/);
 });
 
-test('an access that is lost, or made twice, is seen in every mode', async () => {
-  const bench = await MachineBench.make();
+test('a lost or repeated access is detected in every mode', async () => {
+  const bench = await MachineBench.create();
   try {
     for (const mode of GUEST_MODES) {
       const program = new MachineProgram(mode.is32Bit);
@@ -117,8 +117,8 @@ test('an access that is lost, or made twice, is seen in every mode', async () =>
   }
 });
 
-test('a guest that shuts its CPU down is a finding of its own', async () => {
-  const bench = await MachineBench.make();
+test('a triple fault of the guest is a finding', async () => {
+  const bench = await MachineBench.create();
   try {
     const mode = GUEST_MODES[0] as GuestMode;
     const end = bench.play(mode, { code: [0x0f, 0x0b], expected: new Map(), text: ['ud2'] });

@@ -1,7 +1,9 @@
 /**
- * A campaign: one target, inputs without end. It keeps those that reach new code and makes the next
- * ones of them, until its limit, a finding or somebody's wish. A finding is made small before it is
- * reported. `npm run fuzz` runs campaigns for long, a test each of them for a moment.
+ * A campaign: coverage-guided fuzzing of one target until a limit, an abort or a finding.
+ *
+ * - Called by: `npm run fuzz` for long runs, and a test for a short run of each target.
+ * - Inputs that reach new code are kept and mutated further. A finding is shrunk before it is
+ *   returned.
  */
 
 import { BlockCoverage } from './block-coverage.js';
@@ -9,28 +11,28 @@ import type { FuzzTarget } from './fuzz-target.js';
 import { mutate, seededChance } from './mutator.js';
 import { Player } from './player.js';
 
-/** Kept inputs beyond which the oldest make room. */
+/** Corpus limit in memory: the oldest inputs are evicted. */
 const MAX_KEPT = 4000;
-/** To look at the coverage takes milliseconds: quick inputs share a look, and are kept together. */
+/** Reading the coverage takes milliseconds: fast inputs share a reading and are kept together. */
 const BATCH = 16;
 const QUICK_MS = 2;
 
 export interface CampaignOptions {
   readonly target: FuzzTarget;
-  /** Played first, and what new inputs are made of. */
+  /** Played first, and mutated into new inputs. */
   readonly corpus: readonly Uint8Array[];
   readonly seed: number;
-  /** Beside those of the corpus. */
+  /** New inputs, without those of the corpus. Default: no limit. */
   readonly maxInputs?: number;
   readonly maxMs?: number;
   readonly signal?: AbortSignal;
-  /** Told of each input before it is played: whoever ends a hung process wants to know it. */
+  /** Called with each input before it is played, for a watchdog of hangs. */
   readonly playing?: (input: Uint8Array) => void;
   readonly onProgress?: (report: CampaignReport) => void;
 }
 
 export interface Finding {
-  /** Small. */
+  /** After shrinking. */
   readonly input: Uint8Array;
   readonly message: string;
 }
@@ -40,9 +42,9 @@ export interface CampaignReport {
   readonly seed: number;
   inputs: number;
   elapsedMs: number;
-  /** Bytes of source that were reached. */
+  /** Source bytes reached. */
   reached: number;
-  /** Inputs that reached something new, without those of the corpus. */
+  /** New inputs that reached new code. */
   readonly kept: Uint8Array[];
   finding: Finding | undefined;
 }
@@ -100,9 +102,7 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   return report;
 }
 
-/**
- * Those of `inputs` that reach what neither `corpus` nor the ones before them do, short ones first.
- */
+/** Returns the inputs that reach code which neither `corpus` nor a shorter input reaches. */
 export async function distill(
   target: FuzzTarget,
   corpus: readonly Uint8Array[],
@@ -122,7 +122,7 @@ export async function distill(
   return distilled;
 }
 
-/** The project's own code, wherever it was built, without what makes and judges inputs. */
+/** Whether `url` is the project's code, without this folder and tests. */
 function isOurs(url: string): boolean {
   return url.startsWith(ROOT) && !url.startsWith(import.meta.resolve('./')) && !url.endsWith('.test.js');
 }

@@ -1,6 +1,5 @@
 /**
- * The corpus: inputs worth playing again, one file each in conformance/corpus/TARGET/, in order of
- * their names.
+ * The corpus: inputs worth replaying, one file each in conformance/corpus/TARGET/, sorted by name.
  */
 
 import { createHash } from 'node:crypto';
@@ -10,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 
 const CORPUS = fileURLToPath(new URL('../../conformance/corpus/', import.meta.url));
 
-/** A build that lies elsewhere has its corpus elsewhere. */
+/** `root`: default is the corpus of this checkout. */
 export function corpusFolder(target: string, root = CORPUS): string {
   return join(root, target);
 }
@@ -22,7 +21,7 @@ export function readCorpus(target: string, root = CORPUS): { readonly name: stri
   return names.sort().map((name) => ({ name, bytes: Uint8Array.from(readFileSync(join(folder, name))) }));
 }
 
-/** The path of the file, whose name says what kind it is and what is in it. */
+/** Writes an input and returns its path, named by kind and hash. */
 export function addToCorpus(target: string, kind: 'kept' | 'crash', bytes: Uint8Array, root = CORPUS): string {
   const folder = corpusFolder(target, root);
   mkdirSync(folder, { recursive: true });

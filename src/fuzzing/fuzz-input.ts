@@ -1,7 +1,8 @@
 /**
- * FuzzInput: a program read out of an input's bytes. Every target reads its inputs through it, so
- * that any bytes are some program, a changed byte changes little, and a shorter input is a shorter
- * program. Beyond the end all bytes are 0.
+ * FuzzInput: decodes an input's bytes into a program. Every target reads its inputs through it.
+ *
+ * Any bytes are a valid program, a changed byte changes little, and a shorter input is a shorter
+ * program. Bytes beyond the end read as 0.
  */
 
 export class FuzzInput {
@@ -12,7 +13,7 @@ export class FuzzInput {
     this.#bytes = bytes;
   }
 
-  /** Nothing is left: programs end here. */
+  /** Whether all bytes are read: programs end here. */
   get isEmpty(): boolean {
     return this.#at >= this.#bytes.length;
   }
@@ -38,13 +39,13 @@ export class FuzzInput {
     return list[this.below(list.length)] as T;
   }
 
-  /** Mostly one of `interesting`, else any 32 bits. */
+  /** Usually one of `interesting`, otherwise any 32 bits. */
   word(interesting: readonly number[]): number {
     const choice = this.u8();
     return choice < 192 ? (interesting[choice % interesting.length] as number) >>> 0 : this.u32();
   }
 
-  /** What is left. */
+  /** The remaining bytes. */
   rest(): Uint8Array {
     const rest = this.#bytes.subarray(Math.min(this.#at, this.#bytes.length));
     this.#at = this.#bytes.length;

@@ -1,30 +1,28 @@
 /**
- * FuzzTarget: something that must bear any input. A campaign (campaign.ts) opens it once and plays
- * one input after the other; what a target opens lives until `close`, and an input must leave it as
- * it found it.
+ * FuzzTarget: code that must survive any input.
+ *
+ * - Called by: campaigns (campaign.ts), which open a target once and play many inputs on it.
+ * - Targets must: restore their state after each input.
  */
 
 import { withTimeout } from '../sync/bounded-wait.js';
 
 export interface FuzzTarget {
   readonly name: string;
-  /** In half a sentence, for --help. */
+  /** Short description for --help. */
   readonly about: string;
   readonly maxBytes: number;
   open(): Promise<OpenTarget>;
 }
 
 export interface OpenTarget {
-  /** Throws or rejects when something is wrong with how the input was taken. */
+  /** Throws or rejects if the input was handled wrongly. */
   run(input: Uint8Array): void | Promise<void>;
-  /** Throws or rejects as well: what is left behind is wrong, too. */
+  /** Throws or rejects if something is left behind. */
   close(): void | Promise<void>;
 }
 
-/**
- * An input showed something that must not be. Whatever else is thrown out of a target is a finding
- * as well.
- */
+/** An input violated a property of the target. Any other error from a target is a finding too. */
 export class Violation extends Error {
   override readonly name = 'Violation';
 }
@@ -33,7 +31,7 @@ export function expect(condition: boolean, what: string | (() => string)): asser
   if (!condition) throw new Violation(typeof what === 'string' ? what : what());
 }
 
-/** Settles as `promise` does. Rejects with a Violation after `limitMs`. */
+/** Settles like `promise`. Rejects with a Violation after `limitMs`. */
 export function within<T>(limitMs: number, what: string, promise: Promise<T>): Promise<T> {
   return withTimeout(limitMs, promise, () => {
     throw new Violation(`${what} takes more than ${limitMs} ms`);

@@ -1,4 +1,4 @@
-/** All targets by name, for the command and for the test. */
+/** All fuzz targets, for `npm run fuzz` and the test. */
 
 import type { FuzzTarget } from './fuzz-target.js';
 import { controlCalls } from './targets/control-calls.js';

@@ -1,4 +1,4 @@
-/** Every input of the corpus, and each campaign for a moment. FUZZ_SEED=N tries other inputs. */
+/** Replays the corpus and runs a short campaign of each target. FUZZ_SEED=N tries other inputs. */
 
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
@@ -7,7 +7,7 @@ import { readCorpus } from './corpus.js';
 import { FUZZ_TARGETS } from './fuzz-targets.js';
 import { Player } from './player.js';
 
-/** New inputs of each campaign: about a second of work. */
+/** New inputs of each campaign, about a second of work. */
 const INPUTS: Readonly<Record<string, number>> = {
   page: 4,
   guests: 8,

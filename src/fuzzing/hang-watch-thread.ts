@@ -1,4 +1,4 @@
-/** The thread of HangWatch: looks once a second whether another input has begun. */
+/** The thread of HangWatch: checks once a second whether another input has started. */
 
 import { writeFileSync, writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';

@@ -1,6 +1,6 @@
 /**
- * HangWatch: ends a process whose thread has been with one input for too long, and leaves that
- * input in a file. A thread of its own looks, because the hung one cannot.
+ * HangWatch: a watchdog that kills the process if one input takes too long, and saves that input.
+ * It runs in a thread of its own, because the hung thread cannot check itself.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -12,7 +12,7 @@ export class HangWatch {
   readonly #bytes = inputBytes(this.#words.buffer);
   readonly #worker: Worker;
 
-  /** `file` is written when one input takes longer than `limitMs`; then the process is killed. */
+  /** Writes `file` and kills the process if one input takes longer than `limitMs`. */
   constructor(file: string, limitMs: number) {
     this.#worker = new Worker(new URL('./hang-watch-thread.js', import.meta.url), {
       workerData: { words: this.#words.buffer, file, limitMs },
@@ -20,7 +20,7 @@ export class HangWatch {
     this.#worker.unref();
   }
 
-  /** `input` begins. */
+  /** To be called before `input` is played. */
   playing(input: Uint8Array): void {
     const kept = input.subarray(0, this.#bytes.length);
     this.#bytes.set(kept);

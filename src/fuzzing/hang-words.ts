@@ -1,10 +1,9 @@
 /**
- * The words that HangWatch and its thread share: how many inputs began, the length of the last one,
- * and its bytes.
+ * Layout of the memory that HangWatch and its thread share: input count, length and bytes.
  *
- * Ordering: the bytes are published by the store of LENGTH and the addition to COUNT behind it. The
- * watching thread reads them only after COUNT stood still for the time limit, when the hung thread
- * writes no more.
+ * Ordering: the bytes are published by the store of LENGTH and the addition to COUNT after it. The
+ * watching thread reads them only if COUNT has not changed for the time limit: the hung thread no
+ * longer writes.
  */
 
 export const HangWord = { COUNT: 0, LENGTH: 1, BYTES: 2 } as const;

@@ -1,7 +1,4 @@
-/**
- * How a new input is made of those that are kept: a few small changes, as fuzzers have always made
- * them.
- */
+/** Mutates kept inputs into new ones by a few small changes. */
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
@@ -15,10 +12,10 @@ export function seededChance(seed: number): Chance {
 }
 
 const MAX_CHANGES = 6;
-/** Bytes of an input that is made from nothing. */
+/** Longest input that is generated from scratch. */
 const NEW_BYTES = 64;
 const INTERESTING = [0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 0x7f, 0x80, 0xfe, 0xff];
-/** One of so many inputs begins from nothing. */
+/** One in NEW_IN inputs is generated from scratch. */
 const NEW_IN = 16;
 
 export function mutate(kept: readonly Uint8Array[], chance: Chance, maxBytes: number): Uint8Array<ArrayBuffer> {
@@ -35,22 +32,22 @@ function change(bytes: number[], kept: readonly Uint8Array[], chance: Chance): n
   const length = 1 + chance(Math.min(32, bytes.length + 1));
   const there = bytes[at];
   switch (chance(9)) {
-    case 0: // another bit
+    case 0: // flip a bit
       return there === undefined ? bytes : bytes.with(at, there ^ (1 << chance(8)));
-    case 1: // another byte
+    case 1: // replace a byte
       return there === undefined ? bytes : bytes.with(at, chance(256));
     case 2:
       return there === undefined ? bytes : bytes.with(at, INTERESTING[chance(INTERESTING.length)] as number);
-    case 3: // a little more or less
+    case 3: // add or subtract a little
       return there === undefined ? bytes : bytes.with(at, (there + chance(33) - 16) & 0xff);
-    case 4: // a piece less
+    case 4: // remove a chunk
       return bytes.toSpliced(at, length);
-    case 5: // a piece more
+    case 5: // insert a chunk
       return bytes.toSpliced(at, 0, ...Array.from({ length: 1 + chance(12) }, () => chance(256)));
-    case 6: // a piece twice
+    case 6: // duplicate a chunk
       return bytes.toSpliced(at, 0, ...bytes.slice(at, at + length));
     case 7: {
-      // a piece of another one
+      // splice a chunk of another input
       const other = kept[chance(kept.length)] as Uint8Array;
       const from = chance(other.length + 1);
       return bytes.toSpliced(at, chance(2) * length, ...other.subarray(from, from + length));

@@ -1,6 +1,6 @@
 /**
- * Player: plays inputs on one target and says of each what was wrong with it, also what was thrown
- * where nobody waits for it. After a finding the target is opened anew: it may be in any state.
+ * Player: plays inputs on one target and returns each finding, including uncaught errors. After a
+ * finding it opens the target anew: the old one may be in any state.
  */
 
 import { errorText } from '../io-request/error-text.js';
@@ -11,20 +11,20 @@ export class Player {
   readonly #target: FuzzTarget;
   readonly #playing: ((input: Uint8Array) => void) | undefined;
   #open: OpenTarget | undefined;
-  /** Thrown outside of any call. */
-  #stray: string | undefined;
-  readonly #hear = (error: unknown): void => {
-    this.#stray ??= `nobody caught: ${describe(error)}`;
+  /** First uncaught error since the target was opened. */
+  #uncaught: string | undefined;
+  readonly #onUncaught = (error: unknown): void => {
+    this.#uncaught ??= `uncaught: ${describe(error)}`;
   };
 
   constructor(target: FuzzTarget, playing?: (input: Uint8Array) => void) {
     this.#target = target;
     this.#playing = playing;
-    process.on('uncaughtException', this.#hear);
-    process.on('unhandledRejection', this.#hear);
+    process.on('uncaughtException', this.#onUncaught);
+    process.on('unhandledRejection', this.#onUncaught);
   }
 
-  /** What was wrong, or undefined. */
+  /** Returns the finding's message, or undefined. */
   async play(input: Uint8Array): Promise<string | undefined> {
     this.#playing?.(input);
     let message: string | undefined;
@@ -34,40 +34,40 @@ export class Player {
     } catch (error) {
       message = describe(error);
     }
-    message ??= this.#stray;
-    if (message !== undefined) await this.#forget();
+    message ??= this.#uncaught;
+    if (message !== undefined) await this.#discard();
     return message;
   }
 
-  /** A smaller input with which something is wrong as well. */
+  /** Returns a smaller input that also has a finding. */
   shrink(input: Uint8Array): Promise<Uint8Array> {
     return shrink(input, async (candidate) => (await this.play(candidate)) !== undefined);
   }
 
-  /** What was wrong at the end, or undefined. */
+  /** Returns the message of a finding at the end, or undefined. */
   async close(): Promise<string | undefined> {
     let message: string | undefined;
     try {
       await this.#open?.close();
-      // Rejections are told a turn later.
+      // Unhandled rejections are reported one turn later.
       await new Promise((resolve) => setImmediate(resolve));
     } catch (error) {
       message = describe(error);
     }
-    process.off('uncaughtException', this.#hear);
-    process.off('unhandledRejection', this.#hear);
-    return message ?? this.#stray;
+    process.off('uncaughtException', this.#onUncaught);
+    process.off('unhandledRejection', this.#onUncaught);
+    return message ?? this.#uncaught;
   }
 
-  async #forget(): Promise<void> {
+  async #discard(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;
     try {
       await open?.close();
     } catch {
-      // It was wrong already.
+      // There is a finding already.
     }
-    this.#stray = undefined;
+    this.#uncaught = undefined;
   }
 }
 

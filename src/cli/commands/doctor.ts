@@ -1,4 +1,6 @@
-/** `upcall doctor`: which hypervisors run on this machine, why others do not, and which tools exist. */
+/**
+ * `upcall doctor`: which hypervisors run on this machine, why others do not, and which tools exist.
+ */
 
 import { access, constants } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';

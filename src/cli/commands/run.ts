@@ -127,7 +127,9 @@ export function addGuestOptions(command: Command): Command {
     );
 }
 
-/** Turns the options into a plan. Throws UpcallError if they are invalid or contradict each other. */
+/**
+ * Turns the options into a plan. Throws UpcallError if they are invalid or contradict each other.
+ */
 export async function planSession(
   name: string | undefined,
   options: RunOptions,

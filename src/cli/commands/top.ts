@@ -1,6 +1,6 @@
 /**
- * `upcall top`: a running guest's requests in a terminal, updated live. The guest is that of another
- * `upcall run --page`, or one of its own.
+ * `upcall top`: a running guest's requests in a terminal, updated live. The guest is that of
+ * another `upcall run --page`, or one of its own.
  */
 
 import type { Command } from 'commander';

@@ -1,8 +1,8 @@
 /**
  * TraceFiles: the files that `upcall trace` writes.
  *
- * - A file is written synchronously in large chunks. The Service VM and the guest wait for the disk,
- *   so nothing is lost and memory is bounded.
+ * - A file is written synchronously in large chunks. The Service VM and the guest wait for the
+ *   disk, so nothing is lost and memory is bounded.
  * - Standard output is another program's pipe. It is awaited without stopping the guest. Moves lost
  *   meanwhile are counted.
  */

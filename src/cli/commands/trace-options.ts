@@ -1,4 +1,6 @@
-/** The options of `upcall trace` beyond those of `upcall run`: which moves, how many, which files. */
+/**
+ * The options of `upcall trace` beyond those of `upcall run`: which moves, how many, which files.
+ */
 
 import { Option, type Command } from 'commander';
 import { UpcallError } from '../../io-request/upcall-error.js';

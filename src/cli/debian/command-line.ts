@@ -1,6 +1,6 @@
 /**
- * debianCommandLine: the kernel's command line for `upcall run debian`. It selects the serial console
- * and disables what takes seconds on an emulated processor without a benefit in a User VM.
+ * debianCommandLine: the kernel's command line for `upcall run debian`. It selects the serial
+ * console and disables what takes seconds on an emulated processor without a benefit in a User VM.
  */
 
 const PARAMETERS = [

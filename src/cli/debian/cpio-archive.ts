@@ -1,7 +1,7 @@
 /**
  * CpioArchive: writes the "newc" form of cpio that Linux unpacks as its initial RAM file system
- * (Documentation/driver-api/early-userspace/buffer-format.rst). The output is reproducible: all times
- * are 0 and root owns every file.
+ * (Documentation/driver-api/early-userspace/buffer-format.rst). The output is reproducible: all
+ * times are 0 and root owns every file.
  */
 
 const MAGIC = '070701';

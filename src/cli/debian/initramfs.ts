@@ -1,7 +1,7 @@
 /**
- * buildInitramfs: the user space of `upcall run debian`, busybox and an init script, as an initial RAM
- * file system. The script mounts the usual file systems and starts a shell on the serial console.
- * When the shell ends, the machine powers off.
+ * buildInitramfs: the user space of `upcall run debian`, busybox and an init script, as an initial
+ * RAM file system. The script mounts the usual file systems and starts a shell on the serial
+ * console. When the shell ends, the machine powers off.
  *
  * With `upcall.run="command; command"` on the kernel's command line it runs those commands instead,
  * so that a script or a test can drive the guest without typing.
@@ -18,7 +18,9 @@ export const COMMANDS_ENDED = 'upcall: commands ended with status';
 /** Kernel parameter with the terminal's size, ROWSxCOLUMNS: a serial line does not carry it. */
 export const SIZE_PARAMETER = 'upcall.size';
 
-/** Kernel parameter with shell commands. The kernel keeps a quoted value together and its quotes. */
+/**
+ * Kernel parameter with shell commands. The kernel keeps a quoted value together and its quotes.
+ */
 export const RUN_PARAMETER = 'upcall.run';
 
 const INIT = `#!/bin/busybox sh

@@ -1,6 +1,6 @@
 /**
- * readPackageFile: one file of a Debian package, by dpkg-deb and tar. The package is not unpacked on
- * disk: a kernel's has hundreds of megabytes of modules.
+ * readPackageFile: one file of a Debian package, by dpkg-deb and tar. The package is not unpacked
+ * on disk: a kernel's has hundreds of megabytes of modules.
  */
 
 import { spawn } from 'node:child_process';
@@ -11,9 +11,9 @@ import { toolMissing } from './run-tool.js';
 const MAX_FILE_BYTES = 128 * 2 ** 20;
 
 /**
- * The first regular file whose path matches `pattern` (GNU tar's wildcards, in which `*` also stands
- * for slashes). Undefined if the package has no such file or is damaged before it. Rejects with
- * TOOL_MISSING without dpkg-deb or tar.
+ * The first regular file whose path matches `pattern` (GNU tar's wildcards, in which `*` also
+ * stands for slashes). Undefined if the package has no such file or is damaged before it. Rejects
+ * with TOOL_MISSING without dpkg-deb or tar.
  */
 export async function readPackageFile(packagePath: string, pattern: string): Promise<Buffer | undefined> {
   const unpack = spawn('dpkg-deb', ['--fsys-tarfile', packagePath], { stdio: ['ignore', 'pipe', 'ignore'] });

@@ -1,4 +1,6 @@
-/** Invalid input: each case ends with status 2 and one line with a remedy, and prints nothing else. */
+/**
+ * Invalid input: each case ends with status 2 and one line with a remedy, and prints nothing else.
+ */
 
 import assert from 'node:assert/strict';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';

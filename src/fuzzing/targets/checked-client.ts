@@ -1,7 +1,6 @@
 /**
- * CheckedClient: an I/O client that looks whether each request that it is given lies in its ranges,
- * and answers some at once and some later. The pattern is that of PatternDevice at the range's
- * start.
+ * CheckedClient: an I/O client that checks that each of its requests lies in its ranges. It
+ * completes some at once and some later, with the values of a PatternDevice at the range's start.
  */
 
 import type { AddressRange, AssignedRequest, IoClient, UserVm } from '../../index.js';
@@ -40,7 +39,7 @@ export class CheckedClient implements IoClient {
     const range = [...this.ranges, ...(this.#extra === undefined ? [] : [this.#extra])].find((one) =>
       isInside(request, one),
     );
-    if (range === undefined) throw new Violation(`${this.name} was given ${request.describe()}`);
+    if (range === undefined) throw new Violation(`${this.name} received ${request.describe()}`);
     const offset = (request.addressLow - Number(BigInt.asIntN(32, range.start))) >>> 0;
     const [low, high] = range === this.#extra ? [-1, -1] : [patternValue(offset, 4), patternValue(offset + 4, 4)];
     const { ticket } = request;
@@ -49,7 +48,7 @@ export class CheckedClient implements IoClient {
   }
 }
 
-/** With the driver's arithmetic, which wraps. */
+/** Uses the driver's arithmetic, which wraps. */
 function isInside(request: AssignedRequest, range: AddressRange): boolean {
   const address = joinU64(request.addressLow, request.addressHigh);
   const last = BigInt.asUintN(U64, address + joinU64(request.size, request.sizeHigh) - 1n);

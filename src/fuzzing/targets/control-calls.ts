@@ -1,11 +1,12 @@
 /**
- * Target "control": programs of ioctls with any code, any argument and any bytes behind it, on two
- * open files, while pages are written over as by the process that has them mapped. Whatever is
- * called: an answer or −errno, never a throw; no VM but the caller's own is touched; and when the
- * module is unloaded, nothing is left.
+ * Target "control": programs of ioctls with any code, argument and bytes, on two open files, while
+ * the mapped pages are overwritten.
  *
- * The answers themselves are held against the model of the driver by
- * src/conformance/control-model.test.ts; here nothing needs to make sense.
+ * Properties: each call returns a result or −errno and never throws. Only the caller's own VM is
+ * affected. After the module is unloaded nothing is left.
+ *
+ * src/conformance/control-model.test.ts compares the results with a model of the driver. Here the
+ * programs need not make sense.
  */
 
 import { HandDrivenHypervisor } from '../../conformance/hand-driven-hypervisor.js';
@@ -27,7 +28,7 @@ const CODES: readonly number[] = [...Object.values(Ioctl), ...Object.values(Exte
 const MEMORY_BYTES = 1 << 20;
 const PAGES = 4;
 const LIMIT_MS = 45_000;
-/** Calls of a program that still wait. */
+/** Limit of a program's pending calls. */
 const MAX_WAITING = 64;
 /** Linux' errno. */
 const MAX_ERRNO = 4095;
@@ -108,13 +109,13 @@ async function step(
     const result = caller.file.ioctl(code, argument(input, caller), signal);
     if (typeof result === 'number') isAnswer(code, result);
     else waiting.push(result.then((settled) => isAnswer(code, settled)));
-    // Most programs wait for most of their calls; ATTACH may wait for ever.
+    // Most programs await most of their calls. ATTACH may never return.
     if (typeof result !== 'number' && code !== Ioctl.ATTACH_IOREQ_CLIENT && input.below(4) !== 3)
       await within(LIMIT_MS, `ioctl 0x${code.toString(16)}`, result);
   }
 }
 
-/** A pointer to fresh bytes, to whatever is at some page, to nowhere; or a value. */
+/** A pointer to new bytes, to a used page or to no memory, or a plain value. */
 function argument(input: FuzzInput, caller: Process): bigint {
   const kind = input.below(8);
   const page = input.pick(caller.pages);
@@ -128,7 +129,7 @@ function argument(input: FuzzInput, caller: Process): bigint {
   return (BigInt(input.u32()) << 32n) | BigInt(input.u32());
 }
 
-/** Words at places that may mean something, of which some are addresses of the caller's pages. */
+/** Writes words at likely field offsets, some of them addresses of the caller's pages. */
 function fill(input: FuzzInput, { memory, pages }: Process): void {
   const page = pages[input.below(2) === 0 ? 0 : input.below(PAGES)] as bigint;
   const bytes = new Uint8Array(8);
@@ -151,7 +152,7 @@ function open(device: HsmDevice): Process {
 
 function expectVms(module: HypervisorServiceModule, count: number): void {
   const { length } = module.vms;
-  expect(length === count, () => `${length} VMs where ${count} should be`);
+  expect(length === count, () => `${length} VMs instead of ${count}`);
 }
 
 function isAnswer(code: number, result: number): void {

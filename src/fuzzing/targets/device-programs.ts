@@ -1,8 +1,9 @@
 /**
- * Target "devices": random programs for each standard device, with a clock that the program moves,
- * in steps or in one jump as a host that slept. Whatever the program does: no throw, values within
- * the size of the access, little work for each access, few timers, and a reset that leaves the
- * device as a new one.
+ * Target "devices": random register programs for each standard device. The program also moves the
+ * clock, in steps or in one jump as after a suspend of the host.
+ *
+ * Properties: no device throws, values fit the access size, the work per access and the timers are
+ * bounded, and a reset restores the state of a new device.
  */
 
 import type { AccessSize } from '../../device-model/device.js';
@@ -11,16 +12,16 @@ import { FuzzInput } from '../fuzz-input.js';
 import { FuzzClock } from './fuzz-clock.js';
 import { DEVICE_SETS, type DeviceSet, type MadeDevices } from './standard-devices.js';
 
-/** For one access: timers that are set, moves of the interrupt line, bytes of output. */
+/** Limits for one access: timers set, moves of the interrupt line, bytes of output. */
 const MAX_TIMERS_SET = 8;
 const MAX_LINE_MOVES = 16;
 const MAX_OUTPUT = 4;
-/** Timers that wait at once. */
+/** Limit of pending timers. */
 const MAX_PENDING = 3;
-/** Callbacks of one jump, however far it is, and for each millisecond of a walk. */
+/** Limits of timer callbacks: for one jump of any length, and per millisecond of a walk. */
 const MAX_CALLBACKS = 64;
 const MAX_CALLBACKS_EACH_MS = 16;
-/** Each register several times: a sequence of bytes may be behind it. */
+/** Reads of each register: some return a sequence of bytes. */
 const READS_AFTER_RESET = 32;
 const SIZES: readonly AccessSize[] = [1, 2, 4];
 const VALUES = [

@@ -1,14 +1,14 @@
 /**
- * FuzzClock: a clock that a program moves. A walk fires each timer at its time; a jump fires those
- * that are due once, late, as on a host that slept. It counts timers, so that work without bound
- * shows.
+ * FuzzClock: a clock that a program moves. `walk` fires each timer at its time. `jump` fires the
+ * due timers once and late, as after a suspend of the host. It counts timers to detect unbounded
+ * work.
  */
 
 import type { Clock, ClockTimer } from '../../device-model/clock.js';
 import { Violation } from '../fuzz-target.js';
 
 const EPOCH_MS = Date.UTC(2026, 0, 1);
-/** A timer that fires and sets itself again for a time that has passed would never end. */
+/** Limit that ends a timer which reschedules itself in the past. */
 const MAX_FIRED = 100_000;
 
 interface Waiting {

@@ -1,7 +1,8 @@
 /**
- * Target "images": guest images of every kind, whole ones and damaged ones, prepared, checked and
- * loaded. Whatever is in them: an image that loads, or an UpcallError with a remedy; within a limit
- * of time and of memory. An input's first eight bytes choose the options, the rest is the image.
+ * Target "images": guest images of every kind, intact and damaged.
+ *
+ * Property: an image loads or is refused with an UpcallError and a remedy, within bounded time and
+ * memory. The first eight bytes of an input choose the options, the others are the image.
  */
 
 import { IMAGE_KINDS, prepareGuestImage, type GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
@@ -13,7 +14,7 @@ import { FuzzInput } from '../fuzz-input.js';
 const MIB = 2 ** 20;
 const MEMORY_MIB = [1, 2, 4, 16];
 const LIMIT_MS = 45_000;
-/** An image may say that it unpacks to 256 MiB, in a window of 128 MiB; both are copied once. */
+/** An image may unpack to 256 MiB with a window of 128 MiB. Both are copied once. */
 const LIMIT_BYTES = 1024 * MIB;
 const ADDRESSES = [0, 0x7c00, 0x9_ffff, 0x10_0000, 0xffff, 0x1_0000, 0xf_ffff, 0xffff_ffff];
 
@@ -44,7 +45,7 @@ async function run(input: FuzzInput, memories: readonly GuestMemory[]): Promise<
 async function load(options: GuestImageOptions, memory: GuestMemory): Promise<void> {
   const image = await prepareGuestImage(options);
   image.check(memory.size);
-  // Twice, as after a reset.
+  // Twice, as a reset does.
   for (let time = 0; time < 2; time++) {
     const { ip } = image.load(memory);
     expect(Number.isInteger(ip) && ip >= 0 && ip <= 0xffff_ffff, () => `an entry at ${ip}`);

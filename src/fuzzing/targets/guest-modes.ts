@@ -1,7 +1,6 @@
 /**
- * The CPU modes that programs of the target "code" run in, each with the registers of its start,
- * and which addresses are a device's in it. In all of them segments reach 4 GiB, so that every mode
- * has the same addresses.
+ * The CPU modes of the target "code", each with its initial registers and its device addresses.
+ * Segments reach 4 GiB in every mode, so that all modes use the same addresses.
  */
 
 import type { GuestMemory, VcpuRegisters } from '../../index.js';
@@ -11,7 +10,7 @@ export interface GuestMode {
   /** The default size of operands and addresses. */
   readonly is32Bit: boolean;
   readonly registers: VcpuRegisters;
-  /** Linear addresses of device memory, with the physical address that is there: whole pages. */
+  /** Whole pages of device memory: linear and physical address. */
   readonly windows: readonly { readonly linear: number; readonly physical: number; readonly bytes: number }[];
   readonly setUp?: (memory: GuestMemory) => void;
 }
@@ -33,8 +32,7 @@ const DATA_16 = 0x0093;
 const PAGED = 0x8000_0011;
 
 /**
- * Where device memory is seen in paged mode: pages of this linear range go to every second page of
- * the device, backwards.
+ * Device memory in paged mode: this linear range maps every second page of the device, backwards.
  */
 const PAGED_WINDOW = 0x40_0000;
 const PAGED_PAGES = 16;
@@ -106,7 +104,7 @@ function physicalPage(page: number): number {
   return DEVICE + 2 * (PAGED_PAGES - page) * PAGE;
 }
 
-/** The physical address behind a linear one of a window; undefined where it is none. */
+/** The physical address of a linear one, or undefined outside the windows. */
 export function physicalOf({ windows }: GuestMode, linear: number): number | undefined {
   const window = windows.find((one) => linear >= one.linear && linear < one.linear + one.bytes);
   return window === undefined ? undefined : window.physical + linear - window.linear;

@@ -1,8 +1,9 @@
 /**
- * Target "guests": programs of accesses, of every kind and size, at addresses where something is,
- * at the edges of where something is, and where nothing is, by several vCPUs against a standard PC.
- * Whatever they do: the VM ends in a way that has a name or goes on, no device throws, and no
- * access is lost: each was answered by the hypervisor, became a request, or could not.
+ * Target "guests": accesses of every kind and size by several vCPUs to a standard PC, at assigned
+ * addresses, at their edges and at unassigned ones.
+ *
+ * Properties: the VM runs on or ends for a known reason, no device throws, and no access is lost.
+ * Each access is answered by the hypervisor, becomes a request, or faults.
  */
 
 import { ScriptedHypervisor, ServiceVm, standardPc } from '../../index.js';
@@ -43,7 +44,7 @@ const VALUES = [
   0, 1, 2, 0x0e, 0x30, 0x34, 0x36, 0x55, 0x80, 0xb6, 0xc7, 0xfe, 0x3c00, 0x2000, 0x8000_0000, 0x8000_0004, 0x80ff_fffc,
   0xffff_ffff,
 ];
-/** What an operator hears of a VM whose guest does anything. All else is our own doing. */
+/** Events that a guest can cause. All others are a fault of ours. */
 const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'reset', 'ended', 'rtc-changed', 'flush-timeout'];
 
 export const guestScripts: FuzzTarget = {
@@ -80,14 +81,11 @@ async function run(input: FuzzInput): Promise<void> {
   } finally {
     await within(LIMIT_MS, 'close', serviceVm.close());
   }
-  const odd = events.find(({ kind }) => !EXPECTED.includes(kind));
-  expect(odd === undefined, () => JSON.stringify(odd));
+  const unexpected = events.find(({ kind }) => !EXPECTED.includes(kind));
+  expect(unexpected === undefined, () => JSON.stringify(unexpected));
 }
 
-/**
- * `stops`: how often the vCPUs were stopped in the middle of something; a reset is one, and so is a
- * power-off.
- */
+/** `stops`: how often the vCPUs were stopped during an access, by a reset or a power-off. */
 function checkCounts(
   vm: UserVm,
   scripts: readonly { steps: readonly ScriptStep[]; repeat: number }[],
@@ -95,10 +93,13 @@ function checkCounts(
 ): void {
   const counters = vm.counters();
   const { portAccesses, mmioAccesses, answeredByHypervisor, requests, failed } = counters;
-  const [accesses, told] = [portAccesses + mmioAccesses, answeredByHypervisor + requests];
-  // A vCPU that was stopped may have had its access counted, and made nothing of it.
-  const unmade = failed + scripts.length * stops;
-  expect(accesses >= told && accesses <= told + unmade, () => `accesses are lost: ${JSON.stringify(counters)}`);
+  const [accesses, accounted] = [portAccesses + mmioAccesses, answeredByHypervisor + requests];
+  // A stopped vCPU may have counted an access that never became a request.
+  const unfinished = failed + scripts.length * stops;
+  expect(
+    accesses >= accounted && accesses <= accounted + unfinished,
+    () => `accesses are lost: ${JSON.stringify(counters)}`,
+  );
   const counted = vm.statistics()?.requests ?? 0;
   expect(counted <= requests, () => `${requests} requests, and the HSM saw ${counted}`);
   if (stops > 0) return;

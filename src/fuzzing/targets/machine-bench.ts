@@ -1,6 +1,6 @@
 /**
- * MachineBench: a VM on the v86 core that is reset for each program of the target "code", and a
- * client for all ports and all of memory that counts the bytes of each access.
+ * MachineBench: a VM on the v86 core that is reset for each program of the target "code". Its
+ * client covers all ports and all device memory and counts the bytes of each access.
  */
 
 import {
@@ -32,11 +32,11 @@ export class MachineBench {
   #file!: HsmFile;
   readonly #client = new CountingClient();
   #events: UserVmEvent[] = [];
-  #heard: () => void = () => undefined;
+  #notifyWaiter: () => void = () => undefined;
 
-  static async make(): Promise<MachineBench> {
+  static async create(): Promise<MachineBench> {
     const bench = new MachineBench();
-    await bench.#make();
+    await bench.#create();
     return bench;
   }
 
@@ -46,12 +46,12 @@ export class MachineBench {
       onVm: (vm) =>
         vm.onEvent((event) => {
           this.#events.push(event);
-          this.#heard();
+          this.#notifyWaiter();
         }),
     });
   }
 
-  async #make(): Promise<void> {
+  async #create(): Promise<void> {
     await this.#device.load();
     const caller = new MappedMemory();
     this.#file = this.#device.open(caller);
@@ -104,7 +104,7 @@ export class MachineBench {
     for (;;) {
       const [event] = this.#events;
       if (event !== undefined) return event;
-      await new Promise<void>((resolve) => (this.#heard = resolve));
+      await new Promise<void>((resolve) => (this.#notifyWaiter = resolve));
     }
   }
 
@@ -115,7 +115,7 @@ export class MachineBench {
   }
 }
 
-/** Answers every request, and counts the bytes that were accessed. */
+/** Completes every request and counts the accessed bytes. */
 class CountingClient implements IoClient {
   readonly name = 'counting';
   readonly counts = new Map<string, number>();
@@ -137,7 +137,7 @@ class CountingClient implements IoClient {
   }
 }
 
-/** Bytes that were accessed more or less often than expected. */
+/** Describes bytes that were accessed more or less often than expected. */
 function compare(expected: ByteCounts, actual: ByteCounts): string {
   const wrong: string[] = [];
   for (const key of new Set([...expected.keys(), ...actual.keys()])) {

@@ -1,9 +1,10 @@
 /**
- * Target "code": machine code with accesses of every kind (in, out, ins, outs, loads and stores of
- * 8 to 128 bits, locked and other changes of memory, repeated ones, unaligned ones and ones across
- * pages) on the v86 core, in real, 16-bit protected, 32-bit and paged mode. Whatever it is: the
- * process goes on, the guest comes to its end, and each byte of each access arrives at the Service
- * VM once: the vCPU's counts, the HSM's and the program's own agree.
+ * Target "code": machine code with accesses of every kind on the v86 core, in real, 16-bit
+ * protected, 32-bit and paged mode. The accesses are in, out, ins, outs, loads and stores of 8 to
+ * 128 bits, locked and other read-modify-writes, repeated, unaligned and page-crossing ones.
+ *
+ * Properties: the process survives, the guest halts, and each byte of each access reaches the
+ * Service VM once. The counts of the vCPU, of the HSM and of the program agree.
  */
 
 import { FuzzInput } from '../fuzz-input.js';
@@ -19,7 +20,7 @@ export const machineCode: FuzzTarget = {
   about: 'machine code on the v86 core, in each mode',
   maxBytes: 800,
   open: async () => {
-    const bench = await MachineBench.make();
+    const bench = await MachineBench.create();
     return { run: (bytes) => run(new FuzzInput(bytes), bench), close: () => bench.close() };
   },
 };

@@ -1,13 +1,14 @@
 /**
- * MachineProgram: encodes random instructions with accesses, and says which bytes of devices they
- * read and write. Facts: Intel SDM, volume 2. In 16-bit code the prefixes 0x66 and 0x67 make
- * operands and addresses 32 bits wide, in 32-bit code 0x66 makes operands 16 bits wide.
+ * MachineProgram: encodes random instructions and counts the device bytes that they access.
+ *
+ * Source: Intel SDM, volume 2. In 16-bit code the prefixes 0x66 and 0x67 select 32-bit operands and
+ * addresses. In 32-bit code 0x66 selects 16-bit operands.
  */
 
 import type { FuzzInput } from '../fuzz-input.js';
 import { DATA_ADDRESS, physicalOf, type GuestMode } from './guest-modes.js';
 
-/** How often a byte of a port or of device memory is read or written: `r 3f8`, `W d0000000`. */
+/** Accesses by byte. Keys: `r 3f8` for a port, `W d0000000` for device memory. */
 export type ByteCounts = ReadonlyMap<string, number>;
 
 export interface EncodedProgram {
@@ -16,7 +17,7 @@ export interface EncodedProgram {
   readonly text: readonly string[];
 }
 
-/** Not those that a hypervisor answers itself. */
+/** Without the ports that a hypervisor answers itself. */
 const PORTS = [0x10, 0x3f, 0x60, 0x80, 0xff, 0x100, 0x3f8, 0x4cc, 0x500, 0x7700, 0xfff0, 0xfffc];
 const MAX_REPEATS = 12;
 const ADDRESS_SIZE = 0x67;
@@ -37,8 +38,7 @@ export class MachineProgram {
 
   constructor(is32Bit: boolean) {
     this.#is32Bit = is32Bit;
-    // CR4.OSFXSR, for SSE: mov eax, cr4; or eax, 0x200; mov cr4, eax. Strings go forward: cld. x87
-    // as new: fninit.
+    // CR4.OSFXSR, for SSE: mov eax, cr4; or eax, 0x200; mov cr4, eax. Then cld and fninit.
     this.#put(0x0f, 0x20, 0xe0, ...(is32Bit ? [] : [OPERAND_SIZE]), 0x0d, ...imm32(0x200), 0x0f, 0x22, 0xe0);
     this.#put(0xfc, 0xdb, 0xe3);
   }
@@ -55,7 +55,7 @@ export class MachineProgram {
     else this.#exchange(input, mode, size);
   }
 
-  /** cli; hlt: the end, which the hypervisor tells. */
+  /** Ends with cli; hlt, which the hypervisor reports. */
   end(): EncodedProgram {
     return { code: [...this.#code, 0xfa, 0xf4], expected: this.#expected, text: this.#text };
   }
@@ -125,7 +125,7 @@ export class MachineProgram {
   #wide(input: FuzzInput, mode: GuestMode): void {
     const [name, bytes, isStore, ...opcode] = input.pick(WIDE);
     const address = this.#address(input, mode, bytes);
-    // A store of the x87 takes what a load of zeros has put there.
+    // An x87 store needs a value on the stack: fldz.
     if (name === 'fstp') this.#put(0xd9, 0xee);
     this.#put(...this.#addressSize(), ...opcode.slice(0, -1), absolute(opcode.at(-1) as number), ...imm32(address));
     if (name === 'fld') this.#put(0xdd, 0xd8);
@@ -148,10 +148,7 @@ export class MachineProgram {
     this.#note(`${times} of ${opcode.toString(16)}/${size} from ${from.toString(16)} to ${to.toString(16)}`);
   }
 
-  /**
-   * Anywhere in a device's memory or in RAM, often near the end of a page; `bytes` from there are
-   * in it as well.
-   */
+  /** An address of `bytes` bytes in device memory or RAM, often near the end of a page. */
   #address(input: FuzzInput, { windows }: GuestMode, bytes: number): number {
     const place: Place = input.below(8) === 0 ? 'data' : 'device';
     const window = input.pick(windows);
@@ -208,13 +205,13 @@ export class MachineProgram {
   }
 }
 
-/** One more access of `kind` to a byte. */
+/** Counts one access of `kind` to a byte. */
 export function countByte(counts: Map<string, number>, kind: string, address: number): void {
   const key = `${kind} ${address.toString(16)}`;
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-/** Name, bytes, whether it stores; then opcode bytes, and the ModRM's register field. */
+/** Name, size in bytes, whether it stores, then opcode bytes and the ModRM register field. */
 const WIDE: readonly (readonly [string, number, boolean, ...number[]])[] = [
   ['movq mm', 8, false, 0x0f, 0x6f, 0],
   ['movq mm', 8, true, 0x0f, 0x7f, 0],

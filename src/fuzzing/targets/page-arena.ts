@@ -1,8 +1,10 @@
 /**
- * PageArena: the two VMs of the target "page". The victim's page is written over by a thread; its
- * clients are a device in this thread, one in its own, and a client that answers later and checks
- * what it is given. The witness has the same script and a device of its own, and must see nothing
- * of all that. Both have a vCPU that waits for ever, so that they do not end with their scripts.
+ * PageArena: the two VMs of the target "page".
+ *
+ * - A thread overwrites the victim's page. The victim's clients are a device in this thread, one in
+ *   its own, and a client that completes later and checks its requests.
+ * - The witness has the same script and a device of its own, and must not be affected.
+ * - Both have a vCPU that waits forever, so that they do not end with their scripts.
  */
 
 import { once } from 'node:events';
@@ -38,7 +40,7 @@ const HONEST: readonly bigint[] = [
   0xffff_ffffn,
   0xffffn,
 ];
-/** What an operator may hear of a VM whose page is written over. */
+/** Events that an overwritten page may cause. */
 const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'notify-failed', 'flush-timeout', 'no-client'];
 
 /** What the operator does meanwhile. */
@@ -63,13 +65,13 @@ export class PageArena {
   #detachThreaded: () => void = () => undefined;
   #hasExtraRange = false;
 
-  static async make(): Promise<PageArena> {
+  static async create(): Promise<PageArena> {
     // Word for word the same hypervisor for both: whose result it is, its VM's own listener says.
     const arena = new PageArena();
     try {
-      await arena.#make();
+      await arena.#create();
     } catch (error) {
-      // Nobody else would end its threads.
+      // Otherwise its threads would stay.
       await arena.close();
       throw error;
     }
@@ -91,7 +93,7 @@ export class PageArena {
 
   readonly #hypervisors: readonly [ScriptedHypervisor, ScriptedHypervisor];
 
-  async #make(): Promise<void> {
+  async #create(): Promise<void> {
     this.#victim = await this.#side(0);
     this.#witness = await this.#side(1);
     const { vm } = this.#victim;
@@ -130,7 +132,7 @@ export class PageArena {
 
   async play(acts: readonly Act[], writes: readonly PageWrite[]): Promise<void> {
     await this.#restart(this.#witness, 'the witness', () => (this.#witnessDevice.accesses = 0));
-    // So that requests are under way when the writer begins.
+    // Requests are then in flight when the writer starts.
     await this.#restart(this.#victim, 'the victim');
     const stopped = once(this.#writer, 'message');
     this.#stop.store(0, 1);
@@ -159,14 +161,14 @@ export class PageArena {
 
   async #restart(side: Side, what: string, paused: () => void = () => undefined): Promise<void> {
     await within(LIMIT_MS, `pause of ${what}`, side.vm.pause());
-    // A result that was on its way is here a turn later.
+    // A result in flight arrives one turn later.
     await new Promise((resolve) => setImmediate(resolve));
     side.results.length = 0;
     paused();
     await within(LIMIT_MS, `reset of ${what}`, side.vm.reset());
   }
 
-  /** Resolves when each playing vCPU has had every answer that its devices give. */
+  /** Resolves when each playing vCPU has read every value of its devices. */
   async #honest(side: Side): Promise<void> {
     for (;;) {
       const results = Array.from({ length: PLAYING_VCPUS }, (_, vcpu) => side.results[vcpu]);

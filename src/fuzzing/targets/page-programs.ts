@@ -1,9 +1,10 @@
 /**
- * Target "page": another thread writes any bytes to a VM's page, as quickly as it can, while the
- * VM's vCPUs make requests, clients in this thread and in others answer, and the operator resets
- * the VM, takes clients out and puts them back. Whatever it writes: nothing throws or hangs; no
- * client is given a request outside of its ranges; another VM of the same Service VM sees none of
- * it; and when the writer has stopped, a reset VM works as any other.
+ * Target "page": a hostile thread overwrites a VM's page as fast as it can. Meanwhile vCPUs make
+ * requests, clients in this and other threads complete them, and the operator resets the VM and
+ * removes and adds clients.
+ *
+ * Properties: nothing throws or hangs. No client receives a request outside its ranges. Another VM
+ * of the same Service VM is not affected. After the writer stops, a reset VM works normally.
  */
 
 import { FuzzInput } from '../fuzz-input.js';
@@ -14,7 +15,7 @@ import type { PageWrite } from './page-writer-thread.js';
 const MAX_ACTS = 24;
 const MAX_WRITES = 200;
 const STATE = 34;
-/** Words of a slot that mean something, the state more often. */
+/** Words of a slot that have a meaning, the state most often. */
 const FIELDS = [0, 1, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 33, STATE, STATE, STATE, STATE, STATE];
 const VALUES = [
   0, 1, 2, 3, 4, 8, 0x500, 0x501, 0x600, 0x700, 0xcf8, 0xcfc, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff, 0xffff_fff8,
@@ -26,7 +27,7 @@ export const pagePrograms: FuzzTarget = {
   about: 'a thread that writes over a page in use',
   maxBytes: 600,
   open: async () => {
-    const arena = await PageArena.make();
+    const arena = await PageArena.create();
     return { run: (bytes) => run(new FuzzInput(bytes), arena), close: () => arena.close() };
   },
 };

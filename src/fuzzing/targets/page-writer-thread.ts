@@ -1,7 +1,4 @@
-/**
- * The hostile thread of the target "page": plays a list of writes over and over until its word says
- * stop.
- */
+/** The hostile thread of the target "page": repeats a list of writes until its word is 0. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { SharedWords } from '../../sync/shared-words.js';
@@ -10,13 +7,13 @@ export interface PageWrite {
   /** A word of the page. */
   readonly index: number;
   readonly value: number;
-  /** How long to do nothing afterwards, in rounds of an empty loop. */
+  /** Pause after the write, in iterations of an empty loop. */
   readonly pause: number;
 }
 
 export interface PageWriterData {
   readonly page: SharedArrayBuffer;
-  /** Word 0: 1 while it is to write. */
+  /** Word 0: 1 while the thread is to write. */
   readonly control: SharedArrayBuffer;
 }
 

@@ -1,13 +1,13 @@
 /**
- * PatternDevice: a device whose answers follow from the access alone, in whatever thread it runs;
- * it checks what it is asked.
+ * PatternDevice: a device whose values depend only on the access, in any thread. It throws on an
+ * invalid access.
  */
 
 import type { AccessSize, Device } from '../../device-model/device.js';
 
 const BYTES = 0x100;
 
-/** What every pattern device reads at an offset. */
+/** The value that every pattern device reads at an offset. */
 export function patternValue(offset: number, size: number): number {
   const value = Math.imul(offset + 1, 0x0101_0107) >>> 0;
   return size === 4 ? value : value & (size === 2 ? 0xffff : 0xff);
@@ -27,7 +27,7 @@ export class PatternDevice implements Device {
     if (!(value >= 0 && value < 2 ** (8 * size))) throw new RangeError(`${value} is wider than ${size} bytes`);
   }
 
-  /** What it throws is told as a device error, and no device error is expected. */
+  /** An error is reported as a device error, which no target expects. */
   #check(offset: number, size: number): void {
     this.accesses++;
     if (!(offset >= 0 && offset + size <= BYTES && [1, 2, 4].includes(size)))

@@ -1,7 +1,4 @@
-/**
- * The standard devices of a PC, each made by itself with a clock, a line and a world outside that
- * count what it does.
- */
+/** The standard devices of a PC, each on its own with a clock, a line and outputs that count. */
 
 import type { Clock } from '../../device-model/clock.js';
 import type { Device } from '../../device-model/device.js';
@@ -27,17 +24,17 @@ export interface DeviceCounts {
 }
 
 export interface MadeDevices {
-  /** The devices that share a state, each with the number of its ports. */
+  /** The devices that share state, each with its number of ports. */
   readonly places: readonly { readonly device: Device; readonly ports: number }[];
   readonly counts: DeviceCounts;
-  /** Something that the world outside does to them. */
+  /** An event from outside, such as a received byte. */
   readonly fromOutside: (input: FuzzInput) => void;
 }
 
 export interface DeviceSet {
   readonly name: string;
   readonly make: (clock: Clock) => MadeDevices;
-  /** Whether register `offset` of device `index` need not be as in a new device after a reset. */
+  /** Whether register `offset` of device `index` may keep its value over a reset. */
   readonly survives?: (index: number, offset: number) => boolean;
 }
 
@@ -80,7 +77,7 @@ function configurationSpace(): Device {
   bus.add({ bus: 0, device: 0, function: 0 }, new PciHostBridge());
   return {
     name: 'pci-host-bridge',
-    // The bus answers with 32 bits whatever the size; the hypervisor cuts them.
+    // The bus always returns 32 bits, which the hypervisor truncates.
     read: (offset, size) => (bus.read(0, 0, 0, offset, size) & (2 ** (8 * size) - 1)) >>> 0,
     write: (offset, size, value) => bus.write(0, 0, 0, offset, size, value),
     reset: () => bus.reset(),
@@ -94,7 +91,7 @@ export const DEVICE_SETS: readonly DeviceSet[] = [
       [new Uart16550({ clock, interrupt, output: { write: (bytes) => (counts.output += bytes.length) } }), 8],
     ],
     {
-      // The modem's lines are what the other end of the cable asserts.
+      // The modem lines are inputs from the other end of the cable.
       survives: (_, offset) => offset === 6,
       outside: (uart, input) => {
         if (!(uart instanceof Uart16550)) return;
@@ -112,7 +109,7 @@ export const DEVICE_SETS: readonly DeviceSet[] = [
     ];
   }),
   set('cmos-rtc', ({ clock, interrupt }) => [[new CmosRtc({ clock, interrupt, memoryBytes: RTC_BYTES }), 2]], {
-    // A reset leaves index 0, the seconds, in the data port: the time has a battery.
+    // After a reset the data port shows index 0, the seconds, which a battery keeps running.
     survives: (_, offset) => offset === 1,
   }),
   set('i8042', ({ interrupt }) => {
