@@ -1,12 +1,15 @@
 // @ts-check
 /**
- * Counts what this thread's JavaScript allocates between two moments, also what a collection has
- * freed meanwhile. Needs --expose-gc.
+ * Counts the bytes that this thread's JavaScript allocates between two calls, including those that
+ * were collected meanwhile. Needs --expose-gc.
  */
 
 import { GCProfiler, getHeapStatistics } from 'node:v8';
 
-/** Returns a function that ends it. @returns {() => { bytes: number, collections: number }} */
+/**
+ * Starts counting. Returns a function that stops.
+ * @returns {() => { bytes: number, collections: number }}
+ */
 export function countAllocation() {
   if (globalThis.gc === undefined) throw new Error('start node with --expose-gc');
   const profiler = new GCProfiler();

@@ -1,8 +1,10 @@
 // @ts-check
 /**
- * One measurement, in a process of its own: `node bench/case.js FILE ARGS…` imports FILE (from
- * bench/), calls its `measure(...ARGS)` and prints the result as one line of JSON: numbers by name,
- * or `{ "unavailable": why }` for what this machine cannot run. bench/process.js starts these.
+ * One measurement in a process of its own: `node bench/case.js FILE ARGS…`.
+ *
+ * It imports FILE (from bench/), calls its `measure(...ARGS)` and prints the result as one line of
+ * JSON: numbers by name, or `{ "unavailable": reason }` if this machine cannot run it.
+ * Called by: bench/process.js.
  */
 
 const [file, ...args] = process.argv.slice(2);
@@ -11,7 +13,7 @@ if (file === undefined) {
   process.exit(2);
 }
 const { measure } = await import(new URL(file, import.meta.url).href);
-/** What is missing on this machine rather than wrong with the product. */
+/** Error codes of a missing prerequisite, in contrast to a fault of the product. */
 const MISSING = ['DOWNLOAD_FAILED', 'TOOL_MISSING', 'HYPERVISOR_UNAVAILABLE'];
 try {
   console.log(JSON.stringify(await measure(...args)));
@@ -20,5 +22,5 @@ try {
   if (code === undefined || !MISSING.includes(code)) throw error;
   console.log(JSON.stringify({ unavailable: message }));
 }
-// Threads that still run are of no use any more.
+// Ends threads that still run.
 process.exit(0);

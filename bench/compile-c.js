@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Compiles a reference in C once for each content: the program lies in .cache/bench/ under a name
- * that has the hash of its sources, the compiler and the options. CC chooses the compiler.
+ * Compiles a reference in C and caches the program in .cache/bench/. Its name has the hash of the
+ * sources, the compiler and the options. The variable CC selects the compiler.
  */
 
 import { execFile } from 'node:child_process';
@@ -20,7 +20,7 @@ const run = promisify(execFile);
 /** @type {Promise<{ name: string, version: string } | undefined> | undefined} */
 let found;
 
-/** The first compiler that says its version. */
+/** The first compiler that prints its version. */
 async function findCompiler() {
   const chosen = process.env['CC'];
   for (const name of chosen === undefined ? ['cc', 'gcc', 'clang'] : [chosen]) {
@@ -28,7 +28,7 @@ async function findCompiler() {
       const { stdout } = await run(name, ['--version']);
       return { name, version: stdout };
     } catch {
-      // The next one.
+      // Try the next one.
     }
   }
   return undefined;
@@ -52,7 +52,7 @@ export async function compile(file) {
     await run(compiler.name, [...OPTIONS, '-o', fresh, fileURLToPath(source)]);
   } catch (error) {
     const [first = ''] = String(/** @type {{ stderr?: string }} */ (error).stderr ?? error).split('\n');
-    return { unavailable: `${compiler.name} does not compile it here: ${first.trim()}` };
+    return { unavailable: `${compiler.name} cannot compile it: ${first.trim()}` };
   }
   await rename(fresh, program);
   return { program };

@@ -1,13 +1,12 @@
 // @ts-check
 /**
- * The reference for what the page costs: the same core and the same devices, but every access of
- * the guest is a plain call in the core's own thread. No page, no Service VM, no other thread. Not
- * part of the product.
+ * The reference for the cost of the page: the same core and devices, but every access of the guest
+ * is a plain call in the core's thread. No page, no Service VM, no other thread.
  */
 
 import { product } from './product.js';
 
-/** How long the guest runs before the event loop, with the devices' timers, gets its turn. */
+/** Time slice of the guest between turns of the event loop, which runs the devices' timers. */
 const TURN_MS = 2;
 
 /**

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Runs a guest of the embedded core to its end, with its devices behind the page or called
+ * Runs a guest of the embedded core until it ends, with its devices behind the page or called
  * directly.
  */
 
@@ -13,7 +13,7 @@ import { product } from './product.js';
  * @param {How} how
  * @param {import('../dist/index.js').GuestImageOptions} image
  * @param {number} memoryMiB
- * @param {(text: string) => void} [see] gets all console text so far, at each piece
+ * @param {(text: string) => void} [see] called with all console text so far, at each output
  * @returns {Promise<string>} the console's text
  */
 export async function runGuest(how, image, memoryMiB, see) {

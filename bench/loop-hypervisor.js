@@ -1,17 +1,17 @@
 // @ts-check
 /**
- * The hypervisor of the cases that need a whole ServiceVm around loop-program.js: its vCPUs read
- * one port and do nothing else.
+ * A hypervisor for cases that need a complete ServiceVm around loop-program.js: its vCPUs only read
+ * one port.
  */
 
 import { product } from './product.js';
 import { ANSWER, PORT } from './loop-program.js';
 
-/** As long as options allow: neither side sleeps while the other one answers. */
+/** The maximum: neither side sleeps while the other one works. */
 const LONG_LOOK_US = 10_000;
 
 /**
- * A User VM with one vCPU, and the device that answers it. The vCPU begins at `start`.
+ * A User VM with one vCPU and the device that it reads. The vCPU starts at `start`.
  * @param {import('./loop-program.js').Loop} loop
  * @param {boolean} statistics
  */

@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * A guest that does nothing but read one port, through the product's IoHandler as any other vCPU.
- * The scripted hypervisor plays lists of accesses and makes a bigint of each value; this adds a
- * loop and nothing else.
+ * A guest that only reads one port, through the product's IoHandler as any other vCPU. The scripted
+ * hypervisor would add work to each access (it creates a bigint for each value).
  */
 
 import { countAllocation } from './allocation-counter.js';
@@ -12,30 +11,29 @@ import { countAllocation } from './allocation-counter.js';
  * @property {number} warmUpMs
  * @property {number} measureMs
  * @property {number} [gapUs] how long the guest computes after each access
- * @property {boolean} [isTimed] times each access; else only all of them together
+ * @property {boolean} [isTimed] times each access, otherwise only all together
  * @property {boolean} [countsAllocation]
  * @property {boolean} [sleepsAtOnce]
  *
  * @typedef {object} LoopResult
  * @property {number} accesses
  * @property {number} elapsedMs
- * @property {Float64Array} latencies in µs, sorted; of the first SAMPLES accesses, when each was
- *   timed
- * @property {number} bytes that were allocated
+ * @property {Float64Array} latencies of the first SAMPLES accesses in µs, sorted, if each was timed
+ * @property {number} bytes allocated
  * @property {number} collections
  */
 
-/** Where the guest reads, and what the device there answers. */
+/** The port that the guest reads, and its value. */
 export const PORT = 0x500;
 export const ANSWER = 0x5a;
 const SAMPLES = 1 << 18;
-/** Accesses between two looks at the clock; what the clock itself allocates must not count. */
+/** Accesses between two reads of the clock, whose own allocations must not count. */
 const BATCH = 64;
 const COUNTED_BATCH = 1024;
 
 /**
  * @param {import('../dist/hypervisor/vcpu-thread.js').VcpuContext} context
- * @param {number} haltedForever what the vCPU's loop takes for the end
+ * @param {number} haltedForever the result that ends the vCPU's loop
  * @returns {import('../dist/hypervisor/vcpu-loop.js').VcpuProgram}
  */
 export function loopProgram({ program, handler, report }, haltedForever) {
@@ -78,7 +76,7 @@ export function loopProgram({ program, handler, report }, haltedForever) {
         return haltedForever;
       }
       for (let i = 0; i < batch; i++) {
-        if (one() !== ANSWER) throw new Error('the device was not asked');
+        if (one() !== ANSWER) throw new Error('the access did not reach the device');
         accesses++;
       }
       return 0;

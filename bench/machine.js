@@ -1,9 +1,8 @@
 // @ts-check
 /**
- * A User VM for the cases with several threads: the product's ThreadedVm, page and upcall, its
- * module with the worker in this thread, and one client at the port that the vCPUs read
- * (loop-program.js). Put together here and not by ServiceVm, because the looks before sleeping are
- * the question.
+ * A User VM for the cases with several threads: the product's ThreadedVm, page, upcall and service
+ * module, whose worker runs in this thread, and one client at the port that the vCPUs read
+ * (loop-program.js). It is not built by ServiceVm, so that each side's spin time can be chosen.
  */
 
 import { product } from './product.js';
@@ -11,7 +10,7 @@ import { ANSWER, PORT } from './loop-program.js';
 
 const MEMORY_BYTES = 2 ** 20;
 
-/** The trivial device: a register that always reads the same. */
+/** The trivial device: a register with a constant value. */
 export const answeringDevice = { name: 'answering device', read: () => ANSWER, write: () => undefined };
 
 /**
@@ -19,8 +18,8 @@ export const answeringDevice = { name: 'answering device', read: () => ANSWER, w
  * @property {number} vcpus
  * @property {import('./loop-program.js').Loop} loop
  * @property {number} [spinUs] of the worker
- * @property {URL} [deviceModule] for a device in its own thread; else the trivial device in this
- *   one
+ * @property {URL} [deviceModule] a device in a thread of its own, otherwise the trivial device in
+ *   this thread
  */
 
 /** @param {MachineOptions} options */
@@ -72,7 +71,7 @@ export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
     vmId: 1,
     buffer,
     hypercalls,
-    observer: { event: (event) => fail(`the HSM says: ${JSON.stringify(event)}`) },
+    observer: { event: (event) => fail(`the HSM reported ${JSON.stringify(event)}`) },
     clientTimeoutMs: 5000,
   });
   const range = ports(PORT, 8);
@@ -93,7 +92,7 @@ export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
   module.worker.start();
   return {
     /**
-     * Lets the vCPUs go; resolves with what each of them measured.
+     * Starts the vCPUs. Resolves with the result of each.
      * @returns {Promise<import('./loop-program.js').LoopResult[]>}
      */
     run() {

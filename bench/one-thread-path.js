@@ -1,10 +1,10 @@
 // @ts-check
 /**
- * The product's request path put together in one thread: the real Slot, VmRequests, AddressMap and
- * clients of a VM with one vCPU, and a batch of accesses that checks each answer.
+ * The product's request path in one thread: the real Slot, VmRequests, AddressMap and clients of a
+ * VM with one vCPU, and a batch of accesses that checks each value.
  *
- * `bare` clients answer at once; with `device` there are devices behind DeviceClient, and the real
- * default client.
+ * `bare` clients complete at once. With `device` there are devices behind DeviceClient, and the
+ * real default client.
  */
 
 import { product } from './product.js';
@@ -17,7 +17,7 @@ import { ACCESSES, CLIENTS, makeAccesses, rangeAt } from './workload.js';
 export const BATCH = 1024;
 const ANSWER = 0x5a;
 
-/** A client of the document's own level that answers at once. */
+/** A client that completes at once. */
 class BareClient {
   requests = 0;
 
@@ -33,7 +33,7 @@ class BareClient {
   }
 }
 
-/** A device with one register that always reads the same. */
+/** A device with one register of constant value. */
 class OneRegister {
   requests = 0;
 
@@ -53,7 +53,7 @@ class OneRegister {
 }
 
 /**
- * The page of a VM of one vCPU and what is behind it.
+ * The page of a VM with one vCPU, and the clients behind it.
  * @param {number} ranges @param {string} kind
  */
 async function createVm(ranges, kind) {
@@ -89,7 +89,7 @@ async function createVm(ranges, kind) {
     const [first, last] = [own[0], own.at(-1)];
     if (handler instanceof BareClient) requests.createClient(handler, own.map(toRange));
     else if (first !== undefined && last !== undefined) {
-      // One device for all ranges of the client: its offsets begin at the first one.
+      // One device serves all ranges of the client: its offsets start at the first one.
       const whole = toRange({ ...first, length: last.start + last.length - first.start });
       const client = new DeviceClient(handler, whole, (_, error) => {
         throw error;
@@ -111,7 +111,7 @@ async function createVm(ranges, kind) {
  * @param {import('./workload.js').Pattern} pattern
  * @param {string} kind `bare` or `device`
  * @returns {Promise<{ batch: () => void, setUpMs: number, served: () => number }>} `batch` makes
- *   BATCH requests; `served` tells how many came to clients with ranges
+ *   BATCH requests; `served` counts those of clients with ranges
  */
 export async function createPath(ranges, pattern, kind) {
   const { slot, requests, setUpMs, served } = await createVm(ranges, kind);
@@ -133,9 +133,9 @@ export async function createPath(ranges, pattern, kind) {
         false,
       );
       requests.dispatch();
-      // As the I/O handler does: the release says whether the slot was COMPLETE.
+      // As in the I/O handler: the release fails unless the slot is COMPLETE.
       if (!slot.release() || (direction === 0 && slot.valueLow !== expected))
-        throw new Error(`access ${i} was answered with ${slot.valueLow} in state ${slot.state}`);
+        throw new Error(`access ${i} read ${slot.valueLow} in state ${slot.state}`);
     }
     next = end % ACCESSES;
   };

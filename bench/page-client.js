@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * A page without a browser, in a process of its own: it takes what the live view's server sends,
- * over a real WebSocket. Its parent says which of it to watch and hears how many frames of the
- * slots there were in a second, by the server's clock, and how much processor time they took here.
+ * A live page without a browser, in a process of its own: it receives what the server sends over a
+ * real WebSocket. Its parent selects what to watch. It reports the slot frames per second by the
+ * server's clock, and the processor time that they took here.
  */
 
 import { WebSocket } from 'ws';
@@ -24,7 +24,7 @@ socket.on('message', (/** @type {Buffer} */ data, isBinary) => {
   if (!isBinary) return;
   for (const { start } of framesIn(data)) {
     lastMs = data.readDoubleLE(start + FrameOffset.timeMs);
-    // The first one is sent at once, and not on the beat of the rest.
+    // The first one is sent at once, not at the period of the others.
     if (++frames === 2) firstMs = lastMs;
   }
 });

@@ -1,20 +1,20 @@
 // @ts-check
 /**
- * How much slower a guest is while something is on: windows of one run with and without it follow
- * each other, and each is compared with its neighbour, because a machine's speed drifts more than
- * what is looked for.
+ * Measures the slowdown of a guest while a feature is on. Windows with and without it alternate in
+ * one run, and each is compared with its neighbour: a machine's speed drifts more than the
+ * difference to be measured.
  */
 
 import { median } from './summary.js';
 
-/** The first part of a window belongs to the change. */
+/** The start of a window, which is not measured. */
 const SETTLE_MS = 30;
 const wait = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
  * @param {{ requests: () => number, turn: (isOn: boolean) => unknown, pairs: number, windowMs: number }} options
  * @returns {Promise<{ onNs: number, offNs: number, addedNs: number, slowdown: number, onMs: number }>}
- *   medians, of a request; `slowdown` in percent; `onMs`: how long it was on each time, about
+ *   medians per request; `slowdown` in percent; `onMs`: approximate length of a window
  */
 export async function pairedWindows({ requests, turn, pairs, windowMs }) {
   const window = async (/** @type {boolean} */ isOn) => {

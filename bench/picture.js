@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * node bench/picture.js [FILE]: measures where a request's nanoseconds go (cases/steps.js, the
- * quickest of a few runs) and draws them as an SVG, docs/images/request-nanoseconds.svg unless FILE
- * is given. Build first.
+ * node bench/picture.js [FILE]: measures the steps of a request (cases/steps.js, the fastest of a
+ * few runs) and draws them as an SVG. Default FILE: docs/images/request-nanoseconds.svg. Build
+ * first.
  */
 
 import { execFileSync } from 'node:child_process';

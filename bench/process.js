@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * Runs one process of the benchmark and takes its numbers: the last line that it prints, as JSON.
+ * Runs one process of the benchmark and reads its numbers: the last line of its output, as JSON.
  */
 
 import { execFile } from 'node:child_process';
@@ -18,7 +18,7 @@ const execute = promisify(execFile);
  */
 
 /**
- * What tells a process from others: rows with the same key share one run.
+ * The identity of a process: rows with the same key share one run.
  * @param {import('./rows.js').Process} one
  */
 export const keyOf = ({ file, args = [], flags = [] }) => [...flags, file, ...args].join(' ');
@@ -53,7 +53,7 @@ export async function runProcess({ file, args = [], flags = [], cores = 1 }, sig
 }
 
 /**
- * The line that says most: a thrown error's, else the last one of the error output.
+ * The most informative line: that of a thrown error, otherwise the last of the error output.
  * @param {Error & { stderr?: string, killed?: boolean }} error
  */
 function reasonOf(error) {

@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * The modules of upcall that the benchmarks use, from the built product: dist/, or the folder that
- * UPCALL_DIST names, from the root of the repository. They are loaded when a case asks, so that
- * listing the rows loads none of them.
+ * The modules of upcall that the benchmarks use, from dist/ or from the folder in UPCALL_DIST
+ * (relative to the repository's root). They are loaded on demand: listing the rows loads none.
  */
 
 import { resolve } from 'node:path';

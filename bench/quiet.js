@@ -1,16 +1,17 @@
 // @ts-check
 /**
- * Waits until other programs leave the processors alone: a measurement beside them says more about
- * them.
+ * Waits until other programs use little processor time, because they would disturb a measurement.
  */
 
 import { cpus } from 'node:os';
 
-/** Share of the processors' time that others may use. */
+/** Share of the processor time that others may use. */
 const BUSY_SHARE = 0.15;
 const SAMPLE_MS = 100;
 
-/** Time of all processors, in ms, since the system started; all zero where it does not say. */
+/**
+ * Time of all processors since the system started, in ms. All 0 if the system does not report it.
+ */
 function times() {
   let busy = 0;
   let idle = 0;
@@ -24,7 +25,7 @@ function times() {
 /**
  * @param {number} limitMs how long to wait at most
  * @param {AbortSignal} [signal] ends the wait
- * @returns {Promise<boolean>} false when the machine did not become quiet in time
+ * @returns {Promise<boolean>} false if the machine did not become quiet in time
  */
 export async function waitForQuiet(limitMs, signal) {
   const end = performance.now() + limitMs;

@@ -1,13 +1,13 @@
 // @ts-check
 /**
- * Interleaved rounds: each round runs every process once, after a wait for a quiet machine.
- * Machines differ and drift, so what is compared is measured in the same round.
+ * Interleaved rounds: each round runs every process once, after waiting for a quiet machine.
+ * Machines differ and drift, so only results of the same round are compared.
  */
 
 import { keyOf, runProcess } from './process.js';
 import { waitForQuiet } from './quiet.js';
 
-/** How long one start may wait for a quiet machine. */
+/** Longest wait of one start for a quiet machine. */
 const QUIET_LIMIT_MS = 15_000;
 
 /**
@@ -16,15 +16,15 @@ const QUIET_LIMIT_MS = 15_000;
  *   round
  * @property {Map<string, { reason: string, isFailure: boolean }>} missing why a process has no
  *   numbers
- * @property {number} rounds that were finished
+ * @property {number} rounds completed
  * @property {number} noisyStarts
  *
  * @typedef {object} RoundsOptions
  * @property {readonly import('./rows.js').Row[]} rows
  * @property {number} rounds
- * @property {number} quietBudgetMs how long all starts together may wait for a quiet machine
+ * @property {number} quietBudgetMs longest wait of all starts together for a quiet machine
  * @property {(progress: { round: number, at: number, of: number, key: string }) => void} [onProgress]
- * @property {AbortSignal} [signal] ends it; what was measured until then is kept
+ * @property {AbortSignal} [signal] ends the rounds; results so far are kept
  */
 
 /** @param {RoundsOptions} options @returns {Promise<Results>} */

@@ -1,8 +1,8 @@
 // @ts-check
 /**
  * The rows of the benchmark. Each file below exports its `title`, its `rows` and, unless its
- * programs are in C, the `measure` that bench/case.js calls. A row is one number of one process;
- * rows of the same process share its run.
+ * programs are in C, the `measure` that bench/case.js calls. A row is one number of one process.
+ * Rows of the same process share a run.
  */
 
 /**
@@ -10,11 +10,11 @@
  * @property {string} file from bench/: a .js file with `measure`, or a .c file
  * @property {readonly string[]} [args]
  * @property {readonly string[]} [flags] for node
- * @property {number} [cores] it says nothing on a machine with fewer
+ * @property {number} [cores] needed; unavailable on a machine with fewer
  *
  * @typedef {object} Comparison
  * @property {string} to the name of another row
- * @property {number} [times] compare with so many of the other: two round trips
+ * @property {number} [times] compare with a multiple of the other, e.g. two round trips
  * @property {number} [max] target for the ratio
  * @property {number} [min]
  *
@@ -22,10 +22,10 @@
  * @property {string} name
  * @property {string} unit
  * @property {Process} process
- * @property {string} [value] which of the process's numbers; its `value` unless given
+ * @property {string} [value] name of the number; default: `value`
  * @property {readonly Comparison[]} [compare]
  * @property {number} [max] target for the value
- * @property {boolean} [quick] also in the quick form
+ * @property {boolean} [quick] also measured by --quick
  *
  * @typedef {{ title: string, rows: readonly Row[] }} Group
  */
@@ -64,12 +64,12 @@ export function allGroups() {
 }
 
 /**
- * The rows that are wanted and, so that there is something to compare with, those that they refer
- * to.
+ * The selected rows and the rows that they are compared with.
  * @param {readonly Group[]} groups
  * @param {(row: Row, group: Group) => boolean} isWanted
- * @param {boolean} isQuick of several references, only the first and those that a target needs
- * @returns {Group[]} without those that have no rows left
+ * @param {boolean} isQuick keeps only the first of several references, and those that a target
+ *   needs
+ * @returns {Group[]} without empty groups
  */
 export function select(groups, isWanted, isQuick) {
   const wanted = new Set();
@@ -77,7 +77,7 @@ export function select(groups, isWanted, isQuick) {
   const want = (/** @type {Row | undefined} */ row) => {
     if (row === undefined || wanted.has(row)) return;
     wanted.add(row);
-    // Of a reference the references are not needed.
+    // The references of a reference are not needed.
     for (const [index, { to, min, max }] of (row.compare ?? []).entries())
       if (!isQuick || index === 0 || (min ?? max) !== undefined) wanted.add(byName.get(to));
   };

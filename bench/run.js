@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * npm run bench: measures the request path against references of the same machine and the same run,
- * and prints medians, spread and ratios beside their targets. `-- --help` says the rest. Nothing
- * fails for a missed target; the gate for regressions is `npm run bench:check`.
+ * npm run bench: measures the request path against references on the same machine in the same run.
+ * Prints medians, spread and ratios with their targets. `-- --help` lists the options. A missed
+ * target is not an error: the regression test is `npm run bench:check`.
  */
 
 import { mkdirSync, writeFileSync } from 'node:fs';
@@ -17,7 +17,7 @@ import { table } from './table.js';
 
 const ROUNDS = 7;
 const QUICK_ROUNDS = 2;
-/** How long all starts together may wait for a quiet machine. */
+/** Longest wait of all starts together for a quiet machine, in ms. */
 const QUIET_BUDGET_MS = 300_000;
 const QUICK_QUIET_BUDGET_MS = 5000;
 const JSON_FILE = fileURLToPath(new URL('../.cache/bench/last.json', import.meta.url));
@@ -52,7 +52,7 @@ const groups = select(
   options.quick,
 );
 const rows = groups.flatMap((group) => group.rows);
-if (rows.length === 0) fail(`no row contains ${options.only.join(' or ')}; --list names them`);
+if (rows.length === 0) fail(`no row contains ${options.only.join(' or ')}; --list prints all rows`);
 if (options.list) {
   for (const group of groups) console.log(`${group.title}\n${group.rows.map((row) => `  ${row.name}`).join('\n')}`);
   process.exit(0);
@@ -87,12 +87,12 @@ const machine = {
 };
 console.log(
   `${machine.cpu}, ${machine.cores} cores, Node ${machine.node}; ` +
-    `${results.rounds} of ${options.rounds} rounds, ${results.noisyStarts} starts beside other programs`,
+    `${results.rounds} of ${options.rounds} rounds, ${results.noisyStarts} starts on a busy machine`,
 );
 mkdirSync(dirname(options.json), { recursive: true });
 const { rounds, noisyStarts } = results;
 writeFileSync(options.json, `${JSON.stringify({ machine, rounds, noisyStarts, rows: report }, null, 2)}\n`);
-console.log(`every figure: ${options.json}`);
+console.log(`all numbers: ${options.json}`);
 process.exit(interrupt.signal.aborted ? 130 : failures.length > 0 ? 1 : 0);
 
 function parseOptions() {
@@ -112,7 +112,7 @@ function parseOptions() {
       process.exit(0);
     }
     const count = Number(values.rounds ?? (values.quick ? QUICK_ROUNDS : ROUNDS));
-    if (!Number.isInteger(count) || count < 1) fail(`--rounds ${values.rounds}: give a whole number from 1`);
+    if (!Number.isInteger(count) || count < 1) fail(`--rounds ${values.rounds}: expected a whole number of at least 1`);
     return { ...values, rounds: count };
   } catch (error) {
     return fail(/** @type {Error} */ (error).message);

@@ -1,7 +1,5 @@
 // @ts-check
-/**
- * From the numbers of the rounds to what is told: medians, spread, and ratios with their targets.
- */
+/** Summarises the numbers of the rounds: medians, spread, and ratios with their targets. */
 
 import { keyOf } from './process.js';
 
@@ -49,8 +47,8 @@ export function summarise(rows, results) {
       .filter(({ to }) => byName.has(to))
       .map(({ to, times = 1, min, max }) => {
         const others = valuesOf(byName.get(to));
-        // Of the ratios of each round the median, not the ratio of the medians: rounds on a slow
-        // machine are slow for both.
+        // The median of the rounds' ratios, not the ratio of the medians: in a slow round both are
+        // slow.
         const ratio = median(
           values.flatMap((value, round) => {
             const other = others[round];

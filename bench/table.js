@@ -41,7 +41,7 @@ export function table(title, rows) {
         mark(row.isMet),
       ]);
     for (const ratio of row.ratios) {
-      // The value stands in the row's first line only.
+      // The value is only in the row's first line.
       const first = value.length > 0 ? value.splice(0) : ['', '', '', '', ''];
       const to = ratio.times === 1 ? ratio.to : `${ratio.times} × ${ratio.to}`;
       printed.push([...first, ratio.ratio?.toFixed(2) ?? '', to, bounds(ratio), mark(ratio.isMet)]);

@@ -1,11 +1,10 @@
 // @ts-check
 /**
- * The ranges and accesses of the one-thread cases. reference/dispatcher.c makes the same ones,
- * number by number, so that both sides look up the same addresses in the same order: whoever
- * changes one file changes the other.
+ * The ranges and accesses of the one-thread cases. reference/dispatcher.c generates the same ones,
+ * so that both look up the same addresses in the same order. Change both files together.
  *
- * Range r belongs to client r mod 16. Even ranges are 8 ports, odd ones a page of MMIO, each with a
- * gap of its own length behind it, where the unclaimed accesses go.
+ * Range r belongs to client r mod 16. Even ranges are 8 ports, odd ones a page of MMIO. Each is
+ * followed by a gap of its own length, for the unclaimed accesses.
  */
 
 export const RANGE_COUNTS = [1, 16, 64, 256, 1024, 4096];
@@ -17,8 +16,8 @@ export const PATTERNS = /** @type {const} */ (['uniform', 'hot', 'unclaimed']);
 /** @typedef {typeof PATTERNS[number]} Pattern */
 
 /**
- * Accesses before they repeat: enough to reach each of 4096 ranges, few enough to stay in a
- * second-level cache.
+ * Period of the accesses: long enough to reach each of 4096 ranges, short enough for a second-level
+ * cache.
  */
 export const ACCESSES = 16_384;
 

@@ -1,11 +1,12 @@
 // @ts-check
 /**
- * npm run bench:check [-- --write]: the gate for regressions of the request path. It measures the
- * rows of bench/baseline.json in their quick form and compares ratios, which differ little between
- * machines. A ratio fails only when three tries in a row are beyond its tolerance; each try takes
- * the quickest batch of a few rounds, because other programs only make one slower. Exits with 0
- * when all hold, 1 when not. With --write it makes what it sees the new baseline; the tolerances
- * stay.
+ * npm run bench:check [-- --write]: the regression test of the request path.
+ *
+ * It measures the rows of bench/baseline.json and compares ratios, which differ little between
+ * machines. A ratio fails only if three tries in a row exceed its tolerance. Each try takes the
+ * fastest batch of a few rounds, because other programs can only slow a batch down. Exit status: 0
+ * if all ratios hold, otherwise 1. `--write` stores the measured ratios as the new baseline and
+ * keeps the tolerances.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -20,7 +21,7 @@ const ROUNDS = 2;
 const FILE = fileURLToPath(new URL('../bench/baseline.json', import.meta.url));
 
 /**
- * `ratio` is what `row` takes over what `to` takes; it holds up to `ratio` times `tolerance`.
+ * `ratio` is the time of `row` divided by that of `to`. It holds up to `ratio` times `tolerance`.
  * Without `to` the row's value itself must not exceed `max`.
  * @typedef {{ row: string, to?: string, ratio?: number, tolerance?: number, max?: number }} Expected
  */
@@ -43,7 +44,7 @@ if (write) {
   console.log(`written: ${FILE}`);
 } else if (open.length > 0) {
   console.error(`slower than the baseline, ${TRIES} times in a row: ${open.map(({ row }) => row).join('; ')}`);
-  console.error('If that is meant, make it the new baseline on a quiet machine: npm run bench:check -- --write');
+  console.error('If this is intended, write a new baseline on a quiet machine: npm run bench:check -- --write');
   process.exit(1);
 }
 process.exit(0);
@@ -51,12 +52,12 @@ process.exit(0);
 /** @param {string} name */
 function find(name) {
   const row = byName.get(name);
-  if (row === undefined) throw new Error(`bench/baseline.json names a row that is not there: ${name}`);
+  if (row === undefined) throw new Error(`bench/baseline.json names an unknown row: ${name}`);
   return row;
 }
 
 /**
- * Prints what was seen.
+ * Prints the measured ratio. Returns whether it holds or cannot be measured here.
  * @param {Expected} expected
  * @param {import('../bench/rounds.js').Results} results
  */
@@ -82,7 +83,7 @@ function holds(expected, results) {
 }
 
 /**
- * The smallest number of the rounds, or why there is none.
+ * The smallest number of the rounds, or the reason why there is none.
  * @param {string} name
  * @param {import('../bench/rounds.js').Results} results
  */

@@ -1,6 +1,5 @@
-// Assembles the guest programs anew and compares them, byte for byte, with the committed ones: what
-// runs is what the sources say. Exits with 0 when they are the same, 1 when not, 2 when there is no
-// nasm to tell. With --write it puts the new ones in place.
+// Assembles the guest programs and compares them byte for byte with the committed binaries. Exit
+// status: 0 if they are equal, 1 if not, 2 without nasm. `--write` replaces the committed ones.
 
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
@@ -11,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 const guests = fileURLToPath(new URL('../guests/', import.meta.url));
 const write = process.argv.includes('--write');
 
-// nasm's own alignb macro names warnings that `all` then does not know.
+// nasm's alignb macro names warnings that `all` does not know.
 const NASM_OPTIONS = ['-f', 'bin', '-w+all', '-w-unknown-warning', '-w+error'];
 
 const version = spawnSync('nasm', ['-v'], { encoding: 'utf8' });
@@ -37,7 +36,7 @@ function check(source) {
   const output = join(scratch, binary);
   const nasm = spawnSync('nasm', [...NASM_OPTIONS, '-o', output, source], { cwd: guests, encoding: 'utf8' });
   if (nasm.status !== 0) {
-    console.error(`${source}: nasm refuses it`);
+    console.error(`${source}: nasm failed`);
     console.error(nasm.stderr);
     return false;
   }
@@ -45,18 +44,18 @@ function check(source) {
   if (write) writeFileSync(join(guests, binary), built);
   const committed = readIfThere(join(guests, binary));
   if (committed === undefined) {
-    console.error(`${binary}: missing. Make it with \`node scripts/check-guests.mjs --write\`.`);
+    console.error(`${binary}: missing. Run \`node scripts/check-guests.mjs --write\`.`);
     return false;
   }
   if (built.equals(committed)) {
-    console.log(`${binary}: ${built.length} bytes, as its source says`);
+    console.log(`${binary}: ${built.length} bytes, equal to its source`);
     return true;
   }
   let at = 0;
   while (at < Math.min(built.length, committed.length) && built[at] === committed[at]) at++;
   console.error(
     `${binary}: differs from what ${version.stdout.trim()} makes of ${source}: ${committed.length} bytes, not ` +
-      `${built.length}; first at 0x${at.toString(16)}. If the source is right: \`node scripts/check-guests.mjs --write\`.`,
+      `${built.length}; first at 0x${at.toString(16)}. If the source is right, run \`node scripts/check-guests.mjs --write\`.`,
   );
   return false;
 }

@@ -1,14 +1,13 @@
-// Boots Debian once for each of some fault plans and prints what became of it: whether user space
-// was reached and when, what was injected, and what the kernel said that it does not say without
-// faults.
+// Boots Debian once with each of several fault plans and prints the outcome: whether and when user
+// space was reached, the injected faults, and kernel messages that do not appear without faults.
 //
-//   npm run fault:survey                         all plans; each boot has 60 s
-//   npm run fault:survey -- --limit 120 uart     plans whose name or rule contains a word, after the plain boot
+//   npm run fault:survey                         all plans, 60 s for each boot
+//   npm run fault:survey -- --limit 120 uart     plans that contain a word, after the plain boot
 //   npm run fault:survey -- --markdown           the table for docs/fault-injection.md
 //   npm run fault:survey -- --list               the plans
 //
-// The guest is that of `upcall run debian`, which fetches it once. UPCALL_DIST names another build
-// than dist/.
+// The guest is that of `upcall run debian`, which fetches it once. UPCALL_DIST selects a build
+// other than dist/.
 
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
@@ -38,10 +37,10 @@ const PLANS = [
 ];
 const SEED = 1;
 const REACHED = /upcall: user space reached \(([\d.]+) s\)/;
-/** What a reader looks for in a long report of the kernel, and the line that it begins with. */
+/** Lines of a kernel report that matter most, and the lines that delimit it. */
 const WORST = /^(?:Kernel panic|kernel BUG|BUG:|Oops|invalid opcode|WARNING:)/;
 const SCISSORS = /^-+\[ (?:cut here|end trace|end Kernel)/;
-/** Lines of the kernel, and their length; a table of the documentation has less room. */
+/** Kernel lines shown, and their width. The table for the documentation is narrower. */
 const LINES_SHOWN = 2;
 const COLUMNS = 110;
 const TABLE_COLUMNS = 54;
@@ -68,9 +67,9 @@ if (!existsSync(main)) {
 
 /**
  * @typedef {object} Boot
- * @property {number | undefined} seconds from the start of the process until user space spoke
+ * @property {number | undefined} seconds from the start of the process until user space ran
  * @property {string} end
- * @property {string[]} said the kernel's lines, without their times
+ * @property {string[]} messages the kernel's lines without their times
  * @property {string} injected
  */
 
@@ -82,22 +81,22 @@ function boot(rules) {
   const started = performance.now();
   const child = spawn(process.execPath, [main, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
   let console = '';
-  let told = '';
+  let errorOutput = '';
   /** @type {number | undefined} */
   let seconds;
   child.stdout.on('data', (/** @type {Buffer} */ bytes) => {
     console += bytes.toString('latin1');
     if (seconds === undefined && REACHED.test(console)) seconds = (performance.now() - started) / 1000;
   });
-  child.stderr.on('data', (/** @type {Buffer} */ bytes) => (told += bytes.toString('utf8')));
+  child.stderr.on('data', (/** @type {Buffer} */ bytes) => (errorOutput += bytes.toString('utf8')));
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (status) => {
-      const rows = [...told.matchAll(/^ {2}\S.*? {2,}(\d+) {2,}(\d+) /gm)];
+      const rows = [...errorOutput.matchAll(/^ {2}\S.*? {2,}(\d+) {2,}(\d+) /gm)];
       resolve({
         seconds,
         end: status === 0 ? 'powered off' : status === 3 ? `stopped at ${limit} s` : `status ${status}`,
-        said: [...console.matchAll(/^\[ *[\d.]+\] (.*)$/gm)].map(([, line = '']) => line.trim()),
+        messages: [...console.matchAll(/^\[ *[\d.]+\] (.*)$/gm)].map(([, line = '']) => line.trim()),
         injected: rows.map(([, matches, injected]) => `${injected} of ${matches}`).join(', '),
       });
     });
@@ -123,23 +122,23 @@ const usual = new Set();
 if (options.markdown)
   process.stdout.write('| rule | user space | injected | kernel messages |\n| --- | --- | --- | --- |\n');
 for (const [name, ...rules] of plans) {
-  const { seconds, end, said: lines, injected } = await boot(rules);
+  const { seconds, end, messages: lines, injected } = await boot(rules);
   if (rules.length === 0) for (const line of lines) usual.add(shape(line));
-  const news = [...new Set(lines.filter((line) => !usual.has(shape(line)) && !SCISSORS.test(line)))];
-  // The worst first; the sort is stable.
-  news.sort((a, b) => Number(WORST.test(b)) - Number(WORST.test(a)));
+  const unusual = [...new Set(lines.filter((line) => !usual.has(shape(line)) && !SCISSORS.test(line)))];
+  // The worst first. The sort is stable.
+  unusual.sort((a, b) => Number(WORST.test(b)) - Number(WORST.test(a)));
   // Only user space powers the machine off.
   const unseen = end === 'powered off' ? 'ran silently, powered off' : `no, ${end}`;
   const reached = seconds === undefined ? unseen : `${seconds.toFixed(1)} s${end === 'powered off' ? '' : `, ${end}`}`;
   if (options.markdown) {
-    const said = cut(news[0] ?? '', TABLE_COLUMNS).replaceAll('|', '\\|');
+    const message = cut(unusual[0] ?? '', TABLE_COLUMNS).replaceAll('|', '\\|');
     const rule = rules.length === 0 ? '(none)' : rules.map((text) => `\`${text}\``).join(' ');
-    process.stdout.write(`| ${rule} | ${reached} | ${injected} | ${said} |\n`);
+    process.stdout.write(`| ${rule} | ${reached} | ${injected} | ${message} |\n`);
     continue;
   }
   process.stdout.write(`${name.padEnd(40)} ${reached.padEnd(28)} ${injected}\n`);
-  for (const line of news.slice(0, LINES_SHOWN)) process.stdout.write(`    ${cut(line, COLUMNS)}\n`);
-  if (news.length > LINES_SHOWN) process.stdout.write(`    (${news.length - LINES_SHOWN} more lines)\n`);
+  for (const line of unusual.slice(0, LINES_SHOWN)) process.stdout.write(`    ${cut(line, COLUMNS)}\n`);
+  if (unusual.length > LINES_SHOWN) process.stdout.write(`    (${unusual.length - LINES_SHOWN} more lines)\n`);
 }
 
 /** @type {(line: string, columns: number) => string} */

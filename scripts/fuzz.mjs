@@ -1,11 +1,11 @@
-// Inputs without end against everything that must bear any input (src/fuzzing/). What reaches new
-// code is kept and changed further. A finding is made small and written to
-// conformance/corpus/TARGET/, where a test plays it from then on.
+// Coverage-guided fuzzing of all code that must survive any input (src/fuzzing/). Inputs that reach
+// new code are kept and mutated further. A finding is shrunk and written to
+// conformance/corpus/TARGET/, where a test replays it from then on.
 //
 //   npm run fuzz -- devices --seconds 60          one target
 //   npm run fuzz -- all --seconds 600 --seed 7    each of them in turn
 //
-// Exits with 0 when nothing was found, else with 1. UPCALL_DIST names another build than dist/.
+// Exit status: 0 without a finding, otherwise 1. UPCALL_DIST selects a build other than dist/.
 
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
@@ -35,8 +35,8 @@ const { HangWatch } = await load('hang-watch.js');
 const HELP = `fuzz TARGET [--seconds N] [--seed N] [--keep] [--quiet]
   TARGET       all, or one of:
 ${FUZZ_TARGETS.map(({ name, about }) => `                 ${name.padEnd(10)} ${about}`).join('\n')}
-  --seconds N  how long for each target (default: 60); Ctrl-C ends it sooner
-  --seed N     which inputs (default: a new one, which is printed)
+  --seconds N  time for each target (default: 60); Ctrl-C ends it earlier
+  --seed N     seed of the inputs (default: a new one, which is printed)
   --keep       write inputs that reached new code to the corpus
   --quiet      no progress
 `;
@@ -83,7 +83,7 @@ for (const target of targets) {
     signal: interrupted.signal,
     playing: (input) => watch.playing(input),
     onProgress: (now) => {
-      if (now.finding !== undefined) process.stdout.write(`FOUND ${now.finding.message}\n  making it small\n`);
+      if (now.finding !== undefined) process.stdout.write(`FOUND ${now.finding.message}\n  shrinking it\n`);
       if (options.quiet || performance.now() - shown < SHOW_MS) return;
       shown = performance.now();
       process.stdout.write(`  ${describe(now)}\n`);

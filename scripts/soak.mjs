@@ -1,23 +1,23 @@
-// Rounds of real vCPU threads and real device threads that are terminated, pulled, stopped for a
-// while, or throw at random points (src/conformance/soak/). Exits with 0 when every vCPU had every
-// answer and nothing was left behind, else with 1.
+// Soak test: rounds of real vCPU and device threads that are terminated, removed, suspended, or
+// throw at random points (src/conformance/soak/). Exit status: 0 if every access was completed and
+// nothing is left behind, otherwise 1.
 //
 //   npm run soak                                  10,000 rounds, a new seed
-//   npm run soak -- --rounds 300 --seed 7         short, for a change; the same troubles as every time
+//   npm run soak -- --rounds 300 --seed 7         a short run with reproducible disturbances
 //
-// UPCALL_DIST names another build than dist/.
+// UPCALL_DIST selects a build other than dist/.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
-const HELP = `soak [--rounds N] [--seed N] [--quiet]: vCPUs and devices in real threads, with troubles
-  --rounds N   how many (default: 10000)
-  --seed N     which troubles there are (default: a new one, which is printed)
+const HELP = `soak [--rounds N] [--seed N] [--quiet]: vCPUs and devices in real threads, with disturbances
+  --rounds N   number of rounds (default: 10000)
+  --seed N     seed of the disturbances (default: a new one, which is printed)
   --quiet      no progress
 `;
-/** What may be more at the end than after the first VM. */
+/** Growth allowed between the first VM and the end. */
 const MAY_GROW = { threads: 0, descriptors: 0, heapMiB: 8, externalMiB: 8 };
 
 const { values: options } = parseArgs({

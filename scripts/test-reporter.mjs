@@ -1,12 +1,12 @@
-// What `npm test` prints: a line for each file, everything about a failure, each skipped test with
-// its reason, the totals. The runner gives a file's results after those of another, whatever ran at
-// the same time.
+// The reporter of `npm test`: one line per file, all details of a failure, each skipped test with
+// its reason, and the totals. The runner emits the results file by file, even if files run in
+// parallel.
 
 import { basename, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { inspect } from 'node:util';
 
-/** Of what a file has printed, the end is kept, for the case that it fails. */
+/** Characters kept of a file's output. They are printed if it fails. */
 const MAX_OUTPUT = 20_000;
 const ORDERED = new Set(['test:pass', 'test:fail', 'test:stdout', 'test:stderr', 'test:diagnostic']);
 const indent = (/** @type {string} */ text, by = '    ') => text.trimEnd().replace(/^/gm, by);
@@ -21,7 +21,7 @@ export default async function* report(source) {
     return failed > 0 && output !== '' ? `${line}  which printed:\n${indent(output, '  | ')}\n` : line;
   };
   for await (const { type, data } of source) {
-    // What else there is (begun, queued, complete) comes when it happens, out of order.
+    // Other events (started, queued, complete) are emitted out of order.
     if (!ORDERED.has(type)) continue;
     // Early versions of Node 20 give a URL for some events.
     const from = data && 'file' in data && data.file?.replace(/^file:.*/, fileURLToPath);
@@ -39,14 +39,14 @@ export default async function* report(source) {
       const { error, duration_ms: took } = data.details;
       const { failureType, cause } = /** @type {Error & { failureType?: string }} */ (error);
       if (data.nesting === 0) ms += took;
-      // Its tests have said why.
+      // Its subtests have reported why.
       if (failureType === 'subtestsFailed') continue;
       failed++;
       const where = `✖ ${data.name} (${basename(file)}${data.line ? `:${data.line}` : ''}, ${Math.round(took)} ms)`;
       failures.push(where);
       yield `${where}\n${indent(cause instanceof Error ? inspect(cause) : `${failureType}: ${cause ?? error.message}`)}\n`;
     } else if (type === 'test:diagnostic' && data.nesting === 0) {
-      // The first of the totals.
+      // The first line of the totals.
       if (data.message.startsWith('tests ')) yield [endFile(), ...failures, ''].join('\n');
       yield `ℹ ${data.message}\n`;
     }

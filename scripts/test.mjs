@@ -1,5 +1,5 @@
-// Runs the built tests, all of them or those whose path contains one of the given words. Node 20's
-// test runner takes no glob patterns and later ones take no folders, so the files are listed here.
+// Runs the built tests: all, or those whose path contains one of the given words. The files are
+// listed here because Node 20's test runner takes no glob patterns and later ones take no folders.
 
 import { spawnSync } from 'node:child_process';
 import { readdirSync } from 'node:fs';
@@ -9,9 +9,9 @@ import { fileURLToPath } from 'node:url';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const dist = process.env.UPCALL_DIST ?? join(here, '../dist');
-/** The runner's own choice leaves a core to itself, which is half of a machine with two. */
+/** At least 2: the runner's default leaves one core unused. */
 const filesAtOnce = Math.max(2, availableParallelism() - 1);
-/** A file that hangs must not hang the run. */
+/** Ends a file that hangs. */
 const FILE_LIMIT_MS = 900_000;
 const words = process.argv.slice(2);
 const files = readdirSync(dist, { recursive: true })
@@ -20,7 +20,7 @@ const files = readdirSync(dist, { recursive: true })
   .sort()
   .map((file) => join(dist, file));
 if (files.length === 0) {
-  console.error(`no built test matches ${words.join(' ')}; run npm run build first`);
+  console.error(`no built test matches ${words.join(' ')}. Run npm run build first`);
   process.exit(2);
 }
 const options = [

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * What the request path allocates: bytes for each request and garbage collections, in one thread
- * and on both sides of the page.
+ * Allocations of the request path: bytes per request and garbage collections, in one thread and on
+ * both sides of the page.
  */
 
 import { countAllocation } from '../allocation-counter.js';
@@ -12,11 +12,10 @@ export const title = 'Allocation';
 
 const FLAGS = ['--expose-gc'];
 const FILE = 'cases/allocation.js';
-/** What may be left: the counting itself, and code that the engine still compiles. */
+/** Tolerance for the counting itself and for code that the engine still compiles. */
 const NOTHING = 0.05;
 /**
- * With threads: beside it the turns of the event loop, a kilobyte and a half once in a thousand
- * requests.
+ * With threads: also the turns of the event loop, 1.5 KiB in a thousand requests.
  */
 const TURNS = 2;
 
@@ -92,14 +91,14 @@ async function betweenTwo() {
     spinUs: 10_000,
   });
   const finished = machine.run();
-  // Inside of what the vCPU measures.
+  // Within the vCPU's own measurement.
   await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS + MEASURE_MS / 4));
   const end = countAllocation();
   await new Promise((resolve) => setTimeout(resolve, MEASURE_MS / 2));
   const { bytes, collections } = end();
   const [result] = await finished;
   if (result === undefined) throw new Error('the vCPU measured nothing');
-  // The middle half of the vCPU's time, so half of its requests.
+  // The middle half of the vCPU's time has half of its requests.
   const requests = result.accesses / 2;
   return {
     bytes: bytes / requests,

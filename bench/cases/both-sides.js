@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * The code of a request without its hand-overs: the real I/O handler of a vCPU, whose upcall runs
- * the HSM at once, in the same thread. And the vCPU's part alone, with three moves in place of the
- * HSM.
+ * The code of a request without thread switches: the real I/O handler of a vCPU, whose upcall runs
+ * the HSM synchronously. And the vCPU's part alone, with three state changes in place of the HSM.
  */
 
 import { product } from '../product.js';
@@ -76,7 +75,8 @@ export async function measure(which) {
     completionPolling: false,
   });
   const batch = () => {
-    for (let i = 0; i < BATCH; i++) if (handler.portRead(PORT, 1) !== ANSWER) fail('the device was not asked');
+    for (let i = 0; i < BATCH; i++)
+      if (handler.portRead(PORT, 1) !== ANSWER) fail('the access did not reach the device');
   };
   const warm = performance.now() + WARM_UP_MS;
   while (performance.now() < warm) batch();

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Requests while three other threads of the process are busy all the time: nobody has a core to
- * look on. Looks as they adapt against sleeping at once.
+ * Requests while three other threads of the process keep all cores busy: adaptive spinning against
+ * parking at once.
  */
 
 import { Worker } from 'node:worker_threads';

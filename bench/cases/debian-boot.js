@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Debian on the embedded core, from the start of the process to its user space; and the same with
- * every access a plain call.
+ * Debian on the embedded core, from the start of the process until user space runs, and the same
+ * with every access a plain call.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -33,7 +33,7 @@ export async function measure(how) {
   const { USER_SPACE_REACHED } = await product('cli/debian/initramfs.js');
   const fetchedFrom = performance.now();
   const guest = await fetchDebian({ progress: () => undefined });
-  // Only the first time is it long, and then it is the network's.
+  // Only the first fetch takes long, for the network.
   const fetchMs = performance.now() - fetchedFrom;
   const image = {
     image: await readFile(guest.kernel),

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A request to a device in a thread of its own: three threads, each of which sleeps until the one
- * before wakes it.
+ * A request to a device in a thread of its own, through three threads: all parked between moves, or
+ * with the product's adaptive spin.
  */
 
 import { createMachine, nsEach } from '../machine.js';
@@ -18,14 +18,14 @@ export const rows = [
     quick: true,
   },
   {
-    name: 'three threads, as the product looks',
+    name: 'three threads, adaptive',
     unit: 'ns',
-    process: { file: 'cases/device-thread.js', args: ['look'] },
+    process: { file: 'cases/device-thread.js', args: ['adaptive'] },
     compare: [{ to: 'Atomics.wait', times: 2 }],
   },
 ];
 
-/** @param {string} how `sleep`, or `look` for the product's own looks */
+/** @param {string} how `sleep` or `adaptive` */
 export async function measure(how) {
   const sleepsAtOnce = how === 'sleep';
   const machine = await createMachine({

@@ -1,6 +1,6 @@
 // @ts-check
 /**
- * From the start of a process to the first request served; beside it a process that only loads the
+ * From the start of a process until the first request is served, and a process that only loads the
  * same modules.
  */
 

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A guest's loop of accesses on the embedded core, as the guest itself measures it; and the same
- * with every access a plain call.
+ * A guest's loop of accesses on the embedded core, measured by the guest, and the same with every
+ * access a plain call.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -37,7 +37,7 @@ export const rows = [
 export async function measure(how, access) {
   const { guestImage } = await product('index.js');
   const image = await readFile(guestImage('monitor'));
-  // The first loop warms the path up.
+  // The first loop is the warm-up.
   const cmdline = `time ${access} ${ACCESSES}.; time ${access} ${ACCESSES}.; poweroff`;
   const text = await runGuest(how, { image, cmdline }, MEMORY_MIB);
   const [, last] = [...text.matchAll(/(\d+) ns each/g)];

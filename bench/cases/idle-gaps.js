@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A guest that computes for a while after each access: whether the other side still looks when the
- * next one comes.
+ * A guest that computes between accesses: shows up to which gap the other side still spins when the
+ * next access comes.
  */
 
 import { createMachine, percentile } from '../machine.js';

@@ -1,9 +1,8 @@
 // @ts-check
 /**
- * What a page that watches costs a guest that makes requests as fast as it can: slots sixty times a
- * second, moves and tables less often, to one WebSocket client in another process. Windows with and
- * without it follow each other in the same run, and each is compared with the one before: machines
- * drift.
+ * The slowdown of a guest that makes requests as fast as it can while a live page watches: slots
+ * sixty times per second, moves and tables less often, to one WebSocket client in another process.
+ * Windows with and without a watcher alternate (paired-windows.js).
  */
 
 import { fork } from 'node:child_process';
@@ -19,7 +18,7 @@ export const title = 'The live page';
 /** @param {string} what */
 const processOf = (what) => ({ file: 'cases/live-page.js', args: [what], cores: 2 });
 /**
- * What the page may ask for.
+ * What the page can request.
  * @type {Readonly<Record<string, { slots: boolean, tables: boolean, moves: object | null }>>}
  */
 const WATCHES = {
@@ -61,7 +60,7 @@ export async function measure(what) {
   await vm.start();
   await new Promise((resolve) => setTimeout(resolve, WARM_UP_MS));
   /**
-   * What the client had and used while it watched, and while it did not.
+   * The client's frames and processor time, while it watched and while it did not.
    * @type {{ framesPerSecond: number, cpuUs: number }[]}
    */
   const had = [];
@@ -84,7 +83,7 @@ export async function measure(what) {
   return {
     perSecond: 1e9 / result.onNs,
     slowdown: result.slowdown,
-    // On two cores that are both full, the client's time is the guest's.
+    // If both cores are busy, the client takes its time from the guest.
     server: result.slowdown - clientPercent,
     frames: median(had.map(({ framesPerSecond }) => framesPerSecond)) ?? NaN,
     client: clientPercent,

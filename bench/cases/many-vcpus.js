@@ -1,8 +1,7 @@
 // @ts-check
 /**
- * 1 to 16 vCPU threads that do nothing but access: how many requests the worker serves, how long
- * the slowest wait, whether each vCPU gets its share, and how late a timer of the Service VM's
- * thread gets meanwhile.
+ * 1 to 16 vCPU threads that only make accesses: requests served per second, latency of the slowest,
+ * fairness between vCPUs, and delay of a timer in the Service VM's thread.
  */
 
 import { createMachine, percentile } from '../machine.js';
@@ -10,7 +9,7 @@ import { createMachine, percentile } from '../machine.js';
 export const title = 'Many vCPUs, one Service VM';
 
 const VCPUS = [1, 2, 4, 8, 16];
-/** The ratio that still counts as “not falling”: medians of a few rounds differ by so much. */
+/** Lowest ratio that counts as “not falling”: medians of a few rounds differ by as much. */
 const SAME = 0.95;
 /** @type {import('../rows.js').Row[]} */
 export const rows = VCPUS.flatMap((vcpus) => {
@@ -35,8 +34,7 @@ export const rows = VCPUS.flatMap((vcpus) => {
 });
 
 /**
- * Each thread compiles for itself, in its share of the cores: more threads need more time until
- * they are warm.
+ * Warm-up: each thread compiles for itself in its share of the cores, so more threads need longer.
  */
 const warmUpMs = (/** @type {number} */ vcpus) => 400 * Math.max(1, vcpus / 2);
 const MEASURE_MS = 1200;

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Memory of the process with one VM and with eleven, all waiting for input: what a VM takes. RAM
- * that its guest has not touched is not resident.
+ * Resident memory of the process with one VM and with eleven, all waiting for input. RAM that a
+ * guest has not touched is not resident.
  */
 
 import { readFile } from 'node:fs/promises';
@@ -31,7 +31,7 @@ export async function measure() {
   };
   const add = async () => {
     const vm = await serviceVm.createUserVm({ image: { image }, memoryMiB: MEMORY_MIB });
-    // Its prompt: it has booted and waits.
+    // The prompt: the guest has booted and waits for input.
     await new Promise((/** @type {(value: void) => void} */ resolve) => {
       let text = '';
       standardPc(vm, {

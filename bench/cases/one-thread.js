@@ -1,7 +1,7 @@
 // @ts-check
 /**
  * A request through the product in one thread: fill, dispatch, handle, complete, release, by the
- * real Slot, VmRequests, AddressMap and client. What the code costs, without what threads cost.
+ * real Slot, VmRequests, AddressMap and client. The cost of the code without that of threads.
  */
 
 import { BATCH, createPath } from '../one-thread-path.js';

@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Where the nanoseconds of a request in one thread go: the same request with one more part of the
- * product at each step, each step in a process of its own. bench/picture.js draws them. The value
- * is the quickest batch: what the code costs when nothing else disturbs.
+ * The cost of each part of a request in one thread: each step adds one part of the product, in a
+ * process of its own. bench/picture.js draws them. The value is the fastest batch, which no other
+ * program disturbed.
  */
 
 import { product } from '../product.js';
@@ -19,7 +19,7 @@ const RANGES = 16;
 export const STEPS = [
   'four compare-and-exchanges',
   'the slot’s moves',
-  'the look with ordering',
+  'the ordered poll',
   'the HSM’s copy',
   'the completion',
   'the assignment and its ticket',
@@ -67,7 +67,7 @@ async function batchOf(step) {
   const fill = () => {
     if (!slot.fill(1, 0, ADDRESS, 0, 4, 0, 0, false)) throw new Error('the slot is not free');
   };
-  const look = () => {
+  const poll = () => {
     if (slot.relaxedState !== 0 || slot.state !== 0) throw new Error('the slot is not pending');
   };
   const steps = [
@@ -79,14 +79,14 @@ async function batchOf(step) {
     },
     () => {
       fill();
-      look();
+      poll();
       slot.assign(true);
       slot.complete();
       slot.release();
     },
     () => {
       fill();
-      look();
+      poll();
       slot.copyTo(request);
       slot.assign(true);
       slot.complete();
@@ -94,7 +94,7 @@ async function batchOf(step) {
     },
     () => {
       fill();
-      look();
+      poll();
       slot.copyTo(request);
       slot.assign(true);
       finisher.completeTaken(0, request.type, request.direction, 1, 0);
@@ -102,7 +102,7 @@ async function batchOf(step) {
     },
     () => {
       fill();
-      look();
+      poll();
       slot.copyTo(request);
       assignments.assign(slot, client, true);
       client.notify(request);
@@ -115,7 +115,7 @@ async function batchOf(step) {
   };
 }
 
-/** The moves of a slot's state word and nothing else. */
+/** Only the transitions of a slot's state word. */
 function exchanges() {
   const words = new Int32Array(new SharedArrayBuffer(4096));
   return () => {

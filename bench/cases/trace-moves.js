@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * What the trace costs a request: its four moves in one thread, without the hand-overs, and a whole
- * request between the vCPU's thread and the Service VM's. In one thread the value is the quickest
- * batch, so that nothing else disturbs.
+ * The cost of the trace: the four moves of a request in one thread, and a complete request between
+ * the vCPU's thread and the Service VM's. In one thread the value is the fastest batch, which no
+ * other program disturbed.
  */
 
 import { createLoopVm } from '../loop-hypervisor.js';
@@ -29,12 +29,12 @@ const row = (threads, how, name, more = {}) => ({
   process: { file: FILE, args: [threads, how], cores: Number(threads) },
   ...more,
 });
-const NOBODY = 'trace: four moves, no watcher';
-const compare = [{ to: NOBODY }];
+const UNOBSERVED = 'trace: four moves, no observer';
+const compare = [{ to: UNOBSERVED }];
 
 /** @type {import('../rows.js').Row[]} */
 export const rows = [
-  row('1', 'none', NOBODY),
+  row('1', 'none', UNOBSERVED),
   row('1', 'off', 'trace: four moves, switched off', { compare }),
   row('1', 'burst', 'trace: four moves, on, in a burst', { compare }),
   row('1', 'all', 'trace: four moves, on, all of them timed', { compare }),
@@ -78,7 +78,7 @@ async function requests() {
   let sampleMoves;
   return pairedWindows({
     requests: () => vm.counters().requests,
-    // Nobody reads: a reader's own work is another question.
+    // There is no reader: its work is not part of this measurement.
     turn: (isOn) => {
       sampleMoves?.close();
       sampleMoves = isOn ? vm.inspection.sampleMoves() : undefined;

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * A request between a vCPU's thread and the Service VM's: while both are awake, and when both sleep
- * after each move.
+ * A request between a vCPU's thread and the Service VM's: while both spin, and when both park after
+ * each move.
  */
 
 import { createMachine, nsEach } from '../machine.js';
@@ -12,9 +12,9 @@ const FILE = 'cases/two-threads.js';
 /** @type {import('../rows.js').Row[]} */
 export const rows = [
   {
-    name: 'two threads, both look',
+    name: 'two threads, both spin',
     unit: 'ns',
-    process: { file: FILE, args: ['look'], cores: 2 },
+    process: { file: FILE, args: ['spin'], cores: 2 },
     compare: [{ to: 'C: a slot', max: 1.3 }, { to: 'C: a slot, moved by compare-and-exchange' }],
     quick: true,
   },
@@ -27,10 +27,10 @@ export const rows = [
   },
 ];
 
-/** Long enough that the worker never sleeps; the vCPU's own look is long enough for an answer. */
+/** Long enough that the worker never parks. The vCPU's own spin is long enough for a completion. */
 const LONG_LOOK_US = 10_000;
 
-/** @param {string} how `look` or `sleep` */
+/** @param {string} how `spin` or `sleep` */
 export async function measure(how) {
   const sleepsAtOnce = how === 'sleep';
   const machine = await createMachine({

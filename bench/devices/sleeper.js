@@ -1,5 +1,5 @@
 // @ts-check
-/** The trivial device as a module whose thread sleeps without looking first. */
+/** The trivial device as a module whose thread parks without spinning. */
 
 import { answeringDevice } from '../machine.js';
 import { sleepAtOnce } from '../sleep-at-once.js';

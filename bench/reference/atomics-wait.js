@@ -1,8 +1,8 @@
 // @ts-check
 /**
- * Two threads that sleep in Atomics.wait and wake each other; and the same with Atomics.waitAsync
- * on one side, as the Service VM's thread waits, whose event loop has to go on. Nothing but the two
- * words.
+ * Two threads that sleep in Atomics.wait and wake each other, sharing only two words. And the same
+ * with Atomics.waitAsync on one side, as in the Service VM's thread, whose event loop must not
+ * block.
  */
 
 import { isMainThread, Worker, workerData } from 'node:worker_threads';

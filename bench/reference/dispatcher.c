@@ -1,13 +1,15 @@
 /*
- * dispatcher RANGES uniform|hot|unclaimed: a request through a dispatcher of the HSM driver's design, in one thread.
+ * dispatcher RANGES uniform|hot|unclaimed: a request through a dispatcher of the HSM driver's design,
+ * in one thread.
  *
- * The design: a list of VMs under a reader-writer lock; for each VM a list of clients under a spin lock, the newest first;
- * for each client a list of ranges under a reader-writer lock, the newest first; the first range of the type that holds
- * the access whole decides, else the default client. The slot becomes PROCESSING, a bit is set in the client's bitmap, the
- * client takes the lowest bit, handles the request, clears the bit and makes the slot COMPLETE by a release store. What a
- * kernel adds (waking the client's thread, the hypercall) is not here, so this is kinder than a kernel.
+ * The design: a list of VMs under a reader-writer lock. For each VM a list of clients under a spin
+ * lock, newest first. For each client a list of ranges under a reader-writer lock, newest first. The
+ * first range of the type that contains the complete access decides, otherwise the default client.
+ * The slot becomes PROCESSING and a bit is set in the client's bitmap. The client takes the lowest
+ * bit, handles the request, clears the bit and sets COMPLETE by a release store. The kernel's further
+ * work (waking the client's thread, the hypercall) is omitted, which favours this reference.
  *
- * The ranges and accesses are those of workload.js, number by number.
+ * The ranges and accesses are those of workload.js.
  */
 #include "reference.h"
 
@@ -116,7 +118,7 @@ static void complete(struct vm *vm, int vcpu)
 		vm->notify(vcpu);
 }
 
-/* A client's turn: everything that its bitmap says. */
+/* A client's turn: every request in its bitmap. */
 static void serve(struct vm *vm, struct client *client)
 {
 	unsigned long bits;
@@ -130,7 +132,7 @@ static void serve(struct vm *vm, struct client *client)
 	}
 }
 
-/* The pair of ports for PCI configuration; the workload has no such access, but each one is looked at. */
+/* The ports for PCI configuration. The workload does not use them, but each access is checked. */
 static bool is_config_access(struct vm *vm, struct slot *slot)
 {
 	if (slot->type != PORT || slot->address < 0xcf8 || slot->address > 0xcff)

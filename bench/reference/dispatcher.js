@@ -1,5 +1,5 @@
 // @ts-check
-/** The rows of dispatcher.c: what the one-thread cases compare with. */
+/** The rows of dispatcher.c, the reference of the one-thread cases. */
 
 import { PATTERNS, rangeCount, RANGE_COUNTS } from '../workload.js';
 

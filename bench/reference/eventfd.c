@@ -1,4 +1,7 @@
-/* Two threads that block in read() of an eventfd each and wake each other by write(): how a kernel tells a process. */
+/*
+ * Two threads that block in read() of an eventfd each and wake each other by write(), as a kernel
+ * notifies a process.
+ */
 #include "reference.h"
 
 #include <pthread.h>

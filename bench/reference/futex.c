@@ -1,4 +1,7 @@
-/* Two threads that sleep on a futex each and wake each other: the least that a hand-over between sleepers costs on Linux. */
+/*
+ * Two threads that sleep on a futex each and wake each other: the least cost of a switch between
+ * sleeping threads on Linux.
+ */
 #include "reference.h"
 
 #include <linux/futex.h>

@@ -1,5 +1,5 @@
 /*
- * One cache line between two threads that both spin: the least that any hand-over there and back between two cores costs.
+ * One cache line between two spinning threads: the least cost of a round trip between two cores.
  */
 #include "reference.h"
 
@@ -41,6 +41,6 @@ int main(void)
 		return 1;
 	measure(there_and_back, 512);
 	fflush(stdout);
-	/* The other thread has no end of its own. */
+	/* The other thread never ends. */
 	_Exit(0);
 }

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Two threads that send each other a number over a MessagePort: how threads of Node talk when
- * nobody thinks about it.
+ * Two threads that send each other a number over a MessagePort, the usual channel between threads
+ * in Node.
  */
 
 import { once } from 'node:events';

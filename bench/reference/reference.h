@@ -1,6 +1,6 @@
 /*
- * What the references in C share: a clock, a pause for loops that wait, and the shape of a measurement: a time of warming
- * up, a time of measuring, and one line of JSON. They are the least that the same hand-overs cost on this machine.
+ * Common parts of the references in C: a clock, a pause for spin loops, and a measurement (warm-up,
+ * measured time, one line of JSON). They show the least cost of the same switches on this machine.
  */
 #ifndef REFERENCE_H
 #define REFERENCE_H
@@ -33,8 +33,8 @@ static inline void relax(void)
 }
 
 /*
- * Calls `batch`, which does `count` round trips, for the two times; prints the nanoseconds of one round trip: over all of
- * the time, and in the quickest batch, which no other program has disturbed.
+ * Calls `batch`, which makes `count` round trips, for both times. Prints nanoseconds per round trip,
+ * over all the time and in the fastest batch, which no other program disturbed.
  */
 static inline void measure(void (*batch)(unsigned int count), unsigned int count)
 {

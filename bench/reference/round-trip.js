@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * How the references in JavaScript measure: a time of warming up, a time of measuring, both in
- * batches of round trips.
+ * The measurement of the references in JavaScript: a warm-up and a measured time, both in batches
+ * of round trips.
  */
 
 const WARM_UP_MS = 200;
@@ -10,7 +10,7 @@ const MEASURE_MS = 300;
 /**
  * @param {number} count round trips in one batch
  * @param {(count: number) => void | Promise<void>} batch
- * @returns {Promise<{ value: number }>} nanoseconds of one round trip
+ * @returns {Promise<{ value: number }>} nanoseconds per round trip
  */
 export async function measureTrips(count, batch) {
   const warm = performance.now() + WARM_UP_MS;

@@ -1,5 +1,5 @@
 // @ts-check
-/** The rows of the hand-overs in C: what two threads cost each other at least. */
+/** The rows of the thread switches in C: the least that two threads cost each other. */
 
 export const title = 'C: there and back between two threads';
 

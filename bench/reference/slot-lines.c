@@ -1,7 +1,7 @@
 /*
- * A request there and back over one slot of the page, between two threads that both spin: the words that Slot and the HSM
- * write and read, and nothing else. A slot lies on three cache lines: type at 0, the request from 64 on, kernel_handled
- * and the state at 132 and 136.
+ * A request and its completion through one slot of the page, between two spinning threads: only the
+ * words that Slot and the HSM access. A slot has three cache lines in use: type at 0, the request
+ * from 64 on, kernel_handled and the state at 132 and 136.
  *
  * slot-lines store: the state moves by release stores, as in the driver.
  * slot-lines exchange: by compare-and-exchange, as Slot does.
@@ -36,7 +36,7 @@ static void move(uint32_t from, uint32_t to)
 		abort();
 }
 
-/* The Service VM: copies the request, assigns it, answers it, completes it. */
+/* The Service VM: copies the request, assigns, handles and completes it. */
 static void *serve(void *unused)
 {
 	for (;;) {

@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Two processes that send each other 64 bytes, as much as a request has, over a Unix socket: how
- * devices in other processes are reached elsewhere.
+ * Two processes that send each other 64 bytes, the size of a request, over a Unix socket, as device
+ * models in other processes do.
  */
 
 import { fork } from 'node:child_process';
