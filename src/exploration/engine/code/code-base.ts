@@ -12,7 +12,7 @@ import { gettersOf, lowerModule } from './lowered-module.js';
 
 export interface CodeOptions {
   /** The folder of the compiled modules; names of modules are paths from there, without `.js`. */
-  readonly root: URL;
+  readonly root: { readonly href: string };
   /** Modules that compute and share nothing. They run as they are, which is faster. */
   readonly plain?: readonly string[];
   /** Modules whose top level is the main function of a thread. It becomes their export `main`. */
@@ -60,7 +60,7 @@ export class CodeBase {
   #lower(name: string, changes: readonly CodeChange[]): LoweredModule {
     const { root, adaptations = [], mains } = this.#options;
     const adapted = adaptations.filter(({ module }) => module === name);
-    const shipped = readFileSync(new URL(`${name}.js`, root), 'utf8');
+    const shipped = readFileSync(new URL(`${name}.js`, root.href), 'utf8');
     const changed = [...adapted, ...changes].reduce(
       (text, change) => applyChange(this.compiler, text, change),
       shipped,
