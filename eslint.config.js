@@ -1,10 +1,59 @@
 import tseslint from 'typescript-eslint';
 
-// Type-aware rules: a floating promise in this code base is a vCPU that nobody wakes.
+/** Folders whose comments are wrapped. */
+const WRAPPED = [
+  'bench',
+  'scripts',
+  'src/cli',
+  'src/dashboard',
+  'src/debugging',
+  'src/exploration',
+  'src/fault-injection',
+  'src/fuzzing',
+];
+const COMMENT_COLUMNS = 100;
+/** A comment behind code may use the line that Prettier leaves. */
+const LINE_COLUMNS = 120;
+/** Directives, JSDoc types and long URLs cannot be wrapped. */
+const UNBREAKABLE =
+  /eslint-|typeof import\(|@(?:type|param|returns?|typedef|property|import)\b.*[{}]|https?:\/\/\S{50,}/;
+
+/** Limits the width of comments, which Prettier does not wrap. */
+const commentWidth = {
+  meta: {
+    type: 'layout',
+    messages: { wide: 'This comment line has {{columns}} columns, at most {{limit}} are allowed.' },
+  },
+  create(context) {
+    const { lines } = context.sourceCode;
+    const check = ({ loc }) => {
+      const startsLine = lines[loc.start.line - 1].slice(0, loc.start.column).trim() === '';
+      const limit = startsLine ? COMMENT_COLUMNS : LINE_COLUMNS;
+      for (let line = loc.start.line; line <= loc.end.line; line++) {
+        const text = lines[line - 1];
+        if (text.length > limit && !UNBREAKABLE.test(text))
+          context.report({
+            loc: { start: { line, column: limit }, end: { line, column: text.length } },
+            messageId: 'wide',
+            data: { columns: String(text.length), limit: String(limit) },
+          });
+      }
+    };
+    return { Program: () => context.sourceCode.getAllComments().forEach(check) };
+  },
+};
+
 export default tseslint.config(
-  { ignores: ['dist*/**', 'node_modules/**', '**/*.js', '**/*.mjs'] },
-  ...tseslint.configs.strictTypeChecked,
+  { ignores: ['dist*/**', 'node_modules/**', '.cache/**'] },
   {
+    files: WRAPPED.map((folder) => `${folder}/**/*.{ts,tsx,js,mjs}`),
+    plugins: { upcall: { rules: { 'comment-width': commentWidth } } },
+    rules: { 'upcall/comment-width': 'error' },
+  },
+  {
+    // Type-aware rules: a floating promise in this code base is a vCPU that is never woken.
+    files: ['**/*.{ts,tsx}'],
+    extends: [...tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
       '@typescript-eslint/no-floating-promises': 'error',

@@ -2,8 +2,9 @@
 /**
  * npm run docs: builds the site with the documents in both languages and the API reference.
  *
- * The documents and the API pages (TypeDoc, from the docstrings) are staged in .cache/docs-site, where VitePress builds
- * dist-docs/. A fault that scripts/docs/check.mjs finds, or a dead link between pages, fails the build.
+ * The documents and the API pages (TypeDoc, from the docstrings) are staged in .cache/docs-site,
+ * where VitePress builds dist-docs/. A fault that scripts/docs/check.mjs finds, or a dead link
+ * between pages, fails the build.
  */
 
 import { spawnSync } from 'node:child_process';

@@ -1,14 +1,16 @@
 // @ts-check
 /**
- * Checks of the documents that need no build: links and their headings, quoted code, commands, translations.
+ * Checks of the documents that need no build: links and their headings, quoted code, commands,
+ * translations.
  *
  * Called by: scripts/docs.mjs, also with --check alone, which the default test run does.
  *
  * - A link names a file that exists, and a heading that this file has.
- * - A fenced block whose info string is `LANGUAGE PATH` quotes that file: its lines stand there in this order. A line that
- *   is only `…` (or `// …`) leaves lines out.
+ * - A fenced block whose info string is `LANGUAGE PATH` quotes that file: its lines stand there in
+ *   this order. A line that is only `…` (or `// …`) leaves lines out.
  * - `npm run NAME` in a shell block is a script of package.json, `node FILE` a file.
- * - A translation names its original and the original's revision (`git hash-object`), and is behind when that differs.
+ * - A translation names its original and the original's revision (`git hash-object`), and is behind
+ *   when that differs.
  */
 
 import { createHash } from 'node:crypto';

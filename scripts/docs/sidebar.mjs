@@ -1,5 +1,8 @@
 // @ts-check
-/** The order in which the site shows the documents. A document that is missing here is found by search and links alone. */
+/**
+ * The order in which the site shows the documents. A document that is missing here is found by
+ * search and links alone.
+ */
 
 export const english = {
   nav: [

@@ -2,8 +2,9 @@
 /**
  * Where each document of the repository stands on the site, and how its links are rewritten.
  *
- * Called by: scripts/docs.mjs. Documents keep relative links that work in the repository; the site has other paths, so
- * each link is resolved against the repository and written anew. A source file that a document links to becomes a page.
+ * Called by: scripts/docs.mjs. Documents keep relative links that work in the repository; the site
+ * has other paths, so each link is resolved against the repository and written anew. A source file
+ * that a document links to becomes a page.
  */
 
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
@@ -39,11 +40,13 @@ export function documents(root) {
 }
 
 /**
- * Rewrites the links of one document. Throws an Error that names the document and the link if its target does not exist.
+ * Rewrites the links of one document. Throws an Error that names the document and the link if its
+ * target does not exist.
  *
  * @param {string} text
  * @param {string} path the document's path in the repository
- * @param {Map<string, string>} places of the documents; source files and images that are linked to are added
+ * @param {Map<string, string>} places of the documents; source files and images that are linked to
+ *   are added
  * @param {string} root
  */
 export function rewriteLinks(text, path, places, root) {

@@ -1,5 +1,8 @@
 // @ts-check
-/** The site's configuration: two languages, one sidebar each. Copied by scripts/docs.mjs beside the staged documents. */
+/**
+ * The site's configuration: two languages, one sidebar each. Copied by scripts/docs.mjs beside the
+ * staged documents.
+ */
 
 import { defineConfig } from 'vitepress';
 import { chinese, english } from './sidebar.mjs';
@@ -8,7 +11,8 @@ export default defineConfig({
   title: 'upcall',
   description: 'I/O request handling for virtual machines, byte-compatible with the ACRN hypervisor',
   lastUpdated: false,
-  // Links were checked and rewritten before; a dead one is a mistake of that step and fails the build.
+  // Links were checked and rewritten before; a dead one is a mistake of that step and fails the
+  // build.
   ignoreDeadLinks: false,
   // Angle brackets in prose and in API pages are text, never elements.
   markdown: { html: false },

@@ -1,6 +1,6 @@
 /**
- * Hypervisor modules: `--hypervisor FILE`, a JavaScript or TypeScript file that exports as default a
- * class of hypervisors, a function that returns one, or one.
+ * Hypervisor modules: `--hypervisor FILE`, a JavaScript or TypeScript file that exports as default
+ * a class of hypervisors, a function that returns one, or one.
  */
 
 import { existsSync } from 'node:fs';
@@ -14,7 +14,9 @@ import { UpcallError } from '../io-request/upcall-error.js';
 const EXPORT_ONE =
   'Export as default a class with a name, available() and createVm(…), or a function that returns such a hypervisor; see docs/write-a-hypervisor.md';
 
-/** Whether `name` is a file and not the name of a hypervisor: names have neither dots nor slashes. */
+/**
+ * Whether `name` is a file and not the name of a hypervisor: names have neither dots nor slashes.
+ */
 export function isModuleName(name: string): boolean {
   return /[./\\]/.test(name);
 }
@@ -68,7 +70,10 @@ function whatLacks(value: unknown): string | undefined {
   return typeof createVm === 'function' ? undefined : 'gives a hypervisor without createVm()';
 }
 
-/** What the module's own `available` says. Throws HYPERVISOR_MODULE_INVALID if it fails or says nothing. */
+/**
+ * What the module's own `available` says. Throws HYPERVISOR_MODULE_INVALID if it fails or says
+ * nothing.
+ */
 export async function moduleAvailability(file: string, hypervisor: Hypervisor): Promise<Availability> {
   let state: unknown;
   try {

@@ -1,10 +1,16 @@
-/** openLivePage: the live page of a User VM, for programs that use the library. `upcall run --page` opens the same one. */
+/**
+ * openLivePage: the live page of a User VM, for programs that use the library. `upcall run --page`
+ * opens the same one.
+ */
 
 import { packageVersion } from '../cli/package-version.js';
 import type { UserVm } from '../vm/user-vm.js';
 
 export interface LivePageOptions {
-  /** The address to listen on. Default: 127.0.0.1. Whoever can read the traffic of another one can read the token. */
+  /**
+   * The address to listen on. Default: 127.0.0.1. Whoever can read the traffic of another one can
+   * read the token.
+   */
   readonly host?: string;
   /** Default: any free port. */
   readonly port?: number;
@@ -17,7 +23,10 @@ export interface LivePage {
   close(): Promise<void>;
 }
 
-/** Rejects with OPTION_INVALID if the port is taken. The caller closes the page; it outlives the VM until then. */
+/**
+ * Rejects with OPTION_INVALID if the port is taken. The caller closes the page; it outlives the VM
+ * until then.
+ */
 export async function openLivePage(vm: UserVm, options: LivePageOptions = {}): Promise<LivePage> {
   // Loaded by programs that open a page, and by no others.
   const { LiveView } = await import('./live-view.js');
