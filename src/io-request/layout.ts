@@ -33,9 +33,6 @@ export const SLOT_OFFSET = {
   state: 136,
 } as const;
 
-/** Bytes of the `reqs` union, from `SLOT_OFFSET.direction` on. */
-export const REQUEST_BYTES = 64;
-
 /** `ACRN_IOREQ_TYPE_*`. */
 export const IoRequestType = { PORT: 0, MMIO: 1, PCI: 2, WRITE_PROTECT: 3 } as const;
 export type IoRequestType = (typeof IoRequestType)[keyof typeof IoRequestType];

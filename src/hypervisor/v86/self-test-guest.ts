@@ -10,8 +10,6 @@ export const TEST_PORT = 0x7700;
 /** Where the eight general registers are stored first, in the order of their numbers. */
 export const REGISTERS_ADDRESS = 0xf000_0000;
 export const TEST_ADDRESS = 0xf000_0020;
-/** Read once in each round of the long loop. */
-export const LOOP_ADDRESS = 0xf000_0030;
 export const LOOP_ROUNDS = 300;
 /** Read once. The load gets a #GP. */
 export const REFUSED_ADDRESS = 0xf000_0034;
