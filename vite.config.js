@@ -1,5 +1,5 @@
-// Builds the dashboard's page into dist/dashboard/page, where its server finds it. Everything is
-// bundled: the page asks nobody but its own server. `-- --outDir …` puts it elsewhere.
+// Bundles the live page into dist/dashboard/page, where its server finds it. The page loads nothing
+// from other servers. `-- --outDir …` selects another folder.
 
 import { readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

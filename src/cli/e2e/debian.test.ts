@@ -4,11 +4,11 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 import { MAIN, start, upcall } from './upcall-process.js';
 
-// The first run fetches a kernel and may take as long as the network does.
+// The first run fetches a kernel, which may take long.
 const FETCH_MS = 240_000;
 const options = { timeout: FETCH_MS, ...(await whyNot()) };
 
-/** A machine without apt, or without a network, cannot have this guest; it says so. */
+/** Without apt or a network this guest is not available, which is the reason for a skip. */
 async function whyNot(): Promise<{ skip?: string }> {
   try {
     await fetchDebian({ progress: () => undefined });

@@ -1,12 +1,11 @@
 /**
- * What a reader who sees badly, or uses no mouse, needs of the live page, asked in the browser
- * itself. The functions are texts because they run there and these tests are compiled without the
- * DOM.
+ * Accessibility checks of the live page: names, contrast and keyboard operation. The functions are
+ * texts because they run in the browser, and the tests are compiled without the DOM's types.
  */
 
 import type { Page } from 'playwright-core';
 
-/** What is to be seen and has no name that a screen reader could say. */
+/** Visible elements without an accessible name. */
 const NAMELESS = `
   [...document.querySelectorAll('button, select, input, textarea, table, dialog, [role], section, [tabindex="0"]')]
     .filter((one) => one.checkVisibility() && !one.closest('.xterm') && one.getAttribute('role') !== 'listitem')
@@ -19,7 +18,7 @@ const NAMELESS = `
     })
     .map((one) => one.outerHTML.slice(0, 120))`;
 
-/** Texts with less contrast than WCAG's 4.5 : 1. What cannot be pressed now is exempt, as there. */
+/** Texts below WCAG's contrast of 4.5 : 1. Disabled controls are exempt, as in WCAG. */
 const FAINT = `(() => {
   const parse = (colour) => (colour.match(/[\\d.]+/g) ?? []).map(Number);
   const over = ([r, g, b, a = 1], ground) => [r, g, b].map((part, i) => part * a + ground[i] * (1 - a));
@@ -49,10 +48,7 @@ const FAINT = `(() => {
   return [...faint];
 })()`;
 
-/**
- * An element's number for as long as it lives: its place among the others changes while the guest
- * prints.
- */
+/** A permanent number for an element: its position changes while the guest prints. */
 const NUMBER_OF = `
   const numbers = (globalThis.auditedElements ??= new Map());
   const numberOf = (one) => {
@@ -60,7 +56,7 @@ const NUMBER_OF = `
     return numbers.get(one);
   };`;
 
-/** Of the element that has the focus: what it is, and whether one sees that it has it. */
+/** The focused element, and whether its focus is visible. */
 const FOCUS = `(() => {${NUMBER_OF}
   const one = document.activeElement;
   if (one === null || one === document.body) return undefined;
@@ -73,7 +69,7 @@ const FOCUS = `(() => {${NUMBER_OF}
   return { at: numberOf(one), isConsole, seen, html: one.outerHTML.slice(0, 100) };
 })()`;
 
-/** Where Tab has to come by. Of a row of tabs or slots it is one; the arrow keys do the rest. */
+/** The stops of the Tab key: one for a row of tabs or slots, whose others the arrow keys reach. */
 const REACHABLE = `(() => {${NUMBER_OF}
   return [...document.querySelectorAll('button, select, input, textarea, [tabindex]')]
     .filter((one) => one.tabIndex >= 0 && one.checkVisibility())
@@ -96,13 +92,13 @@ interface Focused {
 }
 
 /**
- * Goes through the page by Tab alone, out of the console by its own key: what it does not reach or
- * does not show.
+ * Walks through the page by Tab, and out of the console by its own key. Returns what it does not
+ * reach or whose focus is invisible.
  */
 export async function missedByTab(page: Page): Promise<string[]> {
   const due = await page.evaluate<{ readonly at: number; readonly html: string }[]>(REACHABLE);
   const found = new Map<number, Focused>();
-  // At most twice as often as there are places: the browser's own frame counts, too.
+  // At most twice the number of stops: the browser's own frame is one as well.
   for (let i = 0; i < 2 * due.length && due.some(({ at }) => !found.has(at)); i++) {
     await page.keyboard.press('Tab');
     const focus = await page.evaluate<Focused | undefined>(FOCUS);

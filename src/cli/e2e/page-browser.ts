@@ -1,7 +1,6 @@
 /**
- * For end-to-end tests of the live page: `upcall run … --page` and a real browser that has its page
- * open. Whatever the page asks for that is not its own server, and whatever it complains of, is
- * written down.
+ * For end-to-end tests of the live page: `upcall run … --page` and a real browser with that page.
+ * Requests to other servers and the browser's errors are recorded.
  */
 
 import { accessSync, constants } from 'node:fs';
@@ -32,16 +31,16 @@ function isExecutable(path: string): boolean {
 }
 
 export function launch(executablePath: string): Promise<Browser> {
-  // Chromium's sandbox does not work for root, who runs tests in containers.
+  // Chromium's sandbox does not work for root, which runs tests in containers.
   return chromium.launch({ executablePath, args: process.getuid?.() === 0 ? ['--no-sandbox'] : [] });
 }
 
-/** A monitor that is served. */
+/** A running monitor with a live page. */
 export interface Served {
   readonly session: Started;
   /** With the token. */
   readonly address: string;
-  /** What it has written for its operator so far. */
+  /** Its standard error so far. */
   readonly told: () => string;
 }
 
@@ -54,27 +53,22 @@ export async function serve(args: readonly string[] = []): Promise<Served> {
 
 export interface OpenPage {
   readonly page: Page;
-  /** Requests to elsewhere, errors, refusals of the content security policy. Empty is good. */
+  /** Requests to other servers, errors and violations of the content security policy. */
   readonly complaints: string[];
   /** Types a line into the guest's console and leaves the console. */
   readonly command: (text: string) => Promise<void>;
-  /** Resolves when the guest's console shows this. */
+  /** Resolves when the guest's console shows this text. */
   readonly shows: (text: string | RegExp) => Promise<void>;
-  /**
-   * What a failed test leaves: where the focus is, what the guest's console and the header show.
-   */
+  /** For a failed test: the focus, the guest's console and the header. */
   readonly scene: () => Promise<string>;
-  /**
-   * As if it was opened anew: its size, media, settings and what it complained of are those of the
-   * start.
-   */
+  /** Resets size, media, settings and recorded errors, as if the page was just opened. */
   readonly reopen: () => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
 const SIZE = { width: 1280, height: 720 };
 
-/** What a page that does not answer is given to be described. */
+/** Time limit for describing a page that may not respond. */
 const SCENE_LIMIT_MS = 10_000;
 const SCENE = `(() => {
   const { activeElement: focused } = document;
@@ -85,7 +79,7 @@ const SCENE = `(() => {
     'dialog: ' + (document.querySelector('dialog[open]') !== null), 'console:', ...lines].join('\\n');
 })()`;
 
-/** Its page in a browser profile of its own. */
+/** Opens its page in a browser profile of its own. */
 export async function openPage(
   browser: Browser,
   { address }: Served,

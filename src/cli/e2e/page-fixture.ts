@@ -1,7 +1,7 @@
 /**
- * PageFixture: one browser, one monitor and one page for the tests of a file. The start of each
- * costs more than most tests: a test finds the page as if it was opened anew, and the monitor as
- * the one before left it; after a failure all is new.
+ * PageFixture: one browser, one monitor and one page, shared by the tests of a file because starting
+ * them takes longer than most tests. Each test gets a reset page and the monitor as the test before
+ * left it. After a failure all three are new.
  */
 
 import assert from 'node:assert/strict';
@@ -15,18 +15,18 @@ export class PageFixture {
   #served: Served | undefined;
   #page: OpenPage | undefined;
 
-  /** `args`: what `upcall run` is given besides. */
+  /** `args`: further arguments of `upcall run`. */
   constructor(executablePath: string, args: () => readonly string[] = () => []) {
     this.#executablePath = executablePath;
     this.#args = args;
   }
 
   /**
-   * Gives `use` the page, or with `options` one of its own. Whatever a page does, it keeps to its
-   * server and its policy. What a failed test saw is printed.
+   * Calls `use` with the page, or with a new one if there are `options`. Fails if the page accessed
+   * another server or violated its policy. Describes the page of a failed test.
    */
   async use(use: (open: OpenPage, served: Served) => Promise<void>, options?: BrowserContextOptions): Promise<void> {
-    // A test may have ended it.
+    // A test may have ended the monitor.
     if (this.#served?.session.child.exitCode !== null) await this.stop();
     const served = (this.#served ??= await serve(this.#args()));
     let open: OpenPage | undefined;
@@ -36,7 +36,7 @@ export class PageFixture {
       assert.deepEqual(open.complaints, []);
     } catch (error) {
       console.log((await open?.scene()) ?? 'the page could not be opened');
-      // What a test has left is not for the next.
+      // The next test must not see this one's state.
       await this.stop();
       throw error;
     } finally {

@@ -1,4 +1,4 @@
-/** For end-to-end tests: the command line as a process, as a person or a script starts it. */
+/** For end-to-end tests: the command line as a process. */
 
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
@@ -6,7 +6,7 @@ import { fileURLToPath } from 'node:url';
 
 export const MAIN = fileURLToPath(new URL('../main.js', import.meta.url));
 
-/** A process that has not ended by then is stuck. */
+/** Time limit of a process. */
 const LIMIT_MS = 240_000;
 
 export interface Ended {
@@ -20,7 +20,7 @@ export interface Started {
   readonly child: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly ended: Promise<Ended>;
   /**
-   * Resolves when standard output has had this text from the last call's place on; rejects when it
+   * Resolves when this text appears on standard output after the last match. Rejects if the output
    * ends without it.
    */
   until(text: string): Promise<void>;
@@ -29,13 +29,13 @@ export interface Started {
 export interface StartOptions {
   readonly cwd?: string;
   readonly env?: NodeJS.ProcessEnv;
-  /** Killed after so many ms, in place of the usual limit. */
+  /** Time limit in ms. Default: LIMIT_MS. */
   readonly limitMs?: number;
 }
 
 export function start(command: string, args: readonly string[], options: StartOptions = {}): Started {
   const env: NodeJS.ProcessEnv = { ...process.env, ...options.env };
-  // The test runner's own settings are not for the processes under test.
+  // The test runner's settings must not reach the processes under test.
   delete env['NODE_TEST_CONTEXT'];
   const child = spawn(command, args, {
     stdio: ['pipe', 'pipe', 'pipe'],
@@ -51,7 +51,7 @@ export function start(command: string, args: readonly string[], options: StartOp
     look();
   });
   child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString('latin1')));
-  // A process that ends does not read what is left.
+  // A process that ends may not read all of its input.
   child.stdin.on('error', () => undefined);
   const timer = setTimeout(() => child.kill('SIGKILL'), options.limitMs ?? LIMIT_MS);
   const ended = new Promise<Ended>((resolve, reject) => {
@@ -79,7 +79,7 @@ export function start(command: string, args: readonly string[], options: StartOp
   return { child, ended, until };
 }
 
-/** `upcall ARGS` with this standard input, to its end. */
+/** Runs `upcall ARGS` with this standard input until it ends. */
 export function upcall(args: readonly string[], input = '', options: StartOptions = {}): Promise<Ended> {
   const { child, ended } = start(process.execPath, [MAIN, ...args], options);
   child.stdin.end(input);
