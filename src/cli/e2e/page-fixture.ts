@@ -1,7 +1,7 @@
 /**
- * PageFixture: one browser, one monitor and one page, shared by the tests of a file because starting
- * them takes longer than most tests. Each test gets a reset page and the monitor as the test before
- * left it. After a failure all three are new.
+ * PageFixture: one browser, one monitor and one page, shared by the tests of a file because
+ * starting them takes longer than most tests. Each test gets a reset page and the monitor as the
+ * test before left it. After a failure all three are new.
  */
 
 import assert from 'node:assert/strict';
