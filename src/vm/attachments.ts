@@ -92,7 +92,7 @@ export class Attachments {
     if (late.length > 0)
       throw new UpcallError(
         'DEVICE_MODULE_INVALID',
-        `${late.join(', ')}: the device is not made after ${limitMs / 1000} s`,
+        `${late.join(', ')}: the device was not created within ${limitMs / 1000} s`,
         { remedy: 'Let the module and its createDevice end; open what takes long at the first access' },
       );
     this.#wasReady = true;

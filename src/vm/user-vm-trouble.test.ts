@@ -132,7 +132,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     const takeOut = vm.attach(range, inOwnThread(fixture('never-made')));
     await assert.rejects(vm.start(), {
       code: 'DEVICE_MODULE_INVALID',
-      message: 'never-made.js: the device is not made after 0.02 s',
+      message: 'never-made.js: the device was not created within 0.02 s',
       remedy: /createDevice/,
     });
     takeOut();
