@@ -1,7 +1,7 @@
 // Mutation test of the code that dispatches and finishes requests: changes one thing at a time and
 // runs the tests that should notice. Exits with 1 if no test noticed a change.
 //
-//   npm run build && node scripts/mutants.mjs [word…]   only mutants whose line in the output has one of the words
+//   npm run build && node scripts/mutants.mjs [word…]   only mutants whose output line has a word
 //   npm run build && node scripts/mutants.mjs --check   only whether each has its place in the code
 //
 // It works on a copy of the compiled sources in the system's temporary folder.
