@@ -1,5 +1,6 @@
 /**
- * AnswerPoll: whether a vCPU may stop waiting for its request: the request was answered, or withdrawn.
+ * AnswerPoll: whether a vCPU may stop waiting for its request: the request was answered, or
+ * withdrawn.
  *
  * Called by: the vCPU's IoHandler; `begin` before each request.
  * Threads: the vCPU's.
@@ -21,7 +22,10 @@ export class AnswerPoll implements Poll {
     this.#shared = shared;
   }
 
-  /** A relaxed load is enough: a request is withdrawn only while it waits, or while this vCPU is parked. */
+  /**
+   * A relaxed load is enough: a request is withdrawn only while it waits, or while this vCPU is
+   * parked.
+   */
   begin(): void {
     this.#withdrawals = this.#shared.relaxedWithdrawals;
   }
@@ -34,7 +38,10 @@ export class AnswerPoll implements Poll {
     return !isWaiting(this.#slot.state) || this.#isWithdrawn;
   }
 
-  /** Whether there will be no answer: the request was withdrawn, or another writer left an invalid state in the page. */
+  /**
+   * Whether there will be no answer: the request was withdrawn, or another writer left an invalid
+   * state in the page.
+   */
   get isLost(): boolean {
     if (this.#isWithdrawn) return true;
     const { state } = this.#slot;

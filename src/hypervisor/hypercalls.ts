@@ -1,9 +1,10 @@
 /**
  * Hypercalls: what the Service VM may ask the hypervisor for one User VM.
  *
- * Results are ACRN's: 0, or a negative number; most refusals are a bare −1, which Linux' driver hands on as EPERM.
- * The life cycle is ACRN's too: START needs CREATED; PAUSE always succeeds; RESET and DESTROY need PAUSED; there is no
- * way back from PAUSED but RESET, which makes the VM CREATED.
+ * Results are ACRN's: 0, or a negative number; most refusals are a bare −1, which Linux' driver
+ * hands on as EPERM. The life cycle is ACRN's too: START needs CREATED; PAUSE always succeeds;
+ * RESET and DESTROY need PAUSED; there is no way back from PAUSED but RESET, which makes the VM
+ * CREATED.
  */
 
 import type { VcpuRegisters } from './vcpu-registers.js';
@@ -15,7 +16,10 @@ export const HYPERCALL_REFUSED = -1;
 /** −EINVAL: arguments that ACRN tells from a bare refusal. */
 export const HYPERCALL_INVALID = -22;
 
-/** Addresses that never become a request, because the hypervisor answers them itself or they are RAM. */
+/**
+ * Addresses that never become a request, because the hypervisor answers them itself or they are
+ * RAM.
+ */
 export interface OwnRange {
   readonly type: 'port' | 'mmio';
   readonly start: number;
@@ -27,7 +31,9 @@ export interface OwnRange {
 export interface Hypercalls {
   readonly vcpuCount: number;
   readonly memory: GuestMemory;
-  /** For what other threads do without a call: raise a line, wake a vCPU whose slot they completed. */
+  /**
+   * For what other threads do without a call: raise a line, wake a vCPU whose slot they completed.
+   */
   readonly shared: VmSharedState;
 
   /** HC_SET_IOREQ_BUFFER: stamps the page FREE. Only while CREATED. */
@@ -38,9 +44,15 @@ export interface Hypercalls {
   setVcpuRegs(vcpu: number, registers: VcpuRegisters): number;
   /** HC_START_VM: CREATED → RUNNING. */
   startVm(): number;
-  /** HC_PAUSE_VM: resolves when every vCPU is parked or waits for a request that is in the Service VM's hands. */
+  /**
+   * HC_PAUSE_VM: resolves when every vCPU is parked or waits for a request that is in the Service
+   * VM's hands.
+   */
   pauseVm(): Promise<number>;
-  /** HC_RESET_VM: PAUSED → CREATED; slots FREE, waiting vCPUs withdraw, interrupt controllers and registers as new. */
+  /**
+   * HC_RESET_VM: PAUSED → CREATED; slots FREE, waiting vCPUs withdraw, interrupt controllers and
+   * registers as new.
+   */
   resetVm(): Promise<number>;
   /** HC_DESTROY_VM: PAUSED → POWERED_OFF; threads end. */
   destroyVm(): Promise<number>;
@@ -49,9 +61,10 @@ export interface Hypercalls {
   /** HC_INJECT_MSI: refused unless bits 31…20 of `address` are 0xFEE. Both are u32. */
   injectMsi(address: number, data: number): number;
   /**
-   * HC_VM_WRITE_PROTECT_PAGE: from now on the guest's stores to the page at `address` are write-protect requests, or
-   * stores again; its loads are not touched, nor is what the Service VM writes. −22 unless it is the start of a page of
-   * RAM. Lasts over a reset. Left out by a hypervisor that cannot trap stores to single pages.
+   * HC_VM_WRITE_PROTECT_PAGE: from now on the guest's stores to the page at `address` are
+   * write-protect requests, or stores again; its loads are not touched, nor is what the Service VM
+   * writes. −22 unless it is the start of a page of RAM. Lasts over a reset. Left out by a
+   * hypervisor that cannot trap stores to single pages.
    */
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   /** Where a device would never be asked. Left out: nowhere. */

@@ -57,7 +57,10 @@ function vcpu(options: Options = {}): IoHandler {
   });
 }
 
-/** Makes accesses while the Service VM's thread gives these answers; returns the requests that it saw. */
+/**
+ * Makes accesses while the Service VM's thread gives these answers; returns the requests that it
+ * saw.
+ */
 async function answered(answers: readonly Answer[], access: () => void): Promise<SeenRequest[]> {
   serviceVm.postMessage(answers);
   await once(serviceVm, 'message');

@@ -1,13 +1,15 @@
 /**
- * IoHandler: trapped access in, completed value out. One for each vCPU, in the vCPU's thread; it is the only one that
- * fills and releases that vCPU's slot.
+ * IoHandler: trapped access in, completed value out. One for each vCPU, in the vCPU's thread; it is
+ * the only one that fills and releases that vCPU's slot.
  *
- * An access is answered by the hypervisor's own handlers if one matches; otherwise it becomes a request: the slot is
- * filled (step a), the upcall raised (step b) and the thread sleeps until the slot is COMPLETE. The handler keeps its own
- * copy of the request: of a completed slot it believes nothing but `value`, so that a hostile page can change what the
- * guest reads and nothing else. If the VM is paused, reset or destroyed meanwhile, `VcpuStopped` is thrown through the
- * core: the access never happened for the guest, because that vCPU will not go on from there. If there can be no request,
- * `GeneralProtection` is thrown: the core gives its guest a #GP(0) at the instruction, as ACRN does.
+ * An access is answered by the hypervisor's own handlers if one matches; otherwise it becomes a
+ * request: the slot is filled (step a), the upcall raised (step b) and the thread sleeps until the
+ * slot is COMPLETE. The handler keeps its own copy of the request: of a completed slot it believes
+ * nothing but `value`, so that a hostile page can change what the guest reads and nothing else. If
+ * the VM is paused, reset or destroyed meanwhile, `VcpuStopped` is thrown through the core: the
+ * access never happened for the guest, because that vCPU will not go on from there. If there can be
+ * no request, `GeneralProtection` is thrown: the core gives its guest a #GP(0) at the instruction,
+ * as ACRN does.
  */
 
 import { Direction, IoRequestType } from '../io-request/layout.js';
@@ -24,7 +26,10 @@ import { STRADDLES } from './mmio-handlers.js';
 import type { Upcall } from './upcall.js';
 import { VcpuCounter, VmState, type VmSharedState } from './vm-shared-state.js';
 
-/** Thrown out of an access when the vCPU must not go on: its VM is no longer running. One object, so that throwing allocates nothing. */
+/**
+ * Thrown out of an access when the vCPU must not go on: its VM is no longer running. One object, so
+ * that throwing allocates nothing.
+ */
 export class VcpuStopped extends Error {
   override readonly name = 'VcpuStopped';
 }
@@ -34,10 +39,16 @@ export class GeneralProtection extends Error {
   override readonly name = 'GeneralProtection';
 }
 
-/** A sleeping vCPU looks again this often even if nobody rings: a page that others write may change without a ring. */
+/**
+ * A sleeping vCPU looks again this often even if nobody rings: a page that others write may change
+ * without a ring.
+ */
 export const RECHECK_MS = 1000;
 
-/** How long a vCPU waits for room in a full ring of asynchronous I/O, and how often: a second in all. */
+/**
+ * How long a vCPU waits for room in a full ring of asynchronous I/O, and how often: a second in
+ * all.
+ */
 const KICK_WAIT_MS = 1;
 const MAX_KICK_WAITS = 1000;
 /** PM1A control of an ACRN User VM, and what powers off there: SLP_EN with SLP_TYP 5. */
@@ -51,7 +62,10 @@ export interface IoHandlerOptions {
   readonly shared: VmSharedState;
   readonly handlers: HandlerTables;
   readonly completionPolling: boolean;
-  /** How long the vCPU looks for its answer before it sleeps, in microseconds; adaptive unless given. */
+  /**
+   * How long the vCPU looks for its answer before it sleeps, in microseconds; adaptive unless
+   * given.
+   */
   readonly spinUs?: number | undefined;
 }
 
@@ -69,7 +83,10 @@ export class IoHandler {
   readonly #spin: AdaptiveSpin;
   readonly #stop = new OrderedPoll(() => this.#shared.vmState !== VmState.RUNNING);
 
-  /** The value part of the private request. As in ACRN it is not cleared between accesses, so a read carries the last value. */
+  /**
+   * The value part of the private request. As in ACRN it is not cleared between accesses, so a read
+   * carries the last value.
+   */
   #valueLow = 0;
   #valueHigh = 0;
 
@@ -117,7 +134,10 @@ export class IoHandler {
     this.#request(IoRequestType.PORT, Direction.WRITE, port, 0, size);
   }
 
-  /** A load of `size` 1, 2, 4 or 8 bytes. The value's low word, unsigned and no wider than the access; the upper word is in `valueHigh`. */
+  /**
+   * A load of `size` 1, 2, 4 or 8 bytes. The value's low word, unsigned and no wider than the
+   * access; the upper word is in `valueHigh`.
+   */
   mmioRead(address: number, size: number): number {
     this.#shared.count(this.#vcpu, VcpuCounter.mmioAccesses);
     const handler = this.#handlers.mmio.find(address, size);
@@ -140,7 +160,10 @@ export class IoHandler {
     this.#store(IoRequestType.MMIO, address, size, low, high);
   }
 
-  /** A store to RAM that the hypervisor made read-only for the guest. The hypervisor's own handlers take it as any store. */
+  /**
+   * A store to RAM that the hypervisor made read-only for the guest. The hypervisor's own handlers
+   * take it as any store.
+   */
   writeProtectedWrite(address: number, size: number, low: number, high = 0): void {
     this.#store(IoRequestType.WRITE_PROTECT, address, size, low, high);
   }
@@ -158,7 +181,10 @@ export class IoHandler {
     this.#request(type, Direction.WRITE, lowWord(address), highWord(address), size);
   }
 
-  /** Steps a and b, the wait, and the release. False: the request was taken from under us; the guest reads all ones. */
+  /**
+   * Steps a and b, the wait, and the release. False: the request was taken from under us; the guest
+   * reads all ones.
+   */
   #request(type: number, direction: number, addressLow: number, addressHigh: number, size: number): boolean {
     const slot = this.#slot;
     this.#answer.begin();
@@ -179,13 +205,17 @@ export class IoHandler {
     }
   }
 
-  /** A write that was assigned for asynchronous I/O: it is done when its handle is in the ring. False: it is an ordinary one. */
+  /**
+   * A write that was assigned for asynchronous I/O: it is done when its handle is in the ring.
+   * False: it is an ordinary one.
+   */
   #kick(type: number, addressLow: number, addressHigh: number): boolean {
     const { asyncIo } = this.#shared;
     const handle = asyncIo.find(type, addressLow, addressHigh, this.#valueLow, this.#valueHighOf(type));
     if (handle === 0) return false;
     for (let wait = 0; asyncIo.kick(handle) === RingResult.BUSY; wait++) {
-      // ACRN spins here for ever. The Service VM empties the ring at each upcall; without one the kick is lost.
+      // ACRN spins here for ever. The Service VM empties the ring at each upcall; without one the
+      // kick is lost.
       if (wait === MAX_KICK_WAITS) {
         this.#shared.count(this.#vcpu, VcpuCounter.failed);
         return true;
@@ -199,8 +229,9 @@ export class IoHandler {
   }
 
   /**
-   * ACRN's answer to a triple fault where the Service VM has set up the ring for VM events: the event, then a write to the
-   * ACPI power register on the guest's behalf, so that the device model sees an ordinary power-off.
+   * ACRN's answer to a triple fault where the Service VM has set up the ring for VM events: the
+   * event, then a write to the ACPI power register on the guest's behalf, so that the device model
+   * sees an ordinary power-off.
    */
   powerOffAfterFault(): boolean {
     const { asyncIo } = this.#shared;
@@ -216,10 +247,12 @@ export class IoHandler {
 
   /** The answer, out of the slot that was just released. */
   #take(type: number): true {
-    // A vCPU of a VM that was paused meanwhile frees its slot and takes nothing out of it (ACRN's zombie).
+    // A vCPU of a VM that was paused meanwhile frees its slot and takes nothing out of it (ACRN's
+    // zombie).
     if (!this.#shared.isRunning) throw this.#stopped;
     const slot = this.#slot;
-    // After the move: it made sure that we see what was written before COMPLETE, and nobody writes to a FREE slot.
+    // After the move: it made sure that we see what was written before COMPLETE, and nobody writes
+    // to a FREE slot.
     this.#valueLow = slot.valueLow;
     if (type === IoRequestType.MMIO) this.#valueHigh = slot.valueHigh;
     return true;

@@ -1,8 +1,8 @@
 /**
  * NodeHost: the Host that is Node.js.
  *
- * Each vCPU and device has a thread, and each thread loads this file. So the parts that threads do not use
- * are loaded when they are called.
+ * Each vCPU and device has a thread, and each thread loads this file. So the parts that threads do
+ * not use are loaded when they are called.
  */
 
 import { availableParallelism, getPriority, setPriority } from 'node:os';

@@ -17,7 +17,10 @@ interface Seat {
   readonly written: string[];
 }
 
-/** A player whose accesses the hypervisor answers itself: port 0x500 reads a counter, memory at 4 GiB reads its address. */
+/**
+ * A player whose accesses the hypervisor answers itself: port 0x500 reads a counter, memory at 4
+ * GiB reads its address.
+ */
 function seat(script: Script): Seat {
   const shared = new VmSharedState();
   shared.setVmState(VmState.RUNNING);

@@ -1,4 +1,7 @@
-/** ScriptPlayer: the VcpuProgram that plays a script. Its thread entry and single-thread tests use it. */
+/**
+ * ScriptPlayer: the VcpuProgram that plays a script. Its thread entry and single-thread tests use
+ * it.
+ */
 
 import type { InterruptController } from '../interrupt-lines.js';
 import { GeneralProtection, type IoHandler } from '../io-handler.js';

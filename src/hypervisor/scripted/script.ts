@@ -16,8 +16,9 @@ export interface PortStep {
 
 export interface MmioStep {
   /**
-   * An `mmio` write to a page of RAM that was write-protected is the write-protect request that it would be in a guest.
-   * `write-protect` is one, whatever `direction` says and whatever is protected.
+   * An `mmio` write to a page of RAM that was write-protected is the write-protect request that it
+   * would be in a guest. `write-protect` is one, whatever `direction` says and whatever is
+   * protected.
    */
   readonly type: 'mmio' | 'write-protect';
   readonly direction: 'read' | 'write';
@@ -27,7 +28,10 @@ export interface MmioStep {
   readonly value?: number | bigint | ScriptValue;
 }
 
-/** Halted until interrupt line `line` is high, which this step then leaves as it is. Only vCPU 0 gets interrupts. */
+/**
+ * Halted until interrupt line `line` is high, which this step then leaves as it is. Only vCPU 0
+ * gets interrupts.
+ */
 export interface InterruptStep {
   readonly type: 'wait-for-interrupt';
   readonly line: number;
@@ -47,7 +51,10 @@ export interface ScriptResult {
   readonly values: readonly bigint[];
   /** RAX as a guest would have it that did all its reads there, starting from 0. */
   readonly rax: bigint;
-  /** #GPs taken in the last round. An access that got one reads all ones in `values` and leaves RAX as it was. */
+  /**
+   * #GPs taken in the last round. An access that got one reads all ones in `values` and leaves RAX
+   * as it was.
+   */
   readonly faults: number;
   /** Accesses made in all rounds. */
   readonly accesses: number;

@@ -1,6 +1,7 @@
 /**
- * ScriptedHypervisor: vCPUs that play lists of accesses, any number up to 16, each in a thread of its own. It is a real
- * hypervisor of this project, for tests and benchmarks: all of the request path, no guest code.
+ * ScriptedHypervisor: vCPUs that play lists of accesses, any number up to 16, each in a thread of
+ * its own. It is a real hypervisor of this project, for tests and benchmarks: all of the request
+ * path, no guest code.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -27,7 +28,8 @@ export class ScriptedHypervisor implements Hypervisor {
 
   /** Calls back when a vCPU has played its script to the end. Returns a function that ends it. */
   onResult(listener: (vcpu: number, result: ScriptResult) => void): () => void {
-    // A function of its own each time, so that ending one does not end another for the same listener.
+    // A function of its own each time, so that ending one does not end another for the same
+    // listener.
     const own = (vcpu: number, result: ScriptResult): void => listener(vcpu, result);
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);

@@ -13,8 +13,8 @@ await serveVcpu(({ vcpu, program, handler, handlers, shared }) => {
     memoryBytes,
     handler,
     lines: {
-      // Messages are polled where lines are, after each trap, so that they do not wait for the end of
-      // the slice.
+      // Messages are polled where lines are, after each trap, so that they do not wait for the end
+      // of the slice.
       get relaxedChanged() {
         return shared.lines.relaxedChanged || shared.msis.anyRelaxed(vcpu);
       },
