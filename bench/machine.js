@@ -76,7 +76,7 @@ export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
   });
   const range = ports(PORT, 8);
   if (deviceModule === undefined)
-    requests.createClient(new DeviceClient(answeringDevice, range, (_, error) => fail(String(error))), [range]);
+    requests.clients.add(new DeviceClient(answeringDevice, range, (_, error) => fail(String(error))), [range]);
   else {
     const client = new ThreadClient({
       placement: inOwnThread(deviceModule),
@@ -85,7 +85,7 @@ export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
       reportError: (_, error) => fail(String(error)),
       onDeath: (_, reason) => fail(reason),
     });
-    requests.createClient(client, [range]);
+    requests.clients.add(client, [range]);
     await client.ready;
   }
   module.addVm(requests);

@@ -77,7 +77,7 @@ async function createVm(ranges, kind) {
   /** @type {(BareClient | OneRegister)[]} */
   const counters = [];
   const startMs = performance.now();
-  requests.createDefaultClient(kind === 'bare' ? new BareClient('default') : new DefaultClient(new PciBus()));
+  requests.clients.addDefault(kind === 'bare' ? new BareClient('default') : new DefaultClient(new PciBus()));
   for (let number = 0; number < CLIENTS; number++) {
     const own = Array.from({ length: ranges }, (_, range) => range)
       .filter((range) => range % CLIENTS === number)
@@ -87,14 +87,14 @@ async function createVm(ranges, kind) {
     const handler = new (kind === 'bare' ? BareClient : OneRegister)(`client ${number}`);
     counters.push(handler);
     const [first, last] = [own[0], own.at(-1)];
-    if (handler instanceof BareClient) requests.createClient(handler, own.map(toRange));
+    if (handler instanceof BareClient) requests.clients.add(handler, own.map(toRange));
     else if (first !== undefined && last !== undefined) {
       // One device serves all ranges of the client: its offsets start at the first one.
       const whole = toRange({ ...first, length: last.start + last.length - first.start });
       const client = new DeviceClient(handler, whole, (_, error) => {
         throw error;
       });
-      requests.createClient(client, own.map(toRange));
+      requests.clients.add(client, own.map(toRange));
     }
   }
   const setUpMs = performance.now() - startMs;

@@ -48,7 +48,7 @@ export async function measure(which) {
     clientTimeoutMs: Infinity,
   });
   const range = ports(PORT, 8);
-  requests.createClient(new DeviceClient(answeringDevice, range, (_, error) => fail(String(error))), [range]);
+  requests.clients.add(new DeviceClient(answeringDevice, range, (_, error) => fail(String(error))), [range]);
   const served = buffer.slot(0);
   class HsmAtOnce extends Upcall {
     /** @override */

@@ -54,11 +54,9 @@ async function batchOf(step) {
   const slot = buffer.slot(0);
   if (step >= 6) return dispatched(buffer, slot);
   const { Assignments } = await product('hsm/assignments.js');
-  const assignments = new Assignments(buffer, 1, () => 0);
-  const request = assignments.request(0);
-  const { RequestFinisher } = await product('hsm/request-finisher.js');
-  const { SharedWords } = await product('sync/shared-words.js');
-  const finisher = new RequestFinisher(buffer, new SharedWords(1), () => 0);
+  const assignments = new Assignments({ buffer, hypercalls: { vcpuCount: 1, notifyRequestFinish: () => 0 } });
+  const assignment = assignments.of(0);
+  const { request } = assignment;
   const client = {
     name: 'client',
     notify: (/** @type {import('../../dist/index.js').AssignedRequest} */ given) =>
@@ -97,14 +95,15 @@ async function batchOf(step) {
       poll();
       slot.copyTo(request);
       slot.assign(true);
-      finisher.completeTaken(0, request.type, request.direction, 1, 0);
+      slot.setAnswer(request.type, request.direction, 1, 0);
+      assignments.finisher.complete(0);
       slot.release();
     },
     () => {
       fill();
       poll();
       slot.copyTo(request);
-      assignments.assign(slot, client, true);
+      assignment.assign(client, true);
       client.notify(request);
       slot.release();
     },
@@ -147,9 +146,9 @@ async function dispatched(buffer, slot) {
     notify: (/** @type {import('../../dist/index.js').AssignedRequest} */ given) =>
       void given.finish(given.ticket, 1, 0),
   });
-  requests.createDefaultClient(clientOf('default'));
+  requests.clients.addDefault(clientOf('default'));
   for (let i = 0; i < RANGES; i++)
-    requests.createClient(clientOf(`client ${i}`), [mmio((ADDRESS >>> 0) + i * 4096, 4096)]);
+    requests.clients.add(clientOf(`client ${i}`), [mmio((ADDRESS >>> 0) + i * 4096, 4096)]);
   return () => {
     for (let i = 0; i < BATCH; i++) {
       if (!slot.fill(1, 0, ADDRESS + (i & (RANGES - 1)) * 4096, 0, 4, 0, 0, false))

@@ -5,7 +5,7 @@
 
 import { checkIoEvent, type IoEventRequest } from '../hsm/ioeventfd.js';
 import type { AddressSpace } from './address-space.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import type { EventTable } from './event-table.js';
 import type { IoctlVm } from './ioctl-vm.js';
 import type { IOEVENTFD, IRQFD } from './struct-layout.js';

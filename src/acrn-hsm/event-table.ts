@@ -1,7 +1,7 @@
 /** EventTable: the caller's file descriptors as the HSM sees them: open or not, an event or not. */
 
 import type { EventObject } from '../hsm/event-object.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 
 export interface EventTable {
   /** The event behind a descriptor, −EBADF if it is not open, −EINVAL if it is not an event. */

@@ -5,7 +5,7 @@
  * hardware brings its own.
  */
 
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 
 export type HardwareCall =
   | 'set-ptdev-intr'

@@ -9,7 +9,7 @@
 
 import { checkFaultPlan } from '../fault-injection/fault-injection.js';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
-import type { LatePolicy } from '../hsm/time-limit.js';
+import type { LatePolicy } from '../hsm/late-policy.js';
 import { PAGE_BYTES, SLOT_COUNT } from '../io-request/layout.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { ManualLifeCycle } from '../vm/manual-life-cycle.js';

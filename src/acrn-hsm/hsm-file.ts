@@ -10,7 +10,7 @@
 import { RingId } from '../hypervisor/async-io-hypercalls.js';
 import type { AddressSpace } from './address-space.js';
 import type { UserVm } from '../vm/user-vm.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { configureIoEvent, configureIrqEvent, setVmEventFd } from './event-ioctls.js';
 import type { EventTable } from './event-table.js';
 import type { Hardware, HardwareCall } from './hardware.js';

@@ -10,7 +10,7 @@ import { RingId } from '../hypervisor/async-io-hypercalls.js';
 import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
 import { AsyncIoEvents } from '../hsm/async-io.js';
 import type { AcrnVmEvents } from '../hsm/acrn-vm-events.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { IoEventFds } from '../hsm/ioeventfd.js';
 import { IrqFds } from '../hsm/irqfd.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
@@ -59,8 +59,8 @@ export class IoctlVm {
     });
     if (hypercalls.asyncIo === undefined || acrnEvents === undefined) return;
     this.asyncIo = new AsyncIoEvents(hypercalls.asyncIo);
-    requests.addSideWork(this.asyncIo);
-    requests.addSideWork(acrnEvents);
+    requests.work.add(this.asyncIo);
+    requests.work.add(acrnEvents);
   }
 
   get hypercalls(): Hypercalls {
@@ -83,7 +83,7 @@ export class IoctlVm {
 
   createUserspace(): number {
     const { userVm, requests, hypercalls } = this;
-    if (requests.defaultClient !== undefined) return Errno.EEXIST;
+    if (requests.clients.default !== undefined) return Errno.EEXIST;
     const client: UserspaceClient = new UserspaceClient({
       vcpuCount: hypercalls.vcpuCount,
       buffer: userVm.buffer,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { openSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { IrqFds } from '../hsm/irqfd.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { LinuxEvents } from './linux-events.js';
 
 const events = await LinuxEvents.load();

@@ -9,7 +9,7 @@
 import type { EventFds } from '../host/event-fds.js';
 import { host } from '../host/current.js';
 import type { EventObject } from '../hsm/event-object.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import type { EventTable } from './event-table.js';
 
 /** Eventfds that one table remembers. The kernel reuses their numbers, so the table may forget. */

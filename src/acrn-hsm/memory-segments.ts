@@ -6,7 +6,7 @@
 
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import type { AddressSpace } from './address-space.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import type { Hardware } from './hardware.js';
 import type { VM_MEMMAP } from './struct-layout.js';
 import type { StructView } from './struct-view.js';

@@ -4,7 +4,7 @@
 
 import { PAGE_BYTES } from '../io-request/layout.js';
 import { sharedBytes, type AddressSpace } from './address-space.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import type { Hardware } from './hardware.js';
 import { CSTATE_DATA, PSTATE_DATA } from './struct-layout.js';
 

@@ -10,7 +10,7 @@
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { ClientFinisher } from '../hsm/request-finisher.js';
 import { SLOT_COUNT } from '../io-request/layout.js';

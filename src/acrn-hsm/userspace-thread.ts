@@ -9,12 +9,12 @@
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { OrderedPoll } from '../sync/poll.js';
 import { SharedWords } from '../sync/shared-words.js';
-import { Direction, SLOT_COUNT } from '../io-request/layout.js';
+import { SLOT_COUNT } from '../io-request/layout.js';
 import { RequestFinisher } from '../hsm/request-finisher.js';
 import { VmSharedState } from '../hypervisor/vm-shared-state.js';
 import { MoveRecorder } from '../trace/move-recorder.js';
 import { AttachWords } from './attach-words.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import type { UserspaceHandle } from './userspace-client.js';
 
 export class UserspaceThread {
@@ -22,7 +22,6 @@ export class UserspaceThread {
   readonly #tickets: SharedWords;
   readonly #finisher: RequestFinisher;
   readonly #vcpuCount: number;
-  #notified = 0;
   readonly #due = new OrderedPoll(() => this.#words.isDestroyed || this.#hasPending());
 
   /** `notifyRequestFinish` wakes a vCPU of the VM from this thread. */
@@ -32,9 +31,10 @@ export class UserspaceThread {
     const buffer = new SharedBuffer(handle.finisher.page);
     const recorder = new MoveRecorder(new VmSharedState(handle.finisher.shared).trace, { isOfClient: true });
     for (const slot of buffer.slots) recorder.observe(slot);
-    this.#finisher = new RequestFinisher(buffer, this.#tickets, (vcpu) => {
-      this.#notified = notifyRequestFinish(vcpu);
-      return this.#notified;
+    this.#finisher = new RequestFinisher({
+      buffer,
+      tickets: this.#tickets,
+      hypercalls: { notifyRequestFinish },
     });
     this.#vcpuCount = handle.vcpuCount;
   }
@@ -55,10 +55,7 @@ export class UserspaceThread {
   notify(vcpu: number): number {
     if (this.#words.isDestroyed) return 0;
     if (vcpu >= this.#vcpuCount) return Errno.EINVAL;
-    this.#notified = 0;
-    // As for a write: the value in the page stays as it is.
-    this.#finisher.finish(vcpu, this.#words.ticket(vcpu), 0, Direction.WRITE, 0, 0);
-    return this.#notified;
+    return this.#finisher.finishAsIs(vcpu, this.#words.ticket(vcpu));
   }
 
   #hasPending(): boolean {

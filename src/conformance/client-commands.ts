@@ -1,5 +1,6 @@
 /** The commands of a conformance script that make, change, run and destroy I/O clients of the current VM. */
 
+import { Errno } from '../io-request/errno.js';
 import { addressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { HypervisorServiceModule } from '../hsm/service-module.js';
@@ -8,7 +9,6 @@ import { KernelClient, type HandlerMode } from './kernel-client.js';
 import type { ScriptWords } from './script-words.js';
 import { clientsOf, type ScriptStage, type ScriptVm } from './script-world.js';
 
-const EINVAL = -22;
 const MAX_ERRNO = 4095;
 
 /** Undefined: `op` is none of these commands. */
@@ -21,7 +21,7 @@ export function clientCommand(
 ): number | undefined {
   switch (op) {
     case 'client':
-      vm.requests.createClient(new KernelClient(newName(words, vm), handlerMode(words)));
+      vm.requests.clients.add(new KernelClient(newName(words, vm), handlerMode(words)));
       return 0;
     case 'mode':
       kernelClient(words, vm).mode = handlerMode(words, 'ok');
@@ -56,9 +56,9 @@ export function clientCommand(
 
 function createDefault(words: ScriptWords, vm: ScriptVm): number {
   const { requests } = vm;
-  const name = requests.defaultClient === undefined ? newName(words, vm) : words.word('a name');
+  const name = requests.clients.default === undefined ? newName(words, vm) : words.word('a name');
   words.end();
-  return requests.createDefaultClient({ name, notify: () => undefined });
+  return requests.clients.addDefault({ name, notify: () => undefined });
 }
 
 function changeRange(op: 'add' | 'del', words: ScriptWords, vm: ScriptVm, stage: ScriptStage): number {
@@ -71,12 +71,12 @@ function changeRange(op: 'add' | 'del', words: ScriptWords, vm: ScriptVm, stage:
     // Deleting looks for an equal range, and no range ends before it starts.
     if (op === 'del') return 0;
     stage.events.push({ log: 'bad-range' });
-    return EINVAL;
+    return Errno.EINVAL;
   }
   const { requests } = vm;
-  if (op === 'del') requests.removeRange(client, addressRange(type, start, end));
+  if (op === 'del') requests.clients.removeRange(client, addressRange(type, start, end));
   // The default client gets everything already; its ranges are never looked at.
-  else if (client !== requests.defaultClient && !requests.addRange(client, addressRange(type, start, end)))
+  else if (client !== requests.clients.default && !requests.clients.addRange(client, addressRange(type, start, end)))
     throw words.error("the VM's ranges are used up");
   return 0;
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { LocalEvent } from '../hsm/event-object.js';
 import { decodeAcrnVmEvent, POWER_OFF, rtcChanged } from '../hsm/acrn-vm-events.js';

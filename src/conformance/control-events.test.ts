@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { MSI_ENTRY } from '../acrn-hsm/struct-layout.js';
 import { LocalEvent } from '../hsm/event-object.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { VM_CREATION } from '../acrn-hsm/struct-layout.js';
 import { PAGE_BYTES, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';

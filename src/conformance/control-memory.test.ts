@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import type { HardwareCall } from '../acrn-hsm/hardware.js';
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { MMIODEV, PCIDEV, PTDEV_IRQ, VDEV, VM_MEMMAP } from '../acrn-hsm/struct-layout.js';

@@ -5,7 +5,7 @@
  */
 
 import { MappedMemory, sharedBytes } from '../acrn-hsm/address-space.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { LocalEventTable } from '../acrn-hsm/event-table.js';
 import { HsmDevice } from '../acrn-hsm/hsm-device.js';
 import type { HsmFile } from '../acrn-hsm/hsm-file.js';

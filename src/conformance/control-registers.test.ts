@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { VCPU_REGS } from '../acrn-hsm/struct-layout.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { IoRequestState } from '../io-request/state.js';
 import { ControlCaller } from './control-caller.js';
@@ -161,7 +161,7 @@ describe('NOTIFY_REQUEST_FINISH', () => {
   test("a kernel client's request is not finished by it", async () => {
     const caller = await withClient();
     const client = { name: 'kernel', notify: () => undefined };
-    caller.file.vm?.requests.createClient(client, [{ type: 0, start: 1n, end: 1n }]);
+    caller.file.vm?.requests.clients.add(client, [{ type: 0, start: 1n, end: 1n }]);
     caller.port(0, READ, 1, 1);
     assert.equal(await caller.notify({ vcpu: 0 }), 0);
     assert.equal(caller.vm.buffer.slot(0).state, IoRequestState.PROCESSING);
@@ -195,9 +195,7 @@ describe('CLEAR_VM_IOREQ and RESET_VM', () => {
       },
     });
     await caller.create();
-    caller.file.vm?.requests.createClient({ name: 'stuck', notify: () => undefined }, [
-      { type: 0, start: 1n, end: 1n },
-    ]);
+    caller.file.vm?.requests.clients.add({ name: 'stuck', notify: () => undefined }, [{ type: 0, start: 1n, end: 1n }]);
     caller.port(0, READ, 1, 1);
     assert.equal(await caller.file.ioctl(Ioctl.CLEAR_VM_IOREQ), 0);
     assert.equal(sleeps, 10);

@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { HsmDevice } from '../acrn-hsm/hsm-device.js';
 import { MappedMemory } from '../acrn-hsm/address-space.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { IRQFD, VM_CREATION } from '../acrn-hsm/struct-layout.js';
 import { StructView } from '../acrn-hsm/struct-view.js';

@@ -45,8 +45,8 @@ function addDevice(file: HsmFile): { accesses: number } {
       counter.accesses++;
     },
   };
-  file.vm?.requests.createClient(new DeviceClient(device, range, () => undefined), [range]);
-  file.vm?.requests.createDefaultClient(new DefaultClient(new PciBus()));
+  file.vm?.requests.clients.add(new DeviceClient(device, range, () => undefined), [range]);
+  file.vm?.requests.clients.addDefault(new DefaultClient(new PciBus()));
   return counter;
 }
 

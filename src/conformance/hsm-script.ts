@@ -82,7 +82,7 @@ function shown(vm: ScriptVm | undefined): Pick<ScriptAnswer, 'vm' | 'states' | '
   return {
     vm: id,
     states: buffer.slots.slice(0, vcpus).map((slot) => slot.state),
-    maps: Object.fromEntries(clientsOf(vm).map((client) => [client.name, hex(requests.assignedSlots(client))])),
+    maps: Object.fromEntries(clientsOf(vm).map((client) => [client.name, hex(requests.assignments.slotsOf(client))])),
     cf8: hex(requests.pciConfig.address),
   };
 }

@@ -37,7 +37,7 @@ export class KernelClient implements IoClient {
   /** Until nothing is pending or the handler fails; lowest slot first. */
   run(requests: VmRequests, events: { push(event: KernelClientEvent): unknown }): void {
     for (;;) {
-      const bits = requests.assignedSlots(this);
+      const bits = requests.assignments.slotsOf(this);
       if (bits === 0) return;
       const vcpu = 31 - Math.clz32(bits & -bits);
       const waiting = this.#waiting.get(vcpu);

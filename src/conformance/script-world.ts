@@ -58,7 +58,7 @@ export class ScriptStage {
 
 /** Oldest first, the default client at the end. */
 export function clientsOf({ requests }: ScriptVm): IoClient[] {
-  const clients = [...requests.clients].reverse();
-  if (requests.defaultClient !== undefined) clients.push(requests.defaultClient);
+  const clients = [...requests.clients.all].reverse();
+  if (requests.clients.default !== undefined) clients.push(requests.clients.default);
   return clients;
 }

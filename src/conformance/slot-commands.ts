@@ -3,13 +3,13 @@
  * `complete`, `clear`), and those that only look.
  */
 
+import { Errno } from '../io-request/errno.js';
 import { Direction, IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import type { ScriptExtra } from './script-answer.js';
 import type { ScriptWords } from './script-words.js';
 import type { ScriptVm } from './script-world.js';
 import { dumpSlot, putRequest, putValue, slotHex } from './scripted-slot.js';
 
-const EINVAL = -22;
 const MAX_U32 = 0xffff_ffff;
 const TYPES: Readonly<Record<string, number>> = {
   pio: IoRequestType.PORT,
@@ -41,7 +41,7 @@ export function slotCommand(
     case 'free': {
       const slot = buffer.slot(slotIndex(words));
       words.end();
-      return slot.release() ? 0 : EINVAL;
+      return slot.release() ? 0 : Errno.EINVAL;
     }
     case 'clear':
       words.end();
@@ -74,7 +74,7 @@ function put(words: ScriptWords, { buffer }: ScriptVm): number {
   const polling = words.hasMore && words.integer('the polling flag', 0, MAX_U32) !== 0;
   words.end();
   const direction = isWrite ? Direction.WRITE : Direction.READ;
-  return putRequest(buffer, index, { type, direction, address, size, value, polling }) ? 0 : EINVAL;
+  return putRequest(buffer, index, { type, direction, address, size, value, polling }) ? 0 : Errno.EINVAL;
 }
 
 function dump(words: ScriptWords, { vcpus, buffer }: ScriptVm): object[] {

@@ -29,7 +29,7 @@ function bench(options: ConstructorParameters<typeof OneVm>[0] = {}): Bench {
       vm.requests.dispatch();
     },
   });
-  vm.requests.createClient(answering('echo', 0x55), [ports(0x500, 8)]);
+  vm.requests.clients.add(answering('echo', 0x55), [ports(0x500, 8)]);
   return { vm, debug, queued };
 }
 
@@ -90,7 +90,7 @@ test('before COMPLETE the answer can be changed, and is delivered on release', (
 test('a write that is held at PENDING can be changed, and its client gets the new value', () => {
   const { vm, debug } = bench();
   const keeper = new Keeper('keeper');
-  vm.requests.createClient(keeper, [ports(0x600, 1), mmio(0xd000_0000, 8)]);
+  vm.requests.clients.add(keeper, [ports(0x600, 1), mmio(0xd000_0000, 8)]);
   debug.holdAll = { pending: true, complete: false };
   vm.fill(0, { address: 0x600, direction: Direction.WRITE, value: 0x41 });
   const wide = { type: IoRequestType.MMIO, address: 0xd000_0000, size: 8, direction: Direction.WRITE };
@@ -163,7 +163,7 @@ test('a release of a stepping vCPU, or of all, cancels the step', () => {
 
 test('a request that the HSM answers is held at PENDING, and a configuration access once, as a PCI request', () => {
   const { vm, debug } = bench();
-  vm.requests.createDefaultClient(answering('default', 0x1234));
+  vm.requests.clients.addDefault(answering('default', 0x1234));
   debug.holdAll = { pending: true, complete: false };
   const slot = vm.fill(0, { address: 0xcf8, size: 4, direction: Direction.WRITE, value: 0x8000_0010 });
   vm.requests.dispatch();
@@ -220,7 +220,7 @@ test('invalid breakpoints and too many breakpoints are refused', () => {
 test('a second answer is late while the first one is held', () => {
   const { vm, debug } = bench();
   const keeper = new Keeper('keeper');
-  vm.requests.createClient(keeper, [ports(0x600, 1)]);
+  vm.requests.clients.add(keeper, [ports(0x600, 1)]);
   debug.holdAll = { pending: false, complete: true };
   const slot = vm.fill(0, { address: 0x600 });
   vm.requests.dispatch();
@@ -236,12 +236,12 @@ test('a second answer is late while the first one is held', () => {
 test('the end of a client ends its held requests, and releasing one afterwards is refused', () => {
   const { vm, debug } = bench();
   const client = answering('leaver', 5);
-  vm.requests.createClient(client, [ports(0x600, 1)]);
+  vm.requests.clients.add(client, [ports(0x600, 1)]);
   debug.holdAll = { pending: false, complete: true };
   const slot = vm.fill(0, { address: 0x600 });
   vm.requests.dispatch();
   assert.equal(debug.stops.length, 1);
-  vm.requests.destroyClient(client);
+  vm.requests.clients.destroy(client);
   assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, -1]);
   assert.deepEqual(debug.stops, []);
   assert.throws(() => debug.go(0), refused('VM_STATE'));
@@ -250,7 +250,7 @@ test('the end of a client ends its held requests, and releasing one afterwards i
 test('a held request does not count against its client’s time', async () => {
   const { vm, debug } = bench({ clientTimeoutMs: 1 });
   const keeper = new Keeper('keeper');
-  vm.requests.createClient(keeper, [ports(0x600, 2)]);
+  vm.requests.clients.add(keeper, [ports(0x600, 2)]);
   debug.add({ at: 'complete', client: 'keeper', vcpu: 0 });
   const held = vm.fill(0, { address: 0x600 });
   vm.requests.dispatch();
@@ -262,7 +262,7 @@ test('a held request does not count against its client’s time', async () => {
     look();
   });
   debug.change(0, 8);
-  vm.requests.createClient(new Keeper('other'), [ports(0x601, 1)]);
+  vm.requests.clients.add(new Keeper('other'), [ports(0x601, 1)]);
   vm.requests.dispatch();
   await heard;
   assert.deepEqual(

@@ -233,11 +233,11 @@ export class VmDebugger implements RequestGate {
     const { requests, queuePass } = this.#options;
     this.#held[vcpu] = undefined;
     if (at === 'complete') {
-      requests.finishNow(vcpu, ticket, low, high);
+      requests.assignments.of(vcpu).finishNow(ticket, low, high);
       return;
     }
     if (!this.#isSuspended) this.#passing.add(vcpu);
-    requests.retry(vcpu);
+    requests.assignments.of(vcpu).isStalled = false;
     queuePass();
   }
 
@@ -259,7 +259,9 @@ export class VmDebugger implements RequestGate {
     this.#held.forEach((held, vcpu) => {
       if (held === undefined) return;
       const isHeld =
-        held.at === 'pending' ? buffer.slot(vcpu).state === IoRequestState.PENDING : requests.isAssigned(vcpu);
+        held.at === 'pending'
+          ? buffer.slot(vcpu).state === IoRequestState.PENDING
+          : requests.assignments.of(vcpu).isAssigned;
       if (!isHeld) this.#held[vcpu] = undefined;
     });
   }

@@ -19,7 +19,7 @@ function make(): { vm: OneVm; client: DefaultClient; log: string[] } {
     read: (...at) => log.push(`r ${at.join(' ')}`) + 0xffff_ff00,
     write: (...at) => void log.push(`w ${at.join(' ')}`),
   });
-  vm.requests.createDefaultClient(client);
+  vm.requests.clients.addDefault(client);
   return { vm, client, log };
 }
 
@@ -72,7 +72,7 @@ test('a guest that scans all ports fills a bounded list; the rest share one coun
 
 test('a million unclaimed accesses to addresses seen before, or to too many, allocate nothing', () => {
   const { client } = make();
-  const request = new AssignedRequest(0, () => true);
+  const request = new AssignedRequest(0, { finish: () => true });
   const notify = (call: number): void => {
     request.type = call & 1;
     request.direction = (call >> 1) & 1;

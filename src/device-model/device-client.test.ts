@@ -31,7 +31,7 @@ function place(device: Device): Placed {
   const report = (name: string, error: unknown): void =>
     void errors.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
   for (const range of [ports(0x500, 8), mmio(BASE, 0x1000)])
-    vm.requests.createClient(new DeviceClient(device, range, report), [range]);
+    vm.requests.clients.add(new DeviceClient(device, range, report), [range]);
   const slot = vm.buffer.slot(0);
   const access = (one: Access): [number, number] => {
     slot.stampFree();
@@ -75,7 +75,7 @@ describe('a device as an I/O client', () => {
     const vm = new OneVm();
     const { device, log } = noting();
     const range = addressRange(MMIO, 2n ** 60n + 1n, 2n ** 60n + 0x1000n);
-    vm.requests.createClient(new DeviceClient(device, range, (_, error) => assert.ifError(error)), [range]);
+    vm.requests.clients.add(new DeviceClient(device, range, (_, error) => assert.ifError(error)), [range]);
     vm.fill(0, { type: MMIO, address: 2 ** 60 + 256, size: 4 });
     vm.requests.dispatch();
     assert.deepEqual(log, ['r255/4']);
@@ -156,7 +156,7 @@ describe('a device as an I/O client', () => {
     const { device, log } = noting(7);
     const vm = new OneVm();
     const everything = addressRange(MMIO, 0n, (1n << 64n) - 1n);
-    vm.requests.createClient(new DeviceClient(device, everything, () => assert.fail()), [everything]);
+    vm.requests.clients.add(new DeviceClient(device, everything, () => assert.fail()), [everything]);
     for (const size of [0, 3, 5, 7, 9, 16, -1]) {
       const slot = vm.fill(0, { type: MMIO, address: 0x1000, size });
       vm.requests.dispatch();
@@ -209,7 +209,7 @@ describe('a device’s bug', () => {
       assert.equal(state(), COMPLETE);
       if (one.direction !== WRITE) assert.equal(vm.buffer.slot(0).valueLow, -1);
       assert.deepEqual(errors, ['broken: bug']);
-      assert.equal(vm.requests.clients.length, 2);
+      assert.equal(vm.requests.clients.all.length, 2);
       assert.deepEqual(vm.notified, [0]);
     });
   }
@@ -223,7 +223,7 @@ test('a device never sees an offset outside of its range, though the driver’s 
   const vm = new OneVm();
   const range = mmio(0x1000, 0x100);
   const device: Device = { name: 'inside only', read: () => assert.fail('read'), write: () => assert.fail('written') };
-  vm.requests.createClient(new DeviceClient(device, range, (_, error) => assert.ifError(error)), [range]);
+  vm.requests.clients.add(new DeviceClient(device, range, (_, error) => assert.ifError(error)), [range]);
   const slot = vm.buffer.slot(0);
   // The last byte of 8 at 2^64 − 4 is 3 modulo 2^64: not after the range's end, and the start is
   // not before its start.
@@ -253,7 +253,7 @@ test('neither a narrow nor an 8-byte access of a device that answers at once all
   const device: Device = { name: 'quick', read: (offset) => offset, write: () => undefined };
   const client = new DeviceClient(device, mmio(0x1000, 0x100), (_, error) => assert.ifError(error));
   let finished = 0;
-  const request = new AssignedRequest(0, () => ++finished > 0);
+  const request = new AssignedRequest(0, { finish: () => ++finished > 0 });
   request.type = MMIO;
   const notify = (i: number): void => {
     request.direction = i & 1;

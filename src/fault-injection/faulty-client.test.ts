@@ -27,9 +27,11 @@ function bench(rules: readonly string[], client?: Partial<IoClient>): Bench {
   let ticket = 0;
   const ask: Bench['ask'] = (fields) => {
     const asked: { answer: readonly [number, number] | undefined } = { answer: undefined };
-    const request = new AssignedRequest(fields.vcpu ?? 0, (_vcpu, _ticket, low, high) => {
-      asked.answer = [low, high];
-      return true;
+    const request = new AssignedRequest(fields.vcpu ?? 0, {
+      finish: (_ticket, low, high) => {
+        asked.answer = [low, high];
+        return true;
+      },
     });
     const access = { ticket: ++ticket, type: IoRequestType.MMIO, direction: Direction.READ, size: 8 };
     wrapped.notify(Object.assign(request, access, fields));

@@ -14,11 +14,12 @@ import { AssignedRequest } from '../hsm/assigned-request.js';
 import type { ClientPosition, IoClient } from '../hsm/io-client.js';
 import type { ClientFinisher } from '../hsm/request-finisher.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
+import { copyFields } from '../io-request/request-fields.js';
 import { VmSharedState } from '../hypervisor/vm-shared-state.js';
 import { addressKey } from './fault-selector.js';
 import type { FaultRecord, RequestTrigger } from './fault-trigger.js';
 import { LineRelay } from './line-relay.js';
-import { alter, copyRequest, type Words } from './request-words.js';
+import { alter, type Words } from './request-words.js';
 
 /**
  * Addresses of a client whose last value is kept for stale reads. The least recently read is
@@ -63,9 +64,11 @@ export class FaultyClient implements IoClient {
     this.#faults = faults;
     this.#remove = remove;
     this.#open = Array.from({ length: SLOT_COUNT }, (_, index) => ({
-      copy: new AssignedRequest(index, ({ vcpu }, ticket, low, high) => {
-        this.#lineRelay?.deliver();
-        return this.#answered(vcpu, ticket, low, high);
+      copy: new AssignedRequest(index, {
+        finish: (ticket, low, high) => {
+          this.#lineRelay?.deliver();
+          return this.#answered(index, ticket, low, high);
+        },
       }),
       ticket: 0,
       request: undefined,
@@ -113,7 +116,9 @@ export class FaultyClient implements IoClient {
     open.ticket = ticket;
     open.request = request;
     open.hits = hits;
-    copyRequest(request, open.copy);
+    // The vCPU and `finish` stay the copy's own.
+    open.copy.ticket = ticket;
+    copyFields(request, open.copy);
     let slowMs = 0;
     for (const { rule, text } of hits) {
       if (rule.effect.kind === 'slow') slowMs += rule.effect.ms;

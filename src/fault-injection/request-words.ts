@@ -1,6 +1,5 @@
-/** Request words: what a fault does to a value of two int32 words, and the copy of a request. */
+/** The value of a request as its two int32 words, and what a fault makes of it. */
 
-import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { splitU64 } from '../io-request/io-request.js';
 import type { RequestTrigger } from './fault-trigger.js';
 
@@ -29,20 +28,4 @@ export function alter(value: Words, trigger: RequestTrigger, size: number, stale
     default:
       return value;
   }
-}
-
-/** Copies all fields but the vCPU and `finish`. */
-export function copyRequest(from: AssignedRequest, to: AssignedRequest): void {
-  to.ticket = from.ticket;
-  to.type = from.type;
-  to.direction = from.direction;
-  to.addressLow = from.addressLow;
-  to.addressHigh = from.addressHigh;
-  to.size = from.size;
-  to.valueLow = from.valueLow;
-  to.valueHigh = from.valueHigh;
-  to.bus = from.bus;
-  to.device = from.device;
-  to.pciFunction = from.pciFunction;
-  to.register = from.register;
 }

@@ -8,7 +8,7 @@
 
 import { RingId, VmEventType, type AsyncIoHypercalls } from '../hypervisor/async-io-hypercalls.js';
 import type { EventObject } from './event-object.js';
-import type { SideWork } from './vm-requests.js';
+import type { SideWork } from './pending-work.js';
 
 export const VM_EVENT_BYTES = 32;
 const DATA_BYTES = 28;

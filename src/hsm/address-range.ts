@@ -3,12 +3,12 @@
  * with the driver's wrap-around, so a range may be given in bigints; devices use numbers.
  */
 
+import { Errno } from '../io-request/errno.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { hex } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 
 /** −EINVAL, the driver's answer to a range that ends before it starts. */
-const EINVAL = -22;
 const PORTS = 0x1_0000;
 const U64 = 64;
 
@@ -22,7 +22,9 @@ export interface AddressRange {
 /** `count` ports from `first`. */
 export function ports(first: number, count: number): AddressRange {
   if (!(Number.isInteger(first) && first >= 0 && Number.isInteger(count) && count > 0 && first + count <= PORTS))
-    throw new UpcallError('RANGE_INVALID', `ports ${first}, count ${count}: ports are 0…0xffff`, { errno: EINVAL });
+    throw new UpcallError('RANGE_INVALID', `ports ${first}, count ${count}: ports are 0…0xffff`, {
+      errno: Errno.EINVAL,
+    });
   return { type: IoRequestType.PORT, start: BigInt(first), end: BigInt(first + count - 1) };
 }
 
@@ -33,7 +35,7 @@ export function mmio(start: number, length: number): AddressRange {
       'RANGE_INVALID',
       `MMIO range at ${start} of ${length} bytes: addresses have at most 52 bits`,
       {
-        errno: EINVAL,
+        errno: Errno.EINVAL,
       },
     );
   return { type: IoRequestType.MMIO, start: BigInt(start), end: BigInt(start + length - 1) };
@@ -43,7 +45,7 @@ export function mmio(start: number, length: number): AddressRange {
 export function addressRange(type: AddressRange['type'], start: bigint, end: bigint): AddressRange {
   const range = { type, start: BigInt.asUintN(U64, start), end: BigInt.asUintN(U64, end) };
   if (range.end < range.start)
-    throw new UpcallError('RANGE_INVALID', `${describeRange(range)} ends before it starts`, { errno: EINVAL });
+    throw new UpcallError('RANGE_INVALID', `${describeRange(range)} ends before it starts`, { errno: Errno.EINVAL });
   return range;
 }
 

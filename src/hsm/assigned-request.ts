@@ -1,22 +1,25 @@
 /**
- * AssignedRequest: a request as its client sees it. One object for each slot, used again for every request, so that
- * nothing is allocated: read the fields inside `notify`, and if you answer later, keep `ticket` and what you need.
+ * AssignedRequest: a request as its client sees it. One object for each slot, reused for every request, so that nothing
+ * is allocated.
  *
- * The fields are the HSM's copy, taken when it dispatched. Others may write to the page at any moment; a client that
+ * Callers must: read the fields inside `notify`. A client that answers later keeps `ticket` and what it needs.
+ *
+ * The fields are the HSM's copy, taken when it dispatched. Others may write to the page at any moment. A client that
  * works from here acts on the request that it owns, whatever becomes of the page.
  */
 
+import type { RequestFields } from '../io-request/request-fields.js';
 import { Direction } from '../io-request/layout.js';
 import { describe, directionName, isPortLike, joinWords, typeName, type IoRequest } from '../io-request/io-request.js';
 import type { AccessSize, MmioAccessSize } from '../io-request/io-request.js';
 
-/**
- * Completes the request's slot if `ticket` is still the one it was assigned with. One function for all slots of a VM: V8
- * inlines a call of the same function, and not one of sixteen closures.
- */
-export type FinishRequest = (request: AssignedRequest, ticket: number, valueLow: number, valueHigh: number) => boolean;
+/** Finishes one slot's requests. An object and not a closure, because V8 inlines its method, and not one of 16 closures. */
+export interface AnswerTaker {
+  /** Completes the slot if `ticket` still names its request. Returns false if it is too late. */
+  finish(ticket: number, valueLow: number, valueHigh: number): boolean;
+}
 
-export class AssignedRequest {
+export class AssignedRequest implements RequestFields {
   readonly vcpu: number;
   /** Identifies this assignment of the slot; never 0. */
   ticket = 0;
@@ -37,11 +40,11 @@ export class AssignedRequest {
   device = 0;
   pciFunction = 0;
   register = 0;
-  readonly #finish: FinishRequest;
+  readonly #taker: AnswerTaker;
 
-  constructor(vcpu: number, finish: FinishRequest) {
+  constructor(vcpu: number, taker: AnswerTaker) {
     this.vcpu = vcpu;
-    this.#finish = finish;
+    this.#taker = taker;
   }
 
   get isRead(): boolean {
@@ -49,16 +52,16 @@ export class AssignedRequest {
   }
 
   /**
-   * Answers the request that `ticket` stands for: the value for a read (two int32 words; ports and PCI use the low one),
-   * nothing for a write. False when it is too late: the request was finished or withdrawn before.
+   * Answers the request that `ticket` names: the value of a read in two int32 words, of which ports and PCI use the low
+   * one, and nothing for a write. Returns false if the request was finished or withdrawn before.
    */
   finish(ticket: number, valueLow = 0, valueHigh = 0): boolean {
-    return this.#finish(this, ticket, valueLow, valueHigh);
+    return this.#taker.finish(ticket, valueLow, valueHigh);
   }
 
-  /** The answer where nothing answers: all ones. */
+  /** Answers as an address without a device does: all ones. */
   finishAllOnes(ticket: number): boolean {
-    return this.#finish(this, ticket, -1, -1);
+    return this.#taker.finish(ticket, -1, -1);
   }
 
   /** As plain data, for messages; allocates. */

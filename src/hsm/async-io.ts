@@ -6,14 +6,13 @@
  * a number that was never given out, or was taken back, signals nothing.
  */
 
+import { Errno } from '../io-request/errno.js';
 import { RingId, type AsyncIoHypercalls } from '../hypervisor/async-io-hypercalls.js';
 import { RingResult } from '../sync/shared-ring.js';
 import type { EventObject } from './event-object.js';
 import type { IoEventRequest } from './ioeventfd.js';
-import type { SideWork } from './vm-requests.js';
+import type { SideWork } from './pending-work.js';
 
-const ENODEV = -19;
-const ENOMEM = -12;
 /** Events of one VM that have a handle: as many as the hypervisor has descriptors. */
 export const MAX_ASYNC_EVENTS = 64;
 /** Handles taken in one pass; a ring has not more. */
@@ -45,15 +44,15 @@ export class AsyncIoEvents implements SideWork {
 
   /** −ENODEV while there is no ring. A conflict is not an error: the hypercall says 0 to it, as in ACRN. */
   assign(request: IoEventRequest, event: EventObject): number {
-    if (this.#ring === undefined) return ENODEV;
+    if (this.#ring === undefined) return Errno.ENODEV;
     const registration = this.#byEvent.get(event) ?? this.#register(event);
-    if (registration === undefined) return ENOMEM;
+    if (registration === undefined) return Errno.ENOMEM;
     registration.uses++;
     return this.#hypercalls.assignAsyncIo({ ...descriptorOf(request), handle: registration.handle });
   }
 
   deassign(request: IoEventRequest, event: EventObject): number {
-    if (this.#ring === undefined) return ENODEV;
+    if (this.#ring === undefined) return Errno.ENODEV;
     const registration = this.#byEvent.get(event);
     if (registration === undefined) return 0;
     if (--registration.uses === 0) {

@@ -22,7 +22,7 @@ function started(spinUs = 0): Running {
   const module = new HypervisorServiceModule({ upcall, turn, spinUs });
   const vm = new OneVm();
   const client = new Keeper('default');
-  vm.requests.createDefaultClient(client);
+  vm.requests.clients.addDefault(client);
   module.addVm(vm.requests);
   module.worker.start();
   return { module, upcall, vm, client };
@@ -42,7 +42,7 @@ describe('the worker', { timeout: 120_000 }, () => {
     const { module, upcall, vm, client } = started();
     const second = new OneVm();
     const secondClient = new Keeper('default');
-    second.requests.createDefaultClient(secondClient);
+    second.requests.clients.addDefault(secondClient);
     module.addVm(second.requests);
     await someTurns();
     vm.fill(0);
@@ -61,7 +61,7 @@ describe('the worker', { timeout: 120_000 }, () => {
     const order: string[] = [];
     for (const name of ['first', 'second']) {
       const vm = new OneVm();
-      vm.requests.createDefaultClient({ name, notify: () => void order.push(name) });
+      vm.requests.clients.addDefault({ name, notify: () => void order.push(name) });
       vm.fill(0);
       module.addVm(vm.requests);
     }
@@ -99,7 +99,7 @@ describe('the worker', { timeout: 120_000 }, () => {
     });
     let served = 0;
     let turns = 0;
-    vm.requests.createDefaultClient(answering('default'));
+    vm.requests.clients.addDefault(answering('default'));
     const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], spinUs: 0 });
     const count = (): void => {
       turns++;
@@ -129,7 +129,7 @@ describe('the worker', { timeout: 120_000 }, () => {
         },
       },
     });
-    vm.requests.createDefaultClient(answering('default'));
+    vm.requests.clients.addDefault(answering('default'));
     const isFree = (): boolean => vm.buffer.slot(0).state === IoRequestState.FREE;
     // The guest's next access comes a few looks after its last was answered, always before the worker would sleep.
     const vms = (): OneVm['requests'][] => {
@@ -167,7 +167,7 @@ describe('the worker', { timeout: 120_000 }, () => {
         },
       },
     });
-    vm.requests.createDefaultClient(answering('default'));
+    vm.requests.clients.addDefault(answering('default'));
     const noteTurn = (): Promise<void> => {
       longestMs = Math.max(longestMs, nowMs - turnedMs);
       turnedMs = nowMs;
@@ -218,7 +218,7 @@ describe('the worker', { timeout: 120_000 }, () => {
         },
       },
     });
-    vm.requests.createDefaultClient(answering('default'));
+    vm.requests.clients.addDefault(answering('default'));
     const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], spinUs: 0 });
     vm.fill(0);
     worker.start();
@@ -241,7 +241,7 @@ describe('the worker', { timeout: 120_000 }, () => {
     module.worker.start();
     await until(() => vm.events.length > 0);
     const client = new Keeper('default');
-    vm.requests.createDefaultClient(client);
+    vm.requests.clients.addDefault(client);
     await someTurns();
     assert.equal(client.kept.length, 0);
     module.destroyClient(vm.requests, new Keeper('nobody'));
@@ -293,7 +293,7 @@ describe('the module', { timeout: 120_000 }, () => {
   test('destroying a client finishes its requests and lets the worker go on', async () => {
     const { module, upcall, vm, client } = started();
     const kernel = new Keeper('kernel', ports(0x500, 1));
-    vm.requests.createClient(kernel, kernel.ranges);
+    vm.requests.clients.add(kernel, kernel.ranges);
     vm.fill(0);
     upcall.raise();
     await until(() => kernel.kept.length === 1);
@@ -315,7 +315,7 @@ describe('the module', { timeout: 120_000 }, () => {
         throw new Error('bug');
       },
     };
-    vm.requests.createClient(broken);
+    vm.requests.clients.add(broken);
     assert.throws(() => module.destroyClient(vm.requests, broken), /bug/);
     vm.fill(0);
     upcall.raise();

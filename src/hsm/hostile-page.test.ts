@@ -100,10 +100,10 @@ describe('a page that others write to at any moment', () => {
               keeper.notify(request);
             },
           };
-          vm.requests.createClient(checked, keeper.ranges);
+          vm.requests.clients.add(checked, keeper.ranges);
         }
         const user = new Keeper('default');
-        vm.requests.createDefaultClient(user);
+        vm.requests.clients.addDefault(user);
         const all = [...keepers, user];
         for (const one of steps) {
           switch (one.kind) {
@@ -135,11 +135,11 @@ describe('a page that others write to at any moment', () => {
               vm.requests.withdraw();
               break;
             case 'destroy': {
-              const client = vm.requests.clients[one.client];
+              const client = vm.requests.clients.all[one.client];
               const keeper = keepers.find((candidate) => candidate.name === client?.name);
               if (client === undefined || keeper === undefined) break;
-              vm.requests.destroyClient(client);
-              vm.requests.createClient(client, keeper.ranges);
+              vm.requests.clients.destroy(client);
+              vm.requests.clients.add(client, keeper.ranges);
               break;
             }
             case 'random page':
@@ -147,7 +147,7 @@ describe('a page that others write to at any moment', () => {
           }
         }
         vm.requests.close();
-        for (let vcpu = 0; vcpu < 5; vcpu++) assert.equal(vm.requests.isAssigned(vcpu), false);
+        for (let vcpu = 0; vcpu < 5; vcpu++) assert.equal(vm.requests.assignments.of(vcpu).isAssigned, false);
         const kinds = new Set(vm.events.map(({ kind }) => kind));
         kinds.delete('flush-timeout');
         assert.deepEqual([...kinds], []);
@@ -165,8 +165,8 @@ describe('a page that others write to at any moment', () => {
     const trace = new VmTrace(new TraceRing());
     let vm: OneVm | undefined;
     const statistics = trace.count<IoClient>({
-      rangesOf: (client) => vm?.requests.ranges(client) ?? [],
-      isDefault: (client) => client === vm?.requests.defaultClient,
+      rangesOf: (client) => vm?.requests.clients.ranges(client) ?? [],
+      isDefault: (client) => client === vm?.requests.clients.default,
     });
     const accesses: [number, number][] = [];
     fc.assert(
@@ -181,7 +181,7 @@ describe('a page that others write to at any moment', () => {
         }));
         for (const slot of made.buffer.slots) trace.recorder.observe(slot);
         const words = new SharedWords(made.buffer.page);
-        made.requests.createDefaultClient(new DefaultClient(new PciBus()));
+        made.requests.clients.addDefault(new DefaultClient(new PciBus()));
         const range = mmio(0, 0x600);
         const device = {
           name: 'device',
@@ -191,7 +191,7 @@ describe('a page that others write to at any moment', () => {
             assert.ok(value >= 0 && value < 2 ** (8 * size));
           },
         };
-        made.requests.createClient(new DeviceClient(device, range, (_, error) => assert.fail(String(error))), [range]);
+        made.requests.clients.add(new DeviceClient(device, range, (_, error) => assert.fail(String(error))), [range]);
         for (const slot of requests) {
           for (const [field, value] of slot) words.store(field >> 2, value);
           words.store(34, 0);

@@ -2,7 +2,7 @@
 
 import type { AssignedRequest } from './assigned-request.js';
 import type { IoClient } from './io-client.js';
-import type { LatePolicy } from './time-limit.js';
+import type { LatePolicy } from './late-policy.js';
 
 export type HsmEvent =
   /** Nobody serves this request, and there is no default client; the slot waits for the next upcall. */

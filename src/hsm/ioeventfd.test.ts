@@ -20,10 +20,10 @@ class Machine {
     observer: { event: () => undefined },
     clientTimeoutMs: Infinity,
   });
-  readonly events = new IoEventFds(3, this.requests);
+  readonly events = new IoEventFds(3, this.requests.clients);
 
   constructor() {
-    this.requests.createClient(this.events);
+    this.requests.clients.add(this.events);
   }
 
   /** What the slot's state is after one request, 3 (FREE) when it was answered. */
@@ -179,7 +179,7 @@ describe('removal', () => {
     events.assign({ isPort: false, address: 0x3000n, length: 4 }, event);
     assert.equal(events.deassign(event), 0);
     assert.deepEqual(
-      requests.ranges(events).map(({ type }) => type),
+      requests.clients.ranges(events).map(({ type }) => type),
       [IoRequestType.MMIO],
     );
     events.deassign(event);

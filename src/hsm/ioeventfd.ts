@@ -7,6 +7,7 @@
  * give 0; the same event at the same place is a conflict, a different event is none; removal looks only at the event.
  */
 
+import { Errno } from '../io-request/errno.js';
 import { joinU64 } from '../io-request/io-request.js';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import type { AddressRange } from './address-range.js';
@@ -14,9 +15,6 @@ import type { AssignedRequest } from './assigned-request.js';
 import type { EventObject } from './event-object.js';
 import type { IoClient } from './io-client.js';
 
-const EINVAL = -22;
-const EEXIST = -17;
-const ENOMEM = -12;
 /** Entries of one VM; the driver has no limit but memory. */
 export const MAX_IO_EVENTS = 1024;
 const U64 = 64;
@@ -44,8 +42,8 @@ export interface RangeKeeper {
 
 /** The checks of a registration that come before its event is looked up. 0 or −errno. */
 export function checkIoEvent({ address, length }: IoEventRequest): number {
-  if (BigInt.asUintN(U64, address + BigInt(length)) < address) return EINVAL;
-  return WIDTHS.includes(length) ? 0 : EINVAL;
+  if (BigInt.asUintN(U64, address + BigInt(length)) < address) return Errno.EINVAL;
+  return WIDTHS.includes(length) ? 0 : Errno.EINVAL;
 }
 
 export class IoEventFds implements IoClient {
@@ -68,14 +66,14 @@ export class IoEventFds implements IoClient {
   assign(request: IoEventRequest, event: EventObject): number {
     const check = checkIoEvent(request);
     if (check !== 0) return check;
-    if (this.#entries.some((entry) => entry.event === event && isSamePlace(entry, request))) return EEXIST;
-    if (this.#entries.length >= MAX_IO_EVENTS) return ENOMEM;
+    if (this.#entries.some((entry) => entry.event === event && isSamePlace(entry, request))) return Errno.EEXIST;
+    if (this.#entries.length >= MAX_IO_EVENTS) return Errno.ENOMEM;
     const range: AddressRange = {
       type: request.isPort ? IoRequestType.PORT : IoRequestType.MMIO,
       start: request.address,
       end: request.address + BigInt(request.length) - 1n,
     };
-    if (!this.#ranges.addRange(this, range)) return ENOMEM;
+    if (!this.#ranges.addRange(this, range)) return Errno.ENOMEM;
     this.#entries.push({ ...request, event, range });
     return 0;
   }

@@ -5,10 +5,9 @@
  * The life cycle is the mended driver's: looked at before it is listed, and fully unhooked when `deassign` returns.
  */
 
+import { Errno } from '../io-request/errno.js';
 import type { EventObject } from './event-object.js';
 
-const EBUSY = -16;
-const ENOMEM = -12;
 /** Entries of one VM; the driver has no limit but memory. */
 export const MAX_IRQ_EVENTS = 1024;
 
@@ -38,8 +37,8 @@ export class IrqFds {
 
   /** 0, or −EBUSY when the event is registered already. Injects at once when it is readable. */
   assign(event: EventObject, message: MsiMessage): number {
-    if (this.#entries.some((entry) => entry.event === event)) return EBUSY;
-    if (this.#entries.length >= MAX_IRQ_EVENTS) return ENOMEM;
+    if (this.#entries.some((entry) => entry.event === event)) return Errno.EBUSY;
+    if (this.#entries.length >= MAX_IRQ_EVENTS) return Errno.ENOMEM;
     if (event.isReadable) this.#inject(message);
     const unhookSignal = event.onSignal(() => this.#inject(message));
     const unhookClose = event.onClose(() => this.deassign(event));

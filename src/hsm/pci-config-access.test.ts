@@ -12,7 +12,7 @@ const { COMPLETE, PROCESSING } = IoRequestState;
 function configured(address?: number): { vm: OneVm; client: Keeper } {
   const vm = new OneVm();
   const client = new Keeper('default');
-  vm.requests.createDefaultClient(client);
+  vm.requests.clients.addDefault(client);
   if (address !== undefined) {
     vm.fill(0, { direction: WRITE, address: 0xcf8, size: 4, value: address });
     vm.requests.dispatch();
@@ -105,7 +105,7 @@ describe('a 0xcf8/0xcfc pair becomes one PCI request', () => {
   test('what the HSM answers itself it answers before any client, and tells the statistics so', () => {
     const { vm } = configured();
     const greedy = new Keeper('greedy');
-    vm.requests.createClient(greedy, [ports(0xcf8, 8)]);
+    vm.requests.clients.add(greedy, [ports(0xcf8, 8)]);
     vm.dispatched.length = 0;
     vm.fill(1, { direction: WRITE, address: 0xcf8, size: 4, value: 0x8000_0000 });
     vm.requests.dispatch();

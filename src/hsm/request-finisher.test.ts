@@ -6,20 +6,21 @@ import { SharedWords } from '../sync/shared-words.js';
 import { IoRequestState } from '../io-request/state.js';
 import { RequestFinisher } from './request-finisher.js';
 
-test('the vCPU is woken while the ticket word still says that somebody is finishing', () => {
-  // The thread may end at any place: what the word does not tell any more, nobody makes up for.
+test('a vCPU is woken while the ticket word is still negative', () => {
+  // The thread may end at any place. A word that is 0 already would leave the vCPU asleep.
   const buffer = new SharedBuffer();
   const tickets = new SharedWords(1);
   const rung: { ticket: number; state: number }[] = [];
-  const finisher = new RequestFinisher(buffer, tickets, (vcpu) => {
+  const notifyRequestFinish = (vcpu: number): number => {
     rung.push({ ticket: tickets.load(vcpu), state: buffer.slot(vcpu).state });
     return 0;
-  });
+  };
+  const finisher = new RequestFinisher({ buffer, tickets, hypercalls: { notifyRequestFinish } });
   const slot = buffer.slot(0);
   slot.fill(IoRequestType.PORT, Direction.READ, 0x500, 0, 1, 0, 0, false);
   tickets.store(0, 7);
   slot.assign(true);
-  assert.equal(finisher.finish(0, 7, IoRequestType.PORT, Direction.READ, 0x41, 0), true);
+  assert.equal(finisher.finish({ vcpu: 0, type: IoRequestType.PORT, direction: Direction.READ }, 7, 0x41, 0), true);
   assert.deepEqual(rung, [{ ticket: -7, state: IoRequestState.COMPLETE }]);
   assert.equal(tickets.load(0), 0);
   assert.equal(slot.valueLow, 0x41);

@@ -1,70 +1,110 @@
 /**
- * RequestFinisher: step f, from any thread. A client's answer counts only while the ticket of its assignment stands in
- * the slot's ticket word. Taking the ticket is one compare-and-exchange, so of a client, a time limit, a reset and a
- * dying thread exactly one finishes the request, and a late answer never reaches a later request in the same slot.
+ * RequestFinisher: step f, from any thread. A ticket names one assignment of a slot, and an answer counts only while its
+ * ticket stands in the slot's ticket word. Taking the ticket is one compare-and-exchange. So of a client, a time limit, a
+ * reset and a dying thread exactly one finishes the request, and a late answer never reaches a later request in the slot.
  *
- * The value is written after the ticket was taken and before the slot becomes COMPLETE. In between the word holds the
- * negative ticket: a thread may lose its processor just there, and whoever would then use the slot for another request
- * (a reset, an expulsion) sees that somebody is still about to write to it.
+ * Called by: SlotAssignment in the Service VM's thread; the threads of clients, each with a RequestFinisher of its own.
+ * Threads: any. The ticket words are shared.
+ *
+ * The value is written after the ticket was taken and before the slot becomes COMPLETE. In between, the word holds the
+ * negative ticket. A thread may be preempted just there, and code that would reuse the slot (a reset, the removal of a
+ * client) sees that a thread is still about to write to it.
  */
 
-import { Direction, IoRequestType } from '../io-request/layout.js';
-import type { SharedBuffer } from '../io-request/shared-buffer.js';
-import type { SharedWords } from '../sync/shared-words.js';
-import type { Slot } from '../io-request/slot.js';
+import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import type { VmSharedStateHandle } from '../hypervisor/vm-shared-state.js';
+import type { SharedBuffer } from '../io-request/shared-buffer.js';
+import type { Slot } from '../io-request/slot.js';
+import { IoRequestState } from '../io-request/state.js';
+import type { SharedWords } from '../sync/shared-words.js';
 
-/** What a client in another thread needs to finish its requests there; it survives structured cloning. */
+/** What a client in another thread needs to finish its requests there. It survives structured cloning. */
 export interface ClientFinisher {
   readonly page: SharedArrayBuffer;
   readonly tickets: SharedArrayBuffer;
   readonly shared: VmSharedStateHandle;
 }
 
+/** The hypercall that wakes a vCPU. */
+export type FinishHypercall = Pick<Hypercalls, 'notifyRequestFinish'>;
+
+export interface FinisherOptions {
+  readonly buffer: SharedBuffer;
+  /** The ticket of each slot's assignment. 0: not assigned. Negative: being finished. */
+  readonly tickets: SharedWords;
+  readonly hypercalls: FinishHypercall;
+  /** The hypercall was refused with `result`, which is negative. */
+  readonly onRefused?: (vcpu: number, result: number) => void;
+}
+
 export class RequestFinisher {
   readonly #slots: readonly Slot[];
   readonly #tickets: SharedWords;
-  readonly #notify: (vcpu: number) => number;
+  readonly #hypercalls: FinishHypercall;
+  readonly #onRefused: ((vcpu: number, result: number) => void) | undefined;
 
-  /** `notify` is the hypercall that wakes the vCPU; it is not made for a slot that polls for completion. */
-  constructor(buffer: SharedBuffer, tickets: SharedWords, notify: (vcpu: number) => number) {
+  constructor({ buffer, tickets, hypercalls, onRefused }: FinisherOptions) {
     this.#slots = buffer.slots;
     this.#tickets = tickets;
-    this.#notify = notify;
+    this.#hypercalls = hypercalls;
+    this.#onRefused = onRefused;
   }
 
-  /** True when this call finished the request; false when it was finished or withdrawn before. */
-  finish(vcpu: number, ticket: number, type: number, direction: number, low: number, high: number): boolean {
-    if (ticket <= 0 || !this.#tickets.move(vcpu, ticket, -ticket)) return false;
-    const polling = this.#complete(this.#slots[vcpu] as Slot, type, direction, low, high);
-    // While the word says so: if this thread ends before it rings, whoever buries it finds that and rings.
-    if (!polling) this.#notify(vcpu);
-    // Refused when the slot is assigned again already; then the word is another request's.
-    this.#tickets.move(vcpu, -ticket, 0);
+  /** Answers a request. Returns false if it was finished or withdrawn before. */
+  finish(
+    { vcpu, type, direction }: { readonly vcpu: number; readonly type: number; readonly direction: number },
+    ticket: number,
+    low: number,
+    high: number,
+  ): boolean {
+    if (!this.#take(vcpu, ticket)) return false;
+    (this.#slots[vcpu] as Slot).setAnswer(type, direction, low, high);
+    this.complete(vcpu);
+    this.#giveBack(vcpu, ticket);
     return true;
   }
 
-  /** The same for a client in the Service VM's thread: every other one that could take its ticket runs there, too. */
-  finishHere(vcpu: number, ticket: number, type: number, direction: number, low: number, high: number): boolean {
-    if (ticket <= 0 || this.#tickets.loadRelaxed(vcpu) !== ticket) return false;
-    this.#tickets.storeRelaxed(vcpu, 0);
-    if (!this.#complete(this.#slots[vcpu] as Slot, type, direction, low, high)) this.#notify(vcpu);
-    return true;
+  /** Finishes a request with the value that is in the page. Returns the result of the hypercall, 0 if none was made. */
+  finishAsIs(vcpu: number, ticket: number): number {
+    if (!this.#take(vcpu, ticket)) return 0;
+    const result = this.complete(vcpu);
+    this.#giveBack(vcpu, ticket);
+    return result;
   }
 
-  /** The second half, for a caller that holds the ticket already. Returns the hypercall's result, 0 when none was made. */
-  completeTaken(vcpu: number, type: number, direction: number, low: number, high: number): number {
-    return this.#complete(this.#slots[vcpu] as Slot, type, direction, low, high) ? 0 : this.#notify(vcpu);
-  }
-
-  /** Whether the hypervisor polls: read before COMPLETE, because it may use the slot again the moment it sees that. */
-  #complete(slot: Slot, type: number, direction: number, low: number, high: number): boolean {
-    if (direction === Direction.READ) {
-      if (type === IoRequestType.MMIO) slot.setValue64(low, high);
-      else slot.setValue(low);
-    }
+  /**
+   * Completes a slot and wakes its vCPU, for a caller that has taken the ticket. Returns the result of the hypercall, 0 if
+   * the vCPU polls and none was made. `from` is the slot's state.
+   *
+   * Read polling before COMPLETE: the hypervisor may reuse the slot as soon as it sees COMPLETE, so the word would be that of
+   * the next request. A slot that another writer moved on is not completed, and its vCPU is woken all the same to see that.
+   */
+  complete(
+    vcpu: number,
+    from: typeof IoRequestState.PROCESSING | typeof IoRequestState.PENDING = IoRequestState.PROCESSING,
+  ): number {
+    const slot = this.#slots[vcpu] as Slot;
     const polling = slot.completionPolling;
-    slot.complete();
-    return polling;
+    slot.complete(from);
+    return polling ? 0 : this.notify(vcpu);
+  }
+
+  /** The hypercall alone. */
+  notify(vcpu: number): number {
+    const result = this.#hypercalls.notifyRequestFinish(vcpu);
+    if (result < 0) this.#onRefused?.(vcpu, result);
+    return result;
+  }
+
+  #take(vcpu: number, ticket: number): boolean {
+    return ticket > 0 && this.#tickets.move(vcpu, ticket, -ticket);
+  }
+
+  /**
+   * After the hypercall: if this thread ends before it, the negative ticket shows that the vCPU still has to be woken.
+   * Refused if the slot is assigned again already, because then the word belongs to another request.
+   */
+  #giveBack(vcpu: number, ticket: number): void {
+    this.#tickets.move(vcpu, -ticket, 0);
   }
 }

@@ -46,7 +46,7 @@ export class HypervisorServiceModule {
   destroyClient(vm: VmRequests, client: IoClient): void {
     this.worker.pause();
     try {
-      vm.destroyClient(client);
+      vm.clients.destroy(client);
     } finally {
       this.worker.resume();
     }

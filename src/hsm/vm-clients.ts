@@ -1,8 +1,13 @@
 /**
- * VmClients: the I/O clients of one User VM, from their making to their end. VmRequests asks who serves a request, and says
- * which client failed or is late; a client that goes, for whatever reason, leaves no request unfinished.
+ * VmClients: the I/O clients of one User VM and their address ranges. A client that is removed, for whatever reason, leaves
+ * no request unfinished.
+ *
+ * Called by: VmRequests, which looks up the client of a request and reports a client that failed or is late; UserVm and
+ * the control interface, which add and remove clients.
+ * Callers must: pause the worker around `destroy` (HypervisorServiceModule.destroyClient).
  */
 
+import { Errno } from '../io-request/errno.js';
 import { errorText } from '../io-request/error-text.js';
 import { AddressMap } from './address-map.js';
 import type { AddressRange } from './address-range.js';
@@ -11,9 +16,8 @@ import type { Assignments } from './assignments.js';
 import type { HsmObserver } from './hsm-observer.js';
 import type { IoClient } from './io-client.js';
 import type { ClientFinisher } from './request-finisher.js';
-import type { LatePolicy } from './time-limit.js';
-
-const EEXIST = -17;
+import type { LatePolicy } from './late-policy.js';
+import type { SlotAssignment } from './slot-assignment.js';
 
 export interface VmClientsOptions {
   readonly vmId: number;
@@ -21,7 +25,7 @@ export interface VmClientsOptions {
   readonly observer: HsmObserver;
   /** For clients in other threads; undefined where the hypervisor has nothing that they could share. */
   readonly finisher: ClientFinisher | undefined;
-  /** What `late` tells, and does. */
+  /** What `late` reports, and does. */
   readonly limitMs: number;
   readonly latePolicy: LatePolicy;
 }
@@ -45,21 +49,21 @@ export class VmClients {
     return this.#default;
   }
 
-  /** Whose range the request is in; undefined: it is the default client's. */
+  /** The client whose range contains the request. Undefined: the default client's. */
   find({ type, addressLow, addressHigh, size, sizeHigh }: AssignedRequest): IoClient | undefined {
     return this.#map.find(type, addressLow, addressHigh, size, sizeHigh);
   }
 
-  add(client: IoClient, ranges: readonly AddressRange[]): void {
-    // First, because it may throw; then nothing was added.
+  add(client: IoClient, ranges: readonly AddressRange[] = []): void {
+    // First, because it may throw: then nothing was added.
     this.#connect(client);
     this.#map.addClient(client);
     for (const range of ranges) this.#map.addRange(client, range);
   }
 
-  /** −EEXIST when there is one. */
+  /** Returns −EEXIST if there is one. */
   addDefault(client: IoClient): number {
-    if (this.#default !== undefined) return EEXIST;
+    if (this.#default !== undefined) return Errno.EEXIST;
     this.#connect(client);
     this.#default = client;
     return 0;
@@ -77,7 +81,7 @@ export class VmClients {
     return this.#map.ranges(client);
   }
 
-  /** Whether clients in threads of their own have to answer by way of the Service VM's thread. */
+  /** Clients in threads of their own have to answer by way of the Service VM's thread from now on (true), or not (false). */
   relay(on: boolean): void {
     if (on === this.#isRelaying) return;
     this.#isRelaying = on;
@@ -85,7 +89,7 @@ export class VmClients {
     this.#default?.relay?.(on);
   }
 
-  /** Takes a client out. Its unfinished requests finish as all ones: nobody else can answer them. */
+  /** Removes a client. Its unfinished requests finish as all ones, because no other client can answer them. */
   destroy(client: IoClient): void {
     if (this.#default === client) this.#default = undefined;
     else this.#map.removeClient(client);
@@ -96,7 +100,7 @@ export class VmClients {
     }
   }
 
-  /** See Assignments: also for a client whose thread has ended. */
+  /** Also for a removed client whose thread has ended, see SlotAssignment.finishForced. */
   finishAllOf(client: IoClient): void {
     const { observer, assignments } = this.#options;
     observer.forcing?.(true);
@@ -104,19 +108,18 @@ export class VmClients {
     observer.forcing?.(false);
   }
 
-  /** A client that cannot do its work loses its requests and its ranges. */
+  /** Removes a client that threw or reported an error. */
   fail(client: IoClient, error: unknown): void {
     this.#expel(client);
     this.#emitFailed(client, error);
   }
 
-  /** Whether the client of slot `vcpu`, which has had its request for so long, keeps it. */
-  late(vcpu: number, elapsedMs: number): boolean {
-    const { vmId, assignments, observer, limitMs, latePolicy: policy } = this.#options;
-    const client = assignments.owner(vcpu);
+  /** Reports a client that has had its request for `elapsedMs`. Returns whether it keeps the request. */
+  late({ vcpu, owner: client, request: assigned }: SlotAssignment, elapsedMs: number): boolean {
+    const { vmId, observer, limitMs, latePolicy: policy } = this.#options;
     if (client === undefined) return false;
-    const request = assignments.request(vcpu).describe();
-    // Asked before it is taken out, told afterwards: whoever hears it may put another client there at once.
+    const request = assigned.describe();
+    // Asked before the client is removed. Reported afterwards, because an observer may add another client at once.
     const position = client.explain?.(vcpu);
     if (policy === 'all-ones') this.#expel(client);
     observer.event({
@@ -133,19 +136,19 @@ export class VmClients {
     return policy === 'wait';
   }
 
-  /** The VM is gone: takes out all, the default client too. */
+  /** When the VM ends: removes every client, the default client too. */
   close(): void {
     for (const client of this.#map.clients()) this.#remove(client);
     if (this.#default !== undefined) this.#remove(this.#default);
   }
 
-  /** The default client stays: without one, unclaimed accesses would wait for ever. */
+  /** The default client stays: without one, unclaimed accesses would wait forever. */
   #expel(client: IoClient): void {
     if (client === this.#default) this.finishAllOf(client);
     else this.#remove(client);
   }
 
-  /** For clients that nobody asked to destroy here: one that throws at its end keeps nobody from going on. */
+  /** For a client that no caller asked to destroy: what its `disconnected` throws is reported, and nothing else fails. */
   #remove(client: IoClient): void {
     try {
       this.destroy(client);

@@ -18,7 +18,7 @@ const EINVAL = -22;
 function withDefault(options: ConstructorParameters<typeof OneVm>[0] = {}): { vm: OneVm; client: Keeper } {
   const vm = new OneVm(options);
   const client = new Keeper('default');
-  assert.equal(vm.requests.createDefaultClient(client), 0);
+  assert.equal(vm.requests.clients.addDefault(client), 0);
   return { vm, client };
 }
 
@@ -26,7 +26,7 @@ describe('dispatch', () => {
   test('gives each PENDING slot, in vCPU order, to the client whose range contains it', () => {
     const { vm, client } = withDefault();
     const narrow = new Keeper('narrow');
-    vm.requests.createClient(narrow, [ports(0x500, 4)]);
+    vm.requests.clients.add(narrow, [ports(0x500, 4)]);
     vm.fill(3, { address: 0x503 });
     vm.fill(1, { address: 0x502, size: 4 });
     vm.fill(0, { address: 0x500, direction: WRITE, value: 0x41 });
@@ -38,12 +38,12 @@ describe('dispatch', () => {
     ]);
     assert.deepEqual(vm.states().slice(0, 5), [PROCESSING, PROCESSING, FREE, PROCESSING, FREE]);
     assert.deepEqual([narrow.kept.length, client.kept.length], [2, 1]);
-    assert.equal(vm.requests.assignedSlots(narrow), 0b1001);
+    assert.equal(vm.requests.assignments.slotsOf(narrow), 0b1001);
   });
 
   test('kernel_handled is 1 for a client of its own range and 0 for the default client', () => {
     const { vm } = withDefault();
-    vm.requests.createClient(new Keeper('kernel'), [ports(0x500, 1)]);
+    vm.requests.clients.add(new Keeper('kernel'), [ports(0x500, 1)]);
     const kernel = vm.fill(0);
     const user = vm.fill(1, { address: 0x501 });
     vm.requests.dispatch();
@@ -73,7 +73,7 @@ describe('dispatch', () => {
 
   test('a write-protect fault goes to the default client', () => {
     const { vm, client } = withDefault();
-    vm.requests.createClient(new Keeper('memory'), [mmio(0, 0x10_0000)]);
+    vm.requests.clients.add(new Keeper('memory'), [mmio(0, 0x10_0000)]);
     vm.fill(0, { type: WRITE_PROTECT, direction: WRITE, address: 0x1000, size: 4, value: 7 });
     vm.requests.dispatch();
     assert.equal(client.kept[0]?.text, 'write write-protect 0x1000/4 = 0x7');
@@ -86,7 +86,7 @@ describe('dispatch', () => {
     assert.equal(client.answer(0x1234_5678, 0x55), true);
     assert.deepEqual([slot.state, slot.valueLow, slot.valueHigh], [COMPLETE, 0x1234_5678, 0]);
     assert.deepEqual(vm.notified, [2]);
-    assert.equal(vm.requests.isAssigned(2), false);
+    assert.equal(vm.requests.assignments.of(2).isAssigned, false);
   });
 
   test('an MMIO answer has both words; the answer to a write leaves the value alone', () => {
@@ -134,7 +134,7 @@ describe('a request that nobody serves', () => {
   test('ends the pass with −EINVAL: the VM’s remaining slots are not looked at', () => {
     const vm = new OneVm();
     const kernel = new Keeper('kernel');
-    vm.requests.createClient(kernel, [ports(0x500, 1)]);
+    vm.requests.clients.add(kernel, [ports(0x500, 1)]);
     vm.fill(0);
     vm.fill(1, { address: 0x600 });
     vm.fill(2);
@@ -150,7 +150,7 @@ describe('a request that nobody serves', () => {
     vm.requests.dispatch();
     assert.equal(vm.requests.work.ordered(), false);
     const client = new Keeper('default');
-    vm.requests.createDefaultClient(client);
+    vm.requests.clients.addDefault(client);
     assert.equal(vm.requests.work.ordered(), false);
     assert.equal(client.kept.length, 0);
     assert.equal(vm.requests.dispatch(), 0);
@@ -161,7 +161,7 @@ describe('a request that nobody serves', () => {
     const { vm, client } = { vm: new OneVm(), client: new Keeper('default') };
     vm.fill(0);
     vm.requests.dispatch();
-    vm.requests.createDefaultClient(client);
+    vm.requests.clients.addDefault(client);
     vm.fill(1);
     assert.equal(vm.requests.work.ordered(), true);
     vm.requests.dispatch();
@@ -182,8 +182,8 @@ describe('a request that nobody serves', () => {
 describe('the default client', () => {
   test('there is one at most: −EEXIST', () => {
     const { vm, client } = withDefault();
-    assert.equal(vm.requests.createDefaultClient(new Keeper('second')), -17);
-    assert.equal(vm.requests.defaultClient, client);
+    assert.equal(vm.requests.clients.addDefault(new Keeper('second')), -17);
+    assert.equal(vm.requests.clients.default, client);
   });
 
   test('NOTIFY completes its slot with the value that stands in the page', () => {
@@ -210,7 +210,7 @@ describe('the default client', () => {
 
   test('NOTIFY leaves every slot alone that is not the default client’s at present', () => {
     const { vm } = withDefault();
-    vm.requests.createClient(new Keeper('kernel'), [ports(0x500, 1)]);
+    vm.requests.clients.add(new Keeper('kernel'), [ports(0x500, 1)]);
     vm.fill(0);
     vm.requests.dispatch();
     vm.fill(1);
@@ -251,8 +251,8 @@ describe('CLEAR', () => {
     const { vm, sleeps } = clearing();
     const stuck = new Keeper('stuck', ports(0x600, 1));
     const user = new Keeper('default');
-    vm.requests.createDefaultClient(user);
-    vm.requests.createClient(stuck, stuck.ranges);
+    vm.requests.clients.addDefault(user);
+    vm.requests.clients.add(stuck, stuck.ranges);
     const kernelSlot = vm.fill(0, { address: 0x600 });
     const userSlot = vm.fill(1, { value: 0x33 });
     vm.requests.dispatch();
@@ -273,7 +273,7 @@ describe('CLEAR', () => {
     const { vm, sleeps } = clearing((_, count) => {
       if (count === 3) busy.answer(7);
     });
-    vm.requests.createClient(busy, busy.ranges);
+    vm.requests.clients.add(busy, busy.ranges);
     await vm.requests.clear();
     assert.deepEqual(sleeps, []);
     vm.fill(0, { address: 0x600 });
@@ -292,8 +292,8 @@ describe('CLEAR', () => {
       one.requests.dispatch();
     });
     const user = new Keeper('default');
-    vm.requests.createDefaultClient(user);
-    vm.requests.createClient(stuck, stuck.ranges);
+    vm.requests.clients.addDefault(user);
+    vm.requests.clients.add(stuck, stuck.ranges);
     vm.fill(0, { address: 0x600 });
     vm.requests.dispatch();
     await vm.requests.clear();
@@ -308,7 +308,7 @@ describe('CLEAR', () => {
   test('without a sleep of its own really waits', async () => {
     const vm = new OneVm();
     const stuck = new Keeper('stuck', ports(0x500, 1));
-    vm.requests.createClient(stuck, stuck.ranges);
+    vm.requests.clients.add(stuck, stuck.ranges);
     vm.fill(0);
     vm.requests.dispatch();
     const start = performance.now();
@@ -337,7 +337,7 @@ describe('tickets', () => {
     vm.requests.dispatch();
     const late = client.kept[0];
     assert.ok(late);
-    vm.requests.finishAllOf(client);
+    vm.requests.clients.finishAllOf(client);
     slot.release();
     vm.fill(0, { address: 0x501, value: 5 });
     vm.requests.dispatch();
@@ -376,18 +376,18 @@ describe('a client that is taken out', () => {
   test('has its requests finished as all ones and its range falls to the default client', () => {
     const { vm, client } = withDefault();
     const kernel = new Keeper('kernel', ports(0x500, 1), mmio(0xd000_0000, 0x1000));
-    vm.requests.createClient(kernel, kernel.ranges);
+    vm.requests.clients.add(kernel, kernel.ranges);
     const port = vm.fill(0);
     const wide = vm.fill(1, { type: MMIO, address: 0xd000_0000, size: 8 });
     const write = vm.fill(2, { direction: WRITE, value: 0x12 });
     const other = vm.fill(3, { address: 0x600 });
     vm.requests.dispatch();
-    vm.requests.destroyClient(kernel);
+    vm.requests.clients.destroy(kernel);
     assert.deepEqual([port.valueLow, wide.valueLow, wide.valueHigh, write.valueLow], [-1, -1, -1, 0x12]);
     assert.deepEqual(vm.states().slice(0, 4), [COMPLETE, COMPLETE, COMPLETE, PROCESSING]);
     assert.equal(kernel.disconnects, 1);
     assert.equal(kernel.answer(1), false);
-    assert.deepEqual(vm.requests.clients, []);
+    assert.deepEqual(vm.requests.clients.all, []);
     port.release();
     vm.fill(0);
     vm.requests.dispatch();
@@ -405,14 +405,14 @@ describe('a client that is taken out', () => {
     });
     let finisher: ClientFinisher | undefined;
     const dying: IoClient = { name: 'dying', notify: () => undefined, connect: (given) => void (finisher = given) };
-    vm.requests.createClient(dying, [ports(0x500, 1)]);
+    vm.requests.clients.add(dying, [ports(0x500, 1)]);
     const slot = vm.fill(1);
     vm.requests.dispatch();
     assert.ok(finisher);
     // The first half of a finish: the ticket is gone, the slot still PROCESSING. Then the thread is no more.
     new SharedWords(finisher.tickets).exchange(1, 0);
     assert.equal(slot.state, PROCESSING);
-    vm.requests.destroyClient(dying);
+    vm.requests.clients.destroy(dying);
     assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, -1]);
   });
 
@@ -430,19 +430,19 @@ describe('a client that is taken out', () => {
         return isRunning;
       },
     };
-    vm.requests.createClient(threaded, [ports(0x500, 1)]);
+    vm.requests.clients.add(threaded, [ports(0x500, 1)]);
     const slots = [vm.fill(0), vm.fill(1), vm.fill(2)];
     vm.requests.dispatch();
     assert.ok(tickets);
     // The thread loses its processor after it took the ticket of slot 0 and before COMPLETE; of slot 1, just after it.
     for (const vcpu of [0, 1]) tickets.store(vcpu, -tickets.load(vcpu));
     slots[1]?.complete();
-    assert.equal(vm.requests.assignedSlots(threaded), 0b111);
-    vm.requests.destroyClient(threaded);
+    assert.equal(vm.requests.assignments.slotsOf(threaded), 0b111);
+    vm.requests.clients.destroy(threaded);
     assert.deepEqual(vm.states().slice(0, 3), [PROCESSING, COMPLETE, COMPLETE]);
     assert.equal(vm.requests.withdraw(), false, 'nor may the slots be used again yet');
     isRunning = false;
-    vm.requests.finishAllOf(threaded);
+    vm.requests.clients.finishAllOf(threaded);
     assert.deepEqual(vm.states().slice(0, 3), [COMPLETE, COMPLETE, COMPLETE]);
     assert.equal(slots[0]?.valueLow, -1);
     assert.equal(vm.requests.withdraw(), true);
@@ -455,7 +455,7 @@ describe('a client that is taken out', () => {
     const { request, ticket } = client.kept[0] ?? assert.fail('no request');
     assert.equal(request.finish(-ticket), false, 'the mark is no ticket');
     assert.equal(client.answer(7), true);
-    assert.equal(vm.requests.isAssigned(0), false);
+    assert.equal(vm.requests.assignments.of(0).isAssigned, false);
     assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 7]);
   });
 
@@ -468,7 +468,7 @@ describe('a client that is taken out', () => {
         throw new Error('not now');
       },
     };
-    vm.requests.createClient(rude, [ports(0x500, 1)]);
+    vm.requests.clients.add(rude, [ports(0x500, 1)]);
     const slot = vm.fill(0);
     vm.requests.dispatch();
     vm.requests.close();
@@ -491,9 +491,9 @@ describe('a client that is taken out', () => {
         throw new Error('no thread');
       },
     };
-    assert.throws(() => vm.requests.createClient(broken, [ports(0x500, 1)]), /no thread/);
-    assert.throws(() => vm.requests.createDefaultClient(broken), /no thread/);
-    assert.deepEqual([vm.requests.clients, vm.requests.defaultClient], [[], undefined]);
+    assert.throws(() => vm.requests.clients.add(broken, [ports(0x500, 1)]), /no thread/);
+    assert.throws(() => vm.requests.clients.addDefault(broken), /no thread/);
+    assert.deepEqual([vm.requests.clients.all, vm.requests.clients.default], [[], undefined]);
   });
 
   test('finishing what a client has touches nothing that it finished before', () => {
@@ -501,7 +501,7 @@ describe('a client that is taken out', () => {
     const slot = vm.fill(0);
     vm.requests.dispatch();
     client.answer(7);
-    vm.requests.finishAllOf(client);
+    vm.requests.clients.finishAllOf(client);
     assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 7]);
     assert.deepEqual(vm.notified, [0]);
   });
@@ -509,7 +509,7 @@ describe('a client that is taken out', () => {
   test('a client that throws is expelled with an event; the rest of the pass goes on', () => {
     const { vm, client } = withDefault();
     const error = new TypeError('client bug');
-    vm.requests.createClient(
+    vm.requests.clients.add(
       {
         name: 'broken',
         notify: () => {
@@ -537,7 +537,7 @@ describe('a client that is taken out', () => {
         throw 'a string';
       },
     };
-    vm.requests.createClient(broken, [ports(0x500, 1)]);
+    vm.requests.clients.add(broken, [ports(0x500, 1)]);
     vm.fill(0);
     vm.requests.dispatch();
     assert.deepEqual(vm.events, [{ kind: 'client-failed', vmId: 1, client: 'odd', message: 'a string' }]);
@@ -546,7 +546,7 @@ describe('a client that is taken out', () => {
   test('the default client is not expelled when it throws: its requests finish, and it gets the next one', () => {
     const vm = new OneVm();
     let calls = 0;
-    vm.requests.createDefaultClient({
+    vm.requests.clients.addDefault({
       name: 'default',
       notify: (request) => {
         if (++calls === 1) throw new Error('once');
@@ -562,8 +562,8 @@ describe('a client that is taken out', () => {
 
   test('a client that destroys itself while it is notified finishes with all ones, once', () => {
     const { vm } = withDefault();
-    const suicidal: IoClient = { name: 'suicidal', notify: () => vm.requests.destroyClient(suicidal) };
-    vm.requests.createClient(suicidal, [ports(0x500, 1)]);
+    const suicidal: IoClient = { name: 'suicidal', notify: () => vm.requests.clients.destroy(suicidal) };
+    vm.requests.clients.add(suicidal, [ports(0x500, 1)]);
     const slot = vm.fill(0);
     vm.requests.dispatch();
     assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, -1]);
@@ -573,26 +573,26 @@ describe('a client that is taken out', () => {
   test('closing finishes everything and disconnects everybody', () => {
     const { vm, client } = withDefault();
     const kernel = new Keeper('kernel', ports(0x500, 1));
-    vm.requests.createClient(kernel, kernel.ranges);
+    vm.requests.clients.add(kernel, kernel.ranges);
     vm.fill(0);
     vm.fill(1, { address: 0x600 });
     vm.requests.dispatch();
     vm.requests.close();
     assert.deepEqual(vm.states().slice(0, 2), [COMPLETE, COMPLETE]);
     assert.deepEqual([kernel.disconnects, client.disconnects], [1, 1]);
-    assert.equal(vm.requests.defaultClient, undefined);
+    assert.equal(vm.requests.clients.default, undefined);
   });
 
   test('ranges are added and taken away while it lives', () => {
     const { vm, client } = withDefault();
     const kernel = answering('kernel', 6);
-    vm.requests.createClient(kernel);
-    assert.equal(vm.requests.addRange(kernel, ports(0x500, 1)), true);
-    assert.equal(vm.requests.ranges(kernel).length, 1);
+    vm.requests.clients.add(kernel);
+    assert.equal(vm.requests.clients.addRange(kernel, ports(0x500, 1)), true);
+    assert.equal(vm.requests.clients.ranges(kernel).length, 1);
     const slot = vm.fill(0);
     vm.requests.dispatch();
     assert.equal(slot.valueLow, 6);
-    assert.equal(vm.requests.removeRange(kernel, ports(0x500, 1)), true);
+    assert.equal(vm.requests.clients.removeRange(kernel, ports(0x500, 1)), true);
     vm.fill(1);
     vm.requests.dispatch();
     assert.equal(client.kept.length, 1);
@@ -609,8 +609,8 @@ describe('the time limit', { timeout: 120_000 }, () => {
     const { vm, client } = withDefault({ clientTimeoutMs: 30 });
     const first = new Keeper('first', ports(0x500, 1));
     const second = new Keeper('second', ports(0x501, 1));
-    vm.requests.createClient(first, first.ranges);
-    vm.requests.createClient(second, second.ranges);
+    vm.requests.clients.add(first, first.ranges);
+    vm.requests.clients.add(second, second.ranges);
     vm.fill(0, { address: 0x500 });
     vm.fill(1, { address: 0x500 });
     vm.requests.dispatch();
@@ -637,7 +637,7 @@ describe('the time limit', { timeout: 120_000 }, () => {
       ],
     );
     assert.deepEqual([first.answer(1), first.answer(1), second.answer(1)], [false, false, false]);
-    assert.deepEqual(vm.requests.clients, []);
+    assert.deepEqual(vm.requests.clients.all, []);
     assert.equal(client.kept.length, 0);
   });
 
@@ -645,8 +645,8 @@ describe('the time limit', { timeout: 120_000 }, () => {
     const { vm } = withDefault({ clientTimeoutMs: 60 });
     const client = new Keeper('client', ports(0x500, 1));
     const other = new Keeper('other', ports(0x600, 1));
-    vm.requests.createClient(client, client.ranges);
-    vm.requests.createClient(other, other.ranges);
+    vm.requests.clients.add(client, client.ranges);
+    vm.requests.clients.add(other, other.ranges);
     const lateClients = (): string[] =>
       vm.events.map((event) => (event.kind === 'client-late' ? event.client : event.kind));
     const slot = vm.fill(0);
@@ -670,7 +670,7 @@ describe('the time limit', { timeout: 120_000 }, () => {
     const slow = Object.assign(new Keeper('slow', ports(0x500, 1)), {
       explain: (vcpu: number) => ({ detail: `at vCPU ${vcpu}`, stack: 'there' }),
     });
-    vm.requests.createClient(slow, slow.ranges);
+    vm.requests.clients.add(slow, slow.ranges);
     const slot = vm.fill(2);
     vm.requests.dispatch();
     await until(() => vm.events.length >= 3);
@@ -687,7 +687,7 @@ describe('the time limit', { timeout: 120_000 }, () => {
     assert.equal(slot.state, PROCESSING);
     assert.equal(slow.answer(7), true);
     assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 7]);
-    assert.deepEqual(vm.requests.clients, [slow]);
+    assert.deepEqual(vm.requests.clients.all, [slow]);
     slot.release();
     // Another request's time begins anew, and the answered one is told no more.
     vm.fill(3);
@@ -705,7 +705,7 @@ describe('the time limit', { timeout: 120_000 }, () => {
     vm.requests.dispatch();
     await until(() => vm.events.length > 0);
     assert.equal(vm.buffer.slot(0).state, COMPLETE);
-    assert.equal(vm.requests.defaultClient, client);
+    assert.equal(vm.requests.clients.default, client);
   });
 
   test('a VM that is closed has no timer left', async () => {

@@ -7,14 +7,15 @@
  * CREATED.
  */
 
+import { Errno } from '../io-request/errno.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import type { AsyncIoHypercalls } from './async-io-hypercalls.js';
 import type { GuestMemory } from './guest-memory.js';
 import type { VmSharedState } from './vm-shared-state.js';
 
-export const HYPERCALL_REFUSED = -1;
+export const HYPERCALL_REFUSED = Errno.EPERM;
 /** −EINVAL: arguments that ACRN tells from a bare refusal. */
-export const HYPERCALL_INVALID = -22;
+export const HYPERCALL_INVALID = Errno.EINVAL;
 
 /**
  * Addresses that never become a request, because the hypervisor answers them itself or they are

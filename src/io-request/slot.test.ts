@@ -156,7 +156,7 @@ const MOVES = [
   { name: 'fill', from: FREE, to: PENDING, go: fillOne },
   { name: 'assign', from: PENDING, to: PROCESSING, go: (slot: Slot) => slot.assign(true) },
   { name: 'complete', from: PROCESSING, to: COMPLETE, go: (slot: Slot) => slot.complete() },
-  { name: 'completeUnassigned', from: PENDING, to: COMPLETE, go: (slot: Slot) => slot.completeUnassigned() },
+  { name: 'completeUnassigned', from: PENDING, to: COMPLETE, go: (slot: Slot) => slot.complete(PENDING) },
   { name: 'release', from: COMPLETE, to: FREE, go: (slot: Slot) => slot.release() },
 ];
 

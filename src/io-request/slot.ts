@@ -17,6 +17,7 @@
  */
 
 import { Direction, IoRequestType, SLOT_BYTES, SLOT_OFFSET } from './layout.js';
+import type { RequestFields } from './request-fields.js';
 import type { SlotObserver } from './slot-observer.js';
 import { IoRequestState } from './state.js';
 
@@ -36,24 +37,6 @@ const STATE = SLOT_OFFSET.state >> 2;
 
 /** So that a slot without a watcher asks the same question as one with a watcher. */
 const NOT_OBSERVED: Int32Array = new Int32Array(1);
-
-/** The fields of a request, as int32 words, in somebody's own memory. */
-export interface SlotCopy {
-  type: number;
-  direction: number;
-  addressLow: number;
-  addressHigh: number;
-  /** The low word; a size above 8 is somebody's bad joke. */
-  size: number;
-  sizeHigh: number;
-  valueLow: number;
-  valueHigh: number;
-  /** Of a PCI request, and left alone by others. */
-  bus: number;
-  device: number;
-  pciFunction: number;
-  register: number;
-}
 
 export class Slot {
   /** The vCPU ID, 0…15, which is the slot's index. */
@@ -130,14 +113,20 @@ export class Slot {
     return isMade;
   }
 
-  /** Step f, PROCESSING → COMPLETE: the answer is in the slot. */
-  complete(): boolean {
-    return this.#complete(PROCESSING);
-  }
-
-  /** Step f without a client, PENDING → COMPLETE: what the HSM answers itself (0xCF8, a VM that is being cleared). */
-  completeUnassigned(): boolean {
-    return this.#complete(PENDING);
+  /**
+   * Step f, PROCESSING → COMPLETE: the answer is in the slot. `from` is PENDING for a request that no client is given:
+   * the HSM answers it (0xCF8), or its VM is being cleared.
+   */
+  complete(from: typeof PROCESSING | typeof PENDING = PROCESSING): boolean {
+    if (this.#enabled[0] === 0) return this.#move(from, COMPLETE);
+    const observer = this.#observer as SlotObserver;
+    // Read before the move: once the slot is COMPLETE, it may hold its next request.
+    const low = this.valueLow;
+    const high = this.valueHigh;
+    observer.completing(from, low, high);
+    const isMade = this.#move(from, COMPLETE);
+    observer.completed(isMade, from, low, high);
+    return isMade;
   }
 
   /** COMPLETE → FREE: the hypervisor has taken the result. */
@@ -161,18 +150,6 @@ export class Slot {
    */
   clearPolling(): void {
     this.#words[this.#base + POLLING] = 0;
-  }
-
-  #complete(from: number): boolean {
-    if (this.#enabled[0] === 0) return this.#move(from, COMPLETE);
-    const watcher = this.#observer as SlotObserver;
-    // Once the slot is COMPLETE, its next request may stand there.
-    const low = this.valueLow;
-    const high = this.valueHigh;
-    watcher.completing(from, low, high);
-    const isMade = this.#move(from, COMPLETE);
-    watcher.completed(isMade, from, low, high);
-    return isMade;
   }
 
   #move(from: number, to: number): boolean {
@@ -241,7 +218,7 @@ export class Slot {
   }
 
   /** One read of each word: what others write to the page afterwards changes nothing in the copy. */
-  copyTo(copy: SlotCopy): void {
+  copyTo(copy: RequestFields): void {
     const words = this.#words;
     const base = this.#base;
     const type = (copy.type = words[base + TYPE] as number);
@@ -257,6 +234,13 @@ export class Slot {
     copy.device = words[base + PCI_DEVICE] as number;
     copy.pciFunction = words[base + PCI_FUNCTION] as number;
     copy.register = words[base + PCI_REGISTER] as number;
+  }
+
+  /** The answer to a request: a read has one, 64 bits wide for MMIO. A write leaves the value in the page as it is. */
+  setAnswer(type: number, direction: number, low: number, high: number): void {
+    if (direction !== Direction.READ) return;
+    if (type === IoRequestType.MMIO) this.setValue64(low, high);
+    else this.setValue(low);
   }
 
   /** A 32-bit result, for ports and PCI. It must not touch the next word, which is `bus` in the PCI view. */

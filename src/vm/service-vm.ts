@@ -130,8 +130,8 @@ export class ServiceVm {
     for (const slot of buffer.slots) trace.recorder.observe(slot);
     const statistics = plan.statistics
       ? trace.count<IoClient>({
-          rangesOf: (client) => requests.ranges(client),
-          isDefault: (client) => client === requests.defaultClient,
+          rangesOf: (client) => requests.clients.ranges(client),
+          isDefault: (client) => client === requests.clients.default,
         })
       : undefined;
     const requests: VmRequests = new VmRequests({

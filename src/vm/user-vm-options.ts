@@ -2,7 +2,7 @@
 
 import { checkFaultPlan } from '../fault-injection/fault-injection.js';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
-import { CLIENT_TIMEOUT_MS, LATE_POLICIES, type LatePolicy } from '../hsm/time-limit.js';
+import { CLIENT_TIMEOUT_MS, LATE_POLICIES, type LatePolicy } from '../hsm/late-policy.js';
 import type { GuestImageOptions } from '../hypervisor/boot/guest-image.js';
 import { MAX_VCPUS } from '../hypervisor/hypervisor.js';
 import { UpcallError } from '../io-request/upcall-error.js';

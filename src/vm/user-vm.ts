@@ -160,20 +160,20 @@ export class UserVm {
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
     // Nothing would end its thread.
     if (this.#lifeCycle.isEnding) expectAccepted(this.name, 'take a client', HYPERCALL_REFUSED);
-    this.#parts.requests.createClient(this.#wrappers.of(client), ranges);
+    this.#parts.requests.clients.add(this.#wrappers.of(client), ranges);
   }
 
   /** The client for what no other claims. Returns 0, or −EEXIST if there is one. */
   createDefaultClient(client: IoClient): number {
-    return this.#parts.requests.createDefaultClient(this.#wrappers.of(client, true));
+    return this.#parts.requests.clients.addDefault(this.#wrappers.of(client, true));
   }
 
   addRange(client: IoClient, range: AddressRange): boolean {
-    return this.#parts.requests.addRange(this.#wrappers.of(client), range);
+    return this.#parts.requests.clients.addRange(this.#wrappers.of(client), range);
   }
 
   removeRange(client: IoClient, range: AddressRange): boolean {
-    return this.#parts.requests.removeRange(this.#wrappers.of(client), range);
+    return this.#parts.requests.clients.removeRange(this.#wrappers.of(client), range);
   }
 
   /** Removes a client while the VM runs. Requests that it has not finished read as all ones. */
@@ -250,13 +250,13 @@ export class UserVm {
       memory: hypercalls.memory,
       startTimeoutMs,
       ownRanges: hypercalls.ownRanges ?? [],
-      clients: () => requests.clients.map((client) => this.#wrappers.original(client)),
+      clients: () => requests.clients.all.map((client) => this.#wrappers.original(client)),
       reportError: (device, error) => this.emit({ kind: 'device-error', device, ...errorText(error) }),
       onLost: (client, reason) => {
         this.emit({ kind: 'device-lost', device: client.name, reason });
         this.destroyClient(client);
       },
-      onEnd: (client) => requests.finishAllOf(this.#wrappers.of(client)),
+      onEnd: (client) => requests.clients.finishAllOf(this.#wrappers.of(client)),
     });
   }
 

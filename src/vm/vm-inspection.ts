@@ -58,28 +58,28 @@ export class VmInspection {
   /** The operator's clients, unwrapped: the default client, then the others, newest first. */
   get clients(): readonly IoClient[] {
     const { requests, wrappers } = this.#parts;
-    const { defaultClient } = requests;
-    const all = [...(defaultClient === undefined ? [] : [defaultClient]), ...requests.clients];
+    const defaultClient = requests.clients.default;
+    const all = [...(defaultClient === undefined ? [] : [defaultClient]), ...requests.clients.all];
     return all.map((client) => wrappers.original(client));
   }
 
   isDefault(client: IoClient): boolean {
     const { requests, wrappers } = this.#parts;
-    return requests.defaultClient !== undefined && wrappers.original(requests.defaultClient) === client;
+    return requests.clients.default !== undefined && wrappers.original(requests.clients.default) === client;
   }
 
   rangesOf(client: IoClient): readonly AddressRange[] {
-    return this.#parts.requests.ranges(this.#parts.wrappers.of(client));
+    return this.#parts.requests.clients.ranges(this.#parts.wrappers.of(client));
   }
 
   /** Slots whose request `client` has not finished: bit n for slot n. */
   assignedSlots(client: IoClient): number {
-    return this.#parts.requests.assignedSlots(this.#parts.wrappers.of(client));
+    return this.#parts.requests.assignments.slotsOf(this.#parts.wrappers.of(client));
   }
 
   /** The current or most recent owner of the request in slot `vcpu`. */
   ownerOf(vcpu: number): IoClient | undefined {
-    const owner = this.#parts.requests.ownerOf(vcpu);
+    const owner = this.#parts.requests.assignments.of(vcpu).owner;
     return owner === undefined ? undefined : this.#parts.wrappers.original(owner);
   }
 

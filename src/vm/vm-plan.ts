@@ -5,7 +5,7 @@
  */
 
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
-import type { LatePolicy } from '../hsm/time-limit.js';
+import type { LatePolicy } from '../hsm/late-policy.js';
 import type { LifeCycle, LifeCycleParts } from './life-cycle.js';
 import type { UserVm } from './user-vm.js';
 

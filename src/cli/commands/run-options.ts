@@ -1,7 +1,7 @@
 /** The options of `upcall run` as commander parses them, and the guest that they name. */
 
 import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../vm/guest-library.js';
-import type { LatePolicy } from '../../hsm/time-limit.js';
+import type { LatePolicy } from '../../hsm/late-policy.js';
 import type { GuestImageOptions, ImageKind } from '../../hypervisor/boot/guest-image.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';

@@ -2,7 +2,7 @@
 
 import { Option, type Command } from 'commander';
 import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
-import { LATE_POLICIES } from '../../hsm/time-limit.js';
+import { LATE_POLICIES } from '../../hsm/late-policy.js';
 import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
 import { exitStatusHelp, type ExitStatus } from '../exit-status.js';

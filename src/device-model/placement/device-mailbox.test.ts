@@ -5,7 +5,7 @@ import { SLOT_COUNT } from '../../io-request/layout.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 
 function request(vcpu: number, fields: Partial<AssignedRequest> = {}): AssignedRequest {
-  return Object.assign(new AssignedRequest(vcpu, () => false), fields);
+  return Object.assign(new AssignedRequest(vcpu, { finish: () => false }), fields);
 }
 
 const FIELDS = {

@@ -15,6 +15,7 @@
 
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
+import { loadFields, REQUEST_FIELD_WORDS, storeFields } from '../../io-request/request-fields.js';
 import { AdaptiveSpin, MAX_EVENT_LOOP_SPIN_US } from '../../sync/adaptive-spin.js';
 import { Doorbell, DOORBELL_WORDS } from '../../sync/doorbell.js';
 import { OrderedPoll, type Poll } from '../../sync/poll.js';
@@ -34,13 +35,15 @@ const INSIDE_SINCE = INSIDE + 1;
 const ANSWERED = INSIDE_SINCE + 1;
 const ANSWER_DOORBELL = ANSWERED + 1;
 const FIRST_REQUEST = ANSWER_DOORBELL + DOORBELL_WORDS;
+/** Word 0 of a request is its ticket. 0 while the fields change. */
+const FIELDS = 1;
 /** 1 if the answer goes into the mailbox instead of the page. */
-const IS_RELAYED = 8;
-const ANSWER_LOW = 9;
-const ANSWER_HIGH = 10;
+const IS_RELAYED = FIELDS + REQUEST_FIELD_WORDS;
+const ANSWER_LOW = IS_RELAYED + 1;
+const ANSWER_HIGH = ANSWER_LOW + 1;
 /** The ticket of the answered request. 0 while the answer changes. */
-const ANSWER_TICKET = 11;
-const REQUEST_WORDS = 12;
+const ANSWER_TICKET = ANSWER_HIGH + 1;
+const REQUEST_WORDS = ANSWER_TICKET + 1;
 const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
 
 /** PEEK: report the device's registers. */
@@ -72,13 +75,7 @@ export class DeviceMailbox {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
     // No ticket while the fields change: the thread may still read the withdrawn request here.
     this.#words.store(at, 0);
-    this.#words.storeRelaxed(at + 1, request.type);
-    this.#words.storeRelaxed(at + 2, request.direction);
-    this.#words.storeRelaxed(at + 3, request.addressLow);
-    this.#words.storeRelaxed(at + 4, request.addressHigh);
-    this.#words.storeRelaxed(at + 5, request.size);
-    this.#words.storeRelaxed(at + 6, request.valueLow);
-    this.#words.storeRelaxed(at + 7, request.valueHigh);
+    storeFields(this.#words, at + FIELDS, request);
     this.#words.storeRelaxed(at + IS_RELAYED, isRelayed ? 1 : 0);
     this.#words.store(at, request.ticket);
     this.#words.or(PENDING, 1 << request.vcpu);
@@ -108,13 +105,7 @@ export class DeviceMailbox {
   fetch(request: AssignedRequest): boolean {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
     request.ticket = this.#words.load(at);
-    request.type = this.#words.load(at + 1);
-    request.direction = this.#words.load(at + 2);
-    request.addressLow = this.#words.load(at + 3);
-    request.addressHigh = this.#words.load(at + 4);
-    request.size = this.#words.load(at + 5);
-    request.valueLow = this.#words.load(at + 6);
-    request.valueHigh = this.#words.load(at + 7);
+    loadFields(this.#words, at + FIELDS, request);
     return request.ticket !== 0 && this.#words.load(at) === request.ticket;
   }
 

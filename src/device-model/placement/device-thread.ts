@@ -98,17 +98,19 @@ async function serve(device: Device): Promise<void> {
   const buffer = new SharedBuffer(data.finisher.page);
   const recorder = new MoveRecorder(shared.trace, { isOfClient: true });
   for (const slot of buffer.slots) recorder.observe(slot);
-  const finisher = new RequestFinisher(buffer, tickets, (vcpu) => {
-    shared.doorbell(vcpu).ring();
-    return 0;
-  });
-  const requests = Array.from({ length: SLOT_COUNT }, (_, index) => {
-    const request: AssignedRequest = new AssignedRequest(
-      index,
-      ({ vcpu }, ticket, low, high) =>
-        mailbox.answer(vcpu, ticket, low, high) ||
-        finisher.finish(vcpu, ticket, request.type, request.direction, low, high),
-    );
+  const hypercalls = {
+    // All that the hypercall does, without the way through the Service VM's thread.
+    notifyRequestFinish: (vcpu: number) => {
+      shared.doorbell(vcpu).ring();
+      return 0;
+    },
+  };
+  const finisher = new RequestFinisher({ buffer, tickets, hypercalls });
+  const requests = Array.from({ length: SLOT_COUNT }, (_, vcpu) => {
+    const request: AssignedRequest = new AssignedRequest(vcpu, {
+      finish: (ticket, low, high) =>
+        mailbox.answer(vcpu, ticket, low, high) || finisher.finish(request, ticket, low, high),
+    });
     return request;
   });
   const report = (error: unknown): void => post({ kind: 'error', ...errorText(error) });

@@ -38,10 +38,10 @@ function place(module: URL, options: unknown): Placed {
     reportError: (_, error) => void errors.push(String(error)),
     onDeath: (dead, reason) => {
       deaths.push(reason);
-      vm.requests.destroyClient(dead);
+      vm.requests.clients.destroy(dead);
     },
   });
-  vm.requests.createClient(client, [range]);
+  vm.requests.clients.add(client, [range]);
   return { vm, client, errors, deaths };
 }
 
@@ -77,13 +77,13 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     await until(() => deaths.length > 0);
     assert.deepEqual(deaths, ['its thread ended']);
     assert.deepEqual([write.state, read.state], [COMPLETE, COMPLETE]);
-    assert.deepEqual(vm.requests.clients, []);
+    assert.deepEqual(vm.requests.clients.all, []);
   });
 
   test('ends its thread when it is removed, and no death is reported', async () => {
     const { vm, client, deaths } = place(counter, { start: 7 });
     await client.ready;
-    vm.requests.destroyClient(client);
+    vm.requests.clients.destroy(client);
     client.disconnected();
     await client.terminate();
     assert.deepEqual(deaths, []);
@@ -94,7 +94,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     await client.ready;
     const hung = vm.fill(0, { direction: WRITE, address: 0x502, value: 1 });
     vm.requests.dispatch();
-    vm.requests.destroyClient(client);
+    vm.requests.clients.destroy(client);
     assert.equal(hung.state, COMPLETE);
     await client.terminate();
     assert.deepEqual(deaths, []);

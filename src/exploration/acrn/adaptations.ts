@@ -44,9 +44,9 @@ export const ADAPTATIONS: readonly Adaptation[] = [
     why: 'A round of CLEAR may take any time here, so two rounds contain the first, one in the middle and the last.',
   },
   {
-    module: 'hsm/assignments',
-    in: 'Assignments.assign',
-    edit: replace(initial('ticket'), 'this.#requests[vcpu].ticket + 1'),
+    module: 'hsm/slot-assignment',
+    in: 'SlotAssignment.assign',
+    edit: replace(initial('ticket'), 'this.request.ticket + 1'),
     why: 'A ticket is compared only with others of its slot: the order in which slots got theirs is no state.',
   },
 ];

@@ -4,7 +4,7 @@
  */
 
 import { before, copy, drop, move, replace } from '../engine/change/code-change.js';
-import { binary, condition, ifStatement, loop, nth, operand, statement } from '../engine/change/selector.js';
+import { binary, condition, conditional, ifStatement, loop, operand, statement } from '../engine/change/selector.js';
 import type { WorldPlan } from './world.js';
 import { SMALLEST } from './configurations.js';
 import type { Defect } from './defect.js';
@@ -19,16 +19,16 @@ const ENDINGS: readonly Defect[] = [
   {
     name: 'late-answer-accepted',
     sentence: 'An answer counts whatever its ticket.',
-    module: 'hsm/request-finisher',
-    in: 'RequestFinisher.finishHere',
-    edit: replace(binary('!=='), '$1 < 0'),
+    module: 'hsm/slot-assignment',
+    in: 'SlotAssignment.finish',
+    edit: replace(binary('!==', 'loadRelaxed'), '$1 < 0'),
     plan: RESET,
   },
   {
     name: 'ticket-stays',
     sentence: 'The ticket stays valid after the request was finished: it can be finished twice.',
-    module: 'hsm/request-finisher',
-    in: 'RequestFinisher.finishHere',
+    module: 'hsm/slot-assignment',
+    in: 'SlotAssignment.finish',
     edit: drop(statement('storeRelaxed')),
     plan: DESTROYED,
   },
@@ -68,8 +68,8 @@ const ENDINGS: readonly Defect[] = [
     name: 'clear-takes-all',
     sentence: 'CLEAR completes requests of other clients than the default one.',
     module: 'hsm/assignments',
-    in: 'Assignments.completeAsIs',
-    edit: drop(operand('||', '#owners')),
+    in: 'Assignments.finishAsIs',
+    edit: replace(conditional('owner'), '$2'),
     plan: { ...TWO_VCPUS, clients: ['at-once', 'later'], acts: ['clear'] },
   },
   {
@@ -126,9 +126,9 @@ const DEVICES: readonly Defect[] = [
   {
     name: 'reset-over-a-finisher',
     sentence: 'A reset ignores that a thread is completing a request.',
-    module: 'hsm/assignments',
-    in: 'Assignments.withdraw',
-    edit: replace(ifStatement('!=='), '$3'),
+    module: 'hsm/slot-assignment',
+    in: 'SlotAssignment.withdraw',
+    edit: drop(ifStatement('isAssigned')),
     plan: { ...SMALLEST, clients: ['thread'], acts: ['reset'] },
   },
   {
@@ -136,22 +136,22 @@ const DEVICES: readonly Defect[] = [
     sentence: 'A device’s thread clears its ticket before it rings: if it ends in between, the vCPU sleeps on.',
     module: 'hsm/request-finisher',
     in: 'RequestFinisher.finish',
-    edit: copy(nth(statement('move', '0'), 2, 2), before(ifStatement('polling'))),
+    edit: copy(statement('#giveBack'), before(statement('complete'))),
     plan: { ...SMALLEST, clients: ['thread'], threadsDie: true },
   },
   {
     name: 'dead-finisher-left',
     sentence: 'The request of a thread that ended with a ticket taken stays unfinished.',
-    module: 'hsm/assignments',
-    in: 'Assignments.finishAllOf',
+    module: 'hsm/slot-assignment',
+    in: 'SlotAssignment.finishForced',
     edit: drop(operand('&&', 'isRunning')),
     plan: { ...SMALLEST, clients: ['thread'], threadsDie: true },
   },
   {
     name: 'finished-twice',
     sentence: 'The requests of a removed client are finished although its thread is completing one.',
-    module: 'hsm/assignments',
-    in: 'Assignments.finishAllOf',
+    module: 'hsm/slot-assignment',
+    in: 'SlotAssignment.finishForced',
     edit: replace(condition('isRunning'), 'false'),
     plan: { ...DEVICE, requests: 1, acts: ['destroy-client'] },
   },

@@ -1,6 +1,6 @@
 /** Seeded defects of the request path (fill, dispatch, finish) and of parking and waking. */
 
-import { after, before, copy, drop, move, replace } from '../engine/change/code-change.js';
+import { after, before, drop, move, replace } from '../engine/change/code-change.js';
 import { call, condition, declared, ifStatement, nth, statement } from '../engine/change/selector.js';
 import type { WorldPlan } from './world.js';
 import { SMALLEST } from './configurations.js';
@@ -15,31 +15,31 @@ const REQUEST_PATH: readonly Defect[] = [
     name: 'no-ring',
     sentence: 'No vCPU is woken when its request is completed.',
     module: 'hsm/request-finisher',
-    in: 'RequestFinisher.finishHere',
-    edit: drop(statement('#notify')),
+    in: 'RequestFinisher.complete',
+    edit: replace(call('notify'), '0'),
     plan: SMALLEST,
   },
   {
     name: 'ring-before-complete',
     sentence: 'The vCPU is woken before its slot is COMPLETE.',
     module: 'hsm/request-finisher',
-    in: 'RequestFinisher.finishHere',
-    edit: move(statement('#notify'), before(ifStatement('#complete'))),
+    in: 'RequestFinisher.complete',
+    edit: [replace(call('notify'), '0'), replace(statement('complete'), 'this.notify(vcpu); $&')],
     plan: SMALLEST,
   },
   {
     name: 'value-after-complete',
     sentence: 'The value is written after the slot became COMPLETE.',
-    module: 'hsm/request-finisher',
-    in: 'RequestFinisher.#complete',
-    edit: copy(statement('complete'), 'start'),
+    module: 'hsm/slot-assignment',
+    in: 'SlotAssignment.finish',
+    edit: move(statement('setAnswer'), after(statement('complete'))),
     plan: SMALLEST,
   },
   {
     name: 'polling-read-late',
     sentence: 'The polling word is read after the slot became COMPLETE.',
     module: 'hsm/request-finisher',
-    in: 'RequestFinisher.#complete',
+    in: 'RequestFinisher.complete',
     edit: move(statement('completionPolling'), after(statement('complete'))),
     plan: { ...SMALLEST, isPolling: true },
   },
@@ -62,8 +62,8 @@ const REQUEST_PATH: readonly Defect[] = [
   {
     name: 'wrong-vcpu',
     sentence: 'Every answer goes to slot 0.',
-    module: 'hsm/assignments',
-    in: 'Assignments.constructor.finish',
+    module: 'hsm/slot-assignment',
+    in: 'SlotAssignment.finish',
     edit: replace(declared('vcpu'), '0'),
     plan: TWO_VCPUS,
   },

@@ -71,13 +71,13 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
     observer,
     clientTimeoutMs: plan.hasTimeLimit ? 0 : Infinity,
   });
-  requests.addSideWork({ hasWork: false, run: () => note('pass', number) });
-  requests.createDefaultClient(new ExploredClient(handles, number, DEFAULT_CLIENT, 'at-once'));
+  requests.work.add({ hasWork: false, run: () => note('pass', number) });
+  requests.clients.addDefault(new ExploredClient(handles, number, DEFAULT_CLIENT, 'at-once'));
   const clients: ExploredClient[] = [];
   for (let client = 0; client < plan.clients.length; client++) {
     const explored = new ExploredClient(handles, number, client, plan.clients[client] ?? 'at-once');
     clients.push(explored);
-    requests.createClient(explored, [ports(firstPortOf(number, client), PORTS_OF_CLIENT)]);
+    requests.clients.add(explored, [ports(firstPortOf(number, client), PORTS_OF_CLIENT)]);
     if (explored.isRunning) void cleanUpAfter(client, explored, requests, module);
   }
   module.addVm(requests);
@@ -109,8 +109,8 @@ async function cleanUpAfter(
 ): Promise<void> {
   await threadEnd(device);
   client.isRunning = false;
-  if (requests.clients.includes(client)) module.destroyClient(requests, client);
-  else requests.finishAllOf(client);
+  if (requests.clients.all.includes(client)) module.destroyClient(requests, client);
+  else requests.clients.finishAllOf(client);
 }
 
 async function perform(act: OperatorAct, vm: Vm, module: HypervisorServiceModule, clientCount: number): Promise<void> {
@@ -123,8 +123,8 @@ async function perform(act: OperatorAct, vm: Vm, module: HypervisorServiceModule
       break;
     case 'move-range': {
       const range = ports(firstPortOf(number, clientCount - 1), PORTS_OF_CLIENT);
-      requests.removeRange(newest, range);
-      const isOwned = requests.addRange(oldest, range);
+      requests.clients.removeRange(newest, range);
+      const isOwned = requests.clients.addRange(oldest, range);
       note('owns', number, clientCount - 1, isOwned ? 0 : DEFAULT_CLIENT);
       break;
     }

@@ -1,0 +1,77 @@
+/**
+ * PendingWork: whether a pass over one VM has anything to do. That is a slot which is PENDING and not stalled, or side work.
+ * A stalled slot waits for the next requested pass.
+ *
+ * Called by: DispatchWorker polls; VmRequests stalls slots and begins passes.
+ */
+
+import { IoRequestState } from '../io-request/state.js';
+import type { Poll } from '../sync/poll.js';
+import type { SlotAssignment } from './slot-assignment.js';
+
+/** What else the worker does for a VM at each pass: the rings of asynchronous I/O and VM events. */
+export interface SideWork {
+  readonly hasWork: boolean;
+  run(): void;
+}
+
+export class PendingWork implements Poll {
+  readonly #assignments: readonly SlotAssignment[];
+  #sideWork: readonly SideWork[] = [];
+  #hasStalled = false;
+
+  constructor(assignments: readonly SlotAssignment[]) {
+    this.#assignments = assignments;
+  }
+
+  add(work: SideWork): void {
+    this.#sideWork = [...this.#sideWork, work];
+  }
+
+  relaxed(): boolean {
+    const assignments = this.#assignments;
+    for (let vcpu = 0; vcpu < assignments.length; vcpu++) {
+      const assignment = assignments[vcpu] as SlotAssignment;
+      if (assignment.slot.relaxedState === IoRequestState.PENDING && !assignment.isStalled) return true;
+    }
+    return this.#hasSideWork();
+  }
+
+  ordered(): boolean {
+    const assignments = this.#assignments;
+    for (let vcpu = 0; vcpu < assignments.length; vcpu++) {
+      const assignment = assignments[vcpu] as SlotAssignment;
+      if (assignment.slot.state === IoRequestState.PENDING && !assignment.isStalled) return true;
+    }
+    return this.#hasSideWork();
+  }
+
+  /** A pass begins: side work first, and every slot is tried again. */
+  beginPass(): void {
+    this.retryAll();
+    if (this.#sideWork.length > 0) for (const work of this.#sideWork) work.run();
+  }
+
+  retryAll(): void {
+    if (!this.#hasStalled) return;
+    for (const assignment of this.#assignments) assignment.isStalled = false;
+    this.#hasStalled = false;
+  }
+
+  stall(assignment: SlotAssignment): void {
+    assignment.isStalled = true;
+    this.#hasStalled = true;
+  }
+
+  /** Every slot from `vcpu` on that is PENDING now. */
+  stallFrom(vcpu: number): void {
+    for (const assignment of this.#assignments.slice(vcpu))
+      assignment.isStalled = assignment.slot.state === IoRequestState.PENDING;
+    this.#hasStalled = true;
+  }
+
+  #hasSideWork(): boolean {
+    if (this.#sideWork.length > 0) for (const work of this.#sideWork) if (work.hasWork) return true;
+    return false;
+  }
+}

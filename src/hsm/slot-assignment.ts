@@ -1,0 +1,143 @@
+/**
+ * SlotAssignment: the HSM's side of one slot: its copy of the request, the client that has it, the ticket, and since when.
+ *
+ * Step f, from a device's result in the Service VM's thread to the vCPU that goes on:
+ *
+ *   AssignedRequest.finish → SlotAssignment.finish → RequestFinisher.complete → Slot.complete
+ *                                                                             → Hypercalls.notifyRequestFinish → Doorbell.ring
+ *
+ * Called by: VmRequests assigns; clients finish through `request`; Assignments and TimeLimit end what is late or withdrawn.
+ * Threads: the Service VM's. A client in a thread of its own has a RequestFinisher there, which shares the ticket words.
+ */
+
+import type { Slot } from '../io-request/slot.js';
+import { IoRequestState } from '../io-request/state.js';
+import type { SharedWords } from '../sync/shared-words.js';
+import { AssignedRequest } from './assigned-request.js';
+import type { IoClient } from './io-client.js';
+import type { RequestFinisher } from './request-finisher.js';
+import { AnswerFate, type RequestGate } from './request-gate.js';
+
+/** What the assignments of one VM share. */
+export interface SharedAssignmentParts {
+  readonly tickets: SharedWords;
+  readonly finisher: RequestFinisher;
+  readonly gate: RequestGate | undefined;
+  /** A new ticket, never 0. */
+  nextTicket(): number;
+}
+
+export class SlotAssignment {
+  readonly vcpu: number;
+  readonly slot: Slot;
+  /** The HSM's copy of the request, which its client gets. */
+  readonly request: AssignedRequest;
+  /** The current or most recent owner of the request. Undefined after a reset or the client's end. */
+  owner: IoClient | undefined = undefined;
+  /** A stalled PENDING slot has no client, or a gate holds it. It waits for the next requested pass. */
+  isStalled = false;
+  /** The request that TimeLimit watches; 0: none. */
+  watchedTicket = 0;
+  /** When it was assigned, in ms. NaN makes the field a double from the start, so that a store allocates nothing. */
+  sinceMs = NaN;
+  /** How long after `sinceMs` it is reported as late. */
+  reportMs = NaN;
+  readonly #parts: SharedAssignmentParts;
+  /** Whether the owner answers in this thread. Then no other thread takes the ticket, and plain words are enough. */
+  #isLocal = false;
+
+  constructor(slot: Slot, parts: SharedAssignmentParts) {
+    this.vcpu = slot.vcpu;
+    this.slot = slot;
+    this.request = new AssignedRequest(slot.vcpu, this);
+    this.#parts = parts;
+  }
+
+  /** The ticket word: 0: not assigned; negative: being finished. */
+  get currentTicket(): number {
+    return this.#parts.tickets.load(this.vcpu);
+  }
+
+  get isAssigned(): boolean {
+    return this.currentTicket !== 0;
+  }
+
+  /** The same by a plain load, right after the client was notified in this thread. */
+  isUnanswered(ticket: number): boolean {
+    return this.#parts.tickets.loadRelaxed(this.vcpu) === ticket;
+  }
+
+  /** Whether the client still owes the answer to the request that `ticket` names. A held answer is given. */
+  isOwed(ticket: number): boolean {
+    return this.#parts.gate?.hasAnswer(this.vcpu) !== true && this.currentTicket === ticket;
+  }
+
+  /** Step d. Returns the new ticket, or 0 if another writer moved the slot on: then it is not the HSM's any more. */
+  assign(client: IoClient, kernelHandled: boolean): number {
+    const { tickets } = this.#parts;
+    const ticket = this.#parts.nextTicket();
+    this.request.ticket = ticket;
+    this.owner = client;
+    this.#isLocal = client.connect === undefined;
+    if (this.#isLocal) tickets.storeRelaxed(this.vcpu, ticket);
+    else tickets.store(this.vcpu, ticket);
+    if (this.slot.assign(kernelHandled)) return ticket;
+    tickets.store(this.vcpu, 0);
+    return 0;
+  }
+
+  /** The client's answer, which a gate may hold. Returns false if it is too late. */
+  finish(ticket: number, low: number, high: number): boolean {
+    const { tickets, finisher, gate } = this.#parts;
+    const { vcpu, slot, request } = this;
+    if (ticket <= 0) return false;
+    if (gate !== undefined && this.isUnanswered(ticket)) {
+      const fate = gate.holdsAnswer(request, this.owner?.name ?? '', ticket, low, high);
+      if (fate !== AnswerFate.PASS) return fate === AnswerFate.HELD;
+    }
+    if (!this.#isLocal) return finisher.finish(request, ticket, low, high);
+    if (tickets.loadRelaxed(vcpu) !== ticket) return false;
+    tickets.storeRelaxed(vcpu, 0);
+    slot.setAnswer(request.type, request.direction, low, high);
+    finisher.complete(vcpu);
+    return true;
+  }
+
+  /** Finishes the request whatever the gate decides. Returns false if it is too late. */
+  finishNow(ticket: number, low: number, high: number): boolean {
+    return this.#parts.finisher.finish(this.request, ticket, low, high);
+  }
+
+  /** Finishes with the value that is in the page. Returns the result of the hypercall, 0 if none was made. */
+  finishAsIs(): number {
+    return this.#parts.finisher.finishAsIs(this.vcpu, this.currentTicket);
+  }
+
+  /**
+   * Finishes the request as all ones, whatever its owner is doing. If the owner's thread is finishing it at this moment,
+   * that is left to it, and this is called again when the thread has ended. A thread that died between taking the ticket
+   * and completing leaves the rest to this call.
+   */
+  finishForced(): void {
+    const { tickets, finisher } = this.#parts;
+    const { vcpu, slot, request } = this;
+    this.finishNow(this.currentTicket, -1, -1);
+    const ticket = this.currentTicket;
+    if (ticket < 0 && this.owner?.isRunning === true) return;
+    if (slot.state === IoRequestState.PROCESSING) {
+      slot.setAnswer(request.type, request.direction, -1, -1);
+      finisher.complete(vcpu);
+    } else if (ticket < 0) finisher.notify(vcpu);
+    tickets.store(vcpu, 0);
+    this.owner = undefined;
+  }
+
+  /** At a reset. Returns false while a thread is finishing the request: its slot must not be used yet. */
+  withdraw(): boolean {
+    const ticket = this.currentTicket;
+    if (ticket > 0) this.#parts.tickets.move(this.vcpu, ticket, 0);
+    if (this.isAssigned) return false;
+    this.owner = undefined;
+    return true;
+  }
+}
