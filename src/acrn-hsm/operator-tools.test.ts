@@ -4,7 +4,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { PageClient } from '../dashboard/fixtures/page-client.js';
 import { openLivePage } from '../dashboard/open-live-page.js';
-import { Errno } from '../hsm/errno.js';
+import { Errno } from '../io-request/errno.js';
 import { ports } from '../hsm/address-range.js';
 import { ScriptedHypervisor, type Script, type ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
 import { describeMove } from '../trace/move.js';
