@@ -130,6 +130,7 @@ test('the sources are parsed: files, imports, and type imports apart from others
   const slot = byPath.get('io-request/slot.ts');
   assert.deepEqual(slot?.imports, [
     { from: 'io-request/layout.ts', isType: false },
+    { from: 'io-request/request-fields.ts', isType: true },
     { from: 'io-request/slot-observer.ts', isType: true },
     { from: 'io-request/state.ts', isType: false },
   ]);
