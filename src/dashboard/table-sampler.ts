@@ -8,22 +8,12 @@ import {
   diffStatistics,
   mergeRows,
   NO_STAGES,
+  NO_STATISTICS,
   type StatisticsRow,
   type StatisticsSnapshot,
 } from '../trace/statistics-snapshot.js';
 import type { UserVm } from '../vm/user-vm.js';
 import { MAX_UNCLAIMED_ROWS, type Percentiles, type TableRow, type Tables } from './protocol.js';
-
-const EMPTY: StatisticsSnapshot = {
-  requests: 0,
-  guestErrors: 0,
-  types: [],
-  clients: [],
-  ranges: [],
-  addresses: [],
-  unclaimed: [],
-  clientErrors: [],
-};
 
 export class TableSampler {
   readonly #vm: UserVm;
@@ -33,12 +23,12 @@ export class TableSampler {
   /** The first sample covers the time from here on. */
   constructor(vm: UserVm) {
     this.#vm = vm;
-    this.#last = vm.statistics() ?? EMPTY;
+    this.#last = vm.statistics() ?? NO_STATISTICS;
   }
 
   /** The tables of a VM without statistics are empty. */
   sample(): Tables {
-    const statistics = this.#vm.statistics() ?? EMPTY;
+    const statistics = this.#vm.statistics() ?? NO_STATISTICS;
     const counters = this.#vm.counters();
     const timeMs = performance.now();
     const intervalMs = Math.max(1, timeMs - this.#lastMs);

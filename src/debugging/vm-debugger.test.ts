@@ -257,14 +257,14 @@ test('a held request does not count against its client’s time', async () => {
   keeper.answer(9);
   // This one is late, so the time of the held one is over, too.
   const late = vm.fill(1, { address: 0x601 });
-  const heard = new Promise<void>((resolve) => {
-    const look = (): unknown => (vm.events.length > 0 ? resolve() : setImmediate(look));
-    look();
+  const emitted = new Promise<void>((resolve) => {
+    const poll = (): unknown => (vm.events.length > 0 ? resolve() : setImmediate(poll));
+    poll();
   });
   debug.change(0, 8);
   vm.requests.clients.add(new Keeper('other'), [ports(0x601, 1)]);
   vm.requests.dispatch();
-  await heard;
+  await emitted;
   assert.deepEqual(
     vm.events.map((event) => ('client' in event ? `${event.kind} ${event.client}` : event.kind)),
     ['client-late other'],

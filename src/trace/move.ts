@@ -9,6 +9,7 @@
 import {
   describe,
   directionName,
+  joinU64,
   joinWords,
   typeName,
   type AccessSize,
@@ -172,6 +173,6 @@ function withValue(request: IoRequest, words: Int32Array): IoRequest {
 }
 
 function wideValue(size: number, words: Int32Array): number | bigint {
-  const low = (words[EntryWord.valueLow] as number) >>> 0;
-  return size === 8 ? (BigInt((words[EntryWord.valueHigh] as number) >>> 0) << 32n) | BigInt(low) : low;
+  const low = words[EntryWord.valueLow] as number;
+  return size === 8 ? joinU64(low, words[EntryWord.valueHigh] as number) : low >>> 0;
 }

@@ -70,6 +70,18 @@ export interface StatisticsSnapshot {
 
 export const NO_STAGES: Stages = { wait: NO_LATENCY, work: NO_LATENCY, wake: NO_LATENCY, total: NO_LATENCY };
 
+/** The snapshot of a VM without requests. */
+export const NO_STATISTICS: StatisticsSnapshot = {
+  requests: 0,
+  guestErrors: 0,
+  types: [],
+  clients: [],
+  ranges: [],
+  addresses: [],
+  unclaimed: [],
+  clientErrors: [],
+};
+
 /** Adds two snapshots. */
 export function mergeStatistics(a: StatisticsSnapshot, b: StatisticsSnapshot): StatisticsSnapshot {
   return add(a, b, 1);

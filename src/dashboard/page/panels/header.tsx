@@ -57,62 +57,55 @@ function StopControls(): JSX.Element {
   const { live, ui } = useApp();
   const { header } = strings();
   const holdAll = live.stops.value?.holdAll ?? { pending: false, complete: false };
-  const stop = selectedStop(live, ui.shownSlot.value);
+  const isHeld = selectedStop(live, ui.shownSlot.value) !== undefined;
   useEffect(() => {
     const ends = [
       onCommand('holdPending', () => toggleHold(live, 'pending')),
       onCommand('holdComplete', () => toggleHold(live, 'complete')),
       onCommand('step', () => act(live, ui.shownSlot.value, 'step')),
       onCommand('go', () => act(live, ui.shownSlot.value, 'go')),
-      onCommand('goAll', () => void live.run({ kind: 'go', vcpu: null })),
+      onCommand('goAll', () => continueAll(live)),
     ];
     return () => ends.forEach((end) => end());
   }, [live, ui]);
   return (
     <div class="stop-controls" role="group" aria-label={strings().stops.title}>
-      <button
-        type="button"
-        class="toggle"
-        aria-pressed={holdAll.pending}
-        aria-keyshortcuts="h"
-        onClick={() => toggleHold(live, 'pending')}
-      >
-        {header.holdPending}
-      </button>
-      <button
-        type="button"
-        class="toggle"
-        aria-pressed={holdAll.complete}
-        aria-keyshortcuts="j"
+      <Control keys="h" isOn={holdAll.pending} text={header.holdPending} onClick={() => toggleHold(live, 'pending')} />
+      <Control
+        keys="j"
+        isOn={holdAll.complete}
+        text={header.holdComplete}
         onClick={() => toggleHold(live, 'complete')}
-      >
-        {header.holdComplete}
-      </button>
-      <button
-        type="button"
-        aria-keyshortcuts="s"
-        aria-disabled={stop === undefined}
-        onClick={() => act(live, ui.shownSlot.value, 'step')}
-      >
-        {header.step}
-      </button>
-      <button
-        type="button"
-        aria-keyshortcuts="g"
-        aria-disabled={stop === undefined}
-        onClick={() => act(live, ui.shownSlot.value, 'go')}
-      >
-        {header.go}
-      </button>
-      <button
-        type="button"
-        aria-keyshortcuts="a"
-        aria-disabled={stop === undefined}
-        onClick={() => void live.run({ kind: 'go', vcpu: null })}
-      >
-        {header.goAll}
-      </button>
+      />
+      <Control keys="s" isEnabled={isHeld} text={header.step} onClick={() => act(live, ui.shownSlot.value, 'step')} />
+      <Control keys="g" isEnabled={isHeld} text={header.go} onClick={() => act(live, ui.shownSlot.value, 'go')} />
+      <Control keys="a" isEnabled={isHeld} text={header.goAll} onClick={() => continueAll(live)} />
     </div>
+  );
+}
+
+interface ControlProps {
+  /** The shortcut that does the same. */
+  readonly keys: string;
+  readonly text: string;
+  /** Of a toggle. */
+  readonly isOn?: boolean;
+  readonly isEnabled?: boolean;
+  readonly onClick: () => void;
+}
+
+function Control({ keys, text, isOn, isEnabled = true, onClick }: ControlProps): JSX.Element {
+  return (
+    <button
+      type="button"
+      class={isOn === undefined ? undefined : 'toggle'}
+      aria-pressed={isOn}
+      aria-disabled={!isEnabled}
+      aria-keyshortcuts={keys}
+      onClick={onClick}
+    >
+      {text}
+    </button>
   );
 }
 
@@ -167,6 +160,10 @@ function selectedStop(live: Live, vcpu: number): StopRow | undefined {
 function act(live: Live, shownSlot: number, kind: 'step' | 'go'): void {
   const stop = selectedStop(live, shownSlot);
   if (stop !== undefined) void live.run({ kind, vcpu: stop.vcpu });
+}
+
+function continueAll(live: Live): void {
+  void live.run({ kind: 'go', vcpu: null });
 }
 
 function toggleHold(live: Live, point: 'pending' | 'complete'): void {
