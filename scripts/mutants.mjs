@@ -155,7 +155,7 @@ const MUTANTS = [
     replace(nth(call('complete'), 1, 2), '$0.complete($1)'),
     replace(nth(call('complete'), 2, 2), '$0.complete($1)'),
   ),
-  of('hsm/vm-requests', 'VmRequests.finishDefault', CONTROL, replace(binary('>='), '$1 > $2')),
+  of('hsm/vm-requests', 'VmRequests.finishDefault', ['hsm/vm-requests.test.js'], replace(binary('>='), '$1 > $2')),
   of('hsm/vm-requests', 'VmRequests.clear', SCRIPTS, drop(statement('#isClearing', 'false'))),
   of('hsm/request-finisher', 'RequestFinisher.notify', SCRIPTS, replace(binary('<'), '$1 > $2')),
   of('hsm/slot-assignment', 'SlotAssignment.assign', SCRIPTS, replace(call('assign'), '$0.assign(true)')),
