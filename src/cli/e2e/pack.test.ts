@@ -115,9 +115,12 @@ function withoutComments(file: string): string {
   return readFileSync(join(installed, file), 'utf8').replace(/^ *(\/\*)?\*.*$/gm, '');
 }
 
+// npm counts `prepare` among the install scripts. `prepublish` runs at `npm ci` in a checkout and
+// in the clone of a git dependency, and never for a package that is installed.
 test('an install of the package runs no script of its own', () => {
   const { scripts } = readManifest(installed);
-  for (const event of ['preinstall', 'install', 'postinstall']) assert.equal(scripts[event], undefined, event);
+  for (const event of ['preinstall', 'install', 'postinstall', 'prepare'])
+    assert.equal(scripts[event], undefined, event);
 });
 
 test('its command runs a guest', async () => {
