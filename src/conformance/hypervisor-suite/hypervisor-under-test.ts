@@ -27,6 +27,13 @@ export interface HypervisorUnderTest extends GuestLoader {
    * VM starts. One that executes code from guest memory leaves the programs to `load`.
    */
   create(programs: readonly GuestProgram[]): Hypervisor | Promise<Hypervisor>;
+  /** vCPUs that a VM can have. More must be refused with VM_LIMIT. Default: 16. */
+  readonly maxVcpus?: number;
+  /**
+   * Whether the hypervisor may say that it does not run here, so that every case is skipped: it needs
+   * what not every machine has. Default: false, and a hypervisor that is not available fails.
+   */
+  readonly mayBeAbsent?: boolean;
   /**
    * How long a guest may take to its next request, and a hypercall to its result, in milliseconds.
    * Default: 10,000.

@@ -12,6 +12,7 @@ import { Upcall } from '../../hypervisor/upcall.js';
 import { VcpuState } from '../../hypervisor/vm-shared-state.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { IoRequestState } from '../../io-request/state.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { SCRIPTED, scriptOf } from '../fixtures/scripted-guests.js';
 import { ConformanceError, hypervisorSuite, runHypervisorSuite, type HypervisorUnderTest } from './index.js';
 
@@ -311,16 +312,42 @@ test('a case is skipped with the hypervisor’s own reason', async () => {
   assert.equal(await outcome('a string OUT of 1-byte elements writes each in order'), undefined);
 });
 
-test('a hypervisor that does not run here is skipped with what it says', async () => {
-  const [first] = hypervisorSuite({
+test('a hypervisor that does not run here fails, or is skipped where it may be absent', async () => {
+  const absent: HypervisorUnderTest = {
     name: 'absent',
     create: () => ({
       name: 'absent',
       available: () => Promise.resolve({ available: false, reason: 'no such processor', remedy: 'buy one' }),
       createVm: () => Promise.reject(new Error('it is not to be asked')),
     }),
-  });
-  assert.equal(await first?.run(), 'no such processor');
+  };
+  const run = (under: HypervisorUnderTest) => hypervisorSuite(under)[0]?.run();
+  await assert.rejects(run(absent) ?? Promise.resolve(), /does not run here: no such processor/);
+  assert.equal(await run({ ...absent, mayBeAbsent: true }), 'no such processor');
+});
+
+test('vCPUs that a hypervisor has promised may not be refused', async () => {
+  const few: HypervisorUnderTest = {
+    ...SCRIPTED,
+    create: (programs) => {
+      const inner = new ScriptedHypervisor(programs.map(scriptOf));
+      return {
+        name: 'few',
+        available: () => inner.available(),
+        createVm: (config, ...rest) =>
+          config.vcpuCount > 2
+            ? Promise.reject(new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: two at most`))
+            : inner.createVm(config, ...rest),
+      };
+    },
+  };
+  const run = (under: HypervisorUnderTest, count: string) =>
+    hypervisorSuite(under)
+      .find(({ name }) => name.startsWith(`${count}: each alone`))
+      ?.run();
+  await assert.rejects(run(few, '3 vCPUs') ?? Promise.resolve(), { code: 'VM_LIMIT' });
+  assert.equal(await run({ ...few, maxVcpus: 2 }, '3 vCPUs'), '3 vCPUs: two at most');
+  assert.equal(await run({ ...few, maxVcpus: 2 }, '2 vCPUs'), undefined);
 });
 
 test('a case that is to be skipped must exist', () => {

@@ -8,6 +8,7 @@ runHypervisorSuite(
   {
     name: 'v86',
     create: () => new V86Hypervisor(),
+    maxVcpus: 1,
     load: x86Guests.load,
     cannot: (step) =>
       step.op === 'load' && step.size === 8

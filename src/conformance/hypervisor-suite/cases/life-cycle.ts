@@ -4,6 +4,7 @@
  */
 
 import { VcpuState, VmState } from '../../../hypervisor/vm-shared-state.js';
+import { Direction, IoRequestType } from '../../../io-request/layout.js';
 import { IoRequestState } from '../../../io-request/state.js';
 import { check, delay, equal, until } from '../check.js';
 import type { GuestStep } from '../guest-program.js';
@@ -17,6 +18,7 @@ const READ: readonly GuestStep[] = [
   { op: 'out', port: REPORT_PORT, size: 1, value: { read: 0 } },
 ];
 const REQUEST = 'in 0x550/1';
+const HOSTILE_WRITES = 20;
 const reported = (value: number): string => `out ${hex(REPORT_PORT)}/1 = ${hex(value)}`;
 
 /** Runs `work` with a VM whose guest has just made its first request. */
@@ -98,6 +100,22 @@ export const LIFE_CYCLE_CASES: readonly CaseDefinition[] = [
         await delay(QUIET_MS);
         equal(tested.slot().state, FREE, 'the slot after a late hypercall');
         await runsAgain(tested, 0x22);
+      }),
+  },
+  {
+    name: 'a reset comes to its end although the page says again that a request is pending',
+    run: (under) =>
+      inRequest(under, async (tested) => {
+        await tested.pause();
+        const reset = tested.reset();
+        // What another process that has the page may write while the reset is under way.
+        for (let write = 0; write < HOSTILE_WRITES; write++) {
+          tested.slot().fill(IoRequestType.PORT, Direction.READ, 0x550, 0, 1, 0, 0, false);
+          await delay(0);
+        }
+        await reset;
+        tested.slot().stampFree();
+        await runsAgain(tested, 0x24);
       }),
   },
   {

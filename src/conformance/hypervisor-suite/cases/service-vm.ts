@@ -56,7 +56,7 @@ async function withUserVm(
   const serviceVm = new ServiceVm(loading(await hypervisorFor(under, programs), under, programs));
   try {
     const vcpuCount = programs.length;
-    await work(await orCannot(serviceVm.createUserVm({ memoryMiB: 1, vcpus: vcpuCount }), { vcpuCount }));
+    await work(await orCannot(serviceVm.createUserVm({ memoryMiB: 1, vcpus: vcpuCount }), vcpuCount, under));
   } finally {
     await within(serviceVm.close(), 'closing the Service VM', limitOf(under));
   }
