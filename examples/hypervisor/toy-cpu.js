@@ -57,7 +57,7 @@ export class ToyCpu {
   run() {
     for (let count = 0; count < INSTRUCTIONS_PER_SLICE; count++) {
       // After each access, too: an interrupt that came with the answer is there before the next one.
-      if (this.#lines.changed) this.#lines.deliver(this);
+      if (this.#lines.relaxedChanged) this.#lines.deliver(this);
       const at = this.#next;
       if (!this.#memory.contains(at, INSTRUCTION_BYTES)) throw new TripleFault(`no RAM at 0x${at.toString(16)}`);
       const op = this.#memory.readU8(at);

@@ -141,6 +141,22 @@ test('an example that was copied out of it runs', async () => {
   assert.match(stdout, /07/);
 });
 
+test('a hypervisor that was copied out of it runs a guest and passes the suite', async () => {
+  cpSync(join(installed, 'examples'), join(project, 'examples'), { recursive: true });
+  const folder = join(project, 'examples/hypervisor');
+  const own = await node(join(folder, 'main.js'));
+  assert.equal(own.status, 0, own.stderr);
+  assert.match(own.stdout, /^Hello from the toy CPU/);
+  const main = join(installed, 'dist/cli/main.js');
+  const command = await node(main, 'run', '--hypervisor', join(folder, 'toy-hypervisor.js'), join(folder, 'hello.bin'));
+  assert.equal(command.status, 0, command.stderr);
+  assert.match(command.stdout, /^Hello from the toy CPU/);
+  const suite = await node('--test', '--test-reporter=tap', join(folder, 'conformance.js'));
+  assert.equal(suite.status, 0, suite.stdout);
+  const counts = /# pass (\d+)\n# fail 0\n# cancelled 0\n# skipped 0\n/.exec(suite.stdout);
+  assert.ok(Number(counts?.[1]) > 80, suite.stdout);
+});
+
 async function compile(options: object, files: readonly string[]): Promise<void> {
   const compilerOptions = {
     target: 'es2022',
@@ -185,6 +201,11 @@ for (const [module, moduleResolution] of [
     }
   });
 
+test('a strict project writes a hypervisor without the types of Node and of the DOM', async () => {
+  writeFileSync(join(project, 'hypervisor.ts'), HYPERVISOR);
+  await compile({ lib: ['es2024'], module: 'nodenext', types: [] }, ['hypervisor.ts']);
+});
+
 test('the explorer without the optional compiler names the command that installs it', async () => {
   const code = `import { loadCompiler } from 'upcall/exploration'; try { await loadCompiler(); } catch (error) { console.log(error.code, error.remedy); }`;
   writeFileSync(join(project, 'explorer.js'), code);
@@ -224,4 +245,40 @@ export async function run(hypervisor: Hypervisor = new V86Hypervisor()): Promise
   try { await vm.start(); } catch (error) { if (error instanceof UpcallError) console.error(error.code, error.remedy); }
   return vm.ended;
 }
+`;
+
+const HYPERVISOR = `
+import { runHypervisorSuite, x86Guests, type HypervisorUnderTest, type RegisterTest } from 'upcall/conformance';
+import {
+  GeneralProtection, HALTED_FOREVER, ThreadedVm, TripleFault, VcpuStopped, serveVcpu,
+  type Availability, type Hypercalls, type Hypervisor, type InterruptController, type IoHandler, type SharedBuffer,
+  type Upcall, type VcpuProgram, type VmConfig, type HypervisorEvent,
+} from 'upcall/hypervisor';
+
+class Mine implements Hypervisor {
+  readonly name = 'mine';
+  available(): Promise<Availability> { return Promise.resolve({ available: true, detail: 'here' }); }
+  createVm(config: VmConfig, buffer: SharedBuffer, upcall: Upcall, onEvent: (event: HypervisorEvent) => void): Promise<Hypercalls> {
+    const entry = { href: 'file:///thread.js' };
+    return ThreadedVm.create({ config, buffer, upcall, onEvent, entry, program: (vcpu) => vcpu });
+  }
+}
+class Program implements VcpuProgram, InterruptController {
+  readonly #handler: IoHandler;
+  constructor(handler: IoHandler) { this.#handler = handler; }
+  start(): void {}
+  run(): number {
+    try { this.#handler.portWrite(0x80, 1, 1); } catch (error) {
+      if (error instanceof VcpuStopped) throw error;
+      if (!(error instanceof GeneralProtection)) throw new TripleFault('no gate');
+    }
+    return HALTED_FOREVER;
+  }
+  raise(): void {}
+  lower(): void {}
+}
+export const served: Promise<void> = serveVcpu(({ handler }) => ({ program: new Program(handler) }));
+const under: HypervisorUnderTest = { name: 'mine', create: () => new Mine(), ...x86Guests };
+declare const test: RegisterTest;
+runHypervisorSuite(under, test);
 `;
