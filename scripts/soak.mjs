@@ -70,7 +70,7 @@ const report = await soak({
 const { first, last, problems } = report;
 process.stdout.write(
   `${report.rounds} rounds of ${report.vms} VMs in ${seconds()} s: ${report.reads} reads, ${report.allOnes} of them all ones; ` +
-    `${report.troubles} troubles, ${report.deviceErrors} errors of devices, ${report.threadsLost} threads lost\n` +
+    `${report.faults} faults, ${report.deviceErrors} errors of devices, ${report.threadsLost} threads lost\n` +
     `  after the first VM: ${describe(first)}\n  after the last:     ${describe(last)}\n`,
 );
 for (const [name, limit] of Object.entries(MAY_GROW)) {

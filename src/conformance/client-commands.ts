@@ -1,4 +1,4 @@
-/** The commands of a conformance script that make, change, run and destroy I/O clients of the current VM. */
+/** Script commands that create, change, run and destroy I/O clients of the current VM. */
 
 import { Errno } from '../io-request/errno.js';
 import { addressRange } from '../hsm/address-range.js';
@@ -11,7 +11,7 @@ import { clientsOf, type ScriptStage, type ScriptVm } from './script-world.js';
 
 const MAX_ERRNO = 4095;
 
-/** Undefined: `op` is none of these commands. */
+/** Returns undefined if `op` is not one of these commands. */
 export function clientCommand(
   op: string,
   words: ScriptWords,
@@ -68,14 +68,14 @@ function changeRange(op: 'add' | 'del', words: ScriptWords, vm: ScriptVm, stage:
   const end = words.u64('an end');
   words.end();
   if (end < start) {
-    // Deleting looks for an equal range, and no range ends before it starts.
+    // DEL needs an equal range, and no range ends before it starts.
     if (op === 'del') return 0;
     stage.events.push({ log: 'bad-range' });
     return Errno.EINVAL;
   }
   const { requests } = vm;
   if (op === 'del') requests.clients.removeRange(client, addressRange(type, start, end));
-  // The default client gets everything already; its ranges are never looked at.
+  // The default client gets every request, so its ranges are ignored.
   else if (client !== requests.clients.default && !requests.clients.addRange(client, addressRange(type, start, end)))
     throw words.error("the VM's ranges are used up");
   return 0;

@@ -15,7 +15,7 @@ import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import { ioctlCall, isWrittenBack } from './control-ioctls.js';
-import { HandDrivenHypervisor, type ToldHypercall } from './hand-driven-hypervisor.js';
+import { HandDrivenHypervisor, type AcceptedHypercall } from './hand-driven-hypervisor.js';
 import { hex } from '../io-request/io-request.js';
 import { hexBytes, type ScriptExtra, type ScriptResult } from './script-answer.js';
 import type { ScriptWords } from './script-words.js';
@@ -162,7 +162,7 @@ export class ControlProcess implements ScriptWorld {
   }
 
   /** What reaches the hypervisor is an event of the script. */
-  #hear(told: ToldHypercall): number {
+  #hear(told: AcceptedHypercall): number {
     const { events } = this.#stage;
     if (told.kind === 'notify') return this.#stage.notify(this.#file.vm?.id ?? 0, told.vcpu);
     if (told.kind === 'regs') events.push({ regs: told.vcpu });

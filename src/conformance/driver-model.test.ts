@@ -25,7 +25,10 @@ for (const name of readdirSync(folder).filter((file) => file.endsWith('.script')
   });
 }
 
-/** Plays the steps on both: the script up to the first difference, and what that is. `distort` is for a test of this test. */
+/**
+ * Plays the steps on both: the script up to the first difference, and what that is. `distort` is
+ * for a test of this test.
+ */
 async function firstDifference(
   steps: readonly Step[],
   distort = (answer: object): object => answer,

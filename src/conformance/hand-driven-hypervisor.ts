@@ -1,6 +1,8 @@
 /**
- * HandDrivenHypervisor: a hypervisor without vCPU threads, whose owner acts for the vCPUs: fills slots, takes results.
- * All hypercalls are real, life cycle and refusals included. For tests that must decide every step themselves.
+ * HandDrivenHypervisor: a hypervisor without vCPU threads. Its owner acts for the vCPUs: it fills
+ * slots and takes results. The hypercalls are real, with their life cycle and refusals.
+ *
+ * Called by: tests that decide each step themselves.
  */
 
 import { AsyncIo } from '../hypervisor/async-io.js';
@@ -16,14 +18,14 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 
 /** A hypercall that was accepted. */
-export type ToldHypercall =
+export type AcceptedHypercall =
   | { readonly kind: 'notify'; readonly vcpu: number }
   | { readonly kind: 'regs'; readonly vcpu: number }
   | { readonly kind: 'line'; readonly gsi: number; readonly operation: number }
   | { readonly kind: 'msi'; readonly address: number; readonly data: number };
 
-/** Hears of each at once; what it gives is the hypercall's result. */
-export type HypercallListener = (told: ToldHypercall) => number;
+/** Called with each accepted hypercall. Returns the hypercall's result. */
+export type HypercallListener = (call: AcceptedHypercall) => number;
 
 export class HandDrivenVm implements Hypercalls {
   readonly config: VmConfig;
@@ -33,7 +35,7 @@ export class HandDrivenVm implements Hypercalls {
   readonly memory: GuestMemory;
   readonly shared = new VmSharedState();
   readonly asyncIo: AsyncIo = this.shared.asyncIo;
-  /** What the hypercalls were told, oldest first. */
+  /** Arguments of the accepted hypercalls, oldest first. */
   readonly notified: number[] = [];
   readonly messages: { readonly address: number; readonly data: number }[] = [];
   readonly registers = new Map<number, VcpuRegisters>();

@@ -108,7 +108,8 @@ test("a thread that writes over one VM's page breaks neither the HSM nor another
   for (let vcpu = 0; vcpu < VCPUS; vcpu++) assert.equal(states[vcpu * 64 + 34], IoRequestState.FREE);
   await device.unload();
   await serviceVm.close();
-  // A script that was played to its end halts its vCPU; the rest is what an HSM may say of a page that is written over.
+  // A script that was played to its end halts its vCPU; the rest is what an HSM may say of a page
+  // that is written over.
   const expected = ['ended', 'halted', 'notify-failed', 'flush-timeout'];
   assert.deepEqual(
     events.filter((kind) => !expected.includes(kind)),

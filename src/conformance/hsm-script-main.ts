@@ -1,13 +1,13 @@
 /**
- * The command line of the conformance runner: plays a script against the HSM and prints one JSON line for each command.
- * `-` reads standard input, and then answers each piece of it as it comes.
+ * The command line of the script runner: plays a script against the HSM and prints one JSON line
+ * for each command. With `-` it reads standard input and answers each command as it comes.
  */
 
 import { createReadStream } from 'node:fs';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { HsmScript } from './hsm-script.js';
 
-/** A line longer than this is no command. */
+/** Longer lines are refused. */
 const MAX_LINE = 65_536;
 
 const [path, ...others] = process.argv.slice(2);
@@ -16,7 +16,7 @@ if (path === undefined || others.length > 0) {
   process.exitCode = 2;
 } else process.exitCode = await play(path, path === '-' ? process.stdin : createReadStream(path));
 
-/** The exit status: 0, or 1 when the file cannot be read or a line is no command. */
+/** Returns the exit status: 0, or 1 if the file cannot be read or a line is not a command. */
 async function play(name: string, input: AsyncIterable<Uint8Array>): Promise<number> {
   const script = new HsmScript();
   const decoder = new TextDecoder();

@@ -1,10 +1,10 @@
 /**
- * HsmScript: the project's HSM under the commands of a conformance script, in one thread. The recorded scripts in
- * conformance/driver say what Linux' own driver answered to the same commands; conformance/README.md says what each
- * command means and what a line of output holds.
+ * HsmScript: this project's HSM under the commands of a script, in one thread. conformance/driver
+ * has the answers of Linux' own driver to the same commands. conformance/README.md has the commands
+ * and the format of the output.
  *
- * A script that begins with `vm` makes VMs by hand; one that begins with `ioctl` or `user` is a process with an open
- * control file. Everything else is the same for both.
+ * A script that begins with `vm` creates bare VMs. One that begins with `ioctl` or `user` is a
+ * process with an open control file. All other commands are the same for both.
  */
 
 import { INVALID_VM_ID } from '../vm/service-vm.js';
@@ -23,7 +23,10 @@ export class HsmScript {
   readonly #stage = new ScriptStage();
   #world: ScriptWorld | undefined;
 
-  /** Undefined for an empty line or a comment. Rejects with UpcallError on a line that is no command. */
+  /**
+   * Undefined for an empty line or a comment. Rejects with UpcallError if the line is not a
+   * command.
+   */
   async command(line: string): Promise<ScriptAnswer | undefined> {
     const words = new ScriptWords(line);
     if (!words.hasMore) return undefined;

@@ -1,6 +1,7 @@
 /**
- * KernelClient: the I/O client of a conformance script. In the driver such a client has a thread of its own; here its
- * requests wait until the script lets it run. What its handler does is the script's `client` or `mode` command.
+ * KernelClient: the I/O client of a script. In Linux' driver such a client has a thread of its own.
+ * Here its requests wait until the script lets it run. The commands `client` and `mode` choose what
+ * its handler does.
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
@@ -9,7 +10,7 @@ import type { VmRequests } from '../hsm/vm-requests.js';
 
 const WORD = 0xffff_ffffn;
 
-/** What a client's handler does with a request. */
+/** HandlerMode: what a client's handler does with a request. */
 export type HandlerMode =
   /** A read gives the request's address. */
   | { readonly kind: 'address' }
@@ -34,7 +35,7 @@ export class KernelClient implements IoClient {
     this.#waiting.set(request.vcpu, { request, ticket: request.ticket });
   }
 
-  /** Until nothing is pending or the handler fails; lowest slot first. */
+  /** Handles requests, lowest slot first, until none is pending or the handler fails. */
   run(requests: VmRequests, events: { push(event: KernelClientEvent): unknown }): void {
     for (;;) {
       const bits = requests.assignments.slotsOf(this);

@@ -1,18 +1,18 @@
-/** QuotedTests: pages of docs/ that name tests as evidence, held against the tests. For the tests of those pages. */
+/** QuotedTests: checks pages of docs/ that name tests as evidence against the tests. */
 
 import { existsSync, readFileSync } from 'node:fs';
 
 const SRC = new URL('../../src/', import.meta.url);
 
 export interface Quoted {
-  /** What a line names and is not there. */
+  /** Files and tests that a line names and that do not exist. */
   readonly missing: readonly string[];
   readonly files: readonly string[];
-  /** Names of tests in quotes, behind the file that has them. */
+  /** Test names, each in quotes after its file. */
   readonly names: readonly string[];
 }
 
-/** Files below src/ in backquotes, and names in quotes behind them. */
+/** Files below src/ in backquotes, and test names in quotes after them. */
 export function quotedIn(line: string): Quoted {
   const missing: string[] = [];
   const files = [...line.matchAll(/`([\w./-]+\.ts)`/g)].map((match) => match[1] ?? '');
@@ -29,7 +29,7 @@ export function quotedIn(line: string): Quoted {
   return { missing, files, names };
 }
 
-/** Quotes and line breaks as a source may write them. */
+/** Quotes and line breaks as a source file may write them. */
 function plain(text: string): string {
   return text.replaceAll('’', "'").replaceAll("\\'", "'");
 }

@@ -1,4 +1,4 @@
-/** What a conformance script hears: one ScriptAnswer for each command, as conformance/README.md describes it. */
+/** ScriptAnswer: the answer to one command of a script. conformance/README.md has its format. */
 
 import type { UserVmEvent } from '../vm/user-vm-events.js';
 import type { KernelClientEvent } from './kernel-client.js';
@@ -22,7 +22,7 @@ export interface ScriptExtra {
   argument?: string;
 }
 
-/** 0 or −errno, or what ATTACH does when it has nothing to tell yet. */
+/** 0 or −errno, or what ATTACH does while there is no request. */
 export type ScriptResult = number | 'waits';
 
 /** One line of output. */

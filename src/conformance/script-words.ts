@@ -1,4 +1,7 @@
-/** The words of a script's line, one after the other, each checked: a line that means nothing is refused with what is wrong. */
+/**
+ * ScriptWords: the words of one script line, each checked. An invalid line is refused with the
+ * reason.
+ */
 
 import { UpcallError } from '../io-request/upcall-error.js';
 
@@ -18,12 +21,12 @@ export class ScriptWords {
     return this.#at < this.#words.length;
   }
 
-  /** The next word, which stays the next. */
+  /** Peeks the next word. */
   get next(): string | undefined {
     return this.#words[this.#at];
   }
 
-  /** The next word; `what` says in the message what is missing. */
+  /** Takes the next word. `what` names it in the message if it is missing. */
   word(what: string): string {
     const word = this.#words[this.#at];
     if (word === undefined) throw this.error(`it lacks ${what}`);
@@ -40,7 +43,7 @@ export class ScriptWords {
     return value;
   }
 
-  /** A whole number from `least` to `most`. */
+  /** An integer from `least` to `most`. */
   integer(what: string, least: number, most: number): number {
     const word = this.word(what);
     const value = /^-?(0x[0-9a-f]+|\d+)$/i.test(word)

@@ -1,7 +1,8 @@
 /**
- * ScriptWorld: whose VMs a script's commands act on. There are two: VMs made by hand (scripted-vms.ts), as in the recorded
- * scripts, and the VM of an open control file (control-process.ts). The commands of slot-commands.ts and
- * client-commands.ts act on the current VM of either.
+ * ScriptWorld: the VMs that a script's commands act on. There are two kinds: bare VMs
+ * (scripted-vms.ts), as in the recorded scripts, and the VM of an open control file
+ * (control-process.ts). The commands of slot-commands.ts and client-commands.ts act on the current
+ * VM of either.
  */
 
 import type { IoClient } from '../hsm/io-client.js';
@@ -23,17 +24,17 @@ export interface ScriptWorld {
   readonly module: HypervisorServiceModule;
   /** The current VM. */
   readonly vm: ScriptVm | undefined;
-  /** Undefined: `op` is none of its own commands. */
+  /** Returns undefined if `op` is not one of its own commands. */
   command(op: string, words: ScriptWords, extra: ScriptExtra): ScriptResult | Promise<ScriptResult> | undefined;
-  /** After each command: what else happened that nobody awaits becomes events. */
+  /** Called after each command: turns what happened in the background into events. */
   settle(): Promise<void> | undefined;
 }
 
-/** What all commands of a script share. */
+/** ScriptStage: what all commands of a script share. */
 export class ScriptStage {
-  /** Of the present command, in order. */
+  /** Events of the current command, in order. */
   events: ScriptEvent[] = [];
-  /** What the completion hypercall gives. */
+  /** Result of the completion hypercall. */
   notifyResult = 0;
   /** Whether all clients run while CLEAR sleeps. */
   runsInSleep = false;

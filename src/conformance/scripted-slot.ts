@@ -1,4 +1,7 @@
-/** The hypervisor's and ACRN userspace's hand on a slot in a conformance script: fill it, write a result, show it. */
+/**
+ * What a script does to a slot for the hypervisor and ACRN userspace: fill it, write a result,
+ * print it.
+ */
 
 import { hex, joinU64 } from '../io-request/io-request.js';
 import { IoRequestType, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
@@ -7,7 +10,7 @@ import { IoRequestState } from '../io-request/state.js';
 import { hexBytes } from './script-answer.js';
 
 const WORD = 0xffff_ffffn;
-/** The part of a slot that `put` zeroes: all up to the words that only the Service VM writes. */
+/** Bytes that `put` zeroes: those before the words that only the Service VM writes. */
 const PUT_BYTES = SLOT_OFFSET.kernelHandled;
 
 export interface ScriptedRequest {
@@ -19,7 +22,7 @@ export interface ScriptedRequest {
   readonly polling: boolean;
 }
 
-/** False when the slot is not FREE; then nothing was touched. */
+/** Returns false if the slot is not FREE, and leaves it alone. */
 export function putRequest(buffer: SharedBuffer, index: number, request: ScriptedRequest): boolean {
   const slot = buffer.slot(index);
   if (slot.state !== IoRequestState.FREE) return false;

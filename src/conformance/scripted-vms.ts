@@ -1,4 +1,4 @@
-/** ScriptedVms: the VMs that a script makes by `vm`, as in the recorded scripts: a page and its requests, nothing around them. */
+/** ScriptedVms: the bare VMs that a script creates with `vm`, each a page and its requests. */
 
 import { HypervisorServiceModule } from '../hsm/service-module.js';
 import { VmRequests } from '../hsm/vm-requests.js';

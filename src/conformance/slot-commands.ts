@@ -1,6 +1,6 @@
 /**
- * The commands of a conformance script that act on slots: the hypervisor's (`put`, `free`), ACRN userspace's (`value`,
- * `complete`, `clear`), and those that only look.
+ * Script commands that act on slots: the hypervisor's (`put`, `free`), ACRN userspace's (`value`,
+ * `complete`, `clear`), and those that only read.
  */
 
 import { Errno } from '../io-request/errno.js';
@@ -17,7 +17,7 @@ const TYPES: Readonly<Record<string, number>> = {
   pcicfg: IoRequestType.PCI,
 };
 
-/** Undefined: `op` is none of these commands. */
+/** Returns undefined if `op` is not one of these commands. */
 export function slotCommand(
   op: string,
   words: ScriptWords,

@@ -30,8 +30,8 @@ export interface HypervisorUnderTest extends GuestLoader {
   /** vCPUs that a VM can have. More must be refused with VM_LIMIT. Default: 16. */
   readonly maxVcpus?: number;
   /**
-   * Whether the hypervisor may say that it does not run here, so that every case is skipped: it needs
-   * what not every machine has. Default: false, and a hypervisor that is not available fails.
+   * Whether the hypervisor may be unavailable here, so that every case is skipped: it needs what not
+   * every machine has. Default: false, and a hypervisor that is not available fails.
    */
   readonly mayBeAbsent?: boolean;
   /**

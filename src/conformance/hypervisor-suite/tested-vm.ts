@@ -5,21 +5,21 @@
  */
 
 import type { Hypercalls } from '../../hypervisor/hypercalls.js';
-import { MAX_VCPUS, type Hypervisor, type VmConfig, type HypervisorEvent } from '../../hypervisor/hypervisor.js';
+import type { HypervisorEvent, VmConfig } from '../../hypervisor/hypervisor.js';
 import { IrqLineOperation } from '../../hypervisor/interrupt-lines.js';
 import { Upcall } from '../../hypervisor/upcall.js';
 import { VcpuState, VmState } from '../../hypervisor/vm-shared-state.js';
-import { Direction, IoRequestType } from '../../io-request/layout.js';
+import { IoRequestType } from '../../io-request/layout.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { Slot } from '../../io-request/slot.js';
 import { IoRequestState } from '../../io-request/state.js';
-import { UpcallError } from '../../io-request/upcall-error.js';
 import { OrderedPoll } from '../../sync/poll.js';
-import { CannotDo, check, delay, equal, until, within } from './check.js';
+import { hypervisorFor, limitOf, orCannot } from './capability.js';
+import { check, delay, equal, until, within } from './check.js';
 import type { GuestProgram } from './guest-program.js';
 import type { HypervisorUnderTest } from './hypervisor-under-test.js';
+import { requestText } from './request-text.js';
 
-const DEFAULT_LIMIT_MS = 10_000;
 /** How long the suite waits to see that a vCPU does nothing. */
 export const QUIET_MS = 30;
 const MEMORY_BYTES = 1 << 20;
@@ -215,8 +215,15 @@ export class TestedVm {
     equal(this.vm.setIrqLine(line, IrqLineOperation.LOW), 0, 'setIrqLine');
   }
 
+  /** Pauses the VM. No vCPU may run afterwards: it is parked, or the Service VM has its request. */
   async pause(): Promise<void> {
     equal(await within(this.vm.pauseVm(), 'pauseVm', this.limitMs), 0, 'pauseVm');
+    for (let vcpu = 0; vcpu < this.vm.vcpuCount; vcpu++) {
+      const isRunning = this.vm.shared.vcpuState(vcpu) === VcpuState.RUNNING;
+      const { state } = this.slot(vcpu);
+      const isWaiting = state === PENDING || state === PROCESSING;
+      check(!isRunning || isWaiting, `vCPU ${vcpu} of a paused VM runs, and the state of its slot is ${state}`);
+    }
   }
 
   async reset(): Promise<void> {
@@ -242,68 +249,4 @@ export class TestedVm {
     const crash = this.events.find(({ kind }) => kind === 'crashed');
     check(crash === undefined, `the hypervisor failed: ${crash?.message ?? ''}`);
   }
-}
-
-export function limitOf({ limitMs = DEFAULT_LIMIT_MS }: HypervisorUnderTest): number {
-  return limitMs;
-}
-
-/**
- * A hypervisor that can run these programs here. Throws CannotDo with the reason if there is no
- * such one.
- */
-export async function hypervisorFor(
-  under: HypervisorUnderTest,
-  programs: readonly GuestProgram[],
-): Promise<Hypervisor> {
-  for (const step of programs.flatMap(({ steps }) => steps)) {
-    const reason = under.cannot?.(step);
-    if (reason !== undefined) throw new CannotDo(reason);
-  }
-  const hypervisor = await under.create(programs);
-  const state = await hypervisor.available();
-  if (!state.available) {
-    check(under.mayBeAbsent === true, `the hypervisor does not run here: ${state.reason}`);
-    throw new CannotDo(state.reason);
-  }
-  return hypervisor;
-}
-
-/**
- * A VM with more vCPUs than the hypervisor can have is refused with VM_LIMIT, and the case is skipped.
- */
-export async function orCannot<T>(
-  vm: Promise<T>,
-  vcpuCount: number,
-  { maxVcpus = MAX_VCPUS }: HypervisorUnderTest,
-): Promise<T> {
-  try {
-    return await vm;
-  } catch (error) {
-    const isLimit = error instanceof UpcallError && error.code === 'VM_LIMIT';
-    if (isLimit && vcpuCount > maxVcpus) throw new CannotDo(error.message);
-    throw error;
-  }
-}
-
-/**
- * The request in a slot: `in PORT/SIZE`, `out PORT/SIZE = VALUE`, and `load` and `store` for MMIO.
- */
-export function requestText(slot: Slot): string {
-  const { type, direction, sizeLow, sizeHigh } = slot;
-  const isRead = direction === Direction.READ;
-  const isPort = type === IoRequestType.PORT;
-  const isMmio = type === IoRequestType.MMIO;
-  if (!(isPort || isMmio) || !(isRead || direction === Direction.WRITE)) return `type ${type}, direction ${direction}`;
-  const name = isPort ? (isRead ? 'in' : 'out') : isRead ? 'load' : 'store';
-  const size = words(sizeLow, sizeHigh);
-  const where = `${name} 0x${words(slot.addressLow, slot.addressHigh).toString(16)}/${size}`;
-  if (isRead) return where;
-  // A port's value has 32 bits. The next word is a leftover, as in ACRN.
-  const value = isPort ? words(slot.valueLow, 0) : words(slot.valueLow, slot.valueHigh);
-  return `${where} = 0x${value.toString(16)}`;
-}
-
-function words(low: number, high: number): bigint {
-  return (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
 }

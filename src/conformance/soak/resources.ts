@@ -1,11 +1,11 @@
-/** What this process holds at a moment at which it should hold nothing of a VM any more. */
+/** Resources: what this process holds when every VM has been destroyed. */
 
 import { readdirSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
 
 export interface Resources {
-  /** Undefined where the operating system does not say. */
+  /** Undefined on an operating system without /proc. */
   readonly threads: number | undefined;
   readonly descriptors: number | undefined;
   /** After a garbage collection. */

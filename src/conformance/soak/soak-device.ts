@@ -1,34 +1,35 @@
 /**
- * The device of the soak: a read says who answers, in which round, and at which offset, so that an answer from a wrong
- * client, or one that is late, is known by its value. In between it gets into the trouble that the soak asks for, at the
- * access that the soak has chosen. It is a device module for threads, and serves in the Service VM's thread too.
+ * SoakDevice: the device of the soak. The value of a read has the device, the round and the offset,
+ * so that a wrong or late answer is found by its value. At an access that the soak chooses, the
+ * device has the fault that the soak chooses. It is a device module: it runs in a thread of its own
+ * or in the Service VM's.
  */
 
 import type { Device } from '../../device-model/device.js';
 import type { DeviceContext } from '../../device-model/placement/device-module.js';
 import { SharedWords } from '../../sync/shared-words.js';
 
-export const SoakTrouble = {
+export const SoakFault = {
   NONE: 0,
   /** The access throws; the device goes on. */
   THROW: 1,
   /** The answer comes a little later. */
   PROMISE: 2,
-  /** The thread stands still for a while, in the middle of an access. */
+  /** The thread blocks for a while, in the middle of an access. */
   BLOCK: 3,
-  /** The thread stands still between accesses. */
+  /** The thread blocks between accesses. */
   BLOCK_OUTSIDE: 4,
   /** The thread ends in the middle of an access. Only in a thread. */
   EXIT: 5,
-  /** An error that nobody catches ends the thread. Only in a thread. */
+  /** An uncaught error ends the thread. Only in a thread. */
   THROW_OUTSIDE: 6,
 } as const;
-export type SoakTrouble = (typeof SoakTrouble)[keyof typeof SoakTrouble];
+export type SoakFault = (typeof SoakFault)[keyof typeof SoakFault];
 
 /** Those that end the thread. */
-export const FATAL_TROUBLES: readonly number[] = [SoakTrouble.EXIT, SoakTrouble.THROW_OUTSIDE];
+export const FATAL_FAULTS: readonly number[] = [SoakFault.EXIT, SoakFault.THROW_OUTSIDE];
 
-/** Words shared with the soak: the round, then for each device its trouble and after how many accesses it comes. */
+/** Words shared with the soak: the round, then each device's fault and the accesses before it. */
 export const SoakWord = { ROUND: 0, TROUBLE: 1, COUNTDOWN: 2, PER_DEVICE: 2 } as const;
 
 export interface SoakDeviceOptions {
@@ -58,37 +59,37 @@ export class SoakDevice implements Device {
 
   read(offset: number): number | Promise<number> {
     const value = soakValue(this.#id, this.#words.load(SoakWord.ROUND), offset);
-    switch (this.#trouble()) {
-      case SoakTrouble.THROW:
-        throw new Error('trouble in an access');
-      case SoakTrouble.PROMISE:
+    switch (this.#fault()) {
+      case SoakFault.THROW:
+        throw new Error('fault in an access');
+      case SoakFault.PROMISE:
         return new Promise((resolve) => setTimeout(() => resolve(value), LATER_MS));
-      case SoakTrouble.BLOCK:
+      case SoakFault.BLOCK:
         block();
         break;
-      case SoakTrouble.BLOCK_OUTSIDE:
+      case SoakFault.BLOCK_OUTSIDE:
         setImmediate(block);
         break;
-      case SoakTrouble.EXIT:
+      case SoakFault.EXIT:
         process.exit(1);
         break;
-      case SoakTrouble.THROW_OUTSIDE:
+      case SoakFault.THROW_OUTSIDE:
         setImmediate(() => {
-          throw new Error('trouble outside of any access');
+          throw new Error('fault outside of any access');
         });
     }
     return value;
   }
 
   write(): void {
-    // Reads say all that there is to say.
+    // Only reads are checked.
   }
 
-  /** The trouble whose access this is. */
-  #trouble(): number {
+  /** The fault of this access. */
+  #fault(): number {
     const at = SoakWord.TROUBLE + (this.#id - 1) * SoakWord.PER_DEVICE;
-    if (this.#words.load(at) === SoakTrouble.NONE || this.#words.add(at + 1, -1) !== 0) return SoakTrouble.NONE;
-    return this.#words.exchange(at, SoakTrouble.NONE);
+    if (this.#words.load(at) === SoakFault.NONE || this.#words.add(at + 1, -1) !== 0) return SoakFault.NONE;
+    return this.#words.exchange(at, SoakFault.NONE);
   }
 }
 

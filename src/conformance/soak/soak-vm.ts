@@ -1,6 +1,7 @@
 /**
- * SoakVm: one VM of the soak, with its vCPUs' scripts and its devices. `round` lets the scripts play once, with some
- * devices in trouble, and looks at every value that came back; a reset begins the next.
+ * SoakVm: one VM of the soak, with its vCPUs' scripts and its devices. `round` plays the scripts
+ * once, with faults in some devices, and checks each value that was read. A reset begins the next
+ * round.
  */
 
 import type { Worker } from 'node:worker_threads';
@@ -16,7 +17,7 @@ import {
   type ScriptStep,
 } from '../../hypervisor/scripted/scripted-hypervisor.js';
 import { SharedWords } from '../../sync/shared-words.js';
-import { FATAL_TROUBLES, SoakDevice, SoakTrouble, soakValue, SoakWord, type SoakDeviceOptions } from './soak-device.js';
+import { FATAL_FAULTS, SoakDevice, SoakFault, soakValue, SoakWord, type SoakDeviceOptions } from './soak-device.js';
 import type { Threads } from './threads.js';
 
 /** A number 0…`count` − 1. */
@@ -25,7 +26,7 @@ export type Chance = (count: number) => number;
 export interface SoakCounts {
   reads: number;
   allOnes: number;
-  troubles: number;
+  faults: number;
   threadsLost: number;
   deviceErrors: number;
   readonly problems: string[];
@@ -39,24 +40,26 @@ const ROUND_LIMIT_MS = 20_000;
 const ALL_ONES = 0xffff_ffff;
 /** Ports of device n: from n * PORTS_PER_DEVICE on. */
 const PORTS_PER_DEVICE = 0x100;
-/** A device is in trouble in one of so many rounds. */
+/** A device is in fault in one of so many rounds. */
 const TROUBLE_IN = 4;
-/** Kinds to choose from: 0 is to be pulled; those of SoakTrouble; those above are to be terminated. */
-const LOCAL_TROUBLES = SoakTrouble.BLOCK + 1;
-const THREAD_TROUBLES = SoakTrouble.THROW_OUTSIDE + 3;
+/**
+ * Kinds to choose from: 0 is to be pulled; those of SoakFault; those above are to be terminated.
+ */
+const LOCAL_FAULTS = SoakFault.BLOCK + 1;
+const THREAD_FAULTS = SoakFault.THROW_OUTSIDE + 3;
 
 interface Place {
   readonly id: number;
   readonly options: SoakDeviceOptions;
   readonly inThread: boolean;
   worker: Worker | undefined;
-  /** Resolves when its thread has made the device, or has ended. */
-  made: Promise<void> | undefined;
+  /** Resolves when its thread has created the device, or has ended. */
+  isReady: Promise<void> | undefined;
   detach: (() => void) | undefined;
-  /** In this round: then all ones is an answer, too. */
-  isTroubled: boolean;
+  /** In this round. All ones is then an answer, too. */
+  hasFault: boolean;
   /** What it was to do in the last round, by itself. */
-  trouble: number;
+  fault: number;
 }
 
 interface Read {
@@ -96,10 +99,10 @@ export class SoakVm {
       // One of them lives in the Service VM's thread.
       inThread: index > 0,
       worker: undefined,
-      made: undefined,
+      isReady: undefined,
       detach: undefined,
-      isTroubled: false,
-      trouble: SoakTrouble.NONE,
+      hasFault: false,
+      fault: SoakFault.NONE,
     }));
     this.#reads = Array.from({ length: 1 + chance(MAX_VCPUS) }, (_, vcpu) =>
       Array.from({ length: READS_PER_VCPU }, (__, step) => ({
@@ -120,7 +123,7 @@ export class SoakVm {
     this.#serviceVm = new ServiceVm(this.#hypervisor);
   }
 
-  /** Plays the scripts once and looks at what they read. False: this VM is of no more use. */
+  /** Plays the scripts once and checks what they read. Returns false if this VM cannot go on. */
   async round(): Promise<boolean> {
     const vm = this.#vm as UserVm;
     this.#words.store(SoakWord.ROUND, ++this.#round);
@@ -134,7 +137,7 @@ export class SoakVm {
       await struck;
       if (results === undefined) {
         const states = this.#reads.map((_, vcpu) => vm.buffer.slot(vcpu).state).join(' ');
-        this.#problem(`a vCPU waits for ever; slot states ${states}`);
+        this.#problem(`a vCPU waits forever; slot states ${states}`);
         return false;
       }
       results.forEach((result, vcpu) => this.#check(result, vcpu));
@@ -150,7 +153,8 @@ export class SoakVm {
   }
 
   async #make(): Promise<void> {
-    // In every second VM the answers of threads come by way of the Service VM's thread, some of them late.
+    // In every second VM the answers of threads come by way of the Service VM's thread, some of
+    // them late.
     const rules = ['client=soak-* p=0.02: delay=1ms', 'client=soak-* p=0.02: slow=200us'];
     const vm = await this.#serviceVm.createUserVm({
       memoryMiB: 1,
@@ -159,10 +163,10 @@ export class SoakVm {
       ...(this.#chance(2) === 0 ? {} : { faults: { seed: this.#chance(0x7fff_ffff), rules } }),
     });
     this.#vm = vm;
-    vm.onEvent((event) => this.#hear(event));
+    vm.onEvent((event) => this.#onVmEvent(event));
   }
 
-  #hear(event: UserVmEvent): void {
+  #onVmEvent(event: UserVmEvent): void {
     switch (event.kind) {
       case 'device-lost':
         this.#counts.threadsLost++;
@@ -179,16 +183,16 @@ export class SoakVm {
     }
   }
 
-  /** Puts a device where none is (any more). */
+  /** Attaches a device at each place that has none. */
   async #mend(place: Place): Promise<void> {
     const { worker: last } = place;
     const at = SoakWord.TROUBLE + (place.id - 1) * SoakWord.PER_DEVICE;
-    const hasCome = this.#words.exchange(at, SoakTrouble.NONE) === SoakTrouble.NONE;
+    const hasCome = this.#words.exchange(at, SoakFault.NONE) === SoakFault.NONE;
     // Its thread is about to end, and must not do so in the next round.
-    if (hasCome && FATAL_TROUBLES.includes(place.trouble) && last !== undefined)
+    if (hasCome && FATAL_FAULTS.includes(place.fault) && last !== undefined)
       await new Promise((resolve) => last.once('exit', resolve));
-    place.trouble = SoakTrouble.NONE;
-    place.isTroubled = false;
+    place.fault = SoakFault.NONE;
+    place.hasFault = false;
     if (place.detach !== undefined) return;
     const vm = this.#vm as UserVm;
     const range = ports(place.id * PORTS_PER_DEVICE, PORTS_PER_DEVICE);
@@ -199,29 +203,33 @@ export class SoakVm {
     const placement = inOwnThread(new URL('./soak-device.js', import.meta.url), place.options);
     const started = await this.#threads.startedBy(() => (place.detach = vm.attach(range, placement)));
     place.worker = started;
-    place.made = started === undefined ? undefined : whenMade(started);
+    place.isReady = started === undefined ? undefined : whenReady(started);
     started?.once('exit', () => {
       if (place.worker === started) place.detach = place.worker = undefined;
     });
   }
 
-  /** What happens to a device in this round: by itself at one of its accesses, or from outside (a function). */
+  /**
+   * Chooses a device's fault in this round: its own at one access, or from outside, as a function.
+   */
   #plan(place: Place): (() => Promise<unknown>)[] {
     if (this.#chance(TROUBLE_IN) !== 0) return [];
-    place.isTroubled = true;
-    this.#counts.troubles++;
+    place.hasFault = true;
+    this.#counts.faults++;
     const turns = this.#chance(8);
-    const kind = this.#chance(place.inThread ? THREAD_TROUBLES : LOCAL_TROUBLES);
-    if (kind > SoakTrouble.THROW_OUTSIDE) return [() => terminate(place, turns)];
-    if (kind === SoakTrouble.NONE) return [() => afterTurns(turns).then(() => pull(place))];
+    const kind = this.#chance(place.inThread ? THREAD_FAULTS : LOCAL_FAULTS);
+    if (kind > SoakFault.THROW_OUTSIDE) return [() => terminate(place, turns)];
+    if (kind === SoakFault.NONE) return [() => afterTurns(turns).then(() => pull(place))];
     const at = SoakWord.TROUBLE + (place.id - 1) * SoakWord.PER_DEVICE;
-    place.trouble = kind;
+    place.fault = kind;
     this.#words.store(at + 1, this.#chance(READS_PER_VCPU));
     this.#words.store(at, kind);
     return [];
   }
 
-  /** The results of all vCPUs, after which the VM is paused before it could end; undefined when they do not come. */
+  /**
+   * Resolves to the results of all vCPUs, with the VM paused, or to undefined if they do not come.
+   */
   #played(): Promise<ScriptResult[] | undefined> {
     const results = this.#hypervisor.results();
     return new Promise((resolve) => {
@@ -243,7 +251,7 @@ export class SoakVm {
       this.#counts.reads++;
       if (value === soakValue(place.id, this.#round, offset)) return;
       this.#counts.allOnes++;
-      if (value === ALL_ONES && place.isTroubled) return;
+      if (value === ALL_ONES && place.hasFault) return;
       const expected = soakValue(place.id, this.#round, offset).toString(16);
       this.#problem(`vCPU ${vcpu} read 0x${value.toString(16)} where device ${place.id} answers 0x${expected}`);
     });
@@ -255,17 +263,17 @@ export class SoakVm {
 }
 
 /**
- * Ends its thread, wherever that is. Not while it loads its modules: Node leaks the descriptors of the files that it reads
- * then.
+ * Terminates its thread, but not while it loads its modules: Node would leak the descriptors of the
+ * files that it is reading.
  */
 async function terminate(place: Place, turns: number): Promise<void> {
-  const { worker, made } = place;
-  await made;
+  const { worker, isReady } = place;
+  await isReady;
   await afterTurns(turns);
   await worker?.terminate();
 }
 
-function whenMade(worker: Worker): Promise<void> {
+function whenReady(worker: Worker): Promise<void> {
   return new Promise((resolve) => {
     worker.on('message', (message: DeviceThreadMessage) => {
       if (message.kind === 'ready') resolve();
@@ -274,7 +282,7 @@ function whenMade(worker: Worker): Promise<void> {
   });
 }
 
-/** Takes it out while the VM runs. */
+/** Removes it while the VM runs. */
 function pull(place: Place): void {
   const { detach } = place;
   place.detach = place.worker = undefined;

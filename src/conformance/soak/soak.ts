@@ -1,10 +1,11 @@
 /**
- * The soak: rounds in which real vCPU threads read from devices in real threads, which are terminated, pulled, stopped for
- * a while, or throw at random points. After each round every vCPU has each answer: the right device's, of this round, or
- * all ones where that device was in trouble. Over all rounds threads, open files and heap stay where they were.
+ * The soak: rounds in which vCPU threads read from devices in threads. The devices are terminated,
+ * removed, blocked for a while, or throw, at random points. After each round every vCPU has each
+ * answer: that of the right device and round, or all ones where the device had a fault. Threads,
+ * open files and heap do not grow over the rounds.
  *
- * `npm run soak` runs it for long, a test for a moment. Where troubles strike is up to the threads; what the seed decides
- * is which troubles there are.
+ * `npm run soak` runs it for long, a test for a moment. The seed decides which faults there are,
+ * and the threads decide where they strike.
  */
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
@@ -13,9 +14,9 @@ import { resourcesInUse, type Resources } from './resources.js';
 import { SoakVm, type Chance, type SoakCounts } from './soak-vm.js';
 import { Threads } from './threads.js';
 
-/** Rounds of one VM unless said otherwise; then it is destroyed and another one made. */
+/** Default rounds of one VM. It is then destroyed, and another is created. */
 const ROUNDS_PER_VM = 50;
-/** Problems after which there is nothing more to learn. */
+/** The soak stops after this many problems. */
 const MAX_PROBLEMS = 10;
 /** How long the threads of a destroyed VM may take to end. */
 const THREADS_END_MS = 10_000;
@@ -31,7 +32,7 @@ export interface SoakReport extends SoakCounts {
   readonly seed: number;
   rounds: number;
   vms: number;
-  /** What must not be; empty when all is well. */
+  /** Empty if the soak passed. */
   readonly problems: string[];
   /** After the first VM and after the last. */
   first: Resources | undefined;
@@ -52,7 +53,7 @@ export async function soak({
     vms: 0,
     reads: 0,
     allOnes: 0,
-    troubles: 0,
+    faults: 0,
     threadsLost: 0,
     deviceErrors: 0,
     problems: [],

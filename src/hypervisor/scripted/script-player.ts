@@ -1,6 +1,7 @@
 /**
- * ScriptPlayer: the VcpuProgram that plays a script. Its thread entry and single-thread tests use
- * it.
+ * ScriptPlayer: the VcpuProgram that plays a script.
+ *
+ * Called by: scripted-thread.ts, and tests in one thread.
  */
 
 import type { InterruptController } from '../interrupt-lines.js';
@@ -78,7 +79,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
     this.#pins.delete(line);
   }
 
-  /** The script's handler of #GP: it skips the instruction. */
+  /** A #GP skips the access, as a guest's handler would. */
   #try(step: PortStep | MmioStep): void {
     try {
       this.#play(step);
@@ -117,7 +118,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
     return (this.#values[value.read] ?? 0n) + BigInt(value.plus ?? 0);
   }
 
-  /** By the first byte: the step names one address, as the fault of a vCPU does. */
+  /** Only the first byte counts: a page fault names one address. */
   #isProtected(address: number): boolean {
     const { protectedPages } = this.#shared;
     return protectedPages.any && protectedPages.has(address);

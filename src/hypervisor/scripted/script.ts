@@ -1,4 +1,4 @@
-/** What a scripted vCPU plays: a list of accesses, as plain data that can be sent to its thread. */
+/** Script: what a scripted vCPU plays, as plain data that survives structured cloning. */
 
 import type { AccessSize, MmioAccessSize } from '../../io-request/io-request.js';
 
@@ -16,9 +16,8 @@ export interface PortStep {
 
 export interface MmioStep {
   /**
-   * An `mmio` write to a page of RAM that was write-protected is the write-protect request that it
-   * would be in a guest. `write-protect` is one, whatever `direction` says and whatever is
-   * protected.
+   * An `mmio` write to a write-protected page of RAM makes a write-protect request, as in a guest.
+   * `write-protect` always makes one. Its `direction` is ignored.
    */
   readonly type: 'mmio' | 'write-protect';
   readonly direction: 'read' | 'write';
@@ -29,8 +28,8 @@ export interface MmioStep {
 }
 
 /**
- * Halted until interrupt line `line` is high, which this step then leaves as it is. Only vCPU 0
- * gets interrupts.
+ * Halts until interrupt line `line` is high, and leaves the line alone. Only vCPU 0 gets
+ * interrupts.
  */
 export interface InterruptStep {
   readonly type: 'wait-for-interrupt';
@@ -41,22 +40,19 @@ export type ScriptStep = PortStep | MmioStep | InterruptStep;
 
 export interface Script {
   readonly steps: readonly ScriptStep[];
-  /** How often the whole list is played; 1 unless given. */
+  /** How often the list is played. Default: 1. */
   readonly repeat?: number;
 }
 
-/** What a vCPU saw in its last round through the list. */
+/** What a vCPU read in its last round. */
 export interface ScriptResult {
-  /** One for each read, in order: the value as it came from the page. */
+  /** The value of each read as it came from the page, in order. */
   readonly values: readonly bigint[];
-  /** RAX as a guest would have it that did all its reads there, starting from 0. */
+  /** RAX of a guest that reads into RAX only, beginning with 0. */
   readonly rax: bigint;
-  /**
-   * #GPs taken in the last round. An access that got one reads all ones in `values` and leaves RAX
-   * as it was.
-   */
+  /** #GPs in the last round. A read that got one is all ones in `values` and leaves RAX alone. */
   readonly faults: number;
-  /** Accesses made in all rounds. */
+  /** Accesses of all rounds. */
   readonly accesses: number;
   /** From the first access to the last, in ms. */
   readonly elapsedMs: number;

@@ -11,8 +11,8 @@ test('the results of one play stay as they are when the scripts are played again
   ]);
   const serviceVm = new ServiceVm(hypervisor);
   let reads = 0;
-  const heard: number[] = [];
-  const end = hypervisor.onResult((vcpu) => heard.push(vcpu));
+  const reported: number[] = [];
+  const end = hypervisor.onResult((vcpu) => reported.push(vcpu));
   const play = async (): Promise<ScriptResult[]> => {
     const results = hypervisor.results();
     const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
@@ -24,6 +24,6 @@ test('the results of one play stay as they are when the scripts are played again
   end();
   const second = await play();
   assert.deepEqual([first[0]?.values, second[0]?.values], [[1n], [2n]]);
-  assert.deepEqual(heard, [0]);
+  assert.deepEqual(reported, [0]);
   await serviceVm.close();
 });

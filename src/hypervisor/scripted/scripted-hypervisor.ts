@@ -1,7 +1,6 @@
 /**
- * ScriptedHypervisor: vCPUs that play lists of accesses, any number up to 16, each in a thread of
- * its own. It is a real hypervisor of this project, for tests and benchmarks: all of the request
- * path, no guest code.
+ * ScriptedHypervisor: up to 16 vCPUs that play lists of accesses, each in a thread of its own. It
+ * has the whole request path and no guest code. Tests and benchmarks use it.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -21,21 +20,23 @@ export class ScriptedHypervisor implements Hypervisor {
   readonly #scripts: readonly Script[];
   readonly #listeners = new Set<(vcpu: number, result: ScriptResult) => void>();
 
-  /** `scripts[n]` is played by vCPU n each time the VM starts; a vCPU without one halts at once. */
+  /** vCPU n plays `scripts[n]` each time the VM starts. A vCPU without a script halts at once. */
   constructor(scripts: readonly Script[]) {
     this.#scripts = scripts;
   }
 
-  /** Calls back when a vCPU has played its script to the end. Returns a function that ends it. */
+  /**
+   * Calls `listener` when a vCPU has ended its script. Returns a function that removes the
+   * listener.
+   */
   onResult(listener: (vcpu: number, result: ScriptResult) => void): () => void {
-    // A function of its own each time, so that ending one does not end another for the same
-    // listener.
+    // A new function each time: removing one must not remove another for the same listener.
     const own = (vcpu: number, result: ScriptResult): void => listener(vcpu, result);
     this.#listeners.add(own);
     return () => void this.#listeners.delete(own);
   }
 
-  /** Resolves when `vcpuCount` vCPUs have played their scripts, with their results by vCPU. */
+  /** Resolves when `vcpuCount` vCPUs have ended their scripts, with the results by vCPU. */
   results(vcpuCount = this.#scripts.length): Promise<ScriptResult[]> {
     return new Promise((resolve) => {
       const results: ScriptResult[] = [];

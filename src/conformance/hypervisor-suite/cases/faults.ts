@@ -5,9 +5,10 @@
 
 import { Direction, IoRequestType } from '../../../io-request/layout.js';
 import { IoRequestState } from '../../../io-request/state.js';
+import { hypervisorFor } from '../capability.js';
 import { CannotDo, check, until } from '../check.js';
 import type { GuestStep } from '../guest-program.js';
-import { hypervisorFor, TestedVm } from '../tested-vm.js';
+import { TestedVm } from '../tested-vm.js';
 import { hex, play, REPORT_PORT, type CaseDefinition } from './case.js';
 
 const { FREE, PENDING } = IoRequestState;

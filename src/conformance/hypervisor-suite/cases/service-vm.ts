@@ -6,10 +6,10 @@ import type { Hypercalls } from '../../../hypervisor/hypercalls.js';
 import type { Hypervisor } from '../../../hypervisor/hypervisor.js';
 import { ServiceVm } from '../../../vm/service-vm.js';
 import type { UserVm } from '../../../vm/user-vm.js';
+import { hypervisorFor, limitOf, orCannot } from '../capability.js';
 import { equal, until, within } from '../check.js';
 import type { GuestProgram, GuestStep } from '../guest-program.js';
 import type { HypervisorUnderTest } from '../hypervisor-under-test.js';
-import { hypervisorFor, limitOf, orCannot } from '../tested-vm.js';
 import { cut, hex, MMIO, REPORT_PORT, type CaseDefinition } from './case.js';
 
 const ALL_ONES = 0xffff_ffff;

@@ -5,9 +5,11 @@ import { Upcall } from '../../../hypervisor/upcall.js';
 import { SharedBuffer } from '../../../io-request/shared-buffer.js';
 import { IoRequestState } from '../../../io-request/state.js';
 import { UpcallError } from '../../../io-request/upcall-error.js';
+import { hypervisorFor } from '../capability.js';
 import { check, equal } from '../check.js';
 import type { GuestProgram } from '../guest-program.js';
-import { hypervisorFor, requestText, TestedVm, type Exchange } from '../tested-vm.js';
+import { requestText } from '../request-text.js';
+import { TestedVm, type Exchange } from '../tested-vm.js';
 import { hex, MMIO, REPORT_PORT, type CaseDefinition } from './case.js';
 
 const ROUNDS = 8;

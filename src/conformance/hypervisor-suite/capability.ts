@@ -1,0 +1,53 @@
+/** What a hypervisor under test can do, and how the cases that it cannot do are skipped. */
+
+import { MAX_VCPUS, type Hypervisor } from '../../hypervisor/hypervisor.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
+import { CannotDo, check } from './check.js';
+import type { GuestProgram } from './guest-program.js';
+import type { HypervisorUnderTest } from './hypervisor-under-test.js';
+
+const DEFAULT_LIMIT_MS = 10_000;
+
+/** How long a guest may take to its next request, and a hypercall to its result. */
+export function limitOf({ limitMs = DEFAULT_LIMIT_MS }: HypervisorUnderTest): number {
+  return limitMs;
+}
+
+/**
+ * A hypervisor that can run these programs here. Throws CannotDo with the reason if there is no
+ * such one.
+ */
+export async function hypervisorFor(
+  under: HypervisorUnderTest,
+  programs: readonly GuestProgram[],
+): Promise<Hypervisor> {
+  for (const step of programs.flatMap(({ steps }) => steps)) {
+    const reason = under.cannot?.(step);
+    if (reason !== undefined) throw new CannotDo(reason);
+  }
+  const hypervisor = await under.create(programs);
+  const state = await hypervisor.available();
+  if (!state.available) {
+    check(under.mayBeAbsent === true, `the hypervisor does not run here: ${state.reason}`);
+    throw new CannotDo(state.reason);
+  }
+  return hypervisor;
+}
+
+/**
+ * A VM with more vCPUs than the hypervisor can have is refused with VM_LIMIT. The case is then
+ * skipped.
+ */
+export async function orCannot<T>(
+  vm: Promise<T>,
+  vcpuCount: number,
+  { maxVcpus = MAX_VCPUS }: HypervisorUnderTest,
+): Promise<T> {
+  try {
+    return await vm;
+  } catch (error) {
+    const isLimit = error instanceof UpcallError && error.code === 'VM_LIMIT';
+    if (isLimit && vcpuCount > maxVcpus) throw new CannotDo(error.message);
+    throw error;
+  }
+}
