@@ -11,7 +11,7 @@ import { describeEvent } from './user-vm-events.js';
 
 const range = ports(0x500, 1);
 
-/** What is told first about a request that is late, with short limits. */
+/** The first report of a late request, with short limits. */
 async function lateness(
   put: Device | IoClient,
   options: UserVmOptions,
@@ -60,7 +60,7 @@ describe('a late request', { timeout: 120_000 }, () => {
     assert.match(describeEvent(event), /was removed; it waits for nothing that was created for this request$/);
   });
 
-  test('has no stack unless somebody asked for it', async () => {
+  test('has no stack without the option lateStacks', async () => {
     const device: Device = { name: 'disk', read: () => waitsInTheDisk(), write: () => undefined };
     const event = await lateness(device, { late: 'wait' });
     assert.equal(event.stack, undefined);

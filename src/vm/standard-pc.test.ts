@@ -110,7 +110,7 @@ test('a device of one’s own may not be where a standard one is', async () => {
   );
 });
 
-test('a guest that sets its clock and powers off is told of, to the operator and in the ring for VM events', async () => {
+test('a guest that sets its clock and powers off is reported to the operator and in the ring for VM events', async () => {
   const scripted = new ScriptedHypervisor([
     {
       steps: [
@@ -131,14 +131,14 @@ test('a guest that sets its clock and powers off is told of, to the operator and
   const { asyncIo } = hypercalls ?? {};
   assert.equal(asyncIo?.setupRing(RingId.VM_EVENT, createRingPage(EVENT_ELEMENT_BYTES)), 0);
   standardPc(vm);
-  const heard: UserVmEvent[] = [];
-  vm.onEvent((event) => heard.push(event));
+  const reported: UserVmEvent[] = [];
+  vm.onEvent((event) => reported.push(event));
   const earliest = Math.floor(Date.now() / 1000);
   await vm.start();
   assert.equal((await vm.ended).reason, 'power-off');
   await serviceVm.close();
 
-  const set = heard.find((event) => event.kind === 'rtc-changed');
+  const set = reported.find((event) => event.kind === 'rtc-changed');
   assert.ok(set !== undefined && set.lastTime >= earliest && set.lastTime <= Date.now() / 1000);
   assert.equal(new Date((set.lastTime + set.delta) * 1000).getUTCFullYear(), 2099);
   const records: AcrnVmEvent[] = [];

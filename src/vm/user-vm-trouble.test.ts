@@ -51,17 +51,17 @@ const fail = (message: string): (() => never) => {
   };
 };
 
-describe('somebody else’s bug', { timeout: 120_000 }, () => {
+describe('a bug in a client, device or listener', { timeout: 120_000 }, () => {
   test('a listener that throws stops neither the worker nor the other listeners; its error is uncaught', async () => {
     const { serviceVm, vm } = await machine({ steps: [read, read] });
     const uncaught: string[] = [];
-    const heard: string[] = [];
+    const reported: string[] = [];
     const others = process.listeners('uncaughtException');
     process.removeAllListeners('uncaughtException');
     process.on('uncaughtException', (error) => uncaught.push(error.message));
     try {
       vm.onEvent(fail('a bug in the listener'));
-      vm.onEvent((event) => heard.push(event.kind));
+      vm.onEvent((event) => reported.push(event.kind));
       vm.createClient({ name: 'broken', notify: fail('a bug in the client') }, [range]);
       await vm.start();
       await vm.ended;
@@ -69,7 +69,7 @@ describe('somebody else’s bug', { timeout: 120_000 }, () => {
       process.removeAllListeners('uncaughtException');
       for (const listener of others) process.on('uncaughtException', listener);
     }
-    assert.deepEqual(heard, ['client-failed', 'halted', 'ended']);
+    assert.deepEqual(reported, ['client-failed', 'halted', 'ended']);
     assert.deepEqual(new Set(uncaught), new Set(['a bug in the listener']));
     await serviceVm.close();
   });
@@ -86,7 +86,7 @@ describe('somebody else’s bug', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('a device that throws when it is reset is told, and the guest starts again all the same', async () => {
+  test('a device that throws when it is reset is reported, and the guest restarts nevertheless', async () => {
     const { serviceVm, vm, events } = await machine({ steps: [write, read] });
     let writes = 0;
     vm.attach(
@@ -105,7 +105,7 @@ describe('somebody else’s bug', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('a client that throws when it is taken out leaves no vCPU asleep and does not stop the end', async () => {
+  test('a client that throws when it is removed leaves no vCPU parked and does not stop the end', async () => {
     const { serviceVm, vm, events } = await machine({ steps: [read] });
     let asked = false;
     vm.createClient({ name: 'rude', notify: () => void (asked = true), disconnected: fail('not now') }, [range]);
@@ -118,7 +118,7 @@ describe('somebody else’s bug', { timeout: 120_000 }, () => {
 });
 
 describe('a device in a thread of its own', { timeout: 120_000 }, () => {
-  test('that is never made does not keep the VM from being destroyed', async () => {
+  test('that is never created does not keep the VM from being destroyed', async () => {
     const { serviceVm, vm } = await machine({ steps: [read] });
     vm.attach(range, inOwnThread(fixture('never-made')));
     const started = assert.rejects(vm.start(), { code: 'VM_STATE' });
@@ -127,15 +127,15 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('that is never made ends the start when its time is over, naming it; without a limit it is waited for', async () => {
+  test('that is never created fails the start at the time limit, which names it; without a limit the start waits', async () => {
     const { serviceVm, vm } = await machine({ steps: [read] }, { startTimeoutMs: 20 });
-    const takeOut = vm.attach(range, inOwnThread(fixture('never-made')));
+    const detach = vm.attach(range, inOwnThread(fixture('never-made')));
     await assert.rejects(vm.start(), {
       code: 'DEVICE_MODULE_INVALID',
       message: 'never-made.js: the device was not created within 0.02 s',
       remedy: /createDevice/,
     });
-    takeOut();
+    detach();
     await vm.start();
     await vm.ended;
     const patient = await serviceVm.createUserVm({ memoryMiB: 1, startTimeoutMs: Infinity });
@@ -146,7 +146,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('that cannot be made while the VM runs is told, its thread ends, and the guest reads all ones', async () => {
+  test('that cannot be created while the VM runs is reported, its thread ends, and the guest reads all ones', async () => {
     const { hypervisor, serviceVm, vm, events } = await machine(
       { steps: [{ type: 'wait-for-interrupt', line: 3 }, read] },
       { clientTimeoutMs: Infinity },
@@ -172,7 +172,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
 });
 
 describe('a late device', { timeout: 120_000 }, () => {
-  test('can be replaced as soon as the operator hears of it, and is closed', async () => {
+  test('can be replaced as soon as it is reported, and is closed', async () => {
     const { hypervisor, serviceVm, vm } = await machine({ steps: [read, read] }, { clientTimeoutMs: 10 });
     const results = hypervisor.results();
     let closed = 0;
@@ -201,7 +201,7 @@ function watched(hypervisor: Hypervisor, seen: (hypercalls: Hypercalls) => void)
 }
 
 describe('the life cycle', { timeout: 120_000 }, () => {
-  test('a VM that is destroyed in the middle of a reset is really gone', async () => {
+  test('a VM that is destroyed in the middle of a reset is powered off', async () => {
     let hypercalls: Hypercalls | undefined;
     const scripted = new ScriptedHypervisor([{ steps: [read] }]);
     const serviceVm = new ServiceVm(watched(scripted, (made) => (hypercalls = made)));
@@ -220,7 +220,7 @@ describe('the life cycle', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('a VM that has ended takes no device any more, whose thread nobody would end', async () => {
+  test('attaching a device to a VM that has ended is refused', async () => {
     const { serviceVm, vm } = await machine({ steps: [read] });
     await vm.start();
     await vm.ended;
@@ -267,7 +267,7 @@ describe('the life cycle', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('a Service VM that is closed makes no VM any more, also not one that was on its way', async () => {
+  test('a closed Service VM creates no VM, not even one whose creation was in progress', async () => {
     const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
     const onItsWay = assert.rejects(serviceVm.createUserVm({ memoryMiB: 1 }), { code: 'VM_STATE' });
     await serviceVm.close();
@@ -276,13 +276,13 @@ describe('the life cycle', { timeout: 120_000 }, () => {
     await assert.rejects(serviceVm.createUserVm({ memoryMiB: 1 }), { code: 'VM_STATE' });
   });
 
-  test('a time limit that is none is refused; a very long one fires no timer early', async () => {
+  test('an invalid time limit is refused; a very long one fires no timer early', async () => {
     const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [read] }]));
     for (const clientTimeoutMs of [NaN, 0, -1])
       await assert.rejects(serviceVm.createUserVm({ clientTimeoutMs }), { code: 'OPTION_INVALID' });
     const warnings: string[] = [];
-    const hear = (warning: Error): unknown => warnings.push(warning.name);
-    process.on('warning', hear);
+    const onWarning = (warning: Error): unknown => warnings.push(warning.name);
+    process.on('warning', onWarning);
     const vm = await serviceVm.createUserVm({ memoryMiB: 1, clientTimeoutMs: 1e12 });
     let held: AssignedRequest | undefined;
     vm.createClient({ name: 'slow', notify: (request) => void (held = request) }, [range]);
@@ -290,7 +290,7 @@ describe('the life cycle', { timeout: 120_000 }, () => {
     await until(() => held !== undefined);
     for (let turn = 0; turn < 3; turn++) await new Promise((resolve) => setImmediate(resolve));
     assert.deepEqual([warnings, vm.buffer.slot(0).state], [[], 2]);
-    process.off('warning', hear);
+    process.off('warning', onWarning);
     await serviceVm.close();
   });
 });

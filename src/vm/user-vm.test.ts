@@ -141,7 +141,7 @@ test('a device may answer by a promise', async () => {
   assert.deepEqual(values, [[0x11n, 0x13n]]);
 });
 
-test('a device that throws or rejects costs the guest all ones, the operator an event, and nobody else anything', async () => {
+test('a device that throws or rejects costs the guest all ones and the operator an event, and nothing else', async () => {
   const device: Device = {
     name: 'broken',
     read: (offset) => {
@@ -176,7 +176,7 @@ test('a device that overruns its time loses its request and its range, and the g
   assert.equal(late[0].request, 'read port 0x500/1 = 0x0');
 });
 
-test('an I/O client that throws is taken out, and its range falls to the default client', async () => {
+test('an I/O client that throws is removed, and its range falls to the default client', async () => {
   const { values, events, vm } = await play([{ steps: [read(0x500), read(0x500)] }], (made) =>
     made.createClient(
       {
@@ -252,7 +252,7 @@ test('start says what is wrong with a device module', async () => {
   await serviceVm.close();
 });
 
-test('a reset during a request starts the guest from its beginning, and the late answer reaches nobody', async () => {
+test('a reset during a request starts the guest from its beginning, and the late answer is dropped', async () => {
   let asked = 0;
   let answerFirst: (value: number) => void = () => undefined;
   const device: Device = {
@@ -311,7 +311,7 @@ test('an interrupt line raised by a device wakes a vCPU that waits for it', asyn
   assert.deepEqual(values, [[9n]]);
 });
 
-test('statistics tell requests by type, client and address with their latency', async () => {
+test('statistics count requests by type, client and address with their latency', async () => {
   const { vm } = await play(
     [{ steps: [write(0x500, 1), read(0x500), read(0x600)] }],
     (made) => void made.attach(ports(0x500, 4), new Memory()),

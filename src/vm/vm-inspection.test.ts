@@ -67,28 +67,28 @@ test('a device in a thread of its own is looked at without an effect on what the
     vm.attach(ports(0x500, 3), inOwnThread(SHOWN, { words: buffer }));
     await vm.start();
     const client = clientOf(vm, 'shown');
-    const looks: number[] = [];
+    const peeked: number[] = [];
     let isOver = false;
     void vm.ended.then(() => (isOver = true));
     while (!isOver) {
       const seen = await valuesOf(vm, client);
-      // When the VM is gone the answer comes at once, and the loop must still let the end be told.
+      // Once the VM has ended the answer comes at once, and the loop must still let the end be reported.
       await new Promise((resolve) => setImmediate(resolve));
       if (seen === 'no answer') continue;
-      assert.deepEqual(seen.slice(1), [undefined, undefined], 'one cannot be read, the other cannot be looked at');
-      looks.push(seen[0] ?? NaN);
+      assert.deepEqual(seen.slice(1), [undefined, undefined], 'one cannot be read, the other cannot be peeked');
+      peeked.push(seen[0] ?? NaN);
     }
     const given = (await values).map(Number);
     assert.deepEqual(
       given,
       steps.map((_, i) => (7 - i) & 0xff),
     );
-    assert.ok(looks.length > 0 && looks.every(Number.isInteger), String(looks));
+    assert.ok(peeked.length > 0 && peeked.every(Number.isInteger), String(peeked));
   });
 });
 
 test(
-  'nobody waits for the registers of a device whose thread is held up; it shows them when it goes on',
+  'the registers of a device whose thread is blocked are not waited for; it shows them when it goes on',
   LIMIT,
   async () => {
     await withVm([write(0x501), read(0x500)], async ({ vm, values }) => {
