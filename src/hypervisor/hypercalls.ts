@@ -14,7 +14,7 @@ import type { GuestMemory } from './guest-memory.js';
 import type { VmSharedState } from './vm-shared-state.js';
 
 export const HYPERCALL_REFUSED = Errno.EPERM;
-/** −EINVAL: arguments that ACRN tells from a bare refusal. */
+/** −EINVAL: arguments for which ACRN returns this code instead of the plain refusal. */
 export const HYPERCALL_INVALID = Errno.EINVAL;
 
 /**

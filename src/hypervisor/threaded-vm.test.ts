@@ -87,7 +87,7 @@ describe('life cycle', LIMIT, () => {
     assert.equal(vm.shared.vmState, VmState.CREATED);
     assert.equal(vm.shared.vcpuState(0), VcpuState.INIT);
     assert.equal(vm.startVm(), REFUSED);
-    assert.equal(buffer.slot(0).state, PENDING, 'nobody stamped the page yet');
+    assert.equal(buffer.slot(0).state, PENDING, 'the page is not stamped yet');
     assert.equal(vm.setIoreqBuffer(), 0);
     assert.equal(buffer.slot(15).state, FREE);
     assert.equal(vm.startVm(), 0);
@@ -282,7 +282,7 @@ describe('hypercalls', LIMIT, () => {
   });
 
   test('the registers that were set last reach the vCPU when it starts, and stay for the next start', async () => {
-    const { vm, reports } = await odd('tells its registers');
+    const { vm, reports } = await odd('reports its registers');
     const at = (ip: number) => ({ mode: 'flat-32', ip, cs: { selector: 8 }, ds: { selector: 16 } }) as const;
     assert.equal(vm.setVcpuRegs(0, at(1)), 0);
     assert.equal(vm.setVcpuRegs(0, at(2)), 0);
@@ -332,7 +332,7 @@ describe('a vCPU that goes wrong', LIMIT, () => {
   });
 
   test('halting with interrupts off is reported once', async () => {
-    const { vm, events } = await odd('tells its registers');
+    const { vm, events } = await odd('reports its registers');
     vm.startVm();
     await until(() => events.length > 0);
     assert.deepEqual(
@@ -412,8 +412,8 @@ describe('a vCPU that goes wrong', LIMIT, () => {
   test('a thread that cannot be created refuses the VM; the others end without an event', async () => {
     const events: HypervisorEvent[] = [];
     const unhandled: unknown[] = [];
-    const hear = (error: unknown): unknown => unhandled.push(error);
-    process.on('unhandledRejection', hear);
+    const onRejection = (error: unknown): unknown => unhandled.push(error);
+    process.on('unhandledRejection', onRejection);
     const create = ThreadedVm.create({
       config: config(3),
       buffer: new SharedBuffer(),
@@ -426,7 +426,7 @@ describe('a vCPU that goes wrong', LIMIT, () => {
     });
     await assert.rejects(create, { code: 'THREAD_FAILED', message: /vCPU 2/ });
     await new Promise((resolve) => setImmediate(resolve));
-    process.off('unhandledRejection', hear);
+    process.off('unhandledRejection', onRejection);
     assert.deepEqual([unhandled, events], [[], []]);
   });
 

@@ -96,8 +96,8 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
         doorbell.wait(mayLeaveHalt, haltedMs);
       }
     } catch (error) {
-      const isTold = error instanceof TripleFault && powerOffAfterFault?.() === true;
-      if (!(error instanceof VcpuStopped) && !isTold) report(eventOf(vcpu, error));
+      const isPoweredOff = error instanceof TripleFault && powerOffAfterFault?.() === true;
+      if (!(error instanceof VcpuStopped) && !isPoweredOff) report(eventOf(vcpu, error));
     }
   }
   shared.setVcpuState(vcpu, VcpuState.OFFLINE);

@@ -46,7 +46,7 @@ for (const [isTaken, events] of [
   [true, []],
   [false, ['triple-fault']],
 ] as const) {
-  test(`a triple fault is ${isTaken ? 'no event when the device model is told' : 'an event otherwise'}`, () => {
+  test(`a triple fault is ${isTaken ? 'no event when the device model powers off' : 'an event otherwise'}`, () => {
     const shared = new VmSharedState();
     const seen = play(
       shared,

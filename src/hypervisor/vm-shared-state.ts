@@ -7,7 +7,7 @@
  * words. Any thread may ring and raise lines.
  *
  * Ordering: all words are SharedWords. The counters are doubles that one vCPU's thread writes and
- * others read at any time, by plain accesses. Nobody acts on them: a stale counter shows a moment
+ * others read at any time, by plain accesses. No code acts on them: a stale counter shows a moment
  * that has passed. On a 32-bit processor a double may also be torn: one read then shows a wrong
  * number.
  */

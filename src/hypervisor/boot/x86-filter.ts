@@ -4,7 +4,7 @@
  * here they become relative again. xz-container.ts uses it for Linux kernels, which are packed that
  * way.
  *
- * The packer cannot tell code from data. It converts each near branch, as far as its bytes look
+ * The packer cannot separate code from data. It converts each near branch, as far as its bytes look
  * like one: a top byte of 00 or FF. It leaves one alone if a skipped opcode lies within the three
  * bytes before, because the operand of that opcode may overlap.
  */

@@ -27,7 +27,7 @@ const PAGE_SHIFT = 12;
 /** The core traps these whatever its RAM is: a PC's window for graphics memory. */
 const WINDOW_START = 0xa_0000;
 const WINDOW_END = 0xc_0000;
-/** Below, a trapped 16-bit load could not be told from a 16-bit IN (trap-imports.ts). */
+/** Below, a trapped 16-bit load would look like a 16-bit IN (trap-imports.ts). */
 const LOWEST = 0x1_0000;
 
 /** Whether a core can trap stores to the page at `address`. */

@@ -3,8 +3,8 @@
  * never changed.
  *
  * - A 16-bit load from MMIO space becomes one request. The core makes two 8-bit calls of it. In its
- *   function `read16` the first call of `mmap_read8` becomes one of `io_port_read16`, which tells a
- *   port from an address by its size.
+ *   function `read16` the first call of `mmap_read8` becomes one of `io_port_read16`, which
+ *   distinguishes a port from an address by its size.
  * - A 64-bit load from MMIO space keeps its upper half. The core makes two 32-bit calls of it and
  *   extends the sign of the lower half over the upper one. One byte of its function for 64-bit
  *   loads is changed.
