@@ -64,13 +64,13 @@ describe('sharing', () => {
     assert.deepEqual([...target], [12, 13, 4, 5]);
   });
 
-  test('tells of each write with its place in the target, also after a part was shared again', () => {
+  test('each write calls back with its offset in the target, also after a part was shared again', () => {
     const memory = twoPieces();
-    const told: [number, number][] = [];
-    memory.share(BASE, new Uint8Array(8), (offset, length) => told.push([offset, length]));
+    const writes: [number, number][] = [];
+    memory.share(BASE, new Uint8Array(8), (offset, length) => writes.push([offset, length]));
     memory.share(BASE + 2n, new Uint8Array(2));
     memory.write(BASE, new Uint8Array(8));
-    assert.deepEqual(told, [
+    assert.deepEqual(writes, [
       [0, 8],
       [0, 2],
       [4, 4],

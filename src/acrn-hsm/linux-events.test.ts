@@ -39,7 +39,7 @@ if (events !== undefined) {
       assert.equal(events.lookup(-1), Errno.EBADF);
     });
 
-    test('injects an interrupt when somebody else signals it', async () => {
+    test('a signal through the event injects an interrupt', async () => {
       const event = events.create();
       const injected = await new Promise<number>((resolve) => {
         const irqs = new IrqFds(({ data }) => {

@@ -201,7 +201,7 @@ describe('a device’s bug', () => {
   }
 
   for (const [name, part, one] of bugs) {
-    test(`that ${name} costs the guest all ones and is told once; the device goes on`, async () => {
+    test(`that ${name} costs the guest all ones and is reported once; the device goes on`, async () => {
       const device: Device = { name: 'broken', read: () => 5, write: () => undefined, ...part };
       const { access, vm, errors, state } = place(device);
       access(one);

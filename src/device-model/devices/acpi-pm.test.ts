@@ -101,7 +101,7 @@ describe('the power button', () => {
     assert.equal(sci(), false);
   });
 
-  test('tells the operator when nobody listens', () => {
+  test('a press before the guest enables the event returns false and is kept', () => {
     const { pm, smi, sci } = machine();
     assert.equal(pm.pressPowerButton(), false);
     pm.write(PmRegister.ENABLE, 2, Pm1.PWRBTN);

@@ -68,7 +68,7 @@ export const CMOS_RTC_REGISTERS: RegisterMap = {
     byte(CmosIndex.MONTH, 'MONTH', 'rw', 'month, January is 1'),
     byte(CmosIndex.YEAR, 'YEAR', 'rw', 'year within the century'),
     byte(CmosIndex.A, 'A', 'rw', 'divider and rate', [
-      { bits: [0, 3], name: 'RS', meaning: 'rate of the periodic interrupt, 0 is none' },
+      { bits: [0, 3], name: 'RS', meaning: 'rate of the periodic interrupt, 0 for no interrupt' },
       { bits: [4, 6], name: 'DV', meaning: 'time base: 2 is 32.768 kHz, 6 and 7 hold the divider in reset' },
       { bits: [7, 7], name: 'UIP', meaning: 'an update is in progress or less than 244 us away; read only' },
     ]),

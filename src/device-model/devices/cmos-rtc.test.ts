@@ -108,14 +108,14 @@ describe('the time', () => {
 });
 
 describe('a guest that sets the clock', () => {
-  function told(): ReturnType<typeof machine> & { readonly changes: [number, number][] } {
+  function recording(): ReturnType<typeof machine> & { readonly changes: [number, number][] } {
     const changes: [number, number][] = [];
     return { ...machine({ onTimeSet: (lastTime, delta) => changes.push([lastTime, delta]) }), changes };
   }
   const START_S = START / 1000;
 
   test('with SET is reported once, when the clock goes on', () => {
-    const { set, changes, clock } = told();
+    const { set, changes, clock } = recording();
     set(CmosIndex.B, 0x82);
     set(CmosIndex.HOURS, 0x13);
     set(CmosIndex.MINUTES, 0x04);
@@ -128,7 +128,7 @@ describe('a guest that sets the clock', () => {
   });
 
   test('with SET and the divider held, as Linux does it, is reported when both have ended', () => {
-    const { set, changes } = told();
+    const { set, changes } = recording();
     set(CmosIndex.B, 0x82);
     set(CmosIndex.A, 0x76);
     set(CmosIndex.DAY, 0x05);
@@ -139,7 +139,7 @@ describe('a guest that sets the clock', () => {
   });
 
   test('while it runs is reported with each byte', () => {
-    const { set, changes } = told();
+    const { set, changes } = recording();
     set(CmosIndex.SECONDS, 0x00);
     set(CmosIndex.MINUTES, 0x35);
     assert.deepEqual(changes, [
@@ -149,7 +149,7 @@ describe('a guest that sets the clock', () => {
   });
 
   test('to the same time, or a write to other bytes, is not reported', () => {
-    const { set, changes, clock } = told();
+    const { set, changes, clock } = recording();
     for (const index of [CmosIndex.SECONDS_ALARM, CmosIndex.SHUTDOWN, CmosIndex.DAY_OF_WEEK]) set(index, 0x01);
     set(CmosIndex.B, 0x82);
     set(CmosIndex.SECONDS, 0x56);
@@ -160,7 +160,7 @@ describe('a guest that sets the clock', () => {
   });
 
   test('and keeps it standing has set it back', () => {
-    const { set, changes, clock } = told();
+    const { set, changes, clock } = recording();
     set(CmosIndex.B, 0x82);
     clock.advance(5000);
     set(CmosIndex.B, 0x02);
@@ -168,7 +168,7 @@ describe('a guest that sets the clock', () => {
   });
 
   test('and resets the machine meanwhile has set it', () => {
-    const { rtc, set, changes } = told();
+    const { rtc, set, changes } = recording();
     set(CmosIndex.B, 0x82);
     set(CmosIndex.YEAR, 0x27);
     rtc.reset();

@@ -167,7 +167,7 @@ function acts(kind: Kind): fc.Arbitrary<Act> {
 
 describe('peeking changes nothing', () => {
   for (const [name, kind] of Object.entries(KINDS))
-    test(`${name} behaves as if nobody had looked`, () => {
+    test(`${name} behaves as if it had not been peeked`, () => {
       fc.assert(
         fc.property(fc.array(fc.tuple(acts(kind), fc.nat(2)), { maxLength: 120 }), (steps) => {
           const [watched, alone] = [new Machine(kind), new Machine(kind)];

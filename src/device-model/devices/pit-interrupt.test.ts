@@ -135,7 +135,7 @@ describe('on a host with precise timers', () => {
     assert.equal(bench.edgesMs.length, 11);
   });
 
-  test('a control word that takes OUT from low to high is an edge', () => {
+  test('a control word that drives OUT from low to high is an edge', () => {
     const bench = new Bench();
     bench.pit.write(CONTROL, 1, 0x30);
     assert.equal(bench.edgesMs.length, 0);

@@ -77,7 +77,7 @@ describe('modes, as the data sheet draws them', () => {
     assert.equal(bench.follow(7), 'L4 L3 L2 L1 H0 H65535 H65534');
   });
 
-  test('mode 0: a new count takes OUT low and counts from the new value', () => {
+  test('mode 0: a new count drives OUT low and counts from the new value', () => {
     const bench = new Bench();
     bench.gate2(true);
     bench.program(2, 0, 2);
@@ -153,7 +153,7 @@ describe('modes, as the data sheet draws them', () => {
     assert.equal(bench.status(2) & 0x40, 0);
   });
 
-  test('mode 2: a low gate takes OUT high and holds the count, a rising gate begins anew', () => {
+  test('mode 2: a low gate drives OUT high and holds the count, a rising gate begins anew', () => {
     const bench = new Bench();
     bench.gate2(true);
     bench.program(2, 2, 3);

@@ -4,15 +4,15 @@ import test from 'node:test';
 import { POST_HISTORY_LIMIT, PostPort } from './post-port.js';
 
 test('keeps the last code and calls back with each', () => {
-  const told: number[] = [];
-  const port = new PostPort({ onCode: (code) => told.push(code) });
+  const codes: number[] = [];
+  const port = new PostPort({ onCode: (code) => codes.push(code) });
   assert.equal(port.code, undefined);
   port.write(0, 1, 0x11);
   port.write(0, 1, 0x22);
   assert.equal(port.code, 0x22);
   assert.equal(port.read(0, 1), 0x22);
   assert.deepEqual(port.history, [0x11, 0x22]);
-  assert.deepEqual(told, [0x11, 0x22]);
+  assert.deepEqual(codes, [0x11, 0x22]);
 });
 
 test('forgets the oldest codes, however many the guest writes', () => {

@@ -1,6 +1,6 @@
 /**
  * ResetControl: the PC's reset control register at port 0xCF9. It lies inside the PCI configuration
- * address port, and is told apart from it by the width of the access. Linux uses it for
+ * address port, and differs from it by the width of the access. Linux uses it for
  * `reboot=pci`, and ACPI tables name it as reset register.
  *
  * A write with RST_CPU resets, as the chipset's data sheet says. In ACRN, FULL_RST alone resets as
