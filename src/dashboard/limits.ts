@@ -10,7 +10,7 @@ export const MAX_TYPED_CHARACTERS = 4096;
 export const MAX_NAME_CHARACTERS = 200;
 /** Moves in one `moves`. More are counted as lost. */
 export const MAX_MOVES_PER_MESSAGE = 400;
-/** The same while there are thousands: nobody reads more of them per second. */
+/** The same while there are thousands per second: nothing more would be readable. */
 export const MAX_MOVES_OF_FLOOD = 64;
 /** Unclaimed addresses in one `tables`, the busiest first. */
 export const MAX_UNCLAIMED_ROWS = 64;

@@ -8,8 +8,8 @@ import type { UserVm } from '../vm/user-vm.js';
 
 export interface LivePageOptions {
   /**
-   * The address to listen on. Default: 127.0.0.1. Whoever can read the traffic of another one can
-   * read the token.
+   * The address to listen on. Default: 127.0.0.1. At any other address, the token can
+   * be read from the traffic.
    */
   readonly host?: string;
   /** Default: any free port. */

@@ -214,7 +214,7 @@ describe('states', () => {
       'service-vm',
       'service-vm',
     ]);
-    for (const state of GARBAGE) assert.equal(ownerOf(state), 'nobody');
+    for (const state of GARBAGE) assert.equal(ownerOf(state), 'none');
   });
 
   test('the numbers are those of the UAPI header and have their names', () => {

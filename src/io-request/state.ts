@@ -8,7 +8,7 @@
 export const IoRequestState = { PENDING: 0, COMPLETE: 1, PROCESSING: 2, FREE: 3 } as const;
 export type IoRequestState = (typeof IoRequestState)[keyof typeof IoRequestState];
 
-export type SlotOwner = 'hypervisor' | 'service-vm' | 'nobody';
+export type SlotOwner = 'hypervisor' | 'service-vm' | 'none';
 
 /** Who may touch a slot's bytes beside its state word. A word that is no state (a hostile page) belongs to nobody. */
 export function ownerOf(state: number): SlotOwner {
@@ -20,7 +20,7 @@ export function ownerOf(state: number): SlotOwner {
     case IoRequestState.PROCESSING:
       return 'service-vm';
     default:
-      return 'nobody';
+      return 'none';
   }
 }
 

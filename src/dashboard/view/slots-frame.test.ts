@@ -93,7 +93,7 @@ test('a PCI request has its PCI address, and an invalid state has no owner', () 
   view.setUint32(at + SLOT_OFFSET.pciRegister, 0x40, true);
   const slot = decodeSlotsFrame(bytes)?.slots[0];
   assert.ok(slot !== undefined);
-  assert.deepEqual([slot.state, slot.owner, slot.address], ['UNKNOWN', 'nobody', '01:1f.2+40']);
+  assert.deepEqual([slot.state, slot.owner, slot.address], ['UNKNOWN', 'none', '01:1f.2+40']);
 });
 
 test('a read has no value before COMPLETE, even if it is held with an answer, and a write always has one', () => {

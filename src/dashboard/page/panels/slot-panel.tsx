@@ -40,13 +40,13 @@ function SlotSummary({ vcpu }: { readonly vcpu: number }): JSX.Element {
   const wasUsed = view !== undefined && view.moves > 0;
   const pairs: [string, string][] = [
     [words.owner, states.owner[view?.owner ?? 'hypervisor']],
-    [words.age, wasUsed ? shortAge(view.ageNs) : words.nobody],
-    [words.client, client?.name ?? words.nobody],
+    [words.age, wasUsed ? shortAge(view.ageNs) : words.none],
+    [words.client, client?.name ?? words.none],
     [
       words.request,
       wasUsed
         ? `${view.isWrite ? access.write : access.read} ${meaningOf(view.type)} ${view.address}/${view.size}${hasValue(view) ? ` = ${view.value}` : ''}`
-        : words.nobody,
+        : words.none,
     ],
   ];
   return (
