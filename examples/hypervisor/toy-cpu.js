@@ -16,7 +16,7 @@
 import { GeneralProtection, HALTED_FOREVER, TripleFault } from 'upcall/hypervisor';
 import { INSTRUCTION_BYTES, Op } from './toy-program.js';
 
-/** After so many instructions `run` returns, so that a pause need not wait: well below a millisecond. */
+/** Instructions per call of `run`, which take well below a millisecond: a pause waits for its end. */
 const INSTRUCTIONS_PER_SLICE = 1000;
 
 /**

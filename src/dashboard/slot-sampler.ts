@@ -2,8 +2,8 @@
  * SlotSampler: the current slots of a VM as a frame (slot-frame.ts). It copies the slots' bytes
  * from the shared page and adds the sidecars.
  *
- * Threads: samples in the Service VM's thread and stops no other thread. A change
- * during the copy is in the next frame. The buffer is reused: a frame is valid until the next `sample`.
+ * Threads: samples in the Service VM's thread and stops no other thread. A change during the
+ * copy is in the next frame. The buffer is reused: a frame is valid until the next `sample`.
  */
 
 import { SLOT_BYTES, SLOT_COUNT } from '../io-request/layout.js';

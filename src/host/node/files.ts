@@ -9,7 +9,7 @@ export function readFile(file: string): Promise<Uint8Array<ArrayBuffer>> {
 }
 
 /**
- * Where Node finds the package from here: beside upcall in somebody's project, or in our own
+ * Where Node finds the package from here: beside upcall in the project that uses it, or in our own
  * node_modules.
  */
 export function packageFile(file: string): string {
