@@ -38,7 +38,7 @@ start:
         mov     ax, PM_SLEEP_S5
         out     dx, ax
 halt:
-        hlt                             ; with interrupts off: for ever
+        hlt                             ; with interrupts off: forever
         jmp     halt
 
 ; SI: text that ends with a zero.

@@ -148,7 +148,7 @@ read_rtc:
         pop     edx
         ret
 
-; AL: two decimal digits; their value afterwards, 255 if they are none.
+; AL: two BCD digits in, their value out. 255 if they are not decimal digits.
 from_bcd:
         push    edx
         mov     dl, al

@@ -1,4 +1,4 @@
-; The interrupt descriptor table and the 32 exceptions of the processor: each is told in one line and ends the command.
+; The interrupt descriptor table and the processor's 32 exceptions: each is printed in one line and ends the command.
 
 VECTORS         equ 48                  ; 32 exceptions, 16 lines
 LINE_VECTOR     equ 32                  ; vector of line 0
@@ -48,11 +48,11 @@ stub_ %+ n:
 exception:
         cld
         cmp     byte [in_exception], 0
-        je      .tell
-        cli                             ; telling it failed: nothing can be trusted any more
+        je      .print
+        cli                             ; printing it failed: nothing can be trusted any more
         hlt
         jmp     exception
-.tell:  mov     byte [in_exception], 1
+.print: mov     byte [in_exception], 1
         mov     ebx, [esp]
         print   "error: exception "
         mov     esi, [exception_names + ebx * 4]

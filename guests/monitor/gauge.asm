@@ -5,7 +5,7 @@ TIMER_2         equ 0x42
 CHANNEL_2_ONCE  equ 0xb0                ; channel 2, mode 0: the output goes high after the count
 GAUGE_MS        equ 20
 GAUGE_COUNT     equ TIMER_HZ * GAUGE_MS / 1000
-GAUGE_LOOKS     equ 10000
+GAUGE_POLLS     equ 10000
 GAUGE_TRIES     equ 8
 
         section .bss
@@ -100,9 +100,9 @@ gauge_once:
         mov     ebx, -1
         in_byte GATE_PORT
         test    al, 0x20
-        jnz     .end                    ; high at once: nobody counts, or we were kept waiting
-        mov     ecx, GAUGE_LOOKS
-.look:  mov     eax, 8000               ; not every look has to be a request
+        jnz     .end                    ; high at once: no timer counts, or the vCPU was delayed
+        mov     ecx, GAUGE_POLLS
+.poll:  mov     eax, 8000               ; not every poll has to be a request
 .spin:  dec     eax
         jnz     .spin
         now
@@ -112,7 +112,7 @@ gauge_once:
         jnz     .high
         mov     [gauge_low], ebx        ; it was still low then
         dec     ecx
-        jnz     .look
+        jnz     .poll
         pop     eax
         out_byte GATE_PORT, al
         pop     edx
@@ -137,7 +137,7 @@ gauge_once:
         clc
         ret
 
-; EAX: kHz as the processor tells it (leaf 0x15 crystal and ratio, leaf 0x16 MHz). Carry when it does not.
+; EAX: kHz as reported by the processor (leaf 0x15 crystal and ratio, leaf 0x16 MHz). Carry if it reports none.
 gauge_by_cpuid:
         mov     eax, [cpu_max_leaf]
         cmp     eax, 0x15

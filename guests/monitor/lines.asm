@@ -128,7 +128,7 @@ line_interrupt:
         inc     dword [spurious_count]
         jmp     .end1
 
-; More interrupts than the command could ever want: without this a line that never stops would keep us here for ever.
+; More interrupts than any command needs: without this limit a line that never stops would keep us here forever.
 .storm: mov     dword [storm_left], STORM_LIMIT
         bts     [storm_lines], ebx
         mov     eax, [open_lines]
@@ -140,7 +140,7 @@ line_interrupt:
 do_irqs:
         call    expect_end
         xor     ebx, ebx                ; line
-        xor     edi, edi                ; lines told
+        xor     edi, edi                ; lines printed
 .next:  mov     eax, [line_counts + ebx * 4]
         test    eax, eax
         jz      .skip

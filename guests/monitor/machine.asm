@@ -157,14 +157,14 @@ feature_names_c:
         db      30, "rdrand", 0, 31, "hypervisor", 0, 255
 
         section .text
-        command "mem", do_mem, 0, "mem", "memory, as the loader tells it"
+        command "mem", do_mem, 0, "mem", "memory, as reported by the loader"
 
 do_mem:
         call    expect_end
         mov     ebx, [multiboot_info]
         test    ebx, ebx
         jnz     .info
-        fail    "no multiboot loader started this program, so nobody told"
+        fail    "no multiboot loader started this program: the memory is unknown"
 .info:  test    byte [ebx], 1 << 0      ; flags: the sizes are there
         jz      .map
         mov     eax, [ebx + 4]

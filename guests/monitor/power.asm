@@ -22,14 +22,14 @@ do_idle:
         mov     byte [aborted], 1       ; the rest of the line as well
 .done:  ret
 
-        command "halt", do_halt, 0, "halt", "halt with interrupts off, for ever"
+        command "halt", do_halt, 0, "halt", "halt with interrupts off, forever"
 do_halt:
         call    expect_end
         print   "halted", CR, LF
-.for_ever:
+.forever:
         cli
         hlt
-        jmp     .for_ever
+        jmp     .forever
 
         command "poweroff", do_poweroff, 0, "poweroff", "switch off: ACPI, else the debug exit"
 do_poweroff:
@@ -48,11 +48,11 @@ do_reset:
         out_byte RESET_CONTROL, RESET_FULL
         call    be_patient
         mov     ecx, BUSY_LOOKS
-.look:  in_byte KEYBOARD_STATUS
+.poll:  in_byte KEYBOARD_STATUS
         test    al, KEYBOARD_BUSY
         jz      .ready
         dec     ecx
-        jnz     .look
+        jnz     .poll
 .ready: out_byte KEYBOARD_STATUS, KEYBOARD_RESET
         call    be_patient
         jmp     triple_fault

@@ -113,11 +113,11 @@ put_char:
         jne     .send
         push    eax
         mov     ecx, [send_patience]
-.look:  in_byte UART_LSR
+.poll:  in_byte UART_LSR
         test    al, LSR_EMPTY
         jnz     .empty
         dec     ecx
-        jnz     .look
+        jnz     .poll
         mov     dword [send_patience], SHORT_PATIENCE
         mov     dword [send_room], 1
         jmp     .ready
@@ -176,12 +176,12 @@ take_received:
 ; Carry when Ctrl-C came. Long commands ask now and then.
 check_abort:
         cmp     byte [input_by_interrupt], 0
-        jne     .look
+        jne     .poll
         pushfd
         cli
         call    take_received
         popfd
-.look:  cmp     byte [aborted], 1
+.poll:  cmp     byte [aborted], 1
         cmc                             ; 1 - 1 borrows nothing, 0 - 1 does
         ret
 

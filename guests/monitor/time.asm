@@ -43,10 +43,10 @@ do_time:
         adc     [timed_ticks + 4], edx
         add     [timed_done], ecx
         sub     ebx, ecx
-        jz      .tell
+        jz      .print
         call    check_abort
         jnc     .chunk
-.tell:
+.print:
         mov     eax, [timed_done]
         call    put_decimal
         print   " accesses, "

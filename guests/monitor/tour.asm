@@ -1,4 +1,4 @@
-; `tour`: a short look around for who sees this for the first time. A list of steps, each an explanation and a command
+; `tour`: a short introduction for first-time users. A list of steps, each an explanation and a command
 ; that runs exactly as if it were typed (session.asm takes them from here).
 
         section .text
