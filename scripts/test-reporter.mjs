@@ -44,7 +44,9 @@ export default async function* report(source) {
       failed++;
       const where = `✖ ${data.name} (${basename(file)}${data.line ? `:${data.line}` : ''}, ${Math.round(took)} ms)`;
       failures.push(where);
-      yield `${where}\n${indent(cause instanceof Error ? inspect(cause) : `${failureType}: ${cause ?? error.message}`)}\n`;
+      // A test may throw any value, for example a symbol or an object without a prototype.
+      const why = typeof cause === 'string' ? cause : inspect(cause ?? error.message);
+      yield `${where}\n${indent(cause instanceof Error ? why : `${failureType}: ${why}`)}\n`;
     } else if (type === 'test:diagnostic' && data.nesting === 0) {
       // The first line of the totals.
       if (data.message.startsWith('tests ')) yield [endFile(), ...failures, ''].join('\n');

@@ -12,7 +12,7 @@ const dist = process.env.UPCALL_DIST ?? join(here, '../dist');
 /** At least 2: the runner's default leaves one core unused. */
 const filesAtOnce = Math.max(2, availableParallelism() - 1);
 /** Ends a file that hangs. */
-const FILE_LIMIT_MS = 900_000;
+const FILE_LIMIT_MS = 300_000;
 const words = process.argv.slice(2);
 const files = readdirSync(dist, { recursive: true })
   .map(String)
