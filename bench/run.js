@@ -27,9 +27,9 @@ const HELP = `Usage: npm run bench -- [options]
 Each round runs every case once, each in a process of its own, after waiting for a quiet machine. A ratio is the median
 of the rounds' ratios. Ctrl-C ends it and prints what it has.
 
-  --quick        the most telling rows, ${QUICK_ROUNDS} rounds, in less than a minute
+  --quick        the most informative rows, ${QUICK_ROUNDS} rounds, in less than a minute
   --only WORD    rows whose name or group contains WORD, and what they are compared with; may be given more than once
-  --rounds N     ${ROUNDS} unless given
+  --rounds N     default ${ROUNDS}
   --json FILE    where to keep every figure (default .cache/bench/last.json)
   --list         names the rows and measures nothing
   --help         this text
@@ -64,7 +64,7 @@ const results = await runRounds({
   rows,
   rounds: options.rounds,
   quietBudgetMs: options.quick ? QUICK_QUIET_BUDGET_MS : QUIET_BUDGET_MS,
-  onProgress: tell,
+  onProgress: printProgress,
   signal: interrupt.signal,
 });
 if (process.stderr.isTTY) process.stderr.write('\r\u001b[K');
@@ -126,7 +126,7 @@ function fail(message) {
 }
 
 /** @param {{ round: number, at: number, of: number, key: string }} progress */
-function tell({ round, at, of, key }) {
+function printProgress({ round, at, of, key }) {
   const where = `round ${round} of ${options.rounds}, ${at} of ${of}`;
   if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${where}: ${key}`);
   else if (at === 1) process.stderr.write(`round ${round} of ${options.rounds}: ${of} processes\n`);

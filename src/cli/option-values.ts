@@ -39,7 +39,7 @@ export function parseSpin(text: string): number {
 }
 
 /** The former name of `--spin`: always refused. */
-export function refuseLook(text: string): never {
+export function refuseOldSpin(text: string): never {
   throw new UpcallError('OPTION_INVALID', '--look was renamed to --spin', { remedy: `Write --spin ${text}` });
 }
 

@@ -28,12 +28,12 @@ test('Ctrl-C right after the page’s address is printed ends the session cleanl
       page: { port: 0, host: '127.0.0.1' },
       statistics: false,
       debug: false,
-      // So that a session that did not hear the signal ends all the same.
+      // Ends a session that missed the signal.
       timeoutMs: 10_000,
     },
     { input, output: new PassThrough(), reporter },
   );
-  assert.equal(listeners, before + 1, 'whoever reads the address can end the session');
+  assert.equal(listeners, before + 1, 'the signal handler is installed before the address is printed');
   assert.equal(status, ExitStatus.INTERRUPTED);
   assert.match(lines.at(-1) ?? '', /ended by SIGINT/);
   assert.equal(process.listenerCount('SIGINT'), before);

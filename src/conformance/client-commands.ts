@@ -45,7 +45,7 @@ export function clientCommand(
       const client = anyClient(words, vm);
       words.end();
       module.destroyClient(vm.requests, client);
-      // The driver queues its worker when it goes on after the destruction.
+      // The driver queues its worker after it has destroyed a client.
       module.worker.pass();
       return 0;
     }
@@ -63,7 +63,7 @@ function createDefault(words: ScriptWords, vm: ScriptVm): number {
 
 function changeRange(op: 'add' | 'del', words: ScriptWords, vm: ScriptVm, stage: ScriptStage): number {
   const client = anyClient(words, vm);
-  const type = words.oneOf('the kind of range', ['pio', 'mmio']) === 'pio' ? IoRequestType.PORT : IoRequestType.MMIO;
+  const type = words.oneOf('the range type', ['pio', 'mmio']) === 'pio' ? IoRequestType.PORT : IoRequestType.MMIO;
   const start = words.u64('a start');
   const end = words.u64('an end');
   words.end();
@@ -77,7 +77,7 @@ function changeRange(op: 'add' | 'del', words: ScriptWords, vm: ScriptVm, stage:
   if (op === 'del') requests.clients.removeRange(client, addressRange(type, start, end));
   // The default client gets every request, so its ranges are ignored.
   else if (client !== requests.clients.default && !requests.clients.addRange(client, addressRange(type, start, end)))
-    throw words.error("the VM's ranges are used up");
+    throw words.error('the VM has no free range left');
   return 0;
 }
 
@@ -91,14 +91,14 @@ function anyClient(words: ScriptWords, vm: ScriptVm): IoClient {
 function kernelClient(words: ScriptWords, vm: ScriptVm): KernelClient {
   const client = anyClient(words, vm);
   if (client instanceof KernelClient) return client;
-  throw words.error(`${client.name} is not a client of the script's`);
+  throw words.error(`${client.name} was not created by the script`);
 }
 
-/** `maps` has a client's name as its key. */
+/** A name must be unique, because it is a key of `maps`. */
 function newName(words: ScriptWords, vm: ScriptVm): string {
   const name = words.word('a name');
   if (clientsOf(vm).some((client) => client.name === name))
-    throw words.error(`VM ${vm.id} has a client ${name} already`);
+    throw words.error(`VM ${vm.id} already has a client ${name}`);
   return name;
 }
 
@@ -106,7 +106,7 @@ function newName(words: ScriptWords, vm: ScriptVm): string {
 function handlerMode(words: ScriptWords, plain?: 'ok'): HandlerMode {
   let mode: HandlerMode = { kind: 'address' };
   if (words.hasMore || plain !== undefined) {
-    const kind = words.oneOf('what the handler does', ['ok', 'value', 'fail']);
+    const kind = words.oneOf('the handler mode', ['ok', 'value', 'fail']);
     if (kind === 'value') mode = { kind, value: words.u64('a value') };
     else if (kind === 'fail') mode = { kind, errno: words.integer('an errno', 0, MAX_ERRNO) };
   }

@@ -195,7 +195,7 @@ describe('VM events', () => {
     assert.equal(decodeAcrnVmEvent(element).type, VmEventType.TRIPLE_FAULT);
   });
 
-  test('whoever has the clock and the power register sends into the ring, and userspace is signalled', async () => {
+  test('an emulated clock and power register send their events into the ring, and userspace is signalled', async () => {
     const { caller, event, fd, ring } = await prepare(32);
     const argument = caller.memory.allocate(4);
     caller.memory.write(argument, new Uint8Array(Int32Array.of(fd).buffer));

@@ -144,7 +144,7 @@ describe('the life cycle', () => {
     assert.equal(caller.served, 0);
   });
 
-  test('of two DESTROY at the same time the second is told 0 and destroys nothing', async () => {
+  test('of two DESTROY at the same time the second returns 0 and destroys nothing', async () => {
     const caller = new ControlCaller();
     await caller.create();
     await caller.file.ioctl(Ioctl.PAUSE_VM);

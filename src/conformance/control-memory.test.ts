@@ -88,17 +88,17 @@ describe('what needs real hardware', () => {
     assert.equal(await caller.file.ioctl(Ioctl.VM_INTR_MONITOR, page), Errno.EPERM);
   });
 
-  test('goes to the hypervisor that has it, with the structure as it is', async () => {
-    const told: [HardwareCall, number, number][] = [];
+  test('goes to a hypervisor that implements it, with the structure unchanged', async () => {
+    const calls: [HardwareCall, number, number][] = [];
     const caller = await created({
       hardware: (call, vmId, { length }) => {
-        told.push([call, vmId, length]);
+        calls.push([call, vmId, length]);
         return 0;
       },
     });
     for (const [code, layout] of CALLS) assert.equal(await caller.result(code, layout, {}), 0);
     assert.deepEqual(
-      told,
+      calls,
       CALLS.map(([, layout, name]) => [name, 1, layout.bytes]),
     );
   });
@@ -122,7 +122,7 @@ describe('what needs real hardware', () => {
 });
 
 describe('PM_GET_CPU_STATE', () => {
-  test('is refused where there is nothing to tell, but a command that does not exist is 0', async () => {
+  test('is refused if there is no state to return, and an unknown command returns 0', async () => {
     const caller = await created();
     const address = caller.memory.allocate(64);
     for (const [command, result] of [

@@ -1,7 +1,8 @@
 /**
- * ControlProcess: the process of a conformance script that uses the control interface: its memory,
- * its events, and its open file of /dev/acrn_hsm. `ioctl` makes a call; `user` is what else a
- * process does. No worker runs by itself: the script's `upcall` is the pass.
+ * ControlProcess: the process of a conformance script that uses the control interface.
+ *
+ * It has memory, eventfds and an open file of /dev/acrn_hsm. The command `ioctl` makes a call, and
+ * `user` does everything else. No worker runs by itself: the script's `upcall` makes one pass.
  */
 
 import { MappedMemory, sharedBytes } from '../acrn-hsm/address-space.js';
@@ -21,7 +22,7 @@ import { hexBytes, type ScriptExtra, type ScriptResult } from './script-answer.j
 import type { ScriptWords } from './script-words.js';
 import type { ScriptStage, ScriptVm, ScriptWorld } from './script-world.js';
 
-/** The process's memory; nothing else of its address space is mapped. */
+/** The process's memory. Nothing else of its address space is mapped. */
 const PAGE = 0x1_0000n;
 const ARGUMENT = 0x2_0000n;
 const SEGMENTS = 0x10_0000n;
@@ -43,7 +44,7 @@ export class ControlProcess implements ScriptWorld {
   readonly #device: HsmDevice;
   #file: HsmFile;
   #signal = new AbortController();
-  /** Calls of ATTACH that wait, and what others have returned since the last command. */
+  /** ATTACH calls that wait, and the results of those that returned since the last command. */
   #waiting = 0;
   #returned: number[] = [];
 
@@ -60,7 +61,7 @@ export class ControlProcess implements ScriptWorld {
       event.onSignal(() => stage.events.push({ signal: fd }));
     });
     this.#descriptors.open();
-    this.#hypervisor = new HandDrivenHypervisor((told) => this.#hear(told));
+    this.#hypervisor = new HandDrivenHypervisor((call) => this.#record(call));
     this.#serviceVm = new ServiceVm(this.#hypervisor);
     this.#serviceVm.module.worker.pause();
     this.#device = new HsmDevice(this.#serviceVm, {
@@ -79,9 +80,9 @@ export class ControlProcess implements ScriptWorld {
 
   get vm(): ScriptVm | undefined {
     const { vm } = this.#file;
-    const made = this.#hypervisor.vms.find((candidate) => candidate === vm?.hypercalls);
-    if (vm === undefined || made === undefined) return undefined;
-    return { id: vm.id, vcpus: made.vcpuCount, buffer: made.buffer, requests: vm.requests };
+    const created = this.#hypervisor.vms.find((candidate) => candidate === vm?.hypercalls);
+    if (vm === undefined || created === undefined) return undefined;
+    return { id: vm.id, vcpus: created.vcpuCount, buffer: created.buffer, requests: vm.requests };
   }
 
   command(op: string, words: ScriptWords, extra: ScriptExtra): ScriptResult | Promise<ScriptResult> | undefined {
@@ -89,7 +90,7 @@ export class ControlProcess implements ScriptWorld {
     return op === 'user' ? this.#user(words) : undefined;
   }
 
-  /** Whoever waits in ATTACH hears of a command's effects once the event loop has turned. */
+  /** Calls that wait in ATTACH return one turn of the event loop after the command. */
   settle(): Promise<void> | undefined {
     if (this.#waiting === 0 && this.#returned.length === 0) return undefined;
     return new Promise<void>((resolve) => setImmediate(resolve)).then(() => {
@@ -102,12 +103,12 @@ export class ControlProcess implements ScriptWorld {
     if (typeof argument !== 'bigint') this.#memory.write(ARGUMENT, argument);
     const address = typeof argument === 'bigint' ? argument : ARGUMENT;
     const file = this.#file;
-    // A VM that is gone is of no use to a script, and a script may make many.
+    // A script cannot use a destroyed VM, and it may create many VMs.
     if (file.vm === undefined) this.#hypervisor.vms.length = 0;
     const hadClient = file.ioctlVm?.userspace !== undefined;
     const result = file.ioctl(code, address, this.#signal.signal);
     if (code === Ioctl.ATTACH_IOREQ_CLIENT) return this.#attach(result);
-    // The driver queues its worker when it goes on after a destruction.
+    // The driver queues its worker after it has destroyed a client.
     if (code === Ioctl.DESTROY_IOREQ_CLIENT && hadClient) this.module.worker.pass();
     if (typeof argument === 'bigint' || !isWrittenBack(code)) return result;
     return Promise.resolve(result).then((number) => {
@@ -161,13 +162,13 @@ export class ControlProcess implements ScriptWorld {
     return this.#device.open(this.#memory, this.#descriptors);
   }
 
-  /** What reaches the hypervisor is an event of the script. */
-  #hear(told: AcceptedHypercall): number {
+  /** Each accepted hypercall is an event of the script. */
+  #record(call: AcceptedHypercall): number {
     const { events } = this.#stage;
-    if (told.kind === 'notify') return this.#stage.notify(this.#file.vm?.id ?? 0, told.vcpu);
-    if (told.kind === 'regs') events.push({ regs: told.vcpu });
-    else if (told.kind === 'line') events.push({ line: [told.gsi, told.operation] });
-    else events.push({ msi: [hex(told.address), hex(told.data)] });
+    if (call.kind === 'notify') return this.#stage.notify(this.#file.vm?.id ?? 0, call.vcpu);
+    if (call.kind === 'regs') events.push({ regs: call.vcpu });
+    else if (call.kind === 'line') events.push({ line: [call.gsi, call.operation] });
+    else events.push({ msi: [hex(call.address), hex(call.data)] });
     return 0;
   }
 }

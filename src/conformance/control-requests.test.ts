@@ -186,7 +186,7 @@ describe('CLEAR_VM_IOREQ and RESET_VM', () => {
     assert.ok(caller.file.ioctl(Ioctl.ATTACH_IOREQ_CLIENT) instanceof Promise);
   });
 
-  test('a client that is stuck is waited for ten times, and the operator is told', async () => {
+  test('CLEAR waits ten times for a client that is stuck, and then reports it', async () => {
     let sleeps = 0;
     const caller = new ControlCaller({
       sleep: () => {

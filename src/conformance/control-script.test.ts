@@ -74,7 +74,7 @@ for (const [how, line] of [
   ['its VM is destroyed', 'ioctl destroy-vm'],
   ['its file is closed', 'user reopen'],
 ] as const) {
-  test(`each ATTACH that waits is told −ENODEV when ${how}`, async () => {
+  test(`each ATTACH that waits returns −ENODEV when ${how}`, async () => {
     const attach = 'ioctl attach-ioreq-client';
     const lines = ['ioctl create-vm', 'ioctl create-ioreq-client', attach, attach, 'ioctl pause-vm', line];
     assert.deepEqual((await last(...lines)).events, [{ attach: -19 }, { attach: -19 }]);

@@ -174,7 +174,7 @@ for (const [line, problem] of [
   ['put 0 pio r 0', /lacks a size/],
   ['put 0 pio r 0x10000000000000000 1 0', /more than 64 bits/],
   ['client c fail', /lacks an errno/],
-  ['run nobody', /has no client nobody/],
+  ['run absent', /has no client absent/],
   ['vm 1 1', /a VM 1 already/],
   ['vm 2 17', /not from 1 to 16/],
   ['use 9', /no VM 9/],

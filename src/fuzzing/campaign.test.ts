@@ -39,12 +39,12 @@ test('an unhandled rejection is a finding', () => {
   // In a process of its own: the test runner takes such an error for a failure of the test.
   const program = `
     import { Player } from ${JSON.stringify(import.meta.resolve('./player.js'))};
-    const run = () => void Promise.reject(new Error('nobody waits'));
+    const run = () => void Promise.reject(new Error('not awaited'));
     const player = new Player({ open: () => Promise.resolve({ run, close: () => undefined }) });
     await player.play(new Uint8Array(1));
     console.log(await player.close());`;
   const output = execFileSync(process.execPath, ['--input-type=module', '-e', program], { encoding: 'utf8' });
-  assert.match(output, /uncaught: Error: nobody waits/);
+  assert.match(output, /uncaught: Error: not awaited/);
 });
 
 test('the same seed generates the same inputs within the limit', () => {

@@ -37,7 +37,7 @@ test('without a filter everything is shown', async () => {
 test('a client filter passes all moves of its requests, also the one to PENDING before it had them', async () => {
   assert.deepEqual(await seen({ client: 'uart16550' }), [...moves(0, '3f8'), ...moves(1, '3fd')]);
   assert.deepEqual(await seen({ client: 'default' }), moves(0, 'd0000000'));
-  assert.deepEqual(await seen({ client: 'nobody' }), []);
+  assert.deepEqual(await seen({ client: 'absent' }), []);
 });
 
 test('by type, address, direction and vCPU, and by all of them at once', async () => {

@@ -7,25 +7,25 @@ const UART = { name: 'uart16550' };
 
 test('a sample has the moves since the last one, oldest first', () => {
   const page = new TracedPage();
-  const glance = page.trace.sample();
+  const sampler = page.trace.sample();
   page.play({}, UART);
   page.play({ vcpu: 1 }, UART);
-  const { moves, lost } = glance.take(100);
+  const { moves, lost } = sampler.take(100);
   assert.deepEqual([moves.length, lost], [8, 0]);
   assert.deepEqual(
     moves.map(({ timeNs }) => timeNs),
     moves.map(({ timeNs }) => timeNs).sort((a, b) => a - b),
   );
-  assert.deepEqual(glance.take(100), { moves: [], lost: 0 });
-  glance.close();
+  assert.deepEqual(sampler.take(100), { moves: [], lost: 0 });
+  sampler.close();
   assert.equal(page.ring.isOn, false);
 });
 
-test('of too many it gives the latest, and counts the others', () => {
+test('a sample of too many moves has the latest and counts the others', () => {
   const page = new TracedPage();
-  const glance = page.trace.sample();
+  const sampler = page.trace.sample();
   for (let i = 0; i < SAMPLE_ENTRIES; i++) page.play({ address: i }, UART);
-  const { moves, lost } = glance.take(8);
+  const { moves, lost } = sampler.take(8);
   assert.equal(moves.length, 8);
   assert.equal(lost, 4 * SAMPLE_ENTRIES - 8);
   assert.deepEqual(
@@ -36,9 +36,9 @@ test('of too many it gives the latest, and counts the others', () => {
 
 test('a sample of a burst has the wanted number of moves, complete requests up to the latest', () => {
   const page = new TracedPage(Infinity);
-  const glance = page.trace.sample();
+  const sampler = page.trace.sample();
   for (let i = 0; i < SAMPLE_ENTRIES; i++) page.play({ address: i }, UART);
-  const { moves, lost } = glance.take(200);
+  const { moves, lost } = sampler.take(200);
   assert.equal(moves.length, 200);
   assert.equal(lost, 4 * SAMPLE_ENTRIES - 200);
   assert.deepEqual(
@@ -47,24 +47,24 @@ test('a sample of a burst has the wanted number of moves, complete requests up t
   );
 });
 
-test('of a flood it gives fewer, if asked to', () => {
+test('a sample of a flood has at most the number of moves for a flood', () => {
   const page = new TracedPage(Infinity);
-  const glance = page.trace.sample();
+  const sampler = page.trace.sample();
   const requests = SAMPLE_ENTRIES / 4;
   for (let i = 0; i < requests; i++) page.play({}, UART);
-  assert.equal(glance.take(200, 64).moves.length, 200, 'no more than are looked at');
+  assert.equal(sampler.take(200, 64).moves.length, 200, 'as many moves as one sample reads are not a flood');
   for (let i = 0; i <= requests; i++) page.play({}, UART);
-  const { moves, lost } = glance.take(200, 64);
+  const { moves, lost } = sampler.take(200, 64);
   assert.equal(moves.length, 64);
   assert.equal(moves.length + lost, 4 * (requests + 1));
 });
 
 test('a filter selects from the sampled moves', () => {
   const page = new TracedPage();
-  const glance = page.trace.sample({ address: { from: 7, to: 7 } });
+  const sampler = page.trace.sample({ address: { from: 7, to: 7 } });
   for (let i = 0; i < 20; i++) page.play({ address: i }, UART);
-  assert.equal(glance.take(100).moves.length, 4);
-  glance.close();
+  assert.equal(sampler.take(100).moves.length, 4);
+  sampler.close();
 });
 
 test('the last move of a slot is known by number and time', () => {

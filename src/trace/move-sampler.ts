@@ -44,8 +44,8 @@ export class MoveSampler {
 
   /**
    * The latest moves since the last call, oldest first, and how many were skipped. At most `most`,
-   * or `mostOfFlood` if there were more than SAMPLE_ENTRIES: then hardly any are seen, and a few
-   * more are not worth their time.
+   * or `mostOfFlood` if there were more than SAMPLE_ENTRIES. In a flood a sample shows few of the
+   * moves anyway, and more of them are not worth their time.
    */
   take(most: number, mostOfFlood = most): { readonly moves: readonly Move[]; readonly lost: number } {
     const unread = Array.from({ length: SLOT_COUNT }, (_, vcpu) => this.#reader.unread(vcpu));

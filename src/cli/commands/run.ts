@@ -14,7 +14,7 @@ import {
   parseMemory,
   parseSpin,
   parseTimeout,
-  refuseLook,
+  refuseOldSpin,
 } from '../option-values.js';
 import { pagePlan, parsePort } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
@@ -92,7 +92,7 @@ export function addGuestOptions(command: Command): Command {
     .option('--hypervisor <name|file>', 'v86, or the file of a hypervisor module; upcall doctor lists all', 'v86')
     .option('--polling', 'the vCPU polls for completion instead of sleeping: fast, but keeps a core busy')
     .option('--spin <us>', 'how long both sides spin before they sleep (default: adaptive)', parseSpin)
-    .addOption(new Option('--look <us>').argParser(refuseLook).hideHelp())
+    .addOption(new Option('--look <us>').argParser(refuseOldSpin).hideHelp())
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
     .option('--timeout <seconds>', 'end with status 3 after this time', parseTimeout)
     .option('--page [port]', 'serve a live web page of the requests on this machine; prints its address', parsePort)

@@ -18,7 +18,7 @@ test('The init script is one that a shell can read', async () => {
   await promisify(execFile)('sh', ['-n', '-c', init]);
 });
 
-test('The commands are taken out of the command line whichever way they are quoted', async () => {
+test('the commands in the kernel command line are removed, however they are quoted', async () => {
   const parse = init.slice(init.indexOf('run=\n'), init.indexOf('# Full-screen'));
   const commands = async (line: string): Promise<string> =>
     (await promisify(execFile)('sh', ['-c', `line=$1\n${parse}\nprintf %s "$run"`, 'sh', line])).stdout;

@@ -1,5 +1,5 @@
 /**
- * The examples, as somebody runs them who has installed the package; here `upcall` is this build.
+ * The examples, run as a user of the installed package runs them. Here `upcall` is this build.
  */
 
 import assert from 'node:assert/strict';

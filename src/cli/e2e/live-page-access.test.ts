@@ -172,7 +172,7 @@ describe('accessibility and security of the live page', { skip }, () => {
       await stranger.locator('.vm-state.running').waitFor();
       assert.equal(new URL(stranger.url()).hash, '');
       await stranger.close();
-      assert.equal(served.told().split(token).length - 1, 1, 'it is printed once, with the address');
+      assert.equal(served.errorOutput().split(token).length - 1, 1, 'it is printed once, with the address');
     }));
 
   // Last, because its device never replies again.

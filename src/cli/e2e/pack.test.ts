@@ -93,7 +93,7 @@ test('the package has what its users need', () => {
   assert.match(readFileSync(join(installed, 'dist/cli/main.js'), 'utf8'), /^#!\/usr\/bin\/env node\n/);
 });
 
-test('the package has no tests, no code that nobody can import and no pictures', () => {
+test('the package has no tests, no code that cannot be imported and no pictures', () => {
   const unwanted = /\.test\.|\.map$|\/(fixtures|e2e|fuzzing|soak)\/|^docs\/.*\.(?!md$)[a-z]+$/;
   const others = packedFiles().filter((file) => unwanted.test(file));
   const ownSuite = /^dist\/conformance\/(?!hypervisor-suite(\/|$))/;

@@ -41,14 +41,14 @@ export interface Served {
   /** With the token. */
   readonly address: string;
   /** Its standard error so far. */
-  readonly told: () => string;
+  readonly errorOutput: () => string;
 }
 
 export async function serve(args: readonly string[] = []): Promise<Served> {
   const session = start(process.execPath, [MAIN, 'run', 'monitor', '--page', ...args]);
-  let told = '';
-  session.child.stderr.on('data', (bytes: Buffer) => (told += bytes.toString()));
-  return { session, address: await printedAddress(session), told: () => told };
+  let errors = '';
+  session.child.stderr.on('data', (bytes: Buffer) => (errors += bytes.toString()));
+  return { session, address: await printedAddress(session), errorOutput: () => errors };
 }
 
 export interface OpenPage {

@@ -17,7 +17,7 @@ const options = hasScript ? {} : { skip: 'needs the program `script` of util-lin
 const folder = mkdtempSync(join(tmpdir(), 'upcall-terminal-'));
 after(() => rmSync(folder, { recursive: true }));
 
-/** On a read: port 0 sends a signal to the process, port 1 throws where nobody catches. */
+/** On a read: port 0 sends a signal to the process, port 1 throws an error that is not caught. */
 const trouble = join(folder, 'trouble.mjs');
 writeFileSync(
   trouble,
@@ -25,7 +25,7 @@ writeFileSync(
      name = 'trouble';
      read(offset) {
        if (offset === 0) process.kill(process.pid, 'SIGTERM');
-       else setImmediate(() => { throw new Error('nobody catches this'); });
+       else setImmediate(() => { throw new Error('this is not caught'); });
        return 0;
      }
      write() {}
@@ -87,5 +87,5 @@ test('an uncaught error restores the terminal', options, async () => {
   await session.until('monitor> ');
   session.child.stdin.write('in8 501\r');
   const shown = await endOf(session, 70);
-  assert.match(shown, /upcall: unexpected error: nobody catches this/);
+  assert.match(shown, /upcall: unexpected error: this is not caught/);
 });

@@ -1,5 +1,5 @@
 /**
- * Hypervisors that are broken on purpose: for each, a case of the suite that fails, and with what.
+ * Hypervisors that are broken on purpose: for each, the case of the suite that fails and its message.
  */
 
 import assert from 'node:assert/strict';
@@ -138,7 +138,7 @@ const DEFECTS: readonly (readonly [defect: string, Defect, caseName: string, err
     /made a request without raising the upcall/,
   ],
   [
-    'the completion hypercall wakes nobody',
+    'the completion hypercall wakes no vCPU',
     { hypercalls: () => ({ notifyRequestFinish: () => 0 }) },
     'a parked vCPU goes on as soon as the hypercall says that its request is complete',
     /hypercalls took \d+ ms to wake the vCPU/,

@@ -141,8 +141,8 @@ export class TestedVm {
   }
 
   /**
-   * Completes the request of vCPU `vcpu` with `value`, and makes the hypercall unless told
-   * otherwise.
+   * Completes the request of vCPU `vcpu` with `value`. Makes the hypercall unless `notify` is
+   * false.
    */
   finish(vcpu = 0, value: number | bigint = 0, notify = true): void {
     const slot = this.slot(vcpu);

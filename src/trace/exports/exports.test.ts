@@ -14,7 +14,7 @@ const UART = { name: 'uart16550' };
 const DEFAULT = { name: 'default' };
 
 /**
- * A port write to the UART, an 8-byte MMIO read of vCPU 1 that nobody claims, and one that the HSM
+ * A port write to the UART, an 8-byte MMIO read of vCPU 1 that no client claims, and one that the HSM
  * answers.
  */
 async function someMoves(): Promise<Move[]> {
@@ -169,7 +169,7 @@ function readPerfetto(bytes: Uint8Array): { tracks: Map<string, string>; slices:
       tracks.set(trackDescriptor.uuid, trackDescriptor.name ?? trackDescriptor.process?.processName ?? '');
     if (trackEvent === undefined) continue;
     const track = tracks.get(trackEvent.trackUuid);
-    assert.ok(track !== undefined, 'a track is told before its first event');
+    assert.ok(track !== undefined, 'a track is described before its first event');
     const stack = open.get(trackEvent.trackUuid) ?? [];
     open.set(trackEvent.trackUuid, stack);
     if (trackEvent.type === 'TYPE_SLICE_BEGIN') {

@@ -10,7 +10,7 @@ import { cut, hex, MMIO, play, REPORT_PORT, soiled, type Act, type CaseDefinitio
 
 const PORT_SIZES = [1, 2, 4] as const;
 const MMIO_SIZES = [1, 2, 4, 8] as const;
-/** Each byte is another one, and the top bit of each size is set in one and clear in the other. */
+/** All bytes differ. The top bit of each size is set in one value and clear in the other. */
 const STORED = 0x8192_a3b4_c5d6_e7f8n;
 const LOADED = 0x7061_5243_f4e5_d6c7n;
 const PORTS_END = 0x1_0000;
@@ -18,7 +18,7 @@ const FOUR_GIB = 0x1_0000_0000;
 const PAGE = 0x1000;
 const ROUNDS = 1000;
 
-/** Values are told apart by the number of the access that they belong to. */
+/** Each value contains the number of its access, so that two values differ. */
 const loaded = (index: number): bigint => LOADED + BigInt(index) * 0x0101_0101_0101_0101n;
 
 function portActs(ports: readonly number[], size: AccessSize): Act[] {
