@@ -8,6 +8,7 @@ import { RingId, VmEventType } from '../hypervisor/async-io-hypercalls.js';
 import { IoHandler } from '../hypervisor/io-handler.js';
 import { MmioHandlerTable } from '../hypervisor/mmio-handlers.js';
 import { PortHandlerTable } from '../hypervisor/port-handlers.js';
+import { powerOffAfterFault } from '../hypervisor/power-off.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import { createRingPage } from '../sync/shared-ring.js';
 import { IoRequestState } from '../io-request/state.js';
@@ -174,7 +175,8 @@ describe('VM events', () => {
     const argument = caller.memory.allocate(4);
     caller.memory.write(argument, new Uint8Array(Int32Array.of(fd).buffer));
     assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_FD, argument), 0);
-    assert.equal(vcpu.powerOffAfterFault(), false);
+    const { shared, upcall } = caller.vm;
+    assert.equal(powerOffAfterFault(vcpu, shared, upcall), false);
     assert.equal(await caller.file.ioctl(ExtensionIoctl.SETUP_VM_EVENT_RING, ring), 0);
     // The write to 0x404 would wait for its answer; a kick's descriptor there answers at once and
     // shows the access.
@@ -184,7 +186,7 @@ describe('VM events', () => {
     const powerOff = new LocalEvent();
     const request = { fd: caller.descriptors.open(powerOff), flags: PIO | DATAMATCH | ASYNCIO, addr: 0x404, len: 2 };
     await caller.ioeventfd({ ...request, data: 0x3400 });
-    assert.equal(vcpu.powerOffAfterFault(), true);
+    assert.equal(powerOffAfterFault(vcpu, shared, upcall), true);
     caller.pass();
     assert.equal(powerOff.read(), 1n);
     assert.equal(event.read(), 1n);

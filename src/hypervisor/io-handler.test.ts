@@ -58,8 +58,8 @@ function vcpu(options: Options = {}): IoHandler {
 }
 
 /**
- * Makes accesses while the Service VM's thread gives these answers; returns the requests that it
- * saw.
+ * Makes accesses while the Service VM's thread gives `answers`. Returns the requests that the
+ * thread saw.
  */
 async function answered(answers: readonly Answer[], access: () => void): Promise<SeenRequest[]> {
   serviceVm.postMessage(answers);
@@ -69,7 +69,7 @@ async function answered(answers: readonly Answer[], access: () => void): Promise
   return ((await seen) as [SeenRequest[]])[0];
 }
 
-/** What `access` adds to the vCPU's counters. */
+/** Returns the vCPU's counters that `access` changes, each with its increment. */
 function counted(access: () => void): Record<string, number> {
   const before = shared.counters(VCPU);
   access();
@@ -86,7 +86,7 @@ describe('an access becomes a request', () => {
     assert.equal(slot.state, FREE);
   });
 
-  test('IN: the value comes out of the page, no wider than the access', async () => {
+  test('IN: the value is taken from the page, no wider than the access', async () => {
     const handler = vcpu();
     const values: number[] = [];
     await answered(
@@ -116,7 +116,7 @@ describe('an access becomes a request', () => {
     assert.deepEqual([low, handler.valueHigh >>> 0], [0x4433_2211, 0x8877_6655]);
   });
 
-  test('a narrow MMIO store carries its bytes and zeroes', async () => {
+  test('a narrow MMIO store carries its bytes, zero-extended', async () => {
     const handler = vcpu();
     const seen = await answered([{}, {}, {}], () => {
       for (const size of [1, 2, 4]) handler.mmioWrite(0xd000_0000, size, 0xdead_beef, 0x77);
@@ -131,7 +131,7 @@ describe('an access becomes a request', () => {
     );
   });
 
-  test('a read carries the value that the vCPU had before: its private request is not cleared (X-H11)', async () => {
+  test('a read carries the value of the access before it: the private request is not cleared (X-H11)', async () => {
     const handler = vcpu();
     const values: number[] = [];
     const seen = await answered([{}, {}, { value: [0x99, 0] }, {}], () => {
@@ -168,7 +168,7 @@ describe('an access becomes a request', () => {
   });
 });
 
-describe('the hypervisor believes its own copy', () => {
+describe('the hypervisor uses its own copy of the request', () => {
   test('a hostile page that changes type, direction, address and size changes only the value', async () => {
     const handler = vcpu();
     const values: number[] = [];
@@ -187,7 +187,7 @@ describe('the hypervisor believes its own copy', () => {
     assert.equal(slot.state, FREE);
   });
 
-  test('the upper word of a port answer is the PCI bus, not a value: it does not reach the vCPU', async () => {
+  test('the upper word of a port answer is the PCI bus and does not reach the vCPU', async () => {
     const handler = vcpu();
     const seen = await answered([{}, { tamper: [[92, 0x55]] }, {}], () => {
       handler.mmioWrite(0xd000_0000, 8, 1, 2);
@@ -217,7 +217,7 @@ describe('the hypervisor believes its own copy', () => {
     }
   });
 
-  test('a state that no move makes takes the slot back: all ones, and the next access works', async () => {
+  test('an invalid state ends the request with all ones, and the next access works', async () => {
     const handler = vcpu();
     const values: number[] = [];
     let counts = {};
@@ -243,7 +243,7 @@ describe('a vCPU whose VM is no longer running', () => {
     assert.equal(slot.state, FREE);
   });
 
-  test('as a zombie frees its slot when the late completion comes, takes nothing out of it and stops (T10)', async () => {
+  test('as a zombie frees its slot when the late completion comes, takes no value and stops (T10)', async () => {
     const handler = vcpu();
     const seen = await answered([{ vmState: VmState.PAUSED, value: [0x99, 0] }], () => {
       assert.throws(() => handler.portRead(0x500, 1), VcpuStopped);
@@ -255,7 +255,7 @@ describe('a vCPU whose VM is no longer running', () => {
     assert.equal(next?.value[0], 0, 'the value of the lost request did not reach the next one');
   });
 
-  test('waits on while it is paused, and withdraws when a reset stamps its slot', async () => {
+  test('keeps waiting while it is paused, and stops when a reset stamps its slot', async () => {
     const handler = vcpu();
     await answered([{ vmState: VmState.PAUSED, state: FREE }], () => {
       assert.throws(() => handler.portRead(0x500, 1), VcpuStopped);
@@ -263,7 +263,7 @@ describe('a vCPU whose VM is no longer running', () => {
     assert.equal(slot.state, FREE);
   });
 
-  test('gives up a request that nobody will answer once the VM is powered off, sleeping or polling', async () => {
+  test('stops waiting for an unanswered request once the VM is powered off, parked or polling', async () => {
     for (const completionPolling of [false, true]) {
       const handler = vcpu({ completionPolling });
       await answered([{ vmState: VmState.POWERED_OFF, completes: false }], () => {
@@ -273,19 +273,19 @@ describe('a vCPU whose VM is no longer running', () => {
   });
 });
 
-/** A slot in which one glimpse sees what no longer stands there. */
-class GlimpsingSlot extends Slot {
-  seems: number | undefined;
+/** A slot whose next relaxed load returns `nextRelaxed`, a state that the page does not hold. */
+class StaleSlot extends Slot {
+  nextRelaxed: number | undefined;
 
   override get relaxedState(): number {
-    const { seems } = this;
-    this.seems = undefined;
-    return seems ?? this.state;
+    const { nextRelaxed } = this;
+    this.nextRelaxed = undefined;
+    return nextRelaxed ?? this.state;
   }
 }
 
-/** A watcher that does nothing. */
-function onlyTold(): SlotObserver {
+/** An enabled observer without effects. */
+function idleObserver(): SlotObserver {
   const nothing = (): void => undefined;
   return {
     enabled: Int32Array.of(1),
@@ -298,13 +298,13 @@ function onlyTold(): SlotObserver {
   };
 }
 
-describe('a page that says for ever that a request is being handled', () => {
+describe('a page that keeps a request PENDING forever', () => {
   for (const completionPolling of [false, true])
-    test(`keeps no vCPU that ${completionPolling ? 'polls' : 'sleeps'} from being reset`, () => {
+    test(`does not keep a vCPU that ${completionPolling ? 'polls' : 'parks'} from being reset`, () => {
       const handler = vcpu({ completionPolling });
       slot.observer = {
-        ...onlyTold(),
-        // Nobody will move the slot again: it stays PENDING.
+        ...idleObserver(),
+        // No thread moves the slot again: it stays PENDING.
         filled: () => {
           shared.setVmState(VmState.PAUSED);
           shared.withdraw();
@@ -319,24 +319,24 @@ describe('a page that says for ever that a request is being handled', () => {
     });
 });
 
-describe('a glimpse of COMPLETE that is not there', () => {
-  test('is no end of the request: the vCPU waits on and gets its answer', () => {
-    const glimpsed = new GlimpsingSlot(buffer.page, VCPU);
-    const handler = vcpu({ slot: glimpsed });
+describe('a relaxed load of COMPLETE while the slot is PROCESSING', () => {
+  test('does not end the request: the vCPU keeps waiting and gets its answer', () => {
+    const stale = new StaleSlot(buffer.page, VCPU);
+    const handler = vcpu({ slot: stale });
     const page = new SharedWords(buffer.page);
     const state = (VCPU * SLOT_BYTES + SLOT_OFFSET.state) >> 2;
     let refusals = 0;
-    glimpsed.observer = {
-      ...onlyTold(),
-      // The vCPU glimpses COMPLETE, and finds PROCESSING when it moves.
+    stale.observer = {
+      ...idleObserver(),
+      // The vCPU polls COMPLETE, but its release() finds PROCESSING.
       filled: () => {
         page.store(state, IoRequestState.PROCESSING);
-        glimpsed.seems = COMPLETE;
+        stale.nextRelaxed = COMPLETE;
       },
       released: (isMade) => {
         if (isMade) return;
         refusals++;
-        glimpsed.setValue(0x77);
+        stale.setValue(0x77);
         page.store(state, COMPLETE);
       },
     };
@@ -345,13 +345,13 @@ describe('a glimpse of COMPLETE that is not there', () => {
       assert.equal(refusals, 1);
       assert.equal(slot.state, FREE);
     } finally {
-      glimpsed.observer = undefined;
+      stale.observer = undefined;
     }
   });
 });
 
-describe('what the hypervisor answers itself', () => {
-  test('never reaches the page', () => {
+describe('an access that a handler of the hypervisor matches', () => {
+  test('is answered by it and never reaches the page', () => {
     const ports = new PortHandlerTable();
     const written: number[][] = [];
     ports.register(0, 0x20, 2, {
@@ -369,7 +369,7 @@ describe('what the hypervisor answers itself', () => {
     assert.equal(slot.state, FREE);
   });
 
-  test('a handler that declines, or has no read or write, forwards the access', async () => {
+  test('is forwarded if the handler declines, or has no read or write', async () => {
     const ports = new PortHandlerTable();
     ports.register(0, 0x20, 1, { read: () => undefined, write: () => false });
     ports.register(1, 0x30, 1, {});
@@ -387,7 +387,7 @@ describe('what the hypervisor answers itself', () => {
     assert.equal(seen.length, 6);
   });
 
-  test('memory: an 8-byte read has both words; one that straddles faults and is never forwarded', () => {
+  test('in memory: an 8-byte read has both words; one that straddles faults and is never forwarded', () => {
     const mmio = new MmioHandlerTable();
     const written: number[][] = [];
     mmio.register(0x1000, 0x1010, {

@@ -17,6 +17,7 @@ import { IoHandler } from './io-handler.js';
 import { MmioHandlerTable } from './mmio-handlers.js';
 import { interceptPci } from './pci-interception.js';
 import { PortHandlerTable } from './port-handlers.js';
+import { powerOffAfterFault } from './power-off.js';
 import { Upcall } from './upcall.js';
 import { runVcpu, type VcpuProgram } from './vcpu-loop.js';
 import { StartRegisters } from './start-registers.js';
@@ -81,10 +82,11 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
   if (data.interceptPci) interceptPci(handlers);
   const slot = new SharedBuffer(data.page).slot(data.vcpu);
   new MoveRecorder(shared.trace).observe(slot);
+  const upcall = new Upcall(data.upcall);
   const handler = new IoHandler({
     vcpu: data.vcpu,
     slot,
-    upcall: new Upcall(data.upcall),
+    upcall,
     shared,
     handlers,
     completionPolling: data.completionPolling,
@@ -120,7 +122,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     program: built.program,
     loadRegisters: () => registers.load(),
     report: (event) => post({ kind: 'event', event, start: shared.starts }),
-    powerOffAfterFault: () => handler.powerOffAfterFault(),
+    powerOffAfterFault: () => powerOffAfterFault(handler, shared, upcall),
   });
   thread.close();
 }
