@@ -1,4 +1,4 @@
-/** Errno: the numbers that Linux' driver answers with, negative as the result of an ioctl is inside the kernel. */
+/** Errno: the error numbers of the Linux driver. Negative, like an ioctl's result in the kernel. */
 
 export const Errno = {
   /** The driver reports a hypercall's bare −1 as this. */

@@ -7,7 +7,7 @@ test('an error has its message and its stack', () => {
   assert.deepEqual(errorText(error), { message: 'no such register', stack: error.stack });
 });
 
-test('anything else that is thrown is its string', () => {
+test('a thrown value that is not an error gives its string', () => {
   assert.deepEqual([undefined, 5, 'text'].map(errorText), [
     { message: 'undefined' },
     { message: '5' },
@@ -15,7 +15,7 @@ test('anything else that is thrown is its string', () => {
   ]);
 });
 
-test('what has no string, and an error whose stack is none, throw nothing', () => {
+test('a value without a string form and an error with an invalid stack do not throw', () => {
   const message = 'something was thrown that has no text';
   assert.deepEqual(errorText(Object.create(null)), { message });
   const error = Object.defineProperty(new Error('odd'), 'message', {

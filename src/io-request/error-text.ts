@@ -1,6 +1,7 @@
 /**
- * What to tell the operator about something that was thrown. Clients and devices are other people's code and may throw
- * anything, also what cannot be made a string; whoever reports it must not fall over it.
+ * ErrorText: message and stack of a thrown value, for the operator. Clients and devices are foreign
+ * code and may throw anything, even a value that cannot be converted to a string. `errorText`
+ * itself never throws.
  */
 
 export interface ErrorText {

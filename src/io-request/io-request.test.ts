@@ -45,7 +45,7 @@ test('a PCI request names bus, device, function and register', () => {
   );
 });
 
-test('type numbers have the words of the document; unknown ones keep their number', () => {
+test('a type number has its name, and an unknown one keeps its number', () => {
   assert.deepEqual([0, 1, 2, 3, 4, -1].map(typeName), ['port', 'mmio', 'pci', 'write-protect', 'type 4', 'type -1']);
   assert.deepEqual([0, 1, 2, 3].map(isPortLike), [true, false, true, false]);
   assert.deepEqual([0, 1].map(directionName), ['read', 'write']);
@@ -56,7 +56,7 @@ test('hexadecimal numbers are padded on request', () => {
   assert.equal(hex(0xffff_ffff_ffff_ffffn), '0xffffffffffffffff');
 });
 
-test('an address of up to 52 bits goes through its two words and back exactly', () => {
+test('an address of up to 52 bits is split into two words and joined exactly', () => {
   const addresses = [
     0,
     1,
@@ -75,7 +75,7 @@ test('an address of up to 52 bits goes through its two words and back exactly', 
   }
 });
 
-test('an error describes itself in one line: what happened, then how to mend it', () => {
+test('an error is described in one line: what failed, then the remedy', () => {
   const cause = new Error('deeper');
   const error = new UpcallError('VM_STATE', 'the VM runs', { remedy: 'Pause it first', errno: -1, cause });
   assert.equal(error.describe(), 'the VM runs. Pause it first');

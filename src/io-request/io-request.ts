@@ -1,7 +1,6 @@
 /**
- * An I/O request as plain data, for everything that is not the request path itself: tests, traces,
- * scripts and messages. The path works on the slot's integers (slot.ts) and never makes one of
- * these.
+ * IoRequest: an I/O request as plain data, for tests, traces, scripts and messages. The request
+ * path works on the slot's integers (slot.ts) and never creates one of these.
  */
 
 import { Direction, IoRequestType } from './layout.js';
@@ -36,7 +35,7 @@ export interface MmioRequest extends Access {
   readonly value: number | bigint;
 }
 
-/** `acrn_pci_request`: a configuration access that the HSM made of a 0xCF8/0xCFC pair. */
+/** `acrn_pci_request`: a configuration access that the HSM composed from a 0xCF8/0xCFC pair. */
 export interface PciRequest extends Access {
   readonly type: 'pci';
   readonly bus: number;
@@ -53,12 +52,12 @@ export type IoRequest = PortRequest | MmioRequest | PciRequest;
 /** By type number. */
 export const TYPE_NAMES = ['port', 'mmio', 'pci', 'write-protect'] as const;
 
-/** The document's word for a type number of the page; unknown numbers keep their number. */
+/** The name of a type number in the page. An unknown number gives `type N`. */
 export function typeName(type: number): string {
   return TYPE_NAMES[type] ?? `type ${type}`;
 }
 
-/** The name of the HSM where a client's name is expected, for what it answers itself. */
+/** Stands for a client's name where the HSM answers a request itself. */
 export const HSM_NAME = 'hsm';
 
 export function directionName(direction: number): DirectionName {
@@ -73,12 +72,12 @@ export function hex(value: number | bigint, digits = 1): string {
   return `0x${value.toString(16).padStart(digits, '0')}`;
 }
 
-/** A request in one line, as it stands in traces and messages: `write port 0x3f8/1 = 0x41`. */
+/** A request in one line, for traces and messages: `write port 0x3f8/1 = 0x41`. */
 export function describe(request: IoRequest): string {
   return `${request.direction} ${request.type} ${addressText(request)}/${request.size} = ${hex(request.value)}`;
 }
 
-/** `0x3f8`, or of a PCI request `00:1f.2 register 0x40`. */
+/** `0x3f8`, or for a PCI request `00:1f.2 register 0x40`. */
 export function addressText(request: IoRequest): string {
   if (request.type !== 'pci') return hex(request.address);
   return `${pciAddressName(request.bus, request.device, request.function)} register ${hex(request.register)}`;
@@ -96,7 +95,7 @@ export function lowWord(value: number): number {
   return (value % LOW) | 0;
 }
 
-/** Two int32 halves as one number; exact up to 53 bits. */
+/** Two int32 halves as one number. Exact up to 53 bits. */
 export function joinWords(low: number, high: number): number {
   return (high >>> 0) * LOW + (low >>> 0);
 }

@@ -1,6 +1,6 @@
 /**
- * Where the bytes of `struct acrn_io_request` lie. Everything that reads or writes the shared page takes its
- * offsets from here and from nowhere else.
+ * Layout: the byte offsets of `struct acrn_io_request`. Code that reads or writes the shared page
+ * takes its offsets only from here.
  *
  * Source: UAPI header `linux/acrn.h` and ACRN's `acrn_common.h`; all fields are little-endian.
  */
@@ -12,18 +12,21 @@ export const SLOT_COUNT = 16;
 /** Bytes of one slot. */
 export const SLOT_BYTES = 256;
 
-/** Byte offsets inside a slot. The three request views share 64…91: direction, address or reserved, size, value. */
+/**
+ * Byte offsets inside a slot. The three request views share 64…91: direction, address or reserved,
+ * size, value.
+ */
 export const SLOT_OFFSET = {
   type: 0,
   completionPolling: 4,
   direction: 64,
-  /** u64; in the PCI view these bytes are reserved and keep the port of the access. */
+  /** u64. In the PCI view these bytes are reserved and keep the port of the access. */
   address: 72,
   /** u64: 1, 2, 4 or, for MMIO, 8. */
   size: 80,
   /** u32 for ports and PCI, u64 for MMIO. */
   value: 88,
-  /** PCI view only: it lies in the upper half of an MMIO value. */
+  /** PCI view only. Overlaps the upper half of an MMIO value. */
   pciBus: 92,
   pciDevice: 96,
   pciFunction: 100,

@@ -19,7 +19,7 @@ const NAMES = [
   'register',
 ] as const satisfies readonly (keyof RequestFields)[];
 
-/** Every field has another value, from `first` on. */
+/** Every field has a different value, counting up from `first`. */
 function fields(first: number, type: number): RequestFields {
   const entries = NAMES.map((name, index) => [name, first + index] as const);
   return { ...(Object.fromEntries(entries) as Record<(typeof NAMES)[number], number>), type };
@@ -40,7 +40,7 @@ for (const [name, copy] of Object.entries({ copyFields, throughWords })) {
     assert.deepEqual(to, fields(100, IoRequestType.PCI));
   });
 
-  test(`${name} leaves the PCI fields of another request alone`, () => {
+  test(`${name} does not copy the PCI fields of a request of another type`, () => {
     const to = fields(-1000, IoRequestType.PCI);
     copy(fields(100, IoRequestType.MMIO), to);
     const { bus, device, pciFunction, register } = fields(-1000, 0);

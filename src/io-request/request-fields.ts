@@ -1,16 +1,17 @@
 /**
- * RequestFields: a request as int32 words in memory of one's own, and how it is copied. Whoever works from a copy acts on
- * the request that it owns, whatever becomes of the page.
+ * RequestFields: a private copy of a request, as int32 words. A later write to the page cannot
+ * change it.
  *
- * Called by: Slot.copyTo fills one from the page; the rest copies from object to object, and through shared words to
- * another thread. PCI fields are copied only for a PCI request, because other requests do not have them.
+ * Called by: Slot.copyTo fills one from the page. The functions here copy between objects, and
+ * through shared words to another thread. PCI fields are copied only for a PCI request, because
+ * other requests do not have them.
  */
 
 import type { SharedWords } from '../sync/shared-words.js';
 import { IoRequestType } from './layout.js';
 
 export interface RequestFields {
-  /** IoRequestType, or whatever number stood in the page. */
+  /** IoRequestType, or from a corrupted page any number. */
   type: number;
   direction: number;
   /** Int32 words of the u64 address. */
@@ -65,7 +66,7 @@ export function storeFields(words: SharedWords, at: number, from: RequestFields)
   words.storeRelaxed(at + 11, from.register);
 }
 
-/** Atomic loads, so that a caller which loads its ticket before and after sees whether the fields changed meanwhile. */
+/** Atomic loads: a caller that loads its ticket before and after detects a concurrent change. */
 export function loadFields(words: SharedWords, at: number, to: RequestFields): void {
   to.type = words.load(at);
   to.direction = words.load(at + 1);

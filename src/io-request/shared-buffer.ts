@@ -1,11 +1,12 @@
 /**
- * SharedBuffer: the 4-KByte page of one User VM as 16 slots.
+ * SharedBuffer: the 4-KiB page of one User VM as 16 slots.
  *
- * Threads: the hypervisor, the HSM and clients in other threads each create their own view of the page.
+ * Threads: the hypervisor, the HSM and clients in other threads each create their own view.
  *
- * Ordering: the slots order themselves (slot.ts). `bytes` is for copies of the page that nobody acts on,
- * which may show a slot in the middle of a change, and for the process that shares the page through
- * /dev/acrn_hsm, which has to load a slot's state first, as ACRN's device model does.
+ * Ordering: the slots order their own accesses (slot.ts). `bytes` has no ordering. It is for
+ * snapshots that are only displayed, which may show a slot in the middle of a change. It is also
+ * for the process that shares the page through /dev/acrn_hsm. That process has to load a slot's
+ * state first, as ACRN's device model does.
  */
 
 import { PAGE_BYTES, SLOT_COUNT } from './layout.js';
@@ -13,12 +14,12 @@ import { Slot } from './slot.js';
 
 export class SharedBuffer {
   readonly page: SharedArrayBuffer;
-  /** All bytes of the page, for those that copy or hand them on. Slots are for everything else. */
+  /** All bytes of the page, to copy or to share them. Use the slots for everything else. */
   readonly bytes: Uint8Array<SharedArrayBuffer>;
   /** `slots[n]` belongs to vCPU n. */
   readonly slots: readonly Slot[];
 
-  /** A new page is stamped FREE before anyone sees it; a page that is given (from another thread) is left as it is. */
+  /** Without `page`, a new one, stamped FREE. A given page (from another thread) is unchanged. */
   constructor(page?: SharedArrayBuffer) {
     this.page = page ?? new SharedArrayBuffer(PAGE_BYTES);
     this.bytes = new Uint8Array(this.page);
@@ -26,7 +27,7 @@ export class SharedBuffer {
     if (page === undefined) this.stampFree();
   }
 
-  /** All 16 slots to FREE: the hypervisor's part when a page is set (T1) and when a VM is reset (T11). */
+  /** All 16 slots to FREE: the hypervisor does this when a page is set (T1) or a VM reset (T11). */
   stampFree(): void {
     for (const slot of this.slots) slot.stampFree();
   }

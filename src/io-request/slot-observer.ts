@@ -1,19 +1,28 @@
 /**
- * SlotObserver: who watches one slot's moves (trace/). A method for each move, because what one has to ask takes longer than
- * what it does; nothing of it may throw. `isMade` is false when the move was refused.
+ * SlotObserver: observer of one slot's transitions (trace/).
  *
- * Three of the four moves are told when they were made: what the mover writes down then delays nobody, because the other
- * side is at work already. Before a move to PENDING its watcher hears that one is due, so that whoever reads what the
- * watchers of both sides write knows that there is something to wait for. `completing` is for a thread that is not the one
- * which assigns: once the slot is COMPLETE, that one may have the slot's next request.
+ * Called by: Slot, in the thread that makes the transition. `hasMoved` is false if it was refused.
+ * Implementations must not throw.
+ *
+ * One method per transition: dispatching on a kind would cost more than the work. Most transitions
+ * are reported after they were made, because the other side is running by then and the record
+ * delays no one. `filling` comes before PENDING: a reader that merges the records of both sides
+ * then knows that a record is due. `completing` exists for client threads: after COMPLETE the
+ * dispatcher may already have reused the slot.
  */
 export interface SlotObserver {
-  /** Its first word is not 0 while moves are to be told, which may change at any time. A look at it for each move is all that a watcher costs meanwhile. */
+  /**
+   * The first word is not 0 while recording is enabled. It may change at any time. While it is 0,
+   * an observer costs one load per transition.
+   */
   readonly enabled: Int32Array;
   filling(): void;
-  /** The request as it was filled: in the page it may be answered by now. PCI's own words begin at `base` of `page`. */
+  /**
+   * The request as it was filled: the one in the page may be answered by now. The slot begins at
+   * word `base` of `page`.
+   */
   filled(
-    isMade: boolean,
+    hasMoved: boolean,
     type: number,
     direction: number,
     addressLow: number,
@@ -24,9 +33,9 @@ export interface SlotObserver {
     page: Int32Array,
     base: number,
   ): void;
-  /** `page` and `base` say where the slot's words begin: asking the slot for each would cost more than all else. */
-  assigned(isMade: boolean, page: Int32Array, base: number): void;
+  /** The slot begins at word `base` of `page`: a getter call per field would cost more. */
+  assigned(hasMoved: boolean, page: Int32Array, base: number): void;
   completing(from: number, valueLow: number, valueHigh: number): void;
-  completed(isMade: boolean, from: number, valueLow: number, valueHigh: number): void;
-  released(isMade: boolean, from: number): void;
+  completed(hasMoved: boolean, from: number, valueLow: number, valueHigh: number): void;
+  released(hasMoved: boolean, from: number): void;
 }

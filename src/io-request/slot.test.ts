@@ -6,21 +6,21 @@ import { Slot } from './slot.js';
 import { IoRequestState, ownerOf, stateName } from './state.js';
 
 const { FREE, PENDING, PROCESSING, COMPLETE } = IoRequestState;
-/** Words that are no state: what a hostile page may hold. */
+/** Invalid states, which a hostile page may hold. */
 const GARBAGE = [4, 7, -1, 0x0300_0000, 0x7fff_ffff, -0x8000_0000];
 
 function bytes(page: SharedArrayBuffer): number[] {
   return [...new Uint8Array(page)];
 }
 
-/** The bytes of a page after `change`, made with a DataView only: little-endian, offsets as in the specification. */
+/** A page's bytes after `change`, written by a DataView only: little-endian, specified offsets. */
 function image(page: SharedArrayBuffer, change: (view: DataView) => void): number[] {
   const copy = new Uint8Array(new Uint8Array(page)).slice();
   change(new DataView(copy.buffer));
   return [...copy];
 }
 
-/** A slot whose every byte differs from 0 and whose state word is `state`. */
+/** A slot in `state` whose other bytes are not 0. */
 function slotIn(state: number, vcpu = 3): { page: SharedArrayBuffer; slot: Slot } {
   const page = new SharedArrayBuffer(PAGE_BYTES);
   new Uint8Array(page).fill(0x5a);
@@ -50,7 +50,7 @@ describe('the page', () => {
     assert.deepEqual(bytes(page), expected);
   });
 
-  test('a new page is FREE throughout; a page that was given is left as it is', () => {
+  test('a new page is FREE throughout, and a given page is left unchanged', () => {
     assert.ok(new SharedBuffer().slots.every((slot) => slot.state === FREE));
     const page = new SharedArrayBuffer(PAGE_BYTES);
     new Uint8Array(page).fill(0x77);
@@ -58,7 +58,7 @@ describe('the page', () => {
     assert.ok(bytes(page).every((byte) => byte === 0x77));
   });
 
-  test('the slot index is the vCPU ID; there is no seventeenth', () => {
+  test('the slot index is the vCPU ID, and a seventeenth slot does not exist', () => {
     const buffer = new SharedBuffer();
     for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) assert.equal(buffer.slot(vcpu).vcpu, vcpu);
     assert.throws(() => buffer.slot(16), RangeError);
@@ -128,7 +128,7 @@ describe('the bytes of a request', () => {
     assert.deepEqual(bytes(page), expected);
   });
 
-  test('completion_polling is only ever set, never cleared', () => {
+  test('fill sets completion_polling and never clears it', () => {
     const slot = new SharedBuffer().slot(0);
     slot.fill(IoRequestType.PORT, Direction.READ, 0, 0, 1, 0, 0, true);
     slot.assign(false);
@@ -177,7 +177,8 @@ describe('the moves', () => {
         assert.equal(go(slot), false);
         const after = bytes(page);
         if (name === 'assign') {
-          // kernel_handled is written before the move, as in the driver; it means nothing outside of PROCESSING.
+          // kernel_handled is written before the move, as in the driver. It is valid only in
+          // PROCESSING.
           for (let at = 3 * 256 + 132; at < 3 * 256 + 136; at++) after[at] = before[at] as number;
         }
         assert.deepEqual(after, before);
@@ -207,7 +208,7 @@ describe('the moves', () => {
 });
 
 describe('states', () => {
-  test('FREE and COMPLETE belong to the hypervisor, PENDING and PROCESSING to the Service VM, anything else to nobody', () => {
+  test('FREE and COMPLETE belong to the hypervisor, PENDING and PROCESSING to the Service VM, an invalid state has no owner', () => {
     assert.deepEqual([FREE, COMPLETE, PENDING, PROCESSING].map(ownerOf), [
       'hypervisor',
       'hypervisor',

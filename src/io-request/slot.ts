@@ -1,19 +1,20 @@
 /**
- * Slot: one vCPU's 256 bytes of the shared page and the four moves of its state.
+ * Slot: one vCPU's 256 bytes of the shared page and the four transitions of its state.
  *
- * A request changes sides only here. The vCPU's thread calls `fill` and `release`, the HSM calls `assign` and
- * `complete`; each is one compare-and-exchange on the state word, made after the bytes were written and before the
- * other side may read them. A move from the wrong state is refused and returns false: on a page that others can write,
- * a wrong state is the other side's doing, and never a reason to go on. Nothing else in the code base writes the word.
+ * Called by: the vCPU's thread calls `fill` and `release`. The HSM calls `assign` and `complete`.
+ * Callers must: check the result. A transition from the wrong state is refused and returns false.
+ * On a page that others can write, a wrong state is the other side's doing.
+ * Threads: any. Each thread creates its own view. No other code writes the state word.
  *
- * Ordering: every field but the state is read and written plainly by the side that owns the slot, and the
- * state is what hands it over. A side writes its fields, then moves the state by a compare-and-exchange,
- * which releases them. The other side loads the state atomically, or moves it itself, before it reads a
- * field, which acquires them. A relaxed read of the state only says whether that is worth trying. `fill`
- * alone writes fields after a relaxed read of FREE. Nobody else writes a FREE slot's fields, and the last
- * reader of the old ones completed the request, which this vCPU has acquired before it released the slot.
+ * Ordering: the side that owns the slot reads and writes its fields by plain accesses, and the
+ * state word hands the slot over. A side writes its fields, then changes the state by a
+ * compare-and-exchange, which releases them. The other side loads the state atomically, or changes
+ * it itself, before it reads a field, which acquires them. A relaxed read of the state is only a
+ * hint that this is worth trying. `fill` alone writes fields after a relaxed read of FREE. That is
+ * safe: no other thread writes the fields of a FREE slot. The last reader of the old fields
+ * completed the request, and this vCPU acquired that before it released the slot.
  *
- * 64-bit fields are two int32 words: V8 handles those without boxing, and this path must not allocate.
+ * 64-bit fields are two int32 words: V8 does not box those, and this path must not allocate.
  */
 
 import { Direction, IoRequestType, SLOT_BYTES, SLOT_OFFSET } from './layout.js';
@@ -35,7 +36,7 @@ const PCI_REGISTER = SLOT_OFFSET.pciRegister >> 2;
 const KERNEL_HANDLED = SLOT_OFFSET.kernelHandled >> 2;
 const STATE = SLOT_OFFSET.state >> 2;
 
-/** So that a slot without a watcher asks the same question as one with a watcher. */
+/** The `enabled` word of a slot without an observer: both cases then take the same check. */
 const NOT_OBSERVED: Int32Array = new Int32Array(1);
 
 export class Slot {
@@ -54,25 +55,25 @@ export class Slot {
     this.#state = this.#base + STATE;
   }
 
-  /** Set by whoever made this view of the slot, for the moves that are made through it. */
-  set observer(watcher: SlotObserver | undefined) {
-    this.#observer = watcher;
-    this.#enabled = watcher?.enabled ?? NOT_OBSERVED;
+  /** Set by the thread that created this view. It observes the transitions through this view. */
+  set observer(observer: SlotObserver | undefined) {
+    this.#observer = observer;
+    this.#enabled = observer?.enabled ?? NOT_OBSERVED;
   }
 
-  /** The state word as it is now; on a hostile page it may be no state at all. */
+  /** The current state word. On a hostile page it may hold any number. */
   get state(): number {
     return Atomics.load(this.#words, this.#state);
   }
 
-  /** A look without ordering, for loops that confirm with `state` before they act. */
+  /** Relaxed read for polling. Re-check with `state` before acting on it. */
   get relaxedState(): number {
     return this.#words[this.#state] as number;
   }
 
   /**
-   * Step a, FREE → PENDING: the hypervisor's I/O handler publishes a request.
-   * `polling` is only ever set, never cleared, as in ACRN. False: the slot was not FREE and was not touched.
+   * Step a, FREE → PENDING: the hypervisor's I/O handler publishes a request. `polling` is only set
+   * here, never cleared, as in ACRN. Returns false if the slot was not FREE. Then it is unchanged.
    */
   fill(
     type: number,
@@ -86,7 +87,8 @@ export class Slot {
   ): boolean {
     const words = this.#words;
     const base = this.#base;
-    // Nobody else moves a FREE slot, and the move below is the one that counts: a look without ordering is enough here.
+    // A relaxed read is enough: no other thread moves a FREE slot, and the move below is the
+    // authoritative check.
     if (words[this.#state] !== FREE) return false;
     storeIfChanged(words, base + TYPE, type);
     if (polling) storeIfChanged(words, base + POLLING, 1);
@@ -98,24 +100,24 @@ export class Slot {
     storeIfChanged(words, base + VALUE, valueLow);
     storeIfChanged(words, base + VALUE + 1, valueHigh);
     if (this.#enabled[0] === 0) return this.#move(FREE, PENDING);
-    const watcher = this.#observer as SlotObserver;
-    watcher.filling();
-    const isMade = this.#move(FREE, PENDING);
-    watcher.filled(isMade, type, direction, addressLow, addressHigh, size, valueLow, valueHigh, words, base);
-    return isMade;
+    const observer = this.#observer as SlotObserver;
+    observer.filling();
+    const hasMoved = this.#move(FREE, PENDING);
+    observer.filled(hasMoved, type, direction, addressLow, addressHigh, size, valueLow, valueHigh, words, base);
+    return hasMoved;
   }
 
   /** Step d, PENDING → PROCESSING: the HSM gives the request to a client. */
   assign(kernelHandled: boolean): boolean {
     storeIfChanged(this.#words, this.#base + KERNEL_HANDLED, kernelHandled ? 1 : 0);
-    const isMade = this.#move(PENDING, PROCESSING);
-    if (this.#enabled[0] !== 0) this.#observer?.assigned(isMade, this.#words, this.#base);
-    return isMade;
+    const hasMoved = this.#move(PENDING, PROCESSING);
+    if (this.#enabled[0] !== 0) this.#observer?.assigned(hasMoved, this.#words, this.#base);
+    return hasMoved;
   }
 
   /**
-   * Step f, PROCESSING → COMPLETE: the answer is in the slot. `from` is PENDING for a request that no client is given:
-   * the HSM answers it (0xCF8), or its VM is being cleared.
+   * Step f, PROCESSING → COMPLETE: the answer is in the slot. `from` is PENDING for a request that
+   * no client gets: the HSM answers it (0xCF8), or its VM is being cleared.
    */
   complete(from: typeof PROCESSING | typeof PENDING = PROCESSING): boolean {
     if (this.#enabled[0] === 0) return this.#move(from, COMPLETE);
@@ -124,29 +126,29 @@ export class Slot {
     const low = this.valueLow;
     const high = this.valueHigh;
     observer.completing(from, low, high);
-    const isMade = this.#move(from, COMPLETE);
-    observer.completed(isMade, from, low, high);
-    return isMade;
+    const hasMoved = this.#move(from, COMPLETE);
+    observer.completed(hasMoved, from, low, high);
+    return hasMoved;
   }
 
   /** COMPLETE → FREE: the hypervisor has taken the result. */
   release(): boolean {
-    const isMade = this.#move(COMPLETE, FREE);
-    if (this.#enabled[0] !== 0) this.#observer?.released(isMade, COMPLETE);
-    return isMade;
+    const hasMoved = this.#move(COMPLETE, FREE);
+    if (this.#enabled[0] !== 0) this.#observer?.released(hasMoved, COMPLETE);
+    return hasMoved;
   }
 
-  /** Any state → FREE: the hypervisor stamps the slot when a page is set and when a VM is reset. */
+  /** Any state → FREE: the hypervisor stamps the slot when a page is set or a VM is reset. */
   stampFree(): void {
     const from = this.relaxedState;
     Atomics.store(this.#words, this.#state, FREE);
-    // A slot that is stamped where it is FREE does not move.
+    // Stamping a FREE slot is not a transition.
     if (this.#enabled[0] !== 0 && from !== FREE) this.#observer?.released(true, from);
   }
 
   /**
-   * At a reset: if the VM polls, its next `fill` says so again. Whoever else set the word on a page that others can write
-   * would keep the completion hypercall from the vCPU for ever.
+   * At a reset. The next `fill` of a vCPU that polls sets the word again. A word that another
+   * writer of the page set would otherwise suppress the completion hypercall forever.
    */
   clearPolling(): void {
     this.#words[this.#base + POLLING] = 0;
@@ -160,7 +162,7 @@ export class Slot {
     return this.#words[this.#base + TYPE] as number;
   }
 
-  /** Whether the hypervisor polls for COMPLETE, so that no hypercall is to be made. */
+  /** Whether the hypervisor polls for COMPLETE. Then the HSM makes no completion hypercall. */
   get completionPolling(): boolean {
     return this.#words[this.#base + POLLING] !== 0;
   }
@@ -217,7 +219,7 @@ export class Slot {
     return this.#words[this.#base + PCI_REGISTER] as number;
   }
 
-  /** One read of each word: what others write to the page afterwards changes nothing in the copy. */
+  /** Reads each word once, so a later write to the page cannot change the copy. */
   copyTo(copy: RequestFields): void {
     const words = this.#words;
     const base = this.#base;
@@ -236,14 +238,14 @@ export class Slot {
     copy.register = words[base + PCI_REGISTER] as number;
   }
 
-  /** The answer to a request: a read has one, 64 bits wide for MMIO. A write leaves the value in the page as it is. */
+  /** Stores the answer to a read: 64 bits for MMIO, else 32. For a write the value is unchanged. */
   setAnswer(type: number, direction: number, low: number, high: number): void {
     if (direction !== Direction.READ) return;
     if (type === IoRequestType.MMIO) this.setValue64(low, high);
     else this.setValue(low);
   }
 
-  /** A 32-bit result, for ports and PCI. It must not touch the next word, which is `bus` in the PCI view. */
+  /** A 32-bit result, for ports and PCI. Must not touch the next word: `bus` in the PCI view. */
   setValue(value: number): void {
     storeIfChanged(this.#words, this.#base + VALUE, value);
   }
@@ -254,7 +256,10 @@ export class Slot {
     storeIfChanged(this.#words, this.#base + VALUE + 1, high);
   }
 
-  /** Makes the request a PCI configuration access in place: direction, size and value already lie where that view has them. */
+  /**
+   * Turns the request into a PCI configuration access, in place. Direction, size and value have the
+   * same offsets in both views.
+   */
   rewriteAsPci(type: number, bus: number, device: number, pciFunction: number, register: number): void {
     const words = this.#words;
     const base = this.#base;
@@ -267,8 +272,9 @@ export class Slot {
 }
 
 /**
- * Writes a word that is another one than before. A store takes the cache line away from the other side's core even where
- * it changes nothing, and getting it back costs as much as ten of these looks: guests ask the same register again and again.
+ * Stores only if the value changes. A redundant store still invalidates the other core's cache
+ * line, and fetching it back costs as much as ten of these checks. Guests often access the same
+ * register many times in a row.
  */
 function storeIfChanged(words: Int32Array, index: number, value: number): void {
   const word = value | 0;

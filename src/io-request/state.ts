@@ -1,8 +1,9 @@
 /**
- * The four states of a slot and who owns it in each.
+ * IoRequestState: the four states of a slot, and the slot's owner in each.
  *
- * Source: `ACRN_IOREQ_STATE_*` in the UAPI header `linux/acrn.h`. The numbers do not follow the life cycle
- * FREE → PENDING → PROCESSING → COMPLETE → FREE, and PENDING is 0: a zeroed page is sixteen pending requests.
+ * Source: `ACRN_IOREQ_STATE_*` in the UAPI header `linux/acrn.h`. The numbers do not follow the
+ * life cycle FREE → PENDING → PROCESSING → COMPLETE → FREE. PENDING is 0: a zeroed page holds
+ * sixteen pending requests.
  */
 
 export const IoRequestState = { PENDING: 0, COMPLETE: 1, PROCESSING: 2, FREE: 3 } as const;
@@ -10,7 +11,7 @@ export type IoRequestState = (typeof IoRequestState)[keyof typeof IoRequestState
 
 export type SlotOwner = 'hypervisor' | 'service-vm' | 'none';
 
-/** Who may touch a slot's bytes beside its state word. A word that is no state (a hostile page) belongs to nobody. */
+/** The side that may access the slot's fields. An invalid state (hostile page) has no owner. */
 export function ownerOf(state: number): SlotOwner {
   switch (state) {
     case IoRequestState.FREE:
@@ -26,7 +27,7 @@ export function ownerOf(state: number): SlotOwner {
 
 const NAMES = ['PENDING', 'COMPLETE', 'PROCESSING', 'FREE'] as const;
 
-/** The state's name in the document, or its number when the word holds no state. */
+/** The state's name. An invalid state gives `state N`. */
 export function stateName(state: number): string {
   return NAMES[state] ?? `state ${state}`;
 }

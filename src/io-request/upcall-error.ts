@@ -1,4 +1,4 @@
-/** The one kind of error that the operator of upcall gets: a code to search for, the facts, and what to do. */
+/** UpcallError: the error for operators, with a code to search for, the facts, and a remedy. */
 
 export type UpcallErrorCode =
   | 'IMAGE_NOT_FOUND'
@@ -19,9 +19,9 @@ export type UpcallErrorCode =
   | 'DOWNLOAD_FAILED';
 
 export interface UpcallErrorOptions {
-  /** What to do about it, as an imperative sentence. */
+  /** An imperative sentence. */
   readonly remedy?: string;
-  /** The driver's negative errno, where it has one. */
+  /** The driver's negative errno. Undefined if the driver has no such error. */
   readonly errno?: number;
   readonly cause?: unknown;
 }
@@ -39,7 +39,7 @@ export class UpcallError extends Error {
     this.errno = options.errno;
   }
 
-  /** One line for the terminal: what happened, then how to mend it. */
+  /** One line for the terminal: what failed, then the remedy. */
   describe(): string {
     return this.remedy === undefined ? this.message : `${this.message}. ${this.remedy}`;
   }

@@ -27,7 +27,10 @@ class Waiter {
     });
   }
 
-  /** One wait for work that comes `gapUs` later: how long it spun, in us, and whether the spin found the work. */
+  /**
+   * One wait for work that comes `gapUs` later: how long it spun, in us, and whether the spin found
+   * the work.
+   */
   wait(gapUs: number): { readonly spunUs: number; readonly found: boolean } {
     const startUs = this.nowUs;
     this.dueUs = startUs + gapUs;
@@ -142,7 +145,10 @@ describe('completion polling', () => {
 /** Steps of the delay that take about as long as one poll. */
 const STEPS_PER_POLL = 2;
 
-/** Waits for work that comes `dueAt` steps after each wait began. Returns the number of first polls that came too early. */
+/**
+ * Waits for work that comes `dueAt` steps after each wait began. Returns the number of first polls
+ * that came too early.
+ */
 function waits(delay: PollDelay, count: number, dueAt: (wait: number) => number): number {
   let early = 0;
   for (let i = 0; i < count; i++) {

@@ -1,5 +1,6 @@
 /**
- * AdaptiveSpin: how long a waiter polls before it parks, adaptive spin-then-park. One for each waiter.
+ * AdaptiveSpin: how long a waiter polls before it parks, adaptive spin-then-park. One for each
+ * waiter.
  *
  *              work came                       work came
  *        ┌────────────────────┐          ┌────────────────────┐
@@ -9,22 +10,29 @@
  *        └── back-off: this wait does not spin ──────────┘ └─ rung ─┘
  *        └────────── AdaptiveSpin ──────────┘            └─ Doorbell ─┘
  *
- * - delay: the time in which the work never came before. The waiter stays off the cache line, which the other side
- *   needs for its own store. The block layer's hybrid polling does the same (PollDelay below).
- * - spin: polls until the work comes or the budget is used up. The budget grows and shrinks with what past spins
- *   needed, as KVM's halt polling does. A wake-up costs tens of microseconds, which a spin that pays off saves.
- * - back-off: spins that miss are left out, for 1, 2, 4, … up to MAX_SKIPS waits, until one pays off again. A waiter
- *   whose spins never pay off loses one spin in MAX_SKIPS waits.
- * - armed, parked: see doorbell.ts. This class decides only whether and how long to spin. It shares no memory.
+ * - delay: the time in which the work never came before. The waiter stays off the cache line, which
+ *   the other side needs for its own store. The block layer's hybrid polling does the same
+ *   (PollDelay below).
+ * - spin: polls until the work comes or the budget is used up. The budget grows and shrinks with
+ *   what past spins needed, as KVM's halt polling does. A wake-up costs tens of microseconds, which
+ *   a spin that pays off saves.
+ * - back-off: spins that miss are left out, for 1, 2, 4, … up to MAX_SKIPS waits, until one pays
+ *   off again. A waiter whose spins never pay off loses one spin in MAX_SKIPS waits.
+ * - armed, parked: see doorbell.ts. This class decides only whether and how long to spin. It shares
+ *   no memory.
  *
  * Called by: the waiting thread, through Doorbell or in a loop of its own.
- * Callers must: act on a true result by an atomic operation. The poll that found the work may have been relaxed.
+ * Callers must: act on a true result by an atomic operation. The poll that found the work may have
+ * been relaxed.
  * Threads: one waiter's own.
  */
 
 import type { Poll } from './poll.js';
 
-/** The longest spin, in microseconds: of a thread with nothing else to do, and of one with an event loop to turn. */
+/**
+ * The longest spin, in microseconds: of a thread with nothing else to do, and of one with an event
+ * loop to turn.
+ */
 export const MAX_SPIN_US = 100;
 export const MAX_EVENT_LOOP_SPIN_US = 50;
 /** The shortest adapted spin: about ten hand-overs between two cores. */
@@ -39,19 +47,31 @@ export const MAX_SKIPS = 256;
 const PREEMPTED_SKIPS = 16;
 const POLLS_PER_CLOCK = 64;
 /**
- * Polls in a row before the waiter does anything else: reads the clock, or polls with ordering. They take two or three
- * microseconds, more for a worker with many slots. Most work comes within them, and reading the clock costs as much as
- * two transitions of a slot and allocates a number.
+ * Polls in a row before the waiter does anything else: reads the clock, or polls with ordering.
+ * They take two or three microseconds, more for a worker with many slots. Most work comes within
+ * them, and reading the clock costs as much as two transitions of a slot and allocates a number.
  */
 const POLLS_PER_ROUND = 1024;
-/** POLLS_PER_CLOCK polls take well below a microsecond. A thread that needed this long was preempted. */
+/**
+ * POLLS_PER_CLOCK polls take well below a microsecond. A thread that needed this long was
+ * preempted.
+ */
 const PREEMPTED_MS = 0.03;
 
-/** The longest delay before the first poll, in steps of about 1 ns. Work is found at most this much too late. */
+/**
+ * The longest delay before the first poll, in steps of about 1 ns. Work is found at most this much
+ * too late.
+ */
 export const MAX_DELAY_STEPS = 512;
-/** How much longer the delay becomes when the first poll came too early. A poll in time makes it one step shorter. */
+/**
+ * How much longer the delay becomes when the first poll came too early. A poll in time makes it one
+ * step shorter.
+ */
 const STEPS_UP = 8;
-/** Work that comes this many polls after the first one is an outlier, which the delay does not learn from. */
+/**
+ * Work that comes this many polls after the first one is an outlier, which the delay does not learn
+ * from.
+ */
 const OUTLIER_POLLS = 256;
 
 /** What PollDelay.poll returns if the work did not come. */
@@ -60,7 +80,10 @@ const NOT_FOUND = -1;
 export interface AdaptiveSpinOptions {
   /** The longest adapted spin. Default: MAX_SPIN_US. */
   readonly maxUs?: number;
-  /** Spins this long each time, in microseconds, after the polls that need no clock. 0 does not spin. Default: adaptive. */
+  /**
+   * Spins this long each time, in microseconds, after the polls that need no clock. 0 does not
+   * spin. Default: adaptive.
+   */
   readonly fixedUs?: number | undefined;
   /** In ms. Default: the host's clock. */
   readonly now?: () => number;
@@ -91,7 +114,10 @@ export class AdaptiveSpin {
     return this.#fixedUs ?? this.#ns / NS_PER_US;
   }
 
-  /** Spins that found work, spins that did not, and waits without a spin. Work that was there at once is not counted. */
+  /**
+   * Spins that found work, spins that did not, and waits without a spin. Work that was there at
+   * once is not counted.
+   */
   get counts(): { readonly paid: number; readonly missed: number; readonly skipped: number } {
     return { paid: this.#paid, missed: this.#missed, skipped: this.#skipped };
   }
@@ -107,9 +133,9 @@ export class AdaptiveSpin {
   }
 
   /**
-   * Polls until the work comes, however long that takes: ACRN's completion polling. A compiler may hoist a plain load out
-   * of a loop (ECMA-262, "Shared Memory Guidelines"), which would make the loop endless. So every round of relaxed polls
-   * ends with an ordered one.
+   * Polls until the work comes, however long that takes: ACRN's completion polling. A compiler may
+   * hoist a plain load out of a loop (ECMA-262, "Shared Memory Guidelines"), which would make the
+   * loop endless. So every round of relaxed polls ends with an ordered one.
    */
   spinUntil(poll: Poll): void {
     if (this.#delay.poll(poll) !== NOT_FOUND) return;
@@ -125,7 +151,8 @@ export class AdaptiveSpin {
       for (let i = 0; i < POLLS_PER_CLOCK; i++) if (poll.relaxed()) return this.#pay((before - start) * 1000);
       const now = this.#now();
       if (now - before > PREEMPTED_MS && this.#fixedUs === undefined) {
-        // Work that came during a preemption does not show whether spinning pays off: it is neither paid nor missed.
+        // Work that came during a preemption does not show whether spinning pays off: it is neither
+        // paid nor missed.
         if (poll.relaxed()) return true;
         // The core is contended: back off harder.
         this.#miss(PREEMPTED_SKIPS);
@@ -166,10 +193,10 @@ export class AdaptiveSpin {
 }
 
 /**
- * PollDelay: the delay before the first poll. Every poll takes the word's cache line from the core that is about to write
- * it, and that core has to fetch the line back first. A poll that comes too early thus delays the work by as much as a
- * hand-over takes. The delay follows the time that the work usually takes, so that about one first poll in STEPS_UP is
- * too early. Exported for its test.
+ * PollDelay: the delay before the first poll. Every poll takes the word's cache line from the core
+ * that is about to write it, and that core has to fetch the line back first. A poll that comes too
+ * early thus delays the work by as much as a hand-over takes. The delay follows the time that the
+ * work usually takes, so that about one first poll in STEPS_UP is too early. Exported for its test.
  */
 export class PollDelay {
   #steps = 0;
@@ -181,7 +208,10 @@ export class PollDelay {
     return this.#steps;
   }
 
-  /** Delays, then polls for one round. Returns the number of polls before the one that found the work, or NOT_FOUND. */
+  /**
+   * Delays, then polls for one round. Returns the number of polls before the one that found the
+   * work, or NOT_FOUND.
+   */
   poll(poll: Poll): number {
     this.#wait();
     if (poll.relaxed()) {

@@ -4,14 +4,14 @@ import { atMost, withTimeout } from './bounded-wait.js';
 
 const timers = (): number => process.getActiveResourcesInfo().filter((kind) => kind === 'Timeout').length;
 
-test('what settles in time is not waited for any longer, and leaves no timer', async () => {
+test('a promise that settles in time ends the wait and leaves no timer', async () => {
   const before = timers();
   await atMost(60_000, Promise.resolve(1));
   await assert.rejects(atMost(60_000, Promise.reject(new Error('refused'))), /refused/);
   assert.equal(timers(), before);
 });
 
-test('what never settles is waited for until the limit', async () => {
+test('a promise that never settles is waited for until the limit', async () => {
   await atMost(1, new Promise(() => undefined));
   assert.equal(timers(), 0);
 });
@@ -35,7 +35,7 @@ test('without a limit a promise is waited for until it settles', async () => {
   const work = new Promise<void>((resolve) => (settle = resolve));
   const waited = Promise.all([Infinity, 2 ** 31].map((limit) => atMost(limit, work))).then(() => order.push('waited'));
   assert.equal(timers(), 0);
-  // A timer of a millisecond, which setTimeout makes of what is too long for it, would have fired by now.
+  // setTimeout clamps a larger delay to 1 ms, and that timer would have fired by now.
   await new Promise((resolve) => setTimeout(resolve, 5));
   order.push('settled');
   settle();

@@ -21,7 +21,7 @@ async function keepingAlive<T>(work: Promise<T>): Promise<T> {
   }
 }
 
-test('a ring while the waiter is awake wakes nobody and is not counted', () => {
+test('a ring while the waiter is awake wakes no thread and is not counted', () => {
   const doorbell = new Doorbell();
   assert.equal(doorbell.ring(), false);
   assert.equal(doorbell.rings, 0);
@@ -119,7 +119,10 @@ interface Game {
   readonly results: Promise<{ lost: number }>[];
 }
 
-/** `players` threads, each with its ball word, answer word and doorbell; all of them ring doorbell 0. */
+/**
+ * `players` threads, each with its ball word, answer word and doorbell; all of them ring doorbell
+ * 0.
+ */
 async function play(players: number, rounds: number): Promise<Game> {
   const words = new SharedWords(2 * players);
   const doorbells = new SharedWords((players + 1) * DOORBELL_WORDS);

@@ -6,15 +6,22 @@
 
 export interface Poll {
   /**
-   * Plain loads, for loops. A plain load does not order the loads after it, and a compiler may hoist it out of a
-   * loop. So the result is a hint: act on it by an atomic operation, and do not loop over it without a bound.
+   * Plain loads, for loops. A plain load does not order the loads after it, and a compiler may
+   * hoist it out of a loop. So the result is a hint: act on it by an atomic operation, and do not
+   * loop over it without a bound.
    */
   relaxed(): boolean;
-  /** Atomic loads. This is the last check before a thread parks, so it must see all work that was published. */
+  /**
+   * Atomic loads. This is the last check before a thread parks, so it must see all work that was
+   * published.
+   */
   ordered(): boolean;
 }
 
-/** A poll for a waiter that does not spin for long: `hasWork` uses atomic loads, or state of its own thread. */
+/**
+ * A poll for a waiter that does not spin for long: `hasWork` uses atomic loads, or state of its own
+ * thread.
+ */
 export class OrderedPoll implements Poll {
   readonly #hasWork: () => boolean;
 

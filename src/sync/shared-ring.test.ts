@@ -29,7 +29,7 @@ describe('the header', () => {
     ['more elements than the page has room for', 8, 505],
     ['a single element', 8, 1],
   ] as const) {
-    test(`${what} makes it no ring`, () => {
+    test(`${what} makes the page an invalid ring`, () => {
       const page = createRingPage(8);
       new DataView(page.buffer).setUint32(offset, value, true);
       assert.equal(ringElements(page, 8), 0);
@@ -51,7 +51,7 @@ describe('a ring', () => {
     }
   });
 
-  test('holds one less than it has elements', () => {
+  test('with N elements holds at most N - 1', () => {
     const { ring } = make(8, 4);
     for (let i = 0; i < 3; i++) assert.equal(ring.put(Int32Array.of(i, 0)), RingResult.DONE);
     assert.equal(ring.isFull, true);
@@ -67,7 +67,7 @@ describe('a ring', () => {
     ['a tail beyond the data', TAIL, 0x7fff_fff8],
     ['a tail between elements', TAIL, 1],
   ] as const) {
-    test(`${what} is corrupt: nothing is put or taken, and it counts as empty`, () => {
+    test(`${what} is corrupt: put and take do nothing, and the ring counts as empty`, () => {
       const { ring, words } = make(8, 4);
       ring.put(Int32Array.of(1, 0));
       words[word] = offset;

@@ -1,16 +1,21 @@
 /**
- * SharedRing: ACRN's `shared_buf`, a ring of equal elements in one page that the hypervisor fills and the Service VM
- * empties: asynchronous kicks and VM events. Its page is writable for ACRN userspace, so both sides take the geometry
- * from the set-up and believe nothing of the page but the two offsets, after a look at each.
+ * SharedRing: ACRN's `shared_buf`, a ring of equal elements in one page. The hypervisor produces
+ * asynchronous kicks and VM events, and the Service VM consumes them.
  *
- * One producer at a time, one consumer. Full means that one element stays unused, so that head = tail means empty.
+ * Threads: one producer at a time, one consumer.
  *
- * Ordering: the producer loads the head, stores the element, then stores the tail. The consumer loads the
- * tail, reads the element, then stores the head. Offsets are atomic, elements plain: the store of an offset
- * releases the accesses before it, and the load of it by the other side acquires them.
+ * ACRN userspace can write the page. So both sides take the geometry from the set-up, and read only
+ * the two offsets from the page, validating each. A full ring leaves one element unused, because
+ * head = tail means empty.
  *
- * Source: ACRN's `sbuf.h`: magic u64 at 0, element count and size u32 at 8 and 12, head and tail u32 at 16 and 20 as byte
- * offsets into the data, which begins at 64; flags at 24, overrun count at 32, data size at 36.
+ * Ordering: the producer loads the head, stores the element, then stores the tail. The consumer
+ * loads the tail, reads the element, then stores the head. Offsets are atomic, elements plain: the
+ * store of an offset releases the accesses before it, and the load of it by the other side acquires
+ * them.
+ *
+ * Source: ACRN's `sbuf.h`. Magic u64 at 0, element count and size u32 at 8 and 12. Head and tail
+ * u32 at 16 and 20, as byte offsets into the data, which begins at 64. Flags at 24, overrun count
+ * at 32, data size at 36.
  */
 
 import { PAGE_BYTES } from '../io-request/layout.js';
@@ -18,7 +23,7 @@ import { SharedWords } from './shared-words.js';
 
 export const RING_MAGIC = 0x5aa5_7aa7_1aa1_3aa3n;
 export const RING_HEADER_BYTES = 64;
-/** Bytes that elements have in a page. */
+/** Bytes of a page available for elements. */
 export const RING_DATA_BYTES = PAGE_BYTES - RING_HEADER_BYTES;
 
 const ELEMENT_COUNT = 8;
@@ -30,14 +35,14 @@ const DATA = RING_HEADER_BYTES >> 2;
 
 export const RingResult = {
   DONE: 0,
-  /** Nothing put: full; nothing taken: empty. */
+  /** `put`: the ring is full. `take`: the ring is empty. */
   BUSY: 1,
-  /** An offset in the page is none: somebody wrote there. Nothing was done. */
+  /** An offset in the page is invalid: another writer corrupted it. Nothing was done. */
   CORRUPT: 2,
 } as const;
 export type RingResult = (typeof RingResult)[keyof typeof RingResult];
 
-/** A page as its owner sets it up: zero but for the header. */
+/** A page as its owner sets it up: the header, and zeros. */
 export function createRingPage(elementBytes: number, page: Uint8Array = new Uint8Array(PAGE_BYTES)): Uint8Array {
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
   const count = Math.floor(RING_DATA_BYTES / elementBytes);
@@ -49,7 +54,7 @@ export function createRingPage(elementBytes: number, page: Uint8Array = new Uint
   return page;
 }
 
-/** How many elements a page says it has; 0 when it is not a ring of such elements, or one that does not fit. */
+/** Element count in the header. Returns 0 if the header is invalid or of another element size. */
 export function ringElements(page: Uint8Array, elementBytes: number): number {
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
   const count = view.getUint32(ELEMENT_COUNT, true);
@@ -66,21 +71,21 @@ export class SharedRing {
   readonly #elementBytes: number;
   readonly #bytes: number;
 
-  /** `elements` is what was agreed when the ring was set up. */
+  /** `elements` is the element count from the set-up. */
   constructor(page: SharedArrayBuffer, elementBytes: number, elements: number) {
     this.#words = new SharedWords(page);
     this.#elementBytes = elementBytes;
     this.#bytes = elements * elementBytes;
   }
 
-  /** Nothing to take; a corrupt ring counts as empty. */
+  /** A corrupt ring counts as empty. */
   get isEmpty(): boolean {
     const head = this.#words.load(HEAD);
     const tail = this.#words.load(TAIL);
     return head === tail || !this.#isOffset(head) || !this.#isOffset(tail);
   }
 
-  /** Where the next element goes; changes with each `put`. */
+  /** Byte offset of the next element to put. */
   get tail(): number {
     return this.#words.load(TAIL);
   }
@@ -89,7 +94,7 @@ export class SharedRing {
     return this.#isOffset(this.tail) && this.#next(this.tail) === this.#words.load(HEAD);
   }
 
-  /** The producer's side: the element's int32 words. */
+  /** Producer side. `element` holds the element's int32 words. */
   put(element: Int32Array): RingResult {
     const words = this.#words;
     const tail = words.load(TAIL);
@@ -103,7 +108,7 @@ export class SharedRing {
     return RingResult.DONE;
   }
 
-  /** The consumer's side. */
+  /** Consumer side. */
   take(element: Int32Array): RingResult {
     const words = this.#words;
     const head = words.load(HEAD);

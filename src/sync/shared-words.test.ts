@@ -17,7 +17,7 @@ test('new words are 0, and two views of the same buffer see the same words', () 
   assert.equal(words.loadRelaxed(2), 9);
 });
 
-test('add, or, and, exchange give the value before', () => {
+test('add, or, and, exchange return the previous value', () => {
   const words = new SharedWords(1);
   assert.equal(words.add(0, 5), 0);
   assert.equal(words.or(0, 8), 5);

@@ -1,18 +1,18 @@
 /**
- * SharedWords: 32-bit words that several threads read and write, outside of the page.
+ * SharedWords: 32-bit words outside of the page that several threads read and write.
  *
- * Slot, Doorbell and this class are the only three that name `Atomics`: whoever reviews the concurrency of upcall
- * reads those three files.
+ * Only Slot, Doorbell and this class use `Atomics`, so a review of upcall's concurrency needs only
+ * these three files.
  *
- * Ordering: all operations are sequentially consistent except `loadRelaxed` and `storeRelaxed`. What a
- * thread stored relaxed is visible to one that loads an atomic store which came after it. A relaxed load
- * orders nothing: it may only say whether an atomic one is worth its cost, or read what an atomic load
- * before it has made visible.
+ * Ordering: all operations are sequentially consistent except `loadRelaxed` and `storeRelaxed`.
+ * An atomic store publishes the relaxed stores before it to a thread that loads it atomically.
+ * A relaxed load orders nothing. It may be a hint whether an atomic load is worth its cost, or read
+ * data that an earlier atomic load acquired.
  */
 
 /**
- * Bytes at the end that nobody uses: small buffers lie close together in memory, and a word that one thread writes must not
- * share a cache line (64 or 128 bytes) with one that another thread reads all the time.
+ * Unused bytes at the end. Small buffers lie close together in memory, and a word that one thread
+ * writes must not share a cache line (64 or 128 bytes) with one that another thread polls.
  */
 export const LINES_APART = 128;
 
@@ -20,13 +20,13 @@ export class SharedWords {
   readonly buffer: SharedArrayBuffer;
   readonly #words: Int32Array<SharedArrayBuffer>;
 
-  /** `count` new words, all 0, or a view of words that another thread made. */
+  /** The number of new words, which are 0, or the buffer of words to view. */
   constructor(source: number | SharedArrayBuffer) {
     this.buffer = typeof source === 'number' ? new SharedArrayBuffer(source * 4 + LINES_APART) : source;
     this.#words = new Int32Array(this.buffer);
   }
 
-  /** A few more than were asked for, see LINES_APART; those stay 0. */
+  /** Includes the padding of LINES_APART bytes, which stays 0. */
   get length(): number {
     return this.#words.length;
   }
@@ -35,12 +35,12 @@ export class SharedWords {
     return Atomics.load(this.#words, index);
   }
 
-  /** A look without ordering: for words that only say whether a real look is worth it. */
+  /** Plain load, for hints and for data that an atomic load acquired. */
   loadRelaxed(index: number): number {
     return this.#words[index] as number;
   }
 
-  /** A write without ordering: for words that only one thread writes and nobody waits for (counters). */
+  /** Plain store, for words with one writer that no thread waits for (counters). */
   storeRelaxed(index: number, value: number): void {
     this.#words[index] = value;
   }
@@ -65,7 +65,7 @@ export class SharedWords {
     return Atomics.exchange(this.#words, index, value);
   }
 
-  /** True when the word was `from` and now is `to`. */
+  /** Compare-and-exchange. Returns whether the word was `from` and is now `to`. */
   move(index: number, from: number, to: number): boolean {
     return Atomics.compareExchange(this.#words, index, from, to) === from;
   }
