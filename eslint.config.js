@@ -4,12 +4,18 @@ import tseslint from 'typescript-eslint';
 const WRAPPED = [
   'bench',
   'scripts',
+  'src/acrn-hsm',
   'src/cli',
+  'src/conformance',
   'src/dashboard',
   'src/debugging',
+  'src/device-model',
   'src/exploration',
   'src/fault-injection',
   'src/fuzzing',
+  'src/host',
+  'src/trace',
+  'src/vm',
 ];
 const COMMENT_COLUMNS = 100;
 /** A comment behind code may use the line that Prettier leaves. */

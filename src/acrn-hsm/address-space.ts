@@ -3,9 +3,10 @@
  * a 64-bit address in it, and an unmapped one is −EFAULT. A program that embeds the interface
  * brings its own. MappedMemory is one made of byte arrays.
  *
- * Ordering: the bytes are a process's memory, read and written by its calls in the thread that makes them.
- * What another thread shares of it has an order of its own: a page of slots by each slot's state, a ring by
- * its offsets (sync/shared-ring.ts), the RAM as in hypervisor/guest-memory.ts.
+ * Ordering: the bytes are a process's memory, read and written by its calls in the thread that
+ * makes them. What another thread shares of it has an order of its own: a page of slots by each
+ * slot's state, a ring by its offsets (sync/shared-ring.ts), the RAM as in
+ * hypervisor/guest-memory.ts.
  */
 
 /** Mappings of one address space. */

@@ -45,11 +45,11 @@ for (const [name, text, message] of [
   ['empty.mjs', '', /empty\.mjs has no default export$/],
   ['syntax.mjs', 'export default {', /syntax\.mjs cannot be loaded: /],
   ['import.mjs', "import 'no-such-package';", /import\.mjs cannot be loaded: .*no-such-package/],
-  ['number.mjs', 'export default 7;', /its default export gives no hypervisor$/],
-  ['nothing.mjs', 'export default () => undefined;', /its default export gives no hypervisor$/],
-  ['other.mjs', 'export default class { name = "x"; available() {} }', /gives a hypervisor without createVm\(\)$/],
-  ['nameless.mjs', 'export default { available() {}, createVm() {} };', /gives a hypervisor without a name$/],
-  ['mute.mjs', 'export default { name: "x", createVm() {} };', /gives a hypervisor without available\(\)$/],
+  ['number.mjs', 'export default 7;', /its default export is not a hypervisor and does not create one$/],
+  ['nothing.mjs', 'export default () => undefined;', /its default export is not a hypervisor and does not create one$/],
+  ['other.mjs', 'export default class { name = "x"; available() {} }', /creates a hypervisor without createVm\(\)$/],
+  ['nameless.mjs', 'export default { available() {}, createVm() {} };', /creates a hypervisor without a name$/],
+  ['mute.mjs', 'export default { name: "x", createVm() {} };', /creates a hypervisor without available\(\)$/],
   ['throws.mjs', 'export default class { constructor() { throw new Error("no chip"); } }', /failed: no chip$/],
   ['rejects.mjs', 'export default () => Promise.reject("no chip");', /failed: no chip$/],
 ] as const)
@@ -72,7 +72,9 @@ test('a module that does not run here says why, and one that cannot say is refus
     message: /absent\.mjs cannot be used: no chip/,
     remedy: 'Buy one',
   });
-  await assert.rejects(choose('vague.mjs', 'undefined'), { message: /available\(\) resolved to neither yes nor no/ });
+  await assert.rejects(choose('vague.mjs', 'undefined'), {
+    message: /available\(\) resolved to a value without a boolean "available"/,
+  });
   await assert.rejects(choose('fails.mjs', '{ throw new Error("bad bus"); }'), {
     message: /available\(\) failed: bad bus/,
   });

@@ -1,6 +1,6 @@
 /**
- * Hypervisor modules: `--hypervisor FILE`, a JavaScript or TypeScript file that exports as default
- * a class of hypervisors, a function that returns one, or one.
+ * Hypervisor modules: the files of `--hypervisor FILE`. The default export of such a JavaScript or
+ * TypeScript file is a hypervisor, its class, or a function that returns one.
  */
 
 import { existsSync } from 'node:fs';
@@ -15,14 +15,14 @@ const EXPORT_ONE =
   'Export as default a class with a name, available() and createVm(…), or a function that returns such a hypervisor; see docs/write-a-hypervisor.md';
 
 /**
- * Whether `name` is a file and not the name of a hypervisor: names have neither dots nor slashes.
+ * Whether `name` is a file and not the name of a hypervisor. Names have no dots and no slashes.
  */
 export function isModuleName(name: string): boolean {
   return /[./\\]/.test(name);
 }
 
 /**
- * Loads the hypervisor of a module; relative paths are from the working directory. Throws
+ * Loads the hypervisor of a module. Relative paths start at the working directory. Throws
  * HYPERVISOR_MODULE_INVALID.
  */
 export async function loadHypervisor(file: string): Promise<Hypervisor> {
@@ -42,7 +42,7 @@ export async function loadHypervisor(file: string): Promise<Hypervisor> {
   if (given === undefined) throw invalid(`hypervisor module ${file} has no default export`, EXPORT_ONE);
   let hypervisor: unknown;
   try {
-    hypervisor = await created(given);
+    hypervisor = await instantiate(given);
   } catch (error) {
     throw invalid(
       `hypervisor module ${file}: creating the hypervisor failed: ${errorText(error).message}`,
@@ -50,29 +50,29 @@ export async function loadHypervisor(file: string): Promise<Hypervisor> {
       error,
     );
   }
-  const lack = whatLacks(hypervisor);
-  if (lack !== undefined) throw invalid(`hypervisor module ${file}: its default export ${lack}`, EXPORT_ONE);
+  const problem = missingMember(hypervisor);
+  if (problem !== undefined) throw invalid(`hypervisor module ${file}: its default export ${problem}`, EXPORT_ONE);
   return hypervisor as Hypervisor;
 }
 
-function created(given: unknown): unknown {
+function instantiate(given: unknown): unknown {
   if (typeof given !== 'function') return given;
   const isClass = /^class\b/.test(Function.prototype.toString.call(given));
   return isClass ? Reflect.construct(given, []) : Reflect.apply(given, undefined, []);
 }
 
-/** What makes `value` no hypervisor, or undefined. */
-function whatLacks(value: unknown): string | undefined {
-  if (typeof value !== 'object' || value === null) return 'gives no hypervisor';
+/** The reason why `value` is not a hypervisor, or undefined. */
+function missingMember(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return 'is not a hypervisor and does not create one';
   const { name, available, createVm } = value as Partial<Record<keyof Hypervisor, unknown>>;
-  if (typeof name !== 'string') return 'gives a hypervisor without a name';
-  if (typeof available !== 'function') return 'gives a hypervisor without available()';
-  return typeof createVm === 'function' ? undefined : 'gives a hypervisor without createVm()';
+  if (typeof name !== 'string') return 'is or creates a hypervisor without a name';
+  if (typeof available !== 'function') return 'is or creates a hypervisor without available()';
+  return typeof createVm === 'function' ? undefined : 'is or creates a hypervisor without createVm()';
 }
 
 /**
- * What the module's own `available` says. Throws HYPERVISOR_MODULE_INVALID if it fails or says
- * nothing.
+ * The result of the module's own `available`. Throws HYPERVISOR_MODULE_INVALID if it fails or if
+ * the result is invalid.
  */
 export async function moduleAvailability(file: string, hypervisor: Hypervisor): Promise<Availability> {
   let state: unknown;
@@ -88,7 +88,7 @@ export async function moduleAvailability(file: string, hypervisor: Hypervisor): 
   const { available } = (state ?? {}) as Partial<Record<keyof Availability, unknown>>;
   if (typeof available === 'boolean') return state as Availability;
   throw invalid(
-    `hypervisor module ${file}: available() resolved to neither yes nor no`,
+    `hypervisor module ${file}: available() resolved to a value without a boolean "available"`,
     'Resolve to { available: true, detail } or { available: false, reason, remedy }',
   );
 }

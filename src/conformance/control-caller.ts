@@ -1,6 +1,6 @@
 /**
- * ControlCaller: a process that uses the control interface, as short as a test wants it: structures
- * by field names.
+ * ControlCaller: a process that uses the control interface, with structures by field names, for
+ * tests.
  */
 
 import { HsmDevice, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
@@ -24,17 +24,17 @@ export class ControlCaller {
   readonly hypervisor = new HandDrivenHypervisor();
   readonly memory = new MappedMemory();
   readonly descriptors = new LocalEventTable();
-  /** What its VMs reported, but for their end. */
+  /** Events of its VMs, except for their end. */
   readonly events: UserVmEvent[] = [];
   readonly serviceVm: ServiceVm;
   readonly device: HsmDevice;
   readonly file: HsmFile;
-  /** Where the page is that CREATE_VM gets. */
+  /** Address of the page for CREATE_VM. */
   readonly page: bigint;
 
   constructor({ hypervisor, ...options }: HsmDeviceOptions & { readonly hypervisor?: Hypervisor } = {}) {
     this.serviceVm = new ServiceVm(hypervisor ?? this.hypervisor);
-    // Every pass is made by the test.
+    // The test makes every pass.
     this.serviceVm.module.worker.pause();
     this.device = new HsmDevice(this.serviceVm, {
       memoryBytes: MEMORY_BYTES,
@@ -100,8 +100,8 @@ export class ControlCaller {
   }
 
   /**
-   * vCPU `vcpu` of the newest VM makes a port request; the worker then makes a pass. False when its
-   * slot is not FREE.
+   * vCPU `vcpu` of the newest VM makes a port request, and the worker makes a pass. Returns false
+   * if the slot is not FREE.
    */
   port(vcpu: number, direction: number, port: number, size: number, value = 0): boolean {
     return this.#request(vcpu, 0, direction, port, size, value, 0);

@@ -1,7 +1,7 @@
 /**
- * The ioctls as a conformance script writes them: `ioctl NAME FIELD=VALUE …` with the names of
- * `linux/acrn.h`, in lower case and with hyphens. What follows a name is the structure's fields,
- * all others 0, or one number: the argument itself.
+ * The ioctls of a conformance script: `ioctl NAME FIELD=VALUE …`, with the names of `linux/acrn.h`
+ * in lower case and with hyphens. The structure's missing fields are 0. One number in place of the
+ * fields is the argument itself.
  */
 
 import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
@@ -60,11 +60,11 @@ const LAYOUTS: ReadonlyMap<number, StructLayout> = new Map<number, StructLayout>
 
 export interface IoctlCall {
   readonly code: number;
-  /** A structure, for the process's memory; or what stands in the argument's register. */
+  /** A structure for the process's memory, or the value of the argument's register. */
   readonly argument: Uint8Array | bigint;
 }
 
-/** The words after `ioctl`. CREATE_VM's `ioreq_buf` is `page` unless the script says otherwise. */
+/** The words after `ioctl`. CREATE_VM's `ioreq_buf` is `page` by default. */
 export function ioctlCall(words: ScriptWords, page: bigint): IoctlCall {
   const code = codeOf(words);
   const layout = LAYOUTS.get(code);

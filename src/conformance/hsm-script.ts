@@ -1,7 +1,8 @@
 /**
- * HsmScript: this project's HSM under the commands of a script, in one thread. conformance/driver
- * has the answers of Linux' own driver to the same commands. conformance/README.md has the commands
- * and the format of the output.
+ * HsmScript: runs the commands of a script against this project's HSM, in one thread.
+ *
+ * conformance/driver has the answers of Linux's own driver to the same commands.
+ * conformance/README.md has the commands and the format of the output.
  *
  * A script that begins with `vm` creates bare VMs. One that begins with `ioctl` or `user` is a
  * process with an open control file. All other commands are the same for both.
@@ -24,8 +25,8 @@ export class HsmScript {
   #world: ScriptWorld | undefined;
 
   /**
-   * Undefined for an empty line or a comment. Rejects with UpcallError if the line is not a
-   * command.
+   * Resolves to undefined for an empty line or a comment. Rejects with UpcallError if the line is
+   * not a command.
    */
   async command(line: string): Promise<ScriptAnswer | undefined> {
     const words = new ScriptWords(line);

@@ -12,7 +12,7 @@ const WORD = 0xffff_ffffn;
 
 /** HandlerMode: what a client's handler does with a request. */
 export type HandlerMode =
-  /** A read gives the request's address. */
+  /** A read returns the request's address. */
   | { readonly kind: 'address' }
   | { readonly kind: 'value'; readonly value: bigint }
   /** The handler returns −errno and the request stays. */

@@ -1,4 +1,4 @@
-/** QuotedTests: checks pages of docs/ that name tests as evidence against the tests. */
+/** QuotedTests: checks that the files and tests quoted in docs/ exist. */
 
 import { existsSync, readFileSync } from 'node:fs';
 
@@ -29,7 +29,7 @@ export function quotedIn(line: string): Quoted {
   return { missing, files, names };
 }
 
-/** Quotes and line breaks as a source file may write them. */
+/** Replaces the variants of quotes in a source file. */
 function plain(text: string): string {
   return text.replaceAll('’', "'").replaceAll("\\'", "'");
 }

@@ -8,7 +8,7 @@ export type ScriptEvent =
   | { readonly notify: readonly [vm: number, vcpu: number] }
   | { readonly sleep: number }
   | { readonly log: UserVmEvent['kind'] | 'bad-range' }
-  // The rest only where a script uses the control interface.
+  // The following only if a script uses the control interface.
   | { readonly signal: number }
   | { readonly msi: readonly [address: string, data: string] }
   | { readonly line: readonly [gsi: number, operation: number] }

@@ -60,7 +60,7 @@ export class ScriptWords {
     return found;
   }
 
-  /** After the last word that the command takes. */
+  /** Throws if words are left after the last one of the command. */
   end(): void {
     if (this.hasMore) throw this.error(`"${String(this.#words[this.#at])}" is too much`);
   }

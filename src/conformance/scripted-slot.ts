@@ -1,5 +1,5 @@
 /**
- * What a script does to a slot for the hypervisor and ACRN userspace: fill it, write a result,
+ * Slot operations of a script for the hypervisor and ACRN userspace: fill a slot, write a result,
  * print it.
  */
 
@@ -22,7 +22,7 @@ export interface ScriptedRequest {
   readonly polling: boolean;
 }
 
-/** Returns false if the slot is not FREE, and leaves it alone. */
+/** Returns false, without a change, if the slot is not FREE. */
 export function putRequest(buffer: SharedBuffer, index: number, request: ScriptedRequest): boolean {
   const slot = buffer.slot(index);
   if (slot.state !== IoRequestState.FREE) return false;

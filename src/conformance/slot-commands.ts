@@ -35,7 +35,7 @@ export function slotCommand(
     case 'complete': {
       const vcpu = words.integer('a vCPU', 0, MAX_U32);
       words.end();
-      // The driver hands its u32 on as a u16.
+      // The driver passes its u32 on as a u16.
       return requests.finishDefault(vcpu & 0xffff);
     }
     case 'free': {

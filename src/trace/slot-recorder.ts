@@ -6,8 +6,8 @@
  * Threads: one for each slot in each thread that moves slots, see MoveRecorder.
  *
  * Work between a move and the next one of the same side delays the guest. Work right after PENDING
- * or COMPLETE delays no thread, because the other side is busy and this one would only wait. So these
- * two entries are written after their moves, with the request, the value and a reading of the
+ * or COMPLETE delays no thread, because the other side is busy and this one would only wait. So
+ * these two entries are written after their moves, with the request, the value and a reading of the
  * clock, which is the most expensive part. PROCESSING and FREE are on the request's way: they take
  * two or three words, and a time only in a part of the requests (timestamp-sampling.ts,
  * docs/decisions/0010, 0012).

@@ -77,8 +77,8 @@ export function checkUserVmOptions(options: UserVmOptions): {
 }
 
 /**
- * Returns the spin time in microseconds, undefined for adaptive. Throws OPTION_INVALID, also for the
- * option's former name.
+ * Returns the spin time in microseconds, undefined for adaptive. Throws OPTION_INVALID, also for
+ * the option's former name.
  */
 export function checkSpinUs(options: { readonly spinUs?: number }): number | undefined {
   if ('lookUs' in options)

@@ -72,7 +72,8 @@ test('a device in a thread of its own is looked at without an effect on what the
     void vm.ended.then(() => (isOver = true));
     while (!isOver) {
       const seen = await valuesOf(vm, client);
-      // Once the VM has ended the answer comes at once. The loop must still let the end be reported.
+      // Once the VM has ended the answer comes at once. The loop must still let the end be
+      // reported.
       await new Promise((resolve) => setImmediate(resolve));
       if (seen === 'no answer') continue;
       assert.deepEqual(seen.slice(1), [undefined, undefined], 'one cannot be read, the other cannot be peeked');

@@ -85,7 +85,8 @@ const set = (value: number): number[] => [0xb8, ...imm32(value)]; // mov eax, va
 const store8 = (address: number): number[] => [0xa2, ...imm32(address)]; // mov [address], al
 const store16 = (address: number): number[] => [0x66, 0xa3, ...imm32(address)]; // mov [address], ax
 const store32 = (address: number): number[] => [0xa3, ...imm32(address)]; // mov [address], eax
-const report = (address: number): number[] => [0xa1, ...imm32(address), 0xe7, REPORT_PORT]; // mov eax, [address]; out port, eax
+// mov eax, [address] and out port, eax
+const report = (address: number): number[] => [0xa1, ...imm32(address), 0xe7, REPORT_PORT];
 
 test('a guest’s stores to a protected page are requests, and all other accesses go on as before', async () => {
   const image = Uint8Array.from([

@@ -14,8 +14,8 @@ export function limitOf({ limitMs = DEFAULT_LIMIT_MS }: HypervisorUnderTest): nu
 }
 
 /**
- * A hypervisor that can run these programs here. Throws CannotDo with the reason if there is no
- * such one.
+ * Returns a hypervisor that can run these programs here. Throws CannotDo with the reason if there
+ * is none.
  */
 export async function hypervisorFor(
   under: HypervisorUnderTest,

@@ -3,7 +3,7 @@
  * runner and in a browser.
  */
 
-/** A hypervisor did something else than it should. */
+/** A hypervisor behaved differently from what the suite expects. */
 export class ConformanceError extends Error {
   override readonly name = 'ConformanceError';
 }

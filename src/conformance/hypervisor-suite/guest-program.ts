@@ -40,9 +40,9 @@ export interface MemoryStore {
 }
 
 /**
- * One instruction that loads and stores. `add` stores what it loaded plus `value`, cut to the size;
- * it gives the guest no value that it could report. `exchange` stores `value`, and the guest has
- * read what was there.
+ * One instruction that loads and stores. `add` stores the loaded value plus `value`, cut to the
+ * size, and gives the guest no value to report. `exchange` stores `value`, and the guest has read
+ * the old value.
  */
 export interface ReadModifyWrite {
   readonly op: 'add' | 'exchange';
@@ -64,7 +64,7 @@ export type StringWrite = { readonly size: AccessSize; readonly values: readonly
 );
 
 /**
- * Halted until interrupt line `line`, 3 to 15 but 9, is raised. A line that was raised since the
+ * Halts until interrupt line `line` (3 to 15, not 9) is raised. A line that was raised since the
  * last `wait` for it does not halt the guest. vCPU 0 only. A case makes an access before its first
  * `wait`, which shows that the guest has set up its controllers, and lowers the line before the
  * next `wait` for it.
@@ -83,7 +83,7 @@ export type GuestStep =
   PortAccess | PortStore | MemoryLoad | MemoryStore | ReadModifyWrite | StringRead | StringWrite | Wait | ShutDown;
 
 /**
- * After its last step a guest halts with interrupts off, or begins again if it is to run `forever`.
+ * After its last step a guest halts with interrupts off, or begins again if `forever` is set.
  */
 export interface GuestProgram {
   readonly steps: readonly GuestStep[];

@@ -1,6 +1,6 @@
 /**
- * HypervisorUnderTest: what the suite has to be given of a hypervisor: how it is created, and how
- * its guests get their programs. `x86Guests` is the second half of that for hypervisors whose
+ * HypervisorUnderTest: what the suite needs of a hypervisor: how it is created, and how its guests
+ * get their programs. `x86Guests` is the second half of that for hypervisors whose
  * guests are x86 machine code.
  */
 
@@ -30,8 +30,8 @@ export interface HypervisorUnderTest extends GuestLoader {
   /** vCPUs that a VM can have. More must be refused with VM_LIMIT. Default: 16. */
   readonly maxVcpus?: number;
   /**
-   * Whether the hypervisor may be unavailable here, so that every case is skipped: it needs what not
-   * every machine has. Default: false, and a hypervisor that is not available fails.
+   * Whether the hypervisor may be unavailable here, for example for lack of hardware. Every case is
+   * then skipped. Default: false, and a hypervisor that is not available fails.
    */
   readonly mayBeAbsent?: boolean;
   /**

@@ -1,5 +1,6 @@
 /**
- * Hypervisors that are broken on purpose: for each, the case of the suite that fails and its message.
+ * Hypervisors that are broken on purpose: for each, the case of the suite that fails and its
+ * message.
  */
 
 import assert from 'node:assert/strict';

@@ -5,9 +5,8 @@
  *     import { test } from 'node:test';
  *     runHypervisorSuite({ name: 'mine', create: () => new MyHypervisor(), ...x86Guests }, test);
  *
- * Expectations are checked in the shared page, where the Service VM sees them: which requests a
- * guest makes, in which order, with which address, size and value; and what it reports of the
- * values that it read.
+ * Expectations are checked in the shared page, as the Service VM sees them: the requests of a
+ * guest, their order, addresses, sizes and values. The guest reports the values that it read.
  */
 
 import { ACCESS_CASES } from './cases/accesses.js';
@@ -50,7 +49,7 @@ export function hypervisorSuite(under: HypervisorUnderTest): HypervisorCase[] {
   return CASES.map((one) => ({ name: one.name, run: () => outcome(under, one) }));
 }
 
-/** Registers a test; `test` of node:test is one, and so is Vitest's. */
+/** A function that registers a test, for example `test` of node:test or Vitest. */
 export type RegisterTest = (name: string, run: (context: { skip(reason?: string): void }) => Promise<void>) => unknown;
 
 /**

@@ -1,7 +1,8 @@
 /**
- * TestedVm: one VM of a hypervisor under test, with the suite in the place of the Service VM: it
- * waits for the upcall, reads the slots, completes requests and makes the hypercalls. So a case
- * decides when each of these happens.
+ * TestedVm: one VM of a hypervisor under test.
+ *
+ * The suite takes the place of the Service VM: it waits for the upcall, reads the slots, completes
+ * requests and makes the hypercalls. So a case decides when each of these happens.
  */
 
 import type { Hypercalls } from '../../hypervisor/hypercalls.js';
@@ -86,7 +87,7 @@ export class TestedVm {
     return tested;
   }
 
-  /** Creates a VM, lets `work` have it, and ends it whatever `work` did. */
+  /** Creates a VM, passes it to `work`, and ends it even if `work` failed. */
   static async run(
     under: HypervisorUnderTest,
     programs: readonly GuestProgram[],
@@ -163,7 +164,7 @@ export class TestedVm {
   }
 
   /**
-   * The same for several vCPUs at once, in whatever order they come: `exchanges[n]` are those of
+   * The same for several vCPUs at once, in any order between them. `exchanges[n]` are those of
    * vCPU n.
    */
   async exchangeAll(exchanges: readonly (readonly Exchange[])[]): Promise<void> {
@@ -206,7 +207,7 @@ export class TestedVm {
     equal(requestText(slot), before, `the request ${what}`);
   }
 
-  /** Raises a line; it stays high. */
+  /** Raises a line, which stays high. */
   raise(line: number): void {
     equal(this.vm.setIrqLine(line, IrqLineOperation.HIGH), 0, 'setIrqLine');
   }
@@ -238,7 +239,7 @@ export class TestedVm {
   }
 
   /**
-   * Pauses and destroys the VM, unless a case has done so. The hypervisor must not have failed
+   * Pauses and destroys the VM, unless a case has done so. Fails if the hypervisor has failed
    * meanwhile.
    */
   async close(): Promise<void> {

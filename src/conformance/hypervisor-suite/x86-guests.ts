@@ -1,7 +1,8 @@
 /**
- * x86Guests: the suite's guests for hypervisors that execute x86 code: flat 32-bit code, which is
- * assembled from the same steps that other hypervisors play. The guest's interrupt controllers are
- * two 8259s, which are the hypervisor's own.
+ * x86Guests: the suite's guests for hypervisors that execute x86 code.
+ *
+ * The code is flat 32-bit code, assembled from the same steps that other hypervisors play. The
+ * guest's interrupt controllers are two 8259s, which the hypervisor emulates.
  *
  * Each vCPU has 32 KiB from 64 KiB on: code, what it has read (8 bytes a value), constants and
  * scratch memory, variables, the interrupt table and the stack. Before each access the guest notes
@@ -118,7 +119,7 @@ class X86Guest {
     return handlers;
   }
 
-  /** Vectors from 0x20 on, edges, nothing masked; interrupts on. */
+  /** Vectors from 0x20 on, edge-triggered, nothing masked, interrupts on. */
   #initialise8259s(): void {
     const out = (port: number, value: number): void => this.#code.emit(0xb0, value, 0xe6, port); // mov al; out
     for (const [port, vector, cascade] of [

@@ -1,4 +1,4 @@
-/** Resources: what this process holds when every VM has been destroyed. */
+/** Resources: the threads, descriptors and memory of this process after every VM was destroyed. */
 
 import { readdirSync } from 'node:fs';
 import { setFlagsFromString } from 'node:v8';
@@ -8,7 +8,7 @@ export interface Resources {
   /** Undefined on an operating system without /proc. */
   readonly threads: number | undefined;
   readonly descriptors: number | undefined;
-  /** After a garbage collection. */
+  /** In bytes, after a garbage collection. */
   readonly heapMiB: number;
   /** Shared buffers and other memory outside of the heap. */
   readonly externalMiB: number;

@@ -1,8 +1,9 @@
 /**
- * SoakDevice: the device of the soak. The value of a read has the device, the round and the offset,
- * so that a wrong or late answer is found by its value. At an access that the soak chooses, the
- * device has the fault that the soak chooses. It is a device module: it runs in a thread of its own
- * or in the Service VM's.
+ * SoakDevice: the device of the soak test.
+ *
+ * The value of a read contains the device, the round and the offset, so that a wrong or late answer
+ * is found by its value. The soak chooses a fault and the access at which it strikes. The device is
+ * a device module: it runs in a thread of its own or in the Service VM's.
  */
 
 import type { Device } from '../../device-model/device.js';
@@ -11,7 +12,7 @@ import { SharedWords } from '../../sync/shared-words.js';
 
 export const SoakFault = {
   NONE: 0,
-  /** The access throws; the device goes on. */
+  /** The access throws, and the device goes on. */
   THROW: 1,
   /** The answer comes a little later. */
   PROMISE: 2,
@@ -41,7 +42,7 @@ export interface SoakDeviceOptions {
 const BLOCK_MS = 2;
 const LATER_MS = 1;
 
-/** What device `id` answers in `round` at `offset`: never all ones. */
+/** The answer of device `id` in `round` at `offset`. Never all ones. */
 export function soakValue(id: number, round: number, offset: number): number {
   return ((id << 24) | ((round & 0xff) << 16) | offset) >>> 0;
 }

@@ -40,10 +40,11 @@ const ROUND_LIMIT_MS = 20_000;
 const ALL_ONES = 0xffff_ffff;
 /** Ports of device n: from n * PORTS_PER_DEVICE on. */
 const PORTS_PER_DEVICE = 0x100;
-/** A device is in fault in one of so many rounds. */
+/** A device has a fault in one of this many rounds. */
 const TROUBLE_IN = 4;
 /**
- * Kinds to choose from: 0 is to be pulled; those of SoakFault; those above are to be terminated.
+ * Kinds to choose from: 0 removes the device, those of SoakFault follow, and all others terminate
+ * its thread.
  */
 const LOCAL_FAULTS = SoakFault.BLOCK + 1;
 const THREAD_FAULTS = SoakFault.THROW_OUTSIDE + 3;
@@ -56,9 +57,9 @@ interface Place {
   /** Resolves when its thread has created the device, or has ended. */
   isReady: Promise<void> | undefined;
   detach: (() => void) | undefined;
-  /** In this round. All ones is then an answer, too. */
+  /** Whether it has a fault in this round. All ones is then a valid answer. */
   hasFault: boolean;
-  /** What it was to do in the last round, by itself. */
+  /** Its own fault in the last round. */
   fault: number;
 }
 
@@ -153,8 +154,8 @@ export class SoakVm {
   }
 
   async #make(): Promise<void> {
-    // In every second VM the answers of threads come by way of the Service VM's thread, some of
-    // them late.
+    // In every second VM the answers of threads pass through the Service VM's thread, some of them
+    // late.
     const rules = ['client=soak-* p=0.02: delay=1ms', 'client=soak-* p=0.02: slow=200us'];
     const vm = await this.#serviceVm.createUserVm({
       memoryMiB: 1,
@@ -228,7 +229,8 @@ export class SoakVm {
   }
 
   /**
-   * Resolves to the results of all vCPUs, with the VM paused, or to undefined if they do not come.
+   * Resolves to the results of all vCPUs, with the VM paused. Undefined if they do not come in
+   * time.
    */
   #played(): Promise<ScriptResult[] | undefined> {
     const results = this.#hypervisor.results();
@@ -263,7 +265,7 @@ export class SoakVm {
 }
 
 /**
- * Terminates its thread, but not while it loads its modules: Node would leak the descriptors of the
+ * Terminates its thread, but not while it loads its modules. Node would leak the descriptors of the
  * files that it is reading.
  */
 async function terminate(place: Place, turns: number): Promise<void> {

@@ -1,6 +1,6 @@
 /**
- * The soak: rounds in which vCPU threads read from devices in threads. The devices are terminated,
- * removed, blocked for a while, or throw, at random points. After each round every vCPU has each
+ * The soak test: rounds in which vCPU threads read from devices in threads. At random points the
+ * devices throw, block for a while, are removed or terminated. After each round every vCPU has each
  * answer: that of the right device and round, or all ones where the device had a fault. Threads,
  * open files and heap do not grow over the rounds.
  *

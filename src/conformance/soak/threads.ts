@@ -1,4 +1,7 @@
-/** Threads: all threads that this process starts while this object is open, whether upcall or a test starts them. */
+/**
+ * Threads: all threads that this process starts while this object is open, whether upcall or a test
+ * starts them.
+ */
 
 import type { Worker } from 'node:worker_threads';
 

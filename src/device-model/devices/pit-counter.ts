@@ -222,7 +222,9 @@ export class PitCounter {
     // In modes 1 and 5 a rising gate loads it.
   }
 
-  /** Mode 2 loads a new count at the end of its cycle, mode 3 of its half, both the first at once. */
+  /**
+   * Mode 2 loads a new count at the end of its cycle, mode 3 of its half, both the first at once.
+   */
   #scheduleReload(isFirst: boolean, tick: number): void {
     if (isFirst) {
       this.#loadAt = tick + 1;

@@ -43,8 +43,8 @@ export interface ThreadPlacement {
 }
 
 /**
- * `module` is a `URL` object with a file URL. `options` goes to the device and must survive structured
- * cloning.
+ * `module` is a `URL` object with a file URL. `options` goes to the device and must survive
+ * structured cloning.
  */
 export function inOwnThread(module: { readonly href: string }, options?: unknown): ThreadPlacement {
   return { kind: 'own-thread', module: module.href, options };

@@ -14,8 +14,8 @@ const UART = { name: 'uart16550' };
 const DEFAULT = { name: 'default' };
 
 /**
- * A port write to the UART, an 8-byte MMIO read of vCPU 1 that no client claims, and one that the HSM
- * answers.
+ * A port write to the UART, an 8-byte MMIO read of vCPU 1 that no client claims, and one that the
+ * HSM answers.
  */
 async function someMoves(): Promise<Move[]> {
   const page = new TracedPage();

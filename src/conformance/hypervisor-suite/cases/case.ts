@@ -1,4 +1,4 @@
-/** A case of the suite, and what most cases are made of. */
+/** A case of the suite, and the parts of most cases. */
 
 import type { VmConfig } from '../../../hypervisor/hypervisor.js';
 import type { GuestStep } from '../guest-program.js';
@@ -17,7 +17,7 @@ export const REPORT_PORT = 0x700;
 /** Outside of every hypervisor's RAM and interrupt controllers. */
 export const MMIO = 0xd000_0000;
 
-/** A step of one vCPU's guest, and the requests that it is to make of it. */
+/** Steps of one vCPU's guest, and the requests expected from them. */
 export interface Act {
   readonly steps: readonly GuestStep[];
   readonly requests: readonly Exchange[];
@@ -48,7 +48,7 @@ export function cut(value: number | bigint, size: number): bigint {
   return BigInt.asUintN(8 * size, BigInt(value));
 }
 
-/** `value` with all bits above `size` bytes set: what lies there is not for the guest. */
+/** `value` with all bits above `size` bytes set. The guest must ignore them. */
 export function soiled(value: number | bigint, size: number): bigint {
   return cut(value, size) | (BigInt.asUintN(64, -1n) << BigInt(8 * size));
 }

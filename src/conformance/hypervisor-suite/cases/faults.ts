@@ -1,6 +1,6 @@
 /**
- * Cases of accesses that become no request: the hypervisor answers them itself, or the guest gets a
- * #GP.
+ * Cases of accesses that do not become a request: the hypervisor answers them itself, or the guest
+ * gets a #GP.
  */
 
 import { Direction, IoRequestType } from '../../../io-request/layout.js';

@@ -1,4 +1,4 @@
-/** Cases of interrupts: they wake a halted guest, and never touch a request that is under way. */
+/** Cases of interrupts: they wake a halted guest, and never change a pending request. */
 
 import { IrqLineOperation } from '../../../hypervisor/interrupt-lines.js';
 import { IoRequestState } from '../../../io-request/state.js';

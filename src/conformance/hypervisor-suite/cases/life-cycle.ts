@@ -1,6 +1,6 @@
 /**
- * Cases of the life cycle: what is refused when, and how a vCPU leaves a request that it will get
- * no answer for.
+ * Cases of the life cycle: which hypercalls each state refuses, and how a vCPU leaves a request
+ * that will not be answered.
  */
 
 import { VcpuState, VmState } from '../../../hypervisor/vm-shared-state.js';
@@ -108,7 +108,7 @@ export const LIFE_CYCLE_CASES: readonly CaseDefinition[] = [
       inRequest(under, async (tested) => {
         await tested.pause();
         const reset = tested.reset();
-        // What another process that has the page may write while the reset is under way.
+        // Another process with the page may write this during the reset.
         for (let write = 0; write < HOSTILE_WRITES; write++) {
           tested.slot().fill(IoRequestType.PORT, Direction.READ, 0x550, 0, 1, 0, 0, false);
           await delay(0);
