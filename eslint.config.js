@@ -14,6 +14,9 @@ const WRAPPED = [
   'src/fault-injection',
   'src/fuzzing',
   'src/host',
+  'src/hsm',
+  'src/io-request',
+  'src/sync',
   'src/trace',
   'src/vm',
 ];

@@ -1,9 +1,13 @@
 /**
- * AcrnVmEvents: the hypervisor's words to ACRN userspace about a VM (clock changed, power off, triple fault). They stand in a
- * ring that userspace empties itself; the HSM signals an event when something new is in it.
+ * AcrnVmEvents: hypervisor-to-userspace VM events (clock change, power-off, triple fault). They go
+ * into a ring that ACRN userspace empties. The HSM signals an event when a new element is in it.
  *
- * A triple fault comes from the vCPU's thread, with an upcall. The clock and the power register are devices of the Service
- * VM here: whoever holds them sends, in the Service VM's thread, where no upcall is needed to get to `run`.
+ * Called by: the worker, as side work of a pass; the devices of the clock and of the power
+ * register.
+ * Threads: the Service VM's.
+ *
+ * A triple fault comes from the vCPU's thread, with an upcall. The clock and the power register are
+ * devices of the Service VM here, so `send` calls `run` itself and needs no upcall.
  */
 
 import { RingId, VmEventType, type AsyncIoHypercalls } from '../hypervisor/async-io-hypercalls.js';
@@ -28,7 +32,9 @@ export function decodeAcrnVmEvent(element: Int32Array<ArrayBuffer>): AcrnVmEvent
   return { type: new DataView(bytes.buffer).getUint32(0, true), data: bytes.subarray(4) };
 }
 
-/** RTC_CHG: what the guest's clock showed, in seconds since 1970, and by how much the guest changed it. */
+/**
+ * RTC_CHG: the guest's clock before the change, in seconds since 1970, and the change in seconds.
+ */
 export function rtcChanged(lastTime: number, delta: number): AcrnVmEvent {
   const data = new Uint8Array(DATA_BYTES);
   const view = new DataView(data.buffer);
@@ -43,19 +49,22 @@ export const POWER_OFF: AcrnVmEvent = { type: VmEventType.POWER_OFF, data: new U
 export class AcrnVmEvents implements SideWork {
   readonly #hypercalls: AsyncIoHypercalls;
   #event: EventObject | undefined;
-  /** The ring's tail when the event was signalled last: userspace may take its time. */
+  /** The ring's tail at the last signal: userspace may not have emptied the ring since. */
   #seenTail = 0;
 
   constructor(hypercalls: AsyncIoHypercalls) {
     this.#hypercalls = hypercalls;
   }
 
-  /** Replaces the event that stood before. */
+  /** Replaces an earlier event. */
   setEvent(event: EventObject): void {
     this.#event = event;
   }
 
-  /** False when userspace has set up no ring, or has let it fill up: the event is lost then, as in ACRN. */
+  /**
+   * Returns false if the ring is full or userspace has set up none. Then the event is lost, as in
+   * ACRN.
+   */
   send({ type, data }: AcrnVmEvent): boolean {
     if (!this.#hypercalls.sendEvent(type, data)) return false;
     this.run();

@@ -22,7 +22,7 @@ function mapOf(...clients: (readonly [string, ...AddressRange[]])[]): AddressMap
   return map;
 }
 
-/** The driver's rules in the plainest words: lists, newest first, and u64 arithmetic. */
+/** Reference model of the driver's rules: lists, newest first, and u64 arithmetic. */
 class PlainMap {
   readonly clients: { readonly name: string; readonly ranges: AddressRange[] }[] = [];
 
@@ -43,7 +43,7 @@ describe('which client owns an access', () => {
     assert.equal(find(map, PORT, 0x1000n, 4n), undefined);
   });
 
-  test('of two clients the newest is asked first (vector 6), and of one client’s ranges the newest', () => {
+  test('of two clients the newest wins (vector 6), and of one client’s ranges the newest', () => {
     const map = mapOf(['A', mmio(0x1000, 4)], ['B', mmio(0x1000, 4)]);
     assert.equal(find(map, MMIO, 0x1000n, 4n), 'B');
     assert.deepEqual(map.clients(), ['B', 'A']);
@@ -52,7 +52,7 @@ describe('which client owns an access', () => {
     assert.deepEqual(map.ranges('A').map(describeRange), ['MMIO 0x1000…0x1007', 'MMIO 0x1000…0x1003']);
   });
 
-  test('an access that straddles the newest client’s range goes to an older one that contains it whole', () => {
+  test('an access that straddles the newest client’s range goes to an older client that contains it', () => {
     const map = mapOf(['wide', ports(0x3f0, 0x10)], ['narrow', ports(0x3f8, 2)]);
     assert.equal(find(map, PORT, 0x3f9n, 1n), 'narrow');
     assert.equal(find(map, PORT, 0x3f9n, 2n), 'wide');
@@ -83,7 +83,7 @@ describe('which client owns an access', () => {
     assert.equal(find(map, PORT, 0x500n, 0x1_0000_0001n), undefined);
   });
 
-  test('a client that was taken out, and a range that was, match no longer', () => {
+  test('a removed client and a removed range match no longer', () => {
     const map = mapOf(['A', ports(0x60, 1), ports(0x64, 1)], ['B', ports(0x60, 8)]);
     map.removeClient('B');
     assert.equal(find(map, PORT, 0x60n, 1n), 'A');
@@ -103,11 +103,11 @@ describe('which client owns an access', () => {
     assert.equal(find(map, PORT, 0x60n, 1n), undefined);
   });
 
-  test('a range needs a client that is there', () => {
+  test('a range of an unknown client is refused', () => {
     const map = new AddressMap<string>();
-    assert.equal(map.addRange('nobody', ports(0, 1)), false);
-    assert.deepEqual(map.ranges('nobody'), []);
-    map.removeClient('nobody');
+    assert.equal(map.addRange('unknown', ports(0, 1)), false);
+    assert.deepEqual(map.ranges('unknown'), []);
+    map.removeClient('unknown');
   });
 
   test('agrees with the plain rules on whatever ranges, accesses and removals', () => {
@@ -200,7 +200,7 @@ describe('which client owns an access', () => {
 });
 
 describe('ranges', () => {
-  test('ports and mmio refuse what is no range, with a code and −EINVAL', () => {
+  test('ports and mmio refuse an invalid range, with a code and −EINVAL', () => {
     const bad = [
       () => ports(0xffff, 2),
       () => ports(-1, 1),

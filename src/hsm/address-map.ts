@@ -1,19 +1,25 @@
 /**
- * AddressMap: which client owns an access. The driver's rules, exactly: the newest client is asked first, inside a client
- * its newest range first; a range matches when it is of the access's type and contains the access whole, in u64
- * arithmetic that wraps; the first match wins. PCI, write-protect and unknown types match nothing.
+ * AddressMap: the address ranges of one VM's clients, and the lookup of the client that owns an
+ * access.
  *
- * The ranges lie in one flat list in that order, and an index over it answers at once (range-index.ts). The list itself
- * is walked only for what no device sees: accesses that wrap, lie above 2^44, or contain a whole tiny range.
- * A change is taken over at the next access.
+ * Called by: VmClients.
+ *
+ * The rules are the driver's, exactly. The newest client comes first, and within a client its
+ * newest range. A range matches if it has the access's type and contains the complete access, in
+ * u64 arithmetic that wraps. The first match wins. PCI, write-protect and unknown types never
+ * match.
+ *
+ * The ranges are one flat list in that order, with an index over it (range-index.ts). The list
+ * itself is walked only for rare accesses: those that wrap, lie above 2^44, or span a tiny range. A
+ * change marks the index as stale, and the next access rebuilds it.
  */
 
 import { IoRequestType } from '../io-request/layout.js';
 import { sameRange, type AddressRange } from './address-range.js';
-import { NOBODY, RangeIndex, WALK } from './range-index.js';
+import { NO_RANK, RangeIndex, WALK } from './range-index.js';
 
-/** Ranges that one VM's clients may have in all. */
-export const MAX_RANGES = NOBODY;
+/** Maximum number of ranges of one VM, over all clients. */
+export const MAX_RANGES = NO_RANK;
 
 const PORTS = 0x1_0000;
 const WORD = 0xffff_ffffn;
@@ -29,7 +35,7 @@ export class AddressMap<Client> {
   #entries: Entry<Client>[] = [];
   #owners: Client[] = [];
   #types = new Int32Array(0);
-  /** Unsigned halves of starts and ends: start low, start high, end low, end high for each range. */
+  /** Four unsigned words per range: start low, start high, end low, end high. */
   #bounds = new Uint32Array(0);
   #ports = new RangeIndex([]);
   #mmio = new RangeIndex([]);
@@ -51,7 +57,10 @@ export class AddressMap<Client> {
     return this.#entries.map((entry) => entry.client);
   }
 
-  /** False when the client is not here or the VM's ranges are used up. The same range may be added more than once. */
+  /**
+   * Returns false if the client is unknown or the VM has MAX_RANGES ranges. The same range may be
+   * added more than once.
+   */
   addRange(client: Client, range: AddressRange): boolean {
     const entry = this.#entries.find((candidate) => candidate.client === client);
     if (entry === undefined || this.#rangeCount >= MAX_RANGES) return false;
@@ -61,7 +70,7 @@ export class AddressMap<Client> {
     return true;
   }
 
-  /** Removes the newest equal range; false when there is none. */
+  /** Removes the newest equal range. Returns false if there is none. */
   removeRange(client: Client, range: AddressRange): boolean {
     const ranges = this.#entries.find((entry) => entry.client === client)?.ranges ?? [];
     const index = ranges.findIndex((candidate) => sameRange(candidate, range));
@@ -76,12 +85,12 @@ export class AddressMap<Client> {
     return this.#entries.find((entry) => entry.client === client)?.ranges ?? [];
   }
 
-  /** All arguments are the int32 words of the slot. Undefined: the default client's. */
+  /** Takes the int32 words of the slot. Undefined: no range matches, so the default client's. */
   find(type: number, addressLow: number, addressHigh: number, sizeLow: number, sizeHigh: number): Client | undefined {
     if (type !== IoRequestType.PORT && type !== IoRequestType.MMIO) return undefined;
     const low = addressLow >>> 0;
     const high = addressHigh >>> 0;
-    // The last byte: address + size − 1 modulo 2^64, in halves.
+    // The last byte: address + size − 1 modulo 2^64, as two words.
     const sum = low + (sizeLow >>> 0);
     const borrow = sum === 0 ? -1 : 0;
     const carry = sum > 0x1_0000_0000 ? 1 : 0;
@@ -90,7 +99,7 @@ export class AddressMap<Client> {
     if (this.#isChanged) this.#rebuild();
     const index = type === IoRequestType.PORT ? this.#ports : this.#mmio;
     const rank = index.find(addressLow, addressHigh, lastLow | 0, lastHigh | 0);
-    if (rank !== WALK) return rank === NOBODY ? undefined : this.#owners[rank];
+    if (rank !== WALK) return rank === NO_RANK ? undefined : this.#owners[rank];
     return this.#walk(type, low, high, lastLow, lastHigh);
   }
 

@@ -1,6 +1,7 @@
 /**
- * AddressRange: what a client registers, with an inclusive end as in the driver. At the HSM's level addresses are u64
- * with the driver's wrap-around, so a range may be given in bigints; devices use numbers.
+ * AddressRange: a range of ports or guest physical addresses that a client registers. The end is
+ * inclusive, as in the driver. The HSM uses u64 bigints with the driver's wrap-around. Devices use
+ * numbers.
  */
 
 import { Errno } from '../io-request/errno.js';
@@ -8,7 +9,6 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { hex } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 
-/** −EINVAL, the driver's answer to a range that ends before it starts. */
 const PORTS = 0x1_0000;
 const U64 = 64;
 
@@ -41,7 +41,10 @@ export function mmio(start: number, length: number): AddressRange {
   return { type: IoRequestType.MMIO, start: BigInt(start), end: BigInt(start + length - 1) };
 }
 
-/** A range exactly as the driver takes it: any u64, end inclusive. Throws RANGE_INVALID (−EINVAL) when the end lies before the start. */
+/**
+ * A range as the driver accepts it: any u64, end inclusive. Throws RANGE_INVALID (−EINVAL) if the
+ * end lies before the start.
+ */
 export function addressRange(type: AddressRange['type'], start: bigint, end: bigint): AddressRange {
   const range = { type, start: BigInt.asUintN(U64, start), end: BigInt.asUintN(U64, end) };
   if (range.end < range.start)

@@ -1,11 +1,11 @@
 /**
- * AssignedRequest: a request as its client sees it. One object for each slot, reused for every request, so that nothing
- * is allocated.
+ * AssignedRequest: a request as its client sees it. One object per slot, reused for every request,
+ * so that nothing is allocated.
  *
- * Callers must: read the fields inside `notify`. A client that answers later keeps `ticket` and what it needs.
+ * Callers must: read the fields inside `notify`. A client that answers later copies `ticket` and
+ * the fields that it needs.
  *
- * The fields are the HSM's copy, taken when it dispatched. Others may write to the page at any moment. A client that
- * works from here acts on the request that it owns, whatever becomes of the page.
+ * The fields are the HSM's copy, taken at dispatch. A later write to the page cannot change them.
  */
 
 import type { RequestFields } from '../io-request/request-fields.js';
@@ -13,7 +13,7 @@ import { Direction } from '../io-request/layout.js';
 import { describe, directionName, isPortLike, joinWords, typeName, type IoRequest } from '../io-request/io-request.js';
 import type { AccessSize, MmioAccessSize } from '../io-request/io-request.js';
 
-/** Finishes one slot's requests. An object and not a closure, because V8 inlines its method, and not one of 16 closures. */
+/** Finishes one slot's requests. A method and not a closure: V8 inlines it, but not 16 closures. */
 export interface AnswerTaker {
   /** Completes the slot if `ticket` still names its request. Returns false if it is too late. */
   finish(ticket: number, valueLow: number, valueHigh: number): boolean;
@@ -21,9 +21,9 @@ export interface AnswerTaker {
 
 export class AssignedRequest implements RequestFields {
   readonly vcpu: number;
-  /** Identifies this assignment of the slot; never 0. */
+  /** Identifies this assignment of the slot. Never 0. */
   ticket = 0;
-  /** IoRequestType, or whatever number stood in the page. */
+  /** IoRequestType, or from a corrupted page any number. */
   type = 0;
   direction = 0;
   /** Int32 words of the u64 address. */
@@ -52,19 +52,20 @@ export class AssignedRequest implements RequestFields {
   }
 
   /**
-   * Answers the request that `ticket` names: the value of a read in two int32 words, of which ports and PCI use the low
-   * one, and nothing for a write. Returns false if the request was finished or withdrawn before.
+   * Answers the request that `ticket` names. A read takes two int32 words, of which ports and PCI
+   * use the low one. A write takes no value. Returns false if the request was finished or withdrawn
+   * before.
    */
   finish(ticket: number, valueLow = 0, valueHigh = 0): boolean {
     return this.#taker.finish(ticket, valueLow, valueHigh);
   }
 
-  /** Answers as an address without a device does: all ones. */
+  /** Answers all ones, like an address without a device. */
   finishAllOnes(ticket: number): boolean {
     return this.#taker.finish(ticket, -1, -1);
   }
 
-  /** As plain data, for messages; allocates. */
+  /** As plain data, for messages. Allocates. */
   toRequest(): IoRequest {
     const direction = directionName(this.direction);
     const size = this.size as AccessSize;

@@ -1,8 +1,10 @@
 /**
- * Assignments: which client has which slot of a VM: a SlotAssignment for each slot, and what they share.
+ * Assignments: the SlotAssignment of each slot of one VM, and the state that they share.
  *
- * Called by: VmRequests, which assigns; VmClients, when a client ends; UserVm's inspection, the debugger, CLEAR.
- * Callers must: take the ticket first, whatever ends an assignment (an answer, its time limit, CLEAR, a reset).
+ * Called by: VmRequests, which assigns; VmClients, when a client ends; UserVm's inspection, the
+ * debugger, CLEAR.
+ * Callers must: take the ticket before they end an assignment, for any reason (an answer, the time
+ * limit, CLEAR, a reset).
  */
 
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
@@ -26,9 +28,9 @@ export interface AssignmentsOptions {
 export class Assignments implements SharedAssignmentParts {
   readonly tickets = new SharedWords(SLOT_COUNT);
   readonly finisher: RequestFinisher;
-  /** May hold requests and answers. Undefined in a VM that is not debugged. */
+  /** May hold requests and answers. Undefined unless the VM is debugged. */
   gate: RequestGate | undefined = undefined;
-  /** Of the vCPUs that the VM has. */
+  /** One for each vCPU that the VM has. */
   readonly used: readonly SlotAssignment[];
   readonly #all: readonly SlotAssignment[];
   #nextTicket = 0;
@@ -58,20 +60,26 @@ export class Assignments implements SharedAssignmentParts {
     return bits;
   }
 
-  /** Finishes, as all ones, every request that `client` has not finished. See SlotAssignment.finishForced. */
+  /**
+   * Finishes, as all ones, every request that `client` has not finished. See
+   * SlotAssignment.finishForced.
+   */
   finishAllOf(client: IoClient): void {
     for (const assignment of this.used) if (assignment.owner === client) assignment.finishForced();
   }
 
-  /** Finishes `client`'s request in slot `vcpu` with the value in the page. Returns 0 or the result of the hypercall. */
+  /**
+   * Finishes `client`'s request in slot `vcpu` with the value in the page. Returns 0 or the result
+   * of the hypercall.
+   */
   finishAsIs(client: IoClient, vcpu: number): number {
     const assignment = this.of(vcpu);
     return assignment.owner === client ? assignment.finishAsIs() : 0;
   }
 
   /**
-   * When the VM is reset: later answers belong to requests that no longer exist. Returns false while a thread is finishing
-   * a request: its slot must not be used for another one yet.
+   * Withdraws all requests at a reset, so that later answers are refused. Returns false while a
+   * thread is finishing a request. Then its slot must not be reused yet.
    */
   withdraw(): boolean {
     let isDone = true;

@@ -1,9 +1,12 @@
 /**
- * AsyncIoEvents: the HSM's side of asynchronous I/O. The hypervisor completes a guest's write by itself and puts a handle
- * into a ring; at the next pass of the worker the handle's event is signalled.
+ * AsyncIoEvents: the HSM's side of asynchronous I/O. The hypervisor completes a guest's write
+ * itself and puts a handle into a ring. The next pass of the worker signals the handle's event.
  *
- * In ACRN's kernel the ring, which userspace can write, holds kernel pointers. Here it holds numbers that are looked up:
- * a number that was never given out, or was taken back, signals nothing.
+ * Called by: the control interface (`assign`, `deassign`); the worker, as side work of a pass.
+ * Threads: the Service VM's.
+ *
+ * In ACRN's kernel the ring holds kernel pointers, although userspace can write it. Here it holds
+ * numbers. A number that was never issued, or was revoked, signals nothing.
  */
 
 import { Errno } from '../io-request/errno.js';
@@ -13,9 +16,9 @@ import type { EventObject } from './event-object.js';
 import type { IoEventRequest } from './ioeventfd.js';
 import type { SideWork } from './pending-work.js';
 
-/** Events of one VM that have a handle: as many as the hypervisor has descriptors. */
+/** Maximum number of events with a handle in one VM: the number of the hypervisor's descriptors. */
 export const MAX_ASYNC_EVENTS = 64;
-/** Handles taken in one pass; a ring has not more. */
+/** At most this many handles are taken in one pass. A ring has fewer elements. */
 const MAX_TAKEN = 512;
 const FIRST_HANDLE = 1;
 const LAST_HANDLE = 0x7fff_ffff;
@@ -42,7 +45,10 @@ export class AsyncIoEvents implements SideWork {
     return this.#ring !== undefined;
   }
 
-  /** −ENODEV while there is no ring. A conflict is not an error: the hypercall says 0 to it, as in ACRN. */
+  /**
+   * Returns −ENODEV without a ring. A conflict is not an error: the hypercall returns 0, as in
+   * ACRN.
+   */
   assign(request: IoEventRequest, event: EventObject): number {
     if (this.#ring === undefined) return Errno.ENODEV;
     const registration = this.#byEvent.get(event) ?? this.#register(event);

@@ -1,24 +1,30 @@
-/** CLEAR's wait: before the default client's requests are completed, the other clients get a bounded time to end theirs. */
+/**
+ * CLEAR's wait: gives the other clients a bounded time to finish their requests before those of the
+ * default client are completed.
+ */
 
 import { delay } from '../sync/bounded-wait.js';
 import type { Assignments } from './assignments.js';
 import type { HsmObserver } from './hsm-observer.js';
 import type { IoClient } from './io-client.js';
 
-/** CLEAR waits for the clients at most so often, so long each time; the driver's numbers. */
+/** CLEAR waits at most this many rounds, this many ms each. Both numbers are the driver's. */
 export const CLEAR_ROUNDS = 10;
 export const CLEAR_SLEEP_MS = 10;
 
 export interface ClearWait {
   readonly vmId: number;
-  /** Asked again for each look: clients come and go meanwhile. */
+  /** Called in every round, because clients are added and removed meanwhile. */
   readonly clients: () => readonly IoClient[];
   readonly assignments: Assignments;
   readonly observer: HsmObserver;
   readonly sleep: ((ms: number) => Promise<void>) | undefined;
 }
 
-/** Resolves when no client has a request any more, or after the last round, which tells of the client that still has one. */
+/**
+ * Resolves when no client has a request, or after the last round, which reports a client that still
+ * has one.
+ */
 export async function waitForClients({
   vmId,
   clients,

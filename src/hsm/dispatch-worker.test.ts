@@ -32,13 +32,13 @@ async function until(condition: () => boolean): Promise<void> {
   while (!condition()) await turn();
 }
 
-/** Enough turns for a worker that is awake to do what it has to. */
+/** Enough turns of the event loop for an awake worker to finish its work. */
 async function someTurns(): Promise<void> {
   for (let i = 0; i < 5; i++) await turn();
 }
 
 describe('the worker', { timeout: 120_000 }, () => {
-  test('sleeps until an upcall, then dispatches every PENDING slot of every VM', async () => {
+  test('parks until an upcall, then dispatches every PENDING slot of every VM', async () => {
     const { module, upcall, vm, client } = started();
     const second = new OneVm();
     const secondClient = new Keeper('default');
@@ -49,7 +49,7 @@ describe('the worker', { timeout: 120_000 }, () => {
     vm.fill(3);
     second.fill(1);
     await someTurns();
-    assert.equal(client.kept.length, 0, 'nobody told it yet');
+    assert.equal(client.kept.length, 0, 'no upcall yet');
     assert.equal(upcall.raise(), true);
     await until(() => client.kept.length + secondClient.kept.length === 3);
     assert.equal(upcall.delivered, 1);
@@ -80,7 +80,7 @@ describe('the worker', { timeout: 120_000 }, () => {
     assert.ok(upcall.delivered <= 4);
     assert.deepEqual(client.kept.map(({ text }) => text).length, 4);
     await someTurns();
-    assert.equal(client.kept.length, 4, 'no request was handed out twice');
+    assert.equal(client.kept.length, 4, 'no request was dispatched twice');
     await module.worker.stop();
   });
 
@@ -113,10 +113,10 @@ describe('the worker', { timeout: 120_000 }, () => {
     await worker.stop();
   });
 
-  test('lets it turn also when each request arrives while it looks for the next one', async () => {
+  test('lets it turn also when each request arrives while the worker spins', async () => {
     const upcall = new Upcall();
     let served = 0;
-    let looks = 0;
+    let polls = 0;
     let turns = 0;
     const vm = new OneVm({
       vcpuCount: 1,
@@ -131,9 +131,10 @@ describe('the worker', { timeout: 120_000 }, () => {
     });
     vm.requests.clients.addDefault(answering('default'));
     const isFree = (): boolean => vm.buffer.slot(0).state === IoRequestState.FREE;
-    // The guest's next access comes a few looks after its last was answered, always before the worker would sleep.
+    // The guest's next access comes a few polls after the last answer, before the worker would
+    // park.
     const vms = (): OneVm['requests'][] => {
-      if (++looks % 4 === 0 && served < 5000 && isFree()) vm.fill(0);
+      if (++polls % 4 === 0 && served < 5000 && isFree()) vm.fill(0);
       return [vm.requests];
     };
     const worker = new DispatchWorker({ upcall, turn, vms, spinUs: 1e6 });
@@ -232,7 +233,7 @@ describe('the worker', { timeout: 120_000 }, () => {
     await worker.stop();
   });
 
-  test('resuming brings a pass even for slots that an earlier one gave up on', async () => {
+  test('resuming requests a pass, which retries stalled slots', async () => {
     const upcall = new Upcall();
     const module = new HypervisorServiceModule({ upcall, turn, spinUs: 0 });
     const vm = new OneVm();
@@ -244,13 +245,13 @@ describe('the worker', { timeout: 120_000 }, () => {
     vm.requests.clients.addDefault(client);
     await someTurns();
     assert.equal(client.kept.length, 0);
-    module.destroyClient(vm.requests, new Keeper('nobody'));
+    module.destroyClient(vm.requests, new Keeper('unknown'));
     await until(() => client.kept.length === 1);
     assert.equal(vm.events.length, 1);
     await module.worker.stop();
   });
 
-  test('stops while it sleeps, while it is paused and before it was started, and dispatches nothing more', async () => {
+  test('stops while parked, while paused and before it was started, and dispatches nothing afterwards', async () => {
     for (const prepare of ['sleeping', 'paused'] as const) {
       const { module, upcall, vm, client } = started();
       await someTurns();
@@ -275,7 +276,7 @@ describe('the worker', { timeout: 120_000 }, () => {
 });
 
 describe('the module', { timeout: 120_000 }, () => {
-  test('a VM that is removed is closed and dispatched no more', async () => {
+  test('a removed VM is closed and no longer dispatched', async () => {
     const { module, upcall, vm, client } = started();
     vm.fill(0);
     upcall.raise();

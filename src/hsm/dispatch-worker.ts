@@ -1,7 +1,12 @@
 /**
- * DispatchWorker: the HSM's worker. It waits for upcalls and hands every PENDING slot of every User VM to its client.
- * It lives in the Service VM's event loop and works at its own pace: a bounded number of passes and a bounded time, then the loop turns,
- * so that the console, disks and timers get their share however busy the guests are.
+ * DispatchWorker: the HSM's worker, which waits for upcalls and dispatches every PENDING slot of
+ * every User VM to its client.
+ *
+ * Called by: HypervisorServiceModule.
+ * Threads: the Service VM's.
+ *
+ * It shares the Service VM's event loop. The loop turns after a bounded number of passes and a
+ * bounded time, so that busy guests cannot starve the console, the disks and the timers.
  */
 
 import type { Upcall } from '../hypervisor/upcall.js';
@@ -11,25 +16,28 @@ import type { VmRequests } from './vm-requests.js';
 
 /** Passes over all VMs before the event loop turns. */
 export const PASSES_PER_TURN = 1024;
-/** Time after which the loop turns at the end of a pass, in ms: a pass is as long as the devices take that answer in it. */
+/**
+ * After this time, in ms, the loop turns at the end of the pass. A pass takes as long as the
+ * devices that answer in it.
+ */
 export const MAX_TURN_MS = 5;
 /**
- * A look at the clock allocates its number. While passes are quick, twice as many go by before each next one, up to so
- * many; after slow ones each pass is timed again.
+ * Reading the clock allocates a number. While passes are quick, the number of passes between two
+ * readings doubles, up to this maximum. After slow passes every pass is timed again.
  */
 const MAX_PASSES_PER_CLOCK = 64;
-/** The time that so many passes take at most while they are quick. */
+/** Passes between two readings of the clock are quick if they take less than this. */
 const QUICK_MS = 0.5;
 
 export interface DispatchWorkerOptions {
   readonly upcall: Upcall;
   /** All User VMs, newest first. */
   readonly vms: () => readonly VmRequests[];
-  /** Lets the event loop do everything that waits, e.g. by setImmediate. */
+  /** Lets the event loop run everything that is due, e.g. by setImmediate. */
   readonly turn: () => Promise<void>;
-  /** How long to look for the next request before sleeping, in microseconds; adaptive when left out. */
+  /** How long to spin for the next request before parking, in microseconds. Default: adaptive. */
   readonly spinUs?: number | undefined;
-  /** In ms; the host's unless a test holds it. */
+  /** In ms. Default: the host's clock. */
   readonly now?: () => number;
 }
 
@@ -37,9 +45,11 @@ export class DispatchWorker {
   readonly #options: DispatchWorkerOptions;
   #pauses = 0;
   #isStopped = false;
-  /** A pass is due although no slot asks for one: a client was destroyed, or the worker was paused. */
+  /**
+   * A pass is due although no slot asks for one: a client was destroyed, or the worker was paused.
+   */
   #isQueued = false;
-  /** Somebody in this thread has work that must not wait for the end of the turn. */
+  /** Other code in this thread has work that must not wait for the end of the turn. */
   #isTurnDue = false;
   #running: Promise<void> | undefined;
 
@@ -47,7 +57,7 @@ export class DispatchWorker {
     this.#options = options;
   }
 
-  /** One whole pass over all VMs, as after an upcall. */
+  /** A complete pass over all VMs, as after an upcall. */
   pass(): void {
     this.#isQueued = false;
     for (const vm of this.#options.vms()) vm.dispatch();
@@ -64,7 +74,7 @@ export class DispatchWorker {
     await this.#running;
   }
 
-  /** No pass begins until `resume`, however many times it was paused. Upcalls meanwhile are not lost. */
+  /** No pass begins until each `pause` has had its `resume`. Upcalls meanwhile are not lost. */
   pause(): void {
     this.#pauses++;
   }
@@ -74,12 +84,12 @@ export class DispatchWorker {
     this.queuePass();
   }
 
-  /** Lets the event loop turn after the pass that is being made. */
+  /** Lets the event loop turn after the current pass. */
   turnSoon(): void {
     this.#isTurnDue = true;
   }
 
-  /** Asks for a pass although no slot does. */
+  /** Requests a pass even if no slot is PENDING. */
   queuePass(): void {
     this.#isQueued = true;
     this.#options.upcall.raise();
@@ -103,7 +113,8 @@ export class DispatchWorker {
     let turnedMs = now();
     let readMs = turnedMs;
     for (;;) {
-      // Outside of `wait`, because an await allocates. A spin that finds work does not let the loop turn: every pass counts.
+      // Spin outside of `wait`, because an await allocates. A spin that finds work does not let the
+      // loop turn, so every pass counts.
       if (!spin.spin(work)) await upcall.wait(work);
       if (this.#isStopped) return;
       if (this.#pauses === 0) this.pass();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LocalEvent, MAX_LISTENERS } from './event-object.js';
 
-test('a read gives the number of signals and takes them', () => {
+test('a read returns the number of signals and resets it', () => {
   const event = new LocalEvent();
   event.signal();
   event.signal();
@@ -12,7 +12,7 @@ test('a read gives the number of signals and takes them', () => {
   assert.equal(event.isReadable, false);
 });
 
-test('the same function may listen twice, and each ends for itself', () => {
+test('the same function may listen twice, and each listener is removed separately', () => {
   const event = new LocalEvent();
   let calls = 0;
   const listener = (): void => {
@@ -25,7 +25,7 @@ test('the same function may listen twice, and each ends for itself', () => {
   assert.equal(calls, 1);
 });
 
-test('closing tells the listeners once', () => {
+test('closing calls each listener once', () => {
   const event = new LocalEvent();
   let closed = 0;
   event.onClose(() => closed++);
@@ -34,7 +34,7 @@ test('closing tells the listeners once', () => {
   assert.equal(closed, 1);
 });
 
-test('listeners have a limit', () => {
+test('the number of listeners is limited', () => {
   const event = new LocalEvent();
   for (let i = 0; i < MAX_LISTENERS; i++) event.onSignal(() => undefined);
   assert.throws(() => event.onSignal(() => undefined), RangeError);

@@ -1,12 +1,12 @@
 /**
- * EventObject: what ACRN userspace and the HSM tell each other "something happened" with, as Linux does it with an
- * eventfd: a 64-bit counter that signals add to and a reader takes. LocalEvent is one inside this process;
+ * EventObject: an event between ACRN userspace and the HSM, like a Linux eventfd: a 64-bit counter
+ * that a signal increments and a read resets. LocalEvent is one inside this process.
  * linux/linux-event.ts is one over a real eventfd.
  */
 
-/** An eventfd's counter stops here. */
+/** An eventfd's counter saturates here. */
 const MAX_COUNT = 0xffff_ffff_ffff_fffen;
-/** Who may wait for one event. */
+/** Maximum number of listeners of each kind for one event. */
 export const MAX_LISTENERS = 1024;
 
 export interface EventObject {
@@ -14,7 +14,7 @@ export interface EventObject {
   signal(): void;
   /** Whether the counter is not 0. */
   readonly isReadable: boolean;
-  /** The counter, which becomes 0. */
+  /** Returns the counter and resets it to 0. */
   read(): bigint;
   /** Calls back at every signal until the returned function is called. */
   onSignal(listener: () => void): () => void;
@@ -62,7 +62,7 @@ export class LocalEvent implements EventObject {
 
 function join(listeners: Set<() => void>, listener: () => void): () => void {
   if (listeners.size >= MAX_LISTENERS) throw new RangeError(`an event has at most ${MAX_LISTENERS} listeners`);
-  // A function of its own for each call, so that the same listener may be added twice.
+  // A new function for each call, so that the same listener may be added twice.
   const entry = (): void => listener();
   listeners.add(entry);
   return () => listeners.delete(entry);

@@ -15,7 +15,7 @@ import { Keeper, OneVm } from './fixtures/one-vm.js';
 
 const U64 = 1n << 64n;
 const SLOT_WORDS = 64;
-/** The words of a slot that mean something, by byte offset. */
+/** Byte offsets of the words of a slot that have a meaning. */
 const FIELDS = [0, 4, 64, 68, 72, 76, 80, 84, 88, 92, 96, 100, 104, 132, 136];
 
 const word = fc.oneof(
@@ -28,7 +28,7 @@ const write = fc.record({
   field: fc.constantFrom(...FIELDS),
   word,
 });
-/** Fields of a request that might be a guest's: most of them hit a range. */
+/** Fields of a plausible guest request: most of them hit a range. */
 const plausible = fc
   .tuple(
     fc.constantFrom(0, 0, 1, 1, 2, 3),
@@ -67,7 +67,7 @@ const step = fc.oneof(
   },
 );
 
-/** The address and size of a request as u64, and whether `range` contains it whole, with the driver's wrap-around. */
+/** Whether `range` contains the complete request, as u64 with the driver's wrap-around. */
 function isInside(request: AssignedRequest, sizeHigh: number, range: AddressRange): boolean {
   const u64 = (low: number, high: number): bigint => (BigInt(high >>> 0) << 32n) | BigInt(low >>> 0);
   const address = u64(request.addressLow, request.addressHigh);
@@ -91,7 +91,7 @@ describe('a page that others write to at any moment', () => {
             name: keeper.name,
             notify: (request: AssignedRequest) => {
               handedOut++;
-              // One thread only here, so the upper half of the size still stands in the page.
+              // There is only one thread here, so the page still has the upper half of the size.
               const sizeHigh = vm.buffer.slot(request.vcpu).sizeHigh;
               assert.ok(
                 keeper.ranges.some((range) => isInside(request, sizeHigh, range)),
@@ -202,6 +202,6 @@ describe('a page that others write to at any moment', () => {
     );
     assert.ok(accesses.length > 500, `only ${accesses.length} accesses reached the device`);
     for (const [offset, size] of accesses) assert.ok(offset >= 0 && offset + size <= 0x600 && [1, 2, 4].includes(size));
-    assert.ok(statistics.snapshot().types.length <= 5, 'type numbers that mean nothing share a row');
+    assert.ok(statistics.snapshot().types.length <= 5, 'unknown type numbers share a row');
   });
 });

@@ -1,13 +1,22 @@
-/** HsmObserver: what the HSM tells the operator, the statistics and the trace. All calls come in the Service VM's thread. */
+/**
+ * HsmObserver: observer of the HSM, for the operator, the statistics and the trace.
+ *
+ * Threads: all calls come in the Service VM's thread.
+ */
 
 import type { AssignedRequest } from './assigned-request.js';
 import type { IoClient } from './io-client.js';
 import type { LatePolicy } from './late-policy.js';
 
 export type HsmEvent =
-  /** Nobody serves this request, and there is no default client; the slot waits for the next upcall. */
+  /**
+   * No client serves this request and there is no default client. The slot waits for the next
+   * upcall.
+   */
   | { readonly kind: 'no-client'; readonly vmId: number; readonly vcpu: number }
-  /** A client threw, or said that it failed. It was destroyed and its requests finished as all ones. */
+  /**
+   * A client threw or reported a failure. It was destroyed and its requests finished as all ones.
+   */
   | {
       readonly kind: 'client-failed';
       readonly vmId: number;
@@ -16,8 +25,8 @@ export type HsmEvent =
       readonly stack?: string;
     }
   /**
-   * A client did not finish a request within its time. By the policy it was destroyed and its requests finished as all
-   * ones, or it keeps the request, which is told again as time goes on.
+   * A client did not finish a request within its time limit. By the policy it was destroyed and its
+   * requests finished as all ones, or it keeps the request, which is reported again later.
    */
   | {
       readonly kind: 'client-late';
@@ -28,9 +37,9 @@ export type HsmEvent =
       readonly limitMs: number;
       readonly elapsedMs: number;
       readonly policy: LatePolicy;
-      /** What the client is doing with it, as far as it can say. */
+      /** What the client is doing with the request. Undefined if it cannot say. */
       readonly detail?: string;
-      /** Where it began to wait, if somebody keeps that. */
+      /** Where it began to wait. Undefined unless stacks are recorded. */
       readonly stack?: string;
     }
   /** The completion hypercall was refused. */
@@ -40,10 +49,13 @@ export type HsmEvent =
 
 export interface HsmObserver {
   event(event: HsmEvent): void;
-  /** A request is about to be given to `client`. Must be quick. */
+  /** A request is about to be assigned to `client`. Must be quick. */
   assigning?(client: IoClient): void;
-  /** The HSM begins (true) or ends to finish a client's requests in its place. */
+  /** The HSM starts (true) or stops (false) finishing a client's requests in its place. */
   forcing?(isForced: boolean): void;
-  /** A request was given to `client`, and perhaps answered already; undefined when the HSM is about to answer it itself. Must be quick and must not keep `request`. */
+  /**
+   * A request was dispatched to `client` and may be answered already. Undefined: the HSM is about
+   * to answer it itself. Must be quick and must not keep `request`.
+   */
   dispatched?(vmId: number, request: AssignedRequest, client: IoClient | undefined): void;
 }

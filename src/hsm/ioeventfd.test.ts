@@ -26,7 +26,7 @@ class Machine {
     this.requests.clients.add(this.events);
   }
 
-  /** What the slot's state is after one request, 3 (FREE) when it was answered. */
+  /** The slot's state after one request: 3 (FREE) if it was answered. */
   access(type: number, direction: number, address: number, size: number, low = 0, high = 0): number {
     const slot = this.buffer.slot(0);
     assert.ok(slot.fill(type, direction, address, 0, size, low, high, false));
@@ -64,7 +64,7 @@ describe('an ioeventfd of two ports that matches data 1', () => {
     });
   }
 
-  test('a write that is wider than it is not its', () => {
+  test('a write wider than the entry does not match', () => {
     const { machine: made, event } = machine();
     assert.equal(made.write(0x2010, 4, 1), IoRequestState.PENDING);
     assert.equal(event.isReadable, false);
@@ -77,7 +77,7 @@ describe('an ioeventfd of two ports that matches data 1', () => {
     assert.equal(event.isReadable, false);
   });
 
-  test('the same address in memory is another', () => {
+  test('the same address in memory does not match', () => {
     const { machine: made } = machine();
     assert.equal(made.access(IoRequestType.MMIO, Direction.WRITE, 0x2010, 2, 1), IoRequestState.PENDING);
   });
@@ -102,7 +102,7 @@ describe('matching', () => {
     assert.equal(event.read(), 1n);
   });
 
-  test("a port's value is 32 bits, whatever stands above it in the page", () => {
+  test("a port's value is 32 bits, whatever the page holds above it", () => {
     const made = new Machine();
     const event = new LocalEvent();
     made.events.assign(MATCHED, event);
@@ -164,7 +164,7 @@ describe('registration', () => {
     });
   }
 
-  test('there is a limit', () => {
+  test('the number of entries is limited', () => {
     const { events } = new Machine();
     for (let i = 0; i < MAX_IO_EVENTS; i++) assert.equal(events.assign(PORT, new LocalEvent()), 0);
     assert.equal(events.assign(PORT, new LocalEvent()), ENOMEM);
@@ -172,7 +172,7 @@ describe('registration', () => {
 });
 
 describe('removal', () => {
-  test('looks only at the event, oldest first, one at a time', () => {
+  test('compares only the event, oldest entry first, one at a time', () => {
     const { events, requests } = new Machine();
     const event = new LocalEvent();
     events.assign(PORT, event);
@@ -186,7 +186,7 @@ describe('removal', () => {
     assert.equal(events.size, 0);
   });
 
-  test('an event that is not registered is 0', () => {
+  test('of an event that is not registered returns 0', () => {
     assert.equal(new Machine().events.deassign(new LocalEvent()), 0);
   });
 

@@ -1,10 +1,15 @@
 /**
- * IoEventFds: the kernel's own I/O client (`ioeventfd`). A guest's write to a registered address becomes a signal of an
- * event and is finished at once, without ACRN userspace. One for each VM that has a control file.
+ * IoEventFds: the kernel's own I/O client (`ioeventfd`). A guest's write to a registered address
+ * signals an event and is finished at once, without ACRN userspace. One per VM that has a control
+ * file.
  *
- * The rules are the driver's, odd ones too: the first entry in order of registration decides; an entry matches a write
- * to exactly its address that is no wider than it; every other access that its range contains is swallowed, and reads
- * give 0; the same event at the same place is a conflict, a different event is none; removal looks only at the event.
+ * The rules are the driver's, surprising ones included:
+ *
+ * - The first matching entry, in order of registration, gets the signal.
+ * - An entry matches a write to exactly its address that is not wider than the entry.
+ * - Any other access in its range is swallowed, and a read returns 0.
+ * - The same event at the same place is a conflict. A different event there is not.
+ * - Removal compares only the event.
  */
 
 import { Errno } from '../io-request/errno.js';
@@ -15,7 +20,7 @@ import type { AssignedRequest } from './assigned-request.js';
 import type { EventObject } from './event-object.js';
 import type { IoClient } from './io-client.js';
 
-/** Entries of one VM; the driver has no limit but memory. */
+/** Maximum number of entries of one VM. The driver is limited only by memory. */
 export const MAX_IO_EVENTS = 1024;
 const U64 = 64;
 const WIDTHS = [1, 2, 4, 8];
@@ -25,7 +30,7 @@ export interface IoEventRequest {
   readonly address: bigint;
   /** u32. */
   readonly length: number;
-  /** Any value when left out. */
+  /** Undefined: any value matches. */
   readonly data?: bigint;
 }
 
@@ -40,7 +45,7 @@ export interface RangeKeeper {
   removeRange(client: IoClient, range: AddressRange): boolean;
 }
 
-/** The checks of a registration that come before its event is looked up. 0 or −errno. */
+/** The checks of a registration before its event is looked up. Returns 0 or −errno. */
 export function checkIoEvent({ address, length }: IoEventRequest): number {
   if (BigInt.asUintN(U64, address + BigInt(length)) < address) return Errno.EINVAL;
   return WIDTHS.includes(length) ? 0 : Errno.EINVAL;
@@ -57,12 +62,12 @@ export class IoEventFds implements IoClient {
     this.#ranges = ranges;
   }
 
-  /** How many are registered. */
+  /** Number of registered entries. */
   get size(): number {
     return this.#entries.length;
   }
 
-  /** 0 or −errno. */
+  /** Returns 0 or −errno. */
   assign(request: IoEventRequest, event: EventObject): number {
     const check = checkIoEvent(request);
     if (check !== 0) return check;
@@ -78,7 +83,7 @@ export class IoEventFds implements IoClient {
     return 0;
   }
 
-  /** Removes the oldest entry of `event`; 0 also when there is none. */
+  /** Removes the oldest entry of `event`. Returns 0, even if there is none. */
   deassign(event: EventObject): number {
     const index = this.#entries.findIndex((entry) => entry.event === event);
     const [entry] = index < 0 ? [] : this.#entries.splice(index, 1);
@@ -88,7 +93,7 @@ export class IoEventFds implements IoClient {
 
   notify(request: AssignedRequest): void {
     const { ticket } = request;
-    // The driver takes every direction but READ for a write, and every type but MMIO for a port.
+    // The driver treats every direction but READ as a write, and every type but MMIO as a port.
     if (request.direction === Direction.READ) {
       request.finish(ticket, 0, 0);
       return;
@@ -105,7 +110,8 @@ export class IoEventFds implements IoClient {
   #match(request: AssignedRequest): EventObject | undefined {
     const isPort = request.type !== IoRequestType.MMIO;
     const address = joinU64(request.addressLow, request.addressHigh);
-    // A port's value has 32 bits; MMIO values are compared whole, also what a narrow write left above its size.
+    // A port's value has 32 bits. MMIO compares all 64, even those above the size of a narrow
+    // write.
     const value = joinU64(request.valueLow, isPort ? 0 : request.valueHigh);
     return this.#entries.find(
       (entry) =>

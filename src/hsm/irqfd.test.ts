@@ -12,7 +12,7 @@ function machine(): { irqs: IrqFds; injected: MsiMessage[] } {
   return { irqs: new IrqFds((message) => injected.push(message)), injected };
 }
 
-test('each signal injects the message, and the counter is not taken', () => {
+test('each signal injects the message, and the counter is not read', () => {
   const { irqs, injected } = machine();
   const event = new LocalEvent();
   assert.equal(irqs.assign(event, MESSAGE), 0);
@@ -62,7 +62,7 @@ test('an event that its last user closes removes itself', () => {
   assert.deepEqual(injected, []);
 });
 
-test('an injection that removes the event itself does no harm', () => {
+test('an injection may remove its own event', () => {
   const event = new LocalEvent();
   const injected: number[] = [];
   const irqs = new IrqFds(({ data }) => {

@@ -1,18 +1,20 @@
 /**
- * IrqFds: interrupts by event (`irqfd`). Each signal of a registered event injects its message-signalled interrupt.
- * The event's counter is not taken: it stays readable, and each further signal injects again.
+ * IrqFds: interrupts by event (`irqfd`). Each signal of a registered event injects its
+ * message-signalled interrupt. The event's counter is not read: it stays readable, and every
+ * further signal injects again.
  *
- * The life cycle is the mended driver's: looked at before it is listed, and fully unhooked when `deassign` returns.
+ * The life cycle is that of the fixed driver: an event is checked before it is listed, and fully
+ * unhooked when `deassign` returns.
  */
 
 import { Errno } from '../io-request/errno.js';
 import type { EventObject } from './event-object.js';
 
-/** Entries of one VM; the driver has no limit but memory. */
+/** Maximum number of entries of one VM. The driver is limited only by memory. */
 export const MAX_IRQ_EVENTS = 1024;
 
 export interface MsiMessage {
-  /** u32 each: what of the u64 fields means something. */
+  /** u32 each: the low words of the u64 fields, the only ones that the hypervisor uses. */
   readonly address: number;
   readonly data: number;
 }
@@ -26,7 +28,7 @@ export class IrqFds {
   readonly #inject: (message: MsiMessage) => void;
   readonly #entries: Entry[] = [];
 
-  /** `inject` is the hypercall; a failure of it is for the log only. */
+  /** `inject` makes the hypercall. Its failure is only logged. */
   constructor(inject: (message: MsiMessage) => void) {
     this.#inject = inject;
   }
@@ -35,7 +37,9 @@ export class IrqFds {
     return this.#entries.length;
   }
 
-  /** 0, or −EBUSY when the event is registered already. Injects at once when it is readable. */
+  /**
+   * Injects at once if the event is readable. Returns 0, −EBUSY if registered already, or −ENOMEM.
+   */
   assign(event: EventObject, message: MsiMessage): number {
     if (this.#entries.some((entry) => entry.event === event)) return Errno.EBUSY;
     if (this.#entries.length >= MAX_IRQ_EVENTS) return Errno.ENOMEM;
@@ -52,7 +56,7 @@ export class IrqFds {
     return 0;
   }
 
-  /** 0 also when the event is not registered. */
+  /** Returns 0, even if the event is not registered. */
   deassign(event: EventObject): number {
     const index = this.#entries.findIndex((entry) => entry.event === event);
     const [entry] = index < 0 ? [] : this.#entries.splice(index, 1);

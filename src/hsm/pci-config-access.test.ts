@@ -8,7 +8,7 @@ import { Keeper, OneVm } from './fixtures/one-vm.js';
 const { READ, WRITE } = Direction;
 const { COMPLETE, PROCESSING } = IoRequestState;
 
-/** A VM whose address register was written, and whose default client keeps what it gets. */
+/** A VM whose address register was written, and whose default client keeps its requests. */
 function configured(address?: number): { vm: OneVm; client: Keeper } {
   const vm = new OneVm();
   const client = new Keeper('default');
@@ -78,7 +78,7 @@ describe('a 0xcf8/0xcfc pair becomes one PCI request', () => {
     assert.equal(client.kept.length, 0);
   });
 
-  test('the address register reads back whole, whatever the size of the access, and enabled or not', () => {
+  test('the address register reads back all 32 bits for any size of the access, enabled or not', () => {
     for (const address of [0, 0x7fff_ffff, 0x8000_1010, 0xffff_ffff]) {
       const { vm, client } = configured(address);
       for (const size of [1, 2, 4]) {
@@ -102,7 +102,7 @@ describe('a 0xcf8/0xcfc pair becomes one PCI request', () => {
     assert.equal(client.kept.length, 0);
   });
 
-  test('what the HSM answers itself it answers before any client, and tells the statistics so', () => {
+  test('an access that the HSM answers itself reaches no client and is reported to the statistics', () => {
     const { vm } = configured();
     const greedy = new Keeper('greedy');
     vm.requests.clients.add(greedy, [ports(0xcf8, 8)]);
@@ -118,7 +118,7 @@ describe('a 0xcf8/0xcfc pair becomes one PCI request', () => {
     ]);
   });
 
-  test('0xcf9…0xcfb, 0xcf7, 0xd00, an MMIO access at 0xcf8 and one above 4 GiB go to the clients as they are', () => {
+  test('0xcf9…0xcfb, 0xcf7, 0xd00, an MMIO access at 0xcf8 and one above 4 GiB go to the clients unchanged', () => {
     const { vm, client } = configured(0x8000_0000);
     const accesses = [
       { address: 0xcf7 },
@@ -145,7 +145,7 @@ describe('a 0xcf8/0xcfc pair becomes one PCI request', () => {
     assert.deepEqual([slot.valueLow, slot.state], [0x55, COMPLETE]);
   });
 
-  test('CLEAR and a reset leave the address register as it is (X-K31)', async () => {
+  test('CLEAR and a reset leave the address register unchanged (X-K31)', async () => {
     const { vm } = configured(0x8000_1010);
     await vm.requests.clear();
     vm.requests.withdraw();

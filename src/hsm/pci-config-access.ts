@@ -1,9 +1,10 @@
 /**
- * PciConfigAccess: a write to port 0xCF8 and an access to 0xCFC…0xCFF become one PCI configuration request.
+ * PciConfigAccess: combines a write to port 0xCF8 and an access to 0xCFC…0xCFF into one PCI
+ * configuration request.
  *
- * As in the driver: the address register takes the whole 32-bit value of a write of any size, a read gives all 32 bits,
- * and neither reaches a client. With the enable bit clear a data access is answered at once: reads give all ones. The
- * register survives a VM reset. It is in the HSM's own memory, one for each VM.
+ * As in the driver, a write of any size sets all 32 bits of the address register, and a read
+ * returns all 32. Neither reaches a client. If the enable bit is clear, a data access is answered
+ * at once, a read with all ones. The register survives a VM reset. The HSM holds one per VM.
  */
 
 import { Direction, IoRequestType } from '../io-request/layout.js';
@@ -15,11 +16,11 @@ const CONFIG_DATA = 0xcfc;
 const CONFIG_DATA_END = 0xd00;
 const ENABLE = 0x8000_0000;
 
-/** What became of a port access. */
+/** What `handle` did with a port access. */
 export const PciConfigResult = {
-  /** Not ours: it goes to the clients as it is. */
+  /** Not a PCI configuration access: it goes to the clients unchanged. */
   PASSED: 0,
-  /** The value is in the slot; it only has to be completed. */
+  /** The value is in the slot, which only has to be completed. */
   ANSWERED: 1,
   /** The slot now holds a PCI request. */
   REWRITTEN: 2,
@@ -33,14 +34,16 @@ export class PciConfigAccess {
     return this.#address >>> 0;
   }
 
-  /** Whether `handle` will answer this access, of type PORT, itself. */
+  /** Whether `handle` will answer this access itself. Its type must be PORT. */
   answers(request: AssignedRequest): boolean {
     const port = request.addressLow;
     if (request.addressHigh !== 0 || port < CONFIG_ADDRESS || port >= CONFIG_DATA_END) return false;
     return port === CONFIG_ADDRESS || (port >= CONFIG_DATA && (this.#address & ENABLE) === 0);
   }
 
-  /** `slot` is PENDING, `request` the HSM's copy of it and of type PORT; both become the PCI request. */
+  /**
+   * `slot` is PENDING. `request` is the HSM's copy, of type PORT. Both may become the PCI request.
+   */
   handle(slot: Slot, request: AssignedRequest): number {
     const port = request.addressLow;
     if (request.addressHigh !== 0) return PciConfigResult.PASSED;
@@ -59,7 +62,8 @@ export class PciConfigAccess {
     request.bus = (address >> 16) & 0xff;
     request.device = (address >> 11) & 0x1f;
     request.pciFunction = (address >> 8) & 0x7;
-    // Bits 27…24 of the address register are bits 11…8 of the register: extended configuration space.
+    // Bits 27…24 of the address register are bits 11…8 of the register: extended configuration
+    // space.
     request.register = (address & 0xfc) + ((address >> 16) & 0xf00) + (port - CONFIG_DATA);
     slot.rewriteAsPci(request.type, request.bus, request.device, request.pciFunction, request.register);
     return PciConfigResult.REWRITTEN;

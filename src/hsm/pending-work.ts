@@ -1,15 +1,15 @@
 /**
- * PendingWork: whether a pass over one VM has anything to do. That is a slot which is PENDING and not stalled, or side work.
- * A stalled slot waits for the next requested pass.
+ * PendingWork: whether a pass over one VM has work: a slot that is PENDING and not stalled, or side
+ * work. A stalled slot waits for the next requested pass.
  *
- * Called by: DispatchWorker polls; VmRequests stalls slots and begins passes.
+ * Called by: DispatchWorker, which polls; VmRequests, which stalls slots and begins passes.
  */
 
 import { IoRequestState } from '../io-request/state.js';
 import type { Poll } from '../sync/poll.js';
 import type { SlotAssignment } from './slot-assignment.js';
 
-/** What else the worker does for a VM at each pass: the rings of asynchronous I/O and VM events. */
+/** Other work of the worker for a VM at each pass: the rings of asynchronous I/O and VM events. */
 export interface SideWork {
   readonly hasWork: boolean;
   run(): void;
@@ -46,7 +46,7 @@ export class PendingWork implements Poll {
     return this.#hasSideWork();
   }
 
-  /** A pass begins: side work first, and every slot is tried again. */
+  /** At the start of a pass: runs the side work and clears every stall. */
   beginPass(): void {
     this.retryAll();
     if (this.#sideWork.length > 0) for (const work of this.#sideWork) work.run();
@@ -63,7 +63,7 @@ export class PendingWork implements Poll {
     this.#hasStalled = true;
   }
 
-  /** Every slot from `vcpu` on that is PENDING now. */
+  /** Stalls every PENDING slot from `vcpu` on. */
   stallFrom(vcpu: number): void {
     for (const assignment of this.#assignments.slice(vcpu))
       assignment.isStalled = assignment.slot.state === IoRequestState.PENDING;

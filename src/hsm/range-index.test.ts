@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { NOBODY, RangeIndex, WALK, type RankedRange } from './range-index.js';
+import { NO_RANK, RangeIndex, WALK, type RankedRange } from './range-index.js';
 
 const PAGE = 4096;
 const LIMIT = 2 ** 44;
@@ -15,13 +15,13 @@ const find = (index: RangeIndex, address: number, last: number): number =>
 
 /** A walk over the list. */
 function walk(ranges: readonly RankedRange[], address: number, last: number): number {
-  return ranges.find(({ start, end }) => start <= BigInt(address) && BigInt(last) <= end)?.rank ?? NOBODY;
+  return ranges.find(({ start, end }) => start <= BigInt(address) && BigInt(last) <= end)?.rank ?? NO_RANK;
 }
 
-describe('the first range that contains an access whole', () => {
-  test('nobody has anything in an empty index', () => {
-    assert.equal(find(indexOf(), 0, 3), NOBODY);
-    assert.equal(find(indexOf(), LIMIT - 4, LIMIT - 1), NOBODY);
+describe('the first range that contains a complete access', () => {
+  test('an empty index contains no access', () => {
+    assert.equal(find(indexOf(), 0, 3), NO_RANK);
+    assert.equal(find(indexOf(), LIMIT - 4, LIMIT - 1), NO_RANK);
   });
 
   test('inside of one range, at its edges, and over the border of two', () => {
@@ -29,20 +29,20 @@ describe('the first range that contains an access whole', () => {
     assert.equal(find(index, 0x1002, 0x1003), 0);
     assert.equal(find(index, 0x1003, 0x1004), 1, 'the wider one contains it');
     assert.equal(find(index, 0x1001, 0x1002), 1);
-    assert.equal(find(index, 0x1007, 0x1008), NOBODY);
-    assert.equal(find(index, 0xfff, 0x1000), NOBODY);
-    assert.equal(find(index, 0x1001, 0x1004), WALK, 'a whole segment lies inside');
+    assert.equal(find(index, 0x1007, 0x1008), NO_RANK);
+    assert.equal(find(index, 0xfff, 0x1000), NO_RANK);
+    assert.equal(find(index, 0x1001, 0x1004), WALK, 'it spans a segment');
   });
 
-  test('a range of many pages is found in its middle, and so is a short one inside of it', () => {
+  test('a range of many pages is found in its middle, and so is a short one inside it', () => {
     const index = indexOf([0x40_2010, 0x40_2010], [0x10_0000, 0x7f_ffff], [0xfed0_0000, 0xfed0_03ff]);
     assert.equal(find(index, 0x40_2010, 0x40_2010), 0);
     assert.equal(find(index, 0x40_2011, 0x40_2014), 1);
     assert.equal(find(index, 0x30_0000, 0x30_0007), 1);
     assert.equal(find(index, 0x7f_fffc, 0x7f_ffff), 1);
-    assert.equal(find(index, 0x80_0000, 0x80_0003), NOBODY);
+    assert.equal(find(index, 0x80_0000, 0x80_0003), NO_RANK);
     assert.equal(find(index, 0xfed0_03fc, 0xfed0_03ff), 2);
-    assert.equal(find(index, 0xfed0_0400, 0xfed0_0400), NOBODY);
+    assert.equal(find(index, 0xfed0_0400, 0xfed0_0400), NO_RANK);
   });
 
   test('an access of more than 4 GiB is not in the page where its last byte’s low word points', () => {
@@ -51,7 +51,7 @@ describe('the first range that contains an access whole', () => {
     assert.equal(find(index, 0x1000, 0x1003), 0);
   });
 
-  test('what wraps, and what lies above 2^44, it leaves to a walk', () => {
+  test('an access that wraps or lies above 2^44 takes the walk', () => {
     const index = indexOf([0, (1n << 64n) - 1n]);
     assert.equal(find(index, LIMIT - 1, LIMIT - 1), 0);
     assert.equal(find(index, LIMIT - 1, LIMIT), WALK);
@@ -97,7 +97,7 @@ describe('the first range that contains an access whole', () => {
             if (rank === WALK) walked++;
             else {
               assert.equal(rank, walk(ranges, address, last), `${address.toString(16)}…${last.toString(16)}`);
-              if (rank !== NOBODY) found++;
+              if (rank !== NO_RANK) found++;
             }
           }
         },

@@ -1,39 +1,50 @@
 /**
- * RangeIndex: which of many ranges of one kind contains an access, in constant or logarithmic time, with exactly the
- * answer of a walk over the list: the first range, in the list's order, that contains the access whole. AddressMap makes
- * one for ports and one for MMIO, anew after each change of its list.
+ * RangeIndex: finds the first range in a list that contains an access, in constant or logarithmic
+ * time. The result is exactly that of a walk over the list.
  *
- * The starts and ends of all ranges cut the addresses into segments. For each segment it is known which range of the
- * list is the first that covers it, and which is the first that covers its end together with the next one's beginning:
- * that answers every access within a segment or over one border. To find the segment of an address there is a table of
- * the low addresses (ports), and a hash of the 4-KiB pages that have a border in them or belong to a short segment; other
- * pages lie in one segment whole, and the few long ones that belong to somebody are searched by halves. Where a page
- * lies in one segment, the hash says at once whose it is.
+ * Called by: AddressMap, which builds one for ports and one for MMIO, again after each change of
+ * its list.
+ *
+ * The starts and ends of all ranges cut the address space into segments. Two arrays answer every
+ * access that lies in one segment or crosses one border:
+ *
+ * - `covering`: the first range in the list that covers the segment.
+ * - `bridging`: the first range that covers the segment's last byte and the next segment's first.
+ *
+ * Three structures find the segment of an address:
+ *
+ * - a table of the lowest addresses (ports)
+ * - a hash of the 4-KiB pages that contain a border or belong to a short segment. If a page lies in
+ *   one segment, its hash entry holds the covering range too.
+ * - a binary search over the long segments that a range covers, for all other pages.
  */
 
-/** No range contains the access. */
-export const NOBODY = 0xffff;
-/** The index cannot tell: walk over the list. */
+/** Sentinel: no range contains the access. */
+export const NO_RANK = 0xffff;
+/** Sentinel: the index has no answer for this access. Walk over the list. */
 export const WALK = -1;
 
-/** Addresses that the index knows: below 2^44, so that a page number fits an int32. Others are walked for. */
+/**
+ * The index covers addresses below 2^44, so that a page number fits into an int32. Other addresses
+ * take the walk.
+ */
 const LIMIT_HIGH = 2 ** 12;
 const WORD = 2 ** 32;
 const LIMIT = LIMIT_HIGH * WORD;
 const PAGE = 4096;
-/** A segment of at most so many pages has all of them in the hash. */
+/** A segment of at most this many pages has all of them in the hash. */
 const SHORT_PAGES = 16;
 const PAGE_SHIFT = 12;
 const GOLDEN = 0x9e37_79b1;
 const EMPTY = -1;
-/** Of a page with a border in it. */
+/** Sentinel: a border divides the page. */
 const DIVIDED = -1;
-/** An entry of the hash: the page, its first and last segment, and whose it is whole. */
+/** Words of a hash entry: page, first segment, last segment, the range that covers all of it. */
 const ENTRY_WORDS = 4;
-/** No table has more; there are 65,536 ports. */
+/** Maximum table length: there are 65,536 ports. */
 const MAX_TABLE = 0x1_0000;
 
-/** A range of the list. `rank` is its place in the whole list, 0 the first. */
+/** A range of the list. `rank` is its position in AddressMap's list. 0 is the first. */
 export interface RankedRange {
   readonly start: bigint;
   /** Inclusive. */
@@ -42,25 +53,25 @@ export interface RankedRange {
 }
 
 export class RangeIndex {
-  /** First addresses of the segments, ascending; segment 0 starts at 0, and one more border stands at the end. */
+  /** First addresses of the segments, ascending. The first is 0, and LIMIT follows the last. */
   readonly #starts: Float64Array;
-  /** The rank that covers segment n, and the one that covers its last byte and the next one's first. */
+  /** By segment: the rank that covers it, and the rank that covers the border to the next one. */
   readonly #covering: Uint16Array;
   readonly #bridging: Uint16Array;
-  /** The segments of the lowest addresses. */
+  /** Segment by address, for the lowest addresses. */
   readonly #table: Int32Array;
   readonly #pages: Int32Array;
   readonly #mask: number;
-  /** Long segments that somebody has, by address. */
+  /** Long segments that a range covers, ascending. */
   readonly #long: Int32Array;
 
-  /** `ranges` in the list's order; the lowest `tableLength` addresses get a table. */
+  /** `ranges` in the list's order. The lowest `tableLength` addresses get a table. */
   constructor(ranges: readonly RankedRange[], tableLength = 0) {
     const { starts, covering, bridging } = cut(ranges);
     this.#starts = starts;
     this.#covering = covering;
     this.#bridging = bridging;
-    const { pages, long } = paged(starts, covering);
+    const { pages, long } = splitIntoPages(starts, covering);
     this.#long = Int32Array.from(long);
     let slots = 2;
     while (slots < pages.size * 2) slots *= 2;
@@ -69,8 +80,8 @@ export class RangeIndex {
     for (const [page, [first, last]] of pages) {
       let at = Math.imul(page, GOLDEN);
       while (this.#pages[(at & this.#mask) * ENTRY_WORDS + 1] !== EMPTY) at++;
-      const whole = first === last ? (covering[first] as number) : DIVIDED;
-      this.#pages.set([page | 0, first, last, whole], (at & this.#mask) * ENTRY_WORDS);
+      const rank = first === last ? (covering[first] as number) : DIVIDED;
+      this.#pages.set([page | 0, first, last, rank], (at & this.#mask) * ENTRY_WORDS);
     }
     this.#table = new Int32Array(Math.min(tableLength, MAX_TABLE));
     for (let segment = 0; (starts[segment] as number) < this.#table.length; segment++)
@@ -78,30 +89,31 @@ export class RangeIndex {
   }
 
   /**
-   * The rank of the first range that contains an access, NOBODY, or WALK. Its first and last byte are given by their
-   * int32 words: V8 hands over int32 without boxing, and this path must not allocate.
+   * Returns the rank of the first range that contains the access, NO_RANK, or WALK. The addresses
+   * of its first and last byte are int32 words: V8 does not box those, and this path must not
+   * allocate.
    */
   find(low: number, high: number, lastLow: number, lastHigh: number): number {
     if (high >>> 0 >= LIMIT_HIGH) return WALK;
-    // Within one page, by integers only.
+    // Within one page: integer arithmetic only.
     if (high === lastHigh && low >>> PAGE_SHIFT === lastLow >>> PAGE_SHIFT && low >>> 0 <= lastLow >>> 0) {
       const entry = this.#entryOf((low >>> PAGE_SHIFT) | (high << (32 - PAGE_SHIFT)));
-      const whole = this.#pages[entry + 3] as number;
-      if (whole !== DIVIDED && this.#pages[entry + 1] !== EMPTY) return whole;
+      const rank = this.#pages[entry + 3] as number;
+      if (rank !== DIVIDED && this.#pages[entry + 1] !== EMPTY) return rank;
     }
     const address = high * WORD + (low >>> 0);
     const last = lastHigh * WORD + (lastLow >>> 0);
-    // It wraps; or it ends above 2^63, whose upper word is a negative int32.
+    // The access wraps, or it ends above 2^63, where the upper word is a negative int32.
     if (last < address) return WALK;
     const segment = address < this.#table.length ? (this.#table[address] as number) : this.#segmentOf(address);
-    if (segment < 0) return NOBODY;
+    if (segment < 0) return NO_RANK;
     const starts = this.#starts;
     if (last < (starts[segment + 1] as number)) return this.#covering[segment] as number;
     if (last < (starts[segment + 2] ?? LIMIT)) return this.#bridging[segment] as number;
     return WALK;
   }
 
-  /** −1: no range has it. */
+  /** Returns −1 if no range covers the address. */
   #segmentOf(address: number): number {
     const entry = this.#entryOf(Math.floor(address / PAGE) | 0);
     const first = this.#pages[entry + 1] as number;
@@ -109,7 +121,7 @@ export class RangeIndex {
     return this.#within(address, first, this.#pages[entry + 2] as number);
   }
 
-  /** Where in the hash the page is, or an empty entry. */
+  /** Index of the page's hash entry, or of an empty one. */
   #entryOf(page: number): number {
     const pages = this.#pages;
     const mask = this.#mask;
@@ -119,7 +131,7 @@ export class RangeIndex {
     }
   }
 
-  /** The last segment of `low` to `high` that starts at or before the address. */
+  /** The last segment from `low` to `high` that starts at or before the address. */
   #within(address: number, low: number, high: number): number {
     const starts = this.#starts;
     while (low < high) {
@@ -175,8 +187,11 @@ function cut(ranges: readonly RankedRange[]): { starts: Float64Array; covering: 
   return { starts, covering, bridging };
 }
 
-/** The pages for the hash, each with its first and last segment, and the segments too long for it that somebody has. */
-function paged(
+/**
+ * Returns the pages for the hash, each with its first and last segment, and the covered segments
+ * that are too long for it.
+ */
+function splitIntoPages(
   starts: Float64Array,
   covering: Uint16Array,
 ): { pages: Map<number, [first: number, last: number]>; long: number[] } {
@@ -190,7 +205,7 @@ function paged(
   for (let segment = 0; segment < covering.length; segment++) {
     const first = Math.floor((starts[segment] as number) / PAGE);
     const last = Math.floor(((starts[segment + 1] as number) - 1) / PAGE);
-    const isOwned = covering[segment] !== NOBODY;
+    const isOwned = covering[segment] !== NO_RANK;
     if (isOwned && last - first < SHORT_PAGES) for (let page = first; page <= last; page++) put(page, segment);
     else {
       put(first, segment);
@@ -201,7 +216,10 @@ function paged(
   return { pages, long };
 }
 
-/** The ranks that are open at one address: a heap whose smallest is the first, with removed ones left in until they come up. */
+/**
+ * The ranks of the ranges that cover one address: a min-heap. Removed ranks are dropped when they
+ * reach its top.
+ */
 class OpenRanks {
   readonly #heap: number[] = [];
   readonly #removed = new Set<number>();
@@ -224,7 +242,7 @@ class OpenRanks {
 
   first(): number {
     while (this.#heap.length > 0 && this.#removed.delete(this.#heap[0] as number)) this.#pop();
-    return this.#heap[0] ?? NOBODY;
+    return this.#heap[0] ?? NO_RANK;
   }
 
   #pop(): void {

@@ -7,7 +7,7 @@ import { IoRequestState } from '../io-request/state.js';
 import { RequestFinisher } from './request-finisher.js';
 
 test('a vCPU is woken while the ticket word is still negative', () => {
-  // The thread may end at any place. A word that is 0 already would leave the vCPU asleep.
+  // The thread may end at any point. If the word were 0 already, the vCPU would stay parked.
   const buffer = new SharedBuffer();
   const tickets = new SharedWords(1);
   const rung: { ticket: number; state: number }[] = [];

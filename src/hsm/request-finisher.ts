@@ -1,14 +1,16 @@
 /**
- * RequestFinisher: step f, from any thread. A ticket names one assignment of a slot, and an answer counts only while its
- * ticket stands in the slot's ticket word. Taking the ticket is one compare-and-exchange. So of a client, a time limit, a
- * reset and a dying thread exactly one finishes the request, and a late answer never reaches a later request in the slot.
+ * RequestFinisher: step f, from any thread. A ticket names one assignment of a slot, and an answer
+ * is accepted only while its ticket is in the slot's ticket word. Taking the ticket is one
+ * compare-and-exchange. So exactly one of a client, a time limit, a reset and a dying thread
+ * finishes the request, and a late answer never reaches a later request in the slot.
  *
- * Called by: SlotAssignment in the Service VM's thread; the threads of clients, each with a RequestFinisher of its own.
+ * Called by: SlotAssignment in the Service VM's thread; the threads of clients, each with a
+ * RequestFinisher of its own.
  * Threads: any. The ticket words are shared.
  *
- * The value is written after the ticket was taken and before the slot becomes COMPLETE. In between, the word holds the
- * negative ticket. A thread may be preempted just there, and code that would reuse the slot (a reset, the removal of a
- * client) sees that a thread is still about to write to it.
+ * The value is written after the ticket was taken and before the slot becomes COMPLETE. In between,
+ * the word holds the negative ticket. A thread may be preempted there, and code that would reuse
+ * the slot (a reset, the removal of a client) sees that a thread is still about to write to it.
  */
 
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
@@ -18,7 +20,10 @@ import type { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { SharedWords } from '../sync/shared-words.js';
 
-/** What a client in another thread needs to finish its requests there. It survives structured cloning. */
+/**
+ * What a client in another thread needs to finish its requests there. It survives structured
+ * cloning.
+ */
 export interface ClientFinisher {
   readonly page: SharedArrayBuffer;
   readonly tickets: SharedArrayBuffer;
@@ -64,7 +69,10 @@ export class RequestFinisher {
     return true;
   }
 
-  /** Finishes a request with the value that is in the page. Returns the result of the hypercall, 0 if none was made. */
+  /**
+   * Finishes a request with the value that is in the page. Returns the result of the hypercall, 0
+   * if none was made.
+   */
   finishAsIs(vcpu: number, ticket: number): number {
     if (!this.#take(vcpu, ticket)) return 0;
     const result = this.complete(vcpu);
@@ -73,11 +81,12 @@ export class RequestFinisher {
   }
 
   /**
-   * Completes a slot and wakes its vCPU, for a caller that has taken the ticket. Returns the result of the hypercall, 0 if
-   * the vCPU polls and none was made. `from` is the slot's state.
+   * Completes a slot and wakes its vCPU, for a caller that has taken the ticket. Returns the result
+   * of the hypercall, 0 if the vCPU polls and none was made. `from` is the slot's state.
    *
-   * Read polling before COMPLETE: the hypervisor may reuse the slot as soon as it sees COMPLETE, so the word would be that of
-   * the next request. A slot that another writer moved on is not completed, and its vCPU is woken all the same to see that.
+   * Read polling before COMPLETE: the hypervisor may reuse the slot as soon as it sees COMPLETE, so
+   * the word could belong to the next request. If another writer changed the state, the slot is not
+   * completed, but its vCPU is still woken to see that.
    */
   complete(
     vcpu: number,
@@ -101,8 +110,9 @@ export class RequestFinisher {
   }
 
   /**
-   * After the hypercall: if this thread ends before it, the negative ticket shows that the vCPU still has to be woken.
-   * Refused if the slot is assigned again already, because then the word belongs to another request.
+   * After the hypercall: if this thread ends before it, the negative ticket shows that the vCPU
+   * still has to be woken. Refused if the slot is assigned again already, because then the word
+   * belongs to another request.
    */
   #giveBack(vcpu: number, ticket: number): void {
     this.#tickets.move(vcpu, -ticket, 0);

@@ -1,31 +1,37 @@
 /**
- * RequestGate: who may hold the requests of a User VM (debugging/): at PENDING, before a client is given one, or before
- * COMPLETE, when its answer is known. A VM without a gate, which is every VM that nobody debugs, pays one look at a field.
+ * RequestGate: may hold the requests of a User VM (debugging/), at PENDING before a client gets
+ * one, or before COMPLETE when its answer is known. A VM that is not debugged has no gate, and pays
+ * one load of a field.
  *
- * The gate is asked in the Service VM's thread, in the middle of a dispatch or of a client's answer: it decides and
- * returns. A request that it holds at PENDING stays PENDING, is asked for again at later passes, and gives the worker no
- * reason to stay awake. A request that it holds before COMPLETE keeps its ticket: whatever ends the request in another
- * way (a reset, the end of its client) takes that ticket, and the answer which is let go afterwards comes too late.
+ * Called by: VmRequests and SlotAssignment, in the middle of a dispatch or of a client's answer.
+ * Implementations must: decide and return at once.
+ * Threads: the Service VM's.
+ *
+ * A request held at PENDING stays PENDING, and later passes ask for it again. It does not keep the
+ * worker awake. A request held before COMPLETE keeps its ticket. If a reset or the removal of its
+ * client ends the request first, that takes the ticket, and an answer released later is too late.
  */
 
 import type { AssignedRequest } from './assigned-request.js';
 
-/** What becomes of a client's answer. */
+/** What the gate does with a client's answer. */
 export const AnswerFate = {
-  /** It is given. */
+  /** It completes the request. */
   PASS: 0,
-  /** It is held: the client has done its part. */
+  /** It is held. For the client the request is finished. */
   HELD: 1,
-  /** This request has an answer already, which is held. */
+  /** Too late: another answer to this request is held already. */
   LATE: 2,
 } as const;
 export type AnswerFate = (typeof AnswerFate)[keyof typeof AnswerFate];
 
 export interface RequestGate {
-  /** Whether to hold a PENDING request which `client` is about to be given. */
+  /** Whether to hold a PENDING request that `client` is about to get. */
   holdsPending(request: AssignedRequest, client: string): boolean;
-  /** What to do with the answer of `client`, int32 words; of a write they mean nothing. */
+  /** What to do with the answer of `client`: int32 words, which are meaningless for a write. */
   holdsAnswer(request: AssignedRequest, client: string, ticket: number, low: number, high: number): AnswerFate;
-  /** Whether the request of slot `vcpu` is held before COMPLETE: its client has answered, its time is not over. */
+  /**
+   * Whether the request of slot `vcpu` is held before COMPLETE. Its client has answered in time.
+   */
   hasAnswer(vcpu: number): boolean;
 }

@@ -1,6 +1,8 @@
 /**
- * HypervisorServiceModule: the module of the Service VM. It knows the User VMs, owns the worker, and makes and destroys
- * clients with the worker paused where the driver pauses it.
+ * HypervisorServiceModule: the HSM of the Service VM. It owns the worker and the list of the User
+ * VMs, and pauses the worker where the driver does.
+ *
+ * Threads: the Service VM's.
  */
 
 import type { Upcall } from '../hypervisor/upcall.js';
@@ -11,7 +13,7 @@ import type { VmRequests } from './vm-requests.js';
 export interface ServiceModuleOptions {
   readonly upcall: Upcall;
   readonly turn: () => Promise<void>;
-  /** Of the worker; adaptive when left out. */
+  /** How long the worker spins, in microseconds. Default: adaptive. */
   readonly spinUs?: number | undefined;
 }
 
@@ -33,7 +35,7 @@ export class HypervisorServiceModule {
     return this.#vms;
   }
 
-  /** A VM is listed only once its page is stamped FREE. */
+  /** Call after the VM's page is stamped FREE: a zeroed page holds sixteen pending requests. */
   addVm(vm: VmRequests): void {
     this.#vms = [vm, ...this.#vms];
   }

@@ -5,7 +5,10 @@ import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
 import { Assignments } from './assignments.js';
 
-/** Slot 2 with a read of port 0x60, assigned to a client that finishes `here` or in a thread of its own. */
+/**
+ * Slot 2 with a read of port 0x60, assigned to a client that finishes `here` or in a thread of its
+ * own.
+ */
 function assigned(here: boolean, polling = false) {
   const buffer = new SharedBuffer();
   const notified: number[] = [];
@@ -51,7 +54,7 @@ for (const [where, here] of [
       assert.equal(slot.state, IoRequestState.PROCESSING);
     });
 
-    test('keeps the value in the page when it is finished as it is, and only for its owner', () => {
+    test('keeps the value in the page when its owner, and only its owner, finishes it as it is', () => {
       const { assignments, client, slot, notified } = assigned(here);
       assert.equal(assignments.finishAsIs({ name: 'other', notify: () => undefined }, 2), 0);
       assert.equal(slot.state, IoRequestState.PROCESSING);

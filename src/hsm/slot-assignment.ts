@@ -1,13 +1,17 @@
 /**
- * SlotAssignment: the HSM's side of one slot: its copy of the request, the client that has it, the ticket, and since when.
+ * SlotAssignment: the HSM's state of one slot: its copy of the request, the owner, the ticket, and
+ * the time of the assignment.
  *
  * Step f, from a device's result in the Service VM's thread to the vCPU that goes on:
  *
- *   AssignedRequest.finish → SlotAssignment.finish → RequestFinisher.complete → Slot.complete
- *                                                                             → Hypercalls.notifyRequestFinish → Doorbell.ring
+ *   AssignedRequest.finish → SlotAssignment.finish → RequestFinisher.complete
+ *     → Slot.complete
+ *     → Hypercalls.notifyRequestFinish → Doorbell.ring
  *
- * Called by: VmRequests assigns; clients finish through `request`; Assignments and TimeLimit end what is late or withdrawn.
- * Threads: the Service VM's. A client in a thread of its own has a RequestFinisher there, which shares the ticket words.
+ * Called by: VmRequests, which assigns; clients, which finish through `request`; Assignments and
+ * TimeLimit, which end a late or withdrawn request.
+ * Threads: the Service VM's. A client in a thread of its own has a RequestFinisher there, which
+ * shares the ticket words.
  */
 
 import type { Slot } from '../io-request/slot.js';
@@ -32,18 +36,28 @@ export class SlotAssignment {
   readonly slot: Slot;
   /** The HSM's copy of the request, which its client gets. */
   readonly request: AssignedRequest;
-  /** The current or most recent owner of the request. Undefined after a reset or the client's end. */
+  /**
+   * The current or most recent owner of the request. Undefined after a reset or the client's end.
+   */
   owner: IoClient | undefined = undefined;
-  /** A stalled PENDING slot has no client, or a gate holds it. It waits for the next requested pass. */
+  /**
+   * A stalled PENDING slot has no client, or a gate holds it. It waits for the next requested pass.
+   */
   isStalled = false;
-  /** The request that TimeLimit watches; 0: none. */
+  /** The ticket that TimeLimit watches. 0: none. */
   watchedTicket = 0;
-  /** When it was assigned, in ms. NaN makes the field a double from the start, so that a store allocates nothing. */
+  /**
+   * When it was assigned, in ms. NaN makes the field a double from the start, so that a store
+   * allocates nothing.
+   */
   sinceMs = NaN;
   /** How long after `sinceMs` it is reported as late. */
   reportMs = NaN;
   readonly #parts: SharedAssignmentParts;
-  /** Whether the owner answers in this thread. Then no other thread takes the ticket, and plain words are enough. */
+  /**
+   * Whether the owner answers in this thread. Then no other thread takes the ticket, and plain
+   * words are enough.
+   */
   #isLocal = false;
 
   constructor(slot: Slot, parts: SharedAssignmentParts) {
@@ -53,7 +67,7 @@ export class SlotAssignment {
     this.#parts = parts;
   }
 
-  /** The ticket word: 0: not assigned; negative: being finished. */
+  /** The ticket word. 0: not assigned. Negative: being finished. */
   get currentTicket(): number {
     return this.#parts.tickets.load(this.vcpu);
   }
@@ -62,17 +76,25 @@ export class SlotAssignment {
     return this.currentTicket !== 0;
   }
 
-  /** The same by a plain load, right after the client was notified in this thread. */
+  /**
+   * Whether `ticket` is still unanswered, by a relaxed load. Right after `notify` in this thread.
+   */
   isUnanswered(ticket: number): boolean {
     return this.#parts.tickets.loadRelaxed(this.vcpu) === ticket;
   }
 
-  /** Whether the client still owes the answer to the request that `ticket` names. A held answer is given. */
+  /**
+   * Whether the client still owes the answer to `ticket`. An answer that the gate holds counts as
+   * given.
+   */
   isOwed(ticket: number): boolean {
     return this.#parts.gate?.hasAnswer(this.vcpu) !== true && this.currentTicket === ticket;
   }
 
-  /** Step d. Returns the new ticket, or 0 if another writer moved the slot on: then it is not the HSM's any more. */
+  /**
+   * Step d. Returns the new ticket, or 0 if another writer changed the slot's state. Then the HSM
+   * no longer owns it.
+   */
   assign(client: IoClient, kernelHandled: boolean): number {
     const { tickets } = this.#parts;
     const ticket = this.#parts.nextTicket();
@@ -108,15 +130,18 @@ export class SlotAssignment {
     return this.#parts.finisher.finish(this.request, ticket, low, high);
   }
 
-  /** Finishes with the value that is in the page. Returns the result of the hypercall, 0 if none was made. */
+  /**
+   * Finishes with the value that is in the page. Returns the result of the hypercall, 0 if none was
+   * made.
+   */
   finishAsIs(): number {
     return this.#parts.finisher.finishAsIs(this.vcpu, this.currentTicket);
   }
 
   /**
-   * Finishes the request as all ones, whatever its owner is doing. If the owner's thread is finishing it at this moment,
-   * that is left to it, and this is called again when the thread has ended. A thread that died between taking the ticket
-   * and completing leaves the rest to this call.
+   * Finishes the request as all ones, in place of its owner. If the owner's thread is finishing it
+   * at this moment, leaves it to that thread. The caller calls again when the thread has ended. If
+   * the thread died between taking the ticket and completing, this call does the rest.
    */
   finishForced(): void {
     const { tickets, finisher } = this.#parts;
@@ -132,7 +157,10 @@ export class SlotAssignment {
     this.owner = undefined;
   }
 
-  /** At a reset. Returns false while a thread is finishing the request: its slot must not be used yet. */
+  /**
+   * At a reset. Returns false while a thread is finishing the request. Then the slot must not be
+   * reused yet.
+   */
   withdraw(): boolean {
     const ticket = this.currentTicket;
     if (ticket > 0) this.#parts.tickets.move(this.vcpu, ticket, 0);

@@ -1,6 +1,6 @@
 /**
- * TimeLimit: finds requests that a client has had for too long. One timer for a VM, armed only while a request is
- * answered later than in its own turn. A request that is answered at once never touches it.
+ * TimeLimit: finds requests that a client has had for too long. One timer per VM, armed only while
+ * a client has a request that it did not answer inside `notify`.
  *
  * Called by: VmRequests, in the Service VM's thread.
  */
@@ -10,7 +10,7 @@ import type { SlotAssignment } from './slot-assignment.js';
 
 /** setTimeout clamps a longer delay to 1 ms. */
 const MAX_DELAY_MS = 0x7fff_ffff;
-/** A request that its client keeps is reported again when it has taken this many times as long. */
+/** A request that its client keeps is reported again after this many times the elapsed time. */
 const NEXT_REPORT_FACTOR = 2;
 
 export interface TimeLimitOptions {
@@ -60,7 +60,7 @@ export class TimeLimit {
     this.#timer = this.#arm(Math.min(nextMs, limitMs));
   }
 
-  /** Returns in how many ms the request has to be checked again; Infinity: not again. */
+  /** Returns the ms until the next check of the request. Infinity: no further check. */
   #checkOne(assignment: SlotAssignment, nowMs: number): number {
     const ticket = assignment.watchedTicket;
     if (ticket === 0) return Infinity;
@@ -74,7 +74,7 @@ export class TimeLimit {
       assignment.reportMs = elapsedMs * NEXT_REPORT_FACTOR;
       return assignment.reportMs - elapsedMs;
     }
-    // Unless another request is watched already: the report may have let the guest go on.
+    // Keep the watch on a newer request: the report may have let the guest go on.
     if (assignment.watchedTicket === ticket) assignment.watchedTicket = 0;
     return Infinity;
   }

@@ -1,9 +1,9 @@
 /**
- * VmClients: the I/O clients of one User VM and their address ranges. A client that is removed, for whatever reason, leaves
- * no request unfinished.
+ * VmClients: the I/O clients of one User VM and their address ranges. A removed client leaves no
+ * request unfinished.
  *
- * Called by: VmRequests, which looks up the client of a request and reports a client that failed or is late; UserVm and
- * the control interface, which add and remove clients.
+ * Called by: VmRequests, which looks up the client of a request and reports a client that failed or
+ * is late; UserVm and the control interface, which add and remove clients.
  * Callers must: pause the worker around `destroy` (HypervisorServiceModule.destroyClient).
  */
 
@@ -23,9 +23,9 @@ export interface VmClientsOptions {
   readonly vmId: number;
   readonly assignments: Assignments;
   readonly observer: HsmObserver;
-  /** For clients in other threads; undefined where the hypervisor has nothing that they could share. */
+  /** For clients in other threads. Undefined if the hypervisor's state cannot be shared. */
   readonly finisher: ClientFinisher | undefined;
-  /** What `late` reports, and does. */
+  /** The time limit of a request, for reports. */
   readonly limitMs: number;
   readonly latePolicy: LatePolicy;
 }
@@ -55,13 +55,13 @@ export class VmClients {
   }
 
   add(client: IoClient, ranges: readonly AddressRange[] = []): void {
-    // First, because it may throw: then nothing was added.
+    // Connect first: it may throw, and then nothing was added.
     this.#connect(client);
     this.#map.addClient(client);
     for (const range of ranges) this.#map.addRange(client, range);
   }
 
-  /** Returns −EEXIST if there is one. */
+  /** Returns −EEXIST if there is a default client. */
   addDefault(client: IoClient): number {
     if (this.#default !== undefined) return Errno.EEXIST;
     this.#connect(client);
@@ -81,7 +81,10 @@ export class VmClients {
     return this.#map.ranges(client);
   }
 
-  /** Clients in threads of their own have to answer by way of the Service VM's thread from now on (true), or not (false). */
+  /**
+   * Whether clients in threads of their own must answer through the Service VM's thread from now
+   * on.
+   */
   relay(on: boolean): void {
     if (on === this.#isRelaying) return;
     this.#isRelaying = on;
@@ -89,7 +92,10 @@ export class VmClients {
     this.#default?.relay?.(on);
   }
 
-  /** Removes a client. Its unfinished requests finish as all ones, because no other client can answer them. */
+  /**
+   * Removes a client. Its unfinished requests finish as all ones, because no other client can
+   * answer them.
+   */
   destroy(client: IoClient): void {
     if (this.#default === client) this.#default = undefined;
     else this.#map.removeClient(client);
@@ -114,12 +120,16 @@ export class VmClients {
     this.#emitFailed(client, error);
   }
 
-  /** Reports a client that has had its request for `elapsedMs`. Returns whether it keeps the request. */
+  /**
+   * Reports a client that has had its request for `elapsedMs`. Returns whether it keeps the
+   * request.
+   */
   late({ vcpu, owner: client, request: assigned }: SlotAssignment, elapsedMs: number): boolean {
     const { vmId, observer, limitMs, latePolicy: policy } = this.#options;
     if (client === undefined) return false;
     const request = assigned.describe();
-    // Asked before the client is removed. Reported afterwards, because an observer may add another client at once.
+    // Ask before the client is removed. Report afterwards: an observer may add another client at
+    // once.
     const position = client.explain?.(vcpu);
     if (policy === 'all-ones') this.#expel(client);
     observer.event({
@@ -148,7 +158,9 @@ export class VmClients {
     else this.#remove(client);
   }
 
-  /** For a client that no caller asked to destroy: what its `disconnected` throws is reported, and nothing else fails. */
+  /**
+   * Removes a client without its owner's request. Reports an error that its `disconnected` throws.
+   */
   #remove(client: IoClient): void {
     try {
       this.destroy(client);

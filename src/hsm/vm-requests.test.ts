@@ -23,7 +23,7 @@ function withDefault(options: ConstructorParameters<typeof OneVm>[0] = {}): { vm
 }
 
 describe('dispatch', () => {
-  test('gives each PENDING slot, in vCPU order, to the client whose range contains it', () => {
+  test('assigns each PENDING slot, in vCPU order, to the client whose range contains it', () => {
     const { vm, client } = withDefault();
     const narrow = new Keeper('narrow');
     vm.requests.clients.add(narrow, [ports(0x500, 4)]);
@@ -50,7 +50,7 @@ describe('dispatch', () => {
     assert.deepEqual([kernel.kernelHandled, user.kernelHandled], [1, 0]);
   });
 
-  test('looks only at the slots of the VM’s vCPUs (X-K34)', () => {
+  test('polls only the slots of the VM’s vCPUs (X-K34)', () => {
     const { vm, client } = withDefault({ vcpuCount: 2 });
     vm.fill(2);
     vm.fill(15);
@@ -60,7 +60,7 @@ describe('dispatch', () => {
     assert.deepEqual([vm.buffer.slot(2).state, vm.buffer.slot(15).state], [PENDING, PENDING]);
   });
 
-  test('skips every state but PENDING, and garbage', () => {
+  test('skips every state but PENDING, and invalid states', () => {
     const { vm, client } = withDefault();
     const words = new SharedWords(vm.buffer.page);
     for (const state of [PROCESSING, COMPLETE, FREE, 4, -1, 0x7fff_ffff]) {
@@ -89,7 +89,7 @@ describe('dispatch', () => {
     assert.equal(vm.requests.assignments.of(2).isAssigned, false);
   });
 
-  test('an MMIO answer has both words; the answer to a write leaves the value alone', () => {
+  test('an MMIO answer has both words, and the answer to a write leaves the value unchanged', () => {
     const { vm, client } = withDefault();
     const read = vm.fill(0, { type: MMIO, address: 0x1_0000_0000, size: 8 });
     const write = vm.fill(1, { type: MMIO, direction: WRITE, address: 0xd000_0000, size: 8, value: 3, valueHigh: 4 });
@@ -109,7 +109,7 @@ describe('dispatch', () => {
     assert.deepEqual(vm.notified, []);
   });
 
-  test('a refused completion hypercall is told to the operator', () => {
+  test('a refused completion hypercall is reported to the operator', () => {
     const { vm, client } = withDefault();
     vm.notifyResult = -1;
     vm.fill(0);
@@ -118,7 +118,7 @@ describe('dispatch', () => {
     assert.deepEqual(vm.events, [{ kind: 'notify-failed', vmId: 1, vcpu: 0, result: -1 }]);
   });
 
-  test('a client sees the HSM’s copy: what is written to the page afterwards changes nothing for it', () => {
+  test('a client sees the HSM’s copy, which a later write to the page does not change', () => {
     const { vm, client } = withDefault();
     const slot = vm.fill(0, { direction: WRITE, size: 2, value: 0x1234 });
     vm.requests.dispatch();
@@ -130,8 +130,8 @@ describe('dispatch', () => {
   });
 });
 
-describe('a request that nobody serves', () => {
-  test('ends the pass with −EINVAL: the VM’s remaining slots are not looked at', () => {
+describe('a request without a client', () => {
+  test('ends the pass with −EINVAL, and the VM’s remaining slots are skipped', () => {
     const vm = new OneVm();
     const kernel = new Keeper('kernel');
     vm.requests.clients.add(kernel, [ports(0x500, 1)]);
@@ -143,7 +143,7 @@ describe('a request that nobody serves', () => {
     assert.deepEqual(vm.events, [{ kind: 'no-client', vmId: 1, vcpu: 1 }]);
   });
 
-  test('gives the worker no reason to stay awake, and a new client does not bring a new pass', () => {
+  test('does not keep the worker awake, and a new client does not bring a new pass', () => {
     const vm = new OneVm();
     vm.fill(0);
     assert.equal(vm.requests.work.ordered(), true);
@@ -180,13 +180,13 @@ describe('a request that nobody serves', () => {
 });
 
 describe('the default client', () => {
-  test('there is one at most: −EEXIST', () => {
+  test('a second one is refused with −EEXIST', () => {
     const { vm, client } = withDefault();
     assert.equal(vm.requests.clients.addDefault(new Keeper('second')), -17);
     assert.equal(vm.requests.clients.default, client);
   });
 
-  test('NOTIFY completes its slot with the value that stands in the page', () => {
+  test('NOTIFY completes its slot with the value in the page', () => {
     const { vm, client } = withDefault();
     const slot = vm.fill(1, { value: 5 });
     vm.requests.dispatch();
@@ -197,7 +197,7 @@ describe('the default client', () => {
     assert.equal(client.answer(9), false, 'the ticket is taken');
   });
 
-  test('NOTIFY knows the VM’s vCPUs, does nothing without a default client, and hands on the hypercall’s result', () => {
+  test('NOTIFY checks the vCPU, does nothing without a default client, and returns the hypercall’s result', () => {
     assert.equal(new OneVm().requests.finishDefault(99), 0);
     const { vm } = withDefault();
     assert.equal(vm.requests.finishDefault(4), EINVAL);
@@ -208,7 +208,7 @@ describe('the default client', () => {
     assert.equal(vm.requests.finishDefault(0), -1);
   });
 
-  test('NOTIFY leaves every slot alone that is not the default client’s at present', () => {
+  test('NOTIFY changes no slot that the default client does not own', () => {
     const { vm } = withDefault();
     vm.requests.clients.add(new Keeper('kernel'), [ports(0x500, 1)]);
     vm.fill(0);
@@ -247,7 +247,7 @@ describe('CLEAR', () => {
     return { vm, sleeps };
   }
 
-  test('with a client that is stuck sleeps ten times 10 ms, warns once, and completes the default client’s (vector 10)', async () => {
+  test('with a stuck client sleeps ten times 10 ms, warns once, and completes the default client’s requests (vector 10)', async () => {
     const { vm, sleeps } = clearing();
     const stuck = new Keeper('stuck', ports(0x600, 1));
     const user = new Keeper('default');
@@ -268,7 +268,7 @@ describe('CLEAR', () => {
     assert.equal(stuck.answer(1), true);
   });
 
-  test('waits no longer than the clients need, and not at all for none', async () => {
+  test('waits no longer than the clients need, and not at all without a busy client', async () => {
     const busy = new Keeper('busy', ports(0x600, 1));
     const { vm, sleeps } = clearing((_, count) => {
       if (count === 3) busy.answer(7);
@@ -283,7 +283,7 @@ describe('CLEAR', () => {
     assert.deepEqual(vm.events, []);
   });
 
-  test('completes new requests unhandled while it waits, and hands them out again afterwards', async () => {
+  test('completes new requests unhandled while it waits, and dispatches them again afterwards', async () => {
     const stuck = new Keeper('stuck', ports(0x600, 1));
     const { vm } = clearing((one, count) => {
       if (count !== 1) return;
@@ -298,14 +298,14 @@ describe('CLEAR', () => {
     vm.requests.dispatch();
     await vm.requests.clear();
     assert.deepEqual([vm.buffer.slot(1).state, vm.buffer.slot(1).valueLow], [COMPLETE, 0x77]);
-    assert.deepEqual(vm.notified, [1], 'none for the slot that polls');
+    assert.deepEqual(vm.notified, [1], 'no hypercall for the slot that polls');
     assert.equal(user.kept.length, 0);
     vm.fill(3);
     vm.requests.dispatch();
     assert.equal(user.kept.length, 1);
   });
 
-  test('without a sleep of its own really waits', async () => {
+  test('without an injected sleep waits in real time', async () => {
     const vm = new OneVm();
     const stuck = new Keeper('stuck', ports(0x500, 1));
     vm.requests.clients.add(stuck, stuck.ranges);
@@ -346,7 +346,7 @@ describe('tickets', () => {
     assert.deepEqual([slot.state, slot.valueLow], [PROCESSING, 5]);
   });
 
-  test('0 is no ticket', () => {
+  test('0 is not a valid ticket', () => {
     const { vm, client } = withDefault();
     const slot = vm.fill(0);
     vm.requests.dispatch();
@@ -372,7 +372,7 @@ describe('tickets', () => {
   });
 });
 
-describe('a client that is taken out', () => {
+describe('a removed client', () => {
   test('has its requests finished as all ones and its range falls to the default client', () => {
     const { vm, client } = withDefault();
     const kernel = new Keeper('kernel', ports(0x500, 1), mmio(0xd000_0000, 0x1000));
@@ -395,7 +395,7 @@ describe('a client that is taken out', () => {
     assert.equal(other.state, PROCESSING);
   });
 
-  test('a request that its thread took but never completed, because it died, is completed all the same', () => {
+  test('a request whose ticket its thread took before it died is still completed', () => {
     const vm = new OneVm({
       hypercalls: {
         vcpuCount: 4,
@@ -409,14 +409,15 @@ describe('a client that is taken out', () => {
     const slot = vm.fill(1);
     vm.requests.dispatch();
     assert.ok(finisher);
-    // The first half of a finish: the ticket is gone, the slot still PROCESSING. Then the thread is no more.
+    // The first half of a finish: the ticket is taken, the slot still PROCESSING. Then the thread
+    // dies.
     new SharedWords(finisher.tickets).exchange(1, 0);
     assert.equal(slot.state, PROCESSING);
     vm.requests.clients.destroy(dying);
     assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, -1]);
   });
 
-  test('what a thread is completing at this moment is left to it while it lives, and completed when it has died', () => {
+  test('a request that a thread is completing is left to it while it lives, and completed after it died', () => {
     const vm = new OneVm({
       hypercalls: { vcpuCount: 4, notifyRequestFinish: () => 0, shared: new VmSharedState() },
     });
@@ -434,7 +435,8 @@ describe('a client that is taken out', () => {
     const slots = [vm.fill(0), vm.fill(1), vm.fill(2)];
     vm.requests.dispatch();
     assert.ok(tickets);
-    // The thread loses its processor after it took the ticket of slot 0 and before COMPLETE; of slot 1, just after it.
+    // The thread is preempted after it took the ticket of slot 0 and before COMPLETE. For slot 1 it
+    // is preempted just after COMPLETE.
     for (const vcpu of [0, 1]) tickets.store(vcpu, -tickets.load(vcpu));
     slots[1]?.complete();
     assert.equal(vm.requests.assignments.slotsOf(threaded), 0b111);
@@ -448,7 +450,7 @@ describe('a client that is taken out', () => {
     assert.equal(vm.requests.withdraw(), true);
   });
 
-  test('an answer is on its way until the slot is COMPLETE, and then leaves no ticket', () => {
+  test('an answer holds the ticket until the slot is COMPLETE, and then releases it', () => {
     const { vm, client } = withDefault();
     const slot = vm.fill(0);
     vm.requests.dispatch();
@@ -459,7 +461,7 @@ describe('a client that is taken out', () => {
     assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 7]);
   });
 
-  test('a client that throws when it is taken out has its requests finished, and the others are taken out too', () => {
+  test('a client that throws when it is removed has its requests finished, and the others are removed too', () => {
     const { vm, client } = withDefault();
     const rude: IoClient = {
       name: 'rude',
@@ -480,7 +482,7 @@ describe('a client that is taken out', () => {
     );
   });
 
-  test('a client that cannot be connected is not there', () => {
+  test('a client that cannot be connected is not added', () => {
     const vm = new OneVm({
       hypercalls: { vcpuCount: 1, notifyRequestFinish: () => 0, shared: new VmSharedState() },
     });
@@ -496,7 +498,7 @@ describe('a client that is taken out', () => {
     assert.deepEqual([vm.requests.clients.all, vm.requests.clients.default], [[], undefined]);
   });
 
-  test('finishing what a client has touches nothing that it finished before', () => {
+  test('finishing a client’s requests does not touch those that it finished before', () => {
     const { vm, client } = withDefault();
     const slot = vm.fill(0);
     vm.requests.dispatch();
@@ -506,7 +508,7 @@ describe('a client that is taken out', () => {
     assert.deepEqual(vm.notified, [0]);
   });
 
-  test('a client that throws is expelled with an event; the rest of the pass goes on', () => {
+  test('a client that throws is removed with an event, and the pass goes on', () => {
     const { vm, client } = withDefault();
     const error = new TypeError('client bug');
     vm.requests.clients.add(
@@ -528,12 +530,12 @@ describe('a client that is taken out', () => {
     ]);
   });
 
-  test('whatever a client throws is told', () => {
+  test('any value that a client throws is reported', () => {
     const { vm } = withDefault();
     const broken: IoClient = {
       name: 'odd',
       notify: () => {
-        // eslint-disable-next-line @typescript-eslint/only-throw-error -- what a stranger's client may do
+        // eslint-disable-next-line @typescript-eslint/only-throw-error -- a foreign client may do this
         throw 'a string';
       },
     };
@@ -543,7 +545,7 @@ describe('a client that is taken out', () => {
     assert.deepEqual(vm.events, [{ kind: 'client-failed', vmId: 1, client: 'odd', message: 'a string' }]);
   });
 
-  test('the default client is not expelled when it throws: its requests finish, and it gets the next one', () => {
+  test('a default client that throws is not removed: its requests finish, and it gets the next one', () => {
     const vm = new OneVm();
     let calls = 0;
     vm.requests.clients.addDefault({
@@ -570,7 +572,7 @@ describe('a client that is taken out', () => {
     assert.deepEqual(vm.notified, [0]);
   });
 
-  test('closing finishes everything and disconnects everybody', () => {
+  test('closing finishes every request and disconnects every client', () => {
     const { vm, client } = withDefault();
     const kernel = new Keeper('kernel', ports(0x500, 1));
     vm.requests.clients.add(kernel, kernel.ranges);
@@ -583,7 +585,7 @@ describe('a client that is taken out', () => {
     assert.equal(vm.requests.clients.default, undefined);
   });
 
-  test('ranges are added and taken away while it lives', () => {
+  test('ranges are added and removed while the client exists', () => {
     const { vm, client } = withDefault();
     const kernel = answering('kernel', 6);
     vm.requests.clients.add(kernel);
@@ -605,7 +607,7 @@ describe('the time limit', { timeout: 120_000 }, () => {
     while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
   }
 
-  test('each of several outstanding requests has its own; a late client is expelled once, with one event', async () => {
+  test('each outstanding request has its own, and a late client is removed once, with one event', async () => {
     const { vm, client } = withDefault({ clientTimeoutMs: 30 });
     const first = new Keeper('first', ports(0x500, 1));
     const second = new Keeper('second', ports(0x501, 1));
@@ -659,13 +661,13 @@ describe('the time limit', { timeout: 120_000 }, () => {
     vm.fill(0);
     vm.requests.dispatch();
     await until(() => lateClients().includes('client'));
-    // Its own time, not what was left of that of the request before it.
+    // The request has its own time limit, not the rest of the previous one's.
     assert.ok(performance.now() - begun >= 60);
     assert.deepEqual(lateClients().sort(), ['client', 'other']);
     vm.requests.close();
   });
 
-  test('a client that may go on keeps its request and is told again, later each time, until it answers', async () => {
+  test('a late client under the wait policy keeps its request and is reported at growing intervals until it answers', async () => {
     const { vm } = withDefault({ clientTimeoutMs: 5, late: 'wait' });
     const slow = Object.assign(new Keeper('slow', ports(0x500, 1)), {
       explain: (vcpu: number) => ({ detail: `at vCPU ${vcpu}`, stack: 'there' }),
@@ -689,17 +691,17 @@ describe('the time limit', { timeout: 120_000 }, () => {
     assert.deepEqual([slot.state, slot.valueLow], [COMPLETE, 7]);
     assert.deepEqual(vm.requests.clients.all, [slow]);
     slot.release();
-    // Another request's time begins anew, and the answered one is told no more.
+    // The next request has a new time limit, and the answered one is no longer reported.
     vm.fill(3);
     vm.requests.dispatch();
-    const told = vm.events.length;
-    await until(() => vm.events.length > told);
-    const next = vm.events[told];
+    const reported = vm.events.length;
+    await until(() => vm.events.length > reported);
+    const next = vm.events[reported];
     assert.ok(next?.kind === 'client-late' && next.vcpu === 3 && next.elapsedMs < second, JSON.stringify(next));
     vm.requests.close();
   });
 
-  test('the default client that is late keeps its place', async () => {
+  test('a late default client is not removed', async () => {
     const { vm, client } = withDefault({ clientTimeoutMs: 5 });
     vm.fill(0);
     vm.requests.dispatch();
@@ -708,7 +710,7 @@ describe('the time limit', { timeout: 120_000 }, () => {
     assert.equal(vm.requests.clients.default, client);
   });
 
-  test('a VM that is closed has no timer left', async () => {
+  test('a closed VM has no timer left', async () => {
     const { vm } = withDefault({ clientTimeoutMs: 5 });
     vm.fill(0);
     vm.requests.dispatch();

@@ -1,8 +1,9 @@
 /**
- * VmRequests: one User VM's page, whose PENDING requests go to its clients.
+ * VmRequests: dispatches the PENDING requests of one User VM's page to its clients.
  *
- * Called by: the worker, which polls `work` and calls `dispatch`; the VM's life cycle, which calls `clear`, `withdraw` and
- * `close`; everybody else goes to `clients` (who serves which range) or to `assignments` (who has which slot).
+ * Called by: the worker, which polls `work` and calls `dispatch`; the VM's life cycle, which calls
+ * `clear`, `withdraw` and `close`. Other code uses `clients` (range → client) or `assignments`
+ * (slot → client).
  * Threads: the Service VM's. Clients in threads of their own finish there, see request-finisher.ts.
  */
 
@@ -30,7 +31,7 @@ export interface VmRequestsOptions {
   readonly observer: HsmObserver;
   /** How long a client may take for a request, in ms. Infinity: no limit. */
   readonly clientTimeoutMs: number;
-  /** What becomes of a request that takes longer. Default: `all-ones`. */
+  /** What happens to a request that takes longer. Default: `all-ones`. */
   readonly late?: LatePolicy;
   readonly sleep?: (ms: number) => Promise<void>;
 }
@@ -73,15 +74,18 @@ export class VmRequests {
     this.#isClearing = clearing;
   }
 
-  /** `gate` may hold requests from now on. `isRelaying`: also the answers of clients in threads of their own. */
+  /**
+   * `gate` may hold requests from now on. `isRelaying`: also the answers of clients in threads of
+   * their own.
+   */
   setGate(gate: RequestGate | undefined, isRelaying: boolean): void {
     this.assignments.gate = gate;
     this.clients.relay(isRelaying);
   }
 
   /**
-   * Step d for every PENDING slot, in vCPU order. A request that has no client ends the pass with −EINVAL, as in the
-   * driver: the VM's remaining slots wait for the next upcall.
+   * Step d for every PENDING slot, in vCPU order. Returns 0. A request without a client ends the
+   * pass with −EINVAL, as in the driver. The VM's remaining slots then wait for the next upcall.
    */
   dispatch(): number {
     this.work.beginPass();
@@ -89,7 +93,7 @@ export class VmRequests {
     for (let vcpu = 0; vcpu < assignments.length; vcpu++) {
       const assignment = assignments[vcpu] as SlotAssignment;
       const { slot } = assignment;
-      // The ordered read comes before anything else of the slot is read.
+      // The ordered read of the state must come before the first read of a field.
       if (slot.relaxedState !== IoRequestState.PENDING || slot.state !== IoRequestState.PENDING) continue;
       if (this.#dispatchSlot(assignment)) continue;
       this.work.stallFrom(vcpu);
@@ -100,9 +104,9 @@ export class VmRequests {
   }
 
   /**
-   * NOTIFY_REQUEST_FINISH: ACRN userspace has put its result, if any, into the page and finishes slot `vcpu`. Without a
-   * default client nothing is done and the result is 0. A slot that the default client does not have is left alone, with
-   * 0, where the driver would complete it in whatever state it is.
+   * NOTIFY_REQUEST_FINISH: ACRN userspace has put its result, if any, into the page and finishes
+   * slot `vcpu`. Returns 0 and does nothing without a default client, or if the default client does
+   * not own the slot. The driver would complete such a slot in any state.
    */
   finishDefault(vcpu: number): number {
     const client = this.clients.default;
@@ -111,7 +115,10 @@ export class VmRequests {
     return this.assignments.finishAsIs(client, vcpu);
   }
 
-  /** CLEAR_VM_IOREQ: waits a bounded time for the clients, then completes what the default client still has. */
+  /**
+   * CLEAR_VM_IOREQ: waits a bounded time for the clients, then completes the default client's
+   * requests.
+   */
   async clear(): Promise<void> {
     this.#isClearing = true;
     await waitForClients({
@@ -176,7 +183,7 @@ export class VmRequests {
     return true;
   }
 
-  /** Held by the gate: as good as served. */
+  /** The gate holds the request. For the pass it counts as served. */
   #stall(assignment: SlotAssignment): true {
     this.work.stall(assignment);
     return true;
