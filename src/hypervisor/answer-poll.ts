@@ -53,7 +53,7 @@ export class AnswerPoll implements Poll {
   }
 }
 
-/** Whether the request is still in the Service VM's hands. */
+/** Whether the Service VM has not completed the request. */
 function isWaiting(state: number): boolean {
   return state === IoRequestState.PROCESSING || state === IoRequestState.PENDING;
 }

@@ -130,7 +130,7 @@ export class AsyncIo implements AsyncIoHypercalls {
 
   /** In a vCPU's thread: the handle of the first descriptor that a write matches, or 0. */
   find(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): number {
-    for (let look = 0; look < MAX_POLLS; look++) {
+    for (let poll = 0; poll < MAX_POLLS; poll++) {
       const generation = this.#words.load(GENERATION);
       const handle = this.#scan(generation, type, addressLow, addressHigh, valueLow, valueHigh);
       if (this.#words.load(GENERATION) === generation) return handle;

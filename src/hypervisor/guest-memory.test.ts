@@ -40,7 +40,7 @@ describe('guest memory', () => {
     assert.ok(copy.buffer instanceof ArrayBuffer);
   });
 
-  test('contains is exact at the end of the RAM and refuses what is no address', () => {
+  test('contains is exact at the end of the RAM and refuses invalid addresses', () => {
     const ram = memory(0x1000);
     assert.equal(ram.contains(0, 0x1000), true);
     assert.equal(ram.contains(0x1000, 0), true);
@@ -122,7 +122,7 @@ describe('dirty pages', () => {
     dirty.take(() => assert.fail('a page was dirty twice'));
   });
 
-  test('nothing and less than nothing make no page dirty', () => {
+  test('a length of zero or less makes no page dirty', () => {
     const dirty = new DirtyPages(DirtyPages.create(MIB));
     dirty.add(0x5000, 0);
     dirty.add(0x5000, -1);

@@ -2,8 +2,8 @@
  * Hypercalls: what the Service VM may ask the hypervisor for one User VM.
  *
  * Results are ACRN's: 0, or a negative number; most refusals are a bare −1, which Linux' driver
- * hands on as EPERM. The life cycle is ACRN's too: START needs CREATED; PAUSE always succeeds;
- * RESET and DESTROY need PAUSED; there is no way back from PAUSED but RESET, which makes the VM
+ * reports as EPERM. The life cycle is ACRN's too: START needs CREATED; PAUSE always succeeds.
+ * RESET and DESTROY need PAUSED. Only RESET leaves PAUSED for another start: it makes the VM
  * CREATED.
  */
 
@@ -39,25 +39,27 @@ export interface Hypercalls {
 
   /** HC_SET_IOREQ_BUFFER: stamps the page FREE. Only while CREATED. */
   setIoreqBuffer(): number;
-  /** HC_NOTIFY_REQUEST_FINISH, step f: wakes the vCPU. The slot's state is not looked at. */
+  /** HC_NOTIFY_REQUEST_FINISH, step f: wakes the vCPU. Does not read the slot. */
   notifyRequestFinish(vcpu: number): number;
   /** HC_SET_VCPU_REGS: where a vCPU starts. Not while RUNNING. */
   setVcpuRegs(vcpu: number, registers: VcpuRegisters): number;
   /** HC_START_VM: CREATED → RUNNING. */
   startVm(): number;
   /**
-   * HC_PAUSE_VM: resolves when every vCPU is parked or waits for a request that is in the Service
-   * VM's hands.
+   * HC_PAUSE_VM: resolves when every vCPU is parked or waits for a request that the Service VM
+   * has not completed.
    */
   pauseVm(): Promise<number>;
   /**
-   * HC_RESET_VM: PAUSED → CREATED; slots FREE, waiting vCPUs withdraw, interrupt controllers and
-   * registers as new.
+   * HC_RESET_VM: PAUSED → CREATED; slots FREE, waiting vCPUs withdrawn, interrupt controllers
+   * and registers at their power-on state.
    */
   resetVm(): Promise<number>;
-  /** HC_DESTROY_VM: PAUSED → POWERED_OFF; threads end. */
+  /** HC_DESTROY_VM: PAUSED → POWERED_OFF. The threads end. */
   destroyVm(): Promise<number>;
-  /** HC_SET_IRQLINE: `operation` is one of IrqLineOperation; an unknown one is ignored with 0. */
+  /**
+   * HC_SET_IRQLINE: `operation` is one of IrqLineOperation. Returns 0 and does nothing for others.
+   */
   setIrqLine(gsi: number, operation: number): number;
   /** HC_INJECT_MSI: refused unless bits 31…20 of `address` are 0xFEE. Both are u32. */
   injectMsi(address: number, data: number): number;
@@ -68,7 +70,7 @@ export interface Hypercalls {
    * hypervisor that cannot trap stores to single pages.
    */
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
-  /** Where a device would never be asked. Left out: nowhere. */
+  /** Ranges in which a device is never reached. Default: none. */
   readonly ownRanges?: readonly OwnRange[];
   /** Left out by a hypervisor that makes a request of every write. */
   readonly asyncIo?: AsyncIoHypercalls;

@@ -50,14 +50,14 @@ describe('interrupt lines', () => {
     assert.deepEqual(delivered(lines), ['-4']);
   });
 
-  test('an edge that came and went before the vCPU looked is not lost', () => {
+  test('a pulse that ends before the vCPU polls is not lost', () => {
     const { lines } = make();
     lines.pulse(0);
     assert.equal(lines.level(0), false);
     assert.deepEqual(delivered(lines), ['+0', '-0']);
   });
 
-  test('several edges before the vCPU looked are one', () => {
+  test('several edges before the vCPU polls are one', () => {
     const { lines } = make();
     for (let i = 0; i < 5; i++) lines.pulse(8);
     assert.deepEqual(delivered(lines), ['+8', '-8']);

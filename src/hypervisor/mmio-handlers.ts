@@ -1,5 +1,6 @@
 /**
- * The guest physical ranges that the hypervisor answers itself, before it makes a request.
+ * MmioHandlerTable: the guest physical ranges that the hypervisor answers itself, without a
+ * request.
  *
  * As in ACRN it is a table of 16 nodes. The lowest index that the access touches decides, even if a
  * later node contains all of the access. An access that straddles that node's edge is an error
@@ -11,7 +12,7 @@ export const MMIO_HANDLER_COUNT = 16;
 
 export interface MmioHandler {
   /**
-   * The value read, low and high word joined by the caller's needs; undefined forwards the access.
+   * Returns the value read, up to 53 bits wide, or undefined to forward the access.
    */
   read(address: number, size: number): number | undefined;
   /** Returns false to forward the access. `high` is the upper word of an 8-byte write. */

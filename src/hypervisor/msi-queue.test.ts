@@ -34,7 +34,7 @@ describe('addresses', () => {
 });
 
 describe('a queue', () => {
-  test('no distinct vector is lost, however many come before the vCPU looks', () => {
+  test('no distinct vector is lost, however many arrive before the vCPU polls', () => {
     const message = fc.record({ kind: fc.constantFrom(0, 1), vector: fc.integer({ min: 16, max: 255 }) });
     fc.assert(
       fc.property(fc.array(message, { maxLength: 600 }), (messages) => {

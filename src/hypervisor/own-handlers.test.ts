@@ -36,7 +36,7 @@ describe('the ports that the hypervisor answers itself', () => {
     assert.notEqual(ports.find(0xfffe), undefined);
   });
 
-  test('registering overwrites the entry without looking for overlaps', () => {
+  test('registering overwrites the entry without a check for overlaps', () => {
     const ports = new PortHandlerTable();
     const second: PortHandler = {};
     ports.register(0, 0x60, 1, {});

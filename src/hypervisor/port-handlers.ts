@@ -1,5 +1,5 @@
 /**
- * The ports that the hypervisor answers itself, before it makes a request.
+ * PortHandlerTable: the ports that the hypervisor answers itself, without a request.
  *
  * As in ACRN it is a fixed table, searched in index order. Only the port of the first byte is
  * tested, the size is ignored, and the first match ends the search. If its handler forwards the

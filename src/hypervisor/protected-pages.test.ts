@@ -35,7 +35,7 @@ test('RAM of 3 GiB has its own bits up to the last page', () => {
   assert.equal(pages.lowest, last);
 });
 
-test('only what changes something counts as a change', () => {
+test('only an effective change advances the generation', () => {
   const pages = new ProtectedPages(MIB);
   const before = pages.changes;
   pages.set(0x3000, false);

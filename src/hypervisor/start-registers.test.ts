@@ -39,7 +39,7 @@ test('registers with a text that is too long are refused and the old ones stay',
   assert.deepEqual(registers.load(), FEW);
 });
 
-test('registers that change while they are loaded arrive whole', { timeout: 60_000 }, async () => {
+test('registers that change while they are loaded are never torn', { timeout: 60_000 }, async () => {
   const registers = new StartRegisters();
   const stop = new SharedWords(1);
   const source = `

@@ -3,8 +3,8 @@
  * never turns its event loop, so it reads them from memory, between two runs, instead of receiving
  * a message.
  *
- * Threads: the hypervisor's side stores, the vCPU's thread loads. A sequence lock keeps what is
- * loaded whole: the sequence is odd while the text changes. All accesses are sequentially
+ * Threads: the hypervisor's side stores, the vCPU's thread loads. A sequence lock prevents torn
+ * loads: the sequence is odd while the text changes. All accesses are sequentially
  * consistent, so a load that saw the same even sequence before and after the text saw all of that
  * text.
  *

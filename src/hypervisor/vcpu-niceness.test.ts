@@ -6,7 +6,7 @@ import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { MAX_NICENESS, vcpuNiceness } from './vcpu-niceness.js';
 
-test('vCPUs that each have a core step back from nothing', () => {
+test('vCPUs with a core each keep their priority', () => {
   for (const [vcpus, cores] of [
     [1, 1],
     [1, 2],
