@@ -1,9 +1,11 @@
 // @ts-check
 /**
- * npm run record: makes the two recordings of the README, docs/images/terminal.gif and docs/images/page.gif.
+ * npm run record: makes the two recordings of the README, docs/images/terminal.gif and
+ * docs/images/page.gif.
  *
- * It runs the real program: the terminal's bytes come from a pseudo terminal and are drawn by xterm.js, the page is opened
- * in Chromium. It needs chromium, ffmpeg, gifsicle and script (util-linux), and takes about a minute.
+ * It runs the real program: the terminal's bytes come from a pseudo terminal and are drawn by
+ * xterm.js, the page is opened in Chromium. It needs chromium, ffmpeg, gifsicle and script
+ * (util-linux), and takes about a minute.
  */
 
 import { spawn, spawnSync } from 'node:child_process';

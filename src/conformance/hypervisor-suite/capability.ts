@@ -14,8 +14,7 @@ export function limitOf({ limitMs = DEFAULT_LIMIT_MS }: HypervisorUnderTest): nu
 }
 
 /**
- * Returns a hypervisor that can run these programs here. Throws CannotDo with the reason if there
- * is none.
+ * Returns a hypervisor that can run these programs here. Otherwise throws CannotDo with the reason.
  */
 export async function hypervisorFor(
   under: HypervisorUnderTest,

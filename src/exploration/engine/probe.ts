@@ -1,8 +1,8 @@
 /**
  * Probes: calls of explored code to the explorer, beside its accesses to shared memory.
  *
- * The explorer replaces these functions by its own. They run as they stand only if a model is run as
- * ordinary code, without a search.
+ * The explorer replaces these functions by its own. They run as they stand only if a model is run
+ * as ordinary code, without a search.
  */
 
 /** A note for the watcher of a model. It takes no time. */

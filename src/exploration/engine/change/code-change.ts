@@ -17,7 +17,10 @@ type Node = TypeScript.Node;
 export interface CodeChange {
   /** From the root of the sources, without an extension. */
   readonly module: string;
-  /** `function`, `Class.method`, `Class.#method`, `Class.get name`. Undefined: anywhere in the module. */
+  /**
+   * `function`, `Class.method`, `Class.#method`, `Class.get name`. Undefined: anywhere in the
+   * module.
+   */
   readonly in?: string;
   /** Several are made one after the other. */
   readonly edit: Edit | readonly Edit[];
