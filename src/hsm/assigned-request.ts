@@ -35,7 +35,7 @@ export class AssignedRequest implements RequestFields {
   sizeHigh = 0;
   valueLow = 0;
   valueHigh = 0;
-  /** Of a PCI request; the register is 0…0xFFF. */
+  /** Of a PCI request only. The register is 0…0xFFF. */
   bus = 0;
   device = 0;
   pciFunction = 0;

@@ -23,7 +23,7 @@ export interface PortRequest extends Access {
 }
 
 /**
- * `acrn_mmio_request`; `write-protect` is a write to a page that the hypervisor made read-only
+ * `acrn_mmio_request`. `write-protect` is a write to a page that the hypervisor made read-only
  * (ACRN's own type 3).
  */
 export interface MmioRequest extends Access {

@@ -2,7 +2,7 @@
  * Layout: the byte offsets of `struct acrn_io_request`. Code that reads or writes the shared page
  * takes its offsets only from here.
  *
- * Source: UAPI header `linux/acrn.h` and ACRN's `acrn_common.h`; all fields are little-endian.
+ * Source: UAPI header `linux/acrn.h` and ACRN's `acrn_common.h`. All fields are little-endian.
  */
 
 /** Bytes of the shared buffer of one User VM. */

@@ -18,7 +18,7 @@ export function packedPciName(packed: number): string {
   return pciAddressName((packed >> 16) & BYTE_MASK, (packed >> 8) & BYTE_MASK, packed & BYTE_MASK);
 }
 
-/** `00:1f.2`, as lspci prints it; `00:1f` without a function. */
+/** `00:1f.2`, as lspci prints it, or `00:1f` without a function. */
 export function pciAddressName(bus: number, device: number, pciFunction?: number): string {
   const slot = `${twoDigits(bus)}:${twoDigits(device)}`;
   return pciFunction === undefined ? slot : `${slot}.${pciFunction}`;

@@ -120,7 +120,7 @@ interface Game {
 }
 
 /**
- * `players` threads, each with its ball word, answer word and doorbell; all of them ring doorbell
+ * `players` threads, each with its ball word, answer word and doorbell. All of them ring doorbell
  * 0.
  */
 async function play(players: number, rounds: number): Promise<Game> {
