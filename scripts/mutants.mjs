@@ -102,8 +102,8 @@ const MUTANTS = [
   of('hsm/range-index', 'RangeIndex.#entryOf', LOOKUP, drop(operand('||', 'page'))),
   of('hsm/range-index', 'RangeIndex.#within', LOOKUP, replace(binary('<='), '$1 < $2')),
   of('hsm/range-index', 'cut', LOOKUP, replace(binary('+', 'Number'), '$1')),
-  of('hsm/range-index', 'paged', LOOKUP, drop(statement('long', 'push'))),
-  of('hsm/range-index', 'paged.put', LOOKUP, drop(statement('known', 'segment'))),
+  of('hsm/range-index', 'splitIntoPages', LOOKUP, drop(statement('long', 'push'))),
+  of('hsm/range-index', 'splitIntoPages.put', LOOKUP, drop(statement('known', 'segment'))),
   of('hsm/range-index', 'OpenRanks.add', LOOKUP, replace(ifStatement('rank'), '$2')),
   of('hsm/range-index', 'OpenRanks.#pop', LOOKUP, replace(operand('&&', 'heap', '['), 'false')),
   // 0xCF8 and 0xCFC.
