@@ -38,14 +38,14 @@ const PRESENT_SEGMENT = 0x90;
 const PRIVILEGE = 0x60;
 const TYPE = 0x0f;
 const ACCESSED_CODE = 0x09;
-/** Read and write, accessed: CS in real mode, on CPUs that start there without a BIOS' help. */
+/** Read and write, accessed: CS as it is after a reset, which real mode keeps. */
 const DATA_TYPE = 0x03;
 const GRANULARITY = 1 << 15;
 const SEGMENT_UNUSABLE = 1 << 16;
 const PAGE_OFFSET = 0xfff;
 const LARGEST_OF_BYTES = 0xf_ffff;
 const REAL_MODE_LIMIT = 0xffff;
-/** In the local table, where the local table and the task themselves cannot be. */
+/** TI: the selector refers to the LDT. Those of LDTR and TR must refer to the GDT. */
 const LOCAL_SELECTOR = 4;
 
 const RESERVED = [
@@ -69,7 +69,8 @@ export function decodeRegisters(regs: StructView<typeof VCPU_REGS>): VcpuRegiste
   const flags = big('rflags') === 0n ? FLAGS_FIXED : big('rflags');
   const cs = { selector: low('cs_sel'), base: low('cs_base'), limit: low('cs_limit'), attributes: low('cs_ar') };
   const isProtected = (big('cr0') & PROTECTED_MODE) !== 0n;
-  if (isWide || !areControls(big('cr0'), big('cr4')) || big('ia32_efer') !== 0n || !areFlags(flags)) return undefined;
+  if (isWide || !areControlRegistersValid(big('cr0'), big('cr4')) || big('ia32_efer') !== 0n || !isFlagsValid(flags))
+    return undefined;
   if (!isCodeSegment(cs, isProtected) || low('rip') > cs.limit) return undefined;
   if (((low('ldt_sel') | low('tr_sel')) & LOCAL_SELECTOR) !== 0) return undefined;
   const flat = (name: string): SegmentStart => ({
@@ -106,25 +107,31 @@ export function decodeRegisters(regs: StructView<typeof VCPU_REGS>): VcpuRegiste
   };
 }
 
-function areControls(cr0: bigint, cr4: bigint): boolean {
-  const isPagingAlone = (cr0 & PAGING) !== 0n && (cr0 & PROTECTED_MODE) === 0n;
-  const isWriteThroughAlone = (cr0 & NOT_WRITE_THROUGH) !== 0n && (cr0 & CACHE_DISABLE) === 0n;
-  return (cr0 & ~CR0_BITS) === 0n && (cr4 & ~CR4_BITS) === 0n && !isPagingAlone && !isWriteThroughAlone;
+function areControlRegistersValid(cr0: bigint, cr4: bigint): boolean {
+  const isPagingWithoutProtection = (cr0 & PAGING) !== 0n && (cr0 & PROTECTED_MODE) === 0n;
+  const isNotWriteThroughWithoutDisable = (cr0 & NOT_WRITE_THROUGH) !== 0n && (cr0 & CACHE_DISABLE) === 0n;
+  return (
+    (cr0 & ~CR0_BITS) === 0n &&
+    (cr4 & ~CR4_BITS) === 0n &&
+    !isPagingWithoutProtection &&
+    !isNotWriteThroughWithoutDisable
+  );
 }
 
-function areFlags(flags: bigint): boolean {
+function isFlagsValid(flags: bigint): boolean {
   return (flags & ~FLAGS_BITS) === 0n && (flags & FLAGS_FIXED) !== 0n;
 }
 
 /**
- * Intel SDM, volume 3, "Checks on Guest Segment Registers", but for bits 8 to 11, which must be 0
- * there: ACRN's own device model sets them. SS has privilege level 0, so code has it, too, unless
- * it is conforming, for which 0 is the only level.
+ * Intel SDM, volume 3, "Checks on Guest Segment Registers", except that bits 8 to 11 may be
+ * set: the manual requires 0, and ACRN's device model sets them. SS.DPL is 0, so CS.DPL must be 0,
+ * conforming or not.
  */
 function isCodeSegment({ limit, attributes }: Required<SegmentStart>, isProtected: boolean): boolean {
   const type = attributes & TYPE;
   const isCode = (type & ACCESSED_CODE) === ACCESSED_CODE || (type === DATA_TYPE && !isProtected);
   const isPresent = (attributes & PRESENT_SEGMENT) === PRESENT_SEGMENT && (attributes & SEGMENT_UNUSABLE) === 0;
-  const isLimit = (attributes & GRANULARITY) === 0 ? limit <= LARGEST_OF_BYTES : (limit & PAGE_OFFSET) === PAGE_OFFSET;
-  return isCode && isPresent && (attributes & PRIVILEGE) === 0 && isLimit;
+  const isLimitValid =
+    (attributes & GRANULARITY) === 0 ? limit <= LARGEST_OF_BYTES : (limit & PAGE_OFFSET) === PAGE_OFFSET;
+  return isCode && isPresent && (attributes & PRIVILEGE) === 0 && isLimitValid;
 }

@@ -19,7 +19,7 @@ export function parseMemory(text: string): number {
 /** Returns ms from seconds with up to three decimals. */
 export function parseTimeout(text: string): number {
   const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text.trim()) ? Number(text) : NaN;
-  if (seconds > 0) return seconds * 1000;
+  if (seconds > 0) return Math.round(seconds * 1000);
   throw new UpcallError('OPTION_INVALID', `--timeout ${text}: expected seconds above 0 and below 1000000`, {
     remedy: 'Give a time, for example 30 or 2.5',
   });

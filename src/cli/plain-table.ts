@@ -1,4 +1,4 @@
-/** Tables of the command line: rows in columns without lines, and the times in them. */
+/** Tables of the command line: columns without borders, and the times in them. */
 
 import Table from 'cli-table3';
 
@@ -9,7 +9,7 @@ const NO_LINES = Object.fromEntries(
     .map((place) => [place, '']),
 );
 
-/** The table's lines, right-trimmed, with `gap` blanks between columns. */
+/** The table's lines, right-trimmed, with `gap` spaces between columns. */
 export function plainTable(rows: readonly string[][], colAligns: ('left' | 'right')[], gap = 2): string[] {
   const table = new Table({
     chars: NO_LINES,
@@ -23,8 +23,11 @@ export function plainTable(rows: readonly string[][], colAligns: ('left' | 'righ
     .map((line) => line.trimEnd());
 }
 
+/** Above it one decimal would round to 100.0. */
+const ONE_DECIMAL_BELOW_NS = 99_950;
+
 /** Microseconds with one decimal below 100, `-` for undefined. */
 export function microseconds(ns: number | undefined): string {
   if (ns === undefined) return '-';
-  return (ns / 1000).toFixed(ns < 100_000 ? 1 : 0);
+  return (ns / 1000).toFixed(ns < ONE_DECIMAL_BELOW_NS ? 1 : 0);
 }

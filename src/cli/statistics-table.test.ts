@@ -87,12 +87,12 @@ test('a client’s ranges are listed below it, a single range without numbers', 
 
 test('clients with errors or late answers are listed', () => {
   const clientErrors = [{ name: 'disk', errors: 2, late: 1 }];
-  assert.match(statisticsTable({ ...NOTHING, clientErrors }, counters), /^disk: 2 errors, 1 times too late$/m);
+  assert.match(statisticsTable({ ...NOTHING, clientErrors }, counters), /^disk: 2 errors, late 1 times$/m);
 });
 
 test('accesses that did not become a request are shown', () => {
   assert.match(
     accountingLine({ ...counters, portAccesses: 52 }, counters.requests),
-    / \+ 2 that could not become one$/,
+    / \+ 2 that did not become one$/,
   );
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { NO_RANK, RangeIndex, WALK, type RankedRange } from './range-index.js';
+import { bucketOf, NO_RANK, RangeIndex, WALK, type RankedRange } from './range-index.js';
 
 const PAGE = 4096;
 const LIMIT = 2 ** 44;
@@ -106,4 +106,13 @@ describe('the first range that contains a complete access', () => {
     );
     assert.ok(found > 2000 && walked > 100 && walked < found, `${found} found, ${walked} left to a walk`);
   });
+});
+
+test('pages at a power-of-two stride spread over the buckets of the hash', () => {
+  const SHIFT = 22;
+  for (const stride of [1, 16, 256, 4096]) {
+    const buckets = new Set(Array.from({ length: 400 }, (_, n) => bucketOf(0xd_0000 + n * stride, SHIFT)));
+    assert.ok([...buckets].every((bucket) => bucket >= 0 && bucket < 2 ** (32 - SHIFT)));
+    assert.ok(buckets.size > 200, `stride ${stride}: ${buckets.size} buckets`);
+  }
 });

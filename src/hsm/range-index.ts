@@ -52,6 +52,14 @@ export interface RankedRange {
   readonly rank: number;
 }
 
+/**
+ * Fibonacci hashing: the upper bits of the product, without the lower `shift` ones. Those would put
+ * pages at a power-of-two stride, as aligned BARs are, into few buckets. Exported for its test.
+ */
+export function bucketOf(page: number, shift: number): number {
+  return Math.imul(page, GOLDEN) >>> shift;
+}
+
 export class RangeIndex {
   /** First addresses of the segments, ascending. The first is 0, and LIMIT follows the last. */
   readonly #starts: Float64Array;
@@ -62,6 +70,7 @@ export class RangeIndex {
   readonly #table: Int32Array;
   readonly #pages: Int32Array;
   readonly #mask: number;
+  readonly #shift: number;
   /** Long segments that a range covers, ascending. */
   readonly #long: Int32Array;
 
@@ -76,9 +85,10 @@ export class RangeIndex {
     let slots = 2;
     while (slots < pages.size * 2) slots *= 2;
     this.#mask = slots - 1;
+    this.#shift = Math.clz32(this.#mask);
     this.#pages = new Int32Array(slots * ENTRY_WORDS).fill(EMPTY);
     for (const [page, [first, last]] of pages) {
-      let at = Math.imul(page, GOLDEN);
+      let at = bucketOf(page, this.#shift);
       while (this.#pages[(at & this.#mask) * ENTRY_WORDS + 1] !== EMPTY) at++;
       const rank = first === last ? (covering[first] as number) : DIVIDED;
       this.#pages.set([page | 0, first, last, rank], (at & this.#mask) * ENTRY_WORDS);
@@ -125,7 +135,7 @@ export class RangeIndex {
   #entryOf(page: number): number {
     const pages = this.#pages;
     const mask = this.#mask;
-    for (let at = Math.imul(page, GOLDEN); ; at++) {
+    for (let at = bucketOf(page, this.#shift); ; at++) {
       const entry = (at & mask) * ENTRY_WORDS;
       if (pages[entry] === page || pages[entry + 1] === EMPTY) return entry;
     }

@@ -9,11 +9,11 @@ export interface SegmentStart {
   readonly selector: number;
   /** Default: selector × 16 in real mode, 0 in protected mode. */
   readonly base?: number;
-  /** The last offset. Default: that of 64 KiB in real mode, of 4 GiB in protected mode. */
+  /** In bytes, inclusive. Default: 0xffff in real mode, 0xffffffff in protected mode. */
   readonly limit?: number;
   /**
-   * As in a descriptor from its sixth byte on: type, S, DPL and P, then D/B in bit 14. Default:
-   * present code or data.
+   * Access rights in VMX's format (Intel SDM, volume 3, "Guest Register State"): type in bits 0 to
+   * 3, S, DPL, P, then D/B in bit 14, G in bit 15, unusable in bit 16. Default: present code or data.
    */
   readonly attributes?: number;
 }
@@ -53,12 +53,12 @@ export interface VcpuRegisters {
   readonly gdt?: DescriptorTable;
   readonly idt?: DescriptorTable;
   /**
-   * Local descriptor table and task: a selector, and what the CPU keeps of its descriptor. A task
-   * is a busy 32-bit one.
+   * LDTR and TR: the selector, and the hidden part that the CPU caches from the descriptor. TR is a
+   * busy 32-bit TSS.
    */
   readonly ldt?: SegmentStart;
   readonly task?: SegmentStart;
-  /** Default: as at power-on, in protected mode with PE and ET alone. They must fit `mode`. */
+  /** Default: the reset value; in protected mode PE and ET. They must agree with `mode`. */
   readonly cr0?: number;
   readonly cr3?: number;
   readonly cr4?: number;

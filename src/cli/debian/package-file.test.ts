@@ -45,6 +45,11 @@ test('a package without the file yields undefined', async () => {
   assert.equal(await readPackageFile(packageOf(Buffer.alloc(0)), '*bin/busybox'), undefined);
 });
 
+test('a package that ends inside the file gives no part of it', async () => {
+  const file = packageOf(ARCHIVE.subarray(0, ARCHIVE.length - 2 ** 20));
+  assert.equal(await readPackageFile(file, '*/module.ko'), undefined);
+});
+
 test('without dpkg-deb or tar the error names the missing tool', async () => {
   const file = packageOf(ARCHIVE);
   process.env['PATH'] = join(folder, 'nothing');

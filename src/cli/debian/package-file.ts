@@ -4,6 +4,7 @@
  */
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { toolMissing } from './run-tool.js';
 
@@ -12,14 +13,17 @@ const MAX_FILE_BYTES = 128 * 2 ** 20;
 
 /**
  * The first regular file whose path matches `pattern` (GNU tar's wildcards, in which `*` also
- * stands for slashes). Undefined if the package has no such file or is damaged before it. Rejects
- * with TOOL_MISSING without dpkg-deb or tar.
+ * stands for slashes). Undefined if the package has no such file, an empty one, or is damaged.
+ * Rejects with TOOL_MISSING without dpkg-deb or tar, and with an Error if the file is larger than
+ * MAX_FILE_BYTES.
  */
 export async function readPackageFile(packagePath: string, pattern: string): Promise<Buffer | undefined> {
   const unpack = spawn('dpkg-deb', ['--fsys-tarfile', packagePath], { stdio: ['ignore', 'pipe', 'ignore'] });
   // `--occurrence=1` ends tar at the match, so that the rest is not decompressed.
   const options = ['--extract', '--to-stdout', '--occurrence=1', '--wildcards', pattern];
   const extract = spawn('tar', options, { stdio: ['pipe', 'pipe', 'ignore'] });
+  // tar reports a package that ends early, or that is damaged inside the file, by its status.
+  const exited = once(extract, 'close').catch(() => [1]);
   const missing = new Promise<never>((_, reject) => {
     unpack.on('error', (cause) => reject(toolMissing('dpkg-deb', cause)));
     extract.on('error', (cause) => reject(toolMissing('tar', cause)));
@@ -27,7 +31,9 @@ export async function readPackageFile(packagePath: string, pattern: string): Pro
   // It fails with EPIPE when tar has read enough, and when either program is missing.
   const feeding = pipeline(unpack.stdout, extract.stdin).catch(() => undefined);
   try {
-    return await Promise.race([collect(extract.stdout, packagePath), missing]);
+    const file = await Promise.race([collect(extract.stdout, packagePath), missing]);
+    const [status] = (await exited) as [number | null];
+    return status === 0 ? file : undefined;
   } finally {
     unpack.kill();
     extract.kill();
