@@ -91,8 +91,5 @@ test('clients with errors or late answers are listed', () => {
 });
 
 test('accesses that did not become a request are shown', () => {
-  assert.match(
-    accountingLine({ ...counters, portAccesses: 52 }, counters.requests),
-    / \+ 2 that did not become one$/,
-  );
+  assert.match(accountingLine({ ...counters, portAccesses: 52 }, counters.requests), / \+ 2 that did not become one$/);
 });
