@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * A countdown of eight ports, with all that a device may have: registers that people can look at, an interrupt line, a
- * clock, a reset. docs/write-a-device.md explains it, test-a-device.js tests it. From the command line:
+ * A countdown of eight ports, with all that a device may have: registers that people can look at,
+ * an interrupt line, a clock, a reset. docs/write-a-device.md explains it, test-a-device.js tests
+ * it. From the command line:
  *
  *     upcall run monitor --device examples/devices/countdown.js@0x500+8,line=5
  *

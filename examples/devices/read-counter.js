@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * A device of four ports that counts how often it was read. It knows its registers and nothing else, so it runs in the
- * Service VM's thread (my-device.js), in a thread of its own (device-in-own-thread.js), and from the command line:
+ * A device of four ports that counts how often it was read. It knows its registers and nothing
+ * else, so it runs in the Service VM's thread (my-device.js), in a thread of its own
+ * (device-in-own-thread.js), and from the command line:
  *
  *     upcall run monitor --device examples/devices/read-counter.js@0x500+4,start=40
  *
@@ -12,7 +13,8 @@ export default class ReadCounter {
   #reads;
 
   /**
-   * @param {import('upcall').DeviceContext} _context for devices that need a clock, guest memory or an interrupt line
+   * @param {import('upcall').DeviceContext} _context for devices that need a clock, guest memory or
+   *   an interrupt line
    * @param {{ start?: number } | undefined} options
    */
   constructor(_context, options) {

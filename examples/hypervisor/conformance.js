@@ -1,9 +1,10 @@
 // @ts-check
 /**
- * The toy hypervisor and upcall's conformance suite: `node --test examples/hypervisor/conformance.js`.
+ * The toy hypervisor and upcall's conformance suite:
+ * `node --test examples/hypervisor/conformance.js`.
  *
- * The suite's guests are lists of steps. A hypervisor under test says how they become programs of its
- * own; for guests of x86 code there is `x86Guests`, which does all of this.
+ * The suite's guests are lists of steps. A hypervisor under test says how they become programs of
+ * its own; for guests of x86 code there is `x86Guests`, which does all of this.
  */
 
 /**

@@ -1,5 +1,7 @@
 // @ts-check
-/** The toy hypervisor in a program of one's own: a machine with a serial port, which runs hello.bin. */
+/**
+ * The toy hypervisor in a program of one's own: a machine with a serial port, which runs hello.bin.
+ */
 
 import { ServiceVm, standardPc } from 'upcall';
 import ToyHypervisor from './toy-hypervisor.js';

@@ -3,20 +3,23 @@
  * ToyCpu: what a vCPU does. upcall calls `start` each time the VM starts and then `run` again and
  * again, in the vCPU's own thread.
  *
- * Every access that leaves the RAM is one call of `handler`. The call returns when the Service VM has
- * completed the request, however long that takes. It may throw: `VcpuStopped` because the VM was
- * paused, reset or destroyed, which passes through here and ends the slice; `GeneralProtection` because
- * there can be no such request, which the guest sees.
+ * Every access that leaves the RAM is one call of `handler`. The call returns when the Service VM
+ * has completed the request, however long that takes. It may throw: `VcpuStopped` because the VM
+ * was paused, reset or destroyed, which passes through here and ends the slice; `GeneralProtection`
+ * because there can be no such request, which the guest sees.
  */
 
 /**
- * @import { GuestMemory, InterruptController, InterruptLines, IoHandler, VcpuProgram, VcpuRegisters } from 'upcall/hypervisor'
+ * @import { GuestMemory, InterruptController, InterruptLines, IoHandler, VcpuProgram, VcpuRegisters }
+ *   from 'upcall/hypervisor'
  */
 
 import { GeneralProtection, HALTED_FOREVER, TripleFault } from 'upcall/hypervisor';
 import { INSTRUCTION_BYTES, Op } from './toy-program.js';
 
-/** Instructions per call of `run`, which take well below a millisecond: a pause waits for its end. */
+/**
+ * Instructions per call of `run`, which take well below a millisecond: a pause waits for its end.
+ */
 const INSTRUCTIONS_PER_SLICE = 1000;
 
 /**
@@ -53,10 +56,13 @@ export class ToyCpu {
     this.#lines.resync();
   }
 
-  /** A slice. Returns for how many milliseconds nothing will happen: 0 to be called again at once. */
+  /**
+   * A slice. Returns for how many milliseconds nothing will happen: 0 to be called again at once.
+   */
   run() {
     for (let count = 0; count < INSTRUCTIONS_PER_SLICE; count++) {
-      // After each access, too: an interrupt that came with the answer is there before the next one.
+      // After each access, too: an interrupt that came with the answer is there before the next
+      // one.
       if (this.#lines.relaxedChanged) this.#lines.deliver(this);
       const at = this.#next;
       if (!this.#memory.contains(at, INSTRUCTION_BYTES)) throw new TripleFault(`no RAM at 0x${at.toString(16)}`);

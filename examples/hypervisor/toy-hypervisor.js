@@ -1,7 +1,8 @@
 // @ts-check
 /**
- * ToyHypervisor: a hypervisor outside of upcall, which imports nothing but its public names. Its guests
- * are programs of the toy CPU (toy-program.js), one to sixteen vCPUs, each in a thread of its own.
+ * ToyHypervisor: a hypervisor outside of upcall, which imports nothing but its public names. Its
+ * guests are programs of the toy CPU (toy-program.js), one to sixteen vCPUs, each in a thread of
+ * its own.
  *
  *     upcall run --hypervisor examples/hypervisor/toy-hypervisor.js examples/hypervisor/hello.bin
  *     upcall doctor examples/hypervisor/toy-hypervisor.js
@@ -20,7 +21,10 @@ import { VERSION_PORT } from './toy-program.js';
 export default class ToyHypervisor {
   name = 'toy';
 
-  /** One that needs a device file or a processor says here whether it is there, and what to do if not. */
+  /**
+   * One that needs a device file or a processor says here whether it is there, and what to do if
+   * not.
+   */
   async available() {
     return /** @type {const} */ ({ available: true, detail: 'a CPU of twelve instructions' });
   }

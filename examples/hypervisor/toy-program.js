@@ -2,8 +2,9 @@
 /**
  * The toy CPU's instructions, and programs of them as bytes.
  *
- * An instruction has 16 bytes: what it does, the size of its access (1, 2, 4 or 8), 6 bytes that are
- * not used, and an operand of 8 bytes, lowest byte first. The CPU has one register, A, of 64 bits.
+ * An instruction has 16 bytes: what it does, the size of its access (1, 2, 4 or 8), 6 bytes that
+ * are not used, and an operand of 8 bytes, lowest byte first. The CPU has one register, A, of 64
+ * bits.
  */
 
 export const INSTRUCTION_BYTES = 16;

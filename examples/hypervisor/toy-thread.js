@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * The thread of a vCPU. `serveVcpu` parks it until the VM runs, runs the CPU slice by slice, and ends
- * it with the VM: pause, reset and destroy are not the CPU's concern.
+ * The thread of a vCPU. `serveVcpu` parks it until the VM runs, runs the CPU slice by slice, and
+ * ends it with the VM: pause, reset and destroy are not the CPU's concern.
  */
 
 /** @import { GuestMemoryHandle } from 'upcall/hypervisor' */

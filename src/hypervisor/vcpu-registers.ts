@@ -13,7 +13,8 @@ export interface SegmentStart {
   readonly limit?: number;
   /**
    * Access rights in VMX's format (Intel SDM, volume 3, "Guest Register State"): type in bits 0 to
-   * 3, S, DPL, P, then D/B in bit 14, G in bit 15, unusable in bit 16. Default: present code or data.
+   * 3, S, DPL, P, then D/B in bit 14, G in bit 15, unusable in bit 16. Default: present code or
+   * data.
    */
   readonly attributes?: number;
 }

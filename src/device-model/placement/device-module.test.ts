@@ -49,6 +49,11 @@ describe('a device module', () => {
     assert.deepEqual([made.name, made.read(0, 1)], ['made', 7]);
   });
 
+  test('may export a class whose methods are fields', async () => {
+    const device = await load(`export default class { name = 'fields'; read = () => 4; write = () => undefined; }`);
+    assert.equal(device.read(0, 1), 4);
+  });
+
   test('may create its device asynchronously', async () => {
     const device = await load(`export default async () => ({ name: 'later', read: () => 3, write() {} });`);
     assert.equal(device.read(0, 1), 3);

@@ -72,6 +72,8 @@ export async function loadDevice(
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- an export of any module, checked before it is called
 function isDeviceClass(value: Function): boolean {
+  // A class may have its methods as fields, which no prototype shows.
+  if (/^class\b/.test(Function.prototype.toString.call(value))) return true;
   const prototype: unknown = value.prototype;
   return isDevice(prototype);
 }
