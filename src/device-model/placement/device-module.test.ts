@@ -104,7 +104,7 @@ describe('a bad device module is refused with its path, what is wrong and what t
       'js',
       /has no read and write/,
     ],
-    ['whose class has no registers', 'export default class { }', 'js', /creating the device failed/],
+    ['whose class has no registers', 'export default class { }', 'js', /has no read and write/],
   ];
   for (const [name, source, extension, message] of cases) {
     test(name, async () => {
