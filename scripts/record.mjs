@@ -147,7 +147,7 @@ async function recordPage() {
     await sleep(700);
   }
   await page.getByRole('button', { name: 'Hold at PENDING' }).click();
-  await page.getByRole('button', { name: 'Let all go' }).click();
+  await page.getByRole('button', { name: 'Continue all' }).click();
   await sleep(2000);
   isOver = true;
   await camera;
