@@ -83,7 +83,7 @@ function holds(expected, results) {
 }
 
 /**
- * The smallest number of the rounds, or the reason why there is none.
+ * The smallest number of the rounds, or the reason why it is missing.
  * @param {string} name
  * @param {import('../bench/rounds.js').Results} results
  */

@@ -38,7 +38,7 @@ const RULES: readonly Rule[] = [
     pattern: /\b(?:for|in|after|every|at most) so (?:many|often|long)\b|\bso (?:many|often) (?:as|times)\b/i,
     instead: 'N times, at most N',
   },
-  { pattern: /(?<!\bthere )\b(?:is|are|was|were) none\b/i, instead: 'is not a …, does not exist' },
+  { pattern: /\b(?:is|are|was|were) none\b/i, instead: 'is not a …, does not exist' },
   { pattern: /\bunless given\b/i, instead: 'Default: …' },
   { pattern: /\bat hand\b/i, instead: 'current, present' },
   { pattern: /\b(?:takes?|taken|took|taking) out\b|takeOut|takenOut/i, instead: 'remove' },

@@ -42,7 +42,7 @@ need_time:
 .nothing:
         fail    "no timer at port 0x42, so no time can be measured"
 
-; EAX: kHz by the timer, 0 when there is none. Carry when it is not good enough.
+; EAX: kHz by the timer, 0 without a timer. Carry if it is not accurate enough.
 ;
 ; The host may keep the vCPU waiting at any point, so both ends of the gauge are known only as intervals. The first try
 ; where these are short enough will do; of eight that are not, the best is left.

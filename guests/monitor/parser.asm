@@ -9,7 +9,7 @@ skip_spaces:
         jmp     skip_spaces
 .done:  ret
 
-; EBX, ECX: address and length of the next word, ESI after it. Carry when there is none.
+; EBX, ECX: address and length of the next word, ESI after it. Carry at the end of the line.
 next_word:
         call    skip_spaces
         mov     ebx, esi
@@ -49,7 +49,7 @@ compare_name:
 .done:  popad
         ret
 
-; EBX, ECX: a word. EDI: the entry of the command of that name. Carry when there is none.
+; EBX, ECX: a word. EDI: the entry of the command of that name. Carry if no command has it.
 find_command:
         mov     edi, commands
 .next:  cmp     edi, commands_end

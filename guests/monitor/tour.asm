@@ -12,7 +12,7 @@ do_tour:
         mov     dword [tour_next], steps
         ret
 
-; The next step's command in command_text. Carry when there is none.
+; The next step's command in command_text. Carry after the last step.
 next_tour_step:
         pushad
         mov     ebx, [tour_next]

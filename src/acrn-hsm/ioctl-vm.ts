@@ -75,7 +75,7 @@ export class IoctlVm {
     return this.userVm.acrnEvents;
   }
 
-  /** The client of CREATE_IOREQ_CLIENT. Undefined if there is none, or if the HSM removed it. */
+  /** The client of CREATE_IOREQ_CLIENT. Undefined before that ioctl, or if the HSM removed it. */
   get userspace(): UserspaceClient | undefined {
     const client = this.#userspace;
     return client !== undefined && this.userVm.inspection.isDefault(client) ? client : undefined;

@@ -27,7 +27,7 @@ describe('the default client', () => {
     assert.equal(await caller.file.ioctl(Ioctl.CREATE_IOREQ_CLIENT), Errno.EEXIST);
   });
 
-  test('destroying it is 0, also when there is none, and makes place for another', async () => {
+  test('destroying it returns 0, also before it was created, and makes place for another', async () => {
     const caller = await withClient();
     for (let round = 0; round < 2; round++) assert.equal(await caller.file.ioctl(Ioctl.DESTROY_IOREQ_CLIENT), 0);
     assert.equal(await caller.file.ioctl(Ioctl.CREATE_IOREQ_CLIENT), 0);

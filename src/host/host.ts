@@ -56,7 +56,7 @@ export interface Host {
   /** Starts to record where asynchronous work begins. Throws where the host cannot. */
   recordAsyncStacks(): AsyncStacks;
 
-  /** Linux's eventfds, or undefined where there are none. */
+  /** Linux's eventfds, or undefined on other systems. */
   openEventFds(): Promise<EventFds | undefined>;
 }
 

@@ -70,7 +70,7 @@ export class AddressMap<Client> {
     return true;
   }
 
-  /** Removes the newest equal range. Returns false if there is none. */
+  /** Removes the newest equal range. Returns false if no range is equal. */
   removeRange(client: Client, range: AddressRange): boolean {
     const ranges = this.#entries.find((entry) => entry.client === client)?.ranges ?? [];
     const index = ranges.findIndex((candidate) => sameRange(candidate, range));

@@ -83,7 +83,7 @@ export class IoEventFds implements IoClient {
     return 0;
   }
 
-  /** Removes the oldest entry of `event`. Returns 0, even if there is none. */
+  /** Removes the oldest entry of `event`. Returns 0, even if it has no entry. */
   deassign(event: EventObject): number {
     const index = this.#entries.findIndex((entry) => entry.event === event);
     const [entry] = index < 0 ? [] : this.#entries.splice(index, 1);

@@ -34,7 +34,7 @@ const EVENT_DATA_BYTES = EVENT_ELEMENT_BYTES - EVENT_DATA;
 
 /** The result of a refused hypercall. */
 const REFUSED = -1;
-/** Elements of each ring as agreed at its set-up, or 0 while there is none. */
+/** Elements of each ring as agreed at its set-up, or 0 before it is set up. */
 const ASYNC_ELEMENTS = 0;
 const EVENT_ELEMENTS = 1;
 /** 1 while a vCPU puts something into a ring. */

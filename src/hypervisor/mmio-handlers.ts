@@ -43,7 +43,7 @@ export class MmioHandlerTable {
     return true;
   }
 
-  /** Frees the node with exactly this range. Returns false if there is none. */
+  /** Frees the node with exactly this range. Returns false if no node has it. */
   unregister(start: number, end: number): boolean {
     const index = this.#nodes.findIndex((node) => node?.start === start && node.end === end);
     if (index < 0) return false;

@@ -22,7 +22,7 @@ describe('addresses', () => {
 
   for (const [what, address, data, vcpus, targets] of [
     ['a physical destination is one vCPU', 0xfee0_2000, 0x41, 4, 0b100],
-    ['a vCPU that is not there is none', 0xfee0_4000, 0x41, 4, 0],
+    ['a vCPU that the VM does not have is no target', 0xfee0_4000, 0x41, 4, 0],
     ['destination 255 is all', 0xfeef_f000, 0x41, 3, 0b111],
     ['a logical destination is a set', 0xfee0_5004, 0x41, 4, 0b101],
     ['lowest priority takes one of a set', 0xfee0_6004, 0x141, 4, 0b10],

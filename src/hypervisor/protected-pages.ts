@@ -56,7 +56,7 @@ export class ProtectedPages {
     return word < this.#words.length && (this.#words.loadRelaxed(word) & (1 << (page % PAGES_IN_WORD))) !== 0;
   }
 
-  /** The address of the lowest protected page, or Infinity if there is none. */
+  /** The address of the lowest protected page, or Infinity if no page is protected. */
   get lowest(): number {
     for (let word = FIRST; word < this.#words.length; word++) {
       const bits = this.#words.load(word);

@@ -45,7 +45,7 @@ export interface Move {
    */
   readonly by: 'vcpu' | 'hsm' | 'client';
   /**
-   * Name of the request's client, from PROCESSING on. Undefined if there is none, or if it was
+   * Name of the request's client, from PROCESSING on. Undefined if no client has it, or if it was
    * lost.
    */
   readonly client: string | undefined;

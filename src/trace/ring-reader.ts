@@ -98,7 +98,7 @@ export class RingReader {
   /**
    * Passes at most `most` new entries of slot `vcpu` to `take`, in order, each with the number of
    * entries lost before it. Returns how many were lost after the last one. An entry at the end that
-   * has no time yet is left for the next call, unless `isLast` says that there is none. The limit
+   * has no time yet is left for the next call, unless `isLast` says that no call follows. The limit
    * matters when the writer is faster than `take`.
    */
   read(vcpu: number, take: (entry: RingEntry, lost: number) => void, isLast = false, most = Infinity): number {
@@ -132,8 +132,8 @@ export class RingReader {
   }
 
   /**
-   * The lane whose next entry comes first. Undefined: there is none, or an entry before it is still
-   * to be seen.
+   * The lane whose next entry comes first. Undefined: no entry is left, or an entry before it is
+   * still to be seen.
    */
   #first(slot: SlotReader, { end, serviceEnd }: Window, settled: number): LaneReader | undefined {
     const { hypervisor, service, state } = slot;

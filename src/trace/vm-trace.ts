@@ -133,7 +133,7 @@ export class VmTrace {
 
   /**
    * `moves`: those that slot `vcpu` has made while they were recorded, an int32 that wraps. `atMs`:
-   * when it made the last one with a time, as `performance.now()`. Undefined if there is none.
+   * when it made the last one with a time, as `performance.now()`. Undefined if no move has a time.
    */
   lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
     let moves = 0;

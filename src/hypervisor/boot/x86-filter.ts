@@ -21,7 +21,7 @@ function isNear(byte: number | undefined): boolean {
 }
 
 /**
- * The distance to the only skipped opcode, 0 if there is none, undefined if there are several. Bit
+ * The distance to the only skipped opcode, 0 without one, undefined if there are several. Bit
  * d − 1 of `skipped` stands for an opcode at distance d.
  */
 const DISTANCE: readonly (number | undefined)[] = [0, 1, 2, undefined, 3, undefined, undefined, undefined];
