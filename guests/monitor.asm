@@ -1,8 +1,10 @@
-; monitor: a small interactive program that runs bare on a PC. Authors of devices use it to poke at them from the guest's
-; side: ports, memory, PCI, interrupts and how long an access takes. Its console is the 16550 at port 0x3f8.
+; monitor: a small interactive program that runs bare on a PC. Authors of devices use it to poke at
+; them from the guest's side: ports, memory, PCI, interrupts and how long an access takes. Its
+; console is the 16550 at port 0x3f8.
 ;
-; Any loader that knows multiboot 1 starts it (the header carries the addresses, so the file is a plain binary). A command
-; line given by the loader is run first: "tour; poweroff" is a whole session.
+; Any loader that knows multiboot 1 starts it (the header carries the addresses, so the file is a
+; plain binary). A command line given by the loader is run first: "tour; poweroff" is a whole
+; session.
 ;
 ;       nasm -f bin -o monitor.bin monitor.asm          in this folder
 ;

@@ -1,7 +1,8 @@
-; The accesses: ports and memory, read and written, 8 to 64 bits wide. Each is a loop, so that the same code makes one
-; access here and is measured by the thousand in time.asm.
+; The accesses: ports and memory, read and written, 8 to 64 bits wide. Each is a loop, so that the
+; same code makes one access here and is measured by the thousand in time.asm.
 ;
-; The parameter of these commands is kind * 4 + log2 of the width in bytes, an index into access_loops.
+; The parameter of these commands is kind * 4 + log2 of the width in bytes, an index into
+; access_loops.
 
 KIND_IN         equ 0
 KIND_OUT        equ 4
@@ -76,7 +77,8 @@ do_access:
 .end:   call    new_line
 .done:  ret
 
-; EBP: parameter. Reads the port or address to EDI, and the value, if one is to be written, to access_value.
+; EBP: parameter. Reads the port or address to EDI, and the value, if one is to be written, to
+; access_value.
 access_operands:
         push    eax
         push    edx

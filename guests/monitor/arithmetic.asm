@@ -13,7 +13,8 @@ multiply64:
         pop     ebx
         ret
 
-; EDX:EAX = EDX:EAX / ECX:EBX, without the rest. By zero it is all ones: measured times may be anything.
+; EDX:EAX = EDX:EAX / ECX:EBX, without the rest. By zero it is all ones: measured times may be
+; anything.
 divide64:
         push    esi
         push    edi

@@ -1,4 +1,5 @@
-; `clock`: date and time from the clock chip (MC146818 and its descendants): ten registers behind ports 0x70 and 0x71.
+; `clock`: date and time from the clock chip (MC146818 and its descendants): ten registers behind
+; ports 0x70 and 0x71.
 
 RTC_D           equ 0x0d
 RTC_CENTURY     equ 0x32                ; where PC firmware keeps it; the chip itself knows no century
@@ -112,7 +113,8 @@ do_clock:
 .after: db      "-- ::", 0
 
         section .text
-; EDI: where to put the seven bytes. Waits until no update is about to come, or for as long as one could take.
+; EDI: where to put the seven bytes. Waits until no update is about to come, or for as long as one
+; could take.
 read_clock:
         pushad
         mov     ecx, UPDATE_LOOKS

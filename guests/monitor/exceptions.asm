@@ -1,4 +1,5 @@
-; The interrupt descriptor table and the processor's 32 exceptions: each is printed in one line and ends the command.
+; The interrupt descriptor table and the processor's 32 exceptions: each is printed in one line and
+; ends the command.
 
 VECTORS         equ 48                  ; 32 exceptions, 16 lines
 LINE_VECTOR     equ 32                  ; vector of line 0

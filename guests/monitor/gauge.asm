@@ -1,4 +1,5 @@
-; The time: the processor's time-stamp counter, whose frequency is measured once, by channel 2 of the 8254 timer.
+; The time: the processor's time-stamp counter, whose frequency is measured once, by channel 2 of
+; the 8254 timer.
 
 GATE_PORT       equ 0x61                ; bit 0 the gate of channel 2, bit 1 the speaker, bit 5 the output of channel 2
 TIMER_2         equ 0x42
@@ -19,7 +20,8 @@ gauge_low:      resd 1
 ; EDX:EAX: the time-stamp counter.
 %define now     rdtsc
 
-; Measures the counter's frequency, once. Fails the command when there is no such counter, or nothing to measure it by.
+; Measures the counter's frequency, once. Fails the command when there is no such counter, or
+; nothing to measure it by.
 need_time:
         cmp     dword [tsc_khz], 0
         jne     .known
@@ -44,8 +46,9 @@ need_time:
 
 ; EAX: kHz by the timer, 0 without a timer. Carry if it is not accurate enough.
 ;
-; The host may keep the vCPU waiting at any point, so both ends of the gauge are known only as intervals. The first try
-; where these are short enough will do; of eight that are not, the best is left.
+; The host may keep the vCPU waiting at any point, so both ends of the gauge are known only as
+; intervals. The first try where these are short enough will do; of eight that are not, the best is
+; left.
 gauge_by_timer:
         mov     dword [gauge_doubt], -1
         mov     ecx, GAUGE_TRIES
@@ -79,8 +82,8 @@ gauge_by_timer:
         div     ecx
         ret
 
-; One run of channel 2. EAX: the most and the least ticks that it can have taken, added; EBX: their difference, all ones
-; if the try was in vain. Carry when the timer never ends.
+; One run of channel 2. EAX: the most and the least ticks that it can have taken, added; EBX: their
+; difference, all ones if the try was in vain. Carry when the timer never ends.
 gauge_once:
         push    ecx
         push    edx
@@ -137,7 +140,8 @@ gauge_once:
         clc
         ret
 
-; EAX: kHz as reported by the processor (leaf 0x15 crystal and ratio, leaf 0x16 MHz). Carry if it reports none.
+; EAX: kHz as reported by the processor (leaf 0x15 crystal and ratio, leaf 0x16 MHz). Carry if it
+; reports none.
 gauge_by_cpuid:
         mov     eax, [cpu_max_leaf]
         cmp     eax, 0x15

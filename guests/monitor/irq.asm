@@ -1,8 +1,9 @@
-; `irq N [MS]`: counts the interrupts of one line for a while. Lines 0 and 8 get a source, the timer and the clock chip;
-; the others are only unmasked: the device is the user's.
+; `irq N [MS]`: counts the interrupts of one line for a while. Lines 0 and 8 get a source, the timer
+; and the clock chip; the others are only unmasked: the device is the user's.
 ;
-; The vCPU halts between interrupts, so something must wake it when the line is silent: the timer, or for line 0 the clock
-; chip at a slow rate. Until that has been seen to beat, it does not halt but spins.
+; The vCPU halts between interrupts, so something must wake it when the line is silent: the timer,
+; or for line 0 the clock chip at a slow rate. Until that has been seen to beat, it does not halt
+; but spins.
 
 IRQ_DEFAULT_MS  equ 1000
 BEATS_TO_TRUST  equ 2

@@ -1,5 +1,6 @@
-; Reads a line at the prompt: echo, backspace, Ctrl-U, Ctrl-C, and the arrows up and down for the lines before.
-; Only the characters themselves and backspaces go out, so it works on the plainest terminal.
+; Reads a line at the prompt: echo, backspace, Ctrl-U, Ctrl-C, and the arrows up and down for the
+; lines before. Only the characters themselves and backspaces go out, so it works on the plainest
+; terminal.
 
 LINE_BYTES      equ 256                 ; with the zero at the end
 HISTORY_LINES   equ 8                   ; a power of two
@@ -110,7 +111,8 @@ erase_all:
         jmp     erase_all
 .done:  ret
 
-; EAX: which line before to show, 1 the last, 0 none; ECX: length of the line, the new one afterwards.
+; EAX: which line before to show, 1 the last, 0 none; ECX: length of the line, the new one
+; afterwards.
 recall:
         cmp     eax, HISTORY_LINES
         ja      .no

@@ -1,5 +1,5 @@
-; The sixteen interrupt lines: two 8259A interrupt controllers, a counter for each line, and what to do when one never
-; stops. Names of the control words are those of the 8259A data sheet.
+; The sixteen interrupt lines: two 8259A interrupt controllers, a counter for each line, and what to
+; do when one never stops. Names of the control words are those of the 8259A data sheet.
 
 PIC1            equ 0x20                ; command port; the mask is at the next one
 PIC2            equ 0xa0
@@ -112,8 +112,8 @@ line_interrupt:
         add     esp, 4
         iretd
 
-; A request that went away before it was served is reported as line 7, though no bit is in service then. That of the
-; second controller has gone through line 2, whose service must be ended.
+; A request that went away before it was served is reported as line 7, though no bit is in service
+; then. That of the second controller has gone through line 2, whose service must be ended.
 .seven: out_byte PIC1, OCW3_READ_ISR
         in      al, dx
         test    al, al
@@ -128,7 +128,8 @@ line_interrupt:
         inc     dword [spurious_count]
         jmp     .end1
 
-; More interrupts than any command needs: without this limit a line that never stops would keep us here forever.
+; More interrupts than any command needs: without this limit a line that never stops would keep us
+; here forever.
 .storm: mov     dword [storm_left], STORM_LIMIT
         bts     [storm_lines], ebx
         mov     eax, [open_lines]

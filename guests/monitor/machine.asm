@@ -1,4 +1,5 @@
-; What the machine is: processor and memory. init_cpu also readies the processor for 64-bit accesses.
+; What the machine is: processor and memory. init_cpu also readies the processor for 64-bit
+; accesses.
 
 EFLAGS_ID       equ 1 << 21             ; can be changed where there is CPUID
 FEATURE_TSC     equ 1 << 4              ; leaf 1, EDX

@@ -1,5 +1,5 @@
-; Macros that every other page uses: text in the place where it is printed, errors, accesses to fixed ports and the table
-; of commands.
+; Macros that every other page uses: text in the place where it is printed, errors, accesses to
+; fixed ports and the table of commands.
 
 CR              equ 13
 LF              equ 10

@@ -1,5 +1,5 @@
-; `pci`: what is on the PCI buses, by configuration mechanism 1: an address to port 0xcf8, the register at 0xcfc. Starts
-; with bus 0 and goes on with the buses behind the bridges it finds.
+; `pci`: what is on the PCI buses, by configuration mechanism 1: an address to port 0xcf8, the
+; register at 0xcfc. Starts with bus 0 and goes on with the buses behind the bridges it finds.
 
 PCI_ADDRESS     equ 0xcf8
 PCI_DATA        equ 0xcfc

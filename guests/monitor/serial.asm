@@ -1,6 +1,6 @@
-; The console: a 16550 at port 0x3f8, 115200 baud 8N1. Output waits for the transmitter; input comes by interrupt line 4
-; into a ring, so that the vCPU can halt at the prompt, or by polling where that line is dead. Names are those of the
-; 16550D data sheet.
+; The console: a 16550 at port 0x3f8, 115200 baud 8N1. Output waits for the transmitter; input comes
+; by interrupt line 4 into a ring, so that the vCPU can halt at the prompt, or by polling where that
+; line is dead. Names are those of the 16550D data sheet.
 
 UART            equ 0x3f8
 UART_DATA       equ UART + 0            ; received byte, byte to send; divisor low while DLAB is set
@@ -56,8 +56,9 @@ init_serial:
         popad
         ret
 
-; Puts the registers that the console needs back in order: the user may have been poking at this very UART. Switching the
-; interrupt off and on makes a new edge for a byte that is already there, should the edge have been lost.
+; Puts the registers that the console needs back in order: the user may have been poking at this
+; very UART. Switching the interrupt off and on makes a new edge for a byte that is already there,
+; should the edge have been lost.
 arm_serial:
         pushad
         pushfd
@@ -84,7 +85,8 @@ arm_serial:
         popad
         ret
 
-; Finds out whether line 4 works: an empty transmitter interrupts as soon as that interrupt is enabled.
+; Finds out whether line 4 works: an empty transmitter interrupts as soon as that interrupt is
+; enabled.
 find_input_mode:
         pushad
         mov     ecx, 4
@@ -185,7 +187,8 @@ check_abort:
         cmc                             ; 1 - 1 borrows nothing, 0 - 1 does
         ret
 
-; AL: the next key; waits for it as long as it takes, halted where line 4 works. Ctrl-C is a key here.
+; AL: the next key; waits for it as long as it takes, halted where line 4 works. Ctrl-C is a key
+; here.
 get_key:
         push    ecx
         push    edx

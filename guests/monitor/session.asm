@@ -1,8 +1,10 @@
-; What is run next. Commands come from three places, looked at in this order: the command that `repeat` repeats, the steps
-; of the tour, and the line (typed, or given by the loader), cut at its semicolons.
+; What is run next. Commands come from three places, looked at in this order: the command that
+; `repeat` repeats, the steps of the tour, and the line (typed, or given by the loader), cut at its
+; semicolons.
 ;
-; Every command ends at next_command, be it by returning, by an error, by an exception or by Ctrl-C. The stack is set up
-; anew there and the timers and lines that a command used are put back, so that no command needs to clean up.
+; Every command ends at next_command, be it by returning, by an error, by an exception or by Ctrl-C.
+; The stack is set up anew there and the timers and lines that a command used are put back, so that
+; no command needs to clean up.
 
 COMMAND_BYTES   equ 1024                ; with the zero at the end: the longest line a loader may give
 
@@ -108,7 +110,8 @@ copy_command:
 .done:  popad
         ret
 
-; ESI: what is left of a line. Moves the command before the next semicolon to command_text, without spaces around it.
+; ESI: what is left of a line. Moves the command before the next semicolon to command_text, without
+; spaces around it.
 cut_command:
         pushad
         call    skip_spaces
@@ -133,8 +136,8 @@ cut_command:
 .done:  popad
         ret
 
-; Takes the loader's command line as the first line. A first word that names the program is passed over: loaders put the
-; path of the file there.
+; Takes the loader's command line as the first line. A first word that names the program is passed
+; over: loaders put the path of the file there.
 start_script:
         pushad
         mov     ebx, [multiboot_info]
@@ -164,8 +167,8 @@ start_script:
 .done:  popad
         ret
 
-; EBX, ECX: the first word of the loader's command line. Carry when it is the name of this program: a path, a file name
-; or the plain name.
+; EBX, ECX: the first word of the loader's command line. Carry when it is the name of this program:
+; a path, a file name or the plain name.
 is_program_name:
         pushad
         mov     edi, .name

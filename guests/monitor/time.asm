@@ -1,4 +1,5 @@
-; `time ACCESS`: how long an access takes, from the guest's side: the request, the device's answer and the way back.
+; `time ACCESS`: how long an access takes, from the guest's side: the request, the device's answer
+; and the way back.
 
 TIMED_DEFAULT   equ 10000
 TIMED_CHUNK     equ 4096                ; accesses between two looks for Ctrl-C, which are not in the time
@@ -69,7 +70,8 @@ do_time:
         print   " per second", CR, LF
         ret
 
-; EDX:EAX: ticks of the time-stamp counter, fewer than an hour's; nanoseconds afterwards, at least 1.
+; EDX:EAX: ticks of the time-stamp counter, fewer than an hour's; nanoseconds afterwards, at least
+; 1.
 ticks_to_ns:
         push    ecx
         mov     ecx, 1000000

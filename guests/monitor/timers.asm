@@ -1,5 +1,5 @@
-; Sources of periodic interrupts: channel 0 of the 8254 timer (line 0) and the clock chip (line 8). A command starts them;
-; settle_timers, after each command, silences them.
+; Sources of periodic interrupts: channel 0 of the 8254 timer (line 0) and the clock chip (line 8).
+; A command starts them; settle_timers, after each command, silences them.
 
 TIMER_HZ        equ 1193182
 TIMER_0         equ 0x40

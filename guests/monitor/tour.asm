@@ -1,5 +1,5 @@
-; `tour`: a short introduction for first-time users. A list of steps, each an explanation and a command
-; that runs exactly as if it were typed (session.asm takes them from here).
+; `tour`: a short introduction for first-time users. A list of steps, each an explanation and a
+; command that runs exactly as if it were typed (session.asm takes them from here).
 
         section .text
         command "tour", do_tour, 0, "tour", "a short look around, a few seconds long"
