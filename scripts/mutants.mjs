@@ -77,7 +77,7 @@ const MUTANTS = [
   // The walk, for accesses that wrap, lie very high, or cross a border.
   of(
     'hsm/address-map',
-    'AddressMap.#walk',
+    'AddressMap.#scan',
     LOOKUP,
     drop(ifStatement('types')),
     drop(nth(operand('||', 'startHigh'), 1, 2)),

@@ -13,7 +13,7 @@
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
-import { AnswerFate, type RequestGate } from '../hsm/request-gate.js';
+import { GateDecision, type RequestGate } from '../hsm/request-gate.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -203,11 +203,11 @@ export class VmDebugger implements RequestGate {
     return this.#holds('pending', request, client, request.valueLow, request.valueHigh);
   }
 
-  holdsAnswer(request: AssignedRequest, client: string, ticket: number, low: number, high: number): AnswerFate {
+  decideAnswer(request: AssignedRequest, client: string, ticket: number, low: number, high: number): GateDecision {
     const held = this.#held[request.vcpu];
-    if (held?.at === 'complete' && held.ticket === ticket) return AnswerFate.LATE;
+    if (held?.at === 'complete' && held.ticket === ticket) return GateDecision.REFUSED;
     const [valueLow, valueHigh] = request.isRead ? [low, high] : [request.valueLow, request.valueHigh];
-    return this.#holds('complete', request, client, valueLow, valueHigh) ? AnswerFate.HELD : AnswerFate.PASS;
+    return this.#holds('complete', request, client, valueLow, valueHigh) ? GateDecision.HELD : GateDecision.PASS;
   }
 
   hasAnswer(vcpu: number): boolean {

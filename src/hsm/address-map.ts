@@ -10,13 +10,13 @@
  * match.
  *
  * The ranges are one flat list in that order, with an index over it (range-index.ts). The list
- * itself is walked only for rare accesses: those that wrap, lie above 2^44, or span a tiny range. A
+ * itself is scanned only for rare accesses: those that wrap, lie above 2^44, or span a tiny range. A
  * change marks the index as stale, and the next access rebuilds it.
  */
 
 import { IoRequestType } from '../io-request/layout.js';
 import { sameRange, type AddressRange } from './address-range.js';
-import { NO_RANK, RangeIndex, WALK } from './range-index.js';
+import { NO_RANK, RangeIndex, SCAN_NEEDED } from './range-index.js';
 
 /** Maximum number of ranges of one VM, over all clients. */
 export const MAX_RANGES = NO_RANK;
@@ -99,11 +99,11 @@ export class AddressMap<Client> {
     if (this.#isChanged) this.#rebuild();
     const index = type === IoRequestType.PORT ? this.#ports : this.#mmio;
     const rank = index.find(addressLow, addressHigh, lastLow | 0, lastHigh | 0);
-    if (rank !== WALK) return rank === NO_RANK ? undefined : this.#owners[rank];
-    return this.#walk(type, low, high, lastLow, lastHigh);
+    if (rank !== SCAN_NEEDED) return rank === NO_RANK ? undefined : this.#owners[rank];
+    return this.#scan(type, low, high, lastLow, lastHigh);
   }
 
-  #walk(type: number, low: number, high: number, lastLow: number, lastHigh: number): Client | undefined {
+  #scan(type: number, low: number, high: number, lastLow: number, lastHigh: number): Client | undefined {
     const types = this.#types;
     const bounds = this.#bounds;
     for (let i = 0; i < types.length; i++) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { bucketOf, NO_RANK, RangeIndex, WALK, type RankedRange } from './range-index.js';
+import { bucketOf, NO_RANK, RangeIndex, SCAN_NEEDED, type RankedRange } from './range-index.js';
 
 const PAGE = 4096;
 const LIMIT = 2 ** 44;
@@ -24,14 +24,14 @@ describe('the first range that contains a complete access', () => {
     assert.equal(find(indexOf(), LIMIT - 4, LIMIT - 1), NO_RANK);
   });
 
-  test('inside of one range, at its edges, and over the border of two', () => {
+  test('inside of one range, at its edges, and across the boundary of two', () => {
     const index = indexOf([0x1002, 0x1003], [0x1000, 0x1007]);
     assert.equal(find(index, 0x1002, 0x1003), 0);
     assert.equal(find(index, 0x1003, 0x1004), 1, 'the wider one contains it');
     assert.equal(find(index, 0x1001, 0x1002), 1);
     assert.equal(find(index, 0x1007, 0x1008), NO_RANK);
     assert.equal(find(index, 0xfff, 0x1000), NO_RANK);
-    assert.equal(find(index, 0x1001, 0x1004), WALK, 'it spans a segment');
+    assert.equal(find(index, 0x1001, 0x1004), SCAN_NEEDED, 'it spans a segment');
   });
 
   test('a range of many pages is found in its middle, and so is a short one inside it', () => {
@@ -54,9 +54,9 @@ describe('the first range that contains a complete access', () => {
   test('an access that wraps or lies above 2^44 takes the walk', () => {
     const index = indexOf([0, (1n << 64n) - 1n]);
     assert.equal(find(index, LIMIT - 1, LIMIT - 1), 0);
-    assert.equal(find(index, LIMIT - 1, LIMIT), WALK);
-    assert.equal(find(index, LIMIT, LIMIT), WALK);
-    assert.equal(find(index, 4, 3), WALK);
+    assert.equal(find(index, LIMIT - 1, LIMIT), SCAN_NEEDED);
+    assert.equal(find(index, LIMIT, LIMIT), SCAN_NEEDED);
+    assert.equal(find(index, 4, 3), SCAN_NEEDED);
   });
 
   test('agrees with a walk over the list, for ranges of all sizes and accesses at their edges', () => {
@@ -83,7 +83,7 @@ describe('the first range that contains a complete access', () => {
     const access = fc
       .tuple(at, fc.constantFrom(1, 2, 4, 8))
       .map(([address, size]) => [address, address + size - 1] as const);
-    let walked = 0;
+    let scanned = 0;
     let found = 0;
     fc.assert(
       fc.property(
@@ -94,7 +94,7 @@ describe('the first range that contains a complete access', () => {
           const index = new RangeIndex(ranges);
           for (const [address, last] of accesses) {
             const rank = find(index, address, last);
-            if (rank === WALK) walked++;
+            if (rank === SCAN_NEEDED) scanned++;
             else {
               assert.equal(rank, walk(ranges, address, last), `${address.toString(16)}…${last.toString(16)}`);
               if (rank !== NO_RANK) found++;
@@ -104,7 +104,7 @@ describe('the first range that contains a complete access', () => {
       ),
       { numRuns: 600 },
     );
-    assert.ok(found > 2000 && walked > 100 && walked < found, `${found} found, ${walked} left to a walk`);
+    assert.ok(found > 2000 && scanned > 100 && scanned < found, `${found} found, ${scanned} left to a walk`);
   });
 });
 

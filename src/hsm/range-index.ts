@@ -1,45 +1,56 @@
 /**
- * RangeIndex: finds the first range in a list that contains an access, in constant or logarithmic
- * time. The result is exactly that of a walk over the list.
+ * RangeIndex: answers which range of an ordered list is the first that contains an access, in
+ * constant or logarithmic time instead of a scan of the list. The answer is exactly the scan's.
  *
- * Called by: AddressMap, which builds one for ports and one for MMIO, again after each change of
- * its list.
+ * Called by: AddressMap, which builds one index for ports and one for MMIO, and builds them again
+ * after a change of its list.
  *
- * The starts and ends of all ranges cut the address space into segments. Two arrays answer every
- * access that lies in one segment or crosses one border:
+ * Ranges may overlap. Their starts and ends cut the address space into segments: within a segment
+ * every address has the same ranges. So the answer for an access that lies in one segment, or
+ * crosses into the next one, is known beforehand:
  *
- * - `covering`: the first range in the list that covers the segment.
- * - `bridging`: the first range that covers the segment's last byte and the next segment's first.
+ * - `covering`: the first range of the list that covers the segment.
+ * - `bridging`: the first range that covers both the segment and the next one.
  *
- * Three structures find the segment of an address:
+ * An access that spans three segments is rare (a range of less than 8 bytes lies inside it). For
+ * it the index returns SCAN_NEEDED.
  *
- * - a table of the lowest addresses (ports)
- * - a hash of the 4-KiB pages that contain a border or belong to a short segment. If a page lies in
- *   one segment, its hash entry holds the covering range too.
- * - a binary search over the long segments that a range covers, for all other pages.
+ * Three structures find the segment of an address, for the three kinds of access:
+ *
+ * - a table indexed by address, for ports
+ * - a hash of 4-KiB pages, for MMIO. It holds each page that contains a segment boundary, and all
+ *   pages of short covered segments. If a page lies in one segment, its entry holds the answer itself.
+ * - a binary search over the long segments, for pages that are not in the hash
  */
 
 /** Sentinel: no range contains the access. */
 export const NO_RANK = 0xffff;
-/** Sentinel: the index has no answer for this access. Walk over the list. */
-export const WALK = -1;
+/** Sentinel: the index has no answer for this access. The caller must scan the list. */
+export const SCAN_NEEDED = -1;
 
 /**
- * The index covers addresses below 2^44, so that a page number fits into an int32. Other addresses
- * take the walk.
+ * The index covers addresses below 2^44, so that a page number fits into an int32. Above it the
+ * caller scans. This is the upper word of that limit.
  */
 const LIMIT_HIGH = 2 ** 12;
+/** 2^32, the weight of an address's upper word. */
 const WORD = 2 ** 32;
+/** The limit itself, exclusive. */
 const LIMIT = LIMIT_HIGH * WORD;
 const PAGE = 4096;
 /** A segment of at most this many pages has all of them in the hash. */
 const SHORT_PAGES = 16;
 const PAGE_SHIFT = 12;
+/** 2^32 divided by the golden ratio, see `bucketOf`. */
 const GOLDEN = 0x9e37_79b1;
+/** In an entry's first segment: the entry is unused. */
 const EMPTY = -1;
-/** Sentinel: a border divides the page. */
+/** In place of an entry's rank: the page has several segments. */
 const DIVIDED = -1;
-/** Words of a hash entry: page, first segment, last segment, the range that covers all of it. */
+/**
+ * Words of a hash entry: page number, first segment, last segment, rank of the range that covers
+ * the page or DIVIDED.
+ */
 const ENTRY_WORDS = 4;
 /** Maximum table length: there are 65,536 ports. */
 const MAX_TABLE = 0x1_0000;
@@ -53,8 +64,8 @@ export interface RankedRange {
 }
 
 /**
- * Fibonacci hashing: the upper bits of the product, without the lower `shift` ones. Those would put
- * pages at a power-of-two stride, as aligned BARs are, into few buckets. Exported for its test.
+ * Fibonacci hashing: drops the lower `shift` bits of the product. They would put pages at a
+ * power-of-two stride, as aligned BARs are, into few buckets. Exported for its test.
  */
 export function bucketOf(page: number, shift: number): number {
   return Math.imul(page, GOLDEN) >>> shift;
@@ -63,13 +74,16 @@ export function bucketOf(page: number, shift: number): number {
 export class RangeIndex {
   /** First addresses of the segments, ascending. The first is 0, and LIMIT follows the last. */
   readonly #starts: Float64Array;
-  /** By segment: the rank that covers it, and the rank that covers the border to the next one. */
+  /** By segment: the rank that covers it, and the rank that covers it and the next one. */
   readonly #covering: Uint16Array;
   readonly #bridging: Uint16Array;
   /** Segment by address, for the lowest addresses. */
   readonly #table: Int32Array;
+  /** The hash: entries of ENTRY_WORDS. A collision takes the next free entry. */
   readonly #pages: Int32Array;
+  /** Number of entries − 1. */
   readonly #mask: number;
+  /** For `bucketOf`. */
   readonly #shift: number;
   /** Long segments that a range covers, ascending. */
   readonly #long: Int32Array;
@@ -99,12 +113,12 @@ export class RangeIndex {
   }
 
   /**
-   * Returns the rank of the first range that contains the access, NO_RANK, or WALK. The addresses
+   * Returns the rank of the first range that contains the access, NO_RANK, or SCAN_NEEDED. The addresses
    * of its first and last byte are int32 words: V8 does not box those, and this path must not
    * allocate.
    */
   find(low: number, high: number, lastLow: number, lastHigh: number): number {
-    if (high >>> 0 >= LIMIT_HIGH) return WALK;
+    if (high >>> 0 >= LIMIT_HIGH) return SCAN_NEEDED;
     // Within one page: integer arithmetic only.
     if (high === lastHigh && low >>> PAGE_SHIFT === lastLow >>> PAGE_SHIFT && low >>> 0 <= lastLow >>> 0) {
       const entry = this.#entryOf((low >>> PAGE_SHIFT) | (high << (32 - PAGE_SHIFT)));
@@ -114,13 +128,13 @@ export class RangeIndex {
     const address = high * WORD + (low >>> 0);
     const last = lastHigh * WORD + (lastLow >>> 0);
     // The access wraps, or it ends above 2^63, where the upper word is a negative int32.
-    if (last < address) return WALK;
+    if (last < address) return SCAN_NEEDED;
     const segment = address < this.#table.length ? (this.#table[address] as number) : this.#segmentOf(address);
     if (segment < 0) return NO_RANK;
     const starts = this.#starts;
     if (last < (starts[segment + 1] as number)) return this.#covering[segment] as number;
     if (last < (starts[segment + 2] ?? LIMIT)) return this.#bridging[segment] as number;
-    return WALK;
+    return SCAN_NEEDED;
   }
 
   /** Returns −1 if no range covers the address. */
@@ -141,7 +155,7 @@ export class RangeIndex {
     }
   }
 
-  /** The last segment from `low` to `high` that starts at or before the address. */
+  /** Binary search: the last of the segments `low` to `high` that starts at or before the address. */
   #within(address: number, low: number, high: number): number {
     const starts = this.#starts;
     while (low < high) {
@@ -167,19 +181,22 @@ export class RangeIndex {
   }
 }
 
-/** Cuts the addresses below LIMIT at every start and after every end. */
+/**
+ * Cuts the addresses below LIMIT at every start and after every end. A sweep from segment to segment
+ * keeps the ranks of the ranges that are open, and takes the lowest.
+ */
 function cut(ranges: readonly RankedRange[]): { starts: Float64Array; covering: Uint16Array; bridging: Uint16Array } {
   const begins: (readonly [at: number, rank: number])[] = [];
   const ends: (readonly [at: number, rank: number])[] = [];
-  const borders = new Set([0, LIMIT]);
+  const boundaries = new Set([0, LIMIT]);
   for (const { start, end, rank } of ranges) {
     if (start >= LIMIT) continue;
     const after = end >= LIMIT ? LIMIT : Number(end) + 1;
     begins.push([Number(start), rank]);
     ends.push([after, rank]);
-    borders.add(Number(start)).add(after);
+    boundaries.add(Number(start)).add(after);
   }
-  const starts = Float64Array.from(borders).sort();
+  const starts = Float64Array.from(boundaries).sort();
   begins.sort((a, b) => a[0] - b[0]);
   ends.sort((a, b) => a[0] - b[0]);
   const covering = new Uint16Array(starts.length - 1);
@@ -227,8 +244,8 @@ function splitIntoPages(
 }
 
 /**
- * The ranks of the ranges that cover one address: a min-heap. Removed ranks are dropped when they
- * reach its top.
+ * The ranks of the ranges that cover the current segment, lowest first: a binary min-heap. A removed
+ * rank stays in the heap until it reaches the top.
  */
 class OpenRanks {
   readonly #heap: number[] = [];

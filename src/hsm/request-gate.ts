@@ -1,37 +1,46 @@
 /**
- * RequestGate: may hold the requests of a User VM (debugging/), at PENDING before a client gets
- * one, or before COMPLETE when its answer is known. A VM that is not debugged has no gate, and pays
- * one load of a field.
+ * RequestGate: may hold a User VM's requests, so that an operator can look at them. There are two
+ * places: before a client gets the request (the slot stays PENDING), and after the client answered
+ * (the slot stays PROCESSING, and the gate keeps the answer).
  *
- * Called by: VmRequests and SlotAssignment, in the middle of a dispatch or of a client's answer.
- * Implementations must: decide and return at once.
+ * Implemented by: debugging/vm-debugger.ts (breakpoints, single steps). A VM that is not debugged
+ * has no gate and pays one load of a field.
+ * Called by: VmRequests before it assigns a request, and SlotAssignment when a client answers.
+ * Implementations must: decide and return at once. They release a held request later, by a new pass
+ * or by SlotAssignment.finishNow.
  * Threads: the Service VM's.
  *
- * A request held at PENDING stays PENDING, and later passes ask for it again. It does not keep the
- * worker awake. A request held before COMPLETE keeps its ticket. If a reset or the removal of its
- * client ends the request first, that takes the ticket, and an answer released later is too late.
+ * A request held at PENDING does not keep the worker awake. Each later pass asks the gate again.
+ *
+ * A request held before COMPLETE keeps its ticket, the number of its assignment: the thread that
+ * takes the ticket finishes the request. If a reset or the removal of the client ends the request
+ * first, it takes the ticket, and the answer that the gate releases later is dropped.
  */
 
 import type { AssignedRequest } from './assigned-request.js';
 
-/** What the gate does with a client's answer. */
-export const AnswerFate = {
-  /** It completes the request. */
+/** What the gate decides about a client's answer. */
+export const GateDecision = {
+  /** The answer completes the request now. */
   PASS: 0,
-  /** It is held. For the client the request is finished. */
+  /** The gate keeps the answer. For the client the request is finished. */
   HELD: 1,
-  /** Too late: another answer to this request is held already. */
-  LATE: 2,
+  /** The gate already keeps an answer to this request. This one is refused. */
+  REFUSED: 2,
 } as const;
-export type AnswerFate = (typeof AnswerFate)[keyof typeof AnswerFate];
+export type GateDecision = (typeof GateDecision)[keyof typeof GateDecision];
 
 export interface RequestGate {
-  /** Whether to hold a PENDING request that `client` is about to get. */
+  /** Returns whether to hold a PENDING request that `client`, a client's name, is about to get. */
   holdsPending(request: AssignedRequest, client: string): boolean;
-  /** What to do with the answer of `client`: int32 words, which are meaningless for a write. */
-  holdsAnswer(request: AssignedRequest, client: string, ticket: number, low: number, high: number): AnswerFate;
   /**
-   * Whether the request of slot `vcpu` is held before COMPLETE. Its client has answered in time.
+   * Decides about the answer of `client`. `low` and `high` are the value's int32 words, meaningless
+   * for a write.
+   */
+  decideAnswer(request: AssignedRequest, client: string, ticket: number, low: number, high: number): GateDecision;
+  /**
+   * Returns whether the gate keeps the answer to slot `vcpu`'s request. Then its client was in time,
+   * however long the request has been held.
    */
   hasAnswer(vcpu: number): boolean;
 }

@@ -20,7 +20,7 @@ import type { SharedWords } from '../sync/shared-words.js';
 import { AssignedRequest } from './assigned-request.js';
 import type { IoClient } from './io-client.js';
 import type { RequestFinisher } from './request-finisher.js';
-import { AnswerFate, type RequestGate } from './request-gate.js';
+import { GateDecision, type RequestGate } from './request-gate.js';
 
 /** What the assignments of one VM share. */
 export interface SharedAssignmentParts {
@@ -114,8 +114,8 @@ export class SlotAssignment {
     const { vcpu, slot, request } = this;
     if (ticket <= 0) return false;
     if (gate !== undefined && this.isUnanswered(ticket)) {
-      const fate = gate.holdsAnswer(request, this.owner?.name ?? '', ticket, low, high);
-      if (fate !== AnswerFate.PASS) return fate === AnswerFate.HELD;
+      const decision = gate.decideAnswer(request, this.owner?.name ?? '', ticket, low, high);
+      if (decision !== GateDecision.PASS) return decision === GateDecision.HELD;
     }
     if (!this.#isLocal) return finisher.finish(request, ticket, low, high);
     if (tickets.loadRelaxed(vcpu) !== ticket) return false;
