@@ -10,8 +10,8 @@
  * match.
  *
  * The ranges are one flat list in that order, with an index over it (range-index.ts). The list
- * itself is scanned only for rare accesses: those that wrap, lie above 2^44, or span a tiny range. A
- * change marks the index as stale, and the next access rebuilds it.
+ * itself is scanned only for rare accesses: those that wrap, lie above 2^44, or span a tiny range.
+ * A change marks the index as stale, and the next access rebuilds it.
  */
 
 import { IoRequestType } from '../io-request/layout.js';

@@ -19,7 +19,8 @@
  *
  * - a table indexed by address, for ports
  * - a hash of 4-KiB pages, for MMIO. It holds each page that contains a segment boundary, and all
- *   pages of short covered segments. If a page lies in one segment, its entry holds the answer itself.
+ *   pages of short covered segments. If a page lies in one segment, its entry holds the answer
+ *   itself.
  * - a binary search over the long segments, for pages that are not in the hash
  */
 
@@ -113,9 +114,9 @@ export class RangeIndex {
   }
 
   /**
-   * Returns the rank of the first range that contains the access, NO_RANK, or SCAN_NEEDED. The addresses
-   * of its first and last byte are int32 words: V8 does not box those, and this path must not
-   * allocate.
+   * Returns the rank of the first range that contains the access, NO_RANK, or SCAN_NEEDED. The
+   * addresses of its first and last byte are int32 words: V8 does not box those, and this path must
+   * not allocate.
    */
   find(low: number, high: number, lastLow: number, lastHigh: number): number {
     if (high >>> 0 >= LIMIT_HIGH) return SCAN_NEEDED;
@@ -155,7 +156,9 @@ export class RangeIndex {
     }
   }
 
-  /** Binary search: the last of the segments `low` to `high` that starts at or before the address. */
+  /**
+   * Binary search: the last of the segments `low` to `high` that starts at or before the address.
+   */
   #within(address: number, low: number, high: number): number {
     const starts = this.#starts;
     while (low < high) {
@@ -182,8 +185,8 @@ export class RangeIndex {
 }
 
 /**
- * Cuts the addresses below LIMIT at every start and after every end. A sweep from segment to segment
- * keeps the ranks of the ranges that are open, and takes the lowest.
+ * Cuts the addresses below LIMIT at every start and after every end. A sweep from segment to
+ * segment keeps the ranks of the ranges that are open, and takes the lowest.
  */
 function cut(ranges: readonly RankedRange[]): { starts: Float64Array; covering: Uint16Array; bridging: Uint16Array } {
   const begins: (readonly [at: number, rank: number])[] = [];
@@ -244,8 +247,8 @@ function splitIntoPages(
 }
 
 /**
- * The ranks of the ranges that cover the current segment, lowest first: a binary min-heap. A removed
- * rank stays in the heap until it reaches the top.
+ * The ranks of the ranges that cover the current segment, lowest first: a binary min-heap. A
+ * removed rank stays in the heap until it reaches the top.
  */
 class OpenRanks {
   readonly #heap: number[] = [];

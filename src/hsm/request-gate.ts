@@ -39,8 +39,8 @@ export interface RequestGate {
    */
   decideAnswer(request: AssignedRequest, client: string, ticket: number, low: number, high: number): GateDecision;
   /**
-   * Returns whether the gate keeps the answer to slot `vcpu`'s request. Then its client was in time,
-   * however long the request has been held.
+   * Returns whether the gate keeps the answer to slot `vcpu`'s request. Then its client was in
+   * time, however long the request has been held.
    */
   hasAnswer(vcpu: number): boolean;
 }
