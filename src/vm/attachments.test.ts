@@ -28,14 +28,14 @@ for (const [range, what] of [
   [mmio(0x9_ffff, 2), "MMIO 0x0…0x9ffff is the guest's RAM"],
   [mmio(2 * MIB - 1, 2), "MMIO 0xc0000…0x1fffff is the guest's RAM"],
 ] as const satisfies readonly (readonly [AddressRange, string])[])
-  test(`a device is refused where it would never be asked: ${what}`, () => {
+  test(`a device is refused where it would never be reached: ${what}`, () => {
     assert.throws(
       () => vm.attach(range, device),
       (error: Error & { code?: string }) => error.code === 'RANGE_OVERLAP' && error.message.endsWith(what),
     );
   });
 
-test('beside those ranges it is accepted', () => {
+test('a device beside those ranges is accepted', () => {
   for (const range of [ports(0x22, 4), ports(0xa2, 1), mmio(0xa_0000, 0x2_0000), mmio(2 * MIB, 4)])
     vm.attach(range, device);
 });

@@ -1,43 +1,48 @@
 /**
- * Attachments: the devices of one User VM and their ranges. Ranges of devices may not overlap.
+ * Attachments: the devices of one User VM, each with its range and the I/O client that carries
+ * requests to it. Ranges of devices may not overlap.
  *
- * Called by: UserVm, to place, reset and close devices.
+ * Called by: UserVm, to attach, reset and close devices.
  */
 
-import { atMost } from '../sync/bounded-wait.js';
 import { DeviceClient, type ReportDeviceError } from '../device-model/device-client.js';
 import type { Device } from '../device-model/device.js';
 import { isThreadPlacement, ThreadClient, type ThreadPlacement } from '../device-model/placement/in-own-thread.js';
-import { describeRange, mmio, overlaps, ports, type AddressRange } from '../hsm/address-range.js';
+import type { AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import type { OwnRange } from '../hypervisor/hypercalls.js';
-import { UpcallError } from '../io-request/upcall-error.js';
+import { expectFree, expectReachable } from './device-range.js';
+import { devicesCreated } from './device-start.js';
 
 interface Attachment {
   readonly range: AddressRange;
   readonly client: IoClient;
+  /** A device in a thread of its own is its client here. */
   readonly device: Device | ThreadClient;
 }
 
 export interface AttachmentsOptions {
-  /** Ranges that never become requests: the hypervisor answers them itself. */
+  /** Ranges that the hypervisor answers itself: accesses to them never become requests. */
   readonly ownRanges: readonly OwnRange[];
   readonly memory: GuestMemory;
   /** How long `ready` waits for devices in threads of their own, in ms. */
   readonly startTimeoutMs: number;
   readonly reportError: ReportDeviceError;
-  /** A device's thread ended, and its device was not closed. */
+  /** A device's thread ended by itself. The callee must remove the client. */
   readonly onLost: (client: IoClient, reason: string) => void;
-  /** The thread of a removed client has ended. */
+  /** The thread of a removed client has ended. The callee must finish what it left unfinished. */
   readonly onEnd: (client: IoClient) => void;
-  /** The HSM's current clients. It removes those that fail or are late. */
+  /** The HSM's current clients. The HSM removes those that fail or are late. */
   readonly clients: () => readonly IoClient[];
 }
 
 export class Attachments {
   readonly #options: AttachmentsOptions;
-  /** `ready` has resolved. Until then a device that cannot be created is its error and no event. */
+  /**
+   * Whether `ready` has resolved. Until then a device that cannot be created rejects `ready`, and
+   * `onLost` is not called.
+   */
   #wasReady = false;
   #attachments: Attachment[] = [];
 
@@ -46,28 +51,21 @@ export class Attachments {
   }
 
   /**
-   * The I/O client for a device at a range. Throws RANGE_OVERLAP, naming both, if another device is
-   * there.
+   * Adds a device and returns its I/O client, which the caller must add to the HSM. Throws
+   * RANGE_OVERLAP if the range is not free or would never be reached.
    */
-  place(range: AddressRange, device: Device | ThreadPlacement): IoClient {
-    this.#forgetLost();
+  add(range: AddressRange, device: Device | ThreadPlacement): IoClient {
+    this.#closeLost();
     const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
-    this.#expectReachable(range, name);
-    const other = this.#attachments.find((attachment) => overlaps(attachment.range, range));
-    if (other !== undefined) {
-      throw new UpcallError(
-        'RANGE_OVERLAP',
-        `${name} at ${describeRange(range)} overlaps ${other.client.name} at ${describeRange(other.range)}`,
-        { remedy: 'Attach one of them elsewhere, or use an I/O client, whose ranges may overlap' },
-      );
-    }
-    const attachment = this.#attachment(range, device);
+    expectReachable(range, name, this.#options.ownRanges);
+    expectFree(range, name, this.#attachments);
+    const attachment = this.#createAttachment(range, device);
     this.#attachments.push(attachment);
     return attachment.client;
   }
 
   /** Returns false if the client was removed before. Does not close the device. */
-  forget(client: IoClient): boolean {
+  remove(client: IoClient): boolean {
     const before = this.#attachments.length;
     this.#attachments = this.#attachments.filter((attachment) => attachment.client !== client);
     return this.#attachments.length < before;
@@ -79,31 +77,18 @@ export class Attachments {
     return device instanceof ThreadClient ? undefined : device;
   }
 
-  /**
-   * Resolves when every device in a thread of its own exists. Rejects with that thread's error, and
-   * with DEVICE_MODULE_INVALID after `startTimeoutMs`: a module may wait for something that never
-   * comes.
-   */
+  /** Resolves when every device is created. Rejects as `devicesCreated` does. */
   async ready(): Promise<void> {
-    const { startTimeoutMs: limitMs } = this.#options;
     const devices = this.#attachments.map(({ device }) => device).filter((device) => device instanceof ThreadClient);
-    if (devices.length > 0) await atMost(limitMs, Promise.all(devices.map(({ ready }) => ready)));
-    const late = devices.filter(({ isReady }) => !isReady).map(({ name }) => name);
-    if (late.length > 0)
-      throw new UpcallError(
-        'DEVICE_MODULE_INVALID',
-        `${late.join(', ')}: the device was not created within ${limitMs / 1000} s`,
-        { remedy: 'Let the module and its createDevice end; open what takes long at the first access' },
-      );
+    await devicesCreated(devices, this.#options.startTimeoutMs);
     this.#wasReady = true;
   }
 
   reset(): void {
-    this.#forgetLost();
+    this.#closeLost();
     for (const attachment of this.#attachments) this.#guard(attachment, () => attachment.device.reset?.());
   }
 
-  /** Devices in threads of their own are closed with their clients. */
   close(): void {
     for (const attachment of this.#attachments) this.#close(attachment);
     this.#attachments = [];
@@ -111,6 +96,7 @@ export class Attachments {
 
   #close(attachment: Attachment): void {
     const { device } = attachment;
+    // A device in a thread of its own is closed when the HSM removes its client.
     if (!(device instanceof ThreadClient)) this.#guard(attachment, () => device.close?.());
   }
 
@@ -123,20 +109,7 @@ export class Attachments {
     }
   }
 
-  /** A device in such a range would be attached but never reached. */
-  #expectReachable(range: AddressRange, name: string): void {
-    for (const { type, start, end, what } of this.#options.ownRanges) {
-      const own = type === 'port' ? ports(start, end - start + 1) : mmio(start, end - start + 1);
-      if (overlaps(own, range))
-        throw new UpcallError(
-          'RANGE_OVERLAP',
-          `${name} at ${describeRange(range)} would never be reached: ${describeRange(own)} is ${what}`,
-          { remedy: 'Attach it elsewhere' },
-        );
-    }
-  }
-
-  #attachment(range: AddressRange, device: Device | ThreadPlacement): Attachment {
+  #createAttachment(range: AddressRange, device: Device | ThreadPlacement): Attachment {
     const { memory, reportError, onLost } = this.#options;
     if (!isThreadPlacement(device)) return { range, device, client: new DeviceClient(device, range, reportError) };
     const client = new ThreadClient({
@@ -145,18 +118,20 @@ export class Attachments {
       memory,
       reportError,
       onDeath: (dead, reason) => {
-        // `ready` rejects with this error.
+        // `ready` rejects with the thread's error, which is report enough.
         if (!dead.isReady && !this.#wasReady) return;
         onLost(dead, reason);
-        this.forget(dead);
+        this.remove(dead);
       },
       onEnd: this.#options.onEnd,
     });
     return { range, device: client, client };
   }
 
-  /** Closes devices whose client the HSM removed: their ranges are free again. */
-  #forgetLost(): void {
+  /**
+   * Removes and closes the devices whose client the HSM has removed: their ranges are free again.
+   */
+  #closeLost(): void {
     const clients = this.#options.clients();
     const lost = this.#attachments.filter(({ client }) => !clients.includes(client));
     this.#attachments = this.#attachments.filter(({ client }) => clients.includes(client));

@@ -8,13 +8,13 @@ const around =
   (name: string): WrapClient =>
   (inner) => ({ name: `${name}(${inner.name})`, notify: () => undefined });
 
-test('without wrappers a client is itself', () => {
+test('without wrappers the HSM gets the original client', () => {
   const wrappers = new ClientWrappers([]);
   assert.equal(wrappers.of(client), client);
   assert.equal(wrappers.original(client), client);
 });
 
-test('the first wrapper stands nearest to the client, and each client is wrapped once', () => {
+test('the first wrapper is the innermost, and each client is wrapped once', () => {
   const wrappers = new ClientWrappers([around('a'), around('b')]);
   const wrapped = wrappers.of(client);
   assert.equal(wrapped.name, 'b(a(own))');
@@ -22,7 +22,7 @@ test('the first wrapper stands nearest to the client, and each client is wrapped
   assert.equal(wrappers.original(wrapped), client);
 });
 
-test('whatever stands between names the same client', () => {
+test('the original of each wrapper is the operator’s client', () => {
   const inner: IoClient[] = [];
   const wrappers = new ClientWrappers([around('a'), (one) => (inner.push(one), around('b')(one, false))]);
   const wrapped = wrappers.of(client);
@@ -32,7 +32,7 @@ test('whatever stands between names the same client', () => {
   assert.equal(wrappers.original(between), client);
 });
 
-test('a wrapper that leaves a client alone leaves it the operator’s', () => {
+test('a wrapper may return the client itself', () => {
   const wrappers = new ClientWrappers([(one) => one]);
   assert.equal(wrappers.of(client), client);
   assert.equal(wrappers.original(client), client);

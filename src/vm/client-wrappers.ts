@@ -1,13 +1,18 @@
 /**
- * ClientWrappers: the I/O clients of one User VM as the HSM sees them. A tool that stands between
- * the HSM and a client (faults, stacks for late requests) wraps it once. The operator goes on to
- * name the original. A VM without such tools has no wrappers, and its clients are the originals.
+ * ClientWrappers: the pairs of an operator's I/O client and the client that the HSM gets in its
+ * place. They differ if a tool stands between the two: fault injection, or the recording of stacks
+ * for late requests. Such a tool wraps the client in one of its own. The operator's program always
+ * names the original. A VM without such tools has no wrappers, and the HSM gets the originals.
+ *
+ * Called by: UserVm and VmInspection, wherever a client passes from the operator to the HSM or
+ * back.
  */
 
 import type { IoClient } from '../hsm/io-client.js';
 import type { FaultInjection } from '../fault-injection/fault-injection.js';
-import type { LateStacks } from './late-stacks.js';
+import type { LateRequestStacks } from './late-request-stacks.js';
 
+/** Returns the client to use in place of `client`, or `client` itself. */
 export type WrapClient = (client: IoClient, isDefault: boolean) => IoClient;
 
 export class ClientWrappers {
@@ -15,13 +20,13 @@ export class ClientWrappers {
   readonly #wrapped = new WeakMap<IoClient, IoClient>();
   readonly #originals = new WeakMap<IoClient, IoClient>();
 
-  /** The first one stands nearest to the client. */
+  /** The first wrapper is the innermost. */
   constructor(wraps: readonly WrapClient[]) {
     this.#wraps = wraps;
   }
 
   /**
-   * The wrapped client: always the same one for the same client, also for one that is half wrapped.
+   * The client for the HSM. It is the same one for the original and for each wrapper around it.
    */
   of(client: IoClient, isDefault = false): IoClient {
     if (this.#wraps.length === 0) return client;
@@ -44,7 +49,10 @@ export class ClientWrappers {
 }
 
 /** The wrappers of a VM with these tools. */
-export function wrappersFor(lateStacks: LateStacks | undefined, faults: FaultInjection | undefined): ClientWrappers {
+export function wrappersFor(
+  lateStacks: LateRequestStacks | undefined,
+  faults: FaultInjection | undefined,
+): ClientWrappers {
   const wraps: WrapClient[] = [];
   if (lateStacks !== undefined) wraps.push((client) => lateStacks.wrap(client));
   if (faults !== undefined) wraps.push((client, isDefault) => faults.wrap(client, isDefault));

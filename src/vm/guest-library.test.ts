@@ -4,7 +4,7 @@ import { test } from 'node:test';
 import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName, type GuestName } from './guest-library.js';
 import { detectKind } from '../hypervisor/boot/guest-image.js';
 
-test('every guest program of the package is there, and of its kind', async () => {
+test('every guest program is in the package and is an image of the right kind', async () => {
   const kinds = [];
   for (const name of GUEST_NAMES) kinds.push(detectKind(await readFile(guestImage(name))));
   assert.deepEqual(kinds, ['multiboot', 'real']);

@@ -8,13 +8,13 @@ import { host } from '../host/current.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 
 /**
- * `monitor`: interactive, pokes at ports, memory and interrupts. `hello`: greets, reads port 0x500,
- * powers off.
+ * `monitor`: interactive, reads and writes ports and memory, and shows interrupts. `hello`: prints
+ * a greeting, reads port 0x500, powers off. Their sources are in guests/.
  */
 export const GUEST_NAMES = ['monitor', 'hello'] as const;
 export type GuestName = (typeof GUEST_NAMES)[number];
 
-/** Beside the compiled files' folder, in the repository as in the package. */
+/** The folder guests/ is beside dist/, in the repository and in the package. */
 const FOLDER = new URL('../../guests/', import.meta.url);
 
 export function isGuestName(name: string): name is GuestName {
@@ -30,7 +30,7 @@ export function guestImage(name: GuestName): string {
   return host.fileName(new URL(`${name}.bin`, FOLDER));
 }
 
-/** The path of the compiled DSDT, which gives a guest its ACPI tables. */
+/** The path of the compiled ACPI table DSDT, for guests that need ACPI. */
 export function acpiDsdt(): string {
   return host.fileName(new URL('acpi/dsdt.aml', FOLDER));
 }

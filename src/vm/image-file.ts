@@ -1,5 +1,8 @@
 /**
- * The guest image of a User VM: read from the files that its options name, decoded, and checked.
+ * The guest image of a User VM: read from the file that the VM's options name, decoded, and
+ * checked.
+ *
+ * Called by: `ServiceVm.createUserVm`; the command line, for a kernel and its initramfs.
  */
 
 import { host } from '../host/current.js';
@@ -8,8 +11,8 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVmOptions } from './user-vm-options.js';
 
 /**
- * The image that the options name, if any. Throws IMAGE_NOT_FOUND and what `prepareGuestImage`
- * throws.
+ * Returns the image that the options name, if any. Throws IMAGE_NOT_FOUND and what
+ * `prepareGuestImage` throws.
  */
 export async function prepareImage(
   options: Pick<UserVmOptions, 'image' | 'cmdline'>,
@@ -26,7 +29,9 @@ export async function prepareImage(
   return prepared;
 }
 
-/** Reads a guest image or one of its parts. Throws IMAGE_NOT_FOUND. */
+/**
+ * Reads a guest image, or a file that goes with it such as an initramfs. Throws IMAGE_NOT_FOUND.
+ */
 export async function readImage(path: string): Promise<Uint8Array> {
   try {
     return await host.readFile(path);

@@ -1,8 +1,10 @@
 /**
- * LifeCycle: the policy by which a User VM starts, pauses, resets and ends. `VmLifeCycle` is
- * upcall's own policy. `ManualLifeCycle` leaves every step to a program that speaks ACRN's ioctls.
+ * LifeCycle: the policy by which a User VM starts, pauses, resets and ends. There are two:
+ * `VmLifeCycle` is upcall's own policy. `ManualLifeCycle` leaves every step to a program that uses
+ * ACRN's ioctls (/dev/acrn_hsm, acrn-hsm/).
  *
- * Called by: UserVm, which is built with one of them.
+ * Called by: UserVm, which passes on what its operator, its guest and its hypervisor ask for.
+ * Threads: the Service VM's.
  */
 
 import type { HypervisorServiceModule } from '../hsm/service-module.js';
@@ -15,43 +17,48 @@ import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 export interface LifeCycle {
   /** Resolves once, when the VM has ended. */
   readonly ended: Promise<VmEnd>;
-  /** The end has begun: no client may be added. */
+  /** Whether the end has begun. From then on no client may be added. */
   readonly isEnding: boolean;
-  /** These three reject with VM_STATE when the hypervisor refuses. */
+  /** `start`, `pause` and `reset` reject with VM_STATE if the hypervisor refuses. */
   start(): Promise<void>;
   pause(): Promise<void>;
   reset(): Promise<void>;
   /** Ends the VM. Later calls wait for the first one. */
   end(end: VmEnd): Promise<void>;
-  /** A vCPU stopped without the Service VM's doing. */
+  /** A vCPU stopped by itself: it halted, faulted, or its thread ended. */
   onHypervisorEvent(event: HypervisorEvent): void;
-  /** The guest asks for it through a device, in the middle of an access. */
+  /** The guest powers off its machine through a device. The access is still in progress. */
   guestPowerOff(reason: string): void;
+  /** The guest resets its machine through a device. The access is still in progress. */
   guestReset(reason: string): void;
 }
 
-/** The parts of the VM that its steps act on. */
-export interface LifeCycleParts {
+/** The VM as its life cycle sees it: what the steps act on. UserVm implements it. */
+export interface VmControls {
+  /** The VM's name, for messages. */
   readonly name: string;
   readonly hypercalls: Hypercalls;
   readonly module: HypervisorServiceModule;
   readonly requests: VmRequests;
   readonly emit: (event: UserVmEvent) => void;
-  /** Resolves when every device exists. */
+  /** Resolves when every device is created. Some are created in threads of their own. */
   readonly devicesReady: () => Promise<void>;
   readonly resetDevices: () => void;
   readonly closeDevices: () => void;
-  /** The vCPUs are about to be paused, for whatever reason: no request may be held. */
-  readonly pausing: () => void;
-  /** The vCPUs are about to run. */
-  readonly starting: () => void;
-  /** Sends ACRN's VM event for a power-off. */
+  /**
+   * Called before every pause of the vCPUs. The debugger then lets go all requests that it holds
+   * and holds no more: a vCPU cannot pause while it waits for an answer.
+   */
+  readonly onPausing: () => void;
+  /** Called at every start of the vCPUs. The debugger may hold requests again. */
+  readonly onStarting: () => void;
+  /** Sends ACRN's VM event POWER_OFF to the VM's userspace (hsm/acrn-vm-events.ts). */
   readonly sendPowerOff: () => void;
-  /** Frees what belongs to the VM; called once, just before `ended`. */
+  /** Frees what belongs to the VM. Called once, just before `ended` resolves. */
   readonly onEnd: () => void;
 }
 
-/** Throws VM_STATE when a hypercall was refused. */
+/** Throws VM_STATE if `result`, that of a hypercall, is an error: VM `vm` cannot do `what`. */
 export function expectAccepted(vm: string, what: string, result: number): void {
   if (result >= 0) return;
   throw new UpcallError('VM_STATE', `VM ${vm}: cannot ${what} in its present state`, {

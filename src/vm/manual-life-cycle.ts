@@ -1,29 +1,32 @@
 /**
- * ManualLifeCycle: single steps of a VM that its userspace runs, one hypercall each.
+ * ManualLifeCycle: the life cycle of a VM whose userspace decides each step, as in ACRN. It has no
+ * policy. If a vCPU halts or faults, or if the guest resets or powers off its machine, an event is
+ * emitted and the VM stays as it is.
  *
- * Called by: the ioctls of /dev/acrn_hsm, which return the hypercalls' results; UserVm, for its
- * operator.
- *
- * It has no policy. A vCPU that halts or faults is reported and the VM stays as it is, and so is a
- * guest that resets or powers off its machine: as in ACRN, userspace decides what follows.
+ * Called by: the ioctls of /dev/acrn_hsm (acrn-hsm/), for `startVm` to `destroyVm`, which make one
+ * hypercall each; UserVm, for its operator's `start` to `destroy`.
+ * Threads: the Service VM's.
  */
 
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
-import { expectAccepted, type LifeCycle, type LifeCycleParts } from './life-cycle.js';
+import { expectAccepted, type LifeCycle, type VmControls } from './life-cycle.js';
 import type { VmEnd } from './user-vm-events.js';
 
-/** A reset in progress may make the VM CREATED between the pause and the destruction. */
+/**
+ * Only a paused VM can be destroyed, and a reset in progress may make it CREATED between the pause
+ * and the destruction. Then `end` pauses and destroys it once more.
+ */
 const DESTROY_ATTEMPTS = 2;
 
 export class ManualLifeCycle implements LifeCycle {
   readonly ended: Promise<VmEnd>;
-  readonly #parts: LifeCycleParts;
+  readonly #vm: VmControls;
   #resolveEnded: (end: VmEnd) => void = () => undefined;
   #destroying: Promise<number> | undefined;
   #isEnding = false;
 
-  constructor(parts: LifeCycleParts) {
-    this.#parts = parts;
+  constructor(vm: VmControls) {
+    this.#vm = vm;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
   }
 
@@ -31,28 +34,29 @@ export class ManualLifeCycle implements LifeCycle {
     return this.#isEnding;
   }
 
+  /** Whether a destroy hypercall is in progress. */
   get isDestroying(): boolean {
     return this.#destroying !== undefined;
   }
 
-  /** These four return what the hypercall returned. */
+  /** `startVm`, `pauseVm`, `resetVm` and `destroyVm` return the result of the hypercall. */
   startVm(): number {
-    const result = this.#parts.hypercalls.startVm();
-    // No request is dispatched before this returns: that happens in this thread.
-    if (result >= 0) this.#parts.starting();
+    const result = this.#vm.hypercalls.startVm();
+    // The vCPUs run already, but their requests are dispatched in this thread, after this returns.
+    if (result >= 0) this.#vm.onStarting();
     return result;
   }
 
   pauseVm(): Promise<number> {
-    this.#parts.pausing();
-    return this.#parts.hypercalls.pauseVm();
+    this.#vm.onPausing();
+    return this.#vm.hypercalls.pauseVm();
   }
 
   async resetVm(): Promise<number> {
-    const { hypercalls, requests, resetDevices } = this.#parts;
+    const { hypercalls, requests, resetDevices } = this.#vm;
     const result = await hypercalls.resetVm();
     if (result < 0) return result;
-    // The HSM's state survives, but a late answer must not reach the reset VM's requests.
+    // Userspace keeps its clients, but a late answer must not reach a request of the next run.
     requests.withdraw();
     resetDevices();
     return result;
@@ -64,18 +68,18 @@ export class ManualLifeCycle implements LifeCycle {
   }
 
   async start(): Promise<void> {
-    await this.#parts.devicesReady();
-    expectAccepted(this.#parts.name, 'start', this.startVm());
+    await this.#vm.devicesReady();
+    expectAccepted(this.#vm.name, 'start', this.startVm());
   }
 
   async pause(): Promise<void> {
-    expectAccepted(this.#parts.name, 'pause', await this.pauseVm());
+    expectAccepted(this.#vm.name, 'pause', await this.pauseVm());
   }
 
   async reset(): Promise<void> {
-    expectAccepted(this.#parts.name, 'pause', await this.pauseVm());
-    await this.#parts.requests.clear();
-    expectAccepted(this.#parts.name, 'reset', await this.resetVm());
+    expectAccepted(this.#vm.name, 'pause', await this.pauseVm());
+    await this.#vm.requests.clear();
+    expectAccepted(this.#vm.name, 'reset', await this.resetVm());
   }
 
   async end(end: VmEnd): Promise<void> {
@@ -83,25 +87,25 @@ export class ManualLifeCycle implements LifeCycle {
       await this.pauseVm();
       await this.destroyVm(end);
     }
-    // If the hypervisor refused to destroy it, the HSM must still forget it.
+    // The HSM must forget the VM even if the hypervisor refused to destroy it.
     this.#finish(end);
   }
 
   onHypervisorEvent(event: HypervisorEvent): void {
-    this.#parts.emit(event);
+    this.#vm.emit(event);
   }
 
   guestPowerOff(reason: string): void {
-    this.#parts.sendPowerOff();
-    this.#parts.emit({ kind: 'power-off', reason });
+    this.#vm.sendPowerOff();
+    this.#vm.emit({ kind: 'power-off', reason });
   }
 
   guestReset(reason: string): void {
-    this.#parts.emit({ kind: 'reset', reason });
+    this.#vm.emit({ kind: 'reset', reason });
   }
 
   async #destroy(end: VmEnd): Promise<number> {
-    const result = await this.#parts.hypercalls.destroyVm();
+    const result = await this.#vm.hypercalls.destroyVm();
     if (result >= 0) this.#finish(end);
     return result;
   }
@@ -109,7 +113,7 @@ export class ManualLifeCycle implements LifeCycle {
   #finish(end: VmEnd): void {
     if (this.#isEnding) return;
     this.#isEnding = true;
-    const { module, requests, closeDevices, onEnd, emit } = this.#parts;
+    const { module, requests, closeDevices, onEnd, emit } = this.#vm;
     module.removeVm(requests);
     closeDevices();
     onEnd();

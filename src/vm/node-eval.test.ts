@@ -14,7 +14,7 @@ console.log((await vm.ended).reason);
 await serviceVm.close();
 `;
 
-test('a program that node is given as text makes VMs and devices in threads, as one in a file does', () => {
+test('a program passed to node --eval can create VMs and devices in threads', () => {
   const { status, stdout, stderr } = spawnSync(process.execPath, ['--input-type=module', '--eval', PROGRAM], {
     cwd: new URL('.', import.meta.url),
     encoding: 'utf8',

@@ -1,8 +1,10 @@
 /**
- * ServiceVm: one hypervisor, one HSM, and its User VMs.
+ * ServiceVm: one hypervisor, one HSM (Hypervisor Service Module), and the User VMs that run on
+ * them. Every User VM is put together here.
  *
- * Threads: it lives in the thread that creates it, whose event loop runs the HSM's worker and the
- * devices.
+ * Called by: the operator's program, and /dev/acrn_hsm (acrn-hsm/).
+ * Threads: the thread that creates it is the Service VM's. The event loop of that thread runs the
+ * HSM's worker and the devices.
  */
 
 import { host } from '../host/current.js';
@@ -14,7 +16,7 @@ import type { Hypervisor, HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { Upcall } from '../hypervisor/upcall.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
-import { LateStacks } from './late-stacks.js';
+import { LateRequestStacks } from './late-request-stacks.js';
 import { VmTrace } from '../trace/vm-trace.js';
 import { prepareImage } from './image-file.js';
 import { checkSpinUs, checkUserVmOptions, type UserVmOptions } from './user-vm-options.js';
@@ -22,7 +24,7 @@ import { UserVm } from './user-vm.js';
 import { VmLifeCycle } from './vm-life-cycle.js';
 import type { VmPlan } from './vm-plan.js';
 
-/** Not the ID of any VM. */
+/** ACRN's value for no VM: IDs are below it. */
 export const INVALID_VM_ID = 0xffff;
 
 export interface ServiceVmOptions {
@@ -37,12 +39,13 @@ export interface ServiceVmOptions {
 
 export class ServiceVm {
   readonly hypervisor: Hypervisor;
+  /** What a vCPU rings to wake the worker. */
   readonly #upcall = new Upcall();
   /** The HSM and its worker. */
   readonly module: HypervisorServiceModule;
   readonly #spinUs: number | undefined;
   readonly #vms = new Set<UserVm>();
-  /** Also of VMs that are being created. */
+  /** IDs in use, those of VMs that are being created included. */
   readonly #ids = new Set<number>();
   #isClosed = false;
 
@@ -85,8 +88,7 @@ export class ServiceVm {
   }
 
   /**
-   * Puts a VM together; every VM is created here. Rejects with UpcallError, and then nothing is
-   * left running.
+   * Creates a VM from a checked plan. Rejects with UpcallError, and then nothing is left running.
    */
   async createVm(plan: VmPlan): Promise<UserVm> {
     this.#expectOpen();
@@ -125,7 +127,7 @@ export class ServiceVm {
       this.#upcall,
       (event) => (vm === undefined ? early.push(event) : vm.onHypervisorEvent(event)),
     );
-    await this.#giveBuffer(hypercalls, buffer, plan.sharePage);
+    await this.#setBuffer(hypercalls, buffer, plan.sharePage);
     const trace = new VmTrace(hypercalls.shared.trace);
     for (const slot of buffer.slots) trace.recorder.observe(slot);
     const statistics = plan.statistics
@@ -144,6 +146,7 @@ export class ServiceVm {
         event: (event) => vm?.emit(event),
         dispatched: (_, request, client) => {
           statistics?.dispatched(request, client);
+          // A reader of the trace wants its turn of the event loop, which the worker may keep busy.
           if (trace.dispatched()) this.module.worker.turnSoon();
         },
         assigning: (client) => trace.assigning(client),
@@ -163,7 +166,7 @@ export class ServiceVm {
       trace,
       startTimeoutMs: plan.startTimeoutMs,
       faults: plan.faults,
-      lateStacks: plan.lateStacks ? new LateStacks() : undefined,
+      lateStacks: plan.lateStacks ? new LateRequestStacks() : undefined,
       hasDefaultClient: plan.hasDefaultClient,
       createLifeCycle: plan.createLifeCycle,
       onEnd: () => {
@@ -184,11 +187,11 @@ export class ServiceVm {
   }
 
   /**
-   * Shares the page with its owner, then lets the hypervisor stamp it FREE. A VM without a page is
-   * destroyed.
+   * Shares the page with ACRN userspace, if the plan has one, then gives it to the hypervisor,
+   * which makes every slot FREE. If either refuses, destroys the VM and throws.
    */
-  async #giveBuffer(hypercalls: Hypercalls, buffer: SharedBuffer, share: VmPlan['sharePage']): Promise<void> {
-    if (!this.#isClosed && share?.(buffer.bytes) !== false && hypercalls.setIoreqBuffer() >= 0) return;
+  async #setBuffer(hypercalls: Hypercalls, buffer: SharedBuffer, sharePage: VmPlan['sharePage']): Promise<void> {
+    if (!this.#isClosed && sharePage?.(buffer.bytes) !== false && hypercalls.setIoreqBuffer() >= 0) return;
     await hypercalls.pauseVm();
     await hypercalls.destroyVm();
     this.#expectOpen();
@@ -197,7 +200,7 @@ export class ServiceVm {
     });
   }
 
-  /** The lowest ID that no VM has, as in ACRN. */
+  /** Reserves the lowest free ID, as ACRN does. */
   #takeId(): number {
     for (let id = 1; id < INVALID_VM_ID; id++)
       if (!this.#ids.has(id)) {
@@ -207,9 +210,9 @@ export class ServiceVm {
     throw new UpcallError('VM_LIMIT', `${this.#ids.size} User VMs`, { remedy: 'Destroy some of them' });
   }
 
-  /** Without the worker a VM would wait for its first answer forever. */
+  /** Throws after `close`: without the worker a VM would wait for its first answer forever. */
   #expectOpen(): void {
     if (!this.#isClosed) return;
-    throw new UpcallError('VM_STATE', 'the Service VM is closed', { remedy: 'Make a new ServiceVm' });
+    throw new UpcallError('VM_STATE', 'the Service VM is closed', { remedy: 'Create a new ServiceVm' });
   }
 }

@@ -101,7 +101,7 @@ test('a console without room makes the guest’s next character wait', async () 
   assert.equal(waits, 5);
 });
 
-test('a device of one’s own may not be where a standard one is', async () => {
+test('another device at the ports of a standard one is refused', async () => {
   await play([], {}, (vm) =>
     assert.throws(() => vm.attach(ports(0x3f8, 1), { name: 'mine', read: () => 0, write: () => undefined }), {
       code: 'RANGE_OVERLAP',

@@ -28,14 +28,14 @@ export interface StandardPcOptions {
   /** Where the guest's serial port writes. Default: nowhere. */
   readonly console?: ByteSink;
   /**
-   * Called after each character. While it returns a promise, the guest's next character waits: a
-   * slow reader makes a slow guest and no long queue. The promise must settle within the client
-   * time limit.
+   * Called after each character. If it returns a promise, the write is finished when that resolves,
+   * so the guest waits: a slow reader slows the guest, and no queue grows. The promise must settle
+   * within the client time limit (`clientTimeoutMs`).
    */
   readonly consoleRoom?: () => Promise<void> | undefined;
   /**
-   * See Uart16550Options: input waits until the guest has opened the port. For input that is piped
-   * in.
+   * Input waits until the guest has opened the port, for input that is piped in
+   * (`Uart16550Options.flowControl`).
    */
   readonly consoleFlowControl?: boolean;
   /** Called when the serial port has room again after it refused input. */
@@ -55,8 +55,8 @@ export interface StandardPc {
 }
 
 /**
- * Attaches the standard devices to a VM that has not started. Throws RANGE_OVERLAP if their place
- * is taken.
+ * Attaches the standard devices to a VM that has not started. Throws RANGE_OVERLAP if the VM has a
+ * device at one of their ports.
  */
 export function standardPc(vm: UserVm, options: StandardPcOptions = {}): StandardPc {
   const { clock, power } = vm;
@@ -94,7 +94,7 @@ export function standardPc(vm: UserVm, options: StandardPcOptions = {}): Standar
   return { uart, rtc, pit, keyboard, acpiPm, debugExit, postPort };
 }
 
-/** The same serial port, with writes that finish when there is room for the next one. */
+/** The serial port with slower writes: each is finished when `room` says that the next one fits. */
 function paced(uart: Uart16550, room: () => Promise<void> | undefined): Device {
   return {
     name: uart.name,

@@ -31,7 +31,7 @@ async function machine(scripts: readonly Script[], options: UserVmOptions = {}):
   };
 }
 
-test('a running VM stops at a port, gets the value that it is given, and goes on', LIMIT, async () => {
+test('a running VM stops at a port, gets the value from the debugger, and goes on', LIMIT, async () => {
   const { vm, values, close } = await machine([{ steps: [read(0x500), read(0x501)] }, { steps: [read(0x502)] }]);
   vm.attach(ports(0x500, 4), echo);
   vm.debugger.add({ at: 'complete', address: { from: 0x501, to: 0x501 } });
@@ -65,7 +65,7 @@ for (const faults of [undefined, { seed: 1, rules: [] }])
     },
   );
 
-test('a reset, a pause and the end let go what is held', LIMIT, async () => {
+test('a reset, a pause and the end let held requests go', LIMIT, async () => {
   const { vm, close } = await machine([{ steps: [read(0x500)], repeat: 1000 }]);
   vm.attach(ports(0x500, 4), echo);
   vm.debugger.add({ at: 'pending' });

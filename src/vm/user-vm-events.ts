@@ -1,6 +1,8 @@
 /**
  * UserVmEvent: what a User VM reports to its operator, as plain data. It includes the events of its
- * hypervisor and of the HSM.
+ * hypervisor (hypervisor/hypervisor.ts) and of the HSM (hsm/hsm-observer.ts).
+ *
+ * Emitted by: `UserVm.emit`, to each listener of `UserVm.onEvent`.
  */
 
 import type { FaultRecord } from '../fault-injection/fault-trigger.js';
@@ -10,7 +12,8 @@ import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 /** Why a VM has ended. */
 export interface VmEnd {
   /**
-   * `power-off`: by the guest. `destroyed`: by its operator or its userspace. All others are
+   * `power-off`: by the guest. `destroyed`: by its operator or by ACRN userspace. `halted`: no vCPU
+   * can wake again. `reset-loop`: the guest kept resetting its machine. All but the first two are
    * failures.
    */
   readonly reason: 'power-off' | 'destroyed' | 'halted' | 'triple-fault' | 'crashed' | 'reset-loop';
@@ -23,17 +26,17 @@ export type UserVmEvent =
   /** The guest reset its machine. */
   | { readonly kind: 'reset'; readonly reason: string }
   /**
-   * The guest asked for power-off and its userspace decides; otherwise the VM ends with reason
-   * `power-off`.
+   * The guest of a VM with ManualLifeCycle asked for power-off, and ACRN userspace decides. Any
+   * other VM ends with reason `power-off` and does not emit this.
    */
   | { readonly kind: 'power-off'; readonly reason: string }
   /** The guest set its clock, which showed `lastTime` (seconds since 1970), by `delta` seconds. */
   | { readonly kind: 'rtc-changed'; readonly lastTime: number; readonly delta: number }
-  /** The hypervisor refused the message of an irqfd. */
+  /** The hypervisor refused to inject the interrupt (MSI) of an irqfd. */
   | { readonly kind: 'injection-failed'; readonly vmId: number }
-  /** A device threw or rejected: its bug. The guest read all ones. */
+  /** A device threw, or its promise rejected: a bug of the device. The guest read all ones. */
   | { readonly kind: 'device-error'; readonly device: string; readonly message: string; readonly stack?: string }
-  /** A device's thread ended. Its requests read as all ones; its range is free. */
+  /** A device's thread ended by itself. Its requests read as all ones, and its range is free. */
   | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string }
   /** A rule of the VM's fault plan has acted. */
   | ({ readonly kind: 'fault-injected' } & FaultRecord)
@@ -75,6 +78,7 @@ export function describeEvent(event: UserVmEvent): string {
   }
 }
 
+/** Says which policy for late requests (hsm/late-policy.ts) was applied, and why it is late. */
 function describeLate(event: Extract<HsmEvent, { kind: 'client-late' }>): string {
   const { client, request, limitMs, elapsedMs, policy, detail } = event;
   const why = detail === undefined ? '' : `; ${detail}`;

@@ -1,4 +1,7 @@
-/** UserVmOptions: what an operator creates a User VM with, and the limits of each option. */
+/**
+ * UserVmOptions: the options of `ServiceVm.createUserVm`, with the limits and the check of each.
+ * The checked options are part of a VmPlan (vm-plan.ts).
+ */
 
 import { checkFaultPlan } from '../fault-injection/fault-injection.js';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
@@ -9,13 +12,13 @@ import { UpcallError } from '../io-request/upcall-error.js';
 
 const MIB = 1024 * 1024;
 export const DEFAULT_MEMORY_MIB = 64;
-/** The embedded core has MMIO above 3 GiB. More than 2 GiB of RAM was not tested. */
+/** v86, the embedded CPU emulator, has MMIO above 3 GiB. More than 2 GiB of RAM was not tested. */
 export const MAX_MEMORY_MIB = 2048;
 
-/** For all devices of a VM in threads of their own. */
+/** Default limit for all devices of a VM in threads of their own to be created. */
 export const DEVICE_START_MS = 20_000;
 
-/** The Service VM's event loop does nothing else meanwhile. */
+/** Limit of `spinUs`: the Service VM's event loop does nothing else while its worker spins. */
 export const MAX_FIXED_SPIN_US = 10_000;
 
 export interface UserVmOptions {
@@ -26,13 +29,15 @@ export interface UserVmOptions {
   /** 1…16, where the hypervisor can. Default: 1. */
   readonly vcpus?: number;
   /**
-   * A path, or bytes with their options. A VM without an image runs what its hypervisor has
-   * (scripts).
+   * A path, or bytes with their options. Without an image, the guest's program is in the hypervisor
+   * (the scripts of `scripted`).
    */
   readonly image?: string | GuestImageOptions;
-  /** For an image given as a path. */
+  /** The kernel command line, for an image given as a path. */
   readonly cmdline?: string;
-  /** vCPUs poll for completion instead of sleeping: faster, and keeps a core busy. */
+  /**
+   * vCPUs poll for the answer instead of parking: faster, but keeps a processor of the host busy.
+   */
   readonly completionPolling?: boolean;
   /** How long a client may take for a request, in ms; Infinity for no limit. Default: 5000. */
   readonly clientTimeoutMs?: number;
@@ -42,11 +47,11 @@ export interface UserVmOptions {
    */
   readonly startTimeoutMs?: number;
   /**
-   * What becomes of a request that takes longer: `all-ones` (default) removes its client, `wait`
-   * only reports.
+   * What to do with a late request, one that exceeds `clientTimeoutMs`: `all-ones` (default)
+   * removes its client, and the guest reads all ones. `wait` only reports it (hsm/late-policy.ts).
    */
   readonly late?: LatePolicy;
-  /** Reports where a late device waits. Makes every promise of the process slower. */
+  /** Reports a late request with the place where its device waits. Slows down every promise. */
   readonly lateStacks?: boolean;
   /**
    * Answers some PCI configuration accesses before they become requests, as ACRN's hypervisor does.

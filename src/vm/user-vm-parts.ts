@@ -1,4 +1,9 @@
-/** UserVmParts: what a UserVm is built from. ServiceVm creates them, from a VmPlan. */
+/**
+ * UserVmParts: the argument of UserVm's constructor.
+ *
+ * Made by: `ServiceVm.createVm`. It creates the parts that one VM has on each side of the page
+ * (hypervisor, HSM, trace) and passes on the settings of the VmPlan that UserVm itself needs.
+ */
 
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import type { IoClient } from '../hsm/io-client.js';
@@ -8,25 +13,32 @@ import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { RequestStatistics } from '../trace/statistics.js';
 import type { VmTrace } from '../trace/vm-trace.js';
-import type { LateStacks } from './late-stacks.js';
-import type { LifeCycle, LifeCycleParts } from './life-cycle.js';
+import type { LateRequestStacks } from './late-request-stacks.js';
+import type { LifeCycle, VmControls } from './life-cycle.js';
 
 export interface UserVmParts {
+  /** 1…65534. */
   readonly id: number;
   readonly name: string;
   readonly hypervisorName: string;
+  /** The hypervisor's side of the VM. */
   readonly hypercalls: Hypercalls;
+  /** The shared page. */
   readonly buffer: SharedBuffer;
+  /** The HSM, which all VMs share, and its side of this VM. */
   readonly module: HypervisorServiceModule;
   readonly requests: VmRequests;
+  /** Undefined: the VM counts nothing. */
   readonly statistics: RequestStatistics<IoClient> | undefined;
   readonly trace: VmTrace;
+  /** How long the start waits for devices in threads of their own, in ms. */
   readonly startTimeoutMs: number;
   readonly faults: FaultPlan | undefined;
-  readonly lateStacks: LateStacks | undefined;
-  /** False: ACRN userspace attaches its own. */
+  /** Undefined: late requests are reported without stacks. */
+  readonly lateStacks: LateRequestStacks | undefined;
+  /** Whether UserVm adds upcall's own default client. False: ACRN userspace attaches one. */
   readonly hasDefaultClient: boolean;
-  readonly createLifeCycle: (parts: LifeCycleParts) => LifeCycle;
-  /** Called once, before `ended` resolves. */
+  readonly createLifeCycle: (vm: VmControls) => LifeCycle;
+  /** Called once, before `ended` resolves: ServiceVm then forgets the VM. */
   readonly onEnd: () => void;
 }

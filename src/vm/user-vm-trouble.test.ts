@@ -74,7 +74,7 @@ describe('a bug in a client, device or listener', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('a device that throws when it is closed does not keep the VM, nor the next device', async () => {
+  test('a device that throws when it is closed keeps neither the VM nor the next device from closing', async () => {
     const { serviceVm, vm, events } = await machine({ steps: [read] });
     let closed = 0;
     vm.attach(range, device({ close: fail('cannot close') }));
@@ -162,7 +162,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('whose options cannot be copied is an error of its own, and leaves nothing at the range', async () => {
+  test('with options that cannot be copied is refused with its own error, and its range stays free', async () => {
     const { serviceVm, vm } = await machine({ steps: [read] });
     const attach = (): unknown => vm.attach(range, inOwnThread(fixture('read-counter'), { start: () => 1 }));
     assert.throws(attach, { code: 'THREAD_FAILED' });

@@ -225,7 +225,7 @@ test('the same device runs unchanged in a thread of its own', async () => {
   assert.deepEqual(values, [[7n, 8n, 40n]]);
 });
 
-test('a device thread that dies leaves no vCPU asleep, and its range is free again', async () => {
+test('a device thread that dies leaves no vCPU parked, and its range is free again', async () => {
   const { values, events } = await play(
     [{ steps: [read(0x500), write(0x501, 1), read(0x500)] }],
     (vm) => void vm.attach(ports(0x500, 4), inOwnThread(counterModule, { start: 7 })),
@@ -244,7 +244,7 @@ test('a device thread that hangs is ended when its time is over', async () => {
   assert.equal(events.filter((event) => event.kind === 'client-late').length, 1);
 });
 
-test('start says what is wrong with a device module', async () => {
+test('start rejects with the error of a device module', async () => {
   const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
   const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
   vm.attach(ports(0x500, 4), inOwnThread(new URL('../no-such-device.js', import.meta.url)));
@@ -381,7 +381,7 @@ test("with PCI interception the hypervisor answers what ACRN's answers, and the 
   assert.equal(vm.counters().requests, 2);
 });
 
-test('a trace shows the four moves of each request with who made them, and ends with the VM', async () => {
+test('a trace shows the four moves of each request with its client, and ends with the VM', async () => {
   const lines: string[] = [];
   let watching: Promise<void> = Promise.resolve();
   await play([{ steps: [write(0x500, 0x41), read(0xcf8, 4), read(0x600, 2)] }], (vm) => {

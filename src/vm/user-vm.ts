@@ -1,8 +1,12 @@
 /**
- * UserVm: one guest machine for its operator: attach devices, start, reset, destroy, listen, trace,
- * stop requests. ServiceVm creates it. Devices are the level for most programs: their ranges may
- * not overlap. I/O clients are the kernel document's own level: their ranges may, and the newest
- * wins.
+ * UserVm: one guest machine, as the program that operates it sees it: attach devices, start, reset,
+ * destroy, listen, trace, hold requests. Most programs attach devices, whose ranges may not
+ * overlap. I/O clients are the kernel document's own level: their ranges may overlap, and the
+ * newest wins.
+ *
+ * Called by: the operator's program; devices, through `power` and `emit`; ServiceVm, which creates
+ * it.
+ * Threads: the Service VM's.
  */
 
 import { Attachments } from './attachments.js';
@@ -44,16 +48,13 @@ export class UserVm {
   readonly clock = new SystemClock();
   readonly pci = new PciBus();
   readonly defaultClient = new DefaultClient(this.pci);
-  /** What a guest may do to its own machine; devices like the reset port get it. */
+  /** How a device, for example the reset port, powers off or resets the machine for the guest. */
   readonly power: PowerControl;
-  /**
-   * Resolves once, when the guest powered off, the VM failed, or it was destroyed. It is destroyed
-   * then.
-   */
+  /** Resolves once, when the VM has ended and is destroyed. */
   readonly ended: Promise<VmEnd>;
-  /** The faults of the VM's fault plan. Undefined if it was created without one. */
+  /** Injects the faults of the VM's fault plan. Undefined if it was created without one. */
   readonly faults: FaultInjection | undefined;
-  /** Stop and step: breakpoints on requests, and those that are held. */
+  /** Breakpoints on requests, and the requests that it holds until the operator lets them go. */
   readonly debugger: VmDebugger;
   /** Clients, slots and registers, read without side effects. */
   readonly inspection: VmInspection;
@@ -130,16 +131,17 @@ export class UserVm {
    * function that removes it.
    */
   attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
-    const client = this.#attachments.place(range, device);
+    const client = this.#attachments.add(range, device);
     try {
       this.createClient(client, [range]);
     } catch (error) {
-      this.#attachments.forget(client);
+      this.#attachments.remove(client);
       throw error;
     }
     return () => {
-      if (!this.#attachments.forget(client)) return;
+      if (!this.#attachments.remove(client)) return;
       this.destroyClient(client);
+      // A device in a thread of its own is closed with its client.
       if (!('kind' in device)) device.close?.();
     };
   }
@@ -158,20 +160,22 @@ export class UserVm {
 
   /** Adds an I/O client. The newest one wins. Ranges may be added and removed while the VM runs. */
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
-    // Nothing would end its thread.
+    // Nothing would end the thread of a client that is added now.
     if (this.#lifeCycle.isEnding) expectAccepted(this.name, 'take a client', HYPERCALL_REFUSED);
     this.#parts.requests.clients.add(this.#wrappers.of(client), ranges);
   }
 
-  /** The client for what no other claims. Returns 0, or −EEXIST if there is one. */
+  /** Adds the client for requests that no other claims. Returns 0, or −EEXIST if there is one. */
   createDefaultClient(client: IoClient): number {
     return this.#parts.requests.clients.addDefault(this.#wrappers.of(client, true));
   }
 
+  /** Returns false if the VM does not have this client or cannot have more ranges. */
   addRange(client: IoClient, range: AddressRange): boolean {
     return this.#parts.requests.clients.addRange(this.#wrappers.of(client), range);
   }
 
+  /** Returns false if the client has no range with the same bounds. */
   removeRange(client: IoClient, range: AddressRange): boolean {
     return this.#parts.requests.clients.removeRange(this.#wrappers.of(client), range);
   }
@@ -196,12 +200,12 @@ export class UserVm {
     return this.#lifeCycle.pause();
   }
 
-  /** Back to the power-on state; the guest starts from its beginning. */
+  /** Resets the machine to its power-on state. The guest starts from its beginning. */
   reset(): Promise<void> {
     return this.#lifeCycle.reset();
   }
 
-  /** Stops and frees everything, and `ended` resolves. May be called again. */
+  /** Ends the VM and frees everything. May be called again. */
   async destroy(): Promise<void> {
     await this.#lifeCycle.end({ reason: 'destroyed', message: 'destroyed by its operator' });
   }
@@ -220,7 +224,7 @@ export class UserVm {
     this.#listeners.emit(event);
   }
 
-  /** Every move from now until the VM ends, or those that the filter selects. */
+  /** Every move (change of a slot's state) until the VM ends, or those that the filter selects. */
   trace(filter?: MoveFilter): AsyncGenerator<Move, void, undefined> {
     return this.#parts.trace.watch(filter);
   }
@@ -230,7 +234,7 @@ export class UserVm {
     return this.#parts.statistics?.snapshot(this.counters().failed);
   }
 
-  /** Traps of the vCPUs and how they were answered, summed over the vCPUs. */
+  /** How many traps there were and how they were answered, summed over the vCPUs. */
   counters(): VcpuCounters {
     const { shared, vcpuCount } = this.#parts.hypercalls;
     return shared.totals(vcpuCount);
@@ -275,8 +279,8 @@ export class UserVm {
         this.pci.reset();
       },
       closeDevices: () => this.#attachments.close(),
-      pausing: () => this.debugger.suspend(),
-      starting: () => {
+      onPausing: () => this.debugger.suspend(),
+      onStarting: () => {
         this.faults?.begin();
         this.debugger.resume();
       },

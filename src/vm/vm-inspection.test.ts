@@ -43,7 +43,7 @@ async function valuesOf(vm: UserVm, client: IoClient): Promise<readonly (number 
   return isAnswered ? registers.map(({ value }) => value) : 'no answer';
 }
 
-test('every device of a PC shows its registers, the functions on its PCI bus among them', LIMIT, async () => {
+test('every device of a PC shows its registers, and so do the functions on its PCI bus', LIMIT, async () => {
   await withVm([], async ({ vm }) => {
     standardPc(vm);
     const { clients } = vm.inspection;
@@ -60,7 +60,7 @@ test('every device of a PC shows its registers, the functions on its PCI bus amo
   });
 });
 
-test('a device in a thread of its own is looked at without an effect on what the guest reads', LIMIT, async () => {
+test('peeking at a device in a thread of its own does not change what the guest reads', LIMIT, async () => {
   const steps = Array.from({ length: 200 }, () => read(0x500));
   await withVm(steps, async ({ vm, values }) => {
     const { buffer } = new SharedWords(HOLD.WORDS);

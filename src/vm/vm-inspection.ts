@@ -1,6 +1,10 @@
 /**
- * VmInspection: a read-only view of a User VM beside its events and statistics: its clients, the
- * owner of each slot, and the registers of its devices. It changes nothing. UserVm owns it.
+ * VmInspection: a read-only view of a User VM: its clients, the client that has each slot's
+ * request, the latest moves, and the registers of its devices. It changes nothing, and the guest
+ * does not notice it.
+ *
+ * Called by: the operator's program (`UserVm.inspection`) and the live page (dashboard/).
+ * Threads: the Service VM's.
  */
 
 import type { Device } from '../device-model/device.js';
@@ -20,13 +24,13 @@ import type { VmTrace } from '../trace/vm-trace.js';
 
 export interface PeekedRegister {
   readonly register: RegisterDescription;
-  /** Undefined: it cannot be peeked without a side effect, or the device has no `peek`. */
+  /** Undefined: reading it would have a side effect, or the device has no `peek`. */
   readonly value: number | undefined;
 }
 
-/** In the order of the data sheet. */
+/** The registers of one device, in the order of its data sheet. */
 export interface PeekedRegisters {
-  /** The data sheet. */
+  /** The name of the data sheet. */
   readonly source: string;
   /** False: the device's thread did not answer in time, and no register has a value. */
   readonly isAnswered: boolean;
@@ -40,7 +44,7 @@ export interface VmInspectionParts {
   readonly wrappers: ClientWrappers;
   /** The device of a client. Undefined if it has none in this thread. */
   readonly deviceOf: (client: IoClient) => Device | undefined;
-  /** The functions that the default client serves. */
+  /** The PCI functions, whose configuration space the default client serves. */
   readonly pci: PciBus;
 }
 
@@ -84,8 +88,8 @@ export class VmInspection {
   }
 
   /**
-   * Moves of slot `vcpu`, an int32 that wraps, and the time of the last one, while moves are
-   * recorded.
+   * How many moves (changes of state) slot `vcpu` has made, as an int32 that wraps, and the time of
+   * the last one, which is undefined if moves are not recorded.
    */
   lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
     return this.#parts.trace.lastMove(vcpu);
@@ -96,7 +100,7 @@ export class VmInspection {
     return this.#parts.trace.sample(filter);
   }
 
-  /** Whether `peek` gives any register. */
+  /** Whether `peek` returns any register. */
   hasRegisters(client: IoClient): boolean {
     return this.#sets(client).length > 0;
   }
@@ -122,8 +126,8 @@ export class VmInspection {
   }
 
   /**
-   * One for a device; for the default client, one for each PCI function that describes its
-   * registers.
+   * The register sets of a client: that of its device, or for the default client one for each PCI
+   * function that describes its registers.
    */
   #sets(client: IoClient): RegisterSet[] {
     const { deviceOf, pci } = this.#parts;
@@ -146,11 +150,12 @@ interface PlacedFunction {
 
 interface RegisterSet {
   readonly map: RegisterMap;
-  /** Of the registers' names. */
+  /** Put before the registers' names. Empty: no prefix. */
   readonly prefix: string;
   readonly peek: () => Promise<RegisterValues | undefined>;
 }
 
+/** The register set of a PCI function, or no set if the function describes no registers. */
 function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
   const { registers: map } = fn;
   return map === undefined

@@ -1,10 +1,13 @@
 /**
- * VmLifeCycle: upcall's own policy for one User VM. Steps run one after the other, each with a
- * limit for what it waits for outside. A guest's reset restarts the VM. Its power-off, a crash or a
- * triple fault ends the VM, and so do all vCPUs halted for good. Whatever comes together, the VM
- * ends once.
+ * VmLifeCycle: upcall's own policy for one User VM. If the guest resets its machine, the VM
+ * restarts. If it powers off, crashes, or has a triple fault, or if all its vCPUs have halted for
+ * good, the VM ends. If several of these happen together, the VM ends once.
+ *
+ * Start, pause, reset and end are steps that run one after the other. The end makes a step in
+ * progress stop waiting, and itself waits for vCPUs with a time limit.
  *
  * Called by: UserVm, for the operator, the guest and the hypervisor.
+ * Threads: the Service VM's.
  */
 
 import { atMost, delay } from '../sync/bounded-wait.js';
@@ -14,33 +17,34 @@ import { HYPERCALL_REFUSED } from '../hypervisor/hypercalls.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { VmState } from '../hypervisor/vm-shared-state.js';
 import { errorText } from '../io-request/error-text.js';
-import { expectAccepted, type LifeCycle, type LifeCycleParts } from './life-cycle.js';
+import { expectAccepted, type LifeCycle, type VmControls } from './life-cycle.js';
 import type { VmEnd } from './user-vm-events.js';
 
-/** Resets within a second above which the guest is in a loop and its VM ends. */
+/** If the guest resets more often than this, it is in a loop and its VM ends. */
 export const RESETS_PER_SECOND = 5;
-/** How long the end of a VM waits for a vCPU to stop before its thread is terminated. */
+/** How long the end of a VM waits for its vCPUs to pause. Then their threads are terminated. */
 export const PAUSE_LIMIT_MS = 2000;
 
 export class VmLifeCycle implements LifeCycle {
   /** Resolves once, when the VM has ended. */
   readonly ended: Promise<VmEnd>;
-  readonly #parts: LifeCycleParts;
-  /** Undefined: the VM runs what its hypervisor has. */
+  readonly #vm: VmControls;
+  /** Undefined: the guest's program is in the hypervisor (a script). */
   readonly #image: GuestImage | undefined;
   #resolveEnded: (end: VmEnd) => void = () => undefined;
-  /** Resolves when the end begins: no step waits beyond it for something outside. */
+  /** Resolves when the end begins, so that a step stops waiting for devices. */
   readonly #ending: Promise<void>;
   #resolveEnding: () => void = () => undefined;
-  /** Steps wait for each other here. */
-  #last: Promise<unknown> = Promise.resolve();
+  /** Settles when the step that was requested last is done. The next step begins then. */
+  #lastStep: Promise<unknown> = Promise.resolve();
   #isEnding = false;
-  /** vCPUs that nothing can wake; the VM has ended when all have. */
+  /** vCPUs that halted with interrupts off, so that nothing can wake them. */
   readonly #halted = new Set<number>();
+  /** Times of the guest's resets within the last second, in ms. */
   #recentResets: number[] = [];
 
-  constructor(parts: LifeCycleParts, image: GuestImage | undefined) {
-    this.#parts = parts;
+  constructor(vm: VmControls, image: GuestImage | undefined) {
+    this.#vm = vm;
     this.#image = image;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.#ending = new Promise((resolve) => (this.#resolveEnding = resolve));
@@ -52,7 +56,7 @@ export class VmLifeCycle implements LifeCycle {
 
   start(): Promise<void> {
     return this.#step(async () => {
-      await Promise.race([this.#parts.devicesReady(), this.#ending]);
+      await Promise.race([this.#vm.devicesReady(), this.#ending]);
       this.#load();
       this.#start();
     });
@@ -67,18 +71,18 @@ export class VmLifeCycle implements LifeCycle {
   }
 
   onHypervisorEvent(event: HypervisorEvent): void {
-    this.#parts.emit(event);
+    this.#vm.emit(event);
     if (event.kind === 'halted') {
-      // Paused for a reset, which will wake it.
-      if (this.#parts.hypercalls.shared.vmState !== VmState.RUNNING) return;
+      // The VM is paused for a reset, which will wake the vCPU.
+      if (this.#vm.hypercalls.shared.vmState !== VmState.RUNNING) return;
       this.#halted.add(event.vcpu);
-      if (this.#halted.size < this.#parts.hypercalls.vcpuCount) return;
+      if (this.#halted.size < this.#vm.hypercalls.vcpuCount) return;
     }
     void this.end({ reason: event.kind, message: event.message });
   }
 
   guestPowerOff(reason: string): void {
-    if (!this.#isEnding) this.#parts.sendPowerOff();
+    if (!this.#isEnding) this.#vm.sendPowerOff();
     void this.end({ reason: 'power-off', message: reason });
   }
 
@@ -90,7 +94,7 @@ export class VmLifeCycle implements LifeCycle {
       void this.end({ reason: 'reset-loop', message: `${this.#recentResets.length} resets in a second (${reason})` });
       return;
     }
-    this.#parts.emit({ kind: 'reset', reason });
+    this.#vm.emit({ kind: 'reset', reason });
     // The vCPU must not continue after this access.
     const paused = this.#pause();
     this.#step(async () => {
@@ -102,38 +106,41 @@ export class VmLifeCycle implements LifeCycle {
     });
   }
 
+  /** Loads the image into guest memory and sets the registers of vCPU 0 to its entry point. */
   #load(): void {
-    const { hypercalls } = this.#parts;
+    const { hypercalls } = this.#vm;
     if (this.#image === undefined) return;
     this.#expect('set the registers', hypercalls.setVcpuRegs(0, this.#image.load(hypercalls.memory)));
   }
 
   #start(): void {
-    this.#parts.starting();
-    this.#expect('start', this.#parts.hypercalls.startVm());
+    this.#vm.onStarting();
+    this.#expect('start', this.#vm.hypercalls.startVm());
   }
 
   #pause(): Promise<number> {
-    this.#parts.pausing();
-    return this.#parts.hypercalls.pauseVm();
+    this.#vm.onPausing();
+    return this.#vm.hypercalls.pauseVm();
   }
 
   /**
-   * ACRN's order: pause, clear what the clients have, reset the devices, reset the VM, load, start.
+   * ACRN's order: pause, let the clients finish their requests (clear), reset the devices, reset
+   * the VM, load, start.
    */
   async #reset(): Promise<void> {
-    const { hypercalls, requests } = this.#parts;
+    const { hypercalls, requests } = this.#vm;
     if (this.#isEnding) this.#expect('reset', HYPERCALL_REFUSED);
     this.#expect('pause', await this.#pause());
     await requests.clear();
-    // Wait for threads that are completing a request: a slot that is reused before would get that
-    // answer.
+    // Wait for device threads that are completing a request. If a slot were reused before, that
+    // answer would go to its next request.
     while (!requests.withdraw()) {
       if (this.#isEnding) this.#expect('reset', HYPERCALL_REFUSED);
       await delay(CLEAR_SLEEP_MS);
     }
-    // No await from here until the slots are stamped: nothing must be dispatched in between.
-    this.#parts.resetDevices();
+    // No await between here and resetVm, which first makes every slot FREE: no request of the old
+    // run may be dispatched to a device that has been reset.
+    this.#vm.resetDevices();
     this.#expect('reset', await hypercalls.resetVm());
     if (this.#image !== undefined) hypercalls.memory.fill(0);
     this.#load();
@@ -142,7 +149,7 @@ export class VmLifeCycle implements LifeCycle {
     this.#start();
   }
 
-  /** Ends the VM; later calls wait for the first one. */
+  /** Ends the VM. Later calls wait for the first one. */
   async end(end: VmEnd): Promise<void> {
     if (this.#isEnding) {
       await this.ended;
@@ -150,30 +157,31 @@ export class VmLifeCycle implements LifeCycle {
     }
     this.#isEnding = true;
     this.#resolveEnding();
-    const { hypercalls, module, requests } = this.#parts;
-    // At once: the guest must do nothing after what ended it.
+    const { hypercalls, module, requests } = this.#vm;
+    // Pause at once, not as a step: the guest must do nothing after what ended it.
     const paused = this.#pause();
     await this.#step(async () => {
       await atMost(PAUSE_LIMIT_MS, paused);
-      // A reset in progress made it CREATED.
+      // Pause again: a reset that was in progress may have made the VM CREATED.
       await atMost(PAUSE_LIMIT_MS, this.#pause());
       // Finish every open request while the vCPUs still exist.
       module.removeVm(requests);
-      this.#parts.closeDevices();
+      this.#vm.closeDevices();
       await hypercalls.destroyVm();
     });
-    this.#parts.onEnd();
-    this.#parts.emit({ kind: 'ended', end });
+    this.#vm.onEnd();
+    this.#vm.emit({ kind: 'ended', end });
     this.#resolveEnded(end);
   }
 
+  /** Runs `step` after all steps before it, even if those failed. */
   #step<T>(step: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(step);
-    this.#last = done.catch(() => undefined);
+    const done = this.#lastStep.then(step);
+    this.#lastStep = done.catch(() => undefined);
     return done;
   }
 
   #expect(what: string, result: number): void {
-    expectAccepted(this.#parts.name, what, result);
+    expectAccepted(this.#vm.name, what, result);
   }
 }

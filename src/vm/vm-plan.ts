@@ -1,16 +1,17 @@
 /**
- * VmPlan: everything that ServiceVm needs to put a User VM together, checked and without defaults.
- * There are two ways to one: `createUserVm` makes it from its operator's options, /dev/acrn_hsm
- * from the argument of CREATE_VM.
+ * VmPlan: what `ServiceVm.createVm` puts a User VM together from, checked and without defaults.
+ *
+ * Made by: `ServiceVm.createUserVm`, from the operator's UserVmOptions (user-vm-options.ts says
+ * what each option means); acrn-hsm/hsm-device.ts, from the argument of the ioctl CREATE_VM.
  */
 
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import type { LatePolicy } from '../hsm/late-policy.js';
-import type { LifeCycle, LifeCycleParts } from './life-cycle.js';
+import type { LifeCycle, VmControls } from './life-cycle.js';
 import type { UserVm } from './user-vm.js';
 
 export interface VmPlan {
-  /** Undefined: "vm" and its ID. */
+  /** Undefined: "vm" and the VM's ID. */
   readonly name: string | undefined;
   readonly memoryBytes: number;
   readonly vcpuCount: number;
@@ -23,16 +24,18 @@ export interface VmPlan {
   readonly statistics: boolean;
   readonly faults: FaultPlan | undefined;
   readonly lateStacks: boolean;
-  /** False: ACRN userspace attaches its own. */
-  readonly hasDefaultClient: boolean;
-  readonly createLifeCycle: (parts: LifeCycleParts) => LifeCycle;
   /**
-   * Maps the page of slots into its owner's memory. Returns false if that cannot be: the VM is
-   * refused.
+   * Whether the VM gets upcall's own default client. False: ACRN userspace attaches one by ioctl.
+   */
+  readonly hasDefaultClient: boolean;
+  readonly createLifeCycle: (vm: VmControls) => LifeCycle;
+  /**
+   * Maps the shared page into the memory of ACRN userspace. Returns false if that is not possible:
+   * the VM is then not created.
    */
   readonly sharePage?: (page: Uint8Array<SharedArrayBuffer>) => boolean;
   /** Called before the VM's first event. */
   readonly onCreated?: (vm: UserVm) => void;
-  /** CLEAR's sleep, for tests. */
+  /** Replaces the sleep between two checks of CLEAR (hsm/clear-wait.ts), for tests. */
   readonly sleep?: (ms: number) => Promise<void>;
 }

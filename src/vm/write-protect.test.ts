@@ -117,7 +117,7 @@ test('a guest’s stores to a protected page are requests, and all other accesse
   );
 });
 
-test('a script’s stores to a protected page are such requests', async () => {
+test('the stores of a scripted vCPU to a protected page are requests, too', async () => {
   const store = (address: number, value: number | bigint, size: 1 | 4 | 8 = 4): ScriptStep => {
     return { type: 'mmio', direction: 'write', address, size, value };
   };

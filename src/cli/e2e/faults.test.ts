@@ -55,7 +55,7 @@ test('a late device is reported with its stack and may keep its request', async 
     waited.stderr,
     /I\/O client silent has had "read port 0x500\/1 = 0x\w+" of vCPU 0 for \d+ ms, and keeps it/,
   );
-  assert.match(waited.stderr, /It waits since here:\n +at .*silent\.mjs/);
+  assert.match(waited.stderr, /Waiting since:\n +at .*silent\.mjs/);
   const taken = await upcall(read);
   assert.match(taken.stdout, /ff/i);
   assert.match(taken.stderr, /I\/O client silent took more than 100 ms for .* and was removed/);

@@ -11,7 +11,7 @@ import { ThreadedVm } from '../../hypervisor/threaded-vm.js';
 import { Upcall } from '../../hypervisor/upcall.js';
 import { VmSharedState, VmState } from '../../hypervisor/vm-shared-state.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
-import type { LifeCycleParts } from '../../vm/life-cycle.js';
+import type { VmControls } from '../../vm/life-cycle.js';
 import { VmLifeCycle } from '../../vm/vm-life-cycle.js';
 import { ExploredClient } from './explored-client.js';
 import { note, offer, threadEnd } from '../engine/probe.js';
@@ -82,7 +82,7 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
   }
   module.addVm(requests);
   hypercalls.startVm();
-  const parts: LifeCycleParts = {
+  const controls: VmControls = {
     name: config.name,
     hypercalls,
     module,
@@ -91,12 +91,12 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
     devicesReady: () => Promise.resolve(),
     resetDevices: () => note('reset', number),
     closeDevices: () => undefined,
-    pausing: () => undefined,
-    starting: () => undefined,
+    onPausing: () => undefined,
+    onStarting: () => undefined,
     sendPowerOff: () => undefined,
     onEnd: () => undefined,
   };
-  const lifeCycle = new VmLifeCycle(parts, undefined);
+  const lifeCycle = new VmLifeCycle(controls, undefined);
   return { number, lifeCycle, requests, clients };
 }
 

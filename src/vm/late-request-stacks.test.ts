@@ -49,12 +49,12 @@ describe('a late request', { timeout: 120_000 }, () => {
     test(`shows where its device waits (${late})`, async () => {
       const device: Device = { name: 'disk', read: () => waitsInTheDisk(), write: () => undefined };
       const event = await lateness(device, { late, lateStacks: true });
-      assert.match(event.stack ?? '', /^It waits since here:\n\s+at .*(theDiskThatNeverAnswers|waitsInTheDisk)/);
+      assert.match(event.stack ?? '', /^Waiting since:\n\s+at .*(theDiskThatNeverAnswers|waitsInTheDisk)/);
       assert.doesNotMatch(event.stack ?? '', /node:|late-stacks\.js/);
       assert.equal(event.policy, late);
     });
 
-  test('of a client that waits for nothing says so', async () => {
+  test('of a client that waits for nothing is reported as such', async () => {
     const event = await lateness({ name: 'forgetful', notify: () => undefined }, { lateStacks: true });
     assert.equal(event.stack, undefined);
     assert.match(describeEvent(event), /was removed; it waits for nothing that was created for this request$/);
@@ -70,7 +70,7 @@ describe('a late request', { timeout: 120_000 }, () => {
     );
   });
 
-  test('whose answer a fault rule drops says that, with stacks and without', async () => {
+  test('names the fault rule that dropped its answer, with stacks and without', async () => {
     const device: Device = { name: 'disk', read: () => 1, write: () => undefined };
     for (const lateStacks of [false, true]) {
       const event = await lateness(device, { lateStacks, faults: { rules: ['client=disk: drop'] } });
@@ -78,7 +78,7 @@ describe('a late request', { timeout: 120_000 }, () => {
     }
   });
 
-  test('has a policy that exists', async () => {
+  test('with an invalid policy is refused', async () => {
     const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
     const late = 'never' as 'wait';
     await assert.rejects(serviceVm.createUserVm({ late }), { code: 'OPTION_INVALID' });

@@ -1,0 +1,44 @@
+/**
+ * The check of the range for a new device: the hypervisor must not answer it itself, and no other
+ * device of the VM may be there.
+ *
+ * Called by: Attachments, before it adds a device.
+ */
+
+import { describeRange, mmio, overlaps, ports, type AddressRange } from '../hsm/address-range.js';
+import type { OwnRange } from '../hypervisor/hypercalls.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+
+/** A device that is attached already. */
+export interface PlacedDevice {
+  readonly range: AddressRange;
+  readonly client: { readonly name: string };
+}
+
+/** Throws RANGE_OVERLAP, with both names, if another device is at `range`. */
+export function expectFree(range: AddressRange, name: string, placed: readonly PlacedDevice[]): void {
+  const other = placed.find((device) => overlaps(device.range, range));
+  if (other === undefined) return;
+  throw new UpcallError(
+    'RANGE_OVERLAP',
+    `${name} at ${describeRange(range)} overlaps ${other.client.name} at ${describeRange(other.range)}`,
+    { remedy: 'Attach one of them elsewhere, or use an I/O client, whose ranges may overlap' },
+  );
+}
+
+/**
+ * Throws RANGE_OVERLAP if `range` touches one of `ownRanges`, which the hypervisor answers itself:
+ * a device there would be attached but never reached.
+ */
+export function expectReachable(range: AddressRange, name: string, ownRanges: readonly OwnRange[]): void {
+  for (const { type, start, end, what } of ownRanges) {
+    // `end` is inclusive.
+    const own = type === 'port' ? ports(start, end - start + 1) : mmio(start, end - start + 1);
+    if (overlaps(own, range))
+      throw new UpcallError(
+        'RANGE_OVERLAP',
+        `${name} at ${describeRange(range)} would never be reached: ${describeRange(own)} is ${what}`,
+        { remedy: 'Attach it elsewhere' },
+      );
+  }
+}
