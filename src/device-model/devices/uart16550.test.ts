@@ -160,6 +160,28 @@ describe('sending', () => {
     assert.equal(bench.read(IIR), 0x01);
   });
 
+  test('a change of FCR bit 0 requests at once while ETBEI is set, in both directions', () => {
+    const bench = new Bench();
+    bench.write(MCR, OUT2);
+    bench.write(IER, 2);
+    assert.deepEqual([bench.read(IIR), bench.read(IIR), bench.level], [0x02, 0x01, false]);
+    bench.write(FCR, 1);
+    assert.equal(bench.level, true);
+    assert.deepEqual([bench.read(IIR), bench.read(IIR)], [0xc2, 0xc1]);
+    bench.write(FCR, 0);
+    assert.deepEqual([bench.read(IIR), bench.read(IIR)], [0x02, 0x01]);
+  });
+
+  test('a write to FCR that leaves bit 0, or comes without ETBEI, requests nothing', () => {
+    const bench = new Bench();
+    bench.write(FCR, 1);
+    assert.equal(bench.read(IIR), 0xc1);
+    bench.write(IER, 2);
+    bench.read(IIR);
+    bench.write(FCR, 0xc1);
+    assert.equal(bench.read(IIR), 0xc1);
+  });
+
   test('without ETBEI no request is kept for later', () => {
     const bench = new Bench();
     bench.write(IER, 0x02);

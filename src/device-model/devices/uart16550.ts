@@ -17,6 +17,7 @@ import type { AccessSize, ByteSink, Device, InterruptLine } from '../device.js';
 import { BatchedOutput } from './batched-output.js';
 import { ModemStatusRegister } from './modem-status.js';
 import type { ModemLines } from './modem-status.js';
+import { characterMs, wordBits } from './uart-line-format.js';
 import { UartReceiver } from './uart-receiver.js';
 import {
   FifoControl,
@@ -28,7 +29,6 @@ import {
   POWER_ON_DIVISOR,
   TRIGGER_LEVELS,
   UART16550_REGISTERS,
-  UART_CRYSTAL_HZ,
 } from './uart16550-registers.js';
 
 export interface Uart16550Options {
@@ -70,7 +70,7 @@ export class Uart16550 implements Device, ByteRegisters {
     this.#output = new BatchedOutput(options.output);
     this.#flowControl = options.flowControl ?? false;
     this.#receiver = new UartReceiver(options.clock ?? new SystemClock(), {
-      characterMs: () => this.#characterMs,
+      characterMs: () => characterMs(this.#lcr, this.#divisor),
       timedOut: () => this.#updateInterrupt(),
       inputRoom: () => options.onInputRoom?.(),
     });
@@ -246,7 +246,7 @@ export class Uart16550 implements Device, ByteRegisters {
     this.#updateInterrupt();
     // Bytes for the terminal are not truncated to the word length, so that a guest which never
     // programs LCR (reset leaves 5 bits) is readable. In loopback the guest tests the word length.
-    if (this.#loopback) this.#receiver.receiveLooped(value & (0xff >> (8 - this.#wordBits)));
+    if (this.#loopback) this.#receiver.receiveLooped(value & (0xff >> (8 - wordBits(this.#lcr))));
     else this.#output.write(value);
     this.#thrEmptyPending = (this.#ier & InterruptEnable.THR_EMPTY) !== 0;
   }
@@ -262,19 +262,12 @@ export class Uart16550 implements Device, ByteRegisters {
 
   #controlFifos(value: number): void {
     const enable = (value & FifoControl.ENABLE) !== 0;
+    // Switching the FIFOs empties the transmitter. The chip reports that at once, even if the
+    // guest has acknowledged an empty THR before (SMSC FDC37N769 data sheet, FIFO mode).
+    if (enable !== this.#receiver.fifoEnabled && (this.#ier & InterruptEnable.THR_EMPTY) !== 0)
+      this.#thrEmptyPending = true;
     this.#receiver.configure(enable, TRIGGER_LEVELS[value >>> 6] ?? 1);
     if (enable && (value & FifoControl.CLEAR_RECEIVER) !== 0) this.#receiver.clear();
-  }
-
-  get #wordBits(): number {
-    return 5 + (this.#lcr & LineControl.WORD_LENGTH);
-  }
-
-  get #characterMs(): number {
-    const parityBits = (this.#lcr & LineControl.PARITY) !== 0 ? 1 : 0;
-    const stopBits = (this.#lcr & LineControl.TWO_STOP_BITS) !== 0 ? 2 : 1;
-    const bits = 1 + this.#wordBits + parityBits + stopBits;
-    return (bits * 16 * Math.max(1, this.#divisor) * 1000) / UART_CRYSTAL_HZ;
   }
 
   #interruptId(): number {
