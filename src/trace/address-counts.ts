@@ -2,20 +2,24 @@
  * AddressCounts: reads, writes and latency of each address that a guest accesses. It is a hash
  * table in typed arrays, so that counting does not allocate. Its size is limited: a guest that
  * scans addresses fills it, and further addresses share one row.
+ *
+ * Called by: RequestStatistics, for each request.
  */
 
 import { hex, joinWords, typeName } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 import { packedPciName } from '../io-request/pci-address.js';
 
-/** Addresses with a row of their own. */
+/** How many addresses have a row of their own. */
 export const MAX_ADDRESSES = 1024;
+/** Places of the hash table. A power of two, and at most a quarter of them is used. */
 const TABLE = 4 * MAX_ADDRESSES;
+/** A key is the type and the two words of the address. */
 const KEY_WORDS = 3;
-/** The row of all addresses that have none of their own. */
+/** The row that all further addresses share. */
 const OTHERS = 0;
 
-/** Plain data. */
+/** The counts of one address, as plain data. */
 export interface AddressRow {
   /** `port 0x3f8`, `pci 00:1f.2`, … or `other addresses`. */
   readonly name: string;
@@ -27,18 +31,19 @@ export interface AddressRow {
 }
 
 export class AddressCounts {
-  /** By place in the table: the row. 0: none. */
+  /** The row at each place of the hash table. 0: the place is empty. */
   readonly #rowAt = new Int32Array(TABLE);
   readonly #keys = new Int32Array((MAX_ADDRESSES + 1) * KEY_WORDS);
   readonly #reads = new Float64Array(MAX_ADDRESSES + 1);
   readonly #writes = new Float64Array(MAX_ADDRESSES + 1);
   readonly #timed = new Float64Array(MAX_ADDRESSES + 1);
   readonly #sumNs = new Float64Array(MAX_ADDRESSES + 1);
+  /** How many rows are used, apart from OTHERS. */
   #rows = 0;
 
   /**
-   * Counts an access; returns its row. The address is two int32 words; of PCI: bus, device,
-   * function, a byte each.
+   * Counts an access and returns the row of its address, for `time`. The address is two int32
+   * words. For PCI, `low` is bus, device and function (`packPciAddress`), and `high` is 0.
    */
   count(type: number, low: number, high: number, isRead: boolean): number {
     const row = this.#find(type, low, high);
@@ -47,6 +52,7 @@ export class AddressCounts {
     return row;
   }
 
+  /** Adds a request's time from PENDING to FREE to its row. */
   time(row: number, ns: number): void {
     this.#timed[row] = (this.#timed[row] as number) + 1;
     this.#sumNs[row] = (this.#sumNs[row] as number) + ns;
@@ -63,6 +69,9 @@ export class AddressCounts {
     return rows;
   }
 
+  /**
+   * The row of an address, by open addressing with linear probing. Adds a row for a new address.
+   */
   #find(type: number, low: number, high: number): number {
     const keys = this.#keys;
     let place = hash(type, low, high);
@@ -94,6 +103,7 @@ export function addressName(type: number, low: number, high: number): string {
   return `${typeName(type)} ${hex(joinWords(low, high))}`;
 }
 
+/** A place in the table: multiplications and shifts mix all bits of the key. */
 function hash(type: number, low: number, high: number): number {
   let h = Math.imul(low ^ (type << 20), 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca6b);
   h ^= h >>> 15;

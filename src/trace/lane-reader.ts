@@ -1,10 +1,12 @@
 /**
- * LaneReader: takes the entries out of one lane of a TraceRing, in order.
+ * LaneReader: reads the entries of one lane of a TraceRing, in order. (A lane is the part of a
+ * slot's trace that one side writes. Its entries have consecutive numbers, int32 that wrap.)
  *
  * Called by: RingReader, in the thread that dispatches requests.
  *
- * No writer waits for a reader. One that is slower than the VM is overtaken, detects that from the
- * lane's count, and counts the entries that it lost.
+ * No writer waits for a reader. A reader that is slower than the VM is overtaken: its next entry is
+ * overwritten. It detects that from the lane's count, goes on with a later entry, and counts the
+ * entries that it lost.
  */
 
 import { IoRequestState } from '../io-request/state.js';
@@ -21,9 +23,10 @@ export class LaneReader {
   readonly #view: LaneView;
   /** The words (`EntryWord`) of the entry that `hasNext` found. */
   readonly words = new Int32Array(ENTRY_WORDS);
-  /** No thread writes to the lane any more: an entry that is due will never be written. */
+  /** Set when no thread writes to the lane any more: an entry that is due will never be written. */
   isOver = false;
   #next: number;
+  /** Number of the entry that `words` has. */
   #copied: number | undefined;
   #lost = 0;
 
@@ -38,27 +41,29 @@ export class LaneReader {
     return this.#next;
   }
 
-  /** Number behind the last entry that was published or is due. */
+  /** The number after that of the last entry that was published or is due. */
   get end(): number {
     return this.#view.begun;
   }
 
-  /** Entries that were not read. In a lane that holds garbage, any number. */
+  /** How many entries were not read yet. Any number if the lane holds garbage. */
   get unread(): number {
     return (this.end - this.#next) >>> 0;
   }
 
+  /** The move word of the entry in `words`. */
   get move(): number {
     return this.words[EntryWord.move] as number;
   }
 
+  /** The state that the move starts from. */
   get from(): number {
     return movedFrom(this.move);
   }
 
   /**
-   * Number of the request's PENDING entry in the hypervisor's lane, if this entry or the answer
-   * after it has the link.
+   * Number of the request's PENDING entry in the hypervisor's lane. Undefined if neither the entry
+   * in `words` nor, for one of PROCESSING, the COMPLETE entry after it has that number.
    */
   get link(): number | undefined {
     if ((this.move & MoveBits.HAS_LINK) !== 0) return this.words[EntryWord.link];
@@ -69,35 +74,41 @@ export class LaneReader {
     return isAnswer ? this.#view.link(answer) : undefined;
   }
 
-  /** Time in ms of the next entry, or of the one `behind` it. 0: it has none, or not yet. */
-  time(behind = 0): number {
-    return this.#view.timeMs((this.#next + behind) | 0);
+  /**
+   * The time in ms of the entry that is `ahead` entries after the next one. 0: it has no time, or
+   * its time is not written yet.
+   */
+  time(ahead = 0): number {
+    return this.#view.timeMs((this.#next + ahead) | 0);
   }
 
-  /** Entries that were lost since the last call. */
+  /** Returns how many entries were lost since the last call. */
   takeLost(): number {
     const lost = this.#lost;
     this.#lost = 0;
     return lost;
   }
 
-  /** Whether the next entry, of those before number `end`, is still to be written. */
+  /** Whether the next entry has a number below `end` and is still to be written. */
   isDue(end: number): boolean {
     return !this.hasNext(end) && ((end - this.#next) | 0) > 0;
   }
 
-  /** Whether there is an entry before number `end`. Then `words` has it. */
+  /**
+   * Whether the next entry can be read and has a number below `end`. Then `words` has it. Skips
+   * entries that are lost.
+   */
   hasNext(end: number): boolean {
     for (;;) {
       const ahead = (end - this.#next) | 0;
-      // Ahead of the writer: the lane holds garbage. Ahead of `end` alone: this call follows a
-      // skip.
+      // If the reader is ahead of the writer, the lane holds garbage: start again at its end. If it
+      // is ahead of `end` alone, it has just skipped.
       if (ahead < 0 && ((this.end - this.#next) | 0) < 0) this.#skipTo(this.end, 1);
       else if (ahead > READABLE_ENTRIES) this.#skipTo((end - READABLE_ENTRIES + LEEWAY_ENTRIES) | 0);
       else if (ahead <= 0) return false;
       else if (this.#copied === this.#next && (this.move & MoveBits.TIME_DUE) === 0) return true;
       else {
-        // Loaded once: the entry may be published between two loads.
+        // Load `published` only once: the entry may be published between two loads.
         const age = (this.#view.published - this.#next) | 0;
         if (age > READABLE_ENTRIES) this.#skipTo((this.#next + LEEWAY_ENTRIES) | 0);
         else if (age > 0) {
@@ -109,6 +120,7 @@ export class LaneReader {
     }
   }
 
+  /** Goes on to the entry after the next one. */
   advance(): void {
     this.#next = (this.#next + 1) | 0;
   }
@@ -118,19 +130,22 @@ export class LaneReader {
     this.#next = (this.#next - 1) | 0;
   }
 
-  /** Skips the entries before number `number`. Returns how many those were. */
+  /**
+   * Skips the entries with numbers below `number`, which are not counted as lost. Returns how many.
+   */
   dropTo(number: number): number {
     const dropped = Math.max(0, (number - this.#next) | 0);
     this.#next = (this.#next + dropped) | 0;
     return dropped;
   }
 
+  /** Skips to entry `number` and counts the skipped entries as lost. */
   #skipTo(number: number, lost = (number - this.#next) | 0): void {
     this.#lost += Math.max(1, lost);
     this.#next = number;
   }
 
-  /** Returns false if the entry was never written. */
+  /** Copies the next entry to `words`. Returns false if it was never written. */
   #copy(): boolean {
     const isWritten = this.#view.copy(this.#next, this.words);
     this.#copied = isWritten ? this.#next : undefined;

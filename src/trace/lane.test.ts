@@ -5,7 +5,7 @@ import { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import { TracedPage } from './fixtures/traced-page.js';
 import { LaneView } from './lane.js';
-import { MoveAssembler } from './move.js';
+import { MoveAssembler } from './move-assembler.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader } from './ring-reader.js';
 import { SlotRecorder } from './slot-recorder.js';
@@ -92,7 +92,7 @@ describe('stores that become visible in any order', () => {
     assert.equal(views[0].has(number + 1), true);
   });
 
-  test('never let a reader give a move of a request that is not the one which was made', () => {
+  test('never let a reader pass on a move with another request than its own', () => {
     const { page, reader } = agedPage();
     const slot = page.buffer.slot(0);
     const assembler = new MoveAssembler(() => CLIENT.name, 0);
@@ -160,7 +160,7 @@ test('an entry that the writer may overwrite while a reader runs is not readable
   assert.equal(page.ring.words[publishedIndex(HYPERVISOR)], view.published);
 });
 
-test('an entry that is published while a reader looks for it is given, not counted as lost', () => {
+test('an entry that is published while a reader checks for it is read, not counted as lost', () => {
   const { page, reader } = agedPage();
   const { words } = page.ring;
   const published = publishedIndex(HYPERVISOR);

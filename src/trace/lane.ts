@@ -1,14 +1,15 @@
 /**
- * Lanes: how the entries of a TraceRing are written, published and read. All that is concurrent in
- * the trace is here.
+ * Lanes: how the entries of a TraceRing are written, published and read. (A lane is the part of a
+ * slot's trace that one side writes. trace-ring.ts has the layout.) All that is concurrent in the
+ * trace is here.
  *
  * Called by: SlotRecorder writes (HypervisorLane, ServiceLane). LaneReader and RequestStatistics
  * read (LaneView).
  * Callers must: read in the thread that dispatches requests, and use what they read before they
  * return to its event loop.
- * Threads: one at a time writes a lane. The hypervisor's: the slot's vCPU, or the thread that
- * resets the VM while no vCPU runs. The Service VM's: the dispatching thread, or the client's
- * thread while the slot is PROCESSING.
+ * Threads: one at a time writes a lane. The hypervisor's lane: the slot's vCPU, or the thread that
+ * resets the VM while no vCPU runs. The Service VM's lane: the dispatching thread (the one that
+ * gives requests to clients), or the client's thread while the slot is PROCESSING.
  *
  * Ordering: for processors that reorder stores. "A before B" is ECMA-262's happens-before.
  *
@@ -59,13 +60,14 @@ const VALUE_HIGH = EntryWord.valueHigh;
 const CLIENT = EntryWord.client;
 const TIME = EntryWord.time;
 const WORDS = ENTRY_WORDS;
+/** Of an entry's number: its place in the lane. */
 const NUMBER_MASK = LANE_ENTRIES - 1;
 const { HAS_LINK, IS_TIMED, TIME_DUE, REFUSED } = MoveBits;
 /** The move word of an entry that is still to be written: no move goes from PENDING to PENDING. */
 const NOT_WRITTEN = 0;
-/** Entries at the end of a full lane that its writer may overwrite while a reader runs, see 5. */
+/** The oldest entries of a full lane, which its writer may overwrite while a reader runs, see 5. */
 const OVERWRITTEN = 4;
-/** A reader may take this many entries before `published`. */
+/** A reader may read this many entries before `published`. */
 export const READABLE_ENTRIES = LANE_ENTRIES - OVERWRITTEN;
 
 /** Writes the entries of PENDING and FREE of one slot. */
@@ -86,14 +88,14 @@ export class HypervisorLane {
   }
 
   /**
-   * Number of the last entry that was begun: that of PENDING while its slot is PENDING or
-   * PROCESSING.
+   * Number of the last entry that was begun. While the slot is PENDING or PROCESSING, it is the
+   * entry of its move to PENDING.
    */
-  get last(): number {
+  get lastBegun(): number {
     return ((this.#words[this.#begun] as number) - 1) | 0;
   }
 
-  /** Before a move to PENDING: its entry is due. */
+  /** Call before a move to PENDING: from here on readers know that its entry is due. */
   begin(): void {
     const words = this.#words;
     const number = words[this.#begun] as number;
@@ -101,7 +103,10 @@ export class HypervisorLane {
     words[this.#begun] = (number + 1) | 0;
   }
 
-  /** After the move: writes the entry that was begun. `move`: its word, with IS_TIMED. */
+  /**
+   * Call after the move to PENDING: writes the entry that was begun. `move`: the move word, with
+   * IS_TIMED.
+   */
   pending(
     move: number,
     addressLow: number,
@@ -122,7 +127,7 @@ export class HypervisorLane {
     Atomics.store(words, this.#published, end);
   }
 
-  /** After a move to FREE. `timeMs` counts if `move` has IS_TIMED. */
+  /** Call after a move to FREE. `timeMs` is written only if `move` has IS_TIMED. */
   free(move: number, timeMs: number): void {
     const words = this.#words;
     const number = words[this.#begun] as number;
@@ -157,8 +162,8 @@ export class ServiceLane {
   }
 
   /**
-   * In the dispatching thread, before `processing`: the PCI request that the entry is to have, with
-   * HAS_REQUEST.
+   * Call in the dispatching thread, before `processing` with HAS_REQUEST: stores the PCI request of
+   * the next entry.
    */
   pciRequest(address: number, register: number, value: number): void {
     const words = this.#words;
@@ -169,8 +174,8 @@ export class ServiceLane {
   }
 
   /**
-   * In the dispatching thread, after a move to PROCESSING. `link` and `timeMs` count if `move` has
-   * their flags.
+   * Call in the dispatching thread, after a move to PROCESSING. `link` and `timeMs` are written
+   * only if `move` has HAS_LINK and IS_TIMED.
    */
   processing(move: number, link: number, client: number, timeMs: number): void {
     const words = this.#words;
@@ -183,7 +188,9 @@ export class ServiceLane {
     words[this.#published] = (number + 1) | 0;
   }
 
-  /** In the dispatching thread, after a move to COMPLETE. `link` counts if `move` has HAS_LINK. */
+  /**
+   * Call in the dispatching thread, after a move to COMPLETE. `link` is written only with HAS_LINK.
+   */
   complete(move: number, link: number, valueLow: number, valueHigh: number, timeMs: number): void {
     const words = this.#words;
     const number = words[this.#published] as number;
@@ -197,8 +204,8 @@ export class ServiceLane {
   }
 
   /**
-   * In a client's thread, before a move to COMPLETE: after it the dispatching thread owns the lane.
-   * The entry gets its time, and REFUSED, from `completed`.
+   * Call in a client's thread, before a move to COMPLETE: after the move the dispatching thread
+   * owns the lane. `completed` adds the entry's time, and REFUSED if the move failed.
    */
   completing(move: number, valueLow: number, valueHigh: number): void {
     const words = this.#words;
@@ -211,17 +218,17 @@ export class ServiceLane {
     this.#completing = at;
   }
 
-  /** In a client's thread, after the move. */
-  completed(isMade: boolean, timeMs: number): void {
+  /** Call in a client's thread, after the move. `hasMoved` is false if the move was refused. */
+  completed(hasMoved: boolean, timeMs: number): void {
     const words = this.#words;
     const at = this.#completing;
     const move = (words[at + MOVE] as number) & ~TIME_DUE;
     this.#times[(at + TIME) >> 1] = timeMs;
-    Atomics.store(words, at + MOVE, isMade ? move : move | REFUSED);
+    Atomics.store(words, at + MOVE, hasMoved ? move : move | REFUSED);
   }
 }
 
-/** Reads one lane, in the dispatching thread. */
+/** Reads the entries of one lane. Call it in the dispatching thread. */
 export class LaneView {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
@@ -230,6 +237,7 @@ export class LaneView {
   readonly #first: number;
 
   constructor(ring: TraceRing, lane: number) {
+    // See `hypervisorLane`. Only that lane has a count of begun entries.
     const isHypervisor = lane % 2 === 0;
     this.#words = ring.words;
     this.#times = ring.times;
@@ -238,12 +246,12 @@ export class LaneView {
     this.#first = entryIndex(lane, 0);
   }
 
-  /** Entries that were ever published, an int32 that wraps. */
+  /** How many entries were ever published, as an int32 that wraps: the number of the next entry. */
   get published(): number {
     return Atomics.load(this.#words, this.#published);
   }
 
-  /** The same, and the entry of PENDING that is due. */
+  /** The same, with the entry of a move to PENDING that is due. */
   get begun(): number {
     return this.#words[this.#begun] as number;
   }
@@ -275,8 +283,8 @@ export class LaneView {
   }
 
   /**
-   * The time of entry `number` in ms since the ring's origin. 0: not readable, not timed, or not
-   * yet.
+   * The time of entry `number` in ms since the ring's origin. 0: the entry is not readable or has
+   * no time, or its time is not written yet.
    */
   timeMs(number: number): number {
     const move = this.move(number);

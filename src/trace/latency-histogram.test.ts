@@ -26,12 +26,12 @@ test('a value lies in its bucket, whose width is at most a thirty-second of it',
   );
 });
 
-test('buckets join where the arithmetic changes', () => {
+test('buckets are contiguous where their computation changes', () => {
   for (const edge of [63, 64, 127, 128, 2 ** 30 - 1, 2 ** 30, 2 ** 31, 2 ** 32])
     assert.ok(bucketOf(edge + 1) - bucketOf(edge) <= 1 && bucketOf(edge + 1) >= bucketOf(edge), `${edge}`);
 });
 
-test('an invalid duration counts as 0, and one that is too long in the last bucket', () => {
+test('an invalid duration counts as 0, and one that is too long falls into the last bucket', () => {
   const { count, buckets, sumNs } = snapshotOf([-5, NaN, Infinity, 2 ** 50]);
   assert.equal(count, 4);
   assert.deepEqual(buckets, [
@@ -53,7 +53,7 @@ test('a percentile is at most a bucket above the exact one', () => {
   );
 });
 
-test('the sum of two is that of all values, and less the first it is the second', () => {
+test('the sum of two snapshots has all values, and minus the first it is the second', () => {
   fc.assert(
     fc.property(values, values, (a, b) => {
       const sum = addLatency(snapshotOf(a), snapshotOf(b));

@@ -1,5 +1,5 @@
 /**
- * LatencyHistogram: a distribution of durations in ns, with HdrHistogram's buckets: 32 to each
+ * LatencyHistogram: a distribution of durations in ns, with the buckets of HdrHistogram: 32 to each
  * power of two, so a value is known to 3 %.
  *
  * Called by: RequestRow, one for each stage of a request; four values are recorded for each timed
@@ -9,14 +9,17 @@
  * request (decision 8). A snapshot is plain data that can be added and subtracted.
  */
 
+/** Buckets to each power of two, and the base-2 logarithm of that. */
 const SUB_BUCKETS = 32;
 const SUB_BITS = 5;
 /** Values of 2^40 ns (18 minutes) and more share the last bucket. */
 const MAX_BITS = 40;
 const BUCKETS = (MAX_BITS - SUB_BITS + 1) * SUB_BUCKETS;
+/** Below this, a value's bucket is computed by shifts of 32-bit numbers. */
+const SMALL = 2 ** 30;
+/** Greater values are divided by 2^16 first, which is 16 powers of two fewer. */
 const HIGH_SHIFT = 16;
 const HIGH = 2 ** HIGH_SHIFT;
-const SMALL = 2 ** 30;
 
 /** Plain data, as `vm.statistics()` gives it. */
 export interface LatencySnapshot {
@@ -24,8 +27,8 @@ export interface LatencySnapshot {
   /** Sum of all values, in ns. */
   readonly sumNs: number;
   /**
-   * Number and count of each bucket that is not empty, lowest first. `bucketEndNs` gives a bucket's
-   * upper bound.
+   * Each bucket that is not empty, lowest first, with the count of its values. `bucketEndNs`
+   * returns a bucket's upper bound.
    */
   readonly buckets: readonly (readonly [bucket: number, count: number])[];
 }
@@ -57,6 +60,7 @@ export class LatencyHistogram {
   }
 }
 
+/** The bucket of a duration, from 0 up. */
 export function bucketOf(ns: number): number {
   if (ns < SMALL) return smallBucket(ns | 0);
   if (!(ns < 2 ** MAX_BITS)) return BUCKETS - 1;
@@ -68,7 +72,7 @@ function smallBucket(ns: number): number {
   return shift * SUB_BUCKETS + (ns >> shift);
 }
 
-/** The first value above the bucket's, in ns. */
+/** The bucket's upper bound in ns, exclusive. */
 export function bucketEndNs(bucket: number): number {
   if (bucket < 2 * SUB_BUCKETS) return bucket + 1;
   const shift = Math.floor(bucket / SUB_BUCKETS) - 1;
@@ -88,7 +92,9 @@ export function percentileNs({ count, buckets }: LatencySnapshot, percent: numbe
   return undefined;
 }
 
-/** Adds `sign` times `b` to `a`. Both lists of buckets are sorted, so one pass merges them. */
+/**
+ * Returns `a` plus `sign` times `b`. Both lists of buckets are sorted, so one pass merges them.
+ */
 export function addLatency(a: LatencySnapshot, b: LatencySnapshot, sign: 1 | -1 = 1): LatencySnapshot {
   if (isNothing(b)) return a;
   if (isNothing(a) && sign === 1) return b;

@@ -30,17 +30,17 @@ const moves = (vcpu: number, address: string): string[] => [
 ];
 const answeredByHsm = ['0 COMPLETE cf8', '0 FREE cf8', '0 PENDING cf8'];
 
-test('without a filter everything is shown', async () => {
+test('an empty filter passes every move', async () => {
   assert.equal((await seen({})).length, 15);
 });
 
-test('a client filter passes all moves of its requests, also the one to PENDING before it had them', async () => {
+test('a client filter passes all moves of its requests, also the move to PENDING, when its client is unknown', async () => {
   assert.deepEqual(await seen({ client: 'uart16550' }), [...moves(0, '3f8'), ...moves(1, '3fd')]);
   assert.deepEqual(await seen({ client: 'default' }), moves(0, 'd0000000'));
   assert.deepEqual(await seen({ client: 'absent' }), []);
 });
 
-test('by type, address, direction and vCPU, and by all of them at once', async () => {
+test('a filter selects by type, address, direction and vCPU, and by all of them at once', async () => {
   assert.deepEqual(await seen({ type: 'mmio' }), moves(0, 'd0000000'));
   assert.deepEqual(await seen({ address: { from: 0x3f9, to: 0xcf8 } }), [...answeredByHsm, ...moves(1, '3fd')]);
   assert.deepEqual(await seen({ direction: 'write' }), moves(0, '3f8'));
@@ -63,7 +63,7 @@ test('a request that is never assigned is matched at the end without a client', 
   }
 });
 
-test('leaving the loop ends the recording', async () => {
+test('recording ends when the loop is left', async () => {
   const page = new TracedPage();
   const trace = page.trace.watch();
   page.play({}, UART);

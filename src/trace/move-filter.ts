@@ -1,10 +1,11 @@
 /**
- * MoveFilter: selects the requests whose moves a watcher gets.
+ * MoveFilter: selects the requests whose moves (changes of a slot's state) a reader of the trace
+ * gets. CompiledMoveFilter applies it to a sequence of moves.
  *
  * Called by: VmTrace and MoveSampler, with the filter that the user gave.
  *
- * A request is matched once, when its client is known. Then all of its moves pass or none: the move
- * to PENDING is held until then.
+ * A request is matched once, when its client is known, and then either all of its moves pass or
+ * none does. Its move to PENDING comes before that and is kept until then.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -24,8 +25,8 @@ export interface MoveFilter {
 }
 
 /**
- * Whether a move's request matches. A request that was lost matches only filters without a type,
- * direction and address.
+ * Whether a move's request matches. If the entry with the request was lost, only filters without a
+ * type, direction and address match.
  */
 export function matches(filter: MoveFilter, { vcpu, client, request }: Move): boolean {
   if (filter.vcpu !== undefined && filter.vcpu !== vcpu) return false;
@@ -41,8 +42,8 @@ export function matches(filter: MoveFilter, { vcpu, client, request }: Move): bo
 export class CompiledMoveFilter {
   readonly #filter: MoveFilter;
   readonly #needsClient: boolean;
-  /** By slot: the move to PENDING that is held until its request is matched. */
-  readonly #held: (Move | undefined)[] = Array.from({ length: SLOT_COUNT });
+  /** By slot: the move to PENDING of a request that is not matched yet. */
+  readonly #kept: (Move | undefined)[] = Array.from({ length: SLOT_COUNT });
   /** By slot: whether the request matches. Undefined until that is known. */
   readonly #passes: (boolean | undefined)[] = Array.from({ length: SLOT_COUNT });
 
@@ -52,29 +53,30 @@ export class CompiledMoveFilter {
   }
 
   /**
-   * Passes the move, and one that was held, to `take` if its request matches. In the slot's order.
+   * Passes the move to `take` if its request matches, after the move to PENDING if that was kept.
+   * The caller must pass the moves of a slot in order.
    */
   apply(move: Move, take: (move: Move) => void): void {
     const { vcpu } = move;
     if (move.to === 'PENDING') {
-      this.#held[vcpu] = undefined;
+      this.#kept[vcpu] = undefined;
       if (this.#needsClient) {
-        this.#held[vcpu] = move;
+        this.#kept[vcpu] = move;
         return;
       }
       this.#passes[vcpu] = matches(this.#filter, move);
     } else {
-      const held = this.#held[vcpu];
-      this.#held[vcpu] = undefined;
-      if (held !== undefined || move.lost > 0 || this.#passes[vcpu] === undefined)
+      const kept = this.#kept[vcpu];
+      this.#kept[vcpu] = undefined;
+      if (kept !== undefined || move.lost > 0 || this.#passes[vcpu] === undefined)
         this.#passes[vcpu] = matches(this.#filter, move);
-      if (held !== undefined && this.#passes[vcpu]) take(held);
+      if (kept !== undefined && this.#passes[vcpu]) take(kept);
     }
     if (this.#passes[vcpu]) take(move);
   }
 
-  /** At the end: passes the held moves of requests that were never assigned. */
-  rest(take: (move: Move) => void): void {
-    for (const held of this.#held.splice(0)) if (held !== undefined && matches(this.#filter, held)) take(held);
+  /** Call it at the end: passes the kept moves of requests that were never assigned to a client. */
+  flush(take: (move: Move) => void): void {
+    for (const kept of this.#kept.splice(0)) if (kept !== undefined && matches(this.#filter, kept)) take(kept);
   }
 }

@@ -1,5 +1,6 @@
 /**
- * MoveRecorder: records the moves that one thread makes, with a SlotRecorder for each slot.
+ * MoveRecorder: records the moves (changes of a slot's state) that one thread makes, with a
+ * SlotRecorder for each slot.
  *
  * Called by: each thread with a view of the page that makes moves: vCPUs, the Service VM, devices
  * in their own threads.
@@ -13,15 +14,16 @@ import type { TraceRing } from './trace-ring.js';
 
 export interface MoveRecorderOptions {
   /**
-   * Requests of a slot closer than this are a burst, see TimestampSampling. 0: every move has its
-   * time. Default: BURST_MS.
+   * Requests of a slot that are closer than this, in ms, are a burst, in which not every move has a
+   * time (TimestampSampling). 0: every move has one. Default: BURST_MS.
    */
   readonly burstMs?: number;
-  /** For the thread of a client, which finishes requests and assigns none. Default: false. */
+  /** True in the thread of a client, which only finishes requests. Default: false. */
   readonly isOfClient?: boolean;
 }
 
 export class MoveRecorder implements RecordingThread {
+  // See RecordingThread for these three.
   client = 0;
   isForced = false;
   readonly isOfClient: boolean;
@@ -40,8 +42,8 @@ export class MoveRecorder implements RecordingThread {
     slot.observer = this.#slots[slot.vcpu];
   }
 
-  /** See `SlotRecorder.timed`. */
-  timed(vcpu: number): number | undefined {
-    return this.#slots[vcpu]?.timed;
+  /** See `SlotRecorder.timedProcessing`. */
+  timedProcessing(vcpu: number): number | undefined {
+    return this.#slots[vcpu]?.timedProcessing;
   }
 }

@@ -21,7 +21,7 @@ test('a sample has the moves since the last one, oldest first', () => {
   assert.equal(page.ring.isOn, false);
 });
 
-test('a sample of too many moves has the latest and counts the others', () => {
+test('a sample of too many moves has the latest moves and counts the others', () => {
   const page = new TracedPage();
   const sampler = page.trace.sample();
   for (let i = 0; i < SAMPLE_ENTRIES; i++) page.play({ address: i }, UART);
@@ -67,7 +67,7 @@ test('a filter selects from the sampled moves', () => {
   sampler.close();
 });
 
-test('the last move of a slot is known by number and time', () => {
+test('lastMove returns the number of moves of a slot and the time of the last', () => {
   const page = new TracedPage();
   const before = performance.now();
   assert.deepEqual(page.trace.lastMove(0), { moves: 0, atMs: undefined });

@@ -1,23 +1,27 @@
 /**
- * MoveSampler: samples the latest moves of a VM.
+ * MoveSampler: samples the latest moves (changes of a slot's state) of a VM.
  *
  * Called by: the live page, a few times a second.
  * Callers must: `close()` it, which ends the recording.
  *
- * Unlike `VmTrace.watch` it does not follow: moves since the last sample that do not fit into one
- * are skipped and counted. So a sample costs the same whether the guest makes a thousand requests a
- * second or a million.
+ * Unlike `VmTrace.watch` it does not return every move: if there were more since the last sample
+ * than fit into one, the oldest are skipped and counted. So a sample costs the same whether the
+ * guest makes a thousand requests a second or a million.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { CompiledMoveFilter, type MoveFilter } from './move-filter.js';
-import { MoveAssembler, type Move } from './move.js';
+import type { Move } from './move.js';
+import { MoveAssembler } from './move-assembler.js';
 import { RingReader, type RingEntry } from './ring-reader.js';
 import type { TraceRing } from './trace-ring.js';
 
-/** Entries that one sample reads, of all slots together. */
+/** How many entries of the ring one sample reads, of all slots together. */
 export const SAMPLE_ENTRIES = 1024;
-/** Entries of a slot that the reader may skip before it finds a link. */
+/**
+ * How many entries more than wanted are read of a slot: after a skip the reader drops entries until
+ * one has a link (ring-reader.ts).
+ */
 const LEEWAY_ENTRIES = 8;
 
 export class MoveSampler {
@@ -27,7 +31,7 @@ export class MoveSampler {
   readonly #release: () => void;
   readonly #isFiltered: boolean;
 
-  /** `release` is called by `close`. */
+  /** `close` calls `release`. The others are as in MoveAssembler. */
   constructor(
     ring: TraceRing,
     filter: MoveFilter,
@@ -43,16 +47,16 @@ export class MoveSampler {
   }
 
   /**
-   * The latest moves since the last call, oldest first, and how many were skipped. At most `most`,
-   * or `mostOfFlood` if there were more than SAMPLE_ENTRIES. In a flood a sample shows few of the
-   * moves anyway, and more of them are not worth their time.
+   * The latest moves since the last call, oldest first, and `lost`, how many others there were.
+   * Returns at most `most` moves, or `mostInFlood` in a flood, which is more than SAMPLE_ENTRIES
+   * new entries: a sample then shows only a small part of the moves anyway.
    */
-  take(most: number, mostOfFlood = most): { readonly moves: readonly Move[]; readonly lost: number } {
+  take(most: number, mostInFlood = most): { readonly moves: readonly Move[]; readonly lost: number } {
     const unread = Array.from({ length: SLOT_COUNT }, (_, vcpu) => this.#reader.unread(vcpu));
     const isFlood = unread.reduce((sum, count) => sum + count, 0) > SAMPLE_ENTRIES;
     return this.#sample(
       unread.flatMap((count, vcpu) => (count > 0 ? [vcpu] : [])),
-      isFlood ? mostOfFlood : most,
+      isFlood ? mostInFlood : most,
     );
   }
 

@@ -1,7 +1,9 @@
 /**
- * Prometheus text (exposition format 0.0.4) of statistics: counters by range, client and address,
+ * Statistics as Prometheus text (exposition format 0.0.4): counters by range, client and address,
  * and each stage of each client as a histogram. All histograms have the same bounds, so that
  * Prometheus can add them.
+ *
+ * Called by: the live page's server, for /metrics; programs with an exporter of their own.
  */
 
 import { bucketEndNs, type LatencySnapshot } from './latency-histogram.js';
@@ -18,6 +20,7 @@ export interface NamedStatistics {
 }
 
 type Labels = Readonly<Record<string, string | number>>;
+/** Calls `add` for each sample of a metric. `suffix` is added to the metric's name. */
 type Samples = (add: (labels: Labels, value: number, suffix?: string) => void) => void;
 
 /** The text for all VMs: the complete answer to a scrape. */
@@ -67,7 +70,10 @@ function metric(name: string, type: 'counter' | 'histogram', help: string, sampl
   return `${lines.join('\n')}\n`;
 }
 
-/** A bucket of the snapshot that contains a bound counts as above it. */
+/**
+ * Adds the samples of a histogram: for each bound, how many values do not exceed it. A bucket of
+ * the snapshot counts as soon as it lies below the bound completely.
+ */
 function histogram(latency: LatencySnapshot, add: (labels: Labels, value: number, suffix: string) => void): void {
   let next = 0;
   let count = 0;

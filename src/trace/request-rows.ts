@@ -2,6 +2,8 @@
  * RequestRows: the rows in which a VM's requests are counted. There is one for each range of each
  * client, and one for each client and type for requests outside of all ranges. Sums by client and
  * by type are computed for a snapshot. The number of rows is limited.
+ *
+ * Called by: RequestStatistics, for each request.
  */
 
 import { hex, joinWords, typeName } from '../io-request/io-request.js';
@@ -10,26 +12,29 @@ import { LatencyHistogram } from './latency-histogram.js';
 import { COUNTED_SIZES, mergeRows, type StatisticsRow } from './statistics-snapshot.js';
 
 /**
- * Ranges with a row of their own, of all clients. Requests in further ranges count as outside of
- * all.
+ * How many ranges have a row of their own, of all clients together. Requests in further ranges
+ * count as outside of all ranges.
  */
 export const MAX_COUNTED_RANGES = 256;
-/** Clients with rows of their own. Further clients share one row for each type. */
+/** How many clients have rows of their own. Further clients share one row for each type. */
 export const MAX_COUNTED_CLIENTS = 128;
 const OTHER_CLIENTS = 'other clients';
-/** The page may hold any number as type. */
+/** For requests with an unknown type: the page may hold any number. */
 const OTHER_TYPES = 'other types';
+/** Number of known types. It is also the type of a row for unknown ones. */
 const TYPES = IoRequestType.WRITE_PROTECT + 1;
 const SIZES = COUNTED_SIZES.length;
 
-/** A range of the HSM. Both ends are inclusive. */
+/** The fields of the HSM's AddressRange that the rows need. Both ends are inclusive. */
 export interface CountedRange {
   readonly type: number;
   readonly start: bigint;
   readonly end: bigint;
 }
 
+/** The counts and latencies of the requests of one range, or of one client and type. */
 export class RequestRow {
+  // The stages of a request: see `Stage` in statistics-snapshot.ts.
   readonly wait = new LatencyHistogram();
   readonly work = new LatencyHistogram();
   readonly wake = new LatencyHistogram();
@@ -39,7 +44,7 @@ export class RequestRow {
   /** First and last address. An empty interval for a row without a range. */
   readonly first: number;
   readonly last: number;
-  /** Reads by size, then writes by size. */
+  /** Reads by size, then writes by size, in the order of COUNTED_SIZES. */
   readonly #counts = new Float64Array(2 * SIZES);
 
   constructor(client: string, type: number, first = 1, last = 0) {
@@ -84,7 +89,7 @@ export class RequestRow {
 
 interface ClientRows {
   readonly name: string;
-  /** By type. The last one is for unknown types. */
+  /** By type, for requests outside of the ranges. The last row is for unknown types. */
   readonly rest: (RequestRow | undefined)[];
   readonly ranges: RequestRow[];
 }
@@ -92,7 +97,9 @@ interface ClientRows {
 export class RequestRows {
   readonly #clients = new Map<string, ClientRows>();
   readonly #rows: RequestRow[] = [];
+  /** How many ranges have a row. */
   #ranges = 0;
+  /** The rows of the last request's client, which the next request often has, too. */
   #last: ClientRows | undefined;
 
   /**

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { beforeEach, describe, test } from 'node:test';
 import { IoRequestState } from '../io-request/state.js';
 import { TracedPage } from './fixtures/traced-page.js';
-import { MoveAssembler } from './move.js';
+import { MoveAssembler } from './move-assembler.js';
 import { FIRST_REQUESTS, TIMED_EVERY, TIMED_EVERY_AT_FIRST } from './timestamp-sampling.js';
 import { RingReader, type RingEntry } from './ring-reader.js';
 import { entryIndex, EntryWord, hypervisorLane, LANE_ENTRIES, movedTo, publishedIndex } from './trace-ring.js';
@@ -107,7 +107,7 @@ test('requests that were withdrawn in a burst leave the moves of later ones in o
   );
 });
 
-test('a request that was withdrawn in a burst and the next one have each their own moves', () => {
+test('a request that was withdrawn in a burst and the next one each have their own moves', () => {
   const page = new TracedPage(Infinity);
   page.trace.use();
   const reader = new RingReader(page.ring);

@@ -1,13 +1,14 @@
 /**
- * RingReader: merges the two lanes of each slot into one sequence of entries, in the order of the
- * moves.
+ * RingReader: merges the two lanes of each slot (the hypervisor's entries and the Service VM's, see
+ * trace-ring.ts) into one sequence of entries, in the order of the slot's moves.
  *
  * Called by: VmTrace and MoveSampler.
- * Callers must: run in the dispatching thread, which is never behind its own lane.
+ * Callers must: run in the dispatching thread, whose own lane is always up to date for it.
  *
- * When an entry of the Service VM's is in its lane, each earlier move of the hypervisor's is in its
- * own lane, or is due there. An entry with a link says which PENDING entry it follows. Without a
- * link it follows the next PENDING one.
+ * When an entry is in the Service VM's lane, each earlier move of the hypervisor has its entry in
+ * the hypervisor's lane, or that entry is due: begun and still to be written. An entry of the
+ * Service VM may have a link, the number of the PENDING entry that it follows. Without a link it
+ * follows the next PENDING entry.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -24,6 +25,7 @@ import {
 } from './trace-ring.js';
 
 const { FREE, PENDING } = IoRequestState;
+/** Not a state: the slot's state is unknown until its next entry. */
 const UNKNOWN = -1;
 
 /**
@@ -32,21 +34,21 @@ const UNKNOWN = -1;
  */
 export interface RingEntry {
   readonly vcpu: number;
-  /** Counts the slot's entries that the reader gave, an int32 that wraps. */
+  /** How many entries of the slot the reader has passed on before, as an int32 that wraps. */
   readonly number: number;
   /**
-   * In ms since the ring's origin. Without `isTimed`: that of the slot's entry before, a lower
-   * bound.
+   * In ms since the ring's origin. If `isTimed` is false: that of the slot's previous entry, a
+   * lower bound.
    */
   readonly timeMs: number;
   readonly isTimed: boolean;
-  /** The words, `EntryWord`. */
+  /** The entry's words, indexed by `EntryWord`. */
   readonly words: Int32Array;
 }
 
-/** The entries that one call takes: those that existed when it began. */
+/** The entries that one call of `read` takes: those that existed when it began. */
 interface Window {
-  /** Numbers behind the last entries. */
+  /** The number after that of the last entry, in the hypervisor's lane and in the Service VM's. */
   readonly end: number;
   readonly serviceEnd: number;
   /**
@@ -54,7 +56,7 @@ interface Window {
    * hypervisor's lane.
    */
   readonly settled: number;
-  /** No thread writes any more. */
+  /** Whether no thread writes any more. */
   readonly isLast: boolean;
 }
 
@@ -63,11 +65,13 @@ interface SlotReader {
   readonly vcpu: number;
   readonly hypervisor: LaneReader;
   readonly service: LaneReader;
-  /** The state that the entries given so far lead to. */
+  /** The state that the entries passed on so far lead to. */
   state: number;
+  /** The time of the last entry that was passed on. */
   lastMs: number;
+  /** How many entries were passed on. */
   given: number;
-  /** Entries were lost. How the lanes interleave is unknown until the next link. */
+  /** Whether entries were lost. How the lanes interleave is then unknown until the next link. */
   needsLink: boolean;
 }
 
@@ -89,7 +93,7 @@ export class RingReader {
     this.#entry = { vcpu: 0, number: 0, timeMs: 0, isTimed: false, words: new Int32Array(ENTRY_WORDS) };
   }
 
-  /** Entries of slot `vcpu` that were not read. */
+  /** How many entries of slot `vcpu` were not read yet. */
   unread(vcpu: number): number {
     const { hypervisor, service } = this.#slots[vcpu] as SlotReader;
     return hypervisor.unread + service.unread;
@@ -97,14 +101,14 @@ export class RingReader {
 
   /**
    * Passes at most `most` new entries of slot `vcpu` to `take`, in order, each with the number of
-   * entries lost before it. Returns how many were lost after the last one. An entry at the end that
-   * has no time yet is left for the next call, unless `isLast` says that no call follows. The limit
-   * matters when the writer is faster than `take`.
+   * entries lost before it. Returns how many were lost after the last one. If the last entry has no
+   * time yet, it is left for the next call, except with `isLast`: then no call follows, because no
+   * thread writes any more. `most` is for callers that may be slower than the writers.
    */
   read(vcpu: number, take: (entry: RingEntry, lost: number) => void, isLast = false, most = Infinity): number {
     const slot = this.#slots[vcpu] as SlotReader;
     const { hypervisor, service } = slot;
-    // In this order, see `settled`.
+    // The Service VM's end is read before and after the hypervisor's: see `settled`.
     const settled = service.end;
     const end = hypervisor.end;
     const serviceEnd = service.end;
@@ -114,14 +118,16 @@ export class RingReader {
     for (let taken = 0; taken < most; taken++) {
       lost += this.#catchUp(slot, window);
       const lane = this.#first(slot, window, window.settled);
-      if (lane === undefined || !this.#put(slot, lane, window)) return lost;
+      if (lane === undefined || !this.#takeEntry(slot, lane, window)) return lost;
       take(this.#entry, lost);
       lost = 0;
     }
     return lost;
   }
 
-  /** Skips all new entries of slot `vcpu` but about the last `most`. Returns how many. */
+  /**
+   * Skips all new entries of slot `vcpu` except about the last `most`. Returns how many it skipped.
+   */
   skip(vcpu: number, most: number): number {
     const slot = this.#slots[vcpu] as SlotReader;
     const { hypervisor, service } = slot;
@@ -132,8 +138,8 @@ export class RingReader {
   }
 
   /**
-   * The lane whose next entry comes first. Undefined: no entry is left, or an entry before it is
-   * still to be seen.
+   * The lane whose next entry comes first. Undefined: no entry is left, or the entry that comes
+   * first is not published yet.
    */
   #first(slot: SlotReader, { end, serviceEnd }: Window, settled: number): LaneReader | undefined {
     const { hypervisor, service, state } = slot;
@@ -145,7 +151,8 @@ export class RingReader {
       // Except in a reset, only the Service VM moves a slot that is PROCESSING.
       if (from !== PENDING) return service;
       const isWithdrawn = hasOne && hypervisor.from === PENDING && movedTo(hypervisor.move) === FREE;
-      // A link that is behind was counted without a withdrawn request. The states decide then.
+      // A link may be too low: SlotRecorder counts it, and a withdrawn request has entries that it
+      // did not count. The states decide then.
       if (state === PENDING && !isWithdrawn) return service;
       if (state === UNKNOWN && (ahead === -1 ? !isWithdrawn : !hasOne && !hypervisor.isDue(end))) return service;
     } else if (ahead >= LANE_ENTRIES) return service;
@@ -153,8 +160,8 @@ export class RingReader {
     return !hypervisor.isDue(end) && ((settled - service.next) | 0) > 0 ? service : undefined;
   }
 
-  /** Takes the next entry of `lane`. Returns false if its time is not known yet. */
-  #put(slot: SlotReader, lane: LaneReader, window: Window): boolean {
+  /** Moves the next entry of `lane` to `#entry`. Returns false if its time is not written yet. */
+  #takeEntry(slot: SlotReader, lane: LaneReader, window: Window): boolean {
     const entry = this.#entry;
     const { move, words } = lane;
     const isTimed = (move & MoveBits.IS_TIMED) !== 0;
@@ -166,8 +173,9 @@ export class RingReader {
       lane.retreat();
       return false;
     }
-    // A time is taken after its move: it may be missing still, or later than that of the next move,
-    // which bounds it. An untimed move is followed by a timed one of the same lane.
+    // The clock is read after the move. So the time may not be written yet, or it may be later than
+    // that of the next move, which is then the better value. In a lane, an entry without a time is
+    // followed by one with a time.
     const bound = next === undefined ? 0 : next.time() || next.time(1);
     const time = own === 0 || (bound !== 0 && bound < own) ? (isTimed ? bound : 0) : own;
     slot.lastMs = Math.max(slot.lastMs, time, Number.MIN_VALUE);
@@ -181,8 +189,8 @@ export class RingReader {
   }
 
   /**
-   * Counts the overwritten entries. If there are any, drops all entries before the next one with a
-   * link.
+   * Returns how many entries were lost because they were overwritten. If any were, also drops all
+   * entries before the next one with a link, and counts them.
    */
   #catchUp(slot: SlotReader, { end, serviceEnd }: Window): number {
     const { hypervisor, service } = slot;

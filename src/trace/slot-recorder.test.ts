@@ -31,7 +31,7 @@ test('the entry of a move to PENDING is begun and empty before the move', () => 
   assert.deepEqual([view.begun, view.published, word(ring, UPPER, EntryWord.move)], [1, 0, 0]);
 });
 
-test('the entry of PENDING has the request as it was made, though the page has its answer already', () => {
+test('the entry of PENDING has the request as it was filled, even if the page has its answer already', () => {
   const ring = ringOn();
   const recorder = new SlotRecorder(ring, VCPU, THREAD, 0);
   const page = new Int32Array(new SharedBuffer().page);
@@ -47,7 +47,7 @@ test('the entry of PENDING has the request as it was made, though the page has i
   assert.ok(new LaneView(ring, UPPER).timeMs(0) > 0);
 });
 
-test('the entry of a refused move to PENDING says that it was refused', () => {
+test('the entry of a refused move to PENDING is marked as refused', () => {
   const ring = ringOn();
   const recorder = new SlotRecorder(ring, VCPU, THREAD, 0);
   recorder.filling();

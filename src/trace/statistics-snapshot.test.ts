@@ -73,7 +73,7 @@ const snapshot: fc.Arbitrary<StatisticsSnapshot> = fc.record(
   PLAIN,
 );
 
-test('a sum less its first part is its second part', () => {
+test('a sum minus its first part is its second part', () => {
   fc.assert(
     fc.property(snapshot, snapshot, (a, b) => {
       assert.deepEqual(diffStatistics(mergeStatistics(a, b), a), b);
@@ -82,7 +82,7 @@ test('a sum less its first part is its second part', () => {
   );
 });
 
-test('adding goes in any order and any grouping, and nothing added changes nothing', () => {
+test('addition is commutative and associative, and the empty snapshot is its identity', () => {
   fc.assert(
     fc.property(snapshot, snapshot, snapshot, (a, b, c) => {
       assert.deepEqual(mergeStatistics(a, b), mergeStatistics(b, a));

@@ -13,8 +13,9 @@ import { addLatency, NO_LATENCY, type LatencySnapshot } from './latency-histogra
 /** The stages of a request, each from one move to the next. */
 export const STAGES = ['wait', 'work', 'wake', 'total'] as const;
 /**
- * `wait`: PENDING → PROCESSING, for the worker. `work`: → COMPLETE, the client. `wake`: → FREE, the
- * vCPU. `total`: all.
+ * `wait`: PENDING → PROCESSING, until the worker dispatches the request. `work`: PROCESSING →
+ * COMPLETE, until the client answers. `wake`: COMPLETE → FREE, until the vCPU takes the answer.
+ * `total`: PENDING → FREE.
  */
 export type Stage = (typeof STAGES)[number];
 export type Stages = Readonly<Record<Stage, LatencySnapshot>>;

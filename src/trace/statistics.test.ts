@@ -32,7 +32,7 @@ function counted(rangesOf: (client: NamedClient) => readonly CountedRange[] = ()
 const counts = (rows: readonly { name: string; reads: number; writes: number }[]): unknown[] =>
   rows.map(({ name, reads, writes }) => [name, reads, writes]);
 
-test('requests are counted by type, client, range and address, most first', () => {
+test('requests are counted by type, client, range and address, busiest first', () => {
   const { statistics, play } = counted((client) => (client === UART ? [UART_RANGE] : []));
   play({ address: 0x3f8, isRead: false }, UART);
   play({ address: 0x3fd }, UART);
@@ -65,7 +65,7 @@ test('requests are counted by type, client, range and address, most first', () =
   assert.deepEqual(counts(snapshot.unclaimed), [['mmio 0x100001008', 1, 0]]);
 });
 
-test('sizes are counted by direction, and unusual ones together', () => {
+test('sizes are counted by direction, and unusual sizes share a count', () => {
   const { statistics, play } = counted();
   for (const size of [1, 1, 4, 3, 77]) play({ size }, UART);
   play({ size: 4, isRead: false }, UART);
@@ -76,7 +76,7 @@ test('sizes are counted by direction, and unusual ones together', () => {
   ]);
 });
 
-test('each finished request has its stages once, and they add up', () => {
+test('each finished request has its stages once, and wait, work and wake add up to total', () => {
   const { statistics, play } = counted();
   for (let i = 0; i < 100; i++) play({ vcpu: i % 3 }, UART);
   for (const snapshot of [statistics.snapshot(), statistics.snapshot()]) {
@@ -89,7 +89,7 @@ test('each finished request has its stages once, and they add up', () => {
   }
 });
 
-test('in a burst all requests are counted, and the times are of those that have all four', () => {
+test('in a burst all requests are counted, and the latencies are those of requests with all four times', () => {
   const { statistics, play } = counted(undefined, Infinity);
   const requests = 10 * TIMED_EVERY_AT_FIRST;
   for (let i = 0; i < requests; i++) play({}, UART);
@@ -145,7 +145,7 @@ test('clients and ranges beyond their limits share rows', () => {
   );
 });
 
-test('type numbers that mean nothing share one row, and PCI functions have names', () => {
+test('unknown type numbers share one row, and PCI functions have names', () => {
   const { statistics, play } = counted();
   for (const type of [4, 5, -1, 0x7fff_ffff, 3]) play({ type }, DEFAULT);
   statistics.dispatched(

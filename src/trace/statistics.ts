@@ -1,12 +1,12 @@
 /**
- * RequestStatistics: counts a VM's requests, and how long each stage of them took.
+ * RequestStatistics: counts a VM's requests and measures their stages (statistics-snapshot.ts).
  *
  * Called by: ServiceVm, for each request that the HSM gave to a client; UserVm, for a snapshot.
  * Callers must: run in the dispatching thread.
  *
- * The times are in the trace's ring. They are read from there when the slot's next request comes,
- * or for a snapshot. In a burst only a part of the requests has them (TimestampSampling). Counting
- * allocates only the row of a new range, client or address.
+ * The times are those of the trace, so it must be on. They are read from the TraceRing when the
+ * slot's next request comes, or for a snapshot. In a burst only some requests have times
+ * (TimestampSampling). Counting allocates only for a new range or client.
  */
 
 import { IoRequestState } from '../io-request/state.js';
@@ -20,7 +20,7 @@ import type { ErrorRow, StatisticsSnapshot } from './statistics-snapshot.js';
 import { LaneView } from './lane.js';
 import { hypervisorLane, MoveBits, movedTo, serviceLane, type TraceRing } from './trace-ring.js';
 
-/** Clients and devices with an error row of their own. The others share one. */
+/** How many clients and devices have an error row of their own. The others share one. */
 const MAX_ERROR_ROWS = 256;
 const OTHERS = 'others';
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
@@ -42,6 +42,7 @@ export interface CountedClient {
   readonly name: string;
 }
 
+/** Where the statistics get the times and the ranges from. */
 export interface StatisticsSource<Client extends CountedClient> {
   readonly ring: TraceRing;
   /** The recorder of the Service VM's thread. */
@@ -55,15 +56,15 @@ export interface StatisticsSource<Client extends CountedClient> {
 
 /** The request of a slot's last dispatch, until its times are recorded. */
 interface OpenRequest {
-  /** Undefined if there is nothing to record. */
+  /** Undefined if its times are recorded already, or if it has none. */
   row: RequestRow | undefined;
+  /** The row of its address in `#addresses`. */
   address: number;
-  /**
-   * Number of its PENDING entry in the hypervisor's lane, and of its first entry in the Service
-   * VM's.
-   */
-  pending: number;
-  taken: number;
+  /** Number of its PENDING entry in the hypervisor's lane. */
+  pendingEntry: number;
+  /** Number of its first entry in the Service VM's lane: PROCESSING if it was assigned. */
+  serviceEntry: number;
+  /** False: the HSM answered it itself, and it never was PROCESSING. */
   wasAssigned: boolean;
 }
 
@@ -76,18 +77,22 @@ interface SlotLanes {
 export class RequestStatistics<Client extends CountedClient = CountedClient> {
   readonly #source: StatisticsSource<Client>;
   readonly #rows = new RequestRows();
+  /** All accesses by address, and those that no client claims. */
   readonly #addresses = new AddressCounts();
   readonly #unclaimed = new AddressCounts();
   readonly #errors = new Map<string, { errors: number; late: number }>();
   readonly #open: readonly OpenRequest[] = Array.from({ length: SLOT_COUNT }, () => ({
     row: undefined,
     address: 0,
-    pending: 0,
-    taken: 0,
+    pendingEntry: 0,
+    serviceEntry: 0,
     wasAssigned: false,
   }));
   readonly #lanes: readonly SlotLanes[];
-  /** The current client: its ranges are looked up without a closure for each request. */
+  /**
+   * The client of the current request. `#rangesOfClient` uses it, so that no request needs a
+   * closure.
+   */
   #client: Client | undefined;
   readonly #rangesOfClient = (): readonly CountedRange[] =>
     this.#client === undefined ? [] : this.#source.rangesOf(this.#client);
@@ -150,39 +155,39 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
   }
 
   /**
-   * Finds the entries of the request that slot `vcpu` has now. Returns false if it does not have
-   * all times.
+   * Stores the numbers of the entries of the request that slot `vcpu` has now. Returns false if the
+   * request does not have all times.
    */
   #locate(open: OpenRequest, vcpu: number, wasAssigned: boolean): boolean {
     const { hypervisor, service } = this.#lanes[vcpu] as SlotLanes;
     open.wasAssigned = wasAssigned;
     if (!wasAssigned) {
-      open.pending = (hypervisor.begun - 1) | 0;
-      open.taken = service.published;
+      open.pendingEntry = (hypervisor.begun - 1) | 0;
+      open.serviceEntry = service.published;
       return true;
     }
-    const taken = this.#source.recorder.timed(vcpu);
-    if (taken === undefined || !service.has(taken)) return false;
-    open.taken = taken;
-    open.pending = service.link(taken);
+    const processing = this.#source.recorder.timedProcessing(vcpu);
+    if (processing === undefined || !service.has(processing)) return false;
+    open.serviceEntry = processing;
+    open.pendingEntry = service.link(processing);
     return true;
   }
 
   /** Records the times of the slot's last request, if it is finished and has them. */
   #settle(vcpu: number): void {
     const open = this.#open[vcpu] as OpenRequest;
-    const { row, pending, taken, wasAssigned } = open;
+    const { row, pendingEntry, serviceEntry, wasAssigned } = open;
     if (row === undefined) return;
     const { hypervisor, service } = this.#lanes[vcpu] as SlotLanes;
-    const filled = timeOf(hypervisor, pending, PENDING);
-    const assigned = wasAssigned ? timeOf(service, taken, PROCESSING) : filled;
-    const completed = timeOf(service, taken + (wasAssigned ? 1 : 0), COMPLETE);
-    const released = timeOf(hypervisor, pending + 1, FREE);
-    // Not finished yet, or withdrawn: then it never will be.
+    const filled = timeOf(hypervisor, pendingEntry, PENDING);
+    const assigned = wasAssigned ? timeOf(service, serviceEntry, PROCESSING) : filled;
+    const completed = timeOf(service, serviceEntry + (wasAssigned ? 1 : 0), COMPLETE);
+    const released = timeOf(hypervisor, pendingEntry + 1, FREE);
+    // The request is not finished yet, or it was withdrawn and never will be.
     if (released <= 0 || completed < 0 || assigned <= 0 || filled < 0) return;
     open.row = undefined;
-    // A time is taken after its move. One that is missing or late is bounded by that of the next
-    // move.
+    // The clock is read after the move. A time that is missing or too late is replaced by that of
+    // the next move.
     const start = filled === 0 || filled > assigned ? assigned : filled;
     const done = completed === 0 || completed > released ? released : completed;
     if (wasAssigned) {
@@ -196,8 +201,8 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
 }
 
 /**
- * Time of a move in ms. 0: it has none, or not yet. -1: the entry cannot be read, or is that of
- * another move.
+ * The time in ms of the move to state `to` in entry `number`. 0: it has no time, or its time is not
+ * written yet. -1: the entry cannot be read or is that of another move.
  */
 function timeOf(lane: LaneView, number: number, to: number): number {
   const move = lane.move(number);

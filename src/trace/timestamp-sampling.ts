@@ -1,8 +1,8 @@
 /**
- * TimestampSampling: which of a slot's requests have all four times, as one side of the slot
- * decides it.
+ * TimestampSampling: chooses the requests of a slot for which all four moves (to PENDING,
+ * PROCESSING, COMPLETE, FREE) are recorded with a time.
  *
- * Called by: SlotRecorder, which has one for each side.
+ * Called by: SlotRecorder, which has one for the moves of each side: hypervisor and Service VM.
  *
  * Reading the clock takes longer than the rest of the trace. So every request is timed in full,
  * except in a burst, where requests come less than BURST_MS apart: there one in TIMED_EVERY is. The
@@ -24,10 +24,10 @@ export const FIRST_REQUESTS = 4096;
 
 export class TimestampSampling {
   readonly #burstMs: number;
-  /** In an array of its own, so that changing it does not allocate. */
+  /** The last `observe`, in ms. In a typed array, so that storing it does not allocate. */
   readonly #last = new Float64Array(1);
   #isBurst = false;
-  /** Whether the current request has all times. */
+  /** Whether all moves of the current request get a time. */
   isFull = true;
 
   constructor(burstMs: number) {
@@ -35,7 +35,8 @@ export class TimestampSampling {
   }
 
   /**
-   * Starts the request with PENDING entry number `pending`. A request is two entries of that lane.
+   * Starts the request whose PENDING entry has number `pending` in the hypervisor's lane, where a
+   * request has two entries. Returns `isFull`.
    */
   choose(pending: number): boolean {
     const request = pending >>> 1;
@@ -43,12 +44,13 @@ export class TimestampSampling {
     return (this.isFull = !this.#isBurst || (request & (every - 1)) === 0);
   }
 
-  /** The time of one of the side's moves, once for each request. */
+  /** Passes the time of one of this side's moves. Call it once for each request. */
   observe(nowMs: number): void {
     this.#isBurst = nowMs - (this.#last[0] as number) < this.#burstMs;
     this.#last[0] = nowMs;
   }
 
+  /** Forgets the last request: the next one does not continue a burst. */
   reset(): void {
     this.#isBurst = false;
     this.#last[0] = -Infinity;

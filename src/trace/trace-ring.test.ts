@@ -9,7 +9,8 @@ import { ServiceVm } from '../vm/service-vm.js';
 import type { UserVm } from '../vm/user-vm.js';
 import { TracedPage } from './fixtures/traced-page.js';
 import { LaneView, ServiceLane } from './lane.js';
-import { describeMove, MoveAssembler, type Move } from './move.js';
+import { MoveAssembler } from './move-assembler.js';
+import { describeMove, type Move } from './move.js';
 import { RingReader } from './ring-reader.js';
 import {
   entryIndex,
@@ -97,7 +98,7 @@ test('a reader that does not read gets a turn of the event loop once per batch, 
   assert.equal((await first).done, true);
 });
 
-test('a reader that starts too late loses the oldest moves and gets their number', async () => {
+test('a reader that starts too late loses the oldest moves and reports how many', async () => {
   const requests = LANE_ENTRIES;
   const moves = await play([reads(requests)], async (vm) => {
     const trace = vm.trace();
@@ -114,7 +115,7 @@ test('a reader that starts too late loses the oldest moves and gets their number
   );
 });
 
-test('the four moves of a request have the side that moved, the client, and the value before and after the answer', () => {
+test('the four moves of a request name the side that moved and the client, and have the value before and after the answer', () => {
   const page = new TracedPage();
   page.ring.isOn = true;
   page.trace.use();
@@ -172,7 +173,7 @@ test('without a user the ring is off and no entry is written', () => {
   assert.deepEqual(heads(), [2, 2]);
 });
 
-test('a move whose time is still to be written is held back, and given without one at the end', () => {
+test('a move whose time is still to be written is held back, and passed on without one at the end', () => {
   const page = new TracedPage();
   page.trace.use();
   const reader = new RingReader(page.ring);
@@ -248,7 +249,7 @@ test('garbage in the ring is read within bounds, without a throw and without an 
   );
 });
 
-test('numbers that wrap lose no entry', () => {
+test('no entry is lost when entry numbers wrap', () => {
   const page = new TracedPage();
   page.trace.use();
   page.ring.words[publishedIndex(HYPERVISOR)] = page.ring.words[begunIndex(HYPERVISOR)] = 0x7fff_fffe;

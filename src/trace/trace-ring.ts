@@ -1,14 +1,16 @@
 /**
- * TraceRing: the shared memory in which a VM's moves are recorded. It is one SharedArrayBuffer,
- * which each thread that moves slots receives. Each slot has two lanes of entries: one for the
- * moves of the hypervisor, one for those of the Service VM.
+ * TraceRing: the shared memory in which a VM's moves (changes of a slot's state, move.ts) are
+ * recorded. It is one SharedArrayBuffer, which each thread that moves slots receives. A move is one
+ * entry of a few words. Each slot has two lanes, which are ring buffers of entries: one for the
+ * moves of the hypervisor (to PENDING and FREE), one for those of the Service VM (to PROCESSING and
+ * COMPLETE).
  *
  * Called by: lane.ts reads and writes the entries, VmTrace switches the ring on and off.
- * Threads: any. `isOn` is set by one thread only.
+ * Threads: any. Only the thread that dispatches requests sets `isOn`.
  *
- * Why two lanes: a cache line that both sides write moves between their cores at every request,
+ * Why two lanes: a cache line that both sides write moves between two processors at every request,
  * which costs more than writing the entries (docs/decisions/0010). Each lane is in order.
- * RingReader merges the two.
+ * RingReader merges the two. Entries of a lane have numbers: int32, from 0, which wrap.
  *
  * Ordering: this file has the layout and the on/off word. That word is relaxed: a thread sees a
  * change at one of its next moves, and nothing else depends on it. The origin is written before the
@@ -26,7 +28,10 @@ export const LANE_ENTRIES = 1024;
 /** Words of one entry: half a cache line. */
 export const ENTRY_WORDS = 8;
 
-/** Words of an entry. Few and packed: each is a store between a vCPU and its answer. */
+/**
+ * The words of an entry, by index. They are few and packed: a vCPU may wait while they are stored.
+ * A comment "With FLAG" means that the word has a meaning only if the move word has that flag.
+ */
 export const EntryWord = {
   /** With `HAS_LINK`: number of the request's PENDING entry in the hypervisor's lane. */
   link: 0,
@@ -40,9 +45,12 @@ export const EntryWord = {
   addressHigh: 3,
   /** With `HAS_REQUEST` or `HAS_VALUE`. */
   valueLow: 4,
-  /** Except at PROCESSING, where a request is a 32-bit PCI one. */
+  /**
+   * The high word. Not in entries of PROCESSING: a request that is stored there is a 32-bit PCI
+   * one.
+   */
   valueHigh: 5,
-  /** At PROCESSING: number of the client that was given the request. 0: no client with a number. */
+  /** In entries of PROCESSING: the number of the request's client (VmTrace). 0: unknown. */
   client: 5,
   /** With `IS_TIMED`: a Float64, in ms since the ring's origin. 0: not timed yet. */
   time: 6,
@@ -80,15 +88,19 @@ export const MoveBits = {
   TIME_DUE: 1 << 31,
 } as const;
 
-/** Two cache lines, because processors prefetch the second with the first. */
+/**
+ * Words between two lanes' headers: two cache lines, because processors prefetch the second with
+ * the first. A header is the words of `publishedIndex` and `begunIndex`.
+ */
 export const APART_WORDS = 32;
 /**
- * 0 while the ring is off, otherwise how often it was switched on. Slots poll this word
- * (`SlotObserver.enabled`).
+ * Index of the on/off word: 0 while the ring is off, otherwise how many times it was switched on.
+ * Slots load this word at each move (`SlotObserver.enabled`).
  */
 const IS_ON = 0;
+/** Index of the word that counts how many times the ring was switched on. */
 const TIMES_ON = 1;
-/** Float64: `performance.timeOrigin` of the thread that created the ring. */
+/** Index of a Float64: `performance.timeOrigin` of the thread that created the ring. */
 const ORIGIN = 2;
 const LANES = 2 * SLOT_COUNT;
 const FIRST_HEADER = APART_WORDS;
@@ -99,7 +111,7 @@ export class TraceRing {
   readonly buffer: SharedArrayBuffer;
   /** All words of the ring, indexed by `entryIndex` and the indices of a lane's header. */
   readonly words: Int32Array<SharedArrayBuffer>;
-  /** The same memory, for times. */
+  /** The same memory, for the times: index n is word 2 n. */
   readonly times: Float64Array<SharedArrayBuffer>;
 
   /** A new ring, switched off, or a view of one that another thread created. */
@@ -127,20 +139,20 @@ export class TraceRing {
   }
 
   /**
-   * Added to this thread's `performance.now()`, gives the ring's time. Threads may have different
-   * origins.
+   * What to add to this thread's `performance.now()` to get the ring's time. Each thread's clock
+   * starts at its own `performance.timeOrigin`.
    */
   get clockOffsetMs(): number {
     return performance.timeOrigin - this.originMs;
   }
 }
 
-/** The lane of slot `vcpu`'s moves to PENDING and FREE, which are the hypervisor's. */
+/** Index of the lane for the hypervisor's moves of slot `vcpu`: those to PENDING and FREE. */
 export function hypervisorLane(vcpu: number): number {
   return 2 * vcpu;
 }
 
-/** The lane of slot `vcpu`'s moves to PROCESSING and COMPLETE. */
+/** Index of the lane for the Service VM's moves of slot `vcpu`: to PROCESSING and COMPLETE. */
 export function serviceLane(vcpu: number): number {
   return 2 * vcpu + 1;
 }
@@ -163,12 +175,14 @@ export function entryIndex(lane: number, number: number): number {
   return FIRST_ENTRY + (lane * LANE_ENTRIES + (number & (LANE_ENTRIES - 1))) * ENTRY_WORDS;
 }
 
-/** The state that a move starts from: `IoRequestState`, or 0xf. */
+/**
+ * The state that a move word starts from: `IoRequestState`, or 0xf for a number that is no state.
+ */
 export function movedFrom(move: number): number {
   return (move >> MoveBits.FROM_SHIFT) & MoveBits.STATE_MASK;
 }
 
-/** The state that a move leads to. */
+/** The state that a move word leads to. */
 export function movedTo(move: number): number {
   return (move >> MoveBits.TO_SHIFT) & MoveBits.STATE_MASK;
 }

@@ -1,10 +1,11 @@
 /**
- * VmTrace: the trace of one User VM. It switches the ring on while there is a user, and gives moves
- * to watchers.
+ * VmTrace: the trace of one User VM: records of its moves (changes of a slot's state, move.ts). It
+ * switches recording on while the trace has a user, and passes moves to watchers, which are the
+ * loops over `watch`.
  *
  * Called by: ServiceVm, for each request that the HSM dispatches. Users get it as `vm.trace()`,
  * `vm.statistics()` and `vm.inspection.sampleMoves()`.
- * Threads: the dispatching one.
+ * Threads: the one that dispatches requests, the Service VM's.
  *
  *     for await (const move of trace.watch({ client: 'uart16550' }))
  *       console.log(describeMove(move));
@@ -18,19 +19,20 @@ import { SLOT_COUNT } from '../io-request/layout.js';
 import { LaneView } from './lane.js';
 import { MoveSampler } from './move-sampler.js';
 import { CompiledMoveFilter, type MoveFilter } from './move-filter.js';
-import { MoveAssembler, type Move } from './move.js';
+import type { Move } from './move.js';
+import { MoveAssembler } from './move-assembler.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader, type RingEntry } from './ring-reader.js';
 import { RequestStatistics, type StatisticsSource } from './statistics.js';
 import { hypervisorLane, LANE_ENTRIES, serviceLane, type TraceRing } from './trace-ring.js';
 
-/** Clients with a name of their own in the trace. The others share one. */
+/** How many clients have a number and name of their own in the trace. The others share one. */
 export const MAX_TRACED_CLIENTS = 1024;
 /** An idle watcher polls at this interval, in ms. A dispatched request wakes it earlier. */
 const POLL_MS = 10;
 /**
- * Requests after which watchers must be given a turn: a request takes two entries, so a quarter of
- * a lane.
+ * After this many requests the event loop must turn, so that watchers can read. A request takes two
+ * entries of a lane, so that is a quarter of a lane.
  */
 const REQUESTS_PER_READ = LANE_ENTRIES / 8;
 
@@ -44,18 +46,23 @@ export class VmTrace {
   /** Observes the slots of the Service VM's own view of the page. */
   readonly recorder: MoveRecorder;
   readonly #ring: TraceRing;
+  /** The ring's time when the trace was created: `Move.timeNs` 0. */
   readonly #originMs: number;
+  /** The number of each client, for the entries of the ring. */
   readonly #numbers = new Map<NamedClient, number>();
   /** By number. 0 stands for no client. */
   readonly #clients: (NamedClient | undefined)[] = [undefined];
+  /** Wake the watchers that wait for moves. */
   readonly #wakers = new Set<() => void>();
   /** The client whose number the recorder has. */
   #assigned: NamedClient | undefined;
   /** By lane, for `lastMove`. */
   readonly #views: LaneView[] = [];
+  /** How many calls of `use` have not ended. */
   #users = 0;
-  /** Watchers that read all moves, and requests since they were last given a turn. */
-  #readers = 0;
+  /** How many watchers there are. */
+  #watchers = 0;
+  /** Requests since the event loop was last asked to turn for them. */
   #unread = 0;
   #isClosed = false;
 
@@ -69,7 +76,10 @@ export class VmTrace {
     return this.#users > 0;
   }
 
-  /** Records moves until the function that it returns is called. Uses nest. */
+  /**
+   * Switches recording on, until the function that it returns is called. With several users, until
+   * the last of those functions is called.
+   */
   use(): () => void {
     let isUsed = true;
     this.#users++;
@@ -80,7 +90,7 @@ export class VmTrace {
     };
   }
 
-  /** Statistics of all requests from now on. Recording stays on until the VM ends. */
+  /** Creates statistics of all requests from now on. Recording stays on until the VM ends. */
   count<Client extends NamedClient>(
     source: Omit<StatisticsSource<Client>, 'ring' | 'recorder'>,
   ): RequestStatistics<Client> {
@@ -99,7 +109,7 @@ export class VmTrace {
    */
   dispatched(): boolean {
     this.#wake();
-    if (this.#readers === 0 || ++this.#unread < REQUESTS_PER_READ) return false;
+    if (this.#watchers === 0 || ++this.#unread < REQUESTS_PER_READ) return false;
     // Request only one turn per batch, so that a slow watcher cannot throttle the guest.
     this.#unread = 0;
     return true;
@@ -124,7 +134,7 @@ export class VmTrace {
   }
 
   /**
-   * Samples the latest moves on demand, for users that need not see all of them. The caller must
+   * A sampler of the latest moves, for users that need not see all of them. The caller must
    * `close()` it.
    */
   sample(filter: MoveFilter = {}): MoveSampler {
@@ -132,8 +142,9 @@ export class VmTrace {
   }
 
   /**
-   * `moves`: those that slot `vcpu` has made while they were recorded, an int32 that wraps. `atMs`:
-   * when it made the last one with a time, as `performance.now()`. Undefined if no move has a time.
+   * `moves`: how many moves of slot `vcpu` were recorded, as an int32 that wraps. `atMs`: the time
+   * of the last one with a time, in the terms of `performance.now()`. Undefined if no move has a
+   * time.
    */
   lastMove(vcpu: number): { readonly moves: number; readonly atMs: number | undefined } {
     let moves = 0;
@@ -147,6 +158,7 @@ export class VmTrace {
     return { moves, atMs: lastMs > 0 ? lastMs - this.#ring.clockOffsetMs : undefined };
   }
 
+  /** The generator behind `watch`: reads the new moves of all slots, or waits for some. */
   async *#moves(
     reader: RingReader,
     filter: CompiledMoveFilter,
@@ -155,7 +167,7 @@ export class VmTrace {
     const assembler = new MoveAssembler((client) => this.#clients[client]?.name, this.#originMs);
     /** By slot: moves that were lost since the last one. */
     const lost = new Int32Array(SLOT_COUNT);
-    this.#readers++;
+    this.#watchers++;
     try {
       for (;;) {
         const isLast = this.#isClosed;
@@ -169,18 +181,19 @@ export class VmTrace {
           const after = reader.read(vcpu, take, isLast);
           lost[vcpu] = before + after;
         }
-        if (isLast) filter.rest((move) => moves.push(move));
+        if (isLast) filter.flush((move) => moves.push(move));
         moves.sort((a, b) => a.timeNs - b.timeNs);
         yield* moves;
         if (isLast) return;
         if (moves.length === 0) await this.#moreMoves();
       }
     } finally {
-      this.#readers--;
+      this.#watchers--;
       release();
     }
   }
 
+  /** Waits for the next dispatched request, or POLL_MS: other moves wake no watcher. */
   async #moreMoves(): Promise<void> {
     let waker: () => void = () => undefined;
     let timer: ReturnType<typeof setTimeout> | undefined;
@@ -198,6 +211,7 @@ export class VmTrace {
     this.recorder.client = this.#numberOf(client);
   }
 
+  /** The client's number in the ring. Gives it one at its first request. */
   #numberOf(client: NamedClient): number {
     const known = this.#numbers.get(client);
     if (known !== undefined) return known;

@@ -34,7 +34,7 @@ function written(one: TraceExport, moves: readonly Move[]): Uint8Array {
   return Buffer.concat([...pieces, one.end()]);
 }
 
-test('JSON Lines: an object in each line, with the stages, and wide values as text', async () => {
+test('JSON Lines: an object in each line, with the stages, and 8-byte values as strings', async () => {
   const moves = await someMoves();
   const text = Buffer.from(written(new JsonLinesExport('vm'), moves)).toString();
   const rows = text
@@ -50,7 +50,7 @@ test('JSON Lines: an object in each line, with the stages, and wide values as te
   assert.deepEqual([first?.['vm'], first?.['stageNs'], first?.['client'], first?.['value']], ['vm', null, null, 0x41]);
 });
 
-test('a move without a time in a burst has no stage, and starts none', async () => {
+test('a move without a time in a burst has no stage time, and neither has the next move', async () => {
   const page = new TracedPage(Infinity);
   const trace = page.trace.watch();
   for (let i = 0; i < 3; i++) page.play({}, UART);
@@ -98,7 +98,7 @@ test('Parquet: another reader finds every move, over several row groups', async 
   assert.equal(rows[0]?.['client'] ?? null, null);
 });
 
-test('Parquet and JSON Lines of no moves are files all the same', async () => {
+test('Parquet and JSON Lines of no moves are valid files', async () => {
   const bytes = written(new ParquetExport('vm'), []);
   const file = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.byteLength) as ArrayBuffer;
   assert.deepEqual(await parquetReadObjects({ file }), []);

@@ -1,6 +1,6 @@
 /**
- * The trace as JSON Lines: an object for each move, one in a line. Values of 8-byte accesses are
- * hexadecimal texts: a JSON number has 53 bits.
+ * JsonLinesExport: the trace as JSON Lines, one object for each move. Values of 8-byte accesses are
+ * hexadecimal strings: a JSON number has only 53 bits.
  */
 
 import { hex } from '../../io-request/io-request.js';

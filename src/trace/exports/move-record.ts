@@ -10,14 +10,17 @@ import type { Move } from '../move.js';
 export interface MoveRecord {
   readonly vm: string;
   readonly timeNs: number;
-  /** False in a burst: the move was not before `timeNs`, and not after the slot's next one. */
+  /**
+   * False: the move has no time of its own. It was after `timeNs` and before the slot's next move.
+   */
   readonly timed: boolean;
   /**
-   * Since the same request's move before; null for its first, and where one of both has no time or
-   * was lost.
+   * Time since the same request's previous move. Null for the first move of a request, and if one
+   * of the two moves has no time or was lost.
    */
   readonly stageNs: number | null;
   readonly vcpu: number;
+  /** `Move.requestNumber`. */
   readonly request: number;
   readonly from: string;
   readonly to: string;
@@ -27,7 +30,7 @@ export interface MoveRecord {
   readonly direction: string | null;
   /** Null for PCI. */
   readonly address: number | null;
-  /** `00:1f.2 0x10`: bus, device, function, register; null for all but PCI. */
+  /** `00:1f.2 0x10`: bus, device, function, register. Null for all types but PCI. */
   readonly pci: string | null;
   readonly size: number | null;
   /** Up to 64 bits, unsigned. */
@@ -36,11 +39,13 @@ export interface MoveRecord {
   readonly lost: number;
 }
 
+/** Makes the records. It keeps the time of each slot's last move, for `stageNs`. */
 export class MoveRecords {
   readonly #vm: string;
+  /** By slot: the time of its last move. */
   readonly #lastNs = new Float64Array(SLOT_COUNT).fill(-1);
-  /** -1: the slot's last move has no time that a stage could begin at. */
-  readonly #request = new Float64Array(SLOT_COUNT).fill(-1);
+  /** By slot: the request of `#lastNs`. -1: the slot's last move has no time of its own. */
+  readonly #lastRequest = new Float64Array(SLOT_COUNT).fill(-1);
 
   constructor(vm: string) {
     this.#vm = vm;
@@ -48,10 +53,10 @@ export class MoveRecords {
 
   record(move: Move): MoveRecord {
     const { vcpu, timeNs, isTimed, request, requestNumber } = move;
-    const isSame = isTimed && this.#request[vcpu] === requestNumber && move.to !== 'PENDING' && move.lost === 0;
+    const isSame = isTimed && this.#lastRequest[vcpu] === requestNumber && move.to !== 'PENDING' && move.lost === 0;
     const stageNs = isSame ? timeNs - (this.#lastNs[vcpu] as number) : null;
     this.#lastNs[vcpu] = timeNs;
-    this.#request[vcpu] = isTimed ? requestNumber : -1;
+    this.#lastRequest[vcpu] = isTimed ? requestNumber : -1;
     const isPci = request?.type === 'pci';
     return {
       vm: this.#vm,

@@ -9,15 +9,17 @@ import type { Move } from '../move.js';
 import { MoveRecords, type MoveRecord } from './move-record.js';
 import type { TraceExport } from './trace-export.js';
 
-/** Rows of one group. */
+/** Rows of one row group, the unit in which a Parquet file is written and read. */
 export const ROW_GROUP_ROWS = 20_000;
 
 interface Column {
   readonly name: string;
   readonly type: 'STRING' | 'INT32' | 'INT64' | 'BOOLEAN';
+  /** The column's value in a row. */
   readonly of: (record: MoveRecord) => unknown;
 }
 
+/** Parquet has signed numbers: an unsigned one above 2^63 becomes negative. */
 const int64 = (value: number | bigint | null): bigint | null =>
   value === null ? null : BigInt.asIntN(64, BigInt(value));
 
@@ -68,14 +70,14 @@ export class ParquetExport implements TraceExport {
     this.#rows.push(this.#records.record(move));
     if (this.#rows.length < ROW_GROUP_ROWS) return undefined;
     this.#writeGroup();
-    return this.#taken();
+    return this.#takeBytes();
   }
 
   end(): Uint8Array {
     if (this.#rows.length > 0) this.#writeGroup();
     // Synchronous, because the bytes go to memory.
     void this.#writer.finish();
-    return this.#taken();
+    return this.#takeBytes();
   }
 
   #writeGroup(): void {
@@ -91,7 +93,7 @@ export class ParquetExport implements TraceExport {
    * Takes the bytes written so far. The writer goes on with an empty buffer at the same offset of
    * the file.
    */
-  #taken(): Uint8Array {
+  #takeBytes(): Uint8Array {
     const bytes = this.#bytes.getBytes().slice();
     this.#bytes.index = 0;
     return bytes;

@@ -19,35 +19,43 @@ import { SLOT_COUNT } from '../../io-request/layout.js';
 import type { Move } from '../move.js';
 import type { TraceExport } from './trace-export.js';
 
+// Field numbers of the messages.
 const TRACE_PACKET = 1;
 const Packet = { timestamp: 8, sequence: 10, trackEvent: 11, sequenceFlags: 13, trackDescriptor: 60 } as const;
 const Descriptor = { uuid: 1, name: 2, process: 3, parent: 5 } as const;
 const Process = { pid: 1, name: 6 } as const;
-/** Flow ids are fixed64. */
+/** A flow is an arrow from one slice to another. Its ID is a fixed64. */
 const TrackEvent = { annotation: 4, type: 9, track: 11, name: 23, flow: 47, endOfFlow: 48 } as const;
 const Annotation = { uint: 3, text: 6, name: 10 } as const;
+// Values of fields.
 const EventType = { BEGIN: 1, END: 2, INSTANT: 3 } as const;
 const INCREMENTAL_STATE_CLEARED = 1;
+/** Each packet names the sequence it belongs to. This file has one. */
 const SEQUENCE = 1;
 
+// The IDs of the tracks. The vCPUs' are consecutive, and so are the clients'.
 const PROCESS_TRACK = 1;
 const FIRST_VCPU_TRACK = 0x10;
 const FIRST_CLIENT_TRACK = 0x100;
 
 interface Event {
   readonly name?: string;
+  /** ID of the flow that starts at this event. */
   readonly flow?: number;
+  /** ID of the flow that ends at this event. */
   readonly endOfFlow?: number;
   readonly annotations?: Readonly<Record<string, string | number>>;
 }
 
 /** The open slices of a slot. */
-interface Drawn {
-  /** Slices open on the vCPU's track. */
+interface OpenSlices {
+  /** How many slices are open on the vCPU's track: the request's, and in it that of its stage. */
   depth: number;
+  /** The client's track, if a slice is open there. */
   client: number | undefined;
+  /** `Move.requestNumber` of the slot's last move. */
   request: number;
-  /** Id of the arrow that has started and not ended. */
+  /** ID of the last flow that started. */
   flow: number;
 }
 
@@ -56,12 +64,13 @@ export class PerfettoExport implements TraceExport {
   readonly #pid: number;
   readonly #clientTracks = new Map<string, number>();
   readonly #knownVcpus = new Set<number>();
-  readonly #drawn: readonly Drawn[] = Array.from({ length: SLOT_COUNT }, () => ({
+  readonly #slots: readonly OpenSlices[] = Array.from({ length: SLOT_COUNT }, () => ({
     depth: 0,
     client: undefined,
     request: -1,
     flow: 0,
   }));
+  /** Has the bytes that were not returned yet. */
   #pbf = new PbfWriter();
   #flows = 0;
   #lastNs = 0;
@@ -76,71 +85,73 @@ export class PerfettoExport implements TraceExport {
   add(move: Move): Uint8Array {
     this.#begin();
     const { vcpu, timeNs, to } = move;
-    const drawn = this.#drawn[vcpu] as Drawn;
+    const open = this.#slots[vcpu] as OpenSlices;
     this.#lastNs = Math.max(this.#lastNs, timeNs);
     this.#vcpu(vcpu);
     if (move.isRefused) {
       this.#event(timeNs, vcpuTrack(vcpu), EventType.INSTANT, { name: `refused: ${move.from} → ${to}` });
-      return this.#taken();
+      return this.#takeBytes();
     }
-    if (to === 'PENDING' || move.lost > 0 || move.requestNumber !== drawn.request) this.#close(timeNs, vcpu);
-    drawn.request = move.requestNumber;
-    if (to === 'PENDING') this.#pending(move, drawn);
+    if (to === 'PENDING' || move.lost > 0 || move.requestNumber !== open.request) this.#close(timeNs, vcpu);
+    open.request = move.requestNumber;
+    if (to === 'PENDING') this.#pending(move, open);
     else if (to === 'FREE') this.#close(timeNs, vcpu);
-    else if (drawn.depth > 0) this.#stage(move, drawn);
-    return this.#taken();
+    else if (open.depth > 0) this.#stage(move, open);
+    return this.#takeBytes();
   }
 
   end(): Uint8Array {
     this.#begin();
     for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) this.#close(this.#lastNs, vcpu);
-    return this.#taken();
+    return this.#takeBytes();
   }
 
-  #pending({ timeNs, vcpu, request }: Move, drawn: Drawn): void {
+  /** PENDING: the slices of the request and of its first stage begin. */
+  #pending({ timeNs, vcpu, request }: Move, open: OpenSlices): void {
     const track = vcpuTrack(vcpu);
     const name = request === undefined ? 'request' : nameOf(request);
     this.#event(timeNs, track, EventType.BEGIN, { name, annotations: annotationsOf(request) });
-    drawn.flow = ++this.#flows;
-    this.#event(timeNs, track, EventType.BEGIN, { name: 'wait', flow: drawn.flow });
-    drawn.depth = 2;
+    open.flow = ++this.#flows;
+    this.#event(timeNs, track, EventType.BEGIN, { name: 'wait', flow: open.flow });
+    open.depth = 2;
   }
 
   /** PROCESSING and COMPLETE: one stage ends and the next begins. */
-  #stage({ timeNs, isTimed, vcpu, to, client, request }: Move, drawn: Drawn): void {
+  #stage({ timeNs, isTimed, vcpu, to, client, request }: Move, open: OpenSlices): void {
     const track = vcpuTrack(vcpu);
     this.#event(timeNs, track, EventType.END, {});
     if (to === 'PROCESSING') {
       // Without a time for the move, wait and work cannot be separated: `timeNs` is that of
       // PENDING.
       this.#event(timeNs, track, EventType.BEGIN, { name: isTimed ? 'work' : 'wait and work' });
-      drawn.client = this.#client(client ?? 'client', vcpu);
+      open.client = this.#client(client ?? 'client', vcpu);
       const name = request === undefined ? 'request' : nameOf(request);
-      const endOfFlow = drawn.flow;
-      drawn.flow = ++this.#flows;
-      this.#event(timeNs, drawn.client, EventType.BEGIN, {
+      const endOfFlow = open.flow;
+      open.flow = ++this.#flows;
+      this.#event(timeNs, open.client, EventType.BEGIN, {
         name,
         endOfFlow,
-        flow: drawn.flow,
+        flow: open.flow,
         annotations: { vcpu, ...annotationsOf(request) },
       });
     } else {
       const annotations = request?.direction === 'read' ? { answer: hex(request.value) } : {};
-      const back = drawn.client === undefined ? {} : { endOfFlow: drawn.flow };
-      if (drawn.client !== undefined) this.#event(timeNs, drawn.client, EventType.END, {});
-      drawn.client = undefined;
+      const back = open.client === undefined ? {} : { endOfFlow: open.flow };
+      if (open.client !== undefined) this.#event(timeNs, open.client, EventType.END, {});
+      open.client = undefined;
       this.#event(timeNs, track, EventType.BEGIN, { name: 'wake', annotations, ...back });
     }
   }
 
   /** Ends all open slices of the slot. */
   #close(timeNs: number, vcpu: number): void {
-    const drawn = this.#drawn[vcpu] as Drawn;
-    for (; drawn.depth > 0; drawn.depth--) this.#event(timeNs, vcpuTrack(vcpu), EventType.END, {});
-    if (drawn.client !== undefined) this.#event(timeNs, drawn.client, EventType.END, {});
-    drawn.client = undefined;
+    const open = this.#slots[vcpu] as OpenSlices;
+    for (; open.depth > 0; open.depth--) this.#event(timeNs, vcpuTrack(vcpu), EventType.END, {});
+    if (open.client !== undefined) this.#event(timeNs, open.client, EventType.END, {});
+    open.client = undefined;
   }
 
+  /** Describes the process track, at the start of the file. */
   #begin(): void {
     if (this.#hasBegun) return;
     this.#hasBegun = true;
@@ -164,6 +175,7 @@ export class PerfettoExport implements TraceExport {
     });
   }
 
+  /** Describes the vCPU's track at its first move. */
   #vcpu(vcpu: number): void {
     if (this.#knownVcpus.has(vcpu)) return;
     this.#knownVcpus.add(vcpu);
@@ -171,8 +183,8 @@ export class PerfettoExport implements TraceExport {
   }
 
   /**
-   * A client may have requests of two vCPUs at once, so each vCPU has its own track. The viewer
-   * merges tracks of one name.
+   * The track of a client for one vCPU. A client may have requests of two vCPUs at once, so it has
+   * a track for each. The viewer merges tracks of the same name.
    */
   #client(name: string, vcpu: number): number {
     const key = `${vcpu} ${name}`;
@@ -216,7 +228,7 @@ export class PerfettoExport implements TraceExport {
     );
   }
 
-  #taken(): Uint8Array {
+  #takeBytes(): Uint8Array {
     const bytes = this.#pbf.finish();
     this.#pbf = new PbfWriter();
     return bytes;

@@ -1,4 +1,9 @@
-/** TraceExport: the interface of a trace format: moves in, bytes out, in pieces. */
+/**
+ * TraceExport: the interface of a file format for traces. It takes moves (changes of a slot's
+ * state, move.ts) and returns the file's bytes in pieces.
+ *
+ * Called by: `upcall trace`, and programs that write a trace of their own.
+ */
 
 import type { Move } from '../move.js';
 
