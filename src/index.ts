@@ -31,6 +31,7 @@ export type { VcpuCounters } from './hypervisor/vm-shared-state.js';
 
 // Devices: what most people write.
 export {
+  allOnes,
   UNCONNECTED,
   type AccessSize,
   type ByteSink,
@@ -38,6 +39,7 @@ export {
   type InterruptLine,
   type PowerControl,
 } from './device-model/device.js';
+export { readBytes, writeBytes, type ByteRegisters } from './device-model/byte-registers.js';
 export { ManualClock, SystemClock, type Clock, type ClockTimer } from './device-model/clock.js';
 export type { PciAddress, PciFunction } from './device-model/pci-function.js';
 export { inOwnThread, type ThreadPlacement } from './device-model/placement/in-own-thread.js';

@@ -40,7 +40,7 @@ test('a wide write reaches consecutive registers, lowest first', () => {
   assert.deepEqual(registers.order, ['w0', 'w1', 'w2', 'w3']);
 });
 
-test('bytes past the last register read as the device has it for an unconnected bus', () => {
+test('bytes past the last register get what readByte returns there: all ones', () => {
   const registers = new FourRegisters();
   assert.equal(readBytes(registers, 3, 2), 0xfff4);
   writeBytes(registers, 3, 2, 0x5566);

@@ -19,12 +19,19 @@ export interface ByteRegisters {
   writeByte(offset: number, value: number): void;
 }
 
+/**
+ * For a device's `read`: the bytes from `offset` on, each read by `readByte`. The byte at `offset`
+ * is the lowest one of the value.
+ */
 export function readBytes(registers: ByteRegisters, offset: number, size: AccessSize): number {
   let value = registers.readByte(offset);
   for (let byte = 1; byte < size; byte++) value |= registers.readByte(offset + byte) << (8 * byte);
   return value >>> 0;
 }
 
+/**
+ * For a device's `write`: passes the bytes of `value` to `writeByte`, lowest byte and offset first.
+ */
 export function writeBytes(registers: ByteRegisters, offset: number, size: AccessSize, value: number): void {
   for (let byte = 0; byte < size; byte++) registers.writeByte(offset + byte, (value >>> (8 * byte)) & 0xff);
 }

@@ -1,8 +1,11 @@
 /**
  * Clock: the only source of time that devices have, so that a test can stop it.
  *
- * Times are in ms, with fractions of less than a microsecond, since an arbitrary start. Only
- * `wallTimeMs` has a fixed one.
+ * Called by: devices, which get a Clock from the caller that creates them. Fault injection takes
+ * its delays from one too.
+ *
+ * Times are in ms. They are not rounded: differences below a microsecond count. `now` and
+ * `schedule` count from an arbitrary start, `wallTimeMs` from 1970.
  */
 
 import { startBackgroundTimer, type BackgroundTimer } from '../sync/background-timer.js';
@@ -53,6 +56,7 @@ const MAX_TIMEOUT_MS = 0x7fff_ffff;
 
 interface ManualTimer extends ClockTimer {
   readonly atMs: number;
+  /** Position among all calls of `schedule`. */
   readonly order: number;
   readonly callback: () => void;
 }

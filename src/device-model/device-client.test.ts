@@ -71,7 +71,7 @@ describe('a device as an I/O client', () => {
     assert.deepEqual(log, ['r7/1', 'w4/2=1234', 'r4092/4']);
   });
 
-  test('sees exact offsets also where addresses are no exact numbers any more', () => {
+  test('gets exact offsets above 2^53, where a number cannot hold every address', () => {
     const vm = new OneVm();
     const { device, log } = noting();
     const range = addressRange(MMIO, 2n ** 60n + 1n, 2n ** 60n + 0x1000n);
@@ -81,7 +81,7 @@ describe('a device as an I/O client', () => {
     assert.deepEqual(log, ['r255/4']);
   });
 
-  test('a write is unsigned and no wider than its access, whatever stands above it in the page', () => {
+  test('gets an unsigned value no wider than the access, whatever the page has in the bits above', () => {
     const { device, log } = noting();
     const { access, state } = place(device);
     for (const size of [1, 2, 4]) access({ direction: WRITE, address: 0x500, size, value: 0xdead_beef });
@@ -89,7 +89,7 @@ describe('a device as an I/O client', () => {
     assert.equal(state(), COMPLETE);
   });
 
-  test('a value that is too wide is cut, a negative one is taken as its bits', () => {
+  test('a value that is too wide is truncated, a negative one is taken as its bits', () => {
     const { access } = place(noting(-2).device);
     const values = [1, 2, 4].map((size) => access({ address: 0x500, size })[0]);
     assert.deepEqual(values, [0xfe, 0xfffe, 0xffff_fffe]);
@@ -112,7 +112,7 @@ describe('a device as an I/O client', () => {
     assert.equal(state(), COMPLETE);
   });
 
-  test('of an 8-byte read either half may be a promise; the second is asked for when the first is there', async () => {
+  test('either half of an 8-byte read may be a promise; the second is read after the first has settled', async () => {
     for (const late of [0, 4]) {
       const { device, log } = noting((offset) => (offset === late ? Promise.resolve(offset + 1) : offset + 1));
       const { access, state, vm } = place(device);
@@ -144,7 +144,7 @@ describe('a device as an I/O client', () => {
     assert.deepEqual([log, state()], [['w0', 'w4'], COMPLETE]);
   });
 
-  test('a promised value is cut to the access as well', async () => {
+  test('a promised value is truncated to the access as well', async () => {
     const { access, vm, state } = place(noting(Promise.resolve(0x1234)).device);
     access({ address: 0x500, size: 1 });
     assert.equal(state(), PROCESSING);

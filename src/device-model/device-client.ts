@@ -1,12 +1,16 @@
 /**
  * DeviceClient: a device as an I/O client.
  *
- * Called by: the HSM's worker, or the thread of the device, with each request in the device's
- * range.
+ * Called by: the HSM's worker, or the thread of the device (placement/device-thread.ts), with each
+ * request in the device's range.
  *
  * It turns guest addresses into offsets, an 8-byte access into two of 4 bytes (low half first), and
  * a device's number or promise into the request's answer. A throw or a rejection is a bug of the
  * device: the guest reads all ones, the error is reported, and the device goes on.
+ *
+ * Each answer carries a ticket: the number of one assignment of the slot. The request may have been
+ * finished by its time limit or withdrawn by a reset while the device's promise was open. The HSM
+ * then refuses the answer, because the slot has another ticket by now (hsm/request-finisher.ts).
  */
 
 import type { AddressRange } from '../hsm/address-range.js';
@@ -15,6 +19,7 @@ import type { IoClient } from '../hsm/io-client.js';
 import { truncate } from '../io-request/io-request.js';
 import type { AccessSize, Device } from './device.js';
 
+/** Called with a device's name and what it threw or rejected with. */
 export type ReportDeviceError = (device: string, error: unknown) => void;
 
 export class DeviceClient implements IoClient {
@@ -39,8 +44,9 @@ export class DeviceClient implements IoClient {
     // In halves, so that the difference is exact for addresses above 2^53.
     const offset =
       ((request.addressHigh >>> 0) - this.#baseHigh) * 2 ** 32 + ((request.addressLow >>> 0) - this.#baseLow);
-    // The driver's arithmetic wraps at 2^64. So a request that only a corrupted page can hold may
-    // match a range that does not contain it. A device must never get it.
+    // The HSM matches ranges with the Linux driver's arithmetic, which wraps at 2^64. So a request
+    // that only a corrupted page can hold may match a range that does not contain it. A device must
+    // never get it.
     if (offset < 0 || offset + size > this.#length) request.finishAllOnes(ticket);
     else if (size === 1 || size === 2 || size === 4) this.#access(request, ticket, offset, size);
     else if (size === 8) this.#accessWide(request, ticket, offset);
@@ -64,6 +70,7 @@ export class DeviceClient implements IoClient {
     }
   }
 
+  /** Answers a read when the device's promise settles. */
   async #answerLater(
     value: Promise<number>,
     request: AssignedRequest,
@@ -77,6 +84,7 @@ export class DeviceClient implements IoClient {
     }
   }
 
+  /** Finishes a write when the device's promise settles. */
   async #finishLater(written: Promise<void>, request: AssignedRequest, ticket: number): Promise<void> {
     try {
       await written;
@@ -87,9 +95,9 @@ export class DeviceClient implements IoClient {
   }
 
   /**
-   * Two synchronous halves finish in this turn and allocate nothing, so there is no closure and no
-   * promise here. Promises of a device are awaited elsewhere. The second half starts after the
-   * first has ended.
+   * An 8-byte access. If both halves are synchronous, it finishes in this call and allocates
+   * nothing, so there is no closure and no promise here. The methods below await the promises of a
+   * device. The second half starts after the first has ended.
    */
   #accessWide(request: AssignedRequest, ticket: number, offset: number): void {
     try {
@@ -118,6 +126,7 @@ export class DeviceClient implements IoClient {
     }
   }
 
+  /** The low half of a read is a promise. */
   async #answerHalves(low: Promise<number>, request: AssignedRequest, ticket: number, offset: number): Promise<void> {
     try {
       const lowNow = expectNumber(await low);
@@ -127,6 +136,7 @@ export class DeviceClient implements IoClient {
     }
   }
 
+  /** Only the high half of a read is a promise. */
   async #answerHigh(low: number, high: Promise<number>, request: AssignedRequest, ticket: number): Promise<void> {
     try {
       request.finish(ticket, low | 0, expectNumber(await high) | 0);
@@ -135,6 +145,7 @@ export class DeviceClient implements IoClient {
     }
   }
 
+  /** The low half of a write is a promise. Settles when both halves are written. */
   async #writeHigh(first: Promise<void>, offset: number, valueHigh: number): Promise<void> {
     await first;
     await this.#device.write(offset + 4, 4, valueHigh >>> 0);

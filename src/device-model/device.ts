@@ -1,8 +1,8 @@
 /**
  * Device: the interface of a device model.
  *
- * Called by: DeviceClient, in the Service VM's thread or in the device's own thread. Never by a
- * hypervisor.
+ * Called by: DeviceClient (device-client.ts), in the Service VM's thread or in the device's own
+ * thread. Never by a hypervisor.
  *
  * Shape: a device knows its registers and nothing else. Offsets from the start of its range come
  * in, values go out. Its constructor receives the interrupt line, clock, guest memory and output
@@ -65,15 +65,15 @@ export interface Device {
   close?(): void;
 }
 
-/** One input pin of the VM's interrupt controllers. */
+/** One input pin of the VM's interrupt controllers, by its number: a global system interrupt. */
 export interface InterruptLine {
   /** Drives the level, from any thread. Setting the level that the line has does nothing. */
   set(high: boolean): void;
 }
 
 /**
- * What a device may do to its machine. Both return at once: the machine stops or restarts after the
- * access.
+ * What a device may do to its machine. Both methods return at once: the machine stops or restarts
+ * after the access.
  */
 export interface PowerControl {
   /** `reason`: a sentence for the operator. */
@@ -81,7 +81,7 @@ export interface PowerControl {
   reset(reason: string): void;
 }
 
-/** Where a character device's bytes go, e.g. `process.stdout`. */
+/** Where a character device's bytes go, e.g. `process.stdout`. The result of `write` is ignored. */
 export interface ByteSink {
   write(bytes: Uint8Array): unknown;
 }

@@ -2,16 +2,18 @@
  * PciFunction: the interface of what answers PCI configuration requests at one bus, device and
  * function.
  *
- * Called by: PciBus, for the default client.
+ * Called by: PciBus (devices/pci/pci-bus.ts), for the default client.
  *
- * Configuration space has an interface of its own because it is not a range of addresses. The HSM
- * makes a PCI request (type 2) of a 0xCF8/0xCFC pair, and the default client finds the function.
+ * Configuration space has an interface of its own because it is not a range of addresses. A guest
+ * writes the function's address to port 0xCF8 and accesses port 0xCFC. The HSM makes one request of
+ * both (type 2, PCI configuration), and the default client finds the function.
  */
 
 import type { AccessSize } from './device.js';
 import type { RegisterMap } from './register-map.js';
 
 export interface PciFunction {
+  /** Names the function in messages. */
   readonly name: string;
   /**
    * `register`: 0 to 0xFFF, aligned to `size`. Unimplemented registers read as 0, as the PCI
@@ -28,6 +30,7 @@ export interface PciFunction {
    * known.
    */
   peekConfig?(register: number, size: AccessSize): number | undefined;
+  /** Restores the power-on state. Called when the VM is reset. Default: nothing to restore. */
   reset?(): void;
 }
 

@@ -1,8 +1,8 @@
 /**
  * RegisterMap: a device's registers as data, as its data sheet describes them.
  *
- * Called by: devices, which use the offsets and names, and tools that display registers (the live
- * page).
+ * Called by: tools that display registers (the live page). A device offers its map as
+ * `Device.registers`, and peeks a register by the map's offset, size and name.
  */
 
 import type { AccessSize } from '../io-request/io-request.js';

@@ -1,8 +1,9 @@
 /**
- * Register peek: reads all registers of a device without side effects.
+ * Register peek: the values of all registers of a device, for a person who watches it. A peek has
+ * no side effects: a read of a FIFO would take a byte from the guest, `Device.peek` does not.
  *
- * Called by: the Service VM's thread for the devices in it, and a device's own thread for its
- * device.
+ * Called by: vm/vm-inspection.ts for devices in the Service VM's thread, placement/device-thread.ts
+ * for the device of its thread.
  */
 
 import type { Device } from './device.js';

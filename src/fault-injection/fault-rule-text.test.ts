@@ -57,8 +57,8 @@ const RULES: readonly (readonly [text: string, rule: FaultRule])[] = [
   ],
   ['register=4: stale', { kind: 'request', type: 'pci', register: { first: 4, last: 4 }, effect: { kind: 'stale' } }],
   [
-    'client="look counter" from=1.5s until=2000: slow=200us',
-    { kind: 'request', client: 'look counter', fromMs: 1500, untilMs: 2000, effect: { kind: 'slow', ms: 0.2 } },
+    'client="read counter" from=1.5s until=2000: slow=200us',
+    { kind: 'request', client: 'read counter', fromMs: 1500, untilMs: 2000, effect: { kind: 'slow', ms: 0.2 } },
   ],
 ];
 

@@ -56,7 +56,7 @@ for (const faults of [undefined, { seed: 1, rules: [] }])
       vm.debugger.add({ at: 'complete', value: 8 });
       await vm.start();
       const stop = await vm.debugger.stopped();
-      assert.deepEqual([stop?.client, stop?.request.value], ['look counter', 8]);
+      assert.deepEqual([stop?.client, stop?.request.value], ['read counter', 8]);
       vm.debugger.change(0, 0x80);
       vm.debugger.detach();
       await vm.ended;

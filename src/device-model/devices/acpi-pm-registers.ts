@@ -2,12 +2,16 @@
  * ACPI's fixed hardware registers in the layout of this machine: 12 ports from 0x400, where ACRN's
  * device model has its PM1 block. The PM timer follows it. The FADT names the same numbers
  * (PM1a_EVT_BLK 0x400, length 4; PM1a_CNT_BLK 0x404, length 2; PM_TMR_BLK 0x408, length 4).
+ *
+ * AcpiPm (acpi-pm.ts) uses the numbers. The map is for people and tools, and says what each bit
+ * means.
  */
 
 import type { RegisterMap } from '../register-map.js';
 
 export const ACPI_PM_PORTS = 12;
 
+/** Offsets from the first port. */
 export const PmRegister = { STATUS: 0x0, ENABLE: 0x2, CONTROL: 0x4, TIMER: 0x8 } as const;
 
 /** Bits of PM1 status. In PM1 enable most of them enable their interrupt. */

@@ -34,7 +34,7 @@ describe('ACPI mode', () => {
     assert.equal(pm.read(PmRegister.CONTROL, 2), 0);
   });
 
-  test('ignores other commands and widths, and reads as nothing', () => {
+  test('ignores other commands and widths, and reads as all ones', () => {
     const { pm, smi } = machine();
     smi.write(0, 1, 0x55);
     smi.write(0, 2, ACPI_ENABLE);
@@ -42,7 +42,7 @@ describe('ACPI mode', () => {
     assert.equal(smi.read(0, 1), 0xff);
   });
 
-  test('SCI_EN is not the guest’s to write', () => {
+  test('the guest cannot write SCI_EN', () => {
     const { pm, smi } = machine();
     pm.write(PmRegister.CONTROL, 2, 0x0001);
     assert.equal(pm.isAcpiMode, false);
@@ -205,7 +205,7 @@ describe('accesses', () => {
     assert.equal(pm.read(PmRegister.ENABLE, 2), 0x0500, 'a byte leaves the other one');
   });
 
-  test('the reserved word reads as 0, and bytes past the block float', () => {
+  test('the reserved word reads as 0, and bytes past the block read as all ones', () => {
     const { pm } = machine();
     assert.equal(pm.read(6, 2), 0);
     assert.equal(pm.read(11, 2), 0xff00);

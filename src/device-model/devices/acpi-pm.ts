@@ -7,8 +7,8 @@
  * cover neighbours. 16-bit accesses behave the same in both. ACRN has no PM timer in this block,
  * and so no TMR bits.
  *
- * The SCI (global system interrupt 9) is a level: high while an enabled status bit is set in ACPI
- * mode.
+ * The SCI, ACPI's system control interrupt (global system interrupt 9), is a level: high while an
+ * enabled status bit is set in ACPI mode.
  */
 
 import type { Clock, ClockTimer } from '../clock.js';
@@ -20,17 +20,24 @@ import { ACPI_PM_PORTS, ACPI_PM_REGISTERS, Pm1, Pm1Control, PmRegister } from '.
 export const PM_TIMER_HZ = 3_579_545;
 const TICKS_PER_MS = PM_TIMER_HZ / 1000;
 
-/** ACRN's mask 0x8710, and the two bits that it has no source for. */
+/**
+ * Bits of PM1 status that the guest clears by writing 1: ACRN's mask 0x8710, and GBL and TMR, which
+ * ACRN never sets.
+ */
 const CLEARABLE = Pm1.WAK | Pm1.RTC | Pm1.SLPBTN | Pm1.PWRBTN | Pm1.BM | Pm1.GBL | Pm1.TMR;
-/** ACRN's mask 0x0520, and TMR_EN. */
+/** Bits of PM1 enable that the guest can write: ACRN's mask 0x0520, and TMR_EN. */
 const ENABLES = Pm1.RTC | Pm1.PWRBTN | Pm1.GBL | Pm1.TMR;
 /**
- * ACRN clears these when it stores PM1 control: the guest may not write SCI_EN, and bits 14 and 15
- * are reserved.
+ * Bits of PM1 control that a write does not store, as in ACRN: SCI_EN (bit 0), which only the
+ * firmware changes; BM_RLD (1), which has no effect here; SLP_EN (13), which reads as 0; the
+ * reserved bits 14 and 15.
  */
 const CONTROL_NOT_STORED = Pm1Control.SLP_EN | 0xc003;
 
-/** SLP_TYP of S5 in the `\_S5` object of ACRN's tables. Ours must have the same. */
+/**
+ * SLP_TYP that enters S5 (off). The `\_S5` object of the machine's DSDT must name the same number:
+ * those of ACRN and of this project do.
+ */
 const SLEEP_TYPE_OFF = 5;
 
 /** With a shorter delay, rounding could make a timer fire before its event, again and again. */
@@ -125,10 +132,10 @@ export class AcpiPm implements Device {
       let written = 0;
       let mask = 0;
       for (let i = 0; i < size; i++) {
-        const lane = offset + i - register;
-        if (lane !== 0 && lane !== 1) continue;
-        written |= ((value >>> (8 * i)) & 0xff) << (8 * lane);
-        mask |= 0xff << (8 * lane);
+        const byteOfRegister = offset + i - register;
+        if (byteOfRegister !== 0 && byteOfRegister !== 1) continue;
+        written |= ((value >>> (8 * i)) & 0xff) << (8 * byteOfRegister);
+        mask |= 0xff << (8 * byteOfRegister);
       }
       if (mask !== 0) this.#writeRegister(register, written, mask);
     }
@@ -150,7 +157,7 @@ export class AcpiPm implements Device {
     this.#timer = undefined;
   }
 
-  /** `mask` covers the bytes of the access. `written` is 0 elsewhere. */
+  /** Writes the bytes of a 16-bit register that `mask` covers. `written` is 0 elsewhere. */
   #writeRegister(register: number, written: number, mask: number): void {
     if (register === PmRegister.STATUS) {
       this.#status &= ~(written & CLEARABLE);
@@ -197,6 +204,7 @@ export class AcpiPm implements Device {
     return Math.max(0, Math.floor((this.#clock.now() - this.#startMs) * TICKS_PER_MS));
   }
 
+  /** Sets TMR_STS if the timer's highest bit has changed since the last call. */
   #latchTimerStatus(): void {
     const changes = Math.floor(this.#ticks() / this.#halfPeriod);
     if (changes > this.#changesSeen) this.#status |= Pm1.TMR;

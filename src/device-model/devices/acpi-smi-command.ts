@@ -23,7 +23,7 @@ export class AcpiSmiCommand implements Device {
   readonly registers = ACPI_SMI_COMMAND_REGISTERS;
   readonly #setAcpiMode: (on: boolean) => void;
 
-  /** `pm`: usually the machine's AcpiPm. */
+  /** `pm`: the machine's AcpiPm (acpi-pm.ts). */
   constructor(pm: { setAcpiMode(on: boolean): void }) {
     this.#setAcpiMode = (on) => pm.setAcpiMode(on);
   }

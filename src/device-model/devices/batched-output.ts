@@ -2,7 +2,7 @@
  * BatchedOutput: collects the characters that a guest writes one by one, because each write to a
  * host stream is expensive.
  *
- * Called by: character devices.
+ * Called by: character devices (uart16550.ts).
  * Callers must: call `flush` in their `close`, so that the last line of a VM is not lost.
  *
  * Bytes go to the sink in order, when the current turn of the event loop ends or the batch is full.

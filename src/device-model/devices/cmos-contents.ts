@@ -1,6 +1,8 @@
 /**
- * CMOS contents: the battery-backed bytes as PC firmware leaves them: the sizes of memory, which
- * SeaBIOS and old kernels read here, and a checksum over the old part.
+ * CMOS contents: the battery-backed bytes as PC firmware leaves them. They hold the sizes of
+ * memory, which SeaBIOS and old kernels read here, and a checksum over a part of the bytes.
+ *
+ * Called by: CmosRtc (cmos-rtc.ts), when it is created and at each reset.
  */
 
 import { CmosIndex } from './cmos-rtc-registers.js';
@@ -10,13 +12,17 @@ const MIB = 1024 * KIB;
 
 /** Memory below the video memory at 0xA0000. */
 const BASE_MEMORY_LIMIT_KIB = 640;
+/** Bit of the equipment byte. */
 const COPROCESSOR = 0x02;
 
-/** The bytes that the checksum covers (IBM PC AT Technical Reference). */
+/** First and last byte that the checksum covers (IBM PC AT Technical Reference). */
 const CHECKSUM_FIRST = 0x10;
 const CHECKSUM_LAST = 0x2d;
 
-/** `contents` by index: bytes that only a certain firmware reads, e.g. its boot order. */
+/**
+ * Stores the bytes of a machine with `memoryBytes` of RAM into `cmos`. `contents` by index: bytes
+ * that only a certain firmware reads, e.g. its boot order.
+ */
 export function storeFirmwareContents(
   cmos: Uint8Array,
   memoryBytes: number,

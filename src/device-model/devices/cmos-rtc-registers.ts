@@ -31,12 +31,15 @@ export const CmosIndex = {
   MEMORY_ABOVE_16_MIB: 0x34,
 } as const;
 
-/** Registers B (enables) and C (flags) have the three sources in the same bits. */
+/**
+ * Registers B (enables) and C (flags) have the three sources in the same bits. ANY exists in C only
+ * (IRQF): an enabled flag is set.
+ */
 export const RtcInterrupt = { UPDATE: 1 << 4, ALARM: 1 << 5, PERIODIC: 1 << 6, ANY: 1 << 7 } as const;
 
 /**
- * Milliseconds between periodic interrupts, 0 for none. At 32.768 kHz the rates 1 and 2 are those
- * of 8 and 9 (data sheet, table 5).
+ * Milliseconds between periodic interrupts, 0 for none. `rate`: RS of register A, 0 to 15. At
+ * 32.768 kHz the rates 1 and 2 are those of 8 and 9 (data sheet, table 5).
  */
 export function periodOfRate(rate: number): number {
   if (rate === 0) return 0;

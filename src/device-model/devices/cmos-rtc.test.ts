@@ -74,7 +74,7 @@ describe('the time', () => {
     assert.deepEqual([get(CmosIndex.DAY), get(CmosIndex.MONTH)], [0x31, 0x03]);
   });
 
-  test('survives a reset, as the battery has it', () => {
+  test('survives a reset, as if by battery', () => {
     const { clock, rtc, set, time } = machine();
     set(CmosIndex.B, 0x86);
     set(CmosIndex.HOURS, 20);
@@ -388,7 +388,7 @@ describe('the CMOS', () => {
     assert.equal(rtc.isNmiMasked, false);
   });
 
-  test('a 16-bit write is an index and its data; the index port reads as nothing', () => {
+  test('a 16-bit write is an index and its data; the index port reads as all ones', () => {
     const { rtc, get } = machine();
     rtc.write(0, 2, 0x5a40);
     assert.equal(get(0x40), 0x5a);

@@ -18,23 +18,31 @@ import { storeFirmwareContents } from './cmos-contents.js';
 import { CMOS_RTC_REGISTERS, CmosIndex, periodOfRate, RtcInterrupt } from './cmos-rtc-registers.js';
 import { advanceTime, loadTime, secondsToAlarm, storeTime, type RtcFormat } from './rtc-calendar.js';
 
+/** Bytes behind the index port: an index has 7 bits. */
 const CMOS_BYTES = 128;
+/** Offset of the data port. The index port is at 0. */
 const DATA_PORT = 1;
+/** Bit 7 of the index port. */
 const NMI_MASK = 0x80;
 
+// Bits by the data sheet's names, which CMOS_RTC_REGISTERS explains. Of register A:
 const UIP = 0x80;
 /** DV 11x holds the divider in reset. On the chip, values other than 010 make the clock wrong. */
 const DIVIDER_RESET = 0x60;
 const RATE = 0x0f;
+// Of register B:
 const SET = 0x80;
 const DM = 0x04;
 const HOURS_24 = 0x02;
+// Of register D:
 const VRT = 0x80;
 
-/** 32.768 kHz, 1024 Hz; 24-hour mode, BCD: as firmware leaves them. */
+/** Register A as firmware leaves it: time base 32.768 kHz, periodic rate 1024 Hz. */
 const A_AFTER_FIRMWARE = 0x26;
+/** Register B as firmware leaves it: 24-hour mode, BCD, no interrupts. */
 const B_AFTER_FIRMWARE = HOURS_24;
 
+/** Bits of register B that enable the flags of register C in the same places. */
 const ENABLES = RtcInterrupt.UPDATE | RtcInterrupt.ALARM | RtcInterrupt.PERIODIC;
 
 /** MC146818A at 32.768 kHz: UIP leads the update by 244 us, the update takes 1984 us. */
@@ -55,8 +63,9 @@ export interface CmosRtcOptions {
   readonly contents?: Readonly<Record<number, number>>;
   /**
    * Called when the guest has set the clock: with its time before, in seconds since 1970, and the
-   * change in seconds. If the guest halts it for that (SET, or the divider's reset), the call comes
-   * when it runs again, else for each byte. One second halted counts as set back by one.
+   * change in seconds. If the guest halts the clock to set it (SET, or the divider's reset), the
+   * call comes when the clock runs again, otherwise for each byte written. A clock that was halted
+   * for a second counts as set back by one.
    */
   readonly onTimeSet?: (lastTime: number, delta: number) => void;
 }
@@ -82,6 +91,7 @@ export class CmosRtc implements Device, ByteRegisters {
   #reportedLead = 0;
   /** When the divider began to count, in the clock's monotonic time. */
   #dividerStartMs: number;
+  /** Periods of the rate since then, at the last `#sync`. */
   #ticksSeen = 0;
   #timer: ClockTimer | undefined;
 
@@ -133,6 +143,7 @@ export class CmosRtc implements Device, ByteRegisters {
     return value;
   }
 
+  /** The register at `index` as a read would show it. */
   #value(index: number): number {
     if (index === CmosIndex.C) return this.#flags | (this.#isRaised() ? RtcInterrupt.ANY : 0);
     if (index === CmosIndex.A) return this.#registerA | (this.#isUpdating() ? UIP : 0);
@@ -226,21 +237,26 @@ export class CmosRtc implements Device, ByteRegisters {
     return Math.floor((this.#clock.wallTimeMs() + this.#phaseMs) / SECOND_MS);
   }
 
-  /** More than 0, at most a second. */
+  /** Until the next update: more than 0, at most a second. */
   #toUpdateMs(): number {
     return (this.#second() + 1) * SECOND_MS - (this.#clock.wallTimeMs() + this.#phaseMs);
   }
 
+  /** Of the periodic interrupt. 0: none. */
   #periodMs(): number {
     return this.#isDividerHeld() ? 0 : periodOfRate(this.#registerA & RATE);
   }
 
+  /** Periods since the divider began to count. */
   #ticks(): number {
     const periodMs = this.#periodMs();
     return periodMs === 0 ? 0 : Math.floor((this.#clock.now() - this.#dividerStartMs) / periodMs);
   }
 
-  /** Only the guest changes the lead, because the calendar follows the wall time. */
+  /**
+   * Calls `onTimeSet` if the calendar's lead over the wall time has changed. Only the guest changes
+   * it, because the calendar follows the wall time.
+   */
   #reportLead(): void {
     const lead = loadTime(this.#cmos, this.#format()) - this.#secondSeen;
     const delta = lead - this.#reportedLead;
@@ -281,6 +297,7 @@ export class CmosRtc implements Device, ByteRegisters {
     });
   }
 
+  /** When the next enabled interrupt is due, in the clock's monotonic time. Infinity: never. */
   #nextInterruptMs(): number {
     const enabled = this.#registerB & ENABLES;
     const periodMs = this.#periodMs();

@@ -76,7 +76,7 @@ function steps(ports: number): fc.Arbitrary<Step[]> {
   );
 }
 
-describe('whatever a guest does', () => {
+describe('under random accesses of a guest', () => {
   for (const [name, { ports, make }] of Object.entries(DEVICES)) {
     test(`${name} answers within the size of the access, and keeps few timers`, () => {
       fc.assert(

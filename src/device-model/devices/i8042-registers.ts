@@ -6,6 +6,7 @@
 
 import type { RegisterMap } from '../register-map.js';
 
+/** Bits of the status, port 0x64. I8042_REGISTERS says what each means. */
 export const I8042Status = {
   OUTPUT_FULL: 1 << 0,
   SYSTEM: 1 << 2,
@@ -15,6 +16,7 @@ export const I8042Status = {
   TIMEOUT: 1 << 6,
 } as const;
 
+/** Bits of the configuration byte. AUX is the second port, for a mouse. */
 export const I8042Config = {
   KEYBOARD_INTERRUPT: 1 << 0,
   AUX_INTERRUPT: 1 << 1,
@@ -24,6 +26,7 @@ export const I8042Config = {
   TRANSLATE: 1 << 6,
 } as const;
 
+/** PULSE is 0xF0 to 0xFF: the low four bits name lines of the output port. */
 export const I8042Command = {
   READ_CONFIG: 0x20,
   WRITE_CONFIG: 0x60,

@@ -82,7 +82,7 @@ describe('controller commands', () => {
     assert.equal(status() & (OUTPUT_FULL | AUX_DATA | TIMEOUT), 0);
   });
 
-  test('a byte comes back from the output buffer, never as a mouse’s', () => {
+  test('a byte written to the output buffer comes back, never as a byte of the mouse', () => {
     const { ask, command, data, status } = machine();
     assert.deepEqual(ask(0xd2, 0x5a), [0x5a]);
     void command.write(0, 1, 0xd3);
@@ -174,7 +174,7 @@ describe('the keyboard', () => {
     assert.equal(line(), true, 'the byte is still there');
   });
 
-  test('waits while its wire is closed; a byte to it opens the wire', () => {
+  test('waits while the controller disables it; a byte to it enables it again', () => {
     const { controller, ask, drain, toKeyboard } = machine();
     ask(0xad);
     controller.pressKey([0x1c]);

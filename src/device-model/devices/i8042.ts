@@ -35,14 +35,14 @@ const PORT_TEST_PASSED = 0x00;
  */
 const CLOCK_STUCK_LOW = 0x01;
 const NO_PASSWORD = 0xf1;
-/** The keyboard is not locked. */
+/** The controller's input port, which command 0xC0 reads. Bit 7: the keyboard is not locked. */
 const INPUT_PORT = 0x80;
 /** "Resend": the controller's answer for a device that does not answer. */
 const NO_ANSWER = 0xfe;
 
 /**
- * Output port: reset line (low resets) and A20 gate. Bit 4 is interrupt line 1, bits 6 and 7 are
- * the keyboard's wires.
+ * The controller's output port, which command 0xD0 reads and 0xD1 writes: reset line (low resets)
+ * and A20 gate. Bit 4 is interrupt line 1, bits 6 and 7 are the keyboard's clock and data wires.
  */
 const OUTPUT_RESET = 1 << 0;
 const OUTPUT_A20 = 1 << 1;
@@ -53,6 +53,7 @@ const OUTPUT_WIRES = 0xc0;
 const DATA_REGISTER = registerAlone('DATA');
 const STATUS_REGISTER = registerAlone('STATUS/COMMAND');
 
+/** The map with the register of this name only, at offset 0. */
 function registerAlone(name: string): RegisterMap {
   const { source, registers } = I8042_REGISTERS;
   return { source, registers: registers.filter((one) => one.name === name).map((one) => ({ ...one, offset: 0 })) };
@@ -79,9 +80,11 @@ export class I8042 {
   readonly #interrupt: InterruptLine;
   readonly #translator = new ScanCodeTranslator();
   #answers: Answer[] = [];
+  /** The configuration byte, I8042Config bits. */
   #config: number = CONFIG_AFTER_FIRMWARE;
+  /** The output port. */
   #output: number = OUTPUT_RESET | OUTPUT_A20;
-  /** The output buffer keeps its byte after it was read. */
+  /** The output buffer, port 0x60. It keeps its byte after it was read. */
   #buffer = 0;
   #status: number = I8042Status.SYSTEM | I8042Status.NOT_LOCKED;
   /** A command whose parameter is expected at port 0x60. */
@@ -109,8 +112,8 @@ export class I8042 {
   }
 
   /**
-   * Presses or releases a key, given as set 2 codes. Returns false if the keyboard could not take
-   * it (Ps2Keyboard.press).
+   * Presses or releases a key, given as scan codes of set 2 (scan-codes.ts). Returns false if the
+   * keyboard could not take it (Ps2Keyboard.press).
    */
   pressKey(scanCodes: readonly number[]): boolean {
     const isTaken = this.keyboard.press(scanCodes);
@@ -259,6 +262,7 @@ export class I8042 {
     return undefined;
   }
 
+  /** Whether interrupt line 1 is high. */
   #isInterrupting(): boolean {
     // A byte of the auxiliary device would raise line 12, which is not connected.
     const wanted = I8042Status.OUTPUT_FULL | I8042Status.AUX_DATA;

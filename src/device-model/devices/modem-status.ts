@@ -5,6 +5,10 @@
 
 import { ModemControl, ModemStatus } from './uart16550-registers.js';
 
+/** The modem inputs, bits 4 to 7 of the register. Their changes are bits 0 to 3. */
+const INPUTS = 0xf0;
+const CHANGES = 0x0f;
+
 /** The chip's modem inputs. True is asserted. */
 export interface ModemLines {
   readonly cts: boolean;
@@ -18,6 +22,7 @@ const TERMINAL_READY: ModemLines = { cts: true, dsr: true, dcd: true, ri: false 
 export class ModemStatusRegister {
   #lines = TERMINAL_READY;
   #value = inputs(TERMINAL_READY);
+  /** The chip's modem control register. */
   #mcr = 0;
 
   /** Sets some of the lines. The others keep their level. */
@@ -33,7 +38,7 @@ export class ModemStatusRegister {
   }
 
   get hasChanged(): boolean {
-    return (this.#value & 0x0f) !== 0;
+    return (this.#value & CHANGES) !== 0;
   }
 
   /** The value that `read` would return. */
@@ -43,7 +48,7 @@ export class ModemStatusRegister {
 
   read(): number {
     const value = this.#value;
-    this.#value &= 0xf0;
+    this.#value &= INPUTS;
     return value;
   }
 
@@ -55,11 +60,11 @@ export class ModemStatusRegister {
 
   #update(): void {
     const now = (this.#mcr & ModemControl.LOOPBACK) !== 0 ? loopedInputs(this.#mcr) : inputs(this.#lines);
-    let changed = (now ^ this.#value) & 0xf0;
+    let changed = (now ^ this.#value) & INPUTS;
     // RI counts only when it falls (TERI, the trailing edge).
     if ((now & ModemStatus.RI) !== 0) changed &= ~ModemStatus.RI;
     // The bit of a change is four bits below its line.
-    this.#value = now | (this.#value & 0x0f) | (changed >>> 4);
+    this.#value = now | (this.#value & CHANGES) | (changed >>> 4);
   }
 }
 

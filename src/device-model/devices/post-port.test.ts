@@ -23,7 +23,7 @@ test('forgets the oldest codes, however many the guest writes', () => {
   assert.equal(port.history.at(-1), POST_HISTORY_LIMIT + 9);
 });
 
-test('a wider read has floating lanes behind the port', () => {
+test('a wider read has all ones in the bytes behind the port', () => {
   const port = new PostPort();
   port.write(0, 2, 0x1234);
   assert.equal(port.read(0, 2), 0xff34);

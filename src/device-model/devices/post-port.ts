@@ -53,7 +53,7 @@ export class PostPort implements Device {
 
   read(offset: number, size: AccessSize): number {
     if (offset !== 0) return allOnes(size);
-    // Ports 0x81 and up belong to other devices: their bytes float.
+    // Ports 0x81 and up belong to other devices: their bytes read as all ones.
     return ((allOnes(size) & ~0xff) | (this.code ?? 0)) >>> 0;
   }
 

@@ -12,7 +12,10 @@ import { ScanCodeTranslator } from './scan-codes.js';
 /** Bytes of keys that wait for the guest. The buffer of an IBM keyboard holds 16. */
 export const KEY_QUEUE_LIMIT = 16;
 
-/** Commands of the host (IBM PS/2 Hardware Interface Technical Reference, keyboard). */
+/**
+ * Commands of the host, which reach the keyboard through the controller (IBM PS/2 Hardware
+ * Interface Technical Reference, keyboard).
+ */
 const Command = {
   SET_LEDS: 0xed,
   ECHO: 0xee,
@@ -27,6 +30,7 @@ const Command = {
 } as const;
 
 const ACK = 0xfa;
+/** The keyboard's answer to a byte that it does not know. */
 const RESEND_PLEASE = 0xfe;
 const SELF_TEST_PASSED = 0xaa;
 /** An "MF2" keyboard. */
@@ -39,6 +43,7 @@ export class Ps2Keyboard {
   #answers: number[] = [];
   #keys: number[] = [];
   readonly #toSet1 = new ScanCodeTranslator();
+  /** A command whose parameter is the next byte from the host. */
   #parameterOf: number | undefined;
   #isScanning = true;
   #set: 1 | 2 = 2;

@@ -73,7 +73,7 @@ test('the day of the week is counted from the one that the guest set', () => {
   assert.equal(bytes[CmosIndex.DAY_OF_WEEK], 1);
 });
 
-test('bytes that are no time become one at the next update', () => {
+test('bytes that are not a valid time become one at the next update', () => {
   fc.assert(
     fc.property(fc.uint8Array({ minLength: 128, maxLength: 128 }), format, (bytes, as) => {
       advanceTime(bytes, 1, as);
@@ -124,7 +124,7 @@ test('an alarm is compared in the format of the clock', () => {
   assert.equal(secondsToAlarm(bytes, as), 43_260, 'at night');
 });
 
-test('an alarm byte that no time has never matches', () => {
+test('an alarm byte outside of the valid times never matches', () => {
   const bytes = stored(0);
   bytes[CmosIndex.HOURS_ALARM] = 0xff;
   bytes[CmosIndex.MINUTES_ALARM] = 0xff;

@@ -22,6 +22,7 @@ const DAY_S = 86_400;
 const HOUR_S = 3_600;
 /** MC146818A: an alarm byte with both high bits set matches everything. */
 const MATCHES_ANY = 0xc0;
+/** Bit 7 of the hours in 12-hour mode. */
 const PM = 0x80;
 
 /** Stores `time`, in seconds since 1970. */
@@ -68,8 +69,8 @@ export function secondsToAlarm(bytes: Uint8Array, format: RtcFormat): number | u
   const seconds = matching(bytes[CmosIndex.SECONDS_ALARM] ?? 0, 60, (second) => encode(second, format));
   if (hours.length === 0 || minutes.length === 0 || seconds.length === 0) return undefined;
   const now = modulo(loadTime(bytes, format), DAY_S);
-  // The first match of each field at or after a point in time is enough: at most 24 + 60 + 60
-  // steps.
+  // The rest of today. A minute that is over has no match, and the first match is the earliest,
+  // because the lists ascend.
   for (const hour of hours) {
     if (hour < Math.floor(now / HOUR_S)) continue;
     for (const minute of minutes) {
@@ -78,6 +79,7 @@ export function secondsToAlarm(bytes: Uint8Array, format: RtcFormat): number | u
       for (const second of seconds) if (start + second > now) return start + second - now;
     }
   }
+  // The first match of tomorrow.
   return DAY_S - now + (hours[0] ?? 0) * HOUR_S + (minutes[0] ?? 0) * 60 + (seconds[0] ?? 0);
 }
 

@@ -13,8 +13,8 @@ export const RELEASE_PREFIX = 0xf0;
 const RELEASE_BIT = 0x80;
 
 /**
- * The 8042's translation table (IBM PS/2 Hardware Interface Technical Reference), two digits for
- * each code.
+ * The 8042's translation table (IBM PS/2 Hardware Interface Technical Reference): the code in set 1
+ * for each code of set 2 from 0 to 0x7f, as two hexadecimal digits.
  */
 const SET_1_BY_SET_2 =
   'ff43413f3d3b3c58644442403e0f2959' +
@@ -30,7 +30,10 @@ const SET_1 = Uint8Array.from({ length: SET_1_BY_SET_2.length / 2 }, (_, code) =
   parseInt(SET_1_BY_SET_2.slice(2 * code, 2 * code + 2), 16),
 );
 
-/** Codes above the table. All other bytes are answers of the keyboard, which pass unchanged. */
+/**
+ * Codes above the table, in set 2 and in set 1. All other bytes above it are answers of the
+ * keyboard, which pass unchanged.
+ */
 const F7 = [0x83, 0x41] as const;
 const SYS_RQ = [0x84, 0x54] as const;
 

@@ -29,7 +29,7 @@ test('a request arrives at the other view of the mailbox as it was posted', () =
   for (const [name, value] of Object.entries(FIELDS)) assert.equal(fetched[name as keyof typeof FIELDS], value, name);
 });
 
-test('each slot has its place, and all of them can be full at once', () => {
+test('each slot has its own place, and all of them can have a request at once', () => {
   const mailbox = new DeviceMailbox();
   for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) mailbox.post(request(vcpu, { ticket: 100 + vcpu, valueLow: vcpu }));
   assert.equal(mailbox.takePending(), 0xffff);
@@ -49,7 +49,7 @@ test('pending bits and control bits are taken once', () => {
   assert.deepEqual([mailbox.takeControl(), mailbox.takeControl()], [3, 0]);
 });
 
-test('a device’s thread that waits is woken by a request and by a control', { timeout: 120_000 }, async () => {
+test('a waiting device thread is woken by a request and by a control bit', { timeout: 120_000 }, async () => {
   const mailbox = new DeviceMailbox();
   const keepAlive = setInterval(() => undefined, 1000);
   for (const wake of [() => mailbox.post(request(0)), () => mailbox.control(MailboxControl.RESET)]) {

@@ -1,9 +1,16 @@
 /**
- * DeviceMailbox: carries requests to a device in a thread of its own. It has a copy of each
- * assigned request, one place for each slot, and a word with a bit for each new one.
+ * DeviceMailbox: carries requests to a device in a thread of its own. It is shared memory with one
+ * place for each slot, which holds a copy of the slot's request, and a pending word with a bit for
+ * each copy that the thread has not taken.
  *
- * Threads: the Service VM's thread posts and controls. The device's thread takes, and answers into
- * the page directly, except for relayed requests.
+ * The copy has the request's ticket: the number of one assignment of the slot. Only the thread that
+ * takes the ticket may finish the request (hsm/request-finisher.ts).
+ *
+ * Called by: ThreadClient (in-own-thread.ts) in the Service VM's thread, which posts requests and
+ * control bits. device-thread.ts in the device's thread, which takes them. That thread finishes a
+ * request in the page directly, with one exception: the answer to a relayed request goes back
+ * through the mailbox, because the Service VM's thread may have to hold or alter it
+ * (IoClient.relay).
  *
  * Ordering: a post stores the fields relaxed, then the ticket, then the pending bit, both
  * atomically. A thread that takes the bit therefore sees the fields. It may still read while the
@@ -21,21 +28,20 @@ import { Doorbell, DOORBELL_WORDS } from '../../sync/doorbell.js';
 import { OrderedPoll, type Poll } from '../../sync/poll.js';
 import { SharedWords } from '../../sync/shared-words.js';
 
+// Indices of words. The doorbell of the device's thread comes first.
+/** Bit n: slot n's request is not taken yet. */
 const PENDING = DOORBELL_WORDS;
+/** MailboxControl bits that are not taken yet. */
 const CONTROL = PENDING + 1;
-/**
- * The access that the device's thread is in: its vCPU + 1, or 0. Its start: the lower half of
- * Date.now().
- */
+/** The access that the device's thread is in: its vCPU + 1, or 0. */
 const INSIDE = CONTROL + 1;
+/** When that access began: the low 32 bits of Date.now(). */
 const INSIDE_SINCE = INSIDE + 1;
-/**
- * Bit n: there is an answer to slot n's request. The Service VM's thread waits on its own doorbell.
- */
+/** Bit n: there is an answer to slot n's relayed request. Announced by the answer doorbell. */
 const ANSWERED = INSIDE_SINCE + 1;
 const ANSWER_DOORBELL = ANSWERED + 1;
 const FIRST_REQUEST = ANSWER_DOORBELL + DOORBELL_WORDS;
-/** Word 0 of a request is its ticket. 0 while the fields change. */
+// Indices within one request. Word 0 is its ticket, 0 while the fields change.
 const FIELDS = 1;
 /** 1 if the answer goes into the mailbox instead of the page. */
 const IS_RELAYED = FIELDS + REQUEST_FIELD_WORDS;
@@ -46,7 +52,10 @@ const ANSWER_TICKET = ANSWER_HIGH + 1;
 const REQUEST_WORDS = ANSWER_TICKET + 1;
 const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
 
-/** PEEK: report the device's registers. */
+/**
+ * What the Service VM's thread asks of the device's thread besides requests. RESET: call the
+ * device's `reset`. CLOSE: close the device and end. PEEK: report the device's registers.
+ */
 export const MailboxControl = { RESET: 1, CLOSE: 2, PEEK: 4 } as const;
 
 export class DeviceMailbox {
@@ -54,7 +63,7 @@ export class DeviceMailbox {
   readonly #doorbell: Doorbell;
   readonly #answerDoorbell: Doorbell;
   readonly #spin = new AdaptiveSpin({ maxUs: MAX_EVENT_LOOP_SPIN_US });
-  /** In the device's thread: requests or control bits to take. */
+  /** Whether there are requests or control bits to take, for the device's thread. */
   readonly #work: Poll = {
     relaxed: () => (this.#words.loadRelaxed(PENDING) | this.#words.loadRelaxed(CONTROL)) !== 0,
     ordered: () => (this.#words.load(PENDING) | this.#words.load(CONTROL)) !== 0,
@@ -82,26 +91,31 @@ export class DeviceMailbox {
     this.#doorbell.ring();
   }
 
+  /** In the Service VM's thread. `bits`: MailboxControl. */
   control(bits: number): void {
     this.#words.or(CONTROL, bits);
     this.#doorbell.ring();
   }
 
-  /** In the device's thread. Resolves when there is something to take. */
+  /** In the device's thread. Resolves with true when there is something to take. */
   wait(): Promise<boolean> {
     return this.#doorbell.waitAsync(this.#work, Infinity, this.#spin);
   }
 
+  /** In the device's thread: the MailboxControl bits since the last call. */
   takeControl(): number {
     return this.#words.load(CONTROL) === 0 ? 0 : this.#words.exchange(CONTROL, 0);
   }
 
-  /** Bit n: `fetch(n)` gives a new request. */
+  /** In the device's thread. Bit n: `fetch` gives slot n's new request. */
   takePending(): number {
     return this.#words.exchange(PENDING, 0);
   }
 
-  /** Returns false if another request is being posted there. Its bit follows. */
+  /**
+   * In the device's thread: fills in `request`, of which only `vcpu` is read. Returns false if
+   * another request is being posted in its place. The pending bit of that one follows.
+   */
   fetch(request: AssignedRequest): boolean {
     const at = FIRST_REQUEST + request.vcpu * REQUEST_WORDS;
     request.ticket = this.#words.load(at);
@@ -110,9 +124,9 @@ export class DeviceMailbox {
   }
 
   /**
-   * In the device's thread: the answer to a relayed request. Returns false if the request is not
-   * relayed, or no longer posted here. The answer carries its ticket: the next request may be
-   * posted at any moment, and must not get the answer of a withdrawn one.
+   * In the device's thread: the answer to a relayed request, as two int32 words. Returns false if
+   * the request is not relayed, or no longer posted here. The answer carries its ticket: the next
+   * request may be posted at any moment, and must not get the answer of a withdrawn one.
    */
   answer(vcpu: number, ticket: number, low: number, high: number): boolean {
     const at = FIRST_REQUEST + vcpu * REQUEST_WORDS;
@@ -127,8 +141,8 @@ export class DeviceMailbox {
   }
 
   /**
-   * In the Service VM's thread. Resolves when there is an answer to take, or `isOver`, which is
-   * polled again after `wakeAnswers`.
+   * In the Service VM's thread. Resolves when there is an answer to take, or when `isOver` returns
+   * true. A caller whose `isOver` has become true calls `wakeAnswers`.
    */
   async waitAnswer(isOver: () => boolean): Promise<void> {
     await this.#answerDoorbell.waitAsync(new OrderedPoll(() => this.#words.load(ANSWERED) !== 0 || isOver()));
@@ -138,7 +152,7 @@ export class DeviceMailbox {
     this.#answerDoorbell.ring();
   }
 
-  /** Calls `take` for each answer that arrived. */
+  /** In the Service VM's thread: calls `take` for each answer that arrived. */
   takeAnswers(take: (vcpu: number, ticket: number, low: number, high: number) => void): void {
     const bits = this.#words.exchange(ANSWERED, 0);
     for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {

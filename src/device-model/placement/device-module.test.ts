@@ -118,7 +118,7 @@ describe('a bad device module is refused with its path, what is wrong and what t
     });
   }
 
-  test('that is not there', async () => {
+  test('a file that does not exist', async () => {
     await assert.rejects(loadDevice(pathToFileURL(join(folder, 'missing.js')).href, context, undefined), {
       code: 'DEVICE_MODULE_INVALID',
       remedy: 'Check the path and that the file loads by itself',

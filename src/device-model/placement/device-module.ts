@@ -4,7 +4,7 @@
  * DeviceContext and the options of the caller that attaches the device.
  *
  * Called by: the thread of a device (device-thread.ts), the command line, and programs that load a
- * device into the Service VM's thread.
+ * device into the Service VM's thread. docs/write-a-device.md shows a module.
  */
 
 import { host } from '../../host/current.js';
@@ -15,6 +15,7 @@ import type { Device, InterruptLine } from '../device.js';
 
 /** The part of its VM that a device of a module may use. */
 export interface DeviceContext {
+  /** `gsi`: the line's number, a global system interrupt. */
   interruptLine(gsi: number): InterruptLine;
   readonly memory: GuestMemory;
   readonly clock: Clock;
@@ -26,8 +27,8 @@ const REMEDY =
   'Export as default a class with read(offset, size) and write(offset, size, value), or a function that returns such a device';
 
 /**
- * Loads a JavaScript or TypeScript module and creates its device. Calls `onLoaded` in between.
- * Throws DEVICE_MODULE_INVALID.
+ * Loads a JavaScript or TypeScript module, a path or URL, and creates its device. Calls `onLoaded`
+ * in between. Throws DEVICE_MODULE_INVALID.
  */
 export async function loadDevice(
   module: string,

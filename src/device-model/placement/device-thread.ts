@@ -2,7 +2,11 @@
  * The thread of a device: takes requests out of its mailbox, lets the device answer, and finishes
  * them in the page.
  *
- * Started by: ThreadClient (in-own-thread.ts).
+ * Started by: ThreadClient (in-own-thread.ts), with DeviceThreadData. It posts DeviceThreadMessages
+ * back. Everything else goes through shared memory: the mailbox, the page, and the ticket words.
+ *
+ * A ticket is the number of one assignment of a slot. The thread that takes it, here or in the
+ * Service VM, finishes the request (hsm/request-finisher.ts).
  */
 
 import { host } from '../../host/current.js';
@@ -25,10 +29,14 @@ import type { RegisterMap } from '../register-map.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import { loadDevice } from './device-module.js';
 
+/** What the thread gets at its start, by structured cloning. */
 export interface DeviceThreadData {
+  /** URL of the device's module. */
   readonly module: string;
   readonly options: unknown;
+  /** The device's addresses. */
   readonly range: AddressRange;
+  /** Of DeviceMailbox. */
   readonly mailbox: SharedArrayBuffer;
   readonly memory: GuestMemoryHandle;
   readonly finisher: ClientFinisher;
@@ -37,10 +45,13 @@ export interface DeviceThreadData {
 export type DeviceThreadMessage =
   /** Its modules are loaded. The device is not created yet. */
   | { readonly kind: 'loaded' }
+  /** The device is created, and requests are served. */
   | { readonly kind: 'ready'; readonly name: string; readonly registers?: RegisterMap }
   /** The answer to a peek. */
   | { readonly kind: 'registers'; readonly values: RegisterValues }
+  /** The device could not be created, or its `close` threw. The thread ends. */
   | { readonly kind: 'failed'; readonly message: string; readonly remedy?: string }
+  /** The device threw in an access or in its reset. The thread goes on. */
   | { readonly kind: 'error'; readonly message: string; readonly stack?: string };
 
 const thread = await host.startedThread();
@@ -76,7 +87,7 @@ try {
 }
 thread.close();
 
-/** Nothing if structured cloning cannot copy the map. */
+/** The register map for the message. Without it if structured cloning cannot copy the map. */
 function registersOf({ registers }: Device): { readonly registers?: RegisterMap } {
   try {
     return registers === undefined ? {} : { registers: structuredClone(registers) };
@@ -93,13 +104,14 @@ function reset(device: Device, report: (error: unknown) => void): void {
   }
 }
 
+/** Serves requests until the mailbox says CLOSE. */
 async function serve(device: Device): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
   const buffer = new SharedBuffer(data.finisher.page);
   const recorder = new MoveRecorder(shared.trace, { isOfClient: true });
   for (const slot of buffer.slots) recorder.observe(slot);
   const hypercalls = {
-    // All that the hypercall does, without the way through the Service VM's thread.
+    // The completion hypercall wakes the vCPU. That is all it does, so this thread does it itself.
     notifyRequestFinish: (vcpu: number) => {
       shared.doorbell(vcpu).ring();
       return 0;
@@ -115,27 +127,31 @@ async function serve(device: Device): Promise<void> {
   });
   const report = (error: unknown): void => post({ kind: 'error', ...errorText(error) });
   const client = new DeviceClient(device, data.range, (_, error) => report(error));
+  /** By slot: the ticket of the request that the device got last. */
   const served = new Int32Array(SLOT_COUNT);
-  /** Returns false at the end. A reset comes before every request that was posted after it. */
-  const obey = (): boolean => {
+  /**
+   * Takes the control bits and does what they ask. Returns false if the thread must end. Called
+   * before each request, because a reset must come before every request that was posted after it.
+   */
+  const takeControl = (): boolean => {
     const control = mailbox.takeControl();
     if ((control & MailboxControl.CLOSE) !== 0) return false;
     if ((control & MailboxControl.RESET) !== 0) reset(device, report);
     // Between two accesses: the registers are consistent, and a busy guest cannot delay this.
-
     if ((control & MailboxControl.PEEK) !== 0) post({ kind: 'registers', values: peekDevice(device) });
     return true;
   };
   for (;;) {
     await mailbox.wait();
     const pending = mailbox.takePending();
-    if (!obey()) return;
+    if (!takeControl()) return;
     for (const request of requests) {
       const { vcpu } = request;
       if ((pending & (1 << vcpu)) === 0 || !mailbox.fetch(request)) continue;
-      if (!obey()) return;
-      // Withdrawn by a reset, or served when its predecessor's bit was seen: the device must not
-      // act on it.
+      if (!takeControl()) return;
+      // The device must not get a request that a reset has withdrawn. Nor one that it got already:
+      // a request that is posted between `takePending` and `fetch` is served under the pending bit
+      // of its predecessor, and its own bit follows.
       if (tickets.load(vcpu) !== request.ticket || served[vcpu] === request.ticket) continue;
       served[vcpu] = request.ticket;
       mailbox.enter(vcpu);

@@ -60,7 +60,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     const { vm, client } = place(counter, { start: 7 });
     assert.equal(client.name, 'read-counter.js');
     await client.ready;
-    assert.equal(client.name, 'look counter');
+    assert.equal(client.name, 'read counter');
     const slots = [0, 1, 2, 3].map((vcpu) => vm.fill(vcpu, { address: 0x500 + vcpu }));
     vm.requests.dispatch();
     await until(() => slots.every(({ state }) => state === COMPLETE));

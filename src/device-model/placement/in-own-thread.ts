@@ -2,9 +2,12 @@
  * A device in a thread of its own:
  * `vm.attach(ports(0x500, 4), inOwnThread(new URL('./my-device.js', import.meta.url)))`.
  *
- * For devices that block or compute for long. A short one is faster in the Service VM's thread. The
- * device is the same class either way. If its thread ends or is late, its requests finish as all
- * ones and its range is free again.
+ * For devices that block or compute for long. A device that answers at once is faster in the
+ * Service VM's thread. The device is the same class either way. If its thread ends or is late, its
+ * requests finish as all ones and its range is free again.
+ *
+ * `inOwnThread` gives a ThreadPlacement: the wish. `attach` makes a ThreadClient of it: the I/O
+ * client that starts the thread and posts each request to it.
  *
  * Threads: ThreadClient lives in the Service VM's thread. Its device's thread is device-thread.ts.
  */
@@ -27,12 +30,12 @@ import type { RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
 
 /** Limit for a device's thread to close. Then it is terminated. */
-const CLOSE_MS = 500;
+const CLOSE_LIMIT_MS = 500;
 /**
- * The same while it still loads its modules. Node leaks the descriptors of the files that a
- * terminated thread was reading, so it should get to the end of them.
+ * The same while it still loads its modules. Longer, because Node leaks the descriptors of the
+ * files that a terminated thread was reading.
  */
-const LOAD_MS = 5000;
+const CLOSE_WHILE_LOADING_LIMIT_MS = 5000;
 
 /** A device to be created in its own thread. */
 export interface ThreadPlacement {
@@ -60,19 +63,21 @@ export interface ThreadClientOptions {
   readonly memory: GuestMemory;
   readonly reportError: ReportDeviceError;
   /**
-   * The thread ended without being closed, perhaps before its device was created. The callee must
-   * remove the client and finish its requests.
+   * The thread ended without being closed, perhaps before its device was created. This callback
+   * must remove the client and finish its requests.
    */
   readonly onDeath: (client: ThreadClient, reason: string) => void;
   /**
-   * The thread of a removed client has ended. The callee must finish the requests that the thread
-   * was finishing when it was terminated.
+   * The thread of a removed client has ended. This callback must finish the requests that the
+   * thread was finishing when it was terminated.
    */
   readonly onEnd?: (client: ThreadClient) => void;
 }
 
-interface Relayed {
+/** A request whose answer comes back through the mailbox (IoClient.relay). */
+interface RelayedRequest {
   readonly request: AssignedRequest;
+  /** The number of the request's assignment: the client's answer is valid for this one only. */
   readonly ticket: number;
 }
 
@@ -81,6 +86,7 @@ export class ThreadClient implements IoClient {
   readonly #mailbox = new DeviceMailbox();
   readonly #peek = new ThreadPeek(() => this.#mailbox.control(MailboxControl.PEEK));
   #registers: RegisterMap | undefined;
+  /** The device's name, before it is created the module's file name. */
   #name: string;
   #thread: HostThread | undefined;
   #isClosing = false;
@@ -88,12 +94,13 @@ export class ThreadClient implements IoClient {
   /** Whether its modules are loaded. */
   #isLoaded = false;
   #closeTimer: ReturnType<typeof setTimeout> | undefined;
-  /** Whether answers come here instead of going into the page. */
+  /** Whether the answers to later requests come here instead of going into the page. */
   #isRelaying = false;
-  /** Whether `#collect` runs. */
+  /** Whether `#collectAnswers` runs. */
   #isCollecting = false;
-  /** Of each slot, the relayed request and its ticket. */
-  readonly #relayed: (Relayed | undefined)[] = [];
+  /** By slot. */
+  readonly #relayed: (RelayedRequest | undefined)[] = [];
+  /** Why the device failed. */
   #failure: string | undefined;
   /** Resolves when the device is created, rejects with DEVICE_MODULE_INVALID if it cannot be. */
   readonly ready: Promise<unknown>;
@@ -120,7 +127,7 @@ export class ThreadClient implements IoClient {
     return this.#registers;
   }
 
-  /** Their values, or undefined if the thread does not answer in time. */
+  /** The values of its registers, or undefined if the thread does not answer in time. */
   async peek(): Promise<RegisterValues | undefined> {
     return this.#isReady && this.isRunning ? this.#peek.values() : undefined;
   }
@@ -152,7 +159,7 @@ export class ThreadClient implements IoClient {
     this.#isRelaying = on;
     if (!on || this.#isCollecting) return;
     this.#isCollecting = true;
-    void this.#collect();
+    void this.#collectAnswers();
   }
 
   reset(): void {
@@ -164,11 +171,11 @@ export class ThreadClient implements IoClient {
     this.#isClosing = true;
     this.#mailbox.wakeAnswers();
     this.#mailbox.control(MailboxControl.CLOSE);
-    if (this.#thread !== undefined) this.#closeWithin(this.#isLoaded ? CLOSE_MS : LOAD_MS);
+    if (this.#thread !== undefined) this.#closeWithin(this.#isLoaded ? CLOSE_LIMIT_MS : CLOSE_WHILE_LOADING_LIMIT_MS);
   }
 
   explain(vcpu: number): ClientPosition {
-    return { detail: this.#position(vcpu) };
+    return { detail: this.#explanation(vcpu) };
   }
 
   /** Ends the thread at once, as a crash would. */
@@ -176,8 +183,11 @@ export class ThreadClient implements IoClient {
     await this.#thread?.terminate();
   }
 
-  /** Runs until the client closes: relayed requests may still be open after relaying ended. */
-  async #collect(): Promise<void> {
+  /**
+   * Finishes relayed requests with the answers in the mailbox. Runs until the client closes:
+   * relayed requests may still be open after relaying ended.
+   */
+  async #collectAnswers(): Promise<void> {
     while (!this.#isClosing) {
       await this.#mailbox.waitAnswer(() => this.#isClosing);
       this.#mailbox.takeAnswers((vcpu, ticket, low, high) => {
@@ -186,7 +196,7 @@ export class ThreadClient implements IoClient {
         this.#relayed[vcpu] = undefined;
         relayed.request.finish(ticket, low, high);
       });
-      // A device that never rests must not keep the event loop from turning.
+      // A device that answers without a pause must not block the event loop.
       await host.turn();
     }
   }
@@ -196,7 +206,8 @@ export class ThreadClient implements IoClient {
     this.#closeTimer = setTimeout(() => void this.terminate(), ms);
   }
 
-  #position(vcpu: number): string {
+  /** For the operator: why the request of `vcpu` is not finished. */
+  #explanation(vcpu: number): string {
     if (this.#thread === undefined) return 'its thread has ended';
     if (!this.#isReady) return 'its thread is still creating the device';
     const inside = this.#mailbox.inside;
@@ -212,7 +223,7 @@ export class ThreadClient implements IoClient {
     switch (message.kind) {
       case 'loaded':
         this.#isLoaded = true;
-        if (this.#isClosing) this.#closeWithin(CLOSE_MS);
+        if (this.#isClosing) this.#closeWithin(CLOSE_LIMIT_MS);
         break;
       case 'ready':
         this.#isReady = true;

@@ -1,7 +1,9 @@
 /**
- * ThreadPeek: peeks the registers of a device in another thread, for an operator. A bit in the
- * device's mailbox asks for them, which the thread takes between two accesses, and a message
- * answers.
+ * ThreadPeek: the register values of a device in another thread, for an operator. A bit in the
+ * device's mailbox asks for them (MailboxControl.PEEK), which the thread takes between two
+ * accesses. The thread answers with a message.
+ *
+ * Called by: ThreadClient (in-own-thread.ts), in the Service VM's thread.
  *
  * A thread that computes or blocks does not answer. A caller waits at most PEEK_MS, and there is
  * never more than one open request to the thread.
@@ -16,11 +18,12 @@ export const PEEK_MS = 250;
 export class ThreadPeek {
   readonly #request: () => void;
   readonly #limitMs: number;
-  /** The thread has not answered yet, perhaps no caller waits any more. */
+  /** A request is open: the thread has not answered it, even if no caller waits any more. */
   #isRequested = false;
   #waiting: Promise<RegisterValues | undefined> | undefined;
   #settle: (values: RegisterValues | undefined) => void = () => undefined;
 
+  /** `request`: asks the thread for its registers. */
   constructor(request: () => void, limitMs = PEEK_MS) {
     this.#request = request;
     this.#limitMs = limitMs;

@@ -110,7 +110,7 @@ test('the host bridge keeps its read-only bits and forgets the rest at a reset',
   assert.equal(bus.read(0, 0, 0, 0x5c, 4), 0);
 });
 
-test('any accesses whatever read as 32 bits, and leave the identity alone', () => {
+test('a read after arbitrary accesses has 32 bits, and vendor and device ID stay', () => {
   const number = fc.oneof(fc.integer({ min: 0, max: 0x1100 }), fc.integer());
   const access = fc.record({
     device: fc.integer({ min: 0, max: 2 }),

@@ -19,14 +19,16 @@ const ALL_ONES = 0xffff_ffff;
 /** Bytes of configuration space with the extended part: a register number has 12 bits. */
 const REGISTERS = 0x1000;
 
+/** Bit 7 of the header type. */
 const MULTI_FUNCTION = 0x80;
 
 export class PciBus {
   /** By bus, device and function as one number, as configuration mechanism 1 packs them. */
   readonly #functions = new Map<number, PciFunction>();
-  /** By bus and device: the number of functions. */
-  readonly #population = new Map<number, number>();
+  /** The number of functions of each device. The key is that above without its low 3 bits. */
+  readonly #functionCounts = new Map<number, number>();
 
+  /** Throws RANGE_INVALID for an impossible address, RANGE_OVERLAP for one that is taken. */
   add(address: PciAddress, fn: PciFunction): void {
     const { bus, device, function: number } = address;
     if (!isBelow(bus, 256) || !isBelow(device, 32) || !isBelow(number, 8)) {
@@ -44,7 +46,7 @@ export class PciBus {
       );
     }
     this.#functions.set(key, fn);
-    this.#population.set(key >> 3, (this.#population.get(key >> 3) ?? 0) + 1);
+    this.#functionCounts.set(key >> 3, (this.#functionCounts.get(key >> 3) ?? 0) + 1);
   }
 
   /** All functions, in order of addresses. */
@@ -79,13 +81,14 @@ export class PciBus {
 
   /**
    * A guest probes functions 1 to 7 only if the header type has the multi-function bit. A function
-   * does not know its neighbours, so the bus sets or clears the bit.
+   * does not know its neighbours, so the bus sets or clears the bit. `device`: bus and device as
+   * one number.
    */
-  #withMultiFunctionBit(slot: number, register: number, size: AccessSize, value: number): number {
-    const lane = PciRegister.HEADER_TYPE - register;
-    if (lane < 0 || lane >= size) return value;
-    const bit = MULTI_FUNCTION << (8 * lane);
-    return ((this.#population.get(slot) ?? 0) > 1 ? value | bit : value & ~bit) >>> 0;
+  #withMultiFunctionBit(device: number, register: number, size: AccessSize, value: number): number {
+    const byteOfValue = PciRegister.HEADER_TYPE - register;
+    if (byteOfValue < 0 || byteOfValue >= size) return value;
+    const bit = MULTI_FUNCTION << (8 * byteOfValue);
+    return ((this.#functionCounts.get(device) ?? 0) > 1 ? value | bit : value & ~bit) >>> 0;
   }
 }
 

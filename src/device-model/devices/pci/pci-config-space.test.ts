@@ -20,7 +20,7 @@ test('bytes and words reach their part of a register only', () => {
   assert.equal(space.read(0x43, 1), 0xbb);
 });
 
-test('a base address register answers the question for its size', () => {
+test('a base address register written with all ones reads as the mask of its size', () => {
   const space = new PciConfigSpace([{ register: PciRegister.BAR0, size: 4, value: 0x1, writable: 0xffff_ffe0 }]);
   space.write(PciRegister.BAR0, 4, 0xffff_ffff);
   assert.equal(space.read(PciRegister.BAR0, 4), 0xffff_ffe1, '32 ports');

@@ -1,6 +1,6 @@
 /**
- * PciConfigSpace: the 256 bytes of a conventional PCI function as data: initial values, the bits
- * that the guest can write, and those that it clears by writing 1.
+ * PciConfigSpace: the 256 bytes of a conventional PCI function as data. Each byte has its initial
+ * value, the bits that the guest can write, and those that it clears by writing 1.
  *
  * Called by: PCI functions, which pass a list of fields and delegate their accesses.
  *
@@ -36,6 +36,7 @@ export const PciRegister = {
 
 /** One to four bytes of configuration space. Bytes without a field read as 0 and ignore writes. */
 export interface PciConfigField {
+  /** Offset of the first byte. */
   readonly register: number;
   readonly size: 1 | 2 | 3 | 4;
   /** At power-on, low byte first. */
