@@ -32,6 +32,18 @@ export const CmosIndex = {
 } as const;
 
 /**
+ * Bits of register A. DV 11x (DIVIDER_RESET) holds the divider in reset. On the chip, values other
+ * than 010 make the clock wrong. Firmware leaves the time base 32.768 kHz and the rate 1024 Hz.
+ */
+export const RtcA = { UIP: 0x80, DIVIDER_RESET: 0x60, RATE: 0x0f, AFTER_FIRMWARE: 0x26 } as const;
+
+/** Bits of register B. Firmware leaves 24-hour mode, BCD and no interrupts. */
+export const RtcB = { SET: 0x80, DM: 0x04, HOURS_24: 0x02, AFTER_FIRMWARE: 0x02 } as const;
+
+/** Bits of register D. */
+export const RtcD = { VRT: 0x80 } as const;
+
+/**
  * Registers B (enables) and C (flags) have the three sources in the same bits. ANY exists in C only
  * (IRQF): an enabled flag is set.
  */

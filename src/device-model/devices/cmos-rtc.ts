@@ -15,32 +15,14 @@ import type { Clock, ClockTimer } from '../clock.js';
 import { UNCONNECTED } from '../device.js';
 import type { AccessSize, Device, InterruptLine } from '../device.js';
 import { storeFirmwareContents } from './cmos-contents.js';
-import { CMOS_RTC_REGISTERS, CmosIndex, periodOfRate, RtcInterrupt } from './cmos-rtc-registers.js';
+import { CMOS_RTC_REGISTERS, CmosIndex, periodOfRate, RtcA, RtcB, RtcD, RtcInterrupt } from './cmos-rtc-registers.js';
 import { advanceTime, loadTime, secondsToAlarm, storeTime, type RtcFormat } from './rtc-calendar.js';
 
 /** Bytes behind the index port: an index has 7 bits. */
 const CMOS_BYTES = 128;
 /** Offset of the data port. The index port is at 0. */
 const DATA_PORT = 1;
-/** Bit 7 of the index port. */
 const NMI_MASK = 0x80;
-
-// Bits by the data sheet's names, which CMOS_RTC_REGISTERS explains. Of register A:
-const UIP = 0x80;
-/** DV 11x holds the divider in reset. On the chip, values other than 010 make the clock wrong. */
-const DIVIDER_RESET = 0x60;
-const RATE = 0x0f;
-// Of register B:
-const SET = 0x80;
-const DM = 0x04;
-const HOURS_24 = 0x02;
-// Of register D:
-const VRT = 0x80;
-
-/** Register A as firmware leaves it: time base 32.768 kHz, periodic rate 1024 Hz. */
-const A_AFTER_FIRMWARE = 0x26;
-/** Register B as firmware leaves it: 24-hour mode, BCD, no interrupts. */
-const B_AFTER_FIRMWARE = HOURS_24;
 
 /** Bits of register B that enable the flags of register C in the same places. */
 const ENABLES = RtcInterrupt.UPDATE | RtcInterrupt.ALARM | RtcInterrupt.PERIODIC;
@@ -91,7 +73,7 @@ export class CmosRtc implements Device, ByteRegisters {
   #reportedLead = 0;
   /** When the divider began to count, in the clock's monotonic time. */
   #dividerStartMs: number;
-  /** Periods of the rate since then, at the last `#sync`. */
+  /** Periods of the rate since then (`#ticks`) at the last `#sync`. */
   #ticksSeen = 0;
   #timer: ClockTimer | undefined;
 
@@ -146,7 +128,7 @@ export class CmosRtc implements Device, ByteRegisters {
   /** The register at `index` as a read would show it. */
   #value(index: number): number {
     if (index === CmosIndex.C) return this.#flags | (this.#isRaised() ? RtcInterrupt.ANY : 0);
-    if (index === CmosIndex.A) return this.#registerA | (this.#isUpdating() ? UIP : 0);
+    if (index === CmosIndex.A) return this.#registerA | (this.#isUpdating() ? RtcA.UIP : 0);
     return this.#cmos[index] ?? 0xff;
   }
 
@@ -161,7 +143,8 @@ export class CmosRtc implements Device, ByteRegisters {
     const wasHalted = this.#isHalted();
     if (this.#index === CmosIndex.A) this.#writeA(value);
     // SET going high clears UIE (data sheet, register B).
-    else if (this.#index === CmosIndex.B && (value & SET) !== 0) this.#cmos[CmosIndex.B] = value & ~RtcInterrupt.UPDATE;
+    else if (this.#index === CmosIndex.B && (value & RtcB.SET) !== 0)
+      this.#cmos[CmosIndex.B] = value & ~RtcInterrupt.UPDATE;
     else this.#cmos[this.#index] = value;
     if (wasHalted) this.#secondSeen = this.#second();
     this.#settle();
@@ -198,14 +181,14 @@ export class CmosRtc implements Device, ByteRegisters {
   }
 
   #storeModes(): void {
-    this.#cmos[CmosIndex.A] = A_AFTER_FIRMWARE;
-    this.#cmos[CmosIndex.B] = B_AFTER_FIRMWARE;
-    this.#cmos[CmosIndex.D] = VRT;
+    this.#cmos[CmosIndex.A] = RtcA.AFTER_FIRMWARE;
+    this.#cmos[CmosIndex.B] = RtcB.AFTER_FIRMWARE;
+    this.#cmos[CmosIndex.D] = RtcD.VRT;
   }
 
   #writeA(value: number): void {
     const wasHeld = this.#isDividerHeld();
-    this.#cmos[CmosIndex.A] = value & ~UIP;
+    this.#cmos[CmosIndex.A] = value & ~RtcA.UIP;
     if (wasHeld && !this.#isDividerHeld()) {
       this.#phaseMs = FIRST_UPDATE_MS - (this.#clock.wallTimeMs() % SECOND_MS);
       this.#dividerStartMs = this.#clock.now();
@@ -214,15 +197,15 @@ export class CmosRtc implements Device, ByteRegisters {
   }
 
   #format(): RtcFormat {
-    return { isBinary: (this.#registerB & DM) !== 0, is24Hour: (this.#registerB & HOURS_24) !== 0 };
+    return { isBinary: (this.#registerB & RtcB.DM) !== 0, is24Hour: (this.#registerB & RtcB.HOURS_24) !== 0 };
   }
 
   #isDividerHeld(): boolean {
-    return (this.#registerA & DIVIDER_RESET) === DIVIDER_RESET;
+    return (this.#registerA & RtcA.DIVIDER_RESET) === RtcA.DIVIDER_RESET;
   }
 
   #isHalted(): boolean {
-    return (this.#registerB & SET) !== 0 || this.#isDividerHeld();
+    return (this.#registerB & RtcB.SET) !== 0 || this.#isDividerHeld();
   }
 
   #isRaised(): boolean {
@@ -244,10 +227,9 @@ export class CmosRtc implements Device, ByteRegisters {
 
   /** Of the periodic interrupt. 0: none. */
   #periodMs(): number {
-    return this.#isDividerHeld() ? 0 : periodOfRate(this.#registerA & RATE);
+    return this.#isDividerHeld() ? 0 : periodOfRate(this.#registerA & RtcA.RATE);
   }
 
-  /** Periods since the divider began to count. */
   #ticks(): number {
     const periodMs = this.#periodMs();
     return periodMs === 0 ? 0 : Math.floor((this.#clock.now() - this.#dividerStartMs) / periodMs);
