@@ -32,14 +32,14 @@ describe('mapped memory', () => {
     assert.equal(read(memory, (1n << 64n) - 1n, 8), undefined);
   });
 
-  test('nothing is mapped over something', () => {
+  test('a mapping that overlaps another one is refused', () => {
     const memory = twoPieces();
     assert.throws(() => memory.map(BASE + 7n, new Uint8Array(1)), RangeError);
     assert.throws(() => memory.map((1n << 64n) - 1n, new Uint8Array(2)), RangeError);
     memory.map(BASE + 8n, new Uint8Array(1));
   });
 
-  test('what is allocated is zero, apart from other things, and in one piece', () => {
+  test('allocated memory is zero, in one piece, and has no neighbour', () => {
     const memory = new MappedMemory();
     const first = memory.allocate(100);
     const second = memory.allocate(100);
@@ -53,7 +53,7 @@ describe('mapped memory', () => {
 });
 
 describe('sharing', () => {
-  test('takes over what was there, in the middle of mappings, and leaves the rest', () => {
+  test('copies the bytes that were there, also across mappings, and leaves the others', () => {
     const memory = twoPieces();
     const target = new Uint8Array(4);
     assert.equal(memory.share(BASE + 2n, target), true);
@@ -77,7 +77,7 @@ describe('sharing', () => {
     ]);
   });
 
-  test('is refused where part is not mapped', () => {
+  test('is refused if a part is not mapped', () => {
     const memory = twoPieces();
     assert.equal(memory.share(BASE + 6n, new Uint8Array(4)), false);
     assert.deepEqual(read(memory, BASE, 8), [0, 1, 2, 3, 4, 5, 6, 7]);

@@ -1,7 +1,7 @@
 /**
- * AddressSpace: the memory of the process that calls the control interface. An ioctl's argument is
- * a 64-bit address in it, and an unmapped one is −EFAULT. A program that embeds the interface
- * brings its own. MappedMemory is one made of byte arrays.
+ * AddressSpace: the memory of the process that calls the ioctls. An ioctl's argument is a 64-bit
+ * address in it, and an unmapped one is −EFAULT. A program that embeds /dev/acrn_hsm implements the
+ * interface, or uses MappedMemory, which is made of byte arrays.
  *
  * Ordering: the bytes are a process's memory, read and written by its calls in the thread that
  * makes them. What another thread shares of it has an order of its own: a page of slots by each
@@ -9,7 +9,7 @@
  * hypervisor/guest-memory.ts.
  */
 
-/** Mappings of one address space. */
+/** Limit of the mappings of one MappedMemory. */
 export const MAX_MAPPINGS = 4096;
 
 export interface AddressSpace {
@@ -20,15 +20,17 @@ export interface AddressSpace {
   /** Copies to the caller. Returns false, with nothing written, if an address is not mapped. */
   write(address: bigint, source: Uint8Array): boolean;
   /**
-   * Copies the caller's bytes at `address` to `target`, which stands for them from now on. Returns
-   * false if part of them is not mapped. This stands for pinning: a guest's RAM is where its
-   * hypervisor puts it. `written` is called after each write through the address space, with an
+   * Copies the caller's bytes at `address` to `target`, then maps `target` there instead of them.
+   * From now on both sides use the same memory. Returns false if part of the bytes is not mapped.
+   * The driver pins the caller's pages for this. Here the shared memory belongs to the hypervisor,
+   * so the mapping moves. `written` is called after each write through the address space, with an
    * offset into `target`.
    */
   share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean;
 }
 
 interface Mapping {
+  /** Address of the first byte. */
   readonly start: bigint;
   readonly bytes: Uint8Array;
   readonly written?: ((offset: number, length: number) => void) | undefined;
@@ -36,8 +38,8 @@ interface Mapping {
 
 const PAGE = 4096n;
 /**
- * Where `allocate` begins: low enough to be a canonical address, high enough to catch a null
- * pointer with an offset.
+ * Where `allocate` begins. Low enough for a user address of x86-64, and so high that a null pointer
+ * with an offset is not mapped.
  */
 const FIRST_FREE = 0x7f00_0000_0000n;
 
@@ -107,8 +109,8 @@ export class MappedMemory implements AddressSpace {
   }
 
   /**
-   * Calls back for each piece: `offset` in the mapping, `at` from `address` on. Returns false if
-   * one is missing.
+   * Calls back for each mapping that has a part of the range: `length` bytes at `offset` in the
+   * mapping, which are at `at` in the range. Returns false if a byte is not mapped.
    */
   #walk(
     address: bigint,
@@ -133,6 +135,7 @@ export function sharedBytes(length: number): Uint8Array<SharedArrayBuffer> {
   return new Uint8Array(new SharedArrayBuffer(length));
 }
 
+/** The address behind the last byte. */
 function endOf(mapping: Mapping): bigint {
   return mapping.start + BigInt(mapping.bytes.length);
 }

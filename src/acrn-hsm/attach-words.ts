@@ -1,9 +1,13 @@
 /**
  * AttachWords: the shared words on which a thread of ACRN userspace waits for the default client's
- * requests.
+ * requests. They carry the ioctl ATTACH_IOREQ_CLIENT, which blocks until there is a request.
+ *
+ * Called by: UserspaceClient in the Service VM's thread, UserspaceThread in the thread that blocks.
  *
  * Threads: the Service VM's thread writes the ticket of each slot that it assigns to the client.
- * One other thread sleeps until one of these tickets is current.
+ * One other thread parks until one of these tickets is current. (A ticket is the number of one
+ * assignment of a slot. It is current while the HSM's own ticket word of the slot holds it, so
+ * while the request is not finished: hsm/request-finisher.ts.)
  */
 
 import { Doorbell, DOORBELL_WORDS } from '../sync/doorbell.js';
@@ -12,6 +16,7 @@ import type { Poll } from '../sync/poll.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { SharedWords } from '../sync/shared-words.js';
 
+// Indices of words.
 const DESTROYED = DOORBELL_WORDS;
 const TICKETS = DESTROYED + 1;
 const WORDS = TICKETS + SLOT_COUNT;
@@ -30,13 +35,12 @@ export class AttachWords {
     return this.#words.buffer;
   }
 
-  /**
-   * The ticket of slot `vcpu`'s last request; it is pending while the HSM's word holds the same.
-   */
+  /** The ticket of slot `vcpu`'s last request. */
   ticket(vcpu: number): number {
     return this.#words.load(TICKETS + vcpu);
   }
 
+  /** In the Service VM's thread: publishes a request. */
   give(vcpu: number, ticket: number): void {
     this.#words.store(TICKETS + vcpu, ticket);
     this.#doorbell.ring();
@@ -46,14 +50,15 @@ export class AttachWords {
     return this.#words.load(DESTROYED) !== 0;
   }
 
+  /** In the Service VM's thread: the client is removed, and waiting is over. */
   destroy(): void {
     this.#words.store(DESTROYED, 1);
     this.#doorbell.ring();
   }
 
   /**
-   * Blocks this thread until there is work (true) or the time is over (false). One waiting thread
-   * for each client.
+   * Blocks this thread until `poll` succeeds (true) or the time is over (false). Only one thread
+   * may wait for a client.
    */
   wait(poll: Poll, timeoutMs: number): boolean {
     return this.#doorbell.wait(poll, timeoutMs, this.#spin);

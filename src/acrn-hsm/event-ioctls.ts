@@ -1,6 +1,9 @@
 /**
- * IOEVENTFD, IRQFD and SETUP_VM_EVENT_FD: the driver's checks in its order, then ioeventfd.ts,
- * irqfd.ts, vm-event.ts.
+ * IOEVENTFD, IRQFD and SETUP_VM_EVENT_FD: the ioctls that connect the caller's eventfds. They make
+ * the driver's checks in its order. The work is in hsm/ioeventfd.ts (a guest's write signals an
+ * eventfd), hsm/irqfd.ts (an eventfd injects an MSI) and hsm/acrn-vm-events.ts.
+ *
+ * Called by: HsmFile. Results are 0 or −errno.
  */
 
 import { checkIoEvent, type IoEventRequest } from '../hsm/ioeventfd.js';
@@ -11,16 +14,20 @@ import type { IoctlVm } from './ioctl-vm.js';
 import type { IOEVENTFD, IRQFD } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
 
+// Bits of `flags` in struct acrn_ioeventfd. PIO: the address is a port.
 const FLAG_PIO = 1;
 const FLAG_DATAMATCH = 2;
 const FLAG_DEASSIGN = 4;
 /**
- * Only ACRN's own kernel acts on it; mainline ignores it, as it does every bit that it does not
- * know.
+ * The write becomes asynchronous I/O: the hypervisor completes it without a request and notifies
+ * the HSM through a ring. Only ACRN's own kernel acts on this bit. Mainline Linux ignores it, as it
+ * does every bit that it does not know.
  */
 const FLAG_ASYNCIO = 8;
+/** Bit of `flags` in struct acrn_irqfd. */
 const IRQ_FLAG_DEASSIGN = 1;
 
+/** IOEVENTFD: assigns or deassigns. */
 export function configureIoEvent(
   vm: IoctlVm,
   events: EventTable,
@@ -52,6 +59,7 @@ export function configureIoEvent(
   return isDeassign ? vm.ioEvents.deassign(event) : vm.ioEvents.assign(request, event);
 }
 
+/** IRQFD: assigns or deassigns. */
 export function configureIrqEvent(vm: IoctlVm, events: EventTable, args: StructView<typeof IRQFD>): number {
   const event = events.lookup(args.number('fd'));
   if (typeof event === 'number') return event;
@@ -59,7 +67,7 @@ export function configureIrqEvent(vm: IoctlVm, events: EventTable, args: StructV
   return vm.irqEvents.assign(event, { address: args.number('msi.msi_addr'), data: args.number('msi.msi_data') });
 }
 
-/** The argument points at the descriptor, an int. */
+/** SETUP_VM_EVENT_FD. The argument points at the descriptor, an int. */
 export function setVmEventFd(vm: IoctlVm, caller: AddressSpace, events: EventTable, address: bigint): number {
   const bytes = new Uint8Array(4);
   if (!caller.read(address, bytes)) return Errno.EFAULT;

@@ -1,10 +1,16 @@
-/** EventTable: the caller's file descriptors as the HSM sees them: open or not, an event or not. */
+/**
+ * EventTable: the file descriptors of the process that calls the ioctls. The HSM looks up the
+ * eventfds that its ioctls name. What it gets is an EventObject (hsm/event-object.ts): an eventfd,
+ * or an object in this process that behaves like one.
+ *
+ * Implementations: LocalEventTable here, LinuxEvents for eventfds of the kernel (linux-events.ts).
+ */
 
 import type { EventObject } from '../hsm/event-object.js';
 import { Errno } from '../io-request/errno.js';
 
 export interface EventTable {
-  /** The event behind a descriptor, −EBADF if it is not open, −EINVAL if it is not an event. */
+  /** The event behind a descriptor, −EBADF if it is not open, −EINVAL if it is not an eventfd. */
   lookup(fd: number): EventObject | number;
 }
 
@@ -16,7 +22,8 @@ export class LocalEventTable implements EventTable {
   readonly #open = new Map<number, EventObject | undefined>();
 
   /**
-   * Opens an event under the lowest free number; without one, a descriptor that is not an event.
+   * Opens a descriptor for `event` and returns its number, the lowest free one. Without an event
+   * the descriptor is open, but not an eventfd.
    */
   open(event?: EventObject): number {
     if (this.#open.size >= MAX_DESCRIPTORS) throw new RangeError(`a table has at most ${MAX_DESCRIPTORS} descriptors`);

@@ -1,8 +1,9 @@
 /**
- * Hardware: the hypercalls that need a real machine: pass-through devices, their interrupts, the
- * host's MMIO, power states. upcall's hypervisors have no such hardware, so each is refused with
- * −1, which the caller sees as EPERM, as from an ACRN without the device. A hypervisor with
- * hardware brings its own.
+ * Hardware: the hypercalls that need a real machine, as one function. They concern pass-through
+ * devices, their interrupts, the host's MMIO and power states. upcall's hypervisors have no such
+ * hardware, so `noHardware` refuses each with −1. The caller sees that as −EPERM, as from an ACRN
+ * without the device. A program with a hypervisor on real hardware passes its own function
+ * (HsmDeviceOptions.hardware).
  */
 
 import { Errno } from '../io-request/errno.js';
@@ -22,8 +23,9 @@ export type HardwareCall =
   | 'cpu-state';
 
 /**
- * `argument` is the caller's structure (for `cpu-state` what is to be filled in); `command` only
- * for `cpu-state`.
+ * Returns 0 or more, or a negative error. `argument`: a copy of the ioctl's structure. For
+ * `cpu-state` it is the result, to be filled in, and `command` selects it (platform-ioctls.ts). For
+ * `interrupt-monitor` it is the page.
  */
 export type Hardware = (call: HardwareCall, vmId: number, argument: Uint8Array, command?: bigint) => number;
 

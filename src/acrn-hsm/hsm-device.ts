@@ -4,12 +4,15 @@
  * its operator has the same tools: `file.vm` is a UserVm with trace, statistics, faults and
  * breakpoints.
  *
- * The options say what all its VMs have that CREATE_VM cannot ask for.
+ * Called by: programs that drive a VM by ioctls (examples/acrn-hsm.js).
+ *
+ * The options say what all its VMs have that the ioctl CREATE_VM cannot ask for.
  */
 
 import { checkFaultPlan } from '../fault-injection/fault-injection.js';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import type { LatePolicy } from '../hsm/late-policy.js';
+import { Errno } from '../io-request/errno.js';
 import { PAGE_BYTES, SLOT_COUNT } from '../io-request/layout.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { ManualLifeCycle } from '../vm/manual-life-cycle.js';
@@ -22,10 +25,10 @@ import { LocalEventTable, type EventTable } from './event-table.js';
 import { noHardware, type Hardware } from './hardware.js';
 import { HsmFile } from './hsm-file.js';
 import { IoctlVm } from './ioctl-vm.js';
-import type { VM_CREATION } from './struct-layout.js';
+import { VM_CREATION } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
 
-/** `vm_flag` bit: vCPUs poll for completion. */
+/** Bit of CREATE_VM's `vm_flag`: vCPUs poll for completion, and no hypercall wakes them. */
 const FLAG_COMPLETION_POLLING = 4n;
 const DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024;
 
@@ -34,19 +37,24 @@ export interface HsmDeviceOptions {
   readonly memoryBytes?: number;
   /** vCPUs of a VM whose creator names no CPUs. Default: 1. */
   readonly vcpuCount?: number;
-  /** The CPUs that a creator may name, one bit each. Default: 16 of them. */
+  /**
+   * The CPUs that a creator may name in `cpu_affinity`, one bit each. A VM has a vCPU for each CPU
+   * that its creator names. Default: the lowest 16.
+   */
   readonly cpuMask?: bigint;
+  /** Default: none, every call is refused. */
   readonly hardware?: Hardware;
   /**
-   * The hypervisor answers some PCI configuration accesses before the HSM, as ACRN's does. Default:
-   * false.
+   * Whether the hypervisor filters PCI configuration accesses before the HSM, as ACRN's does: it
+   * answers reads of 0xCF8 itself, and each write of 0xCF8 opens 0xCFC to 0xCFF for one access. See
+   * hypervisor/pci-interception.ts. Default: false, all of them are requests.
    */
   readonly interceptPci?: boolean;
   /** Also the ioctls of ACRN's own kernel: asynchronous I/O and VM events. Default: false. */
   readonly hasExtensions?: boolean;
   /** How long a client may take for a request, in ms. Default: Infinity, as in the driver. */
   readonly clientTimeoutMs?: number;
-  /** What becomes of a request that takes longer. Default: `all-ones`. */
+  /** What happens to a request that takes longer. Default: `all-ones`. */
   readonly late?: LatePolicy;
   /** Counts requests and their latency. Default: false. */
   readonly statistics?: boolean;
@@ -57,7 +65,7 @@ export interface HsmDeviceOptions {
    * live page.
    */
   readonly onVm?: (vm: UserVm) => void;
-  /** CLEAR's sleep, for tests. */
+  /** How CLEAR_VM_IOREQ sleeps while clients finish. For tests. Default: a timer. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
 
@@ -73,21 +81,30 @@ export class HsmDevice {
     this.#options = options;
   }
 
-  /** The module's initialisation. Throws HYPERVISOR_UNAVAILABLE (−ENODEV). */
+  /**
+   * The initialisation of the driver's module. Throws HYPERVISOR_UNAVAILABLE with errno ENODEV if
+   * there is no hypervisor.
+   */
   async load(): Promise<void> {
     const availability = await this.#serviceVm.hypervisor.available();
     if (!availability.available)
-      throw new UpcallError('HYPERVISOR_UNAVAILABLE', availability.reason, { remedy: availability.remedy, errno: -19 });
+      throw new UpcallError('HYPERVISOR_UNAVAILABLE', availability.reason, {
+        remedy: availability.remedy,
+        errno: Errno.ENODEV,
+      });
   }
 
-  /** The module's end: closes every open file, which destroys its VM. The Service VM goes on. */
+  /**
+   * The unloading of the module: closes every open file, which destroys its VM. The Service VM goes
+   * on.
+   */
   async unload(): Promise<void> {
     await Promise.all([...this.#files].map((file) => file.close()));
   }
 
   /**
-   * A file without a VM. `caller` is the memory of the process that opens it, `events` its
-   * descriptors.
+   * open(2): a file without a VM. `caller` is the memory of the process that opens it, `events` its
+   * file descriptors.
    */
   open(caller: AddressSpace, events: EventTable = new LocalEventTable()): HsmFile {
     const { hardware = noHardware, hasExtensions = false } = this.#options;
@@ -104,7 +121,8 @@ export class HsmDevice {
   }
 
   /**
-   * Fills in `vmid` and `vcpu_num`. Undefined if the hypervisor or the caller's page will not do.
+   * CREATE_VM: fills in `vmid` and `vcpu_num` of the caller's structure. Undefined if the
+   * hypervisor refuses, or the caller's page for requests cannot be used.
    */
   async #createVm(
     creation: StructView<typeof VM_CREATION>,
@@ -127,7 +145,7 @@ export class HsmDevice {
         },
       });
     } catch (error) {
-      // CREATE_VM has one answer for every failure; anything but a refusal is a bug of ours.
+      // CREATE_VM has one answer for every refusal. Any other error is a bug of this project.
       if (error instanceof UpcallError) return undefined;
       throw error;
     }
@@ -137,11 +155,8 @@ export class HsmDevice {
   #plan(creation: StructView<typeof VM_CREATION>): Omit<VmPlan, 'createLifeCycle'> {
     const { vcpuCount = 1, sleep, ...options } = this.#options;
     const affinity = creation.big('cpu_affinity');
-    const bytes = Array.from({ length: 16 }, (_, i) => creation.number('uuid', i));
-    const end = bytes.indexOf(0);
-    const name = String.fromCharCode(...bytes.slice(0, end < 0 ? undefined : end)).replace(/[^ -~]/g, '?');
     return {
-      name: name === '' ? undefined : name,
+      name: nameOf(creation),
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       vcpuCount: affinity === 0n ? vcpuCount : countBits(affinity),
       completionPolling: (creation.big('vm_flag') & FLAG_COMPLETION_POLLING) !== 0n,
@@ -152,6 +167,7 @@ export class HsmDevice {
       statistics: options.statistics ?? false,
       faults: options.faults,
       lateStacks: false,
+      // The default client is that of CREATE_IOREQ_CLIENT.
       hasDefaultClient: false,
       ...(sleep === undefined ? {} : { sleep }),
     };
@@ -159,8 +175,19 @@ export class HsmDevice {
 }
 
 /**
- * The driver takes any address and means the page around it. A caller that does not expect that is
- * refused.
+ * The VM's name. Linux calls the 16 bytes of the field `uuid`. ACRN's hypervisor and its userspace
+ * use them for the VM's name, which ends at the first 0. Undefined if it is empty.
+ */
+function nameOf(creation: StructView<typeof VM_CREATION>): string | undefined {
+  const bytes = Array.from({ length: VM_CREATION.fields.uuid.count }, (_, i) => creation.number('uuid', i));
+  const end = bytes.indexOf(0);
+  const name = String.fromCharCode(...bytes.slice(0, end < 0 ? undefined : end)).replace(/[^ -~]/g, '?');
+  return name === '' ? undefined : name;
+}
+
+/**
+ * Puts the VM's page of slots at the caller's address. The driver accepts an address within a page
+ * and uses the whole page around it. Here such an address is refused: most likely it is a mistake.
  */
 function share(page: Uint8Array, caller: AddressSpace, address: bigint): boolean {
   return address % BigInt(PAGE_BYTES) === 0n && caller.share(address, page);

@@ -2,9 +2,12 @@
  * HsmFile: one open file of /dev/acrn_hsm. `ioctl` answers every code as the driver does: the same
  * checks in the same order, the same results or −errno. A hypercall's own −1 arrives as −1 (EPERM).
  *
- * Calls that wait (ATTACH, CLEAR, and those that stop vCPUs) return a promise; all others answer at
- * once. Calls are not serialised against each other. Where two at once would harm the driver
- * (create, destroy, close), the second one is refused or waits.
+ * Called by: the program that opened it with HsmDevice.open.
+ * Threads: the Service VM's.
+ *
+ * Calls that wait return a promise: CREATE_VM, ATTACH_IOREQ_CLIENT, CLEAR_VM_IOREQ, and those that
+ * stop vCPUs. All others answer at once. Calls are not serialised against each other. Where two at
+ * once would harm the driver (create, destroy, close), the second one is refused or waits.
  */
 
 import { RingId } from '../hypervisor/async-io-hypercalls.js';
@@ -35,18 +38,23 @@ import { StructView } from './struct-view.js';
 import type { InterruptSignal, UserspaceHandle } from './userspace-client.js';
 import { decodeRegisters, hasReservedBits } from './vcpu-register-set.js';
 
-const WORD = 0xffff_ffffn;
-const U64 = 64;
+const LOW_WORD = 0xffff_ffffn;
+const U64_BITS = 64;
 
 export interface HsmFileParts {
+  /** The memory of the calling process. */
   readonly caller: AddressSpace;
+  /** Its file descriptors. */
   readonly events: EventTable;
   readonly hardware: Hardware;
+  /** Whether ExtensionIoctl is known. */
   readonly hasExtensions: boolean;
+  /** Resolves with undefined if CREATE_VM is refused. */
   readonly createVm: (creation: StructView<typeof VM_CREATION>) => Promise<IoctlVm | undefined>;
   readonly closed: () => void;
 }
 
+/** An ioctl's result: 0 or more, or −errno. */
 type Result = number | Promise<number>;
 
 export class HsmFile {
@@ -61,8 +69,8 @@ export class HsmFile {
   }
 
   /**
-   * What a thread needs to attach by itself. Undefined without a client, or while its answers are
-   * relayed.
+   * What a UserspaceThread needs to run ATTACH and NOTIFY in a thread that blocks. Undefined
+   * without a client, or while its answers are relayed (userspace-client.ts).
    */
   get userspaceHandle(): UserspaceHandle | undefined {
     return this.ioctlVm?.userspace?.handle;
@@ -76,22 +84,22 @@ export class HsmFile {
     return this.ioctlVm?.userVm;
   }
 
-  /** What the ioctls act on; for tests. */
+  /** The state that the ioctls act on. Undefined before CREATE_VM and after the VM's end. */
   get ioctlVm(): IoctlVm | undefined {
     if (this.#vm?.lifeCycle.isEnding === true) this.#vm = undefined;
     return this.#vm;
   }
 
   /**
-   * `argument` is an address in the caller's memory, or the value itself. `signal` ends a waiting
-   * ATTACH with 0.
+   * `code`: Ioctl or ExtensionIoctl. `argument` is an address in the caller's memory, or the value
+   * itself. `signal` ends a waiting ATTACH_IOREQ_CLIENT with 0.
    */
   ioctl(code: number, argument: bigint | number = 0n, signal?: InterruptSignal): Result {
     if (this.#isClosed) return Errno.EBADF;
-    const address = BigInt.asUintN(U64, BigInt(argument));
+    const address = BigInt.asUintN(U64_BITS, BigInt(argument));
     if (code === Ioctl.CREATE_VM) return this.#create(address);
     const vm = this.ioctlVm;
-    // Before anything else, even whether the code exists.
+    // The driver checks this first, even before it checks that the code exists.
     if (vm === undefined) return Errno.EINVAL;
     return (
       this.#lifeCycle(vm, code, address) ?? this.#requests(vm, code, address, signal) ?? this.#others(vm, code, address)
@@ -160,7 +168,7 @@ export class HsmFile {
     const { caller, events, hasExtensions, hardware } = this.#parts;
     switch (code) {
       case Ioctl.SET_IRQLINE:
-        return vm.setIrqLine(Number(address & WORD), Number(address >> 32n));
+        return vm.setIrqLine(Number(address & LOW_WORD), Number(address >> 32n));
       case Ioctl.INJECT_MSI:
         return this.#with(MSI_ENTRY, address, (msi) =>
           vm.hypercalls.injectMsi(msi.number('msi_addr'), msi.number('msi_data')),
@@ -221,6 +229,7 @@ export class HsmFile {
   }
 }
 
+/** The ioctls whose structure goes to the hardware unread. */
 const PASS_THROUGH: ReadonlyMap<number, { readonly name: HardwareCall; readonly layout: StructLayout }> = new Map([
   [Ioctl.SET_PTDEV_INTR, { name: 'set-ptdev-intr', layout: PTDEV_IRQ }],
   [Ioctl.RESET_PTDEV_INTR, { name: 'reset-ptdev-intr', layout: PTDEV_IRQ }],

@@ -1,12 +1,14 @@
 /**
  * The numbers of the control interface's ioctls. A code holds its direction in bits 31…30 (1: the
  * kernel reads the argument, 2: it writes it), the argument's size in bits 29…16, the driver's
- * letter and the call's number.
+ * letter in bits 15…8 and the call's number in bits 7…0.
  *
- * Source: UAPI header `linux/acrn.h`; the last three are ACRN's own kernel's.
+ * Source: UAPI header `linux/acrn.h`. Those of ExtensionIoctl: the header of ACRN's own kernel.
  */
 
+/** The driver's letter. */
 const MAGIC = 0xa2;
+// Directions.
 const NONE = 0;
 const READS = 1;
 const READS_AND_WRITES = 3;
@@ -45,7 +47,7 @@ export const Ioctl = {
   IRQFD: code(READS, 0x71, 24),
 } as const;
 
-/** Only in ACRN's own kernel; mainline does not know them. */
+/** Only in ACRN's own kernel. Mainline Linux does not know them. */
 export const ExtensionIoctl = {
   SETUP_ASYNCIO: code(READS, 0x90, 8),
   SETUP_VM_EVENT_RING: code(READS, 0xa0, 8),

@@ -1,6 +1,6 @@
 /**
- * IoctlVm: the VM of one open file: a UserVm, and what its ioctls set up around it: memory
- * segments, ioeventfds, irqfds, rings, and the client of ACRN userspace.
+ * IoctlVm: the VM of one open file of /dev/acrn_hsm. It is a UserVm with what the file's ioctls set
+ * up around it: memory segments, ioeventfds, irqfds, rings, and the client of ACRN userspace.
  *
  * Called by: HsmFile, for each ioctl. HsmDevice creates it for CREATE_VM.
  */
@@ -22,7 +22,10 @@ import type { Hardware } from './hardware.js';
 import { MemorySegments } from './memory-segments.js';
 import { UserspaceClient } from './userspace-client.js';
 
-/** What each IrqLineOperation does to the line. */
+/**
+ * The levels that each operation of SET_IRQLINE drives, in order. The index is the operation: 0
+ * high, 1 low, 2 a rising pulse, 3 a falling pulse.
+ */
 const LEVELS: readonly (readonly boolean[])[] = [[true], [false], [true, false], [false, true]];
 
 export interface IoctlVmParts {
@@ -38,7 +41,7 @@ export class IoctlVm {
   readonly ioEvents: IoEventFds;
   readonly irqEvents: IrqFds;
   readonly segments: MemorySegments;
-  /** Undefined where the hypervisor makes a request of every write. */
+  /** Asynchronous I/O. Undefined where the hypervisor makes a request of every write. */
   readonly asyncIo: AsyncIoEvents | undefined;
   readonly #caller: AddressSpace;
   #userspace: UserspaceClient | undefined;
@@ -81,6 +84,7 @@ export class IoctlVm {
     return client !== undefined && this.userVm.inspection.isDefault(client) ? client : undefined;
   }
 
+  /** CREATE_IOREQ_CLIENT. */
   createUserspace(): number {
     const { userVm, requests, hypercalls } = this;
     if (requests.clients.default !== undefined) return Errno.EEXIST;
@@ -93,6 +97,7 @@ export class IoctlVm {
     return userVm.createDefaultClient(client);
   }
 
+  /** DESTROY_IOREQ_CLIENT. */
   destroyUserspace(): void {
     if (this.userspace !== undefined) this.userVm.destroyClient(this.userspace);
   }
@@ -103,7 +108,10 @@ export class IoctlVm {
     return userspace?.finishesItself(vcpu) === true ? userspace.finish(vcpu) : this.requests.finishDefault(vcpu);
   }
 
-  /** SET_IRQLINE. Edges that fault rules may hit go through the VM's faulty line. */
+  /**
+   * SET_IRQLINE. In a VM with a fault plan, levels go through its faulty line, so that fault rules
+   * can apply to the edges.
+   */
   setIrqLine(gsi: number, operation: number): number {
     const { faults, hypercalls } = this.userVm;
     const levels = LEVELS[operation];

@@ -12,7 +12,7 @@ const hasKoffi = await import(koffi).then(
   () => false,
 );
 
-test('real eventfds are there exactly where Linux and koffi are', (context) => {
+test('eventfds are available exactly on Linux with koffi', (context) => {
   if (events === undefined) context.diagnostic('koffi is not installed: nothing to hold real eventfds with');
   assert.equal(events !== undefined, hasKoffi && process.platform === 'linux');
 });
@@ -30,7 +30,7 @@ if (events !== undefined) {
       event.close();
     });
 
-    test('is found by its descriptor; others are no event or not open', () => {
+    test('is found by its descriptor; others are EINVAL or EBADF', () => {
       const event = events.create();
       assert.equal(events.lookup(event.fd), event);
       assert.equal(events.lookup(openSync('/dev/null', 'r')), Errno.EINVAL);

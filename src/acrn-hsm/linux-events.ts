@@ -1,6 +1,9 @@
 /**
  * LinuxEvents: event objects over real Linux eventfds, the descriptors that another process or a
- * virtio back end hands over. Where the host has no eventfds, LocalEvent takes their place.
+ * virtio back end hands over. Where the host has no eventfds, LocalEvent (hsm/event-object.ts)
+ * takes their place.
+ *
+ * Called by: programs that pass a LinuxEvents to HsmDevice.open as the caller's EventTable.
  *
  * A difference to the driver: this side has to take the counter to see the next signal, so another
  * reader that shares an eventfd with an irqfd finds it empty.
@@ -12,7 +15,10 @@ import type { EventObject } from '../hsm/event-object.js';
 import { Errno } from '../io-request/errno.js';
 import type { EventTable } from './event-table.js';
 
-/** Eventfds that one table remembers. The kernel reuses their numbers, so the table may forget. */
+/**
+ * Eventfds that one table remembers. Beyond it the table is emptied: a lookup creates the event
+ * object again.
+ */
 const MAX_KNOWN = 4096;
 
 export class LinuxEvents implements EventTable {

@@ -1,7 +1,13 @@
 /**
- * MemorySegments: SET_MEMSEG and UNSET_MEMSEG. The guest's RAM is where its hypervisor allocated
- * it. A RAM segment therefore copies the caller's bytes there and maps that memory at the caller's
- * addresses, which is the same for both sides.
+ * MemorySegments: the ioctls SET_MEMSEG and UNSET_MEMSEG, which map memory into a VM's guest
+ * physical address space.
+ *
+ * Called by: HsmFile. Results are 0 or −errno.
+ *
+ * The driver pins the caller's pages and gives them to the guest as RAM. Here the guest's RAM is
+ * where its hypervisor allocated it. So a RAM segment copies the caller's bytes into that RAM, and
+ * from then on the RAM stands at the caller's addresses (AddressSpace.share). Caller and guest
+ * share the memory, as in the driver.
  */
 
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
@@ -11,11 +17,12 @@ import type { Hardware } from './hardware.js';
 import type { VM_MEMMAP } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
 
+/** Types of a segment. */
 const RAM = 0;
 const MMIO = 1;
 const PAGE_SHIFT = 12n;
 const PAGE_MASK = 0xfffn;
-/** The driver's own limit: RAM segments of one VM. */
+/** RAM segments of one VM: the driver's own limit. */
 export const MAX_RAM_SEGMENTS = 256;
 
 export class MemorySegments {

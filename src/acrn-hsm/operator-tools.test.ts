@@ -19,7 +19,7 @@ const read = (address: number): ScriptStep => ({ type: 'port', direction: 'read'
 const write = (address: number, value: number): ScriptStep => ({
   ...{ type: 'port', direction: 'write', address, size: 1, value },
 });
-/** What the program answers: the low byte of the port, plus 0x40. */
+/** What the program answers: the low four bits of the port, plus 0x40. */
 const portPlus40: Answer = (slot) => 0x40 + (slot.addressLow & 0xf);
 
 interface Bench {
@@ -148,7 +148,7 @@ describe('breakpoints', LIMIT, () => {
     });
   });
 
-  test('a pause by ioctl lets a held request go, and the VM can be cleared, reset and started again', async () => {
+  test('a pause by ioctl releases a held request, and the VM can be cleared, reset and started again', async () => {
     await withBench([{ steps: [read(0x500)] }], {}, async ({ program, play }) => {
       const { debugger: stops } = program.vm;
       const number = stops.add({ at: 'complete' });
@@ -219,7 +219,7 @@ describe('faults', LIMIT, () => {
 });
 
 describe('the operator and the program', LIMIT, () => {
-  test('a VM that its operator destroys is gone for its file: ATTACH is −ENODEV, all else −EINVAL', async () => {
+  test('after its operator destroys a VM, ATTACH returns −ENODEV and every other ioctl −EINVAL', async () => {
     await withBench([{ steps: [] }], {}, async ({ serviceVm, program, events }) => {
       const { vm } = program;
       assert.deepEqual(serviceVm.vms, [vm]);
@@ -233,7 +233,7 @@ describe('the operator and the program', LIMIT, () => {
     });
   });
 
-  test('the operator makes the steps of the life cycle as well', async () => {
+  test('the operator can start, pause and reset a VM made by ioctl', async () => {
     await withBench([{ steps: [read(0x500)] }], {}, async ({ program }) => {
       const { vm } = program;
       await vm.start();
@@ -260,7 +260,7 @@ describe('the operator and the program', LIMIT, () => {
     });
   });
 
-  test('PCI configuration space is userspace’s: a function cannot be attached', async () => {
+  test('a PCI function cannot be attached: ACRN userspace has PCI configuration space', async () => {
     await withBench([{ steps: [] }], {}, ({ program }) => {
       const fn = { name: 'card', readConfig: () => 0, writeConfig: () => undefined };
       assert.throws(() => program.vm.attachPci({ bus: 0, device: 1, function: 0 }, fn), { code: 'VM_STATE' });

@@ -1,5 +1,9 @@
 /**
  * VM_INTR_MONITOR and PM_GET_CPU_STATE: ioctls that only a hypervisor on real hardware can answer.
+ * The first gives the hypervisor a page for counts of the VM's interrupts. The second reads the
+ * P-states (frequencies) and C-states (idle states) of the physical CPUs.
+ *
+ * Called by: HsmFile. All results are those of the ioctl: 0 or more, or −errno.
  */
 
 import { PAGE_BYTES } from '../io-request/layout.js';
@@ -11,10 +15,13 @@ import { CSTATE_DATA, PSTATE_DATA } from './struct-layout.js';
 const COMMAND_MASK = 0xffn;
 const COMMAND_BYTES = 8;
 const COUNT_BYTES = 8;
-/** The result's size for each command: PX_CNT, PX_DATA, CX_CNT, CX_DATA. */
+/**
+ * The result's size by command, which is the low byte of the argument: 0 number of P-states
+ * (PX_CNT), 1 one P-state (PX_DATA), 2 number of C-states (CX_CNT), 3 one C-state (CX_DATA).
+ */
 const RESULT_BYTES = [COUNT_BYTES, PSTATE_DATA.bytes, COUNT_BYTES, CSTATE_DATA.bytes];
 
-/** Offers the caller's page to the hypervisor, which keeps it if it accepts. */
+/** VM_INTR_MONITOR: offers the caller's page to the hypervisor, which keeps it if it accepts. */
 export function monitorInterrupts(vmId: number, caller: AddressSpace, hardware: Hardware, address: bigint): number {
   const page = sharedBytes(PAGE_BYTES);
   // The driver takes the whole page around the address.
@@ -26,8 +33,8 @@ export function monitorInterrupts(vmId: number, caller: AddressSpace, hardware: 
 }
 
 /**
- * The caller's u64 is the command; the result overwrites it. An unknown command returns 0 and does
- * nothing.
+ * PM_GET_CPU_STATE: the caller's u64 is the command, and the result overwrites it. An unknown
+ * command returns 0 and does nothing.
  */
 export function cpuState(vmId: number, caller: AddressSpace, hardware: Hardware, address: bigint): number {
   const command = new Uint8Array(COMMAND_BYTES);

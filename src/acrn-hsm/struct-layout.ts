@@ -1,6 +1,7 @@
 /**
- * Where the fields of the control interface's structures lie. Field names are those of the C
- * header, so that a test can ask a C compiler for each of them. All fields are little-endian.
+ * Layout of the structures that the ioctls of /dev/acrn_hsm take. StructView (struct-view.ts) reads
+ * and writes fields by it. Field names are those of the C header, so that a test can ask a C
+ * compiler for each of them. All fields are little-endian.
  *
  * Source: UAPI header `linux/acrn.h`.
  */
@@ -9,6 +10,7 @@ export type FieldKind = 'u8' | 'u16' | 'u32' | 'i32' | 'u64';
 
 export interface Field {
   readonly kind: FieldKind;
+  /** In bytes from the start of the structure. */
   readonly offset: number;
   /** More than 1 for an array. */
   readonly count: number;
@@ -21,6 +23,7 @@ export interface StructLayout {
   readonly fields: Readonly<Record<string, Field>>;
 }
 
+/** `u16(8)` is a field at offset 8, `u16(8, 3)` an array of three. */
 const field =
   (kind: FieldKind) =>
   (offset: number, count = 1) => ({ kind, offset, count });
@@ -32,7 +35,9 @@ const u64 = field('u64');
 
 const GENERAL_REGISTERS = 'rax rcx rdx rbx rsp rbp rsi rdi r8 r9 r10 r11 r12 r13 r14 r15'.split(' ');
 const SELECTORS = 'cs ss ds es fs gs ldt tr'.split(' ');
+/** Offset of `vcpu_regs` in `acrn_vcpu_regs`. */
 const REGS = 8;
+/** Elements of `res` in `acrn_mmiodev`. */
 const MMIO_RESOURCES = 3;
 
 export const VM_CREATION = {

@@ -1,7 +1,13 @@
-/** StructView: one structure of the control interface over its bytes. */
+/**
+ * StructView: reads and writes the fields of an ioctl's structure over its bytes, by the names and
+ * offsets of a StructLayout (struct-layout.ts).
+ *
+ * Called by: the ioctls of this folder.
+ */
 
 import type { Field, StructLayout } from './struct-layout.js';
 
+/** Bytes of a field of each kind. */
 const BYTES = { u8: 1, u16: 2, u32: 4, i32: 4, u64: 8 } as const;
 
 export class StructView<Layout extends StructLayout> {
@@ -31,7 +37,7 @@ export class StructView<Layout extends StructLayout> {
     return this.#view.getUint32(at, true);
   }
 
-  /** Writes as many low bits as the field has. Returns itself. */
+  /** Writes as many low bits of `value` as the field has. Returns this view. */
   set(name: keyof Layout['fields'] & string, value: number | bigint, index = 0): this {
     const { kind, at } = this.#locate(name, index);
     const big = BigInt(value);

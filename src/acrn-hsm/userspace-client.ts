@@ -1,12 +1,16 @@
 /**
- * UserspaceClient: the default client of the control interface ("acrndm"). It answers nothing
- * itself: ACRN userspace waits in ATTACH, scans the page, writes its results there and finishes
- * each request with NOTIFY.
+ * UserspaceClient: the client that the ioctl CREATE_IOREQ_CLIENT creates, "acrndm". It is the VM's
+ * default client. It answers nothing itself: ACRN userspace waits in ATTACH_IOREQ_CLIENT, scans the
+ * page, writes its results there and finishes each request with NOTIFY_REQUEST_FINISH. (ATTACH and
+ * NOTIFY in this file.)
  *
- * While its answers are relayed (a breakpoint before COMPLETE, a fault plan), NOTIFY takes the
- * answer from the page and finishes the client's request with it, where it can be held or altered.
- * The slot may stay PROCESSING then. A userspace that scans it once more and answers again does no
- * harm: the first answer counts.
+ * Called by: IoctlVm for the ioctls, the HSM's worker with requests.
+ * Threads: the Service VM's. A userspace thread that blocks uses UserspaceThread instead.
+ *
+ * Relaying: a breakpoint before COMPLETE or a fault plan must see each answer (IoClient.relay).
+ * Then NOTIFY takes the answer from the page and passes it to `AssignedRequest.finish`, where it
+ * can be held or altered. The slot may stay PROCESSING meanwhile. A userspace that scans it again
+ * and answers again does no harm: the first answer counts.
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
@@ -49,11 +53,12 @@ export class UserspaceClient implements IoClient {
   readonly #options: UserspaceClientOptions;
   readonly #words = new AttachWords();
   readonly #waiters = new Set<(result: number) => void>();
+  /** By slot: the last request, and the number of its assignment, which its answer must name. */
   readonly #requests: (AssignedRequest | undefined)[] = Array.from({ length: SLOT_COUNT });
   readonly #tickets = new Int32Array(SLOT_COUNT);
   /**
-   * Slots whose request the client has been given and has not answered by `finish`: bit n for slot
-   * n.
+   * Bit n: the client has got slot n's request and has not answered it by `finish`. A request that
+   * NOTIFY finished without `finish` keeps its bit.
    */
   #given = 0;
   #finisher: ClientFinisher | undefined;
@@ -74,17 +79,18 @@ export class UserspaceClient implements IoClient {
   }
 
   /**
-   * Whether NOTIFY for slot `vcpu` has to go through `finish`: also when that was done once, and
-   * the answer is held.
+   * Whether NOTIFY for slot `vcpu` has to call `finish`, instead of finishing the request in the
+   * page. Also true if `finish` has taken the answer, which may be held: a second NOTIFY must not
+   * finish the request.
    */
   finishesItself(vcpu: number): boolean {
     return this.#isRelaying || (this.#given & (1 << vcpu)) === 0;
   }
 
   /**
-   * 0 as long as a request is pending (at once if one is), −ENODEV when the client is destroyed. An
-   * abort ends the wait with 0, as a signal does in the driver: the caller scans, finds nothing,
-   * and comes back.
+   * ATTACH_IOREQ_CLIENT: 0 when a request is pending (at once if one is), −ENODEV when the client
+   * is destroyed. An abort ends the wait with 0, as a signal does in the driver: the caller scans,
+   * finds nothing, and calls again.
    */
   attach(signal?: InterruptSignal): number | Promise<number> {
     if (this.#isDestroyed) return Errno.ENODEV;
@@ -103,8 +109,8 @@ export class UserspaceClient implements IoClient {
   }
 
   /**
-   * Answers the request of slot `vcpu` with the value in the page. Returns 0, or −EINVAL for a vCPU
-   * that does not exist.
+   * NOTIFY_REQUEST_FINISH while `finishesItself`: answers the request of slot `vcpu` with the value
+   * in the page. Returns 0, or −EINVAL for a vCPU that does not exist.
    */
   finish(vcpu: number): number {
     const { vcpuCount, buffer } = this.#options;

@@ -1,6 +1,9 @@
 /**
- * UserspaceThread: ATTACH and NOTIFY for a thread of ACRN userspace that blocks, as acrn-dm's VM
- * loop does.
+ * UserspaceThread: the ioctls ATTACH_IOREQ_CLIENT and NOTIFY_REQUEST_FINISH for a thread of ACRN
+ * userspace that blocks, as the VM loop of acrn-dm does. It works on shared memory, without the
+ * Service VM's thread.
+ *
+ * Called by: programs whose userspace loop has a thread of its own.
  *
  * Callers must: take `HsmFile.userspaceHandle` in the Service VM's thread, construct this in the
  * blocking thread, and read the slots from `handle.finisher.page`.
@@ -19,10 +22,15 @@ import type { UserspaceHandle } from './userspace-client.js';
 
 export class UserspaceThread {
   readonly #words: AttachWords;
+  /**
+   * The HSM's ticket words. A slot's ticket is the number of its assignment, and its request is
+   * pending while the HSM's word holds the ticket in AttachWords (hsm/request-finisher.ts).
+   */
   readonly #tickets: SharedWords;
   readonly #finisher: RequestFinisher;
   readonly #vcpuCount: number;
-  readonly #due = new OrderedPoll(() => this.#words.isDestroyed || this.#hasPending());
+  /** Whether ATTACH may return. */
+  readonly #isDue = new OrderedPoll(() => this.#words.isDestroyed || this.#hasPending());
 
   /** `notifyRequestFinish` wakes a vCPU of the VM from this thread. */
   constructor(handle: UserspaceHandle, notifyRequestFinish: (vcpu: number) => number) {
@@ -44,7 +52,7 @@ export class UserspaceThread {
    * as a signal does.
    */
   attach(timeoutMs = Infinity): number {
-    this.#words.wait(this.#due, timeoutMs);
+    this.#words.wait(this.#isDue, timeoutMs);
     return this.#words.isDestroyed ? Errno.ENODEV : 0;
   }
 

@@ -3,24 +3,26 @@
  * The structure has all of CS, and of the other segments the selectors. Those are flat with base 0,
  * whatever the selector, and as wide as the mode.
  *
+ * Called by: HsmFile, for the ioctl SET_VCPU_REGS.
+ *
  * ACRN checks CR0 and CR4 alone. Any other invalid state makes its VM fail at start. Here such
- * states are refused, as is what upcall's cores lack: long mode, and extensions that their CPUID
- * does not report.
+ * states are refused, and so is what the CPU emulator (v86) lacks: long mode, and extensions that
+ * its CPUID does not report.
  */
 
 import type { SegmentStart, VcpuRegisters } from '../hypervisor/vcpu-registers.js';
 import type { VCPU_REGS } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
 
-const WORD = 0xffff_ffffn;
+const MAX_U32 = 0xffff_ffffn;
 
-/** PE, MP, EM, TS, ET, NE; WP, AM; NW, CD, PG. */
+/** The bits of CR0 that may be set: PE, MP, EM, TS, ET, NE; WP, AM; NW, CD, PG. */
 const CR0_BITS = 0xe005_003fn;
 const PROTECTED_MODE = 1n;
 const NOT_WRITE_THROUGH = 1n << 29n;
 const CACHE_DISABLE = 1n << 30n;
 const PAGING = 1n << 31n;
-/** TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT. */
+/** The bits of CR4 that may be set: TSD, DE, PSE, PAE, MCE, PGE, PCE, OSFXSR, OSXMMEXCPT. */
 const CR4_BITS = 0x7fcn;
 
 /** Bit 1, which is always 1. */
@@ -28,8 +30,8 @@ const FLAGS_FIXED = 2n;
 /** CF, PF, AF, ZF, SF, OF: ACRN clears them. */
 const FLAGS_OF_RESULTS = 0x8d5n;
 /**
- * IF, DF, IOPL, NT, RF, AC, ID. Not TF, which the core lacks, and not VM, which needs segments that
- * the structure has not.
+ * The bits of EFLAGS that may be set: these two, and IF, DF, IOPL, NT, RF, AC, ID. Not TF, which
+ * the CPU emulator lacks. Not VM, which needs bases of segments that the structure does not have.
  */
 const FLAGS_BITS = 0x0025_7600n | FLAGS_OF_RESULTS | FLAGS_FIXED;
 
@@ -43,6 +45,7 @@ const DATA_TYPE = 0x03;
 const GRANULARITY = 1 << 15;
 const SEGMENT_UNUSABLE = 1 << 16;
 const PAGE_OFFSET = 0xfff;
+/** Largest limit in bytes. A larger one counts pages: its low 12 bits are ones. */
 const LARGEST_OF_BYTES = 0xf_ffff;
 const REAL_MODE_LIMIT = 0xffff;
 /** TI: the selector refers to the LDT. Those of LDTR and TR must refer to the GDT. */
@@ -61,15 +64,20 @@ export function hasReservedBits(regs: StructView<typeof VCPU_REGS>): boolean {
   return RESERVED.some((name) => !regs.isZero(name));
 }
 
-/** Undefined: the hypervisor refuses. */
+/** The registers of the structure. Undefined for a state that the hypervisor refuses. */
 export function decodeRegisters(regs: StructView<typeof VCPU_REGS>): VcpuRegisters | undefined {
   const big = (name: string): bigint => regs.big(`vcpu_regs.${name}`);
   const low = (name: string): number => regs.number(`vcpu_regs.${name}`);
-  const isWide = ['rip', 'cs_base', 'cr3', 'gdt.base', 'idt.base'].some((name) => big(name) > WORD);
+  const exceeds32Bits = ['rip', 'cs_base', 'cr3', 'gdt.base', 'idt.base'].some((name) => big(name) > MAX_U32);
   const flags = big('rflags') === 0n ? FLAGS_FIXED : big('rflags');
   const cs = { selector: low('cs_sel'), base: low('cs_base'), limit: low('cs_limit'), attributes: low('cs_ar') };
   const isProtected = (big('cr0') & PROTECTED_MODE) !== 0n;
-  if (isWide || !areControlRegistersValid(big('cr0'), big('cr4')) || big('ia32_efer') !== 0n || !isFlagsValid(flags))
+  if (
+    exceeds32Bits ||
+    !areControlRegistersValid(big('cr0'), big('cr4')) ||
+    big('ia32_efer') !== 0n ||
+    !isFlagsValid(flags)
+  )
     return undefined;
   if (!isCodeSegment(cs, isProtected) || low('rip') > cs.limit) return undefined;
   if (((low('ldt_sel') | low('tr_sel')) & LOCAL_SELECTOR) !== 0) return undefined;
