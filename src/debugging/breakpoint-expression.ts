@@ -8,6 +8,8 @@
  * Numbers are unsigned, 64 bits wide, and wrap. Operators by increasing precedence: `||`, `&&`, `==
  * != < <= > >=`, `|`, `^`, `&`, `<< >>`, `+ -`, `*`, then `! ~ -`. As in Python and unlike in C,
  * `value & 0x80 == 0x80` compares last. Every value but 0 is true.
+ *
+ * Called by: breakpoint.ts, for the `expression` of a breakpoint.
  */
 
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -57,9 +59,11 @@ const NAMES = new Map<string, Evaluate>([
   ['false', () => 0n],
 ]);
 
+const FIELD_NAMES = [...NAMES.keys()].filter((name) => name !== 'true' && name !== 'false');
+
 type Binary = (a: bigint, b: bigint) => bigint;
 
-/** By increasing precedence. A shift by 64 or more gives 0. */
+/** Binary operators by increasing precedence. A shift by 64 or more gives 0. */
 const LEVELS: readonly Readonly<Record<string, Binary>>[] = [
   { '||': (a, b) => fromBoolean(a !== 0n || b !== 0n) },
   { '&&': (a, b) => fromBoolean(a !== 0n && b !== 0n) },
@@ -79,6 +83,7 @@ const LEVELS: readonly Readonly<Record<string, Binary>>[] = [
   { '*': (a, b) => u64(a * b) },
 ];
 
+/** A number, a name, a quoted text or a sign, after white space. One group for each kind. */
 const TOKEN = /\s*(?:(0x[0-9a-f]+|0b[01]+|\d+)(?!\w)|([a-z]\w*)|"([^"]*)"|(\|\||&&|[=!<>]=|<<|>>|[<>|^&+\-*!~()]))/iy;
 
 interface Token {
@@ -94,6 +99,7 @@ export function parseExpression(text: string): Condition {
   return (subject) => evaluate(subject) !== 0n;
 }
 
+/** Recursive descent: one call of `#binary` for each level of precedence, then `#unary`. */
 class Parser {
   readonly #text: string;
   readonly #tokens: readonly Token[];
@@ -105,7 +111,7 @@ class Parser {
   }
 
   parse(): Evaluate {
-    const evaluate = this.#level(0);
+    const evaluate = this.#binary(0);
     if (this.#next.kind !== 'end') throw this.#unexpected();
     return evaluate;
   }
@@ -120,16 +126,16 @@ class Parser {
     return isNext;
   }
 
-  #level(level: number): Evaluate {
+  #binary(level: number): Evaluate {
     const operators = LEVELS[level];
     if (operators === undefined) return this.#unary();
-    let left = this.#level(level + 1);
+    let left = this.#binary(level + 1);
     for (;;) {
       const { kind, text } = this.#next;
       const operator = kind === 'sign' ? operators[text] : undefined;
       if (operator === undefined) return left;
       this.#at++;
-      const [first, second] = [left, this.#level(level + 1)];
+      const [first, second] = [left, this.#binary(level + 1)];
       left = (subject) => operator(first(subject), second(subject));
     }
   }
@@ -139,7 +145,7 @@ class Parser {
     if (this.#takeSign('~')) return mapped(this.#unary(), (value) => u64(~value));
     if (this.#takeSign('-')) return mapped(this.#unary(), (value) => u64(-value));
     if (this.#takeSign('(')) {
-      const inner = this.#level(0);
+      const inner = this.#binary(0);
       if (!this.#takeSign(')')) throw this.#unexpected();
       return inner;
     }
@@ -195,6 +201,6 @@ function tokensOf(text: string): Token[] {
 
 function invalid(text: string, why: string): UpcallError {
   return new UpcallError('OPTION_INVALID', `invalid expression "${text}": ${why}`, {
-    remedy: `Use ${[...NAMES.keys()].slice(0, 14).join(', ')}, client == "name", numbers, ( ) and C's operators`,
+    remedy: `Use ${FIELD_NAMES.join(', ')}, client == "name", numbers, ( ) and C's operators`,
   });
 }

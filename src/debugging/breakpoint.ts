@@ -1,6 +1,8 @@
 /**
- * Breakpoint: which requests of a VM to hold and at which point. Plain data, compiled to a
- * condition.
+ * Breakpoint: which requests of a VM to hold and at which point. Plain data, which
+ * `breakpointCondition` compiles to a function.
+ *
+ * Called by: VmDebugger (vm-debugger.ts).
  */
 
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -8,7 +10,10 @@ import { TYPE_NAMES, type DirectionName, type IoRequest } from '../io-request/io
 import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { parseExpression, type Condition, type ExpressionSubject } from './breakpoint-expression.js';
 
-/** `pending`: before the client gets the request. `complete`: answered, but not yet delivered. */
+/**
+ * Where a request is held. `pending`: in state PENDING, before the client gets it. `complete`:
+ * before it becomes COMPLETE, when the client has answered.
+ */
 export type HoldPoint = 'pending' | 'complete';
 
 /** All fields that are present must match. */

@@ -1,4 +1,10 @@
-/** HeldRequest: a request that VmDebugger holds, and the value that it will continue with. */
+/**
+ * HeldRequest: a request that VmDebugger holds, and the value that it will continue with.
+ *
+ * Called by: VmDebugger (vm-debugger.ts), in the Service VM's thread.
+ *
+ * `low` and `high` are the two int32 words of a 64-bit value.
+ */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -8,7 +14,7 @@ import type { Slot } from '../io-request/slot.js';
 import type { HoldPoint } from './breakpoint.js';
 import type { ExpressionSubject } from './breakpoint-expression.js';
 
-/** Plain data. */
+/** A held request for the operator, as plain data. */
 export interface StoppedRequest {
   readonly vcpu: number;
   readonly at: HoldPoint;
@@ -20,7 +26,7 @@ export interface StoppedRequest {
   readonly canChange: boolean;
   /** The breakpoint that it hit. Undefined: a step, or all requests are held. */
   readonly breakpoint: number | undefined;
-  /** `performance.now()` of the Service VM's thread. */
+  /** When it was held: `performance.now()` of the Service VM's thread. */
   readonly sinceMs: number;
 }
 
@@ -37,7 +43,10 @@ export interface HeldRequestParts {
 export class HeldRequest {
   readonly vcpu: number;
   readonly at: HoldPoint;
-  /** Of the assignment, before COMPLETE. */
+  /**
+   * The number of the request's assignment, which its answer must name. 0 at PENDING: it is not
+   * assigned yet.
+   */
   readonly ticket: number;
   low: number;
   high: number;
@@ -107,7 +116,7 @@ export class HeldRequest {
   }
 }
 
-/** A request with this value, for conditions. */
+/** A request with this value, as the condition of a breakpoint takes it. */
 export function subjectOf(request: AssignedRequest, client: string, low: number, high: number): ExpressionSubject {
   const { type, isRead, size, vcpu, bus, device, pciFunction, register } = request;
   return {

@@ -9,6 +9,8 @@
  * - A pause, a reset and the end of the VM release everything. Breakpoints stay until they are
  *   removed.
  *
+ * Called by: the operator's tools (the terminal, the live page, a program), and the HSM, to which
+ * it is the gate that holds requests (hsm/request-gate.ts).
  * Threads: the Service VM's thread only.
  */
 
@@ -38,7 +40,7 @@ export interface VmDebuggerOptions {
   readonly queuePass: () => void;
 }
 
-interface Armed {
+interface ArmedBreakpoint {
   readonly number: number;
   readonly breakpoint: Breakpoint;
   readonly condition: Condition;
@@ -47,15 +49,17 @@ interface Armed {
 
 export class VmDebugger implements RequestGate {
   readonly #options: VmDebuggerOptions;
-  #breakpoints: readonly Armed[] = [];
+  #breakpoints: readonly ArmedBreakpoint[] = [];
   #nextNumber = 1;
   #holdAll: Readonly<Record<HoldPoint, boolean>> = { pending: false, complete: false };
+  /** By slot. */
   readonly #held: (HeldRequest | undefined)[] = Array.from({ length: SLOT_COUNT });
   /** Slots whose PENDING request was released: the next dispatch must not hold it again. */
   readonly #passing = new Set<number>();
   /** vCPUs that stop at the next point. */
   readonly #stepping = new Set<number>();
   readonly #listeners = new Set<() => void>();
+  /** Between a pause or reset and the next start: nothing is held. */
   #isSuspended = false;
   #isClosed = false;
 
@@ -88,7 +92,7 @@ export class VmDebugger implements RequestGate {
     if (this.#breakpoints.length >= MAX_BREAKPOINTS)
       throw new UpcallError('VM_LIMIT', `more than ${MAX_BREAKPOINTS} breakpoints`, { remedy: 'Remove some of them' });
     const number = this.#nextNumber++;
-    const armed: Armed = { number, breakpoint, condition: breakpointCondition(breakpoint), hits: 0 };
+    const armed: ArmedBreakpoint = { number, breakpoint, condition: breakpointCondition(breakpoint), hits: 0 };
     this.#breakpoints = [...this.#breakpoints, armed];
     this.#changed();
     return number;
@@ -266,6 +270,10 @@ export class VmDebugger implements RequestGate {
     });
   }
 
+  /**
+   * Sets or removes the gate, whichever the present state needs, and calls the listeners. Relaying:
+   * clients in other threads pass their answers through this thread, so that they can be held.
+   */
   #changed(): void {
     const { requests } = this.#options;
     const isNeeded =

@@ -17,7 +17,7 @@ export interface EventFds {
    */
   identify(fd: number): { readonly id: string } | 'not-open' | 'not-an-eventfd';
   isReadable(fd: number): boolean;
-  /** Takes the counter. Returns 0n if there was no signal. */
+  /** Returns the counter and sets it to 0. Returns 0n if there was no signal. */
   read(fd: number): bigint;
   /** Adds 1. A full counter stays full. */
   write(fd: number): void;

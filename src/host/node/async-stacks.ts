@@ -1,7 +1,9 @@
 /**
- * Where asynchronous work begins, by `node:async_hooks`. A promise that does not settle has no
- * stack, but it was created somewhere. The hook makes every promise of the process slower, until
- * `close`.
+ * Records where asynchronous work begins, by `node:async_hooks`. A promise that does not settle has
+ * no stack of its own. The stack of its creation shows an operator what a late device waits for.
+ * The hook makes every promise of the process slower, until `close`.
+ *
+ * Called by: node-host.ts, as `Host.recordAsyncStacks`.
  */
 
 import { AsyncLocalStorage, createHook } from 'node:async_hooks';

@@ -1,4 +1,6 @@
-/** Files and modules of Node. */
+/**
+ * Files and modules of Node: the methods of Host that read them. Loaded by node-host.ts on demand.
+ */
 
 import { readFile as readFileOfNode } from 'node:fs/promises';
 import { createRequire } from 'node:module';

@@ -1,6 +1,8 @@
 /**
- * LinuxEventFds: eventfds by the system calls of libc, where the optional package koffi is
- * installed.
+ * LinuxEventFds: eventfds by the system calls of libc. Node has no eventfds. The optional package
+ * koffi, a foreign function interface, makes the calls where it is installed.
+ *
+ * Called by: node-host.ts, as `Host.openEventFds`.
  *
  * Sources: eventfd(2), poll(2), proc_pid_fdinfo(5).
  */
@@ -8,10 +10,12 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import type { EventFds } from '../event-fds.js';
 
+// Flags by the names of the manual pages.
 const EFD_CLOEXEC = 0o200_0000;
 const EFD_NONBLOCK = 0o4000;
 const POLLIN = 1;
 const COUNTER_BYTES = 8;
+/** Where the link in /proc/self/fd of an eventfd points. */
 const EVENTFD_LINK = 'anon_inode:[eventfd]';
 
 type NativeFunction = (...args: readonly (number | Uint8Array)[]) => number | bigint;
@@ -71,6 +75,7 @@ class LinuxEventFds implements EventFds {
   }
 
   isReadable(fd: number): boolean {
+    // struct pollfd: the descriptor, then the awaited events.
     const request = new DataView(new ArrayBuffer(8));
     request.setInt32(0, fd, true);
     request.setInt16(4, POLLIN, true);

@@ -12,6 +12,7 @@ import { recordAsyncStacks } from './async-stacks.js';
 import { startedThread, startThread } from './threads.js';
 
 const MAX_NICENESS = 19;
+/** To setPriority and getPriority. On Linux the calling thread, elsewhere the process. */
 const THIS_THREAD = 0;
 
 export const nodeHost: Host = {
