@@ -1,18 +1,29 @@
-/** The value of a request as its two int32 words, and what a fault makes of it. */
+/**
+ * Altered value: what a fault makes of the value of a request.
+ *
+ * Called by: FaultyClient, for a written value before the client gets it and for a read one after
+ * the client has answered.
+ */
 
 import { splitU64 } from '../io-request/io-request.js';
 import type { RequestTrigger } from './fault-trigger.js';
 
-export interface Words {
+/** A 64-bit value as two int32 words. */
+export interface ValueWords {
   readonly low: number;
   readonly high: number;
 }
 
 /**
  * The value of an access of `size` bytes after a fault. An effect that does not alter values leaves
- * it unchanged.
+ * it unchanged. `stale`: the value of the last read of the address.
  */
-export function alter(value: Words, trigger: RequestTrigger, size: number, stale: Words | undefined): Words {
+export function alter(
+  value: ValueWords,
+  trigger: RequestTrigger,
+  size: number,
+  stale: ValueWords | undefined,
+): ValueWords {
   const { effect } = trigger.rule;
   switch (effect.kind) {
     case 'ones':

@@ -19,7 +19,7 @@ import { FaultTrigger, type FaultRecord, type FaultReportRow, type RequestTrigge
 import { FaultyClient, type ClientFaults } from './faulty-client.js';
 import { FaultyLine, type LineFaults } from './faulty-line.js';
 
-/** Rules of one VM. Each is evaluated for each request. */
+/** Limit of the rules of one VM. Each is evaluated for each request. */
 export const MAX_FAULT_RULES = 1000;
 
 export interface FaultInjectionOptions {
@@ -131,12 +131,12 @@ export class FaultInjection implements ClientFaults, LineFaults {
     if (ms < 1) {
       let isCancelled = false;
       timer = { cancel: () => void (isCancelled = true) };
-      const spin = async (): Promise<void> => {
+      const poll = async (): Promise<void> => {
         do await host.turn();
         while (!isCancelled && this.clock.now() < at);
         if (!isCancelled) act();
       };
-      void spin();
+      void poll();
     } else timer = this.clock.schedule(at, act);
     this.#timers.add(timer);
   }

@@ -32,6 +32,7 @@ export function parseFaultFile(text: string, name: string): FaultRule[] {
   });
 }
 
+/** `place` names the position of a column in messages. */
 function parseAt(text: string, place: (column: number) => string): FaultRule {
   try {
     return parse(text);

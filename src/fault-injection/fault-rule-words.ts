@@ -1,6 +1,7 @@
 /**
- * Fault rule words: the parser of each word of a rule. fault-rule-text.ts splits a rule into words
- * and looks them up here. Each parser returns a part of the rule's data.
+ * Fault rule words: the parser of each word of a rule. In `client=uart16550 read every=3:
+ * flip=0x20` the words are `client=uart16550`, `read`, `every=3` and `flip=0x20`.
+ * fault-rule-text.ts splits a rule into words and looks them up here by name.
  */
 
 import { hex } from '../io-request/io-request.js';
@@ -17,6 +18,7 @@ export interface Word {
   readonly valueColumn: number;
 }
 
+/** A word is invalid. fault-rule-text.ts turns it into an UpcallError with the place. */
 export class WordError extends Error {
   readonly column: number;
   readonly hint: string | undefined;
@@ -28,12 +30,15 @@ export class WordError extends Error {
   }
 }
 
+/** Some fields of a FaultRule (fault-rule.ts), which one word gives. */
 export type Part = Record<string, unknown>;
+/** Parsers by the name of their word. */
 export type WordTable = Readonly<Record<string, (word: Word) => Part>>;
 
+/** The last physical address of x86-64. */
 const MAX_ADDRESS = 2 ** 52 - 1;
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
-/** One day. */
+/** Longest duration: one day. */
 const MAX_MS = 86_400_000;
 /** Default delay of a duplicate interrupt. */
 const DUPLICATE_MS = 1;
@@ -43,6 +48,7 @@ function table(words: Record<string, (word: Word) => Part>): WordTable {
   return Object.assign(Object.create(null) as WordTable, words);
 }
 
+/** Words that select requests or a line. */
 export const SELECTORS: WordTable = table({
   client: (word) => ({ client: text(word, 'client=uart16550') }),
   port: (word) => ({ type: 'port', ...addresses(word, 0xffff, 'port=0x3f8-0x3ff') }),
@@ -65,6 +71,7 @@ export const SELECTORS: WordTable = table({
   line: (word) => ({ line: whole(word, 0, MAX_COUNT, 'line=4') }),
 });
 
+/** Words that choose among the selected ones (FaultTiming). */
 export const TIMINGS: WordTable = table({
   from: (word) => ({ fromMs: duration(word) }),
   until: (word) => ({ untilMs: duration(word) }),
@@ -83,6 +90,7 @@ export const TIMINGS: WordTable = table({
   times: (word) => ({ times: whole(word, 1, MAX_COUNT, 'times=1') }),
 });
 
+/** Words that say how a request or an interrupt fails. */
 export const EFFECTS: WordTable = table({
   ones: (word) => effect(bare(word, 'ones')),
   value: (word) => effect('value', { value: bits(word) }),
@@ -101,6 +109,7 @@ function effect(kind: string, more: Part = {}): Part {
   return { effect: { kind, ...more } };
 }
 
+/** A word without a value. */
 function bare(word: Word, name: string): string {
   if (word.value !== undefined) throw new WordError(word.column, `"${name}" takes no value`, `Write ${name} alone`);
   return name;
@@ -122,7 +131,7 @@ function whole(word: Word, least: number, most: number, example: string): number
   throw new WordError(word.valueColumn, `"${word.value ?? ''}" is not a number ${limits}`, `Write it like ${example}`);
 }
 
-/** `0x3f8`, `0x3f8-0x3ff`, `0x3f8+8`. */
+/** A range: `0x3f8`, `0x3f8-0x3ff` (both inclusive) or `0x3f8+8` (start and length). */
 function span(word: Word, most: number, example: string): Span {
   const match = /^(\w+)(?:([+-])(\w+))?$/.exec(word.value ?? '');
   const first = number(match?.[1]);
@@ -165,6 +174,7 @@ function duration(word: Word): number {
   );
 }
 
+/** A value of up to 64 bits. */
 function bits(word: Word): bigint {
   if (/^(0x[0-9a-f]{1,16}|\d{1,19})$/i.test(word.value ?? '')) return BigInt.asUintN(64, BigInt(word.value as string));
   throw new WordError(word.valueColumn, `"${word.value ?? ''}" is not a value`, `Write it like ${word.name}=0x20`);

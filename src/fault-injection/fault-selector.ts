@@ -1,4 +1,8 @@
-/** Fault selector: whether a RequestFault selects a request. */
+/**
+ * Fault selector: whether a rule (RequestFault in fault-rule.ts) selects a request.
+ *
+ * Called by: FaultInjection for each request and rule, FaultyClient for `addressKey`.
+ */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { directionName, joinWords, typeName } from '../io-request/io-request.js';

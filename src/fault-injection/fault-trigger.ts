@@ -1,7 +1,9 @@
 /**
- * FaultTrigger: the state of one rule: how many requests or interrupts matched, which of them fail,
- * and the report. Each rule has its own random generator: neither other rules nor other addresses
- * change its choices.
+ * FaultTrigger: the state of one rule. It counts the requests or interrupts that the rule selects,
+ * decides which of them fail, and makes the report. Each rule has its own random generator, so
+ * neither other rules nor other addresses change its choices.
+ *
+ * Called by: FaultInjection and FaultyClient, in the Service VM's thread.
  */
 
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
@@ -52,6 +54,7 @@ export class FaultTrigger<Rule extends FaultRule = FaultRule> {
   constructor(rule: Rule, text: string, seed: number, index: number) {
     this.rule = rule;
     this.text = text;
+    // The golden ratio as 32 bits: seeds of neighbouring rules differ in many bits.
     this.#random = xoroshiro128plus((seed ^ Math.imul(index + 1, 0x9e37_79b1)) | 0);
   }
 

@@ -1,6 +1,8 @@
 /**
- * FaultyClient: an I/O client whose requests fail as the rules say. It wraps the client: it gives
- * it a copy of each request and takes its answer, so the client does not notice.
+ * FaultyClient: an I/O client whose requests fail as the rules say. It wraps another client: it
+ * gives that client a copy of each request and takes its answer. So the client does not notice.
+ *
+ * Called by: the HSM's worker, instead of the wrapped client (FaultInjection.wrap).
  *
  * A client with its own thread answers through the Service VM's thread (IoClient.relay) and drives
  * interrupt lines of its own (line-relay.ts).
@@ -19,7 +21,7 @@ import { VmSharedState } from '../hypervisor/vm-shared-state.js';
 import { addressKey } from './fault-selector.js';
 import type { FaultRecord, RequestTrigger } from './fault-trigger.js';
 import { LineRelay } from './line-relay.js';
-import { alter, type Words } from './request-words.js';
+import { alter, type ValueWords } from './altered-value.js';
 
 /**
  * Addresses of a client whose last value is kept for stale reads. The least recently read is
@@ -38,15 +40,15 @@ export interface ClientFaults {
 }
 
 /** The request of one slot that the client has. */
-interface Open {
+interface OpenRequest {
   /** The request that the client gets: the same fields, another `finish`. */
   readonly copy: AssignedRequest;
-  /** 0: no request. */
+  /** The number of the request's assignment, which its answer must name. 0: no request. */
   ticket: number;
   request: AssignedRequest | undefined;
   /** The rules that hit, in their order. */
   hits: RequestTrigger[];
-  /** Key of the value that a stale rule keeps. */
+  /** Key of the value in `#lastRead`, if a rule with a stale value selects the request. */
   key: string | undefined;
 }
 
@@ -54,8 +56,10 @@ export class FaultyClient implements IoClient {
   readonly #client: IoClient;
   readonly #faults: ClientFaults;
   readonly #remove: (() => void) | undefined;
-  readonly #open: readonly Open[];
-  readonly #lastRead = new Map<string, Words>();
+  /** By slot. */
+  readonly #open: readonly OpenRequest[];
+  /** By address: the value of the last read, least recently read first. */
+  readonly #lastRead = new Map<string, ValueWords>();
   #lineRelay: LineRelay | undefined;
 
   /** `remove` removes the client. Undefined for a client that must stay. */
@@ -110,7 +114,7 @@ export class FaultyClient implements IoClient {
   }
 
   notify(request: AssignedRequest): void {
-    const open = this.#open[request.vcpu] as Open;
+    const open = this.#open[request.vcpu] as OpenRequest;
     const { ticket } = request;
     const hits = this.#hits(open, request);
     open.ticket = ticket;
@@ -143,7 +147,7 @@ export class FaultyClient implements IoClient {
   }
 
   /** The rules that hit this request. Counts and emits them. */
-  #hits(open: Open, request: AssignedRequest): RequestTrigger[] {
+  #hits(open: OpenRequest, request: AssignedRequest): RequestTrigger[] {
     const { timeMs } = this.#faults;
     const hits: RequestTrigger[] = [];
     open.key = undefined;
@@ -168,7 +172,7 @@ export class FaultyClient implements IoClient {
 
   /** The client's answer. Returns false if it is too late. */
   #answered(vcpu: number, ticket: number, low: number, high: number): boolean {
-    const open = this.#open[vcpu] as Open;
+    const open = this.#open[vcpu] as OpenRequest;
     const { request, hits } = open;
     if (ticket === 0 || open.ticket !== ticket || request === undefined) return false;
     open.ticket = 0;
@@ -182,7 +186,8 @@ export class FaultyClient implements IoClient {
     return true;
   }
 
-  #altered(open: Open, value: Words): Words {
+  /** The value after all rules that hit. */
+  #altered(open: OpenRequest, value: ValueWords): ValueWords {
     let altered = value;
     for (const trigger of open.hits) {
       const stale = open.key === undefined ? undefined : this.#lastRead.get(open.key);
@@ -191,7 +196,8 @@ export class FaultyClient implements IoClient {
     return altered;
   }
 
-  #keep(key: string, value: Words): void {
+  /** Keeps the value of a read for later stale reads. */
+  #keep(key: string, value: ValueWords): void {
     this.#lastRead.delete(key);
     if (this.#lastRead.size >= MAX_STALE_ADDRESSES)
       for (const oldest of this.#lastRead.keys()) {

@@ -1,6 +1,9 @@
 /**
  * FaultyLine: an interrupt line whose rising edges fail as the rules say. Falling edges pass, so
  * that a line that lost an edge can rise again.
+ *
+ * Called by: devices and ioctls that drive the line, in the Service VM's thread. Lines of a device
+ * in another thread come through line-relay.ts.
  */
 
 import type { InterruptLine } from '../device-model/device.js';
