@@ -9,7 +9,9 @@
 import { Session, type Profiler } from 'node:inspector';
 
 interface SeenFunction {
+  /** By byte of its source: 1 if it was reached. */
   readonly reached: Uint8Array;
+  /** Bytes that were not reached. */
   missing: number;
 }
 
@@ -45,6 +47,7 @@ export class BlockCoverage {
     this.#session.disconnect();
   }
 
+  /** Records one function's counts. Returns its bytes reached for the first time. */
   #add(scriptId: string, { ranges }: Profiler.FunctionCoverage): number {
     const [whole, ...blocks] = ranges;
     if (whole === undefined || whole.count === 0) return 0;

@@ -13,8 +13,12 @@ import { Player } from './player.js';
 
 /** Corpus limit in memory: the oldest inputs are evicted. */
 const MAX_KEPT = 4000;
-/** Reading the coverage takes milliseconds: fast inputs share a reading and are kept together. */
+/**
+ * Inputs between two readings of the coverage, if inputs are quick. A reading takes milliseconds.
+ * If it shows new code, all inputs since the last one are kept.
+ */
 const BATCH = 16;
+/** Inputs are quick if they take less than this on average. */
 const QUICK_MS = 2;
 
 export interface CampaignOptions {

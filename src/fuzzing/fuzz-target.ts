@@ -27,6 +27,7 @@ export class Violation extends Error {
   override readonly name = 'Violation';
 }
 
+/** Throws a Violation if `condition` is false. */
 export function expect(condition: boolean, what: string | (() => string)): asserts condition {
   if (!condition) throw new Violation(typeof what === 'string' ? what : what());
 }

@@ -18,7 +18,7 @@ const INPUTS: Readonly<Record<string, number>> = {
 };
 const seed = Number(process.env['FUZZ_SEED'] ?? 20_260_722);
 
-describe('whatever the input', () => {
+describe('fuzz targets', () => {
   for (const target of FUZZ_TARGETS) {
     test(`${target.name}: the corpus finds nothing`, { timeout: 120_000 }, async () => {
       const player = new Player(target);

@@ -1,11 +1,14 @@
-/** The thread of HangWatch: checks once a second whether another input has started. */
+/**
+ * The thread of HangWatch (hang-watch.ts): checks once a second whether another input has started.
+ * If not for too long, it saves the input and kills the process.
+ */
 
 import { writeFileSync, writeSync } from 'node:fs';
 import { workerData } from 'node:worker_threads';
 import { SharedWords } from '../sync/shared-words.js';
 import { HangWord, inputBytes } from './hang-words.js';
 
-const PEEK_MS = 1000;
+const CHECK_MS = 1000;
 const STANDARD_ERROR = 2;
 
 const { words, file, limitMs } = workerData as {
@@ -26,4 +29,4 @@ setInterval(() => {
   writeFileSync(file, inputBytes(words).subarray(0, shared.load(HangWord.LENGTH)));
   writeSync(STANDARD_ERROR, `an input takes more than ${limitMs} ms; it is in ${file}\n`);
   process.kill(process.pid, 'SIGKILL');
-}, PEEK_MS);
+}, CHECK_MS);

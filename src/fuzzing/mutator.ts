@@ -1,4 +1,8 @@
-/** Mutates kept inputs into new ones by a few small changes. */
+/**
+ * Mutator: makes new inputs of kept ones by a few small changes.
+ *
+ * Called by: a campaign (campaign.ts) for each new input.
+ */
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
@@ -11,9 +15,11 @@ export function seededChance(seed: number): Chance {
   return (count) => uniformInt(random, 0, count - 1);
 }
 
+/** Changes to one input. */
 const MAX_CHANGES = 6;
 /** Longest input that is generated from scratch. */
 const NEW_BYTES = 64;
+/** Bytes at edges of lengths, shifts and signs. */
 const INTERESTING = [0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 0x7f, 0x80, 0xfe, 0xff];
 /** One in NEW_IN inputs is generated from scratch. */
 const NEW_IN = 16;
@@ -36,7 +42,7 @@ function change(bytes: number[], kept: readonly Uint8Array[], chance: Chance): n
       return there === undefined ? bytes : bytes.with(at, there ^ (1 << chance(8)));
     case 1: // replace a byte
       return there === undefined ? bytes : bytes.with(at, chance(256));
-    case 2:
+    case 2: // replace a byte by an interesting one
       return there === undefined ? bytes : bytes.with(at, INTERESTING[chance(INTERESTING.length)] as number);
     case 3: // add or subtract a little
       return there === undefined ? bytes : bytes.with(at, (there + chance(33) - 16) & 0xff);

@@ -1,6 +1,7 @@
 /**
- * Player: plays inputs on one target and returns each finding, including uncaught errors. After a
- * finding it opens the target anew: the old one may be in any state.
+ * Player: plays inputs on one target and returns each finding: an error of the target, or one that
+ * was not caught anywhere. After a finding it opens the target anew, because the old one may be in
+ * any state.
  */
 
 import { errorText } from '../io-request/error-text.js';
@@ -17,6 +18,7 @@ export class Player {
     this.#uncaught ??= `uncaught: ${describe(error)}`;
   };
 
+  /** `playing` is called with each input before it is played. */
   constructor(target: FuzzTarget, playing?: (input: Uint8Array) => void) {
     this.#target = target;
     this.#playing = playing;

@@ -2,6 +2,7 @@
  * shrink: reduces an input while it still has a finding, first by removing bytes, then by zeroing.
  */
 
+/** Candidates that are played. */
 export const MAX_TRIES = 400;
 /** Time limit: a try may create a VM, or wait for one that hangs. */
 export const MAX_MS = 30_000;

@@ -48,7 +48,7 @@ export class CheckedClient implements IoClient {
   }
 }
 
-/** Uses the driver's arithmetic, which wraps. */
+/** Whether the Linux driver finds the request in the range: its arithmetic wraps at 2^64. */
 function isInside(request: AssignedRequest, range: AddressRange): boolean {
   const address = joinU64(request.addressLow, request.addressHigh);
   const last = BigInt.asUintN(U64, address + joinU64(request.size, request.sizeHigh) - 1n);

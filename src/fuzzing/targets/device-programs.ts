@@ -80,7 +80,7 @@ function checkReset(set: DeviceSet, made: MadeDevices, clock: FuzzClock): void {
   for (const { device } of made.places) device.reset?.();
   expect(!made.counts.level, () => `${set.name}: the line is high after a reset`);
   const fresh = set.make(clock);
-  const look = ({ places }: MadeDevices): string =>
+  const readAll = ({ places }: MadeDevices): string =>
     places
       .map(({ device, ports }, index) =>
         Array.from({ length: Math.max(READS_AFTER_RESET, ports) }, (_, at) =>
@@ -88,10 +88,10 @@ function checkReset(set: DeviceSet, made: MadeDevices, clock: FuzzClock): void {
         ).join(' '),
       )
       .join('; ');
-  const reset = look(made);
-  const isNew = look(fresh);
+  const afterReset = readAll(made);
+  const whenNew = readAll(fresh);
   for (const { device } of fresh.places) device.close?.();
-  expect(reset === isNew, () => `${set.name}: after a reset ${reset}, when new ${isNew}`);
+  expect(afterReset === whenNew, () => `${set.name}: after a reset ${afterReset}, when new ${whenNew}`);
 }
 
 function isValue(value: unknown, size: AccessSize): boolean {

@@ -1,7 +1,7 @@
 /**
- * FuzzClock: a clock that a program moves. `walk` fires each timer at its time. `jump` fires the
- * due timers once and late, as after a suspend of the host. It counts timers to detect unbounded
- * work.
+ * FuzzClock: a clock that the input of the fuzz target "devices" moves. `walk` fires each timer at
+ * its time. `jump` fires the due timers once and late, as after a suspend of the host. It counts
+ * timers, so that the target notices unbounded work.
  */
 
 import type { Clock, ClockTimer } from '../../device-model/clock.js';
@@ -17,7 +17,9 @@ interface Waiting {
 }
 
 export class FuzzClock implements Clock {
+  /** Timers so far. */
   scheduled = 0;
+  /** Callbacks so far. */
   fired = 0;
   #nowMs = 0;
   readonly #waiting = new Set<Waiting>();

@@ -17,6 +17,7 @@ export interface GuestMode {
 
 export const CODE_ADDRESS = 0x8000;
 export const DATA_ADDRESS = 0x3_0000;
+// Physical addresses in RAM.
 const STACK = 0x7000;
 const GDT = 0x6000;
 const PAGE_DIRECTORY = 0x2_0000;
@@ -26,9 +27,10 @@ const PAGE = 0x1000;
 const PAGES_OF_TABLE = 1024;
 const PRESENT_AND_WRITABLE = 3;
 const ALL = 0xffff_ffff;
-/** Present readable code, with and without the bit for 32 bits; writable data likewise. */
+/** Attributes of 16-bit segments: present readable code, present writable data. */
 const CODE_16 = 0x009b;
 const DATA_16 = 0x0093;
+/** CR0 with PG, ET and PE. */
 const PAGED = 0x8000_0011;
 
 /**
@@ -38,6 +40,8 @@ const PAGED_WINDOW = 0x40_0000;
 const PAGED_PAGES = 16;
 const DEVICE = 0xd000_0000;
 
+// Windows: RAM ends below DEVICE, 0xA0000 is video memory in RAM's range, the last lies below 4
+// GiB.
 const device = { linear: DEVICE, physical: DEVICE, bytes: 16 * PAGE };
 const video = { linear: 0xa_0000, physical: 0xa_0000, bytes: 2 * PAGE };
 const top = { linear: 0xffff_e000, physical: 0xffff_e000, bytes: 0x1ff0 };
@@ -100,6 +104,7 @@ export const GUEST_MODES: readonly GuestMode[] = [
   },
 ];
 
+/** The device page that page `page` of the paged window maps. */
 function physicalPage(page: number): number {
   return DEVICE + 2 * (PAGED_PAGES - page) * PAGE;
 }

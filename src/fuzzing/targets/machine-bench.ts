@@ -1,6 +1,6 @@
 /**
- * MachineBench: a VM on the v86 core that is reset for each program of the target "code". Its
- * client covers all ports and all device memory and counts the bytes of each access.
+ * MachineBench: a VM on the CPU emulator v86 that is reset for each program of the fuzz target
+ * "code". Its client covers all ports and all device memory and counts the bytes of each access.
  */
 
 import {
@@ -24,6 +24,7 @@ import { countByte, type ByteCounts, type EncodedProgram } from './machine-progr
 const MEMORY_BYTES = 4 << 20;
 const LIMIT_MS = 45_000;
 const MAX_U64 = (1n << 64n) - 1n;
+/** Differences in a message. */
 const SHOWN = 8;
 
 export class MachineBench {
@@ -69,6 +70,7 @@ export class MachineBench {
     return this.#file.vm as UserVm;
   }
 
+  /** Runs a program until it halts. Throws a Violation if not every access arrived exactly once. */
   async play(mode: GuestMode, { code, expected, text }: EncodedProgram): Promise<void> {
     const { hypercalls } = this.#vm;
     const { memory, shared } = hypercalls;

@@ -1,5 +1,5 @@
 /**
- * Target "code": machine code with accesses of every kind on the v86 core, in real, 16-bit
+ * Target "code": machine code with accesses of every kind on the CPU emulator v86, in real, 16-bit
  * protected, 32-bit and paged mode. The accesses are in, out, ins, outs, loads and stores of 8 to
  * 128 bits, locked and other read-modify-writes, repeated, unaligned and page-crossing ones.
  *
@@ -17,7 +17,7 @@ const MAX_INSTRUCTIONS = 120;
 
 export const machineCode: FuzzTarget = {
   name: 'code',
-  about: 'machine code on the v86 core, in each mode',
+  about: 'machine code on the CPU emulator v86, in each mode',
   maxBytes: 800,
   open: async () => {
     const bench = await MachineBench.create();

@@ -1,5 +1,6 @@
 /**
- * MachineProgram: encodes random instructions and counts the device bytes that they access.
+ * MachineProgram: encodes random instructions for the fuzz target "code", and counts how often each
+ * byte of a device is accessed by them.
  *
  * Source: Intel SDM, volume 2. In 16-bit code the prefixes 0x66 and 0x67 select 32-bit operands and
  * addresses. In 32-bit code 0x66 selects 16-bit operands.
@@ -14,12 +15,17 @@ export type ByteCounts = ReadonlyMap<string, number>;
 export interface EncodedProgram {
   readonly code: readonly number[];
   readonly expected: ByteCounts;
+  /** The instructions for people, one each. */
   readonly text: readonly string[];
 }
 
 /** Without the ports that a hypervisor answers itself. */
 const PORTS = [0x10, 0x3f, 0x60, 0x80, 0xff, 0x100, 0x3f8, 0x4cc, 0x500, 0x7700, 0xfff0, 0xfffc];
+/** Repetitions of a string instruction. */
 const MAX_REPEATS = 12;
+/** Numbers of registers in instructions. */
+const Register = { ECX: 1, EDX: 2, ESI: 6, EDI: 7 } as const;
+// Prefixes.
 const ADDRESS_SIZE = 0x67;
 const OPERAND_SIZE = 0x66;
 const REPEAT = 0xf3;
@@ -43,6 +49,7 @@ export class MachineProgram {
     this.#put(0xfc, 0xdb, 0xe3);
   }
 
+  /** Appends one instruction. In its opcodes, bit 0 is clear for an access of one byte. */
   add(input: FuzzInput, mode: GuestMode): void {
     const kind = input.below(12);
     const size = input.pick([1, 2, 4] as const);
@@ -60,6 +67,7 @@ export class MachineProgram {
     return { code: [...this.#code, 0xfa, 0xf4], expected: this.#expected, text: this.#text };
   }
 
+  /** in and out, with the port in the instruction or in DX. */
   #port(input: FuzzInput, size: Size): void {
     const port = input.pick(PORTS);
     const isOut = input.below(2) === 1;
@@ -67,7 +75,7 @@ export class MachineProgram {
     const wide = size === 1 ? 0 : 1;
     if (isImmediate) this.#put(...this.#operand(size), 0xe4 | (isOut ? 2 : 0) | wide, port);
     else {
-      this.#loadRegister(2, port);
+      this.#loadRegister(Register.EDX, port);
       this.#put(...this.#operand(size), 0xec | (isOut ? 2 : 0) | wide);
     }
     this.#count(isOut ? 'w' : 'r', port, size);
@@ -80,14 +88,15 @@ export class MachineProgram {
     const isOut = input.below(2) === 1;
     const times = this.#times(input);
     const address = this.#address(input, mode, size * times);
-    this.#loadRegister(2, port);
-    this.#loadRegister(isOut ? 6 : 7, address);
+    this.#loadRegister(Register.EDX, port);
+    this.#loadRegister(isOut ? Register.ESI : Register.EDI, address);
     this.#repeated(times, [...this.#operand(size), (isOut ? 0x6e : 0x6c) | (size === 1 ? 0 : 1)]);
     for (let time = 0; time < times; time++) this.#count(isOut ? 'w' : 'r', port, size);
     this.#memory(mode, isOut ? 'R' : 'W', address, size * times);
     this.#note(`${times} ${isOut ? 'outs' : 'ins'} ${port.toString(16)}/${size} at ${address.toString(16)}`);
   }
 
+  /** mov from and to memory. */
   #move(input: FuzzInput, mode: GuestMode, size: Size): void {
     const address = this.#address(input, mode, size);
     const isStore = input.below(2) === 1;
@@ -140,8 +149,8 @@ export class MachineProgram {
     const [opcode, reads, writes] = input.pick(STRINGS);
     const from = this.#address(input, mode, size * times);
     const to = this.#address(input, mode, size * times);
-    this.#loadRegister(6, from);
-    this.#loadRegister(7, to);
+    this.#loadRegister(Register.ESI, from);
+    this.#loadRegister(Register.EDI, to);
     this.#repeated(times, [...this.#operand(size), opcode | (size === 1 ? 0 : 1)]);
     if (reads) this.#memory(mode, 'R', from, size * times);
     if (writes) this.#memory(mode, 'W', to, size * times);
@@ -164,7 +173,7 @@ export class MachineProgram {
   }
 
   #repeated(times: number, instruction: readonly number[]): void {
-    if (times > 1) this.#loadRegister(1, times);
+    if (times > 1) this.#loadRegister(Register.ECX, times);
     this.#put(...this.#addressSize(), ...(times > 1 ? [REPEAT] : []), ...instruction);
   }
 
@@ -185,6 +194,7 @@ export class MachineProgram {
     return size !== 1 && this.#is32Bit === (size === 2) ? [OPERAND_SIZE] : [];
   }
 
+  /** Counts an access of memory. RAM is not counted. */
   #memory(mode: GuestMode, kind: 'R' | 'W', linear: number, bytes: number): void {
     for (let at = linear; at < linear + bytes; at++) {
       const physical = physicalOf(mode, at);

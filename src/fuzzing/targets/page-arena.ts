@@ -33,6 +33,7 @@ const STEPS: readonly ScriptStep[] = [
   { type: 'port', direction: 'read', address: 0xcfc, size: 4 },
   { type: 'port', direction: 'read', address: 0x700, size: 2 },
 ];
+/** What the reads of STEPS give if no thread overwrites the page. */
 const HONEST: readonly bigint[] = [
   BigInt(patternValue(4, 4)),
   BigInt(patternValue(1, 1)),
@@ -43,7 +44,11 @@ const HONEST: readonly bigint[] = [
 /** Events that an overwritten page may cause. */
 const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'notify-failed', 'flush-timeout', 'no-client'];
 
-/** What the operator does meanwhile. */
+/**
+ * What the operator does meanwhile. `replace`: removes and adds the checked client. `range`: gives
+ * it a range more or takes it. `detach`, `thread`: detaches and attaches the device in this thread,
+ * or the one in its own. `inject`: an interrupt.
+ */
 export type Act = 'wait' | 'reset' | 'pause' | 'replace' | 'range' | 'detach' | 'thread' | 'inject';
 
 interface Side {
@@ -57,7 +62,8 @@ export class PageArena {
   readonly #events: UserVmEvent[] = [];
   readonly #checked: CheckedClient;
   readonly #witnessDevice = new PatternDevice();
-  readonly #stop = new SharedWords(1);
+  /** Word 0: 1 while the writer writes. */
+  readonly #writing = new SharedWords(1);
   #victim!: Side;
   #witness!: Side;
   #writer!: Worker;
@@ -81,12 +87,13 @@ export class PageArena {
   private constructor() {
     const scripts = { steps: STEPS, repeat: ROUNDS };
     const [victim, witness] = [0, 1].map(() => new ScriptedHypervisor([scripts, scripts, scripts, WAITS_FOR_EVER]));
-    let made = 0;
+    // Two hypervisors behind one Service VM: each reports the results of its own VM.
+    let created = 0;
     this.#hypervisors = [victim, witness] as [ScriptedHypervisor, ScriptedHypervisor];
     this.#serviceVm = new ServiceVm({
       name: 'scripted twice',
       available: () => this.#hypervisors[0].available(),
-      createVm: (...parts) => this.#hypervisors[made++ === 0 ? 0 : 1].createVm(...parts),
+      createVm: (...parts) => this.#hypervisors[created++ === 0 ? 0 : 1].createVm(...parts),
     });
     this.#checked = new CheckedClient('checked', [mmio(MEMORY, RANGE)]);
   }
@@ -107,7 +114,7 @@ export class PageArena {
     witness.attach(ports(THREADED, RANGE), new PatternDevice());
     witness.attach(mmio(MEMORY, RANGE), new PatternDevice());
     this.#writer = new Worker(new URL('./page-writer-thread.js', import.meta.url), {
-      workerData: { page: vm.buffer.page, control: this.#stop.buffer },
+      workerData: { page: vm.buffer.page, control: this.#writing.buffer },
     });
     await vm.start();
     await witness.start();
@@ -135,13 +142,13 @@ export class PageArena {
     // Requests are then in flight when the writer starts.
     await this.#restart(this.#victim, 'the victim');
     const stopped = once(this.#writer, 'message');
-    this.#stop.store(0, 1);
+    this.#writing.store(0, 1);
     this.#writer.postMessage(writes);
     try {
       for (const act of acts) await within(LIMIT_MS, `${act} beside a hostile page`, this.#act(act));
       await within(LIMIT_MS, 'the other VM', this.#honest(this.#witness));
     } finally {
-      this.#stop.store(0, 0);
+      this.#writing.store(0, 0);
       await stopped;
     }
     const seen = this.#witnessDevice.accesses;
@@ -154,7 +161,7 @@ export class PageArena {
   }
 
   async close(): Promise<void> {
-    this.#stop.store(0, 0);
+    this.#writing.store(0, 0);
     await this.#writer.terminate();
     await within(LIMIT_MS, 'close', this.#serviceVm.close());
   }

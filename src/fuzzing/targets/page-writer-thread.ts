@@ -1,4 +1,4 @@
-/** The hostile thread of the target "page": repeats a list of writes until its word is 0. */
+/** The hostile thread of the fuzz target "page": repeats a list of writes while its word is 1. */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { SharedWords } from '../../sync/shared-words.js';
@@ -21,15 +21,15 @@ const port = parentPort;
 if (port === null) throw new Error('the writer runs in a thread of its own');
 const { page, control } = workerData as PageWriterData;
 const words = new SharedWords(page);
-const stop = new SharedWords(control);
+const writing = new SharedWords(control);
 
 port.on('message', (writes: readonly PageWrite[]) => {
   let rounds = 0;
-  while (stop.load(0) !== 0 && writes.length > 0) {
+  while (writing.load(0) !== 0 && writes.length > 0) {
     rounds++;
     for (const { index, value, pause } of writes) {
       words.storeRelaxed(index, value);
-      for (let left = pause; left > 0; left--) stop.loadRelaxed(0);
+      for (let left = pause; left > 0; left--) writing.loadRelaxed(0);
     }
   }
   port.postMessage(rounds);

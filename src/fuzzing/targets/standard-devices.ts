@@ -1,4 +1,7 @@
-/** The standard devices of a PC, each on its own with a clock, a line and outputs that count. */
+/**
+ * The standard devices of a PC for the fuzz target "devices". Each is created on its own with a
+ * clock, an interrupt line and an output that count.
+ */
 
 import type { Clock } from '../../device-model/clock.js';
 import type { Device } from '../../device-model/device.js';
@@ -18,8 +21,11 @@ import { Uart16550 } from '../../device-model/devices/uart16550.js';
 import type { FuzzInput } from '../fuzz-input.js';
 
 export interface DeviceCounts {
+  /** Calls that set the interrupt line. */
   lineMoves: number;
+  /** The line is high. */
   level: boolean;
+  /** Bytes of output. */
   output: number;
 }
 
@@ -38,20 +44,23 @@ export interface DeviceSet {
   readonly survives?: (index: number, offset: number) => boolean;
 }
 
+/** The RAM that the CMOS reports: 64 MiB. */
 const RTC_BYTES = 1 << 26;
 const PCI_REGISTERS = 0x1000;
 const nothing = (): void => undefined;
 const power = { powerOff: nothing, reset: nothing };
 
-interface World {
+/** What a device gets. */
+interface Surroundings {
   readonly clock: Clock;
   readonly counts: DeviceCounts;
   readonly interrupt: { set(high: boolean): void };
 }
 
-function set(
+/** `build` returns the devices, each with its number of ports. `outside`: see `fromOutside`. */
+function deviceSet(
   name: string,
-  build: (world: World) => readonly (readonly [Device, number])[],
+  build: (surroundings: Surroundings) => readonly (readonly [Device, number])[],
   options: Partial<DeviceSet> & { readonly outside?: (device: Device, input: FuzzInput) => void } = {},
 ): DeviceSet {
   return {
@@ -85,7 +94,7 @@ function configurationSpace(): Device {
 }
 
 export const DEVICE_SETS: readonly DeviceSet[] = [
-  set(
+  deviceSet(
     'uart16550',
     ({ clock, counts, interrupt }) => [
       [new Uart16550({ clock, interrupt, output: { write: (bytes) => (counts.output += bytes.length) } }), 8],
@@ -101,33 +110,33 @@ export const DEVICE_SETS: readonly DeviceSet[] = [
       },
     },
   ),
-  set('pit8254', ({ clock, interrupt }) => {
+  deviceSet('pit8254', ({ clock, interrupt }) => {
     const pit = new Pit8254({ clock, interrupt });
     return [
       [pit, 4],
       [new SystemControlPort(pit), 1],
     ];
   }),
-  set('cmos-rtc', ({ clock, interrupt }) => [[new CmosRtc({ clock, interrupt, memoryBytes: RTC_BYTES }), 2]], {
+  deviceSet('cmos-rtc', ({ clock, interrupt }) => [[new CmosRtc({ clock, interrupt, memoryBytes: RTC_BYTES }), 2]], {
     // After a reset the data port shows index 0, the seconds, which a battery keeps running.
     survives: (_, offset) => offset === 1,
   }),
-  set('i8042', ({ interrupt }) => {
+  deviceSet('i8042', ({ interrupt }) => {
     const controller = new I8042({ power, interrupt });
     return [
       [controller.data, 1],
       [controller.command, 1],
     ];
   }),
-  set('acpi-pm', ({ clock, interrupt }) => {
+  deviceSet('acpi-pm', ({ clock, interrupt }) => {
     const pm = new AcpiPm({ clock, power, sci: interrupt });
     return [
       [pm, ACPI_PM_PORTS],
       [new AcpiSmiCommand(pm), 1],
     ];
   }),
-  set('reset-control', () => [[new ResetControl({ power }), 1]]),
-  set('debug-exit', () => [[new DebugExit({ power }), 4]]),
-  set('post-port', () => [[new PostPort(), 1]]),
-  set('pci', () => [[configurationSpace(), PCI_REGISTERS]]),
+  deviceSet('reset-control', () => [[new ResetControl({ power }), 1]]),
+  deviceSet('debug-exit', () => [[new DebugExit({ power }), 4]]),
+  deviceSet('post-port', () => [[new PostPort(), 1]]),
+  deviceSet('pci', () => [[configurationSpace(), PCI_REGISTERS]]),
 ];
