@@ -150,6 +150,12 @@ describe('imports point down', () => {
     );
   });
 
+  test('the live page does not import the command line, which is on top of it', () => {
+    checkImports(inFolder('dashboard/'), (_, { from }) =>
+      from.startsWith('cli/') ? 'move what both need to dashboard/' : undefined,
+    );
+  });
+
   test('there is no cycle, of values or of types', () => {
     const done = new Set<string>();
     const cycles: string[] = [];

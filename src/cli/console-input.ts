@@ -1,18 +1,19 @@
 /**
  * ConsoleInput: feeds standard input to the guest's serial port, as fast as the port has room.
  *
- * - Called by: Session. `room` is called back by the serial port.
+ * - Called by: runSession. The serial port calls `room`.
  * - A pipe or file is read no faster than the guest reads. Its end closes only the input.
  * - A terminal is always read: otherwise a guest that does not read would block the escape key.
  *   Its queue is therefore bounded.
  */
 
 /**
- * Limit of what is typed ahead of a full serial port. The rest is dropped, which is reported once.
+ * How many typed bytes wait for a serial port that is full. More are dropped, which is reported
+ * once.
  */
 export const TYPE_AHEAD_BYTES = 64 * 1024;
 
-/** What is used of a readable stream. */
+/** The part of a readable stream that ConsoleInput uses. */
 export interface InputStream {
   on(event: 'data', listener: (chunk: Uint8Array) => void): unknown;
   on(event: 'error', listener: (error: Error) => void): unknown;
@@ -25,7 +26,7 @@ export interface ConsoleInputOptions {
   readonly stream: InputStream;
   /** Offers bytes to the serial port. Returns how many it accepted. */
   readonly receive: (bytes: Uint8Array) => number;
-  /** For a terminal: returns the typed bytes that are for the guest. */
+  /** Present if the stream is a terminal: returns the typed bytes that are for the guest. */
   readonly filter?: (typed: Uint8Array) => Uint8Array;
   readonly report: (text: string) => void;
 }
@@ -33,7 +34,7 @@ export interface ConsoleInputOptions {
 export class ConsoleInput {
   readonly #options: ConsoleInputOptions;
   readonly #isTerminal: boolean;
-  /** Not yet accepted by the serial port. */
+  /** Bytes that the serial port has not accepted yet. */
   #pending: Uint8Array = new Uint8Array(0);
   #hasReportedLoss = false;
   #isDelivering = false;
@@ -59,8 +60,8 @@ export class ConsoleInput {
   }
 
   /**
-   * To be called when the serial port has room again. That happens inside a guest's access, so the
-   * bytes follow in a later turn.
+   * Call it when the serial port has room again. That happens inside a guest's access, so the bytes
+   * follow in a later turn of the event loop.
    */
   readonly room = (): void => {
     if (this.#isDelivering) return;

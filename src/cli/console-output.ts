@@ -1,14 +1,14 @@
 /**
  * ConsoleOutput: writes the guest's console to standard output, without loss and in bounded memory.
  *
- * - Called by: the serial port of standardPc, which waits for `room` before the guest's next
- *   character. A slow reader therefore slows the guest.
+ * - Called by: the serial port of standardPc. It waits for `room` before the guest's next
+ *   character, so a slow reader of standard output slows the guest.
  */
 
 import type { Writable } from 'node:stream';
 import type { ByteSink } from '../device-model/device.js';
 
-/** Unread bytes above which the guest waits. */
+/** If more bytes than this are unread, the guest waits. */
 export const CONSOLE_BACKLOG_BYTES = 1024 * 1024;
 /**
  * Longest wait for one character, well below the client time limit. With a reader that has stopped
@@ -18,7 +18,7 @@ export const ROOM_WAIT_MS = 1000;
 
 export interface ConsoleOutputOptions {
   readonly stream: Writable;
-  /** Sees the guest's bytes in order. */
+  /** Called with the guest's bytes, in order. */
   readonly onBytes?: (bytes: Uint8Array) => void;
   /** Called once when the stream fails. Later bytes are dropped. */
   readonly onBroken: (error: NodeJS.ErrnoException) => void;
@@ -27,6 +27,7 @@ export interface ConsoleOutputOptions {
 export class ConsoleOutput implements ByteSink {
   readonly #options: ConsoleOutputOptions;
   #isBroken = false;
+  /** The promise that `room` returned, until it resolves. */
   #waiting: Promise<void> | undefined;
 
   constructor(options: ConsoleOutputOptions) {

@@ -1,7 +1,8 @@
 /**
  * `--device FILE@RANGE[,thread][,NAME=VALUE…]`: a device module of the user and its address range.
  *
- * - Ports: `0x500`, `0x500+4` or `0x500-0x503`. MMIO: the same after `mmio:`.
+ * - RANGE is `0x500`, `0x500+4` (start and count) or `0x500-0x503` (both ends inclusive) for
+ *   ports, and the same after `mmio:` for addresses.
  * - The names and values become the device's options.
  */
 

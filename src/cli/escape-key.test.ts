@@ -32,7 +32,7 @@ test('a double press sends one key to the guest and does not leave', () => {
   assert.equal(left(), 0);
 });
 
-test('another key after it leaves at once, and later keys are dropped', () => {
+test('another key after the escape key leaves at once, and later keys are dropped', () => {
   const { key, clock, left } = made();
   assert.deepEqual([...key.filter(Uint8Array.of(ESCAPE_KEY, 0x41, 0x42))], []);
   assert.equal(left(), 1);

@@ -8,6 +8,7 @@
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
 
+/** The byte that a terminal sends for Ctrl-]. */
 export const ESCAPE_KEY = 0x1d;
 export const ESCAPE_KEY_NAME = 'Ctrl-]';
 /** Time for the second press. */
@@ -16,6 +17,7 @@ export const SECOND_PRESS_MS = 400;
 export class EscapeKey {
   readonly #clock: Clock;
   readonly #leave: () => void;
+  /** Runs after a first press, until the second one or another key. */
   #timer: ClockTimer | undefined;
   #hasLeft = false;
 

@@ -53,7 +53,7 @@ test('flush() reports the count at once', () => {
   assert.equal(clock.pending, 0);
 });
 
-test('a VM that fails is reported in one line, a destroyed one in none', () => {
+test('a failed VM is reported in one line, and a destroyed one is not reported', () => {
   const { log, lines } = made();
   log.report({ kind: 'triple-fault', vcpu: 0, message: 'triple fault at 0x7c00' });
   log.report({ kind: 'ended', end: { reason: 'triple-fault', message: 'triple fault at 0x7c00' } });

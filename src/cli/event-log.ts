@@ -16,7 +16,9 @@ export class EventLog {
   readonly #reporter: Reporter;
   readonly #clock: Clock;
   readonly #withStacks: boolean;
+  /** Events in the current second. */
   #lines = 0;
+  /** How many events of each kind were not printed in it. */
   #suppressed = new Map<string, number>();
   #timer: ClockTimer | undefined;
 
@@ -50,8 +52,9 @@ export class EventLog {
 }
 
 /**
- * Whether another line says the same. The cause of a VM's end has an event of its own, unless the
- * operator ended it. Only the first fault of a rule is printed: the final table counts the others.
+ * Whether another line says the same. `ended` adds nothing to the event of its cause (a power-off
+ * and a reset loop have no other event), or to the operator's own action. Of a fault rule only the
+ * first fault is printed: the final table counts the others.
  */
 function isRedundant(event: UserVmEvent): boolean {
   if (event.kind === 'fault-injected') return event.nth > 1;

@@ -1,7 +1,11 @@
-/** Expectation: searches the guest's output for a text that may span several chunks. */
+/**
+ * Expectation: searches the guest's output for the text of `--expect`, which may be spread over
+ * several chunks of output.
+ */
 
 export class Expectation {
   readonly #text: Buffer;
+  /** The end of the output so far: what a match may begin with. */
   #tail: Buffer = Buffer.alloc(0);
   #isMet = false;
 
@@ -13,7 +17,7 @@ export class Expectation {
     return this.#isMet;
   }
 
-  /** Returns true from the chunk on that completes the text. */
+  /** Searches the next chunk. Returns true as soon as the text has appeared, and from then on. */
   scan(bytes: Uint8Array): boolean {
     if (this.#isMet) return true;
     const window = Buffer.concat([this.#tail, bytes]);

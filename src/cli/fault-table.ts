@@ -1,10 +1,13 @@
-/** faultTable: the injected faults by rule, printed at the end of a session on standard error. */
+/**
+ * faultTable: the table of injected faults, one row for each rule. A session with a fault plan
+ * prints it at its end, on standard error.
+ */
 
 import type { FaultRecord, FaultReportRow } from '../fault-injection/fault-trigger.js';
-import { plainTable } from './plain-table.js';
+import { textTable } from './text-table.js';
 import { oneLine } from './reporter.js';
 
-/** `seed`: the same seed and the same accesses inject the same faults again. */
+/** `seed` is printed because the same seed and the same accesses inject the same faults again. */
 export function faultTable(report: readonly FaultReportRow[], seed: number): string {
   const rows = report.map(({ rule, matches, injected, first, last }) => [
     `  ${oneLine(rule)}`,
@@ -14,9 +17,10 @@ export function faultTable(report: readonly FaultReportRow[], seed: number): str
     injected > 1 ? placeOf(last) : '',
   ]);
   const head = [`Faults (seed ${seed})`, 'matches', 'injected', 'first', 'last'];
-  return [...plainTable([head, ...rows], ['left', 'right', 'right', 'left', 'left']), ''].join('\n');
+  return [...textTable([head, ...rows], ['left', 'right', 'right', 'left', 'left']), ''].join('\n');
 }
 
+/** When a fault was injected, and in which request. */
 function placeOf(record: FaultRecord | undefined): string {
   if (record === undefined) return '-';
   const what = record.request === undefined ? '' : ` ${record.request.replace(/ = .*/, '')}`;

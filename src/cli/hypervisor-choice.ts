@@ -1,6 +1,6 @@
 /**
- * The choice of a hypervisor: those of upcall by name, modules of the user by file. Only this file
- * and the public index name all of upcall's own.
+ * The choice of a hypervisor (`--hypervisor`): upcall's own by name, the user's by the file of a
+ * module. To add a hypervisor to upcall, add it here and to the public index.
  */
 
 import type { Availability, Hypervisor } from '../hypervisor/hypervisor.js';
@@ -22,7 +22,7 @@ const USE_V86 = 'Use --hypervisor v86, which runs wherever Node.js does';
 export const HYPERVISORS: readonly HypervisorChoice[] = [
   {
     name: 'v86',
-    about: 'an embedded x86 core; needs nothing of the host',
+    about: 'an embedded x86 emulator; needs nothing of the host',
     available: async () => (await createV86()).available(),
     create: createV86,
   },

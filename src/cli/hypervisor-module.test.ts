@@ -53,18 +53,18 @@ for (const [name, text, message] of [
   ['throws.mjs', 'export default class { constructor() { throw new Error("no chip"); } }', /failed: no chip$/],
   ['rejects.mjs', 'export default () => Promise.reject("no chip");', /failed: no chip$/],
 ] as const)
-  test(`${name} is refused with what is wrong with it`, async () => {
+  test(`${name} is refused with the reason`, async () => {
     await assert.rejects(loadHypervisor(file(name, text)), { code: 'HYPERVISOR_MODULE_INVALID', message });
   });
 
-test('a file that is not there is refused with its name', async () => {
+test('a file that does not exist is refused with its name', async () => {
   await assert.rejects(chooseHypervisor('./no-such.js'), {
     code: 'HYPERVISOR_MODULE_INVALID',
     message: 'there is no hypervisor module ./no-such.js',
   });
 });
 
-test('a module that does not run here says why, and one that cannot say is refused', async () => {
+test('a module that does not run here has a reason, and one without an answer is refused', async () => {
   const choose = (name: string, body: string) =>
     chooseHypervisor(file(name, `export default { name: 'x', available: async () => ${body}, createVm() {} };`));
   await assert.rejects(choose('absent.mjs', "({ available: false, reason: 'no chip', remedy: 'Buy one' })"), {

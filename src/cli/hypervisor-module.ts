@@ -61,7 +61,7 @@ function instantiate(given: unknown): unknown {
   return isClass ? Reflect.construct(given, []) : Reflect.apply(given, undefined, []);
 }
 
-/** The reason why `value` is not a hypervisor, or undefined. */
+/** What is wrong with `value` as a hypervisor, or undefined if it is one. */
 function missingMember(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return 'is not a hypervisor and does not create one';
   const { name, available, createVm } = value as Partial<Record<keyof Hypervisor, unknown>>;

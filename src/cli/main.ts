@@ -5,13 +5,13 @@
  */
 
 import { Command, CommanderError } from 'commander';
+import { packageVersion } from '../dashboard/package-version.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addRunCommand, type CommandContext } from './commands/run.js';
 import { addTopCommand } from './commands/top.js';
 import { addTraceCommand } from './commands/trace.js';
 import { ExitStatus } from './exit-status.js';
-import { packageVersion } from './package-version.js';
 import { Reporter } from './reporter.js';
 import { restoreTerminal } from './terminal.js';
 

@@ -1,4 +1,7 @@
-/** Parsers of option values. Each throws OPTION_INVALID with the valid range. */
+/**
+ * The parsers of the options of `upcall run` that have one value. Each throws OPTION_INVALID with
+ * the valid range.
+ */
 
 import { MAX_FIXED_SPIN_US, MAX_MEMORY_MIB } from '../vm/user-vm-options.js';
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -16,7 +19,7 @@ export function parseMemory(text: string): number {
   });
 }
 
-/** Returns ms from seconds with up to three decimals. */
+/** Returns milliseconds from seconds with up to three decimals. */
 export function parseTimeout(text: string): number {
   const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text.trim()) ? Number(text) : NaN;
   if (seconds > 0) return Math.round(seconds * 1000);
@@ -25,7 +28,7 @@ export function parseTimeout(text: string): number {
   });
 }
 
-/** Returns microseconds. */
+/** Returns whole microseconds. */
 export function parseSpin(text: string): number {
   const us = /^\d{1,6}$/.test(text.trim()) ? Number(text) : NaN;
   if (us <= MAX_FIXED_SPIN_US) return us;
@@ -57,6 +60,7 @@ export function parseClientTimeout(text: string): number {
   );
 }
 
+/** Returns the text that the guest is to print, which must not be empty. */
 export function parseExpected(text: string): string {
   if (text !== '') return text;
   throw new UpcallError('OPTION_INVALID', '--expect is empty', { remedy: 'Give a text that the guest is to print' });

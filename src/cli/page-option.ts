@@ -6,9 +6,9 @@
 import { isIP } from 'node:net';
 import type { LiveView } from '../dashboard/live-view.js';
 import type { GuestConsole } from '../dashboard/guest-console.js';
+import { packageVersion } from '../dashboard/package-version.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVm } from '../vm/user-vm.js';
-import { packageVersion } from './package-version.js';
 import type { Reporter } from './reporter.js';
 
 export interface PagePlan {
@@ -24,7 +24,10 @@ export interface PageOptions {
   readonly pageHost?: string;
 }
 
-/** Undefined without `--page`. Throws OPTION_INVALID for a host without a page. */
+/**
+ * What the options ask for. Undefined without `--page`. Throws OPTION_INVALID for a host without a
+ * page.
+ */
 export function pagePlan({ page, pageHost }: PageOptions): PagePlan | undefined {
   if (page === undefined) {
     if (pageHost === undefined) return undefined;

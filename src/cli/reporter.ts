@@ -6,15 +6,16 @@
  * message starts a new one.
  */
 
-/** What is used of a stream. */
+/** The part of a stream that Reporter uses. */
 export interface TextSink {
   write(text: string): unknown;
 }
 
+/** The state of the terminal, which runSession keeps up to date. */
 export interface ReporterState {
-  /** The terminal does not translate LF into CR LF. */
+  /** Whether the terminal is in raw mode, where it does not translate LF into CR LF. */
   isRaw: boolean;
-  /** The guest's last character on the same terminal did not end a line. */
+  /** Whether the guest's last character on the same terminal did not end a line. */
   isMidLine: boolean;
 }
 

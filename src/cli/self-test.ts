@@ -11,9 +11,11 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import { standardPc } from '../vm/standard-pc.js';
 
+/** Time limit of the guest. */
 const SELF_TEST_MS = 20_000;
+/** What the guest reads at port 0x500. */
 const VALUE = 0x5a;
-/** As the guest prints it. */
+/** VALUE as the guest prints it. */
 const EXPECTED = '5a';
 
 /** Returns a summary in one line. Rejects with HYPERVISOR_UNAVAILABLE if the guest fails. */

@@ -47,7 +47,7 @@ test('an expected text that did not appear is named', () => {
   assert.equal(endMessage({ kind: 'timed-out' }, undefined, 1000), 'ended after 1 s');
 });
 
-test('a closed pipe is not reported, a full disk is', () => {
+test('a full disk is reported, and a closed pipe is not', () => {
   assert.equal(endMessage(broken('EPIPE'), undefined, undefined), undefined);
   assert.equal(endMessage(broken('ENOSPC'), undefined, undefined), 'cannot write to standard output: ENOSPC');
 });

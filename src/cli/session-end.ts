@@ -1,4 +1,7 @@
-/** SessionEnd: how a session on the command line ended, its exit status and its message. */
+/**
+ * SessionEnd: how a session (one `upcall run`, `trace` or `top`) ended, its exit status and its
+ * message.
+ */
 
 import type { VmEnd } from '../vm/user-vm-events.js';
 import { ExitStatus } from './exit-status.js';
@@ -6,7 +9,9 @@ import { ExitStatus } from './exit-status.js';
 export type SessionEnd =
   /** Ended by the guest or its hypervisor. `exitCode`: from the debug exit port, if written. */
   | { readonly kind: 'vm-ended'; readonly end: VmEnd; readonly exitCode: number | undefined }
+  /** The text of `--expect` appeared. */
   | { readonly kind: 'text-seen' }
+  /** The time of `--timeout` passed. */
   | { readonly kind: 'timed-out' }
   | { readonly kind: 'escape-key' }
   | { readonly kind: 'signal'; readonly signal: EndingSignal }
@@ -21,7 +26,7 @@ const SIGNAL_STATUS = {
 export type EndingSignal = keyof typeof SIGNAL_STATUS;
 export const ENDING_SIGNALS = Object.keys(SIGNAL_STATUS) as EndingSignal[];
 
-/** `isExpecting`: an expected text has not appeared. */
+/** `isExpecting`: whether there is an expected text and it has not appeared. */
 export function statusOf(end: SessionEnd, isExpecting: boolean): ExitStatus {
   switch (end.kind) {
     case 'text-seen':

@@ -1,6 +1,8 @@
 /**
- * startSession: creates and attaches the devices of the command line, then starts the VM. Each
- * device has a time limit: a module may wait for something that never happens.
+ * startSession: creates and attaches the devices of `--device`, then starts the VM. The creation of
+ * each device has a time limit: a module may wait for something that never happens.
+ *
+ * Called by: runSession.
  */
 
 import { fileURLToPath } from 'node:url';

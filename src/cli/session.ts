@@ -1,5 +1,6 @@
 /**
- * runSession: runs a User VM with a standard PC on this process's standard streams until it ends.
+ * runSession: runs one guest from its start to its end: a User VM with a standard PC, whose serial
+ * port is on this process's standard streams.
  *
  * - Called by: `upcall run`, `trace` and `top`.
  * - However it ends (session-end.ts), no thread and no raw terminal stays behind.
@@ -32,15 +33,16 @@ import { RawTerminal } from './terminal.js';
 
 export interface SessionPlan {
   readonly hypervisor: Hypervisor;
-  /** See ServiceVmOptions. */
+  /** `ServiceVmOptions.spinUs`. */
   readonly spinUs?: number;
   readonly vm: UserVmOptions;
   readonly devices: readonly DeviceOption[];
+  /** A text that ends the session when the guest prints it. */
   readonly expect?: string;
   readonly timeoutMs?: number;
   /**
-   * Called before the VM starts. The session waits for the promise, which must settle when the VM
-   * ends.
+   * Called before the VM starts, for `trace` and `top`. The session waits for its promise, which
+   * must settle when the VM ends.
    */
   readonly watch?: (vm: UserVm) => Promise<void>;
   /** Serves the live page. */
@@ -69,6 +71,9 @@ export async function runSession(plan: SessionPlan, streams: SessionStreams): Pr
   }
 }
 
+/**
+ * Connects the VM, its console and the ways to end, runs the VM, and takes all of it down again.
+ */
 async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
   const { input, output, reporter } = streams;
   let end: (end: SessionEnd) => void = () => undefined;
@@ -117,7 +122,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
   try {
     if (plan.page !== undefined) page = await openPage(plan.page, vm, plan.hypervisor.name, guestConsole, reporter);
     const watching = plan.watch?.(vm);
-    // Awaited below, where a failure is thrown.
+    // It is awaited below, which throws its error. Until then the error is not unhandled.
     watching?.catch(() => undefined);
     if (terminal !== undefined) reporter.line(`${ESCAPE_KEY_NAME} leaves; pressed twice, it goes to the guest`);
     if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'timed-out' }), plan.timeoutMs);
@@ -132,9 +137,9 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
       consoleInput.start();
       void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
     }
-    const how = await ended;
-    // From here on the VM is torn down: a request completed meanwhile finds no vCPU to wake, which
-    // is expected.
+    const sessionEnd = await ended;
+    // From here on the VM is torn down. A request that is completed meanwhile finds no vCPU to
+    // wake: that is expected and not reported.
     onEvent = (event) => event.kind !== 'notify-failed' && log.report(event);
     // A second signal ends the process at once, for example while the output's reader is stopped.
     removeSignalListeners();
@@ -145,12 +150,12 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     await watching;
     await consoleOutput.flushed();
     log.flush();
-    const message = endMessage(how, plan.expect, plan.timeoutMs);
+    const message = endMessage(sessionEnd, plan.expect, plan.timeoutMs);
     if (message !== undefined) reporter.line(message);
     const statistics = plan.statistics ? vm.statistics() : undefined;
     if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters()));
     if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
-    return statusOf(how, expectation?.isMet === false);
+    return statusOf(sessionEnd, expectation?.isMet === false);
   } finally {
     await page?.close();
     early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.report(event));

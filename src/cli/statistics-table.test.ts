@@ -47,7 +47,7 @@ test('the table has the requests by type, client and range with their stages, an
   assert.ok(lines.includes('54 accesses trapped = 20 answered by the hypervisor + 34 I/O requests'));
 });
 
-test('of many addresses and ranges the first are shown and the others counted', () => {
+test('with many addresses and ranges, the first are shown and the others counted', () => {
   const names = Array.from({ length: SHOWN_ROWS + 3 }, (_, i) => `port 0x${i.toString(16)}`);
   const addresses = names.map((name) => ({ name, reads: 2, writes: 1, timed: 2, sumNs: 5000 }));
   const ranges = names.map((name) => row(`client: ${name}`, 1, 0));

@@ -1,6 +1,6 @@
 /**
- * statisticsTable: the table of `--stats`. A VM's requests by type, by client and range, and by
- * address, and the sum that shows that none is missing.
+ * statisticsTable: the table of `--stats`: a VM's requests by type, by client and range, and by
+ * address. Its last line is the sum which shows that every access is accounted for.
  *
  * It goes to standard error, as everything but the guest's console: `upcall run … --stats 2>FILE`.
  * Lines fit 80 columns. A name longer than its column gets a line of its own.
@@ -10,9 +10,10 @@ import type { VcpuCounters } from '../hypervisor/vm-shared-state.js';
 import type { AddressRow } from '../trace/address-counts.js';
 import { percentileNs } from '../trace/latency-histogram.js';
 import type { StatisticsRow, StatisticsSnapshot } from '../trace/statistics-snapshot.js';
-import { microseconds, plainTable } from './plain-table.js';
+import { microseconds } from './latency-text.js';
+import { textTable } from './text-table.js';
 
-/** Limit of ranges and of addresses shown. A last line counts the others. */
+/** How many ranges and how many addresses are shown. A line counts the others. */
 export const SHOWN_ROWS = 20;
 const NAME_WIDTH = 25;
 const LINE_WIDTH = 80;
@@ -23,6 +24,7 @@ const EXPLANATION = [
   'p50, p99, max: of all three together',
 ];
 
+/** A line of the table: a name and the cells after it. */
 interface Row {
   readonly name: string;
   readonly numbers: readonly string[];
@@ -37,7 +39,7 @@ export function statisticsTable(snapshot: StatisticsSnapshot, counters: VcpuCoun
     { name: 'by address', numbers: ['reads', 'writes', '', '', '', 'mean us', '', ''] },
     ...snapshot.addresses.slice(0, SHOWN_ROWS).map(addressRow),
   ];
-  const texts = plainTable(
+  const texts = textTable(
     rows.map(({ name, numbers }) => [name.length <= NAME_WIDTH ? name : '', ...numbers]),
     ALIGNS,
     1,
@@ -91,6 +93,7 @@ export function accountingLine(counters: VcpuCounters, requests: number): string
   return `${trapped} accesses trapped = ${answeredByHypervisor} answered by the hypervisor + ${requests} I/O requests${text}`;
 }
 
+/** The row of a type, client or range, with its percentiles. */
 function timed(name: string, { reads, writes, stages }: StatisticsRow): Row {
   return {
     name,
@@ -108,6 +111,7 @@ function addressRow({ name, reads, writes, timed: count, sumNs }: AddressRow): R
   return { name: `  ${name}`, numbers: [String(reads), String(writes), '', '', '', mean, '', ''] };
 }
 
+/** The line that counts the rows which are not shown, if there are such rows. */
 function rest(what: string, rows: readonly { readonly reads: number; readonly writes: number }[]): string[] {
   const hidden = rows.slice(SHOWN_ROWS);
   const requests = hidden.reduce((sum, { reads, writes }) => sum + reads + writes, 0);

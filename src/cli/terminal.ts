@@ -7,18 +7,18 @@
  *   raw: the command `reset` repairs it.
  */
 
-/** What is used of tty.ReadStream. */
+/** The part of tty.ReadStream that RawTerminal uses. */
 export interface TerminalStream {
   setRawMode(raw: boolean): unknown;
 }
 
-/** What is used of `process`. */
+/** The part of `process` that RawTerminal uses. */
 export interface ProcessEvents {
   on(event: 'exit' | 'SIGCONT', listener: () => void): unknown;
   off(event: 'exit' | 'SIGCONT', listener: () => void): unknown;
 }
 
-/** Restores the terminal that is in raw mode, if there is one. */
+/** `restore` of the RawTerminal that is in raw mode. Undefined if no terminal is. */
 let restoreActive: (() => void) | undefined;
 
 export class RawTerminal {
@@ -43,7 +43,7 @@ export class RawTerminal {
     restoreActive = this.#onExit;
   }
 
-  /** Idempotent. */
+  /** May be called more than once. */
   restore(): void {
     if (!this.#isRaw) return;
     this.#isRaw = false;
@@ -54,7 +54,7 @@ export class RawTerminal {
   }
 }
 
-/** To be called before an uncaught error is printed. */
+/** Restores the terminal before an uncaught error is printed. */
 export function restoreTerminal(): void {
   restoreActive?.();
 }

@@ -1,6 +1,7 @@
 /**
  * TopConnection: the client side of `upcall top ADDRESS`. It connects to the live page of another
- * `upcall run --page` as a browser would, and keeps the latest tables and slots.
+ * `upcall run --page` as a browser would, and keeps the latest of what it sends
+ * (dashboard/protocol.ts).
  */
 
 import { WebSocket } from 'ws';
@@ -39,6 +40,7 @@ export class TopConnection {
   #clients: readonly string[] = [];
   #stops: TopView['stops'] = [];
   #slots: readonly TopSlot[] = [];
+  /** Why the VM ended, once it has. */
   #end: string | undefined;
 
   constructor(address: string) {
@@ -52,7 +54,8 @@ export class TopConnection {
       if (isBinary) this.#handleFrame(data);
       else {
         const message = JSON.parse(data.toString()) as ServerMessage;
-        // Slots are requested anew each time, which limits them to four frames per second.
+        // The server sends tables four times a second, but frames of slots more often. So slots are
+        // requested with each tables message, and cancelled again when their frame has come.
         if (message.kind === 'welcome' || message.kind === 'tables')
           send({ kind: 'watch', slots: true, tables: true, moves: null });
         this.#handle(message);
@@ -105,7 +108,7 @@ export class TopConnection {
   }
 }
 
-/** Decodes the slots of a frame. */
+/** Decodes the slots of a frame of kind SLOTS. `clients`: the clients' names, by index. */
 export function slotsOf(bytes: Uint8Array, clients: readonly string[]): TopSlot[] {
   const { vcpus, slots } = decodeSlotsFrame(bytes) ?? { vcpus: 0, slots: [] };
   return slots.slice(0, vcpus).map(({ vcpu, state, ageNs, client }) => ({

@@ -1,16 +1,20 @@
 /**
- * The screen of `upcall top`: a VM's requests as styled lines that fit the terminal.
+ * topScreen: the screen of `upcall top`: a VM's requests as styled lines that fit the terminal.
+ *
+ * Called by: commands/top-watch.ts, for each frame.
  *
  * On a small terminal the longest sections are cut first and end with the number of hidden lines,
  * so that every section stays visible. Nothing is wider than 80 columns.
  */
 
 import type { Percentiles, StateName, StopRow, TableRow, Tables } from '../dashboard/protocol.js';
-import { microseconds, plainTable } from './plain-table.js';
+import { microseconds } from './latency-text.js';
+import { textTable } from './text-table.js';
 
 export interface TopSlot {
   readonly vcpu: number;
   readonly state: StateName;
+  /** Time since the slot's last change of state. */
   readonly ageMs: number;
   readonly client: string;
 }
@@ -21,12 +25,15 @@ export interface TopView {
   readonly tables: Tables;
   /** One for each vCPU. */
   readonly slots: readonly TopSlot[];
+  /** The requests that the debugger holds. */
   readonly stops: readonly StopRow[];
   /** Why the view ended. */
   readonly end?: string;
 }
 
-/** `idle`: no activity in the last interval. */
+/**
+ * `idle`: a row without requests in the last interval. `held`: a request that the debugger holds.
+ */
 export type TopStyle = 'title' | 'head' | 'plain' | 'idle' | 'held';
 
 export interface TopLine {
@@ -42,9 +49,10 @@ interface Row {
 const HEAD = ['reads', 'writes', '/s', 'p50 us', 'p99 us'];
 const ALIGNS: ('left' | 'right')[] = ['left', ...HEAD.map(() => 'right' as const)];
 const NAME_WIDTH = 36;
-/** Lines that every section keeps: its head, a row, and the number of hidden lines. */
+/** How many lines every section keeps: its head, a row, and the number of hidden lines. */
 const LEAST_LINES = 3;
 
+/** The screen's lines: at most `rows`, of at most `columns` characters. */
 export function topScreen(view: TopView, columns: number, rows: number): TopLine[] {
   const { tables, slots, stops } = view;
   const sections: TopLine[][] = [
@@ -92,7 +100,7 @@ function line(text: string, style: TopStyle = 'plain'): TopLine {
 function aligned(sections: readonly (readonly Row[])[]): TopLine[][] {
   const full = sections.filter(({ length }) => length > 1);
   const rows = full.flat();
-  const texts = plainTable(
+  const texts = textTable(
     rows.map(({ cells }) => [...cells]),
     ALIGNS,
   );
@@ -116,6 +124,7 @@ function fitting(sections: readonly TopLine[][], room: number): TopLine[] {
   });
 }
 
+/** A section with rates and latencies: clients or ranges. */
 function rated(title: string, rows: readonly TableRow[]): Row[] {
   return [
     { cells: [title, ...HEAD], style: 'head' },
@@ -136,6 +145,7 @@ function rated(title: string, rows: readonly TableRow[]): Row[] {
   ];
 }
 
+/** The section of the addresses that no client claims, which have no latencies. */
 function unclaimed(rows: Tables['unclaimed']): Row[] {
   return [
     { cells: ['unclaimed', ...HEAD.slice(0, 3), '', ''], style: 'head' },

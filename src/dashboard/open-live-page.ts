@@ -3,8 +3,8 @@
  * opens the same one.
  */
 
-import { packageVersion } from '../cli/package-version.js';
 import type { UserVm } from '../vm/user-vm.js';
+import { packageVersion } from './package-version.js';
 
 export interface LivePageOptions {
   /**

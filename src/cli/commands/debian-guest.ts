@@ -13,7 +13,10 @@ import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
 /** Enough for the kernel, its RAM disk and a few processes. */
 const DEBIAN_MEMORY_MIB = 128;
 
-/** Throws TOOL_MISSING or DOWNLOAD_FAILED if it is not cached and cannot be fetched. */
+/**
+ * Fetches the guest or takes it from the cache. Throws TOOL_MISSING or DOWNLOAD_FAILED if neither
+ * is possible.
+ */
 export async function debianGuest(options: RunOptions, reporter: Reporter): Promise<Guest> {
   for (const [option, value] of [
     ['--kernel', options.kernel],

@@ -11,12 +11,13 @@ import { ExitStatus } from '../exit-status.js';
 import { HYPERVISORS, moduleChoice, type HypervisorChoice } from '../hypervisor-choice.js';
 import type { CommandContext } from './run.js';
 
-/** Programs that only some commands use. */
+/** Programs of the machine that only some commands use, each with its purpose. */
 const TOOLS: readonly (readonly [string, string])[] = [
   ['apt-get', 'downloads the guest of upcall run debian'],
   ['nasm', 'assembles the guest programs, for developers of upcall'],
 ];
 
+/** Puts further lines below the descriptions. */
 const INDENT = ' '.repeat(24);
 
 export function addDoctorCommand(program: Command, context: CommandContext): void {
@@ -62,6 +63,7 @@ Examples:
     });
 }
 
+/** Whether a hypervisor passes the self-test, and the lines that say why. */
 async function examine(choice: HypervisorChoice): Promise<{ isWorking: boolean; text: string[] }> {
   try {
     const state = await choice.available();

@@ -1,4 +1,7 @@
-/** The options of `upcall run` as commander parses them, and the guest that they name. */
+/**
+ * RunOptions: the options of `upcall run` as commander parses them (run.ts describes each), and the
+ * guest that they name.
+ */
 
 import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../vm/guest-library.js';
 import type { LatePolicy } from '../../hsm/late-policy.js';
@@ -23,6 +26,7 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly spin?: number;
   /** In ms. */
   readonly clientTimeout?: number;
+  /** What happens to a device that exceeds `clientTimeout`. */
   readonly late?: LatePolicy;
   readonly lateStacks?: boolean;
   readonly expect?: string;
@@ -75,7 +79,7 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
   };
 }
 
-/** The parts that every image takes: its kind, RAM disk and ACPI tables. */
+/** What the options add to any image: its kind, RAM disk and ACPI tables. */
 export async function partsOfGuest(options: RunOptions): Promise<Partial<GuestImageOptions>> {
   return {
     ...(options.kind === undefined ? {} : { kind: options.kind }),

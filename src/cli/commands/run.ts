@@ -1,4 +1,7 @@
-/** `upcall run`: runs a guest in this terminal. Also the options that `trace` and `top` share. */
+/**
+ * `upcall run`: runs a guest in this terminal. Also the options that `trace` and `top` share with
+ * it, and their translation into a SessionPlan.
+ */
 
 import { Option, type Command } from 'commander';
 import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
@@ -50,8 +53,10 @@ Fault rules: which requests, a colon, what happens to them.
 
 ${exitStatusHelp(100)}`;
 
+/** What main.ts gives to each command. */
 export interface CommandContext {
   readonly reporter: Reporter;
+  /** Whether `--debug` is given. */
   readonly debug: () => boolean;
   /** Sets the exit status of the process. */
   readonly setStatus: (status: ExitStatus) => void;
@@ -166,6 +171,7 @@ export async function planSession(
   };
 }
 
+/** Loaded on demand, as no other guest needs it. */
 async function debian(options: RunOptions, reporter: Reporter): Promise<Guest> {
   const { debianGuest } = await import('./debian-guest.js');
   return debianGuest(options, reporter);

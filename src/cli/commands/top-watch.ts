@@ -1,6 +1,6 @@
 /**
- * The two modes of `upcall top`: watch a guest through the address of its live page, or run one.
- * Both draw the screen until the user quits.
+ * The two modes of `upcall top`: watch the guest of another process through the address of its live
+ * page, or run a guest of its own. Both draw the screen (top-screen.ts) until the user quits.
  */
 
 import ansiEscapes from 'ansi-escapes';
@@ -18,8 +18,11 @@ import { RawTerminal } from '../terminal.js';
 import { slotsOf, TopConnection } from '../top-connection.js';
 import { topScreen, type TopStyle, type TopView } from '../top-screen.js';
 
+/** Time between two frames. */
 const FRAME_MS = 250;
+/** The byte that a terminal in raw mode sends for Ctrl-C. */
 const CTRL_C = 3;
+/** The size of a terminal that does not report it. */
 const [DEFAULT_COLUMNS, DEFAULT_ROWS] = [80, 24];
 
 /** Bold, inverse, dim (SGR 1, 7 and 2) and their ends. */
@@ -46,26 +49,28 @@ export async function watchAddress(address: string): Promise<void> {
 }
 
 /** Runs the guest until it ends or the user quits. */
-export async function watchOwn(plan: SessionPlan, reporter: Reporter): Promise<ExitStatus> {
+export async function runAndWatch(plan: SessionPlan, reporter: Reporter): Promise<ExitStatus> {
   const session = { hasQuit: false };
   const watch = async (vm: UserVm): Promise<void> => {
     const screen = new Screen(viewOf(vm, plan.hypervisor.name));
     void screen.quit.then(() => {
       session.hasQuit = true;
-      // Before the VM ends, which may take a moment.
+      // At once: the end of the VM may take a moment.
       screen.close();
       void vm.destroy();
     });
     await vm.ended;
     screen.close();
   };
+  // The guest's console is not shown: it gets no input, and its output is dropped.
   const input = Object.assign(new PassThrough(), { isTTY: false }) as unknown as ReadStream;
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
-  const counted = { ...plan, vm: { ...plan.vm, statistics: true }, watch };
-  const status = await runSession(counted, { input, output, reporter });
+  const watched = { ...plan, vm: { ...plan.vm, statistics: true }, watch };
+  const status = await runSession(watched, { input, output, reporter });
   return session.hasQuit ? ExitStatus.OK : status;
 }
 
+/** Samples a VM of this process, as the live page's server does for a browser. */
 function viewOf(vm: UserVm, hypervisor: string): () => TopView {
   const clients = new ClientList(vm.inspection);
   const slots = new SlotSampler(vm, clients);
@@ -82,7 +87,7 @@ function viewOf(vm: UserVm, hypervisor: string): () => TopView {
   };
 }
 
-/** Attributes instead of colours: they suit every terminal's palette. */
+/** The text with terminal attributes instead of colours: they suit every terminal's palette. */
 function styled(text: string, style: TopStyle, columns: number): string {
   const [begin, end] = STYLES[style];
   return begin + (style === 'head' ? text.padEnd(columns) : text) + end;

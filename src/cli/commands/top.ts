@@ -24,8 +24,8 @@ export function addTopCommand(program: Command, context: CommandContext): void {
   addGuestOptions(command)
     .addHelpText('after', EXAMPLES)
     .action(async (guest: string | undefined, options: RunOptions) => {
-      const { watchAddress, watchOwn } = await import('./top-watch.js');
+      const { watchAddress, runAndWatch } = await import('./top-watch.js');
       if (guest?.startsWith('http') === true) await watchAddress(guest);
-      else context.setStatus(await watchOwn(await planSession(guest, options, context), context.reporter));
+      else context.setStatus(await runAndWatch(await planSession(guest, options, context), context.reporter));
     });
 }

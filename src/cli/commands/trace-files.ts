@@ -1,6 +1,7 @@
 /**
  * TraceFiles: the files that `upcall trace` writes.
  *
+ * - Called by: `upcall trace`, for each move (change of a slot's state).
  * - A file is written synchronously in large chunks. The Service VM and the guest wait for the
  *   disk, so nothing is lost and memory is bounded.
  * - Standard output is another program's pipe. It is awaited without stopping the guest. Moves lost
@@ -13,9 +14,10 @@ import { errorText } from '../../io-request/error-text.js';
 import type { TraceExport } from '../../trace/exports/trace-export.js';
 import type { Move } from '../../trace/move.js';
 
-/** Bytes collected before a write. */
+/** How many bytes of a file are collected before a write. */
 const CHUNK_BYTES = 256 * 1024;
 
+/** A file to write, and its format. */
 export interface TraceTarget {
   /** A path, or `-` for standard output. */
   readonly path: string;
@@ -27,10 +29,12 @@ interface Output {
   close(): void;
 }
 
+/** A file that is being written. */
 interface OpenTarget {
   readonly output: Output;
   readonly trace: TraceExport;
   readonly chunkBytes: number;
+  /** Pieces that are not written yet, and their total length. */
   chunks: Uint8Array[];
   bytes: number;
 }
@@ -43,30 +47,30 @@ export class TraceFiles {
     this.#targets = targets.map(({ path, trace }) => ({
       output: path === '-' ? standardOutput() : file(path),
       trace,
-      // The reader of a pipe expects each move at once.
+      // Standard output: the reader of a pipe expects each move at once.
       chunkBytes: path === '-' ? 1 : CHUNK_BYTES,
       chunks: [],
       bytes: 0,
     }));
   }
 
-  /** Throws OPTION_INVALID if a write fails. */
+  /** Adds a move to each file. Throws OPTION_INVALID if a write fails. */
   async add(move: Move): Promise<void> {
     for (const target of this.#targets) {
-      this.#put(target, target.trace.add(move));
+      this.#append(target, target.trace.add(move));
       if (target.bytes >= target.chunkBytes) await this.#flush(target);
     }
   }
 
   async close(): Promise<void> {
     for (const target of this.#targets) {
-      this.#put(target, target.trace.end());
+      this.#append(target, target.trace.end());
       await this.#flush(target);
       target.output.close();
     }
   }
 
-  #put(target: OpenTarget, bytes: Uint8Array | undefined): void {
+  #append(target: OpenTarget, bytes: Uint8Array | undefined): void {
     if (bytes === undefined || bytes.length === 0) return;
     target.chunks.push(bytes);
     target.bytes += bytes.length;
@@ -93,6 +97,7 @@ function file(path: string): Output {
   };
 }
 
+/** Does `work`, and throws its error as OPTION_INVALID with the path. */
 function withPath<T>(path: string, work: () => T): T {
   try {
     return work();

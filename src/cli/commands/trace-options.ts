@@ -1,5 +1,6 @@
 /**
- * The options of `upcall trace` beyond those of `upcall run`: which moves, how many, which files.
+ * The options of `upcall trace` beyond those of `upcall run`: which moves (changes of a slot's
+ * state), how many of them, and which files.
  */
 
 import { Option, type Command } from 'commander';
@@ -15,6 +16,7 @@ export interface TraceOptions extends RunOptions {
   readonly parquet?: string;
   readonly client?: string;
   readonly type?: IoRequest['type'];
+  /** Both ends are inclusive. */
   readonly address?: { readonly from: number; readonly to: number };
   readonly vcpu?: number;
   readonly direction?: DirectionName;
@@ -39,6 +41,7 @@ export function addTraceOptions(command: Command): Command {
     );
 }
 
+/** The filter that the options describe. */
 export function filterOf({ client, type, address, vcpu, direction }: TraceOptions): MoveFilter {
   return {
     ...(client === undefined ? {} : { client }),
@@ -60,6 +63,7 @@ export function parseAddresses(text: string): { readonly from: number; readonly 
   });
 }
 
+/** Returns a whole number from `min` to `max`, both inclusive. */
 export function parseCount(option: string, text: string, min: number, max: number): number {
   const number = /^\d{1,16}$/.test(text.trim()) ? Number(text) : NaN;
   if (number >= min && number <= max) return number;
@@ -69,6 +73,7 @@ export function parseCount(option: string, text: string, min: number, max: numbe
   });
 }
 
+/** Returns the path of a file. Throws OPTION_INVALID for `-`, standard output. */
 function file(path: string): string {
   if (path !== '-') return path;
   throw new UpcallError('OPTION_INVALID', 'only --jsonl can write to standard output', {

@@ -1,4 +1,7 @@
-/** `upcall trace`: runs a guest as `upcall run` does and records every move of its requests. */
+/**
+ * `upcall trace`: runs a guest as `upcall run` does and records every move of its requests, which
+ * is every change of a slot's state (trace/).
+ */
 
 import type { Command } from 'commander';
 import { describeMove } from '../../trace/move.js';
@@ -60,7 +63,7 @@ async function targetsOf({ perfetto, jsonl, parquet }: TraceOptions, name: strin
   return targets;
 }
 
-/** Returns a summary in one line. */
+/** Writes the moves until the VM ends, to the files or as text. Returns a summary in one line. */
 async function writeMoves(
   vm: UserVm,
   files: TraceFiles | undefined,

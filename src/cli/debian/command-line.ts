@@ -8,21 +8,25 @@ const PARAMETERS = [
   'quiet',
   // The ciphers' self-tests take longer than the rest of the boot.
   'cryptomgr.notests',
+  // Probing for ISA cards takes long.
   'noisapnp',
   // The clocks are exact. Calibrating one against another would poll ports for tens of
   // milliseconds.
   'no_timer_check',
   'tsc=reliable',
   'pmtmr=0',
+  // Do not wait for entropy.
   'random.trust_cpu=on',
+  // Security features that only cost time in this guest.
   'nokaslr',
   'mitigations=off',
   'ima=off',
   'apparmor=0',
   'audit=0',
+  // There is no disk.
   'raid=noautodetect',
-  // The first creates a thousand trace event files. The second warns that there are no machine
-  // checks.
+  // tracer_init_tracefs creates a thousand trace event files. mcheck_init_device warns that there
+  // are no machine checks.
   'initcall_blacklist=tracer_init_tracefs,mcheck_init_device',
 ] as const;
 

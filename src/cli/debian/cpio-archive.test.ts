@@ -26,7 +26,7 @@ function entries(bytes: Buffer): Entry[] {
   }
 }
 
-test('Directories, files, links and devices come back as they were added', () => {
+test('directories, files, links and devices come back as they were added', () => {
   const archive = new CpioArchive();
   archive.directory('dev').characterDevice('dev/console', 5, 1).file('init', 'run', 0o755).link('sh', 'busybox');
   assert.deepEqual(entries(archive.bytes()), [
@@ -37,7 +37,7 @@ test('Directories, files, links and devices come back as they were added', () =>
   ]);
 });
 
-test('The archive is padded to words whatever the lengths, and is the same each time', () => {
+test('the archive is padded to words whatever the lengths, and is the same each time', () => {
   for (let length = 0; length < 5; length++) {
     const make = (): Buffer => new CpioArchive().file('n'.repeat(length + 1), 'c'.repeat(length)).bytes();
     assert.equal(make().length % 4, 0);

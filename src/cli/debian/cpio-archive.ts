@@ -2,11 +2,16 @@
  * CpioArchive: writes the "newc" form of cpio that Linux unpacks as its initial RAM file system
  * (Documentation/driver-api/early-userspace/buffer-format.rst). The output is reproducible: all
  * times are 0 and root owns every file.
+ *
+ * Called by: buildInitramfs.
  */
 
+/** Begins each header of the newc form. */
 const MAGIC = '070701';
+/** The name of the entry that ends the archive. */
 const TRAILER = 'TRAILER!!!';
 
+/** The type bits of a file's mode, as in stat(2). */
 const FileType = {
   DIRECTORY: 0o040000,
   CHARACTER_DEVICE: 0o020000,

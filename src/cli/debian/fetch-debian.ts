@@ -38,6 +38,7 @@ export interface FetchOptions {
 const READY = 'guest-1';
 /** Prefix of folders under construction. A killed run leaves one behind. */
 const UNFINISHED = '.unfinished-';
+/** An unfinished folder older than this belongs to no running process and is removed. */
 const LEFT_BEHIND_MS = 24 * 3600 * 1000;
 /**
  * Packages that depend on the current kernel, the one for older processors first: it needs the
@@ -48,12 +49,13 @@ const BUSYBOX_PACKAGE = 'busybox-static';
 const KERNEL_NAME = /^linux-image-[0-9][^ ]*-686(-pae)?$/;
 const OWN_KERNEL = 'give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd';
 
+/** The cache's folder, in XDG_CACHE_HOME or ~/.cache. */
 export function debianCacheDir(environment: NodeJS.ProcessEnv = process.env): string {
   const caches = environment['XDG_CACHE_HOME'];
   return join(caches === undefined || caches === '' ? join(homedir(), '.cache') : caches, 'upcall', 'debian');
 }
 
-/** Throws TOOL_MISSING or DOWNLOAD_FAILED. */
+/** Returns the cached guest, or fetches it. Throws TOOL_MISSING or DOWNLOAD_FAILED. */
 export async function fetchDebian(options: FetchOptions = {}): Promise<DebianGuest> {
   const { cacheDir = debianCacheDir(), progress = () => undefined } = options;
   try {
@@ -91,6 +93,7 @@ async function openOrFetch(cacheDir: string, progress: (step: string) => void): 
   return guest;
 }
 
+/** Fetches the packages and builds the folder READY in `folder`. */
 async function fetchInto(folder: string, progress: (step: string) => void): Promise<void> {
   const aptFolder = join(folder, 'apt');
   const result = join(folder, READY);
@@ -124,6 +127,7 @@ async function fetchInto(folder: string, progress: (step: string) => void): Prom
   await writeFile(join(result, 'version'), `${kernel.version}\n`);
 }
 
+/** The name and version of the kernel's package. Undefined if no source has one. */
 async function findKernel(apt: PrivateApt): Promise<{ name: string; version: string } | undefined> {
   const names: string[] = [];
   for (const name of KERNEL_PACKAGES) {
@@ -164,7 +168,10 @@ async function openReady(folder: string): Promise<DebianGuest | undefined> {
   };
 }
 
-/** Named by its contents: another release of upcall may have another init script. */
+/**
+ * Writes the initial RAM file system, if it is not there, and returns its path. It is named by its
+ * contents: another release of upcall may have another init script.
+ */
 async function writeInitramfs(folder: string, busybox: Uint8Array): Promise<string> {
   const bytes = buildInitramfs(busybox);
   const path = join(folder, `initrd-${createHash('sha256').update(bytes).digest('hex').slice(0, 16)}.cpio`);
@@ -177,6 +184,7 @@ async function writeInitramfs(folder: string, busybox: Uint8Array): Promise<stri
   return path;
 }
 
+/** Removes the unfinished folders of processes that were killed. */
 async function removeLeftBehind(cacheDir: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
     if (!name.startsWith(UNFINISHED)) continue;

@@ -8,17 +8,17 @@ import { buildInitramfs, runParameter, sizeParameter } from './initramfs.js';
 const text = buildInitramfs(Buffer.from('busybox')).toString('latin1');
 const init = text.slice(text.indexOf('#!/bin/busybox sh'), text.indexOf('halt -f') + 8);
 
-test('The archive has the init script, busybox and a console', () => {
+test('the archive has the init script, busybox and a console', () => {
   for (const path of ['init', 'bin/busybox', 'bin/sh', 'dev/console'])
     assert.ok(text.includes(`00000000${path}\0`), path);
   assert.ok(init.includes('upcall: user space reached'));
 });
 
-test('The init script is one that a shell can read', async () => {
+test('the init script has no syntax error', async () => {
   await promisify(execFile)('sh', ['-n', '-c', init]);
 });
 
-test('the commands in the kernel command line are removed, however they are quoted', async () => {
+test('the commands are extracted from the kernel command line, however they are quoted', async () => {
   const parse = init.slice(init.indexOf('run=\n'), init.indexOf('# Full-screen'));
   const commands = async (line: string): Promise<string> =>
     (await promisify(execFile)('sh', ['-c', `line=$1\n${parse}\nprintf %s "$run"`, 'sh', line])).stdout;
@@ -29,7 +29,7 @@ test('the commands in the kernel command line are removed, however they are quot
   assert.equal(await commands('quiet panic=1'), '');
 });
 
-test('The shell’s terminal has the size of the one outside, or the usual one', async () => {
+test('the shell’s terminal has the size of the operator’s terminal, or 24 × 80', async () => {
   const parse = init.slice(init.indexOf('size='), init.indexOf('cd /root')).replace('stty', 'echo');
   const size = async (line: string): Promise<string> =>
     (await promisify(execFile)('sh', ['-c', `line=$1\n${parse}`, 'sh', line])).stdout;
@@ -40,11 +40,11 @@ test('The shell’s terminal has the size of the one outside, or the usual one',
   assert.equal(sizeParameter({ rows: 0, columns: 80 }), undefined);
 });
 
-test('Commands with a double quote or a line break are refused: a kernel command line cannot carry them', () => {
+test('commands with a double quote or a line break are refused: a kernel command line cannot carry them', () => {
   for (const script of ['echo "a"', 'a\nb']) assert.throws(() => runParameter(script), { code: 'OPTION_INVALID' });
 });
 
-test('Extra parameters come last', () => {
+test('extra parameters come last', () => {
   assert.ok(debianCommandLine().startsWith('console=ttyS0 '));
   assert.equal(debianCommandLine('loglevel=7'), `${debianCommandLine()} loglevel=7`);
 });

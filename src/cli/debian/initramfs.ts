@@ -15,7 +15,9 @@ export const USER_SPACE_REACHED = 'upcall: user space reached';
 /** Printed with the exit status of `upcall.run`. */
 export const COMMANDS_ENDED = 'upcall: commands ended with status';
 
-/** Kernel parameter with the terminal's size, ROWSxCOLUMNS: a serial line does not carry it. */
+/**
+ * Kernel parameter with the terminal's size as ROWSxCOLUMNS, which a serial line does not carry.
+ */
 export const SIZE_PARAMETER = 'upcall.size';
 
 /**
@@ -23,6 +25,7 @@ export const SIZE_PARAMETER = 'upcall.size';
  */
 export const RUN_PARAMETER = 'upcall.run';
 
+/** The script /init. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs none /dev 2>/dev/null
 exec </dev/console >/dev/console 2>&1
@@ -96,7 +99,8 @@ export function buildInitramfs(busybox: Uint8Array): Buffer {
   for (const path of ['bin', 'sbin', 'usr', 'usr/bin', 'usr/sbin', 'dev', 'proc', 'sys', 'etc', 'tmp'])
     archive.directory(path);
   archive.directory('root', 0o700);
-  // The kernel opens it before init runs and can mount anything.
+  // The kernel opens /dev/console before init runs, so devtmpfs is not mounted yet. It has device
+  // number 5, 1.
   archive.characterDevice('dev/console', 5, 1);
   archive.file('bin/busybox', busybox, 0o755);
   archive.link('bin/sh', 'busybox');

@@ -8,7 +8,7 @@ import { once } from 'node:events';
 import { pipeline } from 'node:stream/promises';
 import { toolMissing } from './run-tool.js';
 
-/** More than any kernel or busybox has. */
+/** Limit of the file's size, above that of any kernel or busybox. */
 const MAX_FILE_BYTES = 128 * 2 ** 20;
 
 /**
@@ -28,7 +28,7 @@ export async function readPackageFile(packagePath: string, pattern: string): Pro
     unpack.on('error', (cause) => reject(toolMissing('dpkg-deb', cause)));
     extract.on('error', (cause) => reject(toolMissing('tar', cause)));
   });
-  // It fails with EPIPE when tar has read enough, and when either program is missing.
+  // The pipe fails with EPIPE when tar has read enough, and when either program is missing.
   const feeding = pipeline(unpack.stdout, extract.stdin).catch(() => undefined);
   try {
     const file = await Promise.race([collect(extract.stdout, packagePath), missing]);

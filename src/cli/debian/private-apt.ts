@@ -17,7 +17,7 @@ export class PrivateApt {
   readonly folder: string;
   readonly #configuration: string;
 
-  /** `folder` must exist. */
+  /** Creates the files that apt needs in `folder`, which must exist. */
   static async open(folder: string, architecture: string): Promise<PrivateApt> {
     const apt = new PrivateApt(folder);
     await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
@@ -59,8 +59,8 @@ export class PrivateApt {
 }
 
 /**
- * Given by -c, it is read after the system's configuration, so that `#clear` reaches what that has
- * set.
+ * The contents of apt.conf. Apt reads the file of `-c` after the system's configuration, so
+ * `#clear` removes settings of the system.
  */
 function configuration(folder: string, architecture: string): string {
   return `#clear APT::Architectures;

@@ -11,8 +11,9 @@ export interface ToolResult {
   readonly lastLines: string;
 }
 
-/** More than the description of any package. */
+/** Limit of the output that is kept, above the description of any package. */
 const MAX_OUTPUT_CHARACTERS = 1 << 20;
+/** How many lines a message quotes. */
 const LAST_LINES = 6;
 
 /** Rejects with TOOL_MISSING if the program cannot be run. Callers must check the status. */
@@ -37,7 +38,7 @@ export function runTool(program: string, parameters: readonly string[], folder: 
   });
 }
 
-/** Without the tools that fetch Debian's packages, users can give a kernel of their own. */
+/** The error for a missing tool. Its remedy: without the tools, users can give their own kernel. */
 export function toolMissing(program: string, cause: unknown): UpcallError {
   return new UpcallError('TOOL_MISSING', `cannot run "${program}", which is needed to fetch Debian's packages`, {
     remedy: 'Give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd',

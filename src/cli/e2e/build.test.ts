@@ -19,7 +19,7 @@ function place(...paths: readonly string[]): void {
   }
 }
 
-test('an output whose source is gone is removed, every other file is kept', () => {
+test('an output without a source is removed, and every other file is kept', () => {
   const kept = [
     'dist/vm/kept.js',
     'dist/vm/kept.js.map',

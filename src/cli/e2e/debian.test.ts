@@ -19,35 +19,31 @@ async function whyNot(): Promise<{ skip?: string }> {
   }
 }
 
-test(
-  'Debian boots, its own drivers find the devices, and not one access is missing in the count',
-  options,
-  async () => {
-    const commands = [
-      'cat /proc/interrupts',
-      'cat /sys/class/rtc/rtc0/name',
-      'cat /sys/bus/pci/devices/*/vendor',
-      'cat /proc/tty/driver/serial',
-      'cat /proc/ioports',
-    ].join('; ');
-    const { status, stdout, stderr } = await upcall(['run', 'debian', '--run', commands, '--stats'], '', {
-      limitMs: FETCH_MS,
-    });
-    assert.equal(status, 0, `${stdout}\n${stderr}`);
-    assert.match(stdout, /Linux|user space reached/);
-    assert.match(stdout, /\d+ +IO-APIC +0-edge +timer/);
-    assert.match(stdout, /IO-APIC +4-edge +ttyS0/);
-    assert.match(stdout, /rtc_cmos/);
-    assert.match(stdout, /0x8086/);
-    assert.match(stdout, /0: uart:16550A port:000003F8 irq:4/);
-    assert.match(stdout, /0040-0043 : timer0/);
-    const counts = /(\d+) accesses trapped = (\d+) answered by the hypervisor \+ (\d+) I\/O requests\n/.exec(stderr);
-    assert.ok(counts !== null, stderr);
-    const [trapped = 0, answered = 0, requests = 0] = counts.slice(1).map(Number);
-    assert.ok(requests > 500, `${requests} requests`);
-    assert.equal(trapped, answered + requests);
-  },
-);
+test('Debian boots, its own drivers find the devices, and every access is counted', options, async () => {
+  const commands = [
+    'cat /proc/interrupts',
+    'cat /sys/class/rtc/rtc0/name',
+    'cat /sys/bus/pci/devices/*/vendor',
+    'cat /proc/tty/driver/serial',
+    'cat /proc/ioports',
+  ].join('; ');
+  const { status, stdout, stderr } = await upcall(['run', 'debian', '--run', commands, '--stats'], '', {
+    limitMs: FETCH_MS,
+  });
+  assert.equal(status, 0, `${stdout}\n${stderr}`);
+  assert.match(stdout, /Linux|user space reached/);
+  assert.match(stdout, /\d+ +IO-APIC +0-edge +timer/);
+  assert.match(stdout, /IO-APIC +4-edge +ttyS0/);
+  assert.match(stdout, /rtc_cmos/);
+  assert.match(stdout, /0x8086/);
+  assert.match(stdout, /0: uart:16550A port:000003F8 irq:4/);
+  assert.match(stdout, /0040-0043 : timer0/);
+  const counts = /(\d+) accesses trapped = (\d+) answered by the hypervisor \+ (\d+) I\/O requests\n/.exec(stderr);
+  assert.ok(counts !== null, stderr);
+  const [trapped = 0, answered = 0, requests = 0] = counts.slice(1).map(Number);
+  assert.ok(requests > 500, `${requests} requests`);
+  assert.equal(trapped, answered + requests);
+});
 
 test("Debian's shell answers what is typed, and its end powers the machine off", options, async () => {
   const session = start(process.execPath, [MAIN, 'run', 'debian'], { limitMs: FETCH_MS });

@@ -178,7 +178,7 @@ describe('the live page', { skip }, () => {
       await page.locator('.breakpoints').waitFor({ state: 'detached' });
     }));
 
-  test('a key that moves the focus has moved it before the next key, however late the next frame is', () =>
+  test('a key that moves the focus has moved it before the next key, even if the next frame is late', () =>
     fixture.use(async ({ page, shows }) => {
       const { keyboard } = page;
       const focused = (): Promise<string> =>
@@ -290,7 +290,7 @@ describe('the live page', { skip }, () => {
       }
     }));
 
-  test('asks to be reloaded if the server has another protocol version', () =>
+  test('asks the user to reload it if the server has another protocol version', () =>
     fixture.use(
       async ({ page }) => {
         await page.routeWebSocket(/\/live$/, (socket) => {

@@ -123,7 +123,7 @@ test('an install of the package runs no script of its own', () => {
     assert.equal(scripts[event], undefined, event);
 });
 
-test('its command runs a guest', async () => {
+test('the command of the package runs a guest', async () => {
   const { status, stdout, stderr } = await node(
     join(installed, 'dist/cli/main.js'),
     'run',
@@ -134,14 +134,14 @@ test('its command runs a guest', async () => {
   assert.match(stdout, /hi\r\n/);
 });
 
-test('an example that was copied out of it runs', async () => {
+test('an example that was copied out of the package runs', async () => {
   cpSync(join(installed, 'examples'), join(project, 'examples'), { recursive: true });
   const { status, stdout, stderr } = await node(join(project, 'examples/device-in-own-thread.js'));
   assert.equal(status, 0, stderr);
   assert.match(stdout, /07/);
 });
 
-test('a hypervisor that was copied out of it runs a guest and passes the suite', async () => {
+test('a hypervisor that was copied out of the package runs a guest and passes the suite', async () => {
   cpSync(join(installed, 'examples'), join(project, 'examples'), { recursive: true });
   const folder = join(project, 'examples/hypervisor');
   const own = await node(join(folder, 'main.js'));
@@ -172,7 +172,7 @@ async function compile(options: object, files: readonly string[]): Promise<void>
   assert.equal(status, 0, stdout);
 }
 
-test('its types hold in a strict project that checks libraries too', async () => {
+test('the types of the package hold in a strict project that checks libraries, too', async () => {
   writeFileSync(join(project, 'consumer.ts'), CONSUMER);
   await compile({ lib: ['es2024'], module: 'nodenext', types: ['node'], allowJs: true, checkJs: true }, [
     'consumer.ts',

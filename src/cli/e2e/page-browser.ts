@@ -9,6 +9,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core';
 import { MAIN, start, type Started } from './upcall-process.js';
 
+/** The names of Chromium's program. */
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome'];
 
 /** UPCALL_CHROMIUM, or the first Chromium in PATH. */
@@ -38,9 +39,9 @@ export function launch(executablePath: string): Promise<Browser> {
 /** A running monitor with a live page. */
 export interface Served {
   readonly session: Started;
-  /** With the token. */
+  /** The page's address, with its token. */
   readonly address: string;
-  /** Its standard error so far. */
+  /** The session's standard error so far. */
   readonly errorOutput: () => string;
 }
 
@@ -66,6 +67,7 @@ export interface OpenPage {
   readonly close: () => Promise<void>;
 }
 
+/** Of the browser's window. */
 const SIZE = { width: 1280, height: 720 };
 
 /** Time limit for describing a page that may not respond. */
@@ -79,7 +81,7 @@ const SCENE = `(() => {
     'dialog: ' + (document.querySelector('dialog[open]') !== null), 'console:', ...lines].join('\\n');
 })()`;
 
-/** Opens its page in a browser profile of its own. */
+/** Opens the page of `served` in a browser profile of its own. */
 export async function openPage(
   browser: Browser,
   { address }: Served,
@@ -128,7 +130,7 @@ export async function openPage(
   };
 }
 
-/** Of `upcall run --page`, with the token. */
+/** Resolves with the address that `upcall run --page` prints, with its token. */
 export function printedAddress({ child, ended }: Started): Promise<string> {
   let text = '';
   return new Promise((resolve, reject) => {

@@ -1,4 +1,4 @@
-/** For end-to-end tests: the command line as a process. */
+/** For end-to-end tests: starts the command line, or another program, as a process. */
 
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import type { Readable, Writable } from 'node:stream';
@@ -44,11 +44,12 @@ export function start(command: string, args: readonly string[], options: StartOp
   });
   let stdout = '';
   let stderr = '';
+  /** Where `until` searches next: after its last match. */
   let from = 0;
-  let look: () => void = () => undefined;
+  let check: () => void = () => undefined;
   child.stdout.on('data', (bytes: Buffer) => {
     stdout += bytes.toString('latin1');
-    look();
+    check();
   });
   child.stderr.on('data', (bytes: Buffer) => (stderr += bytes.toString('latin1')));
   // A process that ends may not read all of its input.
@@ -63,14 +64,14 @@ export function start(command: string, args: readonly string[], options: StartOp
   });
   const until = (text: string): Promise<void> =>
     new Promise((resolve, reject) => {
-      look = () => {
+      check = () => {
         const at = stdout.indexOf(text, from);
         if (at < 0) return;
         from = at + text.length;
-        look = () => undefined;
+        check = () => undefined;
         resolve();
       };
-      look();
+      check();
       ended.then(
         ({ status }) => reject(new Error(`ended with ${status} before "${text}": ${stdout}\n${stderr}`)),
         reject,

@@ -1,4 +1,8 @@
-/** packageVersion: the version of upcall from its package.json. */
+/**
+ * packageVersion: the version of upcall from its package.json.
+ *
+ * Called by: the command line, and openLivePage, whose page shows it.
+ */
 
 import { readFileSync } from 'node:fs';
 

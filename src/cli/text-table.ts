@@ -1,8 +1,13 @@
-/** Tables of the command line: columns without borders, and the times in them. */
+/**
+ * textTable: a table as lines of text, in aligned columns without borders.
+ *
+ * Called by: the tables that the command line prints (statistics, faults, `upcall top`).
+ */
 
 import Table from 'cli-table3';
 
-const NO_LINES = Object.fromEntries(
+/** Makes cli-table3 draw no border: each of its border characters is empty. */
+const NO_BORDERS = Object.fromEntries(
   ['top', 'bottom', 'left', 'right', 'mid']
     .flatMap((place) => [place, `${place}-mid`, `${place}-left`, `${place}-right`])
     .concat('left-mid', 'mid-mid', 'right-mid', 'middle')
@@ -10,9 +15,9 @@ const NO_LINES = Object.fromEntries(
 );
 
 /** The table's lines, right-trimmed, with `gap` spaces between columns. */
-export function plainTable(rows: readonly string[][], colAligns: ('left' | 'right')[], gap = 2): string[] {
+export function textTable(rows: readonly string[][], colAligns: ('left' | 'right')[], gap = 2): string[] {
   const table = new Table({
-    chars: NO_LINES,
+    chars: NO_BORDERS,
     style: { head: [], border: [], 'padding-left': 0, 'padding-right': gap, compact: true },
     colAligns,
   });
@@ -21,13 +26,4 @@ export function plainTable(rows: readonly string[][], colAligns: ('left' | 'righ
     .toString()
     .split('\n')
     .map((line) => line.trimEnd());
-}
-
-/** Above it one decimal would round to 100.0. */
-const ONE_DECIMAL_BELOW_NS = 99_950;
-
-/** Microseconds with one decimal below 100, `-` for undefined. */
-export function microseconds(ns: number | undefined): string {
-  if (ns === undefined) return '-';
-  return (ns / 1000).toFixed(ns < ONE_DECIMAL_BELOW_NS ? 1 : 0);
 }
