@@ -1,7 +1,10 @@
 /**
- * ClientList: the clients of a VM under the numbers that slots and pages use for them. A client
- * keeps its number after its removal. A VM that creates and destroys clients forever runs out of
- * numbers, not of memory.
+ * ClientList: gives each I/O client of a VM a number, its index in the `clients` message. Frames of
+ * the slots and messages of pages name a client by it. A client keeps its number after its removal,
+ * so the list only grows, up to a limit.
+ *
+ * Called by: LiveView, SlotSampler and PageConnection; `upcall top`.
+ * Threads: the Service VM's.
  */
 
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
@@ -11,13 +14,14 @@ import { IoRequestType } from '../io-request/layout.js';
 import type { VmInspection } from '../vm/vm-inspection.js';
 import { NO_CLIENT, type ClientDescription, type Clients } from './protocol.js';
 
-/** Clients beyond this get no number. */
+/** How many clients get a number. */
 export const MAX_LISTED_CLIENTS = 512;
-/** Ranges that are sent of one client. */
+/** How many ranges of a client are sent. */
 export const MAX_LISTED_RANGES = 64;
 
 export class ClientList {
   readonly #inspection: VmInspection;
+  /** By number. */
   readonly #listed: IoClient[] = [];
   readonly #numbers = new Map<IoClient, number>();
 
@@ -25,18 +29,19 @@ export class ClientList {
     this.#inspection = inspection;
   }
 
-  /** The number of the current or most recent client of slot `vcpu`. */
+  /** The number of the current or most recent client of slot `vcpu`, or NO_CLIENT. */
   ownerNumber(vcpu: number): number {
     const owner = this.#inspection.ownerOf(vcpu);
     return owner === undefined ? NO_CLIENT : this.#numberOf(owner);
   }
 
-  /** Returns undefined if the client was removed. */
+  /** The client with this number. Undefined if it was removed. */
   client(number: number): IoClient | undefined {
     const client = this.#listed[number];
     return client !== undefined && this.#inspection.clients.includes(client) ? client : undefined;
   }
 
+  /** The `clients` message. Gives numbers to new clients. */
   message(): Clients {
     const present = new Set(this.#inspection.clients);
     const oldestFirst = [...present].reverse();
@@ -64,6 +69,7 @@ export class ClientList {
     };
   }
 
+  /** The client's number. Gives it one at the first call, NO_CLIENT above the limit. */
   #numberOf(client: IoClient): number {
     const known = this.#numbers.get(client);
     if (known !== undefined) return known;

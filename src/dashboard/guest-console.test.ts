@@ -4,7 +4,7 @@ import { CONSOLE_HISTORY_BYTES, GuestConsole, TYPED_QUEUE_BYTES } from './guest-
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-test('the history is the end of the output', () => {
+test('the history has the latest output, up to its limit', () => {
   const guest = new GuestConsole(() => 0);
   guest.write(Buffer.from('hello'));
   assert.equal(Buffer.from(guest.history).toString(), 'hello');

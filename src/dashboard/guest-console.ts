@@ -1,21 +1,23 @@
 /**
- * GuestConsole: the guest's console for the live page. It keeps a history for pages that open
- * later, and queues input until the serial port accepts it.
+ * GuestConsole: the guest's serial console for all pages of a VM. It keeps a history of the output
+ * for pages that open later, and queues input until the serial port accepts it.
  *
  * Callers must: the owner of the serial port calls `write` with the guest's output, and `room` when
  * the port can accept input again.
  */
 
-/** Output that is kept. */
+/** How much output is kept. */
 export const CONSOLE_HISTORY_BYTES = 64 * 1024;
-/** Input that is queued for a guest that does not read. More is dropped. */
+/** How much input is queued for a guest that does not read. More is dropped. */
 export const TYPED_QUEUE_BYTES = 64 * 1024;
 
 export class GuestConsole {
   readonly #receive: (bytes: Uint8Array) => number;
+  /** A ring buffer: byte n of the output is at index n modulo its length. */
   readonly #history = new Uint8Array(CONSOLE_HISTORY_BYTES);
-  /** Bytes written so far. */
+  /** How many bytes the guest has written so far. */
   #written = 0;
+  /** Input that the serial port has not accepted yet. */
   #queue: Uint8Array = new Uint8Array(0);
   readonly #listeners = new Set<(bytes: Uint8Array) => void>();
 
@@ -45,13 +47,15 @@ export class GuestConsole {
     return Buffer.concat([this.#history.subarray(at), this.#history.subarray(0, at)]);
   }
 
-  /** Returns a function that removes the listener. */
+  /** Calls `listener` with new output. Returns a function that removes it. */
   onBytes(listener: (bytes: Uint8Array) => void): () => void {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
   }
 
-  /** Input for the guest. What neither the serial port nor the queue has room for is dropped. */
+  /**
+   * Takes input for the guest. What neither the serial port nor the queue has room for is dropped.
+   */
   type(bytes: Uint8Array): void {
     const accepted = this.#queue.length === 0 ? this.#receive(bytes) : 0;
     const room = TYPED_QUEUE_BYTES - this.#queue.length;
@@ -59,8 +63,8 @@ export class GuestConsole {
   }
 
   /**
-   * The serial port can accept input again. It calls this during a guest's access, so the bytes
-   * follow in a later turn of the event loop.
+   * Call it when the serial port can accept input again. That happens during a guest's access, so
+   * the bytes follow in a later turn of the event loop.
    */
   readonly room = (): void => {
     if (this.#queue.length === 0) return;

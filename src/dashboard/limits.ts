@@ -1,16 +1,19 @@
-/** Limits of the live page's connection; protocol.ts exports them too. */
+/**
+ * Limits of the messages between the live page and its server. protocol.ts describes the messages
+ * and exports these limits to both sides.
+ */
 
-/** A connection without a valid `hello` is closed after this. */
+/** A connection without a valid `hello` message is closed after this time. */
 export const HELLO_MS = 5000;
 /** A longer text message closes the connection. */
 export const MAX_PAGE_MESSAGE_BYTES = 16 * 1024;
-/** Characters of one `type`. A longer paste is several messages. */
+/** Longest text of a `type` message (input for the guest). A longer paste is several messages. */
 export const MAX_TYPED_CHARACTERS = 4096;
-/** Characters of a client's name or a token. */
+/** Longest name of a client, and longest token. */
 export const MAX_NAME_CHARACTERS = 200;
-/** Moves in one `moves`. More are counted as lost. */
+/** How many moves (changes of a slot's state) one `moves` message has. More are counted as lost. */
 export const MAX_MOVES_PER_MESSAGE = 400;
-/** The same while there are thousands per second: nothing more would be readable. */
-export const MAX_MOVES_OF_FLOOD = 64;
-/** Unclaimed addresses in one `tables`, the busiest first. */
+/** The same in a flood (trace/move-sampler.ts), in which more moves would not be readable. */
+export const MAX_MOVES_IN_FLOOD = 64;
+/** How many unclaimed addresses one `tables` message has, the busiest ones. */
 export const MAX_UNCLAIMED_ROWS = 64;

@@ -193,8 +193,8 @@ describe('access control of the live page', LIMIT, () => {
   });
 });
 
-describe('what a page receives', LIMIT, () => {
-  test('the slots: their bytes, client and hold', async () => {
+describe('a page receives', LIMIT, () => {
+  test('the bytes, client and hold of each slot', async () => {
     await withBench({ steps: [read(0x3fd)] }, async ({ vm, page }) => {
       standardPc(vm);
       vm.debugger.add({ at: 'complete' });
@@ -224,7 +224,7 @@ describe('what a page receives', LIMIT, () => {
     });
   });
 
-  test('the end of the VM, also when the page is closed at that moment', async () => {
+  test('the end of the VM, even if the server closes at that moment', async () => {
     await withBench({ steps: [] }, async ({ vm, view, page }) => {
       const client = await page();
       vm.onEvent(({ kind }) => void (kind === 'ended' && view.close()));
@@ -234,7 +234,7 @@ describe('what a page receives', LIMIT, () => {
     });
   });
 
-  test('tables and moves of the requests made while it watches', async () => {
+  test('the tables and moves of the requests that are made while it watches', async () => {
     await withBench({ steps: [read(0x500)], repeat: 100 }, async ({ vm, page }) => {
       const client = await page();
       await client.send({ kind: 'watch', slots: false, tables: true, moves: { first: '0x500' } });
@@ -275,7 +275,7 @@ describe('what a page receives', LIMIT, () => {
     });
   });
 
-  test('the console: its history, new output, and input', async () => {
+  test('the history and new output of the console, and its input reaches the guest', async () => {
     await withBench({ steps: [] }, async ({ console, page, typed }) => {
       console.write(Buffer.from('before '));
       const client = await page();
@@ -290,7 +290,7 @@ describe('what a page receives', LIMIT, () => {
     });
   });
 
-  test('registers, without a side effect on the device', async () => {
+  test('the registers of a device, without a side effect on the device', async () => {
     await withBench({ steps: [] }, async ({ vm, page }) => {
       const { uart } = standardPc(vm);
       uart.receive(Buffer.from('A'));

@@ -1,8 +1,9 @@
 /**
- * LiveView: the live page of one User VM (`upcall run … --page`). It samples the VM while at least
- * one page watches. Sampling does not stop the guest.
+ * LiveView: the server of one User VM's live page (`upcall run … --page`). Any number of browsers
+ * up to MAX_PAGES may have the page open. It samples the VM (slots, moves, statistics) only while
+ * at least one page asks for that data, which is called watching. Sampling does not stop the guest.
  *
- * Called by: the program that runs the VM.
+ * Called by: the program that runs the VM, through openLivePage or the command line.
  * Threads: the Service VM's thread only.
  */
 
@@ -23,12 +24,13 @@ import { Sampler } from './sampler.js';
 import { SlotSampler } from './slot-sampler.js';
 import { TableSampler } from './table-sampler.js';
 
-/** Pages that may be open at the same time. */
+/** How many browsers may have the page open at the same time. */
 export const MAX_PAGES = 8;
-/** Events sent per second. A guest can cause any number. */
+/** How many events are sent per second. A guest can cause any number. */
 const MAX_EVENTS_PER_SECOND = 20;
 /** One frame of the slots per tick. */
 const TICKS_PER_SECOND = 60;
+/** Moves are sent every eight ticks, and tables every sixteen. */
 const TICKS_PER_MOVES = 2 * FRAMES_PER_MESSAGE;
 const TICKS_PER_TABLES = 4 * FRAMES_PER_MESSAGE;
 
@@ -36,32 +38,38 @@ const DEFAULT_PAGE_HOST = '127.0.0.1';
 
 export interface LiveViewOptions {
   readonly vm: UserVm;
-  /** Of upcall. */
+  /** The version of upcall. */
   readonly version: string;
-  /** Its name. */
+  /** The hypervisor's name. */
   readonly hypervisor: string;
+  /** Undefined: the page shows no console. */
   readonly console?: GuestConsole;
   /** Address to listen at. Default: the loopback address. */
   readonly host?: string;
   /** Default: any free port. */
   readonly port?: number;
-  /** The built page. Default: that of the package. */
+  /** The folder of the built page. Default: that of the package. */
   readonly pageFolder?: URL;
 }
 
 export class LiveView {
   readonly #options: LiveViewOptions;
+  /** The secret that a page must send before anything else. */
   readonly #token = randomBytes(24).toString('base64url');
   readonly #clients: ClientList;
   readonly #slots: SlotSampler;
+  /** Exists while a page watches tables. */
   #tables: TableSampler | undefined;
   readonly #pages = new Set<PageConnection>();
   readonly #sampler: Sampler;
   readonly #unsubscribe: (() => void)[] = [];
   #server: PageServer | undefined;
+  /** The last `clients` message as text, to send changes only. */
   #sentClients = '';
+  /** Whether a `stops` message follows in this turn of the event loop. */
   #isStopsQueued = false;
   readonly #eventRate = new RateLimit(MAX_EVENTS_PER_SECOND);
+  /** The `ended` message, once the VM has ended. */
   #ended: ServerMessage | undefined;
 
   /** Rejects with OPTION_INVALID if it cannot listen at the address. */
@@ -116,11 +124,12 @@ export class LiveView {
       this.#unsubscribe.push(console.onBytes((bytes) => this.#each((page) => page.sendConsole(bytes))));
   }
 
-  /** With the token, for the operator. */
+  /** The address for the operator's browser, with the token. */
   get address(): string {
     return `${this.origin}/#${this.#token}`;
   }
 
+  /** The address without a path and without the token. */
   get origin(): string {
     return this.#server?.origin ?? '';
   }
@@ -136,6 +145,7 @@ export class LiveView {
     await this.#server?.close();
   }
 
+  /** Whether a page that has sent the token matches. */
   #some(of: (page: PageConnection) => boolean): boolean {
     for (const page of this.#pages) if (page.isAuthenticated && of(page)) return true;
     return false;
@@ -161,6 +171,7 @@ export class LiveView {
     socket.on('close', () => this.#pages.delete(page));
   }
 
+  /** What a page gets first, once it has sent the token. */
   #initialMessages(): ServerMessage[] {
     const { vm, version, hypervisor, console } = this.#options;
     return [
@@ -205,8 +216,8 @@ export class LiveView {
   }
 
   /**
-   * Called during the HSM's work, and possibly very often: pages get one message for all changes of
-   * a turn of the event loop.
+   * A request was held or let go, or a breakpoint changed. This is called during the HSM's work,
+   * and possibly very often: pages get one message for all changes of a turn of the event loop.
    */
   #onStopsChange(): void {
     if (this.#isStopsQueued || this.#pages.size === 0) return;
@@ -229,6 +240,7 @@ export class LiveView {
     }
   }
 
+  /** The statistics as Prometheus text, for /metrics. */
   #metrics(): string {
     const { vm } = this.#options;
     const statistics = vm.statistics();

@@ -1,6 +1,6 @@
 /**
- * openLivePage: the live page of a User VM, for programs that use the library. `upcall run --page`
- * opens the same one.
+ * openLivePage: serves the live page of a User VM, for programs that use the library. The page of
+ * `upcall run --page` is the same, with the guest's console.
  */
 
 import type { UserVm } from '../vm/user-vm.js';
@@ -17,15 +17,15 @@ export interface LivePageOptions {
 }
 
 export interface LivePage {
-  /** For a browser. It contains the token that lets its reader in. */
+  /** The address for a browser. Its token gives access to the VM. */
   readonly address: string;
-  /** Closes every connection and the server. */
+  /** Closes the connections of all browsers and the server. */
   close(): Promise<void>;
 }
 
 /**
- * Rejects with OPTION_INVALID if the port is taken. The caller closes the page; it outlives the VM
- * until then.
+ * Rejects with OPTION_INVALID if the port is taken. The caller must close the page, which stays
+ * open after the VM has ended.
  */
 export async function openLivePage(vm: UserVm, options: LivePageOptions = {}): Promise<LivePage> {
   // Loaded by programs that open a page, and by no others.

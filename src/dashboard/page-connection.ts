@@ -1,9 +1,12 @@
 /**
- * PageConnection: one open page: what it watches, what it asks for, and what it is sent.
+ * PageConnection: the server's end of one browser's connection. It answers the page's messages, and
+ * sends the data that the page watches (protocol.ts).
  *
- * The page is not trusted. Before the token it is sent nothing. A malformed message, too many
- * messages or a console backlog above the limit close the connection. Frames, tables and moves are
- * dropped while the browser is behind.
+ * Called by: LiveView, which has one for each open page; its WebSocket.
+ *
+ * The page is not trusted. Before it has sent the token, it gets nothing. A malformed message, too
+ * many messages, or a console backlog above the limit close the connection. Frames of the slots,
+ * tables and moves are dropped while the browser does not read fast enough.
  *
  * Threads: the Service VM's thread only.
  */
@@ -24,25 +27,28 @@ import {
   CONSOLE_HEADER_BYTES,
   FrameKind,
   HELLO_MS,
-  MAX_MOVES_OF_FLOOD,
+  MAX_MOVES_IN_FLOOD,
   MAX_MOVES_PER_MESSAGE,
   type ServerMessage,
 } from './protocol.js';
 import { RateLimit } from './rate-limit.js';
 import { breakpointOf, filterOf, moveRow } from './rows.js';
 
-/** Above this backlog frames, tables and moves are dropped. */
+/** While more bytes than this are unsent, frames, tables and moves are dropped. */
 export const MAX_BACKLOG_BYTES = 512 * 1024;
-/** Above this backlog the connection is closed: console bytes are never dropped. */
+/**
+ * If more bytes than this are unsent, the connection is closed: console bytes are never dropped.
+ */
 export const MAX_CONSOLE_BACKLOG_BYTES = 8 * 1024 * 1024;
-/** A page's messages per second. A paste is many. */
+/** Limit of a page's messages per second. A long paste is many messages. */
 export const MAX_MESSAGES_PER_SECOND = 500;
 
+/** The `watch` of a page that has not sent one: it gets no samples. */
 const NOTHING: PageMessageOf<'watch'> = { kind: 'watch', slots: false, tables: false, moves: null };
 
 export interface PageConnectionOptions {
   readonly socket: WebSocket;
-  /** What `socket` writes to. */
+  /** The TCP connection of `socket`, for corking. */
   readonly stream: Duplex;
   readonly token: string;
   readonly vm: UserVm;
@@ -50,7 +56,7 @@ export interface PageConnectionOptions {
   readonly console: GuestConsole | undefined;
   /** The first messages after the token. */
   readonly initialMessages: () => readonly ServerMessage[];
-  /** The page watches something else, or was closed. */
+  /** Called when the page watches something else, or was closed. */
   readonly onWatchChange: () => void;
 }
 
@@ -59,9 +65,11 @@ export class PageConnection {
   readonly #helloTimer: NodeJS.Timeout;
   #isAuthenticated = false;
   #watch = NOTHING;
-  /** Queued until `flushFrames`. */
+  /** Frames of the slots that wait for `flushFrames`. */
   #frames: Uint8Array[] = [];
+  /** Whether no frame was sent since `watch`. */
   #isFirstFrame = true;
+  /** Whether the stream collects writes until the end of this turn. */
   #isCorked = false;
   #moveSampler: MoveSampler | undefined;
   readonly #rate = new RateLimit(MAX_MESSAGES_PER_SECOND);
@@ -98,7 +106,7 @@ export class PageConnection {
     if (this.#isAuthenticated) this.#write(JSON.stringify(message));
   }
 
-  /** Drops the data while the browser is behind: the next sample replaces it. */
+  /** Sends a sample, or drops it while the browser is behind: the next one replaces it. */
   sendSample(data: Uint8Array | string): void {
     if (this.#isAuthenticated && this.#options.socket.bufferedAmount <= MAX_BACKLOG_BYTES) this.#write(data);
   }
@@ -126,14 +134,16 @@ export class PageConnection {
     this.#uncork();
   }
 
+  /** Sends the moves since the last call, if the page watches moves. */
   sendMoves(): void {
     const filter = this.#watch.moves;
     if (this.#moveSampler === undefined || filter === null) return;
     if (this.#options.socket.bufferedAmount > MAX_BACKLOG_BYTES) return;
-    const { moves, lost } = this.#moveSampler.take(MAX_MOVES_PER_MESSAGE, MAX_MOVES_OF_FLOOD);
+    const { moves, lost } = this.#moveSampler.take(MAX_MOVES_PER_MESSAGE, MAX_MOVES_IN_FLOOD);
     if (moves.length + lost > 0) this.send({ kind: 'moves', filter, moves: moves.map(moveRow), lost });
   }
 
+  /** Sends output of the guest's console. */
   sendConsole(bytes: Uint8Array): void {
     if (!this.#isAuthenticated) return;
     if (this.#options.socket.bufferedAmount > MAX_CONSOLE_BACKLOG_BYTES) {
@@ -155,8 +165,8 @@ export class PageConnection {
   }
 
   /**
-   * Everything sent in one turn of the event loop is one write, and wakes the browser's process
-   * once.
+   * Makes everything that is sent in one turn of the event loop one write, which wakes the
+   * browser's process once.
    */
   #cork(): void {
     if (this.#isCorked) return;
@@ -212,7 +222,7 @@ export class PageConnection {
     }
   }
 
-  /** Messages for the debugger. Each gets a reply. */
+  /** Handles a message for the debugger. Each gets a reply. */
   #debug(message: Exclude<PageMessage, { readonly kind: 'hello' | 'watch' | 'type' | 'peek' }>, vm: UserVm): void {
     const { id } = message;
     try {
@@ -231,7 +241,7 @@ export class PageConnection {
     }
   }
 
-  /** A device in its own thread replies later, or times out. */
+  /** Replies to `peek`: at once, or later for a device in a thread of its own. */
   async #sendRegisters({ id, client: number }: PageMessageOf<'peek'>, client: IoClient): Promise<void> {
     const { source, isAnswered, registers } = await this.#options.vm.inspection.peek(client);
     this.send({

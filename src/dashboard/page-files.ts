@@ -1,14 +1,17 @@
 /**
- * Page files: the built page, read into memory when the server starts. Only these files can be
- * requested: the path of a request never reaches the file system.
+ * Page files: the files of the built page (page/, built by Vite), read into memory when the server
+ * starts. Only these can be requested: the path of a request never reaches the file system.
+ *
+ * Called by: PageServer.
  */
 
 import { readdir, readFile } from 'node:fs/promises';
 import { extname } from 'node:path';
 
-/** More than the page has. It bounds what is read of a wrong folder. */
+/** Limit of the number of files, in case the folder is a wrong one. */
 const MAX_FILES = 200;
 
+/** Content types by extension. Other files are not served. */
 const TYPES: Readonly<Record<string, string>> = {
   '.html': 'text/html; charset=utf-8',
   '.js': 'text/javascript; charset=utf-8',
@@ -23,13 +26,13 @@ const TYPES: Readonly<Record<string, string>> = {
 export interface PageFile {
   readonly type: string;
   readonly bytes: Uint8Array;
-  /** Its name contains a hash of its content: it never changes. */
+  /** Whether its name has a hash of its content, so that browsers may cache it forever. */
   readonly isHashed: boolean;
 }
 
 /**
- * By path. The page itself is `/`. Empty if the page was not built. Vite puts hashed files into
- * `assets/`.
+ * The files by the path of a request. The page itself is `/`. Empty if the page was not built. Vite
+ * puts files with a hash in their name into `assets/`.
  */
 export async function readPageFiles(folder: URL): Promise<ReadonlyMap<string, PageFile>> {
   const files = new Map<string, PageFile>();

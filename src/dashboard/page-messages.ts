@@ -1,6 +1,7 @@
 /**
- * Page messages: what the live page sends to its server, as schemas. The schemas check and give the
- * types. Only the server checks: the browser imports the types and nothing else.
+ * Page messages: what the live page sends to its server, as schemas of the library valibot. The
+ * schemas check messages and define their types. Only the server checks: the browser imports the
+ * types and nothing else.
  *
  * A message from the connection is untrusted text until `parsePageMessage` has accepted it. A field
  * that the schema does not name is an error: our own page sends none.
@@ -12,19 +13,22 @@ import { TYPE_NAMES } from '../io-request/io-request.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { MAX_NAME_CHARACTERS, MAX_TYPED_CHARACTERS } from './limits.js';
 
+/** Text of at most `most` characters, and a whole number from 0 to `most`. */
 const text = (most: number) => v.pipe(v.string(), v.maxLength(most));
 const whole = (most: number) => v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(most));
 const vcpu = whole(SLOT_COUNT - 1);
+/** A number that the page chooses; the reply has the same one. */
 const id = whole(Number.MAX_SAFE_INTEGER);
-/** Hexadecimal, and exact as a number. */
+/** Hexadecimal, up to 52 bits, so that it is exact as a number. */
 const address = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,13}$/i));
 /** Hexadecimal, up to 64 bits. */
 const value = v.pipe(v.string(), v.regex(/^0x[0-9a-f]{1,16}$/i));
 const direction = v.picklist(['read', 'write']);
 const requestType = v.picklist(TYPE_NAMES);
+/** Where requests are held: at PENDING, or before COMPLETE. */
 const holdPoint = v.picklist(['pending', 'complete']);
 
-/** All fields that are present must match. */
+/** Selects requests. All fields that are present must match. */
 const selection = {
   client: v.exactOptional(text(MAX_NAME_CHARACTERS)),
   type: v.exactOptional(requestType),
@@ -50,7 +54,7 @@ const breakpoint = v.pipe(
     ...selection,
     /** `pending`: before the client gets the request. `complete`: answered, not yet delivered. */
     at: holdPoint,
-    /** Of a write, or of a read before COMPLETE. */
+    /** The value of a write, or the answer to a read before COMPLETE. */
     value: v.exactOptional(value),
     /** For instance `size == 1 && (value & 0x80) != 0`; see docs/live-page.md. */
     expression: v.exactOptional(text(MAX_EXPRESSION_CHARACTERS)),
@@ -59,6 +63,7 @@ const breakpoint = v.pipe(
 );
 
 const pageMessage = v.variant('kind', [
+  /** The first message. */
   v.strictObject({ kind: v.literal('hello'), token: text(MAX_NAME_CHARACTERS) }),
   /** What to send from now on. `moves: null`: no moves. A hidden page must watch nothing. */
   v.strictObject({
@@ -73,19 +78,23 @@ const pageMessage = v.variant('kind', [
   v.strictObject({ kind: v.literal('type'), text: text(MAX_TYPED_CHARACTERS) }),
   /** Holds every request from now on, or only those of breakpoints. Releases nothing. */
   v.strictObject({ kind: v.literal('hold-all'), id, pending: v.boolean(), complete: v.boolean() }),
+  /** Adds a breakpoint. Removes the one with this number. */
   v.strictObject({ kind: v.literal('break'), id, breakpoint }),
   v.strictObject({ kind: v.literal('unbreak'), id, number: id }),
-  /** A new value for a held request; see StopRow.canChange. */
+  /** Sets the value of a held request. See `StopRow.canChange`. */
   v.strictObject({ kind: v.literal('change'), id, vcpu, value }),
   /** Releases a held request. `vcpu: null`: all of them. */
   v.strictObject({ kind: v.literal('go'), id, vcpu: v.nullable(vcpu) }),
-  /** Releases it until its next stop: before COMPLETE, or its vCPU's next request. */
+  /**
+   * Releases a held request and holds it again before COMPLETE, or else its vCPU's next request.
+   */
   v.strictObject({ kind: v.literal('step'), id, vcpu }),
   /** Removes all breakpoints and releases all requests. */
   v.strictObject({ kind: v.literal('detach'), id }),
 ]);
 
 export type PageMessage = v.InferOutput<typeof pageMessage>;
+/** The message with this `kind`. */
 export type PageMessageOf<Kind extends PageMessage['kind']> = Extract<PageMessage, { readonly kind: Kind }>;
 export type MoveFilterFields = Readonly<v.InferOutput<typeof moveFilter>>;
 export type BreakpointFields = Readonly<v.InferOutput<typeof breakpoint>>;

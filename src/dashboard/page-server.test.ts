@@ -10,7 +10,7 @@ const options = {
   onPage: () => undefined,
 };
 
-test('a port that is taken, and an address that is not this machine’s: the error says which, why, and what to do', async () => {
+test('a port in use or an address of another machine is refused with the address, the reason and a remedy', async () => {
   const first = await PageServer.open({ ...options, host: '127.0.0.1', port: 0 });
   const port = Number(new URL(first.origin).port);
   try {

@@ -1,6 +1,9 @@
 /**
- * PageServer: the HTTP side of the live page: its files, `/metrics`, and the WebSocket upgrade. It
- * accepts GET and HEAD only, and neither changes anything.
+ * PageServer: the HTTP server of the live page: the page's files, `/metrics` for Prometheus, and
+ * the upgrade of a request to the page's WebSocket. It accepts GET and HEAD only, and neither
+ * changes anything.
+ *
+ * Called by: LiveView.
  *
  * Any web page in the operator's browser can send requests here. Therefore:
  *
@@ -19,7 +22,7 @@ import { errorText } from '../io-request/error-text.js';
 import { readPageFiles, type PageFile } from './page-files.js';
 import { LIVE_PATH, MAX_PAGE_MESSAGE_BYTES } from './protocol.js';
 
-/** Open connections of all kinds. */
+/** Limit of open TCP connections. */
 const MAX_CONNECTIONS = 64;
 
 export interface PageServerOptions {
@@ -28,8 +31,9 @@ export interface PageServerOptions {
   readonly port: number;
   readonly token: string;
   readonly pageFolder: URL;
+  /** The answer to /metrics. */
   readonly metrics: () => string;
-  /** `stream`: what `socket` writes to. */
+  /** Called with the WebSocket of each page that opens, and its TCP connection. */
   readonly onPage: (socket: WebSocket, stream: Duplex) => void;
 }
 
@@ -37,8 +41,8 @@ const NOT_BUILT =
   'The page is not built: run npm run build. A package from the registry has it.\nThe metrics are at /metrics.\n';
 
 /**
- * Own files only, and nothing inline. Styles that xterm.js writes at run time are adopted instead
- * (page/parts/adopted-styles.ts).
+ * Lets a browser load files of this server only, and nothing inline. Styles that xterm.js writes at
+ * run time are adopted instead (page/parts/adopted-styles.ts).
  */
 const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -52,6 +56,7 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
+/** Headers of every response. */
 const HEADERS = {
   'Content-Security-Policy': CONTENT_SECURITY_POLICY,
   'X-Content-Type-Options': 'nosniff',
@@ -86,7 +91,7 @@ export class PageServer {
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
-  /** `http://127.0.0.1:40123`. */
+  /** The server's address, for example `http://127.0.0.1:40123`. */
   get origin(): string {
     const { address, family, port } = this.#server.address() as AddressInfo;
     const isAny = address === '0.0.0.0' || address === '::';
@@ -168,6 +173,7 @@ export class PageServer {
   }
 }
 
+/** What an error of `listen` means. */
 function listenError(error: NodeJS.ErrnoException): string {
   if (error.code === 'EADDRINUSE') return 'another program listens there';
   if (error.code === 'EACCES') return 'this user may not listen there';
@@ -180,6 +186,7 @@ function hostName(host: string): string {
   return (/^\[([^\]]*)\](?::\d+)?$/.exec(host)?.[1] ?? host.replace(/:\d+$/, '')).toLowerCase();
 }
 
+/** The address of a request. Undefined if it is malformed. */
 function urlOf(request: IncomingMessage): URL | undefined {
   try {
     return new URL(request.url ?? '', 'http://page');

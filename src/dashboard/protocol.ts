@@ -8,7 +8,8 @@
  * - The token is in the printed address after `#`, which browsers do not send. The page keeps it in
  *   sessionStorage, removes it from the address, and sends it in its first message. (All ports of a
  *   machine share cookies.) Until then the server sends nothing and accepts nothing else.
- * - The server sends what the page watches, and samples nothing for a page that watches nothing. It
+ * - A `watch` message of the page says which data it wants: slots, tables (the statistics), moves
+ *   (changes of a slot's state). The server samples and sends only that. It
  *   drops what a slow browser does not take: see `sequence` and `lost`. Console bytes are queued up
  *   to a limit, then the connection is closed. A page that reconnects gets the console's history.
  * - A message with an `id` gets exactly one reply, `done` or `registers`, with the same `id`.
@@ -16,6 +17,7 @@
 
 /** Sent in `welcome`. A page of another version disconnects and asks to be reloaded. */
 export const PROTOCOL_VERSION = 2;
+/** The path of the WebSocket. */
 export const LIVE_PATH = '/live';
 
 /** Why the server closed the connection (WebSocket close codes for applications). */
@@ -26,9 +28,9 @@ export const CloseCode = {
   BAD_MESSAGE: 4400,
   /** MAX_PAGES pages are open. */
   TOO_MANY: 4429,
-  /** The browser did not take the console's bytes. */
+  /** The browser did not read the console's bytes. */
   TOO_SLOW: 4408,
-  /** The VM's process ends. */
+  /** The server closes, because its process ends. */
   ENDED: 4410,
 } as const;
 

@@ -1,4 +1,8 @@
-/** RateLimit: at most N events per second, counted in windows of one second. */
+/**
+ * RateLimit: limits events to N per second, counted in windows of one second.
+ *
+ * Called by: LiveView, for the VM's events; PageConnection, for a page's messages.
+ */
 
 export class RateLimit {
   readonly #perSecond: number;

@@ -1,5 +1,8 @@
 /**
- * Rows: requests, moves and stops as the page gets them, and a page's breakpoint or filter as data.
+ * Rows: translates between the VM's data and the messages of the live page. Requests, moves and
+ * stops (held requests) become rows. A page's breakpoint or filter becomes that of the VM.
+ *
+ * Called by: PageConnection and LiveView; `upcall top`.
  */
 
 import type { Breakpoint } from '../debugging/breakpoint.js';
@@ -36,6 +39,7 @@ export function stopRow(stop: StoppedRequest): StopRow {
   return { vcpu, at, client, request: requestRow(stop.request), canChange, breakpoint: breakpoint ?? null, sinceMs };
 }
 
+/** The `stops` message: what the debugger holds, and its breakpoints. */
 export function stopsMessage(vmDebugger: VmDebugger): Stops {
   const { holdAll, breakpoints, stops } = vmDebugger;
   return {
@@ -54,7 +58,7 @@ function breakpointFields({ address, value, ...same }: Breakpoint): BreakpointFi
   };
 }
 
-/** Of fields that `parsePageMessage` accepted. */
+/** The breakpoint for fields that `parsePageMessage` has accepted. */
 export function breakpointOf({ first, last, value, ...same }: BreakpointFields): Breakpoint {
   return {
     ...same,
@@ -63,6 +67,7 @@ export function breakpointOf({ first, last, value, ...same }: BreakpointFields):
   };
 }
 
+/** The filter for fields that `parsePageMessage` has accepted. */
 export function filterOf({ first, last, ...same }: MoveFilterFields): MoveFilter {
   return first === undefined ? same : { ...same, address: { from: Number(first), to: Number(last ?? first) } };
 }

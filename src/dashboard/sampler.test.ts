@@ -36,7 +36,7 @@ test('a source that is needed is sampled by the timer, and never above its rate'
   assert.ok(elapsed >= 17 * 4, `20 samples in ${elapsed} ms`);
 });
 
-test('a slower source is sampled on a tick of the others and after them, and a missed tick is not made up for', () => {
+test('a slower source is sampled on a tick of the others and after them, and a missed tick is skipped', () => {
   let nowMs = 0;
   let isTableNeeded = false;
   const samples: string[] = [];

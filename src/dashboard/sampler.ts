@@ -2,11 +2,14 @@
  * Sampler: calls several sources at their own rates from one timer. A slower source runs on a tick
  * of the faster ones and after them, so that their data can be sent in one write.
  *
- * There is no timer while no source is needed. A missed tick is not made up for.
+ * Called by: LiveView, whose sources are the slots, moves and tables.
+ *
+ * There is no timer while no source is needed. A missed tick is skipped.
  */
 
+/** Something to sample at a rate of its own. */
 export interface SampledSource {
-  /** At most one sample in this many ticks, however often `wake` is called. */
+  /** It is sampled at most once in this many ticks, no matter how often `wake` is called. */
   readonly everyTicks: number;
   readonly isNeeded: () => boolean;
   readonly sample: () => void;
@@ -16,7 +19,11 @@ export class Sampler {
   readonly #tickMs: number;
   readonly #now: () => number;
   /** Sources due on the same tick are sampled in this order. */
-  readonly #sources: readonly { readonly source: SampledSource; nextTick: number }[];
+  readonly #sources: readonly {
+    readonly source: SampledSource;
+    /** The first tick, counted from time 0, at which it may be sampled again. */
+    nextTick: number;
+  }[];
   #timer: NodeJS.Timeout | undefined;
   #isStopped = false;
 
@@ -27,7 +34,9 @@ export class Sampler {
     this.#sources = sources.map((source) => ({ source, nextTick: 0 }));
   }
 
-  /** Call it when a source may be needed that was not. */
+  /**
+   * Samples the sources that are due and sets the timer. Call it when a source begins to be needed.
+   */
   wake(): void {
     if (this.#isStopped) return;
     clearTimeout(this.#timer);
@@ -44,7 +53,8 @@ export class Sampler {
       next = Math.min(next, entry.nextTick);
     }
     if (next === Infinity) return;
-    // A timer counts from the event loop's cached time, which has whole milliseconds: add one.
+    // A timer counts from the event loop's cached time, which has whole milliseconds. One more
+    // millisecond ensures that the tick has come.
     this.#timer = setTimeout(() => this.wake(), Math.ceil(next * this.#tickMs - this.#now()) + 1);
     this.#timer.unref();
   }

@@ -1,4 +1,7 @@
-/** Server messages: what the live page's server sends as text; protocol.ts exports them too. */
+/**
+ * Server messages: the text messages that the live page's server sends. protocol.ts describes their
+ * use and exports them to both sides.
+ */
 
 import type { HoldPoint } from '../debugging/breakpoint.js';
 import type { DirectionName, IoRequest } from '../io-request/io-request.js';
@@ -6,30 +9,34 @@ import type { BreakpointFields, MoveFilterFields } from './page-messages.js';
 
 export type { HoldPoint };
 
+/** A request. */
 export interface RequestRow {
   readonly type: IoRequest['type'];
   readonly direction: DirectionName;
-  /** Of PCI `00:1f.2 register 0x10`. */
+  /** Hexadecimal. Of a PCI request `00:1f.2 register 0x10`. */
   readonly address: string;
   readonly size: number;
   readonly value: string;
 }
 
+/** The first message after `hello`. */
 export interface Welcome {
   readonly kind: 'welcome';
+  /** PROTOCOL_VERSION of the server. */
   readonly protocol: number;
-  /** Of upcall. */
+  /** The version of upcall. */
   readonly version: string;
   readonly vm: {
     readonly name: string;
     readonly vcpus: number;
     readonly memoryBytes: number;
     readonly hypervisor: string;
-    /** False: `type` has no effect. */
+    /** Whether the page can show and use the guest's console. */
     readonly hasConsole: boolean;
   };
 }
 
+/** An address range. Both ends are inclusive. */
 export interface RangeRow {
   readonly type: 'port' | 'mmio';
   readonly first: string;
@@ -40,10 +47,10 @@ export interface ClientDescription {
   /** Not unique. Slots refer to a client by its index in the list, which is never reused. */
   readonly name: string;
   readonly isDefault: boolean;
-  /** It has its own thread. */
+  /** Whether its device runs in a thread of its own. */
   readonly isThreaded: boolean;
   readonly isRemoved: boolean;
-  /** Whether `peek` gives registers. */
+  /** Whether `peek` returns registers. */
   readonly hasRegisters: boolean;
   readonly ranges: readonly RangeRow[];
 }
@@ -59,19 +66,23 @@ export interface Percentiles {
   readonly p99Ns: number;
 }
 
+/** The requests of a client or of a range. */
 export interface TableRow {
   readonly name: string;
   readonly reads: number;
   readonly writes: number;
   readonly perSecond: number;
-  /** From PENDING to FREE, of the requests since the last message. Null: no requests. */
+  /**
+   * Time from PENDING to FREE of the requests since the last message. Null: there were no requests.
+   */
   readonly recent: Percentiles | null;
-  /** The same for all requests so far. */
+  /** The same of all requests so far. */
   readonly all: Percentiles | null;
 }
 
+/** The accesses to an address that no client claims. */
 export interface UnclaimedRow {
-  /** `port 0x3ff`. */
+  /** For example `port 0x3ff`. */
   readonly name: string;
   readonly reads: number;
   readonly writes: number;
@@ -83,7 +94,7 @@ export interface Tables {
   readonly kind: 'tables';
   /** By the clock of FrameOffset.timeMs. */
   readonly timeMs: number;
-  /** Since the last message: the interval of `perSecond` and `recent`. */
+  /** Time since the last message. `perSecond` and `recent` are of this interval. */
   readonly intervalMs: number;
   readonly requests: number;
   readonly perSecond: number;
@@ -92,7 +103,8 @@ export interface Tables {
   readonly answeredByHypervisor: number;
   readonly guestErrors: number;
   /**
-   * Of the requests since the last message: PENDING → PROCESSING → COMPLETE → FREE, and the total.
+   * The stages of the requests since the last message: `wait` from PENDING to PROCESSING, `work` to
+   * COMPLETE, `wake` to FREE, and `total` all three.
    */
   readonly latency: Readonly<Record<'wait' | 'work' | 'wake' | 'total', Percentiles | null>>;
   readonly clients: readonly TableRow[];
@@ -102,9 +114,10 @@ export interface Tables {
 
 export type StateName = 'FREE' | 'PENDING' | 'PROCESSING' | 'COMPLETE' | 'UNKNOWN';
 
+/** A move: one change of a slot's state. trace/move.ts describes the fields. */
 export interface MoveRow {
   readonly timeNs: number;
-  /** False in a burst for a move without a timestamp: `timeNs` is that of the move before. */
+  /** False: the move has no time of its own, and `timeNs` is that of the slot's previous move. */
   readonly isTimed: boolean;
   readonly vcpu: number;
   readonly from: StateName;
@@ -127,6 +140,7 @@ export interface Moves {
   readonly lost: number;
 }
 
+/** A breakpoint with its number, and how many requests it has held. */
 export interface BreakpointRow extends BreakpointFields {
   readonly number: number;
   readonly hits: number;
@@ -147,7 +161,7 @@ export interface StopRow {
   readonly sinceMs: number;
 }
 
-/** Sent after `welcome` and on each change by any page. */
+/** What the debugger holds. Sent after `welcome` and on each change, also by another page. */
 export interface Stops {
   readonly kind: 'stops';
   readonly holdAll: { readonly pending: boolean; readonly complete: boolean };
@@ -155,6 +169,7 @@ export interface Stops {
   readonly stops: readonly StopRow[];
 }
 
+/** A register of a device, with its current value. */
 export interface RegisterRow {
   readonly name: string;
   readonly offset: number;
@@ -164,6 +179,7 @@ export interface RegisterRow {
   /** Null: cannot be read without a side effect. */
   readonly value: string | null;
   readonly fields: readonly {
+    /** The numbers of its first and last bit. */
     readonly bits: readonly [number, number];
     readonly name: string;
     readonly meaning: string;
@@ -182,6 +198,7 @@ export interface Registers {
   readonly registers: readonly RegisterRow[];
 }
 
+/** The reply to a message with an `id`, except `peek`. */
 export interface Done {
   readonly kind: 'done';
   readonly id: number;

@@ -1,10 +1,11 @@
 /**
- * Slot frame: the binary messages of the live page, which protocol.ts exports too.
+ * Slot frame: the layout of the binary messages from the live page's server to the page.
+ * protocol.ts exports it to both sides.
  *
  * A frame of the slots is little-endian and has three parts: a header, the bytes of the first
- * `slots` slots exactly as they are in the shared page (io-request/layout.ts), and one sidecar for
- * each of them with what the page does not say. Most frames have the slots of the VM's vCPUs only.
- * A message has up to FRAMES_PER_MESSAGE frames, one after the other.
+ * `slots` slots exactly as they are in the shared page (io-request/layout.ts), and a sidecar for
+ * each of them: 16 bytes with facts that are not in the shared page. Most frames have the slots of
+ * the VM's vCPUs only. A message has up to FRAMES_PER_MESSAGE frames, one after the other.
  */
 
 import { SLOT_BYTES } from '../io-request/layout.js';
@@ -41,10 +42,12 @@ export const Sidecar = {
   ageMs: 8,
 } as const;
 export const SIDECAR_BYTES = 16;
+/** The slot has had no client, or a client without a number. */
 export const NO_CLIENT = 0xffff;
+/** Whether the debugger holds the slot's request, and where. */
 export const Held = { NO: 0, AT_PENDING: 1, BEFORE_COMPLETE: 2 } as const;
 
-/** The page draws one per screen refresh. */
+/** Limit of the frames in one message. The page draws one per screen refresh. */
 export const FRAMES_PER_MESSAGE = 4;
 
 /** Length of a frame with this many slots. */

@@ -1,7 +1,8 @@
 /**
- * SlotSampler: the current slots of a VM as a frame (slot-frame.ts). It copies the slots' bytes
- * from the shared page and adds the sidecars.
+ * SlotSampler: samples the current slots of a VM as a frame (slot-frame.ts). It copies the slots'
+ * bytes from the shared page and adds the sidecars.
  *
+ * Called by: LiveView, 60 times a second while a page watches the slots; `upcall top`.
  * Threads: samples in the Service VM's thread and stops no other thread. A change during the
  * copy is in the next frame. The buffer is reused: a frame is valid until the next `sample`.
  */
@@ -23,6 +24,7 @@ export class SlotSampler {
   readonly #bytes = new Uint8Array(frameBytes(SLOT_COUNT));
   readonly #view = new DataView(this.#bytes.buffer);
   readonly #page: Uint8Array;
+  /** By slot: the state in the last sample, and when a sample first had it. */
   readonly #states = new Int32Array(SLOT_COUNT).fill(-1);
   readonly #sinceMs = new Float64Array(SLOT_COUNT);
   #sequence = 0;
@@ -34,11 +36,12 @@ export class SlotSampler {
     this.#page = vm.buffer.bytes;
   }
 
-  /** The next frame has all slots. */
+  /** Makes the next frame have all slots. */
   showAll(): void {
     this.#framesUntilAll = 0;
   }
 
+  /** Returns the frame, in the buffer that the next call overwrites. */
   sample(): Uint8Array {
     const view = this.#view;
     const nowMs = performance.now();
@@ -53,7 +56,7 @@ export class SlotSampler {
     view.setUint32(FrameOffset.sequence, this.#sequence, true);
     view.setFloat64(FrameOffset.timeMs, nowMs, true);
     this.#bytes.set(this.#page.subarray(0, slots * SLOT_BYTES), FrameOffset.firstSlot);
-    for (let vcpu = 0; vcpu < slots; vcpu++) this.#putSidecar(vcpu, sidecarAt(vcpu, slots), nowMs);
+    for (let vcpu = 0; vcpu < slots; vcpu++) this.#writeSidecar(vcpu, sidecarAt(vcpu, slots), nowMs);
     for (const { vcpu, at } of this.#vm.debugger.stops) {
       const held = at === 'pending' ? Held.AT_PENDING : Held.BEFORE_COMPLETE;
       if (vcpu < slots) view.setUint8(sidecarAt(vcpu, slots) + Sidecar.held, held);
@@ -61,7 +64,7 @@ export class SlotSampler {
     return this.#bytes.subarray(0, frameBytes(slots));
   }
 
-  #putSidecar(vcpu: number, at: number, nowMs: number): void {
+  #writeSidecar(vcpu: number, at: number, nowMs: number): void {
     const view = this.#view;
     const { moves, atMs } = this.#vm.inspection.lastMove(vcpu);
     const { state } = this.#vm.buffer.slot(vcpu);

@@ -1,6 +1,8 @@
 /**
- * TableSampler: a VM's statistics as the page's tables: totals, and the rates and percentiles since
- * the last sample. `upcall top` shows the same.
+ * TableSampler: samples a VM's statistics as a `tables` message: totals, and the rates and
+ * percentiles since the last sample.
+ *
+ * Called by: LiveView, four times a second while a page watches tables; `upcall top`.
  */
 
 import { percentileNs, type LatencySnapshot } from '../trace/latency-histogram.js';
@@ -36,6 +38,7 @@ export class TableSampler {
     this.#last = statistics;
     this.#lastMs = timeMs;
     const perSecond = (count: number): number => (count * 1000) / intervalMs;
+    // The sum over all types has the latencies of all requests.
     const [all] = mergeRows(recent.types.map((row) => ({ ...row, name: 'all' })));
     const stages = all?.stages ?? NO_STAGES;
     const rows = (list: 'clients' | 'ranges'): TableRow[] => {

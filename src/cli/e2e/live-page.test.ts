@@ -205,7 +205,7 @@ describe('the live page', { skip }, () => {
       assert.equal(await isHelpOpen(), false);
     }));
 
-  test('holds every request while that is on, and continues all', () =>
+  test('holds every request while “hold” is on, and continues all of them', () =>
     fixture.use(async ({ page, shows }) => {
       await shows('monitor>');
       await page.getByRole('button', { name: 'Hold at PENDING' }).click();

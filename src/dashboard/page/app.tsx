@@ -1,4 +1,7 @@
-/** App: the header, the diagram, the console and two docks. */
+/**
+ * App: the root component of the page: the header, the diagram, the console and two docks (places
+ * with tabs, parts/dock.tsx). Also the shortcuts that choose a view.
+ */
 
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';

@@ -1,3 +1,3 @@
-/** Style sheets are imported for Vite to bundle. They have no exports. */
+/** Lets TypeScript accept the imports of style sheets, which Vite bundles. They have no exports. */
 
 declare module '*.css';

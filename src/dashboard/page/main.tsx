@@ -1,4 +1,7 @@
-/** The page's entry point: settings, shortcuts, the connection and the first render. */
+/**
+ * The page's entry point: sets up settings, shortcuts and the state, and renders App, which opens
+ * the connection.
+ */
 
 import { render } from 'preact';
 import { App } from './app.js';
@@ -13,7 +16,7 @@ import './style/controls.css';
 import './style/diagram.css';
 import './style/views.css';
 
-// A pasted address with another token: start again with that token.
+// An address that is pasted over this page has another token: start again with that one.
 addEventListener('hashchange', () => location.reload());
 const live = new Live();
 const ui = new UiState();

@@ -1,4 +1,7 @@
-/** Settings: language and theme. Default: the system's. A choice is stored for the next visit. */
+/**
+ * Settings: language and theme of the page. Default: the system's. A choice is stored in
+ * localStorage for the next visit.
+ */
 
 import { effect, signal, type Signal } from '@preact/signals';
 import { en, type Strings } from './strings/en.js';
@@ -10,16 +13,20 @@ export const THEMES = ['system', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
 
 const STRINGS: Readonly<Record<Language, Strings>> = { en, zh };
+/** Values of the attribute `lang`. */
 const LANG_TAGS: Readonly<Record<Language, string>> = { en: 'en', zh: 'zh-Hans' };
 
 export const language: Signal<Language> = signal(
   stored('language', LANGUAGES) ?? (navigator.language.startsWith('zh') ? 'zh' : 'en'),
 );
 export const theme: Signal<Theme> = signal(stored('theme', THEMES) ?? 'system');
-/** The effective theme. */
+/** The theme in effect, also if `theme` is `system`. */
 export const shownTheme: Signal<'light' | 'dark'> = signal('light');
 
-/** Reads a signal: a component that calls it in its render is drawn again for another language. */
+/**
+ * The page's words in the chosen language. It reads a signal: a component that calls it in its
+ * render is drawn again when the language changes.
+ */
 export function strings(): Strings {
   return STRINGS[language.value];
 }
@@ -48,6 +55,7 @@ export function applySettings(): void {
   });
 }
 
+/** The stored choice, if it is one of `values`. */
 function stored<Value extends string>(key: string, values: readonly Value[]): Value | undefined {
   const value = localStorage.getItem(`upcall.${key}`);
   return values.find((one) => one === value);

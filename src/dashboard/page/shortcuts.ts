@@ -7,11 +7,11 @@ import type { ShortcutName } from './strings/en.js';
 
 export interface Shortcut {
   readonly name: ShortcutName;
-  /** As shown. */
+  /** The keys as they are shown in the list. */
   readonly keys: readonly string[];
 }
 
-/** In the order of the list. */
+/** The shortcuts, in the order of the list. */
 export const SHORTCUTS: readonly Shortcut[] = [
   { name: 'help', keys: ['?'] },
   { name: 'console', keys: ['c'] },
@@ -31,8 +31,10 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { name: 'close', keys: ['Esc'] },
 ];
 
+/** What a key does. The excluded names are handled elsewhere, or are several commands. */
 export type Command = Exclude<ShortcutName, 'leaveConsole' | 'arrows' | 'close' | 'tabs'> | `tab-${number}`;
 
+/** Keys 1 to 8 choose the tabs of both docks, those of the lower one first. */
 const BY_KEY = new Map<string, Command>([
   ...SHORTCUTS.filter(({ keys }) => keys.length === 1).map(({ name, keys }): [string, Command] => [
     keys[0] ?? '',
@@ -43,7 +45,10 @@ const BY_KEY = new Map<string, Command>([
 
 const listeners = new Map<Command, () => void>();
 
-/** Returns a function that removes the listener. A command has one listener, the latest. */
+/**
+ * Calls `listener` for a command. A command has one listener, the latest. Returns a function that
+ * removes it.
+ */
 export function onCommand(command: Command, listener: () => void): () => void {
   listeners.set(command, listener);
   return () => {
@@ -51,6 +56,7 @@ export function onCommand(command: Command, listener: () => void): () => void {
   };
 }
 
+/** Starts to handle keys. */
 export function listenToKeys(): void {
   document.addEventListener('keydown', (event) => {
     const { target } = event;
@@ -68,6 +74,7 @@ export function listenToKeys(): void {
   });
 }
 
+/** Whether keys that go to this element are text. */
 function isTyping(target: HTMLElement): boolean {
   return target.matches('input:not([type=checkbox]), select, textarea, [contenteditable]');
 }

@@ -1,6 +1,8 @@
 /**
- * UiState: the state of the page itself: tabs, the selected slot, the timeline's filter. The server
- * is asked for visible data only.
+ * UiState: the state of the page itself, as signals: tabs, the selected slot, the timeline's
+ * filter. It makes the server send the data that is visible, and no other.
+ *
+ * Called by: components, through useApp (parts/app-context.ts).
  */
 
 import { computed, effect, signal } from '@preact/signals';
@@ -12,13 +14,17 @@ export type LowerTab = (typeof LOWER_TABS)[number];
 export const SIDE_TABS = ['slot', 'stops', 'device'] as const;
 export type SideTab = (typeof SIDE_TABS)[number];
 
-/** Room for all views at once. The style sheets have the same sizes. */
+/** A window of this size has room for all views at once. layout.css has the same sizes. */
 const WIDE = '(min-width: 2300px) and (min-height: 1250px)';
 
 export class UiState {
   readonly lowerTab = signal<LowerTab>('timeline');
   readonly sideTab = signal<SideTab>('slot');
+  /** Whether all views are shown at once, without tabs. */
   readonly isWide = signal(false);
+  /**
+   * The slot that was clicked, and the one under the mouse. The latter is shown while it is there.
+   */
   readonly pinnedSlot = signal(0);
   readonly pointedSlot = signal<number | undefined>(undefined);
   readonly shownSlot = computed(() => this.pointedSlot.value ?? this.pinnedSlot.value);
@@ -26,10 +32,12 @@ export class UiState {
   readonly deviceClient = signal<number | undefined>(undefined);
   readonly isHelpOpen = signal(false);
   readonly moveFilter = signal<MoveFilterFields>({});
+  /** Whether the timeline is paused. */
   readonly isPaused = signal(false);
+  /** Whether the browser shows the page. */
   readonly isVisible = signal(!document.hidden);
 
-  /** Makes the server send what is visible, from now on. */
+  /** From now on, makes the server send what is visible. */
   connect(live: Live): void {
     const wide = matchMedia(WIDE);
     this.isWide.value = wide.matches;
@@ -48,6 +56,7 @@ export class UiState {
     return this.isWide.value || this.lowerTab.value === tab || this.sideTab.value === tab;
   }
 
+  /** Chooses the tab of a view. */
   show(tab: LowerTab | SideTab): void {
     if (isLower(tab)) this.lowerTab.value = tab;
     else this.sideTab.value = tab;

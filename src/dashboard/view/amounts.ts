@@ -1,8 +1,11 @@
 /**
- * Amounts: counts and times as short text of steady width, the same in every language. A number
- * that changes sixty times per second must not change the layout.
+ * Amounts: counts and times as short text, the same in every language. Its width hardly changes: a
+ * number that changes sixty times per second must not change the layout.
+ *
+ * Called by: the views of the live page.
  */
 
+/** The units of counts, the greatest first. */
 const STEPS = [
   { from: 1e9, unit: 'G' },
   { from: 1e6, unit: 'M' },
@@ -42,13 +45,14 @@ export function traceTime(ns: number): string {
   return (ns / 1e9).toFixed(6);
 }
 
-/** All digits in groups of three, the same in every language. */
+/** A count with all its digits, in groups of three with a thin space between. */
 export function wholeCount(count: number): string {
   return Math.round(count)
     .toString()
     .replace(/\B(?=(\d{3})+$)/g, '\u2009');
 }
 
+/** A value below 1000 with three digits. The limits are those where rounding adds a digit. */
 function threeDigits(value: number): string {
   if (value >= 99.95) return value.toFixed(0);
   return value.toFixed(value >= 9.995 ? 1 : 2);

@@ -1,6 +1,8 @@
 /**
- * LatencyHistory: p50 and p99 of each stage over the last minutes, as the columns of a plot. It
- * keeps at most MAX_POINTS. An interval without requests is a gap.
+ * LatencyHistory: p50 and p99 of each stage of requests over the last minutes, as the columns of a
+ * plot. It keeps at most MAX_POINTS. An interval without requests is a gap.
+ *
+ * Called by: the live page, with each `tables` message.
  */
 
 import type { Percentiles, Tables } from '../protocol.js';
@@ -10,7 +12,7 @@ export const MAX_POINTS = 1200;
 export const PLOTTED_STAGES = ['total', 'wait', 'work', 'wake'] as const;
 export type PlottedStage = (typeof PLOTTED_STAGES)[number];
 
-/** Seconds, then p50 and p99 in ns. */
+/** Three columns: seconds, p50 in ns, p99 in ns. */
 export type PlotColumns = [number[], (number | null)[], (number | null)[]];
 
 interface Point {
@@ -23,12 +25,13 @@ export class LatencyHistory {
 
   add({ timeMs, latency }: Pick<Tables, 'timeMs' | 'latency'>): void {
     const seconds = timeMs / 1000;
-    // Another server, whose clock started again.
+    // The time goes back if the page has connected to another process.
     if (seconds < (this.#points.at(-1)?.seconds ?? 0)) this.#points = [];
     this.#points.push({ seconds, latency });
     if (this.#points.length > MAX_POINTS) this.#points = this.#points.slice(-MAX_POINTS);
   }
 
+  /** The columns for the plot of one stage. */
   columns(stage: PlottedStage): PlotColumns {
     const of = (key: keyof Percentiles): (number | null)[] =>
       // A logarithmic scale has no 0.

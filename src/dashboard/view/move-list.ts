@@ -1,19 +1,21 @@
 /**
- * MoveList: the latest moves for the timeline, newest last, with a limit. While paused it does not
- * change and counts the moves that it misses. Each move has the time since the request's move
- * before it.
+ * MoveList: the latest moves (changes of a slot's state) for the page's timeline, newest last, at
+ * most MAX_LISTED_MOVES. While paused it does not change, and it counts the moves that it misses.
+ * Each move has the time since the previous move of its request.
+ *
+ * Called by: the live page, with each `moves` message.
  */
 
 import { SLOT_COUNT } from '../../io-request/layout.js';
 import type { MoveRow } from '../protocol.js';
 
-/** Enough to scroll back, few enough to draw. */
+/** How many moves are kept: enough to scroll back, few enough to draw. */
 export const MAX_LISTED_MOVES = 1000;
 
 export interface ListedMove extends MoveRow {
-  /** Counts up while the page is open. */
+  /** A number that no other move of the page has, in the order of the list. */
   readonly key: number;
-  /** Since the request's move before it. Undefined for the first, or if it is not known. */
+  /** Time since the request's previous move. Undefined for its first move, or if not known. */
   readonly sinceNs: number | undefined;
 }
 
@@ -22,6 +24,7 @@ export class MoveList {
   #isPaused = false;
   #key = 0;
   #missed = 0;
+  /** The last move of each slot. */
   readonly #last: (MoveRow | undefined)[] = Array.from({ length: SLOT_COUNT });
 
   get moves(): readonly ListedMove[] {
@@ -29,7 +32,8 @@ export class MoveList {
   }
 
   /**
-   * Moves after the list's first that are not in it: dropped by the server, or missed while paused.
+   * How many moves since `clear` are not in the list because the server dropped them, or because it
+   * was paused.
    */
   get missed(): number {
     return this.#missed;

@@ -21,7 +21,7 @@ test('a port write has the names of the header', () => {
   );
 });
 
-test('an MMIO value has eight bytes', () => {
+test('the value of an MMIO request has eight bytes', () => {
   const fields = slotFields(slotOf({ 0: 1, 72: 0xfed00000, 80: 8, 88: 0x55667788, 92: 0x11223344, 136: 0 }));
   assert.deepEqual(
     fields.find(({ name }) => name === 'value'),
@@ -34,7 +34,7 @@ test('a PCI request has bus, device, function and register instead of the upper 
   assert.match(dumped, /reserved 0xcfc; .*value 0x0; bus 0x0; dev 0x1f; func 0x2; reg 0x40; .*0x1 COMPLETE/);
 });
 
-test('any bytes give fields', () => {
+test('any bytes have fields', () => {
   const dumped = text(new Uint8Array(256).fill(0xff));
   assert.match(dumped, /type 0xffffffff type 4294967295; .*processed 0xffffffff state 4294967295/);
 });

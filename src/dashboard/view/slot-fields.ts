@@ -1,6 +1,8 @@
 /**
  * Slot fields: the 256 bytes of a slot as the fields of `struct acrn_io_request` (linux/acrn.h).
- * Any bytes give fields: the page may be corrupted.
+ * Also the rows of their hexadecimal dump. Any bytes have fields: the shared page may be corrupted.
+ *
+ * Called by: the page's view of one slot.
  */
 
 import { directionName, hex, joinWords, typeName } from '../../io-request/io-request.js';
@@ -9,17 +11,17 @@ import { stateName } from '../../io-request/state.js';
 import { hasWideValue } from './slots-frame.js';
 
 export interface SlotField {
-  /** Its name in the header. */
+  /** Its name in linux/acrn.h. */
   readonly name: string;
   readonly offset: number;
   readonly bytes: number;
   /** Its value in hexadecimal. */
   readonly raw: string;
-  /** The name of the value, or empty. */
+  /** What the value means, for example `port`. Empty if it has no name. */
   readonly meaning: string;
 }
 
-/** By offset. `bytes` has at least SLOT_BYTES. */
+/** The fields, in the order of their offsets. `bytes` has at least SLOT_BYTES. */
 export function slotFields(bytes: Uint8Array): SlotField[] {
   const view = new DataView(bytes.buffer, bytes.byteOffset, SLOT_BYTES);
   const u32 = (offset: number): number => view.getUint32(offset, true);
@@ -65,12 +67,17 @@ export function slotFields(bytes: Uint8Array): SlotField[] {
 export const DUMP_COLUMNS = 8;
 
 export interface DumpRow {
+  /** Offset of its first byte. */
   readonly at: number;
-  /** DUMP_COLUMNS bytes of two digits. Empty: this row and those before the next are zero. */
+  /**
+   * DUMP_COLUMNS bytes as two digits each. Empty: this row and all rows up to the next are zero.
+   */
   readonly bytes: readonly string[];
 }
 
-/** Rows with a field are always shown: the dump must not change its height. */
+/**
+ * Offsets of the rows with a field, which are always shown: the dump must not change its height.
+ */
 const FIELD_ROWS = new Set(Object.values(SLOT_OFFSET).map((offset) => offset - (offset % DUMP_COLUMNS)));
 
 /** All bytes. Rows of zeros without a field are merged into one row without bytes. */

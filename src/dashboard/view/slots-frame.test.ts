@@ -113,7 +113,7 @@ test('a read has no value before COMPLETE, even if it is held with an answer, an
   assert.deepEqual(of(Direction.WRITE, Held.NO), [true, true, true, true]);
 });
 
-test('any bytes decode', () => {
+test('any bytes of the right length decode', () => {
   const bytes = new Uint8Array(frameBytes(2)).fill(0xff);
   bytes[FrameOffset.kind] = FrameKind.SLOTS;
   bytes[FrameOffset.slots] = 2;

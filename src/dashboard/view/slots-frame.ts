@@ -1,6 +1,8 @@
 /**
- * Slots frame: decodes a frame of the slots into one SlotView per slot. The slots' bytes are
- * decoded with the layout of the shared page. Any bytes decode: the page may be corrupted.
+ * Slots frame: decodes a frame of the slots (slot-frame.ts) into one SlotView per slot. Any bytes
+ * decode: the shared page may be corrupted.
+ *
+ * Called by: the live page, and `upcall top`.
  */
 
 import { directionName, hex, joinWords, typeName } from '../../io-request/io-request.js';
@@ -25,6 +27,7 @@ export interface SlotView {
   readonly vcpu: number;
   readonly state: StateName;
   readonly owner: SlotOwner;
+  /** Time since the slot entered its state. */
   readonly ageNs: number;
   /** `port`, `mmio`, … */
   readonly type: string;
@@ -34,16 +37,18 @@ export interface SlotView {
   /** Hexadecimal, or a PCI address with the register. */
   readonly address: string;
   readonly value: string;
-  /** Index into `clients`. Undefined: no client has had it. */
+  /** Index into `clients`. Undefined: the slot has had no client. */
   readonly client: number | undefined;
+  /** Where the debugger holds the request, if it does. */
   readonly held: HoldPoint | undefined;
   /** Transitions so far. 0: the slot was never used. */
   readonly moves: number;
-  /** SLOT_BYTES of them. */
+  /** The slot as it is in the shared page: SLOT_BYTES. */
   readonly bytes: Uint8Array;
 }
 
 export interface SlotsFrame {
+  // The fields of FrameOffset.
   readonly sequence: number;
   readonly timeMs: number;
   readonly vcpus: number;
@@ -79,6 +84,7 @@ export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
 
+/** Whether `later` has the slots of `earlier`, and they differ only in their ages. */
 function repeats(later: Uint8Array, earlier: Uint8Array): boolean {
   const slots = earlier[FrameOffset.slots] as number;
   const laterSlots = later[FrameOffset.slots] as number;

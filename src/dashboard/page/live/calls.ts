@@ -1,14 +1,20 @@
-/** Calls: messages with an `id`, and the promises of their replies. */
+/**
+ * Calls: the page's messages that get a reply, and the promises of these replies. A message and its
+ * reply have the same `id`.
+ *
+ * Called by: Live.
+ */
 
 import type { Done, PageMessage, Registers } from '../../protocol.js';
 
 export type Reply = Done | Registers;
-/** A message that gets a reply, before it has its number. */
+/** A message that gets a reply, before it has its `id`. */
 export type Call = WithoutId<Extract<PageMessage, { readonly id: number }>>;
 type WithoutId<Message> = Message extends unknown ? Omit<Message, 'id'> : never;
 
 export class Calls {
   readonly #send: (message: PageMessage) => boolean;
+  /** By `id`: resolves the promise of a call without a reply yet. */
   readonly #open = new Map<number, (reply: Reply) => void>();
   #nextId = 1;
 
@@ -16,7 +22,7 @@ export class Calls {
     this.#send = send;
   }
 
-  /** Always resolves. Without a connection the reply is an error. */
+  /** Sends a message. Always resolves: without a connection the reply is an error. */
   call(call: Call): Promise<Reply> {
     const id = this.#nextId++;
     return new Promise((resolve) => {
@@ -25,13 +31,14 @@ export class Calls {
     });
   }
 
+  /** Passes a reply of the server to its caller. */
   settle(reply: Reply): void {
     const resolve = this.#open.get(reply.id);
     this.#open.delete(reply.id);
     resolve?.(reply);
   }
 
-  /** The connection is lost, and its replies with it. */
+  /** Call it when the connection is lost: no reply will come. */
   failAll(): void {
     for (const id of [...this.#open.keys()]) this.settle(notConnected(id));
   }

@@ -1,18 +1,24 @@
 /**
- * Connection: the page's WebSocket. It sends the token first and reconnects after a lost
- * connection. It does not reconnect if the server has closed the connection with a reason.
+ * Connection: the page's WebSocket to its server. It sends the token first and reconnects after a
+ * lost connection. It does not reconnect if the server has closed the connection with a reason.
+ *
+ * Called by: Live.
  */
 
 import { CloseCode, LIVE_PATH, PROTOCOL_VERSION, type PageMessage, type ServerMessage } from '../../protocol.js';
 import { takeToken } from './token.js';
 
+/**
+ * `lost`: reconnecting. `not-allowed`, `too-many`, `refused` (a message) and `over`: closed by the
+ * server with that reason. `outdated`: this page is of another version than the server.
+ */
 export type ConnectionState =
   'connecting' | 'open' | 'lost' | 'not-allowed' | 'too-many' | 'refused' | 'outdated' | 'over';
 
 export interface ConnectionEvents {
   readonly onState: (state: ConnectionState) => void;
   readonly onMessage: (message: ServerMessage) => void;
-  /** First byte: FrameKind. */
+  /** Called with each binary message. Its first byte is a FrameKind. */
   readonly onFrame: (frame: ArrayBuffer) => void;
 }
 
@@ -60,7 +66,7 @@ export class Connection {
     this.#events.onMessage(message);
   }
 
-  /** Closes the connection for good. */
+  /** Closes the connection without a reconnection. */
   #leave(state: ConnectionState): void {
     if (this.#socket !== undefined) {
       this.#socket.onmessage = null;

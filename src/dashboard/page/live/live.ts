@@ -1,6 +1,9 @@
 /**
- * Live: the VM's data in the page, as signals. A component is drawn again when a signal changes
- * that its render reads. One frame of the slots is decoded per screen refresh.
+ * Live: the VM's data in the page, as signals, and the commands for the VM. It receives the
+ * server's messages (protocol.ts). A component is drawn again when a signal changes that its render
+ * reads.
+ *
+ * Called by: components, through useApp (parts/app-context.ts).
  */
 
 import { batch, signal, type Signal } from '@preact/signals';
@@ -39,17 +42,23 @@ export class Live {
   readonly welcome = signal<Welcome | undefined>(undefined);
   readonly clients = signal<readonly ClientDescription[]>([]);
   readonly tables = signal<Tables | undefined>(undefined);
-  /** The message before, for the rates of totals. */
+  /** The previous `tables` message, for the rates of totals. */
   readonly tablesBefore = signal<Tables | undefined>(undefined);
+  /** The timeline's moves (changes of a slot's state), and how many it has missed. */
   readonly moves = signal<readonly ListedMove[]>([]);
   readonly missedMoves = signal(0);
+  /** What the debugger holds, and its breakpoints. */
   readonly stops = signal<Stops | undefined>(undefined);
+  /** By slot. Undefined until the first frame. */
   readonly slots: readonly Signal<SlotView | undefined>[] = Array.from({ length: SLOT_COUNT }, () =>
     signal<SlotView | undefined>(undefined),
   );
+  /** How many vCPUs the VM has. */
   readonly vcpus = signal(0);
   readonly events = signal<readonly LoggedEvent[]>([]);
+  /** The end of the VM, once it has ended. */
   readonly ended = signal<Ended | undefined>(undefined);
+  /** For the latency plot. */
   readonly history = new LatencyHistory();
   /** Called with the guest's output. `undefined`: a new connection, whose history follows. */
   onConsole: (bytes: Uint8Array | undefined) => void = () => undefined;
@@ -57,10 +66,11 @@ export class Live {
   readonly #connection: Connection;
   readonly #calls: Calls;
   readonly #list = new MoveList();
-  /** To be drawn. */
+  /** Frames that are not drawn yet. */
   #frames: Uint8Array[] = [];
   #movesTimer: ReturnType<typeof setTimeout> | undefined;
   #eventKey = 0;
+  /** The last `watch` message, for a reconnection. */
   #watch = { slots: false, tables: false, moves: null as MoveFilterFields | null };
 
   constructor() {
@@ -76,7 +86,7 @@ export class Live {
     this.#connection.open();
   }
 
-  /** What the server sends from now on. Repeated after each reconnection. */
+  /** Sets what the server sends from now on, also after a reconnection. */
   watch(slots: boolean, tables: boolean, moves: MoveFilterFields | null): void {
     const isChanged = JSON.stringify(moves) !== JSON.stringify(this.#watch.moves);
     if (isChanged && moves !== null && !this.#list.isPaused) this.#clearMoves();
@@ -88,17 +98,18 @@ export class Live {
     this.#list.isPaused = isPaused;
   }
 
-  /** Input for the guest. */
+  /** Types text into the guest's console. */
   type(text: string): void {
     for (let at = 0; at < text.length; at += MAX_TYPED_CHARACTERS)
       this.#connection.send({ kind: 'type', text: text.slice(at, at + MAX_TYPED_CHARACTERS) });
   }
 
+  /** Sends a message and returns its reply. */
   call(call: Call): Promise<Reply> {
     return this.#calls.call(call);
   }
 
-  /** Runs a command without a result. An error goes to the event log. */
+  /** Sends a message that has no result. An error goes to the list of events. */
   async run(call: Call): Promise<void> {
     const reply = await this.call(call);
     if (reply.kind === 'done' && reply.error !== undefined) this.#log('refused', reply.error);
@@ -126,7 +137,7 @@ export class Live {
         this.tables.value = message;
         return;
       case 'moves':
-        // Sent before the filter was changed.
+        // Moves that were sent before the filter was changed are ignored.
         if (JSON.stringify(message.filter) !== JSON.stringify(this.#watch.moves)) return;
         this.#list.add(message.moves, message.lost);
         this.#movesTimer ??= setTimeout(() => this.#showMoves(), listIntervalMs());
@@ -153,12 +164,12 @@ export class Live {
       if (this.#frames.length === 0) onNextFrame(() => this.#draw());
       const bytes = new Uint8Array(frame);
       const frames = framesIn(bytes).map(({ start, end }) => bytes.subarray(start, end));
-      // Frames older than one message arrived while the page was not drawn.
+      // Keep the frames of one message: older ones were not drawn because the page was hidden.
       this.#frames = withoutRepeats([...this.#frames, ...frames].slice(-FRAMES_PER_MESSAGE));
     }
   }
 
-  /** Draws one frame. The frames of a message are a sixtieth of a second apart. */
+  /** Draws the next frame, and requests a screen refresh for the one after it. */
   #draw(): void {
     const next = this.#frames.shift();
     if (this.#frames.length > 0) onNextFrame(() => this.#draw());
@@ -170,7 +181,10 @@ export class Live {
     });
   }
 
-  /** Keeps the array of unchanged bytes: a component that shows them is not drawn again. */
+  /**
+   * Sets the signal of a slot. If the slot's bytes have not changed, it keeps their array, so that
+   * a component which shows them is not drawn again.
+   */
   #updateSlot(slot: SlotView, isUsed: boolean): void {
     const known = this.slots[slot.vcpu];
     if (known === undefined) return;

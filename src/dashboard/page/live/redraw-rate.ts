@@ -1,6 +1,6 @@
 /**
- * Redraw rate: how often changing data is drawn. Normally at each screen refresh. Slowly for users
- * whose system asks for reduced motion: they can read each value.
+ * Redraw rate: how often changing data is drawn. Slots are normally drawn at each screen refresh,
+ * and lists eight times a second. For users whose system asks for reduced motion both are slow.
  */
 
 const REDUCED_FRAME_MS = 500;
@@ -10,12 +10,13 @@ const LIST_MS = 125;
 
 const reducedMotion = matchMedia('(prefers-reduced-motion: reduce)');
 
-/** Calls `draw` once. */
+/** Calls `draw` once, when the slots may be drawn again. */
 export function onNextFrame(draw: () => void): void {
   if (reducedMotion.matches) setTimeout(draw, REDUCED_FRAME_MS);
   else requestAnimationFrame(draw);
 }
 
+/** Time between two drawings of a list. */
 export function listIntervalMs(): number {
   return reducedMotion.matches ? REDUCED_LIST_MS : LIST_MS;
 }

@@ -1,6 +1,6 @@
 /**
- * Breakpoints: the list and the form for a new one. Errors come from the server and are shown in
- * the form.
+ * Breakpoints: the list of breakpoints, which hold matching requests, and the form for a new one.
+ * The server checks the form, and its error is shown there.
  */
 
 import { useSignal } from '@preact/signals';
@@ -62,6 +62,7 @@ function Breakpoint({ row }: { readonly row: BreakpointRow }): JSX.Element {
   );
 }
 
+/** What a breakpoint holds, as text. */
 function useBreakpointText(row: BreakpointFields): string {
   const { stops: words, access } = strings();
   const { first, last, vcpu, value, expression } = row;
@@ -164,6 +165,7 @@ function BreakpointForm(): JSX.Element {
 interface SelectProps {
   readonly name: string;
   readonly label: string;
+  /** The text of the empty choice, if there is one. */
   readonly any?: string;
   readonly options: readonly (readonly [value: string, text: string])[];
 }
@@ -184,7 +186,7 @@ function Select({ name, label, any, options }: SelectProps): JSX.Element {
   );
 }
 
-/** Without empty fields. */
+/** The fields of the form that are not empty. */
 function fieldsOf(data: FormData): BreakpointFields {
   const given = [...data].filter((entry): entry is [string, string] => typeof entry[1] === 'string');
   const fields = given.map(([name, value]) => [name, value.trim()] as const).filter(([, value]) => value !== '');

@@ -1,6 +1,6 @@
 /**
- * ClientBoxes: the I/O clients with their request rates. The default client, ACRN userspace, is
- * apart.
+ * ClientBoxes: the part of the diagram with the I/O clients and their request rates. The default
+ * client is apart, in ACRN userspace. A click on a client shows its registers.
  */
 
 import type { JSX } from 'preact';

@@ -1,4 +1,4 @@
-/** ClientsPanel: requests and latencies of the clients and their ranges, current and total. */
+/** ClientsPanel: a table of the requests and latencies of clients or ranges, recent and total. */
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
@@ -10,6 +10,7 @@ import { strings } from '../settings.js';
 export function ClientsPanel(): JSX.Element {
   const { live } = useApp();
   const { clients: words } = strings();
+  /** Whether the rows are clients or ranges. */
   const kind = useSignal<'clients' | 'ranges'>('clients');
   const rows = live.tables.value?.[kind.value] ?? [];
   return (

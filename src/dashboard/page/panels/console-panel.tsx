@@ -1,6 +1,6 @@
 /**
- * ConsolePanel: the guest's console as a terminal. Ctrl-] leaves it. All other keys go to the
- * guest.
+ * ConsolePanel: the guest's serial console, in a terminal (xterm.js). Ctrl-] moves the focus out of
+ * it. All other keys go to the guest.
  */
 
 import { effect, useComputed } from '@preact/signals';
@@ -16,6 +16,7 @@ import { terminalColours } from '../parts/terminal-colours.js';
 import { shownTheme, strings } from '../settings.js';
 import { onCommand } from '../shortcuts.js';
 
+/** How many lines can be scrolled back. */
 const SCROLLBACK_LINES = 5000;
 const SCROLLBAR_PX = 9;
 
@@ -38,7 +39,7 @@ export function ConsolePanel(): JSX.Element {
       overviewRuler: { width: SCROLLBAR_PX },
     });
     const leave = (): void => {
-      // The next Tab must not enter the console again.
+      // The next Tab must not enter the console again. `allowTab` undoes this.
       if (terminal.textarea !== undefined) terminal.textarea.tabIndex = -1;
       title.current?.focus();
     };
@@ -96,7 +97,9 @@ export function ConsolePanel(): JSX.Element {
   );
 }
 
-/** 80 columns must fit into the panel; see the grid's columns in layout.css. */
+/**
+ * The terminal's font size in px: 80 columns fit into the panel (the grid's columns in layout.css).
+ */
 function fontSize(): number {
   return Math.floor(parseFloat(getComputedStyle(document.documentElement).fontSize) * 0.9);
 }

@@ -1,4 +1,6 @@
-/** DevicePanel: a device's registers, peeked twice per second without side effects. */
+/**
+ * DevicePanel: a device's registers. They are peeked (read without side effects) twice a second.
+ */
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
@@ -87,6 +89,7 @@ interface RegisterLinesProps {
   readonly isAnswered: boolean;
 }
 
+/** A register's row, and one with its bit fields. Fields that are not zero are highlighted. */
 function RegisterLines({ row, isAnswered }: RegisterLinesProps): JSX.Element {
   const { device: words } = strings();
   const why = row.access === 'w' ? words.writeOnly : isAnswered ? words.hidden : words.noAnswer;

@@ -80,6 +80,7 @@ function HypervisorBand(): JSX.Element {
 function Vcpu({ number }: { readonly number: number }): JSX.Element {
   const { live } = useApp();
   const { diagram } = strings();
+  // A vCPU is paused while its slot has a request.
   const isPaused = (live.slots[number]?.value?.state ?? 'FREE') !== 'FREE';
   return (
     <span class={`vcpu${isPaused ? ' paused' : ''}`}>
@@ -91,6 +92,7 @@ function Vcpu({ number }: { readonly number: number }): JSX.Element {
 interface ArrowProps {
   readonly to: 'up' | 'down' | 'left' | 'right';
   readonly name: string;
+  /** Per second. */
   readonly rate: number;
 }
 

@@ -1,4 +1,7 @@
-/** Header: the VM's name and state, the debugger's buttons, language and theme. */
+/**
+ * Header: the VM's name and state, the debugger's buttons (hold, step, continue), language and
+ * theme.
+ */
 
 import type { JSX } from 'preact';
 import { useEffect } from 'preact/hooks';
@@ -53,6 +56,7 @@ function VmState(): JSX.Element {
   );
 }
 
+/** The debugger's buttons and their shortcuts. */
 function StopControls(): JSX.Element {
   const { live, ui } = useApp();
   const { header } = strings();
@@ -88,7 +92,7 @@ interface ControlProps {
   /** The shortcut that does the same. */
   readonly keys: string;
   readonly text: string;
-  /** Of a toggle. */
+  /** Whether a toggle is on. Undefined: the button is not a toggle. */
   readonly isOn?: boolean;
   readonly isEnabled?: boolean;
   readonly onClick: () => void;
@@ -109,6 +113,7 @@ function Control({ keys, text, isOn, isEnabled = true, onClick }: ControlProps):
   );
 }
 
+/** The choices of language and theme, and the button for the help. */
 function Choices(): JSX.Element {
   const { ui } = useApp();
   const { header } = strings();
@@ -157,6 +162,7 @@ function selectedStop(live: Live, vcpu: number): StopRow | undefined {
   return stops.find((stop) => stop.vcpu === vcpu) ?? stops[0];
 }
 
+/** Lets the selected request go, until its next stop or for good. */
 function act(live: Live, shownSlot: number, kind: 'step' | 'go'): void {
   const stop = selectedStop(live, shownSlot);
   if (stop !== undefined) void live.run({ kind, vcpu: stop.vcpu });
@@ -172,6 +178,7 @@ function toggleHold(live: Live, point: 'pending' | 'complete'): void {
   void live.run({ kind: 'hold-all', ...next });
 }
 
+/** The value after `value`, cyclically. */
 function after<Value>(values: readonly Value[], value: Value): Value {
   return values[(values.indexOf(value) + 1) % values.length] ?? value;
 }

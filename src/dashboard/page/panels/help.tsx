@@ -1,4 +1,4 @@
-/** Help: the keyboard shortcuts and the states' shapes. */
+/** Help: the dialog with the keyboard shortcuts and the shapes of the slots' states. */
 
 import type { JSX } from 'preact';
 import { useEffect, useLayoutEffect, useRef } from 'preact/hooks';
@@ -13,7 +13,7 @@ export function Help(): JSX.Element {
   const { help, state: states } = strings();
   const isOpen = ui.isHelpOpen.value;
   useEffect(() => onCommand('help', () => (ui.isHelpOpen.value = !ui.isHelpOpen.value)), [ui]);
-  // In the same turn: an Escape that follows must find it open.
+  // A layout effect runs in the same turn: an Escape that follows must find the dialog open.
   useLayoutEffect(() => {
     if (isOpen && dialog.current?.open === false) dialog.current.showModal();
     if (!isOpen) dialog.current?.close();

@@ -1,4 +1,7 @@
-/** LatencyPanel: p50 and p99 of one stage over the last minutes, on a logarithmic scale. */
+/**
+ * LatencyPanel: a plot (uPlot) of p50 and p99 of one stage of requests over the last minutes, on a
+ * logarithmic scale.
+ */
 
 import { useSignal, useSignalEffect } from '@preact/signals';
 import type { JSX } from 'preact';
@@ -77,7 +80,7 @@ const SCALES = {
   y: { distr: 3, range: (_: uPlot, min: number | null, max: number | null) => decades(min, max) },
 } as unknown as uPlot.Scales;
 
-/** Without uPlot's own title and legend. */
+/** The plot's options. uPlot's own title and legend are off. */
 function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string): uPlot.Options {
   // The effect that sets the document's theme may run later than this.
   document.documentElement.dataset['theme'] = theme;
@@ -109,7 +112,7 @@ function options(element: HTMLElement, theme: 'light' | 'dark', timeName: string
         ...axis,
         size: rem * 5,
         splits: (_, __, min, max) => decadesBetween(min, max),
-        // All of them: uPlot hides some on a logarithmic scale.
+        // Show all of them: uPlot hides some on a logarithmic scale.
         filter: (_, splits) => splits,
         values: (_, ticks) => ticks.map(decadeTime),
       },
@@ -126,26 +129,32 @@ function wholeSeconds(_: uPlot, ticks: number[]): string[] {
   return ticks.map((seconds) => `${Number(seconds.toFixed(2))}`);
 }
 
-/** The last minute, or everything once that is longer: the scale does not change at the start. */
+/**
+ * The limits of the time axis, in seconds: everything, but at least one minute, so that the scale
+ * does not change at the start.
+ */
 function minutes(min: number | null, max: number | null): [number, number] {
   const last = max ?? 0;
   const first = Math.max(0, Math.min(min ?? last, last - 60));
   return [first, Math.max(last, first + 60)];
 }
 
-/** Whole decades, at least two: the scale changes rarely. */
+/**
+ * The limits of the latency axis, in ns: whole decades, at least two, so that it changes rarely.
+ */
 function decades(min: number | null, max: number | null): [number, number] {
   const low = 10 ** Math.floor(Math.log10(Math.max(1, min ?? 1000)));
   const high = 10 ** Math.ceil(Math.log10(Math.max(10, max ?? 1e6)));
   return [low, Math.max(high, low * 100)];
 }
 
+/** The powers of ten from `min` to `max`, both inclusive. */
 function decadesBetween(min: number, max: number): number[] {
   const first = Math.round(Math.log10(min));
   return Array.from({ length: Math.round(Math.log10(max)) - first + 1 }, (_, i) => 10 ** (first + i));
 }
 
-/** `10 ms`, not `10.0 ms`: the scale has whole decades only. */
+/** A power of ten as text: `10 ms`, not `10.0 ms`. */
 function decadeTime(ns: number): string {
   return shortTime(ns).replace(/\.0+(?= )/, '');
 }

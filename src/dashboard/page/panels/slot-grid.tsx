@@ -1,6 +1,6 @@
 /**
- * SlotGrid: the sixteen slots of the shared page, eight per row. One of them can have the focus.
- * The arrow keys move it in the grid.
+ * SlotGrid: the part of the diagram with the sixteen slots of the shared page, eight per row. Tab
+ * reaches one of them, and the arrow keys move the focus to the others.
  */
 
 import type { Signal } from '@preact/signals';
@@ -68,7 +68,7 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
       onClick={pin}
     >
       <span class="slot-top">
-        {/* As text: Preact treats the number 0 as new content each time. */}
+        {/* A string, because Preact treats the number 0 as new content each time. */}
         <span class="slot-number">{`${vcpu}`}</span>
         {view?.held !== undefined && <span class="slot-held" title={words.heldAt[view.held]} />}
         <StateMark state={state} />
@@ -85,6 +85,7 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
   );
 }
 
+/** The access in short, for example `W 3f8`. */
 function accessOf({ isWrite, address }: SlotView): string {
   return `${isWrite ? 'W' : 'R'} ${address.replace(/^0x/, '')}`;
 }

@@ -94,7 +94,7 @@ function FieldTable({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
   );
 }
 
-/** State names are not translated. */
+/** A meaning from slotFields, in the page's language. Names of states are not translated. */
 function meaningOf(meaning: string): string {
   const { access, slot } = strings();
   const bits = /^(\d+) bit$/.exec(meaning)?.[1];
@@ -103,6 +103,7 @@ function meaningOf(meaning: string): string {
   return words[meaning] ?? meaning;
 }
 
+/** The slot's bytes in hexadecimal. */
 function Dump({ bytes }: { readonly bytes: Uint8Array }): JSX.Element {
   return (
     <div class="dump mono" role="img" aria-label={strings().slot.bytes}>

@@ -1,4 +1,4 @@
-/** StopsPanel: held requests with their actions, and the breakpoints. */
+/** StopsPanel: the requests that the debugger holds, with their actions, and the breakpoints. */
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
@@ -61,12 +61,13 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
   );
 }
 
-/** The age is the slot's, which each frame has. */
+/** How long the request has been held: the age of its slot, which each frame has. */
 function HeldAge({ stop }: { readonly stop: StopRow }): JSX.Element {
   const { live } = useApp();
   return <>{shortAge(live.slots[stop.vcpu]?.value?.ageNs ?? stop.sinceMs * 1e6)}</>;
 }
 
+/** Changes the value of a held request. */
 function ValueForm({ stop }: { readonly stop: StopRow }): JSX.Element {
   const { live } = useApp();
   const { stops: words } = strings();

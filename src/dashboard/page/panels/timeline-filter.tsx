@@ -1,6 +1,6 @@
 /**
- * TimelineFilter: selects the timeline's transitions. All choices must match. An invalid address is
- * marked and not sent.
+ * TimelineFilter: the controls that select the timeline's moves (changes of a slot's state). A move
+ * must match all of them. The server filters. An invalid address is marked and not sent.
  */
 
 import { useSignal } from '@preact/signals';
@@ -94,7 +94,7 @@ interface AddressRangeProps {
   readonly onChange: (fields: { first: string | undefined; last: string | undefined }) => void;
 }
 
-/** `3f8` or `3f8-3ff`. */
+/** The field for an address or a range: `3f8` or `3f8-3ff`, both ends inclusive. */
 function AddressRange({ filter, onChange }: AddressRangeProps): JSX.Element {
   const shown = filter.first === undefined ? '' : `${filter.first}-${filter.last ?? filter.first}`;
   const isInvalid = useSignal(false);
@@ -117,6 +117,7 @@ function AddressRange({ filter, onChange }: AddressRangeProps): JSX.Element {
   );
 }
 
+/** Undefined if the text is invalid. Without a text there is no range. */
 function parseRange(text: string): { first: string | undefined; last: string | undefined } | undefined {
   if (text.trim() === '') return { first: undefined, last: undefined };
   const match = /^(?:0x)?([0-9a-f]{1,16})(?:(?:-|…|\.\.)(?:0x)?([0-9a-f]{1,16}))?$/i.exec(text.replace(/\s/g, ''));

@@ -1,6 +1,6 @@
 /**
- * TimelinePanel: the slots' latest transitions, newest first. It shows as many as fit. While
- * paused, all kept ones can be scrolled. The server filters.
+ * TimelinePanel: the slots' latest moves (changes of state), newest first. It shows as many as fit.
+ * While it is paused, all moves of the MoveList can be scrolled.
  */
 
 import { useSignal } from '@preact/signals';
@@ -15,7 +15,7 @@ import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
 import { TimelineFilter } from './timeline-filter.js';
 
-/** More rows would be replaced before they are seen. */
+/** Limit of the rows while it is not paused: more would be replaced before they are seen. */
 const MAX_RUNNING_ROWS = 80;
 
 export function TimelinePanel(): JSX.Element {
@@ -66,7 +66,7 @@ export function TimelinePanel(): JSX.Element {
   );
 }
 
-/** Height of a row, as in views.css. */
+/** Height of a row in rem, as in views.css. */
 const ROW_REM = 1.5;
 
 function newestFirst(moves: readonly ListedMove[]): JSX.Element[] {

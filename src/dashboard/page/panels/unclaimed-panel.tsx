@@ -1,6 +1,6 @@
 /**
- * UnclaimedPanel: accesses without a client by address, for instance a driver's probes for missing
- * hardware.
+ * UnclaimedPanel: a table of the accesses that no client claims, by address, for example a driver's
+ * probes for missing hardware.
  */
 
 import type { JSX } from 'preact';

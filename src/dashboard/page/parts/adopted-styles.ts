@@ -4,8 +4,10 @@
  * elements whose text becomes a constructed style sheet instead.
  */
 
+/** The namespace of HTML elements. */
 const HTML = 'http://www.w3.org/1999/xhtml';
 
+/** Runs `create`, whose `style` elements become style sheets that the policy allows. */
 export function withAdoptedStyles<Created>(create: () => Created): Created {
   const original = (name: string): HTMLElement => document.createElementNS(HTML, name);
   const replacement = (name: string): HTMLElement =>
@@ -19,7 +21,7 @@ export function withAdoptedStyles<Created>(create: () => Created): Created {
   }
 }
 
-/** A hidden element that is written to and removed like a `style`. */
+/** A hidden element that xterm.js can write to and remove like a `style` element. */
 function adoptedStyle(element: HTMLElement): HTMLElement {
   const sheet = new CSSStyleSheet();
   element.hidden = true;

@@ -1,4 +1,7 @@
-/** App context: gives components the VM's live data and the page's own state. */
+/**
+ * App context: passes two objects to all components: the VM's live data (Live) and the page's own
+ * state (UiState).
+ */
 
 import { createContext } from 'preact';
 import { useContext } from 'preact/hooks';

@@ -1,4 +1,7 @@
-/** Dock: several views in one place, one per tab, or side by side on a large screen. */
+/**
+ * Dock: a place of the page for several views. Its tabs choose the one that is shown. On a large
+ * screen all are shown side by side, without tabs.
+ */
 
 import type { ComponentChildren, JSX } from 'preact';
 import { useRef } from 'preact/hooks';

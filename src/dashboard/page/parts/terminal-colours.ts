@@ -40,6 +40,7 @@ const DARK: ITheme = {
   brightWhite: '#ffffff',
 };
 
+/** The colours of the console for a theme. Background and text are those of the page. */
 export function terminalColours(theme: 'light' | 'dark'): ITheme {
   const style = getComputedStyle(document.documentElement);
   const colour = (name: string): string => style.getPropertyValue(name).trim();

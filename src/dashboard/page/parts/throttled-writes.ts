@@ -1,9 +1,12 @@
 /**
- * ThrottledWrites: the guest's output on its way into the terminal. The first bytes after a pause
- * are written at once, so that an echo is not delayed. More bytes are written 20 times per second:
- * the terminal redraws all its rows for each write.
+ * ThrottledWrites: limits how often the guest's output is written to the terminal, which redraws
+ * all its rows for each write. The first bytes after a pause are written at once, so that an echo
+ * is not delayed. More bytes are written 20 times per second.
+ *
+ * Called by: ConsolePanel.
  */
 
+/** Least time between two writes. */
 const THROTTLE_MS = 50;
 
 export class ThrottledWrites {
@@ -15,6 +18,7 @@ export class ThrottledWrites {
     this.#write = write;
   }
 
+  /** Writes the bytes, now or later. */
   add(bytes: Uint8Array): void {
     if (this.#timer !== undefined) this.#queue.push(bytes);
     else {
