@@ -110,7 +110,7 @@ describe('stores that become visible in any order', () => {
     assert.deepEqual(given, ['PENDING 3f8']);
   });
 
-  test('never let a reader see part of the COMPLETE or of its time that a client’s thread writes', () => {
+  test('never let a reader see part of a COMPLETE entry that a client’s thread writes, or of its time', () => {
     const { page, views } = agedPage();
     const { words } = page.ring;
     const own = page.buffer.slot(0);

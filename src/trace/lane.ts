@@ -74,6 +74,7 @@ export const READABLE_ENTRIES = LANE_ENTRIES - OVERWRITTEN;
 export class HypervisorLane {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
+  // Indices in #words: the lane's counts, and its first entry.
   readonly #published: number;
   readonly #begun: number;
   readonly #first: number;
@@ -143,6 +144,7 @@ export class HypervisorLane {
 export class ServiceLane {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
+  // Indices in #words: the lane's counts, and its first entry.
   readonly #published: number;
   readonly #first: number;
   /** Index of the entry that `completing` published. */
@@ -232,6 +234,7 @@ export class ServiceLane {
 export class LaneView {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
+  // Indices in #words: the lane's counts, and its first entry.
   readonly #published: number;
   readonly #begun: number;
   readonly #first: number;

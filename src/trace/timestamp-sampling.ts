@@ -13,13 +13,13 @@
 /** Requests of a slot that are closer to each other than this, in ms, are a burst. */
 export const BURST_MS = 0.005;
 /**
- * In a burst, one request in this many has all times. The first requests of a slot are sampled more
- * often, for short runs. A fully timed request costs as much as two others, because each side comes
- * later than the other one expects. Powers of two.
+ * In a burst, one request in this many has all times. A power of two. A fully timed request costs
+ * as much as two others, because each side comes later than the other one expects.
  */
 export const TIMED_EVERY = 256;
+/** The same for the first requests of a slot, which are timed more often for short runs. */
 export const TIMED_EVERY_AT_FIRST = 64;
-/** Requests of a slot that count as its first ones. */
+/** How many requests of a slot count as its first ones. */
 export const FIRST_REQUESTS = 4096;
 
 export class TimestampSampling {

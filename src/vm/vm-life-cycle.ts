@@ -20,7 +20,7 @@ import { errorText } from '../io-request/error-text.js';
 import { expectAccepted, type LifeCycle, type VmControls } from './life-cycle.js';
 import type { VmEnd } from './user-vm-events.js';
 
-/** If the guest resets more often than this, it is in a loop and its VM ends. */
+/** If the guest resets more often than this in one second, it is in a loop and its VM ends. */
 export const RESETS_PER_SECOND = 5;
 /** How long the end of a VM waits for its vCPUs to pause. Then their threads are terminated. */
 export const PAUSE_LIMIT_MS = 2000;
