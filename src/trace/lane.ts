@@ -144,7 +144,6 @@ export class HypervisorLane {
 export class ServiceLane {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
-  // Indices in #words: the lane's counts, and its first entry.
   readonly #published: number;
   readonly #first: number;
   /** Index of the entry that `completing` published. */
@@ -234,7 +233,6 @@ export class ServiceLane {
 export class LaneView {
   readonly #words: Int32Array<SharedArrayBuffer>;
   readonly #times: Float64Array<SharedArrayBuffer>;
-  // Indices in #words: the lane's counts, and its first entry.
   readonly #published: number;
   readonly #begun: number;
   readonly #first: number;
