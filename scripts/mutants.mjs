@@ -6,9 +6,7 @@
 //
 // It works on a copy of the compiled sources in the system's temporary folder.
 
-import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -21,9 +19,11 @@ if (!existsSync(join(root, 'dist/exploration/engine/change/code-change.js'))) {
   process.exit(2);
 }
 const { loadCompiler } = await import('../dist/exploration/engine/compiler.js');
-const { applyChange, describeChange, drop, replace } = await import('../dist/exploration/engine/change/code-change.js');
-const { access, binary, call, condition, conditional, ifStatement, initial, literal, nth, operand, statement } =
+const { after, applyChange, before, describeChange, drop, move, replace } =
+  await import('../dist/exploration/engine/change/code-change.js');
+const { access, binary, call, condition, conditional, ifStatement, initial, literal, loop, nth, operand, statement } =
   await import('../dist/exploration/engine/change/selector.js');
+const { javaScript, MutatedCopy } = await import('./mutation/mutated-copy.mjs');
 
 const ts = loadCompiler();
 
@@ -37,6 +37,9 @@ const FINISH = [...SCRIPTS, 'hsm/request-finisher.test.js', 'hsm/slot-assignment
 const CONTROL = ['conformance/control-requests.test.js', 'conformance/control-model.test.js'];
 const IOEVENTFD = ['hsm/ioeventfd.test.js'];
 const IRQFD = ['hsm/irqfd.test.js'];
+const WORKER = ['hsm/dispatch-worker.test.js'];
+const TICKETS = ['hsm/ticket-counter.test.js'];
+const LANE = ['trace/lane.test.js'];
 
 /**
  * @typedef {import('../dist/exploration/engine/change/code-change.js').CodeChange} CodeChange
@@ -195,6 +198,30 @@ const MUTANTS = [
     replace(condition('READ'), 'false'),
     replace(call('setValue'), '$0.setValue64(low, high)'),
   ),
+  // Kinds of defects that once passed every test.
+  of('io-request/slot', 'Slot.fill', ['io-request/slot.test.js'], drop(statement('storeIfChanged', 'SIZE', '1'))),
+  of('hsm/pending-work', 'PendingWork.ordered', WORKER, replace(condition('length'), '$1 < $2 - 1')),
+  of('hsm/pending-work', 'PendingWork.relaxed', WORKER, replace(condition('length'), '$1 < $2 - 1')),
+  of('hsm/dispatch-worker', 'DispatchWorker.pass', WORKER, move(statement('#isQueued'), after(loop('dispatch')))),
+  of('hsm/dispatch-worker', 'DispatchWorker.queuePass', WORKER, drop(statement('#isQueued')), drop(statement('raise'))),
+  of(
+    'hsm/ticket-counter',
+    'TicketCounter.next',
+    TICKETS,
+    replace(conditional('MAX_TICKET'), '$1 ? 0 : $3'),
+    replace(conditional('MAX_TICKET'), '$3'),
+    replace(binary('+'), '($1 & 3) + 1'),
+  ),
+  of(
+    'vm/vm-life-cycle',
+    'VmLifeCycle.#reset',
+    ['vm/vm-life-cycle.test.js'],
+    drop(statement('clear', 'requests')),
+    replace(condition('withdraw'), 'false'),
+    move(statement('resetDevices'), before(statement('clear', 'requests'))),
+  ),
+  of('trace/lane-reader', 'LaneReader.hasNext', LANE, replace(condition('age', 'READABLE_ENTRIES'), 'false')),
+  of('trace/lane', undefined, LANE, replace(initial('OVERWRITTEN'), '0'), replace(initial('OVERWRITTEN'), '2')),
   of('hsm/service-module', 'HypervisorServiceModule.addVm', SCRIPTS, replace(binary('='), '$1 = [...$1, vm]')),
   // The control interface.
   of(
@@ -218,30 +245,6 @@ const MUTANTS = [
   of('hsm/irqfd', 'IrqFds.assign', IRQFD, drop(ifStatement('isReadable'))),
 ].flat();
 
-/** @type {(path: string, text: string) => string} */
-const javaScript = (path, text) =>
-  ts.transpileModule(text, {
-    fileName: path,
-    compilerOptions: { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext, verbatimModuleSyntax: true },
-  }).outputText;
-
-/**
- * @param {string} folder
- * @param {string[]} tests
- * @param {number} timeout in ms
- */
-function run(folder, tests, timeout = TEST_TIMEOUT_MS) {
-  const started = performance.now();
-  const files = tests.map((test) => join(folder, 'dist', test));
-  const { status, signal, stdout } = spawnSync(process.execPath, ['--test', ...files], {
-    encoding: 'utf8',
-    timeout,
-  });
-  const first = /^\s*not ok \d+ - (?!.*\.test\.js$)(.*)$/m.exec(stdout)?.[1];
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  return { passed: status === 0, by: signal === null ? (first ?? 'the run failed') : 'time', seconds };
-}
-
 /** @type {(change: CodeChange) => string} */
 const mutated = (change) => applyChange(ts, readFileSync(join(root, `src/${change.module}.ts`), 'utf8'), change);
 
@@ -264,15 +267,12 @@ if (!existsSync(join(dist, 'conformance/hsm-script.test.js'))) {
   process.stderr.write('Build first: npm run build\n');
   process.exit(2);
 }
-const folder = mkdtempSync(join(tmpdir(), 'upcall-mutants-'));
+const copy = new MutatedCopy(root, dist);
 let survivors = 0;
 let tried = 0;
 try {
-  cpSync(dist, join(folder, 'dist'), { recursive: true });
-  for (const shared of ['node_modules', 'conformance', 'package.json', 'src'])
-    symlinkSync(join(root, shared), join(folder, shared));
   const everyTest = [...new Set(MUTANTS.flatMap(({ tests }) => tests))];
-  const healthy = run(folder, everyTest, everyTest.length * TEST_TIMEOUT_MS);
+  const healthy = await copy.run(everyTest, everyTest.length * TEST_TIMEOUT_MS);
   if (!healthy.passed) {
     process.stderr.write(`The tests fail without a change: ${healthy.by}\n`);
     process.exitCode = 2;
@@ -289,18 +289,16 @@ try {
         survivors++;
         continue;
       }
-      const target = join(folder, `dist/${change.module}.js`);
-      const before = readFileSync(target, 'utf8');
-      writeFileSync(target, javaScript(`${change.module}.ts`, text));
-      const { passed, by, seconds } = run(folder, tests);
-      writeFileSync(target, before);
+      const program = javaScript(ts, `${change.module}.ts`, text);
+      const { passed, by, seconds } = await copy.runWith(change.module, program, tests, TEST_TIMEOUT_MS);
       tried++;
       if (passed) survivors++;
-      process.stdout.write(`${passed ? 'SURVIVED ' : 'killed   '} ${name}  [${passed ? '' : `${by}, `}${seconds} s]\n`);
+      const how = `${passed ? '' : `${by}, `}${seconds.toFixed(1)} s`;
+      process.stdout.write(`${passed ? 'SURVIVED ' : 'killed   '} ${name}  [${how}]\n`);
     }
     process.stdout.write(`${tried} mutants, ${survivors} survived or have no place\n`);
     if (survivors > 0) process.exitCode = 1;
   }
 } finally {
-  rmSync(folder, { recursive: true });
+  copy.close();
 }

@@ -7,5 +7,5 @@ test('every mutant of scripts/mutants.mjs has its place in the sources', () => {
   const script = fileURLToPath(new URL('../../scripts/mutants.mjs', import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [script, '--check'], { encoding: 'utf8' });
   assert.equal(status, 0, stdout + stderr);
-  assert.match(stdout, /^\d\d mutants, each has its place\n$/);
+  assert.match(stdout, /^\d{2,3} mutants, each has its place\n$/);
 });

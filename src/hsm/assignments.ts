@@ -15,8 +15,7 @@ import type { IoClient } from './io-client.js';
 import { RequestFinisher } from './request-finisher.js';
 import type { RequestGate } from './request-gate.js';
 import { SlotAssignment, type SharedAssignmentParts } from './slot-assignment.js';
-
-const MAX_TICKET = 0x7fff_ffff;
+import { TicketCounter } from './ticket-counter.js';
 
 export interface AssignmentsOptions {
   readonly buffer: SharedBuffer;
@@ -33,7 +32,7 @@ export class Assignments implements SharedAssignmentParts {
   /** One for each vCPU that the VM has. */
   readonly used: readonly SlotAssignment[];
   readonly #all: readonly SlotAssignment[];
-  #nextTicket = 0;
+  readonly #counter = new TicketCounter();
 
   constructor({ buffer, hypercalls, onRefused }: AssignmentsOptions) {
     const { tickets } = this;
@@ -48,8 +47,7 @@ export class Assignments implements SharedAssignmentParts {
   }
 
   nextTicket(): number {
-    this.#nextTicket = this.#nextTicket === MAX_TICKET ? 1 : this.#nextTicket + 1;
-    return this.#nextTicket;
+    return this.#counter.next();
   }
 
   /** Slots assigned to `client` and not finished: bit n for slot n. */

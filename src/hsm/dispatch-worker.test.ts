@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { SLOT_COUNT } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
 import { Upcall } from '../hypervisor/upcall.js';
 import { ports } from './address-range.js';
@@ -28,8 +29,14 @@ function started(spinUs = 0): Running {
   return { module, upcall, vm, client };
 }
 
+/** Everything here happens in this thread's event loop: in fewer turns, or never. */
+const MOST_TURNS = 1_000_000;
+
 async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await turn();
+  for (let turns = 0; !condition(); turns++) {
+    assert.ok(turns < MOST_TURNS, `not after ${turns} turns: ${condition.toString()}`);
+    await turn();
+  }
 }
 
 /** Enough turns of the event loop for an awake worker to finish its work. */
@@ -263,6 +270,76 @@ describe('the worker', { timeout: 120_000 }, () => {
       assert.equal(client.kept.length, 0);
     }
     await new DispatchWorker({ upcall: new Upcall(), turn, vms: () => [] }).stop();
+  });
+
+  describe('with sixteen vCPUs', () => {
+    const EVERY = Array.from({ length: SLOT_COUNT }, (_, vcpu) => vcpu);
+
+    /**
+     * A worker whose VM has sixteen vCPUs. `arming` runs once, when the worker is about to park.
+     */
+    function withSixteen(arming: (vm: OneVm) => void): { worker: DispatchWorker; vm: OneVm; client: Keeper } {
+      const vm = new OneVm({ vcpuCount: SLOT_COUNT });
+      const client = new Keeper('default');
+      vm.requests.clients.addDefault(client);
+      const upcall = new Upcall();
+      const wait = upcall.wait.bind(upcall);
+      let polls = 0;
+      upcall.wait = (poll) =>
+        wait({
+          relaxed: () => poll.relaxed(),
+          ordered: () => {
+            // The first poll comes before the doorbell is armed. The second is the last one.
+            if (++polls === 2) arming(vm);
+            return poll.ordered();
+          },
+        });
+      const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], spinUs: 0 });
+      worker.start();
+      return { worker, vm, client };
+    }
+
+    for (const vcpus of [...EVERY.map((vcpu) => [vcpu]), EVERY])
+      test(`the last poll before it parks sees slot ${vcpus.join(', ')}, and the pass serves it`, async () => {
+        const { worker, vm, client } = withSixteen((one) => vcpus.forEach((vcpu) => one.fill(vcpu)));
+        await someTurns();
+        assert.deepEqual(
+          client.kept.map(({ request }) => request.vcpu),
+          vcpus,
+        );
+        assert.ok(vcpus.every((vcpu) => vm.buffer.slot(vcpu).state === PROCESSING));
+        await worker.stop();
+      });
+
+    test('the spin sees each slot alone', () => {
+      for (const vcpu of EVERY) {
+        const vm = new OneVm({ vcpuCount: SLOT_COUNT });
+        assert.equal(vm.requests.work.relaxed(), false);
+        vm.fill(vcpu);
+        assert.equal(vm.requests.work.relaxed(), true, `slot ${vcpu}`);
+      }
+    });
+  });
+
+  test('a pass that is requested during a pass is made after it', async () => {
+    const { module, upcall, vm } = started();
+    const other = new OneVm();
+    module.addVm(other.requests);
+    let passes = 0;
+    other.requests.work.add({
+      hasWork: false,
+      run: () => {
+        // Only the request makes the second pass: no slot is PENDING then.
+        if (++passes === 1) module.worker.queuePass();
+      },
+    });
+    await someTurns();
+    vm.fill(0);
+    upcall.raise();
+    await until(() => passes >= 1);
+    await someTurns();
+    assert.equal(passes, 2);
+    await module.worker.stop();
   });
 
   test('a second start is the same worker', async () => {

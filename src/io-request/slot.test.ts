@@ -100,6 +100,20 @@ describe('the bytes of a request', () => {
     assert.deepEqual([slot.valueLow, slot.valueHigh >>> 0], [0x4433_2211, 0x8877_6655]);
   });
 
+  test('a fill writes every word of the request, whatever another writer left in the page', () => {
+    const { page, slot } = slotIn(FREE, 2);
+    const expected = image(page, (view) => {
+      view.setUint32(512, 1, true);
+      view.setUint32(512 + 64, 0, true);
+      view.setBigUint64(512 + 72, 0x1_8000_0004n, true);
+      view.setBigUint64(512 + 80, 4n, true);
+      view.setBigUint64(512 + 88, 0x22_0000_0011n, true);
+      view.setUint32(512 + 136, 0, true);
+    });
+    assert.ok(slot.fill(IoRequestType.MMIO, Direction.READ, 0x8000_0004 | 0, 1, 4, 0x11, 0x22, false));
+    assert.deepEqual(bytes(page), expected);
+  });
+
   test('a rewrite as PCI touches type, bus, device, function and register, and leaves the port where it was', () => {
     const { page, slot } = slotIn(PENDING, 2);
     const expected = image(page, (view) => {

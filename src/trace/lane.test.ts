@@ -5,6 +5,7 @@ import { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import { TracedPage } from './fixtures/traced-page.js';
 import { LaneView } from './lane.js';
+import { LaneReader } from './lane-reader.js';
 import { MoveAssembler } from './move-assembler.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader } from './ring-reader.js';
@@ -158,6 +159,27 @@ test('an entry that the writer may overwrite while a reader runs is not readable
     if (view.has(number)) assert.ok(!overwritten.includes(entryIndex(HYPERVISOR, number)), `${number}`);
   assert.equal(view.has(oldest + 4), true);
   assert.equal(page.ring.words[publishedIndex(HYPERVISOR)], view.published);
+});
+
+test('an entry that was overwritten since its number was read is lost, not given', () => {
+  for (const more of [LANE_ENTRIES - 3, LANE_ENTRIES, 2 * LANE_ENTRIES]) {
+    const { page } = agedPage();
+    const lane = new LaneReader(page.ring, HYPERVISOR);
+    const number = lane.next;
+    const slot = page.buffer.slot(0);
+    slot.fill(0, Direction.WRITE, 0x3f8, 0, 1, 0x41, 0, false);
+    const { end } = lane;
+    assert.equal((end - number) | 0, 1);
+    page.trace.assigning(CLIENT);
+    slot.assign(true);
+    slot.complete();
+    slot.release();
+    // PENDING and FREE make two entries each.
+    for (let i = 2; i < more; i += 2) page.play({ address: 0x4321, value: 0x55 }, CLIENT);
+    assert.equal(lane.hasNext(end), false, `${more} entries later`);
+    assert.ok(lane.takeLost() > 0);
+    assert.ok(((lane.next - number) | 0) > 0);
+  }
 });
 
 test('an entry that is published while a reader checks for it is read, not counted as lost', () => {

@@ -1,0 +1,154 @@
+// Mutation run: makes every mutant of the request path (scripts/mutation/mutations.mjs), runs the
+// nearest tests with each, and compares what survives with scripts/mutation/survivors.json, where
+// each survivor is explained.
+//
+//   npm run build && node scripts/mutation-run.mjs [word…]      all mutants, or those with a word
+//   … --sample 40 --seed 7 --budget 60      a random part, until a time in seconds is over
+//   … --check                               only whether each explained survivor still exists
+//
+// Exits with 1 if a mutant survives without an explanation, or is explained and killed.
+
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = process.env.UPCALL_DIST ?? join(root, 'dist');
+if (!existsSync(join(root, 'dist/exploration/engine/compiler.js'))) {
+  process.stderr.write('Build first: npm run build\n');
+  process.exit(2);
+}
+const { loadCompiler } = await import('../dist/exploration/engine/compiler.js');
+const { mutationsOf } = await import('./mutation/mutations.mjs');
+const { MutatedCopy, javaScript } = await import('./mutation/mutated-copy.mjs');
+const { NearestTests } = await import('./mutation/nearest-tests.mjs');
+const { randomNumbers } = await import('../dist/exploration/engine/search/random-search.js');
+
+/** Folders, and single modules. */
+const MUTATED = ['io-request', 'hsm', 'trace', 'trace/exports', 'device-model/placement', 'hypervisor/io-handler'];
+const SURVIVORS = join(root, 'scripts/mutation/survivors.json');
+/** A run of tests may take this multiple of its time without a mutant, and LEAST_MS. */
+const SLOWDOWN = 5;
+const LEAST_MS = 15_000;
+const SHOW_MS = 30_000;
+
+const { values: options, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: {
+    sample: { type: 'string' },
+    seed: { type: 'string' },
+    budget: { type: 'string', default: 'Infinity' },
+    check: { type: 'boolean', default: false },
+    verbose: { type: 'boolean', default: false },
+  },
+});
+
+/** @typedef {import('./mutation/mutations.mjs').Mutation & { module: string }} Mutant */
+
+const ts = loadCompiler();
+
+/** @type {Map<string, string>} */
+const texts = new Map();
+
+/** @returns {Mutant[]} */
+function everyMutant() {
+  const modules = MUTATED.flatMap((place) => {
+    const folder = join(root, 'src', place);
+    if (!existsSync(folder)) return [place];
+    const files = readdirSync(folder).filter((file) => file.endsWith('.ts') && !file.endsWith('.test.ts'));
+    return files.sort().map((file) => `${place}/${file.slice(0, -3)}`);
+  });
+  return modules.flatMap((module) => {
+    const text = readFileSync(join(root, `src/${module}.ts`), 'utf8');
+    texts.set(module, text);
+    return mutationsOf(ts, module, text).map((mutation) => ({ ...mutation, module }));
+  });
+}
+
+/** @type {<T>(list: readonly T[], seed: number) => T[]} */
+function shuffled(list, seed) {
+  const random = randomNumbers(seed);
+  const left = [...list];
+  return list.map(() => left.splice(random(left.length), 1)[0]).filter((one) => one !== undefined);
+}
+
+/** @type {Record<string, string>} */
+const explained = JSON.parse(readFileSync(SURVIVORS, 'utf8'));
+const all = everyMutant();
+const names = new Set(all.map(({ name }) => name));
+const gone = Object.keys(explained).filter((name) => !names.has(name));
+const unexplained = Object.entries(explained).filter(([, why]) => why.length < 10);
+for (const name of gone) process.stdout.write(`GONE      ${name}\n`);
+for (const [name] of unexplained) process.stdout.write(`NO REASON ${name}\n`);
+if (options.check) {
+  process.stdout.write(`${all.length} mutants, ${Object.keys(explained).length} explained survivors\n`);
+  process.exit(gone.length + unexplained.length > 0 ? 1 : 0);
+}
+
+const seed = options.seed === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(options.seed);
+const wanted = all.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+const chosen = options.sample === undefined ? wanted : shuffled(wanted, seed).slice(0, Number(options.sample));
+if (options.sample !== undefined) process.stdout.write(`${chosen.length} of ${wanted.length} mutants, seed ${seed}\n`);
+
+const copy = new MutatedCopy(root, dist);
+const nearest = new NearestTests(dist);
+const began = performance.now();
+const secondsSince = () => (performance.now() - began) / 1000;
+let isInterrupted = false;
+process.once('SIGINT', () => (isInterrupted = true));
+
+/** Time of a list of tests without a mutant, in ms. A list that fails then is an error. */
+/** @type {Map<string, number>} */
+const healthy = new Map();
+/** @type {(tests: readonly string[]) => Promise<number>} */
+async function limitOf(tests) {
+  const key = tests.join();
+  let limit = healthy.get(key);
+  if (limit === undefined) {
+    const { passed, by, seconds } = await copy.run(tests, 300_000);
+    if (!passed) throw new Error(`the tests fail without a mutant: ${by}\n  ${tests.join('\n  ')}`);
+    healthy.set(key, (limit = LEAST_MS + SLOWDOWN * 1000 * seconds));
+  }
+  return limit;
+}
+
+let tried = 0;
+let killed = 0;
+let timedOut = 0;
+/** @type {string[]} */
+const wrong = [];
+let shown = performance.now();
+try {
+  for (const { name, module, from, to, by } of chosen) {
+    if (isInterrupted || secondsSince() > Number(options.budget)) break;
+    const text = texts.get(module) ?? '';
+    const program = javaScript(ts, `${module}.ts`, text.slice(0, from) + by + text.slice(to));
+    let killer = '';
+    for (const tests of nearest.of(module)) {
+      const limitMs = await limitOf(tests);
+      const result = await copy.runWith(module, program, tests, limitMs);
+      if (result.passed) continue;
+      killer = result.by;
+      break;
+    }
+    tried++;
+    const isExplained = explained[name] !== undefined;
+    if (killer !== '') killed++;
+    if (killer === 'time') timedOut++;
+    if (killer === '' && !isExplained) wrong.push(`SURVIVED  ${name}`);
+    if (killer !== '' && isExplained) wrong.push(`KILLED    ${name}, which is explained: by ${killer}`);
+    if (options.verbose) process.stdout.write(`${killer === '' ? 'survived' : 'killed  '} ${name}  [${killer}]\n`);
+    else if (wrong.length > 0 && wrong.at(-1)?.includes(name)) process.stdout.write(`${wrong.at(-1)}\n`);
+    if (performance.now() - shown < SHOW_MS) continue;
+    shown = performance.now();
+    process.stdout.write(`  ${tried} of ${chosen.length} after ${secondsSince().toFixed(0)} s, ${killed} killed\n`);
+  }
+} finally {
+  copy.close();
+}
+process.stdout.write(
+  `${tried} of ${chosen.length} mutants in ${secondsSince().toFixed(0)} s: ${killed} killed (${timedOut} by time), ` +
+    `${tried - killed} survived, ${wrong.length} of all not as explained\n`,
+);
+if (wrong.length + gone.length + unexplained.length > 0) process.exitCode = 1;

@@ -1,0 +1,89 @@
+// The tests that are nearest to a module: its own, then those that import it, then those that
+// import what imports it.
+
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, posix } from 'node:path';
+
+/** Tests that start processes or browsers, explore, or take longer than a mutant is worth. */
+const TOO_SLOW = new RegExp(
+  [
+    '^(?:cli|exploration|dashboard|fuzzing|acrn-hsm|hypervisor/v86)/',
+    'soak|e2e|hypervisor-suite|architecture|words\\.test|-conformance|node-eval|hostile-writer',
+    '^conformance/(?:control-(?:model|process|thread)|hsm-script-main)',
+    '^fault-injection/fault-injection|^hypervisor/(?:threaded-vm|boot/)',
+  ].join('|'),
+);
+/** Recorded and random scripts, which reach all of the dispatching code whatever they import. */
+const SCRIPTS = ['hsm-script-edges', 'hsm-script', 'driver-model'].map((name) => `conformance/${name}.test.js`);
+const HAS_SCRIPTS = /^(?:hsm|io-request)\//;
+/** Tests of two seconds and more come last. */
+const SLOW =
+  /hostile-page|address-map|dispatch-worker|trace-ring|exports|in-own-thread|user-vm|control-|hsm-script\.|driver-model|vm\//;
+/** At most that many tests, and how many of them in the first stages. */
+const MOST = 10;
+const STAGES = [1, 4];
+
+export class NearestTests {
+  /** @type {Map<string, readonly string[]>} */
+  #importsOf = new Map();
+  /** @type {readonly string[]} */
+  #tests;
+
+  /** @param {string} dist */
+  constructor(dist) {
+    const files = readdirSync(dist, { recursive: true }).map((file) => String(file).replaceAll('\\', '/'));
+    for (const file of files.filter((name) => name.endsWith('.js'))) {
+      const text = readFileSync(join(dist, file), 'utf8');
+      const targets = [...text.matchAll(/(?:from|import) '(\.[^']+\.js)'|new URL\('(\.[^']+\.js)', import/g)];
+      this.#importsOf.set(
+        file,
+        targets.map(([, a, b]) => posix.normalize(posix.join(dirname(file), a ?? b ?? ''))),
+      );
+    }
+    this.#tests = [...this.#importsOf.keys()]
+      .filter((file) => file.endsWith('.test.js') && !TOO_SLOW.test(file))
+      .sort();
+  }
+
+  /**
+   * Stages: a mutant that survives the first is tried with the next.
+   * @param {string} module
+   * @returns {readonly string[][]}
+   */
+  of(module) {
+    const own = `${module}.test.js`;
+    const folder = posix.dirname(module);
+    const nearest = this.#tests
+      .map((test) => ({
+        test,
+        distance: test === own ? -1 : this.#distance(test, `${module}.js`),
+        isFar: !test.startsWith(`${folder}/`),
+      }))
+      .filter(({ distance }) => distance < Infinity)
+      .sort((a, b) => a.distance - b.distance || Number(a.isFar) - Number(b.isFar) || (a.test < b.test ? -1 : 1))
+      .map(({ test }) => test);
+    const near = nearest.slice(0, MOST);
+    if (HAS_SCRIPTS.test(module)) near.push(...SCRIPTS.filter((test) => !near.includes(test)));
+    const isLate = (/** @type {string} */ test) => test !== own && SLOW.test(test);
+    const ordered = [...near.filter((test) => !isLate(test)), ...near.filter(isLate)];
+    const starts = [0, ...STAGES, ordered.length];
+    return starts.map((from, stage) => ordered.slice(from, starts[stage + 1])).filter((tests) => tests.length > 0);
+  }
+
+  /**
+   * Imports between two files. Infinity: none.
+   * @param {string} from
+   * @param {string} to
+   */
+  #distance(from, to) {
+    const seen = new Set([from]);
+    let edge = [from];
+    for (let distance = 0; edge.length > 0; distance++) {
+      if (edge.includes(to)) return distance;
+      edge = edge
+        .flatMap((file) => this.#importsOf.get(file) ?? [])
+        .filter((file) => !seen.has(file) && seen.add(file));
+    }
+    return Infinity;
+  }
+}

@@ -1,0 +1,22 @@
+/**
+ * TicketCounter: the numbers of a VM's assignments, from 1 to 2^31 − 1 and again from 1. 0 means
+ * "not assigned", and a negative number "being finished" (request-finisher.ts).
+ *
+ * Called by: Assignments, once for each assignment of a slot.
+ */
+
+const MAX_TICKET = 0x7fff_ffff;
+
+export class TicketCounter {
+  #last: number;
+
+  /** Continues after `last`. Default: the first ticket is 1. */
+  constructor(last = 0) {
+    this.#last = last;
+  }
+
+  next(): number {
+    this.#last = this.#last === MAX_TICKET ? 1 : this.#last + 1;
+    return this.#last;
+  }
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { VmControls } from './life-cycle.js';
+import { VmLifeCycle } from './vm-life-cycle.js';
+
+/** Parts that record the steps in `steps`. `withdraws`: the results of `withdraw`, then true. */
+function recording(steps: string[], withdraws: readonly boolean[] = []): VmControls {
+  const step = (name: string): void => {
+    steps.push(name);
+  };
+  const result = <T>(name: string, value: T): T => {
+    steps.push(name);
+    return value;
+  };
+  const results = [...withdraws];
+  const parts = {
+    name: 'vm',
+    hypercalls: {
+      startVm: () => result('start', 0),
+      pauseVm: () => Promise.resolve(result('pause', 0)),
+      resetVm: () => Promise.resolve(result('reset', 0)),
+      destroyVm: () => Promise.resolve(result('destroy', 0)),
+    },
+    module: { removeVm: () => step('remove') },
+    requests: {
+      clear: () => {
+        step('clear');
+        return Promise.resolve();
+      },
+      withdraw: () => result('withdraw', results.shift() ?? true),
+    },
+    emit: (event: { readonly kind: string }) => step(`emit ${event.kind}`),
+    devicesReady: () => Promise.resolve(),
+    resetDevices: () => step('reset devices'),
+    closeDevices: () => step('close devices'),
+    onPausing: () => step('pausing'),
+    onStarting: () => step('starting'),
+    sendPowerOff: () => step('send power-off'),
+    onEnd: () => step('free'),
+  };
+  return parts as unknown as VmControls;
+}
+
+const RESET = ['pausing', 'pause', 'clear', 'withdraw', 'reset devices', 'reset', 'starting', 'start'];
+
+test('a reset pauses, clears, withdraws, resets the devices, resets the VM and starts, in this order', async () => {
+  const steps: string[] = [];
+  await new VmLifeCycle(recording(steps), undefined).reset();
+  assert.deepEqual(steps, RESET);
+});
+
+test('a reset does not go on while a thread is completing a request', async () => {
+  const steps: string[] = [];
+  await new VmLifeCycle(recording(steps, [false, false]), undefined).reset();
+  assert.deepEqual(steps, [...RESET.slice(0, 3), 'withdraw', 'withdraw', ...RESET.slice(3)]);
+});
+
+test('the end pauses twice, removes the VM, closes the devices, destroys and frees, in this order, once', async () => {
+  const steps: string[] = [];
+  const lifeCycle = new VmLifeCycle(recording(steps), undefined);
+  const end = { reason: 'destroyed', message: '' } as const;
+  await Promise.all([lifeCycle.end(end), lifeCycle.end(end)]);
+  const ending = ['pausing', 'pause', 'pausing', 'pause', 'remove', 'close devices', 'destroy', 'free', 'emit ended'];
+  assert.deepEqual(steps, ending);
+  assert.deepEqual(await lifeCycle.ended, end);
+});
