@@ -83,6 +83,7 @@ const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
   ['acrn-hsm/', 5],
   ['conformance/', 5],
   ['exploration/', 5],
+  ['comparison/', 5],
   ['fuzzing/', 6],
   ['dashboard/', 6],
   ['cli/', 6],
@@ -244,7 +245,8 @@ describe('portability', () => {
   const SUITE = 'conformance/hypervisor-suite/';
   /** Programs, and the server of the page, run on Node only. */
   const program = (path: string): boolean =>
-    (inFolder('cli/', 'conformance/', 'exploration/', 'fuzzing/')(path) && !path.startsWith(SUITE)) ||
+    (inFolder('cli/', 'comparison/qemu/', 'conformance/', 'exploration/', 'fuzzing/')(path) &&
+      !path.startsWith(SUITE)) ||
     /^dashboard\/[^/]+$/.test(path);
   const portable = (path: string): boolean => !ofNode(path) && !program(path);
   /** Globals beside those of the language. Browsers and Node have them. */

@@ -19,7 +19,7 @@ const MEANINGS: readonly (readonly [ExitStatus, string])[] = [
   [ExitStatus.OK, 'the guest powered off, the expected text appeared, or you left with the escape key'],
   [
     ExitStatus.GUEST_FAILED,
-    'the guest failed: triple fault, halted forever, reset loop, crashed hypervisor, or a value other than 0 at the debug exit port; doctor: no hypervisor runs here',
+    'the guest failed: triple fault, halted forever, reset loop, crashed hypervisor, or a value other than 0 at the debug exit port; doctor: no hypervisor runs here; compare: a difference that is not explained',
   ],
   [ExitStatus.BAD_INPUT, 'invalid usage or input; one line on standard error says how to fix it'],
   [ExitStatus.TIMED_OUT, 'the timeout passed, or the session ended before the expected text appeared'],

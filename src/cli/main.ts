@@ -7,6 +7,7 @@
 import { Command, CommanderError } from 'commander';
 import { packageVersion } from '../dashboard/package-version.js';
 import { UpcallError } from '../io-request/upcall-error.js';
+import { addCompareCommand } from './commands/compare.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addRunCommand, type CommandContext } from './commands/run.js';
 import { addTopCommand } from './commands/top.js';
@@ -53,11 +54,13 @@ Examples:
   upcall run --help       guests, devices of your own, statistics, exit status
   upcall trace --help     every state change of every request, for ui.perfetto.dev, jq or DuckDB
   upcall top --help       rates, latencies and slots, updated live
+  upcall compare --help   our devices against those of a QEMU
   upcall doctor           what runs on this machine`,
   );
 addRunCommand(program, context);
 addTraceCommand(program, context);
 addTopCommand(program, context);
+addCompareCommand(program, context);
 addDoctorCommand(program, context);
 for (const command of program.commands) command.copyInheritedSettings(program);
 

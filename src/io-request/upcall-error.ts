@@ -16,6 +16,7 @@ export type UpcallErrorCode =
   | 'VM_LIMIT'
   | 'OPTION_INVALID'
   | 'TOOL_MISSING'
+  | 'TOOL_FAILED'
   | 'DOWNLOAD_FAILED';
 
 export interface UpcallErrorOptions {

@@ -43,7 +43,8 @@ export class UartReceiver {
   #lastCharacter = 0;
   #errors = 0;
   #timeoutPending = false;
-  #silentFromMs = 0;
+  /** The latest character or read, from which the timeout counts. */
+  #silentFromMs = -Infinity;
   #timer: ClockTimer | undefined;
   #refused = false;
 
@@ -98,7 +99,8 @@ export class UartReceiver {
       if (this.#fifoEnabled) return;
       this.#fifo.clear();
     }
-    this.#accept(character);
+    this.#fifo.push(character);
+    this.#awaitSilence();
   }
 
   /** RBR. */
@@ -139,9 +141,8 @@ export class UartReceiver {
     if (fifoEnabled !== this.#fifoEnabled) this.clear();
     this.#fifoEnabled = fifoEnabled;
     this.#trigger = fifoEnabled ? trigger : 1;
-    // Characters below a raised trigger level are left to the timeout, whose idle time is over
-    // already.
-    if (this.#belowTrigger) this.#timeoutPending = true;
+    // Characters below a raised trigger level are left to the timeout.
+    if (this.#belowTrigger && !this.#timeoutPending) this.#reportSilence();
     this.#fill();
   }
 
@@ -171,6 +172,7 @@ export class UartReceiver {
     this.#lastCharacter = 0;
     this.#errors = 0;
     this.#timeoutPending = false;
+    this.#silentFromMs = -Infinity;
     this.#fill();
   }
 
@@ -205,38 +207,41 @@ export class UartReceiver {
   }
 
   /**
-   * A character that leaves the FIFO below its trigger level is reported without the idle time: the
-   * terminal has nothing more to send, or it would be in the FIFO already.
+   * A character of the terminal that leaves the FIFO below its trigger level is reported without
+   * the idle time: the terminal has nothing more to send, or it would be in the FIFO already.
    */
   #accept(character: number): void {
     this.#fifo.push(character);
+    this.#silentFromMs = -Infinity;
     this.#timeoutPending = this.#belowTrigger;
   }
 
   /**
-   * The guest has read a part of the FIFO. The timeout interrupt for the rest comes after four
-   * character times, as on the chip. An immediate one would be wasted on a guest that is about to
-   * read the rest anyway.
+   * The guest has read a part of the FIFO, or sent itself a character. The timeout interrupt comes
+   * after four character times, as on the chip. An immediate one would be wasted on a guest that is
+   * about to read, or send, the rest anyway.
    */
   #awaitSilence(): void {
     this.#silentFromMs = this.#clock.now();
     this.#timer ??= this.#clock.schedule(this.#silenceEndMs, () => this.#endSilence());
   }
 
-  /**
-   * If the guest has read again since the timer was set, the timer waits for the rest of the idle
-   * time.
-   */
   #endSilence(): void {
     this.#timer = undefined;
     if (!this.#belowTrigger || this.#timeoutPending) return;
+    if (this.#reportSilence()) this.#context.timedOut();
+  }
+
+  /**
+   * Makes the timeout pending if the idle time is over, and returns whether it is. If the guest has
+   * read again since the timer was set, the timer waits for the rest of it.
+   */
+  #reportSilence(): boolean {
     const endMs = this.#silenceEndMs;
-    if (this.#clock.now() < endMs) {
-      this.#timer = this.#clock.schedule(endMs, () => this.#endSilence());
-      return;
-    }
-    this.#timeoutPending = true;
-    this.#context.timedOut();
+    const isOver = this.#clock.now() >= endMs;
+    if (isOver) this.#timeoutPending = true;
+    else this.#timer ??= this.#clock.schedule(endMs, () => this.#endSilence());
+    return isOver;
   }
 
   get #silenceEndMs(): number {

@@ -182,6 +182,29 @@ describe('sending', () => {
     assert.equal(bench.read(IIR), 0xc1);
   });
 
+  test('a looped character below the trigger level is reported after four character times, not before', () => {
+    const bench = new Bench();
+    bench.write(MCR, LOOP);
+    bench.write(IER, 1);
+    bench.write(FCR, 0x41);
+    bench.write(DATA, 0x55);
+    assert.equal(bench.read(IIR), 0xc1);
+    bench.clock.advance(100);
+    assert.equal(bench.read(IIR), 0xcc);
+  });
+
+  test('a raised trigger level does not shorten the character timeout', () => {
+    const bench = new Bench();
+    bench.write(MCR, LOOP);
+    bench.write(IER, 1);
+    bench.write(FCR, 0x01);
+    bench.write(DATA, 0x55);
+    bench.write(FCR, 0x81);
+    assert.equal(bench.read(IIR), 0xc1);
+    bench.clock.advance(100);
+    assert.equal(bench.read(IIR), 0xcc);
+  });
+
   test('without ETBEI no request is kept for later', () => {
     const bench = new Bench();
     bench.write(IER, 0x02);

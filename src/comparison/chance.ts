@@ -1,0 +1,35 @@
+/** Chance: the seeded random choices of which programs are made. */
+
+import { uniformInt } from 'pure-rand/distribution/uniformInt';
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';
+
+export class Chance {
+  readonly #random: ReturnType<typeof xoroshiro128plus>;
+
+  constructor(seed: number) {
+    this.#random = xoroshiro128plus(seed);
+  }
+
+  /** A whole number from `low` to `high`, both included. */
+  between(low: number, high: number): number {
+    return uniformInt(this.#random, low, high);
+  }
+
+  /** 0 to `count` − 1. */
+  below(count: number): number {
+    return this.between(0, count - 1);
+  }
+
+  /** True once in `times`. */
+  oneIn(times: number): boolean {
+    return this.below(times) === 0;
+  }
+
+  byte(): number {
+    return this.below(256);
+  }
+
+  pick<T>(values: readonly [T, ...T[]]): T {
+    return values[this.below(values.length)] as T;
+  }
+}

@@ -1,0 +1,123 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+
+import { UpcallError } from '../io-request/upcall-error.js';
+import { Bench } from './bench.js';
+import { COMPARED_DEVICES } from './compared-devices.js';
+import type { ComparedDevice } from './compared-device.js';
+import { Comparison } from './comparison.js';
+import { QemuDevice } from './qemu/qemu-device.js';
+import { QemuMachine, qemuVersion } from './qemu/qemu-machine.js';
+import { observed } from './result-text.js';
+import { programText } from './step.js';
+
+const QEMU = 'qemu-system-x86_64';
+
+const missing = await qemuVersion(QEMU).then(
+  () => false as const,
+  (error: unknown) => (error instanceof UpcallError ? error.describe() : String(error)),
+);
+
+/** Reads of `offset` have `bit` inverted. */
+function withWrongBit(device: ComparedDevice, offset: number, bit: number): ComparedDevice {
+  return {
+    ...device,
+    explained: [],
+    create: (clock, interrupt) => {
+      const right = device.create(clock, interrupt);
+      return {
+        read: (at, size) => right.read(at, size) ^ (at === offset ? bit : 0),
+        write: (at, size, value) => right.write(at, size, value),
+      };
+    },
+  };
+}
+
+/** One readable offset of each device, and a bit of it. */
+const WRONG: Readonly<Record<string, readonly [offset: number, bit: number]>> = {
+  uart: [5, 0x20],
+  rtc: [1, 0x01],
+  pit: [0x21, 0x20],
+  i8042: [4, 0x04],
+  'host-bridge': [4, 0x01],
+};
+
+describe('a comparison of two benches', () => {
+  for (const device of COMPARED_DEVICES) {
+    test(`${device.name}: the same device on both sides shows no difference`, async () => {
+      const result = await new Comparison(device, new Bench(device.create)).run({ seed: 1, programs: 20, length: 30 });
+      assert.equal(result.finding, undefined);
+      assert.equal(result.explained.size, 0);
+      assert.equal(result.programs, 20);
+      assert.ok(result.observations > 500, `${result.observations} observations`);
+    });
+
+    test(`${device.name}: a wrong bit is found, and shrunk to the action that reads it`, async () => {
+      const [offset, bit] = WRONG[device.name] as readonly [number, number];
+      const comparison = new Comparison(withWrongBit(device, offset, bit), new Bench(device.create));
+      const { finding } = await comparison.run({ seed: 1, programs: 20, length: 30 });
+      assert.ok(finding !== undefined);
+      const { difference } = finding;
+      const shrunk = difference.steps.slice(device.prologue.length);
+      assert.ok(shrunk.length <= 4, programText(shrunk));
+      assert.equal(
+        (difference.ours.value ?? 0) ^ (difference.reference.value ?? 0),
+        bit,
+        observed(difference, 'right'),
+      );
+      assert.deepEqual(
+        (await comparison.run({ seed: finding.seed, programs: 1, length: 30 })).finding?.difference.steps,
+        difference.steps,
+        'the seed alone shows it again',
+      );
+    });
+  }
+});
+
+describe('a QEMU', { skip: missing }, () => {
+  test('shows no difference that is not explained', { timeout: 60_000 }, async (t) => {
+    const machine = await QemuMachine.start(QEMU);
+    try {
+      for (const device of COMPARED_DEVICES) {
+        const comparison = new Comparison(device, new QemuDevice(machine, device.port, device.line?.number));
+        const { finding, observations } = await comparison.run({ seed: 1, programs: 15, length: 30 });
+        t.diagnostic(`${device.name}: ${observations} observations`);
+        if (finding !== undefined)
+          assert.fail(
+            `${device.name}: ${programText(finding.difference.steps)} ${observed(finding.difference, 'qemu')}`,
+          );
+      }
+    } finally {
+      await machine.close();
+    }
+  });
+
+  test('plays the same program the same each time, to the nanosecond', { timeout: 60_000 }, async () => {
+    const machine = await QemuMachine.start(QEMU);
+    try {
+      for (const device of COMPARED_DEVICES) {
+        const qemu = new QemuDevice(machine, device.port, device.line?.number);
+        const program = new Comparison(device, qemu).randomProgram(7, 30);
+        const play = async (): Promise<unknown> => {
+          const steps = [...device.prologue, ...program.flat()];
+          return (await qemu.play(steps)).map(({ timeNs, value }) => [timeNs, value]).slice(device.prologue.length);
+        };
+        // The refresh bit of port 0x61 depends on how often it was read, and the host bridge keeps
+        // what was written to registers that have no driver.
+        if (device.name !== 'pit' && device.name !== 'host-bridge')
+          assert.deepEqual(await play(), await play(), device.name);
+      }
+    } finally {
+      await machine.close();
+    }
+  });
+});
+
+test('a QEMU that is missing or fails is an error with a remedy', async () => {
+  await assert.rejects(qemuVersion('/nowhere/qemu'), {
+    code: 'TOOL_MISSING',
+    remedy: /apt-get install qemu-system-x86/,
+  });
+  await assert.rejects(qemuVersion('false'), { code: 'TOOL_FAILED' });
+  await assert.rejects(QemuMachine.start('false'), { code: 'TOOL_FAILED', message: /ended with status 1/ });
+});

@@ -1,0 +1,29 @@
+/** Explained differences of the keyboard controller. */
+
+import type { ExplainedDifference } from '../compared-device.js';
+
+const COMMAND_PORT = 4;
+const A2 = 0x08;
+
+export const KEYBOARD_EXPLAINED: readonly ExplainedDifference[] = [
+  {
+    what: 'status bit 3 after a write to the data port',
+    right: 'upcall',
+    source: 'IBM PS/2 Hardware Interface Technical Reference, keyboard controller, status register',
+    because: 'it is 1 if the last write went to the command port. In QEMU it is always 1',
+    goesOn: true,
+    matches: ({ of, step, ours, reference }) =>
+      of === 'value' &&
+      step.kind === 'read' &&
+      step.offset === COMMAND_PORT &&
+      ((ours.value ?? 0) ^ (reference.value ?? 0)) === A2,
+  },
+  {
+    what: 'the interrupt of a byte in the output buffer while the keyboard is disabled',
+    right: 'upcall',
+    source: 'IBM PS/2 Hardware Interface Technical Reference, keyboard controller, command byte',
+    because: 'bit 4 stops the keyboard, and bit 0 enables the interrupt of the output buffer. QEMU needs both',
+    goesOn: true,
+    matches: ({ of, ours }) => of === 'line' && ours.level,
+  },
+];

@@ -1,0 +1,127 @@
+/**
+ * The MC146818A real-time clock under comparison: index and data port, line 8 of a PC.
+ *
+ * Within the data sheet the time is set while SET halts the clock, and completely after the data
+ * mode (DM, 24/12) has changed. What differs is in rtc-explained.ts.
+ */
+
+import { CmosRtc } from '../../device-model/devices/cmos-rtc.js';
+import type { Chance } from '../chance.js';
+import type { ComparedDevice } from '../compared-device.js';
+import { read, wait, write, type Action, type Step } from '../step.js';
+import { RTC_EXPLAINED } from './rtc-explained.js';
+
+const MEMORY_BYTES = 16 << 20;
+const [A, B, C, D] = [0x0a, 0x0b, 0x0c, 0x0d] as const;
+const SET = 0x80;
+const HOURS_24 = 0x02;
+const BASE_32KHZ = 0x20;
+const DIVIDER_RESET = 0x60;
+const ANY = 0xc0;
+const CENTURY = 0x32;
+const FREE_BYTE = 0x50;
+
+export const RTC: ComparedDevice = {
+  name: 'rtc',
+  title: 'MC146818A real-time clock',
+  port: 0x70,
+  line: { number: 8, compare: 'level' },
+  create: (clock, interrupt) => new CmosRtc({ clock, interrupt, memoryBytes: MEMORY_BYTES }),
+  prologue: [
+    // The divider's reset gives both the same phase: the first update is half a second later.
+    ...[...store(B, SET | HOURS_24), ...store(A, DIVIDER_RESET | 6), ...time(1999, 12, 31, 6, 23, 59, 58, encodeBcd)],
+    ...[...alarm(0, 0, 0), ...store(FREE_BYTE, 0), ...store(B, HOURS_24), ...store(A, BASE_32KHZ | 6), ...load(C)],
+  ],
+  action,
+  anyValue: false,
+  explained: RTC_EXPLAINED,
+};
+
+function store(index: number, value: number): Step[] {
+  return [write(0, index), write(1, value)];
+}
+
+function load(index: number): Step[] {
+  return [write(0, index), read(1)];
+}
+
+function encodeBcd(value: number): number {
+  return (Math.floor(value / 10) << 4) | (value % 10);
+}
+
+function time(
+  ...[year, month, day, weekday, hour, minute, second, encode]: [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    (value: number) => number,
+  ]
+): Step[] {
+  return [
+    ...[
+      ...store(0, encode(second)),
+      ...store(2, encode(minute)),
+      ...store(4, encode(hour)),
+      ...store(6, encode(weekday)),
+    ],
+    ...[...store(7, encode(day)), ...store(8, encode(month)), ...store(9, encode(year % 100))],
+    ...store(CENTURY, encode(Math.floor(year / 100))),
+  ];
+}
+
+function alarm(second: number, minute: number, hour: number): Step[] {
+  return [...store(1, second), ...store(3, minute), ...store(5, hour)];
+}
+
+function action(chance: Chance): Action {
+  switch (chance.below(8)) {
+    case 0:
+      return setTime(chance);
+    case 1:
+      return alarm(
+        chance.pick([ANY, encodeBcd(chance.below(60))]),
+        chance.pick([ANY, ANY, 0]),
+        chance.pick([ANY, ANY, 0]),
+      );
+    case 2:
+      // The rate of the periodic interrupt. 1 and 2 are those of 8 and 9.
+      return store(A, BASE_32KHZ | chance.pick([0, 1, 2, 3, 6, 10, 13, 14, 15]));
+    case 3:
+      return store(B, HOURS_24 | (chance.below(8) << 4));
+    case 4:
+      return load(C);
+    case 5:
+      return load(chance.pick([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, A, B, D, CENTURY, FREE_BYTE]));
+    case 6:
+      return store(FREE_BYTE, chance.byte());
+    default:
+      return [wait(chance.pick([300, 5000, 100_000, 1_000_000, chance.between(1, 2_000_000)]))];
+  }
+}
+
+/** A whole time in BCD, with an interesting carry ahead. */
+function setTime(chance: Chance): Step[] {
+  const year = chance.pick([1999, 2000, 2004, 2023, 2099]);
+  const month = chance.between(1, 12);
+  const second = chance.pick([57, 58, 59, chance.below(60)]);
+  const minute = chance.pick([59, chance.below(60)]);
+  const hour = chance.pick([11, 23, chance.below(24)]);
+  return [
+    ...store(B, SET | HOURS_24),
+    ...time(
+      year,
+      month,
+      chance.pick([1, 28, chance.between(1, 28)]),
+      chance.between(1, 7),
+      hour,
+      minute,
+      second,
+      encodeBcd,
+    ),
+    ...store(B, HOURS_24),
+  ];
+}

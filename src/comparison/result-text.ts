@@ -1,0 +1,39 @@
+/** The result of a comparison as text for people: what differs, and why that is right. */
+
+import type { Difference, ExplainedDifference } from './compared-device.js';
+import type { ComparisonResult, Finding } from './comparison.js';
+import { hex, programText } from './step.js';
+
+/** Lines of one device. `reference`: the other side's name. */
+export function resultText(
+  { device, programs, observations, explained, finding }: ComparisonResult,
+  reference: string,
+): string[] {
+  const lines = [`${device.name}: ${programs} programs, ${observations} observations compared`];
+  for (const [explanation, times] of [...explained].sort(([, a], [, b]) => b - a))
+    lines.push(`  explained, ${times} times: ${explanation.what}`, `    ${sideText(explanation, reference)}`);
+  if (finding === undefined) lines.push('  no other difference');
+  else lines.push(...findingText(device.name, finding, device.prologue.length, reference));
+  return lines;
+}
+
+function sideText({ right, because, source }: ExplainedDifference, reference: string): string {
+  const side = right === 'open' ? 'the data sheet is silent' : `${right === 'upcall' ? 'upcall' : reference} is right`;
+  return `${side}: ${because} (${source})`;
+}
+
+function findingText(name: string, { seed, difference }: Finding, prologue: number, reference: string): string[] {
+  const { steps } = difference;
+  return [
+    `  DIFFERENCE: ${programText(steps.slice(prologue))} ${observed(difference, reference)}`,
+    `    after ${programText(steps.slice(0, prologue))}`,
+    `    again with: upcall compare ${name} --seed ${seed} --programs 1`,
+  ];
+}
+
+/** Such as `upcall 0xc1, qemu 0xc2`. */
+export function observed({ of, ours, reference: other }: Difference, reference: string): string {
+  if (of === 'value') return `upcall ${hex(ours.value ?? 0)}, ${reference} ${hex(other.value ?? 0)}`;
+  const line = ({ level, rises }: Difference['ours']): string => `${level ? 'high' : 'low'} (rose ${rises} times)`;
+  return `interrupt line: upcall ${line(ours)}, ${reference} ${line(other)}`;
+}
