@@ -13,7 +13,7 @@ import {
   SMALLEST,
 } from './index.js';
 
-test('a world and a change of one’s own are explored by the public names', async () => {
+test('a user’s own world and change are explored with the public names', async () => {
   const compiler = loadCompiler();
   const model = acrnModel({ ...SMALLEST, requests: 2, clients: ['later'] });
   const healthy = await explore(acrnProgram(compiler), model);

@@ -5,6 +5,7 @@ import { drop } from '../engine/change/code-change.js';
 import { loop } from '../engine/change/selector.js';
 import type { WorldPlan } from './world.js';
 import { CONFIGURATIONS, planOf, SMALLEST } from './configurations.js';
+import { choiceOf, threadOf } from '../engine/search/move.js';
 import { ExhaustiveSearch } from '../engine/search/exhaustive-search.js';
 import { explore, warmUp } from '../engine/explore.js';
 import { ExploredWorld } from '../engine/explored-world.js';
@@ -90,8 +91,8 @@ describe('learned threads', () => {
           assert.deepEqual(moves, same);
           const move = moves[random(moves.length || 1)];
           if (move === undefined) break;
-          for (const { space } of [learned, live]) space.move(move >> 12, move & 4095);
-          const thread = move >> 12;
+          for (const { space } of [learned, live]) space.move(threadOf(move), choiceOf(move));
+          const thread = threadOf(move);
           assert.deepEqual(learned.space.at(thread).operation, live.space.at(thread).operation);
           steps++;
         }

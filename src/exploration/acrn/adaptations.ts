@@ -1,8 +1,10 @@
 /**
  * Adaptations: how the explored code differs from the shipped one, beside being able to stop.
  *
- * They make times and long counts small, so that there are finitely many states, and take away no
- * behaviour; each says why. A place that no longer exists is an error (code-change.ts).
+ * They make times and long counts small, so that there are finitely many states. They take away no
+ * behaviour: `why` says why not. A place that no longer exists is an error (engine/change/).
+ *
+ * Called by: program.ts.
  */
 
 import { replace, type CodeChange } from '../engine/change/code-change.js';
@@ -47,6 +49,6 @@ export const ADAPTATIONS: readonly Adaptation[] = [
     module: 'hsm/slot-assignment',
     in: 'SlotAssignment.assign',
     edit: replace(initial('ticket'), 'this.request.ticket + 1'),
-    why: 'A ticket is compared only with others of its slot: the order in which slots got theirs is no state.',
+    why: 'A ticket (the number of an assignment) is compared only with others of its slot. So the order in which slots got theirs is not state.',
   },
 ];

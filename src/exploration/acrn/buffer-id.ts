@@ -1,4 +1,7 @@
-/** The number that a SharedArrayBuffer of the actors has in an explored world. */
+/**
+ * The number that a SharedArrayBuffer of the actors has in an explored world, where a buffer is
+ * only a number (engine/machine/shared-memory.ts).
+ */
 
 import { SharedMemory } from '../engine/machine/shared-memory.js';
 

@@ -1,4 +1,9 @@
-/** Configurations: the worlds that are searched. `slice` is the part that a test can afford. */
+/**
+ * Configurations: the worlds that are searched. Each has a slice: a smaller plan, which `npm test`
+ * searches in seconds.
+ *
+ * Called by: explore-main.ts and the tests.
+ */
 
 import type { WorldPlan } from './world.js';
 

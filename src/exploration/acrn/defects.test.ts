@@ -10,6 +10,7 @@ import { exploreRandomly } from '../engine/explore.js';
 import { parseSchedule, replay } from '../engine/schedule.js';
 import { scheduleTable } from '../engine/schedule-table.js';
 import { searchShortest } from '../engine/search/shortest-search.js';
+import { choiceOf, threadOf } from '../engine/search/move.js';
 import { Violation } from '../engine/search/violation.js';
 
 const ts = loadCompiler();
@@ -54,7 +55,7 @@ test('the shortest schedule is the shortest: no schedule with fewer moves breaks
       if (moves.length === 0) space.watcher?.end();
       if (depth === 0) return false;
       for (const move of moves) {
-        space.move(move >> 12, move & 4095);
+        space.move(threadOf(move), choiceOf(move));
         if (isBroken(depth - 1)) return true;
         space.state.back(mark);
       }

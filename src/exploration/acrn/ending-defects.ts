@@ -1,6 +1,8 @@
 /**
- * Seeded defects of other ends of a request (reset, CLEAR, clients that end) and of devices with
- * threads of their own.
+ * Seeded defects of ways in which a request ends without its client's answer (reset, CLEAR, a
+ * client that ends), and of devices with threads of their own. See defect.ts.
+ *
+ * `edit` names its place by selectors (engine/change/selector.ts).
  */
 
 import { before, copy, drop, move, replace } from '../engine/change/code-change.js';

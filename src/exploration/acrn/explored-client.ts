@@ -1,6 +1,8 @@
 /**
- * ExploredClient: an I/O client that answers in one of the ways that the plan names, and notes what
- * it gets and does.
+ * ExploredClient: an I/O client that answers in one of the ways that the plan names. It calls
+ * `note` for what it gets and does, which the invariants check.
+ *
+ * Called by: the shipped worker, in the thread of the Service VM (service-vm-actor.ts).
  */
 
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
@@ -12,7 +14,7 @@ import { answerOf, type Answering, type VmHandles } from './world.js';
 
 export class ExploredClient implements IoClient {
   readonly name: string;
-  /** Whether the client's thread runs. False without one. */
+  /** Whether the client's thread runs. False for a client without a thread. */
   isRunning: boolean;
   /** Only a client with a thread has this: by it the HSM knows that answers come from elsewhere. */
   readonly connect?: (finisher: ClientFinisher) => void;

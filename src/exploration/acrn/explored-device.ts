@@ -1,4 +1,7 @@
-/** The device of a client with a thread of its own, as the shipped device thread loads it. */
+/**
+ * The device of a client with a thread of its own. program.ts gives it to the shipped device thread
+ * in place of a device module.
+ */
 
 import type { Device } from '../../device-model/device.js';
 import { note } from '../engine/probe.js';

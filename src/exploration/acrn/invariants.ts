@@ -1,7 +1,8 @@
 /**
  * Invariants: the rules that hold in every schedule of the request path.
  *
- * Called by: the state space, for every access to a shared word and every note of an actor.
+ * Called by: the state space, for every access to a shared word and every note of an actor. (A note
+ * is a call of `note` in the explored code: a name and numbers, of which the first is the VM's.)
  *
  * 1. A request becomes COMPLETE exactly once, or is withdrawn by a reset. Every move of a slot's
  *    state is one of Slot's, by the side that the document lets make it.
@@ -22,7 +23,7 @@ import { answerOf, DEFAULT_CLIENT, partsOf, type WorldPlan } from './world.js';
 import type { WatchedSpace, Watcher } from '../engine/search/space-parts.js';
 import { Field, SlotWords } from './slot-words.js';
 import type { ThreadRole } from './thread-role.js';
-import { Of, OfVm, Phase, RequestNotes } from './request-notes.js';
+import { VcpuNote, VmNote, Phase, RequestNotes } from './request-notes.js';
 import { Violation } from '../engine/search/violation.js';
 
 /** Passes that may begin while a request is PENDING: the one that it just missed, and its own. */
@@ -62,7 +63,7 @@ export class Invariants implements Watcher {
     for (let vm = 0; vm < plan.vmCount; vm++)
       this.#notes.setVm(
         vm,
-        OfVm.OWNERS,
+        VmNote.OWNERS,
         plan.clients.reduce((owners, _, client) => owners | (client << (4 * client)), 0),
       );
   }
@@ -94,48 +95,53 @@ export class Invariants implements Watcher {
   }
 
   note(thread: number, { names, numbers }: Operation): void {
+    // What `a`, `b` and `c` are follows from the name: see the calls of `note` in the actors.
     const [vm = 0, a = 0, b = 0, c = 0] = numbers;
     switch (names[0]) {
       case 'asks':
-        this.#notes.set(vm, a, Of.PORT, b);
-        this.#notes.set(vm, a, Of.CLIENT, 0);
+        this.#notes.set(vm, a, VcpuNote.PORT, b);
+        this.#notes.set(vm, a, VcpuNote.CLIENT, 0);
         break;
       case 'got':
         this.#got(thread, vm, a, b, c);
         break;
       case 'stopped':
-        if (!this.#isHostile && this.#notes.get(vm, a, Of.PHASE) === Phase.OPEN && this.#isRunning(vm))
+        if (!this.#isHostile && this.#notes.get(vm, a, VcpuNote.PHASE) === Phase.OPEN && this.#isRunning(vm))
           this.#fail(thread, `gives up its access although the VM runs`);
-        this.#notes.set(vm, a, Of.PORT, 0);
+        this.#notes.set(vm, a, VcpuNote.PORT, 0);
         break;
       case 'notify':
         this.#notified(thread, vm, a, b, c);
         break;
       case 'finished':
-        if (this.#notes.get(vm, a, Of.TICKET) === b)
+        if (this.#notes.get(vm, a, VcpuNote.TICKET) === b)
           this.#fail(thread, `finishes ticket ${b} of slot ${a} a second time`);
-        this.#notes.set(vm, a, Of.TICKET, b);
+        this.#notes.set(vm, a, VcpuNote.TICKET, b);
         break;
       case 'pass':
         this.#pass(thread, vm);
         break;
       case 'disconnected':
-        this.#notes.setVm(vm, OfVm.REMOVED, this.#notes.getVm(vm, OfVm.REMOVED) | (1 << a));
+        this.#notes.setVm(vm, VmNote.REMOVED, this.#notes.getVm(vm, VmNote.REMOVED) | (1 << a));
         break;
       case 'owns':
-        this.#notes.setVm(vm, OfVm.OWNERS, (this.#notes.getVm(vm, OfVm.OWNERS) & ~(15 << (4 * a))) | (b << (4 * a)));
+        this.#notes.setVm(
+          vm,
+          VmNote.OWNERS,
+          (this.#notes.getVm(vm, VmNote.OWNERS) & ~(15 << (4 * a))) | (b << (4 * a)),
+        );
         break;
       case 'clearing':
-        this.#notes.setVm(vm, OfVm.CLEARING, this.#notes.getVm(vm, OfVm.CLEARING) + (a === 1 ? 1 : -1));
+        this.#notes.setVm(vm, VmNote.CLEARING, this.#notes.getVm(vm, VmNote.CLEARING) + (a === 1 ? 1 : -1));
         break;
       case 'destroying':
-        this.#notes.setVm(vm, OfVm.ENDING, 1);
+        this.#notes.setVm(vm, VmNote.ENDING, 1);
         break;
       case 'starts':
-        this.#notes.set(vm, a, Of.HAS_ENDED, 0);
+        this.#notes.set(vm, a, VcpuNote.HAS_ENDED, 0);
         break;
       case 'ends':
-        this.#notes.set(vm, a, Of.HAS_ENDED, 1);
+        this.#notes.set(vm, a, VcpuNote.HAS_ENDED, 1);
         break;
       case 'done':
         this.#notes.setDone(vm);
@@ -148,13 +154,17 @@ export class Invariants implements Watcher {
     const acts = plan.acts.filter((_, act) => (this.#notes.done & (1 << act)) === 0);
     if (acts.length > 0) throw new Violation(`no thread can move, but this is not done: ${acts.join(', ')}`);
     roles.forEach((role, thread) => {
-      if (role.kind !== 'vcpu' || this.#notes.getVm(role.vm, OfVm.ENDING) !== 0 || this.#isExcused(role.vm, role.vcpu))
+      if (
+        role.kind !== 'vcpu' ||
+        this.#notes.getVm(role.vm, VmNote.ENDING) !== 0 ||
+        this.#isExcused(role.vm, role.vcpu)
+      )
         return;
       const { vm, vcpu } = role;
-      if (this.#notes.get(vm, vcpu, Of.HAS_ENDED) !== 0) return;
+      if (this.#notes.get(vm, vcpu, VcpuNote.HAS_ENDED) !== 0) return;
       const state = this.#slots.state(vm, vcpu);
       const name = space.nameOf(thread);
-      if (this.#notes.get(vm, vcpu, Of.PORT) === 0)
+      if (this.#notes.get(vm, vcpu, VcpuNote.PORT) === 0)
         throw new Violation(`no thread can move, but ${name} has accesses left or waits for an interrupt`);
       if (state === IoRequestState.COMPLETE)
         throw new Violation(`${name} sleeps while its answer is there: a lost wake-up`);
@@ -167,40 +177,40 @@ export class Invariants implements Watcher {
   #moves(thread: number, vm: number, vcpu: number, from: number, to: number): void {
     const role = this.#roleOf(thread);
     const move = `${stateName(from)} → ${stateName(to)}`;
-    const phase = this.#notes.get(vm, vcpu, Of.PHASE);
+    const phase = this.#notes.get(vm, vcpu, VcpuNote.PHASE);
     const isVcpu = role.kind === 'vcpu' && role.vm === vm && role.vcpu === vcpu;
     const isService = role.kind === 'service-vm' || (role.kind === 'device' && role.vm === vm);
     if (from === IoRequestState.FREE && to === IoRequestState.PENDING && isVcpu) {
       if (phase !== Phase.NONE) this.#fail(thread, 'publishes a request while another is under way');
-      this.#notes.set(vm, vcpu, Of.PHASE, Phase.OPEN);
-      this.#notes.set(vm, vcpu, Of.FILLED, this.#slots.word(vm, vcpu, Field.VALUE));
-      this.#notes.set(vm, vcpu, Of.PASSES, 0);
+      this.#notes.set(vm, vcpu, VcpuNote.PHASE, Phase.OPEN);
+      this.#notes.set(vm, vcpu, VcpuNote.FILLED, this.#slots.word(vm, vcpu, Field.VALUE));
+      this.#notes.set(vm, vcpu, VcpuNote.PASSES, 0);
     } else if (from === IoRequestState.PENDING && to === IoRequestState.PROCESSING && isService) {
-      this.#notes.set(vm, vcpu, Of.PASSES, 0);
+      this.#notes.set(vm, vcpu, VcpuNote.PASSES, 0);
     } else if (isWithServiceVm(from) && to === IoRequestState.COMPLETE && isService) {
       if (phase !== Phase.OPEN) this.#fail(thread, `completes slot ${vcpu} a second time`);
-      this.#notes.set(vm, vcpu, Of.PHASE, Phase.COMPLETE);
-      this.#notes.set(vm, vcpu, Of.PASSES, 0);
+      this.#notes.set(vm, vcpu, VcpuNote.PHASE, Phase.COMPLETE);
+      this.#notes.set(vm, vcpu, VcpuNote.PASSES, 0);
       this.#complete(thread, vm, vcpu);
     } else if (from === IoRequestState.COMPLETE && to === IoRequestState.FREE && isVcpu) {
-      this.#notes.set(vm, vcpu, Of.PHASE, Phase.NONE);
+      this.#notes.set(vm, vcpu, VcpuNote.PHASE, Phase.NONE);
     } else if (to === IoRequestState.FREE && role.kind === 'service-vm' && !this.#isRunning(vm)) {
-      // The hypervisor's stamp at a reset.
-      this.#notes.set(vm, vcpu, Of.PHASE, Phase.NONE);
-      this.#notes.set(vm, vcpu, Of.PASSES, 0);
+      // A reset: the hypervisor stamps every slot FREE.
+      this.#notes.set(vm, vcpu, VcpuNote.PHASE, Phase.NONE);
+      this.#notes.set(vm, vcpu, VcpuNote.PASSES, 0);
     } else this.#fail(thread, `makes a move of slot ${vcpu} that is not its own: ${move}`);
   }
 
   /** The value in a slot that becomes COMPLETE must have a source. */
   #complete(thread: number, vm: number, vcpu: number): void {
     const value = this.#slots.word(vm, vcpu, Field.VALUE);
-    const port = this.#notes.get(vm, vcpu, Of.PORT);
-    const client = this.#notes.get(vm, vcpu, Of.CLIENT) - 1;
-    this.#notes.set(vm, vcpu, Of.VALUE, value);
-    const isCleared = (client < 0 || client === DEFAULT_CLIENT) && this.#notes.getVm(vm, OfVm.CLEARING) !== 0;
-    const isUntouched = isCleared && value === this.#notes.get(vm, vcpu, Of.FILLED);
-    const isForced = value === -1 && client >= 0 && (this.#notes.getVm(vm, OfVm.REMOVED) & (1 << client)) !== 0;
-    const isEnding = value === -1 && this.#notes.getVm(vm, OfVm.ENDING) !== 0;
+    const port = this.#notes.get(vm, vcpu, VcpuNote.PORT);
+    const client = this.#notes.get(vm, vcpu, VcpuNote.CLIENT) - 1;
+    this.#notes.set(vm, vcpu, VcpuNote.VALUE, value);
+    const isCleared = (client < 0 || client === DEFAULT_CLIENT) && this.#notes.getVm(vm, VmNote.CLEARING) !== 0;
+    const isUntouched = isCleared && value === this.#notes.get(vm, vcpu, VcpuNote.FILLED);
+    const isForced = value === -1 && client >= 0 && (this.#notes.getVm(vm, VmNote.REMOVED) & (1 << client)) !== 0;
+    const isEnding = value === -1 && this.#notes.getVm(vm, VmNote.ENDING) !== 0;
     if (isUntouched || isForced || isEnding || (client >= 0 && value === answerOf(client, port))) return;
     const expected =
       client < 0 ? 'no client was notified' : `client ${client} answers 0x${answerOf(client, port).toString(16)}`;
@@ -208,16 +218,16 @@ export class Invariants implements Watcher {
   }
 
   #got(thread: number, vm: number, vcpu: number, port: number, value: number): void {
-    const expected = this.#notes.get(vm, vcpu, Of.VALUE);
+    const expected = this.#notes.get(vm, vcpu, VcpuNote.VALUE);
     if (!this.#isExcused(vm, vcpu) && value !== expected)
       this.#fail(
         thread,
         `gets 0x${(value >>> 0).toString(16)} for port 0x${port.toString(16)}, answered was 0x${(expected >>> 0).toString(16)}`,
       );
-    this.#notes.set(vm, vcpu, Of.PORT, 0);
-    this.#notes.set(vm, vcpu, Of.CLIENT, 0);
-    this.#notes.set(vm, vcpu, Of.VALUE, 0);
-    this.#notes.set(vm, vcpu, Of.FILLED, 0);
+    this.#notes.set(vm, vcpu, VcpuNote.PORT, 0);
+    this.#notes.set(vm, vcpu, VcpuNote.CLIENT, 0);
+    this.#notes.set(vm, vcpu, VcpuNote.VALUE, 0);
+    this.#notes.set(vm, vcpu, VcpuNote.FILLED, 0);
   }
 
   #notified(thread: number, vm: number, client: number, vcpu: number, port: number): void {
@@ -225,21 +235,21 @@ export class Invariants implements Watcher {
     const parts = partsOf(port);
     const what = `is notified of port 0x${port.toString(16)} of vCPU ${vcpu}`;
     if (parts.vm !== vm) this.#fail(thread, `client ${client} of VM ${vm} ${what}, which is VM ${parts.vm}'s`);
-    if (port !== this.#notes.get(vm, vcpu, Of.PORT))
+    if (port !== this.#notes.get(vm, vcpu, VcpuNote.PORT))
       this.#fail(thread, `client ${client} ${what}, which does not wait for that`);
-    const owner = (this.#notes.getVm(vm, OfVm.OWNERS) >> (4 * parts.client)) & 15;
-    const isRemoved = (this.#notes.getVm(vm, OfVm.REMOVED) & (1 << owner)) !== 0;
+    const owner = (this.#notes.getVm(vm, VmNote.OWNERS) >> (4 * parts.client)) & 15;
+    const isRemoved = (this.#notes.getVm(vm, VmNote.REMOVED) & (1 << owner)) !== 0;
     const expected = isRemoved ? DEFAULT_CLIENT : owner;
     if (client !== expected) this.#fail(thread, `client ${client} ${what}, which is client ${expected}'s`);
-    this.#notes.set(vm, vcpu, Of.CLIENT, client + 1);
+    this.#notes.set(vm, vcpu, VcpuNote.CLIENT, client + 1);
   }
 
   #pass(thread: number, vm: number): void {
     for (let vcpu = 0; vcpu < this.#options.plan.vcpuCount; vcpu++) {
       if (this.#slots.state(vm, vcpu) !== IoRequestState.PENDING || this.#isExcused(vm, vcpu)) continue;
-      const passes = this.#notes.get(vm, vcpu, Of.PASSES) + 1;
+      const passes = this.#notes.get(vm, vcpu, VcpuNote.PASSES) + 1;
       if (passes > MAX_PASSES) this.#fail(thread, `begins pass ${passes} over the PENDING slot ${vcpu}: it starves`);
-      this.#notes.set(vm, vcpu, Of.PASSES, passes);
+      this.#notes.set(vm, vcpu, VcpuNote.PASSES, passes);
     }
   }
 

@@ -1,4 +1,9 @@
-/** The model of a plan: a Service VM, vCPUs, device threads and outsiders over the shipped code. */
+/**
+ * The model of a plan: a Service VM, vCPUs, device threads and outsiders over the shipped code.
+ * (Outsiders are the threads of outsider-actors.ts.)
+ *
+ * Called by: explore-main.ts and tests, which give it to the engine's `explore`.
+ */
 
 import { ports } from '../../hsm/address-range.js';
 import { SLOT_BYTES, SLOT_COUNT, SLOT_OFFSET } from '../../io-request/layout.js';
@@ -12,6 +17,7 @@ import type { ThreadRole } from './thread-role.js';
 import { WordNames } from './word-names.js';
 import { firstPortOf, PORTS_OF_CLIENT, type VmHandles, type World, type WorldPlan } from './world.js';
 
+/** A thread of the model and its part in it. */
 interface Actor {
   readonly role: ThreadRole;
   readonly thread: ThreadPlan;
@@ -56,6 +62,7 @@ function ownsSlotWords(plan: WorldPlan, role: ThreadRole | undefined, index: num
   return role?.kind === 'vcpu' || (role?.kind === 'service-vm' && !plan.clients.includes('thread'));
 }
 
+/** Where a thread's own work begins: the event loop chooses its next task, or the vCPU starts. */
 const isAtLoop = ({ kind }: LocalState): boolean => kind === OperationKind.PICK;
 const isAtStart = ({ kind, operation }: LocalState): boolean =>
   kind === OperationKind.NOTE && operation.names[0] === 'starts';

@@ -11,12 +11,15 @@ import { IoRequestState } from '../../io-request/state.js';
 import type { VmHandles, World } from './world.js';
 
 export const INTERRUPT_LINE = 4;
+const NOT_A_STATE = 77;
 
+/** Raises upcalls for which there is no request. */
 export function upcallActor(world: World): void {
   const upcall = new Upcall(world.upcall);
   for (let i = 0; i < world.plan.spuriousUpcalls; i++) upcall.raise();
 }
 
+/** Makes rising edges of a line of VM 0. */
 export function interruptActor(world: World): void {
   const { lines } = new VmSharedState((world.vms[0] as VmHandles).shared);
   for (let i = 0; i < world.plan.interrupts; i++) {
@@ -25,10 +28,16 @@ export function interruptActor(world: World): void {
   }
 }
 
-/** Writes states, and one number that is not a state, over slot 0. It rings no doorbell. */
+/** Writes states, and a number that is not a state, over slot 0 of VM 0. It rings no doorbell. */
 export function hostileActor(world: World): void {
   const words = new SharedWords((world.vms[0] as VmHandles).page);
-  const states = [IoRequestState.PENDING, IoRequestState.PROCESSING, IoRequestState.COMPLETE, IoRequestState.FREE, 77];
+  const states = [
+    IoRequestState.PENDING,
+    IoRequestState.PROCESSING,
+    IoRequestState.COMPLETE,
+    IoRequestState.FREE,
+    NOT_A_STATE,
+  ];
   for (let i = 0; i < world.plan.hostileWrites; i++)
     words.store(SLOT_OFFSET.state >> 2, states[i % states.length] ?? 0);
 }

@@ -1,4 +1,8 @@
-/** The plan of a schedule's file. */
+/**
+ * Checks the plan in the file of a saved schedule, which may be damaged or of another version.
+ *
+ * Called by: explore-main.ts for `--replay`.
+ */
 
 import { ScheduleError } from '../engine/schedule.js';
 import { SMALLEST } from './configurations.js';

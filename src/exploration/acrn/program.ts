@@ -1,5 +1,7 @@
 /**
  * The explored code: the compiled modules of upcall, with the actors, as a program of the engine.
+ * (An actor is the main function of an explored thread: service-vm-actor.ts, vcpu-actor.ts,
+ * outsider-actors.ts. The thread of a device runs the shipped device-thread.ts.)
  */
 
 import type { Exports } from '../engine/code/rewritten-modules.js';
@@ -20,11 +22,11 @@ export const ACTOR = {
 export const DEVICE_THREAD = 'device-model/placement/device-thread';
 
 /** Modules that compute and share nothing. */
-const PLAIN = ['layout', 'state', 'io-request', 'acrn-error', 'error-text']
+const PLAIN = ['layout', 'state', 'io-request', 'upcall-error', 'error-text']
   .map((name) => `io-request/${name}`)
   .concat(['address-map', 'address-range', 'range-index'].map((name) => `hsm/${name}`));
 
-/** Read and lowered once for all programs of a compiler. */
+/** By compiler: the modules, read and lowered (engine/code/) once for all programs. */
 const codes = new WeakMap<Compiler, CodeBase>();
 
 /** The shipped code with `changes`. Throws GONE for a change that does not fit. */
@@ -43,6 +45,7 @@ export function acrnProgram(compiler: Compiler, changes: readonly CodeChange[] =
   return new ExploredProgram(code, [...Object.values(ACTOR), DEVICE_THREAD], changes, replacements);
 }
 
+/** What explored code gets instead of modules that need Node or a hypervisor. */
 function replacements(program: ExploredProgram): ReadonlyMap<string, Exports> {
   const { runtime } = program;
   const host = {

@@ -1,4 +1,9 @@
-/** Seeded defects of the request path (fill, dispatch, finish) and of parking and waking. */
+/**
+ * Seeded defects of the request path (fill, dispatch, finish), and of parking and waking. See
+ * defect.ts.
+ *
+ * `edit` names its place by selectors (engine/change/selector.ts).
+ */
 
 import { after, before, drop, move, replace } from '../engine/change/code-change.js';
 import { call, condition, declared, ifStatement, nth, statement } from '../engine/change/selector.js';

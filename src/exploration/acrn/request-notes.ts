@@ -1,26 +1,42 @@
 /**
  * RequestNotes: the memory of the invariants, in words of the state space. For each vCPU its
  * request and what happened to it, for each VM the owners of its ranges, and the operator's acts
- * that are done.
+ * that are done. They are words of the state, because a search goes back to earlier states.
+ *
+ * Called by: Invariants (invariants.ts).
  */
 
 import type { WatchedSpace } from '../engine/search/space-parts.js';
 
-/** Words of a vCPU: the port, the phase of the request, the notified client, values, and more. */
-export const Of = { PORT: 0, PHASE: 1, CLIENT: 2, FILLED: 3, VALUE: 4, PASSES: 5, TICKET: 6, HAS_ENDED: 7 } as const;
-type Of = (typeof Of)[keyof typeof Of];
-const WORDS = Object.keys(Of).length;
+/**
+ * Words of a vCPU. PORT: the port that it accesses, 0 for none. PHASE: see Phase. CLIENT: the
+ * notified client + 1, 0 for none. FILLED: the slot's value when it became PENDING. VALUE: its
+ * value when it became COMPLETE. PASSES: passes of the worker that began while it was PENDING.
+ * TICKET: the number of the assignment that was finished last. HAS_ENDED: the guest has ended.
+ */
+export const VcpuNote = {
+  PORT: 0,
+  PHASE: 1,
+  CLIENT: 2,
+  FILLED: 3,
+  VALUE: 4,
+  PASSES: 5,
+  TICKET: 6,
+  HAS_ENDED: 7,
+} as const;
+type VcpuNote = (typeof VcpuNote)[keyof typeof VcpuNote];
+const WORDS = Object.keys(VcpuNote).length;
 
-/** Values of PHASE. */
+/** Values of PHASE: no request, one that is not COMPLETE, one that is. */
 export const Phase = { NONE: 0, OPEN: 1, COMPLETE: 2 } as const;
 
 /**
  * Words of a VM: the owner of each range (four bits), the removed clients (a bit each), the number
  * of CLEARs that have not ended, and whether the VM is being destroyed.
  */
-export const OfVm = { OWNERS: 0, REMOVED: 1, CLEARING: 2, ENDING: 3 } as const;
-type OfVm = (typeof OfVm)[keyof typeof OfVm];
-const VM_WORDS = Object.keys(OfVm).length;
+export const VmNote = { OWNERS: 0, REMOVED: 1, CLEARING: 2, ENDING: 3 } as const;
+type VmNote = (typeof VmNote)[keyof typeof VmNote];
+const VM_WORDS = Object.keys(VmNote).length;
 
 export class RequestNotes {
   readonly wordCount: number;
@@ -44,19 +60,19 @@ export class RequestNotes {
     return this.#space;
   }
 
-  get(vm: number, vcpu: number, word: Of): number {
+  get(vm: number, vcpu: number, word: VcpuNote): number {
     return this.space.words[this.#at(vm, vcpu, word)] as number;
   }
 
-  set(vm: number, vcpu: number, word: Of, value: number): void {
+  set(vm: number, vcpu: number, word: VcpuNote, value: number): void {
     this.space.set(this.#at(vm, vcpu, word), value);
   }
 
-  getVm(vm: number, word: OfVm): number {
+  getVm(vm: number, word: VmNote): number {
     return this.space.words[this.#atVm(vm, word)] as number;
   }
 
-  setVm(vm: number, word: OfVm, value: number): void {
+  setVm(vm: number, word: VmNote, value: number): void {
     this.space.set(this.#atVm(vm, word), value);
   }
 

@@ -17,7 +17,10 @@ import { ExploredClient } from './explored-client.js';
 import { note, offer, threadEnd } from '../engine/probe.js';
 import { DEFAULT_CLIENT, firstPortOf, PORTS_OF_CLIENT, type OperatorAct, type VmHandles, type World } from './world.js';
 
-/** ThreadedVm starts threads. Here the explorer runs them, so only the constructor is used. */
+/**
+ * The constructor of ThreadedVm, which is private in TypeScript. `ThreadedVm.create` would start
+ * threads, which the explorer does here.
+ */
 type MakeThreadedVm = new (
   options: object,
   shared: VmSharedState,

@@ -8,7 +8,7 @@ import type { WatchedSpace } from '../engine/search/space-parts.js';
 
 const WORDS_PER_SLOT = SLOT_BYTES >> 2;
 
-/** Words of a slot. */
+/** Indices of words in a slot. */
 export const Field = {
   STATE: SLOT_OFFSET.state >> 2,
   VALUE: SLOT_OFFSET.value >> 2,
@@ -25,7 +25,7 @@ export class SlotWords {
   readonly #space: WatchedSpace;
   readonly #vcpuCount: number;
   readonly #pageOf: (buffer: number) => number;
-  /** Places of words that were read, by VM, vCPU and field. */
+  /** Indices in the state of words that were read, by VM, vCPU and field. */
   readonly #places = new Map<number, number>();
 
   /** `pageOf` returns the VM whose page a buffer is, or −1. */
@@ -35,7 +35,7 @@ export class SlotWords {
     this.#pageOf = pageOf;
   }
 
-  /** The word of a slot that has a place. Undefined if it is another word. */
+  /** The slot's word at index `place` of the state. Undefined if it is another word. */
   at(place: number): SlotWord | undefined {
     const name = this.#space.addressAt(place);
     if (name === undefined) return undefined;

@@ -31,7 +31,9 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
   });
   // Edges that arrive before the vCPU polls count as one.
   const edges = vm === 0 && vcpu === 0 && plan.interrupts > 0 ? 1 : 0;
+  /** Accesses begun. */
   let asked = 0;
+  /** Edges seen. */
   let got = 0;
   const controller: InterruptController = {
     raise: () => {

@@ -2,6 +2,7 @@
 
 import { SLOT_BYTES, SLOT_OFFSET } from '../../io-request/layout.js';
 import { stateName } from '../../io-request/state.js';
+import { BUFFERS_PER_THREAD } from '../engine/explored-world.js';
 import type { WordNaming } from '../engine/model.js';
 import type { StateSpace } from '../engine/search/state-space.js';
 import { bufferId } from './buffer-id.js';
@@ -41,7 +42,7 @@ export class WordNames implements WordNaming {
     });
   }
 
-  /** Words of a slot beside its state: its owner's alone. */
+  /** Words of a slot beside its state: only its owner uses them. */
   isMinor(buffer: number, index: number): boolean {
     return this.#pages.has(buffer) && index % WORDS_PER_SLOT !== STATE;
   }
@@ -51,7 +52,9 @@ export class WordNames implements WordNaming {
     if (bell !== undefined) return `${bell} ${this.#bell(buffer, index) === undefined ? 'asleep' : 'rings'}`;
     const name = this.#names.get(buffer);
     if (name !== undefined) return name(index);
-    return buffer >= 1000 && buffer < 2000 ? `ticket ${index}` : `memory ${buffer}, word ${index}`;
+    // The Service VM's thread makes one buffer: the ticket words.
+    const isOfServiceVm = buffer >= BUFFERS_PER_THREAD && buffer < 2 * BUFFERS_PER_THREAD;
+    return isOfServiceVm ? `ticket ${index}` : `memory ${buffer}, word ${index}`;
   }
 
   value(buffer: number, index: number, value: number): string {

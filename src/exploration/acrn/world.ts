@@ -1,7 +1,8 @@
 /**
- * World: what the actors of one explored configuration share, as their threads would get it: plain
- * data and shared memory. The actors (service-vm-actor.ts, vcpu-actor.ts, …) are ordinary code over
- * the shipped classes; the explorer rewrites them together with those.
+ * World: what the actors of one explored configuration share, in the form in which threads can get
+ * it: plain data and shared memory. An actor is the main function of an explored thread
+ * (service-vm-actor.ts, vcpu-actor.ts, outsider-actors.ts). Actors are ordinary code over the
+ * shipped classes, and the explorer rewrites them together with those.
  */
 
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
@@ -29,22 +30,24 @@ export type OperatorAct =
   /** As UserVm ends a VM: pause, finish everything, destroy. */
   | 'destroy-vm';
 
+/** The parameters of a configuration. */
 export interface WorldPlan {
   readonly vmCount: number;
+  /** Of each VM. */
   readonly vcpuCount: number;
   /** Accesses that each vCPU makes. */
   readonly requests: number;
+  /** Whether vCPUs poll for completion, instead of parking until a hypercall wakes them. */
   readonly isPolling: boolean;
   /**
-   * The clients of each VM, oldest first; beside them there is a default client, which answers at
-   * once.
+   * The clients of each VM, oldest first. Each VM also has a default client, which answers at once.
    */
   readonly clients: readonly Answering[];
   readonly acts: readonly OperatorAct[];
-  /** Spurious upcalls. */
+  /** Upcalls without a request. */
   readonly spuriousUpcalls: number;
   /**
-   * Edges of an interrupt line that another thread makes; after its accesses, vCPU 0 of VM 0 halts
+   * Edges of an interrupt line that another thread makes. After its accesses, vCPU 0 of VM 0 halts
    * until it has seen one.
    */
   readonly interrupts: number;
@@ -56,6 +59,7 @@ export interface WorldPlan {
   readonly threadsDie: boolean;
 }
 
+/** The shared memory of one VM. */
 export interface VmHandles {
   readonly page: SharedArrayBuffer;
   readonly shared: VmSharedStateHandle;
@@ -83,8 +87,11 @@ export function makeWorld(plan: WorldPlan): World {
   return { plan, upcall: new Upcall().buffer, vms };
 }
 
-/** The number of the default client. */
+/** The number of the default client. No plan has so many clients. */
 export const DEFAULT_CLIENT = 7;
+
+// Each access of a world has a port of its own, so that a port says who accesses it. Ports of each
+// VM, of each of its clients, and of each vCPU there:
 
 const FIRST_PORT = 0x100;
 const VM_PORTS = 0x400;

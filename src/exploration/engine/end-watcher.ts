@@ -1,6 +1,8 @@
 /**
- * EndWatcher: the rule of models without rules of their own. Each thread has ended when no thread
- * can move.
+ * EndWatcher: the rule of models without rules of their own. When no thread can move, each thread
+ * must have ended.
+ *
+ * Called by: the state space, like every Watcher (search/space-parts.ts).
  */
 
 import { OperationKind } from './machine/operation.js';

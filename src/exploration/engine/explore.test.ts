@@ -150,7 +150,7 @@ describe('the end of a model', () => {
   });
 });
 
-test('a watcher of one’s own sees accesses and notes, and keeps its memory in the state', async () => {
+test('a model’s own watcher is called for accesses and notes, and keeps its memory in the state', async () => {
   const text = `import { note } from 'upcall/exploration';
     ${SHARED}
     export function one({ words }) { note('in', 1); Atomics.store(words, 0, 1); note('out', 1); }

@@ -1,7 +1,9 @@
 /**
  * Exploring one model: random schedules first, which show what threads use which words, then every
- * schedule. The search begins again whenever it sees a use that it did not know. What it finds
- * becomes a schedule that can be replayed.
+ * schedule. The search begins again whenever it sees a use that it did not know (word-uses.ts).
+ * What it finds becomes a schedule that can be replayed.
+ *
+ * Called by: users of `upcall/exploration` and explore-main.ts.
  */
 
 import { ExploredWorld } from './explored-world.js';
@@ -9,6 +11,7 @@ import type { Model } from './model.js';
 import type { ExploredProgram } from './program.js';
 import { stepsOf, type Schedule } from './schedule.js';
 import { ExhaustiveSearch, type SearchLimits, type SearchResult } from './search/exhaustive-search.js';
+import { choiceOf, threadOf } from './search/move.js';
 import { randomNumbers, runRandomly, type RandomRun, type Scheduling } from './search/random-search.js';
 import { searchShortest } from './search/shortest-search.js';
 import { ANY_THREAD, type EventCount } from './search/space-parts.js';
@@ -21,9 +24,11 @@ import { Relearn, Violation } from './search/violation.js';
 const WARM_UPS = 100;
 const MAX_WARM_UPS = 20_000;
 const MAX_WARM_UP_MOVES = 2000;
+/** Searches until all uses of words are known. A search that sees a new use has to be run again. */
 const MAX_RESTARTS = 200;
 
 export interface ExploreOptions extends SearchLimits {
+  /** Whether steps that no other thread can notice are made at once (StateSpace). Default: true. */
   readonly reduces?: boolean;
   /** States that may be kept to find the shortest schedule. Default: 0, which does not try. */
   readonly shortestWithin?: number;
@@ -95,7 +100,7 @@ export function warmUp({ space }: ExploredWorld): void {
         space.moves(moves);
         const chosen = moves[random(moves.length || 1)];
         if (chosen === undefined) break;
-        space.move(chosen >> 12, chosen & 4095);
+        space.move(threadOf(chosen), choiceOf(chosen));
       }
     } catch (error) {
       if (!(error instanceof Violation || error instanceof Relearn)) throw error;

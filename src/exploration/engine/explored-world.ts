@@ -2,8 +2,7 @@
  * ExploredWorld: one model on one program, ready to be searched. Each thread of the model stands
  * where its own work begins, in one state space with the watcher.
  *
- * Made anew for each search. Worlds of one program may be searched one after the other, not at a
- * time.
+ * Created anew for each search. Only one world of a program may be searched at a time.
  */
 
 import { HeapFingerprint } from './machine/heap-fingerprint.js';
@@ -17,8 +16,10 @@ import { StateSpace } from './search/state-space.js';
 import { Relearn } from './search/violation.js';
 import { PropertyNames } from './word-names.js';
 
-/** Buffers of thread n have numbers from n times this. Those of the shared objects come first. */
-const BUFFERS_PER_THREAD = 1000;
+/**
+ * Buffers of thread n are numbered from n + 1 times this. Those of the shared objects come first.
+ */
+export const BUFFERS_PER_THREAD = 1000;
 
 export interface WorldOptions {
   /** Whether steps that no other thread can notice are made at once. Default: true. */

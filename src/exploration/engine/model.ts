@@ -19,12 +19,16 @@ export interface Entry {
   readonly values: readonly unknown[];
 }
 
+/** A thread of a model. Threads are numbered in the order of their list. */
 export interface ThreadPlan {
   readonly name: string;
   readonly main: Entry;
   /** `workerData` of `node:worker_threads`, read when the thread begins. */
   readonly workerData?: () => unknown;
-  /** Runs alone up to its first operation of which this is true: its share of setting things up. */
+  /**
+   * Before the search, the thread runs alone up to its first operation for which this is true. So
+   * its share of setting things up is not interleaved.
+   */
   readonly startsAt?: (state: LocalState) => boolean;
   /** Whether the thread may end at any moment. */
   readonly mayDie?: boolean;

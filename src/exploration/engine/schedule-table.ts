@@ -6,8 +6,9 @@
 import { OperationKind, TIMED_OUT, WaitResult, WOKEN } from './machine/operation.js';
 import type { WordNaming } from './model.js';
 import type { Replay, ScheduledStep } from './schedule.js';
-import { DIES } from './search/violation.js';
+import { DIES } from './search/move.js';
 
+/** By OperationKind. */
 const WORDS = [
   'reads',
   'writes',

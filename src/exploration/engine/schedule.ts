@@ -13,7 +13,8 @@ import type { ExploredProgram } from './program.js';
 import type { EventCount } from './search/space-parts.js';
 import type { StateSpace } from './search/state-space.js';
 import { scheduleStep, type ScheduleStep } from './search/schedule-step.js';
-import { DIES, Violation, type Move } from './search/violation.js';
+import { packMove, type Move } from './search/move.js';
+import { Violation } from './search/violation.js';
 
 export interface Schedule {
   /** The plan of the model. */
@@ -120,5 +121,5 @@ function canStep(space: StateSpace, { thread, choice, ...expected }: ScheduleSte
   if (kind === OperationKind.NOTE || kind === OperationKind.CRASH) return choice === 0;
   const moves: number[] = [];
   space.moves(moves);
-  return moves.includes(thread * (DIES + 1) + choice);
+  return moves.includes(packMove(thread, choice));
 }

@@ -1,6 +1,8 @@
 /**
- * Default names of shared words: the property of a model's shared object in which a word's buffer
- * lies.
+ * PropertyNames: default names of shared words. A word is named by the property of the model's
+ * shared object in which its buffer lies.
+ *
+ * Called by: ExploredWorld, if the model has no `naming`.
  */
 
 import { SharedMemory, SharedView } from './machine/shared-memory.js';

@@ -119,7 +119,7 @@ describe('a change that does not fit is GONE, with what is there', () => {
     assert.throws(() => changed(path, edit), message);
   };
 
-  test('the function is not there: the nearest names', () => {
+  test('a function that does not exist is refused with the nearest names', () => {
     refused(
       'Box.append',
       drop(statement('push')),
@@ -127,7 +127,7 @@ describe('a change that does not fit is GONE, with what is there', () => {
     );
   });
 
-  test('the node is not there: the functions that have one', () => {
+  test('a node that does not exist is refused with the functions that have one', () => {
     refused(
       'Box.add',
       drop(statement('log')),
@@ -135,17 +135,17 @@ describe('a change that does not fit is GONE, with what is there', () => {
     );
   });
 
-  test('the node is there twice: the lines', () => {
+  test('a node that exists twice is refused with its lines', () => {
     refused('Box.add', drop(operand('||')), /3 nodes, not 1, .*\n {2}line 9: first\n {2}line 9: deep && last > 0\n/);
   });
 
-  test('the replacement has a name that the module does not know', () => {
+  test('a replacement with a name that the module does not know is refused', () => {
     refused('Box.add', replace(call('push'), 'this.#ringg($1)'), /names #ringg, which does not occur/);
     refused('Box.add', replace(call('push'), 'ring($1)'), /names ring, which/);
     refused('Box.add', replace(call('push'), '$7'), /no part \$7/);
   });
 
-  test('the result is not a program', () => {
+  test('a result that is not a program is refused', () => {
     refused('Box.add', replace(literal('0x1f'), ')('), /the result is not a program/);
     refused('Box.add', drop(call('push')), /only statements and operands can be dropped/);
   });

@@ -80,6 +80,7 @@ function describeEdit(edit: Edit): string {
     : `copy ${describeSelector(edit.copy)} ${where}`;
 }
 
+/** Makes edits of one change in one text. */
 class Editor {
   readonly #ts: Ts;
   readonly #text: string;
@@ -143,7 +144,9 @@ class Editor {
     return `${this.#text.slice(0, pattern.getStart(this.#file))}{ ${others.join(', ')} }${rest}`;
   }
 
-  /** Replaces a dropped statement. The arm of an `if` needs one. */
+  /**
+   * What stands in place of a dropped statement: an arm of an `if` or a loop needs an empty one.
+   */
   #nothing({ parent }: Node): string {
     const ts = this.#ts;
     return ts.isBlock(parent) || ts.isSourceFile(parent) || ts.isCaseOrDefaultClause(parent) ? '' : ';';
@@ -165,6 +168,7 @@ class Editor {
     return 'before' in to ? this.#find(to.before).getStart(this.#file) : this.#find(to.after).end;
   }
 
+  /** `template` with its parts of `node` put in. Throws GONE if it has a name that is not known. */
   #filled(template: string, node: Node): string {
     const ts = this.#ts;
     const parts = partsOf(ts, this.#file, node);

@@ -1,6 +1,8 @@
 /**
  * Functions of a module by their paths: `function`, `Class.method`, `Class.#method`, `Class.get
  * name`.
+ *
+ * Called by: code-change.ts, to find the function that a change names.
  */
 
 import type * as TypeScript from 'typescript';
@@ -54,6 +56,7 @@ function nameOf(ts: Ts, file: TypeScript.SourceFile, node: Node): string | undef
   return undefined;
 }
 
+/** Whether a variable's value is a closure, or an object that may have some. */
 function holdsCode(ts: Ts, value: Node | undefined): boolean {
   return value !== undefined && (isClosure(ts, value) || ts.isObjectLiteralExpression(value));
 }

@@ -1,5 +1,8 @@
 /**
- * CodeBase: the compiled modules that programs are made of, each read and lowered once.
+ * CodeBase: the compiled modules that programs are made of, each read and lowered
+ * (lowered-module.ts) once.
+ *
+ * Called by: users of `upcall/exploration`, who pass it to ExploredProgram.
  *
  * The text comes from the shipped files: what is explored is what is shipped, and a change there is
  * followed without further work.

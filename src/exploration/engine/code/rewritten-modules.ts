@@ -1,5 +1,7 @@
 /**
  * RewrittenModules: modules and everything that they import, rewritten and linked into one program.
+ *
+ * Called by: ExploredProgram.
  */
 
 import { compileFunction } from 'node:vm';

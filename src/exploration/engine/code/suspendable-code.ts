@@ -11,7 +11,7 @@
  * - Constructors, setters and the top level of a module cannot stop. What they call runs through,
  *   and must not touch shared words.
  * - Where it may stop, the code hands over the variables that are visible there
- *   (names-in-scope.ts).
+ *   (names-in-scope.ts). `$f` is the frame of the running call, `$this` a closure's `this`.
  */
 
 import type * as TypeScript from 'typescript';

@@ -1,5 +1,9 @@
 /**
  * Fiber: one chain of calls of rewritten code, a thread's main one or that of an async function.
+ * Its frames are the calls with their variables, which the heap's fingerprint needs (JavaScript
+ * does not show them).
+ *
+ * Called by: Runtime, for each call and `await`; ThreadLife, which runs fibers.
  */
 
 import type { SimulatedPromise } from './simulated-promise.js';
@@ -12,7 +16,7 @@ export class Frame {
   locals: (() => readonly unknown[]) | undefined = undefined;
   /** Variables of outer functions that it uses. */
   readonly captured: () => readonly unknown[];
-  /** Intermediate results of the expression that is being computed. */
+  /** Temporaries: results so far within the expression that is being computed. */
   readonly t: unknown[] = [];
 
   constructor(fn: string, captured: () => readonly unknown[]) {
@@ -22,6 +26,7 @@ export class Frame {
 }
 
 export class Fiber {
+  /** Outermost first. */
   readonly frames: Frame[] = [];
   readonly run: Generator<unknown, unknown, unknown> | undefined;
   /** Of an async function. */

@@ -2,8 +2,10 @@
  * HeapFingerprint: 64 bits for the state of a thread. It covers its calls with their variables,
  * what waits in its loop, and everything that can be reached from there.
  *
- * Two lives with the same fingerprint continue alike, so a search needs only one of them. Objects
- * are numbered in the order of the walk: where they lie in memory does not matter.
+ * Two runs of a thread with the same fingerprint continue alike, so a search needs only one of
+ * them. Objects are numbered in the order of the walk: where they lie in memory does not matter.
+ *
+ * Called by: LearnedThread after each new step, through ExploredWorld.
  */
 
 import { Frame } from './fiber.js';
@@ -16,7 +18,7 @@ const Generator = Object.getPrototypeOf(
   }.prototype,
 ) as object;
 
-/** Marks in the stream of numbers. */
+/** What follows in the stream of numbers that is hashed. */
 const Mark = {
   SEEN: 1,
   ARRAY: 2,
@@ -63,6 +65,7 @@ export class HeapFingerprint {
     return `${this.#low >>> 0}.${this.#high >>> 0}`;
   }
 
+  /** Mixes a word into the hash. The constants are those of common integer hashes. */
   #put(word: number): void {
     this.#low = Math.imul(this.#low ^ word, 0x9e37_79b1) + (this.#high | 0);
     this.#low ^= this.#low >>> 15;

@@ -59,7 +59,8 @@ export const WaitResult = { OK: 0, NOT_EQUAL: 1, TIMED_OUT: 2 } as const;
 /** The result of a WAIT_ASYNC that finds another value. Otherwise it is the number of the wait. */
 export const NOT_ASYNC = -1;
 /**
- * Results of PICK: the number of a task, or one of these plus the number of a wait that is over.
+ * Results of PICK: the number of a task, or one of these plus the number of an asynchronous wait
+ * that a notification or the time has ended.
  */
 export const WOKEN = 1000;
 export const TIMED_OUT = 2000;

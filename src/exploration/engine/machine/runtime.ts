@@ -4,6 +4,10 @@
  *
  * Callers must: set `life` to the thread that runs before its code goes on. There is one runtime
  * for all threads of a program.
+ *
+ * The generator methods are what rewritten code calls where it may stop. Each first notes in the
+ * frame where the code stands (`at`, `locals`), and keeps its result among the frame's temporaries.
+ * The methods named …Now are for code that cannot stop.
  */
 
 import { Awaited, Fiber, Frame } from './fiber.js';
@@ -47,7 +51,6 @@ export class Runtime {
       rejected.reject(error);
       return rejected;
     };
-
     promise.race = (candidates: readonly unknown[]): SimulatedPromise => {
       const first = new SimulatedPromise(life());
       for (const candidate of candidates) this.#promiseOf(candidate).react({ next: first });
@@ -87,17 +90,20 @@ export class Runtime {
     return this.life;
   }
 
+  /** A call of rewritten code begins. */
   enter(fn: string, captured: Locals): Frame {
     const frame = new Frame(fn, captured);
     this.#life.fiber.frames.push(frame);
     return frame;
   }
 
+  /** The call has ended. */
   leave(frame: Frame): void {
     const { frames } = this.#life.fiber;
     if (frames.pop() !== frame) throw new Error(`${frame.fn} ends before what it called`);
   }
 
+  /** A closure is created. */
   closure(site: string, captured: Locals, fn: object): object {
     this.#closures.set(fn, { site, captured });
     return fn;
@@ -112,6 +118,7 @@ export class Runtime {
     }
   }
 
+  /** The default of a name in a destructuring pattern. */
   or(value: unknown, fallback: () => unknown): unknown {
     return value === undefined ? fallback() : value;
   }
@@ -168,6 +175,7 @@ export class Runtime {
     return result;
   }
 
+  /** A call of an async function, whose body is `run`. */
   *async(run: Run): Run {
     const life = this.#life;
     const fiber = new Fiber(run, new SimulatedPromise(life));

@@ -1,8 +1,10 @@
 /**
  * Stand-ins for SharedArrayBuffer, Int32Array and Atomics in rewritten code.
  *
- * A buffer is only a number here. Its words belong to the search, and each operation on them stops
- * the thread until the search gives the result.
+ * A buffer is only a number here. Its words belong to the search (search/state-space.ts), and each
+ * operation on them stops the thread until the search gives the result.
+ *
+ * Called by: Runtime, which gives them to rewritten code in place of the globals.
  */
 
 import { NOT_ASYNC, OperationKind, WaitResult, WAKE_ALL, wordOperation, type Operation } from './operation.js';
@@ -33,11 +35,12 @@ export class SharedView {
   }
 }
 
-const OPAQUE = 'statistics over shared memory';
-
-/** Shared statistics: no thread acts on them, so they are not part of a state. */
+/**
+ * A Float64Array over shared memory: statistics. No thread acts on them, so they are not part of a
+ * state. The field only tells its type from Float64Array's.
+ */
 export class Unwatched extends Float64Array {
-  readonly isUnwatched = OPAQUE;
+  readonly isUnwatched = true;
 }
 
 /** `new Int32Array(…)`: a view of shared memory, or a real array over anything else. */

@@ -1,6 +1,8 @@
 /**
  * ThreadLife: one run of a thread's code from its beginning, with its calls, promises, timers and
- * event loop.
+ * event loop. A search runs a thread many times, so one thread has many lives.
+ *
+ * Called by: ExploredWorld, which begins lives; Runtime, for the life that runs.
  *
  * Tasks of a loop do not interleave. Which of the waiting tasks comes next is a choice of the
  * search. Timers have no order: any may fire first, as on a machine that stopped for a while.
@@ -145,6 +147,7 @@ export class ThreadLife implements ReactionQueue {
     }
   }
 
+  /** Runs the reactions of settled promises, as the microtasks of a turn. */
   *#react(): Suspendable<void> {
     for (let due = this.#due.shift(); due !== undefined; due = this.#due.shift()) {
       const { reaction, isOk, value } = due;

@@ -15,6 +15,7 @@ import type { LocalState } from './learned-thread.js';
 import type { Sleepers } from './sleepers.js';
 import type { WordUses } from './word-uses.js';
 
+// What the state holds in place of the word's value.
 /** Not read since the last wait: additions make no difference. */
 const UNREAD = 0;
 /** Read, and added to since. */
@@ -39,7 +40,10 @@ export class EventCounts {
     this.#space = space;
   }
 
-  /** The result of an operation on such a word. Undefined: the thread sleeps. */
+  /**
+   * The result of an operation on such a word. Undefined: the thread sleeps. `place`: see
+   * WordPlaces.
+   */
   resultOf(thread: number, choice: number, { operation, kind, place }: LocalState): number | undefined {
     const space = this.#space;
     const word = space.words[place] as number;
@@ -98,9 +102,10 @@ export class EventCounts {
     throw new Relearn('a word by which a thread waits is not an event count');
   }
 
+  /** The thread waits by what it read. The word is UNREAD then. */
   #take(place: number, word: number): void {
-    // It does write between its last poll and its wait. Then the state did not hold what it waits
-    // by.
+    // UNREAD already: the thread wrote between its last poll and its wait, and `disarm` dropped
+    // what it read. That must not happen for this word: the search begins again and keeps it.
     if (word === UNREAD && !this.#space.isExit(place)) this.#space.uses.keepArmed(place);
     this.#space.set(place, UNREAD);
   }

@@ -6,9 +6,10 @@
  * scheduled.
  */
 
+import { choiceOf, threadOf, type Move } from './move.js';
 import type { StateSpace } from './state-space.js';
 import { StateTable } from './state-table.js';
-import { Relearn, Violation, type Move } from './violation.js';
+import { Relearn, Violation } from './violation.js';
 
 export interface SearchLimits {
   readonly maxStates?: number | undefined;
@@ -39,9 +40,12 @@ const SPARE_STATES = 20_000;
 
 const PROGRESS_EVERY = 1 << 15;
 
+/** A state on the path from the first state to the present one. */
 interface Level {
+  /** Packed, and how many of them are tried. */
   readonly moves: number[];
   at: number;
+  /** Its number in the table, and its mark in StateWords. */
   state: number;
   mark: number;
   /** Tarjan's algorithm: the first state on the stack that can be reached from here. */
@@ -92,7 +96,7 @@ export class ExhaustiveSearch {
         space.state.back(level.mark);
         level.at++;
         this.#moves++;
-        space.move(move >> 12, move & 4095);
+        space.move(threadOf(move), choiceOf(move));
         // The search relied on uses that are not all: the caller begins again. Some more states
         // first, which may show other new uses.
         if (space.uses.hasNewUse) {
@@ -194,7 +198,7 @@ export class ExhaustiveSearch {
   #path(): Move[] {
     return this.#levels.slice(0, this.#depth + 1).flatMap(({ moves, at }) => {
       const move = moves[at - 1];
-      return move === undefined ? [] : [{ thread: move >> 12, choice: move & 4095 }];
+      return move === undefined ? [] : [{ thread: threadOf(move), choice: choiceOf(move) }];
     });
   }
 }

@@ -3,8 +3,11 @@
  * result leads.
  *
  * Code runs only for a step that was never taken before: the thread is run again from its beginning
- * with the results that lead there, or goes on if it stands there already. Lives with equal heaps
- * are one local state (machine/heap-fingerprint.ts). So a search walks over tables.
+ * with the results that lead there, or goes on if it stands there already. Runs that stand at the
+ * same operation with equal heaps are one local state (machine/heap-fingerprint.ts). So a search
+ * walks over tables.
+ *
+ * Called by: StateSpace.
  *
  * Without merging nothing is learned. Each step is the code's own, and a search can only go
  * forward.
@@ -25,10 +28,11 @@ export interface Life {
 export interface LocalState {
   readonly operation: Operation;
   readonly kind: OperationKind;
-  /** The place of the operation's word in the state space. −1: it is about no word. */
+  /** The index of the operation's word in the state. −1: it is about no word. */
   readonly place: number;
+  /** By result of the operation: the number of the next local state. */
   readonly next: Map<number, number>;
-  /** The local state and the result that first led here. */
+  /** The number of the local state, and the result, that first led here. */
   readonly from: number;
   readonly by: number;
 }

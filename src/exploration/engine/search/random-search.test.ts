@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { randomNumbers } from './random-search.js';
 
-test('the numbers of a seed are its own, and cover what they should', () => {
+test('a seed gives the same numbers each time, other seeds others, over the whole range', () => {
   const [a, b, c] = [randomNumbers(1), randomNumbers(1), randomNumbers(2)];
   const draw = (random: (below: number) => number): number[] => Array.from({ length: 100 }, () => random(10));
   const first = draw(a);

@@ -10,6 +10,7 @@
  * Evenly chosen schedules are fair. One that does not end within `maxMoves` is a starvation.
  */
 
+import { choiceOf, threadOf } from './move.js';
 import { scheduleStep, type ScheduleStep } from './schedule-step.js';
 import type { StateSpace } from './state-space.js';
 import { Violation } from './violation.js';
@@ -24,6 +25,7 @@ export interface RandomRun {
 
 /** Moves after which a schedule counts as endless. */
 export const MAX_MOVES = 20_000;
+/** Moments at which the highest priority falls. */
 const CHANGES = 3;
 /** About how many moves a schedule has. The moments of change are drawn from that. */
 const EXPECTED_MOVES = 300;
@@ -47,7 +49,7 @@ export function runRandomly(space: StateSpace, seed: number, scheduling: Schedul
         throw new Violation(`no end after ${count} moves: a thread starves`);
       if (count >= maxMoves) return { seed, moves: count, violation: undefined };
       const move = choose(moves, count);
-      space.move(move >> 12, move & 4095);
+      space.move(threadOf(move), choiceOf(move));
     }
     space.watcher?.end();
   } catch (error) {
@@ -71,9 +73,9 @@ function byPriority(random: (below: number) => number, threadCount: number): Cho
   }
   const changes = new Set(Array.from({ length: CHANGES }, () => random(EXPECTED_MOVES)));
   return (moves, count) => {
-    const highest = order.find((thread) => moves.some((move) => move >> 12 === thread)) ?? 0;
+    const highest = order.find((thread) => moves.some((move) => threadOf(move) === thread)) ?? 0;
     if (changes.has(count)) order.push(...order.splice(order.indexOf(highest), 1));
-    const own = moves.filter((move) => move >> 12 === highest);
+    const own = moves.filter((move) => threadOf(move) === highest);
     return own[random(own.length)] ?? 0;
   };
 }

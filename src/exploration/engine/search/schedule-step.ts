@@ -1,7 +1,7 @@
 /** ScheduleStep: one operation of a schedule, as a file keeps it. */
 
 import type { Operation, OperationKind } from '../machine/operation.js';
-import type { Move } from './violation.js';
+import type { Move } from './move.js';
 
 /** A move, and what its operation was about. Other code may have another operation there. */
 export interface ScheduleStep extends Move {

@@ -5,9 +5,10 @@
  * It keeps every state, so it is for worlds in which a violation is near the beginning.
  */
 
+import { choiceOf, threadOf, type Move } from './move.js';
 import type { StateSpace } from './state-space.js';
 import { StateTable } from './state-table.js';
-import { Relearn, Violation, type Move } from './violation.js';
+import { Relearn, Violation } from './violation.js';
 
 export interface ShortestResult {
   readonly message: string;
@@ -15,8 +16,11 @@ export interface ShortestResult {
   readonly states: number;
 }
 
+/** A state whose moves are not tried yet. */
 interface Waiting {
+  /** From the first state (StateWords.difference). */
   readonly difference: Int32Array;
+  /** Its predecessor in the queue, and the packed move that leads from there. */
   readonly from: number;
   readonly move: number;
 }
@@ -39,7 +43,7 @@ export function searchShortest(space: StateSpace, maxStates: number): ShortestRe
       for (const move of moves) {
         tried = move;
         space.state.goTo(difference);
-        space.move(move >> 12, move & 4095);
+        space.move(threadOf(move), choiceOf(move));
         const { hashLow, hashHigh } = space.state;
         if (table.find(hashLow, hashHigh) >= 0) continue;
         table.add(hashLow, hashHigh, 0);
@@ -63,5 +67,5 @@ function pathTo(queue: readonly Waiting[], to: number): Move[] {
 }
 
 function toMove(move: number): Move {
-  return { thread: move >> 12, choice: move & 4095 };
+  return { thread: threadOf(move), choice: choiceOf(move) };
 }

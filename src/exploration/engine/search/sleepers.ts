@@ -10,11 +10,15 @@ import type { StateWords } from './state-words.js';
 /** Asynchronous waits that a thread may have at a time. */
 export const WAITS = 4;
 
+// The word of a thread.
 const RUNNING = 0;
 const ASLEEP = 1;
 const AWAKENED = 2;
 const DEAD = 3;
-/** The word of an asynchronous wait is 8 times its place plus these bits. */
+/**
+ * The word of an asynchronous wait is 8 times the place of the awaited word plus these bits. TIMED:
+ * it may end by time. A place is a word's index in the state (word-places.ts).
+ */
 const WAITING = 1;
 const NOTIFIED = 2;
 const TIMED = 4;

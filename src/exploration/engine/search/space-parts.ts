@@ -20,7 +20,7 @@ export interface EventCount extends WordAddress {
   readonly thread: number;
 }
 
-/** The state space as its watcher sees it. */
+/** The state space as its watcher sees it. A place is a word's index in the state. */
 export interface WatchedSpace {
   /** The state: words of the watcher from `notes` on, and shared words at their places. */
   readonly words: Int32Array;
@@ -37,7 +37,7 @@ export interface WatchedSpace {
 }
 
 /**
- * Watcher: the rules of a model. The state space reports to it, it throws Violation.
+ * Watcher: the rules of a model. The state space calls it, and it throws Violation.
  *
  * Callers must: keep everything that a watcher remembers in its words of the state space, because a
  * search goes back to earlier states.

@@ -20,6 +20,7 @@ import {
 import { EventCounts } from './event-counts.js';
 import { StateWords } from './state-words.js';
 import type { LearnedThread, LocalState } from './learned-thread.js';
+import { DIES, packMove } from './move.js';
 import { Sleepers, WAITS } from './sleepers.js';
 import {
   ANY_THREAD,
@@ -30,7 +31,7 @@ import {
   type Watcher,
   type WordAddress,
 } from './space-parts.js';
-import { DIES, Violation } from './violation.js';
+import { Violation } from './violation.js';
 import { WaitedWords } from './waited-words.js';
 import { WordPlaces } from './word-places.js';
 import { WordUses } from './word-uses.js';
@@ -61,6 +62,7 @@ export class StateSpace implements WatchedSpace {
   constructor(options: SpaceOptions, wordCount: number) {
     this.#options = options;
     this.sleepers = new Sleepers(this.state, options.threadCount, options.safetyNetsFire);
+    // For each thread its local state, then the words of Sleepers.
     this.notes = options.threadCount * (2 + WAITS);
     this.#places = new WordPlaces(this.notes + wordCount, (place, word) => {
       for (let thread = 0; thread < options.threadCount; thread++)
@@ -128,7 +130,7 @@ export class StateSpace implements WatchedSpace {
     }
   }
 
-  /** Every possible move as thread · 4096 + choice. Appends to `moves`. */
+  /** Every possible move as packed (move.ts). Appends to `moves`. */
   moves(moves: number[]): void {
     const { threadCount } = this.#options;
     const first = moves.length;
@@ -161,7 +163,7 @@ export class StateSpace implements WatchedSpace {
   #movesOf(thread: number, moves: number[]): boolean {
     const { sleepers } = this;
     if (sleepers.isDead(thread)) return false;
-    const base = thread * 4096;
+    const base = packMove(thread, 0);
     const { kind, operation, place } = this.at(thread);
     const isMortal = (this.#options.mortals & (1 << thread)) !== 0;
     if (isMortal) moves.push(base + DIES);

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { randomNumbers } from './random-search.js';
 import { StateTable } from './state-table.js';
 
-test('a table that has grown knows every state, with what was kept of it, and no other', () => {
+test('a table that has grown finds every state with its values, and no other', () => {
   const COUNT = 200_000;
   const table = new StateTable();
   const hashes = randomNumbers(1);

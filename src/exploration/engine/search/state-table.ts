@@ -26,7 +26,7 @@ export class StateTable {
     return (this.#cells[this.#cellOf(low, high)] as number) - 1;
   }
 
-  /** Adds a new state. `order` is its place among the open states. */
+  /** Adds a new state. `order`: its index among the open states of the search (Tarjan's stack). */
   add(low: number, high: number, order: number): number {
     if (this.count >= this.#schedules.length) this.#grow();
     const cell = this.#cellOf(low, high);
@@ -38,7 +38,7 @@ export class StateTable {
     return state;
   }
 
-  /** The place of a state among the open ones. Below 0: closed. */
+  /** The index of a state among the open ones. Below 0: closed. */
   order(state: number): number {
     return this.#orders[state] as number;
   }
@@ -47,6 +47,7 @@ export class StateTable {
     this.#orders[state] = CLOSED;
   }
 
+  /** How many schedules lead on from a closed state. */
   schedules(state: number): number {
     return this.#schedules[state] as number;
   }

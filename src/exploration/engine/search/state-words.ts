@@ -1,6 +1,8 @@
 /**
  * StateWords: a state as an array of numbers with a 64-bit hash, which can go back to an earlier
- * mark.
+ * mark. (A mark is a length of the log of changes.)
+ *
+ * Called by: StateSpace and the searches.
  *
  * The hash is the exclusive or of what each word adds to it, so a change costs the same however
  * many words there are.
@@ -68,6 +70,7 @@ export class StateWords {
   }
 }
 
+// Two independent integer hashes of an index and its value.
 function mixLow(at: number, value: number): number {
   let x = Math.imul(at + 0x9e37, 0x85eb_ca6b) ^ Math.imul(value, 0xc2b2_ae35);
   x = Math.imul(x ^ (x >>> 15), 0x2c1b_3c6d);

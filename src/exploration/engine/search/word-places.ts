@@ -1,5 +1,8 @@
 /**
- * WordPlaces: where in a state each shared word lies. A word gets a place when it is first used.
+ * WordPlaces: where in a state each shared word lies. A word's place is its index in the array of
+ * the state (StateWords). It gets one when it is first used.
+ *
+ * Called by: StateSpace.
  */
 
 import type { WordAddress } from './space-parts.js';

@@ -1,5 +1,8 @@
 /**
- * WordUses: which threads use which shared words, and so which steps no other thread can notice.
+ * WordUses: which threads use which shared words, and so which steps are private: no other thread
+ * can notice them. Words are named by their places (word-places.ts).
+ *
+ * Called by: StateSpace for each step, EventCounts.
  *
  * That is not known in advance. A search records the uses that it sees, and they count from the
  * next search on. A search that saw a new use relied on what was wrong, and has to be run again.
@@ -22,7 +25,7 @@ export class WordUses {
   readonly #waiters = new Int32Array(CAPACITY);
   /** Words by which threads wait without using them as event counts. */
   readonly #ordinary = new Set<number>();
-  /** By thread. */
+  /** By thread: the words of `disarmedBy`. */
   readonly #eventCounts: number[][] = Array.from({ length: 32 }, () => []);
 
   /** The watcher sees to it that no other thread uses the word while this one does. */
