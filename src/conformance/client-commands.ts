@@ -1,4 +1,9 @@
-/** Script commands that create, change, run and destroy I/O clients of the current VM. */
+/**
+ * Commands of conformance scripts that create, change, run and destroy I/O clients of the current
+ * VM. conformance/README.md describes them.
+ *
+ * Called by: HsmScript (hsm-script.ts) for each line.
+ */
 
 import { Errno } from '../io-request/errno.js';
 import { addressRange } from '../hsm/address-range.js';
@@ -9,6 +14,7 @@ import { KernelClient, type HandlerMode } from './kernel-client.js';
 import type { ScriptWords } from './script-words.js';
 import { clientsOf, type ScriptStage, type ScriptVm } from './script-world.js';
 
+/** Linux' own limit. */
 const MAX_ERRNO = 4095;
 
 /** Returns undefined if `op` is not one of these commands. */

@@ -1,6 +1,7 @@
 /**
- * ControlCaller: a process that uses the control interface, with structures by field names, for
- * tests.
+ * ControlCaller: a process that uses /dev/acrn_hsm, for tests. It has memory, file descriptors and
+ * an open file, and passes structures by field names. Its hypervisor has no vCPUs: the test acts
+ * for them (hand-driven-hypervisor.ts) and makes each pass of the worker.
  */
 
 import { HsmDevice, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
@@ -79,6 +80,7 @@ export class ControlCaller {
     return { result, argument };
   }
 
+  /** The result of `call`. */
   async result(code: number, layout: StructLayout, fields: Fields): Promise<number> {
     return (await this.call(code, layout, fields)).result;
   }
@@ -107,6 +109,7 @@ export class ControlCaller {
     return this.#request(vcpu, 0, direction, port, size, value, 0);
   }
 
+  /** The same for MMIO. */
   mmio(vcpu: number, direction: number, address: number, size: number, low = 0, high = 0): boolean {
     return this.#request(vcpu, 1, direction, address, size, low, high);
   }

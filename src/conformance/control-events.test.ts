@@ -31,7 +31,7 @@ async function prepare(): Promise<Prepared> {
 }
 
 describe('IOEVENTFD', () => {
-  test('a write signals the event without a default client, and is done', async () => {
+  test('a write signals the event and completes without a default client', async () => {
     const { caller, event, fd } = await prepare();
     assert.equal(await caller.ioeventfd({ fd, flags: PIO | DATAMATCH, addr: 0x2010, len: 2, data: 1 }), 0);
     caller.port(0, WRITE, 0x2010, 2, 1);
@@ -42,7 +42,7 @@ describe('IOEVENTFD', () => {
     assert.deepEqual(caller.vm.notified, [0]);
   });
 
-  test('without the PIO flag it is memory, and without DATAMATCH the data does not matter', async () => {
+  test('without the PIO flag the address is MMIO, and without DATAMATCH any data matches', async () => {
     const { caller, event, fd } = await prepare();
     assert.equal(await caller.ioeventfd({ fd, addr: 0x3000, len: 4, data: 77 }), 0);
     caller.mmio(0, WRITE, 0x3000, 4, 5);
@@ -62,7 +62,7 @@ describe('IOEVENTFD', () => {
     assert.equal(await caller.ioeventfd({ fd, len: 8 }), Errno.EEXIST);
   });
 
-  test('removal looks at nothing but the descriptor; nothing to remove is 0', async () => {
+  test('deassign checks only the descriptor, and returns 0 if there is nothing to remove', async () => {
     const { caller, event, fd, otherFd } = await prepare();
     await caller.ioeventfd({ fd, flags: PIO, addr: 0x2010, len: 2 });
     assert.equal(await caller.ioeventfd({ fd: CLOSED_FD, flags: DEASSIGN }), Errno.EBADF);
@@ -73,7 +73,7 @@ describe('IOEVENTFD', () => {
     assert.equal(event.isReadable, false);
   });
 
-  test('flags that mainline does not know change nothing, ASYNCIO among them', async () => {
+  test('flags that mainline does not know, ASYNCIO among them, have no effect', async () => {
     const { caller, event, fd } = await prepare();
     assert.equal(await caller.ioeventfd({ fd, flags: 0xffff_fff8 | PIO, addr: 0x2010, len: 2 }), 0);
     caller.port(0, WRITE, 0x2010, 2, 1);
@@ -91,7 +91,7 @@ describe('IRQFD', () => {
     assert.deepEqual(caller.vm.messages, [{ address: 0xfee0_1000, data: 0x41 }]);
   });
 
-  test('descriptors are checked, and the same event twice is −EBUSY', async () => {
+  test('descriptors are checked, and a second irqfd for one event is −EBUSY', async () => {
     const { caller, fd, otherFd } = await prepare();
     assert.equal(await caller.file.ioctl(Ioctl.IRQFD, 8n), Errno.EFAULT);
     assert.equal(await caller.irqfd({ fd: CLOSED_FD, ...MSI }), Errno.EBADF);
@@ -121,7 +121,7 @@ describe('IRQFD', () => {
 });
 
 describe('interrupts by ioctl', () => {
-  test('INJECT_MSI hands the address and the data on; another address than 0xFEE… is −EPERM', async () => {
+  test('INJECT_MSI passes address and data on; an address other than 0xFEE… is −EPERM', async () => {
     const { caller } = await prepare();
     const inject = (msi_addr: bigint): Promise<number> =>
       caller.result(Ioctl.INJECT_MSI, MSI_ENTRY, { msi_addr, msi_data: 0x1_0000_0041n });

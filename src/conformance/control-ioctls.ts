@@ -2,6 +2,8 @@
  * The ioctls of a conformance script: `ioctl NAME FIELD=VALUE …`, with the names of `linux/acrn.h`
  * in lower case and with hyphens. The structure's missing fields are 0. One number in place of the
  * fields is the argument itself.
+ *
+ * Called by: ControlProcess (control-process.ts).
  */
 
 import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
@@ -38,6 +40,7 @@ const CODES: ReadonlyMap<string, number> = new Map(
   ]),
 );
 
+/** The structure of each ioctl that takes one. */
 const LAYOUTS: ReadonlyMap<number, StructLayout> = new Map<number, StructLayout>([
   [Ioctl.CREATE_VM, VM_CREATION],
   [Ioctl.SET_VCPU_REGS, VCPU_REGS],

@@ -10,14 +10,14 @@ import { ControlCaller } from './control-caller.js';
 const UNMAPPED = 0x10n;
 
 describe('before a VM is created', () => {
-  test('every ioctl but CREATE_VM is −EINVAL, even one that does not exist', async () => {
+  test('every ioctl but CREATE_VM returns −EINVAL, even an unknown one', async () => {
     const { file } = new ControlCaller();
     for (const code of [...Object.values(Ioctl), 0xdead]) {
       if (code !== Ioctl.CREATE_VM) assert.equal(await file.ioctl(code, UNMAPPED), Errno.EINVAL);
     }
   });
 
-  test('CREATE_VM looks at the argument first, then at its reserved fields', async () => {
+  test('CREATE_VM checks the argument’s address first, then its reserved fields', async () => {
     const caller = new ControlCaller();
     assert.equal(await caller.file.ioctl(Ioctl.CREATE_VM, UNMAPPED), Errno.EFAULT);
     assert.equal((await caller.create({ reserved0: 1 })).result, Errno.EINVAL);
@@ -47,14 +47,14 @@ describe('CREATE_VM', () => {
     assert.equal(caller.vm.buffer.slot(0).valueLow, 0x42);
   });
 
-  test('the affinity says how many vCPUs, and CPUs that are not there are refused', async () => {
+  test('the VM has a vCPU for each CPU in the affinity, and CPUs that do not exist are refused', async () => {
     const caller = new ControlCaller({ cpuMask: 0xfn });
     assert.equal((await caller.create({ cpu_affinity: 0x1f })).result, Errno.EINVAL);
     const { argument } = await caller.create({ cpu_affinity: 0xd });
     assert.equal(argument.number('vcpu_num'), 3);
   });
 
-  test('the name and the polling flag reach the hypervisor', async () => {
+  test('the VM’s name and the polling flag reach the hypervisor', async () => {
     const caller = new ControlCaller();
     await caller.call(Ioctl.CREATE_VM, VM_CREATION, { ioreq_buf: caller.page, uuid: 0x41, vm_flag: 4 });
     assert.equal(caller.vm.config.name, 'A');
@@ -73,13 +73,13 @@ describe('CREATE_VM', () => {
     });
   }
 
-  test('what the hypervisor refuses is −EINVAL', async () => {
+  test('a refusal by the hypervisor is −EINVAL', async () => {
     const caller = new ControlCaller({ cpuMask: 0x1_ffffn });
     assert.equal((await caller.create({ cpu_affinity: 0x1_ffff })).result, Errno.EINVAL);
     assert.equal((await caller.create({ cpu_affinity: 0xffff })).result, 0);
   });
 
-  test('a page that is not aligned is −EINVAL: the driver would take the one around it', async () => {
+  test('a page that is not aligned is −EINVAL: the driver would use the page around the address', async () => {
     const caller = new ControlCaller();
     assert.equal((await caller.create({ ioreq_buf: caller.page + 8n })).result, Errno.EINVAL);
   });
@@ -101,7 +101,7 @@ describe('CREATE_VM', () => {
     assert.equal(caller.served, 0);
   });
 
-  test('a second one on the same file is refused, and the first VM is as it was', async () => {
+  test('a second CREATE_VM on one file is refused, and the first VM is unchanged', async () => {
     const caller = new ControlCaller();
     await caller.create();
     assert.equal((await caller.create({ ioreq_buf: caller.memory.allocate(PAGE_BYTES) })).result, Errno.EINVAL);
@@ -109,7 +109,7 @@ describe('CREATE_VM', () => {
     assert.equal(await caller.file.ioctl(Ioctl.START_VM), 0);
   });
 
-  test('of two at the same time one is refused', async () => {
+  test('of two concurrent CREATE_VM one is refused', async () => {
     const caller = new ControlCaller();
     const results = await Promise.all([caller.create(), caller.create()]);
     assert.deepEqual(results.map(({ result }) => result).sort(), [Errno.EINVAL, 0].sort());
@@ -131,7 +131,7 @@ describe('the life cycle', () => {
     assert.equal(await file.ioctl(Ioctl.START_VM), 0);
   });
 
-  test('a VM that could not be destroyed is still usable; after DESTROY the file has none', async () => {
+  test('a VM whose DESTROY_VM was refused stays usable; after DESTROY_VM the file has none', async () => {
     const caller = new ControlCaller();
     await caller.create();
     const { file } = caller;
@@ -144,7 +144,7 @@ describe('the life cycle', () => {
     assert.equal(caller.served, 0);
   });
 
-  test('of two DESTROY at the same time the second returns 0 and destroys nothing', async () => {
+  test('of two concurrent DESTROY_VM the second returns 0 and destroys nothing', async () => {
     const caller = new ControlCaller();
     await caller.create();
     await caller.file.ioctl(Ioctl.PAUSE_VM);
@@ -152,7 +152,7 @@ describe('the life cycle', () => {
     assert.deepEqual(await Promise.all(both), [0, 0]);
   });
 
-  test('a file makes another VM after the first was destroyed, and that can be destroyed too', async () => {
+  test('a file creates another VM after the first was destroyed, which can be destroyed too', async () => {
     const caller = new ControlCaller();
     for (let round = 0; round < 2; round++) {
       assert.equal((await caller.create()).result, 0);
@@ -189,7 +189,7 @@ describe('the life cycle', () => {
     assert.equal(caller.vm.state, VmState.POWERED_OFF);
   });
 
-  test('an ID is used again only after its VM is gone', async () => {
+  test('an ID is used again only after its VM has ended', async () => {
     const caller = new ControlCaller();
     await caller.create();
     const other = caller.device.open(caller.memory);

@@ -20,7 +20,7 @@ describe('SET_MEMSEG', () => {
   const set = (caller: ControlCaller, fields: Fields): Promise<number> =>
     caller.result(Ioctl.SET_MEMSEG, VM_MEMMAP, fields);
 
-  test('what the caller had is in the guest, and both see what either writes afterwards', async () => {
+  test('the guest gets the caller’s bytes, and both see later writes of either', async () => {
     const caller = await created();
     const base = caller.memory.allocate(2 * PAGE_BYTES);
     caller.memory.write(base + 5n, new Uint8Array([1, 2, 3]));
@@ -35,7 +35,7 @@ describe('SET_MEMSEG', () => {
     assert.deepEqual([...seen], [9, 8]);
   });
 
-  test('checks in order: less than a page, pages that are not there, room in the guest', async () => {
+  test('checks in order: less than a page, unmapped pages, room in the guest', async () => {
     const caller = await created();
     const base = caller.memory.allocate(PAGE_BYTES);
     assert.equal(await caller.file.ioctl(Ioctl.SET_MEMSEG, 8n), Errno.EFAULT);
@@ -49,7 +49,7 @@ describe('SET_MEMSEG', () => {
     assert.equal(await set(caller, { type: 2, vma_base: base, len: PAGE_BYTES }), Errno.EINVAL);
   });
 
-  test('there are 256 RAM segments', async () => {
+  test('a VM has at most 256 RAM segments', async () => {
     const caller = await created();
     const base = caller.memory.allocate(PAGE_BYTES);
     const one = { type: RAM, vma_base: base, len: PAGE_BYTES };
@@ -139,7 +139,7 @@ describe('PM_GET_CPU_STATE', () => {
     assert.equal(await caller.file.ioctl(Ioctl.PM_GET_CPU_STATE, 8n), Errno.EFAULT);
   });
 
-  test('the result overwrites the command, as wide as the command says', async () => {
+  test('the result overwrites the command, in the size that the command defines', async () => {
     const caller = await created({
       hardware: (_, __, state, command) => {
         state.fill(Number((command ?? 0n) & 0xffn));
@@ -165,7 +165,7 @@ describe('PM_GET_CPU_STATE', () => {
     }
   });
 
-  test('a result that does not fit into what the caller has is −EFAULT', async () => {
+  test('a result that does not fit the caller’s mapped memory is −EFAULT', async () => {
     const caller = await created({ hardware: () => 0 });
     const address = caller.memory.allocate(8);
     caller.memory.write(address, new Uint8Array([1, 0, 0, 0, 0, 0, 0, 0]));

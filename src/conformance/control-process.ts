@@ -1,8 +1,10 @@
 /**
- * ControlProcess: the process of a conformance script that uses the control interface.
+ * ControlProcess: the process of a conformance script that uses /dev/acrn_hsm.
  *
- * It has memory, eventfds and an open file of /dev/acrn_hsm. The command `ioctl` makes a call, and
- * `user` does everything else. No worker runs by itself: the script's `upcall` makes one pass.
+ * It has memory, eventfds and an open file. The command `ioctl` makes a call, and `user` does
+ * everything else. No worker runs by itself: the script's `upcall` makes one pass.
+ *
+ * Called by: HsmScript (hsm-script.ts), if a script begins with `ioctl` or `user`.
  */
 
 import { MappedMemory, sharedBytes } from '../acrn-hsm/address-space.js';
@@ -22,7 +24,10 @@ import { hexBytes, type ScriptExtra, type ScriptResult } from './script-answer.j
 import type { ScriptWords } from './script-words.js';
 import type { ScriptStage, ScriptVm, ScriptWorld } from './script-world.js';
 
-/** The process's memory. Nothing else of its address space is mapped. */
+/**
+ * Addresses in the process: its page of slots, the structures of ioctls, the memory for RAM
+ * segments. Nothing else is mapped.
+ */
 const PAGE = 0x1_0000n;
 const ARGUMENT = 0x2_0000n;
 const SEGMENTS = 0x10_0000n;

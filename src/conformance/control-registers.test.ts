@@ -96,7 +96,7 @@ describe('SET_VCPU_REGS refuses', () => {
     ['virtual-8086 mode', { rflags: 0x2_0002 }],
     ['single steps', { rflags: 0x102 }],
     ['flags without the bit that is always set', { rflags: 0x200 }],
-    ['SMEP, which the core lacks', { cr4: 0x10_0000 }],
+    ['SMEP, which the CPU emulator lacks', { cr4: 0x10_0000 }],
     ['CR4 beyond 32 bits', { cr4: 0x1_0000_0000n }],
     ['page tables beyond 4 GiB', { cr3: 0x1_0000_0000n }],
     ['data as code', { cs_ar: 0xc093 }],
@@ -109,7 +109,7 @@ describe('SET_VCPU_REGS refuses', () => {
       assert.equal((await set({ ...PROTECTED_MODE, ...registers(fields) })).result, Errno.EPERM));
   }
 
-  test('a vCPU that is not there', async () =>
+  test('a vCPU that does not exist', async () =>
     assert.equal((await set({ ...REAL_MODE, vcpu_id: 2 })).result, Errno.EPERM));
 });
 
@@ -117,7 +117,7 @@ function prefixed(name: string): string {
   return `vcpu_regs.${name}`;
 }
 
-describe('a guest on the v86 core starts', () => {
+describe('a guest on the CPU emulator v86 starts', () => {
   /** Runs until the guest halts; returns its memory. */
   async function run(fields: Fields, prepare: (memory: GuestMemory) => void): Promise<GuestMemory> {
     let onEvent: (event: UserVmEvent) => void = () => undefined;

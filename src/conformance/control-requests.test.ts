@@ -22,12 +22,12 @@ async function withClient(vcpus = 2): Promise<ControlCaller> {
 }
 
 describe('the default client', () => {
-  test('is made once; the second attempt is −EEXIST', async () => {
+  test('is created once; the second attempt is −EEXIST', async () => {
     const caller = await withClient();
     assert.equal(await caller.file.ioctl(Ioctl.CREATE_IOREQ_CLIENT), Errno.EEXIST);
   });
 
-  test('destroying it returns 0, also before it was created, and makes place for another', async () => {
+  test('destroying it returns 0, even before it was created, and another can be created', async () => {
     const caller = await withClient();
     for (let round = 0; round < 2; round++) assert.equal(await caller.file.ioctl(Ioctl.DESTROY_IOREQ_CLIENT), 0);
     assert.equal(await caller.file.ioctl(Ioctl.CREATE_IOREQ_CLIENT), 0);
@@ -43,7 +43,7 @@ describe('the default client', () => {
     assert.deepEqual(caller.vm.notified, [1]);
   });
 
-  test('requests that came before it was made are served at the next upcall', async () => {
+  test('requests from before its creation are served at the next upcall', async () => {
     const caller = await created();
     caller.port(0, READ, 1, 1);
     assert.deepEqual(
@@ -87,7 +87,7 @@ describe('ATTACH', () => {
     assert.equal(await waiting, Errno.ENODEV);
   });
 
-  test('so does a VM that is destroyed, and a file that is closed', async () => {
+  test('a destroyed VM and a closed file end the wait as well', async () => {
     const caller = await withClient();
     const waiting = caller.file.ioctl(Ioctl.ATTACH_IOREQ_CLIENT);
     await caller.file.ioctl(Ioctl.PAUSE_VM);
@@ -108,7 +108,7 @@ describe('ATTACH', () => {
     assert.equal(caller.file.ioctl(Ioctl.ATTACH_IOREQ_CLIENT, 0, controller.signal), 0);
   });
 
-  test('waiters have a limit', async () => {
+  test('the number of waiters is limited', async () => {
     const caller = await withClient();
     const results = Array.from({ length: 65 }, () => caller.file.ioctl(Ioctl.ATTACH_IOREQ_CLIENT));
     assert.equal(results.at(-1), Errno.ENOMEM);
@@ -116,7 +116,7 @@ describe('ATTACH', () => {
 });
 
 describe('NOTIFY_REQUEST_FINISH', () => {
-  test('completes the request with the value that stands in the page, and makes the hypercall', async () => {
+  test('completes the request with the value in the page, and makes the hypercall', async () => {
     const caller = await withClient();
     caller.port(1, READ, 0x3f8, 1);
     caller.memory.write(caller.page + 256n + 88n, new Uint8Array([0x5a]));
@@ -138,14 +138,14 @@ describe('NOTIFY_REQUEST_FINISH', () => {
     assert.equal(await caller.notify({ vcpu: 3 }), 0);
   });
 
-  test('the vCPU is cut to 16 bits and `vmid` is not looked at', async () => {
+  test('the vCPU is truncated to 16 bits and `vmid` is ignored', async () => {
     const caller = await withClient();
     caller.port(0, READ, 1, 1);
     assert.equal(await caller.notify({ vmid: 77, vcpu: 0x10000 }), 0);
     assert.equal(caller.vm.buffer.slot(0).state, IoRequestState.COMPLETE);
   });
 
-  test('a second one for the same request, or one for a FREE slot, leaves the slot alone', async () => {
+  test('a second NOTIFY for one request, or one for a FREE slot, leaves the slot alone', async () => {
     const caller = await withClient();
     const slot = caller.vm.buffer.slot(0);
     assert.equal(await caller.notify({ vcpu: 0 }), 0);
@@ -168,7 +168,7 @@ describe('NOTIFY_REQUEST_FINISH', () => {
     assert.equal(caller.vm.buffer.slot(0).kernelHandled, 1);
   });
 
-  test('a request that was never dispatched is not finished by it', async () => {
+  test('NOTIFY does not finish a request that was never dispatched', async () => {
     const caller = await withClient();
     caller.vm.buffer.slot(0).fill(0, READ, 1, 0, 1, 0, 0, false);
     assert.equal(await caller.notify({ vcpu: 0 }), 0);
@@ -177,7 +177,7 @@ describe('NOTIFY_REQUEST_FINISH', () => {
 });
 
 describe('CLEAR_VM_IOREQ and RESET_VM', () => {
-  test('what the default client has is completed; 0 in every case', async () => {
+  test('the default client’s requests are completed; the result is always 0', async () => {
     const caller = await withClient();
     caller.port(0, READ, 1, 1);
     await caller.file.ioctl(Ioctl.PAUSE_VM);
@@ -186,7 +186,7 @@ describe('CLEAR_VM_IOREQ and RESET_VM', () => {
     assert.ok(caller.file.ioctl(Ioctl.ATTACH_IOREQ_CLIENT) instanceof Promise);
   });
 
-  test('CLEAR waits ten times for a client that is stuck, and then reports it', async () => {
+  test('CLEAR sleeps ten times for a client that is stuck, then reports it', async () => {
     let sleeps = 0;
     const caller = new ControlCaller({
       sleep: () => {

@@ -1,6 +1,6 @@
 /**
- * HandDrivenHypervisor: a hypervisor without vCPU threads. Its owner acts for the vCPUs: it fills
- * slots and takes results. The hypercalls are real, with their life cycle and refusals.
+ * HandDrivenHypervisor: a hypervisor without vCPU threads. Its owner, a test, acts for the vCPUs:
+ * it fills slots and takes results. The hypercalls have the life cycle and the refusals of ACRN.
  *
  * Called by: tests that decide each step themselves.
  */

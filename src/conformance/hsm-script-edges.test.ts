@@ -37,7 +37,7 @@ test('the end of an access wraps around 2^64', async () => {
   assert.equal((await play(...lines, 'put 0 mmio r 0xff0 0xffffffffffffffff 0', 'upcall')).maps.c, '0x0');
 });
 
-test('an access that ends with the last byte below 4 GiB, and one that runs over it', async () => {
+test('an access may end below 4 GiB or cross 4 GiB', async () => {
   const below = ['vm 1 1', 'client c', 'add c mmio 0xfffff000 0xffffffff'];
   assert.equal((await play(...below, 'put 0 mmio r 0xfffffffc 4 0', 'upcall')).maps.c, '0x1');
   assert.equal((await play(...below, 'put 0 mmio r 0xfffffffd 4 0', 'upcall')).maps.c, '0x0');
@@ -46,7 +46,7 @@ test('an access that ends with the last byte below 4 GiB, and one that runs over
   assert.equal((await play(...across, 'put 0 mmio r 0xfffffffe 4 0', 'upcall')).maps.c, '0x0');
 });
 
-test('a size of more than 32 bits is compared whole and shown whole', async () => {
+test('a size of more than 32 bits is compared and shown with all its bits', async () => {
   const answer = await play(
     'vm 1 1',
     'client c',
@@ -90,7 +90,7 @@ test("a slot beyond the VM's vCPUs is never looked at", async () => {
   assert.equal((answer.slots?.[0] as { state: number }).state, 0);
 });
 
-test('CLEAR sleeps ten times for a client that does not run, warns, and completes what the default client has', async () => {
+test('CLEAR sleeps ten times for a client that does not run, warns, and completes the default client’s requests', async () => {
   const answer = await play(
     'vm 1 2',
     'default d',
@@ -149,7 +149,7 @@ test('a failed handler keeps its request, and a later run finishes it', async ()
   assert.deepEqual((await play(...lines, 'mode c value 0x99', 'run c')).states, [1]);
 });
 
-test('ranges that the default client gets change nothing', async () => {
+test('ranges added to the default client have no effect', async () => {
   const answer = await play(
     'vm 1 1',
     'default d',
@@ -162,7 +162,7 @@ test('ranges that the default client gets change nothing', async () => {
   assert.deepEqual(answer.maps, { d: '0x0', c: '0x1' });
 });
 
-test('a default client that was destroyed leaves its place to another', async () => {
+test('after the default client is destroyed another can be created', async () => {
   const answer = await play('vm 1 1', 'default d', 'default e', 'destroy d', 'default e');
   assert.equal(answer.ret, 0);
   assert.deepEqual(answer.maps, { e: '0x0' });

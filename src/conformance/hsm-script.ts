@@ -1,8 +1,10 @@
 /**
  * HsmScript: runs the commands of a script against this project's HSM, in one thread.
  *
- * conformance/driver has the answers of Linux's own driver to the same commands.
- * conformance/README.md has the commands and the format of the output.
+ * conformance/driver has the answers of Linux's own driver to the same commands, which tests
+ * compare. conformance/README.md has the commands and the format of the output.
+ *
+ * Called by: tests, and hsm-script-main.ts for files and standard input.
  *
  * A script that begins with `vm` creates bare VMs. One that begins with `ioctl` or `user` is a
  * process with an open control file. All other commands are the same for both.
@@ -80,6 +82,7 @@ export class HsmScript {
   }
 }
 
+/** What each line of output shows of the current VM. */
 function shown(vm: ScriptVm | undefined): Pick<ScriptAnswer, 'vm' | 'states' | 'maps' | 'cf8'> {
   if (vm === undefined) return { vm: INVALID_VM_ID, states: [], maps: {}, cf8: '0x0' };
   const { id, vcpus, buffer, requests } = vm;

@@ -1,14 +1,14 @@
 /**
- * KernelClient: the I/O client of a script. In Linux' driver such a client has a thread of its own.
- * Here its requests wait until the script lets it run. The commands `client` and `mode` choose what
- * its handler does.
+ * KernelClient: the I/O client of a conformance script. In Linux' driver a client in the kernel has
+ * a thread of its own. Here its requests wait until the script's `run` or `runall`. The commands
+ * `client` and `mode` choose what its handler does.
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
 
-const WORD = 0xffff_ffffn;
+const LOW_WORD = 0xffff_ffffn;
 
 /** HandlerMode: what a client's handler does with a request. */
 export type HandlerMode =
@@ -24,6 +24,7 @@ export type KernelClientEvent =
 export class KernelClient implements IoClient {
   readonly name: string;
   mode: HandlerMode;
+  /** By slot: its last request, and the number of its assignment, which the answer must name. */
   readonly #waiting = new Map<number, { readonly request: AssignedRequest; readonly ticket: number }>();
 
   constructor(name: string, mode: HandlerMode) {
@@ -40,6 +41,7 @@ export class KernelClient implements IoClient {
     for (;;) {
       const bits = requests.assignments.slotsOf(this);
       if (bits === 0) return;
+      // The index of the lowest bit.
       const vcpu = 31 - Math.clz32(bits & -bits);
       const waiting = this.#waiting.get(vcpu);
       if (waiting === undefined) throw new Error(`${this.name} was never given slot ${vcpu}`);
@@ -51,7 +53,7 @@ export class KernelClient implements IoClient {
         return;
       }
       if (mode.kind === 'value')
-        request.finish(ticket, Number(mode.value & WORD) | 0, Number((mode.value >> 32n) & WORD) | 0);
+        request.finish(ticket, Number(mode.value & LOW_WORD) | 0, Number((mode.value >> 32n) & LOW_WORD) | 0);
       else if (mode.kind === 'address') request.finish(ticket, request.addressLow, request.addressHigh);
       else request.finish(ticket, request.valueLow, request.valueHigh);
     }

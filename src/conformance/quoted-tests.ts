@@ -1,4 +1,8 @@
-/** QuotedTests: checks that the files and tests quoted in docs/ exist. */
+/**
+ * Quoted tests: checks that the source files and test names that docs/ quotes exist.
+ *
+ * Called by: parity-table.test.ts and threat-model.test.ts, with each row of a table.
+ */
 
 import { existsSync, readFileSync } from 'node:fs';
 

@@ -1,4 +1,7 @@
-/** ScriptAnswer: the answer to one command of a script. conformance/README.md has its format. */
+/**
+ * ScriptAnswer: the answer to one command of a conformance script, one line of output as JSON.
+ * conformance/README.md has its format. The same format has the recorded answers of Linux' driver.
+ */
 
 import type { UserVmEvent } from '../vm/user-vm-events.js';
 import type { KernelClientEvent } from './kernel-client.js';
@@ -8,7 +11,7 @@ export type ScriptEvent =
   | { readonly notify: readonly [vm: number, vcpu: number] }
   | { readonly sleep: number }
   | { readonly log: UserVmEvent['kind'] | 'bad-range' }
-  // The following only if a script uses the control interface.
+  // The following only if a script uses /dev/acrn_hsm.
   | { readonly signal: number }
   | { readonly msi: readonly [address: string, data: string] }
   | { readonly line: readonly [gsi: number, operation: number] }
@@ -22,14 +25,19 @@ export interface ScriptExtra {
   argument?: string;
 }
 
-/** 0 or −errno, or what ATTACH does while there is no request. */
+/** 0 or −errno. `waits`: ATTACH_IOREQ_CLIENT has not returned. */
 export type ScriptResult = number | 'waits';
 
 /** One line of output. */
 export interface ScriptAnswer extends Readonly<ScriptExtra> {
+  /** The command. */
   readonly op: string;
   readonly ret: ScriptResult;
   readonly events: readonly ScriptEvent[];
+  /**
+   * The current VM, the states of its slots, the slots of each client (a bitmap), its PCI address
+   * register.
+   */
   readonly vm: number;
   readonly states: readonly number[];
   readonly maps: Readonly<Record<string, string>>;

@@ -1,6 +1,8 @@
 /**
- * ScriptWords: the words of one script line, each checked. An invalid line is refused with the
- * reason.
+ * ScriptWords: the words of one line of a conformance script, each checked. An invalid line is
+ * refused with the reason.
+ *
+ * Called by: the commands, which take word after word.
  */
 
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -21,7 +23,7 @@ export class ScriptWords {
     return this.#at < this.#words.length;
   }
 
-  /** Peeks the next word. */
+  /** The next word, which is not taken. */
   get next(): string | undefined {
     return this.#words[this.#at];
   }

@@ -1,6 +1,6 @@
 /**
- * ScriptWorld: the VMs that a script's commands act on. There are two kinds: bare VMs
- * (scripted-vms.ts), as in the recorded scripts, and the VM of an open control file
+ * ScriptWorld: the VMs that the commands of a conformance script act on. There are two kinds: bare
+ * VMs (scripted-vms.ts), as in the recorded scripts, and the VM of an open file of /dev/acrn_hsm
  * (control-process.ts). The commands of slot-commands.ts and client-commands.ts act on the current
  * VM of either.
  */

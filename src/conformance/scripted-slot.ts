@@ -1,6 +1,8 @@
 /**
- * Slot operations of a script for the hypervisor and ACRN userspace: fill a slot, write a result,
- * print it.
+ * Operations on slots for the commands of conformance scripts: fill a slot as the hypervisor does,
+ * write a result as ACRN userspace does, print a slot.
+ *
+ * Called by: slot-commands.ts.
  */
 
 import { hex, joinU64 } from '../io-request/io-request.js';
@@ -9,7 +11,7 @@ import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
 import { hexBytes } from './script-answer.js';
 
-const WORD = 0xffff_ffffn;
+const LOW_WORD = 0xffff_ffffn;
 /** Bytes that `put` zeroes: those before the words that only the Service VM writes. */
 const PUT_BYTES = SLOT_OFFSET.kernelHandled;
 
@@ -71,11 +73,11 @@ function slotBytes(buffer: SharedBuffer, index: number): Uint8Array {
 }
 
 function low(value: bigint): number {
-  return Number(value & WORD) | 0;
+  return Number(value & LOW_WORD) | 0;
 }
 
 function high(value: bigint): number {
-  return Number((value >> 32n) & WORD) | 0;
+  return Number((value >> 32n) & LOW_WORD) | 0;
 }
 
 function hex64(lowWord: number, highWord: number): string {

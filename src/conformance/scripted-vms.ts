@@ -1,4 +1,9 @@
-/** ScriptedVms: the bare VMs that a script creates with `vm`, each a page and its requests. */
+/**
+ * ScriptedVms: the bare VMs that a conformance script creates with `vm`. Each is a page of slots
+ * and the HSM's VmRequests. There is no hypervisor: the script fills and frees slots itself.
+ *
+ * Called by: HsmScript (hsm-script.ts), if a script begins with `vm`.
+ */
 
 import { HypervisorServiceModule } from '../hsm/service-module.js';
 import { VmRequests } from '../hsm/vm-requests.js';

@@ -1,6 +1,9 @@
 /**
- * Script commands that act on slots: the hypervisor's (`put`, `free`), ACRN userspace's (`value`,
- * `complete`, `clear`), and those that only read.
+ * Commands of conformance scripts that act on slots: the hypervisor's (`put`, `free`), ACRN
+ * userspace's (`value`, `complete`, `clear`), and those that only read. conformance/README.md
+ * describes them.
+ *
+ * Called by: HsmScript (hsm-script.ts) for each line.
  */
 
 import { Errno } from '../io-request/errno.js';

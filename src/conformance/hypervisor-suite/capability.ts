@@ -1,4 +1,9 @@
-/** What a hypervisor under test can do, and how the cases that it cannot do are skipped. */
+/**
+ * What a hypervisor under test can do, and how the cases that it cannot do are skipped: they throw
+ * CannotDo.
+ *
+ * Called by: TestedVm and cases that create a hypervisor themselves.
+ */
 
 import { MAX_VCPUS, type Hypervisor } from '../../hypervisor/hypervisor.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -34,8 +39,8 @@ export async function hypervisorFor(
 }
 
 /**
- * A VM with more vCPUs than the hypervisor can have is refused with VM_LIMIT. The case is then
- * skipped.
+ * Resolves like `vm`. If the VM is refused with VM_LIMIT because it has more vCPUs than the
+ * hypervisor supports, throws CannotDo.
  */
 export async function orCannot<T>(
   vm: Promise<T>,

@@ -13,6 +13,7 @@ export class CannotDo extends Error {
   override readonly name = 'CannotDo';
 }
 
+/** Throws a ConformanceError if `isRight` is false. */
 export function check(isRight: boolean, message: string): asserts isRight {
   if (!isRight) throw new ConformanceError(message);
 }

@@ -1,7 +1,9 @@
 /**
- * HypervisorUnderTest: what the suite needs of a hypervisor: how it is created, and how its guests
- * get their programs. `x86Guests` is the second half of that for hypervisors whose
- * guests are x86 machine code.
+ * HypervisorUnderTest: what the suite needs to test a hypervisor: how it is created, and how its
+ * guests get their programs. For hypervisors whose guests execute x86 machine code, `x86Guests`
+ * (x86-guests.ts) implements the second half.
+ *
+ * Called by: authors of hypervisors pass one to `runHypervisorSuite` (suite.ts).
  */
 
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';

@@ -1,4 +1,4 @@
-/** requestText: the request in a slot, in the notation of the cases. */
+/** requestText: the request in a slot as text, which the cases of the suite compare. */
 
 import { Direction, IoRequestType } from '../../io-request/layout.js';
 import type { Slot } from '../../io-request/slot.js';

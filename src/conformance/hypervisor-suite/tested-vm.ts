@@ -21,7 +21,7 @@ import type { GuestProgram } from './guest-program.js';
 import type { HypervisorUnderTest } from './hypervisor-under-test.js';
 import { requestText } from './request-text.js';
 
-/** How long the suite waits to see that a vCPU does nothing. */
+/** How long the suite watches a vCPU that must not act. */
 export const QUIET_MS = 30;
 const MEMORY_BYTES = 1 << 20;
 
@@ -116,6 +116,7 @@ export class TestedVm {
     equal(this.vm.startVm(), 0, 'startVm');
   }
 
+  /** Loads the guest's programs and sets the registers, if the hypervisor takes them so. */
   load(): void {
     this.#under
       .load?.(this.vm.memory, this.#programs)

@@ -40,7 +40,10 @@ export class X86Assembler {
     this.word(operand);
   }
 
-  /** `byteOpcode` for 1 byte. Otherwise the next opcode, for 2 bytes with a prefix. */
+  /**
+   * The opcode of an instruction for operands of `size`: `byteOpcode` for 1 byte, otherwise the
+   * next opcode, for 2 bytes with a prefix.
+   */
   sized(size: AccessSize, byteOpcode: number): number[] {
     if (size === 1) return [byteOpcode];
     return size === 2 ? [OPERAND_16, byteOpcode + 1] : [byteOpcode + 1];

@@ -24,9 +24,11 @@ const DATA_SELECTOR = 16;
 
 const FIRST_GUEST = 0x1_0000;
 const GUEST_BYTES = 0x8000;
+// Offsets in a guest's memory: values read, constants and scratch memory, variables.
 const VALUES = 0x4000;
 const POOL = 0x5800;
 const VARIABLES = 0x7600;
+/** Count of #GPs, and where the guest goes on after one. */
 const FAULTS = VARIABLES;
 const RESUME = VARIABLES + 4;
 /** A byte for each interrupt line. */

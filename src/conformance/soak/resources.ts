@@ -8,7 +8,7 @@ export interface Resources {
   /** Undefined on an operating system without /proc. */
   readonly threads: number | undefined;
   readonly descriptors: number | undefined;
-  /** In bytes, after a garbage collection. */
+  /** After a garbage collection. */
   readonly heapMiB: number;
   /** Shared buffers and other memory outside of the heap. */
   readonly externalMiB: number;
@@ -20,6 +20,7 @@ setFlagsFromString('--expose-gc');
 const collect = runInNewContext('gc') as () => void;
 
 export function resourcesInUse(): Resources {
+  // Twice: finalizers of the first collection free more.
   collect();
   collect();
   const { heapUsed, external, arrayBuffers } = process.memoryUsage();

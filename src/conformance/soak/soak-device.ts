@@ -30,7 +30,10 @@ export type SoakFault = (typeof SoakFault)[keyof typeof SoakFault];
 /** Those that end the thread. */
 export const FATAL_FAULTS: readonly number[] = [SoakFault.EXIT, SoakFault.THROW_OUTSIDE];
 
-/** Words shared with the soak: the round, then each device's fault and the accesses before it. */
+/**
+ * Words shared with the soak: the round, then for each device its fault (from TROUBLE on) and the
+ * accesses before it (from COUNTDOWN on). PER_DEVICE: words of a device.
+ */
 export const SoakWord = { ROUND: 0, TROUBLE: 1, COUNTDOWN: 2, PER_DEVICE: 2 } as const;
 
 export interface SoakDeviceOptions {

@@ -49,17 +49,18 @@ const TROUBLE_IN = 4;
 const LOCAL_FAULTS = SoakFault.BLOCK + 1;
 const THREAD_FAULTS = SoakFault.THROW_OUTSIDE + 3;
 
+/** A range of ports and the device there, which may be lost and attached again. */
 interface Place {
   readonly id: number;
   readonly options: SoakDeviceOptions;
   readonly inThread: boolean;
   worker: Worker | undefined;
   /** Resolves when its thread has created the device, or has ended. */
-  isReady: Promise<void> | undefined;
+  ready: Promise<void> | undefined;
   detach: (() => void) | undefined;
   /** Whether it has a fault in this round. All ones is then a valid answer. */
   hasFault: boolean;
-  /** Its own fault in the last round. */
+  /** The SoakFault that was planned for the last round. */
   fault: number;
 }
 
@@ -81,10 +82,10 @@ export class SoakVm {
   #round = 0;
   #isPaused = false;
 
-  /** With devices, and not started. */
-  static async make(chance: Chance, threads: Threads, counts: SoakCounts): Promise<SoakVm> {
+  /** A VM that is not started. The first round attaches its devices. */
+  static async create(chance: Chance, threads: Threads, counts: SoakCounts): Promise<SoakVm> {
     const soakVm = new SoakVm(chance, threads, counts);
-    await soakVm.#make();
+    await soakVm.#create();
     return soakVm;
   }
 
@@ -100,7 +101,7 @@ export class SoakVm {
       // One of them lives in the Service VM's thread.
       inThread: index > 0,
       worker: undefined,
-      isReady: undefined,
+      ready: undefined,
       detach: undefined,
       hasFault: false,
       fault: SoakFault.NONE,
@@ -128,7 +129,7 @@ export class SoakVm {
   async round(): Promise<boolean> {
     const vm = this.#vm as UserVm;
     this.#words.store(SoakWord.ROUND, ++this.#round);
-    for (const place of this.#places) await this.#mend(place);
+    for (const place of this.#places) await this.#repair(place);
     const strikes = this.#places.flatMap((place) => this.#plan(place));
     const played = this.#played();
     try {
@@ -153,7 +154,7 @@ export class SoakVm {
     await this.#serviceVm.close();
   }
 
-  async #make(): Promise<void> {
+  async #create(): Promise<void> {
     // In every second VM the answers of threads pass through the Service VM's thread, some of them
     // late.
     const rules = ['client=soak-* p=0.02: delay=1ms', 'client=soak-* p=0.02: slow=200us'];
@@ -184,13 +185,13 @@ export class SoakVm {
     }
   }
 
-  /** Attaches a device at each place that has none. */
-  async #mend(place: Place): Promise<void> {
+  /** Attaches a device if the place has none. */
+  async #repair(place: Place): Promise<void> {
     const { worker: last } = place;
     const at = SoakWord.TROUBLE + (place.id - 1) * SoakWord.PER_DEVICE;
-    const hasCome = this.#words.exchange(at, SoakFault.NONE) === SoakFault.NONE;
+    const hasStruck = this.#words.exchange(at, SoakFault.NONE) === SoakFault.NONE;
     // Its thread is about to end, and must not do so in the next round.
-    if (hasCome && FATAL_FAULTS.includes(place.fault) && last !== undefined)
+    if (hasStruck && FATAL_FAULTS.includes(place.fault) && last !== undefined)
       await new Promise((resolve) => last.once('exit', resolve));
     place.fault = SoakFault.NONE;
     place.hasFault = false;
@@ -204,7 +205,7 @@ export class SoakVm {
     const placement = inOwnThread(new URL('./soak-device.js', import.meta.url), place.options);
     const started = await this.#threads.startedBy(() => (place.detach = vm.attach(range, placement)));
     place.worker = started;
-    place.isReady = started === undefined ? undefined : whenReady(started);
+    place.ready = started === undefined ? undefined : whenReady(started);
     started?.once('exit', () => {
       if (place.worker === started) place.detach = place.worker = undefined;
     });
@@ -220,7 +221,7 @@ export class SoakVm {
     const turns = this.#chance(8);
     const kind = this.#chance(place.inThread ? THREAD_FAULTS : LOCAL_FAULTS);
     if (kind > SoakFault.THROW_OUTSIDE) return [() => terminate(place, turns)];
-    if (kind === SoakFault.NONE) return [() => afterTurns(turns).then(() => pull(place))];
+    if (kind === SoakFault.NONE) return [() => afterTurns(turns).then(() => unplug(place))];
     const at = SoakWord.TROUBLE + (place.id - 1) * SoakWord.PER_DEVICE;
     place.fault = kind;
     this.#words.store(at + 1, this.#chance(READS_PER_VCPU));
@@ -269,8 +270,8 @@ export class SoakVm {
  * files that it is reading.
  */
 async function terminate(place: Place, turns: number): Promise<void> {
-  const { worker, isReady } = place;
-  await isReady;
+  const { worker, ready } = place;
+  await ready;
   await afterTurns(turns);
   await worker?.terminate();
 }
@@ -284,8 +285,8 @@ function whenReady(worker: Worker): Promise<void> {
   });
 }
 
-/** Removes it while the VM runs. */
-function pull(place: Place): void {
+/** Detaches the device while the VM runs, as if it were unplugged. */
+function unplug(place: Place): void {
   const { detach } = place;
   place.detach = place.worker = undefined;
   detach?.();

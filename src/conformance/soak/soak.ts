@@ -63,12 +63,12 @@ export async function soak({
   const threads = new Threads();
   try {
     while (report.rounds < rounds && report.problems.length < MAX_PROBLEMS) {
-      const vm = await SoakVm.make(chance, threads, report);
+      const vm = await SoakVm.create(chance, threads, report);
       try {
         for (let left = Math.min(roundsPerVm, rounds - report.rounds); left > 0; left--) {
-          const isWell = await vm.round();
+          const canGoOn = await vm.round();
           report.rounds++;
-          if (!isWell) break;
+          if (!canGoOn) break;
         }
       } finally {
         await vm.close();

@@ -18,7 +18,7 @@ const FOUR_GIB = 0x1_0000_0000;
 const PAGE = 0x1000;
 const ROUNDS = 1000;
 
-/** Each value contains the number of its access, so that two values differ. */
+/** The value of access `index`. Any two differ. */
 const loaded = (index: number): bigint => LOADED + BigInt(index) * 0x0101_0101_0101_0101n;
 
 function portActs(ports: readonly number[], size: AccessSize): Act[] {
@@ -196,7 +196,7 @@ export const ACCESS_CASES: readonly CaseDefinition[] = [
   },
 ];
 
-/** Of acts that come in pairs, a store and a load: the stores. */
+/** The stores of acts that come in pairs, a store and a load. */
 function onlyFirstOfTwo(acts: readonly Act[]): Act[] {
   return acts.filter((_, index) => index % 2 === 0);
 }

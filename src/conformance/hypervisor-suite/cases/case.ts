@@ -1,4 +1,4 @@
-/** A case of the suite, and the parts of most cases. */
+/** CaseDefinition: a case of the hypervisor suite, and what most cases use. */
 
 import type { VmConfig } from '../../../hypervisor/hypervisor.js';
 import type { GuestStep } from '../guest-program.js';
@@ -43,7 +43,7 @@ export async function play(
   );
 }
 
-/** `value` cut to `size` bytes. */
+/** `value` truncated to `size` bytes. */
 export function cut(value: number | bigint, size: number): bigint {
   return BigInt.asUintN(8 * size, BigInt(value));
 }

@@ -21,7 +21,7 @@ const REQUEST = 'in 0x550/1';
 const HOSTILE_WRITES = 20;
 const reported = (value: number): string => `out ${hex(REPORT_PORT)}/1 = ${hex(value)}`;
 
-/** Runs `work` with a VM whose guest has just made its first request. */
+/** Runs `work` with a VM whose guest has just made its first request, which is PENDING. */
 function inRequest(under: HypervisorUnderTest, work: (tested: TestedVm) => Promise<void>): Promise<void> {
   return TestedVm.run(under, [{ steps: READ }], async (tested) => {
     tested.start();
@@ -39,6 +39,7 @@ async function runsAgain(tested: TestedVm, value: number): Promise<void> {
   await tested.halted();
 }
 
+/** Resolves when vCPU 0 has parked. */
 async function parked(tested: TestedVm): Promise<void> {
   await until(() => tested.vm.shared.vcpuState(0) === VcpuState.INIT, 'the vCPU parks', tested.limitMs);
 }

@@ -20,7 +20,9 @@ const REPORT = `out ${hex(REPORT_PORT)}/2 = ${hex(VALUE)}`;
 /** Longer than any vCPU spins. */
 const PARKED_MS = 60;
 const PARKED_ROUNDS = 6;
-/** A vCPU that the hypercall does not wake takes a second for each of those rounds. */
+/**
+ * Limit for all of those rounds. A vCPU that the hypercall does not wake takes a second for each.
+ */
 const MOST_WAKING_MS = 2_000;
 const POLLING_ROUNDS = 200;
 
