@@ -37,7 +37,7 @@ export class SharedView {
 
 /**
  * A Float64Array over shared memory: statistics. No thread acts on them, so they are not part of a
- * state. The field only tells its type from Float64Array's.
+ * state. The field makes its type differ from Float64Array in TypeScript.
  */
 export class Unwatched extends Float64Array {
   readonly isUnwatched = true;
