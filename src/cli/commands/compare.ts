@@ -65,7 +65,8 @@ async function compare(device: string, options: CompareOptions, context: Command
   const endMs = performance.now() + (timeout ?? Infinity);
   const stop = { isInterrupted: false };
   const interrupt = (): void => void (stop.isInterrupted = true);
-  process.on('SIGINT', interrupt);
+  const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
+  for (const signal of SIGNALS) process.on(signal, interrupt);
   const machine = await QemuMachine.start(qemu);
   let status: ExitStatus = ExitStatus.OK;
   try {
@@ -90,7 +91,7 @@ async function compare(device: string, options: CompareOptions, context: Command
       else if (result.programs < programs && status === ExitStatus.OK) status = ExitStatus.TIMED_OUT;
     }
   } finally {
-    process.off('SIGINT', interrupt);
+    for (const signal of SIGNALS) process.off(signal, interrupt);
     await machine.close();
   }
   return stop.isInterrupted ? ExitStatus.INTERRUPTED : status;

@@ -3,7 +3,7 @@
 import { PciHostBridge } from '../../device-model/devices/pci/pci-host-bridge.js';
 import type { AccessSize } from '../../device-model/device.js';
 import type { Chance } from '../chance.js';
-import type { ComparedDevice } from '../compared-device.js';
+import type { ComparedDevice, Difference } from '../compared-device.js';
 import { read, write, type Action, type Step } from '../step.js';
 
 const ADDRESS = 0;
@@ -18,6 +18,20 @@ const FREE_IN_QEMU: Readonly<Record<number, number>> = {
   ...{ 0x2c: 0xff, 0x2d: 0xff, 0x2e: 0xff, 0x2f: 0xff },
   ...{ 0x59: 0xcf, 0x5a: 0xcc, 0x5b: 0xcc, 0x5c: 0xcc, 0x5d: 0xcc, 0x5e: 0xcc, 0x5f: 0xcc },
 };
+
+const SHEET = 'Intel 440FX data sheet (290549), PMC configuration registers';
+
+/** All bits of a register that upcall does not have, no bit of the others. */
+function absentBits(register: number): number {
+  return register >= 0x40 && (register < 0x59 || register > 0x5f) ? 0xff : 0;
+}
+
+/** Whether each byte of the access differs at most in the bits that `bits` has for its register. */
+function differsOnlyIn({ steps, ours, reference }: Difference, bits: (register: number) => number): boolean {
+  const register = registerOf(steps);
+  const differing = (ours.value ?? 0) ^ (reference.value ?? 0);
+  return [0, 1, 2, 3].every((byte) => ((differing >>> (8 * byte)) & 0xff & ~bits(register + byte)) === 0);
+}
 
 /** Function 00:00.0. */
 function select(register: number): Step {
@@ -58,29 +72,21 @@ export const HOST_BRIDGE: ComparedDevice = {
     {
       what: 'registers that upcall does not have (0x40 to 0xFF, without the shadow RAM registers)',
       right: 'open',
-      source: 'Intel 440FX data sheet (290549), PMC configuration registers',
+      source: SHEET,
       because:
         'they are reserved or of the memory controller, which upcall does not have: they read as 0. QEMU stores them all',
       goesOn: true,
-      matches: ({ steps }) => {
-        const register = registerOf(steps);
-        return register >= 0x40 && (register < 0x59 || register > 0x5f);
-      },
+      matches: (difference) => differsOnlyIn(difference, absentBits),
     },
     {
       what: 'fixed and reserved bits of PCICMD, PCISTS, MLT and PAM, and registers that this chip does not have',
       right: 'upcall',
-      source: 'Intel 440FX data sheet (290549), PMC configuration registers',
+      source: SHEET,
       because:
         'PCICMD bits 0 to 2 and PCISTS bits 7, 9 and 10 are hard-wired, and reserved bits read as 0. PERRE and MLT can be written. QEMU has it the other way around',
       goesOn: true,
-      matches: ({ steps, ours, reference }) => {
-        const register = registerOf(steps);
-        const differing = (ours.value ?? 0) ^ (reference.value ?? 0);
-        return [0, 1, 2, 3].every(
-          (byte) => ((differing >>> (8 * byte)) & 0xff & ~(FREE_IN_QEMU[register + byte] ?? 0)) === 0,
-        );
-      },
+      matches: (difference) =>
+        differsOnlyIn(difference, (register) => (FREE_IN_QEMU[register] ?? 0) | absentBits(register)),
     },
   ],
 };

@@ -91,7 +91,12 @@ function action(chance: Chance): Action {
       // The rate of the periodic interrupt. 1 and 2 are those of 8 and 9.
       return store(A, BASE_32KHZ | chance.pick([0, 1, 2, 3, 6, 10, 13, 14, 15]));
     case 3:
-      return store(B, HOURS_24 | (chance.below(8) << 4));
+      // SET clears UIE.
+      return [
+        ...store(B, HOURS_24 | (chance.below(16) << 4)),
+        ...load(B),
+        ...store(B, HOURS_24 | (chance.below(8) << 4)),
+      ];
     case 4:
       return load(C);
     case 5:

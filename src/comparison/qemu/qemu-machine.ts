@@ -62,6 +62,7 @@ export class QemuMachine {
   readonly #scratch: string;
   readonly #qtest: Qtest;
   readonly #ended: Promise<void>;
+  readonly #kill = (): void => void this.#process.kill('SIGKILL');
   #stderr = '';
   #isClosing = false;
   #marks = 0;
@@ -81,6 +82,7 @@ export class QemuMachine {
     process.stderr.setEncoding('utf8').on('data', (text: string) => {
       this.#stderr = (this.#stderr + text).slice(-STDERR_LIMIT);
     });
+    globalThis.process.once('exit', this.#kill);
     // A write to a process that has ended: its exit reports more.
     process.stdin.on('error', () => undefined);
     this.#ended = new Promise((resolve) => {
@@ -102,7 +104,8 @@ export class QemuMachine {
     try {
       const rom = join(scratch, 'rom.bin');
       await writeFile(rom, romImage(await readFile(GUEST)));
-      machine = new QemuMachine(spawn(program, qemuArguments(rom), { stdio: 'pipe' }), scratch);
+      // In a process group of its own: Ctrl-C in the terminal is for upcall, which closes it.
+      machine = new QemuMachine(spawn(program, qemuArguments(rom), { stdio: 'pipe', detached: true }), scratch);
       // The lines as they reach the I/O APIC, which has all of them.
       await machine.#qtest.command('irq_intercept_in ioapic');
       return machine;
@@ -142,8 +145,9 @@ export class QemuMachine {
   /** Ends the process and resolves when it has ended. */
   async close(): Promise<void> {
     this.#isClosing = true;
-    this.#process.kill('SIGKILL');
+    this.#kill();
     await this.#ended;
+    process.off('exit', this.#kill);
     await rm(this.#scratch, { recursive: true, force: true });
   }
 
