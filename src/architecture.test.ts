@@ -97,9 +97,12 @@ function floorOf(path: string): number {
 }
 
 /** `hypervisor/NAME/…`: NAME, unless it is a part that all hypervisors share. */
+/** Folders of `hypervisor/` that all hypervisors share. */
+const SHARED_FOLDERS = ['boot', 'fixtures', 'interrupt-controllers'];
+
 function hypervisorOf(path: string): string | undefined {
   const name = /^hypervisor\/([^/]+)\//.exec(path)?.[1];
-  return name === 'boot' || name === 'fixtures' ? undefined : name;
+  return name === undefined || SHARED_FOLDERS.includes(name) ? undefined : name;
 }
 
 /**

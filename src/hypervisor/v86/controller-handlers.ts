@@ -1,42 +1,130 @@
 /**
- * The accesses to the interrupt controllers that the core does not take. It takes only 8-bit
- * accesses to the 8259s, and of the two APICs only their first registers. The controllers belong to
- * the hypervisor all the same, so such an access makes no request: a read gives all ones, and a
- * write is dropped.
+ * The registers of the interrupt controllers, as the hypervisor's own handlers: accesses to them
+ * make no request.
+ *
+ * The 8259s take accesses of one byte, the APICs of four at an address that is a multiple of 16. A
+ * load of one or two bytes gets its part of the register. What no register answers reads all ones,
+ * and a store of another size is dropped: the SDM leaves both undefined.
+ *
+ * ELCR, at ports 0x4d0 and 0x4d1, is the edge/level control register: a bit for each of the 16 pins
+ * of the 8259s, set if the pin is level-triggered.
  */
 
 import type { OwnRange } from '../hypercalls.js';
 import type { HandlerTables } from '../hypervisor.js';
+import type { InterruptControllers } from '../interrupt-controllers/interrupt-controllers.js';
 import type { MmioHandler } from '../mmio-handlers.js';
 import type { PortHandler } from '../port-handlers.js';
 
-/** Both 8259s, and their edge/level control registers. */
-const PIC_PORTS = [0x20, 0xa0, 0x4d0];
-const PORTS_EACH = 2;
-export const IO_APIC_ADDRESS = 0xfec0_0000;
-export const LOCAL_APIC_ADDRESS = 0xfee0_0000;
+const FIRST_8259 = 0x20;
+const SECOND_8259 = 0xa0;
+const ELCR = 0x4d0;
+/** Each of these three is two ports. */
+const PORT_PAIRS = [FIRST_8259, SECOND_8259, ELCR] as const;
+const IO_APIC_ADDRESS = 0xfec0_0000;
+const LOCAL_APIC_ADDRESS = 0xfee0_0000;
 const PAGE_BYTES = 0x1000;
 const ALL_ONES = 0xffff_ffff;
 
-const UNANSWERED_PORT: PortHandler = { read: () => ALL_ONES, write: () => true };
-const UNANSWERED_ADDRESS: MmioHandler = { read: () => ALL_ONES, write: () => true };
-
-/** The ranges of the controllers, which a device cannot have. */
+/** The ranges of the controllers, which a device cannot have. Ends are inclusive. */
 export const CONTROLLER_RANGES: readonly OwnRange[] = [
-  ...PIC_PORTS.map((start): OwnRange => ({
-    type: 'port',
-    start,
-    end: start + PORTS_EACH - 1,
-    what: 'an 8259 of the CPU core',
-  })),
+  ...PORT_PAIRS.map((start): OwnRange => ({ type: 'port', start, end: start + 1, what: 'an 8259 of the hypervisor' })),
   ...[
-    { start: IO_APIC_ADDRESS, what: "the CPU core's I/O APIC" },
-    { start: LOCAL_APIC_ADDRESS, what: "the CPU core's local APIC" },
+    { start: IO_APIC_ADDRESS, what: "the hypervisor's I/O APIC" },
+    { start: LOCAL_APIC_ADDRESS, what: "the hypervisor's local APIC" },
   ].map(({ start, what }): OwnRange => ({ type: 'mmio', start, end: start + PAGE_BYTES - 1, what })),
 ];
 
-export function registerControllers({ ports, mmio }: HandlerTables): void {
-  PIC_PORTS.forEach((port, index) => ports.register(index, port, PORTS_EACH, UNANSWERED_PORT));
-  for (const address of [IO_APIC_ADDRESS, LOCAL_APIC_ADDRESS])
-    mmio.register(address, address + PAGE_BYTES, UNANSWERED_ADDRESS);
+/** `changed` is called after each access that may have changed what the controllers request. */
+export function registerControllers(
+  { ports, mmio }: HandlerTables,
+  controllers: InterruptControllers,
+  changed: () => void,
+): void {
+  const handlers = [
+    pairHandler(controllers, changed),
+    pairHandler(controllers, changed),
+    elcrHandler(controllers, changed),
+  ];
+  PORT_PAIRS.forEach((port, index) => ports.register(index, port, 2, handlers[index] as PortHandler));
+  const ioApic = ioApicHandler(controllers, changed);
+  const localApic = localApicHandler(controllers, changed);
+  mmio.register(IO_APIC_ADDRESS, IO_APIC_ADDRESS + PAGE_BYTES, ioApic);
+  mmio.register(LOCAL_APIC_ADDRESS, LOCAL_APIC_ADDRESS + PAGE_BYTES, localApic);
+}
+
+/** Either 8259. */
+function pairHandler(controllers: InterruptControllers, changed: () => void): PortHandler {
+  const chipOf = (port: number) => (port < SECOND_8259 ? controllers.pics.first : controllers.pics.second);
+  const isOdd = (port: number): boolean => (port & 1) !== 0;
+  return {
+    read: (port, size) => {
+      if (size !== 1) return ALL_ONES;
+      // A poll is an acknowledge cycle.
+      const value = controllers.pics.read(chipOf(port), isOdd(port));
+      controllers.followPics();
+      changed();
+      return value;
+    },
+    write: (port, size, value) => {
+      if (size !== 1) return true;
+      controllers.pics.write(chipOf(port), isOdd(port), value);
+      controllers.followPics();
+      changed();
+      return true;
+    },
+  };
+}
+
+function elcrHandler(controllers: InterruptControllers, changed: () => void): PortHandler {
+  const chipOf = (port: number) => (port === ELCR ? controllers.pics.first : controllers.pics.second);
+  return {
+    read: (port, size) => (size === 1 ? chipOf(port).levelControl : ALL_ONES),
+    write: (port, size, value) => {
+      if (size !== 1) return true;
+      controllers.pics.writeLevelControl(chipOf(port), value);
+      controllers.followPics();
+      changed();
+      return true;
+    },
+  };
+}
+
+function ioApicHandler(controllers: InterruptControllers, changed: () => void): MmioHandler {
+  return {
+    read: (address, size) => partOf(address, size, (offset) => controllers.ioApic.read(offset)),
+    write: (address, size, value) => {
+      if (size !== 4) return true;
+      controllers.ioApic.write(address - IO_APIC_ADDRESS, value);
+      changed();
+      return true;
+    },
+  };
+}
+
+/** Forwards accesses while IA32_APIC_BASE disables the APIC: its page is ordinary space then. */
+function localApicHandler(controllers: InterruptControllers, changed: () => void): MmioHandler {
+  return {
+    read: (address, size) => {
+      if (!controllers.localApic.existsForGuest) return undefined;
+      // Reading a reserved register is an error, which may interrupt.
+      const value = partOf(address, size, (offset) => controllers.localApic.read(offset));
+      changed();
+      return value;
+    },
+    write: (address, size, value) => {
+      if (!controllers.localApic.existsForGuest) return false;
+      if (size !== 4) return true;
+      controllers.localApic.write(address - LOCAL_APIC_ADDRESS, value);
+      changed();
+      return true;
+    },
+  };
+}
+
+/** A load of at most 4 bytes that lies in one register's word. */
+function partOf(address: number, size: number, read: (offset: number) => number): number {
+  const inWord = address & 3;
+  if (inWord + size > 4) return ALL_ONES;
+  return read((address & (PAGE_BYTES - 1)) - inWord) >>> (8 * inWord);
 }

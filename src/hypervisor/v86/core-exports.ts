@@ -4,6 +4,7 @@
  */
 
 import { FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
+import { ENTER_VECTOR_EXPORT } from './interrupt-edits.js';
 import { mismatch, STACK_POINTER_EXPORT } from './wasm-edit.js';
 
 /** Exports of the edited v86.wasm, without those that only translations use. */
@@ -24,14 +25,8 @@ export interface CoreExports {
    */
   main_loop(): number;
   handle_irqs(): void;
-  device_raise_irq(line: number): void;
-  device_lower_irq(line: number): void;
-  /**
-   * Lets the local APIC's timer expire if it is due. Returns the milliseconds until it is due next.
-   */
-  apic_timer(nowMs: number): number;
-  get_apic_addr(): number;
-  get_ioapic_addr(): number;
+  /** Enters the handler of a vector. The other operands are 0 for an NMI. */
+  [ENTER_VECTOR_EXPORT](vector: number, isSoftware: 0, hasErrorCode: 0, errorCode: 0): void;
   jit_dirty_cache(start: number, end: number): void;
   full_clear_tlb(): void;
   codegen_finalize_finished(index: number, start: number, stateFlags: number): void;
@@ -52,11 +47,7 @@ const FUNCTIONS: readonly (keyof CoreExports)[] = [
   'update_state_flags',
   'main_loop',
   'handle_irqs',
-  'device_raise_irq',
-  'device_lower_irq',
-  'apic_timer',
-  'get_apic_addr',
-  'get_ioapic_addr',
+  ENTER_VECTOR_EXPORT,
   'jit_dirty_cache',
   'full_clear_tlb',
   'codegen_finalize_finished',

@@ -6,6 +6,7 @@
 import { host } from '../../host/current.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { checkModule } from './core-exports.js';
+import { editInterrupts } from './interrupt-edits.js';
 import { testCore } from './self-test.js';
 import { editCore, MISMATCH_REMEDY } from './wasm-edit.js';
 
@@ -53,7 +54,7 @@ export async function load(file: string): Promise<WebAssembly.Module> {
         remedy: MISMATCH_REMEDY,
       },
     );
-  const module = await WebAssembly.compile(editCore(bytes));
+  const module = await WebAssembly.compile(editInterrupts(editCore(bytes)));
   checkModule(module);
   testCore(module);
   return module;

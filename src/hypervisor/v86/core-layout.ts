@@ -12,7 +12,9 @@ export const CoreOffset = {
   flags: 120,
   /** One byte for each segment register, in the order of `SegmentIndex`. */
   segmentAccess: 512,
-  /** Byte: local APIC and IO-APIC answer, and their interrupts are delivered. */
+  /** Byte: the guest's IA32_APIC_BASE enables its local APIC. */
+  apicEnabled: 548,
+  /** Byte: the machine has APICs. */
   acpiEnabled: 552,
   /** Linear: the CS base is part of it. */
   instructionPointer: 556,
@@ -44,6 +46,10 @@ export const CoreOffset = {
   memorySize: 812,
   fpuStackEmpty: 816,
   fpuControlWord: 1036,
+  /** Byte that the core does not use: the edited core asks for an interrupt while it is set. */
+  interruptRequested: 1064,
+  /** Another one: an NMI's handler runs, and IRET is to be reported. */
+  nmiBlocked: 1068,
   /** Byte: TR holds a 32-bit task. */
   taskIs32: 1128,
   /**
@@ -68,10 +74,3 @@ export const INSTRUCTIONS_PER_POLL = 100_003;
  */
 export const FIRST_TRANSLATION = 1024;
 export const TRANSLATION_COUNT = 900;
-
-/** Word indices inside the core's struct of its local APIC. */
-export const LocalApicWord = { irr: 16, tmr: 32 } as const;
-
-/** Word indices inside the core's struct of its IO-APIC. */
-export const IoApicWord = { redirection: 0, irr: 50, lines: 51 } as const;
-export const IO_APIC_PINS = 24;

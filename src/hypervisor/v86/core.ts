@@ -1,27 +1,28 @@
 /**
- * Core: one x86 CPU with its interrupt controllers, which is v86.wasm with nothing around it.
+ * Core: one x86 CPU, which is v86.wasm with nothing around it, and its interrupt controllers.
  *
  * Called by: the vCPU's loop, as its VcpuProgram. Trapped accesses go to a TrapHandler, whose calls
  * may block for any time.
  * Threads: all in the vCPU's thread.
  *
- * The 8259s, the local APIC and the IO-APIC are inside of the core: as in ACRN they are the
- * hypervisor's.
+ * As in ACRN the interrupt controllers are the hypervisor's. They are upcall's own
+ * (interrupt-controllers/). The core's are cut off (interrupt-edits.ts): it asks for the vector
+ * when it can take an interrupt, and NMIs are entered from here.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { DirtyPages } from '../dirty-pages.js';
 import type { GuestMemoryHandle } from '../guest-memory.js';
-import type { InterruptController } from '../interrupt-lines.js';
-import { MsiDelivery } from '../msi-queue.js';
+import type { HandlerTables } from '../hypervisor.js';
+import type { MsiDelivery } from '../msi-queue.js';
 import { HALTED_FOREVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { explainEnd } from './core-end.js';
 import { instantiate, type CoreExports, type CoreImports } from './core-exports.js';
 import { CoreOffset, CPU_STATE_BYTES, INSTRUCTIONS_PER_POLL } from './core-layout.js';
+import { CoreInterrupts, type InterruptSource } from './core-interrupts.js';
 import { coreBytes, coreFields, coreWords } from './core-memory.js';
 import { setRegisters } from './core-registers.js';
-import { InterruptPins } from './interrupt-pins.js';
 import { mainLoop } from './main-loop.js';
 import { PristineState } from './pristine-state.js';
 import { Translations } from './translations.js';
@@ -29,18 +30,13 @@ import { trapImports, type TrapHandler } from './trap-imports.js';
 import { TrappedRam, type PageProtection } from './trapped-ram.js';
 import { STACK_POINTER_EXPORT } from './wasm-edit.js';
 
-/** Interrupt lines that devices drive. InterruptLines is one. */
-export interface InterruptSource {
-  readonly relaxedChanged: boolean;
-  deliver(controller: InterruptController): void;
-  resync(): void;
-}
-
 export interface CoreOptions {
   /** From `loadCoreImage`. */
   readonly module: WebAssembly.Module;
   readonly memoryBytes: number;
   readonly handler: TrapHandler;
+  /** The tables that `handler` searches first. The interrupt controllers are registered there. */
+  readonly handlers: HandlerTables;
   readonly lines: InterruptSource;
   readonly protection?: PageProtection;
   /** The guest's time in ms: TSC and local APIC timer. */
@@ -77,7 +73,7 @@ export class Core implements VcpuProgram {
   readonly memory: GuestMemoryHandle;
   readonly #core: CoreExports;
   readonly #lines: InterruptSource;
-  readonly #pins: InterruptPins;
+  readonly #interrupts: CoreInterrupts;
   readonly #translations: Translations;
   readonly #dirty: DirtyPages;
   readonly #trappedRam: TrappedRam | undefined;
@@ -90,8 +86,6 @@ export class Core implements VcpuProgram {
   #startedMs: number;
   #isPristine = true;
   #isHaltedForever = false;
-  /** A message arrived since the core last polled. */
-  #hasMessage = false;
   #trapsLeft = TRAPS_PER_POLL;
   #lastMessage = '';
 
@@ -119,6 +113,7 @@ export class Core implements VcpuProgram {
     exports.v86_free(heap);
     if (options.translate === false) exports.set_jit_config(JIT_DISABLED, 1);
     state.setUint8(CoreOffset.acpiEnabled, 1);
+    state.setUint8(CoreOffset.apicEnabled, 1);
     exports.reset_cpu();
 
     const buffer = exports.memory.buffer as SharedArrayBuffer;
@@ -130,7 +125,10 @@ export class Core implements VcpuProgram {
     this.#words = coreWords(buffer, 0, CPU_STATE_BYTES >> 2);
     this.#blockBoundary = coreBytes(buffer, CoreOffset.blockBoundary, 1);
     this.#translations = new Translations(exports, table, () => this.#pollSoon());
-    this.#pins = new InterruptPins(exports);
+    this.#interrupts = new CoreInterrupts(exports, options.handlers, {
+      guestMs: () => this.#guestMs(),
+      pollSoon: () => this.#pollSoon(),
+    });
     this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
     this.#pristine = new PristineState(
       buffer,
@@ -173,11 +171,8 @@ export class Core implements VcpuProgram {
       this.#translations.publish();
       if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
       if (this.#trappedRam?.isBehind === true) this.#trappedRam.follow();
-      if (this.#lines.relaxedChanged) {
-        this.#lines.deliver(this.#pins);
-        this.#core.handle_irqs();
-      } else if (this.#hasMessage) this.#core.handle_irqs();
-      this.#hasMessage = false;
+      if (this.#lines.relaxedChanged) this.#interrupts.deliver(this.#lines);
+      if (this.#interrupts.enterAny()) this.#isHaltedForever = false;
       const haltedMs = mainLoop(this.#core, this.#words, this.#stackPointer);
       if (this.#isHaltedForever) return HALTED_FOREVER;
       return haltedMs > 0 ? haltedMs : 0;
@@ -186,14 +181,8 @@ export class Core implements VcpuProgram {
     }
   }
 
-  /**
-   * The core has neither NMI nor SMI nor other processors to start, so messages of those kinds end
-   * here.
-   */
   message(kind: MsiDelivery, vector: number): void {
-    if (kind !== MsiDelivery.FIXED && kind !== MsiDelivery.LOWEST_PRIORITY) return;
-    this.#pins.message(vector);
-    this.#hasMessage = true;
+    this.#interrupts.message(kind, vector);
   }
 
   /** Power-on. The guest's RAM stays as it is. */
@@ -201,6 +190,7 @@ export class Core implements VcpuProgram {
     this.#pristine.restore(this.#core.memory.buffer);
     this.#core[STACK_POINTER_EXPORT].value = this.#stackPointer;
     this.#translations.reset();
+    this.#interrupts.reset();
     this.#startedMs = this.#now();
     this.#isHaltedForever = false;
     this.#trapsLeft = TRAPS_PER_POLL;
@@ -211,10 +201,14 @@ export class Core implements VcpuProgram {
     return {
       ...trapImports(
         handler,
+        {
+          answer: () => this.#interrupts.acknowledge(),
+          notify: (call, value) => this.#interrupts.notify(call, value),
+        },
         () => this.#trapped(),
         () => this.#trappedRam,
       ),
-      microtick: () => this.#now() - this.#startedMs,
+      microtick: () => this.#guestMs(),
       run_hardware_timers: (_acpi, nowMs) => this.#runTimers(nowMs),
       get_rand_int: () => random(),
       stop_idling: () => undefined,
@@ -235,8 +229,8 @@ export class Core implements VcpuProgram {
   /** After an access, before the guest goes on: applies what the Service VM did meanwhile. */
   #trapped(): void {
     if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
-    if (this.#lines.relaxedChanged) this.#lines.deliver(this.#pins);
-    else if (this.#trappedRam?.isBehind !== true && --this.#trapsLeft > 0) return;
+    if (this.#lines.relaxedChanged) this.#interrupts.deliver(this.#lines);
+    if (!this.#interrupts.canEnter && this.#trappedRam?.isBehind !== true && --this.#trapsLeft > 0) return;
     this.#pollSoon();
   }
 
@@ -257,7 +251,13 @@ export class Core implements VcpuProgram {
     this.#trapsLeft = TRAPS_PER_POLL;
     this.#translations.left();
     if (this.#trappedRam?.isBehind === true) this.#trappedRam.follow();
-    return this.#core.apic_timer(nowMs);
+    const untilNextMs = this.#interrupts.expire(nowMs);
+    if (this.#interrupts.enterNmi()) this.#isHaltedForever = false;
+    return untilNextMs;
+  }
+
+  #guestMs(): number {
+    return this.#now() - this.#startedMs;
   }
 
   #text(address: number, length: number): string {

@@ -8,6 +8,7 @@ import type { InterruptController } from '../interrupt-lines.js';
 import { GeneralProtection } from '../io-handler.js';
 import { HALTED_FOREVER } from '../vcpu-loop.js';
 import { Core, TRAPS_PER_POLL } from './core.js';
+import { HandlersFirst } from './handlers-first.js';
 import { loadTestGuest } from './self-test-guest.js';
 import * as guest from './self-test-guest.js';
 import type { TrapHandler } from './trap-imports.js';
@@ -27,7 +28,15 @@ const LOCAL_APIC_VERSION = 0x5_0014;
 export function testCore(module: WebAssembly.Module): void {
   const record = new Recorder();
   const line = new OneLine();
-  const core = new Core({ module, memoryBytes: MEMORY_BYTES, handler: record, lines: line, now: () => record.timeMs });
+  const handler = new HandlersFirst(record);
+  const core = new Core({
+    module,
+    memoryBytes: MEMORY_BYTES,
+    handler,
+    handlers: handler.tables,
+    lines: line,
+    now: () => record.timeMs,
+  });
   loadTestGuest(new GuestMemory(core.memory));
   core.start(guest.TEST_REGISTERS);
 

@@ -24,7 +24,7 @@ interface Compiled {
  * parameters.
  */
 const SLOW_READ = /^safe_read(?:_write)?\d+s?_slow_jit$/;
-const SLOW_WRITE = /^safe_write(?:8|16|64)_slow_jit$/;
+const SLOW_WRITE = /^safe_write(?:8|16|32|64)_slow_jit$/;
 const SLOW_WRITE_128 = 'safe_write128_slow_jit';
 /**
  * A slow path's result that makes a translation store its registers and return, as after a page
@@ -32,12 +32,6 @@ const SLOW_WRITE_128 = 'safe_write128_slow_jit';
  */
 const LEAVE = 1;
 const NOWHERE = -1;
-
-const SLOW_WRITE_32 = 'safe_write32_slow_jit';
-/** EFLAGS.IF, in the second byte of EFLAGS. */
-const INTERRUPTS_ON = 0x02;
-/** Local APIC and IO-APIC have their registers at the start of their pages, 16 bytes apart. */
-const APIC_REGISTER_MASK = 0xc0f;
 
 type SlowRead = (address: number, eip: number) => number;
 type SlowWrite = (address: number, value: number | bigint, eip: number) => number;
@@ -49,23 +43,20 @@ export class Translations {
   readonly #stackPointer: WebAssembly.Global;
   readonly #imports: Readonly<Record<string, unknown>>;
   readonly #eip: Int32Array;
-  readonly #flags: Uint8Array;
-  readonly #mayInterrupt: () => void;
+  readonly #onRefused: () => void;
   #compiled: Compiled[] = [];
   #mustLeave = false;
   #lastRead = NOWHERE;
   #count = 0;
 
   /**
-   * `mayInterrupt` is called when a translation may have made an APIC request an interrupt, or has
-   * been left.
+   * `onRefused` is called when a translation was left because of an access that was refused.
    */
-  constructor(core: CoreExports, table: WebAssembly.Table, mayInterrupt: () => void) {
+  constructor(core: CoreExports, table: WebAssembly.Table, onRefused: () => void) {
     this.#core = core;
     this.#table = table;
     this.#stackPointer = core[STACK_POINTER_EXPORT];
-    this.#mayInterrupt = mayInterrupt;
-    this.#flags = coreBytes(core.memory.buffer, CoreOffset.flags + 1, 1);
+    this.#onRefused = onRefused;
     this.#eip = coreWords(core.memory.buffer, CoreOffset.instructionPointer, 1);
     this.#imports = this.#importsOf(core);
   }
@@ -129,7 +120,6 @@ export class Translations {
       if (typeof value !== 'function') continue;
       if (SLOW_READ.test(name)) imports[name] = this.#slowRead(value as SlowRead);
       else if (SLOW_WRITE.test(name)) imports[name] = this.#slowWrite(value as SlowWrite);
-      else if (name === SLOW_WRITE_32) imports[name] = this.#slowWrite(this.#uninterrupted(value as SlowWrite));
       else if (name === SLOW_WRITE_128) imports[name] = this.#slowWrite128(value as SlowWrite128);
       else imports[name] = value;
     }
@@ -166,26 +156,6 @@ export class Translations {
     };
   }
 
-  /**
-   * After a write to an APIC the core enters the handler of a pending interrupt at once. Inside of
-   * a translation, which has the guest's registers in its own variables, that interrupt would be
-   * lost. It has to wait until the translation has returned to the core.
-   */
-  #uninterrupted(write: SlowWrite): SlowWrite {
-    const flags = this.#flags;
-    return (address, value, eip) => {
-      const before = flags[0] as number;
-      if ((before & INTERRUPTS_ON) === 0) return write(address, value, eip);
-      flags[0] = before & ~INTERRUPTS_ON;
-      try {
-        return write(address, value, eip);
-      } finally {
-        flags[0] = flags[0] | INTERRUPTS_ON;
-        if ((address & APIC_REGISTER_MASK) === 0) this.#mayInterrupt();
-      }
-    };
-  }
-
   #slowWrite128(write: SlowWrite128): SlowWrite128 {
     return (address, low, high, eip) => {
       if (this.#mustLeave) return this.#leave(eip);
@@ -209,7 +179,7 @@ export class Translations {
     if (!(error instanceof GeneralProtection)) throw error;
     this.#stackPointer.value = stack;
     this.#core.trigger_gp_jit(0, eip & 0xfff);
-    this.#mayInterrupt();
+    this.#onRefused();
     return LEAVE;
   }
 

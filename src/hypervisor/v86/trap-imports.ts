@@ -24,12 +24,19 @@ const PORT_COUNT = 0x1_0000;
 
 export type TrapImport = Extract<ImportedFunction, `io_port_${string}` | `mmap_${string}`>;
 
+/** What the edited core asks beside accesses. `call` is one of HostCall (interrupt-edits.ts). */
+export interface CoreHost {
+  answer(call: number): number;
+  notify(call: number, value: number): void;
+}
+
 /**
  * `trapped` is called after each access, before the guest goes on. `ram` takes the trapped accesses
  * to RAM.
  */
 export function trapImports(
   handler: TrapHandler,
+  host: CoreHost,
   trapped: () => void,
   ram: () => TrappedRam | undefined,
 ): Pick<CoreImports, TrapImport> {
@@ -72,10 +79,13 @@ export function trapImports(
       highByte = (value >>> 8) & 0xff;
       return value;
     },
-    io_port_read32: (port: number) => portRead(port, 4),
+    io_port_read32: (port: number) => (port < PORT_COUNT ? portRead(port, 4) : host.answer(port)),
     io_port_write8: (port: number, value: number) => portWrite(port, 1, value & 0xff),
     io_port_write16: (port: number, value: number) => portWrite(port, 2, value & 0xffff),
-    io_port_write32: (port: number, value: number) => portWrite(port, 4, value >>> 0),
+    io_port_write32: (port: number, value: number) => {
+      if (port < PORT_COUNT) portWrite(port, 4, value >>> 0);
+      else host.notify(port, value);
+    },
     mmap_read8: (address: number) => {
       if (hasHighByte && address === highByteAt) {
         hasHighByte = false;

@@ -1,17 +1,16 @@
 /** The thread of a vCPU on the v86 core. */
 
 import { serveVcpu } from '../vcpu-thread.js';
-import { registerControllers } from './controller-handlers.js';
 import { Core } from './core.js';
 import type { V86Program } from './v86-hypervisor.js';
 
 await serveVcpu(({ vcpu, program, handler, handlers, shared }) => {
-  registerControllers(handlers);
   const { module, memoryBytes, translate } = program as V86Program;
   const core: Core = new Core({
     module: module as WebAssembly.Module,
     memoryBytes,
     handler,
+    handlers,
     lines: {
       // Messages are polled where lines are, after each trap, so that they do not wait for the end
       // of the slice.

@@ -71,7 +71,7 @@ export function editCore(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   return exportStackPointer(shareMemory(patchRead64(patchRead16(bytes))));
 }
 
-function section(bytes: Uint8Array, id: number, name: string): Section {
+export function section(bytes: Uint8Array, id: number, name: string): Section {
   const found = findSection(bytes, id);
   if (found === undefined) throw mismatch(`it has no ${name} section`);
   return found;

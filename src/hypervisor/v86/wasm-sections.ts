@@ -12,6 +12,8 @@ export const ExternalKind = { FUNCTION: 0, TABLE: 1, MEMORY: 2, GLOBAL: 3 } as c
 /** Bytes of the magic number and the version. */
 const PREAMBLE_BYTES = 8;
 const HAS_MAXIMUM = 1;
+/** A byte of a LEB128 number that is not its last one. */
+const CONTINUES = 0x80;
 
 export interface Section {
   readonly id: number;
@@ -151,6 +153,18 @@ export function functionBody(
     reader.offset += length;
   }
   return undefined;
+}
+
+/** The module with another body for its own function number `index`, not counting imported ones. */
+export function replaceBody(bytes: Uint8Array, index: number, body: readonly number[]): Uint8Array<ArrayBuffer> {
+  const section = findSection(bytes, SectionId.CODE);
+  const range = section === undefined ? undefined : functionBody(bytes, section, index);
+  if (section === undefined || range === undefined) throw new RangeError(`the module has no function ${index}`);
+  const [start, end] = range;
+  // The body's length precedes it, in as many bytes as its writer chose.
+  let length = start - 1;
+  while (length > section.content && ((bytes[length - 1] as number) & CONTINUES) !== 0) length--;
+  return replaceInSection(bytes, section, length, end, [...encodeU32(body.length), ...body]);
 }
 
 /** The module with `section`'s bytes [start, end) replaced, and its length field to match. */

@@ -1,0 +1,53 @@
+/**
+ * VectorRegisters: the interrupts on their way through a local APIC. A vector is requested (IRR),
+ * then in service (ISR) until its end. TMR remembers which vectors came as levels.
+ *
+ * Called by: LocalApic.
+ *
+ * A vector's upper four bits are its priority class. Source: Intel SDM volume 3, "Interrupt, Task,
+ * and Processor Priority".
+ */
+
+import { VectorSet } from './vector-set.js';
+
+/** If there is no vector. */
+export const NONE = -1;
+const CLASS = 0xf0;
+
+export class VectorRegisters {
+  readonly requested = new VectorSet();
+  readonly inService = new VectorSet();
+  readonly level = new VectorSet();
+
+  request(vector: number, isLevel: boolean): void {
+    this.requested.add(vector);
+    if (isLevel) this.level.add(vector);
+    else this.level.delete(vector);
+  }
+
+  /** The higher of the task's class and that of the vector in service. */
+  processorPriority(taskPriority: number): number {
+    const inService = Math.max(0, this.inService.highest) & CLASS;
+    return (taskPriority & CLASS) >= inService ? taskPriority : inService;
+  }
+
+  /** The highest requested vector if its class is above the processor's priority, or NONE. */
+  pending(taskPriority: number): number {
+    const vector = this.requested.highest;
+    if (vector === NONE) return NONE;
+    return (vector & CLASS) > (this.processorPriority(taskPriority) & CLASS) ? vector : NONE;
+  }
+
+  /** The CPU takes `vector`. */
+  take(vector: number): void {
+    this.requested.delete(vector);
+    this.inService.add(vector);
+  }
+
+  /** Ends the highest vector in service. Returns it, or NONE. */
+  end(): number {
+    const vector = this.inService.highest;
+    if (vector !== NONE) this.inService.delete(vector);
+    return vector;
+  }
+}
