@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../device-model/clock.js';
-import { ESCAPE_KEY, EscapeKey, SECOND_PRESS_MS } from './escape-key.js';
+import { ESCAPE_KEY, EscapeKey, SECOND_KEY_MS } from './escape-key.js';
 
-function made(): { key: EscapeKey; clock: ManualClock; left: () => number } {
+function made(): { key: EscapeKey; clock: ManualClock; left: () => number; shown: () => number } {
   const clock = new ManualClock();
-  let count = 0;
-  return { key: new EscapeKey(clock, () => count++), clock, left: () => count };
+  const count = { left: 0, shown: 0 };
+  const key = new EscapeKey(clock, { leave: () => count.left++, showPage: () => count.shown++ });
+  return { key, clock, left: () => count.left, shown: () => count.shown };
 }
 
 test('every other key goes to the guest, Ctrl-C included', () => {
@@ -15,10 +16,10 @@ test('every other key goes to the guest, Ctrl-C included', () => {
   assert.equal(left(), 0);
 });
 
-test('a single press leaves after the time for a second press', () => {
+test('the escape key alone leaves after the time for a second key', () => {
   const { key, clock, left } = made();
   assert.deepEqual([...key.filter(Uint8Array.of(0x41, ESCAPE_KEY))], [0x41]);
-  clock.advance(SECOND_PRESS_MS - 1);
+  clock.advance(SECOND_KEY_MS - 1);
   assert.equal(left(), 0);
   clock.advance(1);
   assert.equal(left(), 1);
@@ -28,7 +29,7 @@ test('a double press sends one key to the guest and does not leave', () => {
   const { key, clock, left } = made();
   key.filter(Uint8Array.of(ESCAPE_KEY));
   assert.deepEqual([...key.filter(Uint8Array.of(ESCAPE_KEY, 0x42))], [ESCAPE_KEY, 0x42]);
-  clock.advance(SECOND_PRESS_MS * 2);
+  clock.advance(SECOND_KEY_MS * 2);
   assert.equal(left(), 0);
 });
 
@@ -37,6 +38,20 @@ test('another key after the escape key leaves at once, and later keys are droppe
   assert.deepEqual([...key.filter(Uint8Array.of(ESCAPE_KEY, 0x41, 0x42))], []);
   assert.equal(left(), 1);
   assert.deepEqual([...key.filter(Uint8Array.of(0x43, ESCAPE_KEY))], []);
-  clock.advance(SECOND_PRESS_MS);
+  clock.advance(SECOND_KEY_MS);
   assert.equal(left(), 1);
+});
+
+test('p after the escape key shows the page and does not leave, and the next keys go to the guest', () => {
+  for (const p of 'pP') {
+    const { key, clock, left, shown } = made();
+    assert.deepEqual([...key.filter(Uint8Array.of(0x41, ESCAPE_KEY))], [0x41]);
+    clock.advance(SECOND_KEY_MS - 1);
+    assert.deepEqual([...key.filter(Buffer.from(`${p}p`))], [...Buffer.from('p')]);
+    clock.advance(SECOND_KEY_MS * 2);
+    assert.deepEqual([left(), shown()], [0, 1]);
+    key.filter(Uint8Array.of(ESCAPE_KEY, ESCAPE_KEY));
+    key.filter(Buffer.from('p'));
+    assert.equal(shown(), 1, 'after a double press p is for the guest');
+  }
 });

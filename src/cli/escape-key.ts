@@ -1,9 +1,14 @@
 /**
- * EscapeKey: Ctrl-] leaves the session, as in telnet. Every other key goes to the guest, Ctrl-C
- * included.
+ * EscapeKey: Ctrl-] is the prefix of the session's own keys, as in telnet. Every other key goes to
+ * the guest, Ctrl-C included.
  *
- * Pressed twice within SECOND_PRESS_MS, one Ctrl-] goes to the guest. Any other key in that time
- * leaves at once.
+ * After Ctrl-], within SECOND_KEY_MS:
+ *
+ * - Ctrl-] again goes to the guest, once.
+ * - `p` shows the address of the live page.
+ * - Any other key leaves at once, and so does no key at the end of that time.
+ *
+ * Called by: ConsoleInput, with each chunk that the operator typed.
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
@@ -11,19 +16,32 @@ import type { Clock, ClockTimer } from '../device-model/clock.js';
 /** The byte that a terminal sends for Ctrl-]. */
 export const ESCAPE_KEY = 0x1d;
 export const ESCAPE_KEY_NAME = 'Ctrl-]';
-/** Time for the second press. */
-export const SECOND_PRESS_MS = 400;
+/** Shows the address of the live page. */
+export const PAGE_KEY_NAME = 'p';
+/**
+ * Time for the second key. It is long enough for a hand that has to find the key: what comes too
+ * late leaves the session and ends the guest.
+ */
+export const SECOND_KEY_MS = 1000;
+
+const PAGE_KEYS = ['p', 'P'].map((key) => key.charCodeAt(0));
+
+export interface EscapeActions {
+  /** Called once. Later keys are dropped. */
+  readonly leave: () => void;
+  readonly showPage: () => void;
+}
 
 export class EscapeKey {
   readonly #clock: Clock;
-  readonly #leave: () => void;
-  /** Runs after a first press, until the second one or another key. */
+  readonly #actions: EscapeActions;
+  /** Runs from the escape key until the second key. */
   #timer: ClockTimer | undefined;
   #hasLeft = false;
 
-  constructor(clock: Clock, leave: () => void) {
+  constructor(clock: Clock, actions: EscapeActions) {
     this.#clock = clock;
-    this.#leave = leave;
+    this.#actions = actions;
   }
 
   /** Returns the typed bytes that are for the guest. */
@@ -34,23 +52,29 @@ export class EscapeKey {
       if (this.#hasLeft) break;
       if (this.#timer === undefined) {
         if (byte !== ESCAPE_KEY) kept[length++] = byte;
-        else this.#timer = this.#clock.schedule(this.#clock.now() + SECOND_PRESS_MS, () => this.#leaveOnce());
+        else this.#timer = this.#clock.schedule(this.#clock.now() + SECOND_KEY_MS, () => this.#leave());
         continue;
       }
       if (byte === ESCAPE_KEY) {
-        this.#timer.cancel();
-        this.#timer = undefined;
+        this.#cancel();
         kept[length++] = byte;
-      } else this.#leaveOnce();
+      } else if (PAGE_KEYS.includes(byte)) {
+        this.#cancel();
+        this.#actions.showPage();
+      } else this.#leave();
     }
     return kept.subarray(0, length);
   }
 
-  #leaveOnce(): void {
+  #cancel(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  #leave(): void {
+    this.#cancel();
     if (this.#hasLeft) return;
     this.#hasLeft = true;
-    this.#leave();
+    this.#actions.leave();
   }
 }

@@ -9,6 +9,7 @@ import type { GuestConsole } from '../dashboard/guest-console.js';
 import { packageVersion } from '../dashboard/package-version.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVm } from '../vm/user-vm.js';
+import { ESCAPE_KEY_NAME, PAGE_KEY_NAME } from './escape-key.js';
 import type { Reporter } from './reporter.js';
 
 export interface PagePlan {
@@ -59,8 +60,21 @@ export async function openPage(
     reporter.line(
       `the page is reachable at ${plan.host} from other machines, unencrypted: anybody on the network can read its token`,
     );
-  reporter.line(`the live page is at ${view.address}`);
+  reporter.line(addressLine(view));
   return view;
+}
+
+/** The page's address for the operator, at the start and whenever it is asked for. */
+export function addressLine(view: { readonly address: string } | undefined): string {
+  return view === undefined
+    ? 'there is no live page: start the guest with upcall run --page'
+    : `the live page is at ${view.address}`;
+}
+
+/** What the escape key does, in one line. */
+export function escapeKeysLine(hasPage: boolean): string {
+  const page = hasPage ? `; ${ESCAPE_KEY_NAME} ${PAGE_KEY_NAME} shows the page's address again` : '';
+  return `${ESCAPE_KEY_NAME} leaves; pressed twice, it goes to the guest${page}`;
 }
 
 function isLoopback(host: string): boolean {

@@ -19,12 +19,12 @@ import type { UserVm } from '../vm/user-vm.js';
 import { ConsoleInput } from './console-input.js';
 import { ConsoleOutput } from './console-output.js';
 import type { DeviceOption } from './device-option.js';
-import { ESCAPE_KEY_NAME, EscapeKey } from './escape-key.js';
+import { EscapeKey } from './escape-key.js';
 import { EventLog } from './event-log.js';
 import type { ExitStatus } from './exit-status.js';
 import { Expectation } from './expectation.js';
 import { faultTable } from './fault-table.js';
-import { openPage, type PagePlan } from './page-option.js';
+import { addressLine, escapeKeysLine, openPage, type PagePlan } from './page-option.js';
 import type { Reporter } from './reporter.js';
 import { ENDING_SIGNALS, endMessage, statusOf, type SessionEnd } from './session-end.js';
 import { startSession } from './session-start.js';
@@ -99,7 +99,10 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
       guestConsole.room();
     },
   });
-  const escapeKey = new EscapeKey(vm.clock, () => end({ kind: 'escape-key' }));
+  const escapeKey = new EscapeKey(vm.clock, {
+    leave: () => end({ kind: 'escape-key' }),
+    showPage: () => reporter.line(addressLine(page)),
+  });
   const consoleInput = new ConsoleInput({
     stream: input,
     receive: (bytes) => pc.uart.receive(bytes),
@@ -124,7 +127,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     const watching = plan.watch?.(vm);
     // It is awaited below, which throws its error. Until then the error is not unhandled.
     watching?.catch(() => undefined);
-    if (terminal !== undefined) reporter.line(`${ESCAPE_KEY_NAME} leaves; pressed twice, it goes to the guest`);
+    if (terminal !== undefined) reporter.line(escapeKeysLine(page !== undefined));
     if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'timed-out' }), plan.timeoutMs);
     // The session can end before the start does, for example by Ctrl-C while a device is never
     // created.

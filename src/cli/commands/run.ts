@@ -26,6 +26,7 @@ import { namedGuest, type Guest, type RunOptions } from './run-options.js';
 
 const EXAMPLES = `
 In a terminal every key goes to the guest, Ctrl-C included. Ctrl-] leaves; pressed twice, it goes to the guest.
+Ctrl-] and then p, within a second, shows the address of the live page again.
 Without a terminal, standard input is fed to the guest's serial port as fast as the guest reads it.
 The guest's console is standard output. Events and the table of --stats go to standard error.
 

@@ -66,6 +66,31 @@ test('keys go to the guest, Ctrl-C included, and the escape key leaves', options
   assert.match(shown, /upcall: Ctrl-\] leaves/);
 });
 
+test(
+  'the escape key and p show the address of the page again, and without a page say how to get one',
+  options,
+  async () => {
+    const session = inTerminal('run --page');
+    await session.until('monitor> ');
+    session.child.stdin.write(`${ESCAPE}p`);
+    await session.until('the live page is at http://');
+    session.child.stdin.write('echo still here\r');
+    await session.until('still here\r');
+    session.child.stdin.write(ESCAPE);
+    const shown = await endOf(session, 0);
+    const [first, second, ...more] = shown.match(/http:\S+#\S+/g) ?? [];
+    assert.ok(first !== undefined && first === second && more.length === 0, shown);
+    assert.match(shown, /Ctrl-\] p shows the page's address again/);
+
+    const without = inTerminal('run');
+    await without.until('monitor> ');
+    without.child.stdin.write(`${ESCAPE}p`);
+    await without.until('there is no live page: start the guest with upcall run --page');
+    without.child.stdin.write(ESCAPE);
+    assert.doesNotMatch(await endOf(without, 0), /Ctrl-\] p/);
+  },
+);
+
 test('the tour on a terminal ends at the prompt', options, async () => {
   const session = inTerminal('run --tour');
   await session.until('That was the tour');
