@@ -33,6 +33,12 @@ export interface Host {
   lowerPriority(steps: number): void;
 
   /**
+   * Processor time of the process so far, in ms. A host that does not know it returns its
+   * performance.now().
+   */
+  processorMs(): number;
+
+  /**
    * Resolves after the event loop has handled what is ready now. Must be cheap: a worker calls it
    * often.
    */

@@ -7,6 +7,7 @@
 import type { AssignedRequest } from './assigned-request.js';
 import type { IoClient } from './io-client.js';
 import type { LatePolicy } from './late-policy.js';
+import type { Hold } from './time-limit.js';
 
 export type HsmEvent =
   /**
@@ -42,6 +43,19 @@ export type HsmEvent =
       /** Where it began to wait. Undefined unless stacks are recorded. */
       readonly stack?: string;
     }
+  /**
+   * A request has had its time limit, but the Service VM's thread was held meanwhile, so its client
+   * could not answer. The request gets a fresh period.
+   */
+  | ({
+      readonly kind: 'limit-extended';
+      readonly vmId: number;
+      readonly client: string;
+      readonly vcpu: number;
+      readonly request: string;
+      readonly limitMs: number;
+      readonly elapsedMs: number;
+    } & Hold)
   /** The completion hypercall was refused. */
   | { readonly kind: 'notify-failed'; readonly vmId: number; readonly vcpu: number; readonly result: number }
   /** CLEAR gave up waiting for a client's requests. */

@@ -51,8 +51,12 @@ export class SlotAssignment {
    * allocates nothing.
    */
   sinceMs = NaN;
-  /** How long after `sinceMs` it is reported as late. */
-  reportMs = NaN;
+  /** When TimeLimit reports it as late, in ms. */
+  deadlineMs = NaN;
+  /** The deadline has passed. TimeLimit reports it after one more turn of the event loop. */
+  isExpired = false;
+  /** How often TimeLimit has given it a fresh period. */
+  freshPeriods = 0;
   readonly #parts: SharedAssignmentParts;
   /**
    * Whether the owner answers in this thread. Then no other thread takes the ticket, and plain

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { SharedWords } from '../sync/shared-words.js';
 import { IoRequestState } from '../io-request/state.js';
+import { FakeTiming } from '../sync/fixtures/fake-timing.js';
 import { VmSharedState } from '../hypervisor/vm-shared-state.js';
 import { mmio, ports } from './address-range.js';
 import { answering, Keeper, OneVm } from './fixtures/one-vm.js';
@@ -602,13 +603,9 @@ describe('a removed client', () => {
 });
 
 describe('the time limit', { timeout: 120_000 }, () => {
-  /** Turns the event loop until `condition`. */
-  async function until(condition: () => boolean): Promise<void> {
-    while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
-  }
-
-  test('each outstanding request has its own, and a late client is removed once, with one event', async () => {
-    const { vm, client } = withDefault({ clientTimeoutMs: 30 });
+  test('each outstanding request has its own, and a late client is removed once, with one event', () => {
+    const timing = new FakeTiming();
+    const { vm, client } = withDefault({ clientTimeoutMs: 30, timing });
     const first = new Keeper('first', ports(0x500, 1));
     const second = new Keeper('second', ports(0x501, 1));
     vm.requests.clients.add(first, first.ranges);
@@ -616,11 +613,11 @@ describe('the time limit', { timeout: 120_000 }, () => {
     vm.fill(0, { address: 0x500 });
     vm.fill(1, { address: 0x500 });
     vm.requests.dispatch();
-    await until(() => vm.events.length > 0);
+    timing.pass(40);
     vm.fill(2, { address: 0x501 });
     vm.requests.dispatch();
     assert.equal(vm.buffer.slot(2).state, PROCESSING, 'its time has only begun');
-    await until(() => vm.events.length > 1);
+    timing.pass(40);
     const late = { kind: 'client-late', vmId: 1, limitMs: 30, policy: 'all-ones' };
     assert.deepEqual(
       vm.events.map((event) => ({ ...event, elapsedMs: undefined })),
@@ -643,8 +640,9 @@ describe('the time limit', { timeout: 120_000 }, () => {
     assert.equal(client.kept.length, 0);
   });
 
-  test('a request that was answered in time, and the next one in its slot, are not late', async () => {
-    const { vm } = withDefault({ clientTimeoutMs: 60 });
+  test('a request that was answered in time, and the next one in its slot, are not late', () => {
+    const timing = new FakeTiming();
+    const { vm } = withDefault({ clientTimeoutMs: 60, timing });
     const client = new Keeper('client', ports(0x500, 1));
     const other = new Keeper('other', ports(0x600, 1));
     vm.requests.clients.add(client, client.ranges);
@@ -656,26 +654,27 @@ describe('the time limit', { timeout: 120_000 }, () => {
     vm.requests.dispatch();
     client.answer(1);
     slot.release();
-    await new Promise((resolve) => setTimeout(resolve, 20));
-    const begun = performance.now();
+    timing.pass(20);
     vm.fill(0);
     vm.requests.dispatch();
-    await until(() => lateClients().includes('client'));
     // The request has its own time limit, not the rest of the previous one's.
-    assert.ok(performance.now() - begun >= 60);
-    assert.deepEqual(lateClients().sort(), ['client', 'other']);
+    timing.pass(59);
+    assert.deepEqual(lateClients(), ['other']);
+    timing.pass(10);
+    assert.deepEqual(lateClients(), ['other', 'client']);
     vm.requests.close();
   });
 
-  test('a late client under the wait policy keeps its request and is reported at growing intervals until it answers', async () => {
-    const { vm } = withDefault({ clientTimeoutMs: 5, late: 'wait' });
+  test('a late client under the wait policy keeps its request and is reported at growing intervals until it answers', () => {
+    const timing = new FakeTiming();
+    const { vm } = withDefault({ clientTimeoutMs: 5, late: 'wait', timing });
     const slow = Object.assign(new Keeper('slow', ports(0x500, 1)), {
       explain: (vcpu: number) => ({ detail: `at vCPU ${vcpu}`, stack: 'there' }),
     });
     vm.requests.clients.add(slow, slow.ranges);
     const slot = vm.fill(2);
     vm.requests.dispatch();
-    await until(() => vm.events.length >= 3);
+    while (vm.events.length < 3) timing.pass(1);
     const times = vm.events.map((event) => {
       assert.ok(event.kind === 'client-late');
       assert.deepEqual(
@@ -695,27 +694,30 @@ describe('the time limit', { timeout: 120_000 }, () => {
     vm.fill(3);
     vm.requests.dispatch();
     const reported = vm.events.length;
-    await until(() => vm.events.length > reported);
+    while (vm.events.length === reported) timing.pass(1);
     const next = vm.events[reported];
     assert.ok(next?.kind === 'client-late' && next.vcpu === 3 && next.elapsedMs < second, JSON.stringify(next));
     vm.requests.close();
   });
 
-  test('a late default client is not removed', async () => {
-    const { vm, client } = withDefault({ clientTimeoutMs: 5 });
+  test('a late default client is not removed', () => {
+    const timing = new FakeTiming();
+    const { vm, client } = withDefault({ clientTimeoutMs: 5, timing });
     vm.fill(0);
     vm.requests.dispatch();
-    await until(() => vm.events.length > 0);
+    timing.pass(10);
     assert.equal(vm.buffer.slot(0).state, COMPLETE);
     assert.equal(vm.requests.clients.default, client);
   });
 
-  test('a closed VM has no timer left', async () => {
-    const { vm } = withDefault({ clientTimeoutMs: 5 });
+  test('a closed VM has no timer left', () => {
+    const timing = new FakeTiming();
+    const { vm } = withDefault({ clientTimeoutMs: 5, timing });
     vm.fill(0);
     vm.requests.dispatch();
     vm.requests.close();
-    await new Promise((resolve) => setTimeout(resolve, 15));
+    assert.equal(timing.running, 0);
+    timing.pass(15);
     assert.deepEqual(vm.events, []);
   });
 });

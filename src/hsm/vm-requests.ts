@@ -13,14 +13,19 @@ import { HSM_NAME } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
+import { backgroundTiming } from '../sync/host-timing.js';
+import type { Timing } from '../sync/timer-lateness.js';
+import type { AssignedRequest } from './assigned-request.js';
 import { Assignments } from './assignments.js';
 import { waitForClients } from './clear-wait.js';
 import type { HsmObserver } from './hsm-observer.js';
+import type { IoClient } from './io-client.js';
 import type { LatePolicy } from './late-policy.js';
 import { PciConfigAccess, PciConfigResult } from './pci-config-access.js';
 import { PendingWork } from './pending-work.js';
 import type { RequestGate } from './request-gate.js';
 import type { SlotAssignment } from './slot-assignment.js';
+import { ThreadHolder } from './thread-holder.js';
 import { TimeLimit } from './time-limit.js';
 import { VmClients } from './vm-clients.js';
 
@@ -34,6 +39,10 @@ export interface VmRequestsOptions {
   /** What happens to a request that takes longer. Default: `all-ones`. */
   readonly late?: LatePolicy;
   readonly sleep?: (ms: number) => Promise<void>;
+  /** Shared by the VMs of one thread. Default: one of its own, which knows no processor time. */
+  readonly holder?: ThreadHolder;
+  /** For the time limit. Default: the host's. */
+  readonly timing?: Timing;
 }
 
 export class VmRequests {
@@ -45,6 +54,8 @@ export class VmRequests {
   readonly #observer: HsmObserver;
   readonly #sleep: ((ms: number) => Promise<void>) | undefined;
   readonly #timeLimit: TimeLimit;
+  readonly #holder: ThreadHolder;
+  readonly #timing: Timing;
   #isClearing = false;
 
   constructor(options: VmRequestsOptions) {
@@ -52,6 +63,8 @@ export class VmRequests {
     this.vmId = vmId;
     this.#observer = observer;
     this.#sleep = options.sleep;
+    this.#holder = options.holder ?? new ThreadHolder(() => 0);
+    this.#timing = options.timing ?? backgroundTiming;
     const assignments = new Assignments({
       buffer,
       hypercalls,
@@ -65,7 +78,20 @@ export class VmRequests {
     this.#timeLimit = new TimeLimit({
       limitMs,
       assignments: assignments.used,
+      holder: this.#holder,
       onLate: (assignment, elapsedMs) => this.clients.late(assignment, elapsedMs),
+      onExtended: ({ vcpu, owner, request }, elapsedMs, hold) =>
+        observer.event({
+          kind: 'limit-extended',
+          vmId,
+          client: owner?.name ?? '',
+          vcpu,
+          request: request.describe(),
+          limitMs,
+          elapsedMs,
+          ...hold,
+        }),
+      timing: this.#timing,
     });
   }
 
@@ -172,15 +198,22 @@ export class VmRequests {
     observer.assigning?.(client);
     const ticket = assignment.assign(client, found !== undefined);
     if (ticket === 0) return true;
+    this.#notify(client, request);
+    // Count after notify(): the vCPU is usually running again by now.
+    observer.dispatched?.(this.vmId, request, client);
+    if (assignment.isUnanswered(ticket)) this.#timeLimit.watch(assignment, ticket);
+    return true;
+  }
+
+  #notify(client: IoClient, request: AssignedRequest): void {
+    const startMs = this.#holder.limits > 0 ? this.#timing.now() : NaN;
     try {
       client.notify(request);
     } catch (error) {
       this.clients.fail(client, error);
     }
-    // Count after notify(): the vCPU is usually running again by now.
-    observer.dispatched?.(this.vmId, request, client);
-    if (assignment.isUnanswered(ticket)) this.#timeLimit.watch(assignment, ticket);
-    return true;
+    // While no client has a request to answer, no limit runs, and a call needs no time.
+    if (startMs > 0) this.#holder.record(client.name, startMs, this.#timing.now());
   }
 
   /** The gate holds the request. For the pass it counts as served. */

@@ -3,26 +3,29 @@
  * module does. None of them leaves a timer behind.
  */
 
+import { startFairTimeout } from './fair-timeout.js';
+import { foregroundTiming } from './host-timing.js';
+
 export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
-/** setTimeout fires a larger delay at once. Treat it as no limit. */
-const LONGEST_TIMER_MS = 2 ** 31 - 1;
-
-/** Settles as `promise` does, or as `onTimeout` returns or throws after `limitMs`. */
+/**
+ * Settles as `promise` does, or as `onTimeout` returns or throws after `limitMs`. Time in which this
+ * thread could not run does not count. Infinity: no limit.
+ */
 export async function withTimeout<Value, Late>(
   limitMs: number,
   promise: Promise<Value>,
   onTimeout: () => Late,
 ): Promise<Value | Late> {
-  if (limitMs > LONGEST_TIMER_MS) return promise;
-  let timer: ReturnType<typeof setTimeout> | undefined;
-  const limit = new Promise<void>((resolve) => (timer = setTimeout(resolve, limitMs)));
+  if (limitMs === Infinity) return promise;
+  let stop = (): void => undefined;
+  const limit = new Promise<void>((resolve) => ({ stop } = startFairTimeout(resolve, limitMs, foregroundTiming)));
   try {
     return await Promise.race([promise, limit.then(onTimeout)]);
   } finally {
-    clearTimeout(timer);
+    stop();
   }
 }
 

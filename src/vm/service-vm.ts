@@ -10,6 +10,7 @@
 import { host } from '../host/current.js';
 import type { IoClient } from '../hsm/io-client.js';
 import { HypervisorServiceModule } from '../hsm/service-module.js';
+import { ThreadHolder } from '../hsm/thread-holder.js';
 import { VmRequests } from '../hsm/vm-requests.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import type { Hypervisor, HypervisorEvent } from '../hypervisor/hypervisor.js';
@@ -44,6 +45,7 @@ export class ServiceVm {
   /** The HSM and its worker. */
   readonly module: HypervisorServiceModule;
   readonly #spinUs: number | undefined;
+  readonly #holder = new ThreadHolder(() => host.processorMs());
   readonly #vms = new Set<UserVm>();
   /** IDs in use, those of VMs that are being created included. */
   readonly #ids = new Set<number>();
@@ -141,6 +143,7 @@ export class ServiceVm {
       buffer,
       hypercalls,
       clientTimeoutMs: plan.clientTimeoutMs,
+      holder: this.#holder,
       late: plan.late,
       observer: {
         event: (event) => vm?.emit(event),

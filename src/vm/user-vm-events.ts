@@ -7,6 +7,7 @@
 
 import type { FaultRecord } from '../fault-injection/fault-trigger.js';
 import type { HsmEvent } from '../hsm/hsm-observer.js';
+import type { HoldCause } from '../hsm/thread-holder.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 
 /** Why a VM has ended. */
@@ -67,6 +68,8 @@ export function describeEvent(event: UserVmEvent): string {
       return `I/O client ${event.client} failed and was removed: ${event.message}`;
     case 'client-late':
       return describeLate(event);
+    case 'limit-extended':
+      return describeExtended(event);
     case 'notify-failed':
       return `the completion hypercall for vCPU ${event.vcpu} failed with ${event.result}`;
     case 'flush-timeout':
@@ -85,4 +88,22 @@ function describeLate(event: Extract<HsmEvent, { kind: 'client-late' }>): string
   return policy === 'all-ones'
     ? `I/O client ${client} took more than ${limitMs} ms for "${request}" and was removed${why}`
     : `I/O client ${client} has had "${request}" of vCPU ${event.vcpu} for ${Math.round(elapsedMs)} ms, and keeps it${why}`;
+}
+
+function describeExtended(event: Extract<HsmEvent, { kind: 'limit-extended' }>): string {
+  const { client, request, vcpu, limitMs, heldMs, elapsedMs } = event;
+  const held = `the Service VM's thread was held for ${Math.round(heldMs)} ms by ${describeCause(event)}`;
+  const age = `I/O client ${client} has had "${request}" of vCPU ${vcpu} for ${Math.round(elapsedMs)} ms`;
+  return `${age}, but ${held}: its limit of ${limitMs} ms begins again`;
+}
+
+function describeCause(hold: HoldCause): string {
+  switch (hold.cause) {
+    case 'client':
+      return `I/O client ${hold.holder}`;
+    case 'stopped':
+      return 'a stop of the process';
+    case 'unknown':
+      return 'other work in it, such as a timer of a device';
+  }
 }

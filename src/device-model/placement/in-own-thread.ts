@@ -22,6 +22,8 @@ import type { GuestMemory } from '../../hypervisor/guest-memory.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { errorText } from '../../io-request/error-text.js';
 import { Deferred } from '../../sync/deferred.js';
+import { startFairTimeout, type FairTimeout } from '../../sync/fair-timeout.js';
+import { foregroundTiming } from '../../sync/host-timing.js';
 import type { ReportDeviceError } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
@@ -93,7 +95,7 @@ export class ThreadClient implements IoClient {
   #isReady = false;
   /** Whether its modules are loaded. */
   #isLoaded = false;
-  #closeTimer: ReturnType<typeof setTimeout> | undefined;
+  #closeTimeout: FairTimeout | undefined;
   /** Whether the answers to later requests come here instead of going into the page. */
   #isRelaying = false;
   /** Whether `#collectAnswers` runs. */
@@ -202,8 +204,8 @@ export class ThreadClient implements IoClient {
   }
 
   #closeWithin(ms: number): void {
-    clearTimeout(this.#closeTimer);
-    this.#closeTimer = setTimeout(() => void this.terminate(), ms);
+    this.#closeTimeout?.stop();
+    this.#closeTimeout = startFairTimeout(() => void this.terminate(), ms, foregroundTiming);
   }
 
   /** For the operator: why the request of `vcpu` is not finished. */
@@ -252,7 +254,7 @@ export class ThreadClient implements IoClient {
   }
 
   #onExit(): void {
-    clearTimeout(this.#closeTimer);
+    this.#closeTimeout?.stop();
     this.#ready.reject(
       new UpcallError(
         'DEVICE_MODULE_INVALID',

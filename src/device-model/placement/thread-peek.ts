@@ -9,7 +9,7 @@
  * never more than one open request to the thread.
  */
 
-import { startBackgroundTimer } from '../../sync/background-timer.js';
+import { startFairTimeout } from '../../sync/fair-timeout.js';
 import type { RegisterValues } from '../register-peek.js';
 
 /** Limit for the thread's answer. */
@@ -32,9 +32,9 @@ export class ThreadPeek {
   /** Resolves with undefined after the time limit. Concurrent callers get the same answer. */
   values(): Promise<RegisterValues | undefined> {
     this.#waiting ??= new Promise((resolve) => {
-      const timer = startBackgroundTimer(() => this.#settle(undefined), this.#limitMs);
+      const timeout = startFairTimeout(() => this.#settle(undefined), this.#limitMs);
       this.#settle = (values) => {
-        clearTimeout(timer);
+        timeout.stop();
         this.#waiting = undefined;
         resolve(values);
       };

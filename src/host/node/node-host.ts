@@ -22,6 +22,7 @@ export const nodeHost: Host = {
   startThread,
   startedThread,
   lowerPriority,
+  processorMs,
   turn: () => new Promise((resolve) => setImmediate(resolve)),
   readFile: async (file) => (await import('./files.js')).readFile(file),
   fileName: (url) => fileURLToPath(url),
@@ -42,4 +43,9 @@ function lowerPriority(steps: number): void {
   } catch {
     // A sandbox forbids it: the guest is slower where cores are few, nothing else.
   }
+}
+
+function processorMs(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
 }

@@ -1,0 +1,54 @@
+/**
+ * ThreadHolder: names what kept the Service VM's thread from its event loop, so that a time limit
+ * that fired late blames the right one.
+ *
+ * Called by: VmRequests, which records each call of a client while a time limit runs; TimeLimit,
+ * which asks after its timer fired late. One object for all VMs of the thread.
+ */
+
+/** A hold shorter than this has no name, in ms. */
+const NAMED_MS = 5;
+/** A stopped process uses less of a hold than this part. */
+const STOPPED_CPU_PART = 0.25;
+
+export type HoldCause =
+  /** A client's `notify` did not return. */
+  | { readonly cause: 'client'; readonly holder: string }
+  /** The process was stopped, frozen or in a debugger: it used no processor time. */
+  | { readonly cause: 'stopped' }
+  /** Something else in the thread: a device's timer or promise, the program around it. */
+  | { readonly cause: 'unknown' };
+
+export class ThreadHolder {
+  /** Time limits that run. While it is 0, calls are not recorded. */
+  limits = 0;
+  readonly #processorMs: () => number;
+  #holder = '';
+  #startMs = NaN;
+  #endMs = NaN;
+
+  /** `processorMs`: the processor time of the process in ms. */
+  constructor(processorMs: () => number) {
+    this.#processorMs = processorMs;
+  }
+
+  get processorMs(): number {
+    return this.#processorMs();
+  }
+
+  /** A client's `notify` ran from `startMs` to `endMs`. Keeps the latest that took long. */
+  record(client: string, startMs: number, endMs: number): void {
+    if (endMs - startMs < NAMED_MS) return;
+    this.#holder = client;
+    this.#startMs = startMs;
+    this.#endMs = endMs;
+  }
+
+  /** What held the thread from `fromMs` to `toMs`, if the process has used `usedMs` since. */
+  causeOf(fromMs: number, toMs: number, usedMs: number): HoldCause {
+    const heldMs = toMs - fromMs;
+    const recordedMs = Math.min(this.#endMs, toMs) - Math.max(this.#startMs, fromMs);
+    if (recordedMs > heldMs / 2) return { cause: 'client', holder: this.#holder };
+    return { cause: usedMs < heldMs * STOPPED_CPU_PART ? 'stopped' : 'unknown' };
+  }
+}
