@@ -24,15 +24,9 @@ export const MAX_RANGES = NO_RANK;
 const PORTS = 0x1_0000;
 const WORD = 0xffff_ffffn;
 
-interface Entry<Client> {
-  readonly client: Client;
-  /** Newest first. */
-  ranges: AddressRange[];
-}
-
 export class AddressMap<Client> {
-  /** Newest first. */
-  #entries: Entry<Client>[] = [];
+  /** The ranges of each client, oldest client first, and of a client newest range first. */
+  readonly #ranges = new Map<Client, AddressRange[]>();
   #owners: Client[] = [];
   #types = new Int32Array(0);
   /** Four unsigned words per range: start low, start high, end low, end high. */
@@ -43,18 +37,22 @@ export class AddressMap<Client> {
   #isChanged = false;
 
   addClient(client: Client): void {
-    this.#entries.unshift({ client, ranges: [] });
+    this.#ranges.set(client, []);
   }
 
   removeClient(client: Client): void {
-    this.#entries = this.#entries.filter((entry) => entry.client !== client);
-    this.#rangeCount = this.#entries.reduce((sum, { ranges }) => sum + ranges.length, 0);
+    this.#rangeCount -= this.ranges(client).length;
+    this.#ranges.delete(client);
     this.#isChanged = true;
+  }
+
+  has(client: Client): boolean {
+    return this.#ranges.has(client);
   }
 
   /** Newest first. */
   clients(): Client[] {
-    return this.#entries.map((entry) => entry.client);
+    return [...this.#ranges.keys()].reverse();
   }
 
   /**
@@ -62,9 +60,9 @@ export class AddressMap<Client> {
    * added more than once.
    */
   addRange(client: Client, range: AddressRange): boolean {
-    const entry = this.#entries.find((candidate) => candidate.client === client);
-    if (entry === undefined || this.#rangeCount >= MAX_RANGES) return false;
-    entry.ranges.unshift(range);
+    const ranges = this.#ranges.get(client);
+    if (ranges === undefined || this.#rangeCount >= MAX_RANGES) return false;
+    ranges.unshift(range);
     this.#rangeCount++;
     this.#isChanged = true;
     return true;
@@ -72,7 +70,7 @@ export class AddressMap<Client> {
 
   /** Removes the newest equal range. Returns false if no range is equal. */
   removeRange(client: Client, range: AddressRange): boolean {
-    const ranges = this.#entries.find((entry) => entry.client === client)?.ranges ?? [];
+    const ranges = this.#ranges.get(client) ?? [];
     const index = ranges.findIndex((candidate) => sameRange(candidate, range));
     if (index < 0) return false;
     ranges.splice(index, 1);
@@ -81,8 +79,9 @@ export class AddressMap<Client> {
     return true;
   }
 
+  /** Newest first. */
   ranges(client: Client): readonly AddressRange[] {
-    return this.#entries.find((entry) => entry.client === client)?.ranges ?? [];
+    return this.#ranges.get(client) ?? [];
   }
 
   /** Takes the int32 words of the slot. Undefined: no range matches, so the default client's. */
@@ -121,9 +120,9 @@ export class AddressMap<Client> {
   #rebuild(): void {
     const owners: Client[] = [];
     const ranges: AddressRange[] = [];
-    for (const entry of this.#entries) {
-      for (const range of entry.ranges) {
-        owners.push(entry.client);
+    for (const client of this.clients()) {
+      for (const range of this.ranges(client)) {
+        owners.push(client);
         ranges.push(range);
       }
     }

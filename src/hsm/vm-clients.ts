@@ -35,6 +35,7 @@ export class VmClients {
   readonly #map = new AddressMap<IoClient>();
   #default: IoClient | undefined;
   #isRelaying = false;
+  #removals = 0;
 
   constructor(options: VmClientsOptions) {
     this.#options = options;
@@ -43,6 +44,16 @@ export class VmClients {
   /** Newest first, without the default client. */
   get all(): readonly IoClient[] {
     return this.#map.clients();
+  }
+
+  /** How many clients were removed so far. An observer compares it to see whether one was. */
+  get removals(): number {
+    return this.#removals;
+  }
+
+  /** Whether the client is there, as the default client or with ranges. */
+  has(client: IoClient): boolean {
+    return client === this.#default || this.#map.has(client);
   }
 
   get default(): IoClient | undefined {
@@ -97,6 +108,7 @@ export class VmClients {
    * answer them.
    */
   destroy(client: IoClient): void {
+    this.#removals++;
     if (this.#default === client) this.#default = undefined;
     else this.#map.removeClient(client);
     try {

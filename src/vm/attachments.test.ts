@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Device } from '../device-model/device.js';
 import { mmio, ports, type AddressRange } from '../hsm/address-range.js';
+import type { IoClient } from '../hsm/io-client.js';
 import { V86Hypervisor } from '../hypervisor/v86/v86-hypervisor.js';
+import { Attachments } from './attachments.js';
 import { ServiceVm } from './service-vm.js';
 import type { UserVm } from './user-vm.js';
 
@@ -38,4 +40,37 @@ for (const [range, what] of [
 test('a device beside those ranges is accepted', () => {
   for (const range of [ports(0x22, 4), ports(0xa2, 1), mmio(0xa_0000, 0x2_0000), mmio(2 * MIB, 4)])
     vm.attach(range, device);
+});
+
+test('attaching a device does not look at the others unless a client was removed meanwhile', () => {
+  let removals = 0;
+  let lookups = 0;
+  const gone = new Set<IoClient>();
+  const attachments = new Attachments({
+    ownRanges: [],
+    memory: vm.memory,
+    startTimeoutMs: Infinity,
+    reportError: (name, error) => assert.fail(`${name}: ${String(error)}`),
+    onLost: () => assert.fail('no device has a thread'),
+    onEnd: () => assert.fail('no device has a thread'),
+    clients: {
+      removals: () => removals,
+      has: (client) => {
+        lookups++;
+        return !gone.has(client);
+      },
+    },
+  });
+  const closed: number[] = [];
+  const add = (number: number): IoClient =>
+    attachments.add(ports(0x1000 + number, 1), { ...device, close: () => closed.push(number) });
+  const clients = Array.from({ length: 1000 }, (_, number) => add(number));
+  assert.equal(lookups, 0);
+  gone.add(clients[5] as IoClient);
+  removals++;
+  add(5);
+  assert.deepEqual([closed, lookups], [[5], 1000], 'its range is free again');
+  assert.equal(attachments.deviceOf(clients[5] as IoClient), undefined);
+  add(1000);
+  assert.equal(lookups, 1000);
 });

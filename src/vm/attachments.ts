@@ -14,6 +14,7 @@ import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import type { OwnRange } from '../hypervisor/hypercalls.js';
 import { expectFree, expectReachable } from './device-range.js';
 import { devicesCreated } from './device-start.js';
+import { DisjointRanges } from './disjoint-ranges.js';
 
 interface Attachment {
   readonly range: AddressRange;
@@ -33,8 +34,12 @@ export interface AttachmentsOptions {
   readonly onLost: (client: IoClient, reason: string) => void;
   /** The thread of a removed client has ended. The callee must finish what it left unfinished. */
   readonly onEnd: (client: IoClient) => void;
-  /** The HSM's current clients. The HSM removes those that fail or are late. */
-  readonly clients: () => readonly IoClient[];
+  /** The HSM's clients. The HSM removes those that fail or are late. */
+  readonly clients: {
+    /** How many were removed so far. */
+    removals(): number;
+    has(client: IoClient): boolean;
+  };
 }
 
 export class Attachments {
@@ -44,7 +49,11 @@ export class Attachments {
    * `onLost` is not called.
    */
   #wasReady = false;
-  #attachments: Attachment[] = [];
+  /** In the order in which they were added. */
+  readonly #attachments = new Map<IoClient, Attachment>();
+  readonly #ranges = new DisjointRanges<Attachment>();
+  /** The HSM's removals when `#closeLost` last ran. */
+  #removals = 0;
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
@@ -58,40 +67,47 @@ export class Attachments {
     this.#closeLost();
     const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
     expectReachable(range, name, this.#options.ownRanges);
-    expectFree(range, name, this.#attachments);
+    expectFree(range, name, this.#ranges);
     const attachment = this.#createAttachment(range, device);
-    this.#attachments.push(attachment);
+    this.#attachments.set(attachment.client, attachment);
+    this.#ranges.add(attachment);
     return attachment.client;
   }
 
   /** Returns false if the client was removed before. Does not close the device. */
   remove(client: IoClient): boolean {
-    const before = this.#attachments.length;
-    this.#attachments = this.#attachments.filter((attachment) => attachment.client !== client);
-    return this.#attachments.length < before;
+    const attachment = this.#attachments.get(client);
+    if (attachment === undefined) return false;
+    this.#attachments.delete(client);
+    this.#ranges.delete(attachment);
+    return true;
   }
 
   /** The device of `client`. Undefined if it has none in this thread. */
   deviceOf(client: IoClient): Device | undefined {
-    const device = this.#attachments.find((attachment) => attachment.client === client)?.device;
+    const device = this.#attachments.get(client)?.device;
     return device instanceof ThreadClient ? undefined : device;
   }
 
   /** Resolves when every device is created. Rejects as `devicesCreated` does. */
   async ready(): Promise<void> {
-    const devices = this.#attachments.map(({ device }) => device).filter((device) => device instanceof ThreadClient);
+    const devices = [...this.#attachments.values()]
+      .map(({ device }) => device)
+      .filter((device) => device instanceof ThreadClient);
     await devicesCreated(devices, this.#options.startTimeoutMs);
     this.#wasReady = true;
   }
 
   reset(): void {
     this.#closeLost();
-    for (const attachment of this.#attachments) this.#guard(attachment, () => attachment.device.reset?.());
+    for (const attachment of this.#attachments.values()) this.#guard(attachment, () => attachment.device.reset?.());
   }
 
   close(): void {
-    for (const attachment of this.#attachments) this.#close(attachment);
-    this.#attachments = [];
+    const all = [...this.#attachments.values()];
+    this.#attachments.clear();
+    this.#ranges.clear();
+    for (const attachment of all) this.#close(attachment);
   }
 
   #close(attachment: Attachment): void {
@@ -132,9 +148,13 @@ export class Attachments {
    * Removes and closes the devices whose client the HSM has removed: their ranges are free again.
    */
   #closeLost(): void {
-    const clients = this.#options.clients();
-    const lost = this.#attachments.filter(({ client }) => !clients.includes(client));
-    this.#attachments = this.#attachments.filter(({ client }) => clients.includes(client));
+    const { clients } = this.#options;
+    // Attaching thousands of devices must not look at all of them each time.
+    const removals = clients.removals();
+    if (removals === this.#removals) return;
+    this.#removals = removals;
+    const lost = [...this.#attachments.values()].filter(({ client }) => !clients.has(client));
+    for (const { client } of lost) this.remove(client);
     for (const attachment of lost) this.#close(attachment);
   }
 }

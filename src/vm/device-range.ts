@@ -8,6 +8,7 @@
 import { describeRange, mmio, overlaps, ports, type AddressRange } from '../hsm/address-range.js';
 import type { OwnRange } from '../hypervisor/hypercalls.js';
 import { UpcallError } from '../io-request/upcall-error.js';
+import type { DisjointRanges } from './disjoint-ranges.js';
 
 /** A device that is attached already. */
 export interface PlacedDevice {
@@ -16,8 +17,8 @@ export interface PlacedDevice {
 }
 
 /** Throws RANGE_OVERLAP, with both names, if another device is at `range`. */
-export function expectFree(range: AddressRange, name: string, placed: readonly PlacedDevice[]): void {
-  const other = placed.find((device) => overlaps(device.range, range));
+export function expectFree(range: AddressRange, name: string, placed: DisjointRanges<PlacedDevice>): void {
+  const other = placed.overlapping(range);
   if (other === undefined) return;
   throw new UpcallError(
     'RANGE_OVERLAP',

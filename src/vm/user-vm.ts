@@ -254,7 +254,10 @@ export class UserVm {
       memory: hypercalls.memory,
       startTimeoutMs,
       ownRanges: hypercalls.ownRanges ?? [],
-      clients: () => requests.clients.all.map((client) => this.#wrappers.original(client)),
+      clients: {
+        removals: () => requests.clients.removals,
+        has: (client) => requests.clients.has(this.#wrappers.of(client)),
+      },
       reportError: (device, error) => this.emit({ kind: 'device-error', device, ...errorText(error) }),
       onLost: (client, reason) => {
         this.emit({ kind: 'device-lost', device: client.name, reason });
