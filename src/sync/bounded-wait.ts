@@ -3,7 +3,7 @@
  * module does. None of them leaves a timer behind.
  */
 
-import { startFairTimeout } from './fair-timeout.js';
+import { startFairTimeout, type FairTimeout } from './fair-timeout.js';
 import { foregroundTiming } from './host-timing.js';
 
 export function delay(ms: number): Promise<void> {
@@ -11,8 +11,8 @@ export function delay(ms: number): Promise<void> {
 }
 
 /**
- * Settles as `promise` does, or as `onTimeout` returns or throws after `limitMs`. Time in which this
- * thread could not run does not count. Infinity: no limit.
+ * Settles as `promise` does, or as `onTimeout` returns or throws after `limitMs`. Time in which
+ * this thread could not run does not count. Infinity: no limit.
  */
 export async function withTimeout<Value, Late>(
   limitMs: number,
@@ -20,12 +20,12 @@ export async function withTimeout<Value, Late>(
   onTimeout: () => Late,
 ): Promise<Value | Late> {
   if (limitMs === Infinity) return promise;
-  let stop = (): void => undefined;
-  const limit = new Promise<void>((resolve) => ({ stop } = startFairTimeout(resolve, limitMs, foregroundTiming)));
+  let timeout: FairTimeout | undefined;
+  const limit = new Promise<void>((resolve) => (timeout = startFairTimeout(resolve, limitMs, foregroundTiming)));
   try {
     return await Promise.race([promise, limit.then(onTimeout)]);
   } finally {
-    stop();
+    timeout?.stop();
   }
 }
 

@@ -7,8 +7,8 @@ import { JUDGE_MS, MAX_FRESH_PERIODS } from './timer-lateness.js';
 function started(limitMs: number): { timing: FakeTiming; fired: () => number; stop: () => void } {
   const timing = new FakeTiming();
   let count = 0;
-  const { stop } = startFairTimeout(() => count++, limitMs, timing);
-  return { timing, fired: () => count, stop };
+  const timeout = startFairTimeout(() => count++, limitMs, timing);
+  return { timing, fired: () => count, stop: () => timeout.stop() };
 }
 
 test('a fair timeout calls back once, after its limit and one more turn', () => {

@@ -1,6 +1,6 @@
 /**
- * DisjointRanges: a set of things with address ranges that do not overlap. Finds one that overlaps a
- * new range in logarithmic time.
+ * DisjointRanges: a set of things with address ranges that do not overlap. Finds one that overlaps
+ * a new range in logarithmic time.
  *
  * Called by: Attachments, for the devices of a VM.
  * Callers must: add only what `overlapping` has found to be free.
