@@ -86,7 +86,7 @@ describe('the time limit of a client whose thread was held', () => {
     assert.equal(healthy.answer(), true);
   });
 
-  test('by a stop of the process is told from other work by the processor time', () => {
+  test('by a stop of the process is distinguished from other work by the processor time', () => {
     for (const [processorShare, cause] of [
       [0.01, 'stopped'],
       [0.9, 'unknown'],

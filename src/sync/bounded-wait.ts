@@ -6,20 +6,23 @@
 import { startFairTimeout, type FairTimeout } from './fair-timeout.js';
 import { foregroundTiming } from './host-timing.js';
 
+/** 24 days, setTimeout's longest delay. */
+const MAX_LIMIT_MS = 2 ** 31;
+
 export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 /**
  * Settles as `promise` does, or as `onTimeout` returns or throws after `limitMs`. Time in which
- * this thread could not run does not count. Infinity: no limit.
+ * this thread could not run does not count. From MAX_LIMIT_MS on there is no limit.
  */
 export async function withTimeout<Value, Late>(
   limitMs: number,
   promise: Promise<Value>,
   onTimeout: () => Late,
 ): Promise<Value | Late> {
-  if (limitMs === Infinity) return promise;
+  if (limitMs >= MAX_LIMIT_MS) return promise;
   let timeout: FairTimeout | undefined;
   const limit = new Promise<void>((resolve) => (timeout = startFairTimeout(resolve, limitMs, foregroundTiming)));
   try {

@@ -1,5 +1,5 @@
 /**
- * Timer lateness: tells a time limit that expired from one whose thread could not run.
+ * Timer lateness: distinguishes a time limit that expired from one whose thread could not run.
  *
  * A timer measures wall-clock time. If another device computes for seconds in the same thread, the
  * process is stopped and continued, or a debugger holds it, then the timer fires late, and what it

@@ -53,12 +53,10 @@ test('attaching a device does not look at the others unless a client was removed
     reportError: (name, error) => assert.fail(`${name}: ${String(error)}`),
     onLost: () => assert.fail('no device has a thread'),
     onEnd: () => assert.fail('no device has a thread'),
-    clients: {
-      removals: () => removals,
-      has: (client) => {
-        lookups++;
-        return !gone.has(client);
-      },
+    removals: () => removals,
+    isRegistered: (client) => {
+      lookups++;
+      return !gone.has(client);
     },
   });
   const closed: number[] = [];

@@ -34,12 +34,10 @@ export interface AttachmentsOptions {
   readonly onLost: (client: IoClient, reason: string) => void;
   /** The thread of a removed client has ended. The callee must finish what it left unfinished. */
   readonly onEnd: (client: IoClient) => void;
-  /** The HSM's clients. The HSM removes those that fail or are late. */
-  readonly clients: {
-    /** How many were removed so far. */
-    removals(): number;
-    has(client: IoClient): boolean;
-  };
+  /** Whether the HSM still has a client. It removes those that fail or are late. */
+  readonly isRegistered: (client: IoClient) => boolean;
+  /** How many clients the HSM has removed so far. */
+  readonly removals: () => number;
 }
 
 export class Attachments {
@@ -148,12 +146,12 @@ export class Attachments {
    * Removes and closes the devices whose client the HSM has removed: their ranges are free again.
    */
   #closeLost(): void {
-    const { clients } = this.#options;
+    const { isRegistered } = this.#options;
     // Attaching thousands of devices must not look at all of them each time.
-    const removals = clients.removals();
+    const removals = this.#options.removals();
     if (removals === this.#removals) return;
     this.#removals = removals;
-    const lost = [...this.#attachments.values()].filter(({ client }) => !clients.has(client));
+    const lost = [...this.#attachments.values()].filter(({ client }) => !isRegistered(client));
     for (const { client } of lost) this.remove(client);
     for (const attachment of lost) this.#close(attachment);
   }

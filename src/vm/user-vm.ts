@@ -254,10 +254,8 @@ export class UserVm {
       memory: hypercalls.memory,
       startTimeoutMs,
       ownRanges: hypercalls.ownRanges ?? [],
-      clients: {
-        removals: () => requests.clients.removals,
-        has: (client) => requests.clients.has(this.#wrappers.of(client)),
-      },
+      removals: () => requests.clients.removals,
+      isRegistered: (client) => requests.clients.has(this.#wrappers.of(client)),
       reportError: (device, error) => this.emit({ kind: 'device-error', device, ...errorText(error) }),
       onLost: (client, reason) => {
         this.emit({ kind: 'device-lost', device: client.name, reason });
@@ -268,12 +266,8 @@ export class UserVm {
   }
 
   #createLifeCycle(): LifeCycle {
-    const { name, hypercalls, module, requests, createLifeCycle } = this.#parts;
-    return createLifeCycle({
-      name,
-      hypercalls,
-      module,
-      requests,
+    return this.#parts.createLifeCycle({
+      ...this.#parts,
       emit: (event) => this.emit(event),
       devicesReady: () => this.#attachments.ready(),
       resetDevices: () => {
