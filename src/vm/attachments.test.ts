@@ -22,11 +22,11 @@ before(async () => {
 after(() => serviceVm.close());
 
 for (const [range, what] of [
-  [ports(0x1f, 2), 'ports 0x20…0x21 is an 8259 of the CPU core'],
-  [ports(0xa1, 1), 'ports 0xa0…0xa1 is an 8259 of the CPU core'],
-  [ports(0x4d0, 1), 'ports 0x4d0…0x4d1 is an 8259 of the CPU core'],
-  [mmio(0xfec0_0000, 4), "MMIO 0xfec00000…0xfec00fff is the CPU core's I/O APIC"],
-  [mmio(0xfee0_0ffc, 8), "MMIO 0xfee00000…0xfee00fff is the CPU core's local APIC"],
+  [ports(0x1f, 2), 'ports 0x20…0x21 is an 8259 of the hypervisor'],
+  [ports(0xa1, 1), 'ports 0xa0…0xa1 is an 8259 of the hypervisor'],
+  [ports(0x4d0, 1), 'ports 0x4d0…0x4d1 is an 8259 of the hypervisor'],
+  [mmio(0xfec0_0000, 4), "MMIO 0xfec00000…0xfec00fff is the hypervisor's I/O APIC"],
+  [mmio(0xfee0_0ffc, 8), "MMIO 0xfee00000…0xfee00fff is the hypervisor's local APIC"],
   [mmio(0x9_ffff, 2), "MMIO 0x0…0x9ffff is the guest's RAM"],
   [mmio(2 * MIB - 1, 2), "MMIO 0xc0000…0x1fffff is the guest's RAM"],
 ] as const satisfies readonly (readonly [AddressRange, string])[])
