@@ -26,6 +26,7 @@ export {
   type GuestImageOptions,
   type ImageKind,
 } from './hypervisor/boot/guest-image.js';
+export type { BootModule } from './hypervisor/boot/multiboot.js';
 export type { VcpuRegisters } from './hypervisor/vcpu-registers.js';
 export type { VcpuCounters } from './hypervisor/vm-shared-state.js';
 

@@ -54,6 +54,19 @@ test('a device option without file or range, or with an unknown word, is refused
   assert.throws(() => parseDevice('no-such.js@0x500'), { code: 'DEVICE_MODULE_INVALID' });
 });
 
+test('a device may be in the screen memory of a PC, from its first byte to its last', async () => {
+  const read = { type: 'mmio', direction: 'read', size: 4 } as const;
+  const steps = [0xa_0000, 0xb_fffc].map((address) => ({ ...read, address }));
+  const hypervisor = new ScriptedHypervisor([{ steps }]);
+  const serviceVm = new ServiceVm(hypervisor);
+  const results = hypervisor.results();
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  await attachDevice(vm, parseDevice(`${fixture}@mmio:0xa0000-0xbffff,start=7`));
+  await vm.start();
+  assert.deepEqual((await results)[0]?.values, [7n, 8n]);
+  await serviceVm.close();
+});
+
 test('a device is created with its options and attached, but not in guest memory', async () => {
   const read = { type: 'port', direction: 'read', address: 0x500, size: 1 } as const;
   const hypervisor = new ScriptedHypervisor([{ steps: [read, read, { ...read, address: 0x600 }] }]);
@@ -64,6 +77,8 @@ test('a device is created with its options and attached, but not in guest memory
     code: 'RANGE_OVERLAP',
     message: /lies in guest memory/,
   });
+  for (const partly of ['mmio:0x9ffff+2', 'mmio:0xbffff+2'])
+    await assert.rejects(attachDevice(vm, parseDevice(`${fixture}@${partly}`)), { code: 'RANGE_OVERLAP' });
   await attachDevice(vm, parseDevice(`${fixture}@0x500,start=7`));
   await attachDevice(vm, parseDevice(`${fixture}@0x600,thread,start=9`));
   await assert.rejects(attachDevice(vm, parseDevice(`${fixture}@0x500,start=7`)), { code: 'RANGE_OVERLAP' });

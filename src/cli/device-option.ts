@@ -83,9 +83,9 @@ export function parseRange(text: string): AddressRange {
 export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<void> {
   const { range } = option;
   const memoryEnd = vm.memory.size;
-  if (range.type === IoRequestType.MMIO && Number(range.start) < memoryEnd)
+  if (range.type === IoRequestType.MMIO && Number(range.start) < memoryEnd && !isScreenMemory(range))
     throw new UpcallError('RANGE_OVERLAP', `${describeRange(range)} lies in guest memory, where no access traps`, {
-      remedy: `Choose an address above 0x${memoryEnd.toString(16)}, for example mmio:0xd0000000`,
+      remedy: `Choose an address above 0x${memoryEnd.toString(16)}, for example mmio:0xd0000000, or in mmio:0xa0000-0xbffff`,
     });
   if (option.inOwnThread) {
     vm.attach(range, inOwnThread(option.module, option.options));
@@ -97,6 +97,11 @@ export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<vo
     clock: vm.clock,
   };
   vm.attach(range, await loadDevice(option.module.href, context, option.options));
+}
+
+/** Whether all of it lies where a PC has its screen memory, and no RAM. */
+function isScreenMemory({ start, end }: AddressRange): boolean {
+  return start >= 0xa_0000 && end <= 0xb_ffff;
 }
 
 /** Parses `0x1f0` or `496`. Returns undefined for any other text. */

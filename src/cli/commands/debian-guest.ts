@@ -22,6 +22,7 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
     ['--kernel', options.kernel],
     ['--kind', options.kind],
     ['--tour', options.tour],
+    ['--module', options.module[0]],
   ] as const)
     if (value !== undefined)
       throw new UpcallError('OPTION_INVALID', `debian cannot be combined with ${option}`, {

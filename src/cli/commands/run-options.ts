@@ -6,6 +6,7 @@
 import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../vm/guest-library.js';
 import type { LatePolicy } from '../../hsm/late-policy.js';
 import type { GuestImageOptions, ImageKind } from '../../hypervisor/boot/guest-image.js';
+import type { BootModule } from '../../hypervisor/boot/multiboot.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';
 import type { DeviceOption } from '../device-option.js';
@@ -18,6 +19,7 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly cmdline?: string;
   readonly kernel?: string;
   readonly initrd?: string;
+  readonly module: readonly ModuleOption[];
   readonly kind?: ImageKind;
   readonly acpi: boolean;
   readonly device: readonly DeviceOption[];
@@ -35,6 +37,24 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly tour?: boolean;
   /** Commands for debian's shell. */
   readonly run?: string;
+}
+
+/** `--module FILE[,TEXT]`. */
+export interface ModuleOption {
+  readonly file: string;
+  /** The module's string. */
+  readonly text: string;
+}
+
+/** The text is what follows the first comma. Without a comma it is the file as it was given. */
+export function parseModule(option: string): ModuleOption {
+  const comma = option.indexOf(',');
+  const file = comma === -1 ? option : option.slice(0, comma);
+  if (file === '')
+    throw new UpcallError('OPTION_INVALID', `--module ${option}: the file is missing`, {
+      remedy: 'Write FILE or FILE,TEXT, for example --module ramdisk.gz,"ramdisk $(add-ramdisk)"',
+    });
+  return { file, text: comma === -1 ? option : option.slice(comma + 1) };
 }
 
 /** What runs in the VM. */
@@ -79,11 +99,14 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
   };
 }
 
-/** What the options add to any image: its kind, RAM disk and ACPI tables. */
+/** What the options add to any image: its kind, RAM disk, modules and ACPI tables. */
 export async function partsOfGuest(options: RunOptions): Promise<Partial<GuestImageOptions>> {
+  const modules: BootModule[] = [];
+  for (const { file, text } of options.module) modules.push({ bytes: await readImage(file), text });
   return {
     ...(options.kind === undefined ? {} : { kind: options.kind }),
     ...(options.initrd === undefined ? {} : { initrd: await readImage(options.initrd) }),
+    ...(modules.length === 0 ? {} : { modules }),
     ...(options.acpi ? { dsdt: await readImage(acpiDsdt()) } : {}),
   };
 }

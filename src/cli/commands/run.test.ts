@@ -1,10 +1,14 @@
 import assert from 'node:assert/strict';
 import { Command } from 'commander';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
 import type { RunOptions } from './run-options.js';
 import { addGuestOptions, planSession } from './run.js';
+
+/** Any file that can be read. */
+const FILE = fileURLToPath(import.meta.url);
 
 /** The plan of a command line with the options of `upcall run`. */
 async function planOf(...args: readonly string[]): Promise<SessionPlan> {
@@ -35,6 +39,16 @@ test('each option of a session reaches the plan', async () => {
   assert.equal(plan.timeoutMs, 2500);
   assert.equal(plan.statistics, true);
   assert.deepEqual(plan.page, { port: 8080 });
+});
+
+test('modules reach the image in their order, and the text begins at the first comma', async () => {
+  const { image } = (await planOf('--module', `${FILE},a, b`, '--module', `${FILE},`, '--module', FILE)).vm;
+  assert.ok(typeof image === 'object');
+  assert.deepEqual(
+    image.modules?.map(({ text }) => text),
+    ['a, b', '', FILE],
+  );
+  assert.ok(image.modules.every(({ bytes }) => bytes.length > 0));
 });
 
 test('without options the plan is adaptive and has no limits', async () => {

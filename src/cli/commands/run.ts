@@ -22,7 +22,7 @@ import {
 import { pagePlan, parsePort } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
-import { namedGuest, type Guest, type RunOptions } from './run-options.js';
+import { namedGuest, parseModule, type Guest, type ModuleOption, type RunOptions } from './run-options.js';
 
 const EXAMPLES = `
 In a terminal every key goes to the guest, Ctrl-C included. Ctrl-] leaves; pressed twice, it goes to the guest.
@@ -38,6 +38,7 @@ Examples:
   upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
   upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
+  upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
   upcall run debian --page                               in a browser: slots, rates, stop and step
@@ -83,11 +84,19 @@ export function addRunCommand(program: Command, context: CommandContext): void {
 /** Adds the guest argument and the options that every command with a guest has. */
 export function addGuestOptions(command: Command): Command {
   return command
-    .argument('[guest]', 'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF (default: monitor)')
+    .argument(
+      '[guest]',
+      'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF, also packed (default: monitor)',
+    )
     .option('-m, --memory <size>', `guest memory in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`, parseMemory)
     .option('-c, --cmdline <text>', "the guest's command line; for the monitor, commands separated by ;")
     .option('--kernel <file>', 'a kernel, instead of a named guest')
-    .option('--initrd <file>', 'initial RAM disk, or the module of a multiboot kernel')
+    .option('--initrd <file>', 'initial RAM disk, or the first module of a multiboot kernel')
+    .addOption(
+      new Option('--module <file[,text]>', 'a module of a multiboot kernel, with its string; repeatable')
+        .argParser((text: string, modules: readonly ModuleOption[]) => [...modules, parseModule(text)])
+        .default([], 'none'),
+    )
     .addOption(new Option('--kind <kind>', 'format of the image, if it is not recognised').choices(IMAGE_KINDS))
     .option('--no-acpi', 'give the guest no ACPI tables')
     .addOption(

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { FOREIGN_FILES } from '../../hypervisor/boot/fixtures/foreign-images.js';
 import { upcall } from './upcall-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'upcall-bad-input-'));
@@ -38,6 +39,15 @@ function multiboot({ loadAddress, headerAddress }: { loadAddress: number; header
   return new Uint8Array(Int32Array.from(words).buffer);
 }
 
+/** Some of the table that the loaders' tests go through. */
+const foreign = FOREIGN_FILES.filter(({ name }) =>
+  ['a 64-bit ELF', 'a Multiboot 2 kernel', 'a script', 'a text file', 'an ISO image'].includes(name),
+).map(({ name, bytes, message }): readonly [string, readonly string[], RegExp] => [
+  name,
+  ['run', file(name, bytes)],
+  new RegExp(message.source.slice(1)),
+]);
+
 const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a missing image', ['run', 'no-such-image'], /cannot read no-such-image .*Give monitor, hello, debian, or the path/],
   ['an empty image', ['run', empty], /empty/],
@@ -46,6 +56,12 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['an image larger than memory', ['run', big, '--kind', 'flat-32', '--memory', '2'], /Give --memory \d+ or more/],
   ['no memory', ['run', '--memory', '0'], /--memory 0: expected whole MiB from 1 to 2048/],
   ['more memory than a VM can have', ['run', '--memory', '4G'], /--memory 4G: expected whole MiB from 1 to 2048/],
+  ...foreign,
+  ['a missing module', ['run', '--module', 'no-such-module'], /cannot read no-such-module/],
+  ['a module without a file', ['run', '--module', ',text'], /--module ,text: the file is missing. Write FILE/],
+  ['a module for a flat image', ['run', 'hello', '--module', works], /modules are for multiboot kernels.*real/],
+  ['a RAM disk for a flat image', ['run', 'hello', '--initrd', works], /takes no initial RAM disk.*Leave out --initrd/],
+  ['a module for debian', ['run', 'debian', '--module', works], /Leave out --module/],
   ['a missing RAM disk', ['run', '--initrd', 'no-such-initrd'], /cannot read no-such-initrd/],
   ['two guests', ['run', 'hello', '--kernel', big], /two guests are given.*Leave out one/],
   ['a tour of a guest that has none', ['run', 'hello', '--tour'], /Leave out --tour/],

@@ -4,8 +4,10 @@
  * "program header".
  */
 
+import { foreignElf } from './foreign-elf.js';
 import type { ImageReader } from './image-reader.js';
 import type { Piece } from './load-plan.js';
+import { unsupported } from './unsupported-image.js';
 
 const MAGIC = 0x464c_457f;
 const CLASS_32 = 1;
@@ -38,6 +40,8 @@ export function isElf32ForI386(image: ImageReader): boolean {
 }
 
 export function readElf32(image: ImageReader): ElfImage {
+  const foreign = foreignElf(image);
+  if (foreign !== undefined) throw unsupported(foreign);
   if (!isElf32ForI386(image)) throw image.malformed('not a 32-bit ELF for i386');
   const linkedEntry = image.u32(24);
   const table = image.u32(28);
@@ -61,7 +65,8 @@ export function readElf32(image: ImageReader): ElfImage {
     segments.push({
       what: `segment ${index}`,
       address,
-      bytes: image.slice(image.u32(header + 4), fileSize),
+      // A segment of bss alone has nothing in the file, and its offset may point anywhere.
+      bytes: fileSize === 0 ? new Uint8Array(0) : image.slice(image.u32(header + 4), fileSize),
       length,
     });
     if (linkedEntry >= virtualAddress && linkedEntry < virtualAddress + length)

@@ -4,13 +4,16 @@
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
+import { FreeMemory } from './free-memory.js';
 import { endOf, tooLarge, type LoadPlan } from './load-plan.js';
-import { FLAT_32, flatGdt, HIGH_MEMORY } from './low-memory.js';
+import { FLAT_GDT_BYTES, flatGdt, flatRegisters, HIGH_MEMORY } from './low-memory.js';
 
 /** Where a PC's BIOS puts a boot sector. */
 const BOOT_SECTOR = 0x7c00;
 /** The end of the memory that real mode addresses without tricks. */
 const REAL_MODE_END = 0xa_0000;
+/** For a flat 32-bit image that sets up no stack of its own. */
+const STACK_BYTES = 0x8000;
 
 /** Loaded at `address` and entered there with CS 0; the stack grows down from the image. */
 export function planRealModeImage(image: Uint8Array, address = BOOT_SECTOR): LoadPlan {
@@ -27,13 +30,16 @@ export function planRealModeImage(image: Uint8Array, address = BOOT_SECTOR): Loa
   };
 }
 
-/** Loaded at `address` and entered there; the stack is below 0x10000 and the flat GDT is loaded. */
+/** Loaded at `address` and entered there, with a small stack and the flat GDT. */
 export function planFlat32Image(image: Uint8Array, memoryBytes: number, address = HIGH_MEMORY): LoadPlan {
   checkNotEmpty(image);
   checkAddress(address, 0xffff_ffff);
   const piece = { what: 'image', address, bytes: image };
   if (endOf(piece) > memoryBytes) throw tooLarge('image', endOf(piece), memoryBytes);
-  return { pieces: [flatGdt(), piece], registers: { ...FLAT_32, ip: address, esp: 0x1_0000 } };
+  const free = new FreeMemory(memoryBytes, [piece]);
+  const gdt = free.take(FLAT_GDT_BYTES);
+  const stack = free.take(STACK_BYTES);
+  return { pieces: [flatGdt(gdt), piece], registers: { ...flatRegisters(gdt), ip: address, esp: stack + STACK_BYTES } };
 }
 
 function checkNotEmpty(image: Uint8Array): void {

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { GuestMemory } from '../guest-memory.js';
+import { MAX_UNPACKED_BYTES } from './compression.js';
 import { bzImage, elf, multibootKludge, PACKED_ELF_BYTES, XZ_X86, ZSTD } from './fixtures/kernel-images.js';
 import { detectKind, IMAGE_KINDS, loadGuestImage, prepareGuestImage } from './guest-image.js';
 
@@ -25,6 +27,52 @@ test('A given kind overrides the kind of the content', async () => {
   assert.equal((await prepareGuestImage({ image })).kind, 'multiboot');
   const registers = await loadGuestImage(memory(), { image, kind: 'flat-32', address: 0x20_0000 });
   assert.equal(registers.ip, 0x20_0000);
+});
+
+test('An image that is packed as a whole is unpacked first', async () => {
+  for (const image of [gzipSync(elf(PACKED_ELF_BYTES)), XZ_X86, ZSTD]) {
+    const ram = memory();
+    const registers = await loadGuestImage(ram, { image });
+    assert.equal(registers.ip, MIB + 84);
+    assert.deepEqual(ram.read(MIB, PACKED_ELF_BYTES), elf(PACKED_ELF_BYTES));
+  }
+  assert.equal((await prepareGuestImage({ image: gzipSync(multibootKludge()) })).kind, 'multiboot');
+});
+
+test('A packed image may unpack to 256 MiB, and not to one byte more', async () => {
+  const packed = (bytes: number) => gzipSync(new Uint8Array(bytes), { level: 1 });
+  assert.equal((await prepareGuestImage({ image: packed(MAX_UNPACKED_BYTES) })).kind, 'real');
+  await assert.rejects(prepareGuestImage({ image: packed(MAX_UNPACKED_BYTES + 1) }), { code: 'IMAGE_TOO_LARGE' });
+});
+
+test('A damaged packed image is malformed', async () => {
+  const image = gzipSync(elf(PACKED_ELF_BYTES)).subarray(0, 100);
+  await assert.rejects(prepareGuestImage({ image }), { code: 'IMAGE_MALFORMED' });
+});
+
+test('Parts that a guest would never see are refused with what to use', async () => {
+  const modules = [{ bytes: Uint8Array.of(1), text: '' }];
+  const initrd = Uint8Array.of(1);
+  for (const image of [BZ_IMAGE, elf(400)])
+    await assert.rejects(prepareGuestImage({ image, modules }), { code: 'OPTION_INVALID', remedy: /--initrd/ });
+  for (const kind of ['real', 'flat-32'] as const) {
+    await assert.rejects(prepareGuestImage({ image: Uint8Array.of(0xf4), kind, modules }), { code: 'OPTION_INVALID' });
+    await assert.rejects(prepareGuestImage({ image: Uint8Array.of(0xf4), kind, initrd }), { code: 'OPTION_INVALID' });
+  }
+  const { kind } = await prepareGuestImage({ image: BZ_IMAGE, modules: [], initrd });
+  assert.equal(kind, 'linux');
+});
+
+test('The initrd of a multiboot kernel is its first module', async () => {
+  const ram = memory();
+  const modules = [{ bytes: Uint8Array.of(2), text: 'second' }];
+  const { ebx = 0 } = await loadGuestImage(ram, { image: multibootKludge(), initrd: Uint8Array.of(1), modules });
+  const strings = [0, 1].map((index) => {
+    const at = ram.readU32(ram.readU32(ebx + 24) + 16 * index + 8);
+    return new TextDecoder().decode(ram.read(at, 6));
+  });
+  assert.equal(ram.readU32(ebx + 20), 2);
+  assert.deepEqual(strings, ['initrd', 'second']);
 });
 
 test('A Linux kernel is unpacked before it is loaded, and entered at its own entry', async () => {

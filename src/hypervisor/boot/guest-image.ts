@@ -10,14 +10,18 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import type { GuestMemory } from '../guest-memory.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { acpiTables } from './acpi-tables.js';
+import { MAX_UNPACKED_BYTES, packedFormat, unpack } from './compression.js';
 import { isElf } from './elf32.js';
 import { planFlat32Image, planRealModeImage } from './flat-image.js';
+import { foreignElf } from './foreign-elf.js';
+import { foreignImage } from './foreign-image.js';
 import { ImageReader } from './image-reader.js';
 import { unpackKernel } from './kernel-payload.js';
 import { planBzImage, planVmlinux } from './linux-boot.js';
 import { checkPlan, loadPlan, type LoadPlan } from './load-plan.js';
-import { findMultibootHeader, planMultiboot } from './multiboot.js';
+import { findMultibootHeader, planMultiboot, type BootModule } from './multiboot.js';
 import { isBzImage, readSetupHeader, type SetupHeader } from './setup-header.js';
+import { unsupported } from './unsupported-image.js';
 
 /**
  * `real`: flat, real mode. `flat-32`: flat, 32-bit protected mode. `multiboot`: Multiboot 1.
@@ -36,8 +40,10 @@ export interface GuestImageOptions {
   /** For `linux`: the kernel in `image`, unpacked before; otherwise it is unpacked now. */
   readonly vmlinux?: Uint8Array;
   readonly cmdline?: string;
-  /** Linux' initial RAM disk, or the module of a multiboot kernel. */
+  /** Linux' initial RAM disk. For a multiboot kernel its first module, with the string "initrd". */
   readonly initrd?: Uint8Array;
+  /** For a multiboot kernel: at most 128, behind `initrd`. */
+  readonly modules?: readonly BootModule[];
   /** Compiled DSDT: gives the guest ACPI tables. Flat images get them too: they lie below 1 MiB. */
   readonly dsdt?: Uint8Array;
 }
@@ -53,18 +59,24 @@ export interface GuestImage {
   load(memory: GuestMemory): VcpuRegisters;
 }
 
+/** Throws IMAGE_UNSUPPORTED for a file that is known not to run here. */
 export function detectKind(image: Uint8Array): ImageKind {
   const reader = new ImageReader('image', image);
   if (isBzImage(reader)) return 'linux';
+  const elf = foreignElf(reader);
+  if (elf !== undefined) throw unsupported(elf);
   if (findMultibootHeader(reader) !== undefined) return 'multiboot';
-  if (isElf(image)) return 'elf';
-  return 'real';
+  const foreign = foreignImage(reader);
+  if (foreign !== undefined) throw unsupported(foreign);
+  return isElf(image) ? 'elf' : 'real';
 }
 
 export async function prepareGuestImage(options: GuestImageOptions): Promise<GuestImage> {
-  const kind = options.kind ?? detectKind(options.image);
+  const image = isFlat(options.kind) ? options.image : await unpackImage(options.image);
+  const kind = options.kind ?? detectKind(image);
+  checkParts(kind, options);
   const tables = options.dsdt === undefined ? [] : [acpiTables(options.dsdt)];
-  const planImage = await planner(kind, options);
+  const planImage = await planner(kind, { ...options, image });
   const plan = (memoryBytes: number): LoadPlan => {
     const { pieces, registers } = planImage(memoryBytes);
     return { pieces: [...pieces, ...tables], registers };
@@ -75,6 +87,51 @@ export async function prepareGuestImage(options: GuestImageOptions): Promise<Gue
     load: (memory) => loadPlan(plan(memory.size), memory),
   };
 }
+
+function isFlat(kind: ImageKind | undefined): boolean {
+  return kind === 'real' || kind === 'flat-32';
+}
+
+/** A file that is packed as a whole, unpacked; others as they are. */
+async function unpackImage(image: Uint8Array): Promise<Uint8Array> {
+  const packed = new ImageReader('image', image);
+  const format = packedFormat(packed);
+  if (format === undefined) return image;
+  const unpacked = await unpack(
+    packed,
+    format,
+    MAX_UNPACKED_BYTES,
+    () =>
+      new UpcallError('IMAGE_TOO_LARGE', `image: it unpacks to more than ${MAX_UNPACKED_BYTES} bytes`, {
+        remedy: 'Give a kernel, not a disk image',
+      }),
+  );
+  if (unpacked !== undefined) return unpacked;
+  throw unsupported({
+    what: `a file packed with ${format.name} in several blocks or with filters`,
+    reason: 'only one block, with LZMA2 and x86 filters, is unpacked here',
+    remedy: 'Unpack it with unxz',
+  });
+}
+
+/** Throws OPTION_INVALID for parts that a guest of this kind would never see. */
+function checkParts(kind: ImageKind, { initrd, modules = [] }: GuestImageOptions): void {
+  if (kind === 'multiboot') return;
+  if (modules.length > 0)
+    throw new UpcallError('OPTION_INVALID', `modules are for multiboot kernels, and the image is of kind ${kind}`, {
+      remedy: isFlat(kind) ? 'Link them into the image' : 'Give Linux its RAM disk with --initrd',
+    });
+  if (initrd !== undefined && isFlat(kind))
+    throw new UpcallError('OPTION_INVALID', `a flat image (${kind}) takes no initial RAM disk`, {
+      remedy: 'Leave out --initrd, or give a Linux or multiboot kernel',
+    });
+}
+
+const KERNEL_64 = {
+  what: 'a 64-bit Linux kernel',
+  reason: 'the VM has a 32-bit x86 processor',
+  remedy: "Give a 32-bit kernel, for example Debian's linux-image-686, which upcall run debian fetches",
+};
 
 /** Prepares and loads in one go. */
 export async function loadGuestImage(memory: GuestMemory, options: GuestImageOptions): Promise<VcpuRegisters> {
@@ -98,11 +155,16 @@ async function planner(kind: ImageKind, options: GuestImageOptions): Promise<(me
       return (memoryBytes) => planFlat32Image(image, memoryBytes, address);
     case 'multiboot': {
       const reader = new ImageReader('multiboot image', image);
-      return (memoryBytes) => planMultiboot(reader, { memoryBytes, commandLine: cmdline, module: initrd });
+      const modules = [
+        ...(initrd === undefined ? [] : [{ bytes: initrd, text: 'initrd' }]),
+        ...(options.modules ?? []),
+      ];
+      return (memoryBytes) => planMultiboot(reader, { memoryBytes, commandLine: cmdline, modules });
     }
     case 'linux': {
       const reader = new ImageReader('bzImage', image);
       const header = readSetupHeader(reader);
+      if (header.is64Bit) throw unsupported(KERNEL_64);
       const vmlinux =
         options.vmlinux === undefined ? await unpackKernel(reader) : new ImageReader('vmlinux', options.vmlinux);
       if (vmlinux !== undefined) return linux(vmlinux, header);

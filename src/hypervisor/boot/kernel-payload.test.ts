@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { gzipSync } from 'node:zlib';
 import { UpcallError } from '../../io-request/upcall-error.js';
+import { MAX_UNPACKED_BYTES } from './compression.js';
 import {
   bzImage,
   elf,
@@ -13,7 +14,7 @@ import {
   ZSTD,
 } from './fixtures/kernel-images.js';
 import { ImageReader } from './image-reader.js';
-import { MAX_UNPACKED_BYTES, unpackKernel } from './kernel-payload.js';
+import { unpackKernel } from './kernel-payload.js';
 
 const KERNEL = elf(PACKED_ELF_BYTES);
 const unpack = (image: Uint8Array) => unpackKernel(new ImageReader('bzImage', image));
@@ -34,10 +35,14 @@ test('An unknown compression leaves the bzImage as it is', async () => {
   assert.equal(await unpack(bzImage(Uint8Array.of(0x02, 0x21, 0x4c, 0x18, 0, 0, 0, 0), 100)), undefined);
 });
 
-test('A 64-bit kernel stays packed: its ELF cannot be entered in 32-bit mode', async () => {
+test('A 64-bit kernel is refused: it cannot be entered in 32-bit mode', async () => {
   const kernel64 = Uint8Array.from(KERNEL);
   kernel64[4] = 2;
-  assert.equal(await unpack(bzImage(gzipSync(kernel64), kernel64.length, false)), undefined);
+  kernel64[18] = 62;
+  await assert.rejects(unpack(bzImage(gzipSync(kernel64), kernel64.length, false)), {
+    code: 'IMAGE_UNSUPPORTED',
+    message: /the kernel in it is a 64-bit ELF for x86-64/,
+  });
 });
 
 test('A damaged payload is a malformed image, in every format', async () => {

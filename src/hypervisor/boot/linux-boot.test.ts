@@ -90,7 +90,7 @@ test('An initrd that leaves the kernel no room asks for more memory, and that is
 
 test('A command line longer than the kernel takes is refused with the limit', () => {
   const plan = (length: number) => planBzImage(IMAGE, { ...OPTIONS, commandLine: 'x'.repeat(length) });
-  assert.throws(() => plan(256), { code: 'OPTION_INVALID', remedy: 'This kernel takes at most 255' });
+  assert.throws(() => plan(256), { code: 'OPTION_INVALID', remedy: 'Give at most 255' });
   assert.equal(plan(255).registers.ip, MIB);
 });
 

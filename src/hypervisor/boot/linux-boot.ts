@@ -7,19 +7,18 @@
  * off, ESI = zero page.
  */
 
-import { UpcallError } from '../../io-request/upcall-error.js';
 import { readElf32 } from './elf32.js';
-import { ImageReader } from './image-reader.js';
+import { FreeMemory } from './free-memory.js';
+import type { ImageReader } from './image-reader.js';
 import { endOf, HIGHEST_RAM, tooLarge, type LoadPlan, type Piece } from './load-plan.js';
 import {
   ACPI_TABLES,
-  BOOT_INFORMATION,
-  COMMAND_LINE,
-  COMMAND_LINE_ROOM,
   cString,
-  FLAT_32,
+  FLAT_GDT_BYTES,
   flatGdt,
+  flatRegisters,
   HIGH_MEMORY,
+  MAX_COMMAND_LINE,
   memoryMap,
 } from './low-memory.js';
 import { readSetupHeader, SETUP_HEADER, ZERO_PAGE_HEADER_END, type SetupHeader } from './setup-header.js';
@@ -93,22 +92,21 @@ function planKernel(
   if (kernelEnd > memoryBytes) throw tooLarge('the Linux kernel', kernelEnd + (initrd?.length ?? 0), memoryBytes);
   const ramdisk = initrd === undefined ? undefined : placeInitrd(initrd, kernelEnd, header, memoryBytes);
 
-  const limit = Math.min(header?.commandLineSize ?? COMMAND_LINE_ROOM, COMMAND_LINE_ROOM - 1);
-  const commandLine = cString(options.commandLine);
-  if (commandLine.length - 1 > limit)
-    throw new UpcallError('OPTION_INVALID', `the command line has ${commandLine.length - 1} bytes`, {
-      remedy: `This kernel takes at most ${limit}`,
-    });
-
+  const limit = Math.min(header?.commandLineSize ?? MAX_COMMAND_LINE, MAX_COMMAND_LINE);
+  const commandLine = cString(options.commandLine, 'the command line', limit);
+  const kernel = ramdisk === undefined ? segments : [...segments, ramdisk];
+  const free = new FreeMemory(memoryBytes, kernel);
+  const gdt = free.take(FLAT_GDT_BYTES);
+  const zeroPageAt = free.take(PAGE);
+  const commandLineAt = free.take(commandLine.length);
   return {
     pieces: [
-      flatGdt(),
-      { what: 'zero page', address: BOOT_INFORMATION, bytes: zeroPage(header, ramdisk, options) },
-      { what: 'command line', address: COMMAND_LINE, bytes: commandLine },
-      ...segments,
-      ...(ramdisk === undefined ? [] : [ramdisk]),
+      flatGdt(gdt),
+      { what: 'zero page', address: zeroPageAt, bytes: zeroPage(header, { ramdisk, commandLineAt }, options) },
+      { what: 'command line', address: commandLineAt, bytes: commandLine },
+      ...kernel,
     ],
-    registers: { ...FLAT_32, ip: entry, esi: BOOT_INFORMATION },
+    registers: { ...flatRegisters(gdt), ip: entry, esi: zeroPageAt },
   };
 }
 
@@ -126,7 +124,11 @@ function placeInitrd(
   return { what: 'initrd', address, bytes: initrd };
 }
 
-function zeroPage(header: SetupHeader | undefined, ramdisk: Piece | undefined, options: LinuxOptions): Uint8Array {
+function zeroPage(
+  header: SetupHeader | undefined,
+  { ramdisk, commandLineAt }: { readonly ramdisk: Piece | undefined; readonly commandLineAt: number },
+  options: LinuxOptions,
+): Uint8Array {
   const bytes = new Uint8Array(PAGE);
   const view = new DataView(bytes.buffer);
   if (header === undefined) {
@@ -139,7 +141,7 @@ function zeroPage(header: SetupHeader | undefined, ramdisk: Piece | undefined, o
   view.setUint16(ZeroPage.videoMode, NORMAL_VIDEO_MODE, true);
   view.setUint8(ZeroPage.loaderType, LOADER_UNDEFINED);
   view.setUint8(ZeroPage.loadFlags, LOADED_HIGH);
-  view.setUint32(ZeroPage.commandLine, COMMAND_LINE, true);
+  view.setUint32(ZeroPage.commandLine, commandLineAt, true);
   if (ramdisk !== undefined) {
     view.setUint32(ZeroPage.ramdiskImage, ramdisk.address, true);
     view.setUint32(ZeroPage.ramdiskSize, ramdisk.bytes.length, true);

@@ -1,26 +1,21 @@
 /**
- * The loaders' part of the memory below 1 MiB, and the map of the RAM that guests get.
+ * The memory below 1 MiB as a PC's firmware leaves it, the map of the RAM that guests get, and the
+ * flat segments in which 32-bit guests start.
  *
- * The addresses are a free choice. They stay clear of the interrupt vectors and BIOS data area
- * (below 0x500), of 0x7C00 where flat images run, and of the 0xA0000…0xBFFFF window of video
- * memory.
+ * Called by: the loaders of this folder. What they add to an image goes where it leaves room
+ * (free-memory.ts).
  */
 
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { HIGHEST_RAM, type Piece } from './load-plan.js';
 
-/**
- * A GDT with the flat segments that Linux' boot protocol asks for; the other flat starts use it as
- * well.
- */
-export const GDT = 0x6000;
-export const CODE_SELECTOR = 0x10;
-export const DATA_SELECTOR = 0x18;
+/** The selectors that Linux' boot protocol asks for. All flat starts use them. */
+const CODE_SELECTOR = 0x10;
+const DATA_SELECTOR = 0x18;
+export const FLAT_GDT_BYTES = 0x20;
 
-/** Multiboot's information structure, or Linux' zero page. */
-export const BOOT_INFORMATION = 0x1_0000;
-/** Command line, as long as a guest takes it. */
-export const COMMAND_LINE = 0x1_1000;
-export const COMMAND_LINE_ROOM = 0xf000;
+/** Of a guest's command line and of a module's string, without the final NUL. */
+export const MAX_COMMAND_LINE = 0xefff;
 
 /** ACPI's root pointer, which systems search for in 0xE0000…0xFFFFF, and the tables behind it. */
 export const ACPI_TABLES = 0xe_0000;
@@ -36,8 +31,9 @@ export const HIGH_MEMORY = 0x10_0000;
 const FLAT_CODE = [0xffff, 0x00cf_9b00] as const;
 const FLAT_DATA = [0xffff, 0x00cf_9300] as const;
 
-export function flatGdt(): Piece {
-  const bytes = new Uint8Array(0x20);
+/** The descriptor table of a flat start, for `address`. */
+export function flatGdt(address: number): Piece {
+  const bytes = new Uint8Array(FLAT_GDT_BYTES);
   const view = new DataView(bytes.buffer);
   for (const [selector, descriptor] of [
     [CODE_SELECTOR, FLAT_CODE],
@@ -46,16 +42,18 @@ export function flatGdt(): Piece {
     view.setUint32(selector, descriptor[0], true);
     view.setUint32(selector + 4, descriptor[1], true);
   }
-  return { what: 'descriptor table', address: GDT, bytes };
+  return { what: 'descriptor table', address, bytes };
 }
 
-/** The fields of VcpuRegisters that every flat 32-bit start has in common. */
-export const FLAT_32 = {
-  mode: 'flat-32',
-  cs: { selector: CODE_SELECTOR },
-  ds: { selector: DATA_SELECTOR },
-  gdt: { base: GDT, limit: 0x1f },
-} as const;
+/** The registers that all flat starts have in common. `gdt` is the address of `flatGdt`. */
+export function flatRegisters(gdt: number) {
+  return {
+    mode: 'flat-32',
+    cs: { selector: CODE_SELECTOR },
+    ds: { selector: DATA_SELECTOR },
+    gdt: { base: gdt, limit: FLAT_GDT_BYTES - 1 },
+  } as const;
+}
 
 /** Types of an address range as the BIOS call 0xE820 numbers them. */
 export const RangeType = { RAM: 1, RESERVED: 2 } as const;
@@ -81,7 +79,15 @@ export function memoryMap(memoryBytes: number): MemoryRange[] {
   return map;
 }
 
-/** Text as bytes with a final NUL. */
-export function cString(text: string): Uint8Array {
-  return new TextEncoder().encode(`${text}\0`);
+/**
+ * A command line, or a module's string, as bytes with a final NUL. Throws OPTION_INVALID if it has
+ * more than `limit` bytes. `what` is for messages.
+ */
+export function cString(text: string, what: string, limit = MAX_COMMAND_LINE): Uint8Array {
+  const bytes = new TextEncoder().encode(`${text}\0`);
+  if (bytes.length - 1 > limit)
+    throw new UpcallError('OPTION_INVALID', `${what} has ${bytes.length - 1} bytes`, {
+      remedy: `Give at most ${limit}`,
+    });
+  return bytes;
 }

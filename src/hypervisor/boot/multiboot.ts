@@ -1,24 +1,18 @@
 /**
  * Multiboot 1 images (Multiboot Specification 0.6.96): ELF32, or anything that gives its addresses
- * in the header (the "a.out kludge", for `nasm -f bin`). The guest gets memory sizes, the memory
- * map, its command line, the loader's name, and an initrd as a module.
+ * in the header (the "a.out kludge", for `nasm -f bin`). The kernel is loaded, its modules behind
+ * it; what the loader tells the kernel about both is in multiboot-information.ts.
+ *
+ * Called by: guest-image.ts.
  */
 
-import { isElf, readElf32 } from './elf32.js';
-import type { ImageReader } from './image-reader.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
-import { endOf, HIGHEST_RAM, tooLarge, type LoadPlan, type Piece } from './load-plan.js';
-import {
-  BASE_MEMORY,
-  BOOT_INFORMATION,
-  COMMAND_LINE,
-  COMMAND_LINE_ROOM,
-  cString,
-  FLAT_32,
-  flatGdt,
-  HIGH_MEMORY,
-  memoryMap,
-} from './low-memory.js';
+import { isElf, readElf32 } from './elf32.js';
+import { FreeMemory } from './free-memory.js';
+import type { ImageReader } from './image-reader.js';
+import { endOf, tooLarge, type LoadPlan, type Piece } from './load-plan.js';
+import { FLAT_GDT_BYTES, flatGdt, flatRegisters, HIGH_MEMORY } from './low-memory.js';
+import { information, type PlacedModule } from './multiboot-information.js';
 
 const HEADER_MAGIC = 0x1bad_b002;
 const LOADER_MAGIC = 0x2bad_b002;
@@ -30,23 +24,22 @@ const HeaderFlag = { pageAlignModules: 1 << 0, memoryInfo: 1 << 1, videoMode: 1 
 const REQUIRED_FLAGS = 0xffff;
 const KNOWN_REQUIRED = HeaderFlag.pageAlignModules | HeaderFlag.memoryInfo;
 
-const InfoFlag = {
-  memory: 1 << 0,
-  commandLine: 1 << 2,
-  modules: 1 << 3,
-  memoryMap: 1 << 6,
-  loaderName: 1 << 9,
-} as const;
-const INFO_BYTES = 120;
-const MODULE_ENTRY = INFO_BYTES;
-const MODULE_ENTRY_BYTES = 16;
-const MAP_ENTRY_BYTES = 24;
 const PAGE = 4096;
+/** The kernel's own stack comes later; the specification promises none. */
+const STACK_BYTES = 0x4000;
+export const MAX_MODULES = 128;
+
+/** A file that a multiboot kernel starts with: a program, a RAM disk. */
+export interface BootModule {
+  readonly bytes: Uint8Array;
+  /** Its string, which only the kernel interprets: usually a name, or a command line. */
+  readonly text: string;
+}
 
 export interface MultibootOptions {
   readonly memoryBytes: number;
   readonly commandLine: string;
-  readonly module?: Uint8Array | undefined;
+  readonly modules: readonly BootModule[];
 }
 
 /** The offset of the multiboot header, or undefined. */
@@ -80,18 +73,37 @@ export function planMultiboot(image: ImageReader, options: MultibootOptions): Lo
         : undefined;
   if (kernel === undefined) throw image.malformed('neither an ELF nor address fields in the multiboot header');
 
-  const kernelEnd = kernel.segments.reduce((end, segment) => Math.max(end, endOf(segment)), HIGH_MEMORY);
-  const module: Piece | undefined =
-    options.module === undefined
-      ? undefined
-      : { what: 'module', address: Math.ceil(kernelEnd / PAGE) * PAGE, bytes: options.module };
-  const end = module === undefined ? kernelEnd : endOf(module);
-  if (end > options.memoryBytes) throw tooLarge('multiboot image', end, options.memoryBytes);
-
+  const modules = placeModules(kernel.segments, options);
+  const loaded = [...kernel.segments, ...modules.map(({ piece }) => piece)];
+  const free = new FreeMemory(options.memoryBytes, loaded);
+  const gdt = free.take(FLAT_GDT_BYTES);
+  const stack = free.take(STACK_BYTES);
+  const { pieces, address } = information(free, { ...options, modules });
   return {
-    pieces: [flatGdt(), ...information(options, module), ...kernel.segments, ...(module === undefined ? [] : [module])],
-    registers: { ...FLAT_32, ip: kernel.entry, eax: LOADER_MAGIC, ebx: BOOT_INFORMATION, esp: BOOT_INFORMATION },
+    pieces: [flatGdt(gdt), ...pieces, ...loaded],
+    registers: {
+      ...flatRegisters(gdt),
+      ip: kernel.entry,
+      eax: LOADER_MAGIC,
+      ebx: address,
+      esp: stack + STACK_BYTES,
+    },
   };
+}
+
+/** Behind the kernel, in their order, each at a page, whether the kernel asks for that or not. */
+function placeModules(kernel: readonly Piece[], { modules, memoryBytes }: MultibootOptions): PlacedModule[] {
+  if (modules.length > MAX_MODULES)
+    throw new UpcallError('OPTION_INVALID', `${modules.length} modules`, { remedy: `Give at most ${MAX_MODULES}` });
+  let end = kernel.reduce((highest, segment) => Math.max(highest, endOf(segment)), HIGH_MEMORY);
+  const placed = modules.map(({ bytes, text }, index) => {
+    const piece = { what: `module ${index}`, address: Math.ceil(end / PAGE) * PAGE, bytes };
+    end = endOf(piece);
+    return { piece, text };
+  });
+  const what = modules.length === 0 ? 'the multiboot image' : 'the multiboot image with its modules';
+  if (end > memoryBytes) throw tooLarge(what, end, memoryBytes);
+  return placed;
 }
 
 /** Header offsets 12…28: header_addr, load_addr, load_end_addr, bss_end_addr, entry_addr. */
@@ -111,50 +123,4 @@ function readAddressFields(image: ImageReader, header: number): { segments: Piec
     segments: [{ what: 'image', address: loadAddress, bytes: image.slice(fileOffset, fileLength), length }],
     entry,
   };
-}
-
-/** The information structure with what it points to, and the command line. */
-function information(options: MultibootOptions, module: Piece | undefined): Piece[] {
-  const map = memoryMap(options.memoryBytes);
-  const name = cString('upcall');
-  const mapAt = MODULE_ENTRY + MODULE_ENTRY_BYTES;
-  const nameAt = mapAt + map.length * MAP_ENTRY_BYTES;
-  const bytes = new Uint8Array(nameAt + name.length);
-  const view = new DataView(bytes.buffer);
-  const put = (offset: number, value: number): void => view.setUint32(offset, value, true);
-
-  const flags = InfoFlag.memory | InfoFlag.commandLine | InfoFlag.memoryMap | InfoFlag.loaderName;
-  put(0, module === undefined ? flags : flags | InfoFlag.modules);
-  put(4, BASE_MEMORY >>> 10);
-  put(8, Math.max(0, Math.min(options.memoryBytes, HIGHEST_RAM) - HIGH_MEMORY) >>> 10);
-  put(16, COMMAND_LINE);
-  if (module !== undefined) {
-    put(20, 1);
-    put(24, BOOT_INFORMATION + MODULE_ENTRY);
-    put(MODULE_ENTRY, module.address);
-    put(MODULE_ENTRY + 4, endOf(module));
-    put(MODULE_ENTRY + 8, COMMAND_LINE);
-  }
-  put(44, map.length * MAP_ENTRY_BYTES);
-  put(48, BOOT_INFORMATION + mapAt);
-  map.forEach((range, index) => {
-    const at = mapAt + index * MAP_ENTRY_BYTES;
-    // The size field does not count itself. Addresses and lengths are 64-bit; ours are below 4 GiB.
-    put(at, MAP_ENTRY_BYTES - 4);
-    put(at + 4, range.address);
-    put(at + 12, range.length);
-    put(at + 20, range.type);
-  });
-  put(64, BOOT_INFORMATION + nameAt);
-  bytes.set(name, nameAt);
-
-  const commandLine = cString(options.commandLine);
-  if (commandLine.length > COMMAND_LINE_ROOM)
-    throw new UpcallError('OPTION_INVALID', `the command line has ${commandLine.length - 1} bytes`, {
-      remedy: `Give at most ${COMMAND_LINE_ROOM - 1}`,
-    });
-  return [
-    { what: 'multiboot information', address: BOOT_INFORMATION, bytes },
-    { what: 'command line', address: COMMAND_LINE, bytes: commandLine },
-  ];
 }

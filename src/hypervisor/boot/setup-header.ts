@@ -19,6 +19,8 @@ const SECTOR = 512;
 /** What an absent setup_sects means. */
 const DEFAULT_SETUP_SECTORS = 4;
 const OLDEST_PROTOCOL = 0x0203;
+/** Bit of xloadflags: there is a 64-bit entry. */
+const XLF_KERNEL_64 = 1 << 0;
 
 export interface SetupHeader {
   /** The header as it goes into the zero page. */
@@ -27,6 +29,8 @@ export interface SetupHeader {
   /** File offset of the part that runs in protected mode. */
   readonly protectedModeOffset: number;
   readonly loadedHigh: boolean;
+  /** The kernel is for x86-64. It could be entered in 32-bit mode, but would not stay there. */
+  readonly is64Bit: boolean;
   readonly initrdAddressMax: number;
   /** Bytes of command line without the final NUL. */
   readonly commandLineSize: number;
@@ -59,6 +63,7 @@ export function readSetupHeader(image: ImageReader): SetupHeader {
     protocol,
     protectedModeOffset,
     loadedHigh: (image.u8(0x211) & 1) !== 0,
+    is64Bit: protocol >= 0x20c && (image.u16(0x236) & XLF_KERNEL_64) !== 0,
     initrdAddressMax: image.u32(0x22c),
     commandLineSize: since(0x206, 0x238) ?? 255,
     // The field has 64 bits; a kernel that prefers more than 4 GiB does not start in 32-bit mode.

@@ -1,0 +1,81 @@
+/**
+ * ELF files that this machine cannot start: for another processor, not linked, or programs of an
+ * operating system. Facts: System V ABI, "ELF header" and "program header".
+ *
+ * Called by: foreign-image.ts, kernel-payload.ts and elf32.ts.
+ */
+
+import type { ImageReader } from './image-reader.js';
+import type { ForeignImage } from './unsupported-image.js';
+
+const MAGIC = 0x464c_457f;
+const CLASS_32 = 1;
+const CLASS_64 = 2;
+const LITTLE_ENDIAN = 1;
+const BIG_ENDIAN = 2;
+const MACHINE_386 = 3;
+/** `e_machine` of those that people have kernels for. */
+const MACHINES: Readonly<Record<number, string>> = {
+  2: 'SPARC',
+  8: 'MIPS',
+  20: 'PowerPC',
+  21: '64-bit PowerPC',
+  22: 's390',
+  40: 'ARM',
+  43: '64-bit SPARC',
+  50: 'Itanium',
+  62: 'x86-64',
+  183: '64-bit ARM',
+  243: 'RISC-V',
+  258: 'LoongArch',
+};
+/** `e_type`. */
+const Type = { OBJECT: 1, SHARED: 3, CORE_DUMP: 4 } as const;
+const PT_INTERP = 3;
+const PROGRAM_HEADER_BYTES = 32;
+
+/** Undefined for an ELF that may run, and for a file that is not an ELF. */
+export function foreignElf(image: ImageReader): ForeignImage | undefined {
+  if (!image.has(0, 52) || image.u32(0) !== MAGIC) return undefined;
+  const elfClass = image.u8(4);
+  const order = image.u8(5);
+  const machine = order === BIG_ENDIAN ? (image.u8(18) << 8) | image.u8(19) : image.u16(18);
+  if (elfClass !== CLASS_32 || order !== LITTLE_ENDIAN || machine !== MACHINE_386) {
+    const bits = elfClass === CLASS_64 ? '64-bit' : '32-bit';
+    return {
+      what: `a ${bits} ELF for ${MACHINES[machine] ?? `machine ${machine}`}`,
+      reason: 'the VM has a 32-bit x86 processor',
+      remedy: 'Build it for i386, for example with gcc -m32, or take the i386 kernel of its distribution',
+    };
+  }
+  switch (image.u16(16)) {
+    case Type.OBJECT:
+      return { what: 'an ELF object file', reason: 'it has no addresses yet', remedy: 'Link it: ld -m elf_i386 …' };
+    case Type.CORE_DUMP:
+      return { what: 'a core dump', reason: 'it is the memory of a process', remedy: 'Give a kernel' };
+    case Type.SHARED:
+      // A position-independent kernel is of this type too, and has an entry.
+      if (image.u32(24) === 0)
+        return { what: 'a shared library', reason: 'it has no entry', remedy: 'Give the program that uses it' };
+      break;
+  }
+  return hasInterpreter(image)
+    ? {
+        what: 'a dynamically linked program',
+        reason: 'there is no operating system in the VM',
+        remedy: 'Put it into the RAM disk of a Linux guest (--initrd)',
+      }
+    : undefined;
+}
+
+function hasInterpreter(image: ImageReader): boolean {
+  const table = image.u32(28);
+  const entryBytes = image.u16(42);
+  if (entryBytes < PROGRAM_HEADER_BYTES) return false;
+  for (let index = 0; index < image.u16(44); index++) {
+    const at = table + index * entryBytes;
+    if (!image.has(at, 4)) return false;
+    if (image.u32(at) === PT_INTERP) return true;
+  }
+  return false;
+}
