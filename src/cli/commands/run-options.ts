@@ -99,7 +99,7 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
   };
 }
 
-/** What the options add to any image: its kind, RAM disk, modules and ACPI tables. */
+/** What the options add to any image: its kind, RAM disk, modules and the firmware's tables. */
 export async function partsOfGuest(options: RunOptions): Promise<Partial<GuestImageOptions>> {
   const modules: BootModule[] = [];
   for (const { file, text } of options.module) modules.push({ bytes: await readImage(file), text });
@@ -107,6 +107,7 @@ export async function partsOfGuest(options: RunOptions): Promise<Partial<GuestIm
     ...(options.kind === undefined ? {} : { kind: options.kind }),
     ...(options.initrd === undefined ? {} : { initrd: await readImage(options.initrd) }),
     ...(modules.length === 0 ? {} : { modules }),
+    biosTables: true,
     ...(options.acpi ? { dsdt: await readImage(acpiDsdt()) } : {}),
   };
 }

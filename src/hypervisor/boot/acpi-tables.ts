@@ -6,13 +6,19 @@
  * Source: ACPI Specification 6.5, chapter 5.2.
  *
  * All tables lie in one block at 0xE0000, where systems without EFI search for the root pointer.
+ *
+ * Called by: guest-image.ts.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
+import { FirmwareTable, little } from './firmware-table.js';
+import { IO_APIC, LEVEL_ACTIVE_HIGH, LOCAL_APIC, SCI } from './interrupt-routing.js';
 import type { Piece } from './load-plan.js';
 import { ACPI_TABLES, ACPI_TABLES_ROOM } from './low-memory.js';
 
 const HEADER_BYTES = 36;
+/** Offset in each table's header. */
+const CHECKSUM = 9;
 const RSDP_BYTES = 36;
 const FACS_BYTES = 64;
 /** Of ACPI 3.0 and 4.0: everything that a machine with I/O ports needs. */
@@ -30,12 +36,7 @@ const RESET_VALUE = 6;
 const SMI_COMMAND = 0xb2;
 const ACPI_ENABLE = 0xa0;
 const ACPI_DISABLE = 0xa1;
-/** The system control interrupt. */
-const SCI = 9;
 const RTC_CENTURY = 0x32;
-
-export const LOCAL_APIC = 0xfee0_0000;
-export const IO_APIC = 0xfec0_0000;
 
 const FadtFlag = {
   wbinvd: 1 << 0,
@@ -48,52 +49,12 @@ const FadtFlag = {
 const BootArchitecture = { legacyDevices: 1 << 0, keyboardController: 1 << 1, noVga: 1 << 2 } as const;
 const MadtEntry = { LOCAL_APIC: 0, IO_APIC: 1, OVERRIDE: 2 } as const;
 const PCAT_COMPATIBLE = 1;
-/** MPS INTI flags: active high 1, level 3 << 2. */
-const LEVEL_ACTIVE_HIGH = 1 | (3 << 2);
 const ADDRESS_SPACE_IO = 1;
 
-/** A table under construction: little-endian fields at the offsets that the specification gives. */
-class Table {
-  readonly bytes: Uint8Array<ArrayBuffer>;
-  readonly #view: DataView;
-
-  constructor(length: number) {
-    this.bytes = new Uint8Array(length);
-    this.#view = new DataView(this.bytes.buffer);
-  }
-
-  text(offset: number, text: string): this {
-    this.bytes.set(new TextEncoder().encode(text), offset);
-    return this;
-  }
-
-  u8(offset: number, value: number): this {
-    this.#view.setUint8(offset, value);
-    return this;
-  }
-
-  u16(offset: number, value: number): this {
-    this.#view.setUint16(offset, value, true);
-    return this;
-  }
-
-  /** The high half of a 64-bit field stays 0: everything here lies below 4 GiB. */
-  u32(offset: number, value: number): this {
-    this.#view.setUint32(offset, value, true);
-    return this;
-  }
-
-  header(signature: string, revision: number): this {
-    this.text(0, signature).u32(4, this.bytes.length).u8(8, revision);
-    return this.text(10, 'UPCALL').text(16, 'UPCALLVM').u32(24, 1).text(28, 'UPCL').u32(32, 1);
-  }
-
-  /** Makes the bytes from 0 to `length` add up to 0 by the one at `offset`. */
-  checksum(offset = 9, length = this.bytes.length): this {
-    this.bytes[offset] = 0;
-    const sum = this.bytes.subarray(0, length).reduce((total, byte) => total + byte, 0);
-    return this.u8(offset, -sum & 0xff);
-  }
+/** The table's header; the checksum at offset 9 comes last. */
+function acpiTable(length: number, signature: string, revision: number): FirmwareTable {
+  const table = new FirmwareTable(length).text(0, signature).u32(4, length).u8(8, revision);
+  return table.text(10, 'UPCALL').text(16, 'UPCALLVM').u32(24, 1).text(28, 'UPCL').u32(32, 1);
 }
 
 /** The tables with `dsdt` in them, ready to be loaded. */
@@ -132,23 +93,23 @@ function checkDsdt(dsdt: Uint8Array): void {
 }
 
 function rsdp(rsdt: number, xsdt: number): Uint8Array {
-  const table = new Table(RSDP_BYTES).text(0, 'RSD PTR ').text(9, 'UPCALL').u8(15, 2);
+  const table = new FirmwareTable(RSDP_BYTES).text(0, 'RSD PTR ').text(9, 'UPCALL').u8(15, 2);
   table.u32(16, rsdt).u32(20, RSDP_BYTES).u32(24, xsdt);
   return table.checksum(8, 20).checksum(32).bytes;
 }
 
 function rootTable(signature: string, entryBytes: number, addresses: readonly number[]): Uint8Array {
-  const table = new Table(HEADER_BYTES + entryBytes * addresses.length).header(signature, 1);
+  const table = acpiTable(HEADER_BYTES + entryBytes * addresses.length, signature, 1);
   addresses.forEach((address, index) => table.u32(HEADER_BYTES + entryBytes * index, address));
-  return table.checksum().bytes;
+  return table.checksum(CHECKSUM).bytes;
 }
 
 function facs(): Uint8Array {
-  return new Table(FACS_BYTES).text(0, 'FACS').u32(4, FACS_BYTES).u8(32, 2).bytes;
+  return new FirmwareTable(FACS_BYTES).text(0, 'FACS').u32(4, FACS_BYTES).u8(32, 2).bytes;
 }
 
 function fadt(facsAddress: number, dsdtAddress: number): Uint8Array {
-  const table = new Table(FADT_BYTES).header('FACP', FADT_REVISION);
+  const table = acpiTable(FADT_BYTES, 'FACP', FADT_REVISION);
   table.u32(36, facsAddress).u32(40, dsdtAddress).u16(46, SCI);
   table.u32(48, SMI_COMMAND).u8(52, ACPI_ENABLE).u8(53, ACPI_DISABLE);
   table.u32(56, PM1A_EVENT).u32(64, PM1A_CONTROL).u32(76, PM_TIMER);
@@ -165,42 +126,34 @@ function fadt(facsAddress: number, dsdtAddress: number): Uint8Array {
   ioAddress(table, 148, PM1A_EVENT, 4);
   ioAddress(table, 172, PM1A_CONTROL, 2);
   ioAddress(table, 208, PM_TIMER, 4);
-  return table.checksum().bytes;
+  return table.checksum(CHECKSUM).bytes;
 }
 
 /**
  * A Generic Address Structure: address space, width and offset in bits, access size (1 byte, 2
  * word, 3 dword), address.
  */
-function ioAddress(table: Table, offset: number, port: number, bytes: 1 | 2 | 4): void {
+function ioAddress(table: FirmwareTable, offset: number, port: number, bytes: 1 | 2 | 4): void {
   table.u8(offset, ADDRESS_SPACE_IO).u8(offset + 1, bytes * 8);
   table.u8(offset + 3, bytes === 4 ? 3 : bytes).u32(offset + 4, port);
 }
 
-/**
- * ISA interrupts arrive at the pins of their own numbers, the timer's too. So only the SCI needs an
- * override, for its mode.
- */
+/** Only the SCI needs an override, for its mode (interrupt-routing.ts). */
 function madt(): Uint8Array {
   const entries: number[][] = [
-    // Processor 0, APIC 0, enabled.
-    [MadtEntry.LOCAL_APIC, 8, 0, 0, 1, 0, 0, 0],
-    // IO-APIC with identifier 0, its 24 pins from global interrupt 0 on.
-    [MadtEntry.IO_APIC, 12, 0, 0, ...little(IO_APIC, 4), ...little(0, 4)],
+    // Processor 0, enabled.
+    [MadtEntry.LOCAL_APIC, 8, 0, LOCAL_APIC.id, 1, 0, 0, 0],
+    [MadtEntry.IO_APIC, 12, IO_APIC.id, 0, ...little(IO_APIC.address, 4), ...little(IO_APIC.firstInterrupt, 4)],
     override(SCI, SCI, LEVEL_ACTIVE_HIGH),
   ];
   const body = entries.flat();
-  const table = new Table(HEADER_BYTES + 8 + body.length).header('APIC', MADT_REVISION);
-  table.u32(36, LOCAL_APIC).u32(40, PCAT_COMPATIBLE);
+  const table = acpiTable(HEADER_BYTES + 8 + body.length, 'APIC', MADT_REVISION);
+  table.u32(36, LOCAL_APIC.address).u32(40, PCAT_COMPATIBLE);
   table.bytes.set(body, HEADER_BYTES + 8);
-  return table.checksum().bytes;
+  return table.checksum(CHECKSUM).bytes;
 }
 
 /** ISA interrupt `source` arrives at global interrupt `global`. */
 function override(source: number, global: number, flags: number): number[] {
   return [MadtEntry.OVERRIDE, 10, 0, source, ...little(global, 4), ...little(flags, 2)];
-}
-
-function little(value: number, bytes: number): number[] {
-  return Array.from({ length: bytes }, (_, index) => (value >>> (8 * index)) & 0xff);
 }

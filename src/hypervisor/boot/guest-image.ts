@@ -10,6 +10,7 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import type { GuestMemory } from '../guest-memory.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { acpiTables } from './acpi-tables.js';
+import { biosDataAreas } from './bios-data-area.js';
 import { MAX_UNPACKED_BYTES, packedFormat, unpack } from './compression.js';
 import { isElf } from './elf32.js';
 import { planFlat32Image, planRealModeImage } from './flat-image.js';
@@ -18,7 +19,8 @@ import { foreignImage } from './foreign-image.js';
 import { ImageReader } from './image-reader.js';
 import { unpackKernel } from './kernel-payload.js';
 import { planBzImage, planVmlinux } from './linux-boot.js';
-import { checkPlan, loadPlan, type LoadPlan } from './load-plan.js';
+import { checkPlan, loadPlan, overlap, type LoadPlan } from './load-plan.js';
+import { mpTable } from './mp-table.js';
 import { findMultibootHeader, planMultiboot, type BootModule } from './multiboot.js';
 import { isBzImage, readSetupHeader, type SetupHeader } from './setup-header.js';
 import { unsupported } from './unsupported-image.js';
@@ -46,6 +48,11 @@ export interface GuestImageOptions {
   readonly modules?: readonly BootModule[];
   /** Compiled DSDT: gives the guest ACPI tables. Flat images get them too: they lie below 1 MiB. */
   readonly dsdt?: Uint8Array;
+  /**
+   * The BIOS data areas and the MP table of a VM with the devices of standardPc. A table stays away
+   * where the image lies. Default: true with a DSDT.
+   */
+  readonly biosTables?: boolean;
 }
 
 export interface GuestImage {
@@ -76,10 +83,12 @@ export async function prepareGuestImage(options: GuestImageOptions): Promise<Gue
   const kind = options.kind ?? detectKind(image);
   checkParts(kind, options);
   const tables = options.dsdt === undefined ? [] : [acpiTables(options.dsdt)];
+  const optional = (options.biosTables ?? options.dsdt !== undefined) ? [...biosDataAreas(), mpTable()] : [];
   const planImage = await planner(kind, { ...options, image });
   const plan = (memoryBytes: number): LoadPlan => {
     const { pieces, registers } = planImage(memoryBytes);
-    return { pieces: [...pieces, ...tables], registers };
+    const free = optional.filter((table) => !pieces.some((piece) => overlap(piece, table)));
+    return { pieces: [...pieces, ...tables, ...free], registers };
   };
   return {
     kind,

@@ -20,7 +20,7 @@ import { unsupported } from './unsupported-image.js';
 const SIZE_BYTES = 4;
 
 /**
- * The ELF for i386 inside `image`. Undefined if there is none, or it is packed in another way.
+ * The ELF for i386 inside `image`. Undefined for a payload of another kind or packing.
  * Throws IMAGE_UNSUPPORTED for a kernel of another processor.
  */
 export async function unpackKernel(image: ImageReader): Promise<ImageReader | undefined> {

@@ -33,6 +33,10 @@ export function endOf(piece: Piece): number {
   return piece.address + (piece.length ?? piece.bytes.length);
 }
 
+export function overlap(a: Piece, b: Piece): boolean {
+  return a.address < endOf(b) && b.address < endOf(a);
+}
+
 /** Throws UpcallError unless the plan can be loaded into `memoryBytes` of RAM. */
 export function checkPlan(plan: LoadPlan, memoryBytes: number): void {
   const sorted = plan.pieces.filter((piece) => endOf(piece) > piece.address).sort((a, b) => a.address - b.address);

@@ -19,7 +19,11 @@ export const MAX_COMMAND_LINE = 0xefff;
 
 /** ACPI's root pointer, which systems search for in 0xE0000…0xFFFFF, and the tables behind it. */
 export const ACPI_TABLES = 0xe_0000;
-export const ACPI_TABLES_ROOM = 0x2_0000;
+export const ACPI_TABLES_ROOM = 0x1_0000;
+
+/** The MP table, which systems search for in 0xF0000…0xFFFFF too, has the other half. */
+export const MP_TABLE = 0xf_0000;
+const FIRMWARE_END = 0x10_0000;
 
 /** Extended memory begins here; kernels are linked above it. */
 export const HIGH_MEMORY = 0x10_0000;
@@ -64,15 +68,16 @@ export interface MemoryRange {
   readonly type: number;
 }
 
-/** Base memory up to the place of the extended BIOS data area. */
+/** Base memory ends where the extended BIOS data area begins. */
 export const BASE_MEMORY = 0x9_fc00;
+export const EXTENDED_BIOS_DATA_BYTES = 0x400;
 
 /** A BIOS's answer to 0xE820. */
 export function memoryMap(memoryBytes: number): MemoryRange[] {
   const map: MemoryRange[] = [
     { address: 0, length: BASE_MEMORY, type: RangeType.RAM },
-    { address: BASE_MEMORY, length: 0xa_0000 - BASE_MEMORY, type: RangeType.RESERVED },
-    { address: ACPI_TABLES, length: ACPI_TABLES_ROOM, type: RangeType.RESERVED },
+    { address: BASE_MEMORY, length: EXTENDED_BIOS_DATA_BYTES, type: RangeType.RESERVED },
+    { address: ACPI_TABLES, length: FIRMWARE_END - ACPI_TABLES, type: RangeType.RESERVED },
   ];
   const end = Math.min(memoryBytes, HIGHEST_RAM);
   if (end > HIGH_MEMORY) map.push({ address: HIGH_MEMORY, length: end - HIGH_MEMORY, type: RangeType.RAM });

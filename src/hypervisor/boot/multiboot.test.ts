@@ -100,7 +100,7 @@ test('Modules lie behind the kernel, page-aligned and in their order, each with 
   );
 });
 
-test('A kernel has at most 128 modules, whose strings take room elsewhere if there is none below 1 MiB', () => {
+test('A kernel has at most 128 modules, whose strings also lie above 1 MiB if they must', () => {
   const modules = (count: number, length = 1) =>
     Array.from({ length: count }, (_, index) => ({ bytes: Uint8Array.of(index), text: 'x'.repeat(length) }));
   const memoryBytes = 16 * MIB;

@@ -1,7 +1,7 @@
 /**
  * Multiboot 1 images (Multiboot Specification 0.6.96): ELF32, or anything that gives its addresses
- * in the header (the "a.out kludge", for `nasm -f bin`). The kernel is loaded, its modules behind
- * it; what the loader tells the kernel about both is in multiboot-information.ts.
+ * in the header (the "a.out kludge", for `nasm -f bin`). The kernel's modules are loaded behind
+ * it. Their list, with the rest of the boot information, is in multiboot-information.ts.
  *
  * Called by: guest-image.ts.
  */

@@ -1,4 +1,4 @@
-/** Text files, told apart from flat binaries. Called by: foreign-image.ts. */
+/** Text files, distinguished from flat binaries. Called by: foreign-image.ts. */
 
 import type { ImageReader } from './image-reader.js';
 

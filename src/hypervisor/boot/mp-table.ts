@@ -1,0 +1,100 @@
+/**
+ * The MP table of a User VM: the processor, the buses, the IO-APIC and the interrupts, for systems
+ * that do not read ACPI tables. It says the same as the MADT and the DSDT.
+ *
+ * Source: Intel MultiProcessor Specification 1.4, chapter 4.
+ *
+ * Called by: guest-image.ts.
+ */
+
+import { FirmwareTable, little } from './firmware-table.js';
+import { IO_APIC, ISA_INTERRUPTS, LEVEL_ACTIVE_HIGH, LOCAL_APIC, pciInterrupt, SCI } from './interrupt-routing.js';
+import type { Piece } from './load-plan.js';
+import { MP_TABLE } from './low-memory.js';
+
+const REVISION_1_4 = 4;
+/** The floating pointer structure, which systems search for in 16-byte steps. */
+const POINTER_BYTES = 16;
+const HEADER_BYTES = 44;
+
+/** Types of entries. A processor's has 20 bytes, the others have 8. */
+const Entry = { PROCESSOR: 0, BUS: 1, IO_APIC: 2, INTERRUPT: 3, LOCAL_INTERRUPT: 4 } as const;
+const InterruptType = { VECTORED: 0, NMI: 1, EXTERNAL: 3 } as const;
+const ENABLED = 1 << 0;
+const BOOTSTRAP_PROCESSOR = 1 << 1;
+/** Family, model and stepping of the embedded core. CPUID is exact on any hypervisor. */
+const CPU_SIGNATURE = 0x673;
+/** Feature flags of CPUID: an FPU, a local APIC. */
+const CPU_FEATURES = (1 << 0) | (1 << 9);
+/** Bus identifiers. A PCI bus must have its own number. */
+const PCI_BUS = 0;
+const ISA_BUS = 1;
+const PCI_SLOTS = 32;
+/** Flags: as the bus defines it, for ISA an active high edge. */
+const CONFORMS = 0;
+const ALL_LOCAL_APICS = 0xff;
+
+/** Pointer and table in one piece. */
+export function mpTable(): Piece {
+  const entries: number[][] = [
+    [
+      ...[Entry.PROCESSOR, LOCAL_APIC.id, LOCAL_APIC.version, ENABLED | BOOTSTRAP_PROCESSOR],
+      ...[...little(CPU_SIGNATURE, 4), ...little(CPU_FEATURES, 4), ...little(0, 8)],
+    ],
+    bus(PCI_BUS, 'PCI   '),
+    bus(ISA_BUS, 'ISA   '),
+    [Entry.IO_APIC, IO_APIC.id, IO_APIC.version, ENABLED, ...little(IO_APIC.address, 4)],
+    ...ISA_INTERRUPTS.map((irq) => interrupt(irq === SCI ? LEVEL_ACTIVE_HIGH : CONFORMS, ISA_BUS, irq, irq)),
+    ...pciEntries(),
+    // The 8259s arrive at LINT0 of the bootstrap processor, NMI at LINT1 of all.
+    local(InterruptType.EXTERNAL, LOCAL_APIC.id, 0),
+    local(InterruptType.NMI, ALL_LOCAL_APICS, 1),
+  ];
+  const body = entries.flat();
+  const table = new FirmwareTable(HEADER_BYTES + body.length);
+  table.text(0, 'PCMP').u16(4, table.bytes.length).u8(6, REVISION_1_4);
+  table.text(8, 'UPCALL  ').text(16, 'UPCALLVM    ');
+  table.u16(34, entries.length).u32(36, LOCAL_APIC.address);
+  table.bytes.set(body, HEADER_BYTES);
+  table.checksum(7);
+
+  const bytes = new Uint8Array(POINTER_BYTES + table.bytes.length);
+  bytes.set(pointer(MP_TABLE + POINTER_BYTES));
+  bytes.set(table.bytes, POINTER_BYTES);
+  return { what: 'MP table', address: MP_TABLE, bytes };
+}
+
+/**
+ * Feature byte 1 is 0: there is a table. Feature byte 2 is 0: the 8259s reach the processor through
+ * its local APIC ("virtual wire mode"), and no register switches that.
+ */
+function pointer(table: number): Uint8Array {
+  const structure = new FirmwareTable(POINTER_BYTES).text(0, '_MP_').u32(4, table);
+  return structure
+    .u8(8, POINTER_BYTES / 16)
+    .u8(9, REVISION_1_4)
+    .checksum(10).bytes;
+}
+
+function bus(id: number, name: string): number[] {
+  return [Entry.BUS, id, ...new TextEncoder().encode(name)];
+}
+
+/** Interrupt `source` of a bus arrives at `pin` of the IO-APIC. */
+function interrupt(flags: number, busId: number, source: number, pin: number): number[] {
+  return [Entry.INTERRUPT, InterruptType.VECTORED, ...little(flags, 2), busId, source, IO_APIC.id, pin];
+}
+
+/**
+ * All slots, occupied or not, as the DSDT has them. A source is the slot, with the pin in bits 0
+ * and 1.
+ */
+function pciEntries(): number[][] {
+  return Array.from({ length: PCI_SLOTS * 4 }, (_, source) =>
+    interrupt(LEVEL_ACTIVE_HIGH, PCI_BUS, source, pciInterrupt(source >> 2, source & 3)),
+  );
+}
+
+function local(type: number, apic: number, pin: number): number[] {
+  return [Entry.LOCAL_INTERRUPT, type, ...little(CONFORMS, 2), ISA_BUS, 0, apic, pin];
+}
