@@ -86,7 +86,7 @@ export function addGuestOptions(command: Command): Command {
   return command
     .argument(
       '[guest]',
-      'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF, also packed (default: monitor)',
+      'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF, BIOS (default: monitor)',
     )
     .option('-m, --memory <size>', `guest memory in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`, parseMemory)
     .option('-c, --cmdline <text>', "the guest's command line; for the monitor, commands separated by ;")

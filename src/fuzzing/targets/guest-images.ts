@@ -53,7 +53,7 @@ async function load(options: GuestImageOptions, memory: GuestMemory): Promise<vo
 }
 
 function readOptions(input: FuzzInput): GuestImageOptions {
-  const kind = [undefined, undefined, undefined, ...IMAGE_KINDS][input.below(8)];
+  const kind = [undefined, undefined, undefined, ...IMAGE_KINDS][input.below(9)];
   const address = [undefined, undefined, ...ADDRESSES][input.below(10)];
   const commandLine =
     input.below(4) === 3 ? 'x'.repeat(input.u8() * 300) : ['', 'console=ttyS0', '"', 'ä'][input.below(4)];

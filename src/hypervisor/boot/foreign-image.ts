@@ -17,7 +17,6 @@ interface Format extends ForeignImage {
 
 const NO_DISK = 'the VM has no disk to boot from, and no BIOS';
 const TAKE_KERNEL_OUT = 'Take its kernel and RAM disk out, and give them with --kernel and --initrd';
-const NO_FIRMWARE = 'the VM starts a kernel itself, without a BIOS';
 const OTHER_PROCESSOR = 'the VM has a 32-bit x86 processor';
 const NO_UNPACKER = 'only gzip, xz and zstd are unpacked here';
 
@@ -140,14 +139,8 @@ const FORMATS: readonly Format[] = [
     is: (image) => has(image, 0, [0x89, 0x4c, 0x5a, 0x4f, 0x00, 0x0d, 0x0a, 0x1a, 0x0a]),
   },
   {
-    what: "a PC's firmware",
-    reason: NO_FIRMWARE,
-    remedy: 'Give a kernel: bzImage, multiboot or ELF',
-    is: isFirmware,
-  },
-  {
     what: 'an option ROM',
-    reason: NO_FIRMWARE,
+    reason: 'a BIOS calls it, and the VM has none',
     remedy: 'Give a kernel: bzImage, multiboot or ELF',
     is: (image) => has(image, 0, [0x55, 0xaa]) && image.has(2, 1) && image.length === image.u8(2) * 512,
   },
@@ -215,17 +208,4 @@ function hasPartitions(image: ImageReader): boolean {
 /** The superblock at 1024: its magic number, and a block size that exists. */
 function isExt(image: ImageReader): boolean {
   return has(image, 0x438, [0x53, 0xef]) && image.u32(0x418) <= 6;
-}
-
-/** Whole 64-KiB blocks, a far jump to segment F000 at the reset vector, and the date behind it. */
-function isFirmware(image: ImageReader): boolean {
-  const end = image.length;
-  return (
-    end > 0 &&
-    end % 0x1_0000 === 0 &&
-    image.u8(end - 16) === 0xea &&
-    image.u16(end - 13) === 0xf000 &&
-    has(image, end - 9, '/') &&
-    has(image, end - 6, '/')
-  );
 }

@@ -13,6 +13,7 @@ import { acpiTables } from './acpi-tables.js';
 import { biosDataAreas } from './bios-data-area.js';
 import { MAX_UNPACKED_BYTES, packedFormat, unpack } from './compression.js';
 import { isElf } from './elf32.js';
+import { isFirmware, planFirmware } from './firmware-image.js';
 import { planFlat32Image, planRealModeImage } from './flat-image.js';
 import { foreignElf } from './foreign-elf.js';
 import { foreignImage } from './foreign-image.js';
@@ -26,11 +27,14 @@ import { isBzImage, readSetupHeader, type SetupHeader } from './setup-header.js'
 import { unsupported } from './unsupported-image.js';
 
 /**
- * `real`: flat, real mode. `flat-32`: flat, 32-bit protected mode. `multiboot`: Multiboot 1.
- * `linux`: a bzImage. `elf`: a bare 32-bit ELF, entered with Linux' zero page in ESI, so that an
- * unpacked Linux kernel runs as well.
+ * - `real`: flat, real mode
+ * - `flat-32`: flat, 32-bit protected mode
+ * - `multiboot`: Multiboot 1
+ * - `linux`: a bzImage
+ * - `elf`: a bare 32-bit ELF, entered with Linux' zero page in ESI: also an unpacked Linux kernel
+ * - `bios`: firmware, started at its reset vector
  */
-export const IMAGE_KINDS = ['real', 'flat-32', 'multiboot', 'linux', 'elf'] as const;
+export const IMAGE_KINDS = ['real', 'flat-32', 'multiboot', 'linux', 'elf', 'bios'] as const;
 export type ImageKind = (typeof IMAGE_KINDS)[number];
 
 export interface GuestImageOptions {
@@ -73,6 +77,7 @@ export function detectKind(image: Uint8Array): ImageKind {
   const elf = foreignElf(reader);
   if (elf !== undefined) throw unsupported(elf);
   if (findMultibootHeader(reader) !== undefined) return 'multiboot';
+  if (isFirmware(reader)) return 'bios';
   const foreign = foreignImage(reader);
   if (foreign !== undefined) throw unsupported(foreign);
   return isElf(image) ? 'elf' : 'real';
@@ -82,8 +87,7 @@ export async function prepareGuestImage(options: GuestImageOptions): Promise<Gue
   const image = isFlat(options.kind) ? options.image : await unpackImage(options.image);
   const kind = options.kind ?? detectKind(image);
   checkParts(kind, options);
-  const tables = options.dsdt === undefined ? [] : [acpiTables(options.dsdt)];
-  const optional = (options.biosTables ?? options.dsdt !== undefined) ? [...biosDataAreas(), mpTable()] : [];
+  const { tables, optional } = kind === 'bios' ? { tables: [], optional: [] } : firmwareTables(options);
   const planImage = await planner(kind, { ...options, image });
   const plan = (memoryBytes: number): LoadPlan => {
     const { pieces, registers } = planImage(memoryBytes);
@@ -94,6 +98,14 @@ export async function prepareGuestImage(options: GuestImageOptions): Promise<Gue
     kind,
     check: (memoryBytes) => checkPlan(plan(memoryBytes), memoryBytes),
     load: (memory) => loadPlan(plan(memory.size), memory),
+  };
+}
+
+/** What firmware leaves in memory for the guest. The optional tables give way to the image. */
+function firmwareTables({ dsdt, biosTables = dsdt !== undefined }: GuestImageOptions) {
+  return {
+    tables: dsdt === undefined ? [] : [acpiTables(dsdt)],
+    optional: biosTables ? [...biosDataAreas(), mpTable()] : [],
   };
 }
 
@@ -128,10 +140,10 @@ function checkParts(kind: ImageKind, { initrd, modules = [] }: GuestImageOptions
   if (kind === 'multiboot') return;
   if (modules.length > 0)
     throw new UpcallError('OPTION_INVALID', `modules are for multiboot kernels, and the image is of kind ${kind}`, {
-      remedy: isFlat(kind) ? 'Link them into the image' : 'Give Linux its RAM disk with --initrd',
+      remedy: kind === 'linux' || kind === 'elf' ? 'Give Linux its RAM disk with --initrd' : 'Leave out --module',
     });
-  if (initrd !== undefined && isFlat(kind))
-    throw new UpcallError('OPTION_INVALID', `a flat image (${kind}) takes no initial RAM disk`, {
+  if (initrd !== undefined && (isFlat(kind) || kind === 'bios'))
+    throw new UpcallError('OPTION_INVALID', `an image of kind ${kind} takes no initial RAM disk`, {
       remedy: 'Leave out --initrd, or give a Linux or multiboot kernel',
     });
 }
@@ -162,6 +174,10 @@ async function planner(kind: ImageKind, options: GuestImageOptions): Promise<(me
       return () => planRealModeImage(image, address);
     case 'flat-32':
       return (memoryBytes) => planFlat32Image(image, memoryBytes, address);
+    case 'bios': {
+      const reader = new ImageReader('firmware', image);
+      return () => planFirmware(reader);
+    }
     case 'multiboot': {
       const reader = new ImageReader('multiboot image', image);
       const modules = [
