@@ -45,6 +45,17 @@ test('A character that is cut off where looking ends does not make a text a prog
   assert.throws(() => detectKind(text), /^UpcallError: a text file/);
 });
 
+test('A Multiboot 2 header is one in the first 32 KiB, aligned, with a right checksum', () => {
+  const refused = (offset: number, checksum = -(0xe852_50d6 + 24)) => {
+    const bytes = new Uint8Array(0x1_0000);
+    const view = new DataView(bytes.buffer);
+    [0xe852_50d6, 0, 24, checksum].forEach((word, index) => view.setUint32(offset + 4 * index, word, true));
+    return foreignImage(new ImageReader('image', bytes)) !== undefined;
+  };
+  assert.deepEqual([refused(0), refused(32752)], [true, true]);
+  assert.deepEqual([refused(4), refused(32760), refused(0, 1)], [false, false, false]);
+});
+
 test('A boot sector with sectors behind it is a disk only if its partition table is plausible', () => {
   const image = (entry: readonly number[]) => {
     const bytes = new Uint8Array(1024);
