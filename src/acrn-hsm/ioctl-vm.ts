@@ -5,6 +5,7 @@
  * Called by: HsmFile, for each ioctl. HsmDevice creates it for CREATE_VM.
  */
 
+import type { InterruptLine } from '../device-model/device.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import { RingId } from '../hypervisor/async-io-hypercalls.js';
 import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
@@ -44,6 +45,8 @@ export class IoctlVm {
   /** Asynchronous I/O. Undefined where the hypervisor makes a request of every write. */
   readonly asyncIo: AsyncIoEvents | undefined;
   readonly #caller: AddressSpace;
+  /** The lines that SET_IRQLINE drove while the VM has fault rules. */
+  readonly #faultyLines = new Map<number, InterruptLine>();
   #userspace: UserspaceClient | undefined;
 
   constructor({ userVm, lifeCycle, caller, hardware }: IoctlVmParts) {
@@ -117,7 +120,8 @@ export class IoctlVm {
     const levels = LEVELS[operation];
     if (faults === undefined || levels === undefined || gsi >= INTERRUPT_LINES)
       return hypercalls.setIrqLine(gsi, operation);
-    const line = this.userVm.interruptLine(gsi);
+    let line = this.#faultyLines.get(gsi);
+    if (line === undefined) this.#faultyLines.set(gsi, (line = this.userVm.interruptLine(gsi)));
     for (const isHigh of levels) line.set(isHigh);
     return 0;
   }

@@ -55,8 +55,8 @@ export interface Device {
    */
   peek?(offset: number, size: AccessSize, name?: string): number | undefined;
   /**
-   * Restores the power-on state, with the interrupt line low. Called when the VM is reset. Default:
-   * nothing to restore.
+   * Restores the power-on state, with the interrupt line low. Called when the VM is reset, and when
+   * the device is removed, before `close`. Default: nothing to restore.
    */
   reset?(): void;
   /**
@@ -67,7 +67,10 @@ export interface Device {
 
 /** One input pin of the VM's interrupt controllers, by its number: a global system interrupt. */
 export interface InterruptLine {
-  /** Drives the level, from any thread. Setting the level that the line has does nothing. */
+  /**
+   * Drives the level of this output. The pin is high while one of its outputs is. Setting the level
+   * that the output has does nothing.
+   */
   set(high: boolean): void;
 }
 

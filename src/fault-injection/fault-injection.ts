@@ -38,7 +38,6 @@ export class FaultInjection implements ClientFaults, LineFaults {
   readonly #lineTriggers: FaultTrigger<LineFault>[] = [];
   /** In the order of the rules. */
   readonly #triggers: FaultTrigger[] = [];
-  readonly #lines = new Map<number, FaultyLine>();
   readonly #timers = new Set<ClockTimer>();
   #startMs: number | undefined;
 
@@ -81,11 +80,9 @@ export class FaultInjection implements ClientFaults, LineFaults {
     return new FaultyClient(client, this, isDefault ? undefined : () => this.#options.remove(client));
   }
 
-  /** The faulty line for `gsi`. `line`: the real one. */
+  /** A faulty output to line `gsi`. `line`: the real one. */
   line(gsi: number, line: InterruptLine): InterruptLine {
-    let faulty = this.#lines.get(gsi);
-    if (faulty === undefined) this.#lines.set(gsi, (faulty = new FaultyLine(gsi, line, this)));
-    return faulty;
+    return new FaultyLine(gsi, line, this);
   }
 
   /** The counts of each rule, in their order. */

@@ -80,12 +80,14 @@ test('a rule applies between from and until', () => {
   assert.deepEqual(levels, [true, false, true, false]);
 });
 
-test('two objects for one GSI share the line’s state', () => {
+test('two outputs to one line have levels of their own, and the rules count the edges of both', () => {
   const { line, levels, faults } = createLine('line=4: lose after=1');
-  const other = faults.line(4, { set: () => assert.fail('the first one is the real one') });
+  const others: boolean[] = [];
+  const other = faults.line(4, { set: (high) => void others.push(high) });
   line.set(true);
   other.set(true);
   other.set(false);
-  other.set(true);
+  line.set(false);
   assert.deepEqual(levels, [true, false]);
+  assert.deepEqual(others, [false], 'the second edge was lost');
 });

@@ -1,10 +1,17 @@
 /**
  * InterruptLines: the input pins of a User VM's interrupt controllers, driven from any thread.
  *
- * A word for each line: bit 0 is its level, the other bits count rising edges. The vCPU's thread,
- * which owns the controllers, compares with the words of its last poll. However short a pulse, its
- * edge is not lost, and several edges between two polls are one, as in an 8259's request register.
- * No queue, hence no overflow.
+ * A line is wired-OR: it is high while one of its outputs is. An output belongs to one driver: the
+ * Service VM's devices together, SET_IRQLINE, or a device's own thread. The outputs of a driver
+ * that is removed become low.
+ *
+ * A word for each line: a bit for each output, and one that says that the line rose since the
+ * vCPU's thread, which owns the controllers, took the lines last. However short a pulse, its edge
+ * is not lost, and several edges between two polls are one, as in an 8259's request register. No
+ * queue, hence no overflow.
+ *
+ * Two drivers may change a line at once, so each change is a compare-and-exchange of its word: only
+ * the one that raises the line notes the rise, and none undoes the other's bit.
  */
 
 import type { Doorbell } from '../sync/doorbell.js';
@@ -13,14 +20,24 @@ import { SharedWords } from '../sync/shared-words.js';
 /** Global system interrupts of an ACRN User VM: the pins of its virtual IO-APIC. */
 export const INTERRUPT_LINES = 48;
 
-/** Words that the lines take: the lines, then a bitmap of those that changed. */
-export const INTERRUPT_LINE_WORDS = INTERRUPT_LINES + 2;
+const CHANGED = INTERRUPT_LINES;
+const DRIVERS = INTERRUPT_LINES + 2;
+/**
+ * Words that the lines take: the lines, two with a bit for each line that changed, and one with a
+ * bit for each driver that was added.
+ */
+export const INTERRUPT_LINE_WORDS = DRIVERS + 1;
 
 /** HC_SET_IRQLINE's operations. */
 export const IrqLineOperation = { HIGH: 0, LOW: 1, RAISING_PULSE: 2, FALLING_PULSE: 3 } as const;
 
-const LEVEL = 1;
-const ONE_EDGE = 2;
+/** The drivers that every VM has. Those that are added follow. */
+export const LineDriver = { HYPERCALL: 0, SERVICE_VM: 1 } as const;
+const FIRST_ADDED = 2;
+/** Drivers of a VM, at most. The remaining bit of a line's word is ROSE. */
+export const LINE_DRIVERS = 31;
+const OUTPUTS = 0x7fff_ffff;
+const ROSE = 1 << 31;
 
 /** The controllers' side, in the vCPU's thread. */
 export interface InterruptController {
@@ -31,7 +48,8 @@ export interface InterruptController {
 export class InterruptLines {
   readonly #words: SharedWords;
   readonly #vcpu: Doorbell;
-  readonly #seen = new Int32Array(INTERRUPT_LINES);
+  /** The level that each of the controllers' pins has. */
+  readonly #pins = new Uint8Array(INTERRUPT_LINES);
 
   /**
    * `vcpu` is rung after each change: a halted vCPU wakes, a running one polls at its next trap or
@@ -42,67 +60,94 @@ export class InterruptLines {
     this.#vcpu = vcpu;
   }
 
-  /** From any thread. A line number that does not exist is ignored, as an unconnected pin is. */
-  set(line: number, high: boolean): void {
+  /**
+   * Drives the output of `driver` to `line`, from any thread. A line number that does not exist is
+   * ignored, as an unconnected pin is.
+   */
+  set(line: number, high: boolean, driver: number = LineDriver.HYPERCALL): void {
     if (!(line >= 0 && line < INTERRUPT_LINES)) return;
+    const bit = 1 << driver;
     for (;;) {
       const word = this.#words.load(line);
-      if (((word & LEVEL) !== 0) === high) return;
-      const next = high ? (word + ONE_EDGE) | LEVEL | 0 : word & ~LEVEL;
-      if (this.#words.move(line, word, next)) break;
+      if (((word & bit) !== 0) === high) return;
+      const next = high ? word | bit | ((word & OUTPUTS) === 0 ? ROSE : 0) : word & ~bit;
+      if (!this.#words.move(line, word, next)) continue;
+      // Another output holds the line.
+      if ((word & OUTPUTS & ~bit) !== 0) return;
+      break;
     }
-    this.#words.or(INTERRUPT_LINES + (line >>> 5), 1 << (line & 31));
+    this.#words.or(CHANGED + (line >>> 5), 1 << (line & 31));
     this.#vcpu.ring();
   }
 
-  pulse(line: number): void {
-    this.set(line, true);
-    this.set(line, false);
+  pulse(line: number, driver: number = LineDriver.HYPERCALL): void {
+    this.set(line, true, driver);
+    this.set(line, false, driver);
+  }
+
+  /** Returns the number of a new driver, or undefined if there are LINE_DRIVERS already. */
+  addDriver(): number | undefined {
+    for (;;) {
+      const word = this.#words.load(DRIVERS);
+      let driver = FIRST_ADDED;
+      while (driver < LINE_DRIVERS && (word & (1 << driver)) !== 0) driver++;
+      if (driver === LINE_DRIVERS) return undefined;
+      if (this.#words.move(DRIVERS, word, word | (1 << driver))) return driver;
+    }
+  }
+
+  /** The driver's thread must have ended: its number may have another driver from now on. */
+  removeDriver(driver: number): void {
+    for (let line = 0; line < INTERRUPT_LINES; line++) this.set(line, false, driver);
+    this.#words.and(DRIVERS, ~(1 << driver));
   }
 
   level(line: number): boolean {
-    return (this.#words.load(line) & LEVEL) !== 0;
+    return (this.#words.load(line) & OUTPUTS) !== 0;
   }
 
   /** Whether a line changed since the last `deliver`. */
   get changed(): boolean {
-    return (this.#words.load(INTERRUPT_LINES) | this.#words.load(INTERRUPT_LINES + 1)) !== 0;
+    return (this.#words.load(CHANGED) | this.#words.load(CHANGED + 1)) !== 0;
   }
 
   /** The same by two plain loads, for the vCPU's inner loop. */
   get relaxedChanged(): boolean {
-    return (this.#words.loadRelaxed(INTERRUPT_LINES) | this.#words.loadRelaxed(INTERRUPT_LINES + 1)) !== 0;
+    return (this.#words.loadRelaxed(CHANGED) | this.#words.loadRelaxed(CHANGED + 1)) !== 0;
   }
 
   /** In the vCPU's thread: sets the controllers' pins to the lines' levels, with their edges. */
   deliver(controller: InterruptController): void {
     for (let half = 0; half < 2; half++) {
-      let bits = this.#words.exchange(INTERRUPT_LINES + half, 0);
+      let bits = this.#words.exchange(CHANGED + half, 0);
       while (bits !== 0) {
         const line = half * 32 + 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;
-        const before = this.#seen[line] as number;
-        const now = this.#words.load(line);
-        this.#seen[line] = now;
-        const edge = (before ^ now) & ~LEVEL;
-        if (edge !== 0) {
-          if ((before & LEVEL) !== 0) controller.lower(line);
+        const word = this.#words.and(line, ~ROSE);
+        const wasHigh = this.#pins[line] === 1;
+        const isHigh = (word & OUTPUTS) !== 0;
+        this.#pins[line] = isHigh ? 1 : 0;
+        if ((word & ROSE) !== 0) {
+          if (wasHigh) controller.lower(line);
           controller.raise(line);
-        }
-        if ((now & LEVEL) === 0) controller.lower(line);
+          if (!isHigh) controller.lower(line);
+        } else if (wasHigh && !isHigh) controller.lower(line);
       }
     }
   }
 
   /**
    * After a reset of the controllers, whose pins are all low: lines that are high count as just
-   * raised.
+   * raised, and earlier edges are forgotten.
    */
   resync(): void {
-    this.#seen.fill(0);
+    this.#pins.fill(0);
     for (let line = 0; line < INTERRUPT_LINES; line++) {
-      if (this.level(line)) this.#words.or(INTERRUPT_LINES + (line >>> 5), 1 << (line & 31));
-      else this.#seen[line] = this.#words.load(line);
+      if (!this.level(line)) this.#words.and(line, ~ROSE);
+      else {
+        this.#words.or(line, ROSE);
+        this.#words.or(CHANGED + (line >>> 5), 1 << (line & 31));
+      }
     }
   }
 }

@@ -49,6 +49,7 @@ test('attaching a device does not look at the others unless a client was removed
   const attachments = new Attachments({
     ownRanges: [],
     memory: vm.memory,
+    lines: vm.hypercalls.shared.lines,
     startTimeoutMs: Infinity,
     reportError: (name, error) => assert.fail(`${name}: ${String(error)}`),
     onLost: () => assert.fail('no device has a thread'),

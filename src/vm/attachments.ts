@@ -6,17 +6,19 @@
  */
 
 import { DeviceClient, type ReportDeviceError } from '../device-model/device-client.js';
-import type { Device } from '../device-model/device.js';
+import { DeviceLines } from '../device-model/device-lines.js';
+import type { Device, InterruptLine } from '../device-model/device.js';
 import { isThreadPlacement, ThreadClient, type ThreadPlacement } from '../device-model/placement/in-own-thread.js';
 import type { AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
+import { LineDriver, type InterruptLines } from '../hypervisor/interrupt-lines.js';
 import type { OwnRange } from '../hypervisor/hypercalls.js';
 import { expectFree, expectReachable } from './device-range.js';
 import { devicesCreated } from './device-start.js';
 import { DisjointRanges } from './disjoint-ranges.js';
 
-interface Attachment {
+export interface Attachment {
   readonly range: AddressRange;
   readonly client: IoClient;
   /** A device in a thread of its own is its client here. */
@@ -27,6 +29,7 @@ export interface AttachmentsOptions {
   /** Ranges that the hypervisor answers itself: accesses to them never become requests. */
   readonly ownRanges: readonly OwnRange[];
   readonly memory: GuestMemory;
+  readonly lines: InterruptLines;
   /** How long `ready` waits for devices in threads of their own, in ms. */
   readonly startTimeoutMs: number;
   readonly reportError: ReportDeviceError;
@@ -42,6 +45,7 @@ export interface AttachmentsOptions {
 
 export class Attachments {
   readonly #options: AttachmentsOptions;
+  readonly #lines: DeviceLines;
   /**
    * Whether `ready` has resolved. Until then a device that cannot be created rejects `ready`, and
    * `onLost` is not called.
@@ -55,6 +59,7 @@ export class Attachments {
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
+    this.#lines = new DeviceLines(options.lines, LineDriver.SERVICE_VM);
   }
 
   /**
@@ -72,13 +77,18 @@ export class Attachments {
     return attachment.client;
   }
 
-  /** Returns false if the client was removed before. Does not close the device. */
-  remove(client: IoClient): boolean {
-    const attachment = this.#attachments.get(client);
-    if (attachment === undefined) return false;
+  /** A new output to line `gsi`. Throws LINE_INVALID. */
+  output(gsi: number): InterruptLine {
+    return this.#lines.output(gsi);
+  }
+
+  /** Returns undefined if the client was removed before. Does not close the device. */
+  remove(client: IoClient): Attachment | undefined {
+    const removed = this.#attachments.get(client);
+    if (removed === undefined) return undefined;
     this.#attachments.delete(client);
-    this.#ranges.delete(attachment);
-    return true;
+    this.#ranges.delete(removed);
+    return removed;
   }
 
   /** The device of `client`. Undefined if it has none in this thread. */
@@ -99,6 +109,14 @@ export class Attachments {
   reset(): void {
     this.#closeLost();
     for (const attachment of this.#attachments.values()) this.#guard(attachment, () => attachment.device.reset?.());
+  }
+
+  /** Closes a device that was removed. It is reset before, so that its interrupt lines are low. */
+  closeRemoved(attachment: Attachment): void {
+    // A device in a thread of its own is closed with its client.
+    if (attachment.device instanceof ThreadClient) return;
+    this.#guard(attachment, () => attachment.device.reset?.());
+    this.#close(attachment);
   }
 
   close(): void {
@@ -124,12 +142,13 @@ export class Attachments {
   }
 
   #createAttachment(range: AddressRange, device: Device | ThreadPlacement): Attachment {
-    const { memory, reportError, onLost } = this.#options;
+    const { memory, lines, reportError, onLost } = this.#options;
     if (!isThreadPlacement(device)) return { range, device, client: new DeviceClient(device, range, reportError) };
     const client = new ThreadClient({
       placement: device,
       range,
       memory,
+      lines,
       reportError,
       onDeath: (dead, reason) => {
         // `ready` rejects with the thread's error, which is report enough.
@@ -153,6 +172,6 @@ export class Attachments {
     this.#removals = removals;
     const lost = [...this.#attachments.values()].filter(({ client }) => !isRegistered(client));
     for (const { client } of lost) this.remove(client);
-    for (const attachment of lost) this.#close(attachment);
+    for (const attachment of lost) this.closeRemoved(attachment);
   }
 }

@@ -311,6 +311,42 @@ test('an interrupt line raised by a device wakes a vCPU that waits for it', asyn
   assert.deepEqual(values, [[9n]]);
 });
 
+test('a device that is removed is reset first, so that its interrupt line is low, and closed', async () => {
+  const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
+  const vm = await serviceVm.createUserVm({});
+  const line = vm.interruptLine(5);
+  const calls: string[] = [];
+  const remove = vm.attach(ports(0x500, 1), {
+    name: 'bell',
+    read: () => 9,
+    write: () => undefined,
+    reset: () => {
+      calls.push('reset');
+      line.set(false);
+      throw new Error('a reset that fails does not keep it from being closed');
+    },
+    close: () => void calls.push('close'),
+  });
+  line.set(true);
+  assert.equal(vm.hypercalls.shared.lines.level(5), true);
+  remove();
+  assert.equal(vm.hypercalls.shared.lines.level(5), false);
+  assert.deepEqual(calls, ['reset', 'close']);
+  await serviceVm.close();
+});
+
+test('interrupt lines of one number are wired-OR, and a number that does not exist is refused', async () => {
+  const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
+  const vm = await serviceVm.createUserVm({});
+  const [first, second] = [vm.interruptLine(47), vm.interruptLine(47)];
+  first.set(true);
+  second.set(true);
+  first.set(false);
+  assert.equal(vm.hypercalls.shared.lines.level(47), true);
+  assert.throws(() => vm.interruptLine(99), { code: 'LINE_INVALID', message: 'interrupt line 99 does not exist' });
+  await serviceVm.close();
+});
+
 test('statistics count requests by type, client and address with their latency', async () => {
   const { vm } = await play(
     [{ steps: [write(0x500, 1), read(0x500), read(0x600)] }],

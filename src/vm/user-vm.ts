@@ -118,11 +118,10 @@ export class UserVm {
     return this.#parts.buffer;
   }
 
-  /** Input pin `gsi` of the interrupt controllers: 0…47, of which 0…15 are the ISA lines. */
+  /** A new output to line `gsi`, 0…47, which is high while one of them is. Throws LINE_INVALID. */
   interruptLine(gsi: number): InterruptLine {
-    const { lines } = this.#parts.hypercalls.shared;
-    const line: InterruptLine = { set: (high) => lines.set(gsi, high) };
-    return this.faults?.line(gsi, line) ?? line;
+    const output = this.#attachments.output(gsi);
+    return this.faults?.line(gsi, output) ?? output;
   }
 
   /**
@@ -139,10 +138,10 @@ export class UserVm {
       throw error;
     }
     return () => {
-      if (!this.#attachments.remove(client)) return;
+      const attachment = this.#attachments.remove(client);
+      if (attachment === undefined) return;
       this.destroyClient(client);
-      // A device in a thread of its own is closed with its client.
-      if (!('kind' in device)) device.close?.();
+      this.#attachments.closeRemoved(attachment);
     };
   }
 
@@ -252,6 +251,7 @@ export class UserVm {
     const { hypercalls, requests, startTimeoutMs } = this.#parts;
     return new Attachments({
       memory: hypercalls.memory,
+      lines: hypercalls.shared.lines,
       startTimeoutMs,
       ownRanges: hypercalls.ownRanges ?? [],
       removals: () => requests.clients.removals,

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { GuestMemory } from '../../hypervisor/guest-memory.js';
+import { LineDriver } from '../../hypervisor/interrupt-lines.js';
+import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
 import { ManualClock } from '../clock.js';
+import { DeviceLines } from '../device-lines.js';
 import { UNCONNECTED, type Device } from '../device.js';
 import { loadDevice, type DeviceContext } from './device-module.js';
 
@@ -122,6 +125,16 @@ describe('a bad device module is refused with its path, what is wrong and what t
     await assert.rejects(loadDevice(pathToFileURL(join(folder, 'missing.js')).href, context, undefined), {
       code: 'DEVICE_MODULE_INVALID',
       remedy: 'Check the path and that the file loads by itself',
+    });
+  });
+
+  test('that asks for a line that does not exist is refused with the lines that do', async () => {
+    const outputs = new DeviceLines(new VmSharedState().lines, LineDriver.SERVICE_VM);
+    const file = `data:text/javascript,export default (context) => context.interruptLine(99)`;
+    await assert.rejects(loadDevice(file, { ...context, interruptLine: (gsi) => outputs.output(gsi) }, undefined), {
+      code: 'DEVICE_MODULE_INVALID',
+      message: /creating the device failed: interrupt line 99 does not exist/,
+      remedy: 'Lines are 0 to 47',
     });
   });
 });

@@ -59,7 +59,7 @@ export async function loadDevice(
       'DEVICE_MODULE_INVALID',
       `device module ${module}: creating the device failed: ${message(error)}`,
       {
-        remedy: REMEDY,
+        remedy: (error instanceof UpcallError ? error.remedy : undefined) ?? REMEDY,
         cause: error,
       },
     );

@@ -24,6 +24,7 @@ import { MoveRecorder } from '../../trace/move-recorder.js';
 import { SystemClock } from '../clock.js';
 import { DeviceClient } from '../device-client.js';
 import type { Device } from '../device.js';
+import { DeviceLines } from '../device-lines.js';
 import { peekDevice, type RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
@@ -39,6 +40,8 @@ export interface DeviceThreadData {
   /** Of DeviceMailbox. */
   readonly mailbox: SharedArrayBuffer;
   readonly memory: GuestMemoryHandle;
+  /** Which driver of the interrupt lines it is. */
+  readonly lineDriver: number;
   readonly finisher: ClientFinisher;
 }
 
@@ -62,12 +65,13 @@ thread.keepAlive();
 
 const shared = new VmSharedState(data.finisher.shared);
 const mailbox = new DeviceMailbox(data.mailbox);
+const lines = new DeviceLines(shared.lines, data.lineDriver);
 
 try {
   const device = await loadDevice(
     data.module,
     {
-      interruptLine: (gsi) => ({ set: (high) => shared.lines.set(gsi, high) }),
+      interruptLine: (gsi) => lines.output(gsi),
       memory: new GuestMemory(data.memory),
       clock: new SystemClock(),
     },

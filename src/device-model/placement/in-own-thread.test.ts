@@ -9,6 +9,8 @@ import type { Slot } from '../../io-request/slot.js';
 import { IoRequestState } from '../../io-request/state.js';
 import { SharedWords } from '../../sync/shared-words.js';
 import { GATE } from './fixtures/gated-device.js';
+import { LineDriver, type InterruptLines } from '../../hypervisor/interrupt-lines.js';
+import { ThreadLines } from './thread-lines.js';
 import { inOwnThread, isThreadPlacement, ThreadClient } from './in-own-thread.js';
 
 const { WRITE } = Direction;
@@ -21,6 +23,7 @@ interface Placed {
   readonly client: ThreadClient;
   readonly errors: string[];
   readonly deaths: string[];
+  readonly lines: InterruptLines;
 }
 
 /**
@@ -34,6 +37,7 @@ function place(module: URL, options: unknown): Placed {
   const client = new ThreadClient({
     placement: inOwnThread(module, options),
     range,
+    lines: shared.lines,
     memory: new GuestMemory({ buffer: new SharedArrayBuffer(4096), byteOffset: 0, byteLength: 4096 }),
     reportError: (_, error) => void errors.push(String(error)),
     onDeath: (dead, reason) => {
@@ -42,7 +46,7 @@ function place(module: URL, options: unknown): Placed {
     },
   });
   vm.requests.clients.add(client, [range]);
-  return { vm, client, errors, deaths };
+  return { vm, client, errors, deaths, lines: shared.lines };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -78,6 +82,28 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     assert.deepEqual(deaths, ['its thread ended']);
     assert.deepEqual([write.state, read.state], [COMPLETE, COMPLETE]);
     assert.deepEqual(vm.requests.clients.all, []);
+  });
+
+  test('leaves no interrupt line high when its thread dies', async () => {
+    const { vm, client, deaths, lines } = place(counter, { start: 7 });
+    await client.ready;
+    lines.set(6, true, LineDriver.SERVICE_VM);
+    vm.fill(0, { direction: WRITE, address: 0x503, value: 1 });
+    vm.requests.dispatch();
+    await until(() => lines.level(5));
+    vm.fill(1, { direction: WRITE, address: 0x501, value: 1 });
+    vm.requests.dispatch();
+    await until(() => deaths.length > 0);
+    assert.deepEqual([lines.level(5), lines.level(6)], [false, true]);
+  });
+
+  test('is refused when the lines have no driver left for it', () => {
+    const shared = new VmSharedState();
+    while (shared.lines.addDriver() !== undefined);
+    const lines = new ThreadLines(shared.lines);
+    assert.throws(() => lines.connect('a device'), { code: 'VM_LIMIT', message: /at most 31 drivers/ });
+    shared.lines.removeDriver(4);
+    assert.equal(lines.connect('a device'), 4);
   });
 
   test('ends its thread when it is removed, and no death is reported', async () => {

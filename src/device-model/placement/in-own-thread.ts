@@ -19,6 +19,7 @@ import type { AssignedRequest } from '../../hsm/assigned-request.js';
 import type { ClientPosition, IoClient } from '../../hsm/io-client.js';
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
+import type { InterruptLines } from '../../hypervisor/interrupt-lines.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { errorText } from '../../io-request/error-text.js';
 import { Deferred } from '../../sync/deferred.js';
@@ -27,6 +28,7 @@ import { foregroundTiming } from '../../sync/host-timing.js';
 import type { ReportDeviceError } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
+import { ThreadLines } from './thread-lines.js';
 import { ThreadPeek } from './thread-peek.js';
 import type { RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
@@ -63,6 +65,7 @@ export interface ThreadClientOptions {
   readonly placement: ThreadPlacement;
   readonly range: AddressRange;
   readonly memory: GuestMemory;
+  readonly lines: InterruptLines;
   readonly reportError: ReportDeviceError;
   /**
    * The thread ended without being closed, perhaps before its device was created. This callback
@@ -87,6 +90,7 @@ export class ThreadClient implements IoClient {
   readonly #options: ThreadClientOptions;
   readonly #mailbox = new DeviceMailbox();
   readonly #peek = new ThreadPeek(() => this.#mailbox.control(MailboxControl.PEEK));
+  readonly #lines: ThreadLines;
   #registers: RegisterMap | undefined;
   /** The device's name, before it is created the module's file name. */
   #name: string;
@@ -110,6 +114,7 @@ export class ThreadClient implements IoClient {
 
   constructor(options: ThreadClientOptions) {
     this.#options = options;
+    this.#lines = new ThreadLines(options.lines);
     this.#name = options.placement.module.replace(/^.*\//, '');
     this.ready = this.#ready.promise;
     // The VM's start awaits `ready`; until then a failure is not unhandled.
@@ -147,6 +152,7 @@ export class ThreadClient implements IoClient {
       range,
       mailbox: this.#mailbox.buffer,
       memory: memory.handle,
+      lineDriver: this.#lines.connect(this.#name),
       finisher,
     };
     this.#thread = this.#startThread(data);
@@ -255,6 +261,7 @@ export class ThreadClient implements IoClient {
 
   #onExit(): void {
     this.#closeTimeout?.stop();
+    this.#lines.disconnect();
     this.#ready.reject(
       new UpcallError(
         'DEVICE_MODULE_INVALID',
@@ -282,6 +289,7 @@ export class ThreadClient implements IoClient {
         onExit: () => this.#onExit(),
       });
     } catch (error) {
+      this.#lines.disconnect();
       throw new UpcallError('THREAD_FAILED', `no thread for device ${this.#name}: ${errorText(error).message}`, {
         remedy: 'Give options that structured cloning can copy: no functions',
         cause: error,

@@ -242,6 +242,7 @@ describe('a level-triggered pin of the I/O APIC', () => {
 
   test('NMI and the other deliveries without a vector are edges even if programmed as levels', () => {
     const machine = new Machine();
+    machine.accepts = false;
     machine.program(20, LEVEL | 0x400);
     machine.ioApic.setPin(20, true);
     machine.program(20, LEVEL | 0x400);

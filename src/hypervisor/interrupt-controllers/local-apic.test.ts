@@ -119,7 +119,7 @@ describe('the registers of the local APIC', () => {
     assert.equal(apic.read(ICR_LOW), 0xc_cfff);
   });
 
-  test('that do not exist read 0 and set the error "illegal register address"', () => {
+  test('that do not exist read 0 and set the error: illegal register address', () => {
     for (const access of [
       (apic: LocalApic): void => assert.equal(apic.read(0x10), 0),
       (apic: LocalApic): void => apic.write(0x3f0, 1),
@@ -210,7 +210,7 @@ describe('a fixed interrupt at the local APIC', () => {
     assert.deepEqual(machine.ended, [0x51]);
   });
 
-  test('with a vector below 16 sets the error "received illegal vector" and is not accepted', () => {
+  test('with a vector below 16 sets the error: received illegal vector, and is not accepted', () => {
     const { apic } = new Machine();
     assert.equal(apic.receive(0x0f, 0), false);
     apic.write(ESR, 0);
@@ -411,7 +411,7 @@ describe('an interrupt command', () => {
     assert.ok(!machine.has(TMR, 0x51));
   });
 
-  test('with a vector below 16 sets the error "send illegal vector"', () => {
+  test('with a vector below 16 sets the error: send illegal vector', () => {
     const { apic } = new Machine();
     apic.write(ICR_LOW, (1 << 18) | 0x0f);
     apic.write(ESR, 0);

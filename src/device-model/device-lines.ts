@@ -1,0 +1,44 @@
+/**
+ * DeviceLines: the interrupt outputs of the devices that one driver of the lines has: those in the
+ * Service VM's thread, or the one in a thread of its own.
+ *
+ * Called by: UserVm, and the thread of a device. Both hand the outputs to devices.
+ * Threads: one for each object. InterruptLines joins them.
+ *
+ * Each output has a level of its own. Outputs to the same line are wired-OR: it is high while one
+ * of them is.
+ */
+
+import { INTERRUPT_LINES, type InterruptLines } from '../hypervisor/interrupt-lines.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import type { InterruptLine } from './device.js';
+
+export class DeviceLines {
+  readonly #lines: InterruptLines;
+  readonly #driver: number;
+  /** For each line the number of outputs that are high. */
+  readonly #high = new Uint32Array(INTERRUPT_LINES);
+
+  constructor(lines: InterruptLines, driver: number) {
+    this.#lines = lines;
+    this.#driver = driver;
+  }
+
+  /** A new output to line `gsi`, low at first. Throws LINE_INVALID if there is no such line. */
+  output(gsi: number): InterruptLine {
+    if (!Number.isInteger(gsi) || gsi < 0 || gsi >= INTERRUPT_LINES)
+      throw new UpcallError('LINE_INVALID', `interrupt line ${gsi} does not exist`, {
+        remedy: `Lines are 0 to ${INTERRUPT_LINES - 1}`,
+      });
+    let isHigh = false;
+    return {
+      set: (high) => {
+        if (high === isHigh) return;
+        isHigh = high;
+        const count = (this.#high[gsi] as number) + (high ? 1 : -1);
+        this.#high[gsi] = count;
+        this.#lines.set(gsi, count > 0, this.#driver);
+      },
+    };
+  }
+}
