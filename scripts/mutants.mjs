@@ -221,6 +221,13 @@ const MUTANTS = [
     move(statement('resetDevices'), before(statement('clear', 'requests'))),
   ),
   of('trace/lane-reader', 'LaneReader.hasNext', LANE, replace(condition('age', 'READABLE_ENTRIES'), 'false')),
+  of(
+    'sync/shared-ring',
+    'SharedRing.put',
+    ['exploration/acrn/ring.test.js'],
+    move(statement('TAIL', 'next'), before(loop('element'))),
+    drop(ifStatement('next', 'head')),
+  ),
   of('trace/lane', undefined, LANE, replace(initial('OVERWRITTEN'), '0'), replace(initial('OVERWRITTEN'), '2')),
   of('hsm/service-module', 'HypervisorServiceModule.addVm', SCRIPTS, replace(binary('='), '$1 = [...$1, vm]')),
   // The control interface.

@@ -15,7 +15,6 @@ import type { IoClient } from './io-client.js';
 import { RequestFinisher } from './request-finisher.js';
 import type { RequestGate } from './request-gate.js';
 import { SlotAssignment, type SharedAssignmentParts } from './slot-assignment.js';
-import { TicketCounter } from './ticket-counter.js';
 
 export interface AssignmentsOptions {
   readonly buffer: SharedBuffer;
@@ -32,7 +31,6 @@ export class Assignments implements SharedAssignmentParts {
   /** One for each vCPU that the VM has. */
   readonly used: readonly SlotAssignment[];
   readonly #all: readonly SlotAssignment[];
-  readonly #counter = new TicketCounter();
 
   constructor({ buffer, hypercalls, onRefused }: AssignmentsOptions) {
     const { tickets } = this;
@@ -44,10 +42,6 @@ export class Assignments implements SharedAssignmentParts {
   /** `vcpu` is 0…15. */
   of(vcpu: number): SlotAssignment {
     return this.#all[vcpu] as SlotAssignment;
-  }
-
-  nextTicket(): number {
-    return this.#counter.next();
   }
 
   /** Slots assigned to `client` and not finished: bit n for slot n. */

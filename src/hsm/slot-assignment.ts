@@ -21,14 +21,13 @@ import { AssignedRequest } from './assigned-request.js';
 import type { IoClient } from './io-client.js';
 import type { RequestFinisher } from './request-finisher.js';
 import { GateDecision, type RequestGate } from './request-gate.js';
+import { TicketCounter } from './ticket-counter.js';
 
 /** What the assignments of one VM share. */
 export interface SharedAssignmentParts {
   readonly tickets: SharedWords;
   readonly finisher: RequestFinisher;
   readonly gate: RequestGate | undefined;
-  /** A new ticket, never 0. */
-  nextTicket(): number;
 }
 
 export class SlotAssignment {
@@ -58,6 +57,8 @@ export class SlotAssignment {
   /** How often TimeLimit has given it a fresh period. */
   freshPeriods = 0;
   readonly #parts: SharedAssignmentParts;
+  /** A ticket is compared only with others of its slot, so each slot numbers its own. */
+  readonly #counter = new TicketCounter();
   /**
    * Whether the owner answers in this thread. Then no other thread takes the ticket, and plain
    * words are enough.
@@ -101,7 +102,7 @@ export class SlotAssignment {
    */
   assign(client: IoClient, kernelHandled: boolean): number {
     const { tickets } = this.#parts;
-    const ticket = this.#parts.nextTicket();
+    const ticket = this.#counter.next();
     this.request.ticket = ticket;
     this.owner = client;
     this.#isLocal = client.connect === undefined;

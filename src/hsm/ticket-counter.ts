@@ -1,8 +1,8 @@
 /**
- * TicketCounter: the numbers of a VM's assignments, from 1 to 2^31 − 1 and again from 1. 0 means
+ * TicketCounter: the numbers of a slot's assignments, from 1 to 2^31 − 1 and again from 1. 0 means
  * "not assigned", and a negative number "being finished" (request-finisher.ts).
  *
- * Called by: Assignments, once for each assignment of a slot.
+ * Called by: SlotAssignment, once for each assignment.
  */
 
 const MAX_TICKET = 0x7fff_ffff;

@@ -9,6 +9,9 @@ import { SharedWords } from '../sync/shared-words.js';
 import { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import type { Answer, SeenRequest, ServiceThreadData } from './fixtures/service-thread-data.js';
+import { createRingPage } from '../sync/shared-ring.js';
+import { ASYNC_ELEMENT_BYTES } from './async-io.js';
+import { RingId } from './async-io-hypercalls.js';
 import { GeneralProtection, IoHandler, VcpuStopped } from './io-handler.js';
 import { MmioHandlerTable } from './mmio-handlers.js';
 import { PortHandlerTable } from './port-handlers.js';
@@ -155,6 +158,29 @@ describe('an access becomes a request', () => {
     assert.equal(value, 5);
   });
 
+  test('the vCPU parks for its answer unless it polls for completion', async () => {
+    const doorbell = shared.doorbell(VCPU);
+    const wait = doorbell.wait.bind(doorbell);
+    let waits = 0;
+    doorbell.wait = (...options) => {
+      waits++;
+      return wait(...options);
+    };
+    try {
+      for (const [completionPolling, parks] of [
+        [false, true],
+        [true, false],
+      ] as const) {
+        waits = 0;
+        const handler = vcpu({ completionPolling });
+        await answered([{}], () => handler.portRead(0x500, 1));
+        assert.equal(waits > 0, parks);
+      }
+    } finally {
+      doorbell.wait = wait;
+    }
+  });
+
   test('accesses and requests are counted', async () => {
     const handler = vcpu();
     let counts = {};
@@ -229,6 +255,13 @@ describe('the hypervisor uses its own copy of the request', () => {
     assert.deepEqual(values, [0xff, 0xffff, 6]);
     assert.deepEqual(counts, { portAccesses: 3, requests: 3, failed: 2 });
     assert.equal(slot.state, FREE);
+  });
+
+  test('an invalid state ends an 8-byte load with all ones in both words', async () => {
+    const handler = vcpu();
+    let low = 0;
+    await answered([{ state: 77, value: [1, 2] }], () => (low = handler.mmioRead(0xd000_0000, 8)));
+    assert.deepEqual([low, handler.valueHigh], [0xffff_ffff, -1]);
   });
 });
 
@@ -395,17 +428,39 @@ describe('an access that a handler of the hypervisor matches', () => {
       write: (...access) => written.push(access) > 0,
     });
     const handler = vcpu({ mmio });
-    assert.deepEqual([handler.mmioRead(0x1008, 8), handler.valueHigh], [0x3456_789a, 0x12]);
-    assert.equal(handler.mmioRead(0x1000, 1), 0x9a);
-    handler.mmioWrite(0x1000, 8, 1, 2);
-    assert.deepEqual(written, [[0x1000, 8, 1, 2]]);
+    const answeredHere = counted(() => {
+      assert.deepEqual([handler.mmioRead(0x1008, 8), handler.valueHigh], [0x3456_789a, 0x12]);
+      assert.equal(handler.mmioRead(0x1000, 1), 0x9a);
+      handler.mmioWrite(0x1000, 8, 1, 2);
+      handler.mmioWrite(0x1000, 8, 3);
+      handler.writeProtectedWrite(0x1000, 8, 4);
+    });
+    assert.deepEqual(answeredHere, { mmioAccesses: 5, answeredByHypervisor: 5 });
+    assert.deepEqual(written.splice(0), [
+      [0x1000, 8, 1, 2],
+      [0x1000, 8, 3, 0],
+      [0x1000, 8, 4, 0],
+    ]);
     const counts = counted(() => {
       assert.throws(() => handler.mmioRead(0x100e, 4), GeneralProtection);
       assert.throws(() => handler.mmioWrite(0xffe, 4, 1), GeneralProtection);
       assert.throws(() => handler.writeProtectedWrite(0x100f, 2, 1), GeneralProtection);
     });
     assert.deepEqual(counts, { mmioAccesses: 3, failed: 3 });
-    assert.equal(written.length, 1);
+    assert.equal(written.length, 0);
     assert.equal(slot.state, FREE);
+  });
+
+  test('asynchronous I/O takes the writes of its address, and a read of it is a request', async () => {
+    const { asyncIo } = shared;
+    assert.equal(asyncIo.setupRing(RingId.ASYNC_IO, createRingPage(ASYNC_ELEMENT_BYTES)), 0);
+    asyncIo.assignAsyncIo({ isPort: true, address: 0x600n, handle: 5 });
+    const handler = vcpu();
+    const seen = await answered([{ value: [9, 0] }, {}], () => {
+      handler.portWrite(0x600, 1, 0);
+      assert.equal(handler.portRead(0x600, 1), 9);
+      handler.portWrite(0x601, 1, 0);
+    });
+    assert.equal(seen.length, 2);
   });
 });

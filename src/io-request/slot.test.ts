@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { Direction, IoRequestType, PAGE_BYTES, SLOT_BYTES, SLOT_COUNT } from './layout.js';
+import type { RequestFields } from './request-fields.js';
 import { SharedBuffer } from './shared-buffer.js';
 import { Slot } from './slot.js';
 import { IoRequestState, ownerOf, stateName } from './state.js';
@@ -27,6 +28,22 @@ function slotIn(state: number, vcpu = 3): { page: SharedArrayBuffer; slot: Slot 
   new DataView(page).setInt32(vcpu * SLOT_BYTES + 136, state, true);
   return { page, slot: new Slot(page, vcpu) };
 }
+
+/** Fields that are all 7. */
+const emptyFields = (): RequestFields => ({
+  type: 7,
+  direction: 7,
+  addressLow: 7,
+  addressHigh: 7,
+  size: 7,
+  sizeHigh: 7,
+  valueLow: 7,
+  valueHigh: 7,
+  bus: 7,
+  device: 7,
+  pciFunction: 7,
+  register: 7,
+});
 
 const fillOne = (slot: Slot): boolean => slot.fill(IoRequestType.PORT, Direction.READ, 0x60, 0, 1, 0, 0, false);
 
@@ -152,6 +169,26 @@ describe('the bytes of a request', () => {
     assert.equal(slot.completionPolling, true);
   });
 
+  test('clearPolling clears completion_polling and nothing else', () => {
+    const { page, slot } = slotIn(FREE, 2);
+    const expected = image(page, (view) => view.setUint32(512 + 4, 0, true));
+    slot.clearPolling();
+    assert.deepEqual(bytes(page), expected);
+  });
+
+  test('a copy of a PCI request has its address, one of another type leaves those fields alone', () => {
+    for (const [type, address] of [
+      [IoRequestType.PCI, [0x12, 0x1f, 1, 0x3a6]],
+      [IoRequestType.MMIO, [7, 7, 7, 7]],
+    ] as const) {
+      const { slot } = slotIn(PENDING);
+      slot.rewriteAsPci(type, 0x12, 0x1f, 1, 0x3a6);
+      const copy = emptyFields();
+      slot.copyTo(copy);
+      assert.deepEqual([copy.bus, copy.device, copy.pciFunction, copy.register], address);
+    }
+  });
+
   test('assign says who handles it in kernel_handled, and the word keeps its old contents in FREE', () => {
     const slot = new SharedBuffer().slot(0);
     fillOne(slot);
@@ -218,6 +255,73 @@ describe('the moves', () => {
       slot.stampFree();
       assert.equal(slot.state, FREE);
     }
+  });
+});
+
+describe('an observer', () => {
+  /** A slot whose transitions are recorded as text, and the word that enables that. */
+  function observed(state: number): { slot: Slot; seen: unknown[][]; enabled: Int32Array } {
+    const { slot } = slotIn(state, 1);
+    const seen: unknown[][] = [];
+    const enabled = Int32Array.of(1);
+    const note =
+      (name: string) =>
+      (...values: unknown[]): void => {
+        seen.push([name, ...values.filter((value) => !(value instanceof Int32Array))]);
+      };
+    slot.observer = {
+      enabled,
+      filling: note('filling'),
+      filled: note('filled'),
+      assigned: note('assigned'),
+      completing: note('completing'),
+      completed: note('completed'),
+      released: note('released'),
+    };
+    return { slot, seen, enabled };
+  }
+  const BASE = SLOT_BYTES >> 2;
+
+  test('gets each transition with its result, in order, and the values', () => {
+    const { slot, seen } = observed(FREE);
+    slot.fill(IoRequestType.MMIO, Direction.WRITE, 0x1000, 2, 4, 0x11, 0x22, false);
+    slot.assign(true);
+    slot.setValue64(0x33, 0x44);
+    slot.complete();
+    slot.release();
+    slot.release();
+    assert.deepEqual(seen, [
+      ['filling'],
+      ['filled', true, IoRequestType.MMIO, Direction.WRITE, 0x1000, 2, 4, 0x11, 0x22, BASE],
+      ['assigned', true, BASE],
+      ['completing', PROCESSING, 0x33, 0x44],
+      ['completed', true, PROCESSING, 0x33, 0x44],
+      ['released', true, COMPLETE],
+      ['released', false, COMPLETE],
+    ]);
+  });
+
+  test('gets a stamp that makes FREE of another state, with that state', () => {
+    for (const [state, expected] of [
+      [PENDING, [['released', true, PENDING]]],
+      [FREE, []],
+    ] as const) {
+      const { slot, seen } = observed(state);
+      slot.stampFree();
+      assert.deepEqual(seen, expected);
+    }
+  });
+
+  test('gets nothing while it is not enabled', () => {
+    const { slot, seen, enabled } = observed(FREE);
+    enabled[0] = 0;
+    fillOne(slot);
+    slot.assign(false);
+    slot.complete();
+    slot.release();
+    fillOne(slot);
+    slot.stampFree();
+    assert.deepEqual(seen, []);
   });
 });
 

@@ -47,8 +47,7 @@ export const ADAPTATIONS: readonly Adaptation[] = [
   },
   {
     module: 'hsm/slot-assignment',
-    in: 'SlotAssignment.assign',
-    edit: replace(initial('ticket'), 'this.request.ticket + 1'),
-    why: 'A ticket (the number of an assignment) is compared only with others of its slot. So the order in which slots got theirs is not state.',
+    edit: replace(initial('#counter'), 'new TicketCounter(0x7fff_fffe)'),
+    why: 'The counter is the shipped one. It starts near its end, so that the second ticket is 1 again.',
   },
 ];

@@ -93,11 +93,18 @@ function actorsOf(plan: WorldPlan, world: World): Actor[] {
     plan.clients.forEach((answering, client) => {
       if (answering === 'thread') actors.push(deviceActor(plan, world, vm, client, ofVm(vm)));
     });
-  const outsider = (name: string, kind: 'outsider' | 'hostile', entry: string): void => {
-    actors.push({ role: { kind }, thread: { name, main: { module: ACTOR.OUTSIDERS, name: entry, values: [world] } } });
+  const outsider = (name: string, kind: 'outsider' | 'hostile', entry: string, ...more: number[]): void => {
+    const main = { module: ACTOR.OUTSIDERS, name: entry, values: [world, ...more] };
+    actors.push({ role: { kind }, thread: { name, main } });
   };
-  if (plan.spuriousUpcalls > 0) outsider('stray upcall', 'outsider', 'upcallActor');
-  if (plan.interrupts > 0) outsider('interrupt', 'outsider', 'interruptActor');
+  const numbered = (name: string, number: number, count: number): string => (count > 1 ? `${name} ${number}` : name);
+  if (plan.spuriousUpcalls > 0)
+    for (let ringer = 0; ringer < plan.ringers; ringer++)
+      outsider(numbered('stray upcall', ringer, plan.ringers), 'outsider', 'upcallActor');
+  if (plan.interrupts > 0)
+    plan.sources.forEach((line, source) =>
+      outsider(numbered('interrupt', source, plan.sources.length), 'outsider', 'interruptActor', line),
+    );
   if (plan.hostileWrites > 0) outsider('scribbler', 'hostile', 'hostileActor');
   return actors;
 }

@@ -10,7 +10,6 @@ import { SLOT_OFFSET } from '../../io-request/layout.js';
 import { IoRequestState } from '../../io-request/state.js';
 import type { VmHandles, World } from './world.js';
 
-export const INTERRUPT_LINE = 4;
 const NOT_A_STATE = 77;
 
 /** Raises upcalls for which there is no request. */
@@ -19,12 +18,15 @@ export function upcallActor(world: World): void {
   for (let i = 0; i < world.plan.spuriousUpcalls; i++) upcall.raise();
 }
 
-/** Makes rising edges of a line of VM 0. */
-export function interruptActor(world: World): void {
+/**
+ * Lowers and raises a line of VM 0. Each source of the line leaves it high, so it is high in the
+ * end, whatever the others do.
+ */
+export function interruptActor(world: World, line: number): void {
   const { lines } = new VmSharedState((world.vms[0] as VmHandles).shared);
   for (let i = 0; i < world.plan.interrupts; i++) {
-    lines.set(INTERRUPT_LINE, false);
-    lines.set(INTERRUPT_LINE, true);
+    lines.set(line, false);
+    lines.set(line, true);
   }
 }
 

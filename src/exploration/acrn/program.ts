@@ -11,6 +11,7 @@ import type { Compiler } from '../engine/compiler.js';
 import { keepsCallbacks } from '../engine/machine/array-loops.js';
 import { ExploredProgram } from '../engine/program.js';
 import { ADAPTATIONS } from './adaptations.js';
+import { RELAXED } from './relaxed-places.js';
 
 export const ACTOR = {
   WORLD: 'exploration/acrn/world',
@@ -39,6 +40,7 @@ export function acrnProgram(compiler: Compiler, changes: readonly CodeChange[] =
       mains: [DEVICE_THREAD],
       probes: ['exploration/engine/probe'],
       adaptations: ADAPTATIONS,
+      relaxed: RELAXED,
     });
     codes.set(compiler, code);
   }

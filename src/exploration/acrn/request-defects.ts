@@ -6,12 +6,24 @@
  */
 
 import { after, before, drop, move, replace } from '../engine/change/code-change.js';
-import { call, condition, declared, ifStatement, nth, statement } from '../engine/change/selector.js';
+import {
+  access,
+  binary,
+  call,
+  condition,
+  conditional,
+  declared,
+  ifStatement,
+  initial,
+  nth,
+  statement,
+} from '../engine/change/selector.js';
 import type { WorldPlan } from './world.js';
 import { SMALLEST } from './configurations.js';
 import type { Defect } from './defect.js';
 
 const TWO_REQUESTS: WorldPlan = { ...SMALLEST, requests: 2 };
+const INTERRUPT: WorldPlan = { ...SMALLEST, requests: 0, interrupts: 1 };
 const TWO_VCPUS: WorldPlan = { ...SMALLEST, vcpuCount: 2 };
 const RESET: WorldPlan = { ...SMALLEST, clients: ['later'], acts: ['reset'] };
 
@@ -171,4 +183,107 @@ const SLEEPING: readonly Defect[] = [
   },
 ];
 
-export const REQUEST_DEFECTS: readonly Defect[] = [...REQUEST_PATH, ...SLEEPING];
+/** Accesses without the order, or the atomicity, that the other side relies on. */
+const ORDER: readonly Defect[] = [
+  {
+    name: 'armed-stored-plainly',
+    sentence: 'A waiter arms its doorbell by a plain store.',
+    module: 'sync/doorbell',
+    in: 'Doorbell.#arm',
+    edit: replace(call('store'), '$1[$2] = $3'),
+    plan: SMALLEST,
+  },
+  {
+    name: 'state-moved-plainly',
+    sentence: 'A slot’s state is compared and then stored plainly.',
+    module: 'io-request/slot',
+    in: 'Slot.#move',
+    edit: replace(call('compareExchange'), '($1[$2] = $4, $3)'),
+    plan: SMALLEST,
+  },
+  {
+    name: 'halt-polls-relaxed',
+    sentence: 'A halted vCPU parks after a relaxed poll of the interrupt lines.',
+    module: 'hypervisor/vcpu-loop',
+    in: 'runVcpu',
+    edit: replace(access('lines', 'changed'), 'shared.lines.relaxedChanged'),
+    plan: INTERRUPT,
+  },
+  {
+    name: 'park-polls-relaxed',
+    sentence: 'A vCPU of a VM that does not run parks after a relaxed poll of the VM’s state.',
+    module: 'hypervisor/vcpu-loop',
+    in: 'runVcpu',
+    edit: replace(initial('state'), 'shared.relaxedVmState'),
+    plan: RESET,
+  },
+  {
+    name: 'answer-polled-relaxed',
+    sentence: 'A vCPU parks after a relaxed poll of its slot.',
+    module: 'hypervisor/answer-poll',
+    in: 'AnswerPoll.ordered',
+    edit: replace(access('#slot', 'state'), 'this.#slot.relaxedState'),
+    plan: SMALLEST,
+  },
+  {
+    name: 'worker-polls-relaxed',
+    sentence: 'The worker parks after a relaxed poll of the slots.',
+    module: 'hsm/dispatch-worker',
+    in: 'DispatchWorker.#hasWork',
+    edit: replace(call('ordered'), '$0.relaxed()'),
+    plan: SMALLEST,
+  },
+  {
+    name: 'ring-stores-one',
+    sentence: 'A ring stores 1 instead of counting: the second of two is no change.',
+    module: 'sync/doorbell',
+    in: 'Doorbell.ring',
+    edit: replace(call('add'), 'Atomics.store($1, $2, 1)'),
+    plan: { ...SMALLEST, spuriousUpcalls: 1, ringers: 2 },
+  },
+  {
+    name: 'line-stored',
+    sentence: 'A line’s word is stored without comparing: a second source loses an edge.',
+    module: 'hypervisor/interrupt-lines',
+    in: 'InterruptLines.set',
+    edit: replace(condition('move'), '(this.#words.store(line, next), true)'),
+    plan: { ...INTERRUPT, interrupts: 2, sources: [4, 4] },
+  },
+  {
+    name: 'changed-bit-stored',
+    sentence: 'The bit of a changed line is stored over those of others.',
+    module: 'hypervisor/interrupt-lines',
+    in: 'InterruptLines.set',
+    edit: replace(call('or'), '$0.store($1, $2)'),
+    plan: { ...INTERRUPT, sources: [4, 5] },
+  },
+];
+
+const TICKETS: readonly Defect[] = [
+  {
+    name: 'ticket-wraps-to-0',
+    sentence: 'The ticket after the last one is 0, which means "not assigned".',
+    module: 'hsm/ticket-counter',
+    in: 'TicketCounter.next',
+    edit: replace(conditional('MAX_TICKET'), '$1 ? 0 : $3'),
+    plan: TWO_REQUESTS,
+  },
+  {
+    name: 'ticket-turns-negative',
+    sentence: 'The ticket after the last one is negative, which means "being finished".',
+    module: 'hsm/ticket-counter',
+    in: 'TicketCounter.next',
+    edit: replace(conditional('MAX_TICKET'), '$3'),
+    plan: TWO_REQUESTS,
+  },
+  {
+    name: 'ticket-repeats',
+    sentence: 'Every assignment of a slot has the same ticket: an answer from before a reset is accepted.',
+    module: 'hsm/ticket-counter',
+    in: 'TicketCounter.next',
+    edit: replace(binary('+'), '1'),
+    plan: { ...RESET, requests: 2 },
+  },
+];
+
+export const REQUEST_DEFECTS: readonly Defect[] = [...REQUEST_PATH, ...SLEEPING, ...ORDER, ...TICKETS];

@@ -29,17 +29,18 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
     handlers: { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() },
     completionPolling: plan.isPolling,
   });
-  // Edges that arrive before the vCPU polls count as one.
-  const edges = vm === 0 && vcpu === 0 && plan.interrupts > 0 ? 1 : 0;
+  const isInterrupted = vm === 0 && vcpu === 0 && plan.interrupts > 0;
   /** Accesses begun. */
   let asked = 0;
-  /** Edges seen. */
-  let got = 0;
+  /** The pins of the controller: bit n for line n. */
+  let high = 0;
   const controller: InterruptController = {
-    raise: () => {
-      got++;
+    raise: (line) => {
+      high |= 1 << line;
     },
-    lower: () => undefined,
+    lower: (line) => {
+      high &= ~(1 << line);
+    },
   };
   const program: VcpuProgram = {
     start: () => note('starts', vm, vcpu),
@@ -48,8 +49,10 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
         access();
         return 0;
       }
-      if (edges > 0) shared.lines.deliver(controller);
-      if (got < edges) return HALT_MS;
+      if (isInterrupted) {
+        shared.lines.deliver(controller);
+        for (const line of plan.sources) if ((high & (1 << line)) === 0) return HALT_MS;
+      }
       note('ends', vm, vcpu);
       return HALTED_FOREVER;
     },

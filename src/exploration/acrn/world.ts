@@ -44,13 +44,17 @@ export interface WorldPlan {
    */
   readonly clients: readonly Answering[];
   readonly acts: readonly OperatorAct[];
-  /** Upcalls without a request. */
+  /** Upcalls without a request, of each thread that raises them. */
   readonly spuriousUpcalls: number;
+  /** Threads that raise such upcalls. */
+  readonly ringers: number;
   /**
-   * Edges of an interrupt line that another thread makes. After its accesses, vCPU 0 of VM 0 halts
-   * until it has seen one.
+   * Times that each interrupt source lowers and raises its line. After its accesses, vCPU 0 of VM 0
+   * halts until every line is high.
    */
   readonly interrupts: number;
+  /** The line of each source. */
+  readonly sources: readonly number[];
   /** Writes of a hostile thread to the state of slot 0 of VM 0. */
   readonly hostileWrites: number;
   /** Whether a client may exceed its time at any moment. */

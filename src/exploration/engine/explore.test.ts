@@ -187,3 +187,83 @@ test('a model’s own watcher is called for accesses and notes, and keeps its me
   const { schedule } = await explore(program, watched);
   assert.match(schedule?.violation ?? '', /^(one comes in while 2|two comes in while 1) is in$/);
 });
+
+describe('accesses', () => {
+  const PUBLISH = `${SHARED}
+export function writer({ words }) {
+  words[1] = 7;
+  STORE;
+  Atomics.notify(words, 0);
+}
+export function reader({ words }) {
+  if (READ === 1 && words[1] !== 7) throw new Error('not published');
+}
+`;
+  const publishing = (name: string, store: string, read: string): ReturnType<typeof explored> =>
+    explored(name, PUBLISH.replace('STORE', store).replace('READ', read), [{ name: 'writer' }, { name: 'reader' }]);
+
+  test('of one word may be plain or atomic, not both', async () => {
+    const ATOMIC = ['Atomics.store(words, 0, 1)', 'Atomics.load(words, 0)'] as const;
+    const good = publishing('publish', ...ATOMIC);
+    assert.equal((await explore(good.program, good.model)).result.violation, undefined);
+    for (const [name, store, read, plain, atomic] of [
+      ['plain-store', 'words[0] = 1', ATOMIC[1], 'writer', 'reader'],
+      ['plain-load', ATOMIC[0], 'words[0]', 'reader', 'writer'],
+    ] as const) {
+      const { program, model } = publishing(name, store, read);
+      const { schedule } = await explore(program, model);
+      const message = `${plain} accesses a word plainly that ${atomic} uses by atomic operations`;
+      assert.equal(schedule?.violation, message);
+      assert.equal(schedule.access?.index, 0);
+      // The other access need not be in the schedule. A file of it has both.
+      const again = replay(program, model, parseSchedule(JSON.stringify(schedule)));
+      assert.equal(again.violation, message);
+    }
+  });
+
+  test('may be mixed in a function that is named as relaxed, and only there', async () => {
+    const text = PUBLISH.replace('STORE', 'Atomics.store(words, 0, 1)').replace('READ', 'words[0]');
+    writeFileSync(join(folder, 'relaxed.js'), text);
+    const root = pathToFileURL(`${folder}/`);
+    const { model } = explored('relaxed', text, [{ name: 'writer' }, { name: 'reader' }]);
+    for (const [relaxed, isFound] of [
+      ['reader', false],
+      ['writer', true],
+    ] as const) {
+      const code = new CodeBase(compiler, { root, relaxed: [{ module: 'relaxed', in: relaxed }] });
+      const { result } = await explore(new ExploredProgram(code, ['relaxed']), model);
+      assert.equal(result.violation !== undefined, isFound, relaxed);
+    }
+    const code = new CodeBase(compiler, { root, relaxed: [{ module: 'relaxed', in: 'gone' }] });
+    assert.throws(() => new ExploredProgram(code, ['relaxed']).function('relaxed', 'reader'), /GONE: relaxed: .*gone/);
+  });
+
+  test('a thread that parks after a relaxed poll is found', async () => {
+    const waiting = (poll: string): string => `${SHARED}
+export const peek = (words) => words[1];
+export function waiter({ words }) {
+  for (;;) {
+    const count = Atomics.load(words, 0);
+    if (${poll} !== 0) return;
+    Atomics.wait(words, 0, count);
+  }
+}
+export function ringer({ words }) {
+  Atomics.store(words, 1, 1);
+  Atomics.add(words, 0, 1);
+  Atomics.notify(words, 0);
+}
+`;
+    for (const [name, poll, expected] of [
+      ['ordered-poll', 'Atomics.load(words, 1)', undefined],
+      ['relaxed-poll', 'peek(words)', 'waiter parks after a poll that is not ordered: it may miss its work'],
+    ] as const) {
+      writeFileSync(join(folder, `${name}.js`), waiting(poll));
+      const { model } = explored(name, waiting(poll), [{ name: 'waiter' }, { name: 'ringer' }]);
+      const relaxed = [{ module: name, in: 'peek' }];
+      const code = new CodeBase(compiler, { root: pathToFileURL(`${folder}/`), relaxed });
+      const { result } = await explore(new ExploredProgram(code, [name]), model);
+      assert.equal(result.violation?.message, expected);
+    }
+  });
+});

@@ -81,10 +81,11 @@ function scheduleOf(
   const { space } = world;
   const { plan } = world.model;
   const { eventCounts } = space;
-  const steps = stepsOf(space, found.moves);
   const shortest = shortestWithin === 0 ? undefined : searchShortest(space, shortestWithin);
-  if (shortest === undefined) return { plan, violation: found.message, eventCounts, steps };
-  return { plan, violation: shortest.message, eventCounts, steps: stepsOf(space, shortest.moves) };
+  const { message, moves } = shortest ?? found;
+  // An access that is seen may show an earlier step to break the rule.
+  const run = stepsOf(space, moves);
+  return { plan, violation: run.message ?? message, eventCounts, access: space.mixedWith, steps: run.steps };
 }
 
 /** Random walks over the learned threads. A rule that they break, the search will find again. */

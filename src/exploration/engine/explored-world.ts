@@ -11,6 +11,7 @@ import { EndWatcher } from './end-watcher.js';
 import type { Model, ThreadPlan, WordNaming, WorldParts } from './model.js';
 import { EXITS, type ExploredProgram } from './program.js';
 import { LearnedThread, type Life } from './search/learned-thread.js';
+import type { WordAccess } from './search/mixed-accesses.js';
 import type { EventCount, Watcher } from './search/space-parts.js';
 import { StateSpace } from './search/state-space.js';
 import { Relearn } from './search/violation.js';
@@ -31,6 +32,8 @@ export interface WorldOptions {
   readonly learns?: boolean;
   /** Event counts that another world of this model has come to know. */
   readonly eventCounts?: readonly EventCount[];
+  /** An access of another run that breaks a rule together with one of this run. */
+  readonly access?: WordAccess | undefined;
 }
 
 export class ExploredWorld {
@@ -45,7 +48,7 @@ export class ExploredWorld {
   constructor(
     program: ExploredProgram,
     model: Model,
-    { reduces = true, learns = true, eventCounts = [] }: WorldOptions = {},
+    { reduces = true, learns = true, eventCounts = [], access }: WorldOptions = {},
   ) {
     this.model = model;
     this.#program = program;
@@ -69,6 +72,7 @@ export class ExploredWorld {
     ));
     for (const count of eventCounts) space.addEventCount(count);
     this.#setUp(threads, watcher, learns);
+    if (access !== undefined) space.addAccess(access);
     space.reduces = reduces;
   }
 
@@ -93,8 +97,7 @@ export class ExploredWorld {
     space.disarms = learns;
     watcher.begin(space);
     space.watcher = watcher;
-    space.uses.learn();
-    space.state.forgetChanges();
+    space.begin();
   }
 
   #begin({ main, workerData }: ThreadPlan, number: number): Life {

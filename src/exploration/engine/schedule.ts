@@ -10,6 +10,7 @@ import { ExploredWorld } from './explored-world.js';
 import { OperationKind, type Operation } from './machine/operation.js';
 import type { Model } from './model.js';
 import type { ExploredProgram } from './program.js';
+import type { WordAccess } from './search/mixed-accesses.js';
 import type { EventCount } from './search/space-parts.js';
 import type { StateSpace } from './search/state-space.js';
 import { scheduleStep, type ScheduleStep } from './search/schedule-step.js';
@@ -25,6 +26,8 @@ export interface Schedule {
   readonly violation: string;
   /** The event counts that were known when it began. */
   readonly eventCounts: readonly EventCount[];
+  /** The access that broke the rule together with the last step, if it is not one of the steps. */
+  readonly access?: WordAccess | undefined;
   readonly steps: readonly ScheduleStep[];
 }
 
@@ -64,20 +67,26 @@ export interface ScheduledStep {
 }
 
 /**
- * The single operations of `moves`, from the beginning. The space must be as it was in the search.
+ * The single operations of `moves`, from the beginning, and the rule that they break. The space
+ * must be as it was in the search.
  */
-export function stepsOf(space: StateSpace, moves: readonly Move[]): ScheduleStep[] {
+export function stepsOf(
+  space: StateSpace,
+  moves: readonly Move[],
+): { readonly steps: readonly ScheduleStep[]; readonly message: string | undefined } {
   const steps: ScheduleStep[] = [];
+  let message: string | undefined;
   space.state.back(0);
   space.onStep = (thread, choice, operation) => steps.push(scheduleStep(thread, choice, operation));
   try {
     for (const { thread, choice } of moves) space.move(thread, choice);
   } catch (error) {
     if (!(error instanceof Violation)) throw error;
+    message = error.message;
   } finally {
     space.onStep = undefined;
   }
-  return steps;
+  return { steps, message };
 }
 
 export interface Replay {
@@ -93,6 +102,7 @@ export function replay(program: ExploredProgram, model: Model, schedule: Schedul
     reduces: false,
     learns: false,
     eventCounts: schedule.eventCounts,
+    access: schedule.access,
   });
   const { space } = world;
   const steps: ScheduledStep[] = [];

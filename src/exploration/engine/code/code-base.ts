@@ -24,6 +24,18 @@ export interface CodeOptions {
   readonly probes?: readonly string[];
   /** Changes that every program has: they make times and long counts small. */
   readonly adaptations?: readonly CodeChange[];
+  /**
+   * Functions that may read or write a word by plain accesses although other threads use atomic
+   * ones. Anywhere else that breaks a rule.
+   */
+  readonly relaxed?: readonly RelaxedPlace[];
+}
+
+/** A function whose plain accesses are relaxed ones: each of its callers must not need an order. */
+export interface RelaxedPlace {
+  readonly module: string;
+  /** Its path, as in a CodeChange. */
+  readonly in: string;
 }
 
 export interface LoweredModule {
@@ -44,6 +56,10 @@ export class CodeBase {
     this.compiler = compiler;
     this.#options = options;
     this.probes = options.probes ?? ['upcall/exploration'];
+  }
+
+  relaxedOf(module: string): string[] {
+    return (this.#options.relaxed ?? []).filter((place) => place.module === module).map((place) => place.in);
   }
 
   isPlain(name: string): boolean {

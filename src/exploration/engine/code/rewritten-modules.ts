@@ -63,7 +63,8 @@ export class RewrittenModules {
     let text = rewritten.get(key);
     if (text === undefined) {
       const short = name.replace(/^.*\//, '');
-      text = rewriteModule({ ts: compiler, name: short, text: lowered, getters: this.#getters });
+      const relaxed = this.#code.relaxedOf(name);
+      text = rewriteModule({ ts: compiler, name: short, text: lowered, getters: this.#getters, relaxed });
       rewritten.set(key, text);
     }
     return text;

@@ -15,6 +15,7 @@
  */
 
 import type * as TypeScript from 'typescript';
+import { functionsOf } from '../change/functions.js';
 import { capturedNames, enclosingFunction, iteratorName, usesThis, visibleNames } from './names-in-scope.js';
 
 type Ts = typeof TypeScript;
@@ -27,14 +28,22 @@ export interface RewriteOptions {
   readonly text: string;
   /** Names that are getters in any of the modules that are rewritten together. */
   readonly getters: ReadonlySet<string>;
+  /** Functions whose plain accesses are relaxed ones, by path. Default: none. */
+  readonly relaxed?: readonly string[];
 }
 
 /**
  * Returns the body of a function of `exports`, `require` and `$`, the runtime. `text` is lowered.
  */
-export function rewriteModule({ ts, name, text, getters }: RewriteOptions): string {
+export function rewriteModule({ ts, name, text, getters, relaxed = [] }: RewriteOptions): string {
   const file = ts.createSourceFile(name, text, ts.ScriptTarget.ES2022, true);
-  return new Rewriting(ts, name, file, getters).text();
+  const functions = functionsOf(ts, file);
+  const places = relaxed.map((path) => {
+    const found = functions.find((fn) => fn.path === path);
+    if (found === undefined) throw new Error(`GONE: ${name}: there is no function ${path}, which is named as relaxed`);
+    return found.node;
+  });
+  return new Rewriting(ts, name, file, getters, places).text();
 }
 
 /** The context of a piece of code: whether it may stop, and its name for `this`. */
@@ -51,15 +60,23 @@ class Rewriting {
   readonly #getters: ReadonlySet<string>;
   /** Whether the module makes views of memory: others cannot index shared words. */
   readonly #mayIndex: boolean;
+  readonly #relaxed: readonly Node[];
   #sites = 0;
 
-  constructor(ts: Ts, name: string, file: TypeScript.SourceFile, getters: ReadonlySet<string>) {
+  constructor(
+    ts: Ts,
+    name: string,
+    file: TypeScript.SourceFile,
+    getters: ReadonlySet<string>,
+    relaxed: readonly Node[],
+  ) {
     this.#ts = ts;
     this.#name = name;
     this.#file = file;
     this.#source = file.text;
     this.#getters = getters;
     this.#mayIndex = file.text.includes('Int32Array');
+    this.#relaxed = relaxed;
   }
 
   text(): string {
@@ -82,7 +99,7 @@ class Rewriting {
       return `(yield* $.await(${this.#stop(node, place)}, ${this.#emit(node.expression, place)}))`;
     if (this.#isIndexWrite(node)) return this.#indexWrite(node, place);
     if (ts.isElementAccessExpression(node) && this.#isIndexRead(node))
-      return `(yield* $.index(${this.#stop(node, place)}, ${this.#emit(node.expression, place)}, ${this.#emit(node.argumentExpression, place)}))`;
+      return `(yield* $.index(${this.#stop(node, place)}, ${this.#isRelaxed(node)}, ${this.#emit(node.expression, place)}, ${this.#emit(node.argumentExpression, place)}))`;
     if (ts.isVariableDeclaration(node)) return this.#declaration(node, place);
     if (ts.isForOfStatement(node)) return this.#forOf(node, place);
     return this.#splice(node, place);
@@ -139,7 +156,7 @@ class Rewriting {
   #indexWrite(node: TypeScript.BinaryExpression, place: Place): string {
     const left = node.left as TypeScript.ElementAccessExpression;
     const parts = [left.expression, left.argumentExpression, node.right].map((part) => this.#emit(part, place));
-    return `(yield* $.setIndex(${this.#stop(node, place)}, ${parts.join(', ')}))`;
+    return `(yield* $.setIndex(${this.#stop(node, place)}, ${this.#isRelaxed(node)}, ${parts.join(', ')}))`;
   }
 
   #declaration(node: TypeScript.VariableDeclaration, place: Place): string {
@@ -276,6 +293,10 @@ class Rewriting {
       node.operatorToken.kind === ts.SyntaxKind.EqualsToken &&
       ts.isElementAccessExpression(node.left)
     );
+  }
+
+  #isRelaxed(node: Node): boolean {
+    return this.#relaxed.some((fn) => fn.pos <= node.pos && node.end <= fn.end);
   }
 
   /** Whether the node is assigned to. */

@@ -6,7 +6,9 @@
  */
 
 export const OperationKind = {
-  /** A plain read or write: no ordering, and only the owner of the word should make one. */
+  /**
+   * A plain read or write: no ordering. Only the owner of the word makes one, or a relaxed place.
+   */
   READ: 0,
   WRITE: 1,
   LOAD: 2,
@@ -43,6 +45,8 @@ export interface Operation {
   readonly names: readonly string[];
   /** PICK: the numbers of the asynchronous waits. NOTE: its values. */
   readonly numbers: readonly number[];
+  /** A READ or WRITE in a function that is named as relaxed (code-base.ts). */
+  readonly isRelaxed: boolean;
 }
 
 /**
@@ -67,8 +71,15 @@ export const TIMED_OUT = 2000;
 
 const NONE: readonly never[] = [];
 
-export function wordOperation(kind: OperationKind, buffer: number, index: number, value = 0, other = 0): Operation {
-  return { kind, buffer, index, value, other, names: NONE, numbers: NONE };
+export function wordOperation(
+  kind: OperationKind,
+  buffer: number,
+  index: number,
+  value = 0,
+  other = 0,
+  isRelaxed = false,
+): Operation {
+  return { kind, buffer, index, value, other, names: NONE, numbers: NONE, isRelaxed };
 }
 
 export function namedOperation(
@@ -76,7 +87,7 @@ export function namedOperation(
   names: readonly string[] = NONE,
   numbers: readonly number[] = NONE,
 ): Operation {
-  return { kind, buffer: -1, index: -1, value: 0, other: 0, names, numbers };
+  return { kind, buffer: -1, index: -1, value: 0, other: 0, names, numbers, isRelaxed: false };
 }
 
 /** What an operation puts into its word, which holds `now`. Undefined if it writes nothing. */

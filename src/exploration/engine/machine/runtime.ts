@@ -150,20 +150,28 @@ export class Runtime {
     return result;
   }
 
-  *index(frame: Frame, at: string, locals: Locals, list: unknown, index: number): Run {
+  *index(frame: Frame, at: string, locals: Locals, isRelaxed: boolean, list: unknown, index: number): Run {
     if (!(list instanceof SharedView)) return (list as Record<number, unknown>)[index];
     frame.at = at;
     frame.locals = locals;
-    const result = yield* readWord(list, index, 0, 0) as Run;
+    const result = yield* readWord(list, index, isRelaxed) as Run;
     frame.t.push(result);
     return result;
   }
 
-  *setIndex(frame: Frame, at: string, locals: Locals, list: unknown, index: number, value: unknown): Run {
+  *setIndex(
+    frame: Frame,
+    at: string,
+    locals: Locals,
+    isRelaxed: boolean,
+    list: unknown,
+    index: number,
+    value: unknown,
+  ): Run {
     if (!(list instanceof SharedView)) return ((list as Record<number, unknown>)[index] = value);
     frame.at = at;
     frame.locals = locals;
-    yield* writeWord(list, index, value as number, 0) as Run;
+    yield* writeWord(list, index, value as number, isRelaxed) as Run;
     return value;
   }
 

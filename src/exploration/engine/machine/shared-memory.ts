@@ -62,8 +62,14 @@ function access(kind: OperationKind): Access {
   };
 }
 
-export const readWord = access(OperationKind.READ);
-export const writeWord = access(OperationKind.WRITE);
+/** A plain access. */
+export function* readWord(view: SharedView, index: number, isRelaxed: boolean): Suspendable<number> {
+  return yield wordOperation(OperationKind.READ, view.buffer.id, view.offset + index, 0, 0, isRelaxed);
+}
+
+export function* writeWord(view: SharedView, index: number, value: number, isRelaxed: boolean): Suspendable<number> {
+  return yield wordOperation(OperationKind.WRITE, view.buffer.id, view.offset + index, value | 0, 0, isRelaxed);
+}
 
 /** `onWait` makes the promise of an asynchronous wait. */
 export function simulatedAtomics(onWait: (wait: number) => object): Record<string, unknown> {

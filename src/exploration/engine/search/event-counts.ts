@@ -22,6 +22,11 @@ const UNREAD = 0;
 const CHANGED = 1;
 /** Read. */
 const ARMED = 2;
+/**
+ * Added to CHANGED or ARMED: since then the waiter has made a plain read of a shared word. A
+ * processor may make that read before the waiter arms, so it orders nothing.
+ */
+const UNORDERED = 4;
 
 /** What it needs of the state space. */
 export interface CountedSpace {
@@ -53,7 +58,7 @@ export class EventCounts {
         space.set(place, ARMED);
         return 0;
       case OperationKind.ADD:
-        if (word === ARMED) space.set(place, CHANGED);
+        if ((word & ARMED) !== 0) space.set(place, word ^ ARMED ^ CHANGED);
         return 0;
       case OperationKind.NOTIFY:
         this.notify(place);
@@ -64,15 +69,29 @@ export class EventCounts {
           return choice === WaitResult.TIMED_OUT ? WaitResult.TIMED_OUT : WaitResult.OK;
         }
         this.#take(place, word);
-        if (word === CHANGED) return WaitResult.NOT_EQUAL;
+        if ((word & CHANGED) !== 0) return WaitResult.NOT_EQUAL;
         space.sleepers.fallAsleep(thread);
         return undefined;
       case OperationKind.WAIT_ASYNC:
         this.#take(place, word);
-        return word === CHANGED ? NOT_ASYNC : space.sleepers.wait(thread, place, operation.other);
+        return (word & CHANGED) !== 0 ? NOT_ASYNC : space.sleepers.wait(thread, place, operation.other);
       default:
         return this.#giveUp(place);
     }
+  }
+
+  /** The thread has made a plain read of a shared word. */
+  readPlainly(thread: number): void {
+    const space = this.#space;
+    for (const place of space.uses.countsOf(thread)) {
+      const word = space.words[place] as number;
+      if (word !== UNREAD && !space.isExit(place)) space.set(place, word | UNORDERED);
+    }
+  }
+
+  /** Whether its waiter polls by a plain read between reading the count and waiting by it. */
+  isUnordered(place: number): boolean {
+    return ((this.#space.words[place] as number) & UNORDERED) !== 0;
   }
 
   notify(place: number): number {

@@ -18,6 +18,7 @@ import {
   type Operation,
 } from '../machine/operation.js';
 import { EventCounts } from './event-counts.js';
+import { MixedAccesses, type WordAccess } from './mixed-accesses.js';
 import { StateWords } from './state-words.js';
 import type { LearnedThread, LocalState } from './learned-thread.js';
 import { DIES, packMove } from './move.js';
@@ -54,6 +55,10 @@ export class StateSpace implements WatchedSpace {
   reduces = true;
   /** Whether a waiter's write means that it will not wait. If not, the search begins again. */
   disarms = false;
+  /** The access that broke a rule together with the last operation. */
+  mixedWith: WordAccess | undefined;
+  readonly #mixed = new MixedAccesses();
+  #hasBegun = false;
   readonly #eventCounts: EventCounts;
   readonly #waited: WaitedWords;
   readonly #options: SpaceOptions;
@@ -105,6 +110,19 @@ export class StateSpace implements WatchedSpace {
   addEventCount({ buffer, index, thread }: EventCount): void {
     if (thread === ANY_THREAD) this.uses.makeOrdinary(this.place(buffer, index));
     else this.uses.addWaiter(thread, this.place(buffer, index));
+  }
+
+  /** Known from another search. A run that breaks a rule with it may not make it. */
+  addAccess({ buffer, index, thread, isPlain }: WordAccess): void {
+    this.#mixed.add(thread, this.place(buffer, index), isPlain);
+  }
+
+  /** The threads are set up. */
+  begin(): void {
+    this.#hasBegun = true;
+    this.#mixed.forget();
+    this.uses.learn();
+    this.state.forgetChanges();
   }
 
   /** Threads come in the order of their numbers. The thread stands at its first operation. */
@@ -217,6 +235,7 @@ export class StateSpace implements WatchedSpace {
     const { operation, kind, place } = state;
     let result: number | undefined;
     try {
+      if (place >= 0 && this.#hasBegun) this.#checkAccess(thread, operation, place);
       result = this.#resultOf(thread, choice, state);
     } finally {
       // Also for the operation that breaks a rule.
@@ -232,12 +251,24 @@ export class StateSpace implements WatchedSpace {
     if (this.at(thread).kind === OperationKind.DONE) this.#publishExit(thread);
   }
 
+  #checkAccess(thread: number, operation: Operation, place: number): void {
+    const other = this.#mixed.note(thread, operation, place);
+    if (other !== undefined) {
+      this.mixedWith = other;
+      const [plain, atomic] = other.isPlain ? [other.thread, thread] : [thread, other.thread];
+      throw new Violation(
+        `${this.nameOf(plain)} accesses a word plainly that ${this.nameOf(atomic)} uses by atomic operations`,
+      );
+    }
+    if (operation.kind === OperationKind.READ) this.#eventCounts.readPlainly(thread);
+  }
+
   /** Undefined: the thread sleeps. */
   #resultOf(thread: number, choice: number, state: LocalState): number | undefined {
     const { operation, kind, place } = state;
     const { value, other } = operation;
     const now = place < 0 ? 0 : (this.words[place] as number);
-    if (place >= 0 && this.uses.isEventCount(place)) return this.#eventCounts.resultOf(thread, choice, state);
+    if (place >= 0 && this.uses.isEventCount(place)) return this.#countResult(thread, choice, state);
     const next = storedBy(operation, now);
     if (next !== undefined) return this.#write(thread, place, now, next);
     switch (kind) {
@@ -259,6 +290,14 @@ export class StateSpace implements WatchedSpace {
       default:
         return 0;
     }
+  }
+
+  #countResult(thread: number, choice: number, state: LocalState): number | undefined {
+    const { kind, place } = state;
+    const isWait = kind === OperationKind.WAIT || kind === OperationKind.WAIT_ASYNC;
+    if (isWait && this.#hasBegun && this.#eventCounts.isUnordered(place))
+      throw new Violation(`${this.nameOf(thread)} parks after a poll that is not ordered: it may miss its work`);
+    return this.#eventCounts.resultOf(thread, choice, state);
   }
 
   #write(thread: number, place: number, from: number, to: number): number {

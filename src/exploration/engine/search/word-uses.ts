@@ -25,6 +25,8 @@ export class WordUses {
   readonly #waiters = new Int32Array(CAPACITY);
   /** Words by which threads wait without using them as event counts. */
   readonly #ordinary = new Set<number>();
+  /** By thread: the words of `countsOf`. */
+  readonly #counts: number[][] = Array.from({ length: 32 }, () => []);
   /** By thread: the words of `disarmedBy`. */
   readonly #eventCounts: number[][] = Array.from({ length: 32 }, () => []);
 
@@ -65,6 +67,11 @@ export class WordUses {
     return this.#eventCounts[thread] as readonly number[];
   }
 
+  /** The words by which a thread waits. */
+  countsOf(thread: number): readonly number[] {
+    return this.#counts[thread] as readonly number[];
+  }
+
   /** The waiter does write in between. */
   keepArmed(place: number): void {
     for (const places of this.#eventCounts) if (places.includes(place)) places.splice(places.indexOf(place), 1);
@@ -74,6 +81,7 @@ export class WordUses {
   /** The word is not used as an event count: its value is state. */
   makeOrdinary(place: number): void {
     this.keepArmed(place);
+    for (const places of this.#counts) if (places.includes(place)) places.splice(places.indexOf(place), 1);
     this.#waiters[place] = 0;
     this.#ordinary.add(place);
   }
@@ -90,6 +98,7 @@ export class WordUses {
   addWaiter(thread: number, place: number): void {
     this.#waiters[place] = thread + 1;
     this.#eventCounts[thread]?.push(place);
+    this.#counts[thread]?.push(place);
   }
 
   /** Whether no other thread can notice this step or change its result. */
