@@ -1,10 +1,12 @@
 // Mutation run: makes every mutant of the request path (scripts/mutation/mutations.mjs), runs the
-// nearest tests with each, and compares what survives with scripts/mutation/survivors.json, where
-// each survivor is explained.
+// nearest tests with each, and compares what survives with scripts/mutation/survivors.json. That
+// lists the modules that were run completely, and explains each of their survivors.
 //
-//   npm run build && node scripts/mutation-run.mjs [word…]      all mutants, or those with a word
-//   … --sample 40 --seed 7 --budget 60      a random part, until a time in seconds is over
-//   … --check                               only whether each explained survivor still exists
+//   npm run build && node scripts/mutation-run.mjs [word…]   all mutants, or those with a word
+//   … --listed               only those of the modules that are listed as complete
+//   … --sample 40 --seed 7   a random part
+//   … --budget 60            until that time in seconds is over
+//   … --check                only whether each explained survivor still exists
 //
 // Exits with 1 if a mutant survives without an explanation, or is explained and killed.
 
@@ -39,6 +41,7 @@ const { values: options, positionals: words } = parseArgs({
     sample: { type: 'string' },
     seed: { type: 'string' },
     budget: { type: 'string', default: 'Infinity' },
+    listed: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -73,8 +76,8 @@ function shuffled(list, seed) {
   return list.map(() => left.splice(random(left.length), 1)[0]).filter((one) => one !== undefined);
 }
 
-/** @type {Record<string, string>} */
-const explained = JSON.parse(readFileSync(SURVIVORS, 'utf8'));
+/** @type {{ complete: string[], survivors: Record<string, string> }} */
+const { complete, survivors: explained } = JSON.parse(readFileSync(SURVIVORS, 'utf8'));
 const all = everyMutant();
 const names = new Set(all.map(({ name }) => name));
 const gone = Object.keys(explained).filter((name) => !names.has(name));
@@ -82,12 +85,17 @@ const unexplained = Object.entries(explained).filter(([, why]) => why.length < 1
 for (const name of gone) process.stdout.write(`GONE      ${name}\n`);
 for (const [name] of unexplained) process.stdout.write(`NO REASON ${name}\n`);
 if (options.check) {
-  process.stdout.write(`${all.length} mutants, ${Object.keys(explained).length} explained survivors\n`);
+  process.stdout.write(
+    `${all.length} mutants, ${Object.keys(explained).length} explained survivors, ${complete.length} modules complete\n`,
+  );
   process.exit(gone.length + unexplained.length > 0 ? 1 : 0);
 }
 
 const seed = options.seed === undefined ? Math.floor(Math.random() * 0x7fff_ffff) : Number(options.seed);
-const wanted = all.filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)));
+const wanted = all.filter(
+  ({ name, module }) =>
+    (words.length === 0 || words.some((word) => name.includes(word))) && (!options.listed || complete.includes(module)),
+);
 const chosen = options.sample === undefined ? wanted : shuffled(wanted, seed).slice(0, Number(options.sample));
 if (options.sample !== undefined) process.stdout.write(`${chosen.length} of ${wanted.length} mutants, seed ${seed}\n`);
 

@@ -71,3 +71,85 @@ for (const [where, here] of [
       assert.deepEqual([slot.state, assignment.owner], [IoRequestState.PROCESSING, undefined]);
     });
   });
+
+describe('a request that is finished in place of its owner', () => {
+  /** Its client has a thread of its own, which is running or has ended. */
+  function finishedForced(isRunning: boolean, prepare: (vm: ReturnType<typeof assigned>) => void = () => undefined) {
+    const vm = assigned(false);
+    const { assignment } = vm;
+    assignment.owner = { name: 'client', notify: () => undefined, isRunning };
+    prepare(vm);
+    assignment.finishForced();
+    return vm;
+  }
+
+  test('is completed as all ones and has no owner and no ticket afterwards, whether or not the owner runs', () => {
+    for (const isRunning of [true, false]) {
+      const { assignment, slot, notified } = finishedForced(isRunning);
+      assert.deepEqual([slot.state, slot.valueLow, notified], [IoRequestState.COMPLETE, -1, [2]]);
+      assert.deepEqual([assignment.owner, assignment.currentTicket], [undefined, 0]);
+    }
+  });
+
+  test('is left to a running thread that has taken its ticket', () => {
+    const { assignment, slot, ticket, notified } = finishedForced(true, ({ assignments, ticket: taken }) =>
+      assignments.tickets.store(2, -taken),
+    );
+    assert.deepEqual([slot.state, notified], [IoRequestState.PROCESSING, []]);
+    assert.deepEqual([assignment.owner?.name, assignment.currentTicket], ['client', -ticket]);
+  });
+
+  test('wakes the vCPU if the thread died after it completed the slot', () => {
+    const { assignment, slot, notified } = finishedForced(false, ({ assignments, ticket, slot: own }) => {
+      assignments.tickets.store(2, -ticket);
+      own.complete();
+    });
+    assert.deepEqual([slot.state, notified, assignment.currentTicket], [IoRequestState.COMPLETE, [2], 0]);
+    assert.equal(assignment.owner, undefined);
+  });
+
+  test('has both words of an 8-byte load as ones, if its thread died before it completed the slot', () => {
+    const buffer = new SharedBuffer();
+    const hypercalls = { vcpuCount: 1, notifyRequestFinish: () => 0 };
+    const assignments = new Assignments({ buffer, hypercalls });
+    const assignment = assignments.of(0);
+    const { slot } = assignment;
+    slot.fill(IoRequestType.MMIO, Direction.READ, 0x1000, 0, 8, 1, 2, false);
+    slot.copyTo(assignment.request);
+    const client = { name: 'client', notify: () => undefined, connect: () => undefined, isRunning: false };
+    assignments.tickets.store(0, -assignment.assign(client, true));
+    assignment.finishForced();
+    assert.deepEqual([slot.state, slot.valueLow, slot.valueHigh], [IoRequestState.COMPLETE, -1, -1]);
+  });
+});
+
+test('while it completes a slot, a client in a thread of its own keeps the ticket as taken; one in this thread does not', () => {
+  for (const [here, expected] of [
+    [true, 0],
+    [false, -1],
+  ] as const) {
+    const { assignments, assignment, ticket, notified } = assigned(here);
+    const tickets: number[] = [];
+    const push = notified.push.bind(notified);
+    notified.push = (vcpu) => {
+      tickets.push(assignments.tickets.load(2));
+      return push(vcpu);
+    };
+    assert.equal(assignment.request.finish(ticket, 1, 0), true);
+    assert.deepEqual(tickets, [expected * ticket]);
+  }
+});
+
+test('a slot that is not PENDING is not assigned: no ticket is valid', () => {
+  for (const connects of [true, false]) {
+    const assignments = new Assignments({
+      buffer: new SharedBuffer(),
+      hypercalls: { vcpuCount: 1, notifyRequestFinish: () => 0 },
+    });
+    const assignment = assignments.of(0);
+    assert.equal(assignment.watchedTicket, 0);
+    const client = { name: 'client', notify: () => undefined, ...(connects ? { connect: () => undefined } : {}) };
+    assert.equal(assignment.assign(client, true), 0);
+    assert.deepEqual([assignment.currentTicket, assignment.isAssigned], [0, false]);
+  }
+});

@@ -85,7 +85,7 @@ function scheduleOf(
   const { message, moves } = shortest ?? found;
   // An access that is seen may show an earlier step to break the rule.
   const run = stepsOf(space, moves);
-  return { plan, violation: run.message ?? message, eventCounts, access: space.mixedWith, steps: run.steps };
+  return { plan, violation: run.message ?? message, eventCounts, access: space.accesses.brokenWith, steps: run.steps };
 }
 
 /** Random walks over the learned threads. A rule that they break, the search will find again. */

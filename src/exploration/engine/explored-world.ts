@@ -72,7 +72,8 @@ export class ExploredWorld {
     ));
     for (const count of eventCounts) space.addEventCount(count);
     this.#setUp(threads, watcher, learns);
-    if (access !== undefined) space.addAccess(access);
+    if (access !== undefined)
+      space.accesses.add(access.thread, space.place(access.buffer, access.index), access.isPlain);
     space.reduces = reduces;
   }
 
@@ -97,7 +98,9 @@ export class ExploredWorld {
     space.disarms = learns;
     watcher.begin(space);
     space.watcher = watcher;
-    space.begin();
+    space.accesses.hasBegun = true;
+    space.uses.learn();
+    space.state.forgetChanges();
   }
 
   #begin({ main, workerData }: ThreadPlan, number: number): Life {

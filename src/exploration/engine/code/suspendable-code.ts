@@ -1,13 +1,12 @@
 /**
- * Suspendable code: a compiled module, rewritten so that it can stop wherever it may touch memory
- * that threads share. What the code computes, and in which order, stays as it is.
+ * Suspendable code: a compiled module, rewritten so that it can stop wherever it may touch shared
+ * memory. What the code computes, and in which order, stays as it is.
  *
  * The input is lowered (lowered-module.ts). The rules:
  *
- * - These may stop: a call, an `await`, a read of a property that is a getter in any module, and an
- *   index into what may be shared words. A function with one of them becomes a generator function,
- *   a call in it a `yield*` through the runtime (machine/runtime.ts), a getter a method
- *   `$get_NAME`.
+ * - These may stop: a call, an `await`, a read of a getter of any module, and an index into what
+ *   may be shared words. A function with one of them becomes a generator function, a call in it a
+ *   `yield*` through the runtime (machine/runtime.ts), a getter a method `$get_NAME`.
  * - Constructors, setters and the top level of a module cannot stop. What they call runs through,
  *   and must not touch shared words.
  * - Where it may stop, the code hands over the variables that are visible there
@@ -15,8 +14,8 @@
  */
 
 import type * as TypeScript from 'typescript';
-import { functionsOf } from '../change/functions.js';
 import { capturedNames, enclosingFunction, iteratorName, usesThis, visibleNames } from './names-in-scope.js';
+import { relaxedFunctions, type NodeTest } from './relaxed-functions.js';
 
 type Ts = typeof TypeScript;
 type Node = TypeScript.Node;
@@ -37,13 +36,7 @@ export interface RewriteOptions {
  */
 export function rewriteModule({ ts, name, text, getters, relaxed = [] }: RewriteOptions): string {
   const file = ts.createSourceFile(name, text, ts.ScriptTarget.ES2022, true);
-  const functions = functionsOf(ts, file);
-  const places = relaxed.map((path) => {
-    const found = functions.find((fn) => fn.path === path);
-    if (found === undefined) throw new Error(`GONE: ${name}: there is no function ${path}, which is named as relaxed`);
-    return found.node;
-  });
-  return new Rewriting(ts, name, file, getters, places).text();
+  return new Rewriting(ts, name, file, getters, relaxedFunctions(ts, file, relaxed)).text();
 }
 
 /** The context of a piece of code: whether it may stop, and its name for `this`. */
@@ -56,27 +49,19 @@ class Rewriting {
   readonly #ts: Ts;
   readonly #name: string;
   readonly #file: TypeScript.SourceFile;
-  readonly #source: string;
   readonly #getters: ReadonlySet<string>;
   /** Whether the module makes views of memory: others cannot index shared words. */
   readonly #mayIndex: boolean;
-  readonly #relaxed: readonly Node[];
+  readonly #isRelaxed: NodeTest;
   #sites = 0;
 
-  constructor(
-    ts: Ts,
-    name: string,
-    file: TypeScript.SourceFile,
-    getters: ReadonlySet<string>,
-    relaxed: readonly Node[],
-  ) {
+  constructor(ts: Ts, name: string, file: TypeScript.SourceFile, getters: ReadonlySet<string>, isRelaxed: NodeTest) {
     this.#ts = ts;
     this.#name = name;
     this.#file = file;
-    this.#source = file.text;
     this.#getters = getters;
     this.#mayIndex = file.text.includes('Int32Array');
-    this.#relaxed = relaxed;
+    this.#isRelaxed = isRelaxed;
   }
 
   text(): string {
@@ -113,10 +98,10 @@ class Rewriting {
     this.#ts.forEachChild(node, (child) => {
       const start = child.getStart(this.#file);
       const isTop = isStatement && place.maySuspend && this.#ts.isExpression(child);
-      out += this.#source.slice(at, start) + (isTop ? this.#top(child, place) : this.#emit(child, place));
+      out += this.#file.text.slice(at, start) + (isTop ? this.#top(child, place) : this.#emit(child, place));
       at = child.end;
     });
-    return out + this.#source.slice(at, node.end);
+    return out + this.#file.text.slice(at, node.end);
   }
 
   /** Functions that are declared in a block become closures at its beginning. */
@@ -293,10 +278,6 @@ class Rewriting {
       node.operatorToken.kind === ts.SyntaxKind.EqualsToken &&
       ts.isElementAccessExpression(node.left)
     );
-  }
-
-  #isRelaxed(node: Node): boolean {
-    return this.#relaxed.some((fn) => fn.pos <= node.pos && node.end <= fn.end);
   }
 
   /** Whether the node is assigned to. */

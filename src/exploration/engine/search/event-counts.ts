@@ -10,7 +10,7 @@
  */
 
 import { NOT_ASYNC, OperationKind, WaitResult } from '../machine/operation.js';
-import { Relearn } from './violation.js';
+import { Relearn, Violation } from './violation.js';
 import type { LocalState } from './learned-thread.js';
 import type { Sleepers } from './sleepers.js';
 import type { WordUses } from './word-uses.js';
@@ -35,6 +35,7 @@ export interface CountedSpace {
   readonly sleepers: Sleepers;
   set(at: number, value: number): void;
   at(thread: number): LocalState;
+  nameOf(thread: number): string;
   isExit(place: number): boolean;
 }
 
@@ -68,12 +69,12 @@ export class EventCounts {
           space.sleepers.goOn(thread);
           return choice === WaitResult.TIMED_OUT ? WaitResult.TIMED_OUT : WaitResult.OK;
         }
-        this.#take(place, word);
+        this.#take(thread, place, word);
         if ((word & CHANGED) !== 0) return WaitResult.NOT_EQUAL;
         space.sleepers.fallAsleep(thread);
         return undefined;
       case OperationKind.WAIT_ASYNC:
-        this.#take(place, word);
+        this.#take(thread, place, word);
         return (word & CHANGED) !== 0 ? NOT_ASYNC : space.sleepers.wait(thread, place, operation.other);
       default:
         return this.#giveUp(place);
@@ -87,11 +88,6 @@ export class EventCounts {
       const word = space.words[place] as number;
       if (word !== UNREAD && !space.isExit(place)) space.set(place, word | UNORDERED);
     }
-  }
-
-  /** Whether its waiter polls by a plain read between reading the count and waiting by it. */
-  isUnordered(place: number): boolean {
-    return ((this.#space.words[place] as number) & UNORDERED) !== 0;
   }
 
   notify(place: number): number {
@@ -122,7 +118,9 @@ export class EventCounts {
   }
 
   /** The thread waits by what it read. The word is UNREAD then. */
-  #take(place: number, word: number): void {
+  #take(thread: number, place: number, word: number): void {
+    if ((word & UNORDERED) !== 0)
+      throw new Violation(`${this.#space.nameOf(thread)} parks after a poll that is not ordered: it may miss its work`);
     // UNREAD already: the thread wrote between its last poll and its wait, and `disarm` dropped
     // what it read. That must not happen for this word: the search begins again and keeps it.
     if (word === UNREAD && !this.#space.isExit(place)) this.#space.uses.keepArmed(place);

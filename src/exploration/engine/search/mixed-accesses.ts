@@ -12,6 +12,7 @@
 import { OperationKind, type Operation } from '../machine/operation.js';
 import type { WordAddress } from './space-parts.js';
 import { CAPACITY } from './state-words.js';
+import { Violation } from './violation.js';
 
 /** One thread's accesses to a word. */
 export interface WordAccess extends WordAddress {
@@ -20,26 +21,39 @@ export interface WordAccess extends WordAddress {
 }
 
 export class MixedAccesses {
+  /** Set-up is over. */
+  hasBegun = false;
+  /** The other thread's access when the rule broke last. */
+  brokenWith: WordAccess | undefined;
   /** By place, bit n for thread n. */
   readonly #plain = new Int32Array(CAPACITY);
   readonly #atomic = new Int32Array(CAPACITY);
+  readonly #nameOf: (thread: number) => string;
 
-  /** Returns the access of another thread that does not go with this one. */
-  note(thread: number, { kind, buffer, index, isRelaxed }: Operation, place: number): WordAccess | undefined {
-    if (isRelaxed) return undefined;
-    const isPlain = kind === OperationKind.READ || kind === OperationKind.WRITE;
+  constructor(nameOf: (thread: number) => string) {
+    this.#nameOf = nameOf;
+  }
+
+  /**
+   * Returns whether the operation is a plain read. Throws Violation if another thread's access does
+   * not go with this one.
+   */
+  check(thread: number, { kind, buffer, index, isRelaxed }: Operation, place: number): boolean {
+    if (place < 0 || !this.hasBegun) return false;
+    const isRead = kind === OperationKind.READ;
+    if (isRelaxed) return isRead;
+    const isPlain = isRead || kind === OperationKind.WRITE;
     const others = ((isPlain ? this.#atomic : this.#plain)[place] as number) & ~(1 << thread);
     this.add(thread, place, isPlain);
-    return others === 0 ? undefined : { buffer, index, thread: 31 - Math.clz32(others), isPlain: !isPlain };
+    if (others === 0) return isRead;
+    const other = 31 - Math.clz32(others);
+    this.brokenWith = { buffer, index, thread: other, isPlain: !isPlain };
+    const [plain, atomic] = (isPlain ? [thread, other] : [other, thread]).map(this.#nameOf);
+    throw new Violation(`${plain} accesses a word plainly that ${atomic} uses by atomic operations`);
   }
 
   add(thread: number, place: number, isPlain: boolean): void {
     const users = isPlain ? this.#plain : this.#atomic;
     users[place] = (users[place] as number) | (1 << thread);
-  }
-
-  forget(): void {
-    this.#plain.fill(0);
-    this.#atomic.fill(0);
   }
 }

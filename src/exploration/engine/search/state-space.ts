@@ -18,7 +18,7 @@ import {
   type Operation,
 } from '../machine/operation.js';
 import { EventCounts } from './event-counts.js';
-import { MixedAccesses, type WordAccess } from './mixed-accesses.js';
+import { MixedAccesses } from './mixed-accesses.js';
 import { StateWords } from './state-words.js';
 import type { LearnedThread, LocalState } from './learned-thread.js';
 import { DIES, packMove } from './move.js';
@@ -55,10 +55,7 @@ export class StateSpace implements WatchedSpace {
   reduces = true;
   /** Whether a waiter's write means that it will not wait. If not, the search begins again. */
   disarms = false;
-  /** The access that broke a rule together with the last operation. */
-  mixedWith: WordAccess | undefined;
-  readonly #mixed = new MixedAccesses();
-  #hasBegun = false;
+  readonly accesses = new MixedAccesses((thread) => this.nameOf(thread));
   readonly #eventCounts: EventCounts;
   readonly #waited: WaitedWords;
   readonly #options: SpaceOptions;
@@ -110,19 +107,6 @@ export class StateSpace implements WatchedSpace {
   addEventCount({ buffer, index, thread }: EventCount): void {
     if (thread === ANY_THREAD) this.uses.makeOrdinary(this.place(buffer, index));
     else this.uses.addWaiter(thread, this.place(buffer, index));
-  }
-
-  /** Known from another search. A run that breaks a rule with it may not make it. */
-  addAccess({ buffer, index, thread, isPlain }: WordAccess): void {
-    this.#mixed.add(thread, this.place(buffer, index), isPlain);
-  }
-
-  /** The threads are set up. */
-  begin(): void {
-    this.#hasBegun = true;
-    this.#mixed.forget();
-    this.uses.learn();
-    this.state.forgetChanges();
   }
 
   /** Threads come in the order of their numbers. The thread stands at its first operation. */
@@ -235,7 +219,7 @@ export class StateSpace implements WatchedSpace {
     const { operation, kind, place } = state;
     let result: number | undefined;
     try {
-      if (place >= 0 && this.#hasBegun) this.#checkAccess(thread, operation, place);
+      if (this.accesses.check(thread, operation, place)) this.#eventCounts.readPlainly(thread);
       result = this.#resultOf(thread, choice, state);
     } finally {
       // Also for the operation that breaks a rule.
@@ -251,24 +235,12 @@ export class StateSpace implements WatchedSpace {
     if (this.at(thread).kind === OperationKind.DONE) this.#publishExit(thread);
   }
 
-  #checkAccess(thread: number, operation: Operation, place: number): void {
-    const other = this.#mixed.note(thread, operation, place);
-    if (other !== undefined) {
-      this.mixedWith = other;
-      const [plain, atomic] = other.isPlain ? [other.thread, thread] : [thread, other.thread];
-      throw new Violation(
-        `${this.nameOf(plain)} accesses a word plainly that ${this.nameOf(atomic)} uses by atomic operations`,
-      );
-    }
-    if (operation.kind === OperationKind.READ) this.#eventCounts.readPlainly(thread);
-  }
-
   /** Undefined: the thread sleeps. */
   #resultOf(thread: number, choice: number, state: LocalState): number | undefined {
     const { operation, kind, place } = state;
     const { value, other } = operation;
     const now = place < 0 ? 0 : (this.words[place] as number);
-    if (place >= 0 && this.uses.isEventCount(place)) return this.#countResult(thread, choice, state);
+    if (place >= 0 && this.uses.isEventCount(place)) return this.#eventCounts.resultOf(thread, choice, state);
     const next = storedBy(operation, now);
     if (next !== undefined) return this.#write(thread, place, now, next);
     switch (kind) {
@@ -292,14 +264,6 @@ export class StateSpace implements WatchedSpace {
     }
   }
 
-  #countResult(thread: number, choice: number, state: LocalState): number | undefined {
-    const { kind, place } = state;
-    const isWait = kind === OperationKind.WAIT || kind === OperationKind.WAIT_ASYNC;
-    if (isWait && this.#hasBegun && this.#eventCounts.isUnordered(place))
-      throw new Violation(`${this.nameOf(thread)} parks after a poll that is not ordered: it may miss its work`);
-    return this.#eventCounts.resultOf(thread, choice, state);
-  }
-
   #write(thread: number, place: number, from: number, to: number): number {
     this.watcher?.write(thread, place, from, to);
     this.set(place, to);
@@ -317,10 +281,8 @@ export class StateSpace implements WatchedSpace {
   /** Whether the word reports a thread's end. Its waiter never reads it. */
   isExit(place: number): boolean {
     const name = this.addressAt(place);
-    return this.threads.some((_, thread) => {
-      const exit = this.#options.exitOf(thread);
-      return exit !== undefined && exit.buffer === name?.buffer && exit.index === name.index;
-    });
+    const exits = this.threads.map((_, thread) => this.#options.exitOf(thread));
+    return exits.some((exit) => exit !== undefined && exit.buffer === name?.buffer && exit.index === name.index);
   }
 
   #die(thread: number): void {
