@@ -1,10 +1,33 @@
 /**
- * Limits of the messages between the live page and its server. protocol.ts describes the messages
- * and exports these limits to both sides.
+ * Limits of the live page: of its server's connections, and of the messages between page and
+ * server. protocol.ts describes the messages and exports these limits to both sides.
  */
 
-/** A connection without a valid `hello` message is closed after this time. */
-export const HELLO_MS = 5000;
+/** How many pages with the token may be open at the same time. */
+export const MAX_PAGES = 8;
+
+/**
+ * The connections that are not a page with the token, by what they do: how many there may be, and
+ * for how long each may do it (connection-pools.ts). A pool evicts its oldest connection for a new
+ * one.
+ */
+export const CONNECTION_POOLS = {
+  /** Connected, and no complete request header yet. */
+  silent: { most: 256, ms: 5000 },
+  /** The response to a request. A slow link may need a while for the page's largest file. */
+  response: { most: 64, ms: 30_000 },
+  /** A WebSocket before a valid `hello`. */
+  hello: { most: 256, ms: 5000 },
+  /** A response to /metrics, which needs the token. */
+  metrics: { most: 8, ms: 10_000 },
+} as const;
+
+/**
+ * A page with the token is disconnected if it shows no sign of life for one of these
+ * periods: its network is lost, or its computer sleeps. It then reconnects by itself.
+ */
+export const HEARTBEAT_MS = 15_000;
+
 /** A longer text message closes the connection. */
 export const MAX_PAGE_MESSAGE_BYTES = 16 * 1024;
 /** Longest text of a `type` message (input for the guest). A longer paste is several messages. */

@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import type { Timing } from '../sync/timer-lateness.js';
 import { prometheusText } from '../trace/prometheus.js';
 import { describeEvent, type UserVmEvent } from '../vm/user-vm-events.js';
 import type { UserVm } from '../vm/user-vm.js';
@@ -17,15 +18,13 @@ import { ClientList } from './client-list.js';
 import type { GuestConsole } from './guest-console.js';
 import { PageConnection } from './page-connection.js';
 import { PageServer } from './page-server.js';
-import { CloseCode, FRAMES_PER_MESSAGE, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
+import { FRAMES_PER_MESSAGE, MAX_PAGES, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
 import { RateLimit } from './rate-limit.js';
 import { stopsMessage } from './rows.js';
 import { Sampler } from './sampler.js';
 import { SlotSampler } from './slot-sampler.js';
 import { TableSampler } from './table-sampler.js';
 
-/** How many browsers may have the page open at the same time. */
-export const MAX_PAGES = 8;
 /** How many events are sent per second. A guest can cause any number. */
 const MAX_EVENTS_PER_SECOND = 20;
 /** One frame of the slots per tick. */
@@ -50,6 +49,8 @@ export interface LiveViewOptions {
   readonly port?: number;
   /** The folder of the built page. Default: that of the package. */
   readonly pageFolder?: URL;
+  /** For time limits. Default: the host's. */
+  readonly timing?: Timing;
 }
 
 export class LiveView {
@@ -60,6 +61,7 @@ export class LiveView {
   readonly #slots: SlotSampler;
   /** Exists while a page watches tables. */
   #tables: TableSampler | undefined;
+  /** The open pages that have sent the token. */
   readonly #pages = new Set<PageConnection>();
   readonly #sampler: Sampler;
   readonly #unsubscribe: (() => void)[] = [];
@@ -81,10 +83,8 @@ export class LiveView {
       token: view.#token,
       pageFolder: options.pageFolder ?? new URL('./page/', import.meta.url),
       metrics: () => view.#metrics(),
-      onPage: (socket, stream) => {
-        if (view.#pages.size >= MAX_PAGES) socket.close(CloseCode.TOO_MANY, `${MAX_PAGES} pages are open already`);
-        else view.#accept(socket, stream);
-      },
+      onPage: (socket, stream, authenticated) => view.#accept(socket, stream, authenticated),
+      ...(options.timing === undefined ? {} : { timing: options.timing }),
     });
     return view;
   }
@@ -145,9 +145,9 @@ export class LiveView {
     await this.#server?.close();
   }
 
-  /** Whether a page that has sent the token matches. */
+  /** Whether a page matches. */
   #some(of: (page: PageConnection) => boolean): boolean {
-    for (const page of this.#pages) if (page.isAuthenticated && of(page)) return true;
+    for (const page of this.#pages) if (of(page)) return true;
     return false;
   }
 
@@ -155,7 +155,7 @@ export class LiveView {
     for (const page of this.#pages) act(page);
   }
 
-  #accept(socket: WebSocket, stream: Duplex): void {
+  #accept(socket: WebSocket, stream: Duplex, authenticated: () => void): void {
     const { vm, console } = this.#options;
     const page = new PageConnection({
       socket,
@@ -165,9 +165,15 @@ export class LiveView {
       clients: this.#clients,
       console,
       initialMessages: () => this.#initialMessages(),
+      admit: () => {
+        if (this.#pages.size >= MAX_PAGES) return false;
+        authenticated();
+        this.#pages.add(page);
+        return true;
+      },
       onWatchChange: () => this.#onWatchChange(),
+      timing: this.#options.timing,
     });
-    this.#pages.add(page);
     socket.on('close', () => this.#pages.delete(page));
   }
 

@@ -15,6 +15,7 @@ class Line extends EventEmitter {
   readonly bufferedAmount = 0;
   readonly stream = new PassThrough();
   readonly writes: string[] = [];
+  pings = 0;
 
   constructor() {
     super();
@@ -30,6 +31,10 @@ class Line extends EventEmitter {
 
   send(data: Uint8Array | string): void {
     this.stream.write(Buffer.from(data as string));
+  }
+
+  ping(): void {
+    this.pings++;
   }
 
   close(): void {
@@ -59,6 +64,7 @@ test('messages of one turn are one write, and frames of the slots are queued unt
     clients: new ClientList(vm.inspection),
     console: undefined,
     initialMessages: () => [{ kind: 'ended', reason: 'stopped', message: 'a' }],
+    admit: () => true,
     onWatchChange: () => undefined,
   });
   const frame = (name: string): void => page.queueFrame(Buffer.from(name));

@@ -4,35 +4,38 @@
  *
  * Called by: LiveView, which has one for each open page; its WebSocket.
  *
- * The page is not trusted. Before it has sent the token, it gets nothing. A malformed message, too
- * many messages, or a console backlog above the limit close the connection. Frames of the slots,
- * tables and moves are dropped while the browser does not read fast enough.
+ * The page is not trusted. Before it has sent the token, it gets nothing, and the server limits its
+ * time. A malformed message, too many messages, or a console backlog above the limit close the
+ * connection. Frames of the slots, tables and moves are dropped while the browser does not read
+ * fast enough.
  *
  * Threads: the Service VM's thread only.
  */
 
-import { timingSafeEqual } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import { WebSocket, type RawData } from 'ws';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { hex } from '../io-request/io-request.js';
 import type { IoClient } from '../hsm/io-client.js';
+import type { Timing } from '../sync/timer-lateness.js';
 import type { MoveSampler } from '../trace/move-sampler.js';
 import type { UserVm } from '../vm/user-vm.js';
 import type { ClientList } from './client-list.js';
 import type { GuestConsole } from './guest-console.js';
+import { Heartbeat } from './heartbeat.js';
 import { parsePageMessage, type PageMessage, type PageMessageOf } from './page-messages.js';
 import {
   CloseCode,
   CONSOLE_HEADER_BYTES,
   FrameKind,
-  HELLO_MS,
   MAX_MOVES_IN_FLOOD,
   MAX_MOVES_PER_MESSAGE,
+  MAX_PAGES,
   type ServerMessage,
 } from './protocol.js';
 import { RateLimit } from './rate-limit.js';
 import { breakpointOf, filterOf, moveRow } from './rows.js';
+import { isSameToken } from './same-token.js';
 
 /** While more bytes than this are unsent, frames, tables and moves are dropped. */
 export const MAX_BACKLOG_BYTES = 512 * 1024;
@@ -56,13 +59,19 @@ export interface PageConnectionOptions {
   readonly console: GuestConsole | undefined;
   /** The first messages after the token. */
   readonly initialMessages: () => readonly ServerMessage[];
+  /** Called when the page has sent the token. Returns false if too many pages are open. */
+  readonly admit: () => boolean;
   /** Called when the page watches something else, or was closed. */
   readonly onWatchChange: () => void;
+  /** Default: the host's. */
+  readonly timing?: Timing | undefined;
 }
 
 export class PageConnection {
   readonly #options: PageConnectionOptions;
-  readonly #helloTimer: NodeJS.Timeout;
+  readonly #heartbeat: Heartbeat;
+  /** Bytes of the messages so far. */
+  #sentBytes = 0;
   #isAuthenticated = false;
   #watch = NOTHING;
   /** Frames of the slots that wait for `flushFrames`. */
@@ -77,7 +86,12 @@ export class PageConnection {
   constructor(options: PageConnectionOptions) {
     this.#options = options;
     const { socket } = options;
-    this.#helloTimer = setTimeout(() => socket.close(CloseCode.NOT_ALLOWED, 'no hello'), HELLO_MS);
+    this.#heartbeat = new Heartbeat({
+      socket,
+      takenBytes: () => this.#sentBytes - socket.bufferedAmount,
+      onGone: () => socket.terminate(),
+      timing: options.timing,
+    });
     socket.on('message', (data: RawData, isBinary: boolean) => this.#receive(data, isBinary));
     // `close` follows.
     socket.on('error', () => undefined);
@@ -161,6 +175,7 @@ export class PageConnection {
     const { socket } = this.#options;
     if (socket.readyState !== WebSocket.OPEN) return;
     this.#cork();
+    this.#sentBytes += data.length;
     socket.send(data);
   }
 
@@ -192,9 +207,13 @@ export class PageConnection {
   }
 
   #accept(): void {
-    const { console, initialMessages } = this.#options;
-    clearTimeout(this.#helloTimer);
+    const { socket, console, admit, initialMessages } = this.#options;
+    if (!admit()) {
+      socket.close(CloseCode.TOO_MANY, `${MAX_PAGES} pages are open already`);
+      return;
+    }
     this.#isAuthenticated = true;
+    this.#heartbeat.start();
     for (const message of initialMessages()) this.send(message);
     const history = console?.history;
     if (history !== undefined && history.length > 0) this.sendConsole(history);
@@ -276,7 +295,7 @@ export class PageConnection {
   }
 
   #onClose(): void {
-    clearTimeout(this.#helloTimer);
+    this.#heartbeat.stop();
     this.#isAuthenticated = false;
     this.#setWatch(NOTHING);
   }
@@ -285,10 +304,4 @@ export class PageConnection {
 function textOf(data: RawData): string {
   const bytes = Array.isArray(data) ? Buffer.concat(data) : Buffer.from(data as Buffer);
   return bytes.toString('utf8');
-}
-
-/** Compares in constant time. */
-function isSameToken(a: string, b: string): boolean {
-  const [first, second] = [Buffer.from(a), Buffer.from(b)];
-  return first.length === second.length && timingSafeEqual(first, second);
 }

@@ -11,6 +11,11 @@
  *   refused (DNS rebinding).
  * - Origin must be this server.
  * - Data and control need the token of the printed address.
+ *
+ * So can another user of this machine. Therefore a connection that has not shown the token is
+ * limited in number and time (connection-pools.ts), and apart from the pages that have. It gets one
+ * response. Node's own time limits for requests are off: they also count time in which this thread
+ * could not read.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -19,11 +24,11 @@ import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { errorText } from '../io-request/error-text.js';
+import type { Timing } from '../sync/timer-lateness.js';
 import { readPageFiles, type PageFile } from './page-files.js';
+import { ConnectionPools } from './connection-pools.js';
 import { LIVE_PATH, MAX_PAGE_MESSAGE_BYTES } from './protocol.js';
-
-/** Limit of open TCP connections. */
-const MAX_CONNECTIONS = 64;
+import { isSameToken } from './same-token.js';
 
 export interface PageServerOptions {
   readonly host: string;
@@ -33,8 +38,13 @@ export interface PageServerOptions {
   readonly pageFolder: URL;
   /** The answer to /metrics. */
   readonly metrics: () => string;
-  /** Called with the WebSocket of each page that opens, and its TCP connection. */
-  readonly onPage: (socket: WebSocket, stream: Duplex) => void;
+  /**
+   * Called with the WebSocket of each page that opens, and its TCP connection. Call
+   * `authenticated` when it has sent the token: until then its time is limited.
+   */
+  readonly onPage: (socket: WebSocket, stream: Duplex, authenticated: () => void) => void;
+  /** Default: the host's. */
+  readonly timing?: Timing;
 }
 
 const NOT_BUILT =
@@ -56,8 +66,9 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Headers of every response. */
+/** Headers of every response, which ends its connection: its pools bound one request. */
 const HEADERS = {
+  Connection: 'close',
   'Content-Security-Policy': CONTENT_SECURITY_POLICY,
   'X-Content-Type-Options': 'nosniff',
   'Referrer-Policy': 'no-referrer',
@@ -70,6 +81,7 @@ export class PageServer {
   readonly #files: ReadonlyMap<string, PageFile>;
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
+  readonly #pools: ConnectionPools;
 
   /** Resolves when it listens. Rejects with OPTION_INVALID if it cannot. */
   static async open(options: PageServerOptions): Promise<PageServer> {
@@ -86,8 +98,11 @@ export class PageServer {
       maxPayload: MAX_PAGE_MESSAGE_BYTES,
       perMessageDeflate: false,
     });
-    this.#server = createServer((request, response) => this.#answer(request, response));
-    this.#server.maxConnections = MAX_CONNECTIONS;
+    this.#pools = new ConnectionPools(options.timing);
+    this.#server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }, (request, response) =>
+      this.#answer(request, response),
+    );
+    this.#server.on('connection', (socket) => this.#pools.enter(socket, 'silent'));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
 
@@ -128,6 +143,7 @@ export class PageServer {
   }
 
   #answer(request: IncomingMessage, response: ServerResponse): void {
+    this.#pools.enter(request.socket, 'response');
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
     if (!this.#isAllowed(request)) end(response, 403, 'Open the printed address.\n');
     else if (request.method !== 'GET' && request.method !== 'HEAD') {
@@ -140,7 +156,10 @@ export class PageServer {
     const url = urlOf(request);
     if (url?.pathname === '/metrics') {
       if (!this.#hasToken(request, url)) end(response, 401, 'Send the token: /metrics?token=… or as a bearer token.\n');
-      else end(response, 200, this.#options.metrics(), 'text/plain; version=0.0.4; charset=utf-8');
+      else {
+        this.#pools.enter(request.socket, 'metrics');
+        end(response, 200, this.#options.metrics(), 'text/plain; version=0.0.4; charset=utf-8');
+      }
       return;
     }
     const file = url === undefined ? undefined : this.#files.get(url.pathname);
@@ -152,17 +171,22 @@ export class PageServer {
   }
 
   #hasToken(request: IncomingMessage, url: URL): boolean {
+    const { authorization = '' } = request.headers;
+    const bearer = /^Bearer (.*)$/.exec(authorization)?.[1] ?? '';
     const { token } = this.#options;
-    return request.headers.authorization === `Bearer ${token}` || url.searchParams.get('token') === token;
+    return isSameToken(bearer, token) || isSameToken(url.searchParams.get('token') ?? '', token);
   }
 
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
+    this.#pools.enter(socket, 'hello');
     if (!this.#isAllowed(request) || request.headers.origin === undefined || urlOf(request)?.pathname !== LIVE_PATH) {
       socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
       return;
     }
-    this.#sockets.handleUpgrade(request, socket, head, (page) => this.#options.onPage(page, socket));
+    this.#sockets.handleUpgrade(request, socket, head, (page) =>
+      this.#options.onPage(page, socket, () => this.#pools.leave(socket)),
+    );
   }
 
   /** Whether the request came from this server's page, or from no page at all. */
