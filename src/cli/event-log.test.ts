@@ -5,11 +5,11 @@ import type { UserVmEvent } from '../vm/user-vm-events.js';
 import { EVENT_LINES_PER_SECOND, EventLog } from './event-log.js';
 import { Reporter } from './reporter.js';
 
-function made(withStacks = false): { log: EventLog; lines: string[]; clock: ManualClock } {
+function made(withStacks = false, address?: string): { log: EventLog; lines: string[]; clock: ManualClock } {
   const lines: string[] = [];
   const clock = new ManualClock();
   const reporter = new Reporter({ write: (text) => lines.push(text.trimEnd()) });
-  return { log: new EventLog(reporter, clock, withStacks), lines, clock };
+  return { log: new EventLog(reporter, clock, withStacks, () => address), lines, clock };
 }
 
 const failure: UserVmEvent = { kind: 'device-error', device: 'broken', message: 'bug', stack: 'at read' };
@@ -43,6 +43,23 @@ test('a flood of events is printed up to the limit per second, the rest as a cou
   clock.advance(5000);
   assert.equal(lines.length, EVENT_LINES_PER_SECOND + 2);
   assert.equal(clock.pending, 0);
+});
+
+test('events of held requests are printed even in a flood, with the page’s address where it is needed', () => {
+  const { log, lines } = made(false, 'http://127.0.0.1:1/#t');
+  const hold = { vcpu: 0, at: 'pending', client: 'uart', request: 'write port 0x3f8/1 = 0x41', more: 1 } as const;
+  for (let i = 0; i < EVENT_LINES_PER_SECOND; i++) log.report(failure);
+  lines.length = 0;
+  log.report({ kind: 'hold-abandoned', ...hold, releaseMs: 1500 });
+  log.report({ kind: 'hold-resumed' });
+  log.report({ kind: 'hold-released', afterMs: 1500, breakpoints: 0 });
+  log.report(failure);
+  assert.deepEqual(lines, [
+    'upcall: no page is open while "write port 0x3f8/1 = 0x41" of vCPU 0 is held at PENDING, and 1 more; ' +
+      'the guest continues in 1.5 s. Open http://127.0.0.1:1/#t',
+    'upcall: a page is open again: the request stays held',
+    'upcall: no page was opened for 1.5 s: the guest continues',
+  ]);
 });
 
 test('flush() reports the count at once', () => {

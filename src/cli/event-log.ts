@@ -2,7 +2,9 @@
  * EventLog: prints a User VM's events for the operator, one line each.
  *
  * A guest can cause events at any rate, so at most EVENT_LINES_PER_SECOND are printed. The others
- * are counted, and each second ends with their counts.
+ * are counted, and each second ends with their counts. Events of held requests (`hold-…`) are
+ * always printed: they say why the guest stands still, and a guest that stands still causes no
+ * flood.
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
@@ -16,20 +18,33 @@ export class EventLog {
   readonly #reporter: Reporter;
   readonly #clock: Clock;
   readonly #withStacks: boolean;
+  readonly #pageAddress: () => string | undefined;
   /** Events in the current second. */
   #lines = 0;
   /** How many events of each kind were not printed in it. */
   #suppressed = new Map<string, number>();
   #timer: ClockTimer | undefined;
 
-  constructor(reporter: Reporter, clock: Clock, withStacks = false) {
+  /** `pageAddress`: the address of the live page, if there is one. */
+  constructor(
+    reporter: Reporter,
+    clock: Clock,
+    withStacks = false,
+    pageAddress: () => string | undefined = () => undefined,
+  ) {
     this.#reporter = reporter;
     this.#clock = clock;
     this.#withStacks = withStacks;
+    this.#pageAddress = pageAddress;
   }
 
   report(event: UserVmEvent): void {
     if (isRedundant(event)) return;
+    if (isAboutHolds(event)) {
+      const address = event.kind === 'hold-abandoned' ? this.#pageAddress() : undefined;
+      this.#reporter.line(`${describeEvent(event)}${address === undefined ? '' : `. Open ${address}`}`);
+      return;
+    }
     this.#timer ??= this.#clock.schedule(this.#clock.now() + 1000, () => this.flush());
     if (++this.#lines > EVENT_LINES_PER_SECOND) {
       this.#suppressed.set(event.kind, (this.#suppressed.get(event.kind) ?? 0) + 1);
@@ -49,6 +64,10 @@ export class EventLog {
     for (const [kind, count] of suppressed)
       this.#reporter.line(`${count} more events of kind ${kind} in the same second`);
   }
+}
+
+function isAboutHolds({ kind }: UserVmEvent): boolean {
+  return kind === 'hold-abandoned' || kind === 'hold-resumed' || kind === 'hold-released';
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * `--page [PORT]` and `--page-host`: the live page of a session (dashboard/). It opens before the
- * guest starts, its address is printed, and it closes with the session.
+ * `--page [PORT]`, `--page-host` and `--page-release`: the live page of a session (dashboard/). It
+ * opens before the guest starts, its address is printed, and it closes with the session.
  */
 
 import { isIP } from 'node:net';
@@ -17,24 +17,45 @@ export interface PagePlan {
   readonly port: number;
   /** Default: the loopback address. */
   readonly host?: string;
+  /** LiveViewOptions.releaseMs. */
+  readonly releaseMs?: number;
 }
 
 export interface PageOptions {
   /** `true`: no port was given. */
   readonly page?: number | true;
   readonly pageHost?: string;
+  /** In ms. */
+  readonly pageRelease?: number;
 }
 
 /**
- * What the options ask for. Undefined without `--page`. Throws OPTION_INVALID for a host without a
- * page.
+ * What the options ask for. Undefined without `--page`. Throws OPTION_INVALID for options of a page
+ * without one.
  */
-export function pagePlan({ page, pageHost }: PageOptions): PagePlan | undefined {
+export function pagePlan({ page, pageHost, pageRelease }: PageOptions): PagePlan | undefined {
   if (page === undefined) {
-    if (pageHost === undefined) return undefined;
-    throw new UpcallError('OPTION_INVALID', '--page-host has no effect without --page', { remedy: 'Add --page' });
+    const given = pageHost !== undefined ? '--page-host' : pageRelease !== undefined ? '--page-release' : undefined;
+    if (given === undefined) return undefined;
+    throw new UpcallError('OPTION_INVALID', `${given} has no effect without --page`, { remedy: 'Add --page' });
   }
-  return { port: page === true ? 0 : page, ...(pageHost === undefined ? {} : { host: pageHost }) };
+  return {
+    port: page === true ? 0 : page,
+    ...(pageHost === undefined ? {} : { host: pageHost }),
+    ...(pageRelease === undefined ? {} : { releaseMs: pageRelease }),
+  };
+}
+
+/** Returns milliseconds from seconds with up to three decimals, Infinity for `never`. */
+export function parseRelease(text: string): number {
+  if (text.trim() === 'never') return Infinity;
+  const seconds = /^\d{1,6}(\.\d{1,3})?$/.test(text.trim()) ? Number(text) : NaN;
+  if (seconds > 0) return Math.round(seconds * 1000);
+  throw new UpcallError(
+    'OPTION_INVALID',
+    `--page-release ${text}: expected never or seconds above 0 and below 1000000`,
+    { remedy: 'Give a time, for example 300' },
+  );
 }
 
 export function parsePort(text: string): number {

@@ -109,7 +109,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     ...(input.isTTY ? { filter: (typed: Uint8Array) => escapeKey.filter(typed) } : {}),
     report: (text) => reporter.line(text),
   });
-  const log = new EventLog(reporter, vm.clock, plan.debug);
+  const log = new EventLog(reporter, vm.clock, plan.debug, () => page?.address);
   // Events before the start are held back: a device that cannot be created is reported as the error
   // of the start, and then not also as a lost device.
   const early: UserVmEvent[] = [];

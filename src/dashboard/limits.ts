@@ -28,6 +28,14 @@ export const CONNECTION_POOLS = {
  */
 export const HEARTBEAT_MS = 15_000;
 
+/**
+ * How long a request stays held after the operator was told that no page is open, unless they want
+ * something else.
+ */
+export const DEFAULT_RELEASE_MS = 60_000;
+/** The time for a page to return before the operator is told: a reload is not worth a message. */
+export const RETURN_MS = 2000;
+
 /** A longer text message closes the connection. */
 export const MAX_PAGE_MESSAGE_BYTES = 16 * 1024;
 /** Longest text of a `type` message (input for the guest). A longer paste is several messages. */

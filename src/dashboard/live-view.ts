@@ -14,11 +14,13 @@ import type { Timing } from '../sync/timer-lateness.js';
 import { prometheusText } from '../trace/prometheus.js';
 import { describeEvent, type UserVmEvent } from '../vm/user-vm-events.js';
 import type { UserVm } from '../vm/user-vm.js';
+import { AbandonedHolds } from './abandoned-holds.js';
 import { ClientList } from './client-list.js';
 import type { GuestConsole } from './guest-console.js';
 import { PageConnection } from './page-connection.js';
+import { PageHolds } from './page-holds.js';
 import { PageServer } from './page-server.js';
-import { FRAMES_PER_MESSAGE, MAX_PAGES, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
+import { DEFAULT_RELEASE_MS, FRAMES_PER_MESSAGE, MAX_PAGES, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
 import { RateLimit } from './rate-limit.js';
 import { stopsMessage } from './rows.js';
 import { Sampler } from './sampler.js';
@@ -47,6 +49,11 @@ export interface LiveViewOptions {
   readonly host?: string;
   /** Default: any free port. */
   readonly port?: number;
+  /**
+   * How long a request of a page stays held when no page is open. Default: DEFAULT_RELEASE_MS.
+   * Infinity: until a page continues it; a page may choose otherwise, and then it is the default.
+   */
+  readonly releaseMs?: number;
   /** The folder of the built page. Default: that of the package. */
   readonly pageFolder?: URL;
   /** For time limits. Default: the host's. */
@@ -63,6 +70,12 @@ export class LiveView {
   #tables: TableSampler | undefined;
   /** The open pages that have sent the token. */
   readonly #pages = new Set<PageConnection>();
+  /** What pages hold, and what becomes of it when no page is open. */
+  readonly #holds: PageHolds;
+  readonly #abandoned: AbandonedHolds;
+  readonly #releaseMs: number;
+  /** What was emitted while no page was open and the next one must know. */
+  #missedEvent: ServerMessage | undefined;
   readonly #sampler: Sampler;
   readonly #unsubscribe: (() => void)[] = [];
   #server: PageServer | undefined;
@@ -71,6 +84,7 @@ export class LiveView {
   /** Whether a `stops` message follows in this turn of the event loop. */
   #isStopsQueued = false;
   readonly #eventRate = new RateLimit(MAX_EVENTS_PER_SECOND);
+  #isClosed = false;
   /** The `ended` message, once the VM has ended. */
   #ended: ServerMessage | undefined;
 
@@ -91,7 +105,15 @@ export class LiveView {
 
   private constructor(options: LiveViewOptions) {
     this.#options = options;
-    const { vm, console } = options;
+    const { vm, console, releaseMs = DEFAULT_RELEASE_MS, timing } = options;
+    this.#releaseMs = releaseMs === Infinity ? DEFAULT_RELEASE_MS : releaseMs;
+    this.#holds = new PageHolds(vm.debugger, releaseMs === Infinity, () => this.#onStopsChange());
+    this.#abandoned = new AbandonedHolds({
+      holds: this.#holds,
+      releaseMs: this.#releaseMs,
+      emit: (event) => vm.emit(event),
+      timing,
+    });
     this.#clients = new ClientList(vm.inspection);
     this.#slots = new SlotSampler(vm, this.#clients);
     this.#sampler = new Sampler(TICKS_PER_SECOND, [
@@ -140,6 +162,8 @@ export class LiveView {
 
   async close(): Promise<void> {
     this.#sampler.stop();
+    this.#abandoned.stop();
+    this.#isClosed = true;
     for (const remove of this.#unsubscribe.splice(0)) remove();
     this.#each((page) => page.end());
     await this.#server?.close();
@@ -163,23 +187,29 @@ export class LiveView {
       token: this.#token,
       vm,
       clients: this.#clients,
+      holds: this.#holds,
       console,
       initialMessages: () => this.#initialMessages(),
       admit: () => {
         if (this.#pages.size >= MAX_PAGES) return false;
         authenticated();
         this.#pages.add(page);
+        this.#onStopsChange();
         return true;
       },
       onWatchChange: () => this.#onWatchChange(),
       timing: this.#options.timing,
     });
-    socket.on('close', () => this.#pages.delete(page));
+    socket.on('close', () => {
+      if (this.#pages.delete(page)) this.#onStopsChange();
+    });
   }
 
   /** What a page gets first, once it has sent the token. */
   #initialMessages(): ServerMessage[] {
     const { vm, version, hypervisor, console } = this.#options;
+    const missedEvent = this.#missedEvent;
+    this.#missedEvent = undefined;
     return [
       {
         kind: 'welcome',
@@ -194,7 +224,8 @@ export class LiveView {
         },
       },
       this.#clients.message(),
-      stopsMessage(vm.debugger),
+      this.#stopsMessage(),
+      ...(missedEvent === undefined ? [] : [missedEvent]),
       ...(this.#ended === undefined ? [] : [this.#ended]),
     ];
   }
@@ -221,16 +252,24 @@ export class LiveView {
     for (const page of this.#pages) if (page.watchesTables) page.sendSample(tables);
   }
 
+  #stopsMessage(): ServerMessage {
+    return stopsMessage(this.#options.vm.debugger, this.#holds.keepsHeld, this.#releaseMs);
+  }
+
   /**
-   * A request was held or let go, or a breakpoint changed. This is called during the HSM's work,
-   * and possibly very often: pages get one message for all changes of a turn of the event loop.
+   * A request was held or let go, a breakpoint changed, or a page came or left. This is called
+   * during the HSM's work, and possibly very often: all changes of a turn of the event loop are
+   * handled together.
    */
   #onStopsChange(): void {
-    if (this.#isStopsQueued || this.#pages.size === 0) return;
+    if (this.#isStopsQueued) return;
     this.#isStopsQueued = true;
     setImmediate(() => {
       this.#isStopsQueued = false;
-      const stops = stopsMessage(this.#options.vm.debugger);
+      if (this.#isClosed) return;
+      this.#abandoned.update(this.#pages.size > 0);
+      if (this.#pages.size === 0) return;
+      const stops = this.#stopsMessage();
       this.#each((page) => page.send(stops));
     });
   }
@@ -240,9 +279,14 @@ export class LiveView {
       const { reason, message } = event.end;
       const ended = (this.#ended = { kind: 'ended', reason, message } as const);
       this.#each((page) => page.send(ended));
-    } else if (this.#pages.size > 0 && this.#eventRate.allows()) {
-      const text = describeEvent(event);
-      this.#each((page) => page.send({ kind: 'event', event: event.kind, text }));
+      return;
+    }
+    const message = (): ServerMessage => ({ kind: 'event', event: event.kind, text: describeEvent(event) });
+    if (this.#pages.size === 0) {
+      if (event.kind === 'hold-released') this.#missedEvent = message();
+    } else if (this.#eventRate.allows()) {
+      const sent = message();
+      this.#each((page) => page.send(sent));
     }
   }
 

@@ -14,6 +14,13 @@ export interface LivePageOptions {
   readonly host?: string;
   /** Default: any free port. */
   readonly port?: number;
+  /**
+   * How long a request that a page holds stays held after the last page has left, in ms. Then the
+   * guest continues without the pages' breakpoints. Default: 60 000. Infinity: until a page
+   * continues it. The VM's events say so (`hold-abandoned`, `hold-released`). What the program
+   * itself holds is not affected.
+   */
+  readonly releaseMs?: number;
 }
 
 export interface LivePage {

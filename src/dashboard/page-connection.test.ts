@@ -6,6 +6,7 @@ import { WebSocket } from 'ws';
 import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import { ClientList } from './client-list.js';
+import { PageHolds } from './page-holds.js';
 import { PageConnection } from './page-connection.js';
 import type { PageMessage } from './protocol.js';
 
@@ -62,6 +63,7 @@ test('messages of one turn are one write, and frames of the slots are queued unt
     token: 'secret',
     vm,
     clients: new ClientList(vm.inspection),
+    holds: new PageHolds(vm.debugger, false, () => undefined),
     console: undefined,
     initialMessages: () => [{ kind: 'ended', reason: 'stopped', message: 'a' }],
     admit: () => true,

@@ -23,6 +23,7 @@ import type { UserVm } from '../vm/user-vm.js';
 import type { ClientList } from './client-list.js';
 import type { GuestConsole } from './guest-console.js';
 import { Heartbeat } from './heartbeat.js';
+import type { DebuggerMessage, PageHolds } from './page-holds.js';
 import { parsePageMessage, type PageMessage, type PageMessageOf } from './page-messages.js';
 import {
   CloseCode,
@@ -34,7 +35,7 @@ import {
   type ServerMessage,
 } from './protocol.js';
 import { RateLimit } from './rate-limit.js';
-import { breakpointOf, filterOf, moveRow } from './rows.js';
+import { filterOf, moveRow } from './rows.js';
 import { isSameToken } from './same-token.js';
 
 /** While more bytes than this are unsent, frames, tables and moves are dropped. */
@@ -56,6 +57,7 @@ export interface PageConnectionOptions {
   readonly token: string;
   readonly vm: UserVm;
   readonly clients: ClientList;
+  readonly holds: PageHolds;
   readonly console: GuestConsole | undefined;
   /** The first messages after the token. */
   readonly initialMessages: () => readonly ServerMessage[];
@@ -72,6 +74,7 @@ export class PageConnection {
   readonly #heartbeat: Heartbeat;
   /** Bytes of the messages so far. */
   #sentBytes = 0;
+  /** Whether the page has sent the token and is still open. */
   #isAuthenticated = false;
   #watch = NOTHING;
   /** Frames of the slots that wait for `flushFrames`. */
@@ -96,11 +99,6 @@ export class PageConnection {
     // `close` follows.
     socket.on('error', () => undefined);
     socket.on('close', () => this.#onClose());
-  }
-
-  /** Whether the page has sent the token and is still open. */
-  get isAuthenticated(): boolean {
-    return this.#isAuthenticated;
   }
 
   get watchesSlots(): boolean {
@@ -220,7 +218,7 @@ export class PageConnection {
   }
 
   #handle(message: PageMessage): void {
-    const { vm, clients, console } = this.#options;
+    const { clients, console } = this.#options;
     switch (message.kind) {
       case 'hello':
         return;
@@ -237,22 +235,15 @@ export class PageConnection {
         return;
       }
       default:
-        this.#debug(message, vm);
+        this.#debug(message);
     }
   }
 
   /** Handles a message for the debugger. Each gets a reply. */
-  #debug(message: Exclude<PageMessage, { readonly kind: 'hello' | 'watch' | 'type' | 'peek' }>, vm: UserVm): void {
+  #debug(message: DebuggerMessage): void {
     const { id } = message;
     try {
-      if (message.kind === 'hold-all') vm.debugger.holdAll = { pending: message.pending, complete: message.complete };
-      else if (message.kind === 'break') vm.debugger.add(breakpointOf(message.breakpoint));
-      else if (message.kind === 'unbreak') vm.debugger.remove(message.number);
-      else if (message.kind === 'change') vm.debugger.change(message.vcpu, BigInt(message.value));
-      else if (message.kind === 'step') vm.debugger.step(message.vcpu);
-      else if (message.kind === 'detach') vm.debugger.detach();
-      else if (message.vcpu === null) vm.debugger.goAll();
-      else vm.debugger.go(message.vcpu);
+      this.#options.holds.run(message);
       this.send({ kind: 'done', id });
     } catch (error) {
       if (!(error instanceof UpcallError)) throw error;

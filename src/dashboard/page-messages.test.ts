@@ -28,6 +28,7 @@ const GOOD: readonly PageMessage[] = [
   { kind: 'change', id: 1, vcpu: 0, value: '0x41' },
   { kind: 'go', id: 1, vcpu: null },
   { kind: 'step', id: 1, vcpu: 0 },
+  { kind: 'keep-held', id: 1, keep: true },
   { kind: 'detach', id: 1 },
 ];
 

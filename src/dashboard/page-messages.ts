@@ -89,6 +89,8 @@ const pageMessage = v.variant('kind', [
    * Releases a held request and holds it again before COMPLETE, or else its vCPU's next request.
    */
   v.strictObject({ kind: v.literal('step'), id, vcpu }),
+  /** Whether requests stay held when no page is open. It holds for all pages of the VM. */
+  v.strictObject({ kind: v.literal('keep-held'), id, keep: v.boolean() }),
   /** Removes all breakpoints and releases all requests. */
   v.strictObject({ kind: v.literal('detach'), id }),
 ]);

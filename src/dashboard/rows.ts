@@ -39,14 +39,19 @@ export function stopRow(stop: StoppedRequest): StopRow {
   return { vcpu, at, client, request: requestRow(stop.request), canChange, breakpoint: breakpoint ?? null, sinceMs };
 }
 
-/** The `stops` message: what the debugger holds, and its breakpoints. */
-export function stopsMessage(vmDebugger: VmDebugger): Stops {
+/**
+ * The `stops` message: what the debugger holds, its breakpoints, and what becomes of held requests
+ * without a page.
+ */
+export function stopsMessage(vmDebugger: VmDebugger, keepsHeld: boolean, releaseMs: number): Stops {
   const { holdAll, breakpoints, stops } = vmDebugger;
   return {
     kind: 'stops',
     holdAll,
     breakpoints: breakpoints.map(({ number, breakpoint, hits }) => ({ ...breakpointFields(breakpoint), number, hits })),
     stops: stops.map(stopRow),
+    keepsHeld,
+    releaseMs,
   };
 }
 

@@ -167,6 +167,9 @@ export interface Stops {
   readonly holdAll: { readonly pending: boolean; readonly complete: boolean };
   readonly breakpoints: readonly BreakpointRow[];
   readonly stops: readonly StopRow[];
+  /** Whether requests stay held when no page is open. Otherwise they continue after `releaseMs`. */
+  readonly keepsHeld: boolean;
+  readonly releaseMs: number;
 }
 
 /** A register of a device, with its current value. */

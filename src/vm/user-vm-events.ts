@@ -5,6 +5,7 @@
  * Emitted by: `UserVm.emit`, to each listener of `UserVm.onEvent`.
  */
 
+import type { HoldPoint } from '../debugging/breakpoint.js';
 import type { FaultRecord } from '../fault-injection/fault-trigger.js';
 import type { HsmEvent } from '../hsm/hsm-observer.js';
 import type { HoldCause } from '../hsm/thread-holder.js';
@@ -41,6 +42,25 @@ export type UserVmEvent =
   | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string }
   /** A rule of the VM's fault plan has acted. */
   | ({ readonly kind: 'fault-injected' } & FaultRecord)
+  /**
+   * A page of the VM's live page has a request held (dashboard/abandoned-holds.ts), and no page is
+   * open. `more`: how many others are held too. `releaseMs`: the guest continues after that time.
+   * Without it, the requests stay held until a page continues them.
+   */
+  | {
+      readonly kind: 'hold-abandoned';
+      readonly vcpu: number;
+      readonly at: HoldPoint;
+      readonly client: string;
+      readonly request: string;
+      readonly breakpoint?: number;
+      readonly more: number;
+      readonly releaseMs?: number;
+    }
+  /** A page is open again: its requests stay held. */
+  | { readonly kind: 'hold-resumed' }
+  /** No page has opened in time: the breakpoints of pages were removed, and the guest continues. */
+  | { readonly kind: 'hold-released'; readonly afterMs: number; readonly breakpoints: number }
   | { readonly kind: 'ended'; readonly end: VmEnd };
 
 /** An event in one line, for the terminal. */
@@ -76,9 +96,30 @@ export function describeEvent(event: UserVmEvent): string {
       return `I/O client ${event.client} did not finish its requests before the reset`;
     case 'fault-injected':
       return `fault injected in ${event.target}${event.request === undefined ? '' : `, ${event.request}`} (${event.rule})`;
+    case 'hold-abandoned':
+      return describeAbandoned(event);
+    case 'hold-resumed':
+      return 'a page is open again: the request stays held';
+    case 'hold-released': {
+      const { afterMs, breakpoints } = event;
+      const removed = breakpoints === 0 ? '' : `, without the breakpoints of the page (${breakpoints})`;
+      return `no page was opened for ${afterMs / 1000} s: the guest continues${removed}`;
+    }
     case 'ended':
       return `ended: ${event.end.message}`;
   }
+}
+
+function describeAbandoned(event: Extract<UserVmEvent, { kind: 'hold-abandoned' }>): string {
+  const { request, vcpu, at, breakpoint, more, releaseMs } = event;
+  const point = at === 'pending' ? 'at PENDING' : 'before COMPLETE';
+  const by = breakpoint === undefined ? '' : ` by breakpoint ${breakpoint}`;
+  const others = more === 0 ? '' : `, and ${more} more`;
+  const then =
+    releaseMs === undefined
+      ? 'it stays held until a page continues it'
+      : `the guest continues in ${releaseMs / 1000} s`;
+  return `no page is open while "${request}" of vCPU ${vcpu} is held ${point}${by}${others}; ${then}`;
 }
 
 /** Says which policy for late requests (hsm/late-policy.ts) was applied, and why it is late. */

@@ -19,7 +19,7 @@ import {
   parseTimeout,
   refuseOldSpin,
 } from '../option-values.js';
-import { pagePlan, parsePort } from '../page-option.js';
+import { pagePlan, parsePort, parseRelease } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
 import { namedGuest, parseModule, type Guest, type ModuleOption, type RunOptions } from './run-options.js';
@@ -112,6 +112,11 @@ export function addGuestOptions(command: Command): Command {
     .option('--timeout <seconds>', 'end with status 3 after this time', parseTimeout)
     .option('--page [port]', 'serve a live web page of the requests on this machine; prints its address', parsePort)
     .option('--page-host <address>', 'serve the page on this address instead of 127.0.0.1, unencrypted')
+    .option(
+      '--page-release <seconds>',
+      'continue held requests this long after the last page has left, or never (default: 60)',
+      parseRelease,
+    )
     .option('--stats', 'print a table of the I/O requests at the end, on standard error')
     .addOption(
       new Option('--fault <rule>', 'make chosen requests or interrupts fail, see below; repeatable')

@@ -7,7 +7,7 @@ import ansiEscapes from 'ansi-escapes';
 import { PassThrough, Writable } from 'node:stream';
 import type { ReadStream } from 'node:tty';
 import { ClientList } from '../../dashboard/client-list.js';
-import { stopsMessage } from '../../dashboard/rows.js';
+import { stopRow } from '../../dashboard/rows.js';
 import { SlotSampler } from '../../dashboard/slot-sampler.js';
 import { TableSampler } from '../../dashboard/table-sampler.js';
 import type { UserVm } from '../../vm/user-vm.js';
@@ -82,7 +82,7 @@ function viewOf(vm: UserVm, hypervisor: string): () => TopView {
       hypervisor,
       tables: tables.sample(),
       slots: slotsOf(slots.sample(), names),
-      stops: stopsMessage(vm.debugger).stops,
+      stops: vm.debugger.stops.map(stopRow),
     };
   };
 }

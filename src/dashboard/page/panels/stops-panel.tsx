@@ -27,8 +27,29 @@ export function StopsPanel(): JSX.Element {
           ))}
         </ul>
       )}
+      <KeepHeld />
       <Breakpoints />
     </div>
+  );
+}
+
+/** The choice of what becomes of held requests when no page is open. */
+function KeepHeld(): JSX.Element {
+  const { live } = useApp();
+  const { stops: words } = strings();
+  const { keepsHeld = false, releaseMs = 0 } = live.stops.value ?? {};
+  return (
+    <label class="keep-held">
+      <input
+        type="checkbox"
+        name="keep-held"
+        checked={keepsHeld}
+        onChange={({ currentTarget }) => void live.run({ kind: 'keep-held', keep: currentTarget.checked })}
+      />
+      <span>
+        {words.keepHeld} <span class="dim">{words.release(`${releaseMs / 1000}`)}</span>
+      </span>
+    </label>
   );
 }
 

@@ -1,0 +1,20 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { pagePlan, parseRelease } from './page-option.js';
+
+test('--page-release takes seconds or never', () => {
+  assert.deepEqual(['60', '0.5', ' 300 ', 'never'].map(parseRelease), [60_000, 500, 300_000, Infinity]);
+  for (const bad of ['', '0', '-1', 'x', '1e3', '1000000', '0.0001'])
+    assert.throws(
+      () => parseRelease(bad),
+      (error) => error instanceof UpcallError && error.code === 'OPTION_INVALID' && error.message.includes(bad),
+    );
+});
+
+test('options of the page need the page', () => {
+  assert.equal(pagePlan({}), undefined);
+  assert.deepEqual(pagePlan({ page: true, pageRelease: Infinity }), { port: 0, releaseMs: Infinity });
+  assert.throws(() => pagePlan({ pageRelease: 1 }), /--page-release has no effect without --page/);
+  assert.throws(() => pagePlan({ pageHost: '::1' }), /--page-host has no effect without --page/);
+});

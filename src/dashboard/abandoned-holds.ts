@@ -1,0 +1,88 @@
+/**
+ * AbandonedHolds: what becomes of requests that pages hold while no page is open. Nobody can
+ * continue them then, and the guest hangs for no visible reason.
+ *
+ * - After RETURN_MS without a page it emits `hold-abandoned`: the operator may have lost the page.
+ * - `releaseMs` later the guest continues without the pages' breakpoints (`hold-released`), unless
+ *   the operator wants to keep requests held.
+ * - A page that opens before then cancels it (`hold-resumed`).
+ *
+ * Called by: LiveView, after each change of its pages and of the debugger.
+ * Threads: the Service VM's thread only.
+ */
+
+import { describe } from '../io-request/io-request.js';
+import { startFairTimeout, type FairTimeout } from '../sync/fair-timeout.js';
+import type { Timing } from '../sync/timer-lateness.js';
+import type { UserVmEvent } from '../vm/user-vm-events.js';
+import { RETURN_MS } from './limits.js';
+import type { PageHolds } from './page-holds.js';
+
+export interface AbandonedHoldsOptions {
+  readonly holds: Pick<PageHolds, 'stops' | 'keepsHeld' | 'release'>;
+  readonly releaseMs: number;
+  readonly emit: (event: UserVmEvent) => void;
+  readonly timing?: Timing | undefined;
+}
+
+export class AbandonedHolds {
+  readonly #options: AbandonedHoldsOptions;
+  /** Whether a request of a page is held and no page is open. */
+  #isAbandoned = false;
+  /** Whether `hold-abandoned` was emitted for it. */
+  #isReported = false;
+  #timeout: FairTimeout | undefined;
+
+  constructor(options: AbandonedHoldsOptions) {
+    this.#options = options;
+  }
+
+  update(hasPage: boolean): void {
+    const { holds, emit } = this.#options;
+    const isAbandoned = !hasPage && holds.stops.length > 0;
+    if (isAbandoned === this.#isAbandoned) return;
+    this.#isAbandoned = isAbandoned;
+    this.#timeout?.stop();
+    if (isAbandoned) this.#wait(RETURN_MS, () => this.#report());
+    else if (this.#isReported) {
+      this.#isReported = false;
+      if (hasPage) emit({ kind: 'hold-resumed' });
+    }
+  }
+
+  stop(): void {
+    this.#timeout?.stop();
+    this.#timeout = undefined;
+  }
+
+  #report(): void {
+    const { holds, releaseMs, emit } = this.#options;
+    const { keepsHeld, stops } = holds;
+    const [first] = stops;
+    if (first === undefined) return;
+    const { vcpu, at, client, request, breakpoint } = first;
+    this.#isReported = true;
+    emit({
+      kind: 'hold-abandoned',
+      vcpu,
+      at,
+      client,
+      request: describe(request),
+      ...(breakpoint === undefined ? {} : { breakpoint }),
+      more: stops.length - 1,
+      ...(keepsHeld ? {} : { releaseMs }),
+    });
+    if (!keepsHeld) this.#wait(releaseMs, () => this.#release());
+  }
+
+  #release(): void {
+    const { holds, releaseMs, emit } = this.#options;
+    this.#isAbandoned = false;
+    this.#isReported = false;
+    emit({ kind: 'hold-released', afterMs: releaseMs, breakpoints: holds.release() });
+  }
+
+  #wait(ms: number, then: () => void): void {
+    this.#timeout = startFairTimeout(then, ms, this.#options.timing);
+  }
+}
