@@ -1,7 +1,8 @@
 /**
  * A time limit that does not count time in which its own thread could not run (timer-lateness.ts).
  *
- * Called by: bounded-wait.ts, and device-model/placement/ for a device's thread.
+ * Called by: bounded-wait.ts, device-model/placement/ for a device's thread, and dashboard/ for the
+ * live page's connections.
  */
 
 import { backgroundTiming } from './host-timing.js';
