@@ -1,6 +1,6 @@
 /**
- * AbandonedHolds: what becomes of requests that pages hold while no page is open. Nobody can
- * continue them then, and the guest hangs for no visible reason.
+ * AbandonedHolds: what becomes of requests that pages hold while no page is open. The
+ * operator cannot continue them then, and the guest hangs for no visible reason.
  *
  * - After RETURN_MS without a page it emits `hold-abandoned`: the operator may have lost the page.
  * - `releaseMs` later the guest continues without the pages' breakpoints (`hold-released`), unless

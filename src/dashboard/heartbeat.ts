@@ -28,25 +28,25 @@ export class Heartbeat {
   readonly #options: HeartbeatOptions;
   #timeout: FairTimeout | undefined;
   /** Whether the peer has sent anything since the last ping. */
-  #isHeard = false;
+  #hasReceived = false;
 
   constructor(options: HeartbeatOptions) {
     this.#options = options;
-    const heard = (): void => void (this.#isHeard = true);
-    options.socket.on('pong', heard);
-    options.socket.on('message', heard);
+    const receive = (): void => void (this.#hasReceived = true);
+    options.socket.on('pong', receive);
+    options.socket.on('message', receive);
   }
 
   start(): void {
     const { socket, takenBytes, onGone, timing } = this.#options;
-    this.#isHeard = false;
+    this.#hasReceived = false;
     const isBehind = socket.bufferedAmount > 0;
     const takenBefore = takenBytes();
     socket.ping();
     this.#timeout = startFairTimeout(
       () => {
         const isTaking = isBehind && takenBytes() > takenBefore;
-        if (this.#isHeard || isTaking) this.start();
+        if (this.#hasReceived || isTaking) this.start();
         else onGone();
       },
       HEARTBEAT_MS,

@@ -17,7 +17,7 @@ export const CONNECTION_POOLS = {
   /** The response to a request. A slow link may need a while for the page's largest file. */
   response: { most: 64, ms: 30_000 },
   /** A WebSocket before a valid `hello`. */
-  hello: { most: 256, ms: 5000 },
+  hello: { most: 128, ms: 5000 },
   /** A response to /metrics, which needs the token. */
   metrics: { most: 8, ms: 10_000 },
 } as const;
@@ -29,11 +29,11 @@ export const CONNECTION_POOLS = {
 export const HEARTBEAT_MS = 15_000;
 
 /**
- * How long a request stays held after the operator was told that no page is open, unless they want
- * something else.
+ * How long a request stays held after the report that no page is open, unless the operator chooses
+ * otherwise.
  */
 export const DEFAULT_RELEASE_MS = 60_000;
-/** The time for a page to return before the operator is told: a reload is not worth a message. */
+/** The time for a page to return before that report: a reload is not worth a message. */
 export const RETURN_MS = 2000;
 
 /** A longer text message closes the connection. */

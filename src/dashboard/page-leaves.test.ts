@@ -61,7 +61,7 @@ async function withLeaving(work: (bench: Leaving) => Promise<void>, options: Liv
 }
 
 describe('a held request', { timeout: 60_000 }, () => {
-  test('whose last page leaves is reported and released, and the next page is told', async () => {
+  test('whose last page leaves is reported and released, and the next page gets the event', async () => {
     await withLeaving(async ({ vm, values, page, events, emitted, holdRead }) => {
       const [first, second] = [await page(), await page()];
       await holdRead(first);

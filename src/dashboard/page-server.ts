@@ -14,8 +14,7 @@
  *
  * So can another user of this machine. Therefore a connection that has not shown the token is
  * limited in number and time (connection-pools.ts), and apart from the pages that have. It gets one
- * response. Node's own time limits for requests are off: they also count time in which this thread
- * could not read.
+ * response.
  */
 
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
@@ -99,9 +98,7 @@ export class PageServer {
       perMessageDeflate: false,
     });
     this.#pools = new ConnectionPools(options.timing);
-    this.#server = createServer({ requestTimeout: 0, headersTimeout: 0, keepAliveTimeout: 0 }, (request, response) =>
-      this.#answer(request, response),
-    );
+    this.#server = createServer((request, response) => this.#answer(request, response));
     this.#server.on('connection', (socket) => this.#pools.enter(socket, 'silent'));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }

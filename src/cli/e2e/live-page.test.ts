@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { after, describe, test } from 'node:test';
-import { findChromium } from './page-browser.js';
+import { findChromium, launch, openPage, serve, type Served } from './page-browser.js';
 import { PageFixture } from './page-fixture.js';
 
 const chromium = findChromium();
@@ -290,6 +291,49 @@ describe('the live page', { skip }, () => {
       }
     }));
 
+  test('leaves a held request: the terminal names it and the page, and the guest continues unless asked not to', async () => {
+    const served = await serve(['--page-release', '0.5']);
+    const browser = await launch(chromium ?? '');
+    try {
+      const holdRead = async (keep: boolean): Promise<void> => {
+        const { page, command, shows, close } = await openPage(browser, served);
+        await shows('monitor>');
+        await page.getByRole('tab', { name: 'Breakpoints' }).click();
+        await page.locator('.keep-held', { hasText: 'otherwise for 0.5 s' }).waitFor();
+        if (keep) await page.getByRole('checkbox', { name: 'Keep requests held when no page is open' }).check();
+        await page.locator('.breakpoint-form [name="first"]').fill('0x71');
+        await page.locator('.breakpoint-form').getByRole('button', { name: 'Add' }).click();
+        await page.locator('.breakpoints li', { hasText: '0x71' }).waitFor();
+        await command('in8 71');
+        await page.locator('.held-request').waitFor();
+        await close();
+      };
+      await holdRead(false);
+      await printed(served, `breakpoint 1; the guest continues in 0.5 s. Open ${served.address}`);
+      await printed(served, 'no page was opened for 0.5 s: the guest continues');
+      const second = await openPage(browser, served);
+      await second.shows(/in8 71\s*0x[^]*monitor>/);
+      await second.page.getByRole('tab', { name: 'Events' }).click();
+      await second.page.locator('.events li', { hasText: 'the guest continues' }).waitFor();
+      await second.close();
+
+      await holdRead(true);
+      await printed(served, 'it stays held until a page continues it');
+      const chinese = await openPage(browser, served, { locale: 'zh-CN' });
+      await printed(served, 'a page is open again: the request stays held');
+      await chinese.page.locator('[data-tab="stops"]').click();
+      const box = chinese.page.getByRole('checkbox', { name: /没有打开的页面时仍停住请求.*否则停 0.5 秒/ });
+      assert.equal(await box.isChecked(), true);
+      await chinese.page.locator('.held-request').getByRole('button', { name: '继续' }).click();
+      await chinese.shows(/in8 71[^]*in8 71\s*0x[^]*monitor>/);
+      assert.equal(served.errorOutput().split('the guest continues, without').length - 1, 1);
+    } finally {
+      await browser.close();
+      served.session.child.kill('SIGTERM');
+      await served.session.ended;
+    }
+  });
+
   test('asks the user to reload it if the server has another protocol version', () =>
     fixture.use(
       async ({ page }) => {
@@ -315,3 +359,8 @@ describe('the live page', { skip }, () => {
       complaints.splice(0, complaints.length, ...complaints.filter((one) => !/WebSocket/.test(one)));
     }));
 });
+
+/** Resolves when the session has printed this text on standard error. */
+async function printed({ session, errorOutput }: Served, text: string): Promise<void> {
+  while (!errorOutput().includes(text)) await once(session.child.stderr, 'data');
+}

@@ -169,8 +169,8 @@ export const en = {
     any: 'any',
     atPoint: { pending: 'PENDING', complete: 'before COMPLETE' },
     detach: 'Remove all and continue',
-    keepHeld: 'Keep requests held when no page is open.',
-    release: (seconds: string) => `Otherwise the guest continues ${seconds} s after the last page has left.`,
+    keepHeld: 'Keep requests held when no page is open',
+    release: (seconds: string) => `(otherwise for ${seconds} s)`,
   },
   device: {
     title: 'Device',

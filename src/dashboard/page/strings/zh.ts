@@ -170,8 +170,8 @@ export const zh: Strings = {
     any: '任意',
     atPoint: { pending: 'PENDING', complete: 'COMPLETE 之前' },
     detach: '全部删除并继续',
-    keepHeld: '没有打开的页面时仍停住请求。',
-    release: (seconds) => `否则，最后一个页面离开 ${seconds} 秒后，客户机继续运行。`,
+    keepHeld: '没有打开的页面时仍停住请求',
+    release: (seconds) => `（否则停 ${seconds} 秒）`,
   },
   device: {
     title: '设备',
