@@ -16,7 +16,7 @@ export const MAX_ADDRESSES = 1024;
 const TABLE = 4 * MAX_ADDRESSES;
 /** A key is the type and the two words of the address. */
 const KEY_WORDS = 3;
-/** The row that all further addresses share. */
+/** The row that all further addresses share. It has no key, so no place of the table names it. */
 const OTHERS = 0;
 
 /** The counts of one address, as plain data. */
@@ -103,7 +103,10 @@ export function addressName(type: number, low: number, high: number): string {
   return `${typeName(type)} ${hex(joinWords(low, high))}`;
 }
 
-/** A place in the table: multiplications and shifts mix all bits of the key. */
+/**
+ * A place in the table: multiplications and shifts mix all bits of the key. The factors are odd
+ * constants of common hash functions. Any that mix as well would do.
+ */
 function hash(type: number, low: number, high: number): number {
   let h = Math.imul(low ^ (type << 20), 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca6b);
   h ^= h >>> 15;

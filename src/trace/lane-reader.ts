@@ -4,6 +4,9 @@
  *
  * Called by: RingReader, in the thread that dispatches requests.
  *
+ * Numbers wrap, so they are compared by their distance as an int32: `(a - b) | 0` is positive if
+ * `a` comes after `b`.
+ *
  * No writer waits for a reader. A reader that is slower than the VM is overtaken: its next entry is
  * overwritten. It detects that from the lane's count, goes on with a later entry, and counts the
  * entries that it lost.
@@ -26,7 +29,7 @@ export class LaneReader {
   /** Set when no thread writes to the lane any more: an entry that is due will never be written. */
   isOver = false;
   #next: number;
-  /** Number of the entry that `words` has. */
+  /** Number of the entry that `words` has. Undefined if it has none. */
   #copied: number | undefined;
   #lost = 0;
 
@@ -41,7 +44,10 @@ export class LaneReader {
     return this.#next;
   }
 
-  /** The number after that of the last entry that was published or is due. */
+  /**
+   * The number after that of the last entry that was published or is due. An entry is due while its
+   * move is made and the entry is still to be written.
+   */
   get end(): number {
     return this.#view.begun;
   }
@@ -106,9 +112,11 @@ export class LaneReader {
       if (ahead < 0 && ((this.end - this.#next) | 0) < 0) this.#skipTo(this.end, 1);
       else if (ahead > READABLE_ENTRIES) this.#skipTo((end - READABLE_ENTRIES + LEEWAY_ENTRIES) | 0);
       else if (ahead <= 0) return false;
+      // Copied by an earlier call. A copy without its time is made again.
       else if (this.#copied === this.#next && (this.move & MoveBits.TIME_DUE) === 0) return true;
       else {
         // Load `published` only once: the entry may be published between two loads.
+        // Readable for 1 ≤ age ≤ READABLE_ENTRIES. Above, it is overwritten. Below, it is due.
         const age = (this.#view.published - this.#next) | 0;
         if (age > READABLE_ENTRIES) this.#skipTo((this.#next + LEEWAY_ENTRIES) | 0);
         else if (age > 0) {
@@ -141,6 +149,7 @@ export class LaneReader {
 
   /** Skips to entry `number` and counts the skipped entries as lost. */
   #skipTo(number: number, lost = (number - this.#next) | 0): void {
+    // A garbage distance may be negative: something was lost in any case.
     this.#lost += Math.max(1, lost);
     this.#next = number;
   }

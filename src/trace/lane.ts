@@ -11,6 +11,11 @@
  * resets the VM while no vCPU runs. The Service VM's lane: the dispatching thread (the one that
  * gives requests to clients), or the client's thread while the slot is PROCESSING.
  *
+ * The hypervisor's lane while a request is made. Both counts are the number after an entry:
+ *
+ *     … PENDING  FREE  PENDING  FREE │ PENDING: due, its move word cleared │ not used yet
+ *                                    published                             begun
+ *
  * Ordering: for processors that reorder stores. "A before B" is ECMA-262's happens-before.
  *
  * 1. Writers. A lane's next writer starts after its last writer has stopped: the slot's state (a
@@ -29,8 +34,8 @@
  *    long it waits. An entry before `published` with a cleared move word was never written (its
  *    thread was terminated) and counts as lost.
  * 5. Overwriting. While the reader runs, the dispatching thread serves no request. So a vCPU can
- *    finish one that was under way and start another: PENDING, FREE, PENDING. OVERWRITTEN entries
- *    at the end of a lane are therefore never read.
+ *    finish one that was under way and start another: PENDING, FREE, PENDING. The OVERWRITTEN
+ *    oldest entries of a lane are therefore never read.
  *
  * On x86 an `Atomics.store` takes about 7 ns. For PENDING and COMPLETE it is made while the other
  * side is at work. Pages that other programs write may make two threads believe that they own a
@@ -51,21 +56,15 @@ import {
 } from './trace-ring.js';
 
 // Constants of this file: V8 does not fold those of another module.
-const LINK = EntryWord.link;
-const MOVE = EntryWord.move;
-const ADDRESS_LOW = EntryWord.addressLow;
-const ADDRESS_HIGH = EntryWord.addressHigh;
-const VALUE_LOW = EntryWord.valueLow;
-const VALUE_HIGH = EntryWord.valueHigh;
-const CLIENT = EntryWord.client;
-const TIME = EntryWord.time;
+const { link: LINK, move: MOVE, client: CLIENT, time: TIME } = EntryWord;
+const { addressLow: ADDRESS_LOW, addressHigh: ADDRESS_HIGH, valueLow: VALUE_LOW, valueHigh: VALUE_HIGH } = EntryWord;
 const WORDS = ENTRY_WORDS;
 /** Of an entry's number: its place in the lane. */
 const NUMBER_MASK = LANE_ENTRIES - 1;
 const { HAS_LINK, IS_TIMED, TIME_DUE, REFUSED } = MoveBits;
 /** The move word of an entry that is still to be written: no move goes from PENDING to PENDING. */
 const NOT_WRITTEN = 0;
-/** The oldest entries of a full lane, which its writer may overwrite while a reader runs, see 5. */
+/** The oldest entries of a full lane, which are never read: three by 5, and one to spare. */
 const OVERWRITTEN = 4;
 /** A reader may read this many entries before `published`. */
 export const READABLE_ENTRIES = LANE_ENTRIES - OVERWRITTEN;

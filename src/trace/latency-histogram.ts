@@ -67,12 +67,16 @@ export function bucketOf(ns: number): number {
   return smallBucket(Math.floor(ns / HIGH)) + HIGH_SHIFT * SUB_BUCKETS;
 }
 
+/**
+ * The bucket of an int32. Values below 64 have one each. From greater ones `shift` low bits are
+ * dropped, so that 32 to 63 are left: 32 buckets for each `shift`, which follow on each other.
+ */
 function smallBucket(ns: number): number {
   const shift = ns < 2 * SUB_BUCKETS ? 0 : 31 - SUB_BITS - Math.clz32(ns);
   return shift * SUB_BUCKETS + (ns >> shift);
 }
 
-/** The bucket's upper bound in ns, exclusive. */
+/** The bucket's upper bound in ns, exclusive: the inverse of `smallBucket`. */
 export function bucketEndNs(bucket: number): number {
   if (bucket < 2 * SUB_BUCKETS) return bucket + 1;
   const shift = Math.floor(bucket / SUB_BUCKETS) - 1;

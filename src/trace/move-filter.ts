@@ -5,7 +5,8 @@
  * Called by: VmTrace and MoveSampler, with the filter that the user gave.
  *
  * A request is matched once, when its client is known, and then either all of its moves pass or
- * none does. Its move to PENDING comes before that and is kept until then.
+ * none does. Its move to PENDING comes before that and is kept until then. Type and address may
+ * change until then as well: the HSM makes PCI requests of some port accesses.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -41,7 +42,8 @@ export function matches(filter: MoveFilter, { vcpu, client, request }: Move): bo
 
 export class CompiledMoveFilter {
   readonly #filter: MoveFilter;
-  readonly #needsClient: boolean;
+  /** Whether the move to PENDING cannot decide. vCPU and direction are known from there on. */
+  readonly #waitsForClient: boolean;
   /** By slot: the move to PENDING of a request that is not matched yet. */
   readonly #kept: (Move | undefined)[] = Array.from({ length: SLOT_COUNT });
   /** By slot: whether the request matches. Undefined until that is known. */
@@ -49,7 +51,7 @@ export class CompiledMoveFilter {
 
   constructor(filter: MoveFilter) {
     this.#filter = filter;
-    this.#needsClient = filter.client !== undefined || filter.type !== undefined || filter.address !== undefined;
+    this.#waitsForClient = filter.client !== undefined || filter.type !== undefined || filter.address !== undefined;
   }
 
   /**
@@ -60,7 +62,7 @@ export class CompiledMoveFilter {
     const { vcpu } = move;
     if (move.to === 'PENDING') {
       this.#kept[vcpu] = undefined;
-      if (this.#needsClient) {
+      if (this.#waitsForClient) {
         this.#kept[vcpu] = move;
         return;
       }

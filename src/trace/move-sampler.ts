@@ -71,13 +71,14 @@ export class MoveSampler {
       lost += skipped;
       const take = (entry: RingEntry, before: number): void => {
         lost += before;
-        // The requests of the skipped entries are unknown.
+        // The requests of the skipped entries are unknown, as if they were lost.
         const move = this.#assembler.assemble(entry, before + skipped);
         skipped = 0;
         this.#filter.apply(move, (wanted) => moves.push(wanted));
       };
       // Not `lost += read()`: that would read `lost` before `take` adds to it.
-      const after = this.#reader.read(vcpu, take, false, share);
+      const isLast = false;
+      const after = this.#reader.read(vcpu, take, isLast, share);
       lost += after;
     }
     moves.sort((a, b) => a.timeNs - b.timeNs);

@@ -104,7 +104,7 @@ export class RequestRows {
 
   /**
    * The row of a request. Calls `rangesOf` if its address is in none of the client's ranges that
-   * have a row.
+   * have a row. For types other than PORT and MMIO the address is ignored: they have no ranges.
    */
   find(
     client: string,

@@ -9,6 +9,19 @@
  * the hypervisor's lane, or that entry is due: begun and still to be written. An entry of the
  * Service VM may have a link, the number of the PENDING entry that it follows. Without a link it
  * follows the next PENDING entry.
+ *
+ * Three requests, of which a reset withdrew the second before the Service VM took it. Numbers are
+ * those of the lanes, and time goes to the right:
+ *
+ *     hypervisor  0 PENDING            1 FREE  2 PENDING  3 FREE  4 PENDING            5 FREE
+ *     Service VM       0 PROCESSING                                    2 PROCESSING
+ *                            1 COMPLETE                                      3 COMPLETE
+ *
+ * The Service VM's PROCESSING 2 follows PENDING 4. With the link 4, the hypervisor's entries up to
+ * 4 come first. Without a link the states decide. PROCESSING 2 starts from PENDING, and so the slot
+ * is after PENDING 2. But FREE 3 starts from PENDING, too, which only a withdrawal does: it comes
+ * first. Then the slot is FREE, so PENDING 4 comes first. Then the hypervisor's next entry, FREE 5,
+ * starts from COMPLETE, so PROCESSING 2 comes first.
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
@@ -138,25 +151,31 @@ export class RingReader {
   }
 
   /**
-   * The lane whose next entry comes first. Undefined: no entry is left, or the entry that comes
-   * first is not published yet.
+   * The lane whose next entry comes first (an example is at the top of this file). Undefined: no
+   * entry is left, or the entry that comes first is not published yet. `settled` is the window's,
+   * or its `serviceEnd` to ask without waiting for the hypervisor.
    */
   #first(slot: SlotReader, { end, serviceEnd }: Window, settled: number): LaneReader | undefined {
     const { hypervisor, service, state } = slot;
-    const hasOne = hypervisor.hasNext(end);
-    if (!service.hasNext(serviceEnd)) return hasOne ? hypervisor : undefined;
+    const hasHypervisor = hypervisor.hasNext(end);
+    if (!service.hasNext(serviceEnd)) return hasHypervisor ? hypervisor : undefined;
     const { link, from } = service;
-    const ahead = link === undefined ? undefined : (link - hypervisor.next) | 0;
-    if (ahead === undefined || ahead < 0) {
+    // From the hypervisor's next entry to the linked one. Negative: the linked one was passed on.
+    const toLink = link === undefined ? undefined : (link - hypervisor.next) | 0;
+    if (toLink === undefined || toLink < 0) {
       // Except in a reset, only the Service VM moves a slot that is PROCESSING.
       if (from !== PENDING) return service;
-      const isWithdrawn = hasOne && hypervisor.from === PENDING && movedTo(hypervisor.move) === FREE;
+      const isWithdrawn = hasHypervisor && hypervisor.from === PENDING && movedTo(hypervisor.move) === FREE;
       // A link may be too low: SlotRecorder counts it, and a withdrawn request has entries that it
       // did not count. The states decide then.
       if (state === PENDING && !isWithdrawn) return service;
-      if (state === UNKNOWN && (ahead === -1 ? !isWithdrawn : !hasOne && !hypervisor.isDue(end))) return service;
-    } else if (ahead >= LANE_ENTRIES) return service;
-    if (hasOne) return hypervisor;
+      // After a loss or at the start. The linked entry may be right before the hypervisor's next
+      // one. Otherwise the Service VM's entry comes first only if the hypervisor has none.
+      if (state === UNKNOWN && (toLink === -1 ? !isWithdrawn : !hasHypervisor && !hypervisor.isDue(end)))
+        return service;
+    } else if (toLink >= LANE_ENTRIES) return service; // A lane is shorter: the link is garbage.
+    if (hasHypervisor) return hypervisor;
+    // All of the hypervisor's entries were passed on, and no more can precede this one.
     return !hypervisor.isDue(end) && ((settled - service.next) | 0) > 0 ? service : undefined;
   }
 
@@ -165,20 +184,23 @@ export class RingReader {
     const entry = this.#entry;
     const { move, words } = lane;
     const isTimed = (move & MoveBits.IS_TIMED) !== 0;
-    const own = isTimed ? lane.time() : 0;
+    const ownMs = isTimed ? lane.time() : 0;
     entry.words.set(words);
+    // Advance to see the entry that follows in the slot.
     lane.advance();
     const next = this.#first(slot, window, window.serviceEnd);
-    if (isTimed && own === 0 && next === undefined && !window.isLast) {
+    if (isTimed && ownMs === 0 && next === undefined && !window.isLast) {
       lane.retreat();
       return false;
     }
     // The clock is read after the move. So the time may not be written yet, or it may be later than
     // that of the next move, which is then the better value. In a lane, an entry without a time is
     // followed by one with a time.
-    const bound = next === undefined ? 0 : next.time() || next.time(1);
-    const time = own === 0 || (bound !== 0 && bound < own) ? (isTimed ? bound : 0) : own;
-    slot.lastMs = Math.max(slot.lastMs, time, Number.MIN_VALUE);
+    const nextMs = next === undefined ? 0 : next.time() || next.time(1);
+    const isNextBetter = ownMs === 0 || (nextMs !== 0 && nextMs < ownMs);
+    const timeMs = isNextBetter ? (isTimed ? nextMs : 0) : ownMs;
+    // Never 0, which stands for "no time".
+    slot.lastMs = Math.max(slot.lastMs, timeMs, Number.MIN_VALUE);
     entry.vcpu = slot.vcpu;
     entry.number = slot.given;
     entry.timeMs = slot.lastMs;
@@ -189,11 +211,15 @@ export class RingReader {
   }
 
   /**
-   * Returns how many entries were lost because they were overwritten. If any were, also drops all
-   * entries before the next one with a link, and counts them.
+   * Returns how many entries were lost because they were overwritten. If any were, how the lanes
+   * interleave is unknown. The next PENDING → PROCESSING entry whose link is in the hypervisor's
+   * lane shows it again. So this drops all entries before that one, and those of the hypervisor
+   * before the linked one, and counts them as lost. If there is no such entry yet, the next call
+   * goes on.
    */
   #catchUp(slot: SlotReader, { end, serviceEnd }: Window): number {
     const { hypervisor, service } = slot;
+    // hasNext skips what was overwritten, and takeLost returns how much that was.
     hypervisor.hasNext(end);
     service.hasNext(serviceEnd);
     let lost = hypervisor.takeLost() + service.takeLost();
@@ -201,8 +227,9 @@ export class RingReader {
     if (!slot.needsLink) return 0;
     for (; service.hasNext(serviceEnd); service.advance(), lost++) {
       const { link, from } = service;
-      if (from !== PENDING || link === undefined || ((link - hypervisor.next) | 0) < 0 || ((end - link) | 0) <= 0)
-        continue;
+      if (from !== PENDING || link === undefined) continue;
+      const isInLane = ((link - hypervisor.next) | 0) >= 0 && ((end - link) | 0) > 0;
+      if (!isInLane) continue;
       slot.needsLink = false;
       slot.state = UNKNOWN;
       return lost + hypervisor.dropTo(link);

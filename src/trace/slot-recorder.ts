@@ -78,9 +78,15 @@ export class SlotRecorder implements SlotObserver {
   readonly #serviceSampling: TimestampSampling;
   /** The value of the ring's on/off word when the samplings were reset. It differs each time on. */
   #sampledOn = 0;
-  /** Number of the PENDING entry of the last request that `#takePending` took. */
+  /**
+   * Number of the PENDING entry of the last request that `#takePending` took. It may be too low
+   * unless all moves of the request have a time, see `#takePending`.
+   */
   #pendingEntry = 0;
-  /** Number of the entry of that request's move to PROCESSING. -1: there is no such entry. */
+  /**
+   * Number of the entry of that request's move to PROCESSING, in the Service VM's lane. -1: there
+   * is no such entry.
+   */
   #processingEntry = -1;
 
   constructor(ring: TraceRing, vcpu: number, thread: RecordingThread, burstMs: number) {
@@ -121,6 +127,7 @@ export class SlotRecorder implements SlotObserver {
     if (this.enabled[0] !== this.#sampledOn) this.#resetSampling();
     const lane = this.#hypervisorLane;
     const sampling = this.#hypervisorSampling;
+    // Choose before `observe`: whether there is a burst follows from the requests before.
     sampling.choose(lane.lastBegun);
     sampling.observe(nowMs);
     const low = type === PCI ? pciAddress(page, base) : addressLow;
@@ -159,7 +166,9 @@ export class SlotRecorder implements SlotObserver {
     }
     if (this.enabled[0] !== this.#sampledOn) this.#resetSampling();
     let move = (hasMoved ? TO_COMPLETE : TO_COMPLETE | REFUSED) | from;
+    // The HSM answers without a client: there is no move to PROCESSING, which would take it.
     if (from === PENDING) this.#takePending();
+    // Or the lane's last entry is this thread's PROCESSING: `#pendingEntry` is of the same request.
     if (from === PENDING || ((lane.next - 1) | 0) === this.#processingEntry) move |= HAS_LINK;
     if (this.#thread.isForced) move |= FORCED;
     lane.complete(move, this.#pendingEntry, valueLow, valueHigh, nowMs);
@@ -167,6 +176,7 @@ export class SlotRecorder implements SlotObserver {
   }
 
   released(hasMoved: boolean, from: number): void {
+    // FREE is the greatest state. Any other number in the page saturates.
     let move = TO_FREE | (from >>> 0 > FREE ? STATE_MASK : from);
     if (!hasMoved) move |= REFUSED;
     const isTimed = this.#hypervisorSampling.isFull;
@@ -186,7 +196,8 @@ export class SlotRecorder implements SlotObserver {
    * time. That follows from the number of its PENDING entry, as it does in the vCPU's thread, so
    * that both sides choose the same requests. The number is in a cache line that the vCPU writes,
    * which is expensive to load. So it is normally counted here, by two entries for each request,
-   * and loaded only for requests that get all times.
+   * and loaded only for requests that get all times. A request that was withdrawn before the
+   * Service VM took it is not counted: until the next load the count is too low.
    */
   #takePending(): boolean {
     const counted = (this.#pendingEntry + 2) | 0;

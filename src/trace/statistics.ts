@@ -24,6 +24,8 @@ import { hypervisorLane, MoveBits, movedTo, serviceLane, type TraceRing } from '
 const MAX_ERROR_ROWS = 256;
 const OTHERS = 'others';
 const { PENDING, PROCESSING, COMPLETE, FREE } = IoRequestState;
+/** What timeOf returns if the entry is not there. */
+const NO_ENTRY = -1;
 
 /** The fields of a request that the statistics need. The HSM's AssignedRequest has them. */
 export interface CountedRequest {
@@ -184,7 +186,7 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     const completed = timeOf(service, serviceEntry + (wasAssigned ? 1 : 0), COMPLETE);
     const released = timeOf(hypervisor, pendingEntry + 1, FREE);
     // The request is not finished yet, or it was withdrawn and never will be.
-    if (released <= 0 || completed < 0 || assigned <= 0 || filled < 0) return;
+    if (released <= 0 || completed === NO_ENTRY || assigned <= 0 || filled === NO_ENTRY) return;
     open.row = undefined;
     // The clock is read after the move. A time that is missing or too late is replaced by that of
     // the next move.
@@ -202,11 +204,11 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
 
 /**
  * The time in ms of the move to state `to` in entry `number`. 0: it has no time, or its time is not
- * written yet. -1: the entry cannot be read or is that of another move.
+ * written yet. NO_ENTRY: it cannot be read or is that of another move.
  */
 function timeOf(lane: LaneView, number: number, to: number): number {
   const move = lane.move(number);
-  if (move === 0 || movedTo(move) !== to || (move & MoveBits.REFUSED) !== 0) return -1;
+  if (move === 0 || movedTo(move) !== to || (move & MoveBits.REFUSED) !== 0) return NO_ENTRY;
   return lane.timeMs(number);
 }
 

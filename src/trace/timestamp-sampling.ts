@@ -44,7 +44,10 @@ export class TimestampSampling {
     return (this.isFull = !this.#isBurst || (request & (every - 1)) === 0);
   }
 
-  /** Passes the time of one of this side's moves. Call it once for each request. */
+  /**
+   * Passes the time of one of this side's moves, and decides whether the next request continues a
+   * burst. Call it once for each request.
+   */
   observe(nowMs: number): void {
     this.#isBurst = nowMs - (this.#last[0] as number) < this.#burstMs;
     this.#last[0] = nowMs;

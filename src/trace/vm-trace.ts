@@ -54,7 +54,7 @@ export class VmTrace {
   readonly #clients: (NamedClient | undefined)[] = [undefined];
   /** Wake the watchers that wait for moves. */
   readonly #wakers = new Set<() => void>();
-  /** The client whose number the recorder has. */
+  /** The client whose number the recorder has. Undefined before the first request. */
   #assigned: NamedClient | undefined;
   /** By lane, for `lastMove`. */
   readonly #views: LaneView[] = [];

@@ -217,6 +217,10 @@ export class PerfettoExport implements TraceExport {
     });
   }
 
+  /**
+   * Appends a packet. In pbf, writeMessage's last argument is an object for its callback. The
+   * callbacks here need none: they use what surrounds them.
+   */
   #packet(write: (packet: PbfWriter) => void): void {
     this.#pbf.writeMessage(
       TRACE_PACKET,
