@@ -93,6 +93,7 @@ export class MappedMemory implements AddressSpace {
   }
 
   share(address: bigint, target: Uint8Array, written?: Mapping['written']): boolean {
+    // It adds at most two: the new mapping, and one more piece of a mapping that it cuts in two.
     if (this.#mappings.length + 2 > MAX_MAPPINGS || !this.read(address, target)) return false;
     const end = address + BigInt(target.length);
     const kept = this.#mappings.flatMap((mapping) => [

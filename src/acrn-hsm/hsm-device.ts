@@ -131,6 +131,7 @@ export class HsmDevice {
   ): Promise<IoctlVm | undefined> {
     const { cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n, onVm } = this.#options;
     if ((creation.big('cpu_affinity') & ~cpuMask) !== 0n) return undefined;
+    // createVm calls createLifeCycle before onCreated.
     let lifeCycle: ManualLifeCycle;
     let vm: IoctlVm | undefined;
     try {

@@ -218,7 +218,10 @@ export class HsmFile {
     return Errno.EFAULT;
   }
 
-  /** Copies the argument in; −EFAULT when it is not there. */
+  /**
+   * Copies the caller's structure at `address`, and returns what `answer` returns for the copy.
+   * Returns −EFAULT if the address is not mapped.
+   */
   #with<Layout extends StructLayout>(
     layout: Layout,
     address: bigint,

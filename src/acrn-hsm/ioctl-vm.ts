@@ -108,7 +108,7 @@ export class IoctlVm {
   /** NOTIFY_REQUEST_FINISH. An answer that may be held or altered goes through its client. */
   finishRequest(vcpu: number): number {
     const { userspace } = this;
-    return userspace?.finishesItself(vcpu) === true ? userspace.finish(vcpu) : this.requests.finishDefault(vcpu);
+    return userspace?.takesAnswer(vcpu) === true ? userspace.finish(vcpu) : this.requests.finishDefault(vcpu);
   }
 
   /**

@@ -4,9 +4,13 @@
  * takes their place.
  *
  * Called by: programs that pass a LinuxEvents to HsmDevice.open as the caller's EventTable.
+ * Callers must: keep a descriptor open while an ioctl's registration uses it. `lookup` borrows the
+ * number, and two descriptors of one eventfd are one event, which uses the first number. (The
+ * driver holds a reference to the file instead.) LinuxEvent.close ends the registrations of irqfds
+ * and closes the descriptor.
  *
- * A difference to the driver: this side has to take the counter to see the next signal, so another
- * reader that shares an eventfd with an irqfd finds it empty.
+ * Two differences to the driver. This side has to take the counter to see the next signal, so
+ * another reader that shares an eventfd with an irqfd finds it empty. And see MAX_KNOWN.
  */
 
 import type { EventFds } from '../host/event-fds.js';
@@ -16,14 +20,15 @@ import { Errno } from '../io-request/errno.js';
 import type { EventTable } from './event-table.js';
 
 /**
- * Eventfds that one table remembers. Beyond it the table is emptied: a lookup creates the event
- * object again.
+ * Eventfds that one table remembers. Beyond it the table is emptied, and a lookup creates the event
+ * object again, beside an old one that is still registered. Both take the counter, so each signal
+ * reaches one of them, and a deassignment by the new one does not find the old one.
  */
 const MAX_KNOWN = 4096;
 
 export class LinuxEvents implements EventTable {
   readonly #fds: EventFds;
-  /** By the kernel's name of the eventfd: two descriptors of one eventfd are one event. */
+  /** By the kernel's name of the eventfd. */
   readonly #known = new Map<string, LinuxEvent>();
 
   /** Resolves with undefined if the host has no eventfds: not Linux, or koffi is not installed. */
@@ -43,7 +48,7 @@ export class LinuxEvents implements EventTable {
     return event;
   }
 
-  /** Returns EBADF if `fd` is not open, EINVAL if it is not an eventfd. */
+  /** Returns −EBADF if `fd` is not open, −EINVAL if it is not an eventfd. */
   lookup(fd: number): LinuxEvent | number {
     const found = this.#fds.identify(fd);
     if (found === 'not-open') return Errno.EBADF;
@@ -103,6 +108,7 @@ export class LinuxEvent implements EventObject {
     return () => this.#closed.delete(entry);
   }
 
+  /** Closes the descriptor, also one that `lookup` was called with. */
   close(): void {
     if (this.#isClosed) return;
     this.#stopPolling();

@@ -30,6 +30,7 @@ export class MemorySegments {
   readonly #memory: GuestMemory;
   readonly #caller: AddressSpace;
   readonly #hardware: Hardware;
+  /** RAM segments so far. */
   #count = 0;
 
   constructor(vmId: number, memory: GuestMemory, caller: AddressSpace, hardware: Hardware) {
@@ -45,6 +46,7 @@ export class MemorySegments {
     return type === MMIO ? this.#hardware('map-mmio', this.#vmId, map.bytes) : Errno.EINVAL;
   }
 
+  /** As in the driver, RAM cannot be unset: it stays until the VM ends. */
   unset(map: StructView<typeof VM_MEMMAP>): number {
     return map.number('type') === MMIO ? this.#hardware('unmap-mmio', this.#vmId, map.bytes) : Errno.EINVAL;
   }

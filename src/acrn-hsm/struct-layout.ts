@@ -90,6 +90,7 @@ export const VCPU_REGS: StructLayout = {
   },
 };
 
+/** `service_vm_pa` (MMIO) and `vma_base` (RAM) are a union. */
 export const VM_MEMMAP = {
   name: 'acrn_vm_memmap',
   bytes: 32,

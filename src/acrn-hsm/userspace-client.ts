@@ -7,10 +7,13 @@
  * Called by: IoctlVm for the ioctls, the HSM's worker with requests.
  * Threads: the Service VM's. A userspace thread that blocks uses UserspaceThread instead.
  *
- * Relaying: a breakpoint before COMPLETE or a fault plan must see each answer (IoClient.relay).
- * Then NOTIFY takes the answer from the page and passes it to `AssignedRequest.finish`, where it
- * can be held or altered. The slot may stay PROCESSING meanwhile. A userspace that scans it again
- * and answers again does no harm: the first answer counts.
+ * A NOTIFY finishes the request of its slot in one of two ways, and `takesAnswer` says which:
+ *
+ * - In the page: VmRequests.finishDefault completes the slot, whose value is userspace's answer.
+ * - Relayed: `finish` takes the answer from the page and passes it to `AssignedRequest.finish`,
+ *   where a breakpoint before COMPLETE or a fault plan can hold or alter it (IoClient.relay). The
+ *   slot may stay PROCESSING meanwhile. A userspace that scans it again and answers again does no
+ *   harm: the first answer counts.
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
@@ -53,14 +56,14 @@ export class UserspaceClient implements IoClient {
   readonly #options: UserspaceClientOptions;
   readonly #words = new AttachWords();
   readonly #waiters = new Set<(result: number) => void>();
-  /** By slot: the last request, and the number of its assignment, which its answer must name. */
+  // By slot: the last request, and the number of its assignment, which its answer must name.
   readonly #requests: (AssignedRequest | undefined)[] = Array.from({ length: SLOT_COUNT });
   readonly #tickets = new Int32Array(SLOT_COUNT);
   /**
-   * Bit n: the client has got slot n's request and has not answered it by `finish`. A request that
-   * NOTIFY finished without `finish` keeps its bit.
+   * Bit n: `finish` has not taken the answer to slot n's last request. So a request that was
+   * finished in the page keeps its bit. It is open only if `assignedSlots` has the bit as well.
    */
-  #given = 0;
+  #notTaken = 0;
   #finisher: ClientFinisher | undefined;
   #isRelaying = false;
   #isDestroyed = false;
@@ -71,7 +74,8 @@ export class UserspaceClient implements IoClient {
 
   /**
    * For a thread that attaches by itself. Undefined while answers are relayed: that thread would
-   * finish on its own.
+   * finish on its own. A thread that has its handle already goes on to do so, and its answers are
+   * neither held nor altered.
    */
   get handle(): UserspaceHandle | undefined {
     if (this.#finisher === undefined || this.#isRelaying) return undefined;
@@ -80,11 +84,11 @@ export class UserspaceClient implements IoClient {
 
   /**
    * Whether NOTIFY for slot `vcpu` has to call `finish`, instead of finishing the request in the
-   * page. Also true if `finish` has taken the answer, which may be held: a second NOTIFY must not
-   * finish the request.
+   * page. Also true if `finish` has taken the answer, which may still be held when the relaying is
+   * over: a second NOTIFY must not finish the request.
    */
-  finishesItself(vcpu: number): boolean {
-    return this.#isRelaying || (this.#given & (1 << vcpu)) === 0;
+  takesAnswer(vcpu: number): boolean {
+    return this.#isRelaying || (this.#notTaken & (1 << vcpu)) === 0;
   }
 
   /**
@@ -109,15 +113,15 @@ export class UserspaceClient implements IoClient {
   }
 
   /**
-   * NOTIFY_REQUEST_FINISH while `finishesItself`: answers the request of slot `vcpu` with the value
+   * NOTIFY_REQUEST_FINISH while `takesAnswer`: answers the request of slot `vcpu` with the value
    * in the page. Returns 0, or −EINVAL for a vCPU that does not exist.
    */
   finish(vcpu: number): number {
     const { vcpuCount, buffer } = this.#options;
     if (vcpu >= vcpuCount) return Errno.EINVAL;
     const bit = 1 << vcpu;
-    if ((this.#given & bit) === 0) return 0;
-    this.#given &= ~bit;
+    if ((this.#notTaken & bit) === 0) return 0;
+    this.#notTaken &= ~bit;
     const { valueLow, valueHigh } = buffer.slot(vcpu);
     this.#requests[vcpu]?.finish(this.#tickets[vcpu] ?? 0, valueLow, valueHigh);
     return 0;
@@ -127,7 +131,7 @@ export class UserspaceClient implements IoClient {
     const { vcpu, ticket } = request;
     this.#requests[vcpu] = request;
     this.#tickets[vcpu] = ticket;
-    this.#given |= 1 << vcpu;
+    this.#notTaken |= 1 << vcpu;
     this.#words.give(vcpu, ticket);
     this.#wake(0);
   }
@@ -146,8 +150,9 @@ export class UserspaceClient implements IoClient {
     this.#wake(Errno.ENODEV);
   }
 
+  /** Whether a request waits for userspace's answer. */
   #hasPending(): boolean {
-    return (this.#options.assignedSlots() & this.#given) !== 0;
+    return (this.#options.assignedSlots() & this.#notTaken) !== 0;
   }
 
   #wake(result: number): void {
