@@ -34,15 +34,27 @@ const EVENT_DATA_BYTES = EVENT_ELEMENT_BYTES - EVENT_DATA;
 
 /** The result of a refused hypercall. */
 const REFUSED = -1;
+// Indices of words.
 /** Elements of each ring as agreed at its set-up, or 0 before it is set up. */
 const ASYNC_ELEMENTS = 0;
 const EVENT_ELEMENTS = 1;
-/** 1 while a vCPU puts something into a ring. */
+/** 1 while a thread puts something into one of the rings. */
 const LOCK = 2;
+/** Number of the current table. Its lowest bit is the place of that table. */
 const GENERATION = 3;
 const TABLES = 4;
+// Indices within a table: the number of its descriptors, then the descriptors.
 const COUNT = 0;
 const FIRST = 1;
+// Indices within a descriptor.
+const TYPE = 0;
+const ADDRESS_LOW = 1;
+const ADDRESS_HIGH = 2;
+/** 0: any value matches. */
+const HAS_DATA = 3;
+const DATA_LOW = 4;
+const DATA_HIGH = 5;
+const HANDLE = 6;
 const DESCRIPTOR_WORDS = 7;
 const TABLE_WORDS = FIRST + MAX_ASYNC_DESCRIPTORS * DESCRIPTOR_WORDS;
 const WORDS = TABLES + 2 * TABLE_WORDS;
@@ -157,6 +169,7 @@ export class AsyncIo implements AsyncIoHypercalls {
     return id === RingId.ASYNC_IO ? this.handle.asyncRing : this.handle.eventRing;
   }
 
+  /** Puts `#element` into a ring. CORRUPT also if the ring is not set up or stays locked. */
   #put(id: RingId): RingResult {
     let tries = 0;
     while (!this.#words.move(LOCK, 0, 1)) if (++tries > MAX_LOCK_TRIES) return RingResult.CORRUPT;
@@ -178,20 +191,23 @@ export class AsyncIo implements AsyncIoHypercalls {
     const count = words.load(table + COUNT);
     for (let i = 0; i < count; i++) {
       const at = table + FIRST + i * DESCRIPTOR_WORDS;
-      if (words.load(at) !== type || words.load(at + 1) !== addressLow || words.load(at + 2) !== addressHigh) continue;
-      const isWildcard = words.load(at + 3) === 0;
-      if (isWildcard || (words.load(at + 4) === valueLow && words.load(at + 5) === valueHigh))
-        return words.load(at + 6);
+      if (words.load(at + TYPE) !== type) continue;
+      if (words.load(at + ADDRESS_LOW) !== addressLow || words.load(at + ADDRESS_HIGH) !== addressHigh) continue;
+      const isWildcard = words.load(at + HAS_DATA) === 0;
+      if (isWildcard || (words.load(at + DATA_LOW) === valueLow && words.load(at + DATA_HIGH) === valueHigh))
+        return words.load(at + HANDLE);
     }
     return 0;
   }
 
+  /** Writes the table that is not in use, then makes it the current one. */
   #publish(descriptors: readonly AsyncIoDescriptor[]): void {
     this.#descriptors = descriptors;
     const generation = this.#words.load(GENERATION) + 1;
     const table = TABLES + (generation & 1) * TABLE_WORDS;
     descriptors.forEach(({ isPort, address, data, handle }, i) => {
       const at = table + FIRST + i * DESCRIPTOR_WORDS;
+      // In the order of the indices above.
       const fields = [
         isPort ? IoRequestType.PORT : IoRequestType.MMIO,
         Number(BigInt.asIntN(32, address)),

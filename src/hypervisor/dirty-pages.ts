@@ -10,15 +10,18 @@
 import { SharedWords } from '../sync/shared-words.js';
 
 const PAGE_SHIFT = 12;
+/** 1 if any page is dirty. */
 const ANY = 0;
+/** The bitmap. */
 const FIRST = 1;
+const PAGES_IN_WORD = 32;
 
 export class DirtyPages {
   readonly #words: SharedWords;
 
   /** Shared words for `memoryBytes` of RAM. */
   static create(memoryBytes: number): SharedArrayBuffer {
-    return new SharedWords(FIRST + Math.ceil(memoryBytes / (32 << PAGE_SHIFT))).buffer;
+    return new SharedWords(FIRST + Math.ceil(memoryBytes / (PAGES_IN_WORD << PAGE_SHIFT))).buffer;
   }
 
   constructor(buffer: SharedArrayBuffer) {
@@ -44,11 +47,12 @@ export class DirtyPages {
   take(drop: (start: number, end: number) => void): void {
     if (this.#words.exchange(ANY, 0) === 0) return;
     for (let word = FIRST; word < this.#words.length; word++) {
+      // Relaxed is enough: the exchange of ANY acquired the bits that were set before it.
       let bits = this.#words.loadRelaxed(word) === 0 ? 0 : this.#words.exchange(word, 0);
       while (bits !== 0) {
         const bit = 31 - Math.clz32(bits & -bits);
         bits &= bits - 1;
-        const page = (word - FIRST) * 32 + bit;
+        const page = (word - FIRST) * PAGES_IN_WORD + bit;
         drop(page * 2 ** PAGE_SHIFT, (page + 1) * 2 ** PAGE_SHIFT);
       }
     }

@@ -1,6 +1,10 @@
 /**
  * Hypercalls: what the Service VM may ask the hypervisor for one User VM.
  *
+ * Called by: the HSM, the VM's life cycle (vm/), and the ioctls (acrn-hsm/).
+ * Implemented by: ThreadedVm, for hypervisors whose vCPUs are threads of this process.
+ * Threads: the Service VM's. Other threads use `shared`.
+ *
  * Results are ACRN's: 0, or a negative number; most refusals are a bare −1, which Linux' driver
  * reports as EPERM. The life cycle is ACRN's too: START needs CREATED; PAUSE always succeeds.
  * RESET and DESTROY need PAUSED. Only RESET leaves PAUSED for another start: it makes the VM

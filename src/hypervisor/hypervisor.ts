@@ -1,6 +1,8 @@
 /**
  * Hypervisor: the interface that a hypervisor implements to be plugged in. See
  * docs/write-a-hypervisor.md.
+ *
+ * Called by: ServiceVm, in the Service VM's thread.
  */
 
 import type { SharedBuffer } from '../io-request/shared-buffer.js';

@@ -169,6 +169,7 @@ export class IoHandler {
     this.#store(IoRequestType.WRITE_PROTECT, address, size, low, high);
   }
 
+  /** A store of type MMIO or WRITE_PROTECT. */
   #store(type: number, address: number, size: number, low: number, high: number): void {
     this.#shared.count(this.#vcpu, VcpuCounter.mmioAccesses);
     const handler = this.#handlers.mmio.find(address, size);
@@ -191,7 +192,7 @@ export class IoHandler {
     this.#answer.begin();
     if (!this.#shared.isRunning) throw this.#stopped;
     const isWrite = direction === Direction.WRITE;
-    if (isWrite && this.#shared.asyncIo.isActive && this.#complete(type, addressLow, addressHigh)) return true;
+    if (isWrite && this.#shared.asyncIo.isActive && this.#completeAsync(type, addressLow, addressHigh)) return true;
     // ACRN: −EINVAL. The slot is not FREE, so the other side broke the protocol.
     if (!slot.fill(type, direction, addressLow, addressHigh, size, this.#valueLow, this.#valueHigh, this.#polling))
       this.#fault();
@@ -207,7 +208,7 @@ export class IoHandler {
   }
 
   /** Completes a write by asynchronous I/O. Returns false if it has to become a request. */
-  #complete(type: number, addressLow: number, addressHigh: number): boolean {
+  #completeAsync(type: number, addressLow: number, addressHigh: number): boolean {
     // A port's value has 32 bits. The upper word may hold what an MMIO access left.
     const valueHigh = type === IoRequestType.MMIO ? this.#valueHigh : 0;
     return this.#kick.send(type, addressLow, addressHigh, this.#valueLow, valueHigh);
@@ -233,6 +234,7 @@ export class IoHandler {
     return false;
   }
 
+  /** Counts the failure and throws the #GP. */
   #fault(): never {
     this.#shared.count(this.#vcpu, VcpuCounter.failed);
     throw this.#protection;

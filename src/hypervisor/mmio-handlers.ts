@@ -21,10 +21,12 @@ export interface MmioHandler {
 
 interface Node {
   readonly start: number;
+  /** Exclusive. */
   readonly end: number;
   readonly handler: MmioHandler;
 }
 
+/** What `find` returns for an access that straddles the edge of the deciding node. */
 export const STRADDLES = 'straddles';
 
 export class MmioHandlerTable {

@@ -20,11 +20,15 @@ export type MsiDelivery = (typeof MsiDelivery)[keyof typeof MsiDelivery];
 const VECTOR_WORDS = 8;
 /** Vectors below 16 are the processor's own. A local APIC refuses them. */
 const FIRST_VECTOR = 16;
+// Indices within a vCPU's words: a bitmap of kinds (MsiDelivery), then a bitmap of vectors for each
+// kind with a vector, which are the kinds 0 and 1.
 const KINDS = 0;
 const VECTORS = 1;
 const WORDS_PER_VCPU = VECTORS + 2 * VECTOR_WORDS;
+// Bit n: MsiDelivery n. The kinds that exist, and those with a vector.
 const KNOWN_KINDS = 0b1011_0111;
 const WITH_VECTOR = 0b11;
+/** The destination of a message to all vCPUs. */
 const BROADCAST = 0xff;
 
 export const MSI_WORDS = SLOT_COUNT * WORDS_PER_VCPU;

@@ -10,7 +10,7 @@
 
 import type { HandlerTables } from './hypervisor.js';
 
-/** Indices in ACRN's table of port handlers. */
+/** Indices in ACRN's table of port handlers. A lower index would win. */
 const CONFIG_ADDRESS_INDEX = 3;
 const CONFIG_DATA_INDEX = 4;
 const CONFIG_ADDRESS = 0xcf8;

@@ -6,7 +6,7 @@
  * access, a request is made.
  */
 
-/** `CONFIG`: ACRN's table has 23 entries. */
+/** The size of ACRN's table. */
 export const PORT_HANDLER_COUNT = 23;
 
 export interface PortHandler {
@@ -18,6 +18,7 @@ export interface PortHandler {
 
 interface Entry {
   readonly start: number;
+  /** Exclusive. */
   readonly end: number;
   readonly handler: PortHandler;
 }

@@ -45,6 +45,7 @@ export interface ThreadedVmOptions {
   readonly program: (vcpu: number) => unknown;
   /** The guest memory. Default: vCPU 0's core brings it. */
   readonly memory?: GuestMemory;
+  /** Called with what a vCPU's program passes to VcpuContext.report. Default: it is dropped. */
   readonly onReport?: (vcpu: number, report: unknown) => void;
   /**
    * Whether the vCPUs can trap stores to that page of RAM. Default: they trap none.
@@ -165,6 +166,7 @@ export class ThreadedVm implements Hypercalls {
     this.shared.withdraw();
     for (let vcpu = 0; vcpu < this.vcpuCount; vcpu++) this.shared.doorbell(vcpu).ring();
     await this.#until((vcpu) => this.#isParked(vcpu));
+    // Again, for what others have written meanwhile.
     this.#buffer.stampFree();
     for (const slot of this.#buffer.slots) slot.clearPolling();
     this.shared.msis.clear();

@@ -31,13 +31,16 @@ import { VmSharedState, type VmSharedStateHandle } from './vm-shared-state.js';
 export interface VcpuThreadData {
   readonly vcpu: number;
   readonly vcpuCount: number;
+  /** The VM's page: SharedBuffer. */
   readonly page: SharedArrayBuffer;
+  /** Upcall. */
   readonly upcall: SharedArrayBuffer;
   readonly shared: VmSharedStateHandle;
   /** StartRegisters. */
   readonly registers: SharedArrayBuffer;
   readonly completionPolling: boolean;
   readonly interceptPci: boolean;
+  /** Microseconds that the vCPU spins for its answer before it parks. Undefined: adaptive. */
   readonly spinUs: number | undefined;
   readonly program: unknown;
 }
@@ -55,7 +58,10 @@ export interface VcpuContext {
   readonly vcpu: number;
   readonly shared: VmSharedState;
   readonly handler: IoHandler;
-  /** Empty. The builder registers the handlers of its hypervisor. */
+  /**
+   * Empty, or in a VM with `interceptPci` only the handlers of PCI configuration accesses
+   * (pci-interception.ts). The builder adds the handlers of its hypervisor.
+   */
   readonly handlers: HandlerTables;
   readonly program: unknown;
   /** Sends something to ThreadedVm's `onReport`. */

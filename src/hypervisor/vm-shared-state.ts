@@ -69,6 +69,7 @@ export interface VmSharedStateHandle {
   readonly protectedPages: SharedArrayBuffer;
 }
 
+// Indices of words. The states are seldom written and share lines. Each doorbell has its own line.
 const VM_STATE = 0;
 const VCPU_STATE = 1;
 const STARTS = VCPU_STATE + SLOT_COUNT;

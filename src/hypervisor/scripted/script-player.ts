@@ -20,10 +20,12 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
   readonly #handler: IoHandler;
   readonly #shared: VmSharedState;
   readonly #done: (result: ScriptResult) => void;
+  /** The interrupt lines that are high. */
   readonly #pins = new Set<number>();
   #next = 0;
   #round = 0;
   #accesses = 0;
+  // As in ScriptResult, until now.
   #values: bigint[] = [];
   #rax = 0n;
   #faults = 0;
@@ -61,6 +63,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
         continue;
       }
       if (step.type === 'wait-for-interrupt') {
+        // Halted, without a timer. A change of a line calls `run` again, at the same step.
         if (!this.#pins.has(step.line)) return Infinity;
       } else {
         this.#try(step);
