@@ -14,6 +14,7 @@ import { RingId, VmEventType, type AsyncIoHypercalls } from '../hypervisor/async
 import type { EventObject } from './event-object.js';
 import type { SideWork } from './pending-work.js';
 
+/** `struct vm_event`: a u32 type, then data. */
 export const VM_EVENT_BYTES = 32;
 const DATA_BYTES = 28;
 /** `last_time` and `delta` of RTC_CHG, both i64, within the data. */
@@ -49,14 +50,17 @@ export const POWER_OFF: AcrnVmEvent = { type: VmEventType.POWER_OFF, data: new U
 export class AcrnVmEvents implements SideWork {
   readonly #hypercalls: AsyncIoHypercalls;
   #event: EventObject | undefined;
-  /** The ring's tail at the last signal: userspace may not have emptied the ring since. */
+  /**
+   * The ring's tail at the last signal. Userspace may not have emptied the ring since, so a ring
+   * that is not empty is no reason to signal again.
+   */
   #seenTail = 0;
 
   constructor(hypercalls: AsyncIoHypercalls) {
     this.#hypercalls = hypercalls;
   }
 
-  /** Replaces an earlier event. */
+  /** `event` is what the HSM signals from now on. It replaces an earlier one. */
   setEvent(event: EventObject): void {
     this.#event = event;
   }

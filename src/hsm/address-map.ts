@@ -18,7 +18,7 @@ import { IoRequestType } from '../io-request/layout.js';
 import { sameRange, type AddressRange } from './address-range.js';
 import { NO_RANK, RangeIndex, SCAN_NEEDED } from './range-index.js';
 
-/** Maximum number of ranges of one VM, over all clients. */
+/** Maximum number of ranges of one VM, over all clients: a rank is below NO_RANK. */
 export const MAX_RANGES = NO_RANK;
 
 const PORTS = 0x1_0000;
@@ -27,6 +27,7 @@ const WORD = 0xffff_ffffn;
 export class AddressMap<Client> {
   /** The ranges of each client, oldest client first, and of a client newest range first. */
   readonly #ranges = new Map<Client, AddressRange[]>();
+  // The flat list. A range's position in it is its rank, which the indexes return.
   #owners: Client[] = [];
   #types = new Int32Array(0);
   /** Four unsigned words per range: start low, start high, end low, end high. */
@@ -102,6 +103,7 @@ export class AddressMap<Client> {
     return this.#scan(type, low, high, lastLow, lastHigh);
   }
 
+  /** The driver's own search: the first range of the list that contains the access. */
   #scan(type: number, low: number, high: number, lastLow: number, lastHigh: number): Client | undefined {
     const types = this.#types;
     const bounds = this.#bounds;

@@ -10,6 +10,7 @@ import { hex } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 
 const PORTS = 0x1_0000;
+/** Bits of an address. */
 const U64 = 64;
 
 export interface AddressRange {
@@ -19,7 +20,7 @@ export interface AddressRange {
   readonly end: bigint;
 }
 
-/** `count` ports from `first`. */
+/** `count` ports from `first`. Throws RANGE_INVALID. */
 export function ports(first: number, count: number): AddressRange {
   if (!(Number.isInteger(first) && first >= 0 && Number.isInteger(count) && count > 0 && first + count <= PORTS))
     throw new UpcallError('RANGE_INVALID', `ports ${first}, count ${count}: ports are 0…0xffff`, {
@@ -28,7 +29,7 @@ export function ports(first: number, count: number): AddressRange {
   return { type: IoRequestType.PORT, start: BigInt(first), end: BigInt(first + count - 1) };
 }
 
-/** `length` bytes of guest physical addresses from `start`. */
+/** `length` bytes of guest physical addresses from `start`. Throws RANGE_INVALID. */
 export function mmio(start: number, length: number): AddressRange {
   if (!(Number.isSafeInteger(start) && start >= 0 && Number.isSafeInteger(start + length) && length > 0))
     throw new UpcallError(

@@ -9,7 +9,7 @@
  */
 
 import type { RequestFields } from '../io-request/request-fields.js';
-import { Direction } from '../io-request/layout.js';
+import { Direction, IoRequestType } from '../io-request/layout.js';
 import { describe, directionName, isPortLike, joinWords, typeName, type IoRequest } from '../io-request/io-request.js';
 import type { AccessSize, MmioAccessSize } from '../io-request/io-request.js';
 
@@ -72,7 +72,7 @@ export class AssignedRequest implements RequestFields {
     const value = this.valueLow >>> 0;
     if (isPortLike(this.type)) {
       const address = joinWords(this.addressLow, this.addressHigh);
-      return this.type === 0
+      return this.type === IoRequestType.PORT
         ? { type: 'port', direction, address, size, value }
         : {
             type: 'pci',

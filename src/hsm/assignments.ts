@@ -30,6 +30,7 @@ export class Assignments implements SharedAssignmentParts {
   gate: RequestGate | undefined = undefined;
   /** One for each vCPU that the VM has. */
   readonly used: readonly SlotAssignment[];
+  /** One for each slot of the page. */
   readonly #all: readonly SlotAssignment[];
 
   constructor({ buffer, hypercalls, onRefused }: AssignmentsOptions) {
@@ -61,8 +62,8 @@ export class Assignments implements SharedAssignmentParts {
   }
 
   /**
-   * Finishes `client`'s request in slot `vcpu` with the value in the page. Returns 0 or the result
-   * of the hypercall.
+   * Finishes `client`'s request in slot `vcpu` with the value in the page. Returns the result of
+   * the hypercall, or 0 if none was made: `client` does not own the slot, or its request is over.
    */
   finishAsIs(client: IoClient, vcpu: number): number {
     const assignment = this.of(vcpu);

@@ -20,13 +20,17 @@ import type { SideWork } from './pending-work.js';
 export const MAX_ASYNC_EVENTS = 64;
 /** At most this many handles are taken in one pass. A ring has fewer elements. */
 const MAX_TAKEN = 512;
+// Handles are not used again: one in the ring may be older than its revocation.
 const FIRST_HANDLE = 1;
 const LAST_HANDLE = 0x7fff_ffff;
 
 interface Registration {
   readonly event: EventObject;
   readonly handle: number;
-  /** Descriptors that carry the handle. */
+  /**
+   * Calls of `assign` without their `deassign`. A descriptor that the hypervisor refused as a
+   * conflict counts as well, because its `deassign` counts it down.
+   */
   uses: number;
 }
 
@@ -34,6 +38,7 @@ export class AsyncIoEvents implements SideWork {
   readonly #hypercalls: AsyncIoHypercalls;
   readonly #byHandle = new Map<number, Registration>();
   readonly #byEvent = new Map<EventObject, Registration>();
+  /** The element that was taken last: a u64, which is the handle. */
   readonly #element = new Int32Array(2);
   #nextHandle = FIRST_HANDLE;
 
@@ -46,8 +51,8 @@ export class AsyncIoEvents implements SideWork {
   }
 
   /**
-   * Returns −ENODEV without a ring. A conflict is not an error: the hypercall returns 0, as in
-   * ACRN.
+   * Returns −ENODEV without a ring. A descriptor that conflicts with an earlier one is not an
+   * error: the hypercall ignores it and returns 0, as in ACRN.
    */
   assign(request: IoEventRequest, event: EventObject): number {
     if (this.#ring === undefined) return Errno.ENODEV;
@@ -57,6 +62,7 @@ export class AsyncIoEvents implements SideWork {
     return this.#hypercalls.assignAsyncIo({ ...descriptorOf(request), handle: registration.handle });
   }
 
+  /** Returns 0 for an event that was not assigned. */
   deassign(request: IoEventRequest, event: EventObject): number {
     if (this.#ring === undefined) return Errno.ENODEV;
     const registration = this.#byEvent.get(event);
@@ -76,6 +82,7 @@ export class AsyncIoEvents implements SideWork {
     const ring = this.#ring;
     if (ring === undefined) return;
     for (let taken = 0; taken < MAX_TAKEN && ring.take(this.#element) === RingResult.DONE; taken++) {
+      // Handles have 31 bits: a value with an upper word was put there by another writer.
       const isHandle = this.#element[1] === 0;
       if (isHandle) this.#byHandle.get(this.#element[0] ?? 0)?.event.signal();
     }

@@ -14,10 +14,14 @@ export const CLEAR_SLEEP_MS = 10;
 
 export interface ClearWait {
   readonly vmId: number;
-  /** Called in every round, because clients are added and removed meanwhile. */
+  /**
+   * The clients without the default one. Called in every round, because clients are added and
+   * removed meanwhile.
+   */
   readonly clients: () => readonly IoClient[];
   readonly assignments: Assignments;
   readonly observer: HsmObserver;
+  /** Undefined: a timer. For tests. */
   readonly sleep: ((ms: number) => Promise<void>) | undefined;
 }
 

@@ -43,6 +43,7 @@ export interface DispatchWorkerOptions {
 
 export class DispatchWorker {
   readonly #options: DispatchWorkerOptions;
+  /** Calls of `pause` without their `resume`. */
   #pauses = 0;
   #isStopped = false;
   /**
@@ -96,6 +97,7 @@ export class DispatchWorker {
   }
 
   #hasWork(isOrdered: boolean): boolean {
+    // The loop has to go on to see it.
     if (this.#isStopped) return true;
     if (this.#pauses > 0) return false;
     if (this.#isQueued) return true;
@@ -107,9 +109,12 @@ export class DispatchWorker {
     const { upcall, turn, spinUs, now = () => performance.now() } = this.#options;
     const work: Poll = { relaxed: () => this.#hasWork(false), ordered: () => this.#hasWork(true) };
     const spin = new AdaptiveSpin({ maxUs: MAX_EVENT_LOOP_SPIN_US, fixedUs: spinUs });
+    // Passes since the loop last turned, passes between two readings of the clock, and passes until
+    // the next reading.
     let passes = 0;
     let passesPerClock = 1;
     let passesToClock = 1;
+    // When the loop last turned, and when the clock was last read.
     let turnedMs = now();
     let readMs = turnedMs;
     for (;;) {

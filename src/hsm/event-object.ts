@@ -1,7 +1,7 @@
 /**
  * EventObject: an event between ACRN userspace and the HSM, like a Linux eventfd: a 64-bit counter
  * that a signal increments and a read resets. LocalEvent is one inside this process.
- * linux/linux-event.ts is one over a real eventfd.
+ * acrn-hsm/linux-events.ts has one over a real eventfd.
  */
 
 /** An eventfd's counter saturates here. */

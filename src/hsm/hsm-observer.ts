@@ -1,6 +1,7 @@
 /**
  * HsmObserver: observer of the HSM, for the operator, the statistics and the trace.
  *
+ * Called by: VmRequests, VmClients and CLEAR. ServiceVm passes an observer for each VM.
  * Threads: all calls come in the Service VM's thread.
  */
 

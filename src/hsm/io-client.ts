@@ -22,10 +22,15 @@ export interface ClientPosition {
 export interface IoClient {
   readonly name: string;
   notify(request: AssignedRequest): void;
-  /** For a client with a thread: whether the thread may still be finishing a request. */
+  /**
+   * For a client with a thread: whether the thread may still be finishing a request. Default: the
+   * client has no thread.
+   */
   readonly isRunning?: boolean;
   /**
    * For a client that finishes in another thread: passes what it needs, before its first request.
+   * A client without this method must finish all requests in the Service VM's thread: the HSM then
+   * takes their tickets by plain loads and stores.
    */
   connect?(finisher: ClientFinisher): void;
   /**

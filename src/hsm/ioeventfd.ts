@@ -1,7 +1,7 @@
 /**
  * IoEventFds: the kernel's own I/O client (`ioeventfd`). A guest's write to a registered address
- * signals an event and is finished at once, without ACRN userspace. One per VM that has a control
- * file.
+ * signals an event and is finished at once, without ACRN userspace. One per VM that was created by
+ * ioctl (acrn-hsm/).
  *
  * The rules are the driver's, surprising ones included:
  *
@@ -71,7 +71,7 @@ export class IoEventFds implements IoClient {
   assign(request: IoEventRequest, event: EventObject): number {
     const check = checkIoEvent(request);
     if (check !== 0) return check;
-    if (this.#entries.some((entry) => entry.event === event && isSamePlace(entry, request))) return Errno.EEXIST;
+    if (this.#entries.some((entry) => entry.event === event && conflicts(entry, request))) return Errno.EEXIST;
     if (this.#entries.length >= MAX_IO_EVENTS) return Errno.ENOMEM;
     const range: AddressRange = {
       type: request.isPort ? IoRequestType.PORT : IoRequestType.MMIO,
@@ -123,7 +123,8 @@ export class IoEventFds implements IoClient {
   }
 }
 
-function isSamePlace(a: IoEventRequest, b: IoEventRequest): boolean {
+/** Whether a write could match both. As in the driver, lengths are not compared. */
+function conflicts(a: IoEventRequest, b: IoEventRequest): boolean {
   if (a.address !== b.address || a.isPort !== b.isPort) return false;
   return a.data === undefined || b.data === undefined || a.data === b.data;
 }

@@ -3,8 +3,8 @@
  * message-signalled interrupt. The event's counter is not read: it stays readable, and every
  * further signal injects again.
  *
- * The life cycle is that of the fixed driver: an event is checked before it is listed, and fully
- * unhooked when `deassign` returns.
+ * The life cycle is that of the driver after the fix of its races between close, deassign and the
+ * VM's end: an event is checked before it is listed, and fully unhooked when `deassign` returns.
  */
 
 import { Errno } from '../io-request/errno.js';
@@ -28,7 +28,7 @@ export class IrqFds {
   readonly #inject: (message: MsiMessage) => void;
   readonly #entries: Entry[] = [];
 
-  /** `inject` makes the hypercall. Its failure is only logged. */
+  /** `inject` makes the hypercall. It reports a refusal itself: a signal has no result. */
   constructor(inject: (message: MsiMessage) => void) {
     this.#inject = inject;
   }

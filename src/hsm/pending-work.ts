@@ -52,18 +52,23 @@ export class PendingWork implements Poll {
     if (this.#sideWork.length > 0) for (const work of this.#sideWork) work.run();
   }
 
+  /** Clears every stall: the worker sees those slots as work again. */
   retryAll(): void {
     if (!this.#hasStalled) return;
     for (const assignment of this.#assignments) assignment.isStalled = false;
     this.#hasStalled = false;
   }
 
+  /** The gate holds the slot's request. */
   stall(assignment: SlotAssignment): void {
     assignment.isStalled = true;
     this.#hasStalled = true;
   }
 
-  /** Stalls every PENDING slot from `vcpu` on. */
+  /**
+   * Stalls every PENDING slot from `vcpu` on: a request without a client ends the pass. A slot that
+   * becomes PENDING later is work at once.
+   */
   stallFrom(vcpu: number): void {
     for (const assignment of this.#assignments.slice(vcpu))
       assignment.isStalled = assignment.slot.state === IoRequestState.PENDING;

@@ -48,10 +48,11 @@ const GOLDEN = 0x9e37_79b1;
 const EMPTY = -1;
 /** In place of an entry's rank: the page has several segments. */
 const DIVIDED = -1;
-/**
- * Words of a hash entry: page number, first segment, last segment, rank of the range that covers
- * the page or DIVIDED.
- */
+/** Words of a hash entry. Word 0 is the page number. */
+const FIRST_SEGMENT = 1;
+const LAST_SEGMENT = 2;
+/** The rank of the range that covers the page, or DIVIDED. */
+const RANK = 3;
 const ENTRY_WORDS = 4;
 /** Maximum table length: there are 65,536 ports. */
 const MAX_TABLE = 0x1_0000;
@@ -97,14 +98,14 @@ export class RangeIndex {
     this.#bridging = bridging;
     const { pages, long } = splitIntoPages(starts, covering);
     this.#long = Int32Array.from(long);
-    let slots = 2;
-    while (slots < pages.size * 2) slots *= 2;
-    this.#mask = slots - 1;
+    let entries = 2;
+    while (entries < pages.size * 2) entries *= 2;
+    this.#mask = entries - 1;
     this.#shift = Math.clz32(this.#mask);
-    this.#pages = new Int32Array(slots * ENTRY_WORDS).fill(EMPTY);
+    this.#pages = new Int32Array(entries * ENTRY_WORDS).fill(EMPTY);
     for (const [page, [first, last]] of pages) {
       let at = bucketOf(page, this.#shift);
-      while (this.#pages[(at & this.#mask) * ENTRY_WORDS + 1] !== EMPTY) at++;
+      while (this.#pages[(at & this.#mask) * ENTRY_WORDS + FIRST_SEGMENT] !== EMPTY) at++;
       const rank = first === last ? (covering[first] as number) : DIVIDED;
       this.#pages.set([page | 0, first, last, rank], (at & this.#mask) * ENTRY_WORDS);
     }
@@ -123,8 +124,8 @@ export class RangeIndex {
     // Within one page: integer arithmetic only.
     if (high === lastHigh && low >>> PAGE_SHIFT === lastLow >>> PAGE_SHIFT && low >>> 0 <= lastLow >>> 0) {
       const entry = this.#entryOf((low >>> PAGE_SHIFT) | (high << (32 - PAGE_SHIFT)));
-      const rank = this.#pages[entry + 3] as number;
-      if (rank !== DIVIDED && this.#pages[entry + 1] !== EMPTY) return rank;
+      const rank = this.#pages[entry + RANK] as number;
+      if (rank !== DIVIDED && this.#pages[entry + FIRST_SEGMENT] !== EMPTY) return rank;
     }
     const address = high * WORD + (low >>> 0);
     const last = lastHigh * WORD + (lastLow >>> 0);
@@ -141,9 +142,9 @@ export class RangeIndex {
   /** Returns −1 if no range covers the address. */
   #segmentOf(address: number): number {
     const entry = this.#entryOf(Math.floor(address / PAGE) | 0);
-    const first = this.#pages[entry + 1] as number;
+    const first = this.#pages[entry + FIRST_SEGMENT] as number;
     if (first === EMPTY) return this.#longSegmentOf(address);
-    return this.#within(address, first, this.#pages[entry + 2] as number);
+    return this.#within(address, first, this.#pages[entry + LAST_SEGMENT] as number);
   }
 
   /** Index of the page's hash entry, or of an empty one. */
@@ -152,7 +153,7 @@ export class RangeIndex {
     const mask = this.#mask;
     for (let at = bucketOf(page, this.#shift); ; at++) {
       const entry = (at & mask) * ENTRY_WORDS;
-      if (pages[entry] === page || pages[entry + 1] === EMPTY) return entry;
+      if (pages[entry] === page || pages[entry + FIRST_SEGMENT] === EMPTY) return entry;
     }
   }
 
@@ -212,6 +213,7 @@ function cut(ranges: readonly RankedRange[]): { starts: Float64Array; covering: 
     covering[segment] = open.first();
     for (; (ends[ended]?.[0] ?? Infinity) <= (starts[segment + 1] as number); ended++)
       open.remove(ends[ended]?.[1] ?? 0);
+    // What is still open reaches into the next segment.
     bridging[segment] = open.first();
   }
   return { starts, covering, bridging };

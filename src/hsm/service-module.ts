@@ -12,6 +12,7 @@ import type { VmRequests } from './vm-requests.js';
 
 export interface ServiceModuleOptions {
   readonly upcall: Upcall;
+  /** Lets the event loop run everything that is due. */
   readonly turn: () => Promise<void>;
   /** How long the worker spins, in microseconds. Default: adaptive. */
   readonly spinUs?: number | undefined;

@@ -60,8 +60,8 @@ export class SlotAssignment {
   /** A ticket is compared only with others of its slot, so each slot numbers its own. */
   readonly #counter = new TicketCounter();
   /**
-   * Whether the owner answers in this thread. Then no other thread takes the ticket, and plain
-   * words are enough.
+   * Whether the owner answers in this thread, which it does without `connect`. Then no other thread
+   * takes the ticket, and plain loads and stores are enough.
    */
   #isLocal = false;
 
@@ -82,7 +82,8 @@ export class SlotAssignment {
   }
 
   /**
-   * Whether `ticket` is still unanswered, by a relaxed load. Right after `notify` in this thread.
+   * Whether `ticket` is still unanswered, by a relaxed load. An answer from another thread may be
+   * seen late. Then the gate or TimeLimit gets a request that is over, and drops it at the ticket.
    */
   isUnanswered(ticket: number): boolean {
     return this.#parts.tickets.loadRelaxed(this.vcpu) === ticket;

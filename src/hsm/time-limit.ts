@@ -45,7 +45,10 @@ export class TimeLimit {
     this.#timing = options.timing;
   }
 
-  /** Begins the limit of a request that was assigned at `nowMs`. */
+  /**
+   * Begins the limit of a request that was assigned just now. It replaces one of the slot's request
+   * before.
+   */
   watch(assignment: SlotAssignment, ticket: number): void {
     const { limitMs, holder } = this.#options;
     if (limitMs === Infinity) return;

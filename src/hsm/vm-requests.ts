@@ -32,12 +32,14 @@ import { VmClients } from './vm-clients.js';
 export interface VmRequestsOptions {
   readonly vmId: number;
   readonly buffer: SharedBuffer;
+  /** Without `shared`, clients cannot finish in threads of their own. */
   readonly hypercalls: Pick<Hypercalls, 'vcpuCount' | 'notifyRequestFinish'> & Partial<Pick<Hypercalls, 'shared'>>;
   readonly observer: HsmObserver;
   /** How long a client may take for a request, in ms. Infinity: no limit. */
   readonly clientTimeoutMs: number;
   /** What happens to a request that takes longer. Default: `all-ones`. */
   readonly late?: LatePolicy;
+  /** How CLEAR sleeps between two checks. Default: a timer. For tests. */
   readonly sleep?: (ms: number) => Promise<void>;
   /** Shared by the VMs of one thread. Default: one of its own, which knows no processor time. */
   readonly holder?: ThreadHolder;
@@ -95,7 +97,10 @@ export class VmRequests {
     });
   }
 
-  /** True: new requests are completed unhandled, as during CLEAR. */
+  /**
+   * True: new requests are completed with the value that they have, as during CLEAR. Called by
+   * conformance scripts, which play a CLEAR step by step.
+   */
   set isClearing(clearing: boolean) {
     this.#isClearing = clearing;
   }
@@ -197,6 +202,7 @@ export class VmRequests {
     if (gate !== undefined && gate.holdsPending(request, client.name)) return this.#stall(assignment);
     observer.assigning?.(client);
     const ticket = assignment.assign(client, found !== undefined);
+    // Another writer took the slot out of PENDING: there is nothing left to serve.
     if (ticket === 0) return true;
     this.#notify(client, request);
     // Count after notify(): the vCPU is usually running again by now.

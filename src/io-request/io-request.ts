@@ -64,10 +64,12 @@ export function directionName(direction: number): DirectionName {
   return direction === Direction.READ ? 'read' : 'write';
 }
 
+/** Whether requests of this type have a 32-bit value: ports and PCI. */
 export function isPortLike(type: number): boolean {
   return type === IoRequestType.PORT || type === IoRequestType.PCI;
 }
 
+/** `0x…`, padded with zeros to at least `digits` digits. */
 export function hex(value: number | bigint, digits = 1): string {
   return `0x${value.toString(16).padStart(digits, '0')}`;
 }
@@ -83,21 +85,21 @@ export function addressText(request: IoRequest): string {
   return `${pciAddressName(request.bus, request.device, request.function)} register ${hex(request.register)}`;
 }
 
-const LOW = 0x1_0000_0000;
+const TWO_TO_32 = 0x1_0000_0000;
 
 /** The upper 32 bits of an address of up to 53 bits, as an int32. */
 export function highWord(value: number): number {
-  return Math.floor(value / LOW) | 0;
+  return Math.floor(value / TWO_TO_32) | 0;
 }
 
 /** The lower 32 bits of an address of up to 53 bits, as an int32. */
 export function lowWord(value: number): number {
-  return (value % LOW) | 0;
+  return (value % TWO_TO_32) | 0;
 }
 
 /** Two int32 halves as one number. Exact up to 53 bits. */
 export function joinWords(low: number, high: number): number {
-  return (high >>> 0) * LOW + (low >>> 0);
+  return (high >>> 0) * TWO_TO_32 + (low >>> 0);
 }
 
 /** Two int32 halves as one unsigned 64-bit value. */

@@ -13,11 +13,12 @@ export const SLOT_COUNT = 16;
 export const SLOT_BYTES = 256;
 
 /**
- * Byte offsets inside a slot. The three request views share 64…91: direction, address or reserved,
- * size, value.
+ * Byte offsets inside a slot. Fields are u32 where nothing else is said. The three request views
+ * (port, MMIO, PCI) share 64…91: direction, address or reserved, size, value.
  */
 export const SLOT_OFFSET = {
   type: 0,
+  /** Not 0: the hypervisor polls for COMPLETE and needs no completion hypercall. */
   completionPolling: 4,
   direction: 64,
   /** u64. In the PCI view these bytes are reserved and keep the port of the access. */
@@ -31,6 +32,7 @@ export const SLOT_OFFSET = {
   pciDevice: 96,
   pciFunction: 100,
   pciRegister: 104,
+  /** 1: a client claimed the request by its ranges. 0: it is the default client's. */
   kernelHandled: 132,
   /** `processed`: the state word. */
   state: 136,

@@ -27,7 +27,7 @@ export class SharedBuffer {
     if (page === undefined) this.stampFree();
   }
 
-  /** All 16 slots to FREE: the hypervisor does this when a page is set (T1) or a VM reset (T11). */
+  /** All 16 slots to FREE: the hypervisor does this when a page is set and when a VM is reset. */
   stampFree(): void {
     for (const slot of this.slots) slot.stampFree();
   }

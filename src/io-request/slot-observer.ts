@@ -16,6 +16,7 @@ export interface SlotObserver {
    * an observer costs one load per transition.
    */
   readonly enabled: Int32Array;
+  /** FREE → PENDING is about to be tried. `filled` follows. */
   filling(): void;
   /**
    * The request as it was filled: the one in the page may be answered by now. The slot begins at
@@ -35,7 +36,9 @@ export interface SlotObserver {
   ): void;
   /** The slot begins at word `base` of `page`: a getter call per field would cost more. */
   assigned(hasMoved: boolean, page: Int32Array, base: number): void;
+  /** The move to COMPLETE is about to be tried, from state `from`. `completed` follows. */
   completing(from: number, valueLow: number, valueHigh: number): void;
   completed(hasMoved: boolean, from: number, valueLow: number, valueHigh: number): void;
+  /** A move to FREE: the answer was taken (COMPLETE), or the slot was stamped in state `from`. */
   released(hasMoved: boolean, from: number): void;
 }

@@ -107,7 +107,10 @@ export class Slot {
     return hasMoved;
   }
 
-  /** Step d, PENDING → PROCESSING: the HSM gives the request to a client. */
+  /**
+   * Step d, PENDING → PROCESSING: the HSM gives the request to a client. `kernelHandled` is false
+   * for the default client. Returns false if the slot was not PENDING.
+   */
   assign(kernelHandled: boolean): boolean {
     storeIfChanged(this.#words, this.#base + KERNEL_HANDLED, kernelHandled ? 1 : 0);
     const hasMoved = this.#move(PENDING, PROCESSING);
@@ -117,7 +120,8 @@ export class Slot {
 
   /**
    * Step f, PROCESSING → COMPLETE: the answer is in the slot. `from` is PENDING for a request that
-   * no client gets: the HSM answers it (0xCF8), or its VM is being cleared.
+   * no client gets: the HSM answers it (0xCF8), or its VM is being cleared. Returns false if the
+   * slot was in another state.
    */
   complete(from: typeof PROCESSING | typeof PENDING = PROCESSING): boolean {
     if (this.#enabled[0] === 0) return this.#move(from, COMPLETE);
@@ -131,7 +135,7 @@ export class Slot {
     return hasMoved;
   }
 
-  /** COMPLETE → FREE: the hypervisor has taken the result. */
+  /** COMPLETE → FREE: the hypervisor takes the result. Returns false if it was not COMPLETE. */
   release(): boolean {
     const hasMoved = this.#move(COMPLETE, FREE);
     if (this.#enabled[0] !== 0) this.#observer?.released(hasMoved, COMPLETE);

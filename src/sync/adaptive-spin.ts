@@ -42,9 +42,12 @@ const NS_PER_US = 1000;
 const RESERVE = 3;
 /** Spins in a row that may miss before waits go without one. */
 const TOLERATED_MISSES = 2;
+/** The limit of the back-off, 2^MAX_BACK_OFF waits. */
 export const MAX_SKIPS = 256;
+const MAX_BACK_OFF = 8;
 /** Waits without a spin after one that was preempted. */
 const PREEMPTED_SKIPS = 16;
+/** Polls between two readings of the clock, once the polls that need no clock are over. */
 const POLLS_PER_CLOCK = 64;
 /**
  * Polls in a row before the waiter does anything else: reads the clock, or polls with ordering.
@@ -94,10 +97,13 @@ export class AdaptiveSpin {
   readonly #fixedUs: number | undefined;
   readonly #delay = new PollDelay();
   readonly #now: () => number;
-  /** An integer, so that changing it allocates nothing. */
+  /** The adapted length of a spin. An integer, so that changing it allocates nothing. */
   #ns: number;
+  /** Spins in a row that missed. */
   #misses = 0;
+  /** Waits that are still to go without a spin. */
   #skips = 0;
+  // See `counts`.
   #paid = 0;
   #missed = 0;
   #skipped = 0;
@@ -126,6 +132,7 @@ export class AdaptiveSpin {
   spin(poll: Poll): boolean {
     if (this.#fixedUs === undefined && this.#skips > 0) return this.#skip(poll);
     if (this.us <= 0) return poll.relaxed();
+    // Work at the very first poll has shown nothing about spinning, unless there was a delay.
     const isDelayed = this.#delay.steps > 0;
     const polls = this.#delay.poll(poll);
     if (polls === NOT_FOUND) return this.#pollByClock(poll);
@@ -174,20 +181,23 @@ export class AdaptiveSpin {
     return false;
   }
 
+  /** A spin found work, `afterUs` after its first reading of the clock. 0: before that. */
   #pay(afterUs: number): true {
     this.#paid++;
     this.#misses = 0;
     const wanted = Math.trunc(Math.min(this.#maxUs, Math.max(MIN_SPIN_US, afterUs * RESERVE)) * NS_PER_US);
+    // Grow at once, shrink by an eighth of the difference.
     this.#ns = wanted > this.#ns ? wanted : this.#ns + ((wanted - this.#ns) >> 3);
     return true;
   }
 
+  /** A spin found no work. At least `skips` waits go without one. */
   #miss(skips: number): void {
     this.#missed++;
     this.#misses++;
     // How long the work would have taken is unknown: the next spin gets the whole budget.
     this.#ns = this.#maxUs * NS_PER_US;
-    const doubled = this.#misses > TOLERATED_MISSES ? 2 ** Math.min(this.#misses - TOLERATED_MISSES, 8) : 0;
+    const doubled = this.#misses > TOLERATED_MISSES ? 2 ** Math.min(this.#misses - TOLERATED_MISSES, MAX_BACK_OFF) : 0;
     this.#skips = Math.min(MAX_SKIPS, Math.max(skips, doubled));
   }
 }

@@ -14,8 +14,9 @@ export function delay(ms: number): Promise<void> {
 }
 
 /**
- * Settles as `promise` does, or as `onTimeout` returns or throws after `limitMs`. Time in which
- * this thread could not run does not count. From MAX_LIMIT_MS on there is no limit.
+ * Settles as `promise` does, or as `onTimeout` returns or throws after `limitMs`. The work behind
+ * `promise` is not cancelled. Time in which this thread could not run does not count. From
+ * MAX_LIMIT_MS on there is no limit.
  */
 export async function withTimeout<Value, Late>(
   limitMs: number,

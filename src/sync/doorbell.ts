@@ -94,6 +94,7 @@ export class Doorbell {
     return Atomics.load(this.#words, this.#rings);
   }
 
+  /** The waiter goes on: rings no longer count. Returns `found`. */
   #disarm(found: boolean): boolean {
     Atomics.store(this.#words, this.#armed, 0);
     return found;

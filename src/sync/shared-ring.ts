@@ -15,7 +15,7 @@
  *
  * Source: ACRN's `sbuf.h`. Magic u64 at 0, element count and size u32 at 8 and 12. Head and tail
  * u32 at 16 and 20, as byte offsets into the data, which begins at 64. Flags at 24, overrun count
- * at 32, data size at 36.
+ * at 32, data size at 36. Nothing here reads flags and overrun count.
  */
 
 import { PAGE_BYTES } from '../io-request/layout.js';
@@ -108,7 +108,7 @@ export class SharedRing {
     return RingResult.DONE;
   }
 
-  /** Consumer side. */
+  /** Consumer side: removes the oldest element and stores its int32 words in `element`. */
   take(element: Int32Array): RingResult {
     const words = this.#words;
     const head = words.load(HEAD);

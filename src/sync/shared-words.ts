@@ -1,8 +1,8 @@
 /**
  * SharedWords: 32-bit words outside of the page that several threads read and write.
  *
- * Only Slot, Doorbell and this class use `Atomics`, so a review of upcall's concurrency needs only
- * these three files.
+ * Only Slot, Doorbell, the trace's lanes (trace/lane.ts) and this class use `Atomics`, so a review
+ * of upcall's concurrency needs only these four files.
  *
  * Ordering: all operations are sequentially consistent except `loadRelaxed` and `storeRelaxed`.
  * An atomic store publishes the relaxed stores before it to a thread that loads it atomically.
@@ -49,6 +49,7 @@ export class SharedWords {
     Atomics.store(this.#words, index, value);
   }
 
+  /** `add`, `or`, `and` and `exchange` return the word as it was before. */
   add(index: number, delta: number): number {
     return Atomics.add(this.#words, index, delta);
   }
