@@ -89,6 +89,7 @@ function framesOf(stack: string): string[] {
 
 /**
  * Whether the frame is in upcall's own code around a device, which waits for the device's answer.
+ * The names are those of the compiled files.
  */
 function isOwn(frame: string): boolean {
   return /[/\\](device-client|late-request-stacks|async-stacks)\.js:/.test(frame);

@@ -110,10 +110,18 @@ export class ServiceVm {
     await this.module.worker.stop();
   }
 
+  /**
+   * Puts the VM together, from the hypervisor up: its side (threads, memory), the page, the trace
+   * and the statistics, the HSM's side, the UserVm around them. The worker serves the VM from
+   * `addVm` on.
+   *
+   * Two parts use others that are created after them. The hypervisor may report an event before the
+   * UserVm exists: `early` keeps it. The statistics ask the HSM's side for ranges, but not before
+   * the first request, so `requests` is only named before it is created.
+   */
   async #create(id: number, plan: VmPlan): Promise<UserVm> {
     const name = plan.name ?? `vm${id}`;
     const buffer = new SharedBuffer();
-    // The hypervisor may report something before the VM object exists.
     const early: HypervisorEvent[] = [];
     let vm: UserVm | undefined;
     const hypercalls = await this.hypervisor.createVm(
@@ -146,6 +154,7 @@ export class ServiceVm {
       holder: this.#holder,
       late: plan.late,
       observer: {
+        // The HSM reports nothing before `addVm`, when the UserVm exists.
         event: (event) => vm?.emit(event),
         dispatched: (_, request, client) => {
           statistics?.dispatched(request, client);
@@ -157,6 +166,7 @@ export class ServiceVm {
       },
       ...(plan.sleep === undefined ? {} : { sleep: plan.sleep }),
     });
+    // A second name, because TypeScript knows of `vm` only that it may be undefined.
     const created = (vm = new UserVm({
       id,
       name,

@@ -142,6 +142,7 @@ export class VmLifeCycle implements LifeCycle {
     // run may be dispatched to a device that has been reset.
     this.#vm.resetDevices();
     this.#expect('reset', await hypercalls.resetVm());
+    // Without an image the guest's program is not in memory, and what is there would not come back.
     if (this.#image !== undefined) hypercalls.memory.fill(0);
     this.#load();
     this.#halted.clear();

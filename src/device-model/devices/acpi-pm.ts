@@ -212,8 +212,8 @@ export class AcpiPm implements Device {
   }
 
   /**
-   * Drives the line as the registers demand. Starts a timer only if the PM timer could change the
-   * line.
+   * Drives the line as the registers demand. Replaces the timer: one runs only if the PM timer
+   * could change the line.
    */
   #settle(): void {
     const pending = this.isAcpiMode && (this.#status & this.#enable) !== 0;

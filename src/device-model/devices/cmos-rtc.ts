@@ -266,7 +266,7 @@ export class CmosRtc implements Device, ByteRegisters {
     advanceTime(this.#cmos, elapsed, this.#format());
   }
 
-  /** Drives the line from the registers. Starts a timer if the next event would change the line. */
+  /** Drives the line. Replaces the timer by one for the next event that would change the line. */
   #settle(): void {
     const isRaised = this.#isRaised();
     this.#interrupt.set(isRaised);

@@ -30,7 +30,7 @@ export class PitCounter {
   #gate: boolean;
   readonly #gateAtPowerOn: boolean;
 
-  /** The count register, as written. */
+  /** The count register, as written, and whether it was since the last control word. */
   #register = 0;
   #registerWritten = false;
   #lowByte = 0;
@@ -127,8 +127,8 @@ export class PitCounter {
     const isDue = tick >= this.#loadAt;
     const loaded = isDue ? this.#nextLoaded() : this.#loaded;
     if (loaded === undefined) return this.#heldCount;
-    const opensAt = this.#gate || !gateStopsCounting(this.#mode) ? Infinity : this.#loadAt;
-    return this.#shown(loaded, tick, isDue ? opensAt : this.#stoppedAt);
+    const stopsAt = this.#gate || !gateStopsCounting(this.#mode) ? Infinity : this.#loadAt;
+    return this.#shown(loaded, tick, isDue ? stopsAt : this.#stoppedAt);
   }
 
   isOutHigh(tick: number): boolean {
@@ -164,6 +164,7 @@ export class PitCounter {
   /** How many times OUT rose after tick `from` until tick `to`. Calls must be in order of time. */
   risesBetween(from: number, to: number): number {
     this.#settle(from);
+    // The old count until the load, if one is due, then the new one.
     const loadAt = this.#loadAt;
     let rises = this.#runs ? risesBetween(this.#mode, this.#loaded as Loaded, from, Math.min(to, loadAt)) : 0;
     if (loadAt <= to) {
@@ -177,6 +178,7 @@ export class PitCounter {
   nextRise(after: number): number {
     this.#settle(after);
     const rise = this.#runs ? nextRise(this.#mode, this.#loaded as Loaded, after) : Infinity;
+    // A load before that rise replaces the count, and a closed gate keeps the new one from running.
     if (rise <= this.#loadAt || (!this.#gate && gateStopsCounting(this.#mode))) return rise;
     return nextRise(this.#mode, this.#nextLoaded(), this.#loadAt);
   }
@@ -261,11 +263,13 @@ export class PitCounter {
     this.#nullCount = false;
   }
 
+  /** What the load that is due at `#loadAt` puts into the counting element. */
   #nextLoaded(): Loaded {
     const count = this.#isBcd ? fromBcd(this.#register) || 10_000 : this.#register || 65_536;
     return { start: this.#loadAt - (this.#loadsLowHalf ? highTicks(count) : 0), count };
   }
 
+  /** Unloads the count. The counting element keeps its value. */
   #stop(tick: number): void {
     this.#heldCount = this.count(tick);
     this.#loaded = undefined;

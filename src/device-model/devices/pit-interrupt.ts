@@ -58,8 +58,9 @@ export class PitInterrupt {
   }
 
   /**
-   * Called before the guest accesses the counter at `tick`: delivers the interrupts that its count
-   * implies.
+   * Called before the guest reads or writes the counter at `tick`: delivers the interrupts that are
+   * due until then. A guest that sees a new period in the count expects its interrupt to be
+   * pending.
    */
   beforeAccess(tick: number): void {
     if (this.#counter.nextRise(this.#accountedTo) <= tick) this.#deliver(tick);
@@ -75,7 +76,9 @@ export class PitInterrupt {
   }
 
   /**
-   * Called when the counter gets a new mode: drops the owed edges, which belong to the old period.
+   * Called when the counter gets a control word: drops the owed edges. The guest starts to count
+   * anew and would take them for edges of the new mode. A new count alone keeps them: in modes 2
+   * and 3 it only changes the next period, and the guest goes on counting.
    */
   dropOwed(): void {
     this.#missed += this.#owed;
@@ -97,6 +100,7 @@ export class PitInterrupt {
     this.#timerAt = Infinity;
   }
 
+  /** Owes the edges until `tick`, and delivers one of them if the last one is long enough ago. */
   #deliver(tick: number): void {
     this.#owed += this.#counter.risesBetween(this.#accountedTo, tick);
     this.#accountedTo = Math.max(this.#accountedTo, tick);
@@ -123,7 +127,7 @@ export class PitInterrupt {
     return Math.min(Math.max(Math.floor(period / 2), SHORTEST_SPACING), LONGEST_SPACING);
   }
 
-  /** Starts a timer for the next edge that can be delivered. None if OUT does not rise any more. */
+  /** Replaces the timer by one for the next edge to deliver. None if OUT does not rise any more. */
   #arm(tick: number): void {
     const earliest = this.#lastEdgeAt + this.#spacing;
     const due = this.#owed > 0 ? earliest : Math.max(earliest, this.#counter.nextRise(tick));

@@ -96,6 +96,7 @@ export class Pit8254 implements Device, ByteRegisters {
     const counter = this.#counters[offset];
     if (counter === undefined) return 0xff;
     const tick = this.ticks;
+    // A latched count is older than `tick`, so its interrupts are delivered before it is read, too.
     if (offset === 0) this.#interrupt.beforeAccess(tick);
     return counter.read(tick);
   }
@@ -114,6 +115,10 @@ export class Pit8254 implements Device, ByteRegisters {
     this.#interrupt.close();
   }
 
+  /**
+   * A write to the control port. Latches need no `beforeAccess`: they do not change OUT, and the
+   * guest sees what they latched only by a read of the counter.
+   */
   #command(value: number): void {
     const select = value >>> 6;
     if (select === READ_BACK) this.#readBack(value);
@@ -136,6 +141,7 @@ export class Pit8254 implements Device, ByteRegisters {
     });
   }
 
+  /** Makes a change by which OUT may move. OUT of counter 0 is the interrupt. */
   #changeCounter(index: number, change: (counter: PitCounter, tick: number) => void): void {
     const counter = this.#counters[index];
     if (counter === undefined) return;
