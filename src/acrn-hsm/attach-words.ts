@@ -35,7 +35,7 @@ export class AttachWords {
     return this.#words.buffer;
   }
 
-  /** The ticket of slot `vcpu`'s last request. */
+  /** The ticket of slot `vcpu`'s last request. 0: the client never had one there. */
   ticket(vcpu: number): number {
     return this.#words.load(TICKETS + vcpu);
   }

@@ -27,7 +27,10 @@ const FLAG_ASYNCIO = 8;
 /** Bit of `flags` in struct acrn_irqfd. */
 const IRQ_FLAG_DEASSIGN = 1;
 
-/** IOEVENTFD: assigns or deassigns. */
+/**
+ * IOEVENTFD: assigns or deassigns. With `hasExtensions` the ioctl has the meaning of ACRN's own
+ * kernel, which knows FLAG_ASYNCIO.
+ */
 export function configureIoEvent(
   vm: IoctlVm,
   events: EventTable,

@@ -27,6 +27,7 @@ export const PciConfigResult = {
 } as const;
 
 export class PciConfigAccess {
+  /** The address register, an int32. */
   #address = 0;
 
   /** `pci_conf_addr`, unsigned. */

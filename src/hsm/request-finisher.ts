@@ -71,7 +71,7 @@ export class RequestFinisher {
 
   /**
    * Finishes a request with the value that is in the page. Returns the result of the hypercall, 0
-   * if none was made.
+   * if none was made: the vCPU polls, or the request was finished or withdrawn before.
    */
   finishAsIs(vcpu: number, ticket: number): number {
     if (!this.#take(vcpu, ticket)) return 0;
@@ -105,6 +105,10 @@ export class RequestFinisher {
     return result;
   }
 
+  /**
+   * Claims the request for this thread. Returns false if another one has done so, or no request is
+   * open.
+   */
   #take(vcpu: number, ticket: number): boolean {
     return ticket > 0 && this.#tickets.move(vcpu, ticket, -ticket);
   }

@@ -8,7 +8,7 @@
 
 /** A hold shorter than this has no name, in ms. */
 const NAMED_MS = 5;
-/** A stopped process uses less of a hold than this part. */
+/** A process whose processor time was less than this part of a hold was stopped in it. */
 const STOPPED_CPU_PART = 0.25;
 
 export type HoldCause =
@@ -20,10 +20,11 @@ export type HoldCause =
   | { readonly cause: 'unknown' };
 
 export class ThreadHolder {
-  /** Time limits that run. While it is 0, calls are not recorded. */
+  /** Number of timers of TimeLimits that run. While it is 0, calls are not recorded. */
   limits = 0;
   readonly #processorMs: () => number;
   #holder = '';
+  // NaN: no call is recorded, and no comparison with it is true.
   #startMs = NaN;
   #endMs = NaN;
 

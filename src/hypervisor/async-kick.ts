@@ -22,6 +22,7 @@ export class AsyncKick {
   readonly #upcall: Upcall;
   readonly #doorbell: Doorbell;
   readonly #stopped: Error;
+  /** Ends a wait for room. A ring that gets room does not: the wait ends after WAIT_MS. */
   readonly #stop = new OrderedPoll(() => this.#shared.vmState !== VmState.RUNNING);
 
   /** `stopped` is thrown if the VM stops running while the vCPU waits for room. */

@@ -14,10 +14,12 @@ import { SharedWords } from '../sync/shared-words.js';
 const PAGE_SHIFT = 12;
 const PAGE_BYTES = 1 << PAGE_SHIFT;
 const PAGES_IN_WORD = 32;
+// Indices of words.
 /** Count of protected pages. */
 const COUNT = 0;
 /** Generation: counts the changes, so that a vCPU sees that it must prepare for the pages again. */
 const CHANGES = 1;
+/** The bitmap. */
 const FIRST = 2;
 
 export class ProtectedPages {

@@ -15,6 +15,7 @@
 import { SharedWords } from '../sync/shared-words.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 
+// Indices of words.
 const SEQUENCE = 0;
 const LENGTH = 1;
 const TEXT = 2;

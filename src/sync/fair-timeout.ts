@@ -30,6 +30,7 @@ export function startFairTimeout(
     const dueMs = timing.now() + delayMs;
     timer = timing.start(() => {
       const held = heldMs(dueMs, timing.now(), limitMs);
+      // The beat's own length: what a hold added to it does not count.
       remainingMs -= delayMs;
       if (held > 0 && freshPeriods < MAX_FRESH_PERIODS) {
         freshPeriods++;

@@ -18,11 +18,12 @@ export const BEAT_MS = 250;
  */
 export const JUDGE_MS = 1;
 /**
- * So often a limit begins again. Afterwards each hold only extends it by its own length. A thread
- * that is held again and again must not keep a limit from ever expiring.
+ * A limit begins again at most this many times. Afterwards each hold only extends it by its own
+ * length. A thread that is held again and again must not keep a limit from ever expiring.
  */
 export const MAX_FRESH_PERIODS = 16;
 
+// Timers are coarse: a host is late by a few ms without any hold.
 const MIN_THRESHOLD_MS = 5;
 const MAX_THRESHOLD_MS = 50;
 

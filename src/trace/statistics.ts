@@ -164,6 +164,7 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     const { hypervisor, service } = this.#lanes[vcpu] as SlotLanes;
     open.wasAssigned = wasAssigned;
     if (!wasAssigned) {
+      // The HSM is about to answer: the slot is PENDING, and its COMPLETE entry comes next.
       open.pendingEntry = (hypervisor.begun - 1) | 0;
       open.serviceEntry = service.published;
       return true;

@@ -133,6 +133,7 @@ export class AcpiPm implements Device {
       let mask = 0;
       for (let i = 0; i < size; i++) {
         const byteOfRegister = offset + i - register;
+        // The registers have two bytes. Writes to the timer and past it are ignored.
         if (byteOfRegister !== 0 && byteOfRegister !== 1) continue;
         written |= ((value >>> (8 * i)) & 0xff) << (8 * byteOfRegister);
         mask |= 0xff << (8 * byteOfRegister);

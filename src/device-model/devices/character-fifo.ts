@@ -11,6 +11,7 @@ export class CharacterFifo {
   readonly #ring: Uint16Array;
   #first = 0;
   #length = 0;
+  /** Characters that still have errors. */
   #withErrors = 0;
 
   constructor(capacity: number) {

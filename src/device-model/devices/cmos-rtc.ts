@@ -71,7 +71,7 @@ export class CmosRtc implements Device, ByteRegisters {
   #secondSeen: number;
   /** The calendar's lead over the wall time at the last call of `onTimeSet`, in seconds. */
   #reportedLead = 0;
-  /** When the divider began to count, in the clock's monotonic time. */
+  /** When the divider began to count, monotonic. At first the last whole second of wall time. */
   #dividerStartMs: number;
   /** Periods of the rate since then (`#ticks`) at the last `#sync`. */
   #ticksSeen = 0;

@@ -233,6 +233,7 @@ export class I8042 {
     this.#power.reset(`the guest pulled the reset line of the keyboard controller (command 0x${command.toString(16)})`);
   }
 
+  /** Queues an answer. A full queue drops it: a guest that never reads gets no more. */
   #answer(byte: number, status = 0): void {
     if (this.#answers.length < ANSWER_QUEUE_LIMIT) this.#answers.push({ byte, status });
   }
@@ -269,6 +270,7 @@ export class I8042 {
     return (this.#status & wanted) === I8042Status.OUTPUT_FULL && (this.#config & I8042Config.KEYBOARD_INTERRUPT) !== 0;
   }
 
+  /** Drives interrupt line 1 from the registers. */
   #settle(): void {
     this.#interrupt.set(this.#isInterrupting());
   }

@@ -24,8 +24,7 @@ const FIELDS: readonly PciConfigField[] = [
   { register: PciRegister.DEVICE_ID, size: 2, value: 0x1237 },
   // Memory and bus master are hard-wired to 1; PERRE (6) and SERRE (8) can be written.
   { register: PciRegister.COMMAND, size: 2, value: 0x0006, writable: 0x0140 },
-  // Medium DEVSEL timing, fast back-to-back; the error bits 15 to 11 and 8 are cleared by writing
-  // 1.
+  // Medium DEVSEL timing, fast back-to-back. Writing 1 clears the error bits 15 to 11 and 8.
   { register: PciRegister.STATUS, size: 2, value: 0x0280, clearable: 0xf900 },
   { register: PciRegister.REVISION_ID, size: 1, value: 0x02 },
   { register: PciRegister.CLASS_CODE, size: 3, value: 0x060000 },
