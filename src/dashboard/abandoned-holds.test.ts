@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { StoppedRequest } from '../debugging/held-request.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { FakeTiming } from '../sync/fixtures/fake-timing.js';
 import { JUDGE_MS } from '../sync/timer-lateness.js';
 import type { UserVmEvent } from '../vm/user-vm-events.js';
@@ -112,6 +113,15 @@ test('a request that ends while no page is open ends the time, without an event'
   timing.pass(1_000_000);
   abandoned.update(true);
   assert.deepEqual(events, [ABANDONED]);
+});
+
+test('a release time that is not above 0 is refused', () => {
+  const { holds } = new Bench();
+  for (const releaseMs of [0, -1, NaN])
+    assert.throws(
+      () => new AbandonedHolds({ holds, releaseMs, emit: () => undefined }),
+      (error) => error instanceof UpcallError && error.code === 'OPTION_INVALID',
+    );
 });
 
 test('time in which the thread was held does not count, and after stop() nothing follows', () => {

@@ -12,10 +12,11 @@
  */
 
 import { describe } from '../io-request/io-request.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import { startFairTimeout, type FairTimeout } from '../sync/fair-timeout.js';
 import type { Timing } from '../sync/timer-lateness.js';
 import type { UserVmEvent } from '../vm/user-vm-events.js';
-import { RETURN_MS } from './limits.js';
+import { DEFAULT_RELEASE_MS, RETURN_MS } from './limits.js';
 import type { PageHolds } from './page-holds.js';
 
 export interface AbandonedHoldsOptions {
@@ -33,7 +34,12 @@ export class AbandonedHolds {
   #isReported = false;
   #timeout: FairTimeout | undefined;
 
+  /** Throws OPTION_INVALID. */
   constructor(options: AbandonedHoldsOptions) {
+    if (!(options.releaseMs > 0))
+      throw new UpcallError('OPTION_INVALID', `releaseMs ${options.releaseMs}: expected milliseconds above 0`, {
+        remedy: `Leave it out for ${DEFAULT_RELEASE_MS}, or give Infinity`,
+      });
     this.#options = options;
   }
 

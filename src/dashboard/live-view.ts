@@ -88,7 +88,7 @@ export class LiveView {
   /** The `ended` message, once the VM has ended. */
   #ended: ServerMessage | undefined;
 
-  /** Rejects with OPTION_INVALID if it cannot listen at the address. */
+  /** Rejects with OPTION_INVALID if it cannot listen at the address, or for an invalid time. */
   static async open(options: LiveViewOptions): Promise<LiveView> {
     const view = new LiveView(options);
     view.#server = await PageServer.open({
