@@ -63,7 +63,10 @@ export function mutationsOf(ts, module, text) {
   const add = (node, what, by) => {
     const from = node.getStart(file);
     const around = functions.filter((fn) => fn.node.pos <= node.pos && node.end <= fn.node.end).at(-1);
-    const shown = text.slice(from, node.end).replace(/\s+/g, ' ');
+    const { parent } = node;
+    const isInitial = ts.isPropertyDeclaration(parent) || ts.isVariableDeclaration(parent);
+    const declared = isInitial ? `${parent.name.getText(file)} = ` : '';
+    const shown = declared + text.slice(from, node.end).replace(/\s+/g, ' ');
     const short = shown.length > NAME_CHARACTERS ? `${shown.slice(0, NAME_CHARACTERS)}…` : shown;
     const plain = `${module}${around === undefined ? '' : ` ${around.path}`}: ${short} → ${what}`;
     const number = (numbers.get(plain) ?? 0) + 1;

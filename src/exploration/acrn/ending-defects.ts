@@ -150,6 +150,14 @@ const DEVICES: readonly Defect[] = [
     plan: { ...SMALLEST, clients: ['thread'], threadsDie: true },
   },
   {
+    name: 'forced-without-ticket',
+    sentence: 'The requests of a removed client are finished without taking their tickets.',
+    module: 'hsm/slot-assignment',
+    in: 'SlotAssignment.finishForced',
+    edit: drop(statement('finishNow')),
+    plan: { ...SMALLEST, clients: ['thread'], acts: ['destroy-client'] },
+  },
+  {
     name: 'finished-twice',
     sentence: 'The requests of a removed client are finished although its thread is completing one.',
     module: 'hsm/slot-assignment',
