@@ -5,7 +5,7 @@
 const { functionsOf } = await import('../../dist/exploration/engine/change/functions.js');
 
 /**
- * @typedef {import('typescript')} Ts
+ * @typedef {import('../../dist/exploration/engine/compiler.js').Compiler} Ts
  * @typedef {import('typescript').Node} Node
  * @typedef {{ name: string, from: number, to: number, by: string }} Mutation
  */
