@@ -7,11 +7,13 @@ import { guestImages } from './targets/guest-images.js';
 import { guestScripts } from './targets/guest-scripts.js';
 import { machineCode } from './targets/machine-code.js';
 import { pagePrograms } from './targets/page-programs.js';
+import { privilegedState } from './targets/privileged-state.js';
 
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   pagePrograms,
   guestScripts,
   machineCode,
+  privilegedState,
   devicePrograms,
   controlCalls,
   guestImages,

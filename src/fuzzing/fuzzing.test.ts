@@ -12,6 +12,7 @@ const INPUTS: Readonly<Record<string, number>> = {
   page: 4,
   guests: 8,
   code: 60,
+  privileged: 150,
   devices: 300,
   control: 100,
   images: 200,

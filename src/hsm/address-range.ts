@@ -10,6 +10,8 @@ import { hex } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 
 const PORTS = 0x1_0000;
+/** One above the highest physical address of the architecture. */
+const ADDRESS_END = 2 ** 52;
 /** Bits of an address. */
 const U64 = 64;
 
@@ -31,7 +33,13 @@ export function ports(first: number, count: number): AddressRange {
 
 /** `length` bytes of guest physical addresses from `start`. Throws RANGE_INVALID. */
 export function mmio(start: number, length: number): AddressRange {
-  if (!(Number.isSafeInteger(start) && start >= 0 && Number.isSafeInteger(start + length) && length > 0))
+  if (!(
+    Number.isInteger(start) &&
+    start >= 0 &&
+    Number.isInteger(length) &&
+    length > 0 &&
+    start + length <= ADDRESS_END
+  ))
     throw new UpcallError(
       'RANGE_INVALID',
       `MMIO range at ${start} of ${length} bytes: addresses have at most 52 bits`,

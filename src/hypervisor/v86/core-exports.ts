@@ -4,6 +4,7 @@
  */
 
 import { FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
+import { DELIVER_EXPORT } from './exception-edits.js';
 import { ENTER_VECTOR_EXPORT } from './interrupt-edits.js';
 import { mismatch, STACK_POINTER_EXPORT } from './wasm-edit.js';
 
@@ -11,8 +12,12 @@ import { mismatch, STACK_POINTER_EXPORT } from './wasm-edit.js';
 export interface CoreExports {
   readonly memory: WebAssembly.Memory;
   readonly [STACK_POINTER_EXPORT]: WebAssembly.Global;
+  /**
+   * Delivers an exception or interrupt at EIP. Stops with a WebAssembly trap where that fails
+   * (exception-edits.ts).
+   */
+  [DELIVER_EXPORT](vector: number, isSoftware: number, hasErrorCode: number, errorCode: number): void;
   rust_init(): void;
-  allocate_memory(bytes: number): number;
   v86_malloc(bytes: number): number;
   v86_free(address: number): void;
   reset_cpu(): void;
@@ -37,8 +42,8 @@ export interface CoreExports {
 }
 
 const FUNCTIONS: readonly (keyof CoreExports)[] = [
+  DELIVER_EXPORT,
   'rust_init',
-  'allocate_memory',
   'v86_malloc',
   'v86_free',
   'reset_cpu',

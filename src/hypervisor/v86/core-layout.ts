@@ -27,6 +27,8 @@ export const CoreOffset = {
   cpl: 612,
   /** Byte. */
   isHalted: 616,
+  /** Word: the page whose physical address the core remembers for fetches; -1 for none. */
+  fetchPage: 620,
   /** The prefixes of the instruction that is being interpreted; 0 between two instructions. */
   prefixes: 648,
   /**
@@ -57,7 +59,59 @@ export const CoreOffset = {
    * pages set it, too.
    */
   blockBoundary: 37376,
+  /** Byte: 1 after `set_jit_config` turned the compiler off. */
+  compilerDisabled: 49_177,
+  /** Word: the address of the guest's RAM. */
+  ramPointer: 8_478_052,
+  /** Byte: 1 while the compiler or its tables are in use. */
+  compilerLock: 4_243_488,
 } as const;
+
+/**
+ * Words that upcall's edits add where the core's state has a gap of zeros. The edits write them,
+ * exception-delivery.ts reads them, and Core sets `ramEnd`.
+ */
+export const AddedOffset = {
+  /** The state that `SAVED_STATE` names, from before the delivery that is under way. */
+  savedState: 2048,
+  /** Word: 1 while an exception or interrupt is delivered. */
+  delivering: 3584,
+  /** Words: the exception or interrupt that is delivered, as `call_interrupt_vector` got it. */
+  vector: 3588,
+  isSoftware: 3592,
+  hasErrorCode: 3596,
+  /** Words: an exception that occurred meanwhile; its vector is NO_VECTOR if none did. */
+  nestedVector: 3600,
+  nestedErrorCode: 3604,
+  /** Word: the last selector whose descriptor was looked up; NO_SELECTOR since a delivery began. */
+  selector: 3608,
+  /** Word: address of the source position of the core's last panic; 0 if it did not panic. */
+  panicPosition: 3612,
+  /** Word: the first address above the guest's RAM, whatever pages of it are trapped. */
+  ramEnd: 3616,
+  /** Word: why the last task switch was made, one of TaskSwitch. */
+  taskSwitch: 3620,
+  /** The result of `lookup_segment_selector` for control-edits.ts: LookupResult describes it. */
+  lookup: 3624,
+} as const;
+export const TaskSwitch = { JUMP: 0, CALL_OR_INTERRUPT: 1, IRET: 2 } as const;
+
+/** Byte offsets in a result of `lookup_segment_selector`. */
+export const LookupResult = {
+  /** 0: the descriptor follows; 1: the selector is unusable; 2: a page fault was raised. */
+  outcome: 0,
+  /** The descriptor's 8 bytes: of a gate, the selector; of all, the access rights. */
+  gateSelector: 10,
+  access: 13,
+} as const;
+export const NO_VECTOR = -1;
+export const NO_SELECTOR = -1;
+
+/**
+ * What a delivery may change before it fails: general registers and lazy flags, segments, EIP,
+ * privilege level. The control registers are in between, and a page fault's CR2 stays.
+ */
+export const SAVED_STATE = { start: 64, end: 812, except: { start: 580, end: 612 } } as const;
 
 /** The order of segment registers in the core's arrays. */
 export const SegmentIndex = { ES: 0, CS: 1, SS: 2, DS: 3, FS: 4, GS: 5 } as const;

@@ -3,7 +3,6 @@ import { describe, test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { VcpuStopped } from '../io-handler.js';
 import { HALTED_FOREVER, TripleFault } from '../vcpu-loop.js';
-import { CoreCrashed } from './core-end.js';
 import { GeneralRegister } from './core-layout.js';
 import { TRAPS_PER_POLL } from './core.js';
 import { ENTRY, FLAT, imm32, TestMachine } from './fixtures/test-machine.js';
@@ -186,21 +185,6 @@ describe('the end of a guest', () => {
       () => machine.runUntilHalted(),
       (error) => error instanceof TripleFault && error.message.includes('0x00008000'),
     );
-  });
-
-  test('an operation that the core lacks is a crash with the core’s own message', async () => {
-    const machine = await TestMachine.create();
-    machine.load([0x31, 0xc0, 0x0f, 0x00, 0xd8]); // xor eax, eax; ltr ax
-    assert.throws(
-      () => machine.runUntilHalted(),
-      (error) => error instanceof CoreCrashed && /null TR/.test(error.message),
-    );
-  });
-
-  test('running in device space ends in a crash, not in a hang', async () => {
-    const machine = await TestMachine.create();
-    machine.load([0xb8, 0, 0, 0, 0xd0, 0xff, 0xe0]); // mov eax, 0xd0000000; jmp eax
-    assert.throws(() => machine.runUntilHalted(), CoreCrashed);
   });
 
   test('an error of the handler passes through the core unchanged', async () => {

@@ -17,13 +17,12 @@ import type { HandlerTables } from '../hypervisor.js';
 import type { MsiDelivery } from '../msi-queue.js';
 import { HALTED_FOREVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
-import { explainEnd } from './core-end.js';
 import { instantiate, type CoreExports, type CoreImports } from './core-exports.js';
-import { CoreOffset, CPU_STATE_BYTES, INSTRUCTIONS_PER_POLL } from './core-layout.js';
+import { AddedOffset, CoreOffset, CPU_STATE_BYTES, INSTRUCTIONS_PER_POLL } from './core-layout.js';
 import { CoreInterrupts, type InterruptSource } from './core-interrupts.js';
 import { coreBytes, coreFields, coreWords } from './core-memory.js';
 import { setRegisters } from './core-registers.js';
-import { mainLoop } from './main-loop.js';
+import { ExceptionDelivery } from './exception-delivery.js';
 import { PristineState } from './pristine-state.js';
 import { Translations } from './translations.js';
 import { trapImports, type TrapHandler } from './trap-imports.js';
@@ -59,6 +58,8 @@ export const TRAPS_PER_POLL = 64;
  */
 const HEAP_BYTES = 16 << 20;
 const HEAP_EDGE_BYTES = 4096;
+/** WebAssembly's. */
+const MEMORY_PAGE_BYTES = 0x1_0000;
 /**
  * Power-on values of the x87 state, which the core leaves to its host: stack empty, FNINIT's
  * control word.
@@ -79,6 +80,7 @@ export class Core implements VcpuProgram {
   readonly #trappedRam: TrappedRam | undefined;
   readonly #pristine: PristineState;
   readonly #stackPointer: number;
+  readonly #exceptions: ExceptionDelivery;
   readonly #words: Int32Array;
   readonly #blockBoundary: Uint8Array;
   readonly #now: () => number;
@@ -87,7 +89,6 @@ export class Core implements VcpuProgram {
   #isPristine = true;
   #isHaltedForever = false;
   #trapsLeft = TRAPS_PER_POLL;
-  #lastMessage = '';
 
   constructor(options: CoreOptions) {
     const { module, memoryBytes, handler, lines } = options;
@@ -99,17 +100,16 @@ export class Core implements VcpuProgram {
     const { exports, table } = instantiate(module, this.#imports(handler, options.random ?? random32));
     this.#core = exports;
     exports.rust_init();
-    const state = coreFields(exports.memory.buffer, 0, CPU_STATE_BYTES);
+    const state = coreFields(exports.memory.buffer, 0, exports.memory.buffer.byteLength);
     state.setUint8(CoreOffset.fpuStackEmpty, FPU_STACK_EMPTY);
     state.setUint16(CoreOffset.fpuControlWord, FPU_CONTROL_WORD, true);
     exports.set_tsc(0, 0);
     state.setUint32(CoreOffset.memorySize, memoryBytes, true);
-    const byteOffset = exports.allocate_memory(memoryBytes) >>> 0;
+    state.setUint32(AddedOffset.ramEnd, memoryBytes, true);
+    const byteOffset = allocateRam(exports.memory, memoryBytes);
+    state.setUint32(CoreOffset.ramPointer, byteOffset, true);
     const heap = exports.v86_malloc(HEAP_BYTES);
-    if (byteOffset === 0 || heap === 0)
-      throw new UpcallError('VM_LIMIT', `no memory for a guest of ${memoryBytes} bytes`, {
-        remedy: 'Give the VM less memory',
-      });
+    if (heap === 0) throw noMemory(memoryBytes);
     exports.v86_free(heap);
     if (options.translate === false) exports.set_jit_config(JIT_DISABLED, 1);
     state.setUint8(CoreOffset.acpiEnabled, 1);
@@ -130,6 +130,7 @@ export class Core implements VcpuProgram {
       pollSoon: () => this.#pollSoon(),
     });
     this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
+    this.#exceptions = new ExceptionDelivery(exports, this.#words, this.#stackPointer);
     this.#pristine = new PristineState(
       buffer,
       { start: byteOffset, end: byteOffset + memoryBytes },
@@ -173,11 +174,12 @@ export class Core implements VcpuProgram {
       if (this.#trappedRam?.isBehind === true) this.#trappedRam.follow();
       if (this.#lines.relaxedChanged) this.#interrupts.deliver(this.#lines);
       if (this.#interrupts.enterAny()) this.#isHaltedForever = false;
-      const haltedMs = mainLoop(this.#core, this.#words, this.#stackPointer);
+      const haltedMs = this.#core.main_loop();
       if (this.#isHaltedForever) return HALTED_FOREVER;
       return haltedMs > 0 ? haltedMs : 0;
     } catch (error) {
-      throw explainEnd(error, this.#lastMessage, this.instructionPointer);
+      this.#exceptions.recover(error);
+      return 0;
     }
   }
 
@@ -194,7 +196,6 @@ export class Core implements VcpuProgram {
     this.#startedMs = this.#now();
     this.#isHaltedForever = false;
     this.#trapsLeft = TRAPS_PER_POLL;
-    this.#lastMessage = '';
   }
 
   #imports(handler: TrapHandler, random: () => number): CoreImports {
@@ -220,9 +221,7 @@ export class Core implements VcpuProgram {
         this.#translations.add(...(module as [number, number, number, number, number]));
         this.#trappedRam?.translated();
       },
-      console_log_from_wasm: (address, length) => {
-        this.#lastMessage = this.#text(address, length);
-      },
+      console_log_from_wasm: () => undefined,
     };
   }
 
@@ -260,14 +259,25 @@ export class Core implements VcpuProgram {
     return this.#now() - this.#startedMs;
   }
 
-  #text(address: number, length: number): string {
-    // A copy: a TextDecoder refuses shared memory.
-    return new TextDecoder().decode(coreBytes(this.#core.memory.buffer, address >>> 0, length >>> 0).slice());
-  }
-
   #word(offset: number): number {
     return this.#words[offset >> 2] as number;
   }
+}
+
+/**
+ * The guest's RAM, behind all that the core has. The core's own function cannot give 2 GiB: its
+ * allocator's blocks are smaller.
+ */
+function allocateRam(memory: WebAssembly.Memory, bytes: number): number {
+  try {
+    return memory.grow(Math.ceil(bytes / MEMORY_PAGE_BYTES)) * MEMORY_PAGE_BYTES;
+  } catch {
+    throw noMemory(bytes);
+  }
+}
+
+function noMemory(bytes: number): UpcallError {
+  return new UpcallError('VM_LIMIT', `no memory for a guest of ${bytes} bytes`, { remedy: 'Give the VM less memory' });
 }
 
 /** Drawn in batches: one call for each number takes longer than the number. */

@@ -11,11 +11,19 @@
  * - The core's memory, with the guest's RAM in it, becomes shared, so that devices in other threads
  *   can access it. The modules that the core's JIT compiler makes import that shared memory.
  * - The stack pointer is exported, so that a reset can undo frames that an exception skipped.
+ * - A guest's mistake is an exception of the guest, never the end of the core (exception-edits.ts).
+ * - An instruction fetch outside of RAM reads what a load reads there (fetch-edits.ts).
+ * - PAE paging has large pages whatever CR4.PSE says (paging-edits.ts).
  *
  * Each edit throws CORE_MISMATCH if the module is not as expected.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
+import { editExceptions } from './exception-edits.js';
+import { editControl } from './control-edits.js';
+import { editFetches } from './fetch-edits.js';
+import { editPaging } from './paging-edits.js';
+import { WasmFunctions } from './wasm-functions.js';
 import {
   encodeU32,
   ExternalKind,
@@ -68,7 +76,17 @@ export function mismatch(what: string): UpcallError {
 
 /** All edits of the core's module. */
 export function editCore(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  return exportStackPointer(shareMemory(patchRead64(patchRead16(bytes))));
+  return editFunctions(exportStackPointer(shareMemory(patchRead64(patchRead16(bytes)))));
+}
+
+/** The edits that name the functions which they change. */
+function editFunctions(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const functions = new WasmFunctions(bytes, mismatch);
+  editControl(functions, mismatch);
+  editExceptions(functions, mismatch);
+  editFetches(functions, mismatch);
+  editPaging(functions, mismatch);
+  return functions.toBytes();
 }
 
 export function section(bytes: Uint8Array, id: number, name: string): Section {

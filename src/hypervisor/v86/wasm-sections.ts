@@ -6,7 +6,16 @@
  * limits.
  */
 
-export const SectionId = { IMPORT: 2, MEMORY: 5, GLOBAL: 6, EXPORT: 7, CODE: 10 } as const;
+export const SectionId = {
+  CUSTOM: 0,
+  TYPE: 1,
+  IMPORT: 2,
+  FUNCTION: 3,
+  MEMORY: 5,
+  GLOBAL: 6,
+  EXPORT: 7,
+  CODE: 10,
+} as const;
 export const ExternalKind = { FUNCTION: 0, TABLE: 1, MEMORY: 2, GLOBAL: 3 } as const;
 
 /** Bytes of the magic number and the version. */
@@ -173,14 +182,15 @@ export function replaceInSection(
   section: Section,
   start: number,
   end: number,
-  replacement: readonly number[],
+  ...replacement: readonly ArrayLike<number>[]
 ): Uint8Array<ArrayBuffer> {
-  const head = [section.id, ...encodeU32(section.end - section.content - (end - start) + replacement.length)];
-  const parts = [
+  const added = replacement.reduce((length, part) => length + part.length, 0);
+  const head = [section.id, ...encodeU32(section.end - section.content - (end - start) + added)];
+  const parts: ArrayLike<number>[] = [
     bytes.subarray(0, section.start),
     head,
     bytes.subarray(section.content, start),
-    replacement,
+    ...replacement,
     bytes.subarray(end),
   ];
   const result = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));

@@ -25,6 +25,8 @@ declare namespace WebAssembly {
 
   interface Memory {
     readonly buffer: ArrayBuffer | SharedArrayBuffer;
+    /** Returns the size before, in pages. */
+    grow(pages: number): number;
   }
   const Memory: new (descriptor: { initial: number; maximum?: number; shared?: boolean }) => Memory;
 

@@ -76,6 +76,7 @@ const INSTRUCTIONS: readonly (readonly [string, readonly number[], boolean])[] =
   ['IN of 8 bits', [0xec], true],
   ['IN of 16 bits', [0x66, 0xed], true],
   ['IN of 32 bits', [0xed], true],
+  ['IN with a prefix for 16-bit addresses', [0x67, 0xed], true],
   ['OUT of 8 bits', [0xee], false],
   ['OUT of 16 bits', [0x66, 0xef], false],
   ['OUT of 32 bits', [0xef], false],
@@ -220,5 +221,20 @@ describe('a refused access of a guest', () => {
       Array.from({ length: 4 }, () => 'load d0000000/4'),
     );
     assert.equal(machine.core.generalRegister(GeneralRegister.EAX), 0x77);
+  });
+
+  test('in the delivery of an exception is #GP instead of it, from the stack as it was', async () => {
+    let refusals = 1;
+    const machine = await TestMachine.create({
+      onAccess: (access) => {
+        if (access.startsWith('store d0000ff8') && refusals-- > 0) throw refusal;
+      },
+    });
+    machine.setGate(GENERAL_PROTECTION, HANDLER, [0xf4]);
+    machine.load([...LOAD_IDT, 0xbc, 0x00, 0x10, 0x00, 0xd0, 0x0f, 0x0b]); // mov esp, 0xd0001000; ud2
+    machine.setGate(6, HANDLER + 16, [0xf4]);
+    assert.equal(machine.runUntilHalted(), HALTED_FOREVER);
+    assert.equal(machine.core.generalRegister(GeneralRegister.ESP), 0xd000_0ff0);
+    assert.equal(machine.accesses.at(-1), 'store d0000ff0/4 1');
   });
 });

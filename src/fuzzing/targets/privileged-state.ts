@@ -1,0 +1,141 @@
+/**
+ * Target "privileged": guests with any descriptor tables, page tables, tasks and code on the v86
+ * core, interrupted by a line that changes while they run.
+ *
+ * Properties: each guest runs, halts or shuts its CPU down by a triple fault. Nothing else leaves
+ * the core, its memory does not grow, and a plain guest runs on it after every
+ * eighth.
+ */
+
+import { Core } from '../../hypervisor/v86/core.js';
+import { loadCoreImage } from '../../hypervisor/v86/core-image.js';
+import { HandlersFirst } from '../../hypervisor/v86/handlers-first.js';
+import { GuestMemory } from '../../hypervisor/guest-memory.js';
+import type { InterruptController } from '../../hypervisor/interrupt-lines.js';
+import { GeneralProtection } from '../../hypervisor/io-handler.js';
+import { HALTED_FOREVER, TripleFault } from '../../hypervisor/vcpu-loop.js';
+import { FuzzInput } from '../fuzz-input.js';
+import { expect, type FuzzTarget } from '../fuzz-target.js';
+import { MEMORY_BYTES, PrivilegedGuest } from './privileged-guest.js';
+
+const MAX_SLICES = 6;
+const SLICE_MS = 2;
+/** A part of device memory and of the ports whose accesses are refused. */
+const REFUSED = 0x800;
+/** A reset takes longer than most guests. */
+const PLAIN_EVERY = 8;
+const PLAIN_CODE = 0x9000;
+/** out 0x80, al; cli; hlt */
+const PLAIN = [0xe6, 0x80, 0xfa, 0xf4];
+/** Bytes that a device answers: IRET, NOP, INC, INT3, JMP $ and all ones. */
+const ANSWERS = [0xcf, 0x90, 0x40, 0xcc, 0xeb, 0xfe, 0xff, 0xff];
+
+export const privilegedState: FuzzTarget = {
+  name: 'privileged',
+  about: 'descriptor tables, tasks, paging and exceptions on the v86 core',
+  maxBytes: 1500,
+  open: async () => {
+    const bench = new Bench(await loadCoreImage());
+    return { run: (bytes) => bench.run(bytes), close: () => undefined };
+  },
+};
+
+class Bench {
+  readonly #core: Core;
+  readonly #memory: GuestMemory;
+  readonly #line = new TogglingLine();
+  readonly #totalBytes: number;
+  #timeMs = 0;
+  #writes = 0;
+  #inputs = 0;
+
+  constructor(module: WebAssembly.Module) {
+    const handler = new HandlersFirst({
+      portRead: (port, size) => this.#read(port, size),
+      portWrite: (port) => this.#write(port),
+      mmioRead: (address, size) => this.#read(address, size),
+      mmioWrite: (address) => this.#write(address),
+    });
+    this.#core = new Core({
+      module,
+      memoryBytes: MEMORY_BYTES,
+      handler,
+      handlers: handler.tables,
+      lines: this.#line,
+      now: () => (this.#timeMs += SLICE_MS),
+      random: () => 4,
+    });
+    this.#memory = new GuestMemory(this.#core.memory);
+    this.#totalBytes = this.#core.totalBytes;
+  }
+
+  run(bytes: Uint8Array): void {
+    this.#memory.write(0, new Uint8Array(MEMORY_BYTES));
+    const { registers } = new PrivilegedGuest(new FuzzInput(bytes), this.#memory);
+    this.#core.start(registers);
+    for (let slice = 0; slice < MAX_SLICES; slice++) if (!this.#slice()) break;
+    expect(this.#core.totalBytes === this.#totalBytes, 'the core has grown');
+    if (++this.#inputs % PLAIN_EVERY === 0) this.#runPlain();
+  }
+
+  /** Returns false if the guest has ended. */
+  #slice(): boolean {
+    try {
+      return this.#core.run() !== HALTED_FOREVER;
+    } catch (error) {
+      if (!(error instanceof TripleFault)) throw error;
+      expect(error.message.startsWith('triple fault'), error.message);
+      return false;
+    }
+  }
+
+  #runPlain(): void {
+    this.#memory.write(PLAIN_CODE, Uint8Array.from(PLAIN));
+    this.#core.start({ mode: 'flat-32', ip: PLAIN_CODE, cs: { selector: 8 }, ds: { selector: 16 } });
+    const before = this.#writes;
+    let isHalted = false;
+    for (let slice = 0; slice < MAX_SLICES && !isHalted; slice++) isHalted = !this.#slice();
+    expect(isHalted, 'a plain guest did not halt');
+    expect(this.#writes === before + 1, 'a plain guest did not write');
+  }
+
+  #read(address: number, size: number): number {
+    this.#access(address);
+    const byte = (at: number): number => ANSWERS[(address + at) % ANSWERS.length] as number;
+    let value = 0;
+    for (let at = 0; at < size; at++) value |= byte(at) << (8 * at);
+    return value >>> 0;
+  }
+
+  #write(address: number): void {
+    this.#access(address);
+    this.#writes++;
+  }
+
+  #access(address: number): void {
+    this.#line.toggle();
+    if ((address & REFUSED) !== 0) throw new GeneralProtection('refused');
+  }
+}
+
+/** Line 4 changes at each access. */
+class TogglingLine {
+  #isHigh = false;
+  relaxedChanged = false;
+
+  toggle(): void {
+    this.#isHigh = !this.#isHigh;
+    this.relaxedChanged = true;
+  }
+
+  deliver(controller: InterruptController): void {
+    this.relaxedChanged = false;
+    if (this.#isHigh) controller.raise(4);
+    else controller.lower(4);
+  }
+
+  resync(): void {
+    this.#isHigh = false;
+    this.relaxedChanged = true;
+  }
+}

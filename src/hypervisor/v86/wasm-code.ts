@@ -1,0 +1,79 @@
+/**
+ * WebAssembly instructions as bytes, as far as the edits of the core need them.
+ *
+ * Source: WebAssembly Core Specification 2.0, chapter 5.4. Addresses are constants below 2^31.
+ */
+
+import { encodeU32 } from './wasm-sections.js';
+
+const BULK_MEMORY = 0xfc;
+const MEMORY_COPY = 10;
+const EMPTY_BLOCK = 0x40;
+const ALIGN_1 = 0;
+const ALIGN_4 = 2;
+
+export const NOP = 0x01;
+export const UNREACHABLE = 0x00;
+export const RETURN = 0x0f;
+export const ADD = 0x6a;
+export const SUBTRACT = 0x6b;
+export const AND = 0x71;
+export const OR = 0x72;
+export const EQUAL = 0x46;
+export const AT_LEAST = 0x4f;
+export const BELOW = 0x49;
+export const NOT_EQUAL = 0x47;
+export const IS_ZERO = 0x45;
+export const SHIFT_RIGHT = 0x76;
+export const SHIFT_LEFT = 0x74;
+export const EXTEND_8 = 0xc0;
+export const LOAD_BYTE_UNSIGNED = 0x2d;
+export const LOAD_BYTE_SIGNED = 0x2c;
+export const LOAD = 0x28;
+export const CALL = 0x10;
+
+export function constant(value: number): number[] {
+  const bytes: number[] = [0x41];
+  for (let rest = value | 0; ; rest >>= 7) {
+    const low = rest & 0x7f;
+    const isLast = rest >> 6 === 0 || rest >> 6 === -1;
+    bytes.push(isLast ? low : low | 0x80);
+    if (isLast) return bytes;
+  }
+}
+
+export function local(index: number): number[] {
+  return [0x20, ...encodeU32(index)];
+}
+
+export function call(index: number): number[] {
+  return [CALL, ...encodeU32(index)];
+}
+
+/** The 32-bit word at a fixed address. */
+export function loadWord(address: number): number[] {
+  return [...constant(0), LOAD, ALIGN_4, ...encodeU32(address)];
+}
+
+/** The byte at a fixed address. */
+export function loadByte(address: number): number[] {
+  return [...constant(0), LOAD_BYTE_UNSIGNED, ALIGN_1, ...encodeU32(address)];
+}
+
+/** The 16-bit word at a fixed address. */
+export function loadHalf(address: number): number[] {
+  return [...constant(0), 0x2f, ALIGN_1, ...encodeU32(address)];
+}
+
+/** Stores the one operand that `value` leaves as the word at a fixed address. */
+export function storeWord(address: number, value: readonly number[]): number[] {
+  return [...constant(0), ...value, 0x36, ALIGN_4, ...encodeU32(address)];
+}
+
+export function copyMemory(to: number, from: number, length: number): number[] {
+  return [...constant(to), ...constant(from), ...constant(length), BULK_MEMORY, MEMORY_COPY, 0, 0];
+}
+
+export function when(condition: readonly number[], then: readonly number[]): number[] {
+  return [...condition, 0x04, EMPTY_BLOCK, ...then, 0x0b];
+}

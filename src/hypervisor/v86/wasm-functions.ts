@@ -1,0 +1,263 @@
+/**
+ * WasmFunctions: the functions of a WebAssembly module, to be edited by name.
+ *
+ * Called by: the edits of the core (exception-edits.ts, fetch-edits.ts).
+ *
+ * v86.wasm carries the names that its Rust compiler gave to its functions, in the custom section
+ * "name". An edit names the function that it changes, inserts code at its start or replaces its
+ * body, and may append functions of its own. Appended functions come last, so no index changes.
+ *
+ * Source: WebAssembly Core Specification 1.0, chapter 5 and appendix 7.4.1.
+ */
+
+import {
+  encodeU32,
+  ExternalKind,
+  exportsOf,
+  findSection,
+  importsOf,
+  replaceInSection,
+  SectionId,
+  WasmReader,
+  type Section,
+} from './wasm-sections.js';
+
+const END = 0x0b;
+const I32 = 0x7f;
+const FUNCTION_NAMES = 1;
+const PREAMBLE_BYTES = 8;
+
+export class WasmFunctions {
+  readonly #bytes: Uint8Array;
+  readonly #mismatch: (what: string) => Error;
+  readonly #importCount: number;
+  readonly #names: ReadonlyMap<string, number>;
+  /** Of the module's own functions, in the order of their indices. */
+  readonly #types: number[];
+  /** Each body with its declaration of locals, without its size. */
+  readonly #bodies: Uint8Array[];
+  readonly #exports: { name: string; index: number }[] = [];
+
+  /** `mismatch` makes the error to throw if the module lacks what an edit names. */
+  constructor(bytes: Uint8Array, mismatch: (what: string) => Error) {
+    this.#bytes = bytes;
+    this.#mismatch = mismatch;
+    const imports = importsOf(bytes, this.#section(SectionId.IMPORT));
+    this.#importCount = imports.filter(({ kind }) => kind === ExternalKind.FUNCTION).length;
+    this.#types = readTypes(bytes, this.#section(SectionId.FUNCTION));
+    this.#bodies = readBodies(bytes, this.#section(SectionId.CODE));
+    this.#names = functionNames(bytes);
+  }
+
+  /** The index of the function exported as `name`, or of the one whose Rust path ends with it. */
+  index(name: string): number {
+    const exported = exportsOf(this.#bytes, this.#section(SectionId.EXPORT)).find(
+      (entry) => entry.kind === ExternalKind.FUNCTION && entry.name === name,
+    );
+    if (exported !== undefined) return exported.index;
+    const symbolEnd = name
+      .split('::')
+      .map((part) => `${part.length}${part}`)
+      .join('');
+    const found = [...this.#names].filter(([symbol]) => symbol.endsWith(symbolEnd));
+    const [first] = found;
+    if (first === undefined || found.length !== 1) throw this.#mismatch(`it has ${found.length} functions ${name}`);
+    return first[1];
+  }
+
+  body(index: number): Uint8Array {
+    const body = this.#bodies[index - this.#importCount];
+    if (body === undefined) throw this.#mismatch(`function ${index} is not its own`);
+    return body;
+  }
+
+  replaceBody(index: number, body: Uint8Array): void {
+    this.body(index);
+    this.#bodies[index - this.#importCount] = body;
+  }
+
+  /** `code` runs before the function's own. Its blocks are closed, and it leaves no operand. */
+  insertAtStart(index: number, code: readonly number[]): void {
+    const body = this.body(index);
+    const start = codeStart(body);
+    this.replaceBody(index, join([body.subarray(0, start), code, body.subarray(start)]));
+  }
+
+  /**
+   * Replaces each occurrence of `pattern` by what `replace` makes of its bytes. `undefined` in the
+   * pattern matches any byte. Returns the number of occurrences.
+   */
+  replaceEach(
+    index: number,
+    pattern: readonly (number | undefined)[],
+    replace: (found: Uint8Array) => readonly number[],
+  ): number {
+    const body = this.body(index);
+    const parts: ArrayLike<number>[] = [];
+    let count = 0;
+    let copied = 0;
+    for (let at = codeStart(body); at + pattern.length <= body.length; at++) {
+      if (!pattern.every((byte, i) => byte === undefined || body[at + i] === byte)) continue;
+      parts.push(body.subarray(copied, at), replace(body.subarray(at, at + pattern.length)));
+      copied = at + pattern.length;
+      at = copied - 1;
+      count++;
+    }
+    if (count > 0) this.replaceBody(index, join([...parts, body.subarray(copied)]));
+    return count;
+  }
+
+  /** The indices of the module's own functions. */
+  get indices(): number[] {
+    return this.#bodies.map((_, i) => i + this.#importCount);
+  }
+
+  /**
+   * Appends a function of `parameters` and `results` 32-bit integers. Returns its index. `code` has
+   * no locals and no END.
+   */
+  append(parameters: number, results: number, code: readonly number[]): number {
+    const type = this.#typeOf(parameters, results);
+    return this.#append(type, Uint8Array.from([0, ...code, END]));
+  }
+
+  /** Appends a function with the type and body of another one, which may then get a new body. */
+  appendCopy(index: number): number {
+    const body = this.body(index);
+    return this.#append(this.#types[index - this.#importCount] as number, body);
+  }
+
+  #append(type: number, body: Uint8Array): number {
+    this.#types.push(type);
+    this.#bodies.push(body);
+    return this.#importCount + this.#bodies.length - 1;
+  }
+
+  /** The index of a type that the module has. */
+  #typeOf(parameters: number, results: number): number {
+    const section = this.#section(SectionId.TYPE);
+    const reader = new WasmReader(this.#bytes, section.content);
+    const count = reader.u32();
+    const integers = (length: number): string => Array.from({ length }, () => I32).join();
+    for (let type = 0; type < count; type++) {
+      reader.byte();
+      const [takes, gives] = [0, 1].map(() => Array.from({ length: reader.u32() }, () => reader.byte()).join());
+      if (takes === integers(parameters) && gives === integers(results)) return type;
+    }
+    throw this.#mismatch(`it has no type of ${parameters} parameters and ${results} results`);
+  }
+
+  exportAs(name: string, index: number): void {
+    this.#exports.push({ name, index });
+  }
+
+  toBytes(): Uint8Array<ArrayBuffer> {
+    // From the last section to the first, so that the places of the others stay as they were read.
+    let bytes = this.#replaceContent(new Uint8Array(this.#bytes), SectionId.CODE, [
+      encodeU32(this.#bodies.length),
+      ...this.#bodies.flatMap((body) => [encodeU32(body.length), body]),
+    ]);
+    const exports = this.#section(SectionId.EXPORT);
+    const reader = new WasmReader(this.#bytes, exports.content);
+    const count = reader.u32();
+    bytes = this.#replaceContent(bytes, SectionId.EXPORT, [
+      encodeU32(count + this.#exports.length),
+      this.#bytes.subarray(reader.offset, exports.end),
+      ...this.#exports.map(({ name, index }) => [
+        name.length,
+        ...Array.from(name, (character) => character.charCodeAt(0)),
+        ExternalKind.FUNCTION,
+        ...encodeU32(index),
+      ]),
+    ]);
+    return this.#replaceContent(bytes, SectionId.FUNCTION, [
+      encodeU32(this.#types.length),
+      ...this.#types.map((type) => encodeU32(type)),
+    ]);
+  }
+
+  #replaceContent(bytes: Uint8Array, id: number, parts: readonly ArrayLike<number>[]): Uint8Array<ArrayBuffer> {
+    const section = findSection(bytes, id) as Section;
+    return replaceInSection(bytes, section, section.content, section.end, ...parts);
+  }
+
+  #section(id: number): Section {
+    const section = findSection(this.#bytes, id);
+    if (section === undefined) throw this.#mismatch(`it has no section ${id}`);
+    return section;
+  }
+}
+
+function join(parts: readonly ArrayLike<number>[]): Uint8Array {
+  const joined = new Uint8Array(parts.reduce((length, part) => length + part.length, 0));
+  let offset = 0;
+  for (const part of parts) {
+    joined.set(part, offset);
+    offset += part.length;
+  }
+  return joined;
+}
+
+/** The offset of a body's first instruction, after its groups of locals. */
+function codeStart(body: Uint8Array): number {
+  const reader = new WasmReader(body, 0);
+  for (let groups = reader.u32(); groups > 0; groups--) {
+    reader.u32();
+    reader.byte();
+  }
+  return reader.offset;
+}
+
+function readTypes(bytes: Uint8Array, section: Section): number[] {
+  const reader = new WasmReader(bytes, section.content);
+  const types: number[] = [];
+  for (let left = reader.u32(); left > 0 && reader.offset < section.end; left--) types.push(reader.u32());
+  return types;
+}
+
+function readBodies(bytes: Uint8Array, section: Section): Uint8Array[] {
+  const reader = new WasmReader(bytes, section.content);
+  const bodies: Uint8Array[] = [];
+  for (let left = reader.u32(); left > 0 && reader.offset < section.end; left--) {
+    const length = reader.u32();
+    bodies.push(bytes.subarray(reader.offset, reader.offset + length));
+    reader.offset += length;
+  }
+  return bodies;
+}
+
+/** From the custom section "name", or none. */
+function functionNames(bytes: Uint8Array): Map<string, number> {
+  const names = new Map<string, number>();
+  const section = nameSection(bytes);
+  if (section === undefined) return names;
+  const reader = new WasmReader(bytes, section.content);
+  reader.name();
+  while (reader.offset < section.end) {
+    const id = reader.byte();
+    const length = reader.u32();
+    const end = reader.offset + length;
+    if (id === FUNCTION_NAMES)
+      for (let left = reader.u32(); left > 0 && reader.offset < end; left--) {
+        const index = reader.u32();
+        names.set(reader.name(), index);
+      }
+    reader.offset = end;
+  }
+  return names;
+}
+
+function nameSection(bytes: Uint8Array): Section | undefined {
+  const reader = new WasmReader(bytes, PREAMBLE_BYTES);
+  while (reader.offset < bytes.length) {
+    const start = reader.offset;
+    const id = reader.byte();
+    const length = reader.u32();
+    const content = reader.offset;
+    const end = content + length;
+    if (end > bytes.length) return undefined;
+    if (id === SectionId.CUSTOM && reader.name() === 'name') return { id, start, content, end };
+    reader.offset = end;
+  }
+  return undefined;
+}
