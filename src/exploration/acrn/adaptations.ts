@@ -11,6 +11,7 @@ import { replace, type CodeChange } from '../engine/change/code-change.js';
 import { initial } from '../engine/change/selector.js';
 
 export interface Adaptation extends CodeChange {
+  /** Why the change hides no schedule of the shipped code. */
   readonly why: string;
 }
 

@@ -36,6 +36,7 @@ export const SMALLEST: WorldPlan = {
 
 /** Two vCPUs, a client that answers in `notify` and one that answers in a later turn. */
 const TWO: WorldPlan = { ...SMALLEST, vcpuCount: 2, requests: 3, clients: ['at-once', 'later'] };
+// For slices, which `npm test` searches.
 const ONE_REQUEST = { requests: 1 };
 const ONE_VCPU = { vcpuCount: 1, requests: 2 };
 const ONE_OF_EACH = { vcpuCount: 1, requests: 1 };

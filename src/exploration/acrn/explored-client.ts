@@ -1,6 +1,6 @@
 /**
  * ExploredClient: an I/O client that answers in one of the ways that the plan names. It calls
- * `note` for what it gets and does, which the invariants check.
+ * `actorNote` for what it gets and does, which the invariants check.
  *
  * Called by: the shipped worker, in the thread of the Service VM (service-vm-actor.ts).
  */
@@ -9,7 +9,8 @@ import type { AssignedRequest } from '../../hsm/assigned-request.js';
 import type { IoClient } from '../../hsm/io-client.js';
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
 import { DeviceMailbox, MailboxControl } from '../../device-model/placement/device-mailbox.js';
-import { note, offer } from '../engine/probe.js';
+import { offer } from '../engine/probe.js';
+import { actorNote } from './actor-notes.js';
 import { answerOf, type Answering, type VmHandles } from './world.js';
 
 export class ExploredClient implements IoClient {
@@ -38,18 +39,18 @@ export class ExploredClient implements IoClient {
 
   notify(request: AssignedRequest): void {
     const { vcpu, ticket, addressLow } = request;
-    note('notify', this.#vm, this.#client, vcpu, addressLow);
+    actorNote('notify', this.#vm, this.#client, vcpu, addressLow);
     if (this.#mailbox !== undefined) this.#mailbox.post(request);
     else if (this.#answering === 'at-once') this.#answer(request, ticket, addressLow);
     else if (this.#answering === 'later') offer(`answer ${vcpu}`, () => this.#answer(request, ticket, addressLow));
   }
 
   disconnected(): void {
-    note('disconnected', this.#vm, this.#client);
+    actorNote('disconnected', this.#vm, this.#client);
     this.#mailbox?.control(MailboxControl.CLOSE);
   }
 
   #answer(request: AssignedRequest, ticket: number, port: number): void {
-    if (request.finish(ticket, answerOf(this.#client, port))) note('finished', this.#vm, request.vcpu, ticket);
+    if (request.finish(ticket, answerOf(this.#client, port))) actorNote('finished', this.#vm, request.vcpu, ticket);
   }
 }

@@ -4,7 +4,7 @@
  */
 
 import type { Device } from '../../device-model/device.js';
-import { note } from '../engine/probe.js';
+import { actorNote } from './actor-notes.js';
 import { answerOf, firstPortOf } from './world.js';
 
 export interface ExploredDeviceOptions {
@@ -17,7 +17,7 @@ export function exploredDevice({ vm, client }: ExploredDeviceOptions): Device {
     name: `device ${client}`,
     read: (offset) => {
       const port = firstPortOf(vm, client) + offset;
-      note('serves', vm, client, port);
+      actorNote('serves', vm, client, port);
       return answerOf(client, port);
     },
     write: () => undefined,

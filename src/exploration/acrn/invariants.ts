@@ -1,8 +1,11 @@
 /**
  * Invariants: the rules that hold in every schedule of the request path.
  *
- * Called by: the state space, for every access to a shared word and every note of an actor. (A note
- * is a call of `note` in the explored code: a name and numbers, of which the first is the VM's.)
+ * Called by: the state space, for every access to a shared word and every note of an actor
+ * (actor-notes.ts). It throws Violation at the access that breaks a rule.
+ *
+ * The rules compare what threads do to the slots with the actors' notes. Everything that a rule
+ * remembers is in RequestNotes (request-notes.ts), in words of the state.
  *
  * 1. A request becomes COMPLETE exactly once, or is withdrawn by a reset. Every move of a slot's
  *    state is one of Slot's, by the side that the document lets make it.
@@ -14,11 +17,15 @@
  * 5. A request is given to a client, or answered, in the next complete pass of the worker.
  * 6. When no thread can move, everything is answered and done. No vCPU sleeps while its answer is
  *    there.
+ *
+ * "Excused" is slot 0 of VM 0 in a plan with a hostile thread, which writes any state over it: no
+ * rule holds there. The rules for all other slots do.
  */
 
 import { VmState } from '../../hypervisor/vm-shared-state.js';
 import { IoRequestState, stateName } from '../../io-request/state.js';
 import type { Operation } from '../engine/machine/operation.js';
+import type { ActorNote, ActorNotes } from './actor-notes.js';
 import { answerOf, DEFAULT_CLIENT, partsOf, type WorldPlan } from './world.js';
 import type { WatchedSpace, Watcher } from '../engine/search/space-parts.js';
 import { Field, SlotWords } from './slot-words.js';
@@ -26,7 +33,10 @@ import type { ThreadRole } from './thread-role.js';
 import { VcpuNote, VmNote, Phase, RequestNotes } from './request-notes.js';
 import { Violation } from '../engine/search/violation.js';
 
-/** Passes that may begin while a request is PENDING: the one that it just missed, and its own. */
+/**
+ * Passes that may begin while a request is PENDING: the one that it just missed (the worker had
+ * scanned its slot already), and its own.
+ */
 const MAX_PASSES = 2;
 
 export interface InvariantOptions {
@@ -42,7 +52,40 @@ export class Invariants implements Watcher {
   readonly #options: InvariantOptions;
   readonly #notes: RequestNotes;
   #words: SlotWords | undefined;
+  /** Whether the plan has a hostile thread. */
   readonly #isHostile: boolean;
+
+  /** What each note of an actor means. */
+  readonly #rules: { readonly [Name in ActorNote]: (thread: number, ...numbers: ActorNotes[Name]) => void } = {
+    starts: (_, vm, vcpu) => this.#notes.set(vm, vcpu, VcpuNote.HAS_ENDED, 0),
+    asks: (_, vm, vcpu, port) => {
+      this.#notes.set(vm, vcpu, VcpuNote.PORT, port);
+      this.#notes.set(vm, vcpu, VcpuNote.CLIENT, 0);
+    },
+    got: (thread, vm, vcpu, port, value) => this.#got(thread, vm, vcpu, port, value),
+    stopped: (thread, vm, vcpu) => {
+      if (!this.#isHostile && this.#notes.get(vm, vcpu, VcpuNote.PHASE) === Phase.OPEN && this.#isRunning(vm))
+        this.#fail(thread, `gives up its access although the VM runs`);
+      this.#notes.set(vm, vcpu, VcpuNote.PORT, 0);
+    },
+    ends: (_, vm, vcpu) => this.#notes.set(vm, vcpu, VcpuNote.HAS_ENDED, 1),
+    pass: (thread, vm) => this.#pass(thread, vm),
+    notify: (thread, vm, client, vcpu, port) => this.#notified(thread, vm, client, vcpu, port),
+    finished: (thread, vm, vcpu, ticket) => {
+      if (this.#notes.get(vm, vcpu, VcpuNote.TICKET) === ticket)
+        this.#fail(thread, `finishes ticket ${ticket} of slot ${vcpu} a second time`);
+      this.#notes.set(vm, vcpu, VcpuNote.TICKET, ticket);
+    },
+    disconnected: (_, vm, client) => this.#notes.remove(vm, client),
+    owns: (_, vm, range, owner) => this.#notes.setOwner(vm, range, owner),
+    clearing: (_, vm, isBeginning) =>
+      this.#notes.setVm(vm, VmNote.CLEARING, this.#notes.getVm(vm, VmNote.CLEARING) + (isBeginning === 1 ? 1 : -1)),
+    destroying: (_, vm) => this.#notes.setVm(vm, VmNote.ENDING, 1),
+    done: (_, act) => this.#notes.setDone(act),
+    ready: () => undefined,
+    reset: () => undefined,
+    serves: () => undefined,
+  };
 
   constructor(options: InvariantOptions) {
     this.#options = options;
@@ -55,19 +98,16 @@ export class Invariants implements Watcher {
     return this.#notes.wordCount;
   }
 
-  /** At the beginning each client has its own range. */
+  /** At the beginning each client has its own range: that with the client's number. */
   begin(space: WatchedSpace): void {
     this.#notes.space = space;
     const { plan, pageOf } = this.#options;
     this.#words = new SlotWords(space, plan.vcpuCount, pageOf);
     for (let vm = 0; vm < plan.vmCount; vm++)
-      this.#notes.setVm(
-        vm,
-        VmNote.OWNERS,
-        plan.clients.reduce((owners, _, client) => owners | (client << (4 * client)), 0),
-      );
+      plan.clients.forEach((_, client) => this.#notes.setOwner(vm, client, client));
   }
 
+  /** Rule 2. The state itself may be read by every thread. */
   read(thread: number, place: number): void {
     const at = this.#slots.at(place);
     if (at === undefined || at.field === Field.STATE || this.#isExcused(at.vm, at.vcpu)) return;
@@ -76,6 +116,7 @@ export class Invariants implements Watcher {
     if (!isOurs) this.#fail(thread, `reads word ${at.field} of slot ${at.vcpu}, which is ${stateName(state)}`);
   }
 
+  /** Rule 1 for the state of a slot, rule 2 for its other words. */
   write(thread: number, place: number, from: number, to: number): void {
     const at = this.#slots.at(place);
     if (at === undefined || this.#isExcused(at.vm, at.vcpu)) return;
@@ -94,60 +135,13 @@ export class Invariants implements Watcher {
     }
   }
 
+  /** Rules 3 to 5, and what the other rules have to know of the actors. */
   note(thread: number, { names, numbers }: Operation): void {
-    // What `a`, `b` and `c` are follows from the name: see the calls of `note` in the actors.
-    const [vm = 0, a = 0, b = 0, c = 0] = numbers;
-    switch (names[0]) {
-      case 'asks':
-        this.#notes.set(vm, a, VcpuNote.PORT, b);
-        this.#notes.set(vm, a, VcpuNote.CLIENT, 0);
-        break;
-      case 'got':
-        this.#got(thread, vm, a, b, c);
-        break;
-      case 'stopped':
-        if (!this.#isHostile && this.#notes.get(vm, a, VcpuNote.PHASE) === Phase.OPEN && this.#isRunning(vm))
-          this.#fail(thread, `gives up its access although the VM runs`);
-        this.#notes.set(vm, a, VcpuNote.PORT, 0);
-        break;
-      case 'notify':
-        this.#notified(thread, vm, a, b, c);
-        break;
-      case 'finished':
-        if (this.#notes.get(vm, a, VcpuNote.TICKET) === b)
-          this.#fail(thread, `finishes ticket ${b} of slot ${a} a second time`);
-        this.#notes.set(vm, a, VcpuNote.TICKET, b);
-        break;
-      case 'pass':
-        this.#pass(thread, vm);
-        break;
-      case 'disconnected':
-        this.#notes.setVm(vm, VmNote.REMOVED, this.#notes.getVm(vm, VmNote.REMOVED) | (1 << a));
-        break;
-      case 'owns':
-        this.#notes.setVm(
-          vm,
-          VmNote.OWNERS,
-          (this.#notes.getVm(vm, VmNote.OWNERS) & ~(15 << (4 * a))) | (b << (4 * a)),
-        );
-        break;
-      case 'clearing':
-        this.#notes.setVm(vm, VmNote.CLEARING, this.#notes.getVm(vm, VmNote.CLEARING) + (a === 1 ? 1 : -1));
-        break;
-      case 'destroying':
-        this.#notes.setVm(vm, VmNote.ENDING, 1);
-        break;
-      case 'starts':
-        this.#notes.set(vm, a, VcpuNote.HAS_ENDED, 0);
-        break;
-      case 'ends':
-        this.#notes.set(vm, a, VcpuNote.HAS_ENDED, 1);
-        break;
-      case 'done':
-        this.#notes.setDone(vm);
-    }
+    const rule: (thread: number, ...numbers: number[]) => void = this.#rules[names[0] as ActorNote];
+    rule(thread, ...numbers);
   }
 
+  /** Rule 6. */
   end(): void {
     const { plan, roles } = this.#options;
     const space = this.#space;
@@ -174,6 +168,7 @@ export class Invariants implements Watcher {
     });
   }
 
+  /** Rule 1: the state of a slot changes. */
   #moves(thread: number, vm: number, vcpu: number, from: number, to: number): void {
     const role = this.#roleOf(thread);
     const move = `${stateName(from)} → ${stateName(to)}`;
@@ -201,7 +196,12 @@ export class Invariants implements Watcher {
     } else this.#fail(thread, `makes a move of slot ${vcpu} that is not its own: ${move}`);
   }
 
-  /** The value in a slot that becomes COMPLETE must have a source. */
+  /**
+   * Rule 3: the value in a slot that becomes COMPLETE is the notified client's, or it is
+   * - untouched: CLEAR and reset complete requests of no client or the default one as they are;
+   * - forced: all ones, because the client was removed;
+   * - ending: all ones, because the VM is being destroyed.
+   */
   #complete(thread: number, vm: number, vcpu: number): void {
     const value = this.#slots.word(vm, vcpu, Field.VALUE);
     const port = this.#notes.get(vm, vcpu, VcpuNote.PORT);
@@ -209,7 +209,7 @@ export class Invariants implements Watcher {
     this.#notes.set(vm, vcpu, VcpuNote.VALUE, value);
     const isCleared = (client < 0 || client === DEFAULT_CLIENT) && this.#notes.getVm(vm, VmNote.CLEARING) !== 0;
     const isUntouched = isCleared && value === this.#notes.get(vm, vcpu, VcpuNote.FILLED);
-    const isForced = value === -1 && client >= 0 && (this.#notes.getVm(vm, VmNote.REMOVED) & (1 << client)) !== 0;
+    const isForced = value === -1 && client >= 0 && this.#notes.isRemoved(vm, client);
     const isEnding = value === -1 && this.#notes.getVm(vm, VmNote.ENDING) !== 0;
     if (isUntouched || isForced || isEnding || (client >= 0 && value === answerOf(client, port))) return;
     const expected =
@@ -217,6 +217,7 @@ export class Invariants implements Watcher {
     this.#fail(thread, `completes slot ${vcpu} with 0x${(value >>> 0).toString(16)}, but ${expected}`);
   }
 
+  /** Rule 3: the vCPU takes the value that was there at COMPLETE. */
   #got(thread: number, vm: number, vcpu: number, port: number, value: number): void {
     const expected = this.#notes.get(vm, vcpu, VcpuNote.VALUE);
     if (!this.#isExcused(vm, vcpu) && value !== expected)
@@ -230,6 +231,7 @@ export class Invariants implements Watcher {
     this.#notes.set(vm, vcpu, VcpuNote.FILLED, 0);
   }
 
+  /** Rule 4. */
   #notified(thread: number, vm: number, client: number, vcpu: number, port: number): void {
     if (this.#isExcused(vm, vcpu)) return;
     const parts = partsOf(port);
@@ -237,13 +239,13 @@ export class Invariants implements Watcher {
     if (parts.vm !== vm) this.#fail(thread, `client ${client} of VM ${vm} ${what}, which is VM ${parts.vm}'s`);
     if (port !== this.#notes.get(vm, vcpu, VcpuNote.PORT))
       this.#fail(thread, `client ${client} ${what}, which does not wait for that`);
-    const owner = (this.#notes.getVm(vm, VmNote.OWNERS) >> (4 * parts.client)) & 15;
-    const isRemoved = (this.#notes.getVm(vm, VmNote.REMOVED) & (1 << owner)) !== 0;
-    const expected = isRemoved ? DEFAULT_CLIENT : owner;
+    const owner = this.#notes.owner(vm, parts.client);
+    const expected = this.#notes.isRemoved(vm, owner) ? DEFAULT_CLIENT : owner;
     if (client !== expected) this.#fail(thread, `client ${client} ${what}, which is client ${expected}'s`);
     this.#notes.set(vm, vcpu, VcpuNote.CLIENT, client + 1);
   }
 
+  /** Rule 5. */
   #pass(thread: number, vm: number): void {
     for (let vcpu = 0; vcpu < this.#options.plan.vcpuCount; vcpu++) {
       if (this.#slots.state(vm, vcpu) !== IoRequestState.PENDING || this.#isExcused(vm, vcpu)) continue;
@@ -253,7 +255,7 @@ export class Invariants implements Watcher {
     }
   }
 
-  /** The slot that a hostile thread writes over. Its vCPU must only stay alive. */
+  /** See the head. The slot's vCPU must only stay alive. */
   #isExcused(vm: number, vcpu: number): boolean {
     return this.#isHostile && vm === 0 && vcpu === 0;
   }

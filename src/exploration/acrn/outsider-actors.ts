@@ -1,6 +1,8 @@
 /**
  * Threads beside the vCPUs and the Service VM: a spurious upcall, an interrupt source, and a thread
  * that overwrites a slot.
+ *
+ * Called by: the explorer, each as the main function of a thread (model.ts).
  */
 
 import { Upcall } from '../../hypervisor/upcall.js';

@@ -2,7 +2,9 @@
  * Seeded defects of the request path (fill, dispatch, finish), and of parking and waking. See
  * defect.ts.
  *
- * `edit` names its place by selectors (engine/change/selector.ts).
+ * `edit` names its place by selectors (engine/change/selector.ts). In replacements `$&` is the
+ * node's own text and `$1` its first part, such as a call's first argument
+ * (engine/change/code-change.ts).
  */
 
 import { after, before, drop, move, replace } from '../engine/change/code-change.js';
@@ -86,6 +88,8 @@ const REQUEST_PATH: readonly Defect[] = [
   },
   {
     name: 'one-slot-a-pass',
+    // A request may miss one pass and be served in the next (MAX_PASSES in invariants.ts). So it
+    // takes three requests of vCPU 0, each served first, to show that vCPU 1 starves.
     sentence: 'A pass ends with the first slot that it served: the others starve while the first vCPU asks.',
     module: 'hsm/vm-requests',
     in: 'VmRequests.dispatch',
@@ -94,7 +98,7 @@ const REQUEST_PATH: readonly Defect[] = [
   },
 ];
 
-/** The poll after the doorbell was armed. The first one stands before it. */
+/** The second of the two polls in a wait: that after the doorbell was armed. */
 const LAST_POLL = nth(ifStatement('ordered'), 2, 2);
 
 const SLEEPING: readonly Defect[] = [

@@ -31,12 +31,16 @@ const WORDS = Object.keys(VcpuNote).length;
 export const Phase = { NONE: 0, OPEN: 1, COMPLETE: 2 } as const;
 
 /**
- * Words of a VM: the owner of each range (four bits), the removed clients (a bit each), the number
- * of CLEARs that have not ended, and whether the VM is being destroyed.
+ * Words of a VM: the owner of each range (OWNER_BITS each, a range has the number of its first
+ * owner), the removed clients (a bit each), the number of CLEARs and resets that have not ended,
+ * and whether the VM is being destroyed.
  */
 export const VmNote = { OWNERS: 0, REMOVED: 1, CLEARING: 2, ENDING: 3 } as const;
 type VmNote = (typeof VmNote)[keyof typeof VmNote];
 const VM_WORDS = Object.keys(VmNote).length;
+/** Bits for the number of a client, the default client's among them. */
+const OWNER_BITS = 4;
+const OWNER = (1 << OWNER_BITS) - 1;
 
 export class RequestNotes {
   readonly wordCount: number;
@@ -74,6 +78,24 @@ export class RequestNotes {
 
   setVm(vm: number, word: VmNote, value: number): void {
     this.space.set(this.#atVm(vm, word), value);
+  }
+
+  /** The client that owns a range now. It may have been removed. */
+  owner(vm: number, range: number): number {
+    return (this.getVm(vm, VmNote.OWNERS) >> (OWNER_BITS * range)) & OWNER;
+  }
+
+  setOwner(vm: number, range: number, client: number): void {
+    const others = this.getVm(vm, VmNote.OWNERS) & ~(OWNER << (OWNER_BITS * range));
+    this.setVm(vm, VmNote.OWNERS, others | (client << (OWNER_BITS * range)));
+  }
+
+  isRemoved(vm: number, client: number): boolean {
+    return (this.getVm(vm, VmNote.REMOVED) & (1 << client)) !== 0;
+  }
+
+  remove(vm: number, client: number): void {
+    this.setVm(vm, VmNote.REMOVED, this.getVm(vm, VmNote.REMOVED) | (1 << client));
   }
 
   /** The operator's acts that are done: bit n for act n. */

@@ -1,6 +1,8 @@
 /**
  * The thread of the Service VM: the shipped service module, worker and hypercalls, the clients of
  * the plan, and an operator whose acts may come at any turn of the event loop.
+ *
+ * Called by: the explorer, as the main function of a thread (model.ts).
  */
 
 import { ports } from '../../hsm/address-range.js';
@@ -14,7 +16,8 @@ import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { VmControls } from '../../vm/life-cycle.js';
 import { VmLifeCycle } from '../../vm/vm-life-cycle.js';
 import { ExploredClient } from './explored-client.js';
-import { note, offer, threadEnd } from '../engine/probe.js';
+import { offer, threadEnd } from '../engine/probe.js';
+import { actorNote } from './actor-notes.js';
 import { DEFAULT_CLIENT, firstPortOf, PORTS_OF_CLIENT, type OperatorAct, type VmHandles, type World } from './world.js';
 
 /**
@@ -48,9 +51,9 @@ export function serviceVmActor(world: World): void {
     for (const act of plan.acts)
       offer(act, async () => {
         await perform(act, first, module, plan.clients.length);
-        note('done', plan.acts.indexOf(act));
+        actorNote('done', plan.acts.indexOf(act));
       });
-  note('ready');
+  actorNote('ready');
 }
 
 function makeVm(world: World, number: number, upcall: Upcall, module: HypervisorServiceModule): Vm {
@@ -72,9 +75,11 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
     buffer,
     hypercalls,
     observer,
+    // To the explorer a time limit of 0 is one that may be over at any moment.
     clientTimeoutMs: plan.hasTimeLimit ? 0 : Infinity,
   });
-  requests.work.add({ hasWork: false, run: () => note('pass', number) });
+  // Side work runs at the beginning of each pass over the VM, so it can note the pass.
+  requests.work.add({ hasWork: false, run: () => actorNote('pass', number) });
   requests.clients.addDefault(new ExploredClient(handles, number, DEFAULT_CLIENT, 'at-once'));
   const clients: ExploredClient[] = [];
   for (let client = 0; client < plan.clients.length; client++) {
@@ -92,7 +97,7 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
     requests,
     emit: () => undefined,
     devicesReady: () => Promise.resolve(),
-    resetDevices: () => note('reset', number),
+    resetDevices: () => actorNote('reset', number),
     closeDevices: () => undefined,
     onPausing: () => undefined,
     onStarting: () => undefined,
@@ -116,6 +121,7 @@ async function cleanUpAfter(
   else requests.clients.finishAllOf(client);
 }
 
+/** `oldest` is client 0, `newest` the last one: see OperatorAct. */
 async function perform(act: OperatorAct, vm: Vm, module: HypervisorServiceModule, clientCount: number): Promise<void> {
   const { number, lifeCycle, requests } = vm;
   const oldest = vm.clients[0] as ExploredClient;
@@ -128,13 +134,13 @@ async function perform(act: OperatorAct, vm: Vm, module: HypervisorServiceModule
       const range = ports(firstPortOf(number, clientCount - 1), PORTS_OF_CLIENT);
       requests.clients.removeRange(newest, range);
       const isOwned = requests.clients.addRange(oldest, range);
-      note('owns', number, clientCount - 1, isOwned ? 0 : DEFAULT_CLIENT);
+      actorNote('owns', number, clientCount - 1, isOwned ? 0 : DEFAULT_CLIENT);
       break;
     }
     case 'clear':
-      note('clearing', number, 1);
+      actorNote('clearing', number, 1);
       await requests.clear();
-      note('clearing', number, 0);
+      actorNote('clearing', number, 0);
       break;
     case 'pause-worker':
       module.worker.pause();
@@ -143,12 +149,12 @@ async function perform(act: OperatorAct, vm: Vm, module: HypervisorServiceModule
       break;
     case 'reset':
       // A withdrawn request keeps its value, as with CLEAR.
-      note('clearing', number, 1);
+      actorNote('clearing', number, 1);
       await lifeCycle.reset();
-      note('clearing', number, 0);
+      actorNote('clearing', number, 0);
       break;
     case 'destroy-vm':
-      note('destroying', number);
+      actorNote('destroying', number);
       await lifeCycle.end({ reason: 'destroyed', message: '' });
   }
 }

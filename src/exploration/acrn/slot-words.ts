@@ -1,6 +1,8 @@
 /**
  * SlotWords: the slots of the VMs' pages in a state space, for the invariants. Slots without a vCPU
  * are left out.
+ *
+ * Called by: Invariants. A place is a word's index in the state (engine/search/word-places.ts).
  */
 
 import { SLOT_BYTES, SLOT_COUNT, SLOT_OFFSET } from '../../io-request/layout.js';
@@ -25,7 +27,7 @@ export class SlotWords {
   readonly #space: WatchedSpace;
   readonly #vcpuCount: number;
   readonly #pageOf: (buffer: number) => number;
-  /** Indices in the state of words that were read, by VM, vCPU and field. */
+  /** Places of words that were read, by VM, vCPU and field packed into one number. */
   readonly #places = new Map<number, number>();
 
   /** `pageOf` returns the VM whose page a buffer is, or −1. */
@@ -35,7 +37,7 @@ export class SlotWords {
     this.#pageOf = pageOf;
   }
 
-  /** The slot's word at index `place` of the state. Undefined if it is another word. */
+  /** The slot's word at `place`. Undefined if the word there is not one of a slot. */
   at(place: number): SlotWord | undefined {
     const name = this.#space.addressAt(place);
     if (name === undefined) return undefined;
@@ -49,6 +51,7 @@ export class SlotWords {
     const key = (vm * SLOT_COUNT + vcpu) * WORDS_PER_SLOT + field;
     let place = this.#places.get(key);
     if (place === undefined) {
+      // The pages are made first (makeWorld), so their numbers are small.
       let buffer = 0;
       while (this.#pageOf(buffer) !== vm) buffer++;
       this.#places.set(key, (place = this.#space.place(buffer, vcpu * WORDS_PER_SLOT + field)));

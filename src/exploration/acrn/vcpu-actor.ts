@@ -1,6 +1,8 @@
 /**
  * The thread of a vCPU: the shipped loop and I/O handler around a guest that reads one port after
  * the other.
+ *
+ * Called by: the explorer, as the main function of a thread (model.ts).
  */
 
 import { IoHandler } from '../../hypervisor/io-handler.js';
@@ -11,7 +13,7 @@ import { Upcall } from '../../hypervisor/upcall.js';
 import { HALTED_FOREVER, runVcpu, type VcpuProgram } from '../../hypervisor/vcpu-loop.js';
 import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
 import { SharedBuffer } from '../../io-request/shared-buffer.js';
-import { note } from '../engine/probe.js';
+import { actorNote } from './actor-notes.js';
 import { portOf, type VmHandles, type World } from './world.js';
 
 /** How long the guest halts. To the explorer this is forever. */
@@ -43,7 +45,7 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
     },
   };
   const program: VcpuProgram = {
-    start: () => note('starts', vm, vcpu),
+    start: () => actorNote('starts', vm, vcpu),
     run: () => {
       if (asked < plan.requests) {
         access();
@@ -53,22 +55,22 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
         shared.lines.deliver(controller);
         for (const line of plan.sources) if ((high & (1 << line)) === 0) return HALT_MS;
       }
-      note('ends', vm, vcpu);
+      actorNote('ends', vm, vcpu);
       return HALTED_FOREVER;
     },
   };
-  /** The accesses go to the clients in turn. */
+  /** The accesses go to the clients in turn, from another client on for each vCPU. */
   const access = (): void => {
     const port = portOf(vm, (asked + vcpu) % plan.clients.length, vcpu, asked);
     asked++;
-    note('asks', vm, vcpu, port);
+    actorNote('asks', vm, vcpu, port);
     let isAnswered = false;
     try {
       const value = handler.portRead(port, 4);
       isAnswered = true;
-      note('got', vm, vcpu, port, value | 0);
+      actorNote('got', vm, vcpu, port, value | 0);
     } finally {
-      if (!isAnswered) note('stopped', vm, vcpu);
+      if (!isAnswered) actorNote('stopped', vm, vcpu);
     }
   };
   runVcpu({ vcpu, shared, program, loadRegisters: () => undefined, report: () => undefined });

@@ -17,6 +17,7 @@ export class WordNames implements WordNaming {
   readonly #space: StateSpace;
   readonly #upcall: number;
   readonly #names = new Map<number, (index: number) => string>();
+  /** Buffers that are pages of slots, and those whose first word is the state of a VM. */
   readonly #pages = new Set<number>();
   readonly #states = new Set<number>();
 
@@ -48,6 +49,7 @@ export class WordNames implements WordNaming {
   }
 
   name(buffer: number, index: number): string {
+    // A doorbell is two words: the count of rings, and whether a waiter is asleep.
     const bell = this.#bell(buffer, index) ?? this.#bell(buffer, index - 1);
     if (bell !== undefined) return `${bell} ${this.#bell(buffer, index) === undefined ? 'asleep' : 'rings'}`;
     const name = this.#names.get(buffer);
@@ -65,6 +67,7 @@ export class WordNames implements WordNaming {
 
   /** The doorbell whose count of rings a word is. */
   #bell(buffer: number, index: number): string | undefined {
+    // The engine has found out which words are event counts. Here those are the doorbells.
     const count = this.#space.eventCounts.find((one) => one.buffer === buffer && one.index === index);
     if (count === undefined) return undefined;
     if (this.#states.has(buffer) && count.thread === 0) return 'pausing side';

@@ -35,7 +35,7 @@ export interface WorldPlan {
   readonly vmCount: number;
   /** Of each VM. */
   readonly vcpuCount: number;
-  /** Accesses that each vCPU makes. */
+  /** Accesses that each vCPU makes, to the clients in turn. */
   readonly requests: number;
   /** Whether vCPUs poll for completion, instead of parking until a hypercall wakes them. */
   readonly isPolling: boolean;
@@ -69,7 +69,7 @@ export interface VmHandles {
   readonly shared: VmSharedStateHandle;
   /** For each client. Only those with a thread use theirs. */
   readonly mailboxes: readonly SharedArrayBuffer[];
-  /** For each client, once it is connected. */
+  /** For each client with a thread, once it is connected. */
   readonly finishers: (ClientFinisher | undefined)[];
 }
 
@@ -91,11 +91,11 @@ export function makeWorld(plan: WorldPlan): World {
   return { plan, upcall: new Upcall().buffer, vms };
 }
 
-/** The number of the default client. No plan has so many clients. */
+/** The number of the default client. Plans have fewer clients, and it fits into OWNER_BITS. */
 export const DEFAULT_CLIENT = 7;
 
-// Each access of a world has a port of its own, so that a port says who accesses it. Ports of each
-// VM, of each of its clients, and of each vCPU there:
+// Each access of a world has a port of its own, so that a port names its VM, vCPU and access. Ports
+// of each VM, of each of its clients, and of each vCPU there:
 
 const FIRST_PORT = 0x100;
 const VM_PORTS = 0x400;
@@ -126,7 +126,7 @@ export function partsOf(port: number): { vm: number; client: number; vcpu: numbe
   };
 }
 
-/** The answer of client `client` to a read of `port`. */
+/** The answer of client `client` to a read of `port`: no two clients and ports have the same. */
 export function answerOf(client: number, port: number): number {
   return ((client + 1) << 16) | port;
 }

@@ -36,6 +36,7 @@ export class EndWatcher implements Watcher {
     /* Notes are for the table of a schedule. */
   }
 
+  /** Dead threads have ended too. */
   end(): void {
     const space = this.#space;
     const stuck = this.#threads.filter(({ mayWait }, thread) => {

@@ -1,7 +1,10 @@
 /**
- * Exploring one model: random schedules first, which show what threads use which words, then every
+ * Exploring one model: random schedules first, which show which threads use which words, then every
  * schedule. The search begins again whenever it sees a use that it did not know (word-uses.ts).
  * What it finds becomes a schedule that can be replayed.
+ *
+ * The random schedules only save time. Without them the search would begin again for almost every
+ * word.
  *
  * Called by: users of `upcall/exploration` and explore-main.ts.
  */
@@ -23,6 +26,7 @@ import { Relearn, Violation } from './search/violation.js';
  */
 const WARM_UPS = 100;
 const MAX_WARM_UPS = 20_000;
+/** Walks in a loop that need not end are given up. */
 const MAX_WARM_UP_MOVES = 2000;
 /** Searches until all uses of words are known. A search that sees a new use has to be run again. */
 const MAX_RESTARTS = 200;
@@ -30,12 +34,17 @@ const MAX_RESTARTS = 200;
 export interface ExploreOptions extends SearchLimits {
   /** Whether steps that no other thread can notice are made at once (StateSpace). Default: true. */
   readonly reduces?: boolean;
-  /** States that may be kept to find the shortest schedule. Default: 0, which does not try. */
+  /**
+   * States that may be kept to find the shortest schedule of a violation. Default: 0, which does
+   * not try. The schedule is then the one that the search was on.
+   */
   readonly shortestWithin?: number;
 }
 
 export interface Exploration {
+  /** Of the last search. */
   readonly result: SearchResult;
+  /** To the violation. Undefined if there is none. */
   readonly schedule: Schedule | undefined;
   readonly seconds: number;
   /** Local states of each thread, by name. */
@@ -88,7 +97,10 @@ function scheduleOf(
   return { plan, violation: run.message ?? message, eventCounts, access: space.accesses.brokenWith, steps: run.steps };
 }
 
-/** Random walks over the learned threads. A rule that they break, the search will find again. */
+/**
+ * Random walks over the learned threads, until they show nothing new. A rule that they break, the
+ * search will find again. Leaves the space in its first state.
+ */
 export function warmUp({ space }: ExploredWorld): void {
   const random = randomNumbers(1);
   const moves: number[] = [];
@@ -117,6 +129,7 @@ function stepsOfCode({ threads }: ExploredWorld['space']): number {
   return threads.reduce((sum, { steps }) => sum + steps, 0);
 }
 
+/** The counts include the schedule that was found, if there is one. */
 export interface RandomExploration {
   readonly runs: number;
   readonly moves: number;
@@ -127,9 +140,12 @@ export interface RandomExploration {
 }
 
 export interface RandomOptions {
+  /** Of the first schedule. Schedule n has `seed` + n. */
   readonly seed: number;
   readonly runs: number;
+  /** Default: no limit. */
   readonly maxSeconds?: number | undefined;
+  /** Called every 16 schedules, and awaited. False stops. */
   readonly onProgress?: ((runs: number, seconds: number) => boolean | Promise<boolean>) | undefined;
 }
 
@@ -154,7 +170,8 @@ export async function exploreRandomly(
       result = runRandomly(world.space, options.seed + run, scheduling);
     } catch (error) {
       if (!(error instanceof Relearn)) throw error;
-      // The same seed again, with one word more that is known to be ordinary.
+      // The same seed again, with one word more that is known to be ordinary. Waiters are not kept:
+      // a fresh world finds them itself, and at the same moment in a replay.
       eventCounts = world.space.eventCounts.filter(({ thread }) => thread === ANY_THREAD);
       run--;
       continue;

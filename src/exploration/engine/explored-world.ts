@@ -2,7 +2,8 @@
  * ExploredWorld: one model on one program, ready to be searched. Each thread of the model stands
  * where its own work begins, in one state space with the watcher.
  *
- * Created anew for each search. Only one world of a program may be searched at a time.
+ * Created anew for each search. Only one world of a program may be searched at a time: they share
+ * the runtime, which has one current thread.
  */
 
 import { HeapFingerprint } from './machine/heap-fingerprint.js';
@@ -42,7 +43,7 @@ export class ExploredWorld {
   readonly #program: ExploredProgram;
   readonly #shared: unknown;
   readonly #parts: WorldParts;
-  /** One for all lives: it numbers the texts that it sees. */
+  /** One for all lives: it numbers the texts that it sees, and equal texts must have one number. */
   readonly #heap: HeapFingerprint;
 
   constructor(
@@ -53,6 +54,7 @@ export class ExploredWorld {
     this.model = model;
     this.#program = program;
     this.#heap = new HeapFingerprint((fn) => program.runtime.originOf(fn));
+    // A life that belongs to no thread, for the function that makes the shared objects.
     program.runtime.life = this.#life(0);
     const shared = (this.#shared = program.callNow(model.shared));
     const parts = (this.#parts = model.parts(shared));
@@ -103,6 +105,7 @@ export class ExploredWorld {
     space.state.forgetChanges();
   }
 
+  /** A new life of a thread. Its buffers get the same numbers as those of its other lives. */
   #begin({ main, workerData }: ThreadPlan, number: number): Life {
     const { runtime } = this.#program;
     const life = this.#life((number + 1) * BUFFERS_PER_THREAD);

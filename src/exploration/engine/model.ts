@@ -27,12 +27,15 @@ export interface ThreadPlan {
   readonly workerData?: () => unknown;
   /**
    * Before the search, the thread runs alone up to its first operation for which this is true. So
-   * its share of setting things up is not interleaved.
+   * its share of setting things up is not interleaved. Threads do so in the order of their list.
+   * Default: the thread begins with its first operation.
    */
   readonly startsAt?: (state: LocalState) => boolean;
-  /** Whether the thread may end at any moment. */
+  /** Whether the thread may end at any moment, as one that is terminated. Default: false. */
   readonly mayDie?: boolean;
-  /** The number under which `threadEnd` reports its end. */
+  /**
+   * The number under which `threadEnd` (probe.ts) reports its end. Undefined: it cannot be awaited.
+   */
   readonly exit?: number;
   /**
    * Whether it may wait forever at the end, as a server does. Only for models without a watcher.
@@ -57,6 +60,7 @@ export interface WorldParts {
   readonly naming?: (space: StateSpace) => WordNaming;
   /**
    * Whether the watcher sees to it that only this thread uses a word now and up to its next move.
+   * It reduces the search (search/word-uses.ts). Default: no word is owned.
    */
   readonly isOwned?: (thread: number, word: WordAddress) => boolean;
 }
@@ -73,6 +77,6 @@ export interface Model<Shared = unknown> {
    * never do.
    */
   readonly safetyNetsFire?: boolean;
-  /** Whether states are allowed from which no end can be reached. */
+  /** Whether states are allowed from which no end can be reached. Default: they are a violation. */
   readonly mayLoopForever?: boolean;
 }

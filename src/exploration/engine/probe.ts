@@ -5,7 +5,10 @@
  * as ordinary code, without a search.
  */
 
-/** A note for the watcher of a model. It takes no time. */
+/**
+ * A note for the watcher of a model (Watcher.note). It takes no time: no other thread can notice
+ * it.
+ */
 export const note: (name: string, ...numbers: number[]) => void = () => undefined;
 
 /**

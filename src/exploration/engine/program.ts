@@ -13,7 +13,10 @@ import { OperationKind, wordOperation } from './machine/operation.js';
 import { Runtime } from './machine/runtime.js';
 import type { Entry } from './model.js';
 
-/** The words that report the ends of threads. No buffer of a program has this number. */
+/**
+ * The buffer of the words that report the ends of threads, a word for each exit number. No buffer
+ * of a program has this number.
+ */
 export const EXITS = 99_999;
 
 /** Modules that the explored code gets instead of its own: by name, as `require` gives them. */
@@ -50,6 +53,9 @@ export class ExploredProgram {
     return this.runtime.callNow(this.function(module, name), values);
   }
 
+  /**
+   * What the code gets for the functions of probe.ts. Generators, as far as they stop the thread.
+   */
   #probes(): Exports {
     const { runtime } = this;
     return {
@@ -58,6 +64,7 @@ export class ExploredProgram {
       },
       offer: keepsCallbacks((name: string, task: unknown) => runtime.life?.addTask(name, task, [])),
       *threadEnd(exit: number): Generator<unknown, unknown, number> {
+        // As Atomics.waitAsync on the word of the exit, which is 0 until the thread has ended.
         const wait = yield wordOperation(OperationKind.WAIT_ASYNC, EXITS, exit, 0, Infinity);
         return runtime.life?.promiseOf(wait);
       },

@@ -4,6 +4,8 @@
  *
  * The operations depend on nothing but the code. A replay on changed code says where it does not
  * fit.
+ *
+ * Called by: explore.ts, which makes schedules; users, who save, parse and replay them.
  */
 
 import { ExploredWorld } from './explored-world.js';
@@ -58,7 +60,7 @@ function isStep(step: unknown): boolean {
   return [thread, choice, kind, buffer, index].every(Number.isInteger);
 }
 
-/** One operation, and its result. */
+/** One step of a replay: an operation as the code made it, and its result. */
 export interface ScheduledStep {
   readonly thread: number;
   readonly choice: number;
@@ -124,6 +126,7 @@ export function replay(program: ExploredProgram, model: Model, schedule: Schedul
   return { violation, steps, world };
 }
 
+/** Whether the thread stands at the operation that the schedule has, and may make that choice. */
 function canStep(space: StateSpace, { thread, choice, ...expected }: ScheduleStep): boolean {
   if (space.threads[thread] === undefined) return false;
   const { kind, buffer, index } = space.at(thread).operation;

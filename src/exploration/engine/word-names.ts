@@ -18,6 +18,7 @@ export class PropertyNames implements WordNaming {
 
   name(buffer: number, index: number): string {
     const paths = this.#paths.get(buffer) ?? [];
+    // The view that begins last before the word: the narrowest, if views overlap.
     const best = paths.filter(({ first }) => first <= index).sort((one, other) => other.first - one.first)[0];
     return best === undefined ? `memory ${buffer}[${index}]` : `${best.path}[${index - best.first}]`;
   }
@@ -37,6 +38,7 @@ export class PropertyNames implements WordNaming {
     else if (value instanceof SharedView) this.#add(value.buffer.id, path, value.offset);
     else
       for (const [key, part] of Object.entries(value)) {
+        // Rewritten private fields: `$p_x` was `#x` (code/lowered-module.ts).
         const own = /^\d+$/.test(key) ? `[${key}]` : key.replace(/^\$p_/, '#');
         this.#walk(part, path === '' || own.startsWith('[') ? `${path}${own}` : `${path}.${own}`, seen);
       }

@@ -15,7 +15,7 @@ type Ts = typeof TypeScript;
 type Node = TypeScript.Node;
 
 export interface CodeChange {
-  /** From the root of the sources, without an extension. */
+  /** The module's path from the root of the sources, without an extension. */
   readonly module: string;
   /**
    * `function`, `Class.method`, `Class.#method`, `Class.get name`. Undefined: anywhere in the
@@ -39,7 +39,9 @@ export const drop = (target: Selector): Edit => ({ drop: target });
 
 /**
  * Puts other code in the place of a node. `by` may have `$&` for the node's text and `$0`, `$1`, …
- * for its parts. Other names in `by` must occur in the module, so that a rename is noticed.
+ * for its parts, which the selectors name (selector.ts): of a call `$0` is the receiver, `$1` the
+ * first argument and `$*` all of them. Other names in `by` must occur in the module, so that a
+ * rename is noticed. Example: `replace(call('notify'), 'log($1), $&')`.
  */
 export const replace = (target: Selector, by: string): Edit => ({ replace: target, by });
 
@@ -103,6 +105,7 @@ class Editor {
     return text;
   }
 
+  /** The text with the edit made, which may not be a program. */
   #apply(edit: Edit): string {
     if ('drop' in edit) return this.#drop(this.#find(edit.drop));
     if ('replace' in edit) {
@@ -129,7 +132,9 @@ class Editor {
     return this.#splice(node, this.#nothing(node));
   }
 
-  /** A name of a pattern is declared after it instead. */
+  /**
+   * `const { a, b } = x` with `a` replaced by `value` becomes `const { b } = x; const a = value;`.
+   */
   #dropFromPattern(node: TypeScript.BindingElement, value: string): string {
     const ts = this.#ts;
     const pattern = node.parent;
@@ -200,6 +205,7 @@ class Editor {
     );
   }
 
+  /** The node in which the change finds its places. */
   #function(): Node {
     const { in: path } = this.#change;
     if (path === undefined) return this.#file;

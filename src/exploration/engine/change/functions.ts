@@ -38,6 +38,7 @@ export function nearest(path: string, paths: readonly string[]): string[] {
   return [...paths].sort((one, other) => score(other) - score(one)).slice(0, 5);
 }
 
+/** Pairs of neighbouring letters: two paths that share many are likely one that was renamed. */
 function bigramsOf(text: string): ReadonlySet<string> {
   const lower = text.toLowerCase();
   return new Set(Array.from(lower, (_, at) => lower.slice(at, at + 2)));

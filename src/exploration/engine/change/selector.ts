@@ -1,6 +1,9 @@
 /**
  * Selector: names one node of a function's syntax tree by its kind and by single tokens in it.
  *
+ * Example: in `if (this.#cell.state !== EMPTY) return;`, `condition('state')` is the condition,
+ * `binary('!==')` the comparison, and `statement('return')` the return.
+ *
  * Called by: the lists of adaptations, defects and mutants, which say what to change.
  * Callers must: give single tokens (a name, a private name with its `#`, a literal, an operator). A
  * quoted piece of source would break at each reformatting, a token breaks only at a rename of
@@ -31,7 +34,7 @@ export interface Selector {
   readonly kind: SelectorKind;
   /** A called function's name or an operator, for the kinds that have one. */
   readonly head?: string;
-  /** Each occurs in the node. */
+  /** Each occurs in the node, in any order. A token of a string is its text without quotes. */
   readonly tokens: readonly string[];
   /** The node is the nth of `of` nodes in source order. Default: 1 of 1. */
   readonly nth?: readonly [nth: number, of: number];
@@ -76,7 +79,10 @@ export const access = (...tokens: string[]): Selector => ({ kind: 'access', toke
 /** A number. */
 export const literal = (head: string): Selector => ({ kind: 'literal', head, tokens: [] });
 
-/** The `n`th of exactly `of` such nodes. */
+/**
+ * The `n`th of exactly `of` such nodes, counted from 1 in source order. `nth(x, 2, 2)` is the
+ * second of two: if one is added or removed, the selector no longer fits.
+ */
 export const nth = (selector: Selector, n: number, of: number): Selector => ({ ...selector, nth: [n, of] });
 
 export function describeSelector({ kind, head, tokens, nth: place }: Selector): string {

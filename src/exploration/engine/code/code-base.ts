@@ -2,7 +2,7 @@
  * CodeBase: the compiled modules that programs are made of, each read and lowered
  * (lowered-module.ts) once.
  *
- * Called by: users of `upcall/exploration`, who pass it to ExploredProgram.
+ * Called by: users of `upcall/exploration`, who pass it to ExploredProgram; RewrittenModules.
  *
  * The text comes from the shipped files: what is explored is what is shipped, and a change there is
  * followed without further work.
@@ -16,11 +16,17 @@ import { gettersOf, lowerModule } from './lowered-module.js';
 export interface CodeOptions {
   /** The folder of the compiled modules; names of modules are paths from there, without `.js`. */
   readonly root: { readonly href: string };
-  /** Modules that compute and share nothing. They run as they are, which is faster. */
+  /**
+   * Modules that compute and share nothing. They run as they are, which is faster. They must not
+   * call a function that they are given: it may be rewritten.
+   */
   readonly plain?: readonly string[];
   /** Modules whose top level is the main function of a thread. It becomes their export `main`. */
   readonly mains?: readonly string[];
-  /** Names under which the code imports the probes. Default: `upcall/exploration`. */
+  /**
+   * Names under which the code imports the probes: `note`, `offer` and `threadEnd` of probe.ts,
+   * which the explorer replaces. Default: `upcall/exploration`.
+   */
   readonly probes?: readonly string[];
   /** Changes that every program has: they make times and long counts small. */
   readonly adaptations?: readonly CodeChange[];
@@ -40,14 +46,19 @@ export interface RelaxedPlace {
 
 export interface LoweredModule {
   readonly text: string;
+  /** Names of modules (see CodeOptions.root). Those of Node and of packages are as in the code. */
   readonly imports: readonly string[];
+  /** Names of its getters: a read of such a property is a call after rewriting. */
   readonly getters: readonly string[];
 }
 
 export class CodeBase {
   readonly compiler: Compiler;
   readonly probes: readonly string[];
-  /** Rewritten texts, by the getters' names and the lowered text. */
+  /**
+   * Rewritten texts, by the names of all getters of a program and the lowered text.
+   * RewrittenModules fills it, so that programs with different changes share what neither changes.
+   */
   readonly rewritten = new Map<string, string>();
   readonly #options: CodeOptions;
   readonly #modules = new Map<string, LoweredModule>();

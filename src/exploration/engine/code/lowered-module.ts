@@ -1,7 +1,9 @@
 /**
  * Lowered module: the first step of rewriting. The compiler turns modules into CommonJS and removes
  * `?.`, `??` and class fields, so that the rewriter has fewer cases. Private names become ordinary
- * properties, so that a thread's heap can be read.
+ * properties (`#x` is `$p_x`), so that a thread's heap can be read.
+ *
+ * Called by: CodeBase.
  */
 
 import type * as TypeScript from 'typescript';
@@ -9,6 +11,7 @@ import type * as TypeScript from 'typescript';
 type Ts = typeof TypeScript;
 type Node = TypeScript.Node;
 
+/** `text` is a compiled ECMAScript module. `name` is for messages of the compiler. */
 export function lowerModule(ts: Ts, name: string, text: string): string {
   const rename: TypeScript.TransformerFactory<TypeScript.SourceFile> = (context) => (file) => {
     const visit = (node: Node): Node =>
@@ -21,6 +24,7 @@ export function lowerModule(ts: Ts, name: string, text: string): string {
     fileName: name,
     compilerOptions: {
       allowJs: true,
+      // The last one without `?.` and `??`. Async functions stay: the rewriter handles them.
       target: ts.ScriptTarget.ES2019,
       module: ts.ModuleKind.CommonJS,
       removeComments: true,

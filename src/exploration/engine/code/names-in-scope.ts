@@ -1,6 +1,13 @@
 /**
  * Names in scope: the local variables that a place in a function can see, and those of outer
  * functions that a closure uses. With the heap they are a thread's state.
+ *
+ * Called by: Rewriting (suspendable-code.ts). Variables of the module's top level are left out:
+ * they are the same for all threads and must not change once it has run.
+ *
+ * A name too many makes two equal states differ, which costs states. A name too few would merge
+ * states that differ. So these functions err towards too many, for example with shadowed names. Not
+ * covered is `for … in`: explored code must not stop in such a loop.
  */
 
 import type * as TypeScript from 'typescript';
@@ -61,6 +68,10 @@ export function usesThis(ts: Ts, fn: Node): boolean {
   return found;
 }
 
+/**
+ * Adds the variables of the blocks from `from` out to `fn` that `takes` accepts, and its
+ * parameters.
+ */
 function collect(ts: Ts, from: Node, fn: Node, takes: (declaration: Node) => boolean, into: Set<string>): void {
   const list = (declarations: TypeScript.VariableDeclarationList): void => {
     for (const declaration of declarations.declarations) if (takes(declaration)) declaredIn(ts, declaration.name, into);
@@ -70,6 +81,7 @@ function collect(ts: Ts, from: Node, fn: Node, takes: (declaration: Node) => boo
       for (const statement of at.statements) if (ts.isVariableStatement(statement)) list(statement.declarationList);
     if (ts.isForStatement(at) && at.initializer !== undefined && ts.isVariableDeclarationList(at.initializer))
       list(at.initializer);
+    // Only inside the loop's body: the iterator and the variable do not exist before.
     if (ts.isForOfStatement(at) && ts.isVariableDeclarationList(at.initializer) && from.pos >= at.statement.pos) {
       into.add(iteratorName(at));
       for (const declaration of at.initializer.declarations) declaredIn(ts, declaration.name, into);

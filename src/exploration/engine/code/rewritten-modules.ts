@@ -16,13 +16,17 @@ export class RewrittenModules {
   readonly #code: CodeBase;
   readonly #modules = new Map<string, LoweredModule>();
   readonly #exports = new Map<string, Exports>();
+  /** Of all modules: the rewriter does not know the type of `x` in `x.name`. */
   readonly #getters: ReadonlySet<string>;
   readonly #getterKey: string;
   readonly #runtime: object;
   readonly #globals: Record<string, unknown>;
   readonly #replaced: ReadonlyMap<string, Exports>;
 
-  /** `replaced`: modules that are given instead of loaded. */
+  /**
+   * `replaced`: modules that are given instead of loaded. Throws GONE if a change is for a module
+   * that no entry imports.
+   */
   constructor(
     code: CodeBase,
     entries: readonly string[],

@@ -2,27 +2,51 @@
  * Suspendable code: a compiled module, rewritten so that it can stop wherever it may touch shared
  * memory. What the code computes, and in which order, stays as it is.
  *
- * The input is lowered (lowered-module.ts). The rules:
+ * A method and what becomes of it (site names shortened):
  *
- * - These may stop: a call, an `await`, a read of a getter of any module, and an index into what
- *   may be shared words. A function with one of them becomes a generator function, a call in it a
- *   `yield*` through the runtime (machine/runtime.ts), a getter a method `$get_NAME`.
- * - Constructors, setters and the top level of a module cannot stop. What they call runs through,
- *   and must not touch shared words.
- * - Where it may stop, the code hands over the variables that are visible there
- *   (names-in-scope.ts). `$f` is the frame of the running call, `$this` a closure's `this`.
+ *     take(by) {
+ *       const old = Atomics.add(this.#words, 0, by);
+ *       return old + twice(by);
+ *     }
+ *
+ *     *take(by) {
+ *       const $f = $.enter("m:3", () => [$.known(() => this)]);
+ *       try {
+ *         const old = ($f.t.length = 0,
+ *           yield* $.method($f, "m:1", () => [by], Atomics, "add", [this.$p_words, 0, by]));
+ *         return ($f.t.length = 0, old + (yield* $.call($f, "m:2", () => [old, by], twice, [by])));
+ *       } finally { $.leave($f); }
+ *     }
+ *
+ * The input is lowered (lowered-module.ts: `#words` is `$p_words`). The rules:
+ *
+ * - A function in which something may stop (stops.ts) becomes a generator function, each call in it
+ *   a `yield*` through `$`, the runtime (machine/runtime.ts), and a getter a method `$get_NAME`.
+ * - Constructors, setters, parameter defaults and the top level of a module cannot stop. What they
+ *   call runs through (`$.methodNow`, `$.callNow`), and must not touch shared words.
+ * - At each stop the code gives its frame `$f` the name of the place and a closure over the
+ *   variables that are visible there (names-in-scope.ts). A generator hides both, and the heap's
+ *   fingerprint has to cover them: two runs are in one state only if these agree.
+ * - `$f.t` has the results of the stops of the current expression. They are state too: in
+ *   `f() + g()`, f's result is in no variable while g runs.
+ * - Captured variables are read through `$.known`, because the one that a closure captures may be
+ *   declared further down and have no value yet. Visible ones are declared before the stop.
+ * - `$this` is the `this` of an arrow function, which a generator function does not inherit.
+ *
+ * Generator functions in the input are not supported.
  */
 
 import type * as TypeScript from 'typescript';
 import { capturedNames, enclosingFunction, iteratorName, usesThis, visibleNames } from './names-in-scope.js';
 import { relaxedFunctions, type NodeTest } from './relaxed-functions.js';
+import { Stops } from './stops.js';
 
 type Ts = typeof TypeScript;
 type Node = TypeScript.Node;
 
 export interface RewriteOptions {
   readonly ts: Ts;
-  /** The prefix of the places' names. */
+  /** The prefix of the sites: the names of places in the code. They need to be unique. */
   readonly name: string;
   readonly text: string;
   /** Names that are getters in any of the modules that are rewritten together. */
@@ -39,7 +63,7 @@ export function rewriteModule({ ts, name, text, getters, relaxed = [] }: Rewrite
   return new Rewriting(ts, name, file, getters, relaxedFunctions(ts, file, relaxed)).text();
 }
 
-/** The context of a piece of code: whether it may stop, and its name for `this`. */
+/** The context of a piece of code: whether it may stop there, and what it calls `this`. */
 interface Place {
   readonly maySuspend: boolean;
   readonly self: string;
@@ -49,18 +73,16 @@ class Rewriting {
   readonly #ts: Ts;
   readonly #name: string;
   readonly #file: TypeScript.SourceFile;
-  readonly #getters: ReadonlySet<string>;
-  /** Whether the module makes views of memory: others cannot index shared words. */
-  readonly #mayIndex: boolean;
+  readonly #stops: Stops;
   readonly #isRelaxed: NodeTest;
+  /** Places named so far: stops, functions and closures. */
   #sites = 0;
 
   constructor(ts: Ts, name: string, file: TypeScript.SourceFile, getters: ReadonlySet<string>, isRelaxed: NodeTest) {
     this.#ts = ts;
     this.#name = name;
     this.#file = file;
-    this.#getters = getters;
-    this.#mayIndex = file.text.includes('Int32Array');
+    this.#stops = new Stops(ts, file, getters);
     this.#isRelaxed = isRelaxed;
   }
 
@@ -75,22 +97,25 @@ class Rewriting {
     if (ts.isFunctionLike(node)) return this.#function(node, place);
     if (ts.isBlock(node)) return this.#block(node, place);
     if (ts.isCallExpression(node)) return this.#call(node, place) ?? this.#splice(node, place);
-    if (ts.isPropertyAccessExpression(node) && this.#isGetter(node))
+    if (ts.isPropertyAccessExpression(node) && this.#stops.isGetter(node))
       return place.maySuspend
         ? `(yield* $.get(${this.#stop(node, place)}, ${this.#emit(node.expression, place)}, "${node.name.text}"))`
         : `$.getNow(${this.#emit(node.expression, place)}, "${node.name.text}")`;
     if (!place.maySuspend) return this.#splice(node, place);
     if (ts.isAwaitExpression(node))
       return `(yield* $.await(${this.#stop(node, place)}, ${this.#emit(node.expression, place)}))`;
-    if (this.#isIndexWrite(node)) return this.#indexWrite(node, place);
-    if (ts.isElementAccessExpression(node) && this.#isIndexRead(node))
+    if (this.#stops.isIndexWrite(node)) return this.#indexWrite(node, place);
+    if (ts.isElementAccessExpression(node) && this.#stops.isIndexRead(node))
       return `(yield* $.index(${this.#stop(node, place)}, ${this.#isRelaxed(node)}, ${this.#emit(node.expression, place)}, ${this.#emit(node.argumentExpression, place)}))`;
     if (ts.isVariableDeclaration(node)) return this.#declaration(node, place);
     if (ts.isForOfStatement(node)) return this.#forOf(node, place);
     return this.#splice(node, place);
   }
 
-  /** The node's own text with its children rewritten. */
+  /**
+   * The node's own text with its children rewritten. An expression that is the whole of a statement
+   * part begins with empty temporaries (#top).
+   */
   #splice(node: Node, place: Place): string {
     let out = '';
     let at = node.getStart(this.#file);
@@ -104,7 +129,9 @@ class Rewriting {
     return out + this.#file.text.slice(at, node.end);
   }
 
-  /** Functions that are declared in a block become closures at its beginning. */
+  /**
+   * Functions that are declared in a block become closures at its beginning, as hoisting has it.
+   */
   #block(node: TypeScript.Block, place: Place): string {
     const ts = this.#ts;
     const closures = node.statements.filter((statement) => ts.isFunctionDeclaration(statement));
@@ -119,9 +146,10 @@ class Rewriting {
   /** A complete expression of a statement: it forgets the intermediate results of earlier ones. */
   #top(expression: Node, place: Place): string {
     const text = this.#emit(expression, place);
-    return place.maySuspend && this.#suspends(expression) ? `($f.t.length = 0, ${text})` : text;
+    return place.maySuspend && this.#stops.isIn(expression) ? `($f.t.length = 0, ${text})` : text;
   }
 
+  /** Undefined for calls that stay as they are: `super()`, `import()` and `require()`. */
   #call(node: TypeScript.CallExpression, place: Place): string | undefined {
     const ts = this.#ts;
     let callee: Node = node.expression;
@@ -144,6 +172,7 @@ class Rewriting {
     return `(yield* $.setIndex(${this.#stop(node, place)}, ${this.#isRelaxed(node)}, ${parts.join(', ')}))`;
   }
 
+  /** A pattern that reads getters is taken apart, because a getter is a method now. */
   #declaration(node: TypeScript.VariableDeclaration, place: Place): string {
     const ts = this.#ts;
     const { name, initializer } = node;
@@ -152,13 +181,15 @@ class Rewriting {
     const elements = ts.isObjectBindingPattern(name) ? [...name.elements] : [];
     const keyOf = (element: TypeScript.BindingElement): string =>
       (element.propertyName ?? element.name).getText(this.#file);
-    if (!elements.some((element) => this.#getters.has(keyOf(element)))) return `${this.#emit(name, place)} = ${value}`;
+    if (!elements.some((element) => this.#stops.isGetterName(keyOf(element))))
+      return `${this.#emit(name, place)} = ${value}`;
+    // `const { a, b } = x`, where a is a getter, becomes `$d = x, a = (a read of $d.a), b = $d.b`.
     const complete = `$d${node.pos}`;
     const parts = elements.map((element) => {
       const key = keyOf(element);
       if (element.dotDotDotToken !== undefined || !ts.isIdentifier(element.name))
         throw new Error(`${this.#name}: cannot rewrite the pattern ${name.getText(this.#file)}`);
-      const read = this.#getters.has(key)
+      const read = this.#stops.isGetterName(key)
         ? `(yield* $.get(${this.#stop(node, place)}, ${complete}, "${key}"))`
         : `${complete}.${key}`;
       const fallback =
@@ -189,7 +220,7 @@ class Rewriting {
     const isClosure = isArrow || ts.isFunctionExpression(fn);
     const { body } = fn;
     if (body === undefined || fn.asteriskToken !== undefined) return this.#splice(fn, place);
-    const becomesGenerator = isAsync || ts.isGetAccessor(fn) || this.#suspends(body);
+    const becomesGenerator = isAsync || ts.isGetAccessor(fn) || this.#stops.isIn(body);
     const self = isArrow ? (becomesGenerator ? '$this' : place.self) : 'this';
     if (!becomesGenerator) {
       const text = this.#splice(fn, { maySuspend: false, self });
@@ -218,6 +249,7 @@ class Rewriting {
     return `${isStatic ? 'static ' : ''}*${ts.isGetAccessor(fn) ? '$get_' : ''}${name}(${parameters}) ${complete}`;
   }
 
+  /** The body of a function that may stop: its frame exists from `enter` to `leave`. */
   #body(body: Node, fn: TypeScript.FunctionLikeDeclaration, self: string): string {
     const place = { maySuspend: true, self };
     const isBlock = this.#ts.isBlock(body);
@@ -226,6 +258,7 @@ class Rewriting {
     return `{ const $f = $.enter("${this.#site()}", ${captured}); try ${inside} finally { $.leave($f); } }`;
   }
 
+  /** Registers a closure with its captured variables, which its own frame does not have. */
   #closure(fn: Node, text: string): string {
     const self =
       this.#ts.isArrowFunction(fn) && usesThis(this.#ts, fn) ? [text.includes('$this') ? '$this' : 'this'] : [];
@@ -246,54 +279,5 @@ class Rewriting {
 
   #site(): string {
     return `${this.#name}:${++this.#sites}`;
-  }
-
-  /** Whether there is a stop in `node`, apart from functions inside it. */
-  #suspends(node: Node): boolean {
-    const ts = this.#ts;
-    if (ts.isFunctionLike(node) || ts.isClassLike(node)) return false;
-    if (ts.isCallExpression(node) && node.expression.kind !== ts.SyntaxKind.SuperKeyword) return true;
-    if (ts.isAwaitExpression(node) || this.#isIndexWrite(node)) return true;
-    if (ts.isPropertyAccessExpression(node) && this.#isGetter(node)) return true;
-    if (ts.isElementAccessExpression(node) && this.#isIndexRead(node)) return true;
-    if (ts.isBindingElement(node) && this.#getters.has((node.propertyName ?? node.name).getText(this.#file)))
-      return true;
-    return ts.forEachChild(node, (child) => (this.#suspends(child) ? true : undefined)) === true;
-  }
-
-  #isGetter(node: TypeScript.PropertyAccessExpression): boolean {
-    const called = this.#ts.isCallExpression(node.parent) && node.parent.expression === node;
-    return this.#getters.has(node.name.text) && !called && !this.#isTarget(node);
-  }
-
-  #isIndexRead(node: TypeScript.ElementAccessExpression): boolean {
-    return this.#mayIndex && !this.#isTarget(node);
-  }
-
-  #isIndexWrite(node: Node): node is TypeScript.BinaryExpression {
-    const ts = this.#ts;
-    return (
-      this.#mayIndex &&
-      ts.isBinaryExpression(node) &&
-      node.operatorToken.kind === ts.SyntaxKind.EqualsToken &&
-      ts.isElementAccessExpression(node.left)
-    );
-  }
-
-  /** Whether the node is assigned to. */
-  #isTarget(node: Node): boolean {
-    const ts = this.#ts;
-    const { parent } = node;
-    if (ts.isBinaryExpression(parent) && parent.left === node)
-      return (
-        parent.operatorToken.kind >= ts.SyntaxKind.FirstAssignment &&
-        parent.operatorToken.kind <= ts.SyntaxKind.LastAssignment
-      );
-    return (
-      ts.isPostfixUnaryExpression(parent) ||
-      (ts.isPrefixUnaryExpression(parent) &&
-        parent.operator >= ts.SyntaxKind.PlusPlusToken &&
-        parent.operator <= ts.SyntaxKind.MinusMinusToken)
-    );
   }
 }

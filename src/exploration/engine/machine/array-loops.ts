@@ -1,6 +1,9 @@
 /**
- * Native functions that take a callback, where the callback is rewritten code and may stop. Loops
- * over arrays are done here instead. Other native functions may only keep a callback, not call it.
+ * Native functions that take a callback, where the callback is rewritten code and may stop. A
+ * native function cannot be stopped in the middle. So loops over arrays are done here instead, as
+ * generators. Other native functions may only keep a callback, not call it (`keepsCallbacks`).
+ *
+ * Called by: Runtime, for a call of a native function with a rewritten argument.
  */
 
 import type { Frame } from './fiber.js';
@@ -8,6 +11,7 @@ import { SimulatedPromise } from './simulated-promise.js';
 
 type Run = Generator<unknown, unknown, unknown>;
 type Call = (callback: unknown, values: readonly unknown[]) => Run;
+/** `frame`: the loop's own, whose locals are its position and its result so far. */
 type Loop = (self: unknown[], values: readonly unknown[], frame: Frame, call: Call) => Run;
 
 interface Outcome {
@@ -110,6 +114,7 @@ export function keepsCallbacks<T extends object>(fn: T): T {
   return fn;
 }
 
+/** Whether a native function may be given rewritten callbacks as it is. */
 export function doesKeepCallbacks(fn: object): boolean {
   return keepers.has(fn);
 }

@@ -8,10 +8,14 @@
 
 import type { SimulatedPromise } from './simulated-promise.js';
 
-/** A call that has not returned yet. */
+/**
+ * A call that has not returned yet. A function without stops has no frame: no other thread runs
+ * while it does.
+ */
 export class Frame {
+  /** The site of the function: its name in the rewritten code. */
   readonly fn: string;
-  /** The place in the code, and the variables that are visible there. */
+  /** The site at which the call stands, and the variables that are visible there. */
   at = '';
   locals: (() => readonly unknown[]) | undefined = undefined;
   /** Variables of outer functions that it uses. */
@@ -26,10 +30,12 @@ export class Frame {
 }
 
 export class Fiber {
-  /** Outermost first. */
+  /** Of the calls under way, outermost first. */
   readonly frames: Frame[] = [];
+  /**
+   * The body of an async function, and the promise that it returned. Undefined for the main fiber.
+   */
   readonly run: Generator<unknown, unknown, unknown> | undefined;
-  /** Of an async function. */
   readonly promise: SimulatedPromise | undefined;
 
   constructor(run?: Generator<unknown, unknown, unknown>, promise?: SimulatedPromise) {

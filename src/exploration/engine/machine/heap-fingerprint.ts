@@ -5,6 +5,10 @@
  * Two runs of a thread with the same fingerprint continue alike, so a search needs only one of
  * them. Objects are numbered in the order of the walk: where they lie in memory does not matter.
  *
+ * The walk covers fields, elements, properties of functions, and captured variables. It does not
+ * see the entries of a WeakMap, variables of native closures, and what a table of LARGE_BYTES holds
+ * after its first walk. Explored code must not keep state there: two states would be taken for one.
+ *
  * Called by: LearnedThread after each new step, through ExploredWorld.
  */
 
@@ -18,7 +22,7 @@ const Generator = Object.getPrototypeOf(
   }.prototype,
 ) as object;
 
-/** What follows in the stream of numbers that is hashed. */
+/** What follows in the stream of numbers that is hashed, so that `[1]` and `{ 0: 1 }` differ. */
 const Mark = {
   SEEN: 1,
   ARRAY: 2,
@@ -43,10 +47,13 @@ const LARGE_BYTES = 1 << 14;
 
 export class HeapFingerprint {
   readonly #originOf: (fn: object) => ClosureOrigin | undefined;
+  /** Numbers of the texts seen so far. They are hashed in place of the texts. */
   readonly #texts = new Map<string, number>();
+  /** Hashes of large views. */
   readonly #tables = new WeakMap<object, number>();
   readonly #float = new Float64Array(1);
   readonly #floatWords = new Int32Array(this.#float.buffer);
+  /** Of the current walk: the number of each object. */
   #seen = new Map<object, number>();
   #low = 0;
   #high = 0;
@@ -133,8 +140,9 @@ export class HeapFingerprint {
       this.#pair(Mark.MAP, value.size);
       for (const item of value) this.#walk(item);
     } else if (value instanceof Error) {
+      // Not the stack: it depends on how the search came here.
       this.#text(value.name + value.message);
-      // What a generator holds is in its frame.
+      // A generator has no readable fields. What it holds is in its frame.
     } else if (!Object.prototype.isPrototypeOf.call(Generator, value)) this.#fields(value);
   }
 
@@ -166,12 +174,14 @@ export class HeapFingerprint {
   }
 
   #view(view: ArrayBufferView): void {
+    // Statistics: no thread acts on them.
     if (view instanceof Unwatched) return;
     this.#pair(Mark.VIEW, view.byteLength);
     if (view.byteLength < LARGE_BYTES) this.#bytes(view);
     else this.#put(this.#tableHash(view));
   }
 
+  /** Hashes whole words where the view is aligned to them, and single bytes otherwise. */
   #bytes(view: ArrayBufferView): void {
     if (view instanceof Int32Array) {
       for (let at = 0; at < view.length; at++) this.#put(view[at] as number);

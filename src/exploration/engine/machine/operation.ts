@@ -2,7 +2,8 @@
  * Operation: what a thread does next, as far as others can notice. One access to a word that
  * threads share, a wait, the choice of its event loop, or a note to the watcher.
  *
- * Rewritten code yields operations. The search decides their results.
+ * Rewritten code yields operations. The search decides their results: what a load returns, whether
+ * a wait times out, which task a loop takes. A result is always a number.
  */
 
 export const OperationKind = {
@@ -19,6 +20,7 @@ export const OperationKind = {
   EXCHANGE: 7,
   COMPARE_EXCHANGE: 8,
   NOTIFY: 9,
+  /** Atomics.wait and Atomics.waitAsync. */
   WAIT: 10,
   WAIT_ASYNC: 11,
   /** The event loop is idle and chooses the task that runs next. */
@@ -55,10 +57,10 @@ export interface Operation {
  */
 export const SAFETY_NET_MS = 500;
 
-/** The count of a NOTIFY without a limit. */
+/** The `value` of a NOTIFY without a limit. */
 export const WAKE_ALL = 0x7fff_ffff;
 
-/** Results of WAIT. */
+/** Results of WAIT: woken, another value found, timed out. */
 export const WaitResult = { OK: 0, NOT_EQUAL: 1, TIMED_OUT: 2 } as const;
 /** The result of a WAIT_ASYNC that finds another value. Otherwise it is the number of the wait. */
 export const NOT_ASYNC = -1;
@@ -68,6 +70,16 @@ export const NOT_ASYNC = -1;
  */
 export const WOKEN = 1000;
 export const TIMED_OUT = 2000;
+
+/** Whether a result of PICK is the number of a task. Otherwise it is about an asynchronous wait. */
+export function isPickOfTask(picked: number): boolean {
+  return picked < WOKEN;
+}
+
+/** The asynchronous wait that a result of PICK is about: `picked` without WOKEN or TIMED_OUT. */
+export function waitOfPick(picked: number): number {
+  return picked >= TIMED_OUT ? picked - TIMED_OUT : picked - WOKEN;
+}
 
 const NONE: readonly never[] = [];
 

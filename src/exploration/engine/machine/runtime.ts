@@ -1,20 +1,27 @@
 /**
- * Runtime: the object `$` of rewritten code (code/suspendable-code.ts), for everything that may
- * stop: calls, getters, indexes, awaits.
+ * Runtime: the object `$` of rewritten code (code/suspendable-code.ts has an example), for
+ * everything that may stop: calls, getters, indexes, awaits.
  *
+ * Called by: rewritten code; ExploredWorld, whose threads begin with `invoke`.
  * Callers must: set `life` to the thread that runs before its code goes on. There is one runtime
  * for all threads of a program.
  *
- * The generator methods are what rewritten code calls where it may stop. Each first notes in the
- * frame where the code stands (`at`, `locals`), and keeps its result among the frame's temporaries.
- * The methods named …Now are for code that cannot stop.
+ * - `method`, `call`, `get`, `index`, `setIndex` and `await` are what rewritten code calls where it
+ *   may stop. Each first notes in the frame where the code stands (`at`, `locals`), and keeps its
+ *   result among the frame's temporaries. They stop by yielding an Operation or an Awaited, which
+ *   ThreadLife receives through the chain of `yield*`.
+ * - `methodNow`, `callNow` and `getNow` are for code that cannot stop. They throw if it would.
+ * - A callee may be rewritten (a generator function: `isSuspendable`) or native. A native one is
+ *   called as it is, unless it is given a rewritten callback: see array-loops.ts.
+ *
+ * What rewritten code gets in place of globals is in simulated-globals.ts.
  */
 
 import { Awaited, Fiber, Frame } from './fiber.js';
-import { int32Array, float64Array, readWord, SharedView, simulatedAtomics, writeWord } from './shared-memory.js';
+import { readWord, SharedView, writeWord } from './shared-memory.js';
+import { runningLife, simulatedGlobals } from './simulated-globals.js';
 import { SimulatedPromise } from './simulated-promise.js';
-import { arrayLoops, doesKeepCallbacks, keepsCallbacks } from './array-loops.js';
-import { SAFETY_NET_MS } from './operation.js';
+import { arrayLoops, doesKeepCallbacks } from './array-loops.js';
 import type { ThreadLife } from './thread-life.js';
 
 type Run = Generator<unknown, unknown, unknown>;
@@ -35,59 +42,18 @@ export class Runtime {
   life: ThreadLife | undefined;
   readonly #closures = new WeakMap<object, ClosureOrigin>();
 
+  /** Undefined for native functions, and for methods: those capture no variables. */
   originOf(fn: object): ClosureOrigin | undefined {
     return this.#closures.get(fn);
   }
 
   /** Stand-ins for the globals of the same names. */
   get globals(): Record<string, unknown> {
-    const life = (): ThreadLife => this.#life;
-    const promise = function (executor: unknown): SimulatedPromise {
-      return new SimulatedPromise(life(), executor);
-    };
-    promise.resolve = (value: unknown): SimulatedPromise => this.#promiseOf(value);
-    promise.reject = (error: unknown): SimulatedPromise => {
-      const rejected = new SimulatedPromise(life());
-      rejected.reject(error);
-      return rejected;
-    };
-    promise.race = (candidates: readonly unknown[]): SimulatedPromise => {
-      const first = new SimulatedPromise(life());
-      for (const candidate of candidates) this.#promiseOf(candidate).react({ next: first });
-      return first;
-    };
-    return {
-      Atomics: simulatedAtomics((wait) => life().promiseOf(wait)),
-      SharedArrayBuffer: function (bytes: number) {
-        return life().makeBuffer(bytes);
-      },
-      Int32Array: Object.assign(
-        function (...parts: [unknown?, number?, number?]) {
-          return int32Array(...parts);
-        },
-        { from: Int32Array.from.bind(Int32Array), of: Int32Array.of.bind(Int32Array) },
-      ),
-      Float64Array: Object.assign(
-        function (...parts: [unknown?, number?, number?]) {
-          return float64Array(...parts);
-        },
-        { from: Float64Array.from.bind(Float64Array) },
-      ),
-      Promise: promise,
-      // Time stands still. Adaptations make finite what is bounded by a time.
-      performance: { now: () => 0, timeOrigin: 0 },
-      Date: { now: () => 0 },
-      setTimeout: keepsCallbacks((fn: unknown, ms: number, ...values: unknown[]) =>
-        ms < SAFETY_NET_MS ? life().addTask('timer', fn, values) : { isSafetyNet: true },
-      ),
-      setImmediate: keepsCallbacks((fn: unknown, ...values: unknown[]) => life().addTask('turn', fn, values)),
-      clearTimeout: (task: unknown) => this.life?.removeTask(task),
-    };
+    return simulatedGlobals(this);
   }
 
   get #life(): ThreadLife {
-    if (this.life === undefined) throw new Error('no thread runs');
-    return this.life;
+    return runningLife(this);
   }
 
   /** A call of rewritten code begins. */
@@ -109,7 +75,10 @@ export class Runtime {
     return fn;
   }
 
-  /** A variable that may not have its value yet. */
+  /**
+   * The value of a captured variable. Undefined while its declaration has not run, where a read
+   * would throw a ReferenceError.
+   */
   known(read: () => unknown): unknown {
     try {
       return read();
@@ -123,6 +92,7 @@ export class Runtime {
     return value === undefined ? fallback() : value;
   }
 
+  /** `self[name](...values)`. `at` is the site, `locals` reads the variables visible there. */
   *method(frame: Frame, at: string, locals: Locals, self: unknown, name: string, values: unknown[]): Run {
     frame.at = at;
     frame.locals = locals;
@@ -132,6 +102,7 @@ export class Runtime {
     return result;
   }
 
+  /** `fn(...values)`. */
   *call(frame: Frame, at: string, locals: Locals, fn: unknown, values: unknown[]): Run {
     frame.at = at;
     frame.locals = locals;
@@ -140,6 +111,7 @@ export class Runtime {
     return result;
   }
 
+  /** `self.name`, where some class has a getter of that name. */
   *get(frame: Frame, at: string, locals: Locals, self: unknown, name: string): Run {
     const getter = (self as Record<string, unknown>)[`$get_${name}`];
     if (!isSuspendable(getter)) return (self as Record<string, unknown>)[name];
@@ -150,6 +122,10 @@ export class Runtime {
     return result;
   }
 
+  /**
+   * `list[index]`, where the list may be a view of shared words or an array. `isRelaxed`: see
+   * Operation.
+   */
   *index(frame: Frame, at: string, locals: Locals, isRelaxed: boolean, list: unknown, index: number): Run {
     if (!(list instanceof SharedView)) return (list as Record<number, unknown>)[index];
     frame.at = at;
@@ -178,12 +154,15 @@ export class Runtime {
   *await(frame: Frame, at: string, locals: Locals, value: unknown): Run {
     frame.at = at;
     frame.locals = locals;
-    const result = yield new Awaited(this.#promiseOf(value));
+    const result = yield new Awaited(SimulatedPromise.of(this.#life, value));
     frame.t.push(result);
     return result;
   }
 
-  /** A call of an async function, whose body is `run`. */
+  /**
+   * A call of an async function, whose body is `run`. It runs in the caller's turn up to its first
+   * `await`, in a fiber of its own. Returns the function's promise.
+   */
   *async(run: Run): Run {
     const life = this.#life;
     const fiber = new Fiber(run, new SimulatedPromise(life));
@@ -191,7 +170,10 @@ export class Runtime {
     return fiber.promise;
   }
 
-  /** The list and position of a `for … of`. */
+  /**
+   * The list and position of a `for … of`, as an object whose fields the fingerprint sees. Unlike
+   * the language's iterator, it takes an iterable that is not an array all at once.
+   */
   iterate(list: Iterable<unknown>): { value: unknown; step(): boolean } {
     const values = Array.isArray(list) ? (list as unknown[]) : [...list];
     let at = 0;
@@ -226,12 +208,15 @@ export class Runtime {
     return isSuspendable(getter) ? runThrough(getter.call(self), name) : (self as Record<string, unknown>)[name];
   }
 
+  /** Calls any function from native code of the engine: a task, a reaction, a thread's main. */
   *invoke(fn: unknown, self: unknown, values: readonly unknown[]): Run {
     return isSuspendable(fn) ? yield* fn.apply(self, [...values]) : yield* this.#native(fn, self, '', [...values]);
   }
 
+  /** `name` is for messages, and for the frame of a loop. */
   *#native(fn: unknown, self: unknown, name: string, values: unknown[]): Run {
     if (typeof fn !== 'function') throw new TypeError(`${name} is not a function`);
+    // `method.call(object, …)` of rewritten code.
     if (typeof self === 'function' && isSuspendable(self) && fn === Function.prototype.call)
       return yield* self.apply(values[0], values.slice(1));
     if (!values.some(isSuspendable) || doesKeepCallbacks(fn)) return Reflect.apply(fn, self, values) as unknown;
@@ -245,13 +230,6 @@ export class Runtime {
     this.leave(frame);
     return result;
   }
-
-  #promiseOf(value: unknown): SimulatedPromise {
-    if (value instanceof SimulatedPromise) return value;
-    const promise = new SimulatedPromise(this.#life);
-    promise.resolve(value);
-    return promise;
-  }
 }
 
 /** Whether a function is rewritten code. */
@@ -259,6 +237,7 @@ export function isSuspendable(fn: unknown): fn is (...values: unknown[]) => Run 
   return typeof fn === 'function' && Object.getPrototypeOf(fn) === GeneratorFunction;
 }
 
+/** Runs a call to its end at once. Throws if it stops. */
 function runThrough(run: Run, name: string): unknown {
   const step = run.next();
   if (step.done !== true)

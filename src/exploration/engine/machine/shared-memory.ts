@@ -9,9 +9,10 @@
 
 import { NOT_ASYNC, OperationKind, WaitResult, WAKE_ALL, wordOperation, type Operation } from './operation.js';
 
-/** A generator that yields operations and gets their results. */
+/** A generator that yields operations and gets their results. Running it to its end is a call. */
 export type Suspendable<T> = Generator<Operation, T, number>;
 
+/** A SharedArrayBuffer. Its number names it in operations. */
 export class SharedMemory {
   readonly id: number;
   readonly byteLength: number;
@@ -25,7 +26,9 @@ export class SharedMemory {
 /** An Int32Array over a SharedMemory. */
 export class SharedView {
   readonly buffer: SharedMemory;
+  /** Index of its first word in the buffer. */
   readonly offset: number;
+  /** Words. */
   readonly length: number;
 
   constructor(buffer: SharedMemory, byteOffset = 0, length = (buffer.byteLength - byteOffset) >> 2) {
@@ -54,6 +57,9 @@ export function float64Array(source?: unknown, byteOffset?: number, length?: num
   return Reflect.construct(Float64Array, source === undefined ? [] : [source, byteOffset, length]) as object;
 }
 
+/**
+ * An operation of Atomics. `value` and `other` as in Operation: for compareExchange old and new.
+ */
 type Access = (view: SharedView, index: number, value?: number, other?: number) => Suspendable<number>;
 
 function access(kind: OperationKind): Access {
@@ -62,16 +68,20 @@ function access(kind: OperationKind): Access {
   };
 }
 
-/** A plain access. */
+/** A plain read: `view[index]`. `isRelaxed`: see Operation. */
 export function* readWord(view: SharedView, index: number, isRelaxed: boolean): Suspendable<number> {
   return yield wordOperation(OperationKind.READ, view.buffer.id, view.offset + index, 0, 0, isRelaxed);
 }
 
+/** A plain write: `view[index] = value`. */
 export function* writeWord(view: SharedView, index: number, value: number, isRelaxed: boolean): Suspendable<number> {
   return yield wordOperation(OperationKind.WRITE, view.buffer.id, view.offset + index, value | 0, 0, isRelaxed);
 }
 
-/** `onWait` makes the promise of an asynchronous wait. */
+/**
+ * `onWait` makes the promise of an asynchronous wait. A timeout stays a number of milliseconds,
+ * which may be Infinity. Operations that are missing, such as xor, end in a TypeError.
+ */
 export function simulatedAtomics(onWait: (wait: number) => object): Record<string, unknown> {
   return {
     load: access(OperationKind.LOAD),

@@ -22,16 +22,20 @@ export interface DueReaction {
   readonly value: unknown;
 }
 
-/** The thread in whose loop reactions run. */
+/** The thread in whose loop reactions run: a ThreadLife. */
 export interface ReactionQueue {
+  /** Queues a reaction. It runs in the current turn, after the code that runs now. */
   react(due: DueReaction): void;
   /** Runs a function that cannot stop. */
   callNow(fn: unknown, values: readonly unknown[]): unknown;
-  /** The promise is rejected and has no reaction yet. */
+  /**
+   * The promise is rejected and has no reaction yet. If it has none when the turn ends: a crash.
+   */
   unhandled(promise: SimulatedPromise): void;
 }
 
 export class SimulatedPromise {
+  // No field is private: the walk of the heap reads all of them.
   state: 'pending' | 'ok' | 'failed' = 'pending';
   value: unknown = undefined;
   reactions: Reaction[] = [];
@@ -42,7 +46,8 @@ export class SimulatedPromise {
     this.queue = queue;
     if (executor === undefined) return;
     try {
-      // Each has its promise as a property, so that a walk of the heap finds that too.
+      // Each has its promise as a property: the walk of the heap (heap-fingerprint.ts) does not see
+      // what these native closures capture.
       const settlers = [(value: unknown) => this.resolve(value), (error: unknown) => this.reject(error)];
       queue.callNow(
         executor,
@@ -51,6 +56,16 @@ export class SimulatedPromise {
     } catch (error) {
       this.reject(error);
     }
+  }
+
+  /**
+   * `value` if it is a promise, otherwise a promise that is resolved with it. As `await` does it.
+   */
+  static of(queue: ReactionQueue, value: unknown): SimulatedPromise {
+    if (value instanceof SimulatedPromise) return value;
+    const promise = new SimulatedPromise(queue);
+    promise.resolve(value);
+    return promise;
   }
 
   resolve(value?: unknown): void {

@@ -1,6 +1,7 @@
 /**
  * ThreadLife: one run of a thread's code from its beginning, with its calls, promises, timers and
- * event loop. A search runs a thread many times, so one thread has many lives.
+ * event loop. JavaScript cannot go back in a running function. So a search that goes back runs the
+ * thread again, and one thread has many lives.
  *
  * Called by: ExploredWorld, which begins lives; Runtime, for the life that runs.
  *
@@ -9,13 +10,14 @@
  */
 
 import { Awaited, Fiber } from './fiber.js';
-import { namedOperation, OperationKind, TIMED_OUT, WOKEN, type Operation } from './operation.js';
+import { isPickOfTask, namedOperation, OperationKind, TIMED_OUT, waitOfPick, type Operation } from './operation.js';
 import { SharedMemory, type Suspendable } from './shared-memory.js';
 import { SimulatedPromise, type DueReaction, type ReactionQueue } from './simulated-promise.js';
 
 /** Calls any function. Rewritten functions may stop. */
 export type Invoke = (fn: unknown, self: unknown, values: readonly unknown[]) => Generator<unknown, unknown, unknown>;
 
+/** A callback that the loop may run next: of a timer, of setImmediate, or one that was offered. */
 export interface Task {
   readonly name: string;
   readonly fn: unknown;
@@ -25,6 +27,7 @@ export interface Task {
 export class ThreadLife implements ReactionQueue {
   readonly #invoke: Invoke;
   readonly #callNow: (fn: unknown, values: readonly unknown[]) => unknown;
+  /** Numbers of buffers follow from the thread and the order, so they are the same in each life. */
   readonly #firstBuffer: number;
   #buffers = 0;
   /** The last one runs. */
@@ -35,6 +38,7 @@ export class ThreadLife implements ReactionQueue {
   readonly waits: (SimulatedPromise | undefined)[] = [];
   /** `workerData` of `node:worker_threads`. */
   workerData: unknown = undefined;
+  /** Reactions of settled promises, which run before the loop chooses again. */
   readonly #due: DueReaction[] = [];
   readonly #unhandled: SimulatedPromise[] = [];
 
@@ -50,6 +54,7 @@ export class ThreadLife implements ReactionQueue {
     return [this.fibers, this.tasks, this.waits, this.#due, this.#unhandled];
   }
 
+  /** The one that runs. */
   get fiber(): Fiber {
     return this.fibers[this.fibers.length - 1] as Fiber;
   }
@@ -82,11 +87,15 @@ export class ThreadLife implements ReactionQueue {
     if (at >= 0) this.tasks.splice(at, 1);
   }
 
+  /** Makes the promise of an asynchronous wait. */
   promiseOf(wait: number): SimulatedPromise {
     return (this.waits[wait] = new SimulatedPromise(this));
   }
 
-  /** Runs `main`, then the event loop until no task is left. */
+  /**
+   * Runs `main`, then the event loop until no task is left. Yields operations. The last one, DONE
+   * or CRASH, it yields again and again.
+   */
   *live(main: unknown, values: readonly unknown[]): Suspendable<never> {
     let end: Operation;
     try {
@@ -99,7 +108,10 @@ export class ThreadLife implements ReactionQueue {
     for (;;) yield end;
   }
 
-  /** Resumes an async function until it waits or ends. */
+  /**
+   * Resumes an async function until it waits or ends: with `value`, or by throwing it if not
+   * `isOk`.
+   */
   *resume(fiber: Fiber, isOk: boolean, value: unknown): Generator<unknown, void, unknown> {
     const { run, promise } = fiber;
     if (run === undefined || promise === undefined) throw new Error('only an async function is resumed');
@@ -111,6 +123,7 @@ export class ThreadLife implements ReactionQueue {
           promise.resolve(step.value);
           return;
         }
+        // At an `await` the function leaves the stack until its promise is settled.
         if (step.value instanceof Awaited) {
           step.value.promise.react({ fiber });
           return;
@@ -124,6 +137,7 @@ export class ThreadLife implements ReactionQueue {
     }
   }
 
+  /** One round is a turn: all due reactions, then one task or the end of one asynchronous wait. */
   *#loop(): Suspendable<void> {
     for (;;) {
       yield* this.#react();
@@ -134,12 +148,12 @@ export class ThreadLife implements ReactionQueue {
       if (this.tasks.length === 0 && waits.length === 0) return;
       const names = this.tasks.map(({ name }) => name);
       const picked = yield namedOperation(OperationKind.PICK, names, waits);
-      if (picked < WOKEN) {
+      if (isPickOfTask(picked)) {
         const [task] = this.tasks.splice(picked, 1);
         if (task === undefined) throw new Error(`no task ${picked}`);
         yield* this.#invoke(task.fn, undefined, task.values) as Suspendable<unknown>;
       } else {
-        const wait = picked % WOKEN;
+        const wait = waitOfPick(picked);
         const promise = this.waits[wait];
         this.waits[wait] = undefined;
         promise?.resolve(picked >= TIMED_OUT ? 'timed-out' : 'ok');

@@ -1,12 +1,29 @@
 /**
  * EventCounts: the shared words by which threads wait (`Atomics.wait` with the value read before).
  *
- * Such a word counts events, and is only compared with what its waiter read. So a state holds no
- * count. It holds whether the waiter has read the word and may wait by it, and whether the word was
- * added to since. That leaves a fraction of the states.
+ * Called by: StateSpace, for operations on words that WordUses takes for event counts.
  *
- * A word that is used in another way, as that of a mutex, is made an ordinary one: the search
- * begins again, and the word's value is part of the state.
+ * Such a word counts events, and is only compared with what its waiter read:
+ *
+ *     waiter                                        other threads
+ *     const seen = Atomics.load(words, 0)           publish an event
+ *     if (there is no event)                        Atomics.add(words, 0, 1)
+ *       Atomics.wait(words, 0, seen)                Atomics.notify(words, 0)
+ *
+ * After a hundred events the word is 100, and nothing else differs from the beginning. So a state
+ * holds not the count, but one of three values: UNREAD, ARMED (the waiter has read it and may wait
+ * by it) and CHANGED (armed, and added to since: the wait would not sleep). With the two last ones
+ * it may hold UNORDERED. Every load of it gives
+ * 0, which the waiter only passes on to its wait. That leaves a fraction of the states.
+ *
+ * - A word is taken for an event count when a thread first stands at a wait on it. It has this one
+ *   waiter.
+ * - A word that is used in another way, as that of a mutex, is made an ordinary one (`#giveUp`):
+ *   the search begins again, and the word's value is part of the state.
+ * - `disarm`: a waiter that writes an ordinary word has found an event, and will read the count
+ *   again before it waits. So ARMED and CHANGED make no difference any more, and become UNREAD. If
+ *   it does wait by the old value, `#take` notices: the search begins again without disarming that
+ *   word.
  */
 
 import { NOT_ASYNC, OperationKind, WaitResult } from '../machine/operation.js';
@@ -16,11 +33,11 @@ import type { Sleepers } from './sleepers.js';
 import type { WordUses } from './word-uses.js';
 
 // What the state holds in place of the word's value.
-/** Not read since the last wait: additions make no difference. */
+/** Its waiter has not read it since its last wait or write: additions make no difference. */
 const UNREAD = 0;
-/** Read, and added to since. */
+/** Its waiter has read it, and it was added to since. */
 const CHANGED = 1;
-/** Read. */
+/** Its waiter has read it, and it was not added to since. */
 const ARMED = 2;
 /**
  * Added to CHANGED or ARMED: since then the waiter has made a plain read of a shared word. A
@@ -55,6 +72,7 @@ export class EventCounts {
     const word = space.words[place] as number;
     switch (kind) {
       case OperationKind.LOAD:
+        // Another thread may use the count as a number.
         if (!space.uses.waits(thread, place)) return this.#giveUp(place);
         space.set(place, ARMED);
         return 0;
@@ -65,6 +83,7 @@ export class EventCounts {
         this.notify(place);
         return 0;
       case OperationKind.WAIT:
+        // Asleep or woken: this move ends the sleep.
         if (!space.sleepers.isRunning(thread)) {
           space.sleepers.goOn(thread);
           return choice === WaitResult.TIMED_OUT ? WaitResult.TIMED_OUT : WaitResult.OK;
@@ -94,20 +113,21 @@ export class EventCounts {
     return this.#space.sleepers.notify(place, (thread) => this.#space.at(thread).place);
   }
 
-  /** For a word that changes once, and whose waiter waits for that from the beginning. */
+  /**
+   * The word changes for the only time: it reports a thread's end. Its waiter waits by the value 0
+   * that it has at first, and never reads it.
+   */
   changeOnce(place: number): void {
     this.#space.set(place, CHANGED);
     this.notify(place);
   }
 
-  /** The word was an ordinary one until here: a thread is about to wait by it if it is `value`. */
+  /** The state held the word's value until here. A thread is about to sleep if it is `value`. */
   convert(place: number, value: number): void {
     this.#space.set(place, this.#space.words[place] === value ? ARMED : CHANGED);
   }
 
-  /**
-   * The thread writes: it polls by reading, so it has found work and does not wait by what it read.
-   */
+  /** The thread writes an ordinary word, or will not move any more: see the head. */
   disarm(thread: number): void {
     for (const place of this.#space.uses.disarmedBy(thread)) this.#space.set(place, UNREAD);
   }
@@ -117,12 +137,12 @@ export class EventCounts {
     throw new Relearn('a word by which a thread waits is not an event count');
   }
 
-  /** The thread waits by what it read. The word is UNREAD then. */
+  /** The thread waits by what it read, and will read again before its next wait. */
   #take(thread: number, place: number, word: number): void {
     if ((word & UNORDERED) !== 0)
       throw new Violation(`${this.#space.nameOf(thread)} parks after a poll that is not ordered: it may miss its work`);
-    // UNREAD already: the thread wrote between its last poll and its wait, and `disarm` dropped
-    // what it read. That must not happen for this word: the search begins again and keeps it.
+    // UNREAD already: the thread wrote between its last read and its wait, and `disarm` dropped
+    // what it read. This word must be kept: `hasNewUse` is set, and the search begins again.
     if (word === UNREAD && !this.#space.isExit(place)) this.#space.uses.keepArmed(place);
     this.#space.set(place, UNREAD);
   }

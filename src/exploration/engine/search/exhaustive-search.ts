@@ -1,9 +1,15 @@
 /**
  * ExhaustiveSearch: every state of a state space, depth first, each once.
  *
- * It counts the states and the schedules (maximal paths through them without circles). It finds
- * what breaks a rule, and sets of states from which no end can be reached however the threads are
- * scheduled.
+ * Called by: explore.ts, again and again until a search sees no new use of a word.
+ *
+ * It counts the states and the schedules (paths from the first state to an end, without circles).
+ * It finds what breaks a rule, and sets of states from which no end can be reached however the
+ * threads are scheduled.
+ *
+ * These sets are strongly connected components, found by Tarjan's algorithm: a state is open while
+ * it is in a component that may still grow, and closed afterwards. When a component is complete and
+ * no move leads out of it, to an end or a closed state, the threads can only go around in it.
  */
 
 import { choiceOf, threadOf, type Move } from './move.js';
@@ -23,21 +29,32 @@ export interface SearchLimits {
 export interface SearchResult {
   readonly states: number;
   readonly moves: number;
-  /** Distinct paths through the states to an end. */
+  /**
+   * Distinct paths through the states to an end. Exact without circles, up to the precision of a
+   * number. With circles a lower bound: a path through a state that was open when it was met again
+   * is not counted.
+   */
   readonly schedules: number;
   /** How often the search came to an end or to a known state: the schedules that it ran. */
   readonly runs: number;
+  /** States in which no thread can move. */
   readonly ends: number;
+  /** Moves of the longest path that the search was on. */
   readonly deepest: number;
+  /** False after a violation, at a limit, and if the search has to be run again. */
   readonly isComplete: boolean;
   readonly violation: { readonly message: string; readonly moves: readonly Move[] } | undefined;
-  /** Hashes of the states in which no thread can move. */
+  /**
+   * Hashes of the ends, for a test that a reduced search finds those of a full one. What the two
+   * hold differently at an end is left out (StateSpace.forgetCounts).
+   */
   readonly endHashes: ReadonlySet<string>;
 }
 
 /** States that a search still visits when it is known that it has to be run again. */
 const SPARE_STATES = 20_000;
 
+/** Moves between two checks of the limits. */
 const PROGRESS_EVERY = 1 << 15;
 
 /** A state on the path from the first state to the present one. */
@@ -45,13 +62,15 @@ interface Level {
   /** Packed, and how many of them are tried. */
   readonly moves: number[];
   at: number;
-  /** Its number in the table, and its mark in StateWords. */
+  /** Its number in the table. */
   state: number;
+  /** The length of StateWords' log in this state: going back to it makes this the present state. */
   mark: number;
-  /** Tarjan's algorithm: the first state on the stack that can be reached from here. */
+  /** Tarjan's algorithm: the lowest index among the open states that can be reached from here. */
   low: number;
-  /** Whether an end can be reached without a state further up. */
+  /** Whether a path from here to an end is known. */
   escapes: boolean;
+  /** Schedules counted so far from here to an end. */
   schedules: number;
 }
 
@@ -61,6 +80,7 @@ export class ExhaustiveSearch {
   readonly #table = new StateTable();
   /** Tarjan's algorithm: visited states whose component is not complete. */
   readonly #open: number[] = [];
+  /** The states of the current path. They are used again: those above #depth are free. */
   readonly #levels: Level[] = [];
   #depth = -1;
   #moves = 0;
@@ -97,8 +117,8 @@ export class ExhaustiveSearch {
         level.at++;
         this.#moves++;
         space.move(threadOf(move), choiceOf(move));
-        // The search relied on uses that are not all: the caller begins again. Some more states
-        // first, which may show other new uses.
+        // A step was taken for private wrongly (word-uses.ts): the caller begins again. Some more
+        // states first, which may show other new uses.
         if (space.uses.hasNewUse) {
           isComplete = false;
           if (spare === Infinity) spare = this.#table.count + SPARE_STATES;
@@ -107,6 +127,7 @@ export class ExhaustiveSearch {
         this.#arrive(level);
       }
     } catch (error) {
+      // As above, but this search cannot go on: the state holds a word in the wrong form.
       if (error instanceof Relearn) isComplete = false;
       else if (!(error instanceof Violation)) throw error;
       else violation = { message: error.message, moves: this.#path() };
@@ -124,7 +145,7 @@ export class ExhaustiveSearch {
     };
   }
 
-  /** The state after a move is new, open, or closed. */
+  /** The state after a move is new, open, or closed. `level` is the state before the move. */
   #arrive(level: Level): void {
     const { hashLow, hashHigh } = this.#space.state;
     const known = this.#table.find(hashLow, hashHigh);
@@ -141,6 +162,7 @@ export class ExhaustiveSearch {
     }
   }
 
+  /** The present state is new: puts it on the path. */
   #enter(): void {
     const space = this.#space;
     const state = this.#table.add(space.state.hashLow, space.state.hashHigh, this.#open.length);
@@ -161,6 +183,7 @@ export class ExhaustiveSearch {
     if (level.moves.length > 0) return;
     this.#runs++;
     this.#ends++;
+    // Only for the hash: going back undoes it.
     space.forgetCounts();
     this.#endHashes.add(`${space.state.hashLow}.${space.state.hashHigh}`);
     level.escapes = true;
@@ -168,6 +191,7 @@ export class ExhaustiveSearch {
     space.watcher?.end();
   }
 
+  /** All moves of the last state of the path are tried. */
   #leave(): void {
     const level = this.#levels[this.#depth] as Level;
     this.#table.setSchedules(level.state, level.schedules);
@@ -195,6 +219,7 @@ export class ExhaustiveSearch {
     return onProgress !== undefined && !(await onProgress(this.#table.count, seconds, this.#moves));
   }
 
+  /** The moves of the current path, with the last one that was tried. */
   #path(): Move[] {
     return this.#levels.slice(0, this.#depth + 1).flatMap(({ moves, at }) => {
       const move = moves[at - 1];

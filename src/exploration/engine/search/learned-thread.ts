@@ -2,26 +2,31 @@
  * LearnedThread: a thread as an automaton. Its local states, the operation in each, and where each
  * result leads.
  *
- * Code runs only for a step that was never taken before: the thread is run again from its beginning
- * with the results that lead there, or goes on if it stands there already. Runs that stand at the
- * same operation with equal heaps are one local state (machine/heap-fingerprint.ts). So a search
- * walks over tables.
- *
  * Called by: StateSpace.
  *
- * Without merging nothing is learned. Each step is the code's own, and a search can only go
- * forward.
+ * A local state is a place at which the thread's code waits for the result of an operation, with
+ * everything on which its future depends: the operation, its calls with their variables, and the
+ * heap that it can reach. Runs in which these agree (machine/heap-fingerprint.ts) are in one local
+ * state, and are merged. A spin loop, for example, has one local state however long it spins.
+ *
+ * Code runs only for a step that was never taken before: the thread is run again from its beginning
+ * with the results that lead there, or goes on if it stands there already. All other steps are
+ * read from `next`. So a search walks over tables.
+ *
+ * Without merging each step is the code's own, a local state is a moment of one run, and a search
+ * can only go forward. That is for a single run, where learning costs more than it saves.
  */
 
 import { OperationKind, type Operation } from '../machine/operation.js';
 import type { Suspendable } from '../machine/shared-memory.js';
 
-/** A thread from its beginning. */
+/** A thread from its beginning: ThreadLife (machine/thread-life.ts) as the search sees it. */
 export interface Life {
   /** Yields each operation and gets its result. */
   readonly run: Suspendable<never>;
   /** Call it before `run` goes on. */
   readonly activate: () => void;
+  /** Of everything that can be reached from the thread's roots now. */
   readonly fingerprint: () => string;
 }
 
@@ -40,11 +45,12 @@ export interface LocalState {
 export class LearnedThread {
   readonly name: string;
   readonly states: LocalState[] = [];
-  /** Steps of the code itself. */
+  /** Steps of the code itself, not read from the tables. Grows only while something is learned. */
   steps = 0;
   readonly #begin: () => Life;
   readonly #placeOf: (operation: Operation) => number;
   readonly #merges: boolean;
+  /** Local states by operation and fingerprint. */
   readonly #known = new Map<string, number>();
   #life: Life;
   /** The local state in which `#life` stands. */
@@ -71,12 +77,14 @@ export class LearnedThread {
     return to;
   }
 
+  /** Runs the code to its next operation. The first `result` of a life is ignored. */
   #advance(result: number): Operation {
     this.steps++;
     this.#life.activate();
     return this.#life.run.next(result).value;
   }
 
+  /** The local state in which the code stands now: a known one or a new one. */
   #arrive(operation: Operation, from: number, by: number): number {
     let key: string | undefined;
     if (this.#merges) {

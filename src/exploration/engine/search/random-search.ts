@@ -23,7 +23,7 @@ export interface RandomRun {
   readonly violation: { readonly message: string; readonly steps: readonly ScheduleStep[] } | undefined;
 }
 
-/** Moves after which a schedule counts as endless. */
+/** Moves after which a schedule counts as endless. Schedules that end have some hundreds. */
 export const MAX_MOVES = 20_000;
 /** Moments at which the highest priority falls. */
 const CHANGES = 3;
@@ -59,6 +59,7 @@ export function runRandomly(space: StateSpace, seed: number, scheduling: Schedul
   return { seed, moves: count, violation: undefined };
 }
 
+/** Returns one of `moves`, packed. `count`: moves made so far. */
 type Choose = (moves: readonly number[], count: number) => number;
 
 function evenly(random: (below: number) => number): Choose {
@@ -66,6 +67,7 @@ function evenly(random: (below: number) => number): Choose {
 }
 
 function byPriority(random: (below: number) => number, threadCount: number): Choose {
+  /** Threads, highest priority first. */
   const order = Array.from({ length: threadCount }, (_, thread) => thread);
   for (let at = order.length - 1; at > 0; at--) {
     const other = random(at + 1);

@@ -1,8 +1,11 @@
 /**
- * ShortestSearch: the shortest path to a violation, breadth first. A move is one operation that
- * other threads may notice, with the private ones after it.
+ * ShortestSearch: the shortest path to a violation, breadth first, counted in moves (one operation
+ * that other threads may notice, with the private ones after it).
  *
- * It keeps every state, so it is for worlds in which a violation is near the beginning.
+ * Called by: explore.ts, after an exhaustive search that has found a violation.
+ *
+ * It keeps every state, so it is for worlds in which a violation is near the beginning. It does not
+ * find threads that loop forever: those are no single state.
  */
 
 import { choiceOf, threadOf, type Move } from './move.js';
@@ -28,6 +31,7 @@ interface Waiting {
 /** Undefined if there is no violation, or none within `maxStates` states. */
 export function searchShortest(space: StateSpace, maxStates: number): ShortestResult | undefined {
   const table = new StateTable();
+  // It only grows: states that are done are kept, because paths lead back through them.
   const queue: Waiting[] = [{ difference: new Int32Array(0), from: -1, move: 0 }];
   const moves: number[] = [];
   space.state.back(0);
@@ -52,6 +56,7 @@ export function searchShortest(space: StateSpace, maxStates: number): ShortestRe
     } catch (error) {
       if (error instanceof Relearn) return undefined;
       if (!(error instanceof Violation)) throw error;
+      // Without moves, it is the rule for ends that broke.
       const last = moves.length === 0 ? [] : [tried];
       return { message: error.message, moves: [...pathTo(queue, at), ...last.map(toMove)], states: table.count };
     }

@@ -2,6 +2,9 @@
  * Sleepers: which threads sleep on which word, blocked in Atomics.wait or with a promise of
  * Atomics.waitAsync, and which were woken but did not run yet. It keeps that in words of the state:
  * one for each thread, and WAITS for its promises.
+ *
+ * Called by: StateSpace and its parts. A thread sleeps at a WAIT operation, so its own operation
+ * says on which word.
  */
 
 import { SAFETY_NET_MS } from '../machine/operation.js';
@@ -10,14 +13,15 @@ import type { StateWords } from './state-words.js';
 /** Asynchronous waits that a thread may have at a time. */
 export const WAITS = 4;
 
-// The word of a thread.
+// The word of a thread. AWAKENED: notified, and its next move is to return from its WAIT.
 const RUNNING = 0;
 const ASLEEP = 1;
 const AWAKENED = 2;
 const DEAD = 3;
 /**
- * The word of an asynchronous wait is 8 times the place of the awaited word plus these bits. TIMED:
- * it may end by time. A place is a word's index in the state (word-places.ts).
+ * The word of an asynchronous wait is 8 times the place of the awaited word plus these bits, or 0.
+ * WAITING: not notified yet. TIMED: it may end by time. NOTIFIED: the loop has not taken it yet. A
+ * place is a word's index in the state (word-places.ts).
  */
 const WAITING = 1;
 const NOTIFIED = 2;
@@ -28,7 +32,10 @@ export class Sleepers {
   readonly #threadCount: number;
   readonly #safetyNetsFire: boolean;
 
-  /** Uses the words from `threadCount` on. */
+  /**
+   * Uses the words from `threadCount` on: one for each thread, then WAITS for each.
+   * `safetyNetsFire`: whether waits of SAFETY_NET_MS and more may end by time.
+   */
   constructor(state: StateWords, threadCount: number, safetyNetsFire: boolean) {
     this.#state = state;
     this.#threadCount = threadCount;
@@ -60,6 +67,7 @@ export class Sleepers {
     this.#setFlag(thread, DEAD);
   }
 
+  /** Whether a wait with this timeout may end by time, which is then a choice of the search. */
   mayTimeOut(ms: number): boolean {
     return ms < SAFETY_NET_MS || (this.#safetyNetsFire && ms !== Infinity);
   }
@@ -125,7 +133,7 @@ export class Sleepers {
     return 0;
   }
 
-  /** How many sleep on a place. */
+  /** How many sleep on a place, blocked or with a promise. */
   count(place: number, placeOf: (thread: number) => number): number {
     let count = 0;
     for (let thread = 0; thread < this.#threadCount; thread++) {

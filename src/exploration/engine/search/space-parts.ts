@@ -12,7 +12,7 @@ export interface WordAddress {
   readonly index: number;
 }
 
-/** The waiter of a word that is not an event count. */
+/** In place of a waiter: the word is waited on, and is not an event count. */
 export const ANY_THREAD = -1;
 
 /** A word by which a thread waits, and that thread, or ANY_THREAD. See event-counts.ts. */
@@ -49,7 +49,9 @@ export interface Watcher {
   begin(space: WatchedSpace): void;
   /** A plain or atomic load. */
   read(thread: number, place: number): void;
+  /** Any operation that stores, before it does. Not called for event counts. */
   write(thread: number, place: number, from: number, to: number): void;
+  /** A call of `note`. The operation's names are its name, and its numbers the numbers. */
   note(thread: number, operation: Operation): void;
   /** No thread can move any more. */
   end(): void;
@@ -59,15 +61,16 @@ export interface SpaceOptions {
   readonly threadCount: number;
   /** Threads that may end at any moment: bit n for thread n. */
   readonly mortals: number;
-  /** The word that reports the end of a thread. */
+  /** The word that reports the end of a thread. Undefined if no thread may wait for that. */
   readonly exitOf: (thread: number) => WordAddress | undefined;
-  /** Whether waits that are safety nets may end by time too. */
+  /** Whether waits of SAFETY_NET_MS and more may end by time too (machine/operation.ts). */
   readonly safetyNetsFire: boolean;
   /**
-   * Whether the watcher sees to it that only this thread uses a word now and up to its next move.
+   * Whether the watcher sees to it that only this thread uses a word now and up to its next step
+   * that is not private. Plain accesses of it are then private (word-uses.ts).
    */
   readonly isOwned: (thread: number, word: WordAddress) => boolean;
 }
 
-/** Called for every single operation. */
+/** Called for every step, after it. A thread that falls asleep has the result 0. */
 export type StepListener = (thread: number, choice: number, operation: Operation, result: number) => void;

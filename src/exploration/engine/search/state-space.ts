@@ -1,27 +1,31 @@
 /**
  * StateSpace: a complete explored world as one array of numbers, and the moves that lead on from
- * each state. The numbers are where each thread stands, which thread sleeps on which word, what the
- * watcher remembers, and every shared word that is used.
+ * each state. The numbers are the local state of each thread (learned-thread.ts), which thread
+ * sleeps on which word (sleepers.ts), what the watcher remembers, and every shared word that is
+ * used.
  *
- * Reduction: a step that no other thread can notice (on a word that no other thread writes, or that
- * only this thread uses) is made together with the step before it. Steps of other threads are tried
- * only around both. See word-uses.ts.
+ * Called by: the searches and schedule.ts, which go to a state and make moves from there.
+ *
+ * - Place: the index of a shared word in that array (word-places.ts). It gets one at its first use.
+ * - Step: one operation of one thread. Move: a step with the private steps that follow it.
+ * - Private step: no other thread can notice it or change its result (word-uses.ts). Example: a
+ *   thread writes a word that only it uses, then stores to a common word. What others do between
+ *   the two has the same effect before both. So the write is made together with the step before
+ *   it, and the search tries other threads only around both. This is the reduction. It leaves out
+ *   states and keeps every end, which a test compares.
+ * - Event count: a word of which the array holds not the value, but whether it changed since its
+ *   waiter read it (event-counts.ts).
+ *
+ * What is private and what is an event count is learned. Wrong knowledge is noticed, by Relearn or
+ * `uses.hasNewUse`, and then the search begins again.
  */
 
-import {
-  NOT_ASYNC,
-  OperationKind,
-  TIMED_OUT,
-  WaitResult,
-  WOKEN,
-  storedBy,
-  type Operation,
-} from '../machine/operation.js';
+import { isPickOfTask, NOT_ASYNC, OperationKind, storedBy, waitOfPick, type Operation } from '../machine/operation.js';
 import { EventCounts } from './event-counts.js';
 import { MixedAccesses } from './mixed-accesses.js';
 import { StateWords } from './state-words.js';
 import type { LearnedThread, LocalState } from './learned-thread.js';
-import { DIES, packMove } from './move.js';
+import { DIES } from './move.js';
 import { Sleepers, WAITS } from './sleepers.js';
 import {
   ANY_THREAD,
@@ -32,11 +36,13 @@ import {
   type Watcher,
   type WordAddress,
 } from './space-parts.js';
+import { ThreadMoves } from './thread-moves.js';
 import { Violation } from './violation.js';
 import { WaitedWords } from './waited-words.js';
 import { WordPlaces } from './word-places.js';
 import { WordUses } from './word-uses.js';
 
+/** A thread that makes more private steps in a row, or steps before its start, runs forever. */
 const MAX_PRIVATE_STEPS = 20_000;
 
 export class StateSpace implements WatchedSpace {
@@ -47,20 +53,31 @@ export class StateSpace implements WatchedSpace {
   readonly threads: LearnedThread[] = [];
   /** The watcher's first word. */
   readonly notes: number;
+  /** Called for each step, also for private ones and for one that breaks a rule. */
   onStep: StepListener | undefined;
-  /** Operations made, with the private ones. */
+  /** Steps made, with the private ones. */
   operations = 0;
+  /** Undefined while the threads set themselves up. */
   watcher: Watcher | undefined;
-  /** Whether private steps are made with the step before, and a loop's own choices alone. */
+  /**
+   * Whether private steps are made with the step before, and a loop's choice among its own tasks is
+   * made without trying other threads first.
+   */
   reduces = true;
-  /** Whether a waiter's write means that it will not wait. If not, the search begins again. */
+  /**
+   * Whether a thread's write to any other word forgets what it read of its event counts
+   * (EventCounts.disarm). That leaves out states. Off while threads set themselves up, and in
+   * single runs, which would gain nothing.
+   */
   disarms = false;
   readonly accesses = new MixedAccesses((thread) => this.nameOf(thread));
   readonly #eventCounts: EventCounts;
   readonly #waited: WaitedWords;
+  readonly #moves: ThreadMoves;
   readonly #options: SpaceOptions;
   readonly #places: WordPlaces;
 
+  /** `wordCount`: words of the watcher. */
   constructor(options: SpaceOptions, wordCount: number) {
     this.#options = options;
     this.sleepers = new Sleepers(this.state, options.threadCount, options.safetyNetsFire);
@@ -72,6 +89,7 @@ export class StateSpace implements WatchedSpace {
     });
     this.#eventCounts = new EventCounts(this);
     this.#waited = new WaitedWords(this);
+    this.#moves = new ThreadMoves(this, this.#waited, options.mortals);
   }
 
   addressAt(place: number): WordAddress | undefined {
@@ -95,7 +113,11 @@ export class StateSpace implements WatchedSpace {
     return this.#places.place(buffer, index);
   }
 
-  /** Those that are known. They are held differently from other words, so a run depends on them. */
+  /**
+   * The event counts that are known, and as ANY_THREAD the waited words that turned out to be
+   * ordinary: words whose value is in the state. Part of a schedule, because the result of an
+   * operation depends on them: a load of an event count gives 0, not the count.
+   */
   get eventCounts(): readonly EventCount[] {
     return this.#places.addresses.flatMap(({ buffer, index }) => {
       const place = this.place(buffer, index);
@@ -104,6 +126,7 @@ export class StateSpace implements WatchedSpace {
     });
   }
 
+  /** Knowledge of another space of this model. To be given before the first step. */
   addEventCount({ buffer, index, thread }: EventCount): void {
     if (thread === ANY_THREAD) this.uses.makeOrdinary(this.place(buffer, index));
     else this.uses.addWaiter(thread, this.place(buffer, index));
@@ -119,6 +142,7 @@ export class StateSpace implements WatchedSpace {
     this.state.set(at, value);
   }
 
+  /** Where a thread stands: its local state, which has its next operation. */
   at(thread: number): LocalState {
     return this.threads[thread]?.states[this.words[thread] as number] as LocalState;
   }
@@ -138,9 +162,9 @@ export class StateSpace implements WatchedSpace {
     const first = moves.length;
     for (let thread = 0; thread < threadCount; thread++) {
       const before = moves.length;
-      const isOwnChoice = this.#movesOf(thread, moves);
-      // Which of its own tasks a loop takes is private: no other thread can notice or change the
-      // choice.
+      const isOwnChoice = this.#moves.append(thread, moves);
+      // Which of its own tasks a loop takes is private. So these are the only moves from here:
+      // those of other threads have the same effect after them.
       if (this.reduces && isOwnChoice && moves.length > before) {
         moves.splice(first, before - first);
         return;
@@ -148,7 +172,7 @@ export class StateSpace implements WatchedSpace {
     }
   }
 
-  /** Makes one operation and nothing more. */
+  /** Makes one step and nothing more. For replays, whose schedules list every step. */
   step(thread: number, choice: number): void {
     if (choice === DIES) this.#die(thread);
     else this.#operate(thread, choice);
@@ -159,33 +183,6 @@ export class StateSpace implements WatchedSpace {
     this.step(thread, choice);
     if (this.reduces) this.#makePrivateSteps(thread);
     else this.#makeNotes(thread);
-  }
-
-  /** Returns true if the choice is the thread's alone, and it has one. */
-  #movesOf(thread: number, moves: number[]): boolean {
-    const { sleepers } = this;
-    if (sleepers.isDead(thread)) return false;
-    const base = packMove(thread, 0);
-    const { kind, operation, place } = this.at(thread);
-    const isMortal = (this.#options.mortals & (1 << thread)) !== 0;
-    if (isMortal) moves.push(base + DIES);
-    if (sleepers.isAsleep(thread)) {
-      if (sleepers.mayTimeOut(operation.other)) moves.push(base + WaitResult.TIMED_OUT);
-      return false;
-    }
-    if (kind === OperationKind.DONE) return false;
-    if (kind !== OperationKind.PICK) {
-      const choices = kind === OperationKind.NOTIFY ? this.#waited.choices(place, operation.value) : 1;
-      for (let choice = 0; choice < choices; choice++) moves.push(base + choice);
-      return false;
-    }
-    const { names, numbers } = operation;
-    for (let task = 0; task < names.length; task++) moves.push(base + task);
-    for (const wait of numbers) {
-      if (sleepers.isNotified(thread, wait)) moves.push(base + WOKEN + wait);
-      else if (sleepers.isTimed(thread, wait)) moves.push(base + TIMED_OUT + wait);
-    }
-    return numbers.length === 0 && !isMortal;
   }
 
   #makePrivateSteps(thread: number): void {
@@ -200,19 +197,22 @@ export class StateSpace implements WatchedSpace {
     return this.sleepers.isRunning(thread) && this.uses.isPrivate(thread, kind, place);
   }
 
+  /** Records that the thread uses the word of the operation at which it has arrived. */
   #noteUse(thread: number): void {
     const { kind, place, operation } = this.at(thread);
     const wasEventCount = place >= 0 && this.uses.isEventCount(place);
     this.uses.note(thread, kind, place);
-    // A word that a thread waits by for the first time was an ordinary one until here.
+    // The first time that a thread waits by the word: until here the state held its value.
     if (place >= 0 && !wasEventCount && this.uses.isEventCount(place))
       this.#eventCounts.convert(place, operation.value);
   }
 
+  /** Without reduction: notes take no time, so they belong to the step before them all the same. */
   #makeNotes(thread: number): void {
     while (this.at(thread).kind === OperationKind.NOTE && this.sleepers.isRunning(thread)) this.#operate(thread, 0);
   }
 
+  /** Makes the operation of a thread and goes to its next local state. */
   #operate(thread: number, choice: number): void {
     this.operations++;
     const state = this.at(thread);
@@ -228,7 +228,7 @@ export class StateSpace implements WatchedSpace {
     if (kind === OperationKind.NOTE) this.watcher?.note(thread, operation);
     else if (place >= 0 && (kind === OperationKind.READ || kind === OperationKind.LOAD))
       this.watcher?.read(thread, place);
-    // The thread sleeps and has no result yet.
+    // The thread sleeps. It stays at its WAIT, whose result comes with its next move.
     if (result === undefined) return;
     this.set(thread, this.threads[thread]?.next(this.words[thread] as number, result) ?? 0);
     this.#noteUse(thread);
@@ -238,7 +238,7 @@ export class StateSpace implements WatchedSpace {
   /** Undefined: the thread sleeps. */
   #resultOf(thread: number, choice: number, state: LocalState): number | undefined {
     const { operation, kind, place } = state;
-    const { value, other } = operation;
+    const { value, other: timeoutMs } = operation;
     const now = place < 0 ? 0 : (this.words[place] as number);
     if (place >= 0 && this.uses.isEventCount(place)) return this.#eventCounts.resultOf(thread, choice, state);
     const next = storedBy(operation, now);
@@ -253,9 +253,9 @@ export class StateSpace implements WatchedSpace {
       case OperationKind.WAIT:
         return this.#waited.wait(thread, choice, now === value);
       case OperationKind.WAIT_ASYNC:
-        return now === value ? this.sleepers.wait(thread, place, other) : NOT_ASYNC;
+        return now === value ? this.sleepers.wait(thread, place, timeoutMs) : NOT_ASYNC;
       case OperationKind.PICK:
-        if (choice >= WOKEN) this.sleepers.endWait(thread, choice % WOKEN);
+        if (!isPickOfTask(choice)) this.sleepers.endWait(thread, waitOfPick(choice));
         return choice;
       case OperationKind.CRASH:
         throw new Violation(`${this.nameOf(thread)} threw: ${operation.names[0]}`);
@@ -267,18 +267,19 @@ export class StateSpace implements WatchedSpace {
   #write(thread: number, place: number, from: number, to: number): number {
     this.watcher?.write(thread, place, from, to);
     this.set(place, to);
-    // Polling is reading: a thread that writes has found work, and does not wait by the count that
-    // it read.
     if (this.disarms) this.#eventCounts.disarm(thread);
     return from;
   }
 
-  /** For comparing ends: no thread will wait by a count that it read before. */
+  /**
+   * Makes ends comparable: no thread moves any more, so whether one has read a count makes no
+   * difference. It still differs by the path, more so in a search that does not reduce.
+   */
   forgetCounts(): void {
     for (let thread = 0; thread < this.#options.threadCount; thread++) this.#eventCounts.disarm(thread);
   }
 
-  /** Whether the word reports a thread's end. Its waiter never reads it. */
+  /** Whether the word reports a thread's end. Its waiter never reads it: it is 0 until then. */
   isExit(place: number): boolean {
     const name = this.addressAt(place);
     const exits = this.threads.map((_, thread) => this.#options.exitOf(thread));

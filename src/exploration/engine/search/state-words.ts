@@ -15,7 +15,7 @@ export class StateWords {
   readonly words = new Int32Array(CAPACITY);
   hashLow = 0;
   hashHigh = 0;
-  /** Place and former value of each change. */
+  /** Place and former value of each change since mark 0: two numbers a change. */
   #log = new Int32Array(1 << 16);
   #logged = 0;
 
@@ -70,7 +70,8 @@ export class StateWords {
   }
 }
 
-// Two independent integer hashes of an index and its value.
+// Two independent integer hashes of an index and its value, with constants of common integer
+// hashes.
 function mixLow(at: number, value: number): number {
   let x = Math.imul(at + 0x9e37, 0x85eb_ca6b) ^ Math.imul(value, 0xc2b2_ae35);
   x = Math.imul(x ^ (x >>> 15), 0x2c1b_3c6d);

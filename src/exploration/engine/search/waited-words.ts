@@ -1,6 +1,8 @@
 /**
  * WaitedWords: waits on shared words that are not event counts, such as the word of a mutex. Their
- * values are state like those of other words.
+ * values are state like those of other words. (Event counts: event-counts.ts.)
+ *
+ * Called by: StateSpace and ThreadMoves.
  */
 
 import { WaitResult } from '../machine/operation.js';
@@ -21,7 +23,10 @@ export class WaitedWords {
     this.#space = space;
   }
 
-  /** The result of Atomics.wait. Undefined: the thread sleeps. */
+  /**
+   * The result of Atomics.wait. Undefined: the thread sleeps. `isEqual`: whether the word has the
+   * value by which the thread waits.
+   */
   wait(thread: number, choice: number, isEqual: boolean): number | undefined {
     const { sleepers } = this.#space;
     if (!sleepers.isRunning(thread)) {

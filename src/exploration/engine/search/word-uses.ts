@@ -4,8 +4,17 @@
  *
  * Called by: StateSpace for each step, EventCounts.
  *
- * That is not known in advance. A search records the uses that it sees, and they count from the
- * next search on. A search that saw a new use relied on what was wrong, and has to be run again.
+ * A use is that a thread reads a word, or that it writes it. Uses are not known in advance. So
+ * there are two sets: the known ones, on which a search relies throughout, and the seen ones.
+ * `learn` makes the seen ones known, between two searches. A search that saw a new use has taken a
+ * step for private that was not, and has to be run again (`hasNewUse`).
+ *
+ * A read is private if no other known thread writes the word, a write if no other uses it at all. A
+ * word may also have an owner for a time, which the watcher checks: then plain reads and writes are
+ * private whoever else uses the word at other times.
+ *
+ * It also says which waited words are event counts (event-counts.ts) and whose. "Ordinary" are the
+ * waited words that are not: the state holds their value, as that of any other word.
  */
 
 import { OperationKind } from '../machine/operation.js';
@@ -13,28 +22,30 @@ import { CAPACITY } from './state-words.js';
 import { Relearn } from './violation.js';
 
 export class WordUses {
-  /** A thread used a word that it was not known to use. */
+  /** A thread used a word, or waited by it, in a way that the current search does not know. */
   hasNewUse = false;
   /** By place, bit n for thread n. */
-  readonly #readers = new Int32Array(CAPACITY);
-  readonly #writers = new Int32Array(CAPACITY);
+  readonly #knownReaders = new Int32Array(CAPACITY);
+  readonly #knownWriters = new Int32Array(CAPACITY);
   readonly #seenReading = new Int32Array(CAPACITY);
   readonly #seenWriting = new Int32Array(CAPACITY);
+  /** Threads that own the word when they make a plain access (SpaceOptions.isOwned). */
   readonly #owners = new Int32Array(CAPACITY);
-  /** By place: the thread that waits on it, plus 1. */
+  /** By place of an event count: the thread that waits by it, plus 1. 0 for all other words. */
   readonly #waiters = new Int32Array(CAPACITY);
-  /** Words by which threads wait without using them as event counts. */
+  /** Waited words that are not event counts. They never become ones again. */
   readonly #ordinary = new Set<number>();
-  /** By thread: the words of `countsOf`. */
+  /** By thread: the words of `countsOf`. There are at most 32 threads, because uses are bits. */
   readonly #counts: number[][] = Array.from({ length: 32 }, () => []);
   /** By thread: the words of `disarmedBy`. */
-  readonly #eventCounts: number[][] = Array.from({ length: 32 }, () => []);
+  readonly #disarmed: number[][] = Array.from({ length: 32 }, () => []);
 
   /** The watcher sees to it that no other thread uses the word while this one does. */
   own(thread: number, place: number): void {
     this.#owners[place] = (this.#owners[place] as number) | (1 << thread);
   }
 
+  /** Records a use: the thread has arrived at an operation of this kind on the word. */
   note(thread: number, kind: OperationKind, place: number): void {
     if (place < 0) return;
     if (kind === OperationKind.WAIT || kind === OperationKind.WAIT_ASYNC) this.#noteWaiter(thread, place);
@@ -47,12 +58,12 @@ export class WordUses {
 
   /** All uses that were seen count from now on. */
   learn(): void {
-    this.#readers.set(this.#seenReading);
-    this.#writers.set(this.#seenWriting);
+    this.#knownReaders.set(this.#seenReading);
+    this.#knownWriters.set(this.#seenWriting);
     this.hasNewUse = false;
   }
 
-  /** Whether a thread waits by the word. */
+  /** Whether the word is taken for an event count. */
   isEventCount(place: number): boolean {
     return this.#waiters[place] !== 0;
   }
@@ -62,23 +73,23 @@ export class WordUses {
     return waiter === 0 ? undefined : waiter - 1;
   }
 
-  /** The words by which a thread waits without a write between its last poll and the wait. */
+  /** The event counts that a write of the thread disarms: those that it always reads again. */
   disarmedBy(thread: number): readonly number[] {
-    return this.#eventCounts[thread] as readonly number[];
+    return this.#disarmed[thread] as readonly number[];
   }
 
-  /** The words by which a thread waits. */
+  /** The event counts of a thread. */
   countsOf(thread: number): readonly number[] {
     return this.#counts[thread] as readonly number[];
   }
 
-  /** The waiter does write in between. */
+  /** The waiter waits by what it read before a write: no write disarms the word from now on. */
   keepArmed(place: number): void {
-    for (const places of this.#eventCounts) if (places.includes(place)) places.splice(places.indexOf(place), 1);
+    for (const places of this.#disarmed) if (places.includes(place)) places.splice(places.indexOf(place), 1);
     this.hasNewUse = true;
   }
 
-  /** The word is not used as an event count: its value is state. */
+  /** The word is not used as an event count after all: its value is state. */
   makeOrdinary(place: number): void {
     this.keepArmed(place);
     for (const places of this.#counts) if (places.includes(place)) places.splice(places.indexOf(place), 1);
@@ -90,14 +101,15 @@ export class WordUses {
     return this.#ordinary.has(place);
   }
 
+  /** Whether the word is an event count of this thread. */
   waits(thread: number, place: number): boolean {
     return this.#waiters[place] === thread + 1;
   }
 
-  /** Known from another search: the thread waits by the word. */
+  /** The word is an event count of this thread. */
   addWaiter(thread: number, place: number): void {
     this.#waiters[place] = thread + 1;
-    this.#eventCounts[thread]?.push(place);
+    this.#disarmed[thread]?.push(place);
     this.#counts[thread]?.push(place);
   }
 
@@ -117,8 +129,8 @@ export class WordUses {
       case OperationKind.WRITE:
         if (((this.#owners[place] as number) & own) !== 0) return true;
     }
-    const writers = this.#writers[place] as number;
-    return ((isRead(kind) ? writers : writers | (this.#readers[place] as number)) & ~own) === 0;
+    const writers = this.#knownWriters[place] as number;
+    return ((isRead(kind) ? writers : writers | (this.#knownReaders[place] as number)) & ~own) === 0;
   }
 
   #noteWaiter(thread: number, place: number): void {
