@@ -13,8 +13,10 @@ import type { DeviceUnderComparison, Observation } from './device-under-comparis
 import type { Step } from './step.js';
 
 const NS_PER_MS = 1e6;
+/** Between two steps without a time. */
+const DEFAULT_STEP_NS = 1000;
 
-/** A device model by the offsets of its comparison. */
+/** A device model by the offsets of its comparison (step.ts). `value` has no bits above `size`. */
 export interface BenchDevice {
   read(offset: number, size: AccessSize): number;
   write(offset: number, size: AccessSize, value: number): void;
@@ -34,7 +36,10 @@ export class Bench implements DeviceUnderComparison {
     return Promise.resolve(this.playNow(steps, times));
   }
 
-  /** The same at once. A step without a time is made 1 us after the one before it. */
+  /**
+   * The same at once. `times`: when to make each step, in ns since the first. A step without a time
+   * is made DEFAULT_STEP_NS after the one before it, and none before the one before it.
+   */
   playNow(steps: readonly Step[], times: readonly number[] = []): readonly Observation[] {
     const clock = new ManualClock();
     let level = false;
@@ -47,7 +52,7 @@ export class Bench implements DeviceUnderComparison {
     });
     let nowNs = 0;
     return steps.map((step, index) => {
-      const timeNs = Math.max(nowNs, times[index] ?? nowNs + 1000);
+      const timeNs = Math.max(nowNs, times[index] ?? nowNs + DEFAULT_STEP_NS);
       clock.advance(timeNs / NS_PER_MS - clock.now());
       nowNs = timeNs;
       let value: number | undefined;

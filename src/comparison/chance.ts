@@ -1,4 +1,7 @@
-/** Chance: the seeded random choices of which programs are made. */
+/**
+ * Chance: seeded random choices, of which programs are made. The same seed gives the same ones, so
+ * the order of the calls must not depend on anything else.
+ */
 
 import { uniformInt } from 'pure-rand/distribution/uniformInt';
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus';

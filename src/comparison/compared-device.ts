@@ -23,7 +23,10 @@ export interface ComparedDevice {
    */
   readonly line?: { readonly number: number; readonly compare: 'level' | 'rises' };
   readonly create: CreateBenchDevice;
-  /** Brings a device in any state into a defined one, as its driver would. */
+  /**
+   * Brings a device in any state into a defined one, as its driver would. The reference keeps its
+   * state from one program to the next.
+   */
   readonly prologue: readonly Step[];
   /** A random action that is defined after those before it. */
   action(chance: Chance, before: Program): Action;
@@ -32,7 +35,10 @@ export interface ComparedDevice {
    * shrinker asks.
    */
   isDefined?(program: Program): boolean;
-  /** Whether any value may be written anywhere, so that the shrinker may clear bits. */
+  /**
+   * Whether any value may be written anywhere, so that the shrinker may clear bits. Otherwise a
+   * program with another value may be undefined by the data sheet.
+   */
   readonly anyValue: boolean;
   readonly explained: readonly ExplainedDifference[];
 }
@@ -54,6 +60,10 @@ export interface ExplainedDifference {
    * Otherwise the rest of the program is not compared.
    */
   readonly goesOn: boolean;
+  /**
+   * Whether this explains a difference. One that matches too much hides faults of our device, so it
+   * asks for the bits that differ and what the guest did before.
+   */
   matches(difference: Difference): boolean;
 }
 
@@ -73,8 +83,8 @@ export interface Difference {
   /** The first step of the action to which the step belongs. */
   readonly actionStart: number;
   /**
-   * What our device observes at the step if the action to which it belongs comes `ns` later. For
-   * differences that are a matter of when exactly something happens.
+   * What our device shows at the step if the action to which it belongs comes `ns` later (earlier,
+   * if below 0). For differences that are a matter of when exactly something happens.
    */
   oursLater(ns: number): Observation;
 }

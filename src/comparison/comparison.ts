@@ -19,7 +19,7 @@ export interface ComparisonOptions {
   readonly programs: number;
   /** Actions of a program. */
   readonly length: number;
-  /** Called before each program. Ends the comparison if it returns false. */
+  /** Called before each program. Ends the comparison if it returns false. Default: never. */
   readonly goOn?: (programsDone: number) => boolean;
 }
 
@@ -79,11 +79,12 @@ export class Comparison {
     return program;
   }
 
-  /** The first difference of a program that is not explained. */
+  /** The first difference of a program that is not explained. Undefined if every one is. */
   firstUnexplained(program: Program): Promise<Difference | undefined> {
     return this.#firstUnexplained(program, false);
   }
 
+  /** Reduces a program that differs. `seed` is the program's own. */
   async #shrink(program: Program, seed: number): Promise<Finding> {
     let difference = await this.#firstUnexplained(program, false);
     await shrinkProgram(this.#device, program, async (candidate) => {
@@ -97,13 +98,15 @@ export class Comparison {
     throw new Error(`program ${seed} of ${this.#device.name} differed once and not again`);
   }
 
-  async #firstUnexplained(program: Program, counts: boolean): Promise<Difference | undefined> {
+  /** `isCounted`: whether observations and explained differences go into the result. */
+  async #firstUnexplained(program: Program, isCounted: boolean): Promise<Difference | undefined> {
     const { prologue, line, explained } = this.#device;
     const steps = [...prologue, ...program.flat()];
     const starts = actionStarts(prologue.length, program);
     const reference = await this.#reference.play(steps);
     const times = reference.map(({ timeNs }) => timeNs);
     const ours = this.#ours.playNow(steps, times);
+    /** How often the line rises in one step. */
     const risen = (all: readonly Observation[], index: number): number =>
       (all[index]?.rises ?? 0) - (all[index - 1]?.rises ?? 0);
     const sameLine = (index: number): boolean => {
@@ -113,7 +116,7 @@ export class Comparison {
     };
     for (let index = prologue.length; index < steps.length; index++) {
       const [one, other] = [ours[index], reference[index]] as [Observation, Observation];
-      if (counts) this.#observations++;
+      if (isCounted) this.#observations++;
       for (const of of ['value', 'line'] as const) {
         if (of === 'value' ? one.value === other.value : sameLine(index)) continue;
         const actionStart = starts[index] as number;
@@ -126,6 +129,7 @@ export class Comparison {
           allReference: reference.slice(0, index + 1),
           of,
           actionStart,
+          // Plays our device again, with the action and all steps after it moved by `ns`.
           oursLater: (ns) => {
             const later = times.map((time, at) => (at < actionStart ? time : time + ns));
             const all = this.#ours.playNow(steps.slice(0, index + 1), later);
@@ -134,7 +138,8 @@ export class Comparison {
         };
         const explanation = explained.find((one) => one.matches(difference));
         if (explanation === undefined) return difference;
-        if (counts) this.#explained.set(explanation, (this.#explained.get(explanation) ?? 0) + 1);
+        if (isCounted) this.#explained.set(explanation, (this.#explained.get(explanation) ?? 0) + 1);
+        // The devices are in different states now: the rest would differ without a meaning.
         if (!explanation.goesOn) return undefined;
       }
     }

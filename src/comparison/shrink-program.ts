@@ -11,6 +11,7 @@ import type { Action, Program, Step } from './step.js';
 /** Each try plays the program on both machines. */
 const MAX_TRIES = 600;
 
+/** Returns the reduced program. `stillDiffers` is called with each candidate that is defined. */
 export async function shrinkProgram(
   device: ComparedDevice,
   program: Program,

@@ -12,11 +12,12 @@ import { MappedMemory } from '../acrn-hsm/address-space.js';
 import { IOEVENTFD, IOREQ_NOTIFY, IRQFD, VM_CREATION, type StructLayout } from '../acrn-hsm/struct-layout.js';
 import { StructView } from '../acrn-hsm/struct-view.js';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
-import { PAGE_BYTES } from '../io-request/layout.js';
+import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import type { UserVmEvent } from '../vm/user-vm-events.js';
 import { HandDrivenHypervisor, type HandDrivenVm } from './hand-driven-hypervisor.js';
 
+/** Values of a structure's fields, by name. Those that are missing are 0. */
 export type Fields = Readonly<Record<string, number | bigint>>;
 
 const MEMORY_BYTES = 1 << 20;
@@ -65,7 +66,7 @@ export class ControlCaller {
     return vm;
   }
 
-  /** The ioctl with a structure as its argument, at a new address. */
+  /** The ioctl with a structure as its argument. Returns the structure as the driver left it. */
   async call<Layout extends StructLayout>(
     code: number,
     layout: Layout,
@@ -106,14 +107,15 @@ export class ControlCaller {
    * if the slot is not FREE.
    */
   port(vcpu: number, direction: number, port: number, size: number, value = 0): boolean {
-    return this.#request(vcpu, 0, direction, port, size, value, 0);
+    return this.#request(vcpu, IoRequestType.PORT, direction, port, size, value, 0);
   }
 
   /** The same for MMIO. */
   mmio(vcpu: number, direction: number, address: number, size: number, low = 0, high = 0): boolean {
-    return this.#request(vcpu, 1, direction, address, size, low, high);
+    return this.#request(vcpu, IoRequestType.MMIO, direction, address, size, low, high);
   }
 
+  /** `low`, `high`: the two words of the value. Addresses are below 4 GiB here. */
   #request(
     vcpu: number,
     type: number,

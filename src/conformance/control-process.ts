@@ -37,6 +37,7 @@ const GUEST_BYTES = SEGMENT_BYTES;
 const VCPUS = 4;
 /** Descriptors 0…3 are events, 4 is something else, and no other is open. */
 const EVENTS = 4;
+/** As errno.h has it on x86. Reading an eventfd that was not signalled. */
 const EAGAIN = -11;
 
 export class ControlProcess implements ScriptWorld {
@@ -48,6 +49,7 @@ export class ControlProcess implements ScriptWorld {
   readonly #serviceVm: ServiceVm;
   readonly #device: HsmDevice;
   #file: HsmFile;
+  /** `user interrupt`: interrupts the calls that wait, as a signal to the process does. */
   #signal = new AbortController();
   /** ATTACH calls that wait, and the results of those that returned since the last command. */
   #waiting = 0;
@@ -108,7 +110,7 @@ export class ControlProcess implements ScriptWorld {
     if (typeof argument !== 'bigint') this.#memory.write(ARGUMENT, argument);
     const address = typeof argument === 'bigint' ? argument : ARGUMENT;
     const file = this.#file;
-    // A script cannot use a destroyed VM, and it may create many VMs.
+    // Forget destroyed VMs: a script cannot use them, and it may create many.
     if (file.vm === undefined) this.#hypervisor.vms.length = 0;
     const hadClient = file.ioctlVm?.userspace !== undefined;
     const result = file.ioctl(code, address, this.#signal.signal);

@@ -17,7 +17,7 @@ import { VmSharedState, VmState } from '../hypervisor/vm-shared-state.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 
-/** A hypercall that was accepted. */
+/** A hypercall that was accepted: completion, registers, interrupt line, message. */
 export type AcceptedHypercall =
   | { readonly kind: 'notify'; readonly vcpu: number }
   | { readonly kind: 'regs'; readonly vcpu: number }
@@ -39,7 +39,7 @@ export class HandDrivenVm implements Hypercalls {
   readonly notified: number[] = [];
   readonly messages: { readonly address: number; readonly data: number }[] = [];
   readonly registers = new Map<number, VcpuRegisters>();
-  readonly lineOperations: (readonly [number, number])[] = [];
+  readonly lineOperations: (readonly [gsi: number, operation: number])[] = [];
   readonly #listener: HypercallListener;
 
   constructor(config: VmConfig, buffer: SharedBuffer, upcall: Upcall, listener: HypercallListener) {
@@ -112,6 +112,7 @@ export class HandDrivenVm implements Hypercalls {
     return this.#listener({ kind: 'msi', address, data });
   }
 
+  /** Changes the VM's state, if it is `from`. Otherwise the hypercall is refused. */
   #move(from: VmState, to: VmState): number {
     if (this.state !== from) return HYPERCALL_REFUSED;
     this.shared.setVmState(to);

@@ -15,7 +15,7 @@ export type HandlerMode =
   /** A read returns the request's address. */
   | { readonly kind: 'address' }
   | { readonly kind: 'value'; readonly value: bigint }
-  /** The handler returns −errno and the request stays. */
+  /** The handler returns −errno and the request stays, unless `errno` is 0. */
   | { readonly kind: 'fail'; readonly errno: number };
 
 export type KernelClientEvent =
@@ -36,7 +36,10 @@ export class KernelClient implements IoClient {
     this.#waiting.set(request.vcpu, { request, ticket: request.ticket });
   }
 
-  /** Handles requests, lowest slot first, until none is pending or the handler fails. */
+  /**
+   * Handles requests, lowest slot first, until none is pending or the handler fails. `fail 0` does
+   * not fail: it completes the request with the value that is there.
+   */
   run(requests: VmRequests, events: { push(event: KernelClientEvent): unknown }): void {
     for (;;) {
       const bits = requests.assignments.slotsOf(this);

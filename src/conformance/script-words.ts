@@ -15,6 +15,7 @@ export class ScriptWords {
   #at = 0;
 
   constructor(line: string) {
+    // A comment begins with #. Scripts may have the minus sign of a text instead of a hyphen.
     this.#line = line.replace(/#.*/, '').replaceAll('−', '-').trim();
     this.#words = this.#line === '' ? [] : this.#line.split(/\s+/);
   }

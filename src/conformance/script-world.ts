@@ -13,6 +13,7 @@ import { KernelClient } from './kernel-client.js';
 import type { ScriptEvent, ScriptExtra, ScriptResult } from './script-answer.js';
 import type { ScriptWords } from './script-words.js';
 
+/** A VM as the commands see it. */
 export interface ScriptVm {
   readonly id: number;
   readonly vcpus: number;
@@ -20,6 +21,7 @@ export interface ScriptVm {
   readonly requests: VmRequests;
 }
 
+/** One for each script, chosen by its first command. */
 export interface ScriptWorld {
   readonly module: HypervisorServiceModule;
   /** The current VM. */
@@ -34,9 +36,9 @@ export interface ScriptWorld {
 export class ScriptStage {
   /** Events of the current command, in order. */
   events: ScriptEvent[] = [];
-  /** Result of the completion hypercall. */
+  /** Result of the completion hypercall. The command `hcallfail` sets it. */
   notifyResult = 0;
-  /** Whether all clients run while CLEAR sleeps. */
+  /** Whether all clients run while CLEAR sleeps. The command `onsleep` sets it. */
   runsInSleep = false;
 
   /** The completion hypercall. */

@@ -33,18 +33,19 @@ export function putRequest(buffer: SharedBuffer, index: number, request: Scripte
   bytes.fill(0, 0, PUT_BYTES);
   const valueHigh = type === IoRequestType.MMIO ? high(value) : 0;
   const filled = slot.fill(type, direction, low(address), high(address), low(size), low(value), valueHigh, polling);
-  // A hypervisor never makes an access of 4 GiB; a script may.
+  // `fill` writes a size of 32 bits: a hypervisor never makes an access of 4 GiB. A script may.
   for (let i = 0; i < 8; i++) bytes[SLOT_OFFSET.size + i] = Number((size >> BigInt(8 * i)) & 0xffn);
   return filled;
 }
 
-/** ACRN userspace's result: 64 bits for MMIO, 32 for everything else. */
+/** Writes ACRN userspace's result: 64 bits for MMIO, 32 for everything else. */
 export function putValue(buffer: SharedBuffer, index: number, value: bigint): void {
   const slot = buffer.slot(index);
   if (slot.type === IoRequestType.MMIO) slot.setValue64(low(value), high(value));
   else slot.setValue(low(value));
 }
 
+/** A slot's fields by name, as the command `dump` prints them. */
 export function dumpSlot(buffer: SharedBuffer, index: number): object {
   const slot = buffer.slot(index);
   const where =
@@ -64,6 +65,7 @@ export function dumpSlot(buffer: SharedBuffer, index: number): object {
   };
 }
 
+/** All bytes of a slot, as the command `hex` prints them. */
 export function slotHex(buffer: SharedBuffer, index: number): string {
   return hexBytes(slotBytes(buffer, index));
 }

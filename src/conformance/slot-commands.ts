@@ -35,12 +35,14 @@ export function slotCommand(
       putValue(buffer, slotIndex(words), words.u64('a value'));
       words.end();
       return 0;
+    // NOTIFY_REQUEST_FINISH by the default client.
     case 'complete': {
       const vcpu = words.integer('a vCPU', 0, MAX_U32);
       words.end();
       // The driver passes its u32 on as a u16.
       return requests.finishDefault(vcpu & 0xffff);
     }
+    // As the vCPU takes its result.
     case 'free': {
       const slot = buffer.slot(slotIndex(words));
       words.end();
@@ -49,6 +51,7 @@ export function slotCommand(
     case 'clear':
       words.end();
       return requests.clear().then(() => 0);
+    // Only the driver's flag, without what CLEAR does.
     case 'clearing':
       requests.isClearing = words.integer('the flag', 0, 1) === 1;
       words.end();

@@ -18,7 +18,10 @@ const MAX_KEPT = 4000;
  * If it shows new code, all inputs since the last one are kept.
  */
 const BATCH = 16;
-/** Inputs are quick if they take less than this on average. */
+/**
+ * Inputs are quick if they take less than this on average. After slow ones the coverage is read
+ * each time: so only the input that reached new code is kept.
+ */
 const QUICK_MS = 2;
 
 export interface CampaignOptions {

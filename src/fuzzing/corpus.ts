@@ -21,7 +21,10 @@ export function readCorpus(target: string, root = CORPUS): { readonly name: stri
   return names.sort().map((name) => ({ name, bytes: Uint8Array.from(readFileSync(join(folder, name))) }));
 }
 
-/** Writes an input and returns its path, named by kind and hash. */
+/**
+ * Writes an input and returns its path, named by kind and hash. `kept`: it reached new code.
+ * `crash`: it was a finding, and stays as a test of its repair.
+ */
 export function addToCorpus(target: string, kind: 'kept' | 'crash', bytes: Uint8Array, root = CORPUS): string {
   const folder = corpusFolder(target, root);
   mkdirSync(folder, { recursive: true });

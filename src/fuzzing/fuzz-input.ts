@@ -30,7 +30,9 @@ export class FuzzInput {
     return (this.u16() | (this.u16() << 16)) >>> 0;
   }
 
-  /** 0…`count` − 1. */
+  /**
+   * 0…`count` − 1, with small numbers slightly more likely. Takes as many bytes as `count` needs.
+   */
   below(count: number): number {
     return (count <= 256 ? this.u8() : count <= 65_536 ? this.u16() : this.u32()) % count;
   }
@@ -39,7 +41,7 @@ export class FuzzInput {
     return list[this.below(list.length)] as T;
   }
 
-  /** Usually one of `interesting`, otherwise any 32 bits. */
+  /** One of `interesting` in three of four cases, otherwise any 32 bits. */
   word(interesting: readonly number[]): number {
     const choice = this.u8();
     return choice < 192 ? (interesting[choice % interesting.length] as number) >>> 0 : this.u32();

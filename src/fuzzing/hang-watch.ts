@@ -20,7 +20,7 @@ export class HangWatch {
     this.#worker.unref();
   }
 
-  /** To be called before `input` is played. */
+  /** To be called before `input` is played. Bytes beyond MAX_BYTES are not saved. */
   playing(input: Uint8Array): void {
     const kept = input.subarray(0, this.#bytes.length);
     this.#bytes.set(kept);

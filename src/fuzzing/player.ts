@@ -26,7 +26,7 @@ export class Player {
     process.on('unhandledRejection', this.#onUncaught);
   }
 
-  /** Returns the finding's message, or undefined. */
+  /** Plays one input. Returns the finding's message, or undefined. Opens the target if needed. */
   async play(input: Uint8Array): Promise<string | undefined> {
     this.#playing?.(input);
     let message: string | undefined;
@@ -61,6 +61,7 @@ export class Player {
     return message ?? this.#uncaught;
   }
 
+  /** Closes the target after a finding. The next input opens it anew. */
   async #discard(): Promise<void> {
     const open = this.#open;
     this.#open = undefined;

@@ -1,5 +1,8 @@
 /**
  * shrink: reduces an input while it still has a finding, first by removing bytes, then by zeroing.
+ * The finding may become another one: what counts is that there is one.
+ *
+ * Called by: Player.
  */
 
 /** Candidates that are played. */

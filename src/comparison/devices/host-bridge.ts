@@ -6,13 +6,14 @@ import type { Chance } from '../chance.js';
 import type { ComparedDevice, Difference } from '../compared-device.js';
 import { read, write, type Action, type Step } from '../step.js';
 
+// Offsets of the address port (0xCF8) and the data port (0xCFC).
 const ADDRESS = 0;
 const DATA = 4;
 const ENABLE = 0x8000_0000;
 const REGISTERS = 256;
 const SIZES: readonly [AccessSize, AccessSize, AccessSize] = [1, 2, 4];
 
-/** Bits in which QEMU and the chip differ, by register. */
+/** Bits that QEMU stores and the chip does not, or the other way around, by register. */
 const FREE_IN_QEMU: Readonly<Record<number, number>> = {
   ...{ 0x04: 0x47, 0x05: 0x04, 0x06: 0x80, 0x07: 0x06, 0x0c: 0xff, 0x0d: 0xff, 0x3c: 0xff },
   ...{ 0x2c: 0xff, 0x2d: 0xff, 0x2e: 0xff, 0x2f: 0xff },
@@ -21,7 +22,7 @@ const FREE_IN_QEMU: Readonly<Record<number, number>> = {
 
 const SHEET = 'Intel 440FX data sheet (290549), PMC configuration registers';
 
-/** All bits of a register that upcall does not have, no bit of the others. */
+/** The bits of a register that upcall lacks: all from 0x40 on, but for PAM (0x59 to 0x5F). */
 function absentBits(register: number): number {
   return register >= 0x40 && (register < 0x59 || register > 0x5f) ? 0xff : 0;
 }
@@ -38,7 +39,9 @@ function select(register: number): Step {
   return write(ADDRESS, (ENABLE | (register & 0xfc)) >>> 0, 4);
 }
 
-/** The register that the last write to the address port has selected. */
+/**
+ * The register that the last step accesses: the selected one, at the step's place in the data port.
+ */
 function registerOf(steps: readonly Step[]): number {
   const last = steps.at(-1);
   const address = steps.findLast((step) => step.kind === 'write' && step.offset === ADDRESS);

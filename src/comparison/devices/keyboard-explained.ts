@@ -2,7 +2,9 @@
 
 import type { ExplainedDifference } from '../compared-device.js';
 
+/** Offset of port 0x64. */
 const COMMAND_PORT = 4;
+/** Status bit 3: address line A2 at the last write, 0 for port 0x60. */
 const A2 = 0x08;
 
 export const KEYBOARD_EXPLAINED: readonly ExplainedDifference[] = [

@@ -12,12 +12,33 @@ import type { ComparedDevice } from '../compared-device.js';
 import { read, write, type Action, type Step } from '../step.js';
 import { KEYBOARD_EXPLAINED } from './keyboard-explained.js';
 
+// Offsets of the two ports. A read of COMMAND is the status.
 const DATA = 0;
 const COMMAND = 4;
+// Commands to the controller.
+const READ_CONFIG = 0x20;
 const WRITE_CONFIG = 0x60;
 const SELF_TEST = 0xaa;
-/** Interrupt of the keyboard, system flag, no mouse, translation. */
-const CONFIG = 0x65;
+const TEST_KEYBOARD_PORT = 0xab;
+const DISABLE_KEYBOARD = 0xad;
+const ENABLE_KEYBOARD = 0xae;
+const WRITE_OUTPUT_BUFFER = 0xd2;
+// Commands to the keyboard.
+const SET_LEDS = 0xed;
+const ECHO = 0xee;
+const IDENTIFY = 0xf2;
+const SET_TYPEMATIC = 0xf3;
+const ENABLE_SCANNING = 0xf4;
+const DISABLE_SCANNING = 0xf5;
+const SET_DEFAULTS = 0xf6;
+/** More than the bytes that keyboard and controller can have waiting: 16 and 1. */
+const ALL_WAITING = 18;
+// Bits of the command byte.
+const INTERRUPT = 0x01;
+const SYSTEM_FLAG = 0x04;
+const NO_MOUSE = 0x20;
+const TRANSLATION = 0x40;
+const CONFIG = INTERRUPT | SYSTEM_FLAG | NO_MOUSE | TRANSLATION;
 
 export const KEYBOARD: ComparedDevice = {
   name: 'i8042',
@@ -35,34 +56,49 @@ export const KEYBOARD: ComparedDevice = {
   },
   prologue: [
     // What a program before this one has left, and a keyboard with its defaults.
-    ...drained(18),
+    ...drained(ALL_WAITING),
     ...[write(COMMAND, SELF_TEST), read(DATA)],
-    ...[write(COMMAND, WRITE_CONFIG), write(DATA, CONFIG), write(DATA, 0xf6), ...drained(2)],
-    ...[write(DATA, 0xf4), ...drained(2)],
+    ...[write(COMMAND, WRITE_CONFIG), write(DATA, CONFIG), write(DATA, SET_DEFAULTS), ...drained(2)],
+    ...[write(DATA, ENABLE_SCANNING), ...drained(2)],
   ],
   action,
   anyValue: false,
   explained: KEYBOARD_EXPLAINED,
 };
 
+/** Reads bytes whether they are there or not. */
 function drained(bytes: number): Step[] {
   return Array.from({ length: bytes }, () => read(DATA));
 }
 
 function action(chance: Chance): Action {
+  // The status, the answer if there is one, and the status after it.
   const rest = [read(COMMAND), read(DATA), read(COMMAND)];
   switch (chance.below(6)) {
     case 0:
-      return [write(COMMAND, chance.pick([0x20, 0xaa, 0xab, 0xad, 0xae])), ...rest];
-    case 1:
-      return [write(COMMAND, WRITE_CONFIG), write(DATA, 0x24 | chance.pick([0, 1, 0x40, 0x41])), read(COMMAND)];
+      return [
+        write(COMMAND, chance.pick([READ_CONFIG, SELF_TEST, TEST_KEYBOARD_PORT, DISABLE_KEYBOARD, ENABLE_KEYBOARD])),
+        ...rest,
+      ];
+    case 1: {
+      const changed = chance.pick([0, INTERRUPT, TRANSLATION, INTERRUPT | TRANSLATION]);
+      return [write(COMMAND, WRITE_CONFIG), write(DATA, SYSTEM_FLAG | NO_MOUSE | changed), read(COMMAND)];
+    }
     case 2:
-      return [write(COMMAND, 0xd2), write(DATA, chance.byte()), ...rest];
+      return [write(COMMAND, WRITE_OUTPUT_BUFFER), write(DATA, chance.byte()), ...rest];
     case 3:
       // Commands to the keyboard, with their parameter, and all bytes that it answers.
       return [
         ...chance
-          .pick([[0xed, 0x02], [0xf2], [0xf3, 0x20], [0xf4], [0xf5], [0xf6], [0xee]])
+          .pick([
+            [SET_LEDS, 0x02],
+            [IDENTIFY],
+            [SET_TYPEMATIC, 0x20],
+            [ENABLE_SCANNING],
+            [DISABLE_SCANNING],
+            [SET_DEFAULTS],
+            [ECHO],
+          ])
           .flatMap((byte) => [write(DATA, byte), ...rest, read(DATA), read(DATA), read(COMMAND)]),
       ];
     case 4:

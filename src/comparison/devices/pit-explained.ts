@@ -4,16 +4,25 @@ import type { Difference, ExplainedDifference } from '../compared-device.js';
 import type { Step } from '../step.js';
 
 const SHEET = 'Intel 8254 data sheet (231164)';
+// Offsets of the control word, and of port 0x61.
 const CONTROL = 3;
 const GATE_PORT = 0x21;
+// Bits of port 0x61.
+const REFRESH = 0x10;
+const OUT_2 = 0x20;
 const TICK_NS = 1e9 / 1_193_182;
+/** In ticks: the two of the difference, and one for rounding on either side. */
+const SHIFTS = [-3, -2, -1, 1, 2, 3] as const;
+// Bits of a status byte.
 const NULL_COUNT = 0x40;
 const OUT = 0x80;
 
-/** What a list of steps says about a counter. */
+/** What a list of steps says about a counter. It knows no time: a count that was written counts. */
 interface CounterState {
+  /** Bits 1 to 3 of the control word. 6 and 7 are modes 2 and 3. */
   mode: number;
   isBcd: boolean;
+  /** The last one that was written. */
   count: number;
   /** Whether the gate was low, or moved, since the mode was written. */
   gateMoved: boolean;
@@ -29,7 +38,7 @@ export const PIT_EXPLAINED: readonly ExplainedDifference[] = [
     because: 'a count is loaded at the next CLK pulse after it was written. QEMU loads it at once',
     goesOn: true,
     matches: (difference) =>
-      [-3, -2, -1, 1, 2, 3].some((ticks) => {
+      SHIFTS.some((ticks) => {
         const later = difference.oursLater(ticks * TICK_NS);
         return difference.of === 'value'
           ? later.value === difference.reference.value
@@ -54,7 +63,7 @@ export const PIT_EXPLAINED: readonly ExplainedDifference[] = [
     matches: (difference) => {
       if (isStatus(difference)) return (differing(difference) & ~(NULL_COUNT | OUT)) === 0;
       const { mode } = counterState(difference.steps, 2);
-      return isGatePort(difference) && mode !== 0 && mode !== 1 && (differing(difference) & ~0x30) === 0;
+      return isGatePort(difference) && mode !== 0 && mode !== 1 && (differing(difference) & ~(REFRESH | OUT_2)) === 0;
     },
   },
   {
@@ -67,7 +76,7 @@ export const PIT_EXPLAINED: readonly ExplainedDifference[] = [
       const { gateMoved, mode } = counterState(difference.steps, 2);
       if (!gateMoved && mode !== 1 && mode !== 5) return false;
       return (
-        readsCounter(difference) === 2 || (isGatePort(difference) && (differing(difference) & ~(0x10 | 0x20)) === 0)
+        readsCounter(difference) === 2 || (isGatePort(difference) && (differing(difference) & ~(REFRESH | OUT_2)) === 0)
       );
     },
   },
@@ -101,14 +110,16 @@ export const PIT_EXPLAINED: readonly ExplainedDifference[] = [
     source: 'Intel 82371SB (PIIX3) data sheet, NMI status and control',
     because: 'it toggles with each refresh of the memory. In QEMU it toggles with each read',
     goesOn: true,
-    matches: (difference) => isGatePort(difference) && (differing(difference) & ~0x10) === 0,
+    matches: (difference) => isGatePort(difference) && (differing(difference) & ~REFRESH) === 0,
   },
 ];
 
-export function counterState(steps: readonly Step[], counter: number): CounterState {
+/** The counter after all of `steps`. */
+function counterState(steps: readonly Step[], counter: number): CounterState {
   const state: CounterState = { mode: 0, isBcd: false, count: 0, gateMoved: false, counts: 0 };
   let low = 0;
   let highIsNext = false;
+  // Only counter 2 has a gate that moves. It is low until port 0x61 is written.
   let isGateLow = counter === 2;
   for (const step of steps) {
     if (step.kind !== 'write') continue;
@@ -116,6 +127,7 @@ export function counterState(steps: readonly Step[], counter: number): CounterSt
       const low = (step.value & 1) === 0;
       if (low !== isGateLow) state.gateMoved = true;
       isGateLow = low;
+      // A control word of this counter, but not a latch command (bits 4 and 5 clear).
     } else if (step.offset === CONTROL && step.value >>> 6 === counter && (step.value & 0x30) !== 0) {
       state.mode = (step.value >>> 1) & 7;
       state.isBcd = (step.value & 1) !== 0;
@@ -133,6 +145,7 @@ export function counterState(steps: readonly Step[], counter: number): CounterSt
   return state;
 }
 
+/** Whether the step reads port 0x61. */
 function isGatePort({ of, step }: Difference): boolean {
   return of === 'value' && step.kind === 'read' && step.offset === GATE_PORT;
 }
@@ -146,6 +159,7 @@ function readsCounter({ of, step }: Difference): number | undefined {
   return of === 'value' && step.kind === 'read' && step.offset < CONTROL ? step.offset : undefined;
 }
 
+/** Whether the step reads a status byte: the step before it is a read-back of the status alone. */
 function isStatus(difference: Difference): boolean {
   const last = difference.steps.at(-2);
   return (

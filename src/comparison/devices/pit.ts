@@ -20,10 +20,12 @@ const GATE_PORT = 0x21;
 const LATCH = 0x00;
 const LOW_THEN_HIGH = 0x30;
 const READ_BACK = 0xc0;
-/** Bits that say what is not latched. */
+/** Bits of a read-back command that say what is not latched. `2 << n` selects counter n. */
 const NO_COUNT = 0x20;
 const NO_STATUS = 0x10;
+/** Mode 2 in bits 1 to 3 of a control word. */
 const MODE_2 = 0x04;
+/** The counter with a gate. */
 const GATED = 2;
 
 export const PIT: ComparedDevice = {
@@ -62,6 +64,7 @@ function action(chance: Chance, before: Program): Action {
   const counter = chance.below(3);
   switch (chance.below(8)) {
     case 0:
+      // 1200 ticks are a millisecond.
       return programmed(counter, modeFor(chance, counter), chance.between(counter === 0 ? 1200 : 4, 0xffff));
     case 1:
       // The next cycle, or now, begins with a new count. The counter's mode is not known here, so
@@ -82,7 +85,10 @@ function action(chance: Chance, before: Program): Action {
   }
 }
 
-/** Modes 1 and 5 need a gate that rises, which only counter 2 has. */
+/**
+ * A mode for `programmed`: BCD once in ten times. Modes 1 and 5 need a gate that rises, which only
+ * counter 2 has.
+ */
 function modeFor(chance: Chance, counter: number): number {
   const mode = counter === GATED ? chance.below(6) : chance.pick([0, 2, 3, 4]);
   return (mode << 1) | (chance.oneIn(10) ? 1 : 0);

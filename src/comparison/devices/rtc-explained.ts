@@ -4,8 +4,11 @@ import type { Difference, ExplainedDifference } from '../compared-device.js';
 
 const SHEET = 'Motorola MC146818A data sheet';
 const [DAY_OF_WEEK, A, B, C] = [6, 0x0a, 0x0b, 0x0c] as const;
+/** PIE in register B, PF in register C. */
 const PERIODIC = 0x40;
-const ANY = 0x80;
+/** IRQF in register C: some enabled flag is set. */
+const ANY_FLAG = 0x80;
+/** In register A: an update is in progress, or about to begin. */
 const UIP = 0x80;
 
 export const RTC_EXPLAINED: readonly ExplainedDifference[] = [
@@ -26,7 +29,10 @@ export const RTC_EXPLAINED: readonly ExplainedDifference[] = [
     matches: (difference) => {
       if ((register(difference, B) & PERIODIC) === 0) return false;
       if (difference.of === 'line') return difference.ours.level;
-      return readOf(C, ({ ours, reference }) => (differing(ours, reference) & ~(PERIODIC | ANY)) === 0)(difference);
+      return readOf(
+        C,
+        ({ ours, reference }) => (differing(ours, reference) & ~(PERIODIC | ANY_FLAG)) === 0,
+      )(difference);
     },
   },
   {
@@ -38,7 +44,7 @@ export const RTC_EXPLAINED: readonly ExplainedDifference[] = [
     matches: (difference) =>
       rateChangedWhileEnabled(difference) &&
       (difference.of === 'line' ||
-        readOf(C, ({ ours, reference }) => (differing(ours, reference) & ~(PERIODIC | ANY)) === 0)(difference)),
+        readOf(C, ({ ours, reference }) => (differing(ours, reference) & ~(PERIODIC | ANY_FLAG)) === 0)(difference)),
   },
   {
     what: 'the day of the week',
@@ -64,12 +70,13 @@ function readOf(index: number, condition: (difference: Difference) => boolean): 
   return (difference) => difference.of === 'value' && indexOf(difference) === index && condition(difference);
 }
 
+/** The register that the index port selects. */
 function indexOf({ steps }: Difference): number {
   const select = steps.findLast((step) => step.kind === 'write' && step.offset === 0);
   return select?.kind === 'write' ? select.value : -1;
 }
 
-/** The last value written to a register. */
+/** The last value written to a register. 0 if none was. */
 function register({ steps }: Difference, index: number): number {
   let selected = -1;
   let value = 0;
@@ -81,6 +88,9 @@ function register({ steps }: Difference, index: number): number {
   return value;
 }
 
+/**
+ * At any time before: the rest of the program is not compared after the first difference anyway.
+ */
 function rateChangedWhileEnabled({ steps }: Difference): boolean {
   let selected = -1;
   let modes = 0;

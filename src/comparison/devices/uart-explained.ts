@@ -4,9 +4,11 @@ import type { Difference, ExplainedDifference } from '../compared-device.js';
 import { UartState } from './uart-state.js';
 
 const SHEET = 'National PC16550D data sheet';
+/** MSR's bits that say which modem input has changed. */
 const MODEM_CHANGES = 0x0f;
 /** IIR without the bits that say that the FIFOs are on. */
 const ID = 0x0f;
+// Values of the IIR: no interrupt, and its sources.
 const NOTHING = 0x01;
 const THR_EMPTY = 0x02;
 const MODEM_STATUS = 0x00;
@@ -111,6 +113,7 @@ export const UART_EXPLAINED: readonly ExplainedDifference[] = [
   },
 ];
 
+/** Matches reads of `register` for which `condition` holds. */
 function valueAt(
   register: UartState['last'],
   condition: (state: UartState, difference: Difference) => boolean,
@@ -121,10 +124,12 @@ function valueAt(
   };
 }
 
+/** Whether the two values agree in all other bits than `bits`. */
 function differsOnlyIn(ours: Difference['ours'], reference: Difference['ours'], bits: number): boolean {
   return (((ours.value ?? 0) ^ (reference.value ?? 0)) & ~bits) === 0;
 }
 
+/** The source that an IIR value names. */
 function idOf({ value }: Difference['ours']): number {
   return (value ?? 0) & ID;
 }

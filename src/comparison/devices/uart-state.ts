@@ -1,15 +1,21 @@
 /**
  * UartState: what a list of accesses to a 16550 says about the chip's state, for recognising
- * explained differences. It knows no interrupts.
+ * explained differences. It knows no interrupts and no time: a `wait` changes nothing here.
  *
  * Called by: uart-explained.ts.
+ *
+ * It is an approximation. A field that is true for too long may explain a difference that is a
+ * fault. So explanations ask also for the bits that differ. A field that is false too early is
+ * noticed: a difference is reported that has an explanation.
  */
 
 import type { Step } from '../step.js';
 
+/** Characters that the receiver's FIFO holds. */
 const DEPTH = 16;
 
 export class UartState {
+  /** LCR bit 7: offsets 0 and 1 are the divisor. */
   dlab = false;
   fifoEnabled = false;
   lcr = 0;
@@ -19,15 +25,18 @@ export class UartState {
   characters = 0;
   /** Whether the modem outputs were the modem inputs since MSR was last read. */
   loopedSinceMsr = false;
-  /** FCR bit 2 was written, and IIR not read since. */
+  /** FCR bit 2 was written, and since then neither IIR read nor a character sent. */
   clearedTransmitter = false;
   /** FCR bit 1 was written without bit 0, while the FIFOs were off and a character waited. */
   clearedWithoutFifo = false;
-  /** LCR or the divisor was written after the oldest character came. */
+  /**
+   * LCR or the divisor was written while a character waited. Ends only with a format that is
+   * written while none waits, not when the character is read: QEMU may still keep the old timeout.
+   */
   formatChanged = false;
-  /** Characters were sent in loopback with less than 8 bits. */
+  /** Characters were sent in loopback with less than 8 bits, at any time before. */
   sentShort = false;
-  /** The register that the last step accessed, and how. */
+  /** The register that the last step read. FCR: it was written. Undefined for all other steps. */
   last: 'RBR' | 'IIR' | 'MSR' | 'FCR' | 'LSR' | undefined;
 
   /** After all of `steps`. For a read as the last step: before it. */
@@ -76,6 +85,7 @@ export class UartState {
     }
   }
 
+  /** THR is written. In loopback the character is received at once: too early by its own time. */
   #send(): void {
     this.clearedTransmitter = false;
     if (!this.loopback) return;

@@ -12,8 +12,10 @@ import { read, wait, write, type Action } from '../step.js';
 import { UART_EXPLAINED } from './uart-explained.js';
 
 const [DATA, IER, IIR, FCR, LCR, MCR, LSR, MSR, SCRATCH] = [0, 1, 2, 2, 3, 4, 5, 6, 7] as const;
+// LCR.
 const DLAB = 0x80;
 const WORD_8 = 0x03;
+// MCR.
 const OUT2 = 0x08;
 const LOOPBACK = 0x10;
 
@@ -28,7 +30,9 @@ export const UART: ComparedDevice = {
   create: (clock, interrupt) => new Uart16550({ clock, interrupt }),
   prologue: [
     write(MCR, OUT2),
+    // Divisor 1: 115200 baud.
     ...[write(LCR, DLAB | WORD_8), write(DATA, 1), write(IER, 0), write(LCR, WORD_8)],
+    // Both FIFOs on and cleared, then off.
     ...[write(IER, 0), write(FCR, 0x07), write(FCR, 0), write(SCRATCH, 0)],
     // RBR keeps its last character: a 0 in both.
     ...[write(MCR, LOOPBACK), write(DATA, 0), write(MCR, OUT2)],

@@ -18,15 +18,16 @@ export const MARK_LINE = 3;
 const STEP_BYTES = 8;
 export const RECORD_BYTES = 12;
 
-/** The list ends below the records, with a step for the end. */
+/** Steps of a list. It ends below the records, with a step for the end. */
 export const MAX_STEPS = (RECORDS_ADDRESS - STEPS_ADDRESS) / STEP_BYTES - 1;
 
+// Kinds of steps. They are offsets in the guest's jump table, by the size of the access.
 const IN_KIND = { 1: 0, 2: 2, 4: 4 } as const;
 const OUT_KIND = { 1: 6, 2: 8, 4: 10 } as const;
 const DELAY_KIND = 12;
 const END_KIND = 0xff;
 
-/** Instructions of one round of the guest's delay loop. Each takes a nanosecond. */
+/** Instructions of one round of the guest's delay loop, and so its nanoseconds. */
 const ROUND_NS = 256;
 /** Instructions between the time-stamp of a step and its access. */
 const ACCESS_NS = 7;
@@ -77,12 +78,13 @@ export function decodeRecords(bytes: Uint8Array<ArrayBuffer>, steps: readonly St
     const startNs = Number(view.getBigUint64(at, true)) + ACCESS_NS;
     if (step.kind === 'wait') return { timeNs: startNs + ROUND_NS * roundsOf(step.us), value: undefined };
     if (step.kind === 'write') return { timeNs: startNs, value: undefined };
-    // A narrow access leaves the upper bytes of the register as they were.
+    // A narrow access leaves the upper bytes of EAX as they were, and the guest stores all of it.
     const value = step.size === 4 ? view.getUint32(at + 8, true) : view.getUint32(at + 8, true) % 2 ** (8 * step.size);
     return { timeNs: startNs, value };
   });
 }
 
+/** Rounds of the delay loop for a wait: at least as long, at least one. */
 function roundsOf(us: number): number {
   return Math.max(1, Math.ceil((us * 1000) / ROUND_NS));
 }

@@ -27,6 +27,7 @@ export class QemuDevice implements DeviceUnderComparison {
     let rises = 0;
     const decoded = decodeRecords(records, steps);
     const startNs = decoded[0]?.timeNs ?? 0;
+    // A change belongs to the step in which it came: `stepsBefore` marks were seen before it.
     return decoded.map(({ timeNs, value }, index) => {
       for (; next < ofLine.length && (ofLine[next]?.stepsBefore ?? 0) <= index; next++) {
         level = ofLine[next]?.high ?? false;

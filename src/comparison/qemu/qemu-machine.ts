@@ -23,6 +23,7 @@ const GUEST = new URL('../../../guests/compare.bin', import.meta.url);
 
 /** A list of steps takes milliseconds, one with long waits a second. */
 const PLAY_LIMIT_MS = 60_000;
+/** Characters of QEMU's messages that are kept for an error. */
 const STDERR_LIMIT = 2000;
 
 /** A change of an interrupt line, and how many steps were over before it. */
@@ -62,13 +63,18 @@ export class QemuMachine {
   readonly #scratch: string;
   readonly #qtest: Qtest;
   readonly #ended: Promise<void>;
+  /** Also when this process exits: QEMU must not outlive it. */
   readonly #kill = (): void => void this.#process.kill('SIGKILL');
   #stderr = '';
   #isClosing = false;
+  /** Pulses of MARK_LINE since the current list began: the steps that are over. */
   #marks = 0;
+  /** The number of the pulse that ends the current list. */
   #marksWanted = Infinity;
   #changes: LineChange[] = [];
+  /** The lines that are high now. */
   readonly #high = new Set<number>();
+  /** Settles the current `play`. */
   #played: ((error?: Error) => void) | undefined;
 
   private constructor(process: ChildProcessWithoutNullStreams, scratch: string) {
@@ -116,7 +122,7 @@ export class QemuMachine {
     }
   }
 
-  /** Plays one list, encoded by `encodeSteps`. */
+  /** Plays one list of `steps` steps, encoded by `encodeSteps`. Throws TOOL_FAILED. */
   async play(encoded: Uint8Array, steps: number): Promise<Played> {
     await this.#qtest.writeMemory(STEPS_ADDRESS, encoded);
     const highBefore = new Set(this.#high);
@@ -164,6 +170,7 @@ export class QemuMachine {
     }
   }
 
+  /** Ends the current list and all commands with an error, which says what QEMU did. */
   #fail(what: string): void {
     const said = this.#stderr.trim();
     const error = new UpcallError(

@@ -20,8 +20,11 @@ const IRQ = /^IRQ (raise|lower) (\d+)$/;
 
 export class Qtest {
   readonly #send: (line: string) => void;
+  /** Called when an interrupt line that QEMU reports is raised or lowered. */
   readonly #onLine: (line: number, high: boolean) => void;
+  /** Commands without an answer, oldest first: answers come in the order of the commands. */
   readonly #waiting: Waiting[] = [];
+  /** The beginning of a line that is not complete. */
   #rest = '';
   #failure: Error | undefined;
 

@@ -18,7 +18,7 @@ export function check(isRight: boolean, message: string): asserts isRight {
   if (!isRight) throw new ConformanceError(message);
 }
 
-/** Compares numbers, texts and lists of them. */
+/** Compares numbers, texts and lists of them, as text. Throws a ConformanceError if they differ. */
 export function equal<T extends number | bigint | string | boolean | undefined>(
   found: T | readonly T[],
   expected: T | readonly T[],

@@ -21,11 +21,13 @@ import type { GuestProgram } from './guest-program.js';
 import type { HypervisorUnderTest } from './hypervisor-under-test.js';
 import { requestText } from './request-text.js';
 
-/** How long the suite watches a vCPU that must not act. */
+/** How long the suite watches a vCPU that must not act. A vCPU that acts later passes wrongly. */
 export const QUIET_MS = 30;
 const MEMORY_BYTES = 1 << 20;
 
-/** A request as text, and the value with which the suite completes it. */
+/**
+ * A request as text (request-text.ts), and the value with which the suite completes it. Default: 0.
+ */
 export type Exchange = readonly [request: string, answer?: number | bigint];
 
 const { FREE, PENDING, PROCESSING } = IoRequestState;
@@ -34,7 +36,9 @@ export class TestedVm {
   readonly vm: Hypercalls;
   readonly buffer: SharedBuffer;
   readonly upcall: Upcall;
+  /** Of the hypervisor, since the VM was created. */
   readonly events: readonly HypervisorEvent[];
+  /** How long a guest may take to its next request, and a hypercall to its result. */
   readonly limitMs: number;
   readonly #under: HypervisorUnderTest;
   readonly #programs: readonly GuestProgram[];

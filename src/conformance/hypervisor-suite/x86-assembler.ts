@@ -30,11 +30,12 @@ export class X86Assembler {
     this.#bytes.push(...bytes);
   }
 
+  /** 32 bits, low byte first. */
   word(value: number): void {
     this.emit(value & 0xff, (value >>> 8) & 0xff, (value >>> 16) & 0xff, (value >>> 24) & 0xff);
   }
 
-  /** An instruction with one 32-bit operand behind its opcode. */
+  /** An instruction with one 32-bit operand (an address, a constant) behind its opcode. */
   emitWith(operand: number, ...opcode: readonly number[]): void {
     this.emit(...opcode);
     this.word(operand);
@@ -49,7 +50,10 @@ export class X86Assembler {
     return size === 2 ? [OPERAND_16, byteOpcode + 1] : [byteOpcode + 1];
   }
 
-  /** Stores a constant that is known only later. Returns a function that sets it. */
+  /**
+   * Stores a constant at `address` that is known only later, such as the address of code that
+   * follows. Returns a function that sets the constant.
+   */
   storeLater(address: number): (value: number) => void {
     this.emitWith(address, 0xc7, 0x05); // mov dword [address], imm32
     const at = this.#bytes.length;

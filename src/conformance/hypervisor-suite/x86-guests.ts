@@ -1,12 +1,20 @@
 /**
  * x86Guests: the suite's guests for hypervisors that execute x86 code.
  *
- * The code is flat 32-bit code, assembled from the same steps that other hypervisors play. The
- * guest's interrupt controllers are two 8259s, which the hypervisor emulates.
+ * Called by: authors of hypervisors, who spread it into a HypervisorUnderTest.
  *
- * Each vCPU has 32 KiB from 64 KiB on: code, what it has read (8 bytes a value), constants and
- * scratch memory, variables, the interrupt table and the stack. Before each access the guest notes
- * where it goes on after a #GP.
+ * The code is flat 32-bit code (segments of 4 GiB from address 0, no paging), assembled from the
+ * same steps that other hypervisors play. For example `{ op: 'in', port: 0x560, size: 1 }` becomes:
+ *
+ *     mov dword [resume], next        a #GP of the access goes on there (x86-guest-interrupts.ts)
+ *     xor eax, eax
+ *     mov edx, 0x560
+ *     in al, dx
+ *     mov [value], eax                the next value that was read (x86-guest-memory.ts)
+ *     next:
+ *
+ * The guest's interrupt controllers are two 8259s, which the hypervisor emulates. Opcodes are from
+ * the Intel SDM, volume 2. Each is followed by the instruction as text.
  */
 
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
@@ -15,34 +23,21 @@ import type { AccessSize } from '../../io-request/io-request.js';
 import type { GuestProgram, GuestStep, GuestValue, StringRead, StringWrite, Wait } from './guest-program.js';
 import type { GuestLoader } from './hypervisor-under-test.js';
 import { X86Assembler } from './x86-assembler.js';
+import { TABLE_BYTES, X86GuestInterrupts } from './x86-guest-interrupts.js';
+import { GUEST_BYTES, X86GuestMemory } from './x86-guest-memory.js';
 
+/** Guest physical address of the descriptor table, which all vCPUs share. */
 const GDT = 0x800;
 /** Null, flat 32-bit code, flat data. */
 const DESCRIPTORS: readonly number[] = [0, 0, 0x0000_ffff, 0x00cf_9a00, 0x0000_ffff, 0x00cf_9200];
 const CODE_SELECTOR = 8;
 const DATA_SELECTOR = 16;
 
+/** Where the part of vCPU 0 begins. The parts of the others follow it. */
 const FIRST_GUEST = 0x1_0000;
-const GUEST_BYTES = 0x8000;
-// Offsets in a guest's memory: values read, constants and scratch memory, variables.
-const VALUES = 0x4000;
-const POOL = 0x5800;
-const VARIABLES = 0x7600;
-/** Count of #GPs, and where the guest goes on after one. */
-const FAULTS = VARIABLES;
-const RESUME = VARIABLES + 4;
-/** A byte for each interrupt line. */
-const RAISED = VARIABLES + 8;
-const IDT = 0x7c00;
-const STACK_END = 0x8000;
-
-const GENERAL_PROTECTION = 13;
-const FIRST_VECTOR = 0x20;
-const LINES = 16;
-const GATES = FIRST_VECTOR + LINES;
-/** A present 32-bit interrupt gate. */
-const INTERRUPT_GATE = 0x8e00;
 const FOUR_GIB = 0x1_0000_0000;
+/** Bytes of `jmp` with a 32-bit displacement, which counts from the instruction's end. */
+const JMP_BYTES = 5;
 
 /** To be spread into a HypervisorUnderTest. */
 export const x86Guests: Required<GuestLoader> = {
@@ -55,98 +50,56 @@ export const x86Guests: Required<GuestLoader> = {
   },
 };
 
+/** Assembles the program of one vCPU. */
 class X86Guest {
-  readonly #memory: GuestMemory;
-  readonly #base: number;
+  readonly #memory: X86GuestMemory;
   readonly #code: X86Assembler;
-  #values: number;
-  #pool: number;
+  readonly #interrupts: X86GuestInterrupts;
 
   constructor(memory: GuestMemory, base: number) {
-    this.#memory = memory;
-    this.#base = base;
+    this.#memory = new X86GuestMemory(memory, base);
     this.#code = new X86Assembler(base);
-    this.#values = base + VALUES;
-    this.#pool = base + POOL;
+    this.#interrupts = new X86GuestInterrupts(this.#code, this.#memory);
   }
 
+  /** Writes the program to guest memory. Throws RangeError if it is too large. */
   load({ steps, forever = false }: GuestProgram): VcpuRegisters {
     const code = this.#code;
-    const base = this.#base;
-    this.#memory.fill(0, base, GUEST_BYTES);
-    const handlers = this.#handlers();
+    const memory = this.#memory;
+    memory.clear();
+    this.#interrupts.emitHandlers();
     const entry = code.here;
-    if (steps.some(({ op }) => op === 'wait')) this.#initialise8259s();
+    // Without a `wait` interrupts stay off, and the hypervisor needs no 8259s.
+    if (steps.some(({ op }) => op === 'wait')) this.#interrupts.emitInitialisation();
     const first = code.here;
     for (const step of steps) this.#step(step);
-    if (forever) code.emitWith(first - (code.here + 5), 0xe9); // jmp first
+    if (forever) code.emitWith(first - (code.here + JMP_BYTES), 0xe9); // jmp first
     code.emit(0xfa, 0xf4, 0xeb, 0xfd); // cli; hlt; jmp to hlt
-    if (code.here > base + VALUES || this.#values > base + POOL || this.#pool > base + VARIABLES)
-      throw new RangeError(`a guest program of ${steps.length} steps is too large`);
-    this.#memory.write(base, Uint8Array.from(code.bytes));
-    for (const [vector, address] of handlers) {
-      this.#memory.writeU32(base + IDT + 8 * vector, (CODE_SELECTOR << 16) | (address & 0xffff));
-      this.#memory.writeU32(base + IDT + 8 * vector + 4, ((address & 0xffff_0000) | INTERRUPT_GATE) >>> 0);
-    }
+    if (!memory.writeCode(code.bytes)) throw new RangeError(`a guest program of ${steps.length} steps is too large`);
+    this.#interrupts.writeTable(CODE_SELECTOR);
     return {
       mode: 'flat-32',
       ip: entry,
-      esp: base + STACK_END,
+      esp: memory.stackEnd,
       cs: { selector: CODE_SELECTOR },
       ds: { selector: DATA_SELECTOR },
       gdt: { base: GDT, limit: 4 * DESCRIPTORS.length - 1 },
-      idt: { base: base + IDT, limit: 8 * GATES - 1 },
+      idt: { base: memory.interruptTable, limit: TABLE_BYTES - 1 },
     };
   }
 
-  /** The handlers of #GP and of the 16 lines: vector and address. */
-  #handlers(): (readonly [vector: number, address: number])[] {
-    const code = this.#code;
-    const handlers: (readonly [number, number])[] = [[GENERAL_PROTECTION, code.here]];
-    code.emit(0x83, 0xc4, 0x04); // add esp, 4: the error code
-    code.emitWith(this.#base + FAULTS, 0xff, 0x05); // inc dword [faults]
-    code.emit(0x50); // push eax
-    code.emitWith(this.#base + RESUME, 0xa1); // mov eax, [resume]
-    code.emit(0x89, 0x44, 0x24, 0x04); // mov [esp + 4], eax
-    code.emit(0x58, 0xcf); // pop eax; iret
-    for (let line = 0; line < LINES; line++) {
-      handlers.push([FIRST_VECTOR + line, code.here]);
-      code.emit(0x50, 0xb0, 0x20); // push eax; mov al, 0x20: end of interrupt
-      if (line >= 8) code.emit(0xe6, 0xa0); // out 0xa0, al
-      code.emit(0xe6, 0x20); // out 0x20, al
-      code.emitWith(this.#base + RAISED + line, 0xc6, 0x05); // mov byte [raised + line],
-      code.emit(1); // 1
-      code.emit(0x58, 0xcf); // pop eax; iret
-    }
-    return handlers;
-  }
-
-  /** Vectors from 0x20 on, edge-triggered, nothing masked, interrupts on. */
-  #initialise8259s(): void {
-    const out = (port: number, value: number): void => this.#code.emit(0xb0, value, 0xe6, port); // mov al; out
-    for (const [port, vector, cascade] of [
-      [0x20, FIRST_VECTOR, 4],
-      [0xa0, FIRST_VECTOR + 8, 2],
-    ] as const) {
-      out(port, 0x11);
-      out(port + 1, vector);
-      out(port + 1, cascade);
-      out(port + 1, 1);
-      out(port + 1, 0);
-    }
-    this.#code.emit(0xfb); // sti
-  }
-
+  /** A step, and before it the address behind it, where a #GP goes on. */
   #step(step: GuestStep): void {
     if (step.op === 'wait') {
-      this.#wait(step);
+      this.#interrupts.emitWait(step.line);
       return;
     }
-    const resumeAt = this.#code.storeLater(this.#base + RESUME);
+    const resumeAt = this.#code.storeLater(this.#memory.resume);
     this.#access(step);
     resumeAt(this.#code.here);
   }
 
+  /** The instructions of one step. */
   #access(step: Exclude<GuestStep, Wait>): void {
     const code = this.#code;
     switch (step.op) {
@@ -164,7 +117,7 @@ class X86Guest {
       case 'load':
         if (step.size === 8) {
           code.emitWith(step.address, 0x0f, 0x6f, 0x05); // movq mm0, [address]
-          code.emitWith(this.#nextValue(), 0x0f, 0x7f, 0x05); // movq [value], mm0
+          code.emitWith(this.#memory.nextValue(), 0x0f, 0x7f, 0x05); // movq [value], mm0
           return;
         }
         code.emit(0x31, 0xc0); // xor eax, eax
@@ -199,14 +152,16 @@ class X86Guest {
         this.#writeString(step);
         return;
       case 'shut-down':
-        code.emitWith(this.#allocate(8), 0x0f, 0x01, 0x1d); // lidt [empty table]
+        // An exception without a gate, three times over: a triple fault.
+        code.emitWith(this.#memory.allocate(8), 0x0f, 0x01, 0x1d); // lidt [empty table]
         code.emit(0xcc); // int3
     }
   }
 
+  /** Reads the elements into the pool, then keeps each like a single value. */
   #readString(step: StringRead): void {
     const code = this.#code;
-    const target = this.#allocate(step.count * step.size);
+    const target = this.#memory.allocate(step.count * step.size);
     code.emitWith(target, 0xbf); // mov edi, target
     if (step.op === 'ins')
       code.emitWith(step.port, 0xba); // mov edx, port
@@ -222,8 +177,8 @@ class X86Guest {
 
   #writeString(step: StringWrite): void {
     const code = this.#code;
-    const source = this.#allocate(step.values.length * step.size);
-    step.values.forEach((value, index) => this.#write(source + index * step.size, value, step.size));
+    const source = this.#memory.allocate(step.values.length * step.size);
+    step.values.forEach((value, index) => this.#memory.write(source + index * step.size, value, step.size));
     code.emitWith(source, 0xbe); // mov esi, source
     if (step.op === 'outs')
       code.emitWith(step.port, 0xba); // mov edx, port
@@ -232,69 +187,36 @@ class X86Guest {
     code.emit(0xfc, 0xf3, ...code.sized(step.size, step.op === 'outs' ? 0x6e : 0xa4)); // cld; rep outs or rep movs
   }
 
-  #wait({ line }: Wait): void {
-    const code = this.#code;
-    const raised = this.#base + RAISED + line;
-    code.emit(0xfa); // again: cli
-    code.emitWith(raised, 0x80, 0x3d); // cmp byte [raised + line],
-    code.emit(0); // 0
-    code.emit(0x75, 0x04); // jne done
-    code.emit(0xfb, 0xf4, 0xeb, 0xf2); // sti; hlt; jmp again
-    code.emitWith(raised, 0xc6, 0x05); // done: mov byte [raised + line],
-    code.emit(0, 0xfb); // 0; sti
-  }
-
   /**
    * The value that was read is in EAX, zero-extended by the guest. All of EAX is kept, so that a
    * wide answer is seen.
    */
   #keep(): void {
-    this.#code.emitWith(this.#nextValue(), 0xa3); // mov [value], eax
+    this.#code.emitWith(this.#memory.nextValue(), 0xa3); // mov [value], eax
   }
 
-  #nextValue(): number {
-    const value = this.#values;
-    this.#values += 8;
-    return value;
-  }
-
+  /** mov eax, value. Only the low 32 bits of a constant. */
   #intoEax(value: GuestValue): void {
     if (value === 'faults')
-      this.#code.emitWith(this.#base + FAULTS, 0xa1); // mov eax, [faults]
+      this.#code.emitWith(this.#memory.faults, 0xa1); // mov eax, [faults]
     else if (typeof value === 'object')
-      this.#code.emitWith(this.#valueAt(value.read), 0xa1); // mov eax, [value]
+      this.#code.emitWith(this.#memory.valueAt(value.read), 0xa1); // mov eax, [value]
     else this.#code.emitWith(Number(BigInt.asUintN(32, BigInt(value))), 0xb8); // mov eax, value
   }
 
   /** Where the 8 bytes of a value lie. */
   #source(value: GuestValue): number {
-    if (value === 'faults') return this.#base + FAULTS;
-    if (typeof value === 'object') return this.#valueAt(value.read);
-    const source = this.#allocate(8);
+    if (value === 'faults') return this.#memory.faults;
+    if (typeof value === 'object') return this.#memory.valueAt(value.read);
+    const source = this.#memory.allocate(8);
     const bits = BigInt.asUintN(64, BigInt(value));
-    this.#memory.writeU32(source, Number(bits & 0xffff_ffffn));
-    this.#memory.writeU32(source + 4, Number(bits >> 32n));
+    this.#memory.write(source, Number(bits & 0xffff_ffffn), 4);
+    this.#memory.write(source + 4, Number(bits >> 32n), 4);
     return source;
   }
 
-  #valueAt(read: number): number {
-    return this.#base + VALUES + 8 * read;
-  }
-
-  #allocate(bytes: number): number {
-    const address = this.#pool;
-    this.#pool += (bytes + 7) & ~7;
-    if (this.#pool > this.#base + VARIABLES) throw new RangeError(`a guest has ${VARIABLES - POOL} bytes of constants`);
-    return address;
-  }
-
+  /** The immediate operand at the end of an instruction for operands of `size`. */
   #immediate(value: number, size: AccessSize): void {
     for (let byte = 0; byte < size; byte++) this.#code.emit((value >>> (8 * byte)) & 0xff);
-  }
-
-  #write(address: number, value: number, size: AccessSize): void {
-    if (size === 1) this.#memory.writeU8(address, value);
-    else if (size === 2) this.#memory.writeU16(address, value);
-    else this.#memory.writeU32(address, value);
   }
 }

@@ -30,14 +30,24 @@ export type SoakFault = (typeof SoakFault)[keyof typeof SoakFault];
 /** Those that end the thread. */
 export const FATAL_FAULTS: readonly number[] = [SoakFault.EXIT, SoakFault.THROW_OUTSIDE];
 
+// Words shared with the soak: the round, then for each device its fault and the accesses before it.
+export const ROUND_WORD = 0;
+const WORDS_PER_DEVICE = 2;
+
+export function soakWordCount(devices: number): number {
+  return 1 + devices * WORDS_PER_DEVICE;
+}
+
 /**
- * Words shared with the soak: the round, then for each device its fault (from TROUBLE on) and the
- * accesses before it (from COUNTDOWN on). PER_DEVICE: words of a device.
+ * Indices of the words of device `id`: the SoakFault that it is to have, and the countdown to it.
  */
-export const SoakWord = { ROUND: 0, TROUBLE: 1, COUNTDOWN: 2, PER_DEVICE: 2 } as const;
+export function faultWords(id: number): { readonly fault: number; readonly countdown: number } {
+  const fault = 1 + (id - 1) * WORDS_PER_DEVICE;
+  return { fault, countdown: fault + 1 };
+}
 
 export interface SoakDeviceOptions {
-  /** 1…126. */
+  /** 1…126: the highest byte of its values, and so never that of all ones. */
   readonly id: number;
   readonly words: SharedArrayBuffer;
 }
@@ -62,7 +72,7 @@ export class SoakDevice implements Device {
   }
 
   read(offset: number): number | Promise<number> {
-    const value = soakValue(this.#id, this.#words.load(SoakWord.ROUND), offset);
+    const value = soakValue(this.#id, this.#words.load(ROUND_WORD), offset);
     switch (this.#fault()) {
       case SoakFault.THROW:
         throw new Error('fault in an access');
@@ -89,16 +99,18 @@ export class SoakDevice implements Device {
     // Only reads are checked.
   }
 
-  /** The fault of this access. */
+  /** The fault of this access. It strikes once. */
   #fault(): number {
-    const at = SoakWord.TROUBLE + (this.#id - 1) * SoakWord.PER_DEVICE;
-    if (this.#words.load(at) === SoakFault.NONE || this.#words.add(at + 1, -1) !== 0) return SoakFault.NONE;
-    return this.#words.exchange(at, SoakFault.NONE);
+    const { fault, countdown } = faultWords(this.#id);
+    // `add` returns the value before it.
+    if (this.#words.load(fault) === SoakFault.NONE || this.#words.add(countdown, -1) !== 0) return SoakFault.NONE;
+    return this.#words.exchange(fault, SoakFault.NONE);
   }
 }
 
 export default SoakDevice;
 
+/** Keeps the thread busy, as a device that computes. */
 function block(): void {
   const end = performance.now() + BLOCK_MS;
   while (performance.now() < end);

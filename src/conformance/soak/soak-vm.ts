@@ -4,11 +4,9 @@
  * round.
  */
 
-import type { Worker } from 'node:worker_threads';
 import { ServiceVm } from '../../vm/service-vm.js';
 import type { UserVm } from '../../vm/user-vm.js';
 import { describeEvent, type UserVmEvent } from '../../vm/user-vm-events.js';
-import type { DeviceThreadMessage } from '../../device-model/placement/device-thread.js';
 import { inOwnThread } from '../../device-model/placement/in-own-thread.js';
 import { ports } from '../../hsm/address-range.js';
 import {
@@ -17,7 +15,16 @@ import {
   type ScriptStep,
 } from '../../hypervisor/scripted/scripted-hypervisor.js';
 import { SharedWords } from '../../sync/shared-words.js';
-import { FATAL_FAULTS, SoakDevice, SoakFault, soakValue, SoakWord, type SoakDeviceOptions } from './soak-device.js';
+import {
+  FATAL_FAULTS,
+  faultWords,
+  ROUND_WORD,
+  SoakDevice,
+  SoakFault,
+  soakValue,
+  soakWordCount,
+} from './soak-device.js';
+import { afterTurns, terminate, unplug, whenReady, type Place } from './soak-place.js';
 import type { Threads } from './threads.js';
 
 /** A number 0…`count` − 1. */
@@ -25,7 +32,9 @@ export type Chance = (count: number) => number;
 
 export interface SoakCounts {
   reads: number;
+  /** Reads without the device's answer. */
   allOnes: number;
+  /** Faults that were planned. */
   faults: number;
   threadsLost: number;
   deviceErrors: number;
@@ -43,26 +52,11 @@ const PORTS_PER_DEVICE = 0x100;
 /** A device has a fault in one of this many rounds. */
 const TROUBLE_IN = 4;
 /**
- * Kinds to choose from: 0 removes the device, those of SoakFault follow, and all others terminate
- * its thread.
+ * Kinds to choose from: 0 removes the device, those of SoakFault follow, and the two above
+ * terminate its thread.
  */
 const LOCAL_FAULTS = SoakFault.BLOCK + 1;
 const THREAD_FAULTS = SoakFault.THROW_OUTSIDE + 3;
-
-/** A range of ports and the device there, which may be lost and attached again. */
-interface Place {
-  readonly id: number;
-  readonly options: SoakDeviceOptions;
-  readonly inThread: boolean;
-  worker: Worker | undefined;
-  /** Resolves when its thread has created the device, or has ended. */
-  ready: Promise<void> | undefined;
-  detach: (() => void) | undefined;
-  /** Whether it has a fault in this round. All ones is then a valid answer. */
-  hasFault: boolean;
-  /** The SoakFault that was planned for the last round. */
-  fault: number;
-}
 
 interface Read {
   readonly place: Place;
@@ -94,7 +88,7 @@ export class SoakVm {
     this.#threads = threads;
     this.#counts = counts;
     const devices = 2 + chance(MAX_THREADS);
-    this.#words = new SharedWords(SoakWord.TROUBLE + devices * SoakWord.PER_DEVICE);
+    this.#words = new SharedWords(soakWordCount(devices));
     this.#places = Array.from({ length: devices }, (_, index) => ({
       id: index + 1,
       options: { id: index + 1, words: this.#words.buffer },
@@ -128,7 +122,7 @@ export class SoakVm {
   /** Plays the scripts once and checks what they read. Returns false if this VM cannot go on. */
   async round(): Promise<boolean> {
     const vm = this.#vm as UserVm;
-    this.#words.store(SoakWord.ROUND, ++this.#round);
+    this.#words.store(ROUND_WORD, ++this.#round);
     for (const place of this.#places) await this.#repair(place);
     const strikes = this.#places.flatMap((place) => this.#plan(place));
     const played = this.#played();
@@ -188,8 +182,7 @@ export class SoakVm {
   /** Attaches a device if the place has none. */
   async #repair(place: Place): Promise<void> {
     const { worker: last } = place;
-    const at = SoakWord.TROUBLE + (place.id - 1) * SoakWord.PER_DEVICE;
-    const hasStruck = this.#words.exchange(at, SoakFault.NONE) === SoakFault.NONE;
+    const hasStruck = this.#words.exchange(faultWords(place.id).fault, SoakFault.NONE) === SoakFault.NONE;
     // Its thread is about to end, and must not do so in the next round.
     if (hasStruck && FATAL_FAULTS.includes(place.fault) && last !== undefined)
       await new Promise((resolve) => last.once('exit', resolve));
@@ -222,10 +215,11 @@ export class SoakVm {
     const kind = this.#chance(place.inThread ? THREAD_FAULTS : LOCAL_FAULTS);
     if (kind > SoakFault.THROW_OUTSIDE) return [() => terminate(place, turns)];
     if (kind === SoakFault.NONE) return [() => afterTurns(turns).then(() => unplug(place))];
-    const at = SoakWord.TROUBLE + (place.id - 1) * SoakWord.PER_DEVICE;
+    const words = faultWords(place.id);
     place.fault = kind;
-    this.#words.store(at + 1, this.#chance(READS_PER_VCPU));
-    this.#words.store(at, kind);
+    // The countdown first: the device reads it once it sees a fault.
+    this.#words.store(words.countdown, this.#chance(READS_PER_VCPU));
+    this.#words.store(words.fault, kind);
     return [];
   }
 
@@ -263,35 +257,4 @@ export class SoakVm {
   #problem(text: string): void {
     this.#counts.problems.push(`round ${this.#round}: ${text}`);
   }
-}
-
-/**
- * Terminates its thread, but not while it loads its modules. Node would leak the descriptors of the
- * files that it is reading.
- */
-async function terminate(place: Place, turns: number): Promise<void> {
-  const { worker, ready } = place;
-  await ready;
-  await afterTurns(turns);
-  await worker?.terminate();
-}
-
-function whenReady(worker: Worker): Promise<void> {
-  return new Promise((resolve) => {
-    worker.on('message', (message: DeviceThreadMessage) => {
-      if (message.kind === 'ready') resolve();
-    });
-    worker.once('exit', () => resolve());
-  });
-}
-
-/** Detaches the device while the VM runs, as if it were unplugged. */
-function unplug(place: Place): void {
-  const { detach } = place;
-  place.detach = place.worker = undefined;
-  detach?.();
-}
-
-async function afterTurns(turns: number): Promise<void> {
-  for (let turn = 0; turn < turns; turn++) await new Promise((resolve) => setImmediate(resolve));
 }

@@ -13,7 +13,9 @@ export const THEMES = ['system', 'light', 'dark'] as const;
 export type Theme = (typeof THEMES)[number];
 
 const STRINGS: Readonly<Record<Language, Strings>> = { en, zh };
-/** Values of the attribute `lang`. */
+/**
+ * Values of the attribute `lang`. Screen readers choose their voice and browsers the font by it.
+ */
 const LANG_TAGS: Readonly<Record<Language, string>> = { en: 'en', zh: 'zh-Hans' };
 
 export const language: Signal<Language> = signal(

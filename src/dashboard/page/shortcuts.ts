@@ -31,7 +31,10 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { name: 'close', keys: ['Esc'] },
 ];
 
-/** What a key does. The excluded names are handled elsewhere, or are several commands. */
+/**
+ * What a key does. `leaveConsole`, `arrows` and `close` are handled by the console, the slots and
+ * the dialogs. `tabs` is several commands, `tab-0` to `tab-7`.
+ */
 export type Command = Exclude<ShortcutName, 'leaveConsole' | 'arrows' | 'close' | 'tabs'> | `tab-${number}`;
 
 /** Keys 1 to 8 choose the tabs of both docks, those of the lower one first. */

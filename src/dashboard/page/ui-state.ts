@@ -46,8 +46,9 @@ export class UiState {
     effect(() => {
       const isVisible = this.isVisible.value;
       const needsMoves = isVisible && !this.isPaused.value && this.shows('timeline');
-      live.watch(isVisible, isVisible, needsMoves ? this.moveFilter.value : null);
+      live.watch({ slots: isVisible, tables: isVisible, moves: needsMoves ? this.moveFilter.value : null });
     });
+    // After the effect above: when the timeline goes on, `watch` keeps a list that is still paused.
     effect(() => live.pauseMoves(this.isPaused.value));
   }
 

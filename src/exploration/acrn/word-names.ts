@@ -49,7 +49,7 @@ export class WordNames implements WordNaming {
   }
 
   name(buffer: number, index: number): string {
-    // A doorbell is two words: the count of rings, and whether a waiter is asleep.
+    // A doorbell is two words: the count of rings, and whether its waiter is about to park.
     const bell = this.#bell(buffer, index) ?? this.#bell(buffer, index - 1);
     if (bell !== undefined) return `${bell} ${this.#bell(buffer, index) === undefined ? 'asleep' : 'rings'}`;
     const name = this.#names.get(buffer);

@@ -44,7 +44,7 @@ export interface ExploreOptions extends SearchLimits {
 export interface Exploration {
   /** Of the last search. */
   readonly result: SearchResult;
-  /** To the violation. Undefined if there is none. */
+  /** To the violation. Undefined if no rule broke. */
   readonly schedule: Schedule | undefined;
   readonly seconds: number;
   /** Local states of each thread, by name. */

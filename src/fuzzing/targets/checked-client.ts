@@ -1,6 +1,12 @@
 /**
  * CheckedClient: an I/O client that checks that each of its requests lies in its ranges. It
- * completes some at once and some later, with the values of a PatternDevice at the range's start.
+ * completes every second one at once and the others a turn later, with the values of a
+ * PatternDevice at the range's start.
+ *
+ * Called by: PageArena (page-arena.ts), for the VM with the overwritten page.
+ *
+ * It may have one range more for a time (`add`). Requests there read as all ones, as they do
+ * without a client. So what the guest reads does not depend on whether the range was added.
  */
 
 import type { AddressRange, AssignedRequest, IoClient, UserVm } from '../../index.js';
@@ -13,6 +19,7 @@ const U64 = 64;
 export class CheckedClient implements IoClient {
   readonly name: string;
   readonly ranges: readonly AddressRange[];
+  /** The added range. */
   #extra: AddressRange | undefined;
   #count = 0;
 
@@ -31,6 +38,7 @@ export class CheckedClient implements IoClient {
     this.#extra = undefined;
   }
 
+  /** The client is removed from its VM, and all its ranges with it. */
   disconnected(): void {
     this.#extra = undefined;
   }

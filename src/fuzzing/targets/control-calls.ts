@@ -26,17 +26,20 @@ import { FuzzInput } from '../fuzz-input.js';
 
 const CODES: readonly number[] = [...Object.values(Ioctl), ...Object.values(ExtensionIoctl)];
 const MEMORY_BYTES = 1 << 20;
+/** Pages that a process has mapped: for structures and for the page of slots. */
 const PAGES = 4;
+/** For one call. It takes milliseconds, but the machine may be busy. */
 const LIMIT_MS = 45_000;
 /** Limit of a program's pending calls. */
 const MAX_WAITING = 64;
-/** Linux' errno. */
+/** The largest errno that a Linux system call returns. */
 const MAX_ERRNO = 4095;
 const WORDS = [
   0, 1, 2, 3, 4, 8, 16, 0x41, 0x60, 0x3f8, 0xcf8, 0xcfc, 0x1000, 0x8000, 0xffff, 0x1_0000, 0xfee0_0000, 0x7fff_ffff,
   0xffff_ffff,
 ];
 
+/** A caller: its mapped memory, its file descriptors, and its open file of /dev/acrn_hsm. */
 interface Process {
   readonly memory: MappedMemory;
   readonly pages: readonly bigint[];
@@ -52,6 +55,7 @@ export const controlCalls: FuzzTarget = {
 };
 
 async function run(input: FuzzInput): Promise<void> {
+  // The input also decides which hypercalls fail: one in eight.
   const serviceVm = new ServiceVm(new HandDrivenHypervisor(() => (input.below(8) === 7 ? -1 : 0)));
   const { module } = serviceVm;
   const device = new HsmDevice(serviceVm, {
@@ -63,6 +67,7 @@ async function run(input: FuzzInput): Promise<void> {
   });
   await device.load();
   const processes = [open(device), open(device)] as const;
+  // A third process with a VM, which makes no calls and must not be affected.
   const bystander = open(device);
   const creation = bystander.pages[0] as bigint;
   bystander.memory.write(creation, new StructView(VM_CREATION).set('ioreq_buf', bystander.pages[1] as bigint).bytes);
@@ -85,6 +90,7 @@ async function run(input: FuzzInput): Promise<void> {
   await within(LIMIT_MS, 'close the Service VM', serviceVm.close());
 }
 
+/** One act of `caller`. Calls that may not return for long are added to `waiting`. */
 async function step(
   input: FuzzInput,
   device: HsmDevice,
@@ -107,8 +113,8 @@ async function step(
   } else {
     const code = input.below(16) === 15 ? input.u32() : input.pick(CODES);
     const result = caller.file.ioctl(code, argument(input, caller), signal);
-    if (typeof result === 'number') isAnswer(code, result);
-    else waiting.push(result.then((settled) => isAnswer(code, settled)));
+    if (typeof result === 'number') expectAnswer(code, result);
+    else waiting.push(result.then((settled) => expectAnswer(code, settled)));
     // Most programs await most of their calls. ATTACH may never return.
     if (typeof result !== 'number' && code !== Ioctl.ATTACH_IOREQ_CLIENT && input.below(4) !== 3)
       await within(LIMIT_MS, `ioctl 0x${code.toString(16)}`, result);
@@ -155,7 +161,8 @@ function expectVms(module: HypervisorServiceModule, count: number): void {
   expect(length === count, () => `${length} VMs instead of ${count}`);
 }
 
-function isAnswer(code: number, result: number): void {
+/** Throws if the result of an ioctl is neither a result nor −errno. */
+function expectAnswer(code: number, result: number): void {
   expect(
     Number.isInteger(result) && result >= -MAX_ERRNO && result <= 0x7fff_ffff,
     () => `ioctl 0x${code.toString(16)} gave ${String(result)}`,

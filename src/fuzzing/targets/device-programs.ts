@@ -12,7 +12,8 @@ import { FuzzInput } from '../fuzz-input.js';
 import { FuzzClock } from './fuzz-clock.js';
 import { DEVICE_SETS, type DeviceSet, type MadeDevices } from './standard-devices.js';
 
-/** Limits for one access: timers set, moves of the interrupt line, bytes of output. */
+// Limits, some times what the devices need.
+/** For one access: timers set, moves of the interrupt line, bytes of output. */
 const MAX_TIMERS_SET = 8;
 const MAX_LINE_MOVES = 16;
 const MAX_OUTPUT = 4;
@@ -76,6 +77,7 @@ function step(input: FuzzInput, made: MadeDevices, clock: FuzzClock, name: strin
   expect(counts.output - before.output <= MAX_OUTPUT, () => `${name}: an access writes a lot`);
 }
 
+/** After a reset every register reads as that of a new device, but for those that survive. */
 function checkReset(set: DeviceSet, made: MadeDevices, clock: FuzzClock): void {
   for (const { device } of made.places) device.reset?.();
   expect(!made.counts.level, () => `${set.name}: the line is high after a reset`);
@@ -98,6 +100,7 @@ function isValue(value: unknown, size: AccessSize): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value < 2 ** (8 * size);
 }
 
+/** `value` truncated to the access. */
 function cut(value: number, size: AccessSize): number {
   return size === 4 ? value : value & (size === 2 ? 0xffff : 0xff);
 }

@@ -7,6 +7,7 @@
 import type { Clock, ClockTimer } from '../../device-model/clock.js';
 import { Violation } from '../fuzz-target.js';
 
+/** The wall time at the start: any fixed one. */
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 /** Limit that ends a timer which reschedules itself in the past. */
 const MAX_FIRED = 100_000;
@@ -44,6 +45,7 @@ export class FuzzClock implements Clock {
     return { cancel: () => void this.#waiting.delete(waiting) };
   }
 
+  /** Time passes. Each timer fires at its time, also one that is set meanwhile. */
   walk(ms: number): void {
     const end = this.#nowMs + ms;
     for (let left = MAX_FIRED; this.#fireNext(end, true); left--)
@@ -51,12 +53,14 @@ export class FuzzClock implements Clock {
     this.#nowMs = end;
   }
 
+  /** Time has passed at once. All due timers fire now, also those that they set for the past. */
   jump(ms: number): void {
     this.#nowMs += ms;
     for (let left = MAX_FIRED; this.#fireNext(this.#nowMs, false); left--)
       if (left === 0) throw new Violation(`${MAX_FIRED} timers after a jump of ${ms} ms`);
   }
 
+  /** Fires the earliest timer that is due at `end`. Returns false if no timer is due. */
   #fireNext(end: number, movesClock: boolean): boolean {
     let next: Waiting | undefined;
     for (const waiting of this.#waiting)

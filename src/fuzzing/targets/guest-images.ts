@@ -14,7 +14,10 @@ import { FuzzInput } from '../fuzz-input.js';
 const MIB = 2 ** 20;
 const MEMORY_MIB = [1, 2, 4, 16];
 const LIMIT_MS = 45_000;
-/** An image may unpack to 256 MiB with a window of 128 MiB. Both are copied once. */
+/**
+ * Growth of the process. An image may unpack to 256 MiB with a window of 128 MiB. Both are copied
+ * once.
+ */
 const LIMIT_BYTES = 1024 * MIB;
 const ADDRESSES = [0, 0x7c00, 0x9_ffff, 0x10_0000, 0xffff, 0x1_0000, 0xf_ffff, 0xffff_ffff];
 
@@ -53,6 +56,7 @@ async function load(options: GuestImageOptions, memory: GuestMemory): Promise<vo
 }
 
 function readOptions(input: FuzzInput): GuestImageOptions {
+  // What is undefined is not given: most images are recognised, and have a default address.
   const kind = [undefined, undefined, undefined, ...IMAGE_KINDS][input.below(9)];
   const address = [undefined, undefined, ...ADDRESSES][input.below(10)];
   const commandLine =

@@ -9,9 +9,11 @@ export interface GuestMode {
   readonly name: string;
   /** The default size of operands and addresses. */
   readonly is32Bit: boolean;
+  /** `mode` is `flat-32` also for 16-bit protected mode: the attributes of its segments say so. */
   readonly registers: VcpuRegisters;
   /** Whole pages of device memory: linear and physical address. */
   readonly windows: readonly { readonly linear: number; readonly physical: number; readonly bytes: number }[];
+  /** Writes tables to RAM, before each program. Undefined if the mode needs none. */
   readonly setUp?: (memory: GuestMemory) => void;
 }
 
@@ -40,8 +42,8 @@ const PAGED_WINDOW = 0x40_0000;
 const PAGED_PAGES = 16;
 const DEVICE = 0xd000_0000;
 
-// Windows: RAM ends below DEVICE, 0xA0000 is video memory in RAM's range, the last lies below 4
-// GiB.
+// Windows of the modes without paging. RAM ends far below DEVICE. Video memory is a hole in RAM.
+// The last one ends 16 bytes below 4 GiB: no access of 16 bytes wraps.
 const device = { linear: DEVICE, physical: DEVICE, bytes: 16 * PAGE };
 const video = { linear: 0xa_0000, physical: 0xa_0000, bytes: 2 * PAGE };
 const top = { linear: 0xffff_e000, physical: 0xffff_e000, bytes: 0x1ff0 };

@@ -14,11 +14,13 @@ import { expect, within, type FuzzTarget } from '../fuzz-target.js';
 const LIMIT_MS = 45_000;
 const MAX_STEPS = 200;
 const MAX_VCPUS = 3;
+/** Ports of the PC's devices, their neighbours, and edges. */
 const PORTS = [
   0x20, 0x21, 0x40, 0x41, 0x42, 0x43, 0x60, 0x61, 0x62, 0x64, 0x70, 0x71, 0x72, 0x80, 0xa0, 0xb2, 0xf4, 0xf7, 0x3f7,
   0x3f8, 0x3f9, 0x3fa, 0x3fb, 0x3fc, 0x3fd, 0x3fe, 0x3ff, 0x400, 0x404, 0x408, 0x40b, 0x4d0, 0xcf7, 0xcf8, 0xcf9, 0xcfa,
   0xcfc, 0xcfd, 0xcfe, 0xcff, 0xd00, 0xfffc, 0xfffd, 0xffff, 0,
 ];
+/** Guest physical addresses: video memory, PCI windows, interrupt controllers, and edges. */
 const MEMORY = [
   0xa_0000,
   0xb_8000,
@@ -57,6 +59,7 @@ export const guestScripts: FuzzTarget = {
 async function run(input: FuzzInput): Promise<void> {
   const vcpus = 1 + input.below(MAX_VCPUS);
   const repeat = 1 + input.below(4);
+  // One VM in sixteen polls: a polling vCPU keeps a core busy.
   const options = { completionPolling: input.below(16) === 15, interceptPci: input.below(2) === 1 };
   const scripts = Array.from({ length: vcpus }, (): { steps: ScriptStep[]; repeat: number } => ({ steps: [], repeat }));
   for (let count = 0; !input.isEmpty && count < MAX_STEPS; count++) input.pick(scripts).steps.push(access(input));
@@ -85,7 +88,10 @@ async function run(input: FuzzInput): Promise<void> {
   expect(unexpected === undefined, () => JSON.stringify(unexpected));
 }
 
-/** `stops`: how often the vCPUs were stopped during an access, by a reset or a power-off. */
+/**
+ * Checks that no access is lost. `stops`: how often the vCPUs were stopped during an access, by a
+ * reset or a power-off.
+ */
 function checkCounts(
   vm: UserVm,
   scripts: readonly { steps: readonly ScriptStep[]; repeat: number }[],
@@ -108,6 +114,7 @@ function checkCounts(
   expect(accesses === played, () => `${played} accesses were played and ${accesses} counted`);
 }
 
+/** One step of a script: three in four are port accesses. */
 function access(input: FuzzInput): ScriptStep {
   const kind = input.below(4);
   const direction = input.below(2) === 0 ? 'read' : 'write';

@@ -1,6 +1,9 @@
 /**
  * MachineBench: a VM on the CPU emulator v86 that is reset for each program of the fuzz target
  * "code". Its client covers all ports and all device memory and counts the bytes of each access.
+ *
+ * The VM is made through /dev/acrn_hsm, whose ioctls pause, reset and start it without loading an
+ * image.
  */
 
 import {
@@ -22,9 +25,10 @@ import { CODE_ADDRESS, type GuestMode } from './guest-modes.js';
 import { countByte, type ByteCounts, type EncodedProgram } from './machine-program.js';
 
 const MEMORY_BYTES = 4 << 20;
+/** For one program. It takes milliseconds, but the machine may be busy. */
 const LIMIT_MS = 45_000;
 const MAX_U64 = (1n << 64n) - 1n;
-/** Differences in a message. */
+/** Differences in a message, at most. */
 const SHOWN = 8;
 
 export class MachineBench {
@@ -32,6 +36,7 @@ export class MachineBench {
   readonly #device: HsmDevice;
   #file!: HsmFile;
   readonly #client = new CountingClient();
+  /** Since the current program began. It must be one, that the guest halted. */
   #events: UserVmEvent[] = [];
   #notifyWaiter: () => void = () => undefined;
 
@@ -102,6 +107,7 @@ export class MachineBench {
     await within(LIMIT_MS, 'close', this.#serviceVm.close());
   }
 
+  /** Resolves to the first event of the current program. */
   async #event(): Promise<UserVmEvent> {
     for (;;) {
       const [event] = this.#events;

@@ -2,6 +2,16 @@
  * MachineProgram: encodes random instructions for the fuzz target "code", and counts how often each
  * byte of a device is accessed by them.
  *
+ * Called by: machine-code.ts, which adds instructions, ends the program and plays it.
+ *
+ * Example: in 16-bit code, a store of AX to device memory at 0xD0000000 is the bytes 67 89 05
+ * followed by the address, and counts `W d0000000` and `W d0000001` once each. The counts do not
+ * say how the bytes are split into requests, because processors may split an access that is not
+ * aligned.
+ *
+ * Addresses are absolute: ModRM with a 32-bit displacement and no register. Values are whatever the
+ * registers hold.
+ *
  * Source: Intel SDM, volume 2. In 16-bit code the prefixes 0x66 and 0x67 select 32-bit operands and
  * addresses. In 32-bit code 0x66 selects 16-bit operands.
  */
@@ -9,7 +19,10 @@
 import type { FuzzInput } from '../fuzz-input.js';
 import { DATA_ADDRESS, physicalOf, type GuestMode } from './guest-modes.js';
 
-/** Accesses by byte. Keys: `r 3f8` for a port, `W d0000000` for device memory. */
+/**
+ * Accesses by byte. Keys are the kind of access and the address: `r 3f8` and `w 3f8` for a port,
+ * `R d0000000` and `W d0000000` for device memory, by physical address.
+ */
 export type ByteCounts = ReadonlyMap<string, number>;
 
 export interface EncodedProgram {
@@ -30,11 +43,13 @@ const ADDRESS_SIZE = 0x67;
 const OPERAND_SIZE = 0x66;
 const REPEAT = 0xf3;
 const LOCK = 0xf0;
+const INC = 0xfe;
 /** ModRM of [disp32] with register field `reg`. */
 const absolute = (reg: number): number => (reg << 3) | 5;
+/** Bit 0 of most opcodes: clear for an access of one byte. */
+const widthBit = (size: Size): number => (size === 1 ? 0 : 1);
 
 type Size = 1 | 2 | 4;
-type Place = 'data' | 'device';
 
 export class MachineProgram {
   readonly #code: number[] = [];
@@ -49,7 +64,7 @@ export class MachineProgram {
     this.#put(0xfc, 0xdb, 0xe3);
   }
 
-  /** Appends one instruction. In its opcodes, bit 0 is clear for an access of one byte. */
+  /** Appends one instruction, with those that load its registers. */
   add(input: FuzzInput, mode: GuestMode): void {
     const kind = input.below(12);
     const size = input.pick([1, 2, 4] as const);
@@ -72,11 +87,10 @@ export class MachineProgram {
     const port = input.pick(PORTS);
     const isOut = input.below(2) === 1;
     const isImmediate = port <= 0xff && input.below(2) === 1;
-    const wide = size === 1 ? 0 : 1;
-    if (isImmediate) this.#put(...this.#operand(size), 0xe4 | (isOut ? 2 : 0) | wide, port);
+    if (isImmediate) this.#put(...this.#operand(size), 0xe4 | (isOut ? 2 : 0) | widthBit(size), port);
     else {
       this.#loadRegister(Register.EDX, port);
-      this.#put(...this.#operand(size), 0xec | (isOut ? 2 : 0) | wide);
+      this.#put(...this.#operand(size), 0xec | (isOut ? 2 : 0) | widthBit(size));
     }
     this.#count(isOut ? 'w' : 'r', port, size);
     this.#note(`${isOut ? 'out' : 'in'} ${port.toString(16)}/${size}`);
@@ -90,7 +104,7 @@ export class MachineProgram {
     const address = this.#address(input, mode, size * times);
     this.#loadRegister(Register.EDX, port);
     this.#loadRegister(isOut ? Register.ESI : Register.EDI, address);
-    this.#repeated(times, [...this.#operand(size), (isOut ? 0x6e : 0x6c) | (size === 1 ? 0 : 1)]);
+    this.#repeated(times, [...this.#operand(size), (isOut ? 0x6e : 0x6c) | widthBit(size)]);
     for (let time = 0; time < times; time++) this.#count(isOut ? 'w' : 'r', port, size);
     this.#memory(mode, isOut ? 'R' : 'W', address, size * times);
     this.#note(`${times} ${isOut ? 'outs' : 'ins'} ${port.toString(16)}/${size} at ${address.toString(16)}`);
@@ -100,8 +114,8 @@ export class MachineProgram {
   #move(input: FuzzInput, mode: GuestMode, size: Size): void {
     const address = this.#address(input, mode, size);
     const isStore = input.below(2) === 1;
-    const wide = size === 1 ? 0 : 1;
-    this.#put(...this.#prefixes(size), (isStore ? 0x88 : 0x8a) | wide, absolute(input.below(4)), ...imm32(address));
+    const opcode = (isStore ? 0x88 : 0x8a) | widthBit(size);
+    this.#put(...this.#prefixes(size), opcode, absolute(input.below(4)), ...imm32(address));
     this.#memory(mode, isStore ? 'W' : 'R', address, size);
     this.#note(`${isStore ? 'store' : 'load'} ${address.toString(16)}/${size}`);
   }
@@ -109,11 +123,12 @@ export class MachineProgram {
   /** add, or, and, sub, xor and inc of memory: one load and one store. */
   #change(input: FuzzInput, mode: GuestMode, size: Size): void {
     const address = this.#address(input, mode, size);
-    const wide = size === 1 ? 0 : 1;
-    const opcode = input.pick([0x00, 0x08, 0x20, 0x28, 0x30, 0xfe]);
+    const opcode = input.pick([0x00, 0x08, 0x20, 0x28, 0x30, INC]);
     const isLocked = input.below(2) === 1;
-    const reg = opcode === 0xfe ? 0 : input.below(4);
-    this.#put(...(isLocked ? [LOCK] : []), ...this.#prefixes(size), opcode | wide, absolute(reg), ...imm32(address));
+    // The register field of INC is a part of its opcode.
+    const reg = opcode === INC ? 0 : input.below(4);
+    this.#put(...(isLocked ? [LOCK] : []), ...this.#prefixes(size));
+    this.#put(opcode | widthBit(size), absolute(reg), ...imm32(address));
     this.#memory(mode, 'R', address, size);
     this.#memory(mode, 'W', address, size);
     this.#note(`${isLocked ? 'lock ' : ''}${opcode.toString(16)} ${address.toString(16)}/${size}`);
@@ -122,8 +137,7 @@ export class MachineProgram {
   /** xchg and xadd. */
   #exchange(input: FuzzInput, mode: GuestMode, size: Size): void {
     const address = this.#address(input, mode, size);
-    const wide = size === 1 ? 0 : 1;
-    const opcode = input.below(2) === 0 ? [0x86 | wide] : [0x0f, 0xc0 | wide];
+    const opcode = input.below(2) === 0 ? [0x86 | widthBit(size)] : [0x0f, 0xc0 | widthBit(size)];
     this.#put(...this.#prefixes(size), ...opcode, absolute(input.below(4)), ...imm32(address));
     this.#memory(mode, 'R', address, size);
     this.#memory(mode, 'W', address, size);
@@ -132,11 +146,12 @@ export class MachineProgram {
 
   /** 64 and 128 bits: movq, movups, fld and fstp. */
   #wide(input: FuzzInput, mode: GuestMode): void {
-    const [name, bytes, isStore, ...opcode] = input.pick(WIDE);
+    const { name, bytes, isStore, opcode, reg } = input.pick(WIDE);
     const address = this.#address(input, mode, bytes);
     // An x87 store needs a value on the stack: fldz.
     if (name === 'fstp') this.#put(0xd9, 0xee);
-    this.#put(...this.#addressSize(), ...opcode.slice(0, -1), absolute(opcode.at(-1) as number), ...imm32(address));
+    this.#put(...this.#addressSize(), ...opcode, absolute(reg), ...imm32(address));
+    // fstp st(0): the x87 stack stays empty. emms: x87 instructions may follow those of MMX.
     if (name === 'fld') this.#put(0xdd, 0xd8);
     if (name === 'movq mm') this.#put(0x0f, 0x77);
     this.#memory(mode, isStore ? 'W' : 'R', address, bytes);
@@ -146,28 +161,33 @@ export class MachineProgram {
   /** movs, stos and lods, repeated or not. */
   #string(input: FuzzInput, mode: GuestMode, size: Size): void {
     const times = this.#times(input);
-    const [opcode, reads, writes] = input.pick(STRINGS);
+    const { opcode, reads, writes } = input.pick(STRINGS);
     const from = this.#address(input, mode, size * times);
     const to = this.#address(input, mode, size * times);
     this.#loadRegister(Register.ESI, from);
     this.#loadRegister(Register.EDI, to);
-    this.#repeated(times, [...this.#operand(size), opcode | (size === 1 ? 0 : 1)]);
+    this.#repeated(times, [...this.#operand(size), opcode | widthBit(size)]);
     if (reads) this.#memory(mode, 'R', from, size * times);
     if (writes) this.#memory(mode, 'W', to, size * times);
     this.#note(`${times} of ${opcode.toString(16)}/${size} from ${from.toString(16)} to ${to.toString(16)}`);
   }
 
-  /** An address of `bytes` bytes in device memory or RAM, often near the end of a page. */
+  /**
+   * A linear address of `bytes` bytes in device memory, or in RAM once in eight times, often near
+   * the end of a page. An access may run from one window into the next if that follows it directly,
+   * as in paged mode. It never leaves the windows.
+   */
   #address(input: FuzzInput, { windows }: GuestMode, bytes: number): number {
-    const place: Place = input.below(8) === 0 ? 'data' : 'device';
+    const isInRam = input.below(8) === 0;
     const window = input.pick(windows);
     const near = input.below(2) === 0 ? 0x1000 - input.below(2 * bytes) : input.below(0x1000);
-    const at = (place === 'data' ? DATA_ADDRESS : window.linear) + near;
-    if (place === 'data') return at;
+    const at = (isInRam ? DATA_ADDRESS : window.linear) + near;
+    if (isInRam) return at;
     const last = windows.reduce((end, one) => (one.linear === end ? one.linear + one.bytes : end), window.linear);
     return Math.min(at, last - bytes);
   }
 
+  /** How often a string instruction is repeated. 1: it has no prefix. */
   #times(input: FuzzInput): number {
     return input.below(2) === 0 ? 1 : 1 + input.below(MAX_REPEATS);
   }
@@ -182,14 +202,17 @@ export class MachineProgram {
     this.#put(...(this.#is32Bit ? [] : [OPERAND_SIZE]), 0xb8 | register, ...imm32(value));
   }
 
+  /** Prefixes of an instruction with a 32-bit address and operands of `size`. */
   #prefixes(size: Size): number[] {
     return [...this.#addressSize(), ...this.#operand(size)];
   }
 
+  /** All addresses have 32 bits. */
   #addressSize(): number[] {
     return this.#is32Bit ? [] : [ADDRESS_SIZE];
   }
 
+  /** The operand size prefix, if operands of `size` are not the default. */
   #operand(size: Size): number[] {
     return size !== 1 && this.#is32Bit === (size === 2) ? [OPERAND_SIZE] : [];
   }
@@ -221,24 +244,31 @@ export function countByte(counts: Map<string, number>, kind: string, address: nu
   counts.set(key, (counts.get(key) ?? 0) + 1);
 }
 
-/** Name, size in bytes, whether it stores, then opcode bytes and the ModRM register field. */
-const WIDE: readonly (readonly [string, number, boolean, ...number[]])[] = [
-  ['movq mm', 8, false, 0x0f, 0x6f, 0],
-  ['movq mm', 8, true, 0x0f, 0x7f, 0],
-  ['movq xmm', 8, false, 0xf3, 0x0f, 0x7e, 1],
-  ['movq xmm', 8, true, 0x66, 0x0f, 0xd6, 1],
-  ['movups', 16, false, 0x0f, 0x10, 2],
-  ['movups', 16, true, 0x0f, 0x11, 2],
-  ['movdqu', 16, false, 0xf3, 0x0f, 0x6f, 3],
-  ['movdqu', 16, true, 0xf3, 0x0f, 0x7f, 3],
-  ['fld', 8, false, 0xdd, 0],
-  ['fstp', 8, true, 0xdd, 3],
+interface WideInstruction {
+  readonly name: string;
+  readonly bytes: number;
+  readonly isStore: boolean;
+  readonly opcode: readonly number[];
+  /** The register field of ModRM: a register, or for x87 a part of the opcode. */
+  readonly reg: number;
+}
+const WIDE: readonly WideInstruction[] = [
+  { name: 'movq mm', bytes: 8, isStore: false, opcode: [0x0f, 0x6f], reg: 0 },
+  { name: 'movq mm', bytes: 8, isStore: true, opcode: [0x0f, 0x7f], reg: 0 },
+  { name: 'movq xmm', bytes: 8, isStore: false, opcode: [0xf3, 0x0f, 0x7e], reg: 1 },
+  { name: 'movq xmm', bytes: 8, isStore: true, opcode: [0x66, 0x0f, 0xd6], reg: 1 },
+  { name: 'movups', bytes: 16, isStore: false, opcode: [0x0f, 0x10], reg: 2 },
+  { name: 'movups', bytes: 16, isStore: true, opcode: [0x0f, 0x11], reg: 2 },
+  { name: 'movdqu', bytes: 16, isStore: false, opcode: [0xf3, 0x0f, 0x6f], reg: 3 },
+  { name: 'movdqu', bytes: 16, isStore: true, opcode: [0xf3, 0x0f, 0x7f], reg: 3 },
+  { name: 'fld', bytes: 8, isStore: false, opcode: [0xdd], reg: 0 },
+  { name: 'fstp', bytes: 8, isStore: true, opcode: [0xdd], reg: 3 },
 ];
-/** Opcode for bytes, whether it reads at ESI, whether it writes at EDI. */
-const STRINGS: readonly (readonly [number, boolean, boolean])[] = [
-  [0xa4, true, true],
-  [0xaa, false, true],
-  [0xac, true, false],
+/** movs, stos and lods: opcode for bytes, whether it reads at ESI, whether it writes at EDI. */
+const STRINGS = [
+  { opcode: 0xa4, reads: true, writes: true },
+  { opcode: 0xaa, reads: false, writes: true },
+  { opcode: 0xac, reads: true, writes: false },
 ];
 
 function imm32(value: number): number[] {

@@ -5,6 +5,8 @@
  *   its own, and a client that completes later and checks its requests.
  * - The witness has the same script and a device of its own, and must not be affected.
  * - Both have a vCPU that waits forever, so that they do not end with their scripts.
+ *
+ * Called by: page-programs.ts, which opens one arena and plays many programs in it.
  */
 
 import { once } from 'node:events';
@@ -18,12 +20,21 @@ import { patternValue, PatternDevice } from './pattern-device.js';
 import type { PageWrite } from './page-writer-thread.js';
 
 const PLAYING_VCPUS = 3;
+/** Times that each vCPU plays STEPS. */
 const ROUNDS = 40;
+/** For each act. It takes milliseconds, but the machine may be busy. */
 const LIMIT_MS = 45_000;
+/** Ports of the device in this thread, and of the one in its own. */
 const LOCAL = 0x500;
 const THREADED = 0x600;
+/** Device memory of the checked client. */
 const MEMORY = 0x8000_0000;
+/** Bytes of each range. */
 const RANGE = 0x100;
+/** Ports without a device, which the checked client has for a time. */
+const UNCLAIMED = 0x700;
+/** On which the waiting vCPU waits. */
+const LINE = 5;
 const STEPS: readonly ScriptStep[] = [
   { type: 'port', direction: 'read', address: LOCAL + 4, size: 4 },
   { type: 'port', direction: 'write', address: LOCAL + 8, size: 2, value: 7 },
@@ -31,7 +42,7 @@ const STEPS: readonly ScriptStep[] = [
   { type: 'mmio', direction: 'read', address: MEMORY + 16, size: 8 },
   { type: 'port', direction: 'write', address: 0xcf8, size: 4, value: 0x8000_0000 },
   { type: 'port', direction: 'read', address: 0xcfc, size: 4 },
-  { type: 'port', direction: 'read', address: 0x700, size: 2 },
+  { type: 'port', direction: 'read', address: UNCLAIMED, size: 2 },
 ];
 /** What the reads of STEPS give if no thread overwrites the page. */
 const HONEST: readonly bigint[] = [
@@ -45,20 +56,40 @@ const HONEST: readonly bigint[] = [
 const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'notify-failed', 'flush-timeout', 'no-client'];
 
 /**
- * What the operator does meanwhile. `replace`: removes and adds the checked client. `range`: gives
- * it a range more or takes it. `detach`, `thread`: detaches and attaches the device in this thread,
- * or the one in its own. `inject`: an interrupt.
+ * What the operator does meanwhile.
  */
-export type Act = 'wait' | 'reset' | 'pause' | 'replace' | 'range' | 'detach' | 'thread' | 'inject';
+export type Act =
+  /** Nothing, for some turns of the event loop. */
+  | 'wait'
+  /** Resets the VM. */
+  | 'reset'
+  /** Pauses it first. */
+  | 'pause'
+  /** Removes the checked client and adds it again. */
+  | 'replace'
+  /** Gives the checked client one range more, or removes that range. */
+  | 'range'
+  /** Detaches the device in this thread and attaches a new one. */
+  | 'detach'
+  /** The same with the device in a thread of its own. */
+  | 'thread'
+  /** Pulses the line on which a vCPU waits. */
+  | 'inject';
 
+/** One of the two VMs. */
 interface Side {
   readonly vm: UserVm;
+  /** By vCPU: what its script gave since the last start. */
   readonly results: (ScriptResult | undefined)[];
+  /** Called with each result. */
   changed: () => void;
 }
 
 export class PageArena {
+  /** Of the victim and of the witness. */
+  readonly #hypervisors: readonly [ScriptedHypervisor, ScriptedHypervisor];
   readonly #serviceVm: ServiceVm;
+  /** Of both VMs. */
   readonly #events: UserVmEvent[] = [];
   readonly #checked: CheckedClient;
   readonly #witnessDevice = new PatternDevice();
@@ -72,7 +103,6 @@ export class PageArena {
   #hasExtraRange = false;
 
   static async create(): Promise<PageArena> {
-    // Word for word the same hypervisor for both: whose result it is, its VM's own listener says.
     const arena = new PageArena();
     try {
       await arena.#create();
@@ -85,11 +115,11 @@ export class PageArena {
   }
 
   private constructor() {
-    const scripts = { steps: STEPS, repeat: ROUNDS };
-    const [victim, witness] = [0, 1].map(() => new ScriptedHypervisor([scripts, scripts, scripts, WAITS_FOR_EVER]));
+    const playing = Array.from({ length: PLAYING_VCPUS }, () => ({ steps: STEPS, repeat: ROUNDS }));
+    const hypervisor = (): ScriptedHypervisor => new ScriptedHypervisor([...playing, WAITS_FOREVER]);
     // Two hypervisors behind one Service VM: each reports the results of its own VM.
     let created = 0;
-    this.#hypervisors = [victim, witness] as [ScriptedHypervisor, ScriptedHypervisor];
+    this.#hypervisors = [hypervisor(), hypervisor()];
     this.#serviceVm = new ServiceVm({
       name: 'scripted twice',
       available: () => this.#hypervisors[0].available(),
@@ -97,8 +127,6 @@ export class PageArena {
     });
     this.#checked = new CheckedClient('checked', [mmio(MEMORY, RANGE)]);
   }
-
-  readonly #hypervisors: readonly [ScriptedHypervisor, ScriptedHypervisor];
 
   async #create(): Promise<void> {
     this.#victim = await this.#side(0);
@@ -137,6 +165,7 @@ export class PageArena {
     return side;
   }
 
+  /** One program: the acts one after the other, while the writer repeats the writes. */
   async play(acts: readonly Act[], writes: readonly PageWrite[]): Promise<void> {
     await this.#restart(this.#witness, 'the witness', () => (this.#witnessDevice.accesses = 0));
     // Requests are then in flight when the writer starts.
@@ -152,6 +181,7 @@ export class PageArena {
       await stopped;
     }
     const seen = this.#witnessDevice.accesses;
+    // STEPS has two accesses to that device.
     expect(seen === 2 * ROUNDS * PLAYING_VCPUS, () => `the other VM’s device saw ${seen} accesses`);
     await this.#restart(this.#victim, 'the victim');
     await within(LIMIT_MS, 'the VM after its reset', this.#honest(this.#victim));
@@ -166,6 +196,7 @@ export class PageArena {
     await within(LIMIT_MS, 'close', this.#serviceVm.close());
   }
 
+  /** Resets a VM, which runs its scripts again. `paused` is called while it does not run. */
   async #restart(side: Side, what: string, paused: () => void = () => undefined): Promise<void> {
     await within(LIMIT_MS, `pause of ${what}`, side.vm.pause());
     // A result in flight arrives one turn later.
@@ -204,7 +235,7 @@ export class PageArena {
         return;
       case 'range':
         if (this.#hasExtraRange) this.#checked.remove(vm);
-        else this.#checked.add(vm, ports(0x700, 2));
+        else this.#checked.add(vm, ports(UNCLAIMED, 2));
         this.#hasExtraRange = !this.#hasExtraRange;
         return;
       case 'detach':
@@ -217,8 +248,8 @@ export class PageArena {
         this.#attachThreaded();
         return;
       case 'inject':
-        vm.interruptLine(5).set(true);
-        vm.interruptLine(5).set(false);
+        vm.interruptLine(LINE).set(true);
+        vm.interruptLine(LINE).set(false);
     }
   }
 
@@ -232,8 +263,10 @@ export class PageArena {
   }
 }
 
-const WAITS_FOR_EVER = { steps: [{ type: 'wait-for-interrupt', line: 5 }] } as const;
+/** It goes on at each `inject`, and waits again after each reset. */
+const WAITS_FOREVER = { steps: [{ type: 'wait-for-interrupt', line: LINE }] } as const;
 
+/** Throws if a vCPU has not read what it reads with an untouched page. */
 function checkHonest({ values, faults, accesses }: ScriptResult): void {
   const got = values.map((value) => value.toString(16)).join(' ');
   if (faults === 0 && accesses === ROUNDS * STEPS.length && values.every((value, at) => value === HONEST[at])) return;

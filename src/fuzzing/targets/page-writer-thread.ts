@@ -1,4 +1,8 @@
-/** The hostile thread of the fuzz target "page": repeats a list of writes while its word is 1. */
+/**
+ * The hostile thread of the fuzz target "page": repeats a list of writes while its word is 1.
+ *
+ * Called by: PageArena, which posts each list and gets a message when the thread has stopped.
+ */
 
 import { parentPort, workerData } from 'node:worker_threads';
 import { SharedWords } from '../../sync/shared-words.js';
@@ -7,8 +11,8 @@ export interface PageWrite {
   /** A word of the page. */
   readonly index: number;
   readonly value: number;
-  /** Pause after the write, in iterations of an empty loop. */
-  readonly pause: number;
+  /** Pause after the write, in rounds of a loop of relaxed loads: some nanoseconds each. */
+  readonly pauseRounds: number;
 }
 
 export interface PageWriterData {
@@ -24,12 +28,13 @@ const words = new SharedWords(page);
 const writing = new SharedWords(control);
 
 port.on('message', (writes: readonly PageWrite[]) => {
+  // Relaxed stores, as of a thread that does not care for ordering.
   let rounds = 0;
   while (writing.load(0) !== 0 && writes.length > 0) {
     rounds++;
-    for (const { index, value, pause } of writes) {
+    for (const { index, value, pauseRounds } of writes) {
       words.storeRelaxed(index, value);
-      for (let left = pause; left > 0; left--) writing.loadRelaxed(0);
+      for (let left = pauseRounds; left > 0; left--) writing.loadRelaxed(0);
     }
   }
   port.postMessage(rounds);

@@ -1,10 +1,13 @@
 /**
  * PatternDevice: a device whose values depend only on the access, in any thread. It throws on an
  * invalid access.
+ *
+ * Called by: PageArena; as a device module also in a thread of its own.
  */
 
 import type { AccessSize, Device } from '../../device-model/device.js';
 
+/** Bytes of its range. */
 const BYTES = 0x100;
 
 /** The value that every pattern device reads at an offset. */
@@ -15,6 +18,7 @@ export function patternValue(offset: number, size: number): number {
 
 export class PatternDevice implements Device {
   readonly name = 'pattern';
+  /** Of this object: the copy in another thread counts its own. */
   accesses = 0;
 
   read(offset: number, size: AccessSize): number {

@@ -13,6 +13,7 @@ const MMIO_SIZES = [1, 2, 4, 8] as const;
 /** All bytes differ. The top bit of each size is set in one value and clear in the other. */
 const STORED = 0x8192_a3b4_c5d6_e7f8n;
 const LOADED = 0x7061_5243_f4e5_d6c7n;
+/** Behind the last port. */
 const PORTS_END = 0x1_0000;
 const FOUR_GIB = 0x1_0000_0000;
 const PAGE = 0x1000;
@@ -21,6 +22,7 @@ const ROUNDS = 1000;
 /** The value of access `index`. Any two differ. */
 const loaded = (index: number): bigint => LOADED + BigInt(index) * 0x0101_0101_0101_0101n;
 
+/** An `out` to each port and an `in` from it, whose value the guest reports. */
 function portActs(ports: readonly number[], size: AccessSize): Act[] {
   return ports.flatMap((port, index): Act[] => [
     {
@@ -40,6 +42,7 @@ function portActs(ports: readonly number[], size: AccessSize): Act[] {
   ]);
 }
 
+/** A store to each address, and a load whose value the guest reports: two acts an address. */
 function memoryActs(addresses: readonly number[], size: MmioAccessSize): Act[] {
   return addresses.flatMap((address, index): Act[] => {
     const value = STORED - BigInt(index);
@@ -69,6 +72,7 @@ function memoryActs(addresses: readonly number[], size: MmioAccessSize): Act[] {
   });
 }
 
+/** `count` neighbouring addresses, so every alignment. */
 const offsets = (base: number, count: number): number[] => Array.from({ length: count }, (_, index) => base + index);
 
 /**

@@ -23,7 +23,10 @@ export interface Act {
   readonly requests: readonly Exchange[];
 }
 
-/** Runs the acts one after the other in a VM with one vCPU. There must be no other request. */
+/**
+ * Runs the acts one after the other in a VM with one vCPU. There must be no other request.
+ * `options` change the VM's configuration.
+ */
 export async function play(
   under: HypervisorUnderTest,
   acts: readonly Act[],
@@ -48,9 +51,13 @@ export function cut(value: number | bigint, size: number): bigint {
   return BigInt.asUintN(8 * size, BigInt(value));
 }
 
-/** `value` with all bits above `size` bytes set. The guest must ignore them. */
+/**
+ * `value` with all bits above `size` bytes set, as a careless client answers. The guest must ignore
+ * them.
+ */
 export function soiled(value: number | bigint, size: number): bigint {
   return cut(value, size) | (BigInt.asUintN(64, -1n) << BigInt(8 * size));
 }
 
+/** As in the texts of requests. */
 export const hex = (value: number | bigint): string => `0x${value.toString(16)}`;

@@ -11,6 +11,7 @@ const { PENDING, PROCESSING } = IoRequestState;
 const LINE = 5;
 const OTHER_LINE = 10;
 const ROUNDS = 20;
+/** Lines are 0 to 47. */
 const NO_SUCH_LINE = 48;
 
 const report = (value: number): GuestStep => ({ op: 'out', port: REPORT_PORT, size: 1, value });

@@ -7,6 +7,7 @@ import { cut, hex, MMIO, play, REPORT_PORT, soiled, type CaseDefinition } from '
 
 const SIZES = [1, 2, 4] as const;
 const PORT = 0x520;
+/** Elements of most cases. */
 const COUNT = 5;
 /** More than a hypervisor runs in one slice. */
 const LONG = 600;

@@ -22,6 +22,7 @@ export interface ConnectionEvents {
   readonly onFrame: (frame: ArrayBuffer) => void;
 }
 
+/** Time between a lost connection and the next attempt. */
 const RECONNECT_MS = 1000;
 
 export class Connection {

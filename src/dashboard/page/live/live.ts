@@ -32,9 +32,17 @@ import { Calls, type Reply, type Call } from './calls.js';
 
 const MAX_LOGGED_EVENTS = 100;
 
+/** An event in the list of events. `key`: unique in this page. */
 export interface LoggedEvent extends Omit<EventMessage, 'kind'> {
   readonly key: number;
   readonly time: Date;
+}
+
+/** What the server sends. `moves`: those that pass a filter, null for none. */
+export interface Watched {
+  readonly slots: boolean;
+  readonly tables: boolean;
+  readonly moves: MoveFilterFields | null;
 }
 
 export class Live {
@@ -66,12 +74,15 @@ export class Live {
   readonly #connection: Connection;
   readonly #calls: Calls;
   readonly #list = new MoveList();
-  /** Frames that are not drawn yet. */
+  /**
+   * Frames (states of all slots) that are not drawn yet. At most one is drawn at a screen refresh.
+   */
   #frames: Uint8Array[] = [];
+  /** Runs while the list has moves that are not shown yet. */
   #movesTimer: ReturnType<typeof setTimeout> | undefined;
   #eventKey = 0;
   /** The last `watch` message, for a reconnection. */
-  #watch = { slots: false, tables: false, moves: null as MoveFilterFields | null };
+  #watch: Watched = { slots: false, tables: false, moves: null };
 
   constructor() {
     this.#connection = new Connection({
@@ -87,13 +98,20 @@ export class Live {
   }
 
   /** Sets what the server sends from now on, also after a reconnection. */
-  watch(slots: boolean, tables: boolean, moves: MoveFilterFields | null): void {
+  watch(watched: Watched): void {
+    const { moves } = watched;
     const isChanged = JSON.stringify(moves) !== JSON.stringify(this.#watch.moves);
+    // Moves of another filter would not fit together. A paused list stays for the user to read.
     if (isChanged && moves !== null && !this.#list.isPaused) this.#clearMoves();
-    this.#watch = { slots, tables, moves };
+    this.#watch = watched;
     this.#connection.send({ kind: 'watch', ...this.#watch });
   }
 
+  /**
+   * Stops the timeline's list, or lets it go on. A caller that pauses also calls `watch` without
+   * moves, so that the server sends none. The pause keeps what is listed: without it the list would
+   * be cleared when moves are watched again.
+   */
   pauseMoves(isPaused: boolean): void {
     this.#list.isPaused = isPaused;
   }

@@ -72,5 +72,5 @@ export interface SpaceOptions {
   readonly isOwned: (thread: number, word: WordAddress) => boolean;
 }
 
-/** Called for every step, after it. A thread that falls asleep has the result 0. */
+/** Called for every step, after it. The result is 0 for a WAIT in which the thread blocks. */
 export type StepListener = (thread: number, choice: number, operation: Operation, result: number) => void;

@@ -11,7 +11,7 @@
  *
  * A read is private if no other known thread writes the word, a write if no other uses it at all. A
  * word may also have an owner for a time, which the watcher checks: then plain reads and writes are
- * private whoever else uses the word at other times.
+ * private even if others use the word at other times.
  *
  * It also says which waited words are event counts (event-counts.ts) and whose. "Ordinary" are the
  * waited words that are not: the state holds their value, as that of any other word.
