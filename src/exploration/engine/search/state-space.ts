@@ -59,10 +59,7 @@ export class StateSpace implements WatchedSpace {
   operations = 0;
   /** Undefined while the threads set themselves up. */
   watcher: Watcher | undefined;
-  /**
-   * Whether private steps are made with the step before, and a loop's choice among its own tasks is
-   * made without trying other threads first.
-   */
+  /** Whether private steps are made with the step before, and a loop's own choices alone. */
   reduces = true;
   /**
    * Whether a thread's write to any other word forgets what it read of its event counts
@@ -70,6 +67,7 @@ export class StateSpace implements WatchedSpace {
    * single runs, which would gain nothing.
    */
   disarms = false;
+  /** Which threads use which words plainly, and which by atomic operations. */
   readonly accesses = new MixedAccesses((thread) => this.nameOf(thread));
   readonly #eventCounts: EventCounts;
   readonly #waited: WaitedWords;
@@ -271,10 +269,7 @@ export class StateSpace implements WatchedSpace {
     return from;
   }
 
-  /**
-   * Makes ends comparable: no thread moves any more, so whether one has read a count makes no
-   * difference. It still differs by the path, more so in a search that does not reduce.
-   */
+  /** Makes ends comparable: at an end it makes no difference whether a thread has read a count. */
   forgetCounts(): void {
     for (let thread = 0; thread < this.#options.threadCount; thread++) this.#eventCounts.disarm(thread);
   }
