@@ -101,13 +101,13 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   },
   {
     name: 'two-setters',
-    summary: 'two threads drive one interrupt line',
+    summary: 'two drivers share an interrupt line',
     plan: { ...TWO, vcpuCount: 1, requests: 1, interrupts: 2, sources: [4, 4] },
     slice: { requests: 0 },
   },
   {
     name: 'two-lines',
-    summary: 'two threads drive an interrupt line each',
+    summary: 'two drivers have an interrupt line each',
     plan: { ...TWO, vcpuCount: 1, requests: 1, interrupts: 2, sources: [4, 5] },
     slice: { requests: 0, interrupts: 1 },
   },

@@ -103,7 +103,7 @@ function actorsOf(plan: WorldPlan, world: World): Actor[] {
       outsider(numbered('stray upcall', ringer, plan.ringers), 'outsider', 'upcallActor');
   if (plan.interrupts > 0)
     plan.sources.forEach((line, source) =>
-      outsider(numbered('interrupt', source, plan.sources.length), 'outsider', 'interruptActor', line),
+      outsider(numbered('interrupt', source, plan.sources.length), 'outsider', 'interruptActor', line, source),
     );
   if (plan.hostileWrites > 0) outsider('scribbler', 'hostile', 'hostileActor');
   return actors;

@@ -21,14 +21,14 @@ export function upcallActor(world: World): void {
 }
 
 /**
- * Lowers and raises a line of VM 0. Each source of the line leaves it high, so it is high in the
- * end, whatever the others do.
+ * Lowers and raises a driver's output to a line of VM 0. Each leaves its output high, so the line
+ * is high in the end, whatever the others do.
  */
-export function interruptActor(world: World, line: number): void {
+export function interruptActor(world: World, line: number, driver: number): void {
   const { lines } = new VmSharedState((world.vms[0] as VmHandles).shared);
   for (let i = 0; i < world.plan.interrupts; i++) {
-    lines.set(line, false);
-    lines.set(line, true);
+    lines.set(line, false, driver);
+    lines.set(line, true, driver);
   }
 }
 
