@@ -12,7 +12,15 @@ function made(withStacks = false, address?: string): { log: EventLog; lines: str
   return { log: new EventLog(reporter, clock, withStacks, () => address), lines, clock };
 }
 
-const failure: UserVmEvent = { kind: 'device-error', device: 'broken', message: 'bug', stack: 'at read' };
+const failure: UserVmEvent = {
+  kind: 'device-error',
+  device: 'broken',
+  during: 'read',
+  message: 'bug',
+  stack: 'at read',
+};
+
+const FAILURE = 'upcall: device broken failed in a read, the guest read all ones: bug';
 
 test('an event is printed as one line', () => {
   const { log, lines } = made();
@@ -20,7 +28,7 @@ test('an event is printed as one line', () => {
   log.report({ kind: 'reset', reason: 'port 0xcf9' });
   log.report({ kind: 'rtc-changed', lastTime: 1_700_000_000, delta: 3600 });
   assert.deepEqual(lines, [
-    'upcall: device broken failed, the guest read all ones: bug',
+    'upcall: device broken failed in a read, the guest read all ones: bug',
     'upcall: the guest reset the machine: port 0xcf9',
     'upcall: the guest set its clock by +3600 s',
   ]);
@@ -32,23 +40,22 @@ test('a device error is followed by its stack if stacks are on', () => {
   assert.equal(lines[1], 'at read');
 });
 
-test('a flood of events is printed up to the limit per second, the rest as a count', () => {
+test('a line that repeats within a second is printed once, and once more with its count', () => {
   const { log, lines, clock } = made();
-  for (let i = 0; i < EVENT_LINES_PER_SECOND + 7; i++) log.report(failure);
-  assert.equal(lines.length, EVENT_LINES_PER_SECOND);
+  for (let i = 0; i < 60; i++) log.report(failure);
+  assert.equal(lines.length, 1);
   clock.advance(1000);
-  assert.equal(lines.at(-1), 'upcall: 7 more events of kind device-error in the same second');
+  assert.deepEqual(lines, [FAILURE, `${FAILURE} ×60`]);
   log.report(failure);
-  assert.equal(lines.length, EVENT_LINES_PER_SECOND + 2);
   clock.advance(5000);
-  assert.equal(lines.length, EVENT_LINES_PER_SECOND + 2);
+  assert.deepEqual(lines.slice(2), [FAILURE], 'a line that does not repeat has no count');
   assert.equal(clock.pending, 0);
 });
 
 test('events of held requests are printed even in a flood, with the page’s address where it is needed', () => {
   const { log, lines } = made(false, 'http://127.0.0.1:1/#t');
   const hold = { vcpu: 0, at: 'pending', client: 'uart', request: 'write port 0x3f8/1 = 0x41', more: 1 } as const;
-  for (let i = 0; i < EVENT_LINES_PER_SECOND; i++) log.report(failure);
+  for (let i = 0; i < EVENT_LINES_PER_SECOND; i++) log.report({ ...failure, message: `bug ${i}` });
   lines.length = 0;
   log.report({ kind: 'hold-abandoned', ...hold, releaseMs: 1500 });
   log.report({ kind: 'hold-resumed' });
@@ -62,13 +69,41 @@ test('events of held requests are printed even in a flood, with the page’s add
   ]);
 });
 
-test('flush() reports the count at once', () => {
+test('a flood of different lines is printed up to the limit per second, the rest as a count', () => {
   const { log, lines, clock } = made();
-  for (let i = 0; i < EVENT_LINES_PER_SECOND + 1; i++) log.report(failure);
+  for (let i = 0; i < EVENT_LINES_PER_SECOND + 7; i++) log.report({ ...failure, message: `bug ${i}` });
+  assert.equal(lines.length, EVENT_LINES_PER_SECOND);
+  clock.advance(1000);
+  assert.deepEqual(lines.slice(EVENT_LINES_PER_SECOND), [
+    'upcall: 7 more events of kind device-error in the same second',
+  ]);
+});
+
+test('flush() reports the counts at once', () => {
+  const { log, lines, clock } = made();
+  for (let i = 0; i < 2; i++) log.report(failure);
   log.flush();
-  assert.equal(lines.at(-1), 'upcall: 1 more events of kind device-error in the same second');
+  assert.deepEqual(lines, [FAILURE, `${FAILURE} ×2`]);
   assert.equal(clock.pending, 0);
 });
+
+const ends: readonly (readonly [UserVmEvent, string])[] = [
+  [{ kind: 'triple-fault', vcpu: 0, message: 'triple fault' }, 'triple fault'],
+  [{ kind: 'halted', vcpu: 0, message: 'vCPU 0 halted' }, 'vCPU 0 halted'],
+  [{ kind: 'crashed', vcpu: 0, message: 'the core trapped' }, 'the core trapped'],
+  [{ kind: 'ended', end: { reason: 'reset-loop', message: '6 resets' } }, 'ended: 6 resets'],
+  [{ kind: 'device-lost', device: 'disk', reason: 'gone' }, 'device disk was removed because its thread ended: gone'],
+];
+for (const [event, line] of ends)
+  test(`after a flood, an event ${event.kind} is printed at once, behind the counts of the flood`, () => {
+    const { log, lines } = made();
+    for (let i = 0; i < EVENT_LINES_PER_SECOND + 7; i++) log.report({ ...failure, message: `bug ${i}` });
+    log.report(event);
+    assert.deepEqual(lines.slice(EVENT_LINES_PER_SECOND), [
+      'upcall: 7 more events of kind device-error in the same second',
+      `upcall: ${line}`,
+    ]);
+  });
 
 test('a failed VM is reported in one line, and a destroyed one is not reported', () => {
   const { log, lines } = made();
@@ -78,6 +113,12 @@ test('a failed VM is reported in one line, and a destroyed one is not reported',
   assert.deepEqual(lines, ['upcall: triple fault at 0x7c00']);
   log.report({ kind: 'ended', end: { reason: 'power-off', message: 'state S5' } });
   assert.equal(lines.at(-1), 'upcall: ended: state S5');
+});
+
+test('a VM that ends for a reason without an event of its own is reported', () => {
+  const { log, lines } = made();
+  log.report({ kind: 'ended', end: { reason: 'crashed', message: 'the reset failed: no room' } });
+  assert.deepEqual(lines, ['upcall: ended: the reset failed: no room']);
 });
 
 test('only the first fault of a rule is printed', () => {

@@ -1,17 +1,17 @@
 /**
  * EventLog: prints a User VM's events for the operator, one line each.
  *
- * A guest can cause events at any rate, so at most EVENT_LINES_PER_SECOND are printed. The others
- * are counted, and each second ends with their counts. Events of held requests (`hold-…`) are
- * always printed: they say why the guest stands still, and a guest that stands still causes no
- * flood.
+ * A guest can cause events at any rate. A line that repeats within a second is counted, and printed
+ * with its count at the end of the second. So is one of more than EVENT_LINES_PER_SECOND different
+ * lines, by its kind. What ends the VM or one of its devices is always printed, at once. So is
+ * what becomes of held requests (`hold-…`): it says why the guest stands still.
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
 import { describeEvent, type UserVmEvent } from '../vm/user-vm-events.js';
 import type { Reporter } from './reporter.js';
 
-/** Events above this number are only counted until the second ends. */
+/** Different lines above this number are only counted until the second ends. */
 export const EVENT_LINES_PER_SECOND = 20;
 
 export class EventLog {
@@ -19,10 +19,12 @@ export class EventLog {
   readonly #clock: Clock;
   readonly #withStacks: boolean;
   readonly #pageAddress: () => string | undefined;
-  /** Events in the current second. */
-  #lines = 0;
-  /** How many events of each kind were not printed in it. */
+  /** How many times each line came in the current second, the first time included. */
+  #lines = new Map<string, number>();
+  /** How many events of each kind have no line in `#lines`. */
   #suppressed = new Map<string, number>();
+  /** Messages of the events that end a VM, which its `ended` event repeats. */
+  readonly #causes = new Set<string>();
   #timer: ClockTimer | undefined;
 
   /** `pageAddress`: the address of the live page, if there is one. */
@@ -39,30 +41,52 @@ export class EventLog {
   }
 
   report(event: UserVmEvent): void {
-    if (isRedundant(event)) return;
-    if (isAboutHolds(event)) {
-      const address = event.kind === 'hold-abandoned' ? this.#pageAddress() : undefined;
-      this.#reporter.line(`${describeEvent(event)}${address === undefined ? '' : `. Open ${address}`}`);
+    if (this.#isRedundant(event)) return;
+    const address = event.kind === 'hold-abandoned' ? this.#pageAddress() : undefined;
+    const line = `${describeEvent(event)}${address === undefined ? '' : `. Open ${address}`}`;
+    // What led to the end comes before it.
+    if (isFinal(event)) this.flush();
+    if (isFinal(event) || isAboutHolds(event)) {
+      this.#print(line, event);
       return;
     }
     this.#timer ??= this.#clock.schedule(this.#clock.now() + 1000, () => this.flush());
-    if (++this.#lines > EVENT_LINES_PER_SECOND) {
-      this.#suppressed.set(event.kind, (this.#suppressed.get(event.kind) ?? 0) + 1);
-      return;
-    }
-    this.#reporter.line(describeEvent(event));
-    if (this.#withStacks && 'stack' in event) this.#reporter.text(`${event.stack}\n`);
+    const count = this.#lines.get(line);
+    if (count !== undefined) this.#lines.set(line, count + 1);
+    else if (this.#lines.size < EVENT_LINES_PER_SECOND) {
+      this.#lines.set(line, 1);
+      this.#print(line, event);
+    } else this.#suppressed.set(event.kind, (this.#suppressed.get(event.kind) ?? 0) + 1);
   }
 
-  /** Reports the suppressed events. Called each second and at the end of a session. */
+  /** Reports what was only counted. Called each second and at the end of a session. */
   flush(): void {
     this.#timer?.cancel();
     this.#timer = undefined;
-    this.#lines = 0;
-    const suppressed = this.#suppressed;
+    const [lines, suppressed] = [this.#lines, this.#suppressed];
+    this.#lines = new Map();
     this.#suppressed = new Map();
+    for (const [line, count] of lines) if (count > 1) this.#reporter.line(`${line} ×${count}`);
     for (const [kind, count] of suppressed)
       this.#reporter.line(`${count} more events of kind ${kind} in the same second`);
+  }
+
+  #print(line: string, event: UserVmEvent): void {
+    this.#reporter.line(line);
+    if (this.#withStacks && 'stack' in event) this.#reporter.text(`${event.stack}\n`);
+  }
+
+  /**
+   * Whether another line says the same. The end of a VM adds nothing to the event of its cause, or
+   * to the operator's own action. Of a fault rule only the first fault is printed: the final table
+   * counts the others.
+   */
+  #isRedundant(event: UserVmEvent): boolean {
+    if (event.kind === 'fault-injected') return event.nth > 1;
+    if (event.kind === 'halted' || event.kind === 'triple-fault' || event.kind === 'crashed')
+      this.#causes.add(event.message);
+    if (event.kind !== 'ended') return false;
+    return event.end.reason === 'destroyed' || this.#causes.has(event.end.message);
   }
 }
 
@@ -70,14 +94,9 @@ function isAboutHolds({ kind }: UserVmEvent): boolean {
   return kind === 'hold-abandoned' || kind === 'hold-resumed' || kind === 'hold-released';
 }
 
-/**
- * Whether another line says the same. `ended` adds nothing to the event of its cause (a power-off
- * and a reset loop have no other event), or to the operator's own action. Of a fault rule only the
- * first fault is printed: the final table counts the others.
- */
-function isRedundant(event: UserVmEvent): boolean {
-  if (event.kind === 'fault-injected') return event.nth > 1;
-  if (event.kind !== 'ended') return false;
-  const { reason } = event.end;
-  return reason !== 'power-off' && reason !== 'reset-loop';
+/** Whether the event says why a VM, a vCPU or a device has ended. A guest cannot cause many. */
+function isFinal({ kind }: UserVmEvent): boolean {
+  return (
+    kind === 'ended' || kind === 'halted' || kind === 'triple-fault' || kind === 'crashed' || kind === 'device-lost'
+  );
 }

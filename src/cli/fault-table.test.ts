@@ -4,7 +4,7 @@ import { faultTable } from './fault-table.js';
 
 test('the table has each rule with its counts and its first and last fault', () => {
   const rule = 'port=0x3f8 read: ones';
-  const record = { rule, target: 'uart16550', vcpu: 0, request: 'read port 0x3f8/1 = 0x0' };
+  const record = { rule, target: 'uart16550', vcpu: 0, request: 'read port 0x3f8/1' };
   const text = faultTable(
     [
       {

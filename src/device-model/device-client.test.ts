@@ -6,7 +6,7 @@ import { OneVm, type Access } from '../hsm/fixtures/one-vm.js';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
 import { allocatedBytes } from '../sync/fixtures/allocated-bytes.js';
-import { DeviceClient } from './device-client.js';
+import { DeviceClient, type DeviceCall } from './device-client.js';
 import { allOnes, type Device } from './device.js';
 
 const { WRITE } = Direction;
@@ -28,8 +28,8 @@ interface Placed {
 function place(device: Device): Placed {
   const vm = new OneVm();
   const errors: string[] = [];
-  const report = (name: string, error: unknown): void =>
-    void errors.push(`${name}: ${error instanceof Error ? error.message : String(error)}`);
+  const report = (name: string, error: unknown, during: DeviceCall): void =>
+    void errors.push(`${name} in a ${during}: ${error instanceof Error ? error.message : String(error)}`);
   for (const range of [ports(0x500, 8), mmio(BASE, 0x1000)])
     vm.requests.clients.add(new DeviceClient(device, range, report), [range]);
   const slot = vm.buffer.slot(0);
@@ -208,7 +208,7 @@ describe('a device’s bug', () => {
       await settled();
       assert.equal(state(), COMPLETE);
       if (one.direction !== WRITE) assert.equal(vm.buffer.slot(0).valueLow, -1);
-      assert.deepEqual(errors, ['broken: bug']);
+      assert.deepEqual(errors, [`broken in a ${one.direction === WRITE ? 'write' : 'read'}: bug`]);
       assert.equal(vm.requests.clients.all.length, 2);
       assert.deepEqual(vm.notified, [0]);
     });
@@ -233,19 +233,52 @@ test('a device never sees an offset outside of its range, though the driver’s 
   assert.deepEqual([slot.state, slot.valueLow, slot.valueHigh], [COMPLETE, -1, -1]);
 });
 
-test('a read that returns no number gives all ones, and is reported as a bug of the device', async () => {
+/** A read whose half at `late` is a promise of `value`, and the other half 1. */
+function later(late: number, value: unknown): (offset: number) => unknown {
+  return (offset) => (offset === late ? Promise.resolve(value) : 1);
+}
+
+test('the greatest and least numbers that a device may return are taken as their low bits', () => {
+  for (const [value, low] of [
+    [2 ** 53 - 1, 0xffff_ffff],
+    [-(2 ** 53 - 1), 1],
+    [1.9, 1],
+  ] as const) {
+    const { errors, access } = place({ name: 'wide', read: () => value, write: () => undefined });
+    assert.deepEqual([access({ size: 4 })[0], errors], [low, []]);
+  }
+});
+
+test('a promise that rejects after its request was withdrawn is not said to have given all ones', async () => {
+  let reject: (error: Error) => void = () => undefined;
+  const { access, vm, errors } = place(noting(new Promise<number>((_, refuse) => (reject = refuse))).device);
+  access({ address: 0x500 });
+  vm.requests.withdraw();
+  reject(new Error('too late'));
+  await settled();
+  assert.deepEqual(errors, ['noting in a late answer: too late']);
+});
+
+test('a read that returns no number, or one without exact low bits, gives all ones and is reported as a bug of the device', async () => {
   const { device } = noting();
-  const given = [undefined, '7', {}];
+  const given = [undefined, '7', {}, 7n, NaN, Infinity, -Infinity, 1e300, -(2 ** 53)];
   for (const [value, one] of given.flatMap((each) => [
     [each, { size: 2 }] as const,
     [each, { type: MMIO, address: BASE, size: 8 }] as const,
   ])) {
-    const { errors, access, state, vm } = place({ ...device, read: () => value as unknown as number });
-    access(one);
-    await settled();
-    assert.equal(state(), COMPLETE);
-    assert.equal(vm.buffer.slot(0).valueLow, -1);
-    assert.deepEqual(errors, [`noting: read returned ${typeof value}, not a number`]);
+    const returned = typeof value === 'number' ? value : typeof value;
+    const halves: ((offset: number) => unknown)[] = [() => value, () => Promise.resolve(value)];
+    if (one.size === 8) halves.push(later(0, value), later(4, value), (offset) => (offset === 0 ? 1 : value));
+    for (const read of halves) {
+      const { errors, access, state, vm } = place({ ...device, read: read as Device['read'] });
+      access(one);
+      await settled();
+      assert.equal(state(), COMPLETE);
+      assert.equal(vm.buffer.slot(0).valueLow, -1);
+      assert.deepEqual(errors, [
+        `noting in a read: read returned ${returned}, not a number from -(2^53 - 1) to 2^53 - 1`,
+      ]);
+    }
   }
 });
 

@@ -19,8 +19,18 @@ import type { IoClient } from '../hsm/io-client.js';
 import { truncate } from '../io-request/io-request.js';
 import type { AccessSize, Device } from './device.js';
 
+/**
+ * What a device was doing when it failed. `read`: the guest has read all ones therefore. `late
+ * answer`: the promise of an access that had been finished or withdrawn before. `outside`: nothing
+ * that upcall had asked for, for example a timer of its own.
+ */
+export type DeviceCall = 'read' | 'write' | 'late answer' | 'reset' | 'close' | 'outside';
+
 /** Called with a device's name and what it threw or rejected with. */
-export type ReportDeviceError = (device: string, error: unknown) => void;
+export type ReportDeviceError = (device: string, error: unknown, during: DeviceCall) => void;
+
+/** The whole numbers that a double holds exactly. Others have no low bits to answer with. */
+const MAX_VALUE = Number.MAX_SAFE_INTEGER;
 
 export class DeviceClient implements IoClient {
   readonly name: string;
@@ -58,7 +68,7 @@ export class DeviceClient implements IoClient {
     try {
       if (request.isRead) {
         const value = this.#device.read(offset, size);
-        if (typeof value === 'number') request.finish(ticket, truncate(value, size) | 0, 0);
+        if (typeof value === 'number') request.finish(ticket, truncate(expectValue(value), size) | 0, 0);
         else void this.#answerLater(value, request, ticket, size);
       } else {
         const written = this.#device.write(offset, size, truncate(request.valueLow, size));
@@ -66,7 +76,7 @@ export class DeviceClient implements IoClient {
         else void this.#finishLater(written, request, ticket);
       }
     } catch (error) {
-      this.#fail(error, request, ticket);
+      this.#fail(error, request, ticket, request.isRead ? 'read' : 'write');
     }
   }
 
@@ -78,9 +88,9 @@ export class DeviceClient implements IoClient {
     size: AccessSize,
   ): Promise<void> {
     try {
-      request.finish(ticket, truncate(expectNumber(await value), size), 0);
+      request.finish(ticket, truncate(expectValue(await value), size), 0);
     } catch (error) {
-      this.#fail(error, request, ticket);
+      this.#fail(error, request, ticket, 'read');
     }
   }
 
@@ -90,7 +100,7 @@ export class DeviceClient implements IoClient {
       await written;
       request.finish(ticket);
     } catch (error) {
-      this.#fail(error, request, ticket);
+      this.#fail(error, request, ticket, 'write');
     }
   }
 
@@ -108,7 +118,7 @@ export class DeviceClient implements IoClient {
           return;
         }
         const high = this.#device.read(offset + 4, 4);
-        if (typeof high === 'number') request.finish(ticket, low | 0, high | 0);
+        if (typeof high === 'number') request.finish(ticket, expectValue(low) | 0, expectValue(high) | 0);
         else void this.#answerHigh(low, high, request, ticket);
       } else {
         const { valueHigh } = request;
@@ -122,26 +132,26 @@ export class DeviceClient implements IoClient {
         else void this.#finishLater(second, request, ticket);
       }
     } catch (error) {
-      this.#fail(error, request, ticket);
+      this.#fail(error, request, ticket, request.isRead ? 'read' : 'write');
     }
   }
 
   /** The low half of a read is a promise. */
   async #answerHalves(low: Promise<number>, request: AssignedRequest, ticket: number, offset: number): Promise<void> {
     try {
-      const lowNow = expectNumber(await low);
-      request.finish(ticket, lowNow | 0, expectNumber(await this.#device.read(offset + 4, 4)) | 0);
+      const lowNow = expectValue(await low);
+      request.finish(ticket, lowNow | 0, expectValue(await this.#device.read(offset + 4, 4)) | 0);
     } catch (error) {
-      this.#fail(error, request, ticket);
+      this.#fail(error, request, ticket, 'read');
     }
   }
 
   /** Only the high half of a read is a promise. */
   async #answerHigh(low: number, high: Promise<number>, request: AssignedRequest, ticket: number): Promise<void> {
     try {
-      request.finish(ticket, low | 0, expectNumber(await high) | 0);
+      request.finish(ticket, expectValue(low) | 0, expectValue(await high) | 0);
     } catch (error) {
-      this.#fail(error, request, ticket);
+      this.#fail(error, request, ticket, 'read');
     }
   }
 
@@ -151,14 +161,15 @@ export class DeviceClient implements IoClient {
     await this.#device.write(offset + 4, 4, valueHigh >>> 0);
   }
 
-  #fail(error: unknown, request: AssignedRequest, ticket: number): void {
-    request.finishAllOnes(ticket);
-    this.#reportError(this.name, error);
+  #fail(error: unknown, request: AssignedRequest, ticket: number, during: DeviceCall): void {
+    const isAnswered = request.finishAllOnes(ticket);
+    this.#reportError(this.name, error, isAnswered ? during : 'late answer');
   }
 }
 
-/** A device in plain JavaScript may have forgotten its `return`. That is reported as its bug. */
-function expectNumber(value: number): number {
-  if (typeof (value as unknown) === 'number') return value;
-  throw new TypeError(`read returned ${typeof value}, not a number`);
+/** A device may have forgotten its `return`, or divided by 0. That is reported as its bug. */
+function expectValue(value: number): number {
+  if (value >= -MAX_VALUE && value <= MAX_VALUE && typeof (value as unknown) === 'number') return value;
+  const given = typeof (value as unknown) === 'number' ? String(value) : typeof value;
+  throw new TypeError(`read returned ${given}, not a number from -(2^53 - 1) to 2^53 - 1`);
 }

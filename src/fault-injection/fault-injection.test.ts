@@ -174,10 +174,7 @@ describe('the report', { timeout: 120_000 }, () => {
       ],
     );
     const [{ first, last } = assert.fail()] = report;
-    assert.deepEqual(
-      [first?.target, first?.vcpu, first?.nth, first?.request],
-      ['counter', 0, 1, 'read port 0x500/1 = 0x0'],
-    );
+    assert.deepEqual([first?.target, first?.vcpu, first?.nth, first?.request], ['counter', 0, 1, 'read port 0x500/1']);
     assert.match(last?.request ?? '', /^read port 0x503\/1/);
     assert.equal(faults.length, 4);
   });

@@ -77,8 +77,8 @@ export interface ThreadOptions {
   readonly onMessage: (message: unknown) => void;
   /** The thread ended with an error that it did not catch. `onExit` follows. */
   readonly onError: (error: Error) => void;
-  /** Called once, after the last message. */
-  readonly onExit: () => void;
+  /** Called once, after the last message. `code`: the exit code, 0 on hosts without one. */
+  readonly onExit: (code: number) => void;
 }
 
 export interface HostThread {

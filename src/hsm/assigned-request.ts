@@ -94,7 +94,8 @@ export class AssignedRequest implements RequestFields {
     };
   }
 
+  /** In one line. A read is without a value: the answer is not among the fields. */
   describe(): string {
-    return describe(this.toRequest());
+    return describe(this.toRequest(), false);
   }
 }

@@ -313,7 +313,7 @@ describe('a vCPU that goes wrong', LIMIT, () => {
     await until(() => events.length > 0);
     const [event] = events;
     assert.ok(event?.kind === 'crashed');
-    assert.deepEqual([event.vcpu, event.message], [0, 'broken core']);
+    assert.deepEqual([event.vcpu, event.message], [0, 'vCPU 0 failed: broken core']);
     assert.match(event.stack ?? '', /odd-vcpu-thread/);
     await end(vm);
     assert.equal(events.length, 1);
@@ -342,11 +342,24 @@ describe('a vCPU that goes wrong', LIMIT, () => {
     await end(vm);
   });
 
+  test('a thread that ends by an error is one event, with the error and its stack', async () => {
+    const { vm, events } = await odd('throws what throws');
+    vm.startVm();
+    await until(() => vm.shared.vcpuState(0) === VcpuState.OFFLINE);
+    const [event, ...others] = events;
+    assert.ok(event?.kind === 'crashed');
+    assert.equal(event.message, 'the thread of vCPU 0 of VM tested failed: not in the program');
+    assert.match(event.stack ?? '', /failOutside/);
+    assert.deepEqual(others, []);
+    await end(vm);
+  });
+
   test('a thread that ends is an event, and neither pause nor reset nor destroy waits for it', async () => {
     const { vm, events } = await odd('ends its thread', 'halts for a minute');
     vm.startVm();
     await until(() => events.length > 0);
-    assert.ok(events.every(({ kind, vcpu }) => kind === 'crashed' && vcpu === 0));
+    const message = 'the thread of vCPU 0 of VM tested ended with exit code 0';
+    assert.deepEqual(events, [{ kind: 'crashed', vcpu: 0, message }]);
     assert.equal(vm.shared.vcpuState(0), VcpuState.OFFLINE);
     assert.equal(await vm.pauseVm(), 0);
     assert.equal(await vm.resetVm(), 0);
@@ -393,7 +406,10 @@ describe('a vCPU that goes wrong', LIMIT, () => {
       remedy: 'Install that one',
     });
     await assert.rejects(odd('has no core'), { code: 'THREAD_FAILED', message: 'no core' });
-    await assert.rejects(odd('exits while it is built'), { code: 'THREAD_FAILED' });
+    await assert.rejects(odd('exits while it is built'), {
+      code: 'THREAD_FAILED',
+      message: 'the thread of vCPU 0 of VM tested ended with exit code 3 before it was ready',
+    });
   });
 
   test('a thread whose file is not there refuses the VM', async () => {

@@ -7,14 +7,10 @@
  * Threads: all calls in the Service VM's thread.
  */
 
-import { host } from '../host/current.js';
-import type { HostThread } from '../host/host.js';
 import { UpcallError } from '../io-request/upcall-error.js';
-import { errorText } from '../io-request/error-text.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
-import { Deferred } from '../sync/deferred.js';
 import { OrderedPoll } from '../sync/poll.js';
 import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
@@ -22,10 +18,9 @@ import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } 
 import type { VmConfig, HypervisorEvent } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
-import { StartRegisters } from './start-registers.js';
 import type { Upcall } from './upcall.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
-import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
+import { startVcpuThread, type ThreadedVcpu } from './threaded-vcpu.js';
 import { VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
 
 /** Interval at which a pausing hypercall polls: a slot's move to PENDING rings no doorbell. */
@@ -53,12 +48,6 @@ export interface ThreadedVmOptions {
   readonly canProtect?: (address: number) => boolean;
 }
 
-interface VcpuThread {
-  readonly handle: HostThread;
-  readonly registers: StartRegisters;
-  readonly ended: Promise<unknown>;
-}
-
 export class ThreadedVm implements Hypercalls {
   readonly vcpuCount: number;
   readonly memory: GuestMemory;
@@ -68,7 +57,7 @@ export class ThreadedVm implements Hypercalls {
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
-  readonly #threads: readonly VcpuThread[];
+  readonly #threads: readonly ThreadedVcpu[];
   #hasBuffer = false;
 
   /**
@@ -78,12 +67,12 @@ export class ThreadedVm implements Hypercalls {
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
     const shared = new VmSharedState(undefined, options.config.memoryBytes);
     shared.setVmState(VmState.CREATED);
-    const threads: VcpuThread[] = [];
+    const threads: ThreadedVcpu[] = [];
     let memory = options.memory;
     try {
       const ready: Promise<GuestMemory | undefined>[] = [];
       for (let vcpu = 0; vcpu < options.config.vcpuCount; vcpu++) {
-        const started = startThread(options, shared, vcpu);
+        const started = startVcpuThread(options, shared, vcpu);
         threads.push(started.thread);
         ready.push(started.ready);
       }
@@ -101,7 +90,7 @@ export class ThreadedVm implements Hypercalls {
   private constructor(
     options: ThreadedVmOptions,
     shared: VmSharedState,
-    threads: readonly VcpuThread[],
+    threads: readonly ThreadedVcpu[],
     memory: GuestMemory,
   ) {
     this.#config = options.config;
@@ -223,76 +212,4 @@ export class ThreadedVm implements Hypercalls {
     const all = new OrderedPoll(() => this.#threads.every((_, vcpu) => isSettled(vcpu)));
     while (!(await this.shared.owner.waitAsync(all, PAUSE_RECHECK_MS)));
   }
-}
-
-function startThread(
-  options: ThreadedVmOptions,
-  shared: VmSharedState,
-  vcpu: number,
-): { thread: VcpuThread; ready: Promise<GuestMemory | undefined> } {
-  const { config, onEvent } = options;
-  const registers = new StartRegisters();
-  const data: VcpuThreadData = {
-    vcpu,
-    vcpuCount: config.vcpuCount,
-    page: options.buffer.page,
-    upcall: options.upcall.buffer,
-    shared: shared.handle,
-    registers: registers.buffer,
-    completionPolling: config.completionPolling,
-    interceptPci: config.interceptPci ?? false,
-    spinUs: config.spinUs,
-    program: options.program(vcpu),
-  };
-  let isReady = false;
-  const ready = new Deferred<GuestMemory | undefined>();
-  const ended = new Deferred<undefined>();
-  const onMessage = (message: VcpuThreadMessage): void => {
-    switch (message.kind) {
-      case 'ready':
-        isReady = true;
-        ready.resolve(message.memory === undefined ? undefined : new GuestMemory(message.memory));
-        break;
-      case 'failed': {
-        const { code, remedy } = message;
-        ready.reject(new UpcallError(code, message.message, remedy === undefined ? {} : { remedy }));
-        break;
-      }
-      case 'event':
-        // A halt of a start that a reset has ended meanwhile: the vCPU runs again.
-        if (message.event.kind === 'halted' && message.start !== shared.starts) break;
-        onEvent(message.event);
-        break;
-      case 'report':
-        options.onReport?.(vcpu, message.report);
-    }
-  };
-  const onError = (error: Error): void => {
-    const { message, stack } = error;
-    if (isReady) onEvent({ kind: 'crashed', vcpu, message, ...(stack === undefined ? {} : { stack }) });
-    else ready.reject(new UpcallError('THREAD_FAILED', `vCPU ${vcpu}: ${message}`, { cause: error }));
-  };
-  const onExit = (): void => {
-    const wasExpected = shared.vmState === VmState.POWERED_OFF || !isReady;
-    shared.setVcpuState(vcpu, VcpuState.OFFLINE);
-    if (!wasExpected) onEvent({ kind: 'crashed', vcpu, message: `the thread of vCPU ${vcpu} ended` });
-    // Without effect if it was ready or has failed.
-    ready.reject(new UpcallError('THREAD_FAILED', `the thread of vCPU ${vcpu} ended before it was ready`));
-    ended.resolve(undefined);
-  };
-  let handle: HostThread;
-  try {
-    handle = host.startThread(new URL(options.entry.href), {
-      name: `${config.name} vCPU ${vcpu}`,
-      data,
-      onMessage: (message) => onMessage(message as VcpuThreadMessage),
-      onError,
-      onExit,
-    });
-  } catch (error) {
-    throw new UpcallError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, { cause: error });
-  }
-  // Unhandled otherwise when another vCPU could not start.
-  ready.promise.catch(() => undefined);
-  return { thread: { handle, registers, ended: ended.promise }, ready: ready.promise };
 }

@@ -7,6 +7,7 @@
  * Threads: the vCPU's, which it blocks.
  */
 
+import { errorText } from '../io-request/error-text.js';
 import { OrderedPoll } from '../sync/poll.js';
 import type { HypervisorEvent } from './hypervisor.js';
 import { VcpuStopped } from './io-handler.js';
@@ -105,7 +106,6 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
 
 function eventOf(vcpu: number, error: unknown): HypervisorEvent {
   if (error instanceof TripleFault) return { kind: 'triple-fault', vcpu, message: error.message };
-  const message = error instanceof Error ? error.message : String(error);
-  const stack = error instanceof Error ? error.stack : undefined;
-  return { kind: 'crashed', vcpu, message, ...(stack === undefined ? {} : { stack }) };
+  const { message, ...rest } = errorText(error);
+  return { kind: 'crashed', vcpu, message: `vCPU ${vcpu} failed: ${message}`, ...rest };
 }

@@ -29,6 +29,12 @@ test('an 8-byte MMIO read in one line', () => {
   );
 });
 
+test('a read that is not answered has no value, a write has its own', () => {
+  const access = { type: 'port', address: 0x3f8, size: 1, value: 0x41 } as const;
+  assert.equal(describeRequest({ ...access, direction: 'read' }, false), 'read port 0x3f8/1');
+  assert.equal(describeRequest({ ...access, direction: 'write' }, false), 'write port 0x3f8/1 = 0x41');
+});
+
 test('a PCI request names bus, device, function and register', () => {
   assert.equal(
     describeRequest({

@@ -74,9 +74,13 @@ export function hex(value: number | bigint, digits = 1): string {
   return `0x${value.toString(16).padStart(digits, '0')}`;
 }
 
-/** A request in one line, for traces and messages: `write port 0x3f8/1 = 0x41`. */
-export function describe(request: IoRequest): string {
-  return `${request.direction} ${request.type} ${addressText(request)}/${request.size} = ${hex(request.value)}`;
+/**
+ * A request in one line, for traces and messages: `write port 0x3f8/1 = 0x41`. A read has a value
+ * once it is answered.
+ */
+export function describe(request: IoRequest, isAnswered = true): string {
+  const access = `${request.direction} ${request.type} ${addressText(request)}/${request.size}`;
+  return isAnswered || request.direction === 'write' ? `${access} = ${hex(request.value)}` : access;
 }
 
 /** `0x3f8`, or for a PCI request `00:1f.2 register 0x40`. */

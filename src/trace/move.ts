@@ -58,7 +58,8 @@ export function describeMove(move: Move): string {
   const time = `${(move.timeNs / 1e6).toFixed(6)}${move.isTimed ? '' : '+'} ms`;
   const client = move.client === undefined ? '' : `, ${move.client}`;
   const inPlace = move.by === 'hsm' && move.from === 'PROCESSING' ? ', finished by the HSM' : '';
-  const request = move.request === undefined ? '' : `: ${describe(move.request)}`;
+  const isAnswered = !move.isRefused && (move.to === 'COMPLETE' || move.from === 'COMPLETE');
+  const request = move.request === undefined ? '' : `: ${describe(move.request, isAnswered)}`;
   const refused = move.isRefused ? ' (refused)' : '';
   const lost = move.lost === 0 ? '' : ` (${move.lost} lost before)`;
   return `${time} vCPU ${move.vcpu} ${move.from} → ${move.to}${client}${inPlace}${request}${refused}${lost}`;

@@ -128,8 +128,8 @@ test('the four moves of a request name the side that moved and the client, and h
     lines.push(`${move.by}: ${describeMove(move).replace(/^.* ms /, '')}`);
   });
   assert.deepEqual(lines, [
-    'vcpu: vCPU 0 FREE → PENDING: read port 0x60/1 = 0x7',
-    'hsm: vCPU 0 PENDING → PROCESSING, uart16550: read port 0x60/1 = 0x7',
+    'vcpu: vCPU 0 FREE → PENDING: read port 0x60/1',
+    'hsm: vCPU 0 PENDING → PROCESSING, uart16550: read port 0x60/1',
     'client: vCPU 0 PROCESSING → COMPLETE, uart16550: read port 0x60/1 = 0x5a',
     'vcpu: vCPU 0 COMPLETE → FREE, uart16550: read port 0x60/1 = 0x5a',
   ]);

@@ -5,7 +5,7 @@
  * Called by: UserVm, to attach, reset and close devices.
  */
 
-import { DeviceClient, type ReportDeviceError } from '../device-model/device-client.js';
+import { DeviceClient, type DeviceCall, type ReportDeviceError } from '../device-model/device-client.js';
 import { DeviceLines } from '../device-model/device-lines.js';
 import type { Device, InterruptLine } from '../device-model/device.js';
 import { isThreadPlacement, ThreadClient, type ThreadPlacement } from '../device-model/placement/in-own-thread.js';
@@ -34,7 +34,7 @@ export interface AttachmentsOptions {
   readonly startTimeoutMs: number;
   readonly reportError: ReportDeviceError;
   /** A device's thread ended by itself. The callee must remove the client. */
-  readonly onLost: (client: IoClient, reason: string) => void;
+  readonly onLost: (client: IoClient, reason: string, stack: string | undefined) => void;
   /** The thread of a removed client has ended. The callee must finish what it left unfinished. */
   readonly onEnd: (client: IoClient) => void;
   /** Whether the HSM still has a client. It removes those that fail or are late. */
@@ -108,14 +108,15 @@ export class Attachments {
 
   reset(): void {
     this.#closeLost();
-    for (const attachment of this.#attachments.values()) this.#guard(attachment, () => attachment.device.reset?.());
+    for (const attachment of this.#attachments.values())
+      this.#guard(attachment, 'reset', () => attachment.device.reset?.());
   }
 
   /** Closes a device that was removed. It is reset before, so that its interrupt lines are low. */
   closeRemoved(attachment: Attachment): void {
     // A device in a thread of its own is closed with its client.
     if (attachment.device instanceof ThreadClient) return;
-    this.#guard(attachment, () => attachment.device.reset?.());
+    this.#guard(attachment, 'reset', () => attachment.device.reset?.());
     this.#close(attachment);
   }
 
@@ -129,15 +130,15 @@ export class Attachments {
   #close(attachment: Attachment): void {
     const { device } = attachment;
     // A device in a thread of its own is closed when the HSM removes its client.
-    if (!(device instanceof ThreadClient)) this.#guard(attachment, () => device.close?.());
+    if (!(device instanceof ThreadClient)) this.#guard(attachment, 'close', () => device.close?.());
   }
 
   /** A device that throws does not keep the others from being reset and closed. */
-  #guard({ client }: Attachment, act: () => void): void {
+  #guard({ client }: Attachment, during: DeviceCall, act: () => void): void {
     try {
       act();
     } catch (error) {
-      this.#options.reportError(client.name, error);
+      this.#options.reportError(client.name, error, during);
     }
   }
 
@@ -150,10 +151,10 @@ export class Attachments {
       memory,
       lines,
       reportError,
-      onDeath: (dead, reason) => {
+      onDeath: (dead, reason, stack) => {
         // `ready` rejects with the thread's error, which is report enough.
         if (!dead.isReady && !this.#wasReady) return;
-        onLost(dead, reason);
+        onLost(dead, reason, stack);
         this.remove(dead);
       },
       onEnd: this.#options.onEnd,

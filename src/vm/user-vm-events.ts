@@ -6,10 +6,12 @@
  */
 
 import type { HoldPoint } from '../debugging/breakpoint.js';
+import type { DeviceCall } from '../device-model/device-client.js';
 import type { FaultRecord } from '../fault-injection/fault-trigger.js';
 import type { HsmEvent } from '../hsm/hsm-observer.js';
 import type { HoldCause } from '../hsm/thread-holder.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
+import { messageWithPlace } from '../io-request/error-text.js';
 
 /** Why a VM has ended. */
 export interface VmEnd {
@@ -36,10 +38,16 @@ export type UserVmEvent =
   | { readonly kind: 'rtc-changed'; readonly lastTime: number; readonly delta: number }
   /** The hypervisor refused to inject the interrupt (MSI) of an irqfd. */
   | { readonly kind: 'injection-failed'; readonly vmId: number }
-  /** A device threw, or its promise rejected: a bug of the device. The guest read all ones. */
-  | { readonly kind: 'device-error'; readonly device: string; readonly message: string; readonly stack?: string }
+  /** A device threw, or its promise rejected: a bug of the device. `during`: in which call. */
+  | {
+      readonly kind: 'device-error';
+      readonly device: string;
+      readonly during: DeviceCall;
+      readonly message: string;
+      readonly stack?: string;
+    }
   /** A device's thread ended by itself. Its requests read as all ones, and its range is free. */
-  | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string }
+  | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string; readonly stack?: string }
   /** A rule of the VM's fault plan has acted. */
   | ({ readonly kind: 'fault-injected' } & FaultRecord)
   /**
@@ -63,13 +71,23 @@ export type UserVmEvent =
   | { readonly kind: 'hold-released'; readonly afterMs: number; readonly breakpoints: number }
   | { readonly kind: 'ended'; readonly end: VmEnd };
 
+const FAILED: Readonly<Record<DeviceCall, string>> = {
+  read: 'failed in a read, the guest read all ones',
+  write: 'failed in a write',
+  'late answer': 'failed in an access that had ended before',
+  reset: 'failed in its reset',
+  close: 'failed in its close',
+  outside: 'failed outside of an access',
+};
+
 /** An event in one line, for the terminal. */
 export function describeEvent(event: UserVmEvent): string {
   switch (event.kind) {
     case 'triple-fault':
     case 'halted':
-    case 'crashed':
       return event.message;
+    case 'crashed':
+      return messageWithPlace(event.message, event.stack);
     case 'reset':
       return `the guest reset the machine: ${event.reason}`;
     case 'power-off':
@@ -79,13 +97,13 @@ export function describeEvent(event: UserVmEvent): string {
     case 'injection-failed':
       return 'the hypervisor refused the message of an irqfd';
     case 'device-error':
-      return `device ${event.device} failed, the guest read all ones: ${event.message}`;
+      return `device ${event.device} ${FAILED[event.during]}: ${messageWithPlace(event.message, event.stack)}`;
     case 'device-lost':
-      return `device ${event.device} was lost, its thread ended: ${event.reason}`;
+      return `device ${event.device} was removed because its thread ended: ${event.reason}`;
     case 'no-client':
       return `no I/O client for the request of vCPU ${event.vcpu}`;
     case 'client-failed':
-      return `I/O client ${event.client} failed and was removed: ${event.message}`;
+      return `I/O client ${event.client} failed and was removed: ${messageWithPlace(event.message, event.stack)}`;
     case 'client-late':
       return describeLate(event);
     case 'limit-extended':

@@ -216,7 +216,8 @@ export class UserVm {
 
   /** For the HSM and devices. */
   emit(event: UserVmEvent): void {
-    if (event.kind === 'device-error') this.#parts.statistics?.countError(event.device, false);
+    if (event.kind === 'device-error' || event.kind === 'device-lost')
+      this.#parts.statistics?.countError(event.device, false);
     else if (event.kind === 'client-failed') this.#parts.statistics?.countError(event.client, false);
     else if (event.kind === 'client-late') this.#parts.statistics?.countError(event.client, true);
     else if (event.kind === 'rtc-changed') this.#acrnEvents?.send(rtcChanged(event.lastTime, event.delta));
@@ -256,9 +257,9 @@ export class UserVm {
       ownRanges: hypercalls.ownRanges ?? [],
       removals: () => requests.clients.removals,
       isRegistered: (client) => requests.clients.has(this.#wrappers.of(client)),
-      reportError: (device, error) => this.emit({ kind: 'device-error', device, ...errorText(error) }),
-      onLost: (client, reason) => {
-        this.emit({ kind: 'device-lost', device: client.name, reason });
+      reportError: (device, error, during) => this.emit({ kind: 'device-error', device, during, ...errorText(error) }),
+      onLost: (client, reason, stack) => {
+        this.emit({ kind: 'device-lost', device: client.name, reason, ...(stack === undefined ? {} : { stack }) });
         this.destroyClient(client);
       },
       onEnd: (client) => requests.clients.finishAllOf(this.#wrappers.of(client)),

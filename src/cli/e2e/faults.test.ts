@@ -51,10 +51,7 @@ test('a late device is reported with its stack and may keep its request', async 
   const waited = await upcall([...read, '--late', 'wait', '--late-stacks']);
   assert.equal(waited.status, 0, waited.stderr);
   assert.match(waited.stdout, /5a/i);
-  assert.match(
-    waited.stderr,
-    /I\/O client silent has had "read port 0x500\/1 = 0x\w+" of vCPU 0 for \d+ ms, and keeps it/,
-  );
+  assert.match(waited.stderr, /I\/O client silent has had "read port 0x500\/1" of vCPU 0 for \d+ ms, and keeps it/);
   assert.match(waited.stderr, /Waiting since:\n +at .*silent\.mjs/);
   const taken = await upcall(read);
   assert.match(taken.stdout, /ff/i);

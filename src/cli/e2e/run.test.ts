@@ -91,7 +91,10 @@ test('a device that throws gives the guest all ones and a line on standard error
   const { status, stdout, stderr } = await upcall(['run', 'hello', '--device', `${device}@0x500`]);
   assert.equal(status, 0);
   assert.match(stdout, /ff/);
-  assert.match(stderr, /^upcall: device bad failed, the guest read all ones: no way\nupcall: ended: .*\n$/);
+  assert.match(
+    stderr,
+    /^upcall: device bad failed in a read, the guest read all ones: no way \(at \/.*fails\.mjs:1:\d+\)\nupcall: ended: .*\n$/,
+  );
 });
 
 test('a signal ends the session with its status and the statistics', async () => {

@@ -22,7 +22,7 @@ import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { SharedWords } from '../../sync/shared-words.js';
 import { MoveRecorder } from '../../trace/move-recorder.js';
 import { SystemClock } from '../clock.js';
-import { DeviceClient } from '../device-client.js';
+import { DeviceClient, type DeviceCall } from '../device-client.js';
 import type { Device } from '../device.js';
 import { DeviceLines } from '../device-lines.js';
 import { peekDevice, type RegisterValues } from '../register-peek.js';
@@ -52,10 +52,10 @@ export type DeviceThreadMessage =
   | { readonly kind: 'ready'; readonly name: string; readonly registers?: RegisterMap }
   /** The answer to a peek. */
   | { readonly kind: 'registers'; readonly values: RegisterValues }
-  /** The device could not be created, or its `close` threw. The thread ends. */
+  /** The device could not be created. The thread ends. */
   | { readonly kind: 'failed'; readonly message: string; readonly remedy?: string }
   /** The device threw in an access or in its reset. The thread goes on. */
-  | { readonly kind: 'error'; readonly message: string; readonly stack?: string };
+  | { readonly kind: 'error'; readonly during: DeviceCall; readonly message: string; readonly stack?: string };
 
 const thread = await host.startedThread();
 const data = thread.data as DeviceThreadData;
@@ -80,7 +80,7 @@ try {
   );
   post({ kind: 'ready', name: device.name, ...registersOf(device) });
   await serve(device);
-  device.close?.();
+  attempt('close', () => device.close?.());
 } catch (error) {
   const known = error instanceof UpcallError ? error.remedy : undefined;
   post({
@@ -100,12 +100,17 @@ function registersOf({ registers }: Device): { readonly registers?: RegisterMap 
   }
 }
 
-function reset(device: Device, report: (error: unknown) => void): void {
+/** Does `act` and reports what it throws. */
+function attempt(during: DeviceCall, act: () => void): void {
   try {
-    device.reset?.();
+    act();
   } catch (error) {
-    report(error);
+    report(error, during);
   }
+}
+
+function report(error: unknown, during: DeviceCall): void {
+  post({ kind: 'error', during, ...errorText(error) });
 }
 
 /** Serves requests until the mailbox says CLOSE. */
@@ -129,8 +134,7 @@ async function serve(device: Device): Promise<void> {
     });
     return request;
   });
-  const report = (error: unknown): void => post({ kind: 'error', ...errorText(error) });
-  const client = new DeviceClient(device, data.range, (_, error) => report(error));
+  const client = new DeviceClient(device, data.range, (_, error, during) => report(error, during));
   /** By slot: the ticket of the request that the device got last. */
   const served = new Int32Array(SLOT_COUNT);
   /**
@@ -140,7 +144,7 @@ async function serve(device: Device): Promise<void> {
   const takeControl = (): boolean => {
     const control = mailbox.takeControl();
     if ((control & MailboxControl.CLOSE) !== 0) return false;
-    if ((control & MailboxControl.RESET) !== 0) reset(device, report);
+    if ((control & MailboxControl.RESET) !== 0) attempt('reset', () => device.reset?.());
     // Between two accesses: the registers are consistent, and a busy guest cannot delay this.
     if ((control & MailboxControl.PEEK) !== 0) post({ kind: 'registers', values: peekDevice(device) });
     return true;

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, test } from 'node:test';
+import { pathToFileURL } from 'node:url';
 import { GuestMemory } from '../../hypervisor/guest-memory.js';
 import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
 import { ports } from '../../hsm/address-range.js';
@@ -17,6 +21,16 @@ const { WRITE } = Direction;
 const { COMPLETE } = IoRequestState;
 const counter = new URL('./fixtures/read-counter.js', import.meta.url);
 const range = ports(0x500, 4);
+
+const folder = mkdtempSync(join(tmpdir(), 'own-thread-'));
+after(() => rmSync(folder, { recursive: true, force: true }));
+
+/** A module with a device, which does `first` when it is loaded. */
+function file(name: string, first: string, methods = ''): URL {
+  const path = join(folder, name);
+  writeFileSync(path, `${first} export default class { name = 'filed'; read() {} write() {} ${methods} }`);
+  return pathToFileURL(path);
+}
 
 interface Placed {
   readonly vm: OneVm;
@@ -39,7 +53,7 @@ function place(module: URL, options: unknown): Placed {
     range,
     lines: shared.lines,
     memory: new GuestMemory({ buffer: new SharedArrayBuffer(4096), byteOffset: 0, byteLength: 4096 }),
-    reportError: (_, error) => void errors.push(String(error)),
+    reportError: (_, error, during) => void errors.push(`${during}: ${String(error)}`),
     onDeath: (dead, reason) => {
       deaths.push(reason);
       vm.requests.clients.destroy(dead);
@@ -79,7 +93,7 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     const read = vm.fill(1);
     vm.requests.dispatch();
     await until(() => deaths.length > 0);
-    assert.deepEqual(deaths, ['its thread ended']);
+    assert.deepEqual(deaths, ['exit code 1 and no error']);
     assert.deepEqual([write.state, read.state], [COMPLETE, COMPLETE]);
     assert.deepEqual(vm.requests.clients.all, []);
   });
@@ -104,6 +118,30 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     assert.throws(() => lines.connect('a device'), { code: 'VM_LIMIT', message: /at most 31 drivers/ });
     shared.lines.removeDriver(4);
     assert.equal(lines.connect('a device'), 4);
+  });
+
+  test('says why its thread died or was never ready: the error with its place in the file, or the exit code', async () => {
+    const failing = file('fails.mjs', 'setTimeout(() => { throw new Error("no disk"); }, 0);');
+    const { client, deaths } = place(failing, undefined);
+    await client.ready;
+    await until(() => deaths.length > 0);
+    assert.match(deaths[0] ?? '', /^no disk \(at .*fails\.mjs:1:\d+\)$/);
+    const exiting = place(file('exits.mjs', 'process.exit(5);'), undefined);
+    await assert.rejects(exiting.client.ready, {
+      message: 'exits.mjs: its thread ended before the device was created: exit code 5 and no error',
+    });
+  });
+
+  test('that throws in reset or close is reported with the call, and only its end ends the thread', async () => {
+    const body = 'reset() { throw new Error("r"); } close() { throw new Error("c"); }';
+    const { vm, client, errors, deaths } = place(file('throws.mjs', '', body), undefined);
+    await client.ready;
+    client.reset();
+    await until(() => errors.length === 1);
+    vm.requests.close();
+    await until(() => !client.isRunning);
+    assert.deepEqual(errors, ['reset: Error: r', 'close: Error: c']);
+    assert.deepEqual(deaths, []);
   });
 
   test('ends its thread when it is removed, and no death is reported', async () => {

@@ -21,7 +21,7 @@ import type { ClientFinisher } from '../../hsm/request-finisher.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
 import type { InterruptLines } from '../../hypervisor/interrupt-lines.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
-import { errorText } from '../../io-request/error-text.js';
+import { errorText, messageWithPlace, type ErrorText } from '../../io-request/error-text.js';
 import { Deferred } from '../../sync/deferred.js';
 import { startFairTimeout, type FairTimeout } from '../../sync/fair-timeout.js';
 import { foregroundTiming } from '../../sync/host-timing.js';
@@ -71,7 +71,7 @@ export interface ThreadClientOptions {
    * The thread ended without being closed, perhaps before its device was created. This callback
    * must remove the client and finish its requests.
    */
-  readonly onDeath: (client: ThreadClient, reason: string) => void;
+  readonly onDeath: (client: ThreadClient, reason: string, stack?: string) => void;
   /**
    * The thread of a removed client has ended. This callback must finish the requests that the
    * thread was finishing when it was terminated.
@@ -107,7 +107,7 @@ export class ThreadClient implements IoClient {
   /** By slot. */
   readonly #relayed: (RelayedRequest | undefined)[] = [];
   /** Why the device failed. */
-  #failure: string | undefined;
+  #failure: ErrorText | undefined;
   /** Resolves when the device is created, rejects with DEVICE_MODULE_INVALID if it cannot be. */
   readonly ready: Promise<unknown>;
   readonly #ready = new Deferred<undefined>();
@@ -244,9 +244,8 @@ export class ThreadClient implements IoClient {
         break;
       case 'failed': {
         const options = message.remedy === undefined ? {} : { remedy: message.remedy };
-        this.#failure = message.message;
-        if (this.#isReady) this.#options.reportError(this.#name, new Error(message.message));
-        else this.#ready.reject(new UpcallError('DEVICE_MODULE_INVALID', message.message, options));
+        this.#failure = { message: message.message };
+        this.#ready.reject(new UpcallError('DEVICE_MODULE_INVALID', message.message, options));
         // A timer or socket of the module would keep its thread alive.
         void this.terminate();
         break;
@@ -254,18 +253,27 @@ export class ThreadClient implements IoClient {
       case 'error': {
         const error = new Error(message.message);
         if (message.stack !== undefined) error.stack = message.stack;
-        this.#options.reportError(this.#name, error);
+        this.#options.reportError(this.#name, error, message.during);
       }
     }
   }
 
-  #onExit(): void {
+  /** An error that the thread did not catch, which ends it. */
+  #onError(error: Error): void {
+    const { message, stack } = errorText(error);
+    this.#failure = { message: messageWithPlace(message, stack), ...(stack === undefined ? {} : { stack }) };
+  }
+
+  #onExit(code: number): void {
+    // process.exit() in the device, or terminate().
+    const { message, stack } = this.#failure ?? { message: `exit code ${code} and no error` };
     this.#closeTimeout?.stop();
     this.#lines.disconnect();
     this.#ready.reject(
       new UpcallError(
         'DEVICE_MODULE_INVALID',
-        `the thread of device ${this.#name} ended before the device was created`,
+        `${this.#name}: its thread ended before the device was created: ${message}`,
+        { remedy: 'Let the module create its device and keep its thread: no process.exit' },
       ),
     );
     this.#thread = undefined;
@@ -276,7 +284,7 @@ export class ThreadClient implements IoClient {
       return;
     }
     this.#isClosing = true;
-    this.#options.onDeath(this, this.#failure ?? 'its thread ended');
+    this.#options.onDeath(this, message, stack);
   }
 
   #startThread(data: DeviceThreadData): HostThread {
@@ -285,8 +293,8 @@ export class ThreadClient implements IoClient {
         name: this.#name,
         data,
         onMessage: (message) => this.#onMessage(message as DeviceThreadMessage),
-        onError: (error) => this.#options.reportError(this.#name, error),
-        onExit: () => this.#onExit(),
+        onError: (error) => this.#onError(error),
+        onExit: (code) => this.#onExit(code),
       });
     } catch (error) {
       this.#lines.disconnect();

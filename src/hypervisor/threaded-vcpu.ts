@@ -1,0 +1,114 @@
+/**
+ * Starts the thread of one vCPU, and turns what the thread reports and how it ends into the events
+ * of its VM.
+ *
+ * Called by: ThreadedVm, for each vCPU.
+ * Threads: the Service VM's. The other side is vcpu-thread.ts.
+ */
+
+import { host } from '../host/current.js';
+import type { HostThread } from '../host/host.js';
+import { errorText, messageWithPlace } from '../io-request/error-text.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { Deferred } from '../sync/deferred.js';
+import { GuestMemory } from './guest-memory.js';
+import { StartRegisters } from './start-registers.js';
+import type { ThreadedVmOptions } from './threaded-vm.js';
+import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
+import { VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
+
+/** The thread of one vCPU. */
+export interface ThreadedVcpu {
+  readonly handle: HostThread;
+  readonly registers: StartRegisters;
+  /** Resolves when the thread has ended. */
+  readonly ended: Promise<unknown>;
+}
+
+/**
+ * `ready` resolves when the vCPU is parked, with the guest memory if its core brings it. It rejects
+ * with UpcallError if the vCPU cannot be built.
+ */
+export function startVcpuThread(
+  options: ThreadedVmOptions,
+  shared: VmSharedState,
+  vcpu: number,
+): { thread: ThreadedVcpu; ready: Promise<GuestMemory | undefined> } {
+  const { config, onEvent } = options;
+  const registers = new StartRegisters();
+  const data: VcpuThreadData = {
+    vcpu,
+    vcpuCount: config.vcpuCount,
+    page: options.buffer.page,
+    upcall: options.upcall.buffer,
+    shared: shared.handle,
+    registers: registers.buffer,
+    completionPolling: config.completionPolling,
+    interceptPci: config.interceptPci ?? false,
+    spinUs: config.spinUs,
+    program: options.program(vcpu),
+  };
+  const thread = `the thread of vCPU ${vcpu} of VM ${config.name}`;
+  let isReady = false;
+  const ready = new Deferred<GuestMemory | undefined>();
+  const ended = new Deferred<undefined>();
+  const onMessage = (message: VcpuThreadMessage): void => {
+    switch (message.kind) {
+      case 'ready':
+        isReady = true;
+        ready.resolve(message.memory === undefined ? undefined : new GuestMemory(message.memory));
+        break;
+      case 'failed': {
+        const { code, remedy } = message;
+        ready.reject(new UpcallError(code, message.message, remedy === undefined ? {} : { remedy }));
+        break;
+      }
+      case 'event':
+        // A halt of a start that a reset has ended meanwhile: the vCPU runs again.
+        if (message.event.kind === 'halted' && message.start !== shared.starts) break;
+        onEvent(message.event);
+        break;
+      case 'report':
+        options.onReport?.(vcpu, message.report);
+    }
+  };
+  let hasFailed = false;
+  const onError = (error: Error): void => {
+    const { message, stack } = errorText(error);
+    hasFailed = true;
+    if (isReady)
+      onEvent({
+        kind: 'crashed',
+        vcpu,
+        message: `${thread} failed: ${message}`,
+        ...(stack === undefined ? {} : { stack }),
+      });
+    else
+      ready.reject(
+        new UpcallError('THREAD_FAILED', `${thread} failed: ${messageWithPlace(message, stack)}`, { cause: error }),
+      );
+  };
+  const onExit = (code: number): void => {
+    const wasExpected = shared.vmState === VmState.POWERED_OFF || !isReady || hasFailed;
+    shared.setVcpuState(vcpu, VcpuState.OFFLINE);
+    if (!wasExpected) onEvent({ kind: 'crashed', vcpu, message: `${thread} ended with exit code ${code}` });
+    // Without effect if it was ready or has failed.
+    ready.reject(new UpcallError('THREAD_FAILED', `${thread} ended with exit code ${code} before it was ready`));
+    ended.resolve(undefined);
+  };
+  let handle: HostThread;
+  try {
+    handle = host.startThread(new URL(options.entry.href), {
+      name: `${config.name} vCPU ${vcpu}`,
+      data,
+      onMessage: (message) => onMessage(message as VcpuThreadMessage),
+      onError,
+      onExit,
+    });
+  } catch (error) {
+    throw new UpcallError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, { cause: error });
+  }
+  // Unhandled otherwise when another vCPU could not start.
+  ready.promise.catch(() => undefined);
+  return { thread: { handle, registers, ended: ended.promise }, ready: ready.promise };
+}
