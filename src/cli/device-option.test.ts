@@ -67,6 +67,17 @@ test('a device may be in the screen memory of a PC, from its first byte to its l
   await serviceVm.close();
 });
 
+test('a word or name that is given twice is refused, and so is __proto__', () => {
+  for (const [words, message] of [
+    ['thread,thread', /: thread is given twice$/],
+    ['start=1,start=2', /: start is given twice$/],
+    ['start=1,thread,start=1', /: start is given twice$/],
+    ['__proto__=1', /: an option cannot be named __proto__$/],
+  ] as const)
+    assert.throws(() => parseDevice(`${file}@0x500,${words}`), { code: 'OPTION_INVALID', message, remedy: /\w/ });
+  assert.deepEqual(parseDevice(`${file}@0x500,constructor=1,toString=2`).options, { constructor: 1, toString: 2 });
+});
+
 test('a device is created with its options and attached, but not in guest memory', async () => {
   const read = { type: 'port', direction: 'read', address: 0x500, size: 1 } as const;
   const hypervisor = new ScriptedHypervisor([{ steps: [read, read, { ...read, address: 0x600 }] }]);

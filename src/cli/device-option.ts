@@ -37,15 +37,27 @@ export function parseDevice(text: string): DeviceOption {
     });
   const range = parseRange(rangeText);
   const options: Record<string, string | number> = {};
+  const seen = new Set<string>();
   for (const word of words) {
-    if (word === 'thread') continue;
     const equals = word.indexOf('=');
+    const name = word.slice(0, Math.max(equals, 0)) || word;
+    if (seen.has(name))
+      throw new UpcallError('OPTION_INVALID', `--device ${text}: ${name} is given twice`, {
+        remedy: `Leave out one of the two: ${word}`,
+      });
+    seen.add(name);
+    if (word === 'thread') continue;
     if (equals < 1)
       throw new UpcallError('OPTION_INVALID', `--device ${text}: expected thread or NAME=VALUE, not "${word}"`, {
         remedy: FORM,
       });
     const value = word.slice(equals + 1);
-    options[word.slice(0, equals)] = parseNumber(value) ?? value;
+    // An assignment to it would set the prototype of the options instead.
+    if (name === '__proto__')
+      throw new UpcallError('OPTION_INVALID', `--device ${text}: an option cannot be named __proto__`, {
+        remedy: 'Choose another name',
+      });
+    options[name] = parseNumber(value) ?? value;
   }
   const path = resolve(file);
   if (!existsSync(path))

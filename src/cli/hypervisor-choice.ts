@@ -5,7 +5,7 @@
 
 import type { Availability, Hypervisor } from '../hypervisor/hypervisor.js';
 import { UpcallError } from '../io-request/upcall-error.js';
-import { isModuleName, loadHypervisor, moduleAvailability } from './hypervisor-module.js';
+import { isModuleName, loadHypervisor, moduleAvailability, withCheckedVms } from './hypervisor-module.js';
 
 export interface HypervisorChoice {
   readonly name: string;
@@ -60,7 +60,7 @@ export async function moduleChoice(file: string): Promise<HypervisorChoice> {
     name: hypervisor.name,
     about: `the module ${file}`,
     available: () => moduleAvailability(file, hypervisor),
-    create: () => Promise.resolve(hypervisor),
+    create: () => Promise.resolve(withCheckedVms(file, hypervisor)),
   };
 }
 

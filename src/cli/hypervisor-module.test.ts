@@ -4,7 +4,10 @@ import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { after, test } from 'node:test';
 import { chooseHypervisor, moduleChoice } from './hypervisor-choice.js';
-import { isModuleName, loadHypervisor } from './hypervisor-module.js';
+import { isModuleName, loadHypervisor, moduleAvailability, withCheckedVms } from './hypervisor-module.js';
+import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { ServiceVm } from '../vm/service-vm.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'upcall-hypervisor-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -43,14 +46,18 @@ test('a relative path is from the working directory', async () => {
 
 for (const [name, text, message] of [
   ['empty.mjs', '', /empty\.mjs has no default export$/],
-  ['syntax.mjs', 'export default {', /syntax\.mjs cannot be loaded: /],
+  ['syntax.mjs', '\nexport default {', /syntax\.mjs cannot be loaded: .* \(at .*syntax\.mjs:\d+\)$/],
   ['import.mjs', "import 'no-such-package';", /import\.mjs cannot be loaded: .*no-such-package/],
   ['number.mjs', 'export default 7;', /its default export is not a hypervisor and does not create one$/],
   ['nothing.mjs', 'export default () => undefined;', /its default export is not a hypervisor and does not create one$/],
   ['other.mjs', 'export default class { name = "x"; available() {} }', /creates a hypervisor without createVm\(\)$/],
   ['nameless.mjs', 'export default { available() {}, createVm() {} };', /creates a hypervisor without a name$/],
   ['mute.mjs', 'export default { name: "x", createVm() {} };', /creates a hypervisor without available\(\)$/],
-  ['throws.mjs', 'export default class { constructor() { throw new Error("no chip"); } }', /failed: no chip$/],
+  [
+    'throws.mjs',
+    'export default class { constructor() { throw new Error("no chip"); } }',
+    /failed: no chip \(at .*throws\.mjs:1:\d+\)$/,
+  ],
   ['rejects.mjs', 'export default () => Promise.reject("no chip");', /failed: no chip$/],
 ] as const)
   test(`${name} is refused with the reason`, async () => {
@@ -76,7 +83,7 @@ test('a module that does not run here has a reason, and one without an answer is
     message: /available\(\) resolved to a value without a boolean "available"/,
   });
   await assert.rejects(choose('fails.mjs', '{ throw new Error("bad bus"); }'), {
-    message: /available\(\) failed: bad bus/,
+    message: /available\(\) failed: bad bus \(at .*fails\.mjs:1:\d+\)$/,
   });
 });
 
@@ -84,4 +91,55 @@ test('doctor’s choice of a module has its name and file', async () => {
   const path = file('listed.mjs', `export default class {${METHODS}}`);
   const choice = await moduleChoice(path);
   assert.deepEqual([choice.name, choice.about], ['mine', `the module ${path}`]);
+});
+
+const NEVER = 'new Promise(() => undefined)';
+
+test('a module that never answers is refused after a time limit that names the call', async () => {
+  for (const [name, text, call] of [
+    ['never-loads.mjs', `await ${NEVER};`, 'loading it'],
+    ['never-made.mjs', `export default () => ${NEVER};`, 'creating the hypervisor'],
+  ] as const)
+    await assert.rejects(loadHypervisor(file(name, text), 20), {
+      code: 'HYPERVISOR_MODULE_INVALID',
+      message: new RegExp(`${name.replace('.', '\\.')}: ${call} did not end within 0\\.02 s$`),
+    });
+  const hypervisor = await loadHypervisor(
+    file('never.mjs', `export default { name: 'x', available: () => ${NEVER}, createVm: () => ${NEVER} };`),
+  );
+  await assert.rejects(moduleAvailability('x.mjs', hypervisor, 20), { message: /available\(\) did not end/ });
+  await assert.rejects(new ServiceVm(withCheckedVms('x.mjs', hypervisor, 20)).createUserVm(), {
+    message: 'hypervisor module x.mjs: createVm() did not end within 0.02 s',
+  });
+});
+
+for (const [body, message] of [
+  ['{ throw new Error("no room"); }', /: createVm\(\) failed: no room \(at .*\.mjs:\d+:\d+\)$/],
+  ['{}', /: createVm\(\) resolved to undefined$/],
+  ['{ return null; }', /: createVm\(\) resolved to null$/],
+  ['{ return { setIoreqBuffer() {} }; }', /: createVm\(\) resolved to an object without notifyRequestFinish\(\)$/],
+] as const)
+  test(`a createVm that does ${body} is the module’s error, for run and for doctor`, async () => {
+    const path = file(`vm-${body.length}.mjs`, `export default class {${METHODS} async createVm() ${body} }`);
+    const serviceVm = new ServiceVm(await chooseHypervisor(path));
+    await assert.rejects(serviceVm.createUserVm(), {
+      code: 'HYPERVISOR_MODULE_INVALID',
+      message,
+      remedy: /write-a-hypervisor/,
+    });
+    await serviceVm.close();
+  });
+
+test('an UpcallError of createVm stays as it is, and a VM is passed on', async () => {
+  const refusing = withCheckedVms('x.mjs', {
+    name: 'x',
+    available: () => Promise.reject(new Error('unused')),
+    createVm: () => Promise.reject(new UpcallError('VM_LIMIT', 'one vCPU only')),
+  });
+  await assert.rejects(new ServiceVm(refusing).createUserVm(), { code: 'VM_LIMIT', message: 'one vCPU only' });
+  const serviceVm = new ServiceVm(withCheckedVms('x.mjs', new ScriptedHypervisor([{ steps: [] }])));
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  await vm.start();
+  assert.equal((await vm.ended).reason, 'halted');
+  await serviceVm.close();
 });

@@ -7,9 +7,15 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { host } from '../host/current.js';
+import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import type { Availability, Hypervisor } from '../hypervisor/hypervisor.js';
+import { messageWithPlace } from '../io-request/author-frame.js';
 import { errorText } from '../io-request/error-text.js';
 import { UpcallError } from '../io-request/upcall-error.js';
+import { withTimeout } from '../sync/bounded-wait.js';
+
+/** Time limit for each call of a module. A promise of it may never settle. */
+export const MODULE_LIMIT_MS = 20_000;
 
 const EXPORT_ONE =
   'Export as default a class with a name, available() and createVm(…), or a function that returns such a hypervisor; see docs/write-a-hypervisor.md';
@@ -25,15 +31,16 @@ export function isModuleName(name: string): boolean {
  * Loads the hypervisor of a module. Relative paths start at the working directory. Throws
  * HYPERVISOR_MODULE_INVALID.
  */
-export async function loadHypervisor(file: string): Promise<Hypervisor> {
+export async function loadHypervisor(file: string, limitMs = MODULE_LIMIT_MS): Promise<Hypervisor> {
   const path = resolve(file);
   if (!existsSync(path)) throw invalid(`there is no hypervisor module ${file}`, 'Check the path');
   let exported: Record<string, unknown>;
   try {
-    exported = await host.importModule(pathToFileURL(path).href);
+    exported = await within(limitMs, file, 'loading it', host.importModule(pathToFileURL(path).href));
   } catch (error) {
+    if (isTimeout(error)) throw error;
     throw invalid(
-      `hypervisor module ${file} cannot be loaded: ${errorText(error).message}`,
+      `hypervisor module ${file} cannot be loaded: ${reason(error)}`,
       'Check that the file loads by itself: node FILE',
       error,
     );
@@ -42,10 +49,11 @@ export async function loadHypervisor(file: string): Promise<Hypervisor> {
   if (given === undefined) throw invalid(`hypervisor module ${file} has no default export`, EXPORT_ONE);
   let hypervisor: unknown;
   try {
-    hypervisor = await instantiate(given);
+    hypervisor = await within(limitMs, file, 'creating the hypervisor', instantiate(given));
   } catch (error) {
+    if (isTimeout(error)) throw error;
     throw invalid(
-      `hypervisor module ${file}: creating the hypervisor failed: ${errorText(error).message}`,
+      `hypervisor module ${file}: creating the hypervisor failed: ${reason(error)}`,
       'Correct the module; it is called without arguments',
       error,
     );
@@ -74,13 +82,18 @@ function missingMember(value: unknown): string | undefined {
  * The result of the module's own `available`. Throws HYPERVISOR_MODULE_INVALID if it fails or if
  * the result is invalid.
  */
-export async function moduleAvailability(file: string, hypervisor: Hypervisor): Promise<Availability> {
+export async function moduleAvailability(
+  file: string,
+  hypervisor: Hypervisor,
+  limitMs = MODULE_LIMIT_MS,
+): Promise<Availability> {
   let state: unknown;
   try {
-    state = await hypervisor.available();
+    state = await within(limitMs, file, 'available()', hypervisor.available());
   } catch (error) {
+    if (isTimeout(error)) throw error;
     throw invalid(
-      `hypervisor module ${file}: available() failed: ${errorText(error).message}`,
+      `hypervisor module ${file}: available() failed: ${reason(error)}`,
       'Resolve to { available: false, reason, remedy } instead of throwing',
       error,
     );
@@ -91,6 +104,83 @@ export async function moduleAvailability(file: string, hypervisor: Hypervisor): 
     `hypervisor module ${file}: available() resolved to a value without a boolean "available"`,
     'Resolve to { available: true, detail } or { available: false, reason, remedy }',
   );
+}
+
+/**
+ * The hypervisor with a `createVm` that names the module when it fails, never ends, or resolves to
+ * a value without the hypercalls. It throws HYPERVISOR_MODULE_INVALID then. The module's own
+ * UpcallErrors stay as they are.
+ */
+export function withCheckedVms(file: string, hypervisor: Hypervisor, limitMs = MODULE_LIMIT_MS): Hypervisor {
+  return {
+    name: hypervisor.name,
+    available: () => hypervisor.available(),
+    createVm: async (...parts) => {
+      let hypercalls: unknown;
+      try {
+        hypercalls = await within(limitMs, file, 'createVm()', hypervisor.createVm(...parts));
+      } catch (error) {
+        if (error instanceof UpcallError) throw error;
+        throw invalid(
+          `hypervisor module ${file}: createVm() failed: ${reason(error)}`,
+          'Correct the module; its conformance test shows the call: see docs/write-a-hypervisor.md',
+          error,
+        );
+      }
+      const missing = missingHypercall(hypercalls);
+      if (missing === undefined) return hypercalls as Hypercalls;
+      throw invalid(
+        `hypervisor module ${file}: createVm() resolved to ${missing}`,
+        'Resolve to the hypercalls of the VM, for example those of ThreadedVm.create(…); see docs/write-a-hypervisor.md',
+      );
+    },
+  };
+}
+
+const CALLS: readonly (keyof Hypercalls)[] = [
+  'setIoreqBuffer',
+  'notifyRequestFinish',
+  'setVcpuRegs',
+  'startVm',
+  'pauseVm',
+  'resetVm',
+  'destroyVm',
+  'setIrqLine',
+  'injectMsi',
+];
+
+/** What `value` is instead of the hypercalls of a VM, or undefined if it is those. */
+function missingHypercall(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return value === null ? 'null' : typeof value;
+  const given = value as Partial<Record<keyof Hypercalls, unknown>>;
+  const call = CALLS.find((name) => typeof given[name] !== 'function');
+  if (call !== undefined) return `an object without ${call}()`;
+  if (typeof given.vcpuCount !== 'number') return 'an object without vcpuCount';
+  const part = (['memory', 'shared'] as const).find((name) => typeof given[name] !== 'object' || given[name] === null);
+  return part === undefined ? undefined : `an object without ${part}`;
+}
+
+/** Settles as `work` does. Rejects after the limit, so that the command does not wait forever. */
+function within<T>(limitMs: number, file: string, what: string, work: T | Promise<T>): Promise<T> {
+  return withTimeout(limitMs, Promise.resolve(work), () => {
+    throw invalid(
+      `hypervisor module ${file}: ${what} did not end within ${limitMs / 1000} s`,
+      'Let each promise of the module settle; start slow work in createVm',
+      TIMEOUT,
+    );
+  });
+}
+
+/** The `cause` of an error of `within`. */
+const TIMEOUT = Symbol('time limit');
+
+function isTimeout(error: unknown): boolean {
+  return error instanceof UpcallError && error.cause === TIMEOUT;
+}
+
+function reason(error: unknown): string {
+  const { message, stack } = errorText(error);
+  return messageWithPlace(message, stack);
 }
 
 function invalid(message: string, remedy: string, cause?: unknown): UpcallError {

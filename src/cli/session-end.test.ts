@@ -47,6 +47,18 @@ test('an expected text that did not appear is named', () => {
   assert.equal(endMessage({ kind: 'timed-out' }, undefined, 1000), 'ended after 1 s');
 });
 
+test('a failure on a hypervisor of the operator names guest, hypervisor and module', () => {
+  const foreign = 'monitor on the hypervisor toy of ./toy.js';
+  for (const reason of ['triple-fault', 'crashed'] as const) {
+    assert.match(
+      endMessage(ended(reason), undefined, undefined, foreign) ?? '',
+      /^that was monitor on .*toy\.js\. Check/,
+    );
+    assert.equal(endMessage(ended(reason), undefined, undefined), undefined);
+  }
+  assert.equal(endMessage(ended('power-off'), undefined, undefined, foreign), undefined);
+});
+
 test('a full disk is reported, and a closed pipe is not', () => {
   assert.equal(endMessage(broken('EPIPE'), undefined, undefined), undefined);
   assert.equal(endMessage(broken('ENOSPC'), undefined, undefined), 'cannot write to standard output: ENOSPC');

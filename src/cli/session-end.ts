@@ -45,11 +45,15 @@ export function statusOf(end: SessionEnd, isExpecting: boolean): ExitStatus {
   }
 }
 
-/** The message for the operator. Undefined if the VM's events have said everything. */
+/**
+ * The message for the operator. Undefined if the VM's events have said everything. `foreign`: the
+ * guest and its hypervisor, if that is a module of the operator.
+ */
 export function endMessage(
   end: SessionEnd,
   expected: string | undefined,
   timeoutMs: number | undefined,
+  foreign?: string,
 ): string | undefined {
   const missing = expected === undefined ? undefined : `"${expected}" did not appear on the console`;
   switch (end.kind) {
@@ -63,6 +67,8 @@ export function endMessage(
     case 'signal':
       return `ended by ${end.signal}`;
     case 'vm-ended':
+      if (foreign !== undefined && (end.end.reason === 'triple-fault' || end.end.reason === 'crashed'))
+        return `that was ${foreign}. Check that the guest is made for this hypervisor, then the hypervisor`;
       if (end.exitCode !== undefined && end.exitCode !== 0) return `the guest's exit code is ${end.exitCode}`;
       return missing;
     case 'text-seen':

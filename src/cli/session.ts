@@ -33,6 +33,8 @@ import { RawTerminal } from './terminal.js';
 
 export interface SessionPlan {
   readonly hypervisor: Hypervisor;
+  /** The file of the hypervisor's module. Undefined for upcall's own. */
+  readonly hypervisorModule?: string;
   /** `ServiceVmOptions.spinUs`. */
   readonly spinUs?: number;
   readonly vm: UserVmOptions;
@@ -153,7 +155,11 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     await watching;
     await consoleOutput.flushed();
     log.flush();
-    const message = endMessage(sessionEnd, plan.expect, plan.timeoutMs);
+    const foreign =
+      plan.hypervisorModule === undefined
+        ? undefined
+        : `${vm.name} on the hypervisor ${plan.hypervisor.name} of ${plan.hypervisorModule}`;
+    const message = endMessage(sessionEnd, plan.expect, plan.timeoutMs, foreign);
     if (message !== undefined) reporter.line(message);
     const statistics = plan.statistics ? vm.statistics() : undefined;
     if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters()));

@@ -16,7 +16,8 @@ export { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } 
 export { UpcallError, type UpcallErrorCode, type UpcallErrorOptions } from '../io-request/upcall-error.js';
 
 // vCPUs as threads of this process.
-export { ThreadedVm, type ThreadedVmOptions } from './threaded-vm.js';
+export { ThreadedVm } from './threaded-vm.js';
+export type { ThreadedVmOptions } from './threaded-vcpu.js';
 export { serveVcpu, type BuiltVcpu, type VcpuContext } from './vcpu-thread.js';
 export { HALTED_FOREVER, TripleFault, type VcpuProgram } from './vcpu-loop.js';
 export type { DescriptorTable, SegmentStart, VcpuRegisters } from './vcpu-registers.js';

@@ -8,14 +8,39 @@
 
 import { host } from '../host/current.js';
 import type { HostThread } from '../host/host.js';
-import { errorText, messageWithPlace } from '../io-request/error-text.js';
+import { messageWithPlace } from '../io-request/author-frame.js';
+import { errorText } from '../io-request/error-text.js';
+import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { Deferred } from '../sync/deferred.js';
 import { GuestMemory } from './guest-memory.js';
+import type { OwnRange } from './hypercalls.js';
+import type { HypervisorEvent, VmConfig } from './hypervisor.js';
 import { StartRegisters } from './start-registers.js';
-import type { ThreadedVmOptions } from './threaded-vm.js';
+import type { Upcall } from './upcall.js';
 import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
 import { VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
+
+/** What the threads of one VM are started with. */
+export interface ThreadedVmOptions {
+  readonly ownRanges?: readonly OwnRange[];
+  readonly config: VmConfig;
+  readonly buffer: SharedBuffer;
+  readonly upcall: Upcall;
+  readonly onEvent: (event: HypervisorEvent) => void;
+  /** The thread's entry file, one that calls `serveVcpu`. */
+  readonly entry: { readonly href: string };
+  /** The `program` of vCPU `vcpu`. */
+  readonly program: (vcpu: number) => unknown;
+  /** The guest memory. Default: vCPU 0's core brings it. */
+  readonly memory?: GuestMemory;
+  /** Called with what a vCPU's program passes to VcpuContext.report. Default: it is dropped. */
+  readonly onReport?: (vcpu: number, report: unknown) => void;
+  /**
+   * Whether the vCPUs can trap stores to that page of RAM. Default: they trap none.
+   */
+  readonly canProtect?: (address: number) => boolean;
+}
 
 /** The thread of one vCPU. */
 export interface ThreadedVcpu {

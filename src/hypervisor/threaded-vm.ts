@@ -15,38 +15,17 @@ import { OrderedPoll } from '../sync/poll.js';
 import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
 import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } from './hypercalls.js';
-import type { VmConfig, HypervisorEvent } from './hypervisor.js';
+import type { VmConfig } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
-import type { Upcall } from './upcall.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
-import { startVcpuThread, type ThreadedVcpu } from './threaded-vcpu.js';
+import { startVcpuThread, type ThreadedVcpu, type ThreadedVmOptions } from './threaded-vcpu.js';
 import { VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
 
 /** Interval at which a pausing hypercall polls: a slot's move to PENDING rings no doorbell. */
 const PAUSE_RECHECK_MS = 2;
 /** Limit for a vCPU's thread to end by itself. Then it is terminated. */
 export const THREAD_END_MS = 1000;
-
-export interface ThreadedVmOptions {
-  readonly ownRanges?: readonly OwnRange[];
-  readonly config: VmConfig;
-  readonly buffer: SharedBuffer;
-  readonly upcall: Upcall;
-  readonly onEvent: (event: HypervisorEvent) => void;
-  /** The thread's entry file, one that calls `serveVcpu`. */
-  readonly entry: { readonly href: string };
-  /** The `program` of vCPU `vcpu`. */
-  readonly program: (vcpu: number) => unknown;
-  /** The guest memory. Default: vCPU 0's core brings it. */
-  readonly memory?: GuestMemory;
-  /** Called with what a vCPU's program passes to VcpuContext.report. Default: it is dropped. */
-  readonly onReport?: (vcpu: number, report: unknown) => void;
-  /**
-   * Whether the vCPUs can trap stores to that page of RAM. Default: they trap none.
-   */
-  readonly canProtect?: (address: number) => boolean;
-}
 
 export class ThreadedVm implements Hypercalls {
   readonly vcpuCount: number;

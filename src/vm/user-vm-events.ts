@@ -11,7 +11,7 @@ import type { FaultRecord } from '../fault-injection/fault-trigger.js';
 import type { HsmEvent } from '../hsm/hsm-observer.js';
 import type { HoldCause } from '../hsm/thread-holder.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
-import { messageWithPlace } from '../io-request/error-text.js';
+import { messageWithPlace } from '../io-request/author-frame.js';
 
 /** Why a VM has ended. */
 export interface VmEnd {

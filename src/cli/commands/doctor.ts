@@ -6,9 +6,12 @@ import { access, constants } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { delimiter, join } from 'node:path';
 import type { Command } from 'commander';
+import type { Hypervisor } from '../../hypervisor/hypervisor.js';
+import { errorText } from '../../io-request/error-text.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { ExitStatus } from '../exit-status.js';
 import { HYPERVISORS, moduleChoice, type HypervisorChoice } from '../hypervisor-choice.js';
+import { oneLine } from '../reporter.js';
 import type { CommandContext } from './run.js';
 
 /** Programs of the machine that only some commands use, each with its purpose. */
@@ -29,8 +32,8 @@ export function addDoctorCommand(program: Command, context: CommandContext): voi
     .addHelpText(
       'after',
       `
-Exit status: 0 if a hypervisor runs here, otherwise 1. A module does not run a guest here: test it with
-the conformance suite, see docs/write-a-hypervisor.md.
+Exit status: 0 if a hypervisor runs here, otherwise 1. A module only creates a VM here and runs no guest: test it
+with the conformance suite, see docs/write-a-hypervisor.md.
 
 Examples:
   upcall doctor
@@ -44,16 +47,15 @@ Examples:
       ];
       let runs = 0;
       for (const choice of HYPERVISORS) {
-        const { isWorking, text } = await examine(choice);
+        const { isWorking, text } = await examine(choice, runsGuest);
         if (isWorking) runs++;
         lines.push(`  ${choice.name.padEnd(9)} ${isWorking ? 'runs here ' : 'not usable'}  ${choice.about}`, ...text);
       }
       if (file !== undefined) {
         const choice = await moduleChoice(file);
-        const state = await choice.available();
-        if (state.available) runs++;
-        lines.push(`  ${choice.name.padEnd(9)} ${state.available ? 'runs here ' : 'not usable'}  ${choice.about}`);
-        lines.push(...(state.available ? [state.detail] : [state.reason, state.remedy]).map((text) => INDENT + text));
+        const { isWorking, text } = await examine(choice, createsVm);
+        if (isWorking) runs++;
+        lines.push(`  ${choice.name.padEnd(9)} ${isWorking ? 'runs here ' : 'not usable'}  ${choice.about}`, ...text);
       }
       lines.push('', 'Tools');
       for (const [tool, use] of TOOLS)
@@ -63,18 +65,35 @@ Examples:
     });
 }
 
-/** Whether a hypervisor passes the self-test, and the lines that say why. */
-async function examine(choice: HypervisorChoice): Promise<{ isWorking: boolean; text: string[] }> {
+/** A check of a hypervisor that is available. Returns a summary in one line. */
+type Check = (hypervisor: Hypervisor) => Promise<string>;
+
+const runsGuest: Check = async (hypervisor) => {
+  const { selfTest } = await import('../self-test.js');
+  return `self-test passed: ${await selfTest(hypervisor)}`;
+};
+
+/** A module may run guests of another kind than ours, so it only has to create a VM. */
+const createsVm: Check = async (hypervisor) => {
+  const { ServiceVm } = await import('../../vm/service-vm.js');
+  const serviceVm = new ServiceVm(hypervisor);
+  try {
+    const { hypercalls } = await serviceVm.createUserVm({ name: 'doctor', memoryMiB: 1 });
+    return `created a VM with ${hypercalls.vcpuCount} vCPU and ended it`;
+  } finally {
+    await serviceVm.close();
+  }
+};
+
+/** Whether a hypervisor passes the check, and the lines that say why. */
+async function examine(choice: HypervisorChoice, check: Check): Promise<{ isWorking: boolean; text: string[] }> {
   try {
     const state = await choice.available();
     if (!state.available) return { isWorking: false, text: [`${INDENT}${state.reason}`, `${INDENT}${state.remedy}`] };
-    const { selfTest } = await import('../self-test.js');
-    const result = await selfTest(await choice.create());
-    return { isWorking: true, text: [`${INDENT}${state.detail}; self-test passed: ${result}`] };
+    return { isWorking: true, text: [`${INDENT}${state.detail}; ${await check(await choice.create())}`] };
   } catch (error) {
-    const reason =
-      error instanceof UpcallError ? error.describe() : error instanceof Error ? error.message : String(error);
-    return { isWorking: false, text: [`${INDENT}${reason}`] };
+    const reason = error instanceof UpcallError ? error.describe() : errorText(error).message;
+    return { isWorking: false, text: [`${INDENT}${oneLine(reason)}`] };
   }
 }
 

@@ -10,6 +10,7 @@ import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
 import { exitStatusHelp, type ExitStatus } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
+import { isModuleName } from '../hypervisor-module.js';
 import { addFault, faultPlan, parseSeed } from '../fault-option.js';
 import {
   parseClientTimeout,
@@ -166,6 +167,7 @@ export async function planSession(
   const memoryMiB = options.memory ?? guest.memoryMiB;
   return {
     hypervisor,
+    ...(isModuleName(options.hypervisor) ? { hypervisorModule: options.hypervisor } : {}),
     ...(options.spin === undefined ? {} : { spinUs: options.spin }),
     vm: {
       name: guest.name,

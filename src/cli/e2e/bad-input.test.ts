@@ -27,6 +27,10 @@ const fails = file(
   'fails.mjs',
   'export default class { constructor() { throw new Error("no disk"); } read() {} write() {} }',
 );
+const noVm = file(
+  'no-vm.mjs',
+  'export default { name: "no-vm", available: async () => ({ available: true, detail: "" }), async createVm() {} };',
+);
 const big = file('big.bin', new Uint8Array(3 * 1024 * 1024));
 const empty = file('empty.bin', '');
 
@@ -81,13 +85,18 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
     ['run', '--hypervisor', works],
     /hypervisor without available\(\)|without a name/,
   ],
+  [
+    'a hypervisor module that cannot create a VM',
+    ['run', 'hello', '--hypervisor', noVm],
+    /hypervisor module .*no-vm\.mjs: createVm\(\) resolved to undefined\. Resolve to/,
+  ],
   ['a missing module for doctor', ['doctor', './no-such.js'], /there is no hypervisor module/],
   ['an invalid range', ['run', '--device', `${works}@here`], /invalid range "here"\. Write FILE@RANGE/],
   ['a range beyond the ports', ['run', '--device', `${works}@0xffff+2`], /Ports are 0 to 0xffff/],
   ['a missing device module', ['run', '--device', 'no-such.js@0x500'], /--device no-such\.js: no such file/],
   ['a module without a device', ['run', '--device', `${device}@0x500`], /exports no device.*Export as default a class/],
   ['a module that throws', ['run', '--device', `${throws}@0x500`], /first line second line.*loads by itself/],
-  ['a module with a syntax error', ['run', '--device', `${syntax}@0x500`], /syntax\.mjs/],
+  ['a module with a syntax error', ['run', '--device', `${syntax}@0x500`], /\(at .*syntax\.mjs:\d+\)/],
   ['a device that cannot be created', ['run', '--device', `${fails}@0x500`], /no disk/],
   ['the same in a thread', ['run', '--device', `${fails}@0x500,thread`], /no disk/],
   [
@@ -122,6 +131,11 @@ for (const [name, args, line] of cases) {
     assert.equal(stdout, '');
   });
 }
+
+test('doctor does not say that a module runs here whose createVm fails', async () => {
+  const { stdout } = await upcall(['doctor', noVm]);
+  assert.match(stdout, /no-vm +not usable .*\n.*no-vm\.mjs: createVm\(\) resolved to undefined/);
+});
 
 test('with --debug an error has its stack', async () => {
   const { status, stderr } = await upcall(['--debug', 'run', '--memory', '0']);

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
@@ -86,11 +86,29 @@ describe('a device module', () => {
 
 describe('a bad device module is refused with its path, what is wrong and what to do', () => {
   const cases: [name: string, source: string, extension: string, message: RegExp][] = [
-    ['that exports nothing', 'const device = {};', 'js', /exports no device/],
-    ['that exports an object', `export default { name: 'x', read() {}, write() {} };`, 'js', /exports no device/],
-    ['that does not parse', 'export default class {', 'js', /device-\d+\.js/],
-    ['that does not parse as TypeScript', 'export default class {', 'ts', /device-\d+\.ts/],
-    ['that throws when it is loaded', `throw new Error('no such chip');`, 'js', /no such chip/],
+    ['that exports nothing', 'const device = {};', 'js', /exports no device: it exports nothing,/],
+    [
+      'that exports a class by another name',
+      'export class Disk {}',
+      'js',
+      /exports only Disk, neither default nor create/,
+    ],
+    [
+      'that exports an object',
+      `export default { name: 'x', read() {}, write() {} };`,
+      'js',
+      /its default is of type object/,
+    ],
+    ['that does not parse', '\nexport default class {', 'js', /: Unexpected end of input \(at .*device-\d+\.js:\d+\)$/],
+    ['that does not parse, in a .mjs file', 'let a;\nlet a;', 'mjs', /: Identifier .* \(at .*device-\d+\.mjs:2\)$/],
+    ['that parses bad JSON', `JSON.parse('{');`, 'js', /JSON.* \(at .*device-\d+\.js:1:6\)$/],
+    ['that does not parse as TypeScript', 'export default class {', 'ts', /: [^]*device-\d+\.ts:1:\d+/],
+    [
+      'that throws when it is loaded',
+      `throw new Error('no such chip');`,
+      'js',
+      /no such chip \(at .*device-\d+\.js:1:7\)$/,
+    ],
     ['that imports what is not there', `import 'no-such-package-at-all';`, 'js', /no-such-package-at-all/],
     ['whose function throws', `export default () => { throw new Error('bad option'); };`, 'js', /bad option/],
     ['whose function rejects', `export default async () => { throw 'a string'; };`, 'js', /a string/],
@@ -98,16 +116,13 @@ describe('a bad device module is refused with its path, what is wrong and what t
       'whose constructor throws',
       `export default class { constructor() { throw new Error('bad option'); } read() {} write() {} }`,
       'js',
-      /creating the device failed: bad option/,
+      /creating the device failed: bad option \(at .*device-\d+\.js:1:46\)$/,
     ],
-    ['whose function returns nothing', 'export default () => {};', 'js', /has no read and write/],
-    [
-      'whose device cannot be written',
-      `export default () => ({ name: 'x', read: () => 0 });`,
-      'js',
-      /has no read and write/,
-    ],
-    ['whose class has no registers', 'export default class { }', 'js', /has no read and write/],
+    ['whose function returns nothing', 'export default () => {};', 'js', /the device that it created is undefined$/],
+    ['whose device cannot be written', `export default () => ({ name: 'x', read: () => 0 });`, 'js', /has no write$/],
+    ['whose device cannot be read', `export default class { name = 'x'; write() {} }`, 'js', /has no read$/],
+    ['whose device has no name', `export default class { read() {} write() {} }`, 'js', /has no name$/],
+    ['whose class has no registers', `export default class { name = 'x'; }`, 'js', /has no read and write$/],
   ];
   for (const [name, source, extension, message] of cases) {
     test(name, async () => {
@@ -120,6 +135,20 @@ describe('a bad device module is refused with its path, what is wrong and what t
       });
     });
   }
+
+  test('a syntax error in a file that the module imports has that file and line, and no module was run', async () => {
+    writeFileSync(join(folder, 'part.js'), '\n\nexport const part = 1 1;');
+    const ran = join(folder, 'ran');
+    writeFileSync(
+      join(folder, 'first.js'),
+      `import { writeFileSync } from 'node:fs'; writeFileSync(${JSON.stringify(ran)}, '');`,
+    );
+    await assert.rejects(load(`import './first.js'; import './part.js';`), {
+      code: 'DEVICE_MODULE_INVALID',
+      message: /: Unexpected number \(at .*part\.js:3\)$/,
+    });
+    assert.equal(existsSync(ran), false);
+  });
 
   test('a file that does not exist', async () => {
     await assert.rejects(loadDevice(pathToFileURL(join(folder, 'missing.js')).href, context, undefined), {

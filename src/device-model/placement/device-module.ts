@@ -9,6 +9,8 @@
 
 import { host } from '../../host/current.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
+import { messageWithPlace } from '../../io-request/author-frame.js';
+import { errorText } from '../../io-request/error-text.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import type { Clock } from '../clock.js';
 import type { Device, InterruptLine } from '../device.js';
@@ -23,8 +25,8 @@ export interface DeviceContext {
 
 export type CreateDevice = (context: DeviceContext, options: unknown) => Device | Promise<Device>;
 
-const REMEDY =
-  'Export as default a class with read(offset, size) and write(offset, size, value), or a function that returns such a device';
+const FORM =
+  'Export as default a class with a name, read(offset, size) and write(offset, size, value), or a function that returns such a device';
 
 /**
  * Loads a JavaScript or TypeScript module, a path or URL, and creates its device. Calls `onLoaded`
@@ -40,51 +42,58 @@ export async function loadDevice(
   try {
     exported = await host.importModule(module);
   } catch (error) {
-    throw new UpcallError('DEVICE_MODULE_INVALID', `device module ${module}: ${message(error)}`, {
-      remedy: 'Check the path and that the file loads by itself',
-      cause: error,
-    });
+    throw invalid(module, reason(error), 'Check the path and that the file loads by itself', error);
   }
   onLoaded?.();
   const create = exported['createDevice'] ?? exported['default'];
-  if (typeof create !== 'function')
-    throw new UpcallError('DEVICE_MODULE_INVALID', `device module ${module} exports no device`, { remedy: REMEDY });
+  if (typeof create !== 'function') throw invalid(module, exportsOf(exported), FORM);
   let device: unknown;
   try {
     device = isDeviceClass(create)
       ? Reflect.construct(create, [context, options])
       : await (create as CreateDevice)(context, options);
   } catch (error) {
-    throw new UpcallError(
-      'DEVICE_MODULE_INVALID',
-      `device module ${module}: creating the device failed: ${message(error)}`,
-      {
-        remedy: (error instanceof UpcallError ? error.remedy : undefined) ?? REMEDY,
-        cause: error,
-      },
-    );
+    const own = error instanceof UpcallError ? error.remedy : undefined;
+    const remedy = own ?? 'Correct the module, or the options that it was given';
+    throw invalid(module, `creating the device failed: ${reason(error)}`, remedy, error);
   }
-  if (!isDevice(device))
-    throw new UpcallError('DEVICE_MODULE_INVALID', `device module ${module}: what it created has no read and write`, {
-      remedy: REMEDY,
-    });
-  return device;
+  const missing = missingMember(device);
+  if (missing !== undefined) throw invalid(module, `the device that it created ${missing}`, FORM);
+  return device as Device;
+}
+
+/** What the module exports instead of a device. */
+function exportsOf(exported: Record<string, unknown>): string {
+  for (const name of ['createDevice', 'default'])
+    if (exported[name] !== undefined)
+      return `exports no device: its ${name} is of type ${typeof exported[name]}, not a class or function`;
+  const names = Object.keys(exported);
+  const only = names.length === 0 ? 'nothing' : `only ${names.join(', ')}`;
+  return `exports no device: it exports ${only}, neither default nor createDevice`;
 }
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- an export of any module, checked before it is called
 function isDeviceClass(value: Function): boolean {
   // A class may have its methods as fields, which no prototype shows.
   if (/^class\b/.test(Function.prototype.toString.call(value))) return true;
-  const prototype: unknown = value.prototype;
-  return isDevice(prototype);
+  const { read, write } = (value.prototype ?? {}) as Partial<Device>;
+  return typeof read === 'function' && typeof write === 'function';
 }
 
-function isDevice(value: unknown): value is Device {
-  if (typeof value !== 'object' || value === null) return false;
-  const device = value as Partial<Device>;
-  return typeof device.read === 'function' && typeof device.write === 'function';
+/** What is wrong with `value` as a device, or undefined if it is one. */
+function missingMember(value: unknown): string | undefined {
+  if (typeof value !== 'object' || value === null) return `is ${value === null ? 'null' : typeof value}`;
+  const { name, read, write } = value as Partial<Record<keyof Device, unknown>>;
+  if (typeof name !== 'string' || name === '') return 'has no name';
+  if (typeof read !== 'function') return typeof write === 'function' ? 'has no read' : 'has no read and write';
+  return typeof write === 'function' ? undefined : 'has no write';
 }
 
-function message(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+function reason(error: unknown): string {
+  const { message, stack } = errorText(error);
+  return messageWithPlace(message, stack);
+}
+
+function invalid(module: string, what: string, remedy: string, cause?: unknown): UpcallError {
+  return new UpcallError('DEVICE_MODULE_INVALID', `device module ${module}: ${what}`, { remedy, cause });
 }

@@ -19,7 +19,14 @@ export function packageFile(file: string): string {
 }
 
 export async function importModule(module: string): Promise<Record<string, unknown>> {
-  if (!/\.[cm]?ts$/.test(module)) return (await import(module)) as Record<string, unknown>;
+  if (!/\.[cm]?ts$/.test(module))
+    try {
+      return (await import(module)) as Record<string, unknown>;
+    } catch (error) {
+      if (!(error instanceof SyntaxError)) throw error;
+      const { withSyntaxPlace } = await import('./syntax-error.js');
+      throw await withSyntaxPlace(error, module);
+    }
   // Node 20 does not read TypeScript itself. Loaded on demand: most programs have no such module.
   const { createJiti } = await import('jiti');
   const file = module.startsWith('file:') ? fileURLToPath(module) : module;

@@ -1,0 +1,44 @@
+/**
+ * The place of an error in its author's file. The author of a device or hypervisor looks for the
+ * line in his own file, and the frames around it are Node's, of libraries, or upcall's.
+ *
+ * Called by: whatever prints the error of a module.
+ */
+
+/** Where upcall's own code is, as it appears in stacks: the folder above this file's. */
+const OWN_CODE = framesOf(new Error().stack ?? '')[0]?.replace(/io-request[/\\][^/\\]*$/, '');
+
+/**
+ * The first frame of a stack that is in the author's file, as `/path/device.js:3:9`: a file that is
+ * neither Node's, nor of an installed package, nor upcall's.
+ */
+export function authorFrame(stack: string): string | undefined {
+  return framesOf(stack).find((place) => !isOwn(place) && !/[/\\]node_modules[/\\]/.test(place));
+}
+
+/** The message, followed by the first frame in the author's file, if the stack has one. */
+export function messageWithPlace(message: string, stack: string | undefined): string {
+  const place = stack === undefined ? undefined : authorFrame(stack);
+  return place === undefined ? message : `${message} (at ${place})`;
+}
+
+function isOwn(place: string): boolean {
+  return OWN_CODE !== undefined && place.startsWith(OWN_CODE);
+}
+
+/** The places of the frames that are in files, the innermost first. */
+function framesOf(stack: string): string[] {
+  const places = stack.split('\n').map((line) => /^\s*at (?:.*\()?(.+:\d+:\d+)\)?$/.exec(line)?.[1] ?? '');
+  return places.map(fileOf).filter((place) => place.startsWith('/') || /^[A-Za-z]:[/\\]/.test(place));
+}
+
+/** A file URL as a path. Other text stays as it is. */
+function fileOf(text: string): string {
+  if (!text.startsWith('file://')) return text;
+  const path = text.slice('file://'.length);
+  try {
+    return decodeURIComponent(path).replace(/^\/(?=[A-Za-z]:)/, '');
+  } catch {
+    return path;
+  }
+}
