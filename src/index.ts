@@ -43,7 +43,7 @@ export {
 export { readBytes, writeBytes, type ByteRegisters } from './device-model/byte-registers.js';
 export { ManualClock, SystemClock, type Clock, type ClockTimer } from './device-model/clock.js';
 export type { PciAddress, PciFunction } from './device-model/pci-function.js';
-export { inOwnThread, type ThreadPlacement } from './device-model/placement/in-own-thread.js';
+export { inOwnThread, type ThreadPlacement } from './device-model/placement/thread-placement.js';
 export { loadDevice, type CreateDevice, type DeviceContext } from './device-model/placement/device-module.js';
 export type { RegisterMap } from './device-model/register-map.js';
 

@@ -10,7 +10,7 @@ import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { loadDevice } from '../device-model/placement/device-module.js';
-import { inOwnThread } from '../device-model/placement/in-own-thread.js';
+import { inOwnThread } from '../device-model/placement/thread-placement.js';
 import { describeRange, mmio, ports, type AddressRange } from '../hsm/address-range.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { IoRequestType } from '../io-request/layout.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Device } from '../device-model/device.js';
-import { inOwnThread, type ThreadPlacement } from '../device-model/placement/in-own-thread.js';
+import { inOwnThread, type ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import { GATE } from '../device-model/placement/fixtures/gated-device.js';
 import { ports } from '../hsm/address-range.js';
 import { ScriptedHypervisor, type Script, type ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';

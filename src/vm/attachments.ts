@@ -8,7 +8,8 @@
 import { DeviceClient, type DeviceCall, type ReportDeviceError } from '../device-model/device-client.js';
 import { DeviceLines } from '../device-model/device-lines.js';
 import type { Device, InterruptLine } from '../device-model/device.js';
-import { isThreadPlacement, ThreadClient, type ThreadPlacement } from '../device-model/placement/in-own-thread.js';
+import { ThreadClient } from '../device-model/placement/in-own-thread.js';
+import { isThreadPlacement, type ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import type { AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';

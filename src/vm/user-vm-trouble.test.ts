@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import type { Device } from '../device-model/device.js';
-import { inOwnThread } from '../device-model/placement/in-own-thread.js';
+import { inOwnThread } from '../device-model/placement/thread-placement.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import { ports } from '../hsm/address-range.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Device } from '../device-model/device.js';
-import { inOwnThread } from '../device-model/placement/in-own-thread.js';
+import { inOwnThread } from '../device-model/placement/thread-placement.js';
 import { mmio, ports } from '../hsm/address-range.js';
 import { ScriptedHypervisor, type Script, type ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
 import { ServiceVm } from './service-vm.js';

@@ -17,7 +17,7 @@ import { DefaultClient } from '../device-model/default-client.js';
 import type { Device, InterruptLine, PowerControl } from '../device-model/device.js';
 import { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
-import type { ThreadPlacement } from '../device-model/placement/in-own-thread.js';
+import type { ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import { FaultInjection } from '../fault-injection/fault-injection.js';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import type { AddressRange } from '../hsm/address-range.js';

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { HOLD } from '../device-model/placement/fixtures/shown-device.js';
-import { inOwnThread } from '../device-model/placement/in-own-thread.js';
+import { inOwnThread } from '../device-model/placement/thread-placement.js';
 import { ports } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import { ScriptedHypervisor, type ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';

@@ -7,7 +7,7 @@
 import { ServiceVm } from '../../vm/service-vm.js';
 import type { UserVm } from '../../vm/user-vm.js';
 import { describeEvent, type UserVmEvent } from '../../vm/user-vm-events.js';
-import { inOwnThread } from '../../device-model/placement/in-own-thread.js';
+import { inOwnThread } from '../../device-model/placement/thread-placement.js';
 import { ports } from '../../hsm/address-range.js';
 import {
   ScriptedHypervisor,

@@ -15,7 +15,8 @@ import { SharedWords } from '../../sync/shared-words.js';
 import { GATE } from './fixtures/gated-device.js';
 import { LineDriver, type InterruptLines } from '../../hypervisor/interrupt-lines.js';
 import { ThreadLines } from './thread-lines.js';
-import { inOwnThread, isThreadPlacement, ThreadClient } from './in-own-thread.js';
+import { ThreadClient } from './in-own-thread.js';
+import { inOwnThread, isThreadPlacement } from './thread-placement.js';
 
 const { WRITE } = Direction;
 const { COMPLETE } = IoRequestState;

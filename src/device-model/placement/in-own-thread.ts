@@ -6,7 +6,7 @@
  * Service VM's thread. The device is the same class either way. If its thread ends or is late, its
  * requests finish as all ones and its range is free again.
  *
- * `inOwnThread` gives a ThreadPlacement: the wish. `attach` makes a ThreadClient of it: the I/O
+ * `attach` makes a ThreadClient of the ThreadPlacement that `inOwnThread` gives: the I/O
  * client that starts the thread and posts each request to it.
  *
  * Threads: ThreadClient lives in the Service VM's thread. Its device's thread is device-thread.ts.
@@ -30,6 +30,7 @@ import type { ReportDeviceError } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
 import { ThreadLines } from './thread-lines.js';
+import type { ThreadPlacement } from './thread-placement.js';
 import { ThreadPeek } from './thread-peek.js';
 import type { RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
@@ -41,26 +42,6 @@ const CLOSE_LIMIT_MS = 500;
  * files that a terminated thread was reading.
  */
 const CLOSE_WHILE_LOADING_LIMIT_MS = 5000;
-
-/** A device to be created in its own thread. */
-export interface ThreadPlacement {
-  readonly kind: 'own-thread';
-  /** A file URL. */
-  readonly module: string;
-  readonly options: unknown;
-}
-
-/**
- * `module` is a `URL` object with a file URL. `options` goes to the device and must survive
- * structured cloning.
- */
-export function inOwnThread(module: { readonly href: string }, options?: unknown): ThreadPlacement {
-  return { kind: 'own-thread', module: module.href, options };
-}
-
-export function isThreadPlacement(value: object): value is ThreadPlacement {
-  return 'kind' in value && value.kind === 'own-thread';
-}
 
 export interface ThreadClientOptions {
   readonly placement: ThreadPlacement;
