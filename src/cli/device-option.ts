@@ -15,6 +15,7 @@ import { describeRange, mmio, ports, type AddressRange } from '../hsm/address-ra
 import { UpcallError } from '../io-request/upcall-error.js';
 import { IoRequestType } from '../io-request/layout.js';
 import type { UserVm } from '../vm/user-vm.js';
+import type { LocalDevice } from './device-blame.js';
 
 export interface DeviceOption {
   readonly module: URL;
@@ -91,8 +92,11 @@ export function parseRange(text: string): AddressRange {
   }
 }
 
-/** Creates the device, in a thread of its own if the option says so, and attaches it. */
-export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<void> {
+/**
+ * Creates the device, in a thread of its own if the option says so, and attaches it. Returns a
+ * device in the Service VM's thread.
+ */
+export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<LocalDevice | undefined> {
   const { range } = option;
   const memoryEnd = vm.memory.size;
   if (range.type === IoRequestType.MMIO && Number(range.start) < memoryEnd && !isScreenMemory(range))
@@ -101,14 +105,15 @@ export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<vo
     });
   if (option.inOwnThread) {
     vm.attach(range, inOwnThread(option.module, option.options));
-    return;
+    return undefined;
   }
   const context = {
     interruptLine: (gsi: number) => vm.interruptLine(gsi),
     memory: vm.memory,
     clock: vm.clock,
   };
-  vm.attach(range, await loadDevice(option.module.href, context, option.options));
+  const device = await loadDevice(option.module.href, context, option.options);
+  return { name: device.name, module: option.module, detach: vm.attach(range, device) };
 }
 
 /** Whether all of it lies where a PC has its screen memory, and no RAM. */

@@ -15,6 +15,7 @@ import { addTraceCommand } from './commands/trace.js';
 import { ExitStatus } from './exit-status.js';
 import { Reporter } from './reporter.js';
 import { restoreTerminal } from './terminal.js';
+import { isTaken } from './uncaught.js';
 
 const reporter = new Reporter(process.stderr);
 // If the reader of the messages has closed them, they are lost. That is not a failure.
@@ -30,6 +31,7 @@ const context: CommandContext = {
 };
 
 process.on('uncaughtException', (error) => {
+  if (isTaken(error)) return;
   restoreTerminal();
   reporter.state.isRaw = false;
   process.exit(report(error));

@@ -10,19 +10,27 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { withTimeout } from '../sync/bounded-wait.js';
 import { DEVICE_START_MS } from '../vm/user-vm-options.js';
 import type { UserVm } from '../vm/user-vm.js';
+import type { LocalDevice } from './device-blame.js';
 import { attachDevice, type DeviceOption } from './device-option.js';
 
-/** Throws as attachDevice and UserVm.start do, and DEVICE_MODULE_INVALID after `limitMs`. */
+/**
+ * `onAttached` gets each device in this thread. Throws as attachDevice and UserVm.start do, and
+ * DEVICE_MODULE_INVALID after `limitMs`.
+ */
 export async function startSession(
   vm: UserVm,
   devices: readonly DeviceOption[],
+  onAttached: (device: LocalDevice) => void = () => undefined,
   limitMs = DEVICE_START_MS,
 ): Promise<void> {
-  for (const device of devices) await within(limitMs, attachDevice(vm, device), device);
+  for (const option of devices) {
+    const device = await within(limitMs, attachDevice(vm, option), option);
+    if (device !== undefined) onAttached(device);
+  }
   await vm.start();
 }
 
-function within(limitMs: number, work: Promise<void>, { module }: DeviceOption): Promise<void> {
+function within<T>(limitMs: number, work: Promise<T>, { module }: DeviceOption): Promise<T> {
   return withTimeout(limitMs, work, () => {
     throw new UpcallError(
       'DEVICE_MODULE_INVALID',

@@ -18,7 +18,9 @@ import type { UserVmEvent } from '../vm/user-vm-events.js';
 import type { UserVm } from '../vm/user-vm.js';
 import { ConsoleInput } from './console-input.js';
 import { ConsoleOutput } from './console-output.js';
+import { DeviceBlame } from './device-blame.js';
 import type { DeviceOption } from './device-option.js';
+import { reportExit } from './exit-report.js';
 import { EscapeKey } from './escape-key.js';
 import { EventLog } from './event-log.js';
 import type { ExitStatus } from './exit-status.js';
@@ -30,6 +32,7 @@ import { ENDING_SIGNALS, endMessage, statusOf, type SessionEnd } from './session
 import { startSession } from './session-start.js';
 import { statisticsTable } from './statistics-table.js';
 import { RawTerminal } from './terminal.js';
+import { takeUncaught } from './uncaught.js';
 
 export interface SessionPlan {
   readonly hypervisor: Hypervisor;
@@ -122,6 +125,10 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
   const onSignals = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => end({ kind: 'signal', signal }) }));
   for (const { signal, listener } of onSignals) process.on(signal, listener);
   const removeSignalListeners = (): void => onSignals.forEach(({ signal, listener }) => process.off(signal, listener));
+  const blame = new DeviceBlame();
+  const stopTaking = takeUncaught((error) => blame.take(error, vm));
+  const onExit = (code: number): void => reportExit(code, reporter);
+  process.on('exit', onExit);
   let timer: NodeJS.Timeout | undefined;
   let page: LiveView | undefined;
   try {
@@ -133,7 +140,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'timed-out' }), plan.timeoutMs);
     // The session can end before the start does, for example by Ctrl-C while a device is never
     // created.
-    const start = startSession(vm, plan.devices).then(() => true);
+    const start = startSession(vm, plan.devices, (device) => blame.add(device)).then(() => true);
     if (await Promise.race([start, ended.then(() => false)])) {
       terminal?.enter();
       reporter.state.isRaw = terminal !== undefined;
@@ -166,6 +173,8 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
     return statusOf(sessionEnd, expectation?.isMet === false);
   } finally {
+    process.off('exit', onExit);
+    stopTaking();
     await page?.close();
     early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.report(event));
     clearTimeout(timer);

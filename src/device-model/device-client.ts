@@ -22,7 +22,7 @@ import type { AccessSize, Device } from './device.js';
 /**
  * What a device was doing when it failed. `read`: the guest has read all ones therefore. `late
  * answer`: the promise of an access that had been finished or withdrawn before. `outside`: nothing
- * that upcall had asked for, for example a timer of its own.
+ * that upcall had asked for, for example a timer of its own; the device is removed.
  */
 export type DeviceCall = 'read' | 'write' | 'late answer' | 'reset' | 'close' | 'outside';
 

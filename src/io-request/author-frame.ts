@@ -13,7 +13,12 @@ const OWN_CODE = framesOf(new Error().stack ?? '')[0]?.replace(/io-request[/\\][
  * neither Node's, nor of an installed package, nor upcall's.
  */
 export function authorFrame(stack: string): string | undefined {
-  return framesOf(stack).find((place) => !isOwn(place) && !/[/\\]node_modules[/\\]/.test(place));
+  return authorFrames(stack)[0];
+}
+
+/** All such frames, the innermost first. */
+export function authorFrames(stack: string): string[] {
+  return framesOf(stack).filter((place) => !isOwn(place) && !/[/\\]node_modules[/\\]/.test(place));
 }
 
 /** The message, followed by the first frame in the author's file, if the stack has one. */

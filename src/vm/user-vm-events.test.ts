@@ -18,7 +18,7 @@ test('a device’s error says in which call, that the guest read all ones only w
   assert.equal(line('late answer'), `device disk failed in an access that had ended before: ${place}`);
   assert.equal(line('reset'), `device disk failed in its reset: ${place}`);
   assert.equal(line('close'), `device disk failed in its close: ${place}`);
-  assert.equal(line('outside'), `device disk failed outside of an access: ${place}`);
+  assert.equal(line('outside'), `device disk failed outside of an access and was removed: ${place}`);
 });
 
 test('a failed client and a crashed vCPU have the place in the author’s file, upcall’s own errors have none', () => {

@@ -77,7 +77,7 @@ const FAILED: Readonly<Record<DeviceCall, string>> = {
   'late answer': 'failed in an access that had ended before',
   reset: 'failed in its reset',
   close: 'failed in its close',
-  outside: 'failed outside of an access',
+  outside: 'failed outside of an access and was removed',
 };
 
 /** An event in one line, for the terminal. */

@@ -97,6 +97,55 @@ test('a device that throws gives the guest all ones and a line on standard error
   );
 });
 
+test('a device that throws outside of an access is removed, with its name and place, and the guest goes on', async () => {
+  const devices = ['later', 'rejects'].flatMap((name, index) => {
+    const file = join(folder, `${name}.mjs`);
+    writeFileSync(
+      file,
+      `export default class {
+         name = '${name}';
+         read() { setTimeout(() => { throw new Error('too late'); }, 0); return 7; }
+         write() { Promise.reject(new Error('rejected')); }
+       }`,
+    );
+    return ['--device', `${file}@0x50${index}`];
+  });
+  const session = start(process.execPath, [MAIN, 'run', ...devices]);
+  for (const [command, answer] of [
+    ['in8 500', '07'],
+    ['out8 501 1', 'monitor> '],
+    ['in8 500', 'ff'],
+    ['in8 501', 'ff'],
+    ['poweroff', 'poweroff'],
+  ] as const) {
+    await session.until('monitor> ');
+    session.child.stdin.write(`${command}\n`);
+    await session.until(answer === 'monitor> ' ? command : answer);
+  }
+  const { status, stderr } = await session.ended;
+  assert.equal(status, 0, stderr);
+  const [first, second] = stderr.split('\n');
+  assert.match(
+    first ?? '',
+    /^upcall: device later failed outside of an access and was removed: too late \(at .*later\.mjs:3:\d+\)$/,
+  );
+  assert.match(
+    second ?? '',
+    /^upcall: device rejects failed outside of an access and was removed: rejected \(at .*rejects\.mjs:4:\d+\)$/,
+  );
+});
+
+test('a process.exit in a device is reported with its place, and the status says that something failed', async () => {
+  const device = join(folder, 'exits.mjs');
+  writeFileSync(device, 'export default class { name = "exits"; read() { process.exit(0); } write() {} }');
+  const { status, stderr } = await upcall(['run', 'hello', '--device', `${device}@0x500`]);
+  assert.equal(status, 70);
+  assert.match(
+    stderr,
+    /^upcall: a device or hypervisor ended the process by process\.exit\(0\) \(at .*exits\.mjs:1:\d+\)\. Throw/,
+  );
+});
+
 test('a signal ends the session with its status and the statistics', async () => {
   for (const [signal, expected] of [
     ['SIGINT', 130],

@@ -25,7 +25,7 @@ writeFileSync(
      name = 'trouble';
      read(offset) {
        if (offset === 0) process.kill(process.pid, 'SIGTERM');
-       else setImmediate(() => { throw new Error('this is not caught'); });
+       else setImmediate(() => { queueMicrotask(() => { throw 'this is not caught'; }); });
        return 0;
      }
      write() {}

@@ -1,0 +1,61 @@
+/**
+ * DeviceBlame: finds the device of `--device` whose code a stack comes from, among those in the
+ * Service VM's thread, so that an error outside of any access (a timer, a socket) removes that
+ * device and not the process.
+ *
+ * Called by: runSession.
+ *
+ * A stack is all that an uncaught error has. To follow the device through asynchronous calls
+ * (AsyncLocalStorage) would slow down every promise of the process.
+ */
+
+import { fileURLToPath } from 'node:url';
+import { authorFrames } from '../io-request/author-frame.js';
+import { errorText } from '../io-request/error-text.js';
+import type { UserVm } from '../vm/user-vm.js';
+
+/** A device in the Service VM's thread. */
+export interface LocalDevice {
+  readonly name: string;
+  readonly module: URL;
+  /** Removes and closes it. */
+  readonly detach: () => void;
+}
+
+export class DeviceBlame {
+  #devices: readonly LocalDevice[] = [];
+
+  add(device: LocalDevice): void {
+    this.#devices = [...this.#devices, device];
+  }
+
+  /**
+   * The devices of the module with the innermost frame in the stack: which of several it was, a
+   * stack does not say. If its frames are only in files that a device may have imported, the only
+   * device.
+   */
+  devicesOf(stack: string): readonly LocalDevice[] {
+    const frames = authorFrames(stack);
+    for (const frame of frames) {
+      const devices = this.#devices.filter(({ module }) => frame.startsWith(`${fileURLToPath(module)}:`));
+      if (devices.length > 0) return devices;
+    }
+    return frames.length > 0 && this.#devices.length === 1 ? this.#devices : [];
+  }
+
+  /** Removes and reports the devices that the error may come from. Returns false without any. */
+  take(error: unknown, vm: UserVm): boolean {
+    const { message, stack } = errorText(error);
+    const devices = stack === undefined ? [] : this.devicesOf(stack);
+    this.#devices = this.#devices.filter((device) => !devices.includes(device));
+    for (const { name, detach } of devices) {
+      vm.emit({ kind: 'device-error', device: name, during: 'outside', message, ...(stack && { stack }) });
+      try {
+        detach();
+      } catch (failure) {
+        vm.emit({ kind: 'device-error', device: name, during: 'close', ...errorText(failure) });
+      }
+    }
+    return devices.length > 0;
+  }
+}
