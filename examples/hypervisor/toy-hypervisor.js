@@ -48,7 +48,7 @@ export default class ToyHypervisor {
       program: () => memory.handle,
       memory,
       // A device that is attached there would never be asked, so attaching it is refused.
-      ownRanges: [{ type: 'port', start: VERSION_PORT, end: VERSION_PORT, what: "the toy CPU's version" }],
+      reservedRanges: [{ type: 'port', start: VERSION_PORT, end: VERSION_PORT, what: "the toy CPU's version" }],
     });
   }
 }

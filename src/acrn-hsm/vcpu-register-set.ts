@@ -10,7 +10,7 @@
  * its CPUID does not report.
  */
 
-import type { SegmentStart, VcpuRegisters } from '../hypervisor/vcpu-registers.js';
+import type { SegmentRegister, VcpuRegisters } from '../hypervisor/vcpu-registers.js';
 import type { VCPU_REGS } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
 
@@ -81,12 +81,12 @@ export function decodeRegisters(regs: StructView<typeof VCPU_REGS>): VcpuRegiste
     return undefined;
   if (!isCodeSegment(cs, isProtected) || low('rip') > cs.limit) return undefined;
   if (((low('ldt_sel') | low('tr_sel')) & LOCAL_SELECTOR) !== 0) return undefined;
-  const flat = (name: string): SegmentStart => ({
+  const flat = (name: string): SegmentRegister => ({
     selector: low(name),
     base: 0,
     ...(isProtected ? {} : { limit: REAL_MODE_LIMIT }),
   });
-  const system = (name: string): SegmentStart => ({ selector: low(name), base: 0, limit: 0xffff });
+  const system = (name: string): SegmentRegister => ({ selector: low(name), base: 0, limit: 0xffff });
   return {
     mode: isProtected ? 'flat-32' : 'real',
     ip: low('rip'),
@@ -107,8 +107,8 @@ export function decodeRegisters(regs: StructView<typeof VCPU_REGS>): VcpuRegiste
     ss: flat('ss_sel'),
     gdt: { base: low('gdt.base'), limit: low('gdt.limit') },
     idt: { base: low('idt.base'), limit: low('idt.limit') },
-    ldt: system('ldt_sel'),
-    task: system('tr_sel'),
+    ldtr: system('ldt_sel'),
+    tr: system('tr_sel'),
     cr0: low('cr0'),
     cr3: low('cr3'),
     cr4: low('cr4'),
@@ -135,7 +135,7 @@ function isFlagsValid(flags: bigint): boolean {
  * set: the manual requires 0, and ACRN's device model sets them. SS.DPL is 0, so CS.DPL must be 0,
  * conforming or not.
  */
-function isCodeSegment({ limit, attributes }: Required<SegmentStart>, isProtected: boolean): boolean {
+function isCodeSegment({ limit, attributes }: Required<SegmentRegister>, isProtected: boolean): boolean {
   const type = attributes & TYPE;
   const isCode = (type & ACCESSED_CODE) === ACCESSED_CODE || (type === DATA_TYPE && !isProtected);
   const isPresent = (attributes & PRESENT_SEGMENT) === PRESENT_SEGMENT && (attributes & SEGMENT_UNUSABLE) === 0;

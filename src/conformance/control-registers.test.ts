@@ -46,8 +46,8 @@ describe('SET_VCPU_REGS takes', () => {
     assert.equal(taken?.mode, 'flat-32');
     assert.deepEqual(taken.gdt, { base: 0x800, limit: 0x1f });
     assert.deepEqual(taken.idt, { base: 0x900, limit: 0x7ff });
-    const { cs, ds, es, fs, gs, ss, ldt, task, flags } = taken;
-    const selectors = [cs, ds, es, fs, gs, ss, ldt, task].map((segment) => segment?.selector);
+    const { cs, ds, es, fs, gs, ss, ldtr, tr, flags } = taken;
+    const selectors = [cs, ds, es, fs, gs, ss, ldtr, tr].map((segment) => segment?.selector);
     assert.deepEqual(selectors, [0x10, 0x18, 0x18, 0x20, 0, 0x18, 0x28, 0x30]);
     assert.equal(flags, 2, 'results of arithmetic are cleared');
   });

@@ -25,7 +25,7 @@ export const HYPERCALL_INVALID = Errno.EINVAL;
  * Addresses that never become a request, because the hypervisor answers them itself or they are
  * RAM.
  */
-export interface OwnRange {
+export interface ReservedRange {
   readonly type: 'port' | 'mmio';
   readonly start: number;
   /** Inclusive. */
@@ -75,7 +75,7 @@ export interface Hypercalls {
    */
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   /** Ranges in which a device is never reached. Default: none. */
-  readonly ownRanges?: readonly OwnRange[];
+  readonly reservedRanges?: readonly ReservedRange[];
   /** Left out by a hypervisor that makes a request of every write. */
   readonly asyncIo?: AsyncIoHypercalls;
 }

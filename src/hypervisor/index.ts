@@ -12,7 +12,7 @@ export {
   type VmConfig,
   type HypervisorEvent,
 } from './hypervisor.js';
-export { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } from './hypercalls.js';
+export { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type ReservedRange } from './hypercalls.js';
 export { UpcallError, type UpcallErrorCode, type UpcallErrorOptions } from '../io-request/upcall-error.js';
 
 // vCPUs as threads of this process.
@@ -20,7 +20,7 @@ export { ThreadedVm } from './threaded-vm.js';
 export type { ThreadedVmOptions } from './threaded-vcpu.js';
 export { serveVcpu, type BuiltVcpu, type VcpuContext } from './vcpu-thread.js';
 export { HALTED_FOREVER, TripleFault, type VcpuProgram } from './vcpu-loop.js';
-export type { DescriptorTable, SegmentStart, VcpuRegisters } from './vcpu-registers.js';
+export type { DescriptorTable, SegmentRegister, VcpuRegisters } from './vcpu-registers.js';
 export { GuestMemory, type GuestMemoryHandle } from './guest-memory.js';
 export { DirtyPages } from './dirty-pages.js';
 

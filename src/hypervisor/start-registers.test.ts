@@ -13,7 +13,7 @@ const ALL: Required<VcpuRegisters> = {
   mode: 'flat-32',
   ...{ ip: MAX32, flags: MAX32, eax: MAX32, ebx: MAX32, ecx: MAX32, edx: MAX32 },
   ...{ esi: MAX32, edi: MAX32, esp: MAX32, ebp: MAX32, cr0: MAX32, cr3: MAX32, cr4: MAX32 },
-  ...{ cs: SEGMENT, ds: SEGMENT, es: SEGMENT, fs: SEGMENT, gs: SEGMENT, ss: SEGMENT, ldt: SEGMENT, task: SEGMENT },
+  ...{ cs: SEGMENT, ds: SEGMENT, es: SEGMENT, fs: SEGMENT, gs: SEGMENT, ss: SEGMENT, ldtr: SEGMENT, tr: SEGMENT },
   ...{ gdt: TABLE, idt: TABLE },
 };
 const FEW: VcpuRegisters = { mode: 'real', ip: 0, cs: { selector: 0 }, ds: { selector: 0 } };

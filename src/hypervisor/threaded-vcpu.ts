@@ -14,7 +14,7 @@ import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { Deferred } from '../sync/deferred.js';
 import { GuestMemory } from './guest-memory.js';
-import type { OwnRange } from './hypercalls.js';
+import type { ReservedRange } from './hypercalls.js';
 import type { HypervisorEvent, VmConfig } from './hypervisor.js';
 import { StartRegisters } from './start-registers.js';
 import type { Upcall } from './upcall.js';
@@ -23,7 +23,7 @@ import { VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
 
 /** What the threads of one VM are started with. */
 export interface ThreadedVmOptions {
-  readonly ownRanges?: readonly OwnRange[];
+  readonly reservedRanges?: readonly ReservedRange[];
   readonly config: VmConfig;
   readonly buffer: SharedBuffer;
   readonly upcall: Upcall;

@@ -14,7 +14,7 @@ import { IoRequestState } from '../io-request/state.js';
 import { OrderedPoll } from '../sync/poll.js';
 import type { AsyncIo } from './async-io.js';
 import { GuestMemory } from './guest-memory.js';
-import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type OwnRange } from './hypercalls.js';
+import { HYPERCALL_INVALID, HYPERCALL_REFUSED, type Hypercalls, type ReservedRange } from './hypercalls.js';
 import type { VmConfig } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
@@ -32,7 +32,7 @@ export class ThreadedVm implements Hypercalls {
   readonly memory: GuestMemory;
   readonly shared: VmSharedState;
   readonly asyncIo: AsyncIo;
-  readonly ownRanges: readonly OwnRange[];
+  readonly reservedRanges: readonly ReservedRange[];
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
@@ -77,7 +77,7 @@ export class ThreadedVm implements Hypercalls {
     this.vcpuCount = options.config.vcpuCount;
     this.shared = shared;
     this.asyncIo = shared.asyncIo;
-    this.ownRanges = options.ownRanges ?? [];
+    this.reservedRanges = options.reservedRanges ?? [];
     this.memory = memory;
     this.#threads = threads;
     const { canProtect } = options;

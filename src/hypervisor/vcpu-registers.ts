@@ -5,7 +5,7 @@
  * Callers must: give a state that a CPU can be in, at privilege level 0.
  */
 
-export interface SegmentStart {
+export interface SegmentRegister {
   readonly selector: number;
   /** Default: selector × 16 in real mode, 0 in protected mode. */
   readonly base?: number;
@@ -40,13 +40,13 @@ export interface VcpuRegisters {
   readonly edi?: number;
   readonly esp?: number;
   readonly ebp?: number;
-  readonly cs: SegmentStart;
+  readonly cs: SegmentRegister;
   /** DS, which is also the default of ES, FS, GS and SS. */
-  readonly ds: SegmentStart;
-  readonly es?: SegmentStart;
-  readonly fs?: SegmentStart;
-  readonly gs?: SegmentStart;
-  readonly ss?: SegmentStart;
+  readonly ds: SegmentRegister;
+  readonly es?: SegmentRegister;
+  readonly fs?: SegmentRegister;
+  readonly gs?: SegmentRegister;
+  readonly ss?: SegmentRegister;
   /**
    * The loaded GDT, if the guest relies on one from its first instruction (Linux' boot protocol
    * does).
@@ -57,8 +57,8 @@ export interface VcpuRegisters {
    * LDTR and TR: the selector, and the hidden part that the CPU caches from the descriptor. TR is a
    * busy 32-bit TSS.
    */
-  readonly ldt?: SegmentStart;
-  readonly task?: SegmentStart;
+  readonly ldtr?: SegmentRegister;
+  readonly tr?: SegmentRegister;
   /** Default: the reset value; in protected mode PE and ET. They must agree with `mode`. */
   readonly cr0?: number;
   readonly cr3?: number;

@@ -47,7 +47,7 @@ test('attaching a device does not look at the others unless a client was removed
   let lookups = 0;
   const gone = new Set<IoClient>();
   const attachments = new Attachments({
-    ownRanges: [],
+    reservedRanges: [],
     memory: vm.memory,
     lines: vm.hypercalls.shared.lines,
     startTimeoutMs: Infinity,

@@ -14,7 +14,7 @@ import type { AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import { LineDriver, type InterruptLines } from '../hypervisor/interrupt-lines.js';
-import type { OwnRange } from '../hypervisor/hypercalls.js';
+import type { ReservedRange } from '../hypervisor/hypercalls.js';
 import { expectFree, expectReachable } from './device-range.js';
 import { devicesCreated } from './device-start.js';
 import { DisjointRanges } from './disjoint-ranges.js';
@@ -28,7 +28,7 @@ export interface Attachment {
 
 export interface AttachmentsOptions {
   /** Ranges that the hypervisor answers itself: accesses to them never become requests. */
-  readonly ownRanges: readonly OwnRange[];
+  readonly reservedRanges: readonly ReservedRange[];
   readonly memory: GuestMemory;
   readonly lines: InterruptLines;
   /** How long `ready` waits for devices in threads of their own, in ms. */
@@ -70,7 +70,7 @@ export class Attachments {
   add(range: AddressRange, device: Device | ThreadPlacement): IoClient {
     this.#closeLost();
     const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
-    expectReachable(range, name, this.#options.ownRanges);
+    expectReachable(range, name, this.#options.reservedRanges);
     expectFree(range, name, this.#ranges);
     const attachment = this.#createAttachment(range, device);
     this.#attachments.set(attachment.client, attachment);

@@ -6,7 +6,7 @@
  */
 
 import { describeRange, mmio, overlaps, ports, type AddressRange } from '../hsm/address-range.js';
-import type { OwnRange } from '../hypervisor/hypercalls.js';
+import type { ReservedRange } from '../hypervisor/hypercalls.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { DisjointRanges } from './disjoint-ranges.js';
 
@@ -28,17 +28,17 @@ export function expectFree(range: AddressRange, name: string, placed: DisjointRa
 }
 
 /**
- * Throws RANGE_OVERLAP if `range` touches one of `ownRanges`, which the hypervisor answers itself:
+ * Throws RANGE_OVERLAP if `range` touches one of `reservedRanges`, which the hypervisor answers itself:
  * a device there would be attached but never reached.
  */
-export function expectReachable(range: AddressRange, name: string, ownRanges: readonly OwnRange[]): void {
-  for (const { type, start, end, what } of ownRanges) {
+export function expectReachable(range: AddressRange, name: string, reservedRanges: readonly ReservedRange[]): void {
+  for (const { type, start, end, what } of reservedRanges) {
     // `end` is inclusive.
-    const own = type === 'port' ? ports(start, end - start + 1) : mmio(start, end - start + 1);
-    if (overlaps(own, range))
+    const reserved = type === 'port' ? ports(start, end - start + 1) : mmio(start, end - start + 1);
+    if (overlaps(reserved, range))
       throw new UpcallError(
         'RANGE_OVERLAP',
-        `${name} at ${describeRange(range)} would never be reached: ${describeRange(own)} is ${what}`,
+        `${name} at ${describeRange(range)} would never be reached: ${describeRange(reserved)} is ${what}`,
         { remedy: 'Attach it elsewhere' },
       );
   }

@@ -254,7 +254,7 @@ export class UserVm {
       memory: hypercalls.memory,
       lines: hypercalls.shared.lines,
       startTimeoutMs,
-      ownRanges: hypercalls.ownRanges ?? [],
+      reservedRanges: hypercalls.reservedRanges ?? [],
       removals: () => requests.clients.removals,
       isRegistered: (client) => requests.clients.has(this.#wrappers.of(client)),
       reportError: (device, error, during) => this.emit({ kind: 'device-error', device, during, ...errorText(error) }),

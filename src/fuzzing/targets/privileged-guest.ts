@@ -145,7 +145,7 @@ export class PrivilegedGuest {
       ds: { selector: DATA_SELECTOR, attributes: is32 ? 0xc093 : 0x8093 },
       gdt: { base: GDT, limit: 8 * GDT_ENTRIES - 1 },
       idt: { base: input.pick([IDT, IDT, IDT, 0xf_fff0, 0xd000_0000, 0xffff_fff0]), limit },
-      task: { selector: 0x18, base: input.pick(TASKS), limit: input.pick([0x67, 0x2b, 3]) },
+      tr: { selector: 0x18, base: input.pick(TASKS), limit: input.pick([0x67, 0x2b, 3]) },
       ...this.#general(),
     };
   }

@@ -10,7 +10,7 @@
  * of the 8259s, set if the pin is level-triggered.
  */
 
-import type { OwnRange } from '../hypercalls.js';
+import type { ReservedRange } from '../hypercalls.js';
 import type { HandlerTables } from '../hypervisor.js';
 import type { InterruptControllers } from '../interrupt-controllers/interrupt-controllers.js';
 import type { MmioHandler } from '../mmio-handlers.js';
@@ -27,12 +27,17 @@ const PAGE_BYTES = 0x1000;
 const ALL_ONES = 0xffff_ffff;
 
 /** The ranges of the controllers, which a device cannot have. Ends are inclusive. */
-export const CONTROLLER_RANGES: readonly OwnRange[] = [
-  ...PORT_PAIRS.map((start): OwnRange => ({ type: 'port', start, end: start + 1, what: 'an 8259 of the hypervisor' })),
+export const CONTROLLER_RANGES: readonly ReservedRange[] = [
+  ...PORT_PAIRS.map((start): ReservedRange => ({
+    type: 'port',
+    start,
+    end: start + 1,
+    what: 'an 8259 of the hypervisor',
+  })),
   ...[
     { start: IO_APIC_ADDRESS, what: "the hypervisor's I/O APIC" },
     { start: LOCAL_APIC_ADDRESS, what: "the hypervisor's local APIC" },
-  ].map(({ start, what }): OwnRange => ({ type: 'mmio', start, end: start + PAGE_BYTES - 1, what })),
+  ].map(({ start, what }): ReservedRange => ({ type: 'mmio', start, end: start + PAGE_BYTES - 1, what })),
 ];
 
 /** `changed` is called after each access that may have changed what the controllers request. */

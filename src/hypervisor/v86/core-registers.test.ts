@@ -175,7 +175,7 @@ describe('a guest starts with its tables', () => {
     const { machine, register } = await run(
       {
         ...{ ...loaded, esp: 0x7000 },
-        ...{ ldt: { selector: 0x48, base: LOCAL, limit: 0xf }, task: { selector: 0x50, base: TASK, limit: 0x67 } },
+        ...{ ldtr: { selector: 0x48, base: LOCAL, limit: 0xf }, tr: { selector: 0x50, base: TASK, limit: 0x67 } },
       },
       // prettier-ignore
       [

@@ -4,7 +4,7 @@
  * updates its TLB, and with PAE loads the four page-directory pointers from the guest's memory.
  */
 
-import type { SegmentStart, VcpuRegisters } from '../vcpu-registers.js';
+import type { SegmentRegister, VcpuRegisters } from '../vcpu-registers.js';
 import type { CoreExports } from './core-exports.js';
 import { CoreOffset, CPU_STATE_BYTES, GeneralRegister, SegmentIndex, SystemSegmentIndex } from './core-layout.js';
 import { coreFields } from './core-memory.js';
@@ -52,7 +52,7 @@ export function setRegisters(core: CoreExports, registers: VcpuRegisters): void 
     word(CoreOffset.generalRegisters + 4 * GeneralRegister[name], general[name] ?? 0);
   word(CoreOffset.flags, registers.flags ?? FLAGS_AT_START);
 
-  const segment = (index: number, start: SegmentStart): void => {
+  const segment = (index: number, start: SegmentRegister): void => {
     const { selector } = start;
     view.setUint16(CoreOffset.segmentSelectors + 2 * index, selector, true);
     word(CoreOffset.segmentBases + 4 * index, start.base ?? (isFlat ? 0 : (selector & 0xffff) * 16));
@@ -60,7 +60,14 @@ export function setRegisters(core: CoreExports, registers: VcpuRegisters): void 
     view.setUint32(CoreOffset.segmentLimits + 4 * index, limit, true);
   };
   const { cs, ds, es = ds, fs = ds, gs = ds, ss = ds } = registers;
-  const segments: Record<keyof typeof SegmentIndex, SegmentStart> = { ES: es, CS: cs, SS: ss, DS: ds, FS: fs, GS: gs };
+  const segments: Record<keyof typeof SegmentIndex, SegmentRegister> = {
+    ES: es,
+    CS: cs,
+    SS: ss,
+    DS: ds,
+    FS: fs,
+    GS: gs,
+  };
   const size = isFlat ? SIZE_32 : 0;
   for (const name of Object.keys(SegmentIndex) as (keyof typeof SegmentIndex)[]) {
     const index = SegmentIndex[name];
@@ -73,9 +80,9 @@ export function setRegisters(core: CoreExports, registers: VcpuRegisters): void 
     if (name === 'SS') view.setUint8(CoreOffset.stackIs32, is32);
   }
   view.setUint8(CoreOffset.cpl, 0);
-  if (registers.ldt !== undefined) segment(SystemSegmentIndex.LOCAL_TABLE, registers.ldt);
-  if (registers.task !== undefined) {
-    segment(SystemSegmentIndex.TASK, registers.task);
+  if (registers.ldtr !== undefined) segment(SystemSegmentIndex.LOCAL_TABLE, registers.ldtr);
+  if (registers.tr !== undefined) {
+    segment(SystemSegmentIndex.TASK, registers.tr);
     view.setUint8(CoreOffset.taskIs32, 1);
   }
   for (const [table, base, limit] of [

@@ -179,7 +179,7 @@ function prepare(
       gdt: { base: GDT, limit: 4 * flat.length - 1 },
       idt: { base: IDT, limit: 0x7f },
     },
-    task: { selector: 0x28, base: TASK, limit: TASK_BYTES + BITMAP_BYTES },
+    tr: { selector: 0x28, base: TASK, limit: TASK_BYTES + BITMAP_BYTES },
   });
 }
 

@@ -6,7 +6,7 @@
 
 import { UpcallError } from '../../io-request/upcall-error.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
-import type { Hypercalls, OwnRange } from '../hypercalls.js';
+import type { Hypercalls, ReservedRange } from '../hypercalls.js';
 import type { Availability, Hypervisor, VmConfig, HypervisorEvent } from '../hypervisor.js';
 import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
@@ -67,7 +67,7 @@ export class V86Hypervisor implements Hypervisor {
       onEvent,
       entry: new URL('./v86-thread.js', import.meta.url),
       program: () => program,
-      ownRanges: [...CONTROLLER_RANGES, ...ramRanges(config.memoryBytes)],
+      reservedRanges: [...CONTROLLER_RANGES, ...ramRanges(config.memoryBytes)],
       canProtect,
     });
   }
@@ -79,8 +79,8 @@ export class V86Hypervisor implements Hypervisor {
 const SCREEN_START = 0xa_0000;
 const SCREEN_END = 0xc_0000;
 
-function ramRanges(memoryBytes: number): OwnRange[] {
-  const range = (start: number, end: number): OwnRange => ({
+function ramRanges(memoryBytes: number): ReservedRange[] {
+  const range = (start: number, end: number): ReservedRange => ({
     type: 'mmio',
     start,
     end: end - 1,

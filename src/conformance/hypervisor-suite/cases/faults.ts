@@ -113,7 +113,7 @@ export const FAULT_CASES: readonly CaseDefinition[] = [
     run: async (under) => {
       const hypervisor = await hypervisorFor(under, [{ steps: [] }]);
       const empty = await TestedVm.create(under, [{ steps: [] }]);
-      const ranges = empty.vm.ownRanges ?? [];
+      const ranges = empty.vm.reservedRanges ?? [];
       await empty.close();
       if (ranges.length === 0) throw new CannotDo(`${hypervisor.name} names no ranges of its own`);
       const steps = ranges.flatMap(({ type, start, end }): GuestStep[] =>
