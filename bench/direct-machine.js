@@ -20,12 +20,14 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
   const { prepareGuestImage } = await product('hypervisor/boot/guest-image.js');
   const { GuestMemory } = await product('hypervisor/guest-memory.js');
   const { INTERRUPT_LINE_WORDS, InterruptLines } = await product('hypervisor/interrupt-lines.js');
+  const { MmioHandlerTable } = await product('hypervisor/mmio-handlers.js');
+  const { PortHandlerTable } = await product('hypervisor/port-handlers.js');
   const { Core } = await product('hypervisor/v86/core.js');
   const { loadCoreImage } = await product('hypervisor/v86/core-image.js');
   const { Doorbell } = await product('sync/doorbell.js');
   const { OrderedPoll } = await product('sync/poll.js');
   const { SharedWords } = await product('sync/shared-words.js');
-  const { standardPc } = await product('standard-pc.js');
+  const { standardPc } = await product('vm/standard-pc.js');
   const guest = await prepareGuestImage(image);
   const bell = new Doorbell();
   const lines = new InterruptLines(new SharedWords(INTERRUPT_LINE_WORDS).buffer, bell);
@@ -77,7 +79,8 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
     },
   };
 
-  const core = new Core({ module: await loadCoreImage(), memoryBytes: memoryMiB * 2 ** 20, handler, lines });
+  const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
+  const core = new Core({ module: await loadCoreImage(), memoryBytes: memoryMiB * 2 ** 20, handler, handlers, lines });
   const memory = new GuestMemory(core.memory);
   const machine = {
     clock: new SystemClock(),

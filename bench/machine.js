@@ -82,6 +82,7 @@ export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
       placement: inOwnThread(deviceModule),
       range,
       memory: hypercalls.memory,
+      lines: hypercalls.shared.lines,
       reportError: (_, error) => fail(String(error)),
       onDeath: (_, reason) => fail(reason),
     });

@@ -37,7 +37,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'sync/poll.js': typeof import('../dist/sync/poll.js'),
  *   'sync/shared-words.js': typeof import('../dist/sync/shared-words.js'),
  *   'vm/service-vm.js': typeof import('../dist/vm/service-vm.js'),
- *   'standard-pc.js': typeof import('../dist/vm/standard-pc.js'),
+ *   'vm/standard-pc.js': typeof import('../dist/vm/standard-pc.js'),
  *   'trace/move-recorder.js': typeof import('../dist/trace/move-recorder.js'),
  *   'trace/trace-ring.js': typeof import('../dist/trace/trace-ring.js'),
  *   'hypervisor/io-handler.js': typeof import('../dist/hypervisor/io-handler.js'),

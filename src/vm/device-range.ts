@@ -28,8 +28,8 @@ export function expectFree(range: AddressRange, name: string, placed: DisjointRa
 }
 
 /**
- * Throws RANGE_OVERLAP if `range` touches one of `reservedRanges`, which the hypervisor answers itself:
- * a device there would be attached but never reached.
+ * Throws RANGE_OVERLAP if `range` touches one of `reservedRanges`, which the hypervisor answers
+ * itself: a device there would be attached but never reached.
  */
 export function expectReachable(range: AddressRange, name: string, reservedRanges: readonly ReservedRange[]): void {
   for (const { type, start, end, what } of reservedRanges) {

@@ -12,7 +12,7 @@
 import { once } from 'node:events';
 import { Worker } from 'node:worker_threads';
 import { inOwnThread, mmio, ports, ScriptedHypervisor, ServiceVm } from '../../index.js';
-import type { ScriptResult, ScriptStep, UserVm, UserVmEvent } from '../../index.js';
+import type { InterruptLine, ScriptResult, ScriptStep, UserVm, UserVmEvent } from '../../index.js';
 import { SharedWords } from '../../sync/shared-words.js';
 import { expect, Violation, within } from '../fuzz-target.js';
 import { CheckedClient } from './checked-client.js';
@@ -96,6 +96,7 @@ export class PageArena {
   /** Word 0: 1 while the writer writes. */
   readonly #writing = new SharedWords(1);
   #victim!: Side;
+  #line!: InterruptLine;
   #witness!: Side;
   #writer!: Worker;
   #detachLocal: () => void = () => undefined;
@@ -132,6 +133,7 @@ export class PageArena {
     this.#victim = await this.#side(0);
     this.#witness = await this.#side(1);
     const { vm } = this.#victim;
+    this.#line = vm.interruptLine(LINE);
     vm.onEvent((event) => this.#events.push(event));
     this.#attachLocal();
     this.#attachThreaded();
@@ -248,8 +250,8 @@ export class PageArena {
         this.#attachThreaded();
         return;
       case 'inject':
-        vm.interruptLine(LINE).set(true);
-        vm.interruptLine(LINE).set(false);
+        this.#line.set(true);
+        this.#line.set(false);
     }
   }
 
