@@ -27,7 +27,8 @@ export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
   const { HypervisorServiceModule } = await product('hsm/service-module.js');
   const { VmRequests } = await product('hsm/vm-requests.js');
   const { DeviceClient } = await product('device-model/device-client.js');
-  const { ThreadClient, inOwnThread } = await product('device-model/placement/in-own-thread.js');
+  const { ThreadClient } = await product('device-model/placement/in-own-thread.js');
+  const { inOwnThread } = await product('device-model/placement/thread-placement.js');
   const { GuestMemory } = await product('hypervisor/guest-memory.js');
   const { ThreadedVm } = await product('hypervisor/threaded-vm.js');
   const { Upcall } = await product('hypervisor/upcall.js');

@@ -20,6 +20,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'device-model/device-client.js': typeof import('../dist/device-model/device-client.js'),
  *   'device-model/devices/pci/pci-bus.js': typeof import('../dist/device-model/devices/pci/pci-bus.js'),
  *   'device-model/placement/in-own-thread.js': typeof import('../dist/device-model/placement/in-own-thread.js'),
+ *   'device-model/placement/thread-placement.js': typeof import('../dist/device-model/placement/thread-placement.js'),
  *   'hsm/assignments.js': typeof import('../dist/hsm/assignments.js'),
  *   'hsm/request-finisher.js': typeof import('../dist/hsm/request-finisher.js'),
  *   'hsm/service-module.js': typeof import('../dist/hsm/service-module.js'),
