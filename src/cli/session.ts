@@ -30,6 +30,7 @@ import { addressLine, escapeKeysLine, openPage, type PagePlan } from './page-opt
 import type { Reporter } from './reporter.js';
 import { ENDING_SIGNALS, endMessage, statusOf, type SessionEnd } from './session-end.js';
 import { startSession } from './session-start.js';
+import { StallGuard } from './stall-guard.js';
 import { statisticsTable } from './statistics-table.js';
 import { RawTerminal } from './terminal.js';
 import { takeUncaught } from './uncaught.js';
@@ -123,13 +124,17 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
 
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
   const onSignals = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => end({ kind: 'signal', signal }) }));
-  for (const { signal, listener } of onSignals) process.on(signal, listener);
+  const addSignalListeners = (): void => onSignals.forEach(({ signal, listener }) => void process.on(signal, listener));
   const removeSignalListeners = (): void => onSignals.forEach(({ signal, listener }) => process.off(signal, listener));
+  addSignalListeners();
   const blame = new DeviceBlame();
   const stopTaking = takeUncaught((error) => blame.take(error, vm));
   const onExit = (code: number): void => reportExit(code, reporter);
   process.on('exit', onExit);
   let timer: NodeJS.Timeout | undefined;
+  const endMs = performance.now() + (plan.timeoutMs ?? Infinity);
+  let guard: StallGuard | undefined;
+  let isEnding = false;
   let page: LiveView | undefined;
   try {
     if (plan.page !== undefined) page = await openPage(plan.page, vm, plan.hypervisor.name, guestConsole, reporter);
@@ -138,6 +143,17 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     watching?.catch(() => undefined);
     if (terminal !== undefined) reporter.line(escapeKeysLine(page !== undefined));
     if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'timed-out' }), plan.timeoutMs);
+    if (plan.devices.some(({ inOwnThread }) => !inOwnThread)) {
+      guard = new StallGuard({
+        reporter,
+        namesOf: (stack) => blame.devicesOf(stack).map(({ name }) => name),
+        addSignalListeners: () => !isEnding && addSignalListeners(),
+        removeSignalListeners,
+        onExiting: () => process.off('exit', onExit),
+        timedOut: () => performance.now() >= endMs && endMessage({ kind: 'timed-out' }, plan.expect, plan.timeoutMs),
+      });
+      await guard.ready();
+    }
     // The session can end before the start does, for example by Ctrl-C while a device is never
     // created.
     const start = startSession(vm, plan.devices, (device) => blame.add(device)).then(() => true);
@@ -150,6 +166,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
       void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
     }
     const sessionEnd = await ended;
+    isEnding = true;
     // From here on the VM is torn down. A request that is completed meanwhile finds no vCPU to
     // wake: that is expected and not reported.
     onEvent = (event) => event.kind !== 'notify-failed' && log.report(event);
@@ -175,6 +192,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
   } finally {
     process.off('exit', onExit);
     stopTaking();
+    await guard?.close();
     await page?.close();
     early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.report(event));
     clearTimeout(timer);

@@ -18,13 +18,14 @@ export interface ProcessEvents {
   off(event: 'exit' | 'SIGCONT', listener: () => void): unknown;
 }
 
-/** `restore` of the RawTerminal that is in raw mode. Undefined if no terminal is. */
-let restoreActive: (() => void) | undefined;
+/** The RawTerminal that is in raw mode. */
+let active: Pick<RawTerminal, 'enter' | 'restore'> | undefined;
 
 export class RawTerminal {
   readonly #stream: TerminalStream;
   readonly #events: ProcessEvents;
   #isRaw = false;
+  readonly #self = { enter: () => this.enter(), restore: () => this.restore() };
   readonly #onExit = (): void => this.restore();
   /** While the process was stopped, the shell may have changed the terminal's mode. */
   readonly #onContinue = (): void => void this.#stream.setRawMode(true);
@@ -40,21 +41,23 @@ export class RawTerminal {
     this.#events.on('SIGCONT', this.#onContinue);
     this.#stream.setRawMode(true);
     this.#isRaw = true;
-    restoreActive = this.#onExit;
+    active = this.#self;
   }
 
   /** May be called more than once. */
   restore(): void {
     if (!this.#isRaw) return;
     this.#isRaw = false;
-    if (restoreActive === this.#onExit) restoreActive = undefined;
+    if (active === this.#self) active = undefined;
     this.#events.off('exit', this.#onExit);
     this.#events.off('SIGCONT', this.#onContinue);
     this.#stream.setRawMode(false);
   }
 }
 
-/** Restores the terminal before an uncaught error is printed. */
-export function restoreTerminal(): void {
-  restoreActive?.();
+/** Restores the terminal that is raw, if any. Returns a function that makes it raw again. */
+export function restoreTerminal(): () => void {
+  const terminal = active;
+  terminal?.restore();
+  return () => terminal?.enter();
 }

@@ -1,0 +1,27 @@
+/**
+ * The words that StallWatch (stall-watch.ts) and its thread share.
+ *
+ * Ordering: each word is a count with one writer, loaded alone. Nothing else is published by it.
+ */
+
+export const StallWord = {
+  /** Counts turns of the watched event loop. */
+  BEATS: 0,
+  /** Counts the interruptions of the watched thread. */
+  INTERRUPTED: 1,
+} as const;
+export const STALL_WORDS = 2;
+
+/** Interval of beats and of their checks, in ms. */
+export const BEAT_MS = 250;
+/** An event loop that has not turned for as many checks is stalled: 2 s. */
+export const STALL_CHECKS = 8;
+
+/** What the thread evaluates in the watched one. */
+export const INTERRUPT_NAME = 'upcall.stall-watch';
+
+export interface StallWatchData {
+  readonly words: SharedArrayBuffer;
+  /** Where to write that the watched thread cannot be interrupted. */
+  readonly fd: number;
+}
