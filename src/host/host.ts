@@ -10,6 +10,11 @@
 
 import type { EventFds } from './event-fds.js';
 
+/** A URL, for programs that are compiled without the types of the DOM and of Node. */
+export interface FileUrl {
+  readonly href: string;
+}
+
 export interface Host {
   /** Threads that can run at the same time, at least 1. */
   readonly cores: number;
@@ -18,7 +23,7 @@ export interface Host {
    * Starts a thread that loads the module `entry`. Throws what structured cloning of `options.data`
    * throws, or the host's own error if there can be no more threads.
    */
-  startThread(entry: URL, options: ThreadOptions): HostThread;
+  startThread(entry: FileUrl, options: ThreadOptions): HostThread;
 
   /**
    * In a thread that `startThread` started: its data and its way back. A promise because a
@@ -48,7 +53,7 @@ export interface Host {
   readFile(file: string): Promise<Uint8Array<ArrayBuffer>>;
 
   /** The name by which `readFile` and people find the file at `url`, which comes with upcall. */
-  fileName(url: URL): string;
+  fileName(url: FileUrl): string;
 
   /**
    * The name of a file of an installed package, e.g. `v86/build/v86.wasm`. Rejects if it is not

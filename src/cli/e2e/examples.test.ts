@@ -128,7 +128,10 @@ test('doctor lists the hypervisor of a module', async () => {
   const file = join(project, 'examples', 'hypervisor', 'toy-hypervisor.js');
   const { status, stdout } = await upcall(['doctor', file]);
   assert.equal(status, 0);
-  assert.match(stdout, /toy +runs here +the module .*\n +a CPU of twelve instructions\n/);
+  assert.match(
+    stdout,
+    /toy +runs here +the module .*\n +a CPU of twelve instructions; created a VM with 1 vCPU and ended it\n/,
+  );
 });
 
 test('the countdown of the examples expires when it is run from the command line', async () => {

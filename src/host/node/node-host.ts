@@ -25,7 +25,7 @@ export const nodeHost: Host = {
   processorMs,
   turn: () => new Promise((resolve) => setImmediate(resolve)),
   readFile: async (file) => (await import('./files.js')).readFile(file),
-  fileName: (url) => fileURLToPath(url),
+  fileName: (url) => fileURLToPath(url.href),
   packageFile: async (file) => (await import('./files.js')).packageFile(file),
   importModule: async (module) => (await import('./files.js')).importModule(module),
   recordAsyncStacks,

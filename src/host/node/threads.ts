@@ -1,11 +1,11 @@
 /** Threads of Node: `node:worker_threads` behind the Host's interface. */
 
 import { parentPort, Worker, workerData, type WorkerOptions } from 'node:worker_threads';
-import type { HostThread, StartedThread, ThreadOptions } from '../host.js';
+import type { FileUrl, HostThread, StartedThread, ThreadOptions } from '../host.js';
 
-export function startThread(entry: URL, options: ThreadOptions): HostThread {
+export function startThread(entry: FileUrl, options: ThreadOptions): HostThread {
   const { name, data, onMessage, onError, onExit } = options;
-  const worker = new Worker(entry, { workerData: data, name, ...threadFlags() });
+  const worker = new Worker(new URL(entry.href), { workerData: data, name, ...threadFlags() });
   worker.on('message', onMessage);
   worker.on('error', onError);
   worker.once('exit', onExit);
