@@ -90,7 +90,7 @@ function report(error: unknown): ExitStatus {
   if (error instanceof UpcallError) {
     reporter.line(error.describe());
     if (isDebug()) reporter.text(`${error.stack ?? ''}\n`);
-    return ExitStatus.BAD_INPUT;
+    return error.code === 'TIMED_OUT' ? ExitStatus.TIMED_OUT : ExitStatus.BAD_INPUT;
   }
   const hint = isDebug()
     ? ''

@@ -46,6 +46,8 @@ export interface SessionPlan {
   /** A text that ends the session when the guest prints it. */
   readonly expect?: string;
   readonly timeoutMs?: number;
+  /** The part of `timeoutMs` that was spent before the session. Default: 0. */
+  readonly spentMs?: number;
   /**
    * Called before the VM starts, for `trace` and `top`. The session waits for its promise, which
    * must settle when the VM ends.
@@ -132,7 +134,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
   const onExit = (code: number): void => reportExit(code, reporter);
   process.on('exit', onExit);
   let timer: NodeJS.Timeout | undefined;
-  const endMs = performance.now() + (plan.timeoutMs ?? Infinity);
+  const endMs = performance.now() + (plan.timeoutMs ?? Infinity) - (plan.spentMs ?? 0);
   let guard: StallGuard | undefined;
   let isEnding = false;
   let page: LiveView | undefined;
@@ -142,7 +144,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     // It is awaited below, which throws its error. Until then the error is not unhandled.
     watching?.catch(() => undefined);
     if (terminal !== undefined) reporter.line(escapeKeysLine(page !== undefined));
-    if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'timed-out' }), plan.timeoutMs);
+    if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'timed-out' }), endMs - performance.now());
     if (plan.devices.some(({ inOwnThread }) => !inOwnThread)) {
       guard = new StallGuard({
         reporter,

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
-import { RawTerminal, restoreTerminal } from './terminal.js';
+import { OTHER_SIGNALS, RawTerminal, restoreTerminal } from './terminal.js';
 
-function made(): { terminal: RawTerminal; modes: boolean[]; events: EventEmitter } {
+function made(): { terminal: RawTerminal; modes: boolean[]; events: EventEmitter; kills: string[] } {
   const modes: boolean[] = [];
-  const events = new EventEmitter();
-  return { terminal: new RawTerminal({ setRawMode: (raw) => modes.push(raw) }, events), modes, events };
+  const kills: string[] = [];
+  const kill = (pid: number, signal: NodeJS.Signals): unknown =>
+    kills.push(`${signal} to ${pid}, ${events.listenerCount(signal)} listeners, raw ${modes.at(-1)}`);
+  const events = Object.assign(new EventEmitter(), { pid: 7, kill });
+  return { terminal: new RawTerminal({ setRawMode: (raw) => modes.push(raw) }, events), modes, events, kills };
 }
 
 test('the terminal is raw from enter() to restore(), also if they are called twice', () => {
@@ -34,6 +37,25 @@ test('the terminal is raw again after the process was stopped and continued', ()
   terminal.restore();
   events.emit('SIGCONT');
   assert.deepEqual(modes, [true, true, false]);
+});
+
+for (const signal of OTHER_SIGNALS.filter((each) => each !== 'SIGTSTP'))
+  test(`${signal} restores the terminal and then has its default`, () => {
+    const { terminal, events, kills } = made();
+    terminal.enter();
+    events.emit(signal);
+    assert.deepEqual(kills, [`${signal} to 7, 0 listeners, raw false`]);
+    assert.deepEqual(events.eventNames(), []);
+  });
+
+test('SIGTSTP restores the terminal and stops the process, and the terminal is raw again when it continues', () => {
+  const { terminal, events, modes, kills } = made();
+  terminal.enter();
+  events.emit('SIGTSTP');
+  assert.deepEqual(kills, ['SIGSTOP to 7, 0 listeners, raw false']);
+  events.emit('SIGCONT');
+  terminal.restore();
+  assert.deepEqual(modes, [true, false, true, false]);
 });
 
 test('restoreTerminal() restores the terminal that is raw', () => {

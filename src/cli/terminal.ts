@@ -14,9 +14,31 @@ export interface TerminalStream {
 
 /** The part of `process` that RawTerminal uses. */
 export interface ProcessEvents {
-  on(event: 'exit' | 'SIGCONT', listener: () => void): unknown;
-  off(event: 'exit' | 'SIGCONT', listener: () => void): unknown;
+  readonly pid: number;
+  on(event: 'exit' | NodeJS.Signals, listener: () => void): unknown;
+  off(event: 'exit' | NodeJS.Signals, listener: () => void): unknown;
+  kill(pid: number, signal: NodeJS.Signals): unknown;
 }
+
+/**
+ * Signals that end or stop a process by default and can be caught, but for those of the session
+ * (ENDING_SIGNALS), SIGUSR1 (Node's debugger) and SIGPROF (its profiler). Elsewhere than on Linux
+ * some do not exist.
+ */
+export const OTHER_SIGNALS: readonly NodeJS.Signals[] = [
+  'SIGQUIT',
+  'SIGABRT',
+  'SIGTRAP',
+  'SIGALRM',
+  'SIGVTALRM',
+  'SIGUSR2',
+  'SIGXCPU',
+  'SIGXFSZ',
+  'SIGSYS',
+  'SIGIO',
+  'SIGTSTP',
+  ...(process.platform === 'linux' ? (['SIGPWR', 'SIGSTKFLT'] as const) : []),
+];
 
 /** The RawTerminal that is in raw mode. */
 let active: Pick<RawTerminal, 'enter' | 'restore'> | undefined;
@@ -29,6 +51,7 @@ export class RawTerminal {
   readonly #onExit = (): void => this.restore();
   /** While the process was stopped, the shell may have changed the terminal's mode. */
   readonly #onContinue = (): void => void this.#stream.setRawMode(true);
+  readonly #onSignals = OTHER_SIGNALS.map((signal) => ({ signal, listener: () => this.#onSignal(signal) }));
 
   constructor(stream: TerminalStream, events: ProcessEvents = process) {
     this.#stream = stream;
@@ -39,6 +62,7 @@ export class RawTerminal {
     if (this.#isRaw) return;
     this.#events.on('exit', this.#onExit);
     this.#events.on('SIGCONT', this.#onContinue);
+    for (const { signal, listener } of this.#onSignals) this.#events.on(signal, listener);
     this.#stream.setRawMode(true);
     this.#isRaw = true;
     active = this.#self;
@@ -51,7 +75,20 @@ export class RawTerminal {
     if (active === this.#self) active = undefined;
     this.#events.off('exit', this.#onExit);
     this.#events.off('SIGCONT', this.#onContinue);
+    for (const { signal, listener } of this.#onSignals) this.#events.off(signal, listener);
     this.#stream.setRawMode(false);
+  }
+
+  /** Restores the terminal, and then lets the signal have its default. */
+  #onSignal(signal: NodeJS.Signals): void {
+    if (signal === 'SIGTSTP') {
+      // SIGCONT makes it raw again.
+      this.#stream.setRawMode(false);
+      this.#events.kill(this.#events.pid, 'SIGSTOP');
+      return;
+    }
+    this.restore();
+    this.#events.kill(this.#events.pid, signal);
   }
 }
 

@@ -19,7 +19,8 @@ export type UpcallErrorCode =
   | 'OPTION_INVALID'
   | 'TOOL_MISSING'
   | 'TOOL_FAILED'
-  | 'DOWNLOAD_FAILED';
+  | 'DOWNLOAD_FAILED'
+  | 'TIMED_OUT';
 
 export interface UpcallErrorOptions {
   /** An imperative sentence. */

@@ -8,6 +8,7 @@ import { debianCommandLine } from '../debian/command-line.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 import { runParameter, sizeParameter } from '../debian/initramfs.js';
 import type { Reporter } from '../reporter.js';
+import { ENDING_SIGNALS } from '../session-end.js';
 import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
 
 /** Enough for the kernel, its RAM disk and a few processes. */
@@ -29,7 +30,9 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
         remedy: `Leave out ${option}`,
       });
 
-  const { kernel, vmlinux, initrd, version } = await withProgress(reporter, (progress) => fetchDebian({ progress }));
+  const { kernel, vmlinux, initrd, version } = await endable(options.timeout, (signal) =>
+    withProgress(reporter, (progress) => fetchDebian({ progress, signal })),
+  );
   const extra = [
     process.stdin.isTTY ? sizeParameter(process.stdout) : undefined,
     options.cmdline,
@@ -47,11 +50,48 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
   return { name: 'debian', image, memoryMiB: DEBIAN_MEMORY_MIB };
 }
 
+/**
+ * Does work that `--timeout` and signals end early: there is no session yet. The work then removes
+ * what it has begun. After a signal the process ends as the signal's default has it.
+ */
+async function endable<T>(timeoutMs: number | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const endings = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => stop.abort(new EndedBySignal(signal)) }));
+  for (const { signal, listener } of endings) process.on(signal, listener);
+  const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop.abort(notInTime(timeoutMs)), timeoutMs);
+  try {
+    return await work(stop.signal);
+  } catch (error) {
+    if (!(error instanceof EndedBySignal)) throw error;
+    for (const { signal, listener } of endings) process.off(signal, listener);
+    process.kill(process.pid, error.signal);
+    return await new Promise<never>(() => undefined);
+  } finally {
+    clearTimeout(timer);
+    for (const { signal, listener } of endings) process.off(signal, listener);
+  }
+}
+
+class EndedBySignal extends Error {
+  readonly signal: NodeJS.Signals;
+
+  constructor(signal: NodeJS.Signals) {
+    super(`ended by ${signal}`);
+    this.signal = signal;
+  }
+}
+
+function notInTime(timeoutMs: number): UpcallError {
+  return new UpcallError('TIMED_OUT', `Debian was not fetched within the ${timeoutMs / 1000} s of --timeout`, {
+    remedy: 'Run upcall run debian once without --timeout: later runs take it from the cache',
+  });
+}
+
 /** Shows the steps as a spinner on a terminal, otherwise as lines. */
 async function withProgress<T>(reporter: Reporter, work: (progress: (step: string) => void) => Promise<T>): Promise<T> {
   if (!process.stderr.isTTY) return work((step) => reporter.line(step));
-  // On a signal it restores the cursor and ends the process: there is no session yet.
-  const spinner = yoctoSpinner({ stream: process.stderr });
+  // By itself it would end the process on a signal, before the fetch has removed its files.
+  const spinner = yoctoSpinner({ stream: process.stderr, handleSignals: false });
   try {
     return await work((step) => {
       spinner.text = `upcall: ${step}`;

@@ -163,6 +163,7 @@ export async function planSession(
   // hypervisor runs here.
   const named = name === 'debian' ? undefined : await namedGuest(name, options, hasTerminal);
   const hypervisor = await chooseHypervisor(options.hypervisor);
+  const startMs = performance.now();
   const guest = named ?? (await debian(options, context.reporter));
   const memoryMiB = options.memory ?? guest.memoryMiB;
   return {
@@ -181,7 +182,7 @@ export async function planSession(
     },
     devices: options.device,
     ...(options.expect === undefined ? {} : { expect: options.expect }),
-    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
+    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout, spentMs: performance.now() - startMs }),
     ...(page === undefined ? {} : { page }),
     statistics: options.stats === true || (options.tour === true && !hasTerminal),
     debug: context.debug() || options.lateStacks === true,

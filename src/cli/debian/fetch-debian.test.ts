@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { spawnSync } from 'node:child_process';
+import { mkdir, mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promises';
+import { hostname, tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -15,6 +16,7 @@ import { tarArchive } from './fixtures/tar-archive.js';
 const APT_GET = `#!/bin/sh
 case " $* " in
   *" update "*)
+    if [ -f "$DISTRIBUTION/hangs" ]; then echo $$ >"$DISTRIBUTION/hangs"; exec sleep 600; fi
     cat "$DISTRIBUTION/update-says" >&2
     grep -q '^APT::Update::Error-Mode "any";' "$2" || exit 0
     exit "$(cat "$DISTRIBUTION/update-status")" ;;
@@ -160,6 +162,33 @@ test('a cache that cannot be written is an error with a remedy', async () => {
     message: /cannot be used: ENOTDIR/,
     remedy: /XDG_CACHE_HOME/,
   });
+});
+
+test('an unfinished folder of a dead process is removed, also when the guest is cached, that of a living one is not', async () => {
+  await fetchDebian({ cacheDir });
+  const dead = spawnSync('true').pid;
+  const left = [`.unfinished-${hostname()}-${dead}-abc`, `.unfinished-elsewhere-${dead}-abc`];
+  const living = `.unfinished-${hostname()}-${process.pid}-abc`;
+  for (const name of [...left, living]) await mkdir(join(cacheDir, name));
+  await fetchDebian({ cacheDir });
+  assert.deepEqual((await readdir(cacheDir)).sort(), [left[1], living, 'guest-1'].sort());
+  const longAgo = new Date(Date.now() - 2 * 24 * 3600 * 1000);
+  await utimes(join(cacheDir, left[1] ?? ''), longAgo, longAgo);
+  await fetchDebian({ cacheDir });
+  assert.deepEqual((await readdir(cacheDir)).sort(), [living, 'guest-1'].sort());
+});
+
+test('an aborted fetch ends its program, leaves nothing behind and rejects with the reason', async () => {
+  await put('hangs', '');
+  const stop = new AbortController();
+  const fetching = assert.rejects(fetchDebian({ cacheDir, signal: stop.signal }), { message: 'enough' });
+  let pid = '';
+  while (pid === '') pid = (await readFile(join(distribution, 'hangs'), 'utf8')).trim();
+  stop.abort(new Error('enough'));
+  await fetching;
+  assert.deepEqual(await readdir(cacheDir), []);
+  assert.throws(() => process.kill(Number(pid), 0), { code: 'ESRCH' });
+  await assert.rejects(fetchDebian({ cacheDir, signal: stop.signal }), { message: 'enough' });
 });
 
 test('the cache is in the XDG cache folder', () => {

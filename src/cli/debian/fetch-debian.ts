@@ -8,7 +8,7 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir } from 'node:os';
+import { homedir, hostname } from 'node:os';
 import { join } from 'node:path';
 import { ImageReader } from '../../hypervisor/boot/image-reader.js';
 import { unpackKernel } from '../../hypervisor/boot/kernel-payload.js';
@@ -32,13 +32,17 @@ export interface FetchOptions {
   readonly cacheDir?: string;
   /** Called with each step as a line of text. Not called if the guest is cached. */
   readonly progress?: (step: string) => void;
+  /** Ends the fetch, which then leaves nothing behind and rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Name of the finished folder. The number changes with the layout of its contents. */
 const READY = 'guest-1';
 /** Prefix of folders under construction. A killed run leaves one behind. */
 const UNFINISHED = '.unfinished-';
-/** An unfinished folder older than this belongs to no running process and is removed. */
+/**
+ * An unfinished folder of another machine that is older than this belongs to no running process.
+ */
 const LEFT_BEHIND_MS = 24 * 3600 * 1000;
 /**
  * Packages that depend on the current kernel, the one for older processors first: it needs the
@@ -57,9 +61,9 @@ export function debianCacheDir(environment: NodeJS.ProcessEnv = process.env): st
 
 /** Returns the cached guest, or fetches it. Throws TOOL_MISSING or DOWNLOAD_FAILED. */
 export async function fetchDebian(options: FetchOptions = {}): Promise<DebianGuest> {
-  const { cacheDir = debianCacheDir(), progress = () => undefined } = options;
+  const { cacheDir = debianCacheDir(), progress = () => undefined, signal } = options;
   try {
-    return await openOrFetch(cacheDir, progress);
+    return await openOrFetch(cacheDir, progress, signal);
   } catch (error) {
     // The file system failed, for example without permission or space.
     if (!(error instanceof Error) || !('syscall' in error)) throw error;
@@ -70,23 +74,29 @@ export async function fetchDebian(options: FetchOptions = {}): Promise<DebianGue
   }
 }
 
-async function openOrFetch(cacheDir: string, progress: (step: string) => void): Promise<DebianGuest> {
+async function openOrFetch(
+  cacheDir: string,
+  progress: (step: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<DebianGuest> {
   await mkdir(cacheDir, { recursive: true });
+  await removeLeftBehind(cacheDir);
   const ready = join(cacheDir, READY);
   const cached = await openReady(ready);
   if (cached !== undefined) return cached;
   if (await exists(ready)) throw incomplete(ready);
 
-  await removeLeftBehind(cacheDir);
-  const folder = await mkdtemp(join(cacheDir, UNFINISHED));
+  const folder = await mkdtemp(join(cacheDir, unfinishedPrefix(process.pid)));
   try {
-    await fetchInto(folder, progress);
+    await fetchInto(folder, progress, signal);
+    signal?.throwIfAborted();
     await rename(join(folder, READY), ready).catch((error: unknown) => {
       // A concurrent run was faster. Its result is as good.
       if (!isNotEmpty(error)) throw error;
     });
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    // A child of apt may still be writing.
+    await rm(folder, { recursive: true, force: true, maxRetries: 10 });
   }
   const guest = await openReady(ready);
   if (guest === undefined) throw incomplete(ready);
@@ -94,12 +104,16 @@ async function openOrFetch(cacheDir: string, progress: (step: string) => void): 
 }
 
 /** Fetches the packages and builds the folder READY in `folder`. */
-async function fetchInto(folder: string, progress: (step: string) => void): Promise<void> {
+async function fetchInto(
+  folder: string,
+  progress: (step: string) => void,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const aptFolder = join(folder, 'apt');
   const result = join(folder, READY);
   await mkdir(aptFolder);
   await mkdir(result);
-  const apt = await PrivateApt.open(aptFolder, 'i386');
+  const apt = await PrivateApt.open(aptFolder, 'i386', signal);
   progress('Reading the package lists of the configured Debian sources (i386)');
   const update = await apt.update();
   const kernel = await findKernel(apt);
@@ -189,7 +203,25 @@ async function removeLeftBehind(cacheDir: string): Promise<void> {
   for (const name of await readdir(cacheDir)) {
     if (!name.startsWith(UNFINISHED)) continue;
     const createdMs = (await stat(join(cacheDir, name)).catch(() => undefined))?.mtimeMs ?? Date.now();
-    if (Date.now() - createdMs > LEFT_BEHIND_MS) await rm(join(cacheDir, name), { recursive: true, force: true });
+    if (isOfDeadProcess(name) || Date.now() - createdMs > LEFT_BEHIND_MS)
+      await rm(join(cacheDir, name), { recursive: true, force: true });
+  }
+}
+
+/** With the machine's name: the folder may be shared, and a process ID is valid on one machine. */
+function unfinishedPrefix(pid: number | string): string {
+  return `${UNFINISHED}${hostname()}-${pid}-`;
+}
+
+function isOfDeadProcess(folder: string): boolean {
+  const pid = /-(\d+)-[^-]*$/.exec(folder)?.[1];
+  if (pid === undefined || !folder.startsWith(unfinishedPrefix(pid))) return false;
+  try {
+    process.kill(Number(pid), 0);
+    return false;
+  } catch (error) {
+    // EPERM: it runs, as another user.
+    return error instanceof Error && 'code' in error && error.code === 'ESRCH';
   }
 }
 

@@ -16,10 +16,11 @@ export type PackageFields = ReadonlyMap<string, string>;
 export class PrivateApt {
   readonly folder: string;
   readonly #configuration: string;
+  readonly #signal: AbortSignal | undefined;
 
   /** Creates the files that apt needs in `folder`, which must exist. */
-  static async open(folder: string, architecture: string): Promise<PrivateApt> {
-    const apt = new PrivateApt(folder);
+  static async open(folder: string, architecture: string, signal?: AbortSignal): Promise<PrivateApt> {
+    const apt = new PrivateApt(folder, signal);
     await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
     await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
     await writeFile(join(folder, 'status'), '');
@@ -27,8 +28,9 @@ export class PrivateApt {
     return apt;
   }
 
-  private constructor(folder: string) {
+  private constructor(folder: string, signal: AbortSignal | undefined) {
     this.folder = folder;
+    this.#signal = signal;
     this.#configuration = join(folder, 'apt.conf');
   }
 
@@ -54,7 +56,7 @@ export class PrivateApt {
   }
 
   #run(program: string, ...parameters: string[]): Promise<ToolResult> {
-    return runTool(program, ['-c', this.#configuration, ...parameters], this.folder);
+    return runTool(program, ['-c', this.#configuration, ...parameters], this.folder, this.#signal);
   }
 }
 

@@ -16,9 +16,18 @@ const MAX_OUTPUT_CHARACTERS = 1 << 20;
 /** How many lines a message quotes. */
 const LAST_LINES = 6;
 
-/** Rejects with TOOL_MISSING if the program cannot be run. Callers must check the status. */
-export function runTool(program: string, parameters: readonly string[], folder: string): Promise<ToolResult> {
+/**
+ * Rejects with TOOL_MISSING if the program cannot be run, and with the signal's reason after an
+ * abort, when the program has ended. Callers must check the status.
+ */
+export function runTool(
+  program: string,
+  parameters: readonly string[],
+  folder: string,
+  signal?: AbortSignal,
+): Promise<ToolResult> {
   return new Promise((resolve, reject) => {
+    signal?.throwIfAborted();
     const child = spawn(program, parameters, {
       cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -33,8 +42,14 @@ export function runTool(program: string, parameters: readonly string[], folder: 
     child.stderr.setEncoding('utf8').on('data', (text: string) => {
       both = (both + text).slice(-MAX_OUTPUT_CHARACTERS);
     });
+    const onAbort = (): void => void child.kill();
+    signal?.addEventListener('abort', onAbort);
     child.on('error', (cause) => reject(toolMissing(program, cause)));
-    child.on('close', (status) => resolve({ status, output, lastLines: lastLines(both) }));
+    child.on('close', (status) => {
+      signal?.removeEventListener('abort', onAbort);
+      if (signal?.aborted === true) reject(abortReason(signal));
+      else resolve({ status, output, lastLines: lastLines(both) });
+    });
   });
 }
 
@@ -44,6 +59,10 @@ export function toolMissing(program: string, cause: unknown): UpcallError {
     remedy: 'Give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd',
     cause,
   });
+}
+
+function abortReason({ reason }: AbortSignal): Error {
+  return reason instanceof Error ? reason : new Error('aborted');
 }
 
 function lastLines(text: string): string {

@@ -17,7 +17,9 @@ const options = hasScript ? {} : { skip: 'needs the program `script` of util-lin
 const folder = mkdtempSync(join(tmpdir(), 'upcall-terminal-'));
 after(() => rmSync(folder, { recursive: true }));
 
-/** On a read: port 0 sends a signal to the process, port 1 throws an error that is not caught. */
+/**
+ * A read of port 0 sends a signal to the process, one of port 1 throws an error that no device
+ * takes. A write is another signal. another signal. */
 const trouble = join(folder, 'trouble.mjs');
 writeFileSync(
   trouble,
@@ -28,7 +30,7 @@ writeFileSync(
        else setImmediate(() => { queueMicrotask(() => { throw 'this is not caught'; }); });
        return 0;
      }
-     write() {}
+     write() { process.kill(process.pid, 'SIGQUIT'); }
    }`,
 );
 
@@ -105,6 +107,13 @@ test('a signal restores the terminal', options, async () => {
   session.child.stdin.write('in8 500\r');
   const shown = await endOf(session, 143);
   assert.match(shown, /upcall: ended by SIGTERM/);
+});
+
+test('a signal that upcall gives no meaning restores the terminal and ends the process', options, async () => {
+  const session = inTerminal(`run --device '${trouble}@0x500+2'`);
+  await session.until('monitor> ');
+  session.child.stdin.write('out8 500 0\r');
+  await endOf(session, 131);
 });
 
 test('an uncaught error restores the terminal', options, async () => {
