@@ -178,7 +178,7 @@ test('an unfinished folder of a dead process is removed, also when the guest is 
   assert.deepEqual((await readdir(cacheDir)).sort(), [living, 'guest-1'].sort());
 });
 
-test('an aborted fetch ends its program, leaves nothing behind and rejects with the reason', async () => {
+test('an aborted fetch ends its program, leaves nothing behind and rejects', { timeout: 60_000 }, async () => {
   await put('hangs', '');
   const stop = new AbortController();
   const fetching = assert.rejects(fetchDebian({ cacheDir, signal: stop.signal }), { message: 'enough' });

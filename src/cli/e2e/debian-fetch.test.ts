@@ -16,7 +16,7 @@ const cache = join(folder, 'upcall/debian');
 
 function fetching(...words: string[]): Started {
   const env = { PATH: `${tools}${delimiter}${process.env['PATH'] ?? ''}`, XDG_CACHE_HOME: folder };
-  return start(process.execPath, [MAIN, 'run', 'debian', ...words], { env });
+  return start(process.execPath, [MAIN, 'run', 'debian', ...words], { env, limitMs: 60_000 });
 }
 
 test('--timeout ends the fetch with status 3 and a remedy, and nothing is left behind', async () => {
