@@ -9,13 +9,18 @@ import type { KernelClientEvent } from './kernel-client.js';
 export type ScriptEvent =
   | KernelClientEvent
   | { readonly notify: readonly [vm: number, vcpu: number] }
+  /** CLEAR sleeps, in ms. */
   | { readonly sleep: number }
+  /** A report of the HSM. `bad-range`: the driver's log line about a range that it refuses. */
   | { readonly log: UserVmEvent['kind'] | 'bad-range' }
   // The following only if a script uses /dev/acrn_hsm.
+  /** A descriptor whose eventfd was signalled. */
   | { readonly signal: number }
   | { readonly msi: readonly [address: string, data: string] }
   | { readonly line: readonly [gsi: number, operation: number] }
+  /** The vCPU of SET_VCPU_REGS. */
   | { readonly regs: number }
+  /** The result of an ATTACH_IOREQ_CLIENT that returns. */
   | { readonly attach: number };
 
 /** What a command adds to its line of output. */

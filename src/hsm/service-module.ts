@@ -46,6 +46,10 @@ export class HypervisorServiceModule {
     vm.close();
   }
 
+  /**
+   * Also from inside a pass, e.g. in a client's `notify`. The pause is the driver's: no pass begins
+   * while the client is removed, and one follows, which finds other clients for waiting requests.
+   */
   destroyClient(vm: VmRequests, client: IoClient): void {
     this.worker.pause();
     try {

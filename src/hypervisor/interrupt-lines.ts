@@ -10,6 +10,10 @@
  * is not lost, and several edges between two polls are one, as in an 8259's request register. No
  * queue, hence no overflow.
  *
+ * Called by: DeviceLines, SET_IRQLINE, fault-injection/; the vCPU's program, which delivers.
+ * Threads: each thread has an object of its own over the same words. In a VM with several vCPUs,
+ * vCPU 0 has the controllers.
+ *
  * Two drivers may change a line at once, so each change is a compare-and-exchange of its word: only
  * the one that raises the line notes the rise, and none undoes the other's bit.
  */
@@ -48,7 +52,7 @@ export interface InterruptController {
 export class InterruptLines {
   readonly #words: SharedWords;
   readonly #vcpu: Doorbell;
-  /** The level that each of the controllers' pins has. */
+  /** The level that each of the controllers' pins has. Used only in the thread that delivers. */
   readonly #pins = new Uint8Array(INTERRUPT_LINES);
 
   /**

@@ -45,6 +45,7 @@ export class ServiceVm {
   /** The HSM and its worker. */
   readonly module: HypervisorServiceModule;
   readonly #spinUs: number | undefined;
+  /** Names what kept this thread from its event loop, for time limits that fired late. */
   readonly #holder = new ThreadHolder(() => host.processorMs());
   readonly #vms = new Set<UserVm>();
   /** IDs in use, those of VMs that are being created included. */

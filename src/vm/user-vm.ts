@@ -258,10 +258,12 @@ export class UserVm {
       removals: () => requests.clients.removals,
       isRegistered: (client) => requests.clients.has(this.#wrappers.of(client)),
       reportError: (device, error, during) => this.emit({ kind: 'device-error', device, during, ...errorText(error) }),
+      // A thread ended by itself.
       onLost: (client, reason, stack) => {
         this.emit({ kind: 'device-lost', device: client.name, reason, ...(stack === undefined ? {} : { stack }) });
         this.destroyClient(client);
       },
+      // Any thread ended, so it answers nothing any more.
       onEnd: (client) => requests.clients.finishAllOf(this.#wrappers.of(client)),
     });
   }

@@ -48,7 +48,8 @@ export class UiState {
       const needsMoves = isVisible && !this.isPaused.value && this.shows('timeline');
       live.watch({ slots: isVisible, tables: isVisible, moves: needsMoves ? this.moveFilter.value : null });
     });
-    // After the effect above: when the timeline goes on, `watch` keeps a list that is still paused.
+    // After the effect above: `watch` clears the list when it begins to get moves, unless the list
+    // is still paused. A pause only stops the sending.
     effect(() => live.pauseMoves(this.isPaused.value));
   }
 
