@@ -136,11 +136,16 @@ test('doctor lists the hypervisor of a module', async () => {
 
 test('the countdown of the examples expires when it is run from the command line', async () => {
   const device = join(project, 'examples', 'devices', 'countdown.js');
+  // The timer fires in the next turn of the event loop, which the reads and their output outlast.
+  const reads = 80;
   const { status, stdout } = await upcall([
     ...['run', 'monitor', '--device', `${device}@0x500+8,line=5`],
-    ...['--cmdline', 'out32 500 0; in8 506; in8 504; in8 504; poweroff'],
+    ...['--cmdline', `out32 500 0; in8 506; ${'in8 504; '.repeat(reads)}poweroff`],
   ]);
   assert.equal(status, 0);
   const answers = [...stdout.matchAll(/in8 \d+\r\n(?:\S+ = )?(?:0x)?([0-9a-f]{2})\b/g)].map((match) => match[1]);
-  assert.deepEqual(answers, ['ff', '01', '00']);
+  assert.equal(answers.shift(), 'ff');
+  assert.equal(answers.length, reads);
+  assert.equal(answers.filter((answer) => answer === '01').length, 1, answers.join(' '));
+  assert.equal(answers.at(-1), '00', 'a read clears it');
 });
