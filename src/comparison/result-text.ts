@@ -2,7 +2,8 @@
 
 import type { Difference, ExplainedDifference } from './compared-device.js';
 import type { ComparisonResult, Finding } from './comparison.js';
-import { hex, programText } from './step.js';
+import { hex } from '../io-request/io-request.js';
+import { programText } from './step.js';
 
 /** Lines of one device. `reference`: the other side's name. */
 export function resultText(

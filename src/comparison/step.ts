@@ -7,6 +7,7 @@
  * `write(1,1,0x2) read(2)`: offset, size, value. A read of one byte names only its offset.
  */
 
+import { hex } from '../io-request/io-request.js';
 import type { AccessSize } from '../device-model/device.js';
 
 export type Step =
@@ -28,10 +29,6 @@ export function read(offset: number, size: AccessSize = 1): Step {
 
 export function wait(us: number): Step {
   return { kind: 'wait', us };
-}
-
-export function hex(value: number): string {
-  return `0x${value.toString(16)}`;
 }
 
 export function stepText(step: Step): string {

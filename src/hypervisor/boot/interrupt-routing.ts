@@ -9,7 +9,7 @@
 
 /** Its identifier is that of the only processor. */
 export const LOCAL_APIC = { address: 0xfee0_0000, id: 0, version: 0x14 } as const;
-/** Its 24 pins are the global interrupts from 0 on. */
+/** Its 48 pins are the global interrupts from 0 on. */
 export const IO_APIC = { address: 0xfec0_0000, id: 1, version: 0x11, firstInterrupt: 0 } as const;
 
 /** The system control interrupt. */
