@@ -20,10 +20,9 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
   const { prepareGuestImage } = await product('hypervisor/boot/guest-image.js');
   const { GuestMemory } = await product('hypervisor/guest-memory.js');
   const { INTERRUPT_LINE_WORDS, InterruptLines } = await product('hypervisor/interrupt-lines.js');
-  const { MmioHandlerTable } = await product('hypervisor/mmio-handlers.js');
-  const { PortHandlerTable } = await product('hypervisor/port-handlers.js');
   const { Core } = await product('hypervisor/v86/core.js');
   const { loadCoreImage } = await product('hypervisor/v86/core-image.js');
+  const { HandlersFirst } = await product('hypervisor/v86/handlers-first.js');
   const { Doorbell } = await product('sync/doorbell.js');
   const { OrderedPoll } = await product('sync/poll.js');
   const { SharedWords } = await product('sync/shared-words.js');
@@ -50,8 +49,8 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
     const a = configAddress;
     return access((a >> 16) & 0xff, (a >> 11) & 0x1f, (a >> 8) & 7, (a & 0xfc) + (port - 0xcfc));
   };
-  const handler = {
-    valueHigh: -1,
+  // The interrupt controllers are handlers of the hypervisor, here as behind the page.
+  const handler = new HandlersFirst({
     /** @param {number} port @param {number} size */
     portRead(port, size) {
       accesses++;
@@ -77,10 +76,15 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
     mmioWrite() {
       accesses++;
     },
-  };
+  });
 
-  const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
-  const core = new Core({ module: await loadCoreImage(), memoryBytes: memoryMiB * 2 ** 20, handler, handlers, lines });
+  const core = new Core({
+    module: await loadCoreImage(),
+    memoryBytes: memoryMiB * 2 ** 20,
+    handler,
+    handlers: handler.tables,
+    lines,
+  });
   const memory = new GuestMemory(core.memory);
   const machine = {
     clock: new SystemClock(),

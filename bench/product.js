@@ -44,6 +44,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'hypervisor/io-handler.js': typeof import('../dist/hypervisor/io-handler.js'),
  *   'hypervisor/mmio-handlers.js': typeof import('../dist/hypervisor/mmio-handlers.js'),
  *   'hypervisor/port-handlers.js': typeof import('../dist/hypervisor/port-handlers.js'),
+ *   'hypervisor/v86/handlers-first.js': typeof import('../dist/hypervisor/v86/handlers-first.js'),
  *   'hypervisor/vm-shared-state.js': typeof import('../dist/hypervisor/vm-shared-state.js'),
  * }} Product
  */
