@@ -6,7 +6,6 @@
 import { host } from '../../host/current.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { checkModule } from './core-exports.js';
-import { editInterrupts } from './interrupt-edits.js';
 import { testCore } from './self-test.js';
 import { editCore, MISMATCH_REMEDY } from './wasm-edit.js';
 
@@ -54,7 +53,7 @@ export async function load(file: string): Promise<WebAssembly.Module> {
         remedy: MISMATCH_REMEDY,
       },
     );
-  const module = await WebAssembly.compile(editInterrupts(editCore(bytes)));
+  const module = await WebAssembly.compile(editCore(bytes));
   checkModule(module);
   testCore(module);
   return module;

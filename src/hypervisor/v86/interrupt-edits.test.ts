@@ -4,7 +4,8 @@ import { describe, test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { coreFile } from './core-image.js';
 import { editInterrupts, ENTER_VECTOR_EXPORT } from './interrupt-edits.js';
-import { replaceBody } from './wasm-sections.js';
+import { mismatch } from './wasm-edit.js';
+import { WasmFunctions } from './wasm-functions.js';
 
 const ORIGINAL = new Uint8Array(await readFile(await coreFile()));
 /** `i32.const` of the local APIC's address and `i32.eq`; the same of the I/O APIC's. */
@@ -18,6 +19,12 @@ function count(bytes: Uint8Array, pattern: readonly number[]): number {
   return found;
 }
 
+function edit(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
+  const functions = new WasmFunctions(bytes, mismatch);
+  editInterrupts(functions, mismatch);
+  return functions.toBytes();
+}
+
 function isMismatch(error: unknown): boolean {
   return error instanceof UpcallError && error.code === 'CORE_MISMATCH';
 }
@@ -25,7 +32,7 @@ function isMismatch(error: unknown): boolean {
 describe('the edits of the interrupt path', () => {
   test('leave a valid module without a comparison with an address of an APIC', async () => {
     for (const comparison of COMPARISONS) assert.equal(count(ORIGINAL, comparison), 163);
-    const edited = editInterrupts(ORIGINAL);
+    const edited = edit(ORIGINAL);
     for (const comparison of COMPARISONS) assert.equal(count(edited, comparison), 0);
     const module = await WebAssembly.compile(edited);
     const exports = WebAssembly.Module.exports(module);
@@ -35,8 +42,8 @@ describe('the edits of the interrupt path', () => {
   });
 
   test('refuse a module that they have edited already', () => {
-    const edited = editInterrupts(ORIGINAL);
-    assert.throws(() => editInterrupts(edited), isMismatch);
+    const edited = edit(ORIGINAL);
+    assert.throws(() => edit(edited), isMismatch);
   });
 
   test('refuse a module in which one of their places is different', () => {
@@ -51,31 +58,7 @@ describe('the edits of the interrupt path', () => {
       let at = changed.indexOf(0x41);
       while (!pattern.every((byte, i) => changed[at + i] === byte)) at = changed.indexOf(0x41, at + 1);
       changed[at + pattern.length - 2] = (changed[at + pattern.length - 2] as number) ^ 1;
-      assert.throws(() => editInterrupts(changed), isMismatch, what);
+      assert.throws(() => edit(changed), isMismatch, what);
     }
-  });
-});
-
-describe('replaceBody', () => {
-  /** A module with one function, which has no parameters and no results. */
-  const moduleWith = (...code: number[]): Uint8Array =>
-    // prettier-ignore
-    Uint8Array.from([
-      0, 0x61, 0x73, 0x6d, 1, 0, 0, 0,
-      1, 4, 1, 0x60, 0, 0,
-      3, 2, 1, 0,
-      10, code.length, ...code,
-    ]);
-
-  test('replaces a body and its length, however many bytes that has', async () => {
-    for (const length of [[2], [0x82, 0x00], [0x82, 0x80, 0x80, 0x80, 0x00]]) {
-      const edited = replaceBody(moduleWith(1, ...length, 0, 0x0b), 0, [0, 1, 1, 0x0b]);
-      assert.deepEqual(edited, moduleWith(1, 4, 0, 1, 1, 0x0b));
-      await WebAssembly.compile(edited);
-    }
-  });
-
-  test('refuses a function that there is not', () => {
-    assert.throws(() => replaceBody(moduleWith(1, 2, 0, 0x0b), 1, [0, 0x0b]), RangeError);
   });
 });

@@ -17,23 +17,14 @@
  *   as that of the bootstrap processor.
  * - The function that enters an interrupt's handler is exported, for NMIs.
  *
- * Each edit throws CORE_MISMATCH if the module is not as expected.
+ * Called by: wasm-edit.ts. Each edit throws CORE_MISMATCH if the module is not as expected.
  */
 
+import type { UpcallError } from '../../io-request/upcall-error.js';
+import { call, constant, loadByte, local, NOP, when } from './wasm-code.js';
 import { CoreOffset } from './core-layout.js';
-import { mismatch, section } from './wasm-edit.js';
-import {
-  encodeU32,
-  ExternalKind,
-  exportsOf,
-  functionBody,
-  importsOf,
-  replaceBody,
-  replaceInSection,
-  SectionId,
-  WasmReader,
-  type ImportEntry,
-} from './wasm-sections.js';
+import type { WasmFunctions } from './wasm-functions.js';
+import { encodeU32, WasmReader } from './wasm-sections.js';
 
 /** Numbers above all ports, by which the core's port imports are asked for something else. */
 export const HostCall = { ACKNOWLEDGE: 0x1_0000, NMI_UNBLOCKED: 0x1_0001, APIC_BASE: 0x1_0002 } as const;
@@ -43,8 +34,6 @@ export const HAS_VECTOR = 1;
 export const ENTER_VECTOR_EXPORT = 'upcall_enter_vector';
 
 const Op = {
-  NOP: 0x01,
-  IF: 0x04,
   END: 0x0b,
   CALL: 0x10,
   LOCAL_GET: 0x20,
@@ -54,7 +43,6 @@ const Op = {
   CONST: 0x41,
   EQUAL: 0x46,
 } as const;
-const NO_RESULT = 0x40;
 const NO_LOCALS = 0;
 const UNALIGNED = 0;
 
@@ -79,68 +67,63 @@ const APIC_BASE_OF_BOOTSTRAP = [Op.CONST, 0x80, 0x92, 0x80, 0x77, Op.CONST, 0x80
 const TESTS_ACPI = [Op.LOAD_BYTE, UNALIGNED, ...encodeU32(CoreOffset.acpiEnabled)];
 const TESTS_APIC = [Op.LOAD_BYTE, UNALIGNED, ...encodeU32(CoreOffset.apicEnabled)];
 
-export function editInterrupts(original: Uint8Array): Uint8Array<ArrayBuffer> {
-  let bytes = trapApicAddresses(original);
-  bytes = replaceInFunction(bytes, exported(bytes, 'instr_0FA2'), TESTS_ACPI, TESTS_APIC, 'CPUID');
-  bytes = replaceInFunction(bytes, exported(bytes, 'instr_0F32'), APIC_BASE_VALUES, APIC_BASE_OF_BOOTSTRAP, 'RDMSR');
-  bytes = replaceInFunction(bytes, exported(bytes, 'instr_0F30'), STORES_ENABLED, callsWrmsr(bytes), 'WRMSR');
-  bytes = trapPorts(bytes);
-  bytes = unblockAtIret(bytes);
-  return askHost(bytes);
+type Mismatch = (what: string) => UpcallError;
+
+export function editInterrupts(functions: WasmFunctions, mismatch: Mismatch): void {
+  trapApicAddresses(functions, mismatch);
+  const replaceIn = (name: string, what: string, pattern: readonly number[], replacement: readonly number[]): void => {
+    const found = functions.replaceEach(functions.index(name), pattern, () => replacement);
+    if (found !== 1) throw mismatch(`${what} is not as expected`);
+  };
+  replaceIn('instr_0FA2', 'CPUID', TESTS_ACPI, TESTS_APIC);
+  replaceIn('instr_0F32', 'RDMSR', APIC_BASE_VALUES, APIC_BASE_OF_BOOTSTRAP);
+  replaceIn('instr_0F30', 'WRMSR', STORES_ENABLED, callsWrmsr(functions));
+  trapPorts(functions, mismatch);
+  unblockAtIret(functions, mismatch);
+  askHost(functions, mismatch);
 }
 
 /** The comparisons with both APICs' addresses, wherever the compiler put them. */
-function trapApicAddresses(original: Uint8Array): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(original);
-  const { content, end } = section(bytes, SectionId.CODE, 'code');
-  const found = [LOCAL_APIC_COMPARED, IO_APIC_COMPARED].map((pattern) => occurrences(bytes, pattern, content, end));
-  const [local, io] = found.map(({ length }) => length);
+function trapApicAddresses(functions: WasmFunctions, mismatch: Mismatch): void {
+  const neverEqual = (found: Uint8Array): number[] => [
+    Op.CONST,
+    (found[1] as number) + NEVER_EQUAL,
+    ...found.subarray(2),
+  ];
+  const [local, io] = [LOCAL_APIC_COMPARED, IO_APIC_COMPARED].map((pattern) =>
+    functions.indices.reduce((count, index) => count + functions.replaceEach(index, pattern, neverEqual), 0),
+  );
   if (local === 0 || local !== io)
     throw mismatch(`it compares ${local} times with the local APIC, ${io} with the other`);
-  for (const at of found.flat()) bytes[at + 1] = (bytes[at + 1] as number) + NEVER_EQUAL;
-  return bytes;
 }
 
 /** Whatever the port, a call of the import. */
-function trapPorts(original: Uint8Array): Uint8Array<ArrayBuffer> {
-  const functions = functionsWith(original, SEARCHES_PORT);
-  let bytes = new Uint8Array(original);
-  if (functions.length !== 2) throw mismatch(`${functions.length} functions search a table of ports, not 2`);
-  for (const index of functions) {
-    const isRead = calls(bytes, index).includes(imported(bytes, 'io_port_read8'));
-    const isWrite = calls(bytes, index).includes(imported(bytes, 'io_port_write8'));
-    if (isRead === isWrite) throw mismatch('a function for ports neither reads nor writes');
-    const operands = isRead ? [Op.LOCAL_GET, 0] : [Op.LOCAL_GET, 0, Op.LOCAL_GET, 1];
-    const target = imported(bytes, isRead ? 'io_port_read8' : 'io_port_write8');
-    bytes = replaceFunction(bytes, index, [NO_LOCALS, ...operands, Op.CALL, ...encodeU32(target), Op.END]);
+function trapPorts(functions: WasmFunctions, mismatch: Mismatch): void {
+  const searching = functions.indices.filter((index) => functions.contains(index, SEARCHES_PORT));
+  if (searching.length !== 2) throw mismatch(`${searching.length} functions search a table of ports, not 2`);
+  const read = functions.imported('io_port_read8');
+  const write = functions.imported('io_port_write8');
+  for (const index of searching) {
+    const called = calls(functions.body(index));
+    const isRead = called.includes(read);
+    if (isRead === called.includes(write)) throw mismatch('a function for ports neither reads nor writes');
+    const code = isRead ? [...local(0), ...call(read)] : [...local(0), ...local(1), ...call(write)];
+    functions.replaceBody(index, Uint8Array.from([NO_LOCALS, ...code, Op.END]));
   }
-  return bytes;
 }
 
 /** A WRMSR to IA32_APIC_BASE: the host gets EAX and sets the byte itself. */
-function callsWrmsr(bytes: Uint8Array): number[] {
-  const call = [...constant(HostCall.APIC_BASE), Op.LOCAL_GET, 0, ...call32(bytes)];
-  return [...call, ...Array.from({ length: STORES_ENABLED.length - call.length }, () => Op.NOP)];
+function callsWrmsr(functions: WasmFunctions): number[] {
+  const told = [...constant(HostCall.APIC_BASE), ...local(0), ...call(functions.imported('io_port_write32'))];
+  return [...told, ...Array.from({ length: STORES_ENABLED.length - told.length }, () => NOP)];
 }
 
 /** The function that both forms of IRET call begins with the host's call. */
-function unblockAtIret(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const [iret] = calls(bytes, exported(bytes, 'instr32_CF'));
-  if (iret === undefined || calls(bytes, exported(bytes, 'instr16_CF'))[0] !== iret)
-    throw mismatch('it has no function for IRET');
-  const [start, end] = bodyOf(bytes, iret);
-  const reader = new WasmReader(bytes, start);
-  for (let groups = reader.u32(); groups > 0; groups--) {
-    reader.u32();
-    reader.byte();
-  }
-  const call = [...constant(HostCall.NMI_UNBLOCKED), ...constant(0), ...call32(bytes)];
-  return replaceFunction(bytes, iret, [
-    ...bytes.subarray(start, reader.offset),
-    ...loadsByte(CoreOffset.nmiBlocked),
-    ...[Op.IF, NO_RESULT, ...call, Op.END],
-    ...bytes.subarray(reader.offset, end),
-  ]);
+function unblockAtIret(functions: WasmFunctions, mismatch: Mismatch): void {
+  const [iret, iret16] = ['instr32_CF', 'instr16_CF'].map((name) => calls(functions.body(functions.index(name)))[0]);
+  if (iret === undefined || iret16 !== iret) throw mismatch('it has no function for IRET');
+  const unblock = [...constant(HostCall.NMI_UNBLOCKED), ...constant(0), ...call(functions.imported('io_port_write32'))];
+  functions.insertAtStart(iret, when(loadByte(CoreOffset.nmiBlocked), unblock));
 }
 
 /**
@@ -148,128 +131,26 @@ function unblockAtIret(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
  * the end of a halt, and to enter the handler. The first gets the address of two bytes for its
  * answer. The core's own local APIC never has an interrupt.
  */
-function askHost(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
-  const [acknowledge, , , enterVector, ...more] = calls(bytes, exported(bytes, 'handle_irqs'));
+function askHost(functions: WasmFunctions, mismatch: Mismatch): void {
+  const [acknowledge, , , enterVector, ...more] = calls(functions.body(functions.index('handle_irqs')));
   if (acknowledge === undefined || enterVector === undefined || more.length > 0)
     throw mismatch('handle_irqs does not call four functions');
-  const ask = [...constant(HostCall.ACKNOWLEDGE), Op.CALL, ...encodeU32(imported(bytes, 'io_port_read32'))];
-  const edited = replaceFunction(bytes, acknowledge, [
-    NO_LOCALS,
-    ...[Op.LOCAL_GET, 0, ...constant(0), Op.STORE_HALF, UNALIGNED, 0],
-    ...loadsByte(CoreOffset.interruptRequested),
-    ...[Op.IF, NO_RESULT, Op.LOCAL_GET, 0, ...ask, Op.STORE_HALF, UNALIGNED, 0, Op.END],
-    Op.END,
-  ]);
-  return exportFunction(edited, ENTER_VECTOR_EXPORT, enterVector);
+  const ask = [...constant(HostCall.ACKNOWLEDGE), ...call(functions.imported('io_port_read32'))];
+  const body = [
+    ...[...local(0), ...constant(0), Op.STORE_HALF, UNALIGNED, 0],
+    ...when(loadByte(CoreOffset.interruptRequested), [...local(0), ...ask, Op.STORE_HALF, UNALIGNED, 0]),
+  ];
+  functions.replaceBody(acknowledge, Uint8Array.from([NO_LOCALS, ...body, Op.END]));
+  functions.exportAs(ENTER_VECTOR_EXPORT, enterVector);
 }
 
-function exportFunction(bytes: Uint8Array, name: string, index: number): Uint8Array<ArrayBuffer> {
-  const exports = section(bytes, SectionId.EXPORT, 'export');
-  const reader = new WasmReader(bytes, exports.content);
-  const count = reader.u32();
-  const letters = Array.from(name, (character) => character.charCodeAt(0));
-  const entry = [letters.length, ...letters, ExternalKind.FUNCTION, ...encodeU32(index)];
-  return replaceInSection(bytes, exports, exports.content, reader.offset, [...encodeU32(count + 1), ...entry]);
-}
-
-function constant(value: number): number[] {
-  const bytes = encodeU32(value);
-  // The encoding is signed: bit 6 of the last byte would be its sign.
-  const last = bytes.length - 1;
-  if (((bytes[last] as number) & 0x40) === 0) return [Op.CONST, ...bytes];
-  return [Op.CONST, ...bytes.slice(0, last), (bytes[last] as number) | 0x80, 0];
-}
-
-function loadsByte(address: number): number[] {
-  return [...constant(0), Op.LOAD_BYTE, UNALIGNED, ...encodeU32(address)];
-}
-
-/** A call of `io_port_write32`, whose two operands are on the stack. */
-function call32(bytes: Uint8Array): number[] {
-  return [Op.CALL, ...encodeU32(imported(bytes, 'io_port_write32'))];
-}
-
-/** Replaces the one occurrence of `pattern` in a function by as many bytes. */
-function replaceInFunction(
-  original: Uint8Array,
-  index: number,
-  pattern: readonly number[],
-  replacement: readonly number[],
-  what: string,
-): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(original);
-  const [start, end] = bodyOf(bytes, index);
-  const [at, ...more] = occurrences(bytes, pattern, start, end);
-  if (at === undefined || more.length > 0 || pattern.length !== replacement.length)
-    throw mismatch(`${what} is not as expected`);
-  bytes.set(replacement, at);
-  return bytes;
-}
-
-function occurrences(bytes: Uint8Array, pattern: readonly number[], start: number, end: number): number[] {
+/** The functions that a body calls, in the order of the calls. */
+function calls(body: Uint8Array): number[] {
   const found: number[] = [];
-  const first = pattern[0] as number;
-  for (let at = bytes.indexOf(first, start); at >= 0 && at + pattern.length <= end; at = bytes.indexOf(first, at + 1))
-    if (pattern.every((byte, i) => bytes[at + i] === byte)) found.push(at);
-  return found;
-}
-
-/** The functions whose bodies contain `pattern`. */
-function functionsWith(bytes: Uint8Array, pattern: readonly number[]): number[] {
-  const { content, end } = section(bytes, SectionId.CODE, 'code');
-  const places = occurrences(bytes, pattern, content, end);
-  const imports = importCount(bytes);
-  const reader = new WasmReader(bytes, content);
-  const found: number[] = [];
-  for (let index = 0, count = reader.u32(); index < count; index++) {
-    const length = reader.u32();
-    const start = reader.offset;
-    if (places.some((at) => at >= start && at < start + length)) found.push(imports + index);
-    reader.offset = start + length;
-  }
-  return found;
-}
-
-/** The functions that function `index` calls, in the order of the calls. */
-function calls(bytes: Uint8Array, index: number): number[] {
-  const [start, end] = bodyOf(bytes, index);
-  const found: number[] = [];
-  for (let at = bytes.indexOf(Op.CALL, start); at >= 0 && at < end; at = bytes.indexOf(Op.CALL, at + 1)) {
+  for (let at = body.indexOf(Op.CALL); at >= 0; at = body.indexOf(Op.CALL, at + 1)) {
     // The linker pads the index to five bytes, which makes a call unmistakable.
-    const isPadded = [1, 2, 3, 4].every((i) => (bytes[at + i] as number) >= 0x80) && bytes[at + 5] === 0;
-    if (isPadded) found.push(new WasmReader(bytes, at + 1).u32());
+    const isPadded = [1, 2, 3, 4].every((i) => (body[at + i] as number) >= 0x80) && body[at + 5] === 0;
+    if (isPadded) found.push(new WasmReader(body, at + 1).u32());
   }
   return found;
-}
-
-function bodyOf(bytes: Uint8Array, index: number): readonly [number, number] {
-  const body = functionBody(bytes, section(bytes, SectionId.CODE, 'code'), index - importCount(bytes));
-  if (body === undefined) throw mismatch(`it has no function ${index}`);
-  return body;
-}
-
-/** Functions are numbered through the module, the imported ones first. */
-function replaceFunction(bytes: Uint8Array, index: number, body: readonly number[]): Uint8Array<ArrayBuffer> {
-  return replaceBody(bytes, index - importCount(bytes), body);
-}
-
-function imported(bytes: Uint8Array, name: string): number {
-  const index = importedFunctions(bytes).findIndex((entry) => entry.name === name);
-  if (index < 0) throw mismatch(`it does not import ${name}`);
-  return index;
-}
-
-function importCount(bytes: Uint8Array): number {
-  return importedFunctions(bytes).length;
-}
-
-function importedFunctions(bytes: Uint8Array): ImportEntry[] {
-  const entries = importsOf(bytes, section(bytes, SectionId.IMPORT, 'import'));
-  return entries.filter(({ kind }) => kind === ExternalKind.FUNCTION);
-}
-
-function exported(bytes: Uint8Array, name: string): number {
-  const found = exportsOf(bytes, section(bytes, SectionId.EXPORT, 'export')).find((entry) => entry.name === name);
-  if (found === undefined) throw mismatch(`it does not export ${name}`);
-  return found.index;
 }

@@ -14,6 +14,7 @@
  * - A guest's mistake is an exception of the guest, never the end of the core (exception-edits.ts).
  * - An instruction fetch outside of RAM reads what a load reads there (fetch-edits.ts).
  * - PAE paging has large pages whatever CR4.PSE says (paging-edits.ts).
+ * - The interrupt controllers are the hypervisor's (interrupt-edits.ts).
  *
  * Each edit throws CORE_MISMATCH if the module is not as expected.
  */
@@ -22,12 +23,14 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { editExceptions } from './exception-edits.js';
 import { editControl } from './control-edits.js';
 import { editFetches } from './fetch-edits.js';
+import { editInterrupts } from './interrupt-edits.js';
 import { editPaging } from './paging-edits.js';
 import { WasmFunctions } from './wasm-functions.js';
 import {
   encodeU32,
   ExternalKind,
   exportsOf,
+  findPattern,
   findSection,
   functionBody,
   importsOf,
@@ -86,6 +89,7 @@ function editFunctions(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   editExceptions(functions, mismatch);
   editFetches(functions, mismatch);
   editPaging(functions, mismatch);
+  editInterrupts(functions, mismatch);
   return functions.toBytes();
 }
 
@@ -109,8 +113,8 @@ export function patchRead16(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   if (body === undefined || from < 0 || to < 0 || from > 0x7f || to > 0x7f) throw mismatch('no function read16');
   const pattern = [CALL, from | 0x80, ...PADDING];
   const calls: number[] = [];
-  for (let at = body[0]; at + pattern.length <= body[1]; at++)
-    if (pattern.every((byte, i) => bytes[at + i] === byte)) calls.push(at);
+  const find = (from: number): number => findPattern(bytes, pattern, from, body[1]);
+  for (let at = find(body[0]); at >= 0; at = find(at + 1)) calls.push(at);
   const [first] = calls;
   if (first === undefined || calls.length !== 2)
     throw mismatch(`read16 calls mmap_read8 ${calls.length} times, not twice`);

@@ -1,7 +1,7 @@
 /**
  * WasmFunctions: the functions of a WebAssembly module, to be edited by name.
  *
- * Called by: the edits of the core (exception-edits.ts, fetch-edits.ts).
+ * Called by: the edits of the core (wasm-edit.ts and the *-edits.ts).
  *
  * v86.wasm carries the names that its Rust compiler gave to its functions, in the custom section
  * "name". An edit names the function that it changes, inserts code at its start or replaces its
@@ -14,6 +14,7 @@ import {
   encodeU32,
   ExternalKind,
   exportsOf,
+  findPattern,
   findSection,
   importsOf,
   replaceInSection,
@@ -30,8 +31,11 @@ const PREAMBLE_BYTES = 8;
 export class WasmFunctions {
   readonly #bytes: Uint8Array;
   readonly #mismatch: (what: string) => Error;
-  readonly #importCount: number;
+  /** The names of the imported functions, which have the first indices. */
+  readonly #imported: readonly string[];
   readonly #names: ReadonlyMap<string, number>;
+  /** The exported functions' indices by their names. */
+  readonly #exported: ReadonlyMap<string, number>;
   /** Of the module's own functions, in the order of their indices. */
   readonly #types: number[];
   /** Each body with its declaration of locals, without its size. */
@@ -43,18 +47,20 @@ export class WasmFunctions {
     this.#bytes = bytes;
     this.#mismatch = mismatch;
     const imports = importsOf(bytes, this.#section(SectionId.IMPORT));
-    this.#importCount = imports.filter(({ kind }) => kind === ExternalKind.FUNCTION).length;
+    this.#imported = imports.filter(({ kind }) => kind === ExternalKind.FUNCTION).map(({ name }) => name);
     this.#types = readTypes(bytes, this.#section(SectionId.FUNCTION));
     this.#bodies = readBodies(bytes, this.#section(SectionId.CODE));
     this.#names = functionNames(bytes);
+    const exports = exportsOf(bytes, this.#section(SectionId.EXPORT));
+    this.#exported = new Map(
+      exports.filter(({ kind }) => kind === ExternalKind.FUNCTION).map(({ name, index }) => [name, index]),
+    );
   }
 
   /** The index of the function exported as `name`, or of the one whose Rust path ends with it. */
   index(name: string): number {
-    const exported = exportsOf(this.#bytes, this.#section(SectionId.EXPORT)).find(
-      (entry) => entry.kind === ExternalKind.FUNCTION && entry.name === name,
-    );
-    if (exported !== undefined) return exported.index;
+    const exported = this.#exported.get(name);
+    if (exported !== undefined) return exported;
     const symbolEnd = name
       .split('::')
       .map((part) => `${part.length}${part}`)
@@ -63,6 +69,17 @@ export class WasmFunctions {
     const [first] = found;
     if (first === undefined || found.length !== 1) throw this.#mismatch(`it has ${found.length} functions ${name}`);
     return first[1];
+  }
+
+  /** The index of the imported function `name`. */
+  imported(name: string): number {
+    const index = this.#imported.indexOf(name);
+    if (index < 0) throw this.#mismatch(`it does not import ${name}`);
+    return index;
+  }
+
+  get #importCount(): number {
+    return this.#imported.length;
   }
 
   body(index: number): Uint8Array {
@@ -96,15 +113,20 @@ export class WasmFunctions {
     const parts: ArrayLike<number>[] = [];
     let count = 0;
     let copied = 0;
-    for (let at = codeStart(body); at + pattern.length <= body.length; at++) {
-      if (!pattern.every((byte, i) => byte === undefined || body[at + i] === byte)) continue;
+    const find = (from: number): number => findPattern(body, pattern, from, body.length);
+    for (let at = find(codeStart(body)); at >= 0; at = find(copied)) {
       parts.push(body.subarray(copied, at), replace(body.subarray(at, at + pattern.length)));
       copied = at + pattern.length;
-      at = copied - 1;
       count++;
     }
     if (count > 0) this.replaceBody(index, join([...parts, body.subarray(copied)]));
     return count;
+  }
+
+  /** Whether a function's code has `pattern`. */
+  contains(index: number, pattern: readonly number[]): boolean {
+    const body = this.body(index);
+    return findPattern(body, pattern, codeStart(body), body.length) >= 0;
   }
 
   /** The indices of the module's own functions. */

@@ -21,8 +21,8 @@ export const ExternalKind = { FUNCTION: 0, TABLE: 1, MEMORY: 2, GLOBAL: 3 } as c
 /** Bytes of the magic number and the version. */
 const PREAMBLE_BYTES = 8;
 const HAS_MAXIMUM = 1;
-/** A byte of a LEB128 number that is not its last one. */
-const CONTINUES = 0x80;
+/** The names of a module of LLVM's are ASCII. */
+const LATIN1 = new TextDecoder('latin1');
 
 export interface Section {
   readonly id: number;
@@ -80,7 +80,7 @@ export class WasmReader {
     const length = this.u32();
     const start = this.offset;
     this.offset += length;
-    return String.fromCharCode(...this.#bytes.subarray(start, this.offset));
+    return LATIN1.decode(this.#bytes.subarray(start, this.offset));
   }
 
   /** Limits of a memory or table; the flags' bit 0 says that a maximum follows. */
@@ -101,6 +101,26 @@ export function encodeU32(value: number): number[] {
     bytes.push(rest === 0 ? low : low | 0x80);
   } while (rest !== 0);
   return bytes;
+}
+
+/**
+ * The first place of `pattern` in [start, end), or -1. `undefined` in the pattern matches any byte;
+ * its first byte is given. A plain loop, because it runs over two megabytes at each start.
+ */
+export function findPattern(
+  bytes: Uint8Array,
+  pattern: readonly (number | undefined)[],
+  start: number,
+  end: number,
+): number {
+  const [first] = pattern as readonly [number];
+  const last = end - pattern.length;
+  for (let at = bytes.indexOf(first, start); at >= 0 && at <= last; at = bytes.indexOf(first, at + 1)) {
+    let matched = 1;
+    while (matched < pattern.length && (pattern[matched] ?? bytes[at + matched]) === bytes[at + matched]) matched++;
+    if (matched === pattern.length) return at;
+  }
+  return -1;
 }
 
 /** The first section `id`, or undefined. */
@@ -162,18 +182,6 @@ export function functionBody(
     reader.offset += length;
   }
   return undefined;
-}
-
-/** The module with another body for its own function number `index`, not counting imported ones. */
-export function replaceBody(bytes: Uint8Array, index: number, body: readonly number[]): Uint8Array<ArrayBuffer> {
-  const section = findSection(bytes, SectionId.CODE);
-  const range = section === undefined ? undefined : functionBody(bytes, section, index);
-  if (section === undefined || range === undefined) throw new RangeError(`the module has no function ${index}`);
-  const [start, end] = range;
-  // The body's length precedes it, in as many bytes as its writer chose.
-  let length = start - 1;
-  while (length > section.content && ((bytes[length - 1] as number) & CONTINUES) !== 0) length--;
-  return replaceInSection(bytes, section, length, end, [...encodeU32(body.length), ...body]);
 }
 
 /** The module with `section`'s bytes [start, end) replaced, and its length field to match. */
