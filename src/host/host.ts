@@ -61,6 +61,21 @@ export interface Host {
    */
   packageFile(file: string): Promise<string>;
 
+  /** The engine that runs JavaScript and WebAssembly, with its exact version and processor. */
+  readonly engine: string;
+
+  /** The folder of what is kept between runs, or '' on a host without files. */
+  readonly cacheFolder: string;
+
+  /**
+   * Whether an earlier run recorded `fact`, a file name. Never rejects. A host that keeps nothing
+   * says no.
+   */
+  isRecorded(fact: string): Promise<boolean>;
+
+  /** Records `fact` for later runs, if the host can. Never rejects. */
+  record(fact: string): Promise<void>;
+
   /** Loads a module by its URL or path. Node's also takes TypeScript. */
   importModule(module: string): Promise<Record<string, unknown>>;
 

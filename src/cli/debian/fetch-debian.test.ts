@@ -6,7 +6,6 @@ import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { bzImage, elf, PACKED_ELF_BYTES, XZ_X86 } from '../../hypervisor/boot/fixtures/kernel-images.js';
-import { debianCacheDir, fetchDebian } from './fetch-debian.js';
 import { tarArchive } from './fixtures/tar-archive.js';
 
 /**
@@ -189,9 +188,4 @@ test('an aborted fetch ends its program, leaves nothing behind and rejects', { t
   assert.deepEqual(await readdir(cacheDir), []);
   assert.throws(() => process.kill(Number(pid), 0), { code: 'ESRCH' });
   await assert.rejects(fetchDebian({ cacheDir, signal: stop.signal }), { message: 'enough' });
-});
-
-test('the cache is in the XDG cache folder', () => {
-  assert.equal(debianCacheDir({ XDG_CACHE_HOME: '/c' }), '/c/upcall/debian');
-  assert.match(debianCacheDir({}), /\/\.cache\/upcall\/debian$/);
 });

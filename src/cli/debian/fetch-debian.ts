@@ -8,8 +8,9 @@
 
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
-import { homedir, hostname } from 'node:os';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
+import { host } from '../../host/current.js';
 import { ImageReader } from '../../hypervisor/boot/image-reader.js';
 import { unpackKernel } from '../../hypervisor/boot/kernel-payload.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -53,10 +54,8 @@ const BUSYBOX_PACKAGE = 'busybox-static';
 const KERNEL_NAME = /^linux-image-[0-9][^ ]*-686(-pae)?$/;
 const OWN_KERNEL = 'give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd';
 
-/** The cache's folder, in XDG_CACHE_HOME or ~/.cache. */
-export function debianCacheDir(environment: NodeJS.ProcessEnv = process.env): string {
-  const caches = environment['XDG_CACHE_HOME'];
-  return join(caches === undefined || caches === '' ? join(homedir(), '.cache') : caches, 'upcall', 'debian');
+function debianCacheDir(): string {
+  return join(host.cacheFolder, 'debian');
 }
 
 /** Returns the cached guest, or fetches it. Throws TOOL_MISSING or DOWNLOAD_FAILED. */

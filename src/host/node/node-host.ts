@@ -8,6 +8,7 @@
 import { availableParallelism, getPriority, setPriority } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Host } from '../host.js';
+import { cacheFolder } from './cache-folder.js';
 import { recordAsyncStacks } from './async-stacks.js';
 import { startedThread, startThread } from './threads.js';
 
@@ -27,6 +28,12 @@ export const nodeHost: Host = {
   readFile: async (file) => (await import('./files.js')).readFile(file),
   fileName: (url) => fileURLToPath(url.href),
   packageFile: async (file) => (await import('./files.js')).packageFile(file),
+  engine: `node ${process.versions.node}, v8 ${process.versions.v8}, ${process.arch}`,
+  get cacheFolder() {
+    return cacheFolder();
+  },
+  isRecorded: async (fact) => (await import('./recorded-facts.js')).isRecorded(fact),
+  record: async (fact) => (await import('./recorded-facts.js')).record(fact),
   importModule: async (module) => (await import('./files.js')).importModule(module),
   recordAsyncStacks,
   openEventFds: async () => (await import('./linux-event-fds.js')).openEventFds(),

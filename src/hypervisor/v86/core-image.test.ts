@@ -25,3 +25,28 @@ test('a core with one byte changed is refused, with its hash and what to install
     return true;
   });
 });
+
+test('the self-test runs on a new engine only: its result is recorded', async (t) => {
+  const before = process.env['XDG_CACHE_HOME'];
+  const folder = await mkdtemp(join(tmpdir(), 'upcall-'));
+  process.env['XDG_CACHE_HOME'] = folder;
+  t.after(async () => {
+    if (before === undefined) delete process.env['XDG_CACHE_HOME'];
+    else process.env['XDG_CACHE_HOME'] = before;
+    await rm(folder, { recursive: true });
+  });
+  const file = await coreFile();
+  let tests = 0;
+  const selfTest = (): void => void tests++;
+  await load(file, selfTest);
+  await load(file, selfTest);
+  assert.equal(tests, 1);
+  await rm(join(folder, 'upcall'), { recursive: true });
+  const failing = (): void => {
+    throw new Error('the self-test failed');
+  };
+  await assert.rejects(load(file, failing), /the self-test failed/);
+  // A failure is not recorded.
+  await load(file, selfTest);
+  assert.equal(tests, 2);
+});

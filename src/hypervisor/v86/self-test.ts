@@ -1,6 +1,8 @@
 /**
- * The core's self-test: a small guest on an instance of its own, run once in each process before
- * the first VM. It shows that v86.wasm is inside as core-layout.ts and wasm-edit.ts describe it.
+ * The core's self-test: a small guest on an instance of its own. It shows that v86.wasm is inside
+ * as core-layout.ts and wasm-edit.ts describe it.
+ *
+ * Called by: core-image.ts, before the first VM on an engine that has not passed it.
  */
 
 import { GuestMemory } from '../guest-memory.js';

@@ -65,10 +65,11 @@ export class WasmFunctions {
       .split('::')
       .map((part) => `${part.length}${part}`)
       .join('');
-    const found = [...this.#names].filter(([symbol]) => symbol.endsWith(symbolEnd));
+    const found: number[] = [];
+    for (const [symbol, index] of this.#names) if (symbol.endsWith(symbolEnd)) found.push(index);
     const [first] = found;
     if (first === undefined || found.length !== 1) throw this.#mismatch(`it has ${found.length} functions ${name}`);
-    return first[1];
+    return first;
   }
 
   /** The index of the imported function `name`. */

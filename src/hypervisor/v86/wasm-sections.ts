@@ -104,8 +104,8 @@ export function encodeU32(value: number): number[] {
 }
 
 /**
- * The first place of `pattern` in [start, end), or -1. `undefined` in the pattern matches any byte;
- * its first byte is given. A plain loop, because it runs over two megabytes at each start.
+ * The first place of `pattern` in [start, end), or -1. `undefined` in the pattern matches any byte.
+ * A plain loop, because it runs over two megabytes several times at each start.
  */
 export function findPattern(
   bytes: Uint8Array,
@@ -113,9 +113,10 @@ export function findPattern(
   start: number,
   end: number,
 ): number {
-  const [first] = pattern as readonly [number];
+  const [first] = pattern;
   const last = end - pattern.length;
-  for (let at = bytes.indexOf(first, start); at >= 0 && at <= last; at = bytes.indexOf(first, at + 1)) {
+  for (let at = start; at <= last; at++) {
+    if (bytes[at] !== first && first !== undefined) continue;
     let matched = 1;
     while (matched < pattern.length && (pattern[matched] ?? bytes[at + matched]) === bytes[at + matched]) matched++;
     if (matched === pattern.length) return at;

@@ -1,0 +1,35 @@
+/**
+ * Facts that hold from run to run, each an empty file whose name says it.
+ *
+ * Loaded by node-host.ts on demand.
+ */
+
+import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { cacheFolder } from './cache-folder.js';
+
+function folder(): string {
+  return join(cacheFolder(), 'facts');
+}
+
+function fileOf(fact: string): string {
+  return join(folder(), fact);
+}
+
+export async function isRecorded(fact: string): Promise<boolean> {
+  try {
+    return (await stat(fileOf(fact))).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/** Does nothing where the folder cannot be written. */
+export async function record(fact: string): Promise<void> {
+  try {
+    await mkdir(folder(), { recursive: true });
+    await writeFile(fileOf(fact), '');
+  } catch {
+    // A fact that is not recorded is established again.
+  }
+}
