@@ -6,6 +6,7 @@ import { delimiter, join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { bzImage, elf, PACKED_ELF_BYTES, XZ_X86 } from '../../hypervisor/boot/fixtures/kernel-images.js';
+import { fetchDebian } from './fetch-debian.js';
 import { tarArchive } from './fixtures/tar-archive.js';
 
 /**

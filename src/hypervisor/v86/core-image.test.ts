@@ -37,7 +37,9 @@ test('the self-test runs on a new engine only: its result is recorded', async (t
   });
   const file = await coreFile();
   let tests = 0;
-  const selfTest = (): void => void tests++;
+  const selfTest = (): void => {
+    tests++;
+  };
   await load(file, selfTest);
   await load(file, selfTest);
   assert.equal(tests, 1);

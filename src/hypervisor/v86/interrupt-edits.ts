@@ -114,8 +114,8 @@ function trapPorts(functions: WasmFunctions, mismatch: Mismatch): void {
 
 /** A WRMSR to IA32_APIC_BASE: the host gets EAX and sets the byte itself. */
 function callsWrmsr(functions: WasmFunctions): number[] {
-  const told = [...constant(HostCall.APIC_BASE), ...local(0), ...call(functions.imported('io_port_write32'))];
-  return [...told, ...Array.from({ length: STORES_ENABLED.length - told.length }, () => NOP)];
+  const announce = [...constant(HostCall.APIC_BASE), ...local(0), ...call(functions.imported('io_port_write32'))];
+  return [...announce, ...Array.from({ length: STORES_ENABLED.length - announce.length }, () => NOP)];
 }
 
 /** The function that both forms of IRET call begins with the host's call. */
