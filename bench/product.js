@@ -54,3 +54,6 @@ const DIST = pathToFileURL(`${resolve(ROOT, process.env['UPCALL_DIST'] ?? 'dist'
 
 /** @template {keyof Product} Path @param {Path} path @returns {Promise<Product[Path]>} */
 export const product = (path) => import(new URL(path, DIST).href);
+
+/** The file of the command `upcall`. */
+export const commandFile = fileURLToPath(new URL('bundle/upcall.js', DIST));

@@ -59,7 +59,7 @@ if (options.help || !(limit > 0)) {
   process.stdout.write('fault-survey [--limit SECONDS] [--markdown] [--list] [WORD…]: boots Debian with faults\n');
   process.exit(options.help ? 0 : 2);
 }
-const main = join(process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url)), 'cli/main.js');
+const main = join(process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url)), 'bundle/upcall.js');
 if (!existsSync(main)) {
   process.stderr.write('Build first: npm run build\n');
   process.exit(2);

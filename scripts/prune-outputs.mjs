@@ -10,8 +10,8 @@ import { fileURLToPath } from 'node:url';
 /** What tsc makes of a source, by its ending. */
 const OUTPUT = /\.(?:d\.ts|js|js\.map)$/;
 const SOURCE_ENDINGS = ['.ts', '.d.ts'];
-/** Written by vite, which empties the folder itself. */
-const BUNDLED = join('dashboard', 'page') + sep;
+/** Written by bundlers, which empty their folders themselves. */
+const BUNDLED = [join('dashboard', 'page') + sep, `bundle${sep}`];
 
 /**
  * @param {string} sources folder of the sources
@@ -21,7 +21,7 @@ const BUNDLED = join('dashboard', 'page') + sep;
 export function pruneOutputs(sources, outputs) {
   const paths = readdirSync(outputs, { recursive: true }).map(String);
   const removed = paths.filter((path) => {
-    if (!OUTPUT.test(path) || path.startsWith(BUNDLED)) return false;
+    if (!OUTPUT.test(path) || BUNDLED.some((folder) => path.startsWith(folder))) return false;
     const stem = join(sources, path.replace(OUTPUT, ''));
     return !SOURCE_ENDINGS.some((ending) => existsSync(stem + ending));
   });

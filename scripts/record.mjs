@@ -19,7 +19,7 @@ import { chromium } from 'playwright-core';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const images = join(root, 'docs/images');
 const scratch = mkdtempSync(join(tmpdir(), 'upcall-record-'));
-const MAIN = join(root, 'dist/cli/main.js');
+const MAIN = join(root, 'dist/bundle/upcall.js');
 const COLUMNS = 96;
 const ROWS = 26;
 const FRAMES_PER_SECOND = 5;

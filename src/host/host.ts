@@ -64,6 +64,9 @@ export interface Host {
   /** The engine that runs JavaScript and WebAssembly, with its exact version and processor. */
   readonly engine: string;
 
+  /** Makes `folder` and those above it that are missing. Rejects with the host's own error. */
+  makeFolder(folder: string): Promise<void>;
+
   /** The folder of what is kept between runs, or '' on a host without files. */
   readonly cacheFolder: string;
 

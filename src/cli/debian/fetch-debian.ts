@@ -78,7 +78,7 @@ async function openOrFetch(
   progress: (step: string) => void,
   signal: AbortSignal | undefined,
 ): Promise<DebianGuest> {
-  await mkdir(cacheDir, { recursive: true });
+  await host.makeFolder(cacheDir);
   await removeLeftBehind(cacheDir);
   const ready = join(cacheDir, READY);
   const cached = await openReady(ready);

@@ -81,16 +81,16 @@ function packedFiles(): string[] {
 test('the package has what its users need', () => {
   const files = packedFiles();
   for (const file of [
-    'dist/index.js',
+    'dist/bundle/index.js',
     'dist/index.d.ts',
-    'dist/cli/main.js',
+    'dist/bundle/upcall.js',
     'guests/monitor.bin',
     'examples/machine.js',
     'docs/write-a-device.md',
     'SECURITY.md',
   ])
     assert.ok(files.includes(file), file);
-  assert.match(readFileSync(join(installed, 'dist/cli/main.js'), 'utf8'), /^#!\/usr\/bin\/env node\n/);
+  assert.match(readFileSync(join(installed, 'dist/bundle/upcall.js'), 'utf8'), /^#!\/usr\/bin\/env node\n/);
 });
 
 test('the package has no tests, no code that cannot be imported and no pictures', () => {
@@ -125,7 +125,7 @@ test('an install of the package runs no script of its own', () => {
 
 test('the command of the package runs a guest', async () => {
   const { status, stdout, stderr } = await node(
-    join(installed, 'dist/cli/main.js'),
+    join(installed, 'dist/bundle/upcall.js'),
     'run',
     '--cmdline',
     'echo hi; poweroff',
@@ -147,7 +147,7 @@ test('a hypervisor that was copied out of the package runs a guest and passes th
   const own = await node(join(folder, 'main.js'));
   assert.equal(own.status, 0, own.stderr);
   assert.match(own.stdout, /^Hello from the toy CPU/);
-  const main = join(installed, 'dist/cli/main.js');
+  const main = join(installed, 'dist/bundle/upcall.js');
   const command = await node(main, 'run', '--hypervisor', join(folder, 'toy-hypervisor.js'), join(folder, 'hello.bin'));
   assert.equal(command.status, 0, command.stderr);
   assert.match(command.stdout, /^Hello from the toy CPU/);

@@ -29,6 +29,7 @@ export const nodeHost: Host = {
   fileName: (url) => fileURLToPath(url.href),
   packageFile: async (file) => (await import('./files.js')).packageFile(file),
   engine: `node ${process.versions.node}, v8 ${process.versions.v8}, ${process.arch}`,
+  makeFolder: async (folder) => (await import('./files.js')).makeFolder(folder),
   get cacheFolder() {
     return cacheFolder();
   },

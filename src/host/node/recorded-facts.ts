@@ -4,9 +4,10 @@
  * Loaded by node-host.ts on demand.
  */
 
-import { mkdir, stat, writeFile } from 'node:fs/promises';
+import { stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { cacheFolder } from './cache-folder.js';
+import { makeFolder } from './files.js';
 
 function folder(): string {
   return join(cacheFolder(), 'facts');
@@ -27,7 +28,7 @@ export async function isRecorded(fact: string): Promise<boolean> {
 /** Does nothing where the folder cannot be written. */
 export async function record(fact: string): Promise<void> {
   try {
-    await mkdir(folder(), { recursive: true });
+    await makeFolder(folder());
     await writeFile(fileOf(fact), '');
   } catch {
     // A fact that is not recorded is established again.
