@@ -5,8 +5,11 @@
  * Called by: whatever prints the error of a module.
  */
 
-/** Where upcall's own code is, as it appears in stacks: the folder above this file's. */
-const OWN_CODE = framesOf(new Error().stack ?? '')[0]?.replace(/io-request[/\\][^/\\]*$/, '');
+/**
+ * Where upcall's own code is, as it appears in stacks: the folder above this file's, or above that
+ * of the bundles.
+ */
+const OWN_CODE = framesOf(new Error().stack ?? '')[0]?.replace(/(?:io-request|bundle)[/\\][^/\\]*$/, '');
 
 /**
  * The first frame of a stack that is in the author's file, as `/path/device.js:3:9`: a file that is
