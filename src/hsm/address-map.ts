@@ -37,6 +37,11 @@ export class AddressMap<Client> {
   #rangeCount = 0;
   #isChanged = false;
 
+  /** How many ranges may still be added. */
+  get room(): number {
+    return MAX_RANGES - this.#rangeCount;
+  }
+
   addClient(client: Client): void {
     this.#ranges.set(client, []);
   }
@@ -62,7 +67,7 @@ export class AddressMap<Client> {
    */
   addRange(client: Client, range: AddressRange): boolean {
     const ranges = this.#ranges.get(client);
-    if (ranges === undefined || this.#rangeCount >= MAX_RANGES) return false;
+    if (ranges === undefined || this.room === 0) return false;
     ranges.unshift(range);
     this.#rangeCount++;
     this.#isChanged = true;

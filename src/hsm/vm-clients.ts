@@ -9,7 +9,8 @@
 
 import { Errno } from '../io-request/errno.js';
 import { errorText } from '../io-request/error-text.js';
-import { AddressMap } from './address-map.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { AddressMap, MAX_RANGES } from './address-map.js';
 import type { AddressRange } from './address-range.js';
 import type { AssignedRequest } from './assigned-request.js';
 import type { Assignments } from './assignments.js';
@@ -65,8 +66,13 @@ export class VmClients {
     return this.#map.find(type, addressLow, addressHigh, size, sizeHigh);
   }
 
+  /** Throws VM_LIMIT if the VM cannot have that many more ranges, and what `connect` throws. */
   add(client: IoClient, ranges: readonly AddressRange[] = []): void {
-    // Connect first: it may throw, and then nothing was added.
+    if (ranges.length > this.#map.room)
+      throw new UpcallError('VM_LIMIT', `${client.name}: a VM has at most ${MAX_RANGES} ranges, over all clients`, {
+        remedy: 'Merge ranges, or remove clients',
+      });
+    // Connect before adding: it may throw, and then nothing was added.
     this.#connect(client);
     this.#map.addClient(client);
     for (const range of ranges) this.#map.addRange(client, range);
@@ -80,6 +86,7 @@ export class VmClients {
     return 0;
   }
 
+  /** Returns false if the VM does not have this client or has MAX_RANGES ranges. */
   addRange(client: IoClient, range: AddressRange): boolean {
     return this.#map.addRange(client, range);
   }

@@ -23,7 +23,7 @@ test('each line is a sample, histograms never fall and end in their count, names
   const statistics = page.trace.count<NamedClient>({ rangesOf: () => [], isDefault: (client) => client === DEFAULT });
   const odd: NamedClient = { name: 'a "quoted"\n\\name' };
   for (const client of [odd, odd, DEFAULT]) page.play({}, client, (request) => statistics.dispatched(request, client));
-  statistics.countError('disk', true);
+  statistics.countLate('disk');
   const text = prometheusText([{ vm: 'one', statistics: statistics.snapshot(4) }]);
   const all = samples(text);
   const value = (name: string, part: string): number | undefined =>

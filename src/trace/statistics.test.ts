@@ -173,10 +173,10 @@ test('unknown type numbers share one row, and PCI functions have names', () => {
 
 test('errors are counted by client', () => {
   const { statistics } = counted();
-  statistics.countError('disk', false);
-  statistics.countError('disk', true);
-  statistics.countError('net', true);
-  for (let i = 0; i < 1000; i++) statistics.countError(`client ${i}`, false);
+  statistics.countLate('disk');
+  statistics.countError('disk');
+  statistics.countLate('net');
+  for (let i = 0; i < 1000; i++) statistics.countError(`client ${i}`);
   const { clientErrors } = statistics.snapshot();
   assert.equal(clientErrors.length, 257);
   assert.deepEqual(clientErrors.slice(0, 2), [

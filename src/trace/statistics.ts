@@ -128,13 +128,14 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
     if (client !== undefined && !isPci && isDefault(client)) this.#unclaimed.count(type, low, addressHigh, isRead);
   }
 
-  /** Counts an error of a client or device, or a request that it did not answer in time. */
-  countError(name: string, isLate: boolean): void {
-    const key = this.#errors.has(name) || this.#errors.size < MAX_ERROR_ROWS ? name : OTHERS;
-    const row = this.#errors.get(key) ?? { errors: 0, late: 0 };
-    if (isLate) row.late++;
-    else row.errors++;
-    this.#errors.set(key, row);
+  /** Counts an error of a client or device. */
+  countError(name: string): void {
+    this.#errorRow(name).errors++;
+  }
+
+  /** Counts a request that a client did not answer in time. */
+  countLate(name: string): void {
+    this.#errorRow(name).late++;
   }
 
   /** The counts until now, as plain data. `guestErrors` is the vCPUs' count. */
@@ -154,6 +155,13 @@ export class RequestStatistics<Client extends CountedClient = CountedClient> {
         .map(([name, row]): ErrorRow => ({ name, ...row }))
         .sort((a, b) => b.errors + b.late - a.errors - a.late || (a.name < b.name ? -1 : 1)),
     };
+  }
+
+  #errorRow(name: string): { errors: number; late: number } {
+    const key = this.#errors.has(name) || this.#errors.size < MAX_ERROR_ROWS ? name : OTHERS;
+    const row = this.#errors.get(key) ?? { errors: 0, late: 0 };
+    this.#errors.set(key, row);
+    return row;
   }
 
   /**

@@ -32,6 +32,14 @@ test('the original of each wrapper is the operator’s client', () => {
   assert.equal(wrappers.original(between), client);
 });
 
+test('a wrapper is called with whether the client is the default one', () => {
+  const calls: boolean[] = [];
+  const wrappers = new ClientWrappers([(one, isDefault) => (calls.push(isDefault), one)]);
+  wrappers.of(client);
+  wrappers.ofDefault({ ...client });
+  assert.deepEqual(calls, [false, true]);
+});
+
 test('a wrapper may return the client itself', () => {
   const wrappers = new ClientWrappers([(one) => one]);
   assert.equal(wrappers.of(client), client);

@@ -28,7 +28,21 @@ export class ClientWrappers {
   /**
    * The client for the HSM. It is the same one for the original and for each wrapper around it.
    */
-  of(client: IoClient, isDefault = false): IoClient {
+  of(client: IoClient): IoClient {
+    return this.#wrap(client, false);
+  }
+
+  /** The same for the default client, which no tool may remove. */
+  ofDefault(client: IoClient): IoClient {
+    return this.#wrap(client, true);
+  }
+
+  /** The operator's client. */
+  original(client: IoClient): IoClient {
+    return this.#originals.get(client) ?? client;
+  }
+
+  #wrap(client: IoClient, isDefault: boolean): IoClient {
     if (this.#wraps.length === 0) return client;
     const original = this.original(client);
     const known = this.#wrapped.get(original);
@@ -40,11 +54,6 @@ export class ClientWrappers {
     }
     this.#wrapped.set(original, wrapped);
     return wrapped;
-  }
-
-  /** The operator's client. */
-  original(client: IoClient): IoClient {
-    return this.#originals.get(client) ?? client;
   }
 }
 

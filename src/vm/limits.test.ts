@@ -2,8 +2,8 @@
  * Every documented limit at its edge, and one step past it: the edge works, the step is an error
  * with its code, the limit in its text, and, where there is one, the errno of the driver.
  *
- * Limits of lists with a test of their own: ranges (hsm/address-map.test.ts), ioeventfds, irqfds
- * and event listeners (hsm/), breakpoints and expressions (debugging/), unpacked images
+ * Limits of lists with a test of their own: added ranges (hsm/address-map.test.ts), ioeventfds,
+ * irqfds and event listeners (hsm/), breakpoints and expressions (debugging/), unpacked images
  * (hypervisor/boot), niceness (hypervisor/).
  */
 
@@ -11,6 +11,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { parseMemory, parseSpin } from '../cli/option-values.js';
 import { MAX_FAULT_RULES } from '../fault-injection/fault-injection.js';
+import { MAX_RANGES } from '../hsm/address-map.js';
 import { mmio, ports, type AddressRange } from '../hsm/address-range.js';
 import { loadGuestImage } from '../hypervisor/boot/guest-image.js';
 import { multibootKludge } from '../hypervisor/boot/fixtures/kernel-images.js';
@@ -39,6 +40,7 @@ interface Limit {
   readonly says: RegExp;
 }
 
+const client = { name: 'client', notify: () => undefined };
 const device = { name: 'device', read: () => 0, write: () => undefined };
 
 async function withVm<T>(options: UserVmOptions, use: (vm: UserVm) => T, hypervisor = new ScriptedHypervisor([])) {
@@ -134,6 +136,32 @@ const LIMITS: readonly Limit[] = [
     use: (address) => onV86({ memoryMiB: 16 }, (vm) => vm.attach(mmio(address, 1), device)),
     code: 'RANGE_OVERLAP',
     says: /the guest's RAM/,
+  },
+  {
+    name: 'ranges of the clients of a VM',
+    edges: [MAX_RANGES],
+    past: [MAX_RANGES + 1],
+    use: (count) => withVm({}, (vm) => vm.createClient(client, Array<AddressRange>(count).fill(ports(0x500, 1)))),
+    code: 'VM_LIMIT',
+    says: /at most 65535 ranges/,
+  },
+  {
+    name: 'devices beside a client’s ranges',
+    edges: [MAX_RANGES - 1],
+    past: [MAX_RANGES],
+    use: (count) =>
+      withVm({}, (vm) => {
+        vm.createClient(client, Array<AddressRange>(count).fill(ports(0x500, 1)));
+        // After an error the range is free: nothing was added.
+        try {
+          vm.attach(ports(0x600, 1), device);
+        } finally {
+          assert.equal(vm.inspection.clients.includes(client), true);
+          assert.equal(vm.inspection.clients.length, count < MAX_RANGES ? 3 : 2);
+        }
+      }),
+    code: 'VM_LIMIT',
+    says: /at most 65535 ranges/,
   },
   {
     name: 'an interrupt line',

@@ -220,13 +220,14 @@ describe('the life cycle', { timeout: 120_000 }, () => {
     await serviceVm.close();
   });
 
-  test('attaching a device to a VM that has ended is refused', async () => {
+  test('adding a device or a client to a VM that has ended is refused', async () => {
     const { serviceVm, vm } = await machine({ steps: [read] });
     await vm.start();
     await vm.ended;
     const attach = (): unknown => vm.attach(range, inOwnThread(fixture('read-counter'), { start: 1 }));
     assert.throws(attach, { code: 'VM_STATE' });
     assert.throws(attach, { code: 'VM_STATE' }, 'and no overlap with the first try');
+    assert.throws(() => vm.createDefaultClient(vm.defaultClient), { code: 'VM_STATE' });
     await serviceVm.close();
   });
 

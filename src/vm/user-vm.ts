@@ -45,6 +45,16 @@ export class UserVm {
   readonly id: number;
   readonly name: string;
   readonly hypervisorName: string;
+  /** The hypervisor's side of this VM. */
+  readonly hypercalls: Hypercalls;
+  /** The HSM's side of this VM. */
+  readonly requests: VmRequests;
+  /** Guest memory, which starts at guest physical address 0. */
+  readonly memory: GuestMemory;
+  /** The shared page. */
+  readonly buffer: SharedBuffer;
+  /** ACRN's VM events, where the hypervisor has a ring for them. */
+  readonly acrnEvents: AcrnVmEvents | undefined;
   readonly clock = new SystemClock();
   readonly pci = new PciBus();
   readonly defaultClient = new DefaultClient(this.pci);
@@ -63,7 +73,6 @@ export class UserVm {
   readonly #listeners = new UserVmListeners();
   readonly #lifeCycle: LifeCycle;
   readonly #wrappers: ClientWrappers;
-  readonly #acrnEvents: AcrnVmEvents | undefined;
 
   constructor(parts: UserVmParts) {
     const { requests, buffer, module, hypercalls } = parts;
@@ -71,7 +80,11 @@ export class UserVm {
     this.id = parts.id;
     this.name = parts.name;
     this.hypervisorName = parts.hypervisorName;
-    this.#acrnEvents = hypercalls.asyncIo === undefined ? undefined : new AcrnVmEvents(hypercalls.asyncIo);
+    this.hypercalls = hypercalls;
+    this.requests = requests;
+    this.memory = hypercalls.memory;
+    this.buffer = buffer;
+    this.acrnEvents = hypercalls.asyncIo === undefined ? undefined : new AcrnVmEvents(hypercalls.asyncIo);
     this.debugger = new VmDebugger({ requests, buffer, queuePass: () => module.worker.queuePass() });
     this.faults = parts.faults && this.#inject(parts.faults);
     this.#wrappers = wrappersFor(parts.lateStacks, this.faults);
@@ -93,31 +106,6 @@ export class UserVm {
     });
   }
 
-  /** The hypervisor's side of this VM. */
-  get hypercalls(): Hypercalls {
-    return this.#parts.hypercalls;
-  }
-
-  /** The HSM's side of this VM. */
-  get requests(): VmRequests {
-    return this.#parts.requests;
-  }
-
-  /** ACRN's VM events, where the hypervisor has a ring for them. */
-  get acrnEvents(): AcrnVmEvents | undefined {
-    return this.#acrnEvents;
-  }
-
-  /** Guest memory, which starts at guest physical address 0. */
-  get memory(): GuestMemory {
-    return this.#parts.hypercalls.memory;
-  }
-
-  /** The shared page. */
-  get buffer(): SharedBuffer {
-    return this.#parts.buffer;
-  }
-
   /** A new output to line `gsi`, 0…47, which is high while one of them is. Throws LINE_INVALID. */
   interruptLine(gsi: number): InterruptLine {
     const output = this.#attachments.output(gsi);
@@ -126,8 +114,8 @@ export class UserVm {
 
   /**
    * Puts a device at a range. It may be a device, which then runs in the Service VM's thread, or
-   * `inOwnThread(…)`. Throws RANGE_OVERLAP, naming both, if another device is there. Returns a
-   * function that removes it.
+   * `inOwnThread(…)`. Throws RANGE_OVERLAP, naming both, if another device is there, and as
+   * `createClient` does. Returns a function that removes it.
    */
   attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
     const client = this.#attachments.add(range, device);
@@ -147,7 +135,8 @@ export class UserVm {
 
   /**
    * Puts a function into PCI configuration space, which the VM's own default client serves. Throws
-   * VM_STATE when ACRN userspace attaches the default client.
+   * VM_STATE when ACRN userspace attaches the default client, RANGE_INVALID for an impossible
+   * address and RANGE_OVERLAP for one that is taken.
    */
   attachPci(address: PciAddress, fn: PciFunction): void {
     if (!this.#parts.hasDefaultClient)
@@ -157,31 +146,38 @@ export class UserVm {
     this.pci.add(address, fn);
   }
 
-  /** Adds an I/O client. The newest one wins. Ranges may be added and removed while the VM runs. */
+  /**
+   * Adds an I/O client. The newest one wins. Ranges may be added and removed while the VM runs.
+   * Throws VM_STATE once the end has begun, VM_LIMIT if the VM cannot have that many more ranges,
+   * and what the client's `connect` throws.
+   */
   createClient(client: IoClient, ranges: readonly AddressRange[] = []): void {
-    // Nothing would end the thread of a client that is added now.
-    if (this.#lifeCycle.isEnding) expectAccepted(this.name, 'take a client', HYPERCALL_REFUSED);
-    this.#parts.requests.clients.add(this.#wrappers.of(client), ranges);
+    this.#expectNotEnding();
+    this.requests.clients.add(this.#wrappers.of(client), ranges);
   }
 
-  /** Adds the client for requests that no other claims. Returns 0, or −EEXIST if there is one. */
+  /**
+   * Adds the client for requests that no other claims. Returns 0, or −EEXIST if there is one.
+   * Throws VM_STATE once the end has begun, and what the client's `connect` throws.
+   */
   createDefaultClient(client: IoClient): number {
-    return this.#parts.requests.clients.addDefault(this.#wrappers.of(client, true));
+    this.#expectNotEnding();
+    return this.requests.clients.addDefault(this.#wrappers.ofDefault(client));
   }
 
   /** Returns false if the VM does not have this client or cannot have more ranges. */
   addRange(client: IoClient, range: AddressRange): boolean {
-    return this.#parts.requests.clients.addRange(this.#wrappers.of(client), range);
+    return this.requests.clients.addRange(this.#wrappers.of(client), range);
   }
 
   /** Returns false if the client has no range with the same bounds. */
   removeRange(client: IoClient, range: AddressRange): boolean {
-    return this.#parts.requests.clients.removeRange(this.#wrappers.of(client), range);
+    return this.requests.clients.removeRange(this.#wrappers.of(client), range);
   }
 
   /** Removes a client while the VM runs. Requests that it has not finished read as all ones. */
   destroyClient(client: IoClient): void {
-    this.#parts.module.destroyClient(this.#parts.requests, this.#wrappers.of(client));
+    this.#parts.module.destroyClient(this.requests, this.#wrappers.of(client));
   }
 
   /** Calls back for each event. Returns a function that removes the listener. */
@@ -189,17 +185,17 @@ export class UserVm {
     return this.#listeners.add(listener);
   }
 
-  /** Loads the guest and starts it. Rejects if a device is not created within `startTimeoutMs`. */
+  /** Loads and starts the guest. Rejects with VM_STATE, or if devices exceed `startTimeoutMs`. */
   start(): Promise<void> {
     return this.#lifeCycle.start();
   }
 
-  /** Stops the vCPUs for a reset or the end. As in ACRN, only `reset` leads on from here. */
+  /** Stops the vCPUs. As in ACRN, only `reset` leads on from here. Rejects with VM_STATE. */
   pause(): Promise<void> {
     return this.#lifeCycle.pause();
   }
 
-  /** Resets the machine to its power-on state. The guest starts from its beginning. */
+  /** Restarts the guest from the machine's power-on state. Rejects with VM_STATE. */
   reset(): Promise<void> {
     return this.#lifeCycle.reset();
   }
@@ -216,11 +212,11 @@ export class UserVm {
 
   /** For the HSM and devices. */
   emit(event: UserVmEvent): void {
-    if (event.kind === 'device-error' || event.kind === 'device-lost')
-      this.#parts.statistics?.countError(event.device, false);
-    else if (event.kind === 'client-failed') this.#parts.statistics?.countError(event.client, false);
-    else if (event.kind === 'client-late') this.#parts.statistics?.countError(event.client, true);
-    else if (event.kind === 'rtc-changed') this.#acrnEvents?.send(rtcChanged(event.lastTime, event.delta));
+    const { statistics } = this.#parts;
+    if (event.kind === 'device-error' || event.kind === 'device-lost') statistics?.countError(event.device);
+    else if (event.kind === 'client-failed') statistics?.countError(event.client);
+    else if (event.kind === 'client-late') statistics?.countLate(event.client);
+    else if (event.kind === 'rtc-changed') this.acrnEvents?.send(rtcChanged(event.lastTime, event.delta));
     this.#listeners.emit(event);
   }
 
@@ -236,8 +232,13 @@ export class UserVm {
 
   /** How many traps there were and how they were answered, summed over the vCPUs. */
   counters(): VcpuCounters {
-    const { shared, vcpuCount } = this.#parts.hypercalls;
+    const { shared, vcpuCount } = this.hypercalls;
     return shared.totals(vcpuCount);
+  }
+
+  /** Nothing would end the thread of a client that is added now. */
+  #expectNotEnding(): void {
+    if (this.#lifeCycle.isEnding) expectAccepted(this.name, 'take a client', HYPERCALL_REFUSED);
   }
 
   #inject(plan: FaultPlan): FaultInjection {
@@ -284,17 +285,14 @@ export class UserVm {
         this.faults?.begin();
         this.debugger.resume();
       },
-      sendPowerOff: () => void this.#acrnEvents?.send(POWER_OFF),
-      onEnd: () => this.#free(),
+      sendPowerOff: () => void this.acrnEvents?.send(POWER_OFF),
+      onEnd: () => {
+        this.debugger.close();
+        this.faults?.reset();
+        this.#parts.lateStacks?.close();
+        this.#parts.trace.close();
+        this.#parts.onEnd();
+      },
     });
-  }
-
-  #free(): void {
-    const { lateStacks, trace, onEnd } = this.#parts;
-    this.debugger.close();
-    this.faults?.reset();
-    lateStacks?.close();
-    trace.close();
-    onEnd();
   }
 }
