@@ -40,6 +40,7 @@ export interface ComparedDevice {
    * program with another value may be undefined by the data sheet.
    */
   readonly anyValue: boolean;
+  /** The first one that matches decides, also whether the comparison goes on. */
   readonly explained: readonly ExplainedDifference[];
 }
 

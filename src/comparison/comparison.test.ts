@@ -6,10 +6,11 @@ import { Bench } from './bench.js';
 import { COMPARED_DEVICES } from './compared-devices.js';
 import type { ComparedDevice } from './compared-device.js';
 import { Comparison } from './comparison.js';
+import { encodeSteps, MAX_STEPS, RECORDS_ADDRESS, STEPS_ADDRESS } from './qemu/player.js';
 import { QemuDevice } from './qemu/qemu-device.js';
 import { QemuMachine, qemuVersion } from './qemu/qemu-machine.js';
 import { observed } from './result-text.js';
-import { programText } from './step.js';
+import { programText, read, type Step } from './step.js';
 
 const QEMU = 'qemu-system-x86_64';
 
@@ -111,6 +112,12 @@ describe('a QEMU', { skip: missing }, () => {
       await machine.close();
     }
   });
+});
+
+test('a list of steps that the guest program has no room for is refused', () => {
+  const steps = (length: number): readonly Step[] => new Array<Step>(length).fill(read(0));
+  assert.equal(STEPS_ADDRESS + encodeSteps(steps(MAX_STEPS), 0x40).length, RECORDS_ADDRESS);
+  assert.throws(() => encodeSteps(steps(MAX_STEPS + 1), 0x40), /a list of 3584 steps: at most 3583 fit/);
 });
 
 test('a QEMU that is missing or fails is an error with a remedy', async () => {

@@ -50,12 +50,14 @@ export const KEYBOARD: ComparedDevice = {
     const controller = new I8042({ power: { powerOff: nothing, reset: nothing }, interrupt });
     const at = (offset: number): typeof controller.data => (offset === DATA ? controller.data : controller.command);
     return {
+      // The I8042 answers at once, never by a promise.
       read: (offset, size) => at(offset).read(0, size) as number,
       write: (offset, size, value) => void at(offset).write(0, size, value),
     };
   },
   prologue: [
-    // What a program before this one has left, and a keyboard with its defaults.
+    // What a program before this one has left, and a keyboard with its defaults. Each of the
+    // keyboard's commands has one answer, ACK. The second read is to spare.
     ...drained(ALL_WAITING),
     ...[write(COMMAND, SELF_TEST), read(DATA)],
     ...[write(COMMAND, WRITE_CONFIG), write(DATA, CONFIG), write(DATA, SET_DEFAULTS), ...drained(2)],

@@ -13,6 +13,10 @@ const OUT_2 = 0x20;
 const TICK_NS = 1e9 / 1_193_182;
 /** In ticks: the two of the difference, and one for rounding on either side. */
 const SHIFTS = [-3, -2, -1, 1, 2, 3] as const;
+/** Of a command in the control word: what it does, without the counters for which it does so. */
+const COMMAND_BITS = 0xf0;
+/** A read-back of the status alone. */
+const READ_BACK_STATUS = 0xe0;
 // Bits of a status byte.
 const NULL_COUNT = 0x40;
 const OUT = 0x80;
@@ -35,7 +39,8 @@ export const PIT_EXPLAINED: readonly ExplainedDifference[] = [
     what: 'a count, OUT or an interrupt, by at most two ticks of the clock',
     right: 'upcall',
     source: `${SHEET}, Counter, Mode Definitions`,
-    because: 'a count is loaded at the next CLK pulse after it was written. QEMU loads it at once',
+    because:
+      'a count is loaded at the next CLK pulse after it was written, and in mode 4 OUT rises a tick after the end of the count. QEMU loads it at once, and its OUT rises at the end',
     goesOn: true,
     matches: (difference) =>
       SHIFTS.some((ticks) => {
@@ -61,9 +66,10 @@ export const PIT_EXPLAINED: readonly ExplainedDifference[] = [
       'null count is set from the control word until the count is loaded, and OUT is low in the last tick only. QEMU has no null count, and shows OUT of these modes inverted',
     goesOn: true,
     matches: (difference) => {
-      if (isStatus(difference)) return (differing(difference) & ~(NULL_COUNT | OUT)) === 0;
-      const { mode } = counterState(difference.steps, 2);
-      return isGatePort(difference) && mode !== 0 && mode !== 1 && (differing(difference) & ~(REFRESH | OUT_2)) === 0;
+      const { mode } = counterState(difference.steps, isGatePort(difference) ? 2 : (readsCounter(difference) ?? 0));
+      const isInverted = mode === 2 || mode === 4 || mode === 5;
+      if (isStatus(difference)) return (differing(difference) & ~(NULL_COUNT | (isInverted ? OUT : 0))) === 0;
+      return isGatePort(difference) && isInverted && (differing(difference) & ~(REFRESH | OUT_2)) === 0;
     },
   },
   {
@@ -124,9 +130,9 @@ function counterState(steps: readonly Step[], counter: number): CounterState {
   for (const step of steps) {
     if (step.kind !== 'write') continue;
     if (step.offset === GATE_PORT && counter === 2) {
-      const low = (step.value & 1) === 0;
-      if (low !== isGateLow) state.gateMoved = true;
-      isGateLow = low;
+      const isLow = (step.value & 1) === 0;
+      if (isLow !== isGateLow) state.gateMoved = true;
+      isGateLow = isLow;
       // A control word of this counter, but not a latch command (bits 4 and 5 clear).
     } else if (step.offset === CONTROL && step.value >>> 6 === counter && (step.value & 0x30) !== 0) {
       state.mode = (step.value >>> 1) & 7;
@@ -135,6 +141,7 @@ function counterState(steps: readonly Step[], counter: number): CounterState {
       state.gateMoved = isGateLow;
       highIsNext = false;
     } else if (step.offset === counter) {
+      // Every count is two writes: pit.ts uses LOW_THEN_HIGH only.
       if (highIsNext) {
         state.count = low | (step.value << 8);
         state.counts++;
@@ -166,7 +173,7 @@ function isStatus(difference: Difference): boolean {
     readsCounter(difference) !== undefined &&
     last?.kind === 'write' &&
     last.offset === CONTROL &&
-    (last.value & 0xf0) === 0xe0
+    (last.value & COMMAND_BITS) === READ_BACK_STATUS
   );
 }
 

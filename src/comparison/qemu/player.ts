@@ -45,8 +45,9 @@ export function romImage(program: Uint8Array): Uint8Array {
   return rom;
 }
 
-/** `port`: that of offset 0. */
+/** `port`: that of offset 0. Throws RangeError for more than MAX_STEPS steps. */
 export function encodeSteps(steps: readonly Step[], port: number): Uint8Array {
+  if (steps.length > MAX_STEPS) throw new RangeError(`a list of ${steps.length} steps: at most ${MAX_STEPS} fit`);
   const bytes = new Uint8Array(STEP_BYTES * (steps.length + 1));
   const view = new DataView(bytes.buffer);
   steps.forEach((step, index) => {

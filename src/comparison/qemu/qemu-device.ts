@@ -18,7 +18,10 @@ export class QemuDevice implements DeviceUnderComparison {
     this.#line = line;
   }
 
-  /** The guest makes the steps as fast as it can, so `times` must be undefined. */
+  /**
+   * The guest makes the steps as fast as it can, so `times` must be undefined. A machine plays one
+   * list at a time, of at most MAX_STEPS steps. Throws TOOL_FAILED.
+   */
   async play(steps: readonly Step[]): Promise<readonly Observation[]> {
     const { records, changes, highBefore } = await this.#machine.play(encodeSteps(steps, this.#port), steps.length);
     const ofLine = changes.filter(({ line }) => line === this.#line);
@@ -27,7 +30,8 @@ export class QemuDevice implements DeviceUnderComparison {
     let rises = 0;
     const decoded = decodeRecords(records, steps);
     const startNs = decoded[0]?.timeNs ?? 0;
-    // A change belongs to the step in which it came: `stepsBefore` marks were seen before it.
+    // A change belongs to the step in which it came. The guest pulses MARK_LINE after each step,
+    // and `stepsBefore` counts the pulses before the change.
     return decoded.map(({ timeNs, value }, index) => {
       for (; next < ofLine.length && (ofLine[next]?.stepsBefore ?? 0) <= index; next++) {
         level = ofLine[next]?.high ?? false;
