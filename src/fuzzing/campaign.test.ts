@@ -30,9 +30,18 @@ test('a campaign finds a planted bug and shrinks its input to the minimum', asyn
     const seven = bytes.indexOf(7);
     if (seven >= 0 && bytes.indexOf(9, seven) >= 0) throw new Violation('7 before 9');
   });
-  const { finding } = await runCampaign({ target, corpus: [], seed: 1, maxInputs: 20_000 });
+  const found: Uint8Array[] = [];
+  const { finding } = await runCampaign({
+    target,
+    corpus: [],
+    seed: 1,
+    maxInputs: 20_000,
+    onProgress: (report) => report.finding !== undefined && found.push(report.finding.input),
+  });
   assert.match(finding?.message ?? '', /7 before 9/);
   assert.deepEqual([...(finding?.input ?? [])], [7, 9]);
+  assert.equal(found.length, 1, 'progress with the finding comes once, before it is shrunk');
+  assert.ok((found[0]?.length ?? 0) > 2, 'as it was found');
 });
 
 test('an unhandled rejection is a finding', () => {

@@ -35,11 +35,12 @@ export interface CampaignOptions {
   readonly signal?: AbortSignal;
   /** Called with each input before it is played, for a watchdog of hangs. */
   readonly playing?: (input: Uint8Array) => void;
+  /** Called after each input. `finding` is then the input as it was found: shrinking takes long. */
   readonly onProgress?: (report: CampaignReport) => void;
 }
 
 export interface Finding {
-  /** After shrinking. */
+  /** In the campaign's result: after shrinking. */
   readonly input: Uint8Array;
   readonly message: string;
 }
@@ -47,11 +48,12 @@ export interface Finding {
 export interface CampaignReport {
   readonly target: string;
   readonly seed: number;
+  /** How many inputs were played, with those of the corpus and without those of shrinking. */
   inputs: number;
   elapsedMs: number;
   /** Source bytes reached. */
   reached: number;
-  /** New inputs that reached new code. */
+  /** The batches that reached new code, without the corpus: the newest MAX_KEPT inputs. */
   readonly kept: Uint8Array[];
   finding: Finding | undefined;
 }
@@ -74,13 +76,12 @@ export async function runCampaign(options: CampaignOptions): Promise<CampaignRep
   const play = async (input: Uint8Array): Promise<void> => {
     const message = await player.play(input);
     report.inputs++;
-    if (message !== undefined) {
-      report.finding = { input, message };
-      onProgress?.(report);
-      report.finding = { input: await player.shrink(input), message };
-    }
     report.elapsedMs = performance.now() - started;
+    if (message !== undefined) report.finding = { input, message };
     onProgress?.(report);
+    if (message === undefined) return;
+    report.finding = { input: await player.shrink(input), message };
+    report.elapsedMs = performance.now() - started;
   };
   const isOver = (): boolean => report.finding !== undefined || report.elapsedMs >= maxMs || signal?.aborted === true;
   try {

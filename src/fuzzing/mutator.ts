@@ -23,7 +23,28 @@ const NEW_BYTES = 64;
 const INTERESTING = [0, 1, 2, 3, 4, 7, 8, 15, 16, 31, 32, 63, 64, 0x7f, 0x80, 0xfe, 0xff];
 /** One in NEW_IN inputs is generated from scratch. */
 const NEW_IN = 16;
+/** Bytes that are removed, duplicated or spliced at once. */
+const MAX_CHUNK = 32;
+/** Random bytes that are inserted at once. */
+const MAX_INSERT = 12;
+/** Bytes in a row that are set to all ones or zeros. */
+const MAX_RUN = 4;
+/** How much a byte is increased or decreased at most. */
+const NUDGE = 16;
 
+const CHANGES = [
+  'flip a bit',
+  'replace a byte',
+  'replace a byte by an interesting one',
+  'add or subtract a little',
+  'remove a chunk',
+  'insert random bytes',
+  'duplicate a chunk',
+  'splice a chunk of another input',
+  'set to all ones or zeros',
+] as const;
+
+/** A new input. Without kept inputs it is generated from scratch. */
 export function mutate(kept: readonly Uint8Array[], chance: Chance, maxBytes: number): Uint8Array<ArrayBuffer> {
   const isNew = kept.length === 0 || chance(NEW_IN) === 0;
   let bytes = isNew
@@ -35,33 +56,33 @@ export function mutate(kept: readonly Uint8Array[], chance: Chance, maxBytes: nu
 
 function change(bytes: number[], kept: readonly Uint8Array[], chance: Chance): number[] {
   const at = chance(bytes.length + 1);
-  const length = 1 + chance(Math.min(32, bytes.length + 1));
+  const length = 1 + chance(Math.min(MAX_CHUNK, bytes.length + 1));
   const there = bytes[at];
-  switch (chance(9)) {
-    case 0: // flip a bit
+  switch (CHANGES[chance(CHANGES.length)] as (typeof CHANGES)[number]) {
+    case 'flip a bit':
       return there === undefined ? bytes : bytes.with(at, there ^ (1 << chance(8)));
-    case 1: // replace a byte
+    case 'replace a byte':
       return there === undefined ? bytes : bytes.with(at, chance(256));
-    case 2: // replace a byte by an interesting one
+    case 'replace a byte by an interesting one':
       return there === undefined ? bytes : bytes.with(at, INTERESTING[chance(INTERESTING.length)] as number);
-    case 3: // add or subtract a little
-      return there === undefined ? bytes : bytes.with(at, (there + chance(33) - 16) & 0xff);
-    case 4: // remove a chunk
+    case 'add or subtract a little':
+      return there === undefined ? bytes : bytes.with(at, (there + chance(2 * NUDGE + 1) - NUDGE) & 0xff);
+    case 'remove a chunk':
       return bytes.toSpliced(at, length);
-    case 5: // insert a chunk
-      return bytes.toSpliced(at, 0, ...Array.from({ length: 1 + chance(12) }, () => chance(256)));
-    case 6: // duplicate a chunk
+    case 'insert random bytes':
+      return bytes.toSpliced(at, 0, ...Array.from({ length: 1 + chance(MAX_INSERT) }, () => chance(256)));
+    case 'duplicate a chunk':
       return bytes.toSpliced(at, 0, ...bytes.slice(at, at + length));
-    case 7: {
-      // splice a chunk of another input
+    case 'splice a chunk of another input': {
+      // There are kept inputs: without them no input is changed (`mutate`).
       const other = kept[chance(kept.length)] as Uint8Array;
       const from = chance(other.length + 1);
+      // Inserts the chunk, or puts it in place of as many bytes.
       return bytes.toSpliced(at, chance(2) * length, ...other.subarray(from, from + length));
     }
-    default: {
-      // all ones or zeros
+    case 'set to all ones or zeros': {
       const value = chance(2) * 0xff;
-      return bytes.map((byte, index) => (index >= at && index < at + Math.min(length, 4) ? value : byte));
+      return bytes.map((byte, index) => (index >= at && index < at + Math.min(length, MAX_RUN) ? value : byte));
     }
   }
 }
