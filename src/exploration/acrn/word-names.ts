@@ -2,7 +2,7 @@
 
 import { SLOT_BYTES, SLOT_OFFSET } from '../../io-request/layout.js';
 import { stateName } from '../../io-request/state.js';
-import { BUFFERS_PER_THREAD } from '../engine/explored-world.js';
+import { BUFFERS_PER_THREAD } from '../engine/machine/thread-life.js';
 import type { WordNaming } from '../engine/model.js';
 import type { StateSpace } from '../engine/search/state-space.js';
 import { bufferId } from './buffer-id.js';

@@ -9,6 +9,7 @@ import { call, nth, statement } from './change/selector.js';
 import { CodeBase } from './code/code-base.js';
 import { loadCompiler } from './compiler.js';
 import { explore, exploreRandomly } from './explore.js';
+import { OperationKind } from './machine/operation.js';
 import type { Model, ThreadPlan } from './model.js';
 import { ExploredProgram } from './program.js';
 import { scheduleTable } from './schedule-table.js';
@@ -186,6 +187,36 @@ test('a model’s own watcher is called for accesses and notes, and keeps its me
   const watched: Model = { ...model, parts: (shared) => ({ ...model.parts(shared), watcher: new Exclusion() }) };
   const { schedule } = await explore(program, watched);
   assert.match(schedule?.violation ?? '', /^(one comes in while 2|two comes in while 1) is in$/);
+});
+
+describe('a model that cannot be set up is an error with its reason', () => {
+  const waits = `${SHARED}\nexport function waiter({ words }) { Atomics.wait(words, 0, 0); }`;
+  const startsAt: ThreadPlan['startsAt'] = ({ kind }) => kind === OperationKind.LOAD;
+
+  test('if two threads begin by waiting on one word', async () => {
+    const text = `${waits}\nexport const other = waiter;`;
+    const { program, model } = explored('two-waiters', text, [{ name: 'waiter' }, { name: 'other' }]);
+    await assert.rejects(explore(program, model), /^Error: other begins too late: a second thread waits on a word/);
+  });
+
+  test('if a thread changes the word by which another waits before its own work begins', async () => {
+    const text = `${waits}\nexport function other({ words }) { Atomics.store(words, 0, 1); Atomics.load(words, 1); }`;
+    const { program, model } = explored('changed', text, [{ name: 'waiter' }, { name: 'other', startsAt }]);
+    await assert.rejects(explore(program, model), /^Error: other begins too late: .* is not an event count/);
+  });
+
+  test('if a thread makes more buffers than it has numbers for', async () => {
+    const text = `${SHARED}\nexport function maker({ words }) {
+      for (let count = 0; count < COUNT; count++) new SharedArrayBuffer(4);
+      Atomics.load(words, 0);
+    }`;
+    const violation = async (count: number): Promise<string | undefined> => {
+      const { program, model } = explored(`maker-${count}`, text.replace('COUNT', `${count}`), [{ name: 'maker' }]);
+      return (await explore(program, model)).result.violation?.message;
+    };
+    assert.equal(await violation(1000), undefined);
+    assert.match((await violation(1001)) ?? '', /^maker threw: Error: a thread makes more than 1000 buffers/);
+  });
 });
 
 describe('accesses', () => {

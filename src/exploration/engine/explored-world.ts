@@ -7,7 +7,7 @@
  */
 
 import { HeapFingerprint } from './machine/heap-fingerprint.js';
-import { ThreadLife } from './machine/thread-life.js';
+import { BUFFERS_PER_THREAD, ThreadLife } from './machine/thread-life.js';
 import { EndWatcher } from './end-watcher.js';
 import type { Model, ThreadPlan, WordNaming, WorldParts } from './model.js';
 import { EXITS, type ExploredProgram } from './program.js';
@@ -17,11 +17,6 @@ import type { EventCount, Watcher } from './search/space-parts.js';
 import { StateSpace } from './search/state-space.js';
 import { Relearn } from './search/violation.js';
 import { PropertyNames } from './word-names.js';
-
-/**
- * Buffers of thread n are numbered from n + 1 times this. Those of the shared objects come first.
- */
-export const BUFFERS_PER_THREAD = 1000;
 
 export interface WorldOptions {
   /** Whether steps that no other thread can notice are made at once. Default: true. */
@@ -91,12 +86,15 @@ export class ExploredWorld {
       const begin = (): Life => this.#begin(plan, number);
       try {
         space.addThread(new LearnedThread(plan.name, begin, (operation) => space.placeOf(operation), learns));
+        if (plan.startsAt !== undefined) space.runAlone(number, plan.startsAt);
       } catch (error) {
+        // No search runs yet that could begin again.
         if (!(error instanceof Relearn)) throw error;
-        throw new Error('two threads begin by waiting on one word: let them read it first', { cause: error });
+        const what = `${plan.name} begins too late: ${error.message}`;
+        throw new Error(`${what}. Let each thread begin at a read before its first wait`, { cause: error });
       }
-      if (plan.startsAt !== undefined) space.runAlone(number, plan.startsAt);
     });
+    // Set-up is over: its uses are known, its accesses break no rule, and this state is mark 0.
     space.disarms = learns;
     watcher.begin(space);
     space.watcher = watcher;

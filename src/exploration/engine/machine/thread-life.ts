@@ -24,6 +24,11 @@ export interface Task {
   readonly values: readonly unknown[];
 }
 
+/**
+ * Buffers of thread n are numbered from n + 1 times this. Those of the shared objects come first.
+ */
+export const BUFFERS_PER_THREAD = 1000;
+
 export class ThreadLife implements ReactionQueue {
   readonly #invoke: Invoke;
   readonly #callNow: (fn: unknown, values: readonly unknown[]) => unknown;
@@ -60,6 +65,7 @@ export class ThreadLife implements ReactionQueue {
   }
 
   makeBuffer(bytes: number): SharedMemory {
+    if (this.#buffers === BUFFERS_PER_THREAD) throw new Error(`a thread makes more than ${BUFFERS_PER_THREAD} buffers`);
     return new SharedMemory(this.#firstBuffer + this.#buffers++, bytes);
   }
 

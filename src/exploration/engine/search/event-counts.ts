@@ -13,8 +13,9 @@
  * After a hundred events the word is 100, and nothing else differs from the beginning. So a state
  * holds not the count, but one of three values: UNREAD, ARMED (the waiter has read it and may wait
  * by it) and CHANGED (armed, and added to since: the wait would not sleep). With the two last ones
- * it may hold UNORDERED. Every load of it gives
- * 0, which the waiter only passes on to its wait. That leaves a fraction of the states.
+ * it may hold UNORDERED. Every load of it gives 0, which the waiter only passes on to its wait.
+ * That leaves a fraction of the states. ADD and NOTIFY give 0, too: code that uses their results
+ * would be explored wrongly.
  *
  * - A word is taken for an event count when a thread first stands at a wait on it. It has this one
  *   waiter.
@@ -70,6 +71,7 @@ export class EventCounts {
   resultOf(thread: number, choice: number, { operation, kind, place }: LocalState): number | undefined {
     const space = this.#space;
     const word = space.words[place] as number;
+    const { other: timeoutMs } = operation;
     switch (kind) {
       case OperationKind.LOAD:
         // Another thread may use the count as a number.
@@ -94,7 +96,7 @@ export class EventCounts {
         return undefined;
       case OperationKind.WAIT_ASYNC:
         this.#take(thread, place, word);
-        return (word & CHANGED) !== 0 ? NOT_ASYNC : space.sleepers.wait(thread, place, operation.other);
+        return (word & CHANGED) !== 0 ? NOT_ASYNC : space.sleepers.wait(thread, place, timeoutMs);
       default:
         return this.#giveUp(place);
     }

@@ -32,7 +32,7 @@ export interface SearchResult {
   /**
    * Distinct paths through the states to an end. Exact without circles, up to the precision of a
    * number. With circles a lower bound: a path through a state that was open when it was met again
-   * is not counted.
+   * is not counted. 0 if the search stopped early.
    */
   readonly schedules: number;
   /** How often the search came to an end or to a known state: the schedules that it ran. */
@@ -157,6 +157,8 @@ export class ExhaustiveSearch {
     const order = this.#table.order(known);
     if (order >= 0) level.low = Math.min(level.low, order);
     else {
+      // A closed state has a way to an end: otherwise the search would have stopped there, or the
+      // model allows loops and does not ask.
       level.escapes = true;
       level.schedules += this.#table.schedules(known);
     }

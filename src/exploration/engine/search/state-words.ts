@@ -12,6 +12,7 @@
 export const CAPACITY = 4096;
 
 export class StateWords {
+  /** Others only read it: `set` keeps the hash and the log. */
   readonly words = new Int32Array(CAPACITY);
   hashLow = 0;
   hashHigh = 0;
@@ -58,7 +59,7 @@ export class StateWords {
     for (let at = 0; at < difference.length; at += 2) this.set(difference[at] as number, difference[at + 1] as number);
   }
 
-  /** Makes this the state at mark 0. */
+  /** Makes this the state at mark 0. Earlier marks and differences are void. */
   forgetChanges(): void {
     this.#logged = 0;
   }
