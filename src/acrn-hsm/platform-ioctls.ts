@@ -17,7 +17,9 @@ const COMMAND_BYTES = 8;
 const COUNT_BYTES = 8;
 /**
  * The result's size by command, which is the low byte of the argument: 0 number of P-states
- * (PX_CNT), 1 one P-state (PX_DATA), 2 number of C-states (CX_CNT), 3 one C-state (CX_DATA).
+ * (PX_CNT), 1 one P-state (PX_DATA), 2 number of C-states (CX_CNT), 3 one C-state (CX_DATA). The
+ * other bytes are for the hypervisor: bits 8…15 are the number of the state, 16…23 the vCPU and
+ * 24…31 the VM.
  */
 const RESULT_BYTES = [COUNT_BYTES, PSTATE_DATA.bytes, COUNT_BYTES, CSTATE_DATA.bytes];
 
@@ -28,8 +30,9 @@ export function monitorInterrupts(vmId: number, caller: AddressSpace, hardware: 
   const start = address - (address % BigInt(PAGE_BYTES));
   if (!caller.read(start, page)) return Errno.EFAULT;
   const result = hardware('interrupt-monitor', vmId, page);
-  if (result >= 0 && !caller.share(start, page)) return Errno.EFAULT;
-  return result;
+  if (result < 0) return result;
+  // `share` copies the caller's bytes to `page`: they must have what the hypervisor has written.
+  return caller.write(start, page) && caller.share(start, page) ? result : Errno.EFAULT;
 }
 
 /**
