@@ -84,6 +84,7 @@ export async function runSession(plan: SessionPlan, streams: SessionStreams): Pr
  */
 async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
   const { input, output, reporter } = streams;
+  /** Ends the session: the first call decides how. */
   let end: (end: SessionEnd) => void = () => undefined;
   const ended = new Promise<SessionEnd>((resolve) => (end = resolve));
 
@@ -101,6 +102,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
   const pc = standardPc(vm, {
     console: consoleOutput,
     consoleRoom: consoleOutput.room,
+    // Piped input waits until the guest has opened the port: its driver's probing would drop it.
     consoleFlowControl: !input.isTTY,
     onConsoleInputRoom: () => {
       consoleInput.room();
@@ -131,6 +133,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
   addSignalListeners();
   const blame = new DeviceBlame();
   const stopTaking = takeUncaught((error) => blame.take(error, vm));
+  // A device may call process.exit(): that is reported, not passed over.
   const onExit = (code: number): void => reportExit(code, reporter);
   process.on('exit', onExit);
   let timer: NodeJS.Timeout | undefined;
@@ -149,6 +152,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
       guard = new StallGuard({
         reporter,
         namesOf: (stack) => blame.devicesOf(stack).map(({ name }) => name),
+        // Once the end has begun, a signal must end the process.
         addSignalListeners: () => !isEnding && addSignalListeners(),
         removeSignalListeners,
         onExiting: () => process.off('exit', onExit),
@@ -159,6 +163,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     // The session can end before the start does, for example by Ctrl-C while a device is never
     // created.
     const start = startSession(vm, plan.devices, (device) => blame.add(device)).then(() => true);
+    // If `ended` comes first, the race still handles a later rejection of `start`.
     if (await Promise.race([start, ended.then(() => false)])) {
       terminal?.enter();
       reporter.state.isRaw = terminal !== undefined;
@@ -196,6 +201,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     stopTaking();
     await guard?.close();
     await page?.close();
+    // Still held back: the start failed, or the session ended before it did.
     early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.report(event));
     clearTimeout(timer);
     consoleInput.stop();

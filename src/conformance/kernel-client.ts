@@ -41,6 +41,7 @@ export class KernelClient implements IoClient {
    * not fail: it completes the request with the value that is there.
    */
   run(requests: VmRequests, events: { push(event: KernelClientEvent): unknown }): void {
+    // This ends: each `finish` ends an assignment, and scripts have no gate that holds answers.
     for (;;) {
       const bits = requests.assignments.slotsOf(this);
       if (bits === 0) return;

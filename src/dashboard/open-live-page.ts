@@ -31,8 +31,8 @@ export interface LivePage {
 }
 
 /**
- * Rejects with OPTION_INVALID if the port is taken or a time is invalid. The caller must close the
- * page, which stays open after the VM has ended.
+ * Rejects with OPTION_INVALID if it cannot listen at the address, or if a time is invalid. The
+ * caller must close the page, which stays open after the VM has ended.
  */
 export async function openLivePage(vm: UserVm, options: LivePageOptions = {}): Promise<LivePage> {
   // Loaded by programs that open a page, and by no others.

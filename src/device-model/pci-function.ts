@@ -17,9 +17,11 @@ export interface PciFunction {
   readonly name: string;
   /**
    * `register`: 0 to 0xFFF, aligned to `size`. Unimplemented registers read as 0, as the PCI
-   * specification requires.
+   * specification requires. Bits of the result above `size` are dropped. On a throw the guest reads
+   * all ones, and the VM emits `client-failed` for the client `default`.
    */
   readConfig(register: number, size: AccessSize): number;
+  /** `value` is unsigned and no wider than `size`. A throw is reported as that of a read. */
   writeConfig(register: number, size: AccessSize, value: number): void;
   /**
    * The register map of its data sheet. Offsets are those of configuration space. Default: none.

@@ -17,7 +17,7 @@ import { LaneView, READABLE_ENTRIES } from './lane.js';
 import { ENTRY_WORDS, EntryWord, LANE_ENTRIES, movedFrom, movedTo, MoveBits, type TraceRing } from './trace-ring.js';
 
 /**
- * An overtaken reader goes on this far behind the end of the lane, so that it is not overtaken
+ * An overtaken reader skips this many entries more than it has to, so that it is not overtaken
  * again at once.
  */
 const LEEWAY_ENTRIES = LANE_ENTRIES / 4;
@@ -118,6 +118,7 @@ export class LaneReader {
         // Load `published` only once: the entry may be published between two loads.
         // Readable for 1 ≤ age ≤ READABLE_ENTRIES. Above, it is overwritten. Below, it is due.
         const age = (this.#view.published - this.#next) | 0;
+        // Overtaken since the caller read `end`: the entry to go on with may still be before it.
         if (age > READABLE_ENTRIES) this.#skipTo((this.#next + LEEWAY_ENTRIES) | 0);
         else if (age > 0) {
           if (this.#copy()) return true;

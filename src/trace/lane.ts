@@ -32,10 +32,10 @@
  *    both when it takes the request. So a reader that has the PROCESSING entry knows that the
  *    PENDING one is due. An unordered reader may see `begun` late or early, which only changes how
  *    long it waits. An entry before `published` with a cleared move word was never written (its
- *    thread was terminated) and counts as lost.
+ *    thread was terminated, and the next writer's count passed it) and counts as lost.
  * 5. Overwriting. While the reader runs, the dispatching thread serves no request. So a vCPU can
- *    finish one that was under way and start another: PENDING, FREE, PENDING. The OVERWRITTEN
- *    oldest entries of a lane are therefore never read.
+ *    finish one that was under way and start another: its due PENDING, FREE, PENDING. The
+ *    OVERWRITTEN oldest entries of a lane are therefore never read.
  *
  * On x86 an `Atomics.store` takes about 7 ns. For PENDING and COMPLETE it is made while the other
  * side is at work. Pages that other programs write may make two threads believe that they own a

@@ -18,8 +18,10 @@ import { RawTerminal } from '../terminal.js';
 import { slotsOf, TopConnection } from '../top-connection.js';
 import { topScreen, type TopStyle, type TopView } from '../top-screen.js';
 
-/** Time between two frames. */
+/** Time between two screens on a terminal. */
 const FRAME_MS = 250;
+/** Time between two screens that are printed one below the other, without a terminal. */
+const PRINT_MS = 1000;
 /** The byte that a terminal in raw mode sends for Ctrl-C. */
 const CTRL_C = 3;
 /** The size of a terminal that does not report it. */
@@ -34,7 +36,10 @@ const STYLES: Readonly<Record<TopStyle, readonly [begin: string, end: string]>> 
   plain: ['', ''],
 };
 
-/** Resolves when the user quits or the guest ends. */
+/**
+ * Resolves when the user quits or the guest ends. Throws OPTION_INVALID if no page answers or the
+ * page refuses the token.
+ */
 export async function watchAddress(address: string): Promise<void> {
   const connection = new TopConnection(address);
   const screen = new Screen(() => connection.view);
@@ -48,8 +53,9 @@ export async function watchAddress(address: string): Promise<void> {
   }
 }
 
-/** Runs the guest until it ends or the user quits. */
+/** Runs the guest until it ends or the user quits, which is no failure: by a key or a signal. */
 export async function runAndWatch(plan: SessionPlan, reporter: Reporter): Promise<ExitStatus> {
+  // An object: TypeScript takes a `let` that only a callback changes for false.
   const session = { hasQuit: false };
   const watch = async (vm: UserVm): Promise<void> => {
     const screen = new Screen(viewOf(vm, plan.hypervisor.name));
@@ -65,6 +71,7 @@ export async function runAndWatch(plan: SessionPlan, reporter: Reporter): Promis
   // The guest's console is not shown: it gets no input, and its output is dropped.
   const input = Object.assign(new PassThrough(), { isTTY: false }) as unknown as ReadStream;
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
+  // The VM counts for the screen. `plan.statistics` alone decides on the table at the end.
   const watched = { ...plan, vm: { ...plan.vm, statistics: true }, watch };
   const status = await runSession(watched, { input, output, reporter });
   return session.hasQuit ? ExitStatus.OK : status;
@@ -95,7 +102,7 @@ function styled(text: string, style: TopStyle, columns: number): string {
 
 /** The terminal while `upcall top` draws on it. */
 class Screen {
-  /** Resolves when the user quits. */
+  /** Resolves when the user quits, by a key or by SIGINT or SIGTERM. */
   readonly quit: Promise<undefined>;
   readonly #view: () => TopView | undefined;
   readonly #timer: NodeJS.Timeout;
@@ -115,7 +122,7 @@ class Screen {
     this.#terminal?.enter();
     if (this.#terminal !== undefined) process.stdin.on('data', this.#onKey);
     process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal);
-    this.#timer = setInterval(() => this.#draw(), this.#isTerminal ? FRAME_MS : 1000);
+    this.#timer = setInterval(() => this.#draw(), this.#isTerminal ? FRAME_MS : PRINT_MS);
   }
 
   close(): void {

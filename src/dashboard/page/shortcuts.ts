@@ -4,12 +4,16 @@
  */
 
 import type { ShortcutName } from './strings/en.js';
+import { LOWER_TABS, SIDE_TABS } from './ui-state.js';
 
 export interface Shortcut {
   readonly name: ShortcutName;
   /** The keys as they are shown in the list. */
   readonly keys: readonly string[];
 }
+
+/** The tabs of both docks, those of the lower one first. */
+const TABS = LOWER_TABS.length + SIDE_TABS.length;
 
 /** The shortcuts, in the order of the list. */
 export const SHORTCUTS: readonly Shortcut[] = [
@@ -25,7 +29,7 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { name: 'goAll', keys: ['a'] },
   { name: 'addBreakpoint', keys: ['b'] },
   { name: 'pause', keys: ['p'] },
-  { name: 'tabs', keys: ['1', '…', '8'] },
+  { name: 'tabs', keys: ['1', '…', `${TABS}`] },
   { name: 'language', keys: ['l'] },
   { name: 'theme', keys: ['t'] },
   { name: 'close', keys: ['Esc'] },
@@ -33,17 +37,20 @@ export const SHORTCUTS: readonly Shortcut[] = [
 
 /**
  * What a key does. `leaveConsole`, `arrows` and `close` are handled by the console, the slots and
- * the dialogs. `tabs` is several commands, `tab-0` to `tab-7`.
+ * the dialogs. `tabs` is several commands, one for each tab, from `tab-0`.
  */
 export type Command = Exclude<ShortcutName, 'leaveConsole' | 'arrows' | 'close' | 'tabs'> | `tab-${number}`;
 
-/** Keys 1 to 8 choose the tabs of both docks, those of the lower one first. */
+/**
+ * The commands by KeyboardEvent.key. `close` is among them, but never matches: that key is named
+ * Escape. Digits from 1 choose the tabs.
+ */
 const BY_KEY = new Map<string, Command>([
   ...SHORTCUTS.filter(({ keys }) => keys.length === 1).map(({ name, keys }): [string, Command] => [
     keys[0] ?? '',
     name as Command,
   ]),
-  ...Array.from({ length: 8 }, (_, i): [string, Command] => [`${i + 1}`, `tab-${i}`]),
+  ...Array.from({ length: TABS }, (_, i): [string, Command] => [`${i + 1}`, `tab-${i}`]),
 ]);
 
 const listeners = new Map<Command, () => void>();
@@ -65,9 +72,11 @@ export function listenToKeys(): void {
     const { target } = event;
     if (event.ctrlKey || event.altKey || event.metaKey || event.isComposing) return;
     if (target instanceof HTMLElement && isTyping(target)) {
+      // In the console Escape is a key for the guest.
       if (event.key === 'Escape' && target.closest('.console-place') === null) target.blur();
       return;
     }
+    // The help is the only dialog, and `?` closes it.
     if (document.querySelector('dialog[open]') !== null && event.key !== '?') return;
     const command = BY_KEY.get(event.key);
     const listener = command && listeners.get(command);
