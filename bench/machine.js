@@ -16,14 +16,15 @@ export const answeringDevice = { name: 'answering device', read: () => ANSWER, w
 /**
  * @typedef {object} MachineOptions
  * @property {number} vcpus
- * @property {import('./loop-program.js').Loop} loop
+ * @property {import('./loop-program.js').Loop | import('./burst-program.js').Bursts} loop
  * @property {number} [spinUs] of the worker
+ * @property {'auto' | 'none'} [pin] default: auto
  * @property {URL} [deviceModule] a device in a thread of its own, otherwise the trivial device in
  *   this thread
  */
 
 /** @param {MachineOptions} options */
-export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
+export async function createMachine({ vcpus, loop, spinUs, pin = 'auto', deviceModule }) {
   const { HypervisorServiceModule } = await product('hsm/service-module.js');
   const { VmRequests } = await product('hsm/vm-requests.js');
   const { DeviceClient } = await product('device-model/device-client.js');
@@ -34,12 +35,19 @@ export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
   const { Upcall } = await product('hypervisor/upcall.js');
   const { SharedBuffer, ports } = await product('index.js');
 
+  const { ThreadPinning } = await product('vm/thread-pinning.js');
+  const pinning = new ThreadPinning(pin, spinUs);
+  pinning.add(1, vcpus);
+  const { waker } = pinning;
+
   const upcall = new Upcall();
+  if (waker !== undefined) upcall.waker = waker;
   const buffer = new SharedBuffer();
   const module = new HypervisorServiceModule({
     upcall,
     turn: () => new Promise((resolve) => setImmediate(resolve)),
     ...(spinUs === undefined ? {} : { spinUs }),
+    waker,
   });
   /** @type {import('./loop-program.js').LoopResult[]} */
   const results = [];
@@ -55,6 +63,7 @@ export async function createMachine({ vcpus, loop, spinUs, deviceModule }) {
       memoryBytes: MEMORY_BYTES,
       vcpuCount: vcpus,
       completionPolling: false,
+      waker,
     },
     buffer,
     upcall,

@@ -38,6 +38,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'sync/poll.js': typeof import('../dist/sync/poll.js'),
  *   'sync/shared-words.js': typeof import('../dist/sync/shared-words.js'),
  *   'vm/service-vm.js': typeof import('../dist/vm/service-vm.js'),
+ *   'vm/thread-pinning.js': typeof import('../dist/vm/thread-pinning.js'),
  *   'vm/standard-pc.js': typeof import('../dist/vm/standard-pc.js'),
  *   'trace/move-recorder.js': typeof import('../dist/trace/move-recorder.js'),
  *   'trace/trace-ring.js': typeof import('../dist/trace/trace-ring.js'),

@@ -42,6 +42,7 @@ const FILES = [
   'reference/post-message.js',
   'reference/unix-socket.js',
   'cases/many-vcpus.js',
+  'cases/bursts.js',
   'cases/busy-machine.js',
   'cases/idle-gaps.js',
   'cases/guest-loop.js',

@@ -1,6 +1,7 @@
 // @ts-check
 /** The entry of the vCPU threads that machine.js starts. */
 
+import { burstProgram } from './burst-program.js';
 import { loopProgram } from './loop-program.js';
 import { product } from './product.js';
 import { sleepAtOnce } from './sleep-at-once.js';
@@ -9,6 +10,9 @@ const { serveVcpu } = await product('hypervisor/vcpu-thread.js');
 const { HALTED_FOREVER } = await product('hypervisor/vcpu-loop.js');
 
 await serveVcpu(async (context) => {
-  if (/** @type {import('./loop-program.js').Loop} */ (context.program).sleepsAtOnce === true) await sleepAtOnce();
-  return { program: loopProgram(context, HALTED_FOREVER) };
+  const program = /** @type {import('./loop-program.js').Loop | import('./burst-program.js').Bursts} */ (
+    context.program
+  );
+  if (program.sleepsAtOnce === true) await sleepAtOnce();
+  return { program: ('plan' in program ? burstProgram : loopProgram)(context, HALTED_FOREVER) };
 });

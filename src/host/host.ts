@@ -37,6 +37,9 @@ export interface Host {
    */
   lowerPriority(steps: number): void;
 
+  /** Moves threads between CPUs, or undefined where the host cannot. For the calling thread. */
+  placeThreads(): CpuPlacement | undefined;
+
   /**
    * Processor time of the process so far, in ms. A host that does not know it returns its
    * performance.now().
@@ -87,6 +90,19 @@ export interface Host {
 
   /** Linux's eventfds, or undefined on other systems. */
   openEventFds(): Promise<EventFds | undefined>;
+}
+
+/** Where threads of this process run. Made by the thread that uses it. */
+export interface CpuPlacement {
+  /** This thread's number. */
+  readonly thread: number;
+  /**
+   * Calls `wake`, which wakes the thread `sleeper` of this process, so that it wakes on another CPU
+   * than this thread's, if it may run on another one.
+   */
+  wakeApart(sleeper: number, wake: () => void): void;
+  /** From now on this thread runs on `cpu` only. Returns whether it may. */
+  pin(cpu: number): boolean;
 }
 
 export interface ThreadOptions {

@@ -12,6 +12,7 @@
 import type { Upcall } from '../hypervisor/upcall.js';
 import { AdaptiveSpin, MAX_EVENT_LOOP_SPIN_US } from '../sync/adaptive-spin.js';
 import type { Poll } from '../sync/poll.js';
+import type { ApartWaker } from '../sync/waker.js';
 import type { VmRequests } from './vm-requests.js';
 
 /** Passes over all VMs before the event loop turns. */
@@ -37,6 +38,8 @@ export interface DispatchWorkerOptions {
   readonly turn: () => Promise<void>;
   /** How long to spin for the next request before parking, in microseconds. Default: adaptive. */
   readonly spinUs?: number | undefined;
+  /** Of this thread, where each thread that it waits for has a CPU. */
+  readonly waker?: ApartWaker | undefined;
   /** In ms. Default: the host's clock. */
   readonly now?: () => number;
 }
@@ -106,9 +109,9 @@ export class DispatchWorker {
   }
 
   async #run(): Promise<void> {
-    const { upcall, turn, spinUs, now = () => performance.now() } = this.#options;
+    const { upcall, turn, spinUs, waker, now = () => performance.now() } = this.#options;
     const work: Poll = { relaxed: () => this.#hasWork(false), ordered: () => this.#hasWork(true) };
-    const spin = new AdaptiveSpin({ maxUs: MAX_EVENT_LOOP_SPIN_US, fixedUs: spinUs });
+    const spin = new AdaptiveSpin({ maxUs: MAX_EVENT_LOOP_SPIN_US, fixedUs: spinUs, waker });
     // Passes since the loop last turned, passes between two readings of the clock, and passes until
     // the next reading.
     let passes = 0;

@@ -6,6 +6,7 @@
  */
 
 import type { Upcall } from '../hypervisor/upcall.js';
+import type { ApartWaker } from '../sync/waker.js';
 import { DispatchWorker } from './dispatch-worker.js';
 import type { IoClient } from './io-client.js';
 import type { VmRequests } from './vm-requests.js';
@@ -16,18 +17,21 @@ export interface ServiceModuleOptions {
   readonly turn: () => Promise<void>;
   /** How long the worker spins, in microseconds. Default: adaptive. */
   readonly spinUs?: number | undefined;
+  /** Of the Service VM's thread, where it wakes vCPUs apart. */
+  readonly waker?: ApartWaker | undefined;
 }
 
 export class HypervisorServiceModule {
   readonly worker: DispatchWorker;
   #vms: readonly VmRequests[] = [];
 
-  constructor({ upcall, turn, spinUs }: ServiceModuleOptions) {
+  constructor({ upcall, turn, spinUs, waker }: ServiceModuleOptions) {
     this.worker = new DispatchWorker({
       upcall,
       turn,
       vms: () => this.#vms,
       spinUs,
+      waker,
     });
   }
 

@@ -7,6 +7,7 @@
 
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { Hypercalls } from './hypercalls.js';
+import type { ApartWaker } from '../sync/waker.js';
 import type { MmioHandlerTable } from './mmio-handlers.js';
 import type { PortHandlerTable } from './port-handlers.js';
 import type { Upcall } from './upcall.js';
@@ -33,6 +34,13 @@ export interface VmConfig {
   readonly interceptPci?: boolean;
   /** Microseconds that a vCPU spins for its answer before it parks. Default: adaptive. */
   readonly spinUs?: number | undefined;
+  /**
+   * Of the Service VM's thread, if it wakes vCPUs apart (sync/waker.ts). vCPU threads then do the
+   * same. Default: none.
+   */
+  readonly waker?: ApartWaker | undefined;
+  /** The CPU that the thread of a vCPU is pinned to. Default: none. */
+  readonly cpuOf?: ((vcpu: number) => number | undefined) | undefined;
 }
 
 /** The end of a vCPU or of the VM that the Service VM did not ask for. */

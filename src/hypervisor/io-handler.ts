@@ -22,6 +22,7 @@ import { highWord, lowWord, truncate } from '../io-request/io-request.js';
 import type { Slot } from '../io-request/slot.js';
 import { AdaptiveSpin } from '../sync/adaptive-spin.js';
 import type { Doorbell } from '../sync/doorbell.js';
+import type { ApartWaker } from '../sync/waker.js';
 import { AnswerPoll } from './answer-poll.js';
 import { AsyncKick } from './async-kick.js';
 import type { HandlerTables } from './hypervisor.js';
@@ -60,6 +61,8 @@ export interface IoHandlerOptions {
   readonly completionPolling: boolean;
   /** Microseconds that the vCPU spins for its answer before it parks. Default: adaptive. */
   readonly spinUs?: number | undefined;
+  /** Of the vCPU's thread, where each thread of the VM has a CPU. */
+  readonly waker?: ApartWaker | undefined;
 }
 
 export class IoHandler {
@@ -99,7 +102,7 @@ export class IoHandler {
     this.#handlers = options.handlers;
     this.#polling = options.completionPolling;
     this.#answer = new AnswerPoll(options.slot, options.shared);
-    this.#spin = new AdaptiveSpin({ fixedUs: options.spinUs });
+    this.#spin = new AdaptiveSpin({ fixedUs: options.spinUs, waker: options.waker });
     this.#kick = new AsyncKick(options.vcpu, options.shared, options.upcall, this.#stopped);
   }
 

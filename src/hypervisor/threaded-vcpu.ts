@@ -71,6 +71,8 @@ export function startVcpuThread(
     completionPolling: config.completionPolling,
     interceptPci: config.interceptPci ?? false,
     spinUs: config.spinUs,
+    wakesApart: config.waker?.isOn === true,
+    cpu: config.cpuOf?.(vcpu),
     program: options.program(vcpu),
   };
   const thread = `the thread of vCPU ${vcpu} of VM ${config.name}`;

@@ -45,6 +45,7 @@ export class ThreadedVm implements Hypercalls {
    */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
     const shared = new VmSharedState(undefined, options.config.memoryBytes);
+    if (options.config.waker !== undefined) shared.useWaker(options.config.waker);
     shared.setVmState(VmState.CREATED);
     const threads: ThreadedVcpu[] = [];
     let memory = options.memory;

@@ -8,6 +8,7 @@
 
 import { Doorbell } from '../sync/doorbell.js';
 import type { Poll } from '../sync/poll.js';
+import type { Waker } from '../sync/waker.js';
 
 export class Upcall {
   readonly #doorbell: Doorbell;
@@ -19,6 +20,11 @@ export class Upcall {
 
   get buffer(): SharedArrayBuffer {
     return this.#doorbell.buffer;
+  }
+
+  /** How this thread wakes the worker, or what the worker leaves for those who wake it. */
+  set waker(waker: Waker) {
+    this.#doorbell.waker = waker;
   }
 
   /**

@@ -10,6 +10,7 @@
 import { host } from '../host/current.js';
 import { UpcallError, type UpcallErrorCode } from '../io-request/upcall-error.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
+import { ApartWaker } from '../sync/waker.js';
 import { MoveRecorder } from '../trace/move-recorder.js';
 import type { GuestMemoryHandle } from './guest-memory.js';
 import type { HandlerTables, HypervisorEvent } from './hypervisor.js';
@@ -42,6 +43,10 @@ export interface VcpuThreadData {
   readonly interceptPci: boolean;
   /** Microseconds that the vCPU spins for its answer before it parks. Undefined: adaptive. */
   readonly spinUs: number | undefined;
+  /** Whether the thread wakes others on other CPUs than its own (sync/waker.ts). */
+  readonly wakesApart: boolean;
+  /** The CPU that it is pinned to. Undefined: none. */
+  readonly cpu: number | undefined;
   readonly program: unknown;
 }
 
@@ -89,6 +94,13 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
   const slot = new SharedBuffer(data.page).slot(data.vcpu);
   new MoveRecorder(shared.trace).observe(slot);
   const upcall = new Upcall(data.upcall);
+  const placement = data.wakesApart || data.cpu !== undefined ? host.placeThreads() : undefined;
+  if (data.cpu !== undefined) placement?.pin(data.cpu);
+  const waker = data.wakesApart && placement !== undefined ? new ApartWaker(placement) : undefined;
+  if (waker !== undefined) {
+    upcall.waker = waker;
+    shared.useWaker(waker);
+  }
   const handler = new IoHandler({
     vcpu: data.vcpu,
     slot,
@@ -97,6 +109,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     handlers,
     completionPolling: data.completionPolling,
     spinUs: data.spinUs,
+    waker,
   });
   let built: BuiltVcpu;
   try {

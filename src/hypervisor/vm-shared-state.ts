@@ -14,6 +14,7 @@
 
 import { Doorbell } from '../sync/doorbell.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
+import type { Waker } from '../sync/waker.js';
 import { SharedWords } from '../sync/shared-words.js';
 import { TraceRing } from '../trace/trace-ring.js';
 import { AsyncIo, type AsyncIoHandle } from './async-io.js';
@@ -116,6 +117,11 @@ export class VmSharedState {
     this.trace = new TraceRing(this.handle.trace);
     this.protectedPages = new ProtectedPages(protectedPages);
     this.#counters = new Float64Array(this.handle.counters);
+  }
+
+  /** How this thread wakes vCPUs, or what a vCPU leaves for those who wake it. */
+  useWaker(waker: Waker): void {
+    for (const doorbell of this.#doorbells) doorbell.waker = waker;
   }
 
   get vmState(): VmState {

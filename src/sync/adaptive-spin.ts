@@ -28,6 +28,7 @@
  */
 
 import type { Poll } from './poll.js';
+import type { ApartWaker } from './waker.js';
 
 /**
  * The longest spin, in microseconds: of a thread with nothing else to do, and of one with an event
@@ -47,6 +48,14 @@ export const MAX_SKIPS = 256;
 const MAX_BACK_OFF = 8;
 /** Waits without a spin after one that was preempted. */
 const PREEMPTED_SKIPS = 16;
+/** With a CPU for each side: the spins in a row that may miss before an awake other side is none. */
+const TOLERATED_MISSES_BESIDE_AWAKE = 4;
+/** With a CPU for each side: a wait that begins so long after the last one is spun again. */
+const REARM_MS = 1;
+/** How long a parked thread takes to wake on another CPU, in microseconds: limits and first guess. */
+const MIN_WAKE_UP_US = 200;
+const MAX_WAKE_UP_US = 1000;
+const FIRST_WAKE_UP_US = 500;
 /** Polls between two readings of the clock, once the polls that need no clock are over. */
 const POLLS_PER_CLOCK = 64;
 /**
@@ -88,6 +97,11 @@ export interface AdaptiveSpinOptions {
    * spin. Default: adaptive.
    */
   readonly fixedUs?: number | undefined;
+  /**
+   * Of the waiting thread, where each side has a CPU of its own. Spins are then also as long as a
+   * wake-up takes, if this thread has woken the other side, and back-off ends when it is awake.
+   */
+  readonly waker?: ApartWaker | undefined;
   /** In ms. Default: the host's clock. */
   readonly now?: () => number;
 }
@@ -97,6 +111,11 @@ export class AdaptiveSpin {
   readonly #fixedUs: number | undefined;
   readonly #delay = new PollDelay();
   readonly #now: () => number;
+  readonly #waker: ApartWaker | undefined;
+  /** How long a spin for a side that was just woken lasts. An integer, as #ns. */
+  #wakeUpNs = FIRST_WAKE_UP_US * NS_PER_US;
+  /** When the last wait without a spin began. */
+  #skippedMs = 0;
   /** The adapted length of a spin. An integer, so that changing it allocates nothing. */
   #ns: number;
   /** Spins in a row that missed. */
@@ -108,7 +127,8 @@ export class AdaptiveSpin {
   #missed = 0;
   #skipped = 0;
 
-  constructor({ maxUs = MAX_SPIN_US, fixedUs, now }: AdaptiveSpinOptions = {}) {
+  constructor({ maxUs = MAX_SPIN_US, fixedUs, waker, now }: AdaptiveSpinOptions = {}) {
+    this.#waker = fixedUs === undefined ? waker : undefined;
     this.#maxUs = maxUs;
     this.#fixedUs = fixedUs;
     this.#ns = maxUs * NS_PER_US;
@@ -130,7 +150,7 @@ export class AdaptiveSpin {
 
   /** Polls until the work comes (true) or the budget is used up (false). */
   spin(poll: Poll): boolean {
-    if (this.#fixedUs === undefined && this.#skips > 0) return this.#skip(poll);
+    if (this.#fixedUs === undefined && this.#skips > 0 && !this.#isRearmed()) return this.#skip(poll);
     if (this.us <= 0) return poll.relaxed();
     // Work at the very first poll has shown nothing about spinning, unless there was a delay.
     const isDelayed = this.#delay.steps > 0;
@@ -152,10 +172,16 @@ export class AdaptiveSpin {
   /** The rest of a spin, after the polls that need no clock. */
   #pollByClock(poll: Poll): boolean {
     const start = this.#now();
-    const end = start + this.us / 1000;
+    const isWakingUp = this.#isApart && this.#waker?.wasAwake === false && this.#misses <= TOLERATED_MISSES;
+    const end = start + Math.max(this.us, isWakingUp ? this.#wakeUpNs / NS_PER_US : 0) / 1000;
     let before = start;
     for (;;) {
-      for (let i = 0; i < POLLS_PER_CLOCK; i++) if (poll.relaxed()) return this.#pay((before - start) * 1000);
+      for (let i = 0; i < POLLS_PER_CLOCK; i++) {
+        if (!poll.relaxed()) continue;
+        const afterUs = (before - start) * 1000;
+        if (isWakingUp) this.#learnWakeUp(afterUs);
+        return this.#pay(afterUs);
+      }
       const now = this.#now();
       if (now - before > PREEMPTED_MS && this.#fixedUs === undefined) {
         // Work that came during a preemption does not show whether spinning pays off: it is neither
@@ -173,10 +199,35 @@ export class AdaptiveSpin {
     }
   }
 
+  get #isApart(): boolean {
+    return this.#waker?.isOn === true;
+  }
+
+  /** Whether a wait that would be left out is spun after all: the work may come soon. */
+  #isRearmed(): boolean {
+    if (!this.#isApart) return false;
+    const nowMs = this.#now();
+    const wasQuiet = nowMs - this.#skippedMs > REARM_MS;
+    this.#skippedMs = nowMs;
+    if (!wasQuiet && !(this.#waker?.wasAwake === true && this.#misses <= TOLERATED_MISSES_BESIDE_AWAKE)) return false;
+    this.#setSkips(0);
+    return true;
+  }
+
+  #learnWakeUp(us: number): void {
+    const wanted = Math.trunc(Math.min(MAX_WAKE_UP_US, Math.max(MIN_WAKE_UP_US, us * RESERVE)) * NS_PER_US);
+    this.#wakeUpNs += (wanted - this.#wakeUpNs) >> 3;
+  }
+
+  #setSkips(skips: number): void {
+    this.#skips = skips;
+    if (this.#waker !== undefined) this.#waker.willSpin = skips === 0;
+  }
+
   /** A wait without a spin. */
   #skip(poll: Poll): boolean {
     if (poll.relaxed()) return true;
-    this.#skips--;
+    this.#setSkips(this.#skips - 1);
     this.#skipped++;
     return false;
   }
@@ -185,6 +236,8 @@ export class AdaptiveSpin {
   #pay(afterUs: number): true {
     this.#paid++;
     this.#misses = 0;
+    // Where both sides have a CPU, a wake-up costs more than the longest spin.
+    if (this.#isApart) return true;
     const wanted = Math.trunc(Math.min(this.#maxUs, Math.max(MIN_SPIN_US, afterUs * RESERVE)) * NS_PER_US);
     // Grow at once, shrink by an eighth of the difference.
     this.#ns = wanted > this.#ns ? wanted : this.#ns + ((wanted - this.#ns) >> 3);
@@ -198,7 +251,7 @@ export class AdaptiveSpin {
     // How long the work would have taken is unknown: the next spin gets the whole budget.
     this.#ns = this.#maxUs * NS_PER_US;
     const doubled = this.#misses > TOLERATED_MISSES ? 2 ** Math.min(this.#misses - TOLERATED_MISSES, MAX_BACK_OFF) : 0;
-    this.#skips = Math.min(MAX_SKIPS, Math.max(skips, doubled));
+    this.#setSkips(Math.min(MAX_SKIPS, Math.max(skips, doubled)));
   }
 }
 

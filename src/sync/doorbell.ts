@@ -18,6 +18,7 @@
 import type { AdaptiveSpin } from './adaptive-spin.js';
 import type { Poll } from './poll.js';
 import { SharedWords } from './shared-words.js';
+import { PLAIN_WAKER, type Waker } from './waker.js';
 
 /** Words that a doorbell takes in a shared array. */
 export const DOORBELL_WORDS = 2;
@@ -27,9 +28,13 @@ export class Doorbell {
   /** Index of the count of rings, on which the waiter parks. */
   readonly #rings: number;
   /**
-   * Index of the armed word: 1 from just before the waiter's last poll until it goes on, else 0.
+   * Index of the armed word: the waiter's Waker.thread from just before its last poll until it goes
+   * on, else 0.
    */
   readonly #armed: number;
+  readonly #notify = (): void => void Atomics.notify(this.#words, this.#rings);
+  /** Of the thread that uses this object. */
+  waker: Waker = PLAIN_WAKER;
 
   /** Takes words `index` and `index + 1` of `buffer`, which start as 0. */
   constructor(buffer = new SharedWords(DOORBELL_WORDS).buffer, index = 0) {
@@ -52,9 +57,13 @@ export class Doorbell {
 
   /** Call after the work is published. Returns whether the waiter was parked, or about to park. */
   ring(): boolean {
-    if (Atomics.load(this.#words, this.#armed) === 0) return false;
+    const sleeper = Atomics.load(this.#words, this.#armed);
+    if (sleeper === 0) {
+      this.waker.foundAwake();
+      return false;
+    }
     Atomics.add(this.#words, this.#rings, 1);
-    Atomics.notify(this.#words, this.#rings);
+    this.waker.wake(sleeper, this.#notify);
     return true;
   }
 
@@ -90,7 +99,7 @@ export class Doorbell {
 
   /** From now on a ring counts. Returns the count of rings to park on. */
   #arm(): number {
-    Atomics.store(this.#words, this.#armed, 1);
+    Atomics.store(this.#words, this.#armed, this.waker.thread);
     return Atomics.load(this.#words, this.#rings);
   }
 

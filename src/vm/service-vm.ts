@@ -19,6 +19,7 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { LateRequestStacks } from './late-request-stacks.js';
 import { VmTrace } from '../trace/vm-trace.js';
+import { ThreadPinning, type Pin } from './thread-pinning.js';
 import { prepareImage } from './image-file.js';
 import { checkSpinUs, checkUserVmOptions, type UserVmOptions } from './user-vm-options.js';
 import { UserVm } from './user-vm.js';
@@ -34,6 +35,8 @@ export interface ServiceVmOptions {
    * Default: adaptive (sync/adaptive-spin.ts).
    */
   readonly spinUs?: number;
+  /** On which CPUs threads run. Default: auto (thread-pinning.ts). */
+  readonly pin?: Pin;
   /** The former name of `spinUs`: refused with OPTION_INVALID. */
   readonly lookUs?: never;
 }
@@ -45,6 +48,7 @@ export class ServiceVm {
   /** The HSM and its worker. */
   readonly module: HypervisorServiceModule;
   readonly #spinUs: number | undefined;
+  readonly #pinning: ThreadPinning;
   /** Names what kept this thread from its event loop, for time limits that fired late. */
   readonly #holder = new ThreadHolder(() => host.processorMs());
   readonly #vms = new Set<UserVm>();
@@ -56,9 +60,13 @@ export class ServiceVm {
   constructor(hypervisor: Hypervisor, options: ServiceVmOptions = {}) {
     this.hypervisor = hypervisor;
     this.#spinUs = checkSpinUs(options);
+    this.#pinning = new ThreadPinning(options.pin ?? 'auto', this.#spinUs);
+    const { waker } = this.#pinning;
+    if (waker !== undefined) this.#upcall.waker = waker;
     this.module = new HypervisorServiceModule({
       upcall: this.#upcall,
       spinUs: this.#spinUs,
+      waker,
       turn: () => host.turn(),
     });
     this.module.worker.start();
@@ -96,9 +104,11 @@ export class ServiceVm {
   async createVm(plan: VmPlan): Promise<UserVm> {
     this.#expectOpen();
     const id = this.#takeId();
+    this.#pinning.add(id, plan.vcpuCount);
     try {
       return await this.#create(id, plan);
     } catch (error) {
+      this.#pinning.remove(id);
       this.#ids.delete(id);
       throw error;
     }
@@ -133,6 +143,8 @@ export class ServiceVm {
         completionPolling: plan.completionPolling,
         interceptPci: plan.interceptPci,
         spinUs: this.#spinUs,
+        waker: this.#pinning.waker,
+        cpuOf: (vcpu) => this.#pinning.cpuOf(vcpu),
       },
       buffer,
       this.#upcall,
@@ -186,6 +198,7 @@ export class ServiceVm {
       onEnd: () => {
         this.#vms.delete(created);
         this.#ids.delete(id);
+        this.#pinning.remove(id);
       },
     }));
     this.module.addVm(requests);

@@ -10,6 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { Host } from '../host.js';
 import { cacheFolder } from './cache-folder.js';
 import { recordAsyncStacks } from './async-stacks.js';
+import { placeThreads } from './linux-placement.js';
 import { startedThread, startThread } from './threads.js';
 
 const MAX_NICENESS = 19;
@@ -23,6 +24,7 @@ export const nodeHost: Host = {
   startThread,
   startedThread,
   lowerPriority,
+  placeThreads,
   processorMs,
   turn: () => new Promise((resolve) => setImmediate(resolve)),
   readFile: async (file) => (await import('./files.js')).readFile(file),

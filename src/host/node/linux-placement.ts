@@ -1,0 +1,77 @@
+/**
+ * LinuxPlacement: which CPUs a thread may run on, by the system calls of libc. The optional package
+ * koffi, a foreign function interface, makes the calls.
+ *
+ * Called by: node-host.ts, as `Host.placeThreads`.
+ *
+ * Sources: sched_setaffinity(2), sched_getcpu(3), proc(5) about /proc/thread-self.
+ */
+
+import { readlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import type { CpuPlacement } from '../host.js';
+
+/** Of a mask: 1024 CPUs, glibc's cpu_set_t. */
+const MASK_BYTES = 128;
+
+type NativeFunction = (...args: readonly (number | Uint8Array)[]) => number;
+
+/** The part of koffi that is used. The package is optional, and so are its types. */
+interface Koffi {
+  load(library: string): { func(declaration: string): NativeFunction };
+}
+
+/** Returns undefined if this is not Linux or koffi cannot be loaded. */
+export function placeThreads(): CpuPlacement | undefined {
+  if (process.platform !== 'linux') return undefined;
+  try {
+    return new LinuxPlacement(createRequire(import.meta.url)('koffi') as Koffi);
+  } catch {
+    return undefined;
+  }
+}
+
+class LinuxPlacement implements CpuPlacement {
+  readonly thread: number;
+  readonly #cpu: NativeFunction;
+  readonly #get: NativeFunction;
+  readonly #set: NativeFunction;
+  /** The sleeper's own mask, and that without this thread's CPU. */
+  readonly #own = new Uint8Array(MASK_BYTES);
+  readonly #others = new Uint8Array(MASK_BYTES);
+
+  constructor(koffi: Koffi) {
+    const libc = koffi.load('libc.so.6');
+    this.#cpu = libc.func('int sched_getcpu()');
+    this.#get = libc.func('int sched_getaffinity(int thread, size_t bytes, _Out_ uint8_t *mask)');
+    this.#set = libc.func('int sched_setaffinity(int thread, size_t bytes, const uint8_t *mask)');
+    this.thread = Number(readlinkSync('/proc/thread-self').split('/').pop());
+    if (!(this.thread > 1)) throw new RangeError('/proc/thread-self names no thread');
+  }
+
+  /**
+   * The sleeper's mask lacks this CPU only while it is woken. A mask that the operator gave to the
+   * thread is obeyed, and restored.
+   */
+  wakeApart(sleeper: number, wake: () => void): void {
+    const cpu = this.#cpu();
+    const isNarrowed = cpu >= 0 && this.#get(sleeper, MASK_BYTES, this.#own) === 0 && this.#leaveOut(cpu, sleeper);
+    wake();
+    if (isNarrowed) this.#set(sleeper, MASK_BYTES, this.#own);
+  }
+
+  /** Whether the sleeper's mask could be narrowed. It keeps a mask that has no other CPU. */
+  #leaveOut(cpu: number, sleeper: number): boolean {
+    this.#others.set(this.#own);
+    const byte = cpu >> 3;
+    this.#others[byte] = (this.#others[byte] as number) & ~(1 << (cpu & 7));
+    if (this.#others.every((bits) => bits === 0)) return false;
+    return this.#set(sleeper, MASK_BYTES, this.#others) === 0;
+  }
+
+  pin(cpu: number): boolean {
+    const mask = new Uint8Array(MASK_BYTES);
+    mask[cpu >> 3] = 1 << (cpu & 7);
+    return this.#set(0, MASK_BYTES, mask) === 0;
+  }
+}

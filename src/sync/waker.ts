@@ -1,0 +1,61 @@
+/**
+ * Waker: how one thread wakes the threads whose doorbells it rings.
+ *
+ * A scheduler may put a thread that wakes up on the CPU of the thread that woke it. If that one
+ * spins for the other's answer, neither goes on until a tick or two have passed, and another CPU
+ * idles meanwhile. An ApartWaker wakes such a thread on another CPU. It leaves the thread alone
+ * where the waker is about to park: its own CPU is free then, and waking a thread there is the
+ * cheapest.
+ *
+ * Called by: Doorbell, when it rings, and AdaptiveSpin, which keeps `willSpin` up to date.
+ * Threads: a waker belongs to one thread.
+ */
+
+import type { CpuPlacement } from '../host/host.js';
+
+/** Left in a doorbell by a waiter that does not know its thread's number. */
+const UNKNOWN_THREAD = 1;
+
+/** Wakes a thread wherever the scheduler puts it. Keeps no state. */
+export class Waker {
+  /** What this thread leaves in a doorbell while it is parked. Not 0. */
+  readonly thread: number = UNKNOWN_THREAD;
+
+  /** The thread `sleeper` is parked, and `wake` wakes it. */
+  wake(_sleeper: number, wake: () => void): void {
+    wake();
+  }
+
+  /** A waiter was rung that is not parked. */
+  foundAwake(): void {}
+}
+
+export class ApartWaker extends Waker {
+  override readonly thread: number;
+  /** Whether each thread that this one waits for has a CPU beside this one's. */
+  isOn = true;
+  /** Whether the waiter that this thread rang last was awake. */
+  wasAwake = true;
+  /** Whether this thread spins at its next wait. */
+  willSpin = true;
+  readonly #placement: CpuPlacement;
+
+  constructor(placement: CpuPlacement) {
+    super();
+    this.#placement = placement;
+    this.thread = placement.thread;
+  }
+
+  override wake(sleeper: number, wake: () => void): void {
+    this.wasAwake = false;
+    if (this.isOn && this.willSpin && sleeper !== UNKNOWN_THREAD) this.#placement.wakeApart(sleeper, wake);
+    else wake();
+  }
+
+  override foundAwake(): void {
+    this.wasAwake = true;
+  }
+}
+
+/** For doorbells of threads that have no waker of their own. */
+export const PLAIN_WAKER = new Waker();
