@@ -2,6 +2,7 @@
 
 // Put together.
 export { ServiceVm, type ServiceVmOptions } from './vm/service-vm.js';
+export type { Pin } from './vm/thread-pinning.js';
 export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, type UserVmOptions } from './vm/user-vm-options.js';
 export type { UserVm } from './vm/user-vm.js';
 export { describeEvent, type UserVmEvent, type VmEnd } from './vm/user-vm-events.js';

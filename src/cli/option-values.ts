@@ -4,6 +4,7 @@
  */
 
 import { MAX_FIXED_SPIN_US, MAX_MEMORY_MIB } from '../vm/user-vm-options.js';
+import { MAX_CPUS, type Pin } from '../vm/thread-pinning.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 
 const KIB_PER_UNIT: Readonly<Record<string, number>> = { k: 1, m: 1024, g: 1024 * 1024 };
@@ -39,6 +40,21 @@ export function parseSpin(text: string): number {
       remedy: 'Give a time, for example 50, or leave out --spin: it adapts by itself',
     },
   );
+}
+
+/** Returns `auto`, `none` or CPU numbers: `0,2-4` is 0, 2, 3, 4. */
+export function parsePin(text: string): Pin {
+  const trimmed = text.trim();
+  if (trimmed === 'auto' || trimmed === 'none') return trimmed;
+  const cpus = trimmed.split(',').flatMap((part) => {
+    const [, first, last = first] = /^(\d{1,4})(?:-(\d{1,4}))?$/.exec(part.trim()) ?? [];
+    const length = Number(last) - Number(first) + 1;
+    return length > 0 && length <= MAX_CPUS ? Array.from({ length }, (_, index) => Number(first) + index) : [NaN];
+  });
+  if (!cpus.some(Number.isNaN)) return cpus;
+  throw new UpcallError('OPTION_INVALID', `--pin ${text}: expected auto, none or CPU numbers`, {
+    remedy: "Give the Service VM's CPU first, then those of vCPUs, for example 0,1 or 0,2-5",
+  });
 }
 
 /** The former name of `--spin`: always refused. */

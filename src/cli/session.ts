@@ -13,6 +13,7 @@ import type { LiveView } from '../dashboard/live-view.js';
 import { GuestConsole } from '../dashboard/guest-console.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import type { UserVmOptions } from '../vm/user-vm-options.js';
+import type { Pin } from '../vm/thread-pinning.js';
 import { standardPc } from '../vm/standard-pc.js';
 import type { UserVmEvent } from '../vm/user-vm-events.js';
 import type { UserVm } from '../vm/user-vm.js';
@@ -41,6 +42,8 @@ export interface SessionPlan {
   readonly hypervisorModule?: string;
   /** `ServiceVmOptions.spinUs`. */
   readonly spinUs?: number;
+  /** `ServiceVmOptions.pin`. */
+  readonly pin?: Pin;
   readonly vm: UserVmOptions;
   readonly devices: readonly DeviceOption[];
   /** A text that ends the session when the guest prints it. */
@@ -69,7 +72,10 @@ export interface SessionStreams {
 
 /** Returns the exit status. Rejects with UpcallError if the VM cannot start. */
 export async function runSession(plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
-  const serviceVm = new ServiceVm(plan.hypervisor, plan.spinUs === undefined ? {} : { spinUs: plan.spinUs });
+  const serviceVm = new ServiceVm(plan.hypervisor, {
+    ...(plan.spinUs === undefined ? {} : { spinUs: plan.spinUs }),
+    ...(plan.pin === undefined ? {} : { pin: plan.pin }),
+  });
   try {
     const { statistics = plan.statistics || plan.page !== undefined } = plan.vm;
     const vm = await serviceVm.createUserVm({ ...plan.vm, statistics });

@@ -48,11 +48,11 @@ export const MAX_SKIPS = 256;
 const MAX_BACK_OFF = 8;
 /** Waits without a spin after one that was preempted. */
 const PREEMPTED_SKIPS = 16;
-/** With a CPU for each side: the spins in a row that may miss before an awake other side is none. */
+/** With a CPU for each side: after more misses in a row an awake other side ends no back-off. */
 const TOLERATED_MISSES_BESIDE_AWAKE = 4;
 /** With a CPU for each side: a wait that begins so long after the last one is spun again. */
 const REARM_MS = 1;
-/** How long a parked thread takes to wake on another CPU, in microseconds: limits and first guess. */
+/** How long a thread takes to wake on another CPU, in microseconds: limits and first guess. */
 const MIN_WAKE_UP_US = 200;
 const MAX_WAKE_UP_US = 1000;
 const FIRST_WAKE_UP_US = 500;

@@ -20,7 +20,7 @@ import { ApartWaker } from '../sync/waker.js';
 export type Pin = 'auto' | 'none' | readonly number[];
 
 /** glibc's cpu_set_t has as many bits. */
-const MAX_CPUS = 1024;
+export const MAX_CPUS = 1024;
 
 export class ThreadPinning {
   /** Of the Service VM's thread. Undefined where threads are not woken apart. */
@@ -60,6 +60,14 @@ export class ThreadPinning {
     const vcpus = [...this.#vcpus.values()].reduce((sum, count) => sum + count, 0);
     if (this.waker !== undefined) this.waker.isOn = vcpus < host.cores;
   }
+}
+
+/** What `auto` does here, in one line. */
+export function describePinning(cores = host.cores, placement = host.placeThreads()): string {
+  if (cores === 1) return 'auto does nothing: there is one CPU';
+  if (placement === undefined)
+    return 'auto does nothing: it needs Linux and the optional package koffi (npm install koffi)';
+  return `auto wakes threads that wait for each other on different CPUs, up to ${cores - 1} vCPU${cores > 2 ? 's' : ''}`;
 }
 
 function checkCpus(cpus: readonly number[]): readonly number[] {

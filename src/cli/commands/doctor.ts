@@ -11,6 +11,7 @@ import { errorText } from '../../io-request/error-text.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { ExitStatus } from '../exit-status.js';
 import { HYPERVISORS, moduleChoice, type HypervisorChoice } from '../hypervisor-choice.js';
+import { describePinning } from '../../vm/thread-pinning.js';
 import { oneLine } from '../reporter.js';
 import type { CommandContext } from './run.js';
 
@@ -57,7 +58,7 @@ Examples:
         if (isWorking) runs++;
         lines.push(`  ${choice.name.padEnd(9)} ${isWorking ? 'runs here ' : 'not usable'}  ${choice.about}`, ...text);
       }
-      lines.push('', 'Tools');
+      lines.push('', 'Threads', `  --pin     ${describePinning()}`, '', 'Tools');
       for (const [tool, use] of TOOLS)
         lines.push(`  ${tool.padEnd(9)} ${(await isInPath(tool)) ? 'found     ' : 'not found '}  ${use}`);
       process.stdout.write(`${lines.join('\n')}\n`);

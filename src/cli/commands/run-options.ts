@@ -9,6 +9,7 @@ import type { GuestImageOptions, ImageKind } from '../../hypervisor/boot/guest-i
 import type { BootModule } from '../../hypervisor/boot/multiboot.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';
+import type { Pin } from '../../vm/thread-pinning.js';
 import type { DeviceOption } from '../device-option.js';
 import type { FaultOptions } from '../fault-option.js';
 import type { PageOptions } from '../page-option.js';
@@ -26,6 +27,7 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly polling?: boolean;
   /** In microseconds. */
   readonly spin?: number;
+  readonly pin?: Pin;
   /** In ms. */
   readonly clientTimeout?: number;
   /** What happens to a device that exceeds `clientTimeout`. */

@@ -16,6 +16,7 @@ import {
   parseClientTimeout,
   parseExpected,
   parseMemory,
+  parsePin,
   parseSpin,
   parseTimeout,
   refuseOldSpin,
@@ -108,6 +109,7 @@ export function addGuestOptions(command: Command): Command {
     .option('--hypervisor <name|file>', 'v86, or the file of a hypervisor module; upcall doctor lists all', 'v86')
     .option('--polling', 'the vCPU polls for completion instead of sleeping: fast, but keeps a core busy')
     .option('--spin <us>', 'how long both sides spin before they sleep (default: adaptive)', parseSpin)
+    .option('--pin <cpus>', 'auto, none, or CPUs: of the Service VM, then of vCPUs (default: auto)', parsePin)
     .addOption(new Option('--look <us>').argParser(refuseOldSpin).hideHelp())
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
     .option('--timeout <seconds>', 'end with status 3 after this time', parseTimeout)
@@ -170,6 +172,7 @@ export async function planSession(
     hypervisor,
     ...(isModuleName(options.hypervisor) ? { hypervisorModule: options.hypervisor } : {}),
     ...(options.spin === undefined ? {} : { spinUs: options.spin }),
+    ...(options.pin === undefined ? {} : { pin: options.pin }),
     vm: {
       name: guest.name,
       image: guest.image,

@@ -1,0 +1,72 @@
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { describe, test } from 'node:test';
+import { Worker } from 'node:worker_threads';
+import { host } from '../current.js';
+import { placeThreads } from './linux-placement.js';
+
+const placement = placeThreads();
+const reason =
+  placement === undefined ? 'this is not Linux, or koffi is not installed' : availableParallelism() < 2 && 'one CPU';
+
+/** Parks, and says on which CPU it woke. Its first message is its number. */
+const SLEEPER = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  const { readlinkSync } = require('node:fs');
+  const cpu = require('koffi').load('libc.so.6').func('int sched_getcpu()');
+  const words = new Int32Array(workerData);
+  parentPort.postMessage(Number(readlinkSync('/proc/thread-self').split('/').pop()));
+  for (let round = 0; ; round++) {
+    Atomics.store(words, 1, 1);
+    Atomics.wait(words, 0, round);
+    Atomics.store(words, 2, cpu());
+    Atomics.store(words, 1, 0);
+  }
+`;
+const ROUNDS = 200;
+const NO_CPU = -1;
+
+const maskOf = (thread: number): string => execFileSync('taskset', ['-p', String(thread)], { encoding: 'utf8' });
+
+describe('the placement of threads', { skip: reason, timeout: 60_000 }, () => {
+  test('a thread wakes on another CPU than its waker’s, and keeps its mask', async (t) => {
+    if (placement === undefined) return;
+    const words = new Int32Array(new SharedArrayBuffer(12));
+    const worker = new Worker(SLEEPER, { eval: true, workerData: words.buffer });
+    t.after(() => worker.terminate());
+    const thread = await new Promise<number>((resolve) => worker.once('message', resolve));
+    const before = maskOf(thread);
+    const koffi = (await import('koffi')) as unknown as {
+      default: { load(file: string): { func(text: string): () => number } };
+    };
+    const cpu = koffi.default.load('libc.so.6').func('int sched_getcpu()');
+    let apart = 0;
+    let parked = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      while (Atomics.load(words, 1) === 0) await host.turn();
+      Atomics.store(words, 2, NO_CPU);
+      const here = cpu();
+      placement.wakeApart(thread, () => {
+        Atomics.add(words, 0, 1);
+        // A sleeper that was not yet parked is not woken.
+        parked += Atomics.notify(words, 0);
+      });
+      while (Atomics.load(words, 2) === NO_CPU) await host.turn();
+      if (Atomics.load(words, 2) !== here) apart++;
+    }
+    assert.equal(maskOf(thread), before);
+    // The waker itself may have been moved between the two readings.
+    assert.ok(parked > 0 && apart >= ROUNDS * 0.8, `${apart} of ${ROUNDS}, ${parked} of them parked`);
+  });
+
+  test('a thread is pinned to a CPU that it may run on, and to no other', () => {
+    const code = `
+      import { placeThreads } from ${JSON.stringify(new URL('./linux-placement.js', import.meta.url).href)};
+      const placement = placeThreads();
+      console.log(placement.pin(0), placement.pin(1000));
+    `;
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', code], { encoding: 'utf8' });
+    assert.equal(out.trim(), 'true false');
+  });
+});
