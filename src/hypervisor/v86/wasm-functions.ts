@@ -27,13 +27,17 @@ const END = 0x0b;
 const I32 = 0x7f;
 const FUNCTION_NAMES = 1;
 const PREAMBLE_BYTES = 8;
+const MAX_U32_BYTES = 5;
+/** Characters of the ends of symbols that are looked up at once. */
+const KEY_LENGTH = 3;
 
 export class WasmFunctions {
   readonly #bytes: Uint8Array;
   readonly #mismatch: (what: string) => Error;
   /** The names of the imported functions, which have the first indices. */
   readonly #imported: readonly string[];
-  readonly #names: ReadonlyMap<string, number>;
+  /** Symbols and their functions, by the symbols' last characters. */
+  readonly #names: ReadonlyMap<string, readonly (readonly [symbol: string, index: number])[]>;
   /** The exported functions' indices by their names. */
   readonly #exported: ReadonlyMap<string, number>;
   /** Of the module's own functions, in the order of their indices. */
@@ -66,7 +70,8 @@ export class WasmFunctions {
       .map((part) => `${part.length}${part}`)
       .join('');
     const found: number[] = [];
-    for (const [symbol, index] of this.#names) if (symbol.endsWith(symbolEnd)) found.push(index);
+    for (const [symbol, index] of this.#names.get(keyOf(symbolEnd)) ?? [])
+      if (symbol.endsWith(symbolEnd)) found.push(index);
     const [first] = found;
     if (first === undefined || found.length !== 1) throw this.#mismatch(`it has ${found.length} functions ${name}`);
     return first;
@@ -111,6 +116,8 @@ export class WasmFunctions {
     replace: (found: Uint8Array) => readonly number[],
   ): number {
     const body = this.body(index);
+    // Most functions do not have it.
+    if (findPattern(body, pattern, 0, body.length) < 0) return 0;
     const parts: ArrayLike<number>[] = [];
     let count = 0;
     let copied = 0;
@@ -127,7 +134,7 @@ export class WasmFunctions {
   /** Whether a function's code has `pattern`. */
   contains(index: number, pattern: readonly number[]): boolean {
     const body = this.body(index);
-    return findPattern(body, pattern, codeStart(body), body.length) >= 0;
+    return findPattern(body, pattern, 0, body.length) >= 0;
   }
 
   /** The indices of the module's own functions. */
@@ -176,10 +183,7 @@ export class WasmFunctions {
 
   toBytes(): Uint8Array<ArrayBuffer> {
     // From the last section to the first, so that the places of the others stay as they were read.
-    let bytes = this.#replaceContent(new Uint8Array(this.#bytes), SectionId.CODE, [
-      encodeU32(this.#bodies.length),
-      ...this.#bodies.flatMap((body) => [encodeU32(body.length), body]),
-    ]);
+    let bytes = this.#replaceContent(this.#bytes, SectionId.CODE, [encodeU32(this.#bodies.length), this.#code()]);
     const exports = this.#section(SectionId.EXPORT);
     const reader = new WasmReader(this.#bytes, exports.content);
     const count = reader.u32();
@@ -197,6 +201,20 @@ export class WasmFunctions {
       encodeU32(this.#types.length),
       ...this.#types.map((type) => encodeU32(type)),
     ]);
+  }
+
+  /** All bodies, each after its size. */
+  #code(): Uint8Array {
+    const code = new Uint8Array(this.#bodies.reduce((length, body) => length + MAX_U32_BYTES + body.length, 0));
+    let end = 0;
+    for (const body of this.#bodies) {
+      let size = body.length;
+      for (; size > 0x7f; size >>>= 7) code[end++] = (size & 0x7f) | 0x80;
+      code[end++] = size;
+      code.set(body, end);
+      end += body.length;
+    }
+    return code.subarray(0, end);
   }
 
   #replaceContent(bytes: Uint8Array, id: number, parts: readonly ArrayLike<number>[]): Uint8Array<ArrayBuffer> {
@@ -250,8 +268,8 @@ function readBodies(bytes: Uint8Array, section: Section): Uint8Array[] {
 }
 
 /** From the custom section "name", or none. */
-function functionNames(bytes: Uint8Array): Map<string, number> {
-  const names = new Map<string, number>();
+function functionNames(bytes: Uint8Array): Map<string, [symbol: string, index: number][]> {
+  const names = new Map<string, [symbol: string, index: number][]>();
   const section = nameSection(bytes);
   if (section === undefined) return names;
   const reader = new WasmReader(bytes, section.content);
@@ -263,11 +281,18 @@ function functionNames(bytes: Uint8Array): Map<string, number> {
     if (id === FUNCTION_NAMES)
       for (let left = reader.u32(); left > 0 && reader.offset < end; left--) {
         const index = reader.u32();
-        names.set(reader.name(), index);
+        const symbol = reader.name();
+        const sameEnd = names.get(keyOf(symbol));
+        if (sameEnd === undefined) names.set(keyOf(symbol), [[symbol, index]]);
+        else sameEnd.push([symbol, index]);
       }
     reader.offset = end;
   }
   return names;
+}
+
+function keyOf(symbol: string): string {
+  return symbol.slice(-KEY_LENGTH);
 }
 
 function nameSection(bytes: Uint8Array): Section | undefined {
