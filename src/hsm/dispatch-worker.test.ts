@@ -44,6 +44,9 @@ async function someTurns(): Promise<void> {
   for (let i = 0; i < 5; i++) await turn();
 }
 
+/** Requests by which the event loop must have turned several times, whatever the clock says. */
+const SERVED = 5 * PASSES_PER_TURN;
+
 describe('the worker', { timeout: 120_000 }, () => {
   test('parks until an upcall, then dispatches every PENDING slot of every VM', async () => {
     const { module, upcall, vm, client } = started();
@@ -99,7 +102,7 @@ describe('the worker', { timeout: 120_000 }, () => {
         vcpuCount: 1,
         notifyRequestFinish: (vcpu) => {
           vm.buffer.slot(vcpu).release();
-          if (++served < 5000) vm.fill(vcpu);
+          if (++served < SERVED) vm.fill(vcpu);
           return 0;
         },
       },
@@ -107,16 +110,16 @@ describe('the worker', { timeout: 120_000 }, () => {
     let served = 0;
     let turns = 0;
     vm.requests.clients.addDefault(answering('default'));
-    const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], spinUs: 0 });
+    const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], spinUs: 0, now: () => 0 });
     const count = (): void => {
       turns++;
-      if (served < 5000) setImmediate(count);
+      if (served < SERVED) setImmediate(count);
     };
     setImmediate(count);
     vm.fill(0);
     worker.start();
-    await until(() => served === 5000);
-    assert.ok(turns >= Math.floor(5000 / PASSES_PER_TURN) - 2, `${turns} turns for ${served} requests`);
+    await until(() => served === SERVED);
+    assert.ok(turns >= SERVED / PASSES_PER_TURN - 2, `${turns} turns for ${served} requests`);
     await worker.stop();
   });
 
@@ -141,20 +144,54 @@ describe('the worker', { timeout: 120_000 }, () => {
     // The guest's next access comes a few polls after the last answer, before the worker would
     // park.
     const vms = (): OneVm['requests'][] => {
-      if (++polls % 4 === 0 && served < 5000 && isFree()) vm.fill(0);
+      if (++polls % 4 === 0 && served < SERVED && isFree()) vm.fill(0);
       return [vm.requests];
     };
-    const worker = new DispatchWorker({ upcall, turn, vms, spinUs: 1e6 });
+    const worker = new DispatchWorker({ upcall, turn, vms, spinUs: 1e6, now: () => 0 });
     const count = (): void => {
       turns++;
-      if (served < 5000) setImmediate(count);
+      if (served < SERVED) setImmediate(count);
     };
     setImmediate(count);
     worker.start();
-    await until(() => served >= 5000);
+    await until(() => served === SERVED);
     const stopped = worker.stop();
-    assert.ok(turns >= Math.floor(5000 / PASSES_PER_TURN) - 2, `${turns} turns for ${served} requests`);
+    assert.ok(turns >= SERVED / PASSES_PER_TURN - 2, `${turns} turns for ${served} requests`);
     await stopped;
+  });
+
+  test('a burst after a pause begins without a turn, because the loop turned while it was parked', async () => {
+    const upcall = new Upcall();
+    let served = 0;
+    let turns = 0;
+    const vm = new OneVm({
+      vcpuCount: 1,
+      hypercalls: {
+        vcpuCount: 1,
+        notifyRequestFinish: (vcpu) => {
+          vm.buffer.slot(vcpu).release();
+          if (++served < PASSES_PER_TURN / 2) vm.fill(vcpu);
+          return 0;
+        },
+      },
+    });
+    vm.requests.clients.addDefault(answering('default'));
+    // A reading of the clock takes 10 us, a wait for an upcall longer than a turn may.
+    let nowMs = 0;
+    const now = (): number => (nowMs += 0.01);
+    const counted = (): Promise<void> => {
+      turns++;
+      return turn();
+    };
+    const worker = new DispatchWorker({ upcall, turn: counted, vms: () => [vm.requests], spinUs: 0, now });
+    worker.start();
+    await someTurns();
+    nowMs += 10 * MAX_TURN_MS;
+    vm.fill(0);
+    upcall.raise();
+    await until(() => served === PASSES_PER_TURN / 2);
+    assert.equal(turns, 0);
+    await worker.stop();
   });
 
   test('lets it turn after a bounded time, however long the devices take in each pass', async () => {

@@ -16,7 +16,7 @@ import type { ApartWaker } from '../sync/waker.js';
 import type { VmRequests } from './vm-requests.js';
 
 /** Passes over all VMs before the event loop turns. */
-export const PASSES_PER_TURN = 1024;
+export const PASSES_PER_TURN = 8192;
 /**
  * After this time, in ms, the loop turns at the end of the pass. A pass takes as long as the
  * devices that answer in it.
@@ -29,6 +29,8 @@ export const MAX_TURN_MS = 5;
 const MAX_PASSES_PER_CLOCK = 64;
 /** Passes between two readings of the clock are quick if they take less than this. */
 const QUICK_MS = 0.5;
+/** A wait for an upcall that takes longer has parked. */
+const PARKED_MS = 1;
 
 export interface DispatchWorkerOptions {
   readonly upcall: Upcall;
@@ -123,7 +125,16 @@ export class DispatchWorker {
     for (;;) {
       // Spin outside of `wait`, because an await allocates. A spin that finds work does not let the
       // loop turn, so every pass counts.
-      if (!spin.spin(work)) await upcall.wait(work);
+      if (!spin.spin(work)) {
+        const parkedMs = now();
+        await upcall.wait(work);
+        const nowMs = now();
+        // It parked, so that the loop has turned. A wait that finds work at once lets no loop turn.
+        if (nowMs - parkedMs > PARKED_MS) {
+          passes = 0;
+          turnedMs = readMs = nowMs;
+        }
+      }
       if (this.#isStopped) return;
       if (this.#pauses === 0) this.pass();
       if (++passes < PASSES_PER_TURN && !this.#isTurnDue) {

@@ -18,6 +18,8 @@
  *   a spin that pays off saves.
  * - back-off: spins that miss are left out, for 1, 2, 4, … up to MAX_SKIPS waits, until one pays
  *   off again. A waiter whose spins never pay off loses one spin in MAX_SKIPS waits.
+ * - wake-up: a waiter that has just woken the other side on another CPU spins for as long as such
+ *   wake-ups have taken, so that two sides whose wake-ups take longer than their spins meet again.
  * - armed, parked: see doorbell.ts. This class decides only whether and how long to spin. It shares
  *   no memory.
  *
@@ -48,10 +50,6 @@ export const MAX_SKIPS = 256;
 const MAX_BACK_OFF = 8;
 /** Waits without a spin after one that was preempted. */
 const PREEMPTED_SKIPS = 16;
-/** With a CPU for each side: after more misses in a row an awake other side ends no back-off. */
-const TOLERATED_MISSES_BESIDE_AWAKE = 4;
-/** With a CPU for each side: a wait that begins so long after the last one is spun again. */
-const REARM_MS = 1;
 /** How long a thread takes to wake on another CPU, in microseconds: limits and first guess. */
 const MIN_WAKE_UP_US = 200;
 const MAX_WAKE_UP_US = 1000;
@@ -98,8 +96,8 @@ export interface AdaptiveSpinOptions {
    */
   readonly fixedUs?: number | undefined;
   /**
-   * Of the waiting thread, where each side has a CPU of its own. Spins are then also as long as a
-   * wake-up takes, if this thread has woken the other side, and back-off ends when it is awake.
+   * Of the waiting thread, where each side has a CPU of its own. A spin then also lasts as long as
+   * a wake-up takes, if this thread has just woken the other side.
    */
   readonly waker?: ApartWaker | undefined;
   /** In ms. Default: the host's clock. */
@@ -114,8 +112,6 @@ export class AdaptiveSpin {
   readonly #waker: ApartWaker | undefined;
   /** How long a spin for a side that was just woken lasts. An integer, as #ns. */
   #wakeUpNs = FIRST_WAKE_UP_US * NS_PER_US;
-  /** When the last wait without a spin began. */
-  #skippedMs = 0;
   /** The adapted length of a spin. An integer, so that changing it allocates nothing. */
   #ns: number;
   /** Spins in a row that missed. */
@@ -150,7 +146,7 @@ export class AdaptiveSpin {
 
   /** Polls until the work comes (true) or the budget is used up (false). */
   spin(poll: Poll): boolean {
-    if (this.#fixedUs === undefined && this.#skips > 0 && !this.#isRearmed()) return this.#skip(poll);
+    if (this.#fixedUs === undefined && this.#skips > 0) return this.#skip(poll);
     if (this.us <= 0) return poll.relaxed();
     // Work at the very first poll has shown nothing about spinning, unless there was a delay.
     const isDelayed = this.#delay.steps > 0;
@@ -172,7 +168,7 @@ export class AdaptiveSpin {
   /** The rest of a spin, after the polls that need no clock. */
   #pollByClock(poll: Poll): boolean {
     const start = this.#now();
-    const isWakingUp = this.#isApart && this.#waker?.wasAwake === false && this.#misses <= TOLERATED_MISSES;
+    const isWakingUp = this.#waker?.isOn === true && !this.#waker.wasAwake && this.#misses <= TOLERATED_MISSES;
     const end = start + Math.max(this.us, isWakingUp ? this.#wakeUpNs / NS_PER_US : 0) / 1000;
     let before = start;
     for (;;) {
@@ -199,21 +195,6 @@ export class AdaptiveSpin {
     }
   }
 
-  get #isApart(): boolean {
-    return this.#waker?.isOn === true;
-  }
-
-  /** Whether a wait that would be left out is spun after all: the work may come soon. */
-  #isRearmed(): boolean {
-    if (!this.#isApart) return false;
-    const nowMs = this.#now();
-    const wasQuiet = nowMs - this.#skippedMs > REARM_MS;
-    this.#skippedMs = nowMs;
-    if (!wasQuiet && !(this.#waker?.wasAwake === true && this.#misses <= TOLERATED_MISSES_BESIDE_AWAKE)) return false;
-    this.#setSkips(0);
-    return true;
-  }
-
   #learnWakeUp(us: number): void {
     const wanted = Math.trunc(Math.min(MAX_WAKE_UP_US, Math.max(MIN_WAKE_UP_US, us * RESERVE)) * NS_PER_US);
     this.#wakeUpNs += (wanted - this.#wakeUpNs) >> 3;
@@ -236,8 +217,9 @@ export class AdaptiveSpin {
   #pay(afterUs: number): true {
     this.#paid++;
     this.#misses = 0;
-    // Where both sides have a CPU, a wake-up costs more than the longest spin.
-    if (this.#isApart) return true;
+    // Where each side has a CPU nothing is gained by parking early, and a turn of the other side's
+    // event loop takes longer than its other answers.
+    if (this.#waker?.isOn === true) return true;
     const wanted = Math.trunc(Math.min(this.#maxUs, Math.max(MIN_SPIN_US, afterUs * RESERVE)) * NS_PER_US);
     // Grow at once, shrink by an eighth of the difference.
     this.#ns = wanted > this.#ns ? wanted : this.#ns + ((wanted - this.#ns) >> 3);
