@@ -226,6 +226,24 @@ describe('an 8259', () => {
     }
   });
 
+  test('special fully nested mode leaves the lower pins of the first chip blocked', () => {
+    const pair = new I8259Pair();
+    initialize(pair.first, 0x20, 0x11);
+    initialize(pair.second, 0x28);
+    pair.setLine(12, true);
+    assert.equal(pair.acknowledge(), 0x2c);
+    for (const line of [3, 5, 7]) pair.setLine(line, true);
+    assert.equal(pair.output, false);
+    pair.setLine(9, true);
+    assert.equal(pair.acknowledge(), 0x29);
+    pair.setLine(1, true);
+    assert.equal(pair.acknowledge(), 0x21, 'a higher one passes');
+    pair.write(pair.first, false, NON_SPECIFIC_END);
+    assert.equal(pair.output, false);
+    pair.write(pair.first, false, NON_SPECIFIC_END);
+    assert.equal(pair.acknowledge(), 0x23);
+  });
+
   test('OCW3 polls: the next read is an acknowledge cycle', () => {
     const chip = make();
     chip.write(false, POLL);

@@ -99,14 +99,13 @@ export class I8259 {
   get pending(): number {
     const requests = this.#requests & ~this.#mask;
     if (requests === 0) return NO_REQUEST;
-    let blocking = this.#inService;
-    // The second chip may interrupt a routine of its own that has a lower priority.
-    if (this.#isSpecialFullyNested) blocking &= ~this.#cascade;
     // In special mask mode a masked pin in service blocks no other.
-    if (this.#hasSpecialMask) blocking &= ~this.#mask;
+    const blocking = this.#inService & ~(this.#hasSpecialMask ? this.#mask : 0);
+    // The second chip may interrupt a routine of its own. Lower pins stay blocked by that.
+    const passing = requests & (this.#isSpecialFullyNested ? this.#cascade : 0);
     for (let rank = 1; rank <= PINS; rank++) {
       const pin = (this.#lowestPriority + rank) % PINS;
-      if ((blocking & (1 << pin)) !== 0) return NO_REQUEST;
+      if ((blocking & ~passing & (1 << pin)) !== 0) return NO_REQUEST;
       if ((requests & (1 << pin)) !== 0) return pin;
     }
     return NO_REQUEST;
