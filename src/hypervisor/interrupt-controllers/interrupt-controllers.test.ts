@@ -100,6 +100,33 @@ describe('the interrupt controllers together', () => {
     assert.equal(controllers.acknowledge(), VECTOR);
   });
 
+  test('a level waits for a destination that is right, whichever register makes it so', () => {
+    const LDR = 0xd0;
+    const DFR = 0xe0;
+    const LOGICAL = 1 << 11;
+    const destine = (controllers: InterruptControllers, destination: number): void => {
+      controllers.ioApic.write(0, 0x11 + 2 * 20);
+      controllers.ioApic.write(0x10, destination << 24);
+    };
+    for (const [what, wrong, entry, right] of [
+      ['high half', 5, 0, (controllers: InterruptControllers) => destine(controllers, 0)],
+      ['LDR', 1, LOGICAL, ({ localApic }: InterruptControllers) => localApic.write(LDR, 1 << 24)],
+      ['DFR', 0x20, LOGICAL, ({ localApic }: InterruptControllers) => localApic.write(DFR, 0xffff_ffff)],
+    ] as const) {
+      const controllers = make();
+      if (what === 'DFR') {
+        controllers.localApic.write(DFR, 0);
+        controllers.localApic.write(LDR, 0x3000_0000);
+      }
+      destine(controllers, wrong);
+      controllers.raise(20);
+      program(controllers, 20, LEVEL | entry | VECTOR);
+      assert.equal(controllers.isRequesting, false, what);
+      right(controllers);
+      assert.equal(controllers.acknowledge(), VECTOR, what);
+    }
+  });
+
   test('an edge that came while the local APIC was disabled by software is lost', () => {
     const controllers = make({ isEnabled: false });
     program(controllers, 20, VECTOR);

@@ -124,7 +124,7 @@ export class InterruptControllers implements InterruptController {
       nmi: () => {
         this.#hasNmi = true;
       },
-      enabled: () => this.#ioApic.retry(),
+      acceptsMore: () => this.#ioApic.retry(),
     };
     return new LocalApic(outputs, this.#now, exists);
   }

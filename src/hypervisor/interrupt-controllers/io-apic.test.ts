@@ -219,6 +219,20 @@ describe('a level-triggered pin of the I/O APIC', () => {
     assert.equal(machine.entry(20), REMOTE_IRR | LEVEL | VECTOR);
   });
 
+  test('that no local APIC accepts is tried again when its destination is written', () => {
+    const machine = new Machine();
+    machine.accepts = false;
+    machine.write(0x11 + 2 * 20, 5 << 24);
+    machine.ioApic.setPin(20, true);
+    machine.program(20, LEVEL | VECTOR);
+    machine.accepts = true;
+    machine.write(0x11 + 2 * 20, 3 << 24);
+    assert.deepEqual(machine.sent, ['40 to 5', '40 to 3']);
+    assert.equal(machine.entry(20), LEVEL | REMOTE_IRR | VECTOR);
+    machine.write(0x11 + 2 * 20, 4 << 24);
+    assert.equal(machine.sent.length, 2, 'it has been accepted');
+  });
+
   test('loses Remote IRR when its entry becomes edge-triggered', () => {
     const machine = new Machine();
     machine.program(20, LEVEL | VECTOR);

@@ -69,7 +69,7 @@ export class IoApic {
     }
   }
 
-  /** Tries levels again that no local APIC accepted: one has been enabled. */
+  /** Tries levels again that no local APIC accepted: one may accept them now. */
   retry(): void {
     for (let pin = 0; pin < IO_APIC_PINS; pin++) this.#sendLevel(pin);
   }
@@ -106,6 +106,8 @@ export class IoApic {
     if (!isPin(pin)) return;
     if ((number & 1) !== 0) {
       this.#high[pin] = value & DESTINATION_MASK;
+      // A level that the old destination did not accept goes to the new one.
+      this.#sendLevel(pin);
       return;
     }
     // An entry that becomes edge-triggered loses Remote IRR: guests clear a stuck one that way.

@@ -1,7 +1,7 @@
 /**
  * The registers of a local APIC: where they are, which bits they have.
  *
- * Called by: LocalApic.
+ * Called by: LocalApic, LocalVectorTable.
  *
  * Source: Intel SDM volume 3, "Local APIC Register Address Map" and "Local Vector Table".
  */
@@ -37,10 +37,16 @@ export const VERSION = 0x5_0014;
 
 /** The local vector table: its entries in register order, and the bits that each one has. */
 export const Lvt = { TIMER: 0, THERMAL: 1, PERFORMANCE: 2, LINT0: 3, LINT1: 4, ERROR: 5 } as const;
-export const LvtBit = { DELIVERY: 0x700, REMOTE_IRR: 1 << 14, MASKED: 1 << 16, PERIODIC: 1 << 17 } as const;
+export const LvtBit = {
+  DELIVERY: 0x700,
+  ACTIVE_LOW: 1 << 13,
+  REMOTE_IRR: 1 << 14,
+  MASKED: 1 << 16,
+  PERIODIC: 1 << 17,
+} as const;
 export const LVT_BASIC = MessageBit.VECTOR | LvtBit.MASKED;
 /** Vector, mask, delivery mode; polarity and trigger mode too. */
-const LINT = LVT_BASIC | LvtBit.DELIVERY | (1 << 13) | MessageBit.LEVEL;
+const LINT = LVT_BASIC | LvtBit.DELIVERY | LvtBit.ACTIVE_LOW | MessageBit.LEVEL;
 export const ENTRIES = [
   LVT_BASIC | LvtBit.PERIODIC,
   LVT_BASIC | LvtBit.DELIVERY,

@@ -60,6 +60,11 @@ export class LocalApicTimer {
     return Math.max(0, this.#initial - elapsed);
   }
 
+  /** `expire` at this moment. */
+  settle(isPeriodic: boolean): boolean {
+    return this.#isRunning && this.expire(this.#now(), isPeriodic);
+  }
+
   /** Whether the timer expired since the last call. */
   expire(nowMs: number, isPeriodic: boolean): boolean {
     if (!this.#isRunning || this.#elapsed(nowMs) < this.#initial) return false;

@@ -43,7 +43,7 @@ class Machine {
         nmi: () => {
           this.nmis++;
         },
-        enabled: () => {
+        acceptsMore: () => {
           this.enabled++;
         },
         endOfInterrupt: (vector) => void this.ended.push(vector),
@@ -300,6 +300,14 @@ describe('a local APIC that software disabled', () => {
     assert.equal(machine.enabled, 1);
   });
 
+  test('says so too when its logical destination or the model of it changes', () => {
+    const machine = new Machine();
+    machine.apic.write(LDR, 0x0100_0000);
+    assert.equal(machine.enabled, 2);
+    machine.apic.write(DFR, 0);
+    assert.equal(machine.enabled, 3);
+  });
+
   test('lets the 8259s through at LINT0, as one does that does not exist for the guest', () => {
     assert.equal(new Machine({ isEnabled: false }).apic.passesLint0, true);
     assert.equal(new Machine({ isEnabled: false, exists: false }).apic.passesLint0, true);
@@ -366,6 +374,49 @@ describe('LINT0 of an enabled local APIC', () => {
     machine.apic.write(LINT0, MASKED | 0x400);
     machine.apic.setLint0(true);
     assert.equal(machine.nmis, 1);
+  });
+});
+
+describe('LINT0 with an active-low entry', () => {
+  const ACTIVE_LOW = 1 << 13;
+
+  test('takes the falling edge as the one that counts', () => {
+    const { apic } = new Machine();
+    apic.write(LINT0, ACTIVE_LOW | 0x40);
+    assert.equal(apic.pending, NONE, 'a write of the entry is no edge');
+    apic.setLint0(true);
+    assert.equal(apic.pending, NONE);
+    apic.setLint0(false);
+    assert.equal(apic.acknowledge(), 0x40);
+  });
+
+  test('takes the low level as the asserted one', () => {
+    const { apic } = new Machine();
+    apic.write(LINT0, ACTIVE_LOW | MessageBit.LEVEL | 0x40);
+    assert.equal(apic.acknowledge(), 0x40);
+    apic.write(EOI, 0);
+    assert.equal(apic.acknowledge(), 0x40, 'it is still low');
+    apic.setLint0(true);
+    apic.write(EOI, 0);
+    assert.equal(apic.pending, NONE);
+    apic.setLint0(false);
+    assert.equal(apic.pending, 0x40);
+  });
+
+  test('makes an NMI of the falling edge alone', () => {
+    const machine = new Machine();
+    machine.apic.write(LINT0, ACTIVE_LOW | MessageBit.LEVEL | 0x400);
+    machine.apic.write(LINT0, ACTIVE_LOW | MessageBit.LEVEL | 0x400);
+    machine.apic.setLint0(true);
+    assert.equal(machine.nmis, 0);
+    machine.apic.setLint0(false);
+    assert.equal(machine.nmis, 1);
+  });
+
+  test('passes the 8259s if it is an ExtINT', () => {
+    const { apic } = new Machine();
+    apic.write(LINT0, ACTIVE_LOW | 0x700);
+    assert.equal(apic.passesLint0, true);
   });
 });
 

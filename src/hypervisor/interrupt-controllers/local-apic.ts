@@ -21,16 +21,15 @@ import {
   SHORTHAND_SHIFT,
   Shorthand,
   ErrorBit,
-  ENTRIES,
   isReadOnly,
   Lvt,
   LvtBit,
-  LVT_BASIC,
   lvtIndex,
   Register,
   VERSION,
 } from './local-apic-registers.js';
 import { LocalApicTimer } from './local-apic-timer.js';
+import { LocalVectorTable } from './local-vector-table.js';
 import { NONE, VectorRegisters } from './vector-registers.js';
 
 /** Vectors below are the processor's own. */
@@ -40,8 +39,8 @@ export interface LocalApicOutputs {
   /** An end of interrupt for all I/O APICs. */
   endOfInterrupt(vector: number): void;
   nmi(): void;
-  /** The APIC can accept interrupts from now on. */
-  enabled(): void;
+  /** The APIC can accept interrupts that it did not accept before. */
+  acceptsMore(): void;
 }
 
 export class LocalApic {
@@ -50,7 +49,7 @@ export class LocalApic {
   /** False while IA32_APIC_BASE disables the APIC: its registers do not answer then. */
   readonly existsForGuest: boolean;
   readonly #vectors = new VectorRegisters();
-  readonly #lvt = new Int32Array(ENTRIES.length).fill(LvtBit.MASKED);
+  readonly #table = new LocalVectorTable((message) => this.#accept(message));
   #taskPriority = 0;
   #logicalDestination = 0;
   #destinationFormat = -1;
@@ -59,8 +58,6 @@ export class LocalApic {
   #commandHigh = 0;
   #errors = 0;
   #errorStatus = 0;
-  /** The level at pin LINT0, the output of the 8259s. */
-  #isLint0High = false;
 
   /** `now`: the guest's time in ms. */
   constructor(outputs: LocalApicOutputs, now: () => number, existsForGuest = true) {
@@ -101,30 +98,25 @@ export class LocalApic {
    * before the guest runs.
    */
   get passesLint0(): boolean {
-    if (!this.isEnabled) return true;
-    const entry = this.#entry(Lvt.LINT0);
-    return (entry & LvtBit.MASKED) === 0 && deliveryOf(entry) === Delivery.EXT_INT;
+    return !this.isEnabled || this.#table.passesExtInt;
   }
 
   /** Drives LINT0. Matters to entries of other kinds than ExtINT. */
   setLint0(high: boolean): void {
-    if (high === this.#isLint0High) return;
-    this.#isLint0High = high;
-    if (high) this.#fireLint0();
+    this.#table.setLint0(high);
   }
 
   /** Lets the timer expire if it is due. Returns the milliseconds until it is due next. */
   expire(nowMs: number): number {
-    const entry = this.#entry(Lvt.TIMER);
-    const isPeriodic = (entry & LvtBit.PERIODIC) !== 0;
-    if (this.#timer.expire(nowMs, isPeriodic)) this.#fire(entry & LVT_BASIC);
-    return (entry & LvtBit.MASKED) === 0 ? this.#timer.remainingMs(nowMs) : Infinity;
+    if (this.#timer.expire(nowMs, this.#isPeriodic)) this.#table.fire(Lvt.TIMER);
+    return (this.#table.entry(Lvt.TIMER) & LvtBit.MASKED) === 0 ? this.#timer.remainingMs(nowMs) : Infinity;
   }
 
   /** A 32-bit load at byte `offset` of the APIC's page. */
   read(offset: number): number {
+    this.#settleTimer();
     const entry = lvtIndex(offset);
-    if (entry !== undefined) return this.#entry(entry);
+    if (entry !== undefined) return this.#table.entry(entry);
     const word = (offset >> 4) & 7;
     switch (offset) {
       case Register.ID:
@@ -159,7 +151,7 @@ export class LocalApic {
       case Register.INITIAL_COUNT:
         return this.#timer.initialCount;
       case Register.CURRENT_COUNT:
-        return this.#timer.currentCount((this.#entry(Lvt.TIMER) & LvtBit.PERIODIC) !== 0);
+        return this.#timer.currentCount(this.#isPeriodic);
       case Register.DIVIDE:
         return this.#timer.divide;
       default:
@@ -169,9 +161,10 @@ export class LocalApic {
   }
 
   write(offset: number, value: number): void {
+    this.#settleTimer();
     const entry = lvtIndex(offset);
     if (entry !== undefined) {
-      this.#writeLvt(entry, value);
+      this.#table.write(entry, value, this.isEnabled);
       return;
     }
     switch (offset) {
@@ -183,9 +176,11 @@ export class LocalApic {
         return;
       case Register.LOGICAL_DESTINATION:
         this.#logicalDestination = value & 0xff00_0000;
+        if (this.isEnabled) this.#outputs.acceptsMore();
         return;
       case Register.DESTINATION_FORMAT:
         this.#destinationFormat = value | 0x0fff_ffff;
+        if (this.isEnabled) this.#outputs.acceptsMore();
         return;
       case Register.SPURIOUS_VECTOR:
         this.#writeSpurious(value);
@@ -226,14 +221,22 @@ export class LocalApic {
     return true;
   }
 
+  /**
+   * A timer that is due expires with the registers as they were, before an access shows or changes
+   * what it does.
+   */
+  #settleTimer(): void {
+    if (this.#timer.settle(this.#isPeriodic)) this.#table.fire(Lvt.TIMER);
+  }
+
+  get #isPeriodic(): boolean {
+    return (this.#table.entry(Lvt.TIMER) & LvtBit.PERIODIC) !== 0;
+  }
+
   #end(): void {
     const vector = this.#vectors.end();
     if (vector === NONE || !this.#vectors.level.has(vector)) return;
-    const lint0 = this.#entry(Lvt.LINT0);
-    if ((lint0 & LvtBit.REMOTE_IRR) !== 0 && (lint0 & MessageBit.VECTOR) === vector) {
-      this.#lvt[Lvt.LINT0] = lint0 & ~LvtBit.REMOTE_IRR;
-      if (this.#isLint0High) this.#fireLint0();
-    }
+    this.#table.endOfInterrupt(vector);
     this.#outputs.endOfInterrupt(vector);
   }
 
@@ -241,30 +244,8 @@ export class LocalApic {
   #writeSpurious(value: number): void {
     const wasEnabled = this.isEnabled;
     this.#spurious = value & SPURIOUS_WRITABLE;
-    if (this.isEnabled && !wasEnabled) this.#outputs.enabled();
-    if (!this.isEnabled) for (const entry of this.#lvt.keys()) this.#lvt[entry] = this.#entry(entry) | LvtBit.MASKED;
-  }
-
-  /** The mask bit cannot be cleared while the APIC is disabled by software. */
-  #writeLvt(index: number, value: number): void {
-    const kept = this.#entry(index) & LvtBit.REMOTE_IRR & ((value & MessageBit.LEVEL) === 0 ? 0 : -1);
-    const forced = this.isEnabled ? 0 : LvtBit.MASKED;
-    this.#lvt[index] = (value & (ENTRIES[index] as number)) | kept | forced;
-    // A level at LINT0 is requested as soon as its entry lets it through.
-    if (index === Lvt.LINT0 && this.#isLint0High && (value & MessageBit.LEVEL) !== 0) this.#fireLint0();
-  }
-
-  #fireLint0(): void {
-    const entry = this.#entry(Lvt.LINT0);
-    if ((entry & (LvtBit.MASKED | LvtBit.REMOTE_IRR)) !== 0) return;
-    const isLevel = (entry & MessageBit.LEVEL) !== 0 && deliveryOf(entry) === Delivery.FIXED;
-    const accepted = this.#fire(isLevel ? entry : entry & ~MessageBit.LEVEL);
-    if (accepted && isLevel) this.#lvt[Lvt.LINT0] = entry | LvtBit.REMOTE_IRR;
-  }
-
-  /** A local interrupt by its entry. */
-  #fire(entry: number): boolean {
-    return (entry & LvtBit.MASKED) === 0 && this.#accept(entry);
+    if (!this.isEnabled) this.#table.maskAll();
+    else if (!wasEnabled) this.#outputs.acceptsMore();
   }
 
   /** There is no other CPU, so INIT and STARTUP have no one to go to. */
@@ -288,10 +269,6 @@ export class LocalApic {
   #error(bit: number): void {
     const isArmed = this.#errors === 0;
     this.#errors |= bit;
-    if (isArmed) this.#fire(this.#entry(Lvt.ERROR) & LVT_BASIC);
-  }
-
-  #entry(index: number): number {
-    return this.#lvt[index] as number;
+    if (isArmed) this.#table.fire(Lvt.ERROR);
   }
 }
