@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { planFlat32Image, planRealModeImage } from './flat-image.js';
-import { loadPlan } from './load-plan.js';
+import { checkPlan, loadPlan } from './load-plan.js';
 import { GuestMemory } from '../guest-memory.js';
 
 const MIB = 0x10_0000;
@@ -52,4 +52,9 @@ test('A real mode image must end below the video memory, and an empty image is r
   assert.throws(() => planRealModeImage(new Uint8Array(0xa_0000)), { code: 'IMAGE_TOO_LARGE' });
   assert.throws(() => planRealModeImage(new Uint8Array(0)), { code: 'IMAGE_MALFORMED' });
   assert.throws(() => planFlat32Image(new Uint8Array(0), MIB), { code: 'IMAGE_MALFORMED' });
+});
+
+test('A flat 32-bit image over the screen memory is refused, though its address is free to choose', () => {
+  const plan = planFlat32Image(new Uint8Array(0x1_0001), 4 * MIB, 0x9_0000);
+  assert.throws(() => checkPlan(plan, 4 * MIB), { code: 'IMAGE_UNSUPPORTED' });
 });

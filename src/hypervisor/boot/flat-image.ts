@@ -5,13 +5,11 @@
 
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { FreeMemory } from './free-memory.js';
-import { endOf, tooLarge, type LoadPlan } from './load-plan.js';
+import { endOf, SCREEN_MEMORY, tooLarge, type LoadPlan } from './load-plan.js';
 import { FLAT_GDT_BYTES, flatGdt, flatRegisters, HIGH_MEMORY } from './low-memory.js';
 
 /** Where a PC's BIOS puts a boot sector. */
 const BOOT_SECTOR = 0x7c00;
-/** The end of the memory that real mode addresses without tricks. */
-const REAL_MODE_END = 0xa_0000;
 /** For a flat 32-bit image that sets up no stack of its own. */
 const STACK_BYTES = 0x8000;
 
@@ -20,7 +18,7 @@ export function planRealModeImage(image: Uint8Array, address = BOOT_SECTOR): Loa
   checkNotEmpty(image);
   checkAddress(address, 0xffff);
   const piece = { what: 'image', address, bytes: image };
-  if (endOf(piece) > REAL_MODE_END)
+  if (endOf(piece) > SCREEN_MEMORY)
     throw new UpcallError('IMAGE_TOO_LARGE', `image of ${image.length} bytes does not fit into base memory`, {
       remedy: 'Use a flat 32-bit or a multiboot image',
     });

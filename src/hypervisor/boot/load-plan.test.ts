@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { GuestMemory } from '../guest-memory.js';
 import { checkPlan, loadPlan, type LoadPlan, type Piece } from './load-plan.js';
 
@@ -20,6 +21,26 @@ test('Pieces may touch but not overlap, not even with their zeroed rest', () => 
   checkPlan(plan(piece(8, 8), piece(0, 4, 8)), MIB);
   assert.throws(() => checkPlan(plan(piece(8, 8), piece(0, 4, 9)), MIB), { code: 'IMAGE_MALFORMED' });
   checkPlan(plan(piece(8, 8), piece(9, 0)), MIB);
+});
+
+test('A piece over the screen memory is refused, one beside it is not', () => {
+  for (const [address, size, length] of [
+    [0x9_ffff, 2, 2],
+    [0x9_0000, 4, 0x1_0001],
+    [0xb_ffff, 1, 1],
+    [0x9_0000, 0x4_0000, 0x4_0000],
+  ] as const)
+    assert.throws(
+      () => checkPlan(plan(piece(address, size, length)), MIB),
+      (error: unknown) => {
+        assert.ok(error instanceof UpcallError);
+        assert.equal(error.code, 'IMAGE_UNSUPPORTED');
+        assert.match(error.message, /^piece .* lies over the screen memory of a PC, 0xa0000…0xbffff, where .* no RAM$/);
+        assert.match(error.remedy ?? '', /below 0xa0000 or to start at 0x100000/);
+        return true;
+      },
+    );
+  checkPlan(plan(piece(0x9_0000, 0x1_0000), piece(0xc_0000, 8), piece(0xa_8000, 0)), MIB);
 });
 
 test('A plan that does not fit leaves the memory as it was', () => {

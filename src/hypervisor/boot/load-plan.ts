@@ -3,8 +3,8 @@
  * start. Each loader of this folder makes one. A plan is checked before its first byte is written,
  * and may be loaded again after a reset.
  *
- * Pieces may neither overlap nor leave the RAM. A piece may be longer than its bytes: the rest is
- * zeroed.
+ * Pieces may neither overlap nor leave the RAM, which has a hole where a PC has its screen memory.
+ * A piece may be longer than its bytes: the rest is zeroed.
  */
 
 import { hex } from '../../io-request/io-request.js';
@@ -27,6 +27,9 @@ export interface LoadPlan {
 }
 
 const MIB = 0x10_0000;
+/** A PC's screen memory: accesses go to a device, if there is one, and never to RAM. */
+export const SCREEN_MEMORY = 0xa_0000;
+const SCREEN_MEMORY_END = 0xc_0000;
 
 /** The address after a piece's last byte. */
 export function endOf(piece: Piece): number {
@@ -44,6 +47,7 @@ export function checkPlan(plan: LoadPlan, memoryBytes: number): void {
   if (end > memoryBytes) throw tooLarge('image', end, memoryBytes);
   let below: Piece | undefined;
   for (const piece of sorted) {
+    checkAgainstScreen(piece);
     if (below !== undefined && piece.address < endOf(below))
       throw new UpcallError(
         'IMAGE_MALFORMED',
@@ -52,6 +56,17 @@ export function checkPlan(plan: LoadPlan, memoryBytes: number): void {
       );
     below = piece;
   }
+}
+
+/** What is written there would be invisible to the guest. */
+function checkAgainstScreen(piece: Piece): void {
+  if (piece.address >= SCREEN_MEMORY_END || endOf(piece) <= SCREEN_MEMORY) return;
+  throw new UpcallError(
+    'IMAGE_UNSUPPORTED',
+    `${piece.what} at ${hex(piece.address)}…${hex(endOf(piece) - 1)} lies over the screen memory of a PC, ` +
+      `${hex(SCREEN_MEMORY)}…${hex(SCREEN_MEMORY_END - 1)}, where the VM has no RAM`,
+    { remedy: `Link or load it to end below ${hex(SCREEN_MEMORY)} or to start at ${hex(MIB)}` },
+  );
 }
 
 /** Checks the plan, writes it, and returns the registers. */
