@@ -54,6 +54,15 @@ test('a device option without file or range, or with an unknown word, is refused
   assert.throws(() => parseDevice('no-such.js@0x500'), { code: 'DEVICE_MODULE_INVALID' });
 });
 
+test('a device module is a file: nothing else is loaded', () => {
+  const refused = (file: string, message: RegExp) =>
+    assert.throws(() => parseDevice(`${file}@0x500`), { code: 'DEVICE_MODULE_INVALID', message });
+  refused('no-such.js', /no-such.js: no such file$/);
+  refused('/dev/null/below.js', /no such file$/);
+  refused('.', /: a folder$/);
+  if (process.platform !== 'win32') refused('/dev/zero', /: not a regular file$/);
+});
+
 test('a device may be in the screen memory of a PC, from its first byte to its last', async () => {
   const read = { type: 'mmio', direction: 'read', size: 4 } as const;
   const steps = [0xa_0000, 0xb_fffc].map((address) => ({ ...read, address }));

@@ -6,7 +6,6 @@
  * - The names and values become the device's options.
  */
 
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { loadDevice } from '../device-model/placement/device-module.js';
@@ -16,6 +15,7 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { IoRequestType } from '../io-request/layout.js';
 import type { UserVm } from '../vm/user-vm.js';
 import type { LocalDevice } from './device-blame.js';
+import { moduleFileProblem } from './module-file.js';
 
 export interface DeviceOption {
   readonly module: URL;
@@ -27,7 +27,7 @@ export interface DeviceOption {
 const FORM =
   'Write FILE@RANGE, for example my-device.js@0x500, my-device.js@0x500+4, my-device.js@0x500-0x503 or my-device.js@mmio:0xd0000000+0x1000; append ,thread for a thread of its own';
 
-/** Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID if the file does not exist. */
+/** Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID if there is no such file. */
 export function parseDevice(text: string): DeviceOption {
   const at = text.includes('@') ? text.lastIndexOf('@') : text.length;
   const file = text.slice(0, at);
@@ -61,8 +61,11 @@ export function parseDevice(text: string): DeviceOption {
     options[name] = parseNumber(value) ?? value;
   }
   const path = resolve(file);
-  if (!existsSync(path))
-    throw new UpcallError('DEVICE_MODULE_INVALID', `--device ${file}: no such file`, { remedy: 'Check the path' });
+  const problem = moduleFileProblem(path);
+  if (problem !== undefined)
+    throw new UpcallError('DEVICE_MODULE_INVALID', `--device ${file}: ${problem}`, {
+      remedy: 'Check the path, which is that of a JavaScript or TypeScript file',
+    });
   return { module: pathToFileURL(path), range, inOwnThread: words.includes('thread'), options };
 }
 

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { addFault, faultPlan, parseSeed } from './fault-option.js';
+import { addFault, faultPlan, MAX_FAULT_FILE_BYTES, parseSeed } from './fault-option.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'upcall-faults-'));
 after(() => rmSync(folder, { recursive: true }));
@@ -35,6 +35,18 @@ test('an invalid rule is reported with its file, line and column', async () => {
   await assert.rejects(faultPlan({ fault: [], faultFile: [join(folder, 'none')] }), {
     code: 'OPTION_INVALID',
     message: /cannot read .*none \(ENOENT\)/,
+  });
+});
+
+test('a file of rules has at most 1 MiB', async () => {
+  const file = join(folder, 'long.txt');
+  const rule = 'line=4: lose\n';
+  writeFileSync(file, rule + '#'.repeat(MAX_FAULT_FILE_BYTES - rule.length));
+  assert.equal((await faultPlan({ fault: [], faultFile: [file] }))?.rules.length, 1);
+  writeFileSync(file, rule + '#'.repeat(MAX_FAULT_FILE_BYTES - rule.length + 1));
+  await assert.rejects(faultPlan({ fault: [], faultFile: [file] }), {
+    code: 'OPTION_INVALID',
+    message: `cannot read ${file} (more than 1 MiB)`,
   });
 });
 

@@ -1,9 +1,13 @@
 /** `--fault`, `--fault-file` and `--fault-seed`: the faults to inject into the VM, as one plan. */
 
-import { readFile } from 'node:fs/promises';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import { parseFaultFile, parseFaultRule } from '../fault-injection/fault-rule-text.js';
+import { host } from '../host/current.js';
+import { FileTooLargeError, sizeText } from '../host/file-too-large.js';
 import { UpcallError } from '../io-request/upcall-error.js';
+
+/** Of a file of rules: thousands of them. */
+export const MAX_FAULT_FILE_BYTES = 2 ** 20;
 
 export interface FaultOptions {
   /** Valid rules, as the user wrote them: the final table quotes them. */
@@ -42,9 +46,15 @@ export async function faultPlan({ fault, faultFile, faultSeed }: FaultOptions): 
 
 async function readRules(name: string): Promise<string> {
   try {
-    return await readFile(name, 'utf8');
+    const bytes = await host.readFile(name, { fileBytes: MAX_FAULT_FILE_BYTES, streamBytes: MAX_FAULT_FILE_BYTES });
+    return new TextDecoder().decode(bytes);
   } catch (error) {
-    const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    const reason =
+      error instanceof FileTooLargeError
+        ? `more than ${sizeText(error.limitBytes)}`
+        : error instanceof Error && 'code' in error
+          ? String(error.code)
+          : String(error);
     throw new UpcallError('OPTION_INVALID', `cannot read ${name} (${reason})`, {
       remedy: 'Give a file of fault rules, one per line',
       cause: error,

@@ -3,7 +3,6 @@
  * TypeScript file is a hypervisor, its class, or a function that returns one.
  */
 
-import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { host } from '../host/current.js';
@@ -13,6 +12,7 @@ import { messageWithPlace } from '../io-request/author-frame.js';
 import { errorText } from '../io-request/error-text.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { withTimeout } from '../sync/bounded-wait.js';
+import { moduleFileProblem } from './module-file.js';
 
 /** Time limit for each call of a module. A promise of it may never settle. */
 export const MODULE_LIMIT_MS = 20_000;
@@ -33,7 +33,9 @@ export function isModuleName(name: string): boolean {
  */
 export async function loadHypervisor(file: string, limitMs = MODULE_LIMIT_MS): Promise<Hypervisor> {
   const path = resolve(file);
-  if (!existsSync(path)) throw invalid(`there is no hypervisor module ${file}`, 'Check the path');
+  const unfit = moduleFileProblem(path);
+  if (unfit === 'no such file') throw invalid(`there is no hypervisor module ${file}`, 'Check the path');
+  if (unfit !== undefined) throw invalid(`hypervisor module ${file}: ${unfit}`, 'Give a file');
   let exported: Record<string, unknown>;
   try {
     exported = await within(limitMs, file, 'loading it', host.importModule(pathToFileURL(path).href));

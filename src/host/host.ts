@@ -9,6 +9,7 @@
  */
 
 import type { EventFds } from './event-fds.js';
+import type { ReadLimits } from './file-too-large.js';
 
 /** A URL, for programs that are compiled without the types of the DOM and of Node. */
 export interface FileUrl {
@@ -52,8 +53,11 @@ export interface Host {
    */
   turn(): Promise<void>;
 
-  /** Rejects with the host's own error if `file` cannot be read. A browser takes it as a URL. */
-  readFile(file: string): Promise<Uint8Array<ArrayBuffer>>;
+  /**
+   * Rejects with the host's own error if `file` cannot be read, and with FileTooLargeError if it
+   * exceeds `limits`. A browser takes it as a URL.
+   */
+  readFile(file: string, limits?: ReadLimits): Promise<Uint8Array<ArrayBuffer>>;
 
   /** The name by which `readFile` and people find the file at `url`, which comes with upcall. */
   fileName(url: FileUrl): string;

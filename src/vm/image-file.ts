@@ -6,13 +6,20 @@
  */
 
 import { host } from '../host/current.js';
+import { FileTooLargeError, sizeText, type ReadLimits } from '../host/file-too-large.js';
 import { prepareGuestImage, type GuestImage } from '../hypervisor/boot/guest-image.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVmOptions } from './user-vm-options.js';
 
 /**
- * Returns the image that the options name, if any. Throws IMAGE_NOT_FOUND and what
- * `prepareGuestImage` throws.
+ * A file may fill any guest's memory, and 2 GiB less one byte is what Node reads at once. A stream
+ * is held in memory until its end shows that it is small enough.
+ */
+export const IMAGE_LIMITS: ReadLimits = { fileBytes: 0x7fff_ffff, streamBytes: 256 * 2 ** 20 };
+
+/**
+ * Returns the image that the options name, if any. Throws what `readImage` and `prepareGuestImage`
+ * throw.
  */
 export async function prepareImage(
   options: Pick<UserVmOptions, 'image' | 'cmdline'>,
@@ -30,12 +37,20 @@ export async function prepareImage(
 }
 
 /**
- * Reads a guest image, or a file that goes with it such as an initramfs. Throws IMAGE_NOT_FOUND.
+ * Reads a guest image, or a file that goes with it such as an initramfs. Throws IMAGE_NOT_FOUND, or
+ * IMAGE_TOO_LARGE beyond `limits`.
  */
-export async function readImage(path: string): Promise<Uint8Array> {
+export async function readImage(path: string, limits = IMAGE_LIMITS): Promise<Uint8Array> {
   try {
-    return await host.readFile(path);
+    return await host.readFile(path, limits);
   } catch (error) {
+    if (error instanceof FileTooLargeError)
+      throw new UpcallError('IMAGE_TOO_LARGE', `${path} has more than ${sizeText(error.limitBytes)}`, {
+        remedy: error.isStream
+          ? 'Give a file, or a pipe that ends before'
+          : 'Give a kernel or a RAM disk that fits into the memory of a guest, not a disk image',
+        cause: error,
+      });
     const reason = error instanceof Error && 'code' in error ? String(error.code) : String(error);
     throw new UpcallError('IMAGE_NOT_FOUND', `cannot read ${path} (${reason})`, {
       remedy: 'Check the path and its permissions',

@@ -119,7 +119,7 @@ async function readNamed(file: string): Promise<Uint8Array> {
   try {
     return await readImage(file);
   } catch (error) {
-    if (!(error instanceof UpcallError)) throw error;
+    if (!(error instanceof UpcallError) || error.code !== 'IMAGE_NOT_FOUND') throw error;
     throw new UpcallError(error.code, error.message, {
       remedy: `Give ${GUEST_NAMES.join(', ')}, debian, or the path of a guest image`,
       cause: error,

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { makeFolder } from './files.js';
+import { FileTooLargeError } from '../file-too-large.js';
+import { makeFolder, readFile } from './files.js';
 
 test('a folder is made with those above it, once or twice, by several at a time', async (t) => {
   const base = await mkdtemp(join(tmpdir(), 'upcall-'));
@@ -22,5 +23,48 @@ test(
   { skip: process.platform !== 'linux' && '/proc is Linux', timeout: 10_000 },
   async () => {
     await assert.rejects(makeFolder('/proc/upcall/a'), { code: 'ENOENT' });
+  },
+);
+
+function isTooLarge(limitBytes: number, isStream: boolean) {
+  return (error: unknown): boolean => {
+    assert.ok(error instanceof FileTooLargeError);
+    assert.deepEqual([error.limitBytes, error.isStream], [limitBytes, isStream]);
+    return true;
+  };
+}
+
+test('a file of the limit is read, one byte more is refused before it is read', async (t) => {
+  const folder = await mkdtemp(join(tmpdir(), 'upcall-'));
+  t.after(() => rm(folder, { recursive: true }));
+  const file = join(folder, 'file');
+  const limits = { fileBytes: 100, streamBytes: 10 };
+  await writeFile(file, 'x'.repeat(100));
+  assert.equal((await readFile(file, limits)).length, 100);
+  // So large that no array would take it.
+  for (const size of [101, 2 ** 40]) {
+    await truncate(file, size);
+    await assert.rejects(readFile(file, limits), isTooLarge(100, false));
+  }
+  await writeFile(file, '');
+  assert.equal((await readFile(file, limits)).length, 0);
+  await assert.rejects(readFile(join(folder, 'none'), limits), { code: 'ENOENT' });
+  await assert.rejects(readFile(folder, limits), { code: 'EISDIR' });
+});
+
+test(
+  'a stream is read up to its limit, though it has no end',
+  { skip: process.platform !== 'linux' && '/dev and /proc are Linux', timeout: 60_000 },
+  async () => {
+    const limits = { fileBytes: 10, streamBytes: 3_000_000 };
+    await assert.rejects(readFile('/dev/zero', limits), isTooLarge(3_000_000, true));
+    assert.equal((await readFile('/dev/null', limits)).length, 0);
+    const { length } = await readFile('/proc/version', limits);
+    assert.ok(length > 10);
+    assert.equal((await readFile('/proc/version', { ...limits, streamBytes: length })).length, length);
+    await assert.rejects(
+      readFile('/proc/version', { ...limits, streamBytes: length - 1 }),
+      isTooLarge(length - 1, true),
+    );
   },
 );

@@ -2,13 +2,39 @@
  * Files and modules of Node: the methods of Host that read them. Loaded by node-host.ts on demand.
  */
 
-import { mkdir, readFile as readFileOfNode, stat } from 'node:fs/promises';
+import { mkdir, open, readFile as readFileOfNode, stat, type FileHandle } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { FileTooLargeError, type ReadLimits } from '../file-too-large.js';
 
-export function readFile(file: string): Promise<Uint8Array<ArrayBuffer>> {
-  return readFileOfNode(file);
+const CHUNK_BYTES = 2 ** 20;
+
+export async function readFile(file: string, limits?: ReadLimits): Promise<Uint8Array<ArrayBuffer>> {
+  if (limits === undefined) return readFileOfNode(file);
+  const handle = await open(file);
+  try {
+    const status = await handle.stat();
+    // Files of /proc say that they are regular and have no bytes, and end all the same.
+    const isStream = !status.isFile() || status.size === 0;
+    if (!isStream && status.size > limits.fileBytes) throw new FileTooLargeError(file, limits.fileBytes, false);
+    return await (isStream ? readStream(file, handle, limits.streamBytes) : handle.readFile());
+  } finally {
+    await handle.close();
+  }
+}
+
+/** All that comes until the end, which may never come: at most `limitBytes`. */
+async function readStream(file: string, handle: FileHandle, limitBytes: number): Promise<Uint8Array<ArrayBuffer>> {
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for (;;) {
+    const { buffer, bytesRead } = await handle.read(new Uint8Array(CHUNK_BYTES), 0, CHUNK_BYTES, null);
+    if (bytesRead === 0) return Buffer.concat(chunks, length);
+    length += bytesRead;
+    if (length > limitBytes) throw new FileTooLargeError(file, limitBytes, true);
+    chunks.push(buffer.slice(0, bytesRead));
+  }
 }
 
 /**

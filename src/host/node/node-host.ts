@@ -27,7 +27,7 @@ export const nodeHost: Host = {
   placeThreads,
   processorMs,
   turn: () => new Promise((resolve) => setImmediate(resolve)),
-  readFile: async (file) => (await import('./files.js')).readFile(file),
+  readFile: async (file, limits) => (await import('./files.js')).readFile(file, limits),
   fileName: (url) => fileURLToPath(url.href),
   packageFile: async (file) => (await import('./files.js')).packageFile(file),
   engine: `node ${process.versions.node}, v8 ${process.versions.v8}, ${process.arch}`,

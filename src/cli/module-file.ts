@@ -1,0 +1,18 @@
+/**
+ * What speaks against loading a file as a module, before it is loaded: a device such as /dev/zero
+ * would be read without end.
+ */
+
+import { statSync, type Stats } from 'node:fs';
+
+/** "no such file", "a folder", "not a regular file", or undefined. Pipes may be modules. */
+export function moduleFileProblem(path: string): string | undefined {
+  let status: Stats;
+  try {
+    status = statSync(path);
+  } catch {
+    return 'no such file';
+  }
+  if (status.isFile() || status.isFIFO()) return undefined;
+  return status.isDirectory() ? 'a folder' : 'not a regular file';
+}

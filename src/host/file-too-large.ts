@@ -1,0 +1,30 @@
+/**
+ * FileTooLargeError: what a host's `readFile` rejects with when a file has more bytes than its
+ * caller allows.
+ */
+
+/** Limits of one `readFile`, in bytes. */
+export interface ReadLimits {
+  /** Of a regular file, whose size is known before the first byte is read. */
+  readonly fileBytes: number;
+  /** Of a pipe or a device, which may never end. */
+  readonly streamBytes: number;
+}
+
+export class FileTooLargeError extends Error {
+  override readonly name = 'FileTooLargeError';
+  readonly limitBytes: number;
+  readonly isStream: boolean;
+
+  constructor(file: string, limitBytes: number, isStream: boolean) {
+    super(`${file} has more than ${limitBytes} bytes`);
+    this.limitBytes = limitBytes;
+    this.isStream = isStream;
+  }
+}
+
+/** The limits' own words: "256 MiB", "100 bytes". */
+export function sizeText(bytes: number): string {
+  const mebibytes = bytes / 2 ** 20;
+  return mebibytes >= 1 ? `${Math.round(mebibytes)} MiB` : `${bytes} bytes`;
+}
