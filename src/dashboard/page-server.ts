@@ -26,6 +26,7 @@ import { errorText } from '../io-request/error-text.js';
 import type { Timing } from '../sync/timer-lateness.js';
 import { readPageFiles, type PageFile } from './page-files.js';
 import { ConnectionPools } from './connection-pools.js';
+import { HEADERS, parserStatus, refuse } from './page-headers.js';
 import { LIVE_PATH, MAX_PAGE_MESSAGE_BYTES } from './protocol.js';
 import { isSameToken } from './same-token.js';
 
@@ -49,38 +50,14 @@ export interface PageServerOptions {
 const NOT_BUILT =
   'The page is not built: run npm run build. A package from the registry has it.\nThe metrics are at /metrics.\n';
 
-/**
- * Lets a browser load files of this server only, and nothing inline. Styles that xterm.js writes at
- * run time are adopted instead (page/parts/adopted-styles.ts).
- */
-const CONTENT_SECURITY_POLICY = [
-  "default-src 'none'",
-  "script-src 'self'",
-  "style-src 'self'",
-  "img-src 'self'",
-  "font-src 'self'",
-  "connect-src 'self'",
-  "base-uri 'none'",
-  "form-action 'none'",
-  "frame-ancestors 'none'",
-].join('; ');
-
-/** Headers of every response, which ends its connection: its pools bound one request. */
-const HEADERS = {
-  Connection: 'close',
-  'Content-Security-Policy': CONTENT_SECURITY_POLICY,
-  'X-Content-Type-Options': 'nosniff',
-  'Referrer-Policy': 'no-referrer',
-  'Cross-Origin-Opener-Policy': 'same-origin',
-  'Cross-Origin-Resource-Policy': 'same-origin',
-} as const;
-
 export class PageServer {
   readonly #options: PageServerOptions;
   readonly #files: ReadonlyMap<string, PageFile>;
   readonly #server: Server;
   readonly #sockets: WebSocketServer;
   readonly #pools: ConnectionPools;
+  /** Connections that have their response. */
+  readonly #answered = new WeakSet<Duplex>();
 
   /** Resolves when it listens. Rejects with OPTION_INVALID if it cannot. */
   static async open(options: PageServerOptions): Promise<PageServer> {
@@ -98,7 +75,12 @@ export class PageServer {
       perMessageDeflate: false,
     });
     this.#pools = new ConnectionPools(options.timing);
-    this.#server = createServer((request, response) => this.#answer(request, response));
+    // Node would answer some requests itself, without the headers: those get listeners here.
+    this.#server = createServer({ requireHostHeader: false }, (request, response) => this.#answer(request, response));
+    this.#server.on('checkContinue', (request, response) => this.#answer(request, response));
+    this.#server.on('checkExpectation', (request, response) => this.#answer(request, response, true));
+    this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket));
+    this.#sockets.on('wsClientError', (_error, socket) => refuse(socket, '400 Bad Request'));
     this.#server.on('connection', (socket) => this.#pools.enter(socket, 'silent'));
     this.#server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
   }
@@ -139,14 +121,17 @@ export class PageServer {
     this.#server.unref();
   }
 
-  #answer(request: IncomingMessage, response: ServerResponse): void {
+  /** `isExpecting`: the request expects what this server does not know. */
+  #answer(request: IncomingMessage, response: ServerResponse, isExpecting = false): void {
     this.#pools.enter(request.socket, 'response');
+    this.#answered.add(request.socket);
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);
     if (!this.#isAllowed(request)) end(response, 403, 'Open the printed address.\n');
     else if (request.method !== 'GET' && request.method !== 'HEAD') {
       response.setHeader('Allow', 'GET, HEAD');
       end(response, 405, 'Only GET and HEAD.\n');
-    } else this.#get(request, response);
+    } else if (isExpecting) end(response, 417, 'Only Expect: 100-continue.\n');
+    else this.#get(request, response);
   }
 
   #get(request: IncomingMessage, response: ServerResponse): void {
@@ -174,11 +159,17 @@ export class PageServer {
     return isSameToken(bearer, token) || isSameToken(url.searchParams.get('token') ?? '', token);
   }
 
+  /** What Node's parser refused. Nothing more is written behind a response. */
+  #refuseMalformed(error: Error, socket: Duplex): void {
+    if (socket.writable && !this.#answered.has(socket)) refuse(socket, parserStatus(error));
+    else socket.destroy();
+  }
+
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     socket.on('error', () => socket.destroy());
     this.#pools.enter(socket, 'hello');
     if (!this.#isAllowed(request) || request.headers.origin === undefined || urlOf(request)?.pathname !== LIVE_PATH) {
-      socket.end('HTTP/1.1 403 Forbidden\r\nConnection: close\r\n\r\n');
+      refuse(socket, '403 Forbidden');
       return;
     }
     this.#sockets.handleUpgrade(request, socket, head, (page) =>
