@@ -60,7 +60,9 @@ test('the blamed device is removed once and reported, even if its close throws',
   const error = thrown('file:///home/me/my%20disk.mjs:1:1');
   assert.equal(blame.take(error, vm), true);
   assert.equal(blame.take(error, vm), false);
-  assert.equal(blame.take('no stack', vm), false);
+  assert.deepEqual(blame.take('no stack', vm), []);
+  blame.add(device('disk2'));
+  assert.deepEqual(blame.take({}, vm), ['disk2']);
   assert.equal(detached, 1);
   const calls = events.map(
     (event) => event.kind === 'device-error' && `${event.device} ${event.during} ${event.message}`,

@@ -43,10 +43,14 @@ export class DeviceBlame {
     return frames.length > 0 && this.#devices.length === 1 ? this.#devices : [];
   }
 
-  /** Removes and reports the devices that the error may come from. Returns false without any. */
-  take(error: unknown, vm: UserVm): boolean {
+  /**
+   * Removes and reports the devices that the error comes from. Returns false without any, and the
+   * names of all if it has no stack: upcall's own code throws nothing like that.
+   */
+  take(error: unknown, vm: UserVm): boolean | readonly string[] {
     const { message, stack } = errorText(error);
-    const devices = stack === undefined ? [] : this.devicesOf(stack);
+    if (stack === undefined) return this.#devices.map(({ name }) => name);
+    const devices = this.devicesOf(stack);
     this.#devices = this.#devices.filter((device) => !devices.includes(device));
     for (const { name, detach } of devices) {
       vm.emit({ kind: 'device-error', device: name, during: 'outside', message, ...(stack && { stack }) });

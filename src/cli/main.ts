@@ -15,7 +15,8 @@ import { addTraceCommand } from './commands/trace.js';
 import { ExitStatus } from './exit-status.js';
 import { Reporter } from './reporter.js';
 import { restoreTerminal } from './terminal.js';
-import { isTaken } from './uncaught.js';
+import { thrownText } from './thrown-text.js';
+import { verdictOn } from './uncaught.js';
 
 const reporter = new Reporter(process.stderr);
 // If the reader of the messages has closed them, they are lost. That is not a failure.
@@ -30,12 +31,9 @@ const context: CommandContext = {
   setStatus: (ended) => (status = ended),
 };
 
-process.on('uncaughtException', (error) => {
-  if (isTaken(error)) return;
-  restoreTerminal();
-  reporter.state.isRaw = false;
-  process.exit(report(error));
-});
+process.on('uncaughtException', endUnlessTaken);
+// Node would put a rejection that is no Error into an error of its own, without its value.
+process.on('unhandledRejection', endUnlessTaken);
 
 program
   .name('upcall')
@@ -76,8 +74,16 @@ try {
 await Promise.all([process.stdout, process.stderr].map(flushed));
 process.exit(status);
 
+function endUnlessTaken(error: unknown): void {
+  const verdict = verdictOn(error);
+  if (verdict === true) return;
+  restoreTerminal();
+  reporter.state.isRaw = false;
+  process.exit(report(error, verdict === false ? [] : verdict));
+}
+
 /** Reports an error, in one line if the user can fix it. Returns the exit status. */
-function report(error: unknown): ExitStatus {
+function report(error: unknown, suspects: readonly string[] = []): ExitStatus {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return ExitStatus.OK;
     // Options without a command: commander has printed the help instead of an error.
@@ -92,10 +98,12 @@ function report(error: unknown): ExitStatus {
     if (isDebug()) reporter.text(`${error.stack ?? ''}\n`);
     return error.code === 'TIMED_OUT' ? ExitStatus.TIMED_OUT : ExitStatus.BAD_INPUT;
   }
-  const hint = isDebug()
-    ? ''
-    : '. Set UPCALL_DEBUG=1 for the stack; if it is not in one of your devices, please report it';
-  reporter.line(`unexpected error: ${error instanceof Error ? error.message : String(error)}${hint}`);
+  const hint = !(error instanceof Error)
+    ? '. Throw an Error, whose stack says where'
+    : isDebug()
+      ? ''
+      : '. Set UPCALL_DEBUG=1 for the stack; if it is not in one of your devices, please report it';
+  reporter.line(`unexpected error: ${thrownText(error, suspects)}${hint}`);
   if (isDebug() && error instanceof Error) reporter.text(`${error.stack ?? ''}\n`);
   return ExitStatus.INTERNAL_ERROR;
 }

@@ -5,11 +5,13 @@
  * which takes those of its devices.
  */
 
-type Taker = (error: unknown) => boolean;
+/** True: it is dealt with. Otherwise the names of devices that it may come from, or false. */
+type Verdict = boolean | readonly string[];
+type Taker = (error: unknown) => Verdict;
 
 let taker: Taker | undefined;
 
-/** From now on `take` gets the uncaught errors, and returns true for those that are dealt with. */
+/** From now on `take` gets the uncaught errors. */
 export function takeUncaught(take: Taker): () => void {
   taker = take;
   return () => {
@@ -17,7 +19,7 @@ export function takeUncaught(take: Taker): () => void {
   };
 }
 
-/** Returns false if no session takes the error. */
-export function isTaken(error: unknown): boolean {
-  return taker?.(error) === true;
+/** False if there is no session. */
+export function verdictOn(error: unknown): Verdict {
+  return taker?.(error) ?? false;
 }

@@ -135,6 +135,20 @@ test('a device that throws outside of an access is removed, with its name and pl
   );
 });
 
+test('a rejection that is no Error ends the session with its value and the device', async () => {
+  const device = join(folder, 'nothing.mjs');
+  writeFileSync(
+    device,
+    'export default class { name = "nothing"; read() { Promise.reject({}); return 0; } write() {} }',
+  );
+  const { status, stderr } = await upcall(['run', 'hello', '--device', `${device}@0x500`]);
+  assert.equal(status, 70);
+  assert.match(
+    stderr,
+    /^upcall: unexpected error: \{\} \(not an Error, [^)]*; from device nothing\)\. Throw an Error, [^.]*\n/,
+  );
+});
+
 test('a process.exit in a device is reported with its place, and the status says that something failed', async () => {
   const device = join(folder, 'exits.mjs');
   writeFileSync(device, 'export default class { name = "exits"; read() { process.exit(0); } write() {} }');

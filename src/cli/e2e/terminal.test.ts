@@ -121,5 +121,5 @@ test('an uncaught error restores the terminal', options, async () => {
   await session.until('monitor> ');
   session.child.stdin.write('in8 501\r');
   const shown = await endOf(session, 70);
-  assert.match(shown, /upcall: unexpected error: this is not caught/);
+  assert.match(shown, /upcall: unexpected error: this is not caught \(.*; from device trouble\)\. Throw an Error/);
 });
