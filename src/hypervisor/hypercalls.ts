@@ -76,6 +76,8 @@ export interface Hypercalls {
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   /** Ranges in which a device is never reached. Default: none. */
   readonly reservedRanges?: readonly ReservedRange[];
+  /** Bits of a physical address of the guest's CPU, 32…52. Default: 52. */
+  readonly addressBits?: number;
   /** Left out by a hypervisor that makes a request of every write. */
   readonly asyncIo?: AsyncIoHypercalls;
 }

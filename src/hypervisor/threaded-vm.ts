@@ -33,6 +33,7 @@ export class ThreadedVm implements Hypercalls {
   readonly shared: VmSharedState;
   readonly asyncIo: AsyncIo;
   readonly reservedRanges: readonly ReservedRange[];
+  readonly addressBits?: number;
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
@@ -79,6 +80,7 @@ export class ThreadedVm implements Hypercalls {
     this.shared = shared;
     this.asyncIo = shared.asyncIo;
     this.reservedRanges = options.reservedRanges ?? [];
+    if (options.addressBits !== undefined) this.addressBits = options.addressBits;
     this.memory = memory;
     this.#threads = threads;
     const { canProtect } = options;

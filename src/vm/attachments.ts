@@ -15,6 +15,7 @@ import type { IoClient } from '../hsm/io-client.js';
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import { LineDriver, type InterruptLines } from '../hypervisor/interrupt-lines.js';
 import type { ReservedRange } from '../hypervisor/hypercalls.js';
+import { expectAttachable } from './attach-arguments.js';
 import { expectFree, expectReachable } from './device-range.js';
 import { devicesCreated } from './device-start.js';
 import { DisjointRanges } from './disjoint-ranges.js';
@@ -27,7 +28,7 @@ export interface Attachment {
 }
 
 export interface AttachmentsOptions {
-  /** Ranges that the hypervisor answers itself: accesses to them never become requests. */
+  /** Ranges in which accesses never become requests: above all those of the hypervisor itself. */
   readonly reservedRanges: readonly ReservedRange[];
   readonly memory: GuestMemory;
   readonly lines: InterruptLines;
@@ -65,9 +66,11 @@ export class Attachments {
 
   /**
    * Adds a device and returns its I/O client, which the caller must add to the HSM. Throws
-   * RANGE_OVERLAP if the range is not free or would never be reached.
+   * RANGE_OVERLAP if the range is not free or would never be reached, and what `expectAttachable`
+   * throws.
    */
   add(range: AddressRange, device: Device | ThreadPlacement): IoClient {
+    expectAttachable(range, device);
     this.#closeLost();
     const name = isThreadPlacement(device) ? device.module.replace(/^.*\//, '') : device.name;
     expectReachable(range, name, this.#options.reservedRanges);

@@ -6,7 +6,7 @@
  */
 
 import { describeRange, mmio, overlaps, ports, type AddressRange } from '../hsm/address-range.js';
-import type { ReservedRange } from '../hypervisor/hypercalls.js';
+import type { Hypercalls, ReservedRange } from '../hypervisor/hypercalls.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { DisjointRanges } from './disjoint-ranges.js';
 
@@ -27,9 +27,27 @@ export function expectFree(range: AddressRange, name: string, placed: DisjointRa
   );
 }
 
+/** Of a physical address of the architecture. */
+const MAX_ADDRESS_BITS = 52;
+
 /**
- * Throws RANGE_OVERLAP if `range` touches one of `reservedRanges`, which the hypervisor answers
- * itself: a device there would be attached but never reached.
+ * The ranges that the hypervisor answers itself, and the addresses that the guest's CPU does not
+ * have.
+ */
+export function unreachableRanges({ reservedRanges = [], addressBits = MAX_ADDRESS_BITS }: Hypercalls) {
+  if (addressBits >= MAX_ADDRESS_BITS) return reservedRanges;
+  const beyond: ReservedRange = {
+    type: 'mmio',
+    start: 2 ** addressBits,
+    end: 2 ** MAX_ADDRESS_BITS - 1,
+    what: `beyond the ${addressBits}-bit addresses of the VM's processor`,
+  };
+  return [...reservedRanges, beyond];
+}
+
+/**
+ * Throws RANGE_OVERLAP if `range` touches one of `reservedRanges`, as `unreachableRanges` returns
+ * them: a device there would be attached but never reached.
  */
 export function expectReachable(range: AddressRange, name: string, reservedRanges: readonly ReservedRange[]): void {
   for (const { type, start, end, what } of reservedRanges) {

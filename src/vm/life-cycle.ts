@@ -9,7 +9,7 @@
 
 import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
-import type { Hypercalls } from '../hypervisor/hypercalls.js';
+import { HYPERCALL_REFUSED, type Hypercalls } from '../hypervisor/hypercalls.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
@@ -61,8 +61,10 @@ export interface VmControls {
 /** Throws VM_STATE if `result`, that of a hypercall, is an error: VM `vm` cannot do `what`. */
 export function expectAccepted(vm: string, what: string, result: number): void {
   if (result >= 0) return;
-  throw new UpcallError('VM_STATE', `VM ${vm}: cannot ${what} in its present state`, {
-    errno: result,
-    remedy: 'A VM starts once, and again after a reset; a destroyed VM stays destroyed',
-  });
+  const remedy = 'A VM starts once, and again after a reset; a destroyed VM stays destroyed';
+  throw stateError(vm, `cannot ${what} in its present state`, remedy, result);
+}
+
+export function stateError(vm: string, fact: string, remedy: string, errno: number = HYPERCALL_REFUSED): UpcallError {
+  return new UpcallError('VM_STATE', `VM ${vm}: ${fact}`, { errno, remedy });
 }

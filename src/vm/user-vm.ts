@@ -4,13 +4,13 @@
  * overlap. I/O clients are the kernel document's own level: their ranges may overlap, and the
  * newest wins.
  *
- * Called by: the operator's program; devices, through `power` and `emit`; ServiceVm, which creates
- * it.
+ * Called by: the operator's program; devices, through `power` and `emit`; its creator, ServiceVm.
  * Threads: the Service VM's.
  */
 
 import { Attachments } from './attachments.js';
 import { wrappersFor, type ClientWrappers } from './client-wrappers.js';
+import { unreachableRanges } from './device-range.js';
 import { SystemClock } from '../device-model/clock.js';
 import { VmDebugger } from '../debugging/vm-debugger.js';
 import { DefaultClient } from '../device-model/default-client.js';
@@ -255,7 +255,7 @@ export class UserVm {
       memory: hypercalls.memory,
       lines: hypercalls.shared.lines,
       startTimeoutMs,
-      reservedRanges: hypercalls.reservedRanges ?? [],
+      reservedRanges: unreachableRanges(hypercalls),
       removals: () => requests.clients.removals,
       isRegistered: (client) => requests.clients.has(this.#wrappers.of(client)),
       reportError: (device, error, during) => this.emit({ kind: 'device-error', device, during, ...errorText(error) }),

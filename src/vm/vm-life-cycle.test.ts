@@ -64,3 +64,27 @@ test('the end pauses twice, removes the VM, closes the devices, destroys and fre
   assert.deepEqual(steps, ending);
   assert.deepEqual(await lifeCycle.ended, end);
 });
+
+test('a second start while the first one waits says so, and leaves the first one alone', async () => {
+  const steps: string[] = [];
+  const lifeCycle = new VmLifeCycle(recording(steps), undefined);
+  const first = lifeCycle.start();
+  await assert.rejects(lifeCycle.start(), {
+    code: 'VM_STATE',
+    message: 'VM vm: it is starting already',
+    remedy: 'Await the first start()',
+    errno: -1,
+  });
+  await first;
+  assert.deepEqual(steps, ['starting', 'start']);
+  await lifeCycle.start();
+  assert.equal(steps.length, 4, 'the hypervisor decides about later ones');
+});
+
+test('a start that is refused says that it is the start', async () => {
+  const vm = recording([]);
+  const refusing = { ...vm, hypercalls: { ...vm.hypercalls, setVcpuRegs: () => -1 } };
+  const image = { load: () => undefined };
+  const lifeCycle = new VmLifeCycle(refusing, image as unknown as ConstructorParameters<typeof VmLifeCycle>[1]);
+  await assert.rejects(lifeCycle.start(), { code: 'VM_STATE', message: 'VM vm: cannot start in its present state' });
+});

@@ -17,7 +17,7 @@ import { HYPERCALL_REFUSED } from '../hypervisor/hypercalls.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { VmState } from '../hypervisor/vm-shared-state.js';
 import { errorText } from '../io-request/error-text.js';
-import { expectAccepted, type LifeCycle, type VmControls } from './life-cycle.js';
+import { expectAccepted, stateError, type LifeCycle, type VmControls } from './life-cycle.js';
 import type { VmEnd } from './user-vm-events.js';
 
 /** If the guest resets more often than this in one second, it is in a loop and its VM ends. */
@@ -38,6 +38,7 @@ export class VmLifeCycle implements LifeCycle {
   /** Settles when the step that was requested last is done. The next step begins then. */
   #lastStep: Promise<unknown> = Promise.resolve();
   #isEnding = false;
+  #isStarting = false;
   /** vCPUs that halted with interrupts off, so that nothing can wake them. */
   readonly #halted = new Set<number>();
   /** Times of the guest's resets within the last second, in ms. */
@@ -54,12 +55,18 @@ export class VmLifeCycle implements LifeCycle {
     return this.#isEnding;
   }
 
-  start(): Promise<void> {
-    return this.#step(async () => {
-      await Promise.race([this.#vm.devicesReady(), this.#ending]);
-      this.#load();
-      this.#start();
-    });
+  async start(): Promise<void> {
+    if (this.#isStarting) throw stateError(this.#vm.name, 'it is starting already', 'Await the first start()');
+    this.#isStarting = true;
+    try {
+      await this.#step(async () => {
+        await Promise.race([this.#vm.devicesReady(), this.#ending]);
+        this.#load('start');
+        this.#start();
+      });
+    } finally {
+      this.#isStarting = false;
+    }
   }
 
   pause(): Promise<void> {
@@ -106,11 +113,14 @@ export class VmLifeCycle implements LifeCycle {
     });
   }
 
-  /** Loads the image into guest memory and sets the registers of vCPU 0 to its entry point. */
-  #load(): void {
+  /**
+   * Loads the image into guest memory and sets the registers of vCPU 0 to its entry point. `during`
+   * is for messages.
+   */
+  #load(during: string): void {
     const { hypercalls } = this.#vm;
     if (this.#image === undefined) return;
-    this.#expect('set the registers', hypercalls.setVcpuRegs(0, this.#image.load(hypercalls.memory)));
+    this.#expect(during, hypercalls.setVcpuRegs(0, this.#image.load(hypercalls.memory)));
   }
 
   #start(): void {
@@ -144,7 +154,7 @@ export class VmLifeCycle implements LifeCycle {
     this.#expect('reset', await hypercalls.resetVm());
     // Without an image the guest's program is not in memory, and what is there would not come back.
     if (this.#image !== undefined) hypercalls.memory.fill(0);
-    this.#load();
+    this.#load('reset');
     this.#halted.clear();
     if (this.#isEnding) return;
     this.#start();

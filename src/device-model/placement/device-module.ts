@@ -81,7 +81,7 @@ function isDeviceClass(value: Function): boolean {
 }
 
 /** What is wrong with `value` as a device, or undefined if it is one. */
-function missingMember(value: unknown): string | undefined {
+export function missingMember(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return `is ${value === null ? 'null' : typeof value}`;
   const { name, read, write } = value as Partial<Record<keyof Device, unknown>>;
   if (typeof name !== 'string' || name === '') return 'has no name';

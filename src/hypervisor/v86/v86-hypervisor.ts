@@ -68,10 +68,14 @@ export class V86Hypervisor implements Hypervisor {
       entry: new URL('./v86-thread.js', import.meta.url),
       program: () => program,
       reservedRanges: [...CONTROLLER_RANGES, ...ramRanges(config.memoryBytes)],
+      addressBits: ADDRESS_BITS,
       canProtect,
     });
   }
 }
+
+/** Also with PAE paging: the core drops the upper halves of its entries. */
+const ADDRESS_BITS = 32;
 
 /**
  * The core traps accesses from here on below 1 MiB, whatever the RAM: the screen memory of a PC.
