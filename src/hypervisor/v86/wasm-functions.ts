@@ -10,6 +10,7 @@
  * Source: WebAssembly Core Specification 1.0, chapter 5 and appendix 7.4.1.
  */
 
+import { WasmNames } from './wasm-names.js';
 import {
   encodeU32,
   ExternalKind,
@@ -25,19 +26,14 @@ import {
 
 const END = 0x0b;
 const I32 = 0x7f;
-const FUNCTION_NAMES = 1;
-const PREAMBLE_BYTES = 8;
 const MAX_U32_BYTES = 5;
-/** Characters of the ends of symbols that are looked up at once. */
-const KEY_LENGTH = 3;
 
 export class WasmFunctions {
   readonly #bytes: Uint8Array;
   readonly #mismatch: (what: string) => Error;
   /** The names of the imported functions, which have the first indices. */
   readonly #imported: readonly string[];
-  /** Symbols and their functions, by the symbols' last characters. */
-  readonly #names: ReadonlyMap<string, readonly (readonly [symbol: string, index: number])[]>;
+  readonly #names: WasmNames;
   /** The exported functions' indices by their names. */
   readonly #exported: ReadonlyMap<string, number>;
   /** Of the module's own functions, in the order of their indices. */
@@ -54,7 +50,7 @@ export class WasmFunctions {
     this.#imported = imports.filter(({ kind }) => kind === ExternalKind.FUNCTION).map(({ name }) => name);
     this.#types = readTypes(bytes, this.#section(SectionId.FUNCTION));
     this.#bodies = readBodies(bytes, this.#section(SectionId.CODE));
-    this.#names = functionNames(bytes);
+    this.#names = new WasmNames(bytes);
     const exports = exportsOf(bytes, this.#section(SectionId.EXPORT));
     this.#exported = new Map(
       exports.filter(({ kind }) => kind === ExternalKind.FUNCTION).map(({ name, index }) => [name, index]),
@@ -65,13 +61,7 @@ export class WasmFunctions {
   index(name: string): number {
     const exported = this.#exported.get(name);
     if (exported !== undefined) return exported;
-    const symbolEnd = name
-      .split('::')
-      .map((part) => `${part.length}${part}`)
-      .join('');
-    const found: number[] = [];
-    for (const [symbol, index] of this.#names.get(keyOf(symbolEnd)) ?? [])
-      if (symbol.endsWith(symbolEnd)) found.push(index);
+    const found = this.#names.find(name);
     const [first] = found;
     if (first === undefined || found.length !== 1) throw this.#mismatch(`it has ${found.length} functions ${name}`);
     return first;
@@ -265,47 +255,4 @@ function readBodies(bytes: Uint8Array, section: Section): Uint8Array[] {
     reader.offset += length;
   }
   return bodies;
-}
-
-/** From the custom section "name", or none. */
-function functionNames(bytes: Uint8Array): Map<string, [symbol: string, index: number][]> {
-  const names = new Map<string, [symbol: string, index: number][]>();
-  const section = nameSection(bytes);
-  if (section === undefined) return names;
-  const reader = new WasmReader(bytes, section.content);
-  reader.name();
-  while (reader.offset < section.end) {
-    const id = reader.byte();
-    const length = reader.u32();
-    const end = reader.offset + length;
-    if (id === FUNCTION_NAMES)
-      for (let left = reader.u32(); left > 0 && reader.offset < end; left--) {
-        const index = reader.u32();
-        const symbol = reader.name();
-        const sameEnd = names.get(keyOf(symbol));
-        if (sameEnd === undefined) names.set(keyOf(symbol), [[symbol, index]]);
-        else sameEnd.push([symbol, index]);
-      }
-    reader.offset = end;
-  }
-  return names;
-}
-
-function keyOf(symbol: string): string {
-  return symbol.slice(-KEY_LENGTH);
-}
-
-function nameSection(bytes: Uint8Array): Section | undefined {
-  const reader = new WasmReader(bytes, PREAMBLE_BYTES);
-  while (reader.offset < bytes.length) {
-    const start = reader.offset;
-    const id = reader.byte();
-    const length = reader.u32();
-    const content = reader.offset;
-    const end = content + length;
-    if (end > bytes.length) return undefined;
-    if (id === SectionId.CUSTOM && reader.name() === 'name') return { id, start, content, end };
-    reader.offset = end;
-  }
-  return undefined;
 }
