@@ -166,8 +166,12 @@ function badPointers(functions: WasmFunctions): number {
   const read = functions.index('read32s');
   const code: number[] = [];
   for (let entry = 0; entry < PDPTES; entry++) {
-    const low = [...local(0), ...constant(PAE_BASE_MASK), AND, ...constant(8 * entry), ADD, ...call(read)];
-    const isReserved = [...low, ...constant(PDPTE_RESERVED), AND];
+    const half = (at: number): number[] => [
+      ...[...local(0), ...constant(PAE_BASE_MASK), AND, ...constant(8 * entry + at), ADD, ...call(read)],
+    ];
+    const low = half(0);
+    // The CPU has 32 physical address bits: the upper half is reserved as a whole.
+    const isReserved = [...low, ...constant(PDPTE_RESERVED), AND, ...half(4), OR];
     code.push(...when([...low, ...constant(PRESENT), AND], when(isReserved, [...constant(1), RETURN])));
   }
   return functions.append(1, 1, [...code, ...constant(0)]);

@@ -11,15 +11,22 @@ import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { HALTED_FOREVER, TripleFault } from '../vcpu-loop.js';
 import { EXCEPTION_CASES, TRIPLE_FAULT, type ExceptionCase } from './fixtures/exception-cases.js';
+import { PAGING_CASES } from './fixtures/paging-cases.js';
+import { TRANSFER_CASES } from './fixtures/transfer-cases.js';
 import {
   BASE,
   CODE,
   END,
+  GDT,
   image,
   MEMORY_BYTES,
   NO_ERROR_CODE,
+  OTHER_TASK,
   REPORT_PORT,
+  Selector,
+  STACK,
   STOP_PORT,
+  TASK,
 } from './fixtures/exception-guest.js';
 import { TestMachine } from './fixtures/test-machine.js';
 
@@ -27,6 +34,7 @@ const QEMU = 'qemu-system-i386';
 const QEMU_VERSION = 7;
 const STOPPED_BY_GUEST = 1;
 const ENTRY_OFFSET = 28;
+const ALL_CASES = [...EXCEPTION_CASES, ...TRANSFER_CASES, ...PAGING_CASES];
 /** A start of QEMU takes a second. */
 const every = Number(process.env['QEMU_EVERY'] ?? 8);
 const folder = mkdtempSync(join(tmpdir(), 'upcall-'));
@@ -50,7 +58,8 @@ function expected({ report }: ExceptionCase): string {
   return report === TRIPLE_FAULT ? TRIPLE_FAULT : describeReport(report[0], report[1] ?? NO_ERROR_CODE, report[2]);
 }
 
-async function onCore(guest: ExceptionCase): Promise<string> {
+/** Returns the machine, too, as the guest left it. */
+async function onCore(guest: ExceptionCase): Promise<{ report: string; machine: TestMachine }> {
   const machine = await TestMachine.create({ memoryBytes: MEMORY_BYTES });
   const bytes = image(guest);
   machine.memory.write(BASE, bytes);
@@ -62,11 +71,11 @@ async function onCore(guest: ExceptionCase): Promise<string> {
     if (!(error instanceof TripleFault)) throw error;
     assert.match(error.message, /^triple fault: the guest shut its CPU down at EIP 0x/);
     assert.deepEqual(machine.accesses, []);
-    return TRIPLE_FAULT;
+    return { report: TRIPLE_FAULT, machine };
   }
   assert.equal(machine.accesses.pop(), `out ${STOP_PORT.toString(16)}/1 0`);
   const written = machine.accesses.map((access) => access.split(`out ${REPORT_PORT.toString(16)}/1 `)[1] ?? 'x');
-  return reported(Uint8Array.from(written, (byte) => parseInt(byte, 16)));
+  return { report: reported(Uint8Array.from(written, (byte) => parseInt(byte, 16))), machine };
 }
 
 function onQemu(guest: ExceptionCase): string {
@@ -86,9 +95,32 @@ function onQemu(guest: ExceptionCase): string {
 }
 
 describe("a guest's mistake", () => {
-  for (const guest of EXCEPTION_CASES)
+  for (const guest of ALL_CASES)
     test(`${guest.name}: ${guest.what}`, async () => {
-      assert.equal(await onCore(guest), expected(guest));
+      assert.equal((await onCore(guest)).report, expected(guest));
+    });
+});
+
+describe('a transfer that is refused changes nothing', () => {
+  const accessOf = ({ memory }: TestMachine, selector: number): number => memory.readU8(GDT + selector + 5);
+
+  for (const guest of TRANSFER_CASES.filter(({ name }) => /^far JMP to a task|^INT|^IRET|^an exception/.test(name)))
+    test(`${guest.name}: both tasks stay as they were`, async () => {
+      const { machine } = await onCore(guest);
+      assert.equal(accessOf(machine, Selector.OTHER_TASK), 0x89);
+      assert.equal(accessOf(machine, Selector.TASK), 0x8b);
+      // Of the old task, nothing was saved; of the new one, the link stays 0.
+      assert.equal(machine.memory.readU32(TASK + 0x20), 0);
+      assert.equal(machine.memory.readU32(OTHER_TASK), 0);
+    });
+
+  for (const guest of TRANSFER_CASES.filter(({ name }) => /^far RET to an outer level with/.test(name)))
+    test(`${guest.name}: CS, EIP and the stack stay as they were`, async () => {
+      const { machine } = await onCore(guest);
+      // EFLAGS, CS, EIP and the error code below the frame of the return.
+      const words = [8, 12, 16].map((below) => machine.memory.readU32(STACK - 16 - below));
+      const [vector, errorCode, at] = guest.report as [number, number, number];
+      assert.deepEqual(words, [Selector.CODE, CODE + at, errorCode], `of exception ${vector}`);
     });
 });
 
@@ -102,7 +134,7 @@ function whyNoQemu(): string | false {
 
 test('QEMU reports the same exceptions', { skip: whyNoQemu() }, () => {
   console.log(`one of ${every} guests on QEMU; QEMU_EVERY=1 compares all`);
-  const differences = EXCEPTION_CASES.filter(({ qemuDiffers }) => qemuDiffers === undefined)
+  const differences = ALL_CASES.filter(({ qemuDiffers }) => qemuDiffers === undefined)
     .filter((_, index) => index % every === 0)
     .map((guest) => ({ guest: guest.name, qemu: onQemu(guest), expected: expected(guest) }))
     .filter((one) => one.qemu !== one.expected);

@@ -47,6 +47,8 @@ export const CoreOffset = {
   stackIs32: 808,
   memorySize: 812,
   fpuStackEmpty: 816,
+  /** Four of 64 bits: the page-directory pointers of PAE paging, as CR3's load read them. */
+  pagePointers: 968,
   fpuControlWord: 1036,
   /** Byte that the core does not use: the edited core asks for an interrupt while it is set. */
   interruptRequested: 1064,
@@ -93,6 +95,20 @@ export const AddedOffset = {
   taskSwitch: 3620,
   /** The result of `lookup_segment_selector` for control-edits.ts: LookupResult describes it. */
   lookup: 3624,
+  /** Word: 1 while a task switch changes the CPU's state, with everything checked before. */
+  switching: 3648,
+  /** Words of segment-checks.ts: the last result, the descriptor's address and access byte. */
+  found: 3652,
+  foundAddress: 3656,
+  foundAccess: 3660,
+  /** Words: the LDT that `find` uses. */
+  localTableBase: 3664,
+  localTableLimit: 3668,
+  /** Words: base and limit of a TSS or LDT that a task switch is to load. */
+  taskBase: 3672,
+  taskLimit: 3676,
+  /** Word: 8 while a page fault is raised for a reserved bit, which is its error code's bit 3. */
+  reservedBit: 3680,
 } as const;
 export const TaskSwitch = { JUMP: 0, CALL_OR_INTERRUPT: 1, IRET: 2 } as const;
 

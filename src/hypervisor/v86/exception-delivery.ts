@@ -84,10 +84,12 @@ export class ExceptionDelivery {
       return;
     }
     if (error instanceof GeneralProtection) {
+      this.#requireNoSwitch(error, undefined);
       this.#raise(GENERAL_PROTECTION);
       return;
     }
     const panic = this.#takePanic();
+    this.#requireNoSwitch(error, panic?.where);
     if (this.#compilerLock[0] !== 0) this.#releaseCompiler();
     else if (typeof panic?.meaning === 'object') this.#raise(this.#due(panic.meaning));
     else if (panic?.meaning !== 'page-fault-raised') throw this.#shutDown(error, panic?.where);
@@ -142,6 +144,7 @@ export class ExceptionDelivery {
     this.#set(AddedOffset.nestedVector, NO_VECTOR);
     const panic = this.#takePanic();
     if (nested !== NO_VECTOR) {
+      this.#set(AddedOffset.switching, 0);
       let errorCode = this.#get(AddedOffset.nestedErrorCode);
       // The core names the gate also where the segment behind it is absent.
       const selector = this.#get(AddedOffset.selector);
@@ -149,6 +152,7 @@ export class ExceptionDelivery {
         errorCode = selector & SELECTOR;
       return { vector: nested, errorCode: CONTRIBUTORY.includes(nested) ? errorCode | external : errorCode };
     }
+    this.#requireNoSwitch(error, panic?.where);
     if (error instanceof GeneralProtection) return { ...GENERAL_PROTECTION, errorCode: external };
     if (typeof panic?.meaning === 'object') {
       const { vector, errorCode = 0 } = this.#due(panic.meaning);
@@ -202,6 +206,13 @@ export class ExceptionDelivery {
     const file = String.fromCharCode(...name);
     const line = position.getUint32(8, true);
     return { meaning: panicMeaning(file, line), where: `${file}:${line}` };
+  }
+
+  /** A task switch that stops halfway leaves a CPU that belongs to neither task. */
+  #requireNoSwitch(error: unknown, panic: string | undefined): void {
+    if (this.#get(AddedOffset.switching) === 0) return;
+    this.#set(AddedOffset.switching, 0);
+    throw this.#shutDown(error, panic);
   }
 
   #tripleFault({ vector }: Raised): TripleFault {

@@ -61,8 +61,6 @@ export function editExceptions(functions: WasmFunctions, mismatch: (what: string
     // Its third parameter is the place, a structure in the core's constant data.
     Uint8Array.from([0, ...storeWord(AddedOffset.panicPosition, local(2)), UNREACHABLE, 0x0b]),
   );
-  // Its fourth parameter says by which instruction.
-  functions.insertAtStart(functions.index('do_task_switch'), storeWord(AddedOffset.taskSwitch, local(3)));
   const isTooLong = [
     ...loadWord(CoreOffset.instructionPointer),
     ...loadWord(CoreOffset.previousInstructionPointer),

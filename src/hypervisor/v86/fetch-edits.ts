@@ -28,8 +28,10 @@ import {
   local,
   NOP,
   OR,
+  padded,
   RETURN,
   when,
+  XOR,
 } from './wasm-code.js';
 import type { WasmFunctions } from './wasm-functions.js';
 import { encodeU32 } from './wasm-sections.js';
@@ -39,7 +41,6 @@ const WINDOW_START = 0xa_0000;
 const WINDOW_MASK = ~0x1_ffff;
 /** The core's own page translation of EIP, as an XOR mask. */
 const FETCH_MASK = 624;
-const XOR = 0x73;
 const ANY = undefined;
 /** Fetches in all functions but the main loop, and in the main loop: an opcode's first byte. */
 const FETCHES = 27;
@@ -89,9 +90,4 @@ export function editFetches(functions: WasmFunctions, mismatch: (what: string) =
 /** `code` with NOPs behind it. A call keeps its operands that way. */
 function fill(code: readonly number[], length: number): number[] {
   return [...code, ...Array.from({ length: length - code.length }, () => NOP)];
-}
-
-/** A number as the linker writes an address: in five bytes. */
-function padded(value: number): number[] {
-  return [0, 7, 14, 21, 28].map((shift) => ((value >>> shift) & 0x7f) | (shift < 28 ? 0x80 : 0));
 }

@@ -9,6 +9,7 @@ import { encodeU32 } from './wasm-sections.js';
 const BULK_MEMORY = 0xfc;
 const MEMORY_COPY = 10;
 const EMPTY_BLOCK = 0x40;
+const I32 = 0x7f;
 const ALIGN_1 = 0;
 const ALIGN_4 = 2;
 
@@ -19,9 +20,11 @@ export const ADD = 0x6a;
 export const SUBTRACT = 0x6b;
 export const AND = 0x71;
 export const OR = 0x72;
+export const XOR = 0x73;
 export const EQUAL = 0x46;
 export const AT_LEAST = 0x4f;
 export const BELOW = 0x49;
+export const ABOVE = 0x4b;
 export const NOT_EQUAL = 0x47;
 export const IS_ZERO = 0x45;
 export const SHIFT_RIGHT = 0x76;
@@ -50,9 +53,24 @@ export function call(index: number): number[] {
   return [CALL, ...encodeU32(index)];
 }
 
+/** A call as the linker writes it, with the index in five bytes. */
+export function paddedCall(index: number): number[] {
+  return [CALL, ...padded(index)];
+}
+
+/** A number as the linker writes an index or an address: in five bytes. */
+export function padded(value: number): number[] {
+  return [0, 7, 14, 21, 28].map((shift) => ((value >>> shift) & 0x7f) | (shift < 28 ? 0x80 : 0));
+}
+
 /** The 32-bit word at a fixed address. */
 export function loadWord(address: number): number[] {
   return [...constant(0), LOAD, ALIGN_4, ...encodeU32(address)];
+}
+
+/** The 32-bit word at what `address` leaves, plus `offset`. */
+export function loadAt(address: readonly number[], offset: number): number[] {
+  return [...address, LOAD, ALIGN_4, ...encodeU32(offset)];
 }
 
 /** The byte at a fixed address. */
@@ -70,10 +88,20 @@ export function storeWord(address: number, value: readonly number[]): number[] {
   return [...constant(0), ...value, 0x36, ALIGN_4, ...encodeU32(address)];
 }
 
+/** Stores the low byte of the one operand that `value` leaves. */
+export function storeByte(address: number, value: readonly number[]): number[] {
+  return [...constant(0), ...value, 0x3a, ALIGN_1, ...encodeU32(address)];
+}
+
 export function copyMemory(to: number, from: number, length: number): number[] {
   return [...constant(to), ...constant(from), ...constant(length), BULK_MEMORY, MEMORY_COPY, 0, 0];
 }
 
 export function when(condition: readonly number[], then: readonly number[]): number[] {
   return [...condition, 0x04, EMPTY_BLOCK, ...then, 0x0b];
+}
+
+/** One of two 32-bit values. Only the code of that one runs. */
+export function select(condition: readonly number[], ifTrue: readonly number[], ifFalse: readonly number[]): number[] {
+  return [...condition, 0x04, I32, ...ifTrue, 0x05, ...ifFalse, 0x0b];
 }

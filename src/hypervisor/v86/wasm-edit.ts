@@ -12,6 +12,8 @@
  *   can access it. The modules that the core's JIT compiler makes import that shared memory.
  * - The stack pointer is exported, so that a reset can undo frames that an exception skipped.
  * - A guest's mistake is an exception of the guest, never the end of the core (exception-edits.ts).
+ * - A far return and a task switch check what they load before they change anything
+ *   (transfer-edits.ts).
  * - An instruction fetch outside of RAM reads what a load reads there (fetch-edits.ts).
  * - PAE paging has large pages whatever CR4.PSE says (paging-edits.ts).
  * - The interrupt controllers are the hypervisor's (interrupt-edits.ts).
@@ -25,6 +27,7 @@ import { editControl } from './control-edits.js';
 import { editFetches } from './fetch-edits.js';
 import { editInterrupts } from './interrupt-edits.js';
 import { editPaging } from './paging-edits.js';
+import { editTransfers } from './transfer-edits.js';
 import { WasmFunctions } from './wasm-functions.js';
 import {
   encodeU32,
@@ -87,6 +90,7 @@ function editFunctions(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
   const functions = new WasmFunctions(bytes, mismatch);
   editControl(functions, mismatch);
   editExceptions(functions, mismatch);
+  editTransfers(functions, mismatch);
   editFetches(functions, mismatch);
   editPaging(functions, mismatch);
   editInterrupts(functions, mismatch);
