@@ -11,6 +11,7 @@
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
 import type { VcpuRegisters } from '../../hypervisor/vcpu-registers.js';
 import type { FuzzInput } from '../fuzz-input.js';
+import { Known, transfer } from './privileged-transfer.js';
 
 export const MEMORY_BYTES = 1 << 20;
 const GDT = 0x1000;
@@ -26,6 +27,8 @@ const HANDLERS = 0x8000;
 const HANDLER_BYTES = 16;
 const CODE = 0x1_0000;
 const STACK = 0x2_0000;
+/** Where a transfer leads. */
+const TARGET = 0x1_8000;
 
 const CODE_SELECTOR = 8;
 const DATA_SELECTOR = 16;
@@ -71,6 +74,8 @@ const WITH_MODRM: readonly (readonly number[])[] = [
 
 export class PrivilegedGuest {
   readonly registers: VcpuRegisters;
+  /** The level at which alone the guest may write to TARGET_PORT; undefined: any. */
+  targetLevel: number | undefined;
   readonly #input: FuzzInput;
   readonly #memory: GuestMemory;
 
@@ -78,7 +83,12 @@ export class PrivilegedGuest {
   constructor(input: FuzzInput, memory: GuestMemory) {
     this.#input = input;
     this.#memory = memory;
-    const isReal = input.below(8) === 0;
+    const kind = input.below(8);
+    const isReal = kind === 0;
+    if (kind === 7) {
+      this.registers = this.#transfer();
+      return;
+    }
     const is32 = input.below(4) !== 0;
     this.registers = isReal ? this.#real() : this.#protected(is32);
     const code: number[] = [];
@@ -147,6 +157,36 @@ export class PrivilegedGuest {
       idt: { base: input.pick([IDT, IDT, IDT, 0xf_fff0, 0xd000_0000, 0xffff_fff0]), limit },
       tr: { selector: 0x18, base: input.pick(TASKS), limit: input.pick([0x67, 0x2b, 3]) },
       ...this.#general(),
+    };
+  }
+
+  /** Tables that are right, with some more descriptors of any kind, and one transfer. */
+  #transfer(): VcpuRegisters {
+    const [task, current] = TASKS;
+    // First, so that an input need not be long.
+    const { code, task: words, target, level } = transfer(this.#input, TARGET, STACK - 0x100);
+    const registers = this.#protected(true);
+    this.targetLevel = level;
+    this.#descriptor(GDT + Known.USER_CODE - 3, 0, 0xf_ffff, 0xfb, 0xcf);
+    this.#descriptor(GDT + Known.USER_DATA - 3, 0, 0xf_ffff, 0xf3, 0xcf);
+    this.#descriptor(GDT + Known.TASK, task, 0x67, 0x89, 0);
+    this.#descriptor(GDT + Known.CURRENT_TASK, current, 0x67, 0x8b, 0);
+    for (let vector = 0; vector < IDT_ENTRIES; vector++) {
+      this.#gate(IDT + 8 * vector, HANDLERS + vector * HANDLER_BYTES, 0x8e, CODE_SELECTOR);
+      this.#put(HANDLERS + vector * HANDLER_BYTES, [0xfa, 0xf4]);
+    }
+    for (let at = 0; at < 0x68; at += 4) this.#memory.writeU32(current + at, 0);
+    this.#memory.writeU32(current + 4, STACK - 0x200);
+    this.#memory.writeU32(current + 8, DATA_SELECTOR);
+    words.forEach((word, index) => this.#memory.writeU32(task + 4 * index, word));
+    this.#put(CODE, code);
+    this.#put(TARGET, target);
+    return {
+      ...registers,
+      esp: STACK,
+      flags: 2,
+      idt: { base: IDT, limit: 8 * IDT_ENTRIES - 1 },
+      tr: { selector: Known.CURRENT_TASK, base: current, limit: 0x67 },
     };
   }
 

@@ -3,12 +3,14 @@
  * core, interrupted by a line that changes while they run.
  *
  * Properties: each guest runs, halts or shuts its CPU down by a triple fault. Nothing else leaves
- * the core, its memory does not grow, and a plain guest runs on it after every
- * eighth.
+ * the core, its memory does not grow, the target of a transfer runs at its own privilege level,
+ * and a plain guest runs on it after every eighth.
  */
 
 import { Core } from '../../hypervisor/v86/core.js';
 import { loadCoreImage } from '../../hypervisor/v86/core-image.js';
+import { CoreOffset } from '../../hypervisor/v86/core-layout.js';
+import { coreBytes } from '../../hypervisor/v86/core-memory.js';
 import { HandlersFirst } from '../../hypervisor/v86/handlers-first.js';
 import { GuestMemory } from '../../hypervisor/guest-memory.js';
 import type { InterruptController } from '../../hypervisor/interrupt-lines.js';
@@ -17,6 +19,7 @@ import { HALTED_FOREVER, TripleFault } from '../../hypervisor/vcpu-loop.js';
 import { FuzzInput } from '../fuzz-input.js';
 import { expect, type FuzzTarget } from '../fuzz-target.js';
 import { MEMORY_BYTES, PrivilegedGuest } from './privileged-guest.js';
+import { TARGET_PORT } from './privileged-transfer.js';
 
 const MAX_SLICES = 6;
 const SLICE_MS = 2;
@@ -48,11 +51,15 @@ class Bench {
   #timeMs = 0;
   #writes = 0;
   #inputs = 0;
+  #targetLevel: number | undefined;
 
   constructor(module: WebAssembly.Module) {
     const handler = new HandlersFirst({
       portRead: (port, size) => this.#read(port, size),
-      portWrite: (port) => this.#write(port),
+      portWrite: (port) => {
+        this.#requireLevel(port);
+        this.#write(port);
+      },
       mmioRead: (address, size) => this.#read(address, size),
       mmioWrite: (address) => this.#write(address),
     });
@@ -71,7 +78,8 @@ class Bench {
 
   run(bytes: Uint8Array): void {
     this.#memory.write(0, new Uint8Array(MEMORY_BYTES));
-    const { registers } = new PrivilegedGuest(new FuzzInput(bytes), this.#memory);
+    const { registers, targetLevel } = new PrivilegedGuest(new FuzzInput(bytes), this.#memory);
+    this.#targetLevel = targetLevel;
     this.#core.start(registers);
     for (let slice = 0; slice < MAX_SLICES; slice++) if (!this.#slice()) break;
     expect(this.#core.totalBytes === this.#totalBytes, 'the core has grown');
@@ -97,6 +105,13 @@ class Bench {
     for (let slice = 0; slice < MAX_SLICES && !isHalted; slice++) isHalted = !this.#slice();
     expect(isHalted, 'a plain guest did not halt');
     expect(this.#writes === before + 1, 'a plain guest did not write');
+  }
+
+  /** Code that a transfer leads to runs at the level that its CS names, or not at all. */
+  #requireLevel(port: number): void {
+    if (port !== TARGET_PORT || this.#targetLevel === undefined) return;
+    const level = coreBytes(this.#core.memory.buffer, CoreOffset.cpl, 1)[0];
+    expect(level === this.#targetLevel, `code of level ${this.#targetLevel} ran at level ${level}`);
   }
 
   #read(address: number, size: number): number {
