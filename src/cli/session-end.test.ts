@@ -31,6 +31,7 @@ test('each end of a session has its exit status', () => {
     [{ kind: 'signal', signal: 'SIGINT' }, false, 130],
     [{ kind: 'signal', signal: 'SIGTERM' }, false, 143],
     [{ kind: 'signal', signal: 'SIGHUP' }, false, 129],
+    [{ kind: 'signal', signal: 'SIGQUIT' }, false, 131],
     [broken('EPIPE'), false, 141],
     [broken('ENOSPC'), false, 70],
   ];

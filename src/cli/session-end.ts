@@ -22,6 +22,7 @@ const SIGNAL_STATUS = {
   SIGINT: ExitStatus.INTERRUPTED,
   SIGTERM: ExitStatus.TERMINATED,
   SIGHUP: ExitStatus.HUNG_UP,
+  SIGQUIT: ExitStatus.QUIT,
 } as const;
 export type EndingSignal = keyof typeof SIGNAL_STATUS;
 export const ENDING_SIGNALS = Object.keys(SIGNAL_STATUS) as EndingSignal[];

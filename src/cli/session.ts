@@ -29,7 +29,8 @@ import { Expectation } from './expectation.js';
 import { faultTable } from './fault-table.js';
 import { addressLine, escapeKeysLine, openPage, type PagePlan } from './page-option.js';
 import type { Reporter } from './reporter.js';
-import { ENDING_SIGNALS, endMessage, statusOf, type SessionEnd } from './session-end.js';
+import { endMessage, statusOf } from './session-end.js';
+import { reportEarlyEnd, SessionEnding } from './session-ending.js';
 import { startSession } from './session-start.js';
 import { StallGuard } from './stall-guard.js';
 import { statisticsTable } from './statistics-table.js';
@@ -49,8 +50,6 @@ export interface SessionPlan {
   /** A text that ends the session when the guest prints it. */
   readonly expect?: string;
   readonly timeoutMs?: number;
-  /** The part of `timeoutMs` that was spent before the session. Default: 0. */
-  readonly spentMs?: number;
   /**
    * Called before the VM starts, for `trace` and `top`. The session waits for its promise, which
    * must settle when the VM ends.
@@ -70,16 +69,27 @@ export interface SessionStreams {
   readonly reporter: Reporter;
 }
 
-/** Returns the exit status. Rejects with UpcallError if the VM cannot start. */
-export async function runSession(plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
+/**
+ * Returns the exit status. Rejects with UpcallError if the VM cannot start. `ending` may have begun
+ * before the session, and is closed by its creator.
+ */
+export async function runSession(
+  plan: SessionPlan,
+  streams: SessionStreams,
+  ending: SessionEnding,
+): Promise<ExitStatus> {
   const serviceVm = new ServiceVm(plan.hypervisor, {
     ...(plan.spinUs === undefined ? {} : { spinUs: plan.spinUs }),
     ...(plan.pin === undefined ? {} : { pin: plan.pin }),
   });
   try {
     const { statistics = plan.statistics || plan.page !== undefined } = plan.vm;
-    const vm = await serviceVm.createUserVm({ ...plan.vm, statistics });
-    return await runOnStreams(vm, plan, streams);
+    const creating = serviceVm.createUserVm({ ...plan.vm, statistics });
+    // A hypervisor of the operator may never create its VM.
+    const created = await Promise.race([creating, ending.ended]);
+    if ('kind' in created)
+      return reportEarlyEnd(created, { timeout: plan.timeoutMs, expect: plan.expect }, streams.reporter);
+    return await runOnStreams(created, plan, streams, ending);
   } finally {
     await serviceVm.close();
   }
@@ -88,11 +98,13 @@ export async function runSession(plan: SessionPlan, streams: SessionStreams): Pr
 /**
  * Connects the VM, its console and the ways to end, runs the VM, and takes all of it down again.
  */
-async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStreams): Promise<ExitStatus> {
-  const { input, output, reporter } = streams;
-  /** Ends the session: the first call decides how. */
-  let end: (end: SessionEnd) => void = () => undefined;
-  const ended = new Promise<SessionEnd>((resolve) => (end = resolve));
+async function runOnStreams(
+  vm: UserVm,
+  plan: SessionPlan,
+  { input, output, reporter }: SessionStreams,
+  ending: SessionEnding,
+): Promise<ExitStatus> {
+  const { end, ended } = ending;
 
   const expectation = plan.expect === undefined ? undefined : new Expectation(plan.expect);
   const consoleOutput = new ConsoleOutput({
@@ -133,17 +145,11 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
   vm.onEvent((event) => onEvent(event));
 
   const terminal = input.isTTY ? new RawTerminal(input) : undefined;
-  const onSignals = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => end({ kind: 'signal', signal }) }));
-  const addSignalListeners = (): void => onSignals.forEach(({ signal, listener }) => void process.on(signal, listener));
-  const removeSignalListeners = (): void => onSignals.forEach(({ signal, listener }) => process.off(signal, listener));
-  addSignalListeners();
   const blame = new DeviceBlame();
   const stopTaking = takeUncaught((error) => blame.take(error, vm));
   // A device may call process.exit(): that is reported, not passed over.
   const onExit = (code: number): void => reportExit(code, reporter);
   process.on('exit', onExit);
-  let timer: NodeJS.Timeout | undefined;
-  const endMs = performance.now() + (plan.timeoutMs ?? Infinity) - (plan.spentMs ?? 0);
   let guard: StallGuard | undefined;
   let isEnding = false;
   let page: LiveView | undefined;
@@ -153,16 +159,16 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     // It is awaited below, which throws its error. Until then the error is not unhandled.
     watching?.catch(() => undefined);
     if (terminal !== undefined) reporter.line(escapeKeysLine(page !== undefined));
-    if (plan.timeoutMs !== undefined) timer = setTimeout(() => end({ kind: 'timed-out' }), endMs - performance.now());
     if (plan.devices.some(({ inOwnThread }) => !inOwnThread)) {
       guard = new StallGuard({
         reporter,
         namesOf: (stack) => blame.devicesOf(stack).map(({ name }) => name),
         // Once the end has begun, a signal must end the process.
-        addSignalListeners: () => !isEnding && addSignalListeners(),
-        removeSignalListeners,
+        addSignalListeners: () => !isEnding && ending.addSignalListeners(),
+        removeSignalListeners: () => ending.removeSignalListeners(),
         onExiting: () => process.off('exit', onExit),
-        timedOut: () => performance.now() >= endMs && endMessage({ kind: 'timed-out' }, plan.expect, plan.timeoutMs),
+        timedOut: () =>
+          performance.now() >= ending.endMs && endMessage({ kind: 'timed-out' }, plan.expect, plan.timeoutMs),
       });
       await guard.ready();
     }
@@ -184,7 +190,7 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     // wake: that is expected and not reported.
     onEvent = (event) => event.kind !== 'notify-failed' && log.report(event);
     // A second signal ends the process at once, for example while the output's reader is stopped.
-    removeSignalListeners();
+    ending.removeSignalListeners();
     consoleInput.stop();
     terminal?.restore();
     reporter.state.isRaw = false;
@@ -209,9 +215,8 @@ async function runOnStreams(vm: UserVm, plan: SessionPlan, streams: SessionStrea
     await page?.close();
     // Still held back: the start failed, or the session ended before it did.
     early.filter(({ kind }) => kind !== 'device-lost').forEach((event) => log.report(event));
-    clearTimeout(timer);
+    ending.removeSignalListeners();
     consoleInput.stop();
-    removeSignalListeners();
     terminal?.restore();
     reporter.state.isRaw = false;
     if (reporter.state.isMidLine) reporter.text('');

@@ -8,7 +8,7 @@ import { debianCommandLine } from '../debian/command-line.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 import { runParameter, sizeParameter } from '../debian/initramfs.js';
 import type { Reporter } from '../reporter.js';
-import { ENDING_SIGNALS } from '../session-end.js';
+import type { SessionEnding } from '../session-ending.js';
 import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
 
 /** Enough for the kernel, its RAM disk and a few processes. */
@@ -16,9 +16,9 @@ const DEBIAN_MEMORY_MIB = 128;
 
 /**
  * Fetches the guest or takes it from the cache. Throws TOOL_MISSING or DOWNLOAD_FAILED if neither
- * is possible.
+ * is possible, and TIMED_OUT if `--timeout` has ended the fetch.
  */
-export async function debianGuest(options: RunOptions, reporter: Reporter): Promise<Guest> {
+export async function debianGuest(options: RunOptions, reporter: Reporter, ending: SessionEnding): Promise<Guest> {
   for (const [option, value] of [
     ['--kernel', options.kernel],
     ['--kind', options.kind],
@@ -30,9 +30,12 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
         remedy: `Leave out ${option}`,
       });
 
-  const { kernel, vmlinux, initrd, version } = await endable(options.timeout, (signal) =>
-    withProgress(reporter, (progress) => fetchDebian({ progress, signal })),
-  );
+  const { kernel, vmlinux, initrd, version } = await ending
+    .cleansUp(withProgress(reporter, (progress) => fetchDebian({ progress, signal: ending.signal })))
+    .catch((error: unknown) => {
+      if (ending.isTimedOut && options.timeout !== undefined) throw notInTime(options.timeout);
+      throw error;
+    });
   const extra = [
     process.stdin.isTTY ? sizeParameter(process.stdout) : undefined,
     options.cmdline,
@@ -48,37 +51,6 @@ export async function debianGuest(options: RunOptions, reporter: Reporter): Prom
     ...(await partsOfGuest(options)),
   };
   return { name: 'debian', image, memoryMiB: DEBIAN_MEMORY_MIB };
-}
-
-/**
- * Does work that `--timeout` and signals end early: there is no session yet. The work then removes
- * what it has begun. After a signal the process ends as the signal's default has it.
- */
-async function endable<T>(timeoutMs: number | undefined, work: (signal: AbortSignal) => Promise<T>): Promise<T> {
-  const stop = new AbortController();
-  const endings = ENDING_SIGNALS.map((signal) => ({ signal, listener: () => stop.abort(new EndedBySignal(signal)) }));
-  for (const { signal, listener } of endings) process.on(signal, listener);
-  const timer = timeoutMs === undefined ? undefined : setTimeout(() => stop.abort(notInTime(timeoutMs)), timeoutMs);
-  try {
-    return await work(stop.signal);
-  } catch (error) {
-    if (!(error instanceof EndedBySignal)) throw error;
-    for (const { signal, listener } of endings) process.off(signal, listener);
-    process.kill(process.pid, error.signal);
-    return await new Promise<never>(() => undefined);
-  } finally {
-    clearTimeout(timer);
-    for (const { signal, listener } of endings) process.off(signal, listener);
-  }
-}
-
-class EndedBySignal extends Error {
-  readonly signal: NodeJS.Signals;
-
-  constructor(signal: NodeJS.Signals) {
-    super(`ended by ${signal}`);
-    this.signal = signal;
-  }
 }
 
 function notInTime(timeoutMs: number): UpcallError {

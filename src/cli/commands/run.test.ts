@@ -3,6 +3,7 @@ import { Command } from 'commander';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { Reporter } from '../reporter.js';
+import { SessionEnding } from '../session-ending.js';
 import type { SessionPlan } from '../session.js';
 import type { RunOptions } from './run-options.js';
 import { addGuestOptions, planSession } from './run.js';
@@ -16,7 +17,8 @@ async function planOf(...args: readonly string[]): Promise<SessionPlan> {
   const context = { reporter, debug: () => false, setStatus: () => undefined };
   let plan: SessionPlan | undefined;
   const command = addGuestOptions(new Command()).action(async (guest: string | undefined, options: RunOptions) => {
-    plan = await planSession(guest, options, context);
+    const ending = new SessionEnding();
+    plan = await planSession(guest, options, context, ending).finally(() => ending.close());
   });
   await command.parseAsync(args, { from: 'user' });
   assert.ok(plan !== undefined);

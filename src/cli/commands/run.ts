@@ -24,6 +24,7 @@ import {
 import { pagePlan, parsePort, parseRelease } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
+import { withEnding, type SessionEnding } from '../session-ending.js';
 import { namedGuest, parseModule, type Guest, type ModuleOption, type RunOptions } from './run-options.js';
 
 const EXAMPLES = `
@@ -74,12 +75,18 @@ export function addRunCommand(program: Command, context: CommandContext): void {
   addGuestOptions(command)
     .addHelpText('after', EXAMPLES)
     .action(async (guest: string | undefined, options: RunOptions) => {
-      const plan = await planSession(guest, options, context);
-      // Loaded on demand: neither --help nor an invalid option must wait for it.
-      const { runSession } = await import('../session.js');
-      context.setStatus(
-        await runSession(plan, { input: process.stdin, output: process.stdout, reporter: context.reporter }),
+      const { reporter } = context;
+      const status = await withEnding(
+        options,
+        reporter,
+        (ending) => planSession(guest, options, context, ending),
+        async (plan, ending) => {
+          // Loaded on demand: neither --help nor an invalid option must wait for it.
+          const { runSession } = await import('../session.js');
+          return runSession(plan, { input: process.stdin, output: process.stdout, reporter }, ending);
+        },
       );
+      context.setStatus(status);
     });
 }
 
@@ -91,7 +98,10 @@ export function addGuestOptions(command: Command): Command {
       'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF, BIOS (default: monitor)',
     )
     .option('-m, --memory <size>', `guest memory in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`, parseMemory)
-    .option('-c, --cmdline <text>', "the guest's command line; for the monitor, commands separated by ;")
+    .option(
+      '-c, --cmdline <text>',
+      'the command line of a multiboot, Linux or ELF guest; for the monitor, commands separated by ;',
+    )
     .option('--kernel <file>', 'a kernel, instead of a named guest')
     .option('--initrd <file>', 'initial RAM disk, or the first module of a multiboot kernel')
     .addOption(
@@ -102,7 +112,10 @@ export function addGuestOptions(command: Command): Command {
     .addOption(new Option('--kind <kind>', 'format of the image, if it is not recognised').choices(IMAGE_KINDS))
     .option('--no-acpi', 'give the guest no ACPI tables')
     .addOption(
-      new Option('-d, --device <file@range>', 'attach a device module; repeatable')
+      new Option(
+        '-d, --device <file@range>',
+        'attach a device module at ports or mmio: addresses, decimal unless 0x; repeatable',
+      )
         .argParser(addDevice)
         .default([], 'none'),
     )
@@ -143,7 +156,7 @@ export function addGuestOptions(command: Command): Command {
       ),
     )
     .option('--late-stacks', 'show where a late device waits; slows down every promise')
-    .option('--run <commands>', 'debian: run these in its shell, then power off')
+    .option('--run <commands>', 'debian: run these in its shell, then power off; the status is 1 if they fail')
     .option(
       '--tour',
       'the monitor demonstrates itself; without a terminal it then powers off and prints the statistics',
@@ -157,6 +170,7 @@ export async function planSession(
   name: string | undefined,
   options: RunOptions,
   context: CommandContext,
+  ending: SessionEnding,
 ): Promise<SessionPlan> {
   const hasTerminal = process.stdin.isTTY;
   const faults = await faultPlan(options);
@@ -165,8 +179,7 @@ export async function planSession(
   // hypervisor runs here.
   const named = name === 'debian' ? undefined : await namedGuest(name, options, hasTerminal);
   const hypervisor = await chooseHypervisor(options.hypervisor);
-  const startMs = performance.now();
-  const guest = named ?? (await debian(options, context.reporter));
+  const guest = named ?? (await debian(options, context.reporter, ending));
   const memoryMiB = options.memory ?? guest.memoryMiB;
   return {
     hypervisor,
@@ -185,7 +198,7 @@ export async function planSession(
     },
     devices: options.device,
     ...(options.expect === undefined ? {} : { expect: options.expect }),
-    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout, spentMs: performance.now() - startMs }),
+    ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(page === undefined ? {} : { page }),
     statistics: options.stats === true || (options.tour === true && !hasTerminal),
     debug: context.debug() || options.lateStacks === true,
@@ -193,9 +206,9 @@ export async function planSession(
 }
 
 /** Loaded on demand, as no other guest needs it. */
-async function debian(options: RunOptions, reporter: Reporter): Promise<Guest> {
+async function debian(options: RunOptions, reporter: Reporter, ending: SessionEnding): Promise<Guest> {
   const { debianGuest } = await import('./debian-guest.js');
-  return debianGuest(options, reporter);
+  return debianGuest(options, reporter, ending);
 }
 
 function addDevice(text: string, devices: readonly DeviceOption[]): DeviceOption[] {

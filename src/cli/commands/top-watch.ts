@@ -14,6 +14,7 @@ import type { UserVm } from '../../vm/user-vm.js';
 import { ExitStatus } from '../exit-status.js';
 import type { Reporter } from '../reporter.js';
 import { runSession, type SessionPlan } from '../session.js';
+import type { SessionEnding } from '../session-ending.js';
 import { RawTerminal } from '../terminal.js';
 import { slotsOf, TopConnection } from '../top-connection.js';
 import { topScreen, type TopStyle, type TopView } from '../top-screen.js';
@@ -54,7 +55,7 @@ export async function watchAddress(address: string): Promise<void> {
 }
 
 /** Runs the guest until it ends or the user quits, which is no failure: by a key or a signal. */
-export async function runAndWatch(plan: SessionPlan, reporter: Reporter): Promise<ExitStatus> {
+export async function runAndWatch(plan: SessionPlan, reporter: Reporter, ending: SessionEnding): Promise<ExitStatus> {
   // An object: TypeScript takes a `let` that only a callback changes for false.
   const session = { hasQuit: false };
   const watch = async (vm: UserVm): Promise<void> => {
@@ -73,7 +74,7 @@ export async function runAndWatch(plan: SessionPlan, reporter: Reporter): Promis
   const output = new Writable({ write: (_chunk, _encoding, done) => done() });
   // The VM counts for the screen. `plan.statistics` alone decides on the table at the end.
   const watched = { ...plan, vm: { ...plan.vm, statistics: true }, watch };
-  const status = await runSession(watched, { input, output, reporter });
+  const status = await runSession(watched, { input, output, reporter }, ending);
   return session.hasQuit ? ExitStatus.OK : status;
 }
 

@@ -4,6 +4,7 @@
  */
 
 import type { Command } from 'commander';
+import { withEnding } from '../session-ending.js';
 import type { RunOptions } from './run-options.js';
 import { addGuestOptions, planSession, type CommandContext } from './run.js';
 
@@ -26,6 +27,14 @@ export function addTopCommand(program: Command, context: CommandContext): void {
     .action(async (guest: string | undefined, options: RunOptions) => {
       const { watchAddress, runAndWatch } = await import('./top-watch.js');
       if (guest?.startsWith('http') === true) await watchAddress(guest);
-      else context.setStatus(await runAndWatch(await planSession(guest, options, context), context.reporter));
+      else
+        context.setStatus(
+          await withEnding(
+            options,
+            context.reporter,
+            (ending) => planSession(guest, options, context, ending),
+            (plan, ending) => runAndWatch(plan, context.reporter, ending),
+          ),
+        );
     });
 }

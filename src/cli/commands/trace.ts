@@ -7,6 +7,7 @@ import type { Command } from 'commander';
 import { describeMove } from '../../trace/move.js';
 import type { UserVm } from '../../vm/user-vm.js';
 import type { Reporter } from '../reporter.js';
+import { withEnding, type SessionEnding } from '../session-ending.js';
 import { addGuestOptions, planSession, type CommandContext } from './run.js';
 import { TraceFiles, type TraceTarget } from './trace-files.js';
 import { addTraceOptions, filterOf, type TraceOptions } from './trace-options.js';
@@ -30,19 +31,34 @@ export function addTraceCommand(program: Command, context: CommandContext): void
   addGuestOptions(addTraceOptions(command))
     .addHelpText('after', EXAMPLES)
     .action(async (guest: string | undefined, options: TraceOptions) => {
-      const plan = await planSession(guest, options, context);
-      const targets = await targetsOf(options, plan.vm.name ?? 'vm');
-      const files = targets.length === 0 ? undefined : new TraceFiles(targets);
+      const { reporter } = context;
       let summary: string | undefined;
-      const watch = async (vm: UserVm): Promise<void> => {
-        summary = await writeMoves(vm, files, options, context.reporter);
+      const prepare = async (ending: SessionEnding) => {
+        const plan = await planSession(guest, options, context, ending);
+        return { plan, targets: await targetsOf(options, plan.vm.name ?? 'vm') };
       };
-      const output = options.jsonl === '-' ? process.stderr : process.stdout;
-      const streams = { input: process.stdin, output, reporter: context.reporter };
-      const { runSession } = await import('../session.js');
-      context.setStatus(await runSession({ ...plan, watch }, streams));
-      if (summary !== undefined) context.reporter.line(summary);
+      const status = await withEnding(options, reporter, prepare, async ({ plan, targets }, ending) => {
+        const files = targets.length === 0 ? undefined : openFiles(targets, ending);
+        const watch = async (vm: UserVm): Promise<void> => {
+          summary = await writeMoves(vm, files, options, reporter);
+        };
+        const output = options.jsonl === '-' ? process.stderr : process.stdout;
+        const { runSession } = await import('../session.js');
+        return runSession({ ...plan, watch }, { input: process.stdin, output, reporter }, ending);
+      });
+      context.setStatus(status);
+      if (summary !== undefined) reporter.line(summary);
     });
+}
+
+/** The open of a FIFO blocks this thread until it is read: only a signal's default ends it then. */
+function openFiles(targets: readonly TraceTarget[], ending: SessionEnding): TraceFiles {
+  ending.removeSignalListeners();
+  try {
+    return new TraceFiles(targets);
+  } finally {
+    ending.addSignalListeners();
+  }
 }
 
 /** Loads only the requested formats: other commands must not wait for their libraries. */

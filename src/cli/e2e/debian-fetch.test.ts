@@ -20,18 +20,23 @@ function fetching(...words: string[]): Started {
 }
 
 test('--timeout ends the fetch with status 3 and a remedy, and nothing is left behind', async () => {
-  const { status, stderr } = await fetching('--timeout', '1').ended;
+  const { status, stderr } = await fetching('--timeout', '2').ended;
   assert.equal(status, 3, stderr);
-  assert.match(stderr, /upcall: Debian was not fetched within the 1 s of --timeout\. Run upcall run debian once/);
+  assert.match(stderr, /upcall: Debian was not fetched within the 2 s of --timeout\. Run upcall run debian once/);
   assert.deepEqual(readdirSync(cache), []);
 });
 
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+for (const [signal, status] of [
+  ['SIGINT', 130],
+  ['SIGTERM', 143],
+  ['SIGHUP', 129],
+] as const)
   test(`${signal} ends the fetch, and nothing is left behind`, async () => {
     const session = fetching();
     await new Promise((resolve) => session.child.stderr.once('data', resolve));
     session.child.kill(signal);
     const ended = await session.ended;
-    assert.equal(ended.signal, signal);
+    assert.equal(ended.status, status, ended.stderr);
+    assert.match(ended.stderr, new RegExp(`upcall: ended by ${signal}, before the guest was started\n`));
     assert.deepEqual(readdirSync(cache), []);
   });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { mkdtemp, rm, stat, truncate, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -66,5 +67,30 @@ test(
       readFile('/proc/version', { ...limits, streamBytes: length - 1 }),
       isTooLarge(length - 1, true),
     );
+  },
+);
+
+test(
+  'a named pipe is read to its end, and one without a writer keeps no thread',
+  { skip: process.platform === 'win32' && 'Windows has no such file' },
+  async (t) => {
+    const base = await mkdtemp(join(tmpdir(), 'upcall-'));
+    t.after(() => rm(base, { recursive: true }));
+    const pipe = join(base, 'pipe');
+    spawnSync('mkfifo', [pipe]);
+    const contents = Buffer.alloc(200_000, 'contents');
+    const [read] = await Promise.all([readFile(pipe), writeFile(pipe, contents)]);
+    const limits = { fileBytes: 10, streamBytes: 100_000 };
+    await Promise.all([
+      assert.rejects(readFile(pipe, limits), isTooLarge(100_000, true)),
+      writeFile(pipe, contents).catch(() => undefined),
+    ]);
+    assert.ok(contents.equals(read));
+    const files = new URL('./files.js', import.meta.url).href;
+    const waiting = `import(${JSON.stringify(files)}).then(({ readFile }) => {
+      readFile(${JSON.stringify(pipe)});
+      setTimeout(() => process.exit(7), 100);
+    });`;
+    assert.equal(spawnSync(process.execPath, ['-e', waiting], { timeout: 20_000 }).status, 7);
   },
 );

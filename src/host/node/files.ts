@@ -7,10 +7,14 @@ import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FileTooLargeError, type ReadLimits } from '../file-too-large.js';
+import { readPipe } from './pipe-file.js';
 
 const CHUNK_BYTES = 2 ** 20;
 
 export async function readFile(file: string, limits?: ReadLimits): Promise<Uint8Array<ArrayBuffer>> {
+  // A file that cannot be looked at gets the error of its reading.
+  const isPipe = (await stat(file).catch(() => undefined))?.isFIFO() === true;
+  if (isPipe) return readPipe(file, limits?.streamBytes);
   if (limits === undefined) return readFileOfNode(file);
   const handle = await open(file);
   try {
