@@ -4,7 +4,8 @@
  * console. When the shell ends, the machine powers off.
  *
  * With `upcall.run="command; command"` on the kernel's command line it runs those commands instead,
- * so that a script or a test can drive the guest without typing.
+ * so that a script or a test can drive the guest without typing. If they fail, their status is the
+ * guest's exit code.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -24,6 +25,9 @@ export const SIZE_PARAMETER = 'upcall.size';
  * Kernel parameter with shell commands. The kernel keeps a quoted value together and its quotes.
  */
 export const RUN_PARAMETER = 'upcall.run';
+
+/** DebugExit's, among the devices of standardPc. */
+const DEBUG_EXIT_PORT = 0xf4;
 
 /** The script /init. */
 const INIT = `#!/bin/busybox sh
@@ -54,7 +58,13 @@ stty rows "\${size%x*}" cols "\${size#*x}"
 cd /root
 if [ -n "$run" ]; then
   sh -c "$run"
-  echo "${COMMANDS_ENDED} $?"
+  status=$?
+  echo "${COMMANDS_ENDED} $status"
+  # The debug exit port powers off at once, with this exit code. Any setting waits for the output.
+  if [ $status -ne 0 ]; then
+    stty opost
+    printf "\\\\$(printf %o $status)" | dd of=/dev/port bs=1 seek=${DEBUG_EXIT_PORT} conv=notrunc 2>/dev/null
+  fi
 else
   echo 'This is busybox on Debian'"'"'s kernel. Type "exit" to power off.'
   echo 'If the size of your window changes, type "resize".'

@@ -26,11 +26,14 @@ test('Debian boots, its own drivers find the devices, and every access is counte
     'cat /sys/bus/pci/devices/*/vendor',
     'cat /proc/tty/driver/serial',
     'cat /proc/ioports',
+    'exit 3',
   ].join('; ');
   const { status, stdout, stderr } = await upcall(['run', 'debian', '--run', commands, '--stats'], '', {
     limitMs: FETCH_MS,
   });
-  assert.equal(status, 0, `${stdout}\n${stderr}`);
+  assert.equal(status, 1, `${stdout}\n${stderr}`);
+  assert.match(stdout, /upcall: commands ended with status 3/);
+  assert.match(stderr, /the guest's exit code is 3\n/);
   assert.match(stdout, /Linux|user space reached/);
   assert.match(stdout, /\d+ +IO-APIC +0-edge +timer/);
   assert.match(stdout, /IO-APIC +4-edge +ttyS0/);
