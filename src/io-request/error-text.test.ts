@@ -8,8 +8,9 @@ test('an error has its message and its stack', () => {
 });
 
 test('a thrown value that is not an error gives its string', () => {
-  assert.deepEqual([undefined, 5, 'text'].map(errorText), [
-    { message: 'undefined' },
+  assert.deepEqual([undefined, null, 5, 'text'].map(errorText), [
+    { message: 'threw undefined' },
+    { message: 'threw null' },
     { message: '5' },
     { message: 'text' },
   ]);

@@ -11,7 +11,11 @@ export interface ErrorText {
 
 export function errorText(error: unknown): ErrorText {
   try {
-    if (!(error instanceof Error)) return { message: String(error) };
+    if (!(error instanceof Error)) {
+      const text = String(error);
+      // Alone it would look like a mistake of upcall.
+      return { message: error === undefined || error === null ? `threw ${text}` : text };
+    }
     const { message, stack } = error as { readonly message: unknown; readonly stack?: unknown };
     return { message: String(message), ...(typeof stack === 'string' ? { stack } : {}) };
   } catch {

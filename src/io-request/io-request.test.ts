@@ -85,6 +85,8 @@ test('an error is described in one line: what failed, then the remedy', () => {
   const cause = new Error('deeper');
   const error = new UpcallError('VM_STATE', 'the VM runs', { remedy: 'Pause it first', errno: -1, cause });
   assert.equal(error.describe(), 'the VM runs. Pause it first');
+  const quoting = new UpcallError('TOOL_FAILED', 'apt said: Unable to read.', { remedy: 'Try again' });
+  assert.equal(quoting.describe(), 'apt said: Unable to read. Try again');
   assert.equal(error.code, 'VM_STATE');
   assert.equal(error.errno, -1);
   assert.equal(error.cause, cause);

@@ -46,6 +46,8 @@ export class UpcallError extends Error {
 
   /** One line for the terminal: what failed, then the remedy. */
   describe(): string {
-    return this.remedy === undefined ? this.message : `${this.message}. ${this.remedy}`;
+    if (this.remedy === undefined) return this.message;
+    // A message that quotes another program may have its own full stop.
+    return `${this.message.replace(/\.+$/, '')}. ${this.remedy}`;
   }
 }

@@ -118,6 +118,12 @@ describe('a bad device module is refused with its path, what is wrong and what t
       'js',
       /creating the device failed: bad option \(at .*device-\d+\.js:1:46\)$/,
     ],
+    [
+      'whose name cannot be read',
+      `export default class { get name() { throw new Error('unnamed'); } read() {} write() {} }`,
+      'js',
+      /reading the device's members failed: unnamed \(at .*device-\d+\.js:1:\d+\)$/,
+    ],
     ['whose function returns nothing', 'export default () => {};', 'js', /the device that it created is undefined$/],
     ['whose device cannot be written', `export default () => ({ name: 'x', read: () => 0 });`, 'js', /has no write$/],
     ['whose device cannot be read', `export default class { name = 'x'; write() {} }`, 'js', /has no read$/],

@@ -14,6 +14,7 @@ import { errorText } from '../../io-request/error-text.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import type { Clock } from '../clock.js';
 import type { Device, InterruptLine } from '../device.js';
+import { setOrigin } from '../device-origin.js';
 
 /** The part of its VM that a device of a module may use. */
 export interface DeviceContext {
@@ -57,8 +58,15 @@ export async function loadDevice(
     const remedy = own ?? 'Correct the module, or the options that it was given';
     throw invalid(module, `creating the device failed: ${reason(error)}`, remedy, error);
   }
-  const missing = missingMember(device);
+  let missing: string | undefined;
+  try {
+    missing = missingMember(device);
+  } catch (error) {
+    // A getter of its class.
+    throw invalid(module, `reading the device's members failed: ${reason(error)}`, FORM, error);
+  }
   if (missing !== undefined) throw invalid(module, `the device that it created ${missing}`, FORM);
+  setOrigin(device as Device, module);
   return device as Device;
 }
 
