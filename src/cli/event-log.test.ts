@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ManualClock } from '../device-model/clock.js';
+import { PROMISE_OPEN } from '../device-model/device-client.js';
 import type { UserVmEvent } from '../vm/user-vm-events.js';
 import { EVENT_LINES_PER_SECOND, EventLog } from './event-log.js';
 import { Reporter } from './reporter.js';
@@ -31,6 +32,29 @@ test('an event is printed as one line', () => {
     'upcall: device broken failed in a read, the guest read all ones: bug',
     'upcall: the guest reset the machine: port 0xcf9',
     'upcall: the guest set its clock by +3600 s',
+  ]);
+});
+
+test('of a late device in this thread the option that says more is named, unless it was given', () => {
+  const { log, lines } = made();
+  const late = {
+    kind: 'client-late',
+    vmId: 0,
+    client: 'disk',
+    vcpu: 0,
+    request: 'read',
+    limitMs: 5,
+    elapsedMs: 5,
+  } as const;
+  const here = { ...late, policy: 'all-ones', detail: PROMISE_OPEN } as const;
+  log.report(here);
+  log.report({ ...here, vcpu: 1, client: 'net', stack: 'Waiting in:' });
+  log.report({ ...here, client: 'own', detail: `its thread has begun the access: ${PROMISE_OPEN}` });
+  const removed = 'took more than 5 ms for "read" and was removed';
+  assert.deepEqual(lines, [
+    `upcall: I/O client disk ${removed}; the device’s promise is open. Add --late-stacks to see where it waits`,
+    `upcall: I/O client net ${removed}; the device’s promise is open`,
+    `upcall: I/O client own ${removed}; its thread has begun the access: the device’s promise is open`,
   ]);
 });
 

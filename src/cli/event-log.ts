@@ -8,6 +8,7 @@
  */
 
 import type { Clock, ClockTimer } from '../device-model/clock.js';
+import { PROMISE_OPEN } from '../device-model/device-client.js';
 import { describeEvent, type UserVmEvent } from '../vm/user-vm-events.js';
 import type { Reporter } from './reporter.js';
 
@@ -43,7 +44,8 @@ export class EventLog {
   report(event: UserVmEvent): void {
     if (this.#isRedundant(event)) return;
     const address = event.kind === 'hold-abandoned' ? this.#pageAddress() : undefined;
-    const line = `${describeEvent(event)}${address === undefined ? '' : `. Open ${address}`}`;
+    const advice = address === undefined ? adviceOn(event) : `Open ${address}`;
+    const line = `${describeEvent(event)}${advice === undefined ? '' : `. ${advice}`}`;
     // What led to the end comes before it.
     if (isFinal(event)) this.flush();
     if (isFinal(event) || isAboutHolds(event)) {
@@ -88,6 +90,13 @@ export class EventLog {
     if (event.kind !== 'ended') return false;
     return event.end.reason === 'destroyed' || this.#causes.has(event.end.message);
   }
+}
+
+/** What an option of the command line adds to the event. */
+function adviceOn(event: UserVmEvent): string | undefined {
+  // A device with a thread has a detail of its own: no stacks are recorded in its thread.
+  const isLateHere = event.kind === 'client-late' && event.stack === undefined && event.detail === PROMISE_OPEN;
+  return isLateHere ? 'Add --late-stacks to see where it waits' : undefined;
 }
 
 function isAboutHolds({ kind }: UserVmEvent): boolean {

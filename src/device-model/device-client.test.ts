@@ -261,12 +261,13 @@ test('a promise that rejects after its request was withdrawn is not said to have
 
 test('a read that returns no number, or one without exact low bits, gives all ones and is reported as a bug of the device', async () => {
   const { device } = noting();
-  const given = [undefined, '7', {}, 7n, NaN, Infinity, -Infinity, 1e300, -(2 ** 53)];
-  for (const [value, one] of given.flatMap((each) => [
+  const numbers = { NaN, Infinity, '-Infinity': -Infinity, '1e+300': 1e300, '-9007199254740992': -(2 ** 53) };
+  const others = { 'a string': '7', 'an object': {}, 'an array': [], 'a symbol': Symbol('7'), 'a bigint': 7n };
+  const given = Object.entries<unknown>({ undefined, null: null, ...numbers, ...others });
+  for (const [[returned, value], one] of given.flatMap((each) => [
     [each, { size: 2 }] as const,
     [each, { type: MMIO, address: BASE, size: 8 }] as const,
   ])) {
-    const returned = typeof value === 'number' ? value : typeof value;
     const halves: ((offset: number) => unknown)[] = [() => value, () => Promise.resolve(value)];
     if (one.size === 8) halves.push(later(0, value), later(4, value), (offset) => (offset === 0 ? 1 : value));
     for (const read of halves) {

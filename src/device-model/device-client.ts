@@ -15,9 +15,10 @@
 
 import type { AddressRange } from '../hsm/address-range.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
-import type { IoClient } from '../hsm/io-client.js';
+import type { ClientPosition, IoClient } from '../hsm/io-client.js';
 import { truncate } from '../io-request/io-request.js';
 import type { AccessSize, Device } from './device.js';
+import { originText } from './device-origin.js';
 
 /**
  * What a device was doing when it failed. `read`: the guest has read all ones therefore. `late
@@ -28,6 +29,9 @@ export type DeviceCall = 'read' | 'write' | 'late answer' | 'reset' | 'close' | 
 
 /** Called with a device's name and what it threw or rejected with. */
 export type ReportDeviceError = (device: string, error: unknown, during: DeviceCall) => void;
+
+/** Why a request is late whose device has begun it. */
+export const PROMISE_OPEN = 'the device’s promise is open';
 
 /** The whole numbers that a double holds exactly. Others have no low bits to answer with. */
 const MAX_VALUE = Number.MAX_SAFE_INTEGER;
@@ -64,11 +68,16 @@ export class DeviceClient implements IoClient {
     else request.finishAllOnes(ticket);
   }
 
+  /** In this thread only a promise can be late: while the device computes, no limit is checked. */
+  explain(): ClientPosition {
+    return { detail: PROMISE_OPEN };
+  }
+
   #access(request: AssignedRequest, ticket: number, offset: number, size: AccessSize): void {
     try {
       if (request.isRead) {
         const value = this.#device.read(offset, size);
-        if (typeof value === 'number') request.finish(ticket, truncate(expectValue(value), size) | 0, 0);
+        if (typeof value === 'number') request.finish(ticket, truncate(this.#value(value), size) | 0, 0);
         else void this.#answerLater(value, request, ticket, size);
       } else {
         const written = this.#device.write(offset, size, truncate(request.valueLow, size));
@@ -88,7 +97,7 @@ export class DeviceClient implements IoClient {
     size: AccessSize,
   ): Promise<void> {
     try {
-      request.finish(ticket, truncate(expectValue(await value), size), 0);
+      request.finish(ticket, truncate(this.#value(await value), size), 0);
     } catch (error) {
       this.#fail(error, request, ticket, 'read');
     }
@@ -118,7 +127,7 @@ export class DeviceClient implements IoClient {
           return;
         }
         const high = this.#device.read(offset + 4, 4);
-        if (typeof high === 'number') request.finish(ticket, expectValue(low) | 0, expectValue(high) | 0);
+        if (typeof high === 'number') request.finish(ticket, this.#value(low) | 0, this.#value(high) | 0);
         else void this.#answerHigh(low, high, request, ticket);
       } else {
         const { valueHigh } = request;
@@ -139,8 +148,8 @@ export class DeviceClient implements IoClient {
   /** The low half of a read is a promise. */
   async #answerHalves(low: Promise<number>, request: AssignedRequest, ticket: number, offset: number): Promise<void> {
     try {
-      const lowNow = expectValue(await low);
-      request.finish(ticket, lowNow | 0, expectValue(await this.#device.read(offset + 4, 4)) | 0);
+      const lowNow = this.#value(await low);
+      request.finish(ticket, lowNow | 0, this.#value(await this.#device.read(offset + 4, 4)) | 0);
     } catch (error) {
       this.#fail(error, request, ticket, 'read');
     }
@@ -149,7 +158,7 @@ export class DeviceClient implements IoClient {
   /** Only the high half of a read is a promise. */
   async #answerHigh(low: number, high: Promise<number>, request: AssignedRequest, ticket: number): Promise<void> {
     try {
-      request.finish(ticket, expectValue(low) | 0, expectValue(await high) | 0);
+      request.finish(ticket, this.#value(low) | 0, this.#value(await high) | 0);
     } catch (error) {
       this.#fail(error, request, ticket, 'read');
     }
@@ -165,11 +174,18 @@ export class DeviceClient implements IoClient {
     const isAnswered = request.finishAllOnes(ticket);
     this.#reportError(this.name, error, isAnswered ? during : 'late answer');
   }
+  /** What `read` gave. A device may have forgotten its `return`, or divided by 0: its bug. */
+  #value(value: number): number {
+    if (typeof (value as unknown) === 'number' && value >= -MAX_VALUE && value <= MAX_VALUE) return value;
+    throw new TypeError(
+      `read returned ${described(value)}, not a number from -(2^53 - 1) to 2^53 - 1${originText(this.#device)}`,
+    );
+  }
 }
 
-/** A device may have forgotten its `return`, or divided by 0. That is reported as its bug. */
-function expectValue(value: number): number {
-  if (value >= -MAX_VALUE && value <= MAX_VALUE && typeof (value as unknown) === 'number') return value;
-  const given = typeof (value as unknown) === 'number' ? String(value) : typeof value;
-  throw new TypeError(`read returned ${given}, not a number from -(2^53 - 1) to 2^53 - 1`);
+/** Any value in a word or two, whatever it is. */
+function described(value: unknown): string {
+  if (value === null || typeof value === 'undefined' || typeof value === 'number') return String(value);
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

@@ -24,6 +24,19 @@ export function authorFrames(stack: string): string[] {
   return framesOf(stack).filter((place) => !isOwn(place) && !/[/\\]node_modules[/\\]/.test(place));
 }
 
+/**
+ * The lines of a stack's frames that are in files, neither Node's nor upcall's: those of the author
+ * and of the packages that he uses.
+ */
+export function foreignLines(stack: string): string[] {
+  return stack.split('\n').filter((line) => framesOf(line).some((place) => !isOwn(place)));
+}
+
+/** Whether no frame is in a file: such as of Node's own streams, whose errors have no stack. */
+export function isInNode(stack: string): boolean {
+  return framesOf(stack).length === 0;
+}
+
 /** The message, followed by the first frame in the author's file, if the stack has one. */
 export function messageWithPlace(message: string, stack: string | undefined): string {
   const place = stack === undefined ? undefined : authorFrame(stack);

@@ -16,6 +16,7 @@ import { host } from '../host/current.js';
 import type { AsyncOrigin, AsyncStacks } from '../host/host.js';
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { ClientPosition, IoClient } from '../hsm/io-client.js';
+import { authorFrame, foreignLines } from '../io-request/author-frame.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 
 /**
@@ -74,23 +75,12 @@ class TrailedClient implements IoClient {
   }
 
   explain(vcpu: number): ClientPosition {
-    const stacks = (this.#bySlot[vcpu]?.origins ?? []).map(({ stack = '' }) => framesOf(stack));
-    const last = stacks.reverse().find(([frame]) => frame !== undefined && !isOwn(frame));
-    const known = this.#client.explain?.(vcpu);
-    if (last === undefined) return { detail: 'it waits for nothing that was created for this request', ...known };
-    return { ...known, stack: ['Waiting since:', ...last].join('\n') };
+    const stacks = (this.#bySlot[vcpu]?.origins ?? []).map(({ stack = '' }) => stack);
+    const last = stacks.reverse().find((stack) => authorFrame(stack) !== undefined);
+    const { detail, ...known } = this.#client.explain?.(vcpu) ?? {};
+    if (last !== undefined)
+      return { ...known, ...(detail && { detail }), stack: ['Waiting in:', ...foreignLines(last)].join('\n') };
+    const details = [detail, 'it waits for nothing that was created for this request'];
+    return { ...known, detail: details.filter((text) => text !== undefined).join(', and ') };
   }
-}
-
-/** The frames of a stack, the innermost first, without Node's own. */
-function framesOf(stack: string): string[] {
-  return stack.split('\n').filter((line) => /^\s*at /.test(line) && !/\(node:|at node:|<anonymous>\)?$/.test(line));
-}
-
-/**
- * Whether the frame is in upcall's own code around a device, which waits for the device's answer.
- * The names are those of the compiled files.
- */
-function isOwn(frame: string): boolean {
-  return /[/\\](device-client|late-request-stacks|async-stacks)\.js:/.test(frame);
 }

@@ -26,7 +26,7 @@ import { errorText, type ErrorText } from '../../io-request/error-text.js';
 import { Deferred } from '../../sync/deferred.js';
 import { startFairTimeout, type FairTimeout } from '../../sync/fair-timeout.js';
 import { foregroundTiming } from '../../sync/host-timing.js';
-import type { ReportDeviceError } from '../device-client.js';
+import { PROMISE_OPEN, type ReportDeviceError } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
 import { ThreadLines } from './thread-lines.js';
@@ -206,7 +206,7 @@ export class ThreadClient implements IoClient {
       return `its thread has been inside an access of vCPU ${inside.vcpu} for ${inside.ms} ms, and this one waits behind it`;
     if (this.#mailbox.isPending(vcpu))
       return 'its thread runs but does not take the request: it computes or blocks outside of any access';
-    return 'its thread has begun the access: the device’s promise is open';
+    return `its thread has begun the access: ${PROMISE_OPEN}`;
   }
 
   #onMessage(message: DeviceThreadMessage): void {
