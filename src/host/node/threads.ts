@@ -3,10 +3,17 @@
 import { parentPort, Worker, workerData, type WorkerOptions } from 'node:worker_threads';
 import type { FileUrl, HostThread, StartedThread, ThreadOptions } from '../host.js';
 
+/** Names the message of a thread that calls process.exit(). */
+const FORCED_EXIT = 'upcall.process.exit';
+
 export function startThread(entry: FileUrl, options: ThreadOptions): HostThread {
   const { name, data, onMessage, onError, onExit } = options;
   const worker = new Worker(new URL(entry.href), { workerData: data, name, ...threadFlags() });
-  worker.on('message', onMessage);
+  worker.on('message', (message: unknown) => {
+    const exit = forcedExit(message);
+    if (exit === undefined) onMessage(message);
+    else onError(exit);
+  });
   worker.on('error', onError);
   worker.once('exit', onExit);
   return {
@@ -19,6 +26,11 @@ export function startThread(entry: FileUrl, options: ThreadOptions): HostThread 
 export function startedThread(): Promise<StartedThread> {
   const port = parentPort;
   if (port === null) return Promise.reject(new Error('this is not a thread that startThread started'));
+  // Only in this event does the stack have the caller of process.exit().
+  process.on('exit', (code) => {
+    const stack = new Error().stack ?? '';
+    if (/at process\.exit /.test(stack)) port.postMessage({ [FORCED_EXIT]: code, stack });
+  });
   return Promise.resolve({
     data: workerData as unknown,
     post: (message) => port.postMessage(message),
@@ -26,6 +38,13 @@ export function startedThread(): Promise<StartedThread> {
     keepAlive: () => void port.on('message', () => undefined),
     close: () => port.close(),
   });
+}
+
+/** The error for the thread's owner, if the message says that the thread called process.exit(). */
+function forcedExit(message: unknown): Error | undefined {
+  if (typeof message !== 'object' || message === null || !(FORCED_EXIT in message)) return undefined;
+  const { [FORCED_EXIT]: code, stack } = message as { readonly [FORCED_EXIT]: number; readonly stack: string };
+  return Object.assign(new Error(`process.exit(${code}) was called, where an error should be thrown`), { stack });
 }
 
 /**
