@@ -44,10 +44,13 @@ export interface ComparedDevice {
   readonly explained: readonly ExplainedDifference[];
 }
 
-/** Which of the two the data sheet confirms. `open`: it is silent. */
-export type RightSide = 'upcall' | 'reference' | 'open';
+/**
+ * Which of the two the data sheet confirms. `open`: it is silent. `not-modelled`: neither, as
+ * upcall lacks what the sheet describes.
+ */
+export type RightSide = 'upcall' | 'reference' | 'open' | 'not-modelled';
 
-/** A difference that is no fault, because the data sheet decides it or is silent. */
+/** A difference that is no fault: see RightSide. */
 export interface ExplainedDifference {
   /** In one line: what differs. */
   readonly what: string;

@@ -5,11 +5,12 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { Bench } from './bench.js';
 import { COMPARED_DEVICES } from './compared-devices.js';
 import type { ComparedDevice } from './compared-device.js';
-import { Comparison } from './comparison.js';
+import { Comparison, type ComparisonResult } from './comparison.js';
 import { encodeSteps, MAX_STEPS, RECORDS_ADDRESS, STEPS_ADDRESS } from './qemu/player.js';
 import { QemuDevice } from './qemu/qemu-device.js';
 import { QemuMachine, qemuVersion } from './qemu/qemu-machine.js';
-import { observed } from './result-text.js';
+import { HOST_BRIDGE } from './devices/host-bridge.js';
+import { notPlayedText, observed, resultText } from './result-text.js';
 import { programText, read, type Step } from './step.js';
 
 const QEMU = 'qemu-system-x86_64';
@@ -73,6 +74,44 @@ describe('a comparison of two benches', () => {
       );
     });
   }
+});
+
+test('what upcall does not model explains zeros of ours only', async () => {
+  /** The host bridge whose register 0x50 reads as `value`. */
+  const reading = (value: number): ComparedDevice => ({
+    ...HOST_BRIDGE,
+    create: (clock, interrupt) => {
+      const right = HOST_BRIDGE.create(clock, interrupt);
+      const isAt = (at: number): boolean => at === 4 && (right.read(0, 4) & 0xfc) === 0x50;
+      return {
+        read: (at, size) => (isAt(at) ? value : right.read(at, size)),
+        write: (at, size, written) => right.write(at, size, written),
+      };
+    },
+  });
+  const compare = (ours: number, other: number): Promise<ComparisonResult> =>
+    new Comparison(reading(ours), new Bench(reading(other).create)).run({ seed: 1, programs: 40, length: 30 });
+  const [zeros, fault] = [await compare(0, 0x11), await compare(0x11, 0)];
+  assert.equal(zeros.finding, undefined);
+  assert.deepEqual(
+    [...zeros.explained.keys()].map(({ right }) => right),
+    ['not-modelled'],
+  );
+  assert.match(resultText(zeros, 'qemu', 40).join('\n'), /upcall does not model them: upcall has no memory controller/);
+  assert.ok(fault.finding !== undefined);
+});
+
+test('a comparison that was interrupted says how far it came, and which devices it did not reach', async () => {
+  const [device] = COMPARED_DEVICES as readonly [ComparedDevice];
+  const bench = new Bench(device.create);
+  const run = (limit: number): Promise<ComparisonResult> =>
+    new Comparison(device, bench).run({ seed: 1, programs: 9, length: 5, goOn: (done) => done < limit });
+  const [first, ...rest] = resultText(await run(3), 'qemu', 9);
+  assert.match(first ?? '', /^uart: 3 of 9 programs, interrupted, \d+ observations compared$/);
+  assert.deepEqual(rest, ['  no other difference until then']);
+  assert.deepEqual(resultText(await run(0), 'qemu', 9), ['uart: not played']);
+  assert.equal(notPlayedText(device), 'uart: not played');
+  assert.match(resultText(await run(9), 'qemu', 9)[0] ?? '', /^uart: 9 programs, \d+ observations/);
 });
 
 describe('a QEMU', { skip: missing }, () => {

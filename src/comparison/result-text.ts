@@ -1,25 +1,39 @@
 /** The result of a comparison as text for people: what differs, and why that is right. */
 
-import type { Difference, ExplainedDifference } from './compared-device.js';
+import type { ComparedDevice, Difference, ExplainedDifference } from './compared-device.js';
 import type { ComparisonResult, Finding } from './comparison.js';
 import { hex } from '../io-request/io-request.js';
 import { programText } from './step.js';
 
-/** Lines of one device. `reference`: the other side's name. */
+/** Lines of one device. `reference`: the other side's name. `asked`: the programs to play. */
 export function resultText(
   { device, programs, observations, explained, finding }: ComparisonResult,
   reference: string,
+  asked: number,
 ): string[] {
-  const lines = [`${device.name}: ${programs} programs, ${observations} observations compared`];
+  const isInterrupted = programs < asked && finding === undefined;
+  if (isInterrupted && programs === 0) return [notPlayedText(device)];
+  const played = isInterrupted ? `${programs} of ${asked} programs, interrupted` : `${programs} programs`;
+  const lines = [`${device.name}: ${played}, ${observations} observations compared`];
   for (const [explanation, times] of [...explained].sort(([, a], [, b]) => b - a))
     lines.push(`  explained, ${times} times: ${explanation.what}`, `    ${sideText(explanation, reference)}`);
-  if (finding === undefined) lines.push('  no other difference');
+  if (finding === undefined) lines.push(`  no other difference${isInterrupted ? ' until then' : ''}`);
   else lines.push(...findingText(device.name, finding, device.prologue.length, reference));
   return lines;
 }
 
+/** The line of a device whose turn did not come. */
+export function notPlayedText({ name }: ComparedDevice): string {
+  return `${name}: not played`;
+}
+
 function sideText({ right, because, source }: ExplainedDifference, reference: string): string {
-  const side = right === 'open' ? 'the data sheet is silent' : `${right === 'upcall' ? 'upcall' : reference} is right`;
+  const side = {
+    open: 'the data sheet is silent',
+    'not-modelled': 'upcall does not model them',
+    upcall: 'upcall is right',
+    reference: `${reference} is right`,
+  }[right];
   return `${side}: ${because} (${source})`;
 }
 

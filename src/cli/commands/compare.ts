@@ -5,7 +5,7 @@ import { COMPARED_DEVICES } from '../../comparison/compared-devices.js';
 import { Comparison } from '../../comparison/comparison.js';
 import { QemuDevice } from '../../comparison/qemu/qemu-device.js';
 import { QemuMachine, qemuVersion } from '../../comparison/qemu/qemu-machine.js';
-import { resultText } from '../../comparison/result-text.js';
+import { notPlayedText, resultText } from '../../comparison/result-text.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { ExitStatus } from '../exit-status.js';
 import { parseTimeout } from '../option-values.js';
@@ -72,6 +72,11 @@ async function compare(device: string, options: CompareOptions, context: Command
   try {
     for (const compared of COMPARED_DEVICES) {
       if (device !== 'all' && device !== compared.name) continue;
+      if (stop.isInterrupted || performance.now() >= endMs) {
+        process.stdout.write(`${notPlayedText(compared)}\n`);
+        if (status === ExitStatus.OK) status = ExitStatus.TIMED_OUT;
+        continue;
+      }
       let reportAtMs = performance.now() + PROGRESS_MS;
       const comparison = new Comparison(compared, new QemuDevice(machine, compared.port, compared.line?.number));
       const result = await comparison.run({
@@ -86,7 +91,7 @@ async function compare(device: string, options: CompareOptions, context: Command
           return !stop.isInterrupted && performance.now() < endMs;
         },
       });
-      process.stdout.write(`${resultText(result, 'qemu').join('\n')}\n`);
+      process.stdout.write(`${resultText(result, 'qemu', programs).join('\n')}\n`);
       if (result.finding !== undefined) status = ExitStatus.GUEST_FAILED;
       else if (result.programs < programs && status === ExitStatus.OK) status = ExitStatus.TIMED_OUT;
     }
