@@ -41,6 +41,7 @@ export async function prepareImage(
  * IMAGE_TOO_LARGE beyond `limits`.
  */
 export async function readImage(path: string, limits = IMAGE_LIMITS): Promise<Uint8Array> {
+  if (path === '') throw new UpcallError('IMAGE_NOT_FOUND', 'the file name is empty', { remedy: 'Give a file' });
   try {
     return await host.readFile(path, limits);
   } catch (error) {

@@ -58,6 +58,11 @@ test('Parts that a guest would never see are refused with what to use', async ()
   for (const kind of ['real', 'flat-32'] as const) {
     await assert.rejects(prepareGuestImage({ image: Uint8Array.of(0xf4), kind, modules }), { code: 'OPTION_INVALID' });
     await assert.rejects(prepareGuestImage({ image: Uint8Array.of(0xf4), kind, initrd }), { code: 'OPTION_INVALID' });
+    await assert.rejects(prepareGuestImage({ image: Uint8Array.of(0xf4), kind, cmdline: 'quiet' }), {
+      code: 'OPTION_INVALID',
+      remedy: /--cmdline/,
+    });
+    await prepareGuestImage({ image: Uint8Array.of(0xf4), kind, cmdline: '' });
   }
   const { kind } = await prepareGuestImage({ image: BZ_IMAGE, modules: [], initrd });
   assert.equal(kind, 'linux');

@@ -45,6 +45,7 @@ export interface GuestImageOptions {
   readonly address?: number;
   /** For `linux`: the kernel in `image`, unpacked before; otherwise it is unpacked now. */
   readonly vmlinux?: Uint8Array;
+  /** For `linux`, `multiboot` and `elf`. */
   readonly cmdline?: string;
   /** Linux' initial RAM disk. For a multiboot kernel its first module, with the string "initrd". */
   readonly initrd?: Uint8Array;
@@ -136,8 +137,12 @@ async function unpackImage(image: Uint8Array): Promise<Uint8Array> {
 }
 
 /** Throws OPTION_INVALID for parts that a guest of this kind would never see. */
-function checkParts(kind: ImageKind, { initrd, modules = [] }: GuestImageOptions): void {
+function checkParts(kind: ImageKind, { initrd, modules = [], cmdline = '' }: GuestImageOptions): void {
   if (kind === 'multiboot') return;
+  if (cmdline !== '' && (isFlat(kind) || kind === 'bios'))
+    throw new UpcallError('OPTION_INVALID', `an image of kind ${kind} takes no command line`, {
+      remedy: 'Leave out --cmdline, or give a Linux or multiboot kernel',
+    });
   if (modules.length > 0)
     throw new UpcallError('OPTION_INVALID', `modules are for multiboot kernels, and the image is of kind ${kind}`, {
       remedy: kind === 'linux' || kind === 'elf' ? 'Give Linux its RAM disk with --initrd' : 'Leave out --module',
