@@ -44,6 +44,24 @@ test('of a file that is no device’s the only device is blamed, and of no file 
   assert.deepEqual(blame.devicesOf(thrown(`${import.meta.url}:1:1`).stack ?? ''), []);
 });
 
+test('an error without a file is the only device’s, or a reason to give several a thread each', async () => {
+  const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  const messages: string[] = [];
+  vm.onEvent((event) => event.kind === 'device-error' && messages.push(event.message));
+  const blame = new DeviceBlame();
+  for (const name of ['disk', 'net']) blame.add(device(name));
+  for (const error of [thrown(TIMERS), thrown()]) assert.deepEqual(blame.take(error, vm), ['disk', 'net']);
+  assert.equal(blame.take(thrown(`${import.meta.url}:1:1`), vm), false, 'upcall’s own');
+  assert.deepEqual(messages, []);
+  const alone = new DeviceBlame();
+  alone.add(device('disk'));
+  assert.equal(alone.take(thrown(`${import.meta.url}:1:1`), vm), false, 'upcall’s own');
+  assert.equal(alone.take(thrown(), vm), true);
+  assert.match(messages.join(), /^boom \(an error without a place in any file; no other device is in its thread\)$/);
+  await serviceVm.close();
+});
+
 test('the blamed device is removed once and reported, even if its close throws', async () => {
   const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
   const vm = await serviceVm.createUserVm({ memoryMiB: 1 });

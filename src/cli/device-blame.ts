@@ -10,7 +10,7 @@
  */
 
 import { fileURLToPath } from 'node:url';
-import { authorFrames } from '../io-request/author-frame.js';
+import { authorFrames, isInNode } from '../io-request/author-frame.js';
 import { errorText } from '../io-request/error-text.js';
 import type { UserVm } from '../vm/user-vm.js';
 
@@ -21,6 +21,8 @@ export interface LocalDevice {
   /** Removes and closes it. */
   readonly detach: () => void;
 }
+
+const ONLY_DEVICE = 'no other device is in its thread';
 
 export class DeviceBlame {
   #devices: readonly LocalDevice[] = [];
@@ -45,12 +47,17 @@ export class DeviceBlame {
 
   /**
    * Removes and reports the devices that the error comes from. Returns false without any, and the
-   * names of all if it has no stack: upcall's own code throws nothing like that.
+   * names of all if it has no stack or one of several devices threw it: upcall's own code throws
+   * nothing like that. An error of Node's own streams is without a place in any file.
    */
   take(error: unknown, vm: UserVm): boolean | readonly string[] {
-    const { message, stack } = errorText(error);
-    if (stack === undefined) return this.#devices.map(({ name }) => name);
-    const devices = this.devicesOf(stack);
+    const { message: thrown, stack } = errorText(error);
+    const names = this.#devices.map(({ name }) => name);
+    if (stack === undefined) return names;
+    const isWithoutFile = isInNode(stack);
+    if (isWithoutFile && names.length > 1) return names;
+    const devices = isWithoutFile ? this.#devices : this.devicesOf(stack);
+    const message = isWithoutFile ? `${thrown} (an error without a place in any file; ${ONLY_DEVICE})` : thrown;
     this.#devices = this.#devices.filter((device) => !devices.includes(device));
     for (const { name, detach } of devices) {
       vm.emit({ kind: 'device-error', device: name, during: 'outside', message, ...(stack && { stack }) });

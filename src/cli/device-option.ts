@@ -2,7 +2,7 @@
  * `--device FILE@RANGE[,thread][,NAME=VALUE…]`: a device module of the user and its address range.
  *
  * - RANGE is `0x500`, `0x500+4` (start and count) or `0x500-0x503` (both ends inclusive) for
- *   ports, and the same after `mmio:` for addresses.
+ *   ports, and the same after `mmio:` for addresses. Numbers without 0x are decimal.
  * - The names and values become the device's options.
  */
 
@@ -25,7 +25,7 @@ export interface DeviceOption {
 }
 
 const FORM =
-  'Write FILE@RANGE, for example my-device.js@0x500, my-device.js@0x500+4, my-device.js@0x500-0x503 or my-device.js@mmio:0xd0000000+0x1000; append ,thread for a thread of its own';
+  'Write FILE@RANGE, for example my-device.js@0x500, my-device.js@0x500+4, my-device.js@0x500-0x503 or my-device.js@mmio:0xd0000000+0x1000; append ,thread for a thread of its own. Numbers are decimal unless they begin with 0x';
 
 /** Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID if there is no such file. */
 export function parseDevice(text: string): DeviceOption {

@@ -24,6 +24,8 @@ process.stderr.on('error', () => undefined);
 
 let status: ExitStatus = ExitStatus.OK;
 const program = new Command();
+/** The command whose usage is wrong. Undefined if none was found. */
+let usedCommand: Command | undefined;
 const isDebug = (): boolean => program.opts<{ debug?: boolean }>().debug === true || isSet(process.env['UPCALL_DEBUG']);
 const context: CommandContext = {
   reporter,
@@ -62,7 +64,13 @@ addTraceCommand(program, context);
 addTopCommand(program, context);
 addCompareCommand(program, context);
 addDoctorCommand(program, context);
-for (const command of program.commands) command.copyInheritedSettings(program);
+for (const command of program.commands) {
+  command.copyInheritedSettings(program);
+  command.exitOverride((error) => {
+    usedCommand = command;
+    throw error;
+  });
+}
 
 try {
   if (process.argv.length > 2) await program.parseAsync();
@@ -82,14 +90,17 @@ function endUnlessTaken(error: unknown): void {
   process.exit(report(error, verdict === false ? [] : verdict));
 }
 
-/** Reports an error, in one line if the user can fix it. Returns the exit status. */
+/**
+ * Reports an error, in one line if the user can fix it. `suspects`: the devices that it may come
+ * from. Returns the exit status.
+ */
 function report(error: unknown, suspects: readonly string[] = []): ExitStatus {
   if (error instanceof CommanderError) {
     if (error.exitCode === 0) return ExitStatus.OK;
     // Options without a command: commander has printed the help instead of an error.
     if (error.code !== 'commander.help') {
       const message = error.message.replace(/^error: /, '').replace(/\.$/, '');
-      reporter.line(`${message}. Try upcall --help or upcall run --help`);
+      reporter.line(`${message}. Try upcall ${usedCommand === undefined ? '' : `${usedCommand.name()} `}--help`);
     }
     return ExitStatus.BAD_INPUT;
   }
@@ -100,9 +111,11 @@ function report(error: unknown, suspects: readonly string[] = []): ExitStatus {
   }
   const hint = !(error instanceof Error)
     ? '. Throw an Error, whose stack says where'
-    : isDebug()
-      ? ''
-      : '. Set UPCALL_DEBUG=1 for the stack; if it is not in one of your devices, please report it';
+    : suspects.length > 1
+      ? '. Append ,thread to each --device: in a thread of its own it is named'
+      : isDebug()
+        ? ''
+        : '. Set UPCALL_DEBUG=1 for the stack; if it is not in one of your devices, please report it';
   reporter.line(`unexpected error: ${thrownText(error, suspects)}${hint}`);
   if (isDebug() && error instanceof Error) reporter.text(`${error.stack ?? ''}\n`);
   return ExitStatus.INTERNAL_ERROR;

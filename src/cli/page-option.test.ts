@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { UpcallError } from '../io-request/upcall-error.js';
-import { pagePlan, parseRelease } from './page-option.js';
+import { pagePlan, parsePort, parseRelease } from './page-option.js';
 
 test('--page-release takes seconds or never', () => {
   assert.deepEqual(['60', '0.5', ' 300 ', 'never'].map(parseRelease), [60_000, 500, 300_000, Infinity]);
@@ -10,6 +10,11 @@ test('--page-release takes seconds or never', () => {
       () => parseRelease(bad),
       (error) => error instanceof UpcallError && error.code === 'OPTION_INVALID' && error.message.includes(bad),
     );
+});
+
+test('what follows --page may have been meant as the guest, unless it is a number', () => {
+  assert.throws(() => parsePort('monitor'), { remedy: /name the guest before the option/ });
+  assert.throws(() => parsePort('99999'), { remedy: 'Leave out the port: any free one is taken' });
 });
 
 test('options of the page need the page', () => {

@@ -62,7 +62,10 @@ export function parsePort(text: string): number {
   const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
   if (port <= 0xffff) return port;
   throw new UpcallError('OPTION_INVALID', `--page ${text}: expected a TCP port from 0 to 65535`, {
-    remedy: 'Leave out the port, and name the guest before the option: upcall run monitor --page',
+    // What follows may have been meant as the guest.
+    remedy: /^-?\d+$/.test(text)
+      ? 'Leave out the port: any free one is taken'
+      : 'Leave out the port, and name the guest before the option: upcall run monitor --page',
   });
 }
 

@@ -18,8 +18,11 @@ import type { CommandContext } from './run.js';
 /** Programs of the machine that only some commands use, each with its purpose. */
 const TOOLS: readonly (readonly [string, string])[] = [
   ['apt-get', 'downloads the guest of upcall run debian'],
+  ['qemu-system-x86_64', 'its devices are what upcall compare compares with'],
   ['nasm', 'assembles the guest programs, for developers of upcall'],
 ];
+
+const TOOL_WIDTH = Math.max(...TOOLS.map(([tool]) => tool.length));
 
 /** Puts further lines below the descriptions. */
 const INDENT = ' '.repeat(24);
@@ -60,7 +63,7 @@ Examples:
       }
       lines.push('', 'Threads', `  --pin     ${describePinning()}`, '', 'Tools');
       for (const [tool, use] of TOOLS)
-        lines.push(`  ${tool.padEnd(9)} ${(await isInPath(tool)) ? 'found     ' : 'not found '}  ${use}`);
+        lines.push(`  ${tool.padEnd(TOOL_WIDTH)} ${(await isInPath(tool)) ? 'found     ' : 'not found '}  ${use}`);
       process.stdout.write(`${lines.join('\n')}\n`);
       context.setStatus(runs > 0 ? ExitStatus.OK : ExitStatus.GUEST_FAILED);
     });

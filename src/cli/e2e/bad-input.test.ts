@@ -23,6 +23,10 @@ const device = file('device.mjs', 'export default { read: 1 };');
 const works = file('works.mjs', 'export default class { name = "works"; read() { return 1; } write() {} }');
 const throws = file('throws.mjs', 'throw new Error("first line\\nsecond line");');
 const syntax = file('syntax.mjs', 'export default class {');
+const unnamed = file(
+  'unnamed.mjs',
+  'export default class { get name() { throw new Error("unnamed"); } read() {} write() {} }',
+);
 const fails = file(
   'fails.mjs',
   'export default class { constructor() { throw new Error("no disk"); } read() {} write() {} }',
@@ -67,6 +71,8 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a RAM disk for a flat image', ['run', 'hello', '--initrd', works], /takes no initial RAM disk.*Leave out --initrd/],
   ['a module for debian', ['run', 'debian', '--module', works], /Leave out --module/],
   ['a missing RAM disk', ['run', '--initrd', 'no-such-initrd'], /cannot read no-such-initrd/],
+  ['an image without a name', ['run', '--kernel', ''], /the file name is empty\. Give monitor/],
+  ['a command line for a flat image', ['run', 'hello', '--cmdline', 'x'], /takes no command line.*Leave out --cmdline/],
   ['two guests', ['run', 'hello', '--kernel', big], /two guests are given.*Leave out one/],
   ['a tour of a guest that has none', ['run', 'hello', '--tour'], /Leave out --tour/],
   ['a tour with a command line', ['run', '--tour', '--cmdline', 'help'], /Leave out --tour/],
@@ -97,6 +103,8 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a module without a device', ['run', '--device', `${device}@0x500`], /exports no device.*Export as default a class/],
   ['a module that throws', ['run', '--device', `${throws}@0x500`], /first line second line.*loads by itself/],
   ['a module with a syntax error', ['run', '--device', `${syntax}@0x500`], /\(at .*syntax\.mjs:\d+\)/],
+  ['a device without a readable name', ['run', '--device', `${unnamed}@0x500`], /unnamed \(at .*unnamed\.mjs:1:\d+\)/],
+  ['a folder as device', ['run', '--device', `${folder}@0x500`], /: a folder\. Check the path/],
   ['a device that cannot be created', ['run', '--device', `${fails}@0x500`], /no disk/],
   ['the same in a thread', ['run', '--device', `${fails}@0x500,thread`], /no disk/],
   [
@@ -117,9 +125,14 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['an invalid timeout', ['run', '--timeout', 'soon'], /--timeout soon: expected seconds above 0/],
   ['an invalid spin time', ['run', '--spin', '-1'], /--spin -1: expected whole microseconds from 0 to 10000/],
   ['the former name of --spin', ['run', '--look', '50'], /--look was renamed to --spin\. Write --spin 50/],
-  ['an unknown option', ['run', '--memry', '64'], /unknown option '--memry' \(Did you mean --memory\?\)/],
-  ['an unknown command', ['runn'], /unknown command 'runn' \(Did you mean run\?\)/],
-  ['an option without its value', ['run', '--memory'], /argument missing/],
+  [
+    'an unknown option',
+    ['run', '--memry', '64'],
+    /unknown option '--memry' \(Did you mean --memory\?\)\. Try upcall run --help$/,
+  ],
+  ['an unknown command', ['runn'], /unknown command 'runn' \(Did you mean run\?\)\. Try upcall --help$/],
+  ['an option without its value', ['run', '--memory'], /argument missing\. Try upcall run --help$/],
+  ['a command without its argument', ['compare'], /missing required argument 'device'\. Try upcall compare --help$/],
 ];
 
 for (const [name, args, line] of cases) {
@@ -127,7 +140,7 @@ for (const [name, args, line] of cases) {
     const { status, stdout, stderr } = await upcall(args);
     assert.equal(status, 2, stderr);
     assert.match(stderr.trimEnd(), /^upcall: [^\n]+$/);
-    assert.match(Buffer.from(stderr, 'latin1').toString('utf8'), line);
+    assert.match(Buffer.from(stderr.trimEnd(), 'latin1').toString('utf8'), line);
     assert.equal(stdout, '');
   });
 }

@@ -107,6 +107,17 @@ test('the device of the examples runs from the command line', async () => {
   assert.deepEqual(answers, ['40', '41', '07', 'ff']);
 });
 
+test('the text screen of the examples prints what the guest has written to it', async () => {
+  const device = join(project, 'examples', 'devices', 'text-screen.js');
+  const { status, stdout, stderr } = await upcall([
+    ...['run', 'monitor', '--device', `${device}@mmio:0xa0000-0xbffff`],
+    ...['--cmdline', 'wr16 b8000 0748; wr16 b8002 0769; wr32 b80a4 07210721; rd16 b8002; poweroff'],
+  ]);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /0769/);
+  assert.match(stderr, /^ 0: Hi\r\n 1: {3}!!\r\n/m);
+});
+
 test('the hypervisor of the examples runs its guest from the command line', async () => {
   const file = join(project, 'examples', 'hypervisor', 'toy-hypervisor.js');
   const guest = join(project, 'examples', 'hypervisor', 'hello.bin');

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { closeSync, constants, mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -7,6 +8,17 @@ import { MAIN, start, upcall } from './upcall-process.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'upcall-run-'));
 after(() => rmSync(folder, { recursive: true }));
+
+/** Opens a pipe for writing once a process reads it. Before, that is refused. */
+async function openOnceRead(pipe: string): Promise<number> {
+  for (;;) {
+    try {
+      return openSync(pipe, constants.O_WRONLY | constants.O_NONBLOCK);
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
 
 test('the tour without a terminal runs, powers off and prints the statistics', async () => {
   const { status, stdout, stderr } = await upcall(['run', 'monitor', '--tour']);
@@ -29,7 +41,22 @@ test('an expected text ends the session with status 0', async () => {
 test('an expected text that does not appear in time ends the session with status 3', async () => {
   const { status, stderr } = await upcall(['run', '--expect', 'no such text', '--timeout', '0.5']);
   assert.equal(status, 3);
-  assert.equal(stderr, 'upcall: "no such text" did not appear on the console; ended after 0.5 s\n');
+  assert.match(stderr, /^upcall: "no such text" did not appear on the console; ended after 0\.5 s[^\n]*\n$/);
+});
+
+test('the timeout and signals end a run that waits for its image, here a pipe without a writer', async () => {
+  const pipe = join(folder, 'pipe');
+  spawnSync('mkfifo', [pipe]);
+  const late = await upcall(['run', '--timeout', '0.5', pipe], '', { limitMs: 20_000 });
+  assert.equal(late.status, 3);
+  assert.equal(late.stderr, 'upcall: ended after 0.5 s, before the guest was started\n');
+  const session = start(process.execPath, [MAIN, 'trace', '--fault-file', pipe], { limitMs: 20_000 });
+  const writer = await openOnceRead(pipe);
+  session.child.kill('SIGQUIT');
+  const { status, stderr } = await session.ended;
+  closeSync(writer);
+  assert.equal(status, 131, stderr);
+  assert.equal(stderr, 'upcall: ended by SIGQUIT, before the guest was started\n');
 });
 
 test('the timeout also ends a session whose device is never created', async () => {
@@ -38,7 +65,7 @@ test('the timeout also ends a session whose device is never created', async () =
   for (const placement of ['', ',thread']) {
     const { status, stderr } = await upcall(['run', '--device', `${never}@0x500${placement}`, '--timeout', '0.5']);
     assert.equal(status, 3);
-    assert.equal(stderr, 'upcall: ended after 0.5 s\n');
+    assert.match(stderr, /^upcall: ended after 0\.5 s[^\n]*\n$/);
   }
 });
 
@@ -149,6 +176,23 @@ test('a rejection that is no Error ends the session with its value and the devic
   );
 });
 
+test('an error of a stream, which names no file, removes the only device', async () => {
+  const device = join(folder, 'streams.mjs');
+  writeFileSync(
+    device,
+    `import { createReadStream } from 'node:fs';
+     export default class { name = 'streams'; read() { createReadStream('/nonexistent'); return 1; } write() {} }`,
+  );
+  const commands = 'in8 500; repeat 40 echo later; in8 500; poweroff';
+  const { status, stdout, stderr } = await upcall(['run', '--device', `${device}@0x500`, '--cmdline', commands]);
+  assert.equal(status, 0, stderr);
+  assert.match(stdout, /01[\s\S]*in8 500\r\n.*ff/);
+  assert.match(
+    stderr,
+    /^upcall: device streams failed outside of an access and was removed: ENOENT: .* no other device/,
+  );
+});
+
 test('a process.exit in a device is reported with its place, and the status says that something failed', async () => {
   const device = join(folder, 'exits.mjs');
   writeFileSync(device, 'export default class { name = "exits"; read() { process.exit(0); } write() {} }');
@@ -158,6 +202,11 @@ test('a process.exit in a device is reported with its place, and the status says
     stderr,
     /^upcall: a device or hypervisor ended the process by process\.exit\(0\) \(at .*exits\.mjs:1:\d+\)\. Throw/,
   );
+  const threaded = await upcall(['run', 'hello', '--device', `${device}@0x500,thread`]);
+  assert.match(
+    threaded.stderr,
+    /^upcall: device exits was removed because its thread ended: process\.exit\(0\) .* \(at .*exits\.mjs:1:\d+\)\n/,
+  );
 });
 
 test('a signal ends the session with its status and the statistics', async () => {
@@ -165,6 +214,7 @@ test('a signal ends the session with its status and the statistics', async () =>
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGHUP', 129],
+    ['SIGQUIT', 131],
   ] as const) {
     const session = start(process.execPath, [MAIN, 'run', '--stats']);
     await session.until('monitor> ');
@@ -207,6 +257,7 @@ test('doctor lists the hypervisors that run here and why others do not', async (
   assert.match(stdout, /v86 +runs here .*\n.*self-test passed/);
   assert.match(stdout, /scripted +not usable .*\n.*runs no guest program/);
   assert.doesNotMatch(stdout, /kvm|acrn/);
+  assert.match(stdout, /qemu-system-x86_64 +(not )?found +.*upcall compare/);
   assert.ok(stdout.includes(process.version));
 });
 
