@@ -26,7 +26,6 @@ export interface ProcessEvents {
  * some do not exist.
  */
 export const OTHER_SIGNALS: readonly NodeJS.Signals[] = [
-  'SIGQUIT',
   'SIGABRT',
   'SIGTRAP',
   'SIGALRM',

@@ -52,10 +52,10 @@ for (const [what, port] of [
   ['waits on shared memory', '501'],
 ] as const)
   test(`the timeout ends a session whose device ${what}, with status 3 and the device's name`, async () => {
-    const { status, stderr } = await upcall(run('--cmdline', `in8 ${port}`, '--timeout', '2'));
+    const { status, stderr } = await upcall(run('--cmdline', `in8 ${port}`, '--timeout', '6'));
     assert.equal(status, 3, stderr);
     assert.match(stderr, NAMED);
-    assert.match(stderr, /\nupcall: ended after 2 s\n$/);
+    assert.match(stderr, /\nupcall: ended after 6 s\n$/);
   });
 
 test('a signal ends a process whose device loops forever, after the line that names the device', async () => {

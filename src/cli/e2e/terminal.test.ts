@@ -18,8 +18,9 @@ const folder = mkdtempSync(join(tmpdir(), 'upcall-terminal-'));
 after(() => rmSync(folder, { recursive: true }));
 
 /**
- * A read of port 0 sends a signal to the process, one of port 1 throws an error that no device
- * takes. A write is another signal. another signal. */
+ * A read of port 0 sends a signal to the process, one of port 1 throws what is no error.
+ * A write sends another signal.
+ */
 const trouble = join(folder, 'trouble.mjs');
 writeFileSync(
   trouble,
@@ -30,7 +31,7 @@ writeFileSync(
        else setImmediate(() => { queueMicrotask(() => { throw 'this is not caught'; }); });
        return 0;
      }
-     write() { process.kill(process.pid, 'SIGQUIT'); }
+     write() { process.kill(process.pid, 'SIGUSR2'); }
    }`,
 );
 
@@ -113,7 +114,7 @@ test('a signal that upcall gives no meaning restores the terminal and ends the p
   const session = inTerminal(`run --device '${trouble}@0x500+2'`);
   await session.until('monitor> ');
   session.child.stdin.write('out8 500 0\r');
-  await endOf(session, 131);
+  await endOf(session, 140);
 });
 
 test('an uncaught error restores the terminal', options, async () => {
