@@ -69,9 +69,12 @@ export const CoreOffset = {
   compilerLock: 4_243_488,
 } as const;
 
+/** The end of a PC's window for graphics memory, which is never RAM to the core. */
+export const SCREEN_END = 0xc_0000;
+
 /**
  * Words that upcall's edits add where the core's state has a gap of zeros. The edits write them,
- * exception-delivery.ts reads them, and Core sets `ramEnd`.
+ * exception-delivery.ts reads them, and Core sets `ramEnd` and `ramAboveScreen`.
  */
 export const AddedOffset = {
   /** The state that `SAVED_STATE` names, from before the delivery that is under way. */
@@ -91,6 +94,8 @@ export const AddedOffset = {
   panicPosition: 3612,
   /** Word: the first address above the guest's RAM, whatever pages of it are trapped. */
   ramEnd: 3616,
+  /** Word: bytes of RAM above SCREEN_END, where almost all code is. */
+  ramAboveScreen: 3684,
   /** Word: why the last task switch was made, one of TaskSwitch. */
   taskSwitch: 3620,
   /** The result of `lookup_segment_selector` for control-edits.ts: LookupResult describes it. */

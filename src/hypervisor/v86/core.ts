@@ -18,7 +18,7 @@ import type { MsiDelivery } from '../msi-queue.js';
 import { HALTED_FOREVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { instantiate, type CoreExports, type CoreImports } from './core-exports.js';
-import { AddedOffset, CoreOffset, CPU_STATE_BYTES, INSTRUCTIONS_PER_POLL } from './core-layout.js';
+import { AddedOffset, CoreOffset, CPU_STATE_BYTES, INSTRUCTIONS_PER_POLL, SCREEN_END } from './core-layout.js';
 import { CoreInterrupts, type InterruptSource } from './core-interrupts.js';
 import { coreBytes, coreFields, coreWords } from './core-memory.js';
 import { setRegisters } from './core-registers.js';
@@ -106,6 +106,7 @@ export class Core implements VcpuProgram {
     exports.set_tsc(0, 0);
     state.setUint32(CoreOffset.memorySize, memoryBytes, true);
     state.setUint32(AddedOffset.ramEnd, memoryBytes, true);
+    state.setUint32(AddedOffset.ramAboveScreen, Math.max(0, memoryBytes - SCREEN_END), true);
     const byteOffset = allocateRam(exports.memory, memoryBytes);
     state.setUint32(CoreOffset.ramPointer, byteOffset, true);
     const heap = exports.v86_malloc(HEAP_BYTES);

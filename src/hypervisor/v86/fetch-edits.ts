@@ -3,21 +3,25 @@
  * a load reads there: a device's bytes, or all ones where nothing answers.
  *
  * The core takes the bytes of instructions from RAM + physical address without a check. An address
- * above the RAM would run the core's own memory. Edited, each such load calls a function of ours
- * that takes RAM at once and everything else through `read8`, the core's function for data.
+ * above the RAM would run the core's own memory. Edited, each such load first compares the address
+ * with the RAM above the screen memory, where almost all code is. For any other address it calls a
+ * function of ours that takes what is not RAM through `read8`, the core's function for data. The
+ * comparison is in place, because the interpreter fetches each byte of each instruction.
  *
  * Code outside of RAM is interpreted, never translated: the compiler would read the device for
  * itself, at any time, and keep what it read.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
-import { AddedOffset, CoreOffset } from './core-layout.js';
+import { AddedOffset, CoreOffset, SCREEN_END } from './core-layout.js';
 import {
   ADD,
   AND,
   AT_LEAST,
+  BELOW,
   call,
   constant,
+  either,
   EQUAL,
   EXTEND_8,
   LOAD,
@@ -26,10 +30,13 @@ import {
   loadByte,
   loadWord,
   local,
+  LOCAL_GET,
+  LOCAL_SET,
   NOP,
   OR,
   padded,
   RETURN,
+  SUBTRACT,
   when,
   XOR,
 } from './wasm-code.js';
@@ -59,23 +66,28 @@ export function editFetches(functions: WasmFunctions, mismatch: (what: string) =
   ]);
   const signed = functions.append(2, 1, [...ram, ...address, ...call(fetch), EXTEND_8]);
 
-  // The last four bytes, an addition and a load, become a call of our function and a NOP.
-  const replaced = (found: Uint8Array): number[] => {
-    const index = found[found.length - 3] === LOAD_BYTE_SIGNED ? signed : fetch;
-    return [...found.subarray(0, -4), ...fill(call(index), 4)];
+  const type = functions.typeOf(2, 1);
+  // The last four bytes, an addition and a load, take two operands: the RAM and the address, which
+  // `place` computes once more.
+  const checked = (place: readonly number[], code: Uint8Array): number[] => {
+    const slow = code[code.length - 3] === LOAD_BYTE_SIGNED ? signed : fetch;
+    const isInRam = [...place, ...constant(SCREEN_END), SUBTRACT, ...loadWord(AddedOffset.ramAboveScreen), BELOW];
+    return [...code.subarray(0, -4), ...isInRam, ...either(type, [...code.subarray(-4)], call(slow))];
   };
-  const mask = [LOAD, 2, ...encodeU32(FETCH_MASK), 0x20, ANY, XOR];
+  const mask = [LOAD, 2, ...encodeU32(FETCH_MASK), LOCAL_GET, ANY, XOR];
+  const physical = (code: Uint8Array): number[] => [...constant(0), ...code.subarray(0, mask.length)];
   let count = 0;
   for (const index of functions.indices)
     for (const width of [LOAD_BYTE_SIGNED, LOAD_BYTE_UNSIGNED])
-      count += functions.replaceEach(index, [...mask, ADD, width, 0, 0], replaced);
+      count += functions.replaceEach(index, [...mask, ADD, width, 0, 0], (code) => checked(physical(code), code));
   if (count !== FETCHES) throw mismatch(`it fetches instructions in ${count} places, not ${FETCHES}`);
 
   const mainLoop = functions.index('main_loop');
-  const opcode = [LOAD, 2, ...padded(CoreOffset.ramPointer), 0x20, ANY, ADD, LOAD_BYTE_UNSIGNED, 0, 0, 0x21];
-  const fetched = functions.replaceEach(mainLoop, opcode, (found) => [
-    ...replaced(found.subarray(0, -1)),
-    found[found.length - 1] as number,
+  const ramPointer = [LOAD, 2, ...padded(CoreOffset.ramPointer)];
+  const opcode = [...ramPointer, LOCAL_GET, ANY, ADD, LOAD_BYTE_UNSIGNED, 0, 0, LOCAL_SET];
+  const fetched = functions.replaceEach(mainLoop, opcode, (code) => [
+    ...checked([...code.subarray(ramPointer.length, ramPointer.length + 2)], code.subarray(0, -1)),
+    LOCAL_SET,
   ]);
   // After a run of instructions, the main loop looks whether it may compile; local 13 is the
   // physical address of the first one.

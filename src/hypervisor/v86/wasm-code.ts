@@ -34,6 +34,8 @@ export const LOAD_BYTE_UNSIGNED = 0x2d;
 export const LOAD_BYTE_SIGNED = 0x2c;
 export const LOAD = 0x28;
 export const CALL = 0x10;
+export const LOCAL_GET = 0x20;
+export const LOCAL_SET = 0x21;
 
 export function constant(value: number): number[] {
   const bytes: number[] = [0x41];
@@ -99,6 +101,15 @@ export function copyMemory(to: number, from: number, length: number): number[] {
 
 export function when(condition: readonly number[], then: readonly number[]): number[] {
   return [...condition, 0x04, EMPTY_BLOCK, ...then, 0x0b];
+}
+
+/**
+ * Of two pieces of code, the one for a condition on the stack. `type` is their type, with operands
+ * below the condition.
+ */
+export function either(type: number, ifTrue: readonly number[], ifFalse: readonly number[]): number[] {
+  // A type is encoded as a signed number: constant's after its first byte.
+  return [0x04, ...constant(type).slice(1), ...ifTrue, 0x05, ...ifFalse, 0x0b];
 }
 
 /** One of two 32-bit values. Only the code of that one runs. */

@@ -137,7 +137,7 @@ export class WasmFunctions {
    * no locals and no END.
    */
   append(parameters: number, results: number, code: readonly number[]): number {
-    const type = this.#typeOf(parameters, results);
+    const type = this.typeOf(parameters, results);
     return this.#append(type, Uint8Array.from([0, ...code, END]));
   }
 
@@ -153,8 +153,8 @@ export class WasmFunctions {
     return this.#importCount + this.#bodies.length - 1;
   }
 
-  /** The index of a type that the module has. */
-  #typeOf(parameters: number, results: number): number {
+  /** The index of the type of `parameters` and `results` 32-bit integers, which the module has. */
+  typeOf(parameters: number, results: number): number {
     const section = this.#section(SectionId.TYPE);
     const reader = new WasmReader(this.#bytes, section.content);
     const count = reader.u32();
