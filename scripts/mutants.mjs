@@ -59,7 +59,7 @@ const MUTANTS = [
   // Lookup.
   of('hsm/address-map', 'AddressMap.clients', SCRIPTS, replace(call('reverse'), '$0')),
   of('hsm/address-map', 'AddressMap.addRange', SCRIPTS, replace(call('unshift'), '$0.length > 0 || $&')),
-  of('hsm/address-map', 'AddressMap.addRange', LOOKUP, replace(binary('>=', 'MAX_RANGES'), '$1 > $2')),
+  of('hsm/address-map', 'AddressMap.addRange', LOOKUP, replace(binary('===', 'room'), '$1 < $2')),
   of('hsm/address-map', 'AddressMap.removeRange', SCRIPTS, replace(call('splice'), '$0.splice(0, 1)')),
   of('hsm/address-map', 'AddressMap.removeRange', LOOKUP, [
     drop(statement('#rangeCount')),

@@ -358,8 +358,13 @@ describe('a vCPU that goes wrong', LIMIT, () => {
     const { vm, events } = await odd('ends its thread', 'halts for a minute');
     vm.startVm();
     await until(() => events.length > 0);
-    const message = 'the thread of vCPU 0 of VM tested ended with exit code 0';
-    assert.deepEqual(events, [{ kind: 'crashed', vcpu: 0, message }]);
+    await until(() => vm.shared.vcpuState(0) === VcpuState.OFFLINE);
+    const message =
+      'the thread of vCPU 0 of VM tested failed: process.exit(0) was called, where an error should be thrown';
+    assert.deepEqual(
+      events.map((event) => [event.kind, event.vcpu, event.message]),
+      [['crashed', 0, message]],
+    );
     assert.equal(vm.shared.vcpuState(0), VcpuState.OFFLINE);
     assert.equal(await vm.pauseVm(), 0);
     assert.equal(await vm.resetVm(), 0);
@@ -408,7 +413,7 @@ describe('a vCPU that goes wrong', LIMIT, () => {
     await assert.rejects(odd('has no core'), { code: 'THREAD_FAILED', message: 'no core' });
     await assert.rejects(odd('exits while it is built'), {
       code: 'THREAD_FAILED',
-      message: 'the thread of vCPU 0 of VM tested ended with exit code 3 before it was ready',
+      message: 'the thread of vCPU 0 of VM tested failed: process.exit(3) was called, where an error should be thrown',
     });
   });
 

@@ -150,7 +150,7 @@ const SLEEPING: readonly Defect[] = [
     sentence: 'A ring counts and wakes no waiter.',
     module: 'sync/doorbell',
     in: 'Doorbell.ring',
-    edit: drop(statement('notify')),
+    edit: drop(statement('wake')),
     plan: SMALLEST,
   },
   {

@@ -9,13 +9,18 @@ const FORCED_EXIT = 'upcall.process.exit';
 export function startThread(entry: FileUrl, options: ThreadOptions): HostThread {
   const { name, data, onMessage, onError, onExit } = options;
   const worker = new Worker(new URL(entry.href), { workerData: data, name, ...threadFlags() });
+  // Node may report an error before messages that were posted before it, and the exit after both.
+  let failure: Error | undefined;
   worker.on('message', (message: unknown) => {
     const exit = forcedExit(message);
     if (exit === undefined) onMessage(message);
-    else onError(exit);
+    else failure ??= exit;
   });
-  worker.on('error', onError);
-  worker.once('exit', onExit);
+  worker.on('error', (error: Error) => (failure ??= error));
+  worker.once('exit', (code) => {
+    if (failure !== undefined) onError(failure);
+    onExit(code);
+  });
   return {
     terminate: async () => {
       await worker.terminate();
