@@ -107,6 +107,8 @@ export interface CpuPlacement {
   wakeApart(sleeper: number, wake: () => void): void;
   /** From now on this thread runs on `cpu` only. Returns whether it may. */
   pin(cpu: number): boolean;
+  /** Undoes all `pin`s. */
+  unpin(): void;
 }
 
 export interface ThreadOptions {

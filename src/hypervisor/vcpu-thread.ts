@@ -133,7 +133,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     return;
   }
   // At the end of the start: modules load and compile at full weight.
-  lowerPriority(data.vcpuCount);
+  if (data.cpu === undefined) lowerPriority(data.vcpuCount);
   post({ kind: 'ready', ...(built.memory === undefined ? {} : { memory: built.memory }) });
   runVcpu({
     vcpu: data.vcpu,

@@ -19,6 +19,10 @@ class FakePlacement implements CpuPlacement {
   pin(): boolean {
     throw new Error('not used');
   }
+
+  unpin(): void {
+    throw new Error('not used');
+  }
 }
 
 describe('ApartWaker', () => {
@@ -59,7 +63,12 @@ describe('a doorbell with wakers', () => {
     const placement = new FakePlacement();
     const waiter = new Doorbell();
     const ringer = new Doorbell(waiter.buffer);
-    waiter.waker = new ApartWaker({ thread: 1234, wakeApart: () => undefined, pin: () => true });
+    waiter.waker = new ApartWaker({
+      thread: 1234,
+      wakeApart: () => undefined,
+      pin: () => true,
+      unpin: () => undefined,
+    });
     ringer.waker = new ApartWaker(placement);
     let isDue = false;
     assert.equal(ringer.ring(), false);

@@ -119,6 +119,7 @@ export class ServiceVm {
     this.#isClosed = true;
     await Promise.all(this.vms.map((vm) => vm.destroy()));
     await this.module.worker.stop();
+    this.#pinning.close();
   }
 
   /**

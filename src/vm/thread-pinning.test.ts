@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { describe, test } from 'node:test';
 import { host } from '../host/current.js';
@@ -9,6 +10,11 @@ import { describePinning, ThreadPinning } from './thread-pinning.js';
 
 const placement = host.placeThreads();
 const cannot = placement === undefined && 'this is not Linux, or koffi is not installed';
+
+/** The affinity mask of the main thread, hexadecimal. */
+function maskOfThisThread(): string {
+  return /^Cpus_allowed:\s*([0-9a-f,]+)$/m.exec(readFileSync('/proc/thread-self/status', 'utf8'))?.[1] ?? '';
+}
 
 describe('pinning', () => {
   test('auto wakes apart while there are more CPUs than vCPUs', { skip: cannot }, () => {
@@ -32,12 +38,21 @@ describe('pinning', () => {
   });
 
   test('a list that is no list of CPUs is an error', () => {
-    for (const cpus of [[], [-1], [0, 1.5], [1024], [NaN]])
+    for (const cpus of [[], [-1], [0, 1.5], [1024], [NaN], 'everywhere' as 'auto'])
       assert.throws(
         () => new ServiceVm(new ScriptedHypervisor([]), { pin: cpus }),
-        (error) =>
-          error instanceof UpcallError && error.code === 'OPTION_INVALID' && /^pin: no CPU/.test(error.message),
+        (error) => error instanceof UpcallError && error.code === 'OPTION_INVALID' && /^pin: /.test(error.message),
       );
+  });
+
+  test('the Service VM’s thread is pinned until it is closed', { skip: cannot }, async () => {
+    const before = maskOfThisThread();
+    const serviceVm = new ServiceVm(new ScriptedHypervisor([]), { pin: [0] });
+    assert.match(maskOfThisThread(), /^[0,]*1$/);
+    await serviceVm.close();
+    assert.equal(maskOfThisThread(), before);
+    assert.throws(() => new ThreadPinning([0, 1023], undefined), { code: 'OPTION_INVALID' });
+    assert.equal(maskOfThisThread(), before);
   });
 
   test('a CPU that the process may not use is an error', { skip: cannot }, () => {
@@ -48,7 +63,7 @@ describe('pinning', () => {
   });
 
   test('doctor’s line says what auto does, or why it does nothing', () => {
-    const fake = { thread: 2, wakeApart: () => undefined, pin: () => true };
+    const fake = { thread: 2, wakeApart: () => undefined, pin: () => true, unpin: () => undefined };
     assert.equal(describePinning(1, fake), 'auto does nothing: there is one CPU');
     assert.match(describePinning(2, fake), /different CPUs, up to 1 vCPU$/);
     assert.match(describePinning(8, fake), /up to 7 vCPUs$/);

@@ -13,6 +13,7 @@
  */
 
 import { host } from '../host/current.js';
+import type { CpuPlacement } from '../host/host.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { ApartWaker } from '../sync/waker.js';
 
@@ -26,13 +27,15 @@ export class ThreadPinning {
   /** Of the Service VM's thread. Undefined where threads are not woken apart. */
   readonly waker: ApartWaker | undefined;
   readonly #cpus: readonly number[];
+  /** Where this thread was pinned. */
+  readonly #pinned: CpuPlacement | undefined;
   /** By the VM's ID. */
   readonly #vcpus = new Map<number, number>();
 
   /** Throws OPTION_INVALID. `spinUs`: the fixed time to spin, or undefined. */
   constructor(pin: Pin, spinUs: number | undefined) {
-    this.#cpus = typeof pin === 'string' ? [] : checkCpus(pin);
-    if (this.#cpus.length > 0) pinThisThread(this.#cpus);
+    this.#cpus = pin === 'auto' || pin === 'none' ? [] : checkCpus(pin);
+    if (this.#cpus.length > 0) this.#pinned = pinThisThread(this.#cpus);
     if (pin !== 'auto' || spinUs !== undefined || host.cores === 1) return;
     const placement = host.placeThreads();
     if (placement !== undefined) this.waker = new ApartWaker(placement);
@@ -56,6 +59,11 @@ export class ThreadPinning {
     this.#update();
   }
 
+  /** This thread may again run where it could before. Call in the thread that was pinned. */
+  close(): void {
+    this.#pinned?.unpin();
+  }
+
   #update(): void {
     const vcpus = [...this.#vcpus.values()].reduce((sum, count) => sum + count, 0);
     if (this.waker !== undefined) this.waker.isOn = vcpus < host.cores;
@@ -70,7 +78,13 @@ export function describePinning(cores = host.cores, placement = host.placeThread
   return `auto wakes threads that wait for each other on different CPUs, up to ${cores - 1} vCPU${cores > 2 ? 's' : ''}`;
 }
 
-function checkCpus(cpus: readonly number[]): readonly number[] {
+function checkCpus(cpus: unknown): readonly number[] {
+  if (!Array.isArray(cpus))
+    throw new UpcallError('OPTION_INVALID', `pin: ${String(cpus)}`, { remedy: 'Give auto, none or a list of CPUs' });
+  return checkNumbers(cpus as readonly number[]);
+}
+
+function checkNumbers(cpus: readonly number[]): readonly number[] {
   const wrong = cpus.find((cpu) => !Number.isInteger(cpu) || cpu < 0 || cpu >= MAX_CPUS);
   if (cpus.length > 0 && wrong === undefined) return cpus;
   throw new UpcallError('OPTION_INVALID', `pin: ${wrong === undefined ? 'no CPU' : `no CPU ${wrong}`}`, {
@@ -78,7 +92,7 @@ function checkCpus(cpus: readonly number[]): readonly number[] {
   });
 }
 
-function pinThisThread(cpus: readonly number[]): void {
+function pinThisThread(cpus: readonly number[]): CpuPlacement {
   const placement = host.placeThreads();
   if (placement === undefined)
     throw new UpcallError('OPTION_INVALID', 'pin: threads cannot be pinned here', {
@@ -86,8 +100,9 @@ function pinThisThread(cpus: readonly number[]): void {
     });
   // All of them are tried, so that an error comes before the first VM.
   const refused = [...cpus].reverse().find((cpu) => !placement.pin(cpu));
-  if (refused !== undefined)
-    throw new UpcallError('OPTION_INVALID', `pin: this process may not run on CPU ${refused}`, {
-      remedy: 'Give CPUs that `taskset -p` lists for it',
-    });
+  if (refused === undefined) return placement;
+  placement.unpin();
+  throw new UpcallError('OPTION_INVALID', `pin: this process may not run on CPU ${refused}`, {
+    remedy: 'Give CPUs that `taskset -p` lists for it',
+  });
 }

@@ -39,6 +39,8 @@ class LinuxPlacement implements CpuPlacement {
   /** The sleeper's own mask, and that without this thread's CPU. */
   readonly #own = new Uint8Array(MASK_BYTES);
   readonly #others = new Uint8Array(MASK_BYTES);
+  /** This thread's mask before it was pinned. */
+  #unpinned: Uint8Array | undefined;
 
   constructor(koffi: Koffi) {
     const libc = koffi.load('libc.so.6');
@@ -70,8 +72,17 @@ class LinuxPlacement implements CpuPlacement {
   }
 
   pin(cpu: number): boolean {
+    if (this.#unpinned === undefined) {
+      const own = new Uint8Array(MASK_BYTES);
+      if (this.#get(0, MASK_BYTES, own) !== 0) return false;
+      this.#unpinned = own;
+    }
     const mask = new Uint8Array(MASK_BYTES);
     mask[cpu >> 3] = 1 << (cpu & 7);
     return this.#set(0, MASK_BYTES, mask) === 0;
+  }
+
+  unpin(): void {
+    if (this.#unpinned !== undefined) this.#set(0, MASK_BYTES, this.#unpinned);
   }
 }
