@@ -1,6 +1,6 @@
-// Builds dist/: compiles the TypeScript, removes outputs whose source is gone, bundles the
-// command and the live page. `--verbose` says what it does, for `npm ci` and other places where 20 s of silence look
-// like a hang.
+// Builds dist/: compiles the TypeScript, removes outputs whose source is gone, bundles the command
+// and the live page. `--verbose` says what it does, for `npm ci` and other places where 20 s of
+// silence look like a hang.
 
 import { spawnSync } from 'node:child_process';
 import { createRequire } from 'node:module';

@@ -7,7 +7,6 @@
  */
 
 import { checkIoEvent, type IoEventRequest } from '../hsm/ioeventfd.js';
-import type { AddressSpace } from './address-space.js';
 import { Errno } from '../io-request/errno.js';
 import type { EventTable } from './event-table.js';
 import type { IoctlVm } from './ioctl-vm.js';
@@ -70,11 +69,12 @@ export function configureIrqEvent(vm: IoctlVm, events: EventTable, args: StructV
   return vm.irqEvents.assign(event, { address: args.number('msi.msi_addr'), data: args.number('msi.msi_data') });
 }
 
-/** SETUP_VM_EVENT_FD. The argument points at the descriptor, an int. */
-export function setVmEventFd(vm: IoctlVm, caller: AddressSpace, events: EventTable, address: bigint): number {
-  const bytes = new Uint8Array(4);
-  if (!caller.read(address, bytes)) return Errno.EFAULT;
-  const event = events.lookup(new DataView(bytes.buffer).getInt32(0, true));
+/**
+ * SETUP_VM_EVENT_FD. The argument is the descriptor itself, an int, although the code of the ioctl
+ * says that four bytes are read: so ACRN's device model, the only known caller, passes it.
+ */
+export function setVmEventFd(vm: IoctlVm, events: EventTable, argument: bigint): number {
+  const event = events.lookup(Number(BigInt.asIntN(32, argument)));
   if (typeof event === 'number') return event;
   if (vm.vmEvents === undefined) return Errno.ENODEV;
   vm.vmEvents.setEvent(event);

@@ -192,7 +192,7 @@ export class HsmFile {
       case ExtensionIoctl.SETUP_VM_EVENT_RING:
         return vm.setupRing(RingId.VM_EVENT, address);
       case ExtensionIoctl.SETUP_VM_EVENT_FD:
-        return setVmEventFd(vm, caller, events, address);
+        return setVmEventFd(vm, events, address);
       default:
         return Errno.ENOTTY;
     }
