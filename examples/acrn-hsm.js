@@ -10,14 +10,19 @@
  */
 
 import {
+  createVm,
   HsmDevice,
   Ioctl,
   IoRequestState,
   MappedMemory,
+  memoryMap,
   openLivePage,
+  REAL_MODE,
+  requestNotification,
   ServiceVm,
   SharedBuffer,
   V86Hypervisor,
+  vcpuRegs,
 } from 'upcall';
 
 const MEMORY_BYTES = 0x10_0000;
@@ -38,18 +43,10 @@ const device = new HsmDevice(serviceVm, { memoryBytes: 2 * MEMORY_BYTES, statist
 await device.load();
 const file = device.open(memory);
 
-/** @param {number} length */
-const struct = (length) => {
-  const address = memory.allocate(length);
-  const bytes = /** @type {Uint8Array} */ (memory.bytes(address, length));
-  return { address, view: new DataView(bytes.buffer, bytes.byteOffset, length) };
-};
-
 const page = memory.allocate(4096);
-const creation = struct(48);
-creation.view.setBigUint64(32, page, true); // ioreq_buf
+const creation = createVm(memory, { ioreqBuf: page });
 console.log(`Created VM! [${await file.ioctl(Ioctl.CREATE_VM, creation.address)}]`);
-const vcpus = creation.view.getUint16(4, true);
+const vcpus = creation.number('vcpu_num');
 
 const vm = /** @type {import('upcall').UserVm} */ (file.vm);
 // The guest halts at its end: what ACRN's sample does at Ctrl-C.
@@ -61,18 +58,12 @@ if (livePage !== undefined) {
 }
 
 const ram = memory.allocate(MEMORY_BYTES);
-const segment = struct(32);
-segment.view.setUint32(4, 7, true); // readable, writable, executable
-segment.view.setBigUint64(16, ram, true); // vma_base
-segment.view.setBigUint64(24, BigInt(MEMORY_BYTES), true);
+const segment = memoryMap(memory, { source: ram, length: MEMORY_BYTES });
 console.log(`Set up VM memory! [${await file.ioctl(Ioctl.SET_MEMSEG, segment.address)}]`);
 memory.write(ram, PAYLOAD);
 
-const registers = struct(296);
-registers.view.setBigUint64(8 + 176, 0x30n, true); // cr0: real mode
-registers.view.setUint32(8 + 248, 0x9f, true); // cs_ar
-registers.view.setUint32(8 + 252, 0xffff, true); // cs_limit
-registers.view.setUint16(8 + 268, 0, true); // cs_sel; base and instruction pointer are 0, too
+// The instruction pointer and the base of the code segment are 0, and so is the payload's address.
+const registers = vcpuRegs(memory, REAL_MODE);
 console.log(`Set up VM BSP registers! [${await file.ioctl(Ioctl.SET_VCPU_REGS, registers.address)}]`);
 console.log(`Created IO request client! [${await file.ioctl(Ioctl.CREATE_IOREQ_CLIENT)}]`);
 console.log(`Start VM! [${await file.ioctl(Ioctl.START_VM)}]`);
@@ -81,14 +72,14 @@ console.log(`Start VM! [${await file.ioctl(Ioctl.START_VM)}]`);
 const buffer = new SharedBuffer(
   /** @type {SharedArrayBuffer} */ (/** @type {Uint8Array} */ (memory.bytes(page, 4096)).buffer),
 );
-const notification = struct(8);
+const notification = requestNotification(memory, creation.number('vmid'), 0);
 while ((await file.ioctl(Ioctl.ATTACH_IOREQ_CLIENT)) !== ENODEV) {
   for (const slot of buffer.slots.slice(0, vcpus)) {
     if (slot.state !== IoRequestState.PROCESSING || slot.kernelHandled !== 0) continue;
     const direction = slot.isRead ? 'read' : 'write';
     console.log(`Guest VM ${direction} PIO[${slot.addressLow.toString(16)}] with size[${slot.sizeLow.toString(16)}]`);
     if (slot.isRead) slot.setValue(0x1234);
-    notification.view.setUint32(4, slot.vcpu, true);
+    notification.set('vcpu', slot.vcpu);
     await file.ioctl(Ioctl.NOTIFY_REQUEST_FINISH, notification.address);
   }
 }

@@ -96,5 +96,19 @@ export { HsmDevice, type HsmDeviceOptions } from './acrn-hsm/hsm-device.js';
 export type { HsmFile } from './acrn-hsm/hsm-file.js';
 export { ExtensionIoctl, Ioctl } from './acrn-hsm/ioctl-codes.js';
 export { MappedMemory, type AddressSpace } from './acrn-hsm/address-space.js';
+export {
+  createVm,
+  IoctlArgument,
+  MemoryAccess,
+  memoryMap,
+  MemoryType,
+  REAL_MODE,
+  requestNotification,
+  vcpuRegs,
+  type CreateVmOptions,
+  type MemoryMapOptions,
+} from './acrn-hsm/ioctl-arguments.js';
+export type { StructView } from './acrn-hsm/struct-view.js';
+export type { StructLayout } from './acrn-hsm/struct-layout.js';
 export { LocalEventTable, type EventTable } from './acrn-hsm/event-table.js';
 export { LocalEvent, type EventObject } from './hsm/event-object.js';
