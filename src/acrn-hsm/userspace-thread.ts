@@ -9,6 +9,8 @@
  * blocking thread, and read the slots from `handle.finisher.page`.
  */
 
+import type { Slot } from '../io-request/slot.js';
+import { IoRequestState } from '../io-request/state.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { OrderedPoll } from '../sync/poll.js';
 import { SharedWords } from '../sync/shared-words.js';
@@ -28,6 +30,7 @@ export class UserspaceThread {
    */
   readonly #tickets: SharedWords;
   readonly #finisher: RequestFinisher;
+  readonly #slots: readonly Slot[];
   readonly #vcpuCount: number;
   /** Whether ATTACH may return. */
   readonly #isDue = new OrderedPoll(() => this.#words.isDestroyed || this.#hasPending());
@@ -39,6 +42,7 @@ export class UserspaceThread {
     const buffer = new SharedBuffer(handle.finisher.page);
     const recorder = new MoveRecorder(new VmSharedState(handle.finisher.shared).trace, { isOfClient: true });
     for (const slot of buffer.slots) recorder.observe(slot);
+    this.#slots = buffer.slots;
     this.#finisher = new RequestFinisher({
       buffer,
       tickets: this.#tickets,
@@ -59,11 +63,18 @@ export class UserspaceThread {
   /**
    * NOTIFY_REQUEST_FINISH: the result is in the page. A slot that is not assigned to this client is
    * left alone.
+   *
+   * A thread that scans the page sees PROCESSING before ATTACH would return for it, and may answer
+   * at once. So the slot itself shows whose it is: the HSM writes the ticket and `kernel_handled`
+   * before the state. An answer that were refused here would be given twice, and the device's
+   * access be made twice.
    */
   notify(vcpu: number): number {
     if (this.#words.isDestroyed) return 0;
     if (vcpu >= this.#vcpuCount) return Errno.EINVAL;
-    return this.#finisher.finishAsIs(vcpu, this.#words.ticket(vcpu));
+    const slot = this.#slots[vcpu] as Slot;
+    if (slot.state !== IoRequestState.PROCESSING || slot.kernelHandled !== 0) return 0;
+    return this.#finisher.finishAsIs(vcpu, this.#tickets.load(vcpu));
   }
 
   #hasPending(): boolean {
