@@ -58,6 +58,26 @@ test('of a late device in this thread the option that says more is named, unless
   ]);
 });
 
+test('the removal of a device is printed at once, however many other lines the second has', () => {
+  const { log, lines } = made();
+  for (let i = 0; i < 2 * EVENT_LINES_PER_SECOND; i++) log.report({ ...failure, message: `bug ${i}` });
+  const failed = { kind: 'client-failed', vmId: 0, message: 'bug' } as const;
+  const late = { kind: 'client-late', vmId: 0, vcpu: 0, request: 'read', limitMs: 5, elapsedMs: 5 } as const;
+  log.report({ ...failed, client: 'default' });
+  log.report({ ...late, client: 'disk', policy: 'wait' });
+  const before = lines.length;
+  log.report({ ...failed, client: 'disk' });
+  log.report({ ...late, client: 'net', policy: 'all-ones' });
+  log.report({ ...failure, during: 'outside', message: 'later' });
+  const [counted, ...printed] = lines.slice(before);
+  assert.match(counted ?? '', /more events of kind/);
+  for (const what of [/disk/, /net/, /later/])
+    assert.ok(
+      printed.some((line) => what.test(line)),
+      String(what),
+    );
+});
+
 test('a device error is followed by its stack if stacks are on', () => {
   const { log, lines } = made(true);
   log.report(failure);

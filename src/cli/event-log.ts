@@ -15,6 +15,9 @@ import type { Reporter } from './reporter.js';
 /** Different lines above this number are only counted until the second ends. */
 export const EVENT_LINES_PER_SECOND = 20;
 
+/** The name of a VM's default client. */
+const DEFAULT_CLIENT = 'default';
+
 export class EventLog {
   readonly #reporter: Reporter;
   readonly #clock: Clock;
@@ -104,8 +107,22 @@ function isAboutHolds({ kind }: UserVmEvent): boolean {
 }
 
 /** Whether the event says why a VM, a vCPU or a device has ended. A guest cannot cause many. */
-function isFinal({ kind }: UserVmEvent): boolean {
-  return (
-    kind === 'ended' || kind === 'halted' || kind === 'triple-fault' || kind === 'crashed' || kind === 'device-lost'
-  );
+function isFinal(event: UserVmEvent): boolean {
+  switch (event.kind) {
+    case 'ended':
+    case 'halted':
+    case 'triple-fault':
+    case 'crashed':
+    case 'device-lost':
+      return true;
+    // The default client stays, so a guest can cause any number of these.
+    case 'client-failed':
+      return event.client !== DEFAULT_CLIENT;
+    case 'client-late':
+      return event.policy === 'all-ones' && event.client !== DEFAULT_CLIENT;
+    case 'device-error':
+      return event.during === 'outside';
+    default:
+      return false;
+  }
 }

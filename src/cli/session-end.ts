@@ -40,6 +40,7 @@ export function statusOf(end: SessionEnd, isExpecting: boolean): ExitStatus {
       return end.error.code === 'EPIPE' ? ExitStatus.OUTPUT_CLOSED : ExitStatus.INTERNAL_ERROR;
     case 'vm-ended':
       if (end.end.reason !== 'power-off' || (end.exitCode ?? 0) !== 0) return ExitStatus.GUEST_FAILED;
+      // TIMED_OUT also says that the session ended before the expected text appeared.
       return isExpecting ? ExitStatus.TIMED_OUT : ExitStatus.OK;
     case 'escape-key':
       return isExpecting ? ExitStatus.TIMED_OUT : ExitStatus.OK;

@@ -17,7 +17,8 @@ export type HsmEvent =
    */
   | { readonly kind: 'no-client'; readonly vmId: number; readonly vcpu: number }
   /**
-   * A client threw or reported a failure. It was destroyed and its requests finished as all ones.
+   * A client threw or reported a failure. Its requests finished as all ones, and it was destroyed,
+   * unless it is the default client.
    */
   | {
       readonly kind: 'client-failed';

@@ -7,7 +7,8 @@
  * finish each request once, by `request.finish(ticket, value)` or in another thread.
  *
  * The HSM removes a client that throws, or that exceeds its time limit under the `all-ones` policy.
- * Its requests finish as all ones and its ranges fall to the default client.
+ * Its requests finish as all ones, and its ranges fall to older clients or the default client. The
+ * default client itself is never removed: only its requests finish.
  */
 
 import type { AssignedRequest } from './assigned-request.js';
@@ -23,8 +24,8 @@ export interface IoClient {
   readonly name: string;
   notify(request: AssignedRequest): void;
   /**
-   * For a client with a thread: whether the thread may still be finishing a request. Default: the
-   * client has no thread.
+   * For a client with a thread: whether the thread may still be finishing a request. While it runs,
+   * the HSM leaves a request that it is finishing to it. Default: the client has no thread.
    */
   readonly isRunning?: boolean;
   /**

@@ -19,9 +19,9 @@ import { PrivateApt } from './private-apt.js';
 import { readPackageFile } from './package-file.js';
 
 export interface DebianGuest {
-  /** Path of the bzImage. */
+  /** Path of the bzImage, whose setup header is needed with the unpacked kernel, too. */
   readonly kernel: string;
-  /** Path of the same kernel unpacked, if that succeeded. */
+  /** Path of the same kernel unpacked, if that succeeded: it starts seconds sooner. */
   readonly vmlinux?: string;
   /** Path of the initial RAM file system. */
   readonly initrd: string;

@@ -18,7 +18,7 @@ export class PropertyNames implements WordNaming {
 
   name(buffer: number, index: number): string {
     const paths = this.#paths.get(buffer) ?? [];
-    // The view that begins last before the word: the narrowest, if views overlap.
+    // The view that begins last before the word. No view's length is looked at.
     const best = paths.filter(({ first }) => first <= index).sort((one, other) => other.first - one.first)[0];
     return best === undefined ? `memory ${buffer}[${index}]` : `${best.path}[${index - best.first}]`;
   }

@@ -47,6 +47,7 @@ export class CheckedClient implements IoClient {
     const range = [...this.ranges, ...(this.#extra === undefined ? [] : [this.#extra])].find((one) =>
       isInside(request, one),
     );
+    // The HSM reports the throw as `client-failed`, which PageArena does not expect.
     if (range === undefined) throw new Violation(`${this.name} received ${request.describe()}`);
     const offset = (request.addressLow - Number(BigInt.asIntN(32, range.start))) >>> 0;
     const [low, high] = range === this.#extra ? [-1, -1] : [patternValue(offset, 4), patternValue(offset + 4, 4)];

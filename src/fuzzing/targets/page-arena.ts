@@ -52,7 +52,7 @@ const HONEST: readonly bigint[] = [
   0xffff_ffffn,
   0xffffn,
 ];
-/** Events that an overwritten page may cause. */
+/** `halted` is the end of a script. The others are events that an overwritten page may cause. */
 const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'notify-failed', 'flush-timeout', 'no-client'];
 
 /**
@@ -73,7 +73,7 @@ export type Act =
   | 'detach'
   /** The same with the device in a thread of its own. */
   | 'thread'
-  /** Pulses the line on which a vCPU waits. */
+  /** Pulses an interrupt line, which rings vCPU 0. */
   | 'inject';
 
 /** One of the two VMs. */
@@ -98,7 +98,8 @@ export class PageArena {
   #victim!: Side;
   #line!: InterruptLine;
   #witness!: Side;
-  #writer!: Worker;
+  /** Undefined if the arena could not be set up. */
+  #writer: Worker | undefined;
   #detachLocal: () => void = () => undefined;
   #detachThreaded: () => void = () => undefined;
   #hasExtraRange = false;
@@ -172,9 +173,10 @@ export class PageArena {
     await this.#restart(this.#witness, 'the witness', () => (this.#witnessDevice.accesses = 0));
     // Requests are then in flight when the writer starts.
     await this.#restart(this.#victim, 'the victim');
-    const stopped = once(this.#writer, 'message');
+    const writer = this.#writer as Worker;
+    const stopped = once(writer, 'message');
     this.#writing.store(0, 1);
-    this.#writer.postMessage(writes);
+    writer.postMessage(writes);
     try {
       for (const act of acts) await within(LIMIT_MS, `${act} beside a hostile page`, this.#act(act));
       await within(LIMIT_MS, 'the other VM', this.#honest(this.#witness));
@@ -194,7 +196,7 @@ export class PageArena {
 
   async close(): Promise<void> {
     this.#writing.store(0, 0);
-    await this.#writer.terminate();
+    await this.#writer?.terminate();
     await within(LIMIT_MS, 'close', this.#serviceVm.close());
   }
 
@@ -265,7 +267,7 @@ export class PageArena {
   }
 }
 
-/** It goes on at each `inject`, and waits again after each reset. */
+/** It waits forever: interrupts go to vCPU 0, so `inject` does not wake it. */
 const WAITS_FOREVER = { steps: [{ type: 'wait-for-interrupt', line: LINE }] } as const;
 
 /** Throws if a vCPU has not read what it reads with an untouched page. */

@@ -2,7 +2,7 @@
  * The setup header of a Linux bzImage (Documentation/arch/x86/boot.rst, "The Real-Mode Kernel
  * Header"), which describes the kernel to a boot loader.
  *
- * Called by: linux-boot.ts and kernel-payload.ts.
+ * Called by: guest-image.ts, linux-boot.ts and kernel-payload.ts.
  */
 
 import type { ImageReader } from './image-reader.js';
