@@ -5,8 +5,7 @@
  *
  * Called by: programs that speak to HsmFile as ACRN's userspace does (examples/acrn-hsm.js).
  *
- * Source: UAPI header `linux/acrn.h`. Structures for other ioctls: `IoctlArgument` with a layout of
- * struct-layout.ts.
+ * Source: UAPI header `linux/acrn.h`.
  */
 
 import type { MappedMemory } from './address-space.js';

@@ -9,6 +9,7 @@ import {
   type AdaptiveSpinOptions,
 } from './adaptive-spin.js';
 import { OrderedPoll } from './poll.js';
+import { ApartWaker } from './waker.js';
 
 /** A waiter on a clock that advances by half a microsecond at each reading. */
 class Waiter {
@@ -119,6 +120,64 @@ describe('the spin before a waiter parks', () => {
 });
 
 describe('completion polling', () => {
+  describe('where each side has a CPU', () => {
+    const apart = (): { waker: ApartWaker; waiter: Waiter } => {
+      const waker = new ApartWaker({
+        thread: 2,
+        wakeApart: (_, wake) => wake(),
+        pin: () => true,
+        unpin: () => undefined,
+      });
+      return { waker, waiter: new Waiter({ waker }) };
+    };
+
+    test('a spin does not shrink, and does so again where there are more threads than CPUs', () => {
+      const { waker, waiter } = apart();
+      for (let i = 0; i < 100; i++) assert.equal(waiter.wait(2).found, true);
+      const longestUs = waiter.spin.us;
+      waker.isOn = false;
+      for (let i = 0; i < 100; i++) assert.equal(waiter.wait(2).found, true);
+      assert.deepEqual([longestUs, waiter.spin.us < 7], [MAX_SPIN_US, true]);
+    });
+
+    test('a spin for a side that was just woken lasts as long as a wake-up, no other one does', () => {
+      const { waker, waiter } = apart();
+      const wakeUpUs = 3 * MAX_SPIN_US;
+      waker.wake(5, () => undefined);
+      assert.equal(waiter.wait(wakeUpUs).found, true);
+      waker.foundAwake();
+      assert.equal(waiter.wait(wakeUpUs).found, false);
+      waker.wake(5, () => undefined);
+      waker.isOn = false;
+      assert.equal(waiter.wait(wakeUpUs).found, false);
+    });
+
+    test('the length follows the wake-ups, and after misses in a row it is an ordinary spin', () => {
+      const { waker, waiter } = apart();
+      waker.wake(5, () => undefined);
+      for (let i = 0; i < 100; i++) waiter.wait(20);
+      assert.ok(waiter.wait(10_000).spunUs < 250);
+      for (let i = 0; i < 4; i++) waiter.wait(10_000);
+      // The back-off is over.
+      for (let i = 0; i < MAX_SKIPS; i++)
+        if (waker.willSpin) break;
+        else waiter.wait(10_000);
+      assert.ok(waiter.wait(10_000).spunUs < MAX_SPIN_US + 5);
+    });
+
+    test('the waker knows whether the next wait is spun', () => {
+      const { waker, waiter } = apart();
+      for (let i = 0; i < 3; i++) {
+        assert.equal(waker.willSpin, true);
+        waiter.wait(10_000);
+      }
+      const afterMisses: boolean = waker.willSpin;
+      // The third miss in a row leaves out two waits.
+      for (let i = 0; i < 2; i++) waiter.wait(10_000);
+      assert.deepEqual([afterMisses, waker.willSpin], [false, true]);
+    });
+  });
+
   test('spinUntil returns at the first poll that finds the work', () => {
     let polls = 0;
     new AdaptiveSpin().spinUntil(new OrderedPoll(() => ++polls === 5000));
