@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, test } from 'node:test';
 import type { Device } from '../device-model/device.js';
@@ -30,22 +33,30 @@ describe('a device whose answer waits in a queue while the thread is held', { ti
     const events: UserVmEvent[] = [];
     vm.onEvent((event) => events.push(event));
     const asked = new Deferred<number>();
+    const folder = mkdtempSync(join(tmpdir(), 'upcall-held-'));
+    t.after(() => rmSync(folder, { recursive: true, force: true }));
+    const backend = spawn(process.execPath, ['-e', BACKEND_PROGRAM, folder], { stdio: ['pipe', 'pipe', 'inherit'] });
+    t.after(() => backend.kill());
+    await once(backend.stdout, 'data');
+    let reads = 0;
     const healthy: Device = {
       name: 'healthy',
-      // Another process takes a moment, as a backend does.
       read: async () => {
+        // It has kept its range.
+        if (reads++ > 0) return 7;
         asked.resolve(1);
-        const child = spawn(process.execPath, ['--version'], { stdio: 'ignore' });
-        await once(child, 'exit');
-        return 7;
+        const [answer] = (await once(backend.stdout, 'data')) as [Buffer];
+        return answer.readUInt8();
       },
       write: () => undefined,
     };
     const busy: Device = {
       name: 'busy',
+      // The backend answers `healthy` meanwhile: its answer is in the pipe when the thread is free.
       read: () => {
         const endMs = performance.now() + HOLD_MS;
-        while (performance.now() < endMs);
+        backend.stdin.write('read');
+        while (performance.now() < endMs || readdirSync(folder).length === 0);
         return 9;
       },
       write: () => undefined,
@@ -92,6 +103,16 @@ describe('a device whose answer waits in a queue while the thread is held', { ti
     assert.deepEqual(lines, ['asked', 'limit-extended stopped', 'values 7']);
   });
 });
+
+/** Says that it is there, then answers a read by 7 and leaves a file when it has. */
+const BACKEND_PROGRAM = `
+  const { writeFileSync, writeSync } = require('node:fs');
+  process.stdin.on('data', () => {
+    writeSync(1, '\\x07');
+    writeFileSync(process.argv[1] + '/answered', '');
+  });
+  writeSync(1, 'ready');
+`;
 
 const STOPPED_PROGRAM = `
   import { stat } from 'node:fs';
