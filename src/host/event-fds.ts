@@ -2,7 +2,7 @@
  * EventFds: the system calls on Linux eventfds that an event object needs.
  *
  * Called by: acrn-hsm/linux-events.ts, which makes EventObjects of them.
- * Implementation: node/linux-event-fds.ts.
+ * Implementation: node/linux/event-fds.ts.
  */
 
 export interface EventFds {

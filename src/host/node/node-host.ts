@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import type { Host } from '../host.js';
 import { cacheFolder } from './cache-folder.js';
 import { recordAsyncStacks } from './async-stacks.js';
-import { placeThreads } from './linux-placement.js';
+import { placeThreads } from './linux/placement.js';
 import { startedThread, startThread } from './threads.js';
 
 const MAX_NICENESS = 19;
@@ -39,7 +39,7 @@ export const nodeHost: Host = {
   record: async (fact) => (await import('./recorded-facts.js')).record(fact),
   importModule: async (module) => (await import('./files.js')).importModule(module),
   recordAsyncStacks,
-  openEventFds: async () => (await import('./linux-event-fds.js')).openEventFds(),
+  openEventFds: async () => (await import('./linux/event-fds.js')).openEventFds(),
 };
 
 /**

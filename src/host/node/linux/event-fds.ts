@@ -1,6 +1,5 @@
 /**
- * LinuxEventFds: eventfds by the system calls of libc. Node has no eventfds. The optional package
- * koffi, a foreign function interface, makes the calls where it is installed.
+ * LinuxEventFds: eventfds by the system calls of libc. Node has no eventfds.
  *
  * Called by: node-host.ts, as `Host.openEventFds`.
  *
@@ -8,7 +7,8 @@
  */
 
 import { readFileSync, readlinkSync } from 'node:fs';
-import type { EventFds } from '../event-fds.js';
+import type { EventFds } from '../../event-fds.js';
+import { loadLibc, type Libc, type NativeFunction } from './libc.js';
 
 // Flags by the names of the manual pages.
 const EFD_CLOEXEC = 0o200_0000;
@@ -18,38 +18,22 @@ const COUNTER_BYTES = 8;
 /** Where the link in /proc/self/fd of an eventfd points. */
 const EVENTFD_LINK = 'anon_inode:[eventfd]';
 
-type NativeFunction = (...args: readonly (number | Uint8Array)[]) => number | bigint;
-
-/** The part of koffi that is used. The package is optional, and so are its types. */
-interface Koffi {
-  load(library: string): { func(declaration: string): NativeFunction };
-  readonly node: {
-    poll(fd: number, options: { readonly readable: boolean }, callback: () => void): { close(): void; unref(): void };
-  };
-}
-
 /** Returns undefined if this is not Linux or koffi is not installed. */
-export async function openEventFds(): Promise<EventFds | undefined> {
-  if (process.platform !== 'linux') return undefined;
-  const name = 'koffi';
-  try {
-    return new LinuxEventFds(((await import(name)) as { default: Koffi }).default);
-  } catch {
-    return undefined;
-  }
+export function openEventFds(): EventFds | undefined {
+  const libc = loadLibc();
+  return libc === undefined ? undefined : new LinuxEventFds(libc);
 }
 
 class LinuxEventFds implements EventFds {
-  readonly #koffi: Koffi;
+  readonly #libc: Libc;
   readonly #eventfd: NativeFunction;
   readonly #read: NativeFunction;
   readonly #write: NativeFunction;
   readonly #poll: NativeFunction;
   readonly #close: NativeFunction;
 
-  constructor(koffi: Koffi) {
-    this.#koffi = koffi;
-    const libc = koffi.load('libc.so.6');
+  constructor(libc: Libc) {
+    this.#libc = libc;
     this.#eventfd = libc.func('int eventfd(uint count, int flags)');
     this.#read = libc.func('int64_t read(int fd, _Out_ uint8_t *buffer, size_t bytes)');
     this.#write = libc.func('int64_t write(int fd, const uint8_t *buffer, size_t bytes)');
@@ -99,8 +83,6 @@ class LinuxEventFds implements EventFds {
   }
 
   poll(fd: number, onReadable: () => void): { close(): void } {
-    const handle = this.#koffi.node.poll(fd, { readable: true }, onReadable);
-    handle.unref();
-    return handle;
+    return this.#libc.poll(fd, onReadable);
   }
 }

@@ -1,6 +1,5 @@
 /**
- * LinuxPlacement: which CPUs a thread may run on, by the system calls of libc. The optional package
- * koffi, a foreign function interface, makes the calls.
+ * LinuxPlacement: which CPUs a thread may run on, by the system calls of libc.
  *
  * Called by: node-host.ts, as `Host.placeThreads`.
  *
@@ -8,24 +7,18 @@
  */
 
 import { readlinkSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import type { CpuPlacement } from '../host.js';
+import type { CpuPlacement } from '../../host.js';
+import { loadLibc, type Libc, type NativeFunction } from './libc.js';
 
 /** Of a mask: 1024 CPUs, glibc's cpu_set_t. */
 const MASK_BYTES = 128;
 
-type NativeFunction = (...args: readonly (number | Uint8Array)[]) => number;
-
-/** The part of koffi that is used. The package is optional, and so are its types. */
-interface Koffi {
-  load(library: string): { func(declaration: string): NativeFunction };
-}
-
 /** Returns undefined if this is not Linux or koffi cannot be loaded. */
 export function placeThreads(): CpuPlacement | undefined {
-  if (process.platform !== 'linux') return undefined;
+  const libc = loadLibc();
+  if (libc === undefined) return undefined;
   try {
-    return new LinuxPlacement(createRequire(import.meta.url)('koffi') as Koffi);
+    return new LinuxPlacement(libc);
   } catch {
     return undefined;
   }
@@ -42,8 +35,7 @@ class LinuxPlacement implements CpuPlacement {
   /** This thread's mask before it was pinned. */
   #unpinned: Uint8Array | undefined;
 
-  constructor(koffi: Koffi) {
-    const libc = koffi.load('libc.so.6');
+  constructor(libc: Libc) {
     this.#cpu = libc.func('int sched_getcpu()');
     this.#get = libc.func('int sched_getaffinity(int thread, size_t bytes, _Out_ uint8_t *mask)');
     this.#set = libc.func('int sched_setaffinity(int thread, size_t bytes, const uint8_t *mask)');
@@ -56,7 +48,7 @@ class LinuxPlacement implements CpuPlacement {
    * thread is obeyed, and restored.
    */
   wakeApart(sleeper: number, wake: () => void): void {
-    const cpu = this.#cpu();
+    const cpu = Number(this.#cpu());
     const isNarrowed = cpu >= 0 && this.#get(sleeper, MASK_BYTES, this.#own) === 0 && this.#leaveOut(cpu, sleeper);
     wake();
     if (isNarrowed) this.#set(sleeper, MASK_BYTES, this.#own);

@@ -3,8 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { availableParallelism } from 'node:os';
 import { describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { host } from '../current.js';
-import { placeThreads } from './linux-placement.js';
+import { host } from '../../current.js';
+import { placeThreads } from './placement.js';
 
 const placement = placeThreads();
 const reason =
@@ -62,7 +62,7 @@ describe('the placement of threads', { skip: reason, timeout: 60_000 }, () => {
 
   test('a thread is pinned to a CPU that it may run on, and to no other', () => {
     const code = `
-      import { placeThreads } from ${JSON.stringify(new URL('./linux-placement.js', import.meta.url).href)};
+      import { placeThreads } from ${JSON.stringify(new URL('./placement.js', import.meta.url).href)};
       const placement = placeThreads();
       console.log(placement.pin(0), placement.pin(1000));
     `;

@@ -1,0 +1,72 @@
+/**
+ * Libc: the functions of the C library that this folder calls. The optional package koffi, a foreign
+ * function interface, makes the calls. No other file names it.
+ *
+ * Called by: the other files of this folder.
+ *
+ * Sources: the manual pages of the functions.
+ */
+
+import { createRequire } from 'node:module';
+
+/** A pointer is an address, or bytes that stay where they are during the call. */
+export type Pointer = bigint | NodeJS.TypedArray | null;
+export type NativeFunction = (...args: readonly (number | string | Pointer)[]) => number | bigint;
+
+/** The part of koffi that is used. The package is optional, and so are its types. */
+interface Koffi {
+  load(library: string): { func(declaration: string): NativeFunction };
+  address(bytes: NodeJS.TypedArray): bigint | number;
+  errno(): number;
+  readonly node: {
+    poll(fd: number, options: { readonly readable: boolean }, callback: () => void): PollHandle & { unref(): void };
+  };
+}
+
+/** Callers must keep it: a handle that is collected polls no more. */
+export interface PollHandle {
+  close(): void;
+}
+
+export interface Libc {
+  /** The function of a C declaration. Its calls block this thread. */
+  func(declaration: string): NativeFunction;
+  /** `errno` of this thread's last call. */
+  errno(): number;
+  /** Where the bytes are. They stay there as long as their buffer is reachable. */
+  address(bytes: NodeJS.TypedArray): bigint;
+  /** Calls back on the event loop while `fd` is readable, or at its end. */
+  poll(fd: number, onReadable: () => void, options?: { readonly keepsAlive?: boolean }): PollHandle;
+}
+
+let loaded: Libc | undefined;
+
+/** Returns undefined if this is not Linux or koffi cannot be loaded. */
+export function loadLibc(): Libc | undefined {
+  if (loaded !== undefined || process.platform !== 'linux') return loaded;
+  try {
+    loaded = bind(createRequire(import.meta.url)('koffi') as Koffi);
+  } catch {
+    return undefined;
+  }
+  return loaded;
+}
+
+function bind(koffi: Koffi): Libc {
+  const library = koffi.load('libc.so.6');
+  const functions = new Map<string, NativeFunction>();
+  return {
+    func: (declaration) => {
+      let one = functions.get(declaration);
+      if (one === undefined) functions.set(declaration, (one = library.func(declaration)));
+      return one;
+    },
+    errno: () => koffi.errno(),
+    address: (bytes) => BigInt(koffi.address(bytes)),
+    poll: (fd, onReadable, { keepsAlive = false } = {}) => {
+      const handle = koffi.node.poll(fd, { readable: true }, onReadable);
+      if (!keepsAlive) handle.unref();
+      return handle;
+    },
+  };
+}
