@@ -17,6 +17,8 @@ export interface AddressSpace {
    * Copies from the caller. Returns false if an address is not mapped; `target` is then undefined.
    */
   read(address: bigint, target: Uint8Array): boolean;
+  /** Whether all bytes are mapped. */
+  isMapped(address: bigint, bytes: bigint): boolean;
   /** Copies to the caller. Returns false, with nothing written, if an address is not mapped. */
   write(address: bigint, source: Uint8Array): boolean;
   /**
@@ -82,6 +84,15 @@ export class MappedMemory implements AddressSpace {
     return this.#walk(address, target.length, (mapping, offset, at, length) =>
       target.set(mapping.bytes.subarray(offset, offset + length), at),
     );
+  }
+
+  isMapped(address: bigint, bytes: bigint): boolean {
+    for (let at = address; at < address + bytes;) {
+      const mapping = this.#find(at);
+      if (mapping === undefined) return false;
+      at = endOf(mapping);
+    }
+    return true;
   }
 
   write(address: bigint, source: Uint8Array): boolean {

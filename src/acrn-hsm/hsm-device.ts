@@ -61,12 +61,27 @@ export interface HsmDeviceOptions {
   /** Makes chosen requests and interrupts fail in chosen ways; see docs/fault-injection.md. */
   readonly faults?: FaultPlan;
   /**
+   * Where the page, the rings and the RAM of a VM lie, if their userspace is another process.
+   * Default: in memory of this process only.
+   */
+  readonly memory?: MappableMemory;
+  /**
    * Called for each VM before CREATE_VM returns: the place to listen to its events or to open its
    * live page.
    */
   readonly onVm?: (vm: UserVm) => void;
   /** How CLEAR_VM_IOREQ sleeps while clients finish. For tests. Default: a timer. */
   readonly sleep?: (ms: number) => Promise<void>;
+}
+
+/** Memory that other processes can map. */
+export interface MappableMemory {
+  /** As VmConfig.allocatePage. Throws if there is no more. */
+  allocatePage(name: string): SharedArrayBuffer;
+  /** Makes a part of `buffer` mappable. No thread accesses it meanwhile. Throws if it cannot. */
+  add(name: string, buffer: SharedArrayBuffer, start: number, length: number): void;
+  /** The VM of `buffer` has ended: there will be no new mapping. */
+  release(buffer: SharedArrayBuffer): void;
 }
 
 export class HsmDevice {
@@ -129,23 +144,38 @@ export class HsmDevice {
     caller: AddressSpace,
     hardware: Hardware,
   ): Promise<IoctlVm | undefined> {
-    const { cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n, onVm } = this.#options;
+    const { cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n, onVm, memory } = this.#options;
     if ((creation.big('cpu_affinity') & ~cpuMask) !== 0n) return undefined;
     // createVm calls createLifeCycle before onCreated.
     let lifeCycle: ManualLifeCycle;
     let vm: IoctlVm | undefined;
+    const buffers: SharedArrayBuffer[] = [];
+    const release = (): void => buffers.splice(0).forEach((buffer) => memory?.release(buffer));
+    const allocatePage = (name: string): SharedArrayBuffer => {
+      const buffer = memory?.allocatePage(name) ?? new SharedArrayBuffer(PAGE_BYTES);
+      buffers.push(buffer);
+      return buffer;
+    };
     try {
       await this.#serviceVm.createVm({
         ...this.#plan(creation),
         createLifeCycle: (parts) => (lifeCycle = new ManualLifeCycle(parts)),
+        ...(memory === undefined ? {} : { allocatePage }),
         sharePage: (page) => share(page, caller, creation.big('ioreq_buf')),
         onCreated: (userVm) => {
+          const { buffer, byteOffset, byteLength } = userVm.hypercalls.memory.handle;
+          memory?.add('ram', buffer, byteOffset, byteLength);
+          buffers.push(buffer);
+          userVm.onEvent(({ kind }) => {
+            if (kind === 'ended') release();
+          });
           vm = new IoctlVm({ userVm, lifeCycle, caller, hardware });
           creation.set('vmid', userVm.id).set('vcpu_num', userVm.inspection.vcpuCount);
           onVm?.(userVm);
         },
       });
     } catch (error) {
+      release();
       // CREATE_VM has one answer for every refusal. Any other error is a bug of this project.
       if (error instanceof UpcallError) return undefined;
       throw error;

@@ -57,7 +57,7 @@ export class MemorySegments {
     const guest = map.big('user_vm_pa');
     const isInRam = (guest & PAGE_MASK) === 0n && guest + bytes <= BigInt(this.#memory.size);
     // The driver's order: it pins the pages, then records them, then calls the hypervisor.
-    if (!isMapped(this.#caller, map.big('vma_base'), bytes)) return Errno.EFAULT;
+    if (!this.#caller.isMapped(map.big('vma_base'), bytes)) return Errno.EFAULT;
     if (this.#count >= MAX_RAM_SEGMENTS) return Errno.ENOMEM;
     if (!isInRam) return Errno.EPERM;
     const start = Number(guest);
@@ -67,12 +67,4 @@ export class MemorySegments {
     this.#count++;
     return 0;
   }
-}
-
-/** Checks each page, as pinning does. */
-function isMapped(caller: AddressSpace, address: bigint, bytes: bigint): boolean {
-  const probe = new Uint8Array(1);
-  const last = address + bytes - 1n;
-  for (let at = address; at <= last; at += 1n << PAGE_SHIFT) if (!caller.read(at, probe)) return false;
-  return caller.read(last, probe);
 }

@@ -93,6 +93,7 @@ describe('CREATE_VM', () => {
     write(address, new Uint8Array(argument.buffer));
     const readOnly = caller.device.open({
       read: (from, target) => caller.memory.read(from, target),
+      isMapped: (at, bytes) => caller.memory.isMapped(at, bytes),
       write: () => false,
       share: (at, target, written) => caller.memory.share(at, target, written),
     });

@@ -78,11 +78,11 @@ export class AsyncIo implements AsyncIoHypercalls {
   /** The current object of each ring. Its page is always the same, its agreed size may change. */
   readonly #rings = new Map<RingId, { readonly ring: SharedRing; readonly elements: number }>();
 
-  constructor(handle?: AsyncIoHandle) {
+  constructor(handle?: AsyncIoHandle, allocatePage: (name: string) => SharedArrayBuffer = () => new SharedArrayBuffer(PAGE_BYTES)) {
     this.handle = handle ?? {
       words: new SharedWords(WORDS).buffer,
-      asyncRing: new SharedArrayBuffer(PAGE_BYTES),
-      eventRing: new SharedArrayBuffer(PAGE_BYTES),
+      asyncRing: allocatePage('async-io'),
+      eventRing: allocatePage('vm-events'),
     };
     this.#words = new SharedWords(this.handle.words);
   }
@@ -110,7 +110,7 @@ export class AsyncIo implements AsyncIoHypercalls {
   }
 
   ringBytes(id: RingId): Uint8Array<SharedArrayBuffer> {
-    return new Uint8Array(this.#ringBuffer(id));
+    return new Uint8Array(this.#ringBuffer(id), 0, PAGE_BYTES);
   }
 
   /** For the consumer; undefined while the ring is not set up. */

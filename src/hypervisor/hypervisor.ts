@@ -19,6 +19,8 @@ export type Availability =
   | { readonly available: true; readonly detail: string }
   | { readonly available: false; readonly reason: string; readonly remedy: string };
 
+export type AllocatePage = (name: string) => SharedArrayBuffer;
+
 export interface VmConfig {
   readonly name: string;
   /** RAM in bytes, a multiple of 1 MiB. */
@@ -39,6 +41,11 @@ export interface VmConfig {
    * same. Default: none.
    */
   readonly waker?: ApartWaker | undefined;
+  /**
+   * Allocates the memory of the rings of asynchronous I/O, where another process is to map it. The
+   * first PAGE_BYTES of what it returns are a zeroed page. Default: new SharedArrayBuffers.
+   */
+  readonly allocatePage?: AllocatePage | undefined;
   /** The CPU that the thread of a vCPU is pinned to. Default: none. */
   readonly cpuOf?: ((vcpu: number) => number | undefined) | undefined;
 }

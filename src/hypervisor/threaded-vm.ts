@@ -45,7 +45,7 @@ export class ThreadedVm implements Hypercalls {
    * and then leaves none running.
    */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
-    const shared = new VmSharedState(undefined, options.config.memoryBytes);
+    const shared = new VmSharedState(undefined, options.config);
     if (options.config.waker !== undefined) shared.useWaker(options.config.waker);
     shared.setVmState(VmState.CREATED);
     const threads: ThreadedVcpu[] = [];

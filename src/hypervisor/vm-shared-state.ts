@@ -70,6 +70,12 @@ export interface VmSharedStateHandle {
   readonly protectedPages: SharedArrayBuffer;
 }
 
+/** As in VmConfig. */
+export interface NewStateOptions {
+  readonly memoryBytes?: number;
+  readonly allocatePage?: ((name: string) => SharedArrayBuffer) | undefined;
+}
+
 // Indices of words. The states are seldom written and share lines. Each doorbell has its own line.
 const VM_STATE = 0;
 const VCPU_STATE = 1;
@@ -93,16 +99,16 @@ export class VmSharedState {
   readonly #doorbells: readonly Doorbell[];
   readonly #counters: Float64Array;
 
-  /** Another thread's view by `handle`, or new words of a VM with `memoryBytes` of RAM. */
-  constructor(handle?: VmSharedStateHandle, memoryBytes = 0) {
+  /** Another thread's view by `handle`, or the new words of a VM. */
+  constructor(handle?: VmSharedStateHandle, { memoryBytes, allocatePage }: NewStateOptions = {}) {
     this.handle = handle ?? {
       words: new SharedWords(WORDS).buffer,
       lines: new SharedWords(INTERRUPT_LINE_WORDS).buffer,
       counters: new SharedArrayBuffer(8 * SLOT_COUNT * LINE_DOUBLES),
       msis: new SharedWords(MSI_WORDS).buffer,
-      asyncIo: new AsyncIo().handle,
+      asyncIo: new AsyncIo(undefined, allocatePage).handle,
       trace: new TraceRing().buffer,
-      protectedPages: new ProtectedPages(memoryBytes).buffer,
+      protectedPages: new ProtectedPages(memoryBytes ?? 0).buffer,
     };
     const { words, lines, msis, asyncIo, protectedPages } = this.handle;
     this.#words = new SharedWords(words);

@@ -3,6 +3,7 @@
 export const Errno = {
   /** The driver reports a hypercall's bare −1 as this. */
   EPERM: -1,
+  ENOENT: -2,
   EBADF: -9,
   ENOMEM: -12,
   EFAULT: -14,
@@ -10,5 +11,6 @@ export const Errno = {
   EEXIST: -17,
   ENODEV: -19,
   EINVAL: -22,
+  EMFILE: -24,
   ENOTTY: -25,
 } as const;

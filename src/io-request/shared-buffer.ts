@@ -19,10 +19,13 @@ export class SharedBuffer {
   /** `slots[n]` belongs to vCPU n. */
   readonly slots: readonly Slot[];
 
-  /** Without `page`, a new one, stamped FREE. A given page (from another thread) is unchanged. */
+  /**
+   * Without `page`, a new one, stamped FREE. A given page is unchanged: the first PAGE_BYTES of a
+   * buffer, for example from another thread.
+   */
   constructor(page?: SharedArrayBuffer) {
     this.page = page ?? new SharedArrayBuffer(PAGE_BYTES);
-    this.bytes = new Uint8Array(this.page);
+    this.bytes = new Uint8Array(this.page, 0, PAGE_BYTES);
     this.slots = Array.from({ length: SLOT_COUNT }, (_, vcpu) => new Slot(this.page, vcpu));
     if (page === undefined) this.stampFree();
   }

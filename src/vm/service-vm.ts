@@ -133,7 +133,7 @@ export class ServiceVm {
    */
   async #create(id: number, plan: VmPlan): Promise<UserVm> {
     const name = plan.name ?? `vm${id}`;
-    const buffer = new SharedBuffer();
+    const buffer = new SharedBuffer(plan.allocatePage?.('requests'));
     const early: HypervisorEvent[] = [];
     let vm: UserVm | undefined;
     const hypercalls = await this.hypervisor.createVm(
@@ -146,6 +146,7 @@ export class ServiceVm {
         spinUs: this.#spinUs,
         waker: this.#pinning.waker,
         cpuOf: (vcpu) => this.#pinning.cpuOf(vcpu),
+        allocatePage: plan.allocatePage,
       },
       buffer,
       this.#upcall,

@@ -7,6 +7,7 @@
 
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import type { LatePolicy } from '../hsm/late-policy.js';
+import type { AllocatePage } from '../hypervisor/hypervisor.js';
 import type { LifeCycle, VmControls } from './life-cycle.js';
 import type { UserVm } from './user-vm.js';
 
@@ -34,6 +35,8 @@ export interface VmPlan {
    * the VM is then not created.
    */
   readonly sharePage?: (page: Uint8Array<SharedArrayBuffer>) => boolean;
+  /** VmConfig.allocatePage, also for the page of slots. */
+  readonly allocatePage?: AllocatePage | undefined;
   /** Called before the VM's first event. */
   readonly onCreated?: (vm: UserVm) => void;
   /** Replaces the sleep between two checks of CLEAR (hsm/clear-wait.ts), for tests. */

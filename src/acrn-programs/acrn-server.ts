@@ -1,0 +1,63 @@
+/**
+ * AcrnServer: /dev/acrn_hsm of a Service VM for programs of other processes.
+ *
+ * Called by: cli/commands/hsm.ts.
+ * Callers must: have checked that programs can be served here (support.ts).
+ */
+
+import { HsmDevice, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
+import { MemoryFiles } from '../host/node/linux/memory-files.js';
+import type { ServiceVm } from '../vm/service-vm.js';
+import { NotifiedProgram } from './notified-program.js';
+import { OpenFiles } from './open-files.js';
+import { PathCalls } from './path-calls.js';
+
+export interface AcrnServerOptions extends Omit<HsmDeviceOptions, 'memory'> {
+  /** What is worth a line to the operator. */
+  readonly report: (text: string) => void;
+  /** As OpenFilesOptions. */
+  readonly onFilesChanged?: () => void;
+}
+
+export class AcrnServer {
+  readonly device: HsmDevice;
+  readonly files: OpenFiles;
+  readonly #report: (text: string) => void;
+  readonly #programs = new Set<NotifiedProgram>();
+
+  static async create(serviceVm: ServiceVm, { report, onFilesChanged, ...options }: AcrnServerOptions): Promise<AcrnServer> {
+    const files = new MemoryFiles();
+    const device = new HsmDevice(serviceVm, { hasExtensions: true, ...options, memory: files });
+    await device.load();
+    const open = await OpenFiles.create({
+      device,
+      files,
+      ...(onFilesChanged === undefined ? {} : { onChange: onFilesChanged }),
+    });
+    return new AcrnServer(device, open, report);
+  }
+
+  private constructor(device: HsmDevice, files: OpenFiles, report: (text: string) => void) {
+    this.device = device;
+    this.files = files;
+    this.#report = report;
+  }
+
+  /** Serves the program whose filter has this listener. */
+  serve(listener: number): NotifiedProgram {
+    const program = new NotifiedProgram({
+      listener,
+      files: this.files,
+      paths: new PathCalls(this.files),
+      report: this.#report,
+    });
+    this.#programs.add(program);
+    return program;
+  }
+
+  /** Ends every VM. Programs find no device any more. */
+  async close(): Promise<void> {
+    await this.device.unload();
+    for (const program of this.#programs) program.close();
+  }
+}

@@ -1,0 +1,48 @@
+/**
+ * ForeignEvents: the eventfds of a process that calls the ioctls. The descriptors that it names are
+ * its own; copies of them are this process's, and stay open after it has closed them, as the driver
+ * keeps the file.
+ *
+ * Called by: HsmFile, for IOEVENTFD, IRQFD and SETUP_VM_EVENT_FD.
+ */
+
+import type { EventTable } from '../acrn-hsm/event-table.js';
+import type { LinuxEvent, LinuxEvents } from '../acrn-hsm/linux-events.js';
+import { closeDescriptor, copyDescriptor } from '../host/node/linux/descriptors.js';
+import { Errno } from '../io-request/errno.js';
+
+/** Eventfds of one open file of /dev/acrn_hsm. */
+export const MAX_EVENTS = 1024;
+
+export class ForeignEvents implements EventTable {
+  /** The process that makes the current call. */
+  pid: number;
+  readonly #events: LinuxEvents;
+  readonly #taken = new Set<LinuxEvent>();
+
+  constructor(pid: number, events: LinuxEvents) {
+    this.pid = pid;
+    this.#events = events;
+  }
+
+  lookup(fd: number): LinuxEvent | number {
+    const copy = copyDescriptor(this.pid, fd);
+    if (copy < 0) return copy === Errno.EBADF ? copy : Errno.EINVAL;
+    const event = this.#events.lookup(copy);
+    const isNew = typeof event !== 'number' && event.fd === copy;
+    if (!isNew) closeDescriptor(copy);
+    if (typeof event === 'number' || this.#taken.has(event)) return event;
+    if (this.#taken.size >= MAX_EVENTS) {
+      if (isNew) event.close();
+      return Errno.ENOMEM;
+    }
+    this.#taken.add(event);
+    return event;
+  }
+
+  /** The file was closed: gives back every copy. */
+  close(): void {
+    for (const event of this.#taken) event.close();
+    this.#taken.clear();
+  }
+}

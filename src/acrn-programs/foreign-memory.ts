@@ -1,0 +1,69 @@
+/**
+ * ForeignMemory: the memory of a process that calls the ioctls, as /dev/acrn_hsm sees it. Its bytes
+ * are copied by system calls. What it shares with a VM is in files that both processes map.
+ *
+ * Called by: HsmFile, for the arguments of ioctls.
+ * Callers must: carry the mappings that `takeMappings` returns into the process before the ioctl
+ * returns there. Until then only this side sees the shared memory.
+ */
+
+import type { AddressSpace } from '../acrn-hsm/address-space.js';
+import type { MemoryFiles } from '../host/node/linux/memory-files.js';
+import type { ProcessMemory } from '../host/node/linux/process-memory.js';
+import { PAGE_BYTES } from '../io-request/layout.js';
+
+const PAGE = BigInt(PAGE_BYTES);
+
+/** A part of a file that belongs at an address of the process. */
+export interface ForeignMapping {
+  readonly address: bigint;
+  readonly bytes: number;
+  /** A descriptor of this process. */
+  readonly fd: number;
+  readonly offset: number;
+}
+
+export class ForeignMemory implements AddressSpace {
+  /** The process, or one of its threads, that makes the current call. */
+  pid: number;
+  readonly #memory: ProcessMemory;
+  readonly #files: MemoryFiles;
+  #mappings: ForeignMapping[] = [];
+
+  constructor(pid: number, memory: ProcessMemory, files: MemoryFiles) {
+    this.pid = pid;
+    this.#memory = memory;
+    this.#files = files;
+  }
+
+  read(address: bigint, target: Uint8Array): boolean {
+    return this.#memory.read(this.pid, address, target);
+  }
+
+  isMapped(address: bigint, bytes: bigint): boolean {
+    const end = address + bytes;
+    return (
+      this.#memory.areMapped(this.pid, address, end, PAGE) && this.#memory.areMapped(this.pid, end - 1n, end, PAGE)
+    );
+  }
+
+  write(address: bigint, source: Uint8Array): boolean {
+    return this.#memory.write(this.pid, address, source);
+  }
+
+  /** Returns false also if `target` is in no file, or `address` is not that of a page. */
+  share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean {
+    const part = this.#files.find(target);
+    if (part === undefined || address % PAGE !== 0n || !this.read(address, target)) return false;
+    this.#mappings.push({ address, bytes: target.length, ...part });
+    written?.(0, target.length);
+    return true;
+  }
+
+  /** What `share` was called with since the last call. */
+  takeMappings(): readonly ForeignMapping[] {
+    const mappings = this.#mappings;
+    if (mappings.length > 0) this.#mappings = [];
+    return mappings;
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * OpenFiles: the open files of /dev/acrn_hsm in other processes. Such a file is one end of a pair of
+ * sockets. So the system does what it does with descriptors (dup, fork, exec, exit), and this side
+ * notices when the last one is closed.
+ *
+ * Called by: notified-program.ts and shim-connection.ts.
+ */
+
+import type { HsmDevice } from '../acrn-hsm/hsm-device.js';
+import type { HsmFile } from '../acrn-hsm/hsm-file.js';
+import { LinuxEvents } from '../acrn-hsm/linux-events.js';
+import { closeDescriptor, linkOf, onPeerClosed, socketPair } from '../host/node/linux/descriptors.js';
+import type { PollHandle } from '../host/node/linux/libc.js';
+import type { MemoryFiles } from '../host/node/linux/memory-files.js';
+import { ProcessMemory } from '../host/node/linux/process-memory.js';
+import { ForeignEvents } from './foreign-events.js';
+import { ForeignMemory } from './foreign-memory.js';
+
+/** Open files of all programs. */
+export const MAX_OPEN_FILES = 256;
+/** Descriptors whose file is remembered. Beyond it all are looked up again. */
+const MAX_REMEMBERED = 1024;
+
+export interface OpenFile {
+  readonly hsm: HsmFile;
+  readonly memory: ForeignMemory;
+  readonly events: ForeignEvents;
+  /** The process that opened it. */
+  readonly pid: number;
+}
+
+export interface OpenFilesOptions {
+  readonly device: HsmDevice;
+  readonly files: MemoryFiles;
+  /** A file was opened, or the last descriptor of one was closed and its VM has ended. */
+  readonly onChange?: () => void;
+}
+
+export class OpenFiles {
+  readonly memory = new ProcessMemory();
+  readonly #options: OpenFilesOptions;
+  readonly #events: LinuxEvents;
+  /** By the name of the socket that is the descriptor. */
+  readonly #open = new Map<string, OpenFile>();
+  /** By thread and descriptor. */
+  readonly #remembered = new Map<string, OpenFile>();
+  readonly #polls = new Set<PollHandle>();
+
+  static async create(options: OpenFilesOptions): Promise<OpenFiles> {
+    const events = await LinuxEvents.load();
+    if (events === undefined) throw new Error('koffi is not installed, or this is not Linux');
+    return new OpenFiles(options, events);
+  }
+
+  private constructor(options: OpenFilesOptions, events: LinuxEvents) {
+    this.#options = options;
+    this.#events = events;
+  }
+
+  get count(): number {
+    return this.#open.size;
+  }
+
+  /** The processes that have opened a file. */
+  get pids(): readonly number[] {
+    return [...new Set([...this.#open.values()].map(({ pid }) => pid))];
+  }
+
+  /** The file whose VM has this ID. */
+  ofVm(vmId: number): OpenFile | undefined {
+    return [...this.#open.values()].find(({ hsm }) => hsm.vm?.id === vmId);
+  }
+
+  /**
+   * open(2) of process `pid`: `give` must pass the descriptor on and return whether that worked.
+   * Returns false if there can be no more.
+   */
+  open(pid: number, give: (fd: number) => boolean): boolean {
+    if (this.#open.size >= MAX_OPEN_FILES) return false;
+    const [own, given] = socketPair();
+    const hasArrived = give(given.fd);
+    closeDescriptor(given.fd);
+    if (hasArrived) this.#add(pid, given.link, own.fd);
+    else closeDescriptor(own.fd);
+    return true;
+  }
+
+  /** A file whose descriptor in the process `pid` is the peer of the socket `fd`. */
+  #add(pid: number, link: string, fd: number): void {
+    const memory = new ForeignMemory(pid, this.memory, this.#options.files);
+    const events = new ForeignEvents(pid, this.#events);
+    const file: OpenFile = { hsm: this.#options.device.open(memory, events), memory, events, pid };
+    this.#open.set(link, file);
+    const poll = onPeerClosed(fd, () => {
+      this.#polls.delete(poll);
+      closeDescriptor(fd);
+      this.#open.delete(link);
+      this.#remembered.clear();
+      void file.hsm.close().then(() => {
+        events.close();
+        this.#options.onChange?.();
+      });
+    });
+    // A poll that nobody keeps ends silently.
+    this.#polls.add(poll);
+    this.#options.onChange?.();
+  }
+
+  /**
+   * The file behind descriptor `fd` of a thread. Undefined for any other descriptor. `mayBeOld`:
+   * what was found before is believed, although the descriptor may have been closed since, while
+   * others of the file are open.
+   */
+  find(thread: number, fd: number, mayBeOld: boolean): OpenFile | undefined {
+    const key = `${thread} ${fd}`;
+    const known = mayBeOld ? this.#remembered.get(key) : undefined;
+    if (known !== undefined) return known;
+    const link = linkOf(thread, fd);
+    const file = link === undefined ? undefined : this.#open.get(link);
+    if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
+    if (file !== undefined) this.#remembered.set(key, file);
+    return file;
+  }
+}

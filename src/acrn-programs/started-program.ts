@@ -1,0 +1,59 @@
+/**
+ * startProgram: starts a program so that its calls for /dev/acrn_hsm are notified.
+ *
+ * Called by: cli/commands/hsm.ts and support.ts.
+ */
+
+import { host } from '../host/current.js';
+import { awaitEnd, type ProgramEnd } from '../host/node/linux/spawned-program.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { Deferred } from '../sync/deferred.js';
+import type { ProgramThreadData, ProgramThreadMessage } from './program-thread.js';
+
+const ENOENT = 2;
+const EACCES = 13;
+
+export interface StartedProgram {
+  readonly pid: number;
+  readonly ended: Promise<ProgramEnd>;
+}
+
+/**
+ * `onListener` gets the descriptor of the filter's listener, and must serve it at once
+ * (notified-program.ts). Rejects with UpcallError if the program cannot be started.
+ */
+export async function startProgram(
+  [program = '', ...args]: readonly string[],
+  options: { readonly hugePages?: boolean },
+  onListener: (listener: number) => void,
+): Promise<StartedProgram> {
+  const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ''}`);
+  const data: ProgramThreadData = { program, args, environment, hugePages: options.hugePages ?? false };
+  const started = new Deferred<number>();
+  host.startThread(new URL('./program-thread.js', import.meta.url), {
+    name: `start of ${program}`,
+    data,
+    onMessage: (message) => {
+      const one = message as ProgramThreadMessage;
+      if (one.kind === 'listening') onListener(one.listener);
+      else started.resolve(one.pid);
+    },
+    onError: (error) => started.reject(new UpcallError('THREAD_FAILED', error.message, { cause: error })),
+    onExit: (code) => started.reject(new UpcallError('THREAD_FAILED', `the program's thread ended with ${code}`)),
+  });
+  const pid = await started.promise;
+  if (pid < 0) throw notStarted(program, -pid);
+  const ended = new Deferred<ProgramEnd>();
+  awaitEnd(pid, (end) => ended.resolve(end));
+  return { pid, ended: ended.promise };
+}
+
+function notStarted(program: string, errno: number): UpcallError {
+  if (errno === ENOENT)
+    return new UpcallError('TOOL_MISSING', `${program}: there is no such program`, {
+      remedy: 'Give its path, for example ./vm-sample, or put its folder into PATH',
+    });
+  return new UpcallError('TOOL_FAILED', `${program} cannot be started: errno ${errno}`, {
+    remedy: errno === EACCES ? `Make it executable: chmod +x ${program}` : 'Try to run it without upcall hsm',
+  });
+}

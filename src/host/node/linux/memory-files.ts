@@ -1,0 +1,125 @@
+/**
+ * MemoryFiles: puts memory of this process into files without a name (memfds), which other
+ * processes can map. Both sides then use the same pages.
+ *
+ * Called by: acrn-programs/, for the page, the rings and the RAM of a VM.
+ *
+ * The memory stays where it is: the file is mapped over it. For that it has to begin at a page and
+ * must not be given back piecemeal, which is true of a WebAssembly.Memory and not of other
+ * SharedArrayBuffers. A file is sealed: nobody who has it can make it shorter, which would end this
+ * process with SIGBUS at its next access.
+ *
+ * Sources: memfd_create(2), mmap(2), fcntl(2) "File Sealing".
+ */
+
+import { loadLibc, type Libc } from './libc.js';
+
+const PAGE = 4096;
+/** Of a WebAssembly.Memory, its smallest unit. */
+const MEMORY_PAGE = 0x1_0000;
+
+// Flags by the names of the manual pages.
+const MFD_CLOEXEC = 1;
+const MFD_ALLOW_SEALING = 2;
+const F_ADD_SEALS = 1033;
+const F_SEAL_SEAL = 1;
+const F_SEAL_SHRINK = 2;
+const F_SEAL_GROW = 4;
+const PROT_READ = 1;
+const PROT_WRITE = 2;
+const MAP_SHARED = 1;
+const MAP_FIXED = 0x10;
+
+/** Memory is copied in such pieces, without those that are 0. */
+const PIECE = 0x1_0000;
+
+/** Bytes of a memory file: what another process maps to share memory. */
+export interface FilePart {
+  /** A descriptor of this process. */
+  readonly fd: number;
+  readonly offset: number;
+}
+
+interface MemoryFile {
+  readonly fd: number;
+  readonly buffer: SharedArrayBuffer;
+  /** The part of `buffer` that is the file. */
+  readonly start: number;
+  readonly length: number;
+}
+
+export class MemoryFiles {
+  readonly #libc: Libc;
+  readonly #files: MemoryFile[] = [];
+
+  /** Throws if there is no koffi. */
+  constructor() {
+    const libc = loadLibc();
+    if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
+    this.#libc = libc;
+  }
+
+  /** New zeroed memory of one page, from offset 0 of the buffer, in a file of its own. */
+  allocatePage(name: string): SharedArrayBuffer {
+    const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+    const shared = buffer as unknown as SharedArrayBuffer;
+    this.add(name, shared, 0, PAGE);
+    return shared;
+  }
+
+  /**
+   * Puts a part of a WebAssembly.Memory into a file. No thread may access it meanwhile. Throws if
+   * it does not begin and end at a page, or the system refuses.
+   */
+  add(name: string, buffer: SharedArrayBuffer, start: number, length: number): void {
+    const bytes = new Uint8Array(buffer, start, length);
+    const address = this.#libc.address(bytes);
+    if (address % BigInt(PAGE) !== 0n || length % PAGE !== 0 || buffer.byteLength % MEMORY_PAGE !== 0)
+      throw new RangeError(`${name}: ${length} bytes at 0x${address.toString(16)} are not whole pages`);
+    const fd = Number(this.#libc.func('int memfd_create(const char *name, uint flags)')(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (fd < 0) throw this.#failed('memfd_create', name);
+    this.#files.push({ fd, buffer, start, length });
+    if (this.#libc.func('int ftruncate(int fd, int64_t bytes)')(fd, BigInt(length)) !== 0)
+      throw this.#failed('ftruncate', name);
+    this.#copyInto(fd, bytes, name);
+    const seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
+    if (this.#libc.func('int fcntl(int fd, int command, int argument)')(fd, F_ADD_SEALS, seals) !== 0)
+      throw this.#failed('fcntl', name);
+    const map = this.#libc.func('int64_t mmap(int64_t a, size_t n, int protection, int flags, int fd, int64_t offset)');
+    if (BigInt(map(address, BigInt(length), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0n)) !== address)
+      throw this.#failed('mmap', name);
+  }
+
+  /** The file in which the bytes lie. Undefined if they are in none. */
+  find(bytes: Uint8Array): FilePart | undefined {
+    for (const { fd, buffer, start, length } of this.#files)
+      if (bytes.buffer === buffer && bytes.byteOffset >= start && bytes.byteOffset + bytes.length <= start + length)
+        return { fd, offset: bytes.byteOffset - start };
+    return undefined;
+  }
+
+  /** Closes the file of `buffer`, if it has one. Memory that is mapped stays so. */
+  release(buffer: SharedArrayBuffer): void {
+    for (let i = this.#files.length - 1; i >= 0; i--) {
+      const file = this.#files[i];
+      if (file?.buffer !== buffer) continue;
+      this.#files.splice(i, 1);
+      this.#libc.func('int close(int fd)')(file.fd);
+    }
+  }
+
+  #copyInto(fd: number, bytes: Uint8Array, name: string): void {
+    const write = this.#libc.func('int64_t pwrite(int fd, const void *bytes, size_t count, int64_t offset)');
+    const zeros = new Uint8Array(PIECE);
+    for (let at = 0; at < bytes.length; at += PIECE) {
+      const piece = bytes.subarray(at, at + PIECE);
+      if (Buffer.compare(piece, piece.length === PIECE ? zeros : zeros.subarray(0, piece.length)) === 0) continue;
+      const copy = Uint8Array.from(piece);
+      if (Number(write(fd, copy, copy.length, BigInt(at))) !== copy.length) throw this.#failed('pwrite', name);
+    }
+  }
+
+  #failed(call: string, name: string): Error {
+    return new Error(`${call}(2) failed for ${name}: errno ${this.#libc.errno()}`);
+  }
+}
