@@ -21,6 +21,7 @@ const ENTRIES = {
 };
 /** The programs of threads. A bundle has the name of its module. */
 const THREADS = [
+  'acrn-programs/program-thread.js',
   'cli/stall-watch-thread.js',
   'device-model/placement/device-thread.js',
   'hypervisor/scripted/scripted-thread.js',

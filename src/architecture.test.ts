@@ -84,6 +84,7 @@ const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
   ['conformance/', 5],
   ['exploration/', 5],
   ['comparison/', 5],
+  ['acrn-programs/', 6],
   ['fuzzing/', 6],
   ['dashboard/', 6],
   ['cli/', 6],
@@ -252,7 +253,7 @@ describe('portability', () => {
   const SUITE = 'conformance/hypervisor-suite/';
   /** Programs, and the server of the page, run on Node only. */
   const program = (path: string): boolean =>
-    (inFolder('cli/', 'comparison/qemu/', 'conformance/', 'exploration/', 'fuzzing/')(path) &&
+    (inFolder('acrn-programs/', 'cli/', 'comparison/qemu/', 'conformance/', 'exploration/', 'fuzzing/')(path) &&
       !path.startsWith(SUITE)) ||
     /^dashboard\/[^/]+$/.test(path);
   const portable = (path: string): boolean => !ofNode(path) && !program(path);
@@ -276,9 +277,18 @@ describe('portability', () => {
     );
   });
 
+  /** Programs of other processes are a matter of Linux, and no other host could offer it. */
+  const ofLinux = (path: string): boolean => path.startsWith('acrn-programs/') || path === 'cli/hsm-session.ts';
+
+  test('the calls of Linux are those of one folder', () => {
+    checkImports(ofLinux, (_, { from }) =>
+      ofNode(from) && !from.startsWith('host/node/linux/') ? `import { host } from ${CHOICE}` : undefined,
+    );
+  });
+
   test('the host is chosen in one file', () => {
     checkImports(
-      (path) => !ofNode(path) && path !== CHOICE,
+      (path) => !ofNode(path) && path !== CHOICE && !ofLinux(path),
       (_, { from }) => (ofNode(from) ? `import { host } from ${CHOICE}` : undefined),
     );
   });
@@ -293,9 +303,9 @@ describe('portability', () => {
     assert.deepEqual([wrong, unused], [[], []]);
   });
 
-  test('koffi is named below host/node only', () => {
+  test('koffi is named in the folder of Linux only', () => {
     const wrong = products
-      .filter(({ path }) => !ofNode(path))
+      .filter(({ path }) => !path.startsWith('host/node/linux/'))
       .filter(({ text }) => /['"]koffi['"]/.test(text))
       .map(({ path }) => path);
     assert.deepEqual(wrong, []);
@@ -356,6 +366,8 @@ describe('shared memory', () => {
     // Bytes of a caller, which may be shared.
     'acrn-hsm/address-space.ts',
     'hypervisor/boot/image-reader.ts',
+    // Puts it into files.
+    'host/node/linux/memory-files.ts',
     'fuzzing/hang-words.ts',
   ];
   const VIEW = /^(?:DataView|(?:Big)?(?:Int|Uint|Float)\d+(?:Clamped)?Array)$/;

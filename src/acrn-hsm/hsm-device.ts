@@ -37,6 +37,8 @@ export interface HsmDeviceOptions {
   readonly memoryBytes?: number;
   /** vCPUs of a VM whose creator names no CPUs. Default: 1. */
   readonly vcpuCount?: number;
+  /** Whether all VMs poll for completion. Default: those whose creator asks for it. */
+  readonly completionPolling?: boolean;
   /**
    * The CPUs that a creator may name in `cpu_affinity`, one bit each. A VM has a vCPU for each CPU
    * that its creator names. Default: the lowest 16.
@@ -190,7 +192,8 @@ export class HsmDevice {
       name: nameOf(creation),
       memoryBytes: options.memoryBytes ?? DEFAULT_MEMORY_BYTES,
       vcpuCount: affinity === 0n ? vcpuCount : countBits(affinity),
-      completionPolling: (creation.big('vm_flag') & FLAG_COMPLETION_POLLING) !== 0n,
+      completionPolling:
+        options.completionPolling === true || (creation.big('vm_flag') & FLAG_COMPLETION_POLLING) !== 0n,
       interceptPci: options.interceptPci ?? false,
       clientTimeoutMs: options.clientTimeoutMs ?? Infinity,
       late: options.late ?? 'all-ones',

@@ -25,7 +25,10 @@ export class AcrnServer {
   readonly #report: (text: string) => void;
   readonly #programs = new Set<NotifiedProgram>();
 
-  static async create(serviceVm: ServiceVm, { report, onFilesChanged, ...options }: AcrnServerOptions): Promise<AcrnServer> {
+  static async create(
+    serviceVm: ServiceVm,
+    { report, onFilesChanged, ...options }: AcrnServerOptions,
+  ): Promise<AcrnServer> {
     const files = new MemoryFiles();
     const device = new HsmDevice(serviceVm, { hasExtensions: true, ...options, memory: files });
     await device.load();

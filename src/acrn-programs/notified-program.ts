@@ -3,13 +3,14 @@
  * that concern /dev/acrn_hsm (host/node/linux/seccomp-filter.ts). To them it is a device like any
  * other: nothing of the program is changed, and it may be linked statically.
  *
- * Called by: acrn-server.ts, with the listener of a filter.
- * Threads: the Service VM's. A call that waits, like ATTACH_IOREQ_CLIENT, keeps only its own thread.
+ * Called by: acrn-server.ts, with the listener of a filter. Threads: the Service VM's. A call that
+ * waits, like ATTACH_IOREQ_CLIENT, keeps only its own thread.
  *
  * A signal interrupts a call that waits here. After the handler, which may make calls of its own,
- * the system makes the call anew, or lets it fail with EINTR: as sigaction(2) was told. The driver
- * is not interrupted, but for ATTACH, which a signal ends with 0. So an ATTACH that comes anew gets
- * 0, and any other call that comes anew gets the result of its first time.
+ * the system makes the call anew, or lets it fail with EINTR, as the handler was installed
+ * (sigaction(2)). The driver is not interrupted, but for ATTACH, which a signal ends with 0. So an
+ * ATTACH that comes anew gets 0, and any other call that comes anew gets the result of its first
+ * time.
  */
 
 import { ExtensionIoctl, Ioctl } from '../acrn-hsm/ioctl-codes.js';
@@ -114,7 +115,7 @@ export class NotifiedProgram {
     return true;
   }
 
-  /** A thread that makes a call has left its ATTACH for a signal handler, or for ever. */
+  /** A thread that makes a call has left its ATTACH for a signal handler, or forever. */
   #interruptAttach(thread: number): void {
     for (const call of this.#waiting.get(thread) ?? []) {
       if (call.code !== Ioctl.ATTACH_IOREQ_CLIENT || call.result !== undefined) continue;
@@ -138,7 +139,9 @@ export class NotifiedProgram {
     this.#deliver(call);
   }
 
-  /** Returns the result to the program. One that does not arrive is kept until the call comes anew. */
+  /**
+   * Returns the result to the program. One that does not arrive is kept until the call comes anew.
+   */
   #deliver(call: WaitingCall): void {
     const { notification, result } = call;
     if (result === undefined) return;

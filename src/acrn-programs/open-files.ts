@@ -1,7 +1,7 @@
 /**
- * OpenFiles: the open files of /dev/acrn_hsm in other processes. Such a file is one end of a pair of
- * sockets. So the system does what it does with descriptors (dup, fork, exec, exit), and this side
- * notices when the last one is closed.
+ * OpenFiles: the open files of /dev/acrn_hsm in other processes. Such a file is one end of a pair
+ * of sockets. So the system does what it does with descriptors (dup, fork, exec, exit), and this
+ * side notices when the last one is closed.
  *
  * Called by: notified-program.ts and shim-connection.ts.
  */
@@ -101,7 +101,7 @@ export class OpenFiles {
         this.#options.onChange?.();
       });
     });
-    // A poll that nobody keeps ends silently.
+    // A poll that is not kept ends silently.
     this.#polls.add(poll);
     this.#options.onChange?.();
   }

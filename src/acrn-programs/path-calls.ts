@@ -65,7 +65,9 @@ export class PathCalls {
     const { thread, args } = notification;
     if (call.flags !== undefined) {
       const closesOnExec = (this.#flags(notification, call) & O_CLOEXEC) !== 0n;
-      const isOpen = this.#files.open(thread, (fd) => notifications.answerWithDescriptor(notification, fd, closesOnExec));
+      const isOpen = this.#files.open(thread, (fd) =>
+        notifications.answerWithDescriptor(notification, fd, closesOnExec),
+      );
       if (!isOpen) notifications.answer(notification, Errno.EMFILE);
       return true;
     }

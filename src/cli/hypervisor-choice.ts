@@ -7,6 +7,11 @@ import type { Availability, Hypervisor } from '../hypervisor/hypervisor.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { isModuleName, loadHypervisor, moduleAvailability, withCheckedVms } from './hypervisor-module.js';
 
+export interface HypervisorOptions {
+  /** V86Options.translate. Others ignore it. */
+  readonly translate?: boolean;
+}
+
 export interface HypervisorChoice {
   readonly name: string;
   /** Description in one line. */
@@ -14,7 +19,7 @@ export interface HypervisorChoice {
   /** Whether it can run a guest program here. */
   available(): Promise<Availability>;
   /** Must be called only if it is available. */
-  create(): Promise<Hypervisor>;
+  create(options?: HypervisorOptions): Promise<Hypervisor>;
 }
 
 const USE_V86 = 'Use --hypervisor v86, which runs wherever Node.js does';
@@ -43,14 +48,14 @@ export const HYPERVISORS: readonly HypervisorChoice[] = [
  * Throws OPTION_INVALID for an unknown name, HYPERVISOR_MODULE_INVALID for a file without a
  * hypervisor, and HYPERVISOR_UNAVAILABLE for one that does not run here.
  */
-export async function chooseHypervisor(nameOrFile: string): Promise<Hypervisor> {
+export async function chooseHypervisor(nameOrFile: string, options?: HypervisorOptions): Promise<Hypervisor> {
   const choice = isModuleName(nameOrFile) ? await moduleChoice(nameOrFile) : namedChoice(nameOrFile);
   const state = await choice.available();
   if (!state.available)
     throw new UpcallError('HYPERVISOR_UNAVAILABLE', `hypervisor ${nameOrFile} cannot be used: ${state.reason}`, {
       remedy: state.remedy,
     });
-  return choice.create();
+  return choice.create(options);
 }
 
 /** A module of the user. Throws HYPERVISOR_MODULE_INVALID. */
@@ -73,7 +78,7 @@ function namedChoice(name: string): HypervisorChoice {
 }
 
 /** Loaded on demand: `--help` must not wait for it. */
-async function createV86(): Promise<Hypervisor> {
+async function createV86(options?: HypervisorOptions): Promise<Hypervisor> {
   const { V86Hypervisor } = await import('../hypervisor/v86/v86-hypervisor.js');
-  return new V86Hypervisor();
+  return new V86Hypervisor(options);
 }

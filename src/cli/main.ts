@@ -9,6 +9,7 @@ import { packageVersion } from '../dashboard/package-version.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { addCompareCommand } from './commands/compare.js';
 import { addDoctorCommand } from './commands/doctor.js';
+import { addHsmCommand } from './commands/hsm.js';
 import { addRunCommand, type CommandContext } from './commands/run.js';
 import { addTopCommand } from './commands/top.js';
 import { addTraceCommand } from './commands/trace.js';
@@ -22,7 +23,8 @@ const reporter = new Reporter(process.stderr);
 // If the reader of the messages has closed them, they are lost. That is not a failure.
 process.stderr.on('error', () => undefined);
 
-let status: ExitStatus = ExitStatus.OK;
+/** Of `hsm` that of its program. */
+let status: number = ExitStatus.OK;
 const program = new Command();
 /** The command whose usage is wrong. Undefined if none was found. */
 let usedCommand: Command | undefined;
@@ -56,12 +58,14 @@ Examples:
   upcall run --help       guests, devices of your own, statistics, exit status
   upcall trace --help     every state change of every request, for ui.perfetto.dev, jq or DuckDB
   upcall top --help       rates, latencies and slots, updated live
+  upcall hsm --help       C programs that were written for ACRN
   upcall compare --help   our devices against those of a QEMU
   upcall doctor           what runs on this machine`,
   );
 addRunCommand(program, context);
 addTraceCommand(program, context);
 addTopCommand(program, context);
+addHsmCommand(program, context);
 addCompareCommand(program, context);
 addDoctorCommand(program, context);
 for (const command of program.commands) {

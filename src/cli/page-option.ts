@@ -74,12 +74,18 @@ export async function openPage(
   plan: PagePlan,
   vm: UserVm,
   hypervisor: string,
-  console: GuestConsole,
+  console: GuestConsole | undefined,
   reporter: Reporter,
 ): Promise<LiveView> {
   // Loaded only if it is used.
   const { LiveView } = await import('../dashboard/live-view.js');
-  const view = await LiveView.open({ ...plan, vm, hypervisor, console, version: packageVersion() });
+  const view = await LiveView.open({
+    ...plan,
+    vm,
+    hypervisor,
+    ...(console === undefined ? {} : { console }),
+    version: packageVersion(),
+  });
   if (plan.host !== undefined && !isLoopback(plan.host))
     reporter.line(
       `the page is reachable at ${plan.host} from other machines, unencrypted: anybody on the network can read its token`,

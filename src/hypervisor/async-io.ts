@@ -78,7 +78,10 @@ export class AsyncIo implements AsyncIoHypercalls {
   /** The current object of each ring. Its page is always the same, its agreed size may change. */
   readonly #rings = new Map<RingId, { readonly ring: SharedRing; readonly elements: number }>();
 
-  constructor(handle?: AsyncIoHandle, allocatePage: (name: string) => SharedArrayBuffer = () => new SharedArrayBuffer(PAGE_BYTES)) {
+  constructor(
+    handle?: AsyncIoHandle,
+    allocatePage: (name: string) => SharedArrayBuffer = () => new SharedArrayBuffer(PAGE_BYTES),
+  ) {
     this.handle = handle ?? {
       words: new SharedWords(WORDS).buffer,
       asyncRing: allocatePage('async-io'),

@@ -8,7 +8,7 @@ import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
 import { LATE_POLICIES } from '../../hsm/late-policy.js';
 import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
-import { exitStatusHelp, type ExitStatus } from '../exit-status.js';
+import { exitStatusHelp } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import { isModuleName } from '../hypervisor-module.js';
 import { addFault, faultPlan, parseSeed } from '../fault-option.js';
@@ -64,7 +64,7 @@ export interface CommandContext {
   /** Whether `--debug` is given. */
   readonly debug: () => boolean;
   /** Sets the exit status of the process. */
-  readonly setStatus: (status: ExitStatus) => void;
+  readonly setStatus: (status: number) => void;
 }
 
 export function addRunCommand(program: Command, context: CommandContext): void {

@@ -26,7 +26,7 @@ const PTRACE_SEIZE = 0x4206;
 const PTRACE_INTERRUPT = 0x4207;
 const PTRACE_GETSIGMASK = 0x420a;
 const PTRACE_SETSIGMASK = 0x420b;
-/** A stop at a system call is then told from one by SIGTRAP. */
+/** A stop at a system call then differs from one by SIGTRAP. */
 const PTRACE_O_TRACESYSGOOD = 1;
 const WNOHANG = 1;
 const WALL = 0x4000_0000;
@@ -50,6 +50,7 @@ const NO_CALL = 0xffff_ffff_ffff_ffffn;
 
 /** Limit for a stop that was asked for. Beyond it the thread is stuck in the kernel. */
 const STOP_LIMIT_MS = 1000;
+const STOP_POLL_US = 20;
 
 export type Call = readonly [number: number, ...args: (bigint | number)[]];
 
@@ -61,19 +62,20 @@ export class InjectedCalls {
   readonly #ptrace: NativeFunction;
   readonly #waitpid: NativeFunction;
   readonly #status = new Int32Array(1);
-  readonly #pause = new Int32Array(new SharedArrayBuffer(4));
+  readonly #sleep: NativeFunction;
 
   constructor(libc: Libc | undefined = loadLibc()) {
     if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
     this.#libc = libc;
     this.#ptrace = libc.func('int64_t ptrace(int64_t request, int thread, int64_t address, void *data)');
+    this.#sleep = libc.func('int usleep(uint microseconds)');
     this.#waitpid = libc.func('int waitpid(int thread, _Out_ int *status, int options)');
   }
 
   /**
-   * Stops the thread that waits in a notified call, executes `work` with a function that makes it execute calls, and lets the
-   * notified call return what `work` returns. A call's result is −errno if it failed. Throws
-   * InjectionError; the notified call may then begin anew.
+   * Stops the thread that waits in a notified call, executes `work` with a function that makes it
+   * execute calls, and lets the notified call return what `work` returns. A call's result is −errno
+   * if it failed. Throws InjectionError; the notified call may then begin anew.
    */
   run({ thread, call, args }: Notification, work: (call: (...call: Call) => bigint) => number): void {
     if (this.#request(PTRACE_SEIZE, thread, 0, BigInt(PTRACE_O_TRACESYSGOOD)) !== 0)
@@ -124,7 +126,7 @@ export class InjectedCalls {
       else if (stop !== SYSCALL_STOP) throw new InjectionError(`thread ${thread} stopped by signal ${stop}`);
     }
     this.#expect(PTRACE_GETREGS, thread, 0, changed);
-    return BigInt.asIntN(64, changed[RAX] as bigint);
+    return BigInt.asIntN(64, changed[RAX]);
   }
 
   #isSyscall(thread: number, at: bigint): boolean {
@@ -146,7 +148,7 @@ export class InjectedCalls {
       }
       if (waited !== 0 || performance.now() > endMs)
         throw new InjectionError(`thread ${thread} does not stop: errno ${this.#libc.errno()}`);
-      Atomics.wait(this.#pause, 0, 0, 0.02);
+      this.#sleep(STOP_POLL_US);
     }
   }
 

@@ -6,8 +6,11 @@
  *
  * The memory stays where it is: the file is mapped over it. For that it has to begin at a page and
  * must not be given back piecemeal, which is true of a WebAssembly.Memory and not of other
- * SharedArrayBuffers. A file is sealed: nobody who has it can make it shorter, which would end this
- * process with SIGBUS at its next access.
+ * SharedArrayBuffers. A file is sealed: no process that has it can make it shorter, which would end
+ * this process with SIGBUS at its next access.
+ *
+ * Ordering: bytes are viewed only to copy them into a file, before another thread or process knows
+ * of them.
  *
  * Sources: memfd_create(2), mmap(2), fcntl(2) "File Sealing".
  */
@@ -76,7 +79,9 @@ export class MemoryFiles {
     const address = this.#libc.address(bytes);
     if (address % BigInt(PAGE) !== 0n || length % PAGE !== 0 || buffer.byteLength % MEMORY_PAGE !== 0)
       throw new RangeError(`${name}: ${length} bytes at 0x${address.toString(16)} are not whole pages`);
-    const fd = Number(this.#libc.func('int memfd_create(const char *name, uint flags)')(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    const fd = Number(
+      this.#libc.func('int memfd_create(const char *name, uint flags)')(name, MFD_CLOEXEC | MFD_ALLOW_SEALING),
+    );
     if (fd < 0) throw this.#failed('memfd_create', name);
     this.#files.push({ fd, buffer, start, length });
     if (this.#libc.func('int ftruncate(int fd, int64_t bytes)')(fd, BigInt(length)) !== 0)

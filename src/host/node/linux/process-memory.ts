@@ -52,15 +52,16 @@ export class ProcessMemory {
     return this.#call(this.#writev, pid, this.#scratchAddress, address, source.length);
   }
 
-  /** The C string at `address`, without what exceeds `most` bytes. Undefined if it is not mapped. */
+  /**
+   * The C string at `address`, without what exceeds `most` bytes. Undefined if it is not mapped.
+   */
   readText(pid: number, address: bigint, most = 256): string | undefined {
     const bytes = Buffer.alloc(most);
     // Its page may be the last one that is mapped.
     const toPageEnd = Math.min(most, PAGE - Number(address % BigInt(PAGE)));
     const first = bytes.subarray(0, toPageEnd);
     if (!this.read(pid, address, first)) return undefined;
-    if (!first.includes(0) && toPageEnd < most)
-      this.read(pid, address + BigInt(toPageEnd), bytes.subarray(toPageEnd));
+    if (!first.includes(0) && toPageEnd < most) this.read(pid, address + BigInt(toPageEnd), bytes.subarray(toPageEnd));
     const end = bytes.indexOf(0);
     return bytes.toString('utf8', 0, end < 0 ? most : end);
   }

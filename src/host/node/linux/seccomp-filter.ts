@@ -114,7 +114,7 @@ function ifMasked(number: number, offset: number, mask: number, value: number): 
 }
 
 /**
- * Installs the filter for this thread, and what it starts from now on, for ever. Those can gain no
+ * Installs the filter for this thread, and what it starts from now on, forever. Those can gain no
  * privileges by exec (no_new_privs). Returns the listener's descriptor (notifications.ts). Throws
  * with errno.
  */

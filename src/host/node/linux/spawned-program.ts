@@ -5,8 +5,8 @@
  * Called by: acrn-programs/program-thread.ts, because a program inherits the seccomp filter of the
  * thread that starts it.
  *
- * The program has this process's standard streams, working directory, process group and terminal. Its
- * signals have their defaults, none blocked.
+ * The program has this process's standard streams, working directory, process group and terminal.
+ * Its signals have their defaults, none blocked.
  *
  * Sources: posix_spawn(3), pidfd_open(2), waitpid(2).
  */
@@ -79,7 +79,9 @@ export function awaitEnd(pid: number, onEnd: (end: ProgramEnd) => void): void {
 /** A descriptor for process `pid`. Throws with errno. */
 export function openPidFd(pid: number): number {
   const libc = libcHere();
-  const fd = Number(libc.func('int64_t syscall(int64_t number, int64_t a, int64_t b, int64_t c)')(PIDFD_OPEN, pid, 0, 0));
+  const fd = Number(
+    libc.func('int64_t syscall(int64_t number, int64_t a, int64_t b, int64_t c)')(PIDFD_OPEN, pid, 0, 0),
+  );
   if (fd < 0) throw new Error(`pidfd_open(2) failed for process ${pid}: errno ${libc.errno()}`);
   return fd;
 }
@@ -102,4 +104,11 @@ function libcHere(): Libc {
   const libc = loadLibc();
   if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
   return libc;
+}
+
+/** Whether the terminal sends its signals to this process group. */
+export function isInForeground(): boolean {
+  const libc = libcHere();
+  const group = Number(libc.func('int getpgrp()')());
+  return STANDARD_STREAMS.some((fd) => Number(libc.func('int tcgetpgrp(int fd)')(fd)) === group);
 }

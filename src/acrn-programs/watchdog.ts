@@ -1,0 +1,41 @@
+/**
+ * Watchdog: ends the programs of a server that dies, by whatever. Their ioctls would fail from then
+ * on, and a program that ignores that would spin. It is a process of its own, which ends with the
+ * server.
+ *
+ * Called by: cli/hsm-session.ts.
+ */
+
+import { spawn, type ChildProcess } from 'node:child_process';
+
+/**
+ * Keeps the last line, and kills its processes at the end of the input. A terminal's signals, which
+ * the server may survive, must not end it.
+ */
+const SCRIPT = `trap '' INT TERM HUP QUIT; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -KILL $pids`;
+
+export class Watchdog {
+  readonly #child: ChildProcess;
+  #watched = '';
+
+  constructor() {
+    this.#child = spawn('sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+    this.#child.unref();
+    // It may have been killed. Then nothing is lost while the server lives.
+    this.#child.on('error', () => undefined);
+    this.#child.stdin?.on('error', () => undefined);
+  }
+
+  /** The processes to end instead of those before. */
+  watch(pids: readonly number[]): void {
+    const watched = pids.join(' ');
+    if (watched === this.#watched) return;
+    this.#watched = watched;
+    this.#child.stdin?.write(`${watched}\n`);
+  }
+
+  close(): void {
+    this.watch([]);
+    this.#child.stdin?.end();
+  }
+}

@@ -1,0 +1,141 @@
+/**
+ * `upcall hsm`: runs a program that was written for ACRN, so that it finds /dev/acrn_hsm.
+ */
+
+import { constants } from 'node:os';
+import { Option, type Command } from 'commander';
+import { MAX_VCPUS } from '../../hypervisor/hypervisor.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
+import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
+import type { Pin } from '../../vm/thread-pinning.js';
+import { addFault, faultPlan, parseSeed, type FaultOptions } from '../fault-option.js';
+import { chooseHypervisor } from '../hypervisor-choice.js';
+import type { HsmPlan } from '../hsm-session.js';
+import { parseClientTimeout, parseMemory, parsePin, parseSpin } from '../option-values.js';
+import { pagePlan, parsePort, parseRelease, type PageOptions } from '../page-option.js';
+import type { CommandContext } from './run.js';
+import { parseCount } from './trace-options.js';
+
+const EXAMPLES = `
+The program opens /dev/acrn_hsm and makes its ioctls as on ACRN: each VM that it creates runs here. Nothing of the
+program is changed. Its standard streams, signals and exit status are its own; upcall's lines go to standard error.
+--memory is the RAM of each VM: at least what the program maps with SET_MEMSEG.
+
+Examples:
+  upcall hsm -- ./vm-sample                          the sample of the Linux kernel
+  upcall hsm --halt-signal INT -- ./vm-sample        Ctrl-C it when its guest halts
+  upcall hsm --stats --page -- ./vm-sample           requests in a browser, a table at the end
+  upcall hsm --trace boot.jsonl -- ./vm-sample       every move of every request (.jsonl, .pftrace or .parquet)
+  upcall hsm --memory 256 -- acrn-dm --cpu_affinity 0 -m 256M -k bzImage -s 0:0,hostbridge -s 1:0,lpc vm1
+
+Exit status: that of the program, 128 + N if signal N ended it, 2 if it could not be started.
+See docs/acrn-programs.md.`;
+
+export interface HsmOptions extends FaultOptions, PageOptions {
+  readonly hypervisor: string;
+  readonly memory?: number;
+  readonly vcpus?: number;
+  readonly polling?: boolean;
+  readonly spin?: number;
+  readonly pin?: Pin;
+  readonly clientTimeout?: number;
+  readonly stats?: boolean;
+  readonly trace?: string;
+  readonly haltSignal?: NodeJS.Signals;
+  readonly translate: boolean;
+}
+
+export function addHsmCommand(program: Command, context: CommandContext): void {
+  program
+    .command('hsm')
+    .summary('run a program that was written for ACRN')
+    .usage('[options] -- PROGRAM [ARGS…]')
+    .description('Runs a program so that it finds /dev/acrn_hsm, whose VMs run here.')
+    .argument('<program...>', 'the program and its arguments, after --')
+    .option(
+      '-m, --memory <size>',
+      `RAM of each VM in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`,
+      parseMemory,
+    )
+    .option('--vcpus <number>', 'vCPUs of a VM whose creator names no CPUs (default: 1)', (text) =>
+      parseCount('--vcpus', text, 1, MAX_VCPUS),
+    )
+    .option('--hypervisor <name|file>', 'v86, or the file of a hypervisor module; upcall doctor lists all', 'v86')
+    .option('--no-translate', 'v86: interpret every instruction of the guest')
+    .option('--polling', 'vCPUs poll for completion, also if the program does not ask for it')
+    .option('--spin <us>', 'how long both sides spin before they sleep (default: adaptive)', parseSpin)
+    .option('--pin <cpus>', 'auto, none, or CPUs: of the Service VM, then of vCPUs (default: auto)', parsePin)
+    .option(
+      '--client-timeout <ms>',
+      'time limit for a request, or none (default: none, as on ACRN)',
+      parseClientTimeout,
+    )
+    .option('--halt-signal <signal>', 'send this to the program when its guest has halted forever', parseSignal)
+    .option('--trace <file>', 'record every move of every request: .jsonl, .pftrace (Perfetto) or .parquet')
+    .option('--stats', 'print a table of the I/O requests of each VM at its end, on standard error')
+    .option('--page [port]', 'serve a live web page of each VM; prints its address', parsePort)
+    .option('--page-host <address>', 'serve the page on this address instead of 127.0.0.1, unencrypted')
+    .option('--page-release <seconds>', 'continue held requests this long after the last page has left', parseRelease)
+    .addOption(
+      new Option('--fault <rule>', 'make chosen requests or interrupts fail, see upcall run --help; repeatable')
+        .argParser(addFault)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--fault-file <file>', 'a file of such rules, one per line; repeatable')
+        .argParser((file: string, files: readonly string[]) => [...files, file])
+        .default([], 'none'),
+    )
+    .option('--fault-seed <number>', 'seed of their probabilities', parseSeed)
+    .addHelpText('after', EXAMPLES)
+    .action(async (command: readonly string[], options: HsmOptions) => {
+      const plan = await planHsm(command, options, context);
+      // Loaded on demand: neither --help nor an invalid option must wait for it.
+      const { runHsm } = await import('../hsm-session.js');
+      context.setStatus(await runHsm(plan, context.reporter));
+    });
+}
+
+/** Throws UpcallError if the options are invalid, or programs cannot run here. */
+async function planHsm(program: readonly string[], options: HsmOptions, context: CommandContext): Promise<HsmPlan> {
+  const faults = await faultPlan(options);
+  const page = pagePlan(options);
+  const { programSupport } = await import('../../acrn-programs/support.js');
+  const support = programSupport();
+  if (!support.available) throw new UpcallError('HYPERVISOR_UNAVAILABLE', support.reason, { remedy: support.remedy });
+  const hypervisor = await chooseHypervisor(options.hypervisor, { translate: options.translate });
+  const { trace } = options;
+  return {
+    program,
+    hypervisor,
+    serviceVm: {
+      ...(options.spin === undefined ? {} : { spinUs: options.spin }),
+      ...(options.pin === undefined ? {} : { pin: options.pin }),
+    },
+    device: {
+      memoryBytes: (options.memory ?? DEFAULT_MEMORY_MIB) * 2 ** 20,
+      ...(options.vcpus === undefined ? {} : { vcpuCount: options.vcpus }),
+      ...(options.polling === true ? { completionPolling: true } : {}),
+      ...(options.clientTimeout === undefined ? {} : { clientTimeoutMs: options.clientTimeout }),
+      ...(faults === undefined ? {} : { faults }),
+      statistics: options.stats === true || page !== undefined,
+    },
+    tools: {
+      reporter: context.reporter,
+      hypervisor: hypervisor.name,
+      statistics: options.stats === true,
+      debug: context.debug(),
+      ...(page === undefined ? {} : { page }),
+      ...(trace === undefined ? {} : { trace: (await import('../vm-trace-file.js')).vmTraceFiles(trace) }),
+    },
+    ...(options.haltSignal === undefined ? {} : { haltSignal: options.haltSignal }),
+  };
+}
+
+function parseSignal(text: string): NodeJS.Signals {
+  const name = text.toUpperCase().startsWith('SIG') ? text.toUpperCase() : `SIG${text.toUpperCase()}`;
+  if (name in constants.signals) return name as NodeJS.Signals;
+  throw new UpcallError('OPTION_INVALID', `--halt-signal ${text}: there is no such signal`, {
+    remedy: 'Give a name, for example INT or TERM',
+  });
+}

@@ -1,0 +1,82 @@
+/**
+ * VmTools: what the operator has of a VM that a program created by /dev/acrn_hsm: its events as
+ * lines, a trace, a live page, and the tables at its end.
+ *
+ * Called by: hsm-session.ts, for each VM.
+ */
+
+import type { LiveView } from '../dashboard/live-view.js';
+import { errorText } from '../io-request/error-text.js';
+import type { Move } from '../trace/move.js';
+import type { UserVm } from '../vm/user-vm.js';
+import { EventLog } from './event-log.js';
+import { faultTable } from './fault-table.js';
+import { openPage, type PagePlan } from './page-option.js';
+import type { Reporter } from './reporter.js';
+import { statisticsTable } from './statistics-table.js';
+
+/** Where a trace goes. */
+export interface MoveSink {
+  add(move: Move): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface VmToolsOptions {
+  readonly reporter: Reporter;
+  readonly hypervisor: string;
+  readonly page?: PagePlan;
+  /** Opens the trace of a VM. */
+  readonly trace?: (vm: UserVm) => Promise<MoveSink>;
+  /** Prints the statistics at the end. */
+  readonly statistics: boolean;
+  /** Prints the stacks of errors. */
+  readonly debug: boolean;
+}
+
+export class VmTools {
+  readonly vm: UserVm;
+  /** Resolves when the VM has ended, and the files of its trace are written. */
+  readonly ended: Promise<void>;
+  readonly #options: VmToolsOptions;
+  readonly #log: EventLog;
+  #page: LiveView | undefined;
+
+  /** For a VM that has not started. */
+  constructor(vm: UserVm, options: VmToolsOptions) {
+    this.vm = vm;
+    this.#options = options;
+    this.#log = new EventLog(options.reporter, vm.clock, options.debug, () => this.#page?.address);
+    // Requests that a program completes while its VM is being destroyed find no vCPU to wake.
+    vm.onEvent((event) => event.kind !== 'notify-failed' && this.#log.report(event));
+    const page = this.#openPage();
+    const trace = this.#trace();
+    this.ended = this.#untilEnd(page, trace);
+  }
+
+  async #openPage(): Promise<void> {
+    const { page, hypervisor, reporter } = this.#options;
+    if (page === undefined) return;
+    this.#page = await openPage(page, this.vm, hypervisor, undefined, reporter);
+  }
+
+  async #trace(): Promise<void> {
+    const sink = await this.#options.trace?.(this.vm);
+    if (sink === undefined) return;
+    for await (const move of this.vm.trace({})) await sink.add(move);
+    await sink.close();
+  }
+
+  async #untilEnd(...work: readonly Promise<void>[]): Promise<void> {
+    const { reporter, statistics } = this.#options;
+    const failed = (error: unknown): void => reporter.line(errorText(error).message);
+    const done = Promise.all(work.map((one) => one.catch(failed)));
+    await this.vm.ended;
+    await done;
+    this.#log.flush();
+    await this.#page?.close();
+    const { vm } = this;
+    const table = statistics ? vm.statistics() : undefined;
+    if (table !== undefined) reporter.text(statisticsTable(table, vm.counters()));
+    if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
+  }
+}
