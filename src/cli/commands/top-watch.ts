@@ -14,6 +14,7 @@ import type { UserVm } from '../../vm/user-vm.js';
 import { ExitStatus } from '../exit-status.js';
 import type { Reporter } from '../reporter.js';
 import { runSession, type SessionPlan } from '../session.js';
+import { ENDING_SIGNALS } from '../session-end.js';
 import type { SessionEnding } from '../session-ending.js';
 import { RawTerminal } from '../terminal.js';
 import { slotsOf, TopConnection } from '../top-connection.js';
@@ -101,14 +102,16 @@ function styled(text: string, style: TopStyle, columns: number): string {
   return begin + (style === 'head' ? text.padEnd(columns) : text) + end;
 }
 
-/** The terminal while `upcall top` draws on it. */
+/** The terminal while `upcall top` draws on it. Without a terminal, it prints. */
 class Screen {
-  /** Resolves when the user quits, by a key or by SIGINT or SIGTERM. */
+  /** Resolves when the user quits: by a key or by one of ENDING_SIGNALS. */
   readonly quit: Promise<undefined>;
   readonly #view: () => TopView | undefined;
   readonly #timer: NodeJS.Timeout;
-  readonly #terminal = process.stdin.isTTY ? new RawTerminal(process.stdin) : undefined;
+  /** What restores the terminal's mode, such as a signal or an error, also leaves the screen. */
+  readonly #terminal = new RawTerminal({ setRawMode: (isRaw) => this.#show(isRaw) });
   readonly #isTerminal = process.stdout.isTTY;
+  #isShown = false;
   #requestQuit: () => void = () => undefined;
   #isClosed = false;
   readonly #onKey = (keys: Buffer): void => {
@@ -119,10 +122,9 @@ class Screen {
   constructor(view: () => TopView | undefined) {
     this.#view = view;
     this.quit = new Promise((resolve) => (this.#requestQuit = () => resolve(undefined)));
-    if (this.#isTerminal) process.stdout.write(ansiEscapes.enterAlternativeScreen + ansiEscapes.cursorHide);
-    this.#terminal?.enter();
-    if (this.#terminal !== undefined) process.stdin.on('data', this.#onKey);
-    process.on('SIGINT', this.#onSignal).on('SIGTERM', this.#onSignal);
+    this.#terminal.enter();
+    if (process.stdin.isTTY) process.stdin.on('data', this.#onKey);
+    for (const signal of ENDING_SIGNALS) process.on(signal, this.#onSignal);
     this.#timer = setInterval(() => this.#draw(), this.#isTerminal ? FRAME_MS : PRINT_MS);
   }
 
@@ -130,15 +132,22 @@ class Screen {
     if (this.#isClosed) return;
     this.#isClosed = true;
     clearInterval(this.#timer);
-    process.off('SIGINT', this.#onSignal).off('SIGTERM', this.#onSignal);
-    if (this.#terminal !== undefined) process.stdin.off('data', this.#onKey).pause();
-    this.#terminal?.restore();
-    if (this.#isTerminal) process.stdout.write(ansiEscapes.cursorShow + ansiEscapes.exitAlternativeScreen);
+    for (const signal of ENDING_SIGNALS) process.off(signal, this.#onSignal);
+    if (process.stdin.isTTY) process.stdin.off('data', this.#onKey).pause();
+    this.#terminal.restore();
+  }
+
+  #show(isShown: boolean): void {
+    this.#isShown = isShown;
+    if (process.stdin.isTTY) process.stdin.setRawMode(isShown);
+    const { enterAlternativeScreen, exitAlternativeScreen, cursorHide, cursorShow } = ansiEscapes;
+    if (this.#isTerminal)
+      process.stdout.write(isShown ? enterAlternativeScreen + cursorHide : cursorShow + exitAlternativeScreen);
   }
 
   #draw(): void {
     const view = this.#view();
-    if (view === undefined) return;
+    if (view === undefined || !this.#isShown) return;
     const columns = process.stdout.columns || DEFAULT_COLUMNS;
     const lines = topScreen(view, columns, (this.#isTerminal ? process.stdout.rows : Infinity) || DEFAULT_ROWS);
     if (!this.#isTerminal) process.stdout.write(`${lines.map(({ text }) => text).join('\n')}\n\n`);

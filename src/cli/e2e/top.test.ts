@@ -42,6 +42,32 @@ test('Ctrl-C quits top at once and restores the terminal', pty, async () => {
   assert.match(stdout.slice(left), /(?<!-)icanon/);
 });
 
+test('a signal ends top with the terminal and the screen as they were', pty, async () => {
+  const run = start(process.execPath, [MAIN, 'run', '--page']);
+  const address = await printedAddress(run);
+  for (const [signal, status] of [
+    ['SIGHUP', 0],
+    ['SIGQUIT', 0],
+    // Not one that quits: its default ends the process, 128 + 12.
+    ['SIGUSR2', 140],
+  ] as const) {
+    const command = `sh -c 'echo pid=$$.; exec "${process.execPath}" "${MAIN}" top "${address}"'`;
+    const session = `stty cols 80 rows 24; ${command}; echo "status=$?."; stty -a`;
+    const top = start('script', ['-qec', session, '/dev/null'], { env: { SHELL: '/bin/sh' } });
+    let pid = 0;
+    top.child.stdout.on('data', (bytes: Buffer) => (pid ||= Number(/pid=(\d+)\./.exec(String(bytes))?.[1] ?? 0)));
+    await top.until('uart16550: port 0x3f8');
+    process.kill(pid, signal);
+    await top.until(`status=${status}.`);
+    const { stdout } = await top.ended;
+    const [entered, left] = [stdout.lastIndexOf('\x1b[?1049h'), stdout.lastIndexOf('\x1b[?1049l')];
+    assert.ok(entered >= 0 && left > entered, `${signal}: the screen that was there before is there again`);
+    assert.match(stdout.slice(left), /(?<!-)icanon/, signal);
+  }
+  run.child.stdin.write('poweroff\n');
+  assert.equal((await run.ended).status, 0);
+});
+
 test(
   'the page is served for every guest and wherever --page stands; a port that is taken is one line',
   { timeout: 120_000 },
