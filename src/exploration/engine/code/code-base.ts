@@ -56,7 +56,8 @@ export class CodeBase {
   readonly compiler: Compiler;
   readonly probes: readonly string[];
   /**
-   * Rewritten texts, by the names of all getters of a program and the lowered text.
+   * Rewritten texts, by the module's name, the names of all getters of a program, and the lowered
+   * text.
    * RewrittenModules fills it, so that programs with different changes share what neither changes.
    */
   readonly rewritten = new Map<string, string>();

@@ -1,6 +1,11 @@
 /**
  * RewrittenModules: modules and everything that they import, rewritten and linked into one program.
  *
+ * - A module is first lowered: compiled to CommonJS without newer syntax (lowered-module.ts).
+ * - Then it is rewritten, so that its functions can stop (suspendable-code.ts). A plain module is
+ *   not: it shares nothing (CodeOptions.plain).
+ * - A module in `replaced` is not loaded at all.
+ *
  * Called by: ExploredProgram.
  */
 
@@ -16,9 +21,13 @@ export class RewrittenModules {
   readonly #code: CodeBase;
   readonly #modules = new Map<string, LoweredModule>();
   readonly #exports = new Map<string, Exports>();
-  /** Of all modules: the rewriter does not know the type of `x` in `x.name`. */
+  /**
+   * Names of the getters of all modules: the rewriter does not know the type of `x` in `x.name`.
+   */
   readonly #getters: ReadonlySet<string>;
+  /** The same as one text, for the keys of CodeBase.rewritten. */
   readonly #getterKey: string;
+  /** `$` of the rewritten code. */
   readonly #runtime: object;
   readonly #globals: Record<string, unknown>;
   readonly #replaced: ReadonlyMap<string, Exports>;
@@ -61,14 +70,14 @@ export class RewrittenModules {
     return exports;
   }
 
+  /** Takes the text from CodeBase.rewritten if a program has made the same one. */
   #rewrite(name: string, lowered: string): string {
     const { compiler, rewritten } = this.#code;
-    const key = `${this.#getterKey} ${lowered}`;
+    const key = `${name} ${this.#getterKey} ${lowered}`;
     let text = rewritten.get(key);
     if (text === undefined) {
-      const short = name.replace(/^.*\//, '');
       const relaxed = this.#code.relaxedOf(name);
-      text = rewriteModule({ ts: compiler, name: short, text: lowered, getters: this.#getters, relaxed });
+      text = rewriteModule({ ts: compiler, name, text: lowered, getters: this.#getters, relaxed });
       rewritten.set(key, text);
     }
     return text;

@@ -46,7 +46,10 @@ type Node = TypeScript.Node;
 
 export interface RewriteOptions {
   readonly ts: Ts;
-  /** The prefix of the sites: the names of places in the code. They need to be unique. */
+  /**
+   * The module's name, the prefix of its sites: the names of places in the code. Two places of a
+   * program must not have one name, or the fingerprints take two states for one.
+   */
   readonly name: string;
   readonly text: string;
   /** Names that are getters in any of the modules that are rewritten together. */
