@@ -17,7 +17,9 @@ const SLEEP_S5 = 0x3400;
 
 /**
  * Sends the event, then writes the ACPI power register on the guest's behalf, so that the device
- * model sees a power-off. Returns false if there is no ring: the fault is then reported as one.
+ * model sees a power-off. If the ring is full, the event is lost and the write is made all the
+ * same. Returns false, which means that the fault is reported as one, if there is no ring or the
+ * write cannot become a request.
  */
 export function powerOffAfterFault(handler: IoHandler, shared: VmSharedState, upcall: Upcall): boolean {
   const { asyncIo } = shared;
@@ -26,7 +28,10 @@ export function powerOffAfterFault(handler: IoHandler, shared: VmSharedState, up
   try {
     handler.portWrite(PM1_CONTROL, 2, SLEEP_S5);
   } catch (error) {
-    if (!(error instanceof VcpuStopped || error instanceof GeneralProtection)) throw error;
+    // The device model does not see the power-off, and no guest is left to get the #GP.
+    if (error instanceof GeneralProtection) return false;
+    // The Service VM has paused, reset or destroyed the VM meanwhile: there is nothing to report.
+    if (!(error instanceof VcpuStopped)) throw error;
   }
   return true;
 }
