@@ -1,6 +1,7 @@
 /**
  * Configurations: the worlds that are searched. Each has a slice: a smaller plan, which `npm test`
- * searches in seconds.
+ * searches in seconds. `large` has none: it is too large for a complete search, and has random
+ * schedules only.
  *
  * Called by: explore-main.ts and the tests.
  */
@@ -11,7 +12,7 @@ export interface Configuration {
   readonly name: string;
   readonly summary: string;
   readonly plan: WorldPlan;
-  /** The differences of the slice from the plan. */
+  /** The differences of the slice from the plan. Empty if `isForRandom`. */
   readonly slice: Partial<WorldPlan>;
   /** Too large for a complete search: only for random schedules. */
   readonly isForRandom?: boolean;
@@ -36,7 +37,7 @@ export const SMALLEST: WorldPlan = {
 
 /** Two vCPUs, a client that answers in `notify` and one that answers in a later turn. */
 const TWO: WorldPlan = { ...SMALLEST, vcpuCount: 2, requests: 3, clients: ['at-once', 'later'] };
-// For slices, which `npm test` searches.
+// For slices. Some also let the vCPUs poll: those have fewer states than parking ones.
 const ONE_REQUEST = { requests: 1 };
 const ONE_VCPU = { vcpuCount: 1, requests: 2 };
 const ONE_OF_EACH = { vcpuCount: 1, requests: 1 };
@@ -149,7 +150,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   },
   {
     name: 'large',
-    summary: 'everything at once, for random schedules only',
+    summary: 'many things at once, for random schedules only',
     plan: {
       vmCount: 2,
       vcpuCount: 4,

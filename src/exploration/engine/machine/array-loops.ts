@@ -1,7 +1,9 @@
 /**
  * Native functions that take a callback, where the callback is rewritten code and may stop. A
  * native function cannot be stopped in the middle. So loops over arrays are done here instead, as
- * generators. Other native functions may only keep a callback, not call it (`keepsCallbacks`).
+ * generators. Unlike the native ones they read the length in each round, call back for holes, and
+ * ignore `thisArg`: explored code must depend on none of the three. Other native functions may only
+ * keep a callback, not call it (`keepsCallbacks`).
  *
  * Called by: Runtime, for a call of a native function with a rewritten argument.
  */
