@@ -25,8 +25,8 @@ export interface AddressSpace {
    * Copies the caller's bytes at `address` to `target`, then maps `target` there instead of them.
    * From now on both sides use the same memory. Returns false if part of the bytes is not mapped.
    * The driver pins the caller's pages for this. Here the shared memory belongs to the hypervisor,
-   * so the mapping moves. `written` is called after each write through the address space, with an
-   * offset into `target`.
+   * so the mapping moves. `written` is called after the copy, and then after each write through the
+   * address space, with an offset into `target`.
    */
   share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean;
 }
@@ -50,7 +50,10 @@ export class MappedMemory implements AddressSpace {
   #mappings: readonly Mapping[] = [];
   #free = FIRST_FREE;
 
-  /** Puts bytes at an address. Throws RangeError if part of the range is mapped already. */
+  /**
+   * Puts bytes at an address. Throws RangeError if part of the range is mapped already or is no u64
+   * address, or at MAX_MAPPINGS.
+   */
   map(start: bigint, bytes: Uint8Array): void {
     const end = start + BigInt(bytes.length);
     const overlaps = this.#mappings.some((other) => start < endOf(other) && other.start < end);
@@ -61,6 +64,7 @@ export class MappedMemory implements AddressSpace {
 
   /**
    * New zeroed bytes at an address of its choice, page-aligned, with an unmapped page behind them.
+   * Throws as `map` does.
    */
   allocate(length: number): bigint {
     const start = this.#free;

@@ -105,7 +105,10 @@ export class IoctlVm {
     if (this.userspace !== undefined) this.userVm.destroyClient(this.userspace);
   }
 
-  /** NOTIFY_REQUEST_FINISH. An answer that may be held or altered goes through its client. */
+  /**
+   * NOTIFY_REQUEST_FINISH. An answer that a breakpoint may hold or a fault plan alter goes
+   * through its client.
+   */
   finishRequest(vcpu: number): number {
     const { userspace } = this;
     return userspace?.takesAnswer(vcpu) === true ? userspace.finish(vcpu) : this.requests.finishDefault(vcpu);

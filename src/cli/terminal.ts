@@ -2,9 +2,13 @@
  * RawTerminal: puts the operator's terminal into raw mode for the guest and restores it. In raw
  * mode no key is echoed or turned into a signal.
  *
- * - Callers must: call `restore` when the session ends. The session also handles signals.
- * - Every other end of the process restores in the `exit` event. After SIGKILL the terminal stays
- *   raw: the command `reset` repairs it.
+ * Callers must: listen to ENDING_SIGNALS (session-end.ts) while it is raw, and call `restore` when
+ * the session ends.
+ *
+ * - A process.exit() and an uncaught error restore it too, by the process's `exit` event.
+ * - So do OTHER_SIGNALS, by listeners of RawTerminal's own.
+ * - After any other signal, such as SIGKILL, the terminal stays raw. The command `reset` repairs
+ *   it.
  */
 
 /** The part of tty.ReadStream that RawTerminal uses. */
@@ -21,9 +25,15 @@ export interface ProcessEvents {
 }
 
 /**
- * Signals that end or stop a process by default and can be caught, but for those of the session
- * (ENDING_SIGNALS), SIGUSR1 (Node's debugger) and SIGPROF (its profiler). Elsewhere than on Linux
- * some do not exist.
+ * Signals that end or stop a process by default. Not in the list, although they can be caught:
+ *
+ * - the session's own (ENDING_SIGNALS)
+ * - SIGUSR1 and SIGPROF, which Node uses for its debugger and its profiler
+ * - SIGPIPE, which Node ignores: a write fails with EPIPE instead
+ * - SIGTTIN and SIGTTOU: they stop a process in the background, which does not have the terminal
+ * - faults such as SIGSEGV: no JavaScript can run after them
+ *
+ * Elsewhere than on Linux some do not exist.
  */
 export const OTHER_SIGNALS: readonly NodeJS.Signals[] = [
   'SIGABRT',
@@ -46,6 +56,7 @@ export class RawTerminal {
   readonly #stream: TerminalStream;
   readonly #events: ProcessEvents;
   #isRaw = false;
+  /** What `active` gets. Not `this`, which a variable must not alias (ESLint, no-this-alias). */
   readonly #self = { enter: () => this.enter(), restore: () => this.restore() };
   readonly #onExit = (): void => this.restore();
   /** While the process was stopped, the shell may have changed the terminal's mode. */

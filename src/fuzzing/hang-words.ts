@@ -1,13 +1,15 @@
 /**
- * Layout of the memory that HangWatch and its thread share: input count, length and bytes.
+ * Layout of the memory that HangWatch and its thread share: how many inputs have been started, and
+ * the length and bytes of the last one.
  *
  * Ordering: the bytes are published by the store of LENGTH and the addition to COUNT after it. The
  * watching thread reads them only if COUNT has not changed for the time limit: the hung thread no
  * longer writes.
  */
 
+/** Indices of int32 words. */
 export const HangWord = { COUNT: 0, LENGTH: 1, BYTES: 2 } as const;
-/** Longest input, in bytes. */
+/** Bytes that are kept of an input. Further ones are not saved. */
 const MAX_BYTES = 1 << 20;
 export const HANG_WORDS = HangWord.BYTES + MAX_BYTES / 4;
 

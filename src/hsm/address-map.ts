@@ -10,8 +10,8 @@
  * match.
  *
  * The ranges are one flat list in that order, with an index over it (range-index.ts). The list
- * itself is scanned only for rare accesses: those that wrap, lie above 2^44, or span a tiny range.
- * A change marks the index as stale, and the next access rebuilds it.
+ * itself is scanned only for rare accesses: those that wrap, lie above 2^44, or reach beyond both
+ * ends of a tiny range or gap. A change marks the index as stale, and the next access rebuilds it.
  */
 
 import { IoRequestType } from '../io-request/layout.js';
@@ -21,7 +21,9 @@ import { NO_RANK, RangeIndex, SCAN_NEEDED } from './range-index.js';
 /** Maximum number of ranges of one VM, over all clients: a rank is below NO_RANK. */
 export const MAX_RANGES = NO_RANK;
 
+/** All ports: the index of the ports has a table of this length, instead of a hash. */
 const PORTS = 0x1_0000;
+/** The lower word of an address. */
 const WORD = 0xffff_ffffn;
 
 export class AddressMap<Client> {

@@ -12,8 +12,8 @@
  * - `covering`: the first range of the list that covers the segment.
  * - `bridging`: the first range that covers both the segment and the next one.
  *
- * An access that spans three segments is rare (a range of less than 8 bytes lies inside it). For
- * it the index returns SCAN_NEEDED.
+ * An access that touches three segments is rare: a range or gap of less than 8 bytes lies inside
+ * it. For it the index returns SCAN_NEEDED.
  *
  * Three structures find the segment of an address, for the three kinds of access:
  *

@@ -29,6 +29,7 @@ export function prometheusText(vms: readonly NamedStatistics[]): string {
     vms.forEach(({ vm, statistics }) => work(vm, statistics));
   return [
     metric('upcall_requests_total', 'counter', 'I/O requests by client and range, direction and size.', (add) =>
+      // A range's name begins with its client's.
       each((vm, { ranges }) => {
         for (const { name, sizes } of ranges)
           for (const { size, reads, writes } of sizes) {

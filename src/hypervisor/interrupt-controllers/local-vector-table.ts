@@ -6,8 +6,9 @@
  *
  * LINT0 is asserted while its level is the one that its entry's polarity bit calls active. An edge
  * counts when it becomes asserted. A fixed level counts while it is asserted and Remote IRR is
- * clear. An ExtINT follows the 8259s whatever the polarity bit says: the CPU could take nothing
- * from 8259s that request nothing.
+ * clear. An ExtINT interrupts by `passesExtInt` and the 8259s, whatever the polarity bit says: the
+ * CPU could take nothing from 8259s that request nothing. The edge of an ExtINT is passed to
+ * `accept` like any other, and dropped there because it has no vector of its own.
  *
  * Source: Intel SDM volume 3, "Local Vector Table".
  */

@@ -2,15 +2,19 @@
  * PristineState: a snapshot of the core's linear memory from before its guest ran, without the
  * guest's RAM.
  *
- * All of the core's state is in that memory, its locks and its heap included. So restoring the
- * bytes is a power-on whatever happened since, even a panic of the core. Most of the memory is
- * zeros then; only the other blocks are kept.
+ * The core's CPU, locks and heap are in that memory. So restoring the bytes undoes whatever
+ * happened since, even a panic of the core. The guest's RAM stays as it is. What lies outside of
+ * the memory (stack pointer, translations, interrupt controllers, clock), Core resets itself.
  *
+ * Before the guest runs, most of the memory is zeros. Only the blocks that are not are kept.
+ *
+ * Called by: Core, at its creation and before each start but the first.
  * Threads: only the vCPU's thread, which runs the core, uses it. No guest code runs meanwhile.
  */
 
 import { coreWords } from './core-memory.js';
 
+/** The unit that is kept, or left out as zeros. */
 const BLOCK_BYTES = 0x1_0000;
 
 export interface MemoryRange {
@@ -23,8 +27,9 @@ export class PristineState {
   readonly #ranges: readonly MemoryRange[];
 
   /**
-   * Takes the snapshot of `buffer` without the guest's `ram` and without `heap`, which is free and
-   * whose content does not matter. All bounds are multiples of 4.
+   * Takes the snapshot of `buffer` without the guest's `ram` and without `heap`: the inside of the
+   * heap's free piece. The restored allocator takes it for free, so its content does not matter.
+   * The allocator's own words are outside of it. All bounds are multiples of 4.
    */
   constructor(buffer: ArrayBufferLike, ram: MemoryRange, heap: MemoryRange) {
     const [first, second] = ram.start < heap.start ? [ram, heap] : [heap, ram];
@@ -66,7 +71,7 @@ export class PristineState {
   }
 }
 
-/** Eight words at a time, which takes half as long as one. */
+/** Eight words at a time, which takes half as long as one at a time. */
 function isZero(words: Int32Array): boolean {
   const last = words.length - (words.length % 8);
   const word = (at: number): number => words[at] as number;
