@@ -42,12 +42,11 @@ const NMI_VECTOR = 2;
 const INTERRUPTS_ON = 0x200;
 /**
  * IA32_APIC_BASE: global enable, and the bits that are reserved without x2APIC mode. Bit 8,
- * "bootstrap processor", is not reserved, but what is written to it is dropped.
+ * "bootstrap processor", is not reserved, but what is written to it is dropped. The upper half is
+ * reserved as a whole: physical addresses have 32 bits (paging-edits.ts).
  */
 const APIC_ENABLED = 1 << 11;
 const APIC_BASE_RESERVED = 0b110_1111_1111;
-/** Of the upper half: physical addresses have 36 bits. */
-const APIC_BASE_HIGH_RESERVED = ~0xf;
 
 export class CoreInterrupts {
   readonly #core: CoreExports;
@@ -139,8 +138,7 @@ export class CoreInterrupts {
   /** WRMSR to IA32_APIC_BASE. As in ACRN the APIC stays at its address, whatever is written. */
   #writeApicBase(low: number): void {
     const high = this.#word(CoreOffset.generalRegisters + 4 * GeneralRegister.EDX);
-    if ((low & APIC_BASE_RESERVED) !== 0 || (high & APIC_BASE_HIGH_RESERVED) !== 0)
-      throw new GeneralProtection('reserved bits of IA32_APIC_BASE');
+    if ((low & APIC_BASE_RESERVED) !== 0 || high !== 0) throw new GeneralProtection('reserved bits of IA32_APIC_BASE');
     const isEnabled = (low & APIC_ENABLED) !== 0;
     this.#bytes[CoreOffset.apicEnabled] = isEnabled ? 1 : 0;
     this.#controllers.setLocalApicExists(isEnabled);
