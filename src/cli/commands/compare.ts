@@ -9,6 +9,7 @@ import { notPlayedText, resultText } from '../../comparison/result-text.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { ExitStatus } from '../exit-status.js';
 import { parseTimeout } from '../option-values.js';
+import { ENDING_SIGNALS } from '../session-end.js';
 import type { CommandContext } from './run.js';
 
 const DEFAULT_QEMU = 'qemu-system-x86_64';
@@ -65,8 +66,7 @@ async function compare(device: string, options: CompareOptions, context: Command
   const endMs = performance.now() + (timeout ?? Infinity);
   const stop = { isInterrupted: false };
   const interrupt = (): void => void (stop.isInterrupted = true);
-  const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-  for (const signal of SIGNALS) process.on(signal, interrupt);
+  for (const signal of ENDING_SIGNALS) process.on(signal, interrupt);
   const machine = await QemuMachine.start(qemu);
   let status: ExitStatus = ExitStatus.OK;
   try {
@@ -96,7 +96,7 @@ async function compare(device: string, options: CompareOptions, context: Command
       else if (result.programs < programs && status === ExitStatus.OK) status = ExitStatus.TIMED_OUT;
     }
   } finally {
-    for (const signal of SIGNALS) process.off(signal, interrupt);
+    for (const signal of ENDING_SIGNALS) process.off(signal, interrupt);
     await machine.close();
   }
   return stop.isInterrupted ? ExitStatus.INTERRUPTED : status;
