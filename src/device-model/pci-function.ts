@@ -29,7 +29,7 @@ export interface PciFunction {
   readonly registers?: RegisterMap;
   /**
    * The value that `readConfig` would return, without any effect. Returns undefined if it cannot be
-   * known.
+   * known. Default: it never can.
    */
   peekConfig?(register: number, size: AccessSize): number | undefined;
   /** Restores the power-on state. Called when the VM is reset. Default: nothing to restore. */

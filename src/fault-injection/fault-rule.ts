@@ -5,7 +5,10 @@
 
 import type { DirectionName } from '../io-request/io-request.js';
 
-/** When a rule applies. It counts matching requests only. The conditions apply in this order. */
+/**
+ * When a rule applies. It counts the requests or edges that it selects, and no others. The
+ * conditions apply in this order.
+ */
 export interface FaultTiming {
   /** In ms since the start of the VM. Default: 0. */
   readonly fromMs?: number;
@@ -25,10 +28,11 @@ export interface FaultTiming {
 export type RequestFaultEffect =
   /** A read returns, or a write writes, all ones. */
   | { readonly kind: 'ones' }
+  /** A read returns, or a write writes, this value, truncated to the access. */
   | { readonly kind: 'value'; readonly value: bigint }
   /** Flips these bits. Default: one random bit of the access. */
   | { readonly kind: 'flip'; readonly mask?: bigint }
-  /** A read returns the value of the last read of this address. */
+  /** A read returns the value of the last read of this address. The first one returns its own. */
   | { readonly kind: 'stale' }
   /**
    * The device handles the access, but its answer is dropped. Only the time limit finishes the
@@ -57,6 +61,7 @@ export interface Span {
   readonly last: number;
 }
 
+/** Selects the requests for which all fields that are present match. */
 export interface RequestFault extends FaultTiming {
   readonly kind: 'request';
   /** A client's name. `*` matches any characters. */
@@ -75,6 +80,7 @@ export interface RequestFault extends FaultTiming {
   readonly effect: RequestFaultEffect;
 }
 
+/** Selects the rising edges of a line. */
 export interface LineFault extends FaultTiming {
   readonly kind: 'line';
   /** Global system interrupt, 0…47. */

@@ -6,7 +6,7 @@
 
 /** An eventfd's counter saturates here. */
 const MAX_COUNT = 0xffff_ffff_ffff_fffen;
-/** Maximum number of listeners of each kind for one event. */
+/** Maximum number of listeners of each kind for one LocalEvent. */
 export const MAX_LISTENERS = 1024;
 
 export interface EventObject {
@@ -14,14 +14,18 @@ export interface EventObject {
   signal(): void;
   /** Whether the counter is not 0. */
   readonly isReadable: boolean;
-  /** Returns the counter and resets it to 0. */
+  /** Returns the counter and resets it to 0. Does not wait: 0 if the event is not readable. */
   read(): bigint;
   /** Calls back at every signal until the returned function is called. */
   onSignal(listener: () => void): () => void;
-  /** Calls back once, when the last user has closed the event. */
+  /**
+   * Calls back once, when the last user has closed the event, unless the returned function is
+   * called before.
+   */
   onClose(listener: () => void): () => void;
 }
 
+/** `onSignal` and `onClose` throw RangeError at MAX_LISTENERS. */
 export class LocalEvent implements EventObject {
   #count = 0n;
   #isClosed = false;

@@ -6,9 +6,9 @@
  * Threads: the Service VM's. Other threads use `shared`.
  *
  * Results are ACRN's: 0, or a negative number; most refusals are a bare −1, which Linux' driver
- * reports as EPERM. The life cycle is ACRN's too: START needs CREATED; PAUSE always succeeds.
+ * reports as EPERM. The life cycle is ACRN's too: START needs CREATED and a page that was set;
  * RESET and DESTROY need PAUSED. Only RESET leaves PAUSED for another start: it makes the VM
- * CREATED.
+ * CREATED. A VM that is POWERED_OFF refuses every call. In all other states PAUSE succeeds.
  */
 
 import { Errno } from '../io-request/errno.js';
@@ -43,9 +43,15 @@ export interface Hypercalls {
 
   /** HC_SET_IOREQ_BUFFER: stamps the page FREE. Only while CREATED. */
   setIoreqBuffer(): number;
-  /** HC_NOTIFY_REQUEST_FINISH, step f: wakes the vCPU. Does not read the slot. */
+  /**
+   * HC_NOTIFY_REQUEST_FINISH: wakes the vCPU, whose slot was completed. Does not read the slot.
+   * Refused for a vCPU that does not exist.
+   */
   notifyRequestFinish(vcpu: number): number;
-  /** HC_SET_VCPU_REGS: where a vCPU starts. Not while RUNNING. */
+  /**
+   * HC_SET_VCPU_REGS: where a vCPU starts. Refused while RUNNING, and for a vCPU that does not
+   * exist.
+   */
   setVcpuRegs(vcpu: number, registers: VcpuRegisters): number;
   /** HC_START_VM: CREATED → RUNNING. */
   startVm(): number;
@@ -62,7 +68,8 @@ export interface Hypercalls {
   /** HC_DESTROY_VM: PAUSED → POWERED_OFF. The threads end. */
   destroyVm(): Promise<number>;
   /**
-   * HC_SET_IRQLINE: `operation` is one of IrqLineOperation. Returns 0 and does nothing for others.
+   * HC_SET_IRQLINE: refused for a line that does not exist. `operation` is one of IrqLineOperation.
+   * Returns 0 and does nothing for others.
    */
   setIrqLine(gsi: number, operation: number): number;
   /** HC_INJECT_MSI: refused unless bits 31…20 of `address` are 0xFEE. Both are u32. */

@@ -24,6 +24,7 @@ import { SharedWords } from '../sync/shared-words.js';
 /** Global system interrupts of an ACRN User VM: the pins of its virtual IO-APIC. */
 export const INTERRUPT_LINES = 48;
 
+// Indices of words. The words of the lines come first.
 const CHANGED = INTERRUPT_LINES;
 const DRIVERS = INTERRUPT_LINES + 2;
 /**
@@ -43,7 +44,10 @@ export const LINE_DRIVERS = 31;
 const OUTPUTS = 0x7fff_ffff;
 const ROSE = 1 << 31;
 
-/** The controllers' side, in the vCPU's thread. */
+/**
+ * The controllers' side, in the vCPU's thread. The calls give each pin's level and its edges in
+ * their order. `line`: 0 to INTERRUPT_LINES − 1.
+ */
 export interface InterruptController {
   raise(line: number): void;
   lower(line: number): void;

@@ -12,10 +12,14 @@ export const MMIO_HANDLER_COUNT = 16;
 
 export interface MmioHandler {
   /**
-   * Returns the value read, up to 53 bits wide, or undefined to forward the access.
+   * Returns the value read, unsigned and up to 53 bits wide, or undefined to forward the access.
+   * Bits above the size are dropped.
    */
   read(address: number, size: number): number | undefined;
-  /** Returns false to forward the access. `high` is the upper word of an 8-byte write. */
+  /**
+   * Returns false to forward the access. `low` and `high` are 32-bit words, signed or unsigned.
+   * `high` counts only in an 8-byte write.
+   */
   write(address: number, size: number, low: number, high: number): boolean;
 }
 

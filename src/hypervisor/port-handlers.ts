@@ -9,10 +9,13 @@
 /** The size of ACRN's table. */
 export const PORT_HANDLER_COUNT = 23;
 
+/** A method that is left out forwards all accesses. */
 export interface PortHandler {
-  /** The value read, or undefined to forward the access. */
+  /**
+   * Returns the value read, or undefined to forward the access. Bits above the size are dropped.
+   */
   read?(port: number, size: number): number | undefined;
-  /** Returns false to forward the access. */
+  /** `value` is unsigned and no wider than the access. Returns false to forward the access. */
   write?(port: number, size: number, value: number): boolean;
 }
 

@@ -23,8 +23,8 @@ import { VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
 
 /** What the threads of one VM are started with. */
 export interface ThreadedVmOptions {
+  /** These two as in Hypercalls. */
   readonly reservedRanges?: readonly ReservedRange[];
-  /** As in Hypercalls. */
   readonly addressBits?: number;
   readonly config: VmConfig;
   readonly buffer: SharedBuffer;

@@ -146,13 +146,19 @@ export class TestedVm {
     return requestText(slot);
   }
 
+  /** Assigns the request of vCPU `vcpu`, as the HSM does for the default client. */
+  assign(vcpu = 0): void {
+    const isKernelHandled = false;
+    check(this.slot(vcpu).assign(isKernelHandled), `vCPU ${vcpu} has no request to be assigned`);
+  }
+
   /**
    * Completes the request of vCPU `vcpu` with `value`. Makes the hypercall unless `notify` is
    * false.
    */
   finish(vcpu = 0, value: number | bigint = 0, notify = true): void {
     const slot = this.slot(vcpu);
-    check(slot.state === PROCESSING || slot.assign(false), `vCPU ${vcpu} has no request to be assigned`);
+    if (slot.state !== PROCESSING) this.assign(vcpu);
     const low = Number(BigInt.asIntN(32, BigInt(value)));
     if (slot.type === IoRequestType.PORT) slot.setValue(low);
     else slot.setValue64(low, Number(BigInt.asIntN(32, BigInt(value) >> 32n)));

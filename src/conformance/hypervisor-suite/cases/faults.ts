@@ -1,6 +1,9 @@
 /**
  * Cases of accesses that do not become a request: the hypervisor answers them itself, or the guest
  * gets a #GP.
+ *
+ * In the lists of requests, each stands with the answer that it gets, or alone if the guest does
+ * not use the answer.
  */
 
 import { Direction, IoRequestType } from '../../../io-request/layout.js';
@@ -41,6 +44,7 @@ export const FAULT_CASES: readonly CaseDefinition[] = [
         await tested.exchange([[`out ${hex(REPORT_PORT)}/1 = 0x0`]]);
         await tested.stays(FREE, 'while the guest is halted');
         const slot = tested.slot();
+        // A byte 0x45 to port 0x123, without polling: a request of another writer.
         check(slot.fill(IoRequestType.PORT, Direction.WRITE, 0x123, 0, 1, 0x45, 0, false), 'the slot is not FREE');
         tested.raise(5);
         await until(() => tested.vm.shared.counters(0).failed >= 4, 'four accesses that fail', tested.limitMs);

@@ -1,4 +1,9 @@
-/** Cases of interrupts: they wake a halted guest, and never change a pending request. */
+/**
+ * Cases of interrupts: they wake a halted guest, and never change a pending request.
+ *
+ * In the lists of `exchange`, a request stands with the answer that it gets, or alone if the guest
+ * does not use the answer.
+ */
 
 import { IrqLineOperation } from '../../../hypervisor/interrupt-lines.js';
 import { IoRequestState } from '../../../io-request/state.js';
@@ -61,8 +66,7 @@ export const INTERRUPT_CASES: readonly CaseDefinition[] = [
         equal(await tested.request(), 'in 0x540/4', 'request');
         tested.raise(LINE);
         await tested.stays(PENDING, 'after an interrupt while PENDING');
-        const isKernelHandled = false;
-        check(tested.slot().assign(isKernelHandled), 'the slot cannot be assigned');
+        tested.assign();
         tested.lower(LINE);
         tested.raise(OTHER_LINE);
         tested.lower(OTHER_LINE);
