@@ -11,7 +11,7 @@ type Taker = (error: unknown) => Verdict;
 
 let taker: Taker | undefined;
 
-/** From now on `take` gets the uncaught errors. */
+/** From now on `take` gets the uncaught errors, until the returned function is called. */
 export function takeUncaught(take: Taker): () => void {
   taker = take;
   return () => {

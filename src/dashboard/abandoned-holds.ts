@@ -21,6 +21,7 @@ import type { PageHolds } from './page-holds.js';
 
 export interface AbandonedHoldsOptions {
   readonly holds: Pick<PageHolds, 'stops' | 'keepsHeld' | 'release'>;
+  /** From the report to the release. Not Infinity: LiveView makes `keepsHeld` of that. */
   readonly releaseMs: number;
   readonly emit: (event: UserVmEvent) => void;
   readonly timing?: Timing | undefined;
@@ -43,6 +44,7 @@ export class AbandonedHolds {
     this.#options = options;
   }
 
+  /** `hasPage`: whether a page is open. */
   update(hasPage: boolean): void {
     const { holds, emit } = this.#options;
     const isAbandoned = !hasPage && holds.stops.length > 0;

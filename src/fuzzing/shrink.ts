@@ -5,7 +5,7 @@
  * Called by: Player.
  */
 
-/** Candidates that are played. */
+/** Limit of the candidates that are played. */
 export const MAX_TRIES = 400;
 /** Time limit: a try may create a VM, or wait for one that hangs. */
 export const MAX_MS = 30_000;

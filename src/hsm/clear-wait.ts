@@ -26,8 +26,8 @@ export interface ClearWait {
 }
 
 /**
- * Resolves when no client has a request, or after the last round, which reports a client that still
- * has one.
+ * Resolves when no client has a request, or after the last round. As in the driver, that reports
+ * the client that had one when the round began.
  */
 export async function waitForClients({
   vmId,

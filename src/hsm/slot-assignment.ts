@@ -2,7 +2,8 @@
  * SlotAssignment: the HSM's state of one slot: its copy of the request, the owner, the ticket, and
  * the time of the assignment.
  *
- * Step f, from a device's result in the Service VM's thread to the vCPU that goes on:
+ * The finish of a request (step f in ARCHITECTURE.md), from a device's result in the Service VM's
+ * thread to the vCPU that goes on:
  *
  *   AssignedRequest.finish → SlotAssignment.finish → RequestFinisher.complete
  *     → Slot.complete
@@ -98,8 +99,8 @@ export class SlotAssignment {
   }
 
   /**
-   * Step d. Returns the new ticket, or 0 if another writer changed the slot's state. Then the HSM
-   * no longer owns it.
+   * PENDING → PROCESSING (step d). Returns the new ticket, or 0 if another writer changed the
+   * slot's state. Then the HSM no longer owns it.
    */
   assign(client: IoClient, kernelHandled: boolean): number {
     const { tickets } = this.#parts;

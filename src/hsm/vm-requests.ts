@@ -115,8 +115,9 @@ export class VmRequests {
   }
 
   /**
-   * Step d for every PENDING slot, in vCPU order. Returns 0. A request without a client ends the
-   * pass with −EINVAL, as in the driver. The VM's remaining slots then wait for the next upcall.
+   * Gives every PENDING slot to its client, in vCPU order (step d in ARCHITECTURE.md). Returns 0. A
+   * request without a client ends the pass with −EINVAL, as in the driver. The VM's remaining slots
+   * then wait for the next upcall.
    */
   dispatch(): number {
     this.work.beginPass();

@@ -132,7 +132,8 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     thread.close();
     return;
   }
-  // At the end of the start: modules load and compile at full weight.
+  // At the end of the start: modules load and compile at full weight. An operator who
+  // pins threads decides which of them share a CPU.
   if (data.cpu === undefined) lowerPriority(data.vcpuCount);
   post({ kind: 'ready', ...(built.memory === undefined ? {} : { memory: built.memory }) });
   runVcpu({

@@ -46,7 +46,10 @@ export const VcpuCounter = {
   answeredByHypervisor: 2,
   /** Those of them that went through the page. */
   requests: 3,
-  /** Accesses that ended in a fault or were withdrawn by a reset. */
+  /**
+   * Accesses that ended in a fault or were withdrawn by a reset, and asynchronous writes that were
+   * lost because their ring stayed full.
+   */
   failed: 4,
   /** Times the vCPU was halted and slept. */
   halts: 5,

@@ -1,6 +1,7 @@
 /**
  * Move: one change of a slot's state (a transition, from one IoRequestState to the next) as plain
- * data. A request has four: to PENDING, PROCESSING, COMPLETE and back to FREE.
+ * data. A request has four: to PENDING, PROCESSING, COMPLETE and back to FREE. One that the HSM
+ * answers itself is never PROCESSING, and one that is withdrawn becomes FREE from any state.
  *
  * Made by: MoveAssembler, from the entries of a TraceRing.
  * Called by: users of `vm.trace()`, which get moves and print them with `describeMove`.

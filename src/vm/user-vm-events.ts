@@ -30,8 +30,9 @@ export type UserVmEvent =
   /** The guest reset its machine. */
   | { readonly kind: 'reset'; readonly reason: string }
   /**
-   * The guest of a VM with ManualLifeCycle asked for power-off, and ACRN userspace decides. Any
-   * other VM ends with reason `power-off` and does not emit this.
+   * The guest of a VM with ManualLifeCycle (vm/manual-life-cycle.ts: userspace decides each step)
+   * asked for power-off, and userspace decides. Any other VM ends with reason `power-off` and does
+   * not emit this.
    */
   | { readonly kind: 'power-off'; readonly reason: string }
   /** The guest set its clock, which showed `lastTime` (seconds since 1970), by `delta` seconds. */
@@ -51,9 +52,10 @@ export type UserVmEvent =
   /** A rule of the VM's fault plan has acted. */
   | ({ readonly kind: 'fault-injected' } & FaultRecord)
   /**
-   * A page of the VM's live page has a request held (dashboard/abandoned-holds.ts), and no page is
-   * open. `more`: how many others are held too. `releaseMs`: the guest continues after that time.
-   * Without it, the requests stay held until a page continues them.
+   * A breakpoint or a step of the live page holds a request, and the page is open in no browser any
+   * more (dashboard/abandoned-holds.ts). `more`: how many others are held too. `releaseMs`: the
+   * guest continues after that time. Without it, the requests stay held until a page continues
+   * them.
    */
   | {
       readonly kind: 'hold-abandoned';

@@ -36,6 +36,7 @@ export function storeFirmwareContents(
   for (const [index, value] of Object.entries(contents)) cmos[Number(index)] = value;
   let sum = 0;
   for (let index = CHECKSUM_FIRST; index <= CHECKSUM_LAST; index++) sum += cmos[index] ?? 0;
+  // High byte first, unlike the words.
   cmos[CmosIndex.CHECKSUM] = sum >>> 8;
   cmos[CmosIndex.CHECKSUM + 1] = sum;
 }

@@ -40,7 +40,7 @@ export interface DeviceThreadData {
   /** Of DeviceMailbox. */
   readonly mailbox: SharedArrayBuffer;
   readonly memory: GuestMemoryHandle;
-  /** Which driver of the interrupt lines it is. */
+  /** The number of its outputs among those of the interrupt lines: `driver` of InterruptLines. */
   readonly lineDriver: number;
   readonly finisher: ClientFinisher;
 }
@@ -162,6 +162,7 @@ async function serve(device: Device): Promise<void> {
       // of its predecessor, and its own bit follows.
       if (tickets.load(vcpu) !== request.ticket || served[vcpu] === request.ticket) continue;
       served[vcpu] = request.ticket;
+      // For the report of a late device.
       mailbox.enter(vcpu);
       client.notify(request);
       mailbox.leave();

@@ -21,6 +21,7 @@ const SELECT = 0x00;
 const WINDOW = 0x10;
 /** Numbers of the registers behind the window. */
 const Register = { ID: 0, VERSION: 1, ARBITRATION: 2, REDIRECTION: 0x10 } as const;
+/** Version 0x11, as ACRN's, and the number of the last redirection entry. */
 const VERSION = 0x11 | ((IO_APIC_PINS - 1) << 16);
 const ID_MASK = 0x0f00_0000;
 const DESTINATION_MASK = 0xff00_0000;

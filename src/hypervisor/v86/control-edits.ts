@@ -59,6 +59,7 @@ const DENIED = (1 << 0) | (1 << 1) | (1 << 13) | (1 << 14) | (1 << 17) | (1 << 1
 /** What MOV CR3 takes as the address with PAE: the core's mask, and the right one. */
 const PAE_BASE = -16;
 const PAE_BASE_MASK = -32;
+/** WebAssembly's local.tee. */
 const TEE = 0x22;
 const PRESENT = 1;
 /** Bits 1, 2 and 5 to 8 of a PDPTE. */
@@ -73,8 +74,11 @@ const CALL_GATE_16 = 4;
 const CALL_GATE_32 = 12;
 /** One bit for each type: available TSS of 16 and 32 bits, call gates of both, task gate. */
 const TARGETS = (1 << 1) | (1 << 9) | (1 << CALL_GATE_16) | (1 << CALL_GATE_32) | (1 << 5);
+/** A selector without its requested privilege level. */
 const SELECTOR = 0xfffc;
+/** LookupResult.outcome: a page fault was raised. */
 const RAISED = 2;
+// WebAssembly's i64.and, i64.eqz, i64.eq, i64.ne and br_if.
 const WIDE_AND = 0x83;
 const WIDE_IS_ZERO = 0x50;
 const WIDE_EQUAL = 0x51;

@@ -49,7 +49,10 @@ const WINDOW_MASK = ~0x1_ffff;
 /** The core's own page translation of EIP, as an XOR mask. */
 const FETCH_MASK = 624;
 const ANY = undefined;
-/** Fetches in all functions but the main loop, and in the main loop: an opcode's first byte. */
+/**
+ * Places that fetch through the core's translation of EIP. The main loop fetches an opcode's first
+ * byte in another way.
+ */
 const FETCHES = 27;
 
 export function editFetches(functions: WasmFunctions, mismatch: (what: string) => UpcallError): void {

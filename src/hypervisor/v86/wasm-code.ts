@@ -1,6 +1,9 @@
 /**
  * WebAssembly instructions as bytes, as far as the edits of the core need them.
  *
+ * All operands are 32-bit integers. The comparisons, SHIFT_RIGHT and LOAD_BYTE_UNSIGNED take or
+ * give unsigned ones (`_u`), EXTEND_8 and LOAD_BYTE_SIGNED signed ones (`_s`).
+ *
  * Source: WebAssembly Core Specification 2.0, chapter 5.4. Addresses are constants below 2^31.
  */
 
