@@ -13,6 +13,8 @@ import { OpenFiles } from './open-files.js';
 import { PathCalls } from './path-calls.js';
 
 export interface AcrnServerOptions extends Omit<HsmDeviceOptions, 'memory'> {
+  /** As NotifiedProgramOptions. */
+  readonly tracksWrites: boolean;
   /** What is worth a line to the operator. */
   readonly report: (text: string) => void;
   /** As OpenFilesOptions. */
@@ -22,12 +24,12 @@ export interface AcrnServerOptions extends Omit<HsmDeviceOptions, 'memory'> {
 export class AcrnServer {
   readonly device: HsmDevice;
   readonly files: OpenFiles;
-  readonly #report: (text: string) => void;
+  readonly #options: Pick<AcrnServerOptions, 'report' | 'tracksWrites'>;
   readonly #programs = new Set<NotifiedProgram>();
 
   static async create(
     serviceVm: ServiceVm,
-    { report, onFilesChanged, ...options }: AcrnServerOptions,
+    { report, tracksWrites, onFilesChanged, ...options }: AcrnServerOptions,
   ): Promise<AcrnServer> {
     const files = new MemoryFiles();
     const device = new HsmDevice(serviceVm, { hasExtensions: true, ...options, memory: files });
@@ -37,13 +39,17 @@ export class AcrnServer {
       files,
       ...(onFilesChanged === undefined ? {} : { onChange: onFilesChanged }),
     });
-    return new AcrnServer(device, open, report);
+    return new AcrnServer(device, open, { report, tracksWrites });
   }
 
-  private constructor(device: HsmDevice, files: OpenFiles, report: (text: string) => void) {
+  private constructor(
+    device: HsmDevice,
+    files: OpenFiles,
+    options: Pick<AcrnServerOptions, 'report' | 'tracksWrites'>,
+  ) {
     this.device = device;
     this.files = files;
-    this.#report = report;
+    this.#options = options;
   }
 
   /** Serves the program whose filter has this listener. */
@@ -52,7 +58,7 @@ export class AcrnServer {
       listener,
       files: this.files,
       paths: new PathCalls(this.files),
-      report: this.#report,
+      ...this.#options,
     });
     this.#programs.add(program);
     return program;

@@ -8,40 +8,61 @@
  * thread's registers.
  */
 
-import { InjectionError, type InjectedCalls } from '../host/node/linux/injected-calls.js';
+import { copyDescriptor } from '../host/node/linux/descriptors.js';
+import { InjectionError, type Call, type InjectedCalls } from '../host/node/linux/injected-calls.js';
 import type { Notification, Notifications } from '../host/node/linux/notifications.js';
+import { processOf } from '../host/node/linux/process-facts.js';
 import { SystemCall } from '../host/node/linux/seccomp-filter.js';
+import { USERFAULTFD_FLAGS } from '../host/node/linux/written-pages.js';
 import { Errno } from '../io-request/errno.js';
-import type { ForeignMapping } from './foreign-memory.js';
+import { errorText } from '../io-request/error-text.js';
+import type { ForeignMapping, ForeignMemory } from './foreign-memory.js';
 
 const PROT_READ_WRITE = 3;
 const MAP_SHARED_FIXED = 0x11;
+
+export interface CarryOptions {
+  readonly injected: InjectedCalls;
+  readonly notifications: Notifications;
+  /** Whether the hypervisor keeps translations of what programs write (WrittenMemory). */
+  readonly tracksWrites: boolean;
+  /** What is worth a line to the operator. */
+  readonly report: (text: string) => void;
+}
 
 /**
  * Returns whether the call has its result: `value`, or −ENOMEM if the memory could not be mapped,
  * which is reported. False: a signal has interrupted the call, or its thread has ended.
  */
 export function carryMappings(
-  injected: InjectedCalls,
-  notifications: Notifications,
+  { injected, notifications, tracksWrites, report }: CarryOptions,
+  memory: ForeignMemory,
   notification: Notification,
   { value, mappings }: { readonly value: number; readonly mappings: readonly ForeignMapping[] },
-  report: (text: string) => void,
 ): boolean {
   const { thread } = notification;
+  const process = processOf(thread) ?? thread;
   const descriptors = mappings.map(({ fd }) => notifications.give(notification, fd));
   if (!notifications.isWaiting(notification)) return false;
   try {
     injected.run(notification, (call) => {
       let result = value;
-      mappings.forEach(({ address, bytes, offset }, i) => {
+      const failed = (what: string): void => {
+        result = Errno.ENOMEM;
+        report(`process ${process}: ${what}`);
+      };
+      if (tracksWrites && mappings.some(({ written }) => written !== undefined)) {
+        const error = track(call, memory, process);
+        if (error !== undefined) failed(`its stores cannot be noticed: ${error}. Use --no-translate`);
+      }
+      mappings.forEach((mapping, i) => {
+        const { address, bytes, offset } = mapping;
         const fd = descriptors[i] ?? -1;
         const at = call(SystemCall.mmap, address, bytes, PROT_READ_WRITE, MAP_SHARED_FIXED, fd, offset);
-        if (at !== BigInt.asIntN(64, address)) {
-          result = Errno.ENOMEM;
-          report(`${bytes} bytes at 0x${address.toString(16)} of thread ${thread} cannot be mapped: errno ${-at}`);
-        }
         call(SystemCall.close, fd);
+        if (at !== BigInt.asIntN(64, address))
+          failed(`${bytes} bytes cannot be mapped at 0x${address.toString(16)}: errno ${-at}`);
+        else memory.mapped(process, mapping);
       });
       return result;
     });
@@ -50,7 +71,23 @@ export function carryMappings(
     if (!(error instanceof InjectionError)) throw error;
     // The thread may have ended, or handle a signal. Otherwise it still waits.
     if (!notifications.answer(notification, Errno.ENOMEM)) return false;
-    report(`memory cannot be mapped into the program: ${error.message}. A debugger of it needs --shim`);
+    report(`memory cannot be mapped into process ${process}: ${error.message}. A debugger of it needs --shim`);
     return true;
+  }
+}
+
+/** From now on stores of the process are noticed. Returns why not, or undefined. */
+function track(call: (...call: Call) => bigint, memory: ForeignMemory, process: number): string | undefined {
+  if (memory.isTracking(process)) return undefined;
+  const fd = Number(call(SystemCall.userfaultfd, USERFAULTFD_FLAGS));
+  if (fd < 0) return `userfaultfd(2) failed with errno ${-fd}`;
+  const copy = copyDescriptor(process, fd);
+  call(SystemCall.close, fd);
+  if (copy < 0) return `pidfd_getfd(2) failed with errno ${-copy}`;
+  try {
+    memory.track(process, copy);
+    return undefined;
+  } catch (error) {
+    return errorText(error).message;
   }
 }

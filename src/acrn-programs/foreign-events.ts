@@ -9,13 +9,14 @@
 import type { EventTable } from '../acrn-hsm/event-table.js';
 import type { LinuxEvent, LinuxEvents } from '../acrn-hsm/linux-events.js';
 import { closeDescriptor, copyDescriptor } from '../host/node/linux/descriptors.js';
+import { processOf } from '../host/node/linux/process-facts.js';
 import { Errno } from '../io-request/errno.js';
 
 /** Eventfds of one open file of /dev/acrn_hsm. */
 export const MAX_EVENTS = 1024;
 
 export class ForeignEvents implements EventTable {
-  /** The process that makes the current call. */
+  /** The process, or one of its threads, that makes the current call. */
   pid: number;
   readonly #events: LinuxEvents;
   readonly #taken = new Set<LinuxEvent>();
@@ -26,7 +27,7 @@ export class ForeignEvents implements EventTable {
   }
 
   lookup(fd: number): LinuxEvent | number {
-    const copy = copyDescriptor(this.pid, fd);
+    const copy = copyDescriptor(processOf(this.pid) ?? this.pid, fd);
     if (copy < 0) return copy === Errno.EBADF ? copy : Errno.EINVAL;
     const event = this.#events.lookup(copy);
     const isNew = typeof event !== 'number' && event.fd === copy;

@@ -11,6 +11,7 @@ import type { AddressSpace } from '../acrn-hsm/address-space.js';
 import type { MemoryFiles } from '../host/node/linux/memory-files.js';
 import type { ProcessMemory } from '../host/node/linux/process-memory.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
+import { WrittenMemory } from './written-memory.js';
 
 const PAGE = BigInt(PAGE_BYTES);
 
@@ -21,6 +22,8 @@ export interface ForeignMapping {
   /** A descriptor of this process. */
   readonly fd: number;
   readonly offset: number;
+  /** As in AddressSpace.share: to be called with what the process has written. */
+  readonly written: ((offset: number, length: number) => void) | undefined;
 }
 
 export class ForeignMemory implements AddressSpace {
@@ -29,6 +32,8 @@ export class ForeignMemory implements AddressSpace {
   readonly #memory: ProcessMemory;
   readonly #files: MemoryFiles;
   #mappings: ForeignMapping[] = [];
+  /** By process. */
+  readonly #written = new Map<number, WrittenMemory>();
 
   constructor(pid: number, memory: ProcessMemory, files: MemoryFiles) {
     this.pid = pid;
@@ -55,7 +60,7 @@ export class ForeignMemory implements AddressSpace {
   share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean {
     const part = this.#files.find(target);
     if (part === undefined || address % PAGE !== 0n || !this.read(address, target)) return false;
-    this.#mappings.push({ address, bytes: target.length, ...part });
+    this.#mappings.push({ address, bytes: target.length, ...part, written });
     written?.(0, target.length);
     return true;
   }
@@ -65,5 +70,34 @@ export class ForeignMemory implements AddressSpace {
     const mappings = this.#mappings;
     if (mappings.length > 0) this.#mappings = [];
     return mappings;
+  }
+
+  /** Whether stores of the process are noticed (WrittenMemory). */
+  isTracking(process: number): boolean {
+    return this.#written.has(process);
+  }
+
+  /**
+   * From now on stores of the process are noticed. `userfault`: as in WrittenPages. Throws if the
+   * system lacks what is needed.
+   */
+  track(process: number, userfault: number): void {
+    this.#written.set(process, new WrittenMemory(process, userfault));
+  }
+
+  /** The mapping is in the process now. Throws with errno. */
+  mapped(process: number, { address, bytes, written }: ForeignMapping): void {
+    if (written !== undefined) this.#written.get(process)?.add(address, bytes, written);
+  }
+
+  /** Reports to the VM what the processes have written. Call it before the guest runs on. */
+  collectWritten(): void {
+    for (const written of this.#written.values()) written.collect();
+  }
+
+  /** The file was closed. */
+  close(): void {
+    for (const written of this.#written.values()) written.close();
+    this.#written.clear();
   }
 }

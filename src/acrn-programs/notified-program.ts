@@ -50,6 +50,8 @@ export interface NotifiedProgramOptions {
   readonly listener: number;
   readonly files: OpenFiles;
   readonly paths: PathCalls;
+  /** Whether the hypervisor keeps translations of what programs write (WrittenMemory). */
+  readonly tracksWrites: boolean;
   /** What is worth a line to the operator. */
   readonly report: (text: string) => void;
 }
@@ -96,6 +98,7 @@ export class NotifiedProgram {
     const interrupt = new AbortController();
     if (isAttach && this.#interrupted.delete(thread)) interrupt.abort();
     file.memory.pid = file.events.pid = thread;
+    if (!isAttach) file.memory.collectWritten();
     const result = file.hsm.ioctl(code, argument, interrupt.signal);
     const call: WaitingCall = { notification, file, code, fd, argument, interrupt, result: undefined };
     if (typeof result === 'number') this.#finish(call, result);
@@ -148,7 +151,12 @@ export class NotifiedProgram {
     const hasArrived =
       result.mappings.length === 0
         ? this.#notifications.answer(notification, result.value)
-        : carryMappings(this.#injected, this.#notifications, notification, result, this.#options.report);
+        : carryMappings(
+            { ...this.#options, injected: this.#injected, notifications: this.#notifications },
+            call.file.memory,
+            notification,
+            result,
+          );
     if (hasArrived || call.code === Ioctl.ATTACH_IOREQ_CLIENT) this.#forget(call);
   }
 

@@ -12,6 +12,7 @@ import { LinuxEvents } from '../acrn-hsm/linux-events.js';
 import { closeDescriptor, linkOf, onPeerClosed, socketPair } from '../host/node/linux/descriptors.js';
 import type { PollHandle } from '../host/node/linux/libc.js';
 import type { MemoryFiles } from '../host/node/linux/memory-files.js';
+import { processOf } from '../host/node/linux/process-facts.js';
 import { ProcessMemory } from '../host/node/linux/process-memory.js';
 import { ForeignEvents } from './foreign-events.js';
 import { ForeignMemory } from './foreign-memory.js';
@@ -26,7 +27,7 @@ export interface OpenFile {
   readonly memory: ForeignMemory;
   readonly events: ForeignEvents;
   /** The process that opened it. */
-  readonly pid: number;
+  readonly process: number;
 }
 
 export interface OpenFilesOptions {
@@ -62,8 +63,8 @@ export class OpenFiles {
   }
 
   /** The processes that have opened a file. */
-  get pids(): readonly number[] {
-    return [...new Set([...this.#open.values()].map(({ pid }) => pid))];
+  get processes(): readonly number[] {
+    return [...new Set([...this.#open.values()].map(({ process }) => process))];
   }
 
   /** The file whose VM has this ID. */
@@ -72,24 +73,24 @@ export class OpenFiles {
   }
 
   /**
-   * open(2) of process `pid`: `give` must pass the descriptor on and return whether that worked.
+   * open(2) of `thread`: `give` must pass the descriptor on and return whether that worked.
    * Returns false if there can be no more.
    */
-  open(pid: number, give: (fd: number) => boolean): boolean {
+  open(thread: number, give: (fd: number) => boolean): boolean {
     if (this.#open.size >= MAX_OPEN_FILES) return false;
     const [own, given] = socketPair();
     const hasArrived = give(given.fd);
     closeDescriptor(given.fd);
-    if (hasArrived) this.#add(pid, given.link, own.fd);
+    if (hasArrived) this.#add(processOf(thread) ?? thread, given.link, own.fd);
     else closeDescriptor(own.fd);
     return true;
   }
 
-  /** A file whose descriptor in the process `pid` is the peer of the socket `fd`. */
-  #add(pid: number, link: string, fd: number): void {
-    const memory = new ForeignMemory(pid, this.memory, this.#options.files);
-    const events = new ForeignEvents(pid, this.#events);
-    const file: OpenFile = { hsm: this.#options.device.open(memory, events), memory, events, pid };
+  /** A file whose descriptor in `process` is the peer of the socket `fd`. */
+  #add(process: number, link: string, fd: number): void {
+    const memory = new ForeignMemory(process, this.memory, this.#options.files);
+    const events = new ForeignEvents(process, this.#events);
+    const file: OpenFile = { hsm: this.#options.device.open(memory, events), memory, events, process };
     this.#open.set(link, file);
     const poll = onPeerClosed(fd, () => {
       this.#polls.delete(poll);
@@ -98,6 +99,7 @@ export class OpenFiles {
       this.#remembered.clear();
       void file.hsm.close().then(() => {
         events.close();
+        memory.close();
         this.#options.onChange?.();
       });
     });

@@ -11,9 +11,12 @@ import { InjectedCalls } from '../host/node/linux/injected-calls.js';
 import { closeDescriptor, socketPair } from '../host/node/linux/descriptors.js';
 import { loadLibc } from '../host/node/linux/libc.js';
 import { Notifications, type Notification } from '../host/node/linux/notifications.js';
+import { MemoryFiles } from '../host/node/linux/memory-files.js';
 import { ProcessMemory } from '../host/node/linux/process-memory.js';
 import { SystemCall } from '../host/node/linux/seccomp-filter.js';
+import { USERFAULTFD_FLAGS, WrittenPages } from '../host/node/linux/written-pages.js';
 import { errorText } from '../io-request/error-text.js';
+import { PAGE_BYTES } from '../io-request/layout.js';
 import { DEVICE_PATH } from './path-calls.js';
 import { startProgram } from './started-program.js';
 
@@ -27,6 +30,32 @@ const LEAST_LINUX = [5, 14] as const;
 const SELF_TEST_MS = 5000;
 /** Result of a call that the self-test makes its program execute. */
 const GETPID = 39;
+
+/**
+ * Whether stores of programs can be noticed (WrittenMemory): tried with memory of this process.
+ * Where they cannot, a hypervisor must keep no translations of the guest's code.
+ */
+export function canTrackWrites(): boolean {
+  const libc = loadLibc();
+  if (libc === undefined) return false;
+  const files = new MemoryFiles();
+  const page = files.allocatePage('self-test');
+  try {
+    const call = libc.func('int64_t syscall(int64_t number, int64_t a, int64_t b, int64_t c)');
+    const userfault = Number(call(SystemCall.userfaultfd, USERFAULTFD_FLAGS, 0, 0));
+    if (userfault < 0) return false;
+    const pages = new WrittenPages(process.pid, userfault);
+    const address = libc.address(new Uint8Array(page, 0, PAGE_BYTES));
+    pages.add(address, PAGE_BYTES);
+    const canScan = pages.scan(address, PAGE_BYTES, () => undefined);
+    pages.close();
+    return canScan;
+  } catch {
+    return false;
+  } finally {
+    files.release(page);
+  }
+}
 
 /** What is known without trying. */
 export function programSupport(): ProgramSupport {

@@ -26,6 +26,8 @@ export interface HsmPlan {
   readonly serviceVm: ServiceVmOptions;
   readonly device: HsmDeviceOptions;
   readonly tools: VmToolsOptions;
+  /** As NotifiedProgramOptions. */
+  readonly tracksWrites: boolean;
   /** The program and its arguments. */
   readonly program: readonly string[];
   /** Sent to the program when its guest has halted forever. */
@@ -49,9 +51,10 @@ export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number>
   try {
     const opened = await AcrnServer.create(serviceVm, {
       ...plan.device,
+      tracksWrites: plan.tracksWrites,
       report: (text) => reporter.line(text),
       onFilesChanged: () => {
-        watchdog.watch([...(program === undefined ? [] : [program.pid]), ...opened.files.pids]);
+        watchdog.watch([...(program === undefined ? [] : [program.pid]), ...opened.files.processes]);
         filesChanged.resolve(undefined);
         filesChanged = new Deferred();
       },
@@ -89,7 +92,7 @@ function statusOf(end: ProgramEnd, reporter: Reporter): number {
 /** A guest that has halted forever makes no request any more. */
 function signalWhenHalted(vm: UserVm, server: AcrnServer, signal: NodeJS.Signals): void {
   vm.onEvent(({ kind }) => {
-    const pid = kind === 'halted' ? server.files.ofVm(vm.id)?.pid : undefined;
+    const pid = kind === 'halted' ? server.files.ofVm(vm.id)?.process : undefined;
     if (pid !== undefined) send(pid, signal);
   });
 }

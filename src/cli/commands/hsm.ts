@@ -100,14 +100,20 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
 async function planHsm(program: readonly string[], options: HsmOptions, context: CommandContext): Promise<HsmPlan> {
   const faults = await faultPlan(options);
   const page = pagePlan(options);
-  const { programSupport } = await import('../../acrn-programs/support.js');
+  const { canTrackWrites, programSupport } = await import('../../acrn-programs/support.js');
   const support = programSupport();
   if (!support.available) throw new UpcallError('HYPERVISOR_UNAVAILABLE', support.reason, { remedy: support.remedy });
-  const hypervisor = await chooseHypervisor(options.hypervisor, { translate: options.translate });
+  const tracksWrites = canTrackWrites();
+  if (!tracksWrites && options.translate)
+    context.reporter.line(
+      'the guest runs without translation: this kernel does not show what a program writes (Linux 6.7)',
+    );
+  const hypervisor = await chooseHypervisor(options.hypervisor, { translate: options.translate && tracksWrites });
   const { trace } = options;
   return {
     program,
     hypervisor,
+    tracksWrites: options.translate && tracksWrites,
     serviceVm: {
       ...(options.spin === undefined ? {} : { spinUs: options.spin }),
       ...(options.pin === undefined ? {} : { pin: options.pin }),

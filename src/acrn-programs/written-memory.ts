@@ -1,0 +1,61 @@
+/**
+ * WrittenMemory: reports to the VM what a process has written into memory that it shares with the
+ * guest. The hypervisor keeps translations of the guest's code, which it must drop then
+ * (hypervisor/dirty-pages.ts).
+ *
+ * Called by: foreign-memory.ts, before whatever makes the guest run on: a call of the process, an
+ * eventfd that it signals. Also at intervals, for a guest that polls memory.
+ *
+ * The first store to a page since the last scan is a page fault. So there is something to scan for
+ * only if the process had one, and asking for that is cheaper than a scan.
+ */
+
+import { MinorFaults } from '../host/node/linux/process-facts.js';
+import { WrittenPages } from '../host/node/linux/written-pages.js';
+
+/** A guest that polls memory sees new code at the latest after this time. */
+const SCAN_MS = 5;
+
+type Written = (offset: number, length: number) => void;
+
+interface Range {
+  readonly address: bigint;
+  readonly bytes: number;
+  readonly written: Written;
+}
+
+export class WrittenMemory {
+  readonly #pages: WrittenPages;
+  readonly #faults: MinorFaults;
+  readonly #timer: NodeJS.Timeout;
+  #ranges: Range[] = [];
+  #lastFaults = NaN;
+
+  /** `userfault`: as in WrittenPages. Throws if the system lacks what is needed. */
+  constructor(pid: number, userfault: number) {
+    this.#pages = new WrittenPages(pid, userfault);
+    this.#faults = new MinorFaults(pid);
+    this.#timer = setInterval(() => this.collect(), SCAN_MS).unref();
+  }
+
+  /** Throws with errno. */
+  add(address: bigint, bytes: number, written: Written): void {
+    this.#pages.add(address, bytes);
+    this.#ranges.push({ address, bytes, written });
+    this.#lastFaults = NaN;
+  }
+
+  collect(): void {
+    const faults = this.#faults.count;
+    // NaN is unequal, too: then the process has ended, or was not asked before.
+    if (faults === this.#lastFaults) return;
+    this.#lastFaults = faults;
+    this.#ranges = this.#ranges.filter(({ address, bytes, written }) => this.#pages.scan(address, bytes, written));
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+    this.#pages.close();
+    this.#faults.close();
+  }
+}
