@@ -45,7 +45,7 @@ export function canTrackWrites(): boolean {
     const userfault = Number(call(SystemCall.userfaultfd, USERFAULTFD_FLAGS, 0, 0));
     if (userfault < 0) return false;
     const pages = new WrittenPages(process.pid, userfault);
-    const address = libc.address(new Uint8Array(page, 0, PAGE_BYTES));
+    const address = files.addressOf(page);
     pages.add(address, PAGE_BYTES);
     const canScan = pages.scan(address, PAGE_BYTES, () => undefined);
     pages.close();

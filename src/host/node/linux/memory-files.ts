@@ -95,6 +95,11 @@ export class MemoryFiles {
       throw this.#failed('mmap', name);
   }
 
+  /** Where the first page of `buffer` is in this process. */
+  addressOf(buffer: SharedArrayBuffer): bigint {
+    return this.#libc.address(new Uint8Array(buffer, 0, PAGE));
+  }
+
   /** The file in which the bytes lie. Undefined if they are in none. */
   find(bytes: Uint8Array): FilePart | undefined {
     for (const { fd, buffer, start, length } of this.#files)

@@ -5,7 +5,7 @@
  *
  * Called by: acrn-programs/written-memory.ts.
  * Callers must: make the process execute userfaultfd(2) with USERFAULTFD_FLAGS, and copy that
- * descriptor. It belongs to the process's memory, whoever has it.
+ * descriptor. It belongs to the process's memory, in whatever process it is open.
  *
  * It reports stores through the process's own mapping, also those of the system on its behalf
  * (read(2) into the memory), and none of other processes. A page that was never written counts as
