@@ -11,6 +11,7 @@ import type { ServiceVm } from '../vm/service-vm.js';
 import { NotifiedProgram } from './notified-program.js';
 import { OpenFiles } from './open-files.js';
 import { PathCalls } from './path-calls.js';
+import { ProgramSocket } from './program-socket.js';
 
 export interface AcrnServerOptions extends Omit<HsmDeviceOptions, 'memory'> {
   /** As NotifiedProgramOptions. */
@@ -26,6 +27,7 @@ export class AcrnServer {
   readonly files: OpenFiles;
   readonly #options: Pick<AcrnServerOptions, 'report' | 'tracksWrites'>;
   readonly #programs = new Set<NotifiedProgram>();
+  readonly #sockets: ProgramSocket[] = [];
 
   static async create(
     serviceVm: ServiceVm,
@@ -64,9 +66,29 @@ export class AcrnServer {
     return program;
   }
 
+  /** Serves programs that connect at `path`. Throws UpcallError if that cannot be. */
+  listen(path: string): ProgramSocket {
+    const socket = new ProgramSocket(path, {
+      files: this.files,
+      serve: (listener) => {
+        const program = this.serve(listener);
+        return {
+          close: () => {
+            this.#programs.delete(program);
+            program.close();
+          },
+        };
+      },
+      ...this.#options,
+    });
+    this.#sockets.push(socket);
+    return socket;
+  }
+
   /** Ends every VM. Programs find no device any more. */
   async close(): Promise<void> {
     await this.device.unload();
+    for (const socket of this.#sockets) socket.close();
     for (const program of this.#programs) program.close();
   }
 }

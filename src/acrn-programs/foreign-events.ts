@@ -8,26 +8,28 @@
 
 import type { EventTable } from '../acrn-hsm/event-table.js';
 import type { LinuxEvent, LinuxEvents } from '../acrn-hsm/linux-events.js';
-import { closeDescriptor, copyDescriptor } from '../host/node/linux/descriptors.js';
-import { processOf } from '../host/node/linux/process-facts.js';
+import { closeDescriptor } from '../host/node/linux/descriptors.js';
 import { Errno } from '../io-request/errno.js';
 
 /** Eventfds of one open file of /dev/acrn_hsm. */
 export const MAX_EVENTS = 1024;
 
 export class ForeignEvents implements EventTable {
-  /** The process, or one of its threads, that makes the current call. */
-  pid: number;
+  readonly #copy: (fd: number) => number;
   readonly #events: LinuxEvents;
   readonly #taken = new Set<LinuxEvent>();
 
-  constructor(pid: number, events: LinuxEvents) {
-    this.pid = pid;
+  /**
+   * `copy` returns a new descriptor of this process for descriptor `fd` of the process that makes
+   * the current call, or −errno.
+   */
+  constructor(copy: (fd: number) => number, events: LinuxEvents) {
+    this.#copy = copy;
     this.#events = events;
   }
 
   lookup(fd: number): LinuxEvent | number {
-    const copy = copyDescriptor(processOf(this.pid) ?? this.pid, fd);
+    const copy = this.#copy(fd);
     if (copy < 0) return copy === Errno.EBADF ? copy : Errno.EINVAL;
     const event = this.#events.lookup(copy);
     const isNew = typeof event !== 'number' && event.fd === copy;

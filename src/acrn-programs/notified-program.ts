@@ -97,7 +97,7 @@ export class NotifiedProgram {
     if (!isAttach && !this.#notifications.isWaiting(notification)) return;
     const interrupt = new AbortController();
     if (isAttach && this.#interrupted.delete(thread)) interrupt.abort();
-    file.memory.pid = file.events.pid = thread;
+    file.memory.pid = thread;
     if (!isAttach) file.memory.collectWritten();
     const result = file.hsm.ioctl(code, argument, interrupt.signal);
     const call: WaitingCall = { notification, file, code, fd, argument, interrupt, result: undefined };

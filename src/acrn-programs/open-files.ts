@@ -1,7 +1,7 @@
 /**
- * OpenFiles: the open files of /dev/acrn_hsm in other processes. Such a file is one end of a pair
- * of sockets. So the system does what it does with descriptors (dup, fork, exec, exit), and this
- * side notices when the last one is closed.
+ * OpenFiles: the open files of /dev/acrn_hsm in other processes. Such a file is one end of two
+ * connected sockets. So the system does what it does with descriptors (dup, fork, exec, exit), and
+ * this side notices when the last one is closed.
  *
  * Called by: notified-program.ts and shim-connection.ts.
  */
@@ -9,7 +9,7 @@
 import type { HsmDevice } from '../acrn-hsm/hsm-device.js';
 import type { HsmFile } from '../acrn-hsm/hsm-file.js';
 import { LinuxEvents } from '../acrn-hsm/linux-events.js';
-import { closeDescriptor, linkOf, onPeerClosed, socketPair } from '../host/node/linux/descriptors.js';
+import { closeDescriptor, copyDescriptor, linkOf, onPeerClosed, socketPair } from '../host/node/linux/descriptors.js';
 import type { PollHandle } from '../host/node/linux/libc.js';
 import type { MemoryFiles } from '../host/node/linux/memory-files.js';
 import { processOf } from '../host/node/linux/process-facts.js';
@@ -24,6 +24,7 @@ const MAX_REMEMBERED = 1024;
 
 export interface OpenFile {
   readonly hsm: HsmFile;
+  /** Its `pid` must be set before each call. */
   readonly memory: ForeignMemory;
   readonly events: ForeignEvents;
   /** The process that opened it. */
@@ -41,8 +42,9 @@ export class OpenFiles {
   readonly memory = new ProcessMemory();
   readonly #options: OpenFilesOptions;
   readonly #events: LinuxEvents;
-  /** By the name of the socket that is the descriptor. */
-  readonly #open = new Map<string, OpenFile>();
+  readonly #open = new Set<OpenFile>();
+  /** Those of `open`, by the name of the socket that is the descriptor. */
+  readonly #byLink = new Map<string, OpenFile>();
   /** By thread and descriptor. */
   readonly #remembered = new Map<string, OpenFile>();
   readonly #polls = new Set<PollHandle>();
@@ -64,12 +66,12 @@ export class OpenFiles {
 
   /** The processes that have opened a file. */
   get processes(): readonly number[] {
-    return [...new Set([...this.#open.values()].map(({ process }) => process))];
+    return [...new Set([...this.#open].map(({ process }) => process))];
   }
 
   /** The file whose VM has this ID. */
   ofVm(vmId: number): OpenFile | undefined {
-    return [...this.#open.values()].find(({ hsm }) => hsm.vm?.id === vmId);
+    return [...this.#open].find(({ hsm }) => hsm.vm?.id === vmId);
   }
 
   /**
@@ -81,31 +83,51 @@ export class OpenFiles {
     const [own, given] = socketPair();
     const hasArrived = give(given.fd);
     closeDescriptor(given.fd);
-    if (hasArrived) this.#add(processOf(thread) ?? thread, given.link, own.fd);
-    else closeDescriptor(own.fd);
-    return true;
-  }
-
-  /** A file whose descriptor in `process` is the peer of the socket `fd`. */
-  #add(process: number, link: string, fd: number): void {
-    const memory = new ForeignMemory(process, this.memory, this.#options.files);
-    const events = new ForeignEvents(process, this.#events);
-    const file: OpenFile = { hsm: this.#options.device.open(memory, events), memory, events, process };
-    this.#open.set(link, file);
-    const poll = onPeerClosed(fd, () => {
+    const process = processOf(thread) ?? thread;
+    const copy = (fd: number): number => {
+      const caller = file?.memory.pid ?? process;
+      return copyDescriptor(processOf(caller) ?? caller, fd);
+    };
+    const file = hasArrived ? this.add(process, copy) : undefined;
+    if (file === undefined) {
+      closeDescriptor(own.fd);
+      return true;
+    }
+    this.#byLink.set(given.link, file);
+    const poll = onPeerClosed(own.fd, () => {
       this.#polls.delete(poll);
-      closeDescriptor(fd);
-      this.#open.delete(link);
-      this.#remembered.clear();
-      void file.hsm.close().then(() => {
-        events.close();
-        memory.close();
-        this.#options.onChange?.();
-      });
+      closeDescriptor(own.fd);
+      this.#byLink.delete(given.link);
+      this.remove(file);
     });
     // A poll that is not kept ends silently.
     this.#polls.add(poll);
+    return true;
+  }
+
+  /**
+   * A file that `process` opens. The caller must remove it when its last descriptor is closed.
+   * `copy`: as in ForeignEvents. Undefined if there can be no more.
+   */
+  add(process: number, copy: (fd: number) => number): OpenFile | undefined {
+    if (this.#open.size >= MAX_OPEN_FILES) return undefined;
+    const memory = new ForeignMemory(process, this.memory, this.#options.files);
+    const events = new ForeignEvents(copy, this.#events);
+    const file: OpenFile = { hsm: this.#options.device.open(memory, events), memory, events, process };
+    this.#open.add(file);
     this.#options.onChange?.();
+    return file;
+  }
+
+  /** Ends the file's VM. */
+  remove(file: OpenFile): void {
+    this.#open.delete(file);
+    this.#remembered.clear();
+    void file.hsm.close().then(() => {
+      file.events.close();
+      file.memory.close();
+      this.#options.onChange?.();
+    });
   }
 
   /**
@@ -118,7 +140,7 @@ export class OpenFiles {
     const known = mayBeOld ? this.#remembered.get(key) : undefined;
     if (known !== undefined) return known;
     const link = linkOf(thread, fd);
-    const file = link === undefined ? undefined : this.#open.get(link);
+    const file = link === undefined ? undefined : this.#byLink.get(link);
     if (this.#remembered.size >= MAX_REMEMBERED) this.#remembered.clear();
     if (file !== undefined) this.#remembered.set(key, file);
     return file;

@@ -48,7 +48,8 @@ export async function startProgram(
   return { pid, ended: ended.promise };
 }
 
-function notStarted(program: string, errno: number): UpcallError {
+/** Why a program cannot be started. */
+export function notStarted(program: string, errno: number): UpcallError {
   if (errno === ENOENT)
     return new UpcallError('TOOL_MISSING', `${program}: there is no such program`, {
       remedy: 'Give its path, for example ./vm-sample, or put its folder into PATH',

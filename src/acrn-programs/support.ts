@@ -57,17 +57,27 @@ export function canTrackWrites(): boolean {
   }
 }
 
-/** What is known without trying. */
-export function programSupport(): ProgramSupport {
+/** What is known without trying, for programs with the shim (shimmed-program.ts). */
+export function shimSupport(): ProgramSupport {
   if (process.platform !== 'linux')
     return no(`programs need Linux, this is ${process.platform}`, 'Run upcall hsm in a virtual machine with Linux');
-  if (process.arch !== 'x64')
-    return no(`programs need an x86-64 processor, this is ${process.arch}`, 'Use the library: docs/acrn-programs.md');
   if (loadLibc() === undefined)
     return no('the optional package koffi is not installed', 'Install it: npm install koffi');
+  return { available: true };
+}
+
+/** What is known without trying, for programs under a filter. */
+export function programSupport(): ProgramSupport {
+  const support = shimSupport();
+  if (!support.available) return support;
+  if (process.arch !== 'x64')
+    return no(`programs need an x86-64 processor, this is ${process.arch}`, 'Use upcall hsm --shim');
   const [major = 0, minor = 0] = release().split('.').map(Number);
   if (major < LEAST_LINUX[0] || (major === LEAST_LINUX[0] && minor < LEAST_LINUX[1]))
-    return no(`programs need Linux ${LEAST_LINUX.join('.')}, this is ${release()}`, 'Run it on a newer kernel');
+    return no(
+      `programs need Linux ${LEAST_LINUX.join('.')}, this is ${release()}`,
+      'Use upcall hsm --shim, or a newer kernel',
+    );
   return { available: true };
 }
 

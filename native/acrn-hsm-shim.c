@@ -1,0 +1,419 @@
+/*
+ * /dev/acrn_hsm for programs that are linked dynamically: `upcall hsm --shim` compiles this library
+ * with cc and preloads it (LD_PRELOAD). The calls that concern the device go to the server whose
+ * socket the environment names, and all other calls to the system.
+ *
+ * Called by: the program, in place of the C library's open, stat, access and ioctl.
+ * Threads: any, also in signal handlers. There is no state besides two counters, no lock and no
+ * allocation.
+ *
+ * An open file is a connection to the server. So dup, fork, exec, close and the end of a process
+ * are the system's business, and an ioctl's message goes through the descriptor that the program
+ * names: the server knows its file by that. The answer comes through a socket of its own, whose
+ * other end goes along with the message. So calls do not wait for each other. The server reads and
+ * writes their arguments in this process's memory.
+ *
+ * The driver is not interrupted, but for ATTACH, which a signal ends with 0. So all signals are
+ * blocked during a call, and handlers run in ATTACH's ppoll(2) only.
+ *
+ * The other side: src/acrn-programs/shim-connection.ts, and shim-messages.ts for the structures.
+ */
+
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+_Static_assert(sizeof(void *) == 8, "the messages have the addresses of 64-bit processes");
+
+#define EXPORTED __attribute__((visibility("default")))
+
+#define DEVICE_FOLDER "/dev"
+#define DEVICE_NAME "acrn_hsm"
+/* The major number of drivers that have only one device. */
+#define MISC_MAJOR 10
+
+/* The type and the numbers of ioctls, from linux/acrn.h and the header of ACRN's own kernel. */
+#define ACRN_TYPE 0xA2
+#define ATTACH_IOREQ_CLIENT 0x33
+#define IOEVENTFD 0x70
+#define IRQFD 0x71
+#define SETUP_VM_EVENT_FD 0xA1
+
+/* "UPC" and the version of the messages. */
+#define MAGIC 0x31435055u
+enum operation { OPERATION_OPEN = 1, OPERATION_IOCTL = 2, OPERATION_INTERRUPT = 3, OPERATION_MAPPED = 6 };
+
+struct request {
+  uint32_t magic;
+  uint32_t operation;
+  /* Names the call in this connection while it waits. */
+  uint64_t call;
+  /*
+   * Of an ioctl. For OPEN the address of a word that is MAGIC, which the server tries to read. For
+   * MAPPED 0 or the errno of what failed.
+   */
+  uint64_t argument;
+  uint32_t code;
+  /* The program's number of the second descriptor that goes along, or -1. */
+  int32_t descriptor;
+};
+
+#define MAX_MAPPINGS 4
+/* Values of `confirm`. The second one: with a userfaultfd of this process. */
+enum confirm { CONFIRM_NOT = 0, CONFIRM = 1, CONFIRM_WITH_USERFAULT = 2 };
+/* UFFD_USER_MODE_ONLY, which is allowed to ordinary users. */
+#define USERFAULT_FLAGS (O_CLOEXEC | O_NONBLOCK | 1)
+
+struct reply {
+  /* 0 or more, or -errno. */
+  int32_t result;
+  uint16_t mappings;
+  /* Whether the server waits for MAPPED, and its other reply has the result. */
+  uint16_t confirm;
+  /* The descriptors come along in this order. */
+  struct {
+    uint64_t address, bytes, offset;
+  } mapping[MAX_MAPPINGS];
+};
+
+_Static_assert(sizeof(struct request) == 32 && sizeof(struct reply) == 104, "as in shim-messages.ts");
+
+static struct sockaddr_un server = {.sun_family = AF_UNIX};
+/* What the server calls its socket, which may be at another path here. */
+static char server_name[sizeof server.sun_path];
+/* The process that lets the server access its memory, 0 at first. A fork's child is another one. */
+static _Atomic int accessible;
+static _Atomic uint32_t calls;
+
+__attribute__((constructor(101))) static void find_server(void) {
+  const char *path = getenv("UPCALL_HSM_SOCKET");
+  const char *name = getenv("UPCALL_HSM_NAME");
+  if (path == NULL || strlen(path) >= sizeof server.sun_path) return;
+  strcpy(server.sun_path, path);
+  if (name == NULL || strlen(name) >= sizeof server_name) name = path;
+  strcpy(server_name, name);
+}
+
+/* The C library's own function. */
+#define REAL(name) \
+  ({ \
+    static __typeof__(name) *_Atomic real; \
+    if (real == NULL) real = (__typeof__(name) *)dlsym(RTLD_NEXT, #name); \
+    real; \
+  })
+
+/* Raw calls are no cancellation points: ioctl(2) is none either. */
+static void close_fd(int fd) { syscall(SYS_close, fd); }
+
+/* Sends a request with descriptors. Returns 0 or -errno. */
+static int send_request(int file, const struct request *request, const int *fds, int count) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(2 * sizeof(int))];
+  } control = {0};
+  struct iovec part = {(void *)request, sizeof *request};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes};
+  message.msg_controllen = CMSG_SPACE(sizeof(struct ucred)) + (count > 0 ? CMSG_SPACE(count * sizeof(int)) : 0);
+  /* The system checks that this is the sender. */
+  struct ucred sender = {getpid(), getuid(), getgid()};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  *header = (struct cmsghdr){CMSG_LEN(sizeof sender), SOL_SOCKET, SCM_CREDENTIALS};
+  memcpy(CMSG_DATA(header), &sender, sizeof sender);
+  if (count > 0) {
+    header = CMSG_NXTHDR(&message, header);
+    *header = (struct cmsghdr){CMSG_LEN(count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+    memcpy(CMSG_DATA(header), fds, count * sizeof(int));
+  }
+  for (;;) {
+    if (syscall(SYS_sendmsg, file, &message, MSG_NOSIGNAL) >= 0) return 0;
+    /* The program may have made its descriptor non-blocking. */
+    struct pollfd writable = {file, POLLOUT, 0};
+    if (errno == EAGAIN) syscall(SYS_ppoll, &writable, 1, NULL, NULL, 0);
+    else if (errno != EINTR) return errno == EPIPE || errno == ECONNRESET ? -ENODEV : -errno;
+  }
+}
+
+/* Maps what the reply says. Returns 0 or an errno. */
+static int map(const struct reply *reply, const int *fds, unsigned count) {
+  int error = 0;
+  for (unsigned i = 0; i < reply->mappings && i < count; i++) {
+    void *address = (void *)reply->mapping[i].address;
+    if (mmap(address, reply->mapping[i].bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fds[i],
+             (off_t)reply->mapping[i].offset) != address)
+      error = errno;
+  }
+  for (unsigned i = 0; i < count; i++) close_fd(fds[i]);
+  return error;
+}
+
+/* Waits for a reply. Returns the number of descriptors that came along, or -1. */
+static int receive_reply(int socket, struct reply *reply, int *fds) {
+  union {
+    struct cmsghdr align;
+    char bytes[CMSG_SPACE(MAX_MAPPINGS * sizeof(int))];
+  } control;
+  struct iovec part = {reply, sizeof *reply};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+  long received;
+  do {
+    message.msg_control = control.bytes;
+    message.msg_controllen = sizeof control.bytes;
+    received = syscall(SYS_recvmsg, socket, &message, MSG_CMSG_CLOEXEC);
+  } while (received < 0 && errno == EINTR);
+  if (received != sizeof *reply) return -1;
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return 0;
+  memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
+  return (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
+}
+
+/* Waits for the result, and maps what the server wants to be mapped before. */
+static int await_result(int file, struct request *request, int socket) {
+  for (;;) {
+    struct reply reply;
+    int fds[MAX_MAPPINGS];
+    int count = receive_reply(socket, &reply, fds);
+    /* The server has ended. */
+    if (count < 0) return -ENODEV;
+    int error = map(&reply, fds, (unsigned)count);
+    if (reply.confirm == CONFIRM_NOT) return error == 0 ? reply.result : -ENOMEM;
+    int userfault = -1;
+    if (reply.confirm == CONFIRM_WITH_USERFAULT && error == 0) {
+      userfault = (int)syscall(SYS_userfaultfd, USERFAULT_FLAGS);
+      if (userfault < 0) error = errno;
+    }
+    request->operation = OPERATION_MAPPED;
+    request->argument = (uint64_t)error;
+    request->descriptor = -1;
+    int sent = send_request(file, request, &userfault, userfault >= 0 ? 1 : 0);
+    if (userfault >= 0) close_fd(userfault);
+    if (sent < 0) return sent;
+  }
+}
+
+/*
+ * The descriptor that an ioctl names, or -1. The system copies a structure's first word through the
+ * pair of sockets, because the address may be invalid.
+ */
+static int named_descriptor(const int *ends, uint32_t code, uint64_t argument) {
+  int fd = -1;
+  if (_IOC_NR(code) == SETUP_VM_EVENT_FD) return (int)argument;
+  if (_IOC_NR(code) != IOEVENTFD && _IOC_NR(code) != IRQFD) return -1;
+  if (syscall(SYS_sendto, ends[0], argument, sizeof fd, MSG_NOSIGNAL, NULL, 0) != sizeof fd) return -1;
+  if (syscall(SYS_recvfrom, ends[1], &fd, sizeof fd, 0, NULL, NULL) != sizeof fd) return -1;
+  return fd;
+}
+
+/* A security module may allow access to a process's memory only with its consent (Yama). */
+static void consent(int file) {
+  int self = getpid();
+  if (accessible == self) return;
+  struct ucred peer;
+  socklen_t bytes = sizeof peer;
+  if (getsockopt(file, SOL_SOCKET, SO_PEERCRED, &peer, &bytes) == 0 && peer.pid > 0)
+    prctl(PR_SET_PTRACER, peer.pid, 0, 0, 0);
+  accessible = self;
+}
+
+/* Makes a call. All signals are blocked. Those of `before` are so in ATTACH, too. */
+static int make_call(int file, struct request request, const sigset_t *before) {
+  int ends[2];
+  consent(file);
+  if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return -errno;
+  request.magic = MAGIC;
+  request.call = (uint64_t)syscall(SYS_gettid) << 32 | ++calls;
+  request.descriptor = request.operation == OPERATION_IOCTL ? named_descriptor(ends, request.code, request.argument) : -1;
+  int fds[] = {ends[1], request.descriptor};
+  int result = send_request(file, &request, fds, request.descriptor >= 0 ? 2 : 1);
+  if (result == -EBADF && request.descriptor >= 0) {
+    /* The program's number is not open: the server finds that in its turn. */
+    request.descriptor = -1;
+    result = send_request(file, &request, fds, 1);
+  }
+  close_fd(ends[1]);
+  if (result == 0 && request.operation == OPERATION_IOCTL && _IOC_NR(request.code) == ATTACH_IOREQ_CLIENT) {
+    struct pollfd readable = {ends[0], POLLIN, 0};
+    if (syscall(SYS_ppoll, &readable, 1, NULL, before, _NSIG / 8) < 0 && errno == EINTR) {
+      request.operation = OPERATION_INTERRUPT;
+      send_request(file, &request, NULL, 0);
+      close_fd(ends[0]);
+      return 0;
+    }
+  }
+  if (result == 0) result = await_result(file, &request, ends[0]);
+  close_fd(ends[0]);
+  return result;
+}
+
+static int connect_device(int flags, const sigset_t *before) {
+  uint32_t probe = MAGIC;
+  int file = socket(AF_UNIX, SOCK_SEQPACKET | (flags & O_CLOEXEC ? SOCK_CLOEXEC : 0), 0);
+  if (file < 0) return -errno;
+  struct request request = {.operation = OPERATION_OPEN, .argument = (uint64_t)&probe};
+  int result = -ENODEV;
+  if (connect(file, (struct sockaddr *)&server, sizeof server) == 0) result = make_call(file, request, before);
+  if (result >= 0) return file;
+  close_fd(file);
+  return result;
+}
+
+/* As a system call returns: -1 and errno, or the result with errno unchanged. */
+static int answer(int file, int flags, const struct request *request) {
+  int error = errno;
+  sigset_t all, before;
+  sigfillset(&all);
+  sigprocmask(SIG_SETMASK, &all, &before);
+  int result = request == NULL ? connect_device(flags, &before) : make_call(file, *request, &before);
+  sigprocmask(SIG_SETMASK, &before, NULL);
+  errno = result < 0 ? -result : error;
+  return result < 0 ? -1 : result;
+}
+
+/* Whether the path, relative to the folder `at`, is that of the device. */
+static int is_device(int at, const char *path) {
+  char folder[256];
+  struct stat there, here;
+  size_t length = path == NULL ? 0 : strlen(path);
+  size_t name = sizeof DEVICE_NAME - 1;
+  if (server.sun_path[0] == 0 || length < name || strcmp(path + length - name, DEVICE_NAME) != 0) return 0;
+  if (strcmp(path, DEVICE_FOLDER "/" DEVICE_NAME) == 0) return 1;
+  length -= name;
+  if (length >= sizeof folder - 1 || (length > 0 && path[length - 1] != '/')) return 0;
+  memcpy(folder, path, length);
+  strcpy(folder + length, ".");
+  int error = errno;
+  int is_same = syscall(SYS_newfstatat, at, folder, &here, 0) == 0 &&
+                syscall(SYS_newfstatat, AT_FDCWD, DEVICE_FOLDER, &there, 0) == 0 &&
+                here.st_dev == there.st_dev && here.st_ino == there.st_ino;
+  errno = error;
+  return is_same;
+}
+
+EXPORTED int ioctl(int fd, unsigned long code, ...) {
+  va_list list;
+  va_start(list, code);
+  unsigned long argument = va_arg(list, unsigned long);
+  va_end(list);
+  if (_IOC_TYPE(code) == ACRN_TYPE && server.sun_path[0] != 0) {
+    struct sockaddr_un peer = {0};
+    socklen_t bytes = sizeof peer;
+    if (getpeername(fd, (struct sockaddr *)&peer, &bytes) == 0 && peer.sun_family == AF_UNIX &&
+        strncmp(peer.sun_path, server_name, sizeof server_name) == 0) {
+      struct request request = {.operation = OPERATION_IOCTL, .code = (uint32_t)code, .argument = argument};
+      return answer(fd, 0, &request);
+    }
+  }
+  return (int)syscall(SYS_ioctl, fd, code, argument);
+}
+
+static int stat_path(int at, const char *path, struct stat *target, int flags) {
+  if (!is_device(at, path)) return (int)syscall(SYS_newfstatat, at, path, target, flags);
+  *target = (struct stat){.st_mode = S_IFCHR | 0600, .st_nlink = 1, .st_rdev = makedev(MISC_MAJOR, 0)};
+  return 0;
+}
+
+/* The functions below have the C library's names and parameters. */
+
+#define MODE(flags) \
+  mode_t mode = 0; \
+  if (((flags) & O_CREAT) != 0 || ((flags) & O_TMPFILE) == O_TMPFILE) { \
+    va_list list; \
+    va_start(list, flags); \
+    mode = va_arg(list, mode_t); \
+    va_end(list); \
+  }
+
+#define OPEN(name) \
+  EXPORTED int name(const char *path, int flags, ...) { \
+    MODE(flags) \
+    return is_device(AT_FDCWD, path) ? answer(-1, flags, NULL) : REAL(name)(path, flags, mode); \
+  }
+#define OPENAT(name) \
+  EXPORTED int name(int at, const char *path, int flags, ...) { \
+    MODE(flags) \
+    return is_device(at, path) ? answer(-1, flags, NULL) : REAL(name)(at, path, flags, mode); \
+  }
+OPEN(open)
+OPEN(open64)
+OPENAT(openat)
+OPENAT(openat64)
+
+/* Of programs that were compiled with _FORTIFY_SOURCE. */
+#define CHECKED_OPEN(name) \
+  EXPORTED int name(const char *path, int flags) { \
+    return is_device(AT_FDCWD, path) ? answer(-1, flags, NULL) : REAL(name)(path, flags); \
+  }
+#define CHECKED_OPENAT(name) \
+  EXPORTED int name(int at, const char *path, int flags) { \
+    return is_device(at, path) ? answer(-1, flags, NULL) : REAL(name)(at, path, flags); \
+  }
+CHECKED_OPEN(__open_2)
+CHECKED_OPEN(__open64_2)
+CHECKED_OPENAT(__openat_2)
+CHECKED_OPENAT(__openat64_2)
+
+EXPORTED int stat(const char *path, struct stat *target) { return stat_path(AT_FDCWD, path, target, 0); }
+EXPORTED int stat64(const char *path, struct stat64 *target) {
+  return stat_path(AT_FDCWD, path, (struct stat *)target, 0);
+}
+EXPORTED int lstat(const char *path, struct stat *target) {
+  return stat_path(AT_FDCWD, path, target, AT_SYMLINK_NOFOLLOW);
+}
+EXPORTED int lstat64(const char *path, struct stat64 *target) {
+  return stat_path(AT_FDCWD, path, (struct stat *)target, AT_SYMLINK_NOFOLLOW);
+}
+EXPORTED int fstatat(int at, const char *path, struct stat *target, int flags) {
+  return stat_path(at, path, target, flags);
+}
+EXPORTED int fstatat64(int at, const char *path, struct stat64 *target, int flags) {
+  return stat_path(at, path, (struct stat *)target, flags);
+}
+/* Of programs that were compiled with a C library before 2.33. */
+EXPORTED int __xstat(int version, const char *path, struct stat *target) {
+  (void)version;
+  return stat_path(AT_FDCWD, path, target, 0);
+}
+EXPORTED int __xstat64(int version, const char *path, struct stat *target) {
+  return __xstat(version, path, target);
+}
+EXPORTED int __lxstat(int version, const char *path, struct stat *target) {
+  (void)version;
+  return stat_path(AT_FDCWD, path, target, AT_SYMLINK_NOFOLLOW);
+}
+EXPORTED int __lxstat64(int version, const char *path, struct stat *target) {
+  return __lxstat(version, path, target);
+}
+
+#ifdef STATX_BASIC_STATS
+EXPORTED int statx(int at, const char *restrict path, int flags, unsigned mask, struct statx *restrict target) {
+  if (!is_device(at, path)) return (int)syscall(SYS_statx, at, path, flags, mask, target);
+  *target = (struct statx){.stx_mask = STATX_BASIC_STATS, .stx_nlink = 1, .stx_mode = S_IFCHR | 0600};
+  target->stx_rdev_major = MISC_MAJOR;
+  return 0;
+}
+#endif
+
+EXPORTED int access(const char *path, int mode) {
+  return is_device(AT_FDCWD, path) ? 0 : REAL(access)(path, mode);
+}
+EXPORTED int faccessat(int at, const char *path, int mode, int flags) {
+  return is_device(at, path) ? 0 : REAL(faccessat)(at, path, mode, flags);
+}

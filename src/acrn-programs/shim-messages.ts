@@ -1,0 +1,94 @@
+/**
+ * The messages between a server and its peers: programs with the shim (native/acrn-hsm-shim.c,
+ * which has the same structures) and launchers of other programs (server-connection.ts).
+ *
+ * Called by: shim-connection.ts and server-connection.ts.
+ */
+
+import type { ForeignMapping } from './foreign-memory.js';
+
+/** "UPC" and the version of the messages. */
+export const MAGIC = 0x3143_5055;
+export const REQUEST_BYTES = 32;
+export const REPLY_BYTES = 104;
+/** Mappings of one reply. */
+export const MAX_REPLY_MAPPINGS = 4;
+
+/**
+ * What a peer can ask for. Each message but INTERRUPT and MAPPED brings a socket for its reply as
+ * its first descriptor.
+ */
+export const Operation = {
+  /** The connection becomes an open file. `argument`: as LAUNCH. */
+  OPEN: 1,
+  /** `descriptor`, if not −1, is the sender's number of the second descriptor. */
+  IOCTL: 2,
+  /** Ends the call of the same number, if it is an ATTACH, without a reply. */
+  INTERRUPT: 3,
+  /**
+   * The connection becomes that of a launcher, which holds it while its program runs. `argument`,
+   * if not 0: the address of a word that is MAGIC in the sender's memory.
+   */
+  LAUNCH: 4,
+  /** From a launcher: the second descriptor is the listener of a program's filter. */
+  LISTENER: 5,
+  /**
+   * The sender has done what the reply to the call of the same number says. `argument`: 0, or the
+   * errno of what failed. Its only descriptor is the userfaultfd, if that was asked for.
+   */
+  MAPPED: 6,
+} as const;
+
+/** Whether the server waits for MAPPED before it gives the result, in another reply. */
+export const Confirm = { NOT: 0, MAPPED: 1, MAPPED_WITH_USERFAULT: 2 } as const;
+
+export interface Request {
+  readonly operation: number;
+  readonly call: bigint;
+  readonly argument: bigint;
+  readonly code: number;
+  readonly descriptor: number;
+}
+
+/** Returns undefined for bytes that are not a request of this version. */
+export function parseRequest(bytes: DataView): Request | undefined {
+  if (bytes.byteLength !== REQUEST_BYTES || bytes.getUint32(0, true) !== MAGIC) return undefined;
+  return {
+    operation: bytes.getUint32(4, true),
+    call: bytes.getBigUint64(8, true),
+    argument: bytes.getBigUint64(16, true),
+    code: bytes.getUint32(24, true),
+    descriptor: bytes.getInt32(28, true),
+  };
+}
+
+export function requestBytes(request: Request): Uint8Array {
+  const view = new DataView(new ArrayBuffer(REQUEST_BYTES));
+  view.setUint32(0, MAGIC, true);
+  view.setUint32(4, request.operation, true);
+  view.setBigUint64(8, request.call, true);
+  view.setBigUint64(16, request.argument, true);
+  view.setUint32(24, request.code, true);
+  view.setInt32(28, request.descriptor, true);
+  return new Uint8Array(view.buffer);
+}
+
+/** The descriptors of the mappings go along in their order. */
+export function replyBytes(result: number, mappings: readonly ForeignMapping[] = [], confirm = 0): Uint8Array {
+  const view = new DataView(new ArrayBuffer(REPLY_BYTES));
+  view.setInt32(0, result, true);
+  view.setUint16(4, mappings.length, true);
+  view.setUint16(6, confirm, true);
+  mappings.forEach(({ address, bytes, offset }, i) => {
+    const at = 8 + 24 * i;
+    view.setBigUint64(at, address, true);
+    view.setBigUint64(at + 8, BigInt(bytes), true);
+    view.setBigUint64(at + 16, BigInt(offset), true);
+  });
+  return new Uint8Array(view.buffer);
+}
+
+/** The result in a reply. Undefined for bytes that are not a reply. */
+export function replyResult(bytes: DataView): number | undefined {
+  return bytes.byteLength === REPLY_BYTES ? bytes.getInt32(0, true) : undefined;
+}
