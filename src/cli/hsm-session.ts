@@ -8,8 +8,11 @@
  * with it; if this process dies, a watchdog ends the program.
  */
 
-import { constants } from 'node:os';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { constants, tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { AcrnServer } from '../acrn-programs/acrn-server.js';
+import { startShimmedProgram } from '../acrn-programs/shimmed-program.js';
 import { startProgram, type StartedProgram } from '../acrn-programs/started-program.js';
 import { Watchdog } from '../acrn-programs/watchdog.js';
 import type { HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
@@ -28,6 +31,8 @@ export interface HsmPlan {
   readonly tools: VmToolsOptions;
   /** As NotifiedProgramOptions. */
   readonly tracksWrites: boolean;
+  /** Starts the program with the shim, instead of under a filter. */
+  readonly shim: boolean;
   /** The program and its arguments. */
   readonly program: readonly string[];
   /** Sent to the program when its guest has halted forever. */
@@ -38,6 +43,7 @@ export interface HsmPlan {
 const TERMINAL_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 const OTHER_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2'];
 const SIGNAL_STATUS = 128;
+const SOCKET_NAME = 'acrn_hsm';
 
 /** Returns the program's exit status. Rejects with UpcallError if it cannot be started. */
 export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number> {
@@ -48,6 +54,7 @@ export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number>
   let filesChanged = new Deferred<undefined>();
   const stopForwarding = forwardSignals(() => program?.pid);
   let server: AcrnServer | undefined;
+  let folder: string | undefined;
   try {
     const opened = await AcrnServer.create(serviceVm, {
       ...plan.device,
@@ -66,7 +73,9 @@ export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number>
       },
     });
     server = opened;
-    program = await startProgram(plan.program, {}, (listener) => opened.serve(listener));
+    program = plan.shim
+      ? await startShimmedProgram(plan.program, opened.listen(join((folder = privateFolder()), SOCKET_NAME)))
+      : await startProgram(plan.program, {}, (listener) => opened.serve(listener));
     watchdog.watch([program.pid]);
     const end = await program.ended;
     if (opened.files.count > 0)
@@ -78,8 +87,14 @@ export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number>
     await serviceVm.close();
     await Promise.all([...tools].map(({ ended }) => ended));
     watchdog.close();
+    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     stopForwarding();
   }
+}
+
+/** For a socket: only this user can enter it. */
+function privateFolder(): string {
+  return mkdtempSync(join(tmpdir(), 'upcall-hsm-'));
 }
 
 function statusOf(end: ProgramEnd, reporter: Reporter): number {

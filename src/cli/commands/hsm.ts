@@ -43,6 +43,7 @@ export interface HsmOptions extends FaultOptions, PageOptions {
   readonly trace?: string;
   readonly haltSignal?: NodeJS.Signals;
   readonly translate: boolean;
+  readonly shim?: boolean;
 }
 
 export function addHsmCommand(program: Command, context: CommandContext): void {
@@ -70,6 +71,7 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
       'time limit for a request, or none (default: none, as on ACRN)',
       parseClientTimeout,
     )
+    .option('--shim', 'compile and preload a C library instead of a seccomp filter: for debuggers and old kernels')
     .option('--halt-signal <signal>', 'send this to the program when its guest has halted forever', parseSignal)
     .option('--trace <file>', 'record every move of every request: .jsonl, .pftrace (Perfetto) or .parquet')
     .option('--stats', 'print a table of the I/O requests of each VM at its end, on standard error')
@@ -100,8 +102,9 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
 async function planHsm(program: readonly string[], options: HsmOptions, context: CommandContext): Promise<HsmPlan> {
   const faults = await faultPlan(options);
   const page = pagePlan(options);
-  const { canTrackWrites, programSupport } = await import('../../acrn-programs/support.js');
-  const support = programSupport();
+  const { canTrackWrites, programSupport, shimSupport } = await import('../../acrn-programs/support.js');
+  const isShim = options.shim === true;
+  const support = isShim ? shimSupport() : programSupport();
   if (!support.available) throw new UpcallError('HYPERVISOR_UNAVAILABLE', support.reason, { remedy: support.remedy });
   const tracksWrites = canTrackWrites();
   if (!tracksWrites && options.translate)
@@ -112,6 +115,7 @@ async function planHsm(program: readonly string[], options: HsmOptions, context:
   const { trace } = options;
   return {
     program,
+    shim: isShim,
     hypervisor,
     tracksWrites: options.translate && tracksWrites,
     serviceVm: {
