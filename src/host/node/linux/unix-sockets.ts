@@ -87,7 +87,8 @@ export class UnixSockets {
   constructor() {
     this.#recvmsg = this.#libc.func('int64_t recvmsg(int fd, void *message, int flags)');
     this.#sendmsg = this.#libc.func('int64_t sendmsg(int fd, void *message, int flags)');
-    // struct iovec: address, bytes. struct msghdr: the parts are its third word, `control` its fifth.
+    // struct iovec: address and bytes. struct msghdr: its third word points at the parts, its fifth
+    // at the ancillary data.
     this.#part[0] = this.#libc.address(this.#message);
     this.#controlAddress = this.#libc.address(new Uint8Array(this.#control.buffer));
     this.#header.setBigUint64(16, this.#libc.address(this.#part), true);
