@@ -5,6 +5,7 @@
 //   npm run build && node scripts/mutation-run.mjs [word…]   all mutants, or those with a word
 //   … --listed               only those of the modules that are listed as complete
 //   … --sample 40 --seed 7   a random part
+//   … --jobs 2               that many tests at a time
 //   … --budget 60            until that time in seconds is over
 //   … --check                only whether each explained survivor still exists
 //
@@ -24,20 +25,28 @@ if (!existsSync(join(root, 'dist/exploration/engine/compiler.js'))) {
 const { loadCompiler } = await import('../dist/exploration/engine/compiler.js');
 const { mutationsOf } = await import('./mutation/mutations.mjs');
 const { MutatedCopy, javaScript } = await import('./mutation/mutated-copy.mjs');
-const { NearestTests } = await import('./mutation/nearest-tests.mjs');
+const { NearestTests, ownTest } = await import('./mutation/nearest-tests.mjs');
+const { TestCoverage } = await import('./mutation/test-coverage.mjs');
 const { randomNumbers } = await import('../dist/exploration/engine/search/random-search.js');
 
 /** Folders, and single modules. */
 const MUTATED = ['io-request', 'hsm', 'trace', 'trace/exports', 'device-model/placement', 'hypervisor/io-handler'];
 const SURVIVORS = join(root, 'scripts/mutation/survivors.json');
-/** A run of tests may take this multiple of its time without a mutant, and LEAST_MS. */
-const SLOWDOWN = 5;
-const LEAST_MS = 15_000;
+/**
+ * A test may take this multiple of its time without a mutant, and LEAST_MS. A mutant that is
+ * explained and took longer gets a second run with PATIENCE times that: the machine may be busy.
+ */
+const SLOWDOWN = 6;
+const LEAST_MS = 2000;
+const PATIENCE = 10;
+/** Of the tests that run a mutant, the quickest that take that long together. */
+const MOST_SECONDS = 2;
 const SHOW_MS = 30_000;
 
 const { values: options, positionals: words } = parseArgs({
   allowPositionals: true,
   options: {
+    jobs: { type: 'string', default: '1' },
     sample: { type: 'string' },
     seed: { type: 'string' },
     budget: { type: 'string', default: 'Infinity' },
@@ -99,28 +108,57 @@ const wanted = all.filter(
 const chosen = options.sample === undefined ? wanted : shuffled(wanted, seed).slice(0, Number(options.sample));
 if (options.sample !== undefined) process.stdout.write(`${chosen.length} of ${wanted.length} mutants, seed ${seed}\n`);
 
-const copy = new MutatedCopy(root, dist);
+const copies = Array.from({ length: Number(options.jobs) }, () => new MutatedCopy(root, dist));
 const nearest = new NearestTests(dist);
 const began = performance.now();
 const secondsSince = () => (performance.now() - began) / 1000;
 let isInterrupted = false;
 process.once('SIGINT', () => (isInterrupted = true));
 
-/** Time of a list of tests without a mutant, in ms. A list that fails then is an error. */
-/** @type {Map<string, number>} */
-const healthy = new Map();
-/** @type {(tests: readonly string[]) => Promise<number>} */
-async function limitOf(tests) {
-  const key = tests.join();
-  let limit = healthy.get(key);
-  if (limit === undefined) {
-    let { passed, by, seconds } = await copy.run(tests, 300_000);
-    // A machine that stalls for a moment is not a reason to end a run of hours.
-    if (!passed) ({ passed, by, seconds } = await copy.run(tests, 300_000));
-    if (!passed) throw new Error(`the tests fail without a mutant: ${by}\n  ${tests.join('\n  ')}`);
-    healthy.set(key, (limit = LEAST_MS + SLOWDOWN * 1000 * seconds));
+const coverage = new TestCoverage(new MutatedCopy(root, dist), (module) => texts.has(module));
+
+/**
+ * The tests that run the code at an offset of a module's JavaScript: its own, then the quick ones.
+ * @type {(module: string, offset: number) => Promise<string[]>}
+ */
+async function testsOf(module, offset) {
+  const found = [];
+  for (const test of nearest.of(module)) {
+    if (!(await coverage.runs(test, module, offset))) continue;
+    found.push({ test, seconds: test === ownTest(module) ? 0 : await coverage.secondsOf(test) });
   }
-  return limit;
+  let sum = 0;
+  return found
+    .sort((a, b) => a.seconds - b.seconds)
+    .filter(({ seconds }) => (sum += seconds) <= MOST_SECONDS)
+    .map(({ test }) => test);
+}
+
+/**
+ * The test that fails with a mutant. Empty: none.
+ * @type {(copy: import('./mutation/mutated-copy.mjs').MutatedCopy, mutant: Mutant) => Promise<string>}
+ */
+async function killerOf(copy, { name, module, from, to, by }) {
+  const text = texts.get(module) ?? '';
+  const original = copy.textOf(module);
+  const program = javaScript(ts, `${module}.ts`, text.slice(0, from) + by + text.slice(to));
+  const offset = differsAt(original, program);
+  if (offset === undefined) return '';
+  for (const test of await testsOf(module, offset)) {
+    const limitMs = LEAST_MS + SLOWDOWN * 1000 * (await coverage.secondsOf(test));
+    let result = await copy.runWith(module, program, [test], limitMs);
+    if (result.by === 'time' && explained[name] !== undefined)
+      result = await copy.runWith(module, program, [test], PATIENCE * limitMs);
+    if (!result.passed) return result.by;
+  }
+  return '';
+}
+
+/** @type {(original: string, program: string) => number | undefined} */
+function differsAt(original, program) {
+  for (let at = 0; at < program.length; at++) if (original[at] !== program[at]) return at;
+  // The compiler ends the original with the name of its source map.
+  return original.slice(program.length).trim().startsWith('//# ') ? undefined : program.length;
 }
 
 let tried = 0;
@@ -129,19 +167,13 @@ let timedOut = 0;
 /** @type {string[]} */
 const wrong = [];
 let shown = performance.now();
-try {
-  for (const { name, module, from, to, by } of chosen) {
+const left = chosen.values();
+/** @type {(copy: import('./mutation/mutated-copy.mjs').MutatedCopy) => Promise<void>} */
+async function runMutants(copy) {
+  for (const mutant of left) {
     if (isInterrupted || secondsSince() > Number(options.budget)) break;
-    const text = texts.get(module) ?? '';
-    const program = javaScript(ts, `${module}.ts`, text.slice(0, from) + by + text.slice(to));
-    let killer = '';
-    for (const tests of nearest.of(module)) {
-      const limitMs = await limitOf(tests);
-      const result = await copy.runWith(module, program, tests, limitMs);
-      if (result.passed) continue;
-      killer = result.by;
-      break;
-    }
+    const { name } = mutant;
+    const killer = await killerOf(copy, mutant);
     tried++;
     const isExplained = explained[name] !== undefined;
     if (killer !== '') killed++;
@@ -149,13 +181,18 @@ try {
     if (killer === '' && !isExplained) wrong.push(`SURVIVED  ${name}`);
     if (killer !== '' && isExplained) wrong.push(`KILLED    ${name}, which is explained: by ${killer}`);
     if (options.verbose) process.stdout.write(`${killer === '' ? 'survived' : 'killed  '} ${name}  [${killer}]\n`);
-    else if (wrong.length > 0 && wrong.at(-1)?.includes(name)) process.stdout.write(`${wrong.at(-1)}\n`);
+    else if ((killer === '') !== isExplained) process.stdout.write(`${wrong.at(-1)}\n`);
     if (performance.now() - shown < SHOW_MS) continue;
     shown = performance.now();
     process.stdout.write(`  ${tried} of ${chosen.length} after ${secondsSince().toFixed(0)} s, ${killed} killed\n`);
   }
+}
+
+try {
+  await Promise.all(copies.map(runMutants));
 } finally {
-  copy.close();
+  for (const copy of copies) copy.close();
+  coverage.close();
 }
 process.stdout.write(
   `${tried} of ${chosen.length} mutants in ${secondsSince().toFixed(0)} s: ${killed} killed (${timedOut} by time), ` +

@@ -29,6 +29,11 @@ export class MutatedCopy {
     writeFileSync(join(this.#folder, 'runner.mjs'), RUNNER);
   }
 
+  /** @type {(module: string) => string} The JavaScript of a module. */
+  textOf(module) {
+    return readFileSync(join(this.#folder, `dist/${module}.js`), 'utf8');
+  }
+
   /**
    * Runs tests while `module` has another text. The first failure ends the run.
    * @param {string} module without `.js`
@@ -48,14 +53,19 @@ export class MutatedCopy {
     }
   }
 
-  /** @type {(tests: readonly string[], limitMs: number) => Promise<TestResult>} */
-  run(tests, limitMs) {
+  /**
+   * @param {readonly string[]} tests files of dist/
+   * @param {number} limitMs
+   * @param {NodeJS.ProcessEnv} env
+   * @returns {Promise<TestResult>}
+   */
+  run(tests, limitMs, env = {}) {
     const started = performance.now();
     const files = tests.map((test) => join(this.#folder, 'dist', test));
     const child = spawn(process.execPath, ['--test-reporter=tap', join(this.#folder, 'runner.mjs'), ...files], {
       stdio: ['ignore', 'pipe', 'ignore'],
       // The runner of a surrounding test must not read this one's results.
-      env: { ...process.env, NODE_TEST_CONTEXT: '' },
+      env: { ...process.env, NODE_TEST_CONTEXT: '', ...env },
     });
     this.#running = child;
     return new Promise((resolve) => {

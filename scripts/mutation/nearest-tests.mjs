@@ -8,7 +8,7 @@ import { dirname, join, posix } from 'node:path';
 const TOO_SLOW = new RegExp(
   [
     '^(?:cli|exploration|dashboard|fuzzing|acrn-hsm|hypervisor/v86)/',
-    'soak|e2e|hypervisor-suite|architecture|words\\.test|-conformance|node-eval|hostile-writer',
+    'soak|e2e|held-thread|hypervisor-suite|architecture|words\\.test|-conformance|node-eval|hostile-writer',
     '^conformance/(?:control-(?:model|process|thread)|hsm-script-main)',
     '^fault-injection/fault-injection|^hypervisor/(?:threaded-vm|boot/)',
   ].join('|'),
@@ -16,12 +16,11 @@ const TOO_SLOW = new RegExp(
 /** Recorded and random scripts, which reach all of the dispatching code whatever they import. */
 const SCRIPTS = ['hsm-script-edges', 'hsm-script', 'driver-model'].map((name) => `conformance/${name}.test.js`);
 const HAS_SCRIPTS = /^(?:hsm|io-request)\//;
-/** Tests of two seconds and more come last. */
-const SLOW =
-  /hostile-page|address-map|dispatch-worker|trace-ring|exports|in-own-thread|user-vm|control-|hsm-script\.|driver-model|vm\//;
-/** At most that many tests, and how many of them in the first stages. */
-const MOST = 10;
-const STAGES = [1, 4];
+/** At most that many tests beside the scripts. */
+const MOST = 16;
+
+/** @type {(module: string) => string} */
+export const ownTest = (module) => `${module}.test.js`;
 
 export class NearestTests {
   /** @type {Map<string, readonly string[]>} */
@@ -46,28 +45,23 @@ export class NearestTests {
   }
 
   /**
-   * Stages: a mutant that survives the first is tried with the next.
    * @param {string} module
-   * @returns {readonly string[][]}
+   * @returns {readonly string[]}
    */
   of(module) {
-    const own = `${module}.test.js`;
     const folder = posix.dirname(module);
-    const nearest = this.#tests
+    const near = this.#tests
       .map((test) => ({
         test,
-        distance: test === own ? -1 : this.#distance(test, `${module}.js`),
+        distance: test === ownTest(module) ? -1 : this.#distance(test, `${module}.js`),
         isFar: !test.startsWith(`${folder}/`),
       }))
       .filter(({ distance }) => distance < Infinity)
       .sort((a, b) => a.distance - b.distance || Number(a.isFar) - Number(b.isFar) || (a.test < b.test ? -1 : 1))
-      .map(({ test }) => test);
-    const near = nearest.slice(0, MOST);
+      .map(({ test }) => test)
+      .slice(0, MOST);
     if (HAS_SCRIPTS.test(module)) near.push(...SCRIPTS.filter((test) => !near.includes(test)));
-    const isLate = (/** @type {string} */ test) => test !== own && SLOW.test(test);
-    const ordered = [...near.filter((test) => !isLate(test)), ...near.filter(isLate)];
-    const starts = [0, ...STAGES, ordered.length];
-    return starts.map((from, stage) => ordered.slice(from, starts[stage + 1])).filter((tests) => tests.length > 0);
+    return near;
   }
 
   /**
