@@ -52,17 +52,21 @@ export class AcrnVmEvents implements SideWork {
   #event: EventObject | undefined;
   /**
    * The ring's tail at the last signal. Userspace may not have emptied the ring since, so a ring
-   * that is not empty is no reason to signal again.
+   * that is not empty is no reason to signal again. NaN: there was no signal.
    */
-  #seenTail = 0;
+  #seenTail = NaN;
 
   constructor(hypercalls: AsyncIoHypercalls) {
     this.#hypercalls = hypercalls;
   }
 
-  /** `event` is what the HSM signals from now on. It replaces an earlier one. */
+  /**
+   * `event` is what the HSM signals from now on. It replaces an earlier one. Userspace may have set
+   * up the ring again before, so the tail that was seen says nothing any more.
+   */
   setEvent(event: EventObject): void {
     this.#event = event;
+    this.#seenTail = NaN;
   }
 
   /**
@@ -76,13 +80,20 @@ export class AcrnVmEvents implements SideWork {
   }
 
   get hasWork(): boolean {
-    const ring = this.#hypercalls.ring(RingId.VM_EVENT);
-    return this.#event !== undefined && ring !== undefined && !ring.isEmpty && ring.tail !== this.#seenTail;
+    return this.#freshTail() !== undefined;
   }
 
   run(): void {
-    if (!this.hasWork) return;
-    this.#seenTail = this.#hypercalls.ring(RingId.VM_EVENT)?.tail ?? 0;
+    const tail = this.#freshTail();
+    if (tail === undefined) return;
+    this.#seenTail = tail;
     this.#event?.signal();
+  }
+
+  /** The tail, if there is an event to signal, and a new element in the ring. */
+  #freshTail(): number | undefined {
+    const ring = this.#hypercalls.ring(RingId.VM_EVENT);
+    if (this.#event === undefined || ring === undefined || ring.isEmpty) return undefined;
+    return ring.tail === this.#seenTail ? undefined : ring.tail;
   }
 }
