@@ -98,7 +98,6 @@ const MUTANTS = [
     replace(binary('<', 'last', '1'), '$1 <= $2'),
     replace(binary('<', 'last', '2'), '$1 <= $2'),
     replace(access('#bridging', 'segment'), 'this.#covering[$1]'),
-    replace(operand('&&', '<='), 'true'),
     replace(operand('&&', 'PAGE_SHIFT'), 'true'),
     drop(operand('&&', 'high')),
   ),

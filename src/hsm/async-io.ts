@@ -84,7 +84,7 @@ export class AsyncIoEvents implements SideWork {
     for (let taken = 0; taken < MAX_TAKEN && ring.take(this.#element) === RingResult.DONE; taken++) {
       // Handles have 31 bits: a value with an upper word was put there by another writer.
       const isHandle = this.#element[1] === 0;
-      if (isHandle) this.#byHandle.get(this.#element[0] ?? 0)?.event.signal();
+      if (isHandle) this.#byHandle.get(this.#element[0] as number)?.event.signal();
     }
   }
 

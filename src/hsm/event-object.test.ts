@@ -28,14 +28,31 @@ test('the same function may listen twice, and each listener is removed separatel
 test('closing calls each listener once', () => {
   const event = new LocalEvent();
   let closed = 0;
-  event.onClose(() => closed++);
+  event.onClose(() => {
+    closed++;
+    event.close();
+  });
   event.close();
   event.close();
   assert.equal(closed, 1);
 });
 
+test('a closed event calls nobody, and has forgotten its listeners', () => {
+  const event = new LocalEvent();
+  let calls = 0;
+  for (let i = 0; i < MAX_LISTENERS; i++) {
+    event.onSignal(() => calls++);
+    event.onClose(() => undefined);
+  }
+  event.close();
+  event.signal();
+  assert.equal(calls, 0);
+  event.onSignal(() => undefined);
+  event.onClose(() => undefined);
+});
+
 test('the number of listeners is limited', () => {
   const event = new LocalEvent();
-  for (let i = 0; i < MAX_LISTENERS; i++) event.onSignal(() => undefined);
+  for (let i = 0; i < 1024; i++) event.onSignal(() => undefined);
   assert.throws(() => event.onSignal(() => undefined), RangeError);
 });

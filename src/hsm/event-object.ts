@@ -28,7 +28,6 @@ export interface EventObject {
 /** `onSignal` and `onClose` throw RangeError at MAX_LISTENERS. */
 export class LocalEvent implements EventObject {
   #count = 0n;
-  #isClosed = false;
   readonly #signalled = new Set<() => void>();
   readonly #closed = new Set<() => void>();
 
@@ -56,11 +55,10 @@ export class LocalEvent implements EventObject {
   }
 
   close(): void {
-    if (this.#isClosed) return;
-    this.#isClosed = true;
-    for (const listener of [...this.#closed]) listener();
+    const listeners = [...this.#closed];
     this.#closed.clear();
     this.#signalled.clear();
+    for (const listener of listeners) listener();
   }
 }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { LocalEvent } from './event-object.js';
-import { IrqFds, MAX_IRQ_EVENTS, type MsiMessage } from './irqfd.js';
+import { LocalEvent, MAX_LISTENERS } from './event-object.js';
+import { IrqFds, type MsiMessage } from './irqfd.js';
 
 const EBUSY = -16;
 const ENOMEM = -12;
@@ -52,6 +52,28 @@ test('after removal the event is fully unhooked, and may come back', () => {
   assert.equal(injected.length, 1);
 });
 
+test('the removal of one event leaves the others', () => {
+  const { irqs, injected } = machine();
+  const [first, second, unknown] = [new LocalEvent(), new LocalEvent(), new LocalEvent()];
+  irqs.assign(first, MESSAGE);
+  irqs.assign(second, MESSAGE);
+  assert.equal(irqs.deassign(unknown), 0);
+  assert.equal(irqs.size, 2);
+  irqs.deassign(first);
+  assert.equal(irqs.size, 1);
+  second.signal();
+  assert.equal(injected.length, 1);
+});
+
+test('an event may come and go more often than it may have listeners', () => {
+  const { irqs } = machine();
+  const event = new LocalEvent();
+  for (let i = 0; i <= MAX_LISTENERS; i++) {
+    assert.equal(irqs.assign(event, MESSAGE), 0);
+    irqs.deassign(event);
+  }
+});
+
 test('an event that its last user closes removes itself', () => {
   const { irqs, injected } = machine();
   const event = new LocalEvent();
@@ -77,7 +99,7 @@ test('an injection may remove its own event', () => {
 
 test('the end of the VM unhooks all, and there is a limit', () => {
   const { irqs, injected } = machine();
-  const events = Array.from({ length: MAX_IRQ_EVENTS }, () => new LocalEvent());
+  const events = Array.from({ length: 1024 }, () => new LocalEvent());
   for (const event of events) assert.equal(irqs.assign(event, MESSAGE), 0);
   assert.equal(irqs.assign(new LocalEvent(), MESSAGE), ENOMEM);
   irqs.close();

@@ -19,6 +19,11 @@ function walk(ranges: readonly RankedRange[], address: number, last: number): nu
 }
 
 describe('the first range that contains a complete access', () => {
+  test('is a rank from 0 on, below the sentinels’ numbers', () => {
+    assert.deepEqual([NO_RANK, SCAN_NEEDED], [0xffff, -1]);
+    assert.equal(find(indexOf([0, 3], [8, 11]), 8, 11), 1);
+  });
+
   test('an empty index contains no access', () => {
     assert.equal(find(indexOf(), 0, 3), NO_RANK);
     assert.equal(find(indexOf(), LIMIT - 4, LIMIT - 1), NO_RANK);
@@ -56,7 +61,47 @@ describe('the first range that contains a complete access', () => {
     assert.equal(find(index, LIMIT - 1, LIMIT - 1), 0);
     assert.equal(find(index, LIMIT - 1, LIMIT), SCAN_NEEDED);
     assert.equal(find(index, LIMIT, LIMIT), SCAN_NEEDED);
-    assert.equal(find(index, 4, 3), SCAN_NEEDED);
+    assert.equal(find(index, PAGE, PAGE - 1), SCAN_NEEDED);
+  });
+
+  test('an access that wraps within a page has the answer of the page, if no range ends there', () => {
+    const index = indexOf([0x1002, 0x1003], [0, 0x2fff]);
+    assert.equal(find(index, 0x2004, 0x2003), 1);
+    assert.equal(find(index, 0x5004, 0x5003), SCAN_NEEDED);
+    assert.equal(find(index, 0x1004, 0x1003), SCAN_NEEDED);
+  });
+
+  test('pages above 4 GiB are not those of other low or high words', () => {
+    const index = indexOf([0x1_0000_0000, 0x1_0000_0fff], [0x2_0000_0000, 0x2_0000_0fff], [0x100_0000, 0x100_0fff]);
+    assert.equal(find(index, 0x1_0000_0010, 0x1_0000_0013), 0);
+    assert.equal(find(index, 0x2_0000_0010, 0x2_0000_0013), 1);
+    assert.equal(find(index, 0x100_0010, 0x100_0013), 2);
+    assert.equal(find(index, 0x10_0010, 0x10_0013), NO_RANK);
+  });
+
+  test('of many open ranges the first that has not ended, in whatever order they began', () => {
+    const count = 64;
+    // They begin in an order that is not that of their ranks, and end in that of their ranks.
+    const ranges = Array.from({ length: count }, (_, rank) => [(rank * 37) % count, 1000 + 16 * rank + 15] as const);
+    const index = indexOf(...ranges);
+    for (let rank = 0; rank < count; rank++) assert.equal(find(index, 1000 + 16 * rank, 1000 + 16 * rank + 7), rank);
+  });
+
+  test('ports have a table, which gives the same answers', () => {
+    const ranges = [
+      { start: 0n, end: 3n, rank: 0 },
+      { start: 2n, end: 9n, rank: 1 },
+      { start: 0xfffen, end: 0xffffn, rank: 2 },
+      { start: 0x1_0000n, end: 0x1_0003n, rank: 3 },
+    ];
+    const index = new RangeIndex(ranges, 0x1_0000);
+    const plain = new RangeIndex(ranges);
+    for (const first of [0, 1, 2, 3, 4, 9, 10, 0xfffd, 0xfffe, 0xffff, 0x1_0000, 0x1_0001])
+      for (const size of [1, 2, 4]) {
+        const last = first + size - 1;
+        assert.equal(find(index, first, last), find(plain, first, last), `${first} ${size}`);
+        if (find(index, first, last) !== SCAN_NEEDED) assert.equal(find(index, first, last), walk(ranges, first, last));
+      }
   });
 
   test('agrees with a walk over the list, for ranges of all sizes and accesses at their edges', () => {

@@ -46,8 +46,8 @@ const PAGE_SHIFT = 12;
 const GOLDEN = 0x9e37_79b1;
 /** In an entry's first segment: the entry is unused. */
 const EMPTY = -1;
-/** In place of an entry's rank: the page has several segments. */
-const DIVIDED = -1;
+/** In place of an entry's rank: the page has several segments, or the entry is unused. */
+const DIVIDED = EMPTY;
 /** Words of a hash entry. Word 0 is the page number. */
 const FIRST_SEGMENT = 1;
 const LAST_SEGMENT = 2;
@@ -121,11 +121,12 @@ export class RangeIndex {
    */
   find(low: number, high: number, lastLow: number, lastHigh: number): number {
     if (high >>> 0 >= LIMIT_HIGH) return SCAN_NEEDED;
-    // Within one page: integer arithmetic only.
-    if (high === lastHigh && low >>> PAGE_SHIFT === lastLow >>> PAGE_SHIFT && low >>> 0 <= lastLow >>> 0) {
+    // Within one page: integer arithmetic only. A range has all of an undivided page or nothing, so
+    // that it does not matter whether the access wraps.
+    if (high === lastHigh && low >>> PAGE_SHIFT === lastLow >>> PAGE_SHIFT) {
       const entry = this.#entryOf((low >>> PAGE_SHIFT) | (high << (32 - PAGE_SHIFT)));
       const rank = this.#pages[entry + RANK] as number;
-      if (rank !== DIVIDED && this.#pages[entry + FIRST_SEGMENT] !== EMPTY) return rank;
+      if (rank !== DIVIDED) return rank;
     }
     const address = high * WORD + (low >>> 0);
     const last = lastHigh * WORD + (lastLow >>> 0);
@@ -135,7 +136,8 @@ export class RangeIndex {
     if (segment < 0) return NO_RANK;
     const starts = this.#starts;
     if (last < (starts[segment + 1] as number)) return this.#covering[segment] as number;
-    if (last < (starts[segment + 2] ?? LIMIT)) return this.#bridging[segment] as number;
+    // False after the last segment, which has no next one.
+    if (last < (starts[segment + 2] as number)) return this.#bridging[segment] as number;
     return SCAN_NEEDED;
   }
 
@@ -209,10 +211,11 @@ function cut(ranges: readonly RankedRange[]): { starts: Float64Array; covering: 
   let began = 0;
   let ended = 0;
   for (let segment = 0; segment < covering.length; segment++) {
-    for (; (begins[began]?.[0] ?? Infinity) <= (starts[segment] as number); began++) open.add(begins[began]?.[1] ?? 0);
+    const start = starts[segment] as number;
+    for (let next = begins[began]; next !== undefined && next[0] <= start; next = begins[++began]) open.add(next[1]);
     covering[segment] = open.first();
-    for (; (ends[ended]?.[0] ?? Infinity) <= (starts[segment + 1] as number); ended++)
-      open.remove(ends[ended]?.[1] ?? 0);
+    const end = starts[segment + 1] as number;
+    for (let next = ends[ended]; next !== undefined && next[0] <= end; next = ends[++ended]) open.remove(next[1]);
     // What is still open reaches into the next segment.
     bridging[segment] = open.first();
   }
@@ -273,7 +276,7 @@ class OpenRanks {
   }
 
   first(): number {
-    while (this.#heap.length > 0 && this.#removed.delete(this.#heap[0] as number)) this.#pop();
+    while (this.#removed.delete(this.#heap[0] as number)) this.#pop();
     return this.#heap[0] ?? NO_RANK;
   }
 

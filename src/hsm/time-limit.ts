@@ -63,9 +63,12 @@ export class TimeLimit {
     this.#arm(limitMs, nowMs);
   }
 
+  /** The watches that are left end when their requests have an answer. */
   stop(): void {
-    this.#disarm();
-    for (const assignment of this.#options.assignments) assignment.watchedTicket = 0;
+    if (this.#timer === undefined) return;
+    this.#timing.stop(this.#timer);
+    this.#timer = undefined;
+    this.#options.holder.limits--;
   }
 
   #arm(delayMs: number, nowMs: number): void {
@@ -74,13 +77,6 @@ export class TimeLimit {
     this.#dueMs = nowMs + beatMs;
     this.#armedProcessorMs = this.#options.holder.processorMs;
     this.#timer = this.#timing.start(() => this.#check(), beatMs);
-  }
-
-  #disarm(): void {
-    if (this.#timer === undefined) return;
-    this.#timing.stop(this.#timer);
-    this.#timer = undefined;
-    this.#options.holder.limits--;
   }
 
   #check(): void {
@@ -93,8 +89,8 @@ export class TimeLimit {
     let nextMs = Infinity;
     for (const assignment of assignments)
       if (assignment.watchedTicket !== 0)
-        nextMs = Math.min(nextMs, assignment.isExpired ? JUDGE_MS : Math.max(assignment.deadlineMs - nowMs, 0));
-    if (nextMs === Infinity) this.#disarm();
+        nextMs = Math.min(nextMs, assignment.isExpired ? JUDGE_MS : assignment.deadlineMs - nowMs);
+    if (nextMs === Infinity) this.stop();
     // At least once in a period: `watch` does not arm a timer while one runs.
     else this.#arm(Math.min(nextMs, limitMs), nowMs);
   }
@@ -120,7 +116,7 @@ export class TimeLimit {
     }
     assignment.isExpired = false;
     if (this.#options.onLate(assignment, elapsedMs))
-      assignment.deadlineMs = nowMs + elapsedMs * (NEXT_REPORT_FACTOR - 1);
+      assignment.deadlineMs = assignment.sinceMs + elapsedMs * NEXT_REPORT_FACTOR;
     // Keep the watch on a newer request: the report may have let the guest go on.
     else if (assignment.watchedTicket === ticket) assignment.watchedTicket = 0;
   }

@@ -721,3 +721,86 @@ describe('the time limit', { timeout: 120_000 }, () => {
     assert.deepEqual(vm.events, []);
   });
 });
+
+describe('a pass', () => {
+  test('runs the side work', () => {
+    const { vm } = withDefault();
+    let runs = 0;
+    vm.requests.work.add({ hasWork: false, run: () => runs++ });
+    vm.requests.dispatch();
+    assert.equal(runs, 1);
+  });
+
+  test('skips a slot that only a plain load shows as PENDING', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.buffer.slot(0);
+    Object.defineProperty(slot, 'relaxedState', { get: () => PENDING });
+    vm.requests.dispatch();
+    assert.deepEqual([client.kept.length, slot.state], [0, FREE]);
+  });
+
+  test('tells the observer each client just before it gets a request', () => {
+    const told: string[] = [];
+    const vm = new OneVm({
+      observer: { event: () => undefined, assigning: (client) => told.push(`assigning to ${client.name}`) },
+    });
+    vm.requests.clients.addDefault({ name: 'default', notify: () => told.push('notify') });
+    vm.fill(0);
+    vm.requests.dispatch();
+    assert.deepEqual(told, ['assigning to default', 'notify']);
+  });
+
+  test('leaves a request that another writer takes out of PENDING meanwhile', () => {
+    const { vm, client } = withDefault();
+    const slot = vm.fill(0);
+    const gate = {
+      holdsPending: () => {
+        slot.stampFree();
+        return false;
+      },
+      decideAnswer: () => assert.fail('no answer'),
+      hasAnswer: () => false,
+    };
+    vm.requests.setGate(gate, false);
+    assert.equal(vm.requests.dispatch(), 0);
+    assert.deepEqual([client.kept.length, slot.state, vm.events], [0, FREE, []]);
+    assert.equal(vm.requests.assignments.of(0).isAssigned, false);
+  });
+
+  test('reads no clock and starts no timer for requests that are answered at once', () => {
+    const timing = new FakeTiming();
+    let readings = 0;
+    const vm = new OneVm({
+      clientTimeoutMs: 5,
+      timing: {
+        now: () => {
+          readings++;
+          return timing.now();
+        },
+        start: (callback, ms) => timing.start(callback, ms),
+        stop: (timer) => timing.stop(timer),
+      },
+    });
+    vm.requests.clients.addDefault(answering('default'));
+    vm.fill(0);
+    vm.requests.dispatch();
+    assert.deepEqual([readings, timing.running], [0, 0]);
+  });
+
+  test('of a VM with a limit needs no clock of the program', () => {
+    const { vm, client } = withDefault({ clientTimeoutMs: 60_000 });
+    vm.fill(0);
+    vm.requests.dispatch();
+    assert.equal(client.answer(), true);
+    vm.requests.close();
+  });
+});
+
+test('a gate may have the answers of other threads relayed', () => {
+  const { vm, client } = withDefault();
+  const told: boolean[] = [];
+  Object.assign(client, { relay: (on: boolean) => told.push(on) });
+  vm.requests.setGate(undefined, true);
+  vm.requests.setGate(undefined, false);
+  assert.deepEqual(told, [true, false]);
+});

@@ -220,7 +220,7 @@ export class VmRequests {
       this.clients.fail(client, error);
     }
     // While no client has a request to answer, no limit runs, and a call needs no time.
-    if (startMs > 0) this.#holder.record(client.name, startMs, this.#timing.now());
+    if (!Number.isNaN(startMs)) this.#holder.record(client.name, startMs, this.#timing.now());
   }
 
   /** The gate holds the request. For the pass it counts as served. */
