@@ -3,14 +3,12 @@ import { describe, test } from 'node:test';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
 import { Upcall } from '../hypervisor/upcall.js';
-import { ports } from './address-range.js';
 import { DispatchWorker, MAX_TURN_MS, PASSES_PER_TURN } from './dispatch-worker.js';
 import { answering, Keeper, OneVm } from './fixtures/one-vm.js';
+import { someTurns, turn, until } from './fixtures/turns.js';
 import { HypervisorServiceModule } from './service-module.js';
 
-const { PROCESSING, COMPLETE, PENDING } = IoRequestState;
-const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
+const { PROCESSING } = IoRequestState;
 interface Running {
   readonly module: HypervisorServiceModule;
   readonly upcall: Upcall;
@@ -27,21 +25,6 @@ function started(spinUs = 0): Running {
   module.addVm(vm.requests);
   module.worker.start();
   return { module, upcall, vm, client };
-}
-
-/** Everything here happens in this thread's event loop: in fewer turns, or never. */
-const MOST_TURNS = 1_000_000;
-
-async function until(condition: () => boolean): Promise<void> {
-  for (let turns = 0; !condition(); turns++) {
-    assert.ok(turns < MOST_TURNS, `not after ${turns} turns: ${condition.toString()}`);
-    await turn();
-  }
-}
-
-/** Enough turns of the event loop for an awake worker to finish its work. */
-async function someTurns(): Promise<void> {
-  for (let i = 0; i < 5; i++) await turn();
 }
 
 /** Requests by which the event loop must have turned several times, whatever the clock says. */
@@ -194,41 +177,231 @@ describe('the worker', { timeout: 120_000 }, () => {
     await worker.stop();
   });
 
-  test('lets it turn after a bounded time, however long the devices take in each pass', async () => {
+  /** A worker with one vCPU whose next request follows each answer at once, `total` times. */
+  function busy(
+    total: number,
+    options: { now?: () => number; onServed?: (served: number) => void; turn?: () => Promise<void> },
+  ): { worker: DispatchWorker; upcall: Upcall; vm: OneVm; served: () => number } {
     const upcall = new Upcall();
-    let nowMs = 0;
     let served = 0;
-    let turnedMs = 0;
-    let longestMs = 0;
-    const vm = new OneVm({
+    const vm: OneVm = new OneVm({
       vcpuCount: 1,
       hypercalls: {
         vcpuCount: 1,
         notifyRequestFinish: (vcpu) => {
-          nowMs += 2;
           vm.buffer.slot(vcpu).release();
-          if (++served < 500) vm.fill(vcpu);
+          served++;
+          options.onServed?.(served);
+          if (served % total !== 0) vm.fill(vcpu);
           return 0;
         },
       },
     });
     vm.requests.clients.addDefault(answering('default'));
-    const noteTurn = (): Promise<void> => {
-      longestMs = Math.max(longestMs, nowMs - turnedMs);
-      turnedMs = nowMs;
-      return turn();
-    };
-    const worker = new DispatchWorker({
-      upcall,
-      turn: noteTurn,
-      vms: () => [vm.requests],
-      spinUs: 0,
-      now: () => nowMs,
+    const worker = new DispatchWorker({ upcall, turn, vms: () => [vm.requests], spinUs: 0, ...options });
+    return { worker, upcall, vm, served: () => served };
+  }
+
+  for (const passMs of [1, 5])
+    test(`lets it turn after 5 ms when each pass takes ${passMs} ms, because it is timed`, async () => {
+      let nowMs = 0;
+      const turnedMs: number[] = [];
+      const { worker, vm, served } = busy(100, {
+        now: () => nowMs,
+        onServed: () => (nowMs += passMs),
+        turn: () => {
+          turnedMs.push(nowMs);
+          return turn();
+        },
+      });
+      vm.fill(0);
+      worker.start();
+      await until(() => served() === 100);
+      await worker.stop();
+      assert.deepEqual(turnedMs.slice(0, 4), [5, 10, 15, 20]);
+      assert.equal(MAX_TURN_MS, 5);
+    });
+
+  test('lets it turn once after the pass in which other work asks for it', async () => {
+    const turns: number[] = [];
+    let count = 0;
+    const total = PASSES_PER_TURN + 100;
+    const { worker, vm, served } = busy(total, {
+      now: () => 0,
+      onServed: (number) => {
+        count = number;
+        if (number === 10) worker.turnSoon();
+      },
+      turn: () => {
+        turns.push(count);
+        return turn();
+      },
     });
     vm.fill(0);
     worker.start();
-    await until(() => served === 500);
-    assert.ok(longestMs <= MAX_TURN_MS + 2, `${longestMs} ms without a turn`);
+    await until(() => served() === total);
+    await worker.stop();
+    assert.deepEqual(turns.slice(0, 2), [10, 10 + PASSES_PER_TURN]);
+  });
+
+  test('reads the clock at most every 64 quick passes, and more often again after a turn', async () => {
+    const reads: number[] = [];
+    const turns: number[] = [];
+    const total = 3 * PASSES_PER_TURN;
+    let count = 0;
+    const { worker, vm, served } = busy(total, {
+      now: () => {
+        reads.push(count);
+        return 0;
+      },
+      onServed: (number) => (count = number),
+      turn: () => {
+        turns.push(count);
+        return turn();
+      },
+    });
+    vm.fill(0);
+    worker.start();
+    await until(() => served() === total);
+    await worker.stop();
+    assert.deepEqual(turns.slice(0, 2), [PASSES_PER_TURN, 2 * PASSES_PER_TURN]);
+    for (const began of [0, PASSES_PER_TURN]) {
+      const passes = reads.filter((at) => at >= began && at < began + PASSES_PER_TURN).map((at) => at - began);
+      assert.deepEqual(passes.slice(0, 10), [0, 1, 3, 7, 15, 31, 63, 127, 191, 255]);
+      assert.ok(passes.slice(8).every((at, i) => at === 191 + 64 * i));
+    }
+  });
+
+  for (const [waitMs, turnMs] of [
+    [1.5, 6.5],
+    [1, 5],
+  ] as const)
+    test(`after a wait of ${waitMs} ms it turns at ${turnMs} ms: only a longer one than 1 ms has parked`, async () => {
+      const startMs = 100;
+      let nowMs = startMs;
+      const turnedMs: number[] = [];
+      const { worker, upcall, vm, served } = busy(20, {
+        now: () => nowMs,
+        onServed: () => nowMs++,
+        turn: () => {
+          turnedMs.push(nowMs);
+          return turn();
+        },
+      });
+      worker.start();
+      await someTurns();
+      nowMs = startMs + waitMs;
+      vm.fill(0);
+      upcall.raise();
+      await until(() => served() === 20);
+      await worker.stop();
+      assert.equal(turnedMs[0], startMs + turnMs);
+    });
+
+  test('the passes before it parked do not count', async () => {
+    let nowMs = 0;
+    let turns = 0;
+    const burst = PASSES_PER_TURN - 1;
+    const { worker, upcall, vm, served } = busy(burst, {
+      now: () => nowMs,
+      turn: () => {
+        turns++;
+        return turn();
+      },
+    });
+    worker.start();
+    for (let bursts = 1; bursts <= 2; bursts++) {
+      await someTurns();
+      nowMs += 10;
+      vm.fill(0);
+      upcall.raise();
+      await until(() => served() === bursts * burst);
+    }
+    assert.equal(turns, 0);
+    await worker.stop();
+  });
+
+  test('stopping waits for the end of its loop', async () => {
+    let release = (): void => undefined;
+    const { worker, vm, served } = busy(PASSES_PER_TURN, {
+      now: () => 0,
+      turn: () => new Promise((resolve) => (release = resolve)),
+    });
+    vm.fill(0);
+    worker.start();
+    await until(() => served() === PASSES_PER_TURN);
+    let isStopped = false;
+    const stopped = worker.stop().then(() => (isStopped = true));
+    await someTurns();
+    assert.equal(isStopped, false);
+    release();
+    await stopped;
+  });
+
+  test('makes no pass when it is paused just after the upcall woke it', async () => {
+    const { worker, upcall, vm, served } = busy(1, {});
+    const wait = upcall.wait.bind(upcall);
+    upcall.wait = async (poll) => {
+      upcall.wait = wait;
+      const found = await wait(poll);
+      worker.pause();
+      return found;
+    };
+    worker.start();
+    await someTurns();
+    vm.fill(0);
+    upcall.raise();
+    await someTurns();
+    assert.equal(served(), 0);
+    worker.resume();
+    await until(() => served() === 1);
+    await worker.stop();
+  });
+
+  test('makes no pass at its start if there is no work', async () => {
+    const { worker, vm } = busy(1, {});
+    let runs = 0;
+    vm.requests.work.add({ hasWork: false, run: () => runs++ });
+    worker.start();
+    await someTurns();
+    assert.equal(runs, 0);
+    await worker.stop();
+  });
+
+  test('paused, it parks even if a slot is PENDING', async () => {
+    let turns = 0;
+    const { worker, upcall, vm } = busy(1, {
+      turn: () => {
+        turns++;
+        return turn();
+      },
+    });
+    worker.pause();
+    vm.fill(0);
+    worker.start();
+    upcall.raise();
+    await someTurns();
+    assert.equal(turns, 0);
+    worker.resume();
+    await worker.stop();
+  });
+
+  test('polls with plain loads while it spins, and with ordered ones before it parks', async () => {
+    const { worker, vm } = busy(1, {});
+    const { work } = vm.requests;
+    const polls: string[] = [];
+    work.relaxed = () => {
+      polls.push('relaxed');
+      return false;
+    };
+    work.ordered = () => {
+      polls.push('ordered');
+      return false;
+    };
+    worker.start();
+    await someTurns();
+    assert.equal(polls[0], 'relaxed');
+    assert.equal(polls.at(-1), 'ordered');
     await worker.stop();
   });
 
@@ -382,56 +555,6 @@ describe('the worker', { timeout: 120_000 }, () => {
   test('a second start is the same worker', async () => {
     const { module, upcall, vm, client } = started();
     module.worker.start();
-    vm.fill(0);
-    upcall.raise();
-    await until(() => client.kept.length === 1);
-    await module.worker.stop();
-  });
-});
-
-describe('the module', { timeout: 120_000 }, () => {
-  test('a removed VM is closed and no longer dispatched', async () => {
-    const { module, upcall, vm, client } = started();
-    vm.fill(0);
-    upcall.raise();
-    await until(() => client.kept.length === 1);
-    module.removeVm(vm.requests);
-    assert.deepEqual(module.vms, []);
-    assert.equal(vm.buffer.slot(0).state, COMPLETE);
-    vm.fill(1);
-    upcall.raise();
-    await someTurns();
-    assert.equal(vm.buffer.slot(1).state, PENDING);
-    await module.worker.stop();
-  });
-
-  test('destroying a client finishes its requests and lets the worker go on', async () => {
-    const { module, upcall, vm, client } = started();
-    const kernel = new Keeper('kernel', ports(0x500, 1));
-    vm.requests.clients.add(kernel, kernel.ranges);
-    vm.fill(0);
-    upcall.raise();
-    await until(() => kernel.kept.length === 1);
-    module.destroyClient(vm.requests, kernel);
-    assert.deepEqual([vm.buffer.slot(0).state, vm.buffer.slot(0).valueLow], [COMPLETE, -1]);
-    vm.fill(1);
-    upcall.raise();
-    await until(() => client.kept.length === 1);
-    assert.equal(vm.buffer.slot(1).state, PROCESSING);
-    await module.worker.stop();
-  });
-
-  test('a disconnect that throws still lets the worker go on', async () => {
-    const { module, upcall, vm, client } = started();
-    const broken = {
-      name: 'broken',
-      notify: () => undefined,
-      disconnected: () => {
-        throw new Error('bug');
-      },
-    };
-    vm.requests.clients.add(broken);
-    assert.throws(() => module.destroyClient(vm.requests, broken), /bug/);
     vm.fill(0);
     upcall.raise();
     await until(() => client.kept.length === 1);

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { Direction, IoRequestType } from '../io-request/layout.js';
 import { IoRequestState } from '../io-request/state.js';
 import { ports } from './address-range.js';
+import { AssignedRequest } from './assigned-request.js';
 import { Keeper, OneVm } from './fixtures/one-vm.js';
 
 const { READ, WRITE } = Direction;
@@ -131,10 +132,31 @@ describe('a 0xcf8/0xcfc pair becomes one PCI request', () => {
     for (const access of accesses) {
       vm.fill(1, access);
       vm.requests.dispatch();
+      assert.doesNotMatch(client.kept[0]?.text ?? '', /pci/);
       assert.equal(client.answer(1), true);
       vm.buffer.slot(1).release();
     }
     assert.equal(vm.requests.pciConfig.address, 0x8000_0000);
+  });
+
+  test('which accesses the HSM will answer itself is known before', () => {
+    const ports = [0xcf7, 0xcf8, 0xcf9, 0xcfb, 0xcfc, 0xcff, 0xd00, 0xd01];
+    for (const [address, answered] of [
+      [0x7fff_ffff, [0xcf8, 0xcfc, 0xcff]],
+      [0x8000_0000, [0xcf8]],
+    ] as const) {
+      const { pciConfig } = configured(address).vm.requests;
+      const answers = (addressLow: number, addressHigh: number): boolean =>
+        pciConfig.answers(Object.assign(new AssignedRequest(0, { finish: () => false }), { addressLow, addressHigh }));
+      assert.deepEqual(
+        ports.filter((port) => answers(port, 0)),
+        answered,
+      );
+      assert.deepEqual(
+        ports.filter((port) => answers(port, 1)),
+        [],
+      );
+    }
   });
 
   test('a direction that is neither read nor write changes neither the register nor the value', () => {
