@@ -79,6 +79,7 @@ test('an address of up to 52 bits is split into two words and joined exactly', (
     assert.equal(BigInt.asUintN(32, BigInt(lowWord(address))), BigInt(address) & 0xffff_ffffn);
     assert.equal(BigInt.asUintN(32, BigInt(highWord(address))), BigInt(address) >> 32n);
   }
+  assert.equal(joinWords(0, -1), 0xffff_ffff * 2 ** 32, 'from a corrupted page');
 });
 
 test('an error is described in one line: what failed, then the remedy', () => {

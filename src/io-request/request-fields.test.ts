@@ -47,3 +47,13 @@ for (const [name, copy] of Object.entries({ copyFields, throughWords })) {
     assert.deepEqual(to, { ...fields(100, IoRequestType.MMIO), bus, device, pciFunction, register });
   });
 }
+
+test('a request has twelve words, of which a request of another type than PCI stores eight', () => {
+  assert.equal(REQUEST_FIELD_WORDS, 12);
+  const words = new SharedWords(REQUEST_FIELD_WORDS);
+  storeFields(words, 0, fields(100, IoRequestType.MMIO));
+  assert.deepEqual(
+    NAMES.map((_, at) => words.load(at)),
+    [IoRequestType.MMIO, 101, 102, 103, 104, 105, 106, 107, 0, 0, 0, 0],
+  );
+});
