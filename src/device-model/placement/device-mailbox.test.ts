@@ -99,3 +99,115 @@ test('an answer has the ticket of its request, also when the next request is pos
   mailbox.post(request(3, { ticket: 9 }));
   assert.equal(thread.answer(3, 9, 5, 6), false);
 });
+
+/** Makes `Date.now()` return `ms` while `act` runs. */
+function at<Result>(ms: number, act: () => Result): Result {
+  const { now } = Date;
+  Date.now = () => ms;
+  try {
+    return act();
+  } finally {
+    Date.now = now;
+  }
+}
+
+test('no part of the mailbox takes the place of another, with all of them in use at once', async () => {
+  const mailbox = new DeviceMailbox();
+  const thread = new DeviceMailbox(mailbox.buffer);
+  assert.equal(mailbox.inside, undefined);
+  // Both sides wait, so that both doorbells are rung.
+  const waiting = thread.wait();
+  const answered = mailbox.waitAnswer(() => false);
+  const began = 0x1_8000_0002;
+  at(began, () => thread.enter(5));
+  const fields = (vcpu: number): typeof FIELDS & { sizeHigh: number } => ({
+    ticket: 1000 + vcpu,
+    type: 1,
+    direction: 1,
+    addressLow: -1 - vcpu,
+    addressHigh: 0x100 + vcpu,
+    size: 8,
+    sizeHigh: 0x200 + vcpu,
+    valueLow: 0x300 + vcpu,
+    valueHigh: 0x400 + vcpu,
+  });
+  for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) mailbox.post(request(vcpu, fields(vcpu)), true);
+  mailbox.control(MailboxControl.RESET | MailboxControl.PEEK);
+  for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++)
+    assert.equal(thread.answer(vcpu, 1000 + vcpu, 0x500 + vcpu, 0x600 + vcpu), true);
+  await Promise.all([waiting, answered]);
+  assert.deepEqual(
+    at(began + 7, () => mailbox.inside),
+    { vcpu: 5, ms: 7 },
+  );
+  const longMs = 2 ** 31 + 5;
+  assert.equal(
+    at(began + longMs, () => mailbox.inside?.ms),
+    longMs,
+  );
+  for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) assert.equal(mailbox.isPending(vcpu), true);
+  assert.equal(thread.takePending(), 0xffff);
+  assert.equal(mailbox.isPending(0), false);
+  assert.equal(thread.takeControl(), MailboxControl.RESET | MailboxControl.PEEK);
+  const taken: number[][] = [];
+  mailbox.takeAnswers((...answer) => taken.push(answer));
+  for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
+    assert.deepEqual(taken[vcpu], [vcpu, 1000 + vcpu, 0x500 + vcpu, 0x600 + vcpu]);
+    const fetched = request(vcpu);
+    assert.equal(thread.fetch(fetched), true);
+    for (const [name, value] of Object.entries(fields(vcpu)))
+      assert.equal(fetched[name as keyof typeof FIELDS], value, name);
+  }
+  assert.equal(taken.length, SLOT_COUNT);
+  thread.leave();
+  assert.equal(mailbox.inside, undefined);
+});
+
+test('each control is a bit of its own', () => {
+  assert.deepEqual(MailboxControl, { RESET: 1, CLOSE: 2, PEEK: 4 });
+});
+
+test('an answer that is half stored is not taken', () => {
+  const mailbox = new DeviceMailbox();
+  const thread = new DeviceMailbox(mailbox.buffer);
+  const taken: number[][] = [];
+  const take = (): void => mailbox.takeAnswers((...answer) => taken.push(answer));
+  mailbox.post(request(3, { ticket: 7 }), true);
+  thread.answer(3, 7, 1, 2);
+  mailbox.post(request(3, { ticket: 8 }), true);
+  // The other thread takes before the upper word of the next answer is stored.
+  const high = {
+    valueOf: () => {
+      take();
+      return 4;
+    },
+  };
+  thread.answer(3, 8, 3, high as unknown as number);
+  assert.deepEqual(taken, []);
+  take();
+  assert.deepEqual(taken, [[3, 8, 3, 4]]);
+});
+
+test('the wait for an answer ends with one, or when it is over', { timeout: 120_000 }, async () => {
+  const mailbox = new DeviceMailbox();
+  const thread = new DeviceMailbox(mailbox.buffer);
+  let isOver = false;
+  let ended = 0;
+  const wait = async (): Promise<void> => {
+    await mailbox.waitAnswer(() => isOver);
+    ended++;
+  };
+  mailbox.post(request(3, { ticket: 7 }), true);
+  const first = wait();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(ended, 0);
+  thread.answer(3, 7, 1, 2);
+  await first;
+  mailbox.takeAnswers(() => undefined);
+  const second = wait();
+  await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(ended, 1);
+  isOver = true;
+  mailbox.wakeAnswers();
+  await second;
+});

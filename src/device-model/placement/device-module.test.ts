@@ -10,6 +10,7 @@ import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
 import { ManualClock } from '../clock.js';
 import { DeviceLines } from '../device-lines.js';
 import { UNCONNECTED, type Device } from '../device.js';
+import { originText } from '../device-origin.js';
 import { loadDevice, type DeviceContext } from './device-module.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'device-module-'));
@@ -76,6 +77,19 @@ describe('a device module', () => {
       const device = await load(source, 'ts', { start: 9 }, byPath);
       assert.deepEqual([device.name, device.read(0, 1), device.read(0, 1)], ['typed', 9, 10]);
     }
+  });
+
+  test('is announced when it is loaded, before its device is created, and is the device’s origin', async () => {
+    const file = `data:text/javascript,export default class { name = 'x'; constructor(c) { c.created(); } read() {} write() {} }`;
+    const steps: string[] = [];
+    const device = await loadDevice(
+      file,
+      { ...context, created: () => steps.push('created') } as DeviceContext,
+      undefined,
+      () => steps.push('loaded'),
+    );
+    assert.deepEqual(steps, ['loaded', 'created']);
+    assert.equal(originText(device), ` (in ${file})`);
   });
 
   test('may be JavaScript by path', async () => {
@@ -154,6 +168,14 @@ describe('a bad device module is refused with its path, what is wrong and what t
       message: /: Unexpected number \(at .*part\.js:3\)$/,
     });
     assert.equal(existsSync(ran), false);
+  });
+
+  test('that throws something without a remedy, or nothing', async () => {
+    for (const thrown of ['null', '({ remedy: 5 })'])
+      await assert.rejects(load(`export default () => { throw ${thrown}; };`), {
+        code: 'DEVICE_MODULE_INVALID',
+        remedy: 'Correct the module, or the options that it was given',
+      });
   });
 
   test('a file that does not exist', async () => {

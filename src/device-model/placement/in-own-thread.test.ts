@@ -165,9 +165,37 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     assert.deepEqual(deaths, []);
   });
 
+  test('shows its registers once it is created, and not when its thread has ended', async () => {
+    const { vm, client } = place(new URL('./fixtures/shown-device.js', import.meta.url), {
+      words: new SharedArrayBuffer(8),
+    });
+    assert.deepEqual([client.registers, client.isReady, await client.peek()], [undefined, false, undefined]);
+    await client.ready;
+    assert.equal(client.isReady, true);
+    assert.deepEqual(
+      client.registers?.registers.map(({ name }) => name),
+      ['COUNT', 'HOLD', 'BAD'],
+    );
+    assert.deepEqual(await client.peek(), [7, undefined, undefined]);
+    vm.requests.close();
+    await until(() => !client.isRunning);
+    assert.equal(await client.peek(), undefined);
+  });
+
+  test('has no registers if they cannot be copied to another thread', async () => {
+    const body = 'registers = { source: () => "a function", registers: [] };';
+    const { vm, client } = place(file('uncopied.mjs', '', body), undefined);
+    await client.ready;
+    assert.equal(client.registers, undefined);
+    vm.requests.close();
+  });
+
   test('rejects `ready` if it cannot be created', async () => {
     const missing = place(new URL('./fixtures/no-such-device.js', import.meta.url), undefined);
-    await assert.rejects(missing.client.ready, { code: 'DEVICE_MODULE_INVALID' });
+    await assert.rejects(missing.client.ready, {
+      code: 'DEVICE_MODULE_INVALID',
+      remedy: 'Check the path and that the file loads by itself',
+    });
     const noOptions = place(counter, undefined);
     await assert.rejects(noOptions.client.ready, {
       code: 'DEVICE_MODULE_INVALID',
