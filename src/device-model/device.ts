@@ -30,10 +30,10 @@ export interface Device {
    *   need not be aligned
    * @param size - in bytes: 1, 2 or 4. An 8-byte access of MMIO comes as two of 4 bytes, low half
    *   first
-   * @returns the value. The caller truncates it to `size` bytes, so -1 reads as all ones, and NaN
-   *   and fractions as ToInt32 makes of them. While a promise is open, only the vCPU that reads
-   *   waits. A throw, a rejection, and any value that is not a number are errors: the guest reads
-   *   all ones, and the VM emits a `device-error` event with the device's name
+   * @returns the value. The caller drops a fraction and truncates to `size` bytes, so -1 reads as
+   *   all ones. While a promise is open, only the vCPU that reads waits. A throw, a rejection, and
+   *   any value that is not a number from -(2^53 - 1) to 2^53 - 1, such as NaN, are errors: the
+   *   guest reads all ones, and the VM emits a `device-error` event with the device's name
    */
   read(offset: number, size: AccessSize): number | Promise<number>;
   /**
