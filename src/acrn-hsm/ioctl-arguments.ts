@@ -27,7 +27,10 @@ export class IoctlArgument<Layout extends StructLayout> extends StructView<Layou
 export interface CreateVmOptions {
   /** The page of request slots: a page-aligned address of 4096 bytes. */
   readonly ioreqBuf: bigint;
-  /** A bit for each CPU of the machine on which a vCPU may run: their number is that of vCPUs. */
+  /**
+   * A bit for each CPU of the machine on which a vCPU may run: their number is that of vCPUs.
+   * Default: 0, which leaves the number to the device (HsmDeviceOptions.vcpuCount).
+   */
   readonly cpuAffinity?: bigint;
   /** GUEST_FLAG bits. Default: 0. */
   readonly flags?: bigint;
@@ -85,8 +88,8 @@ export function vcpuRegs(
 }
 
 /**
- * The registers of a vCPU in real mode at `cs_base` + `rip`, for `vcpuRegs`: as after a reset, but
- * from another address.
+ * The registers of a vCPU in real mode at `cs_base` + `rip`, for `vcpuRegs`. CR0 is ET and NE. CS
+ * is a code segment, as ACRN's device model sets it (after a processor's reset it is a data one).
  */
 export const REAL_MODE = { cr0: 0x30, cs_ar: 0x9f, cs_limit: 0xffff } as const;
 

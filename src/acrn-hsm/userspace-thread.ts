@@ -66,8 +66,8 @@ export class UserspaceThread {
    *
    * A thread that scans the page sees PROCESSING before ATTACH would return for it, and may answer
    * at once. So the slot itself shows whose it is: the HSM writes the ticket and `kernel_handled`
-   * before the state. An answer that were refused here would be given twice, and the device's
-   * access be made twice.
+   * before the state. If the answer were refused here, the device would be accessed a second
+   * time for it.
    */
   notify(vcpu: number): number {
     if (this.#words.isDestroyed) return 0;

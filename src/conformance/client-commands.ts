@@ -30,7 +30,7 @@ export function clientCommand(
       vm.requests.clients.add(new KernelClient(newName(words, vm), handlerMode(words)));
       return 0;
     case 'mode':
-      kernelClient(words, vm).mode = handlerMode(words, 'ok');
+      kernelClient(words, vm).mode = handlerMode(words, true);
       return 0;
     case 'default':
       return createDefault(words, vm);
@@ -108,10 +108,10 @@ function newName(words: ScriptWords, vm: ScriptVm): string {
   return name;
 }
 
-/** The words after a client's name: nothing or `plain`, `value HEX`, `fail ERRNO`. */
-function handlerMode(words: ScriptWords, plain?: 'ok'): HandlerMode {
+/** The words after a client's name: `ok` (the default), `value HEX`, `fail ERRNO`. */
+function handlerMode(words: ScriptWords, isRequired = false): HandlerMode {
   let mode: HandlerMode = { kind: 'address' };
-  if (words.hasMore || plain !== undefined) {
+  if (words.hasMore || isRequired) {
     const kind = words.oneOf('the handler mode', ['ok', 'value', 'fail']);
     if (kind === 'value') mode = { kind, value: words.u64('a value') };
     else if (kind === 'fail') mode = { kind, errno: words.integer('an errno', 0, MAX_ERRNO) };

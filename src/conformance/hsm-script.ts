@@ -20,6 +20,7 @@ import { clientsOf, ScriptStage, type ScriptVm, type ScriptWorld } from './scrip
 import { ScriptedVms } from './scripted-vms.js';
 import { slotCommand } from './slot-commands.js';
 
+/** Linux' own limit. */
 const MAX_ERRNO = 4095;
 
 export class HsmScript {

@@ -25,8 +25,11 @@ export type ScriptEvent =
 
 /** What a command adds to its line of output. */
 export interface ScriptExtra {
+  /** Of `dump`: the fields of slots. */
   slots?: object[];
+  /** Of `hex`: the bytes of a slot. */
   hex?: string;
+  /** Of `ioctl`: the bytes of the structure that the driver wrote back. */
   argument?: string;
 }
 

@@ -174,6 +174,7 @@ export class DeviceClient implements IoClient {
     const isAnswered = request.finishAllOnes(ticket);
     this.#reportError(this.name, error, isAnswered ? during : 'late answer');
   }
+
   /** What `read` gave. A device may have forgotten its `return`, or divided by 0: its bug. */
   #value(value: number): number {
     if (typeof (value as unknown) === 'number' && value >= -MAX_VALUE && value <= MAX_VALUE) return value;
