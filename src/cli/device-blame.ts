@@ -46,9 +46,10 @@ export class DeviceBlame {
   }
 
   /**
-   * Removes and reports the devices that the error comes from. Returns false without any, and the
-   * names of all if it has no stack or one of several devices threw it: upcall's own code throws
-   * nothing like that. An error of Node's own streams is without a place in any file.
+   * Removes and reports the devices that the error comes from. Returns whether there were any. If
+   * only the devices as a whole can be suspected, returns the names of all and removes none: an
+   * error without a stack, or, with several devices, one without a place in any file, as those of
+   * Node's own streams. Upcall's own code throws nothing like that.
    */
   take(error: unknown, vm: UserVm): boolean | readonly string[] {
     const { message: thrown, stack } = errorText(error);

@@ -96,8 +96,8 @@ export function parseRange(text: string): AddressRange {
 }
 
 /**
- * Creates the device, in a thread of its own if the option says so, and attaches it. Returns a
- * device in the Service VM's thread.
+ * Creates the device, in a thread of its own if the option says so, and attaches it. Returns the
+ * device if it is in the Service VM's thread.
  */
 export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<LocalDevice | undefined> {
   const { range } = option;

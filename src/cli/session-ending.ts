@@ -77,6 +77,7 @@ export class SessionEnding {
     }
   }
 
+  /** How long an end has to wait for the work in progress (`cleansUp`). */
   get graceMs(): number {
     return this.#graceMs;
   }

@@ -89,7 +89,8 @@ export class StallGuard {
 
 /**
  * Node takes the interruption for a debugger, and prints that it waits for it to disconnect. It
- * does not have to wait: the thread that is connected ends with the process.
+ * does not have to wait: the thread that is connected ends with the process. So that line is
+ * dropped: the null device gets the descriptor of standard error, the lowest one that is free.
  */
 function exitInDebugger(status: ExitStatus): never {
   closeSync(process.stderr.fd);

@@ -17,7 +17,7 @@ export const BEAT_MS = 250;
 /** An event loop that has not turned for as many checks is stalled: 2 s. */
 export const STALL_CHECKS = 8;
 
-/** What the thread evaluates in the watched one. */
+/** Symbol.for's key of the global function that this thread calls in the watched one. */
 export const INTERRUPT_NAME = 'upcall.stall-watch';
 
 export interface StallWatchData {

@@ -14,6 +14,10 @@ import type { CommandContext } from './run.js';
 
 const DEFAULT_QEMU = 'qemu-system-x86_64';
 const PROGRESS_MS = 1000;
+/**
+ * The longest actions have 20 steps, and the guest in QEMU takes 3583 in a list (MAX_STEPS in
+ * comparison/qemu/player.ts).
+ */
 const MAX_LENGTH = 120;
 
 interface CompareOptions {

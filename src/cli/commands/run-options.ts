@@ -16,6 +16,7 @@ import type { PageOptions } from '../page-option.js';
 
 export interface RunOptions extends FaultOptions, PageOptions {
   readonly hypervisor: string;
+  /** In MiB. */
   readonly memory?: number;
   readonly cmdline?: string;
   readonly kernel?: string;
@@ -34,6 +35,7 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly late?: LatePolicy;
   readonly lateStacks?: boolean;
   readonly expect?: string;
+  /** In ms. */
   readonly timeout?: number;
   readonly stats?: boolean;
   readonly tour?: boolean;
