@@ -1,6 +1,6 @@
 /**
- * The headers of every response of the live page's server, also of those that no request of HTTP
- * stands behind.
+ * The headers of every response of the live page's server, also to a connection whose HTTP request
+ * was not understood.
  *
  * Called by: PageServer.
  */

@@ -78,8 +78,8 @@ const pageMessage = v.variant('kind', [
   v.strictObject({ kind: v.literal('type'), text: text(MAX_TYPED_CHARACTERS) }),
   /** Holds every request from now on, or only those of breakpoints. Releases nothing. */
   v.strictObject({ kind: v.literal('hold-all'), id, pending: v.boolean(), complete: v.boolean() }),
-  /** Adds a breakpoint. Removes the one with this number. */
   v.strictObject({ kind: v.literal('break'), id, breakpoint }),
+  /** Removes the breakpoint with this number. Its held requests stay held. */
   v.strictObject({ kind: v.literal('unbreak'), id, number: id }),
   /** Sets the value of a held request. See `StopRow.canChange`. */
   v.strictObject({ kind: v.literal('change'), id, vcpu, value }),

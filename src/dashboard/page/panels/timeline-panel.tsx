@@ -22,6 +22,7 @@ export function TimelinePanel(): JSX.Element {
   const { live, ui } = useApp();
   const { timeline: words } = strings();
   const list = useRef<HTMLDivElement>(null);
+  // A guess, until the height is known.
   const rowsThatFit = useSignal(20);
   const isPaused = ui.isPaused.value;
   const toggle = (): void => {
