@@ -14,6 +14,7 @@ import type { FuzzInput } from '../fuzz-input.js';
 import { Known, transfer } from './privileged-transfer.js';
 
 export const MEMORY_BYTES = 1 << 20;
+// Guest-physical addresses. Page tables map the RAM to itself, mostly.
 const GDT = 0x1000;
 const GDT_ENTRIES = 24;
 const IDT = 0x2000;
@@ -21,15 +22,21 @@ const IDT_ENTRIES = 40;
 const TASKS = [0x3000, 0x3100] as const;
 const PAGE_DIRECTORY = 0x4000;
 const PAGE_TABLE = 0x5000;
+/** The four page-directory pointers of PAE paging. */
 const POINTERS = 0x6000;
 const OPERANDS = 0x7000;
 const HANDLERS = 0x8000;
 const HANDLER_BYTES = 16;
 const CODE = 0x1_0000;
 const STACK = 0x2_0000;
+/** Of a 32-bit TSS. */
+const TASK_BYTES = 0x68;
+/** Exceptions that push an error code. */
+const WITH_ERROR_CODE = [8, 10, 11, 12, 13, 14, 17];
 /** Where a transfer leads. */
 const TARGET = 0x1_8000;
 
+const CALL_GATE = 0x8c;
 const CODE_SELECTOR = 8;
 const DATA_SELECTOR = 16;
 /** Access bytes: code and data of both levels, tables, tasks, gates, absent ones. */
@@ -38,21 +45,27 @@ const ACCESS = [
   ...[0x89, 0x8b, 0x81, 0xe9, 0x82, 0x09, 0x80, 0x8d],
   ...[0x84, 0x8c, 0xe4, 0xec, 0x85, 0xe5, 0x86, 0x8e, 0x8f, 0xee, 0xef, 0x0e],
 ];
+/** Of the gates in the IDT: interrupt, trap and task gates, wrong types, absent ones. */
 const GATE_ACCESS = [0x8e, 0x8f, 0xee, 0x86, 0x87, 0x85, 0x0e, 0x8c, 0x9e, 0];
 const BASES = [0, 0, 0, ...TASKS, 0x10_0000, 0xffff_f000, 0xa_0000, 0xfee0_0000];
 const LIMITS = [0xf_ffff, 0xf_ffff, 0x67, 0x66, 0x2b, 0, 0xfff];
+/** The bits G and D/B of a descriptor. */
+const SIZES = [0xcf, 0x4f, 0, 0x8f];
 const POINTER_VALUES = [
   ...[0, 1, 0xfff, CODE, STACK, OPERANDS, HANDLERS, GDT, IDT, 0xf_fffe, 0x10_0000, 0xa_0000, 0xd000_0000],
   ...[0xfee0_0080, 0xfec0_0000, 0xffff_ffff, 0x7fff_ffff, 0x1_0ffe],
 ];
-const CONTROL = [0x11, 0x8000_0011, 0x8000_0000, 0x10, 0x6000_0011, 0x8001_0011, 0x3f, 0x2000_0011];
+/** CR0: PE, ET, PG, WP, NW and CD in right and wrong combinations. */
+const CR0_VALUES = [0x11, 0x8000_0011, 0x8000_0000, 0x10, 0x6000_0011, 0x8001_0011, 0x3f, 0x2000_0011];
 const CR4_VALUES = [0, 0x10, 0x20, 0x30, 0xb0, 0x200, 1, 0xffff_ffff];
 const CR3_VALUES = [PAGE_DIRECTORY, POINTERS, POINTERS | 0x18, 0, 0xa_0000, 0xf_f000, 0xd000_0000, 0xffff_ffff];
+/** EFLAGS with IF, NT, VM, RF, TF and IOPL. */
 const FLAGS = [2, 0x202, 0x4002, 0x2_0002, 0x2_3202, 0x1_0002, 0x102, 0x3002, 0xffff_ffff];
 const PAGE_ENTRIES = [
   0x67, 0x07, 0x87, 0x83, 0x05, 0, 0x01, 0xa_0067, 0x10_0067, 0xd000_0067, 0xfee0_0067, 0xffff_ffff,
 ];
 const PREFIXES = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x65];
+/** SYSENTER's three, TSC, IA32_APIC_BASE, IA32_PAT, IA32_EFER and none. */
 const MSRS = [0x174, 0x175, 0x176, 0x10, 0x1b, 0x277, 0xc000_0080, 0xffff_ffff];
 
 /** Instructions without operands of their own; those with ModRM take any memory or register. */
@@ -83,6 +96,7 @@ export class PrivilegedGuest {
   constructor(input: FuzzInput, memory: GuestMemory) {
     this.#input = input;
     this.#memory = memory;
+    // One guest of eight runs in real mode, one makes a transfer.
     const kind = input.below(8);
     const isReal = kind === 0;
     if (kind === 7) {
@@ -119,25 +133,19 @@ export class PrivilegedGuest {
     this.#descriptor(GDT + CODE_SELECTOR, 0, 0xf_ffff, 0x9b, size);
     this.#descriptor(GDT + DATA_SELECTOR, 0, 0xf_ffff, 0x93, size);
     for (let entry = 3; entry < GDT_ENTRIES; entry++) {
-      if (input.below(4) === 0) this.#gate(GDT + 8 * entry, input.word(POINTER_VALUES), input.pick(ACCESS));
-      else
-        this.#descriptor(
-          GDT + 8 * entry,
-          input.word(BASES),
-          input.word(LIMITS),
-          input.pick(ACCESS),
-          input.pick([0xcf, 0x4f, 0, 0x8f]),
-        );
+      const at = GDT + 8 * entry;
+      if (input.below(4) === 0) this.#gate(at, input.word(POINTER_VALUES), input.pick(ACCESS));
+      else this.#descriptor(at, input.word(BASES), input.word(LIMITS), input.pick(ACCESS), input.pick(SIZES));
     }
-    const good = input.below(3);
+    const validGates = input.pick(['most', 'all', 'any'] as const);
     for (let vector = 0; vector < IDT_ENTRIES; vector++) {
-      const isGood = good === 0 ? input.below(8) !== 0 : good === 1;
-      if (isGood) this.#gate(IDT + 8 * vector, HANDLERS + vector * HANDLER_BYTES, 0x8e, CODE_SELECTOR);
+      const isValid = validGates === 'most' ? input.below(8) !== 0 : validGates === 'all';
+      if (isValid) this.#gate(IDT + 8 * vector, HANDLERS + vector * HANDLER_BYTES, 0x8e, CODE_SELECTOR);
       else this.#gate(IDT + 8 * vector, HANDLERS + vector * HANDLER_BYTES, input.pick(GATE_ACCESS));
     }
     this.#handlers();
     for (const task of TASKS)
-      for (let at = 0; at < 0x68; at += 4) memory.writeU32(task + at, input.below(4) === 0 ? this.#value() : 0);
+      for (let at = 0; at < TASK_BYTES; at += 4) memory.writeU32(task + at, input.below(4) === 0 ? this.#value() : 0);
     for (let entry = 0; entry < 8; entry++) {
       const isUsual = input.below(3) !== 0;
       memory.writeU32(PAGE_DIRECTORY + 4 * entry, isUsual && entry === 0 ? PAGE_TABLE | 7 : input.word(PAGE_ENTRIES));
@@ -167,15 +175,17 @@ export class PrivilegedGuest {
     const { code, task: words, target, level } = transfer(this.#input, TARGET, STACK - 0x100);
     const registers = this.#protected(true);
     this.targetLevel = level;
+    // Without the selectors' privilege level, 3.
     this.#descriptor(GDT + Known.USER_CODE - 3, 0, 0xf_ffff, 0xfb, 0xcf);
     this.#descriptor(GDT + Known.USER_DATA - 3, 0, 0xf_ffff, 0xf3, 0xcf);
-    this.#descriptor(GDT + Known.TASK, task, 0x67, 0x89, 0);
-    this.#descriptor(GDT + Known.CURRENT_TASK, current, 0x67, 0x8b, 0);
+    this.#descriptor(GDT + Known.TASK, task, TASK_BYTES - 1, 0x89, 0);
+    this.#descriptor(GDT + Known.CURRENT_TASK, current, TASK_BYTES - 1, 0x8b, 0);
     for (let vector = 0; vector < IDT_ENTRIES; vector++) {
       this.#gate(IDT + 8 * vector, HANDLERS + vector * HANDLER_BYTES, 0x8e, CODE_SELECTOR);
       this.#put(HANDLERS + vector * HANDLER_BYTES, [0xfa, 0xf4]);
     }
-    for (let at = 0; at < 0x68; at += 4) this.#memory.writeU32(current + at, 0);
+    for (let at = 0; at < TASK_BYTES; at += 4) this.#memory.writeU32(current + at, 0);
+    // The stack for level 0.
     this.#memory.writeU32(current + 4, STACK - 0x200);
     this.#memory.writeU32(current + 8, DATA_SELECTOR);
     words.forEach((word, index) => this.#memory.writeU32(task + 4 * index, word));
@@ -186,7 +196,7 @@ export class PrivilegedGuest {
       esp: STACK,
       flags: 2,
       idt: { base: IDT, limit: 8 * IDT_ENTRIES - 1 },
-      tr: { selector: Known.CURRENT_TASK, base: current, limit: 0x67 },
+      tr: { selector: Known.CURRENT_TASK, base: current, limit: TASK_BYTES - 1 },
     };
   }
 
@@ -207,7 +217,7 @@ export class PrivilegedGuest {
 
   #handlers(): void {
     for (let vector = 0; vector < IDT_ENTRIES; vector++) {
-      const hasCode = [8, 10, 11, 12, 13, 14, 17].includes(vector);
+      const hasCode = WITH_ERROR_CODE.includes(vector);
       const address = HANDLERS + vector * HANDLER_BYTES;
       // Half of them return behind the next byte, the others halt: pop eax; inc dword [esp]; iret
       const back = [...(hasCode ? [0x58] : []), 0xff, 0x04, 0x24, 0xcf];
@@ -224,7 +234,7 @@ export class PrivilegedGuest {
     else if (kind < 6) code.push(...this.#prefixes(), ...input.pick(PLAIN));
     else if (kind < 9) code.push(...this.#prefixes(), ...input.pick(WITH_MODRM), ...this.#modrm(is32));
     else if (kind === 9) {
-      // push flags; push cs; push eip; iret, with what an outer level or virtual-8086 mode needs.
+      // SS, ESP, EFLAGS, CS and EIP, then IRET or RETF. A return to an outer level takes all five.
       const frame = [
         this.#value(),
         this.#selector(),
@@ -248,13 +258,12 @@ export class PrivilegedGuest {
   /** mov eax, value; mov cr, eax */
   #control(code: number[], wide: readonly number[]): void {
     const register = this.#input.pick([0, 3, 4] as const);
-    const value = this.#input.word(register === 0 ? CONTROL : register === 3 ? CR3_VALUES : CR4_VALUES);
+    const value = this.#input.word(register === 0 ? CR0_VALUES : register === 3 ? CR3_VALUES : CR4_VALUES);
     code.push(...wide, 0xb8, ...imm32(value), 0x0f, 0x22, 0xc0 | (register << 3));
   }
 
   #prefixes(): number[] {
-    const input = this.#input;
-    return input.below(4) === 0 ? [input.pick(PREFIXES)] : [];
+    return this.#input.below(4) === 0 ? [this.#input.pick(PREFIXES)] : [];
   }
 
   /** A register, or [disp] with a pointer. */
@@ -276,10 +285,8 @@ export class PrivilegedGuest {
 
   #gate(at: number, offset: number, access: number, selector = this.#selector()): void {
     this.#memory.writeU32(at, (selector << 16) | (offset & 0xffff));
-    this.#memory.writeU32(
-      at + 4,
-      (offset & 0xffff_0000) | (access << 8) | (access === 0x8c ? this.#input.below(4) : 0),
-    );
+    const parameters = access === CALL_GATE ? this.#input.below(4) : 0;
+    this.#memory.writeU32(at + 4, (offset & 0xffff_0000) | (access << 8) | parameters);
   }
 
   #put(address: number, code: readonly number[]): void {

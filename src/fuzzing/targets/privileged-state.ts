@@ -22,8 +22,9 @@ import { MEMORY_BYTES, PrivilegedGuest } from './privileged-guest.js';
 import { TARGET_PORT } from './privileged-transfer.js';
 
 const MAX_SLICES = 6;
+/** Each reading of the clock is as much later: longer than a slice of the core. */
 const SLICE_MS = 2;
-/** A part of device memory and of the ports whose accesses are refused. */
+/** Accesses to addresses and ports with this bit are refused. */
 const REFUSED = 0x800;
 /** A reset takes longer than most guests. */
 const PLAIN_EVERY = 8;
@@ -70,6 +71,7 @@ class Bench {
       handlers: handler.tables,
       lines: this.#line,
       now: () => (this.#timeMs += SLICE_MS),
+      // Any constant: a finding must repeat.
       random: () => 4,
     });
     this.#memory = new GuestMemory(this.#core.memory);

@@ -22,6 +22,8 @@ export const Known = {
   TASK: 0x28,
   CURRENT_TASK: 0x30,
 } as const;
+/** 32-bit words of a TSS. */
+const TASK_WORDS = 26;
 const USUAL = [Known.CODE, Known.DATA, Known.USER_CODE, Known.USER_DATA, Known.USER_DATA];
 
 export interface Transfer {
@@ -42,8 +44,9 @@ export function transfer(input: FuzzInput, target: number, stack: number): Trans
   const stackSegment = selector();
   const segments = Array.from({ length: 4 }, () => (input.below(3) === 0 ? selector() : 0));
   const localTable = input.below(4) === 0 ? selector() : 0;
-  const task = Array.from({ length: 26 }, () => 0);
+  const task = Array.from({ length: TASK_WORDS }, () => 0);
   const [es, ds, fs, gs] = segments as [number, number, number, number];
+  // EIP, EFLAGS and ESP; the selectors follow from ES on.
   task[8] = target;
   task[9] = 2;
   task[14] = stack;
@@ -52,6 +55,7 @@ export function transfer(input: FuzzInput, target: number, stack: number): Trans
   const push = (value: number): number[] => [0x68, ...imm32(value)];
   const outer = [...push(stackSegment), ...push(stack)];
   const inner = [...push(code), ...push(target)];
+  // RETF, RETF 8, IRET, JMP and CALL to the task.
   const ways: readonly (readonly number[])[] = [
     [...outer, ...inner, 0xcb],
     [...outer, ...push(0), ...push(0), ...inner, 0xca, 8, 0],
@@ -59,10 +63,13 @@ export function transfer(input: FuzzInput, target: number, stack: number): Trans
     [0xea, ...imm32(0), Known.TASK, 0],
     [0x9a, ...imm32(0), Known.TASK, 0],
   ];
+  // cli; hlt
+  const halt = [0xfa, 0xf4];
   return {
-    code: [...input.pick(ways), 0xfa, 0xf4],
+    code: [...input.pick(ways), ...halt],
     task,
-    target: [0xe6, TARGET_PORT, 0xfa, 0xf4],
+    // out TARGET_PORT, al
+    target: [0xe6, TARGET_PORT, ...halt],
     level: code & 3,
   };
 }
