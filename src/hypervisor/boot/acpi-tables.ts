@@ -31,6 +31,7 @@ const PM1A_EVENT = 0x400;
 const PM1A_CONTROL = 0x404;
 const PM_TIMER = 0x408;
 const RESET_PORT = 0xcf9;
+/** Port 0xcf9: a hard reset (bit 1), now (bit 2). */
 const RESET_VALUE = 6;
 /** The port by which a guest asks for ACPI mode, with ACRN's values (`acpi-smi-command.ts`). */
 const SMI_COMMAND = 0xb2;

@@ -2,8 +2,8 @@
  * GuestImage: a guest program of any kind, ready to be loaded into a User VM's memory at each
  * start.
  *
- * Called by: UserVm, which prepares its image once (recognises the kind, unpacks a Linux kernel),
- * then calls `load` with the memory and gives the registers to the hypervisor.
+ * Called by: vm/image-file.ts, which prepares the image once (recognises the kind, unpacks a Linux
+ * kernel). VmLifeCycle calls `load` before each start and gives the registers to the hypervisor.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

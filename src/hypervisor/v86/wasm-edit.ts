@@ -69,7 +69,7 @@ const WIDENS_LOWER_HALF = [
   ...[0x02, 0x40, 0x02, 0x40, 0x02, 0x40, 0x02, 0x40],
   ...[0x20, 0, 0x41, 4, 0x6a],
 ];
-/** The rarest of these bytes, for a quick search. */
+/** The place in it of the byte that is changed. It is also the rarest, for a quick search. */
 const EXTEND_AT = WIDENS_LOWER_HALF.indexOf(I64_EXTEND_I32_S);
 
 export const MISMATCH_REMEDY = 'Install v86@0.5.462 exactly (npm ci), the version that upcall was made for';

@@ -36,7 +36,7 @@ export class WasmFunctions {
   readonly #names: WasmNames;
   /** The exported functions' indices by their names. */
   readonly #exported: ReadonlyMap<string, number>;
-  /** Of the module's own functions, in the order of their indices. */
+  /** The type indices of the module's own functions, in the order of the functions' indices. */
   readonly #types: number[];
   /** Each body with its declaration of locals, without its size. */
   readonly #bodies: Uint8Array[];
@@ -78,12 +78,14 @@ export class WasmFunctions {
     return this.#imported.length;
   }
 
+  /** A function's declaration of locals, its code and END. Throws for an imported function. */
   body(index: number): Uint8Array {
     const body = this.#bodies[index - this.#importCount];
     if (body === undefined) throw this.#mismatch(`function ${index} is not its own`);
     return body;
   }
 
+  /** `body` is as `body()` returns it. */
   replaceBody(index: number, body: Uint8Array): void {
     this.body(index);
     this.#bodies[index - this.#importCount] = body;

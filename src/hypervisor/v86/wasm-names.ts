@@ -10,7 +10,9 @@
 
 import { SectionId, WasmReader, type Section } from './wasm-sections.js';
 
+/** ID of the subsection with the functions' names. */
 const FUNCTION_NAMES = 1;
+/** Bytes of the module's magic number and version. */
 const PREAMBLE_BYTES = 8;
 /** Characters of the ends of symbols by which they are found. */
 const KEY_LENGTH = 3;

@@ -37,8 +37,9 @@ export interface Section {
 export interface ImportEntry {
   readonly name: string;
   readonly kind: number;
-  /** The import's description after its kind: a type index, or limits. */
+  /** Offset of the import's description, after its kind: a type index, or limits. */
   readonly description: number;
+  /** One past its last byte. */
   readonly end: number;
 }
 
@@ -108,8 +109,8 @@ const FREQUENT = new Set([0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x0b, 0x10, 0x20, 
 
 /**
  * The first place of `pattern` in [start, end), or -1. `undefined` in the pattern matches any byte.
- * All code is searched several times at each start, so the engine's own search looks for a byte
- * that is rare.
+ * All code is searched several times when the core is loaded, so the JavaScript engine's own search
+ * looks for a byte that is rare.
  */
 export function findPattern(
   bytes: Uint8Array,
