@@ -22,7 +22,7 @@ export interface ExpressionSubject {
   readonly isRead: boolean;
   readonly address: bigint;
   readonly size: number;
-  /** The written value, or the value that a read returns. Undefined for a read at PENDING. */
+  /** The written value, or the value that a read returns. Has no meaning for a read at PENDING. */
   readonly value: bigint;
   readonly vcpu: number;
   readonly client: string;

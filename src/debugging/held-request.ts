@@ -20,7 +20,7 @@ export interface StoppedRequest {
   readonly at: HoldPoint;
   /** The client that will get it, or has answered it. `hsm`: the HSM itself. */
   readonly client: string;
-  /** With its current value, which is undefined for a read at PENDING. */
+  /** With its current value, which has no meaning for a read at PENDING. */
   readonly request: IoRequest;
   /** True for a write at PENDING and for a read before COMPLETE. */
   readonly canChange: boolean;

@@ -209,6 +209,7 @@ export class VmDebugger implements RequestGate {
 
   decideAnswer(request: AssignedRequest, client: string, ticket: number, low: number, high: number): GateDecision {
     const held = this.#held[request.vcpu];
+    // The client answers once more: its first answer is held, and that one counts.
     if (held?.at === 'complete' && held.ticket === ticket) return GateDecision.REFUSED;
     const [valueLow, valueHigh] = request.isRead ? [low, high] : [request.valueLow, request.valueHigh];
     return this.#holds('complete', request, client, valueLow, valueHigh) ? GateDecision.HELD : GateDecision.PASS;

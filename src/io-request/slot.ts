@@ -15,6 +15,8 @@
  * completed the request, and this vCPU acquired that before it released the slot.
  *
  * 64-bit fields are two int32 words: V8 does not box those, and this path must not allocate.
+ *
+ * Steps a, d and f below are those of the kernel document's processing flow (docs/io-request.md).
  */
 
 import { Direction, IoRequestType, SLOT_BYTES, SLOT_OFFSET } from './layout.js';

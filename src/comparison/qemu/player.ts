@@ -7,7 +7,7 @@
 
 import type { Step } from '../step.js';
 
-/** Guest physical addresses, as in guests/compare.asm. */
+/** Guest physical addresses, as in guests/compare.asm. A 1 at GO_ADDRESS starts the list. */
 export const GO_ADDRESS = 0x7000;
 export const STEPS_ADDRESS = 0x9000;
 export const RECORDS_ADDRESS = 0x10000;
@@ -15,7 +15,9 @@ export const RECORDS_ADDRESS = 0x10000;
 /** The line that the guest pulses after each step: that of the second serial port. */
 export const MARK_LINE = 3;
 
+/** Kind in byte 0, port at 2 (u16), value to write or rounds of a wait at 4 (u32). */
 const STEP_BYTES = 8;
+/** Time-stamp counter (u64), then the value that was read (u32). */
 export const RECORD_BYTES = 12;
 
 /** Steps of a list. It ends below the records, with a step for the end. */
