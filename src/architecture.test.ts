@@ -278,7 +278,7 @@ describe('portability', () => {
   });
 
   /** Programs of other processes are a matter of Linux, and no other host could offer it. */
-  const ofLinux = (path: string): boolean => path.startsWith('acrn-programs/') || path === 'cli/hsm-session.ts';
+  const ofLinux = (path: string): boolean => path.startsWith('acrn-programs/') || path === 'cli/program-signals.ts';
 
   test('the calls of Linux are those of one folder', () => {
     checkImports(ofLinux, (_, { from }) =>

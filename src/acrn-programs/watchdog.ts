@@ -3,7 +3,7 @@
  * on, and a program that ignores that would spin. It is a process of its own, which ends with the
  * server.
  *
- * Called by: cli/hsm-session.ts.
+ * Called by: cli/hsm-session.ts and cli/hsm-connect.ts.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';

@@ -1,5 +1,6 @@
 /**
- * runHsm: a Service VM with /dev/acrn_hsm, and a program that finds it.
+ * runHsm: a Service VM with /dev/acrn_hsm, and a program that finds it. serveHsm: one for the
+ * programs of `upcall hsm --connect`.
  *
  * Called by: `upcall hsm`.
  *
@@ -9,129 +10,157 @@
  */
 
 import { mkdtempSync, rmSync } from 'node:fs';
-import { constants, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AcrnServer } from '../acrn-programs/acrn-server.js';
 import { startShimmedProgram } from '../acrn-programs/shimmed-program.js';
 import { startProgram, type StartedProgram } from '../acrn-programs/started-program.js';
 import { Watchdog } from '../acrn-programs/watchdog.js';
 import type { HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
-import { isInForeground, type ProgramEnd } from '../host/node/linux/spawned-program.js';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
 import { Deferred } from '../sync/deferred.js';
 import { ServiceVm, type ServiceVmOptions } from '../vm/service-vm.js';
 import type { UserVm } from '../vm/user-vm.js';
+import { forwardSignals, sendSignal, statusOf } from './program-signals.js';
 import type { Reporter } from './reporter.js';
 import { VmTools, type VmToolsOptions } from './vm-tools.js';
 
-export interface HsmPlan {
+export interface ServerPlan {
   readonly hypervisor: Hypervisor;
   readonly serviceVm: ServiceVmOptions;
   readonly device: HsmDeviceOptions;
   readonly tools: VmToolsOptions;
   /** As NotifiedProgramOptions. */
   readonly tracksWrites: boolean;
-  /** Starts the program with the shim, instead of under a filter. */
-  readonly shim: boolean;
-  /** The program and its arguments. */
-  readonly program: readonly string[];
   /** Sent to the program when its guest has halted forever. */
   readonly haltSignal?: NodeJS.Signals;
 }
 
-/** Signals of a terminal go to all processes in its foreground: this one and the program. */
-const TERMINAL_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
-const OTHER_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2'];
-const SIGNAL_STATUS = 128;
+export interface HsmPlan extends ServerPlan {
+  /** Starts the program with the shim, instead of under a filter. */
+  readonly shim: boolean;
+  /** The program and its arguments. */
+  readonly program: readonly string[];
+}
+
 const SOCKET_NAME = 'acrn_hsm';
+/** They end a server without a program. */
+const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** Returns the program's exit status. Rejects with UpcallError if it cannot be started. */
 export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number> {
-  const serviceVm = new ServiceVm(plan.hypervisor, plan.serviceVm);
-  const watchdog = new Watchdog();
-  const tools = new Set<VmTools>();
   let program: StartedProgram | undefined;
-  let filesChanged = new Deferred<undefined>();
   const stopForwarding = forwardSignals(() => program?.pid);
-  let server: AcrnServer | undefined;
+  const session = new Session(plan, reporter);
   let folder: string | undefined;
   try {
-    const opened = await AcrnServer.create(serviceVm, {
-      ...plan.device,
-      tracksWrites: plan.tracksWrites,
-      report: (text) => reporter.line(text),
-      onFilesChanged: () => {
-        watchdog.watch([...(program === undefined ? [] : [program.pid]), ...opened.files.processes]);
-        filesChanged.resolve(undefined);
-        filesChanged = new Deferred();
-      },
-      onVm: (vm) => {
-        const one = new VmTools(vm, plan.tools);
-        tools.add(one);
-        void one.ended.then(() => tools.delete(one));
-        if (plan.haltSignal !== undefined) signalWhenHalted(vm, opened, plan.haltSignal);
-      },
-    });
-    server = opened;
-    program = plan.shim
-      ? await startShimmedProgram(plan.program, opened.listen(join((folder = privateFolder()), SOCKET_NAME)))
-      : await startProgram(plan.program, {}, (listener) => opened.serve(listener));
-    watchdog.watch([program.pid]);
+    const server = await session.open();
+    if (plan.shim) {
+      // Only this user can enter it.
+      folder = mkdtempSync(join(tmpdir(), 'upcall-hsm-'));
+      program = await startShimmedProgram(plan.program, server.listen(join(folder, SOCKET_NAME)));
+    } else program = await startProgram(plan.program, {}, (listener) => server.serve(listener));
+    session.watch(program.pid);
     const end = await program.ended;
-    if (opened.files.count > 0)
-      reporter.line(`the program has ended; what it started has ${opened.files.count} files of /dev/acrn_hsm open`);
-    while (opened.files.count > 0) await filesChanged.promise;
+    await session.filesClosed();
     return statusOf(end, reporter);
   } finally {
-    await server?.close();
-    await serviceVm.close();
-    await Promise.all([...tools].map(({ ended }) => ended));
-    watchdog.close();
+    await session.close();
     if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     stopForwarding();
   }
 }
 
-/** For a socket: only this user can enter it. */
-function privateFolder(): string {
-  return mkdtempSync(join(tmpdir(), 'upcall-hsm-'));
+/**
+ * Serves programs that connect at `socket`, an absolute path, until a signal ends it. Rejects with
+ * UpcallError if that cannot be.
+ */
+export async function serveHsm(plan: ServerPlan, socket: string, reporter: Reporter): Promise<void> {
+  const signalled = new Deferred<undefined>();
+  const end = (): void => signalled.resolve(undefined);
+  const session = new Session(plan, reporter);
+  try {
+    const server = await session.open();
+    server.listen(socket);
+    for (const signal of ENDING_SIGNALS) process.on(signal, end);
+    reporter.line(`/dev/acrn_hsm is served. Run programs with: upcall hsm --connect ${socket} -- PROGRAM`);
+    await signalled.promise;
+  } finally {
+    await session.close();
+    for (const signal of ENDING_SIGNALS) process.off(signal, end);
+  }
 }
 
-function statusOf(end: ProgramEnd, reporter: Reporter): number {
-  if ('status' in end) return end.status;
-  const name = Object.entries(constants.signals).find(([, number]) => number === end.signal)?.[0] ?? end.signal;
-  reporter.line(`the program was ended by ${name}`);
-  return SIGNAL_STATUS + end.signal;
+/** A server, the tools of its VMs, and the watchdog of its programs. */
+class Session {
+  readonly #plan: ServerPlan;
+  readonly #reporter: Reporter;
+  readonly #serviceVm: ServiceVm;
+  readonly #watchdog = new Watchdog();
+  readonly #tools = new Set<VmTools>();
+  #server: AcrnServer | undefined;
+  #program: number | undefined;
+  #filesChanged = new Deferred<undefined>();
+
+  constructor(plan: ServerPlan, reporter: Reporter) {
+    this.#plan = plan;
+    this.#reporter = reporter;
+    this.#serviceVm = new ServiceVm(plan.hypervisor, plan.serviceVm);
+  }
+
+  async open(): Promise<AcrnServer> {
+    const { device, tools, tracksWrites, haltSignal } = this.#plan;
+    const server = await AcrnServer.create(this.#serviceVm, {
+      ...device,
+      tracksWrites,
+      report: (text) => this.#reporter.line(text),
+      onFilesChanged: () => {
+        this.#watch();
+        this.#filesChanged.resolve(undefined);
+        this.#filesChanged = new Deferred();
+      },
+      onVm: (vm) => {
+        const one = new VmTools(vm, tools);
+        this.#tools.add(one);
+        void one.ended.then(() => this.#tools.delete(one));
+        if (haltSignal !== undefined) signalWhenHalted(vm, server, haltSignal);
+      },
+    });
+    return (this.#server = server);
+  }
+
+  /** The program ends with this process. */
+  watch(program: number): void {
+    this.#program = program;
+    this.#watch();
+  }
+
+  #watch(): void {
+    const program = this.#program === undefined ? [] : [this.#program];
+    this.#watchdog.watch([...new Set([...program, ...(this.#server?.files.processes ?? [])])]);
+  }
+
+  /** Resolves when no file of the device is open any more: what the program started has some. */
+  async filesClosed(): Promise<void> {
+    const files = this.#server?.files;
+    if (files === undefined) return;
+    if (files.count > 0)
+      this.#reporter.line(`the program has ended; what it started has ${files.count} files of /dev/acrn_hsm open`);
+    while (files.count > 0) await this.#filesChanged.promise;
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.close();
+    await this.#serviceVm.close();
+    await Promise.all([...this.#tools].map(({ ended }) => ended));
+    this.#watchdog.close();
+  }
 }
 
 /** A guest that has halted forever makes no request any more. */
 function signalWhenHalted(vm: UserVm, server: AcrnServer, signal: NodeJS.Signals): void {
   vm.onEvent(({ kind }) => {
     const pid = kind === 'halted' ? server.files.ofVm(vm.id)?.process : undefined;
-    if (pid !== undefined) send(pid, signal);
+    if (pid !== undefined) sendSignal(pid, signal);
   });
-}
-
-/** Passes signals on to the program. Returns a function that ends it. */
-function forwardSignals(pid: () => number | undefined): () => void {
-  const listeners = [...TERMINAL_SIGNALS, ...OTHER_SIGNALS].map((signal) => {
-    const listener = (): void => {
-      const target = pid();
-      if (target === undefined) process.exit(SIGNAL_STATUS + constants.signals[signal]);
-      if (!TERMINAL_SIGNALS.includes(signal) || !isInForeground()) send(target, signal);
-    };
-    process.on(signal, listener);
-    return { signal, listener };
-  });
-  return () => {
-    for (const { signal, listener } of listeners) process.off(signal, listener);
-  };
-}
-
-function send(pid: number, signal: NodeJS.Signals): void {
-  try {
-    process.kill(pid, signal);
-  } catch {
-    // It has ended meanwhile.
-  }
 }

@@ -3,6 +3,7 @@
  */
 
 import { constants } from 'node:os';
+import { resolve } from 'node:path';
 import { Option, type Command } from 'commander';
 import { MAX_VCPUS } from '../../hypervisor/hypervisor.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -10,7 +11,7 @@ import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import type { Pin } from '../../vm/thread-pinning.js';
 import { addFault, faultPlan, parseSeed, type FaultOptions } from '../fault-option.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
-import type { HsmPlan } from '../hsm-session.js';
+import type { ServerPlan } from '../hsm-session.js';
 import { parseClientTimeout, parseMemory, parsePin, parseSpin } from '../option-values.js';
 import { pagePlan, parsePort, parseRelease, type PageOptions } from '../page-option.js';
 import type { CommandContext } from './run.js';
@@ -26,6 +27,9 @@ Examples:
   upcall hsm --halt-signal INT -- ./vm-sample        Ctrl-C it when its guest halts
   upcall hsm --stats --page -- ./vm-sample           requests in a browser, a table at the end
   upcall hsm --trace boot.jsonl -- ./vm-sample       every move of every request (.jsonl, .pftrace or .parquet)
+  upcall hsm --shim -- gdb ./vm-sample               under a debugger; the program must be linked dynamically
+  upcall hsm --serve /run/user/1000/hsm              one server for several programs, in one terminal
+  upcall hsm --connect /run/user/1000/hsm -- ./vm-sample   each program in another one
   upcall hsm --memory 256 -- acrn-dm --cpu_affinity 0 -m 256M -k bzImage -s 0:0,hostbridge -s 1:0,lpc vm1
 
 Exit status: that of the program, 128 + N if signal N ended it, 2 if it could not be started.
@@ -44,15 +48,17 @@ export interface HsmOptions extends FaultOptions, PageOptions {
   readonly haltSignal?: NodeJS.Signals;
   readonly translate: boolean;
   readonly shim?: boolean;
+  readonly serve?: string;
+  readonly connect?: string;
 }
 
 export function addHsmCommand(program: Command, context: CommandContext): void {
   program
     .command('hsm')
     .summary('run a program that was written for ACRN')
-    .usage('[options] -- PROGRAM [ARGS…]')
+    .usage('[options] -- PROGRAM [ARGS…] | --serve SOCKET')
     .description('Runs a program so that it finds /dev/acrn_hsm, whose VMs run here.')
-    .argument('<program...>', 'the program and its arguments, after --')
+    .argument('[program...]', 'the program and its arguments, after --')
     .option(
       '-m, --memory <size>',
       `RAM of each VM in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`,
@@ -72,6 +78,8 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
       parseClientTimeout,
     )
     .option('--shim', 'compile and preload a C library instead of a seccomp filter: for debuggers and old kernels')
+    .option('--serve <socket>', 'serve programs that are started with --connect, until Ctrl-C')
+    .option('--connect <socket>', 'let the server at this socket run the VMs of the program')
     .option('--halt-signal <signal>', 'send this to the program when its guest has halted forever', parseSignal)
     .option('--trace <file>', 'record every move of every request: .jsonl, .pftrace (Perfetto) or .parquet')
     .option('--stats', 'print a table of the I/O requests of each VM at its end, on standard error')
@@ -90,22 +98,59 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
     )
     .option('--fault-seed <number>', 'seed of their probabilities', parseSeed)
     .addHelpText('after', EXAMPLES)
-    .action(async (command: readonly string[], options: HsmOptions) => {
-      const plan = await planHsm(command, options, context);
-      // Loaded on demand: neither --help nor an invalid option must wait for it.
-      const { runHsm } = await import('../hsm-session.js');
-      context.setStatus(await runHsm(plan, context.reporter));
+    .action(async (words: readonly string[], options: HsmOptions, command: Command) => {
+      checkUse(words, options, command);
+      const { connect, serve, shim = false } = options;
+      // Loaded on demand: neither --help nor an invalid option must wait for them.
+      if (connect !== undefined) {
+        await checkSupport(shim);
+        const { runConnected } = await import('../hsm-connect.js');
+        context.setStatus(await runConnected({ socket: resolve(connect), shim, program: words }, context.reporter));
+        return;
+      }
+      await checkSupport(shim || serve !== undefined);
+      const plan = await planServer(options, context);
+      const { runHsm, serveHsm } = await import('../hsm-session.js');
+      if (serve !== undefined) await serveHsm(plan, resolve(serve), context.reporter);
+      else context.setStatus(await runHsm({ ...plan, shim, program: words }, context.reporter));
     });
 }
 
-/** Throws UpcallError if the options are invalid, or programs cannot run here. */
-async function planHsm(program: readonly string[], options: HsmOptions, context: CommandContext): Promise<HsmPlan> {
-  const faults = await faultPlan(options);
-  const page = pagePlan(options);
-  const { canTrackWrites, programSupport, shimSupport } = await import('../../acrn-programs/support.js');
-  const isShim = options.shim === true;
+/** Options that concern the program, or no VM. The server has the others. */
+const OPTIONS_OF_PROGRAMS: readonly string[] = ['connect', 'shim'];
+
+/** Throws UpcallError if the options exclude each other, or the program is missing. */
+function checkUse(program: readonly string[], { connect, serve, shim }: HsmOptions, command: Command): void {
+  const isGiven = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
+  if (serve !== undefined && (connect !== undefined || shim === true || program.length > 0))
+    throw new UpcallError('OPTION_INVALID', '--serve starts no program', {
+      remedy: `Start it in another terminal: upcall hsm --connect ${serve} -- PROGRAM`,
+    });
+  if (serve === undefined && program.length === 0)
+    throw new UpcallError('OPTION_INVALID', 'there is no program to run', {
+      remedy: 'Give it after --, for example: upcall hsm -- ./vm-sample',
+    });
+  if (connect === undefined) return;
+  const wrong = command.options.find(
+    (option) => isGiven(option.attributeName()) && !OPTIONS_OF_PROGRAMS.includes(option.attributeName()),
+  );
+  if (wrong !== undefined)
+    throw new UpcallError('OPTION_INVALID', `${wrong.long ?? wrong.flags} is an option of the server`, {
+      remedy: `Give it to upcall hsm --serve ${connect}`,
+    });
+}
+
+async function checkSupport(isShim: boolean): Promise<void> {
+  const { programSupport, shimSupport } = await import('../../acrn-programs/support.js');
   const support = isShim ? shimSupport() : programSupport();
   if (!support.available) throw new UpcallError('HYPERVISOR_UNAVAILABLE', support.reason, { remedy: support.remedy });
+}
+
+/** Throws UpcallError if the options are invalid. */
+async function planServer(options: HsmOptions, context: CommandContext): Promise<ServerPlan> {
+  const faults = await faultPlan(options);
+  const page = pagePlan(options);
+  const { canTrackWrites } = await import('../../acrn-programs/support.js');
   const tracksWrites = canTrackWrites();
   if (!tracksWrites && options.translate)
     context.reporter.line(
@@ -114,8 +159,6 @@ async function planHsm(program: readonly string[], options: HsmOptions, context:
   const hypervisor = await chooseHypervisor(options.hypervisor, { translate: options.translate && tracksWrites });
   const { trace } = options;
   return {
-    program,
-    shim: isShim,
     hypervisor,
     tracksWrites: options.translate && tracksWrites,
     serviceVm: {

@@ -1,0 +1,46 @@
+/**
+ * Signals and the exit status of a program that upcall starts: they are the program's own.
+ *
+ * Called by: hsm-session.ts and hsm-connect.ts.
+ */
+
+import { constants } from 'node:os';
+import { isInForeground, type ProgramEnd } from '../host/node/linux/spawned-program.js';
+import type { Reporter } from './reporter.js';
+
+/** Signals of a terminal go to all processes in its foreground: this one and the program. */
+const TERMINAL_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
+const OTHER_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2'];
+const SIGNAL_STATUS = 128;
+
+/** The program's exit status. A signal that ended it is reported. */
+export function statusOf(end: ProgramEnd, reporter: Reporter): number {
+  if ('status' in end) return end.status;
+  const name = Object.entries(constants.signals).find(([, number]) => number === end.signal)?.[0] ?? end.signal;
+  reporter.line(`the program was ended by ${name}`);
+  return SIGNAL_STATUS + end.signal;
+}
+
+/** Passes signals on to the program. Returns a function that ends it. */
+export function forwardSignals(pid: () => number | undefined): () => void {
+  const listeners = [...TERMINAL_SIGNALS, ...OTHER_SIGNALS].map((signal) => {
+    const listener = (): void => {
+      const target = pid();
+      if (target === undefined) process.exit(SIGNAL_STATUS + constants.signals[signal]);
+      if (!TERMINAL_SIGNALS.includes(signal) || !isInForeground()) sendSignal(target, signal);
+    };
+    process.on(signal, listener);
+    return { signal, listener };
+  });
+  return () => {
+    for (const { signal, listener } of listeners) process.off(signal, listener);
+  };
+}
+
+export function sendSignal(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch {
+    // It has ended meanwhile.
+  }
+}
