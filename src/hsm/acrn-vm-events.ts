@@ -69,6 +69,11 @@ export class AcrnVmEvents implements SideWork {
     this.#seenTail = NaN;
   }
 
+  /** Signals without an element, which userspace must be able to bear. */
+  wakeUserspace(): void {
+    this.#event?.signal();
+  }
+
   /**
    * Returns false if the ring is full or userspace has set up none. Then the event is lost, as in
    * ACRN.
