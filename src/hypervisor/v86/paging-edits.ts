@@ -4,6 +4,8 @@
  * - With PAE paging, bit 7 of a page-directory entry makes it a 2-MiB page whatever CR4.PSE says.
  *   The core asks for CR4.PSE in both kinds of paging. Edited, it asks for PSE or PAE, one bit more
  *   of the same constant.
+ * - Without PAE, bits 3 and 4 of CR3 (PWT, PCD) are not of the page directory's address. The core
+ *   takes them for part of it. Edited, its page walk masks them.
  * - The core ignores the upper half of a PAE entry, so that an address above 4 GiB was one of low
  *   RAM. Edited, the CPU has 32 physical address bits: it says so by CPUID leaf 80000008h, and bits
  *   63 to 32 of each entry are reserved, as are bits 20 to 13 of a 2-MiB page and, because PSE-36
@@ -26,6 +28,7 @@ import {
   loadAt,
   loadWord,
   local,
+  LOCAL_SET,
   NOT_EQUAL,
   OR,
   RETURN,
@@ -45,23 +48,31 @@ const CR3 = 3;
 const CR4 = 4;
 /** The local of the core's page walk that holds CR4. */
 const CR4_LOCAL = 8;
+// Of CR3, or of an entry of a table.
 const PRESENT = 1;
 const LARGE = 0x80;
 const TABLE = ~0xfff;
 const RESERVED_2M = 0x1f_e000;
 const RESERVED_4M = 0x3f_e000;
 const RESERVED_BIT_ERROR = 8;
-const SET_LOCAL_0 = [0x21, 0];
+const SET_LOCAL_0 = [LOCAL_SET, 0];
 
 /** CPUID's leaves for the greatest extended leaf, and for the address bits: 32 of both kinds. */
 const GREATEST_LEAF = 0x8000_0000 | 0;
 const ADDRESS_LEAF = 0x8000_0008 | 0;
 const ADDRESS_BITS = 0x2020;
 
+const CR3_LOAD = loadWord(CoreOffset.cr0 + 4 * CR3);
+/** The address of the page directory without PAE. */
+const PAGE_DIRECTORY = [...CR3_LOAD, ...constant(TABLE), AND];
+
 export function editPaging(functions: WasmFunctions, mismatch: Mismatch): void {
   const test = (bits: number): number[] => [...local(CR4_LOCAL), ...constant(bits), AND, IS_ZERO];
-  const count = functions.replaceEach(functions.index('do_page_walk'), test(PSE), () => test(PSE | PAE));
+  const walk = functions.index('do_page_walk');
+  const count = functions.replaceEach(walk, test(PSE), () => test(PSE | PAE));
   if (count !== 1) throw mismatch(`its page walk tests CR4.PSE ${count} times, not once`);
+  const bases = functions.replaceEach(walk, CR3_LOAD, () => PAGE_DIRECTORY);
+  if (bases !== 1) throw mismatch(`its page walk reads CR3 ${bases} times, not once`);
   editReservedBits(functions, mismatch);
   editCpuid(functions);
 }
@@ -144,7 +155,7 @@ function addReservedCheck(functions: WasmFunctions): number {
   return functions.append(1, 1, [
     ...when(has(cr4, PAE), [...local(0), ...call(isExtended), RETURN]),
     ...when([...has(cr4, PSE), IS_ZERO], no),
-    ...[...value([...loadWord(CoreOffset.cr0 + 4 * CR3), ...entry, ADD]), ...call(isLarge)],
+    ...[...value([...PAGE_DIRECTORY, ...entry, ADD]), ...call(isLarge)],
   ]);
 }
 
