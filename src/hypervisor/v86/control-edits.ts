@@ -17,6 +17,8 @@
  *
  * Sources: Intel SDM volume 2, "MOV - Move to/from Control Registers", "JMP", "CALL"; volume 3A,
  * section 4.4.1.
+ *
+ * Called by: wasm-edit.ts. Each edit throws CORE_MISMATCH if the module is not as expected.
  */
 
 import type { UpcallError } from '../../io-request/upcall-error.js';
@@ -25,6 +27,7 @@ import {
   ADD,
   AND,
   BELOW,
+  BRANCH_IF,
   call,
   constant,
   EQUAL,
@@ -34,12 +37,18 @@ import {
   loadHalf,
   loadWord,
   local,
+  LOCAL_TEE,
   NOT_EQUAL,
   OR,
   RETURN,
   SHIFT_LEFT,
   SHIFT_RIGHT,
   when,
+  WIDE_AND,
+  WIDE_CONSTANT,
+  WIDE_EQUAL,
+  WIDE_IS_ZERO,
+  WIDE_NOT_EQUAL,
 } from './wasm-code.js';
 import type { WasmFunctions } from './wasm-functions.js';
 
@@ -59,13 +68,12 @@ const DENIED = (1 << 0) | (1 << 1) | (1 << 13) | (1 << 14) | (1 << 17) | (1 << 1
 /** What MOV CR3 takes as the address with PAE: the core's mask, and the right one. */
 const PAE_BASE = -16;
 const PAE_BASE_MASK = -32;
-/** WebAssembly's local.tee. */
-const TEE = 0x22;
 const PRESENT = 1;
 /** Bits 1, 2 and 5 to 8 of a PDPTE. */
 const PDPTE_RESERVED = 0x1e6;
 const PDPTES = 4;
 
+// Of a descriptor's access byte; a gate's type is in its low four bits.
 const CODE_OR_DATA = 0x10;
 const EXECUTABLE = 0x08;
 const CONFORMING = 0x04;
@@ -74,16 +82,10 @@ const CALL_GATE_16 = 4;
 const CALL_GATE_32 = 12;
 /** One bit for each type: available TSS of 16 and 32 bits, call gates of both, task gate. */
 const TARGETS = (1 << 1) | (1 << 9) | (1 << CALL_GATE_16) | (1 << CALL_GATE_32) | (1 << 5);
-/** A selector without its requested privilege level. */
+/** An error code's bits of a selector: without its requested privilege level. */
 const SELECTOR = 0xfffc;
 /** LookupResult.outcome: a page fault was raised. */
 const RAISED = 2;
-// WebAssembly's i64.and, i64.eqz, i64.eq, i64.ne and br_if.
-const WIDE_AND = 0x83;
-const WIDE_IS_ZERO = 0x50;
-const WIDE_EQUAL = 0x51;
-const WIDE_NOT_EQUAL = 0x52;
-const BRANCH_IF = 0x0d;
 /** EFLAGS.VM, in the third byte of EFLAGS. */
 const VM = 2;
 
@@ -93,7 +95,7 @@ export function editControl(functions: WasmFunctions, mismatch: Mismatch): void 
   const move = functions.index('instr_0F22');
   const isBad = badPointers(functions);
 
-  const [value] = [local(0)];
+  const value = local(0);
   const has = (of: readonly number[], bits: number, wanted: number): number[] => [
     ...of,
     ...constant(bits),
@@ -115,7 +117,7 @@ export function editControl(functions: WasmFunctions, mismatch: Mismatch): void 
   const denied = functions.replaceEach(move, [...constant(RESERVED), AND], () => [...constant(RESERVED | DENIED), AND]);
   if (denied !== 1) throw mismatch(`it tests CR4 ${denied} times, not once`);
   for (const name of ['instr_0F22', 'do_task_switch']) {
-    const base = (mask: number): number[] => [...constant(mask), AND, TEE];
+    const base = (mask: number): number[] => [...constant(mask), AND, LOCAL_TEE];
     if (functions.replaceEach(functions.index(name), base(PAE_BASE), () => base(PAE_BASE_MASK)) !== 1)
       throw mismatch(`${name} does not load CR3 once`);
   }
@@ -145,7 +147,7 @@ function editCodeTests(functions: WasmFunctions, mismatch: Mismatch): void {
   const test = [...masked(both), ...wideConstant(both), WIDE_NOT_EQUAL];
   for (const [name, isZero] of [
     ['call_interrupt_vector', [WIDE_IS_ZERO, BRANCH_IF]],
-    ['iret', [0x42, 0, WIDE_EQUAL, BRANCH_IF]],
+    ['iret', [WIDE_CONSTANT, 0, WIDE_EQUAL, BRANCH_IF]],
   ] as const) {
     const found = functions.replaceEach(functions.index(name), [...masked(EXECUTABLE), ...isZero], () => [
       ...test,
@@ -155,10 +157,10 @@ function editCodeTests(functions: WasmFunctions, mismatch: Mismatch): void {
   }
 }
 
-/** Bits of a descriptor's access byte as a constant of 64 bits. */
+/** Bits 2 to 7 of a descriptor's access byte as a constant of 64 bits. */
 function wideConstant(access: number): number[] {
   // The access byte has bits 40 to 47, the seventh group of seven bits those from 42 on.
-  return [0x42, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, access >> 2];
+  return [WIDE_CONSTANT, 0x80, 0x80, 0x80, 0x80, 0x80, 0x80, access >> 2];
 }
 
 function generalRegister(index: readonly number[]): number[] {

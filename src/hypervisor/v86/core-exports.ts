@@ -29,11 +29,14 @@ export interface CoreExports {
    * else 0.
    */
   main_loop(): number;
+  /** Enters the handler of an interrupt if one is requested and EFLAGS.IF is set. */
   handle_irqs(): void;
   /** Enters the handler of a vector. The other operands are 0 for an NMI. */
   [ENTER_VECTOR_EXPORT](vector: number, isSoftware: 0, hasErrorCode: 0, errorCode: 0): void;
+  /** Drops the translations of code in the RAM from `start` to before `end`. */
   jit_dirty_cache(start: number, end: number): void;
   full_clear_tlb(): void;
+  /** Puts a translation into use. The operands are those of the import `codegen_finalize`. */
   codegen_finalize_finished(index: number, start: number, stateFlags: number): void;
   /** MOV to a control register from a general one. */
   instr_0F22(general: number, control: number): void;

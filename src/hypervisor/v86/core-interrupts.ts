@@ -24,8 +24,11 @@ import { ENTER_VECTOR_EXPORT, HAS_VECTOR, HostCall } from './interrupt-edits.js'
 
 /** Interrupt lines that devices drive. InterruptLines is one. */
 export interface InterruptSource {
+  /** Whether `deliver` has something to do. Read after each trap. */
   readonly relaxedChanged: boolean;
+  /** Gives the controllers each change since the last call. */
   deliver(controller: InterruptController): void;
+  /** The controllers were reset: the next `deliver` gives them every line that is high. */
   resync(): void;
 }
 
@@ -81,7 +84,10 @@ export class CoreInterrupts {
     this.#follow();
   }
 
-  /** Lets timers expire that are due. Returns the milliseconds until the next one. */
+  /**
+   * Lets timers expire that are due at `nowMs` of the guest's time. Returns the milliseconds until
+   * the next one, or Infinity.
+   */
   expire(nowMs: number): number {
     const untilNextMs = this.#controllers.expire(nowMs);
     this.#follow();

@@ -3,7 +3,10 @@
  * v86@0.5.462, found in its source and checked at start-up by the self-test.
  */
 
-/** All offsets lie below this address. The core's heap begins above it. */
+/**
+ * Everything below that has a smaller offset: registers, and what upcall adds. The core's other
+ * variables and its heap lie above.
+ */
 export const CPU_STATE_BYTES = 4096;
 
 export const CoreOffset = {

@@ -214,6 +214,7 @@ export class Core implements VcpuProgram {
       run_hardware_timers: (_acpi, nowMs) => this.#runTimers(nowMs),
       get_rand_int: () => random(),
       stop_idling: () => undefined,
+      // HLT with interrupts off.
       cpu_event_halt: () => {
         this.#isHaltedForever = true;
       },

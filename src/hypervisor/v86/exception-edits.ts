@@ -13,6 +13,8 @@
  *   code of such an exception.
  * - An instruction takes at most 15 bytes. The core has no limit, and its functions for prefixes
  *   call each other until its stack is full. Edited, they raise #GP(0) at the 16th byte.
+ *
+ * Called by: wasm-edit.ts. Each edit throws CORE_MISMATCH if the module is not as expected.
  */
 
 import type { UpcallError } from '../../io-request/upcall-error.js';
@@ -21,11 +23,13 @@ import {
   AND,
   AT_LEAST,
   BELOW,
+  bodyOf,
   call,
   constant,
   copyMemory,
   loadWord,
   local,
+  LOCAL_GET,
   RETURN,
   storeWord,
   SUBTRACT,
@@ -40,7 +44,8 @@ import type { WasmFunctions } from './wasm-functions.js';
  */
 export const DELIVER_EXPORT = 'upcall_deliver';
 
-const MOST_PREFIXES = 15;
+const ANY = undefined;
+const MOST_BYTES = 15;
 const PREFIX_FUNCTIONS = ['run_prefix_instruction', 'segment_prefix_op'] as const;
 
 /** The functions that look up descriptors before they may panic, and how often. */
@@ -59,13 +64,13 @@ export function editExceptions(functions: WasmFunctions, mismatch: (what: string
   functions.replaceBody(
     functions.index('panic_fmt'),
     // Its third parameter is the place, a structure in the core's constant data.
-    Uint8Array.from([0, ...storeWord(AddedOffset.panicPosition, local(2)), UNREACHABLE, 0x0b]),
+    bodyOf([...storeWord(AddedOffset.panicPosition, local(2)), UNREACHABLE]),
   );
   const isTooLong = [
     ...loadWord(CoreOffset.instructionPointer),
     ...loadWord(CoreOffset.previousInstructionPointer),
     SUBTRACT,
-    ...constant(MOST_PREFIXES),
+    ...constant(MOST_BYTES),
     AT_LEAST,
   ];
   const refuse = [...constant(0), ...call(functions.index('trigger_gp')), RETURN];
@@ -77,7 +82,7 @@ export function editExceptions(functions: WasmFunctions, mismatch: (what: string
  * begins with a test for a null selector, before which the selector is stored.
  */
 function noteSelectors(functions: WasmFunctions, mismatch: (what: string) => UpcallError): void {
-  const isNull = [0x20, undefined, ...constant(0xffff), AND, ...constant(4), BELOW];
+  const isNull = [LOCAL_GET, ANY, ...constant(0xffff), AND, ...constant(4), BELOW];
   for (const [name, copies] of LOOKUPS) {
     const found = functions.replaceEach(functions.index(name), isNull, (test) => [
       ...storeWord(AddedOffset.selector, [...test.subarray(0, 2)]),
@@ -94,8 +99,7 @@ function editDelivery(functions: WasmFunctions): void {
   const [vector, isSoftware, hasErrorCode, errorCode] = [local(0), local(1), local(2), local(3)] as const;
   functions.replaceBody(
     deliver,
-    Uint8Array.from([
-      0,
+    bodyOf([
       ...when(loadWord(AddedOffset.delivering), [
         ...storeWord(AddedOffset.nestedVector, vector),
         ...storeWord(AddedOffset.nestedErrorCode, errorCode),
@@ -114,7 +118,6 @@ function editDelivery(functions: WasmFunctions): void {
       ...errorCode,
       ...call(original),
       ...storeWord(AddedOffset.delivering, constant(0)),
-      0x0b,
     ]),
   );
   functions.exportAs(DELIVER_EXPORT, deliver);

@@ -10,6 +10,8 @@
  *
  * Code outside of RAM is interpreted, never translated: the compiler would read the device for
  * itself, at any time, and keep what it read.
+ *
+ * Called by: wasm-edit.ts. Each edit throws CORE_MISMATCH if the module is not as expected.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -95,7 +97,7 @@ export function editFetches(functions: WasmFunctions, mismatch: (what: string) =
   // After a run of instructions, the main loop looks whether it may compile; local 13 is the
   // physical address of the first one.
   const mayNot = functions.append(1, 1, [...loadByte(CoreOffset.compilerDisabled), ...outside(local(0)), OR]);
-  const disabled = [0x41, 0, LOAD_BYTE_UNSIGNED, 0, ...padded(CoreOffset.compilerDisabled)];
+  const disabled = [...constant(0), LOAD_BYTE_UNSIGNED, 0, ...padded(CoreOffset.compilerDisabled)];
   const gates = functions.replaceEach(mainLoop, disabled, (found) =>
     fill([...local(13), ...call(mayNot)], found.length),
   );

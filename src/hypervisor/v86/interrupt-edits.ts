@@ -4,7 +4,7 @@
  * because the core's leave out polarity, most of the local vector table, NMIs, polling and more.
  *
  * - The addresses of the two APICs trap like any other address. The core compares an address, its
- *   low bits masked, with the APIC's at a hundred places; one bit more in the constant, and none is
+ *   low bits masked, with the APIC's at many places; one bit more in the constant, and none is
  *   ever equal.
  * - The ports of the 8259s trap like any other port: the core's two functions for 8-bit accesses
  *   become plain calls of the imports.
@@ -21,7 +21,23 @@
  */
 
 import type { UpcallError } from '../../io-request/upcall-error.js';
-import { call, constant, loadByte, local, NOP, when } from './wasm-code.js';
+import {
+  ADD,
+  AND,
+  bodyOf,
+  CALL,
+  call,
+  constant,
+  EQUAL,
+  LOAD_BYTE_UNSIGNED,
+  loadByte,
+  local,
+  NOP,
+  SHIFT_RIGHT,
+  STORE_BYTE,
+  STORE_HALF,
+  when,
+} from './wasm-code.js';
 import { CoreOffset } from './core-layout.js';
 import type { WasmFunctions } from './wasm-functions.js';
 import { encodeU32, WasmReader } from './wasm-sections.js';
@@ -33,39 +49,30 @@ export const HAS_VECTOR = 1;
 /** The export of the core's function that enters the handler of a vector. */
 export const ENTER_VECTOR_EXPORT = 'upcall_enter_vector';
 
-const Op = {
-  END: 0x0b,
-  CALL: 0x10,
-  LOCAL_GET: 0x20,
-  LOAD_BYTE: 0x2d,
-  STORE_BYTE: 0x3a,
-  STORE_HALF: 0x3b,
-  CONST: 0x41,
-  EQUAL: 0x46,
-} as const;
-const NO_LOCALS = 0;
 const UNALIGNED = 0;
+/** WebAssembly's br_table. */
+const BRANCH_TABLE = 0x0e;
 
 /** `i32.const` of the APICs' addresses, and the comparison that follows. */
-const LOCAL_APIC_COMPARED = [Op.CONST, 0x80, 0x80, 0x80, 0x77, Op.EQUAL];
-const IO_APIC_COMPARED = [Op.CONST, 0x80, 0x80, 0x80, 0x76, Op.EQUAL];
+const LOCAL_APIC_COMPARED = [...constant(0xfee0_0000), EQUAL];
+const IO_APIC_COMPARED = [...constant(0xfec0_0000), EQUAL];
 /** Added to the first byte of the constant: bit 0, which the compared address never has. */
 const NEVER_EQUAL = 1;
 
 /** How the two functions for 8-bit port accesses begin to search their table: port − 0x20. */
-const SEARCHES_PORT = [Op.LOCAL_GET, 0, Op.CONST, 0x60, 0x6a, 0x0e];
+const SEARCHES_PORT = [...local(0), ...constant(-0x20), ADD, BRANCH_TABLE];
 
 /** WRMSR: bit 11 of local 0, EAX, becomes the byte `apicEnabled`. */
 const STORES_ENABLED = [
-  ...[Op.CONST, 0, Op.LOCAL_GET, 0, Op.CONST, 11, 0x76, Op.CONST, 1, 0x71],
-  ...[Op.STORE_BYTE, UNALIGNED, ...encodeU32(CoreOffset.apicEnabled)],
+  ...[...constant(0), ...local(0), ...constant(11), SHIFT_RIGHT, ...constant(1), AND],
+  ...[STORE_BYTE, UNALIGNED, ...encodeU32(CoreOffset.apicEnabled)],
 ];
-/** RDMSR: 0xfee00800 or 0xfee00000. Bit 8, "bootstrap processor", is missing in both. */
-const APIC_BASE_VALUES = [Op.CONST, 0x80, 0x90, 0x80, 0x77, Op.CONST, 0x80, 0x80, 0x80, 0x77];
-const APIC_BASE_OF_BOOTSTRAP = [Op.CONST, 0x80, 0x92, 0x80, 0x77, Op.CONST, 0x80, 0x82, 0x80, 0x77];
+/** RDMSR's answers, enabled or not. Bit 8, "bootstrap processor", is missing in both. */
+const APIC_BASE_VALUES = [...constant(0xfee0_0800), ...constant(0xfee0_0000)];
+const APIC_BASE_OF_BOOTSTRAP = [...constant(0xfee0_0900), ...constant(0xfee0_0100)];
 /** CPUID's test for the APIC's feature bit, before and after. */
-const TESTS_ACPI = [Op.LOAD_BYTE, UNALIGNED, ...encodeU32(CoreOffset.acpiEnabled)];
-const TESTS_APIC = [Op.LOAD_BYTE, UNALIGNED, ...encodeU32(CoreOffset.apicEnabled)];
+const TESTS_ACPI = [LOAD_BYTE_UNSIGNED, UNALIGNED, ...encodeU32(CoreOffset.acpiEnabled)];
+const TESTS_APIC = [LOAD_BYTE_UNSIGNED, UNALIGNED, ...encodeU32(CoreOffset.apicEnabled)];
 
 type Mismatch = (what: string) => UpcallError;
 
@@ -86,7 +93,7 @@ export function editInterrupts(functions: WasmFunctions, mismatch: Mismatch): vo
 /** The comparisons with both APICs' addresses, wherever the compiler put them. */
 function trapApicAddresses(functions: WasmFunctions, mismatch: Mismatch): void {
   const neverEqual = (found: Uint8Array): number[] => [
-    Op.CONST,
+    found[0] as number,
     (found[1] as number) + NEVER_EQUAL,
     ...found.subarray(2),
   ];
@@ -108,7 +115,7 @@ function trapPorts(functions: WasmFunctions, mismatch: Mismatch): void {
     const isRead = called.includes(read);
     if (isRead === called.includes(write)) throw mismatch('a function for ports neither reads nor writes');
     const code = isRead ? [...local(0), ...call(read)] : [...local(0), ...local(1), ...call(write)];
-    functions.replaceBody(index, Uint8Array.from([NO_LOCALS, ...code, Op.END]));
+    functions.replaceBody(index, bodyOf(code));
   }
 }
 
@@ -137,17 +144,17 @@ function askHost(functions: WasmFunctions, mismatch: Mismatch): void {
     throw mismatch('handle_irqs does not call four functions');
   const ask = [...constant(HostCall.ACKNOWLEDGE), ...call(functions.imported('io_port_read32'))];
   const body = [
-    ...[...local(0), ...constant(0), Op.STORE_HALF, UNALIGNED, 0],
-    ...when(loadByte(CoreOffset.interruptRequested), [...local(0), ...ask, Op.STORE_HALF, UNALIGNED, 0]),
+    ...[...local(0), ...constant(0), STORE_HALF, UNALIGNED, 0],
+    ...when(loadByte(CoreOffset.interruptRequested), [...local(0), ...ask, STORE_HALF, UNALIGNED, 0]),
   ];
-  functions.replaceBody(acknowledge, Uint8Array.from([NO_LOCALS, ...body, Op.END]));
+  functions.replaceBody(acknowledge, bodyOf(body));
   functions.exportAs(ENTER_VECTOR_EXPORT, enterVector);
 }
 
 /** The functions that a body calls, in the order of the calls. */
 function calls(body: Uint8Array): number[] {
   const found: number[] = [];
-  for (let at = body.indexOf(Op.CALL); at >= 0; at = body.indexOf(Op.CALL, at + 1)) {
+  for (let at = body.indexOf(CALL); at >= 0; at = body.indexOf(CALL, at + 1)) {
     // The linker pads the index to five bytes, which makes a call unmistakable.
     const isPadded = [1, 2, 3, 4].every((i) => (body[at + i] as number) >= 0x80) && body[at + 5] === 0;
     if (isPadded) found.push(new WasmReader(body, at + 1).u32());

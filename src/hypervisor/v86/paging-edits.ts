@@ -14,6 +14,8 @@
  *   page) stay ignored.
  *
  * Source: Intel SDM, volume 3A, sections 4.3 to 4.7; volume 2, "CPUID".
+ *
+ * Called by: wasm-edit.ts. Each edit throws CORE_MISMATCH if the module is not as expected.
  */
 
 import type { UpcallError } from '../../io-request/upcall-error.js';
@@ -21,6 +23,7 @@ import { AddedOffset, CoreOffset } from './core-layout.js';
 import {
   ADD,
   AND,
+  bodyOf,
   call,
   constant,
   EQUAL,
@@ -92,8 +95,7 @@ function editReservedBits(functions: WasmFunctions, mismatch: Mismatch): void {
   const [address, isWrite, isUser, isCompiled, raises] = [local(0), local(1), local(2), local(3), local(4)];
   functions.replaceBody(
     walk,
-    Uint8Array.from([
-      0,
+    bodyOf([
       ...when(
         [...loadWord(CoreOffset.cr0), ...constant(PG), AND],
         when(
@@ -108,7 +110,6 @@ function editReservedBits(functions: WasmFunctions, mismatch: Mismatch): void {
         ),
       ),
       ...[...address, ...isWrite, ...isUser, ...isCompiled, ...raises, ...call(original)],
-      0x0b,
     ]),
   );
 }
@@ -122,6 +123,7 @@ function addReservedCheck(functions: WasmFunctions): number {
   const upper = (of: Code): Code => value([...of, ...constant(4), ADD]);
   const has = (of: Code, bits: number): Code => [...of, ...constant(bits), AND];
   const isReserved = (of: Code, bits: number): Code => [...has(of, bits), ...constant(0), NOT_EQUAL];
+  // The shifts and masks make a linear address the byte offset of its entry in a table.
   // Of a page table's entry at local 0.
   const isPage = functions.append(1, 1, [
     ...when([...has(value(local(0)), PRESENT), IS_ZERO], no),

@@ -17,6 +17,8 @@
  * exception-delivery.ts.
  *
  * Sources: Intel SDM volume 2, "RET"; volume 3A, sections 4.4.1 and 7.3.
+ *
+ * Called by: wasm-edit.ts. Each edit throws CORE_MISMATCH if the module is not as expected.
  */
 
 import type { UpcallError } from '../../io-request/upcall-error.js';
@@ -28,6 +30,7 @@ import {
   ADD,
   AND,
   BELOW,
+  bodyOf,
   call,
   constant,
   EQUAL,
@@ -53,14 +56,17 @@ import type { WasmFunctions } from './wasm-functions.js';
 type Code = readonly number[];
 
 const { INVALID_TSS, NOT_PRESENT, GENERAL_PROTECTION } = Exception;
+/** EFLAGS.VM, in the third byte of EFLAGS. */
 const VM = 2;
 const GENERAL_ESP = CoreOffset.generalRegisters + 16;
 const SS = 2;
+/** Of a descriptor's access byte: the type, and S, which is 0 in those of tasks and tables. */
 const TYPE = 0x1f;
 const BUSY = 2;
 const TASK_32 = 9;
 const TASK_16 = 1;
 const LOCAL_TABLE = 2 | Access.PRESENT;
+/** ES, SS, DS, FS and GS. A task switch loads CS in another way. */
 const SEGMENT_LOADS = 5;
 
 /** Offsets in a TSS of 32 bits. */
@@ -89,6 +95,7 @@ export function editTransfers(functions: WasmFunctions, mismatch: (what: string)
 function editFarReturn(functions: WasmFunctions, checks: SegmentChecks): void {
   const [selector, adjustment, is32] = [local(0), local(1), local(2)];
   const result = AddedOffset.lookup;
+  // SS lies behind EIP, CS, the parameters and ESP.
   const top = [...loadWord(GENERAL_ESP), ...adjustment, ADD, ...select(is32, constant(12), constant(6)), ADD];
   const address = [
     ...base(SS),
@@ -101,6 +108,7 @@ function editFarReturn(functions: WasmFunctions, checks: SegmentChecks): void {
     // The core itself refuses a bad CS before it changes anything.
     ...checks.find(selector, FINE),
     ...when([...isBadCode(selector), ...isAbsent, OR], FINE),
+    // It leaves a byte, not 0 if a page fault was raised, and the value from byte 4 on.
     ...[...constant(result), ...address, ...call(functions.index('safe_read16'))],
     ...when(loadByte(result), RAISED),
     ...checks.stack(loadHalf(result + 4), requested(selector), GENERAL_PROTECTION),
@@ -137,8 +145,7 @@ function editTaskSwitch(
   const original = functions.appendCopy(task);
   functions.replaceBody(
     task,
-    Uint8Array.from([
-      0,
+    bodyOf([
       // Its fourth parameter says by which instruction.
       ...storeWord(AddedOffset.taskSwitch, local(3)),
       ...when([...local(0), ...local(3), ...call(refused)], [RETURN]),
@@ -147,7 +154,6 @@ function editTaskSwitch(
       ...[0, 1, 2, 3].flatMap(local),
       ...call(original),
       ...storeWord(AddedOffset.switching, constant(0)),
-      0x0b,
     ]),
   );
 }

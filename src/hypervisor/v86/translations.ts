@@ -4,6 +4,9 @@
  * They are compiled synchronously, because the vCPU's thread never turns its event loop. They
  * become part of the core only between two slices, because the core holds its compiler's lock while
  * it hands a module out.
+ *
+ * Called by: Core, and the core through the functions that the translations import.
+ * Threads: the vCPU's.
  */
 
 import { GeneralProtection } from '../io-handler.js';
@@ -12,9 +15,12 @@ import type { CoreExports } from './core-exports.js';
 import { coreBytes, coreWords } from './core-memory.js';
 import { shareImportedMemory, STACK_POINTER_EXPORT } from './wasm-edit.js';
 
+/** The first three are the core's own names for a module, which it gets back. */
 interface Compiled {
   readonly index: number;
+  /** The guest-physical address of the code. */
   readonly start: number;
+  /** The CPU's state for which it was translated: sizes, flat segments, level 3. */
   readonly stateFlags: number;
   readonly entry: unknown;
 }

@@ -11,7 +11,7 @@ import type { TrappedRam } from './trapped-ram.js';
 
 /**
  * Takes the accesses. IoHandler is one. Values are unsigned and no wider than the access, `high` is
- * an int32.
+ * an int32. A call may block. It throws GeneralProtection to give the guest a #GP instead.
  */
 export interface TrapHandler {
   portRead(port: number, size: number): number;
@@ -40,7 +40,8 @@ export function trapImports(
   trapped: () => void,
   ram: () => TrappedRam | undefined,
 ): Pick<CoreImports, TrapImport> {
-  // The patched read16 loads 16 bits at once, then the high byte, which is here already.
+  // A 16-bit load calls `io_port_read16` with its address (wasm-edit.ts), then `mmap_read8` for the
+  // high byte, which is here already.
   let hasHighByte = false;
   let highByteAt = 0;
   let highByte = 0;

@@ -74,7 +74,7 @@ export class V86Hypervisor implements Hypervisor {
   }
 }
 
-/** Also with PAE paging: the core drops the upper halves of its entries. */
+/** Also with PAE paging: the upper halves of its entries are reserved (paging-edits.ts). */
 const ADDRESS_BITS = 32;
 
 /**

@@ -1,8 +1,9 @@
 /**
  * WebAssembly instructions as bytes, as far as the edits of the core need them.
  *
- * All operands are 32-bit integers. The comparisons, SHIFT_RIGHT and LOAD_BYTE_UNSIGNED take or
- * give unsigned ones (`_u`), EXTEND_8 and LOAD_BYTE_SIGNED signed ones (`_s`).
+ * Unless a name says WIDE, operands are 32-bit integers. The comparisons, SHIFT_RIGHT and
+ * LOAD_BYTE_UNSIGNED take or give unsigned ones (`_u`), EXTEND_8 and LOAD_BYTE_SIGNED signed ones
+ * (`_s`).
  *
  * Source: WebAssembly Core Specification 2.0, chapter 5.4. Addresses are constants below 2^31.
  */
@@ -10,6 +11,9 @@
 import { encodeU32 } from './wasm-sections.js';
 
 const BULK_MEMORY = 0xfc;
+const IF = 0x04;
+const ELSE = 0x05;
+const END = 0x0b;
 const MEMORY_COPY = 10;
 const EMPTY_BLOCK = 0x40;
 const I32 = 0x7f;
@@ -39,9 +43,21 @@ export const LOAD = 0x28;
 export const CALL = 0x10;
 export const LOCAL_GET = 0x20;
 export const LOCAL_SET = 0x21;
+export const LOCAL_TEE = 0x22;
+export const CONSTANT = 0x41;
+export const STORE_BYTE = 0x3a;
+export const STORE_HALF = 0x3b;
+// Of 64-bit integers.
+export const WIDE_CONSTANT = 0x42;
+export const WIDE_IS_ZERO = 0x50;
+export const WIDE_EQUAL = 0x51;
+export const WIDE_NOT_EQUAL = 0x52;
+export const WIDE_AND = 0x83;
+export const BRANCH_IF = 0x0d;
 
+/** `i32.const`, with any value of 32 bits, signed or not. */
 export function constant(value: number): number[] {
-  const bytes: number[] = [0x41];
+  const bytes: number[] = [CONSTANT];
   for (let rest = value | 0; ; rest >>= 7) {
     const low = rest & 0x7f;
     const isLast = rest >> 6 === 0 || rest >> 6 === -1;
@@ -51,7 +67,7 @@ export function constant(value: number): number[] {
 }
 
 export function local(index: number): number[] {
-  return [0x20, ...encodeU32(index)];
+  return [LOCAL_GET, ...encodeU32(index)];
 }
 
 export function call(index: number): number[] {
@@ -93,17 +109,23 @@ export function storeWord(address: number, value: readonly number[]): number[] {
   return [...constant(0), ...value, 0x36, ALIGN_4, ...encodeU32(address)];
 }
 
-/** Stores the low byte of the one operand that `value` leaves. */
+/** Stores the low byte of the one operand that `value` leaves at a fixed address. */
 export function storeByte(address: number, value: readonly number[]): number[] {
-  return [...constant(0), ...value, 0x3a, ALIGN_1, ...encodeU32(address)];
+  return [...constant(0), ...value, STORE_BYTE, ALIGN_1, ...encodeU32(address)];
 }
 
 export function copyMemory(to: number, from: number, length: number): number[] {
   return [...constant(to), ...constant(from), ...constant(length), BULK_MEMORY, MEMORY_COPY, 0, 0];
 }
 
+/** A function's body for WasmFunctions.replaceBody: no locals but the parameters, then `code`. */
+export function bodyOf(code: readonly number[]): Uint8Array {
+  return Uint8Array.from([0, ...code, END]);
+}
+
+/** `then`, which leaves no operand, if `condition` is not 0. */
 export function when(condition: readonly number[], then: readonly number[]): number[] {
-  return [...condition, 0x04, EMPTY_BLOCK, ...then, 0x0b];
+  return [...condition, IF, EMPTY_BLOCK, ...then, END];
 }
 
 /**
@@ -112,10 +134,10 @@ export function when(condition: readonly number[], then: readonly number[]): num
  */
 export function either(type: number, ifTrue: readonly number[], ifFalse: readonly number[]): number[] {
   // A type is encoded as a signed number: constant's after its first byte.
-  return [0x04, ...constant(type).slice(1), ...ifTrue, 0x05, ...ifFalse, 0x0b];
+  return [IF, ...constant(type).slice(1), ...ifTrue, ELSE, ...ifFalse, END];
 }
 
 /** One of two 32-bit values. Only the code of that one runs. */
 export function select(condition: readonly number[], ifTrue: readonly number[], ifFalse: readonly number[]): number[] {
-  return [...condition, 0x04, I32, ...ifTrue, 0x05, ...ifFalse, 0x0b];
+  return [...condition, IF, I32, ...ifTrue, ELSE, ...ifFalse, END];
 }

@@ -12,6 +12,7 @@
  *   can access it. The modules that the core's JIT compiler makes import that shared memory.
  * - The stack pointer is exported, so that a reset can undo frames that an exception skipped.
  * - A guest's mistake is an exception of the guest, never the end of the core (exception-edits.ts).
+ * - Control registers and CS take only what a CPU accepts (control-edits.ts).
  * - A far return and a task switch check what they load before they change anything
  *   (transfer-edits.ts).
  * - An instruction fetch outside of RAM reads what a load reads there (fetch-edits.ts).

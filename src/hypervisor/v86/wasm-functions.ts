@@ -10,6 +10,7 @@
  * Source: WebAssembly Core Specification 1.0, chapter 5 and appendix 7.4.1.
  */
 
+import { bodyOf } from './wasm-code.js';
 import { WasmNames } from './wasm-names.js';
 import {
   encodeU32,
@@ -24,7 +25,6 @@ import {
   type Section,
 } from './wasm-sections.js';
 
-const END = 0x0b;
 const I32 = 0x7f;
 const MAX_U32_BYTES = 5;
 
@@ -140,7 +140,7 @@ export class WasmFunctions {
    */
   append(parameters: number, results: number, code: readonly number[]): number {
     const type = this.typeOf(parameters, results);
-    return this.#append(type, Uint8Array.from([0, ...code, END]));
+    return this.#append(type, bodyOf(code));
   }
 
   /** Appends a function with the type and body of another one, which may then get a new body. */
