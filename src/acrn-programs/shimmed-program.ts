@@ -37,8 +37,8 @@ export interface ServerAddress {
 export function compileShim(folder = host.cacheFolder): string {
   const version = spawnSync(COMPILER, ['--version'], { encoding: 'utf8' });
   if (version.error !== undefined)
-    throw new UpcallError('TOOL_MISSING', `there is no C compiler: ${version.error.message}`, {
-      remedy: 'Install one, for example: apt install gcc libc6-dev',
+    throw new UpcallError('TOOL_MISSING', `there is no C compiler: ${COMPILER} is not in PATH`, {
+      remedy: 'Install one, for example apt install gcc libc6-dev, or do without --shim',
     });
   const source = readFileSync(SOURCE);
   const hash = createHash('sha256')

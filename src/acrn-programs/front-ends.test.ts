@@ -1,0 +1,163 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { compileClient, missing, upcallHsm, type Running } from './fixtures/programs.js';
+import { programSupport } from './support.js';
+
+const MODES = ['requests', 'signals', 'restarts', 'handler', 'threads', 'forks', 'dups', 'events', 'patches'] as const;
+type Mode = (typeof MODES)[number];
+
+/**
+ * The results that differ under a filter. The system, and not the server, ends a call there that a
+ * signal interrupts: with EINTR, or by making it anew, which finds no client after the handler.
+ */
+const OF_FILTER: Partial<Record<Mode, readonly [shim: string, filter: string]>> = {
+  signals: ['interrupted 0', 'interrupted -4'],
+  handler: ['interrupted 0', 'interrupted -19'],
+};
+
+const skip = missing();
+const filter = programSupport();
+const withoutFilter = skip ?? (filter.available ? undefined : filter.reason);
+const folder = mkdtempSync(join(tmpdir(), 'upcall-front-ends-'));
+after(() => rmSync(folder, { recursive: true }));
+
+/** What the client prints, by mode: all modes run one after the other under one server. */
+async function outputs(client: string, ...options: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const script = MODES.map((mode) => `echo "== ${mode}"; ${client} ${mode}; echo "status $?"`).join('\n');
+  const { status, output, errors } = await upcallHsm(folder, ...options, '--', 'sh', '-c', script).ended;
+  assert.equal(status, 0, errors);
+  const parts = output.split(/^== (\w+)\n/m).slice(1);
+  return new Map(MODES.map((mode) => [mode, parts[parts.indexOf(mode) + 1] ?? '']));
+}
+
+describe('a program with the shim', { skip: skip ?? false }, () => {
+  let shim: ReadonlyMap<string, string> = new Map();
+  let client = '';
+  before(async () => {
+    client = compileClient(folder);
+    shim = await outputs(client, '--shim');
+  });
+
+  const lines = (mode: Mode): readonly string[] => shim.get(mode)?.split('\n') ?? [];
+  const has = (mode: Mode, ...expected: readonly string[]): void => {
+    for (const line of [...expected, 'status 0']) assert.ok(lines(mode).includes(line), `${line}\n${shim.get(mode)}`);
+  };
+
+  test('finds a character device, and shares memory with the guest both ways', () => {
+    has('requests', 'stat 0', 'is device 1', 'another -2', 'bad address -14', 'contents kept');
+    has('requests', 'write 500 1 41', 'read 500 2 0', 'write 80 2 1234', 'stored 4660', 'closed -9');
+  });
+
+  test('has ATTACH ended with 0 by a signal, whether or not the handler restarts calls', () => {
+    has('signals', 'interrupted 0', 'handled 1', 'DESTROY_VM 0');
+    has('restarts', 'interrupted 0', 'handled 1', 'DESTROY_VM 0');
+  });
+
+  test('makes calls in a handler inside ATTACH', () => {
+    has('handler', 'PAUSE_VM in the handler 0', 'DESTROY_IOREQ_CLIENT in the handler 0', 'ATTACH -19');
+  });
+
+  test('makes calls in several threads while another one waits in ATTACH', () => {
+    has('threads', 'failures 0', 'ATTACH -19');
+  });
+
+  test('shares its file with a child of fork, whose arguments are in its own memory', () => {
+    has('forks', "child's NOTIFY -22", "child's SET_IRQLINE 0", "child's START_VM -22", 'child 0', 'START_VM 0');
+  });
+
+  test('uses a copy of the descriptor after the first one is closed', () => {
+    has('dups', 'closed -9', 'START_VM 0', 'write 80 2 1234');
+  });
+
+  test('connects its eventfds, and gets EBADF or EINVAL for other descriptors', () => {
+    has('events', 'IOEVENTFD 0', 'again -17', 'not open -9', 'not an eventfd -22', 'IRQFD is taken 1', 'value 1');
+  });
+
+  test('changes code that the guest has executed', () => {
+    has('patches', 'stale 0');
+  });
+
+  test('gets the results that it gets under a filter', { skip: withoutFilter ?? false }, async () => {
+    const filtered = await outputs(client);
+    for (const mode of MODES) {
+      const [ofShim, ofFilter] = OF_FILTER[mode] ?? ['', ''];
+      assert.equal(filtered.get(mode), shim.get(mode)?.replace(ofShim, ofFilter), mode);
+    }
+  });
+});
+
+describe('programs on one server', { skip: skip ?? false }, () => {
+  const socket = join(folder, 'server');
+  let client = '';
+  let server: Running;
+  const started: Running[] = [];
+  const start = (...words: readonly string[]): Running => {
+    const one = upcallHsm(folder, ...words);
+    started.push(one);
+    return one;
+  };
+  before(async () => {
+    client = compileClient(folder);
+    server = start('--serve', socket);
+    await server.printed(/is served/);
+  });
+  after(() => started.forEach(({ child }) => child.kill('SIGKILL')));
+
+  test('a second server is refused, and the first goes on', async () => {
+    const { status, errors } = await start('--serve', socket).ended;
+    assert.equal(status, 2);
+    assert.match(errors, /another server listens at/);
+  });
+
+  test('an option of the VMs is refused with --connect', async () => {
+    const { status, errors } = await start('--connect', socket, '--memory', '8', '--', client, 'requests').ended;
+    assert.equal(status, 2);
+    assert.match(errors, /--memory is an option of the server/);
+  });
+
+  test('a program’s status is that of the launcher', async () => {
+    const { status } = await start('--connect', socket, '--shim', '--', 'sh', '-c', 'exit 7').ended;
+    assert.equal(status, 7);
+  });
+
+  const front = withoutFilter === undefined ? [['--shim'], []] : [['--shim'], ['--shim']];
+
+  test('both run their VMs, and end when the server is killed', async (context) => {
+    const programs = front.map((options) => start('--connect', socket, ...options, '--', client, 'waits'));
+    const vmIds = await Promise.all(programs.map(async (one) => (await one.printed(/vmid (\d+)/))[1]));
+    assert.notEqual(vmIds[0], vmIds[1]);
+    server.child.kill('SIGKILL');
+    const killedMs = performance.now();
+    const ends = await Promise.all(programs.map(({ ended }) => ended));
+    const tookMs = performance.now() - killedMs;
+    context.diagnostic(`ended ${tookMs.toFixed()} ms after the server`);
+    assert.ok(tookMs < 2000, `${tookMs} ms`);
+    for (const { errors, status } of ends) {
+      assert.match(errors, /the server \(process \d+\) has ended/);
+      assert.equal(status, 137);
+    }
+  });
+
+  test('a new server takes the socket of one that was killed, and removes it at its end', async () => {
+    const next = start('--serve', socket);
+    await next.printed(/is served/);
+    next.child.kill('SIGTERM');
+    const { status } = await next.ended;
+    assert.equal(status, 0);
+    const { status: refused, errors } = await start('--connect', socket, '--', client, 'waits').ended;
+    assert.equal(refused, 2);
+    assert.match(errors, /no server listens at/);
+  });
+
+  test('a program with the shim ends with the process that started it', async () => {
+    const one = start('--shim', '--', client, 'waits');
+    await one.printed(/vmid/);
+    one.child.kill('SIGKILL');
+    const killedMs = performance.now();
+    await one.ended;
+    assert.ok(performance.now() - killedMs < 2000);
+  });
+});
