@@ -14,7 +14,7 @@ export const MAX_MAPPINGS = 4096;
 
 export interface AddressSpace {
   /**
-   * Copies from the caller. Returns false if an address is not mapped; `target` is then undefined.
+   * Copies from the caller. Returns false if an address is not mapped: `target` then has anything.
    */
   read(address: bigint, target: Uint8Array): boolean;
   /** Whether all bytes are mapped. */

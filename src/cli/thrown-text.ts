@@ -6,6 +6,7 @@
 import { inspect } from 'node:util';
 import { errorText } from '../io-request/error-text.js';
 
+/** Characters of a thrown value that is no Error. */
 const LONGEST = 200;
 
 /** Without a full stop at its end. `suspects`: the names of devices that it may come from. */

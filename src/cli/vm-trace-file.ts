@@ -29,10 +29,7 @@ const FORMATS: ReadonlyMap<string, (name: string) => Promise<TraceExport>> = new
   ],
 ]);
 
-/**
- * Throws OPTION_INVALID for an unknown format or a file that cannot be
- * written.
- */
+/** Throws OPTION_INVALID for an unknown format or a file that cannot be written. */
 export function vmTraceFiles(path: string): (vm: UserVm) => Promise<TraceFiles> {
   const format = FORMATS.get(extname(path));
   if (format === undefined)

@@ -13,6 +13,7 @@ import { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { ScriptWords } from './script-words.js';
 import type { ScriptStage, ScriptVm, ScriptWorld } from './script-world.js';
 
+/** ACRN_INVALID_VMID, less 1. */
 const MAX_VM_ID = 0xfffe;
 
 export class ScriptedVms implements ScriptWorld {

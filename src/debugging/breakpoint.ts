@@ -44,6 +44,7 @@ export function breakpointCondition(breakpoint: Breakpoint): Condition {
     conditions.push((subject) => subject.vcpu === vcpu);
   }
   if (type !== undefined) {
+    // The names are in the order of the numbers in IoRequestType.
     const wanted = TYPE_NAMES.indexOf(type);
     conditions.push((subject) => subject.type === wanted);
   }

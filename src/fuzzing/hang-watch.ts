@@ -1,6 +1,8 @@
 /**
  * HangWatch: a watchdog that kills the process if one input takes too long, and saves that input.
  * It runs in a thread of its own, because the hung thread cannot check itself.
+ *
+ * Called by: `npm run fuzz`.
  */
 
 import { Worker } from 'node:worker_threads';
@@ -20,7 +22,7 @@ export class HangWatch {
     this.#worker.unref();
   }
 
-  /** To be called before `input` is played. Bytes beyond MAX_BYTES are not saved. */
+  /** To be called before `input` is played. Only its first MiB is saved (hang-words.ts). */
   playing(input: Uint8Array): void {
     const kept = input.subarray(0, this.#bytes.length);
     this.#bytes.set(kept);

@@ -50,7 +50,7 @@ export const MAX_SKIPS = 256;
 const MAX_BACK_OFF = 8;
 /** Waits without a spin after one that was preempted. */
 const PREEMPTED_SKIPS = 16;
-/** How long a thread takes to wake on another CPU, in microseconds: limits and first guess. */
+/** A spin for a side that was just woken, in microseconds: limits and first guess. */
 const MIN_WAKE_UP_US = 200;
 const MAX_WAKE_UP_US = 1000;
 const FIRST_WAKE_UP_US = 500;

@@ -11,6 +11,7 @@ import type { ComparedDevice } from '../compared-device.js';
 import { read, wait, write, type Action, type Step } from '../step.js';
 import { RTC_EXPLAINED } from './rtc-explained.js';
 
+/** The RAM that the CMOS reports, as much as the reference has. */
 const MEMORY_BYTES = 16 << 20;
 const [A, B, C, D] = [0x0a, 0x0b, 0x0c, 0x0d] as const;
 // Register B: SET halts the clock.

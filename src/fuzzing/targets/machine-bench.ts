@@ -2,6 +2,8 @@
  * MachineBench: a VM on the CPU emulator v86 that is reset for each program of the fuzz target
  * "code". Its client covers all ports and all device memory and counts the bytes of each access.
  *
+ * Called by: machine-code.ts.
+ *
  * The VM is made through /dev/acrn_hsm, whose ioctls pause, reset and start it without loading an
  * image.
  */

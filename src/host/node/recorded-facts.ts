@@ -1,5 +1,6 @@
 /**
- * Facts that hold from run to run, each an empty file whose name says it.
+ * Facts that hold from run to run, each an empty file whose name says it, such as that the CPU
+ * core passed its self-test.
  *
  * Loaded by node-host.ts on demand.
  */

@@ -62,6 +62,7 @@ const FORMATS: readonly Format[] = [
     what: 'a disk image',
     reason: NO_DISK,
     remedy: TAKE_KERNEL_OUT,
+    // qcow2, VMDK, VHDX, VDI, VHD, and a raw disk with a GPT or an MBR.
     is: (image) =>
       has(image, 0, [0x51, 0x46, 0x49, 0xfb]) ||
       has(image, 0, 'KDMV') ||
@@ -75,6 +76,7 @@ const FORMATS: readonly Format[] = [
     what: 'a file system image',
     reason: NO_DISK,
     remedy: TAKE_KERNEL_OUT,
+    // FAT, SquashFS, ext2 to ext4.
     is: (image) =>
       (has(image, 510, [0x55, 0xaa]) && (has(image, 0x36, 'FAT') || has(image, 0x52, 'FAT32'))) ||
       has(image, 0, 'hsqs') ||
@@ -96,6 +98,7 @@ const FORMATS: readonly Format[] = [
     what: "an image of U-Boot's",
     reason: 'there is no U-Boot in the VM',
     remedy: 'Give the kernel in it: bzImage, multiboot or ELF',
+    // A legacy image, or a flattened image tree (FIT).
     is: (image) => has(image, 0, [0x27, 0x05, 0x19, 0x56]) || has(image, 0, [0xd0, 0x0d, 0xfe, 0xed]),
   },
   {
@@ -124,6 +127,7 @@ const FORMATS: readonly Format[] = [
     what: 'a file packed with lz4',
     reason: NO_UNPACKER,
     remedy: 'Unpack it with unlz4',
+    // Its frame format, or the legacy one.
     is: (image) => has(image, 0, [0x04, 0x22, 0x4d, 0x18]) || has(image, 0, [0x02, 0x21, 0x4c, 0x18]),
   },
   {

@@ -2,7 +2,8 @@
 
 import type { ImageReader } from './image-reader.js';
 
-const LOOKED_AT = 4096;
+/** Bytes of a file that are examined. */
+const START_BYTES = 4096;
 /** Shorter files may be programs of a few instructions that happen to be letters. */
 const SHORTEST = 16;
 /** All but tab, line feed, form feed and carriage return. */
@@ -14,7 +15,7 @@ export function isText(image: ImageReader): boolean {
   const decoder = new TextDecoder('utf-8', { fatal: true });
   try {
     // The last character may be cut off, unless the file ends there.
-    const start = image.bytes.slice(0, LOOKED_AT);
+    const start = image.bytes.slice(0, START_BYTES);
     return !CONTROL.test(decoder.decode(start, { stream: start.length < image.length }));
   } catch {
     return false;
