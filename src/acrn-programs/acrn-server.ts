@@ -12,26 +12,32 @@ import { NotifiedProgram } from './notified-program.js';
 import { OpenFiles } from './open-files.js';
 import { PathCalls } from './path-calls.js';
 import { ProgramSocket } from './program-socket.js';
+import { ServiceVmFiles } from './service-vm-files.js';
 
 export interface AcrnServerOptions extends Omit<HsmDeviceOptions, 'memory'> {
   /** As NotifiedProgramOptions. */
   readonly tracksWrites: boolean;
+  /** Whether programs find what ACRN's device model wants of its machine (ServiceVmFiles). */
+  readonly asServiceVm: boolean;
   /** What is worth a line to the operator. */
   readonly report: (text: string) => void;
   /** As OpenFilesOptions. */
   readonly onFilesChanged?: () => void;
 }
 
+type ServerOptions = Pick<AcrnServerOptions, 'report' | 'tracksWrites' | 'asServiceVm'>;
+
 export class AcrnServer {
   readonly device: HsmDevice;
   readonly files: OpenFiles;
-  readonly #options: Pick<AcrnServerOptions, 'report' | 'tracksWrites'>;
+  readonly #options: ServerOptions;
+  readonly #machine: ServiceVmFiles | undefined;
   readonly #programs = new Set<NotifiedProgram>();
   readonly #sockets: ProgramSocket[] = [];
 
   static async create(
     serviceVm: ServiceVm,
-    { report, tracksWrites, onFilesChanged, ...options }: AcrnServerOptions,
+    { report, tracksWrites, asServiceVm, onFilesChanged, ...options }: AcrnServerOptions,
   ): Promise<AcrnServer> {
     const files = new MemoryFiles();
     const device = new HsmDevice(serviceVm, { hasExtensions: true, ...options, memory: files });
@@ -41,17 +47,14 @@ export class AcrnServer {
       files,
       ...(onFilesChanged === undefined ? {} : { onChange: onFilesChanged }),
     });
-    return new AcrnServer(device, open, { report, tracksWrites });
+    return new AcrnServer(device, open, { report, tracksWrites, asServiceVm });
   }
 
-  private constructor(
-    device: HsmDevice,
-    files: OpenFiles,
-    options: Pick<AcrnServerOptions, 'report' | 'tracksWrites'>,
-  ) {
+  private constructor(device: HsmDevice, files: OpenFiles, options: ServerOptions) {
     this.device = device;
     this.files = files;
     this.#options = options;
+    this.#machine = options.asServiceVm ? new ServiceVmFiles() : undefined;
   }
 
   /** Serves the program whose filter has this listener. */
@@ -59,7 +62,8 @@ export class AcrnServer {
     const program = new NotifiedProgram({
       listener,
       files: this.files,
-      paths: new PathCalls(this.files),
+      paths: new PathCalls(this.files, this.#machine),
+      machine: this.#machine,
       ...this.#options,
     });
     this.#programs.add(program);
@@ -90,5 +94,6 @@ export class AcrnServer {
     await this.device.unload();
     for (const socket of this.#sockets) socket.close();
     for (const program of this.#programs) program.close();
+    this.#machine?.close();
   }
 }

@@ -21,7 +21,8 @@ import { carryMappings } from './carried-mappings.js';
 import { wakeAfter } from './event-wakeups.js';
 import type { ForeignMapping } from './foreign-memory.js';
 import type { OpenFile, OpenFiles } from './open-files.js';
-import { PathCalls } from './path-calls.js';
+import type { PathCalls } from './path-calls.js';
+import type { ServiceVmFiles } from './service-vm-files.js';
 
 const LOW_WORD = 0xffff_ffffn;
 /** Calls of one thread that wait: one, and one for each signal handler that interrupted another. */
@@ -51,6 +52,8 @@ export interface NotifiedProgramOptions {
   readonly listener: number;
   readonly files: OpenFiles;
   readonly paths: PathCalls;
+  /** As in PathCalls. */
+  readonly machine: ServiceVmFiles | undefined;
   /** Whether the hypervisor keeps translations of what programs write (WrittenMemory). */
   readonly tracksWrites: boolean;
   /** What is worth a line to the operator. */
@@ -77,14 +80,16 @@ export class NotifiedProgram {
   }
 
   #serve(notification: Notification): void {
-    const { paths, files } = this.#options;
+    const { paths, files, machine } = this.#options;
     if (notification.call === SystemCall.ioctl) {
       const [fd = 0n, code = 0n] = notification.args;
       const isFrequent = isSlotCall(Number(code & LOW_WORD));
       const file = files.find(notification.thread, Number(fd & LOW_WORD), isFrequent);
       if (file !== undefined) this.#ioctl(notification, file);
       else this.#notifications.continue(notification);
-    } else if (!paths.serve(notification, this.#notifications)) this.#notifications.continue(notification);
+    } else if (notification.call === SystemCall.memfdCreate && machine !== undefined)
+      machine.createMemory(notification, this.#notifications);
+    else if (!paths.serve(notification, this.#notifications)) this.#notifications.continue(notification);
   }
 
   #ioctl(notification: Notification, file: OpenFile): void {

@@ -13,6 +13,7 @@ import type { Notification, Notifications } from '../host/node/linux/notificatio
 import { SystemCall } from '../host/node/linux/seccomp-filter.js';
 import { Errno } from '../io-request/errno.js';
 import type { OpenFiles } from './open-files.js';
+import type { ServiceVmFiles } from './service-vm-files.js';
 
 export const DEVICE_PATH = '/dev/acrn_hsm';
 const NAME = posix.basename(DEVICE_PATH);
@@ -53,15 +54,20 @@ const CALLS: ReadonlyMap<number, PathCall> = new Map<number, PathCall>([
 
 export class PathCalls {
   readonly #files: OpenFiles;
+  readonly #machine: ServiceVmFiles | undefined;
 
-  constructor(files: OpenFiles) {
+  /** `machine`: other paths that are answered. */
+  constructor(files: OpenFiles, machine?: ServiceVmFiles) {
     this.#files = files;
+    this.#machine = machine;
   }
 
   /** Answers the call. Returns false if it is the system's. */
   serve(notification: Notification, notifications: Notifications): boolean {
     const call = CALLS.get(notification.call);
-    if (call === undefined || !this.#isDevice(notification, call)) return false;
+    if (call === undefined) return false;
+    const path = this.#path(notification, call);
+    if (path !== DEVICE_PATH) return path !== undefined && this.#serveMachine(path, call, notification, notifications);
     const { thread, args } = notification;
     if (call.flags !== undefined) {
       const closesOnExec = (this.#flags(notification, call) & O_CLOEXEC) !== 0n;
@@ -78,16 +84,30 @@ export class PathCalls {
     return true;
   }
 
-  #isDevice({ thread, args }: Notification, call: PathCall): boolean {
+  /** A path of the machine that the program wants to run on. */
+  #serveMachine(path: string, call: PathCall, notification: Notification, notifications: Notifications): boolean {
+    if (this.#machine === undefined) return false;
+    if (call.flags !== undefined) {
+      const closesOnExec = (this.#flags(notification, call) & O_CLOEXEC) !== 0n;
+      return this.#machine.open(path, (fd) => void notifications.answerWithDescriptor(notification, fd, closesOnExec));
+    }
+    if (call.stat !== undefined || call.statx !== undefined || !this.#machine.has(path)) return false;
+    notifications.answer(notification, 0);
+    return true;
+  }
+
+  /** The path, if it may be one that is answered here. */
+  #path({ thread, args }: Notification, call: PathCall): string | undefined {
     const path = this.#files.memory.readText(thread, args[call.path] ?? 0n);
-    if (path === undefined || !path.endsWith(NAME)) return false;
-    if (path.startsWith('/')) return posix.normalize(path) === DEVICE_PATH;
+    if (path === undefined) return undefined;
+    if (path.startsWith('/')) return posix.normalize(path);
+    if (!path.endsWith(NAME)) return undefined;
     const folder = call.folder === undefined ? AT_FDCWD : Number(BigInt.asIntN(32, args[call.folder] ?? 0n));
     try {
       const link = folder === AT_FDCWD ? 'cwd' : `fd/${folder}`;
-      return posix.join(readlinkSync(`/proc/${thread}/${link}`), path) === DEVICE_PATH;
+      return posix.join(readlinkSync(`/proc/${thread}/${link}`), path);
     } catch {
-      return false;
+      return undefined;
     }
   }
 

@@ -14,8 +14,6 @@ export interface ProgramThreadData {
   readonly args: readonly string[];
   /** `NAME=value`. */
   readonly environment: readonly string[];
-  /** FilterOptions.hugePages. */
-  readonly hugePages: boolean;
 }
 
 export type ProgramThreadMessage =
@@ -24,9 +22,9 @@ export type ProgramThreadMessage =
   | { readonly kind: 'started'; readonly pid: number };
 
 const thread = await host.startedThread();
-const { program, args, environment, hugePages } = thread.data as ProgramThreadData;
+const { program, args, environment } = thread.data as ProgramThreadData;
 const post = (message: ProgramThreadMessage): void => thread.post(message);
-post({ kind: 'listening', listener: installFilter({ hugePages }) });
+post({ kind: 'listening', listener: installFilter() });
 // Its first calls are answered while this thread waits for exec.
 post({ kind: 'started', pid: spawnProgram(program, args, environment) });
 thread.close();

@@ -24,11 +24,10 @@ export interface StartedProgram {
  */
 export async function startProgram(
   [program = '', ...args]: readonly string[],
-  options: { readonly hugePages?: boolean },
   onListener: (listener: number) => void,
 ): Promise<StartedProgram> {
   const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ''}`);
-  const data: ProgramThreadData = { program, args, environment, hugePages: options.hugePages ?? false };
+  const data: ProgramThreadData = { program, args, environment };
   const started = new Deferred<number>();
   host.startThread(new URL('./program-thread.js', import.meta.url), {
     name: `start of ${program}`,

@@ -91,7 +91,7 @@ export async function selfTest(): Promise<ProgramSupport> {
   const seen = new Set<string>();
   let notifications: Notifications | undefined;
   try {
-    const program = await startProgram(['sh', '-c', `exec 3<>${DEVICE_PATH}`], {}, (listener) => {
+    const program = await startProgram(['sh', '-c', `exec 3<>${DEVICE_PATH}`], (listener) => {
       notifications = new Notifications(listener, (call) => serve(call, notifications as Notifications, seen));
     });
     const end = await Promise.race([program.ended, sleep(SELF_TEST_MS, undefined, { ref: false })]);

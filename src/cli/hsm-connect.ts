@@ -33,7 +33,7 @@ export async function runConnected({ socket, shim, program }: ConnectPlan, repor
   try {
     started = shim
       ? await startShimmedProgram(program, connection.address)
-      : await startProgram(program, {}, (listener) => connection.giveListener(listener));
+      : await startProgram(program, (listener) => connection.giveListener(listener));
     watchdog.watch([started.pid]);
     const end = await Promise.race([started.ended, connection.closed]);
     if (end !== 'closed') return statusOf(end, reporter);

@@ -32,6 +32,8 @@ export interface ServerPlan {
   readonly tools: VmToolsOptions;
   /** As NotifiedProgramOptions. */
   readonly tracksWrites: boolean;
+  /** As AcrnServerOptions. */
+  readonly asServiceVm: boolean;
   /** Sent to the program when its guest has halted forever. */
   readonly haltSignal?: NodeJS.Signals;
 }
@@ -59,7 +61,7 @@ export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number>
       // Only this user can enter it.
       folder = mkdtempSync(join(tmpdir(), 'upcall-hsm-'));
       program = await startShimmedProgram(plan.program, server.listen(join(folder, SOCKET_NAME)));
-    } else program = await startProgram(plan.program, {}, (listener) => server.serve(listener));
+    } else program = await startProgram(plan.program, (listener) => server.serve(listener));
     session.watch(program.pid);
     const end = await program.ended;
     await session.filesClosed();
@@ -109,10 +111,11 @@ class Session {
   }
 
   async open(): Promise<AcrnServer> {
-    const { device, tools, tracksWrites, haltSignal } = this.#plan;
+    const { device, tools, tracksWrites, asServiceVm, haltSignal } = this.#plan;
     const server = await AcrnServer.create(this.#serviceVm, {
       ...device,
       tracksWrites,
+      asServiceVm,
       report: (text) => this.#reporter.line(text),
       onFilesChanged: () => {
         this.#watch();

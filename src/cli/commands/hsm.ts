@@ -30,7 +30,7 @@ Examples:
   upcall hsm --shim -- gdb ./vm-sample               under a debugger; the program must be linked dynamically
   upcall hsm --serve /run/user/1000/hsm              one server for several programs, in one terminal
   upcall hsm --connect /run/user/1000/hsm -- ./vm-sample   each program in another one
-  upcall hsm --memory 256 -- acrn-dm --cpu_affinity 0 -m 256M -k bzImage -s 0:0,hostbridge -s 1:0,lpc vm1
+  upcall hsm --memory 256 --as-service-vm -- acrn-dm --cpu_affinity 0 -m 256M -k bzImage -s 0:0,hostbridge vm1
 
 Exit status: that of the program, 128 + N if signal N ended it, 2 if it could not be started.
 See docs/acrn-programs.md.`;
@@ -50,6 +50,7 @@ export interface HsmOptions extends FaultOptions, PageOptions {
   readonly shim?: boolean;
   readonly serve?: string;
   readonly connect?: string;
+  readonly asServiceVm?: boolean;
 }
 
 export function addHsmCommand(program: Command, context: CommandContext): void {
@@ -77,6 +78,7 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
       'time limit for a request, or none (default: none, as on ACRN)',
       parseClientTimeout,
     )
+    .option('--as-service-vm', 'the program finds what acrn-dm wants: a table of processors, huge pages, a lock folder')
     .option('--shim', 'compile and preload a C library instead of a seccomp filter: for debuggers and old kernels')
     .option('--serve <socket>', 'serve programs that are started with --connect, until Ctrl-C')
     .option('--connect <socket>', 'let the server at this socket run the VMs of the program')
@@ -120,11 +122,19 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
 const OPTIONS_OF_PROGRAMS: readonly string[] = ['connect', 'shim'];
 
 /** Throws UpcallError if the options exclude each other, or the program is missing. */
-function checkUse(program: readonly string[], { connect, serve, shim }: HsmOptions, command: Command): void {
+function checkUse(
+  program: readonly string[],
+  { connect, serve, shim, asServiceVm }: HsmOptions,
+  command: Command,
+): void {
   const isGiven = (name: string): boolean => command.getOptionValueSource(name) === 'cli';
   if (serve !== undefined && (connect !== undefined || shim === true || program.length > 0))
     throw new UpcallError('OPTION_INVALID', '--serve starts no program', {
       remedy: `Start it in another terminal: upcall hsm --connect ${serve} -- PROGRAM`,
+    });
+  if (shim === true && asServiceVm === true)
+    throw new UpcallError('OPTION_INVALID', '--as-service-vm needs the filter, not --shim', {
+      remedy: 'Leave out one of them',
     });
   if (serve === undefined && program.length === 0)
     throw new UpcallError('OPTION_INVALID', 'there is no program to run', {
@@ -161,6 +171,7 @@ async function planServer(options: HsmOptions, context: CommandContext): Promise
   return {
     hypervisor,
     tracksWrites: options.translate && tracksWrites,
+    asServiceVm: options.asServiceVm === true,
     serviceVm: {
       ...(options.spin === undefined ? {} : { spinUs: options.spin }),
       ...(options.pin === undefined ? {} : { pin: options.pin }),

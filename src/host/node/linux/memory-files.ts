@@ -15,6 +15,8 @@
  * Sources: memfd_create(2), mmap(2), fcntl(2) "File Sealing".
  */
 
+import { writeSync } from 'node:fs';
+import { libcHere } from './descriptors.js';
 import { loadLibc, type Libc } from './libc.js';
 
 const PAGE = 4096;
@@ -132,4 +134,14 @@ export class MemoryFiles {
   #failed(call: string, name: string): Error {
     return new Error(`${call}(2) failed for ${name}: errno ${this.#libc.errno()}`);
   }
+}
+
+/** A new file of memory with that content, which can be sealed. Throws with errno. */
+export function memoryFile(name: string, content: Uint8Array = new Uint8Array()): number {
+  const libc = libcHere();
+  const create = libc.func('int memfd_create(const char *name, uint flags)');
+  const fd = Number(create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  if (fd < 0) throw new Error(`memfd_create(2) failed: errno ${libc.errno()}`);
+  if (content.length > 0) writeSync(fd, content, 0, content.length, 0);
+  return fd;
 }

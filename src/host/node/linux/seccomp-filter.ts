@@ -1,7 +1,7 @@
 /**
- * The seccomp filter of programs that are to find /dev/acrn_hsm: their calls that name a path, and
- * their ioctls of ACRN's type, wait until a supervisor has answered them. All other calls run as
- * ever.
+ * The seccomp filter of programs that are to find /dev/acrn_hsm: their calls that name a path,
+ * their ioctls of ACRN's type and their requests for huge pages wait until a supervisor has
+ * answered them. All other calls run as ever.
  *
  * Called by: acrn-programs/program-thread.ts, in the thread that starts the program.
  *
@@ -69,22 +69,17 @@ const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
 const SECCOMP = 317;
 const PR_SET_NO_NEW_PRIVS = 38;
 
-export interface FilterOptions {
-  /** Whether memfd_create(MFD_HUGETLB) waits for an answer as well. */
-  readonly hugePages?: boolean;
-}
-
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
 /** The filter as an array of struct sock_filter. */
-export function filterProgram({ hugePages = false }: FilterOptions = {}): Uint8Array {
+export function filterProgram(): Uint8Array {
   const program: Instruction[] = [
     [LOAD, 0, 0, ARCHITECTURE],
     [JUMP_IF_EQUAL, 1, 0, ARCH_X86_64],
     [RETURN, 0, 0, ALLOW],
     [LOAD, 0, 0, NUMBER],
     ...ifMasked(SystemCall.ioctl, argument(1), TYPE_MASK, ACRN_TYPE),
-    ...(hugePages ? ifMasked(SystemCall.memfdCreate, argument(1), MFD_HUGETLB, MFD_HUGETLB) : []),
+    ...ifMasked(SystemCall.memfdCreate, argument(1), MFD_HUGETLB, MFD_HUGETLB),
     // Each jumps behind those that follow it, and behind ALLOW.
     ...WITH_PATH.map((number, i): Instruction => [JUMP_IF_EQUAL, WITH_PATH.length - i, 0, number]),
     [RETURN, 0, 0, ALLOW],
@@ -118,10 +113,10 @@ function ifMasked(number: number, offset: number, mask: number, value: number): 
  * privileges by exec (no_new_privs). Returns the listener's descriptor (notifications.ts). Throws
  * with errno.
  */
-export function installFilter(options?: FilterOptions): number {
+export function installFilter(): number {
   const libc = loadLibc();
   if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
-  const program = filterProgram(options);
+  const program = filterProgram();
   // struct sock_fprog: a number of instructions and their address.
   const header = new BigUint64Array([BigInt(program.length / INSTRUCTION_BYTES), libc.address(program)]);
   const prctl = libc.func('int prctl(int option, ulong a, ulong b, ulong c, ulong d)');
