@@ -11,6 +11,7 @@ import type { Reporter } from './reporter.js';
 /** Signals of a terminal go to all processes in its foreground: this one and the program. */
 const TERMINAL_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 const OTHER_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2'];
+/** As in shells, the status of a program that a signal ended: this plus the signal's number. */
 const SIGNAL_STATUS = 128;
 
 /** The program's exit status. A signal that ended it is reported. */

@@ -6,6 +6,10 @@ import { UartState } from './uart-state.js';
 const SHEET = 'National PC16550D data sheet';
 /** MSR's bits that say which modem input has changed. */
 const MODEM_CHANGES = 0x0f;
+// Bits of the IER.
+const ENABLES_RECEIVED_DATA = 0x01;
+const ENABLES_THR_EMPTY = 0x02;
+const ENABLES_MODEM_STATUS = 0x08;
 /** IIR without the bits that say that the FIFOs are on. */
 const ID = 0x0f;
 // Values of the IIR: no interrupt, and its sources.
@@ -63,7 +67,7 @@ export const UART_EXPLAINED: readonly ExplainedDifference[] = [
     goesOn: true,
     matches: (difference) => {
       const { loopedSinceMsr, ier, last } = UartState.after(difference.steps);
-      if (!loopedSinceMsr || (ier & 8) === 0) return false;
+      if (!loopedSinceMsr || (ier & ENABLES_MODEM_STATUS) === 0) return false;
       if (difference.of === 'line') return difference.ours.level;
       return last === 'IIR' && idOf(difference.ours) === MODEM_STATUS && idOf(difference.reference) === NOTHING;
     },
@@ -76,7 +80,7 @@ export const UART_EXPLAINED: readonly ExplainedDifference[] = [
     goesOn: true,
     matches: (difference) => {
       const { clearedTransmitter, ier, last } = UartState.after(difference.steps);
-      if (!clearedTransmitter || (ier & 2) === 0) return false;
+      if (!clearedTransmitter || (ier & ENABLES_THR_EMPTY) === 0) return false;
       if (difference.of === 'line') return difference.reference.level;
       return last === 'IIR' && idOf(difference.reference) === THR_EMPTY;
     },
@@ -106,7 +110,7 @@ export const UART_EXPLAINED: readonly ExplainedDifference[] = [
     goesOn: true,
     matches: (difference) => {
       const { formatChanged, ier, last } = UartState.after(difference.steps);
-      if (!formatChanged || (ier & 1) === 0) return false;
+      if (!formatChanged || (ier & ENABLES_RECEIVED_DATA) === 0) return false;
       if (difference.of === 'line') return true;
       return last === 'IIR' && (idOf(difference.ours) === TIMEOUT || idOf(difference.reference) === TIMEOUT);
     },
