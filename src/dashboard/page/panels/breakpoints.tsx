@@ -1,6 +1,6 @@
 /**
  * Breakpoints: the list of breakpoints, which hold matching requests, and the form for a new one.
- * The server checks the form, and its error is shown there.
+ * Numbers are checked here, the rest by the server, whose error is shown in the form.
  */
 
 import { useSignal } from '@preact/signals';
@@ -9,6 +9,7 @@ import { useRef } from 'preact/hooks';
 import { MAX_EXPRESSION_CHARACTERS } from '../../../debugging/breakpoint-limits.js';
 import { TYPE_NAMES } from '../../../io-request/io-request.js';
 import type { BreakpointFields, BreakpointRow } from '../../protocol.js';
+import { typedBreakpoint } from '../../view/typed-fields.js';
 import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
 
@@ -89,7 +90,12 @@ function BreakpointForm(): JSX.Element {
   const error = useSignal('');
   const add = async (): Promise<void> => {
     if (form.current === null) return;
-    const reply = await live.call({ kind: 'break', breakpoint: fieldsOf(new FormData(form.current)) });
+    const breakpoint = typedBreakpoint(textsOf(new FormData(form.current)));
+    if (breakpoint === undefined) {
+      error.value = words.invalidNumbers;
+      return;
+    }
+    const reply = await live.call({ kind: 'break', breakpoint });
     error.value = reply.kind === 'done' ? (reply.error ?? '') : '';
     if (error.value === '') form.current.reset();
   };
@@ -186,9 +192,6 @@ function Select({ name, label, any, options }: SelectProps): JSX.Element {
   );
 }
 
-/** The fields of the form that are not empty. */
-function fieldsOf(data: FormData): BreakpointFields {
-  const given = [...data].filter((entry): entry is [string, string] => typeof entry[1] === 'string');
-  const fields = given.map(([name, value]) => [name, value.trim()] as const).filter(([, value]) => value !== '');
-  return Object.fromEntries(fields) as unknown as BreakpointFields;
+function textsOf(data: FormData): [name: string, text: string][] {
+  return [...data].filter((entry): entry is [string, string] => typeof entry[1] === 'string');
 }

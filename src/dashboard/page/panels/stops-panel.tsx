@@ -5,6 +5,7 @@ import type { JSX } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 import type { StopRow } from '../../protocol.js';
 import { shortAge } from '../../view/amounts.js';
+import { typedNumber, VALUE_BITS } from '../../view/typed-fields.js';
 import { useApp } from '../parts/app-context.js';
 import { RequestText } from '../parts/requests.js';
 import { StateMark } from '../parts/state-mark.js';
@@ -82,10 +83,11 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
   );
 }
 
-/** How long the request has been held: the age of its slot, which each frame has. */
+/** How long the request has been held: the age of its slot, which each frame of the slots has. */
 function HeldAge({ stop }: { readonly stop: StopRow }): JSX.Element {
   const { live } = useApp();
-  return <>{shortAge(live.slots[stop.vcpu]?.value?.ageNs ?? stop.sinceMs * 1e6)}</>;
+  const ageNs = live.slots[stop.vcpu]?.value?.ageNs;
+  return <>{ageNs === undefined ? '–' : shortAge(ageNs)}</>;
 }
 
 /** Changes the value of a held request. */
@@ -100,7 +102,12 @@ function ValueForm({ stop }: { readonly stop: StopRow }): JSX.Element {
     if (input.current !== null && document.activeElement !== input.current) input.current.value = value;
   }, [value]);
   const change = async (): Promise<void> => {
-    const reply = await live.call({ kind: 'change', vcpu: stop.vcpu, value: input.current?.value.trim() ?? '' });
+    const typed = typedNumber(input.current?.value ?? '', VALUE_BITS);
+    if (typed === undefined) {
+      note.value = { text: words.invalidNumbers, isError: true };
+      return;
+    }
+    const reply = await live.call({ kind: 'change', vcpu: stop.vcpu, value: typed });
     const error = reply.kind === 'done' ? reply.error : undefined;
     note.value = error === undefined ? { text: words.changed, isError: false } : { text: error, isError: true };
   };

@@ -5,8 +5,9 @@
 
 import { useSignal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { hex, TYPE_NAMES } from '../../../io-request/io-request.js';
+import { TYPE_NAMES } from '../../../io-request/io-request.js';
 import type { MoveFilterFields } from '../../protocol.js';
+import { typedRange } from '../../view/typed-fields.js';
 import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
 
@@ -99,7 +100,7 @@ function AddressRange({ filter, onChange }: AddressRangeProps): JSX.Element {
   const shown = filter.first === undefined ? '' : `${filter.first}-${filter.last ?? filter.first}`;
   const isInvalid = useSignal(false);
   const apply = (text: string): void => {
-    const range = parseRange(text);
+    const range = typedRange(text);
     isInvalid.value = range === undefined;
     if (range !== undefined) onChange(range);
   };
@@ -115,15 +116,4 @@ function AddressRange({ filter, onChange }: AddressRangeProps): JSX.Element {
       onKeyDown={(event) => event.key === 'Enter' && apply(event.currentTarget.value)}
     />
   );
-}
-
-/** Undefined if the text is invalid. Without a text there is no range. */
-function parseRange(text: string): { first: string | undefined; last: string | undefined } | undefined {
-  if (text.trim() === '') return { first: undefined, last: undefined };
-  const match = /^(?:0x)?([0-9a-f]{1,16})(?:(?:-|…|\.\.)(?:0x)?([0-9a-f]{1,16}))?$/i.exec(text.replace(/\s/g, ''));
-  if (match?.[1] === undefined) return undefined;
-  const first = BigInt(`0x${match[1]}`);
-  const last = BigInt(`0x${match[2] ?? match[1]}`);
-  if (last < first) return undefined;
-  return { first: hex(first), last: hex(last) };
 }

@@ -149,6 +149,7 @@ export const en = {
     value: 'Value',
     change: 'Change',
     changed: 'changed',
+    invalidNumbers: 'Give hexadecimal numbers, such as 0x3f8, and the lower address first',
     cannotChange: {
       pending: 'a read has no value yet: step to COMPLETE',
       complete: 'a write returns no value: change it at PENDING',

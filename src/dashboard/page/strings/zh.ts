@@ -150,6 +150,7 @@ export const zh: Strings = {
     value: '值',
     change: '修改',
     changed: '已修改',
+    invalidNumbers: '请输入十六进制数，例如 0x3f8，且先输入较低的地址',
     cannotChange: {
       pending: '读请求此时还没有值：请单步到 COMPLETE 之前',
       complete: '写请求没有返回值：请在 PENDING 时修改',

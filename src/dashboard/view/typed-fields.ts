@@ -1,0 +1,56 @@
+/**
+ * Typed fields: what an operator types into the page's fields for addresses and values, in the form
+ * in which messages have it (page-messages.ts). The server closes the connection of a page that
+ * sends another form, so nothing is sent that these functions refuse.
+ *
+ * Called by: the timeline's filter, and the forms for breakpoints and for the value of a held
+ * request.
+ */
+
+import { hex } from '../../io-request/io-request.js';
+import type { BreakpointFields } from '../page-messages.js';
+
+/** An address is exact as a number. */
+export const ADDRESS_BITS = 52;
+export const VALUE_BITS = 64;
+
+/** `0x3f8` for `0x3F8` or `3f8`. Undefined for other text, and for a number of more bits. */
+export function typedNumber(text: string, bits: number): string | undefined {
+  const digits = /^\s*(?:0x)?([0-9a-f]+)\s*$/i.exec(text)?.[1];
+  if (digits === undefined) return undefined;
+  const number = BigInt(`0x${digits}`);
+  return number >> BigInt(bits) === 0n ? hex(number) : undefined;
+}
+
+/**
+ * A range of addresses, `3f8` or `3f8-3ff`. Without text both ends are undefined. Returns undefined
+ * for other text.
+ */
+export function typedRange(
+  text: string,
+): { readonly first: string | undefined; readonly last: string | undefined } | undefined {
+  if (text.trim() === '') return { first: undefined, last: undefined };
+  const [from = '', to = from, ...more] = text.split(/-|…|\.\./);
+  const [first, last] = [typedNumber(from, ADDRESS_BITS), typedNumber(to, ADDRESS_BITS)];
+  if (first === undefined || last === undefined || more.length > 0 || Number(last) < Number(first)) return undefined;
+  return { first, last };
+}
+
+/**
+ * The fields of the form for a breakpoint, without those that are empty. Returns undefined if an
+ * address or a value is not a number, or if the last address has no first one or is below it.
+ */
+export function typedBreakpoint(form: Iterable<readonly [name: string, text: string]>): BreakpointFields | undefined {
+  const fields: Record<string, string> = {};
+  for (const [name, text] of form) {
+    const given = text.trim();
+    if (given === '') continue;
+    const isAddress = name === 'first' || name === 'last';
+    const field = isAddress || name === 'value' ? typedNumber(given, isAddress ? ADDRESS_BITS : VALUE_BITS) : given;
+    if (field === undefined) return undefined;
+    fields[name] = field;
+  }
+  const { first, last } = fields;
+  if (last !== undefined && (first === undefined || Number(last) < Number(first))) return undefined;
+  return fields as unknown as BreakpointFields;
+}
