@@ -35,6 +35,7 @@ describe('the server’s socket', { skip }, () => {
     serviceVm = new ServiceVm(new V86Hypervisor({ translate: false }), {});
     server = await AcrnServer.create(serviceVm, {
       tracksWrites: false,
+      asServiceVm: false,
       report: (text) => reports.push(text),
       onFilesChanged: () => changed.splice(0).forEach((resolve) => resolve()),
       onVm: (vm) => vm.onEvent(({ kind }) => kind === 'ended' && ended.splice(0).forEach((resolve) => resolve())),

@@ -6,10 +6,10 @@
  *
  * Huge pages are ordinary ones here: a VM's RAM lies in memory of the Service VM anyway.
  *
- * Source: ACPI 6.4, 5.2.12 "Multiple APIC Description Table (MADT)".
+ * Sources: ACPI 6.4, 5.2.12 "Multiple APIC Description Table (MADT)"; PCI 3.0, 6.2.3.
  */
 
-import { truncateSync } from 'node:fs';
+import { readFileSync, truncateSync } from 'node:fs';
 import { closeDescriptor } from '../host/node/linux/descriptors.js';
 import { memoryFile } from '../host/node/linux/memory-files.js';
 import type { Notification, Notifications } from '../host/node/linux/notifications.js';
@@ -28,6 +28,13 @@ const HUGE_FILE_BYTES = 2 ** 37;
 /** Of memfd_create's flags: the logarithm of the page size. */
 const MFD_HUGE_SHIFT = 26n;
 const SIZE_2_MIB = 21n;
+
+const CONFIGURATION_PATH = /^\/sys\/bus\/pci\/devices\/[^/]+\/config$/;
+const CONFIGURATION_BYTES = 256;
+const HEADER_TYPE_0_BYTES = 64;
+/** The low byte of the status register, and a bit of it. */
+const STATUS = 6;
+const HAS_CAPABILITIES = 0x10;
 
 const HEADER_BYTES = 44;
 const LOCAL_APIC_BYTES = 8;
@@ -59,7 +66,7 @@ export class ServiceVmFiles {
       give((this.#lock ??= memoryFile('lock')));
       return true;
     }
-    const bytes = this.#contents.get(path);
+    const bytes = this.#contents.get(path) ?? configurationSpace(path);
     if (bytes === undefined) return false;
     // A file for each open: descriptors of one file share their position.
     const fd = memoryFile('file', bytes);
@@ -84,6 +91,25 @@ export class ServiceVmFiles {
 
   close(): void {
     if (this.#lock !== undefined) closeDescriptor(this.#lock);
+  }
+}
+
+/**
+ * The configuration space of a PCI device of this machine. Linux shows an ordinary user only its
+ * header, and the device model would wait forever for the capabilities behind it. So they read as
+ * 0. Undefined for other paths, and where the system shows all of it.
+ */
+function configurationSpace(path: string): Uint8Array | undefined {
+  if (!CONFIGURATION_PATH.test(path)) return undefined;
+  try {
+    const shown = readFileSync(path);
+    if (shown.length >= CONFIGURATION_BYTES || shown.length < HEADER_TYPE_0_BYTES) return undefined;
+    const bytes = new Uint8Array(CONFIGURATION_BYTES);
+    bytes.set(shown);
+    bytes[STATUS] = (bytes[STATUS] as number) & ~HAS_CAPABILITIES;
+    return bytes;
+  } catch {
+    return undefined;
   }
 }
 
