@@ -11,7 +11,7 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import { AcrnServer } from './acrn-server.js';
 import { compileClient, missing, Running } from './fixtures/programs.js';
-import type { ProgramSocket } from './program-socket.js';
+import { MAX_CONNECTIONS, type ProgramSocket } from './program-socket.js';
 import { MAGIC, Operation, replyResult, requestBytes } from './shim-messages.js';
 import { compileShim, shimEnvironment } from './shimmed-program.js';
 
@@ -166,6 +166,24 @@ describe('the server’s socket', { skip }, () => {
     sockets.send(fd, plain(Operation.LISTENER), ends);
     assert.equal(await receive(fd), 'closed');
     [fd, ...ends].forEach(closeDescriptor);
+  });
+
+  test('closes connections beyond its limit, and serves again when others are closed', async () => {
+    const fds: number[] = [];
+    // One at a time: the queue of connections that are not accepted is short.
+    for (let i = 0; i < MAX_CONNECTIONS; i++) {
+      const fd = sockets.connect(socket.path);
+      fds.push(fd);
+      if (i % 32 === 0) assert.equal(await call(fd, Operation.LAUNCH), 0);
+    }
+    const last = sockets.connect(socket.path);
+    assert.equal(await receive(last), 'closed');
+    assert.match(reports.join(), /is refused: there are \d+ connections/);
+    [last, ...fds].forEach(closeDescriptor);
+    const fd = sockets.connect(socket.path);
+    while ((await call(fd, Operation.OPEN, probe())) !== 0);
+    closeDescriptor(fd);
+    await new Promise<void>((resolve) => changed.push(resolve));
   });
 
   test('ends the VM of a program that is killed', async () => {

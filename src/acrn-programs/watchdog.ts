@@ -12,14 +12,16 @@ import { spawn, type ChildProcess } from 'node:child_process';
  * Keeps the last line, and kills its processes at the end of the input. A terminal's signals, which
  * the server may survive, must not end it.
  */
-const SCRIPT = `trap '' INT TERM HUP QUIT; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -KILL $pids`;
+const SCRIPT = `trap '' INT TERM HUP QUIT; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -KILL $pids
+[ -z "$1" ] || rm -rf "$1"`;
 
 export class Watchdog {
   readonly #child: ChildProcess;
   #watched = '';
 
-  constructor() {
-    this.#child = spawn('sh', ['-c', SCRIPT], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
+  /** `folder` is removed when the server has ended, however it did. Default: none. */
+  constructor(folder = '') {
+    this.#child = spawn('sh', ['-c', SCRIPT, 'sh', folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
     this.#child.unref();
     // It may have been killed. Then nothing is lost while the server lives.
     this.#child.on('error', () => undefined);

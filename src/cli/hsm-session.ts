@@ -9,7 +9,7 @@
  * with it; if this process dies, a watchdog ends the program.
  */
 
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { AcrnServer } from '../acrn-programs/acrn-server.js';
@@ -53,22 +53,20 @@ const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'
 export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number> {
   let program: StartedProgram | undefined;
   const stopForwarding = forwardSignals(() => program?.pid);
-  const session = new Session(plan, reporter);
-  let folder: string | undefined;
+  // Only this user can enter it. The watchdog removes it.
+  const folder = plan.shim ? mkdtempSync(join(tmpdir(), 'upcall-hsm-')) : undefined;
+  const session = new Session(plan, reporter, folder);
   try {
     const server = await session.open();
-    if (plan.shim) {
-      // Only this user can enter it.
-      folder = mkdtempSync(join(tmpdir(), 'upcall-hsm-'));
+    if (folder !== undefined)
       program = await startShimmedProgram(plan.program, server.listen(join(folder, SOCKET_NAME)));
-    } else program = await startProgram(plan.program, (listener) => server.serve(listener));
+    else program = await startProgram(plan.program, (listener) => server.serve(listener));
     session.watch(program.pid);
     const end = await program.ended;
     await session.filesClosed();
     return statusOf(end, reporter);
   } finally {
     await session.close();
-    if (folder !== undefined) rmSync(folder, { recursive: true, force: true });
     stopForwarding();
   }
 }
@@ -98,13 +96,15 @@ class Session {
   readonly #plan: ServerPlan;
   readonly #reporter: Reporter;
   readonly #serviceVm: ServiceVm;
-  readonly #watchdog = new Watchdog();
+  readonly #watchdog: Watchdog;
   readonly #tools = new Set<VmTools>();
   #server: AcrnServer | undefined;
   #program: number | undefined;
   #filesChanged = new Deferred<undefined>();
 
-  constructor(plan: ServerPlan, reporter: Reporter) {
+  /** `folder`: as in Watchdog. */
+  constructor(plan: ServerPlan, reporter: Reporter, folder?: string) {
+    this.#watchdog = new Watchdog(folder);
     this.#plan = plan;
     this.#reporter = reporter;
     this.#serviceVm = new ServiceVm(plan.hypervisor, plan.serviceVm);
