@@ -1,5 +1,6 @@
 /**
- * `upcall doctor`: which hypervisors run on this machine, why others do not, and which tools exist.
+ * `upcall doctor`: which hypervisors run on this machine, why others do not, whether programs that
+ * were written for ACRN do, and which tools exist.
  */
 
 import { access, constants } from 'node:fs/promises';
@@ -61,7 +62,9 @@ Examples:
         if (isWorking) runs++;
         lines.push(`  ${choice.name.padEnd(9)} ${isWorking ? 'runs here ' : 'not usable'}  ${choice.about}`, ...text);
       }
-      lines.push('', 'Threads', `  --pin     ${describePinning()}`, '', 'Tools');
+      lines.push('', 'Threads', `  --pin     ${describePinning()}`, '');
+      lines.push('Programs of other processes, with upcall hsm', `  foreign programs  ${await foreignPrograms()}`, '');
+      lines.push('Tools');
       for (const [tool, use] of TOOLS)
         lines.push(`  ${tool.padEnd(TOOL_WIDTH)} ${(await isInPath(tool)) ? 'found     ' : 'not found '}  ${use}`);
       process.stdout.write(`${lines.join('\n')}\n`);
@@ -99,6 +102,18 @@ async function examine(choice: HypervisorChoice, check: Check): Promise<{ isWork
     const reason = error instanceof UpcallError ? error.describe() : errorText(error).message;
     return { isWorking: false, text: [`${INDENT}${oneLine(reason)}`] };
   }
+}
+
+/** What `upcall hsm` can do here, by trying it. */
+async function foreignPrograms(): Promise<string> {
+  const { canTrackWrites, selfTest, shimSupport } = await import('../../acrn-programs/support.js');
+  const support = await selfTest();
+  if (support.available)
+    return canTrackWrites()
+      ? 'yes: a program found the device and was made to map memory'
+      : 'yes, without translation of the guest: this kernel does not show what a program writes (Linux 6.7)';
+  const shim = shimSupport().available ? ' With --shim they run.' : '';
+  return oneLine(`no: ${support.reason}. ${support.remedy}.${shim}`);
 }
 
 async function isInPath(tool: string): Promise<boolean> {
