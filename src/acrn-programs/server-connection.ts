@@ -105,7 +105,8 @@ export class ServerConnection {
   }
 
   #send(operation: number, argument: bigint, descriptors: readonly number[]): void {
-    this.#sockets.send(this.#fd, requestBytes({ operation, call: 0n, argument, code: 0, descriptor: -1 }), descriptors);
+    const request = requestBytes({ operation, call: 0n, argument, code: 0, descriptor: -1 });
+    this.#sockets.send(this.#fd, request, descriptors, true);
   }
 }
 

@@ -189,22 +189,31 @@ export class UnixSockets {
   }
 
   /**
-   * Sends a message with descriptors, which stay the caller's. Returns whether there was room for
-   * it.
+   * Sends a message with descriptors, which stay the caller's. `isSigned`: it names this process,
+   * also if the other side has not asked for senders yet. Returns whether there was room for it.
    */
-  send(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): boolean {
+  send(fd: number, bytes: Uint8Array, descriptors: readonly number[] = [], isSigned = false): boolean {
     if (bytes.length > MESSAGE_BYTES || descriptors.length > MAX_DESCRIPTORS) throw new RangeError('message too long');
     this.#message.set(bytes);
     this.#part[1] = BigInt(bytes.length);
-    const length = descriptors.length === 0 ? 0 : HEADER_BYTES + 4 * descriptors.length;
-    if (length > 0) {
-      this.#control.setBigUint64(0, BigInt(length), true);
-      this.#control.setUint32(8, SOL_SOCKET, true);
-      this.#control.setUint32(12, SCM_RIGHTS, true);
-      descriptors.forEach((one, i) => this.#control.setInt32(HEADER_BYTES + 4 * i, one, true));
+    let length = 0;
+    if (isSigned) {
+      const { pid, getuid = () => 0, getgid = () => 0 } = process;
+      length = this.#addControl(length, SCM_CREDENTIALS, [pid, getuid(), getgid()]);
     }
-    this.#header.setBigUint64(40, BigInt((length + 7) & ~7), true);
+    if (descriptors.length > 0) length = this.#addControl(length, SCM_RIGHTS, descriptors);
+    this.#header.setBigUint64(40, BigInt(length), true);
     return Number(this.#sendmsg(fd, this.#headerBytes, MSG_DONTWAIT | MSG_NOSIGNAL)) === bytes.length;
+  }
+
+  /** Writes a struct cmsghdr and its data at `at`. Returns the end. */
+  #addControl(at: number, type: number, words: readonly number[]): number {
+    const length = HEADER_BYTES + 4 * words.length;
+    this.#control.setBigUint64(at, BigInt(length), true);
+    this.#control.setUint32(at + 8, SOL_SOCKET, true);
+    this.#control.setUint32(at + 12, type, true);
+    words.forEach((word, i) => this.#control.setInt32(at + HEADER_BYTES + 4 * i, word, true));
+    return at + ((length + 7) & ~7);
   }
 
   #socket(flags: number): number {
