@@ -55,6 +55,16 @@ test('a PCI request is answered by configuration space with 32 bits, whatever th
   assert.equal(client.unclaimed.size, 0);
 });
 
+test('a write to configuration space is no wider than its access, whatever the slot holds', () => {
+  const { vm, log } = make();
+  vm.fill(0, { direction: WRITE, address: 0xcf8, size: 4, value: 0x8000_0040 });
+  vm.requests.dispatch();
+  vm.fill(1, { direction: WRITE, address: 0xcfc, size: 1, value: 0xffff_fffe });
+  vm.fill(2, { direction: WRITE, address: 0xcfc, size: 2, value: 0xffff_fffe });
+  vm.requests.dispatch();
+  assert.deepEqual(log, ['w 0 0 0 64 1 254', 'w 0 0 0 64 2 65534']);
+});
+
 test('a guest that scans all ports fills a bounded list; the rest share one count', () => {
   const { vm, client } = make();
   const accesses = MAX_ADDRESSES + 300;

@@ -10,12 +10,14 @@
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { IoClient } from '../hsm/io-client.js';
+import { truncate } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 import { AddressCounts } from '../trace/address-counts.js';
 
 /**
  * PCI configuration space as the default client needs it: devices/pci/pci-bus.ts. `read` answers
- * with all 32 bits, whatever the size. `size` comes from the page and may be any number.
+ * with all 32 bits, whatever the size. `size` comes from the page and may be any number. A written
+ * value is no wider than it.
  */
 export interface PciConfigSpaces {
   read(bus: number, device: number, pciFunction: number, register: number, size: number): number;
@@ -50,7 +52,7 @@ export class DefaultClient implements IoClient {
     // `| 0`: an answer is an int32 word.
     if (request.isRead) request.finish(request.ticket, this.#pci.read(bus, device, pciFunction, register, size) | 0);
     else {
-      this.#pci.write(bus, device, pciFunction, register, size, request.valueLow >>> 0);
+      this.#pci.write(bus, device, pciFunction, register, size, truncate(request.valueLow, size));
       request.finish(request.ticket);
     }
   }
