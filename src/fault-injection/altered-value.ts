@@ -16,7 +16,8 @@ export interface ValueWords {
 
 /**
  * The value of an access of `size` bytes after a fault. An effect that does not alter values leaves
- * it unchanged. `stale`: the value of the last read of the address.
+ * it unchanged. Bits beyond `size` have no meaning: the receiver truncates. `stale`: the value of
+ * the last read of the address.
  */
 export function alter(
   value: ValueWords,

@@ -78,7 +78,7 @@ export const TIMINGS: WordTable = table({
   after: (word) => ({ after: whole(word, 0, MAX_COUNT, 'after=100') }),
   every: (word) => ({ every: whole(word, 1, MAX_COUNT, 'every=3') }),
   p: (word) => {
-    const probability = /^(0|1|0?\.\d+|0\.\d+|1\.0+)$/.test(word.value ?? '') ? Number(word.value) : NaN;
+    const probability = /^(0|1|0?\.\d+|1\.0+)$/.test(word.value ?? '') ? Number(word.value) : NaN;
     if (!(probability >= 0 && probability <= 1))
       throw new WordError(
         word.valueColumn,

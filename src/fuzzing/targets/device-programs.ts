@@ -12,7 +12,7 @@ import { FuzzInput } from '../fuzz-input.js';
 import { FuzzClock } from './fuzz-clock.js';
 import { DEVICE_SETS, type DeviceSet, type MadeDevices } from './standard-devices.js';
 
-// Limits, some times what the devices need.
+// Limits, each several times what the devices need.
 /** For one access: timers set, moves of the interrupt line, bytes of output. */
 const MAX_TIMERS_SET = 8;
 const MAX_LINE_MOVES = 16;

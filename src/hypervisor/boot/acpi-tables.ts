@@ -114,6 +114,7 @@ function fadt(facsAddress: number, dsdtAddress: number): Uint8Array {
   table.u32(36, facsAddress).u32(40, dsdtAddress).u16(46, SCI);
   table.u32(48, SMI_COMMAND).u8(52, ACPI_ENABLE).u8(53, ACPI_DISABLE);
   table.u32(56, PM1A_EVENT).u32(64, PM1A_CONTROL).u32(76, PM_TIMER);
+  // Bytes of these three.
   table.u8(88, 4).u8(89, 2).u8(91, 4);
   // Latencies above 100 and 1000 µs mean that there is neither C2 nor C3.
   table.u16(96, 101).u16(98, 1001);

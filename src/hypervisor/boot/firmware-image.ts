@@ -21,6 +21,8 @@ const ROOM = 0x4_0000;
 const RESET_SEGMENT = 0xf000;
 const RESET_OFFSET = 0xfff0;
 const FAR_JUMP = 0xea;
+/** In the build date, "MM/DD/YY". */
+const SLASH = 0x2f;
 
 /** Whole blocks, a far jump to segment F000 at the reset vector, and the build date behind it. */
 export function isFirmware(image: ImageReader): boolean {
@@ -30,8 +32,8 @@ export function isFirmware(image: ImageReader): boolean {
     end % BLOCK === 0 &&
     image.u8(end - 16) === FAR_JUMP &&
     image.u16(end - 13) === RESET_SEGMENT &&
-    image.u8(end - 9) === 0x2f &&
-    image.u8(end - 6) === 0x2f
+    image.u8(end - 9) === SLASH &&
+    image.u8(end - 6) === SLASH
   );
 }
 

@@ -39,6 +39,7 @@ export function planXz(file: ImageReader): XzPlan | undefined {
   const dataAt = STREAM_BYTES + block.bytes;
   const dataBytes = index.unpaddedBytes - block.bytes - checkBytes;
   const data = file.slice(dataAt, dataBytes);
+  // A block header: its size in words, less 1; one filter without sizes; padding.
   const header = withCrc([2, 0, FILTER_LZMA2, 1, block.dictionary, 0, 0, 0]);
   const newIndex = withCrc(padded([0, 1, ...variable(header.length + dataBytes), ...variable(index.unpackedBytes)]));
   const flags = [0, CHECK_NONE];
@@ -64,6 +65,7 @@ function readBlockHeader(
   const bytes = (file.u8(at) + 1) * 4;
   const flags = file.u8(at + 1);
   const cursor = { at: at + 2 };
+  // The sizes of the packed and of the unpacked data, each only if its flag is set.
   if ((flags & 0x40) !== 0) readVariable(file, cursor);
   if ((flags & 0x80) !== 0) readVariable(file, cursor);
   const filters: { id: number; properties: number }[] = [];
