@@ -273,7 +273,9 @@ describe('fault injection of a VM', { timeout: 120_000 }, () => {
   });
 
   test('a removed device can be attached again, and a reset cancels delayed requests', async () => {
-    const hypervisor = new ScriptedHypervisor([{ steps: [read(), read()] }]);
+    // The second read waits for the new device: before that the default client would answer it.
+    const steps: ScriptStep[] = [read(), { type: 'wait-for-interrupt', line: 5 }, read()];
+    const hypervisor = new ScriptedHypervisor([{ steps }]);
     const serviceVm = new ServiceVm(hypervisor);
     const vm = await serviceVm.createUserVm({
       memoryMiB: 1,
@@ -283,7 +285,11 @@ describe('fault injection of a VM', { timeout: 120_000 }, () => {
     vm.attach(range, new Counter());
     vm.onEvent((event) => {
       if (event.kind !== 'fault-injected') return;
-      if (event.rule.endsWith('remove')) setImmediate(() => vm.attach(range, new Counter()));
+      if (event.rule.endsWith('remove'))
+        setImmediate(() => {
+          vm.attach(range, new Counter());
+          vm.interruptLine(5).set(true);
+        });
       else if (resets++ === 0) setImmediate(() => void vm.reset());
     });
     const results = hypervisor.results();
