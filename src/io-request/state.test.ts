@@ -16,7 +16,7 @@ test('the states have the numbers of linux/acrn.h and their names', () => {
   ]);
 });
 
-test('the hypervisor owns a FREE or COMPLETE slot, the Service VM the others, and nobody an invalid one', () => {
+test('the hypervisor owns a FREE or COMPLETE slot, the Service VM the others, and an invalid one has no owner', () => {
   assert.deepEqual([FREE, COMPLETE].map(ownerOf), ['hypervisor', 'hypervisor']);
   assert.deepEqual([PENDING, PROCESSING].map(ownerOf), ['service-vm', 'service-vm']);
   assert.deepEqual([4, -1].map(ownerOf), ['none', 'none']);

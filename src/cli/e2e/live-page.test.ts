@@ -65,7 +65,7 @@ describe('the live page', { skip }, () => {
       await page.getByRole('tab', { name: 'Breakpoints' }).click();
       const form = page.locator('.breakpoint-form');
       await form.locator('[name="at"]').selectOption('complete');
-      // A number that is none stays in the page: the server would close the connection.
+      // An invalid number stays in the page: the server would close the connection.
       await form.locator('[name="first"]').fill('port 500');
       await form.getByRole('button', { name: 'Add' }).click();
       await form.getByRole('alert').filter({ hasText: 'hexadecimal' }).waitFor();

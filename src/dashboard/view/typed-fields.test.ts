@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { parsePageMessage } from '../page-messages.js';
 import { ADDRESS_BITS, typedBreakpoint, typedNumber, typedRange, VALUE_BITS } from './typed-fields.js';
 
-test('a typed number is hexadecimal, with or without 0x, of at most so many bits', () => {
+test('a typed number is hexadecimal, with or without 0x, of at most the given bits', () => {
   assert.equal(typedNumber('3F8', ADDRESS_BITS), '0x3f8');
   assert.equal(typedNumber(' 0x41 ', VALUE_BITS), '0x41');
   assert.equal(typedNumber('0x000000000000000000005', ADDRESS_BITS), '0x5');
