@@ -29,6 +29,11 @@ export interface AddressSpace {
    * address space, with an offset into `target`.
    */
   share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean;
+  /**
+   * Calls `written` for the stores that the caller has made without this address space, if it can
+   * find them. Called before an eventfd of the caller interrupts the guest.
+   */
+  collectWritten?(): void;
 }
 
 interface Mapping {

@@ -56,6 +56,7 @@ export class IoctlVm {
     const { id, hypercalls, requests, acrnEvents } = userVm;
     this.ioEvents = new IoEventFds(id, userVm);
     this.irqEvents = new IrqFds(({ address, data }) => {
+      caller.collectWritten?.();
       if (hypercalls.injectMsi(address, data) < 0) userVm.emit({ kind: 'injection-failed', vmId: id });
     });
     this.segments = new MemorySegments(id, hypercalls.memory, caller, hardware);
