@@ -2,7 +2,7 @@
  * wakeAfter: signals the eventfd of VM events some times after a program has destroyed its I/O
  * client, which it does when its VM has ended.
  *
- * Called by: the front ends, after each ioctl.
+ * Called by: foreign-ioctl.ts, after each ioctl.
  *
  * ACRN's device model ends its thread of VM events by a flag and a signal that has no handler
  * unless it has a virtio-blk device. Without one, the thread waits in epoll_wait(2) and never sees

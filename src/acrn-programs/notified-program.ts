@@ -18,7 +18,7 @@ import { InjectedCalls } from '../host/node/linux/injected-calls.js';
 import { Notifications, type Notification } from '../host/node/linux/notifications.js';
 import { SystemCall } from '../host/node/linux/seccomp-filter.js';
 import { carryMappings } from './carried-mappings.js';
-import { wakeAfter } from './event-wakeups.js';
+import { foreignIoctl } from './foreign-ioctl.js';
 import type { ForeignMapping } from './foreign-memory.js';
 import type { OpenFile, OpenFiles } from './open-files.js';
 import type { PathCalls } from './path-calls.js';
@@ -103,10 +103,7 @@ export class NotifiedProgram {
     if (!isAttach && !this.#notifications.isWaiting(notification)) return;
     const interrupt = new AbortController();
     if (isAttach && this.#interrupted.delete(thread)) interrupt.abort();
-    file.memory.pid = thread;
-    if (!isAttach) file.memory.collectWritten();
-    const result = file.hsm.ioctl(code, argument, interrupt.signal);
-    wakeAfter(code, file);
+    const result = foreignIoctl(file, { thread, code, argument }, interrupt.signal);
     const call: WaitingCall = { notification, file, code, fd, argument, interrupt, result: undefined };
     if (typeof result === 'number') this.#finish(call, result);
     else {

@@ -15,8 +15,9 @@ import { loadLibc, type PollHandle } from '../host/node/linux/libc.js';
 import type { Received, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { Errno } from '../io-request/errno.js';
 import { errorText } from '../io-request/error-text.js';
-import type { OpenFile, OpenFiles } from './open-files.js';
+import { foreignIoctl } from './foreign-ioctl.js';
 import type { ForeignMapping } from './foreign-memory.js';
+import type { OpenFile, OpenFiles } from './open-files.js';
 import {
   Confirm,
   MAGIC,
@@ -167,9 +168,7 @@ export class ShimConnection {
       return;
     }
     const interrupt = new AbortController();
-    file.memory.pid = pid;
-    if (code !== Ioctl.ATTACH_IOREQ_CLIENT) file.memory.collectWritten();
-    const result = file.hsm.ioctl(code, argument, interrupt.signal);
+    const result = foreignIoctl(file, { thread: pid, code, argument }, interrupt.signal);
     const waiting: WaitingCall = { reply, code, interrupt };
     if (typeof result === 'number') this.#finish(file, pid, call, waiting, result);
     else {

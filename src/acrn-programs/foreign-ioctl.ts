@@ -1,0 +1,30 @@
+/**
+ * foreignIoctl: makes an ioctl of a thread of another process.
+ *
+ * Called by: both front ends, notified-program.ts and shim-connection.ts.
+ */
+
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { wakeAfter } from './event-wakeups.js';
+import type { OpenFile } from './open-files.js';
+
+export interface ForeignCall {
+  /** The thread, or its process. */
+  readonly thread: number;
+  readonly code: number;
+  readonly argument: bigint;
+}
+
+/** Returns what HsmFile.ioctl returns. `interrupt` ends an ATTACH. */
+export function foreignIoctl(
+  file: OpenFile,
+  { thread, code, argument }: ForeignCall,
+  interrupt: AbortSignal,
+): number | Promise<number> {
+  file.memory.pid = thread;
+  // ATTACH lets no guest run on.
+  if (code !== Ioctl.ATTACH_IOREQ_CLIENT) file.memory.collectWritten();
+  const result = file.hsm.ioctl(code, argument, interrupt);
+  wakeAfter(code, file);
+  return result;
+}
