@@ -19,6 +19,9 @@ const IS_VALID = 0x4008_2102;
 const ADD_FD = 0x4018_2103;
 const NOTIFICATION_BYTES = 80;
 const RESPONSE_BYTES = 24;
+const SET_FLAGS = 0x4008_2104;
+/** The waiting thread and the one that serves it run on the same CPU, one after the other. */
+const SYNC_WAKE_UP = 1n;
 const FLAG_CONTINUE = 1;
 /** The descriptor is also the call's result. */
 const ADD_FD_SEND = 2;
@@ -52,6 +55,8 @@ export class Notifications {
     this.fd = fd;
     this.#libc = libc;
     this.#ioctl = libc.func('int ioctl(int fd, ulong code, void *argument)');
+    // Linux 6.6. Older kernels refuse it.
+    this.#ioctl(fd, SET_FLAGS, SYNC_WAKE_UP);
     this.#poll = libc.poll(fd, () => {
       const notification = this.#receive();
       if (notification !== undefined) onCall(notification);
