@@ -12,8 +12,13 @@
 #include <time.h>
 
 #define CACHE_LINE 64
+/* A program may choose others. */
+#ifndef WARM_UP_NS
 #define WARM_UP_NS 50000000ull
+#endif
+#ifndef MEASURE_NS
 #define MEASURE_NS 250000000ull
+#endif
 
 static inline uint64_t now_ns(void)
 {

@@ -19,5 +19,11 @@ export const rows = [
     compare: [{ to: 'C: a slot' }],
   },
   { name: 'C: futex', unit: 'ns', process: { file: 'reference/futex.c' } },
+  {
+    name: 'C: futex, two processes',
+    unit: 'ns',
+    process: { file: 'reference/futex.c', args: ['processes'] },
+    compare: [{ to: 'C: futex' }],
+  },
   { name: 'C: eventfd', unit: 'ns', process: { file: 'reference/eventfd.c' }, compare: [{ to: 'C: futex' }] },
 ];

@@ -1,0 +1,92 @@
+// @ts-check
+/**
+ * A request that a C program of another process handles, by `upcall hsm`, beside the least cost of
+ * a switch between two processes. With ACRN_DM=FILE also Debian under ACRN's own device model, with
+ * the kernel that `upcall run debian` has fetched.
+ */
+
+import { execFile } from 'node:child_process';
+import { copyFile, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { compile } from '../compile-c.js';
+import { commandFile, product } from '../product.js';
+
+export const title = 'Programs written for ACRN';
+
+const FILE = 'cases/programs.js';
+const run = promisify(execFile);
+
+/** @type {import('../rows.js').Row[]} */
+export const rows = [
+  {
+    name: 'C program, notified',
+    unit: 'ns',
+    process: { file: FILE, args: ['filter'], cores: 2 },
+    compare: [{ to: 'C: futex, two processes', max: 2 }, { to: 'Unix socket' }, { to: 'two threads, both sleep' }],
+    quick: true,
+  },
+  {
+    name: 'C program, preloaded shim',
+    unit: 'ns',
+    process: { file: FILE, args: ['shim'], cores: 2 },
+    compare: [{ to: 'C program, notified' }],
+  },
+  {
+    name: 'acrn-dm: Debian, bzImage',
+    unit: 'ms',
+    process: { file: FILE, args: ['acrn-dm'] },
+    compare: [
+      { to: 'upcall run: Debian, bzImage', max: 2 },
+      { to: 'Debian boot, page', max: 2 },
+    ],
+  },
+  { name: 'upcall run: Debian, bzImage', unit: 'ms', process: { file: FILE, args: ['run'] } },
+];
+
+const MEMORY_MIB = 256;
+const ARGUMENTS = 'console=ttyS0 quiet hpet=disable tsc=reliable cryptomgr.notests no_timer_check upcall.run="true"';
+const TIMEOUT_MS = 110_000;
+
+/** @param {'filter' | 'shim' | 'acrn-dm' | 'run'} how */
+export async function measure(how) {
+  if (how === 'acrn-dm' || how === 'run') return bootDebian(how);
+  const compiled = await compile('reference/acrn-requests.c');
+  if ('unavailable' in compiled) return compiled;
+  const options = how === 'shim' ? ['--shim'] : [];
+  return JSON.parse(await upcall(['hsm', ...options, '--', compiled.program]));
+}
+
+/** @param {'acrn-dm' | 'run'} how */
+async function bootDebian(how) {
+  const deviceModel = process.env['ACRN_DM'];
+  if (deviceModel === undefined) return { unavailable: 'ACRN_DM names no acrn-dm' };
+  const { fetchDebian } = await product('cli/debian/fetch-debian.js');
+  const fetched = await fetchDebian({ progress: () => undefined });
+  const { initrd } = fetched;
+  // Beside the fetched one lies its unpacked kernel, which would be loaded instead: here each guest
+  // unpacks it.
+  const folder = await mkdtemp(join(tmpdir(), 'upcall-bench-'));
+  const kernel = join(folder, 'bzImage');
+  await copyFile(fetched.kernel, kernel);
+  const startedMs = performance.now();
+  if (how === 'run')
+    await upcall(['run', '--kernel', kernel, '--initrd', initrd, '--memory', `${MEMORY_MIB}`, '-c', ARGUMENTS]);
+  else
+    await upcall([
+      ...['hsm', '--memory', `${MEMORY_MIB}`, '--as-service-vm', '--', deviceModel, '--cpu_affinity', '0'],
+      ...['-m', `${MEMORY_MIB}M`, '-k', kernel, '-r', initrd, '-B', ARGUMENTS],
+      ...['-s', '0:0,hostbridge', '-s', '1:0,lpc', '-l', 'com1,stdio', 'bench'],
+    ]);
+  const value = performance.now() - startedMs;
+  await rm(folder, { recursive: true });
+  return { value };
+}
+
+/** @param {readonly string[]} args */
+async function upcall(args) {
+  const running = run(process.execPath, [commandFile, ...args], { timeout: TIMEOUT_MS, killSignal: 'SIGKILL' });
+  running.child.stdin?.end();
+  return (await running).stdout;
+}
