@@ -1,6 +1,6 @@
-// npm run acrn:sample: runs the sample of the Linux kernel for ACRN, samples/acrn/vm-sample.c, with
-// `upcall hsm`. The sample is under the GPL, so it is not part of this repository: its source comes
-// `upcall hsm`. The sample is under the GPL, so it is not part of this repository: its source is from
+// npm run acrn:sample: runs the sample of the Linux kernel for ACRN, samples/acrn/vm-sample.c, by
+// `upcall hsm`. It is under the GPL, so it is not part of this repository: its source comes from
+// Debian's package linux-source, and is built in .cache/acrn-sample/. Needs apt-get, cc and ld.
 //
 //   npm run acrn:sample              fetches, builds and runs it, and compares what it prints
 //   npm run acrn:sample -- --keep    leaves out the fetch and the build if they were made before
