@@ -37,7 +37,7 @@ test('closing calls each listener once', () => {
   assert.equal(closed, 1);
 });
 
-test('a closed event calls nobody, and has forgotten its listeners', () => {
+test('a closed event calls no listener, and has forgotten its listeners', () => {
   const event = new LocalEvent();
   let calls = 0;
   for (let i = 0; i < MAX_LISTENERS; i++) {

@@ -8,16 +8,16 @@ import type { IoClient } from './io-client.js';
 
 const range = ports(0x500, 1);
 
-/** A client that records whether it was told to relay, and to connect. */
+/** A client that records whether it was asked to relay, and to connect. */
 class Relaying extends Keeper {
-  readonly told: (boolean | string)[] = [];
+  readonly reported: (boolean | string)[] = [];
 
   connect(): void {
-    this.told.push('connect');
+    this.reported.push('connect');
   }
 
   relay(on: boolean): void {
-    this.told.push(on);
+    this.reported.push(on);
   }
 }
 
@@ -66,39 +66,39 @@ describe('the clients of a VM', () => {
   test('are connected only where the hypervisor’s state can be shared', () => {
     const apart = new Relaying('apart');
     new OneVm().requests.clients.add(apart);
-    assert.deepEqual(apart.told, []);
+    assert.deepEqual(apart.reported, []);
     const shared = new Relaying('shared');
     const hypercalls = { vcpuCount: 1, notifyRequestFinish: () => 0, shared: new VmSharedState() };
     new OneVm({ hypercalls }).requests.clients.add(shared);
-    assert.deepEqual(shared.told, ['connect']);
+    assert.deepEqual(shared.reported, ['connect']);
   });
 
-  test('are told when they must relay their answers and when no longer, the later ones at once', () => {
+  test('are notified when they must relay their answers and when no longer, the later ones at once', () => {
     const { clients } = new OneVm().requests;
     const [kernel, user, later, last] = ['kernel', 'user', 'later', 'last'].map((name) => new Relaying(name));
     assert.ok(kernel && user && later && last);
     clients.add(kernel);
     clients.addDefault(user);
     clients.relay(false);
-    assert.deepEqual([kernel.told, user.told], [[], []]);
+    assert.deepEqual([kernel.reported, user.reported], [[], []]);
     clients.relay(true);
     clients.relay(true);
     clients.add(later);
-    assert.deepEqual([kernel.told, user.told, later.told], [[true], [true], [true]]);
+    assert.deepEqual([kernel.reported, user.reported, later.reported], [[true], [true], [true]]);
     clients.relay(false);
     clients.add(last);
     assert.deepEqual(
-      [kernel, user, later, last].map(({ told }) => told),
+      [kernel, user, later, last].map(({ reported }) => reported),
       [[true, false], [true, false], [true, false], []],
     );
   });
 
-  test('are finished in their place, which the observer is told before and after', () => {
-    const told: unknown[] = [];
+  test('are finished in their place, which the observer gets before and after', () => {
+    const reported: unknown[] = [];
     const vm: OneVm = new OneVm({
       observer: {
         event: () => undefined,
-        forcing: (isForcing) => told.push([isForcing, vm.requests.assignments.of(0).isAssigned]),
+        forcing: (isForcing) => reported.push([isForcing, vm.requests.assignments.of(0).isAssigned]),
       },
     });
     const client = new Keeper('client');
@@ -106,7 +106,7 @@ describe('the clients of a VM', () => {
     vm.fill(0);
     vm.requests.dispatch();
     vm.requests.clients.finishAllOf(client);
-    assert.deepEqual(told, [
+    assert.deepEqual(reported, [
       [true, true],
       [false, false],
     ]);

@@ -739,18 +739,18 @@ describe('a pass', () => {
     assert.deepEqual([client.kept.length, slot.state], [0, FREE]);
   });
 
-  test('tells the observer each client just before it gets a request', () => {
-    const told: string[] = [];
+  test('reports the observer each client just before it gets a request', () => {
+    const reported: string[] = [];
     const vm = new OneVm({
-      observer: { event: () => undefined, assigning: (client) => told.push(`assigning to ${client.name}`) },
+      observer: { event: () => undefined, assigning: (client) => reported.push(`assigning to ${client.name}`) },
     });
-    vm.requests.clients.addDefault({ name: 'default', notify: () => told.push('notify') });
+    vm.requests.clients.addDefault({ name: 'default', notify: () => reported.push('notify') });
     vm.fill(0);
     vm.requests.dispatch();
-    assert.deepEqual(told, ['assigning to default', 'notify']);
+    assert.deepEqual(reported, ['assigning to default', 'notify']);
   });
 
-  test('leaves a request that another writer takes out of PENDING meanwhile', () => {
+  test('leaves a request that another writer moves out of PENDING meanwhile', () => {
     const { vm, client } = withDefault();
     const slot = vm.fill(0);
     const gate = {
@@ -798,9 +798,9 @@ describe('a pass', () => {
 
 test('a gate may have the answers of other threads relayed', () => {
   const { vm, client } = withDefault();
-  const told: boolean[] = [];
-  Object.assign(client, { relay: (on: boolean) => told.push(on) });
+  const reported: boolean[] = [];
+  Object.assign(client, { relay: (on: boolean) => reported.push(on) });
   vm.requests.setGate(undefined, true);
   vm.requests.setGate(undefined, false);
-  assert.deepEqual(told, [true, false]);
+  assert.deepEqual(reported, [true, false]);
 });
