@@ -6,13 +6,14 @@
 //   … --listed               only those of the modules that are listed as complete
 //   … --sample 40 --seed 7   a random part
 //   … --jobs 2               that many tests at a time
+//   … --own                  only with the module's own test file, while its tests are written
 //   … --budget 60            until that time in seconds is over
 //   … --check                only whether each explained survivor still exists
 //
 // Exits with 1 if a mutant survives without an explanation, or is explained and killed.
 
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 
@@ -36,10 +37,10 @@ const SURVIVORS = join(root, 'scripts/mutation/survivors.json');
  * A test may take this multiple of its time without a mutant, and LEAST_MS. A mutant that is
  * explained and took longer gets a second run with PATIENCE times that: the machine may be busy.
  */
-const SLOWDOWN = 6;
+const SLOWDOWN = 4;
 const LEAST_MS = 2000;
 const PATIENCE = 10;
-/** Of the tests that run a mutant, the quickest that take that long together. */
+/** Of the tests in other folders that run a mutant, the quickest that take that long together. */
 const MOST_SECONDS = 2;
 const SHOW_MS = 30_000;
 
@@ -51,6 +52,7 @@ const { values: options, positionals: words } = parseArgs({
     seed: { type: 'string' },
     budget: { type: 'string', default: 'Infinity' },
     listed: { type: 'boolean', default: false },
+    own: { type: 'boolean', default: false },
     check: { type: 'boolean', default: false },
     verbose: { type: 'boolean', default: false },
   },
@@ -124,13 +126,14 @@ const coverage = new TestCoverage(new MutatedCopy(root, dist), (module) => texts
 async function testsOf(module, offset) {
   const found = [];
   for (const test of nearest.of(module)) {
+    if (options.own && test !== ownTest(module)) continue;
     if (!(await coverage.runs(test, module, offset))) continue;
     found.push({ test, seconds: test === ownTest(module) ? 0 : await coverage.secondsOf(test) });
   }
   let sum = 0;
   return found
     .sort((a, b) => a.seconds - b.seconds)
-    .filter(({ seconds }) => (sum += seconds) <= MOST_SECONDS)
+    .filter(({ test, seconds }) => dirname(test) === dirname(module) || (sum += seconds) <= MOST_SECONDS)
     .map(({ test }) => test);
 }
 
