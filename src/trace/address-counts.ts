@@ -111,5 +111,5 @@ function hash(type: number, low: number, high: number): number {
   let h = Math.imul(low ^ (type << 20), 0x9e37_79b1) ^ Math.imul(high, 0x85eb_ca6b);
   h ^= h >>> 15;
   h = Math.imul(h, 0x2c1b_3c6d);
-  return ((h ^ (h >>> 13)) >>> 0) & (TABLE - 1);
+  return (h ^ (h >>> 13)) & (TABLE - 1);
 }

@@ -150,15 +150,13 @@ export class LaneReader {
 
   /** Skips to entry `number` and counts the skipped entries as lost. */
   #skipTo(number: number, lost = (number - this.#next) | 0): void {
-    // A garbage distance may be negative: something was lost in any case.
-    this.#lost += Math.max(1, lost);
+    this.#lost += lost;
     this.#next = number;
   }
 
   /** Copies the next entry to `words`. Returns false if it was never written. */
   #copy(): boolean {
-    const isWritten = this.#view.copy(this.#next, this.words);
-    this.#copied = isWritten ? this.#next : undefined;
-    return isWritten;
+    this.#copied = this.#next;
+    return this.#view.copy(this.#next, this.words);
   }
 }

@@ -21,9 +21,9 @@ import type { RingEntry } from './ring-reader.js';
 import { EntryWord, MoveBits, movedFrom, movedTo } from './trace-ring.js';
 
 /** The names of the states, by their numbers. */
-const STATE_NAMES: readonly MoveState[] = (Object.keys(IoRequestState) as (keyof typeof IoRequestState)[]).sort(
-  (a, b) => IoRequestState[a] - IoRequestState[b],
-);
+const STATE_NAMES: MoveState[] = [];
+for (const name of Object.keys(IoRequestState) as (keyof typeof IoRequestState)[])
+  STATE_NAMES[IoRequestState[name]] = name;
 
 /** What the moves of a slot's current request have in common so far. */
 interface OpenRequest {

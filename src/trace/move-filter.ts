@@ -61,7 +61,6 @@ export class CompiledMoveFilter {
   apply(move: Move, take: (move: Move) => void): void {
     const { vcpu } = move;
     if (move.to === 'PENDING') {
-      this.#kept[vcpu] = undefined;
       if (this.#waitsForClient) {
         this.#kept[vcpu] = move;
         return;

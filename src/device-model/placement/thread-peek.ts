@@ -21,6 +21,7 @@ export class ThreadPeek {
   /** A request is open: the thread has not answered it, even if no caller waits any more. */
   #isRequested = false;
   #waiting: Promise<RegisterValues | undefined> | undefined;
+  /** Without effect if no caller waits. */
   #settle: (values: RegisterValues | undefined) => void = () => undefined;
 
   /** `request`: asks the thread for its registers. */
@@ -47,6 +48,6 @@ export class ThreadPeek {
   /** The device's thread has answered or, with undefined, has ended. */
   answer(values: RegisterValues | undefined): void {
     this.#isRequested = false;
-    if (this.#waiting !== undefined) this.#settle(values);
+    this.#settle(values);
   }
 }
