@@ -1,306 +1,292 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { after, describe, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
+import { host } from '../../host/current.js';
+import type { ThreadOptions } from '../../host/host.js';
+import { AssignedRequest } from '../../hsm/assigned-request.js';
+import { ports } from '../../hsm/address-range.js';
+import type { ClientFinisher } from '../../hsm/request-finisher.js';
 import { GuestMemory } from '../../hypervisor/guest-memory.js';
 import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
-import { ports } from '../../hsm/address-range.js';
-import { OneVm } from '../../hsm/fixtures/one-vm.js';
-import { Direction } from '../../io-request/layout.js';
-import type { Slot } from '../../io-request/slot.js';
-import { IoRequestState } from '../../io-request/state.js';
-import { SharedWords } from '../../sync/shared-words.js';
-import { GATE } from './fixtures/gated-device.js';
-import { LineDriver, type InterruptLines } from '../../hypervisor/interrupt-lines.js';
-import { ThreadLines } from './thread-lines.js';
+import { replaceTiming, type FakeTiming } from '../../sync/fixtures/fake-timing.js';
+import { foregroundTiming } from '../../sync/host-timing.js';
+import { JUDGE_MS } from '../../sync/timer-lateness.js';
+import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
+import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
 import { ThreadClient } from './in-own-thread.js';
-import { inOwnThread, isThreadPlacement } from './thread-placement.js';
 
-const { WRITE } = Direction;
-const { COMPLETE } = IoRequestState;
-const counter = new URL('./fixtures/read-counter.js', import.meta.url);
-const range = ports(0x500, 4);
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-const folder = mkdtempSync(join(tmpdir(), 'own-thread-'));
-after(() => rmSync(folder, { recursive: true, force: true }));
+/** A thread that does only what the test says. */
+class FakeThread {
+  readonly #options: ThreadOptions;
+  /** Its side of the mailbox. */
+  readonly mailbox: DeviceMailbox;
+  terminations = 0;
 
-/** A module with a device, which does `first` when it is loaded. */
-function file(name: string, first: string, methods = ''): URL {
-  const path = join(folder, name);
-  writeFileSync(path, `${first} export default class { name = 'filed'; read() {} write() {} ${methods} }`);
-  return pathToFileURL(path);
+  constructor(options: ThreadOptions) {
+    this.#options = options;
+    this.mailbox = new DeviceMailbox((options.data as DeviceThreadData).mailbox);
+  }
+
+  terminate(): Promise<void> {
+    this.terminations++;
+    return Promise.resolve();
+  }
+
+  post(message: DeviceThreadMessage): void {
+    this.#options.onMessage(message);
+  }
+
+  fail(error: Error): void {
+    this.#options.onError(error);
+  }
+
+  exit(code = 0): void {
+    this.#options.onExit(code);
+  }
 }
 
-interface Placed {
-  readonly vm: OneVm;
+interface Machine {
   readonly client: ThreadClient;
-  readonly errors: string[];
-  readonly deaths: string[];
-  readonly lines: InterruptLines;
+  readonly shared: VmSharedState;
+  readonly finisher: ClientFinisher;
+  readonly errors: unknown[][];
+  readonly deaths: unknown[][];
+  readonly ends: ThreadClient[];
+  thread: FakeThread | undefined;
 }
 
-/**
- * A VM without vCPU threads, whose accesses the test makes, and a device in a thread of its own.
- */
-function place(module: URL, options: unknown): Placed {
+let timing: FakeTiming;
+
+beforeEach(() => (timing = replaceTiming(foregroundTiming)));
+afterEach(() => mock.restoreAll());
+
+function machine(): Machine {
   const shared = new VmSharedState();
-  const vm = new OneVm({ hypercalls: { vcpuCount: 4, notifyRequestFinish: () => 0, shared } });
-  const errors: string[] = [];
-  const deaths: string[] = [];
+  const errors: unknown[][] = [];
+  const deaths: unknown[][] = [];
+  const ends: ThreadClient[] = [];
   const client = new ThreadClient({
-    placement: inOwnThread(module, options),
-    range,
+    placement: { kind: 'own-thread', module: 'file:///devices/disk.js', options: undefined },
+    range: ports(0x500, 4),
+    memory: new GuestMemory({ buffer: new SharedArrayBuffer(16), byteOffset: 0, byteLength: 16 }),
     lines: shared.lines,
-    memory: new GuestMemory({ buffer: new SharedArrayBuffer(4096), byteOffset: 0, byteLength: 4096 }),
-    reportError: (_, error, during) => void errors.push(`${during}: ${String(error)}`),
-    onDeath: (dead, reason) => {
-      deaths.push(reason);
-      vm.requests.clients.destroy(dead);
-    },
+    reportError: (...report) => errors.push(report),
+    onDeath: (...death) => deaths.push(death),
+    onEnd: (ended) => ends.push(ended),
   });
-  vm.requests.clients.add(client, [range]);
-  return { vm, client, errors, deaths, lines: shared.lines };
+  const finisher = { page: new SharedArrayBuffer(4096), tickets: new SharedArrayBuffer(64), shared: shared.handle };
+  return { client, shared, finisher, errors, deaths, ends, thread: undefined };
 }
 
-async function until(condition: () => boolean): Promise<void> {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 1));
+function started(): Machine & { readonly thread: FakeThread } {
+  const one = machine();
+  let thread: FakeThread | undefined;
+  mock.method(host, 'startThread', (_: unknown, options: ThreadOptions) => (thread = new FakeThread(options)));
+  one.client.connect(one.finisher);
+  assert.ok(thread);
+  return { ...one, thread };
 }
 
-describe('a device in a thread of its own', { timeout: 120_000 }, () => {
-  test('is recognised by its placement', () => {
-    assert.equal(isThreadPlacement(inOwnThread(counter)), true);
-    assert.equal(isThreadPlacement({ name: 'a device', read: () => 0, write: () => undefined }), false);
-    assert.equal(isThreadPlacement({ kind: 'something else' }), false);
-  });
-
-  test('has its file’s name until it is created, then its own, and answers into the page itself', async () => {
-    const { vm, client } = place(counter, { start: 7 });
-    assert.equal(client.name, 'read-counter.js');
-    await client.ready;
-    assert.equal(client.name, 'read counter');
-    const slots = [0, 1, 2, 3].map((vcpu) => vm.fill(vcpu, { address: 0x500 + vcpu }));
-    vm.requests.dispatch();
-    await until(() => slots.every(({ state }) => state === COMPLETE));
-    assert.deepEqual(slots.map(({ valueLow }) => valueLow).sort(), [10, 7, 8, 9]);
-    vm.requests.close();
-  });
-
-  test('is reported once when its thread dies, and its requests read all ones', async () => {
-    const { vm, client, deaths } = place(counter, { start: 7 });
-    await client.ready;
-    const write = vm.fill(0, { direction: WRITE, address: 0x501, value: 1 });
-    const read = vm.fill(1);
-    vm.requests.dispatch();
-    await until(() => deaths.length > 0);
-    assert.deepEqual(deaths, ['process.exit(1) was called, where an error should be thrown']);
-    assert.deepEqual([write.state, read.state], [COMPLETE, COMPLETE]);
-    assert.deepEqual(vm.requests.clients.all, []);
-  });
-
-  test('leaves no interrupt line high when its thread dies', async () => {
-    const { vm, client, deaths, lines } = place(counter, { start: 7 });
-    await client.ready;
-    lines.set(6, true, LineDriver.SERVICE_VM);
-    vm.fill(0, { direction: WRITE, address: 0x503, value: 1 });
-    vm.requests.dispatch();
-    await until(() => lines.level(5));
-    vm.fill(1, { direction: WRITE, address: 0x501, value: 1 });
-    vm.requests.dispatch();
-    await until(() => deaths.length > 0);
-    assert.deepEqual([lines.level(5), lines.level(6)], [false, true]);
-  });
-
-  test('is refused when the lines have no driver left for it', () => {
-    const shared = new VmSharedState();
-    while (shared.lines.addDriver() !== undefined);
-    const lines = new ThreadLines(shared.lines);
-    assert.throws(() => lines.connect('a device'), { code: 'VM_LIMIT', message: /at most 31 drivers/ });
-    shared.lines.removeDriver(4);
-    assert.equal(lines.connect('a device'), 4);
-  });
-
-  test('says why its thread died or was never ready: the error with its place in the file, or the exit code', async () => {
-    const failing = file('fails.mjs', 'setTimeout(() => { throw new Error("no disk"); }, 0);');
-    const { client, deaths } = place(failing, undefined);
-    await client.ready;
-    await until(() => deaths.length > 0);
-    assert.match(deaths[0] ?? '', /^no disk \(at .*fails\.mjs:1:\d+\)$/);
-    const exiting = place(file('exits.mjs', 'process.exit(5);'), undefined);
-    await assert.rejects(exiting.client.ready, {
-      message: /^exits\.mjs: its thread ended before .* process\.exit\(5\) was called, .* \(at .*exits\.mjs:1:\d+\)$/,
-    });
-  });
-
-  test('that throws in reset or close is reported with the call, and only its end ends the thread', async () => {
-    const body = 'reset() { throw new Error("r"); } close() { throw new Error("c"); }';
-    const { vm, client, errors, deaths } = place(file('throws.mjs', '', body), undefined);
-    await client.ready;
-    client.reset();
-    await until(() => errors.length === 1);
-    vm.requests.close();
-    await until(() => !client.isRunning);
-    assert.deepEqual(errors, ['reset: Error: r', 'close: Error: c']);
-    assert.deepEqual(deaths, []);
-  });
-
-  test('ends its thread when it is removed, and no death is reported', async () => {
-    const { vm, client, deaths } = place(counter, { start: 7 });
-    await client.ready;
-    vm.requests.clients.destroy(client);
+describe('a removed device in a thread of its own', () => {
+  test('has half a second to close before its thread is terminated', () => {
+    const { client, thread } = started();
+    thread.post({ kind: 'loaded' });
     client.disconnected();
-    await client.terminate();
-    assert.deepEqual(deaths, []);
+    assert.equal(thread.mailbox.takeControl(), MailboxControl.CLOSE);
+    timing.pass(500);
+    assert.equal(thread.terminations, 0);
+    timing.pass(JUDGE_MS);
+    assert.equal(thread.terminations, 1);
   });
 
-  test('is terminated when it is removed while it hangs', async () => {
-    const { vm, client, deaths } = place(counter, { start: 7 });
-    await client.ready;
-    const hung = vm.fill(0, { direction: WRITE, address: 0x502, value: 1 });
-    vm.requests.dispatch();
-    vm.requests.clients.destroy(client);
-    assert.equal(hung.state, COMPLETE);
-    await client.terminate();
-    assert.deepEqual(deaths, []);
+  test('has five seconds while it loads its modules, and half a second from then on', () => {
+    for (const loadsAtMs of [undefined, 1000]) {
+      const { client, thread } = started();
+      client.disconnected();
+      if (loadsAtMs === undefined) timing.pass(5000);
+      else {
+        timing.pass(loadsAtMs);
+        thread.post({ kind: 'loaded' });
+        assert.equal(timing.running, 1);
+        timing.pass(500);
+      }
+      assert.equal(thread.terminations, 0);
+      timing.pass(JUDGE_MS);
+      assert.equal(thread.terminations, 1);
+    }
   });
 
-  test('shows its registers once it is created, and not when its thread has ended', async () => {
-    const { vm, client } = place(new URL('./fixtures/shown-device.js', import.meta.url), {
-      words: new SharedArrayBuffer(8),
+  test('gets no more time by a second removal', () => {
+    const { client, thread } = started();
+    thread.post({ kind: 'loaded' });
+    client.disconnected();
+    timing.pass(400);
+    client.disconnected();
+    timing.pass(100 + JUDGE_MS);
+    assert.equal(thread.terminations, 1);
+  });
+
+  test('leaves no timer when its thread has ended, which is reported as its end', () => {
+    const { client, thread, ends, deaths } = started();
+    client.disconnected();
+    assert.equal(timing.running, 1);
+    thread.exit();
+    assert.equal(timing.running, 0);
+    assert.deepEqual([ends, deaths, client.isRunning], [[client], [], false]);
+  });
+
+  test('loads without a limit while it is not removed', () => {
+    const { thread } = started();
+    thread.post({ kind: 'loaded' });
+    assert.equal(timing.running, 0);
+  });
+});
+
+describe('a device whose thread died', () => {
+  test('is reported with the error and its stack, once, and needs no timer when it is removed', async () => {
+    const { client, thread, ends, deaths } = started();
+    const ready = assert.rejects(client.ready, { code: 'DEVICE_MODULE_INVALID' });
+    const error = new Error('no disk');
+    error.stack = 'Error: no disk\n    at read (/devices/disk.js:3:9)';
+    thread.fail(error);
+    thread.exit(1);
+    assert.deepEqual(deaths, [[client, 'no disk (at /devices/disk.js:3:9)', error.stack]]);
+    client.disconnected();
+    assert.deepEqual([timing.running, ends], [0, []]);
+    await ready;
+  });
+
+  test('is reported without a stack if the error has none, or with the exit code', () => {
+    const first = started();
+    const error = new Error('no disk');
+    Object.defineProperty(error, 'stack', { value: undefined });
+    first.thread.fail(error);
+    first.thread.exit(1);
+    assert.deepEqual(first.deaths, [[first.client, 'no disk', undefined]]);
+    const second = started();
+    second.thread.exit(5);
+    assert.deepEqual(second.deaths, [[second.client, 'exit code 5 and no error', undefined]]);
+  });
+
+  test('that could not be created is not an error of an access', async () => {
+    const { client, thread, errors } = started();
+    thread.post({ kind: 'failed', message: 'no such chip', remedy: 'Choose another' });
+    await assert.rejects(client.ready, { message: 'no such chip', remedy: 'Choose another' });
+    assert.deepEqual([errors, thread.terminations], [[], 1]);
+  });
+
+  test('gives back its number of the interrupt lines if no thread could be started', () => {
+    const { client, shared, finisher } = machine();
+    mock.method(host, 'startThread', () => {
+      throw new Error('too many threads');
     });
-    assert.deepEqual([client.registers, client.isReady, await client.peek()], [undefined, false, undefined]);
-    await client.ready;
-    assert.equal(client.isReady, true);
-    assert.deepEqual(
-      client.registers?.registers.map(({ name }) => name),
-      ['COUNT', 'HOLD', 'BAD'],
+    assert.throws(() => client.connect(finisher), { code: 'THREAD_FAILED', message: /disk\.js: too many threads$/ });
+    const free = new VmSharedState().lines.addDriver();
+    assert.equal(shared.lines.addDriver(), free);
+  });
+});
+
+test('an error of an access is reported with the stack of the device’s thread, if it has one', () => {
+  const { thread, errors } = started();
+  const stack = 'Error: bug\n    at read (/devices/disk.js:3:9)';
+  thread.post({ kind: 'error', during: 'read', message: 'bug', stack });
+  thread.post({ kind: 'error', during: 'reset', message: 'no stack' });
+  const [[name, error, during] = [], [, bare] = []] = errors;
+  assert.deepEqual([name, during], ['disk.js', 'read']);
+  assert.ok(error instanceof Error && bare instanceof Error);
+  assert.deepEqual([error.message, error.stack], ['bug', stack]);
+  assert.equal(typeof bare.stack, 'string');
+});
+
+describe('the relayed answers', () => {
+  interface Relayed extends Machine {
+    readonly thread: FakeThread;
+    readonly finished: number[][];
+    /** Posts a request. */
+    readonly notify: (vcpu: number, ticket: number) => void;
+    /** The waits for answers so far. */
+    readonly waits: () => Promise<void>[];
+    /** Times that the event loop was let turn. */
+    readonly turns: () => number;
+  }
+
+  function relaying(): Relayed {
+    const one = started();
+    const finished: number[][] = [];
+    const requests = Array.from(
+      { length: 16 },
+      (_, vcpu) =>
+        new AssignedRequest(vcpu, {
+          finish: (...answer) => {
+            finished.push([vcpu, ...answer]);
+            return true;
+          },
+        }),
     );
-    assert.deepEqual(await client.peek(), [7, undefined, undefined]);
-    vm.requests.close();
-    await until(() => !client.isRunning);
-    assert.equal(await client.peek(), undefined);
+    const waits = mock.method(DeviceMailbox.prototype, 'waitAnswer');
+    const turns = mock.method(host, 'turn');
+    one.client.relay(true);
+    return {
+      ...one,
+      finished,
+      notify: (vcpu, ticket) => one.client.notify(Object.assign(requests[vcpu] as AssignedRequest, { ticket })),
+      waits: () => waits.mock.calls.map(({ result }) => result as Promise<void>),
+      turns: () => turns.mock.callCount(),
+    };
+  }
+
+  test('finish their requests, and the event loop turns after each batch', async () => {
+    const { client, thread, finished, notify, turns } = relaying();
+    notify(0, 7);
+    notify(3, 8);
+    thread.mailbox.answer(0, 7, 1, 2);
+    thread.mailbox.answer(3, 8, 3, 4);
+    await turn();
+    await turn();
+    assert.deepEqual(finished, [
+      [0, 7, 1, 2],
+      [3, 8, 3, 4],
+    ]);
+    assert.equal(turns(), 1);
+    client.disconnected();
   });
 
-  test('has no registers if they cannot be copied to another thread', async () => {
-    const body = 'registers = { source: () => "a function", registers: [] };';
-    const { vm, client } = place(file('uncopied.mjs', '', body), undefined);
-    await client.ready;
-    assert.equal(client.registers, undefined);
-    vm.requests.close();
+  test('are taken once, and not for a later request of the slot', async () => {
+    const { client, thread, finished, notify } = relaying();
+    notify(0, 7);
+    thread.mailbox.answer(0, 7, 1, 2);
+    await turn();
+    await turn();
+    thread.mailbox.answer(0, 7, 1, 2);
+    await turn();
+    await turn();
+    assert.equal(finished.length, 1);
+    notify(3, 8);
+    thread.mailbox.answer(3, 8, 3, 4);
+    notify(3, 9);
+    await turn();
+    await turn();
+    assert.equal(finished.length, 1);
+    client.disconnected();
   });
 
-  test('rejects `ready` if it cannot be created', async () => {
-    const missing = place(new URL('./fixtures/no-such-device.js', import.meta.url), undefined);
-    await assert.rejects(missing.client.ready, {
-      code: 'DEVICE_MODULE_INVALID',
-      remedy: 'Check the path and that the file loads by itself',
-    });
-    const noOptions = place(counter, undefined);
-    await assert.rejects(noOptions.client.ready, {
-      code: 'DEVICE_MODULE_INVALID',
-      message: /creating the device failed/,
-    });
-  });
-});
-
-/** The device waits in a write of vCPU 0; `act` posts a write at the given offset for a vCPU. */
-async function gated(): Promise<Placed & { words: SharedWords; act: (vcpu: number, offset: number) => Slot }> {
-  const words = new SharedWords(GATE.WORDS);
-  const placed = place(new URL('./fixtures/gated-device.js', import.meta.url), { words: words.buffer });
-  const { vm, client } = placed;
-  await client.ready;
-  const act = (vcpu: number, offset: number): Slot => {
-    const slot = vm.fill(vcpu, { direction: WRITE, address: 0x500 + offset });
-    vm.requests.dispatch();
-    return slot;
-  };
-  act(0, 0);
-  await until(() => words.load(GATE.ENTERED) === 1);
-  return { ...placed, words, act };
-}
-
-describe('a device in a thread of its own that is late', { timeout: 120_000 }, () => {
-  const ask = ({ vm }: Placed, vcpu: number, offset: number): Slot => {
-    const slot = vm.fill(vcpu, { address: 0x500 + offset });
-    vm.requests.dispatch();
-    return slot;
-  };
-  const position = ({ client }: Placed, vcpu: number): string => client.explain(vcpu).detail ?? '';
-
-  test('explains that it is not created yet, or that its thread has ended', async () => {
-    const { client } = place(new URL('./fixtures/never-made.js', import.meta.url), undefined);
-    assert.equal(client.explain(0).detail, 'its thread is still creating the device');
-    await client.terminate();
-    await until(() => client.explain(0).detail === 'its thread has ended');
+  test('are waited for until the device is removed', async () => {
+    const { client, waits } = relaying();
+    assert.equal(waits().length, 1);
+    client.relay(false);
+    client.disconnected();
+    await Promise.all(waits());
+    await turn();
+    assert.equal(waits().length, 1);
   });
 
-  test('explains which access its thread is in, and since when', async () => {
-    const placed = await gated();
-    assert.match(position(placed, 0), /^its thread has been inside this access for \d+ ms$/);
-    placed.act(1, 1);
-    assert.match(position(placed, 1), /inside an access of vCPU 0 for \d+ ms, and this one waits behind it$/);
-    placed.words.store(GATE.OPENED, 1);
-    await until(() => placed.words.load(GATE.ACTS) === 12);
-    placed.vm.requests.close();
-  });
-
-  test('explains that its promise is open', async () => {
-    const placed = await gated();
-    placed.words.store(GATE.OPENED, 1);
-    await until(() => placed.words.load(GATE.ACTS) === 1);
-    ask(placed, 1, 3);
-    await until(() => position(placed, 1).includes('promise is open'));
-    placed.vm.requests.close();
-  });
-
-  test('explains that its thread is busy outside of any access', async () => {
-    const placed = await gated();
-    placed.words.store(GATE.OPENED, 1);
-    const answered = ask(placed, 1, 2);
-    await until(() => placed.words.load(GATE.ENTERED) === 2);
-    assert.equal(answered.state, COMPLETE);
-    ask(placed, 2, 1);
-    assert.match(position(placed, 2), /blocks outside of any access$/);
-    placed.words.store(GATE.OPENED, 2);
-    placed.vm.requests.close();
-  });
-});
-
-/** As when the VM is reset. */
-function reset({ vm, client }: Placed): void {
-  assert.equal(vm.requests.withdraw(), true);
-  client.reset();
-  vm.buffer.stampFree();
-}
-
-describe('a reset while the thread is busy', { timeout: 120_000 }, () => {
-  test('comes before every later request, and the device acts on no earlier one that is still in the mailbox', async () => {
-    const { vm, words, act, ...placed } = await gated();
-    act(1, 1);
-    reset({ vm, ...placed });
-    words.store(GATE.OPENED, 1);
-    await until(() => words.load(GATE.ACTS) === 19);
-    const slot = act(2, 2);
-    await until(() => slot.state === COMPLETE);
-    assert.equal(words.load(GATE.ACTS), 193);
-    vm.requests.close();
-  });
-
-  test('a request that replaces one the thread had taken is served once, and after the reset', async () => {
-    const { vm, words, act, ...placed } = await gated();
-    act(1, 0);
-    act(2, 1);
-    words.store(GATE.OPENED, 1);
-    // The thread has taken the bits of both, and waits in the first.
-    await until(() => words.load(GATE.ENTERED) === 2);
-    reset({ vm, ...placed });
-    const slot = act(2, 2);
-    words.store(GATE.OPENED, 2);
-    await until(() => slot.state === COMPLETE);
-    const last = act(3, 3);
-    await until(() => last.state === COMPLETE);
-    assert.equal(words.load(GATE.ACTS), 11934);
-    vm.requests.close();
+  test('are waited for until its thread dies', async () => {
+    const { thread, waits } = relaying();
+    thread.exit(1);
+    await Promise.all(waits());
+    await turn();
+    await turn();
+    assert.equal(waits().length, 1);
   });
 });

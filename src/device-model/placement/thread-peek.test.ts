@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mock, test } from 'node:test';
+import { replaceTiming } from '../../sync/fixtures/fake-timing.js';
+import { backgroundTiming } from '../../sync/host-timing.js';
+import { JUDGE_MS } from '../../sync/timer-lateness.js';
 import { ThreadPeek } from './thread-peek.js';
 
 /** A peek that counts the requests to the thread. */
@@ -49,4 +52,24 @@ test('the end of the thread is an answer, too', async () => {
   const waiting = peek.values();
   peek.answer(undefined);
   assert.equal(await waiting, undefined);
+});
+
+test('a peek waits for its limit, and leaves no timer behind', async () => {
+  const timing = replaceTiming(backgroundTiming);
+  try {
+    const { peek } = counting(60_000);
+    const first = peek.values();
+    peek.answer([1]);
+    assert.deepEqual([await first, timing.running], [[1], 0]);
+    let values: unknown = 'none yet';
+    const second = peek.values().then((given) => (values = given));
+    timing.pass(60_000);
+    await Promise.resolve();
+    assert.equal(values, 'none yet');
+    timing.pass(JUDGE_MS);
+    assert.equal(await second, undefined);
+    assert.equal(timing.running, 0);
+  } finally {
+    mock.restoreAll();
+  }
 });
