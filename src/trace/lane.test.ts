@@ -4,13 +4,22 @@ import { Direction } from '../io-request/layout.js';
 import { Slot } from '../io-request/slot.js';
 import { IoRequestState } from '../io-request/state.js';
 import { TracedPage } from './fixtures/traced-page.js';
-import { LaneView } from './lane.js';
+import { HypervisorLane, LaneView, ServiceLane } from './lane.js';
 import { LaneReader } from './lane-reader.js';
 import { MoveAssembler } from './move-assembler.js';
 import { MoveRecorder } from './move-recorder.js';
 import { RingReader } from './ring-reader.js';
 import { SlotRecorder } from './slot-recorder.js';
-import { entryIndex, hypervisorLane, LANE_ENTRIES, publishedIndex, serviceLane } from './trace-ring.js';
+import {
+  begunIndex,
+  entryIndex,
+  hypervisorLane,
+  LANE_ENTRIES,
+  MoveBits,
+  publishedIndex,
+  serviceLane,
+  TraceRing,
+} from './trace-ring.js';
 
 const CLIENT = { name: 'client' };
 const HYPERVISOR = hypervisorLane(0);
@@ -64,6 +73,147 @@ function agedPage(): { page: TracedPage; reader: RingReader; views: readonly Lan
   const reader = new RingReader(page.ring);
   return { page, reader, views: [new LaneView(page.ring, HYPERVISOR), new LaneView(page.ring, SERVICE)] };
 }
+
+describe('each writer stores exactly the words of its entry', () => {
+  /** Names for the words of a lane's entry and its counts. */
+  function names(lane: number, number: number): Map<number, string> {
+    const first = entryIndex(lane, number);
+    const words = ['link', 'move', 'addressLow', 'addressHigh', 'valueLow', 'valueHigh', 'time0', 'time1'];
+    return new Map([
+      ...words.map((name, i) => [first + i, name] as const),
+      [publishedIndex(lane), 'published'],
+      [begunIndex(lane), 'begun'],
+    ]);
+  }
+
+  /** What a step changes, by name. A word that has no name is not the step's to change. */
+  function changes(ring: TraceRing, lane: number, number: number, step: () => void): Record<string, number> {
+    const before = ring.words.slice();
+    step();
+    const known = names(lane, number);
+    const changed: Record<string, number> = {};
+    for (let at = 0; at < before.length; at++)
+      if (ring.words[at] !== before[at]) changed[known.get(at) ?? `word ${at}`] = ring.words[at] as number;
+    return changed;
+  }
+
+  const [time0 = 0, time1 = 0] = new Int32Array(Float64Array.of(1234.5678).buffer);
+  const time = { time0, time1 };
+  const { HAS_LINK, IS_TIMED, TIME_DUE, REFUSED } = MoveBits;
+
+  for (const number of [0, 1, LANE_ENTRIES - 1, LANE_ENTRIES + 6, 0x7fff_ffff, -1])
+    for (const vcpu of [0, 15])
+      test(`entry ${number} of vCPU ${vcpu}`, () => {
+        const ring = new TraceRing();
+        const next = (number + 1) | 0;
+        const upper = hypervisorLane(vcpu);
+        const lower = serviceLane(vcpu);
+        const reset = (): void => {
+          ring.words.fill(0x55);
+          for (const lane of [upper, lower]) ring.words[publishedIndex(lane)] = number;
+          ring.words[begunIndex(upper)] = number;
+        };
+        const up = (step: () => void): Record<string, number> => changes(ring, upper, number, step);
+        const low = (step: () => void): Record<string, number> => changes(ring, lower, number, step);
+
+        const hypervisor = new HypervisorLane(ring, vcpu);
+        reset();
+        assert.deepEqual(
+          up(() => hypervisor.begin()),
+          { move: 0, begun: next },
+        );
+        assert.equal(hypervisor.lastBegun, number);
+        assert.deepEqual(
+          up(() => hypervisor.pending(IS_TIMED, 1, 2, 3, 4, 1234.5678)),
+          { move: IS_TIMED, addressLow: 1, addressHigh: 2, valueLow: 3, valueHigh: 4, ...time, published: next },
+        );
+        reset();
+        assert.deepEqual(
+          up(() => hypervisor.free(IS_TIMED, 1234.5678)),
+          { move: IS_TIMED, ...time, begun: next, published: next },
+        );
+        reset();
+        assert.deepEqual(
+          up(() => hypervisor.free(7, 1234.5678)),
+          { move: 7, begun: next, published: next },
+        );
+
+        const service = new ServiceLane(ring, vcpu);
+        reset();
+        assert.equal(service.next, number);
+        assert.deepEqual(
+          low(() => service.pciRequest(1, 2, 3)),
+          { addressLow: 1, addressHigh: 2, valueLow: 3 },
+        );
+        assert.deepEqual(
+          low(() => service.processing(HAS_LINK | IS_TIMED, 8, 9, 1234.5678)),
+          { move: HAS_LINK | IS_TIMED, link: 8, valueHigh: 9, ...time, published: next },
+        );
+        reset();
+        assert.deepEqual(
+          low(() => service.processing(7, 8, 9, 1234.5678)),
+          { move: 7, valueHigh: 9, published: next },
+        );
+        reset();
+        assert.deepEqual(
+          low(() => service.complete(HAS_LINK, 8, 3, 4, 1234.5678)),
+          { move: HAS_LINK, link: 8, valueLow: 3, valueHigh: 4, ...time, published: next },
+        );
+        reset();
+        assert.deepEqual(
+          low(() => service.complete(7, 8, 3, 4, 1234.5678)),
+          { move: 7, valueLow: 3, valueHigh: 4, ...time, published: next },
+        );
+        for (const hasMoved of [true, false]) {
+          reset();
+          assert.deepEqual(
+            low(() => service.completing(7, 3, 4)),
+            { move: 7 | TIME_DUE, valueLow: 3, valueHigh: 4, published: next },
+          );
+          assert.deepEqual(
+            low(() => service.completed(hasMoved, 1234.5678)),
+            { move: hasMoved ? 7 : 7 | REFUSED, ...time },
+          );
+        }
+      });
+});
+
+describe('a view of a lane', () => {
+  test('knows of entries that are due only in the hypervisor’s lane', () => {
+    const ring = new TraceRing();
+    for (const vcpu of [0, 1, 2, 15]) {
+      new HypervisorLane(ring, vcpu).begin();
+      new ServiceLane(ring, vcpu).processing(7, 0, 0, 0);
+      const [upper, lower] = [hypervisorLane(vcpu), serviceLane(vcpu)].map((lane) => new LaneView(ring, lane));
+      assert.deepEqual([upper?.begun, upper?.published, lower?.begun, lower?.published], [1, 0, 1, 1]);
+    }
+  });
+
+  test('copies the words of an entry, and no more', () => {
+    const ring = new TraceRing();
+    new ServiceLane(ring, 0).complete(7 | MoveBits.HAS_LINK, 9, 3, 4, 1);
+    const view = new LaneView(ring, SERVICE);
+    const words = new Int32Array(9).fill(-1);
+    assert.equal(view.copy(0, words), true);
+    const first = entryIndex(SERVICE, 0);
+    assert.deepEqual([...words], [...ring.words.subarray(first, first + 8), -1]);
+    assert.equal(view.link(0), 9);
+  });
+
+  test('takes no time that is none', () => {
+    for (const [ms, given] of [
+      [0.5, 0.5],
+      [0, 0],
+      [-1, 0],
+      [NaN, 0],
+      [Infinity, 0],
+    ] as const) {
+      const ring = new TraceRing();
+      new HypervisorLane(ring, 0).free(MoveBits.IS_TIMED, ms);
+      assert.equal(new LaneView(ring, HYPERVISOR).timeMs(0), given);
+    }
+  });
+});
 
 describe('stores that become visible in any order', () => {
   test('never let a reader see part of an entry of PENDING or FREE', () => {

@@ -41,6 +41,20 @@ test('an invalid duration counts as 0, and one that is too long falls into the l
   assert.equal(sumNs, Infinity);
 });
 
+test('the longest duration of the last bucket but those that share it is known', () => {
+  assert.equal(bucketOf(2 ** 40 - 1), 1151);
+  assert.equal(bucketOf(2 ** 40), 1151);
+});
+
+test('durations of 0 and 1 ns count, and a part that is missing is subtracted', () => {
+  const five = snapshotOf([5]);
+  for (const one of [[0], [1], [0, 0]]) {
+    assert.deepEqual(addLatency(five, snapshotOf(one)), snapshotOf([...one, 5]));
+    assert.deepEqual(addLatency(snapshotOf(one), five), snapshotOf([...one, 5]));
+  }
+  assert.deepEqual(addLatency(NO_LATENCY, five, -1), { count: -1, sumNs: -5, buckets: [[5, -1]] });
+});
+
 test('a percentile is at most a bucket above the exact one', () => {
   fc.assert(
     fc.property(values, fc.integer({ min: 0, max: 100 }), (list, percent) => {

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { IoRequestType } from '../io-request/layout.js';
 import { TracedPage } from './fixtures/traced-page.js';
-import type { MoveFilter } from './move-filter.js';
+import { CompiledMoveFilter, matches, type MoveFilter } from './move-filter.js';
+import type { Move } from './move.js';
 
 const UART = { name: 'uart16550' };
 const DEFAULT = { name: 'default' };
@@ -29,6 +30,84 @@ const moves = (vcpu: number, address: string): string[] => [
   `${vcpu} PROCESSING ${address}`,
 ];
 const answeredByHsm = ['0 COMPLETE cf8', '0 FREE cf8', '0 PENDING cf8'];
+
+const MOVE: Move = {
+  timeNs: 0,
+  isTimed: true,
+  vcpu: 3,
+  from: 'PENDING',
+  to: 'PROCESSING',
+  by: 'hsm',
+  client: 'disk',
+  request: { type: 'port', direction: 'read', address: 0x60, size: 1, value: 0 },
+  requestNumber: 0,
+  isRefused: false,
+  lost: 0,
+};
+
+test('all fields of a filter must match, and an address is from the first to the last', () => {
+  const address = { from: 0x60, to: 0x60 };
+  const all: MoveFilter = { client: 'disk', type: 'port', address, vcpu: 3, direction: 'read' };
+  assert.equal(matches(all, MOVE), true);
+  const others: MoveFilter[] = [
+    { client: 'net' },
+    { type: 'mmio' },
+    { address: { from: 0x61, to: 0x70 } },
+    { address: { from: 0x50, to: 0x5f } },
+    { vcpu: 0 },
+    { direction: 'write' },
+  ];
+  for (const other of others) assert.equal(matches({ ...all, ...other }, MOVE), false, JSON.stringify(other));
+});
+
+test('a move whose request was lost matches what needs no request', () => {
+  const move = { ...MOVE, request: undefined };
+  assert.equal(matches({ vcpu: 3, client: 'disk' }, move), true);
+  for (const filter of [{ type: 'port' }, { direction: 'read' }, { address: { from: 0, to: 0x60 } }] as const)
+    assert.equal(matches(filter, move), false);
+});
+
+test('a PCI request has no address', () => {
+  const request = {
+    type: 'pci',
+    direction: 'read',
+    bus: 0,
+    device: 0,
+    function: 0,
+    register: 0,
+    size: 1,
+    value: 0,
+  } as const;
+  assert.equal(matches({ address: { from: 0, to: Infinity } }, { ...MOVE, request }), false);
+});
+
+/** The moves that a filter passes of these, by their state, each as soon as it is known. */
+function passed(filter: MoveFilter, ...moves: Partial<Move>[]): string[] {
+  const compiled = new CompiledMoveFilter(filter);
+  return moves.map((move) => {
+    const taken: string[] = [];
+    compiled.apply({ ...MOVE, ...move }, ({ to, client }) => taken.push(`${to} ${client ?? ''}`.trim()));
+    return taken.join(', ');
+  });
+}
+
+const PENDING = { from: 'FREE', to: 'PENDING', client: undefined } as const;
+const COMPLETE = { from: 'PROCESSING', to: 'COMPLETE' } as const;
+
+test('PENDING is passed at once if vCPU and direction decide, and kept if the client, type or address do', () => {
+  assert.deepEqual(passed({ vcpu: 3 }, PENDING, {}), ['PENDING', 'PROCESSING disk']);
+  assert.deepEqual(passed({ direction: 'read' }, PENDING, {}), ['PENDING', 'PROCESSING disk']);
+  for (const filter of [{ client: 'disk' }, { type: 'port' }, { address: { from: 0x60, to: 0x60 } }] as const)
+    assert.deepEqual(passed(filter, PENDING, {}), ['', 'PENDING, PROCESSING disk']);
+});
+
+test('a request is matched once, and again only if moves of it were lost', () => {
+  const other = { ...COMPLETE, client: 'net' };
+  assert.deepEqual(passed({ client: 'disk' }, PENDING, {}, other), ['', 'PENDING, PROCESSING disk', 'COMPLETE net']);
+  assert.deepEqual(passed({ client: 'disk' }, PENDING, {}, { ...other, lost: 1 })[2], '');
+  assert.deepEqual(passed({ client: 'disk' }, PENDING, {}, PENDING, other), ['', 'PENDING, PROCESSING disk', '', '']);
+  assert.deepEqual(passed({ client: 'disk' }, COMPLETE, other), ['COMPLETE disk', 'COMPLETE net'], 'from its middle');
+});
 
 test('an empty filter passes every move', async () => {
   assert.equal((await seen({})).length, 15);

@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import { IoRequestType } from '../io-request/layout.js';
+import { IoRequestState } from '../io-request/state.js';
 import { MAX_ADDRESSES } from './address-counts.js';
 import { TracedPage, type PlayedRequest } from './fixtures/traced-page.js';
 import { TIMED_EVERY_AT_FIRST } from './timestamp-sampling.js';
 import { MAX_COUNTED_CLIENTS, MAX_COUNTED_RANGES, type CountedRange } from './request-rows.js';
 import type { RequestStatistics } from './statistics.js';
+import { entryIndex, EntryWord, hypervisorLane, MoveBits, serviceLane } from './trace-ring.js';
 import type { NamedClient } from './vm-trace.js';
 
 const { PORT, MMIO, PCI } = IoRequestType;
@@ -193,4 +195,165 @@ test('a snapshot is plain data that later requests do not change', () => {
   play({}, UART);
   statistics.snapshot();
   assert.deepEqual(before, copy);
+});
+
+describe('the stages of a request', () => {
+  let nowMs = 0;
+  beforeEach(() => {
+    nowMs = 1000;
+    mock.method(performance, 'now', () => nowMs);
+  });
+  afterEach(() => mock.restoreAll());
+
+  interface Played {
+    readonly page: TracedPage;
+    readonly statistics: RequestStatistics<NamedClient>;
+    /** The times, in ms after the first, that the entries are given: PENDING, PROCESSING, … */
+    readonly setTimes: (...ms: (number | undefined)[]) => void;
+    readonly stages: () => Record<'wait' | 'work' | 'wake' | 'total', number | undefined>;
+  }
+
+  /** A request whose moves are 1, 2 and 4 ms apart. `isOfHsm`: the HSM answers it. */
+  function played(isOfHsm = false): Played {
+    const client = isOfHsm ? undefined : UART;
+    const { page, statistics } = counted();
+    const slot = page.buffer.slot(0);
+    slot.fill(PORT, 0, 0x60, 0, 1, 0, 0, false);
+    const request = { vcpu: 0, type: PORT, isRead: true, addressLow: 0x60, addressHigh: 0, size: 1 };
+    const count = (): void => statistics.dispatched({ ...request, bus: 0, device: 0, pciFunction: 0 }, client);
+    if (client === undefined) count();
+    else {
+      nowMs += 1;
+      page.trace.assigning(client);
+      slot.assign(true);
+      count();
+    }
+    nowMs += 2;
+    slot.complete(client === undefined ? IoRequestState.PENDING : undefined);
+    nowMs += 4;
+    slot.release();
+    const places = [
+      entryIndex(hypervisorLane(0), 0),
+      ...(client === undefined ? [] : [entryIndex(serviceLane(0), 0)]),
+      entryIndex(serviceLane(0), client === undefined ? 0 : 1),
+      entryIndex(hypervisorLane(0), 1),
+    ];
+    return {
+      page,
+      statistics,
+      setTimes: (...ms) =>
+        places.forEach((at, i) => {
+          const time = ms[i];
+          page.ring.times[(at + EntryWord.time) >> 1] = time === undefined ? 0 : 1000 + time;
+        }),
+      stages: () => {
+        const { stages } = statistics.snapshot().clients[0] ?? assert.fail('no client');
+        const sum = ({ count, sumNs }: { count: number; sumNs: number }): number | undefined =>
+          count === 0 ? undefined : sumNs / 1e6;
+        const { wait, work, wake, total } = stages;
+        return { wait: sum(wait), work: sum(work), wake: sum(wake), total: sum(total) };
+      },
+    };
+  }
+
+  test('are from each move to the next', () => {
+    const { stages, statistics } = played();
+    assert.deepEqual(stages(), { wait: 1, work: 2, wake: 4, total: 7 });
+    assert.deepEqual(
+      statistics.snapshot().addresses.map(({ timed, sumNs }) => [timed, sumNs]),
+      [[1, 7e6]],
+    );
+  });
+
+  test('of one that the HSM answers are two', () => {
+    assert.deepEqual(played(true).stages(), { wait: undefined, work: undefined, wake: 4, total: 6 });
+  });
+
+  test('begin with PROCESSING if the time of PENDING is missing or later', () => {
+    for (const pending of [undefined, 3]) {
+      const { setTimes, stages } = played();
+      setTimes(pending, 1, 3, 7);
+      assert.deepEqual(stages(), { wait: 0, work: 2, wake: 4, total: 6 });
+    }
+  });
+
+  test('end the work at FREE if the time of COMPLETE is missing or later', () => {
+    for (const complete of [undefined, 9]) {
+      const { setTimes, stages } = played();
+      setTimes(0, 1, complete, 7);
+      assert.deepEqual(stages(), { wait: 1, work: 6, wake: 0, total: 7 });
+    }
+  });
+
+  test('are not known without the time of PROCESSING or of FREE', () => {
+    const none = { wait: undefined, work: undefined, wake: undefined, total: undefined };
+    for (const times of [
+      [0, undefined, 3, 7],
+      [0, 1, 3, undefined],
+    ]) {
+      const { setTimes, stages } = played();
+      setTimes(...times);
+      assert.deepEqual(stages(), none);
+      // They may still come.
+      setTimes(0, 1, 3, 7);
+      assert.deepEqual(stages(), { wait: 1, work: 2, wake: 4, total: 7 });
+    }
+  });
+
+  test('are not known if an entry is of a move that was refused, or of another one', () => {
+    for (const flag of [MoveBits.REFUSED, 0xf << MoveBits.TO_SHIFT])
+      for (const place of [
+        entryIndex(hypervisorLane(0), 0),
+        entryIndex(serviceLane(0), 0),
+        entryIndex(serviceLane(0), 1),
+        entryIndex(hypervisorLane(0), 1),
+      ]) {
+        const { page, stages } = played();
+        const { words } = page.ring;
+        words[place + EntryWord.move] = (words[place + EntryWord.move] as number) | flag;
+        assert.equal(stages().total, undefined);
+      }
+  });
+
+  test('are those of its own entries, after many requests', () => {
+    const { page, statistics, play } = counted();
+    for (let i = 0; i < 2000; i++) play({ vcpu: 3 }, i % 2 === 0 ? UART : undefined);
+    const { clients } = statistics.snapshot();
+    assert.deepEqual(
+      clients.map(({ stages }) => [stages.total.count, stages.wait.count]),
+      [
+        [1000, 0],
+        [1000, 1000],
+      ],
+    );
+    assert.equal(page.ring.isOn, true);
+  });
+});
+
+test('rows of as many requests are sorted by name', () => {
+  const { statistics, play } = counted();
+  for (const address of [0x64, 0x60, 0x62]) play({ address }, DEFAULT);
+  play({ address: 0x64, isRead: false }, DEFAULT);
+  for (const name of ['c', 'a', 'b']) statistics.countError(name);
+  statistics.countLate('c');
+  const { addresses, unclaimed, clientErrors } = statistics.snapshot();
+  for (const list of [addresses, unclaimed])
+    assert.deepEqual(
+      list.map(({ name }) => name),
+      ['port 0x064', 'port 0x060', 'port 0x062'],
+    );
+  assert.deepEqual(
+    clientErrors.map(({ name }) => name),
+    ['c', 'a', 'b'],
+  );
+});
+
+test('a PCI access of the default client is not unclaimed, and its upper word is no part of its address', () => {
+  const { statistics } = counted();
+  const access = { vcpu: 0, type: PCI, isRead: true, addressLow: 0xcfc, size: 4, bus: 0, device: 1, pciFunction: 0 };
+  statistics.dispatched({ ...access, addressHigh: 0 }, DEFAULT);
+  statistics.dispatched({ ...access, addressHigh: 7 }, DEFAULT);
+  const { addresses, unclaimed } = statistics.snapshot();
+  assert.deepEqual(counts(addresses), [['pci 00:01.0', 2, 0]]);
+  assert.deepEqual(unclaimed, []);
 });

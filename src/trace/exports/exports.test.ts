@@ -5,6 +5,7 @@ import protobuf from 'protobufjs';
 import { IoRequestType } from '../../io-request/layout.js';
 import type { Move } from '../move.js';
 import { TracedPage } from '../fixtures/traced-page.js';
+import { PERFETTO_SCHEMA } from './fixtures/perfetto-schema.js';
 import { JsonLinesExport } from './json-lines.js';
 import { ParquetExport, ROW_GROUP_ROWS } from './parquet.js';
 import { PerfettoExport } from './perfetto.js';
@@ -105,36 +106,6 @@ test('Parquet and JSON Lines of no moves are valid files', async () => {
   assert.equal(written(new JsonLinesExport('vm'), []).length, 0);
 });
 
-/** The part of Perfetto's published schema that is used, by its numbers. */
-const SCHEMA = `
-syntax = "proto2";
-message Trace { repeated TracePacket packet = 1; }
-message TracePacket {
-  optional uint64 timestamp = 8;
-  optional uint32 trusted_packet_sequence_id = 10;
-  optional TrackEvent track_event = 11;
-  optional uint32 sequence_flags = 13;
-  optional TrackDescriptor track_descriptor = 60;
-}
-message TrackDescriptor {
-  optional uint64 uuid = 1;
-  optional string name = 2;
-  optional ProcessDescriptor process = 3;
-  optional uint64 parent_uuid = 5;
-}
-message ProcessDescriptor { optional int32 pid = 1; optional string process_name = 6; }
-message TrackEvent {
-  repeated DebugAnnotation debug_annotations = 4;
-  enum Type { TYPE_UNSPECIFIED = 0; TYPE_SLICE_BEGIN = 1; TYPE_SLICE_END = 2; TYPE_INSTANT = 3; }
-  optional Type type = 9;
-  optional uint64 track_uuid = 11;
-  optional string name = 23;
-  repeated fixed64 flow_ids = 47;
-  repeated fixed64 terminating_flow_ids = 48;
-}
-message DebugAnnotation { optional uint64 uint_value = 3; optional string string_value = 6; optional string name = 10; }
-`;
-
 interface Slice {
   readonly track: string;
   readonly name: string;
@@ -158,7 +129,7 @@ interface Packet {
 }
 
 function readPerfetto(bytes: Uint8Array): { tracks: Map<string, string>; slices: Slice[]; instants: string[] } {
-  const trace = protobuf.parse(SCHEMA).root.lookupType('Trace');
+  const trace = protobuf.parse(PERFETTO_SCHEMA).root.lookupType('Trace');
   const { packet } = trace.toObject(trace.decode(bytes), { longs: String, enums: String }) as { packet: Packet[] };
   const tracks = new Map<string, string>();
   const slices: Slice[] = [];
