@@ -68,6 +68,11 @@ export interface HsmDeviceOptions {
    */
   readonly memory?: MappableMemory;
   /**
+   * Called when an ioctl is refused for a reason that the operator can mend. Its caller gets only
+   * an errno.
+   */
+  readonly onRefused?: (error: UpcallError) => void;
+  /**
    * Called for each VM before CREATE_VM returns: the place to listen to its events or to open its
    * live page.
    */
@@ -146,8 +151,11 @@ export class HsmDevice {
     caller: AddressSpace,
     hardware: Hardware,
   ): Promise<IoctlVm | undefined> {
-    const { cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n, onVm, memory } = this.#options;
-    if ((creation.big('cpu_affinity') & ~cpuMask) !== 0n) return undefined;
+    const { cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n, onVm, onRefused, memory } = this.#options;
+    if ((creation.big('cpu_affinity') & ~cpuMask) !== 0n) {
+      onRefused?.(new UpcallError('VM_LIMIT', 'CREATE_VM names a CPU that a VM cannot have'));
+      return undefined;
+    }
     // createVm calls createLifeCycle before onCreated.
     let lifeCycle: ManualLifeCycle;
     let vm: IoctlVm | undefined;
@@ -171,7 +179,7 @@ export class HsmDevice {
           userVm.onEvent(({ kind }) => {
             if (kind === 'ended') release();
           });
-          vm = new IoctlVm({ userVm, lifeCycle, caller, hardware });
+          vm = new IoctlVm({ userVm, lifeCycle, caller, hardware, onRefused: (error) => onRefused?.(error) });
           creation.set('vmid', userVm.id).set('vcpu_num', userVm.inspection.vcpuCount);
           onVm?.(userVm);
         },
@@ -179,8 +187,9 @@ export class HsmDevice {
     } catch (error) {
       release();
       // CREATE_VM has one answer for every refusal. Any other error is a bug of this project.
-      if (error instanceof UpcallError) return undefined;
-      throw error;
+      if (!(error instanceof UpcallError)) throw error;
+      onRefused?.(error);
+      return undefined;
     }
     return vm;
   }
@@ -209,14 +218,18 @@ export class HsmDevice {
 }
 
 /**
- * The VM's name. Linux calls the 16 bytes of the field `uuid`. ACRN's hypervisor and its userspace
- * use them for the VM's name, which ends at the first 0. Undefined if it is empty.
+ * The VM's name. Linux calls the 16 bytes of the field `uuid`. ACRN's hypervisor and its device
+ * model use them for the VM's name, which ends at the first 0. Bytes that are no text are shown as
+ * a UUID. Undefined if it is empty.
  */
 function nameOf(creation: StructView<typeof VM_CREATION>): string | undefined {
   const bytes = Array.from({ length: VM_CREATION.fields.uuid.count }, (_, i) => creation.number('uuid', i));
   const end = bytes.indexOf(0);
-  const name = String.fromCharCode(...bytes.slice(0, end < 0 ? undefined : end)).replace(/[^ -~]/g, '?');
-  return name === '' ? undefined : name;
+  const name = String.fromCharCode(...bytes.slice(0, end < 0 ? undefined : end));
+  if (name === '') return undefined;
+  if (/^[ -~]+$/.test(name)) return name;
+  const hex = bytes.map((byte) => byte.toString(16).padStart(2, '0')).join('');
+  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 /**

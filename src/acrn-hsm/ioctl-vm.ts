@@ -17,6 +17,7 @@ import { IrqFds } from '../hsm/irqfd.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import type { ManualLifeCycle } from '../vm/manual-life-cycle.js';
+import type { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVm } from '../vm/user-vm.js';
 import type { AddressSpace } from './address-space.js';
 import type { Hardware } from './hardware.js';
@@ -34,6 +35,8 @@ export interface IoctlVmParts {
   readonly lifeCycle: ManualLifeCycle;
   readonly caller: AddressSpace;
   readonly hardware: Hardware;
+  /** As HsmDeviceOptions. */
+  readonly onRefused: (error: UpcallError) => void;
 }
 
 export class IoctlVm {
@@ -49,7 +52,7 @@ export class IoctlVm {
   readonly #faultyLines = new Map<number, InterruptLine>();
   #userspace: UserspaceClient | undefined;
 
-  constructor({ userVm, lifeCycle, caller, hardware }: IoctlVmParts) {
+  constructor({ userVm, lifeCycle, caller, hardware, onRefused }: IoctlVmParts) {
     this.userVm = userVm;
     this.lifeCycle = lifeCycle;
     this.#caller = caller;
@@ -59,7 +62,7 @@ export class IoctlVm {
       caller.collectWritten?.();
       if (hypercalls.injectMsi(address, data) < 0) userVm.emit({ kind: 'injection-failed', vmId: id });
     });
-    this.segments = new MemorySegments(id, hypercalls.memory, caller, hardware);
+    this.segments = new MemorySegments({ vmId: id, memory: hypercalls.memory, caller, hardware, onRefused });
     userVm.createClient(this.ioEvents);
     userVm.onEvent(({ kind }) => {
       if (kind === 'ended') this.irqEvents.close();

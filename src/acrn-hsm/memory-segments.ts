@@ -13,6 +13,7 @@
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import type { AddressSpace } from './address-space.js';
 import { Errno } from '../io-request/errno.js';
+import { UpcallError } from '../io-request/upcall-error.js';
 import type { Hardware } from './hardware.js';
 import type { VM_MEMMAP } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
@@ -22,49 +23,64 @@ const RAM = 0;
 const MMIO = 1;
 const PAGE_SHIFT = 12n;
 const PAGE_MASK = 0xfffn;
+const MIB = 1n << 20n;
 /** RAM segments of one VM: the driver's own limit. */
 export const MAX_RAM_SEGMENTS = 256;
 
+export interface MemorySegmentsParts {
+  readonly vmId: number;
+  readonly memory: GuestMemory;
+  readonly caller: AddressSpace;
+  readonly hardware: Hardware;
+  /** As HsmDeviceOptions. */
+  readonly onRefused: (error: UpcallError) => void;
+}
+
 export class MemorySegments {
-  readonly #vmId: number;
-  readonly #memory: GuestMemory;
-  readonly #caller: AddressSpace;
-  readonly #hardware: Hardware;
+  readonly #parts: MemorySegmentsParts;
   /** RAM segments so far. */
   #count = 0;
 
-  constructor(vmId: number, memory: GuestMemory, caller: AddressSpace, hardware: Hardware) {
-    this.#vmId = vmId;
-    this.#memory = memory;
-    this.#caller = caller;
-    this.#hardware = hardware;
+  constructor(parts: MemorySegmentsParts) {
+    this.#parts = parts;
   }
 
   set(map: StructView<typeof VM_MEMMAP>): number {
     const type = map.number('type');
     if (type === RAM) return this.#mapRam(map);
-    return type === MMIO ? this.#hardware('map-mmio', this.#vmId, map.bytes) : Errno.EINVAL;
+    return type === MMIO ? this.#parts.hardware('map-mmio', this.#parts.vmId, map.bytes) : Errno.EINVAL;
   }
 
   /** As in the driver, RAM cannot be unset: it stays until the VM ends. */
   unset(map: StructView<typeof VM_MEMMAP>): number {
-    return map.number('type') === MMIO ? this.#hardware('unmap-mmio', this.#vmId, map.bytes) : Errno.EINVAL;
+    return map.number('type') === MMIO ? this.#parts.hardware('unmap-mmio', this.#parts.vmId, map.bytes) : Errno.EINVAL;
   }
 
   #mapRam(map: StructView<typeof VM_MEMMAP>): number {
+    const { memory, caller, onRefused } = this.#parts;
     const bytes = (map.big('len') >> PAGE_SHIFT) << PAGE_SHIFT;
     if (bytes === 0n) return Errno.EINVAL;
     const guest = map.big('user_vm_pa');
-    const isInRam = (guest & PAGE_MASK) === 0n && guest + bytes <= BigInt(this.#memory.size);
+    const isInRam = (guest & PAGE_MASK) === 0n && guest + bytes <= BigInt(memory.size);
     // The driver's order: it pins the pages, then records them, then calls the hypervisor.
-    if (!this.#caller.isMapped(map.big('vma_base'), bytes)) return Errno.EFAULT;
+    if (!caller.isMapped(map.big('vma_base'), bytes)) return Errno.EFAULT;
     if (this.#count >= MAX_RAM_SEGMENTS) return Errno.ENOMEM;
-    if (!isInRam) return Errno.EPERM;
+    if (!isInRam) {
+      onRefused(outsideOfRam(guest, bytes, memory.size));
+      return Errno.EPERM;
+    }
     const start = Number(guest);
-    const target = this.#memory.bytes.subarray(start, start + Number(bytes));
-    const written = (offset: number, length: number): void => this.#memory.written(start + offset, length);
-    if (!this.#caller.share(map.big('vma_base'), target, written)) return Errno.EFAULT;
+    const target = memory.bytes.subarray(start, start + Number(bytes));
+    const written = (offset: number, length: number): void => memory.written(start + offset, length);
+    if (!caller.share(map.big('vma_base'), target, written)) return Errno.EFAULT;
     this.#count++;
     return 0;
   }
+}
+
+function outsideOfRam(guest: bigint, bytes: bigint, size: number): UpcallError {
+  const what = `SET_MEMSEG of ${bytes / MIB} MiB at 0x${guest.toString(16)} is outside of the VM's RAM of ${BigInt(size) / MIB} MiB`;
+  return new UpcallError('VM_LIMIT', what, {
+    remedy: 'Give the VM more memory: --memory, HsmDeviceOptions.memoryBytes',
+  });
 }

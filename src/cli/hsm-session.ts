@@ -122,6 +122,7 @@ class Session {
         this.#filesChanged.resolve(undefined);
         this.#filesChanged = new Deferred();
       },
+      onRefused: (error) => this.#reporter.line(error.describe()),
       onVm: (vm) => {
         const one = new VmTools(vm, tools);
         this.#tools.add(one);
