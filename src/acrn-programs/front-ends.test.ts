@@ -119,8 +119,8 @@ describe('programs on one server', { skip: skip ?? false }, () => {
   });
 
   test('a program’s status is that of the launcher', async () => {
-    const { status } = await start('--connect', socket, '--shim', '--', 'sh', '-c', 'exit 7').ended;
-    assert.equal(status, 7);
+    const { status, errors } = await start('--connect', socket, '--shim', '--', 'sh', '-c', 'exit 7').ended;
+    assert.equal(status, 7, errors);
   });
 
   const front = withoutFilter === undefined ? [['--shim'], []] : [['--shim'], ['--shim']];
@@ -145,11 +145,11 @@ describe('programs on one server', { skip: skip ?? false }, () => {
     const next = start('--serve', socket);
     await next.printed(/is served/);
     next.child.kill('SIGTERM');
-    const { status } = await next.ended;
-    assert.equal(status, 0);
-    const { status: refused, errors } = await start('--connect', socket, '--', client, 'waits').ended;
+    const { status, errors } = await next.ended;
+    assert.equal(status, 0, errors);
+    const { status: refused, errors: reason } = await start('--connect', socket, '--', client, 'waits').ended;
     assert.equal(refused, 2);
-    assert.match(errors, /no server listens at/);
+    assert.match(reason, /no server listens at/);
   });
 
   test('a program with the shim ends with the process that started it', async () => {

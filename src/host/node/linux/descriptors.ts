@@ -13,6 +13,8 @@ const AF_UNIX = 1;
 const SOCK_STREAM = 1;
 const SOCK_CLOEXEC = 0o200_0000;
 const MSG_DONTWAIT = 0x40;
+const EINTR = 4;
+const EAGAIN = 11;
 const PIDFD_OPEN = 434;
 const PIDFD_GETFD = 438;
 const DRAIN_BYTES = 4096;
@@ -67,7 +69,8 @@ export function onPeerClosed(fd: number, onClosed: () => void): PollHandle {
   const bytes = new Uint8Array(DRAIN_BYTES);
   const receive = libc.func('int64_t recv(int fd, _Out_ uint8_t *bytes, size_t count, int flags)');
   const handle = libc.poll(fd, () => {
-    if (Number(receive(fd, bytes, DRAIN_BYTES, MSG_DONTWAIT)) > 0) return;
+    const count = Number(receive(fd, bytes, DRAIN_BYTES, MSG_DONTWAIT));
+    if (count > 0 || (count < 0 && [EAGAIN, EINTR].includes(libc.errno()))) return;
     handle.close();
     onClosed();
   });
