@@ -32,7 +32,8 @@ export interface CarryOptions {
 
 /**
  * Returns whether the call has its result: `value`, or −ENOMEM if the memory could not be mapped,
- * which is reported. False: a signal has interrupted the call, or its thread has ended.
+ * which is reported. False: the thread has ended, or is about to make the call anew, after a signal
+ * or because it could not be made to execute all calls.
  */
 export function carryMappings(
   { injected, notifications, tracksWrites, report }: CarryOptions,
@@ -69,7 +70,8 @@ export function carryMappings(
     return true;
   } catch (error) {
     if (!(error instanceof InjectionError)) throw error;
-    // The thread may have ended, or handle a signal. Otherwise it still waits.
+    // It still waits only if it could not be traced (InjectedCalls.run). Otherwise it has ended, or
+    // makes its call anew, and this answer comes too late.
     if (!notifications.answer(notification, Errno.ENOMEM)) return false;
     report(`memory cannot be mapped into process ${process}: ${error.message}. A debugger of it needs --shim`);
     return true;

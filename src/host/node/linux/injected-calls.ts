@@ -3,7 +3,7 @@
  * notified one (notifications.ts), and lets that one return a result. So another process can be
  * made to map memory of this one.
  *
- * Called by: acrn-programs/notified-program.ts.
+ * Called by: acrn-programs/carried-mappings.ts, and the self-test in acrn-programs/support.ts.
  * Callers must: be allowed to trace the process, which no other may trace at that time: a debugger
  * excludes this.
  *
@@ -46,7 +46,9 @@ const SYSCALL_INSTRUCTION = 0x050fn;
 const INSTRUCTION_BYTES = 2n;
 /** −ERESTARTSYS: the call was interrupted, and is made anew unless the registers change. */
 const RESTART = BigInt.asUintN(64, -512n);
+/** In ORIG_RAX: the thread is in no call that could be made anew. */
 const NO_CALL = 0xffff_ffff_ffff_ffffn;
+const ALL_SIGNALS = 0xffff_ffff_ffff_ffffn;
 
 /** Limit for a stop that was asked for. Beyond it the thread is stuck in the kernel. */
 const STOP_LIMIT_MS = 1000;
@@ -63,6 +65,8 @@ export class InjectedCalls {
   readonly #waitpid: NativeFunction;
   readonly #status = new Int32Array(1);
   readonly #sleep: NativeFunction;
+  /** A signal that stopped the thread. It is delivered at the end of `run`. */
+  #signal = 0;
 
   constructor(libc: Libc | undefined = loadLibc()) {
     if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
@@ -75,22 +79,27 @@ export class InjectedCalls {
   /**
    * Stops the thread that waits in a notified call, executes `work` with a function that makes it
    * execute calls, and lets the notified call return what `work` returns. A call's result is −errno
-   * if it failed. Throws InjectionError; the notified call may then begin anew.
+   * if it failed.
+   *
+   * Throws InjectionError, and what `work` throws. If the thread could not be traced, it still
+   * waits in its call. If it was stopped, it makes its call anew, as another notification, unless
+   * it has ended or is stuck in the kernel. Calls that it has executed are not undone.
    */
   run({ thread, call, args }: Notification, work: (call: (...call: Call) => bigint) => number): void {
     if (this.#request(PTRACE_SEIZE, thread, 0, BigInt(PTRACE_O_TRACESYSGOOD)) !== 0)
       throw new InjectionError(`thread ${thread} cannot be traced: errno ${this.#libc.errno()}`);
-    let signal = 0;
+    this.#signal = 0;
     let mask: BigUint64Array | undefined;
+    let anew: BigUint64Array | undefined;
     try {
       this.#expect(PTRACE_INTERRUPT, thread);
       const stop = this.#wait(thread);
       // A signal that came first: it is delivered at the end.
-      if (stop !== SIGTRAP) signal = stop;
+      if (stop !== SIGTRAP) this.#signal = stop;
       const blocked = new BigUint64Array(1);
       this.#expect(PTRACE_GETSIGMASK, thread, SIGSET_BYTES, blocked);
       mask = blocked;
-      this.#expect(PTRACE_SETSIGMASK, thread, SIGSET_BYTES, new BigUint64Array([NO_CALL]));
+      this.#expect(PTRACE_SETSIGMASK, thread, SIGSET_BYTES, new BigUint64Array([ALL_SIGNALS]));
       const registers = new BigUint64Array(REGISTERS);
       this.#expect(PTRACE_GETREGS, thread, 0, registers);
       const at = (registers[RIP] as bigint) - INSTRUCTION_BYTES;
@@ -98,24 +107,24 @@ export class InjectedCalls {
       const isInCall =
         registers[ORIG_RAX] === BigInt(call) &&
         registers[RAX] === RESTART &&
-        ARGUMENTS.slice(0, 3).every((register, i) => registers[register] === args[i]);
+        ARGUMENTS.every((register, i) => registers[register] === args[i]);
       if (!isInCall || !this.#isSyscall(thread, at)) throw new InjectionError(`thread ${thread} has left its call`);
+      anew = withCall(registers, at, [call]);
       const result = work((...call) => this.#execute(thread, registers, at, call));
       registers[RAX] = BigInt.asUintN(64, BigInt(result));
       registers[ORIG_RAX] = NO_CALL;
       this.#expect(PTRACE_SETREGS, thread, 0, registers);
+      anew = undefined;
     } finally {
+      // A step has failed. The thread may have the registers of a call that it was made to execute.
+      if (anew !== undefined) this.#request(PTRACE_SETREGS, thread, 0, anew);
       if (mask !== undefined) this.#request(PTRACE_SETSIGMASK, thread, SIGSET_BYTES, mask);
-      this.#request(PTRACE_DETACH, thread, 0, BigInt(signal));
+      this.#request(PTRACE_DETACH, thread, 0, BigInt(this.#signal));
     }
   }
 
-  #execute(thread: number, registers: BigUint64Array, at: bigint, [number, ...args]: Call): bigint {
-    const changed = registers.slice();
-    changed[RIP] = at;
-    changed[RAX] = BigInt(number);
-    changed[ORIG_RAX] = NO_CALL;
-    args.forEach((value, i) => (changed[ARGUMENTS[i] as number] = BigInt.asUintN(64, BigInt(value))));
+  #execute(thread: number, registers: BigUint64Array, at: bigint, call: Call): bigint {
+    const changed = withCall(registers, at, call);
     this.#expect(PTRACE_SETREGS, thread, 0, changed);
     // Into the call, and out of it.
     for (let stops = 0; stops < 2; stops++) {
@@ -123,10 +132,14 @@ export class InjectedCalls {
       const stop = this.#wait(thread);
       // The interrupt is reported again if a signal came before it.
       if (stop === SIGTRAP) stops--;
-      else if (stop !== SYSCALL_STOP) throw new InjectionError(`thread ${thread} stopped by signal ${stop}`);
+      else if (stop !== SYSCALL_STOP) {
+        // SIGSTOP, which cannot be blocked.
+        this.#signal ||= stop;
+        throw new InjectionError(`thread ${thread} stopped by signal ${stop}`);
+      }
     }
     this.#expect(PTRACE_GETREGS, thread, 0, changed);
-    return BigInt.asIntN(64, changed[RAX]);
+    return BigInt.asIntN(64, changed[RAX] as bigint);
   }
 
   #isSyscall(thread: number, at: bigint): boolean {
@@ -160,4 +173,14 @@ export class InjectedCalls {
   #request(request: number, thread: number, address = 0, data: BigUint64Array | bigint = 0n): number {
     return Number(this.#ptrace(request, thread, BigInt(address), data));
   }
+}
+
+/** `registers` to execute the instruction at `at` as this call. Arguments not given stay. */
+function withCall(registers: BigUint64Array, at: bigint, [number, ...args]: Call): BigUint64Array {
+  const changed = registers.slice();
+  changed[RIP] = at;
+  changed[RAX] = BigInt(number);
+  changed[ORIG_RAX] = NO_CALL;
+  args.forEach((value, i) => (changed[ARGUMENTS[i] as number] = BigInt.asUintN(64, BigInt(value))));
+  return changed;
 }
