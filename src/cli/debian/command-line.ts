@@ -20,7 +20,6 @@ const PARAMETERS = [
   // Security features that only cost time in this guest.
   'nokaslr',
   'mitigations=off',
-  'ima=off',
   'apparmor=0',
   'audit=0',
   // There is no disk.
@@ -30,7 +29,10 @@ const PARAMETERS = [
   'initcall_blacklist=tracer_init_tracefs,mcheck_init_device',
 ] as const;
 
-/** `extra` comes last and overrides: the kernel uses the last of several values. */
+/**
+ * `extra` comes last and overrides: of most parameters the kernel uses the last value. Those of
+ * `console` and `initcall_blacklist` add up.
+ */
 export function debianCommandLine(extra = ''): string {
   return [...PARAMETERS, ...(extra === '' ? [] : [extra])].join(' ');
 }
