@@ -2,7 +2,9 @@
  * AsyncIoHypercalls: the hypercalls of a hypervisor that completes writes by itself and sends VM
  * events.
  *
- * Called by: hsm/async-io.ts. Implementation: async-io.ts.
+ * Called by: the Service VM. acrn-hsm/ioctl-vm.ts sets up the rings, hsm/async-io.ts assigns
+ * descriptors and takes the kicks, hsm/acrn-vm-events.ts sends and takes events.
+ * Implementation: async-io.ts.
  */
 
 import type { SharedRing } from '../sync/shared-ring.js';
@@ -25,9 +27,15 @@ export interface AsyncIoDescriptor {
 }
 
 export interface AsyncIoHypercalls {
-  /** HC_SETUP_SBUF: `page` is what its owner prepared. From now on the ring lies in `ringBytes`. */
+  /**
+   * HC_SETUP_SBUF: `page` is an empty ring that its owner prepared. It is copied to `ringBytes`,
+   * where the ring lies from now on. ASYNC_IO also removes all descriptors. Returns 0, or
+   * HYPERCALL_REFUSED if the page is not a ring of elements of this ring's size.
+   */
   setupRing(id: RingId, page: Uint8Array): number;
+  /** The page of the ring, whether it is set up or not. */
   ringBytes(id: RingId): Uint8Array<SharedArrayBuffer>;
+  /** For the consumer. Undefined until the ring is set up. */
   ring(id: RingId): SharedRing | undefined;
   /** HC_ASYNCIO_ASSIGN and HC_ASYNCIO_DEASSIGN: 0 even when nothing was done, as in ACRN. */
   assignAsyncIo(descriptor: AsyncIoDescriptor): number;

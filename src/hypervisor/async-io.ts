@@ -20,6 +20,7 @@
  * when the table is already being overwritten.
  */
 
+import { Errno } from '../io-request/errno.js';
 import { IoRequestType, PAGE_BYTES } from '../io-request/layout.js';
 import { RingResult, SharedRing, ringElements } from '../sync/shared-ring.js';
 import { SharedWords } from '../sync/shared-words.js';
@@ -32,8 +33,8 @@ export const EVENT_ELEMENT_BYTES = 32;
 const EVENT_DATA = 4;
 const EVENT_DATA_BYTES = EVENT_ELEMENT_BYTES - EVENT_DATA;
 
-/** The result of a refused hypercall. */
-const REFUSED = -1;
+/** HYPERCALL_REFUSED (hypercalls.ts, which depends on this file). */
+const REFUSED = Errno.EPERM;
 // Indices of words.
 /** Elements of each ring as agreed at its set-up, or 0 before it is set up. */
 const ASYNC_ELEMENTS = 0;

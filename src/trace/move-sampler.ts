@@ -47,9 +47,10 @@ export class MoveSampler {
   }
 
   /**
-   * The latest moves since the last call, oldest first, and `lost`, how many others there were.
-   * Returns at most `most` moves, or `mostInFlood` in a flood, which is more than SAMPLE_ENTRIES
-   * new entries: a sample then shows only a small part of the moves anyway.
+   * The latest moves since the last call, oldest first, and `lost`, how many others there were. It
+   * includes all skipped and lost entries of the ring, whatever the filter selects. Returns at most
+   * `most` moves, or `mostInFlood` in a flood, which is more than SAMPLE_ENTRIES new entries: a
+   * sample then shows only a small part of the moves anyway.
    */
   take(most: number, mostInFlood = most): { readonly moves: readonly Move[]; readonly lost: number } {
     const unread = Array.from({ length: SLOT_COUNT }, (_, vcpu) => this.#reader.unread(vcpu));

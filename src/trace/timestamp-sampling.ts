@@ -5,16 +5,20 @@
  * Called by: SlotRecorder, which has one for the moves of each side: hypervisor and Service VM.
  *
  * Reading the clock takes longer than the rest of the trace. So every request is timed in full,
- * except in a burst, where requests come less than BURST_MS apart: there one in TIMED_EVERY is. The
- * choice follows from the number of the request's PENDING entry, so both sides choose the same
- * requests without asking each other.
+ * except in a burst, where requests come less than BURST_MS apart: there one in TIMED_EVERY is.
+ *
+ * The sides do not communicate. Within a burst both choose the same requests, because the choice
+ * follows from the number of the request's PENDING entry. Each decides by times of its own whether
+ * there is a burst, so at its beginning and end only one of them may time a request in full. The
+ * Service VM's side does not see requests that a client completes in its own thread.
  */
 
 /** Requests of a slot that are closer to each other than this, in ms, are a burst. */
 export const BURST_MS = 0.005;
 /**
  * In a burst, one request in this many has all times. A power of two. A fully timed request costs
- * as much as two others, because each side comes later than the other one expects.
+ * as much as two others, because the clock is also read after PROCESSING and FREE, where that
+ * delays the guest.
  */
 export const TIMED_EVERY = 256;
 /** The same for the first requests of a slot, which are timed more often for short runs. */
@@ -46,7 +50,8 @@ export class TimestampSampling {
 
   /**
    * Passes the time of one of this side's moves, and decides whether the next request continues a
-   * burst. Call it once for each request.
+   * burst. Call it once for each request that this thread moves to PENDING (the hypervisor's side)
+   * or COMPLETE (the Service VM's).
    */
   observe(nowMs: number): void {
     this.#isBurst = nowMs - (this.#last[0] as number) < this.#burstMs;

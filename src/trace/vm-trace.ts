@@ -26,7 +26,10 @@ import { RingReader, type RingEntry } from './ring-reader.js';
 import { RequestStatistics, type StatisticsSource } from './statistics.js';
 import { hypervisorLane, LANE_ENTRIES, serviceLane, type TraceRing } from './trace-ring.js';
 
-/** How many clients have a number and name of their own in the trace. The others share one. */
+/**
+ * Clients get numbers from 1 on. When all numbers below this one are used, all further clients
+ * share this number, and one name.
+ */
 export const MAX_TRACED_CLIENTS = 1024;
 /** An idle watcher polls at this interval, in ms. A dispatched request wakes it earlier. */
 const POLL_MS = 10;

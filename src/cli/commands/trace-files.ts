@@ -1,7 +1,8 @@
 /**
- * TraceFiles: the files that `upcall trace` writes.
+ * TraceFiles: the files that `upcall trace` and `upcall hsm --trace` write.
  *
- * - Called by: `upcall trace`, for each move (change of a slot's state).
+ * - Called by: cli/commands/trace.ts and cli/vm-trace-file.ts create it. It gets each move (change
+ *   of a slot's state).
  * - A file is written synchronously in large chunks. The Service VM and the guest wait for the
  *   disk, so nothing is lost and memory is bounded.
  * - Standard output is another program's pipe. It is awaited without stopping the guest. Moves lost

@@ -63,7 +63,7 @@ export function parseAddresses(text: string): { readonly from: number; readonly 
   });
 }
 
-/** Returns a whole number from `min` to `max`, both inclusive. */
+/** Returns a whole number from `min` to `max`, both inclusive. Also for options of `upcall hsm`. */
 export function parseCount(option: string, text: string, min: number, max: number): number {
   const number = /^\d{1,16}$/.test(text.trim()) ? Number(text) : NaN;
   if (number >= min && number <= max) return number;

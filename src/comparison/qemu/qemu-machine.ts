@@ -2,8 +2,9 @@
  * QemuMachine: a QEMU process that plays lists of steps: a PC whose firmware is the guest program
  * guests/compare.asm.
  *
- * Called by: QemuDevice, one list at a time.
- * Callers must: close it.
+ * Called by: cli/commands/compare.ts, which starts and closes it; QemuDevice, which plays one list
+ * at a time.
+ * Callers must: close it. Closing a QemuDevice does not.
  *
  * QEMU counts instructions (`-icount`): each takes one nanosecond of virtual time, whatever the
  * host does meanwhile. The guest makes the accesses itself and never halts, so everything that a

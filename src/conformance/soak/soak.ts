@@ -1,10 +1,11 @@
 /**
  * The soak test: rounds in which vCPU threads read from devices in threads. At random points the
  * devices throw, block for a while, are removed or terminated. After each round every vCPU has each
- * answer: that of the right device and round, or all ones where the device had a fault. Threads,
- * open files and heap do not grow over the rounds.
+ * answer: that of the right device and round, or all ones where the device had a fault. After each
+ * VM it samples what is in use: threads, open files, heap.
  *
- * `npm run soak` runs it for long, a test for a moment. The seed decides which faults there are,
+ * `npm run soak` (scripts/soak.mjs) runs it for long, and limits how much more is in use at the end
+ * than after the first VM. A test runs it for a moment. The seed decides which faults there are,
  * and the threads decide where they strike.
  */
 
@@ -32,7 +33,7 @@ export interface SoakReport extends SoakCounts {
   readonly seed: number;
   rounds: number;
   vms: number;
-  /** Empty if the soak passed. */
+  /** Wrong answers and rounds or threads that did not end; not what is in use more than before. */
   readonly problems: string[];
   /** After the first VM and after the last. */
   first: Resources | undefined;

@@ -1,7 +1,8 @@
 /**
  * The explored code: the compiled modules of upcall, with the actors, as a program of the engine.
  * (An actor is the main function of an explored thread: service-vm-actor.ts, vcpu-actor.ts,
- * outsider-actors.ts. The thread of a device runs the shipped device-thread.ts.)
+ * outsider-actors.ts. The thread of a device runs the shipped
+ * device-model/placement/device-thread.ts.)
  */
 
 import type { Exports } from '../engine/code/rewritten-modules.js';
@@ -13,6 +14,7 @@ import { ExploredProgram } from '../engine/program.js';
 import { ADAPTATIONS } from './adaptations.js';
 import { RELAXED } from './relaxed-places.js';
 
+/** The modules of the actors, and two that they use: the world they share, and the device. */
 export const ACTOR = {
   WORLD: 'exploration/acrn/world',
   SERVICE_VM: 'exploration/acrn/service-vm-actor',

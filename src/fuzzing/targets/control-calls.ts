@@ -55,7 +55,8 @@ export const controlCalls: FuzzTarget = {
 };
 
 async function run(input: FuzzInput): Promise<void> {
-  // The input also decides which hypercalls fail: one in eight.
+  // The input also decides which hypercalls fail: one in eight of those in AcceptedHypercall. None
+  // of them is made by CREATE_VM.
   const serviceVm = new ServiceVm(new HandDrivenHypervisor(() => (input.below(8) === 7 ? -1 : 0)));
   const { module } = serviceVm;
   const device = new HsmDevice(serviceVm, {

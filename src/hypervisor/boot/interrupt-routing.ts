@@ -17,7 +17,10 @@ export const SCI = 9;
 /** MPS INTI flags, of both tables: active high 1, level 3 << 2. */
 export const LEVEL_ACTIVE_HIGH = 1 | (3 << 2);
 
-/** 2 is the second 8259 at the first one, and no interrupt. */
+/**
+ * Without 2, which is the second 8259 at the first one and no interrupt, and without 10 and 11,
+ * which are those of PCI devices.
+ */
 export const ISA_INTERRUPTS: readonly number[] = [0, 1, 3, 4, 5, 6, 7, 8, SCI, 12, 13, 14, 15];
 
 /** The interrupt of pin 0…3 (INTA#…INTD#) of the function in a PCI slot. */

@@ -5,10 +5,11 @@
  * Called by: LocalApic.
  *
  * LINT0 is asserted while its level is the one that its entry's polarity bit calls active. An edge
- * counts when it becomes asserted. A fixed level counts while it is asserted and Remote IRR is
- * clear. An ExtINT interrupts by `passesExtInt` and the 8259s, whatever the polarity bit says: the
- * CPU could take nothing from 8259s that request nothing. The edge of an ExtINT is passed to
- * `accept` like any other, and dropped there because it has no vector of its own.
+ * counts when a change of the input asserts LINT0: a write of the entry is no edge. A fixed level
+ * counts while LINT0 is asserted and Remote IRR is clear. An ExtINT interrupts by `passesExtInt`
+ * and the 8259s, whatever the polarity bit says: the CPU could take nothing from 8259s that request
+ * nothing. The edge of an ExtINT is passed to `accept` like any other, and dropped there because it
+ * has no vector of its own.
  *
  * Source: Intel SDM volume 3, "Local Vector Table".
  */
@@ -80,7 +81,7 @@ export class LocalVectorTable {
   }
 }
 
-/** NMI and the other deliveries without a vector are edges even if programmed as levels. */
+/** Only a fixed delivery can be a level. The others are edges even if programmed as levels. */
 function isFixedLevel(entry: number): boolean {
   return (entry & MessageBit.LEVEL) !== 0 && deliveryOf(entry) === Delivery.FIXED;
 }

@@ -2,13 +2,13 @@
  * TrappedRam: traps stores to write-protected pages on a core that cannot trap single pages of RAM.
  *
  * Called by: trap-imports.ts with each trapped access to RAM, and Core, which calls `follow`
- * between two instructions of the guest.
+ * between two instructions of the guest. V86Hypervisor asks `canProtect`.
  *
  * The core traps every access at or above the size of its RAM, which is a word of its memory. While
  * pages are protected, that word is the address of the lowest of them. Accesses to the RAM from
- * there up then trap and come here. Loads, and stores to other pages, are done at once in the
- * core's memory, as the core would have done them. A store to a protected page becomes a request
- * instead.
+ * there up then trap and come here, each within one page: the core splits those that cross one.
+ * Loads, and stores to other pages, are done at once in the core's memory, as the core would have
+ * done them. A store to a protected page becomes a request instead.
  */
 
 import type { GuestMemoryHandle } from '../guest-memory.js';

@@ -1,7 +1,7 @@
 /**
- * The part of the WebAssembly namespace that hosting the core needs. Neither the ES library of
- * TypeScript nor @types/node 20 declares it, and the DOM library would let browser globals into all
- * of the code.
+ * The part of the WebAssembly namespace that hosting the core needs, and memory that files can back
+ * (host/node/linux/memory-files.ts). Neither the ES library of TypeScript nor @types/node 20
+ * declares it, and the DOM library would let browser globals into all of the code.
  */
 declare namespace WebAssembly {
   type ValueType = 'i32' | 'i64' | 'f32' | 'f64';

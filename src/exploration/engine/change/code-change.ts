@@ -228,8 +228,8 @@ class Editor {
 }
 
 /**
- * Names of a replacement that its module has to know: not those of properties, but for `this.x` and
- * `#x`.
+ * The names in a replacement that must occur in its module: variables, and the properties `this.x`
+ * and `#x`. Names of globals and of other properties need not.
  */
 function namesIn(ts: Ts, template: string): string[] {
   const scanner = ts.createScanner(ts.ScriptTarget.ES2022, true);

@@ -1,7 +1,7 @@
 /**
  * ThreadMoves: the moves that a thread can make from the present state. Most threads have one, the
- * next operation of their code. A loop that chooses, a thread that notifies one of many sleepers, a
- * sleeper and a thread that may die have another number.
+ * next operation of their code. An event loop that chooses its next task (PICK), a thread that
+ * notifies one of many sleepers, a sleeper and a thread that may die have another number.
  *
  * Called by: StateSpace.
  */
@@ -32,7 +32,8 @@ export class ThreadMoves {
 
   /**
    * Appends the thread's moves, packed, to `moves`. Returns true if the thread stands at a choice
-   * of its loop that no other thread can notice, change or end.
+   * of its event loop that no other thread can notice, change or end. A search may then leave out
+   * the moves of the other threads from here.
    */
   append(thread: number, moves: number[]): boolean {
     const { sleepers } = this.#space;
