@@ -478,6 +478,35 @@ function headOf(text: string): string {
   return /^(?:#!.*\n)?\s*(\/\*\*[\s\S]*?\*\/)/.exec(text)?.[1] ?? '';
 }
 
+interface NamedFile {
+  /** The file with the comment. */
+  readonly path: string;
+  readonly name: string;
+  /** From the root of the repository. Undefined if there is no such file. */
+  readonly found: string | undefined;
+}
+
+/**
+ * The files that a part of the head comments names. A name starts at the folder of the comment's
+ * file, or at one above it.
+ */
+function filesInHeads(part = (head: string): string => head): NamedFile[] {
+  const named: NamedFile[] = [];
+  for (const { path, text } of products) {
+    for (const [name] of part(headOf(text)).matchAll(
+      /(?<![\w./*<-])(?:[\w.-]+\/)*[\w.-]+\.(?:tsx?|m?js|c|asm|asl|md)\b/g,
+    ))
+      named.push({ path, name, found: find(dirname(`src/${path}`), name) });
+  }
+  return named;
+}
+
+function find(folder: string, name: string): string | undefined {
+  const path = normalize(join(folder, name));
+  if (existsSync(new URL(`../${path}`, src))) return path;
+  return folder === '.' ? undefined : find(dirname(folder), name);
+}
+
 describe('a file is a page', () => {
   test('Atomics is named in the four files that a review of the concurrency has to read', () => {
     const naming = products
@@ -498,6 +527,31 @@ describe('a file is a page', () => {
       .filter(({ text }) => !/^(?:#!.*\n)?\s*(?:\/\*\*[\s\S]{30,}?\*\/|\/\/ .{20,})/.test(text))
       .map(({ path }) => path);
     assert.deepEqual(bare, []);
+  });
+
+  test('each file that a head comment names exists', () => {
+    const noFiles = ['Node.js', 'xterm.js', './my-device.js'];
+    const missing = filesInHeads()
+      .filter(({ name, found }) => found === undefined && !noFiles.includes(name))
+      .map(({ path, name }) => `${path} names ${name}`);
+    assert.deepEqual(missing, [], 'name it from its own folder, or from one that has both');
+  });
+
+  test('a file that a “Called by:” names imports the file, or another one that does', () => {
+    const importsOf = (path: string): readonly Import[] => byPath.get(path)?.imports ?? [];
+    // Without what is in parentheses: that explains, and does not name callers.
+    const callersOf = (head: string): string => {
+      const [callers = ''] = /^ \* Called by:[^]*?\n \*(?:\s*\n| [A-Z][\w ]*:|\/)/m.exec(head) ?? [];
+      return callers.replace(/\([^)]*\)/g, '');
+    };
+    const wrong = filesInHeads(callersOf)
+      .filter(({ path, found }) => {
+        if (found?.startsWith('src/') !== true) return false;
+        const direct = importsOf(found.slice('src/'.length)).map(({ from }) => from);
+        return !direct.includes(path) && !direct.some((via) => importsOf(via).some(({ from }) => from === path));
+      })
+      .map(({ path, name }) => `${path} names ${name}`);
+    assert.deepEqual(wrong, []);
   });
 
   test('files are named in kebab-case', () => {

@@ -4,7 +4,8 @@
  * its operator has the same tools: `file.vm` is a UserVm with trace, statistics, faults and
  * breakpoints.
  *
- * Called by: programs that drive a VM by ioctls (examples/acrn-hsm.js).
+ * Called by: acrn-programs/acrn-server.ts, conformance/, and programs that drive a VM by ioctls
+ * (examples/acrn-hsm.js).
  *
  * The options say what all its VMs have that the ioctl CREATE_VM cannot ask for.
  */

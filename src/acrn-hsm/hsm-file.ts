@@ -2,7 +2,8 @@
  * HsmFile: one open file of /dev/acrn_hsm. `ioctl` answers every code as the driver does: the same
  * checks in the same order, the same results or −errno. A hypercall's own −1 arrives as −1 (EPERM).
  *
- * Called by: the program that opened it with HsmDevice.open.
+ * Called by: the program that opened it with HsmDevice.open, or for a program in another process
+ * acrn-programs/foreign-ioctl.ts.
  * Threads: the Service VM's.
  *
  * Calls that wait return a promise: CREATE_VM, ATTACH_IOREQ_CLIENT, CLEAR_VM_IOREQ, and those that

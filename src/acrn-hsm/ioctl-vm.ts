@@ -2,7 +2,7 @@
  * IoctlVm: the VM of one open file of /dev/acrn_hsm. It is a UserVm with what the file's ioctls set
  * up around it: memory segments, ioeventfds, irqfds, rings, and the client of ACRN userspace.
  *
- * Called by: HsmFile, for each ioctl. HsmDevice creates it for CREATE_VM.
+ * Called by: HsmFile and event-ioctls.ts, for each ioctl. HsmDevice creates it for CREATE_VM.
  */
 
 import type { InterruptLine } from '../device-model/device.js';

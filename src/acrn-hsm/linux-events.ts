@@ -3,7 +3,8 @@
  * virtio back end hands over. Where the host has no eventfds, LocalEvent (hsm/event-object.ts)
  * takes their place.
  *
- * Called by: programs that pass a LinuxEvents to HsmDevice.open as the caller's EventTable.
+ * Called by: acrn-programs/open-files.ts, and programs that pass a LinuxEvents to HsmDevice.open as
+ * the caller's EventTable.
  * Callers must: keep a descriptor open while an ioctl's registration uses it. `lookup` borrows the
  * number, and two descriptors of one eventfd are one event, which uses the first number. (The
  * driver holds a reference to the file instead.) LinuxEvent.close ends the registrations of irqfds

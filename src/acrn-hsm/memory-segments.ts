@@ -2,7 +2,7 @@
  * MemorySegments: the ioctls SET_MEMSEG and UNSET_MEMSEG, which map memory into a VM's guest
  * physical address space.
  *
- * Called by: HsmFile. Results are 0 or −errno.
+ * Called by: HsmFile; IoctlVm creates it. Results are 0 or −errno.
  *
  * The driver pins the caller's pages and gives them to the guest as RAM. Here the guest's RAM is
  * where its hypervisor allocated it. So a RAM segment copies the caller's bytes into that RAM, and

@@ -1,7 +1,7 @@
 /**
  * AcrnServer: /dev/acrn_hsm of a Service VM for programs of other processes.
  *
- * Called by: cli/commands/hsm.ts.
+ * Called by: cli/hsm-session.ts.
  * Callers must: have checked that programs can be served here (support.ts).
  */
 

@@ -2,7 +2,8 @@
  * ForeignMemory: the memory of a process that calls the ioctls, as /dev/acrn_hsm sees it. Its bytes
  * are copied by system calls. What it shares with a VM is in files that both processes map.
  *
- * Called by: HsmFile, for the arguments of ioctls.
+ * Called by: the ioctls of acrn-hsm/, for their arguments and for what they share; both front ends
+ * (notified-program.ts and shim-connection.ts), for the mappings.
  * Callers must: carry the mappings that `takeMappings` returns into the process before the ioctl
  * returns there. Until then only this side sees the shared memory.
  */

@@ -3,7 +3,8 @@
  * connected sockets. So the system does what it does with descriptors (dup, fork, exec, exit), and
  * this side notices when the last one is closed.
  *
- * Called by: notified-program.ts and shim-connection.ts.
+ * Called by: acrn-server.ts, which creates it; notified-program.ts, path-calls.ts and
+ * shim-connection.ts.
  */
 
 import type { HsmDevice } from '../acrn-hsm/hsm-device.js';

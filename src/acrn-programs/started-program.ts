@@ -1,7 +1,7 @@
 /**
  * startProgram: starts a program so that its calls for /dev/acrn_hsm are notified.
  *
- * Called by: cli/commands/hsm.ts and support.ts.
+ * Called by: cli/hsm-session.ts, cli/hsm-connect.ts, and the self-test in support.ts.
  */
 
 import { host } from '../host/current.js';

@@ -2,7 +2,8 @@
  * HandDrivenHypervisor: a hypervisor without vCPU threads. Its owner, a test, acts for the vCPUs:
  * it fills slots and takes results. The hypercalls have the life cycle and the refusals of ACRN.
  *
- * Called by: tests that decide each step themselves.
+ * Called by: tests that decide each step themselves, the ioctls of a script (control-process.ts,
+ * control-caller.ts), and fuzzing/.
  */
 
 import { AsyncIo } from '../hypervisor/async-io.js';

@@ -2,7 +2,7 @@
  * Rows: translates between the VM's data and the messages of the live page. Requests, moves and
  * stops (held requests) become rows. A page's breakpoint or filter becomes that of the VM.
  *
- * Called by: PageConnection and LiveView; `upcall top`.
+ * Called by: PageConnection, PageHolds and LiveView; `upcall top`.
  */
 
 import type { Breakpoint } from '../debugging/breakpoint.js';

@@ -2,7 +2,8 @@
  * DeviceLines: the interrupt outputs of the devices that one driver of the lines has: those in the
  * Service VM's thread, or the one in a thread of its own.
  *
- * Called by: UserVm, and the thread of a device. Both hand the outputs to devices.
+ * Called by: Attachments (vm/attachments.ts), and the thread of a device. Both hand the outputs to
+ * devices.
  * Threads: one for each object. InterruptLines joins them.
  *
  * Each output has a level of its own. Outputs to the same line are wired-OR: it is high while one

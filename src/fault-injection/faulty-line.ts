@@ -3,7 +3,7 @@
  * that a line that lost an edge can rise again.
  *
  * Called by: devices and ioctls that drive the line, in the Service VM's thread. Lines of a device
- * in another thread come through line-relay.ts.
+ * in another thread come through its relay (line-relay.ts).
  */
 
 import type { InterruptLine } from '../device-model/device.js';

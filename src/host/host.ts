@@ -2,8 +2,8 @@
  * Host: what upcall needs of the program that runs it, beyond the language and what every host has
  * (`performance`, `setTimeout`, `queueMicrotask`, `structuredClone`, `crypto`, `WebAssembly`).
  *
- * Called by: hypervisor/, device-model/placement/, fault-injection/, vm/ and acrn-hsm/, which
- * import `host` from current.ts.
+ * Called by: the files that import `host` from current.ts: in hypervisor/, device-model/placement/,
+ * fault-injection/, vm/, acrn-hsm/, acrn-programs/ and cli/.
  * Implementations: node/node-host.ts. Each method says what another host, above all a browser, may
  * do instead.
  */

@@ -3,7 +3,7 @@
  * table in typed arrays, so that counting does not allocate. Its size is limited: a guest that
  * scans addresses fills it, and further addresses share one row.
  *
- * Called by: RequestStatistics, for each request.
+ * Called by: RequestStatistics, for each request; the default client, for each unclaimed one.
  */
 
 import { hex, joinWords, typeName } from '../io-request/io-request.js';

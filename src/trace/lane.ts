@@ -3,8 +3,8 @@
  * slot's trace that one side writes. trace-ring.ts has the layout.) All that is concurrent in the
  * trace is here.
  *
- * Called by: SlotRecorder writes (HypervisorLane, ServiceLane). LaneReader and RequestStatistics
- * read (LaneView).
+ * Called by: SlotRecorder writes (HypervisorLane, ServiceLane). LaneReader, RequestStatistics and
+ * VmTrace read (LaneView).
  * Callers must: read in the thread that dispatches requests, and use what they read before they
  * return to its event loop.
  * Threads: one at a time writes a lane. The hypervisor's lane: the slot's vCPU, or the thread that

@@ -8,8 +8,8 @@
  * - a list of CPUs: the Service VM's thread is pinned to the first, the vCPUs of each VM to the
  *   others, in their order and again from the second one. With one CPU all share it.
  *
- * Called by: ServiceVm.
- * Threads: the Service VM's. vCPU threads pin themselves (vcpu-thread.ts).
+ * Called by: ServiceVm. `upcall doctor` describes it.
+ * Threads: the Service VM's. vCPU threads pin themselves (hypervisor/vcpu-thread.ts).
  */
 
 import { host } from '../host/current.js';

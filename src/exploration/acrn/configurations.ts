@@ -3,7 +3,8 @@
  * searches in seconds. `large` has none: it is too large for a complete search, and has random
  * schedules only.
  *
- * Called by: explore-main.ts and the tests.
+ * Called by: explore-main.ts and the tests; parse-world-plan.ts and the seeded defects, which begin
+ * with the smallest one.
  */
 
 import type { WorldPlan } from './world.js';

@@ -1,7 +1,7 @@
 /**
  * Exploring one model: random schedules first, which show which threads use which words, then every
- * schedule. The search begins again whenever it sees a use that it did not know (word-uses.ts).
- * What it finds becomes a schedule that can be replayed.
+ * schedule. The search begins again whenever it sees a use that it did not know
+ * (search/word-uses.ts). What it finds becomes a schedule that can be replayed.
  *
  * The random schedules only save time. Without them the search would begin again for almost every
  * word.

@@ -1,7 +1,7 @@
 /**
  * The folder of what upcall keeps between its runs: a user's own, and safe to delete at any time.
  *
- * Called by: node-host.ts, and the command line for what it downloads.
+ * Called by: node-host.ts, as `Host.cacheFolder`; recorded-facts.ts.
  */
 
 import { homedir } from 'node:os';

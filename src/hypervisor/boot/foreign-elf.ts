@@ -2,7 +2,7 @@
  * ELF files that this machine cannot start: for another processor, not linked, or programs of an
  * operating system. Facts: System V ABI, "ELF header" and "program header".
  *
- * Called by: foreign-image.ts, kernel-payload.ts and elf32.ts.
+ * Called by: foreign-image.ts, kernel-payload.ts, elf32.ts and guest-image.ts.
  */
 
 import type { ImageReader } from './image-reader.js';

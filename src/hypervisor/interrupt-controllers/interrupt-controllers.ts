@@ -3,7 +3,7 @@
  * as in ACRN's User VMs.
  *
  * Called by: the vCPU's program: lines and messages go in, the vectors and NMIs that its CPU takes
- * come out. The guest reaches the registers through controller-handlers.ts.
+ * come out. The guest reaches the registers through v86/controller-handlers.ts.
  * Callers must: ask `isRequesting` again after each call, and `acknowledge` once for each interrupt
  * that the CPU takes.
  * Threads: the vCPU's.

@@ -2,7 +2,7 @@
  * HandlersFirst: a TrapHandler that looks into the hypervisor's own handlers before it passes an
  * access on, as IoHandler does, and without its shared page.
  *
- * Called by: the core's self-test and the tests.
+ * Called by: the core's self-test (self-test.ts), fuzzing/ and the tests.
  */
 
 import type { HandlerTables } from '../hypervisor.js';

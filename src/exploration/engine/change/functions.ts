@@ -2,7 +2,7 @@
  * Functions of a module by their paths: `function`, `Class.method`, `Class.#method`, `Class.get
  * name`.
  *
- * Called by: code-change.ts, to find the function that a change names.
+ * Called by: code-change.ts and code/relaxed-functions.ts, to find the function that is named.
  */
 
 import type * as TypeScript from 'typescript';

@@ -5,7 +5,8 @@
  * ignore `thisArg`: explored code must depend on none of the three. Other native functions may only
  * keep a callback, not call it (`keepsCallbacks`).
  *
- * Called by: Runtime, for a call of a native function with a rewritten argument.
+ * Called by: Runtime, for a call of a native function with a rewritten argument. Those that provide
+ * native functions mark them with `keepsCallbacks`.
  */
 
 import type { Frame } from './fiber.js';

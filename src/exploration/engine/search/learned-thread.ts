@@ -2,7 +2,7 @@
  * LearnedThread: a thread as an automaton. Its local states, the operation in each, and where each
  * result leads.
  *
- * Called by: StateSpace.
+ * Called by: StateSpace. ExploredWorld creates one for each thread.
  *
  * A local state is a place at which the thread's code waits for the result of an operation, with
  * everything on which its future depends: the operation, its calls with their variables, and the

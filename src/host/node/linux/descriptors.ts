@@ -1,7 +1,7 @@
 /**
  * Descriptors: the calls on file descriptors that Node lacks.
  *
- * Called by: acrn-programs/.
+ * Called by: acrn-programs/, and other files of this folder.
  *
  * Sources: socketpair(2), pidfd_open(2), pidfd_getfd(2), recv(2).
  */

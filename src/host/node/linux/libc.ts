@@ -2,7 +2,7 @@
  * Libc: the functions of the C library that this folder calls. The optional package koffi, a
  * foreign function interface, makes the calls. No other file names it.
  *
- * Called by: the other files of this folder.
+ * Called by: the other files of this folder, and acrn-programs/.
  *
  * Sources: the manual pages of the functions.
  */

@@ -3,7 +3,8 @@
  * it is answered here: with a result, with a descriptor that the caller gets, or by letting the
  * system execute it.
  *
- * Called by: acrn-programs/notified-program.ts.
+ * Called by: acrn-programs/notified-program.ts and the files to which it passes a call: path-calls,
+ * service-vm-files and carried-mappings; the self-test in acrn-programs/support.ts.
  *
  * An answer comes too late if the thread has ended or a signal interrupted the call, which then may
  * begin anew as another notification. So each answer returns whether it arrived.

@@ -1,7 +1,9 @@
 /**
  * ProcessMemory: reads and writes the memory of another process.
  *
- * Called by: acrn-programs/foreign-memory.ts, for the arguments of ioctls.
+ * Called by: acrn-programs/foreign-memory.ts for the arguments of ioctls; the rest of
+ * acrn-programs/ through `OpenFiles.memory`, for paths and the like; the self-test in
+ * acrn-programs/support.ts.
  * Callers must: be allowed to trace the process (ptrace(2), "Ptrace access mode checking").
  *
  * Source: process_vm_readv(2).

@@ -3,7 +3,7 @@
  * do not fit: libuv waits for each of them, and would take the stops of a traced one as ends.
  *
  * Called by: acrn-programs/program-thread.ts, because a program inherits the seccomp filter of the
- * thread that starts it.
+ * thread that starts it; acrn-programs/started-program.ts awaits its end.
  *
  * The program has this process's standard streams, working directory, process group and terminal.
  * Its signals have their defaults, none blocked.

@@ -3,7 +3,7 @@
  * for. The system marks them: a page is write-protected until its first store, which lifts the
  * protection without a message (asynchronous write protection of userfaultfd).
  *
- * Called by: acrn-programs/written-memory.ts.
+ * Called by: acrn-programs/written-memory.ts, and the self-test in acrn-programs/support.ts.
  * Callers must: make the process execute userfaultfd(2) with USERFAULTFD_FLAGS, and copy that
  * descriptor. It belongs to the process's memory, in whatever process it is open.
  *
