@@ -200,7 +200,7 @@ describe('a view of a lane', () => {
     assert.equal(view.link(0), 9);
   });
 
-  test('takes no time that is none', () => {
+  test('records an impossible time as 0', () => {
     for (const [ms, given] of [
       [0.5, 0.5],
       [0, 0],

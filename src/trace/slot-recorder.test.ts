@@ -124,7 +124,7 @@ describe('the entries of a slot', () => {
     hypervisor.released(true, COMPLETE);
   }
 
-  /** Words of an entry. The time in ms, 0 if there is none. */
+  /** Words of an entry. The time in ms, 0: no time. */
   function entry(ring: TraceRing, lane: number, number: number): Record<string, number> {
     const at = entryIndex(lane, number);
     const one = (word: keyof typeof EntryWord): number => ring.words[at + EntryWord[word]] as number;
