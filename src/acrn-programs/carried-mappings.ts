@@ -3,6 +3,8 @@
  * ioctl return.
  *
  * Called by: notified-program.ts.
+ * Callers must: have blocked the thread's signals (InjectedCalls.protect). A call that begins anew
+ * would leave descriptors behind in the process.
  *
  * The ioctl cannot be answered any more once its thread is stopped: its result is put into the
  * thread's registers.
@@ -30,50 +32,63 @@ export interface CarryOptions {
   readonly report: (text: string) => void;
 }
 
+export interface CarriedCall {
+  readonly value: number;
+  readonly mappings: readonly ForeignMapping[];
+  /** As in InjectedCalls.run. */
+  readonly mask: bigint;
+}
+
+export const DEBUGGER_HINT = 'a debugger of it needs --shim';
+
 /**
  * Returns whether the call has its result: `value`, or −ENOMEM if the memory could not be mapped,
- * which is reported. False: the thread has ended, or is about to make the call anew, after a signal
- * or because it could not be made to execute all calls.
+ * which is reported. False: the thread has ended, or is about to make the call anew, because job
+ * control has stopped it or it could not be made to execute all calls.
  */
 export function carryMappings(
   { injected, notifications, tracksWrites, report }: CarryOptions,
   memory: ForeignMemory,
   notification: Notification,
-  { value, mappings }: { readonly value: number; readonly mappings: readonly ForeignMapping[] },
+  { value, mappings, mask }: CarriedCall,
 ): boolean {
   const { thread } = notification;
   const process = processOf(thread) ?? thread;
   const descriptors = mappings.map(({ fd }) => notifications.give(notification, fd));
   if (!notifications.isWaiting(notification)) return false;
   try {
-    injected.run(notification, (call) => {
-      let result = value;
-      const failed = (what: string): void => {
-        result = Errno.ENOMEM;
-        report(`process ${process}: ${what}`);
-      };
-      if (tracksWrites && mappings.some(({ written }) => written !== undefined)) {
-        const error = track(call, memory, process);
-        if (error !== undefined) failed(`its stores cannot be noticed: ${error}. Use --no-translate`);
-      }
-      mappings.forEach((mapping, i) => {
-        const { address, bytes, offset } = mapping;
-        const fd = descriptors[i] ?? -1;
-        const at = call(SystemCall.mmap, address, bytes, PROT_READ_WRITE, MAP_SHARED_FIXED, fd, offset);
-        call(SystemCall.close, fd);
-        if (at !== BigInt.asIntN(64, address))
-          failed(`${bytes} bytes cannot be mapped at 0x${address.toString(16)}: errno ${-at}`);
-        else memory.mapped(process, mapping);
-      });
-      return result;
-    });
+    injected.run(
+      notification,
+      (call) => {
+        let result = value;
+        const failed = (what: string): void => {
+          result = Errno.ENOMEM;
+          report(`process ${process}: ${what}`);
+        };
+        if (tracksWrites && mappings.some(({ written }) => written !== undefined)) {
+          const error = track(call, memory, process);
+          if (error !== undefined) failed(`its stores cannot be noticed: ${error}. Use --no-translate`);
+        }
+        mappings.forEach((mapping, i) => {
+          const { address, bytes, offset } = mapping;
+          const fd = descriptors[i] ?? -1;
+          const at = call(SystemCall.mmap, address, bytes, PROT_READ_WRITE, MAP_SHARED_FIXED, fd, offset);
+          call(SystemCall.close, fd);
+          if (at !== BigInt.asIntN(64, address))
+            failed(`${bytes} bytes cannot be mapped at 0x${address.toString(16)}: errno ${-at}`);
+          else memory.mapped(process, mapping);
+        });
+        return result;
+      },
+      mask,
+    );
     return true;
   } catch (error) {
     if (!(error instanceof InjectionError)) throw error;
     // It still waits only if it could not be traced (InjectedCalls.run). Otherwise it has ended, or
     // makes its call anew, and this answer comes too late.
     if (!notifications.answer(notification, Errno.ENOMEM)) return false;
-    report(`memory cannot be mapped into process ${process}: ${error.message}. A debugger of it needs --shim`);
+    report(`memory cannot be mapped into process ${process}: ${error.message}; ${DEBUGGER_HINT}`);
     return true;
   }
 }

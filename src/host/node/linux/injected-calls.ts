@@ -1,186 +1,194 @@
 /**
- * InjectedCalls: makes a thread of another process execute system calls, while it waits in a
- * notified one (notifications.ts), and lets that one return a result. So another process can be
- * made to map memory of this one.
+ * InjectedCalls: what can be done with a thread that waits in a notified call (notifications.ts),
+ * or was interrupted in one, by stopping it (traced-thread.ts): it executes calls, which can map
+ * memory of this process; its signals wait; its call returns a result although it is too late for
+ * an answer.
  *
- * Called by: acrn-programs/carried-mappings.ts, and the self-test in acrn-programs/support.ts.
- * Callers must: be allowed to trace the process, which no other may trace at that time: a debugger
- * excludes this.
+ * Called by: acrn-programs/carried-mappings.ts and notified-program.ts, and the self-test in
+ * acrn-programs/support.ts.
+ * Callers must: be allowed to trace the process, as TracedThread.
  *
- * The thread is stopped for some tens of microseconds. Its signals stay blocked meanwhile, so that
- * none is lost and no handler runs between the calls. Its other threads run on.
- *
- * Sources: ptrace(2), sys/user.h and the calling convention of x86-64.
+ * Sources: ptrace(2), sigreturn(2), asm/sigcontext.h of x86-64, "Interruption of system calls by a
+ * signal handler" in signal(7).
  */
 
 import type { Notification } from './notifications.js';
-import { loadLibc, type Libc, type NativeFunction } from './libc.js';
+import { ProcessMemory } from './process-memory.js';
+import {
+  ARGUMENTS,
+  INSTRUCTION_BYTES,
+  InjectionError,
+  NO_CALL,
+  Register,
+  TracedThread,
+  type Call,
+} from './traced-thread.js';
 
-// Requests by the names of the manual page.
-const PTRACE_PEEKTEXT = 1;
-const PTRACE_GETREGS = 12;
-const PTRACE_SETREGS = 13;
-const PTRACE_DETACH = 17;
-const PTRACE_SYSCALL = 24;
-const PTRACE_SEIZE = 0x4206;
-const PTRACE_INTERRUPT = 0x4207;
-const PTRACE_GETSIGMASK = 0x420a;
-const PTRACE_SETSIGMASK = 0x420b;
-/** A stop at a system call then differs from one by SIGTRAP. */
-const PTRACE_O_TRACESYSGOOD = 1;
-const WNOHANG = 1;
-const WALL = 0x4000_0000;
-const SIGTRAP = 5;
-const SYSCALL_STOP = SIGTRAP | 0x80;
-const SIGSET_BYTES = 8;
+export { InjectionError, type Call } from './traced-thread.js';
 
-/** struct user_regs_struct: 27 words, of which these are used. */
-const REGISTERS = 27;
-const RAX = 10;
-const ORIG_RAX = 15;
-const RIP = 16;
-/** Arguments of a system call, in order: rdi, rsi, rdx, r10, r8, r9. */
-const ARGUMENTS = [14, 13, 12, 7, 9, 8] as const;
-/** `syscall`, 0F 05, as the low half of a little-endian word. */
-const SYSCALL_INSTRUCTION = 0x050fn;
-const INSTRUCTION_BYTES = 2n;
 /** −ERESTARTSYS: the call was interrupted, and is made anew unless the registers change. */
-const RESTART = BigInt.asUintN(64, -512n);
-/** In ORIG_RAX: the thread is in no call that could be made anew. */
-const NO_CALL = 0xffff_ffff_ffff_ffffn;
-const ALL_SIGNALS = 0xffff_ffff_ffff_ffffn;
+const RESTART = word(-512n);
+const INTERRUPTED = word(-4n);
 
-/** Limit for a stop that was asked for. Beyond it the thread is stuck in the kernel. */
-const STOP_LIMIT_MS = 1000;
-const STOP_POLL_US = 20;
-
-export type Call = readonly [number: number, ...args: (bigint | number)[]];
-
-/** The thread ended, is traced by another process, or may not be traced. */
-export class InjectionError extends Error {}
+/** Of a stack, how far from its end the registers that a handler returns to are searched. */
+const STACK_BYTES = 0x1_0000;
+const STACK_PIECE = 4096;
+/** Words of struct ucontext, from its register di: di, si, bp, bx, dx, ax, cx, sp, ip, … */
+const SAVED_ARGUMENTS = [0, 1, 4] as const;
+const SAVED_RAX = 5;
+const SAVED_RIP = 8;
+/** The signals that are blocked after the handler. */
+const SAVED_MASK = 24;
 
 export class InjectedCalls {
-  readonly #libc: Libc;
-  readonly #ptrace: NativeFunction;
-  readonly #waitpid: NativeFunction;
-  readonly #status = new Int32Array(1);
-  readonly #sleep: NativeFunction;
-  /** A signal that stopped the thread. It is delivered at the end of `run`. */
-  #signal = 0;
+  readonly #memory = new ProcessMemory();
 
-  constructor(libc: Libc | undefined = loadLibc()) {
-    if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
-    this.#libc = libc;
-    this.#ptrace = libc.func('int64_t ptrace(int64_t request, int thread, int64_t address, void *data)');
-    this.#sleep = libc.func('int usleep(uint microseconds)');
-    this.#waitpid = libc.func('int waitpid(int thread, _Out_ int *status, int options)');
+  /**
+   * Blocks the signals of a thread that waits in a notified call. So none interrupts the call. It
+   * begins anew, as another notification. Returns the signals that were blocked before, for `run`.
+   * Throws InjectionError.
+   */
+  protect(notification: Notification): bigint {
+    return this.#stopped(notification, (thread) => thread.blockSignals());
   }
 
   /**
    * Stops the thread that waits in a notified call, executes `work` with a function that makes it
    * execute calls, and lets the notified call return what `work` returns. A call's result is −errno
-   * if it failed.
+   * if it failed. `mask`: the signals that are blocked from then on. Default: as before.
    *
    * Throws InjectionError, and what `work` throws. If the thread could not be traced, it still
    * waits in its call. If it was stopped, it makes its call anew, as another notification, unless
    * it has ended or is stuck in the kernel. Calls that it has executed are not undone.
    */
-  run({ thread, call, args }: Notification, work: (call: (...call: Call) => bigint) => number): void {
-    if (this.#request(PTRACE_SEIZE, thread, 0, BigInt(PTRACE_O_TRACESYSGOOD)) !== 0)
-      throw new InjectionError(`thread ${thread} cannot be traced: errno ${this.#libc.errno()}`);
-    this.#signal = 0;
-    let mask: BigUint64Array | undefined;
-    let anew: BigUint64Array | undefined;
+  run(notification: Notification, work: (call: (...call: Call) => bigint) => number, mask?: bigint): void {
+    this.#stopped(notification, (thread) => {
+      const at = notification.instruction - INSTRUCTION_BYTES;
+      if (!thread.isSyscall(at)) throw new InjectionError(`thread ${thread.thread} is in no call that is known`);
+      const before = thread.blockSignals();
+      let after = before;
+      try {
+        returnFrom(
+          thread,
+          work((...call) => thread.execute(at, call)),
+        );
+        after = mask ?? before;
+      } catch (error) {
+        // The thread may have the registers of a call that it was made to execute.
+        thread.makeCall(at, [notification.call]);
+        throw error;
+      } finally {
+        thread.restoreSignals(after);
+      }
+    });
+  }
+
+  /**
+   * The answer to a call came too late for a notification: a signal has interrupted the call. Lets
+   * it return the result nevertheless, now or when the signal's handler returns. Returns false if
+   * the program has seen the interruption already, or the thread cannot be stopped.
+   */
+  finish(notification: Notification, result: number): boolean {
+    let thread: TracedThread;
     try {
-      this.#expect(PTRACE_INTERRUPT, thread);
-      const stop = this.#wait(thread);
-      // A signal that came first: it is delivered at the end.
-      if (stop !== SIGTRAP) this.#signal = stop;
-      const blocked = new BigUint64Array(1);
-      this.#expect(PTRACE_GETSIGMASK, thread, SIGSET_BYTES, blocked);
-      mask = blocked;
-      this.#expect(PTRACE_SETSIGMASK, thread, SIGSET_BYTES, new BigUint64Array([ALL_SIGNALS]));
-      const registers = new BigUint64Array(REGISTERS);
-      this.#expect(PTRACE_GETREGS, thread, 0, registers);
-      const at = (registers[RIP] as bigint) - INSTRUCTION_BYTES;
-      // A signal may have come first: then it is in the handler, or in another call.
-      const isInCall =
-        registers[ORIG_RAX] === BigInt(call) &&
-        registers[RAX] === RESTART &&
-        ARGUMENTS.every((register, i) => registers[register] === args[i]);
-      if (!isInCall || !this.#isSyscall(thread, at)) throw new InjectionError(`thread ${thread} has left its call`);
-      anew = withCall(registers, at, [call]);
-      const result = work((...call) => this.#execute(thread, registers, at, call));
-      registers[RAX] = BigInt.asUintN(64, BigInt(result));
-      registers[ORIG_RAX] = NO_CALL;
-      this.#expect(PTRACE_SETREGS, thread, 0, registers);
-      anew = undefined;
+      thread = new TracedThread(notification.thread);
+    } catch (error) {
+      if (error instanceof InjectionError) return false;
+      throw error;
+    }
+    try {
+      const { registers } = thread;
+      if (isInCall(thread, notification) || isBesideCall(registers, notification)) {
+        returnFrom(thread, result);
+        return true;
+      }
+      return this.#finishInHandler(notification, thread, result);
+    } catch (error) {
+      if (error instanceof InjectionError) return false;
+      throw error;
     } finally {
-      // A step has failed. The thread may have the registers of a call that it was made to execute.
-      if (anew !== undefined) this.#request(PTRACE_SETREGS, thread, 0, anew);
-      if (mask !== undefined) this.#request(PTRACE_SETSIGMASK, thread, SIGSET_BYTES, mask);
-      this.#request(PTRACE_DETACH, thread, 0, BigInt(this.#signal));
+      thread.detach();
     }
   }
 
-  #execute(thread: number, registers: BigUint64Array, at: bigint, call: Call): bigint {
-    const changed = withCall(registers, at, call);
-    this.#expect(PTRACE_SETREGS, thread, 0, changed);
-    // Into the call, and out of it.
-    for (let stops = 0; stops < 2; stops++) {
-      this.#expect(PTRACE_SYSCALL, thread);
-      const stop = this.#wait(thread);
-      // The interrupt is reported again if a signal came before it.
-      if (stop === SIGTRAP) stops--;
-      else if (stop !== SYSCALL_STOP) {
-        // SIGSTOP, which cannot be blocked.
-        this.#signal ||= stop;
-        throw new InjectionError(`thread ${thread} stopped by signal ${stop}`);
-      }
+  /**
+   * The system has put the call's registers on the stack, where the handler's return finds them.
+   * An earlier handler may have left some, too. A handler has its own signal blocked, unless it was
+   * installed with SA_NODEFER, which cannot be distinguished.
+   */
+  #finishInHandler({ thread, args, instruction, call }: Notification, stopped: TracedThread, result: number): boolean {
+    const stack = stopped.registers[Register.RSP] ?? 0n;
+    const blocked = stopped.blockedSignals();
+    const bytes = new Uint8Array(STACK_BYTES);
+    let length = 0;
+    for (; length < STACK_BYTES; length += STACK_PIECE)
+      if (!this.#memory.read(thread, stack + BigInt(length), bytes.subarray(length, length + STACK_PIECE))) break;
+    const words = new BigUint64Array(bytes.buffer, 0, length / 8);
+    let isFound = false;
+    for (let i = 0; i + SAVED_MASK < words.length; i++) {
+      if (!SAVED_ARGUMENTS.every((at, number) => words[i + at] === args[number])) continue;
+      if (words[i + SAVED_MASK] === blocked) continue;
+      const rax = words[i + SAVED_RAX];
+      const rip = words[i + SAVED_RIP];
+      const ends = rax === INTERRUPTED && rip === instruction;
+      if (!ends && !(rax === BigInt(call) && rip === instruction - INSTRUCTION_BYTES)) continue;
+      const address = (index: number): bigint => stack + BigInt(8 * (i + index));
+      isFound =
+        this.#memory.write(thread, address(SAVED_RAX), bytesOf(word(BigInt(result)))) &&
+        this.#memory.write(thread, address(SAVED_RIP), bytesOf(instruction));
     }
-    this.#expect(PTRACE_GETREGS, thread, 0, changed);
-    return BigInt.asIntN(64, changed[RAX] as bigint);
+    return isFound;
   }
 
-  #isSyscall(thread: number, at: bigint): boolean {
-    // The C library's wrapper returns the word, −1 also for a failure: then it is no instruction.
-    const word = BigInt(this.#ptrace(PTRACE_PEEKTEXT, thread, BigInt.asIntN(64, at), null));
-    return (BigInt.asUintN(64, word) & 0xffffn) === SYSCALL_INSTRUCTION;
-  }
-
-  /** Waits for a stop. Returns its signal. */
-  #wait(thread: number): number {
-    const endMs = performance.now() + STOP_LIMIT_MS;
-    for (;;) {
-      const waited = this.#waitpid(thread, this.#status, WALL | WNOHANG);
-      const status = this.#status[0] as number;
-      // WIFSTOPPED and WSTOPSIG.
-      if (waited === thread) {
-        if ((status & 0xff) === 0x7f) return (status >> 8) & 0xff;
-        throw new InjectionError(`thread ${thread} has ended`);
-      }
-      if (waited !== 0 || performance.now() > endMs)
-        throw new InjectionError(`thread ${thread} does not stop: errno ${this.#libc.errno()}`);
-      this.#sleep(STOP_POLL_US);
+  #stopped<Result>(notification: Notification, work: (thread: TracedThread) => Result): Result {
+    const thread = new TracedThread(notification.thread);
+    try {
+      // A signal may have come first: then it is in the handler, or in another call.
+      if (!isInCall(thread, notification)) throw new InjectionError(`thread ${thread.thread} has left its call`);
+      return work(thread);
+    } finally {
+      thread.detach();
     }
-  }
-
-  #expect(request: number, thread: number, address = 0, data: BigUint64Array | bigint = 0n): void {
-    if (this.#request(request, thread, address, data) !== 0)
-      throw new InjectionError(`ptrace request ${request} failed: errno ${this.#libc.errno()}`);
-  }
-
-  #request(request: number, thread: number, address = 0, data: BigUint64Array | bigint = 0n): number {
-    return Number(this.#ptrace(request, thread, BigInt(address), data));
   }
 }
 
-/** `registers` to execute the instruction at `at` as this call. Arguments not given stay. */
-function withCall(registers: BigUint64Array, at: bigint, [number, ...args]: Call): BigUint64Array {
-  const changed = registers.slice();
-  changed[RIP] = at;
-  changed[RAX] = BigInt(number);
-  changed[ORIG_RAX] = NO_CALL;
-  args.forEach((value, i) => (changed[ARGUMENTS[i] as number] = BigInt.asUintN(64, BigInt(value))));
-  return changed;
+function returnFrom(thread: TracedThread, result: number): void {
+  const { registers } = thread;
+  registers[Register.RAX] = word(BigInt(result));
+  registers[Register.ORIG_RAX] = NO_CALL;
+  thread.setRegisters();
+}
+
+/** Whether the thread is in the call. It may be its second time. */
+function isInCall({ registers }: TracedThread, notification: Notification): boolean {
+  return (
+    registers[Register.ORIG_RAX] === BigInt(notification.call) &&
+    registers[Register.RAX] === RESTART &&
+    registers[Register.RIP] === notification.instruction &&
+    hasArguments(registers, notification)
+  );
+}
+
+/** Whether the thread is about to make the call anew, or to see that it was interrupted. */
+function isBesideCall(registers: BigUint64Array, notification: Notification): boolean {
+  const rip = registers[Register.RIP];
+  const rax = registers[Register.RAX];
+  const { instruction, call } = notification;
+  const isBefore = rip === instruction - INSTRUCTION_BYTES && rax === BigInt(call);
+  if (!isBefore && !(rip === instruction && rax === INTERRUPTED)) return false;
+  if (!hasArguments(registers, notification)) return false;
+  registers[Register.RIP] = instruction;
+  return true;
+}
+
+function hasArguments(registers: BigUint64Array, { args }: Notification): boolean {
+  return ARGUMENTS.every((register, i) => registers[register] === args[i]);
+}
+
+function word(value: bigint): bigint {
+  return BigInt.asUintN(64, value);
+}
+
+function bytesOf(value: bigint): Uint8Array {
+  return new Uint8Array(new BigUint64Array([value]).buffer);
 }

@@ -37,6 +37,8 @@ export interface Notification {
   readonly thread: number;
   readonly call: number;
   readonly args: readonly bigint[];
+  /** The address behind the call's instruction. */
+  readonly instruction: bigint;
 }
 
 export class Notifications {
@@ -107,6 +109,7 @@ export class Notifications {
       id: view.getBigUint64(0, true),
       thread: view.getUint32(8, true),
       call: view.getInt32(16, true),
+      instruction: view.getBigUint64(24, true),
       args: Array.from({ length: ARGUMENTS }, (_, i) => view.getBigUint64(32 + 8 * i, true)),
     };
   }

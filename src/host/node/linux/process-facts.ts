@@ -5,9 +5,11 @@
  */
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { libcHere } from './descriptors.js';
+import { closeDescriptor, libcHere } from './descriptors.js';
 import type { NativeFunction } from './libc.js';
 
+const O_CLOEXEC = 0o200_0000;
+const LETTER_R = 0x72;
 const STAT_BYTES = 512;
 const CLOSING_PARENTHESIS = 0x29;
 const SPACE = 0x20;
@@ -16,11 +18,41 @@ const MINOR_FAULTS = 8;
 
 /** The process of a thread. Undefined if it has ended. */
 export function processOf(thread: number): number | undefined {
+  return threadFacts(thread)?.process;
+}
+
+export interface ThreadFacts {
+  readonly process: number;
+  /** The process that started this one. */
+  readonly parent: number;
+  /** It is dead, and its end was not taken yet (a zombie). */
+  readonly hasEnded: boolean;
+}
+
+/** Undefined if the thread has ended. */
+export function threadFacts(thread: number): ThreadFacts | undefined {
   try {
-    return Number(/^Tgid:\s*(\d+)/m.exec(readFileSync(`/proc/${thread}/status`, 'latin1'))?.[1]);
+    const status = readFileSync(`/proc/${thread}/status`, 'latin1');
+    const word = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '';
+    return { process: Number(word('Tgid')), parent: Number(word('PPid')), hasEnded: /[ZX]/.test(word('State')) };
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether the thread sleeps in a system call. One that a signal has woken does not, even if it has
+ * no processor yet. Some microseconds. True if the system does not say.
+ */
+export function isAsleep(thread: number): boolean {
+  const libc = libcHere();
+  const fd = Number(libc.func('int open(const char *path, int flags)')(`/proc/${thread}/syscall`, O_CLOEXEC));
+  if (fd < 0) return true;
+  const first = new Uint8Array(1);
+  libc.func('int64_t read(int fd, _Out_ uint8_t *buffer, size_t bytes)')(fd, first, 1);
+  closeDescriptor(fd);
+  // Otherwise it is "running".
+  return first[0] !== LETTER_R;
 }
 
 /**

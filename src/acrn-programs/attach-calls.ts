@@ -1,0 +1,73 @@
+/**
+ * AttachCalls: the ATTACH_IOREQ_CLIENT calls of a filtered program. They wait, and a signal ends
+ * them with 0, as in the driver: its handler may have changed what the program waits for.
+ *
+ * Called by: notified-program.ts.
+ *
+ * This side notices an interruption only by the thread's next call: one that the handler makes, or
+ * the same ATTACH anew.
+ */
+
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import type { Notification, Notifications } from '../host/node/linux/notifications.js';
+import { foreignIoctl } from './foreign-ioctl.js';
+import type { OpenFile } from './open-files.js';
+
+/** Calls of one thread that wait: one, and one for each signal handler that interrupted another. */
+const MAX_NESTED_CALLS = 8;
+
+/** The calls of one file. */
+interface FileCalls {
+  /** By thread, the newest last. */
+  readonly waiting: Map<number, AbortController[]>;
+  /** Threads whose last one was interrupted, and has not come anew. */
+  readonly interrupted: Set<number>;
+}
+
+export class AttachCalls {
+  readonly #notifications: Notifications;
+  /** Forgotten with the file, also those of threads that have died. */
+  readonly #calls = new WeakMap<OpenFile, FileCalls>();
+
+  constructor(notifications: Notifications) {
+    this.#notifications = notifications;
+  }
+
+  make(notification: Notification, file: OpenFile): void {
+    const { thread, args } = notification;
+    this.interrupt(thread, file);
+    const { waiting, interrupted } = this.#of(file);
+    const call = new AbortController();
+    if (interrupted.delete(thread)) call.abort();
+    const code = Ioctl.ATTACH_IOREQ_CLIENT;
+    const result = foreignIoctl(file, { thread, code, argument: args[2] ?? 0n }, call.signal);
+    if (typeof result === 'number') {
+      this.#notifications.answer(notification, result);
+      return;
+    }
+    waiting.set(thread, [...(waiting.get(thread) ?? []).slice(1 - MAX_NESTED_CALLS), call]);
+    void result.then((value) => {
+      // Late for a thread that was interrupted.
+      this.#notifications.answer(notification, value);
+      const left = waiting.get(thread)?.filter((one) => one !== call) ?? [];
+      if (left.length > 0) waiting.set(thread, left);
+      else waiting.delete(thread);
+    });
+  }
+
+  /** A thread that makes a call has left its ATTACH for a signal handler, or forever. */
+  interrupt(thread: number, file: OpenFile): void {
+    const { waiting, interrupted } = this.#of(file);
+    for (const call of waiting.get(thread) ?? []) {
+      if (call.signal.aborted) continue;
+      interrupted.add(thread);
+      call.abort();
+    }
+  }
+
+  #of(file: OpenFile): FileCalls {
+    let calls = this.#calls.get(file);
+    if (calls === undefined) this.#calls.set(file, (calls = { waiting: new Map(), interrupted: new Set() }));
+    return calls;
+  }
+}

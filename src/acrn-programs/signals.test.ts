@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { compileClient, missing } from './fixtures/programs.js';
+import { TestServer, type FrontEnd } from './fixtures/test-server.js';
+import { programSupport } from './support.js';
+
+const SESSIONS = 3;
+/** The calls of a session that are made once. */
+const ONCE = ['CREATE_VM', 'SET_MEMSEG', 'START_VM', 'PAUSE_VM', 'DESTROY_IOREQ_CLIENT', 'DESTROY_VM'] as const;
+
+const skip = missing();
+const filter = programSupport();
+const fronts: readonly (readonly [front: FrontEnd, skip: string | undefined])[] = [
+  ['filter', skip ?? (filter.available ? undefined : filter.reason)],
+  ['shim', skip],
+];
+
+describe('a signal each millisecond', { skip: skip ?? false }, () => {
+  const folder = mkdtempSync(join(tmpdir(), 'upcall-signals-'));
+  let server: TestServer;
+  let client = '';
+  before(async () => {
+    client = compileClient(folder, 'corner-client');
+    server = await TestServer.create(folder);
+  });
+  after(async () => {
+    await server.close();
+    rmSync(folder, { recursive: true });
+  });
+
+  for (const [front, reason] of fronts)
+    for (const [mode, what] of [
+      ['storm-restart', 'a handler that restarts calls'],
+      ['storm-end', 'a handler that ends calls with EINTR'],
+      ['storm-inject', 'a handler that makes calls'],
+    ] as const)
+      test(
+        `and ${what}: each call is made once, and no request is lost (${front})`,
+        { skip: reason ?? false },
+        async () => {
+          server.calls.clear();
+          const program = await server.start(front, client, mode, `${SESSIONS}`);
+          const { output } = await program.ended;
+          const session = 'create 0\nwrong 0\ndestroy 0\n';
+          assert.equal(output, `${session.repeat(SESSIONS)}descriptors left 0\nwas handled 1\n`);
+          for (const name of ONCE) assert.equal(server.calls.get(Ioctl[name]), SESSIONS, name);
+          assert.equal(server.calls.get(Ioctl.NOTIFY_REQUEST_FINISH), SESSIONS * 400);
+          assert.deepEqual(server.reports, []);
+        },
+      );
+});
