@@ -63,7 +63,8 @@ test('the removal of a device is printed at once, however many other lines the s
   for (let i = 0; i < 2 * EVENT_LINES_PER_SECOND; i++) log.report({ ...failure, message: `bug ${i}` });
   const failed = { kind: 'client-failed', vmId: 0, message: 'bug' } as const;
   const late = { kind: 'client-late', vmId: 0, vcpu: 0, request: 'read', limitMs: 5, elapsedMs: 5 } as const;
-  log.report({ ...failed, client: 'default' });
+  log.report({ ...failed, client: 'acrndm', isDefault: true });
+  log.report({ ...late, client: 'acrndm', isDefault: true, policy: 'all-ones' });
   log.report({ ...late, client: 'disk', policy: 'wait' });
   const before = lines.length;
   log.report({ ...failed, client: 'disk' });

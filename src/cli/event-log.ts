@@ -15,9 +15,6 @@ import type { Reporter } from './reporter.js';
 /** Different lines above this number are only counted until the second ends. */
 export const EVENT_LINES_PER_SECOND = 20;
 
-/** The name of a VM's default client. */
-const DEFAULT_CLIENT = 'default';
-
 export class EventLog {
   readonly #reporter: Reporter;
   readonly #clock: Clock;
@@ -117,9 +114,9 @@ function isFinal(event: UserVmEvent): boolean {
       return true;
     // The default client stays, so a guest can cause any number of these.
     case 'client-failed':
-      return event.client !== DEFAULT_CLIENT;
+      return event.isDefault !== true;
     case 'client-late':
-      return event.policy === 'all-ones' && event.client !== DEFAULT_CLIENT;
+      return event.policy === 'all-ones' && event.isDefault !== true;
     case 'device-error':
       return event.during === 'outside';
     default:

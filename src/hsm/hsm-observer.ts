@@ -24,17 +24,22 @@ export type HsmEvent =
       readonly kind: 'client-failed';
       readonly vmId: number;
       readonly client: string;
+      /** The default client, which stays. */
+      readonly isDefault?: true;
       readonly message: string;
       readonly stack?: string;
     }
   /**
-   * A client did not finish a request within its time limit. By the policy it was destroyed and its
-   * requests finished as all ones, or it keeps the request, which is reported again later.
+   * A client did not finish a request within its time limit. By the policy, either its requests
+   * finished as all ones and it was destroyed, unless it is the default client; or it keeps the
+   * request, which is reported again later.
    */
   | {
       readonly kind: 'client-late';
       readonly vmId: number;
       readonly client: string;
+      /** The default client, which stays. */
+      readonly isDefault?: true;
       readonly vcpu: number;
       readonly request: string;
       readonly limitMs: number;

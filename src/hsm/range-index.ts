@@ -39,7 +39,7 @@ const WORD = 2 ** 32;
 /** The limit itself, exclusive. */
 const LIMIT = LIMIT_HIGH * WORD;
 const PAGE = 4096;
-/** A segment of at most this many pages has all of them in the hash. */
+/** A covered segment of at most this many pages has all of them in the hash. */
 const SHORT_PAGES = 16;
 const PAGE_SHIFT = 12;
 /** 2^32 divided by the golden ratio, see `bucketOf`. */
@@ -141,7 +141,10 @@ export class RangeIndex {
     return SCAN_NEEDED;
   }
 
-  /** Returns −1 if no range covers the address. */
+  /**
+   * Returns −1 if the page is not in the hash and no range covers the address. On a page in the
+   * hash such an address has a segment too, whose rank is NO_RANK.
+   */
   #segmentOf(address: number): number {
     const entry = this.#entryOf(Math.floor(address / PAGE) | 0);
     const first = this.#pages[entry + FIRST_SEGMENT] as number;

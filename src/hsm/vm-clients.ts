@@ -150,11 +150,13 @@ export class VmClients {
     // Ask before the client is removed. Report afterwards: an observer may add another client at
     // once.
     const position = client.explain?.(vcpu);
+    const mark = this.#defaultMark(client);
     if (policy === 'all-ones') this.#expel(client);
     observer.event({
       kind: 'client-late',
       vmId,
       client: client.name,
+      ...mark,
       vcpu,
       request,
       limitMs,
@@ -177,6 +179,10 @@ export class VmClients {
     else this.#remove(client);
   }
 
+  #defaultMark(client: IoClient): { readonly isDefault?: true } {
+    return client === this.#default ? { isDefault: true } : {};
+  }
+
   /**
    * Removes a client without its owner's request. Reports an error that its `disconnected` throws.
    */
@@ -190,7 +196,13 @@ export class VmClients {
 
   #emitFailed(client: IoClient, error: unknown): void {
     const { vmId, observer } = this.#options;
-    observer.event({ kind: 'client-failed', vmId, client: client.name, ...errorText(error) });
+    observer.event({
+      kind: 'client-failed',
+      vmId,
+      client: client.name,
+      ...this.#defaultMark(client),
+      ...errorText(error),
+    });
   }
 
   #connect(client: IoClient): void {

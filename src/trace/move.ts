@@ -39,8 +39,9 @@ export interface Move {
    */
   readonly client: string | undefined;
   /**
-   * The request, as it was at PENDING. From COMPLETE on, its value is the answer. Undefined if the
-   * move to PENDING was lost.
+   * The request, as it was at PENDING, or from PROCESSING on the PCI request that the HSM made of
+   * it. From COMPLETE on, its value is the answer. Undefined if the move to PENDING was lost,
+   * except for such a PCI request.
    */
   readonly request: IoRequest | undefined;
   /** Equal for all moves of one request, and different for the slot's next request. */

@@ -105,7 +105,7 @@ export function describeEvent(event: UserVmEvent): string {
     case 'no-client':
       return `no I/O client for the request of vCPU ${event.vcpu}`;
     case 'client-failed':
-      return `I/O client ${event.client} failed and was removed: ${messageWithPlace(event.message, event.stack)}`;
+      return `I/O client ${event.client} failed${event.isDefault === true ? '' : ' and was removed'}: ${messageWithPlace(event.message, event.stack)}`;
     case 'client-late':
       return describeLate(event);
     case 'limit-extended':
@@ -144,10 +144,10 @@ function describeAbandoned(event: Extract<UserVmEvent, { kind: 'hold-abandoned' 
 
 /** Says which policy for late requests (hsm/late-policy.ts) was applied, and why it is late. */
 function describeLate(event: Extract<HsmEvent, { kind: 'client-late' }>): string {
-  const { client, request, limitMs, elapsedMs, policy, detail } = event;
+  const { client, isDefault, request, limitMs, elapsedMs, policy, detail } = event;
   const why = detail === undefined ? '' : `; ${detail}`;
   return policy === 'all-ones'
-    ? `I/O client ${client} took more than ${limitMs} ms for "${request}" and was removed${why}`
+    ? `I/O client ${client} took more than ${limitMs} ms for "${request}"${isDefault === true ? '' : ' and was removed'}${why}`
     : `I/O client ${client} has had "${request}" of vCPU ${event.vcpu} for ${Math.round(elapsedMs)} ms, and keeps it${why}`;
 }
 
