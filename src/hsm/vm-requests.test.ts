@@ -602,6 +602,39 @@ describe('a removed client', () => {
   });
 });
 
+describe('the default client stays, and its events say so', () => {
+  test('when it fails', () => {
+    const vm = new OneVm();
+    const broken: IoClient = {
+      name: 'user',
+      notify: () => {
+        throw new Error('client bug');
+      },
+    };
+    vm.requests.clients.addDefault(broken);
+    vm.fill(0);
+    vm.requests.dispatch();
+    assert.deepEqual(
+      vm.events.map((event) => [event.kind, 'isDefault' in event && event.isDefault]),
+      [['client-failed', true]],
+    );
+    assert.equal(vm.requests.clients.default, broken);
+  });
+
+  test('when it is late', () => {
+    const timing = new FakeTiming();
+    const { vm, client } = withDefault({ clientTimeoutMs: 30, timing });
+    vm.fill(0);
+    vm.requests.dispatch();
+    timing.pass(80);
+    assert.deepEqual(
+      vm.events.map((event) => [event.kind, 'isDefault' in event && event.isDefault]),
+      [['client-late', true]],
+    );
+    assert.equal(vm.requests.clients.default, client);
+  });
+});
+
 describe('the time limit', { timeout: 120_000 }, () => {
   test('each outstanding request has its own, and a late client is removed once, with one event', () => {
     const timing = new FakeTiming();

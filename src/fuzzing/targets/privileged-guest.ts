@@ -219,8 +219,7 @@ export class PrivilegedGuest {
     for (let vector = 0; vector < IDT_ENTRIES; vector++) {
       const hasCode = WITH_ERROR_CODE.includes(vector);
       const address = HANDLERS + vector * HANDLER_BYTES;
-      // Half return behind the next byte, unless in a 16-bit segment; the others halt:
-      // pop eax; inc dword [esp]; iret
+      // Half halt, half return behind the next byte if 32-bit: pop eax; inc dword [esp]; iret
       const back = [...(hasCode ? [0x58] : []), 0xff, 0x04, 0x24, 0xcf];
       this.#put(address, this.#input.below(2) === 0 ? back : [0xfa, 0xf4]);
     }
