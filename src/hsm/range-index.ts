@@ -141,10 +141,7 @@ export class RangeIndex {
     return SCAN_NEEDED;
   }
 
-  /**
-   * Returns −1 if the page is not in the hash and no range covers the address. On a page in the
-   * hash such an address has a segment too, whose rank is NO_RANK.
-   */
+  /** Without a range −1 or, on a page of the hash, a segment whose rank is NO_RANK. */
   #segmentOf(address: number): number {
     const entry = this.#entryOf(Math.floor(address / PAGE) | 0);
     const first = this.#pages[entry + FIRST_SEGMENT] as number;
