@@ -76,6 +76,9 @@ struct request {
   int32_t descriptor;
 };
 
+/* Above those that programs name, and below the usual limit of 1024. */
+#define HIGH_DESCRIPTOR 512
+
 #define MAX_MAPPINGS 4
 /* Values of `confirm`. The second one: with a userfaultfd of this process. */
 enum confirm { CONFIRM_NOT = 0, CONFIRM = 1, CONFIRM_WITH_USERFAULT = 2 };
@@ -233,14 +236,26 @@ static void consent(int file) {
   accessible = self;
 }
 
+static int move_high(int fd) {
+  int high = fcntl(fd, F_DUPFD_CLOEXEC, HIGH_DESCRIPTOR);
+  if (high < 0) return fd;
+  close_fd(fd);
+  return high;
+}
+
 /* Makes a call. All signals are blocked. Those of `before` are so in ATTACH, too. */
 static int make_call(int file, struct request request, const sigset_t *before) {
   int ends[2];
   consent(file);
   if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return -errno;
+  int is_attach = request.operation == OPERATION_IOCTL && _IOC_NR(request.code) == ATTACH_IOREQ_CLIENT;
+  /* It waits long: the program must not find a number taken that it has just closed. */
+  for (int i = 0; is_attach && i < 2; i++) ends[i] = move_high(ends[i]);
   request.magic = MAGIC;
   request.call = (uint64_t)syscall(SYS_gettid) << 32 | ++calls;
   request.descriptor = request.operation == OPERATION_IOCTL ? named_descriptor(ends, request.code, request.argument) : -1;
+  /* These are not open in the program. */
+  if (request.descriptor == ends[0] || request.descriptor == ends[1]) request.descriptor = -1;
   int fds[] = {ends[1], request.descriptor};
   int result = send_request(file, &request, fds, request.descriptor >= 0 ? 2 : 1);
   if (result == -EBADF && request.descriptor >= 0) {
@@ -249,7 +264,7 @@ static int make_call(int file, struct request request, const sigset_t *before) {
     result = send_request(file, &request, fds, 1);
   }
   close_fd(ends[1]);
-  if (result == 0 && request.operation == OPERATION_IOCTL && _IOC_NR(request.code) == ATTACH_IOREQ_CLIENT) {
+  if (result == 0 && is_attach) {
     struct pollfd readable = {ends[0], POLLIN, 0};
     if (syscall(SYS_ppoll, &readable, 1, NULL, before, _NSIG / 8) < 0 && errno == EINTR) {
       request.operation = OPERATION_INTERRUPT;

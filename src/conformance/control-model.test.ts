@@ -7,12 +7,10 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
 import { ControlModel } from './fixtures/control-model.js';
-import { CONTROL_KINDS } from './fixtures/random-ioctls.js';
-import { legalCommand, seeded, stepsOf, type Step } from './fixtures/random-commands.js';
+import { commandOf, programs } from './fixtures/control-programs.js';
+import { seeded, type Step } from './fixtures/random-commands.js';
 import { HsmScript } from './hsm-script.js';
 
-const MAX_STEPS = 160;
-const programs = stepsOf(CONTROL_KINDS, MAX_STEPS);
 const main = fileURLToPath(new URL('./hsm-script-main.js', import.meta.url));
 
 interface Played {
@@ -44,14 +42,6 @@ async function play(steps: readonly Step[], distort: Distortion = (answer) => an
     }
   }
   return { script };
-}
-
-/** Ioctls and what a process does are legal at any time, everything else only with a VM. */
-function commandOf(step: Step, model: ControlModel, count: number): string | undefined {
-  const { kind, line } = step;
-  if (/^(ioctl|user) /.test(kind)) return `${kind} ${line}`.trimEnd();
-  if (model.requests === undefined) return undefined;
-  return legalCommand(step, model.requests, count);
 }
 
 /** What a failure prints: the script can be saved and played. */

@@ -28,6 +28,9 @@ export type AcceptedHypercall =
 /** Called with each accepted hypercall. Returns the hypercall's result. */
 export type HypercallListener = (call: AcceptedHypercall) => number;
 
+/** Memory for a VM's RAM. */
+export type AllocateRam = (bytes: number) => SharedArrayBuffer;
+
 export class HandDrivenVm implements Hypercalls {
   readonly config: VmConfig;
   readonly buffer: SharedBuffer;
@@ -43,7 +46,12 @@ export class HandDrivenVm implements Hypercalls {
   readonly lineOperations: (readonly [gsi: number, operation: number])[] = [];
   readonly #listener: HypercallListener;
 
-  constructor(config: VmConfig, buffer: SharedBuffer, upcall: Upcall, listener: HypercallListener) {
+  constructor(
+    config: VmConfig,
+    buffer: SharedBuffer,
+    upcall: Upcall,
+    { listener, allocate }: { readonly listener: HypercallListener; readonly allocate: AllocateRam },
+  ) {
     this.#listener = listener;
     this.config = config;
     this.buffer = buffer;
@@ -51,7 +59,7 @@ export class HandDrivenVm implements Hypercalls {
     this.vcpuCount = config.vcpuCount;
     const { memoryBytes } = config;
     this.memory = new GuestMemory({
-      buffer: new SharedArrayBuffer(memoryBytes),
+      buffer: allocate(memoryBytes),
       byteOffset: 0,
       byteLength: memoryBytes,
     });
@@ -126,9 +134,11 @@ export class HandDrivenHypervisor implements Hypervisor {
   /** Oldest first. */
   readonly vms: HandDrivenVm[] = [];
   readonly #listener: HypercallListener;
+  readonly #allocate: AllocateRam;
 
-  constructor(listener: HypercallListener = () => 0) {
+  constructor(listener: HypercallListener = () => 0, allocate: AllocateRam = (bytes) => new SharedArrayBuffer(bytes)) {
     this.#listener = listener;
+    this.#allocate = allocate;
   }
 
   available(): Promise<Availability> {
@@ -138,7 +148,7 @@ export class HandDrivenHypervisor implements Hypervisor {
   createVm(config: VmConfig, buffer: SharedBuffer, upcall: Upcall): Promise<Hypercalls> {
     if (config.vcpuCount > MAX_VCPUS)
       return Promise.reject(new UpcallError('VM_LIMIT', `${config.vcpuCount} vCPUs: a VM has at most ${MAX_VCPUS}`));
-    const vm = new HandDrivenVm(config, buffer, upcall, this.#listener);
+    const vm = new HandDrivenVm(config, buffer, upcall, { listener: this.#listener, allocate: this.#allocate });
     this.vms.push(vm);
     return Promise.resolve(vm);
   }

@@ -12,7 +12,7 @@
 
 import { INVALID_VM_ID } from '../vm/service-vm.js';
 import { clientCommand } from './client-commands.js';
-import { ControlProcess } from './control-process.js';
+import { ControlProcess, type MachineHooks, type ScriptMachine } from './control-process.js';
 import { hex } from '../io-request/io-request.js';
 import type { ScriptAnswer, ScriptExtra, ScriptResult } from './script-answer.js';
 import { ScriptWords } from './script-words.js';
@@ -25,7 +25,13 @@ const MAX_ERRNO = 4095;
 
 export class HsmScript {
   readonly #stage = new ScriptStage();
+  readonly #createMachine: ((hooks: MachineHooks) => ScriptMachine) | undefined;
   #world: ScriptWorld | undefined;
+
+  /** `createMachine`: what a process with an open control file runs on. Default: localMachine. */
+  constructor(createMachine?: (hooks: MachineHooks) => ScriptMachine) {
+    this.#createMachine = createMachine;
+  }
 
   /**
    * Resolves to undefined for an empty line or a comment. Rejects with UpcallError if the line is
@@ -46,7 +52,7 @@ export class HsmScript {
 
   #begin(op: string, words: ScriptWords): ScriptWorld {
     if (op === 'vm') return new ScriptedVms(this.#stage);
-    if (op === 'ioctl' || op === 'user') return new ControlProcess(this.#stage);
+    if (op === 'ioctl' || op === 'user') return new ControlProcess(this.#stage, this.#createMachine);
     throw words.error('the first command of a script makes a VM, or is an ioctl');
   }
 

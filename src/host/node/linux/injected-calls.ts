@@ -4,8 +4,8 @@
  * memory of this process; its signals wait; its call returns a result although it is too late for
  * an answer.
  *
- * Called by: acrn-programs/carried-mappings.ts, acrn-programs/notified-program.ts, and the self-test
- * in acrn-programs/support.ts.
+ * Called by: acrn-programs/carried-mappings.ts, acrn-programs/notified-program.ts, and the
+ * self-test in acrn-programs/support.ts.
  * Callers must: be allowed to trace the process, as TracedThread.
  *
  * Sources: ptrace(2), sigreturn(2), asm/sigcontext.h of x86-64, "Interruption of system calls by a
