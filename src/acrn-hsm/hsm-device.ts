@@ -77,7 +77,7 @@ export interface HsmDeviceOptions {
    * Called for each VM before CREATE_VM returns: the place to listen to its events or to open its
    * live page.
    */
-  readonly onVm?: (vm: UserVm) => void;
+  readonly onVm?: (vm: UserVm, caller: AddressSpace) => void;
   /** How CLEAR_VM_IOREQ sleeps while clients finish. For tests. Default: a timer. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
@@ -182,7 +182,7 @@ export class HsmDevice {
           });
           vm = new IoctlVm({ userVm, lifeCycle, caller, hardware, onRefused: (error) => onRefused?.(error) });
           creation.set('vmid', userVm.id).set('vcpu_num', userVm.inspection.vcpuCount);
-          onVm?.(userVm);
+          onVm?.(userVm, caller);
         },
       });
     } catch (error) {

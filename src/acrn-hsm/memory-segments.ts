@@ -79,6 +79,8 @@ export class MemorySegments {
 }
 
 function outsideOfRam(guest: bigint, bytes: bigint, size: number): UpcallError {
+  if ((guest & PAGE_MASK) !== 0n)
+    return new UpcallError('VM_LIMIT', `SET_MEMSEG at 0x${guest.toString(16)}, which is not the address of a page`);
   const what = `SET_MEMSEG of ${bytes / MIB} MiB at 0x${guest.toString(16)} is outside of the VM's RAM of ${BigInt(size) / MIB} MiB`;
   return new UpcallError('VM_LIMIT', what, {
     remedy: 'Give the VM more memory: --memory, HsmDeviceOptions.memoryBytes',

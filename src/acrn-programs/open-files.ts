@@ -44,6 +44,7 @@ export class OpenFiles {
   readonly #options: OpenFilesOptions;
   readonly #events: LinuxEvents;
   readonly #open = new Set<OpenFile>();
+  #opened = 0;
   /** Those of `open`, by the name of the socket that is the descriptor. */
   readonly #byLink = new Map<string, OpenFile>();
   /** By thread and descriptor. */
@@ -59,6 +60,11 @@ export class OpenFiles {
   private constructor(options: OpenFilesOptions, events: LinuxEvents) {
     this.#options = options;
     this.#events = events;
+  }
+
+  /** Files that were opened so far. */
+  get opened(): number {
+    return this.#opened;
   }
 
   get count(): number {
@@ -116,6 +122,7 @@ export class OpenFiles {
     const events = new ForeignEvents(copy, this.#events);
     const file: OpenFile = { hsm: this.#options.device.open(memory, events), memory, events, process };
     this.#open.add(file);
+    this.#opened++;
     this.#options.onChange?.();
     return file;
   }

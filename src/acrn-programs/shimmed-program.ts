@@ -63,7 +63,7 @@ export function compileShim(folder = host.cacheFolder): string {
       });
     renameSync(draft, file);
   } catch (error) {
-    rmSync(draft, { force: true });
+    if (existsSync(draft)) rmSync(draft, { force: true });
     if (error instanceof UpcallError) throw error;
     throw new UpcallError('TOOL_FAILED', `the shim cannot be kept: ${(error as Error).message}`, {
       remedy: 'Set XDG_CACHE_HOME to a folder that may be written',

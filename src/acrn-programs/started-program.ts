@@ -12,6 +12,7 @@ import type { ProgramThreadData, ProgramThreadMessage } from './program-thread.j
 
 const ENOENT = 2;
 const EACCES = 13;
+const ENOEXEC = 8;
 
 export interface StartedProgram {
   readonly pid: number;
@@ -53,7 +54,11 @@ export function notStarted(program: string, errno: number): UpcallError {
     return new UpcallError('TOOL_MISSING', `${program}: there is no such program`, {
       remedy: 'Give its path, for example ./vm-sample, or put its folder into PATH',
     });
+  if (errno === ENOEXEC)
+    return new UpcallError('TOOL_FAILED', `${program} is no program for this machine`, {
+      remedy: `A script has to begin with #! and its interpreter, or write: -- sh ${program}`,
+    });
   return new UpcallError('TOOL_FAILED', `${program} cannot be started: errno ${errno}`, {
-    remedy: errno === EACCES ? `Make it executable: chmod +x ${program}` : 'Try to run it without upcall hsm',
+    remedy: errno === EACCES ? 'Give a file that may be executed (chmod +x)' : 'Try to run it without upcall hsm',
   });
 }

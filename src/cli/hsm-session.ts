@@ -12,11 +12,14 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { ForeignMemory } from '../acrn-programs/foreign-memory.js';
 import { AcrnServer } from '../acrn-programs/acrn-server.js';
 import { startShimmedProgram } from '../acrn-programs/shimmed-program.js';
 import { startProgram, type StartedProgram } from '../acrn-programs/started-program.js';
 import { Watchdog } from '../acrn-programs/watchdog.js';
+import type { AddressSpace } from '../acrn-hsm/address-space.js';
 import type { HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
+import { processOf } from '../host/node/linux/process-facts.js';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
 import { Deferred } from '../sync/deferred.js';
 import { ServiceVm, type ServiceVmOptions } from '../vm/service-vm.js';
@@ -63,7 +66,7 @@ export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number>
     else program = await startProgram(plan.program, (listener) => server.serve(listener));
     session.watch(program.pid);
     const end = await program.ended;
-    await session.filesClosed();
+    await session.filesClosed(plan.shim);
     return statusOf(end, reporter);
   } finally {
     await session.close();
@@ -100,6 +103,8 @@ class Session {
   readonly #tools = new Set<VmTools>();
   #server: AcrnServer | undefined;
   #program: number | undefined;
+  /** VMs so far. */
+  #vms = 0;
   #filesChanged = new Deferred<undefined>();
 
   /** `folder`: as in Watchdog. */
@@ -123,14 +128,23 @@ class Session {
         this.#filesChanged = new Deferred();
       },
       onRefused: (error) => this.#reporter.line(error.describe()),
-      onVm: (vm) => {
-        const one = new VmTools(vm, tools);
+      onVm: (vm, caller) => {
+        const one = new VmTools(vm, this.#toolsOf(vm, caller, tools));
         this.#tools.add(one);
         void one.ended.then(() => this.#tools.delete(one));
         if (haltSignal !== undefined) signalWhenHalted(vm, server, haltSignal);
       },
     });
     return (this.#server = server);
+  }
+
+  /** With several programs or VMs, each line and table says whose it is. */
+  #toolsOf(vm: UserVm, caller: AddressSpace, tools: VmToolsOptions): VmToolsOptions {
+    const isFirst = ++this.#vms === 1 && this.#program !== undefined;
+    if (isFirst) return tools;
+    const process = caller instanceof ForeignMemory ? processOf(caller.pid) : undefined;
+    const subject = process === undefined ? vm.name : `${vm.name} of process ${process}`;
+    return { ...tools, reporter: this.#reporter.about(subject), subject };
   }
 
   /** The program ends with this process. */
@@ -145,9 +159,14 @@ class Session {
   }
 
   /** Resolves when no file of the device is open any more: what the program started has some. */
-  async filesClosed(): Promise<void> {
+  async filesClosed(isShim: boolean): Promise<void> {
     const files = this.#server?.files;
     if (files === undefined) return;
+    if (files.opened === 0)
+      this.#reporter.line(
+        'the program has ended without opening /dev/acrn_hsm' +
+          (isShim ? '. A statically linked one cannot find it with --shim' : ''),
+      );
     if (files.count > 0)
       this.#reporter.line(`the program has ended; what it started has ${files.count} files of /dev/acrn_hsm open`);
     while (files.count > 0) await this.#filesChanged.promise;

@@ -22,14 +22,22 @@ export interface ReporterState {
 export class Reporter {
   readonly state: ReporterState = { isRaw: false, isMidLine: false };
   readonly #sink: TextSink;
+  readonly #subject: string;
 
-  constructor(sink: TextSink) {
+  /** `subject`: what all lines are about, such as a VM. */
+  constructor(sink: TextSink, subject = '') {
     this.#sink = sink;
+    this.#subject = subject === '' ? '' : `${subject}: `;
   }
 
   /** Prints one line, prefixed with the program's name. */
   line(text: string): void {
-    this.text(`upcall: ${oneLine(text)}\n`);
+    this.text(`upcall: ${this.#subject}${oneLine(text)}\n`);
+  }
+
+  /** A reporter whose lines begin with `subject`. It must not be used in a raw terminal. */
+  about(subject: string): Reporter {
+    return new Reporter(this.#sink, subject);
   }
 
   /** Prints whole lines unchanged. */

@@ -23,6 +23,8 @@ export interface MoveSink {
 
 export interface VmToolsOptions {
   readonly reporter: Reporter;
+  /** Printed before the tables. Default: none. */
+  readonly subject?: string;
   readonly hypervisor: string;
   readonly page?: PagePlan;
   /** Opens the trace of a VM. */
@@ -34,6 +36,7 @@ export interface VmToolsOptions {
 }
 
 export class VmTools {
+  static #openPages = 0;
   readonly vm: UserVm;
   /** Resolves when the VM has ended, and the files of its trace are written. */
   readonly ended: Promise<void>;
@@ -56,7 +59,9 @@ export class VmTools {
   async #openPage(): Promise<void> {
     const { page, hypervisor, reporter } = this.#options;
     if (page === undefined) return;
-    this.#page = await openPage(page, this.vm, hypervisor, undefined, reporter);
+    // A port that was asked for is that of the first page, as long as that is open.
+    const own = VmTools.#openPages++ === 0 ? page : { ...page, port: 0 };
+    this.#page = await openPage(own, this.vm, hypervisor, undefined, reporter);
   }
 
   async #trace(): Promise<void> {
@@ -67,15 +72,17 @@ export class VmTools {
   }
 
   async #untilEnd(...work: readonly Promise<void>[]): Promise<void> {
-    const { reporter, statistics } = this.#options;
+    const { reporter, statistics, subject } = this.#options;
     const failed = (error: unknown): void => reporter.line(errorText(error).message);
     const done = Promise.all(work.map((one) => one.catch(failed)));
     await this.vm.ended;
     await done;
     this.#log.flush();
+    if (this.#page !== undefined) VmTools.#openPages--;
     await this.#page?.close();
     const { vm } = this;
     const table = statistics ? vm.statistics() : undefined;
+    if (subject !== undefined && (table !== undefined || vm.faults !== undefined)) reporter.line('its requests');
     if (table !== undefined) reporter.text(statisticsTable(table, vm.counters()));
     if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
   }

@@ -36,6 +36,8 @@ export function vmTraceFiles(path: string): (vm: UserVm) => Promise<TraceFiles> 
     throw new UpcallError('OPTION_INVALID', `--trace ${path}: its name says no format`, {
       remedy: `End it with ${[...FORMATS.keys()].join(', ')}`,
     });
+  // An error now is better than at the first VM.
+  new TraceFiles([{ path, trace: { add: () => undefined, end: () => new Uint8Array() } }]);
   let count = 0;
   return async ({ name }) => {
     const end = extname(path);

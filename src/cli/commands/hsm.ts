@@ -26,14 +26,20 @@ Examples:
   upcall hsm -- ./vm-sample                          the sample of the Linux kernel
   upcall hsm --halt-signal INT -- ./vm-sample        Ctrl-C it when its guest halts
   upcall hsm --stats --page -- ./vm-sample           requests in a browser, a table at the end
-  upcall hsm --trace boot.jsonl -- ./vm-sample       every move of every request (.jsonl, .pftrace or .parquet)
+  upcall hsm --trace boot.jsonl -- ./vm-sample       every move of every request (.jsonl, .pftrace or .parquet);
+                                                     a second VM's go to boot-2.jsonl
   upcall hsm --shim -- gdb ./vm-sample               under a debugger; the program must be linked dynamically
   upcall hsm --serve /run/user/1000/hsm              one server for several programs, in one terminal
   upcall hsm --connect /run/user/1000/hsm -- ./vm-sample   each program in another one
   upcall hsm --memory 256 --as-service-vm -- acrn-dm --cpu_affinity 0 -m 256M -k bzImage -s 0:0,hostbridge vm1
 
+With --connect, lines about a VM appear at the server. --shim does without --as-service-vm.
+
 Exit status: that of the program, 128 + N if signal N ended it, 2 if it could not be started.
 See docs/acrn-programs.md.`;
+
+/** A request that the program keeps for this long is reported, and stays its. */
+const REPORT_MS = 5000;
 
 export interface HsmOptions extends FaultOptions, PageOptions {
   readonly hypervisor: string;
@@ -75,7 +81,7 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
     .option('--pin <cpus>', 'auto, none, or CPUs: of the Service VM, then of vCPUs (default: auto)', parsePin)
     .option(
       '--client-timeout <ms>',
-      'time limit for a request, or none (default: none, as on ACRN)',
+      'time limit for a request, or none (default: none, as on ACRN; a request of 5 s is reported)',
       parseClientTimeout,
     )
     .option('--as-service-vm', 'the program finds what acrn-dm wants: a table of processors, huge pages, a lock folder')
@@ -87,7 +93,11 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
     .option('--stats', 'print a table of the I/O requests of each VM at its end, on standard error')
     .option('--page [port]', 'serve a live web page of each VM; prints its address', parsePort)
     .option('--page-host <address>', 'serve the page on this address instead of 127.0.0.1, unencrypted')
-    .option('--page-release <seconds>', 'continue held requests this long after the last page has left', parseRelease)
+    .option(
+      '--page-release <seconds>',
+      'continue held requests this long after the last page has left, or never (default: 60)',
+      parseRelease,
+    )
     .addOption(
       new Option('--fault <rule>', 'make chosen requests or interrupts fail, see upcall run --help; repeatable')
         .argParser(addFault)
@@ -140,6 +150,11 @@ function checkUse(
     throw new UpcallError('OPTION_INVALID', 'there is no program to run', {
       remedy: 'Give it after --, for example: upcall hsm -- ./vm-sample',
     });
+  // Without it, upcall would take the program's options.
+  if (program.length > 0 && !process.argv.includes('--'))
+    throw new UpcallError('OPTION_INVALID', `-- is missing before the program ${program[0]}`, {
+      remedy: `Write: upcall hsm [options] -- ${program.join(' ')}`,
+    });
   if (connect === undefined) return;
   const wrong = command.options.find(
     (option) => isGiven(option.attributeName()) && !OPTIONS_OF_PROGRAMS.includes(option.attributeName()),
@@ -180,7 +195,9 @@ async function planServer(options: HsmOptions, context: CommandContext): Promise
       memoryBytes: (options.memory ?? DEFAULT_MEMORY_MIB) * 2 ** 20,
       ...(options.vcpus === undefined ? {} : { vcpuCount: options.vcpus }),
       ...(options.polling === true ? { completionPolling: true } : {}),
-      ...(options.clientTimeout === undefined ? {} : { clientTimeoutMs: options.clientTimeout }),
+      ...(options.clientTimeout === undefined
+        ? { clientTimeoutMs: REPORT_MS, late: 'wait' }
+        : { clientTimeoutMs: options.clientTimeout }),
       ...(faults === undefined ? {} : { faults }),
       statistics: options.stats === true || page !== undefined,
     },
