@@ -5,17 +5,19 @@
  * Called by: placement/device-module.ts, which loads devices; DeviceClient, which reports bugs.
  */
 
-import type { Device } from './device.js';
-
-const origins = new WeakMap<Device, string>();
+const origins = new WeakMap<object, string>();
 
 /** `module`: a path or URL. */
-export function setOrigin(device: Device, module: string): void {
+export function setOrigin(device: object, module: string): void {
   origins.set(device, module);
 }
 
-/** ` (in MODULE)`, or nothing for a device that no module created. */
-export function originText(device: Device): string {
+export function originOf(device: object): string | undefined {
+  return origins.get(device);
+}
+
+/** ` (in MODULE)`, or nothing for one that no module created. */
+export function originText(device: object): string {
   const module = origins.get(device);
   return module === undefined ? '' : ` (in ${pathOf(module)})`;
 }

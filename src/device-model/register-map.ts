@@ -17,6 +17,8 @@ export interface RegisterField {
 export interface RegisterDescription {
   /** In bytes from the start of the device's range, or the index behind an index port. */
   readonly offset: number;
+  /** Of a PCI card: the base address register that holds it. Default: 0. */
+  readonly bar?: number;
   /** In bytes: 1, 2 or 4. */
   readonly size: AccessSize;
   /** The data sheet's abbreviation, e.g. `LSR`. */

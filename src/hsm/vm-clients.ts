@@ -37,6 +37,8 @@ export class VmClients {
   #default: IoClient | undefined;
   #isRelaying = false;
   #removals = 0;
+  /** Called after ranges were added or removed, in any way. The callee may change ranges. */
+  onRangesChanged: () => void = () => undefined;
 
   constructor(options: VmClientsOptions) {
     this.#options = options;
@@ -76,6 +78,7 @@ export class VmClients {
     this.#connect(client);
     this.#map.addClient(client);
     for (const range of ranges) this.#map.addRange(client, range);
+    this.onRangesChanged();
   }
 
   /** Returns −EEXIST if there is a default client. */
@@ -88,11 +91,15 @@ export class VmClients {
 
   /** Returns false if the VM does not have this client or has MAX_RANGES ranges. */
   addRange(client: IoClient, range: AddressRange): boolean {
-    return this.#map.addRange(client, range);
+    const isAdded = this.#map.addRange(client, range);
+    this.onRangesChanged();
+    return isAdded;
   }
 
   removeRange(client: IoClient, range: AddressRange): boolean {
-    return this.#map.removeRange(client, range);
+    const isRemoved = this.#map.removeRange(client, range);
+    this.onRangesChanged();
+    return isRemoved;
   }
 
   ranges(client: IoClient): readonly AddressRange[] {
@@ -122,6 +129,7 @@ export class VmClients {
       client.disconnected?.();
     } finally {
       this.finishAllOf(client);
+      this.onRangesChanged();
     }
   }
 

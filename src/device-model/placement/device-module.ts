@@ -15,6 +15,8 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import type { Clock } from '../clock.js';
 import type { Device, InterruptLine } from '../device.js';
 import { setOrigin } from '../device-origin.js';
+import { cardProblem } from '../pci/card-description.js';
+import type { PciCard } from '../pci/pci-card.js';
 
 /** The part of its VM that a device of a module may use. */
 export interface DeviceContext {
@@ -26,8 +28,21 @@ export interface DeviceContext {
 
 export type CreateDevice = (context: DeviceContext, options: unknown) => Device | Promise<Device>;
 
+const CARD_FORM =
+  'Export as default a class with a name, pci, read(bar, offset, size) and write(bar, offset, size, value), or a function that returns such a card';
 const FORM =
   'Export as default a class with a name, read(offset, size) and write(offset, size, value), or a function that returns such a device';
+
+/** What a module may hold: a device or a PCI card. */
+interface Kind {
+  readonly what: 'device' | 'card';
+  readonly form: string;
+  /** What is wrong with a value as one. */
+  readonly problem: (value: unknown) => string | undefined;
+}
+
+const DEVICE: Kind = { what: 'device', form: FORM, problem: missingMember };
+const CARD: Kind = { what: 'card', form: CARD_FORM, problem: cardProblem };
 
 /**
  * Loads a JavaScript or TypeScript module, a path or URL, and creates its device. Calls `onLoaded`
@@ -39,6 +54,21 @@ export async function loadDevice(
   options: unknown,
   onLoaded?: () => void,
 ): Promise<Device> {
+  return (await load(DEVICE, module, context, options, onLoaded)) as Device;
+}
+
+/** The same for a module that exports a PCI card. */
+export async function loadCard(module: string, context: DeviceContext, options: unknown): Promise<PciCard> {
+  return (await load(CARD, module, context, options)) as PciCard;
+}
+
+async function load(
+  { what, form, problem }: Kind,
+  module: string,
+  context: DeviceContext,
+  options: unknown,
+  onLoaded?: () => void,
+): Promise<object> {
   let exported: Record<string, unknown>;
   try {
     exported = await host.importModule(module);
@@ -47,7 +77,7 @@ export async function loadDevice(
   }
   onLoaded?.();
   const create = exported['createDevice'] ?? exported['default'];
-  if (typeof create !== 'function') throw invalid(module, exportsOf(exported), FORM);
+  if (typeof create !== 'function') throw invalid(module, exportsOf(exported, what), form);
   let device: unknown;
   try {
     device = isDeviceClass(create)
@@ -56,28 +86,28 @@ export async function loadDevice(
   } catch (error) {
     const own = error instanceof UpcallError ? error.remedy : undefined;
     const remedy = own ?? 'Correct the module, or the options that it was given';
-    throw invalid(module, `creating the device failed: ${reason(error)}`, remedy, error);
+    throw invalid(module, `creating the ${what} failed: ${reason(error)}`, remedy, error);
   }
   let missing: string | undefined;
   try {
-    missing = missingMember(device);
+    missing = problem(device);
   } catch (error) {
     // A getter of its class.
-    throw invalid(module, `reading the device's members failed: ${reason(error)}`, FORM, error);
+    throw invalid(module, `reading the ${what}'s members failed: ${reason(error)}`, form, error);
   }
-  if (missing !== undefined) throw invalid(module, `the device that it created ${missing}`, FORM);
-  setOrigin(device as Device, module);
-  return device as Device;
+  if (missing !== undefined) throw invalid(module, `the ${what} that it created ${missing}`, form);
+  setOrigin(device as object, module);
+  return device as object;
 }
 
-/** What the module exports instead of a device. */
-function exportsOf(exported: Record<string, unknown>): string {
+/** What the module exports instead of a device or card. */
+function exportsOf(exported: Record<string, unknown>, what: string): string {
   for (const name of ['createDevice', 'default'])
     if (exported[name] !== undefined)
-      return `exports no device: its ${name} is of type ${typeof exported[name]}, not a class or function`;
+      return `exports no ${what}: its ${name} is of type ${typeof exported[name]}, not a class or function`;
   const names = Object.keys(exported);
   const only = names.length === 0 ? 'nothing' : `only ${names.join(', ')}`;
-  return `exports no device: it exports ${only}, neither default nor createDevice`;
+  return `exports no ${what}: it exports ${only}, neither default nor createDevice`;
 }
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- an export of any module, checked before it is called
@@ -92,6 +122,7 @@ function isDeviceClass(value: Function): boolean {
 export function missingMember(value: unknown): string | undefined {
   if (typeof value !== 'object' || value === null) return `is ${value === null ? 'null' : typeof value}`;
   const { name, read, write } = value as Partial<Record<keyof Device, unknown>>;
+  if ('pci' in value) return 'is a PCI card, which has no range of its own: use attachCard, or @pci';
   if (typeof name !== 'string' || name === '') return 'has no name';
   if (typeof read !== 'function') return typeof write === 'function' ? 'has no read' : 'has no read and write';
   return typeof write === 'function' ? undefined : 'has no write';

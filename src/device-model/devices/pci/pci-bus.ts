@@ -49,6 +49,15 @@ export class PciBus {
     this.#functionCounts.set(key >> 3, (this.#functionCounts.get(key >> 3) ?? 0) + 1);
   }
 
+  /** Removes a function: its address reads as all ones. Does nothing if it is not there. */
+  remove(fn: PciFunction): void {
+    for (const [key, present] of this.#functions) {
+      if (present !== fn) continue;
+      this.#functions.delete(key);
+      this.#functionCounts.set(key >> 3, (this.#functionCounts.get(key >> 3) ?? 1) - 1);
+    }
+  }
+
   /** All functions, in order of addresses. */
   *functions(): IterableIterator<{ readonly address: PciAddress; readonly function: PciFunction }> {
     for (const [key, fn] of [...this.#functions].sort(([a], [b]) => a - b)) {

@@ -1,0 +1,80 @@
+/**
+ * CardClient: a card as an I/O client, whose ranges are its decoded BARs.
+ *
+ * Called by: the HSM's worker, with each request in one of the ranges; BarDecoder, which moves
+ * them. Threads: the Service VM's.
+ *
+ * Each place of a BAR has a DeviceClient of its own, which knows the place. One that answers later
+ * goes on with the place that the access had.
+ */
+
+import type { AddressRange } from '../../hsm/address-range.js';
+import type { AssignedRequest } from '../../hsm/assigned-request.js';
+import type { ClientPosition, IoClient } from '../../hsm/io-client.js';
+import { DeviceClient, PROMISE_OPEN, type ReportDeviceError } from '../device-client.js';
+import { BARS, type BarLayout } from './card-description.js';
+import type { CardFunction } from './card-function.js';
+
+interface DecodedBar {
+  readonly range: AddressRange;
+  readonly first: number;
+  readonly last: number;
+  readonly client: DeviceClient;
+}
+
+export interface CardClientOptions {
+  readonly fn: CardFunction;
+  readonly reportError: ReportDeviceError;
+  /** The client was removed: by its owner, by the HSM, or at the end of the VM. */
+  readonly onRemoved: (client: CardClient) => void;
+}
+
+export class CardClient implements IoClient {
+  readonly name: string;
+  readonly fn: CardFunction;
+  readonly #options: CardClientOptions;
+  /** By the number of the BAR. */
+  readonly #bars: (DecodedBar | undefined)[] = Array.from({ length: BARS }, () => undefined);
+
+  constructor(options: CardClientOptions) {
+    this.name = options.fn.name;
+    this.fn = options.fn;
+    this.#options = options;
+  }
+
+  notify(request: AssignedRequest): void {
+    const address = (request.addressHigh >>> 0) * 2 ** 32 + (request.addressLow >>> 0);
+    for (let bar = 0; bar < BARS; bar++) {
+      const decoded = this.#bars[bar];
+      if (decoded === undefined || decoded.range.type !== request.type) continue;
+      if (address < decoded.first || address > decoded.last) continue;
+      decoded.client.notify(request);
+      return;
+    }
+    // A request of a corrupted page, which wraps at 2^64.
+    request.finishAllOnes(request.ticket);
+  }
+
+  explain(): ClientPosition {
+    return { detail: PROMISE_OPEN };
+  }
+
+  disconnected(): void {
+    this.#options.onRemoved(this);
+  }
+
+  /** The range of BAR number `bar`. */
+  decoded(bar: number): AddressRange | undefined {
+    return this.#bars[bar]?.range;
+  }
+
+  /** The HSM has this range for the BAR by now, or none. */
+  decode(layout: BarLayout, range: AddressRange | undefined): void {
+    this.#bars[layout.bar] = range && {
+      range,
+      first: Number(range.start),
+      last: Number(range.end),
+      client: new DeviceClient(this.fn.barDevice(layout), range, this.#options.reportError),
+    };
+  }
+}

@@ -1,0 +1,55 @@
+/**
+ * GuestDma: a card's access to guest memory, within the limits that hardware has: the guest must
+ * have made the card a bus master, and only RAM answers.
+ *
+ * Called by: the card, through its handle. Threads: the Service VM's.
+ */
+
+import type { GuestMemory } from '../../hypervisor/guest-memory.js';
+import type { CardDma } from './pci-card.js';
+
+export interface GuestDmaOptions {
+  readonly memory: GuestMemory;
+  readonly isBusMaster: () => boolean;
+  /** No memory answered. The callee sets the status bit "received master abort". */
+  readonly onAbort: () => void;
+}
+
+export class GuestDma implements CardDma {
+  readonly #options: GuestDmaOptions;
+  #refused = 0;
+
+  constructor(options: GuestDmaOptions) {
+    this.#options = options;
+  }
+
+  get refused(): number {
+    return this.#refused;
+  }
+
+  read(address: number, length: number): Uint8Array<ArrayBuffer> | undefined {
+    return this.#isAllowed(address, length) ? this.#options.memory.read(address, length) : undefined;
+  }
+
+  readInto(address: number, target: Uint8Array): boolean {
+    if (!this.#isAllowed(address, target.length)) return false;
+    target.set(this.#options.memory.bytes.subarray(address, address + target.length));
+    return true;
+  }
+
+  write(address: number, bytes: Uint8Array): boolean {
+    if (!this.#isAllowed(address, bytes.length)) return false;
+    this.#options.memory.write(address, bytes);
+    return true;
+  }
+
+  #isAllowed(address: number, length: number): boolean {
+    const { memory, isBusMaster, onAbort } = this.#options;
+    if (isBusMaster()) {
+      if (Number.isSafeInteger(length) && memory.contains(address, length)) return true;
+      onAbort();
+    }
+    this.#refused++;
+    return false;
+  }
+}

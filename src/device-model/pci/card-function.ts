@@ -1,0 +1,186 @@
+/**
+ * CardFunction: a card as a PCI function. It has the configuration space and the interrupts of the
+ * card, and knows where the guest has placed the card's BARs.
+ *
+ * Called by: PciBus, for the guest's configuration accesses; BarDecoder; VmCards, which creates and
+ * removes it. The card calls it through its handle.
+ * Threads: the Service VM's.
+ */
+
+import type { AddressRange } from '../../hsm/address-range.js';
+import type { GuestMemory } from '../../hypervisor/guest-memory.js';
+import type { DeviceCall, ReportDeviceError } from '../device-client.js';
+import type { AccessSize, Device, InterruptLine } from '../device.js';
+import { originOf, setOrigin } from '../device-origin.js';
+import { PciConfigSpace, PciRegister } from '../devices/pci/pci-config-space.js';
+import type { PciAddress, PciFunction } from '../pci-function.js';
+import type { RegisterMap } from '../register-map.js';
+import { BARS, barsOf, type BarLayout } from './card-description.js';
+import { AF_CONTROL, AF_FUNCTION_LEVEL_RESET, Command, configFields, Status } from './card-config.js';
+import { cardConfigRegisters } from './card-config-registers.js';
+import { GuestDma } from './card-dma.js';
+import { CardInterrupts } from './card-interrupts.js';
+import { barPlace } from './bar-place.js';
+import type { CardHandle, PciCard } from './pci-card.js';
+
+export interface CardFunctionOptions {
+  readonly card: PciCard;
+  readonly address: PciAddress;
+  readonly memory: GuestMemory;
+  /** What the interrupt pin is routed to, and the number of that interrupt. */
+  readonly pin: InterruptLine;
+  readonly interrupt: number;
+  /** Returns false if the message has no destination. */
+  readonly injectMsi: (address: number, data: number) => boolean;
+  readonly reportError: ReportDeviceError;
+}
+
+/** A BAR of a card, and where the guest has placed it. */
+export interface PlacedBar {
+  readonly layout: BarLayout;
+  /** Undefined: it has no address, or the guest has not enabled it. */
+  readonly place: AddressRange | undefined;
+}
+
+/** How many of a card's actions came to nothing, since it was attached. */
+export interface CardCounters {
+  /** Accesses to memory without bus mastering, or outside of RAM. */
+  readonly refusedDma: number;
+  /** Messages without bus mastering, or to an address that is not an APIC's. */
+  readonly refusedMessages: number;
+  /** Times that the guest has placed one of its BARs where something else is. */
+  readonly conflicts: number;
+}
+
+const BARS_END = PciRegister.BAR0 + 4 * BARS;
+
+export class CardFunction implements PciFunction {
+  readonly name: string;
+  readonly card: PciCard;
+  readonly address: PciAddress;
+  readonly registers: RegisterMap;
+  readonly handle: CardHandle;
+  /** Called when `bars` has changed. */
+  onPlaced: () => void = () => undefined;
+  conflicts = 0;
+  readonly #space: PciConfigSpace;
+  readonly #interrupts: CardInterrupts;
+  readonly #dma: GuestDma;
+  readonly #reportError: ReportDeviceError;
+  readonly #layouts: readonly BarLayout[];
+  #bars: readonly PlacedBar[];
+  #isRemoved = false;
+
+  /** The card's description must be valid (cardProblem). */
+  constructor({ card, address, memory, pin, interrupt, injectMsi, reportError }: CardFunctionOptions) {
+    this.name = card.name;
+    this.card = card;
+    this.address = address;
+    this.#reportError = reportError;
+    this.#layouts = barsOf(card.pci);
+    this.#space = new PciConfigSpace(configFields(card.pci, interrupt));
+    this.#bars = this.#layouts.map((layout) => ({ layout, place: undefined }));
+    this.registers = cardConfigRegisters(card, this.#layouts);
+    this.#interrupts = new CardInterrupts({ name: card.name, pci: card.pci, space: this.#space, pin, injectMsi });
+    this.#dma = new GuestDma({
+      memory,
+      isBusMaster: () => !this.#isRemoved && (this.#space.read(PciRegister.COMMAND, 2) & Command.BUS_MASTER) !== 0,
+      onAbort: () => {
+        const status = this.#space.read(PciRegister.STATUS, 2);
+        this.#space.set(PciRegister.STATUS, 2, status | Status.MASTER_ABORT);
+      },
+    });
+    this.handle = {
+      address,
+      dma: this.#dma,
+      interrupt: (vector = 0) => {
+        if (!this.#isRemoved) this.#interrupts.interrupt(vector);
+      },
+      raise: () => this.#setLevel(true),
+      lower: () => this.#setLevel(false),
+    };
+  }
+
+  get bars(): readonly PlacedBar[] {
+    return this.#bars;
+  }
+
+  get counters(): CardCounters {
+    return { refusedDma: this.#dma.refused, refusedMessages: this.#interrupts.refused, conflicts: this.conflicts };
+  }
+
+  readConfig(register: number, size: AccessSize): number {
+    return this.#space.read(register, size);
+  }
+
+  /** Reading has no side effect here. */
+  peekConfig(register: number, size: AccessSize): number {
+    return this.#space.read(register, size);
+  }
+
+  writeConfig(register: number, size: AccessSize, value: number): void {
+    this.#space.write(register, size, value);
+    const byte = AF_CONTROL - register;
+    if (byte >= 0 && byte < size && ((value >>> (8 * byte)) & AF_FUNCTION_LEVEL_RESET) !== 0) {
+      this.reset();
+      return;
+    }
+    // The command and the BARs.
+    if (register < BARS_END && register + size > PciRegister.COMMAND) this.#placeBars();
+    this.#interrupts.update();
+  }
+
+  /** Also the function-level reset. */
+  reset(): void {
+    this.#space.reset();
+    this.#placeBars();
+    this.#interrupts.reset();
+    this.#guard('reset', () => this.card.reset?.());
+  }
+
+  /** The card was removed from the VM. */
+  remove(): void {
+    this.reset();
+    this.#isRemoved = true;
+    this.#guard('close', () => this.card.close?.());
+  }
+
+  /** The registers of a BAR as a device: the author's, or the MSI-X table. */
+  barDevice({ bar, isMsixTable }: BarLayout): Device {
+    const { table } = this.#interrupts;
+    if (isMsixTable && table !== undefined) return table;
+    const { card } = this;
+    const device: Device = {
+      name: card.name,
+      read: (offset, size) => card.read(bar, offset, size),
+      write: (offset, size, value) => card.write(bar, offset, size, value),
+    };
+    const origin = originOf(card);
+    if (origin !== undefined) setOrigin(device, origin);
+    return device;
+  }
+
+  #setLevel(level: boolean): void {
+    if (!this.#isRemoved) this.#interrupts.setLevel(level);
+  }
+
+  #placeBars(): void {
+    const next = this.#layouts.map((layout) => barPlace(layout, this.#space));
+    const isSame = next.every((place, index) => {
+      const old = this.#bars[index]?.place;
+      return place?.start === old?.start && (place === undefined) === (old === undefined);
+    });
+    if (isSame) return;
+    this.#bars = this.#layouts.map((layout, index) => ({ layout, place: next[index] }));
+    this.onPlaced();
+  }
+
+  /** What a card throws is its bug, and must not keep others from their reset. */
+  #guard(during: DeviceCall, act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      this.#reportError(this.name, error, during);
+    }
+  }
+}

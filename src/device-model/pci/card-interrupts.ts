@@ -1,0 +1,145 @@
+/**
+ * CardInterrupts: a card's interrupts in the kind that the guest has enabled: the pin (INTx), MSI
+ * or MSI-X.
+ *
+ * Called by: CardFunction, for the card and after each write to configuration space.
+ * Threads: the Service VM's.
+ *
+ * The state of MSI is in configuration space itself, that of MSI-X there and in its table. A
+ * message is a write to memory, so without bus mastering, or to an address that is not an APIC's,
+ * none arrives. Such messages are counted.
+ *
+ * Source: PCI Local Bus Specification 3.0, sections 6.2.2 to 6.2.4 and 6.8.
+ */
+
+import type { InterruptLine } from '../device.js';
+import { PciRegister, type PciConfigSpace } from '../devices/pci/pci-config-space.js';
+import { Command, Msi, MsiControl, MSIX_CONTROL, MsixControl, Status } from './card-config.js';
+import { MAX_MSI_VECTORS } from './card-description.js';
+import { MsixTable } from './msix-table.js';
+import type { PciDescription } from './pci-card.js';
+
+export interface CardInterruptsOptions {
+  readonly name: string;
+  readonly pci: PciDescription;
+  readonly space: PciConfigSpace;
+  /** The interrupt that the pin is routed to. */
+  readonly pin: InterruptLine;
+  /** Returns false if the message has no destination. */
+  readonly injectMsi: (address: number, data: number) => boolean;
+}
+
+export class CardInterrupts {
+  /** Undefined: the card has no MSI-X. */
+  readonly table: MsixTable | undefined;
+  readonly #options: CardInterruptsOptions;
+  readonly #vectors: number;
+  /** What the card drives, whatever the guest has enabled. */
+  #level = false;
+  #refused = 0;
+
+  constructor(options: CardInterruptsOptions) {
+    const { msi = 0, msix } = options.pci;
+    this.#options = options;
+    this.#vectors = Math.max(1, msi, msix ?? 0);
+    this.table = msix === undefined ? undefined : new MsixTable(options.name, msix, () => this.update());
+  }
+
+  /** Messages that went nowhere. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  /** Throws RangeError for a vector that the card does not have. */
+  interrupt(vector: number): void {
+    if (!Number.isInteger(vector) || vector < 0 || vector >= this.#vectors)
+      throw new RangeError(`interrupt ${vector} of a card with ${this.#vectors}`);
+    if (this.#isMsixEnabled) this.#postMsix(vector);
+    else if (this.#isMsiEnabled) this.#postMsi(vector);
+    else this.setLevel(true);
+  }
+
+  /** Drives the pin. */
+  setLevel(level: boolean): void {
+    this.#level = level;
+    this.update();
+  }
+
+  /** Applies what the guest may have changed: enabled kinds and masks. */
+  update(): void {
+    const { space, pin } = this.#options;
+    const status = space.read(PciRegister.STATUS, 2);
+    const next = this.#level ? status | Status.INTERRUPT : status & ~Status.INTERRUPT;
+    if (next !== status) space.set(PciRegister.STATUS, 2, next);
+    const isDisabled = (space.read(PciRegister.COMMAND, 2) & Command.PIN_DISABLE) !== 0;
+    pin.set(this.#level && !isDisabled && !this.#isMsiEnabled && !this.#isMsixEnabled);
+    if (this.#isMsixEnabled) {
+      if (!this.#isMsixMasked) this.table?.flush(this.#send);
+    } else if (this.#isMsiEnabled) this.#flushMsi();
+  }
+
+  /** After a reset of configuration space. */
+  reset(): void {
+    this.table?.reset();
+    this.setLevel(false);
+  }
+
+  get #isMsiEnabled(): boolean {
+    const { pci, space } = this.#options;
+    return pci.msi !== undefined && (space.read(Msi.CONTROL, 2) & MsiControl.ENABLE) !== 0;
+  }
+
+  get #isMsixEnabled(): boolean {
+    return this.table !== undefined && (this.#options.space.read(MSIX_CONTROL, 2) & MsixControl.ENABLE) !== 0;
+  }
+
+  get #isMsixMasked(): boolean {
+    return (this.#options.space.read(MSIX_CONTROL, 2) & MsixControl.MASKED) !== 0;
+  }
+
+  /** A card with fewer messages for MSI-X than for MSI uses them in turn. */
+  #postMsix(vector: number): void {
+    const { msix = 1 } = this.#options.pci;
+    this.table?.post(vector % msix, this.#isMsixMasked, this.#send);
+  }
+
+  /** A guest may grant fewer messages than the card has. They are used in turn. */
+  #postMsi(vector: number): void {
+    const { space } = this.#options;
+    const message = vector % this.#granted;
+    const bit = 1 << message;
+    if ((space.read(Msi.MASK, 4) & bit) !== 0) space.set(Msi.PENDING, 4, space.read(Msi.PENDING, 4) | bit);
+    else this.#sendMsi(message);
+  }
+
+  #flushMsi(): void {
+    const { space } = this.#options;
+    let due = space.read(Msi.PENDING, 4) & ~space.read(Msi.MASK, 4);
+    while (due !== 0) {
+      const message = 31 - Math.clz32(due);
+      due &= ~(1 << message);
+      space.set(Msi.PENDING, 4, space.read(Msi.PENDING, 4) & ~(1 << message));
+      this.#sendMsi(message % this.#granted);
+    }
+  }
+
+  /** Messages of MSI that the guest has granted: a power of two. */
+  get #granted(): number {
+    const { pci, space } = this.#options;
+    const log = (space.read(Msi.CONTROL, 2) >>> MsiControl.ENABLED_SHIFT) & 7;
+    return Math.min(2 ** log, pci.msi ?? 1, MAX_MSI_VECTORS);
+  }
+
+  /** The low bits of the data are the message's number. */
+  #sendMsi(message: number): void {
+    const { space } = this.#options;
+    const data = (space.read(Msi.DATA, 2) & ~(this.#granted - 1)) | message;
+    this.#send(space.read(Msi.ADDRESS + 4, 4), space.read(Msi.ADDRESS, 4), data);
+  }
+
+  readonly #send = (addressHigh: number, address: number, data: number): void => {
+    const { space, injectMsi } = this.#options;
+    const isBusMaster = (space.read(PciRegister.COMMAND, 2) & Command.BUS_MASTER) !== 0;
+    if (!isBusMaster || addressHigh !== 0 || !injectMsi(address, data)) this.#refused++;
+  };
+}
