@@ -5,6 +5,7 @@ export { ServiceVm, type ServiceVmOptions } from './vm/service-vm.js';
 export type { Pin } from './vm/thread-pinning.js';
 export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, type UserVmOptions } from './vm/user-vm-options.js';
 export type { UserVm } from './vm/user-vm.js';
+export type { AttachedCard } from './vm/vm-cards.js';
 export { describeEvent, type UserVmEvent, type VmEnd } from './vm/user-vm-events.js';
 export { standardPc, type StandardPc, type StandardPcOptions } from './vm/standard-pc.js';
 export { acpiDsdt, GUEST_NAMES, guestImage, type GuestName } from './vm/guest-library.js';
@@ -43,9 +44,18 @@ export {
 } from './device-model/device.js';
 export { readBytes, writeBytes, type ByteRegisters } from './device-model/byte-registers.js';
 export { ManualClock, SystemClock, type Clock, type ClockTimer } from './device-model/clock.js';
+export type {
+  BarDescription,
+  CardDma,
+  CardHandle,
+  PciCapability,
+  PciCard,
+  PciDescription,
+} from './device-model/pci/pci-card.js';
+export type { CardCounters } from './device-model/pci/card-function.js';
 export type { PciAddress, PciFunction } from './device-model/pci-function.js';
 export { inOwnThread, type ThreadPlacement } from './device-model/placement/thread-placement.js';
-export { loadDevice, type CreateDevice, type DeviceContext } from './device-model/placement/device-module.js';
+export { loadCard, loadDevice, type CreateDevice, type DeviceContext } from './device-model/placement/device-module.js';
 export type { RegisterMap } from './device-model/register-map.js';
 
 // I/O clients: the document's own level.

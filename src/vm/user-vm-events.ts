@@ -49,6 +49,19 @@ export type UserVmEvent =
     }
   /** A device's thread ended by itself. Its requests read as all ones, and its range is free. */
   | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string; readonly stack?: string }
+  /**
+   * The guest has placed a base address register of a PCI card where something else is. While it
+   * lasts, the card does not answer there.
+   */
+  | {
+      readonly kind: 'bar-conflict';
+      readonly device: string;
+      /** `00:05.0`. */
+      readonly address: string;
+      readonly bar: number;
+      readonly range: string;
+      readonly other: string;
+    }
   /** A rule of the VM's fault plan has acted. */
   | ({ readonly kind: 'fault-injected' } & FaultRecord)
   /**
@@ -102,6 +115,8 @@ export function describeEvent(event: UserVmEvent): string {
       return `device ${event.device} ${FAILED[event.during]}: ${messageWithPlace(event.message, event.stack)}`;
     case 'device-lost':
       return `device ${event.device} was removed because its thread ended: ${event.reason}`;
+    case 'bar-conflict':
+      return `card ${event.device} (${event.address}) does not answer at ${event.range}: the guest placed BAR ${event.bar} over ${event.other}`;
     case 'no-client':
       return `no I/O client for the request of vCPU ${event.vcpu}`;
     case 'client-failed':

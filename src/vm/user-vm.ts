@@ -8,14 +8,13 @@
  * Threads: the Service VM's.
  */
 
-import { Attachments } from './attachments.js';
 import { wrappersFor, type ClientWrappers } from './client-wrappers.js';
-import { unreachableRanges } from './device-range.js';
 import { SystemClock } from '../device-model/clock.js';
 import { VmDebugger } from '../debugging/vm-debugger.js';
 import { DefaultClient } from '../device-model/default-client.js';
 import type { Device, InterruptLine, PowerControl } from '../device-model/device.js';
 import { PciBus } from '../device-model/devices/pci/pci-bus.js';
+import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
 import type { ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import { FaultInjection } from '../fault-injection/fault-injection.js';
@@ -28,9 +27,7 @@ import type { GuestMemory } from '../hypervisor/guest-memory.js';
 import { HYPERCALL_REFUSED, type Hypercalls } from '../hypervisor/hypercalls.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import type { VcpuCounters } from '../hypervisor/vm-shared-state.js';
-import { errorText } from '../io-request/error-text.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
-import { UpcallError } from '../io-request/upcall-error.js';
 import type { MoveFilter } from '../trace/move-filter.js';
 import type { Move } from '../trace/move.js';
 import { expectAccepted, type LifeCycle } from './life-cycle.js';
@@ -38,6 +35,8 @@ import type { StatisticsSnapshot } from '../trace/statistics-snapshot.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 import type { UserVmParts } from './user-vm-parts.js';
 import { UserVmListeners } from './user-vm-listeners.js';
+import type { AttachedCard } from './vm-cards.js';
+import { VmDevices } from './vm-devices.js';
 import { VmInspection } from './vm-inspection.js';
 
 export class UserVm {
@@ -69,7 +68,7 @@ export class UserVm {
   /** Clients, slots and registers, read without side effects. */
   readonly inspection: VmInspection;
   readonly #parts: UserVmParts;
-  readonly #attachments: Attachments;
+  readonly #devices: VmDevices;
   readonly #listeners = new UserVmListeners();
   readonly #lifeCycle: LifeCycle;
   readonly #wrappers: ClientWrappers;
@@ -88,7 +87,7 @@ export class UserVm {
     this.debugger = new VmDebugger({ requests, buffer, queuePass: () => module.worker.queuePass() });
     this.faults = parts.faults && this.#inject(parts.faults);
     this.#wrappers = wrappersFor(parts.lateStacks, this.faults);
-    this.#attachments = this.#createAttachments();
+    this.#devices = this.#createDevices();
     this.#lifeCycle = this.#createLifeCycle();
     this.ended = this.#lifeCycle.ended;
     this.power = {
@@ -101,14 +100,15 @@ export class UserVm {
       requests,
       trace: parts.trace,
       wrappers: this.#wrappers,
-      deviceOf: (client) => this.#attachments.deviceOf(client),
+      deviceOf: (client) => this.#devices.deviceOf(client),
+      cardOf: (client) => this.#devices.cardOf(client),
       pci: this.pci,
     });
   }
 
   /** A new output to line `gsi`, 0…47, which is high while one of them is. Throws LINE_INVALID. */
   interruptLine(gsi: number): InterruptLine {
-    const output = this.#attachments.output(gsi);
+    const output = this.#devices.output(gsi);
     return this.faults?.line(gsi, output) ?? output;
   }
 
@@ -118,19 +118,7 @@ export class UserVm {
    * `createClient` does. Returns a function that removes it.
    */
   attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
-    const client = this.#attachments.add(range, device);
-    try {
-      this.createClient(client, [range]);
-    } catch (error) {
-      this.#attachments.remove(client);
-      throw error;
-    }
-    return () => {
-      const attachment = this.#attachments.remove(client);
-      if (attachment === undefined) return;
-      this.destroyClient(client);
-      this.#attachments.closeRemoved(attachment);
-    };
+    return this.#devices.attach(range, device);
   }
 
   /**
@@ -139,11 +127,16 @@ export class UserVm {
    * address and RANGE_OVERLAP for one that is taken.
    */
   attachPci(address: PciAddress, fn: PciFunction): void {
-    if (!this.#parts.hasDefaultClient)
-      throw new UpcallError('VM_STATE', `VM ${this.name}: its userspace serves PCI configuration space`, {
-        remedy: 'Add the function there, or use an I/O client',
-      });
-    this.pci.add(address, fn);
+    this.#devices.attachPci(address, fn);
+  }
+
+  /**
+   * Puts a PCI card into the VM, by default at the first free device number of bus 0. May be called
+   * while the VM runs. Throws DEVICE_INVALID, what `attachPci` and `createClient` throw, VM_LIMIT
+   * if bus 0 is full, and what the card's `connect` throws.
+   */
+  attachCard(card: PciCard, address?: PciAddress): AttachedCard {
+    return this.#devices.attachCard(card, address);
   }
 
   /**
@@ -249,37 +242,20 @@ export class UserVm {
     });
   }
 
-  #createAttachments(): Attachments {
-    const { hypercalls, requests, startTimeoutMs } = this.#parts;
-    return new Attachments({
-      memory: hypercalls.memory,
-      lines: hypercalls.shared.lines,
-      startTimeoutMs,
-      reservedRanges: unreachableRanges(hypercalls),
-      removals: () => requests.clients.removals,
-      isRegistered: (client) => requests.clients.has(this.#wrappers.of(client)),
-      reportError: (device, error, during) => this.emit({ kind: 'device-error', device, during, ...errorText(error) }),
-      // A thread ended by itself.
-      onLost: (client, reason, stack) => {
-        this.emit({ kind: 'device-lost', device: client.name, reason, ...(stack === undefined ? {} : { stack }) });
-        this.destroyClient(client);
-      },
-      // Any thread ended, so it answers nothing any more.
-      onEnd: (client) => requests.clients.finishAllOf(this.#wrappers.of(client)),
-    });
+  #createDevices(): VmDevices {
+    return new VmDevices({ ...this.#parts, pci: this.pci, wrappers: this.#wrappers, vm: this });
   }
 
   #createLifeCycle(): LifeCycle {
     return this.#parts.createLifeCycle({
       ...this.#parts,
       emit: (event) => this.emit(event),
-      devicesReady: () => this.#attachments.ready(),
+      devicesReady: () => this.#devices.ready(),
       resetDevices: () => {
         this.faults?.reset();
-        this.#attachments.reset();
-        this.pci.reset();
+        this.#devices.reset();
       },
-      closeDevices: () => this.#attachments.close(),
+      closeDevices: () => this.#devices.close(),
       onPausing: () => this.debugger.suspend(),
       onStarting: () => {
         this.faults?.begin();

@@ -9,6 +9,7 @@
 
 import type { Device } from '../device-model/device.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
+import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
 import { peekRegisters, peekDevice, type RegisterValues } from '../device-model/register-peek.js';
@@ -44,6 +45,8 @@ export interface VmInspectionParts {
   readonly wrappers: ClientWrappers;
   /** The device of a client. Undefined if it has none in this thread. */
   readonly deviceOf: (client: IoClient) => Device | undefined;
+  /** The PCI card of a client. Undefined if it is not a card's. */
+  readonly cardOf: (client: IoClient) => PciCard | undefined;
   /** The PCI functions, whose configuration space the default client serves. */
   readonly pci: PciBus;
 }
@@ -130,12 +133,14 @@ export class VmInspection {
    * function that describes its registers.
    */
   #sets(client: IoClient): RegisterSet[] {
-    const { deviceOf, pci } = this.#parts;
+    const { deviceOf, cardOf, pci } = this.#parts;
     if (this.isDefault(client)) return [...pci.functions()].flatMap(functionSet);
     if (client instanceof ThreadClient) {
       const { registers } = client;
       return registers === undefined ? [] : [{ map: registers, prefix: '', peek: () => client.peek() }];
     }
+    const card = cardOf(client);
+    if (card !== undefined) return cardSet(card);
     const device = deviceOf(client);
     return device?.registers === undefined
       ? []
@@ -167,4 +172,13 @@ function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
           peek: () => Promise.resolve(peekRegisters(map, ({ offset, size }) => fn.peekConfig?.(offset, size))),
         },
       ];
+}
+
+/** The register set of a card's BARs, or no set if the card describes no registers. */
+function cardSet(card: PciCard): RegisterSet[] {
+  const { registers: map } = card;
+  if (map === undefined) return [];
+  const peek = ({ bar = 0, offset, size, name }: RegisterDescription): number | undefined =>
+    card.peek?.(bar, offset, size, name);
+  return [{ map, prefix: '', peek: () => Promise.resolve(peekRegisters(map, peek)) }];
 }

@@ -1,0 +1,180 @@
+/**
+ * VmCards: the PCI cards of one User VM, each with its function in configuration space, its I/O
+ * client, and the interrupt that its pin is routed to.
+ *
+ * Called by: UserVm, for the operator; the HSM, through each card's client, when it removes one.
+ * Threads: the Service VM's.
+ */
+
+import type { ReportDeviceError } from '../device-model/device-client.js';
+import { UNCONNECTED, type InterruptLine } from '../device-model/device.js';
+import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
+import { BarDecoder } from '../device-model/pci/bar-decoder.js';
+import { CardClient } from '../device-model/pci/card-client.js';
+import { pinNumber } from '../device-model/pci/card-config.js';
+import { cardProblem } from '../device-model/pci/card-description.js';
+import { CardFunction, type CardCounters } from '../device-model/pci/card-function.js';
+import type { PciCard } from '../device-model/pci/pci-card.js';
+import type { PciAddress } from '../device-model/pci-function.js';
+import { describeRange, mmio, overlaps, ports, type AddressRange } from '../hsm/address-range.js';
+import type { IoClient } from '../hsm/io-client.js';
+import type { VmClients } from '../hsm/vm-clients.js';
+import { pciInterrupt } from '../hypervisor/boot/interrupt-routing.js';
+import type { Hypercalls } from '../hypervisor/hypercalls.js';
+import { Errno } from '../io-request/errno.js';
+import { pciAddressName } from '../io-request/pci-address.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { unreachableRanges } from './device-range.js';
+import type { UserVmEvent } from './user-vm-events.js';
+
+/** A card in a VM. */
+export interface AttachedCard {
+  readonly address: PciAddress;
+  readonly counters: CardCounters;
+  /**
+   * Removes the card while the VM runs or before. Its function and ranges vanish, its requests
+   * finish as all ones, and it is closed. May be called again.
+   */
+  detach(): void;
+}
+
+/** The part of a VM that its cards need. */
+export interface CardVm {
+  readonly name: string;
+  readonly pci: PciBus;
+  readonly hypercalls: Hypercalls;
+  readonly clients: VmClients;
+  /** The operator's client of the one that the HSM has. */
+  readonly original: (client: IoClient) => IoClient;
+  readonly reportError: ReportDeviceError;
+  readonly vm: {
+    interruptLine(gsi: number): InterruptLine;
+    createClient(client: IoClient): void;
+    destroyClient(client: IoClient): void;
+    addRange(client: IoClient, range: AddressRange): boolean;
+    removeRange(client: IoClient, range: AddressRange): boolean;
+    emit(event: UserVmEvent): void;
+  };
+}
+
+/** Ports that the HSM serves itself. */
+const CONFIG_PORTS = ports(0xcf8, 8);
+
+export class VmCards {
+  readonly #parts: CardVm;
+  readonly #decoder: BarDecoder;
+  readonly #cards = new Set<PciCard>();
+  readonly #reserved: readonly { readonly range: AddressRange; readonly what: string }[];
+
+  constructor(parts: CardVm) {
+    const { vm, hypercalls, clients } = parts;
+    this.#parts = parts;
+    this.#reserved = [
+      ...unreachableRanges(hypercalls).map(({ type, start, end, what }) => ({
+        range: type === 'port' ? ports(start, end - start + 1) : mmio(start, end - start + 1),
+        what,
+      })),
+      { range: mmio(0, hypercalls.memory.size), what: "the guest's RAM" },
+      { range: CONFIG_PORTS, what: 'PCI configuration' },
+    ];
+    this.#decoder = new BarDecoder({
+      occupant: (place) => this.#occupant(place),
+      addRange: (client, range) => vm.addRange(client, range),
+      removeRange: (client, range) => vm.removeRange(client, range),
+      onConflict: ({ client, layout, place, other }) => {
+        client.fn.conflicts++;
+        const { bus, device, function: number } = client.fn.address;
+        vm.emit({
+          kind: 'bar-conflict',
+          device: client.name,
+          address: pciAddressName(bus, device, number),
+          bar: layout.bar,
+          range: describeRange(place),
+          other,
+        });
+      },
+    });
+    clients.onRangesChanged = () => this.#decoder.update();
+  }
+
+  /** `address`: default: the first free device number of bus 0. Throws as `UserVm.attachCard`. */
+  attach(card: PciCard, address: PciAddress = this.#freeAddress()): AttachedCard {
+    const { vm, pci, hypercalls, reportError } = this.#parts;
+    const problem = cardProblem(card) ?? (this.#cards.has(card) ? 'is attached already' : undefined);
+    if (problem !== undefined)
+      throw new UpcallError('DEVICE_INVALID', `attachCard: the card ${problem}`, {
+        errno: Errno.EINVAL,
+        remedy: 'docs/write-a-device.md, "A PCI card", shows one',
+      });
+    const { interruptPin: pin } = card.pci;
+    const interrupt = pin === undefined ? 0 : pciInterrupt(address.device, pinNumber(pin));
+    const fn = new CardFunction({
+      card,
+      address,
+      memory: hypercalls.memory,
+      pin: pin === undefined ? UNCONNECTED : vm.interruptLine(interrupt),
+      interrupt,
+      injectMsi: (to, data) => hypercalls.injectMsi(to, data) === 0,
+      reportError,
+    });
+    const client = new CardClient({ fn, reportError, onRemoved: () => this.#removed(client) });
+    pci.add(address, fn);
+    try {
+      vm.createClient(client);
+    } catch (error) {
+      pci.remove(fn);
+      throw error;
+    }
+    this.#cards.add(card);
+    this.#decoder.add(client);
+    fn.onPlaced = () => this.#decoder.update();
+    const attached: AttachedCard = {
+      address,
+      get counters() {
+        return fn.counters;
+      },
+      detach: () => {
+        if (this.#decoder.has(client)) vm.destroyClient(client);
+      },
+    };
+    try {
+      card.connect?.(fn.handle);
+    } catch (error) {
+      attached.detach();
+      throw error;
+    }
+    return attached;
+  }
+
+  /** The card of an I/O client, for tools that display its registers. */
+  cardOf(client: IoClient): PciCard | undefined {
+    return client instanceof CardClient ? client.fn.card : undefined;
+  }
+
+  #removed(client: CardClient): void {
+    if (!this.#decoder.has(client)) return;
+    this.#decoder.remove(client);
+    this.#parts.pci.remove(client.fn);
+    this.#cards.delete(client.fn.card);
+    client.fn.remove();
+  }
+
+  #freeAddress(): PciAddress {
+    const taken = new Set([...this.#parts.pci.functions()].map(({ address }) => address.bus * 32 + address.device));
+    for (let device = 1; device < 32; device++) if (!taken.has(device)) return { bus: 0, device, function: 0 };
+    throw new UpcallError('VM_LIMIT', `VM ${this.#parts.name}: all 32 devices of PCI bus 0 are taken`, {
+      remedy: 'Give an address with another function, such as 00:05.1',
+    });
+  }
+
+  #occupant(place: AddressRange): string | undefined {
+    const reserved = this.#reserved.find(({ range }) => overlaps(range, place));
+    if (reserved !== undefined) return reserved.what;
+    const { clients, original } = this.#parts;
+    for (const client of clients.all) {
+      if (this.#decoder.has(original(client))) continue;
+      if (clients.ranges(client).some((range) => overlaps(range, place))) return client.name;
+    }
+    return undefined;
+  }
+}

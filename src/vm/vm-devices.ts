@@ -1,0 +1,151 @@
+/**
+ * VmDevices: everything that is attached to one User VM: devices at ranges, PCI functions, and PCI
+ * cards.
+ *
+ * Called by: UserVm, for the operator and for the life cycle. Threads: the Service VM's.
+ */
+
+import type { DeviceCall } from '../device-model/device-client.js';
+import type { Device, InterruptLine } from '../device-model/device.js';
+import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
+import type { PciCard } from '../device-model/pci/pci-card.js';
+import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
+import type { ThreadPlacement } from '../device-model/placement/thread-placement.js';
+import type { AddressRange } from '../hsm/address-range.js';
+import type { IoClient } from '../hsm/io-client.js';
+import type { VmRequests } from '../hsm/vm-requests.js';
+import type { Hypercalls } from '../hypervisor/hypercalls.js';
+import { errorText } from '../io-request/error-text.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { Attachments } from './attachments.js';
+import type { ClientWrappers } from './client-wrappers.js';
+import { unreachableRanges } from './device-range.js';
+import type { UserVmEvent } from './user-vm-events.js';
+import { VmCards, type AttachedCard } from './vm-cards.js';
+
+/** The part of a VM that its devices need. */
+export interface DevicesVm {
+  readonly name: string;
+  readonly hypercalls: Hypercalls;
+  readonly requests: VmRequests;
+  readonly wrappers: ClientWrappers;
+  readonly pci: PciBus;
+  /** How long the start waits for devices in threads of their own, in ms. */
+  readonly startTimeoutMs: number;
+  /** Whether the VM has upcall's own default client, which serves PCI configuration space. */
+  readonly hasDefaultClient: boolean;
+  readonly vm: {
+    interruptLine(gsi: number): InterruptLine;
+    createClient(client: IoClient, ranges?: readonly AddressRange[]): void;
+    destroyClient(client: IoClient): void;
+    addRange(client: IoClient, range: AddressRange): boolean;
+    removeRange(client: IoClient, range: AddressRange): boolean;
+    emit(event: UserVmEvent): void;
+  };
+}
+
+export class VmDevices {
+  readonly #parts: DevicesVm;
+  readonly #attachments: Attachments;
+  readonly #cards: VmCards;
+
+  constructor(parts: DevicesVm) {
+    const { hypercalls, requests, wrappers, startTimeoutMs, vm } = parts;
+    const { clients } = requests;
+    const reportError = (device: string, error: unknown, during: DeviceCall): void =>
+      vm.emit({ kind: 'device-error', device, during, ...errorText(error) });
+    this.#parts = parts;
+    this.#attachments = new Attachments({
+      memory: hypercalls.memory,
+      lines: hypercalls.shared.lines,
+      startTimeoutMs,
+      reservedRanges: unreachableRanges(hypercalls),
+      removals: () => clients.removals,
+      isRegistered: (client) => clients.has(wrappers.of(client)),
+      reportError,
+      // A thread ended by itself.
+      onLost: (client, reason, stack) => {
+        vm.emit({ kind: 'device-lost', device: client.name, reason, ...(stack === undefined ? {} : { stack }) });
+        vm.destroyClient(client);
+      },
+      // Any thread ended, so it answers nothing any more.
+      onEnd: (client) => clients.finishAllOf(wrappers.of(client)),
+    });
+    this.#cards = new VmCards({
+      name: parts.name,
+      pci: parts.pci,
+      hypercalls,
+      clients,
+      original: (client) => wrappers.original(client),
+      reportError,
+      vm,
+    });
+  }
+
+  /** A new output to line `gsi`. Throws LINE_INVALID. */
+  output(gsi: number): InterruptLine {
+    return this.#attachments.output(gsi);
+  }
+
+  /** As `UserVm.attach`. */
+  attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
+    const { vm } = this.#parts;
+    const client = this.#attachments.add(range, device);
+    try {
+      vm.createClient(client, [range]);
+    } catch (error) {
+      this.#attachments.remove(client);
+      throw error;
+    }
+    return () => {
+      const attachment = this.#attachments.remove(client);
+      if (attachment === undefined) return;
+      vm.destroyClient(client);
+      this.#attachments.closeRemoved(attachment);
+    };
+  }
+
+  /** As `UserVm.attachPci`. */
+  attachPci(address: PciAddress, fn: PciFunction): void {
+    this.#expectConfigSpace();
+    this.#parts.pci.add(address, fn);
+  }
+
+  /** As `UserVm.attachCard`. */
+  attachCard(card: PciCard, address?: PciAddress): AttachedCard {
+    this.#expectConfigSpace();
+    return this.#cards.attach(card, address);
+  }
+
+  /** The device of `client`. Undefined if it has none in this thread. */
+  deviceOf(client: IoClient): Device | undefined {
+    return this.#attachments.deviceOf(client);
+  }
+
+  /** The card of `client`. Undefined if it is not a card's. */
+  cardOf(client: IoClient): PciCard | undefined {
+    return this.#cards.cardOf(client);
+  }
+
+  /** Resolves when every device is created. Rejects as `Attachments.ready` does. */
+  ready(): Promise<void> {
+    return this.#attachments.ready();
+  }
+
+  reset(): void {
+    this.#attachments.reset();
+    this.#parts.pci.reset();
+  }
+
+  /** Cards were closed with their clients. */
+  close(): void {
+    this.#attachments.close();
+  }
+
+  #expectConfigSpace(): void {
+    if (!this.#parts.hasDefaultClient)
+      throw new UpcallError('VM_STATE', `VM ${this.#parts.name}: its userspace serves PCI configuration space`, {
+        remedy: 'Add the function there, or use an I/O client',
+      });
+  }
+}
