@@ -40,7 +40,7 @@ test('an invalid range is refused with the reason', () => {
 test('a device option has a file, a range and words', () => {
   const option = parseDevice(`${file}@0x500+4,thread,start=7,big=0x10,label=a=b`);
   assert.equal(fileURLToPath(option.module), file);
-  assert.deepEqual(option.range, ports(0x500, 4));
+  assert.deepEqual(option.place, ports(0x500, 4));
   assert.equal(option.inOwnThread, true);
   assert.deepEqual(option.options, { start: 7, big: 16, label: 'a=b' });
   assert.equal(parseDevice(`${file}@0x500`).inOwnThread, false);
@@ -104,5 +104,36 @@ test('a device is created with its options and attached, but not in guest memory
   await assert.rejects(attachDevice(vm, parseDevice(`${fixture}@0x500,start=7`)), { code: 'RANGE_OVERLAP' });
   await vm.start();
   assert.deepEqual((await results)[0]?.values, [7n, 8n, 9n]);
+  await serviceVm.close();
+});
+
+const card = fileURLToPath(new URL('../../examples/devices/watchdog.js', import.meta.url));
+
+test('a card is at pci, free or with an address, and never in a thread of its own', () => {
+  assert.deepEqual(parseDevice(`${file}@pci`).place, { address: undefined });
+  assert.deepEqual(parseDevice(`${file}@pci:00:05.0,a=1`).place, { address: { bus: 0, device: 5, function: 0 } });
+  assert.throws(() => parseDevice(`${file}@pci,thread`), {
+    code: 'OPTION_INVALID',
+    message: /a PCI card cannot have a thread of its own/,
+  });
+  assert.throws(() => parseDevice(`${file}@pci:5`), { code: 'RANGE_INVALID', message: /invalid PCI address "5"/ });
+});
+
+test('a card and a device are each refused in the place of the other', async () => {
+  const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  const attached = await attachDevice(vm, parseDevice(`${card}@pci:00:05.0`));
+  assert.ok(attached?.name === 'watchdog');
+  assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0x0d09_1234);
+  attached.detach();
+  assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0xffff_ffff);
+  await assert.rejects(attachDevice(vm, parseDevice(`${card}@0x500`)), {
+    code: 'DEVICE_MODULE_INVALID',
+    message: /is a PCI card/,
+  });
+  await assert.rejects(attachDevice(vm, parseDevice(`${fixture}@pci`)), {
+    code: 'DEVICE_MODULE_INVALID',
+    message: /the card that it created has no pci/,
+  });
   await serviceVm.close();
 });

@@ -2,13 +2,14 @@
  * `--device FILE@RANGE[,thread][,NAME=VALUE…]`: a device module of the user and its address range.
  *
  * - RANGE is `0x500`, `0x500+4` (start and count) or `0x500-0x503` (both ends inclusive) for
- *   ports, and the same after `mmio:` for addresses. Numbers without 0x are decimal.
+ *   ports, and the same after `mmio:` for addresses. Numbers without 0x are decimal. For a PCI
+ *   card it is `pci` or `pci:00:05.0` (pci-place.ts).
  * - The names and values become the device's options.
  */
 
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { loadDevice } from '../device-model/placement/device-module.js';
+import { loadCard, loadDevice } from '../device-model/placement/device-module.js';
 import { inOwnThread } from '../device-model/placement/thread-placement.js';
 import { describeRange, mmio, ports, type AddressRange } from '../hsm/address-range.js';
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -16,16 +17,17 @@ import { IoRequestType } from '../io-request/layout.js';
 import type { UserVm } from '../vm/user-vm.js';
 import type { LocalDevice } from './device-blame.js';
 import { moduleFileProblem } from './module-file.js';
+import { parsePciPlace, type PciPlace } from './pci-place.js';
 
 export interface DeviceOption {
   readonly module: URL;
-  readonly range: AddressRange;
+  readonly place: AddressRange | PciPlace;
   readonly inOwnThread: boolean;
   readonly options: Readonly<Record<string, string | number>>;
 }
 
 const FORM =
-  'Write FILE@RANGE, for example my-device.js@0x500, my-device.js@0x500+4, my-device.js@0x500-0x503 or my-device.js@mmio:0xd0000000+0x1000; append ,thread for a thread of its own. Numbers are decimal unless they begin with 0x';
+  'Write FILE@RANGE, for example my-device.js@0x500, my-device.js@0x500+4, my-device.js@0x500-0x503, my-device.js@mmio:0xd0000000+0x1000, or for a PCI card my-card.js@pci or my-card.js@pci:00:05.0; append ,thread for a thread of its own. Numbers are decimal unless they begin with 0x';
 
 /** Throws RANGE_INVALID, OPTION_INVALID, or DEVICE_MODULE_INVALID if there is no such file. */
 export function parseDevice(text: string): DeviceOption {
@@ -36,7 +38,7 @@ export function parseDevice(text: string): DeviceOption {
     throw new UpcallError('OPTION_INVALID', `--device ${text}: the ${file === '' ? 'file' : 'range'} is missing`, {
       remedy: FORM,
     });
-  const range = parseRange(rangeText);
+  const place = parsePciPlace(rangeText) ?? parseRange(rangeText);
   const options: Record<string, string | number> = {};
   const seen = new Set<string>();
   for (const word of words) {
@@ -60,13 +62,18 @@ export function parseDevice(text: string): DeviceOption {
       });
     options[name] = parseNumber(value) ?? value;
   }
+  const inOwnThread = words.includes('thread');
+  if (inOwnThread && !('type' in place))
+    throw new UpcallError('OPTION_INVALID', `--device ${text}: a PCI card cannot have a thread of its own`, {
+      remedy: 'Leave out ,thread: its configuration space and interrupts are in the thread of the Service VM',
+    });
   const path = resolve(file);
   const problem = moduleFileProblem(path);
   if (problem !== undefined)
     throw new UpcallError('DEVICE_MODULE_INVALID', `--device ${file}: ${problem}`, {
       remedy: 'Check the path, which is that of a JavaScript or TypeScript file',
     });
-  return { module: pathToFileURL(path), range, inOwnThread: words.includes('thread'), options };
+  return { module: pathToFileURL(path), place, inOwnThread, options };
 }
 
 /** Throws RANGE_INVALID. */
@@ -100,7 +107,17 @@ export function parseRange(text: string): AddressRange {
  * device if it is in the Service VM's thread.
  */
 export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<LocalDevice | undefined> {
-  const { range } = option;
+  const context = {
+    interruptLine: (gsi: number) => vm.interruptLine(gsi),
+    memory: vm.memory,
+    clock: vm.clock,
+  };
+  const range = option.place;
+  if (!('type' in range)) {
+    const card = await loadCard(option.module.href, context, option.options);
+    const attached = vm.attachCard(card, range.address);
+    return { name: card.name, module: option.module, detach: () => attached.detach() };
+  }
   const memoryEnd = vm.memory.size;
   if (range.type === IoRequestType.MMIO && Number(range.start) < memoryEnd && !isScreenMemory(range))
     throw new UpcallError('RANGE_OVERLAP', `${describeRange(range)} lies in guest memory, where no access traps`, {
@@ -110,11 +127,6 @@ export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<Lo
     vm.attach(range, inOwnThread(option.module, option.options));
     return undefined;
   }
-  const context = {
-    interruptLine: (gsi: number) => vm.interruptLine(gsi),
-    memory: vm.memory,
-    clock: vm.clock,
-  };
   const device = await loadDevice(option.module.href, context, option.options);
   return { name: device.name, module: option.module, detach: vm.attach(range, device) };
 }

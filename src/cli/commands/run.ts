@@ -40,6 +40,7 @@ Examples:
   upcall run --cmdline 'time in8 500 1000.; poweroff' --stats
   upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
   upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
+  upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
@@ -114,7 +115,7 @@ export function addGuestOptions(command: Command): Command {
     .addOption(
       new Option(
         '-d, --device <file@range>',
-        'attach a device module at ports or mmio: addresses, decimal unless 0x; repeatable',
+        'attach a device module at ports or mmio: addresses, decimal unless 0x, or a card at pci or pci:00:05.0; repeatable',
       )
         .argParser(addDevice)
         .default([], 'none'),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 import { MAIN, start, upcall } from './upcall-process.js';
@@ -19,6 +20,44 @@ async function whyNot(): Promise<{ skip?: string }> {
   }
 }
 
+const card = (name: string): string => fileURLToPath(new URL(`../../../examples/devices/${name}.js`, import.meta.url));
+
+/** What a shell does with the cards, by their configuration space and their memory. */
+const CARDS = [
+  'cd /sys/bus/pci/devices/0000:00:05.0',
+  'echo watchdog $(cat vendor device class irq reset_method)',
+  'echo 1 > enable; read base end x < resource; echo BAR $base $end',
+  'devmem $((base + 4)) 32 50; devmem $base 32 1; sleep 1',
+  'echo expired $(devmem $((base + 12))) $(hexdump -s 4 -n 4 -C config)',
+  'devmem $((base + 12)) 32 1; echo cleared $(devmem $((base + 12)))',
+  'devmem $((base + 4)) 32 5; echo 1 > reset; echo after reset $(devmem $((base + 4)))',
+  'cd ../0000:00:06.0; (read base x; read t x; echo $base $t) < resource > /t; read base t < /t; echo 1 > enable',
+  'devmem $base 32 0xf0000; devmem $((base + 4)) 32 0xe8000; devmem $((base + 8)) 32 16',
+  'devmem $((base + 12)) 32 1; echo refused $(devmem $((base + 16)))',
+  // Bus mastering, then MSI-X.
+  "printf '\\006' | dd of=config bs=1 seek=4; printf '\\200' | dd of=config bs=1 seek=99",
+  'devmem $((base + 16)) 32 3; devmem $((base + 12)) 32 1',
+  'echo copied $(devmem $((base + 16))) $(devmem 0xf0000) $(devmem 0xe8000)',
+  // Vector 0xfd is one that the kernel counts and that has no other effect.
+  'devmem $t 32 0xfee00000; devmem $((t + 8)) 32 0xfd; echo pending $(devmem $((t + 2048)))',
+  'devmem $((t + 12)) 32 0; echo sent $(devmem $((t + 2048))) $(grep RES: /proc/interrupts)',
+];
+
+const CARD_OUTPUT: readonly (readonly [what: string, expected: RegExp])[] = [
+  ['the kernel enumerates the card', /^watchdog 0x1234 0x0d09 0x088000 11 af_flr\r?$/m],
+  ['and places its BAR', /^BAR 0x00000000([c-f][0-9a-f]{4}000) 0x00000000[c-f][0-9a-f]{4}fff\r?$/m],
+  [
+    'the time expires, with memory enabled and the interrupt status set',
+    /^expired 0x00000001 00000004 0[23] 00 18 00 /m,
+  ],
+  ['a write of 1 clears the status', /^cleared 0x00000000\r?$/m],
+  ['a function-level reset restores the registers, and the kernel the BAR', /^after reset 0x000003E8\r?$/m],
+  ['no DMA without bus mastering', /^refused 0x00000002\r?$/m],
+  ['DMA with it', /^copied 0x00000001 (0x(?!0{8})[0-9A-F]{8}) \1\r?$/m],
+  ['the message is masked at first', /^pending 0x00000001\r?$/m],
+  ['and is sent when its entry is unmasked', /^sent 0x00000000 RES: 1 /m],
+];
+
 test('Debian boots, its own drivers find the devices, and every access is counted', options, async () => {
   const commands = [
     'cat /proc/interrupts',
@@ -26,9 +65,11 @@ test('Debian boots, its own drivers find the devices, and every access is counte
     'cat /sys/bus/pci/devices/*/vendor',
     'cat /proc/tty/driver/serial',
     'cat /proc/ioports',
+    ...CARDS,
     'exit 3',
   ].join('; ');
-  const { status, stdout, stderr } = await upcall(['run', 'debian', '--run', commands, '--stats'], '', {
+  const cards = ['--device', `${card('watchdog')}@pci:00:05.0`, '--device', `${card('copier')}@pci:00:06.0`];
+  const { status, stdout, stderr } = await upcall(['run', 'debian', ...cards, '--run', commands, '--stats'], '', {
     limitMs: FETCH_MS,
   });
   assert.equal(status, 1, `${stdout}\n${stderr}`);
@@ -41,6 +82,7 @@ test('Debian boots, its own drivers find the devices, and every access is counte
   assert.match(stdout, /0x8086/);
   assert.match(stdout, /0: uart:16550A port:000003F8 irq:4/);
   assert.match(stdout, /0040-0043 : timer0/);
+  for (const [what, expected] of CARD_OUTPUT) assert.match(stdout, expected, what);
   const counts = /(\d+) accesses trapped = (\d+) answered by the hypervisor \+ (\d+) I\/O requests\n/.exec(stderr);
   assert.ok(counts !== null, stderr);
   const [trapped = 0, answered = 0, requests = 0] = counts.slice(1).map(Number);

@@ -36,6 +36,10 @@ const expected: readonly (readonly [string, RegExp])[] = [
     /^alone: the countdown expires after 10 ms\nfrom a vCPU: status 0x0, beyond the range 0xffffffff\n$/,
   ],
   [
+    'test-a-card.js',
+    /^alone: the watchdog interrupts 10 ms after the last kick\nfrom a vCPU: status 2, 1, 3; copied 0x12345678\n$/,
+  ],
+  [
     'trace.js',
     /^(?:\d+\.\d{6}\+? ms vCPU 0 .*\n){4}\d+ moves of the UART in hello\.pftrace\nuart16550: \d+ requests, 99 % within \d+ ns\n[\s\S]*upcall_requests_total\{.*\n$/,
   ],
