@@ -3,7 +3,6 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import type { UserVm } from '../vm/user-vm.js';
 import { vmTraceFiles } from './vm-trace-file.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'upcall-vm-trace-'));
@@ -11,7 +10,7 @@ after(() => rmSync(folder, { recursive: true }));
 
 test('each VM of a program has a file, the first one the name that was given', async () => {
   const open = vmTraceFiles(join(folder, 'trace.jsonl'));
-  for (const name of ['first', 'second', 'third']) await (await open({ name } as UserVm)).close();
+  for (const name of ['first', 'second', 'third']) await (await open({ name })).close();
   assert.deepEqual(readdirSync(folder).sort(), ['trace-2.jsonl', 'trace-3.jsonl', 'trace.jsonl']);
   assert.equal(readFileSync(join(folder, 'trace.jsonl'), 'utf8'), '');
 });
@@ -19,7 +18,7 @@ test('each VM of a program has a file, the first one the name that was given', a
 test('the format is that of the extension', async () => {
   for (const extension of ['.pftrace', '.parquet']) {
     const path = join(folder, `formats${extension}`);
-    await (await vmTraceFiles(path)({ name: 'vm' } as UserVm)).close();
+    await (await vmTraceFiles(path)({ name: 'vm' })).close();
     assert.ok(readFileSync(path).length > 0, extension);
   }
   assert.throws(() => vmTraceFiles(join(folder, 'trace.txt')), { code: 'OPTION_INVALID' });

@@ -30,7 +30,7 @@ const FORMATS: ReadonlyMap<string, (name: string) => Promise<TraceExport>> = new
 ]);
 
 /** Throws OPTION_INVALID for an unknown format or a file that cannot be written. */
-export function vmTraceFiles(path: string): (vm: UserVm) => Promise<TraceFiles> {
+export function vmTraceFiles(path: string): (vm: Pick<UserVm, 'name'>) => Promise<TraceFiles> {
   const format = FORMATS.get(extname(path));
   if (format === undefined)
     throw new UpcallError('OPTION_INVALID', `--trace ${path}: its name says no format`, {
