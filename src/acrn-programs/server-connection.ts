@@ -94,7 +94,10 @@ export class ServerConnection {
         if (message !== undefined) resolve(message === 'closed' ? undefined : replyResult(message.bytes));
       });
     });
-    const reply = await Promise.race([replied, sleep(REPLY_LIMIT_MS, 'late' as const)]);
+    const limit = new AbortController();
+    const reply = await Promise.race([replied, sleep(REPLY_LIMIT_MS, 'late' as const, { signal: limit.signal })]);
+    // A timer keeps the process alive.
+    limit.abort();
     handle?.close();
     closeDescriptor(own.fd);
     if (reply !== 'late') return reply;
