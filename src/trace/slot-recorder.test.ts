@@ -193,9 +193,24 @@ describe('the entries of a slot', () => {
     service.assigned(false, page, BASE);
     const move = moved(PENDING, PROCESSING) | REFUSED;
     assert.deepEqual(entry(ring, LOWER, 0), { ...NOTHING, move, valueHigh: 9 });
-    assert.equal(service.timedProcessing, -1, 'there is no such entry');
+    assert.equal(service.timedProcessing, undefined);
     service.completed(true, PROCESSING, 0, 0);
     assert.equal((entry(ring, LOWER, 1)['move'] as number) & HAS_LINK, 0);
+  });
+
+  test('have no link at COMPLETE if the trace was switched on after PROCESSING', () => {
+    const one = sides();
+    one.service.completed(true, PROCESSING, 3, 4);
+    assert.equal(entry(one.ring, LOWER, 0)['move'], moved(PROCESSING, COMPLETE) | HAS_VALUE | IS_TIMED);
+  });
+
+  test('have a PCI read as one at PROCESSING', () => {
+    const { ring, page, service, fill } = sides();
+    fill(PCI, 4);
+    page[BASE + (SLOT_OFFSET.size >> 2)] = 4;
+    service.assigned(true, page, BASE);
+    const bits = (PCI << TYPE_SHIFT) | (4 << SIZE_SHIFT) | HAS_REQUEST;
+    assert.equal(entry(ring, LOWER, 0)['move'], moved(PENDING, PROCESSING) | HAS_LINK | IS_TIMED | bits);
   });
 
   test('have the value and the time at COMPLETE, and the link of the PROCESSING before', () => {
@@ -267,6 +282,15 @@ describe('the entries of a slot', () => {
       assert.equal(entry(one.ring, LOWER, 5)['link'], 4);
       assert.deepEqual([entry(one.ring, LOWER, 4)['timeMs'], entry(one.ring, UPPER, 5)['timeMs']], [0, 0]);
       assert.equal(one.service.timedProcessing, undefined);
+    });
+
+    test('have all times in the first two requests, of which nothing shows that they are a burst', () => {
+      const one = sides(Infinity);
+      for (let i = 0; i < 3; i++) request(one);
+      assert.deepEqual(
+        [1, 3, 5].map((number) => flags(one.ring, UPPER, number)),
+        [IS_TIMED, IS_TIMED, 0],
+      );
     });
 
     test('have all times again after a pause, and after the ring was switched on again', () => {

@@ -84,10 +84,10 @@ export class SlotRecorder implements SlotObserver {
    */
   #pendingEntry = 0;
   /**
-   * Number of the entry of that request's move to PROCESSING, in the Service VM's lane. -1: there
-   * is no such entry.
+   * Number of the entry of that request's move to PROCESSING, in the Service VM's lane. Undefined:
+   * there is no such entry.
    */
-  #processingEntry = -1;
+  #processingEntry: number | undefined;
 
   constructor(ring: TraceRing, vcpu: number, thread: RecordingThread, burstMs: number) {
     this.enabled = ring.words;
@@ -142,7 +142,7 @@ export class SlotRecorder implements SlotObserver {
     const isTimed = hasMoved && this.#takePending();
     let move = hasMoved ? TO_PROCESSING : TO_PROCESSING | REFUSED;
     if (isTimed) move |= HAS_LINK | IS_TIMED;
-    this.#processingEntry = hasMoved ? lane.next : -1;
+    this.#processingEntry = hasMoved ? lane.next : undefined;
     // The HSM may have changed a PCI request since PENDING (hsm/pci-config-access.ts). Any other
     // request is as it is in the PENDING entry.
     if (page[base + SLOT_TYPE] === PCI) {
