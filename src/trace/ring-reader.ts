@@ -64,11 +64,6 @@ interface Window {
   /** The number after that of the last entry, in the hypervisor's lane and in the Service VM's. */
   readonly end: number;
   readonly serviceEnd: number;
-  /**
-   * Everything ordered before the Service VM's entry `settled` has a number below `end` in the
-   * hypervisor's lane.
-   */
-  readonly settled: number;
   /** Whether no thread writes any more. */
   readonly isLast: boolean;
 }
@@ -121,16 +116,14 @@ export class RingReader {
   read(vcpu: number, take: (entry: RingEntry, lost: number) => void, isLast = false, most = Infinity): number {
     const slot = this.#slots[vcpu] as SlotReader;
     const { hypervisor, service } = slot;
-    // The Service VM's end is read before and after the hypervisor's: see `settled`.
-    const settled = service.end;
-    const end = hypervisor.end;
-    const serviceEnd = service.end;
+    // An entry with a link was written by this thread, after it had acquired the count of the entry
+    // that it follows. So the linked entry has a number below `end`, whatever others write now.
+    const window = { end: hypervisor.end, serviceEnd: service.end, isLast };
     hypervisor.isOver = service.isOver = isLast;
-    const window = { end, serviceEnd, settled: isLast ? serviceEnd : settled, isLast };
     let lost = 0;
     for (let taken = 0; taken < most; taken++) {
       lost += this.#catchUp(slot, window);
-      const lane = this.#first(slot, window, window.settled);
+      const lane = this.#first(slot, window);
       if (lane === undefined || !this.#takeEntry(slot, lane, window)) return lost;
       take(this.#entry, lost);
       lost = 0;
@@ -152,10 +145,9 @@ export class RingReader {
 
   /**
    * The lane whose next entry comes first (an example is at the top of this file). Undefined: no
-   * entry is left, or the entry that comes first is not published yet. `settled` is the window's,
-   * or its `serviceEnd` to ask without waiting for the hypervisor.
+   * entry is left, or the entry that comes first is not published yet.
    */
-  #first(slot: SlotReader, { end, serviceEnd }: Window, settled: number): LaneReader | undefined {
+  #first(slot: SlotReader, { end, serviceEnd }: Window): LaneReader | undefined {
     const { hypervisor, service, state } = slot;
     const hasHypervisor = hypervisor.hasNext(end);
     if (!service.hasNext(serviceEnd)) return hasHypervisor ? hypervisor : undefined;
@@ -176,7 +168,7 @@ export class RingReader {
     } else if (toLink >= LANE_ENTRIES) return service; // A lane is shorter: the link is garbage.
     if (hasHypervisor) return hypervisor;
     // All of the hypervisor's entries were passed on, and no more can precede this one.
-    return !hypervisor.isDue(end) && ((settled - service.next) | 0) > 0 ? service : undefined;
+    return hypervisor.isDue(end) ? undefined : service;
   }
 
   /** Moves the next entry of `lane` to `#entry`. Returns false if its time is not written yet. */
@@ -184,11 +176,11 @@ export class RingReader {
     const entry = this.#entry;
     const { move, words } = lane;
     const isTimed = (move & MoveBits.IS_TIMED) !== 0;
-    const ownMs = isTimed ? lane.time() : 0;
+    const ownMs = lane.time();
     entry.words.set(words);
     // Advance to see the entry that follows in the slot.
     lane.advance();
-    const next = this.#first(slot, window, window.serviceEnd);
+    const next = this.#first(slot, window);
     if (isTimed && ownMs === 0 && next === undefined && !window.isLast) {
       lane.retreat();
       return false;
