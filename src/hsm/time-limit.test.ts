@@ -25,7 +25,7 @@ interface Setup {
 /** `healthy` answers when the test says so. `busy` computes for 3 s in each access. */
 function setup({ processorShare = 1 } = {}): Setup {
   const timing = new FakeTiming();
-  const holder = new ThreadHolder(() => timing.now() * processorShare);
+  const holder = new ThreadHolder(() => 1e6 + timing.now() * processorShare);
   const vm = new OneVm({ clientTimeoutMs: LIMIT_MS, timing, holder });
   const healthy = new Keeper('healthy', ports(HEALTHY_PORT, 1));
   const busy: IoClient = {

@@ -461,6 +461,12 @@ describe('an access that a handler of the hypervisor matches', () => {
       assert.equal(handler.portRead(0x600, 1), 9);
       handler.portWrite(0x601, 1, 0);
     });
-    assert.equal(seen.length, 2);
+    assert.deepEqual(
+      seen.map((request) => [request.direction, request.address[0]]),
+      [
+        [Direction.READ, 0x600],
+        [Direction.WRITE, 0x601],
+      ],
+    );
   });
 });

@@ -200,6 +200,21 @@ describe('a view of a lane', () => {
     assert.equal(view.link(0), 9);
   });
 
+  test('reads each entry at its own place', () => {
+    const ring = new TraceRing();
+    const writer = new ServiceLane(ring, 3);
+    const view = new LaneView(ring, serviceLane(3));
+    for (let i = 1; i <= 3; i++) writer.complete(i | MoveBits.HAS_LINK | MoveBits.IS_TIMED, 10 * i, 0, 0, 100 * i);
+    assert.deepEqual(
+      [0, 1, 2].map((number) => [view.move(number) & 0xf, view.link(number), view.timeMs(number)]),
+      [
+        [1, 10, 100],
+        [2, 20, 200],
+        [3, 30, 300],
+      ],
+    );
+  });
+
   test('records an impossible time as 0', () => {
     for (const [ms, given] of [
       [0.5, 0.5],

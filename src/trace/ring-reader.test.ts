@@ -278,7 +278,7 @@ describe('a reader of two lanes', () => {
     one.free(COMPLETE);
   }
 
-  test('orders them by the links, and by the states where there is none', () => {
+  test('orders them by the links, and by the states without them', () => {
     const linked = lanes();
     linked.pending(1);
     linked.processing(0, 2);

@@ -5,6 +5,7 @@ import { LatencyHistogram } from './latency-histogram.js';
 import {
   COUNTED_SIZES,
   diffStatistics,
+  mergeRows,
   mergeStatistics,
   NO_STATISTICS,
   type StatisticsRow,
@@ -99,4 +100,54 @@ test('a snapshot survives JSON', () => {
     fc.property(snapshot, (a) => assert.deepEqual(JSON.parse(JSON.stringify(a)), a)),
     { seed: 6, numRuns: 50 },
   );
+});
+
+const STAGES_OF_1: StatisticsRow['stages'] = {
+  wait: { count: 1, sumNs: 1, buckets: [[1, 1]] },
+  work: { count: 1, sumNs: 2, buckets: [[2, 1]] },
+  wake: { count: 1, sumNs: 3, buckets: [[3, 1]] },
+  total: { count: 1, sumNs: 6, buckets: [[6, 1]] },
+};
+const rowOf = (rowName: string, reads: number, writes = 0): StatisticsRow => ({
+  name: rowName,
+  reads,
+  writes,
+  sizes: [{ size: 1, reads, writes }],
+  stages: STAGES_OF_1,
+});
+
+test('the sizes with a count of their own are 1, 2, 4 and 8 bytes', () => {
+  assert.deepEqual(COUNTED_SIZES, [1, 2, 4, 8, 0]);
+});
+
+test('rows of the same name are one row, and rows of as many requests are sorted by name', () => {
+  const rows = mergeRows([rowOf('c', 1), rowOf('b', 2), rowOf('a', 1), rowOf('c', 0, 1)]);
+  assert.deepEqual(
+    rows.map((one) => [one.name, one.reads, one.writes]),
+    [
+      ['b', 2, 0],
+      ['c', 1, 1],
+      ['a', 1, 0],
+    ],
+  );
+  assert.deepEqual(rows[1]?.stages.total, { count: 2, sumNs: 12, buckets: [[6, 2]] });
+  assert.deepEqual(
+    mergeRows([rowOf('d', 1), rowOf('c', 1), rowOf('e', 1)]).map((one) => one.name),
+    ['c', 'd', 'e'],
+  );
+});
+
+test('what only the earlier snapshot has is negative in the difference', () => {
+  const only: StatisticsSnapshot = {
+    ...NO_STATISTICS,
+    clients: [rowOf('disk', 2, 1)],
+    addresses: [{ name: 'port 0x060', reads: 1, writes: 2, timed: 3, sumNs: 4 }],
+    clientErrors: [{ name: 'disk', errors: 1, late: 2 }],
+  };
+  const { clients, addresses, clientErrors } = diffStatistics(NO_STATISTICS, only);
+  assert.deepEqual(clients[0]?.sizes, [{ size: 1, reads: -2, writes: -1 }]);
+  assert.deepEqual([clients[0].reads, clients[0].writes], [-2, -1]);
+  assert.deepEqual(clients[0].stages.work, { count: -1, sumNs: -2, buckets: [[2, -1]] });
+  assert.deepEqual(addresses, [{ name: 'port 0x060', reads: -1, writes: -2, timed: -3, sumNs: -4 }]);
+  assert.deepEqual(clientErrors, [{ name: 'disk', errors: -1, late: -2 }]);
 });

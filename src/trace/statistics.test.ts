@@ -7,6 +7,7 @@ import { TracedPage, type PlayedRequest } from './fixtures/traced-page.js';
 import { TIMED_EVERY_AT_FIRST } from './timestamp-sampling.js';
 import { MAX_COUNTED_CLIENTS, MAX_COUNTED_RANGES, type CountedRange } from './request-rows.js';
 import type { RequestStatistics } from './statistics.js';
+import { LaneView } from './lane.js';
 import { entryIndex, EntryWord, hypervisorLane, MoveBits, serviceLane } from './trace-ring.js';
 import type { NamedClient } from './vm-trace.js';
 
@@ -35,7 +36,11 @@ const counts = (rows: readonly { name: string; reads: number; writes: number }[]
   rows.map(({ name, reads, writes }) => [name, reads, writes]);
 
 test('requests are counted by type, client, range and address, busiest first', () => {
-  const { statistics, play } = counted((client) => (client === UART ? [UART_RANGE] : []));
+  const { statistics, play } = counted((client) => {
+    assert.ok(client === UART || client === DEFAULT, 'the HSM has no ranges');
+    return client === UART ? [UART_RANGE] : [];
+  });
+  assert.equal(statistics.snapshot().guestErrors, 0);
   play({ address: 0x3f8, isRead: false }, UART);
   play({ address: 0x3fd }, UART);
   play({ address: 0x3f8, isRead: false }, UART);
@@ -199,6 +204,7 @@ test('a snapshot is plain data that later requests do not change', () => {
 
 describe('the stages of a request', () => {
   let nowMs = 0;
+  let firstMs = 0;
   beforeEach(() => {
     nowMs = 1000;
     mock.method(performance, 'now', () => nowMs);
@@ -218,6 +224,10 @@ describe('the stages of a request', () => {
     const client = isOfHsm ? undefined : UART;
     const { page, statistics } = counted();
     const slot = page.buffer.slot(0);
+    // An older one, which is not counted.
+    page.play({}, UART);
+    nowMs += 100;
+    firstMs = nowMs;
     slot.fill(PORT, 0, 0x60, 0, 1, 0, 0, false);
     const request = { vcpu: 0, type: PORT, isRead: true, addressLow: 0x60, addressHigh: 0, size: 1 };
     const count = (): void => statistics.dispatched({ ...request, bus: 0, device: 0, pciFunction: 0 }, client);
@@ -233,10 +243,10 @@ describe('the stages of a request', () => {
     nowMs += 4;
     slot.release();
     const places = [
-      entryIndex(hypervisorLane(0), 0),
-      ...(client === undefined ? [] : [entryIndex(serviceLane(0), 0)]),
-      entryIndex(serviceLane(0), client === undefined ? 0 : 1),
-      entryIndex(hypervisorLane(0), 1),
+      entryIndex(hypervisorLane(0), 2),
+      ...(client === undefined ? [] : [entryIndex(serviceLane(0), 2)]),
+      entryIndex(serviceLane(0), client === undefined ? 2 : 3),
+      entryIndex(hypervisorLane(0), 3),
     ];
     return {
       page,
@@ -244,7 +254,7 @@ describe('the stages of a request', () => {
       setTimes: (...ms) =>
         places.forEach((at, i) => {
           const time = ms[i];
-          page.ring.times[(at + EntryWord.time) >> 1] = time === undefined ? 0 : 1000 + time;
+          page.ring.times[(at + EntryWord.time) >> 1] = time === undefined ? 0 : firstMs + time;
         }),
       stages: () => {
         const { stages } = statistics.snapshot().clients[0] ?? assert.fail('no client');
@@ -303,16 +313,34 @@ describe('the stages of a request', () => {
   test('are not known if an entry is of a move that was refused, or of another one', () => {
     for (const flag of [MoveBits.REFUSED, 0xf << MoveBits.TO_SHIFT])
       for (const place of [
-        entryIndex(hypervisorLane(0), 0),
-        entryIndex(serviceLane(0), 0),
-        entryIndex(serviceLane(0), 1),
-        entryIndex(hypervisorLane(0), 1),
+        entryIndex(hypervisorLane(0), 2),
+        entryIndex(serviceLane(0), 2),
+        entryIndex(serviceLane(0), 3),
+        entryIndex(hypervisorLane(0), 3),
       ]) {
         const { page, stages } = played();
         const { words } = page.ring;
         words[place + EntryWord.move] = (words[place + EntryWord.move] as number) | flag;
         assert.equal(stages().total, undefined);
       }
+  });
+
+  test('are known also in the first ms of the trace', () => {
+    const { setTimes, stages } = played();
+    setTimes(0.25 - firstMs, 0.5 - firstMs, 0.75 - firstMs, 1 - firstMs);
+    assert.deepEqual(stages(), { wait: 0.25, work: 0.25, wake: 0.25, total: 0.75 });
+  });
+
+  test('are not known when the entry of PENDING may be overwritten', () => {
+    const { page, stages } = played();
+    // The lane's entries may be read until 1020 newer ones.
+    while (new LaneView(page.ring, hypervisorLane(0)).has(2)) {
+      page.play({}, UART);
+      if (new LaneView(page.ring, hypervisorLane(0)).has(3)) page.buffer.slot(0).fill(PORT, 0, 0x60, 0, 1, 0, 0, false);
+      if (new LaneView(page.ring, hypervisorLane(0)).has(2)) page.buffer.slot(0).stampFree();
+    }
+    assert.equal(new LaneView(page.ring, hypervisorLane(0)).has(3), true);
+    assert.equal(stages().total, undefined);
   });
 
   test('are those of its own entries, after many requests', () => {
@@ -334,17 +362,21 @@ test('rows of as many requests are sorted by name', () => {
   const { statistics, play } = counted();
   for (const address of [0x64, 0x60, 0x62]) play({ address }, DEFAULT);
   play({ address: 0x64, isRead: false }, DEFAULT);
-  for (const name of ['c', 'a', 'b']) statistics.countError(name);
-  statistics.countLate('c');
+  play({ address: 0x66, isRead: false }, DEFAULT);
+  play({ address: 0x66, isRead: false }, DEFAULT);
+  play({ address: 0x66, isRead: false }, DEFAULT);
+  for (const name of ['many', 'd', 'c', 'b', 'b', 'b', 'c', 'd']) statistics.countError(name);
+  for (let i = 0; i < 5; i++) statistics.countLate('late');
+  for (let i = 0; i < 6; i++) statistics.countError('many');
   const { addresses, unclaimed, clientErrors } = statistics.snapshot();
   for (const list of [addresses, unclaimed])
     assert.deepEqual(
       list.map(({ name }) => name),
-      ['port 0x064', 'port 0x060', 'port 0x062'],
+      ['port 0x066', 'port 0x064', 'port 0x060', 'port 0x062'],
     );
   assert.deepEqual(
     clientErrors.map(({ name }) => name),
-    ['c', 'a', 'b'],
+    ['many', 'late', 'b', 'c', 'd'],
   );
 });
 

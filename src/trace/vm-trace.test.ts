@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { afterEach, beforeEach, describe, mock, test } from 'node:test';
+import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { TracedPage } from './fixtures/traced-page.js';
-import { LaneView } from './lane.js';
+import { HypervisorLane, LaneView } from './lane.js';
+import { MoveRecorder } from './move-recorder.js';
 import type { Move } from './move.js';
-import { hypervisorLane, LANE_ENTRIES, serviceLane } from './trace-ring.js';
-import { MAX_TRACED_CLIENTS } from './vm-trace.js';
+import { entryIndex, EntryWord, hypervisorLane, LANE_ENTRIES, MoveBits, serviceLane, TraceRing } from './trace-ring.js';
+import { MAX_TRACED_CLIENTS, VmTrace } from './vm-trace.js';
 
 const UART = { name: 'uart16550' };
 const DISK = { name: 'disk' };
@@ -82,7 +84,81 @@ describe('the trace of a VM', () => {
   });
 });
 
+test('times are those of the thread’s own clock, whatever the origin of the ring', async () => {
+  const ring = new TraceRing();
+  ring.times[1] = performance.timeOrigin - 1e9;
+  const trace = new VmTrace(ring, new MoveRecorder(ring, { burstMs: 0 }));
+  const { slots } = new SharedBuffer();
+  for (const slot of slots) trace.recorder.observe(slot);
+  const moves = trace.watch();
+  slots[0]?.fill(0, 0, 0x60, 0, 1, 0, 0, false);
+  const { atMs = 0 } = trace.lastMove(0);
+  assert.ok(Math.abs(atMs - performance.now()) < 60_000, `${atMs}`);
+  trace.close();
+  const [move] = await rest(moves);
+  assert.ok(move !== undefined && move.timeNs >= 0 && move.timeNs < 60e9, `${move?.timeNs}`);
+  // In the first ms of the ring.
+  new HypervisorLane(ring, 5).free(MoveBits.IS_TIMED, 0.5);
+  assert.equal(trace.lastMove(5).atMs, 0.5 - 1e9);
+});
+
 describe('a watcher', () => {
+  // Only requests wake a watcher here, and not its timer.
+  beforeEach(() => mock.timers.enable({ apis: ['setTimeout'] }));
+  afterEach(() => mock.timers.reset());
+
+  test('reads again what came while its last moves were taken, before it waits', { timeout: 120_000 }, async () => {
+    const page = new TracedPage();
+    const moves = page.trace.watch();
+    for (let request = 0; request < 2; request++) {
+      page.play({}, UART);
+      for (const to of ['PENDING', 'PROCESSING', 'COMPLETE', 'FREE']) assert.equal((await moves.next()).value?.to, to);
+    }
+    await moves.return();
+  });
+
+  test('gets the move to PENDING with the next one if only that decides', { timeout: 120_000 }, async () => {
+    const page = new TracedPage();
+    const moves = page.trace.watch({ client: 'disk' });
+    const first = moves.next();
+    await turn();
+    const slot = page.buffer.slot(0);
+    slot.fill(0, 0, 0x60, 0, 1, 0, 0, false);
+    page.trace.dispatched();
+    await turn();
+    page.trace.assigning(DISK);
+    slot.assign(true);
+    page.trace.dispatched();
+    assert.deepEqual([(await first).value?.to, (await moves.next()).value?.to], ['PENDING', 'PROCESSING']);
+    await moves.return();
+  });
+
+  test('polls for moves that wake no watcher', { timeout: 120_000 }, async () => {
+    const page = new TracedPage();
+    const moves = page.trace.watch();
+    const first = moves.next();
+    await turn();
+    page.buffer.slot(0).fill(0, 0, 0x60, 0, 1, 0, 0, false);
+    mock.timers.tick(10);
+    assert.equal((await first).value?.to, 'PENDING');
+    await moves.return();
+  });
+
+  test('gets what was lost after its last move with the next one, once', { timeout: 120_000 }, async () => {
+    const page = new TracedPage();
+    const moves = page.trace.watch();
+    page.play({}, UART);
+    page.ring.words[entryIndex(hypervisorLane(0), 1) + EntryWord.move] = 0;
+    const lost = [(await moves.next()).value?.lost];
+    const next = moves.next();
+    await turn();
+    page.play({}, UART);
+    page.trace.dispatched();
+    lost.push((await next).value?.lost, (await moves.next()).value?.lost);
+    assert.deepEqual(lost, [0, 3, 0]);
+    await moves.return();
+  });
+
   test('gets the moves of all slots from its call on, sorted by time, which begins with the trace', async () => {
     const page = new TracedPage();
     page.trace.use();
@@ -159,7 +235,9 @@ describe('a watcher', () => {
     assert.equal(turns(1), 1);
     assert.equal(turns(127), 0);
     assert.equal(turns(1), 1);
+    await turn();
     page.play({}, UART);
+    page.trace.dispatched();
     await first;
     await moves.return();
     assert.equal(turns(1000), 0);

@@ -170,10 +170,12 @@ describe('a device whose thread died', () => {
   });
 
   test('that could not be created is not an error of an access', async () => {
-    const { client, thread, errors } = started();
+    const { client, thread, errors, deaths } = started();
     thread.post({ kind: 'failed', message: 'no such chip', remedy: 'Choose another' });
     await assert.rejects(client.ready, { message: 'no such chip', remedy: 'Choose another' });
     assert.deepEqual([errors, thread.terminations], [[], 1]);
+    thread.exit(1);
+    assert.deepEqual(deaths, [[client, 'no such chip', undefined]]);
   });
 
   test('gives back its number of the interrupt lines if no thread could be started', () => {
@@ -197,6 +199,77 @@ test('an error of an access is reported with the stack of the device’s thread,
   assert.ok(error instanceof Error && bare instanceof Error);
   assert.deepEqual([error.message, error.stack], ['bug', stack]);
   assert.equal(typeof bare.stack, 'string');
+});
+
+describe('a device in a thread of its own', () => {
+  const ready = { kind: 'ready', name: 'a disk', registers: { source: 'none', registers: [] } } as const;
+
+  test('is ready with its name and registers when it is created, not when it is loaded', async () => {
+    const { client, thread } = started();
+    assert.deepEqual([client.name, client.isReady, client.registers], ['disk.js', false, undefined]);
+    thread.post({ kind: 'loaded' });
+    assert.deepEqual([client.name, client.isReady], ['disk.js', false]);
+    thread.post(ready);
+    assert.deepEqual([client.name, client.isReady, client.registers], ['a disk', true, ready.registers]);
+    await client.ready;
+  });
+
+  test('is asked for its registers only while it can answer', async () => {
+    const { client, thread } = started();
+    assert.equal(await client.peek(), undefined);
+    assert.equal(thread.mailbox.takeControl(), 0);
+    thread.post(ready);
+    const first = client.peek();
+    assert.equal(thread.mailbox.takeControl(), MailboxControl.PEEK);
+    thread.post({ kind: 'registers', values: [1, 2] });
+    assert.deepEqual(await first, [1, 2]);
+    assert.equal(thread.terminations, 0);
+    const second = client.peek();
+    thread.exit(1);
+    assert.equal(await second, undefined);
+    thread.mailbox.takeControl();
+    assert.equal(await client.peek(), undefined);
+    assert.equal(thread.mailbox.takeControl(), 0);
+  });
+
+  test('explains what its thread does with a request', () => {
+    const { client, thread } = started();
+    const detail = (vcpu: number): string => client.explain(vcpu).detail ?? '';
+    assert.equal(detail(3), 'its thread is still creating the device');
+    thread.post(ready);
+    client.notify(Object.assign(new AssignedRequest(3, { finish: () => false }), { ticket: 7 }));
+    assert.match(detail(3), /does not take the request: it computes or blocks outside of any access$/);
+    thread.mailbox.takePending();
+    assert.match(detail(3), /^its thread has begun the access: /);
+    thread.mailbox.enter(3);
+    assert.match(detail(3), /^its thread has been inside this access for \d+ ms$/);
+    assert.match(
+      detail(4),
+      /^its thread has been inside an access of vCPU 3 for \d+ ms, and this one waits behind it$/,
+    );
+    thread.exit();
+    assert.equal(detail(3), 'its thread has ended');
+  });
+
+  test('is reset through its mailbox, and answers into the page unless it relays', () => {
+    const { client, thread } = started();
+    client.reset();
+    assert.equal(thread.mailbox.takeControl(), MailboxControl.RESET);
+    client.notify(Object.assign(new AssignedRequest(3, { finish: () => false }), { ticket: 7 }));
+    assert.equal(thread.mailbox.answer(3, 7, 0, 0), false);
+  });
+
+  test('has no limit of its end before it has a thread', () => {
+    machine().client.disconnected();
+    assert.equal(timing.running, 0);
+  });
+
+  test('gives back its number of the interrupt lines when its thread has ended', () => {
+    const { thread, shared } = started();
+    const free = shared.lines.addDriver() ?? 0;
+    thread.exit();
+    assert.equal(shared.lines.addDriver(), free - 1);
+  });
 });
 
 describe('the relayed answers', () => {
@@ -275,6 +348,9 @@ describe('the relayed answers', () => {
     const { client, waits } = relaying();
     assert.equal(waits().length, 1);
     client.relay(false);
+    client.relay(true);
+    await turn();
+    assert.equal(waits().length, 1, 'it waits already');
     client.disconnected();
     await Promise.all(waits());
     await turn();

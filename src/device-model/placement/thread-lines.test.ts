@@ -1,12 +1,18 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { LineDriver } from '../../hypervisor/interrupt-lines.js';
 import { VmSharedState } from '../../hypervisor/vm-shared-state.js';
 import { ThreadLines } from './thread-lines.js';
 
 test('each thread drives the lines under a number of its own, and lowers them at its end', () => {
   const { lines } = new VmSharedState();
   const [first, second] = [new ThreadLines(lines), new ThreadLines(lines)];
-  first.disconnect();
+  for (const own of Object.values(LineDriver)) {
+    lines.set(7, true, own);
+    first.disconnect();
+    assert.equal(lines.level(7), true, 'it has no number yet');
+    lines.set(7, false, own);
+  }
   const driver = first.connect('first');
   const other = second.connect('second');
   assert.notEqual(driver, other);

@@ -50,4 +50,8 @@ test('a stage is the time since the move before of the same request, if both hav
   assert.equal(stage({ ...processing, timeNs: 160, lost: 1 }), null);
   assert.equal(stage({ ...processing, timeNs: 175 }), 15);
   assert.equal(stage({ ...processing, timeNs: 180, requestNumber: 4 }), null, 'another request');
+  const first = { ...processing, requestNumber: 1, vcpu: 2 };
+  assert.equal(stage({ ...first, timeNs: 50 }), null, 'nothing came before');
+  assert.equal(stage({ ...first, timeNs: 60, isTimed: false }), null);
+  assert.equal(stage({ ...first, timeNs: 70 }), null, 'the move before has no time');
 });

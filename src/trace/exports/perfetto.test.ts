@@ -95,6 +95,12 @@ describe('the Perfetto trace', () => {
     ]);
   });
 
+  test('ends a request at FREE, and not later', () => {
+    const moves = [{ timeNs: 10 }, { ...processing, timeNs: 20 }, { ...complete, timeNs: 30 }, { ...free, timeNs: 40 }];
+    const lines = linesOf([...moves.map(madeMove), madeMove({ timeNs: 100, vcpu: 1 })]);
+    assert.deepEqual(lines.slice(10, 13), ['40 16 end', '40 16 end', 'track 17 of 1: vCPU 1']);
+  });
+
   test('has for a write what was written, and no answer', () => {
     const request = { type: 'mmio', direction: 'write', address: 0xfed0_0000, size: 4, value: 7 } as const;
     const moves = [{ timeNs: 10 }, { ...processing, timeNs: 20 }, { ...complete, timeNs: 30 }];
