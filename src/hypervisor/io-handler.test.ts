@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { after, before, describe, test } from 'node:test';
 import { Worker } from 'node:worker_threads';
-import { SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
+import { Direction, SLOT_BYTES, SLOT_OFFSET } from '../io-request/layout.js';
 import type { SlotObserver } from '../io-request/slot-observer.js';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { SharedWords } from '../sync/shared-words.js';
