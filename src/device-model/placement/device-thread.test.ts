@@ -105,6 +105,18 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     vm.requests.close();
   });
 
+  test('stays while it has nothing to do', async () => {
+    const { vm, client, deaths } = place(counter, { start: 7 });
+    await client.ready;
+    // Longer than a thread without work needs to end: another one starts and ends meanwhile.
+    const other = place(counter, { start: 7 });
+    await other.client.ready;
+    other.vm.requests.close();
+    await until(() => !other.client.isRunning);
+    assert.deepEqual([client.isRunning, deaths], [true, []]);
+    vm.requests.close();
+  });
+
   test('is reported once when its thread dies, and its requests read all ones', async () => {
     const { vm, client, deaths } = place(counter, { start: 7 });
     await client.ready;
