@@ -10,6 +10,7 @@
 
 import type { AddressSpace } from '../acrn-hsm/address-space.js';
 import type { MemoryFiles } from '../host/node/linux/memory-files.js';
+import { processOf } from '../host/node/linux/process-facts.js';
 import type { ProcessMemory } from '../host/node/linux/process-memory.js';
 import { PAGE_BYTES } from '../io-request/layout.js';
 import { WrittenMemory } from './written-memory.js';
@@ -40,6 +41,11 @@ export class ForeignMemory implements AddressSpace {
     this.pid = pid;
     this.#memory = memory;
     this.#files = files;
+  }
+
+  /** The process of `pid`. Undefined if it has ended. */
+  get process(): number | undefined {
+    return processOf(this.pid);
   }
 
   read(address: bigint, target: Uint8Array): boolean {

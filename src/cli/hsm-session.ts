@@ -19,7 +19,6 @@ import { startProgram, type StartedProgram } from '../acrn-programs/started-prog
 import { Watchdog } from '../acrn-programs/watchdog.js';
 import type { AddressSpace } from '../acrn-hsm/address-space.js';
 import type { HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
-import { processOf } from '../host/node/linux/process-facts.js';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
 import { Deferred } from '../sync/deferred.js';
 import { ServiceVm, type ServiceVmOptions } from '../vm/service-vm.js';
@@ -142,7 +141,7 @@ class Session {
   #toolsOf(vm: UserVm, caller: AddressSpace, tools: VmToolsOptions): VmToolsOptions {
     const isFirst = ++this.#vms === 1 && this.#program !== undefined;
     if (isFirst) return tools;
-    const process = caller instanceof ForeignMemory ? processOf(caller.pid) : undefined;
+    const process = caller instanceof ForeignMemory ? caller.process : undefined;
     const subject = process === undefined ? vm.name : `${vm.name} of process ${process}`;
     return { ...tools, reporter: this.#reporter.about(subject), subject };
   }
