@@ -17,7 +17,8 @@
  *   what past spins needed, as KVM's halt polling does. A wake-up costs tens of microseconds, which
  *   a spin that pays off saves.
  * - back-off: after TOLERATED_MISSES misses in a row, each further one leaves out the spins of the
- *   next 2, 4, 8, … up to MAX_SKIPS waits, until one pays off again. A waiter whose spins never pay off loses one spin in MAX_SKIPS waits.
+ *   next 2, 4, 8, … up to MAX_SKIPS waits, until one pays off again. A waiter whose spins never
+ *   pay off loses one spin in MAX_SKIPS waits.
  * - wake-up: a waiter that has just woken the other side on another CPU spins for as long as such
  *   wake-ups have taken, so that two sides whose wake-ups take longer than their spins meet again.
  * - armed, parked: see doorbell.ts. This class decides only whether and how long to spin. It shares
