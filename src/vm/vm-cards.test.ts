@@ -108,6 +108,39 @@ test('a guest sizes a BAR, places it and reaches the card there, and nowhere els
   assert.deepEqual(card.calls, ['connect', 'reset', 'close']);
 });
 
+test('each BAR of a card has its own offsets', async () => {
+  class Echo extends TestCard {
+    override read(bar: number, offset: number): number {
+      return bar * 0x100 + offset;
+    }
+  }
+  const card = new Echo({
+    bars: [
+      { type: 'ports', size: 8 },
+      { type: 'memory', size: 0x1000 },
+      { type: 'memory', size: 0x1000 },
+    ],
+  });
+  const { values } = await play(
+    [
+      [
+        ...configWrite(BAR0, 0x2000),
+        ...configWrite(BAR0 + 4, 0x0010_2000),
+        ...configWrite(BAR0 + 8, 0x0010_3000),
+        ...configWrite(COMMAND, 3),
+        port('read', 0x2004),
+        load(0x0010_2004),
+        load(0x0010_3004),
+        ...configWrite(BAR0 + 4, 0x0020_0000),
+        load(0x0020_0008),
+        load(0x0010_2004),
+      ],
+    ],
+    (vm) => void vm.attachCard(card, CARD),
+  );
+  assert.deepEqual(values[0], [0x004n, 0x104n, 0x204n, 0x108n, ALL_ONES]);
+});
+
 test('an 8-byte access of a 64-bit BAR comes as two of 4 bytes, and a promise is awaited', async () => {
   const seen: number[] = [];
   class Slow extends TestCard {
@@ -226,7 +259,7 @@ test('a BAR over RAM, the configuration ports, a device or another BAR is not de
 
 test('a device that is attached over a decoded BAR wins, and the BAR returns when it goes', async () => {
   let detach = (): void => undefined;
-  const { values } = await play(
+  const { values, events } = await play(
     [[...enableAt(MEMORY), load(MEMORY), store(0xfff0_0000, 1), load(MEMORY), store(0xfff0_0000, 0), load(MEMORY)]],
     (vm) => {
       const card = new TestCard(oneBar);
@@ -240,6 +273,10 @@ test('a device that is attached over a decoded BAR wins, and the BAR returns whe
     },
   );
   assert.deepEqual(values[0], [0x11n, 0x5an, 0x11n]);
+  assert.deepEqual(
+    events.flatMap((event) => (event.kind === 'bar-conflict' ? [event.other] : [])),
+    ['still'],
+  );
 });
 
 test('a removed card vanishes: its requests in flight and later ones read as all ones', async () => {
@@ -305,6 +342,12 @@ test('a card gets the first free device number, and errors name what is wrong', 
     const card = new TestCard({}, 'named');
     assert.equal(vm.attachCard(card).address.device, 2);
     assert.throws(() => vm.attachCard(card), { code: 'DEVICE_INVALID', message: /attached already/ });
+    const again = new TestCard({}, 'again');
+    vm.attachCard(again, { bus: 1, device: 0, function: 0 }).detach();
+    vm.attachCard(again, { bus: 1, device: 0, function: 0 }).detach();
+    vm.attachCard(again, { bus: 1, device: 0, function: 1 }).detach();
+    vm.attachCard(again, { bus: 1, device: 0, function: 0 });
+    assert.equal(vm.pci.read(1, 0, 0, 0x0e, 1) & 0xff, 0, 'one function is left');
     assert.throws(() => vm.attachCard(new TestCard({ vendor: -1 })), {
       code: 'DEVICE_INVALID',
       message: /pci\.vendor/,

@@ -87,6 +87,20 @@ test('ports and memory of the same number do not overlap', () => {
   assert.equal(text().length, 2);
 });
 
+test('a long BAR is in conflict with each of several short ones, whatever is between', () => {
+  const { clients, text } = decoderWith(3);
+  const [long, first, second] = clients;
+  for (const { fn } of clients) fn.writeConfig(COMMAND, 2, 3);
+  long?.fn.writeConfig(BAR0 + 4, 4, 0x2000);
+  first?.fn.writeConfig(BAR0, 4, 0x2000);
+  second?.fn.writeConfig(BAR0, 4, 0x3000);
+  assert.deepEqual(text(), []);
+  first?.fn.writeConfig(BAR0, 4, 0x5000);
+  // Ports of a higher number are not in the way of finding that.
+  first?.fn.writeConfig(BAR0 + 12, 4, 0xe000);
+  assert.deepEqual(text(), ['card1 MMIO 0x5000…0x5fff', 'card1 ports 0xe000…0xe007']);
+});
+
 test('a removed card frees what was over its BARs', () => {
   const { decoder, clients, text } = decoderWith(2);
   for (const { fn } of clients) {

@@ -268,6 +268,27 @@ test('MSI-X: table, masks and pending bits', () => {
   assert.equal(fn.readConfig(MSIX_CONTROL, 2), 0x8020, 'the size is read-only');
 });
 
+test('MSI-X: an entry that is unmasked sends its message, the others stay pending, and the pin is unused', () => {
+  const { fn, handle, messages, levels } = makeFunction({ msix: 2, interruptPin: 'A' });
+  const [bar] = fn.bars;
+  assert.ok(bar !== undefined);
+  const table = fn.barDevice(bar.layout);
+  fn.writeConfig(COMMAND, 2, 4);
+  handle.raise();
+  fn.writeConfig(MSIX_CONTROL, 2, 0x8000);
+  assert.deepEqual(levels, [true, false]);
+  handle.interrupt(0);
+  handle.interrupt(1);
+  assert.equal(table.read(0x800, 4), 3);
+  void table.write(0x10, 4, 0xfee0_0000);
+  void table.write(0x18, 4, 0x41);
+  void table.write(0x1c, 4, 0);
+  assert.deepEqual(messages, ['fee00000/41']);
+  assert.equal(table.read(0x800, 4), 1);
+  fn.writeConfig(AF_CONTROL, 1, 1);
+  assert.deepEqual([table.read(0x800, 4), table.read(0x10, 4), table.read(0x1c, 4)], [0, 0, 1], 'reset');
+});
+
 test('MSI-X: accesses of the table that are not aligned to 4 bytes do nothing', () => {
   const { fn } = makeFunction({ msix: 1 });
   const [bar] = fn.bars;

@@ -48,8 +48,9 @@ export class MsixTable implements Device {
   }
 
   write(offset: number, size: AccessSize, value: number): void {
-    if (size !== 4 || offset % 4 !== 0 || offset >= this.#words.byteLength) return;
+    if (size !== 4 || offset % 4 !== 0) return;
     const at = offset / 4;
+    // A typed array ignores a store beyond its end: the pending bits are read-only.
     this.#words[at] = value & WRITABLE[(at % ENTRY_WORDS) as 0];
     this.#onUnmask();
   }
@@ -67,17 +68,15 @@ export class MsixTable implements Device {
       );
   }
 
-  /** Sends the pending messages whose entries are not masked. The function is not masked. */
+  /** Posts the pending messages again. The function is not masked. */
   flush(send: SendMessage): void {
     for (let word = 0; word < this.#pending.length; word++) {
       let bits = this.#pending[word] as number;
       while (bits !== 0) {
         const bit = 31 - Math.clz32(bits);
         bits &= ~(1 << bit);
-        const vector = word * 32 + bit;
-        if (((this.#words[vector * ENTRY_WORDS + Word.CONTROL] as number) & MASKED) !== 0) continue;
         this.#pending[word] = (this.#pending[word] as number) & ~(1 << bit);
-        this.post(vector, false, send);
+        this.post(word * 32 + bit, false, send);
       }
     }
   }
