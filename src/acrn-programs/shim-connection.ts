@@ -12,6 +12,7 @@
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { closeDescriptor, linkOf } from '../host/node/linux/descriptors.js';
 import { loadLibc, type PollHandle } from '../host/node/linux/libc.js';
+import { threadFacts } from '../host/node/linux/process-facts.js';
 import type { Received, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { Errno } from '../io-request/errno.js';
 import { errorText } from '../io-request/error-text.js';
@@ -148,7 +149,8 @@ export class ShimConnection {
   #open(pid: number, probe: bigint): number {
     const { files, report } = this.#options;
     if (!this.#canRead(pid, probe)) {
-      report(`the memory of process ${pid} cannot be accessed: allow process_vm_readv and ptrace for it`);
+      if (threadFacts(pid)?.hasEnded === false)
+        report(`the memory of process ${pid} cannot be accessed: allow process_vm_readv and ptrace for it`);
       return Errno.EPERM;
     }
     this.#file = files.add(pid, (fd) => this.#takePassed(fd));

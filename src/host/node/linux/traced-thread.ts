@@ -50,10 +50,10 @@ export const INSTRUCTION_BYTES = 2n;
 export const NO_CALL = 0xffff_ffff_ffff_ffffn;
 
 /** Limit for a stop that was asked for. Beyond it the thread is stuck in the kernel. */
-const STOP_LIMIT_MS = 1000;
+const STOP_LIMIT_MS = 3000;
 const STOP_POLL_US = 20;
-/** Polls of a stop before the first look whether the thread still exists. */
-const POLLS_BEFORE_LOOK = 50;
+/** Polls of a stop between two checks whether the thread still exists. */
+const POLLS_PER_CHECK = 50;
 const DETACH_POLL_MS = 5;
 
 export type Call = readonly [number: number, ...args: (bigint | number)[]];
@@ -189,7 +189,7 @@ export class TracedThread {
       if (!failed && view.getInt32(INFO_PID, true) === thread) return view.getInt32(INFO_STATUS, true) & 0xff;
       if (failed || performance.now() > endMs)
         throw new InjectionError(`thread ${thread} does not stop: errno ${this.#libc.errno()}`);
-      if (polls > POLLS_BEFORE_LOOK && threadFacts(thread)?.hasEnded !== false)
+      if (polls % POLLS_PER_CHECK === POLLS_PER_CHECK - 1 && threadFacts(thread)?.hasEnded !== false)
         throw new InjectionError(`thread ${thread} has ended`);
       this.#sleep(STOP_POLL_US);
     }
