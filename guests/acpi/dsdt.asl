@@ -41,6 +41,17 @@ DefinitionBlock ("", "DSDT", 2, "UPCALL", "UPCALLVM", 1)
             Method (_DIS) { }
         }
 
+        /* The memory of the MCFG table. Guests use it only if it is reserved here. */
+        Device (ECAM)
+        {
+            Name (_HID, EisaId ("PNP0C02"))
+            Name (_UID, 1)
+            Name (_CRS, ResourceTemplate ()
+            {
+                Memory32Fixed (ReadWrite, 0xE0000000, 0x00100000)
+            })
+        }
+
         Device (PCI0)
         {
             Name (_HID, EisaId ("PNP0A03"))
@@ -54,7 +65,9 @@ DefinitionBlock ("", "DSDT", 2, "UPCALL", "UPCALLVM", 1)
                 WordIO (ResourceProducer, MinFixed, MaxFixed, PosDecode, EntireRange,
                     0, 0x0D00, 0xFFFF, 0, 0xF300)
                 DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
-                    0, 0xC0000000, 0xFEBFFFFF, 0, 0x3EC00000)
+                    0, 0xC0000000, 0xDFFFFFFF, 0, 0x20000000)
+                DWordMemory (ResourceProducer, PosDecode, MinFixed, MaxFixed, NonCacheable, ReadWrite,
+                    0, 0xF0000000, 0xFEBFFFFF, 0, 0x0EC00000)
             })
 
             Name (_PRT, Package ()

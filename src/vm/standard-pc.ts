@@ -15,13 +15,14 @@ import { AcpiSmiCommand } from '../device-model/devices/acpi-smi-command.js';
 import { CmosRtc } from '../device-model/devices/cmos-rtc.js';
 import { DebugExit } from '../device-model/devices/debug-exit.js';
 import { I8042 } from '../device-model/devices/i8042.js';
+import { PCI_ECAM_ADDRESS, PCI_ECAM_BYTES, PciEcam } from '../device-model/devices/pci/pci-ecam.js';
 import { PciHostBridge } from '../device-model/devices/pci/pci-host-bridge.js';
 import { Pit8254 } from '../device-model/devices/pit8254.js';
 import { PostPort } from '../device-model/devices/post-port.js';
 import { ResetControl } from '../device-model/devices/reset-control.js';
 import { SystemControlPort } from '../device-model/devices/system-control-port.js';
 import { Uart16550 } from '../device-model/devices/uart16550.js';
-import { ports } from '../hsm/address-range.js';
+import { mmio, ports } from '../hsm/address-range.js';
 import type { UserVm } from './user-vm.js';
 
 export interface StandardPcOptions {
@@ -90,6 +91,7 @@ export function standardPc(vm: UserVm, options: StandardPcOptions = {}): Standar
   vm.attach(ports(0xcf9, 1), new ResetControl({ power }));
   vm.attach(ports(0xf4, 4), debugExit);
   vm.attach(ports(0x80, 1), postPort);
+  vm.attach(mmio(PCI_ECAM_ADDRESS, PCI_ECAM_BYTES), new PciEcam(vm.pci));
   vm.attachPci({ bus: 0, device: 0, function: 0 }, new PciHostBridge());
   return { uart, rtc, pit, keyboard, acpiPm, debugExit, postPort };
 }

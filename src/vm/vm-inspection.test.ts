@@ -47,11 +47,13 @@ test('every device of a PC shows its registers, and so do the functions on its P
   await withVm([], async ({ vm }) => {
     standardPc(vm);
     const { clients } = vm.inspection;
+    const without = clients.filter((client) => !vm.inspection.hasRegisters(client));
+    // The memory of configuration space shows what the functions show.
     assert.deepEqual(
-      clients.filter((client) => !vm.inspection.hasRegisters(client)).map(({ name }) => name),
-      [],
+      without.map(({ name }) => name),
+      ['pci-ecam'],
     );
-    for (const client of clients) {
+    for (const client of clients.filter((one) => !without.includes(one))) {
       const { isAnswered, registers } = await vm.inspection.peek(client);
       assert.ok(isAnswered && registers.length > 0, client.name);
       for (const { register, value } of registers)

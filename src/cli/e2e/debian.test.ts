@@ -65,6 +65,7 @@ test('Debian boots, its own drivers find the devices, and every access is counte
     'cat /sys/bus/pci/devices/*/vendor',
     'cat /proc/tty/driver/serial',
     'cat /proc/ioports',
+    'grep MMCONFIG /proc/iomem',
     ...CARDS,
     'exit 3',
   ].join('; ');
@@ -82,6 +83,7 @@ test('Debian boots, its own drivers find the devices, and every access is counte
   assert.match(stdout, /0x8086/);
   assert.match(stdout, /0: uart:16550A port:000003F8 irq:4/);
   assert.match(stdout, /0040-0043 : timer0/);
+  assert.match(stdout, /e0000000-e00fffff : PCI MMCONFIG 0000 \[bus 00-00\]/);
   for (const [what, expected] of CARD_OUTPUT) assert.match(stdout, expected, what);
   const counts = /(\d+) accesses trapped = (\d+) answered by the hypervisor \+ (\d+) I\/O requests\n/.exec(stderr);
   assert.ok(counts !== null, stderr);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { readFile } from 'node:fs/promises';
+import { PCI_ECAM_ADDRESS } from '../../device-model/devices/pci/pci-ecam.js';
 import { acpiTables } from './acpi-tables.js';
 import { ImageReader } from './image-reader.js';
 
@@ -23,6 +24,7 @@ const rsdp = new ImageReader('RSDP', BLOCK.bytes.subarray(0, 36));
 const xsdt = table(rsdp.u32(24));
 const fadt = table(xsdt.u32(36));
 const madt = table(xsdt.u32(44));
+const mcfg = table(xsdt.u32(52));
 
 test('The root pointer lies where systems search for it, and both of its checksums are right', () => {
   assert.equal(BLOCK.address, 0xe_0000);
@@ -35,7 +37,8 @@ test('RSDT and XSDT point to the same tables', () => {
   const rsdt = table(rsdp.u32(16));
   assert.equal(signature(rsdt), 'RSDT');
   assert.equal(signature(xsdt), 'XSDT');
-  assert.deepEqual([rsdt.u32(36), rsdt.u32(40)], [xsdt.u32(36), xsdt.u32(44)]);
+  assert.deepEqual([rsdt.u32(36), rsdt.u32(40), rsdt.u32(44)], [xsdt.u32(36), xsdt.u32(44), xsdt.u32(52)]);
+  assert.deepEqual([rsdt.length, xsdt.length], [48, 60]);
   assert.equal(sum(rsdt.bytes) + sum(xsdt.bytes), 0);
 });
 
@@ -76,6 +79,16 @@ test('The MADT has one processor, one IO-APIC, and the SCI as an active high lev
   assert.equal(entries[0]?.[4], 1);
   assert.equal(new ImageReader('entry', entries[1] ?? BLOCK.bytes).u32(4), 0xfec0_0000);
   assert.deepEqual([...(entries[2] ?? [])], [2, 10, 0, 9, 9, 0, 0, 0, 0x0d, 0]);
+});
+
+test('The MCFG has configuration space of bus 0 where the device model has it', () => {
+  assert.equal(signature(mcfg), 'MCFG');
+  assert.equal(sum(mcfg.bytes), 0);
+  assert.equal(mcfg.length, 60);
+  assert.deepEqual(
+    [mcfg.u32(44), mcfg.u32(48), mcfg.u16(52), mcfg.u8(54), mcfg.u8(55)],
+    [PCI_ECAM_ADDRESS, 0, 0, 0, 0],
+  );
 });
 
 test('A DSDT that was truncated or changed is refused', () => {

@@ -1,7 +1,7 @@
 /**
  * The ACPI tables of a User VM. The DSDT is compiled from guests/acpi/dsdt.asl and comes in as
- * bytes. The others describe the power management registers, the local APIC and the IO-APIC, and
- * the DSDT describes the devices.
+ * bytes. The others describe the power management registers, the local APIC, the IO-APIC and where
+ * PCI configuration space is, and the DSDT describes the devices.
  *
  * Source: ACPI Specification 6.5, chapter 5.2.
  *
@@ -25,6 +25,10 @@ const FACS_BYTES = 64;
 const FADT_BYTES = 244;
 const FADT_REVISION = 4;
 const MADT_REVISION = 3;
+/** PCI Firmware Specification 3.0, section 4.1.2. */
+const MCFG_BYTES = 60;
+/** PCI configuration space as memory, as `device-model/devices/pci/pci-ecam.ts` has it: bus 0. */
+const PCI_ECAM = 0xe000_0000;
 
 /** The ports of the power management registers, as `device-model/devices/acpi-pm.ts` has them. */
 const PM1A_EVENT = 0x400;
@@ -78,8 +82,9 @@ export function acpiTables(dsdt: Uint8Array): Piece {
   place(new Uint8Array(RSDP_BYTES));
   const fadtAddress = place(fadt(place(facs()), place(dsdt)));
   const madtAddress = place(madt());
-  const rsdt = place(rootTable('RSDT', 4, [fadtAddress, madtAddress]));
-  const xsdt = place(rootTable('XSDT', 8, [fadtAddress, madtAddress]));
+  const tables = [fadtAddress, madtAddress, place(mcfg())];
+  const rsdt = place(rootTable('RSDT', 4, tables));
+  const xsdt = place(rootTable('XSDT', 8, tables));
   bytes.set(rsdp(rsdt, xsdt), 0);
   return { what: 'ACPI tables', address: ACPI_TABLES, bytes: bytes.subarray(0, end) };
 }
@@ -153,6 +158,11 @@ function madt(): Uint8Array {
   table.u32(36, LOCAL_APIC.address).u32(40, PCAT_COMPATIBLE);
   table.bytes.set(body, HEADER_BYTES + 8);
   return table.checksum(CHECKSUM).bytes;
+}
+
+/** Segment 0, bus 0 to 0. */
+function mcfg(): Uint8Array {
+  return acpiTable(MCFG_BYTES, 'MCFG', 1).u32(44, PCI_ECAM).checksum(CHECKSUM).bytes;
 }
 
 /** ISA interrupt `source` arrives at global interrupt `global`. */
