@@ -3,8 +3,8 @@
  *
  * Called by: VmRequests, which assigns; VmClients, when a client ends; UserVm's inspection, the
  * debugger, CLEAR.
- * Callers must: take the ticket before they end an assignment, for any reason (an answer, the time
- * limit, CLEAR, a reset).
+ * Callers must: end an assignment only by a method of this class or of SlotAssignment. These take
+ * its ticket first, so only one of an answer, the time limit, CLEAR and a reset ends it.
  */
 
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
@@ -24,6 +24,7 @@ export interface AssignmentsOptions {
 }
 
 export class Assignments implements SharedAssignmentParts {
+  /** By slot: its assignment's number. 0: none. Negative: being finished (request-finisher.ts). */
   readonly tickets = new SharedWords(SLOT_COUNT);
   readonly finisher: RequestFinisher;
   /** May hold requests and answers. Undefined unless the VM is debugged. */
@@ -63,7 +64,8 @@ export class Assignments implements SharedAssignmentParts {
 
   /**
    * Finishes `client`'s request in slot `vcpu` with the value in the page. Returns the result of
-   * the hypercall, or 0 if none was made: `client` does not own the slot, or its request is over.
+   * the hypercall, or 0 if none was made: `client` does not own the slot, its request is over, or
+   * the vCPU polls for completion.
    */
   finishAsIs(client: IoClient, vcpu: number): number {
     const assignment = this.of(vcpu);

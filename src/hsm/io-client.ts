@@ -36,8 +36,8 @@ export interface IoClient {
   connect?(finisher: ClientFinisher): void;
   /**
    * For a client that finishes in another thread: whether its answers to later requests must go
-   * through `request.finish` in the Service VM's thread, where they can be held or faulted. Clients
-   * without this method cannot be held or faulted.
+   * through `request.finish` in the Service VM's thread, where they can be held or faulted. Without
+   * this method its answers cannot be. Other clients need none: theirs always go there.
    */
   relay?(on: boolean): void;
   /** The client was removed, by its owner or by the HSM. No request follows. */

@@ -44,7 +44,7 @@ export const ADAPTATIONS: readonly Adaptation[] = [
   {
     module: 'hsm/clear-wait',
     edit: replace(initial('CLEAR_ROUNDS'), '2'),
-    why: 'A round of CLEAR may take any time here, so two rounds contain the first, one in the middle and the last.',
+    why: 'All rounds of CLEAR but the last are alike and may take any time here, so the first of two stands for all of them.',
   },
   {
     module: 'hsm/slot-assignment',

@@ -4,6 +4,8 @@
  * would be run as one.
  *
  * Called by: guest-image.ts, for an image whose kind the operator did not give.
+ * Callers must: try Linux, Multiboot 1 and firmware first. Some of their images match here too: a
+ * bzImage may be a PE executable for EFI, and a kernel may have both Multiboot headers.
  */
 
 import { foreignElf } from './foreign-elf.js';

@@ -1,6 +1,7 @@
 /**
  * ScriptedHypervisor: up to 16 vCPUs that play lists of accesses, each in a thread of its own. It
- * has the whole request path and no guest code. Tests and benchmarks use it.
+ * has the whole request path and no guest code. Tests use it, also those of a device's author
+ * (docs/write-a-device.md), and so do the soak and fuzzing.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

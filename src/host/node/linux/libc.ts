@@ -1,6 +1,6 @@
 /**
  * Libc: the functions of the C library that this folder calls. The optional package koffi, a
- * foreign function interface, makes the calls. No other file names it.
+ * foreign function interface, makes the calls. No other product file loads it.
  *
  * Called by: the other files of this folder, and acrn-programs/.
  *
