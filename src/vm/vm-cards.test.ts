@@ -255,6 +255,8 @@ test('a BAR over RAM, the configuration ports, a device or another BAR is not de
   ]);
   assert.equal(refused?.conflicts, 4);
   assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0xffff_ffff, 'the end of the VM removes its cards');
+  assert.throws(() => vm.attachCard(new TestCard(), CARD), { code: 'VM_STATE' });
+  assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0xffff_ffff, 'and takes no other');
 });
 
 test('a device that is attached over a decoded BAR wins, and the BAR returns when it goes', async () => {
