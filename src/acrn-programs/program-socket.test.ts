@@ -3,7 +3,8 @@ import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, statSync, wri
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
-import { closeDescriptor, libcHere, socketPair } from '../host/node/linux/descriptors.js';
+import { closeDescriptor, socketPair } from '../host/node/linux/descriptors.js';
+import { requireLibc } from '../host/node/linux/libc.js';
 import { UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { V86Hypervisor } from '../hypervisor/v86/v86-hypervisor.js';
 import { Errno } from '../io-request/errno.js';
@@ -66,7 +67,7 @@ describe('the server’s socket', { skip }, () => {
       const message = sockets.receive(fd);
       if (message !== undefined) return message;
       await new Promise<void>((resolve) => {
-        const handle = libcHere().poll(fd, () => {
+        const handle = requireLibc().poll(fd, () => {
           handle.close();
           resolve();
         });
@@ -75,7 +76,7 @@ describe('the server’s socket', { skip }, () => {
   }
 
   const word = new Uint32Array([MAGIC]);
-  const probe = (): { readonly argument: bigint } => ({ argument: libcHere().address(word) });
+  const probe = (): { readonly argument: bigint } => ({ argument: requireLibc().address(word) });
 
   test('is for its user only, and its name is that of the server', () => {
     assert.equal(statSync(socket.path).mode & 0o777, 0o600);

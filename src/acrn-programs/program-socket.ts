@@ -9,7 +9,7 @@
 
 import { lstatSync, rmSync } from 'node:fs';
 import { closeDescriptor } from '../host/node/linux/descriptors.js';
-import { loadLibc, type PollHandle } from '../host/node/linux/libc.js';
+import { requireLibc, type PollHandle } from '../host/node/linux/libc.js';
 import { MAX_SOCKET_PATH, SocketError, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { MAX_OPEN_FILES } from './open-files.js';
@@ -42,8 +42,7 @@ export class ProgramSocket {
     this.#options = options;
     this.#fd = listen(this.#sockets, path);
     this.#inode = lstatSync(path).ino;
-    const libc = loadLibc();
-    if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
+    const libc = requireLibc();
     this.#poll = libc.poll(this.#fd, () => this.#accept(), { keepsAlive: true });
   }
 

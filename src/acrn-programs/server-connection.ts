@@ -6,8 +6,8 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { closeDescriptor, libcHere, onPeerClosed, socketPair } from '../host/node/linux/descriptors.js';
-import type { PollHandle } from '../host/node/linux/libc.js';
+import { closeDescriptor, onPeerClosed, socketPair } from '../host/node/linux/descriptors.js';
+import { requireLibc, type PollHandle } from '../host/node/linux/libc.js';
 import { SocketError, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { MAGIC, Operation, replyResult, requestBytes } from './shim-messages.js';
@@ -37,7 +37,7 @@ export class ServerConnection {
     const sockets = new UnixSockets();
     const connection = new ServerConnection(sockets, connect(sockets, path), path);
     const word = new Uint32Array([MAGIC]);
-    const result = await connection.#call(Operation.LAUNCH, isFiltered ? libcHere().address(word) : 0n);
+    const result = await connection.#call(Operation.LAUNCH, isFiltered ? requireLibc().address(word) : 0n);
     // The word stays where it is until here.
     if (result === 0 && word[0] === MAGIC) return connection;
     connection.close();
@@ -89,7 +89,7 @@ export class ServerConnection {
     closeDescriptor(given.fd);
     let handle: PollHandle | undefined;
     const replied = new Promise<number | undefined>((resolve) => {
-      handle = libcHere().poll(own.fd, () => {
+      handle = requireLibc().poll(own.fd, () => {
         const message = this.#sockets.receive(own.fd);
         if (message !== undefined) resolve(message === 'closed' ? undefined : replyResult(message.bytes));
       });

@@ -11,7 +11,7 @@
 
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { closeDescriptor, linkOf } from '../host/node/linux/descriptors.js';
-import { loadLibc, type PollHandle } from '../host/node/linux/libc.js';
+import { requireLibc, type PollHandle } from '../host/node/linux/libc.js';
 import { threadFacts } from '../host/node/linux/process-facts.js';
 import type { Received, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { Errno } from '../io-request/errno.js';
@@ -68,8 +68,7 @@ export class ShimConnection {
   #isClosed = false;
 
   constructor(options: ShimConnectionOptions) {
-    const libc = loadLibc();
-    if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
+    const libc = requireLibc();
     this.#options = options;
     this.#poll = libc.poll(options.fd, () => this.#receive());
   }

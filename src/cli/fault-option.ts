@@ -1,5 +1,6 @@
 /** `--fault`, `--fault-file` and `--fault-seed`: the faults to inject into the VM, as one plan. */
 
+import { Option, type Command } from 'commander';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import { parseFaultFile, parseFaultRule } from '../fault-injection/fault-rule-text.js';
 import { host } from '../host/current.js';
@@ -14,6 +15,22 @@ export interface FaultOptions {
   readonly fault: readonly string[];
   readonly faultFile: readonly string[];
   readonly faultSeed?: number;
+}
+
+/** Adds the options of FaultOptions. `rules`: where the rules are described. */
+export function addFaultOptions(command: Command, rules: string): Command {
+  return command
+    .addOption(
+      new Option('--fault <rule>', `make chosen requests or interrupts fail, ${rules}; repeatable`)
+        .argParser(addFault)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option('--fault-file <file>', 'a file of such rules, one per line; repeatable')
+        .argParser((file: string, files: readonly string[]) => [...files, file])
+        .default([], 'none'),
+    )
+    .option('--fault-seed <number>', 'seed of their probabilities; the table at the end shows it', parseSeed);
 }
 
 /** Adds a rule of the command line. Throws OPTION_INVALID if it is invalid. */

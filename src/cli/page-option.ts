@@ -4,6 +4,7 @@
  */
 
 import { isIP } from 'node:net';
+import type { Command } from 'commander';
 import type { LiveView } from '../dashboard/live-view.js';
 import type { GuestConsole } from '../dashboard/guest-console.js';
 import { packageVersion } from '../dashboard/package-version.js';
@@ -27,6 +28,18 @@ export interface PageOptions {
   readonly pageHost?: string;
   /** In ms. */
   readonly pageRelease?: number;
+}
+
+/** Adds the options of PageOptions. `what`: the page's subject. */
+export function addPageOptions(command: Command, what: string): Command {
+  return command
+    .option('--page [port]', `serve a live web page ${what}; prints its address`, parsePort)
+    .option('--page-host <address>', 'serve the page on this address instead of 127.0.0.1, unencrypted')
+    .option(
+      '--page-release <seconds>',
+      'continue held requests this long after the last page has left, or never (default: 60)',
+      parseRelease,
+    );
 }
 
 /**

@@ -5,28 +5,11 @@ import { IoRequestState } from '../io-request/state.js';
 import { Upcall } from '../hypervisor/upcall.js';
 import { DispatchWorker, MAX_TURN_MS, PASSES_PER_TURN } from './dispatch-worker.js';
 import { answering, Keeper, OneVm } from './fixtures/one-vm.js';
+import { started } from './fixtures/running-module.js';
 import { someTurns, turn, until } from './fixtures/turns.js';
 import { HypervisorServiceModule } from './service-module.js';
 
 const { PROCESSING } = IoRequestState;
-interface Running {
-  readonly module: HypervisorServiceModule;
-  readonly upcall: Upcall;
-  readonly vm: OneVm;
-  readonly client: Keeper;
-}
-
-function started(spinUs = 0): Running {
-  const upcall = new Upcall();
-  const module = new HypervisorServiceModule({ upcall, turn, spinUs });
-  const vm = new OneVm();
-  const client = new Keeper('default');
-  vm.requests.clients.addDefault(client);
-  module.addVm(vm.requests);
-  module.worker.start();
-  return { module, upcall, vm, client };
-}
-
 /** Requests by which the event loop must have turned several times, whatever the clock says. */
 const SERVED = 5 * PASSES_PER_TURN;
 

@@ -1,31 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { IoRequestState } from '../io-request/state.js';
-import { Upcall } from '../hypervisor/upcall.js';
 import { ports } from './address-range.js';
 import { Keeper, OneVm } from './fixtures/one-vm.js';
-import { someTurns, turn, until } from './fixtures/turns.js';
-import { HypervisorServiceModule } from './service-module.js';
+import { started } from './fixtures/running-module.js';
+import { someTurns, until } from './fixtures/turns.js';
 
 const { PROCESSING, COMPLETE, PENDING } = IoRequestState;
-
-interface Running {
-  readonly module: HypervisorServiceModule;
-  readonly upcall: Upcall;
-  readonly vm: OneVm;
-  readonly client: Keeper;
-}
-
-function started(spinUs = 0): Running {
-  const upcall = new Upcall();
-  const module = new HypervisorServiceModule({ upcall, turn, spinUs });
-  const vm = new OneVm();
-  const client = new Keeper('default');
-  vm.requests.clients.addDefault(client);
-  module.addVm(vm.requests);
-  module.worker.start();
-  return { module, upcall, vm, client };
-}
 
 describe('the module', { timeout: 120_000 }, () => {
   test('has its VMs newest first, and the others stay when one is removed', async () => {

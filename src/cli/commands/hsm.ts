@@ -4,16 +4,16 @@
 
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
-import { Option, type Command } from 'commander';
+import type { Command } from 'commander';
 import { MAX_VCPUS } from '../../hypervisor/hypervisor.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import type { Pin } from '../../vm/thread-pinning.js';
-import { addFault, faultPlan, parseSeed, type FaultOptions } from '../fault-option.js';
+import { addFaultOptions, faultPlan, type FaultOptions } from '../fault-option.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import type { ServerPlan } from '../hsm-session.js';
 import { parseClientTimeout, parseMemory, parsePin, parseSpin } from '../option-values.js';
-import { pagePlan, parsePort, parseRelease, type PageOptions } from '../page-option.js';
+import { addPageOptions, pagePlan, type PageOptions } from '../page-option.js';
 import type { CommandContext } from './run.js';
 import { parseCount } from './trace-options.js';
 
@@ -60,7 +60,7 @@ export interface HsmOptions extends FaultOptions, PageOptions {
 }
 
 export function addHsmCommand(program: Command, context: CommandContext): void {
-  program
+  const command = program
     .command('hsm')
     .summary('run a program that was written for ACRN')
     .usage('[options] -- PROGRAM [ARGS…] | --serve SOCKET')
@@ -90,27 +90,10 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
     .option('--connect <socket>', 'let the server at this socket run the VMs of the program')
     .option('--halt-signal <signal>', 'send this to the program when its guest has halted forever', parseSignal)
     .option('--trace <file>', 'record every move of every request: .jsonl, .pftrace (Perfetto) or .parquet')
-    .option('--stats', 'print a table of the I/O requests of each VM at its end, on standard error')
-    .option('--page [port]', 'serve a live web page of each VM; prints its address', parsePort)
-    .option('--page-host <address>', 'serve the page on this address instead of 127.0.0.1, unencrypted')
-    .option(
-      '--page-release <seconds>',
-      'continue held requests this long after the last page has left, or never (default: 60)',
-      parseRelease,
-    )
-    .addOption(
-      new Option('--fault <rule>', 'make chosen requests or interrupts fail, see upcall run --help; repeatable')
-        .argParser(addFault)
-        .default([], 'none'),
-    )
-    .addOption(
-      new Option('--fault-file <file>', 'a file of such rules, one per line; repeatable')
-        .argParser((file: string, files: readonly string[]) => [...files, file])
-        .default([], 'none'),
-    )
-    .option('--fault-seed <number>', 'seed of their probabilities', parseSeed)
+    .option('--stats', 'print a table of the I/O requests of each VM at its end, on standard error');
+  addFaultOptions(addPageOptions(command, 'of each VM'), 'see upcall run --help')
     .addHelpText('after', EXAMPLES)
-    .action(async (words: readonly string[], options: HsmOptions, command: Command) => {
+    .action(async (words: readonly string[], options: HsmOptions) => {
       checkUse(words, options, command);
       const { connect, serve, shim = false } = options;
       // Loaded on demand: neither --help nor an invalid option must wait for them.

@@ -11,7 +11,7 @@ import { parseDevice, type DeviceOption } from '../device-option.js';
 import { exitStatusHelp } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import { isModuleName } from '../hypervisor-module.js';
-import { addFault, faultPlan, parseSeed } from '../fault-option.js';
+import { addFaultOptions, faultPlan } from '../fault-option.js';
 import {
   parseClientTimeout,
   parseExpected,
@@ -21,7 +21,7 @@ import {
   parseTimeout,
   refuseOldSpin,
 } from '../option-values.js';
-import { pagePlan, parsePort, parseRelease } from '../page-option.js';
+import { addPageOptions, pagePlan } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
 import { withEnding, type SessionEnding } from '../session-ending.js';
@@ -93,7 +93,7 @@ export function addRunCommand(program: Command, context: CommandContext): void {
 
 /** Adds the guest argument and the options that every command with a guest has. */
 export function addGuestOptions(command: Command): Command {
-  return command
+  command
     .argument(
       '[guest]',
       'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF, BIOS (default: monitor)',
@@ -126,26 +126,12 @@ export function addGuestOptions(command: Command): Command {
     .option('--pin <cpus>', 'auto, none, or CPUs: of the Service VM, then of vCPUs (default: auto)', parsePin)
     .addOption(new Option('--look <us>').argParser(refuseOldSpin).hideHelp())
     .option('--expect <text>', 'end with status 0 as soon as the guest prints this', parseExpected)
-    .option('--timeout <seconds>', 'end with status 3 after this time', parseTimeout)
-    .option('--page [port]', 'serve a live web page of the requests on this machine; prints its address', parsePort)
-    .option('--page-host <address>', 'serve the page on this address instead of 127.0.0.1, unencrypted')
-    .option(
-      '--page-release <seconds>',
-      'continue held requests this long after the last page has left, or never (default: 60)',
-      parseRelease,
-    )
-    .option('--stats', 'print a table of the I/O requests at the end, on standard error')
-    .addOption(
-      new Option('--fault <rule>', 'make chosen requests or interrupts fail, see below; repeatable')
-        .argParser(addFault)
-        .default([], 'none'),
-    )
-    .addOption(
-      new Option('--fault-file <file>', 'a file of such rules, one per line; repeatable')
-        .argParser((file: string, files: readonly string[]) => [...files, file])
-        .default([], 'none'),
-    )
-    .option('--fault-seed <number>', 'seed of their probabilities; the table at the end shows it', parseSeed)
+    .option('--timeout <seconds>', 'end with status 3 after this time', parseTimeout);
+  addPageOptions(command, 'of the requests on this machine').option(
+    '--stats',
+    'print a table of the I/O requests at the end, on standard error',
+  );
+  return addFaultOptions(command, 'see below')
     .option(
       '--client-timeout <ms>',
       'time limit for a device to complete a request, or none (default: 5000)',

@@ -7,7 +7,7 @@
  */
 
 import { fstatSync, readlinkSync } from 'node:fs';
-import { loadLibc, type Libc, type PollHandle } from './libc.js';
+import { requireLibc, type PollHandle } from './libc.js';
 
 const AF_UNIX = 1;
 const SOCK_STREAM = 1;
@@ -26,19 +26,13 @@ export interface SocketEnd {
   readonly link: string;
 }
 
-export function libcHere(): Libc {
-  const libc = loadLibc();
-  if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
-  return libc;
-}
-
 export function closeDescriptor(fd: number): void {
-  libcHere().func('int close(int fd)')(fd);
+  requireLibc().func('int close(int fd)')(fd);
 }
 
 /** Two connected sockets. Throws with errno if there can be no more descriptors. */
 export function socketPair(): readonly [SocketEnd, SocketEnd] {
-  const libc = libcHere();
+  const libc = requireLibc();
   const fds = new Int32Array(2);
   const pair = libc.func('int socketpair(int domain, int type, int protocol, _Out_ int *fds)');
   if (pair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) !== 0)
@@ -65,7 +59,7 @@ export function linkOf(thread: number, fd: number): string | undefined {
  * write is dropped.
  */
 export function onPeerClosed(fd: number, onClosed: () => void): PollHandle {
-  const libc = libcHere();
+  const libc = requireLibc();
   const bytes = new Uint8Array(DRAIN_BYTES);
   const receive = libc.func('int64_t recv(int fd, _Out_ uint8_t *bytes, size_t count, int flags)');
   const handle = libc.poll(fd, () => {
@@ -82,7 +76,7 @@ export function onPeerClosed(fd: number, onClosed: () => void): PollHandle {
  * that process.
  */
 export function copyDescriptor(pid: number, fd: number): number {
-  const libc = libcHere();
+  const libc = requireLibc();
   const call = libc.func('int64_t syscall(int64_t number, int64_t a, int64_t b, int64_t c)');
   const process = Number(call(PIDFD_OPEN, pid, 0, 0));
   if (process < 0) return -libc.errno();

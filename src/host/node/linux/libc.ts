@@ -52,6 +52,13 @@ export function loadLibc(): Libc | undefined {
   return loaded;
 }
 
+/** As `loadLibc`. Throws where that returns undefined. */
+export function requireLibc(): Libc {
+  const libc = loadLibc();
+  if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
+  return libc;
+}
+
 function bind(koffi: Koffi): Libc {
   const library = koffi.load('libc.so.6');
   const functions = new Map<string, NativeFunction>();

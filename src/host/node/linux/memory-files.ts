@@ -16,8 +16,7 @@
  */
 
 import { writeSync } from 'node:fs';
-import { libcHere } from './descriptors.js';
-import { loadLibc, type Libc } from './libc.js';
+import { requireLibc, type Libc } from './libc.js';
 
 const PAGE = 4096;
 /** Of a WebAssembly.Memory, its smallest unit. */
@@ -59,8 +58,7 @@ export class MemoryFiles {
 
   /** Throws if there is no koffi. */
   constructor() {
-    const libc = loadLibc();
-    if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
+    const libc = requireLibc();
     this.#libc = libc;
   }
 
@@ -138,7 +136,7 @@ export class MemoryFiles {
 
 /** A new file of memory with that content, which can be sealed. Throws with errno. */
 export function memoryFile(name: string, content: Uint8Array = new Uint8Array()): number {
-  const libc = libcHere();
+  const libc = requireLibc();
   const create = libc.func('int memfd_create(const char *name, uint flags)');
   const fd = Number(create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (fd < 0) throw new Error(`memfd_create(2) failed: errno ${libc.errno()}`);

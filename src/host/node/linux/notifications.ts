@@ -12,7 +12,7 @@
  * Source: seccomp_unotify(2), linux/seccomp.h. Linux 5.14.
  */
 
-import { loadLibc, type Libc, type NativeFunction, type PollHandle } from './libc.js';
+import { requireLibc, type Libc, type NativeFunction, type PollHandle } from './libc.js';
 
 const RECEIVE = 0xc050_2100;
 const SEND = 0xc018_2101;
@@ -53,8 +53,7 @@ export class Notifications {
 
   /** `fd`: a listener. `onCall` answers each call, at once or later. */
   constructor(fd: number, onCall: (notification: Notification) => void) {
-    const libc = loadLibc();
-    if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
+    const libc = requireLibc();
     this.fd = fd;
     this.#libc = libc;
     this.#ioctl = libc.func('int ioctl(int fd, ulong code, void *argument)');

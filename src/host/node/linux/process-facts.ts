@@ -5,8 +5,8 @@
  */
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
-import { closeDescriptor, libcHere } from './descriptors.js';
-import type { NativeFunction } from './libc.js';
+import { closeDescriptor } from './descriptors.js';
+import { requireLibc, type NativeFunction } from './libc.js';
 
 const O_CLOEXEC = 0o200_0000;
 const LETTER_R = 0x72;
@@ -45,7 +45,7 @@ export function threadFacts(thread: number): ThreadFacts | undefined {
  * no processor yet. Some microseconds. True if the system does not say.
  */
 export function isAsleep(thread: number): boolean {
-  const libc = libcHere();
+  const libc = requireLibc();
   const fd = Number(libc.func('int open(const char *path, int flags)')(`/proc/${thread}/syscall`, O_CLOEXEC));
   if (fd < 0) return true;
   const first = new Uint8Array(1);
@@ -66,7 +66,7 @@ export class MinorFaults {
 
   /** Throws if the process has ended. */
   constructor(pid: number) {
-    this.#pread = libcHere().func('int64_t pread(int fd, _Out_ uint8_t *bytes, size_t count, int64_t offset)');
+    this.#pread = requireLibc().func('int64_t pread(int fd, _Out_ uint8_t *bytes, size_t count, int64_t offset)');
     this.#fd = openSync(`/proc/${pid}/stat`, 'r');
   }
 

@@ -9,7 +9,7 @@
  * Source: process_vm_readv(2).
  */
 
-import { loadLibc, type Libc, type NativeFunction } from './libc.js';
+import { requireLibc, type Libc, type NativeFunction } from './libc.js';
 
 const PAGE = 4096;
 /** Small copies go through memory whose address is known. */
@@ -30,8 +30,7 @@ export class ProcessMemory {
   readonly #remote = new BigUint64Array(2);
   readonly #pieces = new BigUint64Array(2 * MAX_PIECES);
 
-  constructor(libc: Libc | undefined = loadLibc()) {
-    if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
+  constructor(libc: Libc = requireLibc()) {
     this.#libc = libc;
     const parameters = '(int pid, void *local, ulong locals, void *remote, ulong remotes, ulong flags)';
     this.#readv = libc.func(`int64_t process_vm_readv${parameters}`);

@@ -9,7 +9,7 @@
  * Sources: seccomp(2), linux/seccomp.h, linux/filter.h, and the call numbers of x86-64.
  */
 
-import { loadLibc } from './libc.js';
+import { requireLibc } from './libc.js';
 
 /** Numbers of system calls on x86-64. */
 export const SystemCall = {
@@ -115,8 +115,7 @@ function ifMasked(number: number, offset: number, mask: number, value: number): 
  * with errno.
  */
 export function installFilter(): number {
-  const libc = loadLibc();
-  if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
+  const libc = requireLibc();
   const program = filterProgram();
   // struct sock_fprog: a number of instructions and their address.
   const header = new BigUint64Array([BigInt(program.length / INSTRUCTION_BYTES), libc.address(program)]);

@@ -11,7 +11,7 @@
  * Sources: posix_spawn(3), pidfd_open(2), waitpid(2).
  */
 
-import { loadLibc, type Libc } from './libc.js';
+import { requireLibc, type Libc } from './libc.js';
 
 const STANDARD_STREAMS = [0, 1, 2];
 /** Larger than glibc's posix_spawnattr_t (336) and posix_spawn_file_actions_t (80). */
@@ -27,7 +27,7 @@ export type ProgramEnd = { readonly status: number } | { readonly signal: number
 
 /** Returns the process's number, or −errno. `program` is searched in PATH. */
 export function spawnProgram(program: string, args: readonly string[], environment: readonly string[]): number {
-  const libc = libcHere();
+  const libc = requireLibc();
   const attributes = new Uint8Array(ATTRIBUTE_BYTES);
   libc.func('int posix_spawnattr_init(void *attributes)')(attributes);
   libc.func('int posix_spawnattr_setflags(void *attributes, int16_t flags)')(
@@ -58,7 +58,7 @@ export function spawnProgram(program: string, args: readonly string[], environme
 
 /** Calls `onEnd` once, when the child process `pid` has ended. */
 export function awaitEnd(pid: number, onEnd: (end: ProgramEnd) => void): void {
-  const libc = libcHere();
+  const libc = requireLibc();
   const fd = openPidFd(pid);
   const handle = libc.poll(
     fd,
@@ -78,7 +78,7 @@ export function awaitEnd(pid: number, onEnd: (end: ProgramEnd) => void): void {
 
 /** A descriptor for process `pid`. Throws with errno. */
 export function openPidFd(pid: number): number {
-  const libc = libcHere();
+  const libc = requireLibc();
   const fd = Number(
     libc.func('int64_t syscall(int64_t number, int64_t a, int64_t b, int64_t c)')(PIDFD_OPEN, pid, 0, 0),
   );
@@ -100,15 +100,9 @@ function strings(libc: Libc, texts: readonly string[]): { pointers: BigUint64Arr
   return { pointers, bytes: copy };
 }
 
-function libcHere(): Libc {
-  const libc = loadLibc();
-  if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
-  return libc;
-}
-
 /** Whether the terminal sends its signals to this process group. */
 export function isInForeground(): boolean {
-  const libc = libcHere();
+  const libc = requireLibc();
   const group = Number(libc.func('int getpgrp()')());
   return STANDARD_STREAMS.some((fd) => Number(libc.func('int tcgetpgrp(int fd)')(fd)) === group);
 }

@@ -10,7 +10,7 @@
  * Sources: ptrace(2), waitid(2), sys/user.h and the calling convention of x86-64.
  */
 
-import { loadLibc, type Libc, type NativeFunction } from './libc.js';
+import { requireLibc, type Libc, type NativeFunction } from './libc.js';
 import { threadFacts } from './process-facts.js';
 
 // Requests by the names of the manual page.
@@ -73,8 +73,7 @@ export class TracedThread {
   #signal = 0;
 
   /** Stops the thread. Throws InjectionError; then it runs on. */
-  constructor(thread: number, libc: Libc | undefined = loadLibc()) {
-    if (libc === undefined) throw new Error('koffi is not installed, or this is not Linux');
+  constructor(thread: number, libc: Libc = requireLibc()) {
     this.thread = thread;
     this.#libc = libc;
     this.#ptrace = libc.func('int64_t ptrace(int64_t request, int thread, int64_t address, void *data)');

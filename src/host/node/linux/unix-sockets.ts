@@ -10,8 +10,8 @@
  */
 
 import { rmSync } from 'node:fs';
-import { closeDescriptor, libcHere } from './descriptors.js';
-import type { Libc, NativeFunction } from './libc.js';
+import { closeDescriptor } from './descriptors.js';
+import { requireLibc, type Libc, type NativeFunction } from './libc.js';
 
 /** Bytes of a socket's path, without the 0 at its end. */
 export const MAX_SOCKET_PATH = 107;
@@ -74,7 +74,7 @@ export class SocketError extends Error {
 }
 
 export class UnixSockets {
-  readonly #libc: Libc = libcHere();
+  readonly #libc: Libc = requireLibc();
   readonly #recvmsg: NativeFunction;
   readonly #sendmsg: NativeFunction;
   readonly #message = new Uint8Array(MESSAGE_BYTES);

@@ -15,8 +15,8 @@
  */
 
 import { closeSync, openSync } from 'node:fs';
-import { closeDescriptor, libcHere } from './descriptors.js';
-import type { Libc, NativeFunction } from './libc.js';
+import { closeDescriptor } from './descriptors.js';
+import { requireLibc, type Libc, type NativeFunction } from './libc.js';
 
 const O_CLOEXEC = 0o200_0000;
 const O_NONBLOCK = 0o4000;
@@ -65,7 +65,7 @@ export class WrittenPages {
    * lacks what is needed.
    */
   constructor(pid: number, userfault: number) {
-    this.#libc = libcHere();
+    this.#libc = requireLibc();
     this.#ioctl = this.#libc.func('int ioctl(int fd, ulong code, void *argument)');
     this.#userfault = userfault;
     try {
