@@ -36,8 +36,8 @@ describe('the server of clients', { skip: skip ?? false }, () => {
   test(`that are killed at random moments goes on, with what it had`, async (context) => {
     const { before, after } = await killClients(campaign, KILLS);
     context.diagnostic(`${JSON.stringify(before)} ${JSON.stringify(after)}`);
-    assert.equal(after.descriptors, before.descriptors);
-    assert.equal(after.threads, before.threads);
+    assert.ok(after.descriptors <= before.descriptors, `${after.descriptors} descriptors`);
+    assert.ok(after.threads <= before.threads, `${after.threads} threads`);
     assert.ok(after.heapMiB - before.heapMiB < HEAP_MIB);
     assert.ok(after.externalMiB - before.externalMiB < HEAP_MIB);
     for (const front of fronts) await expectHonest(campaign, front);
