@@ -1,0 +1,47 @@
+/**
+ * Virtqueue: one queue of a virtio device, as the device sees it. The driver makes buffers
+ * available, the device takes them, and gives them back used, in any order.
+ *
+ * Implementations: SplitQueue and PackedQueue. Called by: a VirtioDevice (virtio-device.ts).
+ * Threads: the Service VM's.
+ *
+ * All bytes are copied, so that a guest that changes a buffer meanwhile changes no decision, and no
+ * operation that ends late writes into the memory of a device that was reset.
+ *
+ * Source: virtio 1.2, section 2.6.
+ */
+
+/** One buffer: bytes for the device to read, then bytes for it to write. Either may be none. */
+export interface VirtqueueBuffer {
+  readonly readableBytes: number;
+  readonly writableBytes: number;
+  /**
+   * Fills `target` with the driver's bytes, from `offset` of the readable part on. Returns how many
+   * there were. 0 after a reset.
+   */
+  read(offset: number, target: Uint8Array): number;
+  /**
+   * Copies `source` to `offset` of the writable part. Returns how many bytes had room. 0 after a
+   * reset, and after the buffer was given back.
+   */
+  write(offset: number, source: Uint8Array): number;
+}
+
+export interface Virtqueue {
+  /** The queue's number. */
+  readonly index: number;
+  /** How many buffers can be available at a time: 1…32768. */
+  readonly size: number;
+  /**
+   * Takes the next buffer. Returns undefined if none is available, after a reset, and if the queue
+   * is corrupt. In the last case the device is in need of a reset already. While it returns
+   * undefined, the driver notifies the device of the next buffer.
+   */
+  pop(): VirtqueueBuffer | undefined;
+  /**
+   * Gives a buffer back, once, with the number of bytes written. Interrupts the driver, if it wants
+   * that, after the current callback: buffers that are given back together make one interrupt. Does
+   * nothing after a reset.
+   */
+  push(buffer: VirtqueueBuffer, writtenBytes: number): void;
+}
