@@ -62,6 +62,8 @@ export type UserVmEvent =
       readonly range: string;
       readonly other: string;
     }
+  /** A device reports what the guest did wrong with it, or what it lacks. */
+  | { readonly kind: 'device-report'; readonly device: string; readonly message: string }
   /** A rule of the VM's fault plan has acted. */
   | ({ readonly kind: 'fault-injected' } & FaultRecord)
   /**
@@ -117,6 +119,8 @@ export function describeEvent(event: UserVmEvent): string {
       return `device ${event.device} was removed because its thread ended: ${event.reason}`;
     case 'bar-conflict':
       return `card ${event.device} (${event.address}) does not answer at ${event.range}: the guest placed BAR ${event.bar} over ${event.other}`;
+    case 'device-report':
+      return `device ${event.device} ${event.message}`;
     case 'no-client':
       return `no I/O client for the request of vCPU ${event.vcpu}`;
     case 'client-failed':

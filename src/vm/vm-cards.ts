@@ -18,6 +18,7 @@ import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciAddress } from '../device-model/pci-function.js';
 import { describeRange, mmio, overlaps, ports, type AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
+import type { PendingWork } from '../hsm/pending-work.js';
 import type { VmClients } from '../hsm/vm-clients.js';
 import { pciInterrupt } from '../hypervisor/boot/interrupt-routing.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
@@ -25,6 +26,7 @@ import { Errno } from '../io-request/errno.js';
 import { pciAddressName } from '../io-request/pci-address.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { unreachableRanges } from './device-range.js';
+import { CardDoorbells } from './card-doorbells.js';
 import type { UserVmEvent } from './user-vm-events.js';
 
 /** A card in a VM. */
@@ -44,6 +46,7 @@ export interface CardVm {
   readonly pci: PciBus;
   readonly hypercalls: Hypercalls;
   readonly clients: VmClients;
+  readonly work: PendingWork;
   /** The operator's client of the one that the HSM has. */
   readonly original: (client: IoClient) => IoClient;
   readonly reportError: ReportDeviceError;
@@ -63,12 +66,14 @@ const CONFIG_PORTS = ports(0xcf8, 8);
 export class VmCards {
   readonly #parts: CardVm;
   readonly #decoder: BarDecoder;
+  readonly #doorbells: CardDoorbells;
   readonly #cards = new Set<PciCard>();
   readonly #reserved: readonly { readonly range: AddressRange; readonly what: string }[];
 
   constructor(parts: CardVm) {
     const { vm, hypercalls, clients } = parts;
     this.#parts = parts;
+    this.#doorbells = new CardDoorbells(hypercalls.asyncIo, parts.work);
     this.#reserved = [
       ...unreachableRanges(hypercalls).map(({ type, start, end, what }) => ({
         range: type === 'port' ? ports(start, end - start + 1) : mmio(start, end - start + 1),
@@ -116,8 +121,14 @@ export class VmCards {
       interrupt,
       injectMsi: (to, data) => hypercalls.injectMsi(to, data) === 0,
       reportError,
+      report: (message) => vm.emit({ kind: 'device-report', device: card.name, message }),
     });
-    const client = new CardClient({ fn, reportError, onRemoved: () => this.#removed(client) });
+    const client = new CardClient({
+      fn,
+      reportError,
+      onDecoded: (bar, range) => this.#doorbells.place(card, bar, range),
+      onRemoved: () => this.#removed(client),
+    });
     pci.add(address, fn);
     try {
       vm.createClient(client);

@@ -76,6 +76,7 @@ export class VmDevices {
       pci: parts.pci,
       hypercalls,
       clients,
+      work: requests.work,
       original: (client) => wrappers.original(client),
       reportError,
       vm,

@@ -42,7 +42,12 @@ function decoderWith(cards: number, fixed: readonly AddressRange[] = []) {
   };
   const clients = Array.from({ length: cards }, (_, number) => {
     const { fn } = makeFunction(pci, new TestCard(pci, `card${number}`));
-    const client = new CardClient({ fn, reportError: () => undefined, onRemoved: () => undefined });
+    const client = new CardClient({
+      fn,
+      reportError: () => undefined,
+      onDecoded: () => undefined,
+      onRemoved: () => undefined,
+    });
     decoder.add(client);
     fn.onPlaced = () => decoder.update();
     return client;
@@ -116,7 +121,12 @@ test('a removed card frees what was over its BARs', () => {
 
 test('a range that the HSM does not take is not decoded, and nothing is removed later', () => {
   const { fn } = makeFunction({ bars: [{ type: 'memory', size: 0x1000 }] });
-  const client = new CardClient({ fn, reportError: () => undefined, onRemoved: () => undefined });
+  const client = new CardClient({
+    fn,
+    reportError: () => undefined,
+    onDecoded: () => undefined,
+    onRemoved: () => undefined,
+  });
   const decoder = new BarDecoder({
     occupant: () => undefined,
     addRange: () => false,

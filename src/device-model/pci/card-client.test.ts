@@ -21,7 +21,12 @@ function reader(): (type: number, address: number) => number {
     ],
   } as const;
   const { fn } = makeFunction(pci, new Echo(pci));
-  const client = new CardClient({ fn, reportError: () => assert.fail(), onRemoved: () => undefined });
+  const client = new CardClient({
+    fn,
+    reportError: () => assert.fail(),
+    onDecoded: () => undefined,
+    onRemoved: () => undefined,
+  });
   const [first, second] = fn.bars;
   assert.ok(first !== undefined && second !== undefined);
   client.decode(first.layout, ports(0x2000, 8));

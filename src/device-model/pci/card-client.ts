@@ -25,6 +25,8 @@ interface DecodedBar {
 export interface CardClientOptions {
   readonly fn: CardFunction;
   readonly reportError: ReportDeviceError;
+  /** BAR number `bar` is decoded at `range` by now, or nowhere. */
+  readonly onDecoded: (bar: number, range: AddressRange | undefined) => void;
   /** The client was removed: by its owner, by the HSM, or at the end of the VM. */
   readonly onRemoved: (client: CardClient) => void;
 }
@@ -76,5 +78,6 @@ export class CardClient implements IoClient {
       last: Number(range.end),
       client: new DeviceClient(this.fn.barDevice(layout), range, this.#options.reportError),
     };
+    this.#options.onDecoded(layout.bar, range);
   }
 }

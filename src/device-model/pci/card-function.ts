@@ -33,6 +33,7 @@ export interface CardFunctionOptions {
   /** Returns false if the message has no destination. */
   readonly injectMsi: (address: number, data: number) => boolean;
   readonly reportError: ReportDeviceError;
+  readonly report: (message: string) => void;
 }
 
 /** A BAR of a card, and where the guest has placed it. */
@@ -72,7 +73,7 @@ export class CardFunction implements PciFunction {
   #isRemoved = false;
 
   /** The card's description must be valid (cardProblem). */
-  constructor({ card, address, memory, pin, interrupt, injectMsi, reportError }: CardFunctionOptions) {
+  constructor({ card, address, memory, pin, interrupt, injectMsi, reportError, report }: CardFunctionOptions) {
     this.name = card.name;
     this.card = card;
     this.address = address;
@@ -82,22 +83,35 @@ export class CardFunction implements PciFunction {
     this.#bars = this.#layouts.map((layout) => ({ layout, place: undefined }));
     this.registers = cardConfigRegisters(card, this.#layouts);
     this.#interrupts = new CardInterrupts({ name: card.name, pci: card.pci, space: this.#space, pin, injectMsi });
+    const isBusMaster = (): boolean =>
+      !this.#isRemoved && (this.#space.read(PciRegister.COMMAND, 2) & Command.BUS_MASTER) !== 0;
     this.#dma = new GuestDma({
       memory,
-      isBusMaster: () => !this.#isRemoved && (this.#space.read(PciRegister.COMMAND, 2) & Command.BUS_MASTER) !== 0,
+      isBusMaster,
       onAbort: () => {
         const status = this.#space.read(PciRegister.STATUS, 2);
         this.#space.set(PciRegister.STATUS, 2, status | Status.MASTER_ABORT);
       },
     });
+    const interrupts = this.#interrupts;
     this.handle = {
       address,
       dma: this.#dma,
+      memory,
+      get isBusMaster() {
+        return isBusMaster();
+      },
+      get isMsixEnabled() {
+        return interrupts.isMsixEnabled;
+      },
       interrupt: (vector = 0) => {
         if (!this.#isRemoved) this.#interrupts.interrupt(vector);
       },
       raise: () => this.#setLevel(true),
       lower: () => this.#setLevel(false),
+      report: (message) => {
+        if (!this.#isRemoved) report(message);
+      },
     };
   }
 

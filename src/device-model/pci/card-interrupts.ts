@@ -54,7 +54,7 @@ export class CardInterrupts {
   interrupt(vector: number): void {
     if (!Number.isInteger(vector) || vector < 0 || vector >= this.#vectors)
       throw new RangeError(`interrupt ${vector} of a card with ${this.#vectors}`);
-    if (this.#isMsixEnabled) this.#postMsix(vector);
+    if (this.isMsixEnabled) this.#postMsix(vector);
     else if (this.#isMsiEnabled) this.#postMsi(vector);
     else this.setLevel(true);
   }
@@ -72,8 +72,8 @@ export class CardInterrupts {
     const next = this.#level ? status | Status.INTERRUPT : status & ~Status.INTERRUPT;
     if (next !== status) space.set(PciRegister.STATUS, 2, next);
     const isDisabled = (space.read(PciRegister.COMMAND, 2) & Command.PIN_DISABLE) !== 0;
-    pin.set(this.#level && !isDisabled && !this.#isMsiEnabled && !this.#isMsixEnabled);
-    if (this.#isMsixEnabled) {
+    pin.set(this.#level && !isDisabled && !this.#isMsiEnabled && !this.isMsixEnabled);
+    if (this.isMsixEnabled) {
       if (!this.#isMsixMasked) this.table?.flush(this.#send);
     } else if (this.#isMsiEnabled) this.#flushMsi();
   }
@@ -89,7 +89,7 @@ export class CardInterrupts {
     return pci.msi !== undefined && (space.read(Msi.CONTROL, 2) & MsiControl.ENABLE) !== 0;
   }
 
-  get #isMsixEnabled(): boolean {
+  get isMsixEnabled(): boolean {
     return this.table !== undefined && (this.#options.space.read(MSIX_CONTROL, 2) & MsixControl.ENABLE) !== 0;
   }
 

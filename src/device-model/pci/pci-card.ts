@@ -10,6 +10,7 @@
  * docs/write-a-device.md.
  */
 
+import type { GuestMemory } from '../../hypervisor/guest-memory.js';
 import type { AccessSize } from '../device.js';
 import type { PciAddress } from '../pci-function.js';
 import type { RegisterMap } from '../register-map.js';
@@ -66,6 +67,13 @@ export interface PciCard {
   read(bar: number, offset: number, size: AccessSize): number | Promise<number>;
   /** As `Device.write`. */
   write(bar: number, offset: number, size: AccessSize, value: number): void | Promise<void>;
+  /**
+   * Registers whose writes the hypervisor may complete itself, as Linux' ioeventfd. Then `rung` is
+   * called a little later instead of `write`, once for several. Default: none.
+   */
+  readonly doorbells?: readonly CardDoorbell[];
+  /** The guest has written to doorbell number `doorbell`. */
+  rung?(doorbell: number): void;
   /** A register's BAR is `RegisterDescription.bar`. Default: none. */
   readonly registers?: RegisterMap;
   /** As `Device.peek`. */
@@ -77,6 +85,12 @@ export interface PciCard {
   reset?(): void;
   /** Releases timers and handles. Called once, when the card is removed or the VM is destroyed. */
   close?(): void;
+}
+
+/** A register that only tells the card that there is work, whatever is written to it. */
+export interface CardDoorbell {
+  readonly bar: number;
+  readonly offset: number;
 }
 
 /** Access to guest memory. What a guest asks for in vain is refused and counted, never thrown. */
@@ -99,6 +113,15 @@ export interface CardHandle {
   readonly address: PciAddress;
   readonly dma: CardDma;
   /**
+   * The RAM itself, for rings that card and guest share. Unlike `dma` it checks nothing: check
+   * addresses with `contains`, and `isBusMaster` before each access.
+   */
+  readonly memory: GuestMemory;
+  /** Whether the guest has enabled bus mastering, and the card is attached. */
+  readonly isBusMaster: boolean;
+  /** Whether interrupts are messages of MSI-X. */
+  readonly isMsixEnabled: boolean;
+  /**
    * Sends message `vector` (default: 0) if the guest has enabled MSI-X or MSI. Otherwise raises the
    * pin. Throws RangeError for a vector that the card does not have.
    */
@@ -106,4 +129,9 @@ export interface CardHandle {
   /** Raises the interrupt pin, which stays high until `lower`. No effect on messages. */
   raise(): void;
   lower(): void;
+  /**
+   * Emits a `device-report` event: what the guest did wrong, or what the card lacks. `message`: a
+   * sentence part that follows the card's name, such as "needs a reset: …".
+   */
+  report(message: string): void;
 }

@@ -38,6 +38,10 @@ export class QueueWorker {
 
   /** Buffers may be available. */
   kick(): void {
+    this.#queue.batch(this.#take);
+  }
+
+  readonly #take = (): void => {
     for (let taken = 0; !this.#isStopped && this.#kept < this.#limit; taken++) {
       if (taken === this.#queue.size) {
         this.#continueLater();
@@ -47,7 +51,7 @@ export class QueueWorker {
       if (buffer === undefined) return;
       if (this.#serve(buffer, this.#queue)) this.#kept++;
     }
-  }
+  };
 
   /** A buffer that `serve` kept was given back. */
   done(): void {

@@ -40,8 +40,12 @@ export interface Virtqueue {
   pop(): VirtqueueBuffer | undefined;
   /**
    * Gives a buffer back, once, with the number of bytes written. Interrupts the driver, if it wants
-   * that, after the current callback: buffers that are given back together make one interrupt. Does
-   * nothing after a reset.
+   * that. Does nothing after a reset.
    */
   push(buffer: VirtqueueBuffer, writtenBytes: number): void;
+  /**
+   * Runs `act`. The buffers that it gives back together make one interrupt, at its end. QueueWorker
+   * does this.
+   */
+  batch(act: () => void): void;
 }

@@ -1,0 +1,145 @@
+/**
+ * RingQueue: what the split and the packed ring have in common: the buffers that the device has,
+ * batches of used ones, and the end of a queue.
+ *
+ * Called by: the device, as its Virtqueue; VirtioState. Extended by: SplitQueue, PackedQueue.
+ * Threads: the Service VM's.
+ */
+
+import { DESCRIPTOR_BYTES, DescriptorFlag, GuestBuffer } from './guest-buffer.js';
+import type { RingMemory } from './ring-memory.js';
+import type { Virtqueue, VirtqueueBuffer } from './virtqueue.js';
+
+/** How the driver has set up a queue. Addresses are numbers up to 2^64, with the precision of one. */
+export interface QueueSetup {
+  readonly index: number;
+  readonly size: number;
+  /** Addresses of the descriptor area, the driver area and the device area. */
+  readonly descriptors: number;
+  readonly driver: number;
+  readonly device: number;
+  /** The driver has accepted VIRTIO_F_RING_EVENT_IDX. */
+  readonly hasEventIndex: boolean;
+}
+
+export interface QueueOptions {
+  readonly memory: RingMemory;
+  readonly interrupt: () => void;
+  /** The ring is corrupt. The queue has stopped. */
+  readonly onCorrupt: (reason: string) => void;
+}
+
+/** The bits that a ring of size `size` can hold: 16 bits of index, compared modulo 2^16. */
+const U16 = 0xffff;
+
+export abstract class RingQueue implements Virtqueue {
+  readonly index: number;
+  readonly size: number;
+  protected readonly memory: RingMemory;
+  readonly #options: QueueOptions;
+  /** Buffers that the device does not have, to be used again. */
+  readonly #free: GuestBuffer[] = [];
+  /** Entries of the ring that the device has. */
+  #takenEntries = 0;
+  #isStopped = false;
+  #batches = 0;
+  #isDue = false;
+
+  constructor({ index, size }: QueueSetup, options: QueueOptions) {
+    this.index = index;
+    this.size = size;
+    this.memory = options.memory;
+    this.#options = options;
+  }
+
+  /**
+   * Collects the next available buffer into `buffer`. Returns whether there is one. If not, the
+   * driver is asked to notify the device of the next one.
+   */
+  protected abstract take(buffer: GuestBuffer): boolean;
+  /** Gives a buffer back. */
+  protected abstract putUsed(buffer: GuestBuffer, writtenBytes: number): void;
+  /** Whether the driver wants an interrupt for the buffers given back since the last call. */
+  protected abstract wantsInterrupt(): boolean;
+
+  pop(): VirtqueueBuffer | undefined {
+    if (this.#isStopped || !this.memory.isAllowed()) return undefined;
+    const buffer = this.#free.pop() ?? new GuestBuffer(this.memory);
+    buffer.begin();
+    if (!this.take(buffer)) {
+      this.#free.push(buffer);
+      return undefined;
+    }
+    this.#takenEntries += buffer.entries;
+    if (this.#takenEntries > this.size) {
+      this.corrupt('the driver makes more buffers available than the queue has entries');
+      return undefined;
+    }
+    buffer.isTaken = true;
+    return buffer;
+  }
+
+  push(buffer: VirtqueueBuffer, writtenBytes: number): void {
+    const own = buffer as GuestBuffer;
+    if (!own.isTaken) return;
+    own.isTaken = false;
+    this.#takenEntries -= own.entries;
+    this.#free.push(own);
+    if (this.#isStopped || !this.memory.isAllowed()) return;
+    this.putUsed(own, Math.min(writtenBytes, own.writableBytes));
+    this.#isDue = true;
+    if (this.#batches === 0) this.#notify();
+  }
+
+  batch(act: () => void): void {
+    this.#batches++;
+    try {
+      act();
+    } finally {
+      this.#batches--;
+      if (this.#isDue && this.#batches === 0) this.#notify();
+    }
+  }
+
+  /** At a reset, and when the device is in need of one. Buffers of the device are gone. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  protected corrupt(reason: string): void {
+    if (this.#isStopped) return;
+    this.stop();
+    this.#options.onCorrupt(`queue ${this.index}: ${reason}`);
+  }
+
+  /**
+   * Adds the segment of a descriptor, or those of its indirect table. Returns what is wrong, or
+   * undefined.
+   */
+  protected add(buffer: GuestBuffer, descriptor: number, flags: number): string | undefined {
+    const { memory } = this;
+    const address = memory.read64(descriptor);
+    const length = memory.read32(descriptor + 8);
+    if ((flags & DescriptorFlag.INDIRECT) === 0) return buffer.add(address, length, flags);
+    if ((flags & DescriptorFlag.NEXT) !== 0) return 'a descriptor is indirect and has a next one';
+    if (length === 0 || length % DESCRIPTOR_BYTES !== 0) return `an indirect table has ${length} bytes`;
+    if (!memory.contains(address, length)) return 'an indirect table is outside of RAM';
+    return this.addTable(buffer, address, length / DESCRIPTOR_BYTES);
+  }
+
+  /** Adds the segments of an indirect table of `count` descriptors, all of them in RAM. */
+  protected abstract addTable(buffer: GuestBuffer, table: number, count: number): string | undefined;
+
+  #notify(): void {
+    this.#isDue = false;
+    if (!this.#isStopped && this.wantsInterrupt()) this.#options.interrupt();
+  }
+}
+
+/**
+ * Whether an index that goes from `old` to `next` passes `event`, all modulo 2^16: virtio 1.2,
+ * section 2.7.7.
+ */
+export function passes(event: number, next: number, old: number): boolean {
+  return ((next - event - 1) & U16) < ((next - old) & U16);
+}

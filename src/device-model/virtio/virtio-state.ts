@@ -1,0 +1,313 @@
+/**
+ * VirtioState: a virtio device's status, features and queues, which are the same on every
+ * transport.
+ *
+ * Called by: a transport (virtio-pci-card.ts, virtio-mmio.ts), with what the driver writes to its
+ * registers. Calls the device. Threads: the Service VM's.
+ *
+ * Source: virtio 1.2, sections 2.1, 2.2 and 3.1.
+ */
+
+import { packedProblem, PackedQueue } from './packed-queue.js';
+import type { RingMemory } from './ring-memory.js';
+import type { QueueSetup, RingQueue } from './ring-queue.js';
+import { splitProblem, SplitQueue } from './split-queue.js';
+import type { VirtioDevice, VirtioDriver } from './virtio-device.js';
+
+/** Bits of the device status. */
+export const VirtioStatus = {
+  ACKNOWLEDGE: 1,
+  DRIVER: 2,
+  DRIVER_OK: 4,
+  FEATURES_OK: 8,
+  NEEDS_RESET: 64,
+  FAILED: 128,
+} as const;
+
+/** Feature bits that this file and the rings implement: virtio 1.2, section 6. */
+export const VirtioFeature = { INDIRECT: 28, EVENT_INDEX: 29, VERSION_1: 32, PACKED: 34 } as const;
+const FEATURE_WORDS = 4;
+
+/** Registers of one queue, as the driver has written them. Halves of addresses: u32. */
+interface QueueRegisters {
+  size: number;
+  isEnabled: boolean;
+  /** Low and high halves of the descriptor area, the driver area and the device area. */
+  readonly halves: Uint32Array;
+}
+
+/** Indices of QueueRegisters.halves. */
+export const QueueAddress = { DESCRIPTORS: 0, DRIVER: 2, DEVICE: 4 } as const;
+const HALVES = 6;
+
+export interface VirtioStateOptions {
+  readonly device: VirtioDevice;
+  /** Whether the packed ring is offered, too. */
+  readonly packed: boolean;
+  readonly memory: RingMemory;
+  /** The driver is to look at queue `index`. */
+  readonly interruptQueue: (index: number) => void;
+  /** The driver is to look at the configuration and the status. */
+  readonly interruptConfig: () => void;
+  /** The device needs a reset. `reason`: a sentence part, for the operator. */
+  readonly onNeedsReset: (reason: string) => void;
+}
+
+export class VirtioState {
+  readonly device: VirtioDevice;
+  /** Selected by the driver. */
+  deviceFeatureWord = 0;
+  driverFeatureWord = 0;
+  queueSelect = 0;
+  readonly #options: VirtioStateOptions;
+  readonly #registers: readonly QueueRegisters[];
+  readonly #offered: ReadonlySet<number>;
+  readonly #accepted = new Uint32Array(FEATURE_WORDS);
+  #status = 0;
+  #configGeneration = 0;
+  /** Undefined: the driver is not ready. */
+  #driver: ActiveDriver | undefined;
+
+  constructor(options: VirtioStateOptions) {
+    const { device, packed } = options;
+    const { INDIRECT, EVENT_INDEX, VERSION_1, PACKED } = VirtioFeature;
+    this.device = device;
+    this.#options = options;
+    this.#offered = new Set([INDIRECT, EVENT_INDEX, VERSION_1, ...(packed ? [PACKED] : []), ...device.features]);
+    this.#registers = device.queueSizes.map((size) => ({ size, isEnabled: false, halves: new Uint32Array(HALVES) }));
+  }
+
+  get status(): number {
+    return this.#status;
+  }
+
+  /** Changes with the configuration. 8 bits. */
+  get configGeneration(): number {
+    return this.#configGeneration;
+  }
+
+  get queueCount(): number {
+    return this.#registers.length;
+  }
+
+  /** The 32 features of word `deviceFeatureWord`. */
+  get offeredFeatures(): number {
+    return wordOf(this.#offered, this.deviceFeatureWord);
+  }
+
+  /** The 32 features of word `driverFeatureWord`. */
+  get acceptedFeatures(): number {
+    return this.#accepted[this.driverFeatureWord] ?? 0;
+  }
+
+  /** The size of the selected queue, or 0 if there is none. */
+  get queueSize(): number {
+    return this.#selected?.size ?? 0;
+  }
+
+  get isQueueEnabled(): boolean {
+    return this.#selected?.isEnabled ?? false;
+  }
+
+  /** `half`: an index of QueueRegisters.halves. */
+  queueAddress(half: number): number {
+    return this.#selected?.halves[half] ?? 0;
+  }
+
+  writeStatus(value: number): void {
+    if (value === 0) {
+      this.reset();
+      return;
+    }
+    const wanted = value & 0xff & ~VirtioStatus.NEEDS_RESET;
+    const added = wanted & ~this.#status;
+    // A driver must not clear a bit.
+    this.#status |= wanted & ~(VirtioStatus.FEATURES_OK | VirtioStatus.DRIVER_OK);
+    if ((added & VirtioStatus.FEATURES_OK) !== 0 && this.#areFeaturesRight()) this.#status |= VirtioStatus.FEATURES_OK;
+    const isReady = (added & VirtioStatus.DRIVER_OK) !== 0 && (this.#status & VirtioStatus.FEATURES_OK) !== 0;
+    if (isReady) this.#activate();
+  }
+
+  acceptFeatures(word: number): void {
+    const isOpen = (this.#status & VirtioStatus.FEATURES_OK) === 0;
+    if (isOpen && this.driverFeatureWord < FEATURE_WORDS) this.#accepted[this.driverFeatureWord] = word;
+  }
+
+  /** Ignored for a size that the queue cannot have, and while it is enabled. */
+  setQueueSize(size: number): void {
+    const max = this.device.queueSizes[this.queueSelect] ?? 0;
+    const selected = this.#changeable;
+    if (selected !== undefined && size >= 1 && size <= max) selected.size = size;
+  }
+
+  setQueueAddress(half: number, value: number): void {
+    const selected = this.#changeable;
+    if (selected !== undefined) selected.halves[half] = value;
+  }
+
+  /** Enables the selected queue. Ignored once the driver is ready. */
+  enableQueue(): void {
+    const selected = this.#changeable;
+    if (selected !== undefined && (this.#status & VirtioStatus.DRIVER_OK) === 0) selected.isEnabled = true;
+  }
+
+  /** The driver has made buffers available in queue `index`. */
+  notify(index: number): void {
+    if (this.#driver?.queue(index) !== undefined) this.device.notified(index);
+  }
+
+  readConfig(offset: number, size: number): number {
+    let value = 0;
+    for (let byte = 0; byte < size; byte++) value += (this.device.config[offset + byte] ?? 0) * 2 ** (8 * byte);
+    return value;
+  }
+
+  writeConfig(offset: number, size: 1 | 2 | 4, value: number): void {
+    if (offset + size <= this.device.config.length) this.device.writeConfig?.(offset, size, value);
+  }
+
+  /** The driver's reset, and that of the machine. */
+  reset(): void {
+    const driver = this.#driver;
+    this.#driver = undefined;
+    this.#status = 0;
+    this.deviceFeatureWord = this.driverFeatureWord = this.queueSelect = 0;
+    this.#accepted.fill(0);
+    this.#registers.forEach((queue, index) => {
+      queue.size = this.device.queueSizes[index] ?? 0;
+      queue.isEnabled = false;
+      queue.halves.fill(0);
+    });
+    driver?.stop();
+    if (driver !== undefined) this.device.reset();
+  }
+
+  get #selected(): QueueRegisters | undefined {
+    return this.#registers[this.queueSelect];
+  }
+
+  /** The selected queue, unless it is enabled. */
+  get #changeable(): QueueRegisters | undefined {
+    return this.#selected?.isEnabled === true ? undefined : this.#selected;
+  }
+
+  #areFeaturesRight(): boolean {
+    const isOffered = this.#accepted.every((word, index) => (word & ~wordOf(this.#offered, index)) === 0);
+    return isOffered && this.#has(VirtioFeature.VERSION_1);
+  }
+
+  #has(feature: number): boolean {
+    return (((this.#accepted[feature >>> 5] ?? 0) >>> (feature & 31)) & 1) === 1;
+  }
+
+  #activate(): void {
+    this.#status |= VirtioStatus.DRIVER_OK;
+    const queues = new Map<number, RingQueue>();
+    const driver = new ActiveDriver({
+      queues,
+      has: (feature) => this.#has(feature),
+      configChanged: () => this.#changeConfig(),
+      fail: (reason) => this.#needReset(reason),
+    });
+    this.#driver = driver;
+    for (const [index, { isEnabled }] of this.#registers.entries()) {
+      if (!isEnabled) continue;
+      const queue = this.#createQueue(index, driver);
+      if (queue === undefined) return;
+      queues.set(index, queue);
+    }
+    this.device.activate(driver);
+    for (const index of queues.keys()) this.notify(index);
+  }
+
+  /** Undefined if its set-up is invalid: the device then needs a reset. */
+  #createQueue(index: number, driver: ActiveDriver): RingQueue | undefined {
+    const { memory, interruptQueue } = this.#options;
+    const { size, halves } = this.#registers[index] as QueueRegisters;
+    const address = (half: number): number => (halves[half] as number) + (halves[half + 1] as number) * 2 ** 32;
+    const setup: QueueSetup = {
+      index,
+      size,
+      descriptors: address(QueueAddress.DESCRIPTORS),
+      driver: address(QueueAddress.DRIVER),
+      device: address(QueueAddress.DEVICE),
+      hasEventIndex: this.#has(VirtioFeature.EVENT_INDEX),
+    };
+    const isPacked = this.#has(VirtioFeature.PACKED);
+    const problem = isPacked ? packedProblem(memory, setup) : splitProblem(memory, setup);
+    if (problem !== undefined) {
+      driver.fail(`queue ${index} was enabled with ${problem}`);
+      return undefined;
+    }
+    const options = {
+      memory,
+      interrupt: () => interruptQueue(index),
+      onCorrupt: (reason: string) => driver.fail(reason),
+    };
+    return isPacked ? new PackedQueue(setup, options) : new SplitQueue(setup, options);
+  }
+
+  #changeConfig(): void {
+    this.#configGeneration = (this.#configGeneration + 1) & 0xff;
+    this.#options.interruptConfig();
+  }
+
+  #needReset(reason: string): void {
+    this.#status |= VirtioStatus.NEEDS_RESET;
+    this.#options.onNeedsReset(reason);
+    this.#changeConfig();
+  }
+}
+
+interface ActiveDriverOptions {
+  readonly queues: ReadonlyMap<number, RingQueue>;
+  readonly has: (feature: number) => boolean;
+  readonly configChanged: () => void;
+  readonly fail: (reason: string) => void;
+}
+
+/** A driver that is ready, until `stop`. */
+class ActiveDriver implements VirtioDriver {
+  readonly #options: ActiveDriverOptions;
+  #isStopped = false;
+  #hasFailed = false;
+
+  constructor(options: ActiveDriverOptions) {
+    this.#options = options;
+  }
+
+  has(feature: number): boolean {
+    return !this.#isStopped && this.#options.has(feature);
+  }
+
+  queue(index: number): RingQueue | undefined {
+    return this.#isStopped || this.#hasFailed ? undefined : this.#options.queues.get(index);
+  }
+
+  configChanged(): void {
+    if (!this.#isStopped) this.#options.configChanged();
+  }
+
+  fail(reason: string): void {
+    if (this.#isStopped || this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.#stopQueues();
+    this.#options.fail(reason);
+  }
+
+  stop(): void {
+    this.#isStopped = true;
+    this.#stopQueues();
+  }
+
+  #stopQueues(): void {
+    for (const queue of this.#options.queues.values()) queue.stop();
+  }
+}
+
+/** Features 32 * `word` and up, as bits. */
+function wordOf(features: ReadonlySet<number>, word: number): number {
+  let bits = 0;
+  for (let bit = 0; bit < 32; bit++) if (features.has(32 * word + bit)) bits += 2 ** bit;
+  return bits;
+}

@@ -1,0 +1,71 @@
+/**
+ * CardDoorbells: the doorbell registers of a VM's PCI cards as descriptors of asynchronous I/O: the
+ * hypervisor completes a write to one by itself, and the worker's next pass calls the card.
+ *
+ * Called by: VmCards, when a card's BAR is decoded at another place. Threads: the Service VM's.
+ *
+ * Without asynchronous I/O, and above its limits, such a write is an ordinary request, which the
+ * card answers as a write.
+ */
+
+import type { PciCard } from '../device-model/pci/pci-card.js';
+import type { AddressRange } from '../hsm/address-range.js';
+import { AsyncIoEvents } from '../hsm/async-io.js';
+import { LocalEvent } from '../hsm/event-object.js';
+import type { IoEventRequest } from '../hsm/ioeventfd.js';
+import type { PendingWork } from '../hsm/pending-work.js';
+import { RingId, type AsyncIoHypercalls } from '../hypervisor/async-io-hypercalls.js';
+import { ASYNC_ELEMENT_BYTES } from '../hypervisor/async-io.js';
+import { IoRequestType } from '../io-request/layout.js';
+import { createRingPage } from '../sync/shared-ring.js';
+
+interface Placed {
+  readonly request: IoEventRequest;
+  readonly event: LocalEvent;
+}
+
+export class CardDoorbells {
+  readonly #hypercalls: AsyncIoHypercalls | undefined;
+  readonly #work: PendingWork;
+  #events: AsyncIoEvents | undefined;
+  /** By card, then by BAR. */
+  readonly #placed = new Map<PciCard, Map<number, readonly Placed[]>>();
+
+  constructor(hypercalls: AsyncIoHypercalls | undefined, work: PendingWork) {
+    this.#hypercalls = hypercalls;
+    this.#work = work;
+  }
+
+  /** BAR number `bar` of `card` is at `range` from now on, or nowhere. */
+  place(card: PciCard, bar: number, range: AddressRange | undefined): void {
+    const { doorbells = [] } = card;
+    if (this.#hypercalls === undefined || !doorbells.some((doorbell) => doorbell.bar === bar)) return;
+    const bars = this.#placed.get(card) ?? new Map<number, readonly Placed[]>();
+    this.#placed.set(card, bars);
+    for (const { request, event } of bars.get(bar) ?? []) this.#events?.deassign(request, event);
+    bars.delete(bar);
+    if (range === undefined) return;
+    const placed: Placed[] = [];
+    for (const [index, doorbell] of doorbells.entries()) {
+      if (doorbell.bar !== bar) continue;
+      const event = new LocalEvent();
+      event.onSignal(() => card.rung?.(index));
+      const request: IoEventRequest = {
+        isPort: range.type === IoRequestType.PORT,
+        address: range.start + BigInt(doorbell.offset),
+        length: 4,
+      };
+      if (this.#setUp(this.#hypercalls).assign(request, event) === 0) placed.push({ request, event });
+    }
+    bars.set(bar, placed);
+  }
+
+  /** With the first card that has a doorbell: a VM without one keeps its shorter path. */
+  #setUp(hypercalls: AsyncIoHypercalls): AsyncIoEvents {
+    if (this.#events !== undefined) return this.#events;
+    hypercalls.setupRing(RingId.ASYNC_IO, createRingPage(ASYNC_ELEMENT_BYTES));
+    this.#events = new AsyncIoEvents(hypercalls);
+    this.#work.add(this.#events);
+    return this.#events;
+  }
+}
