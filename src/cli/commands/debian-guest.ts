@@ -6,7 +6,11 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';
 import { debianCommandLine } from '../debian/command-line.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
+import { guestFiles, type ModuleToLoad } from '../debian/guest-files.js';
 import { runParameter, sizeParameter } from '../debian/initramfs.js';
+import { ModuleChoice } from '../debian/module-choice.js';
+import type { ModuleGroup } from '../debian/module-groups.js';
+import { PackageModules } from '../debian/package-modules.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionEnding } from '../session-ending.js';
 import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
@@ -23,14 +27,19 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
     ['--kernel', options.kernel],
     ['--kind', options.kind],
     ['--tour', options.tour],
-    ['--module', options.module[0]],
   ] as const)
     if (value !== undefined)
       throw new UpcallError('OPTION_INVALID', `debian cannot be combined with ${option}`, {
         remedy: `Leave out ${option}`,
       });
 
-  const { kernel, vmlinux, initrd, version } = await ending
+  if (options.initrd !== undefined && options.module.length > 0)
+    throw new UpcallError('OPTION_INVALID', '--initrd and --module exclude each other for debian', {
+      remedy: 'Load the module in the initial RAM disk of your own, or leave out --initrd',
+    });
+  const choice = await ModuleChoice.read(impliedModules(options), options.module);
+
+  const { kernel, vmlinux, initrd, modules, version } = await ending
     .cleansUp(withProgress(reporter, (progress) => fetchDebian({ progress, signal: ending.signal })))
     .catch((error: unknown) => {
       if (ending.isTimedOut && options.timeout !== undefined) throw notInTime(options.timeout);
@@ -46,11 +55,27 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   const image: GuestImageOptions = {
     image: await readImage(kernel),
     ...(vmlinux === undefined ? {} : { vmlinux: await readImage(vmlinux) }),
-    initrd: await readImage(initrd),
+    initrd: withFiles(await readImage(initrd), await choice.inOrder(await PackageModules.open(modules))),
     cmdline: debianCommandLine(extra.filter((parameter) => parameter !== undefined).join(' ')),
-    ...(await partsOfGuest(options)),
+    ...(await partsOfGuest({ ...options, module: [] })),
   };
   return { name: 'debian', image, memoryMiB: DEBIAN_MEMORY_MIB };
+}
+
+/**
+ * The groups of modules that the options need. They are loaded before user space is announced. An
+ * initial RAM disk of one's own replaces the one that loads them.
+ */
+function impliedModules(options: RunOptions): ReadonlySet<ModuleGroup> {
+  const groups = new Set<ModuleGroup>();
+  if (options.initrd !== undefined) return groups;
+  return groups;
+}
+
+/** The kernel unpacks one archive after the other. */
+function withFiles(initrd: Uint8Array, modules: readonly ModuleToLoad[]): Uint8Array {
+  const files = guestFiles(modules);
+  return files === undefined ? initrd : Buffer.concat([initrd, files]);
 }
 
 function notInTime(timeoutMs: number): UpcallError {

@@ -45,6 +45,7 @@ Examples:
   upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
+  upcall run debian --module ./my.ko,'debug=1'           a kernel module with its parameters; also --module virtio_blk
   upcall run debian --page                               in a browser: slots, rates, stop and step
   upcall run --hypervisor my-hypervisor.js guest.bin     see docs/write-a-hypervisor.md
   upcall run --fault 'port=0x70-0x71 read after=10: ones'
@@ -106,7 +107,11 @@ export function addGuestOptions(command: Command): Command {
     .option('--kernel <file>', 'a kernel, instead of a named guest')
     .option('--initrd <file>', 'initial RAM disk, or the first module of a multiboot kernel')
     .addOption(
-      new Option('--module <file[,text]>', 'a module of a multiboot kernel, with its string; repeatable')
+      new Option(
+        '--module <file[,text]>',
+        'a module of a multiboot kernel, with its string; for debian, a .ko file or the name of a module of its ' +
+          'kernel, with its parameters; repeatable',
+      )
         .argParser((text: string, modules: readonly ModuleOption[]) => [...modules, parseModule(text)])
         .default([], 'none'),
     )

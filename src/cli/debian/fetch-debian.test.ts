@@ -7,6 +7,8 @@ import { afterEach, beforeEach, test } from 'node:test';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { bzImage, elf, PACKED_ELF_BYTES, XZ_X86 } from '../../hypervisor/boot/fixtures/kernel-images.js';
 import { fetchDebian } from './fetch-debian.js';
+import { kernelModule } from './fixtures/kernel-module.js';
+import { PackageModules } from './package-modules.js';
 import { tarArchive } from './fixtures/tar-archive.js';
 
 /**
@@ -66,7 +68,13 @@ beforeEach(async () => {
     'Package: linux-image-686\nVersion: 2\nDepends: linux-image-6.1.0-9-686 (= 6.1-2)\n',
   );
   await put('linux-image-6.1.0-9-686.show', 'Package: linux-image-6.1.0-9-686\nVersion: 6.1-2\n');
-  await put('linux-image-6.1.0-9-686.tar', tarArchive([['./boot/vmlinuz-6.1.0-9-686', KERNEL]]));
+  await put(
+    'linux-image-6.1.0-9-686.tar',
+    tarArchive([
+      ['./boot/vmlinuz-6.1.0-9-686', KERNEL],
+      ['./lib/modules/6.1.0-9-686/kernel/virtio_blk.ko', kernelModule('virtio_blk')],
+    ]),
+  );
   await put('busybox-static.show', 'Package: busybox-static\nVersion: 1.35\n');
   await put('busybox-static.tar', tarArchive([['./bin/busybox', Buffer.from('busybox')]]));
 });
@@ -84,8 +92,9 @@ test('kernel and busybox are fetched, the kernel is unpacked, and each step is r
   assert.deepEqual(new Uint8Array(await readFile(guest.kernel)), KERNEL);
   assert.deepEqual(new Uint8Array(await readFile(guest.vmlinux ?? '')), elf(PACKED_ELF_BYTES));
   assert.ok((await readFile(guest.initrd)).includes('busybox'));
-  assert.equal(steps.length, 3);
-  assert.deepEqual(await readdir(cacheDir), ['guest-1']);
+  assert.deepEqual(await (await PackageModules.open(guest.modules)).names(), ['virtio_blk']);
+  assert.equal(steps.length, 4);
+  assert.deepEqual(await readdir(cacheDir), ['guest-2']);
 });
 
 test('a cached guest is used without steps and without the tools', async () => {
@@ -97,7 +106,7 @@ test('a cached guest is used without steps and without the tools', async () => {
 test('concurrent runs do not disturb each other', async () => {
   const guests = await Promise.all([1, 2, 3].map(() => fetchDebian({ cacheDir })));
   for (const guest of guests) assert.deepEqual(guest, guests[0]);
-  assert.deepEqual(await readdir(cacheDir), ['guest-1']);
+  assert.deepEqual(await readdir(cacheDir), ['guest-2']);
 });
 
 test('a source that fails to update does not matter if the packages are available', async () => {
@@ -150,8 +159,8 @@ test('without apt the error says how to give a kernel of one’s own', async () 
 });
 
 test('a cache that was changed is reported, not repaired', async () => {
-  await mkdir(join(cacheDir, 'guest-1'), { recursive: true });
-  assert.match((await failure()).message, /guest-1 is not complete/);
+  await mkdir(join(cacheDir, 'guest-2'), { recursive: true });
+  assert.match((await failure()).message, /guest-2 is not complete/);
 });
 
 test('a cache that cannot be written is an error with a remedy', async () => {
@@ -171,11 +180,11 @@ test('an unfinished folder of a dead process is removed, also when the guest is 
   const living = `.unfinished-${hostname()}-${process.pid}-abc`;
   for (const name of [...left, living]) await mkdir(join(cacheDir, name));
   await fetchDebian({ cacheDir });
-  assert.deepEqual((await readdir(cacheDir)).sort(), [left[1], living, 'guest-1'].sort());
+  assert.deepEqual((await readdir(cacheDir)).sort(), [left[1], living, 'guest-2'].sort());
   const longAgo = new Date(Date.now() - 2 * 24 * 3600 * 1000);
   await utimes(join(cacheDir, left[1] ?? ''), longAgo, longAgo);
   await fetchDebian({ cacheDir });
-  assert.deepEqual((await readdir(cacheDir)).sort(), [living, 'guest-1'].sort());
+  assert.deepEqual((await readdir(cacheDir)).sort(), [living, 'guest-2'].sort());
 });
 
 test('an aborted fetch ends its program, leaves nothing behind and rejects', { timeout: 60_000 }, async () => {

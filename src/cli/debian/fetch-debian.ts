@@ -9,12 +9,14 @@
 import { createHash, randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { hostname } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { host } from '../../host/current.js';
 import { ImageReader } from '../../hypervisor/boot/image-reader.js';
 import { unpackKernel } from '../../hypervisor/boot/kernel-payload.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { buildInitramfs } from './initramfs.js';
+import { KEPT_MODULES } from './module-groups.js';
+import { keepPackageModules } from './package-modules.js';
 import { PrivateApt } from './private-apt.js';
 import { readPackageFile } from './package-file.js';
 
@@ -25,6 +27,8 @@ export interface DebianGuest {
   readonly vmlinux?: string;
   /** Path of the initial RAM file system. */
   readonly initrd: string;
+  /** Path of the folder of PackageModules. */
+  readonly modules: string;
   /** The package's version, e.g. "6.1.176-1". */
   readonly version: string;
 }
@@ -38,7 +42,8 @@ export interface FetchOptions {
 }
 
 /** Name of the finished folder. The number changes with the layout of its contents. */
-const READY = 'guest-1';
+const READY = 'guest-2';
+const MODULES = 'modules';
 /** Prefix of folders under construction. A killed run leaves one behind. */
 const UNFINISHED = '.unfinished-';
 /**
@@ -137,6 +142,8 @@ async function fetchInto(
   await writeFile(join(result, 'vmlinuz'), bzImage);
   if (vmlinux !== undefined) await writeFile(join(result, 'vmlinux'), vmlinux.bytes);
   await writeFile(join(result, 'busybox'), await fromPackage(aptFolder, BUSYBOX_PACKAGE, '*bin/busybox'));
+  progress("Keeping the kernel's modules for virtio");
+  await keepPackageModules(await packageFile(aptFolder, kernel.name), join(result, MODULES), KEPT_MODULES, signal);
   await writeFile(join(result, 'version'), `${kernel.version}\n`);
 }
 
@@ -157,12 +164,19 @@ async function findKernel(apt: PrivateApt): Promise<{ name: string; version: str
   return undefined;
 }
 
-/** The file that matches `pattern` in the downloaded package `name`. */
-async function fromPackage(folder: string, name: string, pattern: string): Promise<Buffer> {
+/** The path of the downloaded package `name`. */
+async function packageFile(folder: string, name: string): Promise<string> {
   const file = (await readdir(folder)).find((entry) => entry.startsWith(`${name}_`) && entry.endsWith('.deb'));
   if (file === undefined) throw failed(`apt-get download left no ${name}`, '', 'Try again');
-  const bytes = await readPackageFile(join(folder, file), pattern);
-  if (bytes === undefined) throw failed(`the package ${file} has no ${pattern}`, '', `Try again, or ${OWN_KERNEL}`);
+  return join(folder, file);
+}
+
+/** The file that matches `pattern` in the downloaded package `name`. */
+async function fromPackage(folder: string, name: string, pattern: string): Promise<Buffer> {
+  const file = await packageFile(folder, name);
+  const bytes = await readPackageFile(file, pattern);
+  if (bytes === undefined)
+    throw failed(`the package ${basename(file)} has no ${pattern}`, '', `Try again, or ${OWN_KERNEL}`);
   return bytes;
 }
 
@@ -171,12 +185,15 @@ async function openReady(folder: string): Promise<DebianGuest | undefined> {
   const read = (name: string) => readFile(join(folder, name)).catch(() => undefined);
   const [version, busybox] = [await read('version'), await read('busybox')];
   const kernel = join(folder, 'vmlinuz');
-  if (version === undefined || busybox === undefined || !(await exists(kernel))) return undefined;
+  const modules = join(folder, MODULES);
+  if (version === undefined || busybox === undefined) return undefined;
+  if (!(await exists(kernel)) || !(await exists(modules))) return undefined;
   const vmlinux = join(folder, 'vmlinux');
   return {
     kernel,
     ...((await exists(vmlinux)) ? { vmlinux } : {}),
     initrd: await writeInitramfs(folder, busybox),
+    modules,
     version: version.toString().trim(),
   };
 }

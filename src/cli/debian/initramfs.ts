@@ -29,6 +29,11 @@ export const RUN_PARAMETER = 'upcall.run';
 /** DebugExit's, among the devices of standardPc. */
 const DEBUG_EXIT_PORT = 0xf4;
 
+/** Modules of this run, by name, in an archive of their own. */
+export const MODULE_FOLDER = 'lib/modules';
+/** A line for each module, in the order of loading: its name, a blank, its parameters. */
+export const MODULE_ORDER = `${MODULE_FOLDER}/order`;
+
 /** The script /init. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs none /dev 2>/dev/null
@@ -38,6 +43,9 @@ exec </dev/console >/dev/console 2>&1
 /bin/busybox --install -s
 export PATH=/bin:/sbin:/usr/bin:/usr/sbin HOME=/root TERM=linux
 hostname debian
+if [ -f /${MODULE_ORDER} ]; then
+  while read -r module parameters; do insmod /${MODULE_FOLDER}/$module.ko $parameters; done </${MODULE_ORDER}
+fi
 read -r uptime idle </proc/uptime
 echo "${USER_SPACE_REACHED} (\${uptime} s)"
 

@@ -1,6 +1,6 @@
 /**
- * readPackageFile: one file of a Debian package, by dpkg-deb and tar. The package is not unpacked
- * on disk: a kernel's has hundreds of megabytes of modules.
+ * readPackageFile, extractPackageFiles: files of a Debian package, by dpkg-deb and tar. The package
+ * is not unpacked completely: a kernel's has hundreds of megabytes of modules.
  */
 
 import { spawn } from 'node:child_process';
@@ -35,6 +35,43 @@ export async function readPackageFile(packagePath: string, pattern: string): Pro
     const [status] = (await exited) as [number | null];
     return status === 0 ? file : undefined;
   } finally {
+    unpack.kill();
+    extract.kill();
+    await feeding;
+  }
+}
+
+/**
+ * Writes the files whose paths match one of `patterns` to `folder`, with their folders. Patterns
+ * without a file and damaged packages are no error here: callers must check what they got. Rejects
+ * with TOOL_MISSING without dpkg-deb or tar, and with the signal's reason after an abort.
+ */
+export async function extractPackageFiles(
+  packagePath: string,
+  patterns: readonly string[],
+  folder: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  signal?.throwIfAborted();
+  const unpack = spawn('dpkg-deb', ['--fsys-tarfile', packagePath], { stdio: ['ignore', 'pipe', 'ignore'] });
+  const options = ['--extract', '--no-same-owner', '--directory', folder, '--wildcards', ...patterns];
+  const extract = spawn('tar', options, { stdio: ['pipe', 'ignore', 'ignore'] });
+  const exited = once(extract, 'close').catch(() => undefined);
+  const missing = new Promise<never>((_, reject) => {
+    unpack.on('error', (cause) => reject(toolMissing('dpkg-deb', cause)));
+    extract.on('error', (cause) => reject(toolMissing('tar', cause)));
+  });
+  const feeding = pipeline(unpack.stdout, extract.stdin).catch(() => undefined);
+  const onAbort = (): void => {
+    unpack.kill();
+    extract.kill();
+  };
+  signal?.addEventListener('abort', onAbort);
+  try {
+    await Promise.race([exited, missing]);
+    signal?.throwIfAborted();
+  } finally {
+    signal?.removeEventListener('abort', onAbort);
     unpack.kill();
     extract.kill();
     await feeding;

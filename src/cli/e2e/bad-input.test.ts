@@ -69,7 +69,7 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['a module without a file', ['run', '--module', ',text'], /--module ,text: the file is missing. Write FILE/],
   ['a module for a flat image', ['run', 'hello', '--module', works], /modules are for multiboot kernels.*real/],
   ['a RAM disk for a flat image', ['run', 'hello', '--initrd', works], /takes no initial RAM disk.*Leave out --initrd/],
-  ['a module for debian', ['run', 'debian', '--module', works], /Leave out --module/],
+  ['no kernel module for debian', ['run', 'debian', '--module', works], /debian takes kernel modules.*\.ko file/],
   ['a missing RAM disk', ['run', '--initrd', 'no-such-initrd'], /cannot read no-such-initrd/],
   ['hsm without a program', ['hsm'], /there is no program to run\. Give it after --/],
   ['hsm without --', ['hsm', 'true', '-m', '1'], /-- is missing before the program true\. Write: upcall hsm/],

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
+import { KEPT_MODULES } from '../debian/module-groups.js';
 import { MAIN, start, upcall } from './upcall-process.js';
 
 // The first run fetches a kernel, which may take long.
@@ -43,6 +44,9 @@ const CARDS = [
   'devmem $((t + 12)) 32 0; echo sent $(devmem $((t + 2048))) $(grep RES: /proc/interrupts)',
 ];
 
+/** Every module that upcall's devices need, loaded without a device. */
+const MODULES = KEPT_MODULES.flatMap((name) => ['--module', name]);
+
 const CARD_OUTPUT: readonly (readonly [what: string, expected: RegExp])[] = [
   ['the kernel enumerates the card', /^watchdog 0x1234 0x0d09 0x088000 11 af_flr\r?$/m],
   ['and places its BAR', /^BAR 0x00000000([c-f][0-9a-f]{4}000) 0x00000000[c-f][0-9a-f]{4}fff\r?$/m],
@@ -66,13 +70,18 @@ test('Debian boots, its own drivers find the devices, and every access is counte
     'cat /proc/tty/driver/serial',
     'cat /proc/ioports',
     'grep MMCONFIG /proc/iomem',
+    "echo modules $(cut -d ' ' -f 1 /proc/modules)",
     ...CARDS,
     'exit 3',
   ].join('; ');
   const cards = ['--device', `${card('watchdog')}@pci:00:05.0`, '--device', `${card('copier')}@pci:00:06.0`];
-  const { status, stdout, stderr } = await upcall(['run', 'debian', ...cards, '--run', commands, '--stats'], '', {
-    limitMs: FETCH_MS,
-  });
+  const { status, stdout, stderr } = await upcall(
+    ['run', 'debian', ...cards, ...MODULES, '--run', commands, '--stats'],
+    '',
+    {
+      limitMs: FETCH_MS,
+    },
+  );
   assert.equal(status, 1, `${stdout}\n${stderr}`);
   assert.match(stdout, /upcall: commands ended with status 3/);
   assert.match(stderr, /the guest's exit code is 3\n/);
@@ -84,6 +93,8 @@ test('Debian boots, its own drivers find the devices, and every access is counte
   assert.match(stdout, /0: uart:16550A port:000003F8 irq:4/);
   assert.match(stdout, /0040-0043 : timer0/);
   assert.match(stdout, /e0000000-e00fffff : PCI MMCONFIG 0000 \[bus 00-00\]/);
+  const loaded = /^modules (.*?)\r?$/m.exec(stdout)?.[1]?.split(' ') ?? [];
+  for (const name of KEPT_MODULES) assert.ok(loaded.includes(name), `${name} is not among ${loaded.join(' ')}`);
   for (const [what, expected] of CARD_OUTPUT) assert.match(stdout, expected, what);
   const counts = /(\d+) accesses trapped = (\d+) answered by the hypervisor \+ (\d+) I\/O requests\n/.exec(stderr);
   assert.ok(counts !== null, stderr);
