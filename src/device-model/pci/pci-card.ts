@@ -87,7 +87,7 @@ export interface PciCard {
   close?(): void;
 }
 
-/** A register that only tells the card that there is work, whatever is written to it. */
+/** A register whose write only notifies the card of work, whatever the value. */
 export interface CardDoorbell {
   readonly bar: number;
   readonly offset: number;

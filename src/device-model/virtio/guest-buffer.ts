@@ -1,5 +1,6 @@
 /**
- * GuestBuffer: one buffer of a virtqueue: segments of guest RAM, those for the device to read first.
+ * GuestBuffer: one buffer of a virtqueue: segments of guest RAM, those for the device to read
+ * first.
  *
  * Called by: the queues, which collect its segments from descriptors; the device.
  * Threads: the Service VM's.
@@ -28,6 +29,8 @@ export class GuestBuffer implements VirtqueueBuffer {
   /** Whether the device has it. */
   isTaken = false;
   readonly #memory: RingMemory;
+  /** Whether the buffer's queue has stopped: its driver does not know the buffer any more. */
+  readonly #isStopped: () => boolean;
   readonly #addresses: number[] = [];
   readonly #lengths: number[] = [];
   #count = 0;
@@ -35,8 +38,9 @@ export class GuestBuffer implements VirtqueueBuffer {
   #readableBytes = 0;
   #writableBytes = 0;
 
-  constructor(memory: RingMemory) {
+  constructor(memory: RingMemory, isStopped: () => boolean) {
     this.#memory = memory;
+    this.#isStopped = isStopped;
   }
 
   get readableBytes(): number {
@@ -71,12 +75,12 @@ export class GuestBuffer implements VirtqueueBuffer {
   }
 
   read(offset: number, target: Uint8Array): number {
-    if (!this.isTaken) return 0;
+    if (!this.isTaken || this.#isStopped()) return 0;
     return this.#copy(0, this.#readableCount, offset, target, (address, part) => this.#memory.copyFrom(address, part));
   }
 
   write(offset: number, source: Uint8Array): number {
-    if (!this.isTaken) return 0;
+    if (!this.isTaken || this.#isStopped()) return 0;
     return this.#copy(this.#readableCount, this.#count, offset, source, (address, part) =>
       this.#memory.copyTo(address, part),
     );

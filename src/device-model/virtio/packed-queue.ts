@@ -125,21 +125,25 @@ export class PackedQueue extends RingQueue {
 
   #askForNotification(): void {
     const { device, hasEventIndex } = this.#setup;
-    if (hasEventIndex) {
-      const at = (this.#next % this.size) | (this.#lap(this.#next) << LAP_SHIFT);
-      this.memory.store32(device, at | (Events.AT_DESCRIPTOR << FLAGS_SHIFT));
-    } else if (!this.#isAsking) {
+    if (hasEventIndex) this.#askAtNext();
+    else if (!this.#isAsking) {
       this.#isAsking = true;
       this.memory.store32(device, Events.ENABLE << FLAGS_SHIFT);
     }
     this.memory.fence(device);
   }
 
-  /** With an event index, the old one is passed already. */
+  /** With an event index, the old one is passed already. At first there was no such event. */
   #askForNone(): void {
-    if (this.#setup.hasEventIndex || !this.#isAsking) return;
+    if (!this.#isAsking) return;
+    if (this.#setup.hasEventIndex) this.#askAtNext();
+    else this.memory.store32(this.#setup.device, Events.DISABLE << FLAGS_SHIFT);
     this.#isAsking = false;
-    this.memory.store32(this.#setup.device, Events.DISABLE << FLAGS_SHIFT);
+  }
+
+  #askAtNext(): void {
+    const at = (this.#next % this.size) | (this.#lap(this.#next) << LAP_SHIFT);
+    this.memory.store32(this.#setup.device, at | (Events.AT_DESCRIPTOR << FLAGS_SHIFT));
   }
 
   #address(position: number): number {

@@ -10,7 +10,7 @@ import { DESCRIPTOR_BYTES, DescriptorFlag, GuestBuffer } from './guest-buffer.js
 import type { RingMemory } from './ring-memory.js';
 import type { Virtqueue, VirtqueueBuffer } from './virtqueue.js';
 
-/** How the driver has set up a queue. Addresses are numbers up to 2^64, with the precision of one. */
+/** How the driver has set up a queue. Addresses: up to 2^64, exact up to 2^53. */
 export interface QueueSetup {
   readonly index: number;
   readonly size: number;
@@ -44,6 +44,7 @@ export abstract class RingQueue implements Virtqueue {
   #isStopped = false;
   #batches = 0;
   #isDue = false;
+  readonly #hasStopped = (): boolean => this.#isStopped;
 
   constructor({ index, size }: QueueSetup, options: QueueOptions) {
     this.index = index;
@@ -64,7 +65,7 @@ export abstract class RingQueue implements Virtqueue {
 
   pop(): VirtqueueBuffer | undefined {
     if (this.#isStopped || !this.memory.isAllowed()) return undefined;
-    const buffer = this.#free.pop() ?? new GuestBuffer(this.memory);
+    const buffer = this.#free.pop() ?? new GuestBuffer(this.memory, this.#hasStopped);
     buffer.begin();
     if (!this.take(buffer)) {
       this.#free.push(buffer);
@@ -80,13 +81,12 @@ export abstract class RingQueue implements Virtqueue {
   }
 
   push(buffer: VirtqueueBuffer, writtenBytes: number): void {
-    const own = buffer as GuestBuffer;
-    if (!own.isTaken) return;
-    own.isTaken = false;
-    this.#takenEntries -= own.entries;
-    this.#free.push(own);
+    if (!(buffer instanceof GuestBuffer) || !buffer.isTaken) return;
+    buffer.isTaken = false;
+    this.#takenEntries -= buffer.entries;
+    this.#free.push(buffer);
     if (this.#isStopped || !this.memory.isAllowed()) return;
-    this.putUsed(own, Math.min(writtenBytes, own.writableBytes));
+    this.putUsed(buffer, Math.min(writtenBytes, buffer.writableBytes));
     this.#isDue = true;
     if (this.#batches === 0) this.#notify();
   }

@@ -8,11 +8,12 @@
  * Source: virtio 1.2, sections 2.1, 2.2 and 3.1.
  */
 
+import { ActiveDriver } from './active-driver.js';
 import { packedProblem, PackedQueue } from './packed-queue.js';
 import type { RingMemory } from './ring-memory.js';
 import type { QueueSetup, RingQueue } from './ring-queue.js';
 import { splitProblem, SplitQueue } from './split-queue.js';
-import type { VirtioDevice, VirtioDriver } from './virtio-device.js';
+import type { VirtioDevice } from './virtio-device.js';
 
 /** Bits of the device status. */
 export const VirtioStatus = {
@@ -100,9 +101,14 @@ export class VirtioState {
     return this.#accepted[this.driverFeatureWord] ?? 0;
   }
 
-  /** The size of the selected queue, or 0 if there is none. */
+  /** The size of the selected queue, or 0 if it does not exist. */
   get queueSize(): number {
     return this.#selected?.size ?? 0;
+  }
+
+  /** The largest size of the selected queue, or 0 if it does not exist. */
+  get queueSizeMax(): number {
+    return this.device.queueSizes[this.queueSelect] ?? 0;
   }
 
   get isQueueEnabled(): boolean {
@@ -135,9 +141,8 @@ export class VirtioState {
 
   /** Ignored for a size that the queue cannot have, and while it is enabled. */
   setQueueSize(size: number): void {
-    const max = this.device.queueSizes[this.queueSelect] ?? 0;
     const selected = this.#changeable;
-    if (selected !== undefined && size >= 1 && size <= max) selected.size = size;
+    if (selected !== undefined && size >= 1 && size <= this.queueSizeMax) selected.size = size;
   }
 
   setQueueAddress(half: number, value: number): void {
@@ -149,6 +154,14 @@ export class VirtioState {
   enableQueue(): void {
     const selected = this.#changeable;
     if (selected !== undefined && (this.#status & VirtioStatus.DRIVER_OK) === 0) selected.isEnabled = true;
+  }
+
+  /** The device uses the selected queue no longer. */
+  disableQueue(): void {
+    const selected = this.#selected;
+    if (selected === undefined) return;
+    selected.isEnabled = false;
+    this.#driver?.stopQueue(this.queueSelect);
   }
 
   /** The driver has made buffers available in queue `index`. */
@@ -256,52 +269,6 @@ export class VirtioState {
     this.#status |= VirtioStatus.NEEDS_RESET;
     this.#options.onNeedsReset(reason);
     this.#changeConfig();
-  }
-}
-
-interface ActiveDriverOptions {
-  readonly queues: ReadonlyMap<number, RingQueue>;
-  readonly has: (feature: number) => boolean;
-  readonly configChanged: () => void;
-  readonly fail: (reason: string) => void;
-}
-
-/** A driver that is ready, until `stop`. */
-class ActiveDriver implements VirtioDriver {
-  readonly #options: ActiveDriverOptions;
-  #isStopped = false;
-  #hasFailed = false;
-
-  constructor(options: ActiveDriverOptions) {
-    this.#options = options;
-  }
-
-  has(feature: number): boolean {
-    return !this.#isStopped && this.#options.has(feature);
-  }
-
-  queue(index: number): RingQueue | undefined {
-    return this.#isStopped || this.#hasFailed ? undefined : this.#options.queues.get(index);
-  }
-
-  configChanged(): void {
-    if (!this.#isStopped) this.#options.configChanged();
-  }
-
-  fail(reason: string): void {
-    if (this.#isStopped || this.#hasFailed) return;
-    this.#hasFailed = true;
-    this.#stopQueues();
-    this.#options.fail(reason);
-  }
-
-  stop(): void {
-    this.#isStopped = true;
-    this.#stopQueues();
-  }
-
-  #stopQueues(): void {
-    for (const queue of this.#options.queues.values()) queue.stop();
   }
 }
 
