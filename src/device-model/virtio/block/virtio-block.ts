@@ -1,0 +1,149 @@
+/**
+ * VirtioBlock: the virtio block device, a disk for a guest (virtio 1.2, section 5.2).
+ *
+ * Called by: the transport that carries it. Threads: the Service VM's. All work on the disk image
+ * is asynchronous.
+ *
+ * - Requests of all queues share MAX_REQUESTS and the memory of PiecePool (block-limits.ts).
+ * - After a reset the requests of the next driver wait until those of the one before have ended.
+ * - Writes are volatile until a flush (write-back). They are flushed each (write-through) if the
+ *   driver has chosen that, or if it has no flush.
+ */
+
+import type { DiskImage } from '../../disk/disk-image.js';
+import { MergedFlush } from '../../disk/merged-flush.js';
+import { Deferred } from '../../../sync/deferred.js';
+import type { VirtioDevice, VirtioDriver } from '../virtio-device.js';
+import { blockConfig, blockFeatures } from './block-config.js';
+import { blockCounters } from './block-counters.js';
+import { BLOCK_DEVICE_ID, BlockConfig, BlockFeature, ID_BYTES } from './block-layout.js';
+import { MAX_PIECES, MAX_QUEUES, MAX_REQUESTS, PIECE_BYTES, QUEUE_SIZE } from './block-limits.js';
+import { BlockSession } from './block-session.js';
+import { PiecePool } from './piece-pool.js';
+
+/** Mass storage, no further kind. */
+const PCI_CLASS = 0x01_80_00;
+
+export interface VirtioBlockOptions {
+  /** The device owns it from now on, and closes it. */
+  readonly image: DiskImage;
+  /** Default: virtio-blk. */
+  readonly name?: string;
+  /** 1…MAX_QUEUES. Default: 1. */
+  readonly queues?: number;
+  /** What the driver gets as the disk's ID: at most 20 ASCII characters. Default: the name. */
+  readonly id?: string;
+  /** The host could not perform `operation`. The driver gets an error. */
+  readonly onError?: (operation: string, error: unknown) => void;
+}
+
+export class VirtioBlock implements VirtioDevice {
+  readonly name: string;
+  readonly type = BLOCK_DEVICE_ID;
+  readonly pciClass = PCI_CLASS;
+  readonly features: readonly number[];
+  readonly queueSizes: readonly number[];
+  readonly config: Uint8Array;
+  /** Since the device was made. */
+  readonly counters = blockCounters();
+  readonly #image: DiskImage;
+  readonly #id: string;
+  readonly #onError: (operation: string, error: unknown) => void;
+  readonly #pieces = new PiecePool(MAX_PIECES, PIECE_BYTES);
+  readonly #flush: MergedFlush;
+  readonly #closed = new Deferred<void>();
+  #session: BlockSession | undefined;
+  /** Requests in service, also those of earlier drivers. */
+  #pending = 0;
+  #onIdle: (() => void)[] = [];
+
+  /** Throws RangeError if there are too many queues, or the ID is too long. */
+  constructor({ image, name = 'virtio-blk', queues = 1, id = name, onError }: VirtioBlockOptions) {
+    if (!(Number.isInteger(queues) && queues >= 1 && queues <= MAX_QUEUES))
+      throw new RangeError(`${name}: ${queues} queues, expected 1 to ${MAX_QUEUES}`);
+    if (!new RegExp(`^[ -~]{0,${ID_BYTES}}$`).test(id))
+      throw new RangeError(`${name}: the ID "${id}" is not of at most ${ID_BYTES} ASCII characters`);
+    this.name = name;
+    this.features = blockFeatures(image, queues);
+    this.queueSizes = Array.from({ length: queues }, () => QUEUE_SIZE);
+    this.config = blockConfig(image, queues);
+    this.#image = image;
+    this.#id = id;
+    this.#onError = onError ?? (() => undefined);
+    this.#flush = new MergedFlush(() => image.flush());
+  }
+
+  /** Resolves when the image is closed. Rejects as its `close` does. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  writeConfig(offset: number, size: 1 | 2 | 4, value: number): void {
+    // Linux writes it while it initializes, before the device gets to know the features. Without
+    // CONFIG_WCE the field has no meaning.
+    if (offset !== BlockConfig.WRITEBACK || size !== 1 || !this.features.includes(BlockFeature.CONFIG_WCE)) return;
+    this.config[BlockConfig.WRITEBACK] = value === 0 ? 0 : 1;
+  }
+
+  activate(driver: VirtioDriver): void {
+    if (driver.has(BlockFeature.CONFIG_WCE) && !driver.has(BlockFeature.FLUSH)) {
+      this.config[BlockConfig.WRITEBACK] = 0;
+      driver.configChanged();
+    }
+    const session = new BlockSession({
+      driver,
+      image: this.#image,
+      id: this.#id,
+      limit: Math.floor(MAX_REQUESTS / this.queueSizes.length),
+      pieces: this.#pieces,
+      counters: this.counters,
+      flush: () => this.#flush.run(),
+      isWriteThrough: () => this.#isWriteThrough(driver),
+      onError: this.#onError,
+      onPending: (change) => this.#countPending(change),
+    });
+    this.#session = session;
+    this.#whenIdle(() => session.start(this.queueSizes.length));
+  }
+
+  notified(queue: number): void {
+    this.#session?.notified(queue);
+  }
+
+  reset(): void {
+    this.#session?.end();
+    this.#session = undefined;
+    if (!this.#image.isReadOnly) this.config[BlockConfig.WRITEBACK] = 1;
+  }
+
+  close(): void {
+    this.#whenIdle(() => {
+      this.#image.close().then(
+        () => this.#closed.resolve(),
+        (error: unknown) => {
+          this.#onError('close', error);
+          this.#closed.reject(error as Error);
+        },
+      );
+    });
+    // The owner may not wait for it, and gets the error by `onError` too.
+    this.closed.catch(() => undefined);
+  }
+
+  /** Source: virtio 1.2, section 5.2.6.2, "a write becomes stable". */
+  #isWriteThrough(driver: VirtioDriver): boolean {
+    return driver.has(BlockFeature.CONFIG_WCE)
+      ? this.config[BlockConfig.WRITEBACK] === 0
+      : !driver.has(BlockFeature.FLUSH);
+  }
+
+  #whenIdle(callback: () => void): void {
+    if (this.#pending === 0) callback();
+    else this.#onIdle.push(callback);
+  }
+
+  #countPending(change: 1 | -1): void {
+    this.#pending += change;
+    if (this.#pending === 0) for (const callback of this.#onIdle.splice(0)) callback();
+  }
+}
