@@ -17,7 +17,7 @@ for (const placement of ['', ',thread'])
   test(`a device that is never created fails the start after the limit${placement && ', also in a thread'}`, async () => {
     const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
     const vm = await serviceVm.createUserVm({ memoryMiB: 1, startTimeoutMs: 50 });
-    await assert.rejects(startSession(vm, [parseDevice(`${never}@0x500${placement}`)], undefined, 50), {
+    await assert.rejects(startSession(vm, { devices: [parseDevice(`${never}@0x500${placement}`)] }, undefined, 50), {
       code: 'DEVICE_MODULE_INVALID',
       message: /never\.mjs: the device was not created within 0\.05 s/,
     });

@@ -1,6 +1,7 @@
 /**
- * startSession: creates and attaches the devices of `--device`, then starts the VM. The creation of
- * each device has a time limit: a module may wait for something that never happens.
+ * startSession: creates and attaches the devices of `--device` and the cards of other options, then
+ * starts the VM. The creation of each device has a time limit: a module may wait for something that
+ * never happens.
  *
  * Called by: runSession.
  */
@@ -12,6 +13,7 @@ import { DEVICE_START_MS } from '../vm/user-vm-options.js';
 import type { UserVm } from '../vm/user-vm.js';
 import type { LocalDevice } from './device-blame.js';
 import { attachDevice, type DeviceOption } from './device-option.js';
+import type { CardSource } from './card-source.js';
 
 /**
  * `onAttached` gets each device in this thread. Throws as attachDevice and UserVm.start do, and
@@ -19,13 +21,22 @@ import { attachDevice, type DeviceOption } from './device-option.js';
  */
 export async function startSession(
   vm: UserVm,
-  devices: readonly DeviceOption[],
+  { devices, cards = [] }: { readonly devices: readonly DeviceOption[]; readonly cards?: readonly CardSource[] },
   onAttached: (device: LocalDevice) => void = () => undefined,
   limitMs = DEVICE_START_MS,
 ): Promise<void> {
   for (const option of devices) {
     const device = await within(limitMs, attachDevice(vm, option), option);
     if (device !== undefined) onAttached(device);
+  }
+  for (const { create } of cards) {
+    const card = await create(vm);
+    try {
+      vm.attachCard(card);
+    } catch (error) {
+      card.close?.();
+      throw error;
+    }
   }
   await vm.start();
 }

@@ -28,6 +28,7 @@ test('Ctrl-C right after the page’s address is printed ends the session cleanl
       hypervisor: new ScriptedHypervisor([{ steps: [] }]),
       vm: { memoryMiB: 1 },
       devices: [],
+      cards: [],
       page: { port: 0, host: '127.0.0.1' },
       statistics: false,
       debug: false,

@@ -20,6 +20,7 @@ import type { UserVm } from '../vm/user-vm.js';
 import { ConsoleInput } from './console-input.js';
 import { ConsoleOutput } from './console-output.js';
 import { DeviceBlame } from './device-blame.js';
+import type { CardSource } from './card-source.js';
 import type { DeviceOption } from './device-option.js';
 import { reportExit } from './exit-report.js';
 import { EscapeKey } from './escape-key.js';
@@ -47,6 +48,8 @@ export interface SessionPlan {
   readonly pin?: Pin;
   readonly vm: UserVmOptions;
   readonly devices: readonly DeviceOption[];
+  /** Cards of other options than `--device`. */
+  readonly cards: readonly CardSource[];
   /** A text that ends the session when the guest prints it. */
   readonly expect?: string;
   readonly timeoutMs?: number;
@@ -174,7 +177,7 @@ async function runOnStreams(
     }
     // The session can end before the start does, for example by Ctrl-C while a device is never
     // created.
-    const start = startSession(vm, plan.devices, (device) => blame.add(device)).then(() => true);
+    const start = startSession(vm, plan, (device) => blame.add(device)).then(() => true);
     // If `ended` comes first, the race still handles a later rejection of `start`.
     if (await Promise.race([start, ended.then(() => false)])) {
       terminal?.enter();

@@ -69,6 +69,7 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
 function impliedModules(options: RunOptions): ReadonlySet<ModuleGroup> {
   const groups = new Set<ModuleGroup>();
   if (options.initrd !== undefined) return groups;
+  if (options.entropy === true) groups.add('entropy');
   return groups;
 }
 

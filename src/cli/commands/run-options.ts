@@ -25,6 +25,8 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly kind?: ImageKind;
   readonly acpi: boolean;
   readonly device: readonly DeviceOption[];
+  /** Attach a virtio entropy device. */
+  readonly entropy?: boolean;
   readonly polling?: boolean;
   /** In microseconds. */
   readonly spin?: number;

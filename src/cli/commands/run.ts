@@ -25,6 +25,7 @@ import { addPageOptions, pagePlan } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
 import { withEnding, type SessionEnding } from '../session-ending.js';
+import { cardsOf } from './run-cards.js';
 import { namedGuest, parseModule, type Guest, type ModuleOption, type RunOptions } from './run-options.js';
 
 const EXAMPLES = `
@@ -41,6 +42,7 @@ Examples:
   upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
   upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
   upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
+  upcall run debian --entropy --run 'head -c 8 /dev/hwrng | hexdump -C'
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
@@ -125,6 +127,7 @@ export function addGuestOptions(command: Command): Command {
         .argParser(addDevice)
         .default([], 'none'),
     )
+    .option('--entropy', 'give the guest a virtio entropy device: its /dev/hwrng')
     .option('--hypervisor <name|file>', 'v86, or the file of a hypervisor module; upcall doctor lists all', 'v86')
     .option('--polling', 'the vCPU polls for completion instead of sleeping: fast, but keeps a core busy')
     .option('--spin <us>', 'how long both sides spin before they sleep (default: adaptive)', parseSpin)
@@ -189,6 +192,7 @@ export async function planSession(
       ...(faults === undefined ? {} : { faults }),
     },
     devices: options.device,
+    cards: cardsOf(options),
     ...(options.expect === undefined ? {} : { expect: options.expect }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(page === undefined ? {} : { page }),

@@ -1,0 +1,18 @@
+/**
+ * CardSource: a PCI card that an option of the command line brings, such as `--disk`.
+ *
+ * Made by: planSession (commands/run.ts). Called by: startSession, before the VM starts.
+ */
+
+import type { PciCard } from '../device-model/pci/pci-card.js';
+import type { UserVm } from '../vm/user-vm.js';
+
+export interface CardSource {
+  /** The option as it was given, for messages. */
+  readonly option: string;
+  /**
+   * Opens what the card needs. Rejects with UpcallError. The card's `close` releases it; if the
+   * card is not attached after all, `close` is called as well.
+   */
+  create(vm: UserVm): Promise<PciCard>;
+}

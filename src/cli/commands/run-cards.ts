@@ -1,0 +1,26 @@
+/**
+ * cardsOf: the PCI cards that the options of `upcall run` bring, beside those of `--device`.
+ *
+ * Called by: planSession.
+ */
+
+import type { CardSource } from '../card-source.js';
+import type { RunOptions } from './run-options.js';
+
+export function cardsOf(options: RunOptions): readonly CardSource[] {
+  const cards: CardSource[] = [];
+  if (options.entropy === true) cards.push(ENTROPY);
+  return cards;
+}
+
+const ENTROPY: CardSource = {
+  option: '--entropy',
+  create: async () => {
+    // Loaded on demand: other runs have no such device.
+    const [{ EntropyDevice }, { virtioPciCard }] = await Promise.all([
+      import('../../device-model/virtio/entropy/entropy-device.js'),
+      import('../../device-model/virtio/virtio-pci-card.js'),
+    ]);
+    return virtioPciCard(new EntropyDevice());
+  },
+};
