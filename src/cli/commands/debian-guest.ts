@@ -6,10 +6,11 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';
 import { debianCommandLine } from '../debian/command-line.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
-import { guestFiles, type ModuleToLoad } from '../debian/guest-files.js';
 import { runParameter, sizeParameter } from '../debian/initramfs.js';
+import { moduleArchive } from '../debian/module-archive.js';
 import { ModuleChoice } from '../debian/module-choice.js';
 import type { ModuleGroup } from '../debian/module-groups.js';
+import { overlayArchive } from '../debian/overlay-folder.js';
 import { PackageModules } from '../debian/package-modules.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionEnding } from '../session-ending.js';
@@ -33,11 +34,16 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
         remedy: `Leave out ${option}`,
       });
 
-  if (options.initrd !== undefined && options.module.length > 0)
-    throw new UpcallError('OPTION_INVALID', '--initrd and --module exclude each other for debian', {
-      remedy: 'Load the module in the initial RAM disk of your own, or leave out --initrd',
-    });
+  for (const [option, given] of [
+    ['--module', options.module.length > 0],
+    ['--overlay', options.overlay !== undefined],
+  ] as const)
+    if (given && options.initrd !== undefined)
+      throw new UpcallError('OPTION_INVALID', `--initrd and ${option} exclude each other for debian`, {
+        remedy: `Put it into the initial RAM disk of your own, or leave out --initrd`,
+      });
   const choice = await ModuleChoice.read(impliedModules(options), options.module);
+  const overlay = options.overlay === undefined ? Buffer.alloc(0) : await overlayArchive(options.overlay);
 
   const { kernel, vmlinux, initrd, modules, version } = await ending
     .cleansUp(withProgress(reporter, (progress) => fetchDebian({ progress, signal: ending.signal })))
@@ -52,14 +58,18 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   ];
   // The kernel prints nothing for some seconds, until user space starts.
   if (process.stdin.isTTY) reporter.line(`Debian's kernel ${version} boots, which takes some seconds`);
+  // The kernel unpacks one archive after the other.
+  const added = [moduleArchive(await choice.inOrder(await PackageModules.open(modules))), overlay] as const;
   const image: GuestImageOptions = {
     image: await readImage(kernel),
     ...(vmlinux === undefined ? {} : { vmlinux: await readImage(vmlinux) }),
-    initrd: withFiles(await readImage(initrd), await choice.inOrder(await PackageModules.open(modules))),
+    initrd: Buffer.concat([await readImage(initrd), ...added]),
     cmdline: debianCommandLine(extra.filter((parameter) => parameter !== undefined).join(' ')),
     ...(await partsOfGuest({ ...options, module: [] })),
   };
-  return { name: 'debian', image, memoryMiB: DEBIAN_MEMORY_MIB };
+  // An archive is in memory twice until it is unpacked.
+  const addedMiB = Math.ceil((2 * (added[0].length + added[1].length)) / 2 ** 20);
+  return { name: 'debian', image, memoryMiB: DEBIAN_MEMORY_MIB + addedMiB };
 }
 
 /**
@@ -71,12 +81,6 @@ function impliedModules(options: RunOptions): ReadonlySet<ModuleGroup> {
   if (options.initrd !== undefined) return groups;
   if (options.entropy === true) groups.add('entropy');
   return groups;
-}
-
-/** The kernel unpacks one archive after the other. */
-function withFiles(initrd: Uint8Array, modules: readonly ModuleToLoad[]): Uint8Array {
-  const files = guestFiles(modules);
-  return files === undefined ? initrd : Buffer.concat([initrd, files]);
 }
 
 function notInTime(timeoutMs: number): UpcallError {

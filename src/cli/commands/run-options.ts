@@ -41,6 +41,8 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly timeout?: number;
   readonly stats?: boolean;
   readonly tour?: boolean;
+  /** A folder whose files debian gets. */
+  readonly overlay?: string;
   /** Commands for debian's shell. */
   readonly run?: string;
 }
@@ -85,6 +87,10 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
   if (options.run !== undefined)
     throw new UpcallError('OPTION_INVALID', 'only debian takes --run', {
       remedy: 'Give commands to the monitor with --cmdline, or run: upcall run debian --run …',
+    });
+  if (options.overlay !== undefined)
+    throw new UpcallError('OPTION_INVALID', 'only debian takes --overlay', {
+      remedy: 'Leave it out, or run: upcall run debian --overlay …',
     });
   if (options.tour === true && (options.kernel ?? name ?? 'monitor') !== 'monitor')
     throw new UpcallError('OPTION_INVALID', 'only the monitor has a tour', { remedy: 'Leave out --tour' });

@@ -48,6 +48,7 @@ Examples:
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
   upcall run debian --module ./my.ko,'debug=1'           a kernel module with its parameters; also --module virtio_blk
+  upcall run debian --overlay ./files --run /test.sh     a folder of files over the guest's root
   upcall run debian --page                               in a browser: slots, rates, stop and step
   upcall run --hypervisor my-hypervisor.js guest.bin     see docs/write-a-hypervisor.md
   upcall run --fault 'port=0x70-0x71 read after=10: ones'
@@ -151,6 +152,7 @@ export function addGuestOptions(command: Command): Command {
       ),
     )
     .option('--late-stacks', 'show where a late device waits; slows down every promise')
+    .option('--overlay <folder>', 'debian: put the files of this folder over its root; at most 256 MiB')
     .option('--run <commands>', 'debian: run these in its shell, then power off; the status is 1 if they fail')
     .option(
       '--tour',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { kernelModule, VERMAGIC } from './fixtures/kernel-module.js';
 import { readCpio } from './fixtures/read-cpio.js';
-import { guestFiles } from './guest-files.js';
+import { moduleArchive } from './module-archive.js';
 import { ModuleChoice, type ModuleArgument } from './module-choice.js';
 import type { ModuleGroup } from './module-groups.js';
 import { PackageModules } from './package-modules.js';
@@ -72,8 +72,7 @@ test('invalid modules are refused with a remedy', async () => {
 
 test('the archive has the modules and the order to load them in', async () => {
   const choice = await ModuleChoice.read(new Set(), [{ file: mine, text: 'a=1' }]);
-  const archive = guestFiles(await choice.inOrder(packageModules));
-  assert.ok(archive !== undefined);
+  const archive = moduleArchive(await choice.inOrder(packageModules));
   const entries = readCpio(archive);
   assert.deepEqual(
     entries.map(({ path }) => path),
@@ -82,5 +81,5 @@ test('the archive has the modules and the order to load them in', async () => {
   assert.equal(entries[3]?.content, kernelModule('mine', 'virtio').toString('latin1'));
   assert.equal(entries[4]?.content, 'virtio \nmine a=1\n');
   assert.equal(VERMAGIC.startsWith('6.1.0-9-686 '), true);
-  assert.equal(guestFiles([]), undefined);
+  assert.equal(moduleArchive([]).length, 0);
 });

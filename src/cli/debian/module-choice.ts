@@ -7,7 +7,7 @@
 
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';
-import type { ModuleToLoad } from './guest-files.js';
+import type { ModuleToLoad } from './module-archive.js';
 import { moduleName, readKernelModule, type KernelModule } from './kernel-module.js';
 import { MODULE_GROUPS, type ModuleGroup } from './module-groups.js';
 import type { PackageModules } from './package-modules.js';

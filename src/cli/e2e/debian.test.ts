@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
@@ -62,6 +65,15 @@ const CARD_OUTPUT: readonly (readonly [what: string, expected: RegExp])[] = [
   ['and is sent when its entry is unmasked', /^sent 0x00000000 RES: 1 /m],
 ];
 
+/** Files over the guest's root: a program, and a link to it. */
+const overlay = mkdtempSync(join(tmpdir(), 'upcall-overlay-'));
+after(() => rmSync(overlay, { recursive: true }));
+mkdirSync(join(overlay, 'opt/bin'), { recursive: true });
+writeFileSync(join(overlay, 'opt/bin/greet'), '#!/bin/sh\necho overlay $(stat -c %u:%a /opt/bin/greet) $0\n', {
+  mode: 0o710,
+});
+symlinkSync('opt/bin/greet', join(overlay, 'hello'));
+
 test('Debian boots, its own drivers find the devices, and every access is counted', options, async () => {
   const commands = [
     'cat /proc/interrupts',
@@ -71,12 +83,13 @@ test('Debian boots, its own drivers find the devices, and every access is counte
     'cat /proc/ioports',
     'grep MMCONFIG /proc/iomem',
     "echo modules $(cut -d ' ' -f 1 /proc/modules)",
+    '/hello',
     ...CARDS,
     'exit 3',
   ].join('; ');
   const cards = ['--device', `${card('watchdog')}@pci:00:05.0`, '--device', `${card('copier')}@pci:00:06.0`];
   const { status, stdout, stderr } = await upcall(
-    ['run', 'debian', ...cards, ...MODULES, '--run', commands, '--stats'],
+    ['run', 'debian', ...cards, ...MODULES, '--overlay', overlay, '--run', commands, '--stats'],
     '',
     {
       limitMs: FETCH_MS,
@@ -95,6 +108,7 @@ test('Debian boots, its own drivers find the devices, and every access is counte
   assert.match(stdout, /e0000000-e00fffff : PCI MMCONFIG 0000 \[bus 00-00\]/);
   const loaded = /^modules (.*?)\r?$/m.exec(stdout)?.[1]?.split(' ') ?? [];
   for (const name of KEPT_MODULES) assert.ok(loaded.includes(name), `${name} is not among ${loaded.join(' ')}`);
+  assert.match(stdout, /^overlay 0:710 \/hello\r?$/m);
   for (const [what, expected] of CARD_OUTPUT) assert.match(stdout, expected, what);
   const counts = /(\d+) accesses trapped = (\d+) answered by the hypervisor \+ (\d+) I\/O requests\n/.exec(stderr);
   assert.ok(counts !== null, stderr);

@@ -1,6 +1,6 @@
 /**
- * guestFiles: a second archive for the kernel, which unpacks it after the initial RAM file system
- * and over it. It has what the options of one run add: modules and the order to load them in.
+ * moduleArchive: a second archive for the kernel, which unpacks it after the initial RAM file
+ * system. It has the modules of one run, and the order to load them in.
  *
  * Called by: debianGuest.
  */
@@ -15,9 +15,9 @@ export interface ModuleToLoad {
   readonly parameters?: string;
 }
 
-/** Undefined if there is nothing to add. */
-export function guestFiles(modules: readonly ModuleToLoad[]): Buffer | undefined {
-  if (modules.length === 0) return undefined;
+/** `modules` in the order in which they are loaded. Without modules, no bytes. */
+export function moduleArchive(modules: readonly ModuleToLoad[]): Buffer {
+  if (modules.length === 0) return Buffer.alloc(0);
   const archive = new CpioArchive();
   for (const path of parents(`${MODULE_FOLDER}/x`)) archive.directory(path);
   for (const { module } of modules) archive.file(`${MODULE_FOLDER}/${module.name}.ko`, module.bytes);
