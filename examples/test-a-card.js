@@ -5,7 +5,7 @@
  */
 
 import assert from 'node:assert/strict';
-import { ManualClock, ScriptedHypervisor, ServiceVm } from 'upcall';
+import { GuestMemory, ManualClock, ScriptedHypervisor, ServiceVm } from 'upcall';
 import Copier from './devices/copier.js';
 import Watchdog from './devices/watchdog.js';
 
@@ -16,6 +16,10 @@ const watchdog = new Watchdog({ clock });
 watchdog.connect({
   address: { bus: 0, device: 5, function: 0 },
   dma: { read: () => undefined, readInto: () => false, write: () => false, refused: 0 },
+  memory: new GuestMemory({ buffer: new SharedArrayBuffer(4096), byteOffset: 0, byteLength: 4096 }),
+  isBusMaster: true,
+  isMsixEnabled: false,
+  report: (message) => calls.push(message),
   interrupt: (vector = 0) => calls.push(`interrupt ${vector}`),
   raise: () => calls.push('raise'),
   lower: () => calls.push('lower'),

@@ -47,6 +47,7 @@ export { ManualClock, SystemClock, type Clock, type ClockTimer } from './device-
 export type {
   BarDescription,
   CardDma,
+  CardDoorbell,
   CardHandle,
   PciCapability,
   PciCard,
@@ -57,6 +58,14 @@ export type { PciAddress, PciFunction } from './device-model/pci-function.js';
 export { inOwnThread, type ThreadPlacement } from './device-model/placement/thread-placement.js';
 export { loadCard, loadDevice, type CreateDevice, type DeviceContext } from './device-model/placement/device-module.js';
 export type { RegisterMap } from './device-model/register-map.js';
+
+// Virtio devices, and what carries them.
+export type { VirtioDevice, VirtioDriver } from './device-model/virtio/virtio-device.js';
+export type { Virtqueue, VirtqueueBuffer } from './device-model/virtio/virtqueue.js';
+export { QueueWorker, type QueueWorkerOptions } from './device-model/virtio/queue-worker.js';
+export { virtioPciCard, type VirtioOptions } from './device-model/virtio/virtio-pci-card.js';
+export { VIRTIO_MMIO_BYTES, VirtioMmio, type VirtioMmioOptions } from './device-model/virtio/virtio-mmio.js';
+export { EntropyDevice, type EntropyDeviceOptions } from './device-model/virtio/entropy/entropy-device.js';
 
 // I/O clients: the document's own level.
 export { addressRange, describeRange, mmio, ports, type AddressRange } from './hsm/address-range.js';

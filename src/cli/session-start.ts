@@ -29,8 +29,8 @@ export async function startSession(
     const device = await within(limitMs, attachDevice(vm, option), option);
     if (device !== undefined) onAttached(device);
   }
-  for (const { create } of cards) {
-    const card = await create(vm);
+  for (const source of cards) {
+    const card = await source.create(vm);
     try {
       vm.attachCard(card);
     } catch (error) {
