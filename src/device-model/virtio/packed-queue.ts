@@ -50,6 +50,9 @@ export class PackedQueue extends RingQueue {
   /** `#used` at the last decision about an interrupt. */
   #signalled = 0;
   #isAsking = true;
+  /** Where `publish` writes an ID and flags. Undefined: no buffer waits for it. */
+  #firstAt: number | undefined;
+  #firstIdAndFlags = 0;
 
   constructor(setup: QueueSetup, options: QueueOptions) {
     super(setup, options);
@@ -72,8 +75,20 @@ export class PackedQueue extends RingQueue {
     const lap = this.#lap(this.#used) === 1 ? AVAILABLE | USED : 0;
     const flags = lap | (writtenBytes > 0 ? DescriptorFlag.WRITE : 0);
     this.memory.write32(at + 8, writtenBytes);
-    this.memory.store32(at + ID_AND_FLAGS, buffer.id | (flags << FLAGS_SHIFT));
+    const idAndFlags = buffer.id | (flags << FLAGS_SHIFT);
+    if (this.#firstAt === undefined) {
+      this.#firstAt = at + ID_AND_FLAGS;
+      this.#firstIdAndFlags = idAndFlags;
+    } else {
+      this.memory.store32(at + ID_AND_FLAGS, idAndFlags);
+    }
     this.#used += buffer.entries;
+  }
+
+  /** The driver polls the first descriptor, which makes those after it visible. */
+  protected publish(): void {
+    if (this.#firstAt !== undefined) this.memory.store32(this.#firstAt, this.#firstIdAndFlags);
+    this.#firstAt = undefined;
   }
 
   protected wantsInterrupt(): boolean {

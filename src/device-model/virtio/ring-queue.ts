@@ -8,7 +8,7 @@
 
 import { DESCRIPTOR_BYTES, DescriptorFlag, GuestBuffer } from './guest-buffer.js';
 import type { RingMemory } from './ring-memory.js';
-import type { Virtqueue, VirtqueueBuffer } from './virtqueue.js';
+import type { UsedBuffer, Virtqueue, VirtqueueBuffer } from './virtqueue.js';
 
 /** How the driver has set up a queue. Addresses: up to 2^64, exact up to 2^53. */
 export interface QueueSetup {
@@ -58,8 +58,10 @@ export abstract class RingQueue implements Virtqueue {
    * driver is asked to notify the device of the next one.
    */
   protected abstract take(buffer: GuestBuffer): boolean;
-  /** Gives a buffer back. */
+  /** Gives a buffer back. The driver sees it with `publish`. */
   protected abstract putUsed(buffer: GuestBuffer, writtenBytes: number): void;
+  /** Shows the driver the buffers since the last call, at least one, all of them at once. */
+  protected abstract publish(): void;
   /** Whether the driver wants an interrupt for the buffers given back since the last call. */
   protected abstract wantsInterrupt(): boolean;
 
@@ -81,14 +83,13 @@ export abstract class RingQueue implements Virtqueue {
   }
 
   push(buffer: VirtqueueBuffer, writtenBytes: number): void {
-    if (!(buffer instanceof GuestBuffer) || !buffer.isTaken) return;
-    buffer.isTaken = false;
-    this.#takenEntries -= buffer.entries;
-    this.#free.push(buffer);
-    if (this.#isStopped || !this.memory.isAllowed()) return;
-    this.putUsed(buffer, Math.min(writtenBytes, buffer.writableBytes));
-    this.#isDue = true;
-    if (this.#batches === 0) this.#notify();
+    if (this.#use(buffer, writtenBytes)) this.#publish();
+  }
+
+  pushAll(used: readonly UsedBuffer[]): void {
+    let isAny = false;
+    for (const { buffer, writtenBytes } of used) if (this.#use(buffer, writtenBytes)) isAny = true;
+    if (isAny) this.#publish();
   }
 
   batch(act: () => void): void {
@@ -129,6 +130,23 @@ export abstract class RingQueue implements Virtqueue {
 
   /** Adds the segments of an indirect table of `count` descriptors, all of them in RAM. */
   protected abstract addTable(buffer: GuestBuffer, table: number, count: number): string | undefined;
+
+  /** Returns whether the driver gets the buffer back. */
+  #use(buffer: VirtqueueBuffer, writtenBytes: number): boolean {
+    if (!(buffer instanceof GuestBuffer) || !buffer.isTaken) return false;
+    buffer.isTaken = false;
+    this.#takenEntries -= buffer.entries;
+    this.#free.push(buffer);
+    if (this.#isStopped || !this.memory.isAllowed()) return false;
+    this.putUsed(buffer, Math.min(writtenBytes, buffer.writableBytes));
+    return true;
+  }
+
+  #publish(): void {
+    this.publish();
+    this.#isDue = true;
+    if (this.#batches === 0) this.#notify();
+  }
 
   #notify(): void {
     this.#isDue = false;

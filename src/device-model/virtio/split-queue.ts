@@ -78,7 +78,11 @@ export class SplitQueue extends RingQueue {
     this.memory.write32(at, buffer.id);
     this.memory.write32(at + 4, writtenBytes);
     this.#used = (this.#used + 1) & U16;
-    this.#publish();
+  }
+
+  /** The used ring's flags and index are one word. */
+  protected publish(): void {
+    this.memory.store32(this.#setup.device, this.#flags | (this.#used << 16));
   }
 
   protected wantsInterrupt(): boolean {
@@ -127,7 +131,7 @@ export class SplitQueue extends RingQueue {
     if (hasEventIndex) this.memory.write16(device + RING + this.size * USED_BYTES, this.#next);
     else if (this.#flags !== 0) {
       this.#flags = 0;
-      this.#publish();
+      this.publish();
     }
     this.memory.fence(device);
   }
@@ -136,11 +140,6 @@ export class SplitQueue extends RingQueue {
   #askForNone(): void {
     if (this.#setup.hasEventIndex || this.#flags !== 0) return;
     this.#flags = NO_NOTIFY;
-    this.#publish();
-  }
-
-  /** The used ring's flags and index are one word. */
-  #publish(): void {
-    this.memory.store32(this.#setup.device, this.#flags | (this.#used << 16));
+    this.publish();
   }
 }

@@ -27,6 +27,12 @@ export interface VirtqueueBuffer {
   write(offset: number, source: Uint8Array): number;
 }
 
+/** A buffer to give back, and how many bytes were written to it. */
+export interface UsedBuffer {
+  readonly buffer: VirtqueueBuffer;
+  readonly writtenBytes: number;
+}
+
 export interface Virtqueue {
   /** The queue's number. */
   readonly index: number;
@@ -48,4 +54,9 @@ export interface Virtqueue {
    * does this.
    */
   batch(act: () => void): void;
+  /**
+   * As `push` for each of them, at least one. The driver sees all of them or none: a packet in
+   * several buffers is one.
+   */
+  pushAll(used: readonly UsedBuffer[]): void;
 }
