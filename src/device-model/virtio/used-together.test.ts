@@ -35,7 +35,9 @@ for (const [name, Driver, Queue] of [
     }
     const queue = new Queue(setup, {
       memory: new Watched({ memory, isAllowed: () => true }),
-      interrupt: () => void interrupts++,
+      interrupt: () => {
+        interrupts++;
+      },
       onCorrupt: (reason) => assert.fail(reason),
     });
 

@@ -1,0 +1,19 @@
+/**
+ * ByteStream: a connection to another process. Bytes arrive in order and in parts of any size.
+ *
+ * Called by: device-model/network/. Implementation: node/socket-stream.ts.
+ */
+
+export interface ByteStream {
+  /** Bytes that were written and that the system has not taken yet. */
+  readonly pendingBytes: number;
+  /**
+   * Starts to read. Called once; what arrives before is kept. `onEnd` is called once, at the end
+   * that the other side or an error makes, and not after `close`.
+   */
+  start(onData: (bytes: Uint8Array) => void, onEnd: () => void): void;
+  /** Sends the bytes, which belong to the stream afterwards. Does nothing after the end. */
+  write(bytes: Uint8Array): void;
+  /** Ends it at once. Bytes that are pending may be lost. */
+  close(): void;
+}
