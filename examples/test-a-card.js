@@ -7,6 +7,7 @@
 import assert from 'node:assert/strict';
 import { GuestMemory, ManualClock, ScriptedHypervisor, ServiceVm } from 'upcall';
 import Copier from './devices/copier.js';
+import Screen from './devices/screen.js';
 import Watchdog from './devices/watchdog.js';
 
 const clock = new ManualClock();
@@ -75,3 +76,21 @@ const [played] = await results;
 console.log(`from a vCPU: status ${played?.values.join(', ')}; copied 0x${vm.memory.readU32(0x2000).toString(16)}`);
 assert.equal(copier.counters.refusedDma, 2);
 await serviceVm.close();
+
+/** @type {string[]} */
+const lines = [];
+const screen = new Screen({ clock }, { print: (line) => lines.push(line) });
+for (const [at, char] of [...'Hello'].entries()) screen.write(0, at, 1, char.charCodeAt(0));
+screen.write(0, 2 * 80 + 4, 4, 0x2100_2a1b);
+assert.deepEqual(lines, []);
+clock.advance(100);
+assert.deepEqual(lines, [' 0: Hello', ' 2:      * !']);
+assert.equal(screen.read(0, 0, 4), 0x6c6c_6548);
+assert.deepEqual([screen.read(1, 0, 4), screen.read(1, 4, 4), screen.read(1, 4, 2)], [(25 << 16) | 80, 1, -1]);
+screen.write(0, 4, 1, 0x21);
+screen.write(1, 8, 4, 1);
+clock.advance(100);
+assert.deepEqual(lines.slice(2), [' 0: ', ' 2: ']);
+screen.reset();
+assert.equal(screen.read(1, 4, 4), 0);
+console.log('alone: the screen prints the rows that have changed');

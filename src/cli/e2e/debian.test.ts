@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -26,26 +26,9 @@ async function whyNot(): Promise<{ skip?: string }> {
 
 const card = (name: string): string => fileURLToPath(new URL(`../../../examples/devices/${name}.js`, import.meta.url));
 
-/** What a shell does with the cards, by their configuration space and their memory. */
-const CARDS = [
-  'cd /sys/bus/pci/devices/0000:00:05.0',
-  'echo watchdog $(cat vendor device class irq reset_method)',
-  'echo 1 > enable; read base end x < resource; echo BAR $base $end',
-  'devmem $((base + 4)) 32 50; devmem $base 32 1; sleep 1',
-  'echo expired $(devmem $((base + 12))) $(hexdump -s 4 -n 4 -C config)',
-  'devmem $((base + 12)) 32 1; echo cleared $(devmem $((base + 12)))',
-  'devmem $((base + 4)) 32 5; echo 1 > reset; echo after reset $(devmem $((base + 4)))',
-  'cd ../0000:00:06.0; (read base x; read t x; echo $base $t) < resource > /t; read base t < /t; echo 1 > enable',
-  'devmem $base 32 0xf0000; devmem $((base + 4)) 32 0xe8000; devmem $((base + 8)) 32 16',
-  'devmem $((base + 12)) 32 1; echo refused $(devmem $((base + 16)))',
-  // Bus mastering, then MSI-X.
-  "printf '\\006' | dd of=config bs=1 seek=4; printf '\\200' | dd of=config bs=1 seek=99",
-  'devmem $((base + 16)) 32 3; devmem $((base + 12)) 32 1',
-  'echo copied $(devmem $((base + 16))) $(devmem 0xf0000) $(devmem 0xe8000)',
-  // Vector 0xfd is one that the kernel counts and that has no other effect.
-  'devmem $t 32 0xfee00000; devmem $((t + 8)) 32 0xfd; echo pending $(devmem $((t + 2048)))',
-  'devmem $((t + 12)) 32 0; echo sent $(devmem $((t + 2048))) $(grep RES: /proc/interrupts)',
-];
+/** The programs that drive the cards from Debian. */
+const PROGRAMS = fileURLToPath(new URL('../../../examples/debian', import.meta.url));
+const CARDS = ['watchdog:05', 'copier:06', 'screen:07'].map((name) => name.split(':') as [string, string]);
 
 /** Every module that upcall's devices need, loaded without a device. */
 const MODULES = KEPT_MODULES.flatMap((name) => ['--module', name]);
@@ -63,9 +46,13 @@ const CARD_OUTPUT: readonly (readonly [what: string, expected: RegExp])[] = [
   ['DMA with it', /^copied 0x00000001 (0x(?!0{8})[0-9A-F]{8}) \1\r?$/m],
   ['the message is masked at first', /^pending 0x00000001\r?$/m],
   ['and is sent when its entry is unmasked', /^sent 0x00000000 RES: 1 /m],
+  [
+    'the screen prints what is written to its memory',
+    /^screen of 80 columns at 0x00000000[c-f][0-9a-f]{4}000\r?\nframes \d+\r?$/m,
+  ],
 ];
 
-/** Files over the guest's root: a program, and a link to it. */
+/** Files over the guest's root: a program, a link to it, and the programs for the cards. */
 const overlay = mkdtempSync(join(tmpdir(), 'upcall-overlay-'));
 after(() => rmSync(overlay, { recursive: true }));
 mkdirSync(join(overlay, 'opt/bin'), { recursive: true });
@@ -73,6 +60,7 @@ writeFileSync(join(overlay, 'opt/bin/greet'), '#!/bin/sh\necho overlay $(stat -c
   mode: 0o710,
 });
 symlinkSync('opt/bin/greet', join(overlay, 'hello'));
+cpSync(PROGRAMS, overlay, { recursive: true });
 
 test('Debian boots, its own drivers find the devices, and every access is counted', options, async () => {
   const commands = [
@@ -84,10 +72,10 @@ test('Debian boots, its own drivers find the devices, and every access is counte
     'grep MMCONFIG /proc/iomem',
     "echo modules $(cut -d ' ' -f 1 /proc/modules)",
     '/hello',
-    ...CARDS,
+    ...CARDS.map(([name]) => `sh /${name}.sh ${name}`),
     'exit 3',
   ].join('; ');
-  const cards = ['--device', `${card('watchdog')}@pci:00:05.0`, '--device', `${card('copier')}@pci:00:06.0`];
+  const cards = CARDS.flatMap(([name, device]) => ['--device', `${card(name)}@pci:00:${device}.0`]);
   const { status, stdout, stderr } = await upcall(
     ['run', 'debian', ...cards, ...MODULES, '--overlay', overlay, '--run', commands, '--stats'],
     '',
@@ -107,6 +95,7 @@ test('Debian boots, its own drivers find the devices, and every access is counte
   assert.match(stdout, /0040-0043 : timer0/);
   assert.match(stdout, /e0000000-e00fffff : PCI MMCONFIG 0000 \[bus 00-00\]/);
   const loaded = /^modules (.*?)\r?$/m.exec(stdout)?.[1]?.split(' ') ?? [];
+  assert.match(stderr, /^ 0: screen\r?$/m);
   for (const name of KEPT_MODULES) assert.ok(loaded.includes(name), `${name} is not among ${loaded.join(' ')}`);
   assert.match(stdout, /^overlay 0:710 \/hello\r?$/m);
   for (const [what, expected] of CARD_OUTPUT) assert.match(stdout, expected, what);

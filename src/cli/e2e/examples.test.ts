@@ -37,7 +37,7 @@ const expected: readonly (readonly [string, RegExp])[] = [
   ],
   [
     'test-a-card.js',
-    /^alone: the watchdog interrupts 10 ms after the last kick\nfrom a vCPU: status 2, 1, 3; copied 0x12345678\n$/,
+    /^alone: the watchdog interrupts 10 ms after the last kick\nfrom a vCPU: status 2, 1, 3; copied 0x12345678\nalone: the screen prints the rows that have changed\n$/,
   ],
   [
     'trace.js',
