@@ -8,6 +8,7 @@
  * do instead.
  */
 
+import type { DiskFile, DiskFileAccess } from './disk-file.js';
 import type { EventFds } from './event-fds.js';
 import type { ReadLimits } from './file-too-large.js';
 
@@ -58,6 +59,12 @@ export interface Host {
    * exceeds `limits`. A browser takes it as a URL.
    */
   readFile(file: string, limits?: ReadLimits): Promise<Uint8Array<ArrayBuffer>>;
+
+  /**
+   * Opens the file of a disk. Rejects with the host's own error, and with UnfitFileError if it is
+   * not a regular file or has another user. A host without files may always reject.
+   */
+  openDiskFile(file: string, access: DiskFileAccess): Promise<DiskFile>;
 
   /** The name by which `readFile` and people find the file at `url`, which comes with upcall. */
   fileName(url: FileUrl): string;

@@ -28,6 +28,7 @@ export const nodeHost: Host = {
   processorMs,
   turn: () => new Promise((resolve) => setImmediate(resolve)),
   readFile: async (file, limits) => (await import('./files.js')).readFile(file, limits),
+  openDiskFile: async (file, access) => (await import('./disk-file.js')).openDiskFile(file, access),
   fileName: (url) => fileURLToPath(url.href),
   packageFile: async (file) => (await import('./files.js')).packageFile(file),
   engine: `node ${process.versions.node}, v8 ${process.versions.v8}, ${process.arch}`,

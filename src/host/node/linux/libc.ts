@@ -13,9 +13,16 @@ import { createRequire } from 'node:module';
 export type Pointer = bigint | NodeJS.TypedArray | null;
 export type NativeFunction = (...args: readonly (number | string | Pointer)[]) => number | bigint;
 
+/** One whose calls are made by a thread of Node's pool. */
+export type AsyncNativeFunction = (...args: readonly (number | string | Pointer)[]) => Promise<number | bigint>;
+
+interface KoffiFunction extends NativeFunction {
+  async(...args: readonly unknown[]): void;
+}
+
 /** The part of koffi that is used. The package is optional, and so are its types. */
 interface Koffi {
-  load(library: string): { func(declaration: string): NativeFunction };
+  load(library: string): { func(declaration: string): KoffiFunction };
   address(bytes: NodeJS.TypedArray): bigint | number;
   errno(): number;
   readonly node: {
@@ -31,6 +38,8 @@ export interface PollHandle {
 export interface Libc {
   /** The function of a C declaration. Its calls block this thread. */
   func(declaration: string): NativeFunction;
+  /** The same, without blocking this thread. Rejects if the arguments are invalid. */
+  asyncFunc(declaration: string): AsyncNativeFunction;
   /** `errno` of this thread's last call. */
   errno(): number;
   /** Where the bytes are. They stay there as long as their buffer is reachable. */
@@ -61,13 +70,23 @@ export function requireLibc(): Libc {
 
 function bind(koffi: Koffi): Libc {
   const library = koffi.load('libc.so.6');
-  const functions = new Map<string, NativeFunction>();
+  const functions = new Map<string, KoffiFunction>();
+  const func = (declaration: string): KoffiFunction => {
+    let one = functions.get(declaration);
+    if (one === undefined) functions.set(declaration, (one = library.func(declaration)));
+    return one;
+  };
   return {
-    func: (declaration) => {
-      let one = functions.get(declaration);
-      if (one === undefined) functions.set(declaration, (one = library.func(declaration)));
-      return one;
-    },
+    func,
+    asyncFunc:
+      (declaration) =>
+      (...args) =>
+        new Promise((resolve, reject) => {
+          func(declaration).async(...args, (error: Error | null, result: number | bigint) => {
+            if (error === null) resolve(result);
+            else reject(error);
+          });
+        }),
     errno: () => koffi.errno(),
     address: (bytes) => BigInt(koffi.address(bytes)),
     poll: (fd, onReadable, { keepsAlive = false } = {}) => {

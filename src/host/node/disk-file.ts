@@ -1,0 +1,150 @@
+/**
+ * NodeDiskFile: a DiskFile by Node's functions, with locks and holes by those of Linux if koffi is
+ * installed. Loaded by node-host.ts on demand.
+ *
+ * Node's pool performs the operations: four threads, if UV_THREADPOOL_SIZE does not say otherwise.
+ */
+
+import { close, constants, fdatasync, fstat, open, read, write, type BigIntStats } from 'node:fs';
+import { dirname } from 'node:path';
+import { promisify } from 'node:util';
+import { UnfitFileError, type DiskFile, type DiskFileAccess } from '../disk-file.js';
+import { lockFile } from './linux/file-locks.js';
+import { canPunchHoles, punchHole } from './linux/file-holes.js';
+
+const { O_CREAT, O_RDONLY, O_RDWR } = constants;
+/** A pipe would wait for its other end. Windows does not have the flag. */
+const NO_WAIT = process.platform === 'win32' ? 0 : constants.O_NONBLOCK;
+const FLAGS: Readonly<Record<DiskFileAccess, number>> = {
+  read: O_RDONLY,
+  write: O_RDWR,
+  create: O_RDWR | O_CREAT,
+};
+const MODE = 0o666;
+
+/** The files that this process has open. 0: one writer, otherwise the number of readers. */
+const users = new Map<string, number>();
+
+/** Rejects with Node's error, or with UnfitFileError. */
+export async function openDiskFile(file: string, access: DiskFileAccess): Promise<DiskFile> {
+  const fd = await promisify(open)(file, FLAGS[access] | NO_WAIT, MODE);
+  try {
+    const status = await promisify(fstat)(fd, { bigint: true });
+    if (!status.isFile()) throw new UnfitFileError(file, 'not-regular');
+    const isWriter = access !== 'read';
+    const isLocked = lockFile(fd, isWriter);
+    if (isLocked === 'in-use') throw new UnfitFileError(file, 'in-use');
+    if (access === 'create' && status.size === 0n) await syncFolder(dirname(file));
+    const release = addUser(file, status, isWriter);
+    return new NodeDiskFile(file, fd, Number(status.size), { isWriter, isLocked: isLocked === 'locked', release });
+  } catch (error) {
+    await promisify(close)(fd);
+    throw error;
+  }
+}
+
+/** Throws UnfitFileError, or returns the function that removes the user. */
+function addUser(file: string, { dev, ino }: BigIntStats, isWriter: boolean): () => void {
+  const key = `${dev}:${ino}`;
+  const others = users.get(key);
+  if (others !== undefined && (isWriter || others === 0)) throw new UnfitFileError(file, 'in-use');
+  users.set(key, isWriter ? 0 : (others ?? 0) + 1);
+  return () => {
+    const left = (users.get(key) ?? 0) - 1;
+    if (left > 0) users.set(key, left);
+    else users.delete(key);
+  };
+}
+
+/** So that a new file is still in its folder after a power failure. */
+async function syncFolder(folder: string): Promise<void> {
+  if (process.platform === 'win32') return;
+  const fd = await promisify(open)(folder, O_RDONLY);
+  try {
+    await promisify(fdatasync)(fd);
+  } finally {
+    await promisify(close)(fd);
+  }
+}
+
+interface Use {
+  readonly isWriter: boolean;
+  readonly isLocked: boolean;
+  readonly release: () => void;
+}
+
+class NodeDiskFile implements DiskFile {
+  readonly name: string;
+  readonly isWritable: boolean;
+  readonly isLocked: boolean;
+  readonly #fd: number;
+  readonly #release: () => void;
+  #size: number;
+  #canDeallocate: boolean;
+
+  constructor(name: string, fd: number, size: number, { isWriter, isLocked, release }: Use) {
+    this.name = name;
+    this.#fd = fd;
+    this.#size = size;
+    this.isWritable = isWriter;
+    this.isLocked = isLocked;
+    this.#release = release;
+    this.#canDeallocate = isWriter && canPunchHoles();
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  get canDeallocate(): boolean {
+    return this.#canDeallocate;
+  }
+
+  read(position: number, target: Uint8Array): Promise<number> {
+    return new Promise((resolve, reject) => {
+      const next = (at: number): void =>
+        read(this.#fd, target, at, target.length - at, position + at, (error, count) => {
+          if (error !== null) reject(error);
+          else if (at + count === target.length) resolve(target.length);
+          else if (count > 0) next(at + count);
+          else {
+            target.fill(0, at);
+            resolve(at);
+          }
+        });
+      next(0);
+    });
+  }
+
+  write(position: number, source: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const next = (at: number): void =>
+        write(this.#fd, source, at, source.length - at, position + at, (error, count) => {
+          if (error !== null) reject(error);
+          else if (count === 0 && source.length > 0) reject(new Error(`${this.name} takes no more bytes`));
+          else if (at + count < source.length) next(at + count);
+          else {
+            this.#size = Math.max(this.#size, position + source.length);
+            resolve();
+          }
+        });
+      next(0);
+    });
+  }
+
+  async deallocate(position: number, length: number): Promise<boolean> {
+    if (!this.#canDeallocate) return false;
+    if (await punchHole(this.#fd, position, length)) return true;
+    // Not on this file system.
+    this.#canDeallocate = false;
+    return false;
+  }
+
+  sync(): Promise<void> {
+    return promisify(fdatasync)(this.#fd);
+  }
+
+  async close(): Promise<void> {
+    await promisify(close)(this.#fd).finally(this.#release);
+  }
+}
