@@ -15,4 +15,9 @@ export interface CardSource {
    * card is not attached after all, `close` is called as well.
    */
   create(vm: UserVm): Promise<PciCard>;
+  /**
+   * Resolves when what the card held is released, for example when a file is written. Called after
+   * the VM has ended. Never rejects. Default: at once.
+   */
+  released?(): Promise<void>;
 }

@@ -11,6 +11,7 @@ import type { ReadStream } from 'node:tty';
 import type { Hypervisor } from '../hypervisor/hypervisor.js';
 import type { LiveView } from '../dashboard/live-view.js';
 import { GuestConsole } from '../dashboard/guest-console.js';
+import { withTimeout } from '../sync/bounded-wait.js';
 import { ServiceVm } from '../vm/service-vm.js';
 import type { UserVmOptions } from '../vm/user-vm-options.js';
 import type { Pin } from '../vm/thread-pinning.js';
@@ -95,6 +96,10 @@ export async function runSession(
     return await runOnStreams(created, plan, streams, ending);
   } finally {
     await serviceVm.close();
+    const released = Promise.all(plan.cards.map(async (card) => card.released?.()));
+    await withTimeout(RELEASE_MS, released, () =>
+      streams.reporter.line(`a disk was not closed within ${RELEASE_MS / 1000} s: what was not flushed may be lost`),
+    );
   }
 }
 
@@ -227,3 +232,5 @@ async function runOnStreams(
 }
 
 const LINE_FEED = 0x0a;
+/** For what cards hold, above all unwritten data of disks. */
+const RELEASE_MS = 60_000;

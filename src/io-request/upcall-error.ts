@@ -21,6 +21,8 @@ export type UpcallErrorCode =
   | 'TOOL_MISSING'
   | 'TOOL_FAILED'
   | 'DOWNLOAD_FAILED'
+  | 'DISK_INVALID'
+  | 'DISK_UNAVAILABLE'
   | 'TIMED_OUT';
 
 export interface UpcallErrorOptions {

@@ -80,6 +80,7 @@ function impliedModules(options: RunOptions): ReadonlySet<ModuleGroup> {
   const groups = new Set<ModuleGroup>();
   if (options.initrd !== undefined) return groups;
   if (options.entropy === true) groups.add('entropy');
+  if (options.disk.length > 0) groups.add('block').add('ext4');
   return groups;
 }
 

@@ -5,12 +5,13 @@
  */
 
 import type { CardSource } from '../card-source.js';
+import { diskCards } from '../disk-card.js';
 import type { RunOptions } from './run-options.js';
 
 export function cardsOf(options: RunOptions): readonly CardSource[] {
   const cards: CardSource[] = [];
   if (options.entropy === true) cards.push(ENTROPY);
-  return cards;
+  return [...cards, ...diskCards(options.disk)];
 }
 
 const ENTROPY: CardSource = {

@@ -11,6 +11,7 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';
 import type { Pin } from '../../vm/thread-pinning.js';
 import type { DeviceOption } from '../device-option.js';
+import type { DiskOption } from '../disk-option.js';
 import type { FaultOptions } from '../fault-option.js';
 import type { PageOptions } from '../page-option.js';
 
@@ -27,6 +28,7 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly device: readonly DeviceOption[];
   /** Attach a virtio entropy device. */
   readonly entropy?: boolean;
+  readonly disk: readonly DiskOption[];
   readonly polling?: boolean;
   /** In microseconds. */
   readonly spin?: number;

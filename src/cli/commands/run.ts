@@ -8,6 +8,7 @@ import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
 import { LATE_POLICIES } from '../../hsm/late-policy.js';
 import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
+import { addDisk } from '../disk-option.js';
 import { exitStatusHelp } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import { isModuleName } from '../hypervisor-module.js';
@@ -42,6 +43,7 @@ Examples:
   upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
   upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
   upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
+  upcall run debian --disk disk.img                      a disk, /dev/vda; ,ro to only read it
   upcall run debian --entropy --run 'head -c 8 /dev/hwrng | hexdump -C'
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
@@ -126,6 +128,14 @@ export function addGuestOptions(command: Command): Command {
         'attach a device module at ports or mmio: addresses, decimal unless 0x, or a card at pci or pci:00:05.0; repeatable',
       )
         .argParser(addDevice)
+        .default([], 'none'),
+    )
+    .addOption(
+      new Option(
+        '--disk <file[,ro][,queues=N]>',
+        'give the guest a disk: a virtio block device with the contents of a file; repeatable',
+      )
+        .argParser(addDisk)
         .default([], 'none'),
     )
     .option('--entropy', 'give the guest a virtio entropy device: its /dev/hwrng')

@@ -1,0 +1,65 @@
+/**
+ * `--disk FILE[,WORD…]`: a disk for the guest, as a virtio block device on the PCI bus.
+ *
+ * WORD is `ro` or `queues=N`. The file ends at the first comma.
+ *
+ * Called by: `upcall run`.
+ */
+
+import { MAX_QUEUES } from '../device-model/virtio/block/block-limits.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { moduleFileProblem } from './module-file.js';
+
+export interface DiskOption {
+  /** As it was given. */
+  readonly text: string;
+  readonly file: string;
+  readonly isReadOnly: boolean;
+  readonly queues: number;
+}
+
+const FORM = `Write FILE, then any of ,ro and ,queues=N, for example disk.img,ro`;
+
+/** Throws OPTION_INVALID, or DISK_UNAVAILABLE if there is no such file. */
+export function parseDisk(text: string): DiskOption {
+  const [file = '', ...words] = text.split(',');
+  if (file === '') throw new UpcallError('OPTION_INVALID', `--disk ${text}: the file is missing`, { remedy: FORM });
+  let isReadOnly = false;
+  let queues = 1;
+  const seen = new Set<string>();
+  for (const word of words) {
+    const [name, value] = splitWord(word);
+    if (seen.has(name))
+      throw new UpcallError('OPTION_INVALID', `--disk ${text}: ${name} is given twice`, {
+        remedy: `Leave out one of the two: ${word}`,
+      });
+    seen.add(name);
+    if (word === 'ro') isReadOnly = true;
+    else if (name === 'queues') queues = parseQueues(text, value ?? '');
+    else throw new UpcallError('OPTION_INVALID', `--disk ${text}: unknown word "${word}"`, { remedy: FORM });
+  }
+  // Early: Debian may be fetched before disks are opened.
+  if (moduleFileProblem(file) === 'no such file')
+    throw new UpcallError('DISK_UNAVAILABLE', `--disk ${file}: no such file`, {
+      remedy: `Check the path, or create it, for example: truncate -s 1G ${file}`,
+    });
+  return { text, file, isReadOnly, queues };
+}
+
+export function addDisk(text: string, disks: readonly DiskOption[]): DiskOption[] {
+  return [...disks, parseDisk(text)];
+}
+
+/** The value is undefined without an equals sign. */
+function splitWord(word: string): readonly [name: string, value?: string] {
+  const equals = word.indexOf('=');
+  return equals === -1 ? [word] : [word.slice(0, equals), word.slice(equals + 1)];
+}
+
+function parseQueues(text: string, value: string): number {
+  const queues = /^\d{1,3}$/.test(value) ? Number(value) : NaN;
+  if (queues >= 1 && queues <= MAX_QUEUES) return queues;
+  throw new UpcallError('OPTION_INVALID', `--disk ${text}: expected 1 to ${MAX_QUEUES} queues`, {
+    remedy: 'Give one for each vCPU, for example queues=4',
+  });
+}
