@@ -50,10 +50,10 @@ export class ServiceVmFiles {
     [`${LARGER_PAGES}/nr_hugepages`, Buffer.from('0\n')],
     [`${LARGER_PAGES}/free_hugepages`, Buffer.from('0\n')],
   ]);
-  /** One file for all programs, which lock it. */
+  /** One open file for all programs: they lock it by lockf, whose locks are those of processes. */
   #lock: number | undefined;
 
-  /** Whether access(2) finds `path`, which is only answered here. */
+  /** Whether access(2) is to find `path`. False: the system answers. */
   has(path: string): boolean {
     return LOCK_FOLDER === path || LOCK_FOLDER.startsWith(`${path}/`) || this.#contents.has(path);
   }

@@ -1,16 +1,17 @@
 /**
- * Watchdog: ends the programs of a server that dies, by whatever. Their ioctls would fail from then
- * on, and a program that ignores that would spin. It is a process of its own, which ends with the
- * server.
+ * Watchdog: ends the programs of this process if it dies, by whatever. Their ioctls would fail from
+ * then on, and a program that ignores that would spin. It is a process of its own, which ends with
+ * this one.
  *
- * Called by: cli/hsm-session.ts and cli/hsm-connect.ts.
+ * Called by: cli/hsm-session.ts, for the programs of a server; cli/hsm-connect.ts, for the program
+ * that it connects to one.
  */
 
 import { spawn, type ChildProcess } from 'node:child_process';
 
 /**
  * Keeps the last line, and kills its processes at the end of the input. A terminal's signals, which
- * the server may survive, must not end it.
+ * this process may survive, must not end it.
  */
 const SCRIPT = `trap '' INT TERM HUP QUIT; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -KILL $pids
 [ -z "$1" ] || rm -rf "$1"`;
@@ -19,11 +20,11 @@ export class Watchdog {
   readonly #child: ChildProcess;
   #watched = '';
 
-  /** `folder` is removed when the server has ended, however it did. Default: none. */
+  /** `folder` is removed after `close`, or when this process has died. Default: none. */
   constructor(folder = '') {
     this.#child = spawn('sh', ['-c', SCRIPT, 'sh', folder], { stdio: ['pipe', 'ignore', 'ignore'], detached: true });
     this.#child.unref();
-    // It may have been killed. Then nothing is lost while the server lives.
+    // It may have been killed. Then nothing is lost while this process lives.
     this.#child.on('error', () => undefined);
     this.#child.stdin?.on('error', () => undefined);
   }

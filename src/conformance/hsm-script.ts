@@ -20,7 +20,7 @@ import { clientsOf, ScriptStage, type ScriptVm, type ScriptWorld } from './scrip
 import { ScriptedVms } from './scripted-vms.js';
 import { slotCommand } from './slot-commands.js';
 
-/** Linux' own limit. */
+/** Linux's own limit. */
 const MAX_ERRNO = 4095;
 
 export class HsmScript {
@@ -53,7 +53,7 @@ export class HsmScript {
   #begin(op: string, words: ScriptWords): ScriptWorld {
     if (op === 'vm') return new ScriptedVms(this.#stage);
     if (op === 'ioctl' || op === 'user') return new ControlProcess(this.#stage, this.#createMachine);
-    throw words.error('the first command of a script makes a VM, or is an ioctl');
+    throw words.error('the first command of a script is vm, user or an ioctl');
   }
 
   #do(op: string, words: ScriptWords, extra: ScriptExtra, world: ScriptWorld): ScriptResult | Promise<ScriptResult> {
@@ -67,7 +67,7 @@ export class HsmScript {
     return result;
   }
 
-  /** The commands that need no VM. */
+  /** The commands of both kinds of script that need no VM. */
   #setting(op: string, words: ScriptWords, { module }: ScriptWorld): number | undefined {
     const stage = this.#stage;
     switch (op) {

@@ -35,7 +35,7 @@ export class ClientList {
     return owner === undefined ? NO_CLIENT : this.#numberOf(owner);
   }
 
-  /** The client with this number. Undefined if it was removed. */
+  /** The client with this number. Undefined if it was removed, or if no client has the number. */
   client(number: number): IoClient | undefined {
     const client = this.#listed[number];
     return client !== undefined && this.#inspection.clients.includes(client) ? client : undefined;
@@ -44,9 +44,11 @@ export class ClientList {
   /** The `clients` message. Gives numbers to new clients. */
   message(): Clients {
     const present = new Set(this.#inspection.clients);
-    const oldestFirst = [...present].reverse();
-    for (const client of oldestFirst) if (this.#inspection.isDefault(client)) this.#numberOf(client);
-    for (const client of oldestFirst) this.#numberOf(client);
+    // The page lists clients in the order of their numbers: the default client, then the others by
+    // age. The inspection has the default client first, too, but then the newest.
+    const all = [...present].reverse();
+    for (const client of all) if (this.#inspection.isDefault(client)) this.#numberOf(client);
+    for (const client of all) this.#numberOf(client);
     return {
       kind: 'clients',
       clients: this.#listed.map((client) => this.#describe(client, !present.has(client))),

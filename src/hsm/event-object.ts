@@ -16,11 +16,13 @@ export interface EventObject {
   readonly isReadable: boolean;
   /** Returns the counter and resets it to 0. Does not wait: 0 if the event is not readable. */
   read(): bigint;
-  /** Calls back at every signal until the returned function is called. */
+  /**
+   * Calls back after signals, until the returned function is called or the event is closed. An
+   * implementation may call back once for several, and may reset the counter by then.
+   */
   onSignal(listener: () => void): () => void;
   /**
-   * Calls back once, when the last user has closed the event, unless the returned function is
-   * called before.
+   * Calls back once, when its owner closes the event, unless the returned function is called before.
    */
   onClose(listener: () => void): () => void;
 }
@@ -37,7 +39,8 @@ export class LocalEvent implements EventObject {
 
   signal(): void {
     if (this.#count < MAX_COUNT) this.#count++;
-    for (const listener of [...this.#signalled]) listener();
+    // One of them may remove another one.
+    for (const listener of [...this.#signalled]) if (this.#signalled.has(listener)) listener();
   }
 
   read(): bigint {

@@ -4,7 +4,9 @@
  *
  * Called by: the HSM's worker, in the Service VM's thread.
  * Implementations must: return from `notify` quickly, so start long work there and finish it later;
- * finish each request once, by `request.finish(ticket, value)` or in another thread.
+ * read the request's fields in `notify`, with its `ticket`, because a slot has one object for all
+ * of its requests; finish each request once, by `request.finish(ticket, value)` or in another
+ * thread.
  *
  * The HSM removes a client that throws, or that exceeds its time limit under the `all-ones` policy.
  * Its requests finish as all ones, and its ranges fall to older clients or the default client. The
@@ -24,8 +26,9 @@ export interface IoClient {
   readonly name: string;
   notify(request: AssignedRequest): void;
   /**
-   * For a client with a thread: whether the thread may still be finishing a request. While it runs,
-   * the HSM leaves a request that it is finishing to it. Default: the client has no thread.
+   * For a client with a thread: whether the thread may still be finishing a request. If the thread
+   * has taken a request's ticket, the HSM waits for it while this is true, and completes the
+   * request itself when it is false. Default: the client has no thread.
    */
   readonly isRunning?: boolean;
   /**

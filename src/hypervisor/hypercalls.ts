@@ -41,7 +41,10 @@ export interface Hypercalls {
    */
   readonly shared: VmSharedState;
 
-  /** HC_SET_IOREQ_BUFFER: stamps the page FREE. Only while CREATED. */
+  /**
+   * HC_SET_IOREQ_BUFFER: stamps the page FREE, which is the one that the VM was created with. Only
+   * while CREATED.
+   */
   setIoreqBuffer(): number;
   /**
    * HC_NOTIFY_REQUEST_FINISH: wakes the vCPU, whose slot was completed. Does not read the slot.

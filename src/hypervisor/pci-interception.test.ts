@@ -3,12 +3,14 @@ import { test } from 'node:test';
 import { MmioHandlerTable } from './mmio-handlers.js';
 import { interceptPci } from './pci-interception.js';
 import { PortHandlerTable } from './port-handlers.js';
+import { VmSharedState } from './vm-shared-state.js';
 
 const FORWARDED = 'forwarded';
 
-function machine() {
+/** The ports and memory of one vCPU of a VM with these shared words. */
+function machine(shared = new VmSharedState()) {
   const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
-  interceptPci(handlers);
+  interceptPci(handlers, shared);
   return {
     read: (port: number, size: number) => handlers.ports.find(port)?.read?.(port, size) ?? FORWARDED,
     write: (port: number, size: number, value: number) =>
@@ -43,6 +45,15 @@ test('a write to 0xCF8 opens the data ports for one access', () => {
   assert.equal(pc.write(0xcfc, 4, 1), 'swallowed');
   pc.write(0xcf8, 4, 0x8000_0000);
   assert.equal(pc.write(0xcfc, 4, 1), FORWARDED);
+});
+
+test('all vCPUs have one register', () => {
+  const shared = new VmSharedState();
+  const [first, second] = [machine(shared), machine(new VmSharedState(shared.handle))];
+  first.write(0xcf8, 4, 0x8000_0010);
+  assert.equal(second.read(0xcf8, 4), 0x8000_0010);
+  assert.equal(second.read(0xcfc, 4), FORWARDED);
+  assert.equal(first.read(0xcfc, 4), 0xffff_ffff, 'the access of the other vCPU has cleared it');
 });
 
 test('disabled and misaligned accesses are answered with all ones', () => {

@@ -1,11 +1,14 @@
 /**
- * PciInterception: PCI configuration accesses of a User VM as ACRN's hypervisor handles them before
+ * interceptPci: PCI configuration accesses of a User VM as ACRN's hypervisor handles them before
  * the HSM. An option of the VM: without it every access to 0xCF8…0xCFF and to the ECAM window is a
  * request.
  *
  * The hypervisor keeps an address register of its own. It answers reads of 0xCF8 itself, forwards
  * 4-byte writes as well, and lets each write open 0xCFC…0xCFF for one access only: that access
  * clears the register. It owns no PCI device here, so every valid and enabled access is forwarded.
+ *
+ * Called by: serveVcpu, once in the thread of each vCPU. The VM has one register, as in ACRN: a
+ * write by one vCPU opens the data ports for whichever accesses them first.
  */
 
 import type { HandlerTables } from './hypervisor.js';
@@ -26,19 +29,21 @@ const ECAM_START = 0xe000_0000;
 const ECAM_END = 0xf000_0000;
 const ALL_ONES = 0xffff_ffff;
 
-export function interceptPci(handlers: HandlerTables): void {
-  let address = 0;
+/** The address register of a VM: VmSharedState. */
+export interface PciAddressRegister {
+  pciAddress: number;
+  takePciAddress(): number;
+}
+
+export function interceptPci(handlers: HandlerTables, register: PciAddressRegister): void {
   /** Reads and clears the register. Returns true if the access must be forwarded. */
-  const open = (port: number, size: number): boolean => {
-    const wasEnabled = (address & ENABLE) !== 0;
-    address = 0;
-    return wasEnabled && isValid(port - CONFIG_DATA, size);
-  };
+  const open = (port: number, size: number): boolean =>
+    (register.takePciAddress() & ENABLE) !== 0 && isValid(port - CONFIG_DATA, size);
   handlers.ports.register(CONFIG_ADDRESS_INDEX, CONFIG_ADDRESS, 1, {
-    read: (_, size) => (size === 4 ? address >>> 0 : ALL_ONES),
+    read: (_, size) => (size === 4 ? register.pciAddress >>> 0 : ALL_ONES),
     write: (_, size, value) => {
       if (size !== 4) return true;
-      address = value & ~NOT_KEPT;
+      register.pciAddress = value & ~NOT_KEPT;
       return false;
     },
   });
@@ -52,7 +57,7 @@ export function interceptPci(handlers: HandlerTables): void {
   });
 }
 
-/** Configuration registers are read in 1, 2 or 4 bytes, each at a multiple of its size. */
+/** Configuration registers are accessed in 1, 2 or 4 bytes, each at a multiple of its size. */
 function isValid(offset: number, size: number): boolean {
   return (size === 1 || size === 2 || size === 4) && offset % size === 0;
 }

@@ -90,7 +90,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
   const shared = new VmSharedState(data.shared);
   const registers = new StartRegisters(data.registers);
   const handlers = { ports: new PortHandlerTable(), mmio: new MmioHandlerTable() };
-  if (data.interceptPci) interceptPci(handlers);
+  if (data.interceptPci) interceptPci(handlers, shared);
   const slot = new SharedBuffer(data.page).slot(data.vcpu);
   new MoveRecorder(shared.trace).observe(slot);
   const upcall = new Upcall(data.upcall);

@@ -84,6 +84,7 @@ const VM_STATE = 0;
 const VCPU_STATE = 1;
 const STARTS = VCPU_STATE + SLOT_COUNT;
 const WITHDRAWALS = STARTS + 1;
+const PCI_ADDRESS = WITHDRAWALS + 1;
 const OWNER_DOORBELL = 2 * LINE_WORDS;
 const VCPU_DOORBELL = 3 * LINE_WORDS;
 const WORDS = VCPU_DOORBELL + SLOT_COUNT * LINE_WORDS;
@@ -180,6 +181,20 @@ export class VmSharedState {
   /** Relaxed. */
   get relaxedWithdrawals(): number {
     return this.#words.loadRelaxed(WITHDRAWALS);
+  }
+
+  /** The hypervisor's register behind port 0xCF8 (pci-interception.ts), one for all vCPUs. */
+  get pciAddress(): number {
+    return this.#words.load(PCI_ADDRESS);
+  }
+
+  set pciAddress(value: number) {
+    this.#words.store(PCI_ADDRESS, value);
+  }
+
+  /** Reads and clears `pciAddress` in one. */
+  takePciAddress(): number {
+    return this.#words.exchange(PCI_ADDRESS, 0);
   }
 
   vcpuState(vcpu: number): VcpuState {

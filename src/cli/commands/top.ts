@@ -26,7 +26,7 @@ export function addTopCommand(program: Command, context: CommandContext): void {
     .addHelpText('after', EXAMPLES)
     .action(async (guest: string | undefined, options: RunOptions) => {
       const { watchAddress, runAndWatch } = await import('./top-watch.js');
-      if (guest?.startsWith('http') === true) await watchAddress(guest);
+      if (guest !== undefined && /^https?:\/\//.test(guest)) await watchAddress(guest);
       else
         context.setStatus(
           await withEnding(

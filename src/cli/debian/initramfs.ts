@@ -6,6 +6,9 @@
  * With `upcall.run="command; command"` on the kernel's command line it runs those commands instead,
  * so that a script or a test can drive the guest without typing. If they fail, their status is the
  * guest's exit code.
+ *
+ * Called by: fetchDebian, once: the archive is cached. What differs between runs comes by the
+ * kernel's command line and by archives that follow this one.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';
@@ -29,7 +32,7 @@ export const RUN_PARAMETER = 'upcall.run';
 /** DebugExit's, among the devices of standardPc. */
 const DEBUG_EXIT_PORT = 0xf4;
 
-/** Modules of this run, by name, in an archive of their own. */
+/** Modules of a run, by name, which come in an archive of their own. */
 export const MODULE_FOLDER = 'lib/modules';
 /** A line for each module, in the order of loading: its name, a blank, its parameters. */
 export const MODULE_ORDER = `${MODULE_FOLDER}/order`;
@@ -68,7 +71,7 @@ if [ -n "$run" ]; then
   sh -c "$run"
   status=$?
   echo "${COMMANDS_ENDED} $status"
-  # The debug exit port powers off at once, with this exit code. Any setting waits for the output.
+  # The debug exit port powers off at once, with this exit code. stty first waits for the output.
   if [ $status -ne 0 ]; then
     stty opost
     printf "\\\\$(printf %o $status)" | dd of=/dev/port bs=1 seek=${DEBUG_EXIT_PORT} conv=notrunc 2>/dev/null
@@ -80,7 +83,7 @@ else
 fi
 sync
 poweroff -f
-# Without power management the kernel only halts.
+# If that failed.
 halt -f
 `;
 

@@ -29,7 +29,7 @@ export interface QueueOptions {
   readonly onCorrupt: (reason: string) => void;
 }
 
-/** The bits that a ring of size `size` can hold: 16 bits of index, compared modulo 2^16. */
+/** Indices of rings have 16 bits and wrap. */
 const U16 = 0xffff;
 
 export abstract class RingQueue implements Virtqueue {
@@ -102,7 +102,10 @@ export abstract class RingQueue implements Virtqueue {
     }
   }
 
-  /** At a reset, and when the device is in need of one. Buffers of the device are gone. */
+  /**
+   * At a reset, when the driver disables the queue, and when the device is in need of a reset. The
+   * buffers that the device has are gone.
+   */
   stop(): void {
     this.#isStopped = true;
   }

@@ -1,8 +1,9 @@
 /**
  * EndWatcher: the rule of models without rules of their own. When no thread can move, each thread
- * must have ended.
+ * must have ended, except those that may wait forever (ThreadPlan.mayWait).
  *
- * Called by: the state space, like every Watcher (search/space-parts.ts).
+ * Called by: the searches and `replay`, when no thread can move; the state space, like every
+ * Watcher (search/space-parts.ts), for accesses and notes, which this rule allows.
  */
 
 import { OperationKind } from './machine/operation.js';

@@ -54,7 +54,7 @@ export interface WordNaming {
 /** A model's parts for one world. */
 export interface WorldParts {
   readonly threads: readonly ThreadPlan[];
-  /** Default: each thread has ended when no thread can move. */
+  /** Default: when no thread can move, each has ended or may wait (EndWatcher). */
   readonly watcher?: Watcher;
   /** Default: by the property of the shared object in which a buffer lies. */
   readonly naming?: (space: StateSpace) => WordNaming;

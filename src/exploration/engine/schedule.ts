@@ -69,8 +69,9 @@ export interface ScheduledStep {
 }
 
 /**
- * The single operations of `moves`, from the beginning, and the rule that they break. The space
- * must be as it was in the search.
+ * The single operations of `moves`, from the beginning. `message`: the rule that one of them
+ * breaks. It is undefined also if only the end breaks one. The space must be as it was in the
+ * search.
  */
 export function stepsOf(
   space: StateSpace,
@@ -131,6 +132,7 @@ function canStep(space: StateSpace, { thread, choice, ...expected }: ScheduleSte
   if (space.threads[thread] === undefined) return false;
   const { kind, buffer, index } = space.at(thread).operation;
   if (kind !== expected.kind || buffer !== expected.buffer || index !== expected.index) return false;
+  // It is the thread's only move.
   if (kind === OperationKind.NOTE || kind === OperationKind.CRASH) return choice === 0;
   const moves: number[] = [];
   space.moves(moves);

@@ -10,6 +10,11 @@
  *     if (there is no event)                        Atomics.add(words, 0, 1)
  *       Atomics.wait(words, 0, seen)                Atomics.notify(words, 0)
  *
+ * Often the other thread adds only if a word says that the waiter is armed, which the waiter has
+ * stored before its last poll. Then that poll must be atomic: a processor may
+ * make a plain read before the store, and both threads miss each other. So a plain read between the
+ * load and the wait is a violation, in any protocol.
+ *
  * After a hundred events the word is 100, and nothing else differs from the beginning. So a state
  * holds not the count, but one of three values: UNREAD, ARMED (the waiter has read it and may wait
  * by it) and CHANGED (armed, and added to since: the wait would not sleep). With the two last ones
@@ -41,8 +46,8 @@ const CHANGED = 1;
 /** Its waiter has read it, and it was not added to since. */
 const ARMED = 2;
 /**
- * Added to CHANGED or ARMED: since then the waiter has made a plain read of a shared word. A
- * processor may make that read before the waiter arms, so it orders nothing.
+ * Added to CHANGED or ARMED: since then the waiter has made a plain read of a shared word, which
+ * orders nothing.
  */
 const UNORDERED = 4;
 

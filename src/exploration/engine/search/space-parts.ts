@@ -37,7 +37,8 @@ export interface WatchedSpace {
 }
 
 /**
- * Watcher: the rules of a model. The state space calls it, and it throws Violation.
+ * Watcher: the rules of a model. The state space calls it for accesses and notes, and each search
+ * calls `end` when no thread can move. It throws Violation.
  *
  * Callers must: keep everything that a watcher remembers in its words of the state space, because a
  * search goes back to earlier states.

@@ -92,7 +92,9 @@ export class WrittenPages {
 
   /**
    * Calls `onWritten` with the offset and length of each region of a range that was written since
-   * the last scan. Returns false if the process or its mapping no longer exists.
+   * the last scan. The first scan also reports pages that were written before `add`. A range that
+   * is not mapped any more, or whose process has ended, has no such regions. Returns false if
+   * another mapping is there now, whose stores are not noticed.
    */
   scan(address: bigint, bytes: number, onWritten: (offset: number, length: number) => void): boolean {
     const end = address + BigInt(bytes);
