@@ -187,5 +187,5 @@ for (const [line, problem] of [
 }
 
 test('a script begins with a VM', async () => {
-  await assert.rejects(play('upcall'), /the first command of a script makes a VM/);
+  await assert.rejects(play('upcall'), /the first command of a script is vm, user or an ioctl/);
 });

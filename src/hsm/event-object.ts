@@ -22,7 +22,8 @@ export interface EventObject {
    */
   onSignal(listener: () => void): () => void;
   /**
-   * Calls back once, when its owner closes the event, unless the returned function is called before.
+   * Calls back once, when its owner closes the event, unless the returned function is called
+   * before.
    */
   onClose(listener: () => void): () => void;
 }
