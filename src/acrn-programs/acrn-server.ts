@@ -7,6 +7,7 @@
 
 import { HsmDevice, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
 import { MemoryFiles } from '../host/node/linux/memory-files.js';
+import type { Listener } from '../host/node/linux/seccomp-filter.js';
 import type { ServiceVm } from '../vm/service-vm.js';
 import { NotifiedProgram } from './notified-program.js';
 import { OpenFiles } from './open-files.js';
@@ -58,7 +59,7 @@ export class AcrnServer {
   }
 
   /** Serves the program whose filter has this listener. */
-  serve(listener: number): NotifiedProgram {
+  serve(listener: Listener): NotifiedProgram {
     const program = new NotifiedProgram({
       listener,
       files: this.files,

@@ -1,7 +1,7 @@
 /**
  * foreignIoctl: makes an ioctl of a thread of another process.
  *
- * Called by: both front ends, notified-program.ts and shim-connection.ts.
+ * Called by: both front ends, program-ioctls.ts and shim-connection.ts.
  */
 
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
@@ -19,7 +19,7 @@ export interface ForeignCall {
 export function foreignIoctl(
   file: OpenFile,
   { thread, code, argument }: ForeignCall,
-  interrupt: AbortSignal,
+  interrupt?: AbortSignal,
 ): number | Promise<number> {
   file.memory.pid = thread;
   // ATTACH lets no guest run on.

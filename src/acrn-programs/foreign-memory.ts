@@ -3,7 +3,7 @@
  * are copied by system calls. What it shares with a VM is in files that both processes map.
  *
  * Called by: the ioctls of acrn-hsm/, for their arguments and for what they share; both front ends
- * (notified-program.ts and shim-connection.ts), for the mappings.
+ * (program-ioctls.ts and shim-connection.ts), for the mappings.
  * Callers must: carry the mappings that `takeMappings` returns into the process before the ioctl
  * returns there. Until then only this side sees the shared memory.
  */

@@ -8,6 +8,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { closeDescriptor, onPeerClosed, socketPair } from '../host/node/linux/descriptors.js';
 import { requireLibc, type PollHandle } from '../host/node/linux/libc.js';
+import type { Listener } from '../host/node/linux/seccomp-filter.js';
 import { SocketError, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { MAGIC, Operation, replyResult, requestBytes } from './shim-messages.js';
@@ -70,9 +71,9 @@ export class ServerConnection {
    * Gives the server the listener of the program's filter. A server that refuses it closes the
    * connection.
    */
-  giveListener(listener: number): void {
+  giveListener({ fd: listener, isInterruptible }: Listener): void {
     const [own, given] = socketPair();
-    this.#send(Operation.LISTENER, 0n, [given.fd, listener]);
+    this.#send(Operation.LISTENER, isInterruptible ? 0n : 1n, [given.fd, listener]);
     for (const fd of [own.fd, given.fd, listener]) closeDescriptor(fd);
   }
 

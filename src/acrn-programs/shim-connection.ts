@@ -12,6 +12,7 @@
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { closeDescriptor, linkOf } from '../host/node/linux/descriptors.js';
 import { requireLibc, type PollHandle } from '../host/node/linux/libc.js';
+import type { Listener } from '../host/node/linux/seccomp-filter.js';
 import { threadFacts } from '../host/node/linux/process-facts.js';
 import type { Received, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { Errno } from '../io-request/errno.js';
@@ -39,7 +40,7 @@ export interface ShimConnectionOptions {
   readonly fd: number;
   readonly files: OpenFiles;
   /** Serves the program whose filter has this listener, until the returned object is closed. */
-  readonly serve: (listener: number) => { close(): void };
+  readonly serve: (listener: Listener) => { close(): void };
   /** As in NotifiedProgramOptions. */
   readonly tracksWrites: boolean;
   /** What is worth a line to the operator. */
@@ -133,7 +134,7 @@ export class ShimConnection {
       this.#answer(reply, request.argument === 0n || this.#canRead(pid, request.argument) ? 0 : Errno.EPERM);
     } else if (operation === Operation.LISTENER && this.#isLauncher && second !== undefined) {
       if (linkOf(process.pid, second) !== LISTENER_LINK || this.#programs.length > 0) return false;
-      this.#programs.push(this.#options.serve(second));
+      this.#programs.push(this.#options.serve({ fd: second, isInterruptible: request.argument !== 1n }));
       this.#answer(reply, 0);
     } else return false;
     return true;

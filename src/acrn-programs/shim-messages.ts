@@ -30,7 +30,10 @@ export const Operation = {
    * if not 0: the address of a word that is MAGIC in the sender's memory.
    */
   LAUNCH: 4,
-  /** From a launcher: the second descriptor is the listener of a program's filter. */
+  /**
+   * From a launcher: the second descriptor is the listener of a program's filter. `argument`: 1 if
+   * only fatal signals interrupt calls that were received (Listener), else 0.
+   */
   LISTENER: 5,
   /**
    * The sender has done what the reply to the call of the same number says. `argument`: 0, or the

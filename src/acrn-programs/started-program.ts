@@ -5,6 +5,7 @@
  */
 
 import { host } from '../host/current.js';
+import type { Listener } from '../host/node/linux/seccomp-filter.js';
 import { awaitEnd, type ProgramEnd } from '../host/node/linux/spawned-program.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { Deferred } from '../sync/deferred.js';
@@ -20,15 +21,17 @@ export interface StartedProgram {
 }
 
 /**
- * `onListener` gets the descriptor of the filter's listener, and must serve it at once
- * (notified-program.ts). Rejects with UpcallError if the program cannot be started.
+ * `onListener` gets the filter's listener, and must serve it at once (notified-program.ts).
+ * `isInterruptible`: as in `installFilter`, for tests. Rejects with UpcallError if the program
+ * cannot be started.
  */
 export async function startProgram(
   [program = '', ...args]: readonly string[],
-  onListener: (listener: number) => void,
+  onListener: (listener: Listener) => void,
+  isInterruptible = false,
 ): Promise<StartedProgram> {
   const environment = Object.entries(process.env).map(([name, value]) => `${name}=${value ?? ''}`);
-  const data: ProgramThreadData = { program, args, environment };
+  const data: ProgramThreadData = { program, args, environment, isInterruptible };
   const started = new Deferred<number>();
   host.startThread(new URL('./program-thread.js', import.meta.url), {
     name: `start of ${program}`,

@@ -7,8 +7,9 @@
 
 import { release } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { InjectedCalls } from '../host/node/linux/injected-calls.js';
+import { injectCalls } from '../host/node/linux/injected-calls.js';
 import { closeDescriptor, socketPair } from '../host/node/linux/descriptors.js';
+import { isLinuxAtLeast } from '../host/node/linux/kernel-version.js';
 import { loadLibc } from '../host/node/linux/libc.js';
 import { Notifications, type Notification } from '../host/node/linux/notifications.js';
 import { MemoryFiles } from '../host/node/linux/memory-files.js';
@@ -72,8 +73,7 @@ export function programSupport(): ProgramSupport {
   if (!support.available) return support;
   if (process.arch !== 'x64')
     return no(`programs need an x86-64 processor, this is ${process.arch}`, 'Use upcall hsm --shim');
-  const [major = 0, minor = 0] = release().split('.').map(Number);
-  if (major < LEAST_LINUX[0] || (major === LEAST_LINUX[0] && minor < LEAST_LINUX[1]))
+  if (!isLinuxAtLeast(LEAST_LINUX))
     return no(
       `programs need Linux ${LEAST_LINUX.join('.')}, this is ${release()}`,
       'Use upcall hsm --shim, or a newer kernel',
@@ -92,7 +92,7 @@ export async function selfTest(): Promise<ProgramSupport> {
   let notifications: Notifications | undefined;
   try {
     const program = await startProgram(['sh', '-c', `exec 3<>${DEVICE_PATH}`], (listener) => {
-      notifications = new Notifications(listener, (call) => serve(call, notifications as Notifications, seen));
+      notifications = new Notifications(listener.fd, (call) => serve(call, notifications as Notifications, seen));
     });
     const end = await Promise.race([program.ended, sleep(SELF_TEST_MS, undefined, { ref: false })]);
     if (end === undefined) process.kill(program.pid, 'SIGKILL');
@@ -123,7 +123,7 @@ function serve(call: Notification, notifications: Notifications, seen: Set<strin
   const fd = notifications.give(call, given.fd);
   if (fd >= 0) seen.add('descriptor');
   try {
-    new InjectedCalls().run(call, (execute) => {
+    injectCalls(call, { notifications, failure: fd }, (execute) => {
       if (Number(execute(GETPID)) > 0) seen.add('injected');
       return fd;
     });

@@ -9,8 +9,12 @@ import { closeDescriptor } from './descriptors.js';
 import { requireLibc, type NativeFunction } from './libc.js';
 
 const O_CLOEXEC = 0o200_0000;
-const LETTER_R = 0x72;
+const LETTER_D = 0x44;
 const STAT_BYTES = 512;
+const SYSCALL_BYTES = 256;
+const SYSCALL_STACK = 6;
+const POLL_US = 20;
+const MAX_POLLS = 500;
 const CLOSING_PARENTHESIS = 0x29;
 const SPACE = 0x20;
 /** Of `minflt`, counted from the end of the program's name. */
@@ -41,18 +45,51 @@ export function threadFacts(thread: number): ThreadFacts | undefined {
 }
 
 /**
- * Whether the thread sleeps in a system call. One that a signal has woken does not, even if it has
- * no processor yet. Some microseconds. True if the system does not say.
+ * The system call in which the thread sleeps, and its stack pointer. `running` if it does not
+ * sleep: so does one that a signal has woken, even if it has no processor yet. Undefined if the
+ * system does not say. Some microseconds.
  */
-export function isAsleep(thread: number): boolean {
+export function threadSyscall(
+  thread: number,
+): { readonly number: number; readonly stack: bigint } | 'running' | undefined {
+  const bytes = Buffer.alloc(SYSCALL_BYTES);
+  // Number, six arguments, stack pointer and instruction pointer.
+  const [number = '', ...words] = bytes.toString('latin1', 0, readSome(`/proc/${thread}/syscall`, bytes)).split(' ');
+  if (number.startsWith('running')) return 'running';
+  const stack = words[SYSCALL_STACK];
+  return stack === undefined ? undefined : { number: Number(number), stack: BigInt(stack) };
+}
+
+/**
+ * Returns when the thread sleeps in a system call or has ended, or after some tens of milliseconds.
+ */
+export function awaitSleep(thread: number): void {
+  const sleep = requireLibc().func('int usleep(uint microseconds)');
+  for (let polls = 0; polls < MAX_POLLS && threadSyscall(thread) === 'running'; polls++) sleep(POLL_US);
+}
+
+/**
+ * Whether the thread waits and no signal wakes it, but a fatal one (state D). A thread in a
+ * notified call that its supervisor has received waits so from the first signal on (Listener), or
+ * stop by job control or a debugger. Some microseconds.
+ */
+export function isUninterruptible(thread: number): boolean {
+  const bytes = new Uint8Array(STAT_BYTES);
+  // The path of a thread: that of a process would sum up all threads.
+  const length = readSome(`/proc/${thread}/task/${thread}/stat`, bytes);
+  return bytes[bytes.subarray(0, length).lastIndexOf(CLOSING_PARENTHESIS) + 2] === LETTER_D;
+}
+
+/** Returns how many bytes of a short file it has read, 0 also if there is no such file. */
+function readSome(path: string, bytes: Uint8Array): number {
   const libc = requireLibc();
-  const fd = Number(libc.func('int open(const char *path, int flags)')(`/proc/${thread}/syscall`, O_CLOEXEC));
-  if (fd < 0) return true;
-  const first = new Uint8Array(1);
-  libc.func('int64_t read(int fd, _Out_ uint8_t *buffer, size_t bytes)')(fd, first, 1);
+  const fd = Number(libc.func('int open(const char *path, int flags)')(path, O_CLOEXEC));
+  if (fd < 0) return 0;
+  const length = Number(
+    libc.func('int64_t read(int fd, _Out_ uint8_t *buffer, size_t bytes)')(fd, bytes, bytes.length),
+  );
   closeDescriptor(fd);
-  // Otherwise it is "running".
-  return first[0] !== LETTER_R;
+  return Math.max(0, length);
 }
 
 /**

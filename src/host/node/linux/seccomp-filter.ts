@@ -17,6 +17,7 @@ export const SystemCall = {
   stat: 4,
   lstat: 6,
   mmap: 9,
+  rtSigreturn: 15,
   ioctl: 16,
   access: 21,
   close: 3,
@@ -67,13 +68,27 @@ const INSTRUCTION_BYTES = 8;
 
 const SECCOMP_SET_MODE_FILTER = 1;
 const SECCOMP_FILTER_FLAG_NEW_LISTENER = 8;
+/** Linux 5.19. Older kernels refuse it with EINVAL. */
+const SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 0x20;
 const SECCOMP = 317;
 const PR_SET_NO_NEW_PRIVS = 38;
+
+/** The supervisor's end of a filter (notifications.ts). */
+export interface Listener {
+  /** Its descriptor. */
+  readonly fd: number;
+  /**
+   * Whether any signal interrupts a call that the supervisor has received, as on Linux before 5.19.
+   * Otherwise only a fatal signal ends it, and each return from a handler of a signal is notified,
+   * too (signal-frames.ts).
+   */
+  readonly isInterruptible: boolean;
+}
 
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
 /** The filter as an array of struct sock_filter. */
-export function filterProgram(): Uint8Array {
+function filterProgram(numbers: readonly number[]): Uint8Array {
   const program: Instruction[] = [
     [LOAD, 0, 0, ARCHITECTURE],
     [JUMP_IF_EQUAL, 1, 0, ARCH_X86_64],
@@ -82,7 +97,7 @@ export function filterProgram(): Uint8Array {
     ...ifMasked(SystemCall.ioctl, argument(1), TYPE_MASK, ACRN_TYPE),
     ...ifMasked(SystemCall.memfdCreate, argument(1), MFD_HUGETLB, MFD_HUGETLB),
     // Each jumps behind those that follow it, and behind ALLOW.
-    ...WITH_PATH.map((number, i): Instruction => [JUMP_IF_EQUAL, WITH_PATH.length - i, 0, number]),
+    ...numbers.map((number, i): Instruction => [JUMP_IF_EQUAL, numbers.length - i, 0, number]),
     [RETURN, 0, 0, ALLOW],
     [RETURN, 0, 0, NOTIFY],
   ];
@@ -111,18 +126,25 @@ function ifMasked(number: number, offset: number, mask: number, value: number): 
 
 /**
  * Installs the filter for this thread, and what it starts from now on, forever. Those can gain no
- * privileges by exec (no_new_privs). Returns the listener's descriptor (notifications.ts). Throws
- * with errno.
+ * privileges by exec (no_new_privs). `isInterruptible`: true asks for a listener as older kernels
+ * have it. Throws with errno.
  */
-export function installFilter(): number {
+export function installFilter(isInterruptible = false): Listener {
   const libc = requireLibc();
-  const program = filterProgram();
-  // struct sock_fprog: a number of instructions and their address.
-  const header = new BigUint64Array([BigInt(program.length / INSTRUCTION_BYTES), libc.address(program)]);
   const prctl = libc.func('int prctl(int option, ulong a, ulong b, ulong c, ulong d)');
   if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) !== 0) throw new Error(`prctl(2) failed: errno ${libc.errno()}`);
   const seccomp = libc.func('int64_t syscall(int64_t number, ulong operation, ulong flags, void *program)');
-  const fd = Number(seccomp(SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER, header));
+  const install = (numbers: readonly number[], flags: number): number => {
+    const program = filterProgram(numbers);
+    // struct sock_fprog: a number of instructions and their address.
+    const header = new BigUint64Array([BigInt(program.length / INSTRUCTION_BYTES), libc.address(program)]);
+    return Number(seccomp(SECCOMP, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | flags, header));
+  };
+  let fd = isInterruptible
+    ? -1
+    : install([...WITH_PATH, SystemCall.rtSigreturn], SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV);
+  if (fd >= 0) return { fd, isInterruptible: false };
+  fd = install(WITH_PATH, 0);
   if (fd < 0) throw new Error(`seccomp(2) failed: errno ${libc.errno()}`);
-  return fd;
+  return { fd, isInterruptible: true };
 }

@@ -17,6 +17,7 @@ const STANDARD_STREAMS = [0, 1, 2];
 /** Larger than glibc's posix_spawnattr_t (336) and posix_spawn_file_actions_t (80). */
 const ATTRIBUTE_BYTES = 512;
 const SIGSET_BYTES = 128;
+const SIG_SETMASK = 2;
 const POSIX_SPAWN_SETSIGDEF = 4;
 const POSIX_SPAWN_SETSIGMASK = 8;
 const PIDFD_OPEN = 434;
@@ -54,6 +55,14 @@ export function spawnProgram(program: string, args: readonly string[], environme
   // The strings were in use until here.
   const isAlive = argv.bytes.length > 0 && envp.bytes.length >= 0;
   return error === 0 && isAlive ? (pid[0] as number) : -error;
+}
+
+/** Blocks all signals of this thread. Those of what it starts are not blocked. */
+export function blockSignals(): void {
+  const libc = requireLibc();
+  const signals = new Uint8Array(SIGSET_BYTES);
+  libc.func('int sigfillset(void *signals)')(signals);
+  libc.func('int pthread_sigmask(int how, void *signals, void *before)')(SIG_SETMASK, signals, null);
 }
 
 /** Calls `onEnd` once, when the child process `pid` has ended. */

@@ -33,10 +33,14 @@ const SIGTRAP = 5;
 const SYSCALL_STOP = SIGTRAP | 0x80;
 const SIGSET_BYTES = 8;
 const ALL_SIGNALS = 0xffff_ffff_ffff_ffffn;
-/** siginfo_t: `si_pid` is 0 if there was no stop, `si_status` has its signal in the low byte. */
+/**
+ * siginfo_t: `si_pid` is 0 if there was no stop. `si_status` is its signal, plus 256 times an
+ * event.
+ */
 const INFO_BYTES = 128;
 const INFO_PID = 16;
 const INFO_STATUS = 24;
+const FIRST_EVENT = 0x100;
 
 /** struct user_regs_struct: 27 words, of which these are used. */
 const REGISTERS = 27;
@@ -47,7 +51,7 @@ export const ARGUMENTS = [14, 13, 12, 7, 9, 8] as const;
 const SYSCALL_INSTRUCTION = 0x050fn;
 export const INSTRUCTION_BYTES = 2n;
 /** In ORIG_RAX: the thread is not in a call. */
-export const NO_CALL = 0xffff_ffff_ffff_ffffn;
+const NO_CALL = 0xffff_ffff_ffff_ffffn;
 
 /** Limit for a stop that was asked for. Beyond it the thread is stuck in the kernel. */
 const STOP_LIMIT_MS = 3000;
@@ -55,6 +59,11 @@ const STOP_POLL_US = 20;
 /** Polls of a stop between two checks whether the thread still exists. */
 const POLLS_PER_CHECK = 50;
 const DETACH_POLL_MS = 5;
+/**
+ * Stops of one call that a thread executes: another thread of the program may send any number of
+ * SIGSTOP.
+ */
+const MAX_STOPS = 16;
 
 export type Call = readonly [number: number, ...args: (bigint | number)[]];
 
@@ -72,8 +81,11 @@ export class TracedThread {
   /** A signal that stopped the thread first. It is delivered at the end. */
   #signal = 0;
 
-  /** Stops the thread. Throws InjectionError; then it runs on. */
-  constructor(thread: number, libc: Libc = requireLibc()) {
+  /**
+   * Stops the thread. `release`: called once it is sure to stop before it executes an instruction
+   * of its program. Throws InjectionError; then it runs on.
+   */
+  constructor(thread: number, release?: () => void, libc: Libc = requireLibc()) {
     this.thread = thread;
     this.#libc = libc;
     this.#ptrace = libc.func('int64_t ptrace(int64_t request, int thread, int64_t address, void *data)');
@@ -83,8 +95,8 @@ export class TracedThread {
       throw new InjectionError(`thread ${thread} cannot be traced: errno ${libc.errno()}`);
     try {
       this.#expect(PTRACE_INTERRUPT);
-      const stop = this.#wait();
-      if (stop !== SIGTRAP) this.#signal = stop;
+      release?.();
+      this.#keepSignal(this.#wait());
       this.#expect(PTRACE_GETREGS, 0, this.registers);
     } catch (error) {
       this.detach();
@@ -109,7 +121,7 @@ export class TracedThread {
     this.#expect(PTRACE_SETSIGMASK, SIGSET_BYTES, new BigUint64Array([mask]));
   }
 
-  setRegisters(registers = this.registers): void {
+  #setRegisters(registers = this.registers): void {
     this.#expect(PTRACE_SETREGS, 0, registers);
   }
 
@@ -117,13 +129,20 @@ export class TracedThread {
    * Sets the registers so that the thread makes a call with the instruction at `at`, which it does
    * when it runs on. Arguments that are not given are those of `registers`.
    */
-  makeCall(at: bigint, [number, ...args]: Call): void {
+  #makeCall(at: bigint, [number, ...args]: Call): void {
     const changed = this.registers.slice();
     changed[Register.RIP] = at;
     changed[Register.RAX] = BigInt(number);
     changed[Register.ORIG_RAX] = NO_CALL;
     args.forEach((value, i) => (changed[ARGUMENTS[i] as number] = BigInt.asUintN(64, BigInt(value))));
-    this.setRegisters(changed);
+    this.#setRegisters(changed);
+  }
+
+  /** Lets the call that the thread is in return `result`, −errno if it fails. */
+  returnFromCall(result: number): void {
+    this.registers[Register.RAX] = BigInt.asUintN(64, BigInt(result));
+    this.registers[Register.ORIG_RAX] = NO_CALL;
+    this.#setRegisters();
   }
 
   /**
@@ -131,18 +150,17 @@ export class TracedThread {
    * Returns the result, −errno if the call failed.
    */
   execute(at: bigint, call: Call): bigint {
-    this.makeCall(at, call);
-    // Into the call, and out of it.
-    for (let stops = 0; stops < 2; stops++) {
+    this.#makeCall(at, call);
+    // Into the call, and out of it. SIGSTOP, which cannot be blocked, may come first, and the
+    // interrupt is reported again if a signal came before it.
+    let isInCall = false;
+    for (let stops = 0; ; stops++) {
+      if (stops === MAX_STOPS) throw new InjectionError(`thread ${this.thread} is stopped again and again`);
       this.#expect(PTRACE_SYSCALL);
       const stop = this.#wait();
-      // The interrupt is reported again if a signal came before it.
-      if (stop === SIGTRAP) stops--;
-      else if (stop !== SYSCALL_STOP) {
-        // SIGSTOP, which cannot be blocked.
-        this.#signal ||= stop;
-        throw new InjectionError(`thread ${this.thread} stopped by signal ${stop}`);
-      }
+      if (stop !== SYSCALL_STOP) this.#keepSignal(stop);
+      else if (isInCall) break;
+      else isInCall = true;
     }
     const after = this.registers.slice();
     this.#expect(PTRACE_GETREGS, 0, after);
@@ -176,7 +194,12 @@ export class TracedThread {
     setTimeout(() => this.#detachLater(), DETACH_POLL_MS);
   }
 
-  /** Waits for a stop. Returns its signal. */
+  /** A stop at a signal's delivery keeps the signal from the thread until `detach`. */
+  #keepSignal(stop: number): void {
+    if (stop < FIRST_EVENT && stop !== SIGTRAP) this.#signal ||= stop;
+  }
+
+  /** Waits for a stop. Returns its signal, or with an event one of FIRST_EVENT or more. */
   #wait(): number {
     const { thread } = this;
     const endMs = performance.now() + STOP_LIMIT_MS;
@@ -185,7 +208,7 @@ export class TracedThread {
       view.setInt32(INFO_PID, 0, true);
       // Not for its end, which waitid would take from awaitEnd.
       const failed = this.#waitid(P_PID, thread, this.#info, WSTOPPED | WALL | WNOHANG) !== 0;
-      if (!failed && view.getInt32(INFO_PID, true) === thread) return view.getInt32(INFO_STATUS, true) & 0xff;
+      if (!failed && view.getInt32(INFO_PID, true) === thread) return view.getInt32(INFO_STATUS, true);
       if (failed || performance.now() > endMs)
         throw new InjectionError(`thread ${thread} does not stop: errno ${this.#libc.errno()}`);
       if (polls % POLLS_PER_CHECK === POLLS_PER_CHECK - 1 && threadFacts(thread)?.hasEnded !== false)

@@ -1,17 +1,17 @@
 /**
- * AttachCalls: the ATTACH_IOREQ_CLIENT calls of a filtered program. They wait, and a signal ends
- * them with 0, as in the driver: its handler may have changed what the program waits for.
+ * InterruptibleAttaches: the ATTACH_IOREQ_CLIENT calls of a filtered program, where the system lets
+ * a signal interrupt a call that waits. It ends them with 0, as in the driver: its handler may have
+ * changed what the program waits for.
  *
- * Called by: notified-program.ts.
+ * Called by: interruptible-ioctls.ts.
  *
  * This side notices an interruption only by the thread's next call: one that the handler makes, or
  * the same ATTACH anew.
  */
 
-import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import type { Notification, Notifications } from '../host/node/linux/notifications.js';
-import { foreignIoctl } from './foreign-ioctl.js';
 import type { OpenFile } from './open-files.js';
+import { callOf } from './program-ioctls.js';
 
 /** Calls of one thread that wait: one, and one for each signal handler that interrupted another. */
 const MAX_NESTED_CALLS = 8;
@@ -24,7 +24,7 @@ interface FileCalls {
   readonly interrupted: Set<number>;
 }
 
-export class AttachCalls {
+export class InterruptibleAttaches {
   readonly #notifications: Notifications;
   /** Forgotten with the file, also those of threads that have died. */
   readonly #calls = new WeakMap<OpenFile, FileCalls>();
@@ -34,13 +34,12 @@ export class AttachCalls {
   }
 
   make(notification: Notification, file: OpenFile): void {
-    const { thread, args } = notification;
+    const { thread } = notification;
     this.interrupt(thread, file);
     const { waiting, interrupted } = this.#of(file);
     const call = new AbortController();
     if (interrupted.delete(thread)) call.abort();
-    const code = Ioctl.ATTACH_IOREQ_CLIENT;
-    const result = foreignIoctl(file, { thread, code, argument: args[2] ?? 0n }, call.signal);
+    const result = callOf(notification, file, call.signal);
     if (typeof result === 'number') {
       this.#notifications.answer(notification, result);
       return;

@@ -1,0 +1,51 @@
+/**
+ * SignalReturns: a filtered program's returns from handlers of signals. A signal that comes before
+ * this side has received an ioctl interrupts it: after the handler it would fail with EINTR, or
+ * begin anew. In the driver no ioctl fails so, and ATTACH_IOREQ_CLIENT ends with 0. The same is
+ * done here when the handler returns: by then the ioctl was not made.
+ *
+ * Called by: notified-program.ts.
+ */
+
+import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import type { Notification, Notifications } from '../host/node/linux/notifications.js';
+import { SystemCall } from '../host/node/linux/seccomp-filter.js';
+import { SignalFrames, type InterruptedCall } from '../host/node/linux/signal-frames.js';
+import type { OpenFiles } from './open-files.js';
+
+const LOW_WORD = 0xffff_ffffn;
+const TYPE_MASK = 0xff00;
+const ACRN_TYPE = 0xa200;
+
+export class SignalReturns {
+  readonly #files: OpenFiles;
+  readonly #notifications: Notifications;
+  readonly #frames: SignalFrames;
+
+  constructor(files: OpenFiles, notifications: Notifications) {
+    this.#files = files;
+    this.#notifications = notifications;
+    this.#frames = new SignalFrames(files.memory);
+  }
+
+  serve(notification: Notification): void {
+    const call = this.#files.count > 0 ? this.#frames.find(notification.thread) : undefined;
+    if (call === 'running') {
+      // A signal has woken it. It sleeps again at once, unless it has died.
+      if (this.#notifications.isWaiting(notification)) setImmediate(() => this.serve(notification));
+      return;
+    }
+    if (call !== undefined) this.#mend(call);
+    this.#notifications.continue(notification);
+  }
+
+  #mend(call: InterruptedCall): void {
+    // That of the handler of a signal that came while this one waited to be received.
+    if (call.isSigreturn) this.#frames.restart(call, SystemCall.rtSigreturn);
+    const [fd, code] = call.args.map((argument) => Number(argument & LOW_WORD)) as [number, number];
+    if ((code & TYPE_MASK) !== ACRN_TYPE || this.#files.find(call.thread, fd, false) === undefined) return;
+    // One that is about to be made is not distinguished: it may as well have begun.
+    if (code === Ioctl.ATTACH_IOREQ_CLIENT) this.#frames.finish(call, 0n);
+    else if (call.hasFailed) this.#frames.restart(call, SystemCall.ioctl);
+  }
+}
