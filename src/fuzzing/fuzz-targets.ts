@@ -8,6 +8,7 @@ import { guestScripts } from './targets/guest-scripts.js';
 import { machineCode } from './targets/machine-code.js';
 import { pagePrograms } from './targets/page-programs.js';
 import { privilegedState } from './targets/privileged-state.js';
+import { virtioPrograms } from './targets/virtio-programs.js';
 
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   pagePrograms,
@@ -15,6 +16,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   machineCode,
   privilegedState,
   devicePrograms,
+  virtioPrograms,
   controlCalls,
   guestImages,
 ];

@@ -14,6 +14,7 @@ const INPUTS: Readonly<Record<string, number>> = {
   code: 60,
   privileged: 150,
   devices: 300,
+  virtio: 150,
   control: 100,
   images: 200,
 };
