@@ -1,4 +1,7 @@
-/** The public names of upcall, and nothing else. */
+/**
+ * The public names of the package `upcall`, and nothing else. Its other entries have index files of
+ * their own: hypervisor/, conformance/hypervisor-suite/ and exploration/.
+ */
 
 // Put together.
 export { ServiceVm, type ServiceVmOptions } from './vm/service-vm.js';

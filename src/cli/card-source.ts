@@ -11,8 +11,7 @@ export interface CardSource {
   /** The option as it was given, for messages. */
   readonly option: string;
   /**
-   * Opens what the card needs. Rejects with UpcallError. The card's `close` releases it; if the
-   * card is not attached after all, `close` is called as well.
+   * Opens what the card needs. Rejects with UpcallError. The card's `close` releases it.
    */
   create(vm: UserVm): Promise<PciCard>;
   /**

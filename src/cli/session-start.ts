@@ -1,7 +1,7 @@
 /**
  * startSession: creates and attaches the devices of `--device` and the cards of other options, then
  * starts the VM. The creation of each device has a time limit: a module may wait for something that
- * never happens.
+ * never happens. The cards are upcall's own, and opening a disk may take long.
  *
  * Called by: runSession.
  */
@@ -29,15 +29,7 @@ export async function startSession(
     const device = await within(limitMs, attachDevice(vm, option), option);
     if (device !== undefined) onAttached(device);
   }
-  for (const source of cards) {
-    const card = await source.create(vm);
-    try {
-      vm.attachCard(card);
-    } catch (error) {
-      card.close?.();
-      throw error;
-    }
-  }
+  for (const source of cards) vm.attachCard(await source.create(vm));
   await vm.start();
 }
 

@@ -242,6 +242,7 @@ export class VmDebugger implements RequestGate {
       return;
     }
     if (!this.#isSuspended) this.#passing.add(vcpu);
+    // A stalled slot is no work for the worker. Now it is again.
     requests.assignments.of(vcpu).isStalled = false;
     queuePass();
   }

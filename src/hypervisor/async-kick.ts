@@ -34,7 +34,10 @@ export class AsyncKick {
     this.#stopped = stopped;
   }
 
-  /** Returns false if no descriptor matches the write: it must become a request. */
+  /**
+   * Returns false if the write must become a request: no descriptor matches it, or the table keeps
+   * changing. A ring that its owner has corrupted loses the kick, as in ACRN.
+   */
   send(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): boolean {
     const { asyncIo } = this.#shared;
     const handle = asyncIo.find(type, addressLow, addressHigh, valueLow, valueHigh);

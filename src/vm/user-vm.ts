@@ -133,7 +133,7 @@ export class UserVm {
   /**
    * Puts a PCI card into the VM, by default at the first free device number of bus 0. May be called
    * while the VM runs. Throws DEVICE_INVALID, what `attachPci` and `createClient` throw, VM_LIMIT
-   * if bus 0 is full, and what the card's `connect` throws.
+   * if bus 0 is full, and what the card's `connect` throws. A card that is not attached is closed.
    */
   attachCard(card: PciCard, address?: PciAddress): AttachedCard {
     return this.#devices.attachCard(card, address);

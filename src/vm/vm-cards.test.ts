@@ -354,11 +354,14 @@ test('a card gets the first free device number, and errors name what is wrong', 
       code: 'DEVICE_INVALID',
       message: /pci\.vendor/,
     });
-    assert.throws(() => vm.attachCard(new TestCard(), { bus: 0, device: 2, function: 0 }), {
+    const unplaced = new TestCard();
+    assert.throws(() => vm.attachCard(unplaced, { bus: 0, device: 2, function: 0 }), {
       code: 'RANGE_OVERLAP',
       message: /named is there/,
     });
-    assert.throws(() => vm.attachCard(new TestCard(), { bus: 0, device: 32, function: 0 }), { code: 'RANGE_INVALID' });
+    assert.throws(() => vm.attachCard(unplaced, { bus: 0, device: 32, function: 0 }), { code: 'RANGE_INVALID' });
+    assert.deepEqual(unplaced.calls, ['close', 'close'], 'a card that is not attached is closed');
+    assert.ok(!card.calls.includes('close'), 'but not one that is attached already');
     assert.throws(() => vm.attach(mmio(MEMORY, 16), card as unknown as Device), {
       code: 'DEVICE_INVALID',
       message: /is a PCI card/,
@@ -368,9 +371,12 @@ test('a card gets the first free device number, and errors name what is wrong', 
         throw new Error('not today');
       }
     }
-    assert.throws(() => vm.attachCard(new Broken()), /not today/);
+    const broken = new Broken();
+    assert.throws(() => vm.attachCard(broken), /not today/);
+    assert.deepEqual(broken.calls, ['reset', 'close']);
     for (let device = 3; device < 32; device++) vm.attachCard(new TestCard());
-    assert.throws(() => vm.attachCard(new TestCard()), { code: 'VM_LIMIT' });
+    assert.throws(() => vm.attachCard(unplaced), { code: 'VM_LIMIT' });
+    assert.equal(unplaced.calls.length, 3);
     vm.attachCard(new TestCard(), { bus: 0, device: 31, function: 1 });
     assert.equal(vm.pci.read(0, 31, 0, 0x0e, 1) & 0x80, 0x80, 'several functions');
   });

@@ -102,15 +102,29 @@ export class VmCards {
     clients.onRangesChanged = () => this.#decoder.update();
   }
 
-  /** `address`: default: the first free device number of bus 0. Throws as `UserVm.attachCard`. */
-  attach(card: PciCard, address: PciAddress = this.#freeAddress()): AttachedCard {
-    const { vm, pci, hypercalls, reportError } = this.#parts;
+  /**
+   * `wanted`: default: the first free device number of bus 0. Throws as `UserVm.attachCard`, after
+   * it has closed the card, unless that is invalid or attached already.
+   */
+  attach(card: PciCard, wanted?: PciAddress): AttachedCard {
     const problem = cardProblem(card) ?? (this.#cards.has(card) ? 'is attached already' : undefined);
     if (problem !== undefined)
       throw new UpcallError('DEVICE_INVALID', `attachCard: the card ${problem}`, {
         errno: Errno.EINVAL,
         remedy: 'docs/write-a-device.md, "A PCI card", shows one',
       });
+    let address: PciAddress;
+    try {
+      address = wanted ?? this.#freeAddress();
+    } catch (error) {
+      card.close?.();
+      throw error;
+    }
+    return this.#attach(card, address);
+  }
+
+  #attach(card: PciCard, address: PciAddress): AttachedCard {
+    const { vm, pci, hypercalls, reportError } = this.#parts;
     const { interruptPin: pin } = card.pci;
     const interrupt = pin === undefined ? 0 : pciInterrupt(address.device, pinNumber(pin));
     const fn = new CardFunction({
@@ -129,11 +143,12 @@ export class VmCards {
       onDecoded: (bar, range) => this.#doorbells.place(card, bar, range),
       onRemoved: () => this.#removed(client),
     });
-    pci.add(address, fn);
     try {
+      pci.add(address, fn);
       vm.createClient(client);
     } catch (error) {
       pci.remove(fn);
+      fn.close();
       throw error;
     }
     this.#cards.add(card);

@@ -7,8 +7,8 @@
  * so that a script or a test can drive the guest without typing. If they fail, their status is the
  * guest's exit code.
  *
- * Called by: fetchDebian, once: the archive is cached. What differs between runs comes by the
- * kernel's command line and by archives that follow this one.
+ * Called by: fetchDebian, at each run; the file is written once and named by its content. What
+ * differs between runs comes by the kernel's command line and by archives that follow this one.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

@@ -1,8 +1,9 @@
 /**
  * UiState: the state of the page itself, as signals: tabs, the selected slot, the timeline's
- * filter. It makes the server send the data that is visible, and no other.
+ * filter. It makes the server send samples only while the browser shows the page, and moves only
+ * while the timeline lists them.
  *
- * Called by: components, through useApp (parts/app-context.ts).
+ * Called by: main.tsx, once (`connect`); components, through useApp (parts/app-context.ts).
  */
 
 import { computed, effect, signal } from '@preact/signals';
@@ -45,12 +46,14 @@ export class UiState {
     document.addEventListener('visibilitychange', () => (this.isVisible.value = !document.hidden));
     effect(() => {
       const isVisible = this.isVisible.value;
-      const needsMoves = isVisible && !this.isPaused.value && this.shows('timeline');
+      // Read in any case: an effect runs again for what it has read.
+      const isPaused = this.isPaused.value;
+      const needsMoves = isVisible && !isPaused && this.shows('timeline');
       live.watch({ slots: isVisible, tables: isVisible, moves: needsMoves ? this.moveFilter.value : null });
+      // After `watch`, which clears the list when it begins to get moves, unless the list is still
+      // paused. A pause only stops the sending.
+      live.pauseMoves(isPaused);
     });
-    // After the effect above: `watch` clears the list when it begins to get moves, unless the list
-    // is still paused. A pause only stops the sending.
-    effect(() => live.pauseMoves(this.isPaused.value));
   }
 
   /** Whether a view is visible. Reads signals: call it in a render or an effect. */

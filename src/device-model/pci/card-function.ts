@@ -155,6 +155,11 @@ export class CardFunction implements PciFunction {
   /** The card was removed from the VM. */
   remove(): void {
     this.reset();
+    this.close();
+  }
+
+  /** The card was not attached after all, or is removed. */
+  close(): void {
     this.#isRemoved = true;
     this.#guard('close', () => this.card.close?.());
   }

@@ -27,6 +27,7 @@ export class PropertyNames implements WordNaming {
     return String(value);
   }
 
+  /** No word is left out of a table that is not complete. */
   isMinor(): boolean {
     return false;
   }

@@ -7,7 +7,10 @@
  *   the device models are so. PCI devices use 10 and 11 (guests/acpi/dsdt.asl).
  */
 
-/** Its identifier is that of the only processor. */
+/**
+ * The tables list one processor, because the embedded core is one and an image starts vCPU 0 only.
+ * The identifier is that of its local APIC.
+ */
 export const LOCAL_APIC = { address: 0xfee0_0000, id: 0, version: 0x14 } as const;
 /** Its 48 pins are the global interrupts from 0 on. */
 export const IO_APIC = { address: 0xfec0_0000, id: 1, version: 0x11, firstInterrupt: 0 } as const;

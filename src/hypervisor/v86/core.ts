@@ -113,6 +113,7 @@ export class Core implements VcpuProgram {
     if (heap === 0) throw noMemory(memoryBytes);
     exports.v86_free(heap);
     if (options.translate === false) exports.set_jit_config(JIT_DISABLED, 1);
+    // The guest sees a local APIC by CPUID and its MSR. Interrupts do not depend on these.
     state.setUint8(CoreOffset.acpiEnabled, 1);
     state.setUint8(CoreOffset.apicEnabled, 1);
     exports.reset_cpu();
@@ -170,6 +171,7 @@ export class Core implements VcpuProgram {
 
   run(): number {
     try {
+      // Not when it is added: the core then holds its compiler's lock.
       this.#translations.publish();
       if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
       if (this.#trappedRam?.isBehind === true) this.#trappedRam.follow();

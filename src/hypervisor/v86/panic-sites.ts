@@ -81,6 +81,7 @@ export const EXCEPTIONS: ReadonlyMap<number, DueException> = new Map([
   [941, ts],
   [946, ts],
   [949, ss],
+  // CS of the gate, whose level the core has refused at 899 already.
   [1038, gp],
   // Call gate: SS of the TSS, as above.
   [1239, ts],
@@ -88,7 +89,9 @@ export const EXCEPTIONS: ReadonlyMap<number, DueException> = new Map([
   [1257, ts],
   [1260, ts],
   [1263, ss],
-  // Task switch: TSS beyond its table, not busy (IRET), busy (others), not present, too short.
+  // Task switch: TSS beyond its table, not busy (IRET), busy (others), not present, too short; the
+  // old task's TSS beyond its table. The edits check a switch before (transfer-edits.ts), so that
+  // these rows, and those of the new CS, only say what the core means.
   [1670, gpTask],
   [1682, ts],
   [1687, gp],
@@ -109,7 +112,7 @@ export const EXCEPTIONS: ReadonlyMap<number, DueException> = new Map([
   [2723, gp],
   [2731, gp],
   [2738, np],
-  // LLDT, also of a task switch: beyond its table, not present, not an LDT.
+  // LLDT: beyond its table, not present, not an LDT.
   [2772, gp],
   [2777, np],
   [2781, gp],

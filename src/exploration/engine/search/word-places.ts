@@ -15,7 +15,10 @@ export class WordPlaces {
   readonly #addresses: WordAddress[] = [];
   readonly #onNew: (place: number, word: WordAddress) => void;
 
-  /** `first` is the first place. `onNew` is called for each word that gets one. */
+  /**
+   * `first` is the first place. `onNew` is called for each word that gets one, for example to note
+   * which thread owns it. The word in the place is 0.
+   */
   constructor(first: number, onNew: (place: number, word: WordAddress) => void) {
     this.#first = first;
     this.#onNew = onNew;

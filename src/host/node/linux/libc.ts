@@ -40,7 +40,7 @@ export interface Libc {
   func(declaration: string): NativeFunction;
   /** The same, without blocking this thread. Rejects if the arguments are invalid. */
   asyncFunc(declaration: string): AsyncNativeFunction;
-  /** `errno` of this thread's last call. */
+  /** `errno` of the last `func`. That of an `asyncFunc` is lost: another thread calls it. */
   errno(): number;
   /** Where the bytes are. They stay there as long as their buffer is reachable. */
   address(bytes: NodeJS.TypedArray): bigint;
