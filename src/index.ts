@@ -88,6 +88,7 @@ export type { FaultRecord, FaultReportRow } from './fault-injection/fault-trigge
 
 // Looking, stop and step.
 export type { VmInspection, PeekedRegisters } from './vm/vm-inspection.js';
+export type { DoorbellState, InterruptState, LineState, MessageState } from './vm/vm-interrupts.js';
 export type { Breakpoint, HoldPoint } from './debugging/breakpoint.js';
 export type { StoppedRequest } from './debugging/held-request.js';
 export type { BreakpointState, VmDebugger } from './debugging/vm-debugger.js';

@@ -172,7 +172,7 @@ export class HsmFile {
         return vm.setIrqLine(Number(address & LOW_WORD), Number(address >> 32n));
       case Ioctl.INJECT_MSI:
         return this.#with(MSI_ENTRY, address, (msi) =>
-          vm.hypercalls.injectMsi(msi.number('msi_addr'), msi.number('msi_data')),
+          vm.userVm.injectMsi('INJECT_MSI', msi.number('msi_addr'), msi.number('msi_data')),
         );
       case Ioctl.IOEVENTFD:
         return this.#with(IOEVENTFD, address, (args) => configureIoEvent(vm, events, args, hasExtensions));

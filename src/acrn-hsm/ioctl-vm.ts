@@ -48,8 +48,8 @@ export class IoctlVm {
   /** Asynchronous I/O. Undefined where the hypervisor makes a request of every write. */
   readonly asyncIo: AsyncIoEvents | undefined;
   readonly #caller: AddressSpace;
-  /** The lines that SET_IRQLINE drove while the VM has fault rules. */
-  readonly #faultyLines = new Map<number, InterruptLine>();
+  /** The lines that SET_IRQLINE has driven. Only fault rules need the outputs themselves. */
+  readonly #drivenLines = new Map<number, InterruptLine>();
   #userspace: UserspaceClient | undefined;
 
   constructor({ userVm, lifeCycle, caller, hardware, onRefused }: IoctlVmParts) {
@@ -60,7 +60,7 @@ export class IoctlVm {
     this.ioEvents = new IoEventFds(id, userVm);
     this.irqEvents = new IrqFds(({ address, data }) => {
       caller.collectWritten?.();
-      if (hypercalls.injectMsi(address, data) < 0) userVm.emit({ kind: 'injection-failed', vmId: id });
+      if (userVm.injectMsi('irqfd', address, data) < 0) userVm.emit({ kind: 'injection-failed', vmId: id });
     });
     this.segments = new MemorySegments({ vmId: id, memory: hypercalls.memory, caller, hardware, onRefused });
     userVm.createClient(this.ioEvents);
@@ -125,10 +125,11 @@ export class IoctlVm {
   setIrqLine(gsi: number, operation: number): number {
     const { faults, hypercalls } = this.userVm;
     const levels = LEVELS[operation];
-    if (faults === undefined || levels === undefined || gsi >= INTERRUPT_LINES)
-      return hypercalls.setIrqLine(gsi, operation);
-    let line = this.#faultyLines.get(gsi);
-    if (line === undefined) this.#faultyLines.set(gsi, (line = this.userVm.interruptLine(gsi)));
+    if (levels === undefined || gsi >= INTERRUPT_LINES) return hypercalls.setIrqLine(gsi, operation);
+    let line = this.#drivenLines.get(gsi);
+    // The name is for the operator's tables.
+    if (line === undefined) this.#drivenLines.set(gsi, (line = this.userVm.interruptLine(gsi, 'SET_IRQLINE')));
+    if (faults === undefined) return hypercalls.setIrqLine(gsi, operation);
     for (const isHigh of levels) line.set(isHigh);
     return 0;
   }

@@ -7,7 +7,7 @@
  * - The names and values become the device's options.
  */
 
-import { resolve } from 'node:path';
+import { basename, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { loadCard, loadDevice } from '../device-model/placement/device-module.js';
 import { inOwnThread } from '../device-model/placement/thread-placement.js';
@@ -107,14 +107,17 @@ export function parseRange(text: string): AddressRange {
  * device if it is in the Service VM's thread.
  */
 export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<LocalDevice | undefined> {
+  // Until it is created, the device has the name of its module.
+  const owner = { name: basename(option.module.pathname) };
   const context = {
-    interruptLine: (gsi: number) => vm.interruptLine(gsi),
+    interruptLine: (gsi: number) => vm.interruptLine(gsi, owner),
     memory: vm.memory,
     clock: vm.clock,
   };
   const range = option.place;
   if (!('type' in range)) {
     const card = await loadCard(option.module.href, context, option.options);
+    owner.name = card.name;
     const attached = vm.attachCard(card, range.address);
     return { name: card.name, module: option.module, detach: () => attached.detach() };
   }
@@ -128,6 +131,7 @@ export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<Lo
     return undefined;
   }
   const device = await loadDevice(option.module.href, context, option.options);
+  owner.name = device.name;
   return { name: device.name, module: option.module, detach: vm.attach(range, device) };
 }
 

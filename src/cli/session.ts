@@ -213,7 +213,7 @@ async function runOnStreams(
     const message = endMessage(sessionEnd, plan.expect, plan.timeoutMs, foreign);
     if (message !== undefined) reporter.line(message);
     const statistics = plan.statistics ? vm.statistics() : undefined;
-    if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters()));
+    if (statistics !== undefined) reporter.text(statisticsTable(statistics, vm.counters(), vm.inspection.interrupts()));
     if (vm.faults !== undefined) reporter.text(faultTable(vm.faults.report(), vm.faults.seed));
     return statusOf(sessionEnd, expectation?.isMet === false);
   } finally {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { LatencyHistogram, type LatencySnapshot } from '../trace/latency-histogram.js';
 import type { StatisticsRow, StatisticsSnapshot } from '../trace/statistics-snapshot.js';
+import { SHOWN_MESSAGES } from './interrupt-tables.js';
 import { accountingLine, SHOWN_ROWS, statisticsTable } from './statistics-table.js';
 
 function latency(...us: number[]): LatencySnapshot {
@@ -33,12 +34,22 @@ const NOTHING: StatisticsSnapshot = {
   unclaimed: [],
   clientErrors: [],
 };
-const counters = { portAccesses: 50, mmioAccesses: 4, answeredByHypervisor: 20, requests: 34, failed: 0, halts: 1 };
+const NO_INTERRUPTS = { lines: [], messages: [], doorbells: [] };
+const counters = {
+  portAccesses: 50,
+  mmioAccesses: 4,
+  answeredByHypervisor: 20,
+  requests: 34,
+  failed: 0,
+  halts: 1,
+  asyncWrites: 0,
+};
 
 test('the table has the requests by type, client and range with their stages, and the accounting line', () => {
   const text = statisticsTable(
     { ...NOTHING, requests: 34, types: [row('port', 30, 4, 1, 1, 20)], clients: [row('uart16550', 30, 4)] },
     counters,
+    NO_INTERRUPTS,
   );
   const lines = text.split('\n');
   assert.match(lines[0] ?? '', /^I\/O requests by type +reads +writes +wait +work +wake +p50 us +p99 us +max us$/);
@@ -51,7 +62,7 @@ test('with many addresses and ranges, the first are shown and the others counted
   const names = Array.from({ length: SHOWN_ROWS + 3 }, (_, i) => `port 0x${i.toString(16)}`);
   const addresses = names.map((name) => ({ name, reads: 2, writes: 1, timed: 2, sumNs: 5000 }));
   const ranges = names.map((name) => row(`client: ${name}`, 1, 0));
-  const text = statisticsTable({ ...NOTHING, requests: 69, addresses, ranges }, counters);
+  const text = statisticsTable({ ...NOTHING, requests: 69, addresses, ranges }, counters, NO_INTERRUPTS);
   assert.equal(text.match(/^ {2}port 0x/gm)?.length, SHOWN_ROWS);
   assert.equal(text.match(/^ {2}client: port 0x/gm)?.length, SHOWN_ROWS);
   assert.match(text, /^ {2}port 0x0 +2 +1 +2\.5$/m);
@@ -69,6 +80,7 @@ test('no line is wider than 80 columns for long names and large numbers', () => 
   const text = statisticsTable(
     { ...NOTHING, requests: 1, types: [wide], clients: [wide], ranges: [wide], addresses: [] },
     counters,
+    NO_INTERRUPTS,
   );
   assert.match(text, /^ {2}a client whose name goes on and on: mmio 0x[^ ]+\n +9999999 9999999 +90\d{3} /m);
   for (const line of text.split('\n').slice(0, -2)) assert.ok(line.length <= 80, `${line.length}: ${line}`);
@@ -77,7 +89,7 @@ test('no line is wider than 80 columns for long names and large numbers', () => 
 test('a client’s ranges are listed below it, a single range without numbers', () => {
   const clients = [row('uart', 30, 4, 1), row('disk', 5, 5, 1)];
   const ranges = [row('uart: port 0x3f8…0x3ff', 30, 4, 1), row('disk: pci', 3, 3, 1), row('disk: mmio', 2, 2, 1)];
-  const lines = statisticsTable({ ...NOTHING, clients, ranges }, counters).split('\n');
+  const lines = statisticsTable({ ...NOTHING, clients, ranges }, counters, NO_INTERRUPTS).split('\n');
   const at = lines.findIndex((line) => line.startsWith('  uart'));
   assert.deepEqual(
     lines.slice(at, at + 5).map((line) => line.split(/ {2,}/).slice(0, 3).join('|').trimEnd()),
@@ -87,9 +99,61 @@ test('a client’s ranges are listed below it, a single range without numbers', 
 
 test('clients with errors or late answers are listed', () => {
   const clientErrors = [{ name: 'disk', errors: 2, late: 1 }];
-  assert.match(statisticsTable({ ...NOTHING, clientErrors }, counters), /^disk: 2 errors, late 1 times$/m);
+  assert.match(
+    statisticsTable({ ...NOTHING, clientErrors }, counters, NO_INTERRUPTS),
+    /^disk: 2 errors, late 1 times$/m,
+  );
 });
 
 test('accesses that did not become a request are shown', () => {
   assert.match(accountingLine({ ...counters, portAccesses: 52 }, counters.requests), / \+ 2 that did not become one$/);
+});
+
+test('asynchronous writes are accounted for', () => {
+  const line = accountingLine({ ...counters, mmioAccesses: 9, asyncWrites: 4 }, counters.requests);
+  assert.match(
+    line,
+    /^59 accesses trapped = .* \+ 34 I\/O requests \+ 4 asynchronous writes \+ 1 that did not become one$/,
+  );
+});
+
+test('lines, messages and doorbells have tables, and what was not used has no line', () => {
+  const text = statisticsTable(NOTHING, counters, {
+    lines: [
+      { line: 1, owners: ['i8042'], isHigh: false, rises: 0 },
+      { line: 4, owners: ['uart16550'], isHigh: false, rises: 12 },
+      { line: 10, owners: ['disk', 'net'], isHigh: true, rises: 3 },
+    ],
+    messages: [
+      { source: 'disk 00:03.0', vector: 0, sent: 1, isPending: false, refused: 2 },
+      { source: 'disk 00:03.0', vector: 1, sent: 700, isPending: true, refused: 0 },
+    ],
+    doorbells: [{ card: 'disk 00:03.0', writes: 5 }],
+  });
+  const rows = text.split('\n').map((line) => line.trim().split(/ {2,}/).join('|'));
+  const at = rows.indexOf('interrupt lines|rises|at the end|driven by');
+  assert.deepEqual(rows.slice(at + 1, at + 9), [
+    '4|12|low|uart16550',
+    '10|3|high|disk, net',
+    'messages of|vector|sent|pending|refused',
+    'disk 00:03.0|1|700|yes|0',
+    'disk 00:03.0|0|1|no|2',
+    'doorbells of|writes',
+    'disk 00:03.0|5',
+    '',
+  ]);
+  assert.doesNotMatch(statisticsTable(NOTHING, counters, NO_INTERRUPTS), /interrupt|messages|doorbells/);
+});
+
+test('of many messages the busiest are shown and the others counted', () => {
+  const messages = Array.from({ length: SHOWN_MESSAGES + 2 }, (_, vector) => ({
+    source: 'net 00:04.0',
+    vector,
+    sent: 10 * vector,
+    isPending: false,
+    refused: 0,
+  }));
+  const text = statisticsTable(NOTHING, counters, { ...NO_INTERRUPTS, messages });
+  assert.equal(text.match(/^ {2}net 00:04\.0/gm)?.length, SHOWN_MESSAGES);
+  assert.match(text, /^2 more kinds of messages, 10 sent$/m);
 });

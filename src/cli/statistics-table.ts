@@ -1,6 +1,7 @@
 /**
  * statisticsTable: the table of `--stats`: a VM's requests by type, by client and range, and by
- * address. Its last line is the sum which shows that every access is accounted for.
+ * address, and its interrupts. Its last line is the sum which shows that every access is accounted
+ * for.
  *
  * It goes to standard error, as everything but the guest's console: `upcall run … --stats 2>FILE`.
  * Lines fit 80 columns. A name longer than its column gets a line of its own.
@@ -10,6 +11,8 @@ import type { VcpuCounters } from '../hypervisor/vm-shared-state.js';
 import type { AddressRow } from '../trace/address-counts.js';
 import { percentileNs } from '../trace/latency-histogram.js';
 import type { StatisticsRow, StatisticsSnapshot } from '../trace/statistics-snapshot.js';
+import type { InterruptState } from '../vm/vm-interrupts.js';
+import { interruptTables } from './interrupt-tables.js';
 import { microseconds } from './latency-text.js';
 import { textTable } from './text-table.js';
 
@@ -30,7 +33,11 @@ interface Row {
   readonly numbers: readonly string[];
 }
 
-export function statisticsTable(snapshot: StatisticsSnapshot, counters: VcpuCounters): string {
+export function statisticsTable(
+  snapshot: StatisticsSnapshot,
+  counters: VcpuCounters,
+  interrupts: InterruptState,
+): string {
   const rows: Row[] = [
     { name: 'I/O requests by type', numbers: HEAD },
     ...snapshot.types.map((row) => timed(`  ${row.name}`, row)),
@@ -50,6 +57,7 @@ export function statisticsTable(snapshot: StatisticsSnapshot, counters: VcpuCoun
   lines.push(...rest('ranges', snapshot.ranges), ...rest('addresses', snapshot.addresses));
   for (const { name, errors, late } of snapshot.clientErrors)
     lines.push(`${name}: ${errors} errors, late ${late} times`);
+  lines.push(...interruptTables(interrupts));
   const text = lines.filter((line) => line !== '');
   return [...text, '', ...EXPLANATION, accountingLine(counters, snapshot.requests), ''].join('\n');
 }
@@ -80,17 +88,20 @@ function clientRows({ clients, ranges }: StatisticsSnapshot): Row[] {
 }
 
 /**
- * The line "accesses trapped = answered by the hypervisor + requests".
+ * The line "accesses trapped = answered by the hypervisor + requests + asynchronous writes".
  *
- * The vCPUs count the first two, the HSM the third. A request lost between them would show, and so
- * do accesses that ended in a fault or a reset.
+ * The vCPUs count all but the requests, which the HSM counts. A request lost between them would
+ * show, and so do accesses that ended in a fault or a reset.
  */
 export function accountingLine(counters: VcpuCounters, requests: number): string {
-  const { portAccesses, mmioAccesses, answeredByHypervisor } = counters;
+  const { portAccesses, mmioAccesses, answeredByHypervisor, asyncWrites } = counters;
   const trapped = portAccesses + mmioAccesses;
-  const other = trapped - answeredByHypervisor - requests;
-  const text = other === 0 ? '' : ` + ${other} that did not become one`;
-  return `${trapped} accesses trapped = ${answeredByHypervisor} answered by the hypervisor + ${requests} I/O requests${text}`;
+  const other = trapped - answeredByHypervisor - requests - asyncWrites;
+  return [
+    `${trapped} accesses trapped = ${answeredByHypervisor} answered by the hypervisor + ${requests} I/O requests`,
+    ...(asyncWrites === 0 ? [] : [`${asyncWrites} asynchronous writes`]),
+    ...(other === 0 ? [] : [`${other} that did not become one`]),
+  ].join(' + ');
 }
 
 /** The row of a type, client or range, with its percentiles. */

@@ -13,24 +13,34 @@
 import { INTERRUPT_LINES, type InterruptLines } from '../hypervisor/interrupt-lines.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { InterruptLine } from './device.js';
+import type { LineOwner } from './line-owners.js';
+
+/** An output of `owner` to line `gsi` was made. */
+export type OnOutput = (gsi: number, owner: LineOwner | undefined) => void;
 
 export class DeviceLines {
   readonly #lines: InterruptLines;
   readonly #driver: number;
+  readonly #onOutput: OnOutput;
   /** For each line the number of outputs that are high. */
   readonly #high = new Uint32Array(INTERRUPT_LINES);
 
-  constructor(lines: InterruptLines, driver: number) {
+  constructor(lines: InterruptLines, driver: number, onOutput: OnOutput = () => undefined) {
     this.#lines = lines;
     this.#driver = driver;
+    this.#onOutput = onOutput;
   }
 
-  /** A new output to line `gsi`, low at first. Throws LINE_INVALID if there is no such line. */
-  output(gsi: number): InterruptLine {
+  /**
+   * A new output to line `gsi`, low at first. `owner`: the device that drives it, for the operator.
+   * Throws LINE_INVALID if there is no such line.
+   */
+  output(gsi: number, owner?: LineOwner): InterruptLine {
     if (!Number.isInteger(gsi) || gsi < 0 || gsi >= INTERRUPT_LINES)
       throw new UpcallError('LINE_INVALID', `interrupt line ${gsi} does not exist`, {
         remedy: `Lines are 0 to ${INTERRUPT_LINES - 1}`,
       });
+    this.#onOutput(gsi, owner);
     let isHigh = false;
     return {
       set: (high) => {

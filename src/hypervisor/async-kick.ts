@@ -53,6 +53,7 @@ export class AsyncKick {
       this.#doorbell.wait(this.#stop, WAIT_MS);
       if (!this.#shared.isRunning) throw this.#stopped;
     }
+    this.#shared.count(this.#vcpu, VcpuCounter.asyncWrites);
     this.#upcall.raise();
     return true;
   }

@@ -211,6 +211,23 @@ describe('interrupt lines', () => {
     });
   });
 
+  test('rises are counted from the call on, in all threads’ views, and only those of the line itself', () => {
+    const { lines, buffer } = make();
+    const other = new InterruptLines(buffer, new Doorbell());
+    lines.pulse(4);
+    assert.deepEqual([lines.isCounting, lines.rises(4)], [false, 0]);
+    lines.countRises();
+    assert.equal(other.isCounting, true);
+    other.pulse(4, LineDriver.SERVICE_VM);
+    lines.set(4, true);
+    lines.set(4, true);
+    // The line is high already.
+    other.pulse(4, LineDriver.SERVICE_VM);
+    lines.set(4, false);
+    lines.pulse(47);
+    assert.deepEqual([other.rises(4), lines.rises(47), lines.rises(5)], [2, 1, 0]);
+  });
+
   test('whatever is done between two deliveries, levels agree afterwards and no edge is lost', () => {
     const action = fc.tuple(fc.integer({ min: 0, max: 47 }), fc.constantFrom('high', 'low', 'pulse', 'deliver'));
     fc.assert(

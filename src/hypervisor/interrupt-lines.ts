@@ -27,11 +27,14 @@ export const INTERRUPT_LINES = 48;
 // Indices of words. The words of the lines come first.
 const CHANGED = INTERRUPT_LINES;
 const DRIVERS = INTERRUPT_LINES + 2;
+/** 1: rises are counted. */
+const IS_COUNTING = DRIVERS + 1;
+const RISES = IS_COUNTING + 1;
 /**
- * Words that the lines take: the lines, two with a bit for each line that changed, and one with a
- * bit for each driver that was added.
+ * Words that the lines take: the lines, two with a bit for each line that changed, one with a bit
+ * for each driver that was added, and the counters of rises with their switch.
  */
-export const INTERRUPT_LINE_WORDS = DRIVERS + 1;
+export const INTERRUPT_LINE_WORDS = RISES + INTERRUPT_LINES;
 
 /** HC_SET_IRQLINE's operations. */
 export const IrqLineOperation = { HIGH: 0, LOW: 1, RAISING_PULSE: 2, FALLING_PULSE: 3 } as const;
@@ -84,6 +87,7 @@ export class InterruptLines {
       if ((word & OUTPUTS & ~bit) !== 0) return;
       break;
     }
+    if (high && this.#words.loadRelaxed(IS_COUNTING) !== 0) this.#words.add(RISES + line, 1);
     this.#words.or(CHANGED + (line >>> 5), 1 << (line & 31));
     this.#vcpu.ring();
   }
@@ -112,6 +116,20 @@ export class InterruptLines {
 
   level(line: number): boolean {
     return (this.#words.load(line) & OUTPUTS) !== 0;
+  }
+
+  /** From now on rises are counted. A VM in which they are not pays a load for each rise. */
+  countRises(): void {
+    this.#words.store(IS_COUNTING, 1);
+  }
+
+  get isCounting(): boolean {
+    return this.#words.load(IS_COUNTING) !== 0;
+  }
+
+  /** How often line `line` rose since `countRises`: u32 that wraps. */
+  rises(line: number): number {
+    return this.#words.load(RISES + line) >>> 0;
   }
 
   /** Whether a line changed since the last `deliver`. */

@@ -53,6 +53,8 @@ export const VcpuCounter = {
   failed: 4,
   /** Times the vCPU was halted and slept. */
   halts: 5,
+  /** Writes that the hypervisor completed itself by asynchronous I/O, such as doorbells. */
+  asyncWrites: 6,
 } as const;
 export type VcpuCounter = (typeof VcpuCounter)[keyof typeof VcpuCounter];
 export type VcpuCounters = Readonly<Record<keyof typeof VcpuCounter, number>>;
@@ -228,6 +230,7 @@ export class VmSharedState {
       requests: at(VcpuCounter.requests),
       failed: at(VcpuCounter.failed),
       halts: at(VcpuCounter.halts),
+      asyncWrites: at(VcpuCounter.asyncWrites),
     };
   }
 

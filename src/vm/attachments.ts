@@ -8,6 +8,7 @@
 import { DeviceClient, type DeviceCall, type ReportDeviceError } from '../device-model/device-client.js';
 import { DeviceLines } from '../device-model/device-lines.js';
 import type { Device, InterruptLine } from '../device-model/device.js';
+import { LineOwners, type LineOwner } from '../device-model/line-owners.js';
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
 import { isThreadPlacement, type ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import type { AddressRange } from '../hsm/address-range.js';
@@ -46,6 +47,7 @@ export interface AttachmentsOptions {
 }
 
 export class Attachments {
+  readonly owners = new LineOwners();
   readonly #options: AttachmentsOptions;
   readonly #lines: DeviceLines;
   /**
@@ -61,7 +63,7 @@ export class Attachments {
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
-    this.#lines = new DeviceLines(options.lines, LineDriver.SERVICE_VM);
+    this.#lines = new DeviceLines(options.lines, LineDriver.SERVICE_VM, (gsi, owner) => this.owners.add(gsi, owner));
   }
 
   /**
@@ -81,9 +83,9 @@ export class Attachments {
     return attachment.client;
   }
 
-  /** A new output to line `gsi`. Throws LINE_INVALID. */
-  output(gsi: number): InterruptLine {
-    return this.#lines.output(gsi);
+  /** A new output of `owner` to line `gsi`. Throws LINE_INVALID. */
+  output(gsi: number, owner?: LineOwner): InterruptLine {
+    return this.#lines.output(gsi, owner);
   }
 
   /** Returns undefined if the client was removed before. Does not close the device. */
@@ -154,6 +156,7 @@ export class Attachments {
       range,
       memory,
       lines,
+      owners: this.owners,
       reportError,
       onDeath: (dead, reason, stack) => {
         // `ready` rejects with the thread's error, which is report enough.

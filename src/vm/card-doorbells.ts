@@ -30,6 +30,7 @@ export class CardDoorbells {
   #events: AsyncIoEvents | undefined;
   /** By card, then by BAR. */
   readonly #placed = new Map<PciCard, Map<number, readonly Placed[]>>();
+  readonly #writes = new WeakMap<PciCard, number>();
 
   constructor(hypercalls: AsyncIoHypercalls | undefined, work: PendingWork) {
     this.#hypercalls = hypercalls;
@@ -49,7 +50,10 @@ export class CardDoorbells {
     for (const [index, doorbell] of doorbells.entries()) {
       if (doorbell.bar !== bar) continue;
       const event = new LocalEvent();
-      event.onSignal(() => card.rung?.(index));
+      event.onSignal(() => {
+        this.#writes.set(card, this.writesTo(card) + 1);
+        card.rung?.(index);
+      });
       const request: IoEventRequest = {
         isPort: range.type === IoRequestType.PORT,
         address: range.start + BigInt(doorbell.offset),
@@ -58,6 +62,11 @@ export class CardDoorbells {
       if (this.#setUp(this.#hypercalls).assign(request, event) === 0) placed.push({ request, event });
     }
     bars.set(bar, placed);
+  }
+
+  /** How many writes to doorbells of `card` the hypervisor has completed itself. */
+  writesTo(card: PciCard): number {
+    return this.#writes.get(card) ?? 0;
   }
 
   /** With the first card that has a doorbell: a VM without one keeps its shorter path. */

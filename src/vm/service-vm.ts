@@ -155,6 +155,7 @@ export class ServiceVm {
     await this.#setBuffer(hypercalls, buffer, plan.sharePage);
     const trace = new VmTrace(hypercalls.shared.trace);
     for (const slot of buffer.slots) trace.recorder.observe(slot);
+    if (plan.statistics) hypercalls.shared.lines.countRises();
     const statistics = plan.statistics
       ? trace.count<IoClient>({
           rangesOf: (client) => requests.clients.ranges(client),

@@ -62,7 +62,7 @@ export interface StandardPc {
 export function standardPc(vm: UserVm, options: StandardPcOptions = {}): StandardPc {
   const { clock, power } = vm;
   const uart = new Uart16550({
-    interrupt: vm.interruptLine(4),
+    interrupt: vm.interruptLine(4, 'uart16550'),
     clock,
     ...(options.console === undefined ? {} : { output: options.console }),
     ...(options.consoleFlowControl === undefined ? {} : { flowControl: options.consoleFlowControl }),
@@ -71,12 +71,12 @@ export function standardPc(vm: UserVm, options: StandardPcOptions = {}): Standar
   const rtc = new CmosRtc({
     clock,
     memoryBytes: vm.memory.size,
-    interrupt: vm.interruptLine(8),
+    interrupt: vm.interruptLine(8, 'cmos-rtc'),
     onTimeSet: (lastTime, delta) => vm.emit({ kind: 'rtc-changed', lastTime, delta }),
   });
-  const pit = new Pit8254({ clock, interrupt: vm.interruptLine(0) });
-  const keyboard = new I8042({ power, interrupt: vm.interruptLine(1) });
-  const acpiPm = new AcpiPm({ clock, power, sci: vm.interruptLine(9) });
+  const pit = new Pit8254({ clock, interrupt: vm.interruptLine(0, 'pit8254') });
+  const keyboard = new I8042({ power, interrupt: vm.interruptLine(1, 'i8042') });
+  const acpiPm = new AcpiPm({ clock, power, sci: vm.interruptLine(9, 'acpi-pm') });
   const debugExit = new DebugExit({ power });
   const postPort = new PostPort(options.onPostCode === undefined ? {} : { onCode: options.onPostCode });
 

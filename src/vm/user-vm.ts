@@ -13,6 +13,7 @@ import { SystemClock } from '../device-model/clock.js';
 import { VmDebugger } from '../debugging/vm-debugger.js';
 import { DefaultClient } from '../device-model/default-client.js';
 import type { Device, InterruptLine, PowerControl } from '../device-model/device.js';
+import type { LineOwner } from '../device-model/line-owners.js';
 import { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
@@ -103,12 +104,16 @@ export class UserVm {
       deviceOf: (client) => this.#devices.deviceOf(client),
       cardOf: (client) => this.#devices.cardOf(client),
       pci: this.pci,
+      interrupts: this.#devices.interrupts,
     });
   }
 
-  /** A new output to line `gsi`, 0…47, which is high while one of them is. Throws LINE_INVALID. */
-  interruptLine(gsi: number): InterruptLine {
-    const output = this.#devices.output(gsi);
+  /**
+   * A new output to line `gsi`, 0…47, which is high while one of them is. `owner`: the device that
+   * drives it, for the operator. Throws LINE_INVALID.
+   */
+  interruptLine(gsi: number, owner?: LineOwner): InterruptLine {
+    const output = this.#devices.output(gsi, owner);
     return this.faults?.line(gsi, output) ?? output;
   }
 
@@ -171,6 +176,14 @@ export class UserVm {
   /** Removes a client while the VM runs. Requests that it has not finished read as all ones. */
   destroyClient(client: IoClient): void {
     this.#parts.module.destroyClient(this.requests, this.#wrappers.of(client));
+  }
+
+  /**
+   * HC_INJECT_MSI for ACRN userspace, counted under the name of `source`. Returns the result of the
+   * hypercall.
+   */
+  injectMsi(source: string, address: number, data: number): number {
+    return this.#devices.interrupts.inject(source, address, data);
   }
 
   /** Calls back for each event. Returns a function that removes the listener. */
@@ -256,8 +269,12 @@ export class UserVm {
         this.#devices.reset();
       },
       closeDevices: () => this.#devices.close(),
-      onPausing: () => this.debugger.suspend(),
+      onPausing: () => {
+        this.#devices.interrupts.keep();
+        this.debugger.suspend();
+      },
       onStarting: () => {
+        this.#devices.interrupts.release();
         this.faults?.begin();
         this.debugger.resume();
       },

@@ -8,6 +8,7 @@
 
 import type { ReportDeviceError } from '../device-model/device-client.js';
 import { UNCONNECTED, type InterruptLine } from '../device-model/device.js';
+import type { LineOwner } from '../device-model/line-owners.js';
 import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import { BarDecoder } from '../device-model/pci/bar-decoder.js';
 import { CardClient } from '../device-model/pci/card-client.js';
@@ -27,6 +28,7 @@ import { pciAddressName } from '../io-request/pci-address.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { unreachableRanges } from './device-range.js';
 import { CardDoorbells } from './card-doorbells.js';
+import type { CountedCard } from './vm-interrupts.js';
 import type { UserVmEvent } from './user-vm-events.js';
 
 /** A card in a VM. */
@@ -51,7 +53,7 @@ export interface CardVm {
   readonly original: (client: IoClient) => IoClient;
   readonly reportError: ReportDeviceError;
   readonly vm: {
-    interruptLine(gsi: number): InterruptLine;
+    interruptLine(gsi: number, owner?: LineOwner): InterruptLine;
     createClient(client: IoClient): void;
     destroyClient(client: IoClient): void;
     addRange(client: IoClient, range: AddressRange): boolean;
@@ -60,6 +62,8 @@ export interface CardVm {
   };
 }
 
+/** Cards whose counters are kept. The first to be forgotten is the oldest that was removed. */
+export const MAX_COUNTED_CARDS = 256;
 /** Ports that the HSM serves itself. */
 const CONFIG_PORTS = ports(0xcf8, 8);
 
@@ -68,6 +72,8 @@ export class VmCards {
   readonly #decoder: BarDecoder;
   readonly #doorbells: CardDoorbells;
   readonly #cards = new Set<PciCard>();
+  /** Also those that were removed, oldest first. */
+  readonly #counted = new Set<CardFunction>();
   readonly #reserved: readonly { readonly range: AddressRange; readonly what: string }[];
 
   constructor(parts: CardVm) {
@@ -131,7 +137,7 @@ export class VmCards {
       card,
       address,
       memory: hypercalls.memory,
-      pin: pin === undefined ? UNCONNECTED : vm.interruptLine(interrupt),
+      pin: pin === undefined ? UNCONNECTED : vm.interruptLine(interrupt, card),
       interrupt,
       injectMsi: (to, data) => hypercalls.injectMsi(to, data) === 0,
       reportError,
@@ -152,6 +158,7 @@ export class VmCards {
       throw error;
     }
     this.#cards.add(card);
+    this.#count(fn);
     this.#decoder.add(client);
     fn.onPlaced = () => this.#decoder.update();
     const attached: AttachedCard = {
@@ -175,6 +182,24 @@ export class VmCards {
   /** The card of an I/O client, for tools that display its registers. */
   cardOf(client: IoClient): PciCard | undefined {
     return client instanceof CardClient ? client.fn.card : undefined;
+  }
+
+  /** The cards with their counters, and those that the VM had. */
+  get counted(): readonly CountedCard[] {
+    return [...this.#counted].map((fn) => {
+      const { bus, device, function: number } = fn.address;
+      return {
+        name: `${fn.name} ${pciAddressName(bus, device, number)}`,
+        messages: fn.messages,
+        doorbellWrites: this.#doorbells.writesTo(fn.card),
+      };
+    });
+  }
+
+  #count(fn: CardFunction): void {
+    const removed = [...this.#counted].find(({ card }) => !this.#cards.has(card));
+    if (removed !== undefined && this.#counted.size >= MAX_COUNTED_CARDS) this.#counted.delete(removed);
+    this.#counted.add(fn);
   }
 
   #removed(client: CardClient): void {

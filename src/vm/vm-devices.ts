@@ -7,6 +7,7 @@
 
 import type { DeviceCall } from '../device-model/device-client.js';
 import type { Device, InterruptLine } from '../device-model/device.js';
+import type { LineOwner } from '../device-model/line-owners.js';
 import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
@@ -22,6 +23,7 @@ import type { ClientWrappers } from './client-wrappers.js';
 import { unreachableRanges } from './device-range.js';
 import type { UserVmEvent } from './user-vm-events.js';
 import { VmCards, type AttachedCard } from './vm-cards.js';
+import { VmInterrupts } from './vm-interrupts.js';
 
 /** The part of a VM that its devices need. */
 export interface DevicesVm {
@@ -35,7 +37,7 @@ export interface DevicesVm {
   /** Whether the VM has upcall's own default client, which serves PCI configuration space. */
   readonly hasDefaultClient: boolean;
   readonly vm: {
-    interruptLine(gsi: number): InterruptLine;
+    interruptLine(gsi: number, owner?: LineOwner): InterruptLine;
     createClient(client: IoClient, ranges?: readonly AddressRange[]): void;
     destroyClient(client: IoClient): void;
     addRange(client: IoClient, range: AddressRange): boolean;
@@ -45,6 +47,7 @@ export interface DevicesVm {
 }
 
 export class VmDevices {
+  readonly interrupts: VmInterrupts;
   readonly #parts: DevicesVm;
   readonly #attachments: Attachments;
   readonly #cards: VmCards;
@@ -71,6 +74,11 @@ export class VmDevices {
       // Any thread ended, so it answers nothing any more.
       onEnd: (client) => clients.finishAllOf(wrappers.of(client)),
     });
+    this.interrupts = new VmInterrupts({
+      hypercalls,
+      owners: this.#attachments.owners,
+      cards: () => this.#cards.counted,
+    });
     this.#cards = new VmCards({
       name: parts.name,
       pci: parts.pci,
@@ -83,9 +91,9 @@ export class VmDevices {
     });
   }
 
-  /** A new output to line `gsi`. Throws LINE_INVALID. */
-  output(gsi: number): InterruptLine {
-    return this.#attachments.output(gsi);
+  /** A new output of `owner` to line `gsi`. Throws LINE_INVALID. */
+  output(gsi: number, owner?: LineOwner): InterruptLine {
+    return this.#attachments.output(gsi, owner);
   }
 
   /** As `UserVm.attach`. */

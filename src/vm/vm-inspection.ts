@@ -14,6 +14,7 @@ import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
 import { peekRegisters, peekDevice, type RegisterValues } from '../device-model/register-peek.js';
 import type { RegisterDescription, RegisterMap } from '../device-model/register-map.js';
+import type { InterruptState, VmInterrupts } from './vm-interrupts.js';
 import type { ClientWrappers } from './client-wrappers.js';
 import type { AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
@@ -49,6 +50,7 @@ export interface VmInspectionParts {
   readonly cardOf: (client: IoClient) => PciCard | undefined;
   /** The PCI functions, whose configuration space the default client serves. */
   readonly pci: PciBus;
+  readonly interrupts: VmInterrupts;
 }
 
 export class VmInspection {
@@ -101,6 +103,11 @@ export class VmInspection {
   /** Samples the latest moves. The caller must close() it. */
   sampleMoves(filter?: MoveFilter): MoveSampler {
     return this.#parts.trace.sample(filter);
+  }
+
+  /** Interrupt lines, messages and doorbells. After the end of the VM, as they were before it. */
+  interrupts(): InterruptState {
+    return this.#parts.interrupts.state;
   }
 
   /** Whether `peek` returns any register. */

@@ -225,6 +225,37 @@ test('a message without bus mastering, or to no APIC, goes nowhere and is counte
   handle.interrupt();
   assert.deepEqual(messages, []);
   assert.equal(fn.counters.refusedMessages, 3);
+  assert.deepEqual(fn.messages, [{ vector: 0, sent: 0, isPending: false, refused: 3 }]);
+});
+
+test('messages are counted by their number, for both kinds', () => {
+  const one = makeFunction({ msi: 4 });
+  enableMsi(one.fn, 2);
+  one.fn.writeConfig(MSI.MASK, 4, 0b1000);
+  for (const vector of [1, 3, 3, 1]) one.handle.interrupt(vector);
+  assert.deepEqual(one.fn.messages, [
+    { vector: 1, sent: 2, isPending: false, refused: 0 },
+    { vector: 3, sent: 0, isPending: true, refused: 0 },
+  ]);
+  one.fn.writeConfig(MSI.MASK, 4, 0);
+  assert.deepEqual([one.fn.messages[1], one.fn.sent(3)], [{ vector: 3, sent: 1, isPending: false, refused: 0 }, 1]);
+
+  const two = makeFunction({ msix: 40 });
+  const [layout] = two.fn.bars.map((bar) => bar.layout);
+  assert.ok(layout);
+  const table = two.fn.barDevice(layout);
+  two.fn.writeConfig(COMMAND, 2, 4);
+  two.fn.writeConfig(MSIX_CONTROL, 2, 0x8000);
+  void table.write(33 * 16, 4, 0xfee0_0000);
+  void table.write(33 * 16 + 8, 4, 0x31);
+  for (const vector of [33, 34, 33]) two.handle.interrupt(vector);
+  assert.deepEqual(two.fn.messages, [
+    { vector: 33, sent: 0, isPending: true, refused: 0 },
+    { vector: 34, sent: 0, isPending: true, refused: 0 },
+  ]);
+  void table.write(33 * 16 + 12, 4, 0);
+  two.handle.interrupt(33);
+  assert.deepEqual(two.fn.messages[0], { vector: 33, sent: 2, isPending: false, refused: 0 });
 });
 
 const MSIX_CONTROL = 0x62;

@@ -19,7 +19,7 @@ import { BARS, barsOf, type BarLayout } from './card-description.js';
 import { AF_CONTROL, AF_FUNCTION_LEVEL_RESET, Command, configFields, Status } from './card-config.js';
 import { cardConfigRegisters } from './card-config-registers.js';
 import { GuestDma } from './card-dma.js';
-import { CardInterrupts } from './card-interrupts.js';
+import { CardInterrupts, type InjectMessage, type MessageCounts } from './card-interrupts.js';
 import { barPlace } from './bar-place.js';
 import type { CardHandle, PciCard } from './pci-card.js';
 
@@ -30,8 +30,7 @@ export interface CardFunctionOptions {
   /** What the interrupt pin is routed to, and the number of that interrupt. */
   readonly pin: InterruptLine;
   readonly interrupt: number;
-  /** Returns false if the message has no destination. */
-  readonly injectMsi: (address: number, data: number) => boolean;
+  readonly injectMsi: InjectMessage;
   readonly reportError: ReportDeviceError;
   readonly report: (message: string) => void;
 }
@@ -121,6 +120,16 @@ export class CardFunction implements PciFunction {
 
   get counters(): CardCounters {
     return { refusedDma: this.#dma.refused, refusedMessages: this.#interrupts.refused, conflicts: this.conflicts };
+  }
+
+  /** The messages that were sent, refused or are pending, by number. */
+  get messages(): readonly MessageCounts[] {
+    return this.#interrupts.messages;
+  }
+
+  /** How often message `vector` was sent. */
+  sent(vector: number): number {
+    return this.#interrupts.sent(vector);
   }
 
   readConfig(register: number, size: AccessSize): number {

@@ -25,8 +25,21 @@ export interface CardInterruptsOptions {
   readonly space: PciConfigSpace;
   /** The interrupt that the pin is routed to. */
   readonly pin: InterruptLine;
-  /** Returns false if the message has no destination. */
-  readonly injectMsi: (address: number, data: number) => boolean;
+  /** Sends message `vector` of the card. Returns false if it has no destination. */
+  readonly injectMsi: InjectMessage;
+}
+
+export type InjectMessage = (address: number, data: number, vector: number) => boolean;
+
+/** What became of one message of a card. */
+export interface MessageCounts {
+  /** The number of the message within the card. */
+  readonly vector: number;
+  readonly sent: number;
+  /** Whether it waits now, because the guest has masked it. */
+  readonly isPending: boolean;
+  /** How often it went nowhere: without bus mastering, or to an address that is not an APIC's. */
+  readonly refused: number;
 }
 
 export class CardInterrupts {
@@ -36,18 +49,37 @@ export class CardInterrupts {
   readonly #vectors: number;
   /** What the card drives, whatever the guest has enabled. */
   #level = false;
-  #refused = 0;
+  /** By message. */
+  readonly #sent: Float64Array;
+  readonly #refused: Float64Array;
 
   constructor(options: CardInterruptsOptions) {
     const { msi = 0, msix } = options.pci;
     this.#options = options;
     this.#vectors = Math.max(1, msi, msix ?? 0);
+    this.#sent = new Float64Array(this.#vectors);
+    this.#refused = new Float64Array(this.#vectors);
     this.table = msix === undefined ? undefined : new MsixTable(options.name, msix, () => this.update());
   }
 
   /** Messages that went nowhere. */
   get refused(): number {
-    return this.#refused;
+    return this.#refused.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** The messages that were sent, refused or are pending, by number. */
+  get messages(): readonly MessageCounts[] {
+    return Array.from(this.#sent, (sent, vector) => ({
+      vector,
+      sent,
+      isPending: this.#isPending(vector),
+      refused: this.#refused[vector] ?? 0,
+    })).filter(({ sent, isPending, refused }) => sent > 0 || isPending || refused > 0);
+  }
+
+  /** How often message `vector` was sent. */
+  sent(vector: number): number {
+    return this.#sent[vector] ?? 0;
   }
 
   /** Throws RangeError for a vector that the card does not have. */
@@ -134,12 +166,21 @@ export class CardInterrupts {
   #sendMsi(message: number): void {
     const { space } = this.#options;
     const data = (space.read(Msi.DATA, 2) & ~(this.#granted - 1)) | message;
-    this.#send(space.read(Msi.ADDRESS + 4, 4), space.read(Msi.ADDRESS, 4), data);
+    this.#send(message, space.read(Msi.ADDRESS + 4, 4), space.read(Msi.ADDRESS, 4), data);
   }
 
-  readonly #send = (addressHigh: number, address: number, data: number): void => {
+  #isPending(vector: number): boolean {
+    const { pci, space } = this.#options;
+    const isPendingMsi =
+      pci.msi !== undefined && vector < MAX_MSI_VECTORS && (space.read(Msi.PENDING, 4) >>> vector) % 2 === 1;
+    return isPendingMsi || this.table?.isPending(vector) === true;
+  }
+
+  readonly #send = (vector: number, addressHigh: number, address: number, data: number): void => {
     const { space, injectMsi } = this.#options;
     const isBusMaster = (space.read(PciRegister.COMMAND, 2) & Command.BUS_MASTER) !== 0;
-    if (!isBusMaster || addressHigh !== 0 || !injectMsi(address, data)) this.#refused++;
+    const isSent = isBusMaster && addressHigh === 0 && injectMsi(address, data, vector);
+    const counts = isSent ? this.#sent : this.#refused;
+    counts[vector] = (counts[vector] as number) + 1;
   };
 }

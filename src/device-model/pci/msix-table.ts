@@ -19,8 +19,8 @@ const MASKED = 1;
 /** The bits that exist, by word. */
 const WRITABLE = [0xffff_fffc, 0xffff_ffff, 0xffff_ffff, MASKED] as const;
 
-/** `addressHigh`, `address`, `data`: 32 bits each. */
-export type SendMessage = (addressHigh: number, address: number, data: number) => void;
+/** Message number `vector`. `addressHigh`, `address`, `data`: 32 bits each. */
+export type SendMessage = (vector: number, addressHigh: number, address: number, data: number) => void;
 
 export class MsixTable implements Device {
   readonly name: string;
@@ -62,10 +62,15 @@ export class MsixTable implements Device {
       this.#pending[vector >>> 5] = (this.#pending[vector >>> 5] as number) | (1 << (vector & 31));
     else
       send(
+        vector,
         this.#words[at + Word.ADDRESS_HIGH] as number,
         this.#words[at + Word.ADDRESS] as number,
         this.#words[at + Word.DATA] as number,
       );
+  }
+
+  isPending(vector: number): boolean {
+    return (((this.#pending[vector >>> 5] ?? 0) >>> (vector & 31)) & 1) === 1;
   }
 
   /** Posts the pending messages again. The function is not masked. */

@@ -18,6 +18,7 @@ import { MoveBits, movedTo, serviceLane } from '../../trace/trace-ring.js';
 import { GATE } from './fixtures/gated-device.js';
 import { LineDriver, type InterruptLines } from '../../hypervisor/interrupt-lines.js';
 import { ThreadLines } from './thread-lines.js';
+import { LineOwners } from '../line-owners.js';
 import { ThreadClient } from './in-own-thread.js';
 import { inOwnThread, isThreadPlacement } from './thread-placement.js';
 
@@ -42,6 +43,7 @@ interface Placed {
   readonly errors: string[];
   readonly deaths: string[];
   readonly lines: InterruptLines;
+  readonly owners: LineOwners;
   readonly shared: VmSharedState;
 }
 
@@ -53,10 +55,12 @@ function place(module: URL, options: unknown): Placed {
   const vm = new OneVm({ hypercalls: { vcpuCount: 4, notifyRequestFinish: () => 0, shared } });
   const errors: string[] = [];
   const deaths: string[] = [];
+  const owners = new LineOwners();
   const client = new ThreadClient({
     placement: inOwnThread(module, options),
     range,
     lines: shared.lines,
+    owners,
     memory: new GuestMemory({ buffer: new SharedArrayBuffer(4096), byteOffset: 0, byteLength: 4096 }),
     reportError: (_, error, during) => void errors.push(`${during}: ${String(error)}`),
     onDeath: (dead, reason) => {
@@ -65,7 +69,7 @@ function place(module: URL, options: unknown): Placed {
     },
   });
   vm.requests.clients.add(client, [range]);
-  return { vm, client, errors, deaths, lines: shared.lines, shared };
+  return { vm, client, errors, deaths, lines: shared.lines, owners, shared };
 }
 
 async function until(condition: () => boolean): Promise<void> {
@@ -130,8 +134,9 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
   });
 
   test('leaves no interrupt line high when its thread dies', async () => {
-    const { vm, client, deaths, lines } = place(counter, { start: 7 });
+    const { vm, client, deaths, lines, owners } = place(counter, { start: 7 });
     await client.ready;
+    assert.deepEqual([owners.of(5), owners.of(6)], [['read counter'], []]);
     lines.set(6, true, LineDriver.SERVICE_VM);
     vm.fill(0, { direction: WRITE, address: 0x503, value: 1 });
     vm.requests.dispatch();

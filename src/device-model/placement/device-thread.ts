@@ -50,6 +50,8 @@ export type DeviceThreadMessage =
   | { readonly kind: 'loaded' }
   /** The device is created, and requests are served. */
   | { readonly kind: 'ready'; readonly name: string; readonly registers?: RegisterMap }
+  /** The device has an output to line `gsi`. */
+  | { readonly kind: 'line'; readonly gsi: number }
   /** The answer to a peek. */
   | { readonly kind: 'registers'; readonly values: RegisterValues }
   /** The device could not be created. The thread ends. */
@@ -65,7 +67,7 @@ thread.keepAlive();
 
 const shared = new VmSharedState(data.finisher.shared);
 const mailbox = new DeviceMailbox(data.mailbox);
-const lines = new DeviceLines(shared.lines, data.lineDriver);
+const lines = new DeviceLines(shared.lines, data.lineDriver, (gsi) => post({ kind: 'line', gsi }));
 
 try {
   const device = await loadDevice(

@@ -12,6 +12,7 @@ import { foregroundTiming } from '../../sync/host-timing.js';
 import { JUDGE_MS } from '../../sync/timer-lateness.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
+import { LineOwners } from '../line-owners.js';
 import { ThreadClient } from './in-own-thread.js';
 
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
@@ -71,6 +72,7 @@ function machine(): Machine {
     range: ports(0x500, 4),
     memory: new GuestMemory({ buffer: new SharedArrayBuffer(16), byteOffset: 0, byteLength: 16 }),
     lines: shared.lines,
+    owners: new LineOwners(),
     reportError: (...report) => errors.push(report),
     onDeath: (...death) => deaths.push(death),
     onEnd: (ended) => ends.push(ended),

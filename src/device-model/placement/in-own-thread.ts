@@ -26,6 +26,7 @@ import { errorText, type ErrorText } from '../../io-request/error-text.js';
 import { Deferred } from '../../sync/deferred.js';
 import { startFairTimeout, type FairTimeout } from '../../sync/fair-timeout.js';
 import { foregroundTiming } from '../../sync/host-timing.js';
+import type { LineOwners } from '../line-owners.js';
 import { PROMISE_OPEN, type ReportDeviceError } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
@@ -48,6 +49,7 @@ export interface ThreadClientOptions {
   readonly range: AddressRange;
   readonly memory: GuestMemory;
   readonly lines: InterruptLines;
+  readonly owners: LineOwners;
   readonly reportError: ReportDeviceError;
   /**
    * The thread ended without being closed, perhaps before its device was created. This callback
@@ -220,6 +222,9 @@ export class ThreadClient implements IoClient {
         this.#name = message.name;
         this.#registers = message.registers;
         this.#ready.resolve(undefined);
+        break;
+      case 'line':
+        this.#options.owners.add(message.gsi, this);
         break;
       case 'registers':
         this.#peek.answer(message.values);
