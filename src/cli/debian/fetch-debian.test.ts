@@ -9,11 +9,11 @@ import { bzImage, elf, PACKED_ELF_BYTES, XZ_X86 } from '../../hypervisor/boot/fi
 import { fetchDebian } from './fetch-debian.js';
 import { kernelModule } from './fixtures/kernel-module.js';
 import { PackageModules } from './package-modules.js';
-import { tarArchive } from './fixtures/tar-archive.js';
+import { debArchive } from './fixtures/deb-archive.js';
 
 /**
  * The machine's tools are programs, so the tests put programs of their own in front of them: shell
- * scripts that behave as apt-get, apt-cache and dpkg-deb do, on a "distribution" that is a folder.
+ * scripts that behave as apt-get and apt-cache do, on a "distribution" that is a folder.
  */
 const APT_GET = `#!/bin/sh
 case " $* " in
@@ -24,7 +24,7 @@ case " $* " in
     exit "$(cat "$DISTRIBUTION/update-status")" ;;
   *" download "*)
     for name; do
-      if [ -f "$DISTRIBUTION/$name.tar" ]; then cp "$DISTRIBUTION/$name.tar" "\${name}_1_i386.deb"; echo "$name" >>"$DISTRIBUTION/downloads"; fi
+      if [ -f "$DISTRIBUTION/$name.deb" ]; then cp "$DISTRIBUTION/$name.deb" "\${name}_1_i386.deb"; echo "$name" >>"$DISTRIBUTION/downloads"; fi
     done ;;
 esac
 `;
@@ -35,10 +35,6 @@ case " $* " in
   *" pkgnames "*) cd "$DISTRIBUTION" && ls | sed -n 's/\\.show$//p' | grep "^$last" ;;
 esac
 `;
-const DPKG_DEB = `#!/bin/sh
-cat "$2"
-`;
-
 const KERNEL = bzImage(XZ_X86, PACKED_ELF_BYTES);
 let folder: string;
 let distribution: string;
@@ -56,7 +52,7 @@ beforeEach(async () => {
   const tools = join(folder, 'tools');
   await mkdir(distribution);
   await mkdir(tools);
-  for (const [name, script] of Object.entries({ 'apt-get': APT_GET, 'apt-cache': APT_CACHE, 'dpkg-deb': DPKG_DEB }))
+  for (const [name, script] of Object.entries({ 'apt-get': APT_GET, 'apt-cache': APT_CACHE }))
     await writeFile(join(tools, name), script, { mode: 0o755 });
   process.env['PATH'] = `${tools}${delimiter}${path ?? ''}`;
   process.env['DISTRIBUTION'] = distribution;
@@ -69,14 +65,14 @@ beforeEach(async () => {
   );
   await put('linux-image-6.1.0-9-686.show', 'Package: linux-image-6.1.0-9-686\nVersion: 6.1-2\n');
   await put(
-    'linux-image-6.1.0-9-686.tar',
-    tarArchive([
+    'linux-image-6.1.0-9-686.deb',
+    debArchive([
       ['./boot/vmlinuz-6.1.0-9-686', KERNEL],
       ['./lib/modules/6.1.0-9-686/kernel/virtio_blk.ko', kernelModule('virtio_blk')],
     ]),
   );
   await put('busybox-static.show', 'Package: busybox-static\nVersion: 1.35\n');
-  await put('busybox-static.tar', tarArchive([['./bin/busybox', Buffer.from('busybox')]]));
+  await put('busybox-static.deb', debArchive([['./bin/busybox', Buffer.from('busybox')]]));
 });
 
 afterEach(async () => {
@@ -93,8 +89,8 @@ test('kernel and busybox are fetched, the kernel is unpacked, and each step is r
   assert.deepEqual(new Uint8Array(await readFile(guest.vmlinux ?? '')), elf(PACKED_ELF_BYTES));
   assert.ok((await readFile(guest.initrd)).includes('busybox'));
   assert.deepEqual(await (await PackageModules.open(guest.modules)).names(), ['virtio_blk']);
-  assert.equal(steps.length, 4);
-  assert.deepEqual(await readdir(cacheDir), ['guest-2']);
+  assert.equal(steps.length, 3);
+  assert.deepEqual(await readdir(cacheDir), ['guest-3']);
 });
 
 test('a cached guest is used without steps and without the tools', async () => {
@@ -106,7 +102,7 @@ test('a cached guest is used without steps and without the tools', async () => {
 test('concurrent runs do not disturb each other', async () => {
   const guests = await Promise.all([1, 2, 3].map(() => fetchDebian({ cacheDir })));
   for (const guest of guests) assert.deepEqual(guest, guests[0]);
-  assert.deepEqual(await readdir(cacheDir), ['guest-2']);
+  assert.deepEqual(await readdir(cacheDir), ['guest-3']);
 });
 
 test('a source that fails to update does not matter if the packages are available', async () => {
@@ -117,7 +113,7 @@ test('a source that fails to update does not matter if the packages are availabl
 test('without the package that points to the current kernel the newest kernel is used', async () => {
   await rm(join(distribution, 'linux-image-686.show'));
   await put('linux-image-6.1.0-10-686.show', 'Package: linux-image-6.1.0-10-686\nVersion: 6.1-3\n');
-  await put('linux-image-6.1.0-10-686.tar', tarArchive([['./boot/vmlinuz-6.1.0-10-686', KERNEL]]));
+  await put('linux-image-6.1.0-10-686.deb', debArchive([['./boot/vmlinuz-6.1.0-10-686', KERNEL]]));
   await put('linux-image-6.2.0-1-rt-686-pae.show', 'Package: linux-image-6.2.0-1-rt-686-pae\nVersion: 6.2\n');
   assert.equal((await fetchDebian({ cacheDir })).version, '6.1-3');
 });
@@ -147,7 +143,7 @@ test('if no list could be fetched, the error has the last lines of apt', async (
 });
 
 test('a package without a kernel is an error with a remedy', async () => {
-  await put('linux-image-6.1.0-9-686.tar', tarArchive([['./boot/config', Buffer.from('x')]]));
+  await put('linux-image-6.1.0-9-686.deb', debArchive([['./boot/config', Buffer.from('x')]]));
   assert.match((await failure()).message, /vmlinuz/);
 });
 
@@ -159,8 +155,8 @@ test('without apt the error says how to give a kernel of one’s own', async () 
 });
 
 test('a cache that was changed is reported, not repaired', async () => {
-  await mkdir(join(cacheDir, 'guest-2'), { recursive: true });
-  assert.match((await failure()).message, /guest-2 is not complete/);
+  await mkdir(join(cacheDir, 'guest-3'), { recursive: true });
+  assert.match((await failure()).message, /guest-3 is not complete/);
 });
 
 test('a cache that cannot be written is an error with a remedy', async () => {
@@ -180,11 +176,11 @@ test('an unfinished folder of a dead process is removed, also when the guest is 
   const living = `.unfinished-${hostname()}-${process.pid}-abc`;
   for (const name of [...left, living]) await mkdir(join(cacheDir, name));
   await fetchDebian({ cacheDir });
-  assert.deepEqual((await readdir(cacheDir)).sort(), [left[1], living, 'guest-2'].sort());
+  assert.deepEqual((await readdir(cacheDir)).sort(), [left[1], living, 'guest-3'].sort());
   const longAgo = new Date(Date.now() - 2 * 24 * 3600 * 1000);
   await utimes(join(cacheDir, left[1] ?? ''), longAgo, longAgo);
   await fetchDebian({ cacheDir });
-  assert.deepEqual((await readdir(cacheDir)).sort(), [living, 'guest-2'].sort());
+  assert.deepEqual((await readdir(cacheDir)).sort(), [living, 'guest-3'].sort());
 });
 
 test('an aborted fetch ends its program, leaves nothing behind and rejects', { timeout: 60_000 }, async () => {

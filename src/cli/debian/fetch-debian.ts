@@ -14,11 +14,12 @@ import { host } from '../../host/current.js';
 import { ImageReader } from '../../hypervisor/boot/image-reader.js';
 import { unpackKernel } from '../../hypervisor/boot/kernel-payload.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
+import { readDeb } from './deb-file.js';
 import { buildInitramfs } from './initramfs.js';
+import { readKernelPackage } from './kernel-package.js';
 import { KEPT_MODULES } from './module-groups.js';
-import { keepPackageModules } from './package-modules.js';
+import { writeModules } from './package-modules.js';
 import { PrivateApt } from './private-apt.js';
-import { readPackageFile } from './package-file.js';
 
 export interface DebianGuest {
   /** Path of the bzImage, whose setup header is needed with the unpacked kernel, too. */
@@ -42,7 +43,7 @@ export interface FetchOptions {
 }
 
 /** Name of the finished folder. The number changes with the layout of its contents. */
-const READY = 'guest-2';
+const READY = 'guest-3';
 const MODULES = 'modules';
 /** Prefix of folders under construction. A killed run leaves one behind. */
 const UNFINISHED = '.unfinished-';
@@ -56,6 +57,7 @@ const LEFT_BEHIND_MS = 24 * 3600 * 1000;
  */
 const KERNEL_PACKAGES = ['linux-image-686', 'linux-image-686-pae'] as const;
 const BUSYBOX_PACKAGE = 'busybox-static';
+const BUSYBOX_PATH = /^(?:usr\/)?bin\/busybox$/;
 const KERNEL_NAME = /^linux-image-[0-9][^ ]*-686(-pae)?$/;
 const OWN_KERNEL = 'give a 32-bit kernel and an initial RAM disk of your own with --kernel and --initrd';
 
@@ -136,14 +138,18 @@ async function fetchInto(
   if (download.status !== 0)
     throw failed('apt-get download', download.lastLines, `Check the network, or ${OWN_KERNEL}`);
 
-  progress('Unpacking the kernel');
-  const bzImage = await fromPackage(aptFolder, kernel.name, '*boot/vmlinuz-*');
-  const vmlinux = await unpackKernel(new ImageReader('kernel', bzImage));
-  await writeFile(join(result, 'vmlinuz'), bzImage);
+  progress('Unpacking the kernel and its modules for virtio');
+  const kernelFile = await packageFile(aptFolder, kernel.name);
+  const unpacked = await readKernelPackage(kernelFile, KEPT_MODULES, signal);
+  if (unpacked.kernel === undefined) throw lacking(kernelFile, 'boot/vmlinuz-*');
+  const vmlinux = await unpackKernel(new ImageReader('kernel', unpacked.kernel));
+  await writeFile(join(result, 'vmlinuz'), unpacked.kernel);
   if (vmlinux !== undefined) await writeFile(join(result, 'vmlinux'), vmlinux.bytes);
-  await writeFile(join(result, 'busybox'), await fromPackage(aptFolder, BUSYBOX_PACKAGE, '*bin/busybox'));
-  progress("Keeping the kernel's modules for virtio");
-  await keepPackageModules(await packageFile(aptFolder, kernel.name), join(result, MODULES), KEPT_MODULES, signal);
+  await writeModules(join(result, MODULES), unpacked);
+  const busyboxFile = await packageFile(aptFolder, BUSYBOX_PACKAGE);
+  const [program] = await readDeb(busyboxFile, 'data', (path) => BUSYBOX_PATH.test(path));
+  if (program === undefined) throw lacking(busyboxFile, 'bin/busybox');
+  await writeFile(join(result, 'busybox'), program.content);
   await writeFile(join(result, 'version'), `${kernel.version}\n`);
 }
 
@@ -171,13 +177,8 @@ async function packageFile(folder: string, name: string): Promise<string> {
   return join(folder, file);
 }
 
-/** The file that matches `pattern` in the downloaded package `name`. */
-async function fromPackage(folder: string, name: string, pattern: string): Promise<Buffer> {
-  const file = await packageFile(folder, name);
-  const bytes = await readPackageFile(file, pattern);
-  if (bytes === undefined)
-    throw failed(`the package ${basename(file)} has no ${pattern}`, '', `Try again, or ${OWN_KERNEL}`);
-  return bytes;
+function lacking(file: string, path: string): UpcallError {
+  return failed(`the package ${basename(file)} has no ${path}`, '', `Try again, or ${OWN_KERNEL}`);
 }
 
 /** The cached guest, or undefined if it is missing or incomplete. */

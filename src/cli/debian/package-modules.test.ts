@@ -1,16 +1,16 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { join } from 'node:path';
 import { afterEach, beforeEach, test } from 'node:test';
 import { kernelModule, VERMAGIC } from './fixtures/kernel-module.js';
-import { tarArchive } from './fixtures/tar-archive.js';
+import { debArchive } from './fixtures/deb-archive.js';
+import { readKernelPackage } from './kernel-package.js';
 import { readKernelModule } from './kernel-module.js';
-import { keepPackageModules, PackageModules } from './package-modules.js';
+import { PackageModules, writeModules } from './package-modules.js';
 
 let folder: string;
 let kept: string;
-const path = process.env['PATH'] ?? '';
 
 /** The package: `virtio_rng` needs modules that no list names, and one has a hyphen. */
 const FILES: readonly (readonly [path: string, content: Uint8Array])[] = [
@@ -27,20 +27,13 @@ const FILES: readonly (readonly [path: string, content: Uint8Array])[] = [
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'upcall-modules-'));
   kept = join(folder, 'kept');
-  await mkdir(join(folder, 'tools'));
-  // In place of dpkg-deb: the "package" is what it prints.
-  await writeFile(join(folder, 'tools/dpkg-deb'), '#!/bin/sh\ncat "$2"\n', { mode: 0o755 });
-  process.env['PATH'] = `${join(folder, 'tools')}${delimiter}${path}`;
-  await writeFile(join(folder, 'x.deb'), tarArchive(FILES));
+  await writeFile(join(folder, 'x.deb'), debArchive(FILES));
 });
 
-afterEach(async () => {
-  process.env['PATH'] = path;
-  await rm(folder, { recursive: true });
-});
+afterEach(() => rm(folder, { recursive: true }));
 
 async function open(...names: string[]): Promise<PackageModules> {
-  await keepPackageModules(join(folder, 'x.deb'), kept, names);
+  await writeModules(kept, await readKernelPackage(join(folder, 'x.deb'), names));
   return PackageModules.open(kept);
 }
 
@@ -49,9 +42,9 @@ const namesOf = (modules: readonly { name: string }[]): string[] => modules.map(
 test('the modules and all that they depend on are kept, and nothing else', async () => {
   await open('virtio_rng', 'absent');
   const expected = ['virtio_rng', 'virtio', 'virtio_ring', 'deep', 'deepest'].map((name) => `${name}.ko`);
-  assert.deepEqual((await readdir(kept)).sort(), [...expected, 'modules.builtin'].sort());
+  assert.deepEqual((await readdir(kept)).sort(), [...expected, 'builtin'].sort());
   assert.deepEqual(await readFile(join(kept, 'virtio_rng.ko')), FILES[0]?.[1]);
-  assert.deepEqual((await readdir(folder)).sort(), ['kept', 'tools', 'x.deb']);
+  assert.deepEqual((await readdir(folder)).sort(), ['kept', 'x.deb']);
 });
 
 test('each module comes once, after its dependencies', async () => {
@@ -91,16 +84,15 @@ test('modules that need each other do not hang', async () => {
   assert.deepEqual(namesOf(await modules.inOrder([], own)), ['b', 'a']);
 });
 
-test('a package without modules has none, and an aborted extraction rejects', async () => {
-  await writeFile(join(folder, 'x.deb'), tarArchive([['boot/vmlinuz-6.1', Buffer.from('x')]]));
+test('a package without modules has none, and one of another layout is read as well', async () => {
+  await writeFile(join(folder, 'x.deb'), debArchive([['boot/vmlinuz-6.1', Buffer.from('x')]]));
   const modules = await open('virtio');
   assert.equal(await modules.vermagic(), undefined);
   await assert.rejects(modules.inOrder(['virtio']), { code: 'OPTION_INVALID' });
-  const again = join(folder, 'again');
-  await assert.rejects(
-    keepPackageModules(join(folder, 'x.deb'), again, ['virtio'], AbortSignal.abort(new Error('stop'))),
-    {
-      message: 'stop',
-    },
-  );
+  const merged = FILES.map(([path, content]) => [`usr/${path}`, content] as const);
+  await writeFile(join(folder, 'x.deb'), debArchive([['boot/vmlinuz-6.1', Buffer.from('kernel')], ...merged]));
+  const { kernel, modules: found, builtIn } = await readKernelPackage(join(folder, 'x.deb'), ['virtio-rng']);
+  assert.equal(Buffer.from(kernel ?? []).toString(), 'kernel');
+  assert.deepEqual(builtIn, ['core', 'rng_core']);
+  assert.equal(found.length, 5);
 });

@@ -1,58 +1,24 @@
 /**
  * PackageModules: the modules that were kept of the kernel's package, in a folder of the cache, and
- * the order in which they are loaded. The package has no modules.dep (depmod writes it where the
- * package is installed), so the order comes from the modules themselves.
+ * the order in which they are loaded.
  *
- * Called by: fetchDebian fills the folder; debianGuest reads it.
+ * Called by: fetchDebian writes the folder; debianGuest reads it.
  */
 
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { UpcallError } from '../../io-request/upcall-error.js';
-import { moduleName, readKernelModule, withoutSignature, type KernelModule } from './kernel-module.js';
-import { extractPackageFiles } from './package-file.js';
+import { moduleName, readKernelModule, type KernelModule } from './kernel-module.js';
+import type { KernelPackage } from './kernel-package.js';
 
-/** Lists the modules that are part of the kernel, one path in a line. */
-const BUILT_IN = 'modules.builtin';
+/** Lists the modules that are part of the kernel, one name in a line. */
+const BUILT_IN = 'builtin';
 
-/**
- * Moves the modules `names` and all that they depend on from the package to `folder`, which is
- * created. Modules that the package does not have are left out.
- */
-export async function keepPackageModules(
-  packagePath: string,
-  folder: string,
-  names: readonly string[],
-  signal?: AbortSignal,
-): Promise<void> {
-  const unpacked = `${folder}.unpacked`;
+/** Writes the modules to `folder`, which is created. */
+export async function writeModules(folder: string, { modules, builtIn }: KernelPackage): Promise<void> {
   await mkdir(folder);
-  let missing: readonly string[] = [BUILT_IN, ...names.map(fileName)];
-  const asked = new Set(missing);
-  // Each round decompresses the whole package, so all files of a round are extracted at once. One
-  // round is enough if the names include all dependencies.
-  while (missing.length > 0) {
-    await mkdir(unpacked);
-    // A name may have hyphens in the package.
-    await extractPackageFiles(
-      packagePath,
-      missing.map((file) => `*/${file.replaceAll('_', '[-_]')}`),
-      unpacked,
-      signal,
-    );
-    const dependencies: string[] = [];
-    for (const path of await readdir(unpacked, { recursive: true })) {
-      const from = join(unpacked, path);
-      if (basename(path) === BUILT_IN) await rename(from, join(folder, BUILT_IN));
-      if (!path.endsWith('.ko')) continue;
-      const module = readKernelModule(basename(path), withoutSignature(await readFile(from)));
-      dependencies.push(...module.depends.map(fileName));
-      await writeFile(join(folder, fileName(module.name)), module.bytes);
-    }
-    await rm(unpacked, { recursive: true });
-    missing = [...new Set(dependencies)].filter((file) => !asked.has(file));
-    for (const file of missing) asked.add(file);
-  }
+  for (const { name, bytes } of modules) await writeFile(join(folder, fileName(name)), bytes);
+  await writeFile(join(folder, BUILT_IN), builtIn.map((name) => `${name}\n`).join(''));
 }
 
 export class PackageModules {
@@ -66,7 +32,7 @@ export class PackageModules {
 
   private constructor(folder: string, builtIn: string) {
     this.#folder = folder;
-    this.#builtIn = new Set(builtIn.split('\n').map((path) => moduleName(basename(path, '.ko'))));
+    this.#builtIn = new Set(builtIn.split('\n'));
   }
 
   /** The names of the kept modules. */
