@@ -70,7 +70,7 @@ export { virtioPciCard, type VirtioOptions } from './device-model/virtio/virtio-
 export { VIRTIO_MMIO_BYTES, VirtioMmio, type VirtioMmioOptions } from './device-model/virtio/virtio-mmio.js';
 export { VirtioBlock, type VirtioBlockOptions } from './device-model/virtio/block/virtio-block.js';
 export type { BlockCounters } from './device-model/virtio/block/block-counters.js';
-export { openDisk, type DiskOptions, type OpenedDisk } from './device-model/disk/open-disk.js';
+export { openDisk, type DiskFormat, type DiskOptions, type OpenedDisk } from './device-model/disk/open-disk.js';
 export { SECTOR_BYTES, type DiskImage } from './device-model/disk/disk-image.js';
 export { EntropyDevice, type EntropyDeviceOptions } from './device-model/virtio/entropy/entropy-device.js';
 

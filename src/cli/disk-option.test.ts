@@ -15,6 +15,8 @@ test('a disk is a file, with words behind it in any order', () => {
   assert.deepEqual(parseDisk(file), plain);
   const text = `${file},queues=16,ro`;
   assert.deepEqual(parseDisk(text), { text, file, isReadOnly: true, queues: 16 });
+  const over = `${file},format=qcow2,overlay=x=y.qcow2`;
+  assert.deepEqual(parseDisk(over), { ...plain, text: over, format: 'qcow2', overlay: 'x=y.qcow2' });
   assert.deepEqual(addDisk(`${file},ro`, [plain]), [plain, { ...plain, text: `${file},ro`, isReadOnly: true }]);
 });
 
@@ -28,6 +30,10 @@ test('what is no disk is refused with the reason', () => {
     [`${file},RO`, /unknown word "RO"/],
     [`${file},ro,ro`, /ro is given twice/],
     [`${file},queues=1,queues=2`, /queues is given twice/],
+    [`${file},overlay`, /the overlay's file is missing/],
+    [`${file},overlay=`, /the overlay's file is missing/],
+    [`${file},format`, /unknown format ""/],
+    [`${file},format=vmdk`, /unknown format "vmdk"/],
     [`${file},__proto__`, /unknown word "__proto__"/],
     ...['', '=', '=0', '=17', '=-1', '=1.5', '=0x2', '=x'].map(
       (value) => [`${file},queues${value}`, /1 to 16 queues/] as const,

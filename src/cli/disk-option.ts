@@ -1,11 +1,12 @@
 /**
  * `--disk FILE[,WORD…]`: a disk for the guest, as a virtio block device on the PCI bus.
  *
- * WORD is `ro` or `queues=N`. The file ends at the first comma.
+ * WORD is `ro`, `overlay=FILE`, `format=raw` or `qcow2`, or `queues=N`. Files end at a comma.
  *
  * Called by: `upcall run`.
  */
 
+import { DISK_FORMATS, type DiskFormat } from '../device-model/disk/open-disk.js';
 import { MAX_QUEUES } from '../device-model/virtio/block/block-limits.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { moduleFileProblem } from './module-file.js';
@@ -16,9 +17,12 @@ export interface DiskOption {
   readonly file: string;
   readonly isReadOnly: boolean;
   readonly queues: number;
+  readonly overlay?: string;
+  readonly format?: DiskFormat;
 }
 
-const FORM = `Write FILE, then any of ,ro and ,queues=N, for example disk.img,ro`;
+const FORM =
+  'Write FILE, then any of ,ro ,overlay=FILE ,format=raw ,format=qcow2 and ,queues=N, for example disk.img,overlay=new.qcow2';
 
 /** Throws OPTION_INVALID, or DISK_UNAVAILABLE if there is no such file. */
 export function parseDisk(text: string): DiskOption {
@@ -26,6 +30,8 @@ export function parseDisk(text: string): DiskOption {
   if (file === '') throw new UpcallError('OPTION_INVALID', `--disk ${text}: the file is missing`, { remedy: FORM });
   let isReadOnly = false;
   let queues = 1;
+  let overlay: string | undefined;
+  let format: DiskFormat | undefined;
   const seen = new Set<string>();
   for (const word of words) {
     const [name, value] = splitWord(word);
@@ -36,6 +42,8 @@ export function parseDisk(text: string): DiskOption {
     seen.add(name);
     if (word === 'ro') isReadOnly = true;
     else if (name === 'queues') queues = parseQueues(text, value ?? '');
+    else if (name === 'overlay') overlay = parseOverlay(text, value ?? '');
+    else if (name === 'format') format = parseFormat(text, value ?? '');
     else throw new UpcallError('OPTION_INVALID', `--disk ${text}: unknown word "${word}"`, { remedy: FORM });
   }
   // Early: Debian may be fetched before disks are opened.
@@ -43,7 +51,14 @@ export function parseDisk(text: string): DiskOption {
     throw new UpcallError('DISK_UNAVAILABLE', `--disk ${file}: no such file`, {
       remedy: `Check the path, or create it, for example: truncate -s 1G ${file}`,
     });
-  return { text, file, isReadOnly, queues };
+  return {
+    text,
+    file,
+    isReadOnly,
+    queues,
+    ...(overlay === undefined ? {} : { overlay }),
+    ...(format === undefined ? {} : { format }),
+  };
 }
 
 export function addDisk(text: string, disks: readonly DiskOption[]): DiskOption[] {
@@ -61,5 +76,20 @@ function parseQueues(text: string, value: string): number {
   if (queues >= 1 && queues <= MAX_QUEUES) return queues;
   throw new UpcallError('OPTION_INVALID', `--disk ${text}: expected 1 to ${MAX_QUEUES} queues`, {
     remedy: 'Give one for each vCPU, for example queues=4',
+  });
+}
+
+function parseOverlay(text: string, value: string): string {
+  if (value !== '') return value;
+  throw new UpcallError('OPTION_INVALID', `--disk ${text}: the overlay's file is missing`, {
+    remedy: 'Name a new or an earlier one, for example overlay=changes.qcow2',
+  });
+}
+
+function parseFormat(text: string, value: string): DiskFormat {
+  const format = DISK_FORMATS.find((one) => one === value);
+  if (format !== undefined) return format;
+  throw new UpcallError('OPTION_INVALID', `--disk ${text}: unknown format "${value}"`, {
+    remedy: `Give ${DISK_FORMATS.join(' or ')}, or convert the disk: qemu-img convert -O raw`,
   });
 }

@@ -8,6 +8,10 @@
 export interface DiskFile {
   /** As it was opened. */
   readonly name: string;
+  /** Absolute, without links. */
+  readonly path: string;
+  /** The same for each name of the same file. */
+  readonly identity: string;
   /** In bytes. Grows with writes beyond the end. */
   readonly size: number;
   readonly isWritable: boolean;
@@ -30,7 +34,10 @@ export interface DiskFile {
    * nothing, if the file system cannot.
    */
   deallocate(position: number, length: number): Promise<boolean>;
-  /** Resolves when all that was written before is on stable storage. */
+  /**
+   * Resolves when all that was written before is on stable storage. After it has rejected once it
+   * always rejects: data is lost.
+   */
   sync(): Promise<void>;
   /** Releases the locks. Operations must have ended. */
   close(): Promise<void>;

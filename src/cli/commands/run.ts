@@ -44,6 +44,7 @@ Examples:
   upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
   upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
   upcall run debian --disk disk.img                      a disk, /dev/vda; ,ro to only read it
+  upcall run debian --disk disk.img,overlay=new.qcow2    writes go to the overlay, the disk stays as it is
   upcall run debian --entropy --run 'head -c 8 /dev/hwrng | hexdump -C'
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
@@ -132,8 +133,8 @@ export function addGuestOptions(command: Command): Command {
     )
     .addOption(
       new Option(
-        '--disk <file[,ro][,queues=N]>',
-        'give the guest a disk: a virtio block device with the contents of a file; repeatable',
+        '--disk <file[,word…]>',
+        'give the guest a disk with the contents of a file; words: ro, overlay=FILE, format=qcow2, queues=N; repeatable',
       )
         .argParser(addDisk)
         .default([], 'none'),

@@ -5,7 +5,7 @@
  * Node's pool performs the operations: four threads, if UV_THREADPOOL_SIZE does not say otherwise.
  */
 
-import { close, constants, fdatasync, fstat, open, read, write, type BigIntStats } from 'node:fs';
+import { close, constants, fdatasync, fstat, open, read, realpath, write } from 'node:fs';
 import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { UnfitFileError, type DiskFile, type DiskFileAccess } from '../disk-file.js';
@@ -35,8 +35,11 @@ export async function openDiskFile(file: string, access: DiskFileAccess): Promis
     const isLocked = lockFile(fd, isWriter);
     if (isLocked === 'in-use') throw new UnfitFileError(file, 'in-use');
     if (access === 'create' && status.size === 0n) await syncFolder(dirname(file));
-    const release = addUser(file, status, isWriter);
-    return new NodeDiskFile(file, fd, Number(status.size), { isWriter, isLocked: isLocked === 'locked', release });
+    const path = await promisify(realpath)(file);
+    const identity = `${status.dev}:${status.ino}`;
+    const release = addUser(file, identity, isWriter);
+    const use = { isWriter, isLocked: isLocked === 'locked', release };
+    return new NodeDiskFile({ name: file, path, identity }, fd, Number(status.size), use);
   } catch (error) {
     await promisify(close)(fd);
     throw error;
@@ -44,8 +47,7 @@ export async function openDiskFile(file: string, access: DiskFileAccess): Promis
 }
 
 /** Throws UnfitFileError, or returns the function that removes the user. */
-function addUser(file: string, { dev, ino }: BigIntStats, isWriter: boolean): () => void {
-  const key = `${dev}:${ino}`;
+function addUser(file: string, key: string, isWriter: boolean): () => void {
   const others = users.get(key);
   if (others !== undefined && (isWriter || others === 0)) throw new UnfitFileError(file, 'in-use');
   users.set(key, isWriter ? 0 : (others ?? 0) + 1);
@@ -75,15 +77,25 @@ interface Use {
 
 class NodeDiskFile implements DiskFile {
   readonly name: string;
+  readonly path: string;
+  readonly identity: string;
   readonly isWritable: boolean;
   readonly isLocked: boolean;
   readonly #fd: number;
   readonly #release: () => void;
   #size: number;
   #canDeallocate: boolean;
+  #syncFailure: Error | undefined;
 
-  constructor(name: string, fd: number, size: number, { isWriter, isLocked, release }: Use) {
+  constructor(
+    { name, path, identity }: Pick<DiskFile, 'name' | 'path' | 'identity'>,
+    fd: number,
+    size: number,
+    { isWriter, isLocked, release }: Use,
+  ) {
     this.name = name;
+    this.path = path;
+    this.identity = identity;
     this.#fd = fd;
     this.#size = size;
     this.isWritable = isWriter;
@@ -140,8 +152,14 @@ class NodeDiskFile implements DiskFile {
     return false;
   }
 
-  sync(): Promise<void> {
-    return promisify(fdatasync)(this.#fd);
+  async sync(): Promise<void> {
+    try {
+      if (this.#syncFailure === undefined) await promisify(fdatasync)(this.#fd);
+    } catch (error) {
+      // Linux has dropped what it could not write, and would report success the next time.
+      this.#syncFailure = error as Error;
+    }
+    if (this.#syncFailure !== undefined) throw this.#syncFailure;
   }
 
   async close(): Promise<void> {

@@ -1,0 +1,58 @@
+/**
+ * ReadWriteLock: operations that may run together, and those that must be alone, in the order in
+ * which they ask.
+ *
+ * Called by: Qcow2Image. Callers must not ask for the lock while they hold it.
+ */
+
+interface Waiter {
+  readonly isExclusive: boolean;
+  readonly start: () => void;
+}
+
+export class ReadWriteLock {
+  readonly #waiting: Waiter[] = [];
+  /** Operations that run. */
+  #running = 0;
+  #isExclusive = false;
+
+  /** Runs `work` together with other shared operations. Settles as it does. */
+  shared<T>(work: () => Promise<T>): Promise<T> {
+    return this.#run(false, work);
+  }
+
+  /** Runs `work` alone. Settles as it does. */
+  exclusive<T>(work: () => Promise<T>): Promise<T> {
+    return this.#run(true, work);
+  }
+
+  async #run<T>(isExclusive: boolean, work: () => Promise<T>): Promise<T> {
+    if (this.#waiting.length > 0 || !this.#admits(isExclusive))
+      await new Promise<void>((start) => this.#waiting.push({ isExclusive, start }));
+    else this.#enter(isExclusive);
+    try {
+      return await work();
+    } finally {
+      this.#running--;
+      this.#isExclusive = false;
+      this.#startNext();
+    }
+  }
+
+  #admits(isExclusive: boolean): boolean {
+    return this.#running === 0 || !(isExclusive || this.#isExclusive);
+  }
+
+  #enter(isExclusive: boolean): void {
+    this.#running++;
+    this.#isExclusive = isExclusive;
+  }
+
+  #startNext(): void {
+    for (let next = this.#waiting[0]; next !== undefined && this.#admits(next.isExclusive); next = this.#waiting[0]) {
+      this.#waiting.shift();
+      this.#enter(next.isExclusive);
+      next.start();
+    }
+  }
+}
