@@ -2,7 +2,8 @@
  * CardDoorbells: the doorbell registers of a VM's PCI cards as descriptors of asynchronous I/O: the
  * hypervisor completes a write to one by itself, and the worker's next pass calls the card.
  *
- * Called by: VmCards, when a card's BAR is decoded at another place. Threads: the Service VM's.
+ * Called by: VmCards, when a card's BAR is decoded at another place, and when the card is removed.
+ * Threads: the Service VM's.
  *
  * Without asynchronous I/O, and above its limits, such a write is an ordinary request, which the
  * card answers as a write.
@@ -67,6 +68,12 @@ export class CardDoorbells {
   /** How many writes to doorbells of `card` the hypervisor has completed itself. */
   writesTo(card: PciCard): number {
     return this.#writes.get(card) ?? 0;
+  }
+
+  /** The card is removed. */
+  remove(card: PciCard): void {
+    for (const bar of this.#placed.get(card)?.keys() ?? []) this.place(card, bar, undefined);
+    this.#placed.delete(card);
   }
 
   /** With the first card that has a doorbell: a VM without one keeps its shorter path. */

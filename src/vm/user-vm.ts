@@ -256,7 +256,14 @@ export class UserVm {
   }
 
   #createDevices(): VmDevices {
-    return new VmDevices({ ...this.#parts, pci: this.pci, wrappers: this.#wrappers, vm: this });
+    return new VmDevices({
+      ...this.#parts,
+      pci: this.pci,
+      wrappers: this.#wrappers,
+      // A rule of the fault plan acts on requests, and a doorbell makes none.
+      hasDoorbells: this.faults === undefined,
+      vm: this,
+    });
   }
 
   #createLifeCycle(): LifeCycle {

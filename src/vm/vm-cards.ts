@@ -49,6 +49,8 @@ export interface CardVm {
   readonly hypercalls: Hypercalls;
   readonly clients: VmClients;
   readonly work: PendingWork;
+  /** Whether the hypervisor may complete writes to doorbells itself. */
+  readonly hasDoorbells: boolean;
   /** The operator's client of the one that the HSM has. */
   readonly original: (client: IoClient) => IoClient;
   readonly reportError: ReportDeviceError;
@@ -79,7 +81,7 @@ export class VmCards {
   constructor(parts: CardVm) {
     const { vm, hypercalls, clients } = parts;
     this.#parts = parts;
-    this.#doorbells = new CardDoorbells(hypercalls.asyncIo, parts.work);
+    this.#doorbells = new CardDoorbells(parts.hasDoorbells ? hypercalls.asyncIo : undefined, parts.work);
     this.#reserved = [
       ...unreachableRanges(hypercalls).map(({ type, start, end, what }) => ({
         range: type === 'port' ? ports(start, end - start + 1) : mmio(start, end - start + 1),
@@ -205,6 +207,7 @@ export class VmCards {
   #removed(client: CardClient): void {
     if (!this.#decoder.has(client)) return;
     this.#decoder.remove(client);
+    this.#doorbells.remove(client.fn.card);
     this.#parts.pci.remove(client.fn);
     this.#cards.delete(client.fn.card);
     client.fn.remove();

@@ -32,6 +32,8 @@ export interface DevicesVm {
   readonly requests: VmRequests;
   readonly wrappers: ClientWrappers;
   readonly pci: PciBus;
+  /** Whether the hypervisor may complete writes to doorbells of cards itself. */
+  readonly hasDoorbells: boolean;
   /** How long the start waits for devices in threads of their own, in ms. */
   readonly startTimeoutMs: number;
   /** Whether the VM has upcall's own default client, which serves PCI configuration space. */
@@ -85,6 +87,7 @@ export class VmDevices {
       hypercalls,
       clients,
       work: requests.work,
+      hasDoorbells: parts.hasDoorbells,
       original: (client) => wrappers.original(client),
       reportError,
       vm,
