@@ -11,6 +11,7 @@
 import type { DiskFile, DiskFileAccess } from './disk-file.js';
 import type { EventFds } from './event-fds.js';
 import type { ReadLimits } from './file-too-large.js';
+import type { FolderOptions, SharedFolder } from './shared-folder.js';
 
 /** A URL, for programs that are compiled without the types of the DOM and of Node. */
 export interface FileUrl {
@@ -101,6 +102,12 @@ export interface Host {
 
   /** Linux's eventfds, or undefined on other systems. */
   openEventFds(): Promise<EventFds | undefined>;
+
+  /**
+   * Opens a folder to share it with a guest. Rejects with FolderUnavailableError where the host
+   * cannot do that safely, and with FolderError if it is not a folder that can be opened.
+   */
+  openFolder(path: string, options?: FolderOptions): Promise<SharedFolder>;
 }
 
 /** Where threads of this process run. Made by the thread that uses it. */

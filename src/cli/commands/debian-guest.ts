@@ -12,6 +12,7 @@ import { ModuleChoice } from '../debian/module-choice.js';
 import type { ModuleGroup } from '../debian/module-groups.js';
 import { overlayArchive } from '../debian/overlay-folder.js';
 import { PackageModules } from '../debian/package-modules.js';
+import { shareMounts } from '../debian/share-mounts.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionEnding } from '../session-ending.js';
 import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
@@ -59,16 +60,21 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   // The kernel prints nothing for some seconds, until user space starts.
   if (process.stdin.isTTY) reporter.line(`Debian's kernel ${version} boots, which takes some seconds`);
   // The kernel unpacks one archive after the other.
-  const added = [moduleArchive(await choice.inOrder(await PackageModules.open(modules))), overlay] as const;
+  const added = Buffer.concat([
+    moduleArchive(await choice.inOrder(await PackageModules.open(modules))),
+    // An initial RAM disk of one's own mounts them itself.
+    ...(options.initrd === undefined ? [shareMounts(options.share)] : []),
+    overlay,
+  ]);
   const image: GuestImageOptions = {
     image: await readImage(kernel),
     ...(vmlinux === undefined ? {} : { vmlinux: await readImage(vmlinux) }),
-    initrd: Buffer.concat([await readImage(initrd), ...added]),
+    initrd: Buffer.concat([await readImage(initrd), added]),
     cmdline: debianCommandLine(extra.filter((parameter) => parameter !== undefined).join(' ')),
     ...(await partsOfGuest({ ...options, module: [] })),
   };
   // An archive is in memory twice until it is unpacked.
-  const addedMiB = Math.ceil((2 * (added[0].length + added[1].length)) / 2 ** 20);
+  const addedMiB = Math.ceil((2 * added.length) / 2 ** 20);
   return { name: 'debian', image, memoryMiB: DEBIAN_MEMORY_MIB + addedMiB };
 }
 
@@ -81,6 +87,7 @@ function impliedModules(options: RunOptions): ReadonlySet<ModuleGroup> {
   if (options.initrd !== undefined) return groups;
   if (options.entropy === true) groups.add('entropy');
   if (options.disk.length > 0) groups.add('block').add('ext4');
+  if (options.share.length > 0) groups.add('share');
   return groups;
 }
 

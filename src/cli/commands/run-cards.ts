@@ -6,12 +6,13 @@
 
 import type { CardSource } from '../card-source.js';
 import { diskCards } from '../disk-card.js';
+import { shareCard } from '../share-option.js';
 import type { RunOptions } from './run-options.js';
 
 export function cardsOf(options: RunOptions): readonly CardSource[] {
   const cards: CardSource[] = [];
   if (options.entropy === true) cards.push(ENTROPY);
-  return [...cards, ...diskCards(options.disk)];
+  return [...cards, ...diskCards(options.disk), ...options.share.map(shareCard)];
 }
 
 const ENTROPY: CardSource = {

@@ -14,6 +14,7 @@ import type { DeviceOption } from '../device-option.js';
 import type { DiskOption } from '../disk-option.js';
 import type { FaultOptions } from '../fault-option.js';
 import type { PageOptions } from '../page-option.js';
+import type { ShareOption } from '../share-option.js';
 
 export interface RunOptions extends FaultOptions, PageOptions {
   readonly hypervisor: string;
@@ -29,6 +30,8 @@ export interface RunOptions extends FaultOptions, PageOptions {
   /** Attach a virtio entropy device. */
   readonly entropy?: boolean;
   readonly disk: readonly DiskOption[];
+  /** Folders of the host. */
+  readonly share: readonly ShareOption[];
   readonly polling?: boolean;
   /** In microseconds. */
   readonly spin?: number;

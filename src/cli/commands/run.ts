@@ -26,6 +26,7 @@ import { addPageOptions, pagePlan } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
 import { withEnding, type SessionEnding } from '../session-ending.js';
+import { addShare } from '../share-option.js';
 import { cardsOf } from './run-cards.js';
 import { namedGuest, parseModule, type Guest, type ModuleOption, type RunOptions } from './run-options.js';
 
@@ -45,6 +46,7 @@ Examples:
   upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
   upcall run debian --disk disk.img                      a disk, /dev/vda; ,ro to only read it
   upcall run debian --disk disk.img,overlay=new.qcow2    writes go to the overlay, the disk stays as it is
+  upcall run debian --share src --share out,rw,tag=out   folders of this machine, at /mnt/share and /mnt/out
   upcall run debian --entropy --run 'head -c 8 /dev/hwrng | hexdump -C'
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
@@ -140,6 +142,15 @@ export function addGuestOptions(command: Command): Command {
         .default([], 'none'),
     )
     .option('--entropy', 'give the guest a virtio entropy device: its /dev/hwrng')
+    .addOption(
+      new Option(
+        '--share <dir[,rw][,tag=name]>',
+        'share this folder over virtio, read-only without rw: debian mounts it at /mnt/TAG (default tag: share); ' +
+          'repeatable',
+      )
+        .argParser(addShare)
+        .default([], 'none'),
+    )
     .option('--hypervisor <name|file>', 'v86, or the file of a hypervisor module; upcall doctor lists all', 'v86')
     .option('--polling', 'the vCPU polls for completion instead of sleeping: fast, but keeps a core busy')
     .option('--spin <us>', 'how long both sides spin before they sleep (default: adaptive)', parseSpin)

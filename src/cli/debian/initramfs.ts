@@ -37,6 +37,9 @@ export const MODULE_FOLDER = 'lib/modules';
 /** A line for each module, in the order of loading: its name, a blank, its parameters. */
 export const MODULE_ORDER = `${MODULE_FOLDER}/order`;
 
+/** File systems that init mounts, in an archive of its own. */
+export const MOUNT_TABLE = 'etc/fstab';
+
 /** The script /init. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs none /dev 2>/dev/null
@@ -49,6 +52,7 @@ hostname debian
 if [ -f /${MODULE_ORDER} ]; then
   while read -r module parameters; do insmod /${MODULE_FOLDER}/$module.ko $parameters; done </${MODULE_ORDER}
 fi
+if [ -f /${MOUNT_TABLE} ]; then mount -a; fi
 read -r uptime idle </proc/uptime
 echo "${USER_SPACE_REACHED} (\${uptime} s)"
 

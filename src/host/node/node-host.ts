@@ -41,6 +41,7 @@ export const nodeHost: Host = {
   importModule: async (module) => (await import('./files.js')).importModule(module),
   recordAsyncStacks,
   openEventFds: async () => (await import('./linux/event-fds.js')).openEventFds(),
+  openFolder: async (path, options) => (await import('./linux/folder/shared-folder.js')).openFolder(path, options),
 };
 
 /**

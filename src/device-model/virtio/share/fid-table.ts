@@ -1,0 +1,126 @@
+/**
+ * FidTable: the files that a client names by numbers (fids), from Tattach, Twalk and Tlcreate to
+ * Tclunk.
+ *
+ * Called by: share-session.ts, which makes one for each Tversion, and the operations.
+ *
+ * A fid may be clunked while an operation uses it. The operation finishes: nodes and files defer
+ * their end. What it then would add to the fid, or to a table that is closed, is closed.
+ */
+
+import { FolderError, type FolderFile, type FolderNode } from '../../../host/shared-folder.js';
+import { NameBudget, type ListedNames } from './listed-names.js';
+import { MAX_FIDS } from './protocol.js';
+
+export class Fid {
+  readonly node: FolderNode;
+  #file: FolderFile | undefined;
+  #isOpen = false;
+  #names: ListedNames | undefined;
+  #isClunked = false;
+
+  /** Takes over the caller's hold of `node`, and `file`. */
+  constructor(node: FolderNode, file?: FolderFile) {
+    this.node = node;
+    this.#file = file;
+    this.#isOpen = file !== undefined;
+  }
+
+  /** Opened as a regular file. */
+  get file(): FolderFile | undefined {
+    return this.#file;
+  }
+
+  /** Opened as a file or as a directory. */
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** The names of an open directory since its last listing. */
+  get names(): ListedNames | undefined {
+    return this.#names;
+  }
+
+  /** Runs `open` unless it is open, or about to be. `open` returns the file of a regular one. */
+  async open(open: () => Promise<FolderFile | undefined>): Promise<void> {
+    if (this.#isOpen) throw new FolderError('EBUSY', 'the fid is open');
+    this.#isOpen = true;
+    try {
+      this.#file = await open();
+    } catch (error) {
+      this.#isOpen = false;
+      throw error;
+    }
+    if (this.#isClunked) this.#file?.close();
+  }
+
+  /** Takes over `names`. */
+  listed(names: ListedNames): void {
+    this.#names?.release();
+    this.#names = names;
+    if (this.#isClunked) names.release();
+  }
+
+  clunk(): void {
+    if (this.#isClunked) return;
+    this.#isClunked = true;
+    this.#file?.close();
+    this.#names?.release();
+    this.node.release();
+  }
+}
+
+export class FidTable {
+  /** For the names of all open directories. */
+  readonly names = new NameBudget();
+  readonly #fids = new Map<number, Fid>();
+  #isClosed = false;
+
+  get size(): number {
+    return this.#fids.size;
+  }
+
+  /** Throws EBADF if there is no such fid. */
+  get(number: number): Fid {
+    const fid = this.#fids.get(number);
+    if (fid === undefined) throw new FolderError('EBADF', `there is no fid ${number}`);
+    return fid;
+  }
+
+  /** Throws EBADF if `number` cannot become a fid, which `add` checks, too. */
+  checkFree(number: number): void {
+    if (this.#isClosed || this.#fids.has(number)) throw new FolderError('EBADF', `fid ${number} is in use`);
+    if (this.#fids.size >= MAX_FIDS) throw new FolderError('ENFILE', 'too many fids');
+  }
+
+  /** Takes over the caller's hold of `node`, also if it throws. */
+  add(number: number, node: FolderNode): void {
+    try {
+      this.checkFree(number);
+    } catch (error) {
+      node.release();
+      throw error;
+    }
+    this.#fids.set(number, new Fid(node));
+  }
+
+  /** Gives the number of `old` to `fid`. Clunks one of them: `fid` if `old` is gone, with EBADF. */
+  replace(number: number, old: Fid, fid: Fid): void {
+    const isCurrent = this.#fids.get(number) === old;
+    (isCurrent ? old : fid).clunk();
+    if (!isCurrent) throw new FolderError('EBADF');
+    this.#fids.set(number, fid);
+  }
+
+  /** Throws EBADF if there is no such fid. */
+  clunk(number: number): void {
+    this.get(number).clunk();
+    this.#fids.delete(number);
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    for (const fid of this.#fids.values()) fid.clunk();
+    this.#fids.clear();
+  }
+}
