@@ -46,5 +46,9 @@ export const MAX_NAME_CHARACTERS = 200;
 export const MAX_MOVES_PER_MESSAGE = 400;
 /** The same in a flood (trace/move-sampler.ts), in which more moves would not be readable. */
 export const MAX_MOVES_IN_FLOOD = 64;
+/** How many addresses and directions the list of a device's latest accesses has. */
+export const MAX_ACCESS_ROWS = 64;
+/** How many bytes of a device without a register map one `registers` message has. */
+export const MAX_RAW_BYTES = 256;
 /** How many unclaimed addresses one `tables` message has, the busiest ones. */
 export const MAX_UNCLAIMED_ROWS = 64;

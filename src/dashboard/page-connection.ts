@@ -15,8 +15,6 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket, type RawData } from 'ws';
 import { UpcallError } from '../io-request/upcall-error.js';
-import { hex } from '../io-request/io-request.js';
-import type { IoClient } from '../hsm/io-client.js';
 import type { Timing } from '../sync/timer-lateness.js';
 import type { MoveSampler } from '../trace/move-sampler.js';
 import type { UserVm } from '../vm/user-vm.js';
@@ -24,6 +22,7 @@ import type { ClientList } from './client-list.js';
 import type { GuestConsole } from './guest-console.js';
 import { Heartbeat } from './heartbeat.js';
 import type { DebuggerMessage, PageHolds } from './page-holds.js';
+import { PageInspection } from './page-inspection.js';
 import { parsePageMessage, type PageMessage, type PageMessageOf } from './page-messages.js';
 import {
   CloseCode,
@@ -84,11 +83,13 @@ export class PageConnection {
   /** Whether the stream collects writes until the end of this turn. */
   #isCorked = false;
   #moveSampler: MoveSampler | undefined;
+  readonly #inspection: PageInspection;
   readonly #rate = new RateLimit(MAX_MESSAGES_PER_SECOND);
 
   constructor(options: PageConnectionOptions) {
     this.#options = options;
-    const { socket } = options;
+    const { socket, vm, clients } = options;
+    this.#inspection = new PageInspection(vm.inspection, clients);
     this.#heartbeat = new Heartbeat({
       socket,
       takenBytes: () => this.#sentBytes - socket.bufferedAmount,
@@ -218,7 +219,7 @@ export class PageConnection {
   }
 
   #handle(message: PageMessage): void {
-    const { clients, console } = this.#options;
+    const { console } = this.#options;
     switch (message.kind) {
       case 'hello':
         return;
@@ -228,12 +229,9 @@ export class PageConnection {
       case 'type':
         console?.type(Buffer.from(message.text, 'utf8'));
         return;
-      case 'peek': {
-        const client = clients.client(message.client);
-        if (client === undefined) this.send({ kind: 'done', id: message.id, error: 'no such client: it was removed' });
-        else void this.#sendRegisters(message, client);
+      case 'peek':
+        void this.#inspection.peek(message).then((reply) => this.send(reply));
         return;
-      }
       default:
         this.#debug(message);
     }
@@ -249,27 +247,6 @@ export class PageConnection {
       if (!(error instanceof UpcallError)) throw error;
       this.send({ kind: 'done', id, error: error.describe() });
     }
-  }
-
-  /** Replies to `peek`: at once, or later for a device in a thread of its own. */
-  async #sendRegisters({ id, client: number }: PageMessageOf<'peek'>, client: IoClient): Promise<void> {
-    const { source, isAnswered, registers } = await this.#options.vm.inspection.peek(client);
-    this.send({
-      kind: 'registers',
-      id,
-      client: number,
-      source,
-      isAnswered,
-      registers: registers.map(({ register: { name, offset, size, access, meaning, fields = [] }, value }) => ({
-        name,
-        offset,
-        size,
-        access,
-        meaning,
-        value: value === undefined ? null : hex(value, 2 * size),
-        fields,
-      })),
-    });
   }
 
   #setWatch(watch: PageMessageOf<'watch'>): void {
@@ -288,6 +265,7 @@ export class PageConnection {
   #onClose(): void {
     this.#heartbeat.stop();
     this.#isAuthenticated = false;
+    this.#inspection.close();
     this.#setWatch(NOTHING);
   }
 }

@@ -16,7 +16,7 @@
  */
 
 /** Sent in `welcome`. A page of another version disconnects and asks to be reloaded. */
-export const PROTOCOL_VERSION = 3;
+export const PROTOCOL_VERSION = 4;
 /** The path of the WebSocket. */
 export const LIVE_PATH = '/live';
 

@@ -190,6 +190,26 @@ export interface RegisterRow {
   }[];
 }
 
+/** The first bytes of a range, as a read of each alone would return them. */
+export interface RawBytes {
+  /** The address of the first one. */
+  readonly first: string;
+  /** Null: the byte cannot be read without a side effect. */
+  readonly bytes: readonly (number | null)[];
+}
+
+/** The latest access to an address in one direction. */
+export interface AccessRow {
+  /** Hexadecimal. Of a PCI request `00:1f.2 register 0x10`. */
+  readonly address: string;
+  /** From the start of the client's range. Null: the address is in no range. */
+  readonly offset: number | null;
+  readonly direction: DirectionName;
+  readonly size: number;
+  readonly value: string;
+  readonly timeNs: number;
+}
+
 /** The reply to `peek`. */
 export interface Registers {
   readonly kind: 'registers';
@@ -200,6 +220,10 @@ export interface Registers {
   /** False: the device's thread did not reply in time. */
   readonly isAnswered: boolean;
   readonly registers: readonly RegisterRow[];
+  /** Only of a client without a register map: bytes of its ranges, if its device can be peeked. */
+  readonly bytes: readonly RawBytes[];
+  /** Only of a client without a register map. It begins with the first `peek` of the client. */
+  readonly accesses: readonly AccessRow[];
 }
 
 /** The reply to a message with an `id`, except `peek`. */

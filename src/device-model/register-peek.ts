@@ -32,6 +32,21 @@ export function peekRegisters(
   });
 }
 
+/**
+ * The first `count` bytes, each as a read of it alone would return it. A byte whose `peek` throws
+ * has no value.
+ */
+export function peekBytes(count: number, peek: (offset: number) => number | undefined): RegisterValues {
+  return Array.from({ length: count }, (_, offset) => {
+    try {
+      const value: unknown = peek(offset);
+      return typeof value === 'number' ? value & 0xff : undefined;
+    } catch {
+      return undefined;
+    }
+  });
+}
+
 /** The values of `device`'s registers. Empty if it has no register map. */
 export function peekDevice(device: Device): RegisterValues {
   const { registers } = device;

@@ -102,7 +102,6 @@ export class UserVm {
       trace: parts.trace,
       wrappers: this.#wrappers,
       deviceOf: (client) => this.#devices.deviceOf(client),
-      cardOf: (client) => this.#devices.cardOf(client),
       pci: this.pci,
       interrupts: this.#devices.interrupts,
     });

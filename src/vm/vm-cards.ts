@@ -181,11 +181,6 @@ export class VmCards {
     return attached;
   }
 
-  /** The card of an I/O client, for tools that display its registers. */
-  cardOf(client: IoClient): PciCard | undefined {
-    return client instanceof CardClient ? client.fn.card : undefined;
-  }
-
   /** The cards with their counters, and those that the VM had. */
   get counted(): readonly CountedCard[] {
     return [...this.#counted].map((fn) => {

@@ -134,11 +134,6 @@ export class VmDevices {
     return this.#attachments.deviceOf(client);
   }
 
-  /** The card of `client`. Undefined if it is not a card's. */
-  cardOf(client: IoClient): PciCard | undefined {
-    return this.#cards.cardOf(client);
-  }
-
   /** Resolves when every device is created. Rejects as `Attachments.ready` does. */
   ready(): Promise<void> {
     return this.#attachments.ready();

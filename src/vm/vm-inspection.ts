@@ -9,10 +9,11 @@
 
 import type { Device } from '../device-model/device.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
+import { CardClient } from '../device-model/pci/card-client.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
-import { peekRegisters, peekDevice, type RegisterValues } from '../device-model/register-peek.js';
+import { peekBytes, peekDevice, peekRegisters, type RegisterValues } from '../device-model/register-peek.js';
 import type { RegisterDescription, RegisterMap } from '../device-model/register-map.js';
 import type { InterruptState, VmInterrupts } from './vm-interrupts.js';
 import type { ClientWrappers } from './client-wrappers.js';
@@ -39,6 +40,13 @@ export interface PeekedRegisters {
   readonly registers: readonly PeekedRegister[];
 }
 
+/** Bytes of a device, each as a read of it alone would return it. */
+export interface PeekedBytes {
+  readonly range: AddressRange;
+  /** From the start of the range. Undefined: cannot be known. */
+  readonly bytes: readonly (number | undefined)[];
+}
+
 export interface VmInspectionParts {
   readonly vcpuCount: number;
   readonly requests: VmRequests;
@@ -46,8 +54,6 @@ export interface VmInspectionParts {
   readonly wrappers: ClientWrappers;
   /** The device of a client. Undefined if it has none in this thread. */
   readonly deviceOf: (client: IoClient) => Device | undefined;
-  /** The PCI card of a client. Undefined if it is not a card's. */
-  readonly cardOf: (client: IoClient) => PciCard | undefined;
   /** The PCI functions, whose configuration space the default client serves. */
   readonly pci: PciBus;
   readonly interrupts: VmInterrupts;
@@ -136,18 +142,31 @@ export class VmInspection {
   }
 
   /**
+   * The first bytes at each range of a client whose device has `peek` and no register map, at most
+   * `most` together. None for other clients, and for a device in a thread of its own.
+   */
+  peekBytes(client: IoClient, most: number): readonly PeekedBytes[] {
+    if (this.hasRegisters(client)) return [];
+    let left = most;
+    return rawRanges(client, this.rangesOf(client), this.#parts.deviceOf(client)).map(({ range, peek }) => {
+      const count = Math.min(left, Number(range.end - range.start) + 1);
+      left -= count;
+      return { range, bytes: peekBytes(count, peek) };
+    });
+  }
+
+  /**
    * The register sets of a client: that of its device, or for the default client one for each PCI
    * function that describes its registers.
    */
   #sets(client: IoClient): RegisterSet[] {
-    const { deviceOf, cardOf, pci } = this.#parts;
+    const { deviceOf, pci } = this.#parts;
     if (this.isDefault(client)) return [...pci.functions()].flatMap(functionSet);
     if (client instanceof ThreadClient) {
       const { registers } = client;
       return registers === undefined ? [] : [{ map: registers, prefix: '', peek: () => client.peek() }];
     }
-    const card = cardOf(client);
-    if (card !== undefined) return cardSet(card);
+    if (client instanceof CardClient) return cardSet(client.fn.card);
     const device = deviceOf(client);
     return device?.registers === undefined
       ? []
@@ -165,6 +184,27 @@ interface RegisterSet {
   /** Put before the registers' names. Empty: no prefix. */
   readonly prefix: string;
   readonly peek: () => Promise<RegisterValues | undefined>;
+}
+
+interface RawRange {
+  readonly range: AddressRange;
+  readonly peek: (offset: number) => number | undefined;
+}
+
+/** The ranges whose bytes can be peeked: those of a device, or the decoded BARs of a card. */
+function rawRanges(client: IoClient, ranges: readonly AddressRange[], device: Device | undefined): RawRange[] {
+  if (client instanceof CardClient) {
+    const { card } = client.fn;
+    if (card.peek === undefined) return [];
+    return client.fn.bars.flatMap(({ layout: { bar, isMsixTable } }) => {
+      const range = client.decoded(bar);
+      return range === undefined || isMsixTable
+        ? []
+        : [{ range, peek: (offset: number) => card.peek?.(bar, offset, 1) }];
+    });
+  }
+  if (device?.peek === undefined) return [];
+  return ranges.map((range) => ({ range, peek: (offset) => device.peek?.(offset, 1) }));
 }
 
 /** The register set of a PCI function, or no set if the function describes no registers. */

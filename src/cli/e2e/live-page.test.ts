@@ -24,13 +24,61 @@ describe('the live page', { skip }, () => {
       await command('echo seen on the page');
       await shows(/monitor> echo seen on the page\s*seen on the page/);
       const slot = page.locator('[data-slot="0"]');
-      await slot.filter({ hasText: /[RW] [0-9a-f]+/ }).waitFor();
-      assert.equal(await page.locator('[data-slot]').count(), 16);
-      await page.locator('.move', { hasText: 'uart16550' }).first().waitFor();
+      await slot.filter({ hasText: /(read|write) port 0x[0-9a-f]+/ }).waitFor();
+      await page.locator('.request-line', { hasText: 'uart16550' }).first().waitFor();
+      await page.getByRole('button', { name: 'Transitions' }).click();
       for (const state of ['PENDING', 'PROCESSING', 'COMPLETE', 'FREE'])
         await page.locator('.moves .state', { hasText: state }).first().waitFor();
       await page.locator('.client', { hasText: 'uart16550' }).waitFor();
       await page.locator('.dump .state-word').waitFor();
+    }));
+
+  test('folds away the slots without a vCPU, so that the live one is large, and shows all on demand', () =>
+    fixture.use(async ({ page, shows }) => {
+      await shows('monitor>');
+      const slots = page.locator('[data-slot]');
+      assert.equal(await slots.count(), 1);
+      await slots.filter({ hasText: /(read|write) port 0x[0-9a-f]+\/1/ }).waitFor();
+      const width = async (): Promise<number> => (await slots.first().boundingBox())?.width ?? 0;
+      const large = await width();
+      const fold = page.getByRole('button', { name: '15 slots without a vCPU' });
+      assert.equal(await fold.getAttribute('aria-expanded'), 'false');
+      await fold.click();
+      await slots.nth(15).waitFor();
+      assert.ok((await width()) < large / 6);
+      await fold.click();
+      await slots.nth(1).waitFor({ state: 'detached' });
+    }));
+
+  test('shows a line for each request, and its transitions on demand', () =>
+    fixture.use(async ({ page, shows, command }) => {
+      await shows('monitor>');
+      await page.getByRole('combobox', { name: 'Client', exact: true }).selectOption('cmos-rtc');
+      await command('in8 71; in8 71; echo two reads');
+      await shows(/0x[0-9a-f]{2}\s*two reads/);
+      const lines = page.locator('.moves > [role=listitem]');
+      await lines.nth(1).waitFor();
+      assert.equal(await lines.count(), 2);
+      const newest = lines.first();
+      await newest
+        .locator('.request-line', { hasText: /\d [nµm]?s\s*0\s*FREE\s*cmos-rtc\s*read port 0x71\/1 = 0x/ })
+        .click();
+      const states = await newest.locator('[role=list] .state').allInnerTexts();
+      assert.deepEqual(
+        states.map((text) => text.trim()),
+        ['FREE', 'COMPLETE', 'PROCESSING', 'PENDING'],
+      );
+      await newest.locator('.request-line').click();
+      await newest.locator('[role=list]').waitFor({ state: 'detached' });
+    }));
+
+  test('shows of a device without a register map its latest accesses', () =>
+    fixture.use(async ({ page, shows, command }) => {
+      await shows('monitor>');
+      await page.locator('button.client', { hasText: 'pci-ecam' }).click();
+      await page.locator('.view-device', { hasText: 'None since this view was opened' }).waitFor();
+      await command('rd32 e0000000');
+      await page.locator('.view-device tr', { hasText: /^\+0\s*0xe0000000\/4\s*read/ }).waitFor();
     }));
 
   test('redraws only the age of an idle slot, in tenths of a second', () =>
@@ -149,6 +197,9 @@ describe('the live page', { skip }, () => {
       await page.locator('dialog[open]').waitFor();
       await keyboard.press('Escape');
       await page.locator('dialog[open]').waitFor({ state: 'detached' });
+      await page.locator('.fold').focus();
+      await keyboard.press('Enter');
+      await page.locator('[data-slot="15"]').waitFor();
       await keyboard.press('o');
       await keyboard.press('ArrowDown');
       await keyboard.press('ArrowRight');
@@ -251,6 +302,7 @@ describe('the live page', { skip }, () => {
     fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');
       await page.getByRole('combobox', { name: 'Client', exact: true }).selectOption('cmos-rtc');
+      await page.getByRole('button', { name: 'Transitions' }).click();
       const lines = page.locator('.moves .move');
       await command('in8 71; echo first read');
       await shows(/0x[0-9a-f]{2}\s*first read/);

@@ -29,10 +29,14 @@ export class UiState {
   readonly pinnedSlot = signal(0);
   readonly pointedSlot = signal<number | undefined>(undefined);
   readonly shownSlot = computed(() => this.pointedSlot.value ?? this.pinnedSlot.value);
+  /** Whether the slots without a vCPU are shown. */
+  readonly showsUnusedSlots = signal(false);
   /** Index of the client whose registers are shown. */
   readonly deviceClient = signal<number | undefined>(undefined);
   readonly isHelpOpen = signal(false);
   readonly moveFilter = signal<MoveFilterFields>({});
+  /** Whether the timeline has a line for each move, and not for each request. */
+  readonly showsMoves = signal(false);
   /** Whether the timeline is paused. */
   readonly isPaused = signal(false);
   /** Whether the browser shows the page. */

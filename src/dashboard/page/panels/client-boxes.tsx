@@ -1,6 +1,6 @@
 /**
  * ClientBoxes: the part of the diagram with the I/O clients and their request rates. The default
- * client is apart, in ACRN userspace. A click on a client shows its registers.
+ * client is apart, in ACRN userspace. A click on a client shows its device.
  */
 
 import type { JSX } from 'preact';
@@ -55,14 +55,9 @@ function ClientBox({ client, index }: { readonly client: ClientDescription; read
     </>
   );
   const title = notes.filter(Boolean).join('\n');
-  if (!client.hasRegisters)
-    return (
-      <div class={className} title={title}>
-        {content}
-      </div>
-    );
+  const shown = client.hasRegisters ? diagram.showRegisters : diagram.showAccesses;
   return (
-    <button type="button" class={className} title={`${title}\n${diagram.showRegisters}`} onClick={show}>
+    <button type="button" class={className} title={`${title}\n${shown}`} onClick={show}>
       {content}
     </button>
   );

@@ -1,5 +1,6 @@
 /**
- * DevicePanel: a device's registers. They are peeked (read without side effects) twice a second.
+ * DevicePanel: a device's registers. They are peeked (read without side effects) twice a second. Of
+ * a device without a register map it shows the bytes and the latest accesses.
  */
 
 import { useSignal } from '@preact/signals';
@@ -8,6 +9,7 @@ import { useEffect } from 'preact/hooks';
 import type { RegisterRow, Registers } from '../../protocol.js';
 import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
+import { RawDevice } from './raw-device.js';
 
 const PEEK_INTERVAL_MS = 500;
 
@@ -17,8 +19,8 @@ export function DevicePanel(): JSX.Element {
   const registers = useSignal<Registers | undefined>(undefined);
   const shown = live.clients.value
     .map((client, index) => ({ client, index }))
-    .filter(({ client }) => client.hasRegisters && !client.isRemoved);
-  const first = shown.find(({ client }) => !client.isDefault) ?? shown[0];
+    .filter(({ client }) => !client.isRemoved);
+  const first = shown.find(({ client }) => client.hasRegisters && !client.isDefault) ?? shown[0];
   const chosen = (shown.find(({ index }) => index === ui.deviceClient.value) ?? first)?.index;
   useEffect(() => {
     if (chosen === undefined) return undefined;
@@ -38,6 +40,7 @@ export function DevicePanel(): JSX.Element {
   }, [chosen, live]);
   if (chosen === undefined) return <p class="empty">{words.none}</p>;
   const rows = registers.value?.client === chosen ? registers.value : undefined;
+  const hasMap = rows !== undefined && rows.registers.length > 0;
   return (
     <div class="table-panel">
       <div class="toolbar">
@@ -52,6 +55,7 @@ export function DevicePanel(): JSX.Element {
             </option>
           ))}
         </select>
+        {rows !== undefined && !hasMap && <span class="dim">{words.noMap}</span>}
         {rows !== undefined && rows.source !== '' && (
           <span class="dim source" title={rows.source}>
             {words.source}: {rows.source}
@@ -64,23 +68,31 @@ export function DevicePanel(): JSX.Element {
         </p>
       )}
       <div class="scroll" role="region" aria-label={words.title} tabIndex={0}>
-        <table class="registers" aria-label={words.title}>
-          <thead>
-            <tr>
-              <th class="number">{words.offset}</th>
-              <th>{words.register}</th>
-              <th>{words.value}</th>
-              <th>{words.access}</th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows?.registers.map((row) => (
-              <RegisterLines key={`${row.offset} ${row.name}`} row={row} isAnswered={rows.isAnswered} />
-            ))}
-          </tbody>
-        </table>
+        {hasMap && <RegisterTable rows={rows} />}
+        {rows !== undefined && !hasMap && <RawDevice rows={rows} />}
       </div>
     </div>
+  );
+}
+
+function RegisterTable({ rows }: { readonly rows: Registers }): JSX.Element {
+  const { device: words } = strings();
+  return (
+    <table class="registers" aria-label={words.title}>
+      <thead>
+        <tr>
+          <th class="number">{words.offset}</th>
+          <th>{words.register}</th>
+          <th>{words.value}</th>
+          <th>{words.access}</th>
+        </tr>
+      </thead>
+      <tbody>
+        {rows.registers.map((row) => (
+          <RegisterLines key={`${row.offset} ${row.name}`} row={row} isAnswered={rows.isAnswered} />
+        ))}
+      </tbody>
+    </table>
   );
 }
 

@@ -1,56 +1,100 @@
 /**
- * SlotGrid: the part of the diagram with the sixteen slots of the shared page, eight per row. Tab
- * reaches one of them, and the arrow keys move the focus to the others.
+ * SlotGrid: the part of the diagram with the slots of the shared page. Those of vCPUs are large.
+ * The others are folded away until a button shows all sixteen, eight per row, or until something
+ * else than the VM has moved one. Tab reaches one slot, and the arrow keys move the focus to the
+ * others.
  */
 
-import type { Signal } from '@preact/signals';
+import { computed, type Signal } from '@preact/signals';
 import type { JSX } from 'preact';
-import { useRef } from 'preact/hooks';
+import { useMemo, useRef } from 'preact/hooks';
+import type { Live } from '../live/live.js';
 import { shortAge } from '../../view/amounts.js';
-import type { SlotView } from '../../view/slots-frame.js';
+import { hasValue, type SlotView } from '../../view/slots-frame.js';
 import { useApp } from '../parts/app-context.js';
 import { StateMark } from '../parts/state-mark.js';
 import { strings } from '../settings.js';
 
+/** Slots in one row, if all are shown. */
 const COLUMNS = 8;
+/** Up to this many slots are large. */
+const MAX_LARGE = 4;
 
+/** The numbers of the slots that have a vCPU, and of others that are not FREE. */
+function usedSlots(live: Live): readonly number[] {
+  const isUsed = (slot: Signal<SlotView | undefined>, vcpu: number): boolean =>
+    vcpu < Math.max(1, live.vcpus.value) || (slot.value?.state ?? 'FREE') !== 'FREE';
+  return live.slots.flatMap((slot, vcpu) => (isUsed(slot, vcpu) ? [vcpu] : []));
+}
+
+/** The page's box: its title, the button, and the slots. */
 export function SlotGrid(): JSX.Element {
   const { live, ui } = useApp();
+  const { diagram } = strings();
   const grid = useRef<HTMLDivElement>(null);
+  // As text: a new array at each frame would draw the grid again.
+  const usedText = useMemo(() => computed(() => usedSlots(live).join()), [live]);
+  const used = usedText.value.split(',').map(Number);
+  const all = live.slots.map((_, vcpu) => vcpu);
+  const isFolded = !ui.showsUnusedSlots.value && used.length < all.length;
+  const shown = isFolded ? used : all;
+  const columns = shown.length <= MAX_LARGE ? shown.length : Math.min(COLUMNS, Math.ceil(shown.length / 2));
+  const isLarge = shown.length <= MAX_LARGE;
+  const focusable = shown.includes(ui.pinnedSlot.value) ? ui.pinnedSlot.value : shown[0];
   const onKeyDown = (event: KeyboardEvent): void => {
-    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: COLUMNS, ArrowUp: -COLUMNS }[event.key];
+    const step = { ArrowRight: 1, ArrowLeft: -1, ArrowDown: columns, ArrowUp: -columns }[event.key];
     if (step === undefined) return;
     event.preventDefault();
-    const next = ui.shownSlot.value + step;
-    if (next < 0 || next >= live.slots.length) return;
+    const next = shown[shown.indexOf(ui.shownSlot.value) + step];
+    if (next === undefined) return;
     ui.pinnedSlot.value = next;
     ui.pointedSlot.value = undefined;
     grid.current?.querySelector<HTMLElement>(`[data-slot="${next}"]`)?.focus();
   };
   return (
-    <div
-      class="slots"
-      role="group"
-      aria-label={strings().diagram.page}
-      ref={grid}
-      onKeyDown={onKeyDown}
-      onMouseLeave={() => (ui.pointedSlot.value = undefined)}
-    >
-      {live.slots.map((slot, vcpu) => (
-        <SlotCell key={vcpu} vcpu={vcpu} slot={slot} />
-      ))}
-    </div>
+    <>
+      {used.length < all.length && (
+        <button
+          type="button"
+          class="quiet fold"
+          aria-expanded={!isFolded}
+          onClick={() => (ui.showsUnusedSlots.value = isFolded)}
+        >
+          {isFolded ? '▸' : '▾'} {diagram.unusedSlots(all.length - used.length)}
+        </button>
+      )}
+      <div
+        class={`slots${isLarge ? ' large' : ''}`}
+        style={{ '--columns': `${columns}` }}
+        role="group"
+        aria-label={diagram.page}
+        ref={grid}
+        onKeyDown={onKeyDown}
+        onMouseLeave={() => (ui.pointedSlot.value = undefined)}
+      >
+        {shown.map((vcpu) => (
+          <SlotCell key={vcpu} vcpu={vcpu} isLarge={isLarge} isFocusable={vcpu === focusable} />
+        ))}
+      </div>
+    </>
   );
 }
 
-function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal<SlotView | undefined> }): JSX.Element {
+interface SlotCellProps {
+  readonly vcpu: number;
+  readonly isLarge: boolean;
+  readonly isFocusable: boolean;
+}
+
+function SlotCell({ vcpu, isLarge, isFocusable }: SlotCellProps): JSX.Element {
   const { live, ui } = useApp();
   const { state: words, slot: slotWords } = strings();
-  const view = slot.value;
+  const view = live.slots[vcpu]?.value;
   const isUsed = vcpu < live.vcpus.value;
   const isPinned = ui.pinnedSlot.value === vcpu;
   const isShown = ui.shownSlot.value === vcpu;
   const state = view?.state ?? 'FREE';
+  const wasUsed = view !== undefined && view.moves > 0;
   const pin = (): void => {
     ui.pinnedSlot.value = vcpu;
     ui.show('slot');
@@ -63,22 +107,26 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
       aria-label={`${slotWords.title} ${vcpu}: ${isUsed ? state : words.unused}`}
       data-state={state}
       aria-pressed={isPinned}
-      tabIndex={isPinned ? 0 : -1}
+      tabIndex={isFocusable ? 0 : -1}
       onMouseEnter={() => (ui.pointedSlot.value = vcpu)}
       onClick={pin}
     >
       <span class="slot-top">
         {/* A string, because Preact treats the number 0 as new content each time. */}
         <span class="slot-number">{`${vcpu}`}</span>
+        {isLarge && <span class="slot-state">{isUsed ? state : words.unused}</span>}
         {view?.held !== undefined && <span class="slot-held" title={words.heldAt[view.held]} />}
         <StateMark state={state} />
       </span>
-      <span class="slot-state">{isUsed ? state : words.unused}</span>
-      <span class="slot-access">{view !== undefined && view.moves > 0 ? accessOf(view) : '\u00a0'}</span>
+      {!isLarge && <span class="slot-state">{isUsed ? state : words.unused}</span>}
+      <span class="slot-access">{wasUsed ? (isLarge ? longAccess(view) : shortAccess(view)) : '\u00a0'}</span>
+      {isLarge && <span class="slot-client">{wasUsed ? clientOf(live, view) : '\u00a0'}</span>}
       {isUsed && (
         <span class="slot-owner">
-          <span title={words.owner[view?.owner ?? 'hypervisor']}>{words.ownerShort[view?.owner ?? 'hypervisor']}</span>
-          <span>{view !== undefined && view.moves > 0 ? shortAge(view.ageNs).replace(' ', '') : ''}</span>
+          <span title={words.owner[view?.owner ?? 'hypervisor']}>
+            {(isLarge ? words.owner : words.ownerShort)[view?.owner ?? 'hypervisor']}
+          </span>
+          <span>{wasUsed ? shortAge(view.ageNs).replace(' ', '') : ''}</span>
         </span>
       )}
     </button>
@@ -86,6 +134,19 @@ function SlotCell({ vcpu, slot }: { readonly vcpu: number; readonly slot: Signal
 }
 
 /** The access in short, for example `W 3f8`. */
-function accessOf({ isWrite, address }: SlotView): string {
+function shortAccess({ isWrite, address }: SlotView): string {
   return `${isWrite ? 'W' : 'R'} ${address.replace(/^0x/, '')}`;
+}
+
+/** The whole request, for example `write port 0x3f8/1 = 0x41`. */
+function longAccess(view: SlotView): string {
+  const { access } = strings();
+  const types: Readonly<Record<string, string>> = access.types;
+  const value = hasValue(view) ? ` = ${view.value}` : '';
+  return `${view.isWrite ? access.write : access.read} ${types[view.type] ?? view.type} ${view.address}/${view.size}${value}`;
+}
+
+/** The name of the most recent client. A PENDING request has no client yet. */
+function clientOf(live: Live, { client, state }: SlotView): string {
+  return (state === 'PENDING' || client === undefined ? undefined : live.clients.value[client]?.name) ?? '\u00a0';
 }

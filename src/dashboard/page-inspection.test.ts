@@ -1,0 +1,84 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { mmio, ports } from '../hsm/address-range.js';
+import type { ScriptStep } from '../hypervisor/scripted/scripted-hypervisor.js';
+import { Deferred } from '../sync/deferred.js';
+import { withBench } from './fixtures/live-bench.js';
+import { DeviceAccesses } from './device-accesses.js';
+import { MAX_ACCESS_ROWS, MAX_RAW_BYTES, type Registers } from './protocol.js';
+
+const LIMIT = { timeout: 120_000 };
+const read = (address: number): ScriptStep => ({ type: 'port', direction: 'read', address, size: 1 });
+const write = (address: number, value: number): ScriptStep => ({
+  type: 'port',
+  direction: 'write',
+  address,
+  size: 1,
+  value,
+});
+
+test('of a device without a register map a page gets the bytes and the latest accesses by offset', LIMIT, async () => {
+  const steps = [write(0x501, 7), read(0x500), write(0x501, 8), read(0x600), read(0x503)];
+  await withBench({ steps }, async ({ vm, page }) => {
+    const last = new Deferred<number>();
+    vm.attach(ports(0x500, 4), {
+      name: 'raw',
+      read: (offset) => (offset === 3 ? last.promise : 0x2a),
+      write: () => undefined,
+      peek: (offset) => {
+        if (offset === 2) throw new Error('a bug');
+        return offset === 1 ? undefined : 0x100 + offset;
+      },
+    });
+    const client = await page();
+    const { clients } = await client.message('clients');
+    const number = clients.findIndex(({ name }) => name === 'raw');
+    assert.equal(clients[number]?.hasRegisters, false);
+    let id = 0;
+    const peek = async (of = number): Promise<Registers> => {
+      await client.send({ kind: 'peek', id: ++id, client: of });
+      return client.message('registers', (message) => message.id === id);
+    };
+    const first = await peek();
+    assert.deepEqual(first.bytes, [{ first: '0x500', bytes: [0, null, null, 3] }]);
+    assert.deepEqual([first.registers, first.accesses], [[], []]);
+    await vm.start();
+    let { accesses } = await peek();
+    while (accesses.find(({ direction }) => direction === 'write')?.value !== '0x8') ({ accesses } = await peek());
+    assert.deepEqual(
+      accesses.map(({ offset, address, direction, size, value }) => [offset, address, direction, size, value]),
+      [
+        [0, '0x500', 'read', 1, '0x2a'],
+        [1, '0x501', 'write', 1, '0x8'],
+      ],
+    );
+    // Of another client, and of the first one again: the list begins anew.
+    assert.deepEqual([(await peek(0)).bytes, (await peek()).accesses], [[], []]);
+    last.resolve(0);
+  });
+});
+
+test('bytes and accesses have limits', LIMIT, async () => {
+  const steps = Array.from({ length: MAX_ACCESS_ROWS + 8 }, (_, index) => read(0x1000 + index));
+  await withBench({ steps }, async ({ vm }) => {
+    vm.attach(mmio(0xd000_0000, 0x1000), { name: 'large', read: () => 0, write: () => undefined, peek: () => 1 });
+    vm.attach(ports(0x1000, 0x100), { name: 'many', read: (offset) => offset & 0x7f, write: () => undefined });
+    const clientOf = (name: string) => {
+      const client = vm.inspection.clients.find((one) => one.name === name);
+      assert.ok(client !== undefined);
+      return client;
+    };
+    const [raw] = vm.inspection.peekBytes(clientOf('large'), MAX_RAW_BYTES);
+    assert.deepEqual([raw?.bytes.length, raw?.bytes[255]], [MAX_RAW_BYTES, 1]);
+    assert.deepEqual(vm.inspection.peekBytes(clientOf('many'), MAX_RAW_BYTES), []);
+    const accesses = new DeviceAccesses(vm.inspection, clientOf('many'));
+    const ended = vm.ended;
+    await vm.start();
+    await ended;
+    const rows = accesses.rows();
+    accesses.close();
+    assert.equal(rows.length, MAX_ACCESS_ROWS);
+    // The client has gone, and with it its ranges.
+    assert.deepEqual([rows[0]?.address, rows[0]?.offset, rows.at(-1)?.address], ['0x1008', null, '0x1047']);
+  });
+});

@@ -1,0 +1,72 @@
+/**
+ * PageInspection: answers a page's questions about the VM that change nothing: the registers of a
+ * device, or what is known of one without a register map.
+ *
+ * Called by: PageConnection, for its page.
+ * Threads: the Service VM's.
+ */
+
+import type { IoClient } from '../hsm/io-client.js';
+import { hex } from '../io-request/io-request.js';
+import type { VmInspection } from '../vm/vm-inspection.js';
+import type { ClientList } from './client-list.js';
+import { DeviceAccesses } from './device-accesses.js';
+import type { PageMessageOf } from './page-messages.js';
+import { MAX_RAW_BYTES, type RawBytes, type ServerMessage } from './protocol.js';
+
+export class PageInspection {
+  readonly #inspection: VmInspection;
+  readonly #clients: ClientList;
+  /** Of the client without registers that the page shows. */
+  #accesses: DeviceAccesses | undefined;
+
+  constructor(inspection: VmInspection, clients: ClientList) {
+    this.#inspection = inspection;
+    this.#clients = clients;
+  }
+
+  /** The reply to `peek`: at once, or later for a device in a thread of its own. */
+  async peek({ id, client: number }: PageMessageOf<'peek'>): Promise<ServerMessage> {
+    const client = this.#clients.client(number);
+    if (client === undefined) return { kind: 'done', id, error: 'no such client: it was removed' };
+    const { source, isAnswered, registers } = await this.#inspection.peek(client);
+    const hasMap = registers.length > 0;
+    return {
+      kind: 'registers',
+      id,
+      client: number,
+      source,
+      isAnswered,
+      registers: registers.map(({ register: { name, offset, size, access, meaning, fields = [] }, value }) => ({
+        name,
+        offset,
+        size,
+        access,
+        meaning,
+        value: value === undefined ? null : hex(value, 2 * size),
+        fields,
+      })),
+      bytes: hasMap ? [] : this.#bytesOf(client),
+      accesses: this.#accessesOf(hasMap ? undefined : client)?.rows() ?? [],
+    };
+  }
+
+  /** The page has gone. */
+  close(): void {
+    this.#accessesOf(undefined);
+  }
+
+  #bytesOf(client: IoClient): RawBytes[] {
+    return this.#inspection
+      .peekBytes(client, MAX_RAW_BYTES)
+      .map(({ range, bytes }) => ({ first: hex(range.start), bytes: bytes.map((byte) => byte ?? null) }));
+  }
+
+  #accessesOf(client: IoClient | undefined): DeviceAccesses | undefined {
+    if (this.#accesses?.client !== client) {
+      this.#accesses?.close();
+      this.#accesses = client && new DeviceAccesses(this.#inspection, client);
+    }
+    return this.#accesses;
+  }
+}
