@@ -11,6 +11,9 @@
 import type { DiskFile, DiskFileAccess } from './disk-file.js';
 import type { EventFds } from './event-fds.js';
 import type { ReadLimits } from './file-too-large.js';
+import type { HostProgram } from './host-program.js';
+import type { LocalSockets } from './local-sockets.js';
+import type { OutputFile } from './output-file.js';
 import type { FolderOptions, SharedFolder } from './shared-folder.js';
 
 /** A URL, for programs that are compiled without the types of the DOM and of Node. */
@@ -82,6 +85,12 @@ export interface Host {
   /** Makes `folder` and those above it that are missing. Rejects with the host's own error. */
   makeFolder(folder: string): Promise<void>;
 
+  /**
+   * Creates `file`, or empties it. Rejects with the host's own error, also for a pipe that no
+   * program reads.
+   */
+  createFile(file: string): Promise<OutputFile>;
+
   /** The folder of what is kept between runs, or '' on a host without files. */
   readonly cacheFolder: string;
 
@@ -108,6 +117,18 @@ export interface Host {
    * cannot do that safely, and with FolderError if it is not a folder that can be opened.
    */
   openFolder(path: string, options?: FolderOptions): Promise<SharedFolder>;
+
+  /**
+   * Streams between processes of this user, or undefined where the host has none. Rejects if it has
+   * no private place for them.
+   */
+  openLocalSockets(): Promise<LocalSockets | undefined>;
+
+  /**
+   * Starts a program of the machine. Its standard output is only for messages. Rejects with the
+   * host's own error: `code` is ENOENT if there is no such program.
+   */
+  startProgram(program: string, parameters: readonly string[]): Promise<HostProgram>;
 }
 
 /** Where threads of this process run. Made by the thread that uses it. */

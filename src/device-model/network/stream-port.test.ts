@@ -105,8 +105,8 @@ describe('receiving', () => {
 
   test('the end of the stream takes the link down once', () => {
     stream.deliver(onStream(frameOf(60)).slice(0, 30));
-    stream.end();
-    stream.end();
+    stream.endByPeer();
+    stream.endByPeer();
     assert.deepEqual([ends, links, received], [['ended'], [true, false], []]);
   });
 
@@ -123,7 +123,7 @@ describe('receiving', () => {
     });
     closing.deliver(onStream(frameOf(60), frameOf(60)));
     closing.deliver(onStream(frameOf(60)));
-    closing.end();
+    closing.endByPeer();
     assert.equal(count, 1);
     assert.ok(closing.isClosed);
   });
@@ -168,7 +168,7 @@ describe('sending', () => {
   });
 
   test('nothing is sent after the end or close', async () => {
-    stream.end();
+    stream.endByPeer();
     port.send(frameOf(60));
     await port.close();
     port.send(frameOf(60));

@@ -2,11 +2,13 @@
  * Files and modules of Node: the methods of Host that read them. Loaded by node-host.ts on demand.
  */
 
+import { constants } from 'node:fs';
 import { mkdir, open, readFile as readFileOfNode, stat, type FileHandle } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { FileTooLargeError, type ReadLimits } from '../file-too-large.js';
+import type { OutputFile } from '../output-file.js';
 import { readPipe } from './pipe-file.js';
 
 const CHUNK_BYTES = 2 ** 20;
@@ -39,6 +41,18 @@ async function readStream(file: string, handle: FileHandle, limitBytes: number):
     if (length > limitBytes) throw new FileTooLargeError(file, limitBytes, true);
     chunks.push(buffer.slice(0, bytesRead));
   }
+}
+
+export async function createFile(file: string): Promise<OutputFile> {
+  const { O_WRONLY, O_CREAT, O_TRUNC, O_NONBLOCK } = constants;
+  // A pipe without a reader would wait for one. Windows has neither, and the flag is undefined.
+  const handle = await open(file, O_WRONLY | O_CREAT | O_TRUNC | O_NONBLOCK);
+  return {
+    write: async (bytes) => {
+      for (let at = 0; at < bytes.length;) at += (await handle.write(bytes, at)).bytesWritten;
+    },
+    close: () => handle.close(),
+  };
 }
 
 /**

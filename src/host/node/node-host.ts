@@ -33,6 +33,7 @@ export const nodeHost: Host = {
   packageFile: async (file) => (await import('./files.js')).packageFile(file),
   engine: `node ${process.versions.node}, v8 ${process.versions.v8}, ${process.arch}`,
   makeFolder: async (folder) => (await import('./files.js')).makeFolder(folder),
+  createFile: async (file) => (await import('./files.js')).createFile(file),
   get cacheFolder() {
     return cacheFolder();
   },
@@ -42,6 +43,8 @@ export const nodeHost: Host = {
   recordAsyncStacks,
   openEventFds: async () => (await import('./linux/event-fds.js')).openEventFds(),
   openFolder: async (path, options) => (await import('./linux/folder/shared-folder.js')).openFolder(path, options),
+  openLocalSockets: async () => (await import('./linux/local-sockets.js')).openLocalSockets(),
+  startProgram: async (program, parameters) => (await import('./programs.js')).startProgram(program, parameters),
 };
 
 /**

@@ -123,7 +123,7 @@ export class ReceiveQueue {
 
   #keep(frame: Uint8Array): void {
     if (this.#waiting.length < MAX_WAITING_FRAMES && this.#waitingBytes + frame.length <= MAX_WAITING_BYTES) {
-      this.#waiting.push(frame.slice());
+      this.#waiting.push(new Uint8Array(frame));
       this.#waitingBytes += frame.length;
     } else {
       this.#counters.droppedNoBuffer++;

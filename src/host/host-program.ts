@@ -1,0 +1,26 @@
+/**
+ * HostProgram: a program of the machine that was started with a stream to this process.
+ *
+ * Called by: device-model/network/passt-port.ts. Implementation: node/programs.ts.
+ */
+
+import type { ByteStream } from './byte-stream.js';
+
+export interface HostProgram {
+  /** Its descriptor PROGRAM_STREAM. */
+  readonly stream: ByteStream;
+  /** Resolves when the program has ended. */
+  readonly ended: Promise<HostProgramEnd>;
+  /** Asks it to end, and ends it if it does not. `ended` resolves afterwards. */
+  end(): void;
+}
+
+export interface HostProgramEnd {
+  /** `status 1` or `signal SIGKILL`. */
+  readonly how: string;
+  /** The last lines that it has printed. */
+  readonly lastLines: string;
+}
+
+/** The program's descriptor of the stream. */
+export const PROGRAM_STREAM = 3;

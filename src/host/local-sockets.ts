@@ -1,0 +1,33 @@
+/**
+ * LocalSockets: streams between processes of one user, by name.
+ *
+ * Called by: device-model/network/socket-hub.ts. Implementation: node/linux/local-sockets.ts.
+ */
+
+import type { ByteStream } from './byte-stream.js';
+
+export interface LocalSockets {
+  /** Where `name` is, for people and for other programs. */
+  pathOf(name: string): string;
+  /**
+   * Takes the lock `name`, which this process then holds until it releases it or ends. Returns
+   * undefined if another one holds it.
+   */
+  lock(name: string): FileLock | undefined;
+  /**
+   * Listens at `name`, also if one that has ended has left it behind: callers hold a lock. Rejects
+   * with the host's own error.
+   */
+  listen(name: string, onConnection: (stream: ByteStream) => void): Promise<LocalServer>;
+  /** Rejects with the host's own error if nothing listens at `name`. */
+  connect(name: string): Promise<ByteStream>;
+}
+
+export interface FileLock {
+  release(): void;
+}
+
+export interface LocalServer {
+  /** Takes no more connections. Those that exist go on. */
+  close(): Promise<void>;
+}

@@ -1,0 +1,48 @@
+/** SocketStream: the ByteStream that is a socket of Node. It does not keep the process alive. */
+
+import type { Socket } from 'node:net';
+import type { ByteStream } from '../byte-stream.js';
+
+export class SocketStream implements ByteStream {
+  readonly #socket: Socket;
+  #onEnd: (() => void) | undefined;
+  #hasEnded = false;
+
+  constructor(socket: Socket) {
+    this.#socket = socket.unref();
+    // `close` follows, also after a write to a stream that the other side has closed.
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      this.#hasEnded = true;
+      this.#onEnd?.();
+    });
+  }
+
+  get pendingBytes(): number {
+    return this.#socket.writableLength;
+  }
+
+  start(onData: (bytes: Uint8Array) => void, onEnd: () => void): void {
+    if (this.#hasEnded) {
+      queueMicrotask(onEnd);
+      return;
+    }
+    this.#onEnd = onEnd;
+    // A Buffer is not what portable code knows: its `slice` makes no copy.
+    this.#socket.on('data', (bytes) => onData(new Uint8Array(bytes.buffer, bytes.byteOffset, bytes.length)));
+  }
+
+  write(bytes: Uint8Array): void {
+    if (this.#socket.writable) this.#socket.write(bytes);
+  }
+
+  end(): void {
+    this.#onEnd = undefined;
+    this.#socket.destroySoon();
+  }
+
+  close(): void {
+    this.#onEnd = undefined;
+    this.#socket.destroy();
+  }
+}
