@@ -64,7 +64,7 @@ export type { RegisterMap } from './device-model/register-map.js';
 
 // Virtio devices, and what carries them.
 export type { VirtioDevice, VirtioDriver } from './device-model/virtio/virtio-device.js';
-export type { Virtqueue, VirtqueueBuffer } from './device-model/virtio/virtqueue.js';
+export type { UsedBuffer, Virtqueue, VirtqueueBuffer } from './device-model/virtio/virtqueue.js';
 export { QueueWorker, type QueueWorkerOptions } from './device-model/virtio/queue-worker.js';
 export { virtioPciCard, type VirtioOptions } from './device-model/virtio/virtio-pci-card.js';
 export { VIRTIO_MMIO_BYTES, VirtioMmio, type VirtioMmioOptions } from './device-model/virtio/virtio-mmio.js';
@@ -72,7 +72,17 @@ export { VirtioBlock, type VirtioBlockOptions } from './device-model/virtio/bloc
 export type { BlockCounters } from './device-model/virtio/block/block-counters.js';
 export { openDisk, type DiskFormat, type DiskOptions, type OpenedDisk } from './device-model/disk/open-disk.js';
 export { SECTOR_BYTES, type DiskImage } from './device-model/disk/disk-image.js';
+export { VirtioNet, type VirtioNetOptions } from './device-model/virtio/net/virtio-net.js';
+export type { NetCounters } from './device-model/virtio/net/net-counters.js';
 export { EntropyDevice, type EntropyDeviceOptions } from './device-model/virtio/entropy/entropy-device.js';
+
+// Networks: what a card is plugged into.
+export type { NetworkPort, NetworkReceiver } from './device-model/network/network-port.js';
+export { NetworkHub, type HubCounters } from './device-model/network/network-hub.js';
+export { SocketHubPort, type SocketHubOptions } from './device-model/network/socket-hub.js';
+export { PasstPort, type PasstOptions } from './device-model/network/passt-port.js';
+export { CapturePort } from './device-model/network/capture-port.js';
+export { CaptureFile } from './device-model/network/capture-file.js';
 
 // I/O clients: the document's own level.
 export { addressRange, describeRange, mmio, ports, type AddressRange } from './hsm/address-range.js';

@@ -98,7 +98,9 @@ export async function runSession(
     await serviceVm.close();
     const released = Promise.all(plan.cards.map(async (card) => card.released?.()));
     await withTimeout(RELEASE_MS, released, () =>
-      streams.reporter.line(`a disk was not closed within ${RELEASE_MS / 1000} s: what was not flushed may be lost`),
+      streams.reporter.line(
+        `a disk or a network was not closed within ${RELEASE_MS / 1000} s: what was not written may be lost`,
+      ),
     );
   }
 }

@@ -10,6 +10,7 @@ import { runParameter, sizeParameter } from '../debian/initramfs.js';
 import { moduleArchive } from '../debian/module-archive.js';
 import { ModuleChoice } from '../debian/module-choice.js';
 import type { ModuleGroup } from '../debian/module-groups.js';
+import { networkArchive } from '../debian/network-archive.js';
 import { overlayArchive } from '../debian/overlay-folder.js';
 import { PackageModules } from '../debian/package-modules.js';
 import { shareMounts } from '../debian/share-mounts.js';
@@ -62,8 +63,8 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   // The kernel unpacks one archive after the other.
   const added = Buffer.concat([
     moduleArchive(await choice.inOrder(await PackageModules.open(modules))),
-    // An initial RAM disk of one's own mounts them itself.
-    ...(options.initrd === undefined ? [shareMounts(options.share)] : []),
+    // An initial RAM disk of one's own mounts shares and sets up cards itself.
+    ...(options.initrd === undefined ? [shareMounts(options.share), networkArchive(options.net)] : []),
     overlay,
   ]);
   const image: GuestImageOptions = {
@@ -86,6 +87,7 @@ function impliedModules(options: RunOptions): ReadonlySet<ModuleGroup> {
   const groups = new Set<ModuleGroup>();
   if (options.initrd !== undefined) return groups;
   if (options.entropy === true) groups.add('entropy');
+  if (options.net.length > 0) groups.add('net');
   if (options.disk.length > 0) groups.add('block').add('ext4');
   if (options.share.length > 0) groups.add('share');
   return groups;

@@ -6,13 +6,15 @@
 
 import type { CardSource } from '../card-source.js';
 import { diskCards } from '../disk-card.js';
+import { netCards } from '../net-card.js';
+import type { Reporter } from '../reporter.js';
 import { shareCard } from '../share-option.js';
 import type { RunOptions } from './run-options.js';
 
-export function cardsOf(options: RunOptions): readonly CardSource[] {
+export function cardsOf(options: RunOptions, reporter: Reporter): readonly CardSource[] {
   const cards: CardSource[] = [];
   if (options.entropy === true) cards.push(ENTROPY);
-  return [...cards, ...diskCards(options.disk), ...options.share.map(shareCard)];
+  return [...cards, ...diskCards(options.disk), ...netCards(options.net, reporter), ...options.share.map(shareCard)];
 }
 
 const ENTROPY: CardSource = {

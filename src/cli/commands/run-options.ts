@@ -13,6 +13,7 @@ import type { Pin } from '../../vm/thread-pinning.js';
 import type { DeviceOption } from '../device-option.js';
 import type { DiskOption } from '../disk-option.js';
 import type { FaultOptions } from '../fault-option.js';
+import type { NetOption } from '../net-option.js';
 import type { PageOptions } from '../page-option.js';
 import type { ShareOption } from '../share-option.js';
 
@@ -32,6 +33,7 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly disk: readonly DiskOption[];
   /** Folders of the host. */
   readonly share: readonly ShareOption[];
+  readonly net: readonly NetOption[];
   readonly polling?: boolean;
   /** In microseconds. */
   readonly spin?: number;

@@ -22,6 +22,7 @@ import {
   parseTimeout,
   refuseOldSpin,
 } from '../option-values.js';
+import { addNet } from '../net-option.js';
 import { addPageOptions, pagePlan } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
@@ -48,6 +49,8 @@ Examples:
   upcall run debian --disk disk.img,overlay=new.qcow2    writes go to the overlay, the disk stays as it is
   upcall run debian --share src --share out,rw,tag=out   folders of this machine, at /mnt/share and /mnt/out
   upcall run debian --entropy --run 'head -c 8 /dev/hwrng | hexdump -C'
+  upcall run debian --net passt                          the network of this machine, by DHCP; needs the package passt
+  upcall run debian --net hub:lab,pcap=lab.pcapng        a hub for VMs of several processes, with a capture
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
   upcall run debian                                      Debian's kernel and busybox, fetched with apt
@@ -141,6 +144,15 @@ export function addGuestOptions(command: Command): Command {
         .argParser(addDisk)
         .default([], 'none'),
     )
+    .addOption(
+      new Option(
+        '--net <network[,mac=ADDRESS][,pcap=FILE]>',
+        'give the guest a network card: a virtio device on passt, the network of this machine, or on hub:NAME, ' +
+          'which VMs share; repeatable',
+      )
+        .argParser(addNet)
+        .default([], 'none'),
+    )
     .option('--entropy', 'give the guest a virtio entropy device: its /dev/hwrng')
     .addOption(
       new Option(
@@ -216,7 +228,7 @@ export async function planSession(
       ...(faults === undefined ? {} : { faults }),
     },
     devices: options.device,
-    cards: cardsOf(options),
+    cards: cardsOf(options, context.reporter),
     ...(options.expect === undefined ? {} : { expect: options.expect }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(page === undefined ? {} : { page }),

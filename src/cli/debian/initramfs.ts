@@ -39,6 +39,8 @@ export const MODULE_ORDER = `${MODULE_FOLDER}/order`;
 
 /** File systems that init mounts, in an archive of its own. */
 export const MOUNT_TABLE = 'etc/fstab';
+/** Sets up the cards of this run, in an archive of its own. */
+export const NETWORK_SCRIPT = 'etc/network.sh';
 
 /** The script /init. */
 const INIT = `#!/bin/busybox sh
@@ -55,6 +57,7 @@ fi
 if [ -f /${MOUNT_TABLE} ]; then mount -a; fi
 read -r uptime idle </proc/uptime
 echo "${USER_SPACE_REACHED} (\${uptime} s)"
+if [ -f /${NETWORK_SCRIPT} ]; then sh /${NETWORK_SCRIPT}; fi
 
 read -r line </proc/cmdline
 run=

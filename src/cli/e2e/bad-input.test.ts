@@ -73,6 +73,12 @@ const cases: readonly (readonly [string, readonly string[], RegExp])[] = [
   ['an overlay for another guest', ['run', 'hello', '--overlay', '.'], /only debian takes --overlay/],
   ['an overlay and an initrd', ['run', 'debian', '--overlay', '.', '--initrd', works], /exclude each other/],
   ['no kernel module for debian', ['run', 'debian', '--module', works], /debian takes kernel modules.*\.ko file/],
+  ['an unknown network', ['run', '--net', 'slirp'], /--net slirp: unknown network "slirp"\. Write passt or hub:NAME/],
+  [
+    'a file of packets that cannot be written',
+    ['run', '--net', `hub:x,pcap=${folder}`],
+    /cannot write .*EISDIR.*pcap=/,
+  ],
   ['a missing RAM disk', ['run', '--initrd', 'no-such-initrd'], /cannot read no-such-initrd/],
   ['hsm without a program', ['hsm'], /there is no program to run\. Give it after --/],
   ['hsm without --', ['hsm', 'true', '-m', '1'], /-- is missing before the program true\. Write: upcall hsm/],
