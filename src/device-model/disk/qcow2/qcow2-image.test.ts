@@ -244,6 +244,20 @@ describe('a host that fails', { timeout: 120_000 }, () => {
     assert.ok(failed > 60, `${failed} operations failed`);
   });
 
+  test('a write that fails gives its clusters back', async () => {
+    const { image, file } = await createVolatile({ size: MIB, clusterBits: 12 });
+    await image.write(0, pattern(4096, 1));
+    const { size } = file;
+    for (let time = 0; time < 5; time++) {
+      file.failing = /write/;
+      await assert.rejects(image.write(65_536, pattern(4096, 2)), /the host fails/);
+    }
+    file.failing = undefined;
+    await image.write(65_536, pattern(4096, 2));
+    assert.equal(file.size, size + 4096);
+    await image.close();
+  });
+
   test('a flush that fails is not forgotten by the next one', async () => {
     const { image, file } = await createVolatile({ size: MIB, clusterBits: 12 });
     await image.write(0, pattern(4096, 1));
