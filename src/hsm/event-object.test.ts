@@ -25,6 +25,19 @@ test('the same function may listen twice, and each listener is removed separatel
   assert.equal(calls, 1);
 });
 
+test('a listener that another one removes is not called any more', () => {
+  const event = new LocalEvent();
+  const called: string[] = [];
+  let remove: () => void = () => undefined;
+  event.onSignal(() => {
+    called.push('first');
+    remove();
+  });
+  remove = event.onSignal(() => called.push('second'));
+  event.signal();
+  assert.deepEqual(called, ['first']);
+});
+
 test('closing calls each listener once', () => {
   const event = new LocalEvent();
   let closed = 0;

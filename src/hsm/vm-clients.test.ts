@@ -37,6 +37,21 @@ describe('the clients of a VM', () => {
     );
   });
 
+  test('report each change of their ranges, after it', () => {
+    const { clients } = new OneVm().requests;
+    const client = new Keeper('client');
+    const reported: number[] = [];
+    clients.onRangesChanged = () => reported.push(clients.has(client) ? clients.ranges(client).length : -1);
+    clients.add(client, [range]);
+    assert.deepEqual(reported, [1]);
+    clients.addRange(client, ports(0x600, 1));
+    assert.deepEqual(reported, [1, 2]);
+    clients.removeRange(client, range);
+    assert.deepEqual(reported, [1, 2, 1]);
+    clients.destroy(client);
+    assert.deepEqual(reported, [1, 2, 1, -1]);
+  });
+
   test('that were removed are counted', () => {
     const { clients } = new OneVm().requests;
     const [kernel, user] = [new Keeper('kernel'), new Keeper('user')];
