@@ -26,6 +26,7 @@ import { LocalEventTable, type EventTable } from './event-table.js';
 import { noHardware, type Hardware } from './hardware.js';
 import { HsmFile } from './hsm-file.js';
 import { IoctlVm } from './ioctl-vm.js';
+import type { RefusedIoctl } from './refused-ioctls.js';
 import { VM_CREATION } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
 
@@ -70,14 +71,20 @@ export interface HsmDeviceOptions {
   readonly memory?: MappableMemory;
   /**
    * Called when an ioctl is refused for a reason that the operator can mend. Its caller gets only
-   * an errno.
+   * an errno. `caller` is the memory of the process that makes it.
    */
-  readonly onRefused?: (error: UpcallError) => void;
+  readonly onRefused?: (error: UpcallError, caller: AddressSpace) => void;
+  /**
+   * Called when an ioctl is refused, but for one that `onRefused` was called for. A program may
+   * cause any number of calls.
+   */
+  readonly onRefusedIoctl?: (refusal: RefusedIoctl, caller: AddressSpace) => void;
   /**
    * Called for each VM before CREATE_VM returns: the place to listen to its events or to open its
-   * live page.
+   * live page. If it returns a promise, CREATE_VM returns when that is settled, and the end of the
+   * file waits for it, too.
    */
-  readonly onVm?: (vm: UserVm, caller: AddressSpace) => void;
+  readonly onVm?: (vm: UserVm, caller: AddressSpace) => unknown;
   /** How CLEAR_VM_IOREQ sleeps while clients finish. For tests. Default: a timer. */
   readonly sleep?: (ms: number) => Promise<void>;
 }
@@ -130,14 +137,24 @@ export class HsmDevice {
    * file descriptors.
    */
   open(caller: AddressSpace, events: EventTable = new LocalEventTable()): HsmFile {
-    const { hardware = noHardware, hasExtensions = false } = this.#options;
+    const { hardware = noHardware, hasExtensions = false, onRefused, onRefusedIoctl } = this.#options;
+    let isReported = false;
+    const reported = (error: UpcallError): void => {
+      isReported = true;
+      onRefused?.(error, caller);
+    };
+    const refused = (refusal: RefusedIoctl): void => {
+      if (!isReported) onRefusedIoctl?.(refusal, caller);
+      isReported = false;
+    };
     const file = new HsmFile({
       caller,
       events,
       hardware,
       hasExtensions,
-      createVm: (creation) => this.#createVm(creation, caller, hardware),
+      createVm: (creation) => this.#createVm(creation, caller, hardware, reported),
       closed: () => this.#files.delete(file),
+      onRefusedIoctl: onRefusedIoctl === undefined ? undefined : refused,
     });
     this.#files.add(file);
     return file;
@@ -151,15 +168,17 @@ export class HsmDevice {
     creation: StructView<typeof VM_CREATION>,
     caller: AddressSpace,
     hardware: Hardware,
+    onRefused: (error: UpcallError) => void,
   ): Promise<IoctlVm | undefined> {
-    const { cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n, onVm, onRefused, memory } = this.#options;
+    const { cpuMask = (1n << BigInt(SLOT_COUNT)) - 1n, onVm, memory } = this.#options;
     if ((creation.big('cpu_affinity') & ~cpuMask) !== 0n) {
-      onRefused?.(new UpcallError('VM_LIMIT', 'CREATE_VM names a CPU that a VM cannot have'));
+      onRefused(new UpcallError('VM_LIMIT', 'CREATE_VM names a CPU that a VM cannot have'));
       return undefined;
     }
     // createVm calls createLifeCycle before onCreated.
     let lifeCycle: ManualLifeCycle;
     let vm: IoctlVm | undefined;
+    let ready: unknown;
     const buffers: SharedArrayBuffer[] = [];
     const release = (): void => buffers.splice(0).forEach((buffer) => memory?.release(buffer));
     const allocatePage = (name: string): SharedArrayBuffer => {
@@ -180,16 +199,17 @@ export class HsmDevice {
           userVm.onEvent(({ kind }) => {
             if (kind === 'ended') release();
           });
-          vm = new IoctlVm({ userVm, lifeCycle, caller, hardware, onRefused: (error) => onRefused?.(error) });
+          vm = new IoctlVm({ userVm, lifeCycle, caller, hardware, onRefused });
           creation.set('vmid', userVm.id).set('vcpu_num', userVm.inspection.vcpuCount);
-          onVm?.(userVm, caller);
+          ready = onVm?.(userVm, caller);
         },
       });
+      await ready;
     } catch (error) {
       release();
       // CREATE_VM has one answer for every refusal. Any other error is a bug of this project.
       if (!(error instanceof UpcallError)) throw error;
-      onRefused?.(error);
+      onRefused(error);
       return undefined;
     }
     return vm;

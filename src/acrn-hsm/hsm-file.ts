@@ -21,6 +21,7 @@ import type { Hardware, HardwareCall } from './hardware.js';
 import type { IoctlVm } from './ioctl-vm.js';
 import { ExtensionIoctl, Ioctl } from './ioctl-codes.js';
 import { cpuState, monitorInterrupts } from './platform-ioctls.js';
+import { refusedIoctl, type RefusedIoctl } from './refused-ioctls.js';
 import {
   IOEVENTFD,
   IOREQ_NOTIFY,
@@ -53,6 +54,8 @@ export interface HsmFileParts {
   /** Resolves with undefined if CREATE_VM is refused. */
   readonly createVm: (creation: StructView<typeof VM_CREATION>) => Promise<IoctlVm | undefined>;
   readonly closed: () => void;
+  /** As HsmDeviceOptions. */
+  readonly onRefusedIoctl?: ((refusal: RefusedIoctl) => void) | undefined;
 }
 
 /** An ioctl's result: 0 or more, or −errno. */
@@ -96,8 +99,23 @@ export class HsmFile {
    * itself. `signal` ends a waiting ATTACH_IOREQ_CLIENT with 0.
    */
   ioctl(code: number, argument: bigint | number = 0n, signal?: InterruptSignal): Result {
-    if (this.#isClosed) return Errno.EBADF;
     const address = BigInt.asUintN(U64_BITS, BigInt(argument));
+    if (this.#parts.onRefusedIoctl === undefined) return this.#ioctl(code, address, signal);
+    const vm = this.ioctlVm;
+    const result = this.#ioctl(code, address, signal);
+    if (typeof result === 'number') return this.#explain(code, address, result, vm);
+    return result.then((value) => this.#explain(code, address, value, vm));
+  }
+
+  /** Returns the result. */
+  #explain(code: number, argument: bigint, result: number, vm: IoctlVm | undefined): number {
+    const { caller, onRefusedIoctl } = this.#parts;
+    if (result < 0) onRefusedIoctl?.(refusedIoctl({ code, argument, result, caller, vm }));
+    return result;
+  }
+
+  #ioctl(code: number, address: bigint, signal?: InterruptSignal): Result {
+    if (this.#isClosed) return Errno.EBADF;
     if (code === Ioctl.CREATE_VM) return this.#create(address);
     const vm = this.ioctlVm;
     // The driver checks this first, even before it checks that the code exists.

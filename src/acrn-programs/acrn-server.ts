@@ -9,6 +9,7 @@ import { HsmDevice, type HsmDeviceOptions } from '../acrn-hsm/hsm-device.js';
 import { MemoryFiles } from '../host/node/linux/memory-files.js';
 import type { Listener } from '../host/node/linux/seccomp-filter.js';
 import type { ServiceVm } from '../vm/service-vm.js';
+import type { Report } from './carried-mappings.js';
 import { NotifiedProgram } from './notified-program.js';
 import { OpenFiles } from './open-files.js';
 import { PathCalls } from './path-calls.js';
@@ -20,8 +21,7 @@ export interface AcrnServerOptions extends Omit<HsmDeviceOptions, 'memory'> {
   readonly tracksWrites: boolean;
   /** Whether programs find what ACRN's device model wants of its machine (ServiceVmFiles). */
   readonly asServiceVm: boolean;
-  /** What is worth a line to the operator. */
-  readonly report: (text: string) => void;
+  readonly report: Report;
   /** As OpenFilesOptions. */
   readonly onFilesChanged?: () => void;
 }
@@ -88,6 +88,17 @@ export class AcrnServer {
     });
     this.#sockets.push(socket);
     return socket;
+  }
+
+  /**
+   * Prints lines at the terminal of the launcher that has started `process`. Undefined without one.
+   */
+  relayOf(process: number): ((line: string) => void) | undefined {
+    for (const socket of this.#sockets) {
+      const launcher = socket.launcherOf(process);
+      if (launcher !== undefined) return (line) => launcher.relay(line);
+    }
+    return undefined;
   }
 
   /** Ends every VM. Programs find no device any more. */

@@ -20,12 +20,16 @@ import type { ForeignMapping, ForeignMemory } from './foreign-memory.js';
 const PROT_READ_WRITE = 3;
 const MAP_SHARED_FIXED = 0x11;
 
+/**
+ * Reports what is worth a line to the operator, and to the user of the process that it concerns.
+ */
+export type Report = (text: string, process?: number) => void;
+
 export interface CarryOptions {
   readonly notifications: Notifications;
   /** Whether the hypervisor keeps translations of what programs write (WrittenMemory). */
   readonly tracksWrites: boolean;
-  /** What is worth a line to the operator. */
-  readonly report: (text: string) => void;
+  readonly report: Report;
 }
 
 export interface CarriedCall {
@@ -56,7 +60,7 @@ export function carryMappings(
       let result = value;
       const failed = (what: string): void => {
         result = Errno.ENOMEM;
-        report(`process ${process}: ${what}`);
+        report(`process ${process}: ${what}`, process);
       };
       if (tracksWrites && mappings.some(({ written }) => written !== undefined)) {
         const error = track(call, memory, process);
@@ -78,7 +82,7 @@ export function carryMappings(
     // It still waits if it could not be traced.
     notifications.answer(notification, Errno.ENOMEM);
     if (threadFacts(thread)?.hasEnded !== false) return false;
-    report(`memory cannot be mapped into process ${process}: ${error.message}; ${DEBUGGER_HINT}`);
+    report(`memory cannot be mapped into process ${process}: ${error.message}; ${DEBUGGER_HINT}`, process);
     return true;
   }
 }

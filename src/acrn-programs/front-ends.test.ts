@@ -102,7 +102,7 @@ describe('programs on one server', { skip: skip ?? false }, () => {
   };
   before(async () => {
     client = compileClient(folder);
-    server = start('--serve', socket);
+    server = start('--serve', socket, '--debug');
     await server.printed(/is served/);
   });
   after(() => started.forEach(({ child }) => child.kill('SIGKILL')));
@@ -125,6 +125,20 @@ describe('programs on one server', { skip: skip ?? false }, () => {
   });
 
   const front = withoutFilter === undefined ? [['--shim'], []] : [['--shim'], ['--shim']];
+
+  test('each one’s terminal has the server’s lines about it, and no others', async () => {
+    const programs = front.map((options) => start('--connect', socket, ...options, '--', client, 'requests'));
+    const ends = await Promise.all(programs.map(({ ended }) => ended));
+    const processes = ends.map(({ errors }) => {
+      const [, process] =
+        /^upcall: server: process (\d+): CREATE_VM fails with EINVAL: a reserved field/m.exec(errors) ?? [];
+      assert.notEqual(process, undefined, errors);
+      for (const [, other] of errors.matchAll(/process (\d+)/g)) assert.equal(other, process);
+      return process;
+    });
+    assert.notEqual(processes[0], processes[1]);
+    for (const process of processes) await server.printed(new RegExp(`^upcall: process ${process}: CREATE_VM`, 'm'));
+  });
 
   test('both run their VMs, and end when the server is killed', async (context) => {
     const programs = front.map((options) => start('--connect', socket, ...options, '--', client, 'waits'));

@@ -146,7 +146,7 @@ export class InterruptibleIoctls implements IoctlCalls {
     if (mask === undefined) {
       // No thread can be stopped, so nothing can be mapped.
       if (result.mappings.length > 0)
-        report(`memory cannot be mapped into process ${notification.thread}: ${DEBUGGER_HINT}`);
+        report(`memory cannot be mapped into process ${notification.thread}: ${DEBUGGER_HINT}`, notification.thread);
       this.#answer(notification, file, result.mappings.length > 0 ? Errno.ENOMEM : result.value);
       return;
     }

@@ -10,6 +10,7 @@
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { Notifications, type Notification } from '../host/node/linux/notifications.js';
 import { SystemCall, type Listener } from '../host/node/linux/seccomp-filter.js';
+import type { Report } from './carried-mappings.js';
 import { InterruptibleIoctls } from './interruptible-ioctls.js';
 import type { OpenFiles } from './open-files.js';
 import type { PathCalls } from './path-calls.js';
@@ -27,8 +28,7 @@ export interface NotifiedProgramOptions {
   readonly machine: ServiceVmFiles | undefined;
   /** Whether the hypervisor keeps translations of what programs write (WrittenMemory). */
   readonly tracksWrites: boolean;
-  /** What is worth a line to the operator. */
-  readonly report: (text: string) => void;
+  readonly report: Report;
 }
 
 export class NotifiedProgram {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { after, before, beforeEach, describe, test } from 'node:test';
 import { closeDescriptor, socketPair } from '../host/node/linux/descriptors.js';
 import { requireLibc } from '../host/node/linux/libc.js';
-import { UnixSockets } from '../host/node/linux/unix-sockets.js';
+import { MESSAGE_BYTES, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { V86Hypervisor } from '../hypervisor/v86/v86-hypervisor.js';
 import { Errno } from '../io-request/errno.js';
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -13,7 +13,7 @@ import { ServiceVm } from '../vm/service-vm.js';
 import { AcrnServer } from './acrn-server.js';
 import { compileClient, missing, Running } from './fixtures/programs.js';
 import { MAX_CONNECTIONS, type ProgramSocket } from './program-socket.js';
-import { MAGIC, Operation, replyResult, requestBytes } from './shim-messages.js';
+import { lineText, MAGIC, Operation, replyResult, requestBytes } from './shim-messages.js';
 import { compileShim, shimEnvironment } from './shimmed-program.js';
 
 const skip = missing() ?? false;
@@ -159,6 +159,40 @@ describe('the server’s socket', { skip }, () => {
       assert.equal(server.files.count, 0);
       [fd, ...ends].forEach(closeDescriptor);
     });
+
+  test('relays lines to the launcher of a process, and counts those above a limit per second', async () => {
+    assert.equal(server.relayOf(process.pid), undefined);
+    const fd = sockets.connect(socket.path);
+    assert.equal(await call(fd, Operation.LAUNCH), 0);
+    assert.equal(server.relayOf(1), undefined);
+    const relay = server.relayOf(process.pid);
+    assert.ok(relay !== undefined);
+    const next = (): string | undefined => {
+      const message = sockets.receive(fd);
+      assert.notEqual(message, 'closed');
+      return message === undefined || message === 'closed' ? undefined : lineText(message.bytes);
+    };
+    relay('x'.repeat(2 * MESSAGE_BYTES));
+    assert.equal(next(), 'x'.repeat(MESSAGE_BYTES - 4));
+    const LINES = 1000;
+    for (let i = 0; i < LINES; i++) relay(`${i}`);
+    let got = 0;
+    let line: string | undefined;
+    // Until a second has passed.
+    while (line?.endsWith('are at the server only') !== true) {
+      relay('late');
+      line = next();
+      if (line === `${got}`) got++;
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    const [, lost] = /^(\d+) lines are/.exec(line) ?? [];
+    assert.ok(got >= 10 && got < LINES / 2, `${got}`);
+    assert.ok(Number(lost) >= LINES - got, `${lost} ${got}`);
+    closeDescriptor(fd);
+    // The connection is closed when the server notices.
+    while (server.relayOf(process.pid) !== undefined) await new Promise((resolve) => setImmediate(resolve));
+    relay('lost');
+  });
 
   test('takes nothing but a listener from a launcher', async () => {
     const fd = sockets.connect(socket.path);

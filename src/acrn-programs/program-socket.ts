@@ -46,6 +46,11 @@ export class ProgramSocket {
     this.#poll = libc.poll(this.#fd, () => this.#accept(), { keepsAlive: true });
   }
 
+  /** The connection of the launcher that has started `process`. */
+  launcherOf(process: number): ShimConnection | undefined {
+    return [...this.#connections].find((connection) => connection.isLauncherOf(process));
+  }
+
   /** Ends the VMs of all connections, and removes the socket. */
   close(): void {
     this.#poll.close();
@@ -65,7 +70,7 @@ export class ProgramSocket {
           ? `there are ${MAX_CONNECTIONS} connections`
           : undefined;
     if (refusal !== undefined) {
-      this.#options.report(`process ${pid} is refused: ${refusal}`);
+      this.#options.report(`process ${pid} is refused: ${refusal}`, pid);
       closeDescriptor(fd);
       return;
     }

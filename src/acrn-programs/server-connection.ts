@@ -6,12 +6,12 @@
  */
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { closeDescriptor, onPeerClosed, socketPair } from '../host/node/linux/descriptors.js';
+import { closeDescriptor, socketPair } from '../host/node/linux/descriptors.js';
 import { requireLibc, type PollHandle } from '../host/node/linux/libc.js';
 import type { Listener } from '../host/node/linux/seccomp-filter.js';
 import { SocketError, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { UpcallError } from '../io-request/upcall-error.js';
-import { MAGIC, Operation, replyResult, requestBytes } from './shim-messages.js';
+import { lineText, MAGIC, Operation, replyResult, requestBytes } from './shim-messages.js';
 import type { ServerAddress } from './shimmed-program.js';
 
 /** A server answers at once unless it is stopped. */
@@ -29,14 +29,20 @@ export class ServerConnection {
   readonly #sockets: UnixSockets;
   readonly #fd: number;
   readonly #poll: PollHandle;
+  readonly #onLine: (line: string) => void;
 
   /**
    * `isFiltered`: whether the program will have a seccomp filter. Then the server must be allowed
-   * to trace processes of this one's kind. Rejects with UpcallError.
+   * to trace processes of this one's kind. `onLine` gets the server's lines about the program.
+   * Rejects with UpcallError.
    */
-  static async open(path: string, isFiltered: boolean): Promise<ServerConnection> {
+  static async open(
+    path: string,
+    isFiltered: boolean,
+    onLine: (line: string) => void = () => undefined,
+  ): Promise<ServerConnection> {
     const sockets = new UnixSockets();
-    const connection = new ServerConnection(sockets, connect(sockets, path), path);
+    const connection = new ServerConnection(sockets, connect(sockets, path), path, onLine);
     const word = new Uint32Array([MAGIC]);
     const result = await connection.#call(Operation.LAUNCH, isFiltered ? requireLibc().address(word) : 0n);
     // The word stays where it is until here.
@@ -57,14 +63,31 @@ export class ServerConnection {
     );
   }
 
-  private constructor(sockets: UnixSockets, fd: number, path: string) {
+  private constructor(sockets: UnixSockets, fd: number, path: string, onLine: (line: string) => void) {
     this.#sockets = sockets;
+    this.#onLine = onLine;
     this.#fd = fd;
     this.address = { path, name: sockets.peerPath(fd) };
     this.serverPid = sockets.peer(fd).pid;
     let resolve: (value: 'closed') => void = () => undefined;
     this.closed = new Promise((done) => (resolve = done));
-    this.#poll = onPeerClosed(fd, () => resolve('closed'));
+    this.#poll = requireLibc().poll(fd, () => {
+      if (!this.#receive()) return;
+      this.#poll.close();
+      resolve('closed');
+    });
+  }
+
+  /** Takes the lines that have arrived. Returns whether the server has closed the connection. */
+  #receive(): boolean {
+    for (;;) {
+      const message = this.#sockets.receive(this.#fd);
+      if (message === undefined || message === 'closed') return message === 'closed';
+      // None comes with a descriptor.
+      for (const fd of message.descriptors) closeDescriptor(fd);
+      const line = lineText(message.bytes);
+      if (line !== undefined) this.#onLine(line);
+    }
   }
 
   /**
@@ -80,6 +103,7 @@ export class ServerConnection {
   /** The server goes on, without the program. */
   close(): void {
     this.#poll.close();
+    this.#receive();
     closeDescriptor(this.#fd);
   }
 

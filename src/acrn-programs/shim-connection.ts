@@ -13,15 +13,18 @@ import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
 import { closeDescriptor, linkOf } from '../host/node/linux/descriptors.js';
 import { requireLibc, type PollHandle } from '../host/node/linux/libc.js';
 import type { Listener } from '../host/node/linux/seccomp-filter.js';
-import { threadFacts } from '../host/node/linux/process-facts.js';
+import { isDescendant, threadFacts } from '../host/node/linux/process-facts.js';
 import type { Received, UnixSockets } from '../host/node/linux/unix-sockets.js';
 import { Errno } from '../io-request/errno.js';
 import { errorText } from '../io-request/error-text.js';
+import { RateLimit } from '../sync/rate-limit.js';
+import type { Report } from './carried-mappings.js';
 import { foreignIoctl } from './foreign-ioctl.js';
 import type { ForeignMapping } from './foreign-memory.js';
 import type { OpenFile, OpenFiles } from './open-files.js';
 import {
   Confirm,
+  lineBytes,
   MAGIC,
   MAX_REPLY_MAPPINGS,
   Operation,
@@ -32,6 +35,8 @@ import {
 
 /** Calls of one file that wait for their result. */
 export const MAX_WAITING_CALLS = 256;
+/** Lines for a launcher's terminal. */
+const MAX_LINES_PER_SECOND = 50;
 const LISTENER_LINK = 'anon_inode:seccomp notify';
 
 export interface ShimConnectionOptions {
@@ -44,7 +49,7 @@ export interface ShimConnectionOptions {
   /** As in NotifiedProgramOptions. */
   readonly tracksWrites: boolean;
   /** What is worth a line to the operator. */
-  readonly report: (text: string) => void;
+  readonly report: Report;
   readonly onClosed: (connection: ShimConnection) => void;
 }
 
@@ -62,7 +67,11 @@ export class ShimConnection {
   readonly #poll: PollHandle;
   readonly #waiting = new Map<bigint, WaitingCall>();
   #file: OpenFile | undefined;
-  #isLauncher = false;
+  /** The process, if it is a launcher. */
+  #launcher: number | undefined;
+  readonly #lineRate = new RateLimit(MAX_LINES_PER_SECOND);
+  /** Lines that were not relayed since the last one that was. */
+  #lostLines = 0;
   #programs: { close(): void }[] = [];
   /** The descriptor that came along with the current call, and its number there. */
   #passed: { readonly number: number; readonly fd: number } | undefined;
@@ -72,6 +81,25 @@ export class ShimConnection {
     const libc = requireLibc();
     this.#options = options;
     this.#poll = libc.poll(options.fd, () => this.#receive());
+  }
+
+  /** Whether it belongs to the launcher that has started `process`. */
+  isLauncherOf(process: number): boolean {
+    return this.#launcher !== undefined && isDescendant(process, this.#launcher);
+  }
+
+  /**
+   * Prints the line at the launcher's terminal. Lost above a limit, or if that does not read.
+   */
+  relay(line: string): void {
+    if (this.#isClosed) return;
+    const { sockets, fd } = this.#options;
+    if (this.#lineRate.allows()) {
+      if (this.#lostLines > 0 && sockets.send(fd, lineBytes(`${this.#lostLines} lines are at the server only`)))
+        this.#lostLines = 0;
+      if (sockets.send(fd, lineBytes(line))) return;
+    }
+    this.#lostLines++;
   }
 
   /** Ends the file's VM. */
@@ -103,7 +131,7 @@ export class ShimConnection {
     const request = message.isCut || message.pid === 0 ? undefined : parseRequest(message.bytes);
     if (request !== undefined && this.#serve(request, message)) return;
     for (const one of message.descriptors) closeDescriptor(one);
-    report(`process ${message.pid} sent an invalid message: its connection is closed`);
+    report(`process ${message.pid} sent an invalid message: its connection is closed`, message.pid);
     this.close();
   }
 
@@ -119,7 +147,7 @@ export class ShimConnection {
     }
     if (operation === Operation.MAPPED) return file !== undefined && this.#mapped(file, request, descriptors);
     if (reply === undefined || descriptors.length > 2) return false;
-    const isFresh = file === undefined && !this.#isLauncher;
+    const isFresh = file === undefined && this.#launcher === undefined;
     if (operation === Operation.IOCTL && file !== undefined) {
       const isPassed = second !== undefined;
       if (isPassed !== request.descriptor >= 0 || this.#waiting.has(call)) return false;
@@ -130,9 +158,9 @@ export class ShimConnection {
     } else if (operation === Operation.OPEN && isFresh && second === undefined)
       this.#answer(reply, this.#open(pid, request.argument));
     else if (operation === Operation.LAUNCH && isFresh && second === undefined) {
-      this.#isLauncher = true;
+      this.#launcher = pid;
       this.#answer(reply, request.argument === 0n || this.#canRead(pid, request.argument) ? 0 : Errno.EPERM);
-    } else if (operation === Operation.LISTENER && this.#isLauncher && second !== undefined) {
+    } else if (operation === Operation.LISTENER && this.#launcher !== undefined && second !== undefined) {
       if (linkOf(process.pid, second) !== LISTENER_LINK || this.#programs.length > 0) return false;
       this.#programs.push(this.#options.serve({ fd: second, isInterruptible: request.argument !== 1n }));
       this.#answer(reply, 0);
@@ -150,7 +178,7 @@ export class ShimConnection {
     const { files, report } = this.#options;
     if (!this.#canRead(pid, probe)) {
       if (threadFacts(pid)?.hasEnded === false)
-        report(`the memory of process ${pid} cannot be accessed: allow process_vm_readv and ptrace for it`);
+        report(`the memory of process ${pid} cannot be accessed: allow process_vm_readv and ptrace for it`, pid);
       return Errno.EPERM;
     }
     this.#file = files.add(pid, (fd) => this.#takePassed(fd));
@@ -220,7 +248,7 @@ export class ShimConnection {
     } catch (thrown) {
       error = `its stores cannot be noticed: ${errorText(thrown).message}. Use --no-translate`;
     }
-    if (error !== undefined) this.#options.report(`process ${pid}: ${error}`);
+    if (error !== undefined) this.#options.report(`process ${pid}: ${error}`, pid);
     this.#answer(waiting.reply, error === undefined ? value : Errno.ENOMEM);
     return true;
   }

@@ -5,12 +5,15 @@
  * Called by: shim-connection.ts and server-connection.ts.
  */
 
+import { MESSAGE_BYTES } from '../host/node/linux/unix-sockets.js';
 import type { ForeignMapping } from './foreign-memory.js';
 
 /** "UPC" and the version of the messages. */
 export const MAGIC = 0x3143_5055;
 export const REQUEST_BYTES = 32;
 export const REPLY_BYTES = 104;
+const MAGIC_BYTES = 4;
+export const MAX_LINE_BYTES = MESSAGE_BYTES - MAGIC_BYTES;
 /** Mappings of one reply. */
 export const MAX_REPLY_MAPPINGS = 4;
 
@@ -89,6 +92,22 @@ export function replyBytes(result: number, mappings: readonly ForeignMapping[] =
     view.setBigUint64(at + 16, BigInt(offset), true);
   });
   return new Uint8Array(view.buffer);
+}
+
+/** A line for a launcher's terminal. What exceeds MAX_LINE_BYTES is cut. */
+export function lineBytes(text: string): Uint8Array {
+  const line = Buffer.from(text).subarray(0, MAX_LINE_BYTES);
+  const view = new DataView(new ArrayBuffer(MAGIC_BYTES + line.length));
+  view.setUint32(0, MAGIC, true);
+  const bytes = new Uint8Array(view.buffer);
+  bytes.set(line, MAGIC_BYTES);
+  return bytes;
+}
+
+/** Undefined for bytes that are not a line. */
+export function lineText(bytes: DataView): string | undefined {
+  if (bytes.byteLength < MAGIC_BYTES || bytes.getUint32(0, true) !== MAGIC) return undefined;
+  return Buffer.from(bytes.buffer, bytes.byteOffset + MAGIC_BYTES, bytes.byteLength - MAGIC_BYTES).toString();
 }
 
 /** The result in a reply. Undefined for bytes that are not a reply. */

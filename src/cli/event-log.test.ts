@@ -3,7 +3,8 @@ import { test } from 'node:test';
 import { ManualClock } from '../device-model/clock.js';
 import { PROMISE_OPEN } from '../device-model/device-client.js';
 import type { UserVmEvent } from '../vm/user-vm-events.js';
-import { EVENT_LINES_PER_SECOND, EventLog } from './event-log.js';
+import { EventLog } from './event-log.js';
+import { LINES_PER_SECOND } from './line-limit.js';
 import { Reporter } from './reporter.js';
 
 function made(withStacks = false, address?: string): { log: EventLog; lines: string[]; clock: ManualClock } {
@@ -60,7 +61,7 @@ test('of a late device in this thread the option that says more is named, unless
 
 test('the removal of a device is printed at once, however many other lines the second has', () => {
   const { log, lines } = made();
-  for (let i = 0; i < 2 * EVENT_LINES_PER_SECOND; i++) log.report({ ...failure, message: `bug ${i}` });
+  for (let i = 0; i < 2 * LINES_PER_SECOND; i++) log.report({ ...failure, message: `bug ${i}` });
   const failed = { kind: 'client-failed', vmId: 0, message: 'bug' } as const;
   const late = { kind: 'client-late', vmId: 0, vcpu: 0, request: 'read', limitMs: 5, elapsedMs: 5 } as const;
   log.report({ ...failed, client: 'acrndm', isDefault: true });
@@ -100,7 +101,7 @@ test('a line that repeats within a second is printed once, and once more with it
 test('events of held requests are printed even in a flood, with the page’s address where it is needed', () => {
   const { log, lines } = made(false, 'http://127.0.0.1:1/#t');
   const hold = { vcpu: 0, at: 'pending', client: 'uart', request: 'write port 0x3f8/1 = 0x41', more: 1 } as const;
-  for (let i = 0; i < EVENT_LINES_PER_SECOND; i++) log.report({ ...failure, message: `bug ${i}` });
+  for (let i = 0; i < LINES_PER_SECOND; i++) log.report({ ...failure, message: `bug ${i}` });
   lines.length = 0;
   log.report({ kind: 'hold-abandoned', ...hold, releaseMs: 1500 });
   log.report({ kind: 'hold-resumed' });
@@ -116,12 +117,10 @@ test('events of held requests are printed even in a flood, with the page’s add
 
 test('a flood of different lines is printed up to the limit per second, the rest as a count', () => {
   const { log, lines, clock } = made();
-  for (let i = 0; i < EVENT_LINES_PER_SECOND + 7; i++) log.report({ ...failure, message: `bug ${i}` });
-  assert.equal(lines.length, EVENT_LINES_PER_SECOND);
+  for (let i = 0; i < LINES_PER_SECOND + 7; i++) log.report({ ...failure, message: `bug ${i}` });
+  assert.equal(lines.length, LINES_PER_SECOND);
   clock.advance(1000);
-  assert.deepEqual(lines.slice(EVENT_LINES_PER_SECOND), [
-    'upcall: 7 more events of kind device-error in the same second',
-  ]);
+  assert.deepEqual(lines.slice(LINES_PER_SECOND), ['upcall: 7 more events of kind device-error in the same second']);
 });
 
 test('flush() reports the counts at once', () => {
@@ -142,9 +141,9 @@ const ends: readonly (readonly [UserVmEvent, string])[] = [
 for (const [event, line] of ends)
   test(`after a flood, an event ${event.kind} is printed at once, behind the counts of the flood`, () => {
     const { log, lines } = made();
-    for (let i = 0; i < EVENT_LINES_PER_SECOND + 7; i++) log.report({ ...failure, message: `bug ${i}` });
+    for (let i = 0; i < LINES_PER_SECOND + 7; i++) log.report({ ...failure, message: `bug ${i}` });
     log.report(event);
-    assert.deepEqual(lines.slice(EVENT_LINES_PER_SECOND), [
+    assert.deepEqual(lines.slice(LINES_PER_SECOND), [
       'upcall: 7 more events of kind device-error in the same second',
       `upcall: ${line}`,
     ]);

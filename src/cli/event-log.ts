@@ -1,32 +1,24 @@
 /**
  * EventLog: prints a User VM's events for the operator, one line each.
  *
- * A guest can cause events at any rate. A line that repeats within a second is counted, and printed
- * with its count at the end of the second. So is one of more than EVENT_LINES_PER_SECOND different
- * lines, by its kind. What ends the VM or one of its devices is always printed, at once. So is
- * what becomes of held requests (`hold-…`): it says why the guest stands still.
+ * A guest can cause events at any rate, so LineLimit counts what repeats and what is too much. What
+ * ends the VM or one of its devices is always printed, at once. So is what becomes of held requests
+ * (`hold-…`): it says why the guest stands still.
  */
 
-import type { Clock, ClockTimer } from '../device-model/clock.js';
+import type { Clock } from '../device-model/clock.js';
 import { PROMISE_OPEN } from '../device-model/device-client.js';
 import { describeEvent, type UserVmEvent } from '../vm/user-vm-events.js';
+import { LineLimit } from './line-limit.js';
 import type { Reporter } from './reporter.js';
-
-/** Different lines above this number are only counted until the second ends. */
-export const EVENT_LINES_PER_SECOND = 20;
 
 export class EventLog {
   readonly #reporter: Reporter;
-  readonly #clock: Clock;
   readonly #withStacks: boolean;
   readonly #pageAddress: () => string | undefined;
-  /** How many times each line came in the current second, the first time included. */
-  #lines = new Map<string, number>();
-  /** How many events of each kind have no line in `#lines`. */
-  #suppressed = new Map<string, number>();
+  readonly #limit: LineLimit;
   /** Messages of the events that end a VM, which its `ended` event repeats. */
   readonly #causes = new Set<string>();
-  #timer: ClockTimer | undefined;
 
   /** `pageAddress`: the address of the live page, if there is one. */
   constructor(
@@ -36,7 +28,11 @@ export class EventLog {
     pageAddress: () => string | undefined = () => undefined,
   ) {
     this.#reporter = reporter;
-    this.#clock = clock;
+    this.#limit = new LineLimit({
+      clock,
+      print: (line) => reporter.line(line),
+      rest: (count, kind) => `${count} more events of kind ${kind} in the same second`,
+    });
     this.#withStacks = withStacks;
     this.#pageAddress = pageAddress;
   }
@@ -49,32 +45,17 @@ export class EventLog {
     // What led to the end comes before it.
     if (isFinal(event)) this.flush();
     if (isFinal(event) || isAboutHolds(event)) {
-      this.#print(line, event);
-      return;
-    }
-    this.#timer ??= this.#clock.schedule(this.#clock.now() + 1000, () => this.flush());
-    const count = this.#lines.get(line);
-    if (count !== undefined) this.#lines.set(line, count + 1);
-    else if (this.#lines.size < EVENT_LINES_PER_SECOND) {
-      this.#lines.set(line, 1);
-      this.#print(line, event);
-    } else this.#suppressed.set(event.kind, (this.#suppressed.get(event.kind) ?? 0) + 1);
+      this.#reporter.line(line);
+      this.#printStack(event);
+    } else if (this.#limit.add(line, event.kind)) this.#printStack(event);
   }
 
-  /** Reports what was only counted. Called each second and at the end of a session. */
+  /** Reports what was only counted. Called at the end of a session. */
   flush(): void {
-    this.#timer?.cancel();
-    this.#timer = undefined;
-    const [lines, suppressed] = [this.#lines, this.#suppressed];
-    this.#lines = new Map();
-    this.#suppressed = new Map();
-    for (const [line, count] of lines) if (count > 1) this.#reporter.line(`${line} ×${count}`);
-    for (const [kind, count] of suppressed)
-      this.#reporter.line(`${count} more events of kind ${kind} in the same second`);
+    this.#limit.flush();
   }
 
-  #print(line: string, event: UserVmEvent): void {
-    this.#reporter.line(line);
+  #printStack(event: UserVmEvent): void {
     if (this.#withStacks && 'stack' in event) this.#reporter.text(`${event.stack}\n`);
   }
 

@@ -5,7 +5,7 @@
  * Called by: `upcall hsm --connect`.
  *
  * The program's signals and exit status are its own (program-signals.ts). It ends with the server,
- * and with this process.
+ * and with this process. The server's lines about it are printed here, too.
  */
 
 import { ServerConnection } from '../acrn-programs/server-connection.js';
@@ -26,7 +26,8 @@ export interface ConnectPlan {
 
 /** Returns the program's exit status. Rejects with UpcallError if it cannot be started. */
 export async function runConnected({ socket, shim, program }: ConnectPlan, reporter: Reporter): Promise<number> {
-  const connection = await ServerConnection.open(socket, !shim);
+  const ofServer = reporter.about('server');
+  const connection = await ServerConnection.open(socket, !shim, (line) => ofServer.line(line));
   const watchdog = new Watchdog();
   let started: StartedProgram | undefined;
   const stopForwarding = forwardSignals(() => started?.pid);

@@ -12,7 +12,6 @@
 import { mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { ForeignMemory } from '../acrn-programs/foreign-memory.js';
 import { AcrnServer } from '../acrn-programs/acrn-server.js';
 import { startShimmedProgram } from '../acrn-programs/shimmed-program.js';
 import { startProgram, type StartedProgram } from '../acrn-programs/started-program.js';
@@ -23,7 +22,8 @@ import type { Hypervisor } from '../hypervisor/hypervisor.js';
 import { Deferred } from '../sync/deferred.js';
 import { ServiceVm, type ServiceVmOptions } from '../vm/service-vm.js';
 import type { UserVm } from '../vm/user-vm.js';
-import { forwardSignals, sendSignal, statusOf } from './program-signals.js';
+import { HsmLines, processOf } from './hsm-lines.js';
+import { forwardSignals, isEnding, sendSignal, statusOf } from './program-signals.js';
 import type { Reporter } from './reporter.js';
 import { VmTools, type VmToolsOptions } from './vm-tools.js';
 
@@ -93,10 +93,14 @@ export async function serveHsm(plan: ServerPlan, socket: string, reporter: Repor
   }
 }
 
+/** The system reports no signal of another process. */
+const HOLD_POLL_MS = 50;
+
 /** A server, the tools of its VMs, and the watchdog of its programs. */
 class Session {
   readonly #plan: ServerPlan;
   readonly #reporter: Reporter;
+  readonly #lines: HsmLines;
   readonly #serviceVm: ServiceVm;
   readonly #watchdog: Watchdog;
   readonly #tools = new Set<VmTools>();
@@ -105,12 +109,14 @@ class Session {
   /** VMs so far. */
   #vms = 0;
   #filesChanged = new Deferred<undefined>();
+  readonly #closing = new Deferred<undefined>();
 
   /** `folder`: as in Watchdog. */
   constructor(plan: ServerPlan, reporter: Reporter, folder?: string) {
     this.#watchdog = new Watchdog(folder);
     this.#plan = plan;
     this.#reporter = reporter;
+    this.#lines = new HsmLines(reporter, (process) => this.#server?.relayOf(process));
     this.#serviceVm = new ServiceVm(plan.hypervisor, plan.serviceVm);
   }
 
@@ -120,18 +126,20 @@ class Session {
       ...device,
       tracksWrites,
       asServiceVm,
-      report: (text) => this.#reporter.line(text),
+      report: (text, process) => this.#lines.report(text, process),
       onFilesChanged: () => {
         this.#watch();
         this.#filesChanged.resolve(undefined);
         this.#filesChanged = new Deferred();
       },
-      onRefused: (error) => this.#reporter.line(error.describe()),
+      onRefused: (error, caller) => this.#lines.report(error.describe(), caller),
+      ...(tools.debug ? { onRefusedIoctl: (refusal, caller) => this.#lines.refused(refusal, caller) } : {}),
       onVm: (vm, caller) => {
         const one = new VmTools(vm, this.#toolsOf(vm, caller, tools));
         this.#tools.add(one);
         void one.ended.then(() => this.#tools.delete(one));
         if (haltSignal !== undefined) signalWhenHalted(vm, server, haltSignal);
+        return tools.page?.waits === true ? this.#hold(one.pageOpened, caller) : undefined;
       },
     });
     return (this.#server = server);
@@ -141,9 +149,20 @@ class Session {
   #toolsOf(vm: UserVm, caller: AddressSpace, tools: VmToolsOptions): VmToolsOptions {
     const isFirst = ++this.#vms === 1 && this.#program !== undefined;
     if (isFirst) return tools;
-    const process = caller instanceof ForeignMemory ? caller.process : undefined;
+    const process = processOf(caller);
     const subject = process === undefined ? vm.name : `${vm.name} of process ${process}`;
-    return { ...tools, reporter: this.#reporter.about(subject), subject };
+    return { ...tools, reporter: this.#lines.about(subject, caller), subject };
+  }
+
+  /** Holds a program in CREATE_VM until its page is open, unless one of the two is to end. */
+  async #hold(pageOpened: Promise<void>, caller: AddressSpace): Promise<void> {
+    const ends = new Deferred<undefined>();
+    const poll = setInterval(() => {
+      const process = processOf(caller);
+      if (process === undefined || isEnding(process)) ends.resolve(undefined);
+    }, HOLD_POLL_MS);
+    await Promise.race([pageOpened, ends.promise, this.#closing.promise]);
+    clearInterval(poll);
   }
 
   /** The program ends with this process. */
@@ -172,9 +191,11 @@ class Session {
   }
 
   async close(): Promise<void> {
+    this.#closing.resolve(undefined);
     await this.#server?.close();
     await this.#serviceVm.close();
     await Promise.all([...this.#tools].map(({ ended }) => ended));
+    this.#lines.flush();
     this.#watchdog.close();
   }
 }

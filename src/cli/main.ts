@@ -43,7 +43,7 @@ program
   .name('upcall')
   .description('I/O request handling for virtual machines, byte-compatible with the ACRN hypervisor')
   .version(packageVersion(), '-V, --version')
-  .option('--debug', 'print the stacks of errors (or set UPCALL_DEBUG=1)')
+  .option('--debug', 'print the stacks of errors, and why ioctls are refused (or set UPCALL_DEBUG=1)')
   .showSuggestionAfterError()
   .configureHelp({ showGlobalOptions: true })
   .exitOverride()

@@ -21,5 +21,7 @@ test('options of the page need the page', () => {
   assert.equal(pagePlan({}), undefined);
   assert.deepEqual(pagePlan({ page: true, pageRelease: Infinity }), { port: 0, releaseMs: Infinity });
   assert.throws(() => pagePlan({ pageRelease: 1 }), /--page-release has no effect without --page/);
+  assert.deepEqual(pagePlan({ page: 80, pageWait: true }), { port: 80, waits: true });
+  assert.throws(() => pagePlan({ pageWait: true }), /--page-wait has no effect without --page/);
   assert.throws(() => pagePlan({ pageHost: '::1' }), /--page-host has no effect without --page/);
 });

@@ -1,6 +1,7 @@
 /**
- * `--page [PORT]`, `--page-host` and `--page-release`: the live page of a session (dashboard/). It
- * opens before the guest starts, its address is printed, and it closes with the session.
+ * `--page [PORT]`, `--page-host`, `--page-release` and `--page-wait`: the live page of a session
+ * (dashboard/). It is served before the guest starts, its address is printed, and it closes with
+ * the session.
  */
 
 import { isIP } from 'node:net';
@@ -20,6 +21,8 @@ export interface PagePlan {
   readonly host?: string;
   /** LiveViewOptions.releaseMs. */
   readonly releaseMs?: number;
+  /** Whether the guest starts only when a browser has opened the page. */
+  readonly waits?: boolean;
 }
 
 export interface PageOptions {
@@ -28,10 +31,13 @@ export interface PageOptions {
   readonly pageHost?: string;
   /** In ms. */
   readonly pageRelease?: number;
+  readonly pageWait?: boolean;
 }
 
-/** Adds the options of PageOptions. `what`: the page's subject. */
-export function addPageOptions(command: Command, what: string): Command {
+/**
+ * Adds the options of PageOptions. `what`: the page's subject. `waiting`: what `--page-wait` holds.
+ */
+export function addPageOptions(command: Command, what: string, waiting = 'the guest'): Command {
   return command
     .option('--page [port]', `serve a live web page ${what}; prints its address`, parsePort)
     .option('--page-host <address>', 'serve the page on this address instead of 127.0.0.1, unencrypted')
@@ -39,16 +45,24 @@ export function addPageOptions(command: Command, what: string): Command {
       '--page-release <seconds>',
       'continue held requests this long after the last page has left, or never (default: 60)',
       parseRelease,
-    );
+    )
+    .option('--page-wait', `hold ${waiting} until a browser has opened the page`);
 }
 
 /**
  * What the options ask for. Undefined without `--page`. Throws OPTION_INVALID for options of a page
  * without one.
  */
-export function pagePlan({ page, pageHost, pageRelease }: PageOptions): PagePlan | undefined {
+export function pagePlan({ page, pageHost, pageRelease, pageWait }: PageOptions): PagePlan | undefined {
   if (page === undefined) {
-    const given = pageHost !== undefined ? '--page-host' : pageRelease !== undefined ? '--page-release' : undefined;
+    const given =
+      pageHost !== undefined
+        ? '--page-host'
+        : pageRelease !== undefined
+          ? '--page-release'
+          : pageWait === true
+            ? '--page-wait'
+            : undefined;
     if (given === undefined) return undefined;
     throw new UpcallError('OPTION_INVALID', `${given} has no effect without --page`, { remedy: 'Add --page' });
   }
@@ -56,6 +70,7 @@ export function pagePlan({ page, pageHost, pageRelease }: PageOptions): PagePlan
     port: page === true ? 0 : page,
     ...(pageHost === undefined ? {} : { host: pageHost }),
     ...(pageRelease === undefined ? {} : { releaseMs: pageRelease }),
+    ...(pageWait === true ? { waits: true } : {}),
   };
 }
 

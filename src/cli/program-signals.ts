@@ -5,6 +5,7 @@
  */
 
 import { constants } from 'node:os';
+import { pendingSignals, threadFacts } from '../host/node/linux/process-facts.js';
 import { isInForeground, type ProgramEnd } from '../host/node/linux/spawned-program.js';
 import type { Reporter } from './reporter.js';
 
@@ -13,6 +14,19 @@ const TERMINAL_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 const OTHER_SIGNALS: readonly NodeJS.Signals[] = ['SIGTERM', 'SIGHUP', 'SIGUSR2'];
 /** As in shells, the status of a program that a signal ended: this plus the signal's number. */
 const SIGNAL_STATUS = 128;
+
+/** They end or stop a program, or ask it to end. */
+const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGHUP', 'SIGTSTP', 'SIGSTOP'];
+
+/**
+ * Whether a process is to end or to stop, or has ended: a signal for that is pending while its call
+ * waits for an answer.
+ */
+export function isEnding(pid: number): boolean {
+  if (threadFacts(pid)?.hasEnded !== false) return true;
+  const pending = pendingSignals(pid);
+  return ENDING_SIGNALS.some((name) => (pending & (1n << BigInt(constants.signals[name] - 1))) !== 0n);
+}
 
 /** The program's exit status. A signal that ended it is reported. */
 export function statusOf(end: ProgramEnd, reporter: Reporter): number {

@@ -32,3 +32,11 @@ test('a message starts a new line if the guest left the cursor in the middle of 
 test('control characters in a message are escaped', () => {
   assert.equal(oneLine('\u001b[2Jevil\u0007 \u009b31m\r\nnext\tend'), '\\x1b[2Jevil\\x07 \\x9b31m next\\x09end');
 });
+
+test('a reporter about a subject names it in each line, and passes lines on', () => {
+  const { reporter, written } = made();
+  const lines: string[] = [];
+  reporter.about('vm 1', (line) => lines.push(line)).line('a\u001b');
+  assert.deepEqual(written, ['upcall: vm 1: a\\x1b\n']);
+  assert.deepEqual(lines, ['vm 1: a\\x1b']);
+});

@@ -23,21 +23,31 @@ export class Reporter {
   readonly state: ReporterState = { isRaw: false, isMidLine: false };
   readonly #sink: TextSink;
   readonly #subject: string;
+  readonly #onLine: ((line: string) => void) | undefined;
 
-  /** `subject`: what all lines are about, such as a VM. */
-  constructor(sink: TextSink, subject = '') {
+  /**
+   * `subject`: what all lines are about, such as a VM. `onLine` gets each line, too, without the
+   * program's name.
+   */
+  constructor(sink: TextSink, subject = '', onLine?: (line: string) => void) {
     this.#sink = sink;
     this.#subject = subject === '' ? '' : `${subject}: `;
+    this.#onLine = onLine;
   }
 
   /** Prints one line, prefixed with the program's name. */
   line(text: string): void {
-    this.text(`upcall: ${this.#subject}${oneLine(text)}\n`);
+    const line = `${this.#subject}${oneLine(text)}`;
+    this.text(`upcall: ${line}\n`);
+    this.#onLine?.(line);
   }
 
-  /** A reporter whose lines begin with `subject`. It must not be used in a raw terminal. */
-  about(subject: string): Reporter {
-    return new Reporter(this.#sink, subject);
+  /**
+   * A reporter whose lines begin with `subject`. `onLine`: as in the constructor. It must not be
+   * used in a raw terminal.
+   */
+  about(subject: string, onLine?: (line: string) => void): Reporter {
+    return new Reporter(this.#sink, subject, onLine);
   }
 
   /** Prints whole lines unchanged. */

@@ -184,7 +184,11 @@ async function runOnStreams(
     }
     // The session can end before the start does, for example by Ctrl-C while a device is never
     // created.
-    const start = startSession(vm, plan, (device) => blame.add(device)).then(() => true);
+    const opened = plan.page?.waits === true ? page?.opened.promise : undefined;
+    if (opened !== undefined) reporter.line('the guest starts when the page is open');
+    const start = Promise.resolve(opened)
+      .then(() => startSession(vm, plan, (device) => blame.add(device)))
+      .then(() => true);
     // If `ended` comes first, the race still handles a later rejection of `start`.
     if (await Promise.race([start, ended.then(() => false)])) {
       terminal?.enter();

@@ -38,6 +38,8 @@ export interface VmToolsOptions {
 export class VmTools {
   static #openPages = 0;
   readonly vm: UserVm;
+  /** Resolves when a browser has opened the live page, at once without `--page-wait`. */
+  readonly pageOpened: Promise<void>;
   /** Resolves when the VM has ended, and the files of its trace are written. */
   readonly ended: Promise<void>;
   readonly #options: VmToolsOptions;
@@ -52,6 +54,11 @@ export class VmTools {
     // Requests that a program completes while its VM is being destroyed find no vCPU to wake.
     vm.onEvent((event) => event.kind !== 'notify-failed' && this.#log.report(event));
     const page = this.#openPage();
+    this.pageOpened = page.then(
+      () => this.#waitForPage(),
+      // It is reported at the end.
+      () => undefined,
+    );
     const trace = this.#trace();
     this.ended = this.#untilEnd(page, trace);
   }
@@ -62,6 +69,13 @@ export class VmTools {
     // A port that was asked for is that of the first page, as long as that is open.
     const own = VmTools.#openPages++ === 0 ? page : { ...page, port: 0 };
     this.#page = await openPage(own, this.vm, hypervisor, undefined, reporter);
+  }
+
+  async #waitForPage(): Promise<void> {
+    const { page, reporter } = this.#options;
+    if (page?.waits !== true) return;
+    reporter.line('CREATE_VM returns when the page is open');
+    await this.#page?.opened.promise;
   }
 
   async #trace(): Promise<void> {

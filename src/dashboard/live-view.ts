@@ -10,6 +10,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
+import { Deferred } from '../sync/deferred.js';
 import type { Timing } from '../sync/timer-lateness.js';
 import { prometheusText } from '../trace/prometheus.js';
 import { describeEvent, type UserVmEvent } from '../vm/user-vm-events.js';
@@ -21,7 +22,7 @@ import { PageConnection } from './page-connection.js';
 import { PageHolds } from './page-holds.js';
 import { PageServer } from './page-server.js';
 import { DEFAULT_RELEASE_MS, FRAMES_PER_MESSAGE, MAX_PAGES, PROTOCOL_VERSION, type ServerMessage } from './protocol.js';
-import { RateLimit } from './rate-limit.js';
+import { RateLimit } from '../sync/rate-limit.js';
 import { stopsMessage } from './rows.js';
 import { Sampler } from './sampler.js';
 import { SlotSampler } from './slot-sampler.js';
@@ -77,6 +78,8 @@ export class LiveView {
   /** What was emitted while no page was open and the next one must know. */
   #missedEvent: ServerMessage | undefined;
   readonly #sampler: Sampler;
+  /** Resolves when a browser has opened the page, or at the end. */
+  readonly opened = new Deferred<undefined>();
   readonly #unsubscribe: (() => void)[] = [];
   #server: PageServer | undefined;
   /** The last `clients` message as text, to send changes only. */
@@ -96,7 +99,10 @@ export class LiveView {
       port: options.port ?? 0,
       token: view.#token,
       pageFolder: options.pageFolder ?? new URL('./page/', import.meta.url),
-      metrics: () => view.#metrics(),
+      metrics: () => {
+        const statistics = options.vm.statistics();
+        return statistics === undefined ? '' : prometheusText([{ vm: options.vm.name, statistics }]);
+      },
       onPage: (socket, stream, authenticated) => view.#accept(socket, stream, authenticated),
       ...(options.timing === undefined ? {} : { timing: options.timing }),
     });
@@ -164,6 +170,7 @@ export class LiveView {
     this.#sampler.stop();
     this.#abandoned.stop();
     this.#isClosed = true;
+    this.opened.resolve(undefined);
     for (const remove of this.#unsubscribe.splice(0)) remove();
     this.#each((page) => page.end());
     await this.#server?.close();
@@ -194,6 +201,7 @@ export class LiveView {
         if (this.#pages.size >= MAX_PAGES) return false;
         authenticated();
         this.#pages.add(page);
+        this.opened.resolve(undefined);
         this.#onStopsChange();
         return true;
       },
@@ -288,12 +296,5 @@ export class LiveView {
       const sent = message();
       this.#each((page) => page.send(sent));
     }
-  }
-
-  /** The statistics as Prometheus text, for /metrics. */
-  #metrics(): string {
-    const { vm } = this.#options;
-    const statistics = vm.statistics();
-    return statistics === undefined ? '' : prometheusText([{ vm: vm.name, statistics }]);
   }
 }

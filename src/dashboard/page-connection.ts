@@ -33,7 +33,7 @@ import {
   MAX_PAGES,
   type ServerMessage,
 } from './protocol.js';
-import { RateLimit } from './rate-limit.js';
+import { RateLimit } from '../sync/rate-limit.js';
 import { filterOf, moveRow } from './rows.js';
 import { isSameToken } from './same-token.js';
 

@@ -26,6 +26,8 @@ Examples:
   upcall hsm -- ./vm-sample                          the sample of the Linux kernel
   upcall hsm --halt-signal INT -- ./vm-sample        Ctrl-C it when its guest halts
   upcall hsm --stats --page -- ./vm-sample           requests in a browser, a table at the end
+  upcall hsm --page --page-wait -- ./vm-sample       hold it in CREATE_VM until a browser has opened the page
+  upcall --debug hsm -- ./vm-sample                  say why each ioctl is refused that is
   upcall hsm --trace boot.jsonl -- ./vm-sample       every move of every request (.jsonl, .pftrace or .parquet);
                                                      a second VM's go to boot-2.jsonl
   upcall hsm --shim -- gdb ./vm-sample               under a debugger; the program must be linked dynamically
@@ -33,7 +35,7 @@ Examples:
   upcall hsm --connect /run/user/1000/hsm -- ./vm-sample   each program in another one
   upcall hsm --memory 256 --as-service-vm -- acrn-dm --cpu_affinity 0 -m 256M -k bzImage -s 0:0,hostbridge vm1
 
-With --connect, lines about a VM appear at the server. --shim does without --as-service-vm.
+With --connect, lines about a VM appear at the server, and events and errors at the program's terminal, too. --shim does without --as-service-vm.
 
 Exit status: that of the program, 128 + N if signal N ended it, 2 if it could not be started.
 See docs/acrn-programs.md.`;
@@ -91,7 +93,7 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
     .option('--halt-signal <signal>', 'send this to the program when its guest has halted forever', parseSignal)
     .option('--trace <file>', 'record every move of every request: .jsonl, .pftrace (Perfetto) or .parquet')
     .option('--stats', 'print a table of the I/O requests of each VM at its end, on standard error');
-  addFaultOptions(addPageOptions(command, 'of each VM'), 'see upcall run --help')
+  addFaultOptions(addPageOptions(command, 'of each VM', 'the program in CREATE_VM'), 'see upcall run --help')
     .addHelpText('after', EXAMPLES)
     .action(async (words: readonly string[], options: HsmOptions) => {
       checkUse(words, options, command);

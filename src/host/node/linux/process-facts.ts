@@ -13,6 +13,7 @@ const LETTER_D = 0x44;
 const STAT_BYTES = 512;
 const SYSCALL_BYTES = 256;
 const SYSCALL_STACK = 6;
+const MAX_ANCESTORS = 64;
 const POLL_US = 20;
 const MAX_POLLS = 500;
 const CLOSING_PARENTHESIS = 0x29;
@@ -35,13 +36,41 @@ export interface ThreadFacts {
 
 /** Undefined if the thread has ended. */
 export function threadFacts(thread: number): ThreadFacts | undefined {
+  const status = statusOf(thread);
+  if (status === undefined) return undefined;
+  const word = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '';
+  return { process: Number(word('Tgid')), parent: Number(word('PPid')), hasEnded: /[ZX]/.test(word('State')) };
+}
+
+/** Undefined if the thread has ended. */
+function statusOf(thread: number): string | undefined {
   try {
-    const status = readFileSync(`/proc/${thread}/status`, 'latin1');
-    const word = (name: string): string => new RegExp(`^${name}:\\s*(\\S+)`, 'm').exec(status)?.[1] ?? '';
-    return { process: Number(word('Tgid')), parent: Number(word('PPid')), hasEnded: /[ZX]/.test(word('State')) };
+    return readFileSync(`/proc/${thread}/status`, 'latin1');
   } catch {
     return undefined;
   }
+}
+
+/**
+ * Whether `ancestor` is the process, or has started it or one of its ancestors, which have not
+ * ended.
+ */
+export function isDescendant(process: number, ancestor: number): boolean {
+  let one = process;
+  for (let i = 0; i < MAX_ANCESTORS && one > 1; i++) {
+    if (one === ancestor) return true;
+    one = threadFacts(one)?.parent ?? 0;
+  }
+  return false;
+}
+
+/** The signals that are pending for the thread or its process: bit N−1 for signal N. */
+export function pendingSignals(thread: number): bigint {
+  const status = statusOf(thread) ?? '';
+  return [...status.matchAll(/^(?:SigPnd|ShdPnd):\s*([0-9a-f]+)$/gm)].reduce(
+    (all, [, bits]) => all | BigInt(`0x${bits}`),
+    0n,
+  );
 }
 
 /**

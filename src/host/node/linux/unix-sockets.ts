@@ -45,7 +45,7 @@ const HEADER_BYTES = 16;
 const MESSAGE_HEADER_BYTES = 56;
 const CONTROL_BYTES = 128;
 /** Limit of a message. */
-const MESSAGE_BYTES = 256;
+export const MESSAGE_BYTES = 1024;
 
 /** Which process is at the other end, as the system says. */
 export interface Peer {

@@ -1,7 +1,8 @@
 /**
  * RateLimit: limits events to N per second, counted in windows of one second.
  *
- * Called by: LiveView, for the VM's events; PageConnection, for a page's messages.
+ * Called by: the live page (dashboard/), for the VM's events and a page's messages; acrn-programs/,
+ * for the lines of a launcher.
  */
 
 export class RateLimit {

@@ -1,0 +1,58 @@
+/**
+ * LineLimit: prints lines that a guest or a program can cause at any rate. A line that repeats
+ * within a second is counted, and printed with its count at the end of the second. Of more than
+ * LINES_PER_SECOND different lines the rest is counted by kind.
+ *
+ * Called by: EventLog; hsm-session.ts for refused ioctls.
+ */
+
+import type { Clock, ClockTimer } from '../device-model/clock.js';
+
+/** Different lines above this number are only counted until the second ends. */
+export const LINES_PER_SECOND = 20;
+
+export interface LineLimitOptions {
+  readonly clock: Clock;
+  readonly print: (line: string) => void;
+  /** The line for `count` lines of a kind that were not printed. */
+  readonly rest: (count: number, kind: string) => string;
+}
+
+export class LineLimit {
+  readonly #options: LineLimitOptions;
+  /** How many times each line came in the current second, the first time included. */
+  #lines = new Map<string, number>();
+  /** How many lines of each kind are not in `#lines`. */
+  #suppressed = new Map<string, number>();
+  #timer: ClockTimer | undefined;
+
+  constructor(options: LineLimitOptions) {
+    this.#options = options;
+  }
+
+  /** Returns whether the line was printed now. */
+  add(line: string, kind: string): boolean {
+    const { clock, print } = this.#options;
+    this.#timer ??= clock.schedule(clock.now() + 1000, () => this.flush());
+    const count = this.#lines.get(line);
+    if (count !== undefined) this.#lines.set(line, count + 1);
+    else if (this.#lines.size < LINES_PER_SECOND) {
+      this.#lines.set(line, 1);
+      print(line);
+      return true;
+    } else this.#suppressed.set(kind, (this.#suppressed.get(kind) ?? 0) + 1);
+    return false;
+  }
+
+  /** Prints what was only counted. Called each second, and by the owner at the end. */
+  flush(): void {
+    const { print, rest } = this.#options;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    const [lines, suppressed] = [this.#lines, this.#suppressed];
+    this.#lines = new Map();
+    this.#suppressed = new Map();
+    for (const [line, count] of lines) if (count > 1) print(`${line} ×${count}`);
+    for (const [kind, count] of suppressed) print(rest(count, kind));
+  }
+}
