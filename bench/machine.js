@@ -29,6 +29,7 @@ export async function createMachine({ vcpus, loop, spinUs, pin = 'auto', deviceM
   const { VmRequests } = await product('hsm/vm-requests.js');
   const { DeviceClient } = await product('device-model/device-client.js');
   const { ThreadClient } = await product('device-model/placement/in-own-thread.js');
+  const { LineOwners } = await product('device-model/line-owners.js');
   const { inOwnThread } = await product('device-model/placement/thread-placement.js');
   const { GuestMemory } = await product('hypervisor/guest-memory.js');
   const { ThreadedVm } = await product('hypervisor/threaded-vm.js');
@@ -93,6 +94,7 @@ export async function createMachine({ vcpus, loop, spinUs, pin = 'auto', deviceM
       range,
       memory: hypercalls.memory,
       lines: hypercalls.shared.lines,
+      owners: new LineOwners(),
       reportError: (_, error) => fail(String(error)),
       onDeath: (_, reason) => fail(reason),
     });

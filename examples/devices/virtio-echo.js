@@ -12,11 +12,12 @@ import { QueueWorker, virtioPciCard } from 'upcall';
 /** Bytes of a buffer that come back. */
 const MAX_BYTES = 4096;
 
-/** @implements {import('upcall').VirtioDevice} */
+/** A `VirtioDevice`. */
 export class VirtioEcho {
   name = 'virtio-echo';
   type = 42; // Section 5 of virtio 1.2 lists the numbers that are taken.
   pciClass = 0xff0000;
+  /** @type {number[]} */
   features = [];
   queueSizes = [64];
   config = new Uint8Array(0);
