@@ -19,6 +19,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  *   'device-model/default-client.js': typeof import('../dist/device-model/default-client.js'),
  *   'device-model/device-client.js': typeof import('../dist/device-model/device-client.js'),
  *   'device-model/devices/pci/pci-bus.js': typeof import('../dist/device-model/devices/pci/pci-bus.js'),
+ *   'device-model/line-owners.js': typeof import('../dist/device-model/line-owners.js'),
  *   'device-model/placement/in-own-thread.js': typeof import('../dist/device-model/placement/in-own-thread.js'),
  *   'device-model/placement/thread-placement.js': typeof import('../dist/device-model/placement/thread-placement.js'),
  *   'hsm/assignments.js': typeof import('../dist/hsm/assignments.js'),
