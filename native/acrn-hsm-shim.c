@@ -14,7 +14,7 @@
  * writes their arguments in this process's memory.
  *
  * The driver is not interrupted, but for ATTACH, which a signal ends with 0. So all signals are
- * blocked during a call, and handlers run in ATTACH's ppoll(2) only.
+ * blocked during a call, and handlers run in ATTACH's ppoll(2) only. No other call sees EINTR.
  *
  * The other side: src/acrn-programs/shim-connection.ts, and shim-messages.ts for the structures.
  */
@@ -126,32 +126,26 @@ __attribute__((constructor(101))) static void find_server(void) {
 /* Raw calls are no cancellation points: ioctl(2) is none either. */
 static void close_fd(int fd) { syscall(SYS_close, fd); }
 
-/* Sends a request with descriptors. Returns 0 or -errno. */
+/* Sends a request with descriptors. Returns 0 or -errno. The system adds which process sends it. */
 static int send_request(int file, const struct request *request, const int *fds, int count) {
   union {
-    struct cmsghdr align;
-    char bytes[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(2 * sizeof(int))];
-  } control = {0};
+    struct cmsghdr header;
+    char bytes[CMSG_SPACE(2 * sizeof(int))];
+  } control = {.header = {CMSG_LEN(count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
   struct iovec part = {(void *)request, sizeof *request};
-  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control.bytes};
-  message.msg_controllen = CMSG_SPACE(sizeof(struct ucred)) + (count > 0 ? CMSG_SPACE(count * sizeof(int)) : 0);
-  /* The system checks that this is the sender. */
-  struct ucred sender = {getpid(), getuid(), getgid()};
-  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  *header = (struct cmsghdr){CMSG_LEN(sizeof sender), SOL_SOCKET, SCM_CREDENTIALS};
-  memcpy(CMSG_DATA(header), &sender, sizeof sender);
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
   if (count > 0) {
-    header = CMSG_NXTHDR(&message, header);
-    *header = (struct cmsghdr){CMSG_LEN(count * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
-    memcpy(CMSG_DATA(header), fds, count * sizeof(int));
+    message.msg_control = control.bytes;
+    message.msg_controllen = CMSG_SPACE(count * sizeof(int));
+    memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
   }
-  for (;;) {
-    if (syscall(SYS_sendmsg, file, &message, MSG_NOSIGNAL) >= 0) return 0;
+  while (syscall(SYS_sendmsg, file, &message, MSG_NOSIGNAL) < 0) {
+    if (errno != EAGAIN) return errno == EPIPE || errno == ECONNRESET ? -ENODEV : -errno;
     /* The program may have made its descriptor non-blocking. */
     struct pollfd writable = {file, POLLOUT, 0};
-    if (errno == EAGAIN) syscall(SYS_ppoll, &writable, 1, NULL, NULL, 0);
-    else if (errno != EINTR) return errno == EPIPE || errno == ECONNRESET ? -ENODEV : -errno;
+    syscall(SYS_ppoll, &writable, 1, NULL, NULL, 0);
   }
+  return 0;
 }
 
 /* Maps what the reply says. Returns 0 or an errno. */
@@ -175,15 +169,11 @@ static int receive_reply(int socket, struct reply *reply, int *fds) {
   } control;
   struct iovec part = {reply, sizeof *reply};
   struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-  long received;
-  do {
-    message.msg_control = control.bytes;
-    message.msg_controllen = sizeof control.bytes;
-    received = syscall(SYS_recvmsg, socket, &message, MSG_CMSG_CLOEXEC);
-  } while (received < 0 && errno == EINTR);
-  if (received != sizeof *reply) return -1;
+  message.msg_control = control.bytes;
+  message.msg_controllen = sizeof control.bytes;
+  if (syscall(SYS_recvmsg, socket, &message, MSG_CMSG_CLOEXEC) != sizeof *reply) return -1;
   struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-  if (header == NULL || header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) return 0;
+  if (header == NULL || header->cmsg_type != SCM_RIGHTS) return 0;
   memcpy(fds, CMSG_DATA(header), header->cmsg_len - CMSG_LEN(0));
   return (int)((header->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 }
@@ -339,84 +329,28 @@ EXPORTED int ioctl(int fd, unsigned long code, ...) {
   return (int)syscall(SYS_ioctl, fd, code, argument);
 }
 
-static int stat_path(int at, const char *path, struct stat *target, int flags) {
+/* The functions below have the C library's names and parameters. */
+
+/* Reads a mode that is passed only with O_CREAT and O_TMPFILE: the C library looks at it only then. */
+#define OPEN(at, path, flags) \
+  va_list list; \
+  va_start(list, flags); \
+  mode_t mode = va_arg(list, mode_t); \
+  va_end(list); \
+  return is_device(at, path) ? answer(-1, flags, NULL) : REAL(openat)(at, path, flags, mode);
+
+EXPORTED int open(const char *path, int flags, ...) { OPEN(AT_FDCWD, path, flags) }
+EXPORTED int openat(int at, const char *path, int flags, ...) { OPEN(at, path, flags) }
+
+EXPORTED int fstatat(int at, const char *path, struct stat *target, int flags) {
   if (!is_device(at, path)) return (int)syscall(SYS_newfstatat, at, path, target, flags);
   *target = (struct stat){.st_mode = S_IFCHR | 0600, .st_nlink = 1, .st_rdev = makedev(MISC_MAJOR, 0)};
   return 0;
 }
-
-/* The functions below have the C library's names and parameters. */
-
-#define MODE(flags) \
-  mode_t mode = 0; \
-  if (((flags) & O_CREAT) != 0 || ((flags) & O_TMPFILE) == O_TMPFILE) { \
-    va_list list; \
-    va_start(list, flags); \
-    mode = va_arg(list, mode_t); \
-    va_end(list); \
-  }
-
-#define OPEN(name) \
-  EXPORTED int name(const char *path, int flags, ...) { \
-    MODE(flags) \
-    return is_device(AT_FDCWD, path) ? answer(-1, flags, NULL) : REAL(name)(path, flags, mode); \
-  }
-#define OPENAT(name) \
-  EXPORTED int name(int at, const char *path, int flags, ...) { \
-    MODE(flags) \
-    return is_device(at, path) ? answer(-1, flags, NULL) : REAL(name)(at, path, flags, mode); \
-  }
-OPEN(open)
-OPEN(open64)
-OPENAT(openat)
-OPENAT(openat64)
-
-/* Of programs that were compiled with _FORTIFY_SOURCE. */
-#define CHECKED_OPEN(name) \
-  EXPORTED int name(const char *path, int flags) { \
-    return is_device(AT_FDCWD, path) ? answer(-1, flags, NULL) : REAL(name)(path, flags); \
-  }
-#define CHECKED_OPENAT(name) \
-  EXPORTED int name(int at, const char *path, int flags) { \
-    return is_device(at, path) ? answer(-1, flags, NULL) : REAL(name)(at, path, flags); \
-  }
-CHECKED_OPEN(__open_2)
-CHECKED_OPEN(__open64_2)
-CHECKED_OPENAT(__openat_2)
-CHECKED_OPENAT(__openat64_2)
-
-EXPORTED int stat(const char *path, struct stat *target) { return stat_path(AT_FDCWD, path, target, 0); }
-EXPORTED int stat64(const char *path, struct stat64 *target) {
-  return stat_path(AT_FDCWD, path, (struct stat *)target, 0);
-}
+EXPORTED int stat(const char *path, struct stat *target) { return fstatat(AT_FDCWD, path, target, 0); }
 EXPORTED int lstat(const char *path, struct stat *target) {
-  return stat_path(AT_FDCWD, path, target, AT_SYMLINK_NOFOLLOW);
+  return fstatat(AT_FDCWD, path, target, AT_SYMLINK_NOFOLLOW);
 }
-EXPORTED int lstat64(const char *path, struct stat64 *target) {
-  return stat_path(AT_FDCWD, path, (struct stat *)target, AT_SYMLINK_NOFOLLOW);
-}
-EXPORTED int fstatat(int at, const char *path, struct stat *target, int flags) {
-  return stat_path(at, path, target, flags);
-}
-EXPORTED int fstatat64(int at, const char *path, struct stat64 *target, int flags) {
-  return stat_path(at, path, (struct stat *)target, flags);
-}
-/* Of programs that were compiled with a C library before 2.33. */
-EXPORTED int __xstat(int version, const char *path, struct stat *target) {
-  (void)version;
-  return stat_path(AT_FDCWD, path, target, 0);
-}
-EXPORTED int __xstat64(int version, const char *path, struct stat *target) {
-  return __xstat(version, path, target);
-}
-EXPORTED int __lxstat(int version, const char *path, struct stat *target) {
-  (void)version;
-  return stat_path(AT_FDCWD, path, target, AT_SYMLINK_NOFOLLOW);
-}
-EXPORTED int __lxstat64(int version, const char *path, struct stat *target) {
-  return __lxstat(version, path, target);
-}
-
 #ifdef STATX_BASIC_STATS
 EXPORTED int statx(int at, const char *restrict path, int flags, unsigned mask, struct statx *restrict target) {
   if (!is_device(at, path)) return (int)syscall(SYS_statx, at, path, flags, mask, target);
@@ -425,10 +359,41 @@ EXPORTED int statx(int at, const char *restrict path, int flags, unsigned mask, 
   return 0;
 }
 #endif
-
 EXPORTED int access(const char *path, int mode) {
   return is_device(AT_FDCWD, path) ? 0 : REAL(access)(path, mode);
 }
 EXPORTED int faccessat(int at, const char *path, int mode, int flags) {
   return is_device(at, path) ? 0 : REAL(faccessat)(at, path, mode, flags);
 }
+
+/* Of programs that were compiled with _FORTIFY_SOURCE: the C library checks their flags. */
+#define CHECKED(name, at, parameters, ...) \
+  EXPORTED int name parameters { return is_device(at, path) ? answer(-1, flags, NULL) : REAL(name)(__VA_ARGS__); }
+CHECKED(__open_2, AT_FDCWD, (const char *path, int flags), path, flags)
+CHECKED(__open64_2, AT_FDCWD, (const char *path, int flags), path, flags)
+CHECKED(__openat_2, at, (int at, const char *path, int flags), at, path, flags)
+CHECKED(__openat64_2, at, (int at, const char *path, int flags), at, path, flags)
+
+/* Of programs that were compiled with a C library before 2.33. */
+EXPORTED int __xstat(int version, const char *path, struct stat *target) {
+  (void)version;
+  return fstatat(AT_FDCWD, path, target, 0);
+}
+EXPORTED int __lxstat(int version, const char *path, struct stat *target) {
+  (void)version;
+  return fstatat(AT_FDCWD, path, target, AT_SYMLINK_NOFOLLOW);
+}
+
+/* The same by their other names: a long has 64 bits. */
+#pragma GCC diagnostic ignored "-Wattribute-alias"
+#define ALSO(name, other) EXPORTED __typeof__(name) other __attribute__((alias(#name)));
+ALSO(open, open64)
+ALSO(openat, openat64)
+ALSO(__xstat, __xstat64)
+ALSO(__lxstat, __lxstat64)
+#undef stat64
+#undef lstat64
+#undef fstatat64
+extern __typeof__(stat64) stat64 EXPORTED __attribute__((alias("stat")));
+extern __typeof__(lstat64) lstat64 EXPORTED __attribute__((alias("lstat")));
+extern __typeof__(fstatat64) fstatat64 EXPORTED __attribute__((alias("fstatat")));

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';
+import { MAX_WAITERS } from '../acrn-hsm/userspace-client.js';
 import { isLinuxAtLeast } from '../host/node/linux/kernel-version.js';
 import { compileClient, missing } from './fixtures/programs.js';
 import { seededRandom, TestServer, type FrontEnd, type TestProgram } from './fixtures/test-server.js';
@@ -115,6 +116,18 @@ describe('ATTACH that waits', { skip: skip ?? false }, () => {
         assert.ok(received < half);
       },
     );
+
+  for (const [front, reason] of [
+    ['filter', withoutKillable],
+    ['shim', skip],
+  ] as const)
+    test(`of a child that is killed does not count any more (${front})`, { skip: reason ?? false }, async () => {
+      server.calls.clear();
+      server.onCall = () => undefined;
+      const program = await server.start(front, client, 'children', `${2 * MAX_WAITERS}`);
+      assert.equal((await program.ended).output, 'ATTACH 0\n');
+      assert.ok((server.calls.get(Ioctl.ATTACH_IOREQ_CLIENT) ?? 0) > MAX_WAITERS);
+    });
 
   test('is ended with 0 by a stop, and the program stops', { skip: withoutKillable ?? false }, async () => {
     const program = await start('filter', 'attach-end', () => undefined, 1);

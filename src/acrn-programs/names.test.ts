@@ -53,6 +53,26 @@ const EXPECTED: readonly (readonly [mode: string, what: string, lines: Readonly<
     },
   ],
   [
+    'other-names',
+    'finds the device by functions for large files, fortified ones, and those of old C libraries',
+    {
+      open64: DEVICE,
+      openat64: DEVICE,
+      __open_2: DEVICE,
+      __open64_2: DEVICE,
+      __openat_2: DEVICE,
+      __openat64_2: DEVICE,
+      stat64: 1,
+      lstat64: 1,
+      fstatat64: 1,
+      __xstat: 1,
+      __xstat64: 1,
+      __lxstat: 1,
+      __lxstat64: 1,
+      created: 1,
+    },
+  ],
+  [
     'others',
     'gets the ioctls of other files from the system',
     {

@@ -134,7 +134,7 @@ export class ServerConnection {
 
   #send(operation: number, argument: bigint, descriptors: readonly number[]): void {
     const request = requestBytes({ operation, call: 0n, argument, code: 0, descriptor: -1 });
-    this.#sockets.send(this.#fd, request, descriptors, true);
+    this.#sockets.send(this.#fd, request, descriptors);
   }
 }
 

@@ -37,6 +37,8 @@ import {
 export const MAX_WAITING_CALLS = 256;
 /** Lines for a launcher's terminal. */
 const MAX_LINES_PER_SECOND = 50;
+/** From this number on, those of dead processes are searched. Below the limit of ATTACH. */
+const MANY_WAITING_CALLS = 32;
 const LISTENER_LINK = 'anon_inode:seccomp notify';
 
 export interface ShimConnectionOptions {
@@ -197,6 +199,7 @@ export class ShimConnection {
       this.#answer(reply, Errno.ENOMEM);
       return;
     }
+    if (this.#waiting.size >= MANY_WAITING_CALLS) this.#forgetDead();
     const interrupt = new AbortController();
     const result = foreignIoctl(file, { thread: pid, code, argument }, interrupt.signal);
     const waiting: WaitingCall = { reply, code, interrupt };
@@ -208,6 +211,12 @@ export class ShimConnection {
         if (this.#waiting.delete(call)) this.#finish(file, pid, call, waiting, value);
       });
     }
+  }
+
+  /** Ends calls of processes that have died: children of one that has the file open. */
+  #forgetDead(): void {
+    const { sockets } = this.#options;
+    for (const [call, { reply }] of this.#waiting) if (sockets.receive(reply) === 'closed') this.#interrupt(call);
   }
 
   /** A signal ended the wait of the program's thread. */

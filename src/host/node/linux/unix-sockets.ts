@@ -105,6 +105,9 @@ export class UnixSockets {
     } finally {
       process.umask(mask);
     }
+    const set = this.#libc.func('int setsockopt(int fd, int level, int option, const int *value, uint bytes)');
+    // Accepted sockets inherit it. Messages that were sent before have their sender, too.
+    set(fd, SOL_SOCKET, SO_PASSCRED, new Int32Array([1]), 4);
     if (this.#libc.func('int listen(int fd, int backlog)')(fd, BACKLOG) === 0) return fd;
     const error = this.#failed('listen', fd);
     rmSync(path, { force: true });
@@ -123,8 +126,6 @@ export class UnixSockets {
     const accept = this.#libc.func('int accept4(int fd, void *address, void *bytes, int flags)');
     const fd = Number(accept(listener, null, null, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (fd < 0) return undefined;
-    const set = this.#libc.func('int setsockopt(int fd, int level, int option, const int *value, uint bytes)');
-    set(fd, SOL_SOCKET, SO_PASSCRED, new Int32Array([1]), 4);
     return fd;
   }
 
@@ -188,32 +189,24 @@ export class UnixSockets {
     return { pid, descriptors };
   }
 
-  /**
-   * Sends a message with descriptors, which stay the caller's. `isSigned`: it names this process,
-   * also if the other side has not asked for senders yet. Returns whether there was room for it.
-   */
-  send(fd: number, bytes: Uint8Array, descriptors: readonly number[] = [], isSigned = false): boolean {
+  /** Sends a message with descriptors, which stay the caller's. Returns whether there was room. */
+  send(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): boolean {
     if (bytes.length > MESSAGE_BYTES || descriptors.length > MAX_DESCRIPTORS) throw new RangeError('message too long');
     this.#message.set(bytes);
     this.#part[1] = BigInt(bytes.length);
-    let length = 0;
-    if (isSigned) {
-      const { pid, getuid = () => 0, getgid = () => 0 } = process;
-      length = this.#addControl(length, SCM_CREDENTIALS, [pid, getuid(), getgid()]);
-    }
-    if (descriptors.length > 0) length = this.#addControl(length, SCM_RIGHTS, descriptors);
+    const length = descriptors.length === 0 ? 0 : this.#addDescriptors(descriptors);
     this.#header.setBigUint64(40, BigInt(length), true);
     return Number(this.#sendmsg(fd, this.#headerBytes, MSG_DONTWAIT | MSG_NOSIGNAL)) === bytes.length;
   }
 
-  /** Writes a struct cmsghdr and its data at `at`. Returns the end. */
-  #addControl(at: number, type: number, words: readonly number[]): number {
-    const length = HEADER_BYTES + 4 * words.length;
-    this.#control.setBigUint64(at, BigInt(length), true);
-    this.#control.setUint32(at + 8, SOL_SOCKET, true);
-    this.#control.setUint32(at + 12, type, true);
-    words.forEach((word, i) => this.#control.setInt32(at + HEADER_BYTES + 4 * i, word, true));
-    return at + ((length + 7) & ~7);
+  /** Writes a struct cmsghdr and its data. Returns the end. */
+  #addDescriptors(descriptors: readonly number[]): number {
+    const length = HEADER_BYTES + 4 * descriptors.length;
+    this.#control.setBigUint64(0, BigInt(length), true);
+    this.#control.setUint32(8, SOL_SOCKET, true);
+    this.#control.setUint32(12, SCM_RIGHTS, true);
+    descriptors.forEach((fd, i) => this.#control.setInt32(HEADER_BYTES + 4 * i, fd, true));
+    return (length + 7) & ~7;
   }
 
   #socket(flags: number): number {
