@@ -1,43 +1,125 @@
-// Runs the built tests: all, or those whose path contains one of the given words. The files are
-// listed here because Node 20's test runner takes no glob patterns and later ones take no folders.
+// Runs the built tests: all but the long ones, or those whose path contains one of the given words.
+// `--long` runs the long ones, with `--budget SECONDS` as many as begin within that time, in an
+// order of the seed UPCALL_SEED. The files are listed here because Node 20's test runner takes no
+// glob patterns and later ones take no folders.
 
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
-import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { parseArgs } from 'node:util';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const dist = process.env.UPCALL_DIST ?? join(here, '../dist');
 /** One more than cores: many tests wait for processes that they have started. */
-const filesAtOnce = availableParallelism() + 1;
+const FILES_AT_ONCE = availableParallelism() + 1;
 /** Ends a file that hangs. */
 const FILE_LIMIT_MS = 300_000;
-/** Guests with disks, networks and folders take minutes: `npm run test:guests`. */
-const LONG = ['cli/e2e/disks.', 'cli/e2e/network.', 'cli/e2e/share.'];
-const words = process.argv.slice(2);
-const files = readdirSync(dist, { recursive: true })
-  .map(String)
-  .filter((file) => file.endsWith('.test.js'))
-  .filter((file) => (words.length === 0 ? !isLong(file) : words.some((word) => file.includes(word))))
-  .sort()
-  .map((file) => join(dist, file));
-if (files.length === 0) {
-  console.error(`no built test matches ${words.join(' ')}. Run npm run build first`);
-  process.exit(2);
-}
-if (words.length === 0)
-  console.log(`left out, see npm run test:guests: ${LONG.map((name) => `${name}test`).join(', ')}`);
-const options = [
-  '--test',
-  `--test-concurrency=${filesAtOnce}`,
-  `--test-timeout=${FILE_LIMIT_MS}`,
-  `--test-reporter=${join(here, 'test-reporter.mjs')}`,
+/** Tests that boot Debian, install the package or search for minutes. */
+const LONG = [
+  'cli/e2e/debian.',
+  'cli/e2e/disks.',
+  'cli/e2e/network.',
+  'cli/e2e/pack.',
+  'cli/e2e/share.',
+  'exploration/acrn/defects.',
+  'exploration/explore-main.',
 ];
-const { status } = spawnSync(process.execPath, [...options, ...files], { stdio: 'inherit' });
-process.exit(status ?? 1);
+/**
+ * A process takes a third of a second of processor time to start and to load the test runner, which
+ * is more than most files need for their tests. So files share one, unless their text says that
+ * they touch what belongs to the whole process.
+ */
+const FILES_IN_A_PROCESS = 16;
+const NEEDS_A_PROCESS =
+  /child_process|worker_threads|new Worker\(|process\.(exit|env|on|once|chdir|kill)|mock\.timers|upcall-process|setFlagsFromString/;
 
-/** @param {string} file */
+const { values, positionals: words } = parseArgs({
+  allowPositionals: true,
+  options: { long: { type: 'boolean', default: false }, budget: { type: 'string' } },
+});
+const all = readdirSync(dist, { recursive: true })
+  .map((file) => String(file).replaceAll('\\', '/'))
+  .filter((file) => file.endsWith('.test.js'))
+  .sort();
+if (words.length > 0) {
+  const chosen = all.filter((file) => words.some((word) => file.includes(word)));
+  if (chosen.length === 0) {
+    console.error(`no built test matches ${words.join(' ')}. Run npm run build first`);
+    process.exit(2);
+  }
+  process.exitCode = run(paths(chosen));
+} else if (values.long) {
+  process.exitCode = runLong(all.filter(isLong), Number(values.budget ?? Infinity));
+} else {
+  console.log(`left out, see npm run test:long: ${all.filter(isLong).join(', ')}`);
+  process.exitCode = runShared(all.filter((file) => !isLong(file)));
+}
+
+/** @type {(file: string) => boolean} */
 function isLong(file) {
-  return LONG.some((name) => file.replaceAll('\\', '/').includes(name));
+  return LONG.some((name) => file.includes(name));
+}
+
+/** @type {(files: readonly string[]) => string[]} */
+function paths(files) {
+  return files.map((file) => join(dist, file));
+}
+
+/**
+ * Files that need a process of their own come first: they are the slow ones.
+ * @type {(files: readonly string[]) => number}
+ */
+function runShared(files) {
+  const own = files.filter((file) => NEEDS_A_PROCESS.test(readFileSync(join(dist, file), 'utf8')));
+  const shared = files.filter((file) => !own.includes(file));
+  const folder = mkdtempSync(join(tmpdir(), 'upcall-tests-'));
+  try {
+    const groups = [];
+    for (let first = 0; first < shared.length; first += FILES_IN_A_PROCESS) {
+      const group = join(folder, `files-from-${first}.test.mjs`);
+      const imports = paths(shared.slice(first, first + FILES_IN_A_PROCESS)).map(
+        (file) => `await import(${JSON.stringify(pathToFileURL(file).href)});\n`,
+      );
+      writeFileSync(group, imports.join(''));
+      groups.push(group);
+    }
+    return run([...paths(own), ...groups]);
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** @type {(files: readonly string[], budgetSeconds: number) => number} */
+function runLong(files, budgetSeconds) {
+  if (!(budgetSeconds > 0)) throw new Error('--budget is a number of seconds');
+  const seed = Number(process.env.UPCALL_SEED ?? Date.now()) % files.length;
+  const order = [...files.slice(seed), ...files.slice(0, seed)];
+  if (budgetSeconds === Infinity) return run(paths(order));
+  console.log(`from ${order[0]} on (UPCALL_SEED=${seed})`);
+  const endMs = Date.now() + budgetSeconds * 1000;
+  let status = 0;
+  for (const [index, file] of order.entries()) {
+    if (Date.now() >= endMs) {
+      console.log(`left out after ${budgetSeconds} s: ${order.slice(index).join(', ')}`);
+      break;
+    }
+    status = Math.max(status, run(paths([file])));
+  }
+  return status;
+}
+
+/** @type {(files: readonly string[]) => number} The exit status. */
+function run(files) {
+  const options = [
+    '--test',
+    `--test-concurrency=${FILES_AT_ONCE}`,
+    `--test-timeout=${FILE_LIMIT_MS}`,
+    `--test-reporter=${join(here, 'test-reporter.mjs')}`,
+  ];
+  const { status } = spawnSync(process.execPath, [...options, ...files.map((file) => relative('', file))], {
+    stdio: 'inherit',
+  });
+  return status ?? 1;
 }

@@ -133,16 +133,8 @@ describe('qemu-img', options, () => {
       [() => create('-o', 'extended_l2=on'), /extended L2/],
       [() => create('-o', 'refcount_bits=64'), /reference counts of 64 bits/],
       [() => create('-o', `data_file=${base}/data`), /its data in another file/],
-      [
-        () =>
-          create(
-            '--object',
-            'secret,id=s,data=x',
-            '-o',
-            'encrypt.format=luks,encrypt.key-secret=s,encrypt.iter-time=1',
-          ),
-        /encrypted|extension/,
-      ],
+      // Not by LUKS: qemu-img measures how fast the processor hashes, and fails on some machines.
+      [() => create('--object', 'secret,id=s,data=x', '-o', 'encrypt.format=aes,encrypt.key-secret=s'), /is encrypted/],
       [
         () => {
           create();
