@@ -1,6 +1,7 @@
 /**
  * AcrnVmEvents: hypervisor-to-userspace VM events (clock change, power-off, triple fault). They go
- * into a ring that ACRN userspace empties. The HSM signals an event when a new element is in it.
+ * into a ring that ACRN userspace empties. The HSM signals an eventfd of userspace when a new element
+ * is in the ring.
  *
  * Called by: the worker, as side work of a pass; the devices of the clock and of the power
  * register.
@@ -28,6 +29,7 @@ export interface AcrnVmEvent {
   readonly data: Uint8Array;
 }
 
+/** Decodes one element, as SharedRing.take stores it. */
 export function decodeAcrnVmEvent(element: Int32Array<ArrayBuffer>): AcrnVmEvent {
   const bytes = new Uint8Array(element.buffer, element.byteOffset, VM_EVENT_BYTES).slice();
   return { type: new DataView(bytes.buffer).getUint32(0, true), data: bytes.subarray(4) };
@@ -69,7 +71,7 @@ export class AcrnVmEvents implements SideWork {
     this.#seenTail = NaN;
   }
 
-  /** Signals without an element, which userspace must be able to bear. */
+  /** Signals without a new element. Userspace finds the ring empty, and must be able to bear that. */
   wakeUserspace(): void {
     this.#event?.signal();
   }

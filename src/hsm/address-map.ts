@@ -21,7 +21,7 @@ import { NO_RANK, RangeIndex, SCAN_NEEDED } from './range-index.js';
 /** Maximum number of ranges of one VM, over all clients: a rank is below NO_RANK. */
 export const MAX_RANGES = NO_RANK;
 
-/** All ports: the index of the ports has a table of this length for what its hash lacks. */
+/** Number of ports. Their index gets a table of this length: the segment of a port in one load. */
 const PORTS = 0x1_0000;
 /** The lower word of an address. */
 const WORD = 0xffff_ffffn;

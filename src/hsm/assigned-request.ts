@@ -13,7 +13,10 @@ import { Direction, IoRequestType } from '../io-request/layout.js';
 import { describe, directionName, isPortLike, joinWords, typeName, type IoRequest } from '../io-request/io-request.js';
 import type { AccessSize, MmioAccessSize } from '../io-request/io-request.js';
 
-/** Finishes one slot's requests. A method and not a closure: V8 inlines it, but not 16 closures. */
+/**
+ * Finishes one slot's requests: SlotAssignment. A method and not a closure for each slot: V8 inlines
+ * one method, but not 16 closures.
+ */
 export interface AnswerTaker {
   /** Completes the slot if `ticket` still names its request. Returns false if it is too late. */
   finish(ticket: number, valueLow: number, valueHigh: number): boolean;
@@ -21,10 +24,11 @@ export interface AnswerTaker {
 
 export class AssignedRequest implements RequestFields {
   readonly vcpu: number;
-  /** Identifies this assignment of the slot. Never 0. */
+  /** Identifies this assignment of the slot. 0 only before the slot's first one. */
   ticket = 0;
   /** IoRequestType, or from a corrupted page any number. */
   type = 0;
+  /** Direction. As for the driver, every number but READ is a write. */
   direction = 0;
   /** Int32 words of the u64 address. */
   addressLow = 0;
@@ -33,6 +37,7 @@ export class AssignedRequest implements RequestFields {
   size = 0;
   /** The upper word of the u64 size: 0 from a well-behaved hypervisor. */
   sizeHigh = 0;
+  /** Int32 words of the value to write. Of a read: what the page holds, without meaning. */
   valueLow = 0;
   valueHigh = 0;
   /** Of a PCI request only. The register is 0…0xFFF. */

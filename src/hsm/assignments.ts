@@ -24,10 +24,13 @@ export interface AssignmentsOptions {
 }
 
 export class Assignments implements SharedAssignmentParts {
-  /** By slot: its assignment's number. 0: none. Negative: being finished (request-finisher.ts). */
+  /**
+   * By slot: its assignment's ticket. 0: not assigned. Negative: being finished
+   * (request-finisher.ts).
+   */
   readonly tickets = new SharedWords(SLOT_COUNT);
   readonly finisher: RequestFinisher;
-  /** May hold requests and answers. Undefined unless the VM is debugged. */
+  /** May hold requests and answers (the debugger). Undefined while nothing may be held. */
   gate: RequestGate | undefined = undefined;
   /** One for each vCPU that the VM has. */
   readonly used: readonly SlotAssignment[];

@@ -18,7 +18,10 @@ import type { SideWork } from './pending-work.js';
 
 /** Maximum number of events with a handle in one VM: the number of the hypervisor's descriptors. */
 export const MAX_ASYNC_EVENTS = 64;
-/** At most this many handles are taken in one pass. A ring has fewer elements. */
+/**
+ * At most this many handles are taken in one pass, however fast the guest adds more. A ring has fewer
+ * elements: 504.
+ */
 const MAX_TAKEN = 512;
 // Handles are not used again: one in the ring may be older than its revocation.
 const FIRST_HANDLE = 1;
@@ -46,6 +49,7 @@ export class AsyncIoEvents implements SideWork {
     this.#hypercalls = hypercalls;
   }
 
+  /** Whether ACRN userspace has set up the ring. */
   get isSetUp(): boolean {
     return this.#ring !== undefined;
   }
@@ -101,6 +105,7 @@ export class AsyncIoEvents implements SideWork {
   }
 }
 
+/** What the hypervisor compares a write with. It has no length: a write of any size matches. */
 function descriptorOf({ isPort, address, data }: IoEventRequest): { isPort: boolean; address: bigint; data?: bigint } {
   return data === undefined ? { isPort, address } : { isPort, address, data };
 }

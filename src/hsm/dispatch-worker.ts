@@ -15,7 +15,7 @@ import type { Poll } from '../sync/poll.js';
 import type { ApartWaker } from '../sync/waker.js';
 import type { VmRequests } from './vm-requests.js';
 
-/** Passes over all VMs before the event loop turns. */
+/** At most this many passes over all VMs before the event loop turns, however quick they are. */
 export const PASSES_PER_TURN = 8192;
 /**
  * After this time, in ms, the loop turns at the end of the pass. A pass takes as long as the
@@ -29,7 +29,10 @@ export const MAX_TURN_MS = 5;
 const MAX_PASSES_PER_CLOCK = 64;
 /** Passes between two readings of the clock are quick if they take less than this. */
 const QUICK_MS = 0.5;
-/** A wait for an upcall that takes longer has parked. */
+/**
+ * A wait for an upcall that takes longer has parked. A shorter one may have parked too: then the loop
+ * only turns again earlier than it must.
+ */
 const PARKED_MS = 1;
 
 export interface DispatchWorkerOptions {
@@ -40,7 +43,7 @@ export interface DispatchWorkerOptions {
   readonly turn: () => Promise<void>;
   /** How long to spin for the next request before parking, in microseconds. Default: adaptive. */
   readonly spinUs?: number | undefined;
-  /** Of this thread, where each thread that it waits for has a CPU. */
+  /** Of this thread, if it wakes vCPUs on other CPUs. */
   readonly waker?: ApartWaker | undefined;
   /** In ms. Default: the host's clock. */
   readonly now?: () => number;
@@ -55,7 +58,7 @@ export class DispatchWorker {
    * A pass is due although no slot asks for one: a client was destroyed, or the worker was paused.
    */
   #isQueued = false;
-  /** Other code in this thread has work that must not wait for the end of the turn. */
+  /** Other code in this thread has work that must not wait for the last pass of the turn. */
   #isTurnDue = false;
   #running: Promise<void> | undefined;
 
@@ -63,7 +66,7 @@ export class DispatchWorker {
     this.#options = options;
   }
 
-  /** A complete pass over all VMs, as after an upcall. */
+  /** A complete pass over all VMs, as after an upcall. Conformance and fuzzing call it themselves. */
   pass(): void {
     this.#isQueued = false;
     for (const vm of this.#options.vms()) vm.dispatch();
@@ -90,12 +93,12 @@ export class DispatchWorker {
     this.queuePass();
   }
 
-  /** Lets the event loop turn after the current pass. */
+  /** Lets the event loop turn after the current pass, for the trace's readers. */
   turnSoon(): void {
     this.#isTurnDue = true;
   }
 
-  /** Requests a pass even if no slot is PENDING. */
+  /** Requests a pass even if no slot asks for one: a gate has released requests that it held. */
   queuePass(): void {
     this.#isQueued = true;
     this.#options.upcall.raise();

@@ -51,11 +51,11 @@ export class LocalEvent implements EventObject {
   }
 
   onSignal(listener: () => void): () => void {
-    return join(this.#signalled, listener);
+    return subscribe(this.#signalled, listener);
   }
 
   onClose(listener: () => void): () => void {
-    return join(this.#closed, listener);
+    return subscribe(this.#closed, listener);
   }
 
   close(): void {
@@ -66,7 +66,8 @@ export class LocalEvent implements EventObject {
   }
 }
 
-function join(listeners: Set<() => void>, listener: () => void): () => void {
+/** Returns the function that removes the listener. */
+function subscribe(listeners: Set<() => void>, listener: () => void): () => void {
   if (listeners.size >= MAX_LISTENERS) throw new RangeError(`an event has at most ${MAX_LISTENERS} listeners`);
   // A new function for each call, so that the same listener may be added twice.
   const entry = (): void => listener();

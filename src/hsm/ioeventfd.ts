@@ -28,7 +28,7 @@ const WIDTHS = [1, 2, 4, 8];
 export interface IoEventRequest {
   readonly isPort: boolean;
   readonly address: bigint;
-  /** u32. */
+  /** Bytes of the range: 1, 2, 4 or 8 once `checkIoEvent` has passed. Before, any u32. */
   readonly length: number;
   /** Undefined: any value matches. */
   readonly data?: bigint;
@@ -39,7 +39,7 @@ interface Entry extends IoEventRequest {
   readonly range: AddressRange;
 }
 
-/** What IoEventFds needs of VmRequests. */
+/** What IoEventFds needs of the VM (vm/user-vm.ts). Both return false if nothing changed. */
 export interface RangeKeeper {
   addRange(client: IoClient, range: AddressRange): boolean;
   removeRange(client: IoClient, range: AddressRange): boolean;
@@ -99,6 +99,7 @@ export class IoEventFds implements IoClient {
       return;
     }
     const event = this.#match(request);
+    // Finish first: the vCPU goes on while the event's listeners run.
     request.finish(ticket);
     event?.signal();
   }

@@ -1,6 +1,6 @@
 /**
  * PendingWork: whether a pass over one VM has work: a slot that is PENDING and not stalled, or side
- * work. A stalled slot waits for the next requested pass.
+ * work. A stalled slot is no reason for a pass. The next pass, for whatever reason, tries it again.
  *
  * Called by: DispatchWorker, which polls; VmRequests, which stalls slots and begins passes.
  */
@@ -11,6 +11,7 @@ import type { SlotAssignment } from './slot-assignment.js';
 
 /** Other work of the worker for a VM at each pass: the rings of asynchronous I/O and VM events. */
 export interface SideWork {
+  /** By atomic loads: it is also a waiter's last poll before it parks. */
   readonly hasWork: boolean;
   run(): void;
 }

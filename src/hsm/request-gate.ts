@@ -3,11 +3,11 @@
  * places: before a client gets the request (the slot stays PENDING), and after the client answered
  * (the slot stays PROCESSING, and the gate keeps the answer).
  *
- * Implemented by: debugging/vm-debugger.ts (breakpoints, single steps). A VM that is not debugged
- * has no gate and pays one load of a field.
+ * Implemented by: debugging/vm-debugger.ts (breakpoints, single steps). A VM that holds nothing has
+ * no gate and pays one load of a field.
  * Called by: VmRequests before it assigns a request, and SlotAssignment when a client answers.
- * Implementations must: decide and return at once. They release a held request later, by a new pass
- * or by SlotAssignment.finishNow.
+ * Implementations must: decide and return at once. They release a held request later: one at PENDING
+ * by a new pass (DispatchWorker.queuePass), an answer by SlotAssignment.finishNow.
  * Threads: the Service VM's.
  *
  * A request held at PENDING does not keep the worker awake. Each later pass asks the gate again.

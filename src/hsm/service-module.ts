@@ -17,7 +17,7 @@ export interface ServiceModuleOptions {
   readonly turn: () => Promise<void>;
   /** How long the worker spins, in microseconds. Default: adaptive. */
   readonly spinUs?: number | undefined;
-  /** Of the Service VM's thread, where it wakes vCPUs apart. */
+  /** Of the Service VM's thread, if it wakes vCPUs on other CPUs. */
   readonly waker?: ApartWaker | undefined;
 }
 
@@ -45,13 +45,14 @@ export class HypervisorServiceModule {
     this.#vms = [vm, ...this.#vms];
   }
 
+  /** When the VM ends: its requests finish as all ones, and its clients are removed. */
   removeVm(vm: VmRequests): void {
     this.#vms = this.#vms.filter((candidate) => candidate !== vm);
     vm.close();
   }
 
   /**
-   * Also from inside a pass, e.g. in a client's `notify`. The pause is the driver's: no pass begins
+   * Removes a client. Also from inside a pass, e.g. in a client's `notify`. The pause is the driver's: no pass begins
    * while the client is removed, and one follows, which finds other clients for waiting requests.
    */
   destroyClient(vm: VmRequests, client: IoClient): void {

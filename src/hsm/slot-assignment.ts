@@ -41,21 +41,23 @@ export class SlotAssignment {
    */
   owner: IoClient | undefined = undefined;
   /**
-   * A stalled PENDING slot has no client, or a gate holds it. It waits for the next requested pass.
+   * A stalled PENDING slot has no client, or a gate holds it. It is no reason for a pass, and the next
+   * one tries it again (pending-work.ts).
    */
   isStalled = false;
-  /** The ticket that TimeLimit watches. 0: none. */
+  // From here to `freshPeriods` the fields are TimeLimit's.
+  /** The ticket that it watches. 0: none. */
   watchedTicket = 0;
   /**
    * When it was assigned, in ms. NaN makes the field a double from the start, so that a store
    * allocates nothing.
    */
   sinceMs = NaN;
-  /** When TimeLimit reports it as late, in ms. */
+  /** When it is reported as late, in ms. */
   deadlineMs = NaN;
-  /** The deadline has passed. TimeLimit reports it after one more turn of the event loop. */
+  /** The deadline has passed. It is reported after one more turn of the event loop. */
   isExpired = false;
-  /** How often TimeLimit has given it a fresh period. */
+  /** How often its limit began again because the thread was held. */
   freshPeriods = 0;
   readonly #parts: SharedAssignmentParts;
   /** A ticket is compared only with others of its slot, so each slot numbers its own. */
@@ -156,6 +158,7 @@ export class SlotAssignment {
     this.finishNow(this.currentTicket, -1, -1);
     const ticket = this.currentTicket;
     if (ticket < 0 && this.owner?.isRunning === true) return;
+    // The thread died after it took the ticket: before COMPLETE, or before the hypercall.
     if (slot.state === IoRequestState.PROCESSING) {
       slot.setAnswer(request.type, request.direction, -1, -1);
       finisher.complete(vcpu);

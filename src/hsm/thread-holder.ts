@@ -20,7 +20,7 @@ export type HoldCause =
   | { readonly cause: 'unknown' };
 
 export class ThreadHolder {
-  /** Number of timers of TimeLimits that run. While it is 0, calls are not recorded. */
+  /** Number of TimeLimits whose timer runs. They count it. While it is 0, calls are not recorded. */
   limits = 0;
   readonly #processorMs: () => number;
   #holder = '';
@@ -45,7 +45,10 @@ export class ThreadHolder {
     this.#endMs = endMs;
   }
 
-  /** What held the thread from `fromMs` to `toMs`, if the process has used `usedMs` since. */
+  /**
+   * What held the thread from `fromMs` to `toMs`, a time in which the process used `usedMs` of
+   * processor time: the recorded client if its call took more than half of that time.
+   */
   causeOf(fromMs: number, toMs: number, usedMs: number): HoldCause {
     const heldMs = toMs - fromMs;
     const recordedMs = Math.min(this.#endMs, toMs) - Math.max(this.#startMs, fromMs);

@@ -46,8 +46,8 @@ export class TimeLimit {
   }
 
   /**
-   * Begins the limit of a request that was assigned just now. It replaces one of the slot's request
-   * before.
+   * Begins the limit of a request that was assigned just now. If the slot's request before is still
+   * watched, that one is answered, and its watch ends here.
    */
   watch(assignment: SlotAssignment, ticket: number): void {
     const { limitMs, holder } = this.#options;
@@ -63,7 +63,7 @@ export class TimeLimit {
     this.#arm(limitMs, nowMs);
   }
 
-  /** The watches that are left end when their requests have an answer. */
+  /** Stops the timer: no watch is left, or the VM ends. The next `watch` starts it again. */
   stop(): void {
     if (this.#timer === undefined) return;
     this.#timing.stop(this.#timer);

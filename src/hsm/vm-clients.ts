@@ -37,7 +37,10 @@ export class VmClients {
   #default: IoClient | undefined;
   #isRelaying = false;
   #removals = 0;
-  /** Called after ranges were added or removed, in any way. The callee may change ranges. */
+  /**
+   * Called after ranges were added or removed, in any way. The callee may change ranges. Set by the
+   * VM's PCI cards, which place their BARs again where other ranges allow (vm/vm-cards.ts).
+   */
   onRangesChanged: () => void = () => undefined;
 
   constructor(options: VmClientsOptions) {
@@ -54,7 +57,7 @@ export class VmClients {
     return this.#removals;
   }
 
-  /** Whether the client is there, as the default client or with ranges. */
+  /** Whether the client was added and not removed, as the default client or another. */
   has(client: IoClient): boolean {
     return client === this.#default || this.#map.has(client);
   }
@@ -192,7 +195,8 @@ export class VmClients {
   }
 
   /**
-   * Removes a client without its owner's request. Reports an error that its `disconnected` throws.
+   * Removes a client whose owner did not ask for it. So an error that its `disconnected` throws has no
+   * caller to go to, and is reported.
    */
   #remove(client: IoClient): void {
     try {

@@ -41,7 +41,10 @@ export interface VmRequestsOptions {
   readonly late?: LatePolicy;
   /** How CLEAR sleeps between two checks. Default: a timer. For tests. */
   readonly sleep?: (ms: number) => Promise<void>;
-  /** Shared by the VMs of one thread. Default: one of its own, which knows no processor time. */
+  /**
+   * Shared by the VMs of one thread. Default: one of its own, which knows no processor time, so that
+   * a hold without a client counts as a stopped process.
+   */
   readonly holder?: ThreadHolder;
   /** For the time limit. Default: the host's. */
   readonly timing?: Timing;

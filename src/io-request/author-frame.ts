@@ -6,8 +6,9 @@
  */
 
 /**
- * Where upcall's own code is, as it appears in stacks: the folder above this file's, or above that
- * of the bundles.
+ * Where upcall's own code is, as it appears in stacks: the folder of the compiled code, of which
+ * this file is in `io-request/`, or within a bundled program in `bundle/`. Undefined where stacks
+ * have no frames (Error.stackTraceLimit is 0): then nothing counts as upcall's own.
  */
 const OWN_CODE = framesOf(new Error().stack ?? '')[0]?.replace(/(?:io-request|bundle)[/\\][^/\\]*$/, '');
 
@@ -32,7 +33,10 @@ export function foreignLines(stack: string): string[] {
   return stack.split('\n').filter((line) => framesOf(line).some((place) => !isOwn(place)));
 }
 
-/** Whether no frame is in a file: such as of Node's own streams, whose errors have no stack. */
+/**
+ * Whether no frame is in a file: an error of Node itself, for example of a stream, which has no
+ * frame of the code that used it.
+ */
 export function isInNode(stack: string): boolean {
   return framesOf(stack).length === 0;
 }
@@ -53,7 +57,7 @@ function framesOf(stack: string): string[] {
   return places.map(fileOf).filter((place) => place.startsWith('/') || /^[A-Za-z]:[/\\]/.test(place));
 }
 
-/** A file URL as a path. Other text stays as it is. */
+/** A file URL as a path, on Windows without the slash before the drive. Other text is unchanged. */
 function fileOf(text: string): string {
   if (!text.startsWith('file://')) return text;
   const path = text.slice('file://'.length);

@@ -13,7 +13,7 @@ export function errorText(error: unknown): ErrorText {
   try {
     if (!(error instanceof Error)) {
       const text = String(error);
-      // Alone it would look like a mistake of upcall.
+      // "undefined" alone would look like a mistake of upcall.
       return { message: error === undefined || error === null ? `threw ${text}` : text };
     }
     const { message, stack } = error as { readonly message: unknown; readonly stack?: unknown };

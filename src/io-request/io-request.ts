@@ -60,6 +60,7 @@ export function typeName(type: number): string {
 /** Stands for a client's name where the HSM answers a request itself. */
 export const HSM_NAME = 'hsm';
 
+/** As for the driver, every number but READ is a write. */
 export function directionName(direction: number): DirectionName {
   return direction === Direction.READ ? 'read' : 'write';
 }
@@ -116,7 +117,7 @@ export function splitU64(value: bigint): { readonly low: number; readonly high: 
   return { low: Number(BigInt.asIntN(32, value)), high: Number(BigInt.asIntN(32, value >> 32n)) };
 }
 
-/** The low `size` bytes of a value, unsigned. A size above 4 gives all 32 bits. */
+/** The low `size` bytes of a value, unsigned. `size` is 1, 2, or from 4 on, which gives 32 bits. */
 export function truncate(value: number, size: number): number {
   return size >= 4 ? value >>> 0 : value & (size === 2 ? 0xffff : 0xff);
 }

@@ -3,8 +3,8 @@
  * change it.
  *
  * Called by: Slot.copyTo fills one from the page. The functions here copy between objects, and
- * through shared words to another thread. PCI fields are copied only for a PCI request, because
- * other requests do not have them.
+ * through shared words to the thread of a device (device-model/placement/). PCI fields are copied
+ * only for a PCI request, because other requests do not have them.
  */
 
 import type { SharedWords } from '../sync/shared-words.js';
@@ -13,6 +13,7 @@ import { IoRequestType } from './layout.js';
 export interface RequestFields {
   /** IoRequestType, or from a corrupted page any number. */
   type: number;
+  /** Direction, or from a corrupted page any number. */
   direction: number;
   /** Int32 words of the u64 address. */
   addressLow: number;
@@ -21,6 +22,7 @@ export interface RequestFields {
   size: number;
   /** High word: 0, except from a corrupted page. */
   sizeHigh: number;
+  /** Int32 words of the value. Of a read: what the page holds, without meaning. */
   valueLow: number;
   valueHigh: number;
   /** Of a PCI request. The register is 0…0xFFF. */
@@ -30,7 +32,7 @@ export interface RequestFields {
   register: number;
 }
 
-/** Words that `storeFields` writes. */
+/** Words that `storeFields` writes, from word `at` on. */
 export const REQUEST_FIELD_WORDS = 12;
 
 export function copyFields(from: RequestFields, to: RequestFields): void {
@@ -66,7 +68,10 @@ export function storeFields(words: SharedWords, at: number, from: RequestFields)
   words.storeRelaxed(at + 11, from.register);
 }
 
-/** Atomic loads: a caller that loads its ticket before and after detects a concurrent change. */
+/**
+ * Atomic loads, in order. A caller whose writer changes the fields meanwhile detects that if it
+ * loads a sequence word before and after (the mailbox's ticket).
+ */
 export function loadFields(words: SharedWords, at: number, to: RequestFields): void {
   to.type = words.load(at);
   to.direction = words.load(at + 1);

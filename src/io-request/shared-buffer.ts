@@ -1,7 +1,7 @@
 /**
  * SharedBuffer: the 4-KiB page of one User VM as 16 slots.
  *
- * Threads: the hypervisor, the HSM and clients in other threads each create their own view.
+ * Threads: each vCPU, the HSM and each client in a thread of its own creates its own view.
  *
  * Ordering: the slots order their own accesses (slot.ts). `bytes` has no ordering. It is for
  * snapshots that are only displayed, which may show a slot in the middle of a change. It is also

@@ -1,5 +1,5 @@
 /**
- * SlotObserver: observer of one slot's transitions (trace/).
+ * SlotObserver: observer of one slot's transitions. trace/slot-recorder.ts is the one implementation.
  *
  * Called by: Slot, in the thread that makes the transition. `hasMoved` is false if it was refused.
  * Implementations must not throw.
@@ -12,15 +12,15 @@
  */
 export interface SlotObserver {
   /**
-   * The first word is not 0 while recording is enabled. It may change at any time. While it is 0,
-   * an observer costs one load per transition.
+   * The first word is not 0 while recording is enabled. The trace's readers change it, from any
+   * thread and at any time. While it is 0, an observer costs one load per transition.
    */
   readonly enabled: Int32Array;
   /** FREE → PENDING is about to be tried. `filled` follows. */
   filling(): void;
   /**
-   * The request as it was filled: the one in the page may be answered by now. The slot begins at
-   * word `base` of `page`.
+   * The request as it was filled: the one in the page may be answered by now. The values are int32
+   * words. `page` is the whole shared page, in which the slot begins at word `base`.
    */
   filled(
     hasMoved: boolean,

@@ -3,7 +3,7 @@
  *
  * Called by: the vCPU's thread calls `fill` and `release`. The HSM calls `assign` and `complete`.
  * Callers must: check the result. A transition from the wrong state is refused and returns false.
- * On a page that others can write, a wrong state is the other side's doing.
+ * Other processes may write the page (acrn-programs/), so a wrong state is no mistake of the caller.
  * Threads: any. Each thread creates its own view. No other code writes the state word.
  *
  * Ordering: the side that owns the slot reads and writes its fields by plain accesses, and the
@@ -74,8 +74,9 @@ export class Slot {
   }
 
   /**
-   * Step a, FREE → PENDING: the hypervisor's I/O handler publishes a request. `polling` is only set
-   * here, never cleared, as in ACRN. Returns false if the slot was not FREE. Then it is unchanged.
+   * Step a, FREE → PENDING: the hypervisor's I/O handler publishes a request. `polling` false leaves
+   * the word as it is, as in ACRN, which never clears it. Returns false if the slot was not FREE.
+   * Then it is unchanged.
    */
   fill(
     type: number,
@@ -144,7 +145,10 @@ export class Slot {
     return hasMoved;
   }
 
-  /** Any state → FREE: the hypervisor stamps the slot when a page is set or a VM is reset. */
+  /**
+   * Any state → FREE: the hypervisor stamps the slot when a page is set or a VM is reset. The caller
+   * makes sure that no client can still complete the request (VmRequests.withdraw).
+   */
   stampFree(): void {
     const from = this.relaxedState;
     Atomics.store(this.#words, this.#state, FREE);
@@ -153,8 +157,8 @@ export class Slot {
   }
 
   /**
-   * At a reset. The next `fill` of a vCPU that polls sets the word again. A word that another
-   * writer of the page set would otherwise suppress the completion hypercall forever.
+   * At a reset, unlike ACRN. The next `fill` of a vCPU that polls sets the word again. A word that
+   * another writer of the page set would otherwise suppress the completion hypercall forever.
    */
   clearPolling(): void {
     this.#words[this.#base + POLLING] = 0;

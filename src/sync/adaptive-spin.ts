@@ -34,8 +34,8 @@ import type { Poll } from './poll.js';
 import type { ApartWaker } from './waker.js';
 
 /**
- * The longest spin, in microseconds: of a thread with nothing else to do, and of one with an event
- * loop to turn.
+ * The longest adapted spin, in microseconds: of a thread with nothing else to do, and of one with an
+ * event loop to turn.
  */
 export const MAX_SPIN_US = 100;
 export const MAX_EVENT_LOOP_SPIN_US = 50;
@@ -51,7 +51,10 @@ export const MAX_SKIPS = 256;
 const MAX_BACK_OFF = 8;
 /** Waits without a spin after one that was preempted. */
 const PREEMPTED_SKIPS = 16;
-/** A spin for a side that was just woken, in microseconds: limits and first guess. */
+/**
+ * A spin for a side that was just woken, in microseconds: limits and first guess. It replaces an
+ * adapted spin that is shorter.
+ */
 const MIN_WAKE_UP_US = 200;
 const MAX_WAKE_UP_US = 1000;
 const FIRST_WAKE_UP_US = 500;
@@ -125,6 +128,7 @@ export class AdaptiveSpin {
   #skipped = 0;
 
   constructor({ maxUs = MAX_SPIN_US, fixedUs, waker, now }: AdaptiveSpinOptions = {}) {
+    // A fixed spin adapts to nothing, so it does not follow the waker either.
     this.#waker = fixedUs === undefined ? waker : undefined;
     this.#maxUs = maxUs;
     this.#fixedUs = fixedUs;
@@ -138,14 +142,17 @@ export class AdaptiveSpin {
   }
 
   /**
-   * Spins that found work, spins that did not, and waits without a spin. Work that was there at
-   * once is not counted.
+   * For tests: spins that found work, spins that did not, and waits without a spin. Work that was
+   * there at once is not counted.
    */
   get counts(): { readonly paid: number; readonly missed: number; readonly skipped: number } {
     return { paid: this.#paid, missed: this.#missed, skipped: this.#skipped };
   }
 
-  /** Polls until the work comes (true) or the budget is used up (false). */
+  /**
+   * Polls until the work comes (true) or the budget is used up (false). A wait that the back-off
+   * leaves without a spin polls once.
+   */
   spin(poll: Poll): boolean {
     if (this.#fixedUs === undefined && this.#skips > 0) return this.#skip(poll);
     if (this.us <= 0) return poll.relaxed();
@@ -169,6 +176,7 @@ export class AdaptiveSpin {
   /** The rest of a spin, after the polls that need no clock. */
   #pollByClock(poll: Poll): boolean {
     const start = this.#now();
+    // Misses in a row show that the other side does not answer at once, woken or not.
     const isWakingUp = this.#waker?.isOn === true && !this.#waker.wasAwake && this.#misses <= TOLERATED_MISSES;
     const end = start + Math.max(this.us, isWakingUp ? this.#wakeUpNs / NS_PER_US : 0) / 1000;
     let before = start;
@@ -196,6 +204,7 @@ export class AdaptiveSpin {
     }
   }
 
+  /** A wake-up took `us`: moves the guess by an eighth of the difference. */
   #learnWakeUp(us: number): void {
     const wanted = Math.trunc(Math.min(MAX_WAKE_UP_US, Math.max(MIN_WAKE_UP_US, us * RESERVE)) * NS_PER_US);
     this.#wakeUpNs += (wanted - this.#wakeUpNs) >> 3;

@@ -1,4 +1,4 @@
-/** A timer that does not keep the process alive, on hosts where a timer does (Node). */
+/** A timer that does not keep the process alive, as Node's timers do by default. */
 
 export type BackgroundTimer = ReturnType<typeof setTimeout>;
 

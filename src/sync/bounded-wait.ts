@@ -1,12 +1,13 @@
 /**
  * Bounded waits: a promise against a timer, for steps that must not hang because a thread or a
- * module does. None of them leaves a timer behind.
+ * module does. None of them leaves a timer behind. Their timers keep the process alive: the caller
+ * has steps to do after the wait.
  */
 
 import { startFairTimeout, type FairTimeout } from './fair-timeout.js';
 import { foregroundTiming } from './host-timing.js';
 
-/** 24 days, setTimeout's longest delay. */
+/** 24 days. Longer limits count as none, as setTimeout, which counts ms in an int32, has none. */
 const MAX_LIMIT_MS = 2 ** 31;
 
 export function delay(ms: number): Promise<void> {

@@ -24,14 +24,16 @@ export function startFairTimeout(
   timing: Timing = backgroundTiming,
 ): FairTimeout {
   let remainingMs = limitMs;
+  /** How often the limit began again after a hold. */
   let freshPeriods = 0;
+  /** The limit is over, and the current beat is the one more turn. */
   let isJudging = false;
   let timer: unknown;
   const arm = (delayMs: number): void => {
     const dueMs = timing.now() + delayMs;
     timer = timing.start(() => {
       const held = heldMs(dueMs, timing.now(), limitMs);
-      // The beat's own length: what a hold added to it does not count.
+      // The beat's own length, without what a hold added to it.
       remainingMs -= delayMs;
       if (held > 0 && freshPeriods < MAX_FRESH_PERIODS) {
         freshPeriods++;

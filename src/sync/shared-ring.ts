@@ -42,7 +42,10 @@ export const RingResult = {
 } as const;
 export type RingResult = (typeof RingResult)[keyof typeof RingResult];
 
-/** A page as its owner sets it up: the header, and zeros. */
+/**
+ * A page as ACRN userspace sets it up: the header, and zeros. `elementBytes` is a multiple of 4, here
+ * and below.
+ */
 export function createRingPage(elementBytes: number, page: Uint8Array = new Uint8Array(PAGE_BYTES)): Uint8Array {
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
   const count = Math.floor(RING_DATA_BYTES / elementBytes);
@@ -54,7 +57,10 @@ export function createRingPage(elementBytes: number, page: Uint8Array = new Uint
   return page;
 }
 
-/** Element count in the header. Returns 0 if the header is invalid or of another element size. */
+/**
+ * Element count in the header. Returns 0 if the header is invalid or of another element size. Called
+ * once, by the hypervisor, when userspace sets up the ring.
+ */
 export function ringElements(page: Uint8Array, elementBytes: number): number {
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
   const count = view.getUint32(ELEMENT_COUNT, true);
@@ -71,7 +77,7 @@ export class SharedRing {
   readonly #elementBytes: number;
   readonly #bytes: number;
 
-  /** `elements` is the element count from the set-up. */
+  /** `elements` is what `ringElements` returned at the set-up. */
   constructor(page: SharedArrayBuffer, elementBytes: number, elements: number) {
     this.#words = new SharedWords(page);
     this.#elementBytes = elementBytes;
@@ -85,7 +91,7 @@ export class SharedRing {
     return head === tail || !this.#isOffset(head) || !this.#isOffset(tail);
   }
 
-  /** Byte offset of the next element to put. */
+  /** Byte offset, in the data, of the next element to put. Not validated. */
   get tail(): number {
     return this.#words.load(TAIL);
   }

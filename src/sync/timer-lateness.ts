@@ -10,7 +10,10 @@
  * Called by: hsm/time-limit.ts and fair-timeout.ts.
  */
 
-/** The longest beat, in ms. A hold that ends before a beat's end is not noticed, and harmless. */
+/**
+ * The longest beat, in ms. A hold that ends before its beat does is not noticed: it takes less than
+ * a beat of the limit.
+ */
 export const BEAT_MS = 250;
 /**
  * The delay of the timer that judges. A timer that is armed by another timer fires in a later turn
@@ -23,13 +26,15 @@ export const JUDGE_MS = 1;
  */
 export const MAX_FRESH_PERIODS = 16;
 
-// Timers are coarse: a host is late by a few ms without any hold.
+// Lateness, in ms, up to which a timer counts as in time. Timers are coarse: a host is late by a few
+// ms without any hold.
 const MIN_THRESHOLD_MS = 5;
 const MAX_THRESHOLD_MS = 50;
 
 /**
  * Returns for how many ms the thread was held. 0: the timer, due at `dueMs`, fired in time. The
- * threshold is a quarter of the limit, at least 5 and at most 50 ms.
+ * threshold is a quarter of the limit, at least 5 and at most 50 ms: a short limit has to notice
+ * short holds.
  */
 export function heldMs(dueMs: number, nowMs: number, limitMs: number): number {
   const threshold = Math.min(Math.max(limitMs / 4, MIN_THRESHOLD_MS), MAX_THRESHOLD_MS);

@@ -18,10 +18,13 @@ const UNKNOWN_THREAD = 1;
 
 /** Wakes a thread wherever the scheduler puts it. Keeps no state. */
 export class Waker {
-  /** What this thread leaves in a doorbell while it is parked. Not 0. */
+  /** What this thread leaves in a doorbell while it is parked. Not 0, which means "not parked". */
   readonly thread: number = UNKNOWN_THREAD;
 
-  /** The thread `sleeper` is parked, and `wake` wakes it. */
+  /**
+   * The thread that left `sleeper` in the doorbell is parked, or about to park. Implementations call
+   * `wake`, which wakes it, once before they return.
+   */
   wake(_sleeper: number, wake: () => void): void {
     wake();
   }
@@ -30,9 +33,14 @@ export class Waker {
   foundAwake(): void {}
 }
 
+/** Wakes a thread on another CPU than the one that it runs on itself, where both will spin. */
 export class ApartWaker extends Waker {
+  /** The thread's number on the host, above 1. */
   override readonly thread: number;
-  /** Whether each thread that this one waits for has a CPU beside this one's. */
+  /**
+   * Whether each thread that this one waits for has a CPU beside this one's. The Service VM's thread
+   * follows the number of vCPUs (vm/thread-pinning.ts); a vCPU's thread leaves it true.
+   */
   isOn = true;
   /** Whether the waiter that this thread rang last was awake. */
   wasAwake = true;
