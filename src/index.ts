@@ -3,7 +3,7 @@
  * their own: hypervisor/, conformance/hypervisor-suite/ and exploration/.
  */
 
-// Put together.
+// The Service VM and its User VMs.
 export { ServiceVm, type ServiceVmOptions } from './vm/service-vm.js';
 export type { Pin } from './vm/thread-pinning.js';
 export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, type UserVmOptions } from './vm/user-vm-options.js';
@@ -96,7 +96,7 @@ export type { FaultPlan, FaultRule, LineFaultEffect, RequestFaultEffect } from '
 export { faultRuleText, parseFaultFile, parseFaultRule } from './fault-injection/fault-rule-text.js';
 export type { FaultRecord, FaultReportRow } from './fault-injection/fault-trigger.js';
 
-// Looking, stop and step.
+// Inspection, breakpoints and single steps.
 export type { VmInspection, PeekedRegisters } from './vm/vm-inspection.js';
 export type { DoorbellState, InterruptState, LineState, MessageState } from './vm/vm-interrupts.js';
 export type { Breakpoint, HoldPoint } from './debugging/breakpoint.js';

@@ -201,6 +201,7 @@ export class VmDebugger implements RequestGate {
     // An answer that is still held belongs to a request that has ended.
     this.#held[vcpu] = undefined;
     if (this.#passing.delete(vcpu)) {
+      // After the dispatch: the gate may not be needed any more, but is in use.
       queueMicrotask(() => this.#changed());
       return false;
     }

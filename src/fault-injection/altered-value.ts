@@ -17,7 +17,7 @@ export interface ValueWords {
 /**
  * The value of an access of `size` bytes after a fault. An effect that does not alter values leaves
  * it unchanged. Bits beyond `size` have no meaning: the receiver truncates. `stale`: the value of
- * the last read of the address.
+ * the last read of the address. From a corrupted page, `size` is any number.
  */
 export function alter(
   value: ValueWords,
@@ -32,7 +32,7 @@ export function alter(
     case 'value':
       return splitU64(effect.value);
     case 'flip': {
-      const mask = splitU64(effect.mask ?? 1n << BigInt(trigger.choose(8 * size)));
+      const mask = splitU64(effect.mask ?? 1n << BigInt(trigger.choose(bitsOf(size))));
       return { low: value.low ^ mask.low, high: value.high ^ mask.high };
     }
     case 'stale':
@@ -40,4 +40,8 @@ export function alter(
     default:
       return value;
   }
+}
+
+function bitsOf(size: number): number {
+  return size === 1 || size === 2 || size === 8 ? 8 * size : 32;
 }

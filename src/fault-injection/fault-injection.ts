@@ -85,11 +85,12 @@ export class FaultInjection implements ClientFaults, LineFaults {
     return new FaultyLine(gsi, line, this);
   }
 
-  /** The counts of each rule, in their order. */
+  /** The counts of each rule, in the order of the rules. */
   report(): FaultReportRow[] {
     return this.#triggers.map((trigger) => trigger.report());
   }
 
+  /** Milliseconds since the VM's first start. 0 before. */
   get timeMs(): number {
     return this.#startMs === undefined ? 0 : this.clock.now() - this.#startMs;
   }

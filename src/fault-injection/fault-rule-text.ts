@@ -57,7 +57,10 @@ function parse(text: string): FaultRule {
   return check({ ...selected, ...effect }, kind, colon);
 }
 
-/** Checks that the words fit together. A line has interrupts, everything else has requests. */
+/**
+ * Checks that the words fit together. A line has interrupts, everything else has requests. `kind`:
+ * the effect's. `colon`: the colon's column, for messages.
+ */
 function check(parts: Part, kind: string, colon: number): FaultRule {
   const { line, ...rest } = parts;
   const isLineEffect = LINE_EFFECTS.includes(kind);
@@ -88,8 +91,13 @@ function check(parts: Part, kind: string, colon: number): FaultRule {
 }
 
 const LINE_EFFECTS = ['lose', 'duplicate', 'delay'];
+/** The fields of FaultTiming. */
 const TIMING_FIELDS = ['fromMs', 'untilMs', 'after', 'every', 'probability', 'times'];
 
+/**
+ * Looks the word up in `tables` and adds its fields to `into`. `elsewhere`: the words of the other side
+ * of the colon, for the message.
+ */
 function apply(word: Word, into: Part, tables: readonly WordTable[], elsewhere: WordTable): void {
   const table = tables.find((candidate) => word.name in candidate);
   const read = table?.[word.name];

@@ -47,6 +47,15 @@ test('an 8-byte value is altered in both words', () => {
   assert.deepEqual(ask({ addressLow: 0x30 }).answer, [0x30, 0x1111_1111]);
 });
 
+test('a random flip of an access whose size the page has corrupted changes one of 32 bits', () => {
+  const { ask } = bench(['mmio: flip']);
+  for (const size of [0, 3, -1, 0x7fff_ffff]) {
+    const [low = 0, high] = ask({ addressLow: 0, size }).answer ?? [];
+    assert.ok(low !== 0 && (low & (low - 1)) === 0, `size ${size}: ${low}`);
+    assert.equal(high, 0x1111_1111);
+  }
+});
+
 test('a random flip changes one bit within the access size', () => {
   const { ask } = bench(['size=1: flip', 'size=8: flip']);
   for (let i = 0; i < 200; i++) {

@@ -12,8 +12,8 @@
  */
 export interface SlotObserver {
   /**
-   * The first word is not 0 while recording is enabled. The trace's readers change it, from any
-   * thread and at any time. While it is 0, an observer costs one load per transition.
+   * The first word is not 0 while recording is enabled. The Service VM's thread changes it, at
+   * any time. While it is 0, an observer costs one load per transition.
    */
   readonly enabled: Int32Array;
   /** FREE → PENDING is about to be tried. `filled` follows. */

@@ -42,7 +42,7 @@ export function matches(filter: MoveFilter, { vcpu, client, request }: Move): bo
 
 export class CompiledMoveFilter {
   readonly #filter: MoveFilter;
-  /** Whether the move to PENDING cannot decide. vCPU and direction are known from there on. */
+  /** Whether the move to PENDING cannot decide. It has vCPU and direction already. */
   readonly #waitsForClient: boolean;
   /** By slot: the move to PENDING of a request that is not matched yet. */
   readonly #kept: (Move | undefined)[] = Array.from({ length: SLOT_COUNT });
@@ -76,7 +76,10 @@ export class CompiledMoveFilter {
     if (this.#passes[vcpu]) take(move);
   }
 
-  /** Call it at the end: passes the kept moves of requests that were never assigned to a client. */
+  /**
+   * Call it once, after the last move: passes the kept moves of requests that were never assigned to
+   * a client.
+   */
   flush(take: (move: Move) => void): void {
     for (const kept of this.#kept.splice(0)) if (kept !== undefined && matches(this.#filter, kept)) take(kept);
   }

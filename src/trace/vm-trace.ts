@@ -130,7 +130,10 @@ export class VmTrace {
     this.#wake();
   }
 
-  /** All moves from this call until the VM ends or the loop is left, in batches sorted by time. */
+  /**
+   * All moves from this call until the VM ends or the loop is left, in batches sorted by time. Run
+   * the loop: recording is on from this call, and only the loop's end switches it off.
+   */
   watch(filter: MoveFilter = {}): AsyncGenerator<Move, void, undefined> {
     const release = this.use();
     return this.#moves(new RingReader(this.#ring), new CompiledMoveFilter(filter), release);

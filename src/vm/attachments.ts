@@ -47,6 +47,7 @@ export interface AttachmentsOptions {
 }
 
 export class Attachments {
+  /** The devices that drive each interrupt line, for the operator. */
   readonly owners = new LineOwners();
   readonly #options: AttachmentsOptions;
   readonly #lines: DeviceLines;

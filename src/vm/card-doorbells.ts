@@ -20,6 +20,7 @@ import { ASYNC_ELEMENT_BYTES } from '../hypervisor/async-io.js';
 import { IoRequestType } from '../io-request/layout.js';
 import { createRingPage } from '../sync/shared-ring.js';
 
+/** A descriptor that the hypervisor has for one doorbell. */
 interface Placed {
   readonly request: IoEventRequest;
   readonly event: LocalEvent;
@@ -58,6 +59,7 @@ export class CardDoorbells {
       const request: IoEventRequest = {
         isPort: range.type === IoRequestType.PORT,
         address: range.start + BigInt(doorbell.offset),
+        // Not compared: a descriptor of asynchronous I/O matches a write of any size.
         length: 4,
       };
       if (this.#setUp(this.#hypercalls).assign(request, event) === 0) placed.push({ request, event });
@@ -76,7 +78,10 @@ export class CardDoorbells {
     this.#placed.delete(card);
   }
 
-  /** With the first card that has a doorbell: a VM without one keeps its shorter path. */
+  /**
+   * Sets up asynchronous I/O with the first card that has a doorbell: a VM without one keeps its
+   * shorter path.
+   */
   #setUp(hypercalls: AsyncIoHypercalls): AsyncIoEvents {
     if (this.#events !== undefined) return this.#events;
     hypercalls.setupRing(RingId.ASYNC_IO, createRingPage(ASYNC_ELEMENT_BYTES));

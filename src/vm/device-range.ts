@@ -27,7 +27,7 @@ export function expectFree(range: AddressRange, name: string, placed: DisjointRa
   );
 }
 
-/** Of a physical address of the architecture. */
+/** Bits of a physical address, at most, as the architecture (x86-64) has them. */
 const MAX_ADDRESS_BITS = 52;
 
 /**

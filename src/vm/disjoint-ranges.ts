@@ -16,7 +16,10 @@ export class DisjointRanges<Item extends Ranged> {
   /** By the ranges' type: the items by ascending start, so also by ascending end. */
   readonly #byType = new Map<AddressRange['type'], Item[]>();
 
-  /** An item whose range overlaps. */
+  /**
+   * An item whose range overlaps. The items are disjoint, so if any does, one of the two around
+   * `range.start` does.
+   */
   overlapping(range: AddressRange): Item | undefined {
     const items = this.#itemsOf(range);
     const after = firstAfter(items, range.start);

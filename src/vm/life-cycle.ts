@@ -58,7 +58,7 @@ export interface VmControls {
   readonly onEnd: () => void;
 }
 
-/** Throws VM_STATE if `result`, that of a hypercall, is an error: VM `vm` cannot do `what`. */
+/** Throws VM_STATE if `result`, that of a hypercall, is an error: VM `vm` cannot `what`, a verb. */
 export function expectAccepted(vm: string, what: string, result: number): void {
   if (result >= 0) return;
   const remedy = 'A VM starts once, and again after a reset; a destroyed VM stays destroyed';

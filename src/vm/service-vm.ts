@@ -182,7 +182,7 @@ export class ServiceVm {
       },
       ...(plan.sleep === undefined ? {} : { sleep: plan.sleep }),
     });
-    // A second name, because TypeScript knows of `vm` only that it may be undefined.
+    // A second name, because for TypeScript `vm` may be undefined.
     const created = (vm = new UserVm({
       id,
       name,

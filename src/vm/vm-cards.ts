@@ -51,7 +51,7 @@ export interface CardVm {
   readonly work: PendingWork;
   /** Whether the hypervisor may complete writes to doorbells itself. */
   readonly hasDoorbells: boolean;
-  /** The operator's client of the one that the HSM has. */
+  /** The operator's client behind the one that the HSM has (client-wrappers.ts). */
   readonly original: (client: IoClient) => IoClient;
   readonly reportError: ReportDeviceError;
   readonly vm: {
@@ -111,8 +111,8 @@ export class VmCards {
   }
 
   /**
-   * `wanted`: default: the first free device number of bus 0. Throws as `UserVm.attachCard`, after
-   * it has closed the card, unless that is invalid or attached already.
+   * `wanted`: default: the first free device number of bus 0 but 0, the host bridge's. Throws as
+   * `UserVm.attachCard`. Then it has closed the card, except one that is invalid or attached already.
    */
   attach(card: PciCard, wanted?: PciAddress): AttachedCard {
     const problem = cardProblem(card) ?? (this.#cards.has(card) ? 'is attached already' : undefined);
@@ -216,6 +216,7 @@ export class VmCards {
     });
   }
 
+  /** What is at `place` and is not a card's BAR, for the operator. Undefined: it is free. */
   #occupant(place: AddressRange): string | undefined {
     const reserved = this.#reserved.find(({ range }) => overlaps(range, place));
     if (reserved !== undefined) return reserved.what;

@@ -74,6 +74,7 @@ export class VmInterrupts {
   /** Sends a message that does not come from a card. Returns the result of the hypercall. */
   inject(source: string, address: number, data: number): number {
     const result = this.#parts.hypercalls.injectMsi(address, data);
+    // Bits 7…0 of a message's data are the vector.
     const row = this.#rowOf(source, data & 0xff);
     if (result < 0) row.refused++;
     else row.sent++;

@@ -139,6 +139,7 @@ export class VmLifeCycle implements LifeCycle {
    */
   async #reset(): Promise<void> {
     const { hypercalls, requests } = this.#vm;
+    // The operator's `reset` rejects, as if the hypervisor had refused.
     if (this.#isEnding) this.#expect('reset', HYPERCALL_REFUSED);
     this.#expect('pause', await this.#pause());
     await requests.clear();

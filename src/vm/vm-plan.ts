@@ -1,5 +1,6 @@
 /**
- * VmPlan: what `ServiceVm.createVm` puts a User VM together from, checked and without defaults.
+ * VmPlan: what `ServiceVm.createVm` puts a User VM together from. The maker has checked the values
+ * and filled in the defaults of options, except the name's, which needs the VM's ID.
  *
  * Made by: `ServiceVm.createUserVm`, from the operator's UserVmOptions (user-vm-options.ts says
  * what each option means); acrn-hsm/hsm-device.ts, from the argument of the ioctl CREATE_VM.
@@ -21,6 +22,7 @@ export interface VmPlan {
   /** Infinity: no limit. */
   readonly clientTimeoutMs: number;
   readonly late: LatePolicy;
+  /** Infinity: no limit. */
   readonly startTimeoutMs: number;
   readonly statistics: boolean;
   readonly faults: FaultPlan | undefined;
@@ -29,13 +31,20 @@ export interface VmPlan {
    * Whether the VM gets upcall's own default client. False: ACRN userspace attaches one by ioctl.
    */
   readonly hasDefaultClient: boolean;
+  /**
+   * Creates the policy by which the VM starts, resets and ends (life-cycle.ts): upcall's own for an
+   * operator's VM, or none of its own for a VM of ioctls, whose userspace decides each step.
+   */
   readonly createLifeCycle: (vm: VmControls) => LifeCycle;
   /**
    * Maps the shared page into the memory of ACRN userspace. Returns false if that is not possible:
    * the VM is then not created.
    */
   readonly sharePage?: (page: Uint8Array<SharedArrayBuffer>) => boolean;
-  /** VmConfig.allocatePage, also for the page of slots. */
+  /**
+   * Allocates each page that the VM shares with ACRN userspace: VmConfig.allocatePage
+   * (hypervisor/hypervisor.ts), also for the page of slots. Undefined: they are ordinary memory.
+   */
   readonly allocatePage?: AllocatePage | undefined;
   /** Called before the VM's first event. */
   readonly onCreated?: (vm: UserVm) => void;

@@ -75,7 +75,7 @@ export class ParquetExport implements TraceExport {
 
   end(): Uint8Array {
     if (this.#rows.length > 0) this.#writeGroup();
-    // Synchronous, because the bytes go to memory.
+    // Not awaited, here and in #writeGroup: with bytes that go to memory it is done on return.
     void this.#writer.finish();
     return this.#takeBytes();
   }
@@ -91,7 +91,7 @@ export class ParquetExport implements TraceExport {
 
   /**
    * Takes the bytes written so far. The writer goes on with an empty buffer at the same offset of
-   * the file.
+   * the file, which ByteWriter counts apart from `index`.
    */
   #takeBytes(): Uint8Array {
     const bytes = this.#bytes.getBytes().slice();

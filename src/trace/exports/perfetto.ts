@@ -4,7 +4,8 @@
  * and arrows from the vCPU to the client and back.
  *
  * Use: write the bytes of each `add(move)`, then those of `end()`, to one file.
- * - Good: use one export for each VM, with different process ids, and concatenate the bytes.
+ * - Good: use one export for each VM, with different process ids, and concatenate the bytes. Each VM's
+ *   times count from the start of its own trace.
  * - Bad: leave out `end()`, which closes the slices that are open.
  *
  * Field numbers: protos/perfetto/trace/{trace,trace_packet}.proto and
@@ -29,14 +30,16 @@ const TrackEvent = { annotation: 4, type: 9, track: 11, name: 23, flow: 47, endO
 const Annotation = { uint: 3, text: 6, name: 10 } as const;
 // Values of fields.
 const EventType = { BEGIN: 1, END: 2, INSTANT: 3 } as const;
+/** In the first packet of a sequence: it builds on no packet before. */
 const INCREMENTAL_STATE_CLEARED = 1;
-/** Each packet names the sequence it belongs to. This file has one. */
-const SEQUENCE = 1;
 
-// The IDs of the tracks. The vCPUs' are consecutive, and so are the clients'.
+// The IDs of the tracks of process 1. The vCPUs' are consecutive, and so are the clients'.
 const PROCESS_TRACK = 1;
 const FIRST_VCPU_TRACK = 0x10;
 const FIRST_CLIENT_TRACK = 0x100;
+/** IDs are global in a file, so each process has its own: the tracks', and those of flows. */
+const TRACKS_PER_PROCESS = 2 ** 20;
+const FLOWS_PER_PROCESS = 2 ** 31;
 
 interface Event {
   readonly name?: string;
@@ -72,14 +75,22 @@ export class PerfettoExport implements TraceExport {
   }));
   /** Has the bytes that were not returned yet. */
   #pbf = new PbfWriter();
-  #flows = 0;
+  /** What to add to the IDs of process 1's tracks. */
+  readonly #firstTrack: number;
+  /** ID of the last flow. */
+  #flows: number;
   #lastNs = 0;
   #hasBegun = false;
 
-  /** `pid`: the process id that the viewer displays. Use one for each VM. */
+  /**
+   * `pid`: the process id that the viewer displays, from 1 to 2^22 − 1 as Linux has them. Use one for
+   * each VM.
+   */
   constructor(vm: string, pid = 1) {
     this.#vm = vm;
     this.#pid = pid;
+    this.#firstTrack = (pid - 1) * TRACKS_PER_PROCESS;
+    this.#flows = (pid - 1) * FLOWS_PER_PROCESS;
   }
 
   add(move: Move): Uint8Array {
@@ -160,7 +171,7 @@ export class PerfettoExport implements TraceExport {
       packet.writeMessage(
         Packet.trackDescriptor,
         (_, track) => {
-          track.writeVarintField(Descriptor.uuid, PROCESS_TRACK);
+          track.writeVarintField(Descriptor.uuid, this.#firstTrack + PROCESS_TRACK);
           track.writeMessage(
             Descriptor.process,
             (__, described) => {
@@ -201,9 +212,9 @@ export class PerfettoExport implements TraceExport {
       packet.writeMessage(
         Packet.trackDescriptor,
         (_, track) => {
-          track.writeVarintField(Descriptor.uuid, uuid);
+          track.writeVarintField(Descriptor.uuid, this.#firstTrack + uuid);
           track.writeStringField(Descriptor.name, name);
-          track.writeVarintField(Descriptor.parent, PROCESS_TRACK);
+          track.writeVarintField(Descriptor.parent, this.#firstTrack + PROCESS_TRACK);
         },
         undefined,
       ),
@@ -213,7 +224,7 @@ export class PerfettoExport implements TraceExport {
   #event(timeNs: number, track: number, type: number, event: Event): void {
     this.#packet((packet) => {
       packet.writeVarintField(Packet.timestamp, Math.max(0, timeNs));
-      packet.writeMessage(Packet.trackEvent, (_, pbf) => writeEvent(pbf, track, type, event), undefined);
+      packet.writeMessage(Packet.trackEvent, (_, pbf) => writeEvent(pbf, this.#firstTrack + track, type, event), undefined);
     });
   }
 
@@ -225,7 +236,8 @@ export class PerfettoExport implements TraceExport {
     this.#pbf.writeMessage(
       TRACE_PACKET,
       (_, packet) => {
-        packet.writeVarintField(Packet.sequence, SEQUENCE);
+        // A file has one sequence of packets for each process.
+        packet.writeVarintField(Packet.sequence, this.#pid);
         write(packet);
       },
       undefined,
