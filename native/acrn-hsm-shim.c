@@ -57,7 +57,7 @@ _Static_assert(sizeof(void *) == 8, "the messages have the addresses of 64-bit p
 #define IRQFD 0x71
 #define SETUP_VM_EVENT_FD 0xA1
 
-/* "UPC" and the version of the messages. */
+/* "UPC" and '1', the version of the messages. */
 #define MAGIC 0x31435055u
 enum operation { OPERATION_OPEN = 1, OPERATION_IOCTL = 2, OPERATION_INTERRUPT = 3, OPERATION_MAPPED = 6 };
 
@@ -106,6 +106,7 @@ static char server_name[sizeof server.sun_path];
 static _Atomic int accessible;
 static _Atomic uint32_t calls;
 
+/* 101 is the first priority that programs may use: their constructors may open the device. */
 __attribute__((constructor(101))) static void find_server(void) {
   const char *path = getenv("UPCALL_HSM_SOCKET");
   const char *name = getenv("UPCALL_HSM_NAME");
@@ -115,7 +116,7 @@ __attribute__((constructor(101))) static void find_server(void) {
   strcpy(server_name, name);
 }
 
-/* The C library's own function. */
+/* The C library's own function. Threads that look it up at once store the same address. */
 #define REAL(name) \
   ({ \
     static __typeof__(name) *_Atomic real; \
@@ -233,7 +234,7 @@ static int move_high(int fd) {
   return high;
 }
 
-/* Makes a call. All signals are blocked. Those of `before` are so in ATTACH, too. */
+/* Makes a call. All signals are blocked; while ATTACH waits those of `before`, the program's own. */
 static int make_call(int file, struct request request, const sigset_t *before) {
   int ends[2];
   consent(file);
@@ -280,7 +281,7 @@ static int connect_device(int flags, const sigset_t *before) {
   return result;
 }
 
-/* As a system call returns: -1 and errno, or the result with errno unchanged. */
+/* Opens the device, or makes the request. As a system call returns: -1 and errno, or the result. */
 static int answer(int file, int flags, const struct request *request) {
   int error = errno;
   sigset_t all, before;

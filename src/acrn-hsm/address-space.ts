@@ -79,8 +79,8 @@ export class MappedMemory implements AddressSpace {
   }
 
   /**
-   * The bytes themselves, if they are in one mapping. They stay the caller's until `share` moves
-   * them.
+   * The bytes themselves, if they are in one mapping. They are what is mapped there until `share`
+   * maps other memory.
    */
   bytes(start: bigint, length: number): Uint8Array | undefined {
     const mapping = this.#find(start);
@@ -161,7 +161,7 @@ function endOf(mapping: Mapping): bigint {
   return mapping.start + BigInt(mapping.bytes.length);
 }
 
-/** The part of `mapping` in [from, to), if any. */
+/** The part of `mapping` in [from, to) as a mapping of its own. Empty if there is none. */
 function cut(mapping: Mapping, from: bigint, to: bigint): Mapping[] {
   const start = from > mapping.start ? from : mapping.start;
   const end = to < endOf(mapping) ? to : endOf(mapping);

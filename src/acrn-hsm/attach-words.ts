@@ -17,7 +17,9 @@ import { SLOT_COUNT } from '../io-request/layout.js';
 import { SharedWords } from '../sync/shared-words.js';
 
 // Indices of words.
+/** 1: the client is removed. */
 const DESTROYED = DOORBELL_WORDS;
+/** The first slot's ticket. The other slots' follow. */
 const TICKETS = DESTROYED + 1;
 const WORDS = TICKETS + SLOT_COUNT;
 

@@ -46,6 +46,7 @@ export function configureIoEvent(
   };
   const isDeassign = (flags & FLAG_DEASSIGN) !== 0;
   const isAsync = hasExtensions && (flags & FLAG_ASYNCIO) !== 0;
+  // The driver checks address and length neither of asynchronous I/O nor at a deassignment.
   if (isAsync) {
     if (vm.asyncIo?.isSetUp !== true) return Errno.ENODEV;
   } else if (!isDeassign) {

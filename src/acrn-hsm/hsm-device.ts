@@ -30,7 +30,10 @@ import type { RefusedIoctl } from './refused-ioctls.js';
 import { VM_CREATION } from './struct-layout.js';
 import type { StructView } from './struct-view.js';
 
-/** Bit of CREATE_VM's `vm_flag`: vCPUs poll for completion, and no hypercall wakes them. */
+/**
+ * Bit of CREATE_VM's `vm_flag`, GUEST_FLAG_IO_COMPLETION_POLLING of ACRN's acrn_common.h: vCPUs
+ * poll for completion, and no hypercall wakes them.
+ */
 const FLAG_COMPLETION_POLLING = 4n;
 const DEFAULT_MEMORY_BYTES = 64 * 1024 * 1024;
 
@@ -138,6 +141,7 @@ export class HsmDevice {
    */
   open(caller: AddressSpace, events: EventTable = new LocalEventTable()): HsmFile {
     const { hardware = noHardware, hasExtensions = false, onRefused, onRefusedIoctl } = this.#options;
+    /** Whether `onRefused` was called for the ioctl that is about to be refused. */
     let isReported = false;
     const reported = (error: UpcallError): void => {
       isReported = true;

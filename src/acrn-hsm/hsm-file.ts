@@ -107,7 +107,7 @@ export class HsmFile {
     return result.then((value) => this.#explain(code, address, value, vm));
   }
 
-  /** Returns the result. */
+  /** Reports a refused ioctl. `vm`: as it was before the ioctl. Returns the result. */
   #explain(code: number, argument: bigint, result: number, vm: IoctlVm | undefined): number {
     const { caller, onRefusedIoctl } = this.#parts;
     if (result < 0) onRefusedIoctl?.(refusedIoctl({ code, argument, result, caller, vm }));

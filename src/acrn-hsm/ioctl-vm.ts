@@ -48,7 +48,10 @@ export class IoctlVm {
   /** Asynchronous I/O. Undefined where the hypervisor makes a request of every write. */
   readonly asyncIo: AsyncIoEvents | undefined;
   readonly #caller: AddressSpace;
-  /** The lines that SET_IRQLINE has driven. Only fault rules need the outputs themselves. */
+  /**
+   * The lines that SET_IRQLINE has driven, for the operator's table of lines. Levels are set
+   * through these outputs only in a VM with a fault plan.
+   */
   readonly #drivenLines = new Map<number, InterruptLine>();
   #userspace: UserspaceClient | undefined;
 
@@ -127,7 +130,6 @@ export class IoctlVm {
     const levels = LEVELS[operation];
     if (levels === undefined || gsi >= INTERRUPT_LINES) return hypercalls.setIrqLine(gsi, operation);
     let line = this.#drivenLines.get(gsi);
-    // The name is for the operator's tables.
     if (line === undefined) this.#drivenLines.set(gsi, (line = this.userVm.interruptLine(gsi, 'SET_IRQLINE')));
     if (faults === undefined) return hypercalls.setIrqLine(gsi, operation);
     for (const isHigh of levels) line.set(isHigh);

@@ -11,7 +11,8 @@
  * and closes the descriptor.
  *
  * Two differences to the driver. This side has to take the counter to see the next signal, so
- * another reader that shares an eventfd with an irqfd finds it empty. And see MAX_KNOWN.
+ * another reader that shares an eventfd with an irqfd finds it empty. And a table of eventfds has a
+ * limit (MAX_KNOWN).
  */
 
 import type { EventFds } from '../host/event-fds.js';

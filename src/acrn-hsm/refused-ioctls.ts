@@ -70,6 +70,7 @@ const NO_CLIENT: Reason = [
 ];
 const STATES = new Map<number, string>(Object.entries(VmState).map(([name, state]) => [state, name]));
 
+/** By ioctl: the structure that its argument is the address of. */
 const LAYOUTS: ReadonlyMap<number, StructLayout> = new Map<number, StructLayout>([
   [Ioctl.CREATE_VM, VM_CREATION],
   [Ioctl.SET_VCPU_REGS, VCPU_REGS],
@@ -226,6 +227,7 @@ function badAddress({ argument }: IoctlCall, bytes: number): Reason {
   return [`${hex(argument)} is not the address of ${bytes} bytes that the process may read and write`];
 }
 
+/** The explanation of an ioctl that the hypervisor accepts in one state of the VM only. */
 function needs(state: keyof typeof VmState): (call: IoctlCall) => Reason {
   const before = state === 'PAUSED' ? 'Call PAUSE_VM first' : 'Call PAUSE_VM and RESET_VM before a second start';
   return (call) => [`${stateOf(call)}, and this needs ${state}`, before];

@@ -35,7 +35,10 @@ export class UserspaceThread {
   /** Whether ATTACH may return. */
   readonly #isDue = new OrderedPoll(() => this.#words.isDestroyed || this.#hasPending());
 
-  /** `notifyRequestFinish` wakes a vCPU of the VM from this thread. */
+  /**
+   * `notifyRequestFinish` is the hypercall that wakes a vCPU, callable in this thread: a ring of
+   * the vCPU's doorbell in `handle.finisher.shared`. It returns 0 or a negative error.
+   */
   constructor(handle: UserspaceHandle, notifyRequestFinish: (vcpu: number) => number) {
     this.#words = new AttachWords(handle.words);
     this.#tickets = new SharedWords(handle.finisher.tickets);

@@ -30,12 +30,15 @@ const FLAGS_FIXED = 2n;
 /** CF, PF, AF, ZF, SF, OF: ACRN clears them. */
 const FLAGS_OF_RESULTS = 0x8d5n;
 /**
- * The bits of EFLAGS that may be set: these two, and IF, DF, IOPL, NT, RF, AC, ID. Not TF, which
+ * The bits of EFLAGS that may be set: those above, and IF, DF, IOPL, NT, RF, AC, ID. Not TF, which
  * the CPU emulator lacks. Not VM, which needs bases of segments that the structure does not have.
  */
 const FLAGS_BITS = 0x0025_7600n | FLAGS_OF_RESULTS | FLAGS_FIXED;
 
-/** `cs_ar`: type, S, DPL and P as in a descriptor, D in bit 14, G in bit 15. */
+/**
+ * `cs_ar`, in VMX's format of access rights: type, S, DPL and P as in a descriptor, D in bit 14, G
+ * in bit 15, and bit 16 for a segment that may not be used. PRESENT_SEGMENT is P and S.
+ */
 const PRESENT_SEGMENT = 0x90;
 const PRIVILEGE = 0x60;
 const TYPE = 0x0f;

@@ -1,5 +1,9 @@
 /**
- * AcrnServer: /dev/acrn_hsm of a Service VM for programs of other processes.
+ * AcrnServer: /dev/acrn_hsm of a Service VM for programs of other processes. Their calls come by
+ * two ways. The seccomp filter of a program stops them, and its listener brings them here
+ * (NotifiedProgram). Or a library that is preloaded into the program, the shim, sends them to a
+ * socket (ProgramSocket). Launchers also connect there: upcall processes that start a program for a
+ * server that runs already (`upcall hsm --connect`).
  *
  * Called by: cli/hsm-session.ts.
  * Callers must: have checked that programs can be served here (support.ts).
@@ -58,7 +62,7 @@ export class AcrnServer {
     this.#machine = options.asServiceVm ? new ServiceVmFiles() : undefined;
   }
 
-  /** Serves the program whose filter has this listener. */
+  /** Serves the program whose filter has this listener, and closes the listener at the end. */
   serve(listener: Listener): NotifiedProgram {
     const program = new NotifiedProgram({
       listener,

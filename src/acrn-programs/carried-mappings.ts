@@ -1,6 +1,7 @@
 /**
  * carryMappings: maps the memory of a VM into the process that waits in an ioctl, then lets the
- * ioctl return.
+ * ioctl return. The waiting thread executes mmap(2) itself, which ptrace(2) makes it do
+ * (host/node/linux/injected-calls.ts).
  *
  * Called by: program-ioctls.ts and interruptible-ioctls.ts.
  * Callers must: have made sure that no signal interrupts the call. One that begins anew would leave
@@ -33,12 +34,14 @@ export interface CarryOptions {
 }
 
 export interface CarriedCall {
+  /** The ioctl's result, 0 or more. */
   readonly value: number;
   readonly mappings: readonly ForeignMapping[];
-  /** As in InjectionOptions. */
+  /** The signals that the thread blocks afterwards: bit N−1 for signal N. Default: as before. */
   readonly mask?: bigint;
 }
 
+/** For messages: a thread that a debugger traces cannot be traced from here. */
 export const DEBUGGER_HINT = 'a debugger of it needs --shim';
 
 /**
@@ -53,6 +56,7 @@ export function carryMappings(
 ): boolean {
   const { thread } = notification;
   const process = processOf(thread) ?? thread;
+  // The numbers of the copies in the process, which closes them once they are mapped.
   const descriptors = mappings.map(({ fd }) => notifications.give(notification, fd));
   if (!notifications.isWaiting(notification)) return false;
   try {

@@ -1,5 +1,5 @@
 /**
- * wakeAfter: signals the eventfd of VM events some times after a program has destroyed its I/O
+ * wakeAfter: signals the eventfd of VM events several times after a program has destroyed its I/O
  * client, which it does when its VM has ended.
  *
  * Called by: foreign-ioctl.ts, after each ioctl.

@@ -32,6 +32,7 @@ export class ForeignEvents implements EventTable {
     const copy = this.#copy(fd);
     if (copy < 0) return copy === Errno.EBADF ? copy : Errno.EINVAL;
     const event = this.#events.lookup(copy);
+    // The event of a known eventfd keeps the descriptor that it has: this copy is one too many.
     const isNew = typeof event !== 'number' && event.fd === copy;
     if (!isNew) closeDescriptor(copy);
     if (typeof event === 'number' || this.#taken.has(event)) return event;

@@ -22,7 +22,7 @@ export function foreignIoctl(
   interrupt?: AbortSignal,
 ): number | Promise<number> {
   file.memory.pid = thread;
-  // ATTACH lets no guest run on.
+  // The VM must see the program's stores before the guest runs on. ATTACH lets no guest run on.
   if (code !== Ioctl.ATTACH_IOREQ_CLIENT) file.memory.collectWritten();
   const result = file.hsm.ioctl(code, argument, interrupt);
   wakeAfter(code, file);

@@ -54,6 +54,7 @@ export class ForeignMemory implements AddressSpace {
 
   isMapped(address: bigint, bytes: bigint): boolean {
     const end = address + bytes;
+    // A byte in steps of a page, and the last one: steps from within a page may not reach its page.
     return (
       this.#memory.areMapped(this.pid, address, end, PAGE) && this.#memory.areMapped(this.pid, end - 1n, end, PAGE)
     );

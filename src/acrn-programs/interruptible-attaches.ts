@@ -1,7 +1,7 @@
 /**
- * InterruptibleAttaches: the ATTACH_IOREQ_CLIENT calls of a filtered program, where the system lets
- * a signal interrupt a call that waits. It ends them with 0, as in the driver: its handler may have
- * changed what the program waits for.
+ * InterruptibleAttaches: the ATTACH_IOREQ_CLIENT calls of a program under a seccomp filter, where
+ * the system lets a signal interrupt a call that waits. They end with 0 then, as in the driver: the
+ * signal's handler may have changed what the program waits for.
  *
  * Called by: interruptible-ioctls.ts.
  *
@@ -13,7 +13,10 @@ import type { Notification, Notifications } from '../host/node/linux/notificatio
 import type { OpenFile } from './open-files.js';
 import { callOf } from './program-ioctls.js';
 
-/** Calls of one thread that wait: one, and one for each signal handler that interrupted another. */
+/**
+ * Calls that are kept of one thread: the one that waits, and those that nested signal handlers have
+ * interrupted. The oldest is forgotten.
+ */
 const MAX_NESTED_CALLS = 8;
 
 /** The calls of one file. */
@@ -26,7 +29,7 @@ interface FileCalls {
 
 export class InterruptibleAttaches {
   readonly #notifications: Notifications;
-  /** Forgotten with the file, also those of threads that have died. */
+  /** An entry goes with its file, also with calls of threads that have died. */
   readonly #calls = new WeakMap<OpenFile, FileCalls>();
 
   constructor(notifications: Notifications) {
@@ -46,7 +49,7 @@ export class InterruptibleAttaches {
     }
     waiting.set(thread, [...(waiting.get(thread) ?? []).slice(1 - MAX_NESTED_CALLS), call]);
     void result.then((value) => {
-      // Late for a thread that was interrupted.
+      // Of a thread that was interrupted, the answer is too late and does nothing.
       this.#notifications.answer(notification, value);
       const left = waiting.get(thread)?.filter((one) => one !== call) ?? [];
       if (left.length > 0) waiting.set(thread, left);

@@ -1,6 +1,6 @@
 /**
- * InterruptibleIoctls: makes the ioctls of a filtered program on systems where any signal
- * interrupts a call that waits for its answer (Listener), Linux before 5.19.
+ * InterruptibleIoctls: makes the ioctls of a program under a seccomp filter on systems where any
+ * signal interrupts a call that waits for its answer (Listener.isInterruptible), Linux before 5.19.
  *
  * Called by: notified-program.ts.
  *
@@ -29,7 +29,7 @@ import type { ForeignMapping } from './foreign-memory.js';
 import type { OpenFile } from './open-files.js';
 import { callOf, codeOf, mappingsOf, type IoctlCalls } from './program-ioctls.js';
 
-/** They are made at once. All others may wait, or make memory common. */
+/** They are made at once. All others may wait, or map memory of the VM into the program. */
 const FREQUENT_IOCTLS: readonly number[] = [Ioctl.NOTIFY_REQUEST_FINISH, Ioctl.SET_IRQLINE, Ioctl.INJECT_MSI];
 
 /** Threads that are remembered. Beyond it dead ones are searched. */
@@ -40,12 +40,16 @@ interface ProtectedCall {
   readonly file: OpenFile;
   /** The latest: a stop by job control makes the call begin anew, too. */
   notification: Notification;
-  /** The signals that were blocked before. Undefined if the thread cannot be stopped. */
+  /**
+   * The signals that were blocked before, to be restored with the result: bit N−1 for signal N.
+   * Undefined if the thread cannot be stopped, so that none were blocked.
+   */
   readonly mask: bigint | undefined;
   isMade: boolean;
   result: { readonly value: number; readonly mappings: readonly ForeignMapping[] } | undefined;
 }
 
+/** The result of a call that was made, and that a signal made fail with EINTR for the program. */
 interface LateResult {
   readonly notification: Notification;
   readonly file: OpenFile;
@@ -58,7 +62,7 @@ export class InterruptibleIoctls implements IoctlCalls {
   readonly #interrupted = new InterruptedCalls();
   /** By thread. */
   readonly #protected = new Map<number, ProtectedCall>();
-  /** Calls that were made, and failed with EINTR. */
+  /** By thread. */
   readonly #late = new Map<number, LateResult>();
   readonly #attaches: InterruptibleAttaches;
 
@@ -170,6 +174,7 @@ export class InterruptibleIoctls implements IoctlCalls {
   }
 }
 
+/** Compares an ioctl's three arguments. The others hold anything. */
 function isSameCall(one: Notification, other: Notification): boolean {
   return one.instruction === other.instruction && one.args.every((value, i) => i > 2 || value === other.args[i]);
 }

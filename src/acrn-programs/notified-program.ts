@@ -18,6 +18,7 @@ import { codeOf, ProgramIoctls, type IoctlCalls } from './program-ioctls.js';
 import { SignalReturns } from './signal-returns.js';
 import type { ServiceVmFiles } from './service-vm-files.js';
 
+/** A descriptor's width in an argument. The upper word holds anything. */
 const LOW_WORD = 0xffff_ffffn;
 
 export interface NotifiedProgramOptions {
@@ -56,7 +57,9 @@ export class NotifiedProgram {
     const { paths, files, machine } = this.#options;
     if (notification.call === SystemCall.ioctl) {
       const fd = Number((notification.args[0] ?? 0n) & LOW_WORD);
-      const file = files.find(notification.thread, fd, isSlotCall(codeOf(notification)));
+      // The calls of every request must not look up the descriptor each time.
+      const mayBeOld = isSlotCall(codeOf(notification));
+      const file = files.find(notification.thread, fd, mayBeOld);
       if (file !== undefined) this.#ioctls.make(notification, file);
       else this.#ioctls.makeOther(notification);
     } else if (notification.call === SystemCall.rtSigreturn) this.#signals.serve(notification);

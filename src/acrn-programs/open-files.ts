@@ -45,7 +45,10 @@ export class OpenFiles {
   readonly #events: LinuxEvents;
   readonly #open = new Set<OpenFile>();
   #opened = 0;
-  /** Those of `open`, by the name of the socket that is the descriptor. */
+  /**
+   * Files of `open`, whose descriptor is a socket, by the name that proc(5) shows for it. Files of
+   * `add` are connections that their owner reads.
+   */
   readonly #byLink = new Map<string, OpenFile>();
   /** By thread and descriptor. */
   readonly #remembered = new Map<string, OpenFile>();
@@ -107,7 +110,7 @@ export class OpenFiles {
       this.#byLink.delete(given.link);
       this.remove(file);
     });
-    // A poll that is not kept ends silently.
+    // Kept here: a poll that nothing refers to is collected, and ends silently.
     this.#polls.add(poll);
     return true;
   }

@@ -1,6 +1,7 @@
 /**
- * PathCalls: the calls of a filtered program that name a path. Those for /dev/acrn_hsm are answered
- * as for a character device that everybody may open, all others are the system's.
+ * PathCalls: the calls of a program under a seccomp filter that name a path. Those for
+ * /dev/acrn_hsm are answered as for a character device that the program may open, all others are
+ * the system's.
  *
  * Called by: notified-program.ts.
  *
@@ -56,7 +57,7 @@ export class PathCalls {
   readonly #files: OpenFiles;
   readonly #machine: ServiceVmFiles | undefined;
 
-  /** `machine`: other paths that are answered. */
+  /** `machine`: answers paths of the machine that ACRN's device model runs on. Default: none. */
   constructor(files: OpenFiles, machine?: ServiceVmFiles) {
     this.#files = files;
     this.#machine = machine;

@@ -1,5 +1,5 @@
 /**
- * ProgramIoctls: makes the ioctls of a filtered program, and answers them.
+ * ProgramIoctls: makes the ioctls of a program under a seccomp filter, and answers them.
  *
  * Called by: notified-program.ts.
  *
@@ -22,7 +22,7 @@ import type { OpenFile } from './open-files.js';
 import { WaitingAttaches } from './waiting-attaches.js';
 
 const LOW_WORD = 0xffff_ffffn;
-/** The ioctls that make memory common. */
+/** The ioctls that map memory of the VM into the program. */
 const MAPPING_IOCTLS: readonly number[] = [
   Ioctl.CREATE_VM,
   Ioctl.SET_MEMSEG,
@@ -40,7 +40,7 @@ const ANSWERS_ARRIVE = [6, 18] as const;
 export interface IoctlCalls {
   /** Makes an ioctl of an open file, and answers it now or later. */
   make(notification: Notification, file: OpenFile): void;
-  /** Answers an ioctl of a descriptor that is not the device's. */
+  /** Answers an ioctl of a descriptor that is not the device's: the system executes it. */
   makeOther(notification: Notification): void;
 }
 
@@ -87,7 +87,7 @@ export class ProgramIoctls implements IoctlCalls {
   }
 }
 
-/** What the file's memory has become common with by this call, whose result is `value`. */
+/** What this call, whose result is `value`, has to map into the program before it returns. */
 export function mappingsOf(notification: Notification, { memory }: OpenFile, value: number): readonly ForeignMapping[] {
   const mappings = MAPPING_IOCTLS.includes(codeOf(notification)) ? memory.takeMappings() : [];
   return value < 0 ? [] : mappings;

@@ -1,6 +1,7 @@
 /**
- * ServerConnection: a launcher's connection to the server that serves its program. It lasts as long
- * as the program: either side notices the other's end by it.
+ * ServerConnection: a launcher's connection to the server that serves its program. (A launcher is
+ * an upcall process that starts a program for a server in another process.) The connection lasts as
+ * long as the program: either side notices the other's end by it.
  *
  * Called by: cli/hsm-connect.ts.
  */

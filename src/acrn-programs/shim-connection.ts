@@ -37,8 +37,12 @@ import {
 export const MAX_WAITING_CALLS = 256;
 /** Lines for a launcher's terminal. */
 const MAX_LINES_PER_SECOND = 50;
-/** From this number on, those of dead processes are searched. Below the limit of ATTACH. */
+/**
+ * From this number on, those of dead processes are searched. Less than calls of ATTACH may wait
+ * (userspace-client.ts), so that dead ones do not keep others out.
+ */
 const MANY_WAITING_CALLS = 32;
+/** What proc(5) shows for a descriptor that is a filter's listener. */
 const LISTENER_LINK = 'anon_inode:seccomp notify';
 
 export interface ShimConnectionOptions {
@@ -74,6 +78,7 @@ export class ShimConnection {
   readonly #lineRate = new RateLimit(MAX_LINES_PER_SECOND);
   /** Lines that were not relayed since the last one that was. */
   #lostLines = 0;
+  /** What `serve` has returned for a launcher: at most one. */
   #programs: { close(): void }[] = [];
   /** The descriptor that came along with the current call, and its number there. */
   #passed: { readonly number: number; readonly fd: number } | undefined;
@@ -91,7 +96,8 @@ export class ShimConnection {
   }
 
   /**
-   * Prints the line at the launcher's terminal. Lost above a limit, or if that does not read.
+   * Prints the line at the launcher's terminal. Lines above a limit are lost, and those that the
+   * launcher does not read.
    */
   relay(line: string): void {
     if (this.#isClosed) return;

@@ -8,7 +8,7 @@
 import { MESSAGE_BYTES } from '../host/node/linux/unix-sockets.js';
 import type { ForeignMapping } from './foreign-memory.js';
 
-/** "UPC" and the version of the messages. */
+/** "UPC" and '1', the version of the messages. */
 export const MAGIC = 0x3143_5055;
 export const REQUEST_BYTES = 32;
 export const REPLY_BYTES = 104;

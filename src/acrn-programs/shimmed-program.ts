@@ -92,7 +92,7 @@ export async function startShimmedProgram(
   [program = '', ...args]: readonly string[],
   server: ServerAddress,
 ): Promise<StartedProgram> {
-  // A file that was deleted meanwhile would be a line of the dynamic linker, and no device.
+  // Each time: without the file, the dynamic linker prints a line, and the program finds no device.
   const env = shimEnvironment(compileShim(), server);
   const child = spawn(program, args, { stdio: 'inherit', env });
   const ended = new Promise<ProgramEnd>((resolve) => {

@@ -1,8 +1,8 @@
 /**
- * SignalReturns: a filtered program's returns from handlers of signals. A signal that comes before
- * this side has received an ioctl interrupts it: after the handler it would fail with EINTR, or
- * begin anew. In the driver no ioctl fails so, and ATTACH_IOREQ_CLIENT ends with 0. The same is
- * done here when the handler returns: by then the ioctl was not made.
+ * SignalReturns: the returns from handlers of signals of a program under a seccomp filter. A signal
+ * that comes before this side has received an ioctl interrupts it: after the handler it would fail
+ * with EINTR, or begin anew. In the driver no ioctl fails so, and ATTACH_IOREQ_CLIENT ends with 0.
+ * The same is done here when the handler returns: by then the ioctl was not made.
  *
  * Called by: notified-program.ts.
  */
@@ -14,6 +14,7 @@ import { SignalFrames, type InterruptedCall } from '../host/node/linux/signal-fr
 import type { OpenFiles } from './open-files.js';
 
 const LOW_WORD = 0xffff_ffffn;
+/** The driver's letter in an ioctl's code (ioctl-codes.ts). */
 const TYPE_MASK = 0xff00;
 const ACRN_TYPE = 0xa200;
 
@@ -39,12 +40,16 @@ export class SignalReturns {
     this.#notifications.continue(notification);
   }
 
+  /** `call` is what the thread returns to: changes it so that it ends as in the driver. */
   #mend(call: InterruptedCall): void {
-    // That of the handler of a signal that came while this one waited to be received.
+    // A second signal came while the return from the first one's handler waited to be received. The
+    // second handler returns to that return, which must not fail.
     if (call.isSigreturn) this.#frames.restart(call, SystemCall.rtSigreturn);
     const [fd, code] = call.args.map((argument) => Number(argument & LOW_WORD)) as [number, number];
-    if ((code & TYPE_MASK) !== ACRN_TYPE || this.#files.find(call.thread, fd, false) === undefined) return;
-    // One that is about to be made is not distinguished: it may as well have begun.
+    const mayBeOld = false;
+    if ((code & TYPE_MASK) !== ACRN_TYPE || this.#files.find(call.thread, fd, mayBeOld) === undefined) return;
+    // An ATTACH that is about to be made is a first one, or was interrupted and begins anew. The
+    // frame does not show which: both end with 0.
     if (code === Ioctl.ATTACH_IOREQ_CLIENT) this.#frames.finish(call, 0n);
     else if (call.hasFailed) this.#frames.restart(call, SystemCall.ioctl);
   }

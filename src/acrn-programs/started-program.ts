@@ -1,5 +1,6 @@
 /**
- * startProgram: starts a program so that its calls for /dev/acrn_hsm are notified.
+ * startProgram: starts a program under a seccomp filter, so that its calls for /dev/acrn_hsm stop
+ * and are notified to this process.
  *
  * Called by: cli/hsm-session.ts, cli/hsm-connect.ts, and the self-test in support.ts.
  */

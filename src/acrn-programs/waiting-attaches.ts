@@ -1,7 +1,8 @@
 /**
- * WaitingAttaches: the ATTACH_IOREQ_CLIENT calls of a filtered program that wait. In the driver
- * each signal, stop by job control or debugger ends such a call with 0. Here the system keeps the
- * thread in the call that this side has received, so this side has to notice that it was woken.
+ * WaitingAttaches: the ATTACH_IOREQ_CLIENT calls that wait, of a program under a seccomp filter. In
+ * the driver each signal, stop by job control or debugger ends such a call with 0. Here the system
+ * keeps the thread in the call that this side has received, so this side has to notice that it was
+ * woken.
  *
  * Called by: program-ioctls.ts.
  */
@@ -9,7 +10,7 @@
 import type { Notification, Notifications } from '../host/node/linux/notifications.js';
 import { isUninterruptible } from '../host/node/linux/process-facts.js';
 
-/** The system does not report what wakes a thread of another process. */
+/** The system does not report what wakes a thread of another process, so its state is polled. */
 const POLL_MS = 5;
 
 export class WaitingAttaches {

@@ -10,8 +10,9 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 
 /**
- * Keeps the last line, and kills its processes at the end of the input. A terminal's signals, which
- * this process may survive, must not end it.
+ * Reads lines of process numbers from this process. Keeps the last one, and kills its processes at
+ * the end of the input, which comes when this process dies. A terminal's signals, which this
+ * process may survive, must not end it. `$1` is the folder to remove.
  */
 const SCRIPT = `trap '' INT TERM HUP QUIT; while read -r line; do pids=$line; done; [ -z "$pids" ] || kill -KILL $pids
 [ -z "$1" ] || rm -rf "$1"`;

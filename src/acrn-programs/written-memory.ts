@@ -29,6 +29,7 @@ export class WrittenMemory {
   readonly #faults: MinorFaults;
   readonly #timer: NodeJS.Timeout;
   #ranges: Range[] = [];
+  /** The process's faults at the last scan. NaN: a scan is due whatever the number is. */
   #lastFaults = NaN;
 
   /** `userfault`: as in WrittenPages. Throws if the system lacks what is needed. */
@@ -47,7 +48,7 @@ export class WrittenMemory {
 
   collect(): void {
     const faults = this.#faults.count;
-    // NaN is unequal, too: then the process has ended, or was not asked before.
+    // NaN is unequal, too. The count is NaN when the process has ended, and its ranges go then.
     if (faults === this.#lastFaults) return;
     this.#lastFaults = faults;
     this.#ranges = this.#ranges.filter(({ address, bytes, written }) => this.#pages.scan(address, bytes, written));

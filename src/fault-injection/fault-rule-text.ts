@@ -95,8 +95,8 @@ const LINE_EFFECTS = ['lose', 'duplicate', 'delay'];
 const TIMING_FIELDS = ['fromMs', 'untilMs', 'after', 'every', 'probability', 'times'];
 
 /**
- * Looks the word up in `tables` and adds its fields to `into`. `elsewhere`: the words of the other side
- * of the colon, for the message.
+ * Looks the word up in `tables` and adds its fields to `into`. `elsewhere`: the words of the other
+ * side of the colon, for the message.
  */
 function apply(word: Word, into: Part, tables: readonly WordTable[], elsewhere: WordTable): void {
   const table = tables.find((candidate) => word.name in candidate);

@@ -4,9 +4,9 @@
  *
  * Called by: the HSM's worker, instead of the wrapped client (FaultInjection.wrap).
  *
- * A client with its own thread answers through the Service VM's thread, always (IoClient.relay), and
- * drives interrupt lines of its own (line-relay.ts). So to the HSM this client is one that answers in
- * that thread: it has neither `relay` nor `isRunning`.
+ * A client with its own thread answers through the Service VM's thread, always (IoClient.relay),
+ * and drives interrupt lines of its own (line-relay.ts). So to the HSM this client is one that
+ * answers in that thread: it has neither `relay` nor `isRunning`.
  *
  * Threads: the Service VM's thread only.
  */

@@ -1,7 +1,7 @@
 /**
  * AcrnVmEvents: hypervisor-to-userspace VM events (clock change, power-off, triple fault). They go
- * into a ring that ACRN userspace empties. The HSM signals an eventfd of userspace when a new element
- * is in the ring.
+ * into a ring that ACRN userspace empties. The HSM signals an eventfd of userspace when a new
+ * element is in the ring.
  *
  * Called by: the worker, as side work of a pass; the devices of the clock and of the power
  * register.
@@ -71,7 +71,9 @@ export class AcrnVmEvents implements SideWork {
     this.#seenTail = NaN;
   }
 
-  /** Signals without a new element. Userspace finds the ring empty, and must be able to bear that. */
+  /**
+   * Signals without a new element. Userspace finds the ring empty, and must be able to bear that.
+   */
   wakeUserspace(): void {
     this.#event?.signal();
   }

@@ -14,8 +14,8 @@ import { describe, directionName, isPortLike, joinWords, typeName, type IoReques
 import type { AccessSize, MmioAccessSize } from '../io-request/io-request.js';
 
 /**
- * Finishes one slot's requests: SlotAssignment. A method and not a closure for each slot: V8 inlines
- * one method, but not 16 closures.
+ * Finishes one slot's requests: SlotAssignment. A method and not a closure for each slot: V8
+ * inlines one method, but not 16 closures.
  */
 export interface AnswerTaker {
   /** Completes the slot if `ticket` still names its request. Returns false if it is too late. */

@@ -19,8 +19,8 @@ import type { SideWork } from './pending-work.js';
 /** Maximum number of events with a handle in one VM: the number of the hypervisor's descriptors. */
 export const MAX_ASYNC_EVENTS = 64;
 /**
- * At most this many handles are taken in one pass, however fast the guest adds more. A ring has fewer
- * elements: 504.
+ * At most this many handles are taken in one pass, however fast the guest adds more. A ring has
+ * fewer elements: 504.
  */
 const MAX_TAKEN = 512;
 // Handles are not used again: one in the ring may be older than its revocation.

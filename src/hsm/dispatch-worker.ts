@@ -30,8 +30,8 @@ const MAX_PASSES_PER_CLOCK = 64;
 /** Passes between two readings of the clock are quick if they take less than this. */
 const QUICK_MS = 0.5;
 /**
- * A wait for an upcall that takes longer has parked. A shorter one may have parked too: then the loop
- * only turns again earlier than it must.
+ * A wait for an upcall that takes longer has parked. A shorter one may have parked too: then the
+ * loop only turns again earlier than it must.
  */
 const PARKED_MS = 1;
 
@@ -66,7 +66,9 @@ export class DispatchWorker {
     this.#options = options;
   }
 
-  /** A complete pass over all VMs, as after an upcall. Conformance and fuzzing call it themselves. */
+  /**
+   * A complete pass over all VMs, as after an upcall. Conformance and fuzzing call it themselves.
+   */
   pass(): void {
     this.#isQueued = false;
     for (const vm of this.#options.vms()) vm.dispatch();

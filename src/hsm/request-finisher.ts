@@ -9,9 +9,9 @@
  * RequestFinisher of its own.
  * Threads: any. The ticket words are shared.
  *
- * Order: take the ticket, write the value, COMPLETE, hypercall. Meanwhile the word holds the negative
- * ticket. A thread may be preempted there, or die, and code that would reuse the slot (a reset, the
- * removal of a client) sees that the finish is not over.
+ * Order: take the ticket, write the value, COMPLETE, hypercall. Meanwhile the word holds the
+ * negative ticket. A thread may be preempted there, or die, and code that would reuse the slot (a
+ * reset, the removal of a client) sees that the finish is not over.
  */
 
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
@@ -82,12 +82,12 @@ export class RequestFinisher {
   }
 
   /**
-   * Completes a slot and wakes its vCPU. Returns the result of the hypercall, 0 if the vCPU polls and
-   * none was made. `from` is the slot's state.
+   * Completes a slot and wakes its vCPU. Returns the result of the hypercall, 0 if the vCPU polls
+   * and none was made. `from` is the slot's state.
    *
    * Callers must be the only finisher. From PROCESSING: they have taken the ticket, here or by a
-   * plain store (SlotAssignment.finish of a client without a thread). From PENDING: VmRequests answers
-   * a request that was not assigned, so that it has no ticket.
+   * plain store (SlotAssignment.finish of a client without a thread). From PENDING: VmRequests
+   * answers a request that was not assigned, so that it has no ticket.
    *
    * Read polling before COMPLETE: the hypervisor may reuse the slot as soon as it sees COMPLETE, so
    * the word could belong to the next request. If another writer changed the state, the slot is not

@@ -6,9 +6,9 @@
  * Implemented by: debugging/vm-debugger.ts (breakpoints, single steps). A VM that holds nothing has
  * no gate and pays one load of a field.
  * Called by: VmRequests before it assigns a request, and SlotAssignment when a client answers.
- * Implementations must: decide and return at once. They release a held request later: one at PENDING
- * by a new pass (DispatchWorker.queuePass), an answer by SlotAssignment.finishNow.
- * Threads: the Service VM's.
+ * Implementations must: decide and return at once. They release a held request later: one at
+ * PENDING by a new pass (DispatchWorker.queuePass), an answer by SlotAssignment.finishNow. Threads:
+ * the Service VM's.
  *
  * A request held at PENDING does not keep the worker awake. Each later pass asks the gate again.
  *

@@ -52,8 +52,9 @@ export class HypervisorServiceModule {
   }
 
   /**
-   * Removes a client. Also from inside a pass, e.g. in a client's `notify`. The pause is the driver's: no pass begins
-   * while the client is removed, and one follows, which finds other clients for waiting requests.
+   * Removes a client. Also from inside a pass, e.g. in a client's `notify`. The pause is the
+   * driver's: no pass begins while the client is removed, and one follows, which finds other
+   * clients for waiting requests.
    */
   destroyClient(vm: VmRequests, client: IoClient): void {
     this.worker.pause();

@@ -41,8 +41,8 @@ export class SlotAssignment {
    */
   owner: IoClient | undefined = undefined;
   /**
-   * A stalled PENDING slot has no client, or a gate holds it. It is no reason for a pass, and the next
-   * one tries it again (pending-work.ts).
+   * A stalled PENDING slot has no client, or a gate holds it. It is no reason for a pass, and the
+   * next one tries it again (pending-work.ts).
    */
   isStalled = false;
   // From here to `freshPeriods` the fields are TimeLimit's.
@@ -110,6 +110,8 @@ export class SlotAssignment {
     this.request.ticket = ticket;
     this.owner = client;
     this.#isLocal = client.connect === undefined;
+    // The ticket before the state: a thread of userspace that scans the page may answer as soon as
+    // it sees PROCESSING (acrn-hsm/userspace-thread.ts).
     if (this.#isLocal) tickets.storeRelaxed(this.vcpu, ticket);
     else tickets.store(this.vcpu, ticket);
     if (this.slot.assign(kernelHandled)) return ticket;

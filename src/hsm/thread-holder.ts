@@ -20,7 +20,9 @@ export type HoldCause =
   | { readonly cause: 'unknown' };
 
 export class ThreadHolder {
-  /** Number of TimeLimits whose timer runs. They count it. While it is 0, calls are not recorded. */
+  /**
+   * Number of TimeLimits whose timer runs. They count it. While it is 0, calls are not recorded.
+   */
   limits = 0;
   readonly #processorMs: () => number;
   #holder = '';

@@ -195,8 +195,8 @@ export class VmClients {
   }
 
   /**
-   * Removes a client whose owner did not ask for it. So an error that its `disconnected` throws has no
-   * caller to go to, and is reported.
+   * Removes a client whose owner did not ask for it. So an error that its `disconnected` throws has
+   * no caller to go to, and is reported.
    */
   #remove(client: IoClient): void {
     try {

@@ -42,8 +42,8 @@ export interface VmRequestsOptions {
   /** How CLEAR sleeps between two checks. Default: a timer. For tests. */
   readonly sleep?: (ms: number) => Promise<void>;
   /**
-   * Shared by the VMs of one thread. Default: one of its own, which knows no processor time, so that
-   * a hold without a client counts as a stopped process.
+   * Shared by the VMs of one thread. Default: one of its own, which knows no processor time, so
+   * that a hold without a client counts as a stopped process.
    */
   readonly holder?: ThreadHolder;
   /** For the time limit. Default: the host's. */

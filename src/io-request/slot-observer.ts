@@ -1,5 +1,6 @@
 /**
- * SlotObserver: observer of one slot's transitions. trace/slot-recorder.ts is the one implementation.
+ * SlotObserver: observer of one slot's transitions. trace/slot-recorder.ts is the one
+ * implementation.
  *
  * Called by: Slot, in the thread that makes the transition. `hasMoved` is false if it was refused.
  * Implementations must not throw.

@@ -3,8 +3,8 @@
  *
  * Called by: the vCPU's thread calls `fill` and `release`. The HSM calls `assign` and `complete`.
  * Callers must: check the result. A transition from the wrong state is refused and returns false.
- * Other processes may write the page (acrn-programs/), so a wrong state is no mistake of the caller.
- * Threads: any. Each thread creates its own view. No other code writes the state word.
+ * Other processes may write the page (acrn-programs/), so a wrong state is no mistake of the
+ * caller. Threads: any. Each thread creates its own view. No other code writes the state word.
  *
  * Ordering: the side that owns the slot reads and writes its fields by plain accesses, and the
  * state word hands the slot over. A side writes its fields, then changes the state by a
@@ -74,9 +74,9 @@ export class Slot {
   }
 
   /**
-   * Step a, FREE → PENDING: the hypervisor's I/O handler publishes a request. `polling` false leaves
-   * the word as it is, as in ACRN, which never clears it. Returns false if the slot was not FREE.
-   * Then it is unchanged.
+   * Step a, FREE → PENDING: the hypervisor's I/O handler publishes a request. `polling` false
+   * leaves the word as it is, as in ACRN, which never clears it. Returns false if the slot was not
+   * FREE. Then it is unchanged.
    */
   fill(
     type: number,
@@ -146,8 +146,8 @@ export class Slot {
   }
 
   /**
-   * Any state → FREE: the hypervisor stamps the slot when a page is set or a VM is reset. The caller
-   * makes sure that no client can still complete the request (VmRequests.withdraw).
+   * Any state → FREE: the hypervisor stamps the slot when a page is set or a VM is reset. The
+   * caller makes sure that no client can still complete the request (VmRequests.withdraw).
    */
   stampFree(): void {
     const from = this.relaxedState;

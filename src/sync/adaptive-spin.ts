@@ -34,8 +34,8 @@ import type { Poll } from './poll.js';
 import type { ApartWaker } from './waker.js';
 
 /**
- * The longest adapted spin, in microseconds: of a thread with nothing else to do, and of one with an
- * event loop to turn.
+ * The longest adapted spin, in microseconds: of a thread with nothing else to do, and of one with
+ * an event loop to turn.
  */
 export const MAX_SPIN_US = 100;
 export const MAX_EVENT_LOOP_SPIN_US = 50;

@@ -43,8 +43,8 @@ export const RingResult = {
 export type RingResult = (typeof RingResult)[keyof typeof RingResult];
 
 /**
- * A page as ACRN userspace sets it up: the header, and zeros. `elementBytes` is a multiple of 4, here
- * and below.
+ * A page as ACRN userspace sets it up: the header, and zeros. `elementBytes` is a multiple of 4,
+ * here and below.
  */
 export function createRingPage(elementBytes: number, page: Uint8Array = new Uint8Array(PAGE_BYTES)): Uint8Array {
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);
@@ -58,8 +58,8 @@ export function createRingPage(elementBytes: number, page: Uint8Array = new Uint
 }
 
 /**
- * Element count in the header. Returns 0 if the header is invalid or of another element size. Called
- * once, by the hypervisor, when userspace sets up the ring.
+ * Element count in the header. Returns 0 if the header is invalid or of another element size.
+ * Called once, by the hypervisor, when userspace sets up the ring.
  */
 export function ringElements(page: Uint8Array, elementBytes: number): number {
   const view = new DataView(page.buffer, page.byteOffset, page.byteLength);

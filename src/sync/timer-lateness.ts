@@ -26,8 +26,8 @@ export const JUDGE_MS = 1;
  */
 export const MAX_FRESH_PERIODS = 16;
 
-// Lateness, in ms, up to which a timer counts as in time. Timers are coarse: a host is late by a few
-// ms without any hold.
+// Lateness, in ms, up to which a timer counts as in time. Timers are coarse: a host is late by a
+// few ms without any hold.
 const MIN_THRESHOLD_MS = 5;
 const MAX_THRESHOLD_MS = 50;
 

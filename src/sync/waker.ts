@@ -22,8 +22,8 @@ export class Waker {
   readonly thread: number = UNKNOWN_THREAD;
 
   /**
-   * The thread that left `sleeper` in the doorbell is parked, or about to park. Implementations call
-   * `wake`, which wakes it, once before they return.
+   * The thread that left `sleeper` in the doorbell is parked, or about to park. Implementations
+   * call `wake`, which wakes it, once before they return.
    */
   wake(_sleeper: number, wake: () => void): void {
     wake();
@@ -38,8 +38,8 @@ export class ApartWaker extends Waker {
   /** The thread's number on the host, above 1. */
   override readonly thread: number;
   /**
-   * Whether each thread that this one waits for has a CPU beside this one's. The Service VM's thread
-   * follows the number of vCPUs (vm/thread-pinning.ts); a vCPU's thread leaves it true.
+   * Whether each thread that this one waits for has a CPU beside this one's. The Service VM's
+   * thread follows the number of vCPUs (vm/thread-pinning.ts); a vCPU's thread leaves it true.
    */
   isOn = true;
   /** Whether the waiter that this thread rang last was awake. */

@@ -108,8 +108,8 @@ export class LaneReader {
     for (;;) {
       const ahead = (end - this.#next) | 0;
       // If the reader is ahead of the writer, the lane holds garbage: start again at its end, and
-      // count one as lost, for the caller to synchronize. If it is ahead of `end` alone, it has just
-      // skipped.
+      // count one as lost, for the caller to synchronize. If it is ahead of `end` alone, it has
+      // just skipped.
       if (ahead < 0 && ((this.end - this.#next) | 0) < 0) this.#skipTo(this.end, 1);
       else if (ahead > READABLE_ENTRIES) this.#skipTo((end - READABLE_ENTRIES + LEEWAY_ENTRIES) | 0);
       else if (ahead <= 0) return false;

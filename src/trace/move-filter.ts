@@ -77,8 +77,8 @@ export class CompiledMoveFilter {
   }
 
   /**
-   * Call it once, after the last move: passes the kept moves of requests that were never assigned to
-   * a client.
+   * Call it once, after the last move: passes the kept moves of requests that were never assigned
+   * to a client.
    */
   flush(take: (move: Move) => void): void {
     for (const kept of this.#kept.splice(0)) if (kept !== undefined && matches(this.#filter, kept)) take(kept);

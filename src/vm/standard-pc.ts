@@ -60,8 +60,8 @@ export interface StandardPc {
  * device at one of their ports.
  */
 export function standardPc(vm: UserVm, options: StandardPcOptions = {}): StandardPc {
-  // Ports and lines are those of the IBM PC AT. Those it did not have: 0x400 and 0xb2 are in our ACPI
-  // tables (hypervisor/boot/), 0xcf9 is Intel's chipsets', 0xf4 QEMU's isa-debug-exit.
+  // Ports and lines are those of the IBM PC AT. Those it did not have: 0x400 and 0xb2 are in our
+  // ACPI tables (hypervisor/boot/), 0xcf9 is Intel's chipsets', 0xf4 QEMU's isa-debug-exit.
   const { clock, power } = vm;
   const uart = new Uart16550({
     interrupt: vm.interruptLine(4, 'uart16550'),

@@ -54,8 +54,8 @@ export interface UserVmOptions {
   /** Reports a late request with the place where its device waits. Slows down every promise. */
   readonly lateStacks?: boolean;
   /**
-   * The hypervisor keeps PCI's address register, as ACRN's does: reads of port 0xCF8 are no requests,
-   * and a write there opens 0xCFC…0xCFF for one access (hypervisor/pci-interception.ts).
+   * The hypervisor keeps PCI's address register, as ACRN's does: reads of port 0xCF8 are no
+   * requests, and a write there opens 0xCFC…0xCFF for one access (hypervisor/pci-interception.ts).
    */
   readonly interceptPci?: boolean;
   /** Counts requests and their latency. */

@@ -112,7 +112,8 @@ export class VmCards {
 
   /**
    * `wanted`: default: the first free device number of bus 0 but 0, the host bridge's. Throws as
-   * `UserVm.attachCard`. Then it has closed the card, except one that is invalid or attached already.
+   * `UserVm.attachCard`. Then it has closed the card, except one that is invalid or attached
+   * already.
    */
   attach(card: PciCard, wanted?: PciAddress): AttachedCard {
     const problem = cardProblem(card) ?? (this.#cards.has(card) ? 'is attached already' : undefined);

@@ -4,8 +4,8 @@
  * and arrows from the vCPU to the client and back.
  *
  * Use: write the bytes of each `add(move)`, then those of `end()`, to one file.
- * - Good: use one export for each VM, with different process ids, and concatenate the bytes. Each VM's
- *   times count from the start of its own trace.
+ * - Good: use one export for each VM, with different process ids, and concatenate the bytes. Each
+ *   VM's times count from the start of its own trace.
  * - Bad: leave out `end()`, which closes the slices that are open.
  *
  * Field numbers: protos/perfetto/trace/{trace,trace_packet}.proto and
@@ -83,8 +83,8 @@ export class PerfettoExport implements TraceExport {
   #hasBegun = false;
 
   /**
-   * `pid`: the process id that the viewer displays, from 1 to 2^22 − 1 as Linux has them. Use one for
-   * each VM.
+   * `pid`: the process id that the viewer displays, from 1 to 2^22 − 1 as Linux has them. Use one
+   * for each VM.
    */
   constructor(vm: string, pid = 1) {
     this.#vm = vm;
