@@ -161,7 +161,7 @@ function endOf(mapping: Mapping): bigint {
   return mapping.start + BigInt(mapping.bytes.length);
 }
 
-/** The part of `mapping` in [from, to) as a mapping of its own. Empty if there is none. */
+/** The part of `mapping` in [from, to) as a mapping of its own. Empty if it has no part there. */
 function cut(mapping: Mapping, from: bigint, to: bigint): Mapping[] {
   const start = from > mapping.start ? from : mapping.start;
   const end = to < endOf(mapping) ? to : endOf(mapping);

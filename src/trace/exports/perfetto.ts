@@ -224,7 +224,11 @@ export class PerfettoExport implements TraceExport {
   #event(timeNs: number, track: number, type: number, event: Event): void {
     this.#packet((packet) => {
       packet.writeVarintField(Packet.timestamp, Math.max(0, timeNs));
-      packet.writeMessage(Packet.trackEvent, (_, pbf) => writeEvent(pbf, this.#firstTrack + track, type, event), undefined);
+      packet.writeMessage(
+        Packet.trackEvent,
+        (_, pbf) => writeEvent(pbf, this.#firstTrack + track, type, event),
+        undefined,
+      );
     });
   }
 
