@@ -17,8 +17,8 @@ export function interruptTables({ lines, messages, doorbells }: InterruptState):
   const busiest = [...messages].sort((a, b) => b.sent + b.refused - a.sent - a.refused);
   return [
     ...table(
-      ['interrupt lines', 'rises', 'at the end', 'driven by'],
-      ['left', 'right', 'left', 'left'],
+      ['interrupt lines', 'rises', 'EOIs', 'at the end', 'driven by'],
+      ['left', 'right', 'right', 'left', 'left'],
       used.map(lineRow),
     ),
     ...table(
@@ -39,8 +39,8 @@ function table(head: string[], aligns: ('left' | 'right')[], rows: string[][]): 
   return rows.length === 0 ? [] : textTable([head, ...rows], aligns);
 }
 
-function lineRow({ line, owners, isHigh, rises }: LineState): string[] {
-  return [`  ${line}`, rises === undefined ? '-' : String(rises), isHigh ? 'high' : 'low', owners.join(', ')];
+function lineRow({ line, owners, isHigh, rises, ends }: LineState): string[] {
+  return [`  ${line}`, String(rises ?? '-'), String(ends ?? '-'), isHigh ? 'high' : 'low', owners.join(', ')];
 }
 
 function messageRow({ source, vector, sent, isPending, refused }: MessageState): string[] {

@@ -120,9 +120,9 @@ test('asynchronous writes are accounted for', () => {
 test('lines, messages and doorbells have tables, and what was not used has no line', () => {
   const text = statisticsTable(NOTHING, counters, {
     lines: [
-      { line: 1, owners: ['i8042'], isHigh: false, rises: 0 },
-      { line: 4, owners: ['uart16550'], isHigh: false, rises: 12 },
-      { line: 10, owners: ['disk', 'net'], isHigh: true, rises: 3 },
+      { line: 1, owners: ['i8042'], holders: [], isHigh: false, rises: 0, ends: 0 },
+      { line: 4, owners: ['uart16550'], holders: [], isHigh: false, rises: 12, ends: 11 },
+      { line: 10, owners: ['disk', 'net'], holders: ['net'], isHigh: true, rises: 3, ends: undefined },
     ],
     messages: [
       { source: 'disk 00:03.0', vector: 0, sent: 1, isPending: false, refused: 2 },
@@ -131,10 +131,10 @@ test('lines, messages and doorbells have tables, and what was not used has no li
     doorbells: [{ card: 'disk 00:03.0', writes: 5 }],
   });
   const rows = text.split('\n').map((line) => line.trim().split(/ {2,}/).join('|'));
-  const at = rows.indexOf('interrupt lines|rises|at the end|driven by');
+  const at = rows.indexOf('interrupt lines|rises|EOIs|at the end|driven by');
   assert.deepEqual(rows.slice(at + 1, at + 9), [
-    '4|12|low|uart16550',
-    '10|3|high|disk, net',
+    '4|12|11|low|uart16550',
+    '10|3|-|high|disk, net',
     'messages of|vector|sent|pending|refused',
     'disk 00:03.0|1|700|yes|0',
     'disk 00:03.0|0|1|no|2',

@@ -50,5 +50,7 @@ export const MAX_MOVES_IN_FLOOD = 64;
 export const MAX_ACCESS_ROWS = 64;
 /** How many bytes of a device without a register map one `registers` message has. */
 export const MAX_RAW_BYTES = 256;
+/** How many messages of interrupts one `interrupts` message has, the most frequent ones. */
+export const MAX_MESSAGE_ROWS = 64;
 /** How many unclaimed addresses one `tables` message has, the busiest ones. */
 export const MAX_UNCLAIMED_ROWS = 64;

@@ -11,13 +11,12 @@ import { randomBytes } from 'node:crypto';
 import type { Duplex } from 'node:stream';
 import type { WebSocket } from 'ws';
 import { Deferred } from '../sync/deferred.js';
-import type { Timing } from '../sync/timer-lateness.js';
 import { prometheusText } from '../trace/prometheus.js';
 import { describeEvent, type UserVmEvent } from '../vm/user-vm-events.js';
-import type { UserVm } from '../vm/user-vm.js';
 import { AbandonedHolds } from './abandoned-holds.js';
 import { ClientList } from './client-list.js';
-import type { GuestConsole } from './guest-console.js';
+import { InterruptSampler } from './interrupt-sampler.js';
+import type { LiveViewOptions } from './live-view-options.js';
 import { PageConnection } from './page-connection.js';
 import { PageHolds } from './page-holds.js';
 import { PageServer } from './page-server.js';
@@ -38,28 +37,7 @@ const TICKS_PER_TABLES = 4 * FRAMES_PER_MESSAGE;
 
 const DEFAULT_PAGE_HOST = '127.0.0.1';
 
-export interface LiveViewOptions {
-  readonly vm: UserVm;
-  /** The version of upcall. */
-  readonly version: string;
-  /** The hypervisor's name. */
-  readonly hypervisor: string;
-  /** Undefined: the page shows no console. */
-  readonly console?: GuestConsole;
-  /** Address to listen at. Default: the loopback address. */
-  readonly host?: string;
-  /** Default: any free port. */
-  readonly port?: number;
-  /**
-   * How long a request of a page stays held when no page is open. Default: DEFAULT_RELEASE_MS.
-   * Infinity: until a page continues it; a page may choose otherwise, and then it is the default.
-   */
-  readonly releaseMs?: number;
-  /** The folder of the built page. Default: that of the package. */
-  readonly pageFolder?: URL;
-  /** For time limits. Default: the host's. */
-  readonly timing?: Timing;
-}
+export type { LiveViewOptions } from './live-view-options.js';
 
 export class LiveView {
   readonly #options: LiveViewOptions;
@@ -67,6 +45,7 @@ export class LiveView {
   readonly #token = randomBytes(24).toString('base64url');
   readonly #clients: ClientList;
   readonly #slots: SlotSampler;
+  readonly #interrupts: InterruptSampler;
   /** Exists while a page watches tables. */
   #tables: TableSampler | undefined;
   /** The open pages that have sent the token. */
@@ -122,6 +101,7 @@ export class LiveView {
     });
     this.#clients = new ClientList(vm.inspection);
     this.#slots = new SlotSampler(vm, this.#clients);
+    this.#interrupts = new InterruptSampler(vm);
     this.#sampler = new Sampler(TICKS_PER_SECOND, [
       {
         everyTicks: 1,
@@ -142,6 +122,11 @@ export class LiveView {
         everyTicks: TICKS_PER_TABLES,
         isNeeded: () => this.#some(({ watchesTables }) => watchesTables),
         sample: () => this.#sampleTables(),
+      },
+      {
+        everyTicks: TICKS_PER_TABLES,
+        isNeeded: () => this.#some(({ watchesInterrupts }) => watchesInterrupts),
+        sample: () => this.#sampleInterrupts(),
       },
     ]);
     this.#unsubscribe.push(
@@ -241,6 +226,7 @@ export class LiveView {
   #onWatchChange(): void {
     if (!this.#some(({ watchesTables }) => watchesTables)) this.#tables = undefined;
     else this.#tables ??= new TableSampler(this.#options.vm);
+    this.#interrupts.forget();
     this.#slots.showAll();
     this.#sampler.wake();
   }
@@ -258,6 +244,11 @@ export class LiveView {
     this.#sentClients = text;
     const tables = JSON.stringify(this.#tables.sample());
     for (const page of this.#pages) if (page.watchesTables) page.sendSample(tables);
+  }
+
+  #sampleInterrupts(): void {
+    const text = this.#interrupts.sample();
+    if (text !== undefined) for (const page of this.#pages) if (page.watchesInterrupts) page.sendSample(text);
   }
 
   #stopsMessage(): ServerMessage {

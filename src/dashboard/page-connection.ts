@@ -110,6 +110,10 @@ export class PageConnection {
     return this.#watch.tables;
   }
 
+  get watchesInterrupts(): boolean {
+    return this.#watch.interrupts === true;
+  }
+
   get watchesMoves(): boolean {
     return this.#moveSampler !== undefined;
   }

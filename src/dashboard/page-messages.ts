@@ -71,6 +71,8 @@ const pageMessage = v.variant('kind', [
     slots: v.boolean(),
     tables: v.boolean(),
     moves: v.nullable(moveFilter),
+    /** Default: false. */
+    interrupts: v.exactOptional(v.boolean()),
   }),
   /** Reads a device's registers without side effects. `client`: index into `clients`. */
   v.strictObject({ kind: v.literal('peek'), id, client: id }),

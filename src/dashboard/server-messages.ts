@@ -113,6 +113,43 @@ export interface Tables {
   readonly unclaimed: readonly UnclaimedRow[];
 }
 
+/** A line of the interrupt controllers that has an owner, was counted, or is high. */
+export interface InterruptLineRow {
+  readonly line: number;
+  readonly isHigh: boolean;
+  /** Names of the devices with an output to it. */
+  readonly owners: readonly string[];
+  /** Those who hold it high now. */
+  readonly holders: readonly string[];
+  /** How often it rose. Null: the VM does not count it. */
+  readonly rises: number | null;
+  /** How often the guest ended its interrupt (EOI). Null: the hypervisor does not say it. */
+  readonly ends: number | null;
+}
+
+/** The messages of one source and vector. vm/vm-interrupts.ts describes the fields. */
+export interface InterruptMessageRow {
+  readonly source: string;
+  readonly vector: number;
+  readonly sent: number;
+  readonly refused: number;
+  readonly isPending: boolean;
+}
+
+/**
+ * Sent to pages that watch `interrupts`: at once, and after each change, at most four times per
+ * second.
+ */
+export interface Interrupts {
+  readonly kind: 'interrupts';
+  readonly lines: readonly InterruptLineRow[];
+  readonly messages: readonly InterruptMessageRow[];
+  /** Kinds of messages beyond MAX_MESSAGE_ROWS. */
+  readonly hiddenMessages: number;
+  /** Writes to doorbells that the hypervisor completed itself. */
+  readonly doorbells: readonly { readonly card: string; readonly writes: number }[];
+}
+
 export type StateName = 'FREE' | 'PENDING' | 'PROCESSING' | 'COMPLETE' | 'UNKNOWN';
 
 /** A move: one change of a slot's state. trace/move.ts describes the fields. */
@@ -248,4 +285,5 @@ export interface Ended {
   readonly message: string;
 }
 
-export type ServerMessage = Welcome | Clients | Tables | Moves | Stops | Registers | Done | EventMessage | Ended;
+export type ServerMessage =
+  Welcome | Clients | Tables | Interrupts | Moves | Stops | Registers | Done | EventMessage | Ended;

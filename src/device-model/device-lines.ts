@@ -13,22 +13,29 @@
 import { INTERRUPT_LINES, type InterruptLines } from '../hypervisor/interrupt-lines.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { InterruptLine } from './device.js';
-import type { LineOwner } from './line-owners.js';
+import { NAMELESS, type LineOwner } from './line-owners.js';
 
-/** An output of `owner` to line `gsi` was made. */
-export type OnOutput = (gsi: number, owner: LineOwner | undefined) => void;
+/** Who watches the outputs. LineOwners is one. */
+export interface OutputObserver {
+  /** An output of `owner` to line `gsi` was made, which is low. Returns the owner's number. */
+  add(gsi: number, owner: LineOwner | undefined): number;
+  /** An output of owner number `owner` has changed its level. */
+  changed(gsi: number, owner: number, high: boolean): void;
+}
+
+const UNOBSERVED: OutputObserver = { add: () => NAMELESS, changed: () => undefined };
 
 export class DeviceLines {
   readonly #lines: InterruptLines;
   readonly #driver: number;
-  readonly #onOutput: OnOutput;
+  readonly #observer: OutputObserver;
   /** For each line the number of outputs that are high. */
   readonly #high = new Uint32Array(INTERRUPT_LINES);
 
-  constructor(lines: InterruptLines, driver: number, onOutput: OnOutput = () => undefined) {
+  constructor(lines: InterruptLines, driver: number, observer: OutputObserver = UNOBSERVED) {
     this.#lines = lines;
     this.#driver = driver;
-    this.#onOutput = onOutput;
+    this.#observer = observer;
   }
 
   /**
@@ -40,7 +47,7 @@ export class DeviceLines {
       throw new UpcallError('LINE_INVALID', `interrupt line ${gsi} does not exist`, {
         remedy: `Lines are 0 to ${INTERRUPT_LINES - 1}`,
       });
-    this.#onOutput(gsi, owner);
+    const number = this.#observer.add(gsi, owner);
     let isHigh = false;
     return {
       set: (high) => {
@@ -48,6 +55,7 @@ export class DeviceLines {
         isHigh = high;
         const count = (this.#high[gsi] as number) + (high ? 1 : -1);
         this.#high[gsi] = count;
+        this.#observer.changed(gsi, number, high);
         this.#lines.set(gsi, count > 0, this.#driver);
       },
     };

@@ -15,6 +15,26 @@ test('a line has the names of its owners, each once, and those that they have no
   assert.deepEqual([owners.of(9), owners.name(number), owners.name(99)], [['disk'], 'disk', undefined]);
 });
 
+test('who holds a line: devices with an output that is high, those of other threads, and SET_IRQLINE', () => {
+  const owners = new LineOwners();
+  const [uart, disk] = [owners.add(5, 'uart'), owners.add(5, 'disk')];
+  owners.drives(7, { name: 'slow' });
+  owners.changed(5, uart, true);
+  owners.changed(5, uart, true);
+  owners.changed(5, disk, true);
+  owners.changed(6, disk, true);
+  owners.changed(5, disk, false);
+  owners.changed(5, uart, false);
+  const holders = (...drivers: number[]): readonly string[] =>
+    owners.holders(
+      5,
+      drivers.reduce((bits, driver) => bits | (1 << driver), 0),
+    );
+  assert.deepEqual(holders(1), ['uart']);
+  assert.deepEqual(holders(0, 1, 7, 8), ['SET_IRQLINE', 'uart', 'slow']);
+  assert.deepEqual([holders(), holders(2)], [[], []]);
+});
+
 test('owners above the limit have no name, and those before keep theirs', () => {
   const owners = new LineOwners();
   const numbers = Array.from({ length: MAX_LINE_OWNERS + 2 }, (_, index) => owners.add(1, `device ${index}`));

@@ -9,6 +9,8 @@
  * device has gone: a name in a table may be of the past.
  */
 
+import { INTERRUPT_LINES, LINE_DRIVERS, LineDriver } from '../hypervisor/interrupt-lines.js';
+
 /** A name, or the one that the object has when it is asked. */
 export type LineOwner = string | { readonly name: string };
 
@@ -16,6 +18,8 @@ export type LineOwner = string | { readonly name: string };
 export const MAX_LINE_OWNERS = 1024;
 /** The number of an owner without a name. */
 export const NAMELESS = 0;
+/** Who holds a line that no device holds: the ioctl by which programs set lines. */
+const BY_HYPERCALL = 'SET_IRQLINE';
 
 export class LineOwners {
   /** By number. */
@@ -23,6 +27,10 @@ export class LineOwners {
   readonly #numbers = new Map<LineOwner, number>();
   /** By line, in the order in which they were added. */
   readonly #byLine = new Map<number, Set<number>>();
+  /** By `outputKey`: how many outputs of an owner to a line are high. */
+  readonly #high = new Map<number, number>();
+  /** The device of each driver of the lines that is a thread of its own. */
+  readonly #drivers = new Map<number, LineOwner>();
 
   /** The number of `owner`, which is the same at each call. */
   numberOf(owner: LineOwner | undefined): number {
@@ -43,10 +51,34 @@ export class LineOwners {
     return number;
   }
 
+  /** An output of owner `number` to line `line`, in the Service VM's thread, is `high` now. */
+  changed(line: number, number: number, high: boolean): void {
+    if (number === NAMELESS) return;
+    const key = outputKey(line, number);
+    // An entry for each pair of line and owner, so a change of a known one allocates nothing.
+    this.#high.set(key, (this.#high.get(key) ?? 0) + (high ? 1 : -1));
+  }
+
+  /** `owner` runs in a thread that drives the lines as `driver`. */
+  drives(driver: number, owner: LineOwner): void {
+    this.#drivers.set(driver, owner);
+  }
+
+  /** The names of those that hold line `line` high. `drivers`: `InterruptLines.drivers`. */
+  holders(line: number, drivers: number): readonly string[] {
+    const names: (string | undefined)[] = [];
+    if ((drivers & (1 << LineDriver.HYPERCALL)) !== 0) names.push(BY_HYPERCALL);
+    if ((drivers & (1 << LineDriver.SERVICE_VM)) !== 0)
+      for (const number of this.#byLine.get(line) ?? [])
+        if ((this.#high.get(outputKey(line, number)) ?? 0) > 0) names.push(this.name(number));
+    for (let driver = LineDriver.SERVICE_VM + 1; driver < LINE_DRIVERS; driver++)
+      if ((drivers & (1 << driver)) !== 0) names.push(nameOf(this.#drivers.get(driver)));
+    return [...new Set(names.filter((name) => name !== undefined))];
+  }
+
   /** Undefined for a number without a name. */
   name(number: number): string | undefined {
-    const owner = this.#owners[number];
-    return typeof owner === 'object' ? owner.name : owner;
+    return nameOf(this.#owners[number]);
   }
 
   /** The names of the owners of line `line`, each once. */
@@ -54,4 +86,12 @@ export class LineOwners {
     const names = [...(this.#byLine.get(line) ?? [])].map((number) => this.name(number));
     return [...new Set(names.filter((name) => name !== undefined))];
   }
+}
+
+function outputKey(line: number, owner: number): number {
+  return owner * INTERRUPT_LINES + line;
+}
+
+function nameOf(owner: LineOwner | undefined): string | undefined {
+  return typeof owner === 'object' ? owner.name : owner;
 }

@@ -228,6 +228,19 @@ describe('interrupt lines', () => {
     assert.deepEqual([other.rises(4), lines.rises(47), lines.rises(5)], [2, 1, 0]);
   });
 
+  test('ends of interrupts are counted in a VM with statistics, and unknown unless the controllers report them', () => {
+    const { lines } = make();
+    lines.countRises();
+    assert.equal(lines.ends(4), undefined);
+    lines.observeEnds();
+    lines.end(4);
+    assert.deepEqual([lines.ends(4), lines.ends(5)], [1, 0]);
+    const quiet = make().lines;
+    quiet.observeEnds();
+    quiet.end(4);
+    assert.equal(quiet.ends(4), 0);
+  });
+
   test('whatever is done between two deliveries, levels agree afterwards and no edge is lost', () => {
     const action = fc.tuple(fc.integer({ min: 0, max: 47 }), fc.constantFrom('high', 'low', 'pulse', 'deliver'));
     fc.assert(

@@ -29,12 +29,15 @@ const CHANGED = INTERRUPT_LINES;
 const DRIVERS = INTERRUPT_LINES + 2;
 /** 1: rises are counted. */
 const IS_COUNTING = DRIVERS + 1;
-const RISES = IS_COUNTING + 1;
+/** 1: the controllers report ends of interrupts. */
+const SEES_ENDS = IS_COUNTING + 1;
+const RISES = SEES_ENDS + 1;
+const ENDS = RISES + INTERRUPT_LINES;
 /**
  * Words that the lines take: the lines, two with a bit for each line that changed, one with a bit
- * for each driver that was added, and the counters of rises with their switch.
+ * for each driver that was added, and the counters of rises and of ends with their switches.
  */
-export const INTERRUPT_LINE_WORDS = RISES + INTERRUPT_LINES;
+export const INTERRUPT_LINE_WORDS = ENDS + INTERRUPT_LINES;
 
 /** HC_SET_IRQLINE's operations. */
 export const IrqLineOperation = { HIGH: 0, LOW: 1, RAISING_PULSE: 2, FALLING_PULSE: 3 } as const;
@@ -130,6 +133,26 @@ export class InterruptLines {
   /** How often line `line` rose since `countRises`: u32 that wraps. */
   rises(line: number): number {
     return this.#words.load(RISES + line) >>> 0;
+  }
+
+  /** The drivers that hold line `line` high: a bit for each. */
+  drivers(line: number): number {
+    return this.#words.load(line) & OUTPUTS;
+  }
+
+  /** The controllers are ours: from now on each end of an interrupt is reported by `end`. */
+  observeEnds(): void {
+    this.#words.store(SEES_ENDS, 1);
+  }
+
+  /** In the vCPU's thread: the guest has ended (EOI) the interrupt of line `line`. */
+  end(line: number): void {
+    if (this.#words.loadRelaxed(IS_COUNTING) !== 0) this.#words.add(ENDS + line, 1);
+  }
+
+  /** How often the guest ended the line's interrupt. Undefined: the controllers do not say it. */
+  ends(line: number): number | undefined {
+    return this.#words.load(SEES_ENDS) === 0 ? undefined : this.#words.load(ENDS + line) >>> 0;
   }
 
   /** Whether a line changed since the last `deliver`. */

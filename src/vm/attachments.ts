@@ -64,7 +64,7 @@ export class Attachments {
 
   constructor(options: AttachmentsOptions) {
     this.#options = options;
-    this.#lines = new DeviceLines(options.lines, LineDriver.SERVICE_VM, (gsi, owner) => this.owners.add(gsi, owner));
+    this.#lines = new DeviceLines(options.lines, LineDriver.SERVICE_VM, this.owners);
   }
 
   /**

@@ -82,9 +82,9 @@ test('lines, messages and doorbells are counted, and shown after the end as they
   });
   const { lines, messages, doorbells } = vm.inspection.interrupts();
   assert.deepEqual(lines, [
-    { line: 7, owners: ['prober'], isHigh: true, rises: 2 },
+    { line: 7, owners: ['prober'], holders: ['prober'], isHigh: true, rises: 2, ends: undefined },
     // The pin of the card, which sends messages instead.
-    { line: 11, owners: ['test-card'], isHigh: false, rises: 0 },
+    { line: 11, owners: ['test-card'], holders: [], isHigh: false, rises: 0, ends: undefined },
   ]);
   assert.deepEqual(messages, [
     { source: 'test-card 00:05.0', vector: 0, sent: 2, isPending: false, refused: 0 },
@@ -99,7 +99,9 @@ test('lines, messages and doorbells are counted, and shown after the end as they
 
 test('a VM without statistics has levels and owners, and counts no rises', async () => {
   const vm = await play([load(0xe000_0000)], false, (created) => created.interruptLine(3, 'a').set(true));
-  assert.deepEqual(vm.inspection.interrupts().lines, [{ line: 3, owners: ['a'], isHigh: true, rises: undefined }]);
+  assert.deepEqual(vm.inspection.interrupts().lines, [
+    { line: 3, owners: ['a'], holders: ['a'], isHigh: true, rises: undefined, ends: undefined },
+  ]);
 });
 
 test('of more cards than are counted, the oldest that was removed is forgotten', async () => {

@@ -23,9 +23,16 @@ export interface LineState {
   readonly line: number;
   /** Names of the devices with an output to it. */
   readonly owners: readonly string[];
+  /** Names of those of them, and of other programs, that hold it high now. */
+  readonly holders: readonly string[];
   readonly isHigh: boolean;
   /** How often it rose. Undefined: not counted, because the VM has no statistics. */
   readonly rises: number | undefined;
+  /**
+   * How often the guest ended its interrupt (EOI). Undefined: not counted, or the hypervisor's
+   * controllers do not say it.
+   */
+  readonly ends: number | undefined;
 }
 
 /** Messages of one source and vector. */
@@ -111,12 +118,15 @@ export class VmInterrupts {
 
   #lines(): LineState[] {
     const { lines } = this.#parts.hypercalls.shared;
+    const { owners } = this.#parts;
     const { isCounting } = lines;
     const all = Array.from({ length: INTERRUPT_LINES }, (_, line) => ({
       line,
-      owners: this.#parts.owners.of(line),
+      owners: owners.of(line),
+      holders: owners.holders(line, lines.drivers(line)),
       isHigh: lines.level(line),
       rises: isCounting ? lines.rises(line) : undefined,
+      ends: isCounting ? lines.ends(line) : undefined,
     }));
     return all.filter(({ owners, isHigh, rises = 0 }) => owners.length > 0 || isHigh || rises > 0);
   }

@@ -81,6 +81,15 @@ describe('the live page', { skip }, () => {
       await page.locator('.view-device tr', { hasText: /^\+0\s*0xe0000000\/4\s*read/ }).waitFor();
     }));
 
+  test('shows interrupt lines with level, owners, edges and ends, and writes nothing while they rest', () =>
+    fixture.use(async ({ page, shows, command }) => {
+      await shows('monitor>');
+      await page.getByRole('tab', { name: 'Interrupts' }).click();
+      await command('out8 71 1; echo seen');
+      const uart = page.locator('.interrupts [data-line="4"]');
+      await uart.filter({ hasText: /^4\s*low\s*[1-9][\d,]*\s*[1-9][\d,]*\s*–\s*uart16550$/ }).waitFor();
+    }));
+
   test('redraws only the age of an idle slot, in tenths of a second', () =>
     fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');

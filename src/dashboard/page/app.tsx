@@ -11,6 +11,7 @@ import { ConsolePanel } from './panels/console-panel.js';
 import { DevicePanel } from './panels/device-panel.js';
 import { Header } from './panels/header.js';
 import { Help } from './panels/help.js';
+import { InterruptsPanel } from './panels/interrupts-panel.js';
 import { LatencyPanel } from './panels/latency-panel.js';
 import { EventsPanel } from './panels/events-panel.js';
 import { Diagram } from './panels/diagram.js';
@@ -29,6 +30,7 @@ const LOWER_CONTENT = {
   clients: () => <ClientsPanel />,
   latency: () => <LatencyPanel />,
   unclaimed: () => <UnclaimedPanel />,
+  interrupts: () => <InterruptsPanel />,
   events: () => <EventsPanel />,
 } as const;
 const SIDE_CONTENT = {

@@ -10,7 +10,7 @@ import { computed, effect, signal } from '@preact/signals';
 import type { MoveFilterFields } from '../protocol.js';
 import type { Live } from './live/live.js';
 
-export const LOWER_TABS = ['timeline', 'clients', 'latency', 'unclaimed', 'events'] as const;
+export const LOWER_TABS = ['timeline', 'clients', 'latency', 'unclaimed', 'interrupts', 'events'] as const;
 export type LowerTab = (typeof LOWER_TABS)[number];
 export const SIDE_TABS = ['slot', 'stops', 'device'] as const;
 export type SideTab = (typeof SIDE_TABS)[number];
@@ -52,8 +52,10 @@ export class UiState {
       const isVisible = this.isVisible.value;
       // Read in any case: an effect runs again for what it has read.
       const isPaused = this.isPaused.value;
+      const interrupts = isVisible && this.shows('interrupts');
       const needsMoves = isVisible && !isPaused && this.shows('timeline');
-      live.watch({ slots: isVisible, tables: isVisible, moves: needsMoves ? this.moveFilter.value : null });
+      const moves = needsMoves ? this.moveFilter.value : null;
+      live.watch({ slots: isVisible, tables: isVisible, moves, interrupts });
       // After `watch`, which clears the list when it begins to get moves, unless the list is still
       // paused. A pause only stops the sending.
       live.pauseMoves(isPaused);

@@ -25,6 +25,7 @@ import { SystemClock } from '../clock.js';
 import { DeviceClient, type DeviceCall } from '../device-client.js';
 import type { Device } from '../device.js';
 import { DeviceLines } from '../device-lines.js';
+import { NAMELESS } from '../line-owners.js';
 import { peekDevice, type RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
@@ -67,7 +68,13 @@ thread.keepAlive();
 
 const shared = new VmSharedState(data.finisher.shared);
 const mailbox = new DeviceMailbox(data.mailbox);
-const lines = new DeviceLines(shared.lines, data.lineDriver, (gsi) => post({ kind: 'line', gsi }));
+const lines = new DeviceLines(shared.lines, data.lineDriver, {
+  add: (gsi) => {
+    post({ kind: 'line', gsi });
+    return NAMELESS;
+  },
+  changed: () => undefined,
+});
 
 try {
   const device = await loadDevice(

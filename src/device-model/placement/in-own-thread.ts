@@ -129,14 +129,16 @@ export class ThreadClient implements IoClient {
   }
 
   connect(finisher: ClientFinisher): void {
-    const { placement, range, memory } = this.#options;
+    const { placement, range, memory, owners } = this.#options;
+    const lineDriver = this.#lines.connect(this.#name);
+    owners.drives(lineDriver, this);
     const data: DeviceThreadData = {
       module: placement.module,
       options: placement.options,
       range,
       mailbox: this.#mailbox.buffer,
       memory: memory.handle,
-      lineDriver: this.#lines.connect(this.#name),
+      lineDriver,
       finisher,
     };
     this.#thread = this.#startThread(data);

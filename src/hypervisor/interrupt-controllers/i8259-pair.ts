@@ -24,14 +24,30 @@ const FIRST_LEVEL_PINS = 0xf8;
 const SECOND_LEVEL_PINS = 0xde;
 
 export class I8259Pair {
-  readonly first = new I8259({ cascadePin: CASCADE_PIN, levelPins: FIRST_LEVEL_PINS });
-  readonly second = new I8259({ levelPins: SECOND_LEVEL_PINS });
+  readonly first: I8259;
+  readonly second: I8259;
   #gsis = 0;
+  /** Which of the two global system interrupts at the timer's pin was high last. */
+  #timerGsi = TIMER_GSI;
+
+  /** `onEnd`: the interrupt of a global system interrupt has ended. */
+  constructor(onEnd: (gsi: number) => void = () => undefined) {
+    this.first = new I8259({
+      cascadePin: CASCADE_PIN,
+      levelPins: FIRST_LEVEL_PINS,
+      onEnd: (pin) => {
+        if (pin !== CASCADE_PIN) onEnd(pin === TIMER_PIN ? this.#timerGsi : pin);
+      },
+    });
+    this.second = new I8259({ levelPins: SECOND_LEVEL_PINS, onEnd: (pin) => onEnd(PINS_EACH + pin) });
+  }
 
   /** `gsi`: 0…15. */
   setLine(gsi: number, high: boolean): void {
     this.#gsis = high ? this.#gsis | (1 << gsi) : this.#gsis & ~(1 << gsi);
-    if ((TIMER_GSIS & (1 << gsi)) !== 0) this.first.setPin(TIMER_PIN, (this.#gsis & TIMER_GSIS) !== 0);
+    const isTimer = (TIMER_GSIS & (1 << gsi)) !== 0;
+    if (isTimer && high) this.#timerGsi = gsi;
+    if (isTimer) this.first.setPin(TIMER_PIN, (this.#gsis & TIMER_GSIS) !== 0);
     else if (gsi < PINS_EACH) this.first.setPin(gsi, high);
     else this.second.setPin(gsi - PINS_EACH, high);
     this.#cascade();

@@ -52,11 +52,14 @@ export interface I8259Options {
   readonly cascadePin?: number;
   /** The bits of the edge/level control register that can be set. The other pins are edges. */
   readonly levelPins: number;
+  /** The interrupt of a pin has ended: by the guest, or at once in automatic mode. */
+  readonly onEnd?: (pin: number) => void;
 }
 
 export class I8259 {
   readonly #cascade: number;
   readonly #levelPins: number;
+  readonly #onEnd: (pin: number) => void;
   #elcr = 0;
   /** The pins that are high. */
   #pins = 0;
@@ -78,7 +81,8 @@ export class I8259 {
   #readsInService = false;
   #polls = false;
 
-  constructor({ cascadePin, levelPins }: I8259Options) {
+  constructor({ cascadePin, levelPins, onEnd = () => undefined }: I8259Options) {
+    this.#onEnd = onEnd;
     this.#cascade = cascadePin === undefined ? 0 : 1 << cascadePin;
     this.#levelPins = levelPins;
   }
@@ -118,7 +122,10 @@ export class I8259 {
     const bit = 1 << pin;
     this.#risen &= ~bit;
     if (!this.#endsAutomatically) this.#inService |= bit;
-    else if (this.#rotatesInAutomaticEnd) this.#lowestPriority = pin;
+    else {
+      if (this.#rotatesInAutomaticEnd) this.#lowestPriority = pin;
+      this.#onEnd(pin);
+    }
     return pin;
   }
 
@@ -222,8 +229,10 @@ export class I8259 {
 
   #end(pin: number, rotates: boolean): void {
     if (pin === NO_REQUEST) return;
+    const wasInService = (this.#inService & (1 << pin)) !== 0;
     this.#inService &= ~(1 << pin);
     if (rotates) this.#lowestPriority = pin;
+    if (wasInService) this.#onEnd(pin);
   }
 
   /** What a non-specific end of interrupt ends. Special mask mode leaves masked pins in service. */

@@ -34,6 +34,41 @@ function program(controllers: InterruptControllers, pin: number, entry: number):
 }
 
 describe('the interrupt controllers together', () => {
+  test('the end of an interrupt is that of its line: at either 8259, of an edge and of a level at the I/O APIC', () => {
+    const ends: number[] = [];
+    const controllers = new InterruptControllers(
+      () => 0,
+      (line) => ends.push(line),
+    );
+    const { pics, localApic } = controllers;
+    localApic.write(SVR, 0x1ff);
+    initializePics(controllers);
+    localApic.write(LINT0, 0x700);
+    for (const line of [2, 4, 12]) controllers.raise(line);
+    for (let interrupt = 0; interrupt < 3; interrupt++) {
+      controllers.acknowledge();
+      // Both chips, as for an interrupt of the second one. Without an interrupt it ends nothing.
+      pics.write(pics.second, false, 0x20);
+      pics.write(pics.first, false, 0x20);
+      controllers.followPics();
+    }
+    assert.deepEqual(ends.splice(0), [2, 12, 4]);
+    program(controllers, 20, VECTOR);
+    program(controllers, 21, (VECTOR + 1) | LEVEL);
+    program(controllers, 22, VECTOR);
+    for (const line of [20, 21]) controllers.raise(line);
+    controllers.lower(21);
+    for (let interrupt = 0; interrupt < 3; interrupt++) {
+      controllers.acknowledge();
+      localApic.write(EOI, 0);
+    }
+    // A message has the vector of a pin that waits for no end.
+    controllers.message(Delivery.FIXED, VECTOR);
+    controllers.acknowledge();
+    localApic.write(EOI, 0);
+    assert.deepEqual(ends, [21, 20]);
+  });
+
   test('a line below 16 reaches the 8259s and the I/O APIC, a higher one only the I/O APIC', () => {
     const controllers = make();
     initializePics(controllers);

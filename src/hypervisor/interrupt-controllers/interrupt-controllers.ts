@@ -32,18 +32,21 @@ export class InterruptControllers implements InterruptController {
   #localApic!: LocalApic;
   #hasNmi = false;
 
-  /** `now`: the guest's time in ms. */
-  constructor(now: () => number) {
+  readonly #onEnd: (line: number) => void;
+
+  /** `now`: the guest's time in ms. `onEnd`: the guest has ended (EOI) the interrupt of a line. */
+  constructor(now: () => number, onEnd: (line: number) => void = () => undefined) {
     this.#now = now;
+    this.#onEnd = onEnd;
     this.reset();
   }
 
   /** Power-on. All pins are low; the lines then raise those that are high. */
   reset(): void {
     this.#hasNmi = false;
-    this.#pics = new I8259Pair();
+    this.#pics = new I8259Pair(this.#onEnd);
     this.#localApic = this.#newLocalApic(true);
-    this.#ioApic = new IoApic((message, destination) => this.#localApic.receive(message, destination));
+    this.#ioApic = new IoApic((message, destination) => this.#localApic.receive(message, destination), this.#onEnd);
   }
 
   get pics(): I8259Pair {
@@ -120,6 +123,7 @@ export class InterruptControllers implements InterruptController {
 
   #newLocalApic(exists: boolean): LocalApic {
     const outputs = {
+      ended: (vector: number) => this.#ioApic.ended(vector),
       endOfInterrupt: (vector: number) => this.#ioApic.endOfInterrupt(vector),
       nmi: () => {
         this.#hasNmi = true;

@@ -43,12 +43,19 @@ export class IoApic {
   readonly #low = new Int32Array(IO_APIC_PINS).fill(Entry.MASKED);
   readonly #high = new Int32Array(IO_APIC_PINS);
   readonly #levels = new Uint8Array(IO_APIC_PINS);
+  /** 1: a local APIC has accepted the pin's interrupt, which has not ended. */
+  readonly #isOpen = new Uint8Array(IO_APIC_PINS);
+  readonly #onEnd: (pin: number) => void;
   #id = 0;
   #selected = 0;
 
-  /** `send` returns whether a local APIC accepted the message for its request register. */
-  constructor(send: (message: number, destination: number) => boolean) {
+  /**
+   * `send` returns whether a local APIC accepted the message for its request register. `onEnd`: the
+   * interrupt of a pin has ended.
+   */
+  constructor(send: (message: number, destination: number) => boolean, onEnd: (pin: number) => void = () => undefined) {
     this.#send = send;
+    this.#onEnd = onEnd;
   }
 
   setPin(pin: number, high: boolean): void {
@@ -59,6 +66,15 @@ export class IoApic {
     if (this.#isLevelTriggered(pin)) this.#sendLevel(pin);
     // An edge on a masked pin is lost.
     else if (!this.#is(pin, Entry.MASKED)) this.#sendFrom(pin);
+  }
+
+  /** A local APIC ended the interrupt `vector`, an edge or a level: for those who count. */
+  ended(vector: number): void {
+    for (let pin = 0; pin < IO_APIC_PINS; pin++) {
+      if (this.#isOpen[pin] === 0 || (this.#entry(pin) & MessageBit.VECTOR) !== vector) continue;
+      this.#isOpen[pin] = 0;
+      this.#onEnd(pin);
+    }
   }
 
   /** A local APIC ended the level-triggered interrupt `vector`. */
@@ -125,7 +141,9 @@ export class IoApic {
   }
 
   #sendFrom(pin: number): boolean {
-    return this.#send(this.#entry(pin), (this.#high[pin] as number) >>> 24);
+    const isAccepted = this.#send(this.#entry(pin), (this.#high[pin] as number) >>> 24);
+    if (isAccepted) this.#isOpen[pin] = 1;
+    return isAccepted;
   }
 
   /** NMI and the other deliveries without a vector are edges even if programmed as levels. */

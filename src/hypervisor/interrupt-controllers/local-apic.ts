@@ -36,6 +36,8 @@ import { NONE, VectorRegisters } from './vector-registers.js';
 const FIRST_VECTOR = 16;
 
 export interface LocalApicOutputs {
+  /** The guest has ended the interrupt `vector`, an edge or a level. Default: not counted. */
+  ended?(vector: number): void;
   /** An end of interrupt for all I/O APICs. */
   endOfInterrupt(vector: number): void;
   nmi(): void;
@@ -235,7 +237,9 @@ export class LocalApic {
 
   #end(): void {
     const vector = this.#vectors.end();
-    if (vector === NONE || !this.#vectors.level.has(vector)) return;
+    if (vector === NONE) return;
+    this.#outputs.ended?.(vector);
+    if (!this.#vectors.level.has(vector)) return;
     this.#table.endOfInterrupt(vector);
     this.#outputs.endOfInterrupt(vector);
   }

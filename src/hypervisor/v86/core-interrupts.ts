@@ -30,6 +30,8 @@ export interface InterruptSource {
   deliver(controller: InterruptController): void;
   /** The controllers were reset: the next `deliver` gives them every line that is high. */
   resync(): void;
+  /** The guest has ended (EOI) the interrupt of a line. Default: not counted. */
+  end?(line: number): void;
 }
 
 /** What the inputs need of the core around them. */
@@ -60,13 +62,16 @@ export class CoreInterrupts {
   readonly #bytes: Uint8Array;
 
   /** Registers the controllers' handlers in `handlers`. */
-  constructor(core: CoreExports, handlers: HandlerTables, clock: CoreClock) {
+  constructor(core: CoreExports, handlers: HandlerTables, clock: CoreClock, lines: InterruptSource) {
     this.#core = core;
     this.#clock = clock;
     const { buffer } = core.memory;
     this.#words = coreWords(buffer, 0, CPU_STATE_BYTES >> 2);
     this.#bytes = coreBytes(buffer, 0, CPU_STATE_BYTES);
-    this.#controllers = new InterruptControllers(() => clock.guestMs());
+    this.#controllers = new InterruptControllers(
+      () => clock.guestMs(),
+      (line) => lines.end?.(line),
+    );
     registerControllers(handlers, this.#controllers, () => this.#follow());
   }
 

@@ -127,10 +127,8 @@ export class Core implements VcpuProgram {
     this.#words = coreWords(buffer, 0, CPU_STATE_BYTES >> 2);
     this.#blockBoundary = coreBytes(buffer, CoreOffset.blockBoundary, 1);
     this.#translations = new Translations(exports, table, () => this.#pollSoon());
-    this.#interrupts = new CoreInterrupts(exports, options.handlers, {
-      guestMs: () => this.#guestMs(),
-      pollSoon: () => this.#pollSoon(),
-    });
+    const clock = { guestMs: () => this.#guestMs(), pollSoon: () => this.#pollSoon() };
+    this.#interrupts = new CoreInterrupts(exports, options.handlers, clock, lines);
     this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
     this.#exceptions = new ExceptionDelivery(exports, this.#words, this.#stackPointer);
     this.#pristine = new PristineState(

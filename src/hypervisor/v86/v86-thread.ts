@@ -6,6 +6,7 @@ import type { V86Program } from './v86-hypervisor.js';
 
 await serveVcpu(({ vcpu, program, handler, handlers, shared }) => {
   const { module, memoryBytes, translate } = program as V86Program;
+  shared.lines.observeEnds();
   const core: Core = new Core({
     module: module as WebAssembly.Module,
     memoryBytes,
@@ -22,6 +23,7 @@ await serveVcpu(({ vcpu, program, handler, handlers, shared }) => {
         if (shared.msis.anyRelaxed(vcpu)) shared.msis.take(vcpu, (kind, vector) => core.message(kind, vector));
       },
       resync: () => shared.lines.resync(),
+      end: (line) => shared.lines.end(line),
     },
     translate,
     protection: { pages: shared.protectedPages, handler },

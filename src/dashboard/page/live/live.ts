@@ -21,6 +21,7 @@ import {
   type Stops,
   type Tables,
   type EventMessage,
+  type Interrupts,
   type Welcome,
 } from '../../protocol.js';
 import { LatencyHistory } from '../../view/latency-history.js';
@@ -43,6 +44,7 @@ export interface Watched {
   readonly slots: boolean;
   readonly tables: boolean;
   readonly moves: MoveFilterFields | null;
+  readonly interrupts: boolean;
 }
 
 export class Live {
@@ -52,6 +54,7 @@ export class Live {
   readonly tables = signal<Tables | undefined>(undefined);
   /** The previous `tables` message, for the rates of totals. */
   readonly tablesBefore = signal<Tables | undefined>(undefined);
+  readonly interrupts = signal<Interrupts | undefined>(undefined);
   /** The timeline's moves (changes of a slot's state), and how many it has missed. */
   readonly moves = signal<readonly ListedMove[]>([]);
   readonly missedMoves = signal(0);
@@ -82,7 +85,7 @@ export class Live {
   #movesTimer: ReturnType<typeof setTimeout> | undefined;
   #eventKey = 0;
   /** The last `watch` message, for a reconnection. */
-  #watch: Watched = { slots: false, tables: false, moves: null };
+  #watch: Watched = { slots: false, tables: false, moves: null, interrupts: false };
 
   constructor() {
     this.#connection = new Connection({
@@ -153,6 +156,9 @@ export class Live {
         this.history.add(message);
         this.tablesBefore.value = this.tables.value;
         this.tables.value = message;
+        return;
+      case 'interrupts':
+        this.interrupts.value = message;
         return;
       case 'moves':
         // Moves that were sent before the filter was changed are ignored.

@@ -1,0 +1,32 @@
+/**
+ * LiveViewOptions: what the server of a live page is made with.
+ *
+ * Made by: the program that runs the VM, through openLivePage or the command line.
+ */
+
+import type { Timing } from '../sync/timer-lateness.js';
+import type { UserVm } from '../vm/user-vm.js';
+import type { GuestConsole } from './guest-console.js';
+
+export interface LiveViewOptions {
+  readonly vm: UserVm;
+  /** The version of upcall. */
+  readonly version: string;
+  /** The hypervisor's name. */
+  readonly hypervisor: string;
+  /** Undefined: the page shows no console. */
+  readonly console?: GuestConsole;
+  /** Address to listen at. Default: the loopback address. */
+  readonly host?: string;
+  /** Default: any free port. */
+  readonly port?: number;
+  /**
+   * How long a request of a page stays held when no page is open. Default: DEFAULT_RELEASE_MS.
+   * Infinity: until a page continues it; a page may choose otherwise, and then it is the default.
+   */
+  readonly releaseMs?: number;
+  /** The folder of the built page. Default: that of the package. */
+  readonly pageFolder?: URL;
+  /** For time limits. Default: the host's. */
+  readonly timing?: Timing;
+}
