@@ -21,6 +21,7 @@ export type UpcallErrorCode =
   | 'TOOL_MISSING'
   | 'TOOL_FAILED'
   | 'DOWNLOAD_FAILED'
+  | 'SIGNATURE_INVALID'
   | 'DISK_INVALID'
   | 'DISK_UNAVAILABLE'
   | 'TIMED_OUT';

@@ -13,6 +13,7 @@ import type { ModuleGroup } from '../debian/module-groups.js';
 import { networkArchive } from '../debian/network-archive.js';
 import { overlayArchive } from '../debian/overlay-folder.js';
 import { PackageModules } from '../debian/package-modules.js';
+import type { Progress } from '../debian/package-source.js';
 import { shareMounts } from '../debian/share-mounts.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionEnding } from '../session-ending.js';
@@ -48,7 +49,9 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   const overlay = options.overlay === undefined ? Buffer.alloc(0) : await overlayArchive(options.overlay);
 
   const { kernel, vmlinux, initrd, modules, version } = await ending
-    .cleansUp(withProgress(reporter, (progress) => fetchDebian({ progress, signal: ending.signal })))
+    .cleansUp(
+      withProgress(reporter, (progress) => fetchDebian({ progress, mirror: options.mirror, signal: ending.signal })),
+    )
     .catch((error: unknown) => {
       if (ending.isTimedOut && options.timeout !== undefined) throw notInTime(options.timeout);
       throw error;
@@ -99,14 +102,20 @@ function notInTime(timeoutMs: number): UpcallError {
   });
 }
 
-/** Shows the steps as a spinner on a terminal, otherwise as lines. */
-async function withProgress<T>(reporter: Reporter, work: (progress: (step: string) => void) => Promise<T>): Promise<T> {
-  if (!process.stderr.isTTY) return work((step) => reporter.line(step));
+/** Shows the steps as a spinner on a terminal, otherwise each as a line. */
+async function withProgress<T>(reporter: Reporter, work: (progress: Progress) => Promise<T>): Promise<T> {
+  if (!process.stderr.isTTY) {
+    let last = '';
+    return work((step) => {
+      if (step !== last) reporter.line(step);
+      last = step;
+    });
+  }
   // By itself it would end the process on a signal, before the fetch has removed its files.
   const spinner = yoctoSpinner({ stream: process.stderr, handleSignals: false });
   try {
-    return await work((step) => {
-      spinner.text = `upcall: ${step}`;
+    return await work((step, part) => {
+      spinner.text = `upcall: ${step}${part === undefined ? '' : `: ${part}`}`;
       if (!spinner.isSpinning) spinner.start();
     });
   } finally {

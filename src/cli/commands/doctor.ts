@@ -18,7 +18,7 @@ import type { CommandContext } from './run.js';
 
 /** Programs of the machine that only some commands use, each with its purpose. */
 const TOOLS: readonly (readonly [string, string])[] = [
-  ['apt-get', 'downloads the guest of upcall run debian'],
+  ['apt-get', 'downloads the guest of upcall run debian; without it a mirror is read by HTTPS'],
   ['qemu-system-x86_64', 'its devices are what upcall compare compares with'],
   ['nasm', 'assembles the guest programs, for developers of upcall'],
 ];

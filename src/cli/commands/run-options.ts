@@ -50,6 +50,8 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly tour?: boolean;
   /** A folder whose files debian gets. */
   readonly overlay?: string;
+  /** The URL of a mirror that debian is fetched from. */
+  readonly mirror?: string;
   /** Commands for debian's shell. */
   readonly run?: string;
 }
@@ -95,6 +97,8 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
     throw new UpcallError('OPTION_INVALID', 'only debian takes --run', {
       remedy: 'Give commands to the monitor with --cmdline, or run: upcall run debian --run …',
     });
+  if (options.mirror !== undefined)
+    throw new UpcallError('OPTION_INVALID', 'only debian takes --mirror', { remedy: 'Leave out --mirror' });
   if (options.overlay !== undefined)
     throw new UpcallError('OPTION_INVALID', 'only debian takes --overlay', {
       remedy: 'Leave it out, or run: upcall run debian --overlay …',

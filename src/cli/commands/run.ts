@@ -22,6 +22,7 @@ import {
   parseTimeout,
   refuseOldSpin,
 } from '../option-values.js';
+import { parseMirror } from '../mirror-option.js';
 import { addNet } from '../net-option.js';
 import { addPageOptions, pagePlan } from '../page-option.js';
 import type { Reporter } from '../reporter.js';
@@ -53,7 +54,8 @@ Examples:
   upcall run debian --net hub:lab,pcap=lab.pcapng        a hub for VMs of several processes, with a capture
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
-  upcall run debian                                      Debian's kernel and busybox, fetched with apt
+  upcall run debian                                      Debian's kernel and busybox, fetched with apt or by HTTPS
+  upcall run debian --mirror https://deb.debian.org/debian                   fetched by HTTPS, without apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
   upcall run debian --module ./my.ko,'debug=1'           a kernel module with its parameters; also --module virtio_blk
   upcall run debian --overlay ./files --run /test.sh     a folder of files over the guest's root
@@ -187,6 +189,11 @@ export function addGuestOptions(command: Command): Command {
     )
     .option('--late-stacks', 'show where a late device waits; slows down every promise')
     .option('--overlay <folder>', 'debian: put the files of this folder over its root; at most 256 MiB')
+    .option(
+      '--mirror <url>',
+      'debian: fetch it from this mirror, with signatures checked, instead of with apt',
+      parseMirror,
+    )
     .option('--run <commands>', 'debian: run these in its shell, then power off; the status is 1 if they fail')
     .option(
       '--tour',

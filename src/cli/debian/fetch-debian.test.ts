@@ -10,6 +10,7 @@ import { fetchDebian } from './fetch-debian.js';
 import { kernelModule } from './fixtures/kernel-module.js';
 import { PackageModules } from './package-modules.js';
 import { debArchive } from './fixtures/deb-archive.js';
+import { SignedArchive } from './fixtures/signed-archive.js';
 
 /**
  * The machine's tools are programs, so the tests put programs of their own in front of them: shell
@@ -147,11 +148,37 @@ test('a package without a kernel is an error with a remedy', async () => {
   assert.match((await failure()).message, /vmlinuz/);
 });
 
-test('without apt the error says how to give a kernel of one’s own', async () => {
-  process.env['PATH'] = join(folder, 'nothing');
-  const error = await failure();
-  assert.equal(error.code, 'TOOL_MISSING');
-  assert.match(error.remedy ?? '', /--kernel and --initrd/);
+test('without apt, or with a mirror, the same guest comes from a mirror whose signature is checked', async () => {
+  const names = ['linux-image-6.1.0-9-686', 'busybox-static'];
+  const archive = await SignedArchive.open(
+    await Promise.all(names.map(async (name) => ({ name, file: await readFile(join(distribution, `${name}.deb`)) }))),
+  );
+  try {
+    const withApt = await fetchDebian({
+      cacheDir: join(folder, 'apt'),
+      keys: [archive.key],
+      mirrorWithoutApt: archive.url,
+    });
+    assert.deepEqual(archive.requests, []);
+    await fetchDebian({ cacheDir: join(folder, 'mirror'), keys: [archive.key], mirror: archive.url });
+    assert.equal(archive.requests.length, 4);
+    process.env['PATH'] = join(folder, 'nothing');
+    const steps: string[] = [];
+    const guest = await fetchDebian({
+      cacheDir,
+      keys: [archive.key],
+      mirrorWithoutApt: archive.url,
+      progress: (step) => steps.push(step),
+    });
+    assert.equal(guest.version, '1');
+    assert.match(steps.join(), /Reading the signed package list of .*Downloading linux-image-6.1.0-9-686 and busybox/);
+    assert.deepEqual(await readFile(guest.kernel), await readFile(withApt.kernel));
+    await rm(cacheDir, { recursive: true });
+    await assert.rejects(fetchDebian({ cacheDir, mirrorWithoutApt: archive.url }), { code: 'SIGNATURE_INVALID' });
+    assert.deepEqual(await readdir(cacheDir), []);
+  } finally {
+    await archive.close();
+  }
 });
 
 test('a cache that was changed is reported, not repaired', async () => {

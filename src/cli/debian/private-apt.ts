@@ -6,21 +6,32 @@
  * do not run.
  */
 
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { UpcallError } from '../../io-request/upcall-error.js';
+import { readFields, type PackageFields } from './package-fields.js';
+import type { PackageSource, Progress } from './package-source.js';
 import { runTool, type ToolResult } from './run-tool.js';
 
-/** Fields of a package's description, e.g. Version and Depends. */
-export type PackageFields = ReadonlyMap<string, string>;
-
-export class PrivateApt {
+export interface AptOptions {
+  /** It must exist. */
   readonly folder: string;
+  readonly architecture: string;
+  readonly progress: Progress;
+  readonly signal?: AbortSignal | undefined;
+}
+
+export class PrivateApt implements PackageSource {
+  readonly remedy =
+    'Add a source of Debian 12 (bookworm) for i386, or fetch without apt: --mirror https://deb.debian.org/debian';
+  readonly folder: string;
+  readonly #progress: Progress;
   readonly #configuration: string;
   readonly #signal: AbortSignal | undefined;
 
-  /** Creates the files that apt needs in `folder`, which must exist. */
-  static async open(folder: string, architecture: string, signal?: AbortSignal): Promise<PrivateApt> {
-    const apt = new PrivateApt(folder, signal);
+  /** Creates the files that apt needs in the folder. */
+  static async open({ folder, architecture, progress, signal }: AptOptions): Promise<PrivateApt> {
+    const apt = new PrivateApt(folder, progress, signal);
     await mkdir(join(folder, 'state/lists/partial'), { recursive: true });
     await mkdir(join(folder, 'cache/archives/partial'), { recursive: true });
     await writeFile(join(folder, 'status'), '');
@@ -28,18 +39,20 @@ export class PrivateApt {
     return apt;
   }
 
-  private constructor(folder: string, signal: AbortSignal | undefined) {
+  private constructor(folder: string, progress: Progress, signal: AbortSignal | undefined) {
     this.folder = folder;
+    this.#progress = progress;
     this.#signal = signal;
     this.#configuration = join(folder, 'apt.conf');
   }
 
-  /** The status is not 0 if any source fails, even if the packages are available. */
-  update(): Promise<ToolResult> {
-    return this.#run('apt-get', '-q', 'update');
+  /** Even if a source fails, the packages may be available. Throws TOOL_MISSING without apt. */
+  async update(): Promise<string> {
+    this.#progress('Reading the package lists of the configured Debian sources (i386)');
+    const { status, lastLines } = await this.#run('apt-get', '-q', 'update');
+    return status === 0 ? '' : lastLines;
   }
 
-  /** The candidate's description, or undefined if no source has the package. */
   async show(name: string): Promise<PackageFields | undefined> {
     const { status, output } = await this.#run('apt-cache', 'show', '--no-all-versions', name);
     return status === 0 ? readFields(output) : undefined;
@@ -50,9 +63,16 @@ export class PrivateApt {
     return output.split('\n').filter((name) => name !== '');
   }
 
-  /** Downloads the packages into the folder. */
-  download(names: readonly string[]): Promise<ToolResult> {
-    return this.#run('apt-get', '-q', 'download', ...names);
+  async download(names: readonly string[]): Promise<string[]> {
+    this.#progress(`Downloading ${names.length > 3 ? `${names.length} packages` : names.join(' and ')}`);
+    const { status, lastLines } = await this.#run('apt-get', '-q', 'download', ...names);
+    if (status !== 0) throw failed(`apt-get download failed: ${lastLines}`, 'Check the network');
+    const found = await readdir(this.folder);
+    return names.map((name) => {
+      const file = found.find((entry) => entry.startsWith(`${name}_`) && entry.endsWith('.deb'));
+      if (file === undefined) throw failed(`apt-get download left no ${name}`, 'Try again');
+      return join(this.folder, file);
+    });
   }
 
   #run(program: string, ...parameters: string[]): Promise<ToolResult> {
@@ -84,13 +104,6 @@ APT::Update::Error-Mode "any";
 `;
 }
 
-/** The first description in `text` (deb822: "Field: value", continued lines begin with a blank). */
-function readFields(text: string): PackageFields {
-  const fields = new Map<string, string>();
-  for (const line of text.split('\n')) {
-    if (line === '' && fields.size > 0) break;
-    const match = /^([\w-]+): *(.*)$/.exec(line);
-    if (match !== null) fields.set(match[1] as string, match[2] as string);
-  }
-  return fields;
+function failed(fact: string, remedy: string): UpcallError {
+  return new UpcallError('DOWNLOAD_FAILED', fact.trim().replace(/\.$/, ''), { remedy });
 }

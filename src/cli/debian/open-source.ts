@@ -1,0 +1,50 @@
+/**
+ * openSource: where packages are fetched from: the machine's own apt, or a mirror by HTTPS if the
+ * operator names one or there is no apt (other distributions, macOS, Windows).
+ *
+ * Called by: fetchDebian.
+ */
+
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { UpcallError } from '../../io-request/upcall-error.js';
+import { ARCHIVE_KEYS } from './archive-key.js';
+import { DebianMirror } from './debian-mirror.js';
+import type { PackageSource, Progress } from './package-source.js';
+import { PrivateApt } from './private-apt.js';
+
+export interface SourceOptions {
+  /** The URL of a mirror. Default: apt, and without apt that of `mirrorWithoutApt`. */
+  readonly mirror?: string | undefined;
+  /** Default: Debian's own. */
+  readonly mirrorWithoutApt?: string;
+  /** Default: Debian's. */
+  readonly keys?: readonly Uint8Array[];
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Debian's own network of mirrors. */
+export const DEFAULT_MIRROR = 'https://deb.debian.org/debian';
+
+/** Packages are kept in a folder below `work`. `problem` says why lists are missing, or is "". */
+export async function openSource(
+  work: string,
+  progress: Progress,
+  options: SourceOptions,
+): Promise<{ source: PackageSource; problem: string }> {
+  const { mirror, mirrorWithoutApt = DEFAULT_MIRROR, keys = ARCHIVE_KEYS, signal } = options;
+  if (mirror === undefined) {
+    const folder = join(work, 'apt');
+    await mkdir(folder);
+    const source = await PrivateApt.open({ folder, architecture: 'i386', progress, signal });
+    try {
+      return { source, problem: await source.update() };
+    } catch (error) {
+      if (!(error instanceof UpcallError) || error.code !== 'TOOL_MISSING') throw error;
+    }
+  }
+  const folder = join(work, 'mirror');
+  await mkdir(folder);
+  const source = new DebianMirror({ url: mirror ?? mirrorWithoutApt, folder, keys, progress, signal });
+  return { source, problem: await source.update() };
+}

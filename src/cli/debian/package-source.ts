@@ -1,0 +1,23 @@
+/**
+ * PackageSource: where Debian's packages come from. PrivateApt is the machine's own apt,
+ * DebianMirror fetches them by HTTPS.
+ *
+ * Called by: fetchDebian.
+ */
+
+import type { PackageFields } from './package-fields.js';
+
+/** Called with each step as a line of text, and again with how far it is. */
+export type Progress = (step: string, part?: string) => void;
+
+export interface PackageSource {
+  /** Reads the lists of packages. Returns why some could not be read, or "". */
+  update(): Promise<string>;
+  /** The description of the newest version. Undefined if there is no such package. */
+  show(name: string): Promise<PackageFields | undefined>;
+  names(prefix: string): Promise<string[]>;
+  /** Returns the packages' files, in this order. Throws DOWNLOAD_FAILED. */
+  download(names: readonly string[]): Promise<string[]>;
+  /** What to do if a package is missing. */
+  readonly remedy: string;
+}
