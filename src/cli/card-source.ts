@@ -1,7 +1,7 @@
 /**
  * CardSource: a PCI card that an option of the command line brings, such as `--disk`.
  *
- * Made by: planSession (commands/run.ts). Called by: startSession, before the VM starts.
+ * Made by: cardsOf (commands/run-cards.ts). Called by: startSession, before the VM starts.
  */
 
 import type { PciCard } from '../device-model/pci/pci-card.js';

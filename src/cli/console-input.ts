@@ -28,6 +28,7 @@ export interface ConsoleInputOptions {
   readonly receive: (bytes: Uint8Array) => number;
   /** Present if the stream is a terminal: returns the typed bytes that are for the guest. */
   readonly filter?: (typed: Uint8Array) => Uint8Array;
+  /** Prints a line for the operator. */
   readonly report: (text: string) => void;
 }
 

@@ -20,6 +20,7 @@ import { moduleFileProblem } from './module-file.js';
 import { parsePciPlace, type PciPlace } from './pci-place.js';
 
 export interface DeviceOption {
+  /** Of a file that exists. */
   readonly module: URL;
   readonly place: AddressRange | PciPlace;
   readonly inOwnThread: boolean;
@@ -63,6 +64,7 @@ export function parseDevice(text: string): DeviceOption {
     options[name] = parseNumber(value) ?? value;
   }
   const inOwnThread = words.includes('thread');
+  // A PciPlace has no type.
   if (inOwnThread && !('type' in place))
     throw new UpcallError('OPTION_INVALID', `--device ${text}: a PCI card cannot have a thread of its own`, {
       remedy: 'Leave out ,thread: its configuration space and interrupts are in the thread of the Service VM',

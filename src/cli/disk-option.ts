@@ -16,8 +16,11 @@ export interface DiskOption {
   readonly text: string;
   readonly file: string;
   readonly isReadOnly: boolean;
+  /** Of requests, from 1 to MAX_QUEUES. */
   readonly queues: number;
+  /** The qcow2 file that takes the writes. Default: `file` itself. */
   readonly overlay?: string;
+  /** Default: recognised by the file's content. */
   readonly format?: DiskFormat;
 }
 

@@ -4,6 +4,8 @@
  * A guest can cause events at any rate, so LineLimit counts what repeats and what is too much. What
  * ends the VM or one of its devices is always printed, at once. So is what becomes of held requests
  * (`hold-…`): it says why the guest stands still.
+ *
+ * Called by: runSession and VmTools, with each event of their VM.
  */
 
 import type { Clock } from '../device-model/clock.js';
@@ -20,7 +22,10 @@ export class EventLog {
   /** Messages of the events that end a VM, which its `ended` event repeats. */
   readonly #causes = new Set<string>();
 
-  /** `pageAddress`: the address of the live page, if there is one. */
+  /**
+   * `withStacks`: prints the stacks that events have. `pageAddress`: the address of the live page,
+   * if there is one.
+   */
   constructor(
     reporter: Reporter,
     clock: Clock,

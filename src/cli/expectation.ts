@@ -1,6 +1,8 @@
 /**
  * Expectation: searches the guest's output for the text of `--expect`, which may be spread over
  * several chunks of output.
+ *
+ * Called by: runSession, with the guest's console.
  */
 
 export class Expectation {

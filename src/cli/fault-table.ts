@@ -1,6 +1,8 @@
 /**
  * faultTable: the table of injected faults, one row for each rule. A session with a fault plan
  * prints it at its end, on standard error.
+ *
+ * Called by: runSession and VmTools.
  */
 
 import type { FaultRecord, FaultReportRow } from '../fault-injection/fault-trigger.js';

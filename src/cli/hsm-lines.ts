@@ -30,7 +30,7 @@ export class HsmLines {
     });
   }
 
-  /** `process`: which the line concerns, or the memory of its calls. */
+  /** `process`: the one that the line concerns, by its number or by the memory of its calls. */
   report(text: string, process?: number | AddressSpace): void {
     this.#reporter.line(text);
     this.#relay(process)?.(text);
@@ -58,7 +58,7 @@ export class HsmLines {
   }
 }
 
-/** Undefined if it has ended, or is this one. */
+/** The number of a calling process. Undefined if it has ended, or is this one. */
 export function processOf(caller: AddressSpace): number | undefined {
   return caller instanceof ForeignMemory ? caller.process : undefined;
 }

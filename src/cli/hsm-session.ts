@@ -32,9 +32,9 @@ export interface ServerPlan {
   readonly serviceVm: ServiceVmOptions;
   readonly device: HsmDeviceOptions;
   readonly tools: VmToolsOptions;
-  /** As NotifiedProgramOptions. */
+  /** Whether stores of programs to a VM's RAM are tracked: translations of the guest need that. */
   readonly tracksWrites: boolean;
-  /** As AcrnServerOptions. */
+  /** Whether programs find what ACRN's device model wants of a Service VM's machine. */
   readonly asServiceVm: boolean;
   /** Sent to the program when its guest has halted forever. */
   readonly haltSignal?: NodeJS.Signals;
@@ -55,7 +55,7 @@ const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'
 export async function runHsm(plan: HsmPlan, reporter: Reporter): Promise<number> {
   let program: StartedProgram | undefined;
   const stopForwarding = forwardSignals(() => program?.pid);
-  // Only this user can enter it. The watchdog removes it.
+  // Only this user can enter it.
   const folder = plan.shim ? mkdtempSync(join(tmpdir(), 'upcall-hsm-')) : undefined;
   const session = new Session(plan, reporter, folder);
   try {
@@ -93,7 +93,10 @@ export async function serveHsm(plan: ServerPlan, socket: string, reporter: Repor
   }
 }
 
-/** The system reports no signal of another process. */
+/**
+ * Interval at which a program that is held in CREATE_VM is checked for a signal: the system does
+ * not report those of another process.
+ */
 const HOLD_POLL_MS = 50;
 
 /** A server, the tools of its VMs, and the watchdog of its programs. */
@@ -105,13 +108,15 @@ class Session {
   readonly #watchdog: Watchdog;
   readonly #tools = new Set<VmTools>();
   #server: AcrnServer | undefined;
+  /** The process of `runHsm`'s program. Undefined for `serveHsm`. */
   #program: number | undefined;
   /** VMs so far. */
   #vms = 0;
+  /** Resolved and replaced when a program opens or closes the device. */
   #filesChanged = new Deferred<undefined>();
   readonly #closing = new Deferred<undefined>();
 
-  /** `folder`: as in Watchdog. */
+  /** `folder`: holds the socket of a shim. The watchdog removes it. */
   constructor(plan: ServerPlan, reporter: Reporter, folder?: string) {
     this.#watchdog = new Watchdog(folder);
     this.#plan = plan;

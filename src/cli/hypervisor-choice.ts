@@ -1,6 +1,8 @@
 /**
  * The choice of a hypervisor (`--hypervisor`): upcall's own by name, the user's by the file of a
  * module. To add a hypervisor to upcall, add it here and to the public index.
+ *
+ * Called by: the commands that create VMs, and `upcall doctor`.
  */
 
 import type { Availability, Hypervisor } from '../hypervisor/hypervisor.js';

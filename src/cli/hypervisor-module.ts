@@ -1,6 +1,8 @@
 /**
  * Hypervisor modules: the files of `--hypervisor FILE`. The default export of such a JavaScript or
  * TypeScript file is a hypervisor, its class, or a function that returns one.
+ *
+ * Called by: hypervisor-choice.ts.
  */
 
 import { resolve } from 'node:path';
@@ -120,7 +122,7 @@ export function withCheckedVms(file: string, hypervisor: Hypervisor, limitMs = M
     createVm: async (...parts) => {
       let hypercalls: unknown;
       try {
-        hypercalls = await within(limitMs, file, 'createVm()', hypervisor.createVm(...parts));
+        hypercalls = await within(limitMs, file, 'createVm()', hypervisor.createVm(...parts), RESOLVE_EARLY);
       } catch (error) {
         if (error instanceof UpcallError) throw error;
         throw invalid(
@@ -162,14 +164,21 @@ function missingHypercall(value: unknown): string | undefined {
   return part === undefined ? undefined : `an object without ${part}`;
 }
 
-/** Settles as `work` does. Rejects after the limit, so that the command does not wait forever. */
-function within<T>(limitMs: number, file: string, what: string, work: T | Promise<T>): Promise<T> {
+const RESOLVE_EARLY = 'Let its promise settle: createVm resolves when the vCPUs are parked, before the guest runs';
+
+/**
+ * Settles as `work` does. Rejects after the limit, so that the command does not wait forever.
+ * `what`: the call, for the message.
+ */
+function within<T>(
+  limitMs: number,
+  file: string,
+  what: string,
+  work: T | Promise<T>,
+  remedy = 'Let each promise of the module settle; start slow work in createVm',
+): Promise<T> {
   return withTimeout(limitMs, Promise.resolve(work), () => {
-    throw invalid(
-      `hypervisor module ${file}: ${what} did not end within ${limitMs / 1000} s`,
-      'Let each promise of the module settle; start slow work in createVm',
-      TIMEOUT,
-    );
+    throw invalid(`hypervisor module ${file}: ${what} did not end within ${limitMs / 1000} s`, remedy, TIMEOUT);
   });
 }
 

@@ -23,7 +23,7 @@ const reporter = new Reporter(process.stderr);
 // If the reader of the messages has closed them, they are lost. That is not a failure.
 process.stderr.on('error', () => undefined);
 
-/** Of `hsm` that of its program. */
+/** The exit status of this process. `upcall hsm` sets that of its program. */
 let status: number = ExitStatus.OK;
 const program = new Command();
 /** The command whose usage is wrong. Undefined if none was found. */
@@ -86,6 +86,7 @@ try {
 await Promise.all([process.stdout, process.stderr].map(flushed));
 process.exit(status);
 
+/** Ends the process, unless the session has dealt with the error: `true` (uncaught.ts). */
 function endUnlessTaken(error: unknown): void {
   const verdict = verdictOn(error);
   if (verdict === true) return;

@@ -36,7 +36,10 @@ export function statusOf(end: ProgramEnd, reporter: Reporter): number {
   return SIGNAL_STATUS + end.signal;
 }
 
-/** Passes signals on to the program. Returns a function that ends it. */
+/**
+ * Passes signals on to the program, and ends this process by one that comes before `pid` returns a
+ * number. Returns a function that ends the forwarding.
+ */
 export function forwardSignals(pid: () => number | undefined): () => void {
   const listeners = [...TERMINAL_SIGNALS, ...OTHER_SIGNALS].map((signal) => {
     const listener = (): void => {

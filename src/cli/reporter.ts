@@ -43,8 +43,8 @@ export class Reporter {
   }
 
   /**
-   * A reporter whose lines begin with `subject`. `onLine`: as in the constructor. It must not be
-   * used in a raw terminal.
+   * A reporter whose lines begin with `subject`. `onLine`: as in the constructor. It has a `state`
+   * of its own, which no session keeps up to date. So it must not be used in a raw terminal.
    */
   about(subject: string, onLine?: (line: string) => void): Reporter {
     return new Reporter(this.#sink, subject, onLine);

@@ -29,7 +29,7 @@ export interface StallGuardOptions {
 export class StallGuard {
   readonly #options: StallGuardOptions;
   readonly #watch: StallWatch;
-  /** Takes terminal and signals back. Undefined while they are not released. */
+  /** Takes terminal and signals back after a stall. Undefined while they are not released. */
   #takeBack: (() => void) | undefined;
 
   constructor(options: StallGuardOptions) {
@@ -37,6 +37,7 @@ export class StallGuard {
     this.#watch = new StallWatch({ onStall: (stack) => this.onStall(stack), onTurn: () => this.onTurn() });
   }
 
+  /** Resolves when stalls are noticed, or cannot be. Call it before the first device runs. */
   ready(): Promise<void> {
     return this.#watch.ready();
   }

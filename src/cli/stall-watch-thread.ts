@@ -2,6 +2,8 @@
  * The thread of StallWatch: checks that the watched event loop turns. While it does not, it
  * interrupts the watched thread once a second, wherever that runs JavaScript or waits on a word of
  * shared memory.
+ *
+ * Started by: stall-watch.ts.
  */
 
 import { writeSync } from 'node:fs';
@@ -10,7 +12,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import { SharedWords } from '../sync/shared-words.js';
 import { BEAT_MS, INTERRUPT_NAME, STALL_CHECKS, StallWord, type StallWatchData } from './stall-watch-words.js';
 
-/** Checks between two interruptions. */
+/** Checks between two interruptions: a second. */
 const CHECKS_PER_INTERRUPT = 4;
 /** If no interruption has arrived after as many checks, the thread is in native code: 4 s. */
 const NATIVE_CHECKS = 16;

@@ -1,6 +1,8 @@
 /**
  * What was thrown, for the one line that ends the process. Devices are foreign code and may throw
  * or reject with anything.
+ *
+ * Called by: main.ts.
  */
 
 import { inspect } from 'node:util';

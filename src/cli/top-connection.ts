@@ -2,6 +2,8 @@
  * TopConnection: the client side of `upcall top ADDRESS`. It connects to the live page of another
  * `upcall run --page` as a browser would, and keeps the latest of what it sends
  * (dashboard/protocol.ts).
+ *
+ * Called by: commands/top-watch.ts.
  */
 
 import { WebSocket } from 'ws';

@@ -15,7 +15,7 @@ import { openPage, type PagePlan } from './page-option.js';
 import type { Reporter } from './reporter.js';
 import { statisticsTable } from './statistics-table.js';
 
-/** Where a trace goes. */
+/** Where a trace goes: TraceFiles (commands/trace-files.ts). */
 export interface MoveSink {
   add(move: Move): Promise<void>;
   close(): Promise<void>;
@@ -36,6 +36,7 @@ export interface VmToolsOptions {
 }
 
 export class VmTools {
+  /** Live pages of this process that are open or being opened. */
   static #openPages = 0;
   readonly vm: UserVm;
   /** Resolves when a browser has opened the live page, at once without `--page-wait`. */
@@ -56,7 +57,7 @@ export class VmTools {
     const page = this.#openPage();
     this.pageOpened = page.then(
       () => this.#waitForPage(),
-      // It is reported at the end.
+      // #untilEnd reports why the page could not be opened.
       () => undefined,
     );
     const trace = this.#trace();

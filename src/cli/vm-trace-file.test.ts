@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
+import { linkOf } from '../host/node/linux/descriptors.js';
 import { vmTraceFiles } from './vm-trace-file.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'upcall-vm-trace-'));
@@ -22,6 +24,15 @@ test('the format is that of the extension', async () => {
     assert.ok(readFileSync(path).length > 0, extension);
   }
   assert.throws(() => vmTraceFiles(join(folder, 'trace.txt')), { code: 'OPTION_INVALID' });
+});
+
+test('the file that was tried is closed again', { skip: process.platform !== 'linux' }, async () => {
+  const path = join(folder, 'tried.jsonl');
+  const isOpen = (): boolean => readdirSync('/proc/self/fd').some((fd) => linkOf(process.pid, Number(fd)) === path);
+  vmTraceFiles(path);
+  assert.ok(existsSync(path));
+  await setImmediate();
+  assert.equal(isOpen(), false);
 });
 
 test('a file that cannot be written is an error before there is a VM', () => {

@@ -29,7 +29,10 @@ const FORMATS: ReadonlyMap<string, (name: string) => Promise<TraceExport>> = new
   ],
 ]);
 
-/** Throws OPTION_INVALID for an unknown format or a file that cannot be written. */
+/**
+ * Returns a function that opens the trace of a VM: MoveSink of vm-tools.ts. Throws OPTION_INVALID
+ * for an unknown format or a file that cannot be written.
+ */
 export function vmTraceFiles(path: string): (vm: Pick<UserVm, 'name'>) => Promise<TraceFiles> {
   const format = FORMATS.get(extname(path));
   if (format === undefined)
@@ -37,7 +40,7 @@ export function vmTraceFiles(path: string): (vm: Pick<UserVm, 'name'>) => Promis
       remedy: `End it with ${[...FORMATS.keys()].join(', ')}`,
     });
   // An error now is better than at the first VM.
-  new TraceFiles([{ path, trace: { add: () => undefined, end: () => new Uint8Array() } }]);
+  void new TraceFiles([{ path, trace: { add: () => undefined, end: () => new Uint8Array() } }]).close();
   let count = 0;
   return async ({ name }) => {
     const end = extname(path);

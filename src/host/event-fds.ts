@@ -16,10 +16,11 @@ export interface EventFds {
    * Returns `not-open` or `not-an-eventfd` for other descriptors.
    */
   identify(fd: number): { readonly id: string } | 'not-open' | 'not-an-eventfd';
+  /** Whether the counter is not 0. */
   isReadable(fd: number): boolean;
   /** Returns the counter and sets it to 0. Returns 0n if there was no signal. */
   read(fd: number): bigint;
-  /** Adds 1. A full counter stays full. */
+  /** Adds 1 to the counter, which is a signal. A full counter stays full. */
   write(fd: number): void;
   close(fd: number): void;
   /** Calls back on the event loop while `fd` is readable, without keeping the process alive. */

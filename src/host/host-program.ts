@@ -22,5 +22,5 @@ export interface HostProgramEnd {
   readonly lastLines: string;
 }
 
-/** The program's descriptor of the stream. */
+/** The number of the stream's descriptor in the program. */
 export const PROGRAM_STREAM = 3;

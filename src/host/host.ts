@@ -43,7 +43,7 @@ export interface Host {
    */
   lowerPriority(steps: number): void;
 
-  /** Moves threads between CPUs, or undefined where the host cannot. For the calling thread. */
+  /** For the calling thread: moves threads between CPUs. Undefined where the host cannot. */
   placeThreads(): CpuPlacement | undefined;
 
   /**

@@ -1,6 +1,6 @@
 /**
- * LinuxErrno: the error numbers of Linux, positive, that a shared folder answers with beside those
- * of the host's own calls.
+ * LinuxErrno: the error numbers of Linux, positive, with which the code of a shared folder itself
+ * refuses. Those of the host's calls are passed on as they are.
  *
  * Called by: shared-folder.ts (FolderError), its implementations and its users.
  */

@@ -123,14 +123,14 @@ export interface FolderNode {
   change(changes: FileChanges): Promise<void>;
   /** The text of a symbolic link. */
   target(): Promise<Uint8Array>;
-  /** Removes the name by which it was found. ESTALE if another file has it now. */
+  /** Removes the name by which it was found. Rejects with ESTALE if another file has it now. */
   remove(): Promise<void>;
   /** Adds a name for this file. ESTALE as `remove`. */
   linkTo(directory: FolderNode, name: Uint8Array): Promise<void>;
   /** Renames it. ESTALE as `remove`. */
   moveTo(directory: FolderNode, name: Uint8Array): Promise<void>;
 
-  // Of directories. Others reject with ENOTDIR.
+  // Of directories. Other nodes reject with ENOTDIR.
 
   /** The file with this name. The caller has to release it. */
   child(name: Uint8Array): Promise<FolderNode>;

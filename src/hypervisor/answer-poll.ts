@@ -2,7 +2,8 @@
  * AnswerPoll: whether a vCPU may stop waiting for its request: the request was answered, or
  * withdrawn.
  *
- * Called by: the vCPU's IoHandler; `begin` before each request.
+ * Called by: the vCPU's IoHandler: `begin` before it fills the slot, `relaxed` and `ordered` while
+ * it waits (sync/poll.ts), `isLost` if the slot could not be released after that.
  * Threads: the vCPU's.
  */
 
@@ -23,8 +24,9 @@ export class AnswerPoll implements Poll {
   }
 
   /**
-   * A relaxed load is enough: a request is withdrawn only while it waits, or while this vCPU is
-   * parked.
+   * A relaxed load is enough. Only a reset or destroy withdraws, and both need a paused VM, whose
+   * vCPUs wait for a request or are parked. A vCPU that leaves its park has loaded RUNNING, which
+   * was stored after the last withdrawal.
    */
   begin(): void {
     this.#withdrawals = this.#shared.relaxedWithdrawals;

@@ -18,11 +18,12 @@ export const VmEventType = { RTC_CHANGED: 0, POWER_OFF: 1, TRIPLE_FAULT: 2 } as 
 
 /** A write that the hypervisor completes itself (`acrn_asyncio_info`). */
 export interface AsyncIoDescriptor {
+  /** A port, or else a guest physical address. */
   readonly isPort: boolean;
   readonly address: bigint;
   /** Default: any value. */
   readonly data?: bigint;
-  /** The vCPU puts it into the ring: a number of the Service VM's choice, not 0. */
+  /** The vCPU puts it into the ring: a positive int32 of the Service VM's choice. */
   readonly handle: number;
 }
 

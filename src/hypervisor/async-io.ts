@@ -117,7 +117,6 @@ export class AsyncIo implements AsyncIoHypercalls {
     return new Uint8Array(this.#ringBuffer(id), 0, PAGE_BYTES);
   }
 
-  /** For the consumer; undefined while the ring is not set up. */
   ring(id: RingId): SharedRing | undefined {
     const isAsync = id === RingId.ASYNC_IO;
     const elements = this.#words.load(isAsync ? ASYNC_ELEMENTS : EVENT_ELEMENTS);
@@ -144,7 +143,10 @@ export class AsyncIo implements AsyncIoHypercalls {
     return 0;
   }
 
-  /** In a vCPU's thread: the handle of the first descriptor that a write matches, or 0. */
+  /**
+   * In a vCPU's thread: the handle of the first descriptor that a write matches, or 0. `type` is an
+   * IoRequestType. Address and value are two int32 words each, as they are stored in the table.
+   */
   find(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): number {
     for (let poll = 0; poll < MAX_POLLS; poll++) {
       const generation = this.#words.load(GENERATION);
@@ -156,6 +158,7 @@ export class AsyncIo implements AsyncIoHypercalls {
 
   /** In a vCPU's thread. BUSY: the ring is full. A corrupt ring loses the kick, as in ACRN. */
   kick(handle: number): RingResult {
+    // An element of this ring is a u64.
     this.#element[0] = handle;
     this.#element[1] = 0;
     return this.#put(RingId.ASYNC_IO);

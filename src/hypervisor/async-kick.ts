@@ -25,7 +25,7 @@ export class AsyncKick {
   /** Ends a wait for room. A ring that gets room does not: the wait ends after WAIT_MS. */
   readonly #stop = new OrderedPoll(() => this.#shared.vmState !== VmState.RUNNING);
 
-  /** `stopped` is thrown if the VM stops running while the vCPU waits for room. */
+  /** `stopped`, a VcpuStopped, is thrown if the VM stops running while the vCPU waits for room. */
   constructor(vcpu: number, shared: VmSharedState, upcall: Upcall, stopped: Error) {
     this.#vcpu = vcpu;
     this.#shared = shared;
@@ -36,7 +36,8 @@ export class AsyncKick {
 
   /**
    * Returns false if the write must become a request: no descriptor matches it, or the table keeps
-   * changing. A ring that its owner has corrupted loses the kick, as in ACRN.
+   * changing. A ring that its owner has corrupted loses the kick, as in ACRN. The parameters are
+   * those of AsyncIo.find.
    */
   send(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): boolean {
     const { asyncIo } = this.#shared;

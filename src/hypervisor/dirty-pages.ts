@@ -5,6 +5,8 @@
  * Threads: any thread adds. The vCPU's thread takes them before it runs on, and drops its
  * translations of them. There is one bit for each page, and one word that is set if any bit is, so
  * that a poll costs a plain load.
+ *
+ * Callers must: add ranges of the RAM only.
  */
 
 import { SharedWords } from '../sync/shared-words.js';

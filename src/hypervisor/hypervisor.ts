@@ -19,6 +19,7 @@ export type Availability =
   | { readonly available: true; readonly detail: string }
   | { readonly available: false; readonly reason: string; readonly remedy: string };
 
+/** `name`: what the page is for, "async-io" or "vm-events". */
 export type AllocatePage = (name: string) => SharedArrayBuffer;
 
 export interface VmConfig {
@@ -37,8 +38,8 @@ export interface VmConfig {
   /** Microseconds that a vCPU spins for its answer before it parks. Default: adaptive. */
   readonly spinUs?: number | undefined;
   /**
-   * Of the Service VM's thread, if it wakes vCPUs apart (sync/waker.ts). vCPU threads then do the
-   * same. Default: none.
+   * Of the Service VM's thread, if it wakes each vCPU on another CPU than its own (sync/waker.ts).
+   * vCPU threads then do the same. Default: none.
    */
   readonly waker?: ApartWaker | undefined;
   /**
@@ -59,6 +60,7 @@ export type HypervisorEvent =
   | { readonly kind: 'crashed'; readonly vcpu: number; readonly message: string; readonly stack?: string };
 
 export interface Hypervisor {
+  /** For messages, and for the operator, who selects it by `--hypervisor`: "v86". */
   readonly name: string;
   /** Whether it runs here, or why not and the remedy. */
   available(): Promise<Availability>;

@@ -130,7 +130,7 @@ export class InterruptLines {
     return this.#words.load(IS_COUNTING) !== 0;
   }
 
-  /** How often line `line` rose since `countRises`: u32 that wraps. */
+  /** Times that line `line` rose since `countRises`: a u32 that wraps. */
   rises(line: number): number {
     return this.#words.load(RISES + line) >>> 0;
   }
@@ -186,8 +186,8 @@ export class InterruptLines {
   }
 
   /**
-   * After a reset of the controllers, whose pins are all low: lines that are high count as just
-   * raised, and earlier edges are forgotten.
+   * In the vCPU's thread, after a reset of the controllers, whose pins are all low: lines that are
+   * high count as just raised, and earlier edges are forgotten.
    */
   resync(): void {
     this.#pins.fill(0);

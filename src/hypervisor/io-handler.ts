@@ -61,7 +61,7 @@ export interface IoHandlerOptions {
   readonly completionPolling: boolean;
   /** Microseconds that the vCPU spins for its answer before it parks. Default: adaptive. */
   readonly spinUs?: number | undefined;
-  /** Of the vCPU's thread, where each thread of the VM has a CPU. */
+  /** Of the vCPU's thread, where each thread of the VM has a CPU: it wakes others on theirs. */
   readonly waker?: ApartWaker | undefined;
 }
 

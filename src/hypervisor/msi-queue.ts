@@ -62,8 +62,8 @@ export class MsiQueue {
   }
 
   /**
-   * From any thread. The caller then rings the vCPU. Returns false for an invalid message, which is
-   * dropped.
+   * From any thread. `data` is the message's data word. The caller then rings the vCPU. Returns
+   * false for an invalid message, which is dropped.
    */
   post(vcpu: number, data: number): boolean {
     const kind = (data >>> 8) & 7;
@@ -113,7 +113,7 @@ export class MsiQueue {
     }
   }
 
-  /** At a reset: drops all messages. */
+  /** At a reset, with all vCPUs parked: drops all messages. */
   clear(): void {
     for (let word = 0; word < MSI_WORDS; word++) this.#words.store(word, 0);
   }

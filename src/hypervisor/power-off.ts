@@ -1,6 +1,6 @@
 /**
- * ACPI S5 after a triple fault, as in ACRN: if the Service VM has set up the ring for VM events, a
- * triple fault becomes an ordinary power-off.
+ * ACPI S5 (soft off) after a triple fault, as in ACRN: if the Service VM has set up the ring for VM
+ * events, a triple fault becomes an ordinary power-off.
  *
  * Called by: the vCPU's run loop, through serveVcpu.
  * Threads: the vCPU's, which it blocks until the device model has answered.

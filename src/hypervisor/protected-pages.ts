@@ -17,7 +17,7 @@ const PAGES_IN_WORD = 32;
 // Indices of words.
 /** Count of protected pages. */
 const COUNT = 0;
-/** Generation: counts the changes, so that a vCPU sees that it must prepare for the pages again. */
+/** Generation: counts the changes. A vCPU that sees a new one sets up its traps for the pages. */
 const CHANGES = 1;
 /** The bitmap. */
 const FIRST = 2;
@@ -41,7 +41,7 @@ export class ProtectedPages {
     return this.#words.loadRelaxed(COUNT) !== 0;
   }
 
-  /** The generation. Pages that are read after it are at least as new. */
+  /** The generation. The bits that are read after it have all changes that it counts. */
   get changes(): number {
     return this.#words.load(CHANGES);
   }

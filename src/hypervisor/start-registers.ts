@@ -3,10 +3,10 @@
  * never turns its event loop, so it reads them from memory, between two runs, instead of receiving
  * a message.
  *
- * Threads: the hypervisor's side stores, the vCPU's thread loads. A sequence lock prevents torn
- * loads: the sequence is odd while the text changes. All accesses are sequentially
- * consistent, so a load that saw the same even sequence before and after the text saw all of that
- * text.
+ * Threads: the Service VM's thread stores (HC_SET_VCPU_REGS), the vCPU's thread loads. A sequence
+ * lock prevents torn loads: the sequence is odd while the text changes. All accesses are
+ * sequentially consistent, so a load that saw the same even sequence before and after the text saw
+ * all of that text.
  *
  * The words hold the registers as JSON, one character a word: a start is rare, and VcpuRegisters
  * stays the only description of its fields.
@@ -51,8 +51,8 @@ export class StartRegisters {
   }
 
   /**
-   * Returns undefined if none were stored yet. A store takes microseconds, so it may wait for one
-   * to end.
+   * Returns undefined if no registers were stored yet. Spins while a store is under way, which
+   * takes microseconds.
    */
   load(): VcpuRegisters | undefined {
     const words = this.#words;

@@ -32,14 +32,14 @@ export interface ThreadedVmOptions {
   readonly onEvent: (event: HypervisorEvent) => void;
   /** The thread's entry file, one that calls `serveVcpu`. */
   readonly entry: { readonly href: string };
-  /** The `program` of vCPU `vcpu`. */
+  /** What the entry file of vCPU `vcpu` gets as VcpuContext.program. */
   readonly program: (vcpu: number) => unknown;
   /** The guest memory. Default: vCPU 0's core brings it. */
   readonly memory?: GuestMemory;
   /** Called with what a vCPU's program passes to VcpuContext.report. Default: it is dropped. */
   readonly onReport?: (vcpu: number, report: unknown) => void;
   /**
-   * Whether the vCPUs can trap stores to that page of RAM. Default: they trap none.
+   * Whether the vCPUs can trap stores to the page of RAM at `address`. Default: they trap none.
    */
   readonly canProtect?: (address: number) => boolean;
 }
@@ -53,8 +53,8 @@ export interface ThreadedVcpu {
 }
 
 /**
- * `ready` resolves when the vCPU is parked, with the guest memory if its core brings it. It rejects
- * with UpcallError if the vCPU cannot be built.
+ * `ready` resolves when the vCPU is built, with the guest memory if its core brings it. The thread
+ * parks next. It rejects with UpcallError if the vCPU cannot be built.
  */
 export function startVcpuThread(
   options: ThreadedVmOptions,
@@ -137,7 +137,8 @@ export function startVcpuThread(
   } catch (error) {
     throw new UpcallError('THREAD_FAILED', `no thread for vCPU ${vcpu}: ${errorText(error).message}`, { cause: error });
   }
-  // Unhandled otherwise when another vCPU could not start.
+  // The caller awaits `ready` only after all vCPUs were started. If one of them cannot be started,
+  // this rejection would be unhandled.
   ready.promise.catch(() => undefined);
   return { thread: { handle, registers, ended: ended.promise }, ready: ready.promise };
 }

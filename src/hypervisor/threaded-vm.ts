@@ -38,11 +38,12 @@ export class ThreadedVm implements Hypercalls {
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
   readonly #threads: readonly ThreadedVcpu[];
+  /** Whether the Service VM has set the page, without which the VM does not start. */
   #hasBuffer = false;
 
   /**
-   * Starts the threads and resolves when each is parked. Throws UpcallError if one cannot start,
-   * and then leaves none running.
+   * Starts the threads and resolves when each has built its vCPU. Throws UpcallError if one cannot
+   * start, and then leaves none running.
    */
   static async create(options: ThreadedVmOptions): Promise<ThreadedVm> {
     const shared = new VmSharedState(undefined, options.config);
@@ -190,6 +191,7 @@ export class ThreadedVm implements Hypercalls {
     return state === IoRequestState.PENDING || state === IoRequestState.PROCESSING;
   }
 
+  /** Resolves when `isSettled` holds for every vCPU, each of which rings `owner` at a new state. */
   async #until(isSettled: (vcpu: number) => boolean): Promise<void> {
     const all = new OrderedPoll(() => this.#threads.every((_, vcpu) => isSettled(vcpu)));
     while (!(await this.shared.owner.waitAsync(all, PAUSE_RECHECK_MS)));

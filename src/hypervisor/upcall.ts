@@ -22,7 +22,10 @@ export class Upcall {
     return this.#doorbell.buffer;
   }
 
-  /** How this thread wakes the worker, or what the worker leaves for those who wake it. */
+  /**
+   * In a thread that raises: how it wakes the worker. In the worker's thread: the thread number
+   * that it leaves in the doorbell while it is parked.
+   */
   set waker(waker: Waker) {
     this.#doorbell.waker = waker;
   }
@@ -40,7 +43,7 @@ export class Upcall {
     return this.#doorbell.rings;
   }
 
-  /** In the Service VM's thread: parks until there is work (true) or the time is over (false). */
+  /** In the Service VM's thread: parks until `poll` has work (true) or the time is over (false). */
   wait(poll: Poll, timeoutMs?: number): Promise<boolean> {
     return this.#doorbell.waitAsync(poll, timeoutMs);
   }

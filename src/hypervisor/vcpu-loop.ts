@@ -48,7 +48,7 @@ export interface VcpuLoopOptions {
   readonly vcpu: number;
   readonly shared: VmSharedState;
   readonly program: VcpuProgram;
-  /** The registers that were set last, or undefined if none were. */
+  /** The registers that the Service VM set last, or undefined if it set none. */
   readonly loadRegisters: () => VcpuRegisters | undefined;
   readonly report: (event: HypervisorEvent) => void;
   /**
@@ -79,7 +79,7 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
     while (!doorbell.wait(mayLeavePark));
     if (shared.vmState === VmState.POWERED_OFF) break;
     // The pausing side stores PAUSED and then loads this word. This side stores it and then loads
-    // the VM's state.
+    // the VM's state. So at least one of them sees the other's store.
     shared.setVcpuState(vcpu, VcpuState.RUNNING);
     if (shared.vmState !== VmState.RUNNING) continue;
     start = shared.starts;

@@ -20,7 +20,9 @@ export interface SegmentRegister {
 }
 
 export interface DescriptorTable {
+  /** Linear address. */
   readonly base: number;
+  /** In bytes, inclusive. */
   readonly limit: number;
 }
 

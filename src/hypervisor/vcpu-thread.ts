@@ -68,6 +68,7 @@ export interface VcpuContext {
    * (pci-interception.ts). The builder adds the handlers of its hypervisor.
    */
   readonly handlers: HandlerTables;
+  /** What ThreadedVmOptions.program returned for this vCPU. */
   readonly program: unknown;
   /** Sends something to ThreadedVm's `onReport`. */
   readonly report: (report: unknown) => void;
@@ -132,8 +133,8 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     thread.close();
     return;
   }
-  // At the end of the start: modules load and compile at full weight. An operator who
-  // pins threads decides which of them share a CPU.
+  // Only now: modules load and compile at full weight. An operator who pins threads decides which
+  // of them share a CPU, so their niceness is left alone.
   if (data.cpu === undefined) lowerPriority(data.vcpuCount);
   post({ kind: 'ready', ...(built.memory === undefined ? {} : { memory: built.memory }) });
   runVcpu({

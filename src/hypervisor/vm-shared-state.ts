@@ -65,6 +65,7 @@ export type VcpuCounters = Readonly<Record<keyof typeof VcpuCounter, number>>;
 const LINE_DOUBLES = 8;
 const LINE_WORDS = 16;
 
+/** The buffers of a VM's shared state. Survives structured cloning. */
 export interface VmSharedStateHandle {
   readonly words: SharedArrayBuffer;
   readonly lines: SharedArrayBuffer;
@@ -131,7 +132,10 @@ export class VmSharedState {
     this.#counters = new Float64Array(this.handle.counters);
   }
 
-  /** How this thread wakes vCPUs, or what a vCPU leaves for those who wake it. */
+  /**
+   * How this thread wakes vCPUs. In a vCPU's thread also the thread number that it leaves in its
+   * doorbell while it is parked.
+   */
   useWaker(waker: Waker): void {
     for (const doorbell of this.#doorbells) doorbell.waker = waker;
   }
@@ -154,8 +158,8 @@ export class VmSharedState {
   setVmState(state: VmState): void {
     if (state === VmState.RUNNING) this.#words.add(STARTS, 1);
     this.#words.store(VM_STATE, state);
-    // After the state: a vCPU that sees its request withdrawn also sees that the VM no longer runs,
-    // and never takes back a slot.
+    // After the state: a vCPU that sees its request withdrawn also sees that the VM no longer runs.
+    // So it stops, instead of freeing its slot and going on with all ones.
     if (state === VmState.POWERED_OFF) this.withdraw();
     for (const doorbell of this.#doorbells) doorbell.ring();
   }

@@ -13,10 +13,11 @@ import { ENDING_SIGNALS } from '../session-end.js';
 import type { CommandContext } from './run.js';
 
 const DEFAULT_QEMU = 'qemu-system-x86_64';
+/** Interval of lines about the progress. */
 const PROGRESS_MS = 1000;
 /**
  * The longest actions have 20 steps, and the guest in QEMU takes 3583 in a list (MAX_STEPS in
- * comparison/qemu/player.ts).
+ * comparison/qemu/player.ts). That has room for these and the device's prologue.
  */
 const MAX_LENGTH = 120;
 

@@ -40,7 +40,7 @@ With --connect, lines about a VM appear at the server, and events and errors at 
 Exit status: that of the program, 128 + N if signal N ended it, 2 if it could not be started.
 See docs/acrn-programs.md.`;
 
-/** A request that the program keeps for this long is reported, and stays its. */
+/** A request that the program has had for this long is reported, and stays with the program. */
 const REPORT_MS = 5000;
 
 export interface HsmOptions extends FaultOptions, PageOptions {
@@ -105,6 +105,8 @@ export function addHsmCommand(program: Command, context: CommandContext): void {
         context.setStatus(await runConnected({ socket: resolve(connect), shim, program: words }, context.reporter));
         return;
       }
+      // A server needs no more of the system than a shim: whether filters work is checked with
+      // --connect.
       await checkSupport(shim || serve !== undefined);
       const plan = await planServer(options, context);
       const { runHsm, serveHsm } = await import('../hsm-session.js');
@@ -150,6 +152,7 @@ function checkUse(
     });
 }
 
+/** Throws HYPERVISOR_UNAVAILABLE if programs cannot run here, with a shim or under a filter. */
 async function checkSupport(isShim: boolean): Promise<void> {
   const { programSupport, shimSupport } = await import('../../acrn-programs/support.js');
   const support = isShim ? shimSupport() : programSupport();

@@ -26,6 +26,7 @@ export interface TraceTarget {
 }
 
 interface Output {
+  /** Undefined if the bytes are written. Otherwise resolves when more may be written. */
   write(bytes: Uint8Array): Promise<void> | undefined;
   close(): void;
 }

@@ -1,6 +1,8 @@
 /**
  * debianCommandLine: the kernel's command line for `upcall run debian`. It selects the serial
  * console and disables what takes seconds on an emulated processor without a benefit in a User VM.
+ *
+ * Called by: debianGuest.
  */
 
 const PARAMETERS = [
@@ -22,7 +24,7 @@ const PARAMETERS = [
   'mitigations=off',
   'apparmor=0',
   'audit=0',
-  // There is no disk.
+  // Disks of --disk have no software RAID.
   'raid=noautodetect',
   // tracer_init_tracefs creates a thousand trace event files. mcheck_init_device warns that there
   // are no machine checks.

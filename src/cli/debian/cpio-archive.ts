@@ -3,7 +3,8 @@
  * (Documentation/driver-api/early-userspace/buffer-format.rst). The output is reproducible: all
  * times are 0 and root owns every file.
  *
- * Called by: buildInitramfs.
+ * Called by: buildInitramfs, and the functions that add archives for one run (`…Archive`,
+ * shareMounts).
  */
 
 /** Begins each header of the newc form. */

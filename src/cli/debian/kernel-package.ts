@@ -35,6 +35,7 @@ export async function readKernelPackage(
   let kernel: Uint8Array | undefined;
   let builtIn: readonly string[] = [];
   const modules = new Map<string, KernelModule>();
+  /** Modules that were searched for, found or not: none is searched for twice. */
   const asked = new Set<string>();
   // Each round unpacks the whole package. One is enough if `names` includes all dependencies.
   for (let missing = names.map(moduleName); missing.length > 0;) {

@@ -21,8 +21,11 @@ export interface ModuleArgument {
 const NAME = /^[\w-]+$/;
 
 export class ModuleChoice {
+  /** Modules of the kernel's package. */
   readonly #names: readonly string[];
+  /** Modules of the host's files. */
   readonly #files: readonly KernelModule[];
+  /** By the modules' names. */
   readonly #parameters: ReadonlyMap<string, string>;
 
   /** Throws IMAGE_NOT_FOUND, IMAGE_MALFORMED, or OPTION_INVALID for what is not a module. */

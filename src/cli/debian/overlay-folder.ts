@@ -2,8 +2,9 @@
  * overlayArchive: a folder of the host as an archive for the guest. Modes and symbolic links are
  * kept. Root owns everything. A link is never followed, so nothing outside of the folder is read.
  *
- * Called by: debianGuest. Callers must own the folder: a part of it that is replaced
- * by a link while it is read may be followed.
+ * Called by: debianGuest.
+ * Callers must: own the folder. A part of it that is replaced by a link while it is read may be
+ * followed.
  */
 
 import { constants } from 'node:fs';

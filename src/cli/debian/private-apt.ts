@@ -4,6 +4,8 @@
  * It uses the machine's sources, keys and proxies and needs no root. It changes nothing outside its
  * folder: not the system's package lists, cache or status file. Hooks of the system's configuration
  * do not run.
+ *
+ * Called by: fetchDebian.
  */
 
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
@@ -58,6 +60,7 @@ export class PrivateApt implements PackageSource {
     return status === 0 ? readFields(output) : undefined;
   }
 
+  /** The names of all packages that begin with `prefix`. */
   async names(prefix: string): Promise<string[]> {
     const { output } = await this.#run('apt-cache', 'pkgnames', prefix);
     return output.split('\n').filter((name) => name !== '');

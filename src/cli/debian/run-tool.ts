@@ -1,9 +1,14 @@
-/** runTool: runs one of the machine's programs and keeps the end of its output, for messages. */
+/**
+ * runTool: runs one of the machine's programs and keeps the end of its output, for messages.
+ *
+ * Called by: PrivateApt.
+ */
 
 import { spawn } from 'node:child_process';
 import { UpcallError } from '../../io-request/upcall-error.js';
 
 export interface ToolResult {
+  /** The exit status. Null if a signal ended the program. */
   readonly status: number | null;
   /** Standard output, at most its last MAX_OUTPUT_CHARACTERS. */
   readonly output: string;

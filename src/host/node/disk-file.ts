@@ -20,9 +20,13 @@ const FLAGS: Readonly<Record<DiskFileAccess, number>> = {
   write: O_RDWR,
   create: O_RDWR | O_CREAT,
 };
+/** Of a new file. The umask applies. */
 const MODE = 0o666;
 
-/** The files that this process has open. 0: one writer, otherwise the number of readers. */
+/**
+ * The files that this process has open, by DiskFile.identity. 0: one writer, otherwise the number
+ * of readers. Needed beside the locks for hosts that have none.
+ */
 const users = new Map<string, number>();
 
 /** Rejects with Node's error, or with UnfitFileError. */
@@ -69,6 +73,7 @@ async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/** How this process uses the file. `release` removes it from `users`. */
 interface Use {
   readonly isWriter: boolean;
   readonly isLocked: boolean;

@@ -14,7 +14,7 @@ import { readPipe } from './pipe-file.js';
 const CHUNK_BYTES = 2 ** 20;
 
 export async function readFile(file: string, limits?: ReadLimits): Promise<Uint8Array<ArrayBuffer>> {
-  // A file that cannot be looked at gets the error of its reading.
+  // If stat(2) fails, so does the reading, with an error that names it.
   const isPipe = (await stat(file).catch(() => undefined))?.isFIFO() === true;
   if (isPipe) return readPipe(file, limits?.streamBytes);
   if (limits === undefined) return readFileOfNode(file);

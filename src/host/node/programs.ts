@@ -1,11 +1,15 @@
-/** startProgram: the method of Host that starts programs of the machine. Loaded on demand. */
+/**
+ * startProgram: the method of Host that starts programs of the machine.
+ *
+ * Called by: node-host.ts, which loads it on demand.
+ */
 
 import { spawn } from 'node:child_process';
 import type { Socket } from 'node:net';
 import { PROGRAM_STREAM, type HostProgram, type HostProgramEnd } from '../host-program.js';
 import { SocketStream } from './socket-stream.js';
 
-/** Of the program's output, for messages. */
+/** Of the end of the program's output, for messages. */
 const MAX_KEPT_CHARACTERS = 4096;
 const LAST_LINES = 3;
 /** Then a program that was asked to end is killed. */

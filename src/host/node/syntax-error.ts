@@ -15,9 +15,11 @@ const PLACE = /^(?:file:\/\/)?(\/.*|[A-Za-z]:[/\\].*):(\d+)$/m;
 
 /**
  * Returns the error with the place in its message, or the same error if no place is found.
- * `module`: the URL or path that was imported. The error may be in a file that it imports. Node
- * parses a module and all that it imports before it runs any of them. Only one that gets the wrong
- * file by an `import()` of its own runs once more, in the process.
+ * `module`: the URL or path that was imported. The error may be in a file that it imports.
+ *
+ * A process imports the module once more. Node parses a module and all that it imports before it
+ * runs any of them, so none of their code runs there. The exception is a module that reaches the
+ * wrong file by an `import()` of its own.
  */
 export async function withSyntaxPlace(error: SyntaxError, module: string): Promise<SyntaxError> {
   // It was thrown by code that runs, for example JSON.parse, and has a place of its own.

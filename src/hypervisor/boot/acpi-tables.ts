@@ -3,7 +3,8 @@
  * bytes. The others describe the power management registers, the local APIC, the IO-APIC and where
  * PCI configuration space is, and the DSDT describes the devices.
  *
- * Source: ACPI Specification 6.5, chapter 5.2.
+ * Source: ACPI Specification 6.5, chapter 5.2. The offsets in the functions below are those of its
+ * tables.
  *
  * All tables lie in one block at 0xE0000, where systems without EFI search for the root pointer.
  *
@@ -23,6 +24,7 @@ const RSDP_BYTES = 36;
 const FACS_BYTES = 64;
 /** Of ACPI 3.0 and 4.0: everything that a machine with I/O ports needs. */
 const FADT_BYTES = 244;
+// Revisions of these tables in ACPI 4.0.
 const FADT_REVISION = 4;
 const MADT_REVISION = 3;
 /** PCI Firmware Specification 3.0, section 4.1.2. */
@@ -56,7 +58,7 @@ const MadtEntry = { LOCAL_APIC: 0, IO_APIC: 1, OVERRIDE: 2 } as const;
 const PCAT_COMPATIBLE = 1;
 const ADDRESS_SPACE_IO = 1;
 
-/** The table's header; the checksum at offset 9 comes last. */
+/** A table with its header. The caller sets the checksum (offset 9) last, over the whole table. */
 function acpiTable(length: number, signature: string, revision: number): FirmwareTable {
   const table = new FirmwareTable(length).text(0, signature).u32(4, length).u8(8, revision);
   return table.text(10, 'UPCALL').text(16, 'UPCALLVM').u32(24, 1).text(28, 'UPCL').u32(32, 1);
@@ -119,7 +121,7 @@ function fadt(facsAddress: number, dsdtAddress: number): Uint8Array {
   table.u32(36, facsAddress).u32(40, dsdtAddress).u16(46, SCI);
   table.u32(48, SMI_COMMAND).u8(52, ACPI_ENABLE).u8(53, ACPI_DISABLE);
   table.u32(56, PM1A_EVENT).u32(64, PM1A_CONTROL).u32(76, PM_TIMER);
-  // Bytes of these three.
+  // Bytes of these three register blocks.
   table.u8(88, 4).u8(89, 2).u8(91, 4);
   // Latencies above 100 and 1000 µs mean that there is neither C2 nor C3.
   table.u16(96, 101).u16(98, 1001);

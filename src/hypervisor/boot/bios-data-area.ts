@@ -1,7 +1,7 @@
 /**
  * The BIOS data areas as a PC's firmware leaves them at 0x400 and in the extended area: which ports
- * the devices of standardPc are at, how much base memory there is. Systems read them without
- * calling a BIOS.
+ * the devices of standardPc (the device model's set for a PC) are at, how much base memory there
+ * is. Systems read them without calling a BIOS.
  *
  * There is no BIOS to keep them up to date. So the timer tick count (0x46C) stays 0, and the
  * keyboard buffer stays empty. No display is described.
@@ -17,7 +17,7 @@ const DATA_AREA_BYTES = 0x100;
 
 /** Offsets in the area. */
 const Field = {
-  /** Four words each; 0 is no port. */
+  /** Four words, one for each port; 0 is no port. */
   serialPorts: 0x00,
   extendedAreaSegment: 0x0e,
   equipment: 0x10,

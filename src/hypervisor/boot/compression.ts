@@ -22,8 +22,9 @@ type Sink = (chunk: Uint8Array) => void;
 interface Unpacked {
   /** False if the file uses a part of its format that cannot be unpacked here. */
   readonly isComplete: boolean;
-  /** Whether `undoX86Filter` follows, and the checksum after it. */
+  /** Whether the bytes still have to go through `undoX86Filter`. */
   readonly filtered?: boolean;
+  /** Of the bytes after that, where the library did not compare the checksum itself. */
   readonly crc32?: number | undefined;
 }
 
@@ -114,14 +115,15 @@ function inOneChunk(bytes: Uint8Array): ReadableStream<Uint8Array<ArrayBuffer>> 
 }
 
 /**
- * Cancels the stream if `sink` throws: xz-decompress runs no other stream until this one has ended.
+ * Sends each chunk of the stream to `sink`. Cancels the stream if that throws: xz-decompress runs
+ * no other stream until this one has ended.
  */
-async function drain(stream: ReadableStream<Uint8Array>, sink: Sink): Promise<true> {
+async function drain(stream: ReadableStream<Uint8Array>, sink: Sink): Promise<void> {
   const reader = stream.getReader();
   try {
     for (;;) {
       const { done, value } = await reader.read();
-      if (done) return true;
+      if (done) return;
       sink(value);
     }
   } catch (error) {
@@ -136,21 +138,23 @@ async function drain(stream: ReadableStream<Uint8Array>, sink: Sink): Promise<tr
  */
 function zstdWindow(frame: ImageReader): number {
   const descriptor = frame.u8(4);
+  // With a single segment the window is the content, and there is no window descriptor.
   const singleSegment = (descriptor & 0x20) !== 0;
   if (!singleSegment) {
     const window = frame.u8(5);
     const base = 2 ** (10 + (window >>> 3));
     return base + (base / 8) * (window & 7);
   }
-  const contentSize = 5 + ([0, 1, 2, 4][descriptor & 3] as number);
+  // Behind a dictionary ID of 0 to 4 bytes.
+  const contentSizeAt = 5 + ([0, 1, 2, 4][descriptor & 3] as number);
   switch (descriptor >>> 6) {
     case 0:
-      return frame.u8(contentSize);
+      return frame.u8(contentSizeAt);
     case 1:
-      return frame.u16(contentSize) + 256;
+      return frame.u16(contentSizeAt) + 256;
     case 2:
-      return frame.u32(contentSize);
+      return frame.u32(contentSizeAt);
     default:
-      return frame.u32(contentSize) + frame.u32(contentSize + 4) * 2 ** 32;
+      return frame.u32(contentSizeAt) + frame.u32(contentSizeAt + 4) * 2 ** 32;
   }
 }

@@ -1,7 +1,9 @@
 /**
  * ELF32 for i386: the segments to load and the entry point, both as physical addresses. Used for
  * multiboot images and unpacked Linux kernels. Facts: System V ABI, chapters "ELF header" and
- * "program header".
+ * "program header", which also give the offsets below.
+ *
+ * Called by: multiboot.ts, linux-boot.ts, kernel-payload.ts and guest-image.ts.
  */
 
 import { foreignElf } from './foreign-elf.js';
@@ -10,6 +12,7 @@ import type { Piece } from './load-plan.js';
 import { unsupported } from './unsupported-image.js';
 
 const MAGIC = 0x464c_457f;
+const ELF_HEADER_BYTES = 52;
 const CLASS_32 = 1;
 const LITTLE_ENDIAN = 1;
 const MACHINE_386 = 3;
@@ -31,7 +34,7 @@ export function isElf(bytes: Uint8Array): boolean {
 /** Whether `readElf32` takes it: not a 64-bit ELF, nor one for another processor. */
 export function isElf32ForI386(image: ImageReader): boolean {
   return (
-    image.has(0, 52) &&
+    image.has(0, ELF_HEADER_BYTES) &&
     image.u32(0) === MAGIC &&
     image.u8(4) === CLASS_32 &&
     image.u8(5) === LITTLE_ENDIAN &&

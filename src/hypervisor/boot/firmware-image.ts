@@ -2,8 +2,9 @@
  * A PC's firmware (SeaBIOS and its like), started at its reset vector instead of a kernel. It finds
  * the devices itself and brings its own tables.
  *
- * It lies where a PC shows it below 1 MiB. A PC shows it below 4 GiB as well and leaves the choice
- * to its chipset; here there is RAM below 1 MiB, and nothing below 4 GiB.
+ * It lies where a PC shows it below 1 MiB. A PC shows it below 4 GiB as well, and its chipset can
+ * replace the ROM below 1 MiB by RAM. Here that part is RAM from the start, and there is nothing
+ * below 4 GiB.
  *
  * Called by: guest-image.ts.
  */
@@ -13,7 +14,7 @@ import type { ImageReader } from './image-reader.js';
 import type { LoadPlan } from './load-plan.js';
 import { HIGH_MEMORY } from './low-memory.js';
 
-/** Firmware is built in such blocks. */
+/** Firmware is built in blocks of 64 KiB. */
 const BLOCK = 0x1_0000;
 /** From the end of the screen memory to 1 MiB. */
 const ROOM = 0x4_0000;

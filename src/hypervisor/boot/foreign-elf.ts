@@ -10,6 +10,7 @@ import type { ImageReader } from './image-reader.js';
 import type { ForeignImage } from './unsupported-image.js';
 
 const MAGIC = 0x464c_457f;
+const ELF_HEADER_BYTES = 52;
 const CLASS_32 = 1;
 const CLASS_64 = 2;
 const LITTLE_ENDIAN = 1;
@@ -37,7 +38,7 @@ const PROGRAM_HEADER_BYTES = 32;
 
 /** Undefined for an ELF that may run, and for a file that is not an ELF. */
 export function foreignElf(image: ImageReader): ForeignImage | undefined {
-  if (!image.has(0, 52) || image.u32(0) !== MAGIC) return undefined;
+  if (!image.has(0, ELF_HEADER_BYTES) || image.u32(0) !== MAGIC) return undefined;
   const elfClass = image.u8(4);
   const order = image.u8(5);
   const machine = order === BIG_ENDIAN ? (image.u8(18) << 8) | image.u8(19) : image.u16(18);

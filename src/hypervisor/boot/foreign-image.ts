@@ -46,6 +46,7 @@ const FORMATS: readonly Format[] = [
     what: 'a DOS program',
     reason: 'there is no DOS in the VM',
     remedy: 'Give a kernel: bzImage, multiboot or ELF',
+    // The header's bytes in the last page of 512, and the number of pages.
     is: (image) => has(image, 0, 'MZ') && image.has(0, 28) && image.u16(2) < 512 && image.u16(4) > 0,
   },
   {
@@ -136,6 +137,7 @@ const FORMATS: readonly Format[] = [
     what: 'a file packed with lzma',
     reason: NO_UNPACKER,
     remedy: 'Unpack it with unlzma',
+    // It has no magic number: the usual properties, and the top byte of a size, or of -1 (unknown).
     is: (image) => has(image, 0, [0x5d, 0x00, 0x00]) && image.has(0, 13) && [0, 0xff].includes(image.u8(12)),
   },
   {

@@ -47,6 +47,7 @@ export class FreeMemory {
       this.#taken.push({ start, end: start + bytes });
       return start;
     }
+    // An estimate for the message: with the rounding up to a page.
     const end = this.#taken.reduce((highest, range) => Math.max(highest, range.end), HIGH_MEMORY);
     throw tooLarge('the image with its boot information', end + bytes + PAGE, this.#memoryBytes);
   }

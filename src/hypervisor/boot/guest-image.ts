@@ -51,11 +51,14 @@ export interface GuestImageOptions {
   readonly initrd?: Uint8Array;
   /** For a multiboot kernel: at most 128, behind `initrd`. */
   readonly modules?: readonly BootModule[];
-  /** Compiled DSDT: gives the guest ACPI tables. Flat images get them too: they lie below 1 MiB. */
+  /**
+   * Compiled DSDT: gives the guest ACPI tables. All kinds but `bios` get them: a guest finds them
+   * below 1 MiB without a pointer to them.
+   */
   readonly dsdt?: Uint8Array;
   /**
-   * The BIOS data areas and the MP table of a VM with the devices of standardPc. A table stays away
-   * where the image lies. Default: true with a DSDT.
+   * The BIOS data areas and the MP table of a VM with the devices of standardPc. One that would
+   * overlap the image is left out. Default: true with a DSDT.
    */
   readonly biosTables?: boolean;
 }
@@ -164,6 +167,7 @@ export async function loadGuestImage(memory: GuestMemory, options: GuestImageOpt
   return (await prepareGuestImage(options)).load(memory);
 }
 
+/** The loader of this kind, as a function of the bytes of RAM. It has unpacked what it has to. */
 async function planner(kind: ImageKind, options: GuestImageOptions): Promise<(memoryBytes: number) => LoadPlan> {
   const { image, address, initrd, cmdline = '', dsdt } = options;
   const linuxOptions = (memoryBytes: number) => ({

@@ -3,9 +3,9 @@
  * through it: a field or range beyond the end is the operator's error (a truncated file), never a
  * RangeError.
  *
- * Ordering: the bytes are the caller's, who may have shared them and must not change them before
- * the VM is created. If they change all the same, the image is wrong: each range is checked when it
- * is read.
+ * Ordering: the bytes are the caller's, who may share them with other threads and must not change
+ * them before the VM is created. If they change all the same, the image is wrong: each range is
+ * checked when it is read.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

@@ -5,6 +5,8 @@
  *
  * At the entry: flat 32-bit mode, __BOOT_CS 0x10 and __BOOT_DS 0x18 in a loaded GDT, interrupts
  * off, ESI = zero page.
+ *
+ * Called by: guest-image.ts.
  */
 
 import { readElf32 } from './elf32.js';
@@ -23,7 +25,7 @@ import {
 } from './low-memory.js';
 import { readSetupHeader, SETUP_HEADER, ZERO_PAGE_HEADER_END, type SetupHeader } from './setup-header.js';
 
-/** Offsets in the zero page. */
+/** Offsets in the zero page (`boot_params`, which Linux reads at its start). */
 const ZeroPage = {
   acpiRsdp: 0x070,
   e820Entries: 0x1e8,
@@ -45,6 +47,7 @@ const LOADED_HIGH = 1 << 0;
 /** "Undefined": a loader without an assigned number. */
 const LOADER_UNDEFINED = 0xff;
 const NORMAL_VIDEO_MODE = 0xffff;
+/** For a bare ELF, which has no setup header: a version with all fields that are set here. */
 const PROTOCOL_2_12 = 0x020c;
 /**
  * The default of initrd_addr_max in protocols before 2.03, and the top of what i386 maps at its

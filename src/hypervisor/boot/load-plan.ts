@@ -15,6 +15,7 @@ import type { VcpuRegisters } from '../vcpu-registers.js';
 export interface Piece {
   /** For messages: "kernel segment", "initrd". */
   readonly what: string;
+  /** Guest physical. */
   readonly address: number;
   readonly bytes: Uint8Array;
   /** In memory; at least `bytes.length`, which it is if left out. */

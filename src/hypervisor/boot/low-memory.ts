@@ -14,7 +14,10 @@ const CODE_SELECTOR = 0x10;
 const DATA_SELECTOR = 0x18;
 export const FLAT_GDT_BYTES = 0x20;
 
-/** Of a guest's command line and of a module's string, without the final NUL. */
+/**
+ * Bytes of a guest's command line or of a module's string, without the final NUL: our limit of 15
+ * pages. Linux takes 2 KiB at most.
+ */
 export const MAX_COMMAND_LINE = 0xefff;
 
 /** ACPI's root pointer, which systems search for in 0xE0000…0xFFFFF, and the tables behind it. */

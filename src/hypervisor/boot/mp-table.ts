@@ -2,7 +2,7 @@
  * The MP table of a User VM: the processor, the buses, the IO-APIC and the interrupts, for systems
  * that do not read ACPI tables. It says the same as the MADT and the DSDT.
  *
- * Source: Intel MultiProcessor Specification 1.4, chapter 4.
+ * Source: Intel MultiProcessor Specification 1.4, chapter 4, which also gives the offsets below.
  *
  * Called by: guest-image.ts.
  */
@@ -22,11 +22,14 @@ const Entry = { PROCESSOR: 0, BUS: 1, IO_APIC: 2, INTERRUPT: 3, LOCAL_INTERRUPT:
 const InterruptType = { VECTORED: 0, NMI: 1, EXTERNAL: 3 } as const;
 const ENABLED = 1 << 0;
 const BOOTSTRAP_PROCESSOR = 1 << 1;
-/** Family, model and stepping of the embedded core. CPUID is exact on any hypervisor. */
+/**
+ * Family, model and stepping of the embedded core. With another hypervisor this is wrong: a system
+ * that has CPUID goes by that.
+ */
 const CPU_SIGNATURE = 0x673;
 /** Feature flags of CPUID: an FPU, a local APIC. */
 const CPU_FEATURES = (1 << 0) | (1 << 9);
-/** Bus identifiers. A PCI bus must have its own number. */
+/** Bus identifiers. That of a PCI bus must be its PCI bus number. */
 const PCI_BUS = 0;
 const ISA_BUS = 1;
 const PCI_SLOTS = 32;

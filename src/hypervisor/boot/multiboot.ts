@@ -27,6 +27,7 @@ const KNOWN_REQUIRED = HeaderFlag.pageAlignModules | HeaderFlag.memoryInfo;
 const PAGE = 4096;
 /** The kernel's own stack comes later; the specification promises none. */
 const STACK_BYTES = 0x4000;
+/** Our limit: the specification has none. */
 export const MAX_MODULES = 128;
 
 /** A file that a multiboot kernel starts with: a program, a RAM disk. */

@@ -25,12 +25,15 @@ const XLF_KERNEL_64 = 1 << 0;
 export interface SetupHeader {
   /** The header as it goes into the zero page. */
   readonly bytes: Uint8Array;
+  /** Version: 0x020c is 2.12. */
   readonly protocol: number;
   /** File offset of the part that runs in protected mode. */
   readonly protectedModeOffset: number;
+  /** The protected-mode part is loaded at 1 MiB (bzImage), not below (zImage). */
   readonly loadedHigh: boolean;
   /** The kernel is for x86-64. It could be entered in 32-bit mode, but would not stay there. */
   readonly is64Bit: boolean;
+  /** The highest address that the last byte of the RAM disk may have. */
   readonly initrdAddressMax: number;
   /** Bytes of command line without the final NUL. */
   readonly commandLineSize: number;

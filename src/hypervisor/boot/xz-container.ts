@@ -3,6 +3,8 @@
  * it. Kernels are packed with the x86 filter, which xz-decompress was built without. So the filter
  * is removed from the container here, the library unpacks the rest, and the caller undoes the
  * filter and compares the checksum.
+ *
+ * Called by: compression.ts.
  */
 
 import type { ImageReader } from './image-reader.js';
@@ -23,7 +25,10 @@ export interface XzPlan {
   readonly stream: Uint8Array<ArrayBuffer>;
   /** Whether its unpacked bytes still have to go through `undoX86Filter`. */
   readonly filtered: boolean;
-  /** Of the bytes after that. */
+  /**
+   * Of the bytes after that. Undefined if the library compares the checksum, and for checks other
+   * than CRC32, which are not compared.
+   */
   readonly crc32: number | undefined;
 }
 
@@ -41,6 +46,7 @@ export function planXz(file: ImageReader): XzPlan | undefined {
   const data = file.slice(dataAt, dataBytes);
   // A block header: its size in words, less 1; one filter without sizes; padding.
   const header = withCrc([2, 0, FILTER_LZMA2, 1, block.dictionary, 0, 0, 0]);
+  // An index: its indicator 0, one record, the sizes of the block with its header and unpacked.
   const newIndex = withCrc(padded([0, 1, ...variable(header.length + dataBytes), ...variable(index.unpackedBytes)]));
   const flags = [0, CHECK_NONE];
   const footer = [...little(newIndex.length / 4 - 1), ...flags];

@@ -48,7 +48,7 @@ const POLL_FOUND = 0x80;
 type OddWrite = 'icw2' | 'icw3' | 'icw4' | 'ocw1';
 
 export interface I8259Options {
-  /** The pin to which the second chip's output is connected. Default: it has none. */
+  /** The pin to which the second chip's output is connected, always a level. Default: none. */
   readonly cascadePin?: number;
   /** The bits of the edge/level control register that can be set. The other pins are edges. */
   readonly levelPins: number;

@@ -81,6 +81,7 @@ export class InterruptControllers implements InterruptController {
 
   /** A message-signalled interrupt for this vCPU. It is an edge whatever its trigger mode says. */
   message(delivery: number, vector: number): void {
+    // To APIC ID 0, which is this vCPU's.
     this.#localApic.receive((delivery << MessageBit.DELIVERY_SHIFT) | vector, 0);
   }
 

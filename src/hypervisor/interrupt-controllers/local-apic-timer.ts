@@ -10,7 +10,7 @@
  * Source: Intel SDM volume 3, "APIC Timer".
  */
 
-/** Ticks of the bus clock in a millisecond of the guest. The TSC has the same rate. */
+/** Ticks of the bus clock, 1 GHz, in a millisecond of the guest. The TSC has the same rate. */
 const TICKS_PER_MS = 1_000_000;
 
 export class LocalApicTimer {

@@ -31,6 +31,7 @@ export class ScriptPlayer implements VcpuProgram, InterruptController {
   #faults = 0;
   #startedMs = 0;
 
+  /** `done` is called at the end of the script, once after each start. */
   constructor(script: Script, handler: IoHandler, shared: VmSharedState, done: (result: ScriptResult) => void) {
     this.#steps = script.steps;
     this.#rounds = script.repeat ?? 1;

@@ -1,4 +1,4 @@
-/** The thread of a scripted vCPU. */
+/** The thread of a scripted vCPU. Started by: ThreadedVm, as ScriptedHypervisor's `entry`. */
 
 import { serveVcpu } from '../vcpu-thread.js';
 import { ScriptPlayer } from './script-player.js';

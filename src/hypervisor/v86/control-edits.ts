@@ -200,6 +200,8 @@ function editFarTransfers(functions: WasmFunctions, refuse: (errorCode: readonly
     ...when(loadByte(result + LookupResult.outcome), no),
   ];
   const raise = (of: readonly number[]): number[] => [...refuse([...of, ...constant(SELECTOR), AND]), ...yes];
+  // A function of the selector and of "is a CALL": 1 if it raised a fault. Each `yes` and `no` is a
+  // return from it.
   const refused = functions.append(2, 1, [
     ...readDescriptor(selector),
     ...when([...access, ...constant(CODE_OR_DATA), AND], no),

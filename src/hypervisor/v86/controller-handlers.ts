@@ -8,6 +8,9 @@
  *
  * ELCR, at ports 0x4d0 and 0x4d1, is the edge/level control register: a bit for each of the 16 pins
  * of the 8259s, set if the pin is level-triggered.
+ *
+ * Called by: core-interrupts.ts.
+ * Threads: the vCPU's.
  */
 
 import type { ReservedRange } from '../hypercalls.js';
@@ -19,7 +22,7 @@ import type { PortHandler } from '../port-handlers.js';
 const FIRST_8259 = 0x20;
 const SECOND_8259 = 0xa0;
 const ELCR = 0x4d0;
-/** Each of these three is two ports. */
+/** Each of these three is two ports. In ACRN's table of port handlers they have entries 0 to 2. */
 const PORT_PAIRS = [FIRST_8259, SECOND_8259, ELCR] as const;
 const IO_APIC_ADDRESS = 0xfec0_0000;
 const LOCAL_APIC_ADDRESS = 0xfee0_0000;

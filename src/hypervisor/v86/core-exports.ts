@@ -1,6 +1,9 @@
 /**
  * The core's interface: the functions that upcall calls, those that the core calls back, and the
  * check that the module has them all.
+ *
+ * Called by: core.ts (`instantiate`), core-image.ts (`checkModule`) and the files that edit or test
+ * the core.
  */
 
 import { FIRST_TRANSLATION, TRANSLATION_COUNT } from './core-layout.js';
@@ -36,7 +39,10 @@ export interface CoreExports {
   /** Drops the translations of code in the RAM from `start` to before `end`. */
   jit_dirty_cache(start: number, end: number): void;
   full_clear_tlb(): void;
-  /** Puts a translation into use. The operands are those of the import `codegen_finalize`. */
+  /**
+   * Puts a translation into use. The operands are the first three of the import `codegen_finalize`,
+   * by which the core handed it out.
+   */
   codegen_finalize_finished(index: number, start: number, stateFlags: number): void;
   /** MOV to a control register from a general one. */
   instr_0F22(general: number, control: number): void;

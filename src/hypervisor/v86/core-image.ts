@@ -1,6 +1,8 @@
 /**
  * The core's image: the edited and compiled v86.wasm, once in each process. vCPU threads get the
  * compiled module by structured cloning, so that they share its machine code.
+ *
+ * Called by: V86Hypervisor, in the Service VM's thread.
  */
 
 import { host } from '../../host/current.js';

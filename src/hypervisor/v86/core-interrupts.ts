@@ -123,14 +123,17 @@ export class CoreInterrupts {
     return true;
   }
 
-  /** The answer to HostCall.ACKNOWLEDGE: the core takes an interrupt. */
+  /**
+   * The answer to HostCall.ACKNOWLEDGE: the core takes an interrupt. Its vector is in bits 8 to 15,
+   * and HAS_VECTOR is set unless the request has gone.
+   */
   acknowledge(): number {
     const vector = this.#controllers.acknowledge();
     this.#follow();
     return vector === NO_VECTOR ? 0 : HAS_VECTOR | (vector << 8);
   }
 
-  /** The other calls of the edited core. */
+  /** The other calls of the edited core. `value`: the low word that WRMSR writes to APIC_BASE. */
   notify(call: number, value: number): void {
     if (call === HostCall.APIC_BASE) this.#writeApicBase(value);
     else this.#unblockNmi();

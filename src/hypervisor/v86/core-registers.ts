@@ -2,6 +2,8 @@
  * Sets the registers of a core at power-on to what VcpuRegisters describe. Most of them are words
  * in the core's memory. The control registers go through the core's own MOV instruction, which also
  * updates its TLB, and with PAE loads the four page-directory pointers from the guest's memory.
+ *
+ * Called by: Core, at each start of the VM, between `reset_cpu` and the first instruction.
  */
 
 import type { SegmentRegister, VcpuRegisters } from '../vcpu-registers.js';

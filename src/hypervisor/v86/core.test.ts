@@ -95,6 +95,12 @@ const BODIES: readonly (readonly [string, readonly number[], readonly string[]])
   ['an 8-bit store', [0xc6, 0x05, 0, 0, 0, 0xd0, 7], ['store d0000000/1 7']],
   ['a 64-bit store', [0x0f, 0x7f, 0x05, 0, 0, 0, 0xd0], ['store d0000000/8 0:0']],
   ['a read-modify-write', [0xff, 0x05, 0, 0, 0, 0xd0], ['load d0000000/4', 'store d0000000/4 8192a3b5']],
+  [
+    'a copy of a device register to another one',
+    // mov esi; mov edi; movsd. With the load behind it, some slice ends between its two accesses.
+    [0xbe, 0, 0, 0, 0xd0, 0xbf, 0x10, 0, 0, 0xd0, 0xa5, 0xa1, 0x20, 0, 0, 0xd0],
+    ['load d0000000/4', 'store d0000010/4 8192a3b4', 'load d0000020/4'],
+  ],
   ['a push of a device register', [0xff, 0x35, 0, 0, 0, 0xd0, 0x58], ['load d0000000/4']],
 ];
 

@@ -38,7 +38,7 @@ export interface CoreOptions {
   readonly handlers: HandlerTables;
   readonly lines: InterruptSource;
   readonly protection?: PageProtection;
-  /** The guest's time in ms: TSC and local APIC timer. */
+  /** A clock in ms, for the TSC and the local APIC's timer. Default: performance.now(). */
   readonly now?: () => number;
   /** The 32 bits of RDRAND and RDSEED. Default: Web Crypto's. */
   readonly random?: () => number;
@@ -57,13 +57,11 @@ export const TRAPS_PER_POLL = 64;
  * reset.
  */
 const HEAP_BYTES = 16 << 20;
+/** More than the allocator's own words at an end of a free piece. */
 const HEAP_EDGE_BYTES = 4096;
 /** WebAssembly's. */
 const MEMORY_PAGE_BYTES = 0x1_0000;
-/**
- * Power-on values of the x87 state, which the core leaves to its host: stack empty, FNINIT's
- * control word.
- */
+/** Power-on x87 state, which the core leaves to its host: stack empty, FNINIT's control word. */
 const FPU_STACK_EMPTY = 0xff;
 const FPU_CONTROL_WORD = 0x37f;
 /** `set_jit_config`'s first setting. */
@@ -85,8 +83,11 @@ export class Core implements VcpuProgram {
   readonly #blockBoundary: Uint8Array;
   readonly #now: () => number;
   readonly #dropTranslations: (start: number, end: number) => void;
+  /** The guest's time 0 by `now`. */
   #startedMs: number;
+  /** Whether no guest code has run since the power-on state was made. */
   #isPristine = true;
+  /** Since a HLT with interrupts off. Only an NMI or a reset ends it. */
   #isHaltedForever = false;
   #trapsLeft = TRAPS_PER_POLL;
 
@@ -134,7 +135,7 @@ export class Core implements VcpuProgram {
     this.#pristine = new PristineState(
       buffer,
       { start: byteOffset, end: byteOffset + memoryBytes },
-      // The allocator has words of its own at both ends of a free piece.
+      // The piece that was allocated and freed above, without the allocator's words in it.
       { start: (heap >>> 0) + HEAP_EDGE_BYTES, end: (heap >>> 0) + HEAP_BYTES - HEAP_EDGE_BYTES },
     );
   }
@@ -163,13 +164,14 @@ export class Core implements VcpuProgram {
     this.#isPristine = false;
     this.#trappedRam?.follow();
     this.#lines.resync();
+    // There are no translations yet that would have to be dropped.
     this.#dirty.take(() => undefined);
     if (registers !== undefined) setRegisters(this.#core, registers);
   }
 
   run(): number {
     try {
-      // Not when it is added: the core then holds its compiler's lock.
+      // Not as soon as the core has made one: it then holds its compiler's lock.
       this.#translations.publish();
       if (this.#dirty.any) this.#dirty.take(this.#dropTranslations);
       if (this.#trappedRam?.isBehind === true) this.#trappedRam.follow();

@@ -40,18 +40,22 @@ interface Raised {
 
 const GENERAL_PROTECTION: Raised = { vector: Exception.GENERAL_PROTECTION, errorCode: 0 };
 const DOUBLE_FAULT: Raised = { vector: Exception.DOUBLE_FAULT, errorCode: 0 };
+/** Those with an error code. A divide error is the other contributory exception. */
 const CONTRIBUTORY: readonly number[] = [
   Exception.INVALID_TSS,
   Exception.NOT_PRESENT,
   Exception.STACK_FAULT,
   Exception.GENERAL_PROTECTION,
 ];
-/** Error codes of these have a selector, and bit 0 for an event from outside of the program. */
+// Bits of the error codes of these: an event from outside of the program, a gate of the IDT instead
+// of a descriptor, and the selector.
 const EXTERNAL = 1;
 const IN_IDT = 2;
 const SELECTOR = 0xfffc;
+/** For CoreOffset.fetchPage. */
 const NO_PAGE = -1;
 const INSTRUCTION_POINTER = CoreOffset.instructionPointer >> 2;
+/** Where the instruction began that is executed. */
 const PREVIOUS = CoreOffset.previousInstructionPointer >> 2;
 
 export class ExceptionDelivery {
@@ -74,6 +78,7 @@ export class ExceptionDelivery {
    * itself if it is not one of the core.
    */
   recover(error: unknown): void {
+    // A trap of the core, or its stack is full.
     const isStop = error instanceof WebAssembly.RuntimeError || error instanceof RangeError;
     if (!isStop && !(error instanceof GeneralProtection)) throw error;
     this.#core[STACK_POINTER_EXPORT].value = this.#stackPointer;
@@ -95,12 +100,13 @@ export class ExceptionDelivery {
     else if (panic?.meaning !== 'page-fault-raised') throw this.#shutDown(error, panic?.where);
   }
 
-  /** At the instruction that began last. */
+  /** Delivers a fault of the instruction that began last: EIP points at it again. */
   #raise(exception: Raised): void {
     this.#words[INSTRUCTION_POINTER] = this.#words[PREVIOUS] as number;
     this.#deliver(exception);
   }
 
+  /** Delivers an exception at EIP, and those that its delivery causes. */
   #deliver(exception: Raised): void {
     let due = exception;
     for (;;) {

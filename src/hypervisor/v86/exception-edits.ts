@@ -44,11 +44,12 @@ import type { WasmFunctions } from './wasm-functions.js';
  */
 export const DELIVER_EXPORT = 'upcall_deliver';
 
+/** In a pattern: any byte. */
 const ANY = undefined;
 const MOST_BYTES = 15;
 const PREFIX_FUNCTIONS = ['run_prefix_instruction', 'segment_prefix_op'] as const;
 
-/** The functions that look up descriptors before they may panic, and how often. */
+/** The functions that look up descriptors before they may panic, and in how many places each. */
 const LOOKUPS: readonly (readonly [string, number])[] = [
   ['lookup_segment_selector', 1],
   ['call_interrupt_vector', 1],

@@ -48,8 +48,9 @@ import { encodeU32 } from './wasm-sections.js';
 /** A PC's window for graphics memory, which is never RAM to the core. 128 KiB, aligned. */
 const WINDOW_START = 0xa_0000;
 const WINDOW_MASK = ~0x1_ffff;
-/** The core's own page translation of EIP, as an XOR mask. */
+/** Offset of the core's own page translation of EIP: a mask by which EIP is XORed. */
 const FETCH_MASK = 624;
+/** In a pattern: any byte. */
 const ANY = undefined;
 /**
  * Places that fetch through the core's translation of EIP. The main loop fetches an opcode's first
@@ -65,6 +66,7 @@ export function editFetches(functions: WasmFunctions, mismatch: (what: string) =
     OR,
   ];
   const load = functions.index('read8');
+  // Of the address of the RAM and a guest physical one, as are all functions below: the byte there.
   const fetch = functions.append(2, 1, [
     ...when(outside(address), [...address, ...call(load), RETURN]),
     ...[...ram, ...address, ADD, LOAD_BYTE_UNSIGNED, 0, 0],
@@ -104,7 +106,7 @@ export function editFetches(functions: WasmFunctions, mismatch: (what: string) =
   if (fetched !== 1 || gates !== 1) throw mismatch('its main loop is another one');
 }
 
-/** `code` with NOPs behind it. A call keeps its operands that way. */
+/** `code` with NOPs behind it, as long as the code that it replaces. */
 function fill(code: readonly number[], length: number): number[] {
   return [...code, ...Array.from({ length: length - code.length }, () => NOP)];
 }

@@ -1,6 +1,7 @@
 /**
  * HandlersFirst: a TrapHandler that looks into the hypervisor's own handlers before it passes an
- * access on, as IoHandler does, and without its shared page.
+ * access on, as IoHandler does, and without its shared page. An access that straddles the edge of a
+ * handler's range is passed on, where IoHandler raises a #GP.
  *
  * Called by: the core's self-test (self-test.ts), fuzzing/ and the tests.
  */

@@ -49,6 +49,7 @@ export const HAS_VECTOR = 1;
 /** The export of the core's function that enters the handler of a vector. */
 export const ENTER_VECTOR_EXPORT = 'upcall_enter_vector';
 
+/** The alignment that a load or store promises: none. */
 const UNALIGNED = 0;
 /** WebAssembly's br_table. */
 const BRANCH_TABLE = 0x0e;
@@ -70,7 +71,7 @@ const STORES_ENABLED = [
 /** RDMSR's answers, enabled or not. Bit 8, "bootstrap processor", is missing in both. */
 const APIC_BASE_VALUES = [...constant(0xfee0_0800), ...constant(0xfee0_0000)];
 const APIC_BASE_OF_BOOTSTRAP = [...constant(0xfee0_0900), ...constant(0xfee0_0100)];
-/** CPUID's test for the APIC's feature bit, before and after. */
+/** CPUID's test for the APIC's feature bit, before and after the edit. */
 const TESTS_ACPI = [LOAD_BYTE_UNSIGNED, UNALIGNED, ...encodeU32(CoreOffset.acpiEnabled)];
 const TESTS_APIC = [LOAD_BYTE_UNSIGNED, UNALIGNED, ...encodeU32(CoreOffset.apicEnabled)];
 

@@ -49,7 +49,7 @@ const PAE = 0x20;
 const PG = 1 << 31;
 const CR3 = 3;
 const CR4 = 4;
-/** The local of the core's page walk that holds CR4. */
+/** The local variable of the core's page walk that holds CR4. */
 const CR4_LOCAL = 8;
 // Of CR3, or of an entry of a table.
 const PRESENT = 1;
@@ -114,7 +114,10 @@ function editReservedBits(functions: WasmFunctions, mismatch: Mismatch): void {
   );
 }
 
-/** A function: whether a present entry of a linear address has a reserved bit. */
+/**
+ * Adds a function of a linear address: whether a present entry of its page walk has a reserved bit.
+ * Returns its index.
+ */
 function addReservedCheck(functions: WasmFunctions): number {
   const read = functions.index('read32s');
   const no = [...constant(0), RETURN];

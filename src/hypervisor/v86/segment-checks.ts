@@ -44,7 +44,7 @@ export const SELECTOR = 0xfffc;
 /** Bits of a descriptor's access byte. */
 export const Access = { ACCESSED: 1, WRITABLE: 2, CONFORMING: 4, EXECUTABLE: 8, SEGMENT: 16, PRESENT: 128 } as const;
 const READABLE = Access.WRITABLE;
-/** What `find` returns. */
+/** The word AddedOffset.found after `find`. */
 export const Found = { OK: 0, UNUSABLE: 1, RAISED: 2 } as const;
 const ACCESS_BYTE = 5;
 const PAGE = ~0xfff;
@@ -52,14 +52,17 @@ const IN_LOCAL_TABLE = 4;
 
 export const RAISED: Code = [...constant(1), RETURN];
 export const FINE: Code = [...constant(0), RETURN];
-/** Of the descriptor that was found last. */
+/** The access byte of the descriptor that was found last. */
 export const access: Code = loadByte(AddedOffset.foundAccess);
+/** Its descriptor privilege level. */
 export const level: Code = [...access, ...constant(5), SHIFT_RIGHT, ...constant(3), AND];
 
+/** Whether `bits` of that access byte are `wanted`. */
 export function has(bits: number, wanted: number): Code {
   return [...access, ...constant(bits), AND, ...constant(wanted), EQUAL];
 }
 
+/** The requested privilege level of a selector. */
 export function requested(selector: Code): Code {
   return [...selector, ...constant(3), AND];
 }
@@ -91,7 +94,9 @@ export class SegmentChecks {
     this.#data = this.#addData();
   }
 
-  /** Raises the exception, at the current instruction, and returns 1. */
+  // Each method below gives the code that does what it says, for a body that a caller appends.
+
+  /** Raises the exception, at the current instruction, and returns from the check with 1. */
   raise(vector: Code, errorCode: Code): Code {
     return [...vector, ...errorCode, ...call(this.#raise), RETURN];
   }
@@ -119,13 +124,13 @@ export class SegmentChecks {
     ];
   }
 
-  /** Returns 1 if the bytes cannot be written and a page fault was raised. */
+  /** Returns from the check with 1 if the bytes cannot be written and a page fault was raised. */
   unlessWritable(address: Code, count: number): Code {
     const probe = this.#functions.index('writable_or_pagefault_cpl');
     return when([...constant(0), ...address, ...constant(count), ...call(probe)], RAISED);
   }
 
-  /** Returns 1 if the page of `address` cannot be read and a page fault was raised. */
+  /** Returns from the check with 1 if the page of `address` cannot be read: #PF was raised. */
   unlessReadable(address: Code): Code {
     return when([...this.#walk(address), IS_ZERO], RAISED);
   }

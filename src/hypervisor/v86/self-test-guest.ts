@@ -1,6 +1,8 @@
 /**
  * The guest of the core's self-test: flat 32-bit code for address 0x1000, its interrupt and
  * descriptor tables.
+ *
+ * Called by: self-test.ts, which knows the accesses that it makes.
  */
 
 import type { GuestMemory } from '../guest-memory.js';

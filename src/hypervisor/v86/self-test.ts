@@ -42,6 +42,7 @@ export function testCore(module: WebAssembly.Module): void {
   loadTestGuest(new GuestMemory(core.memory));
   core.start(guest.TEST_REGISTERS);
 
+  // `run` returns the milliseconds until a timer, or Infinity, at a HLT with interrupts on.
   check('reaching the first HLT', runUntilHalted(core, record) > 0);
   const { accesses } = record;
   equal('registers', accesses.splice(0, 8), expectedRegisters());

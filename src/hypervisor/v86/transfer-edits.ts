@@ -58,7 +58,9 @@ type Code = readonly number[];
 const { INVALID_TSS, NOT_PRESENT, GENERAL_PROTECTION } = Exception;
 /** EFLAGS.VM, in the third byte of EFLAGS. */
 const VM = 2;
+/** ESP is the fifth of the general registers. */
 const GENERAL_ESP = CoreOffset.generalRegisters + 16;
+/** SegmentIndex.SS. */
 const SS = 2;
 /** Of a descriptor's access byte: the type, and S, which is 0 in those of tasks and tables. */
 const TYPE = 0x1f;

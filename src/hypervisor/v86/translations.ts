@@ -15,13 +15,14 @@ import type { CoreExports } from './core-exports.js';
 import { coreBytes, coreWords } from './core-memory.js';
 import { shareImportedMemory, STACK_POINTER_EXPORT } from './wasm-edit.js';
 
-/** The first three are the core's own names for a module, which it gets back. */
+/** A module. The first three are what the core calls it by, and gets back with it. */
 interface Compiled {
   readonly index: number;
   /** The guest-physical address of the code. */
   readonly start: number;
   /** The CPU's state for which it was translated: sizes, flat segments, level 3. */
   readonly stateFlags: number;
+  /** Its function. */
   readonly entry: unknown;
 }
 
@@ -37,6 +38,11 @@ const SLOW_WRITE_128 = 'safe_write128_slow_jit';
  * fault.
  */
 const LEAVE = 1;
+/**
+ * The bits of a slow path's last operand that are the instruction's offset in its page. Those of
+ * writes have the translation's index above them.
+ */
+const OFFSET_IN_PAGE = 0xfff;
 const NOWHERE = -1;
 
 type SlowRead = (address: number, eip: number) => number;
@@ -52,6 +58,7 @@ export class Translations {
   readonly #onRefused: () => void;
   #compiled: Compiled[] = [];
   #mustLeave = false;
+  /** The offset of the instruction that made the last slow read, until a slow write. */
   #lastRead = NOWHERE;
   #count = 0;
 
@@ -132,10 +139,14 @@ export class Translations {
     return imports;
   }
 
+  /**
+   * A translated instruction makes at most one slow read, which is its first access. So leaving
+   * here repeats no access. (Those with two reads, such as CMPS, are calls of the interpreter.)
+   */
   #slowRead(read: SlowRead): SlowRead {
     return (address, eip) => {
       if (this.#mustLeave) return this.#leave(eip);
-      this.#lastRead = eip;
+      this.#lastRead = eip & OFFSET_IN_PAGE;
       const stack = this.#stackPointer.value;
       try {
         return read(address, eip);
@@ -146,12 +157,12 @@ export class Translations {
   }
 
   /**
-   * A translation must not be left in the second half of a read-modify-write: the instruction would
+   * A translation must not be left between the read and the write of one instruction: it would
    * start again and read twice.
    */
   #slowWrite(write: SlowWrite): SlowWrite {
     return (address, value, eip) => {
-      if (this.#mustLeave && eip !== this.#lastRead) return this.#leave(eip);
+      if (this.#mustLeave && (eip & OFFSET_IN_PAGE) !== this.#lastRead) return this.#leave(eip);
       this.#lastRead = NOWHERE;
       const stack = this.#stackPointer.value;
       try {
@@ -184,15 +195,18 @@ export class Translations {
   #refused(error: unknown, eip: number, stack: number): number {
     if (!(error instanceof GeneralProtection)) throw error;
     this.#stackPointer.value = stack;
-    this.#core.trigger_gp_jit(0, eip & 0xfff);
+    this.#core.trigger_gp_jit(0, eip & OFFSET_IN_PAGE);
     this.#onRefused();
     return LEAVE;
   }
 
-  /** The instruction at `eip`, an offset in the page, had no effect and will run again. */
+  /**
+   * The instruction at `eip` had no effect and will run again: the core finds no exception noted
+   * when the translation has returned, and its main loop goes on at EIP.
+   */
   #leave(eip: number): number {
     this.#mustLeave = false;
-    this.#eip[0] = ((this.#eip[0] as number) & ~0xfff) | (eip & 0xfff);
+    this.#eip[0] = ((this.#eip[0] as number) & ~OFFSET_IN_PAGE) | (eip & OFFSET_IN_PAGE);
     return LEAVE;
   }
 }

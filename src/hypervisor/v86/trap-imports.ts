@@ -4,6 +4,8 @@
  *
  * Accesses that the core itself splits stay split: those that cross a page, and loads of more than
  * 32 bits (32-bit parts). A 64-bit store is one access, a 128-bit store two of 64 bits.
+ *
+ * Called by: Core, which gives the functions to the core as its imports. Threads: the vCPU's.
  */
 
 import type { CoreImports, ImportedFunction } from './core-exports.js';
@@ -24,7 +26,10 @@ const PORT_COUNT = 0x1_0000;
 
 export type TrapImport = Extract<ImportedFunction, `io_port_${string}` | `mmap_${string}`>;
 
-/** What the edited core asks beside accesses. `call` is one of HostCall (interrupt-edits.ts). */
+/**
+ * What the edited core asks through its port imports beside accesses. `call` is one of HostCall
+ * (interrupt-edits.ts), a number above all ports: `answer` for a read, `notify` for a write.
+ */
 export interface CoreHost {
   answer(call: number): number;
   notify(call: number, value: number): void;
@@ -32,7 +37,7 @@ export interface CoreHost {
 
 /**
  * `trapped` is called after each access, before the guest goes on. `ram` takes the trapped accesses
- * to RAM.
+ * to RAM. It is a function because the core imports these functions before it has RAM.
  */
 export function trapImports(
   handler: TrapHandler,

@@ -46,9 +46,11 @@ export class TrappedRam {
    * them takes the core long.
    */
   readonly #droppedAt: Uint32Array;
+  /** Count of translations, from 1: a page whose entry is 0 may have some. */
   #translations = 1;
   /** Accesses from here to the end of the RAM trap. */
   #start: number;
+  /** ProtectedPages.changes at the last `follow`. */
   #seen = 0;
 
   constructor(protection: PageProtection, core: CoreExports, { buffer, byteOffset, byteLength }: GuestMemoryHandle) {
@@ -91,7 +93,7 @@ export class TrappedRam {
     return size === 2 ? this.#ram.getUint16(address, true) : this.#ram.getUint8(address);
   }
 
-  /** Returns true if the store became a request. */
+  /** A store within one page. Returns true if it became a request. */
   write(address: number, size: number, low: number, high: number): boolean {
     const { pages, handler } = this.#protection;
     if (pages.has(address)) {

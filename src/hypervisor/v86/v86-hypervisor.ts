@@ -2,6 +2,8 @@
  * V86Hypervisor: a hypervisor that needs no virtualization hardware. The guest's CPU is the core of
  * the v86 emulator, in a thread of its own, and its RAM lies in the core's shared memory. One vCPU,
  * 32-bit guests, up to 2 GiB.
+ *
+ * Called by: ServiceVm. The other side is v86-thread.ts.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

@@ -1,4 +1,4 @@
-/** The thread of a vCPU on the v86 core. */
+/** The thread of a vCPU on the v86 core. Started by: ThreadedVm, as V86Hypervisor's `entry`. */
 
 import { serveVcpu } from '../vcpu-thread.js';
 import { Core } from './core.js';

@@ -17,8 +17,11 @@ const END = 0x0b;
 const MEMORY_COPY = 10;
 const EMPTY_BLOCK = 0x40;
 const I32 = 0x7f;
+// Alignments that loads and stores promise, as exponents of 2.
 const ALIGN_1 = 0;
 const ALIGN_4 = 2;
+const LOAD_HALF_UNSIGNED = 0x2f;
+const STORE = 0x36;
 
 export const NOP = 0x01;
 export const UNREACHABLE = 0x00;
@@ -29,6 +32,7 @@ export const AND = 0x71;
 export const OR = 0x72;
 export const XOR = 0x73;
 export const EQUAL = 0x46;
+/** ≥, <, > of unsigned numbers. */
 export const AT_LEAST = 0x4f;
 export const BELOW = 0x49;
 export const ABOVE = 0x4b;
@@ -66,6 +70,7 @@ export function constant(value: number): number[] {
   }
 }
 
+/** The value of a parameter or local variable. */
 export function local(index: number): number[] {
   return [LOCAL_GET, ...encodeU32(index)];
 }
@@ -101,12 +106,12 @@ export function loadByte(address: number): number[] {
 
 /** The 16-bit word at a fixed address. */
 export function loadHalf(address: number): number[] {
-  return [...constant(0), 0x2f, ALIGN_1, ...encodeU32(address)];
+  return [...constant(0), LOAD_HALF_UNSIGNED, ALIGN_1, ...encodeU32(address)];
 }
 
 /** Stores the one operand that `value` leaves as the word at a fixed address. */
 export function storeWord(address: number, value: readonly number[]): number[] {
-  return [...constant(0), ...value, 0x36, ALIGN_4, ...encodeU32(address)];
+  return [...constant(0), ...value, STORE, ALIGN_4, ...encodeU32(address)];
 }
 
 /** Stores the low byte of the one operand that `value` leaves at a fixed address. */

@@ -20,6 +20,9 @@
  * - The interrupt controllers are the hypervisor's (interrupt-edits.ts).
  *
  * Each edit throws CORE_MISMATCH if the module is not as expected.
+ *
+ * Called by: core-image.ts (`editCore`), once in each process; translations.ts
+ * (`shareImportedMemory`), for each translation.
  */
 
 import { UpcallError } from '../../io-request/upcall-error.js';

@@ -40,6 +40,7 @@ export class WasmFunctions {
   readonly #types: number[];
   /** Each body with its declaration of locals, without its size. */
   readonly #bodies: Uint8Array[];
+  /** Exports that were added. */
   readonly #exports: { name: string; index: number }[] = [];
 
   /** `mismatch` makes the error to throw if the module lacks what an edit names. */

@@ -14,6 +14,7 @@ import { loadLibc, type Libc, type NativeFunction } from './libc.js';
 const EFD_CLOEXEC = 0o200_0000;
 const EFD_NONBLOCK = 0o4000;
 const POLLIN = 1;
+/** An eventfd is read and written as a u64. */
 const COUNTER_BYTES = 8;
 /** Where the link in /proc/self/fd of an eventfd points. */
 const EVENTFD_LINK = 'anon_inode:[eventfd]';

@@ -17,11 +17,11 @@ export { InjectionError, type Call } from './traced-thread.js';
 export const RESTART = BigInt.asUintN(64, -512n);
 
 export interface InjectionOptions {
-  /** Of the waiting call. */
+  /** Those of the filter that has notified of the waiting call. */
   readonly notifications: Notifications;
   /** What the call returns if it cannot return what `work` returns. −errno. */
   readonly failure: number;
-  /** The signals that are blocked from then on. Default: as before. */
+  /** The signals that are blocked from then on, bit N−1 for signal N. Default: as before. */
   readonly mask?: bigint | undefined;
 }
 

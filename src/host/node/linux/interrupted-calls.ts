@@ -1,7 +1,8 @@
 /**
- * InterruptedCalls: for filters whose notified calls are interrupted by any signal (Listener), what
- * can be done with the calling thread by stopping it: its signals wait, or its call returns a
- * result although it is too late for an answer.
+ * InterruptedCalls: for filters whose notified calls are interrupted by any signal
+ * (seccomp-filter.ts, `Listener.isInterruptible`), what can be done with the calling thread by
+ * stopping it: its signals wait, or its call returns a result although it is too late for an
+ * answer.
  *
  * Called by: acrn-programs/interruptible-ioctls.ts.
  * Callers must: be allowed to trace the process, as TracedThread.
@@ -15,12 +16,16 @@ import type { Notification } from './notifications.js';
 import { ProcessMemory } from './process-memory.js';
 import { ARGUMENTS, INSTRUCTION_BYTES, InjectionError, Register, TracedThread } from './traced-thread.js';
 
+/** −EINTR. */
 const INTERRUPTED = word(-4n);
 
 /** Of a stack, how far from its end the registers that a handler returns to are searched. */
 const STACK_BYTES = 0x1_0000;
 const STACK_PIECE = 4096;
-/** Words of struct ucontext, from its register di: di, si, bp, bx, dx, ax, cx, sp, ip, … */
+/**
+ * Words of struct ucontext, from its register di: di, si, bp, bx, dx, ax, cx, sp, ip, … The call's
+ * first three arguments are in di, si and dx.
+ */
 const SAVED_ARGUMENTS = [0, 1, 4] as const;
 const SAVED_RAX = 5;
 const SAVED_RIP = 8;

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { closeSync, ftruncateSync, readFileSync, readSync, statSync, writeSync } from 'node:fs';
 import { describe, test } from 'node:test';
-import { loadLibc } from './libc.js';
+import { loadLibc, requireLibc } from './libc.js';
 import { MemoryFiles, memoryFile } from './memory-files.js';
 
 const skip = loadLibc() === undefined ? 'this is not Linux, or koffi is not installed' : false;
@@ -43,6 +43,27 @@ describe('memory in a file', { skip }, () => {
     files.release(shared);
     assert.equal(files.find(ram), undefined);
     assert.equal(ram[0], 7, 'what is mapped stays so');
+  });
+
+  test('is in no file, and no descriptor stays open, if a call fails', () => {
+    const libc = requireLibc();
+    const closed: unknown[] = [];
+    for (const failing of ['ftruncate', 'fcntl', 'mmap']) {
+      const files = new MemoryFiles({
+        ...libc,
+        func: (declaration) => {
+          const name = /(\w+)\(/.exec(declaration)?.[1];
+          if (name === failing) return () => -1;
+          const call = libc.func(declaration);
+          return name === 'close' ? (fd) => (closed.push(fd), call(fd)) : call;
+        },
+      });
+      const { buffer } = new WebAssembly.Memory({ initial: 1, maximum: 1, shared: true });
+      const shared = buffer as unknown as SharedArrayBuffer;
+      assert.throws(() => files.add('test', shared, 0, PAGE), new RegExp(`^Error: ${failing}\\(2\\) failed for test`));
+      assert.equal(files.find(new Uint8Array(shared, 0, PAGE)), undefined, failing);
+    }
+    assert.equal(closed.length, 3);
   });
 
   test('cannot be made shorter or longer by a process that has it', () => {

@@ -57,8 +57,7 @@ export class MemoryFiles {
   readonly #files: MemoryFile[] = [];
 
   /** Throws if there is no koffi. */
-  constructor() {
-    const libc = requireLibc();
+  constructor(libc: Libc = requireLibc()) {
     this.#libc = libc;
   }
 
@@ -83,16 +82,15 @@ export class MemoryFiles {
       this.#libc.func('int memfd_create(const char *name, uint flags)')(name, MFD_CLOEXEC | MFD_ALLOW_SEALING),
     );
     if (fd < 0) throw this.#failed('memfd_create', name);
+    try {
+      this.#fill(fd, bytes, name);
+      this.#mapOver(address, fd, length, name);
+    } catch (error) {
+      // `find` must not name a file in which the memory is not.
+      this.#close(fd);
+      throw error;
+    }
     this.#files.push({ fd, buffer, start, length });
-    if (this.#libc.func('int ftruncate(int fd, int64_t bytes)')(fd, BigInt(length)) !== 0)
-      throw this.#failed('ftruncate', name);
-    this.#copyInto(fd, bytes, name);
-    const seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
-    if (this.#libc.func('int fcntl(int fd, int command, int argument)')(fd, F_ADD_SEALS, seals) !== 0)
-      throw this.#failed('fcntl', name);
-    const map = this.#libc.func('int64_t mmap(int64_t a, size_t n, int protection, int flags, int fd, int64_t offset)');
-    if (BigInt(map(address, BigInt(length), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0n)) !== address)
-      throw this.#failed('mmap', name);
   }
 
   /** Where the first page of `buffer` is in this process. */
@@ -108,14 +106,34 @@ export class MemoryFiles {
     return undefined;
   }
 
-  /** Closes the file of `buffer`, if it has one. Memory that is mapped stays so. */
+  /** Closes the files that have parts of `buffer`. Memory that is mapped stays so. */
   release(buffer: SharedArrayBuffer): void {
     for (let i = this.#files.length - 1; i >= 0; i--) {
       const file = this.#files[i];
       if (file?.buffer !== buffer) continue;
       this.#files.splice(i, 1);
-      this.#libc.func('int close(int fd)')(file.fd);
+      this.#close(file.fd);
     }
+  }
+
+  /** Gives an empty file the content `bytes`, and seals its size. */
+  #fill(fd: number, bytes: Uint8Array, name: string): void {
+    if (this.#libc.func('int ftruncate(int fd, int64_t bytes)')(fd, BigInt(bytes.length)) !== 0)
+      throw this.#failed('ftruncate', name);
+    this.#copyInto(fd, bytes, name);
+    const seals = F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW;
+    if (this.#libc.func('int fcntl(int fd, int command, int argument)')(fd, F_ADD_SEALS, seals) !== 0)
+      throw this.#failed('fcntl', name);
+  }
+
+  #mapOver(address: bigint, fd: number, length: number, name: string): void {
+    const map = this.#libc.func('int64_t mmap(int64_t a, size_t n, int protection, int flags, int fd, int64_t offset)');
+    if (BigInt(map(address, BigInt(length), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED, fd, 0n)) !== address)
+      throw this.#failed('mmap', name);
+  }
+
+  #close(fd: number): void {
+    this.#libc.func('int close(int fd)')(fd);
   }
 
   #copyInto(fd: number, bytes: Uint8Array, name: string): void {

@@ -51,7 +51,7 @@ export class Notifications {
   readonly #responseBytes = new Uint8Array(this.#response.buffer);
   readonly #id = new BigUint64Array(1);
 
-  /** `fd`: a listener. `onCall` answers each call, at once or later. */
+  /** `fd`: Listener.fd of seccomp-filter.ts. `onCall` answers each call, at once or later. */
   constructor(fd: number, onCall: (notification: Notification) => void) {
     const libc = requireLibc();
     this.fd = fd;

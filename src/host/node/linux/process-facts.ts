@@ -10,10 +10,14 @@ import { requireLibc, type NativeFunction } from './libc.js';
 
 const O_CLOEXEC = 0o200_0000;
 const LETTER_D = 0x44;
+// Bytes that are read of /proc/N/stat and /proc/N/syscall.
 const STAT_BYTES = 512;
 const SYSCALL_BYTES = 256;
+/** Index of the stack pointer behind the number of the call. */
 const SYSCALL_STACK = 6;
+/** A chain of parents that is longer is taken as ended. */
 const MAX_ANCESTORS = 64;
+// Of awaitSleep.
 const POLL_US = 20;
 const MAX_POLLS = 500;
 const CLOSING_PARENTHESIS = 0x29;
@@ -52,8 +56,8 @@ function statusOf(thread: number): string | undefined {
 }
 
 /**
- * Whether `ancestor` is the process, or has started it or one of its ancestors, which have not
- * ended.
+ * Whether `ancestor` is `process` or one of its ancestors. The chain breaks at one that has ended:
+ * the system gives its children another parent.
  */
 export function isDescendant(process: number, ancestor: number): boolean {
   let one = process;
@@ -75,8 +79,8 @@ export function pendingSignals(thread: number): bigint {
 
 /**
  * The system call in which the thread sleeps, and its stack pointer. `running` if it does not
- * sleep: so does one that a signal has woken, even if it has no processor yet. Undefined if the
- * system does not say. Some microseconds.
+ * sleep, also if a signal has woken it and it has no processor yet. Undefined if the system does
+ * not say. Takes some microseconds.
  */
 export function threadSyscall(
   thread: number,
@@ -98,9 +102,9 @@ export function awaitSleep(thread: number): void {
 }
 
 /**
- * Whether the thread waits and no signal wakes it, but a fatal one (state D). A thread in a
- * notified call that its supervisor has received waits so from the first signal on (Listener), or
- * stop by job control or a debugger. Some microseconds.
+ * Whether the thread waits and only a fatal signal wakes it (state D). A thread in a notified call
+ * that its supervisor has received (seccomp-filter.ts, `Listener`) waits that way as soon as a
+ * signal arrives, or job control or a debugger stops it. Takes some microseconds.
  */
 export function isUninterruptible(thread: number): boolean {
   const bytes = new Uint8Array(STAT_BYTES);

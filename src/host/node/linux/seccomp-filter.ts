@@ -87,7 +87,10 @@ export interface Listener {
 
 type Instruction = readonly [code: number, ifTrue: number, ifFalse: number, operand: number];
 
-/** The filter as an array of struct sock_filter. */
+/**
+ * The filter as an array of struct sock_filter. `numbers`: calls of which each is notified, besides
+ * the ioctls and memfd_create.
+ */
 function filterProgram(numbers: readonly number[]): Uint8Array {
   const program: Instruction[] = [
     [LOAD, 0, 0, ARCHITECTURE],

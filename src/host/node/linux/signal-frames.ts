@@ -28,6 +28,7 @@ const INSTRUCTION = [0x0f, 0x05] as const;
 const INSTRUCTION_BYTES = BigInt(INSTRUCTION.length);
 /** The end of an instruction that puts the number of rt_sigreturn into a register. */
 const LOAD_SIGRETURN = [SystemCall.rtSigreturn, 0, 0, 0] as const;
+/** −EINTR. */
 const INTERRUPTED = BigInt.asUintN(64, -4n);
 
 /** A call that the thread returns to. */

@@ -52,7 +52,7 @@ export function spawnProgram(program: string, args: readonly string[], environme
   );
   const error = Number(spawn(pid, program, actions, attributes, argv.pointers, envp.pointers));
   libc.func('int posix_spawn_file_actions_destroy(void *actions)')(actions);
-  // The strings were in use until here.
+  // The strings were in use until here: this read keeps the collector from them.
   const isAlive = argv.bytes.length > 0 && envp.bytes.length >= 0;
   return error === 0 && isAlive ? (pid[0] as number) : -error;
 }

@@ -1,7 +1,7 @@
 /**
  * TracedThread: a thread of another process, stopped by ptrace(2).
  *
- * Called by: injected-calls.ts.
+ * Called by: injected-calls.ts and interrupted-calls.ts.
  * Callers must: be allowed to trace the process, which no other may trace at that time: a debugger
  * excludes this. They must call `detach`, also after an error.
  *
@@ -27,6 +27,7 @@ const PTRACE_SETSIGMASK = 0x420b;
 const PTRACE_O_TRACESYSGOOD = 1;
 const WNOHANG = 1;
 const WSTOPPED = 2;
+/** Threads that are no processes, too. */
 const WALL = 0x4000_0000;
 const P_PID = 1;
 const SIGTRAP = 5;
@@ -72,13 +73,14 @@ export class InjectionError extends Error {}
 
 export class TracedThread {
   readonly thread: number;
+  /** As the thread had them when it stopped. Indices: `Register`, ARGUMENTS. */
   readonly registers = new BigUint64Array(REGISTERS);
   readonly #libc: Libc;
   readonly #ptrace: NativeFunction;
   readonly #waitid: NativeFunction;
   readonly #sleep: NativeFunction;
   readonly #info = new Uint8Array(INFO_BYTES);
-  /** A signal that stopped the thread first. It is delivered at the end. */
+  /** A signal that stopped the thread first. It is delivered at the end. 0: none. */
   #signal = 0;
 
   /**
@@ -104,6 +106,7 @@ export class TracedThread {
     }
   }
 
+  /** Bit N−1 for signal N, as are all sets of signals here. */
   blockedSignals(): bigint {
     const mask = new BigUint64Array(1);
     this.#expect(PTRACE_GETSIGMASK, SIGSET_BYTES, mask);
@@ -146,8 +149,9 @@ export class TracedThread {
   }
 
   /**
-   * Makes the thread execute a call. Its signals must be blocked. Its registers are not restored.
-   * Returns the result, −errno if the call failed.
+   * Makes the thread execute a call with the `syscall` instruction at address `at` of its memory
+   * (`isSyscall`). Its signals must be blocked. Its registers are not restored. Returns the result,
+   * −errno if the call failed.
    */
   execute(at: bigint, call: Call): bigint {
     this.#makeCall(at, call);
@@ -167,6 +171,7 @@ export class TracedThread {
     return BigInt.asIntN(64, after[Register.RAX] ?? 0n);
   }
 
+  /** Whether there is a `syscall` instruction at address `at` of the thread's memory. */
   isSyscall(at: bigint): boolean {
     // The C library's wrapper returns the word, −1 also for a failure: then it is no instruction.
     const word = BigInt(this.#ptrace(PTRACE_PEEKTEXT, this.thread, BigInt.asIntN(64, at), null));

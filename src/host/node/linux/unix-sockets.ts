@@ -3,6 +3,7 @@
  * descriptors and the sender's process along. Node has neither.
  *
  * Called by: acrn-programs/.
+ * Callers must: give paths of at most MAX_SOCKET_PATH bytes. Longer ones are cut.
  *
  * All calls return at once.
  *
@@ -39,6 +40,8 @@ const BACKLOG = 64;
 /** Of a socket's file: only its owner can connect. */
 const OTHERS_MASK = 0o177;
 
+// Bytes of struct sockaddr_un, struct ucred, struct cmsghdr and struct msghdr, and room for the
+// ancillary data of a message.
 const ADDRESS_BYTES = 2 + MAX_SOCKET_PATH + 1;
 const CREDENTIALS_BYTES = 12;
 const HEADER_BYTES = 16;
@@ -56,7 +59,7 @@ export interface Peer {
 export interface Received {
   /** Valid until the next call of `receive`. */
   readonly bytes: DataView;
-  /** The sender. 0 if it cannot be named here. */
+  /** The sender. 0 if it has no number in this process's PID namespace. */
   readonly pid: number;
   /** Belong to the caller. */
   readonly descriptors: readonly number[];
@@ -82,13 +85,13 @@ export class UnixSockets {
   readonly #header = new DataView(new ArrayBuffer(MESSAGE_HEADER_BYTES));
   readonly #headerBytes = new Uint8Array(this.#header.buffer);
   readonly #controlAddress: bigint;
+  /** struct iovec: where the message is, and its bytes. */
   readonly #part = new BigUint64Array(2);
 
   constructor() {
     this.#recvmsg = this.#libc.func('int64_t recvmsg(int fd, void *message, int flags)');
     this.#sendmsg = this.#libc.func('int64_t sendmsg(int fd, void *message, int flags)');
-    // struct iovec: address and bytes. struct msghdr: its third word points at the parts, its fifth
-    // at the ancillary data.
+    // struct msghdr: its third word points at the parts, its fifth at the ancillary data.
     this.#part[0] = this.#libc.address(this.#message);
     this.#controlAddress = this.#libc.address(new Uint8Array(this.#control.buffer));
     this.#header.setBigUint64(16, this.#libc.address(this.#part), true);
@@ -129,7 +132,7 @@ export class UnixSockets {
     return fd;
   }
 
-  /** The process that made the connection, or for the one that connected the one that listens. */
+  /** The process at the other end: the one that has called `connect`, or the one that listens. */
   peer(fd: number): Peer {
     const credentials = new Uint32Array(CREDENTIALS_BYTES / 4);
     const bytes = new Uint32Array([CREDENTIALS_BYTES]);

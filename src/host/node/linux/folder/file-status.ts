@@ -9,7 +9,10 @@
 import type { BigIntStats } from 'node:fs';
 import type { FileKind, FileStatus } from '../../../shared-folder.js';
 
-/** The position of a device's index in an identity. The root's is 0. */
+/**
+ * The position of a device's index in an identity, above the inode number. The root's index is 0,
+ * because its status is the first that is asked for.
+ */
 const DEVICE_SHIFT = 56n;
 /** Devices beyond share an index. */
 const MAX_DEVICES = 255;

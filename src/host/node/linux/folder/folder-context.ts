@@ -1,5 +1,6 @@
 /**
- * FolderContext: what the files of one shared folder have in common.
+ * FolderContext: what the files of one shared folder have in common. `File` is HeldFile, which
+ * imports this file.
  *
  * Called by: held-file.ts, folder-node.ts and shared-folder.ts.
  */
@@ -16,7 +17,7 @@ export const O_PATH = 0o1000_0000;
 export class FolderContext<File> {
   readonly handles: FolderHandles;
   readonly identities = new FileIdentities();
-  /** Those that are held. */
+  /** The files that are held: HeldFile adds and removes itself. */
   readonly held = new Set<File>();
   readonly #isWritable: boolean;
   /** The device and the mount of the root. */

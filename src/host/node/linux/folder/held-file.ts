@@ -38,6 +38,7 @@ export class HeldFile {
   #parent: HeldFile | undefined;
   /** In `#parent`. Undefined: it is not known any more. */
   #name: Buffer | undefined;
+  /** Calls of `release` until it is closed: one for its maker, and one for each `retain`. */
   #holders = 1;
 
   private constructor(
@@ -167,7 +168,10 @@ export class HeldFile {
     return this.#identity.dev === other.#identity.dev && this.#identity.ino === other.#identity.ino;
   }
 
-  /** If other processes moved directories, the new parent may seem to lie in this file. */
+  /**
+   * Gives the file its new place. If other processes moved directories, the new parent may seem to
+   * lie in this file: then the place is unknown.
+   */
   #move(parent: HeldFile, name: Buffer): void {
     for (let above: HeldFile | undefined = parent; above !== undefined; above = above.#parent)
       if (above === this) {
