@@ -1,6 +1,9 @@
 /**
  * The command line of the explorer: `npm run explore -- --help`. It searches the configurations and
  * the seeded defects, prints tables of what it finds, and replays a schedule.
+ *
+ * Exit code: 0 if the search found what it should (no violation in the shipped code, one for each
+ * defect), 1 if not, 2 for an error.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';
@@ -31,9 +34,10 @@ interface Options {
   readonly all?: boolean;
 }
 
-/** States that may be kept to find the shortest schedule. */
+/** ExploreOptions.shortestWithin: a bound on memory, because that search keeps every state. */
 const SHORTEST_WITHIN = 300_000;
 
+/** Ctrl-C was pressed: the current search ends, and no other begins. */
 let isInterrupted = false;
 
 const command = new Command('explore')
@@ -67,12 +71,16 @@ function print(text: string): void {
   process.stdout.write(`${text}\n`);
 }
 
-/** Progress on one line, where there is a terminal to show it. */
+/**
+ * Progress on one line, where there is a terminal to show it. The empty text clears the line.
+ * Resolves a turn of the event loop later, in which a Ctrl-C arrives, to whether to go on.
+ */
 function progress(text: string): Promise<boolean> {
   if (process.stderr.isTTY) process.stderr.write(`\r${text}\u001b[K`);
   return new Promise((resolve) => setImmediate(() => resolve(!isInterrupted)));
 }
 
+/** Those that `--config` names, or all. Throws for an unknown name. */
 function selected<T extends { readonly name: string }>(all: readonly T[], { config }: Options): readonly T[] {
   const unknown = config?.filter((name) => !all.some((one) => one.name === name)) ?? [];
   if (unknown.length > 0)
@@ -82,6 +90,7 @@ function selected<T extends { readonly name: string }>(all: readonly T[], { conf
   return config === undefined ? all : all.filter(({ name }) => config.includes(name));
 }
 
+/** Prints a schedule as a table by replaying it, and saves it for `--save`. */
 function show(program: ExploredProgram, model: Model, schedule: Schedule, options: Options): void {
   const run = replay(program, model, schedule);
   print(`\n${schedule.violation}\n\n${scheduleTable(run, { isComplete: options.all === true })}\n`);
@@ -116,6 +125,7 @@ async function searchAll(options: Options): Promise<number> {
   printRow(COLUMNS);
   for (const configuration of configurations) {
     if (isInterrupted) break;
+    // Too large for a complete search.
     if (configuration.isForRandom === true) continue;
     const model = acrnModel(planOf(configuration, options.slice === true));
     const exploration = await explore(program, model, {

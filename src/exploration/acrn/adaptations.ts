@@ -39,7 +39,7 @@ export const ADAPTATIONS: readonly Adaptation[] = [
   {
     module: 'hsm/dispatch-worker',
     edit: replace(initial('PASSES_PER_TURN'), '1'),
-    why: 'A turn of the loop in which nothing else runs changes nothing: a turn after each pass contains the later ones.',
+    why: 'A turn in which no other task runs changes nothing: turning after each pass allows every schedule of rarer turns.',
   },
   {
     module: 'hsm/clear-wait',

@@ -15,7 +15,7 @@ import { Invariants } from './invariants.js';
 import { ACTOR, DEVICE_THREAD } from './program.js';
 import type { ThreadRole } from './thread-role.js';
 import { WordNames } from './word-names.js';
-import { firstPortOf, PORTS_OF_CLIENT, type VmHandles, type World, type WorldPlan } from './world.js';
+import { exitOf, firstPortOf, PORTS_OF_CLIENT, type VmHandles, type World, type WorldPlan } from './world.js';
 
 /** A thread of the model and its part in it. */
 interface Actor {
@@ -62,7 +62,10 @@ function ownsSlotWords(plan: WorldPlan, role: ThreadRole | undefined, index: num
   return role?.kind === 'vcpu' || (role?.kind === 'service-vm' && !plan.clients.includes('thread'));
 }
 
-/** Where a thread's own work begins: the event loop chooses its next task, or the vCPU starts. */
+/**
+ * Where a thread's own work begins: the event loop of the Service VM or of a device chooses its next
+ * task, or the vCPU starts.
+ */
 const isAtLoop = ({ kind }: LocalState): boolean => kind === OperationKind.PICK;
 const isAtStart = ({ kind, operation }: LocalState): boolean =>
   kind === OperationKind.NOTE && operation.names[0] === 'starts';
@@ -127,7 +130,7 @@ function deviceActor(plan: WorldPlan, world: World, vm: number, client: number, 
       }),
       startsAt: isAtLoop,
       mayDie: plan.threadsDie,
-      exit: client,
+      exit: exitOf(plan, vm, client),
     },
   };
 }

@@ -12,6 +12,7 @@ import { SLOT_OFFSET } from '../../io-request/layout.js';
 import { IoRequestState } from '../../io-request/state.js';
 import type { VmHandles, World } from './world.js';
 
+/** Any number above the four states. */
 const NOT_A_STATE = 77;
 
 /** Raises upcalls for which there is no request. */

@@ -32,7 +32,10 @@ const PLAIN = ['layout', 'state', 'io-request', 'upcall-error', 'error-text']
 /** By compiler: the modules, read and lowered (engine/code/) once for all programs. */
 const codes = new WeakMap<Compiler, CodeBase>();
 
-/** The shipped code with `changes`. Throws GONE for a change that does not fit. */
+/**
+ * The shipped code with `changes`. Throws an Error that begins with GONE for a change that does not
+ * fit.
+ */
 export function acrnProgram(compiler: Compiler, changes: readonly CodeChange[] = []): ExploredProgram {
   let code = codes.get(compiler);
   if (code === undefined) {

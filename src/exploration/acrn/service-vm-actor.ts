@@ -18,7 +18,15 @@ import { VmLifeCycle } from '../../vm/vm-life-cycle.js';
 import { ExploredClient } from './explored-client.js';
 import { offer, threadEnd } from '../engine/probe.js';
 import { actorNote } from './actor-notes.js';
-import { DEFAULT_CLIENT, firstPortOf, PORTS_OF_CLIENT, type OperatorAct, type VmHandles, type World } from './world.js';
+import {
+  DEFAULT_CLIENT,
+  exitOf,
+  firstPortOf,
+  PORTS_OF_CLIENT,
+  type OperatorAct,
+  type VmHandles,
+  type World,
+} from './world.js';
 
 /**
  * The constructor of ThreadedVm, which is private in TypeScript. `ThreadedVm.create` would start
@@ -86,7 +94,7 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
     const explored = new ExploredClient(handles, number, client, plan.clients[client] ?? 'at-once');
     clients.push(explored);
     requests.clients.add(explored, [ports(firstPortOf(number, client), PORTS_OF_CLIENT)]);
-    if (explored.isRunning) void cleanUpAfter(client, explored, requests, module);
+    if (explored.isRunning) void cleanUpAfter(exitOf(plan, number, client), explored, requests, module);
   }
   module.addVm(requests);
   hypercalls.startVm();
@@ -108,20 +116,20 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
   return { number, lifeCycle, requests, clients };
 }
 
-/** Does what UserVm does when a device's thread has ended. */
+/** Does what UserVm does when a device's thread has ended. `exit`: see ThreadPlan.exit. */
 async function cleanUpAfter(
-  device: number,
+  exit: number,
   client: ExploredClient,
   requests: VmRequests,
   module: HypervisorServiceModule,
 ): Promise<void> {
-  await threadEnd(device);
+  await threadEnd(exit);
   client.isRunning = false;
   if (requests.clients.all.includes(client)) module.destroyClient(requests, client);
   else requests.clients.finishAllOf(client);
 }
 
-/** `oldest` is client 0, `newest` the last one: see OperatorAct. */
+/** Each act is described at OperatorAct. */
 async function perform(act: OperatorAct, vm: Vm, module: HypervisorServiceModule, clientCount: number): Promise<void> {
   const { number, lifeCycle, requests } = vm;
   const oldest = vm.clients[0] as ExploredClient;

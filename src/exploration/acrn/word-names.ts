@@ -70,6 +70,7 @@ export class WordNames implements WordNaming {
     // The engine has found out which words are event counts. Here those are the doorbells.
     const count = this.#space.eventCounts.find((one) => one.buffer === buffer && one.index === index);
     if (count === undefined) return undefined;
+    // Thread 0, the Service VM's, waits by a word of a VM's state only while it pauses the VM.
     if (this.#states.has(buffer) && count.thread === 0) return 'pausing side';
     return buffer === this.#upcall ? 'upcall' : `doorbell of ${this.#space.nameOf(count.thread)}`;
   }

@@ -91,8 +91,16 @@ export function makeWorld(plan: WorldPlan): World {
   return { plan, upcall: new Upcall().buffer, vms };
 }
 
-/** The number of the default client. Plans have fewer clients, and it fits into OWNER_BITS. */
+/**
+ * The number of the default client. Plans have fewer clients, and it fits into the 4 bits that
+ * request-notes.ts has for an owner.
+ */
 export const DEFAULT_CLIENT = 7;
+
+/** The exit number of a device's thread (ThreadPlan.exit). */
+export function exitOf({ clients }: WorldPlan, vm: number, client: number): number {
+  return vm * clients.length + client;
+}
 
 // Each access of a world has a port of its own, so that a port names its VM, vCPU and access. Ports
 // of each VM, of each of its clients, and of each vCPU there:
@@ -115,7 +123,7 @@ export function portOf(vm: number, client: number, vcpu: number, access: number)
   return firstPortOf(vm, client) + vcpu * VCPU_PORTS + access * ACCESS_BYTES;
 }
 
-/** VM, client that has the port at first, vCPU and number of the access. */
+/** The inverse of `portOf`: VM, client that has the port at first, vCPU and number of the access. */
 export function partsOf(port: number): { vm: number; client: number; vcpu: number; access: number } {
   const offset = port - FIRST_PORT;
   return {

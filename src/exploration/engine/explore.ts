@@ -63,6 +63,7 @@ export async function explore(
   warmUp(world);
   let result: SearchResult;
   for (let restarts = 0; ; restarts++) {
+    // Mark 0 is the state in which every thread stands where its own work begins (ExploredWorld).
     space.state.back(0);
     space.uses.learn();
     result = await new ExhaustiveSearch(space, {
@@ -92,7 +93,8 @@ function scheduleOf(
   const { eventCounts } = space;
   const shortest = shortestWithin === 0 ? undefined : searchShortest(space, shortestWithin);
   const { message, moves } = shortest ?? found;
-  // An access that is seen may show an earlier step to break the rule.
+  // MixedAccesses remembers every access of the search. So this run may break its rule at an earlier
+  // step than the search did, and `run.message` is that rule.
   const run = stepsOf(space, moves);
   return { plan, violation: run.message ?? message, eventCounts, access: space.accesses.brokenWith, steps: run.steps };
 }
@@ -124,7 +126,7 @@ export function warmUp({ space }: ExploredWorld): void {
   }
 }
 
-/** Steps of the code itself: it runs only for what is not known yet. */
+/** Steps of the code itself, which runs only for steps that were never taken (LearnedThread). */
 function stepsOfCode({ threads }: ExploredWorld['space']): number {
   return threads.reduce((sum, { steps }) => sum + steps, 0);
 }

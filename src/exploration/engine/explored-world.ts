@@ -16,7 +16,7 @@ import type { WordAccess } from './search/mixed-accesses.js';
 import type { EventCount, Watcher } from './search/space-parts.js';
 import { StateSpace } from './search/state-space.js';
 import { Relearn } from './search/violation.js';
-import { PropertyNames } from './word-names.js';
+import { PropertyNames } from './property-names.js';
 
 export interface WorldOptions {
   /** Whether steps that no other thread can notice are made at once. Default: true. */
@@ -49,7 +49,8 @@ export class ExploredWorld {
     this.model = model;
     this.#program = program;
     this.#heap = new HeapFingerprint((fn) => program.runtime.originOf(fn));
-    // A life that belongs to no thread, for the function that makes the shared objects.
+    // A life that belongs to no thread, for the function that makes the shared objects. Their
+    // buffers are numbered from 0.
     program.runtime.life = this.#life(0);
     const shared = (this.#shared = program.callNow(model.shared));
     const parts = (this.#parts = model.parts(shared));
@@ -79,7 +80,7 @@ export class ExploredWorld {
     return this.#parts.naming?.(this.space) ?? new PropertyNames(this.#shared);
   }
 
-  /** Each thread alone up to where its own work begins, in order. */
+  /** Runs each thread alone up to where its own work begins (ThreadPlan.startsAt), in order. */
   #setUp(threads: readonly ThreadPlan[], watcher: Watcher, learns: boolean): void {
     const { space } = this;
     threads.forEach((plan, number) => {

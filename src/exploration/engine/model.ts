@@ -11,9 +11,9 @@ import type { StateSpace } from './search/state-space.js';
 import type { LocalState } from './search/learned-thread.js';
 import type { Watcher, WordAddress } from './search/space-parts.js';
 
-/** An exported function and what it is called with. */
+/** An exported function of the explored code, and its arguments. */
 export interface Entry {
-  /** From the root of the code, without `.js`. */
+  /** Its path from the root of the code (CodeOptions.root), without `.js`. */
   readonly module: string;
   readonly name: string;
   readonly values: readonly unknown[];
@@ -28,13 +28,15 @@ export interface ThreadPlan {
   /**
    * Before the search, the thread runs alone up to its first operation for which this is true. So
    * its share of setting things up is not interleaved. Threads do so in the order of their list.
-   * Default: the thread begins with its first operation.
+   * `state` has the operation at which the thread stands. Default: the thread begins with its first
+   * operation.
    */
   readonly startsAt?: (state: LocalState) => boolean;
   /** Whether the thread may end at any moment, as one that is terminated. Default: false. */
   readonly mayDie?: boolean;
   /**
-   * The number under which `threadEnd` (probe.ts) reports its end. Undefined: it cannot be awaited.
+   * The number under which `threadEnd` (probe.ts) reports its end, below 1000 and of this thread
+   * alone. Undefined: its end cannot be awaited.
    */
   readonly exit?: number;
   /**

@@ -9,13 +9,13 @@ import type { CodeChange } from './change/code-change.js';
 import type { CodeBase } from './code/code-base.js';
 import { RewrittenModules, type Exports } from './code/rewritten-modules.js';
 import { keepsCallbacks } from './machine/array-loops.js';
-import { OperationKind, wordOperation } from './machine/operation.js';
+import { namedOperation, OperationKind, wordOperation } from './machine/operation.js';
 import { Runtime } from './machine/runtime.js';
 import type { Entry } from './model.js';
 
 /**
  * The buffer of the words that report the ends of threads, a word for each exit number. No buffer
- * of a program has this number.
+ * of a program has this number: those of at most 32 threads are below 33,000 (BUFFERS_PER_THREAD).
  */
 export const EXITS = 99_999;
 
@@ -27,8 +27,8 @@ export class ExploredProgram {
   readonly #modules: RewrittenModules;
 
   /**
-   * `entries` are modules; those that they import are loaded with them. Throws GONE for a change
-   * that does not fit.
+   * `entries` are modules, and those that they import are loaded with them. Throws an Error that
+   * begins with GONE for a change that does not fit (code-change.ts).
    */
   constructor(
     code: CodeBase,
@@ -60,7 +60,7 @@ export class ExploredProgram {
     const { runtime } = this;
     return {
       *note(name: string, ...numbers: number[]) {
-        yield { ...wordOperation(OperationKind.NOTE, -1, -1), names: [name], numbers };
+        yield namedOperation(OperationKind.NOTE, [name], numbers);
       },
       offer: keepsCallbacks((name: string, task: unknown) => runtime.life?.addTask(name, task, [])),
       *threadEnd(exit: number): Generator<unknown, unknown, number> {

@@ -8,8 +8,8 @@ import type { WordNaming } from './model.js';
 import type { Replay, ScheduledStep } from './schedule.js';
 import { DIES } from './search/move.js';
 
-/** By OperationKind. */
-const WORDS = [
+/** By OperationKind, up to WAIT_ASYNC. The kinds after it have texts of their own. */
+const VERBS = [
   'reads',
   'writes',
   'loads',
@@ -68,15 +68,16 @@ function textOf({ choice, operation, result }: ScheduledStep, names: WordNaming)
   switch (kind) {
     case OperationKind.READ:
     case OperationKind.LOAD:
-      return `${WORDS[kind]} ${name}: ${show(result)}`;
+      return `${VERBS[kind]} ${name}: ${show(result)}`;
     case OperationKind.COMPARE_EXCHANGE:
       return result === value
         ? `moves ${name}: ${show(value)} → ${show(other)}`
         : `cannot move ${name} from ${show(value)}: it is ${show(result)}`;
     case OperationKind.NOTIFY:
-      return `${WORDS[kind]} ${name}`;
+      return `${VERBS[kind]} ${name}`;
     case OperationKind.WAIT:
       if (choice === WaitResult.TIMED_OUT) return `times out: ${name}`;
+      // Falling asleep has the result 0 (StepListener), which is also that of being woken.
       return result === WaitResult.NOT_EQUAL ? `does not sleep: ${name} has changed` : `sleeps on or wakes by ${name}`;
     case OperationKind.WAIT_ASYNC:
       return result < 0 ? `does not sleep: ${name} has changed` : `awaits ${name}`;
@@ -89,6 +90,6 @@ function textOf({ choice, operation, result }: ScheduledStep, names: WordNaming)
     case OperationKind.CRASH:
       return operation.names[0]?.split('\n')[0] ?? 'ends';
     default:
-      return `${WORDS[kind]} ${name}: ${show(result)}, ${show(value)}`;
+      return `${VERBS[kind]} ${name}: ${show(result)}, ${show(value)}`;
   }
 }

@@ -70,8 +70,8 @@ export interface ScheduledStep {
 
 /**
  * The single operations of `moves`, from the beginning. `message`: the rule that one of them
- * breaks. It is undefined also if only the end breaks one. The space must be as it was in the
- * search.
+ * breaks. It is undefined also if only the end breaks one. `space` is the one of the search, with
+ * all that it has learned.
  */
 export function stepsOf(
   space: StateSpace,
@@ -132,7 +132,8 @@ function canStep(space: StateSpace, { thread, choice, ...expected }: ScheduleSte
   if (space.threads[thread] === undefined) return false;
   const { kind, buffer, index } = space.at(thread).operation;
   if (kind !== expected.kind || buffer !== expected.buffer || index !== expected.index) return false;
-  // It is the thread's only move.
+  // The step before it goes on to this one at once (StateSpace.move): even a mortal thread cannot die
+  // in between.
   if (kind === OperationKind.NOTE || kind === OperationKind.CRASH) return choice === 0;
   const moves: number[] = [];
   space.moves(moves);

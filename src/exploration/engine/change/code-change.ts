@@ -2,9 +2,9 @@
  * CodeChange: one change to the source text of a module, by function, selector and operator.
  *
  * Called by: the explorer for adaptations and seeded defects, scripts/mutants.mjs for mutants.
- * Callers must: name a place that exists exactly once. Otherwise `applyChange` throws GONE, with
- * what stands there instead: the code has changed, and its author decides what the change
- * becomes.
+ * Callers must: name a place that exists exactly once. Otherwise `applyChange` throws an Error that
+ * begins with GONE, with what stands there instead: the code has changed, and its author decides
+ * what the change becomes.
  */
 
 import type * as TypeScript from 'typescript';

@@ -133,6 +133,7 @@ export function tokensOf(ts: Ts, file: TypeScript.SourceFile, node: Node): Reado
 
 /** The node, or the part of it, that the selector describes. */
 function matched(ts: Ts, file: TypeScript.SourceFile, node: Node, { kind, head, tokens }: Selector): Node | undefined {
+  /** `result` if the node is of the kind and `searched`, a part of it, has all the tokens. */
   const taken = (isKind: boolean, searched: Node | undefined, result = searched): Node | undefined => {
     if (!isKind || searched === undefined) return undefined;
     if (tokens.length === 0) return result;
@@ -181,6 +182,7 @@ function calledName(ts: Ts, { expression }: TypeScript.CallExpression, text: (no
   return ts.isPropertyAccessExpression(expression) ? text(expression.name) : text(expression);
 }
 
+/** Whether a match that has another match in it is left out. */
 function isInnermost({ kind }: Selector): boolean {
   return ['statement', 'loop', 'binary', 'operand', 'access'].includes(kind);
 }

@@ -57,8 +57,8 @@ export class CodeBase {
   readonly probes: readonly string[];
   /**
    * Rewritten texts, by the module's name, the names of all getters of a program, and the lowered
-   * text.
-   * RewrittenModules fills it, so that programs with different changes share what neither changes.
+   * text. RewrittenModules fills it, so that programs with different changes share what neither
+   * changes.
    */
   readonly rewritten = new Map<string, string>();
   readonly #options: CodeOptions;
@@ -70,6 +70,7 @@ export class CodeBase {
     this.probes = options.probes ?? ['upcall/exploration'];
   }
 
+  /** Paths of the module's functions whose plain accesses are relaxed ones (RelaxedPlace). */
   relaxedOf(module: string): string[] {
     return (this.#options.relaxed ?? []).filter((place) => place.module === module).map((place) => place.in);
   }

@@ -1,7 +1,8 @@
 /**
  * Lowered module: the first step of rewriting. The compiler turns modules into CommonJS and removes
  * `?.`, `??` and class fields, so that the rewriter has fewer cases. Private names become ordinary
- * properties (`#x` is `$p_x`), so that a thread's heap can be read.
+ * properties (`#x` is `$p_x`), so that a thread's heap can be read. So explored code must not ask
+ * `#x in object`, and a class and one derived from it must not both have an `#x`.
  *
  * Called by: CodeBase.
  */
@@ -34,7 +35,7 @@ export function lowerModule(ts: Ts, name: string, text: string): string {
   }).outputText;
 }
 
-/** Names of getters in a lowered module. */
+/** Names of getters in a lowered module: a read of one may stop, so the rewriter has to know them. */
 export function gettersOf(ts: Ts, lowered: string): string[] {
   const names: string[] = [];
   const visit = (node: Node): void => {

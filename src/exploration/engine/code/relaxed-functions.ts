@@ -1,11 +1,17 @@
-/** Relaxed functions: where in a lowered module a plain access is a relaxed one. */
+/**
+ * Relaxed functions: where in a lowered module a plain access is a relaxed one, to a word that other
+ * threads may use by atomic operations at the same time (CodeOptions.relaxed).
+ */
 
 import type * as TypeScript from 'typescript';
 import { functionsOf } from '../change/functions.js';
 
 export type NodeTest = (node: TypeScript.Node) => boolean;
 
-/** `paths` are functions of the module. Throws GONE if one does not exist. */
+/**
+ * Returns the test whether a node is in one of the functions. `paths`: see functionsOf. Throws an
+ * Error that begins with GONE if one does not exist.
+ */
 export function relaxedFunctions(
   ts: typeof TypeScript,
   file: TypeScript.SourceFile,

@@ -107,6 +107,7 @@ export const arrayLoops: ReadonlyMap<unknown, Loop> = new Map<unknown, Loop>([
 ]);
 
 const { then, catch: catches } = SimulatedPromise.prototype as unknown as Record<'then' | 'catch', object>;
+/** The native functions that `keepsCallbacks` has marked, and the built-in ones of this kind. */
 const keepers = new WeakSet<object>([Array.prototype.push, Array.prototype.unshift, then, catches]);
 
 /**

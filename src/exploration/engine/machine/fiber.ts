@@ -13,12 +13,12 @@ import type { SimulatedPromise } from './simulated-promise.js';
  * while it does.
  */
 export class Frame {
-  /** The site of the function: its name in the rewritten code. */
+  /** The site of the function, `MODULE:NUMBER`: a name that no other place of the program has. */
   readonly fn: string;
   /** The site at which the call stands, and the variables that are visible there. */
   at = '';
   locals: (() => readonly unknown[]) | undefined = undefined;
-  /** Variables of outer functions that it uses. */
+  /** Variables of outer functions that the function uses. */
   readonly captured: () => readonly unknown[];
   /** Temporaries: results so far within the expression that is being computed. */
   readonly t: unknown[] = [];
@@ -30,7 +30,7 @@ export class Frame {
 }
 
 export class Fiber {
-  /** Of the calls under way, outermost first. */
+  /** The calls under way, outermost first. */
   readonly frames: Frame[] = [];
   /**
    * The body of an async function, and the promise that it returned. Undefined for the main fiber.

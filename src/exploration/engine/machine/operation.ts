@@ -66,7 +66,8 @@ export const WaitResult = { OK: 0, NOT_EQUAL: 1, TIMED_OUT: 2 } as const;
 export const NOT_ASYNC = -1;
 /**
  * Results of PICK: the number of a task, or one of these plus the number of an asynchronous wait
- * that a notification or the time has ended.
+ * that a notification or the time has ended. A loop has far fewer tasks than 1000, and each result
+ * fits into the 12 bits of a packed choice (search/move.ts).
  */
 export const WOKEN = 1000;
 export const TIMED_OUT = 2000;

@@ -166,7 +166,7 @@ export class Runtime {
   *async(run: Run): Run {
     const life = this.#life;
     const fiber = new Fiber(run, new SimulatedPromise(life));
-    yield* life.resume(fiber, true, undefined);
+    yield* life.resume(fiber, { isOk: true, value: undefined });
     return fiber.promise;
   }
 
@@ -176,16 +176,13 @@ export class Runtime {
    */
   iterate(list: Iterable<unknown>): { value: unknown; step(): boolean } {
     const values = Array.isArray(list) ? (list as unknown[]) : [...list];
-    let at = 0;
     const iterator = {
       values,
-      at,
+      at: 0,
       value: undefined as unknown,
       step: (): boolean => {
-        at = iterator.at;
-        if (at >= values.length) return false;
-        iterator.value = values[at];
-        iterator.at = at + 1;
+        if (iterator.at >= values.length) return false;
+        iterator.value = values[iterator.at++];
         return true;
       },
     };
@@ -213,7 +210,7 @@ export class Runtime {
     return isSuspendable(fn) ? yield* fn.apply(self, [...values]) : yield* this.#native(fn, self, '', [...values]);
   }
 
-  /** `name` is for messages, and for the frame of a loop. */
+  /** Calls a native function. `name` is for messages, and for the frame of a loop. */
   *#native(fn: unknown, self: unknown, name: string, values: unknown[]): Run {
     if (typeof fn !== 'function') throw new TypeError(`${name} is not a function`);
     // `method.call(object, …)` of rewritten code.

@@ -52,6 +52,7 @@ export function int32Array(source?: unknown, byteOffset?: number, length?: numbe
   return Reflect.construct(Int32Array, source === undefined ? [] : [source, byteOffset, length]) as object;
 }
 
+/** `new Float64Array(…)`. Over shared memory each view has values of its own: see Unwatched. */
 export function float64Array(source?: unknown, byteOffset?: number, length?: number): object {
   if (source instanceof SharedMemory) return new Unwatched(length ?? source.byteLength >> 3);
   return Reflect.construct(Float64Array, source === undefined ? [] : [source, byteOffset, length]) as object;

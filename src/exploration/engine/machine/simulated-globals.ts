@@ -16,7 +16,10 @@ export interface CurrentThread {
   readonly life: ThreadLife | undefined;
 }
 
-/** By name. One set of globals serves all threads: each call finds the thread that runs. */
+/**
+ * By name. One set of globals serves all threads: each call finds the thread that runs. All other
+ * globals are the real ones.
+ */
 export function simulatedGlobals(current: CurrentThread): Record<string, unknown> {
   const life = (): ThreadLife => runningLife(current);
   return {
@@ -37,7 +40,8 @@ export function simulatedGlobals(current: CurrentThread): Record<string, unknown
       { from: Float64Array.from.bind(Float64Array) },
     ),
     Promise: simulatedPromises(life),
-    // Time stands still. Adaptations make finite what is bounded by a time.
+    // Time stands still, so a loop that ends by the clock would not end. Adaptations
+    // (CodeOptions.adaptations) make such a loop finite.
     performance: { now: () => 0, timeOrigin: 0 },
     Date: { now: () => 0 },
     // A timer that is a safety net is not even a task: it never fires.

@@ -2,14 +2,15 @@
  * SimulatedPromise: the stand-in for Promise in rewritten code.
  *
  * Reactions run in the same order as those of a Promise, but in the loop of ThreadLife. So a
- * thread's pending reactions are plain data, and part of its state.
+ * thread's pending reactions are plain data, and part of its state. One difference: a promise that
+ * is resolved with a settled promise follows it a microtask earlier than a native one.
  */
 
 /** Runs when a promise is settled. */
 export interface Reaction {
   /** Resumes an async function… */
   readonly fiber?: object | undefined;
-  /** …or calls a callback, and settles `next` with its result. */
+  /** …or calls a callback, and settles `next` with its result. Without a callback, with `value`. */
   readonly onOk?: unknown;
   readonly onError?: unknown;
   readonly next?: SimulatedPromise | undefined;

@@ -17,7 +17,7 @@ import { SimulatedPromise, type DueReaction, type ReactionQueue } from './simula
 /** Calls any function. Rewritten functions may stop. */
 export type Invoke = (fn: unknown, self: unknown, values: readonly unknown[]) => Generator<unknown, unknown, unknown>;
 
-/** A callback that the loop may run next: of a timer, of setImmediate, or one that was offered. */
+/** A callback that the loop may run next: of a timer, of setImmediate, or of `offer` (probe.ts). */
 export interface Task {
   readonly name: string;
   readonly fn: unknown;
@@ -31,15 +31,18 @@ export const BUFFERS_PER_THREAD = 1000;
 
 export class ThreadLife implements ReactionQueue {
   readonly #invoke: Invoke;
+  /** As `#invoke`, for a function that cannot stop. It throws if the function would. */
   readonly #callNow: (fn: unknown, values: readonly unknown[]) => unknown;
   /** Numbers of buffers follow from the thread and the order, so they are the same in each life. */
   readonly #firstBuffer: number;
   #buffers = 0;
   /** The last one runs. */
   readonly fibers: Fiber[] = [new Fiber()];
-  /** By name: any may run next, so the order in which they came is not part of the state. */
+  /**
+   * Sorted by name: any may run next, so the order in which they came is not part of the state.
+   */
   readonly tasks: Task[] = [];
-  /** Promises of asynchronous waits, by their numbers. */
+  /** Promises of asynchronous waits, by the numbers that the search gives (Sleepers.wait). */
   readonly waits: (SimulatedPromise | undefined)[] = [];
   /** `workerData` of `node:worker_threads`. */
   workerData: unknown = undefined;
@@ -54,7 +57,10 @@ export class ThreadLife implements ReactionQueue {
     this.#callNow = callNow;
   }
 
-  /** The thread's state is what can be reached from these. */
+  /**
+   * The thread's state is what can be reached from these. `workerData` is not among them: each life
+   * begins with the same, and what a thread takes from it is reached through its variables.
+   */
   get roots(): readonly unknown[] {
     return [this.fibers, this.tasks, this.waits, this.#due, this.#unhandled];
   }
@@ -118,7 +124,7 @@ export class ThreadLife implements ReactionQueue {
    * Resumes an async function until it waits or ends: with `value`, or by throwing it if not
    * `isOk`.
    */
-  *resume(fiber: Fiber, isOk: boolean, value: unknown): Generator<unknown, void, unknown> {
+  *resume(fiber: Fiber, { isOk, value }: Omit<DueReaction, 'reaction'>): Generator<unknown, void, unknown> {
     const { run, promise } = fiber;
     if (run === undefined || promise === undefined) throw new Error('only an async function is resumed');
     this.fibers.push(fiber);
@@ -172,14 +178,15 @@ export class ThreadLife implements ReactionQueue {
     for (let due = this.#due.shift(); due !== undefined; due = this.#due.shift()) {
       const { reaction, isOk, value } = due;
       if (reaction.fiber instanceof Fiber) {
-        yield* this.resume(reaction.fiber, isOk, value) as Suspendable<void>;
+        yield* this.resume(reaction.fiber, due) as Suspendable<void>;
         continue;
       }
       const callback = isOk ? reaction.onOk : reaction.onError;
       try {
-        if (typeof callback === 'function')
-          reaction.next?.resolve(yield* this.#invoke(callback, undefined, [value]) as Suspendable<unknown>);
-        else if (isOk) reaction.next?.resolve(value);
+        if (typeof callback === 'function') {
+          const result = yield* this.#invoke(callback, undefined, [value]) as Suspendable<unknown>;
+          reaction.next?.resolve(result);
+        } else if (isOk) reaction.next?.resolve(value);
         else reaction.next?.reject(value);
       } catch (error) {
         reaction.next?.reject(error);

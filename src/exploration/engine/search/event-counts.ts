@@ -11,9 +11,9 @@
  *       Atomics.wait(words, 0, seen)                Atomics.notify(words, 0)
  *
  * Often the other thread adds only if a word says that the waiter is armed, which the waiter has
- * stored before its last poll. Then that poll must be atomic: a processor may
- * make a plain read before the store, and both threads miss each other. So a plain read between the
- * load and the wait is a violation, in any protocol.
+ * stored before its last poll. Then that poll must be atomic: a processor may make a plain read
+ * before the store, and both threads miss each other. So a plain read between the load and the wait
+ * is a violation, in any protocol.
  *
  * After a hundred events the word is 100, and nothing else differs from the beginning. So a state
  * holds not the count, but one of three values: UNREAD, ARMED (the waiter has read it and may wait
@@ -51,14 +51,15 @@ const ARMED = 2;
  */
 const UNORDERED = 4;
 
-/** What it needs of the state space. */
+/** What it needs of the state space. A place is a word's index in `words` (word-places.ts). */
 export interface CountedSpace {
   readonly words: Int32Array;
   readonly uses: WordUses;
   readonly sleepers: Sleepers;
-  set(at: number, value: number): void;
+  set(place: number, value: number): void;
   at(thread: number): LocalState;
   nameOf(thread: number): string;
+  /** Whether the word reports a thread's end (`changeOnce`). */
   isExit(place: number): boolean;
 }
 
@@ -70,8 +71,8 @@ export class EventCounts {
   }
 
   /**
-   * The result of an operation on such a word. Undefined: the thread sleeps. `place`: see
-   * WordPlaces.
+   * The result of an operation on such a word. Undefined: the thread sleeps. `choice`: of the move
+   * (move.ts).
    */
   resultOf(thread: number, choice: number, { operation, kind, place }: LocalState): number | undefined {
     const space = this.#space;

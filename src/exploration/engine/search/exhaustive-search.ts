@@ -18,9 +18,11 @@ import { StateTable } from './state-table.js';
 import { Relearn, Violation } from './violation.js';
 
 export interface SearchLimits {
+  /** Default: no limit. */
   readonly maxStates?: number | undefined;
+  /** Default: no limit. */
   readonly maxSeconds?: number | undefined;
-  /** Whether states from which no end can be reached are allowed. */
+  /** Whether states from which no end can be reached are allowed. Default: as the model says. */
   readonly mayLoopForever?: boolean | undefined;
   /** Called every 32,768 moves, and awaited. False stops the search. */
   readonly onProgress?: ((states: number, seconds: number, moves: number) => boolean | Promise<boolean>) | undefined;
@@ -46,7 +48,7 @@ export interface SearchResult {
   readonly violation: { readonly message: string; readonly moves: readonly Move[] } | undefined;
   /**
    * Hashes of the ends, for a test that a reduced search finds those of a full one. What the two
-   * hold differently at an end is left out (StateSpace.forgetCounts).
+   * searches hold differently at an end is left out (StateSpace.forgetCounts).
    */
   readonly endHashes: ReadonlySet<string>;
 }

@@ -2,7 +2,8 @@
  * MixedAccesses: the rule that a word which one thread uses by atomic operations is not accessed
  * plainly by another, but for places that are named as relaxed.
  *
- * Called by: the state space, for each operation on a word.
+ * Called by: the state space, for each operation on a word; ExploredWorld, for the access that
+ * Schedule.access brings from another run.
  *
  * The rule is about the code and not about a schedule: the two accesses need not come together in
  * one. So it keeps what it has seen when a search goes back. Set-up does not count: what one thread
@@ -21,7 +22,7 @@ export interface WordAccess extends WordAddress {
 }
 
 export class MixedAccesses {
-  /** Set-up is over. */
+  /** Set-up is over. ExploredWorld sets it. */
   hasBegun = false;
   /** The other thread's access when the rule broke last. */
   brokenWith: WordAccess | undefined;
@@ -52,6 +53,7 @@ export class MixedAccesses {
     throw new Violation(`${plain} accesses a word plainly that ${atomic} uses by atomic operations`);
   }
 
+  /** Records an access. */
   add(thread: number, place: number, isPlain: boolean): void {
     const users = isPlain ? this.#plain : this.#atomic;
     users[place] = (users[place] as number) | (1 << thread);

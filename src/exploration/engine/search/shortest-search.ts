@@ -35,6 +35,7 @@ export function searchShortest(space: StateSpace, maxStates: number): ShortestRe
   const queue: Waiting[] = [{ difference: new Int32Array(0), from: -1, move: 0 }];
   const moves: number[] = [];
   space.state.back(0);
+  // `order` is for Tarjan's algorithm, which is not used here.
   table.add(space.state.hashLow, space.state.hashHigh, 0);
   for (let at = 0; at < queue.length; at++) {
     const { difference } = queue[at] as Waiting;

@@ -25,6 +25,7 @@ export interface WatchedSpace {
   /** The state: words of the watcher from `notes` on, and shared words at their places. */
   readonly words: Int32Array;
   readonly notes: number;
+  /** For the watcher's own words. */
   set(at: number, value: number): void;
   /** The place of a shared word. */
   place(buffer: number, index: number): number;
@@ -44,9 +45,9 @@ export interface WatchedSpace {
  * search goes back to earlier states.
  */
 export interface Watcher {
-  /** Words that it needs. */
+  /** Words of the state that it needs for what it remembers. They are 0 at first. */
   readonly wordCount: number;
-  /** Every thread stands where its own work begins. */
+  /** Called once: every thread stands where its own work begins. */
   begin(space: WatchedSpace): void;
   /** A plain or atomic load. */
   read(thread: number, place: number): void;

@@ -59,7 +59,10 @@ export class StateSpace implements WatchedSpace {
   operations = 0;
   /** Undefined while the threads set themselves up. */
   watcher: Watcher | undefined;
-  /** Whether private steps are made with the step before, and a loop's own choices alone. */
+  /**
+   * Whether private steps are made with the step before, and a choice that concerns only the
+   * thread's own event loop before the moves of the others.
+   */
   reduces = true;
   /**
    * Whether a thread's write to any other word forgets what it read of its event counts

@@ -16,8 +16,8 @@ export class WordPlaces {
   readonly #onNew: (place: number, word: WordAddress) => void;
 
   /**
-   * `first` is the first place. `onNew` is called for each word that gets one, for example to note
-   * which thread owns it. The word in the place is 0.
+   * `first` is the first place, after the words that the state has for other things. `onNew` is
+   * called for each word that gets a place, for example to note which thread owns it.
    */
   constructor(first: number, onNew: (place: number, word: WordAddress) => void) {
     this.#first = first;
@@ -33,7 +33,8 @@ export class WordPlaces {
   }
 
   place(buffer: number, index: number): number {
-    const key = buffer * 0x1_0000 + index;
+    // No view has 2^31 words, and no buffer number is above 100,000 (EXITS): the key is exact.
+    const key = buffer * 2 ** 31 + index;
     let place = this.#places.get(key);
     if (place === undefined) {
       place = this.#first + this.#addresses.length;
