@@ -22,6 +22,7 @@ export interface ComparedDevice {
    * often it rises in a step (where both sides differ in how long they hold it). Default: no line.
    */
   readonly line?: { readonly number: number; readonly compare: 'level' | 'rises' };
+  /** Our model of it. */
   readonly create: CreateBenchDevice;
   /**
    * Brings a device in any state into a defined one, as its driver would. The reference keeps its

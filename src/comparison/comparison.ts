@@ -60,7 +60,7 @@ export class Comparison {
     let finding: Finding | undefined;
     for (; done < programs && finding === undefined && goOn?.(done) !== false; done++) {
       const program = this.randomProgram(seed + done, length);
-      if ((await this.#firstUnexplained(program, true)) !== undefined)
+      if ((await this.#firstUnexplained(program, { isCounted: true })) !== undefined)
         finding = await this.#shrink(program, seed + done);
     }
     return {
@@ -81,14 +81,14 @@ export class Comparison {
 
   /** The first difference of a program that is not explained. Undefined if every one is. */
   firstUnexplained(program: Program): Promise<Difference | undefined> {
-    return this.#firstUnexplained(program, false);
+    return this.#firstUnexplained(program, { isCounted: false });
   }
 
   /** Reduces a program that differs. `seed` is the program's own. */
   async #shrink(program: Program, seed: number): Promise<Finding> {
-    let difference = await this.#firstUnexplained(program, false);
+    let difference = await this.#firstUnexplained(program, { isCounted: false });
     await shrinkProgram(this.#device, program, async (candidate) => {
-      const found = await this.#firstUnexplained(candidate, false);
+      const found = await this.#firstUnexplained(candidate, { isCounted: false });
       if (found === undefined) return false;
       difference = found;
       return true;
@@ -99,7 +99,10 @@ export class Comparison {
   }
 
   /** `isCounted`: whether observations and explained differences go into the result. */
-  async #firstUnexplained(program: Program, isCounted: boolean): Promise<Difference | undefined> {
+  async #firstUnexplained(
+    program: Program,
+    { isCounted }: { readonly isCounted: boolean },
+  ): Promise<Difference | undefined> {
     const { prologue, line, explained } = this.#device;
     const steps = [...prologue, ...program.flat()];
     const starts = actionStarts(prologue.length, program);

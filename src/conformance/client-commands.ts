@@ -17,7 +17,7 @@ import { clientsOf, type ScriptStage, type ScriptVm } from './script-world.js';
 /** Linux' own limit. */
 const MAX_ERRNO = 4095;
 
-/** Returns undefined if `op` is not one of these commands. */
+/** Returns the result of the command, 0 or −errno. Undefined if `op` is not one of these commands. */
 export function clientCommand(
   op: string,
   words: ScriptWords,
@@ -30,7 +30,7 @@ export function clientCommand(
       vm.requests.clients.add(new KernelClient(newName(words, vm), handlerMode(words)));
       return 0;
     case 'mode':
-      kernelClient(words, vm).mode = handlerMode(words, true);
+      kernelClient(words, vm).mode = handlerMode(words, { isRequired: true });
       return 0;
     case 'default':
       return createDefault(words, vm);
@@ -108,8 +108,11 @@ function newName(words: ScriptWords, vm: ScriptVm): string {
   return name;
 }
 
-/** The words after a client's name: `ok` (the default), `value HEX`, `fail ERRNO`. */
-function handlerMode(words: ScriptWords, isRequired = false): HandlerMode {
+/**
+ * The words after a client's name: `ok`, `value HEX`, `fail ERRNO`. Without them `ok`, or an error if
+ * they are required.
+ */
+function handlerMode(words: ScriptWords, { isRequired } = { isRequired: false }): HandlerMode {
   let mode: HandlerMode = { kind: 'address' };
   if (words.hasMore || isRequired) {
     const kind = words.oneOf('the handler mode', ['ok', 'value', 'fail']);

@@ -31,7 +31,7 @@ export class ControlCaller {
   readonly serviceVm: ServiceVm;
   readonly device: HsmDevice;
   readonly file: HsmFile;
-  /** Address of the page for CREATE_VM. */
+  /** Where the process has the page of slots that it gives CREATE_VM. */
   readonly page: bigint;
 
   constructor({ hypervisor, ...options }: HsmDeviceOptions & { readonly hypervisor?: Hypervisor } = {}) {
@@ -125,7 +125,8 @@ export class ControlCaller {
     low: number,
     high: number,
   ): boolean {
-    const filled = this.vm.buffer.slot(vcpu).fill(type, direction, address, 0, size, low, high, false);
+    const polling = false;
+    const filled = this.vm.buffer.slot(vcpu).fill(type, direction, address, 0, size, low, high, polling);
     this.pass();
     return filled;
   }

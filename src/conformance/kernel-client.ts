@@ -10,9 +10,9 @@ import type { VmRequests } from '../hsm/vm-requests.js';
 
 const LOW_WORD = 0xffff_ffffn;
 
-/** HandlerMode: what a client's handler does with a request. */
+/** What a client's handler does with a request. */
 export type HandlerMode =
-  /** A read returns the request's address. */
+  /** Answers with the request's address, `ok` in scripts. A write ignores the answer. */
   | { readonly kind: 'address' }
   | { readonly kind: 'value'; readonly value: bigint }
   /** The handler returns −errno and the request stays, unless `errno` is 0. */

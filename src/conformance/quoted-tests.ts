@@ -1,7 +1,8 @@
 /**
  * Quoted tests: checks that the source files and test names that docs/ quotes exist.
  *
- * Called by: parity-table.test.ts and threat-model.test.ts, with each row of a table.
+ * Called by: parity-table.test.ts and threat-model.test.ts, with each row of a table of documents in
+ * docs/. A row names a test as `PATH.test.ts` "its name".
  */
 
 import { existsSync, readFileSync } from 'node:fs';

@@ -21,7 +21,7 @@ export interface ScriptVm {
   readonly requests: VmRequests;
 }
 
-/** One for each script, chosen by its first command. */
+/** The VMs of one script, and its own commands. The script's first command chooses the kind. */
 export interface ScriptWorld {
   readonly module: HypervisorServiceModule;
   /** The current VM. */

@@ -22,6 +22,7 @@ export class BlockCoverage {
   /** Bytes of source reached so far. */
   reached = 0;
 
+  /** `isCounted`: whether the script with this URL is counted. */
   constructor(isCounted: (url: string) => boolean) {
     this.#isCounted = isCounted;
     this.#session.connect();
@@ -59,6 +60,7 @@ export class BlockCoverage {
       this.#functions.set(key, known);
     }
     if (known.missing === 0) return 0;
+    // A block inside another one comes later in the list, and its count holds.
     const now = new Uint8Array(end - start).fill(1);
     for (const { startOffset, endOffset, count } of blocks)
       now.fill(count > 0 ? 1 : 0, startOffset - start, endOffset - start);

@@ -11,6 +11,7 @@ export interface FuzzTarget {
   readonly name: string;
   /** Short description for --help. */
   readonly about: string;
+  /** Longest input that a campaign makes. */
   readonly maxBytes: number;
   open(): Promise<OpenTarget>;
 }

@@ -11,8 +11,10 @@
 export const HangWord = { COUNT: 0, LENGTH: 1, BYTES: 2 } as const;
 /** Bytes that are kept of an input. Further ones are not saved. */
 const MAX_BYTES = 1 << 20;
+/** Int32 words of the memory. */
 export const HANG_WORDS = HangWord.BYTES + MAX_BYTES / 4;
 
+/** The bytes of the last input, of which LENGTH are valid. */
 export function inputBytes(words: SharedArrayBuffer): Uint8Array {
   return new Uint8Array(words, 4 * HangWord.BYTES, MAX_BYTES);
 }

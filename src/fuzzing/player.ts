@@ -2,6 +2,9 @@
  * Player: plays inputs on one target and returns each finding: an error of the target, or one that
  * was not caught anywhere. After a finding it opens the target anew, because the old one may be in
  * any state.
+ *
+ * Called by: campaigns (campaign.ts).
+ * Callers must: close it. Until then it takes all uncaught errors of the process.
  */
 
 import { errorText } from '../io-request/error-text.js';

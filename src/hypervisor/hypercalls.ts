@@ -56,7 +56,7 @@ export interface Hypercalls {
    * exist.
    */
   setVcpuRegs(vcpu: number, registers: VcpuRegisters): number;
-  /** HC_START_VM: CREATED → RUNNING. */
+  /** HC_START_VM: CREATED → RUNNING. Refused until `setIoreqBuffer` was called. */
   startVm(): number;
   /**
    * HC_PAUSE_VM: resolves when every vCPU is parked or waits for a request that the Service VM

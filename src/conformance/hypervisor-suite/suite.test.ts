@@ -133,6 +133,12 @@ const DEFECTS: readonly (readonly [defect: string, Defect, caseName: string, err
     /another request: in 0x80\/1/,
   ],
   [
+    'a VM is started without its page',
+    { hypercalls: (vm) => ({ startVm: () => vm.setIoreqBuffer() || vm.startVm() }) },
+    'a VM whose page was never set is not started',
+    /a VM whose page was never set was started/,
+  ],
+  [
     'the upcall is not raised',
     { upcall: () => new Upcall() },
     'port accesses of 1 bytes, aligned or not, are one request each',

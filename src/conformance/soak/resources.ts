@@ -10,7 +10,10 @@ export interface Resources {
   readonly descriptors: number | undefined;
   /** After a garbage collection. */
   readonly heapMiB: number;
-  /** Shared buffers and other memory outside of the heap. */
+  /**
+   * Shared buffers and other memory outside of the heap. An ArrayBuffer counts twice: `external` and
+   * `arrayBuffers` of Node have it both, and only the second has SharedArrayBuffers.
+   */
   readonly externalMiB: number;
 }
 

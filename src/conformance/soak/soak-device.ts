@@ -52,7 +52,9 @@ export interface SoakDeviceOptions {
   readonly words: SharedArrayBuffer;
 }
 
+/** How long BLOCK and BLOCK_OUTSIDE block the thread. */
 const BLOCK_MS = 2;
+/** After which time PROMISE answers. */
 const LATER_MS = 1;
 
 /** The answer of device `id` in `round` at `offset`. Never all ones. */

@@ -149,8 +149,8 @@ export class SoakVm {
   }
 
   async #create(): Promise<void> {
-    // In every second VM the answers of threads pass through the Service VM's thread, some of them
-    // late.
+    // Every second VM has a fault plan (fault-injection/): then the answers of threads pass through
+    // the Service VM's thread, some of them late.
     const rules = ['client=soak-* p=0.02: delay=1ms', 'client=soak-* p=0.02: slow=200us'];
     const vm = await this.#serviceVm.createUserVm({
       memoryMiB: 1,
@@ -179,7 +179,7 @@ export class SoakVm {
     }
   }
 
-  /** Attaches a device if the place has none. */
+  /** Ends the fault of the last round, and attaches a device if the place has none. */
   async #repair(place: Place): Promise<void> {
     const { worker: last } = place;
     const hasStruck = this.#words.exchange(faultWords(place.id).fault, SoakFault.NONE) === SoakFault.NONE;

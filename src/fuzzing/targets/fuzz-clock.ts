@@ -18,9 +18,9 @@ interface Waiting {
 }
 
 export class FuzzClock implements Clock {
-  /** Timers so far. */
+  /** Calls of `schedule` so far. */
   scheduled = 0;
-  /** Callbacks so far. */
+  /** Callbacks called so far. */
   fired = 0;
   #nowMs = 0;
   readonly #waiting = new Set<Waiting>();
@@ -48,7 +48,7 @@ export class FuzzClock implements Clock {
   /** Time passes. Each timer fires at its time, also one that is set meanwhile. */
   walk(ms: number): void {
     const end = this.#nowMs + ms;
-    for (let left = MAX_FIRED; this.#fireNext(end, true); left--)
+    for (let left = MAX_FIRED; this.#fireNext(end, { movesClock: true }); left--)
       if (left === 0) throw new Violation(`${MAX_FIRED} timers within ${ms} ms`);
     this.#nowMs = end;
   }
@@ -56,12 +56,15 @@ export class FuzzClock implements Clock {
   /** Time has passed at once. All due timers fire now, also those that they set for the past. */
   jump(ms: number): void {
     this.#nowMs += ms;
-    for (let left = MAX_FIRED; this.#fireNext(this.#nowMs, false); left--)
+    for (let left = MAX_FIRED; this.#fireNext(this.#nowMs, { movesClock: false }); left--)
       if (left === 0) throw new Violation(`${MAX_FIRED} timers after a jump of ${ms} ms`);
   }
 
-  /** Fires the earliest timer that is due at `end`. Returns false if no timer is due. */
-  #fireNext(end: number, movesClock: boolean): boolean {
+  /**
+   * Fires the earliest timer that is due at `end`. Returns false if no timer is due. `movesClock`:
+   * whether the timer sees its own time, not a later one.
+   */
+  #fireNext(end: number, { movesClock }: { readonly movesClock: boolean }): boolean {
     let next: Waiting | undefined;
     for (const waiting of this.#waiting)
       if (waiting.atMs <= end && (next === undefined || waiting.atMs < next.atMs)) next = waiting;

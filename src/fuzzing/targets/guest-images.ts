@@ -13,12 +13,14 @@ import { FuzzInput } from '../fuzz-input.js';
 
 const MIB = 2 ** 20;
 const MEMORY_MIB = [1, 2, 4, 16];
+/** For one image. Most take milliseconds, but the machine may be busy. */
 const LIMIT_MS = 45_000;
 /**
  * Growth of the process. An image may unpack to 256 MiB with a window of 128 MiB. Both are copied
  * once.
  */
 const LIMIT_BYTES = 1024 * MIB;
+/** Load addresses: usual ones, and edges. */
 const ADDRESSES = [0, 0x7c00, 0x9_ffff, 0x10_0000, 0xffff, 0x1_0000, 0xf_ffff, 0xffff_ffff];
 
 export const guestImages: FuzzTarget = {

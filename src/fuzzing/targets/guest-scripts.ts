@@ -11,6 +11,7 @@ import type { ScriptStep, UserVm, UserVmEvent } from '../../index.js';
 import { FuzzInput } from '../fuzz-input.js';
 import { expect, within, type FuzzTarget } from '../fuzz-target.js';
 
+/** For one guest. It takes milliseconds, but the machine may be busy. */
 const LIMIT_MS = 45_000;
 const MAX_STEPS = 200;
 const MAX_VCPUS = 3;

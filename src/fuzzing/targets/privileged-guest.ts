@@ -87,7 +87,10 @@ const WITH_MODRM: readonly (readonly number[])[] = [
 
 export class PrivilegedGuest {
   readonly registers: VcpuRegisters;
-  /** The level at which alone the guest may write to TARGET_PORT; undefined: any. */
+  /**
+   * The privilege level at which alone the guest may write to TARGET_PORT (privileged-transfer.ts).
+   * Undefined: any.
+   */
   targetLevel: number | undefined;
   readonly #input: FuzzInput;
   readonly #memory: GuestMemory;
@@ -219,7 +222,7 @@ export class PrivilegedGuest {
     for (let vector = 0; vector < IDT_ENTRIES; vector++) {
       const hasCode = WITH_ERROR_CODE.includes(vector);
       const address = HANDLERS + vector * HANDLER_BYTES;
-      // Half halt, half return behind the next byte if 32-bit: pop eax; inc dword [esp]; iret
+      // Half of them halt, half return behind the next byte if 32-bit: pop eax; inc dword [esp]; iret
       const back = [...(hasCode ? [0x58] : []), 0xff, 0x04, 0x24, 0xcf];
       this.#put(address, this.#input.below(2) === 0 ? back : [0xfa, 0xf4]);
     }

@@ -21,12 +21,16 @@ import { expect, type FuzzTarget } from '../fuzz-target.js';
 import { MEMORY_BYTES, PrivilegedGuest } from './privileged-guest.js';
 import { TARGET_PORT } from './privileged-transfer.js';
 
+/** Calls of Core.run that a guest gets. */
 const MAX_SLICES = 6;
-/** Each reading of the clock is as much later: longer than a slice of the core. */
+/**
+ * Each reading of the clock advances it by this, more than a time slice of the core: Core.run returns
+ * when it first reads the clock.
+ */
 const SLICE_MS = 2;
 /** Accesses to addresses and ports with this bit are refused. */
 const REFUSED = 0x800;
-/** A reset takes longer than most guests. */
+/** Inputs for one plain guest: the reset for it takes longer than most inputs. */
 const PLAIN_EVERY = 8;
 const PLAIN_CODE = 0x9000;
 /** out 0x80, al; cli; hlt */
@@ -44,6 +48,7 @@ export const privilegedState: FuzzTarget = {
   },
 };
 
+/** One core, on which each input runs its guest. */
 class Bench {
   readonly #core: Core;
   readonly #memory: GuestMemory;
@@ -52,9 +57,11 @@ class Bench {
   #timeMs = 0;
   #writes = 0;
   #inputs = 0;
+  /** See PrivilegedGuest. */
   #targetLevel: number | undefined;
 
   constructor(module: WebAssembly.Module) {
+    // Accesses that the hypervisor's own handlers do not answer come here, not to a Service VM.
     const handler = new HandlersFirst({
       portRead: (port, size) => this.#read(port, size),
       portWrite: (port) => {
@@ -135,7 +142,7 @@ class Bench {
   }
 }
 
-/** Line 4 changes at each access. */
+/** The interrupt lines that the core reads, of which line 4 changes at each access. */
 class TogglingLine {
   #isHigh = false;
   relaxedChanged = false;
@@ -151,6 +158,7 @@ class TogglingLine {
     else controller.lower(4);
   }
 
+  /** The core was reset: its controllers know nothing of the line. */
   resync(): void {
     this.#isHigh = false;
     this.relaxedChanged = true;

@@ -48,6 +48,7 @@ export interface DeviceSet {
 const RTC_BYTES = 1 << 26;
 const PCI_REGISTERS = 0x1000;
 const nothing = (): void => undefined;
+/** A device may ask for a reset or a power-off, which does nothing here. */
 const power = { powerOff: nothing, reset: nothing };
 
 /** What a device gets. */

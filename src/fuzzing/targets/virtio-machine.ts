@@ -37,7 +37,8 @@ export class VirtioMachine {
   readonly #disk: MemoryDisk | undefined;
   readonly #network = new Mirror();
 
-  constructor(kind: VirtioKind, clock: FuzzClock, packed: boolean) {
+  /** `packed`: whether the device offers the packed ring (VirtioMmioOptions). */
+  constructor(kind: VirtioKind, { clock, packed }: { readonly clock: FuzzClock; readonly packed: boolean }) {
     this.#ram = new SharedArrayBuffer(RAM_BYTES + 2 * FENCE_BYTES);
     this.memory = new GuestMemory({ buffer: this.#ram, byteOffset: FENCE_BYTES, byteLength: RAM_BYTES });
     for (const fence of this.#fences()) fence.fill(FENCE);
@@ -61,6 +62,7 @@ export class VirtioMachine {
     this.#network.deliver(frame);
   }
 
+  /** Throws a Violation if a byte outside of RAM was written. */
   checkFences(): void {
     const isWhole = this.#fences().every((fence) => fence.every((byte) => byte === FENCE));
     expect(isWhole, 'a byte outside of RAM was written');

@@ -4,7 +4,8 @@
  * pass.
  *
  * Properties: no device throws, nothing is written outside of RAM, registers fit their size, a
- * reset restores the registers, and after it no operation that is still open changes the RAM.
+ * reset gives each register the value that it has in a new device, and after it no operation that is
+ * still open changes the RAM.
  */
 
 import { host } from '../../host/current.js';
@@ -29,17 +30,25 @@ const Register = {
   DEVICE: 0xa0,
 } as const;
 const REGISTERS = Object.values(Register);
+/** Counts changes of the configuration, which a reset may be. */
+const CONFIG_GENERATION = 0xfc;
+// Bits of STATUS.
 const ACKNOWLEDGE_AND_DRIVER = 3;
 const FEATURES_OK = 8;
 const DRIVER_OK = 4;
 
-/** The queues' areas: each has 4 KiB for descriptors, then the rings. */
+/**
+ * RAM of each queue: 8 KiB for descriptors, then 4 KiB for each area of the ring, at these offsets.
+ * After the queues are the buffers, from DATA on.
+ */
 const QUEUE_BYTES = 0x4000;
 const QUEUES = 4;
 const DRIVER_AREA = 0x2000;
 const DEVICE_AREA = 0x3000;
 const DATA = QUEUES * QUEUE_BYTES;
+/** Of queues, in descriptors. */
 const SIZES = [1, 4, 16];
+/** Of buffers, in bytes. */
 const LENGTHS = [1, 2, 10, 12, 16, 60, 512, 513, 1514, 4096, 0x1_0000];
 const VALUES = [0, 1, 2, 3, 4, 7, 8, 15, 0x40, 0x80, 0xff, 0xffff, 0x1_0000, RAM_BYTES - 1, RAM_BYTES, 0xffff_ffff];
 /** Turns that open operations get. */
@@ -55,13 +64,16 @@ export const virtioPrograms: FuzzTarget = {
 async function run(bytes: Uint8Array): Promise<void> {
   const input = new FuzzInput(bytes);
   const clock = new FuzzClock();
-  const machine = new VirtioMachine(input.pick(VIRTIO_KINDS), clock, input.below(2) === 1);
+  const machine = new VirtioMachine(input.pick(VIRTIO_KINDS), { clock, packed: input.below(2) === 1 });
+  const fresh = registersOf(machine);
   const driver = new RandomDriver(machine, input);
   while (!input.isEmpty) await driver.step(clock);
   machine.mmio.reset();
-  expect(machine.mmio.read(Register.STATUS, 4) === 0, 'the status after a reset');
+  const afterReset = registersOf(machine);
+  expect(afterReset === fresh, () => `registers after a reset: ${afterReset}, of a new device: ${fresh}`);
   expect(!machine.isInterrupting, 'the line is high after a reset');
   const before = machine.memory.read(0, RAM_BYTES);
+  // Two turns at least: operations end in the first, and the device takes their results in the next.
   for (let turn = 0; turn < MAX_TURNS && (turn < 2 || machine.pending > 0); turn++) await host.turn();
   expect(machine.pending === 0, 'operations do not end');
   clock.walk(1000);
@@ -74,6 +86,17 @@ async function run(bytes: Uint8Array): Promise<void> {
   machine.mmio.close();
   await host.turn();
   expect(clock.pending === 0, () => `${clock.pending} timers are left after close`);
+}
+
+/** Every register as text, those of a queue for each queue. Leaves queue 0 selected. */
+function registersOf({ mmio }: VirtioMachine): string {
+  const values: number[] = [];
+  for (let queue = QUEUES - 1; queue >= 0; queue--) {
+    mmio.write(Register.QUEUE_SELECT, 4, queue);
+    for (let at = 0; at < VIRTIO_MMIO_BYTES; at += 4)
+      if (at !== CONFIG_GENERATION && (queue === 0 || at < CONFIG_GENERATION)) values.push(mmio.read(at, 4));
+  }
+  return values.join(' ');
 }
 
 class RandomDriver {
@@ -125,14 +148,15 @@ class RandomDriver {
     this.#added.fill(0);
     this.#size = input.pick(SIZES);
     this.#write(Register.STATUS, ACKNOWLEDGE_AND_DRIVER);
-    const isWilling = input.u8();
+    // Below 128 the driver accepts all that the device offers.
+    const willingness = input.u8();
     for (const word of [0, 1]) {
       this.#write(Register.DEVICE_FEATURES_SELECT, word);
       this.#write(Register.DRIVER_FEATURES_SELECT, word);
       const offered = mmio.read(Register.DEVICE_FEATURES, 4);
       // VERSION_1 is bit 0 of word 1, PACKED bit 2.
-      this.#write(Register.DRIVER_FEATURES, isWilling < 128 ? offered : offered & (word === 0 ? input.u32() : 1));
-      if (word === 1) this.#isPacked = isWilling < 128 && (offered & 4) !== 0;
+      this.#write(Register.DRIVER_FEATURES, willingness < 128 ? offered : offered & (word === 0 ? input.u32() : 1));
+      if (word === 1) this.#isPacked = willingness < 128 && (offered & 4) !== 0;
     }
     this.#write(Register.STATUS, ACKNOWLEDGE_AND_DRIVER | FEATURES_OK);
     for (let queue = 0; queue < QUEUES; queue++) {
@@ -147,7 +171,7 @@ class RandomDriver {
     this.#write(Register.STATUS, ACKNOWLEDGE_AND_DRIVER | FEATURES_OK | DRIVER_OK);
   }
 
-  /** A chain whose first segment holds bytes of the input, and a notification. */
+  /** A chain whose first segment holds bytes of the input, and mostly a notification. */
   #addChain(): void {
     const input = this.#input;
     const { memory } = this.#machine;
@@ -167,6 +191,7 @@ class RandomDriver {
     if (input.below(4) !== 0) this.#write(Register.QUEUE_NOTIFY, queue);
   }
 
+  /** Writes the queue's next descriptor and returns its index in the ring. */
   #addDescriptor(queue: number, address: number, length: number, isWritable: boolean, hasNext: boolean): number {
     const { memory } = this.#machine;
     const position = this.#added[queue] ?? 0;
@@ -178,6 +203,7 @@ class RandomDriver {
     memory.writeU32(at + 8, length);
     const flags = (hasNext ? 1 : 0) | (isWritable ? 2 : 0);
     if (this.#isPacked) {
+      // The flags AVAIL and USED: their meaning changes with each lap around the ring.
       const isFirstLap = Math.floor(position / this.#size) % 2 === 0;
       memory.writeU16(at + 12, entry);
       memory.writeU16(at + 14, flags | (isFirstLap ? 0x80 : 0x8000));
@@ -188,6 +214,7 @@ class RandomDriver {
     return entry;
   }
 
+  /** Adds a chain to the available ring of a split queue. */
   #publish(queue: number, head: number): void {
     const { memory } = this.#machine;
     const area = queue * QUEUE_BYTES + DRIVER_AREA;

@@ -1,33 +1,36 @@
 /**
  * Cases of single accesses: every size and alignment is one request with exactly that address, size
- * and value.
+ * and value. Only an access over the end of a page may be split.
  */
 
 import type { AccessSize, MmioAccessSize } from '../../../io-request/io-request.js';
 import { check, equal } from '../check.js';
 import { TestedVm } from '../tested-vm.js';
-import { cut, hex, MMIO, play, REPORT_PORT, soiled, type Act, type CaseDefinition } from './case.js';
+import { cut, hex, MMIO, play, REPORT_PORT, withUpperBitsSet, type Act, type CaseDefinition } from './case.js';
 
 const PORT_SIZES = [1, 2, 4] as const;
 const MMIO_SIZES = [1, 2, 4, 8] as const;
-/** All bytes differ. The top bit of each size is set in one value and clear in the other. */
+/** All bytes differ. The top bit of each is set, or clear: a wrong extension of the sign shows. */
 const STORED = 0x8192_a3b4_c5d6_e7f8n;
-const LOADED = 0x7061_5243_f4e5_d6c7n;
+const LOADED = 0x7061_5243_3425_1607n;
+const TOP_BITS = 0x8080_8080_8080_8080n;
 /** Behind the last port. */
 const PORTS_END = 0x1_0000;
 const FOUR_GIB = 0x1_0000_0000;
 const PAGE = 0x1000;
 const ROUNDS = 1000;
 
-/** The value of access `index`. Any two differ. */
-const loaded = (index: number): bigint => LOADED + BigInt(index) * 0x0101_0101_0101_0101n;
+// The values of access `index`. Any two differ, and every second one has the other top bits.
+const topBits = (index: number): bigint => (index % 2 === 0 ? 0n : TOP_BITS);
+const stored = (index: number): bigint => (STORED - BigInt(index)) ^ topBits(index);
+const loaded = (index: number): bigint => (LOADED + BigInt(index) * 0x0101_0101_0101_0101n) ^ topBits(index);
 
 /** An `out` to each port and an `in` from it, whose value the guest reports. */
 function portActs(ports: readonly number[], size: AccessSize): Act[] {
   return ports.flatMap((port, index): Act[] => [
     {
-      steps: [{ op: 'out', port, size, value: Number(cut(STORED, 4)) - index }],
-      requests: [[`out ${hex(port)}/${size} = ${hex(cut(STORED - BigInt(index), size))}`]],
+      steps: [{ op: 'out', port, size, value: Number(cut(stored(index), 4)) }],
+      requests: [[`out ${hex(port)}/${size} = ${hex(cut(stored(index), size))}`]],
     },
     {
       steps: [
@@ -35,7 +38,7 @@ function portActs(ports: readonly number[], size: AccessSize): Act[] {
         { op: 'out', port: REPORT_PORT, size: 4, value: { read: index } },
       ],
       requests: [
-        [`in ${hex(port)}/${size}`, soiled(loaded(index), size)],
+        [`in ${hex(port)}/${size}`, withUpperBitsSet(loaded(index), size)],
         [`out ${hex(REPORT_PORT)}/4 = ${hex(cut(loaded(index), size))}`],
       ],
     },
@@ -45,7 +48,7 @@ function portActs(ports: readonly number[], size: AccessSize): Act[] {
 /** A store to each address, and a load whose value the guest reports: two acts an address. */
 function memoryActs(addresses: readonly number[], size: MmioAccessSize): Act[] {
   return addresses.flatMap((address, index): Act[] => {
-    const value = STORED - BigInt(index);
+    const value = stored(index);
     return [
       {
         steps: [{ op: 'store', address, size, value: size === 8 ? value : Number(cut(value, 4)) }],
@@ -60,7 +63,7 @@ function memoryActs(addresses: readonly number[], size: MmioAccessSize): Act[] {
             : { op: 'out', port: REPORT_PORT, size: 4, value: { read: index } },
         ],
         requests: [
-          [`load ${hex(address)}/${size}`, soiled(loaded(index), size)],
+          [`load ${hex(address)}/${size}`, withUpperBitsSet(loaded(index), size)],
           [
             size === 8
               ? `store ${hex(MMIO)}/8 = ${hex(cut(loaded(index), 8))}`
@@ -94,7 +97,7 @@ async function crossPage(
     const partValue = cut(value >> BigInt(8 * done), part);
     const end = name === 'load' ? '' : ` = ${hex(partValue)}`;
     equal(text, `${name} ${hex(address + done)}/${part}${end}`, 'a part of the access');
-    tested.finish(0, soiled(partValue, part));
+    tested.finish(0, withUpperBitsSet(partValue, part));
     done += part;
   }
 }
@@ -148,11 +151,11 @@ export const ACCESS_CASES: readonly CaseDefinition[] = [
       run: (under) =>
         play(
           under,
-          offsets(MMIO, 4).map((address) => ({
+          offsets(MMIO, 4).map((address, index) => ({
             steps: [{ op: 'add', address, size, value: 0x1a }],
             requests: [
-              [`load ${hex(address)}/${size}`, soiled(LOADED, size)],
-              [`store ${hex(address)}/${size} = ${hex(cut(LOADED + 0x1an, size))}`],
+              [`load ${hex(address)}/${size}`, withUpperBitsSet(loaded(index), size)],
+              [`store ${hex(address)}/${size} = ${hex(cut(loaded(index) + 0x1an, size))}`],
             ],
           })),
         ),
@@ -164,12 +167,12 @@ export const ACCESS_CASES: readonly CaseDefinition[] = [
           under,
           offsets(MMIO, 4).map((address, index) => ({
             steps: [
-              { op: 'exchange', address, size, value: Number(cut(STORED, 4)) },
+              { op: 'exchange', address, size, value: Number(cut(stored(index), 4)) },
               { op: 'out', port: REPORT_PORT, size: 4, value: { read: index } },
             ],
             requests: [
-              [`load ${hex(address)}/${size}`, soiled(loaded(index), size)],
-              [`store ${hex(address)}/${size} = ${hex(cut(STORED, size))}`],
+              [`load ${hex(address)}/${size}`, withUpperBitsSet(loaded(index), size)],
+              [`store ${hex(address)}/${size} = ${hex(cut(stored(index), size))}`],
               [`out ${hex(REPORT_PORT)}/4 = ${hex(cut(loaded(index), size))}`],
             ],
           })),

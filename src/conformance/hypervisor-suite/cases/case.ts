@@ -55,7 +55,7 @@ export function cut(value: number | bigint, size: number): bigint {
  * `value` with all bits above `size` bytes set, as a careless client answers. The guest must ignore
  * them.
  */
-export function soiled(value: number | bigint, size: number): bigint {
+export function withUpperBitsSet(value: number | bigint, size: number): bigint {
   return cut(value, size) | (BigInt.asUintN(64, -1n) << BigInt(8 * size));
 }
 

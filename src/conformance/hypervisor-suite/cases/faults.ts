@@ -12,13 +12,14 @@ import { hypervisorFor } from '../capability.js';
 import { CannotDo, check, until } from '../check.js';
 import type { GuestStep } from '../guest-program.js';
 import { TestedVm } from '../tested-vm.js';
-import { hex, play, REPORT_PORT, type CaseDefinition } from './case.js';
+import { hex, MMIO, play, REPORT_PORT, type CaseDefinition } from './case.js';
 
 const { FREE, PENDING } = IoRequestState;
 const CONFIG_ADDRESS = 0xcf8;
 const CONFIG_DATA = 0xcfc;
+/** Where a hypervisor with `interceptPci` has configuration space in memory, as in ACRN. */
 const ECAM = 0xe000_0000;
-/** Bus 0, device 3, register 0x10. */
+/** A value of CONFIG_ADDRESS: bus 0, device 3, register 0x10. */
 const REGISTER = 0x8000_1810;
 const ALL_ONES = 0xffff_ffff;
 
@@ -34,8 +35,8 @@ export const FAULT_CASES: readonly CaseDefinition[] = [
         { op: 'wait', line: 5 },
         { op: 'in', port: 0x560, size: 1 },
         { op: 'out', port: 0x561, size: 2, value: 1 },
-        { op: 'load', address: 0xd000_0000, size: 4 },
-        { op: 'store', address: 0xd000_0000, size: 1, value: 2 },
+        { op: 'load', address: MMIO, size: 4 },
+        { op: 'store', address: MMIO, size: 1, value: 2 },
         { op: 'wait', line: 10 },
         { op: 'out', port: REPORT_PORT, size: 1, value: 'faults' },
       ];

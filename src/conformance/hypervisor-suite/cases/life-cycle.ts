@@ -6,10 +6,13 @@
  * does not use the answer.
  */
 
+import { Upcall } from '../../../hypervisor/upcall.js';
 import { VcpuState, VmState } from '../../../hypervisor/vm-shared-state.js';
 import { Direction, IoRequestType } from '../../../io-request/layout.js';
+import { SharedBuffer } from '../../../io-request/shared-buffer.js';
 import { IoRequestState } from '../../../io-request/state.js';
-import { check, delay, equal, until } from '../check.js';
+import { hypervisorFor, limitOf } from '../capability.js';
+import { check, delay, equal, until, within } from '../check.js';
 import type { GuestStep } from '../guest-program.js';
 import type { HypervisorUnderTest } from '../hypervisor-under-test.js';
 import { QUIET_MS, TestedVm } from '../tested-vm.js';
@@ -21,6 +24,7 @@ const READ: readonly GuestStep[] = [
   { op: 'out', port: REPORT_PORT, size: 1, value: { read: 0 } },
 ];
 const REQUEST = 'in 0x550/1';
+const MEMORY_BYTES = 1 << 20;
 const HOSTILE_WRITES = 20;
 const reported = (value: number): string => `out ${hex(REPORT_PORT)}/1 = ${hex(value)}`;
 
@@ -75,12 +79,23 @@ export const LIFE_CYCLE_CASES: readonly CaseDefinition[] = [
   {
     name: 'a VM whose page was never set is not started',
     run: async (under) => {
-      await TestedVm.run(under, [{ steps: READ }], async (tested) => {
+      const hypervisor = await hypervisorFor(under, [{ steps: READ }]);
+      const config = { name: 'tested', memoryBytes: MEMORY_BYTES, vcpuCount: 1, completionPolling: false };
+      const vm = await hypervisor.createVm(config, new SharedBuffer(), new Upcall(), () => undefined);
+      const result = vm.startVm();
+      await within(vm.pauseVm(), 'pauseVm', limitOf(under));
+      await within(vm.destroyVm(), 'destroyVm', limitOf(under));
+      check(result < 0, 'a VM whose page was never set was started');
+    },
+  },
+  {
+    name: 'the page of a VM that is CREATED may be set again, which starts nothing',
+    run: (under) =>
+      TestedVm.run(under, [{ steps: READ }], async (tested) => {
         equal(tested.vm.setIoreqBuffer(), 0, 'setIoreqBuffer of a VM that is CREATED, again');
         await delay(QUIET_MS);
         equal(tested.slot().state, FREE, 'the slot of a VM that was not started');
-      });
-    },
+      }),
   },
   {
     name: 'a reset while a request is PENDING withdraws it, and the guest begins again',

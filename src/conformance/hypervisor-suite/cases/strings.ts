@@ -3,7 +3,7 @@
 import type { AccessSize } from '../../../io-request/io-request.js';
 import type { GuestStep } from '../guest-program.js';
 import type { Exchange } from '../tested-vm.js';
-import { cut, hex, MMIO, play, REPORT_PORT, soiled, type CaseDefinition } from './case.js';
+import { cut, hex, MMIO, play, REPORT_PORT, withUpperBitsSet, type CaseDefinition } from './case.js';
 
 const SIZES = [1, 2, 4] as const;
 const PORT = 0x520;
@@ -42,7 +42,7 @@ export const STRING_CASES: readonly CaseDefinition[] = [
           {
             steps: [{ op: 'ins', port: PORT, size, count: COUNT }, ...reportSteps(COUNT)],
             requests: [
-              ...elements(COUNT).map((value): Exchange => [`in ${hex(PORT)}/${size}`, soiled(value, size)]),
+              ...elements(COUNT).map((value): Exchange => [`in ${hex(PORT)}/${size}`, withUpperBitsSet(value, size)]),
               ...reports(COUNT, size),
             ],
           },
@@ -69,7 +69,7 @@ export const STRING_CASES: readonly CaseDefinition[] = [
             requests: [
               ...elements(COUNT).map((value, index): Exchange => [
                 `load ${hex(MMIO + index * size)}/${size}`,
-                soiled(value, size),
+                withUpperBitsSet(value, size),
               ]),
               ...reports(COUNT, size),
             ],

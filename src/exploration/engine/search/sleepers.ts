@@ -116,8 +116,8 @@ export class Sleepers {
   }
 
   /**
-   * Wakes one of those that sleep on a place and returns 1, or 0 if there is none. `choice` counts
-   * them in the order of their threads.
+   * Wakes one of those that sleep on a place and returns 1, or 0 if no thread sleeps there. `choice`
+   * counts them in the order of their threads.
    */
   notifyOne(place: number, choice: number, placeOf: (thread: number) => number): number {
     let left = choice;
