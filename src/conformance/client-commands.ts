@@ -17,7 +17,9 @@ import { clientsOf, type ScriptStage, type ScriptVm } from './script-world.js';
 /** Linux' own limit. */
 const MAX_ERRNO = 4095;
 
-/** Returns the result of the command, 0 or −errno. Undefined if `op` is not one of these commands. */
+/**
+ * Returns the result of the command, 0 or −errno. Undefined if `op` is not one of these commands.
+ */
 export function clientCommand(
   op: string,
   words: ScriptWords,
@@ -109,8 +111,8 @@ function newName(words: ScriptWords, vm: ScriptVm): string {
 }
 
 /**
- * The words after a client's name: `ok`, `value HEX`, `fail ERRNO`. Without them `ok`, or an error if
- * they are required.
+ * The words after a client's name: `ok`, `value HEX`, `fail ERRNO`. Without them `ok`, or an error
+ * if they are required.
  */
 function handlerMode(words: ScriptWords, { isRequired } = { isRequired: false }): HandlerMode {
   let mode: HandlerMode = { kind: 'address' };

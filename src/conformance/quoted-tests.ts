@@ -1,8 +1,8 @@
 /**
  * Quoted tests: checks that the source files and test names that docs/ quotes exist.
  *
- * Called by: parity-table.test.ts and threat-model.test.ts, with each row of a table of documents in
- * docs/. A row names a test as `PATH.test.ts` "its name".
+ * Called by: parity-table.test.ts and threat-model.test.ts, with each row of a table of documents
+ * in docs/. A row names a test by its file in backquotes, then its name in quotes.
  */
 
 import { existsSync, readFileSync } from 'node:fs';

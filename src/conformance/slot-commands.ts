@@ -20,7 +20,9 @@ const TYPES: Readonly<Record<string, number>> = {
   pcicfg: IoRequestType.PCI,
 };
 
-/** Returns the result of the command, 0 or −errno. Undefined if `op` is not one of these commands. */
+/**
+ * Returns the result of the command, 0 or −errno. Undefined if `op` is not one of these commands.
+ */
 export function slotCommand(
   op: string,
   words: ScriptWords,

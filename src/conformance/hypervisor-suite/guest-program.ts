@@ -64,11 +64,11 @@ export type StringWrite = { readonly size: AccessSize; readonly values: readonly
 );
 
 /**
- * Halts until interrupt line `line` is raised: 3 to 15, not 9, because a PC has 0 to 2 and 9 for the
- * timer, the keyboard, the cascade of its controllers and ACPI. A line that was raised since the last
- * `wait` for it does not halt the guest. vCPU 0 only. A case makes an access before its first `wait`,
- * which shows that the guest has set up its controllers, and lowers the line before the next `wait`
- * for it.
+ * Halts until interrupt line `line` is raised: 3 to 15, not 9, because a PC has 0 to 2 and 9 for
+ * the timer, the keyboard, the cascade of its controllers and ACPI. A line that was raised since
+ * the last `wait` for it does not halt the guest. vCPU 0 only. A case makes an access before its
+ * first `wait`, which shows that the guest has set up its controllers, and lowers the line before
+ * the next `wait` for it.
  */
 export interface Wait {
   readonly op: 'wait';

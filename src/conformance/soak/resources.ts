@@ -11,8 +11,8 @@ export interface Resources {
   /** After a garbage collection. */
   readonly heapMiB: number;
   /**
-   * Shared buffers and other memory outside of the heap. An ArrayBuffer counts twice: `external` and
-   * `arrayBuffers` of Node have it both, and only the second has SharedArrayBuffers.
+   * Shared buffers and other memory outside of the heap. An ArrayBuffer counts twice: `external`
+   * and `arrayBuffers` of Node have it both, and only the second has SharedArrayBuffers.
    */
   readonly externalMiB: number;
 }

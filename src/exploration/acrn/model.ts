@@ -63,8 +63,8 @@ function ownsSlotWords(plan: WorldPlan, role: ThreadRole | undefined, index: num
 }
 
 /**
- * Where a thread's own work begins: the event loop of the Service VM or of a device chooses its next
- * task, or the vCPU starts.
+ * Where a thread's own work begins: the event loop of the Service VM or of a device chooses its
+ * next task, or the vCPU starts.
  */
 const isAtLoop = ({ kind }: LocalState): boolean => kind === OperationKind.PICK;
 const isAtStart = ({ kind, operation }: LocalState): boolean =>

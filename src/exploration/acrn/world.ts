@@ -123,7 +123,9 @@ export function portOf(vm: number, client: number, vcpu: number, access: number)
   return firstPortOf(vm, client) + vcpu * VCPU_PORTS + access * ACCESS_BYTES;
 }
 
-/** The inverse of `portOf`: VM, client that has the port at first, vCPU and number of the access. */
+/**
+ * The inverse of `portOf`: VM, client that has the port at first, vCPU and number of the access.
+ */
 export function partsOf(port: number): { vm: number; client: number; vcpu: number; access: number } {
   const offset = port - FIRST_PORT;
   return {

@@ -93,8 +93,8 @@ function scheduleOf(
   const { eventCounts } = space;
   const shortest = shortestWithin === 0 ? undefined : searchShortest(space, shortestWithin);
   const { message, moves } = shortest ?? found;
-  // MixedAccesses remembers every access of the search. So this run may break its rule at an earlier
-  // step than the search did, and `run.message` is that rule.
+  // MixedAccesses remembers every access of the search. So this run may break its rule at an
+  // earlier step than the search did, and `run.message` is that rule.
   const run = stepsOf(space, moves);
   return { plan, violation: run.message ?? message, eventCounts, access: space.accesses.brokenWith, steps: run.steps };
 }

@@ -132,8 +132,8 @@ function canStep(space: StateSpace, { thread, choice, ...expected }: ScheduleSte
   if (space.threads[thread] === undefined) return false;
   const { kind, buffer, index } = space.at(thread).operation;
   if (kind !== expected.kind || buffer !== expected.buffer || index !== expected.index) return false;
-  // The step before it goes on to this one at once (StateSpace.move): even a mortal thread cannot die
-  // in between.
+  // The step before it goes on to this one at once (StateSpace.move): even a mortal thread cannot
+  // die in between.
   if (kind === OperationKind.NOTE || kind === OperationKind.CRASH) return choice === 0;
   const moves: number[] = [];
   space.moves(moves);

@@ -48,8 +48,8 @@ const device = { linear: DEVICE, physical: DEVICE, bytes: 16 * PAGE };
 const video = { linear: 0xa_0000, physical: 0xa_0000, bytes: 2 * PAGE };
 const top = { linear: 0xffff_e000, physical: 0xffff_e000, bytes: 0x1ff0 };
 
-// The core takes base, limit and attributes from here. It never reads the GDT, which stays empty: no
-// program loads a segment register.
+// The core takes base, limit and attributes from here. It never reads the GDT, which stays empty:
+// no program loads a segment register.
 const flat = { selector: 8, base: 0, limit: ALL };
 const data = { selector: 16, base: 0, limit: ALL };
 

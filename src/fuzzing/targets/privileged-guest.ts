@@ -87,10 +87,7 @@ const WITH_MODRM: readonly (readonly number[])[] = [
 
 export class PrivilegedGuest {
   readonly registers: VcpuRegisters;
-  /**
-   * The privilege level at which alone the guest may write to TARGET_PORT (privileged-transfer.ts).
-   * Undefined: any.
-   */
+  /** The level at which alone it may write to TARGET_PORT (privileged-transfer.ts). Default: any. */
   targetLevel: number | undefined;
   readonly #input: FuzzInput;
   readonly #memory: GuestMemory;
@@ -222,7 +219,7 @@ export class PrivilegedGuest {
     for (let vector = 0; vector < IDT_ENTRIES; vector++) {
       const hasCode = WITH_ERROR_CODE.includes(vector);
       const address = HANDLERS + vector * HANDLER_BYTES;
-      // Half of them halt, half return behind the next byte if 32-bit: pop eax; inc dword [esp]; iret
+      // Half halt, half return behind the next byte if 32-bit: pop eax; inc dword [esp]; iret
       const back = [...(hasCode ? [0x58] : []), 0xff, 0x04, 0x24, 0xcf];
       this.#put(address, this.#input.below(2) === 0 ? back : [0xfa, 0xf4]);
     }

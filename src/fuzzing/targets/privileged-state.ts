@@ -24,8 +24,8 @@ import { TARGET_PORT } from './privileged-transfer.js';
 /** Calls of Core.run that a guest gets. */
 const MAX_SLICES = 6;
 /**
- * Each reading of the clock advances it by this, more than a time slice of the core: Core.run returns
- * when it first reads the clock.
+ * Each reading of the clock advances it by this, more than a time slice of the core: Core.run
+ * returns when it first reads the clock.
  */
 const SLICE_MS = 2;
 /** Accesses to addresses and ports with this bit are refused. */

@@ -4,8 +4,8 @@
  * pass.
  *
  * Properties: no device throws, nothing is written outside of RAM, registers fit their size, a
- * reset gives each register the value that it has in a new device, and after it no operation that is
- * still open changes the RAM.
+ * reset gives each register the value that it has in a new device, and after it no operation that
+ * is still open changes the RAM.
  */
 
 import { host } from '../../host/current.js';
@@ -73,7 +73,8 @@ async function run(bytes: Uint8Array): Promise<void> {
   expect(afterReset === fresh, () => `registers after a reset: ${afterReset}, of a new device: ${fresh}`);
   expect(!machine.isInterrupting, 'the line is high after a reset');
   const before = machine.memory.read(0, RAM_BYTES);
-  // Two turns at least: operations end in the first, and the device takes their results in the next.
+  // Two turns at least: operations end in the first, and the device takes their results in the
+  // next.
   for (let turn = 0; turn < MAX_TURNS && (turn < 2 || machine.pending > 0); turn++) await host.turn();
   expect(machine.pending === 0, 'operations do not end');
   clock.walk(1000);

@@ -24,8 +24,8 @@ const REPORT = `out ${hex(REPORT_PORT)}/2 = ${hex(VALUE)}`;
 const PARKED_MS = 60;
 const PARKED_ROUNDS = 6;
 /**
- * Limit for all of those rounds. A vCPU that the hypercall does not wake parks until its safety net,
- * a second later, in each.
+ * Limit for all of those rounds. A vCPU that the hypercall does not wake parks until its safety
+ * net, a second later, in each.
  */
 const MOST_WAKING_MS = 2_000;
 const POLLING_ROUNDS = 200;

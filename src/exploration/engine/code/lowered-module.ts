@@ -35,7 +35,9 @@ export function lowerModule(ts: Ts, name: string, text: string): string {
   }).outputText;
 }
 
-/** Names of getters in a lowered module: a read of one may stop, so the rewriter has to know them. */
+/**
+ * Names of getters in a lowered module: a read of one may stop, so the rewriter has to know them.
+ */
 export function gettersOf(ts: Ts, lowered: string): string[] {
   const names: string[] = [];
   const visit = (node: Node): void => {

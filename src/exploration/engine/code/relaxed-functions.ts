@@ -1,6 +1,6 @@
 /**
- * Relaxed functions: where in a lowered module a plain access is a relaxed one, to a word that other
- * threads may use by atomic operations at the same time (CodeOptions.relaxed).
+ * Relaxed functions: where in a lowered module a plain access is a relaxed one, to a word that
+ * other threads may use by atomic operations at the same time (CodeOptions.relaxed).
  */
 
 import type * as TypeScript from 'typescript';

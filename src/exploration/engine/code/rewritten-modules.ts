@@ -33,8 +33,8 @@ export class RewrittenModules {
   readonly #replaced: ReadonlyMap<string, Exports>;
 
   /**
-   * `replaced`: modules that are given instead of loaded. Throws an Error that begins with GONE if a
-   * change is for a module that no entry imports.
+   * `replaced`: modules that are given instead of loaded. Throws an Error that begins with GONE if
+   * a change is for a module that no entry imports.
    */
   constructor(
     code: CodeBase,

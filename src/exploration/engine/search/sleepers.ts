@@ -33,8 +33,9 @@ export class Sleepers {
   readonly #safetyNetsFire: boolean;
 
   /**
-   * Uses the words from `threadCount` on: one for each thread, then WAITS for each. (Before them are
-   * the threads' local states.) `safetyNetsFire`: whether waits of SAFETY_NET_MS and more may end by time.
+   * Uses the words from `threadCount` on: one for each thread, then WAITS for each. (Before them
+   * are the threads' local states.) `safetyNetsFire`: whether waits of SAFETY_NET_MS and more may
+   * end by time.
    */
   constructor(state: StateWords, threadCount: number, safetyNetsFire: boolean) {
     this.#state = state;
@@ -116,8 +117,8 @@ export class Sleepers {
   }
 
   /**
-   * Wakes one of those that sleep on a place and returns 1, or 0 if no thread sleeps there. `choice`
-   * counts them in the order of their threads.
+   * Wakes one of those that sleep on a place and returns 1, or 0 if no thread sleeps there.
+   * `choice` counts them in the order of their threads.
    */
   notifyOne(place: number, choice: number, placeOf: (thread: number) => number): number {
     let left = choice;

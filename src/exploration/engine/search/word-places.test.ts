@@ -15,5 +15,6 @@ test('each word has a place of its own, however large its buffer is', () => {
     words.map(([buffer, index]) => places.place(buffer, index)),
     [10, 11, 12, 13, 14],
   );
-  for (const [buffer, index] of words) assert.deepEqual(places.addressAt(places.place(buffer, index)), { buffer, index });
+  for (const [buffer, index] of words)
+    assert.deepEqual(places.addressAt(places.place(buffer, index)), { buffer, index });
 });
