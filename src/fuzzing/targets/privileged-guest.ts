@@ -87,7 +87,7 @@ const WITH_MODRM: readonly (readonly number[])[] = [
 
 export class PrivilegedGuest {
   readonly registers: VcpuRegisters;
-  /** The level at which alone it may write to TARGET_PORT (privileged-transfer.ts). Default: any. */
+  /** The only level that may write to TARGET_PORT (privileged-transfer.ts). Default: any. */
   targetLevel: number | undefined;
   readonly #input: FuzzInput;
   readonly #memory: GuestMemory;
