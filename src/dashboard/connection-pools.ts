@@ -46,7 +46,7 @@ export class ConnectionPools {
     return this.#pools[pool].size;
   }
 
-  /** Moves a connection into a pool. It leaves it when it is closed, at the latest. */
+  /** Moves a connection into a pool, which it leaves when it is closed, at the latest. */
   enter(connection: Duplex, pool: PoolName): void {
     if (this.#places.has(connection)) this.leave(connection);
     else connection.once('close', () => this.leave(connection));
@@ -62,7 +62,7 @@ export class ConnectionPools {
     oldest.destroy();
   }
 
-  /** Takes a connection out of its pool: it has shown the token, or was closed. */
+  /** Removes a connection from its pool: it has shown the token, or was closed. */
   leave(connection: Duplex): void {
     const place = this.#places.get(connection);
     if (place === undefined) return;

@@ -33,13 +33,16 @@ export class DeviceAccesses {
     this.#sampler = inspection.sampleMoves({ client: client.name });
   }
 
-  /** At most MAX_ACCESS_ROWS, by address. The first call begins, so it has no row. */
+  /**
+   * At most MAX_ACCESS_ROWS, by address: the accesses since this object was created, as far as the
+   * samples of all calls have them.
+   */
   rows(): readonly AccessRow[] {
     const ranges = this.#inspection.rangesOf(this.client);
     for (const { to, isRefused, request, timeNs } of this.#sampler.take(SAMPLED_MOVES).moves) {
       if (to !== 'COMPLETE' || isRefused || request === undefined) continue;
       const range = rangeOf(ranges, request);
-      // Of another client of the same name.
+      // Of another client of the same name. The default client has no ranges to compare with.
       if (range === undefined && ranges.length > 0) continue;
       const { direction, size, value } = request;
       const address = addressText(request);
@@ -65,7 +68,7 @@ function rangeOf(ranges: readonly AddressRange[], request: IoRequest): AddressRa
   return ranges.find((range) => range.type === type && address >= range.start && address <= range.end);
 }
 
-/** Numbers of different lengths too. */
+/** By value: the texts are hexadecimal without leading zeros, so the longer one is higher. */
 function byAddress(a: AccessRow, b: AccessRow): number {
   return a.address.length - b.address.length || (a.address < b.address ? -1 : a.address > b.address ? 1 : 0);
 }

@@ -40,6 +40,7 @@ export class Heartbeat {
   start(): void {
     const { socket, takenBytes, onGone, timing } = this.#options;
     this.#hasReceived = false;
+    // Unsent data is ahead of the ping: while the peer takes it, no answer can be expected.
     const isBehind = socket.bufferedAmount > 0;
     const takenBefore = takenBytes();
     socket.ping();

@@ -31,7 +31,7 @@ import { TableSampler } from './table-sampler.js';
 const MAX_EVENTS_PER_SECOND = 20;
 /** One frame of the slots per tick. */
 const TICKS_PER_SECOND = 60;
-/** Moves are sent every eight ticks, and tables every sixteen. */
+/** Moves are sent every eight ticks, tables every sixteen: in one write with frames. */
 const TICKS_PER_MOVES = 2 * FRAMES_PER_MESSAGE;
 const TICKS_PER_TABLES = 4 * FRAMES_PER_MESSAGE;
 

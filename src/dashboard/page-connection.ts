@@ -145,7 +145,7 @@ export class PageConnection {
     if (this.#frames.length > 0) this.sendSample(Buffer.concat(this.#frames.splice(0)));
   }
 
-  /** Closes the connection. Everything sent so far is written when this returns. */
+  /** Closes the connection. All that was sent so far is with the stream when this returns. */
   end(): void {
     this.#options.socket.close(CloseCode.ENDED, 'the VM has ended');
     this.#uncork();

@@ -23,7 +23,11 @@ const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** Each response ends its connection: the server's pools bound one request. */
+/**
+ * `Connection: close`, because ConnectionPools bounds a connection in number and time by what its
+ * request is (a file, /metrics, an upgrade). A connection that is kept open for another request
+ * would take a place without need, and the next request may be of another kind.
+ */
 export const HEADERS = {
   Connection: 'close',
   'Content-Security-Policy': CONTENT_SECURITY_POLICY,

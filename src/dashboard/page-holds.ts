@@ -18,7 +18,10 @@ export class PageHolds {
   readonly #onWish: () => void;
   /** The numbers of the breakpoints that pages have added. */
   readonly #breakpoints = new Set<number>();
-  /** Whether a page has stepped, or held all requests: such a stop has no breakpoint. */
+  /**
+   * Whether a page has stepped, or held all requests: such a stop has no breakpoint. Those of a
+   * program count as the pages' then, because they look the same.
+   */
   #hasUnnumbered = false;
   #keepsHeld: boolean;
 

@@ -78,7 +78,7 @@ export class PageServer {
     // Node would answer some requests itself, without the headers: those get listeners here.
     this.#server = createServer({ requireHostHeader: false }, (request, response) => this.#answer(request, response));
     this.#server.on('checkContinue', (request, response) => this.#answer(request, response));
-    this.#server.on('checkExpectation', (request, response) => this.#answer(request, response, true));
+    this.#server.on('checkExpectation', (request, response) => this.#answer(request, response, { isExpecting: true }));
     this.#server.on('clientError', (error, socket) => this.#refuseMalformed(error, socket));
     this.#sockets.on('wsClientError', (_error, socket) => refuse(socket, '400 Bad Request'));
     this.#server.on('connection', (socket) => this.#pools.enter(socket, 'silent'));
@@ -121,8 +121,8 @@ export class PageServer {
     this.#server.unref();
   }
 
-  /** `isExpecting`: the request expects what this server does not know. */
-  #answer(request: IncomingMessage, response: ServerResponse, isExpecting = false): void {
+  /** `isExpecting`: the request has an Expect header that Node does not know. */
+  #answer(request: IncomingMessage, response: ServerResponse, { isExpecting = false } = {}): void {
     this.#pools.enter(request.socket, 'response');
     this.#answered.add(request.socket);
     for (const [name, value] of Object.entries(HEADERS)) response.setHeader(name, value);

@@ -15,7 +15,9 @@ export interface RequestRow {
   readonly direction: DirectionName;
   /** Hexadecimal. Of a PCI request `00:1f.2 register 0x10`. */
   readonly address: string;
+  /** In bytes. */
   readonly size: number;
+  /** Hexadecimal. Of a read that is not answered: that of an earlier access. */
   readonly value: string;
 }
 
@@ -39,6 +41,7 @@ export interface Welcome {
 /** An address range. Both ends are inclusive. */
 export interface RangeRow {
   readonly type: 'port' | 'mmio';
+  /** Hexadecimal. */
   readonly first: string;
   readonly last: string;
 }
@@ -69,6 +72,7 @@ export interface Percentiles {
 /** The requests of a client or of a range. */
 export interface TableRow {
   readonly name: string;
+  /** Requests since the start of the VM. */
   readonly reads: number;
   readonly writes: number;
   readonly perSecond: number;
@@ -213,11 +217,12 @@ export interface Stops {
 /** A register of a device, with its current value. */
 export interface RegisterRow {
   readonly name: string;
+  /** In bytes, as those of RegisterDescription (device-model/register-map.ts). */
   readonly offset: number;
   readonly size: number;
   readonly access: 'r' | 'w' | 'rw';
   readonly meaning: string;
-  /** Null: cannot be read without a side effect. */
+  /** Hexadecimal. Null: cannot be read without a side effect. */
   readonly value: string | null;
   readonly fields: readonly {
     /** The numbers of its first and last bit. */
@@ -244,6 +249,7 @@ export interface AccessRow {
   readonly direction: DirectionName;
   readonly size: number;
   readonly value: string;
+  /** Since the start of the VM's trace. */
   readonly timeNs: number;
 }
 

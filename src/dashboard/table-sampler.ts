@@ -33,6 +33,7 @@ export class TableSampler {
     const statistics = this.#vm.statistics() ?? NO_STATISTICS;
     const counters = this.#vm.counters();
     const timeMs = performance.now();
+    // At least 1 ms: two samples in one turn of the event loop must not give infinite rates.
     const intervalMs = Math.max(1, timeMs - this.#lastMs);
     const recent = diffStatistics(statistics, this.#last);
     this.#last = statistics;

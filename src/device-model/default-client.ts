@@ -15,9 +15,9 @@ import { IoRequestType } from '../io-request/layout.js';
 import { AddressCounts } from '../trace/address-counts.js';
 
 /**
- * PCI configuration space as the default client needs it: devices/pci/pci-bus.ts. `read` answers
- * with all 32 bits, whatever the size. `size` comes from the page and may be any number. A written
- * value is no wider than it.
+ * PCI configuration space as the default client needs it: devices/pci/pci-bus.ts. `size` comes from
+ * the page and may be any number. `read` returns 32 bits, of which the hypervisor takes the low
+ * `size` bytes. A written value is truncated to `size` bytes already.
  */
 export interface PciConfigSpaces {
   read(bus: number, device: number, pciFunction: number, register: number, size: number): number;
@@ -36,7 +36,7 @@ export class DefaultClient implements IoClient {
 
   /**
    * Unclaimed accesses so far, by type and address: `port 0x3f8`, …, and `other addresses` for
-   * those beyond the limit of AddressCounts.
+   * those beyond the limit of its table (trace/address-counts.ts).
    */
   get unclaimed(): ReadonlyMap<string, number> {
     return new Map(this.#unclaimed.snapshot().map(({ name, reads, writes }) => [name, reads + writes]));

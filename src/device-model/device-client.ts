@@ -30,7 +30,7 @@ export type DeviceCall = 'read' | 'write' | 'late answer' | 'reset' | 'close' | 
 /** Called with a device's name and what it threw or rejected with. */
 export type ReportDeviceError = (device: string, error: unknown, during: DeviceCall) => void;
 
-/** Why a request is late whose device has begun it. */
+/** For the operator: why a request is late that its device has begun, with a promise. */
 export const PROMISE_OPEN = 'the device’s promise is open';
 
 /** The whole numbers that a double holds exactly. Others have no low bits to answer with. */
@@ -49,6 +49,7 @@ export class DeviceClient implements IoClient {
     this.#device = device;
     this.#baseLow = Number(range.start & 0xffff_ffffn);
     this.#baseHigh = Number(range.start >> 32n);
+    // The end is inclusive.
     this.#length = Number(range.end - range.start + 1n);
     this.#reportError = reportError;
   }
@@ -77,6 +78,7 @@ export class DeviceClient implements IoClient {
     try {
       if (request.isRead) {
         const value = this.#device.read(offset, size);
+        // `| 0`: an answer is an int32 word.
         if (typeof value === 'number') request.finish(ticket, truncate(this.#value(value), size) | 0, 0);
         else void this.#answerLater(value, request, ticket, size);
       } else {
@@ -97,7 +99,7 @@ export class DeviceClient implements IoClient {
     size: AccessSize,
   ): Promise<void> {
     try {
-      request.finish(ticket, truncate(this.#value(await value), size), 0);
+      request.finish(ticket, truncate(this.#value(await value), size) | 0, 0);
     } catch (error) {
       this.#fail(error, request, ticket, 'read');
     }
@@ -175,7 +177,9 @@ export class DeviceClient implements IoClient {
     this.#reportError(this.name, error, isAnswered ? during : 'late answer');
   }
 
-  /** What `read` gave. A device may have forgotten its `return`, or divided by 0: its bug. */
+  /**
+   * Checks what `read` gave. A device may have forgotten its `return`, or divided by 0: its bug.
+   */
   #value(value: number): number {
     if (typeof (value as unknown) === 'number' && value >= -MAX_VALUE && value <= MAX_VALUE) return value;
     throw new TypeError(

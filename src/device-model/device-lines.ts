@@ -29,9 +29,13 @@ export class DeviceLines {
   readonly #lines: InterruptLines;
   readonly #driver: number;
   readonly #observer: OutputObserver;
-  /** For each line the number of outputs that are high. */
+  /** For each line the number of this object's outputs that are high. */
   readonly #high = new Uint32Array(INTERRUPT_LINES);
 
+  /**
+   * `driver`: the number of this object among those that drive `lines`: LineDriver.SERVICE_VM, or
+   * one of its own for a device's thread. A line is high while one of its drivers sets it.
+   */
   constructor(lines: InterruptLines, driver: number, observer: OutputObserver = UNOBSERVED) {
     this.#lines = lines;
     this.#driver = driver;

@@ -26,6 +26,7 @@ export function originText(device: object): string {
 function pathOf(module: string): string {
   if (!module.startsWith('file://')) return module;
   try {
+    // On Windows the path begins with a drive: `/C:/…` is `C:/…`.
     return decodeURIComponent(module.slice('file://'.length)).replace(/^\/(?=[A-Za-z]:)/, '');
   } catch {
     return module;

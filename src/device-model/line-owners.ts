@@ -11,7 +11,9 @@
 
 import { INTERRUPT_LINES, LINE_DRIVERS, LineDriver } from '../hypervisor/interrupt-lines.js';
 
-/** A name, or the one that the object has when it is asked. */
+/**
+ * A name, or an object whose name may still change: that of a device is known once it is created.
+ */
 export type LineOwner = string | { readonly name: string };
 
 /** Owners of a VM with a number of their own. Further ones are nameless. */

@@ -196,6 +196,7 @@ export class AcpiPm implements Device {
       case PmRegister.TIMER + 2:
         return Math.floor((ticks % (2 * this.#halfPeriod)) / 2 ** (8 * (offset - PmRegister.TIMER))) & 0xff;
       default:
+        // Ports 6 and 7 are the reserved upper half of a 4-byte control block.
         return 0;
     }
   }

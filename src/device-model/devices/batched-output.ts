@@ -5,8 +5,8 @@
  * Called by: character devices (uart16550.ts).
  * Callers must: call `flush` in their `close`, so that the last line of a VM is not lost.
  *
- * Bytes go to the sink in order, when the current turn of the event loop ends or the batch is full.
- * So no output is left over while the host is idle.
+ * Bytes go to the sink in order, when the current callback ends (in a microtask) or the batch is
+ * full. So no output is left over while the host is idle.
  */
 
 import type { ByteSink } from '../device.js';

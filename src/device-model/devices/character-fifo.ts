@@ -56,7 +56,7 @@ export class CharacterFifo {
     return this.#length === 0 ? undefined : this.#ring[this.#first];
   }
 
-  /** Removes and returns the errors of the oldest character. */
+  /** Removes and returns the errors of the oldest character: LSR then shows them. */
   takeErrors(): number {
     if (this.#length === 0) return 0;
     const character = this.#ring[this.#first] as number;

@@ -12,7 +12,7 @@ const MIB = 1024 * KIB;
 
 /** Memory below the video memory at 0xA0000. */
 const BASE_MEMORY_LIMIT_KIB = 640;
-/** Bit of the equipment byte. */
+/** Bit 1 of the equipment byte. */
 const COPROCESSOR = 0x02;
 
 /** First and last byte that the checksum covers (IBM PC AT Technical Reference). */

@@ -27,7 +27,7 @@ const NMI_MASK = 0x80;
 /** Bits of register B that enable the flags of register C in the same places. */
 const ENABLES = RtcInterrupt.UPDATE | RtcInterrupt.ALARM | RtcInterrupt.PERIODIC;
 
-/** MC146818A at 32.768 kHz: UIP leads the update by 244 us, the update takes 1984 us. */
+/** At 32.768 kHz UIP leads by 244 us an update of 1984 us. Here that ends on the second. */
 const UIP_MS = 0.244 + 1.984;
 /** From the end of the divider's reset to the first update (data sheet, register A). */
 const FIRST_UPDATE_MS = 500;
@@ -146,6 +146,7 @@ export class CmosRtc implements Device, ByteRegisters {
     else if (this.#index === CmosIndex.B && (value & RtcB.SET) !== 0)
       this.#cmos[CmosIndex.B] = value & ~RtcInterrupt.UPDATE;
     else this.#cmos[this.#index] = value;
+    // The seconds of a halt are not made up for.
     if (wasHalted) this.#secondSeen = this.#second();
     this.#settle();
     if (!this.#isHalted()) this.#reportLead();

@@ -1,7 +1,7 @@
 /**
  * Registers of the PC's keyboard controller: status and configuration bits, and the commands for
- * port 0x64 (IBM PS/2 Hardware Interface Technical Reference). The 0xA commands are of controllers
- * with a port for a mouse.
+ * port 0x64 (IBM PS/2 Hardware Interface Technical Reference). The commands whose names have AUX
+ * are those of controllers with a second port, for a mouse.
  */
 
 import type { RegisterMap } from '../register-map.js';

@@ -51,6 +51,7 @@ export class PitCounter {
   #latchedStatus: number | undefined;
   #highByteIsNextRead = false;
 
+  /** `gate`: its level at power-on. True: high. */
   constructor(gate: boolean) {
     this.#gate = gate;
     this.#gateAtPowerOn = gate;

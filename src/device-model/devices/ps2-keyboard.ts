@@ -56,7 +56,7 @@ export class Ps2Keyboard {
     return this.#leds;
   }
 
-  /** Key presses that did not fit into the buffer. */
+  /** Presses and releases that did not fit into the buffer since the reset. */
   get droppedKeys(): number {
     return this.#droppedKeys;
   }
@@ -65,7 +65,7 @@ export class Ps2Keyboard {
     return this.#answers.length > 0 || this.#keys.length > 0;
   }
 
-  /** The next byte to the host. Only if `hasByte`. */
+  /** The next byte to the host. 0 if there is none: check `hasByte` first. */
   take(): number {
     this.#lastSent = this.#answers.shift() ?? this.#keys.shift() ?? 0;
     return this.#lastSent;

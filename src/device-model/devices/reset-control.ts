@@ -1,7 +1,7 @@
 /**
  * ResetControl: the PC's reset control register at port 0xCF9. It lies inside the PCI configuration
- * address port, and differs from it by the width of the access. Linux uses it for
- * `reboot=pci`, and ACPI tables name it as reset register.
+ * address register (0xCF8 to 0xCFB), which takes the accesses that begin at 0xCF8. Linux uses it
+ * for `reboot=pci`, and ACPI tables name it as reset register.
  *
  * A write with RST_CPU resets, as the chipset's data sheet says. In ACRN, FULL_RST alone resets as
  * well. Linux first writes SYS_RST alone to select the kind of reset, which resets in neither.

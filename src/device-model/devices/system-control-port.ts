@@ -16,7 +16,7 @@ const GATE2 = 0x01;
 const REFRESH = 0x10;
 const OUT2 = 0x20;
 
-/** The refresh signal toggles every 18 ticks (15.085 us), as PC firmware programs counter 1. */
+/** The refresh signal toggles every 18 PIT ticks (15.085 us), as PC firmware programs counter 1. */
 const REFRESH_TICKS = 18;
 
 export class SystemControlPort implements Device, ByteRegisters {

@@ -11,8 +11,9 @@ export function wordBits(lcr: number): number {
 }
 
 /**
- * Duration of a character in ms: start bit, data, parity and stop bits. The data sheet forbids the
- * divisor 0, which counts as 1 here.
+ * Duration of a character in ms: start bit, data, parity and stop bits, each `16 * divisor` cycles
+ * of the crystal. One and a half stop bits count as two. The data sheet forbids the divisor 0,
+ * which counts as 1 here.
  */
 export function characterMs(lcr: number, divisor: number): number {
   const parityBits = (lcr & LineControl.PARITY) !== 0 ? 1 : 0;

@@ -27,7 +27,7 @@ export interface UartReceiverContext {
   characterMs(): number;
   /** Called when the timeout fires, outside any access. */
   timedOut(): void;
-  /** Called after a refusal, when half of the queue is free again. */
+  /** Called after `receive` refused bytes, when half of the queue is free again. */
   inputRoom(): void;
 }
 

@@ -39,12 +39,12 @@ export interface Uart16550Options {
   /**
    * The terminal sends only while the guest asserts RTS. So text that is piped in before the guest
    * has opened the port survives the FIFO resets of the driver's probing. A guest that never writes
-   * MCR receives nothing.
+   * MCR receives nothing. Default: false.
    */
   readonly flowControl?: boolean;
   /**
-   * Called after `receive` refused bytes, when half of the queue is free again. Inside the guest's
-   * access.
+   * Called after `receive` refused bytes, when half of the queue is free again. That is inside the
+   * guest's access, so it must return soon.
    */
   readonly onInputRoom?: () => void;
 }
@@ -159,6 +159,7 @@ export class Uart16550 implements Device, ByteRegisters {
     this.#interruptLevel = false;
     this.#interrupt.set(false);
     this.#modem.reset();
+    // The reset may call `onInputRoom`: what that sends must wait for RTS.
     this.#receiver.listen(false);
     this.#receiver.reset();
     this.#receiver.listen(!this.#flowControl);

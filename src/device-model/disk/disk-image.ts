@@ -3,7 +3,7 @@
  *
  * Implementations: RawImage and Qcow2Image. Called by: the virtio block device. Callers must keep
  * within the size and give whole sectors. They may call several methods at a time: operations on
- * the same sectors then happen in any order.
+ * the same sectors then happen in any order. All promises reject with the host's error.
  *
  * A write is volatile until a `flush` that began after it was finished is finished too. So it may
  * be lost if the host stops before.
@@ -21,9 +21,9 @@ export interface DiskImage {
   readonly isReadOnly: boolean;
   /** Whether `discard` and `writeZeroes` can give storage back. */
   readonly canDeallocate: boolean;
-  /** Fills `target`. Rejects with the host's error if it cannot be read. */
+  /** Fills `target` from byte `position` of the disk on. */
   read(position: number, target: Uint8Array): Promise<void>;
-  /** `source` must not change until the promise settles. Rejects with the host's error. */
+  /** `source` must not change until the promise settles. */
   write(position: number, source: Uint8Array): Promise<void>;
   /**
    * Writes `length` bytes of zeros, and gives their storage back if that is possible and

@@ -23,7 +23,7 @@ export type DiskFormat = (typeof DISK_FORMATS)[number];
 
 export interface DiskOptions {
   readonly file: string;
-  /** Of `file`. Default: raw, and refused if it begins as a qcow2 image. */
+  /** Of `file`. Default: raw, but a file that begins as a qcow2 image is then refused. */
   readonly format?: DiskFormat;
   /**
    * A qcow2 image that gets all writes. `file` then stays as it is. Made if it does not exist.
@@ -59,6 +59,7 @@ export async function openDisk(options: DiskOptions): Promise<OpenedDisk> {
     return { image, unlocked: files.filter(({ isLocked }) => !isLocked).map(({ name }) => name) };
   } catch (error) {
     for (const opened of files) await opened.close();
+    // Of reading a header or tables, or of creating the overlay.
     throw error instanceof UpcallError ? error : describeFailure(overlay ?? file, 'write', error);
   }
 }
@@ -75,6 +76,7 @@ async function qcow2Image(file: DiskFile): Promise<DiskImage> {
   return openQcow2(file, header, undefined);
 }
 
+/** What lies below an overlay: the file of `DiskOptions`, opened. */
 interface Base {
   readonly file: DiskFile;
   readonly image: DiskImage;
@@ -94,7 +96,7 @@ async function overlayImage(file: DiskFile, base: Base): Promise<DiskImage> {
   return openQcow2(file, header, base.image);
 }
 
-/** Refuses an overlay that was made over another base. */
+/** Refuses an overlay that was made over another file than `base.file`, by whatever name. */
 async function checkBase(file: DiskFile, { name, format }: Backing, base: Base): Promise<void> {
   const remedy =
     'Name the base that it was made over. If that was moved: ' +

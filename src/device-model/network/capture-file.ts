@@ -1,7 +1,7 @@
 /**
  * CaptureFile: writes packets to a pcapng file, as fast as the disk takes them, in bounded memory.
  *
- * Called by: CapturePort, and the session, which closes it. Threads: the Service VM's.
+ * Called by: CapturePort; the command line, which reports `problem`. Threads: the Service VM's.
  */
 
 import { host } from '../../host/current.js';
@@ -46,11 +46,12 @@ export class CaptureFile {
     this.#file = file;
   }
 
+  /** Packets that were added. */
   get packets(): number {
     return this.#packets;
   }
 
-  /** Packets that are not in the file. */
+  /** Those of them that are not in the file. */
   get dropped(): number {
     return this.#dropped;
   }
@@ -101,7 +102,7 @@ export class CaptureFile {
         this.#error = error;
         this.#waiting = [];
       }
-      // Until now they have taken memory.
+      // Now, because until now the bytes have taken memory.
       this.#waitingBytes = this.#waiting.reduce((sum, { length }) => sum + length, 0);
     }
     this.#writing = undefined;

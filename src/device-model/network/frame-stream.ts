@@ -13,7 +13,7 @@ import { ETHERNET_HEADER_BYTES, MAX_FRAME_BYTES } from './ethernet.js';
 export const LENGTH_BYTES = 4;
 /** Bytes that wait for the other side to read. Further frames are dropped. */
 export const MAX_PENDING_BYTES = 1 << 20;
-/** Frames that are sent together. */
+/** Bytes, with the lengths, that are sent together. More than the largest frame has. */
 const BATCH_BYTES = 1 << 17;
 
 export interface FrameCounters {
@@ -84,6 +84,7 @@ export class FrameReader {
 export class FrameWriter {
   readonly #stream: ByteStream;
   readonly #counters: FrameCounters;
+  /** At first for one frame of an ordinary MTU. */
   #batch = new Uint8Array(LENGTH_BYTES + 2048);
   #used = 0;
 

@@ -2,7 +2,7 @@
  * NetworkHub: connects any number of network cards, of VMs of this process and of others. It learns
  * behind which port an address is, as a switch does.
  *
- * Called by: VirtioNet through its ports; SocketHub. Threads: the Service VM's.
+ * Called by: VirtioNet through its ports; SocketHubPort. Threads: the Service VM's.
  *
  * The frames are of guests. One that invents source addresses evicts its own entries only. One that
  * takes another's address gets its frames, as on a cable: the VMs of a hub are one network.
@@ -95,6 +95,7 @@ export class NetworkHub {
   }
 }
 
+/** The hub, as its port calls it. */
 interface HubSide {
   readonly send: (frame: Uint8Array) => void;
   readonly close: () => void;
@@ -128,7 +129,10 @@ class HubPort implements NetworkPort {
   }
 }
 
-/** Plugs two ports into each other, so that what one receives the other one sends. */
+/**
+ * Plugs two ports into each other, so that what one receives the other one sends. Neither has a
+ * card to report the link to.
+ */
 export function joinPorts(a: NetworkPort, b: NetworkPort): void {
   for (const [from, to] of [
     [a, b],

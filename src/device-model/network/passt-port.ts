@@ -34,6 +34,7 @@ export class PasstPort implements NetworkPort {
   /** Starts passt. Rejects with TOOL_MISSING if it is not installed. */
   static async start({ loopback = false, report = () => undefined }: PasstOptions = {}): Promise<PasstPort> {
     const parameters = ['--foreground', '--quiet', '--fd', `${PROGRAM_STREAM}`];
+    // Otherwise passt maps the gateway's address to the loopback interface.
     if (!loopback) parameters.push('--no-map-gw');
     try {
       return new PasstPort(await host.startProgram('passt', parameters), report);

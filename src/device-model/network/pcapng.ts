@@ -26,10 +26,12 @@ export type Direction = (typeof Direction)[keyof typeof Direction];
 export function fileHeader(interfaceName: string): Uint8Array {
   const section = block(BlockType.SECTION, 16, [[Option.SECTION_APPLICATION, text('upcall')]]);
   section.view.setUint32(8, BYTE_ORDER_MAGIC, true);
+  // Version 1.0.
   section.view.setUint16(12, 1, true);
   // Of unknown length.
   section.bytes.fill(0xff, 16, 24);
   const card = block(BlockType.INTERFACE, 8, [[Option.INTERFACE_NAME, text(interfaceName)]]);
+  // The zeros behind it: no limit of a packet's length. Times are in microseconds by default.
   card.view.setUint16(8, LINKTYPE_ETHERNET, true);
   const bytes = new Uint8Array(section.bytes.length + card.bytes.length);
   bytes.set(section.bytes);
@@ -41,6 +43,7 @@ export function fileHeader(interfaceName: string): Uint8Array {
 export function packetBlock(frame: Uint8Array, direction: Direction, timeUs: number): Uint8Array {
   const { bytes, view } = block(BlockType.PACKET, 20 + padded(frame.length), [[Option.PACKET_FLAGS, u32(direction)]]);
   setTime(view, timeUs);
+  // Captured length and original length: nothing is cut off.
   view.setUint32(20, frame.length, true);
   view.setUint32(24, frame.length, true);
   bytes.set(frame, 28);
@@ -57,7 +60,10 @@ export function statisticsBlock(received: number, dropped: number, timeUs: numbe
   return bytes;
 }
 
-/** A block of `bodyBytes` zeros, after type and length, and options. Interface 0 is a zero. */
+/**
+ * A block: type, length, `bodyBytes` zeros for the caller to fill, options, and the length again.
+ * The number of the interface stays 0: that of the only one.
+ */
 function block(
   type: number,
   bodyBytes: number,

@@ -2,7 +2,8 @@
  * SocketHubPort: a port of a hub that processes of one user share by its name. The first process
  * serves the hub, the others connect to it. When the server ends, another one takes its place.
  *
- * Called by: a card. Threads: the Service VM's.
+ * Called by: the command line's `--net`, and programs, which join; a card. Threads: the Service
+ * VM's.
  *
  * A file lock decides who serves: the system releases it when its holder ends, however that
  * happens. The protocol is that of QEMU's `-netdev stream`, so a QEMU can connect to the socket,
@@ -25,6 +26,7 @@ export const JOIN_MS = 5000;
 /** Between two attempts: at first, then doubled up to the second one. */
 const FIRST_RETRY_MS = 20;
 const MAX_RETRY_MS = 1000;
+/** A length that no frame has: the other side's StreamPort ends with `wrong-length`. */
 const REFUSAL = Uint8Array.of(0xff, 0xff, 0xff, 0xff);
 
 export interface SocketHubOptions {
@@ -48,7 +50,9 @@ export class SocketHubPort implements NetworkPort {
   readonly #name: string;
   readonly #sockets: LocalSockets;
   readonly #report: (text: string) => void;
+  /** Undefined before it has joined, and between two servers: frames are lost meanwhile. */
   #membership: Membership | undefined;
+  /** When it was joined, by performance.now(). */
   #joinedMs = 0;
   #receiver: NetworkReceiver | undefined;
   #isClosed = false;
@@ -161,7 +165,10 @@ export class SocketHubPort implements NetworkPort {
     this.#joining = this.#joinAgain();
   }
 
-  /** A server that ends each connection at once gets one a second. */
+  /**
+   * Joins again until it succeeds or is closed. A server that ends each one at once gets one a
+   * second.
+   */
   async #joinAgain(): Promise<void> {
     const hasLasted = performance.now() - this.#joinedMs > MAX_RETRY_MS;
     for (let waitMs = hasLasted ? FIRST_RETRY_MS : MAX_RETRY_MS; ; waitMs = Math.min(2 * waitMs, MAX_RETRY_MS)) {
@@ -198,7 +205,10 @@ async function socketsOfHost(name: string): Promise<LocalSockets> {
   });
 }
 
-/** Makes the hub, and a port of it for each connection. Takes the lock. */
+/**
+ * Makes the hub, and a port of it for each connection. Holds `lock` from then on, unless it
+ * rejects.
+ */
 async function serve(sockets: LocalSockets, name: string, lock: FileLock): Promise<Membership> {
   const hub = new NetworkHub();
   const own = hub.port();

@@ -30,10 +30,13 @@ export interface BarConflict {
 
 /** The part of a VM's HSM that a decoder needs. */
 export interface BarSpace {
-  /** What is in `place` beside BARs of cards. Undefined: nothing. */
+  /** What is in `place` beside BARs of cards, for the operator. Undefined: nothing. */
   occupant(place: AddressRange): string | undefined;
+  /** Returns false if the client has too many ranges, or is removed. */
   addRange(client: CardClient, range: AddressRange): boolean;
+  /** Returns false if the client does not have the range. */
   removeRange(client: CardClient, range: AddressRange): boolean;
+  /** Called once for each conflict, until it has ended. */
   onConflict(conflict: BarConflict): void;
 }
 
@@ -42,6 +45,7 @@ interface Candidate {
   readonly client: CardClient;
   readonly layout: BarLayout;
   readonly place: AddressRange;
+  /** What is in its way, for the operator. Undefined: nothing, it is decoded. */
   other: string | undefined;
 }
 
@@ -70,8 +74,9 @@ export class BarDecoder {
     return this.#clients.has(client as CardClient);
   }
 
+  /** Decodes what the guest has placed by now. Called when anything has moved. */
   update(): void {
-    // The changes that it makes itself.
+    // A change of ranges that this update makes itself calls it again.
     if (this.#isUpdating || (this.#clients.size === 0 && this.#conflicts.size === 0)) return;
     this.#isUpdating = true;
     const candidates = this.#candidates();
@@ -125,10 +130,11 @@ export class BarDecoder {
   }
 }
 
-/** Sets `other` of those that something else is in the way of. */
+/** Sets `other` of the candidates that something else is in the way of. */
 function findConflicts(candidates: Candidate[], space: BarSpace): void {
   candidates.sort(byPlace);
-  // The one before that reaches furthest. Of those that overlap, each overlaps it or its neighbour.
+  // Of those before a candidate, the one with the highest end. In this order, a candidate that
+  // overlaps any other overlaps that one or the next one.
   let furthest: Candidate | undefined;
   candidates.forEach((candidate, index) => {
     const next = candidates[index + 1];

@@ -20,7 +20,8 @@ const MEMORY_FLAGS = 0xf;
 /**
  * Undefined if the BAR decodes nothing: its kind is not enabled in the command register, or it has
  * no address yet. That is 0, as after a reset, and all ones, which a guest writes to learn the size
- * (ACRN's device model and QEMU do the same).
+ * (QEMU does the same). Of a 64-bit BAR the lower register alone may hold all ones: with an upper
+ * one of 0 the guest has written half of them, and with any other it is an address.
  */
 export function barPlace({ bar, type, size }: BarLayout, space: PciConfigSpace): AddressRange | undefined {
   const enabled = type === 'ports' ? Command.PORTS : Command.MEMORY;
@@ -28,12 +29,13 @@ export function barPlace({ bar, type, size }: BarLayout, space: PciConfigSpace):
   const register = PciRegister.BAR0 + 4 * bar;
   const low = space.read(register, 4);
   if (type === 'ports') {
+    // Bits 31…16 cannot be written (card-config.ts), so all ones end at 0xffff.
     const first = (low & ~PORT_FLAGS) >>> 0;
     return first === 0 || first === PORTS_END - size ? undefined : ports(first, size);
   }
   const high = type === 'memory64' ? space.read(register + 4, 4) : 0;
   const lowBits = (low & ~MEMORY_FLAGS) >>> 0;
-  if (size < WORD && lowBits === WORD - size) return undefined;
+  if (high === 0 && size < WORD && lowBits === WORD - size) return undefined;
   const start = high * WORD + lowBits;
   return start === 0 || start + size > ADDRESS_END ? undefined : mmio(start, size);
 }

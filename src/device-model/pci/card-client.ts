@@ -17,6 +17,7 @@ import type { CardFunction } from './card-function.js';
 
 interface DecodedBar {
   readonly range: AddressRange;
+  /** The range's addresses as numbers, both inclusive: `notify` compares them with each request. */
   readonly first: number;
   readonly last: number;
   readonly client: DeviceClient;
@@ -57,6 +58,9 @@ export class CardClient implements IoClient {
     request.finishAllOnes(request.ticket);
   }
 
+  /**
+   * For a late request: as DeviceClient.explain, a card in this thread is late by promises only.
+   */
   explain(): ClientPosition {
     return { detail: PROMISE_OPEN };
   }
@@ -70,7 +74,7 @@ export class CardClient implements IoClient {
     return this.#bars[bar]?.range;
   }
 
-  /** The HSM has this range for the BAR by now, or none. */
+  /** Called by BarDecoder when the HSM has this range for the BAR, or none any more. */
   decode(layout: BarLayout, range: AddressRange | undefined): void {
     this.#bars[layout.bar] = range && {
       range,

@@ -31,7 +31,7 @@ const CapabilityId = { MSI: 0x05, MSIX: 0x11, AF: 0x13 } as const;
 export const AF = 0x40;
 export const AF_CONTROL = AF + 4;
 export const AF_FUNCTION_LEVEL_RESET = 1 << 0;
-/** Length, then "transactions pending" and "function-level reset" exist. */
+/** Low byte: the length. High byte: "transactions pending" and "function-level reset" exist. */
 const AF_HEAD = 0x03_06;
 
 export const MSI = 0x48;
@@ -40,6 +40,7 @@ export const MSI_END = MSI + 24;
 export const MsiControl = { ENABLE: 1 << 0, ENABLED_SHIFT: 4 } as const;
 const MSI_64_BIT = 1 << 7;
 const MSI_MASKS = 1 << 8;
+/** Enable, and in bits 6…4 how many messages the guest grants. */
 const MSI_WRITABLE = 0x71;
 
 export const MSIX = 0x60;
@@ -51,7 +52,7 @@ const TYPE_64_BIT = 1 << 2;
 const TYPE_PORTS = 1;
 const ALL_ONES = 0xffff_ffff;
 
-/** `interrupt`: what firmware puts into the interrupt line register. */
+/** `interrupt`: the VM's interrupt that the pin is routed to, for the interrupt line register. */
 export function configFields(pci: PciDescription, interrupt: number): readonly PciConfigField[] {
   const { vendor, device, subsystem = { vendor, device } } = pci;
   const bars = barsOf(pci);
@@ -111,7 +112,7 @@ interface Capability {
   readonly fields: readonly PciConfigField[];
 }
 
-/** In the order of their positions. */
+/** In the order of their positions, in which each links to the next. */
 function capabilitiesOf(pci: PciDescription, bars: readonly BarLayout[]): Capability[] {
   const { msi, msix, capabilities = [] } = pci;
   const all: Capability[] = [
@@ -119,6 +120,7 @@ function capabilitiesOf(pci: PciDescription, bars: readonly BarLayout[]): Capabi
     { at: AF, id: CapabilityId.AF, fields: [{ register: AF + 2, size: 2, value: AF_HEAD }] },
   ];
   if (msi !== undefined) {
+    // Bits 3…1: log2 of the messages that the card has.
     const control = (Math.log2(msi) << 1) | MSI_64_BIT | MSI_MASKS;
     const vectors = msi === 32 ? ALL_ONES : 2 ** msi - 1;
     all.push({
@@ -140,6 +142,7 @@ function capabilitiesOf(pci: PciDescription, bars: readonly BarLayout[]): Capabi
       id: CapabilityId.MSIX,
       fields: [
         { register: MSIX_CONTROL, size: 2, value: msix - 1, writable: MsixControl.MASKED | MsixControl.ENABLE },
+        // The BAR and the offset in it, first of the table, then of the pending bits.
         { register: MSIX + 4, size: 4, value: table.bar },
         { register: MSIX + 8, size: 4, value: msixHalf(msix) | table.bar },
       ],

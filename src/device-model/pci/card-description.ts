@@ -11,6 +11,7 @@ import type { BarDescription, PciCard, PciDescription } from './pci-card.js';
 
 /** Registers of a type 0 header. */
 export const BARS = 6;
+/** Smallest and largest size of a BAR. The specification bounds all but memory64, chosen here. */
 const SIZES = {
   memory: [16, 2 ** 31],
   memory64: [16, 2 ** 40],
@@ -30,7 +31,10 @@ export interface BarLayout extends BarDescription {
   readonly isMsixTable: boolean;
 }
 
-/** Bytes of a MSI-X table's part, of which the pending bits take a second one. */
+/**
+ * Half of the BAR for MSI-X: the lower half has the table of 16 bytes a vector, the upper one the
+ * pending bits. At least 2 KiB, so that the BAR fills a page.
+ */
 export function msixHalf(vectors: number): number {
   return Math.max(2048, 2 ** Math.ceil(Math.log2(vectors * 16)));
 }
@@ -104,7 +108,10 @@ function capabilitiesProblem(capabilities: unknown): string | undefined {
   return end > CONFIG_SPACE_END ? `has pci.capabilities that end at 0x${end.toString(16)}, above 0x100` : undefined;
 }
 
-/** With its head, and up to the next multiple of 4, where the next one begins. */
+/**
+ * Bytes of a capability with `length` bytes of its own: with identifier and link, up to the next
+ * multiple of 4, where the next capability begins.
+ */
 export function capabilityBytes(length: number): number {
   return (length + 2 + 3) & ~3;
 }

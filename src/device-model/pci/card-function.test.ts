@@ -93,6 +93,17 @@ test('a BAR at 0, of all ones or beyond 52 bits has no place', () => {
   assert.deepEqual(places(fn), ['2: MMIO 0xfffff00001000…0xfffff00001fff']);
 });
 
+test('a 64-bit BAR at the end of 4 GiB has a place, unless these are the first 4 GiB', () => {
+  const { fn } = makeFunction({ bars: [{ type: 'memory64', size: 0x1_0000 }] });
+  fn.writeConfig(COMMAND, 2, 2);
+  fn.writeConfig(BAR0, 4, 0xffff_0000);
+  assert.deepEqual(places(fn), [], 'all ones in the lower register: a guest that learns the size');
+  fn.writeConfig(BAR0 + 4, 4, 1);
+  assert.deepEqual(places(fn), ['0: MMIO 0x1ffff0000…0x1ffffffff']);
+  fn.writeConfig(BAR0 + 4, 4, ALL_ONES);
+  assert.deepEqual(places(fn), []);
+});
+
 test('only the bits of the command that the card has can be written', () => {
   const { fn } = makeFunction({});
   fn.writeConfig(COMMAND, 2, 0xffff);

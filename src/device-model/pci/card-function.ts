@@ -27,11 +27,13 @@ export interface CardFunctionOptions {
   readonly card: PciCard;
   readonly address: PciAddress;
   readonly memory: GuestMemory;
-  /** What the interrupt pin is routed to, and the number of that interrupt. */
+  /** The line that the interrupt pin is routed to. */
   readonly pin: InterruptLine;
+  /** The number of that line, which the guest reads in the interrupt line register. */
   readonly interrupt: number;
   readonly injectMsi: InjectMessage;
   readonly reportError: ReportDeviceError;
+  /** CardHandle.report. */
   readonly report: (message: string) => void;
 }
 
@@ -60,8 +62,9 @@ export class CardFunction implements PciFunction {
   readonly address: PciAddress;
   readonly registers: RegisterMap;
   readonly handle: CardHandle;
-  /** Called when `bars` has changed. */
+  /** Called when `bars` has changed. Set by VmCards, which then updates the BarDecoder. */
   onPlaced: () => void = () => undefined;
+  /** CardCounters.conflicts. VmCards counts it up. */
   conflicts = 0;
   readonly #space: PciConfigSpace;
   readonly #interrupts: CardInterrupts;
@@ -153,7 +156,10 @@ export class CardFunction implements PciFunction {
     this.#interrupts.update();
   }
 
-  /** Also the function-level reset. */
+  /**
+   * A reset of the VM, or the guest's function-level reset. The card's own comes last: the BARs are
+   * not decoded and the pin is low by then.
+   */
   reset(): void {
     this.#space.reset();
     this.#placeBars();

@@ -25,10 +25,11 @@ export interface CardInterruptsOptions {
   readonly space: PciConfigSpace;
   /** The interrupt that the pin is routed to. */
   readonly pin: InterruptLine;
-  /** Sends message `vector` of the card. Returns false if it has no destination. */
+  /** Sends a message. Returns false if the address is not an APIC's. */
   readonly injectMsi: InjectMessage;
 }
 
+/** A write of `data` to `address`, 32 bits each. `vector`: which of the card's messages it is. */
 export type InjectMessage = (address: number, data: number, vector: number) => boolean;
 
 /** What became of one message of a card. */
@@ -82,7 +83,7 @@ export class CardInterrupts {
     return this.#sent[vector] ?? 0;
   }
 
-  /** Throws RangeError for a vector that the card does not have. */
+  /** CardHandle.interrupt. Throws RangeError for a vector that the card does not have. */
   interrupt(vector: number): void {
     if (!Number.isInteger(vector) || vector < 0 || vector >= this.#vectors)
       throw new RangeError(`interrupt ${vector} of a card with ${this.#vectors}`);
@@ -176,6 +177,7 @@ export class CardInterrupts {
     return isPendingMsi || this.table?.isPending(vector) === true;
   }
 
+  /** A message is below 4 GiB: no address above is an APIC's. */
   readonly #send = (vector: number, addressHigh: number, address: number, data: number): void => {
     const { space, injectMsi } = this.#options;
     const isBusMaster = (space.read(PciRegister.COMMAND, 2) & Command.BUS_MASTER) !== 0;

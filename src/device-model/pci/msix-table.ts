@@ -4,8 +4,8 @@
  * Called by: CardInterrupts, for messages; CardClient, for the guest's accesses.
  *
  * An entry is the address (8 bytes), the data (4) and the vector control (4), of which bit 0 masks
- * the entry. The guest must access it in aligned units of 4 or 8 bytes. Others read as all ones and
- * are ignored here: the specification leaves them undefined.
+ * the entry. The guest must access it in aligned units of 4 or 8 bytes, of which DeviceClient makes
+ * two of 4. Others read as all ones and are ignored here: the specification leaves them undefined.
  *
  * Source: PCI Local Bus Specification 3.0, section 6.8.2.
  */
@@ -50,38 +50,40 @@ export class MsixTable implements Device {
   write(offset: number, size: AccessSize, value: number): void {
     if (size !== 4 || offset % 4 !== 0) return;
     const at = offset / 4;
-    // A typed array ignores a store beyond its end: the pending bits are read-only.
+    // A typed array ignores a store beyond its end: the pending bits are read-only. `as 0`: the
+    // index is one of the four.
     this.#words[at] = value & WRITABLE[(at % ENTRY_WORDS) as 0];
     this.#onUnmask();
   }
 
-  /** Sends message `vector` if its entry is not masked, or makes it pending. */
+  /**
+   * Sends message `vector`, or makes it pending if it is masked. `isMasked`: whether the guest has
+   * masked all messages of the card, by message control.
+   */
   post(vector: number, isMasked: boolean, send: SendMessage): void {
-    const at = vector * ENTRY_WORDS;
-    if (isMasked || ((this.#words[at + Word.CONTROL] as number) & MASKED) !== 0)
+    if (isMasked || this.#isEntryMasked(vector))
       this.#pending[vector >>> 5] = (this.#pending[vector >>> 5] as number) | (1 << (vector & 31));
-    else
-      send(
-        vector,
-        this.#words[at + Word.ADDRESS_HIGH] as number,
-        this.#words[at + Word.ADDRESS] as number,
-        this.#words[at + Word.DATA] as number,
-      );
+    else this.#send(vector, send);
   }
 
   isPending(vector: number): boolean {
     return (((this.#pending[vector >>> 5] ?? 0) >>> (vector & 31)) & 1) === 1;
   }
 
-  /** Posts the pending messages again. The function is not masked. */
+  /**
+   * Sends the pending messages whose entries are not masked. Callers check first that the guest has
+   * not masked all messages.
+   */
   flush(send: SendMessage): void {
     for (let word = 0; word < this.#pending.length; word++) {
       let bits = this.#pending[word] as number;
       while (bits !== 0) {
         const bit = 31 - Math.clz32(bits);
         bits &= ~(1 << bit);
+        const vector = word * 32 + bit;
+        if (this.#isEntryMasked(vector)) continue;
         this.#pending[word] = (this.#pending[word] as number) & ~(1 << bit);
-        this.post(word * 32 + bit, false, send);
+        this.#send(vector, send);
       }
     }
   }
@@ -90,5 +92,19 @@ export class MsixTable implements Device {
     this.#words.fill(0);
     this.#pending.fill(0);
     for (let vector = 0; vector < this.#vectors; vector++) this.#words[vector * ENTRY_WORDS + Word.CONTROL] = MASKED;
+  }
+
+  #isEntryMasked(vector: number): boolean {
+    return ((this.#words[vector * ENTRY_WORDS + Word.CONTROL] as number) & MASKED) !== 0;
+  }
+
+  #send(vector: number, send: SendMessage): void {
+    const at = vector * ENTRY_WORDS;
+    send(
+      vector,
+      this.#words[at + Word.ADDRESS_HIGH] as number,
+      this.#words[at + Word.ADDRESS] as number,
+      this.#words[at + Word.DATA] as number,
+    );
   }
 }

@@ -93,7 +93,7 @@ export interface CardDoorbell {
   readonly offset: number;
 }
 
-/** Access to guest memory. What a guest asks for in vain is refused and counted, never thrown. */
+/** Access to guest memory. What hardware would not do is refused and counted, never thrown. */
 export interface CardDma {
   /**
    * A copy of `length` bytes. Returns undefined if the guest has not enabled bus mastering, or if

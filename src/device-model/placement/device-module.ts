@@ -46,7 +46,7 @@ const CARD: Kind = { what: 'card', form: CARD_FORM, problem: cardProblem };
 
 /**
  * Loads a JavaScript or TypeScript module, a path or URL, and creates its device. Calls `onLoaded`
- * in between. Throws DEVICE_MODULE_INVALID.
+ * between loading and creating. Throws DEVICE_MODULE_INVALID.
  */
 export async function loadDevice(
   module: string,

@@ -126,6 +126,7 @@ function report(error: unknown, during: DeviceCall): void {
 async function serve(device: Device): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
   const buffer = new SharedBuffer(data.finisher.page);
+  // The client's lane of each slot: the other one belongs to the Service VM's thread.
   const recorder = new MoveRecorder(shared.trace, { isOfClient: true });
   for (const slot of buffer.slots) recorder.observe(slot);
   const hypercalls = {
@@ -138,13 +139,14 @@ async function serve(device: Device): Promise<void> {
   const finisher = new RequestFinisher({ buffer, tickets, hypercalls });
   const requests = Array.from({ length: SLOT_COUNT }, (_, vcpu) => {
     const request: AssignedRequest = new AssignedRequest(vcpu, {
+      // Into the mailbox if the request is relayed, otherwise into the page.
       finish: (ticket, low, high) =>
         mailbox.answer(vcpu, ticket, low, high) || finisher.finish(request, ticket, low, high),
     });
     return request;
   });
   const client = new DeviceClient(device, data.range, (_, error, during) => report(error, during));
-  /** By slot: the ticket of the request that the device got last. */
+  /** By slot: the ticket of the request that the device got last. No ticket is 0. */
   const served = new Int32Array(SLOT_COUNT);
   /**
    * Takes the control bits and does what they ask. Returns false if the thread must end. Called

@@ -36,7 +36,10 @@ import { ThreadPeek } from './thread-peek.js';
 import type { RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
 
-/** Limit for a device's thread to close. Then it is terminated. */
+/**
+ * Limit for a device's thread to close, in time in which this thread could run. Then it is
+ * terminated.
+ */
 const CLOSE_LIMIT_MS = 500;
 /**
  * The same while it still loads its modules. Longer, because Node leaks the descriptors of the
@@ -88,7 +91,7 @@ export class ThreadClient implements IoClient {
   #isRelaying = false;
   /** Whether `#collectAnswers` runs. */
   #isCollecting = false;
-  /** By slot. */
+  /** By slot: the request whose answer is expected in the mailbox. */
   readonly #relayed: (RelayedRequest | undefined)[] = [];
   /** Why the device failed. */
   #failure: ErrorText | undefined;
@@ -197,6 +200,7 @@ export class ThreadClient implements IoClient {
 
   #closeWithin(ms: number): void {
     this.#closeTimeout?.stop();
+    // Of the foreground: the process does not end before its threads have closed.
     this.#closeTimeout = startFairTimeout(() => void this.terminate(), ms, foregroundTiming);
   }
 

@@ -1,8 +1,8 @@
 /**
- * ThreadPlacement: the wish for a device in a thread of its own. `attach` makes a ThreadClient
- * (in-own-thread.ts) of it.
+ * ThreadPlacement: which device is to run in a thread of its own. `UserVm.attach` takes one in
+ * place of a device, and makes a ThreadClient (in-own-thread.ts) of it, which starts the thread.
  *
- * Called by: operators' programs and the command line.
+ * Called by: operators' programs and the command line, which call `inOwnThread`.
  */
 
 /** A device to be created in its own thread. */
@@ -10,12 +10,14 @@ export interface ThreadPlacement {
   readonly kind: 'own-thread';
   /** A file URL. */
   readonly module: string;
+  /** For the device. */
   readonly options: unknown;
 }
 
 /**
- * `module` is a `URL` object with a file URL. `options` goes to the device and must survive
- * structured cloning.
+ * `module` is a `URL` object with a file URL. The module exports, as `default` or as
+ * `createDevice`, a class or a function, which is called with a DeviceContext and `options`
+ * (device-module.ts). `options` must survive structured cloning.
  */
 export function inOwnThread(module: { readonly href: string }, options?: unknown): ThreadPlacement {
   return { kind: 'own-thread', module: module.href, options };

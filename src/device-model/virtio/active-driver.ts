@@ -9,10 +9,15 @@ import type { RingQueue } from './ring-queue.js';
 import type { VirtioDriver } from './virtio-device.js';
 
 interface ActiveDriverOptions {
-  /** By their numbers. */
+  /**
+   * Those that the driver has enabled, by their numbers. VirtioState adds them before `activate`.
+   */
   readonly queues: Map<number, RingQueue>;
+  /** Whether the driver has accepted the feature. */
   readonly has: (feature: number) => boolean;
+  /** Gives the configuration a new generation, and interrupts the driver. */
   readonly configChanged: () => void;
+  /** Sets DEVICE_NEEDS_RESET. The queues have stopped. */
   readonly fail: (reason: string) => void;
 }
 
@@ -44,11 +49,13 @@ export class ActiveDriver implements VirtioDriver {
     this.#options.fail(reason);
   }
 
+  /** The driver has disabled the queue. */
   stopQueue(index: number): void {
     this.#options.queues.get(index)?.stop();
     this.#options.queues.delete(index);
   }
 
+  /** The reset. */
   stop(): void {
     this.#isStopped = true;
     this.#stopQueues();

@@ -24,9 +24,9 @@ export const DESCRIPTOR_BYTES = 16;
 export class GuestBuffer implements VirtqueueBuffer {
   /** By which the driver knows it again: the head (split), or the buffer ID (packed). */
   id = 0;
-  /** Entries of the ring that it takes. */
+  /** Entries of the ring that it takes: 1 (split), or its descriptors (packed). */
   entries = 1;
-  /** Whether the device has it. */
+  /** Whether the device has it: from RingQueue.pop until it is given back. */
   isTaken = false;
   readonly #memory: RingMemory;
   /** Whether the buffer's queue has stopped: its driver does not know the buffer any more. */
@@ -51,7 +51,7 @@ export class GuestBuffer implements VirtqueueBuffer {
     return this.#writableBytes;
   }
 
-  /** The queue collects a new buffer. */
+  /** Empties it. The queue then adds the segments of another buffer. */
   begin(): void {
     this.#count = this.#readableCount = this.#readableBytes = this.#writableBytes = 0;
   }

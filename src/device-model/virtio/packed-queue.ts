@@ -49,6 +49,9 @@ export class PackedQueue extends RingQueue {
   #used = 0;
   /** `#used` at the last decision about an interrupt. */
   #signalled = 0;
+  /**
+   * Whether the driver was asked to notify of new buffers, by a value of `Events`. At first it is.
+   */
   #isAsking = true;
   /** Where `publish` writes an ID and flags. Undefined: no buffer waits for it. */
   #firstAt: number | undefined;
@@ -85,7 +88,10 @@ export class PackedQueue extends RingQueue {
     this.#used += buffer.entries;
   }
 
-  /** The driver polls the first descriptor, which makes those after it visible. */
+  /**
+   * Stores the first descriptor's flags last: a driver that sees them finds those after it
+   * complete.
+   */
   protected publish(): void {
     if (this.#firstAt !== undefined) this.memory.store32(this.#firstAt, this.#firstIdAndFlags);
     this.#firstAt = undefined;
@@ -148,7 +154,10 @@ export class PackedQueue extends RingQueue {
     this.memory.fence(device);
   }
 
-  /** With an event index, the old one is passed already. At first there was no such event. */
+  /**
+   * With an event index no store is needed: the driver has passed the position that it was asked
+   * for. Only the first time ENABLE, the state after the set-up, has to be replaced.
+   */
   #askForNone(): void {
     if (!this.#isAsking) return;
     if (this.#setup.hasEventIndex) this.#askAtNext();

@@ -4,9 +4,9 @@
  *
  * Called by: virtio-pci-card.ts.
  *
- * Source: virtio 1.2, section 4.1.4.3. A driver must access a field by its own width. Other widths
- * are served where they lie in one 32-bit field or are one of the two halves of a 64-bit one;
- * elsewhere reads give 0 and writes are ignored.
+ * Source: virtio 1.2, section 4.1.4.3. A driver must access a field by its own width, or a field of
+ * 64 bits by its halves. Here reads of any width inside one aligned word of 32 bits are served too.
+ * Other reads give 0, and other writes are ignored.
  */
 
 import type { AccessSize } from '../device.js';
@@ -36,7 +36,7 @@ const Field = {
   QUEUE_DEVICE: 0x30,
 } as const;
 
-/** By the offset of a half. */
+/** The indices for VirtioState.queueAddress, by the offset of the half of an address. */
 const ADDRESSES: ReadonlyMap<number, number> = new Map([
   [Field.QUEUE_DESCRIPTORS, QueueAddress.DESCRIPTORS],
   [Field.QUEUE_DESCRIPTORS + 4, QueueAddress.DESCRIPTORS + 1],
@@ -160,7 +160,7 @@ export class CommonConfig {
     else if (offset === Field.QUEUE_ENABLE && value === 1) state.enableQueue();
   }
 
-  /** One for each queue, and one more. */
+  /** The vector, or NO_VECTOR if the card does not have it: it has one more than queues. */
   #known(vector: number): number {
     return vector <= this.#vectors.length ? vector : NO_VECTOR;
   }

@@ -102,6 +102,7 @@ export class RingMemory {
   }
 
   #index(address: number): number {
+    // In 32 bits: RAM and the buffer that has it end below 4 GiB (MAX_MEMORY_MIB).
     return (this.#base + address) >>> 2;
   }
 }

@@ -24,6 +24,7 @@ export interface QueueSetup {
 
 export interface QueueOptions {
   readonly memory: RingMemory;
+  /** Interrupts the driver for this queue. */
   readonly interrupt: () => void;
   /** The ring is corrupt. The queue has stopped. */
   readonly onCorrupt: (reason: string) => void;
@@ -42,7 +43,9 @@ export abstract class RingQueue implements Virtqueue {
   /** Entries of the ring that the device has. */
   #takenEntries = 0;
   #isStopped = false;
+  /** Calls of `batch` that have not ended: one may be inside another. */
   #batches = 0;
+  /** Whether buffers were published since the last decision about an interrupt. */
   #isDue = false;
   readonly #hasStopped = (): boolean => this.#isStopped;
 
@@ -134,7 +137,7 @@ export abstract class RingQueue implements Virtqueue {
   /** Adds the segments of an indirect table of `count` descriptors, all of them in RAM. */
   protected abstract addTable(buffer: GuestBuffer, table: number, count: number): string | undefined;
 
-  /** Returns whether the driver gets the buffer back. */
+  /** Gives a buffer back, unpublished. Returns false if the driver does not get it. */
   #use(buffer: VirtqueueBuffer, writtenBytes: number): boolean {
     if (!(buffer instanceof GuestBuffer) || !buffer.isTaken) return false;
     buffer.isTaken = false;

@@ -11,8 +11,10 @@ import { DESCRIPTOR_BYTES, DescriptorFlag, type GuestBuffer } from './guest-buff
 import type { RingMemory } from './ring-memory.js';
 import { passes, RingQueue, type QueueOptions, type QueueSetup } from './ring-queue.js';
 
+// Offsets in both rings, after flags of 16 bits. Behind the entries is the event index, 16 bits.
 const INDEX = 2;
 const RING = 4;
+/** Bytes of an entry of the available ring, and of the used one. */
 const AVAILABLE_BYTES = 2;
 const USED_BYTES = 8;
 /** In the available ring: the driver wants no interrupts. */
@@ -67,7 +69,7 @@ export class SplitQueue extends RingQueue {
     const head = memory.read16(driver + RING + (this.#next % size) * AVAILABLE_BYTES);
     this.#next = (this.#next + 1) & U16;
     buffer.id = head;
-    const problem = this.#collect(buffer, descriptors, size, head, true);
+    const problem = this.#collect(buffer, 'table', descriptors, size, head);
     if (problem !== undefined) this.corrupt(problem);
     return problem === undefined;
   }
@@ -95,16 +97,19 @@ export class SplitQueue extends RingQueue {
   }
 
   protected addTable(buffer: GuestBuffer, table: number, count: number): string | undefined {
-    return this.#collect(buffer, table, count, 0, false);
+    return this.#collect(buffer, 'indirect', table, count, 0);
   }
 
-  /** Follows a chain in a table of `count` descriptors. Returns what is wrong, or undefined. */
+  /**
+   * Follows the chain from `head` in the queue's table, or in an indirect one, of `count`
+   * descriptors. Returns what is wrong, or undefined.
+   */
   #collect(
     buffer: GuestBuffer,
+    kind: 'table' | 'indirect',
     table: number,
     count: number,
     head: number,
-    mayBeIndirect: boolean,
   ): string | undefined {
     const { memory } = this;
     let index = head;
@@ -112,7 +117,8 @@ export class SplitQueue extends RingQueue {
       if (index >= count) return `a chain goes to descriptor ${index} of ${count}`;
       const at = table + index * DESCRIPTOR_BYTES;
       const flags = memory.read16(at + 12);
-      if (!mayBeIndirect && (flags & DescriptorFlag.INDIRECT) !== 0) return 'an indirect table has an indirect table';
+      if (kind === 'indirect' && (flags & DescriptorFlag.INDIRECT) !== 0)
+        return 'an indirect table has an indirect table';
       const problem = this.add(buffer, at, flags);
       if (problem !== undefined) return problem;
       if ((flags & DescriptorFlag.NEXT) === 0) return undefined;
@@ -136,7 +142,9 @@ export class SplitQueue extends RingQueue {
     this.memory.fence(device);
   }
 
-  /** With an event index, the old one is passed already. */
+  /**
+   * With an event index no store is needed: the driver has passed the one that it was asked for.
+   */
   #askForNone(): void {
     if (this.#setup.hasEventIndex || this.#flags !== 0) return;
     this.#flags = NO_NOTIFY;

@@ -19,6 +19,7 @@ import { QueueAddress, VirtioState } from './virtio-state.js';
 /** Bytes of the range, with 256 of configuration. */
 export const VIRTIO_MMIO_BYTES = 0x200;
 
+/** "virt". */
 const MAGIC = 0x7472_6976;
 const VERSION = 2;
 /** "UPCL", as virtio leaves the vendor of a memory-mapped device to its maker. */
@@ -77,6 +78,7 @@ export class VirtioMmio implements Device {
   readonly #device: VirtioDevice;
   readonly #line: InterruptLine;
   readonly #state: VirtioState;
+  /** The interrupt status. The line is high while it is not 0. */
   #status = 0;
 
   constructor({ device, memory, line, packed = false, onNeedsReset = () => undefined }: VirtioMmioOptions) {
@@ -86,6 +88,7 @@ export class VirtioMmio implements Device {
     this.#state = new VirtioState({
       device,
       packed,
+      // This transport has no switch for bus mastering.
       memory: new RingMemory({ memory, isAllowed: () => true }),
       interruptQueue: () => this.#interrupt(Interrupt.QUEUE),
       interruptConfig: () => this.#interrupt(Interrupt.CONFIG),

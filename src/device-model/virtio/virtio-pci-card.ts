@@ -17,6 +17,7 @@ import type { VirtioDevice } from './virtio-device.js';
 import { CommonConfig, commonRegisters } from './pci-common-config.js';
 import { VirtioState } from './virtio-state.js';
 
+/** Virtio 1.2, section 4.1.2: the PCI device ID is FIRST_DEVICE plus the virtio device ID. */
 const VENDOR = 0x1af4;
 const FIRST_DEVICE = 0x1040;
 /** Of the revision: 1 or higher is not transitional. */
@@ -29,7 +30,6 @@ const CAPABILITY_BYTES = 16;
 
 /** Where the structures lie in BAR 0, each in a page of its own. */
 export const VirtioBar = { COMMON: 0x0000, ISR: 0x1000, DEVICE: 0x2000, NOTIFY: 0x3000, SIZE: 0x4000 } as const;
-const PAGE = 0x1000;
 /** Between the notification registers of two queues. */
 export const NOTIFY_MULTIPLIER = 4;
 
@@ -60,6 +60,7 @@ class VirtioPciCard implements PciCard {
   readonly #device: VirtioDevice;
   readonly #packed: boolean;
   #connected: Connected | undefined;
+  /** Causes of the pin's interrupt. A read clears them. */
   #isr = 0;
 
   constructor(device: VirtioDevice, { packed = false }: VirtioOptions) {
@@ -112,7 +113,7 @@ class VirtioPciCard implements PciCard {
 
   write(_bar: number, offset: number, size: AccessSize, value: number): void {
     const { state, common } = this.#attached;
-    if (offset < PAGE) common.write(state, offset, size, value);
+    if (offset < VirtioBar.ISR) common.write(state, offset, size, value);
     else if (offset >= VirtioBar.NOTIFY) this.#notifyAt(offset);
     else if (offset >= VirtioBar.DEVICE) state.writeConfig(offset - VirtioBar.DEVICE, size, value);
   }
@@ -171,6 +172,7 @@ function capabilitiesOf(device: VirtioDevice): readonly PciCapability[] {
   ];
 }
 
+/** Where a structure lies in BAR 0. `extra`: the multiplier, which only that of NOTIFY has. */
 function capability(type: number, offset: number, length: number, extra?: number): PciCapability {
   const size = CAPABILITY_BYTES + (extra === undefined ? 0 : 4);
   const bytes = new Uint8Array(size - 2);

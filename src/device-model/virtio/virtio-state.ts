@@ -56,7 +56,10 @@ export interface VirtioStateOptions {
 
 export class VirtioState {
   readonly device: VirtioDevice;
-  /** Selected by the driver. */
+  /**
+   * Set by the transport as the driver writes them: which 32 features are offered or accepted in
+   * the registers, and which queue the queue's registers are of. Any u32.
+   */
   deviceFeatureWord = 0;
   driverFeatureWord = 0;
   queueSelect = 0;
@@ -127,13 +130,14 @@ export class VirtioState {
     }
     const wanted = value & 0xff & ~VirtioStatus.NEEDS_RESET;
     const added = wanted & ~this.#status;
-    // A driver must not clear a bit.
+    // A driver must not clear a bit, so only those that are set count. The two are checked below.
     this.#status |= wanted & ~(VirtioStatus.FEATURES_OK | VirtioStatus.DRIVER_OK);
     if ((added & VirtioStatus.FEATURES_OK) !== 0 && this.#areFeaturesRight()) this.#status |= VirtioStatus.FEATURES_OK;
     const isReady = (added & VirtioStatus.DRIVER_OK) !== 0 && (this.#status & VirtioStatus.FEATURES_OK) !== 0;
     if (isReady) this.#activate();
   }
 
+  /** The 32 features of word `driverFeatureWord`. Ignored once FEATURES_OK is set. */
   acceptFeatures(word: number): void {
     const isOpen = (this.#status & VirtioStatus.FEATURES_OK) === 0;
     if (isOpen && this.driverFeatureWord < FEATURE_WORDS) this.#accepted[this.driverFeatureWord] = word;
@@ -145,6 +149,7 @@ export class VirtioState {
     if (selected !== undefined && size >= 1 && size <= this.queueSizeMax) selected.size = size;
   }
 
+  /** Ignored while the queue is enabled. `half`: an index of QueueRegisters.halves. */
   setQueueAddress(half: number, value: number): void {
     const selected = this.#changeable;
     if (selected !== undefined) selected.halves[half] = value;

@@ -88,6 +88,7 @@ function stateAfter(code: number): ConnectionState {
       return 'refused';
     case CloseCode.ENDED:
       return 'over';
+    // Also TOO_SLOW: a new connection begins with the console's history.
     default:
       return 'lost';
   }

@@ -39,6 +39,7 @@ export function ClientBoxes(): JSX.Element {
 function ClientBox({ client, index }: { readonly client: ClientDescription; readonly index: number }): JSX.Element {
   const { live, ui } = useApp();
   const { diagram } = strings();
+  // Statistics are by name, so clients of the same name show the rate of them all.
   const rate = live.tables.value?.clients.find(({ name }) => name === client.name)?.perSecond ?? 0;
   const ranges = client.ranges.map(({ type, first, last }) => `${type} ${first}…${last}`).join('\n');
   const notes = [client.name, client.isThreaded ? diagram.ownThread : '', ranges];

@@ -32,7 +32,7 @@ export function SlotGrid(): JSX.Element {
   const { live, ui } = useApp();
   const { diagram } = strings();
   const grid = useRef<HTMLDivElement>(null);
-  // As text: a new array at each frame would draw the grid again.
+  // As text: a signal with a new array at each frame would draw the grid again.
   const usedText = useMemo(() => computed(() => usedSlots(live).join()), [live]);
   const used = usedText.value.split(',').map(Number);
   const all = live.slots.map((_, vcpu) => vcpu);

@@ -5,13 +5,13 @@
  * Called by: DeviceClient, for the range of the MCFG table (hypervisor/boot/acpi-tables.ts).
  *
  * Source: PCI Express Base Specification 3.0, section 7.2.2. As in ACRN, an access that is not
- * aligned to its size reads all ones and writes nothing.
+ * aligned to its size reads all ones and writes nothing (PciBus refuses it).
  */
 
 import type { AccessSize, Device } from '../../device.js';
 import type { PciBus } from './pci-bus.js';
 
-/** Where ACRN has it. A PC of upcall has one bus. */
+/** Where ACRN has it. A PC of upcall has one bus: 1 MiB for 32 devices of 8 functions. */
 export const PCI_ECAM_ADDRESS = 0xe000_0000;
 export const PCI_ECAM_BYTES = 0x10_0000;
 

@@ -41,14 +41,14 @@ export class ClusterAllocator {
     this.#used = used;
   }
 
-  /** Whether so many clusters wait for a flush that there should be one. */
+  /** Whether the caller should flush before it frees more: too many clusters wait for that. */
   get isFull(): boolean {
     return this.#freed.length >= MAX_UNFLUSHED_FREES;
   }
 
   /**
-   * Returns 1 to `count` adjacent clusters. Their counts are written by the next flush. Rejects
-   * with the host's error, or if the image is full.
+   * Returns 1 to `count` adjacent clusters, whose bytes are undefined. Their counts are written by
+   * the next `writeCounts`. Rejects with the host's error, or if the image is full.
    */
   async allocate(count: number): Promise<ClusterRun> {
     let first = this.#used.lowestFree();
@@ -71,7 +71,7 @@ export class ClusterAllocator {
     this.#freed.push(cluster);
   }
 
-  /** The clusters that were freed until now. */
+  /** Removes and returns the clusters that were freed until now. `finishFreed` must get them. */
   takeFreed(): readonly number[] {
     return this.#freed.splice(0);
   }
@@ -89,8 +89,8 @@ export class ClusterAllocator {
   }
 
   /**
-   * Clusters of `takeFreed`. `isDone`: whether the tables without references to them are on stable
-   * storage.
+   * Makes the clusters of `takeFreed` available again if `isDone`: the tables without references to
+   * them are on stable storage. Otherwise they stay freed, for the next flush.
    */
   async finishFreed(freed: readonly number[], isDone: boolean): Promise<void> {
     if (!isDone) {
@@ -137,10 +137,12 @@ export class ClusterAllocator {
     }
     const entry = new DataView(new ArrayBuffer(ENTRY_BYTES));
     entry.setBigUint64(0, BigInt(offset));
+    // On stable storage with the next sync, before any table refers to what the block counts.
     await this.#file.write(this.#refcountTableOffset + block * ENTRY_BYTES, new Uint8Array(entry.buffer));
     this.#blocks[block] = offset;
   }
 
+  /** The bytes of a refcount block. `block`: its index in the refcount table. */
   #countsOf(block: number): Uint8Array {
     const { clusterBytes, blockSpan } = this.#geometry;
     const counts = new DataView(new ArrayBuffer(clusterBytes));

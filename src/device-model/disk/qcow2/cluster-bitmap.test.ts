@@ -34,3 +34,9 @@ test('a bitmap has a limit', () => {
   bitmap.delete(MAX_FILE_CLUSTERS + 5);
   assert.equal(bitmap.has(MAX_FILE_CLUSTERS), false);
 });
+
+test('a cluster whose number has more than 32 bits is not one of the low ones', () => {
+  const bitmap = new ClusterBitmap();
+  bitmap.add(3);
+  assert.equal(bitmap.has(2 ** 32 + 3), false);
+});

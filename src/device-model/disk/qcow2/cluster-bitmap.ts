@@ -12,8 +12,9 @@ export class ClusterBitmap {
   /** No cluster below is free. */
   #lowestFree = 0;
 
-  /** At most MAX_FILE_CLUSTERS. */
+  /** False beyond MAX_FILE_CLUSTERS. */
   has(cluster: number): boolean {
+    if (cluster >= MAX_FILE_CLUSTERS) return false;
     return (((this.#words[cluster >>> 5] ?? 0) >>> (cluster & 31)) & 1) === 1;
   }
 

@@ -13,7 +13,7 @@ export interface Run {
   readonly length: number;
   /** `absent`: in the base, or zeros without a base. */
   readonly kind: 'data' | 'zero' | 'absent';
-  /** Of data, in the file. */
+  /** Of `data`: where it is in the file. Meaningless for the other kinds. */
   readonly offset: number;
 }
 
@@ -39,28 +39,33 @@ export class ClusterMap {
     }
   }
 
-  /** Undefined if the table does not exist: all of its clusters are absent. */
+  /**
+   * The L2 table for a position. Undefined if it does not exist: all of its clusters are absent.
+   */
   async tableAt(position: number): Promise<L2Table | undefined> {
     const offset = this.#l1[this.tableNumber(position)] as number;
     return offset === 0 ? undefined : this.#tables.load(offset);
   }
 
-  /** The index of a table's entry in the L1 table. */
+  /** The index in the L1 table of the entry for a position. */
   tableNumber(position: number): number {
     return Math.floor(position / this.#geometry.tableSpan);
   }
 
-  /** A new table, of zeros, in the file. */
+  /** Records that the table for `position` is at `offset` of the file, which has it, all zeros. */
   setTable(position: number, offset: number): void {
     this.#l1[this.tableNumber(position)] = offset;
   }
 
-  /** The index of a cluster's entry in its L2 table. */
+  /** The index in its L2 table of the entry for a position. */
   entryIndex(position: number): number {
     return Math.floor(position / this.#geometry.clusterBytes) % this.#geometry.entries;
   }
 
-  /** The runs of a part, those of data as long as their clusters are adjacent in the file. */
+  /**
+   * The runs of one of the `parts`, whose table is `table`. Data in clusters that are adjacent in
+   * the file is one run.
+   */
   runs(table: L2Table | undefined, position: number, length: number): readonly Run[] {
     if (table === undefined) return [{ position, length, kind: 'absent', offset: 0 }];
     const { clusterBytes } = this.#geometry;

@@ -1,7 +1,7 @@
 /**
  * createQcow2: writes a new qcow2 image to an empty file.
  *
- * Called by: openDisk.
+ * Called by: openDisk, for an overlay that does not exist.
  */
 
 import type { DiskFile } from '../../../host/disk-file.js';
@@ -29,11 +29,17 @@ export interface Qcow2Options {
   readonly size: number;
   /** Default: the image stands alone. */
   readonly backing?: Required<Backing>;
-  /** Log2 of the bytes of a cluster. Default: 16. */
+  /**
+   * Log2 of the bytes of a cluster. Default: 16. Smaller ones are for small disks, as in tests: the
+   * image begins with one refcount block, and has a refcount table of one cluster.
+   */
   readonly clusterBits?: number;
 }
 
-/** Rejects with UpcallError if the disk is too large, and with the host's error. */
+/**
+ * Rejects with UpcallError if the disk is too large or the name of its base too long, and with the
+ * host's error.
+ */
 export async function createQcow2(file: DiskFile, options: Qcow2Options): Promise<void> {
   const { size, backing, clusterBits = CLUSTER_BITS } = options;
   const { clusterBytes, tableSpan } = geometryOf(clusterBits);

@@ -19,7 +19,7 @@ export interface L2Table {
   isWriting: boolean;
 }
 
-/** A table as it was at one moment. */
+/** A table as `takeDirty` found it. */
 interface Snapshot {
   readonly table: L2Table;
   readonly bytes: Uint8Array;
@@ -45,7 +45,9 @@ export class L2Tables {
     return this.#dirty.size >= this.#limit / 2;
   }
 
-  /** Rejects with the host's error. */
+  /**
+   * The table at `offset` of the file, from memory if it is there. Rejects with the host's error.
+   */
   async load(offset: number): Promise<L2Table> {
     const table = this.#tables.get(offset);
     if (table !== undefined) {
@@ -66,7 +68,10 @@ export class L2Tables {
     this.#dirty.add(table);
   }
 
-  /** Copies of all tables that differ from the file. They count as clean, and stay in memory. */
+  /**
+   * Copies of all tables that differ from the file. These tables are clean from then on, and stay
+   * in memory until `finish`. Callers then call `write`, sync the file, and call `finish`.
+   */
   takeDirty(): readonly Snapshot[] {
     return [...this.#dirty].map((table) => {
       this.#dirty.delete(table);

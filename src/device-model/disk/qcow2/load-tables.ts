@@ -5,8 +5,8 @@
  *
  * After it every table and every cluster of data has a place of its own in the file, with a
  * reference count of 1. So no write to the disk can reach a table or another cluster, whatever the
- * image was. Clusters that are counted but not referenced are left by a crash between the two:
- * they get a count of 0, if the image may be written.
+ * image was. Clusters that are counted but not referenced are left by a crash between counting and
+ * referencing: they get a count of 0, if the image may be written.
  */
 
 import type { DiskFile } from '../../../host/disk-file.js';
@@ -47,22 +47,24 @@ class TableLoader {
     this.#claim(0, 1, 'the header');
     this.#claim(refcountTableOffset, refcountTableClusters, 'the refcount table');
     this.#claim(l1Offset, Math.ceil((l1Size * ENTRY_BYTES) / clusterBytes), 'the L1 table');
-    const blocks = await this.#readPlaces(
-      'refcount table',
-      refcountTableOffset,
-      refcountTableClusters * entries,
-      false,
-    );
+    const blocks = await this.#readPlaces('refcount table', refcountTableOffset, refcountTableClusters * entries, {
+      hasCopied: false,
+    });
     for (const offset of blocks) if (offset !== 0) this.#claim(offset, 1, 'a refcount block');
-    const l1 = await this.#readPlaces('L1 table', l1Offset, l1Size, true);
+    const l1 = await this.#readPlaces('L1 table', l1Offset, l1Size, { hasCopied: true });
     for (const offset of l1) if (offset !== 0) this.#claim(offset, 1, 'an L2 table');
     for (const offset of l1) if (offset !== 0) await this.#checkL2(offset);
     await this.#checkCounts(blocks);
     return { l1, refcountBlocks: blocks, used: this.#used };
   }
 
-  /** The offsets in a table whose entries have nothing else. */
-  async #readPlaces(what: string, offset: number, count: number, isCounted: boolean): Promise<Float64Array> {
+  /** The offsets in a table. `hasCopied`: whether its entries have the COPIED bit, and no other. */
+  async #readPlaces(
+    what: string,
+    offset: number,
+    count: number,
+    { hasCopied }: { readonly hasCopied: boolean },
+  ): Promise<Float64Array> {
     const table = new DataView(new ArrayBuffer(count * ENTRY_BYTES));
     await this.#file.read(offset, new Uint8Array(table.buffer));
     return Float64Array.from({ length: count }, (_, index) => {
@@ -71,7 +73,7 @@ class TableLoader {
         !entry.hasReserved &&
         !entry.isCompressed &&
         !entry.isZero &&
-        entry.isCopied === (isCounted && entry.offset !== 0);
+        entry.isCopied === (hasCopied && entry.offset !== 0);
       if (!isRight) throw this.#damaged(`entry ${index} of the ${what} is ${describe(entry)}`);
       return entry.offset;
     });
@@ -91,6 +93,7 @@ class TableLoader {
     }
   }
 
+  /** Compares the counts with what was claimed. `blocks`: places of the refcount blocks. */
   async #checkCounts(blocks: Float64Array): Promise<void> {
     const { clusterBytes, blockSpan } = this.#header.geometry;
     const block = new DataView(new ArrayBuffer(clusterBytes));
@@ -116,6 +119,7 @@ class TableLoader {
     }
   }
 
+  /** Throws unless the clusters are in the file and nothing else is there. */
   #claim(offset: number, clusters: number, what: string): void {
     const { clusterBytes } = this.#header.geometry;
     const first = offset / clusterBytes;

@@ -23,7 +23,7 @@ export async function openQcow2(file: DiskFile, header: Qcow2Header, base: DiskI
   if (file.isWritable) {
     checkRoom(file, header);
     if (header.hasAutoclear) {
-      // Features that do not know of what is written from now on.
+      // Each bit says that an extra structure, e.g. a dirty bitmap, is up to date. It will not be.
       await file.write(HeaderField.AUTOCLEAR, new Uint8Array(8));
       await file.sync();
     }
@@ -36,7 +36,9 @@ function checkRoom(file: DiskFile, { size, geometry, refcountTableClusters, l1Si
   const { clusterBytes, entries, blockSpan } = geometry;
   const counted = refcountTableClusters * entries * blockSpan;
   const data = Math.ceil(size / clusterBytes);
+  // L2 tables, L1 table, refcount table, header.
   const tables = l1Size + Math.ceil(l1Size / entries) + refcountTableClusters + 1;
+  // A refcount block takes one of the clusters that it counts.
   if (counted < (data + tables) * (1 + 1 / (blockSpan - 1)))
     throw invalidImage(
       file.name,

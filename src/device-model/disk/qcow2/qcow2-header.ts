@@ -33,7 +33,7 @@ export interface Qcow2Header {
   readonly refcountTableClusters: number;
   /** Undefined: the image stands alone. */
   readonly backing: Backing | undefined;
-  /** Whether bits must be cleared before the image is written. */
+  /** Whether there are autoclear feature bits, which a writer of the image must clear first. */
   readonly hasAutoclear: boolean;
 }
 
@@ -44,7 +44,7 @@ export interface Backing {
   readonly format: string | undefined;
 }
 
-/** Bits of the incompatible features, and what to do about them. */
+/** The incompatible feature bits, from bit 0 on, and what to do about them. */
 const INCOMPATIBLE: readonly (readonly [what: string, remedy: string])[] = [
   ['was not closed properly', 'Repair it: qemu-img check -r all'],
   ['is marked as corrupt', 'Repair it: qemu-img check -r all'],
@@ -90,6 +90,8 @@ export function parseHeader(name: string, bytes: Uint8Array<ArrayBuffer>): Qcow2
     throw damagedImage(name, `an L1 table of ${l1Size} entries`);
   const refcountTableClusters = view.getUint32(HeaderField.REFCOUNT_TABLE_CLUSTERS);
   const blocks = refcountTableClusters * geometry.entries;
+  // Twice what the largest file needs, and at least two clusters: it bounds the memory for the
+  // table.
   if (blocks === 0 || blocks > 2 * Math.max(geometry.entries, MAX_FILE_CLUSTERS / geometry.blockSpan))
     throw damagedImage(name, `a refcount table of ${refcountTableClusters} clusters`);
   return {

@@ -98,7 +98,10 @@ export class Qcow2Image implements DiskImage {
     }
   }
 
-  /** Runs `work` alone, once there is room for what it changes. */
+  /**
+   * Runs `work` alone, once there is room for what it changes. The flush before it takes no lock,
+   * and may run beside any operation.
+   */
   async #change(work: () => Promise<void>): Promise<void> {
     if (this.#tables.isFull || this.#allocator.isFull) await this.#flush.run();
     await this.#lock.exclusive(work);
@@ -125,6 +128,7 @@ export class Qcow2Image implements DiskImage {
     return true;
   }
 
+  /** Writes in place where there is data, otherwise to new clusters. Runs alone. */
   async #writeAnywhere(position: number, source: Uint8Array): Promise<void> {
     const table = await this.#tableFor(position);
     for (const run of this.#map.runs(table, position, source.length)) {
@@ -160,7 +164,9 @@ export class Qcow2Image implements DiskImage {
     }
   }
 
-  /** Copies what the disk has from `start` to `end` to `offset` of the file. */
+  /**
+   * Copies what the disk has from `start` to `end` to `offset` of the file. It is of one `kind`.
+   */
   async #fill(kind: Run['kind'], start: number, end: number, offset: number): Promise<void> {
     if (start === end) return;
     const bytes = new Uint8Array(end - start);
@@ -177,7 +183,10 @@ export class Qcow2Image implements DiskImage {
     if (old !== 0) this.#allocator.free(old / this.#header.geometry.clusterBytes);
   }
 
-  /** The table that maps `position`. Makes it if it does not exist. */
+  /**
+   * The table that maps `position`. Makes it if it does not exist. If that fails, its cluster stays
+   * counted until the image is opened again (load-tables.ts).
+   */
   async #tableFor(position: number): Promise<L2Table> {
     const existing = await this.#map.tableAt(position);
     if (existing !== undefined) return existing;
@@ -195,7 +204,7 @@ export class Qcow2Image implements DiskImage {
     return this.#tables.load(offset);
   }
 
-  /** `keep`: clusters with data keep their storage. */
+  /** Makes a range read as zeros. `keep`: clusters with data are overwritten and stay. */
   async #clear(position: number, length: number, storage: 'deallocate' | 'keep'): Promise<void> {
     for (const [start, bytes] of this.#map.parts(position, length))
       await this.#change(() => this.#clearPart(start, bytes, storage));
@@ -220,7 +229,7 @@ export class Qcow2Image implements DiskImage {
     }
   }
 
-  /** One at a time. What is changed meanwhile is for the next one. */
+  /** The flush. MergedFlush runs one at a time. What is changed meanwhile is for the next one. */
   async #writeTables(): Promise<void> {
     const freed = this.#allocator.takeFreed();
     const tables = this.#tables.takeDirty();

@@ -5,8 +5,10 @@
  * Called by: Qcow2Image. Callers must not ask for the lock while they hold it.
  */
 
+/** An operation that asked for the lock and does not have it. */
 interface Waiter {
   readonly isExclusive: boolean;
+  /** Lets it run. The lock counts it as running by then. */
   readonly start: () => void;
 }
 
@@ -18,15 +20,15 @@ export class ReadWriteLock {
 
   /** Runs `work` together with other shared operations. Settles as it does. */
   shared<T>(work: () => Promise<T>): Promise<T> {
-    return this.#run(false, work);
+    return this.#run({ isExclusive: false }, work);
   }
 
   /** Runs `work` alone. Settles as it does. */
   exclusive<T>(work: () => Promise<T>): Promise<T> {
-    return this.#run(true, work);
+    return this.#run({ isExclusive: true }, work);
   }
 
-  async #run<T>(isExclusive: boolean, work: () => Promise<T>): Promise<T> {
+  async #run<T>({ isExclusive }: Pick<Waiter, 'isExclusive'>, work: () => Promise<T>): Promise<T> {
     if (this.#waiting.length > 0 || !this.#admits(isExclusive))
       await new Promise<void>((start) => this.#waiting.push({ isExclusive, start }));
     else this.#enter(isExclusive);

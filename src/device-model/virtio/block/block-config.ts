@@ -34,6 +34,7 @@ export function blockConfig(image: DiskImage, queues: number): Uint8Array {
   view.setUint16(BlockConfig.MIN_IO_SIZE, 1 << PHYSICAL_BLOCK_EXPONENT, true);
   if (queues > 1) view.setUint16(BlockConfig.NUM_QUEUES, queues, true);
   if (image.isReadOnly) return config;
+  // Writes are volatile until a flush.
   config[BlockConfig.WRITEBACK] = 1;
   view.setUint32(BlockConfig.MAX_WRITE_ZEROES_SECTORS, MAX_ZERO_SECTORS, true);
   view.setUint32(BlockConfig.MAX_WRITE_ZEROES_SEG, MAX_ZERO_RANGES, true);

@@ -46,6 +46,7 @@ export const CONFIG_BYTES = 60;
 export const HEADER_BYTES = 16;
 /** A segment of a discard or write-zeroes request: first sector, number of sectors, flags. */
 export const SEGMENT_BYTES = 16;
+/** Flag of a write-zeroes segment: its storage may be given back. */
 export const SEGMENT_UNMAP = 1;
 /** The device's ID is at most that long. */
 export const ID_BYTES = 20;

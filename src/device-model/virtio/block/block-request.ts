@@ -135,7 +135,7 @@ function rangesOf(segments: readonly Segment[], rules: BlockRules): readonly Dis
 
 /** Undefined if it exceeds the disk. */
 function rangeOf(sector: bigint, length: number, { diskSize }: BlockRules): DiskRange | undefined {
-  // Also of 64 bits: a number loses the low bits of what is far beyond any disk.
+  // `sector` has 64 bits. Number() rounds only what is far beyond any disk.
   const position = Number(sector) * SECTOR_BYTES;
   return position + length <= diskSize ? { position, length } : undefined;
 }

@@ -141,6 +141,7 @@ export class BlockSession {
         for (const range of request.ranges)
           isDone &&= await this.#inPieces(range, (position, length) => image.discard(position, length));
         return statusOf(isDone);
+      // `flush`: requests of kind `id` were answered before.
       default:
         counters.flushes++;
         await flush();
@@ -150,6 +151,7 @@ export class BlockSession {
     return statusOf(isDone);
   }
 
+  /** Returns false if a reset has ended it. */
   async #read({ position, length }: DiskRange, buffer: VirtqueueBuffer): Promise<boolean> {
     const { counters, image, pieces } = this.#options;
     for (let at = 0; at < length;) {
@@ -168,13 +170,14 @@ export class BlockSession {
     return true;
   }
 
+  /** Returns false if a reset has ended it, or the driver may not give its memory any more. */
   async #write({ position, length }: DiskRange, buffer: VirtqueueBuffer): Promise<boolean> {
     const { counters, image, pieces } = this.#options;
     for (let at = 0; at < length;) {
       const piece = await pieces.take();
       try {
         const part = piece.subarray(0, length - at);
-        // Fewer bytes: a reset, or memory that is gone.
+        // Fewer bytes: the queue has stopped, or the card is not a bus master any more.
         if (this.#isEnded || buffer.read(HEADER_BYTES + at, part) !== part.length) return false;
         await image.write(position + at, part);
         at += part.length;
@@ -186,6 +189,7 @@ export class BlockSession {
     return true;
   }
 
+  /** Returns false if a reset has ended it. */
   async #inPieces(
     { position, length }: DiskRange,
     work: (position: number, length: number) => Promise<void>,

@@ -86,6 +86,7 @@ export class VirtioBlock implements VirtioDevice {
   }
 
   activate(driver: VirtioDriver): void {
+    // Virtio 1.2, section 5.2.5.2: a driver that cannot flush begins with write-through.
     if (driver.has(BlockFeature.CONFIG_WCE) && !driver.has(BlockFeature.FLUSH)) {
       this.config[BlockConfig.WRITEBACK] = 0;
       driver.configChanged();
@@ -137,6 +138,7 @@ export class VirtioBlock implements VirtioDevice {
       : !driver.has(BlockFeature.FLUSH);
   }
 
+  /** Calls back when no request is in service, now or later. */
   #whenIdle(callback: () => void): void {
     if (this.#pending === 0) callback();
     else this.#onIdle.push(callback);

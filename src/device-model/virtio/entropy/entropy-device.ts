@@ -38,6 +38,7 @@ export class EntropyDevice implements VirtioDevice {
   /** Others: no class of PCI fits. */
   readonly pciClass = 0xff_0000;
   readonly features: readonly number[] = [];
+  /** One queue. Linux has one request at a time. */
   readonly queueSizes: readonly number[] = [64];
   readonly config = new Uint8Array(0);
   readonly #source: (bytes: Uint8Array<ArrayBuffer>) => void;

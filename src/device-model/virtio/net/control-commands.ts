@@ -94,7 +94,7 @@ function dataOf(buffer: VirtqueueBuffer, bytes: number): Uint8Array | undefined 
   return buffer.read(COMMAND_BYTES, data) === bytes ? data : undefined;
 }
 
-/** The table at `offset`. Undefined if the buffer ends inside it. */
+/** The table at `offset`, and where it ends. Undefined if the buffer ends inside it. */
 function readTable(buffer: VirtqueueBuffer, offset: number): { addresses: AddressTable; end: number } | undefined {
   const count = new Uint8Array(COUNT_BYTES);
   if (buffer.read(offset, count) < COUNT_BYTES) return undefined;

@@ -31,7 +31,7 @@ export class ReceiveQueue {
   readonly #header = new Uint8Array(PacketHeader.BYTES);
   #waiting: Uint8Array[] = [];
   #waitingBytes = 0;
-  /** Buffers that were taken for the next frame. */
+  /** Buffers that were taken for the next frame, and how many bytes they have room for. */
   #taken: VirtqueueBuffer[] = [];
   #takenBytes = 0;
   /** Buffers that may still be taken before the event loop turns. */
@@ -86,7 +86,7 @@ export class ReceiveQueue {
     return true;
   }
 
-  /** Takes a buffer. Returns whether there was one. */
+  /** Takes a buffer. Returns false if there is none, or if the budget is used up. */
   #take(): boolean {
     while (this.#budget > 0) {
       const buffer = this.#queue.pop();

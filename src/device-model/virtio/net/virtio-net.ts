@@ -59,11 +59,13 @@ export class VirtioNet implements VirtioDevice, NetworkReceiver {
   readonly type = NETWORK_DEVICE_TYPE;
   readonly pciClass = ETHERNET_CONTROLLER;
   readonly features: readonly number[] = Object.values(NetFeature);
+  /** Receive, transmit, control. */
   readonly queueSizes = [256, 256, 64];
   readonly config = new Uint8Array(NetConfig.BYTES);
   readonly #port: NetworkPort;
   readonly #mac: Mac;
   readonly #counters = newNetCounters();
+  /** The packet that is being sent. One is enough: `NetworkPort.send` keeps no bytes. */
   readonly #packet = new Uint8Array(PacketHeader.BYTES + MAX_FRAME_BYTES);
   #session: Session | undefined;
 
@@ -124,7 +126,7 @@ export class VirtioNet implements VirtioDevice, NetworkReceiver {
   }
 
   close(): void {
-    // It reports its own errors.
+    // The port reports its own errors.
     void this.#port.close();
   }
 

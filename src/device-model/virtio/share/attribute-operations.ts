@@ -10,6 +10,10 @@ import { BASIC_ATTRIBUTES, MAX_NAME_BYTES, QID_BYTES, SetAttribute, V9FS_MAGIC }
 
 const NS = 1_000_000_000n;
 
+/**
+ * The answer has all attributes that a file has, whatever `mask` asks for: its first field says
+ * which.
+ */
 export const getAttributes = operation({
   fields: { fid: 'u32', mask: 'u64' },
   replyBytes: 8 + QID_BYTES + 3 * 4 + 15 * 8,
@@ -43,6 +47,7 @@ export const setAttributes = operation({
   async run(fields, { fids }) {
     const { node } = fids.get(fields.fid);
     const has = (bit: number): boolean => (fields.valid & bit) !== 0;
+    // A time is set to that of the request (bit `given`), or to now.
     const time = (bit: number, given: number, seconds: bigint, ns: bigint): number | undefined => {
       if (!has(bit)) return undefined;
       return has(given) ? Number(BigInt.asIntN(64, seconds)) + Number(ns % NS) / 1e9 : Date.now() / 1000;
@@ -76,6 +81,7 @@ export const statFs = operation({
     const space = await folder.space();
     reply.u32(V9FS_MAGIC).u32(Number(space.blockSize));
     reply.u64(space.blocks).u64(space.freeBlocks).u64(space.availableBlocks);
+    // The 0 is the ID of the file system: the guest needs none.
     reply.u64(space.files).u64(space.freeFiles).u64(0n).u32(MAX_NAME_BYTES);
   },
 });

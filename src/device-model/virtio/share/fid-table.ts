@@ -12,6 +12,7 @@ import { FolderError, type FolderFile, type FolderNode } from '../../../host/sha
 import { NameBudget, type ListedNames } from './listed-names.js';
 import { MAX_FIDS } from './protocol.js';
 
+/** A file that the client has found, and perhaps opened. */
 export class Fid {
   readonly node: FolderNode;
   #file: FolderFile | undefined;
@@ -19,7 +20,7 @@ export class Fid {
   #names: ListedNames | undefined;
   #isClunked = false;
 
-  /** Takes over the caller's hold of `node`, and `file`. */
+  /** Takes over the caller's hold of `node` (FolderNode.retain), and `file`, which is open. */
   constructor(node: FolderNode, file?: FolderFile) {
     this.node = node;
     this.#file = file;

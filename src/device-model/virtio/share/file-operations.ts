@@ -9,7 +9,7 @@ import { Fid } from './fid-table.js';
 import { boundedNumber, operation, type OperationContext } from './operation.js';
 import { LOCK_SUCCESS, OpenFlag, QID_BYTES, UNLOCKED } from './protocol.js';
 
-/** The client reads and writes as much as a message carries. */
+/** The iounit of an answer. 0: the client reads and writes as much as a message carries. */
 const NO_UNIT = 0;
 
 export const openFile = operation({

@@ -71,7 +71,7 @@ export const ERROR_TYPE = 7;
 
 export const QidType = { directory: 0x80, link: 0x02, file: 0 } as const;
 
-/** Flags of Tlopen and Tlcreate: those of Linux on most processors, whatever the host's are. */
+/** Flags of Tlopen and Tlcreate: open(2)'s of Linux on most processors, whatever the host's are. */
 export const OpenFlag = {
   accessMask: 3,
   writeOnly: 1,
@@ -90,7 +90,7 @@ export const REMOVE_DIRECTORY = 0x200;
 /** Bits of Tgetattr: all that fstat(2) gives. */
 export const BASIC_ATTRIBUTES = 0x7ffn;
 
-/** Bits of Tsetattr. */
+/** Bits of Tsetattr's `valid`. `…Given`: set the time of the message, and not that of now. */
 export const SetAttribute = {
   mode: 1,
   uid: 2,

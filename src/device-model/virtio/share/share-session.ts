@@ -122,6 +122,7 @@ export class ShareSession {
     const { oldTag } = readFields({ oldTag: 'u16' }, request);
     if (oldTag === tag) return;
     await this.#running.get(oldTag);
+    // The device writes that answer in a later microtask than this one.
     await host.turn();
   }
 }
