@@ -37,6 +37,7 @@ export class Heartbeat {
     options.socket.on('message', receive);
   }
 
+  /** Begins the first period. Call it once the page has sent the token. */
   start(): void {
     const { socket, takenBytes, onGone, timing } = this.#options;
     this.#hasReceived = false;

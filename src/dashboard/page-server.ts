@@ -31,6 +31,7 @@ import { LIVE_PATH, MAX_PAGE_MESSAGE_BYTES } from './protocol.js';
 import { isSameToken } from './same-token.js';
 
 export interface PageServerOptions {
+  /** The address or name to listen at. Requests may have it as their Host. */
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;

@@ -65,7 +65,7 @@ export class Ps2Keyboard {
     return this.#answers.length > 0 || this.#keys.length > 0;
   }
 
-  /** The next byte to the host. 0 if there is none: check `hasByte` first. */
+  /** The next byte to the host. 0 if there is no byte: check `hasByte` first. */
   take(): number {
     this.#lastSent = this.#answers.shift() ?? this.#keys.shift() ?? 0;
     return this.#lastSent;

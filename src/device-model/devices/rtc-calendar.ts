@@ -50,8 +50,8 @@ export function loadTime(bytes: Uint8Array, format: RtcFormat): number {
 }
 
 /**
- * Lets `seconds` pass. The day of the week is counted, not computed: the guest defines which day is
- * the first.
+ * Lets `seconds` pass, or takes them back if negative. The day of the week is counted, not
+ * computed: the guest defines which day is the first.
  */
 export function advanceTime(bytes: Uint8Array, seconds: number, format: RtcFormat): void {
   const before = loadTime(bytes, format);

@@ -33,6 +33,7 @@ import {
 
 export interface Uart16550Options {
   readonly interrupt?: InterruptLine;
+  /** Gets what the guest sends. Default: it is dropped. */
   readonly output?: ByteSink;
   /** For the character timeout. Default: the host's clock. */
   readonly clock?: Clock;

@@ -38,8 +38,8 @@ export class FrameReader {
   }
 
   /**
-   * Calls `onFrame` for each frame that is complete with these bytes. Returns false at a length
-   * above MAX_FRAME_BYTES, after which nothing can be read.
+   * Calls `onFrame` for each frame that is complete with these bytes. The frame is valid during
+   * that call. Returns false at a length above MAX_FRAME_BYTES, after which nothing can be read.
    */
   read(bytes: Uint8Array, onFrame: (frame: Uint8Array) => void): boolean {
     for (let at = 0; at < bytes.length;) {

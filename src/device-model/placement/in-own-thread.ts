@@ -52,6 +52,7 @@ export interface ThreadClientOptions {
   readonly range: AddressRange;
   readonly memory: GuestMemory;
   readonly lines: InterruptLines;
+  /** Gets this client as an owner of each line that the device has an output to. */
   readonly owners: LineOwners;
   readonly reportError: ReportDeviceError;
   /**
@@ -200,7 +201,6 @@ export class ThreadClient implements IoClient {
 
   #closeWithin(ms: number): void {
     this.#closeTimeout?.stop();
-    // Of the foreground: the process does not end before its threads have closed.
     this.#closeTimeout = startFairTimeout(() => void this.terminate(), ms, foregroundTiming);
   }
 

@@ -33,7 +33,10 @@ export interface VirtioBlockOptions {
   readonly queues?: number;
   /** What the driver gets as the disk's ID: at most 20 ASCII characters. Default: the name. */
   readonly id?: string;
-  /** The host could not perform `operation`. The driver gets an error. */
+  /**
+   * The host could not perform `operation`: a kind of BlockRequest, for which the driver gets an
+   * error, or `close`.
+   */
   readonly onError?: (operation: string, error: unknown) => void;
 }
 

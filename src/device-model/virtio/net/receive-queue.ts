@@ -86,7 +86,7 @@ export class ReceiveQueue {
     return true;
   }
 
-  /** Takes a buffer. Returns false if there is none, or if the budget is used up. */
+  /** Takes a buffer. Returns false if the ring has no buffer, or the budget is used up. */
   #take(): boolean {
     while (this.#budget > 0) {
       const buffer = this.#queue.pop();
