@@ -53,6 +53,7 @@ export interface HsmFileParts {
   readonly hasExtensions: boolean;
   /** Resolves with undefined if CREATE_VM is refused. */
   readonly createVm: (creation: StructView<typeof VM_CREATION>) => Promise<IoctlVm | undefined>;
+  /** The file is closed, and its VM has ended. */
   readonly closed: () => void;
   /** As HsmDeviceOptions. */
   readonly onRefusedIoctl?: ((refusal: RefusedIoctl) => void) | undefined;
@@ -137,6 +138,7 @@ export class HsmFile {
     this.#parts.closed();
   }
 
+  /** This and `#requests` return undefined for an ioctl that is not theirs. */
   #lifeCycle(vm: IoctlVm, code: number, address: bigint): Result | undefined {
     switch (code) {
       case Ioctl.START_VM:

@@ -28,6 +28,7 @@ export class ForeignEvents implements EventTable {
     this.#events = events;
   }
 
+  /** As EventTable, and −ENOMEM at MAX_EVENTS. */
   lookup(fd: number): LinuxEvent | number {
     const copy = this.#copy(fd);
     if (copy < 0) return copy === Errno.EBADF ? copy : Errno.EINVAL;

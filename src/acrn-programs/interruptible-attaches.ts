@@ -41,6 +41,7 @@ export class InterruptibleAttaches {
     this.interrupt(thread, file);
     const { waiting, interrupted } = this.#of(file);
     const call = new AbortController();
+    // The call is the one that was interrupted, made anew: it returns 0 at once.
     if (interrupted.delete(thread)) call.abort();
     const result = callOf(notification, file, call.signal);
     if (typeof result === 'number') {

@@ -92,6 +92,8 @@ export class PathCalls {
       const closesOnExec = (this.#flags(notification, call) & O_CLOEXEC) !== 0n;
       return this.#machine.open(path, (fd) => void notifications.answerWithDescriptor(notification, fd, closesOnExec));
     }
+    // Of the other calls only access(2) is answered: the device model makes no stat(2) of these
+    // paths.
     if (call.stat !== undefined || call.statx !== undefined || !this.#machine.has(path)) return false;
     notifications.answer(notification, 0);
     return true;

@@ -82,6 +82,7 @@ export class ProgramIoctls implements IoctlCalls {
       carryMappings(this.#options, file.memory, notification, { value, mappings });
       return;
     }
+    // Only a thread that sleeps in the call gets an answer there.
     if (this.#losesAnswers) awaitSleep(notification.thread);
     this.#notifications.answer(notification, value);
   }

@@ -36,6 +36,7 @@ const HEADER_TYPE_0_BYTES = 64;
 const STATUS = 6;
 const HAS_CAPABILITIES = 0x10;
 
+// Of the MADT: the table's header with its own two words, and an entry for one local APIC.
 const HEADER_BYTES = 44;
 const LOCAL_APIC_BYTES = 8;
 const MADT_REVISION = 4;
@@ -59,7 +60,8 @@ export class ServiceVmFiles {
   }
 
   /**
-   * open(2): passes a descriptor to `give`. Returns false for a path that is not answered here.
+   * open(2): passes a descriptor of this process to `give`, which copies it, because it is closed
+   * then. Returns false for a path that is not answered here.
    */
   open(path: string, give: (fd: number) => void): boolean {
     if (path === `${LOCK_FOLDER}/lock`) {

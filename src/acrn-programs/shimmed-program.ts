@@ -21,6 +21,7 @@ const SOURCE = new URL('../../native/acrn-hsm-shim.c', import.meta.url);
 const COMPILER = 'cc';
 /** The shim defines functions that fortified headers replace. */
 const FLAGS = ['-shared', '-fPIC', '-O2', '-std=gnu11', '-U_FORTIFY_SOURCE', '-fvisibility=hidden'];
+/** Hexadecimal digits in the file's name, of a hash of the source and the compiler. */
 const HASH_DIGITS = 16;
 
 /** Where a server's socket is. */
@@ -53,6 +54,7 @@ export function compileShim(folder = host.cacheFolder): string {
       remedy: 'Set XDG_CACHE_HOME to another folder',
     });
   if (existsSync(file)) return file;
+  // Renamed once it is complete: other processes may look for it, or compile it, at the same time.
   const draft = `${file}.${process.pid}`;
   try {
     mkdirSync(folder, { recursive: true });

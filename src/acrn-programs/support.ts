@@ -106,6 +106,7 @@ export async function selfTest(): Promise<ProgramSupport> {
   }
 }
 
+/** By the step that was not seen. */
 const REMEDIES: ReadonlyMap<string, string> = new Map([
   ['memory', 'Allow process_vm_readv and ptrace: docker run --cap-add SYS_PTRACE; or use upcall hsm --shim'],
   ['injected', 'Allow ptrace: docker run --cap-add SYS_PTRACE; or use upcall hsm --shim'],
@@ -123,6 +124,7 @@ function serve(call: Notification, notifications: Notifications, seen: Set<strin
   const fd = notifications.give(call, given.fd);
   if (fd >= 0) seen.add('descriptor');
   try {
+    // The shell gets its descriptor in any case. `seen` has what worked.
     injectCalls(call, { notifications, failure: fd }, (execute) => {
       if (Number(execute(GETPID)) > 0) seen.add('injected');
       return fd;

@@ -27,6 +27,10 @@ export interface FaultInjectionOptions {
   readonly emit: (fault: FaultRecord) => void;
   /** Removes a client, like UserVm.destroyClient. */
   readonly remove: (client: IoClient) => void;
+  /**
+   * A client threw in a call that the HSM did not make: treats it as the HSM does (VmClients.fail).
+   */
+  readonly fail: (client: IoClient, error: unknown) => void;
 }
 
 export class FaultInjection implements ClientFaults, LineFaults {
@@ -77,7 +81,11 @@ export class FaultInjection implements ClientFaults, LineFaults {
    * accesses would wait forever.
    */
   wrap(client: IoClient, isDefault = false): IoClient {
-    return new FaultyClient(client, this, isDefault ? undefined : () => this.#options.remove(client));
+    const { remove, fail } = this.#options;
+    return new FaultyClient(client, this, {
+      remove: isDefault ? undefined : () => remove(client),
+      fail: (error) => fail(client, error),
+    });
   }
 
   /** A faulty output to line `gsi`. `line`: the real one. */
@@ -95,7 +103,7 @@ export class FaultInjection implements ClientFaults, LineFaults {
     return this.#startMs === undefined ? 0 : this.clock.now() - this.#startMs;
   }
 
-  /** The rules that select this request. */
+  /** The rules that select this request. The caller counts them (FaultTrigger.hits). */
   *rulesFor(client: string, request: AssignedRequest): Generator<RequestTrigger> {
     for (const trigger of this.#requestTriggers) if (selects(trigger.rule, client, request)) yield trigger;
   }
@@ -144,9 +152,11 @@ export class FaultInjection implements ClientFaults, LineFaults {
 export function checkFaultPlan(plan: FaultPlan): void {
   if (plan.seed !== undefined && !Number.isInteger(plan.seed))
     throw new UpcallError('OPTION_INVALID', `invalid fault seed ${plan.seed}`, { remedy: 'Give a whole number' });
-  new FaultInjection(plan, { clock: new SystemClock(), emit: () => undefined, remove: () => undefined });
+  const nothing = (): void => undefined;
+  new FaultInjection(plan, { clock: new SystemClock(), emit: nothing, remove: nothing, fail: nothing });
 }
 
+/** Adds the trigger, and returns it with its own type for the list of its kind. */
 function push<R extends FaultRule>(all: FaultTrigger[], trigger: FaultTrigger<R>): FaultTrigger<R> {
   all.push(trigger);
   return trigger;

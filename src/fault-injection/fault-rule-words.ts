@@ -68,6 +68,7 @@ export const SELECTORS: WordTable = table({
     return { size };
   },
   vcpu: (word) => ({ vcpu: whole(word, 0, SLOT_COUNT - 1, 'vcpu=0') }),
+  // Whether there is such a line is checked with the whole rule.
   line: (word) => ({ line: whole(word, 0, MAX_COUNT, 'line=4') }),
 });
 

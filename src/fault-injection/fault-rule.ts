@@ -50,9 +50,11 @@ export type RequestFaultEffect =
 
 /** How a rising edge of an interrupt line fails. */
 export type LineFaultEffect =
+  /** The line stays low until the device lowers and raises it again. */
   | { readonly kind: 'lose' }
   /** A second edge follows later. */
   | { readonly kind: 'duplicate'; readonly ms: number }
+  /** The edge comes later, also if the device has lowered the line by then. */
   | { readonly kind: 'delay'; readonly ms: number };
 
 /** A range; both ends are inclusive. */

@@ -44,7 +44,7 @@ export class FaultTrigger<Rule extends FaultRule = FaultRule> {
   readonly text: string;
   readonly #random: ReturnType<typeof xoroshiro128plus>;
   #matches = 0;
-  /** Matches between `from` and `until`. */
+  /** Matches between `from` and `until`, as long as `times` is not reached. */
   #counted = 0;
   #injected = 0;
   #first: FaultRecord | undefined;

@@ -11,6 +11,8 @@ interface Bench {
   readonly clock: ManualClock;
   readonly faults: FaultInjection;
   readonly wrapped: IoClient;
+  /** What the client threw in calls that the HSM did not make. */
+  readonly failures: readonly unknown[];
   /** Gives a request to the client. `answer` is undefined until the answer: then both words. */
   readonly ask: (fields: Partial<AssignedRequest>) => { answer: readonly [number, number] | undefined };
 }
@@ -18,7 +20,11 @@ interface Bench {
 /** A client that answers with the low word of the address and 0x1111_1111 above it. */
 function bench(rules: readonly string[], client?: Partial<IoClient>): Bench {
   const clock = new ManualClock();
-  const faults = new FaultInjection({ seed: 5, rules }, { clock, emit: () => undefined, remove: () => undefined });
+  const failures: unknown[] = [];
+  const faults = new FaultInjection(
+    { seed: 5, rules },
+    { clock, emit: () => undefined, remove: () => undefined, fail: (_, error) => failures.push(error) },
+  );
   const wrapped = faults.wrap({
     name: 'echo',
     notify: (request) => void request.finish(request.ticket, request.addressLow, 0x1111_1111),
@@ -37,7 +43,7 @@ function bench(rules: readonly string[], client?: Partial<IoClient>): Bench {
     wrapped.notify(Object.assign(request, access, fields));
     return asked;
   };
-  return { clock, faults, wrapped, ask };
+  return { clock, faults, wrapped, ask, failures };
 }
 
 test('an 8-byte value is altered in both words', () => {
@@ -136,4 +142,17 @@ test('a second or a late answer of a client is refused', () => {
   ask({});
   wrapped.disconnected?.();
   assert.equal(kept[1]?.request.finish(kept[1].ticket), false);
+});
+
+test('a client that throws in a slow access fails as it does in the HSM, and the program goes on', () => {
+  const error = new Error('broken');
+  const { ask, clock, failures } = bench(['mmio: slow=5ms'], {
+    notify: () => {
+      throw error;
+    },
+  });
+  ask({ addressLow: 0 });
+  assert.deepEqual(failures, []);
+  clock.advance(5);
+  assert.deepEqual(failures, [error]);
 });

@@ -40,6 +40,14 @@ export interface ClientFaults {
   later(ms: number, callback: () => void): void;
 }
 
+/** What happens to the wrapped client. */
+export interface ClientEnds {
+  /** Removes it. Undefined for a client that must stay. */
+  readonly remove: (() => void) | undefined;
+  /** It threw in a call that the HSM did not make. */
+  readonly fail: (error: unknown) => void;
+}
+
 /** The request of one slot that the client has. */
 interface OpenRequest {
   /** The request that the client gets: the same fields, another `finish`. */
@@ -56,18 +64,17 @@ interface OpenRequest {
 export class FaultyClient implements IoClient {
   readonly #client: IoClient;
   readonly #faults: ClientFaults;
-  readonly #remove: (() => void) | undefined;
+  readonly #ends: ClientEnds;
   /** By slot. */
   readonly #open: readonly OpenRequest[];
   /** By address: the value of the last read, least recently read first. */
   readonly #lastRead = new Map<string, ValueWords>();
   #lineRelay: LineRelay | undefined;
 
-  /** `remove` removes the client. Undefined for a client that must stay. */
-  constructor(client: IoClient, faults: ClientFaults, remove: (() => void) | undefined) {
+  constructor(client: IoClient, faults: ClientFaults, ends: ClientEnds) {
     this.#client = client;
     this.#faults = faults;
-    this.#remove = remove;
+    this.#ends = ends;
     this.#open = Array.from({ length: SLOT_COUNT }, (_, index) => ({
       copy: new AssignedRequest(index, {
         finish: (ticket, low, high) => {
@@ -127,11 +134,11 @@ export class FaultyClient implements IoClient {
     let slowMs = 0;
     for (const { rule, text } of hits) {
       if (rule.effect.kind === 'slow') slowMs += rule.effect.ms;
-      else if (rule.effect.kind === 'crash' || (rule.effect.kind === 'remove' && this.#remove === undefined)) {
+      else if (rule.effect.kind === 'crash' || (rule.effect.kind === 'remove' && this.#ends.remove === undefined)) {
         this.#crash(text);
         return;
       } else if (rule.effect.kind === 'remove') {
-        this.#remove?.();
+        this.#ends.remove?.();
         return;
       }
     }
@@ -143,8 +150,19 @@ export class FaultyClient implements IoClient {
     if (slowMs === 0) this.#client.notify(open.copy);
     else
       this.#faults.later(slowMs, () => {
-        if (open.ticket === ticket) this.#client.notify(open.copy);
+        if (open.ticket === ticket) this.#notifyLate(open.copy);
       });
+  }
+
+  /**
+   * The HSM's call has returned, so an error of the client would be an uncaught one of the program.
+   */
+  #notifyLate(request: AssignedRequest): void {
+    try {
+      this.#client.notify(request);
+    } catch (error) {
+      this.#ends.fail(error);
+    }
   }
 
   /** The rules that hit this request. Counts and emits them. */

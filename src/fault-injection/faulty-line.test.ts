@@ -4,6 +4,8 @@ import { ManualClock } from '../device-model/clock.js';
 import type { InterruptLine } from '../device-model/device.js';
 import { FaultInjection } from './fault-injection.js';
 
+const nothing = (): void => undefined;
+
 function createLine(...rules: string[]): {
   line: InterruptLine;
   levels: boolean[];
@@ -11,7 +13,7 @@ function createLine(...rules: string[]): {
   faults: FaultInjection;
 } {
   const clock = new ManualClock();
-  const faults = new FaultInjection({ seed: 1, rules }, { clock, emit: () => undefined, remove: () => undefined });
+  const faults = new FaultInjection({ seed: 1, rules }, { clock, emit: nothing, remove: nothing, fail: nothing });
   const levels: boolean[] = [];
   let level = false;
   const real: InterruptLine = {

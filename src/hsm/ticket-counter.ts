@@ -10,7 +10,7 @@ const MAX_TICKET = 0x7fff_ffff;
 export class TicketCounter {
   #last: number;
 
-  /** Continues after `last`. Default: the first ticket is 1. */
+  /** Continues after `last`, for tests. Default: the first ticket is 1. */
   constructor(last = 0) {
     this.#last = last;
   }

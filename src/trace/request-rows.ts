@@ -41,7 +41,10 @@ export class RequestRow {
   readonly total = new LatencyHistogram();
   readonly client: string;
   readonly type: number;
-  /** First and last address. An empty interval for a row without a range. */
+  /**
+   * First and last address. An empty interval for a row without a range. Inexact above 2^53, where
+   * no guest has an address.
+   */
   readonly first: number;
   readonly last: number;
   /** Reads by size, then writes by size, in the order of COUNTED_SIZES. */

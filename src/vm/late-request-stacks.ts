@@ -75,6 +75,7 @@ class TrailedClient implements IoClient {
   }
 
   explain(vcpu: number): ClientPosition {
+    // The result has the form of an Error's stack: a line of text, then frames.
     const stacks = (this.#bySlot[vcpu]?.origins ?? []).map(({ stack = '' }) => stack);
     const last = stacks.reverse().find((stack) => authorFrame(stack) !== undefined);
     const { detail, ...known } = this.#client.explain?.(vcpu) ?? {};

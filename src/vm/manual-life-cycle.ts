@@ -8,7 +8,10 @@
  * Threads: the Service VM's.
  */
 
+import { CLEAR_SLEEP_MS } from '../hsm/clear-wait.js';
+import { HYPERCALL_REFUSED } from '../hypervisor/hypercalls.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
+import { delay } from '../sync/bounded-wait.js';
 import { expectAccepted, type LifeCycle, type VmControls } from './life-cycle.js';
 import type { VmEnd } from './user-vm-events.js';
 
@@ -23,6 +26,8 @@ export class ManualLifeCycle implements LifeCycle {
   readonly #vm: VmControls;
   #resolveEnded: (end: VmEnd) => void = () => undefined;
   #destroying: Promise<number> | undefined;
+  /** Resets that wait for a client's thread. Meanwhile the VM cannot start. */
+  #withdrawing = 0;
   #isEnding = false;
 
   constructor(vm: VmControls) {
@@ -41,6 +46,7 @@ export class ManualLifeCycle implements LifeCycle {
 
   /** `startVm`, `pauseVm`, `resetVm` and `destroyVm` return the result of the hypercall. */
   startVm(): number {
+    if (this.#withdrawing > 0) return HYPERCALL_REFUSED;
     const result = this.#vm.hypercalls.startVm();
     // The vCPUs run already, but their requests are dispatched in this thread, after this returns.
     if (result >= 0) this.#vm.onStarting();
@@ -56,9 +62,12 @@ export class ManualLifeCycle implements LifeCycle {
     const { hypercalls, requests, resetDevices } = this.#vm;
     const result = await hypercalls.resetVm();
     if (result < 0) return result;
-    // Userspace keeps its clients, but a late answer must not reach a request of the next run.
-    requests.withdraw();
-    resetDevices();
+    // Userspace keeps its clients, but a late answer must not reach a request of the next run. So
+    // wait for a thread that is completing a request, as VmLifeCycle does.
+    this.#withdrawing++;
+    while (!this.#isEnding && !requests.withdraw()) await delay(CLEAR_SLEEP_MS);
+    this.#withdrawing--;
+    if (!this.#isEnding) resetDevices();
     return result;
   }
 

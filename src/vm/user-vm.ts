@@ -251,6 +251,7 @@ export class UserVm {
       clock: this.clock,
       emit: (fault) => this.emit({ kind: 'fault-injected', ...fault }),
       remove: (client) => this.destroyClient(client),
+      fail: (client, error) => this.requests.clients.fail(this.#wrappers.of(client), error),
     });
   }
 

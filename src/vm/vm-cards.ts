@@ -212,7 +212,7 @@ export class VmCards {
   #freeAddress(): PciAddress {
     const taken = new Set([...this.#parts.pci.functions()].map(({ address }) => address.bus * 32 + address.device));
     for (let device = 1; device < 32; device++) if (!taken.has(device)) return { bus: 0, device, function: 0 };
-    throw new UpcallError('VM_LIMIT', `VM ${this.#parts.name}: all 32 devices of PCI bus 0 are taken`, {
+    throw new UpcallError('VM_LIMIT', `VM ${this.#parts.name}: devices 1 to 31 of PCI bus 0 are taken`, {
       remedy: 'Give an address with another function, such as 00:05.1',
     });
   }

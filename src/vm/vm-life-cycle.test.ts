@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { HYPERCALL_REFUSED } from '../hypervisor/hypercalls.js';
 import type { VmControls } from './life-cycle.js';
+import { ManualLifeCycle } from './manual-life-cycle.js';
 import { VmLifeCycle } from './vm-life-cycle.js';
 
 /** Parts that record the steps in `steps`. `withdraws`: the results of `withdraw`, then true. */
@@ -53,6 +55,17 @@ test('a reset does not go on while a thread is completing a request', async () =
   const steps: string[] = [];
   await new VmLifeCycle(recording(steps, [false, false]), undefined).reset();
   assert.deepEqual(steps, [...RESET.slice(0, 3), 'withdraw', 'withdraw', ...RESET.slice(3)]);
+});
+
+test('a reset by userspace waits for a thread that is completing a request, and no start overtakes it', async () => {
+  const steps: string[] = [];
+  const lifeCycle = new ManualLifeCycle(recording(steps, [false]));
+  const reset = lifeCycle.resetVm();
+  while (!steps.includes('withdraw')) await Promise.resolve();
+  assert.equal(lifeCycle.startVm(), HYPERCALL_REFUSED);
+  assert.equal(await reset, 0);
+  assert.deepEqual(steps, ['reset', 'withdraw', 'withdraw', 'reset devices']);
+  assert.equal(lifeCycle.startVm(), 0);
 });
 
 test('the end pauses twice, removes the VM, closes the devices, destroys and frees, in this order, once', async () => {
