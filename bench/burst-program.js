@@ -8,10 +8,11 @@ import { ANSWER, PORT } from './loop-program.js';
 /**
  * @typedef {object} Bursts plain data
  * @property {number} accesses of a burst
- * @property {boolean} [sleepsAtOnce]
- * @property {readonly { pauseMs: number, bursts: number }[]} plan the first burst comes at once
+ * @property {boolean} [sleepsAtOnce] whether the vCPU parks without spinning (sleep-at-once.js)
+ * @property {readonly { pauseMs: number, bursts: number }[]} plan parts, each with so many bursts
+ *   and pauses of one length before them; the very first burst comes at once
  *
- * @typedef {number[][]} BurstTimes in ms, by the plan's pauses
+ * @typedef {number[][]} BurstTimes how long each burst took, in ms, by part of the plan
  */
 
 /**
@@ -34,6 +35,7 @@ export function burstProgram({ program, handler, report }, haltedForever) {
       done.push(performance.now() - startMs);
       const { bursts, pauseMs } = /** @type {Bursts['plan'][number]} */ (plan[part]);
       if (done.length === bursts) part++;
+      // The vCPU halts for as long.
       if (part < plan.length) return pauseMs;
       report(times);
       return haltedForever;

@@ -3,7 +3,8 @@
  * One measurement in a process of its own: `node bench/case.js FILE ARGS…`.
  *
  * It imports FILE (from bench/), calls its `measure(...ARGS)` and prints the result as one line of
- * JSON: numbers by name, or `{ "unavailable": reason }` if this machine cannot run it.
+ * JSON: numbers by name (a row of rows.js shows one of them, most often `value`), or
+ * `{ "unavailable": reason }` if this machine cannot run it.
  * Called by: bench/process.js.
  */
 

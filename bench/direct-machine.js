@@ -41,6 +41,8 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
   /** @param {number} size */
   const ones = (size) => (size === 4 ? 0xffff_ffff : size === 2 ? 0xffff : 0xff);
   /**
+   * An access of the data ports 0xCFC to 0xCFF, at the address that port 0xCF8 holds: bit 31
+   * enables it, then bus, device, function and register from bits 16, 11, 8 and 0 on.
    * @param {number} port
    * @param {(bus: number, device: number, fn: number, register: number) => number | void} access
    */
@@ -108,6 +110,7 @@ export async function runDirectly({ image, memoryMiB, console: output }) {
   const change = new OrderedPoll(() => lines.changed || isOff);
   let turnAt = 0;
   while (!isOff) {
+    // How long the guest halts. 0: it goes on, below 0: it halts with interrupts off.
     const haltedMs = core.run();
     if (haltedMs < 0) break;
     if (haltedMs > 0) await bell.waitAsync(change, haltedMs);

@@ -7,7 +7,7 @@
 import { runDirectly } from './direct-machine.js';
 import { product } from './product.js';
 
-/** @typedef {'page' | 'direct'} How */
+/** @typedef {'page' | 'direct'} How `direct`: see direct-machine.js */
 
 /**
  * @param {How} how

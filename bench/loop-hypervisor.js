@@ -1,14 +1,14 @@
 // @ts-check
 /**
  * A hypervisor for cases that need a complete ServiceVm around loop-program.js: its vCPUs only read
- * one port.
+ * one port. Cases that need only the page and the worker use machine.js.
  */
 
 import { product } from './product.js';
 import { ANSWER, PORT } from './loop-program.js';
 
-/** The maximum: neither side sleeps while the other one works. */
-const LONG_LOOK_US = 10_000;
+/** The maximum of `spinUs`: neither side parks while the other one works. */
+const LONG_SPIN_US = 10_000;
 
 /**
  * A User VM with one vCPU and the device that it reads. The vCPU starts at `start`.
@@ -44,7 +44,7 @@ export async function createLoopVm(loop, statistics) {
         onReport: (_, report) => resolveResult(/** @type {import('./loop-program.js').LoopResult} */ (report)),
       }),
   };
-  const serviceVm = new ServiceVm(hypervisor, { spinUs: LONG_LOOK_US });
+  const serviceVm = new ServiceVm(hypervisor, { spinUs: LONG_SPIN_US });
   const vm = await serviceVm.createUserVm({ memoryMiB: 1, statistics });
   vm.attach(ports(PORT, 8), { name: 'answering device', read: () => ANSWER, write: () => undefined });
   return { vm, result };

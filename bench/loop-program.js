@@ -8,14 +8,15 @@ import { countAllocation } from './allocation-counter.js';
 
 /**
  * @typedef {object} Loop what each vCPU does, as plain data
- * @property {number} warmUpMs
+ * @property {number} warmUpMs accesses before the measurement; longer than the VM lives for a case
+ *   that measures the loop from outside
  * @property {number} measureMs
- * @property {number} [gapUs] how long the guest computes after each access
+ * @property {number} [gapUs] how long the guest computes after each access, if it is timed
  * @property {boolean} [isTimed] times each access, otherwise only all together
  * @property {boolean} [countsAllocation]
- * @property {boolean} [sleepsAtOnce]
+ * @property {boolean} [sleepsAtOnce] whether the vCPU parks without spinning (sleep-at-once.js)
  *
- * @typedef {object} LoopResult
+ * @typedef {object} LoopResult of the measured time
  * @property {number} accesses
  * @property {number} elapsedMs
  * @property {Float64Array} latencies of the first SAMPLES accesses in µs, sorted, if each was timed
@@ -26,9 +27,11 @@ import { countAllocation } from './allocation-counter.js';
 /** The port that the guest reads, and its value. */
 export const PORT = 0x500;
 export const ANSWER = 0x5a;
+/** Latencies that are kept. */
 const SAMPLES = 1 << 18;
-/** Accesses between two reads of the clock, whose own allocations must not count. */
+/** Accesses between two reads of the clock. */
 const BATCH = 64;
+/** The same while allocations are counted: a read of the clock allocates, and must not count. */
 const COUNTED_BATCH = 1024;
 
 /**

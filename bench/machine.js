@@ -17,8 +17,9 @@ export const answeringDevice = { name: 'answering device', read: () => ANSWER, w
  * @typedef {object} MachineOptions
  * @property {number} vcpus
  * @property {import('./loop-program.js').Loop | import('./burst-program.js').Bursts} loop
- * @property {number} [spinUs] of the worker
- * @property {'auto' | 'none'} [pin] default: auto
+ * @property {number} [spinUs] how long the worker spins; default: adaptive
+ * @property {'auto' | 'none'} [pin] whether threads get CPUs of their own, as in a ServiceVm
+ *   (thread-pinning.ts); default: auto
  * @property {URL} [deviceModule] a device in a thread of its own, otherwise the trivial device in
  *   this thread
  */
@@ -38,7 +39,8 @@ export async function createMachine({ vcpus, loop, spinUs, pin = 'auto', deviceM
 
   const { ThreadPinning } = await product('vm/thread-pinning.js');
   const pinning = new ThreadPinning(pin, spinUs);
-  pinning.add(1, vcpus);
+  const vmId = 1;
+  pinning.add(vmId, vcpus);
   const { waker } = pinning;
 
   const upcall = new Upcall();
@@ -79,7 +81,7 @@ export async function createMachine({ vcpus, loop, spinUs, pin = 'auto', deviceM
   });
   hypercalls.setIoreqBuffer();
   const requests = new VmRequests({
-    vmId: 1,
+    vmId,
     buffer,
     hypercalls,
     observer: { event: (event) => fail(`the HSM reported ${JSON.stringify(event)}`) },
@@ -105,7 +107,7 @@ export async function createMachine({ vcpus, loop, spinUs, pin = 'auto', deviceM
   module.worker.start();
   return {
     /**
-     * Starts the vCPUs. Resolves with the result of each.
+     * Starts the vCPUs. Resolves with the result of each, in the order in which they end.
      * @returns {Promise<import('./loop-program.js').LoopResult[]>}
      */
     run() {

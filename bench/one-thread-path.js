@@ -101,6 +101,7 @@ async function createVm(ranges, kind) {
   return {
     slot: buffer.slot(0),
     requests,
+    /** How long it took to add the clients with their ranges. */
     setUpMs,
     served: () => counters.reduce((sum, one) => sum + one.requests, 0),
   };
@@ -116,6 +117,7 @@ async function createVm(ranges, kind) {
 export async function createPath(ranges, pattern, kind) {
   const { slot, requests, setUpMs, served } = await createVm(ranges, kind);
   const { types, directions, sizes, addresses } = makeAccesses(ranges, pattern);
+  // The product's default client answers all ones, as a signed word.
   const expected = pattern === 'unclaimed' && kind === 'device' ? -1 : ANSWER;
   let next = 0;
   const batch = () => {

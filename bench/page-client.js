@@ -1,8 +1,11 @@
 // @ts-check
 /**
  * A live page without a browser, in a process of its own: it receives what the server sends over a
- * real WebSocket. Its parent selects what to watch. It reports the slot frames per second by the
- * server's clock, and the processor time that they took here.
+ * real WebSocket.
+ *
+ * Called by: cases/live-page.js, its parent, which gets the message `open` and then sends what to
+ * watch. The answer to each of these messages is about the time since the last one: the slot frames
+ * per second by the server's clock, and the processor time that this process took.
  */
 
 import { WebSocket } from 'ws';

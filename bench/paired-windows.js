@@ -12,6 +12,7 @@ const SETTLE_MS = 30;
 const wait = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
+ * `requests` returns the requests so far, `turn` switches the feature on or off.
  * @param {{ requests: () => number, turn: (isOn: boolean) => unknown, pairs: number, windowMs: number }} options
  * @returns {Promise<{ onNs: number, offNs: number, addedNs: number, slowdown: number, onMs: number }>}
  *   medians per request; `slowdown` in percent; `onMs`: approximate length of a window

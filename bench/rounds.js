@@ -17,7 +17,7 @@ const QUIET_LIMIT_MS = 15_000;
  * @property {Map<string, { reason: string, isFailure: boolean }>} missing why a process has no
  *   numbers
  * @property {number} rounds completed
- * @property {number} noisyStarts
+ * @property {number} noisyStarts starts while other programs used the processor
  *
  * @typedef {object} RoundsOptions
  * @property {readonly import('./rows.js').Row[]} rows

@@ -12,17 +12,17 @@
  * @property {readonly string[]} [flags] for node
  * @property {number} [cores] needed; unavailable on a machine with fewer
  *
- * @typedef {object} Comparison
- * @property {string} to the name of another row
- * @property {number} [times] compare with a multiple of the other, e.g. two round trips
- * @property {number} [max] target for the ratio
- * @property {number} [min]
+ * @typedef {object} Comparison the ratio of the row's number to that of another row
+ * @property {string} to the name of the other row
+ * @property {number} [times] compare with a multiple of the other, e.g. two round trips; default: 1
+ * @property {number} [max] target: the ratio is at most this
+ * @property {number} [min] target: the ratio is at least this
  *
  * @typedef {object} Row
  * @property {string} name
  * @property {string} unit
  * @property {Process} process
- * @property {string} [value] name of the number; default: `value`
+ * @property {string} [value] name of the number in the process's output; default: `value`
  * @property {readonly Comparison[]} [compare]
  * @property {number} [max] target for the value
  * @property {boolean} [quick] also measured by --quick

@@ -10,6 +10,7 @@ import { product } from './product.js';
 /** @typedef {import('../dist/sync/poll.js').Poll} Poll */
 
 export async function sleepAtOnce() {
+  // Each wait loses its third argument, the adaptive spin: without one a doorbell polls once.
   const { Doorbell } = await product('sync/doorbell.js');
   const { wait, waitAsync } = Doorbell.prototype;
   /** @this {Doorbell} @param {Poll} poll @param {number} [timeoutMs] */

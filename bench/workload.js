@@ -8,10 +8,13 @@
  */
 
 export const RANGE_COUNTS = [1, 16, 64, 256, 1024, 4096];
-/** For names. @param {number} ranges */
+/** For names of rows. @param {number} ranges */
 export const rangeCount = (ranges) => (ranges === 1 ? '1 range' : `${ranges} ranges`);
 export const CLIENTS = 16;
-/** `hot`: nine of ten accesses go to one range. */
+/**
+ * `uniform`: each range gets as many accesses. `hot`: nine of ten accesses go to one range.
+ * `unclaimed`: all go to the gaps behind the ranges, and so to the default client.
+ */
 export const PATTERNS = /** @type {const} */ (['uniform', 'hot', 'unclaimed']);
 /** @typedef {typeof PATTERNS[number]} Pattern */
 

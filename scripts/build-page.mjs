@@ -20,7 +20,7 @@ function newest(path) {
   return Math.max(status.mtimeMs, ...readdirSync(path).map((name) => newest(`${path}/${name}`)));
 }
 
-/** @param {{ isForced: boolean }} options */
+/** Called by build.mjs, and below. @param {{ isForced: boolean }} options */
 export async function buildPage({ isForced }) {
   const isCurrent = existsSync(BUNDLE) && SOURCES.every((source) => newest(root + source) <= statSync(BUNDLE).mtimeMs);
   if (isCurrent && !isForced) return;

@@ -22,6 +22,7 @@ const HELP = `disks kills|crashes [N] [--seed N] [--quiet]: random writes and fl
 `;
 /** Power failures with one seed and one image. */
 const ROUNDS_PER_SEED = 50;
+/** Small, so that many requests touch the same sectors. */
 const CRASH_DISK_BYTES = 256 * 512;
 
 const { values: options, positionals } = parseArgs({

@@ -12,7 +12,9 @@ import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
+/** An input that takes longer hangs: it is saved as crash-hang.bin, and the process is killed. */
 const HANG_MS = 60_000;
+/** Time between two lines of progress. */
 const SHOW_MS = 5000;
 
 const dist = process.env['UPCALL_DIST'] ?? fileURLToPath(new URL('../dist', import.meta.url));

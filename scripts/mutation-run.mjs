@@ -42,6 +42,7 @@ const LEAST_MS = 2000;
 const PATIENCE = 10;
 /** Of the tests in other folders that run a mutant, the quickest that take that long together. */
 const MOST_SECONDS = 2;
+/** Time between two lines of progress. */
 const SHOW_MS = 30_000;
 
 const { values: options, positionals: words } = parseArgs({
@@ -92,6 +93,7 @@ const { complete, survivors: explained } = JSON.parse(readFileSync(SURVIVORS, 'u
 const all = everyMutant();
 const names = new Set(all.map(({ name }) => name));
 const gone = Object.keys(explained).filter((name) => !names.has(name));
+// Shorter texts are no sentence.
 const unexplained = Object.entries(explained).filter(([, why]) => why.length < 10);
 for (const name of gone) process.stdout.write(`GONE      ${name}\n`);
 for (const [name] of unexplained) process.stdout.write(`NO REASON ${name}\n`);
@@ -157,7 +159,10 @@ async function killerOf(copy, { name, module, from, to, by }) {
   return '';
 }
 
-/** @type {(original: string, program: string) => number | undefined} */
+/**
+ * Where a mutant's JavaScript differs. Undefined: only the TypeScript does, so no test can fail.
+ * @type {(original: string, program: string) => number | undefined}
+ */
 function differsAt(original, program) {
   for (let at = 0; at < program.length; at++) if (original[at] !== program[at]) return at;
   // The compiler ends the original with the name of its source map.

@@ -24,6 +24,7 @@ const COLUMNS = 96;
 const ROWS = 26;
 const FRAMES_PER_SECOND = 5;
 const PAGE_FRAMES_PER_SECOND = 3;
+/** Of each recording: README shows both. */
 const LIMIT_BYTES = 900_000;
 
 /** What is typed in the terminal: seconds to wait before it, and the text. */

@@ -12,7 +12,7 @@ import { parseArgs } from 'node:util';
 
 const here = fileURLToPath(new URL('.', import.meta.url));
 const dist = process.env.UPCALL_DIST ?? join(here, '../dist');
-/** One more than cores: many tests wait for processes that they have started. */
+/** One more than there are cores: many tests wait for processes that they have started. */
 const FILES_AT_ONCE = availableParallelism() + 1;
 /** Ends a file that hangs. */
 const FILE_LIMIT_MS = 300_000;

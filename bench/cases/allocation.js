@@ -12,7 +12,7 @@ export const title = 'Allocation';
 
 const FLAGS = ['--expose-gc'];
 const FILE = 'cases/allocation.js';
-/** Tolerance for the counting itself and for code that the engine still compiles. */
+/** Bytes per request that count as none: the counting itself, and code that is still compiled. */
 const NOTHING = 0.05;
 /**
  * With threads: also the turns of the event loop, 1.5 KiB in a thousand requests.

@@ -25,6 +25,7 @@ const FEW_PROCESSES = 3;
 const ACCESSES = 2000;
 /** A burst within this many times the best one is a good one. */
 const GOOD = 2;
+/** Parts as in burst-program.js, for the monitor too. */
 const PLAN = [
   { pauseMs: 1, bursts: 30 },
   { pauseMs: 20, bursts: 20 },
@@ -35,6 +36,7 @@ const MEMORY_MIB = 16;
 const FIRST_BURSTS = 2;
 const BUSY = 'for (;;);';
 
+/** What shares the CPUs with the process: `busy` is the number of processes that compute. */
 const HOSTS = /** @type {const} */ ({
   free: { text: 'threads free', busy: 0 },
   confined: { text: 'one core', busy: 0 },
@@ -43,7 +45,10 @@ const HOSTS = /** @type {const} */ ({
 });
 /** @typedef {keyof typeof HOSTS} HostKind */
 /** @typedef {'scripted' | 'v86'} GuestKind */
-/** @typedef {'auto' | 'none' | 'park'} How */
+/**
+ * @typedef {'auto' | 'none' | 'park'} How `auto`: as the product does it, with threads pinned to
+ *   CPUs; `none`: without pinning; `park`: also without spinning
+ */
 
 /**
  * @param {GuestKind} guest
@@ -157,7 +162,9 @@ function summary(processes) {
   const best = Math.min(...all);
   const later = Float64Array.from(inOrder.flatMap((bursts) => bursts.slice(FIRST_BURSTS))).sort();
   const first = Float64Array.from(inOrder.map(([burst]) => burst ?? NaN)).sort();
-  const after1000 = Float64Array.from(processes.flatMap((parts) => (parts[2] ?? []).map(us))).sort();
+  const pauses = PLAN.map(({ pauseMs }) => pauseMs);
+  const afterSecond = processes.flatMap((parts) => parts[pauses.indexOf(1000)] ?? []);
+  const after1000 = Float64Array.from(afterSecond.map(us)).sort();
   const toGood = Float64Array.from(
     inOrder.map((bursts) => {
       const good = bursts.findIndex((burst) => burst <= GOOD * best);

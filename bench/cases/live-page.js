@@ -53,6 +53,7 @@ const WARM_UP_MS = 1000;
 /** @param {string} what */
 export async function measure(what) {
   const { LiveView } = await product('dashboard/live-view.js');
+  // The guest warms up until the process ends: what counts is measured here.
   const { vm } = await createLoopVm({ warmUpMs: 3_600_000, measureMs: 0 }, true);
   const view = await LiveView.open({ vm, version: 'bench', hypervisor: 'loop' });
   const client = fork(fileURLToPath(new URL('../page-client.js', import.meta.url)), [view.origin, view.token]);
@@ -79,6 +80,7 @@ export async function measure(what) {
   });
   client.disconnect();
   const cpuUs = (/** @type {typeof had} */ windows) => median(windows.map((window) => window.cpuUs)) ?? NaN;
+  // Microseconds in milliseconds are a thousandth, and in percent a tenth.
   const clientPercent = (cpuUs(had) - cpuUs(idle)) / 10 / result.onMs;
   return {
     perSecond: 1e9 / result.onNs,

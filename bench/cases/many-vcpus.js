@@ -9,7 +9,10 @@ import { createMachine, percentile } from '../machine.js';
 export const title = 'Many vCPUs, one Service VM';
 
 const VCPUS = [1, 2, 4, 8, 16];
-/** Lowest ratio that counts as “not falling”: medians of a few rounds differ by as much. */
+/**
+ * Twice the vCPUs must not serve fewer requests. Lowest ratio that counts as that: medians of a few
+ * rounds differ by as much.
+ */
 const SAME = 0.95;
 /** @type {import('../rows.js').Row[]} */
 export const rows = VCPUS.flatMap((vcpus) => {

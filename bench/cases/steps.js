@@ -12,8 +12,11 @@ export const title = 'A request in one thread, step by step';
 const BATCH = 1024;
 const WARM_UP_BATCHES = 400;
 const BATCHES = 3000;
+/** Of device memory, as a signed word: Slot.fill takes one. */
 const ADDRESS = 0xd000_0000 | 0;
 const RANGES = 16;
+/** The state's index among the 32-bit words of a slot (io-request/layout.ts). */
+const STATE = 34;
 
 /** Each step has all of the step before. */
 export const STEPS = [
@@ -63,11 +66,13 @@ async function batchOf(step) {
       void given.finish(given.ticket, 1, 0),
   };
   const fill = () => {
+    // A read of four bytes of device memory: type, direction, address, size, value, polling.
     if (!slot.fill(1, 0, ADDRESS, 0, 4, 0, 0, false)) throw new Error('the slot is not free');
   };
   const poll = () => {
     if (slot.relaxedState !== 0 || slot.state !== 0) throw new Error('the slot is not pending');
   };
+  // From STEPS[1] on, without the last one.
   const steps = [
     () => {
       fill();
@@ -119,10 +124,10 @@ function exchanges() {
   const words = new Int32Array(new SharedArrayBuffer(4096));
   return () => {
     for (let i = 0; i < BATCH; i++) {
-      Atomics.compareExchange(words, 34, 0, 1);
-      Atomics.compareExchange(words, 34, 1, 2);
-      Atomics.compareExchange(words, 34, 2, 3);
-      Atomics.compareExchange(words, 34, 3, 0);
+      Atomics.compareExchange(words, STATE, 0, 1);
+      Atomics.compareExchange(words, STATE, 1, 2);
+      Atomics.compareExchange(words, STATE, 2, 3);
+      Atomics.compareExchange(words, STATE, 3, 0);
     }
   };
 }

@@ -72,6 +72,7 @@ async function moves(how) {
 }
 
 async function requests() {
+  // The guest warms up until the process ends: what counts is measured here.
   const { vm } = await createLoopVm({ warmUpMs: 3_600_000, measureMs: 0 }, false);
   await vm.start();
   /** @type {{ close(): void } | undefined} */

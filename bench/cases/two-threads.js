@@ -28,7 +28,7 @@ export const rows = [
 ];
 
 /** Long enough that the worker never parks. The vCPU's own spin is long enough for a completion. */
-const LONG_LOOK_US = 10_000;
+const LONG_SPIN_US = 10_000;
 
 /** @param {string} how `spin` or `sleep` */
 export async function measure(how) {
@@ -36,7 +36,7 @@ export async function measure(how) {
   const machine = await createMachine({
     vcpus: 1,
     loop: { warmUpMs: 400, measureMs: 400, sleepsAtOnce },
-    spinUs: sleepsAtOnce ? 0 : LONG_LOOK_US,
+    spinUs: sleepsAtOnce ? 0 : LONG_SPIN_US,
   });
   const [result] = await machine.run();
   return { value: result === undefined ? NaN : nsEach(result) };

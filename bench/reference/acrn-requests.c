@@ -22,6 +22,7 @@ static const uint8_t guest[] = { 0xba, 0x00, 0x05, 0xee, 0xeb, 0xfd };
 static _Alignas(PAGE_BYTES) uint8_t page[PAGE_BYTES];
 static int device;
 
+/* vCPU 0 has slot 0, at the page's start. `count`: requests to complete. */
 static void handle_requests(unsigned int count)
 {
 	struct acrn_io_request *request = (struct acrn_io_request *)page;
@@ -53,6 +54,7 @@ int main(void)
 		return 2;
 	memcpy(ram, guest, sizeof(guest));
 	memset(&start, 0, sizeof(start));
+	/* Real mode: CR0 with ET and NE, a code segment of 64 KiB. */
 	start.vcpu_regs.cr0 = 0x30;
 	start.vcpu_regs.cs_ar = 0x9f;
 	start.vcpu_regs.cs_limit = 0xffff;

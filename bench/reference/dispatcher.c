@@ -171,6 +171,7 @@ static void upcall(void)
 	read_unlock(&vms_lock);
 }
 
+/* A batch: both sides of `count` requests in turn, the vCPU's here and the HSM's in upcall(). */
 static void requests(unsigned int count)
 {
 	struct slot *slot = &page[0];

@@ -9,7 +9,7 @@ const MEASURE_MS = 300;
 
 /**
  * @param {number} count round trips in one batch
- * @param {(count: number) => void | Promise<void>} batch
+ * @param {(count: number) => void | Promise<void>} batch makes `count` round trips
  * @returns {Promise<{ value: number }>} nanoseconds per round trip
  */
 export async function measureTrips(count, batch) {

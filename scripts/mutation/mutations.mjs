@@ -7,7 +7,8 @@ const { functionsOf } = await import('../../dist/exploration/engine/change/funct
 /**
  * @typedef {import('../../dist/exploration/engine/compiler.js').Compiler} Ts
  * @typedef {import('typescript').Node} Node
- * @typedef {{ name: string, from: number, to: number, by: string }} Mutation
+ * @typedef {{ name: string, from: number, to: number, by: string }} Mutation `by` in place of the
+ *   source from offset `from` to `to`
  */
 
 /** @type {Readonly<Record<string, string>>} */

@@ -45,7 +45,8 @@ export class NearestTests {
   }
 
   /**
-   * @param {string} module
+   * The tests nearest first, then the scripts, as files of dist/.
+   * @param {string} module its path in src/, without `.ts`
    * @returns {readonly string[]}
    */
   of(module) {

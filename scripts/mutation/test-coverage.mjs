@@ -10,7 +10,9 @@ import { join } from 'node:path';
  *   By module: the ranges of each process and thread that loaded it.
  */
 
+/** For one test file. */
 const LIMIT_MS = 300_000;
+/** The module in the URL of a script. */
 const MODULE = /\/dist\/(.+)\.js$/;
 
 export class TestCoverage {
@@ -97,7 +99,11 @@ export class TestCoverage {
   }
 }
 
-/** @type {(ranges: readonly Range[], offset: number) => Range | undefined} */
+/**
+ * The smallest range with the offset: V8 nests ranges, and the innermost one's count holds. Code
+ * without a range counts as run.
+ * @type {(ranges: readonly Range[], offset: number) => Range | undefined}
+ */
 function innermost(ranges, offset) {
   /** @type {Range | undefined} */
   let found;
