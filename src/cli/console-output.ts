@@ -11,8 +11,9 @@ import type { ByteSink } from '../device-model/device.js';
 /** If more bytes than this are unread, the guest waits. */
 export const CONSOLE_BACKLOG_BYTES = 1024 * 1024;
 /**
- * Longest wait for one character, well below the client time limit. With a reader that has stopped
- * for good, the guest still makes progress: one character per wait.
+ * Longest wait for one character, well below the time limit of a request (`--client-timeout`, by
+ * default 5 s), beyond which the serial port would be removed. With a reader that has stopped for
+ * good, the guest still makes progress: one character per wait.
  */
 export const ROOM_WAIT_MS = 1000;
 

@@ -5,6 +5,8 @@
  *   ports, and the same after `mmio:` for addresses. Numbers without 0x are decimal. For a PCI
  *   card it is `pci` or `pci:00:05.0` (pci-place.ts).
  * - The names and values become the device's options.
+ *
+ * Called by: commands/run.ts (the parser) and startSession (attachDevice).
  */
 
 import { basename, resolve } from 'node:path';

@@ -1,6 +1,7 @@
 /** Exit statuses of the command line, for scripts. `upcall run --help` prints the table. */
 
 export const ExitStatus = {
+  // MEANINGS below says what each stands for.
   OK: 0,
   GUEST_FAILED: 1,
   BAD_INPUT: 2,

@@ -1,4 +1,8 @@
-/** `--fault`, `--fault-file` and `--fault-seed`: the faults to inject into the VM, as one plan. */
+/**
+ * `--fault`, `--fault-file` and `--fault-seed`: the faults to inject into the VM, as one plan.
+ *
+ * Called by: the commands `run`, `trace`, `top` and `hsm`.
+ */
 
 import { Option, type Command } from 'commander';
 import type { FaultPlan } from '../fault-injection/fault-rule.js';

@@ -1,5 +1,7 @@
 /**
- * microseconds: a latency as text, for the tables of `--stats` and of `upcall top`.
+ * microseconds: a latency as text.
+ *
+ * Called by: the tables of `--stats` (statistics-table.ts) and of `upcall top` (top-screen.ts).
  */
 
 /** From here on one decimal could round to 100.0, so there is no decimal. */

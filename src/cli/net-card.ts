@@ -55,7 +55,7 @@ class NetCard implements CardSource {
     return virtioPciCard(device);
   }
 
-  /** The port is closed by its card. This waits for it. */
+  /** The card has closed the port. Closing it again only waits until it is closed. */
   async released(): Promise<void> {
     await this.#port?.close();
     const problem = this.#capture?.problem;

@@ -1,6 +1,8 @@
 /**
  * The parsers of the options of `upcall run` that have one value. Each throws OPTION_INVALID with
  * the valid range.
+ *
+ * Called by: the commands, as parsers of commander.
  */
 
 import { MAX_FIXED_SPIN_US, MAX_MEMORY_MIB } from '../vm/user-vm-options.js';

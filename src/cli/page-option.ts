@@ -2,6 +2,8 @@
  * `--page [PORT]`, `--page-host`, `--page-release` and `--page-wait`: the live page of a session
  * (dashboard/). It is served before the guest starts, its address is printed, and it closes with
  * the session.
+ *
+ * Called by: the commands for the options; runSession and VmTools for the page.
  */
 
 import { isIP } from 'node:net';

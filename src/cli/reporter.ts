@@ -2,6 +2,8 @@
  * Reporter: upcall's own messages, line by line, on standard error. Standard output is the guest's
  * console and nothing else.
  *
+ * Called by: main.ts creates one. All files of the command line that print get it.
+ *
  * In a raw terminal lines end in CR LF. If the guest left the cursor in the middle of a line, a
  * message starts a new one.
  */

@@ -2,6 +2,8 @@
  * selfTest: checks a hypervisor for `upcall doctor`. The smallest guest prints a greeting and a
  * byte that it reads from a device at port 0x500, then powers off. This exercises the complete
  * path: vCPU, page, upcall, worker, device, completion.
+ *
+ * Called by: commands/doctor.ts.
  */
 
 import { guestImage } from '../vm/guest-library.js';

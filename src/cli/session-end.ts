@@ -1,6 +1,8 @@
 /**
  * SessionEnd: how a session (one `upcall run`, `trace` or `top`) ended, its exit status and its
  * message.
+ *
+ * Called by: session.ts and session-ending.ts. The signals are also those of `compare` and `top`.
  */
 
 import type { VmEnd } from '../vm/user-vm-events.js';

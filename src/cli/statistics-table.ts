@@ -3,6 +3,8 @@
  * address, and its interrupts. Its last line is the sum which shows that every access is accounted
  * for.
  *
+ * Called by: runSession and VmTools.
+ *
  * It goes to standard error, as everything but the guest's console: `upcall run … --stats 2>FILE`.
  * Lines fit 80 columns. A name longer than its column gets a line of its own.
  */

@@ -2,6 +2,7 @@
  * RawTerminal: puts the operator's terminal into raw mode for the guest and restores it. In raw
  * mode no key is echoed or turned into a signal.
  *
+ * Called by: runSession and commands/top-watch.ts. `restoreTerminal`: by what ends the process.
  * Callers must: listen to ENDING_SIGNALS (session-end.ts) while it is raw, and call `restore` when
  * the session ends.
  *

@@ -14,16 +14,17 @@ export interface ReadLimits {
 export class FileTooLargeError extends Error {
   override readonly name = 'FileTooLargeError';
   readonly limitBytes: number;
+  /** Whether the limit is ReadLimits.streamBytes. */
   readonly isStream: boolean;
 
-  constructor(file: string, limitBytes: number, isStream: boolean) {
+  constructor(file: string, limitBytes: number, kind: 'file' | 'stream') {
     super(`${file} has more than ${limitBytes} bytes`);
     this.limitBytes = limitBytes;
-    this.isStream = isStream;
+    this.isStream = kind === 'stream';
   }
 }
 
-/** The limits' own words: "256 MiB", "100 bytes". */
+/** A limit as text for messages: "256 MiB", "100 bytes". */
 export function sizeText(bytes: number): string {
   const mebibytes = bytes / 2 ** 20;
   return mebibytes >= 1 ? `${Math.round(mebibytes)} MiB` : `${bytes} bytes`;

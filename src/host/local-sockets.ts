@@ -15,8 +15,8 @@ export interface LocalSockets {
    */
   lock(name: string): FileLock | undefined;
   /**
-   * Listens at `name`, also if one that has ended has left it behind: callers hold a lock. Rejects
-   * with the host's own error.
+   * Listens at `name`. Removes what a process that has ended left behind there, so the caller must
+   * hold a lock that keeps others from listening. Rejects with the host's own error.
    */
   listen(name: string, onConnection: (stream: ByteStream) => void): Promise<LocalServer>;
   /** Rejects with the host's own error if nothing listens at `name`. */

@@ -5,6 +5,9 @@
  * As in ACRN it is a table of 16 nodes. The lowest index that the access touches decides, even if a
  * later node contains all of the access. An access that straddles that node's edge is an error
  * (−EIO, a #GP in the guest) and is never forwarded.
+ *
+ * Called by: IoHandler, which asks for each MMIO access, and the files that register handlers.
+ * Threads: the vCPU's, which has a table of its own.
  */
 
 /** `CONFIG_MAX_EMULATED_MMIO_REGIONS`. */
@@ -57,6 +60,7 @@ export class MmioHandlerTable {
     return true;
   }
 
+  /** The handler of an access of `size` bytes, or undefined: then it is forwarded. */
   find(address: number, size: number): MmioHandler | typeof STRADDLES | undefined {
     const end = address + size;
     for (const node of this.#set) {

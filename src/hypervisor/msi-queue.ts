@@ -6,6 +6,8 @@
  * one, as in a local APIC's request register. Different vectors never displace each other. No
  * queue, hence no overflow.
  *
+ * Called by: ThreadedVm posts, at HC_INJECT_MSI. The vCPU's run loop or program takes.
+ *
  * Source: Intel SDM volume 3, "Message Signalled Interrupts"; ACRN: a message whose address has
  * other than 0xFEE in bits 31…20 is refused.
  */

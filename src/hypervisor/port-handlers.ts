@@ -4,6 +4,9 @@
  * As in ACRN it is a fixed table, searched in index order. Only the port of the first byte is
  * tested, the size is ignored, and the first match ends the search. If its handler forwards the
  * access, a request is made.
+ *
+ * Called by: IoHandler, which asks for each port access, and the files that register handlers.
+ * Threads: the vCPU's, which has a table of its own.
  */
 
 /** The size of ACRN's table. */

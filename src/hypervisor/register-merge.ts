@@ -3,6 +3,8 @@
  * of the register, 4 bytes clear the upper half, 8 replace it. The v86 core does this itself. It is
  * for hypervisors that get the bare value. ACRN keeps bits 63…32 on a 4-byte IN, unlike hardware.
  *
+ * Called by: ScriptPlayer.
+ *
  * Source: Intel SDM volume 1, section 3.4.1.1.
  */
 

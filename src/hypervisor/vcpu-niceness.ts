@@ -7,6 +7,8 @@
  * together weigh half as much as the cores beside the worker's. They still get their share beside
  * other programs, and the worker comes first. Linux only: elsewhere a priority is that of the
  * complete process.
+ *
+ * Called by: serveVcpu.
  */
 
 import { host } from '../host/current.js';

@@ -2,6 +2,7 @@
  * VcpuRegisters: the state in which a vCPU starts, as plain data. Boot loaders create it, and
  * HC_SET_VCPU_REGS carries it. All numbers are unsigned, of at most 32 bits: there is no long mode.
  *
+ * Called by: the boot loaders (boot/), and acrn-hsm/ for the ioctl SET_VCPU_REGS.
  * Callers must: give a state that a CPU can be in, at privilege level 0.
  */
 

@@ -1,6 +1,8 @@
 /**
  * RunOptions: the options of `upcall run` as commander parses them (run.ts describes each), and the
  * guest that they name.
+ *
+ * Called by: run.ts, debian-guest.ts and run-cards.ts.
  */
 
 import { acpiDsdt, GUEST_NAMES, guestImage, isGuestName } from '../../vm/guest-library.js';
@@ -27,6 +29,7 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly module: readonly ModuleOption[];
   readonly kind?: ImageKind;
   readonly acpi: boolean;
+  /** Of `--device`, which may be repeated, as may the other lists. */
   readonly device: readonly DeviceOption[];
   /** Attach a virtio entropy device. */
   readonly entropy?: boolean;

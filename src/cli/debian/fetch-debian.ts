@@ -3,6 +3,8 @@
  * without root. The machine's own apt fetches them, or without it a mirror is read by HTTPS.
  *
  * The result is cached.
+ *
+ * Called by: debianGuest.
  */
 
 import { createHash, randomUUID } from 'node:crypto';

@@ -1,4 +1,8 @@
-/** readFields: fields of a description in Debian's form (deb822): "Field: value". */
+/**
+ * readFields: fields of a description in Debian's form (deb822): "Field: value".
+ *
+ * Called by: the package sources and signed-release.ts.
+ */
 
 /** E.g. Version and Depends. */
 export type PackageFields = ReadonlyMap<string, string>;

@@ -15,6 +15,7 @@ export interface PackageSource {
   update(): Promise<string>;
   /** The description of the newest version. Undefined if there is no such package. */
   show(name: string): Promise<PackageFields | undefined>;
+  /** The names of all packages that begin with `prefix`. */
   names(prefix: string): Promise<string[]>;
   /** Returns the packages' files, in this order. Throws DOWNLOAD_FAILED. */
   download(names: readonly string[]): Promise<string[]>;

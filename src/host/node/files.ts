@@ -23,7 +23,7 @@ export async function readFile(file: string, limits?: ReadLimits): Promise<Uint8
     const status = await handle.stat();
     // Files of /proc say that they are regular and have no bytes, and end all the same.
     const isStream = !status.isFile() || status.size === 0;
-    if (!isStream && status.size > limits.fileBytes) throw new FileTooLargeError(file, limits.fileBytes, false);
+    if (!isStream && status.size > limits.fileBytes) throw new FileTooLargeError(file, limits.fileBytes, 'file');
     return await (isStream ? readStream(file, handle, limits.streamBytes) : handle.readFile());
   } finally {
     await handle.close();
@@ -38,7 +38,7 @@ async function readStream(file: string, handle: FileHandle, limitBytes: number):
     const { buffer, bytesRead } = await handle.read(new Uint8Array(CHUNK_BYTES), 0, CHUNK_BYTES, null);
     if (bytesRead === 0) return Buffer.concat(chunks, length);
     length += bytesRead;
-    if (length > limitBytes) throw new FileTooLargeError(file, limitBytes, true);
+    if (length > limitBytes) throw new FileTooLargeError(file, limitBytes, 'stream');
     chunks.push(buffer.slice(0, bytesRead));
   }
 }

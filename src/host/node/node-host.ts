@@ -3,6 +3,8 @@
  *
  * Each vCPU and device has a thread, and each thread loads this file. So the parts that threads do
  * not use are loaded when they are called.
+ *
+ * Called by: the importers of `host` from ../current.ts.
  */
 
 import { availableParallelism, getPriority, setPriority } from 'node:os';

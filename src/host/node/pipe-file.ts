@@ -3,6 +3,8 @@
  *
  * Node's own functions would open it in a thread of its pool, which waits for a writer. A process
  * cannot exit while such a thread waits: not even a signal or a time limit would end upcall.
+ *
+ * Called by: files.ts.
  */
 
 import { close, constants, open } from 'node:fs';
@@ -25,7 +27,7 @@ export async function readPipe(file: string, limitBytes = Infinity): Promise<Uin
   // Leaving the loop closes the pipe.
   for await (const piece of pipe as AsyncIterable<Uint8Array>) {
     length += piece.length;
-    if (length > limitBytes) throw new FileTooLargeError(file, limitBytes, true);
+    if (length > limitBytes) throw new FileTooLargeError(file, limitBytes, 'stream');
     pieces.push(piece);
   }
   return new Uint8Array(Buffer.concat(pieces));

@@ -1,4 +1,8 @@
-/** SocketStream: the ByteStream that is a socket of Node. It does not keep the process alive. */
+/**
+ * SocketStream: the ByteStream that is a socket of Node. It does not keep the process alive.
+ *
+ * Called by: programs.ts and linux/local-sockets.ts.
+ */
 
 import type { Socket } from 'node:net';
 import type { ByteStream } from '../byte-stream.js';

@@ -1,4 +1,8 @@
-/** Threads of Node: `node:worker_threads` behind the Host's interface. */
+/**
+ * Threads of Node: `node:worker_threads` behind the Host's interface.
+ *
+ * Called by: node-host.ts.
+ */
 
 import { parentPort, Worker, workerData, type WorkerOptions } from 'node:worker_threads';
 import type { FileUrl, HostThread, StartedThread, ThreadOptions } from '../host.js';

@@ -103,6 +103,7 @@ function checkDsdt(dsdt: Uint8Array): void {
 function rsdp(rsdt: number, xsdt: number): Uint8Array {
   const table = new FirmwareTable(RSDP_BYTES).text(0, 'RSD PTR ').text(9, 'UPCALL').u8(15, 2);
   table.u32(16, rsdt).u32(20, RSDP_BYTES).u32(24, xsdt);
+  // The first 20 bytes, which ACPI 1.0 has, have a checksum of their own.
   return table.checksum(8, 20).checksum(32).bytes;
 }
 

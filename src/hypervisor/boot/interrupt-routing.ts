@@ -1,6 +1,6 @@
 /**
- * How interrupts reach the processor of a User VM, for the tables that describe it: the MADT and
- * the MP table say the same.
+ * How interrupts reach the processor of a User VM, for the tables that describe it: the MADT
+ * (acpi-tables.ts) and the MP table (mp-table.ts) say the same.
  *
  * - ISA interrupts arrive at the IO-APIC's pins of their own numbers, the timer's too.
  * - The system control interrupt (9) and those of PCI devices are active high levels: the lines of

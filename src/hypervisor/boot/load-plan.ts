@@ -5,6 +5,8 @@
  *
  * Pieces may neither overlap nor leave the RAM, which has a hole where a PC has its screen memory.
  * A piece may be longer than its bytes: the rest is zeroed.
+ *
+ * Called by: the loaders, and guest-image.ts, which checks and loads plans.
  */
 
 import { hex } from '../../io-request/io-request.js';

@@ -32,8 +32,8 @@ const FIRMWARE_END = 0x10_0000;
 export const HIGH_MEMORY = 0x10_0000;
 
 /**
- * Present, ring 0, 32-bit, 4-KiB granular, base 0, limit 4 GiB; execute/read and read/write, both
- * marked as accessed.
+ * Segment descriptors, the low word and the high one. Present, ring 0, 32-bit, 4-KiB granular, base
+ * 0, limit 4 GiB; execute/read and read/write, both marked as accessed.
  */
 const FLAT_CODE = [0xffff, 0x00cf_9b00] as const;
 const FLAT_DATA = [0xffff, 0x00cf_9300] as const;

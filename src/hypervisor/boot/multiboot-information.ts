@@ -42,6 +42,7 @@ const MAP_ENTRY_BYTES = 24;
 
 export interface PlacedModule {
   readonly piece: Piece;
+  /** The module's string (BootModule). */
   readonly text: string;
 }
 
@@ -51,7 +52,10 @@ export interface InformationOptions {
   readonly modules: readonly PlacedModule[];
 }
 
-/** The pieces, and the structure's address. Throws OPTION_INVALID if a text is too long. */
+/**
+ * The pieces, which take their places from `free`, and the structure's address. Throws
+ * OPTION_INVALID if a text is too long.
+ */
 export function information(free: FreeMemory, options: InformationOptions): { pieces: Piece[]; address: number } {
   const { modules, memoryBytes } = options;
   const map = memoryMap(memoryBytes);

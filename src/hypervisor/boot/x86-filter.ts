@@ -1,8 +1,9 @@
 /**
  * The x86 filter of the xz format ("BCJ", filter 0x04), undone. Before compression, the relative
  * targets of CALL (E8) and JMP (E9) were made absolute, so that calls of one function look alike;
- * here they become relative again. xz-container.ts uses it for Linux kernels, which are packed that
- * way.
+ * here they become relative again. Linux kernels are packed that way.
+ *
+ * Called by: compression.ts, for the bytes that the library has unpacked.
  *
  * The packer cannot separate code from data. It converts each near branch, as far as its bytes look
  * like one: a top byte of 00 or FF. It leaves one alone if a skipped opcode lies within the three

@@ -2,6 +2,8 @@
  * Interrupt messages between APICs. A redirection entry of an I/O APIC, an interrupt command of a
  * local APIC and the data of a message-signalled interrupt have these bits at the same places, so
  * one word stands for all of them.
+ *
+ * Called by: the other files of this folder.
  */
 
 export const MessageBit = {
@@ -11,6 +13,7 @@ export const MessageBit = {
   LEVEL: 1 << 15,
 } as const;
 
+/** What `deliveryOf` returns. 3 is reserved. */
 export const Delivery = {
   FIXED: 0,
   LOWEST_PRIORITY: 1,

@@ -40,13 +40,16 @@ const WRITABLE = 0x1_ffff & ~(Entry.DELIVERY_STATUS | Entry.REMOTE_IRR);
 
 export class IoApic {
   readonly #send: (message: number, destination: number) => boolean;
+  // The redirection entries, in two halves.
   readonly #low = new Int32Array(IO_APIC_PINS).fill(Entry.MASKED);
   readonly #high = new Int32Array(IO_APIC_PINS);
+  /** Of the pins: 1 is high, whatever the polarity bit says. */
   readonly #levels = new Uint8Array(IO_APIC_PINS);
   /** 1: a local APIC has accepted the pin's interrupt, which has not ended. */
   readonly #isOpen = new Uint8Array(IO_APIC_PINS);
   readonly #onEnd: (pin: number) => void;
   #id = 0;
+  /** The number of the register behind the window. */
   #selected = 0;
 
   /**

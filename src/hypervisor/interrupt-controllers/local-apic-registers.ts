@@ -82,6 +82,7 @@ export function lvtIndex(offset: number): number | undefined {
 export function isReadOnly(offset: number): boolean {
   if ((offset & 0xf) !== 0) return false;
   if (offset >= Register.IN_SERVICE && offset < Register.ERROR_STATUS) return true;
+  // The cast: TypeScript wants one of the listed numbers.
   return [
     Register.ID,
     Register.VERSION,

@@ -56,8 +56,10 @@ export class LocalApic {
   #logicalDestination = 0;
   #destinationFormat = -1;
   #spurious = SPURIOUS_AT_RESET;
+  // The interrupt command register.
   #commandLow = 0;
   #commandHigh = 0;
+  /** Errors since the last write of the error status register, and those that it made readable. */
   #errors = 0;
   #errorStatus = 0;
 

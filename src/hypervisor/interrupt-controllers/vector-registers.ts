@@ -17,6 +17,7 @@ const CLASS = 0xf0;
 export class VectorRegisters {
   readonly requested = new VectorSet();
   readonly inService = new VectorSet();
+  /** TMR. */
   readonly level = new VectorSet();
 
   request(vector: number, isLevel: boolean): void {

@@ -1,4 +1,8 @@
-/** VectorSet: a 256-bit register of a local APIC, a bit for each interrupt vector. */
+/**
+ * VectorSet: a 256-bit register of a local APIC, a bit for each interrupt vector.
+ *
+ * Called by: VectorRegisters.
+ */
 
 const WORDS = 8;
 
@@ -15,10 +19,6 @@ export class VectorSet {
 
   delete(vector: number): void {
     this.#words[vector >>> 5] = this.word(vector >>> 5) & ~(1 << (vector & 31));
-  }
-
-  clear(): void {
-    this.#words.fill(0);
   }
 
   /** The highest vector in the set, or −1. */

@@ -37,7 +37,10 @@ export class ScriptedHypervisor implements Hypervisor {
     return () => void this.#listeners.delete(own);
   }
 
-  /** Resolves when `vcpuCount` vCPUs have ended their scripts, with the results by vCPU. */
+  /**
+   * Resolves when `vcpuCount` vCPUs have ended their scripts, with the results by vCPU. Call it
+   * before the VM starts: earlier results are not kept.
+   */
   results(vcpuCount = this.#scripts.length): Promise<ScriptResult[]> {
     return new Promise((resolve) => {
       const results: ScriptResult[] = [];

@@ -1,6 +1,8 @@
 /**
  * The layout of the CPU's state in the core's linear memory, as byte offsets. They are part of
  * v86@0.5.462, found in its source and checked at start-up by the self-test.
+ *
+ * Called by: the files of this folder that read the CPU's state or edit the core.
  */
 
 /**

@@ -43,6 +43,7 @@ export interface DueException {
 export type PanicMeaning = DueException | 'page-fault-raised' | 'core-error';
 
 const { INVALID_TSS, NOT_PRESENT, STACK_FAULT, GENERAL_PROTECTION } = Exception;
+// #GP, #NP, #SS and #TS, each with its source of the error code.
 const gp: DueException = { vector: GENERAL_PROTECTION, errorCode: 'selector' };
 const np: DueException = { vector: NOT_PRESENT, errorCode: 'selector' };
 const ss: DueException = { vector: STACK_FAULT, errorCode: 'selector' };
@@ -121,7 +122,10 @@ export const EXCEPTIONS: ReadonlyMap<number, DueException> = new Map([
   [2834, gpZero],
 ]);
 
-/** Lines whose access of memory may raise a page fault. All lines of the other files are. */
+/**
+ * Lines of cpu.rs that access memory, so that a panic there may be a page fault. In the files of
+ * PAGE_FAULT_FILES every line counts as one.
+ */
 const PAGE_FAULTS: readonly (readonly [from: number, to: number])[] = [
   [994, 1139],
   [1309, 1482],

@@ -5,6 +5,8 @@
  * LOAD_BYTE_UNSIGNED take or give unsigned ones (`_u`), EXTEND_8 and LOAD_BYTE_SIGNED signed ones
  * (`_s`).
  *
+ * Called by: the *-edits.ts, segment-checks.ts and wasm-functions.ts.
+ *
  * Source: WebAssembly Core Specification 2.0, chapter 5.4. Addresses are constants below 2^31.
  */
 

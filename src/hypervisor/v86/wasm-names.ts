@@ -14,7 +14,7 @@ import { SectionId, WasmReader, type Section } from './wasm-sections.js';
 const FUNCTION_NAMES = 1;
 /** Bytes of the module's magic number and version. */
 const PREAMBLE_BYTES = 8;
-/** Characters of the ends of symbols by which they are found. */
+/** Length of the keys of `#entries`: all symbols would take too long to search. */
 const KEY_LENGTH = 3;
 
 type Entry = readonly [symbol: string, index: number];

@@ -8,6 +8,7 @@ declare namespace WebAssembly {
   type ExportKind = 'function' | 'table' | 'memory' | 'global';
 
   interface Module {
+    /** Distinguishes the type from others: without a member, each object would be a Module. */
     readonly __webAssemblyModule?: never;
   }
   const Module: {

@@ -15,6 +15,7 @@ const SOCK_CLOEXEC = 0o200_0000;
 const MSG_DONTWAIT = 0x40;
 const EINTR = 4;
 const EAGAIN = 11;
+// Numbers of system calls, the same on all processors.
 const PIDFD_OPEN = 434;
 const PIDFD_GETFD = 438;
 const DRAIN_BYTES = 4096;

@@ -26,6 +26,7 @@ const FLOCK_BYTES = 32;
 /** First byte of those for what a user does, and of those for what it forbids. */
 const USED = 100;
 const FORBIDDEN = 200;
+// QEMU's numbers of what a user does.
 const READ = 0;
 const WRITE = 1;
 const RESIZE = 3;

@@ -71,6 +71,7 @@ export function requireLibc(): Libc {
 function bind(koffi: Koffi): Libc {
   const library = koffi.load('libc.so.6');
   const functions = new Map<string, KoffiFunction>();
+  /** Parsing a declaration takes long, so each is kept. */
   const func = (declaration: string): KoffiFunction => {
     let one = functions.get(declaration);
     if (one === undefined) functions.set(declaration, (one = library.func(declaration)));

@@ -1,6 +1,8 @@
 /**
  * openLocalSockets: the method of Host for streams between processes: Unix sockets in a folder that
- * only their user can enter. Loaded on demand.
+ * only their user can enter.
+ *
+ * Called by: node-host.ts, which loads it on demand.
  */
 
 import { rmSync } from 'node:fs';

@@ -24,7 +24,8 @@ function asFolderError(error: unknown): FolderError {
   if (error instanceof FolderError) return error;
   if (!(error instanceof Error)) return new FolderError('EIO', String(error));
   const { errno } = error as NodeJS.ErrnoException;
-  // Node refuses some arguments itself, such as a size above 2^53.
+  // Node's numbers are negative. It refuses some arguments itself, without a number, such as a size
+  // above 2^53.
   return new FolderError(errno === undefined ? 'EINVAL' : -errno, error.message, error);
 }
 
