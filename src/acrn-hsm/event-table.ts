@@ -14,7 +14,7 @@ export interface EventTable {
   lookup(fd: number): EventObject | number;
 }
 
-/** Descriptors of one table. */
+/** Maximum number of open descriptors of one table. */
 export const MAX_DESCRIPTORS = 65_536;
 
 /** A table for callers inside this process, which open and close its descriptors themselves. */
@@ -23,7 +23,7 @@ export class LocalEventTable implements EventTable {
 
   /**
    * Opens a descriptor for `event` and returns its number, the lowest free one. Without an event
-   * the descriptor is open, but not an eventfd.
+   * the descriptor is open, but not an eventfd. Throws RangeError at MAX_DESCRIPTORS.
    */
   open(event?: EventObject): number {
     if (this.#open.size >= MAX_DESCRIPTORS) throw new RangeError(`a table has at most ${MAX_DESCRIPTORS} descriptors`);

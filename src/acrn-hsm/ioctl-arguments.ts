@@ -89,7 +89,8 @@ export function vcpuRegs(
 
 /**
  * The registers of a vCPU in real mode at `cs_base` + `rip`, for `vcpuRegs`. CR0 is ET and NE. CS
- * is a code segment, as ACRN's device model sets it (after a processor's reset it is a data one).
+ * is a present code segment with all bits of its type set, as ACRN's device model sets it (after a
+ * processor's reset it is a data one).
  */
 export const REAL_MODE = { cr0: 0x30, cs_ar: 0x9f, cs_limit: 0xffff } as const;
 

@@ -7,7 +7,8 @@
  * The driver pins the caller's pages and gives them to the guest as RAM. Here the guest's RAM is
  * where its hypervisor allocated it. So a RAM segment copies the caller's bytes into that RAM, and
  * from then on the RAM stands at the caller's addresses (AddressSpace.share). Caller and guest
- * share the memory, as in the driver.
+ * share the memory, as in the driver. The access rights in `attr` are not looked at: the guest may
+ * read, write and execute all RAM.
  */
 
 import type { GuestMemory } from '../hypervisor/guest-memory.js';

@@ -13,7 +13,7 @@
  * Service VM's side does not see requests that a client completes in its own thread.
  */
 
-/** Requests of a slot that are closer to each other than this, in ms, are a burst. */
+/** Requests of a slot closer to each other than this, in ms, are a burst (docs/decisions/0010). */
 export const BURST_MS = 0.005;
 /**
  * In a burst, one request in this many has all times. A power of two. A fully timed request costs
