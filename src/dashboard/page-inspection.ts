@@ -11,6 +11,7 @@ import { hex } from '../io-request/io-request.js';
 import type { VmInspection } from '../vm/vm-inspection.js';
 import type { ClientList } from './client-list.js';
 import { DeviceAccesses } from './device-accesses.js';
+import { functionRow } from './function-rows.js';
 import type { PageMessageOf } from './page-messages.js';
 import { MAX_RAW_BYTES, type RawBytes, type ServerMessage } from './protocol.js';
 
@@ -48,6 +49,7 @@ export class PageInspection {
       })),
       bytes: hasMap ? [] : this.#bytesOf(client),
       accesses: this.#accessesOf(hasMap ? undefined : client)?.rows() ?? [],
+      functions: this.#inspection.functions(client).map(functionRow),
     };
   }
 

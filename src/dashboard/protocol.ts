@@ -9,9 +9,9 @@
  *   sessionStorage, removes it from the address, and sends it in its first message. (All ports of a
  *   machine share cookies.) Until then the server sends nothing and accepts nothing else.
  * - A `watch` message of the page says which data it wants: slots, tables (the statistics), moves
- *   (changes of a slot's state), interrupts. The server samples and sends only that. It drops what a
- *   slow browser does not take: see `sequence` and `lost`. Console bytes are queued up to a limit,
- *   then the connection is closed. A page that reconnects gets the console's history.
+ *   (changes of a slot's state), interrupts. The server samples and sends only that. It drops what
+ *   a slow browser does not take: see `sequence` and `lost`. Console bytes are queued up to a
+ *   limit, then the connection is closed. A page that reconnects gets the console's history.
  * - A message with an `id` gets exactly one reply, `done` or `registers`, with the same `id`.
  */
 
@@ -34,6 +34,7 @@ export const CloseCode = {
   ENDED: 4410,
 } as const;
 
+export type * from './function-messages.js';
 export * from './limits.js';
 export type * from './page-messages.js';
 export * from './server-messages.js';

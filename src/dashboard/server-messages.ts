@@ -5,6 +5,7 @@
 
 import type { HoldPoint } from '../debugging/breakpoint.js';
 import type { DirectionName, IoRequest } from '../io-request/io-request.js';
+import type { FunctionRow } from './function-messages.js';
 import type { BreakpointFields, MoveFilterFields } from './page-messages.js';
 
 export type { HoldPoint };
@@ -267,6 +268,8 @@ export interface Registers {
   readonly bytes: readonly RawBytes[];
   /** Only of a client without a register map. It begins with the first `peek` of the client. */
   readonly accesses: readonly AccessRow[];
+  /** Of a card its PCI function, of the default client all of them. */
+  readonly functions: readonly FunctionRow[];
 }
 
 /** The reply to a message with an `id`, except `peek`. */

@@ -10,7 +10,11 @@
 import type { Device } from '../device-model/device.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
 import { CardClient } from '../device-model/pci/card-client.js';
+import { CardFunction } from '../device-model/pci/card-function.js';
+import { functionView, type FunctionView } from '../device-model/pci/function-view.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
+import { virtioViewOf } from '../device-model/virtio/virtio-pci-card.js';
+import type { VirtioView } from '../device-model/virtio/virtio-view.js';
 import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
 import { peekBytes, peekDevice, peekRegisters, type RegisterValues } from '../device-model/register-peek.js';
@@ -45,6 +49,15 @@ export interface PeekedBytes {
   readonly range: AddressRange;
   /** From the start of the range. Undefined: cannot be known. */
   readonly bytes: readonly (number | undefined)[];
+}
+
+/** Functions that `functions` gives at most. */
+export const SHOWN_FUNCTIONS = 64;
+
+/** A PCI function, decoded, and what it carries. */
+export interface InspectedFunction extends FunctionView {
+  /** Only of a virtio card. */
+  readonly virtio?: VirtioView;
 }
 
 export interface VmInspectionParts {
@@ -90,6 +103,27 @@ export class VmInspection {
   /** Slots whose request `client` has not finished: bit n for slot n. */
   assignedSlots(client: IoClient): number {
     return this.#parts.requests.assignments.slotsOf(this.#parts.wrappers.of(client));
+  }
+
+  /**
+   * The PCI functions that a client answers: a card's own, and all of them for the default client,
+   * at most SHOWN_FUNCTIONS.
+   */
+  functions(client: IoClient): readonly InspectedFunction[] {
+    const isDefault = this.isDefault(client);
+    if (!isDefault && !(client instanceof CardClient)) return [];
+    const cards = new Map(this.clients.filter((one) => one instanceof CardClient).map((card) => [card.fn, card]));
+    return [...this.#parts.pci.functions()]
+      .filter(({ function: fn }) => isDefault || (client instanceof CardClient && client.fn === fn))
+      .slice(0, SHOWN_FUNCTIONS)
+      .map(({ address, function: fn }) => {
+        const card = fn instanceof CardFunction ? cards.get(fn) : undefined;
+        const virtio = card && virtioViewOf(card.fn.card);
+        return {
+          ...functionView(address, fn, (bar) => card?.decoded(bar)),
+          ...(virtio === undefined ? {} : { virtio }),
+        };
+      });
   }
 
   /** The current or most recent owner of the request in slot `vcpu`. */

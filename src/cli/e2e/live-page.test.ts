@@ -90,6 +90,14 @@ describe('the live page', { skip }, () => {
       await uart.filter({ hasText: /^4\s*low\s*[1-9][\d,]*\s*[1-9][\d,]*\s*–\s*uart16550$/ }).waitFor();
     }));
 
+  test('shows the PCI functions of the default client', () =>
+    fixture.use(async ({ page, shows }) => {
+      await shows('monitor>');
+      await page.getByRole('tab', { name: 'Device' }).click();
+      await page.locator('.view-device select').selectOption({ label: 'default client' });
+      await page.locator('.pci-function', { hasText: /00:00\.0[^]*Class\s*06 00 00/ }).waitFor();
+    }));
+
   test('redraws only the age of an idle slot, in tenths of a second', () =>
     fixture.use(async ({ page, shows, command }) => {
       await shows('monitor>');

@@ -20,6 +20,7 @@ import { AF_CONTROL, AF_FUNCTION_LEVEL_RESET, Command, configFields, Status } fr
 import { cardConfigRegisters } from './card-config-registers.js';
 import { GuestDma } from './card-dma.js';
 import { CardInterrupts, type InjectMessage, type MessageCounts } from './card-interrupts.js';
+import type { MsixEntryView } from './msix-table.js';
 import { barPlace } from './bar-place.js';
 import type { CardHandle, PciCard } from './pci-card.js';
 
@@ -128,6 +129,11 @@ export class CardFunction implements PciFunction {
   /** The messages that were sent, refused or are pending, by number. */
   get messages(): readonly MessageCounts[] {
     return this.#interrupts.messages;
+  }
+
+  /** The first entries of its MSI-X table, at most `most`. */
+  msixEntries(most: number): readonly MsixEntryView[] {
+    return this.#interrupts.table?.entries(most) ?? [];
   }
 
   /** How often message `vector` was sent. */

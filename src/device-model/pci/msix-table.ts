@@ -19,6 +19,15 @@ const MASKED = 1;
 /** The bits that exist, by word. */
 const WRITABLE = [0xffff_fffc, 0xffff_ffff, 0xffff_ffff, MASKED] as const;
 
+/** An entry of the table, for the operator. */
+export interface MsixEntryView {
+  readonly vector: number;
+  readonly address: bigint;
+  readonly data: number;
+  readonly isMasked: boolean;
+  readonly isPending: boolean;
+}
+
 /** Message number `vector`. `addressHigh`, `address`, `data`: 32 bits each. */
 export type SendMessage = (vector: number, addressHigh: number, address: number, data: number) => void;
 
@@ -68,6 +77,20 @@ export class MsixTable implements Device {
 
   isPending(vector: number): boolean {
     return (((this.#pending[vector >>> 5] ?? 0) >>> (vector & 31)) & 1) === 1;
+  }
+
+  /** The first entries, at most `most`. */
+  entries(most: number): MsixEntryView[] {
+    return Array.from({ length: Math.min(most, this.#vectors) }, (_, vector) => {
+      const word = (index: number): number => this.#words[vector * ENTRY_WORDS + index] as number;
+      return {
+        vector,
+        address: (BigInt(word(Word.ADDRESS_HIGH)) << 32n) | BigInt(word(Word.ADDRESS)),
+        data: word(Word.DATA),
+        isMasked: (word(Word.CONTROL) & MASKED) !== 0,
+        isPending: this.isPending(vector),
+      };
+    });
   }
 
   /**

@@ -11,6 +11,7 @@
  */
 
 import { DESCRIPTOR_BYTES, DescriptorFlag, type GuestBuffer } from './guest-buffer.js';
+import type { QueuePositions } from './queue-view.js';
 import type { RingMemory } from './ring-memory.js';
 import { RingQueue, type QueueOptions, type QueueSetup } from './ring-queue.js';
 
@@ -60,6 +61,10 @@ export class PackedQueue extends RingQueue {
   constructor(setup: QueueSetup, options: QueueOptions) {
     super(setup, options);
     this.#setup = setup;
+  }
+
+  get positions(): QueuePositions {
+    return { next: this.#next, used: this.#used };
   }
 
   protected take(buffer: GuestBuffer): boolean {

@@ -25,6 +25,8 @@ export interface RingMemoryOptions {
 
 export class RingMemory {
   readonly isAllowed: () => boolean;
+  /** The RAM itself. */
+  readonly ram: GuestMemory;
   readonly #memory: GuestMemory;
   readonly #words: SharedWords;
   /** Of address 0 in `#words`, in bytes. */
@@ -32,7 +34,7 @@ export class RingMemory {
 
   constructor({ memory, isAllowed }: RingMemoryOptions) {
     this.isAllowed = isAllowed;
-    this.#memory = memory;
+    this.ram = this.#memory = memory;
     this.#words = new SharedWords(memory.handle.buffer);
     this.#base = memory.handle.byteOffset;
   }

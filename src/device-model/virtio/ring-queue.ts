@@ -7,6 +7,7 @@
  */
 
 import { DESCRIPTOR_BYTES, DescriptorFlag, GuestBuffer } from './guest-buffer.js';
+import type { QueuePositions } from './queue-view.js';
 import type { RingMemory } from './ring-memory.js';
 import type { UsedBuffer, Virtqueue, VirtqueueBuffer } from './virtqueue.js';
 
@@ -55,6 +56,9 @@ export abstract class RingQueue implements Virtqueue {
     this.memory = options.memory;
     this.#options = options;
   }
+
+  /** How far the device is, for the operator. */
+  abstract get positions(): QueuePositions;
 
   /**
    * Collects the next available buffer into `buffer`. Returns whether there is one. If not, the

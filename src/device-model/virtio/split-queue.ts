@@ -8,6 +8,7 @@
  */
 
 import { DESCRIPTOR_BYTES, DescriptorFlag, type GuestBuffer } from './guest-buffer.js';
+import type { QueuePositions } from './queue-view.js';
 import type { RingMemory } from './ring-memory.js';
 import { passes, RingQueue, type QueueOptions, type QueueSetup } from './ring-queue.js';
 
@@ -52,6 +53,10 @@ export class SplitQueue extends RingQueue {
   constructor(setup: QueueSetup, options: QueueOptions) {
     super(setup, options);
     this.#setup = setup;
+  }
+
+  get positions(): QueuePositions {
+    return { next: this.#next, used: this.#used };
   }
 
   protected take(buffer: GuestBuffer): boolean {

@@ -16,6 +16,7 @@ import { RingMemory } from './ring-memory.js';
 import type { VirtioDevice } from './virtio-device.js';
 import { CommonConfig, commonRegisters } from './pci-common-config.js';
 import { VirtioState } from './virtio-state.js';
+import type { VirtioView } from './virtio-view.js';
 
 /** Virtio 1.2, section 4.1.2: the PCI device ID is FIRST_DEVICE plus the virtio device ID. */
 const VENDOR = 0x1af4;
@@ -52,6 +53,11 @@ export function virtioPciCard(device: VirtioDevice, options: VirtioOptions = {})
   return new VirtioPciCard(device, options);
 }
 
+/** A virtio card's status, features and queues for the operator. Undefined for other cards. */
+export function virtioViewOf(card: PciCard): VirtioView | undefined {
+  return card instanceof VirtioPciCard ? card.view : undefined;
+}
+
 class VirtioPciCard implements PciCard {
   readonly name: string;
   readonly pci: PciDescription;
@@ -82,6 +88,10 @@ class VirtioPciCard implements PciCard {
       bar: 0,
       offset: VirtioBar.NOTIFY + queue * NOTIFY_MULTIPLIER,
     }));
+  }
+
+  get view(): VirtioView | undefined {
+    return this.#connected?.state.view;
   }
 
   connect(card: CardHandle): void {

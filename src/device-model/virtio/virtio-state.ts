@@ -13,7 +13,9 @@ import { packedProblem, PackedQueue } from './packed-queue.js';
 import type { RingMemory } from './ring-memory.js';
 import type { QueueSetup, RingQueue } from './ring-queue.js';
 import { splitProblem, SplitQueue } from './split-queue.js';
+import { queueView } from './queue-view.js';
 import type { VirtioDevice } from './virtio-device.js';
+import { featureViews, SHOWN_QUEUES, type VirtioView } from './virtio-view.js';
 
 /** Bits of the device status. */
 export const VirtioStatus = {
@@ -121,6 +123,20 @@ export class VirtioState {
   /** `half`: an index of QueueRegisters.halves. */
   queueAddress(half: number): number {
     return this.#selected?.halves[half] ?? 0;
+  }
+
+  /** For the operator. Reading it has no effect. */
+  get view(): VirtioView {
+    const { ram } = this.#options.memory;
+    const isPacked = this.#has(VirtioFeature.PACKED);
+    const queues = this.#registers.slice(0, SHOWN_QUEUES).map(({ size, isEnabled, halves }, index) => {
+      const area = (half: number): bigint => (BigInt(halves[half + 1] ?? 0) << 32n) | BigInt(halves[half] ?? 0);
+      const { DESCRIPTORS, DRIVER, DEVICE } = QueueAddress;
+      const areas = { descriptors: area(DESCRIPTORS), driver: area(DRIVER), device: area(DEVICE) };
+      return queueView(ram, { index, size, isEnabled, ...areas }, isPacked, this.#driver?.queue(index)?.positions);
+    });
+    const features = featureViews(this.device.type, this.#offered, this.#accepted);
+    return { type: this.device.type, status: this.#status, features, queues, queueCount: this.queueCount };
   }
 
   writeStatus(value: number): void {

@@ -1,6 +1,7 @@
 /**
- * DevicePanel: a device's registers. They are peeked (read without side effects) twice a second. Of
- * a device without a register map it shows the bytes and the latest accesses.
+ * DevicePanel: a device's registers, and the PCI function of a card. They are peeked (read without
+ * side effects) twice a second. Of a device without a register map it shows the bytes and the
+ * latest accesses.
  */
 
 import { useSignal } from '@preact/signals';
@@ -9,6 +10,7 @@ import { useEffect } from 'preact/hooks';
 import type { RegisterRow, Registers } from '../../protocol.js';
 import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
+import { PciFunctionView } from './pci-function.js';
 import { RawDevice } from './raw-device.js';
 
 const PEEK_INTERVAL_MS = 500;
@@ -68,6 +70,9 @@ export function DevicePanel(): JSX.Element {
         </p>
       )}
       <div class="scroll" role="region" aria-label={words.title} tabIndex={0}>
+        {rows?.functions.map((row) => (
+          <PciFunctionView key={row.address} row={row} />
+        ))}
         {hasMap && <RegisterTable rows={rows} />}
         {rows !== undefined && !hasMap && <RawDevice rows={rows} />}
       </div>
