@@ -3,7 +3,7 @@
  * the slots and messages of pages name a client by it. A client keeps its number after its removal,
  * so the list only grows, up to a limit.
  *
- * Called by: LiveView, SlotSampler and PageConnection; `upcall top`.
+ * Called by: LiveView, SlotSampler and PageInspection; `upcall top`.
  * Threads: the Service VM's.
  */
 
@@ -21,7 +21,7 @@ export const MAX_LISTED_RANGES = 64;
 
 export class ClientList {
   readonly #inspection: VmInspection;
-  /** By number. */
+  /** The clients that have a number, which is their index here. */
   readonly #listed: IoClient[] = [];
   readonly #numbers = new Map<IoClient, number>();
 

@@ -17,7 +17,7 @@ import type { MoveSampler } from '../trace/move-sampler.js';
 import type { VmInspection } from '../vm/vm-inspection.js';
 import { MAX_ACCESS_ROWS, type AccessRow } from './protocol.js';
 
-/** Moves of one sample. */
+/** Moves that one call of `rows` takes from the trace, at most. */
 const SAMPLED_MOVES = 400;
 
 export class DeviceAccesses {

@@ -12,6 +12,7 @@ import { MAX_MESSAGE_ROWS, type Interrupts } from './protocol.js';
 
 export class InterruptSampler {
   readonly #vm: UserVm;
+  /** The message of the last `sample`. */
   #sent = '';
 
   constructor(vm: UserVm) {

@@ -71,7 +71,7 @@ export interface PageConnectionOptions {
 export class PageConnection {
   readonly #options: PageConnectionOptions;
   readonly #heartbeat: Heartbeat;
-  /** Bytes of the messages so far. */
+  /** Bytes of the messages that were sent so far. */
   #sentBytes = 0;
   /** Whether the page has sent the token and is still open. */
   #isAuthenticated = false;

@@ -18,7 +18,7 @@ import { MAX_RAW_BYTES, type RawBytes, type ServerMessage } from './protocol.js'
 export class PageInspection {
   readonly #inspection: VmInspection;
   readonly #clients: ClientList;
-  /** Of the client without registers that the page shows. */
+  /** The accesses of the client that the page shows, if it has no register map. */
   #accesses: DeviceAccesses | undefined;
 
   constructor(inspection: VmInspection, clients: ClientList) {
@@ -53,7 +53,7 @@ export class PageInspection {
     };
   }
 
-  /** The page has gone. */
+  /** Call it when the connection of the page has ended. */
   close(): void {
     this.#accessesOf(undefined);
   }

@@ -2,7 +2,7 @@
  * Sampler: calls several sources at their own rates from one timer. A slower source runs on a tick
  * of the faster ones and after them, so that their data can be sent in one write.
  *
- * Called by: LiveView, whose sources are the slots, moves and tables.
+ * Called by: LiveView, whose sources are the slots, moves, tables and interrupts.
  *
  * There is no timer while no source is needed. A missed tick is skipped.
  */

@@ -132,7 +132,10 @@ export interface InterruptLineRow {
   readonly ends: number | null;
 }
 
-/** The messages of one source and vector. vm/vm-interrupts.ts describes the fields. */
+/**
+ * The interrupt messages (MSI and MSI-X) of one source, a card or a program, and one of its
+ * vectors. vm/vm-interrupts.ts describes the fields.
+ */
 export interface InterruptMessageRow {
   readonly source: string;
   readonly vector: number;

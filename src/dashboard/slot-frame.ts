@@ -36,7 +36,7 @@ export const Sidecar = {
   moves: 0,
   /** u16: index into `clients` of the slot's current or most recent client, or NO_CLIENT. */
   client: 4,
-  /** u8: `Held`. */
+  /** u8: a value of `Held`. */
   held: 6,
   /** f64: ms since the slot entered its state. */
   ageMs: 8,

@@ -2,7 +2,8 @@
  * The module that a device came from, so that a bug without a stack, such as a wrong result, can
  * name the file.
  *
- * Called by: placement/device-module.ts, which loads devices; DeviceClient, which reports bugs.
+ * Called by: placement/device-module.ts, which loads devices; CardFunction, for the devices that it
+ * makes of a card's BARs; DeviceClient, which reports bugs.
  */
 
 const origins = new WeakMap<object, string>();

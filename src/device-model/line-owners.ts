@@ -20,16 +20,16 @@ export type LineOwner = string | { readonly name: string };
 export const MAX_LINE_OWNERS = 1024;
 /** The number of an owner without a name. */
 export const NAMELESS = 0;
-/** Who holds a line that no device holds: the ioctl by which programs set lines. */
+/** The owner of a line that programs set by the ioctl of this name, and no device. */
 const BY_HYPERCALL = 'SET_IRQLINE';
 
 export class LineOwners {
-  /** By number. */
+  /** Each owner is at the index of its number. NAMELESS has no owner. */
   readonly #owners: (LineOwner | undefined)[] = [undefined];
   readonly #numbers = new Map<LineOwner, number>();
-  /** By line, in the order in which they were added. */
+  /** The numbers of the owners of each line, in the order in which they were added. */
   readonly #byLine = new Map<number, Set<number>>();
-  /** By `outputKey`: how many outputs of an owner to a line are high. */
+  /** How many outputs of an owner to a line are high. The key is `outputKey` of both. */
   readonly #high = new Map<number, number>();
   /** The device of each driver of the lines that is a thread of its own. */
   readonly #drivers = new Map<number, LineOwner>();
@@ -66,7 +66,10 @@ export class LineOwners {
     this.#drivers.set(driver, owner);
   }
 
-  /** The names of those that hold line `line` high. `drivers`: `InterruptLines.drivers`. */
+  /**
+   * The names of the owners that hold line `line` high. `drivers`: a bit for each driver that does
+   * (InterruptLines.drivers). The Service VM's driver stands for all devices in its thread.
+   */
   holders(line: number, drivers: number): readonly string[] {
     const names: (string | undefined)[] = [];
     if ((drivers & (1 << LineDriver.HYPERCALL)) !== 0) names.push(BY_HYPERCALL);

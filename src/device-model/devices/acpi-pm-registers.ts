@@ -25,7 +25,7 @@ export const Pm1 = {
   WAK: 1 << 15,
 } as const;
 
-/** PM1 control. */
+/** Bits and fields of PM1 control. */
 export const Pm1Control = { SCI_EN: 1 << 0, SLP_TYP_SHIFT: 10, SLP_TYP: 7 << 10, SLP_EN: 1 << 13 } as const;
 
 export const ACPI_PM_REGISTERS: RegisterMap = {

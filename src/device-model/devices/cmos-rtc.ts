@@ -63,7 +63,7 @@ export class CmosRtc implements Device, ByteRegisters {
   readonly #cmos = new Uint8Array(CMOS_BYTES);
   #index = 0;
   #isNmiMasked = false;
-  /** Register C without IRQF. */
+  /** Register C without IRQF, which is computed from them and register B. */
   #flags = 0;
   /** Updates happen when the wall time plus this is a whole second. */
   #phaseMs = 0;

@@ -82,7 +82,7 @@ export class I8042 {
   #answers: Answer[] = [];
   /** The configuration byte, I8042Config bits. */
   #config: number = CONFIG_AFTER_FIRMWARE;
-  /** The output port. */
+  /** The controller's output port: the bits OUTPUT_RESET and OUTPUT_A20. */
   #output: number = OUTPUT_RESET | OUTPUT_A20;
   /** The output buffer, port 0x60. It keeps its byte after it was read. */
   #buffer = 0;

@@ -123,7 +123,7 @@ export class PitCounter {
     return loaded === undefined ? this.#heldCount : this.#shown(loaded, tick, this.#stoppedAt);
   }
 
-  /** The same without a load that may be due, which belongs to the guest's next access. */
+  /** As `count`, but a load that is due is not performed: that is for the guest's next access. */
   peek(tick: number): number {
     const isDue = tick >= this.#loadAt;
     const loaded = isDue ? this.#nextLoaded() : this.#loaded;
@@ -203,12 +203,14 @@ export class PitCounter {
     return this.#loaded !== undefined && this.#stoppedAt === Infinity;
   }
 
+  /** What a read shows of the counting element, with a count that counts until `stoppedAt`. */
   #shown(loaded: Loaded, tick: number, stoppedAt: number): number {
     const modulus = this.#isBcd ? 10_000 : 65_536;
     const value = countAfter(this.#mode, loaded.count, this.#elapsed(loaded, tick, stoppedAt), modulus);
     return this.#isBcd ? toBcd(value) : value;
   }
 
+  /** CLK pulses that were counted since the load. */
   #elapsed(loaded: Loaded, tick: number, stoppedAt = this.#stoppedAt): number {
     return Math.max(0, Math.min(tick, stoppedAt) - loaded.start);
   }

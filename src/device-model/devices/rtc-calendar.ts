@@ -12,9 +12,9 @@
 import { CmosIndex } from './cmos-rtc-registers.js';
 
 export interface RtcFormat {
-  /** Register B, DM. */
+  /** Bit DM of register B: binary numbers, not BCD. */
   readonly isBinary: boolean;
-  /** Register B, 24/12. */
+  /** Bit 24/12 of register B: hours of 0 to 23, not of 1 to 12 with PM. */
   readonly is24Hour: boolean;
 }
 

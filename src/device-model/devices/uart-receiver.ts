@@ -65,7 +65,7 @@ export class UartReceiver {
     return this.#timeoutPending;
   }
 
-  /** LSR bits 1 to 4. */
+  /** The errors that LSR shows in bits 1 to 4, LineStatus bits. */
   get errors(): number {
     return this.#errors;
   }
@@ -103,7 +103,9 @@ export class UartReceiver {
     this.#awaitSilence();
   }
 
-  /** RBR. */
+  /**
+   * A read of RBR: removes and returns the oldest character of the FIFO, or repeats the last one.
+   */
   read(): number {
     const character = this.#fifo.shift();
     if (character === undefined) return this.#lastCharacter;
@@ -127,7 +129,7 @@ export class UartReceiver {
     return value;
   }
 
-  /** The same without clearing them. */
+  /** What `takeLineStatus` would return, without clearing the errors. */
   get lineStatus(): number {
     let value = this.#errors;
     if (this.#fifo.length > 0) value |= LineStatus.DATA_READY;

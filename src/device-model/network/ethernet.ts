@@ -8,7 +8,7 @@
 import { UpcallError } from '../../io-request/upcall-error.js';
 
 export const MAC_BYTES = 6;
-/** Destination, source, type. */
+/** Bytes before the payload: destination, source, type. */
 export const ETHERNET_HEADER_BYTES = 14;
 /** The longest frame: an MTU of 65535, the header and a VLAN tag. */
 export const MAX_FRAME_BYTES = 65535 + ETHERNET_HEADER_BYTES + 4;
@@ -17,7 +17,7 @@ export const MAX_FRAME_BYTES = 65535 + ETHERNET_HEADER_BYTES + 4;
 export type Mac = number;
 
 export const BROADCAST: Mac = 2 ** 48 - 1;
-/** Of an address's first byte. */
+/** Bits of an address's first byte. */
 const MULTICAST_BIT = 1;
 const LOCAL_BIT = 2;
 
@@ -40,7 +40,7 @@ export function isGroup(mac: Mac): boolean {
   return (Math.floor(mac / 2 ** 40) & MULTICAST_BIT) !== 0;
 }
 
-/** `52:54:00:12:34:56`. */
+/** The address as text, such as `52:54:00:12:34:56`. */
 export function macText(mac: Mac): string {
   return [...macBytes(mac)].map((byte) => byte.toString(16).padStart(2, '0')).join(':');
 }

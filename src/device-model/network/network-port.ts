@@ -19,7 +19,7 @@ export interface NetworkPort {
   close(): Promise<void>;
 }
 
-/** A card's side. */
+/** The card, as its port calls it. */
 export interface NetworkReceiver {
   /** A frame has arrived, of the same sizes. Its bytes are valid during the call. */
   receive(frame: Uint8Array): void;

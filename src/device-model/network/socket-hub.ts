@@ -30,7 +30,7 @@ const MAX_RETRY_MS = 1000;
 const REFUSAL = Uint8Array.of(0xff, 0xff, 0xff, 0xff);
 
 export interface SocketHubOptions {
-  /** See `isHubName`. */
+  /** The name of the hub: 1 to 32 letters, digits, `.`, `_` and `-` (isHubName). */
   readonly name: string;
   /** Called with what the operator should know: which process serves, and that a hub is lost. */
   readonly report?: (text: string) => void;

@@ -24,7 +24,7 @@ export interface BarConflict {
   readonly client: CardClient;
   readonly layout: BarLayout;
   readonly place: AddressRange;
-  /** What is there. */
+  /** What is in the place, for the operator. */
   readonly other: string;
 }
 

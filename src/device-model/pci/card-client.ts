@@ -36,7 +36,7 @@ export class CardClient implements IoClient {
   readonly name: string;
   readonly fn: CardFunction;
   readonly #options: CardClientOptions;
-  /** By the number of the BAR. */
+  /** The decoded BARs, at the indices of their numbers. */
   readonly #bars: (DecodedBar | undefined)[] = Array.from({ length: BARS }, () => undefined);
 
   constructor(options: CardClientOptions) {

@@ -23,7 +23,7 @@ export const MAX_MSIX_VECTORS = 2048;
 export const OWN_CAPABILITIES = 0x70;
 const CONFIG_SPACE_END = 0x100;
 
-/** One BAR. */
+/** A BAR with its place among the registers. */
 export interface BarLayout extends BarDescription {
   /** The number of its (lower) register. */
   readonly bar: number;

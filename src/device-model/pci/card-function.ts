@@ -34,7 +34,7 @@ export interface CardFunctionOptions {
   readonly interrupt: number;
   readonly injectMsi: InjectMessage;
   readonly reportError: ReportDeviceError;
-  /** CardHandle.report. */
+  /** Called by CardHandle.report. */
   readonly report: (message: string) => void;
 }
 

@@ -50,7 +50,7 @@ export class CardInterrupts {
   readonly #vectors: number;
   /** What the card drives, whatever the guest has enabled. */
   #level = false;
-  /** By message. */
+  /** How often each message was sent, and how often it went nowhere. */
   readonly #sent: Float64Array;
   readonly #refused: Float64Array;
 
@@ -63,7 +63,7 @@ export class CardInterrupts {
     this.table = msix === undefined ? undefined : new MsixTable(options.name, msix, () => this.update());
   }
 
-  /** Messages that went nowhere. */
+  /** How many messages went nowhere. */
   get refused(): number {
     return this.#refused.reduce((sum, count) => sum + count, 0);
   }
@@ -92,7 +92,7 @@ export class CardInterrupts {
     else this.setLevel(true);
   }
 
-  /** Drives the pin. */
+  /** The level that the card drives its pin to, whatever the guest has enabled. */
   setLevel(level: boolean): void {
     this.#level = level;
     this.update();
@@ -111,7 +111,7 @@ export class CardInterrupts {
     } else if (this.#isMsiEnabled) this.#flushMsi();
   }
 
-  /** After a reset of configuration space. */
+  /** Called after a reset of configuration space: masks the table, and lowers the pin. */
   reset(): void {
     this.table?.reset();
     this.setLevel(false);

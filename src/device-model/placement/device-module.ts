@@ -57,7 +57,7 @@ export async function loadDevice(
   return (await load(DEVICE, module, context, options, onLoaded)) as Device;
 }
 
-/** The same for a module that exports a PCI card. */
+/** As `loadDevice`, for a module that exports a PCI card. */
 export async function loadCard(module: string, context: DeviceContext, options: unknown): Promise<PciCard> {
   return (await load(CARD, module, context, options)) as PciCard;
 }

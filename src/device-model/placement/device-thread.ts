@@ -38,7 +38,7 @@ export interface DeviceThreadData {
   readonly options: unknown;
   /** The device's addresses. */
   readonly range: AddressRange;
-  /** Of DeviceMailbox. */
+  /** The buffer of the DeviceMailbox. */
   readonly mailbox: SharedArrayBuffer;
   readonly memory: GuestMemoryHandle;
   /** The number of its outputs among those of the interrupt lines: `driver` of InterruptLines. */
@@ -126,7 +126,7 @@ function report(error: unknown, during: DeviceCall): void {
 async function serve(device: Device): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
   const buffer = new SharedBuffer(data.finisher.page);
-  // The client's lane of each slot: the other one belongs to the Service VM's thread.
+  // A client's entries must be complete before COMPLETE: the slot's next move is another thread's.
   const recorder = new MoveRecorder(shared.trace, { isOfClient: true });
   for (const slot of buffer.slots) recorder.observe(slot);
   const hypercalls = {

@@ -94,7 +94,7 @@ export class ThreadClient implements IoClient {
   #isCollecting = false;
   /** By slot: the request whose answer is expected in the mailbox. */
   readonly #relayed: (RelayedRequest | undefined)[] = [];
-  /** Why the device failed. */
+  /** Why the device could not be created, or what its thread did not catch. */
   #failure: ErrorText | undefined;
   /** Resolves when the device is created, rejects with DEVICE_MODULE_INVALID if it cannot be. */
   readonly ready: Promise<unknown>;

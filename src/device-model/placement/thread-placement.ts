@@ -10,7 +10,7 @@ export interface ThreadPlacement {
   readonly kind: 'own-thread';
   /** A file URL. */
   readonly module: string;
-  /** For the device. */
+  /** Passed to the device when it is created. */
   readonly options: unknown;
 }
 

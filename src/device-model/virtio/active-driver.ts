@@ -55,7 +55,7 @@ export class ActiveDriver implements VirtioDriver {
     this.#options.queues.delete(index);
   }
 
-  /** The reset. */
+  /** Called at the reset: every method does nothing from then on. */
   stop(): void {
     this.#isStopped = true;
     this.#stopQueues();

@@ -22,7 +22,9 @@ export const DescriptorFlag = { NEXT: 1, WRITE: 2, INDIRECT: 4 } as const;
 export const DESCRIPTOR_BYTES = 16;
 
 export class GuestBuffer implements VirtqueueBuffer {
-  /** By which the driver knows it again: the head (split), or the buffer ID (packed). */
+  /**
+   * What the driver knows it by: the first descriptor's index (split), or the buffer ID (packed).
+   */
   id = 0;
   /** Entries of the ring that it takes: 1 (split), or its descriptors (packed). */
   entries = 1;

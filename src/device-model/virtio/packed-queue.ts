@@ -18,7 +18,7 @@ import { RingQueue, type QueueOptions, type QueueSetup } from './ring-queue.js';
 /** Bits of a descriptor's flags. */
 const AVAILABLE = 1 << 7;
 const USED = 1 << 15;
-/** Of the word that holds the buffer ID and the flags. */
+/** The word of a descriptor that holds the buffer ID and, in its upper half, the flags. */
 const FLAGS_SHIFT = 16;
 const ID_AND_FLAGS = 12;
 /** Values of the event suppression structure's flags. Its first half is an offset and a lap. */

@@ -16,7 +16,7 @@ import { QueueAddress, type VirtioState } from './virtio-state.js';
 /** No interrupts, and what a vector reads as that the device does not have. */
 const NO_VECTOR = 0xffff;
 
-/** Offsets. */
+/** Offsets of the fields in the structure. */
 const Field = {
   DEVICE_FEATURE_SELECT: 0x00,
   DEVICE_FEATURE: 0x04,
@@ -80,7 +80,7 @@ export const commonRegisters: RegisterMap = {
 };
 
 export class CommonConfig {
-  /** Of the structure. */
+  /** The size of the structure. */
   static readonly BYTES = 0x38;
   readonly #vectors: number[];
   #configVector = NO_VECTOR;
@@ -89,12 +89,12 @@ export class CommonConfig {
     this.#vectors = Array.from({ length: queues }, () => NO_VECTOR);
   }
 
-  /** Undefined: none. */
+  /** The vector for changes of the configuration. Undefined: the driver wants no interrupt. */
   get configVector(): number | undefined {
     return this.#configVector === NO_VECTOR ? undefined : this.#configVector;
   }
 
-  /** Undefined: none. */
+  /** The vector of a queue. Undefined: the driver wants no interrupt. */
   vectorOf(queue: number): number | undefined {
     const vector = this.#vectors[queue] ?? NO_VECTOR;
     return vector === NO_VECTOR ? undefined : vector;

@@ -36,7 +36,9 @@ export class QueueWorker {
     this.#limit = limit;
   }
 
-  /** Buffers may be available. */
+  /**
+   * Call it when buffers may be available: `serve` gets them, inside this call or in later turns.
+   */
   kick(): void {
     this.#queue.batch(this.#take);
   }
@@ -58,7 +60,7 @@ export class QueueWorker {
     if (this.#kept-- === this.#limit) this.kick();
   }
 
-  /** At a reset. */
+  /** Call it at a reset: no buffer is taken any more. */
   stop(): void {
     this.#isStopped = true;
   }

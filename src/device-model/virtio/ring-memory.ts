@@ -29,7 +29,7 @@ export class RingMemory {
   readonly ram: GuestMemory;
   readonly #memory: GuestMemory;
   readonly #words: SharedWords;
-  /** Of address 0 in `#words`, in bytes. */
+  /** Where guest address 0 is in the buffer of `#words`, in bytes. */
   readonly #base: number;
 
   constructor({ memory, isAllowed }: RingMemoryOptions) {

@@ -43,7 +43,7 @@ export class SplitQueue extends RingQueue {
   readonly #setup: QueueSetup;
   /** Index of the next available entry. */
   #next = 0;
-  /** The used ring's index. */
+  /** The used ring's index, including entries that are not published yet. */
   #used = 0;
   /** The used ring's index at the last decision about an interrupt. */
   #signalled = 0;

@@ -19,7 +19,7 @@ import { QueueAddress, VirtioState } from './virtio-state.js';
 /** Bytes of the range, with 256 of configuration. */
 export const VIRTIO_MMIO_BYTES = 0x200;
 
-/** "virt". */
+/** What the driver checks first: "virt". */
 const MAGIC = 0x7472_6976;
 const VERSION = 2;
 /** "UPCL", as virtio leaves the vendor of a memory-mapped device to its maker. */

@@ -21,12 +21,12 @@ import type { VirtioView } from './virtio-view.js';
 /** Virtio 1.2, section 4.1.2: the PCI device ID is FIRST_DEVICE plus the virtio device ID. */
 const VENDOR = 0x1af4;
 const FIRST_DEVICE = 0x1040;
-/** Of the revision: 1 or higher is not transitional. */
+/** The PCI revision. Devices of 1 or higher are not transitional. */
 const REVISION = 1;
 const VENDOR_SPECIFIC = 9;
 
 const CapabilityType = { COMMON: 1, NOTIFY: 2, ISR: 3, DEVICE: 4 } as const;
-/** Bytes of such a capability, with identifier and link. */
+/** Bytes of a capability that names a structure, with identifier and link. */
 const CAPABILITY_BYTES = 16;
 
 /** Where the structures lie in BAR 0, each in a page of its own. */

@@ -39,7 +39,7 @@ interface QueueRegisters {
   readonly halves: Uint32Array;
 }
 
-/** Indices of QueueRegisters.halves. */
+/** Where an address begins in QueueRegisters.halves: its low half, then its high half. */
 export const QueueAddress = { DESCRIPTORS: 0, DRIVER: 2, DEVICE: 4 } as const;
 const HALVES = 6;
 

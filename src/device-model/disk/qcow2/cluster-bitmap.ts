@@ -2,7 +2,7 @@
  * ClusterBitmap: which clusters of an image file are in use. Reference counts are 0 or 1 in the
  * images that upcall opens, so this is all that refcount blocks say.
  *
- * Called by: Qcow2Image and its parts.
+ * Called by: loadTables, which fills it from a file; ClusterAllocator.
  */
 
 import { MAX_FILE_CLUSTERS } from './qcow2-limits.js';

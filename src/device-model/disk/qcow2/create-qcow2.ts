@@ -25,7 +25,7 @@ import type { Backing } from './qcow2-header.js';
 const CLUSTER_BITS = 16;
 
 export interface Qcow2Options {
-  /** Of the disk, in bytes. */
+  /** The size of the disk, in bytes. */
   readonly size: number;
   /** Default: the image stands alone. */
   readonly backing?: Required<Backing>;
@@ -43,6 +43,7 @@ export interface Qcow2Options {
 export async function createQcow2(file: DiskFile, options: Qcow2Options): Promise<void> {
   const { size, backing, clusterBits = CLUSTER_BITS } = options;
   const { clusterBytes, tableSpan } = geometryOf(clusterBits);
+  // Half of the limit is left to tables.
   const largest = (MAX_FILE_CLUSTERS / 2) * clusterBytes;
   if (size > largest)
     throw new UpcallError('DISK_INVALID', `${file.name} cannot be a disk of ${size} bytes`, {
@@ -65,6 +66,7 @@ export async function createQcow2(file: DiskFile, options: Qcow2Options): Promis
   view.setUint32(HeaderField.REFCOUNT_ORDER, REFCOUNT_ORDER);
   view.setUint32(HeaderField.HEADER_LENGTH, HEADER_LENGTH);
   if (backing !== undefined) writeBacking(file.name, view, backing);
+  // The refcount table's first entry, and the block's count of each cluster that is written here.
   view.setBigUint64(clusterBytes, BigInt(2 * clusterBytes));
   for (let cluster = 0; cluster < clusters; cluster++) view.setUint16(2 * clusterBytes + cluster * REFCOUNT_BYTES, 1);
   // The header comes last: a file without one is not an image.

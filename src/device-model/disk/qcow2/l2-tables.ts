@@ -10,7 +10,7 @@ import type { Geometry } from './qcow2-layout.js';
 import { MIN_CACHED_TABLES, TABLE_CACHE_BYTES } from './qcow2-limits.js';
 
 export interface L2Table {
-  /** In the file. */
+  /** Where the table is in the file, in bytes. */
   readonly offset: number;
   readonly entries: DataView<ArrayBuffer>;
   /** Whether it differs from what was last written, or is being written. */

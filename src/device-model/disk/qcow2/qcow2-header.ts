@@ -23,11 +23,11 @@ import {
 import { MAX_FILE_CLUSTERS, MAX_L1_BYTES } from './qcow2-limits.js';
 
 export interface Qcow2Header {
-  /** Of the disk, in bytes. */
+  /** The size of the disk, in bytes. */
   readonly size: number;
   readonly geometry: Geometry;
   readonly l1Offset: number;
-  /** Entries. */
+  /** The number of entries in the L1 table. */
   readonly l1Size: number;
   readonly refcountTableOffset: number;
   readonly refcountTableClusters: number;

@@ -12,7 +12,7 @@
 export const QCOW2_MAGIC = 0x5146_49fb;
 export const QCOW2_VERSION = 3;
 
-/** Offsets in the header. */
+/** Offsets in the header. SIZE, offsets and feature bits are u64, the others u32. */
 export const HeaderField = {
   MAGIC: 0,
   VERSION: 4,
@@ -39,6 +39,7 @@ export const HEADER_LENGTH = 104;
 /** Types of header extensions. */
 export const Extension = { END: 0, BACKING_FORMAT: 0xe279_2aca, FEATURE_NAMES: 0x6803_f857 } as const;
 
+/** The format's smallest clusters, and the largest that QEMU opens. */
 export const MIN_CLUSTER_BITS = 9;
 export const MAX_CLUSTER_BITS = 21;
 /** Log2 of the bits in a reference count. */
@@ -68,7 +69,7 @@ export interface TableEntry {
   readonly offset: number;
   readonly isCopied: boolean;
   readonly isCompressed: boolean;
-  /** Bit 0. */
+  /** Bit 0 (ZERO). An L1 or refcount table entry must not have it. */
   readonly isZero: boolean;
   /** Whether a bit is set that the format reserves. */
   readonly hasReserved: boolean;

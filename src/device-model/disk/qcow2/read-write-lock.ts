@@ -14,7 +14,7 @@ interface Waiter {
 
 export class ReadWriteLock {
   readonly #waiting: Waiter[] = [];
-  /** Operations that run. */
+  /** How many operations have the lock. */
   #running = 0;
   #isExclusive = false;
 

@@ -1,7 +1,7 @@
 /**
  * parseBlockRequest: what a buffer of the driver asks for, or the status with which it is refused.
  *
- * Called by: VirtioBlock. A buffer's readable bytes are the header and the data to write, its
+ * Called by: BlockSession. A buffer's readable bytes are the header and the data to write, its
  * writable bytes are room for data and, as the last one, the status. Where descriptors begin and
  * end does not matter (virtio 1.2, section 2.6.4).
  *
@@ -21,7 +21,7 @@ import {
 } from './block-layout.js';
 import { MAX_ZERO_RANGES, MAX_ZERO_SECTORS } from './block-limits.js';
 
-/** Bytes of the disk. */
+/** A range of bytes on the disk. */
 export interface DiskRange {
   readonly position: number;
   readonly length: number;

@@ -30,7 +30,7 @@ export interface BlockSessionOptions {
   readonly flush: () => Promise<void>;
   /** Whether a write must be on stable storage when it is reported as done. */
   readonly isWriteThrough: () => boolean;
-  /** The host has failed. */
+  /** The host could not perform a request of kind `operation`. */
   readonly onError: (operation: string, error: unknown) => void;
   /** A request begins, or has ended. */
   readonly onPending: (change: 1 | -1) => void;
@@ -72,7 +72,7 @@ export class BlockSession {
     this.#workers[index]?.kick();
   }
 
-  /** At a reset. */
+  /** Called at a reset: no request begins or goes on to its next piece. */
   end(): void {
     this.#isEnded = true;
     for (const worker of this.#workers) worker?.stop();

@@ -2,8 +2,8 @@
  * PiecePool: the memory in which a block device moves data, a fixed number of buffers of the same
  * size. Requests that find all of them taken wait in their order.
  *
- * Called by: VirtioBlock. Callers must give each piece back, and must not hold one while they wait
- * for another one.
+ * Called by: BlockSession. VirtioBlock makes one for all sessions. Callers must give each piece
+ * back, and must not hold one while they wait for another one.
  */
 
 export class PiecePool {

@@ -47,7 +47,7 @@ export class EntropyDevice implements VirtioDevice {
   #driver: VirtioDriver | undefined;
   /** What is left of the period. It may be negative: the last buffer got its bytes. */
   #budget = ENTROPY_PERIOD_BYTES;
-  /** When the period began. */
+  /** When the period began, by the clock's `now`. */
   #begunMs = -Infinity;
   #nextPeriod: ClockTimer | undefined;
 

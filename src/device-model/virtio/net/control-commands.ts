@@ -12,9 +12,9 @@ import type { VirtqueueBuffer } from '../virtqueue.js';
 import { ControlAck, ControlClass, MacCommand, NetFeature, RxCommand } from './net-layout.js';
 import { MAX_TABLE_ADDRESSES, type AddressTable, type ReceiveFilter, type ReceiveModes } from './receive-filter.js';
 
-/** Class and number. */
+/** The head of a command: class and number, a byte each. */
 const COMMAND_BYTES = 2;
-/** Of a table: how many addresses follow. */
+/** The head of a table: how many addresses follow. */
 const COUNT_BYTES = 4;
 
 const MODES: Readonly<Record<number, keyof ReceiveModes>> = {

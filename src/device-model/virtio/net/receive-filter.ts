@@ -13,7 +13,7 @@ export const MAX_TABLE_ADDRESSES = 64;
 
 /** The modes that the driver switches on and off. */
 export interface ReceiveModes {
-  /** Everything. */
+  /** All frames are taken, whatever the other modes are. */
   promiscuous: boolean;
   allMulticast: boolean;
   allUnicast: boolean;
@@ -23,7 +23,7 @@ export interface ReceiveModes {
 }
 
 export class ReceiveFilter {
-  /** The card's address. */
+  /** The card's address, as the driver has set it. */
   mac: Mac;
   readonly modes: ReceiveModes = {
     promiscuous: true,

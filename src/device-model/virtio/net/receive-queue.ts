@@ -65,7 +65,7 @@ export class ReceiveQueue {
     if (this.#budget === 0) this.#continueLater();
   }
 
-  /** At a reset. */
+  /** Called at a reset: drops what waits. */
   stop(): void {
     this.#isStopped = true;
     this.#waiting = [];

@@ -17,13 +17,13 @@ const ENTRY_BYTES = QID_BYTES + 8 + 1 + 2;
 /** Files whose attributes are read at a time. */
 const STATUS_BATCH = 16;
 const DOTS = [Uint8Array.of(0x2e), Uint8Array.of(0x2e, 0x2e)] as const;
-/** Of readdir(3). */
+/** The values of d_type in readdir(3). */
 const ENTRY_TYPE = { directory: 4, file: 8, link: 10, other: 0 } as const;
 
 interface Entry {
   readonly name: Uint8Array;
   readonly status: FileStatus;
-  /** The position behind it. */
+  /** The position of the entry after it, where the client goes on. */
   readonly next: number;
 }
 

@@ -55,7 +55,7 @@ export class Fid {
     if (this.#isClunked) this.#file?.close();
   }
 
-  /** Takes over `names`. */
+  /** Replaces the listing. Takes over `names`, which it releases. */
   listed(names: ListedNames): void {
     this.#names?.release();
     this.#names = names;

@@ -59,7 +59,7 @@ function accessOf(flags: number): FileAccess {
   };
 }
 
-/** Of an open regular file. */
+/** The file of a fid that was opened as a regular one. Throws EISDIR or EBADF for another. */
 function fileOf(fids: OperationContext['fids'], number: number): FolderFile {
   const { file, node } = fids.get(number);
   if (file === undefined) throw new FolderError(node.kind === 'directory' ? 'EISDIR' : 'EBADF');
@@ -83,7 +83,7 @@ export const write = operation({
   },
 });
 
-/** Of a directory: its changes are on disk when the file system writes them. */
+/** Tfsync. A directory is not synced: its changes are on disk when the file system writes them. */
 export const synchronize = operation({
   fields: { fid: 'u32', dataOnly: 'u32' },
   run({ fid, dataOnly }, { fids }) {

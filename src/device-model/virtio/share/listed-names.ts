@@ -44,7 +44,7 @@ export class ListedNames {
     this.#budget = budget;
   }
 
-  /** Lists `directory`. */
+  /** Lists `directory` now. The caller must release what it gets. */
   static async of(directory: FolderNode, budget: NameBudget): Promise<ListedNames> {
     const listed = new ListedNames(budget);
     try {

@@ -42,7 +42,7 @@ export const refused = (fields: FieldList, errno: keyof typeof LinuxErrno): Oper
   },
 });
 
-/** As a number, or all that numbers can count exactly. */
+/** The value as a number. Larger ones saturate at Number.MAX_SAFE_INTEGER. */
 export function boundedNumber(value: bigint): number {
   return Number(value < BigInt(Number.MAX_SAFE_INTEGER) ? value : BigInt(Number.MAX_SAFE_INTEGER));
 }

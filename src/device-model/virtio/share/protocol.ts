@@ -25,12 +25,12 @@ export const MAX_LISTED_BYTES = 64 * 2 ** 20;
 /** Names of one Twalk: MAXWELEM of the protocol. */
 export const MAX_WALK_NAMES = 16;
 
-/** size[4] type[1] tag[2] */
+/** The header of each message: size[4] type[1] tag[2], little-endian. */
 export const HEADER_BYTES = 7;
 export const QID_BYTES = 13;
 /** Rlerror, the smallest answer that every buffer must have room for. */
 export const ERROR_BYTES = HEADER_BYTES + 4;
-/** Rread before its data. */
+/** Bytes of Rread before its data: the header and a count. */
 export const READ_HEADER_BYTES = HEADER_BYTES + 4;
 /** Tversion has no tag, and a message without a header gets this one. */
 export const NO_TAG = 0xffff;
@@ -84,7 +84,7 @@ export const OpenFlag = {
   sync: 0o400_0000,
 } as const;
 
-/** Of Tunlinkat. */
+/** The flag of Tunlinkat for a directory (AT_REMOVEDIR). */
 export const REMOVE_DIRECTORY = 0x200;
 
 /** Bits of Tgetattr: all that fstat(2) gives. */
@@ -102,9 +102,9 @@ export const SetAttribute = {
   modifiedGiven: 0x100,
 } as const;
 
-/** Of Rlock. */
+/** The status in Rlock for a lock that is granted. */
 export const LOCK_SUCCESS = 0;
-/** Of Tgetlock: no process holds the lock. */
+/** The type in Rgetlock if no process holds the lock (F_UNLCK). */
 export const UNLOCKED = 2;
 /** f_type of Rstatfs. */
 export const V9FS_MAGIC = 0x0102_1997;

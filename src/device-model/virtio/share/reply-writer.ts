@@ -7,7 +7,7 @@
 import { FolderError, type FileStatus } from '../../../host/shared-folder.js';
 import { HEADER_BYTES, QidType } from './protocol.js';
 
-/** Most answers are shorter. */
+/** Bytes that are allocated at first. Most answers are shorter. */
 const USUAL_BYTES = 256;
 
 export class ReplyWriter {

@@ -19,7 +19,7 @@ import { ShareSession } from './share-session.js';
 const MOUNT_TAG = 0;
 /** Linux' transport uses up to 128 descriptors for one request. */
 const QUEUE_SIZE = 128;
-/** Bytes. */
+/** The longest tag, in bytes. */
 export const MAX_SHARE_TAG = 31;
 
 export interface ShareDeviceOptions {

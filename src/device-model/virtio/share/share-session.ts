@@ -35,7 +35,7 @@ export interface ShareSessionOptions {
 export class ShareSession {
   readonly #folder: SharedFolder;
   readonly #onBug: (error: unknown) => void;
-  /** By their tags. They never reject. */
+  /** The requests that are being served, by their tags. The promises never reject. */
   readonly #running = new Map<number, Promise<Uint8Array>>();
   /** Undefined before the first Tversion. */
   #fids: FidTable | undefined;
@@ -47,7 +47,7 @@ export class ShareSession {
     this.#onBug = onBug;
   }
 
-  /** Fids of the client. */
+  /** How many fids the client has. */
   get fidCount(): number {
     return this.#fids?.size ?? 0;
   }
