@@ -30,6 +30,7 @@ import type { ExitStatus } from './exit-status.js';
 import { Expectation } from './expectation.js';
 import { faultTable } from './fault-table.js';
 import { addressLine, escapeKeysLine, openPage, type PagePlan } from './page-option.js';
+import type { TerminalBackend } from './ports/terminal-backend.js';
 import type { Reporter } from './reporter.js';
 import { endMessage, statusOf } from './session-end.js';
 import { reportEarlyEnd, SessionEnding } from './session-ending.js';
@@ -51,6 +52,8 @@ export interface SessionPlan {
   readonly devices: readonly DeviceOption[];
   /** Cards of other options than `--device`. */
   readonly cards: readonly CardSource[];
+  /** The terminal's end of the virtio console, which then gets the input. */
+  readonly terminal?: TerminalBackend;
   /** A text that ends the session when the guest prints it. */
   readonly expect?: string;
   readonly timeoutMs?: number;
@@ -126,16 +129,23 @@ async function runOnStreams(
     },
     onBroken: (error) => end({ kind: 'output-broken', error }),
   });
-  const guestConsole = new GuestConsole((bytes) => pc.uart.receive(bytes));
+  const receive = (bytes: Uint8Array): number => plan.terminal?.receive(bytes) ?? pc.uart.receive(bytes);
+  const guestConsole = new GuestConsole(receive);
+  const onInputRoom = (): void => {
+    consoleInput.room();
+    guestConsole.room();
+  };
   const pc = standardPc(vm, {
     console: consoleOutput,
     consoleRoom: consoleOutput.room,
     // Piped input waits until the guest has opened the port: its driver's probing would drop it.
     consoleFlowControl: !input.isTTY,
-    onConsoleInputRoom: () => {
-      consoleInput.room();
-      guestConsole.room();
-    },
+    onConsoleInputRoom: onInputRoom,
+  });
+  plan.terminal?.attach({
+    output: consoleOutput,
+    onInputRoom,
+    onDropped: () => reporter.line('standard output is not read: what the guest prints is dropped'),
   });
   const escapeKey = new EscapeKey(vm.clock, {
     leave: () => end({ kind: 'escape-key' }),
@@ -143,7 +153,7 @@ async function runOnStreams(
   });
   const consoleInput = new ConsoleInput({
     stream: input,
-    receive: (bytes) => pc.uart.receive(bytes),
+    receive,
     ...(input.isTTY ? { filter: (typed: Uint8Array) => escapeKey.filter(typed) } : {}),
     report: (text) => reporter.line(text),
   });

@@ -5,6 +5,7 @@ import type { GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';
 import { debianCommandLine } from '../debian/command-line.js';
+import { consoleArchive } from '../debian/console-archive.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
 import { runParameter, sizeParameter } from '../debian/initramfs.js';
 import { moduleArchive } from '../debian/module-archive.js';
@@ -67,7 +68,13 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   const added = Buffer.concat([
     moduleArchive(await choice.inOrder(await PackageModules.open(modules))),
     // An initial RAM disk of one's own mounts shares and sets up cards itself.
-    ...(options.initrd === undefined ? [shareMounts(options.share), networkArchive(options.net)] : []),
+    ...(options.initrd === undefined
+      ? [
+          consoleArchive(options.console === true, options.port),
+          shareMounts(options.share),
+          networkArchive(options.net),
+        ]
+      : []),
     overlay,
   ]);
   const image: GuestImageOptions = {
@@ -90,6 +97,7 @@ function impliedModules(options: RunOptions): ReadonlySet<ModuleGroup> {
   const groups = new Set<ModuleGroup>();
   if (options.initrd !== undefined) return groups;
   if (options.entropy === true) groups.add('entropy');
+  if (options.console === true || options.port.length > 0) groups.add('console');
   if (options.net.length > 0) groups.add('net');
   if (options.disk.length > 0) groups.add('block').add('ext4');
   if (options.share.length > 0) groups.add('share');

@@ -17,6 +17,7 @@ import type { DiskOption } from '../disk-option.js';
 import type { FaultOptions } from '../fault-option.js';
 import type { NetOption } from '../net-option.js';
 import type { PageOptions } from '../page-option.js';
+import type { PortOption } from '../port-option.js';
 import type { ShareOption } from '../share-option.js';
 
 export interface RunOptions extends FaultOptions, PageOptions {
@@ -33,6 +34,10 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly device: readonly DeviceOption[];
   /** Attach a virtio entropy device. */
   readonly entropy?: boolean;
+  /** The terminal is a virtio console. */
+  readonly console?: boolean;
+  /** Ports of the virtio console. */
+  readonly port: readonly PortOption[];
   readonly disk: readonly DiskOption[];
   /** Folders of the host. */
   readonly share: readonly ShareOption[];

@@ -25,6 +25,8 @@ import {
 import { parseMirror } from '../mirror-option.js';
 import { addNet } from '../net-option.js';
 import { addPageOptions, pagePlan } from '../page-option.js';
+import { ConsoleCard } from '../console-card.js';
+import { addPort } from '../port-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
 import { withEnding, type SessionEnding } from '../session-ending.js';
@@ -50,6 +52,8 @@ Examples:
   upcall run debian --disk disk.img,overlay=new.qcow2    writes go to the overlay, the disk stays as it is
   upcall run debian --share src --share out,rw,tag=out   folders of this machine, at /mnt/share and /mnt/out
   upcall run debian --entropy --run 'head -c 8 /dev/hwrng | hexdump -C'
+  upcall run debian --console                            its shell on the virtio console, which follows the window's size
+  upcall run debian --port agent=unix:agent.sock         the guest's /dev/virtio-ports/agent is a socket here
   upcall run debian --net passt                          the network of this machine, by DHCP; needs the package passt
   upcall run debian --net hub:lab,pcap=lab.pcapng        a hub for VMs of several processes, with a capture
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
@@ -155,6 +159,19 @@ export function addGuestOptions(command: Command): Command {
         .argParser(addNet)
         .default([], 'none'),
     )
+    .option(
+      '--console',
+      'the terminal is a virtio console instead of the serial port: debian runs its shell on /dev/hvc0',
+    )
+    .addOption(
+      new Option(
+        '--port <name=file>',
+        'give the guest /dev/virtio-ports/NAME: what it writes goes to a file, or with NAME=unix:SOCKET programs of ' +
+          'this machine connect to it; repeatable',
+      )
+        .argParser(addPort)
+        .default([], 'none'),
+    )
     .option('--entropy', 'give the guest a virtio entropy device: its /dev/hwrng')
     .addOption(
       new Option(
@@ -219,6 +236,8 @@ export async function planSession(
   const hypervisor = await chooseHypervisor(options.hypervisor);
   const guest = named ?? (await debian(options, context.reporter, ending));
   const memoryMiB = options.memory ?? guest.memoryMiB;
+  const hasConsole = options.console === true || options.port.length > 0;
+  const consoleCard = hasConsole ? new ConsoleCard(options.console === true, options.port) : undefined;
   return {
     hypervisor,
     ...(isModuleName(options.hypervisor) ? { hypervisorModule: options.hypervisor } : {}),
@@ -235,7 +254,8 @@ export async function planSession(
       ...(faults === undefined ? {} : { faults }),
     },
     devices: options.device,
-    cards: cardsOf(options, context.reporter),
+    cards: [...cardsOf(options, context.reporter), ...(consoleCard === undefined ? [] : [consoleCard])],
+    ...(consoleCard?.terminal === undefined ? {} : { terminal: consoleCard.terminal }),
     ...(options.expect === undefined ? {} : { expect: options.expect }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(page === undefined ? {} : { page }),

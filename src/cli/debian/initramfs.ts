@@ -41,6 +41,8 @@ export const MODULE_ORDER = `${MODULE_FOLDER}/order`;
 export const MOUNT_TABLE = 'etc/fstab';
 /** Sets up the cards of this run, in an archive of its own. */
 export const NETWORK_SCRIPT = 'etc/network.sh';
+/** Sets up the virtio console of this run, in an archive of its own. Sets `terminal`. */
+export const CONSOLE_SCRIPT = 'etc/console.sh';
 
 /** The script /init. */
 const INIT = `#!/bin/busybox sh
@@ -54,6 +56,8 @@ hostname debian
 if [ -f /${MODULE_ORDER} ]; then
   while read -r module parameters; do insmod /${MODULE_FOLDER}/$module.ko $parameters; done </${MODULE_ORDER}
 fi
+terminal=
+if [ -f /${CONSOLE_SCRIPT} ]; then . /${CONSOLE_SCRIPT}; fi
 if [ -f /${MOUNT_TABLE} ]; then mount -a; fi
 read -r uptime idle </proc/uptime
 echo "${USER_SPACE_REACHED} (\${uptime} s)"
@@ -71,7 +75,8 @@ size=24x80
 case " $line" in
   *' ${SIZE_PARAMETER}='*) size=\${line#*${SIZE_PARAMETER}=}; size=\${size%% *} ;;
 esac
-stty rows "\${size%x*}" cols "\${size#*x}"
+# The virtio console may have one already.
+case "$(stty size)" in '0 0') stty rows "\${size%x*}" cols "\${size#*x}" ;; esac
 
 cd /root
 if [ -n "$run" ]; then
@@ -85,8 +90,13 @@ if [ -n "$run" ]; then
   fi
 else
   echo 'This is busybox on Debian'"'"'s kernel. Type "exit" to power off.'
-  echo 'If the size of your window changes, type "resize".'
-  setsid cttyhack sh -l
+  if [ -n "$terminal" ]; then
+    # cttyhack would choose the kernel's console.
+    setsid -c sh -l
+  else
+    echo 'If the size of your window changes, type "resize".'
+    setsid cttyhack sh -l
+  fi
 fi
 sync
 poweroff -f

@@ -1,0 +1,56 @@
+/**
+ * consoleArchive: what sets up the virtio console of one run in the guest: a script that init runs
+ * in its own shell. It moves init to /dev/hvc0 and gives the ports the names that udev would.
+ *
+ * Called by: debianGuest.
+ *
+ * The driver creates ports while init goes on, and nothing but a look at them says when.
+ */
+
+import { CpioArchive } from './cpio-archive.js';
+import { CONSOLE_SCRIPT } from './initramfs.js';
+
+/** Hundredths of a second until the script goes on without a port. */
+const MAX_WAITS = 1000;
+
+const WAIT = `waits=0
+wait_for() {
+  until eval "$1"; do
+    [ $waits -ge ${MAX_WAITS} ] && return 1
+    waits=$((waits + 1))
+    sleep 0.01
+  done
+}
+`;
+
+const TERMINAL = `if wait_for '[ -c /dev/hvc0 ]'; then
+  exec </dev/hvc0 >/dev/hvc0 2>&1
+  terminal=hvc0
+else
+  echo 'upcall: the kernel has no /dev/hvc0'
+fi
+`;
+
+const linkPort = (name: string): string => `if wait_for "grep -lxF '${name}' $names >/dev/null 2>&1"; then
+  file=$(grep -lxF '${name}' $names)
+  file=\${file%/name}
+  ln -s "../\${file##*/}" '/dev/virtio-ports/${name}'
+else
+  echo 'upcall: the kernel has no port ${name}'
+fi
+`;
+
+/** Without a console and ports, no bytes. The names have no characters of the shell's. */
+export function consoleArchive(hasTerminal: boolean, ports: readonly { readonly name: string }[]): Buffer {
+  if (!hasTerminal && ports.length === 0) return Buffer.alloc(0);
+  const lines = [
+    WAIT,
+    hasTerminal ? TERMINAL : '',
+    ...(ports.length === 0 ? [] : ["mkdir -p /dev/virtio-ports\nnames='/sys/class/virtio-ports/*/name'\n"]),
+    ...ports.map(({ name }) => linkPort(name)),
+  ];
+  const archive = new CpioArchive();
+  archive.directory('etc');
+  archive.file(CONSOLE_SCRIPT, lines.join(''));
+  return archive.bytes();
+}
