@@ -18,6 +18,7 @@ const FILES_AT_ONCE = availableParallelism() + 1;
 const FILE_LIMIT_MS = 300_000;
 /** Tests that boot Debian, install the package or search for minutes. */
 const LONG = [
+  'cli/e2e/console.',
   'cli/e2e/debian.',
   'cli/e2e/disks.',
   'cli/e2e/network.',

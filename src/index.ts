@@ -74,6 +74,13 @@ export { openDisk, type DiskFormat, type DiskOptions, type OpenedDisk } from './
 export { SECTOR_BYTES, type DiskImage } from './device-model/disk/disk-image.js';
 export { VirtioNet, type VirtioNetOptions } from './device-model/virtio/net/virtio-net.js';
 export type { NetCounters } from './device-model/virtio/net/net-counters.js';
+export {
+  VirtioConsole,
+  type NamedPort,
+  type VirtioConsoleOptions,
+} from './device-model/virtio/console/virtio-console.js';
+export type { ConsoleBackend, ConsolePortHandle } from './device-model/virtio/console/console-backend.js';
+export type { ConsoleCounters } from './device-model/virtio/console/console-counters.js';
 export { EntropyDevice, type EntropyDeviceOptions } from './device-model/virtio/entropy/entropy-device.js';
 
 // Networks: what a card is plugged into.

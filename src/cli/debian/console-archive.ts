@@ -23,7 +23,8 @@ wait_for() {
 }
 `;
 
-const TERMINAL = `if wait_for '[ -c /dev/hvc0 ]'; then
+/** The file is there before the device: without that, opening it would end the shell, and init. */
+const TERMINAL = `if wait_for '(: <>/dev/hvc0) 2>/dev/null'; then
   exec </dev/hvc0 >/dev/hvc0 2>&1
   terminal=hvc0
 else

@@ -101,18 +101,18 @@ describe('control messages', () => {
     assert.deepEqual(messages, [`${CLOSED} ${PORT_OPEN} 1`, `${CLOSED} ${PORT_OPEN} 0`]);
   });
 
-  test('the size follows as rows and columns, with a change of the configuration', async () => {
+  test('the size follows as columns and rows, with a change of the configuration', async () => {
     takeMessages();
     device.resize(132, 43);
     await settled();
-    assert.deepEqual(messages.splice(0), [`0 ${RESIZE} 0 43x132`]);
+    assert.deepEqual(messages.splice(0), [`0 ${RESIZE} 0 132x43`]);
     assert.equal(driver.configChanges, 1);
     const config = Buffer.from(device.config);
     assert.deepEqual([config.readUInt16LE(ConsoleConfig.COLUMNS), config.readUInt16LE(ConsoleConfig.ROWS)], [132, 43]);
     assert.equal(config.readUInt32LE(ConsoleConfig.MAX_PORTS), 3);
     await sendMessage(0, PORT_READY, 1);
     await settled();
-    assert.deepEqual(messages, [`0 ${CONSOLE_PORT} 1`, `0 ${RESIZE} 0 43x132`, `0 ${PORT_OPEN} 1`]);
+    assert.deepEqual(messages, [`0 ${CONSOLE_PORT} 1`, `0 ${RESIZE} 0 132x43`, `0 ${PORT_OPEN} 1`]);
   });
 
   test('a driver without the size feature gets no size', async () => {

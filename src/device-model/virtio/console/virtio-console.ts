@@ -226,17 +226,9 @@ export class VirtioConsole implements VirtioDevice {
     const port = this.#ports[index];
     if (event === ControlEvent.PORT_OPEN) return { value: port?.isOpen === true ? 1 : 0 };
     if (event === ControlEvent.PORT_NAME) return { value: 1, more: new TextEncoder().encode(port?.name) };
-    if (event === ControlEvent.RESIZE) return { value: 0, more: this.#size() };
+    // Columns and rows, as in the configuration. Older drivers of Linux read them the other way round.
+    if (event === ControlEvent.RESIZE) return { value: 0, more: this.config.subarray(0, ConsoleConfig.MAX_PORTS) };
     return { value: 1 };
-  }
-
-  /**
-   * Rows first: that is what Linux' driver reads, the other way round than the specification has
-   * it. The configuration has columns first in both.
-   */
-  #size(): Uint8Array {
-    const { COLUMNS, ROWS, MAX_PORTS } = ConsoleConfig;
-    return Uint8Array.of(...this.config.subarray(ROWS, MAX_PORTS), ...this.config.subarray(COLUMNS, ROWS));
   }
 }
 
