@@ -30,12 +30,16 @@ test('the commands are extracted from the kernel command line, however they are 
 });
 
 test('the shell’s terminal has the size of the operator’s terminal, or 24 × 80', async () => {
-  const parse = init.slice(init.indexOf('size='), init.indexOf('cd /root')).replace('stty', 'echo');
-  const size = async (line: string): Promise<string> =>
-    (await promisify(execFile)('sh', ['-c', `line=$1\n${parse}`, 'sh', line])).stdout;
+  const parse = init.slice(init.indexOf('size='), init.indexOf('cd /root'));
+  /** `own`: the size that the terminal in the guest has already. */
+  const size = async (line: string, own = '0 0'): Promise<string> => {
+    const stty = `stty() { if [ "$1" = size ]; then echo '${own}'; else echo "$@"; fi; }`;
+    return (await promisify(execFile)('sh', ['-c', `line=$1\n${stty}\n${parse}`, 'sh', line])).stdout;
+  };
   const parameter = sizeParameter({ rows: 50, columns: 132 });
   assert.equal(await size(`quiet ${parameter} panic=1`), 'rows 50 cols 132\n');
   assert.equal(await size('quiet'), 'rows 24 cols 80\n');
+  assert.equal(await size(`quiet ${parameter}`, '43 100'), '', 'the virtio console brings its own');
   assert.equal(sizeParameter({}), undefined);
   assert.equal(sizeParameter({ rows: 0, columns: 80 }), undefined);
 });

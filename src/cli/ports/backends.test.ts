@@ -60,6 +60,7 @@ function connected<T extends ConsoleBackend>(backend: T): { readonly backend: T;
   return { backend, port };
 }
 
+const noReport = (message: string): void => assert.fail(message);
 const bytes = (text: string): Uint8Array => Buffer.from(text, 'latin1');
 let sockets = 0;
 
@@ -187,7 +188,7 @@ describe('a port with a file', () => {
   test('writes what the guest writes, and takes no more than a limit before the disk does', async () => {
     const path = join(folder, 'log');
     writeFileSync(path, 'old contents');
-    const { backend, port } = connected(await FileBackend.create('--port x', path, assert.fail));
+    const { backend, port } = connected(await FileBackend.create('--port x', path, noReport));
     assert.equal(port.isOpen, true);
     const long = new Uint8Array(MAX_WAITING_FILE_BYTES).fill(0x61);
     assert.equal(backend.write(bytes('start ')), 6);
@@ -200,7 +201,7 @@ describe('a port with a file', () => {
   });
 
   test('that cannot be created is refused', async () => {
-    await assert.rejects(FileBackend.create('--port x', join(folder, 'none/log'), assert.fail), {
+    await assert.rejects(FileBackend.create('--port x', join(folder, 'none/log'), noReport), {
       code: 'OPTION_INVALID',
       message: /--port x: cannot write .*none\/log \(ENOENT\)/,
     });
@@ -229,12 +230,12 @@ describe('the terminal', () => {
     let dropped = 0;
     backend.attach({
       output: { write: (part) => (output += Buffer.from(part).toString('latin1')), room: () => full },
-      onInputRoom: assert.fail,
+      onInputRoom: () => assert.fail('no input'),
       onDropped: () => dropped++,
     });
     assert.equal(port.isOpen, true);
     assert.equal(backend.write(bytes('one ')), 4);
-    let makeRoom: () => void = assert.fail;
+    let makeRoom: () => void = () => undefined;
     full = new Promise((resolve) => (makeRoom = resolve));
     assert.equal(backend.write(bytes('two ')), 0);
     assert.equal(backend.write(bytes('two ')), 0);
@@ -261,9 +262,9 @@ describe('the terminal', () => {
     const { backend, port } = connected(early);
     let rooms = 0;
     backend.attach({
-      output: { write: () => assert.fail(), room: () => undefined },
+      output: { write: () => assert.fail('output'), room: () => undefined },
       onInputRoom: () => rooms++,
-      onDropped: assert.fail,
+      onDropped: () => assert.fail('dropped'),
     });
     port.room = 2;
     assert.equal(backend.receive(bytes('key')), 2);

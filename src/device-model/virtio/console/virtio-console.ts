@@ -165,7 +165,7 @@ export class VirtioConsole implements VirtioDevice {
 
   close(): void {
     // They never reject.
-    void Promise.all(this.#ports.map((port) => port?.close())).then(this.#resolveClosed);
+    void Promise.all(this.#ports.flatMap((port) => port?.close() ?? [])).then(this.#resolveClosed);
   }
 
   #namedPorts(ports: readonly NamedPort[]): readonly ConsolePort[] {
@@ -226,7 +226,7 @@ export class VirtioConsole implements VirtioDevice {
     const port = this.#ports[index];
     if (event === ControlEvent.PORT_OPEN) return { value: port?.isOpen === true ? 1 : 0 };
     if (event === ControlEvent.PORT_NAME) return { value: 1, more: new TextEncoder().encode(port?.name) };
-    // Columns and rows, as in the configuration. Older drivers of Linux read them the other way round.
+    // Columns and rows, as in the configuration. Older drivers of Linux read rows and columns.
     if (event === ControlEvent.RESIZE) return { value: 0, more: this.config.subarray(0, ConsoleConfig.MAX_PORTS) };
     return { value: 1 };
   }
