@@ -32,7 +32,7 @@ test('the commands are extracted from the kernel command line, however they are 
 test('the shell’s terminal has the size of the operator’s terminal, or 24 × 80', async () => {
   const parse = init.slice(init.indexOf('size='), init.indexOf('cd /root'));
   /** `own`: the size that the terminal in the guest has already. */
-  const size = async (line: string, own = '0 0'): Promise<string> => {
+  const size = async (line: string, own = ''): Promise<string> => {
     const stty = `stty() { if [ "$1" = size ]; then echo '${own}'; else echo "$@"; fi; }`;
     return (await promisify(execFile)('sh', ['-c', `line=$1\n${stty}\n${parse}`, 'sh', line])).stdout;
   };

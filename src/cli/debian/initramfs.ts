@@ -76,7 +76,7 @@ case " $line" in
   *' ${SIZE_PARAMETER}='*) size=\${line#*${SIZE_PARAMETER}=}; size=\${size%% *} ;;
 esac
 # The virtio console may have one already.
-case "$(stty size)" in '0 0') stty rows "\${size%x*}" cols "\${size#*x}" ;; esac
+case "$(stty size 2>/dev/null)" in '' | '0 0') stty rows "\${size%x*}" cols "\${size#*x}" ;; esac
 
 cd /root
 if [ -n "$run" ]; then
