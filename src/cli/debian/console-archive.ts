@@ -24,7 +24,7 @@ wait_for() {
 `;
 
 /** The file is there before the device: without that, opening it would end the shell, and init. */
-const TERMINAL = `if wait_for '(: <>/dev/hvc0) 2>/dev/null'; then
+const TERMINAL = `if wait_for '[ -c /dev/hvc0 ] && (: </dev/hvc0) 2>/dev/null'; then
   exec </dev/hvc0 >/dev/hvc0 2>&1
   terminal=hvc0
 else
