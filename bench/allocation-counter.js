@@ -1,7 +1,8 @@
 // @ts-check
 /**
  * Counts the bytes that this thread's JavaScript allocates between two calls, including those that
- * were collected meanwhile. Needs --expose-gc.
+ * were collected meanwhile: the sum of how much the heap grew up to each collection and after the
+ * last. Needs --expose-gc.
  */
 
 import { GCProfiler, getHeapStatistics } from 'node:v8';

@@ -5,6 +5,7 @@ import { keyOf } from './process.js';
 
 /**
  * @typedef {{ to: string, times: number, ratio: number | undefined, min?: number, max?: number, isMet: boolean | undefined }} Ratio
+ *   `isMet`: whether the ratio is within its target; undefined without a ratio or a target
  *
  * @typedef {object} RowSummary
  * @property {string} name

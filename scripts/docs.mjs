@@ -67,10 +67,12 @@ console.log('API reference');
 run('typedoc', ['--options', join(root, 'scripts/docs/typedoc.json'), '--out', join(stage, 'api')]);
 
 console.log('documents');
+// Without the first line of a translation, which is only for the check.
 const texts = new Map(
   [...places].map(([path]) => [path, readFileSync(join(root, path), 'utf8').replace(/^<!--.*-->\n/, '')]),
 );
 for (const [path, text] of texts) write(String(places.get(path)), rewriteLinks(text, path, places, root));
+// The others are files that documents link to: rewriteLinks has added them.
 for (const [path, place] of places) {
   if (texts.has(path)) continue;
   if (place.endsWith('.md')) write(place, sourcePage(path, root));

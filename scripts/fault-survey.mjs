@@ -35,6 +35,7 @@ const PLANS = [
   ['ACPI PM: all ones', 'client=acpi-pm read: ones'],
   ['ACPI PM: crashes', 'client=acpi-pm times=1: crash'],
 ];
+/** Of each plan: a survey is repeated with the same faults. */
 const SEED = 1;
 const REACHED = /upcall: user space reached \(([\d.]+) s\)/;
 /** Lines of a kernel report that matter most, and the lines that delimit it. */
@@ -92,9 +93,11 @@ function boot(rules) {
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (status) => {
+      // The table that the command prints at its end: rule, accesses that match it, faults.
       const rows = [...errorOutput.matchAll(/^ {2}\S.*? {2,}(\d+) {2,}(\d+) /gm)];
       resolve({
         seconds,
+        // 3: the time of --timeout is over.
         end: status === 0 ? 'powered off' : status === 3 ? `stopped at ${limit} s` : `status ${status}`,
         messages: [...console.matchAll(/^\[ *[\d.]+\] (.*)$/gm)].map(([, line = '']) => line.trim()),
         injected: rows.map(([, matches, injected]) => `${injected} of ${matches}`).join(', '),

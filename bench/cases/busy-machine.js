@@ -1,7 +1,7 @@
 // @ts-check
 /**
- * Requests while three other threads of the process keep all cores busy: adaptive spinning against
- * parking at once.
+ * Requests while three other threads of the process compute, more than two cores can run: adaptive
+ * spinning against parking at once.
  */
 
 import { Worker } from 'node:worker_threads';

@@ -82,7 +82,10 @@ export function mutationsOf(ts, module, text) {
     ts.isStringLiteralLike(node) ||
     ts.isTemplateExpression(node) ||
     (ts.isBinaryExpression(node) && (isText(node.left) || isText(node.right)));
-  /** A comparison that is negated has the same effect as a condition that is made constant. */
+  /**
+   * Whether the node is made constant both ways. A test that notices one of these would also notice
+   * the negated comparison, which is left out.
+   */
   /** @type {(node: Node) => boolean} */
   const isCondition = ({ parent }) =>
     ts.isIfStatement(parent) || ts.isConditionalExpression(parent) || ts.isWhileStatement(parent);

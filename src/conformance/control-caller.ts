@@ -34,6 +34,7 @@ export class ControlCaller {
   /** Where the process has the page of slots that it gives CREATE_VM. */
   readonly page: bigint;
 
+  /** `hypervisor`: in place of the hand-driven one. Then `vm`, `port` and `mmio` cannot be used. */
   constructor({ hypervisor, ...options }: HsmDeviceOptions & { readonly hypervisor?: Hypervisor } = {}) {
     this.serviceVm = new ServiceVm(hypervisor ?? this.hypervisor);
     // The test makes every pass.

@@ -125,6 +125,7 @@ export class SoakVm {
     this.#words.store(ROUND_WORD, ++this.#round);
     for (const place of this.#places) await this.#repair(place);
     const strikes = this.#places.flatMap((place) => this.#plan(place));
+    // Before the start, so that no result is missed.
     const played = this.#played();
     try {
       await (this.#isPaused ? vm.reset() : vm.start());

@@ -16,7 +16,7 @@ import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { actorNote } from './actor-notes.js';
 import { portOf, type VmHandles, type World } from './world.js';
 
-/** How long the guest halts. To the explorer this is forever. */
+/** How long the guest halts: to the explorer forever, as each wait above SAFETY_NET_MS. */
 const HALT_MS = 100_000;
 
 export function vcpuActor(world: World, vm: number, vcpu: number): void {
@@ -68,6 +68,7 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
     try {
       const value = handler.portRead(port, 4);
       isAnswered = true;
+      // Invariants compares it with a word of the page, which is signed.
       actorNote('got', vm, vcpu, port, value | 0);
     } finally {
       if (!isAnswered) actorNote('stopped', vm, vcpu);

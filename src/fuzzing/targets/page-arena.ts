@@ -44,7 +44,10 @@ const STEPS: readonly ScriptStep[] = [
   { type: 'port', direction: 'read', address: 0xcfc, size: 4 },
   { type: 'port', direction: 'read', address: UNCLAIMED, size: 2 },
 ];
-/** What the reads of STEPS give if no thread overwrites the page. */
+/**
+ * What the reads of STEPS give if no thread overwrites the page: those of the three devices, then
+ * all ones from a PCI function and a port that do not exist.
+ */
 const HONEST: readonly bigint[] = [
   BigInt(patternValue(4, 4)),
   BigInt(patternValue(1, 1)),

@@ -27,6 +27,7 @@ function program(vcpu: number): GuestProgram {
   };
 }
 
+/** The requests of one round of `program`, whose load is answered with `value`. */
 function round(vcpu: number, value: number): Exchange[] {
   return [
     [`out ${hex(0x600 + vcpu)}/1 = ${hex(vcpu)}`],
@@ -35,6 +36,7 @@ function round(vcpu: number, value: number): Exchange[] {
   ];
 }
 
+/** Every vCPU makes its first request. Then each plays rounds while the others wait for theirs. */
 async function eachAlone(tested: TestedVm, vcpus: readonly number[]): Promise<void> {
   tested.start();
   for (const vcpu of vcpus) equal(await tested.request(vcpu), round(vcpu, 0)[0]?.[0], `request of vCPU ${vcpu}`);

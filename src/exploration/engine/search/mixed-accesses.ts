@@ -1,6 +1,6 @@
 /**
  * MixedAccesses: the rule that a word which one thread uses by atomic operations is not accessed
- * plainly by another, but for places that are named as relaxed.
+ * plainly by another, but for places that are named as relaxed (CodeOptions.relaxed).
  *
  * Called by: the state space, for each operation on a word; ExploredWorld, for the access that
  * Schedule.access brings from another run.
@@ -24,7 +24,7 @@ export interface WordAccess extends WordAddress {
 export class MixedAccesses {
   /** Set-up is over. ExploredWorld sets it. */
   hasBegun = false;
-  /** The other thread's access when the rule broke last. */
+  /** The other thread's access when the rule broke last, for Schedule.access. */
   brokenWith: WordAccess | undefined;
   /** By place, bit n for thread n. */
   readonly #plain = new Int32Array(CAPACITY);
