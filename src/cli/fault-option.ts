@@ -17,7 +17,9 @@ export const MAX_FAULT_FILE_BYTES = 2 ** 20;
 export interface FaultOptions {
   /** Valid rules, as the user wrote them: the final table quotes them. */
   readonly fault: readonly string[];
+  /** Paths. */
   readonly faultFile: readonly string[];
+  /** A u32. */
   readonly faultSeed?: number;
 }
 

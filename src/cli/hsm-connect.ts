@@ -18,7 +18,10 @@ import type { Reporter } from './reporter.js';
 export interface ConnectPlan {
   /** Absolute path of the server's socket. */
   readonly socket: string;
-  /** Starts the program with the shim, instead of under a filter. */
+  /**
+   * The program gets at the device by a preloaded C library, the shim, instead of by a seccomp
+   * filter.
+   */
   readonly shim: boolean;
   /** The program and its arguments. */
   readonly program: readonly string[];

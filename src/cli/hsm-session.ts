@@ -41,7 +41,10 @@ export interface ServerPlan {
 }
 
 export interface HsmPlan extends ServerPlan {
-  /** Starts the program with the shim, instead of under a filter. */
+  /**
+   * The program gets at the device by a preloaded C library, the shim, instead of by a seccomp
+   * filter.
+   */
   readonly shim: boolean;
   /** The program and its arguments. */
   readonly program: readonly string[];

@@ -15,6 +15,7 @@ import type { ExitStatus } from './exit-status.js';
 import type { Reporter } from './reporter.js';
 import { ENDING_SIGNALS, endMessage, statusOf, type SessionEnd } from './session-end.js';
 
+/** Time that work which cleans up after itself gets when the session has ended. */
 const CLEAN_UP_MS = 5000;
 
 export interface SessionLimits {

@@ -4,7 +4,7 @@
  * by the event loop only, so without it nothing but SIGKILL ends a device that loops forever
  * (docs/decisions/0019-a-watchdog-for-the-service-vms-thread.md).
  *
- * Called by: runSession, if a device of the operator runs in this thread.
+ * Called by: StallGuard, if a device of the operator runs in this thread.
  * Threads: the one that is watched. stall-watch-thread.ts is the other.
  */
 

@@ -19,6 +19,7 @@ import { SharedWords } from '../sync/shared-words.js';
 export const MsiDelivery = { FIXED: 0, LOWEST_PRIORITY: 1, SMI: 2, NMI: 4, INIT: 5, EXT_INT: 7 } as const;
 export type MsiDelivery = (typeof MsiDelivery)[keyof typeof MsiDelivery];
 
+/** Of a bitmap of 256 vectors. */
 const VECTOR_WORDS = 8;
 /** Vectors below 16 are the processor's own. A local APIC refuses them. */
 const FIRST_VECTOR = 16;

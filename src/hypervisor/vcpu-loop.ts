@@ -62,8 +62,8 @@ export interface VcpuLoopOptions {
 export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOffAfterFault }: VcpuLoopOptions): void {
   const doorbell = shared.doorbell(vcpu);
   /**
-   * The number of the start that this vCPU has run. After an end of its own it parks until the next
-   * one.
+   * The number of the VM's start (`shared.starts`) that this vCPU has run. A vCPU that ends before
+   * the VM is paused, by a halt or a fault, parks until the next start.
    */
   let start = 0;
   const mayLeavePark = new OrderedPoll(() => {

@@ -91,6 +91,7 @@ async function writeMoves(
   for await (const move of vm.trace(filterOf(options))) {
     if (files === undefined) reporter.text(`${describeMove(move)}\n`);
     else await files.add(move);
+    // Moves before this one that were overwritten in the trace's ring before they were read.
     lost += move.lost;
     if (++moves === options.limit) break;
   }

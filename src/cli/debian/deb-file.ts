@@ -33,6 +33,7 @@ export interface DebEntry {
 const MAX_FILE_BYTES = 128 * 2 ** 20;
 const AR_MAGIC = '!<arch>\n';
 const AR_HEADER_BYTES = 60;
+/** Size of the chunks in which the package is read. */
 const READ_BYTES = 1 << 20;
 
 /**
@@ -55,6 +56,7 @@ export async function readDeb(
       highWaterMark: READ_BYTES,
       autoClose: false,
     });
+    // At most one chunk waits: the package is larger than memory should be.
     const packed = Readable.toWeb(bytes, { strategy: { highWaterMark: 1 } }) as ReadableStream<Uint8Array<ArrayBuffer>>;
     const tar = decompress(name, packed);
     try {
@@ -126,7 +128,8 @@ function zstdStream(): TransformStream<Uint8Array, Uint8Array> {
       stream.push(chunk);
     },
     flush: () => {
-      stream.push(new Uint8Array(0), true);
+      const isLast = true;
+      stream.push(new Uint8Array(0), isLast);
     },
   });
 }

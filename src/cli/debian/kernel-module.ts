@@ -2,7 +2,7 @@
  * KernelModule: a Linux module's file and what its section .modinfo says of it. Facts: System V
  * ABI, chapter "sections"; the section has strings "tag=value", each ended by a zero.
  *
- * Called by: PackageModules; readOwnModules.
+ * Called by: readKernelPackage and PackageModules; ModuleChoice for files of the operator.
  */
 
 import { isElf32ForI386 } from '../../hypervisor/boot/elf32.js';
@@ -69,6 +69,7 @@ function moduleInformation(image: ImageReader): ReadonlyMap<string, string> {
   return values;
 }
 
+/** The content of a section. Offsets in the headers are those of ELF32. */
 function section(image: ImageReader, name: string): Uint8Array {
   const table = image.u32(32);
   const entrySize = image.u16(46);

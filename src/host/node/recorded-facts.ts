@@ -2,7 +2,7 @@
  * Facts that hold from run to run, each an empty file whose name says it, such as that the CPU
  * core passed its self-test.
  *
- * Loaded by node-host.ts on demand.
+ * Called by: node-host.ts, which loads it on demand.
  */
 
 import { stat, writeFile } from 'node:fs/promises';

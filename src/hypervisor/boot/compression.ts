@@ -101,7 +101,8 @@ async function unxz(packed: ImageReader, sink: Sink): Promise<Unpacked> {
 async function unzstd(packed: ImageReader, sink: Sink): Promise<Unpacked> {
   const window = zstdWindow(packed);
   if (window > MAX_ZSTD_WINDOW) throw packed.malformed(`a zstd window of ${window} bytes`);
-  new ZstdStream((chunk) => sink(chunk)).push(packed.bytes, true);
+  const isLast = true;
+  new ZstdStream((chunk) => sink(chunk)).push(packed.bytes, isLast);
   return { isComplete: true };
 }
 

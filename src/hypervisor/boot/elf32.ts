@@ -11,6 +11,7 @@ import type { ImageReader } from './image-reader.js';
 import type { Piece } from './load-plan.js';
 import { unsupported } from './unsupported-image.js';
 
+/** "\x7fELF", as a little-endian word. */
 const MAGIC = 0x464c_457f;
 const ELF_HEADER_BYTES = 52;
 const CLASS_32 = 1;

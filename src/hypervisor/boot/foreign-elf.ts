@@ -9,6 +9,7 @@
 import type { ImageReader } from './image-reader.js';
 import type { ForeignImage } from './unsupported-image.js';
 
+/** "\x7fELF", as a little-endian word. */
 const MAGIC = 0x464c_457f;
 const ELF_HEADER_BYTES = 52;
 const CLASS_32 = 1;

@@ -43,6 +43,7 @@ const ZeroPage = {
 const E820_ENTRY_BYTES = 20;
 const PAGE = 4096;
 
+/** Of loadFlags: the protected-mode part is at 1 MiB. */
 const LOADED_HIGH = 1 << 0;
 /** "Undefined": a loader without an assigned number. */
 const LOADER_UNDEFINED = 0xff;

@@ -12,6 +12,7 @@ import { IO_APIC, ISA_INTERRUPTS, LEVEL_ACTIVE_HIGH, LOCAL_APIC, pciInterrupt, S
 import type { Piece } from './load-plan.js';
 import { MP_TABLE } from './low-memory.js';
 
+/** Of the specification, as both structures carry it. */
 const REVISION_1_4 = 4;
 /** The floating pointer structure, which systems search for in 16-byte steps. */
 const POINTER_BYTES = 16;

@@ -42,6 +42,7 @@ const Ocw3 = {
   SPECIAL_MASK: 0x20,
   SET_SPECIAL_MASK: 0x40,
 } as const;
+/** Bit 7 of the answer to a poll: there was a request. */
 const POLL_FOUND = 0x80;
 
 /** Which write to the odd port comes next: an initialization command word, or OCW1, the mask. */

@@ -45,7 +45,7 @@ export class InterruptControllers implements InterruptController {
   reset(): void {
     this.#hasNmi = false;
     this.#pics = new I8259Pair(this.#onEnd);
-    this.#localApic = this.#newLocalApic(true);
+    this.#localApic = this.#newLocalApic();
     this.#ioApic = new IoApic((message, destination) => this.#localApic.receive(message, destination), this.#onEnd);
   }
 
@@ -122,7 +122,7 @@ export class InterruptControllers implements InterruptController {
     return this.#localApic.passesLint0 || this.#ioApic.routes(VIRTUAL_WIRE_PIN, Delivery.EXT_INT);
   }
 
-  #newLocalApic(exists: boolean): LocalApic {
+  #newLocalApic(exists = true): LocalApic {
     const outputs = {
       ended: (vector: number) => this.#ioApic.ended(vector),
       endOfInterrupt: (vector: number) => this.#ioApic.endOfInterrupt(vector),

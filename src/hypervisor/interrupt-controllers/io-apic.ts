@@ -36,6 +36,7 @@ const Entry = {
   REMOTE_IRR: 1 << 14,
   MASKED: 1 << 16,
 } as const;
+/** Bits 0 to 16 but the read-only ones. */
 const WRITABLE = 0x1_ffff & ~(Entry.DELIVERY_STATUS | Entry.REMOTE_IRR);
 
 export class IoApic {

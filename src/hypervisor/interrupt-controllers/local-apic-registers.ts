@@ -56,6 +56,7 @@ export const ENTRIES = [
   LVT_BASIC,
 ] as const;
 
+// Of the spurious-vector register.
 export const SOFTWARE_ENABLED = 1 << 8;
 /** Vector, software enable, focus checking. */
 export const SPURIOUS_WRITABLE = 0x3ff;

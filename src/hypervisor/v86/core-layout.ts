@@ -130,6 +130,7 @@ export const LookupResult = {
   gateSelector: 10,
   access: 13,
 } as const;
+// In AddedOffset.nestedVector and AddedOffset.selector.
 export const NO_VECTOR = -1;
 export const NO_SELECTOR = -1;
 
@@ -146,6 +147,7 @@ export const SystemSegmentIndex = { TASK: 6, LOCAL_TABLE: 7 } as const;
 
 export const GeneralRegister = { EAX: 0, ECX: 1, EDX: 2, EBX: 3, ESP: 4, EBP: 5, ESI: 6, EDI: 7 } as const;
 
+/** Of the core's main loop. Core adds it to the counter to make the core poll at once. */
 export const INSTRUCTIONS_PER_POLL = 100_003;
 
 /**

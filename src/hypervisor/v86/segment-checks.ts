@@ -40,6 +40,7 @@ import type { WasmFunctions } from './wasm-functions.js';
 
 type Code = readonly number[];
 
+/** An error code's bits of a selector: without its requested privilege level. */
 export const SELECTOR = 0xfffc;
 /** Bits of a descriptor's access byte. */
 export const Access = { ACCESSED: 1, WRITABLE: 2, CONFORMING: 4, EXECUTABLE: 8, SEGMENT: 16, PRESENT: 128 } as const;

@@ -22,6 +22,7 @@ export const PIC_MARK = 1;
 export const IO_APIC_MARK = 2;
 export const REFUSED_MARK = 3;
 
+// Addresses of the guest's parts.
 const ENTRY = 0x1000;
 const GDT = 0x800;
 const IDT = 0x2000;

@@ -53,6 +53,7 @@ export const MAX_MEMORY_PAGES = 65536;
 /** The export that `exportStackPointer` adds. */
 export const STACK_POINTER_EXPORT = 'upcall_stack_pointer';
 
+/** Flags of a memory's limits. */
 const SHARED_WITH_MAXIMUM = 3;
 const CALL = 0x10;
 const I32 = 0x7f;

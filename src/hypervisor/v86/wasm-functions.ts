@@ -25,6 +25,7 @@ import {
   type Section,
 } from './wasm-sections.js';
 
+/** The code of the type i32. */
 const I32 = 0x7f;
 const MAX_U32_BYTES = 5;
 

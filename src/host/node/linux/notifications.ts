@@ -14,6 +14,7 @@
 
 import { requireLibc, type Libc, type NativeFunction, type PollHandle } from './libc.js';
 
+// Codes of the listener's ioctls (SECCOMP_IOCTL_NOTIF_*), and bytes of their structures.
 const RECEIVE = 0xc050_2100;
 const SEND = 0xc018_2101;
 const IS_VALID = 0x4008_2102;
@@ -81,7 +82,10 @@ export class Notifications {
     return this.#addFd(id, fd, ADD_FD_SEND, closesOnExec) >= 0;
   }
 
-  /** Gives the caller a copy of descriptor `fd`. Returns its number there, below 0 if it failed. */
+  /**
+   * Gives the caller a copy of descriptor `fd`, which exec closes. Returns its number there, below
+   * 0 if it failed.
+   */
   give({ id }: Notification, fd: number): number {
     return this.#addFd(id, fd, 0, true);
   }

@@ -45,6 +45,7 @@ const WITH_PATH = [
   SystemCall.faccessat2,
 ];
 
+/** AUDIT_ARCH_X86_64. A call by the 32-bit interface has another architecture, and is allowed. */
 const ARCH_X86_64 = 0xc000_003e;
 /** The second byte of an ioctl's code: its type. Those of /dev/acrn_hsm have 0xA2. */
 const TYPE_MASK = 0xff00;
