@@ -1,6 +1,5 @@
 /**
- * Server messages: the text messages that the live page's server sends. protocol.ts describes their
- * use and exports them to both sides.
+ * Server messages: the live page server's text messages, which protocol.ts describes and exports.
  */
 
 import type { HoldPoint } from '../debugging/breakpoint.js';

@@ -1,6 +1,5 @@
 /**
- * VirtioState: a virtio device's status, features and queues, which are the same on every
- * transport.
+ * VirtioState: a virtio device's status, features and queues, the same on every transport.
  *
  * Called by: a transport (virtio-pci-card.ts, virtio-mmio.ts), with what the driver writes to its
  * registers. Calls the device. Threads: the Service VM's.
