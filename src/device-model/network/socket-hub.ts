@@ -136,7 +136,8 @@ export class SocketHubPort implements NetworkPort {
       return error;
     }
     this.#joinedMs = performance.now();
-    if (this.#receiver !== undefined) this.#membership.port.connect(this.#receiver);
+    // `close` waits for this, and then ends what was joined: the receiver must not be called again.
+    if (this.#receiver !== undefined && !this.#isClosed) this.#membership.port.connect(this.#receiver);
     return undefined;
   }
 
@@ -176,8 +177,13 @@ export class SocketHubPort implements NetworkPort {
       if (this.#isClosed) return;
       if ((await this.#enter()) === undefined) break;
     }
-    if (!this.#isRefused)
-      this.#report(`hub ${this.#name}: ${this.isServer ? 'this process serves it now' : 'connected again'}`);
+    this.#reportJoined();
+  }
+
+  /** Not after a refusal, which may follow again, and not if the port was closed meanwhile. */
+  #reportJoined(): void {
+    if (this.#isRefused || this.#isClosed) return;
+    this.#report(`hub ${this.#name}: ${this.isServer ? 'this process serves it now' : 'connected again'}`);
   }
 
   #pause(ms: number): Promise<void> {

@@ -211,6 +211,7 @@ export class VirtioState {
       queue.isEnabled = false;
       queue.halves.fill(0);
     });
+    // Before the device's reset: what that gives back must not reach the driver.
     driver?.stop();
     if (driver !== undefined) this.device.reset();
   }
