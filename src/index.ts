@@ -119,6 +119,7 @@ export { IoRequestState } from './io-request/state.js';
 export { SharedBuffer } from './io-request/shared-buffer.js';
 export { Slot } from './io-request/slot.js';
 export { UpcallError, type UpcallErrorCode, type UpcallErrorOptions } from './io-request/upcall-error.js';
+export { describeInterrupt, isInterrupt, type InterruptEvent } from './trace/interrupt-reader.js';
 export { describeMove, type Move, type MoveState } from './trace/move.js';
 export type { MoveFilter } from './trace/move-filter.js';
 export { prometheusText, type NamedStatistics } from './trace/prometheus.js';

@@ -7,6 +7,7 @@
 
 import type { LiveView } from '../dashboard/live-view.js';
 import { errorText } from '../io-request/error-text.js';
+import type { InterruptEvent } from '../trace/interrupt-reader.js';
 import type { Move } from '../trace/move.js';
 import type { UserVm } from '../vm/user-vm.js';
 import { EventLog } from './event-log.js';
@@ -16,8 +17,8 @@ import type { Reporter } from './reporter.js';
 import { statisticsTable } from './statistics-table.js';
 
 /** Where a trace goes: TraceFiles (commands/trace-files.ts). */
-export interface MoveSink {
-  add(move: Move): Promise<void>;
+export interface TraceSink {
+  add(event: Move | InterruptEvent): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -28,7 +29,7 @@ export interface VmToolsOptions {
   readonly hypervisor: string;
   readonly page?: PagePlan;
   /** Opens the trace of a VM. */
-  readonly trace?: (vm: UserVm) => Promise<MoveSink>;
+  readonly trace?: (vm: UserVm) => Promise<TraceSink>;
   /** Prints the statistics at the end. */
   readonly statistics: boolean;
   /** Prints the stacks of errors. */
@@ -82,7 +83,7 @@ export class VmTools {
   async #trace(): Promise<void> {
     const sink = await this.#options.trace?.(this.vm);
     if (sink === undefined) return;
-    for await (const move of this.vm.trace({})) await sink.add(move);
+    for await (const event of this.vm.inspection.traceWithInterrupts()) await sink.add(event);
     await sink.close();
   }
 

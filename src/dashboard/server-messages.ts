@@ -153,7 +153,6 @@ export interface Interrupts {
   readonly messages: readonly InterruptMessageRow[];
   /** Kinds of messages beyond MAX_MESSAGE_ROWS. */
   readonly hiddenMessages: number;
-  /** Writes to doorbells that the hypervisor completed itself. */
   readonly doorbells: readonly { readonly card: string; readonly writes: number }[];
 }
 

@@ -60,7 +60,7 @@ export class DeviceLines {
         const count = (this.#high[gsi] as number) + (high ? 1 : -1);
         this.#high[gsi] = count;
         this.#observer.changed(gsi, number, high);
-        this.#lines.set(gsi, count > 0, this.#driver);
+        this.#lines.set(gsi, count > 0, this.#driver, number);
       },
     };
   }

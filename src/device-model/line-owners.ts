@@ -81,6 +81,12 @@ export class LineOwners {
     return [...new Set(names.filter((name) => name !== undefined))];
   }
 
+  /** The name of the device or program that changed a line: of the owner, or else the driver. */
+  changer(owner: number, driver: number): string | undefined {
+    if (owner !== NAMELESS) return this.name(owner);
+    return driver === LineDriver.HYPERCALL ? BY_HYPERCALL : nameOf(this.#drivers.get(driver));
+  }
+
   /** Undefined for a number without a name. */
   name(number: number): string | undefined {
     return nameOf(this.#owners[number]);

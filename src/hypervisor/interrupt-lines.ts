@@ -20,6 +20,7 @@
 
 import type { Doorbell } from '../sync/doorbell.js';
 import { SharedWords } from '../sync/shared-words.js';
+import { INTERRUPT_LANE_WORDS, InterruptKind, InterruptLane } from '../trace/interrupt-lane.js';
 
 /** Global system interrupts of an ACRN User VM: the pins of its virtual IO-APIC. */
 export const INTERRUPT_LINES = 48;
@@ -33,11 +34,13 @@ const IS_COUNTING = DRIVERS + 1;
 const SEES_ENDS = IS_COUNTING + 1;
 const RISES = SEES_ENDS + 1;
 const ENDS = RISES + INTERRUPT_LINES;
+const TRACE = ENDS + INTERRUPT_LINES;
 /**
  * Words that the lines take: the lines, two with a bit for each line that changed, one with a bit
- * for each driver that was added, and the counters of rises and of ends with their switches.
+ * for each driver that was added, the counters of rises and of ends with their switches, and the
+ * trace.
  */
-export const INTERRUPT_LINE_WORDS = ENDS + INTERRUPT_LINES;
+export const INTERRUPT_LINE_WORDS = TRACE + INTERRUPT_LANE_WORDS;
 
 /** HC_SET_IRQLINE's operations. */
 export const IrqLineOperation = { HIGH: 0, LOW: 1, RAISING_PULSE: 2, FALLING_PULSE: 3 } as const;
@@ -60,6 +63,8 @@ export interface InterruptController {
 }
 
 export class InterruptLines {
+  /** Changes of lines, ends and messages, while a reader wants them. */
+  readonly trace: InterruptLane;
   readonly #words: SharedWords;
   readonly #vcpu: Doorbell;
   /** The level that each of the controllers' pins has. Used only in the thread that delivers. */
@@ -71,14 +76,15 @@ export class InterruptLines {
    */
   constructor(buffer: SharedArrayBuffer, vcpu: Doorbell) {
     this.#words = new SharedWords(buffer);
+    this.trace = new InterruptLane(this.#words, TRACE);
     this.#vcpu = vcpu;
   }
 
   /**
    * Drives the output of `driver` to `line`, from any thread. A line number that does not exist is
-   * ignored, as an unconnected pin is.
+   * ignored, as an unconnected pin is. `owner`: the number of the device, for the trace.
    */
-  set(line: number, high: boolean, driver: number = LineDriver.HYPERCALL): void {
+  set(line: number, high: boolean, driver: number = LineDriver.HYPERCALL, owner = 0): void {
     if (!(line >= 0 && line < INTERRUPT_LINES)) return;
     const bit = 1 << driver;
     for (;;) {
@@ -91,6 +97,7 @@ export class InterruptLines {
       break;
     }
     if (high && this.#words.loadRelaxed(IS_COUNTING) !== 0) this.#words.add(RISES + line, 1);
+    this.trace.record(high ? InterruptKind.RAISED : InterruptKind.LOWERED, line, owner, driver);
     this.#words.or(CHANGED + (line >>> 5), 1 << (line & 31));
     this.#vcpu.ring();
   }
@@ -148,6 +155,7 @@ export class InterruptLines {
   /** In the vCPU's thread: the guest has ended (EOI) the interrupt of line `line`. */
   end(line: number): void {
     if (this.#words.loadRelaxed(IS_COUNTING) !== 0) this.#words.add(ENDS + line, 1);
+    this.trace.record(InterruptKind.ENDED, line, 0, 0);
   }
 
   /** How often the guest ended the line's interrupt. Undefined: the controllers do not say it. */

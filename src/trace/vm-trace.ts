@@ -16,6 +16,7 @@
  */
 
 import { SLOT_COUNT } from '../io-request/layout.js';
+import type { InterruptEvent, InterruptReader } from './interrupt-reader.js';
 import { LaneView } from './lane.js';
 import { MoveSampler } from './move-sampler.js';
 import { CompiledMoveFilter, type MoveFilter } from './move-filter.js';
@@ -134,9 +135,24 @@ export class VmTrace {
    * All moves from this call until the VM ends or the loop is left, in batches sorted by time. Run
    * the loop: recording is on from this call, and only the loop's end switches it off.
    */
-  watch(filter: MoveFilter = {}): AsyncGenerator<Move, void, undefined> {
-    const release = this.use();
-    return this.#moves(new RingReader(this.#ring), new CompiledMoveFilter(filter), release);
+  watch(filter?: MoveFilter): AsyncGenerator<Move, void, undefined>;
+  /** The same with the events of `interrupts`, which it closes. */
+  watch(
+    filter: MoveFilter | undefined,
+    interrupts: InterruptReader,
+  ): AsyncGenerator<Move | InterruptEvent, void, undefined>;
+  watch(filter: MoveFilter = {}, interrupts?: InterruptReader): AsyncGenerator<Move | InterruptEvent, void, undefined> {
+    const stop = this.use();
+    const release = (): void => {
+      stop();
+      interrupts?.close();
+    };
+    return this.#events(new RingReader(this.#ring), new CompiledMoveFilter(filter), interrupts, release);
+  }
+
+  /** Unix time in ms of `timeNs` 0. */
+  get startMs(): number {
+    return this.#ring.originMs + this.#originMs;
   }
 
   /**
@@ -165,11 +181,12 @@ export class VmTrace {
   }
 
   /** The generator behind `watch`: reads the new moves of all slots, or waits for some. */
-  async *#moves(
+  async *#events(
     reader: RingReader,
     filter: CompiledMoveFilter,
+    interrupts: InterruptReader | undefined,
     release: () => void,
-  ): AsyncGenerator<Move, void, undefined> {
+  ): AsyncGenerator<Move | InterruptEvent, void, undefined> {
     const assembler = new MoveAssembler((client) => this.#clients[client]?.name, this.#originMs);
     /** By slot: moves that were lost since the last one. */
     const lost = new Int32Array(SLOT_COUNT);
@@ -178,6 +195,8 @@ export class VmTrace {
       for (;;) {
         const isLast = this.#isClosed;
         const moves: Move[] = [];
+        // Before the moves: what follows an interrupt is read with it or later.
+        const events: (Move | InterruptEvent)[] = interrupts?.take(isLast) ?? [];
         for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) {
           let before = lost[vcpu] as number;
           const take = (entry: RingEntry, now: number): void => {
@@ -188,10 +207,11 @@ export class VmTrace {
           lost[vcpu] = before + after;
         }
         if (isLast) filter.flush((move) => moves.push(move));
-        moves.sort((a, b) => a.timeNs - b.timeNs);
-        yield* moves;
+        events.push(...moves);
+        events.sort((a, b) => a.timeNs - b.timeNs);
+        yield* events;
         if (isLast) return;
-        if (moves.length === 0) await this.#moreMoves();
+        if (events.length === 0) await this.#moreMoves();
       }
     } finally {
       this.#watchers--;

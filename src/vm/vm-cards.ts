@@ -54,6 +54,8 @@ export interface CardVm {
   /** The operator's client behind the one that the HSM has (client-wrappers.ts). */
   readonly original: (client: IoClient) => IoClient;
   readonly reportError: ReportDeviceError;
+  /** Message number `message` of a card was sent or refused. `data`: as the guest has set it up. */
+  readonly onMessage: (card: PciCard, data: number, message: number, isSent: boolean) => void;
   readonly vm: {
     interruptLine(gsi: number, owner?: LineOwner): InterruptLine;
     createClient(client: IoClient): void;
@@ -142,7 +144,11 @@ export class VmCards {
       memory: hypercalls.memory,
       pin: pin === undefined ? UNCONNECTED : vm.interruptLine(interrupt, card),
       interrupt,
-      injectMsi: (to, data) => hypercalls.injectMsi(to, data) === 0,
+      injectMsi: (to, data, message) => {
+        const isSent = hypercalls.injectMsi(to, data) === 0;
+        this.#parts.onMessage(card, data, message, isSent);
+        return isSent;
+      },
       reportError,
       report: (message) => vm.emit({ kind: 'device-report', device: card.name, message }),
     });

@@ -90,6 +90,7 @@ export class VmDevices {
       hasDoorbells: parts.hasDoorbells,
       original: (client) => wrappers.original(client),
       reportError,
+      onMessage: (card, data, message, isSent) => this.interrupts.recordMessage(card, data, message, isSent),
       vm,
     });
   }

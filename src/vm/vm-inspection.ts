@@ -25,7 +25,9 @@ import type { AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
 import { pciAddressName } from '../io-request/pci-address.js';
+import type { InterruptEvent } from '../trace/interrupt-reader.js';
 import type { MoveFilter } from '../trace/move-filter.js';
+import type { Move } from '../trace/move.js';
 import type { MoveSampler } from '../trace/move-sampler.js';
 import type { VmTrace } from '../trace/vm-trace.js';
 
@@ -143,6 +145,15 @@ export class VmInspection {
   /** Samples the latest moves. The caller must close() it. */
   sampleMoves(filter?: MoveFilter): MoveSampler {
     return this.#parts.trace.sample(filter);
+  }
+
+  /**
+   * As `UserVm.trace`, with interrupts: changes of lines, ends (EOIs) and messages. The filter is
+   * one of requests, so all interrupts pass it.
+   */
+  traceWithInterrupts(filter?: MoveFilter): AsyncGenerator<Move | InterruptEvent, void, undefined> {
+    const { trace, interrupts } = this.#parts;
+    return trace.watch(filter, interrupts.read(trace.startMs));
   }
 
   /** Interrupt lines, messages and doorbells. After the end of the VM, as they were before it. */

@@ -12,6 +12,7 @@ import type { UserVm } from './user-vm.js';
 import { MAX_COUNTED_CARDS } from './vm-cards.js';
 import { MAX_MESSAGE_ROWS, VmInterrupts } from './vm-interrupts.js';
 import { LineOwners } from '../device-model/line-owners.js';
+import { describeInterrupt } from '../trace/interrupt-reader.js';
 import { VmSharedState } from '../hypervisor/vm-shared-state.js';
 
 const BAR = 0xd000_0000;
@@ -132,4 +133,42 @@ test('messages of more sources and vectors than have a row share one', () => {
   const { messages } = interrupts.state;
   assert.deepEqual(messages.at(-1), { source: 'others', vector: 0, sent: 50, isPending: false, refused: 0 });
   assert.equal(messages.length, MAX_MESSAGE_ROWS + 1);
+});
+
+test('a trace has interrupts between the moves: lines with their owner, and messages with vector and sender', async () => {
+  const card = new DoorbellCard({ bars: [{ type: 'memory', size: 0x1000 }], msi: 1, interruptPin: 'A' });
+  const seen: string[] = [];
+  let tracing: Promise<void> | undefined;
+  await play([load(0xe000_0000)], false, (vm) => {
+    vm.attachCard(card, { bus: 0, device: 5, function: 0 });
+    vm.pci.write(0, 5, 0, 0x4a, 2, 1);
+    const line = vm.interruptLine(7, 'prober');
+    vm.attach(mmio(0xe000_0000, 4), {
+      name: 'prober',
+      read: () => {
+        line.set(true);
+        line.set(false);
+        // It is no bus master.
+        card.handle?.interrupt();
+        return vm.injectMsi('INJECT_MSI', 0xfee0_0000, 0x40);
+      },
+      write: () => undefined,
+    });
+    const events = vm.inspection.traceWithInterrupts();
+    tracing = (async () => {
+      for await (const event of events)
+        seen.push('interrupt' in event ? describeInterrupt(event).replace(/^\S+ ms /, '') : event.to);
+    })();
+  });
+  await tracing;
+  assert.deepEqual(
+    seen.filter((text) => text !== 'FREE' && text !== 'PENDING'),
+    [
+      'PROCESSING',
+      'line 7 raised by prober',
+      'line 7 lowered by prober',
+      'message sent by INJECT_MSI: vector 0x40',
+      'COMPLETE',
+    ],
+  );
 });

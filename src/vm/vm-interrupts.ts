@@ -10,7 +10,9 @@
  */
 
 import type { MessageCounts } from '../device-model/pci/card-interrupts.js';
-import type { LineOwners } from '../device-model/line-owners.js';
+import { InterruptKind } from '../trace/interrupt-lane.js';
+import { InterruptReader } from '../trace/interrupt-reader.js';
+import type { LineOwner, LineOwners } from '../device-model/line-owners.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
 
@@ -85,7 +87,20 @@ export class VmInterrupts {
     const row = this.#rowOf(source, data & 0xff);
     if (result < 0) row.refused++;
     else row.sent++;
+    this.#record(source, data, -1, result >= 0);
     return result;
+  }
+
+  /** Message number `message` of a card was sent, or refused. */
+  recordMessage(card: LineOwner, data: number, message: number, isSent: boolean): void {
+    this.#record(card, data, message, isSent);
+  }
+
+  /** Reads what happens from now on. `startMs`: Unix time of its time 0. Close it. */
+  read(startMs: number): InterruptReader {
+    const { hypercalls, owners } = this.#parts;
+    const nameOf = (owner: number, driver: number): string | undefined => owners.changer(owner, driver);
+    return new InterruptReader({ lane: hypercalls.shared.lines.trace, nameOf, startMs });
   }
 
   /** The VM pauses: `state` is the present one until the next start. */
@@ -100,6 +115,14 @@ export class VmInterrupts {
 
   get state(): InterruptState {
     return this.#kept ?? this.#now();
+  }
+
+  #record(source: LineOwner, data: number, message: number, isSent: boolean): void {
+    const { hypercalls, owners } = this.#parts;
+    const { trace } = hypercalls.shared.lines;
+    if (!trace.isOn) return;
+    const kind = isSent ? InterruptKind.SENT : InterruptKind.REFUSED;
+    trace.record(kind, message, owners.numberOf(source), data & 0xff);
   }
 
   #now(): InterruptState {

@@ -2,7 +2,7 @@
  * TraceFiles: the files that `upcall trace` and `upcall hsm --trace` write.
  *
  * - Called by: cli/commands/trace.ts and cli/vm-trace-file.ts create it. It gets each move (change
- *   of a slot's state).
+ *   of a slot's state) and interrupt.
  * - A file is written synchronously in large chunks. The Service VM and the guest wait for the
  *   disk, so nothing is lost and memory is bounded.
  * - Standard output is another program's pipe. It is awaited without stopping the guest. Moves lost
@@ -13,6 +13,7 @@ import { closeSync, openSync, writeSync } from 'node:fs';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { errorText } from '../../io-request/error-text.js';
 import type { TraceExport } from '../../trace/exports/trace-export.js';
+import { isInterrupt, type InterruptEvent } from '../../trace/interrupt-reader.js';
 import type { Move } from '../../trace/move.js';
 
 /** How many bytes of a file are collected before a write. */
@@ -56,10 +57,11 @@ export class TraceFiles {
     }));
   }
 
-  /** Adds a move to each file. Throws OPTION_INVALID if a write fails. */
-  async add(move: Move): Promise<void> {
+  /** Adds an event to each file whose format has it. Throws OPTION_INVALID if a write fails. */
+  async add(event: Move | InterruptEvent): Promise<void> {
     for (const target of this.#targets) {
-      this.#append(target, target.trace.add(move));
+      const { trace } = target;
+      this.#append(target, isInterrupt(event) ? trace.addInterrupt?.(event) : trace.add(event));
       if (target.bytes >= target.chunkBytes) await this.#flush(target);
     }
   }

@@ -21,6 +21,8 @@ export interface TraceOptions extends RunOptions {
   readonly vcpu?: number;
   readonly direction?: DirectionName;
   readonly limit?: number;
+  /** Default: true without a filter of requests. */
+  readonly interrupts?: boolean;
 }
 
 const TYPES: readonly IoRequest['type'][] = ['port', 'mmio', 'pci', 'write-protect'];
@@ -36,6 +38,8 @@ export function addTraceOptions(command: Command): Command {
     .option('--address <from-to>', 'only these ports or addresses, for example 0x3f8-0x3ff', parseAddresses)
     .option('--vcpu <number>', 'only requests of this vCPU', (text) => parseCount('--vcpu', text, 0, SLOT_COUNT - 1))
     .addOption(new Option('--direction <direction>', 'only reads or only writes').choices(DIRECTIONS))
+    .option('--interrupts', 'also interrupts, which a selection of requests leaves out')
+    .option('--no-interrupts', 'only moves')
     .option('--limit <moves>', 'stop tracing after this many moves; the guest runs on', (text) =>
       parseCount('--limit', text, 1, 2 ** 53),
     );

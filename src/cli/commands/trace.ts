@@ -4,6 +4,7 @@
  */
 
 import type { Command } from 'commander';
+import { describeInterrupt, isInterrupt } from '../../trace/interrupt-reader.js';
 import { describeMove } from '../../trace/move.js';
 import type { UserVm } from '../../vm/user-vm.js';
 import type { Reporter } from '../reporter.js';
@@ -15,13 +16,15 @@ import { addTraceOptions, filterOf, type TraceOptions } from './trace-options.js
 const EXAMPLES = `
 A request moves FREE → PENDING → PROCESSING → COMPLETE → FREE. Each move is recorded with its time, vCPU, actor, client
 and request. Without a file the moves are lines on standard error. With --jsonl - the guest's console goes to standard
-error too. docs/tracing.md describes the fields and the programs that open each format.
+error too. Changes of interrupt lines, their
+ends and messages are between the moves. docs/tracing.md describes the fields and the programs that open each format.
 
 Examples:
   upcall trace monitor --tour --perfetto tour.pftrace         then open it in ui.perfetto.dev
   upcall trace hello --jsonl - 2>/dev/null | jq .request      the numbers of the requests
   upcall trace debian --run true --parquet boot.parquet       then: duckdb, select * from 'boot.parquet'
-  upcall trace hello --client uart16550 --limit 8             two requests, as text`;
+  upcall trace hello --client uart16550 --limit 8             two requests, as text
+  upcall trace monitor --client uart16550 --interrupts        a device's requests, and all interrupts`;
 
 export function addTraceCommand(program: Command, context: CommandContext): void {
   const command = program
@@ -88,13 +91,19 @@ async function writeMoves(
 ): Promise<string> {
   let moves = 0;
   let lost = 0;
-  for await (const move of vm.trace(filterOf(options))) {
-    if (files === undefined) reporter.text(`${describeMove(move)}\n`);
-    else await files.add(move);
-    // Moves before this one that were overwritten in the trace's ring before they were read.
-    lost += move.lost;
-    if (++moves === options.limit) break;
+  const filter = filterOf(options);
+  // Who asks for certain requests gets nothing else.
+  const { interrupts: hasInterrupts = Object.keys(filter).length === 0 } = options;
+  let interrupts = 0;
+  for await (const event of hasInterrupts ? vm.inspection.traceWithInterrupts(filter) : vm.trace(filter)) {
+    const isMove = !isInterrupt(event);
+    if (files === undefined) reporter.text(`${isMove ? describeMove(event) : describeInterrupt(event)}\n`);
+    else await files.add(event);
+    // Events before this one that were overwritten in their ring before they were read.
+    lost += event.lost;
+    if (!isMove) interrupts++;
+    else if (++moves === options.limit) break;
   }
   await files?.close();
-  return `${moves} moves traced${lost === 0 ? '' : `, ${lost} lost`}`;
+  return `${moves} moves${interrupts === 0 ? '' : ` and ${interrupts} interrupt events`} traced${lost === 0 ? '' : `, ${lost} lost`}`;
 }

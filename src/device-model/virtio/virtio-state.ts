@@ -124,7 +124,6 @@ export class VirtioState {
     return this.#selected?.halves[half] ?? 0;
   }
 
-  /** For the operator. Reading it has no effect. */
   get view(): VirtioView {
     const { ram } = this.#options.memory;
     const isPacked = this.#has(VirtioFeature.PACKED);

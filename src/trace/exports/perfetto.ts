@@ -7,48 +7,33 @@
  * - Good: use one export for each VM, with different process ids, and concatenate the bytes. Each
  *   VM's times count from the start of its own trace.
  * - Bad: leave out `end()`, which closes the slices that are open.
- *
- * Field numbers: protos/perfetto/trace/{trace,trace_packet}.proto and
- * …/track_event/{track_event,track_descriptor, process_descriptor,debug_annotation}.proto of
- * Perfetto. A file is a sequence of `Trace.packet` fields, so each piece can be written as soon as
- * it is known.
  */
 
 import { PbfWriter } from 'pbf';
 import { describe, hex, type IoRequest } from '../../io-request/io-request.js';
 import { SLOT_COUNT } from '../../io-request/layout.js';
+import type { InterruptEvent } from '../interrupt-reader.js';
 import type { Move } from '../move.js';
+import {
+  Descriptor,
+  EventType,
+  INCREMENTAL_STATE_CLEARED,
+  Packet,
+  Process,
+  TRACE_PACKET,
+  writeEvent,
+  type Event,
+} from './perfetto-fields.js';
 import type { TraceExport } from './trace-export.js';
-
-// Field numbers of the messages.
-const TRACE_PACKET = 1;
-const Packet = { timestamp: 8, sequence: 10, trackEvent: 11, sequenceFlags: 13, trackDescriptor: 60 } as const;
-const Descriptor = { uuid: 1, name: 2, process: 3, parent: 5 } as const;
-const Process = { pid: 1, name: 6 } as const;
-/** A flow is an arrow from one slice to another. Its ID is a fixed64. */
-const TrackEvent = { annotation: 4, type: 9, track: 11, name: 23, flow: 47, endOfFlow: 48 } as const;
-const Annotation = { uint: 3, text: 6, name: 10 } as const;
-// Values of fields.
-const EventType = { BEGIN: 1, END: 2, INSTANT: 3 } as const;
-/** In the first packet of a sequence: it builds on no packet before. */
-const INCREMENTAL_STATE_CLEARED = 1;
 
 // The IDs of the tracks of process 1. The vCPUs' are consecutive, and so are the clients'.
 const PROCESS_TRACK = 1;
 const FIRST_VCPU_TRACK = 0x10;
 const FIRST_CLIENT_TRACK = 0x100;
+const FIRST_INTERRUPT_TRACK = 0x8_0000;
 /** IDs are global in a file, so each process has its own: the tracks', and those of flows. */
 const TRACKS_PER_PROCESS = 2 ** 20;
 const FLOWS_PER_PROCESS = 2 ** 31;
-
-interface Event {
-  readonly name?: string;
-  /** ID of the flow that starts at this event. */
-  readonly flow?: number;
-  /** ID of the flow that ends at this event. */
-  readonly endOfFlow?: number;
-  readonly annotations?: Readonly<Record<string, string | number>>;
-}
 
 /** The open slices of a slot. */
 interface OpenSlices {
@@ -66,6 +51,9 @@ export class PerfettoExport implements TraceExport {
   readonly #vm: string;
   readonly #pid: number;
   readonly #clientTracks = new Map<string, number>();
+  readonly #interruptTracks = new Map<string, number>();
+  /** Tracks of lines with an open slice. */
+  readonly #highTracks = new Set<number>();
   readonly #knownVcpus = new Set<number>();
   readonly #slots: readonly OpenSlices[] = Array.from({ length: SLOT_COUNT }, () => ({
     depth: 0,
@@ -111,9 +99,32 @@ export class PerfettoExport implements TraceExport {
     return this.#takeBytes();
   }
 
+  /** A line is a track with a slice for each time that it is high. Messages are instants. */
+  addInterrupt({ timeNs, interrupt, line, vector = 0, message, by }: InterruptEvent): Uint8Array {
+    this.#begin();
+    this.#lastNs = Math.max(this.#lastNs, timeNs);
+    if (line === undefined) {
+      const name = `${interrupt === 'sent' ? '' : 'refused '}vector 0x${vector.toString(16)}`;
+      const annotations = message === undefined ? {} : { message };
+      const track = this.#interruptTrack(`messages of ${by ?? 'others'}`);
+      this.#event(timeNs, track, EventType.INSTANT, { name, annotations });
+      return this.#takeBytes();
+    }
+    const track = this.#interruptTrack(`line ${line}`);
+    const isHigh = this.#highTracks.has(track);
+    if (interrupt === 'ended') this.#event(timeNs, track, EventType.INSTANT, { name: 'EOI' });
+    else if (interrupt === 'raised' && !isHigh) {
+      this.#highTracks.add(track);
+      this.#event(timeNs, track, EventType.BEGIN, { name: by ?? 'high' });
+    } else if (interrupt === 'lowered' && this.#highTracks.delete(track)) this.#event(timeNs, track, EventType.END, {});
+    return this.#takeBytes();
+  }
+
   end(): Uint8Array {
     this.#begin();
     for (let vcpu = 0; vcpu < SLOT_COUNT; vcpu++) this.#close(this.#lastNs, vcpu);
+    for (const track of this.#highTracks) this.#event(this.#lastNs, track, EventType.END, {});
+    this.#highTracks.clear();
     return this.#takeBytes();
   }
 
@@ -207,6 +218,15 @@ export class PerfettoExport implements TraceExport {
     return track;
   }
 
+  #interruptTrack(name: string): number {
+    const known = this.#interruptTracks.get(name);
+    if (known !== undefined) return known;
+    const track = FIRST_INTERRUPT_TRACK + this.#interruptTracks.size;
+    this.#interruptTracks.set(name, track);
+    this.#track(track, name);
+    return track;
+  }
+
   #track(uuid: number, name: string): void {
     this.#packet((packet) =>
       packet.writeMessage(
@@ -253,24 +273,6 @@ export class PerfettoExport implements TraceExport {
     this.#pbf = new PbfWriter();
     return bytes;
   }
-}
-
-function writeEvent(pbf: PbfWriter, track: number, type: number, event: Event): void {
-  for (const [name, value] of Object.entries(event.annotations ?? {}))
-    pbf.writeMessage(
-      TrackEvent.annotation,
-      (_, annotation) => {
-        annotation.writeStringField(Annotation.name, name);
-        if (typeof value === 'number') annotation.writeVarintField(Annotation.uint, value);
-        else annotation.writeStringField(Annotation.text, value);
-      },
-      undefined,
-    );
-  pbf.writeVarintField(TrackEvent.type, type);
-  pbf.writeVarintField(TrackEvent.track, track);
-  if (event.name !== undefined) pbf.writeStringField(TrackEvent.name, event.name);
-  if (event.flow !== undefined) pbf.writeFixed64Field(TrackEvent.flow, event.flow);
-  if (event.endOfFlow !== undefined) pbf.writeFixed64Field(TrackEvent.endOfFlow, event.endOfFlow);
 }
 
 function vcpuTrack(vcpu: number): number {
