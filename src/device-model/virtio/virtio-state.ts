@@ -57,10 +57,7 @@ export interface VirtioStateOptions {
 
 export class VirtioState {
   readonly device: VirtioDevice;
-  /**
-   * Set by the transport as the driver writes them: which 32 features are offered or accepted in
-   * the registers, and which queue the queue's registers are of. Any u32.
-   */
+  /** What the driver has selected, set by the transport: a word of features, a queue. Any u32. */
   deviceFeatureWord = 0;
   driverFeatureWord = 0;
   queueSelect = 0;
@@ -210,9 +207,10 @@ export class VirtioState {
       queue.isEnabled = false;
       queue.halves.fill(0);
     });
-    // Before the device's reset: what that gives back must not reach the driver.
-    driver?.stop();
-    if (driver !== undefined) this.device.reset();
+    if (driver === undefined) return;
+    // First: what the device gives back in its reset must not reach the driver.
+    driver.stop();
+    this.device.reset();
   }
 
   get #selected(): QueueRegisters | undefined {
