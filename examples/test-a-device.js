@@ -1,26 +1,24 @@
 // @ts-check
 /**
- * How to test a device: alone, with a clock that the test moves, and then from a vCPU, without
- * guest code.
+ * How to test a device: alone, on a bench; against its own register map; and then from a vCPU,
+ * without guest code.
  */
 
 import assert from 'node:assert/strict';
-import { ManualClock, ports, ScriptedHypervisor, ServiceVm } from 'upcall';
+import { ports, ScriptedHypervisor, ServiceVm } from 'upcall';
+import { checkRegisters, deviceBench, play } from 'upcall/testing';
 import Countdown from './devices/countdown.js';
 
-const clock = new ManualClock();
-/** @type {boolean[]} */
-const levels = [];
-const device = new Countdown({ clock, interruptLine: () => ({ set: (high) => levels.push(high) }) }, {});
-device.write(0, 4, 10);
-clock.advance(9);
-assert.equal(device.read(0, 4), 1);
-assert.equal(device.peek(4, 1), 0);
-clock.advance(1);
-assert.equal(levels.at(-1), true);
-assert.equal(device.read(4, 1), 1);
-assert.equal(levels.at(-1), false);
+const makeBench = () => deviceBench(Countdown, { length: 8, options: { line: 5 } });
+const bench = await makeBench();
+await play(bench, 'write(MS,10) wait(9ms) read(MS)=1 peek(STATUS)=0 line(5)=0');
+await play(bench, 'wait(1ms) line(5)=1 read(STATUS)=1 line(5)=0 raised(5)=1');
+bench.close();
 console.log('alone: the countdown expires after 10 ms');
+
+const { findings } = await checkRegisters(makeBench, { prepare: 'write(MS,1) wait(1ms)' });
+assert.deepEqual(findings, []);
+console.log('any guest: it is as its register map says');
 
 const hypervisor = new ScriptedHypervisor([
   {

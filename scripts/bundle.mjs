@@ -18,6 +18,7 @@ const ENTRIES = {
   index: 'index.js',
   hypervisor: 'hypervisor/index.js',
   conformance: 'conformance/hypervisor-suite/index.js',
+  testing: 'testing/index.js',
 };
 /** The programs of threads. A bundle has the name of its module. */
 const THREADS = [

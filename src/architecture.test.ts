@@ -84,6 +84,7 @@ const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
   ['conformance/', 5],
   ['exploration/', 5],
   ['comparison/', 5],
+  ['testing/', 5],
   ['acrn-programs/', 6],
   ['fuzzing/', 6],
   ['dashboard/', 6],

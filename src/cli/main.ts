@@ -10,6 +10,7 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { addCompareCommand } from './commands/compare.js';
 import { addDoctorCommand } from './commands/doctor.js';
 import { addHsmCommand } from './commands/hsm.js';
+import { addNewCommand } from './commands/new.js';
 import { addRunCommand, type CommandContext } from './commands/run.js';
 import { addTopCommand } from './commands/top.js';
 import { addTraceCommand } from './commands/trace.js';
@@ -60,6 +61,7 @@ Examples:
   upcall top --help       rates, latencies and slots, updated live
   upcall hsm --help       C programs that were written for ACRN
   upcall compare --help   our devices against those of a QEMU
+  upcall new --help       a device of your own, with its test
   upcall doctor           what runs on this machine`,
   );
 addRunCommand(program, context);
@@ -67,6 +69,7 @@ addTraceCommand(program, context);
 addTopCommand(program, context);
 addHsmCommand(program, context);
 addCompareCommand(program, context);
+addNewCommand(program, context);
 addDoctorCommand(program, context);
 for (const command of program.commands) {
   command.copyInheritedSettings(program);

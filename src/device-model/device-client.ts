@@ -18,7 +18,7 @@ import type { AssignedRequest } from '../hsm/assigned-request.js';
 import type { ClientPosition, IoClient } from '../hsm/io-client.js';
 import { truncate } from '../io-request/io-request.js';
 import type { AccessSize, Device } from './device.js';
-import { originText } from './device-origin.js';
+import { checkedValue } from './device-value.js';
 
 /**
  * What a device was doing when it failed. `read`: the guest has read all ones therefore. `late
@@ -32,9 +32,6 @@ export type ReportDeviceError = (device: string, error: unknown, during: DeviceC
 
 /** For the operator: why a request is late that its device has begun, with a promise. */
 export const PROMISE_OPEN = 'the device’s promise is open';
-
-/** The whole numbers that a double holds exactly. Others have no low bits to answer with. */
-const MAX_VALUE = Number.MAX_SAFE_INTEGER;
 
 export class DeviceClient implements IoClient {
   readonly name: string;
@@ -79,7 +76,7 @@ export class DeviceClient implements IoClient {
       if (request.isRead) {
         const value = this.#device.read(offset, size);
         // `| 0`: an answer is an int32 word.
-        if (typeof value === 'number') request.finish(ticket, truncate(this.#value(value), size) | 0, 0);
+        if (typeof value === 'number') request.finish(ticket, truncate(checkedValue(value, this.#device), size) | 0, 0);
         else void this.#answerLater(value, request, ticket, size);
       } else {
         const written = this.#device.write(offset, size, truncate(request.valueLow, size));
@@ -99,7 +96,7 @@ export class DeviceClient implements IoClient {
     size: AccessSize,
   ): Promise<void> {
     try {
-      request.finish(ticket, truncate(this.#value(await value), size) | 0, 0);
+      request.finish(ticket, truncate(checkedValue(await value, this.#device), size) | 0, 0);
     } catch (error) {
       this.#fail(error, request, ticket, 'read');
     }
@@ -129,7 +126,8 @@ export class DeviceClient implements IoClient {
           return;
         }
         const high = this.#device.read(offset + 4, 4);
-        if (typeof high === 'number') request.finish(ticket, this.#value(low) | 0, this.#value(high) | 0);
+        if (typeof high === 'number')
+          request.finish(ticket, checkedValue(low, this.#device) | 0, checkedValue(high, this.#device) | 0);
         else void this.#answerHigh(low, high, request, ticket);
       } else {
         const { valueHigh } = request;
@@ -150,8 +148,8 @@ export class DeviceClient implements IoClient {
   /** The low half of a read is a promise. */
   async #answerHalves(low: Promise<number>, request: AssignedRequest, ticket: number, offset: number): Promise<void> {
     try {
-      const lowNow = this.#value(await low);
-      request.finish(ticket, lowNow | 0, this.#value(await this.#device.read(offset + 4, 4)) | 0);
+      const lowNow = checkedValue(await low, this.#device);
+      request.finish(ticket, lowNow | 0, checkedValue(await this.#device.read(offset + 4, 4), this.#device) | 0);
     } catch (error) {
       this.#fail(error, request, ticket, 'read');
     }
@@ -160,7 +158,7 @@ export class DeviceClient implements IoClient {
   /** Only the high half of a read is a promise. */
   async #answerHigh(low: number, high: Promise<number>, request: AssignedRequest, ticket: number): Promise<void> {
     try {
-      request.finish(ticket, this.#value(low) | 0, this.#value(await high) | 0);
+      request.finish(ticket, checkedValue(low, this.#device) | 0, checkedValue(await high, this.#device) | 0);
     } catch (error) {
       this.#fail(error, request, ticket, 'read');
     }
@@ -176,21 +174,4 @@ export class DeviceClient implements IoClient {
     const isAnswered = request.finishAllOnes(ticket);
     this.#reportError(this.name, error, isAnswered ? during : 'late answer');
   }
-
-  /**
-   * Checks what `read` gave. A device may have forgotten its `return`, or divided by 0: its bug.
-   */
-  #value(value: number): number {
-    if (typeof (value as unknown) === 'number' && value >= -MAX_VALUE && value <= MAX_VALUE) return value;
-    throw new TypeError(
-      `read returned ${described(value)}, not a number from -(2^53 - 1) to 2^53 - 1${originText(this.#device)}`,
-    );
-  }
-}
-
-/** Any value in a word or two, whatever it is. */
-function described(value: unknown): string {
-  if (value === null || typeof value === 'undefined' || typeof value === 'number') return String(value);
-  if (Array.isArray(value)) return 'an array';
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }

@@ -1,7 +1,7 @@
 /**
  * RegisterMap: a device's registers as data, as its data sheet describes them.
  *
- * Called by: tools that display registers (the live page). A device offers its map as
+ * Called by: tools that display registers (the live page) or check them (`upcall/testing`). A device offers its map as
  * `Device.registers`, and peeks a register by the map's offset, size and name.
  */
 
@@ -12,7 +12,15 @@ export interface RegisterField {
   readonly bits: readonly [low: number, high: number];
   readonly name: string;
   readonly meaning: string;
+  /** What accesses do to it, for `checkRegisters` of `upcall/testing`. Default: it is not said. */
+  readonly access?: FieldAccess;
 }
+
+/**
+ * `r`: writes change nothing. `rw`: reads as it was last written. `w`: reads as nothing that
+ * counts. `w1c`: a write of 1 clears the bit, a write of 0 leaves it. `rc`: a read clears it.
+ */
+export type FieldAccess = 'r' | 'rw' | 'w' | 'w1c' | 'rc';
 
 export interface RegisterDescription {
   /** In bytes from the start of the device's range, or the index behind an index port. */
@@ -26,6 +34,10 @@ export interface RegisterDescription {
   readonly access: 'r' | 'w' | 'rw';
   readonly meaning: string;
   readonly fields?: readonly RegisterField[];
+  /** What it reads as after a reset. Default: it is not said. */
+  readonly reset?: number;
+  /** Whether time, input or another register may change it. Default: false. */
+  readonly isVolatile?: boolean;
 }
 
 export interface RegisterMap {

@@ -80,9 +80,7 @@ async function load(
   if (typeof create !== 'function') throw invalid(module, exportsOf(exported, what), form);
   let device: unknown;
   try {
-    device = isDeviceClass(create)
-      ? Reflect.construct(create, [context, options])
-      : await (create as CreateDevice)(context, options);
+    device = await createdBy(create, context, options);
   } catch (error) {
     const own = error instanceof UpcallError ? error.remedy : undefined;
     const remedy = own ?? 'Correct the module, or the options that it was given';
@@ -108,6 +106,14 @@ function exportsOf(exported: Record<string, unknown>, what: string): string {
   const names = Object.keys(exported);
   const only = names.length === 0 ? 'nothing' : `only ${names.join(', ')}`;
   return `exports no ${what}: it exports ${only}, neither default nor createDevice`;
+}
+
+/** Calls what a module exports: a class of devices or cards, or a function that makes one. */
+// eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- an export of any module, checked before it is called
+export async function createdBy(create: Function, context: DeviceContext, options: unknown): Promise<unknown> {
+  return isDeviceClass(create)
+    ? (Reflect.construct(create, [context, options]) as unknown)
+    : await (create as CreateDevice)(context, options);
 }
 
 // eslint-disable-next-line @typescript-eslint/no-unsafe-function-type -- an export of any module, checked before it is called

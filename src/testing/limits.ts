@@ -1,0 +1,6 @@
+/** How much work one access of a guest may make a device do: several times what real ones need. */
+
+/** Timers that wait at the same time. */
+export const MAX_TIMERS = 64;
+/** Changes of interrupt lines, and messages sent, by one access. */
+export const MAX_INTERRUPT_MOVES = 64;
