@@ -35,7 +35,8 @@ const commentWidth = {
 };
 
 export default tseslint.config(
-  { ignores: ['dist*/**', 'node_modules/**', '.cache/**'] },
+  // The templates of `upcall new` are projects of their own, which its test checks.
+  { ignores: ['dist*/**', 'node_modules/**', '.cache/**', 'templates/**'] },
   {
     files: FOLDERS.map((folder) => `${folder}/**/*.{ts,tsx,js,mjs}`),
     plugins: { upcall: { rules: { 'comment-width': commentWidth } } },

@@ -22,6 +22,7 @@ const LONG = [
   'cli/e2e/debian.',
   'cli/e2e/disks.',
   'cli/e2e/network.',
+  'cli/e2e/new-device.',
   'cli/e2e/pack.',
   'cli/e2e/share.',
   'exploration/acrn/defects.',

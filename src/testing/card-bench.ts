@@ -12,7 +12,7 @@ import { Command, MSIX_CONTROL, MsixControl } from '../device-model/pci/card-con
 import { CardFunction } from '../device-model/pci/card-function.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import { PciRegister } from '../device-model/devices/pci/pci-config-space.js';
-import { createdBy, loadCard, type CreateDevice, type DeviceContext } from '../device-model/placement/device-module.js';
+import { createdBy, loadCard, type DeviceContext } from '../device-model/placement/device-module.js';
 import { truncate } from '../io-request/io-request.js';
 import { DEFAULT_MEMORY_BYTES, type Bench } from './bench.js';
 import { benchContext, type BenchContext, type BenchOptions } from './device-bench.js';
@@ -46,7 +46,7 @@ export async function cardBench(
   const context = benchContext(memoryBytes);
   const made = (await (typeof card === 'string' || card instanceof URL
     ? loadCard(String(card), context, options)
-    : createdBy(card as unknown as CreateDevice, context, options))) as unknown as PciCard;
+    : createdBy(card, context, options))) as PciCard;
   const bench = new RealCardBench(made, context);
   made.connect?.(bench.function.handle);
   bench.enable();

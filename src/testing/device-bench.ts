@@ -35,7 +35,7 @@ export interface DeviceBenchOptions extends BenchOptions {
 
 /**
  * Creates a device on a bench: a class, a function as a module may export it, or the path or URL of
- * a module. Throws DEVICE_MODULE_INVALID where a module is none.
+ * a module. Throws DEVICE_MODULE_INVALID where a module has no device.
  */
 export async function deviceBench(
   device: string | URL | DeviceClass | CreateDevice,

@@ -9,6 +9,6 @@ export { cardBench, type CardBench, type CardClass, type CreateCard } from './ca
 export { play, PlayError } from './play.js';
 export { parseProgram, programText, type Expectation, type Place, type Step } from './program.js';
 export { checkRegisters, type RegisterCheck, type RegisterCheckOptions } from './register-check.js';
-export { findFailingProgram, type FailingProgram, type RandomProgramOptions } from './random-programs.js';
-export type { TestFile } from './test-file.js';
+export { findFailingProgram, type RandomProgramOptions } from './random-programs.js';
+export type { FailingProgram, TestFile } from './test-file.js';
 export { RegisterCoverage, type FieldCoverage } from './register-coverage.js';

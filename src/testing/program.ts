@@ -15,9 +15,9 @@
  *     store(ADDRESS,SIZE,VALUE)  load(ADDRESS,SIZE)=VALUE   guest memory
  *     reset()
  *
- * PLACE is a register's name, with its own size. An offset in BAR 1 of a card is 1:0x10. Numbers are
- * decimal or begin with 0x. An expectation may have a mask, `read(STATUS)=1/0x3`, and then only the
- * bits of the mask count.
+ * PLACE is a register's name, with its own size. An offset in BAR 1 of a card is 1:0x10. Numbers
+ * are decimal or begin with 0x. An expectation may have a mask, `read(STATUS)=1/0x3`, and then only
+ * the bits of the mask count.
  */
 
 import { hex } from '../io-request/io-request.js';

@@ -19,7 +19,7 @@ import { MAX_INTERRUPT_MOVES, MAX_TIMERS } from './limits.js';
 import { playStep } from './play.js';
 import { programText, stepText, type Step } from './program.js';
 import { steadyValues } from './register-rule.js';
-import { testFileText, type TestFile } from './test-file.js';
+import { testFileText, type FailingProgram, type TestFile } from './test-file.js';
 
 export interface RandomProgramOptions {
   /** How many programs. Default: 200. */
@@ -32,13 +32,6 @@ export interface RandomProgramOptions {
   readonly holds?: (bench: Bench) => void | Promise<void>;
   /** Writes a test of the shrunk program to a file. Default: none is written. */
   readonly saveTo?: TestFile;
-}
-
-export interface FailingProgram {
-  /** The shrunk program, as `play` takes it. */
-  readonly program: string;
-  readonly message: string;
-  readonly seed: number;
 }
 
 const VALUES = [0, 1, 2, 3, 0x7f, 0x80, 0xff, 0x8000, 0xffff, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff];

@@ -2,9 +2,9 @@
  * checkRegisters: whether a device does what its register map says, and stands what a hostile guest
  * does.
  *
- * Called by: an author's tests. The rules are in register-rules.ts and access-rules.ts.
+ * Called by: an author's tests.
  *
- * Each rule gets a new device, so `create` is called often. Only what the map says is checked: give
+ * The rules are in register-rules.ts and access-rules.ts. Each rule gets a new device, so `create` is called often. Only what the map says is checked: give
  * registers a `reset` value, and fields their `access`.
  */
 

@@ -5,7 +5,12 @@
  * Called by: findFailingProgram, if its caller wants the file.
  */
 
-import type { FailingProgram } from './random-programs.js';
+export interface FailingProgram {
+  /** The shrunk program, as `play` takes it. */
+  readonly program: string;
+  readonly message: string;
+  readonly seed: number;
+}
 
 /** Where a found program becomes a test. */
 export interface TestFile {
@@ -17,10 +22,12 @@ export interface TestFile {
   readonly create: string;
 }
 
+const RUNNER = 'node:test';
+
 export function testFileText({ program, message, seed }: FailingProgram, { module, create }: TestFile): string {
   return `// Found by random programs with seed ${seed}. Correct the device, and keep this test.
 
-import { test } from 'node:test';
+import { test } from '${RUNNER}';
 import { play } from 'upcall/testing';
 import { ${create} } from ${JSON.stringify(module)};
 

@@ -24,7 +24,10 @@ import {
 
 const example = (name: string): string => new URL(`../../examples/devices/${name}.js`, import.meta.url).href;
 
-/** CONTROL at 0 (rw, bit 0), STATUS at 4 (bit 0 w1c, bit 1 rc), ID at 8. A write of 3 to CONTROL sets both flags. */
+/**
+ * CONTROL at 0 (rw, bit 0), STATUS at 4 (bit 0 w1c, bit 1 rc), ID at 8. A write of 3 to CONTROL
+ * sets both flags.
+ */
 class Sound implements Device {
   readonly name: string = 'sound';
   readonly registers: RegisterMap = {
@@ -339,7 +342,6 @@ describe('checkRegisters', () => {
       [
         'a timer after close',
         class extends Sound {
-          timer = this.context?.clock.schedule(1e6, () => undefined);
           constructor(context: DeviceContext) {
             super(context);
             context.clock.schedule(1, () => undefined);

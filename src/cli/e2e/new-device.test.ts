@@ -106,7 +106,7 @@ test('its start command runs the device in the monitor', async () => {
 
 for (const [name, parameters, message] of [
   [
-    'a name that is none of a file',
+    'a name that no file can have',
     ['Look Counter'],
     /the name "Look Counter" cannot be that of a file and a class\. Use at most/,
   ],
