@@ -4,8 +4,9 @@
  *
  * Called by: an author's tests.
  *
- * The rules are in register-rules.ts and access-rules.ts. Each rule gets a new device, so `create` is called often. Only what the map says is checked: give
- * registers a `reset` value, and fields their `access`.
+ * The rules are in register-rules.ts and access-rules.ts. Each rule gets a new device, so `create`
+ * is called often. Only what the map says is checked: give registers a `reset` value, and fields
+ * their `access`.
  */
 
 import type { Bench } from './bench.js';

@@ -166,7 +166,10 @@ async function clearedByReads({ prepared, find, leaveOut }: Parameters<Rule>[0])
     }
 }
 
-/** The bits of fields with this access. Without such a field, if `isWhole`: all bits of the register. */
+/**
+ * The bits of fields with this access. Without such a field, if `isWhole`: all bits of the
+ * register.
+ */
 function bitsOf({ fields, size }: RegisterDescription, access: FieldAccess, isWhole: boolean): number {
   const explicit = (fields ?? []).filter((field) => field.access === access);
   if (explicit.length === 0) return isWhole ? allBits(size) : 0;
