@@ -20,6 +20,7 @@ const FILE_LIMIT_MS = 300_000;
 const LONG = [
   'cli/e2e/console.',
   'cli/e2e/debian.',
+  'cli/e2e/debian-root.',
   'cli/e2e/disks.',
   'cli/e2e/network.',
   'cli/e2e/new-device.',

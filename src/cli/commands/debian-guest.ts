@@ -1,13 +1,18 @@
 /** The guest of `upcall run debian`: Debian's kernel and busybox, fetched on first use. */
 
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import yoctoSpinner from 'yocto-spinner';
 import type { GuestImageOptions } from '../../hypervisor/boot/guest-image.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { readImage } from '../../vm/image-file.js';
+import { rootImage } from '../debian/build-root.js';
+import { CpioArchive } from '../debian/cpio-archive.js';
 import { debianCommandLine } from '../debian/command-line.js';
 import { consoleArchive } from '../debian/console-archive.js';
 import { fetchDebian } from '../debian/fetch-debian.js';
-import { runParameter, sizeParameter } from '../debian/initramfs.js';
+import { OVERLAY, ROOT_PARAMETER, runParameter, sizeParameter } from '../debian/initramfs.js';
 import { moduleArchive } from '../debian/module-archive.js';
 import { ModuleChoice } from '../debian/module-choice.js';
 import type { ModuleGroup } from '../debian/module-groups.js';
@@ -16,12 +21,15 @@ import { overlayArchive } from '../debian/overlay-folder.js';
 import { PackageModules } from '../debian/package-modules.js';
 import type { Progress } from '../debian/package-source.js';
 import { shareMounts } from '../debian/share-mounts.js';
+import type { DiskOption } from '../disk-option.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionEnding } from '../session-ending.js';
 import { partsOfGuest, type Guest, type RunOptions } from './run-options.js';
 
 /** Enough for the kernel, its RAM disk and a few processes. */
 const DEBIAN_MEMORY_MIB = 128;
+/** With `--root`: apt holds the list of all packages in memory. */
+const ROOT_MEMORY_MIB = 512;
 
 /**
  * Fetches the guest or takes it from the cache. Throws TOOL_MISSING or DOWNLOAD_FAILED if neither
@@ -41,23 +49,22 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   for (const [option, given] of [
     ['--module', options.module.length > 0],
     ['--overlay', options.overlay !== undefined],
+    ['--root', options.root !== undefined],
   ] as const)
     if (given && options.initrd !== undefined)
       throw new UpcallError('OPTION_INVALID', `--initrd and ${option} exclude each other for debian`, {
         remedy: `Put it into the initial RAM disk of your own, or leave out --initrd`,
       });
   const choice = await ModuleChoice.read(impliedModules(options), options.module);
-  const overlay = options.overlay === undefined ? Buffer.alloc(0) : await overlayArchive(options.overlay);
+  const overlay = await overlayOf(options);
 
-  const { kernel, vmlinux, initrd, modules, version } = await ending
-    .cleansUp(
-      withProgress(reporter, (progress) => fetchDebian({ progress, mirror: options.mirror, signal: ending.signal })),
-    )
-    .catch((error: unknown) => {
-      if (ending.isTimedOut && options.timeout !== undefined) throw notInTime(options.timeout);
-      throw error;
-    });
+  const { mirror } = options;
+  const { kernel, vmlinux, initrd, modules, version } = await inTime(options, reporter, ending, (progress) =>
+    fetchDebian({ progress, mirror, signal: ending.signal }),
+  );
+  const rootDisk = options.root === undefined ? undefined : await rootDiskOf(options.root, options, reporter, ending);
   const extra = [
+    rootDisk === undefined ? undefined : `${ROOT_PARAMETER}=/dev/vda`,
     process.stdin.isTTY ? sizeParameter(process.stdout) : undefined,
     options.cmdline,
     options.run === undefined ? undefined : runParameter(options.run),
@@ -86,7 +93,8 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   };
   // An archive is in memory twice until it is unpacked.
   const addedMiB = Math.ceil((2 * added.length) / 2 ** 20);
-  return { name: 'debian', image, memoryMiB: DEBIAN_MEMORY_MIB + addedMiB };
+  const ownMiB = rootDisk === undefined ? DEBIAN_MEMORY_MIB : ROOT_MEMORY_MIB;
+  return { name: 'debian', image, memoryMiB: ownMiB + addedMiB, ...(rootDisk === undefined ? {} : { rootDisk }) };
 }
 
 /**
@@ -99,9 +107,51 @@ function impliedModules(options: RunOptions): ReadonlySet<ModuleGroup> {
   if (options.entropy === true) groups.add('entropy');
   if (options.console === true || options.port.length > 0) groups.add('console');
   if (options.net.length > 0) groups.add('net');
-  if (options.disk.length > 0) groups.add('block').add('ext4');
+  if (options.disk.length > 0 || options.root !== undefined) groups.add('block').add('ext4');
   if (options.share.length > 0) groups.add('share');
   return groups;
+}
+
+/** With `--root` init copies the files, as they would be below the root's file system otherwise. */
+async function overlayOf({ overlay, root }: RunOptions): Promise<Buffer> {
+  if (overlay === undefined) return Buffer.alloc(0);
+  if (root === undefined) return overlayArchive(overlay);
+  return Buffer.concat([new CpioArchive().directory(OVERLAY).bytes(), await overlayArchive(overlay, `${OVERLAY}/`)]);
+}
+
+/** The image is never written: an overlay has the changes. */
+async function rootDiskOf(
+  overlay: string | true,
+  options: RunOptions,
+  reporter: Reporter,
+  ending: SessionEnding,
+): Promise<DiskOption> {
+  const { mirror } = options;
+  const program = process.argv[1] ?? '';
+  const file = await inTime(options, reporter, ending, (progress) =>
+    rootImage({ progress, mirror, program, signal: ending.signal }),
+  );
+  return { text: '--root', file, isReadOnly: false, queues: 1, overlay: overlay === true ? temporaryFile() : overlay };
+}
+
+/** Removed at the end of the process. */
+function temporaryFile(): string {
+  const folder = mkdtempSync(join(tmpdir(), 'upcall-root-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  return join(folder, 'changes.qcow2');
+}
+
+/** Work that `--timeout` and signals end. */
+function inTime<T>(
+  options: RunOptions,
+  reporter: Reporter,
+  ending: SessionEnding,
+  work: (progress: Progress) => Promise<T>,
+): Promise<T> {
+  return ending.cleansUp(withProgress(reporter, work)).catch((error: unknown) => {
+    if (ending.isTimedOut && options.timeout !== undefined) throw notInTime(options.timeout);
+    throw error;
+  });
 }
 
 function notInTime(timeoutMs: number): UpcallError {

@@ -58,6 +58,8 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly tour?: boolean;
   /** A folder whose files debian gets. */
   readonly overlay?: string;
+  /** A root file system from Debian's packages. A text: its changes are kept in this overlay. */
+  readonly root?: string | true;
   /** The URL of a mirror that debian is fetched from. */
   readonly mirror?: string;
   /** Commands for debian's shell. */
@@ -88,6 +90,8 @@ export interface Guest {
   readonly image: GuestImageOptions;
   /** Default: that of UserVmOptions. */
   readonly memoryMiB?: number;
+  /** Comes before those of `--disk`. */
+  readonly rootDisk?: DiskOption;
 }
 
 /** The monitor's command line for `--tour`. Without a terminal it powers off at the end. */
@@ -104,6 +108,10 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
   if (options.run !== undefined)
     throw new UpcallError('OPTION_INVALID', 'only debian takes --run', {
       remedy: 'Give commands to the monitor with --cmdline, or run: upcall run debian --run …',
+    });
+  if (options.root !== undefined)
+    throw new UpcallError('OPTION_INVALID', 'only debian takes --root', {
+      remedy: 'Leave it out, or run: upcall run debian --root',
     });
   if (options.mirror !== undefined)
     throw new UpcallError('OPTION_INVALID', 'only debian takes --mirror', { remedy: 'Leave out --mirror' });

@@ -59,6 +59,7 @@ Examples:
   upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
   upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
   upcall run debian                                      Debian's kernel and busybox, fetched with apt or by HTTPS
+  upcall run debian --root --net passt                   Debian with apt, built on first use; root logs in by itself
   upcall run debian --mirror https://deb.debian.org/debian                   fetched by HTTPS, without apt
   upcall run debian --run 'uname -a' --timeout 120       for scripts
   upcall run debian --module ./my.ko,'debug=1'           a kernel module with its parameters; also --module virtio_blk
@@ -207,6 +208,11 @@ export function addGuestOptions(command: Command): Command {
     .option('--late-stacks', 'show where a late device waits; slows down every promise')
     .option('--overlay <folder>', 'debian: put the files of this folder over its root; at most 256 MiB')
     .option(
+      '--root [overlay]',
+      'debian: a root file system of Debian packages with apt, instead of busybox; changes are kept in the qcow2 ' +
+        'file OVERLAY, otherwise lost at the end',
+    )
+    .option(
       '--mirror <url>',
       'debian: fetch it from this mirror, with signatures checked, instead of with apt',
       parseMirror,
@@ -235,6 +241,8 @@ export async function planSession(
   const named = name === 'debian' ? undefined : await namedGuest(name, options, hasTerminal);
   const hypervisor = await chooseHypervisor(options.hypervisor);
   const guest = named ?? (await debian(options, context.reporter, ending));
+  const { rootDisk } = guest;
+  const withRoot = rootDisk === undefined ? options : { ...options, disk: [rootDisk, ...options.disk] };
   const memoryMiB = options.memory ?? guest.memoryMiB;
   const hasConsole = options.console === true || options.port.length > 0;
   const consoleCard = hasConsole ? new ConsoleCard(options.console === true, options.port) : undefined;
@@ -254,7 +262,7 @@ export async function planSession(
       ...(faults === undefined ? {} : { faults }),
     },
     devices: options.device,
-    cards: [...cardsOf(options, context.reporter), ...(consoleCard === undefined ? [] : [consoleCard])],
+    cards: [...cardsOf(withRoot, context.reporter), ...(consoleCard === undefined ? [] : [consoleCard])],
     ...(consoleCard?.terminal === undefined ? {} : { terminal: consoleCard.terminal }),
     ...(options.expect === undefined ? {} : { expect: options.expect }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),

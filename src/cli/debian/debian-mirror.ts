@@ -12,6 +12,8 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import { downloadText, downloadTo } from './http-download.js';
 import { readFields, type PackageFields } from './package-fields.js';
 import type { PackageSource, Progress } from './package-source.js';
+import { withDependencies } from './root-packages.js';
+import type { GuestSources } from './root-files.js';
 import { readSignedRelease, type IndexedFile } from './signed-release.js';
 
 export interface MirrorOptions {
@@ -73,10 +75,7 @@ export class DebianMirror implements PackageSource {
   }
 
   show(name: string): Promise<PackageFields | undefined> {
-    const start = this.#places.get(name);
-    if (start === undefined) return Promise.resolve(undefined);
-    const end = this.#index.indexOf('\n\n', start);
-    return Promise.resolve(readFields(this.#index.slice(start, end === -1 ? undefined : end)));
+    return Promise.resolve(this.#find(name));
   }
 
   names(prefix: string): Promise<string[]> {
@@ -105,6 +104,29 @@ export class DebianMirror implements PackageSource {
     return files;
   }
 
+  downloadWithNeeds(names: readonly string[]): Promise<string[]> {
+    const essential: string[] = [];
+    const provided = new Map<string, string[]>();
+    for (const [name, start] of this.#places) {
+      const fields = this.#fieldsAt(start);
+      if (fields.get('Essential') === 'yes') essential.push(name);
+      for (const virtual of (fields.get('Provides') ?? '').split(','))
+        mapEntry(provided, virtual.trim().replace(/[ :(].*$/, '')).push(name);
+    }
+    const { chosen, missing } = withDependencies([...names, ...essential], {
+      show: (name) => this.#find(name),
+      providers: (name) => provided.get(name) ?? [],
+    });
+    if (missing.length > 0) throw failed(`${this.#options.url} has no ${missing.join(', ')} for i386`, this.remedy);
+    return this.download(chosen);
+  }
+
+  guestSources(): Promise<GuestSources> {
+    const { url } = this.#options;
+    const lines = [CODENAME, `${CODENAME}-updates`].map((suite) => `deb ${url} ${suite} main`);
+    return Promise.resolve({ lines, configuration: [], certificates: [] });
+  }
+
   #placeOf(name: string, fields: PackageFields | undefined): { path: string; expected: IndexedFile } {
     const path = fields?.get('Filename') ?? '';
     const sha256 = fields?.get('SHA256') ?? '';
@@ -114,9 +136,25 @@ export class DebianMirror implements PackageSource {
     return { path, expected: { bytes, sha256 } };
   }
 
+  #find(name: string): PackageFields | undefined {
+    const start = this.#places.get(name);
+    return start === undefined ? undefined : this.#fieldsAt(start);
+  }
+
+  #fieldsAt(start: number): PackageFields {
+    const end = this.#index.indexOf('\n\n', start);
+    return readFields(this.#index.slice(start, end === -1 ? undefined : end));
+  }
+
   #urlOf(path: string): string {
     return `${this.#options.url.replace(/\/+$/, '')}/${path}`;
   }
+}
+
+function mapEntry(map: Map<string, string[]>, key: string): string[] {
+  const list = map.get(key) ?? [];
+  map.set(key, list);
+  return list;
 }
 
 function share(bytes: number, { bytes: total }: { readonly bytes: number }): string {

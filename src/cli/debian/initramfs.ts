@@ -44,6 +44,13 @@ export const NETWORK_SCRIPT = 'etc/network.sh';
 /** Sets up the virtio console of this run, in an archive of its own. Sets `terminal`. */
 export const CONSOLE_SCRIPT = 'etc/console.sh';
 
+/** Kernel parameter with the device that has the root file system. Without it, busybox is all. */
+export const ROOT_PARAMETER = 'upcall.root';
+/** Files that init copies over that file system, in an archive of their own. */
+export const OVERLAY = 'overlay';
+/** Where it is mounted until it takes over. */
+const ROOT = 'newroot';
+
 /** The script /init. */
 const INIT = `#!/bin/busybox sh
 /bin/busybox mount -t devtmpfs none /dev 2>/dev/null
@@ -78,16 +85,37 @@ esac
 # The virtio console may have one already.
 case "$(stty size 2>/dev/null)" in '' | '0 0') stty rows "\${size%x*}" cols "\${size#*x}" ;; esac
 
+inside=
+root=
+case " $line" in *' ${ROOT_PARAMETER}='*) root=\${line#*${ROOT_PARAMETER}=}; root=\${root%% *} ;; esac
+if [ -n "$root" ]; then
+  mkdir /${ROOT}
+  if mount -t ext4 -o noatime "$root" /${ROOT}; then
+    if [ -d /${OVERLAY} ]; then cp -a /${OVERLAY}/. /${ROOT}/; fi
+    if [ -f /etc/resolv.conf ]; then cp /etc/resolv.conf /${ROOT}/etc/resolv.conf; fi
+    for folder in dev proc sys mnt/*; do
+      if [ -d /$folder ]; then mkdir -p /${ROOT}/$folder; mount --bind /$folder /${ROOT}/$folder; fi
+    done
+    inside='chroot /${ROOT}'
+  fi
+fi
+
 cd /root
 if [ -n "$run" ]; then
-  sh -c "$run"
+  # A bare name would be a program of busybox, also in the other root.
+  $inside /bin/sh -c "$run"
   status=$?
+  sync
   echo "${COMMANDS_ENDED} $status"
   # The debug exit port powers off at once, with this exit code. stty first waits for the output.
   if [ $status -ne 0 ]; then
     stty opost
     printf "\\\\$(printf %o $status)" | dd of=/dev/port bs=1 seek=${DEBUG_EXIT_PORT} conv=notrunc 2>/dev/null
   fi
+elif [ -n "$inside" ]; then
+  echo 'This is Debian. Type "exit" to power off.'
+  # cttyhack would choose the kernel's console.
+  if [ -n "$terminal" ]; then setsid -c $inside /bin/login -f root; else setsid cttyhack $inside /bin/login -f root; fi
 else
   echo 'This is busybox on Debian'"'"'s kernel. Type "exit" to power off.'
   if [ -n "$terminal" ]; then

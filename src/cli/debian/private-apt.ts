@@ -12,7 +12,9 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { readFields, type PackageFields } from './package-fields.js';
+import { guestSources } from './guest-sources.js';
 import type { PackageSource, Progress } from './package-source.js';
+import type { GuestSources } from './root-files.js';
 import { runTool, type ToolResult } from './run-tool.js';
 
 export interface AptOptions {
@@ -76,6 +78,29 @@ export class PrivateApt implements PackageSource {
       if (file === undefined) throw failed(`apt-get download left no ${name}`, 'Try again');
       return join(this.folder, file);
     });
+  }
+
+  async downloadWithNeeds(names: readonly string[]): Promise<string[]> {
+    this.#progress('Downloading the packages of the root file system');
+    const words = ['-q', '-y', '--download-only', '--no-install-recommends', 'install', '?essential', ...names];
+    const { status, lastLines } = await this.#run('apt-get', ...words);
+    if (status !== 0) throw failed(`apt-get install --download-only failed: ${lastLines}`, 'Check the network');
+    const archives = join(this.folder, 'cache/archives');
+    return (await readdir(archives)).filter((name) => name.endsWith('.deb')).map((name) => join(archives, name));
+  }
+
+  async guestSources(): Promise<GuestSources> {
+    const format = '$(REPO_URI) $(RELEASE) $(COMPONENT)';
+    const targets = await this.#run(
+      'apt-get',
+      'indextargets',
+      '--format',
+      format,
+      'Created-By: Packages',
+      'Origin: Debian',
+    );
+    const configuration = await this.#run('apt-config', 'dump');
+    return guestSources(targets.output, configuration.output);
   }
 
   #run(program: string, ...parameters: string[]): Promise<ToolResult> {
