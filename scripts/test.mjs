@@ -32,11 +32,11 @@ const LONG = [
 /**
  * A process takes a third of a second of processor time to start and to load the test runner, which
  * is more than most files need for their tests. So files share one, unless their text says that
- * they touch what belongs to the whole process.
+ * they touch what belongs to the whole process, such as hooks outside of a suite.
  */
 const FILES_IN_A_PROCESS = 16;
 const NEEDS_A_PROCESS =
-  /child_process|worker_threads|new Worker\(|process\.(exit|env|on|once|chdir|kill)|mock\.timers|upcall-process|setFlagsFromString/;
+  /^(?:before|after)(?:Each)?\(|child_process|worker_threads|new Worker\(|process\.(exit|env|on|once|chdir|kill)|mock\.timers|upcall-process|setFlagsFromString/m;
 
 const { values, positionals: words } = parseArgs({
   allowPositionals: true,
