@@ -5,15 +5,20 @@
  */
 
 import type { PciCard } from '../device-model/pci/pci-card.js';
+import type { ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import type { UserVm } from '../vm/user-vm.js';
+import type { AttachedCard } from '../vm/vm-cards.js';
 
 export interface CardSource {
   /** The option as it was given, for messages. */
   readonly option: string;
   /**
-   * Opens what the card needs. Rejects with UpcallError. The card's `close` releases it.
+   * Opens what the card needs. Rejects with UpcallError. The card's `close` releases it. A card for
+   * a thread of its own opens it there.
    */
-  create(vm: UserVm): Promise<PciCard>;
+  create(vm: UserVm): Promise<PciCard | ThreadPlacement>;
+  /** The card is attached. */
+  attached?(card: AttachedCard): void;
   /**
    * Resolves when what the card held is released, for example when a file is written. Called after
    * the VM has ended. Never rejects. Default: at once.

@@ -109,13 +109,10 @@ test('a device is created with its options and attached, but not in guest memory
 
 const card = fileURLToPath(new URL('../../examples/devices/watchdog.js', import.meta.url));
 
-test('a card is at pci, free or with an address, and never in a thread of its own', () => {
+test('a card is at pci, free or with an address, and may have a thread of its own', () => {
   assert.deepEqual(parseDevice(`${file}@pci`).place, { address: undefined });
   assert.deepEqual(parseDevice(`${file}@pci:00:05.0,a=1`).place, { address: { bus: 0, device: 5, function: 0 } });
-  assert.throws(() => parseDevice(`${file}@pci,thread`), {
-    code: 'OPTION_INVALID',
-    message: /a PCI card cannot have a thread of its own/,
-  });
+  assert.equal(parseDevice(`${file}@pci,thread`).inOwnThread, true);
   assert.throws(() => parseDevice(`${file}@pci:5`), { code: 'RANGE_INVALID', message: /invalid PCI address "5"/ });
 });
 
@@ -127,6 +124,8 @@ test('a card and a device are each refused in the place of the other', async () 
   assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0x0d09_1234);
   attached.detach();
   assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0xffff_ffff);
+  assert.equal(await attachDevice(vm, parseDevice(`${card}@pci:00:05.0,thread`)), undefined);
+  assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0x0d09_1234);
   await assert.rejects(attachDevice(vm, parseDevice(`${card}@0x500`)), {
     code: 'DEVICE_MODULE_INVALID',
     message: /is a PCI card/,

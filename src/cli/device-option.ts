@@ -65,19 +65,13 @@ export function parseDevice(text: string): DeviceOption {
       });
     options[name] = parseNumber(value) ?? value;
   }
-  const inOwnThread = words.includes('thread');
-  // A PciPlace has no type.
-  if (inOwnThread && !('type' in place))
-    throw new UpcallError('OPTION_INVALID', `--device ${text}: a PCI card cannot have a thread of its own`, {
-      remedy: 'Leave out ,thread: its configuration space and interrupts are in the thread of the Service VM',
-    });
   const path = resolve(file);
   const problem = moduleFileProblem(path);
   if (problem !== undefined)
     throw new UpcallError('DEVICE_MODULE_INVALID', `--device ${file}: ${problem}`, {
       remedy: 'Check the path, which is that of a JavaScript or TypeScript file',
     });
-  return { module: pathToFileURL(path), place, inOwnThread, options };
+  return { module: pathToFileURL(path), place, inOwnThread: words.includes('thread'), options };
 }
 
 /** Throws RANGE_INVALID. */
@@ -120,6 +114,10 @@ export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<Lo
   };
   const range = option.place;
   if (!('type' in range)) {
+    if (option.inOwnThread) {
+      await vm.attachCard(inOwnThread(option.module, option.options), range.address);
+      return undefined;
+    }
     const card = await loadCard(option.module.href, context, option.options);
     owner.name = card.name;
     const attached = vm.attachCard(card, range.address);

@@ -5,12 +5,16 @@
  */
 
 import { basename } from 'node:path';
-import type { OpenedDisk } from '../device-model/disk/open-disk.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
+import { inOwnThread, type ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import { ID_BYTES } from '../device-model/virtio/block/block-layout.js';
 import type { UserVm } from '../vm/user-vm.js';
+import type { AttachedCard } from '../vm/vm-cards.js';
 import type { CardSource } from './card-source.js';
 import type { DiskOption } from './disk-option.js';
+
+/** The module of a disk in a thread of its own. */
+const MODULE = new URL('../device-model/virtio/block/disk-card.js', import.meta.url);
 
 export function diskCards(options: readonly DiskOption[]): readonly CardSource[] {
   return options.map((option, index) => new DiskCard(option, index === 0 ? 'virtio-blk' : `virtio-blk-${index + 1}`));
@@ -20,7 +24,7 @@ class DiskCard implements CardSource {
   readonly option: string;
   readonly #disk: DiskOption;
   readonly #name: string;
-  #released: Promise<void> | undefined;
+  #attached: AttachedCard | undefined;
 
   constructor(disk: DiskOption, name: string) {
     this.option = `--disk ${disk.text}`;
@@ -28,31 +32,21 @@ class DiskCard implements CardSource {
     this.#name = name;
   }
 
-  async create(vm: UserVm): Promise<PciCard> {
+  async create(vm: UserVm): Promise<PciCard | ThreadPlacement> {
+    const name = this.#name;
+    const options = { ...this.#disk, name, id: diskId(this.#disk.file) };
+    if (options.inOwnThread) return inOwnThread(MODULE, options);
     // Loaded on demand: other runs have no disks.
-    const [{ openDisk }, { VirtioBlock }, { virtioPciCard }] = await Promise.all([
-      import('../device-model/disk/open-disk.js'),
-      import('../device-model/virtio/block/virtio-block.js'),
-      import('../device-model/virtio/virtio-pci-card.js'),
-    ]);
-    const { file, queues } = this.#disk;
-    const report = (message: string): void => vm.emit({ kind: 'device-report', device: this.#name, message });
-    const { image, unlocked }: OpenedDisk = await openDisk(this.#disk);
-    for (const one of unlocked) report(`cannot lock ${one}: no other program must write it`);
-    const device = new VirtioBlock({
-      image,
-      name: this.#name,
-      queues,
-      id: diskId(file),
-      onError: (operation, error) => report(`${file}: ${operation} failed: ${messageOf(error)}`),
-    });
-    // Reported by onError.
-    this.#released = device.closed.catch(() => undefined);
-    return virtioPciCard(device);
+    const { openDiskCard } = await import('../device-model/virtio/block/disk-card.js');
+    return openDiskCard(options, (message) => vm.emit({ kind: 'device-report', device: name, message }));
+  }
+
+  attached(card: AttachedCard): void {
+    this.#attached = card;
   }
 
   async released(): Promise<void> {
-    await this.#released;
+    await this.#attached?.closed;
   }
 }
 
@@ -61,8 +55,4 @@ function diskId(file: string): string {
   return basename(file)
     .replace(/[^ -~]/g, '_')
     .slice(0, ID_BYTES);
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -11,10 +11,10 @@ const file = join(folder, 'disk.img');
 writeFileSync(file, new Uint8Array(512));
 
 test('a disk is a file, with words behind it in any order', () => {
-  const plain = { text: file, file, isReadOnly: false, queues: 1 };
+  const plain = { text: file, file, isReadOnly: false, queues: 1, inOwnThread: false };
   assert.deepEqual(parseDisk(file), plain);
-  const text = `${file},queues=16,ro`;
-  assert.deepEqual(parseDisk(text), { text, file, isReadOnly: true, queues: 16 });
+  const text = `${file},queues=16,thread,ro`;
+  assert.deepEqual(parseDisk(text), { text, file, isReadOnly: true, queues: 16, inOwnThread: true });
   const over = `${file},format=qcow2,overlay=x=y.qcow2`;
   assert.deepEqual(parseDisk(over), { ...plain, text: over, format: 'qcow2', overlay: 'x=y.qcow2' });
   assert.deepEqual(addDisk(`${file},ro`, [plain]), [plain, { ...plain, text: `${file},ro`, isReadOnly: true }]);

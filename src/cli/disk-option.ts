@@ -1,7 +1,7 @@
 /**
  * `--disk FILE[,WORD…]`: a disk for the guest, as a virtio block device on the PCI bus.
  *
- * WORD is `ro`, `overlay=FILE`, `format=raw` or `qcow2`, or `queues=N`. Files end at a comma.
+ * WORD is `ro`, `thread`, `overlay=FILE`, `format=raw` or `qcow2`, or `queues=N`. Files end at a comma.
  *
  * Called by: `upcall run`.
  */
@@ -18,6 +18,7 @@ export interface DiskOption {
   readonly isReadOnly: boolean;
   /** Of requests, from 1 to MAX_QUEUES. */
   readonly queues: number;
+  readonly inOwnThread: boolean;
   /** The qcow2 file that takes the writes. Default: `file` itself. */
   readonly overlay?: string;
   /** Default: recognised by the file's content. */
@@ -25,13 +26,14 @@ export interface DiskOption {
 }
 
 const FORM =
-  'Write FILE, then any of ,ro ,overlay=FILE ,format=raw ,format=qcow2 and ,queues=N, for example disk.img,overlay=new.qcow2';
+  'Write FILE, then any of ,ro ,thread ,overlay=FILE ,format=raw ,format=qcow2 and ,queues=N, for example disk.img,overlay=new.qcow2';
 
 /** Throws OPTION_INVALID, or DISK_UNAVAILABLE if there is no such file. */
 export function parseDisk(text: string): DiskOption {
   const [file = '', ...words] = text.split(',');
   if (file === '') throw new UpcallError('OPTION_INVALID', `--disk ${text}: the file is missing`, { remedy: FORM });
   let isReadOnly = false;
+  let inOwnThread = false;
   let queues = 1;
   let overlay: string | undefined;
   let format: DiskFormat | undefined;
@@ -44,6 +46,7 @@ export function parseDisk(text: string): DiskOption {
       });
     seen.add(name);
     if (word === 'ro') isReadOnly = true;
+    else if (word === 'thread') inOwnThread = true;
     else if (name === 'queues') queues = parseQueues(text, value ?? '');
     else if (name === 'overlay') overlay = parseOverlay(text, value ?? '');
     else if (name === 'format') format = parseFormat(text, value ?? '');
@@ -59,6 +62,7 @@ export function parseDisk(text: string): DiskOption {
     file,
     isReadOnly,
     queues,
+    inOwnThread,
     ...(overlay === undefined ? {} : { overlay }),
     ...(format === undefined ? {} : { format }),
   };

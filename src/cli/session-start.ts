@@ -7,6 +7,7 @@
  */
 
 import { fileURLToPath } from 'node:url';
+import { isThreadPlacement } from '../device-model/placement/thread-placement.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { withTimeout } from '../sync/bounded-wait.js';
 import { DEVICE_START_MS } from '../vm/user-vm-options.js';
@@ -29,7 +30,10 @@ export async function startSession(
     const device = await within(limitMs, attachDevice(vm, option), option);
     if (device !== undefined) onAttached(device);
   }
-  for (const source of cards) vm.attachCard(await source.create(vm));
+  for (const source of cards) {
+    const card = await source.create(vm);
+    source.attached?.(isThreadPlacement(card) ? await vm.attachCard(card) : vm.attachCard(card));
+  }
   await vm.start();
 }
 

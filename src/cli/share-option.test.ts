@@ -46,8 +46,9 @@ test(
     const [share] = addShare(folder, []);
     assert.ok(share);
     const card = await shareCard(share).create(undefined as never);
+    assert.ok('pci' in card);
     assert.deepEqual([card.name, card.pci.device], ['virtio-9p share', 0x1049]);
-    card.close?.();
+    await card.close?.();
     await assert.rejects(shareCard({ ...share, folder: join(folder, 'none') }).create(undefined as never), {
       code: 'OPTION_INVALID',
       message: /ENOENT/,

@@ -7,6 +7,7 @@
  */
 
 import type { Device } from './device.js';
+import type { PciCard } from './pci/pci-card.js';
 import type { RegisterDescription, RegisterMap } from './register-map.js';
 
 /**
@@ -45,6 +46,14 @@ export function peekBytes(count: number, peek: (offset: number) => number | unde
       return undefined;
     }
   });
+}
+
+/** The values of a card's registers. Empty if it has no register map. */
+export function peekCard(card: PciCard): RegisterValues {
+  const { registers } = card;
+  return registers === undefined
+    ? []
+    : peekRegisters(registers, ({ bar = 0, offset, size, name }) => card.peek?.(bar, offset, size, name));
 }
 
 /** The values of `device`'s registers. Empty if it has no register map. */

@@ -47,6 +47,11 @@ export class VmClients {
     this.#options = options;
   }
 
+  /** For clients in other threads. Undefined if the hypervisor's state cannot be shared. */
+  get finisher(): ClientFinisher | undefined {
+    return this.#options.finisher;
+  }
+
   /** Newest first, without the default client. */
   get all(): readonly IoClient[] {
     return this.#map.clients();

@@ -152,20 +152,20 @@ export class Attachments {
   #createAttachment(range: AddressRange, device: Device | ThreadPlacement): Attachment {
     const { memory, lines, reportError, onLost } = this.#options;
     if (!isThreadPlacement(device)) return { range, device, client: new DeviceClient(device, range, reportError) };
-    const client = new ThreadClient({
+    const client: ThreadClient = new ThreadClient({
       placement: device,
       range,
       memory,
       lines,
       owners: this.owners,
       reportError,
-      onDeath: (dead, reason, stack) => {
+      onDeath: (reason, stack) => {
         // `ready` rejects with the thread's error, which is report enough.
-        if (!dead.isReady && !this.#wasReady) return;
-        onLost(dead, reason, stack);
-        this.remove(dead);
+        if (!client.isReady && !this.#wasReady) return;
+        onLost(client, reason, stack);
+        this.remove(client);
       },
-      onEnd: this.#options.onEnd,
+      onEnd: () => this.#options.onEnd(client),
     });
     return { range, device: client, client };
   }

@@ -135,11 +135,13 @@ export class UserVm {
   }
 
   /**
-   * Puts a PCI card into the VM, by default at the first free device number of bus 0. May be called
-   * while the VM runs. Throws DEVICE_INVALID, what `attachPci` and `createClient` throw, VM_LIMIT
-   * if bus 0 is full, and what the card's `connect` throws. A card that is not attached is closed.
+   * Puts a PCI card into the VM, by default at the first free device number of bus 0, also while it
+   * runs. Throws DEVICE_INVALID, what `attachPci` and `createClient` throw, VM_LIMIT if bus 0 is
+   * full, and what its `connect` throws. Then it is closed. A promise also rejects as `start` does.
    */
-  attachCard(card: PciCard, address?: PciAddress): AttachedCard {
+  attachCard(card: PciCard, address?: PciAddress): AttachedCard;
+  attachCard(card: ThreadPlacement, address?: PciAddress): Promise<AttachedCard>;
+  attachCard(card: PciCard | ThreadPlacement, address?: PciAddress): AttachedCard | Promise<AttachedCard> {
     return this.#devices.attachCard(card, address);
   }
 

@@ -8,7 +8,7 @@
 
 import type { ReportDeviceError } from '../device-model/device-client.js';
 import { UNCONNECTED, type InterruptLine } from '../device-model/device.js';
-import type { LineOwner } from '../device-model/line-owners.js';
+import type { LineOwner, LineOwners } from '../device-model/line-owners.js';
 import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import { BarDecoder } from '../device-model/pci/bar-decoder.js';
 import { CardClient } from '../device-model/pci/card-client.js';
@@ -17,9 +17,12 @@ import { cardProblem } from '../device-model/pci/card-description.js';
 import { CardFunction, type CardCounters } from '../device-model/pci/card-function.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciAddress } from '../device-model/pci-function.js';
+import { ThreadCard } from '../device-model/placement/thread-card.js';
+import type { ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import { describeRange, mmio, overlaps, ports, type AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { PendingWork } from '../hsm/pending-work.js';
+import type { ClientFinisher } from '../hsm/request-finisher.js';
 import type { VmClients } from '../hsm/vm-clients.js';
 import { pciInterrupt } from '../hypervisor/boot/interrupt-routing.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
@@ -28,6 +31,7 @@ import { pciAddressName } from '../io-request/pci-address.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { unreachableRanges } from './device-range.js';
 import { CardDoorbells } from './card-doorbells.js';
+import { devicesCreated } from './device-start.js';
 import type { CountedCard } from './vm-interrupts.js';
 import type { UserVmEvent } from './user-vm-events.js';
 
@@ -35,6 +39,8 @@ import type { UserVmEvent } from './user-vm-events.js';
 export interface AttachedCard {
   readonly address: PciAddress;
   readonly counters: CardCounters;
+  /** Resolves when the card is removed and its `close` has ended. */
+  readonly closed: Promise<void>;
   /**
    * Removes the card while the VM runs or before. Its function and ranges vanish, its requests
    * finish as all ones, and it is closed. May be called again.
@@ -56,6 +62,9 @@ export interface CardVm {
   readonly reportError: ReportDeviceError;
   /** Message number `message` of a card was sent or refused. `data`: as the guest has set it up. */
   readonly onMessage: (card: PciCard, data: number, message: number, isSent: boolean) => void;
+  readonly owners: LineOwners;
+  /** How long a card in a thread of its own may take to be created, in ms. */
+  readonly startTimeoutMs: number;
   readonly vm: {
     interruptLine(gsi: number, owner?: LineOwner): InterruptLine;
     createClient(client: IoClient): void;
@@ -75,7 +84,9 @@ export class VmCards {
   readonly #parts: CardVm;
   readonly #decoder: BarDecoder;
   readonly #doorbells: CardDoorbells;
-  readonly #cards = new Set<PciCard>();
+  readonly #cards = new Map<PciCard, AttachedCard>();
+  /** Addresses of cards that are being created in threads of their own. */
+  readonly #promised = new Set<PciAddress>();
   /** Also those that were removed, oldest first. */
   readonly #counted = new Set<CardFunction>();
   readonly #reserved: readonly { readonly range: AddressRange; readonly what: string }[];
@@ -128,10 +139,43 @@ export class VmCards {
     try {
       address = wanted ?? this.#freeAddress();
     } catch (error) {
-      card.close?.();
+      const report = (closing: unknown): void => this.#parts.reportError(card.name, closing, 'close');
+      Promise.resolve(card.close?.()).catch(report);
       throw error;
     }
     return this.#attach(card, address);
+  }
+
+  /**
+   * The same for a card in a thread of its own, once it is created. Rejects as `UserVm.attachCard`
+   * does.
+   */
+  async attachPlaced(placement: ThreadPlacement, wanted?: PciAddress): Promise<AttachedCard> {
+    const { hypercalls, clients, owners, reportError, startTimeoutMs, vm } = this.#parts;
+    const address = wanted ?? this.#freeAddress();
+    const card = new ThreadCard({
+      placement,
+      address,
+      memory: hypercalls.memory,
+      lines: hypercalls.shared.lines,
+      owners,
+      finisher: finisherOf(clients),
+      reportError,
+      onLost: (reason, stack) => {
+        vm.emit({ kind: 'device-lost', device: card.name, reason, ...(stack === undefined ? {} : { stack }) });
+        this.#cards.get(card)?.detach();
+      },
+    });
+    this.#promised.add(address);
+    try {
+      await devicesCreated([card], startTimeoutMs);
+    } catch (error) {
+      void card.close();
+      throw error;
+    } finally {
+      this.#promised.delete(address);
+    }
+    return this.attach(card, address);
   }
 
   #attach(card: PciCard, address: PciAddress): AttachedCard {
@@ -155,6 +199,7 @@ export class VmCards {
     const client = new CardClient({
       fn,
       reportError,
+      ...(card instanceof ThreadCard ? { placed: card } : {}),
       onDecoded: (bar, range) => this.#doorbells.place(card, bar, range),
       onRemoved: () => this.#removed(client),
     });
@@ -166,19 +211,24 @@ export class VmCards {
       fn.close();
       throw error;
     }
-    this.#cards.add(card);
     this.#count(fn);
     this.#decoder.add(client);
     fn.onPlaced = () => this.#decoder.update();
+    if (card instanceof ThreadCard) card.bind(fn);
     const attached: AttachedCard = {
       address,
       get counters() {
-        return fn.counters;
+        const { counters } = fn;
+        return card instanceof ThreadCard
+          ? { ...counters, refusedDma: counters.refusedDma + card.refusedDma }
+          : counters;
       },
+      closed: fn.closed,
       detach: () => {
         if (this.#decoder.has(client)) vm.destroyClient(client);
       },
     };
+    this.#cards.set(card, attached);
     try {
       card.connect?.(fn.handle);
     } catch (error) {
@@ -216,7 +266,8 @@ export class VmCards {
   }
 
   #freeAddress(): PciAddress {
-    const taken = new Set([...this.#parts.pci.functions()].map(({ address }) => address.bus * 32 + address.device));
+    const functions = [...this.#parts.pci.functions()].map(({ address }) => address);
+    const taken = new Set([...functions, ...this.#promised].map(({ bus, device }) => bus * 32 + device));
     for (let device = 1; device < 32; device++) if (!taken.has(device)) return { bus: 0, device, function: 0 };
     throw new UpcallError('VM_LIMIT', `VM ${this.#parts.name}: devices 1 to 31 of PCI bus 0 are taken`, {
       remedy: 'Give an address with another function, such as 00:05.1',
@@ -234,4 +285,12 @@ export class VmCards {
     }
     return undefined;
   }
+}
+
+/** Throws VM_STATE. */
+function finisherOf({ finisher }: VmClients): ClientFinisher {
+  if (finisher !== undefined) return finisher;
+  throw new UpcallError('VM_STATE', "the hypervisor's state cannot be shared with a card's thread", {
+    remedy: "Attach the card in the Service VM's thread",
+  });
 }

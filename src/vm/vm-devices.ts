@@ -11,7 +11,7 @@ import type { LineOwner } from '../device-model/line-owners.js';
 import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
-import type { ThreadPlacement } from '../device-model/placement/thread-placement.js';
+import { isThreadPlacement, type ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import type { AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
@@ -91,6 +91,8 @@ export class VmDevices {
       original: (client) => wrappers.original(client),
       reportError,
       onMessage: (card, data, message, isSent) => this.interrupts.recordMessage(card, data, message, isSent),
+      owners: this.#attachments.owners,
+      startTimeoutMs,
       vm,
     });
   }
@@ -125,9 +127,13 @@ export class VmDevices {
   }
 
   /** As `UserVm.attachCard`. */
-  attachCard(card: PciCard, address?: PciAddress): AttachedCard {
+  attachCard(card: PciCard | ThreadPlacement, address?: PciAddress): AttachedCard | Promise<AttachedCard> {
     this.#expectConfigSpace();
-    return this.#cards.attach(card, address);
+    // A program need not be compiled against the types.
+    const value: unknown = card;
+    if (typeof value === 'object' && value !== null && isThreadPlacement(value))
+      return this.#cards.attachPlaced(value, address);
+    return this.#cards.attach(card as PciCard, address);
   }
 
   /** The device of `client`. Undefined if it has none in this thread. */

@@ -17,7 +17,8 @@ import { virtioViewOf } from '../device-model/virtio/virtio-pci-card.js';
 import type { VirtioView } from '../device-model/virtio/virtio-view.js';
 import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import { ThreadClient } from '../device-model/placement/in-own-thread.js';
-import { peekBytes, peekDevice, peekRegisters, type RegisterValues } from '../device-model/register-peek.js';
+import { ThreadCard } from '../device-model/placement/thread-card.js';
+import { peekBytes, peekCard, peekDevice, peekRegisters, type RegisterValues } from '../device-model/register-peek.js';
 import type { RegisterDescription, RegisterMap } from '../device-model/register-map.js';
 import type { InterruptState, VmInterrupts } from './vm-interrupts.js';
 import type { ClientWrappers } from './client-wrappers.js';
@@ -268,9 +269,10 @@ function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
 
 /** The register set of a card's BARs, or no set if the card describes no registers. */
 function cardSet(card: PciCard): RegisterSet[] {
+  if (card instanceof ThreadCard) {
+    const { registerMap } = card;
+    return registerMap === undefined ? [] : [{ map: registerMap, prefix: '', peek: () => card.peekAll() }];
+  }
   const { registers: map } = card;
-  if (map === undefined) return [];
-  const peek = ({ bar = 0, offset, size, name }: RegisterDescription): number | undefined =>
-    card.peek?.(bar, offset, size, name);
-  return [{ map, prefix: '', peek: () => Promise.resolve(peekRegisters(map, peek)) }];
+  return map === undefined ? [] : [{ map, prefix: '', peek: () => Promise.resolve(peekCard(card)) }];
 }

@@ -49,6 +49,7 @@ Examples:
   upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
   upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
   upcall run debian --disk disk.img                      a disk, /dev/vda; ,ro to only read it
+  upcall run debian --disk disk.img,thread               the same, served by a thread of its own
   upcall run debian --disk disk.img,overlay=new.qcow2    writes go to the overlay, the disk stays as it is
   upcall run debian --share src --share out,rw,tag=out   folders of this machine, at /mnt/share and /mnt/out
   upcall run debian --entropy --run 'head -c 8 /dev/hwrng | hexdump -C'
@@ -146,7 +147,7 @@ export function addGuestOptions(command: Command): Command {
     .addOption(
       new Option(
         '--disk <file[,word…]>',
-        'give the guest a disk with the contents of a file; words: ro, overlay=FILE, format=qcow2, queues=N; repeatable',
+        'give the guest a disk with the contents of a file; words: ro, overlay=FILE, format=qcow2, queues=N, thread; repeatable',
       )
         .argParser(addDisk)
         .default([], 'none'),

@@ -15,17 +15,25 @@ import { DeviceClient, PROMISE_OPEN, type ReportDeviceError } from '../device-cl
 import { BARS, type BarLayout } from './card-description.js';
 import type { CardFunction } from './card-function.js';
 
+/** Answers the requests of one BAR at one place. */
+export type BarClient = Pick<IoClient, 'notify'>;
+
 interface DecodedBar {
   readonly range: AddressRange;
   /** The range's addresses as numbers, both inclusive: `notify` compares them with each request. */
   readonly first: number;
   readonly last: number;
-  readonly client: DeviceClient;
+  readonly client: BarClient;
 }
 
 export interface CardClientOptions {
   readonly fn: CardFunction;
   readonly reportError: ReportDeviceError;
+  /** Of a card in a thread of its own: who answers at its BARs, and what that one is doing. */
+  readonly placed?: {
+    barClient(bar: number, range: AddressRange): BarClient;
+    explain(vcpu: number): ClientPosition;
+  };
   /** BAR number `bar` is decoded at `range` by now, or nowhere. */
   readonly onDecoded: (bar: number, range: AddressRange | undefined) => void;
   /** The client was removed: by its owner, by the HSM, or at the end of the VM. */
@@ -61,8 +69,8 @@ export class CardClient implements IoClient {
   /**
    * For a late request: as DeviceClient.explain, a card in this thread is late by promises only.
    */
-  explain(): ClientPosition {
-    return { detail: PROMISE_OPEN };
+  explain(vcpu: number): ClientPosition {
+    return this.#options.placed?.explain(vcpu) ?? { detail: PROMISE_OPEN };
   }
 
   disconnected(): void {
@@ -80,8 +88,15 @@ export class CardClient implements IoClient {
       range,
       first: Number(range.start),
       last: Number(range.end),
-      client: new DeviceClient(this.fn.barDevice(layout), range, this.#options.reportError),
+      client: this.#barClient(layout, range),
     };
     this.#options.onDecoded(layout.bar, range);
+  }
+
+  #barClient(layout: BarLayout, range: AddressRange): BarClient {
+    const { placed, reportError } = this.#options;
+    return placed === undefined || layout.isMsixTable
+      ? new DeviceClient(this.fn.barDevice(layout), range, reportError)
+      : placed.barClient(layout.bar, range);
   }
 }

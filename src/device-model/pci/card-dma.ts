@@ -2,7 +2,7 @@
  * GuestDma: a card's access to guest memory, within the limits that hardware has: the guest must
  * have made the card a bus master, and only RAM answers.
  *
- * Called by: the card, through its handle. Threads: the Service VM's.
+ * Called by: the card, through its handle. Threads: the card's.
  */
 
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
@@ -13,6 +13,8 @@ export interface GuestDmaOptions {
   readonly isBusMaster: () => boolean;
   /** No memory answered. The callee sets the status bit "received master abort". */
   readonly onAbort: () => void;
+  /** A call was refused, for this reason or another. Default: only counted here. */
+  readonly onRefused?: () => void;
 }
 
 export class GuestDma implements CardDma {
@@ -44,12 +46,13 @@ export class GuestDma implements CardDma {
   }
 
   #isAllowed(address: number, length: number): boolean {
-    const { memory, isBusMaster, onAbort } = this.#options;
+    const { memory, isBusMaster, onAbort, onRefused } = this.#options;
     if (isBusMaster()) {
       if (Number.isSafeInteger(length) && memory.contains(address, length)) return true;
       onAbort();
     }
     this.#refused++;
+    onRefused?.();
     return false;
   }
 }

@@ -9,6 +9,7 @@
 
 import type { AddressRange } from '../../hsm/address-range.js';
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';
+import { Deferred } from '../../sync/deferred.js';
 import type { DeviceCall, ReportDeviceError } from '../device-client.js';
 import type { AccessSize, Device, InterruptLine } from '../device.js';
 import { originOf, setOrigin } from '../device-origin.js';
@@ -45,6 +46,14 @@ export interface PlacedBar {
   readonly place: AddressRange | undefined;
 }
 
+/** What the guest allows a card now. */
+export interface CardState {
+  readonly isBusMaster: boolean;
+  /** Whether interrupts are messages, of MSI or of MSI-X. */
+  readonly hasMessages: boolean;
+  readonly isMsixEnabled: boolean;
+}
+
 /** How many of a card's actions came to nothing, since it was attached. */
 export interface CardCounters {
   /** Accesses to memory without bus mastering, or outside of RAM. */
@@ -65,6 +74,8 @@ export class CardFunction implements PciFunction {
   readonly handle: CardHandle;
   /** Called when `bars` has changed. Set by VmCards, which then updates the BarDecoder. */
   onPlaced: () => void = () => undefined;
+  /** Called when `state` may have changed, but not for a reset, after which all of it is false. */
+  onConfigured: () => void = () => undefined;
   /** CardCounters.conflicts. VmCards counts it up. */
   conflicts = 0;
   readonly #space: PciConfigSpace;
@@ -73,6 +84,7 @@ export class CardFunction implements PciFunction {
   readonly #reportError: ReportDeviceError;
   readonly #layouts: readonly BarLayout[];
   #bars: readonly PlacedBar[];
+  readonly #closed = new Deferred<void>();
   #isRemoved = false;
 
   /** The card's description must be valid (cardProblem). */
@@ -91,10 +103,7 @@ export class CardFunction implements PciFunction {
     this.#dma = new GuestDma({
       memory,
       isBusMaster,
-      onAbort: () => {
-        const status = this.#space.read(PciRegister.STATUS, 2);
-        this.#space.set(PciRegister.STATUS, 2, status | Status.MASTER_ABORT);
-      },
+      onAbort: () => this.aborted(),
     });
     const interrupts = this.#interrupts;
     this.handle = {
@@ -110,8 +119,8 @@ export class CardFunction implements PciFunction {
       interrupt: (vector = 0) => {
         if (!this.#isRemoved) this.#interrupts.interrupt(vector);
       },
-      raise: () => this.#setLevel(true),
-      lower: () => this.#setLevel(false),
+      raise: () => this.setLevel(true),
+      lower: () => this.setLevel(false),
       report: (message) => {
         if (!this.#isRemoved) report(message);
       },
@@ -120,6 +129,15 @@ export class CardFunction implements PciFunction {
 
   get bars(): readonly PlacedBar[] {
     return this.#bars;
+  }
+
+  /** What the guest allows the card. */
+  get state(): CardState {
+    return {
+      isBusMaster: this.handle.isBusMaster,
+      hasMessages: this.#interrupts.areMessages,
+      isMsixEnabled: this.#interrupts.isMsixEnabled,
+    };
   }
 
   get counters(): CardCounters {
@@ -157,6 +175,7 @@ export class CardFunction implements PciFunction {
       this.reset();
       return;
     }
+    this.onConfigured();
     // The command and the BARs.
     if (register < BARS_END && register + size > PciRegister.COMMAND) this.#placeBars();
     this.#interrupts.update();
@@ -182,7 +201,31 @@ export class CardFunction implements PciFunction {
   /** The card was not attached after all, or is removed. */
   close(): void {
     this.#isRemoved = true;
-    this.#guard('close', () => this.card.close?.());
+    const close = async (): Promise<void> => this.card.close?.();
+    void close()
+      .catch((error: unknown) => this.#reportError(this.name, error, 'close'))
+      .then(() => this.#closed.resolve());
+  }
+
+  /** Resolves when the card's `close` has ended. */
+  get closed(): Promise<void> {
+    return this.#closed.promise;
+  }
+
+  /** Drives the pin. */
+  setLevel(level: boolean): void {
+    if (!this.#isRemoved) this.#interrupts.setLevel(level);
+  }
+
+  /** A message of a card in another thread. Ignored if messages were disabled meanwhile. */
+  message(vector: number): void {
+    if (!this.#isRemoved && this.#interrupts.areMessages) this.#interrupts.interrupt(vector);
+  }
+
+  /** DMA of the card found no memory. */
+  aborted(): void {
+    const status = this.#space.read(PciRegister.STATUS, 2);
+    this.#space.set(PciRegister.STATUS, 2, status | Status.MASTER_ABORT);
   }
 
   /** The registers of a BAR as a device: the author's, or the MSI-X table. */
@@ -198,10 +241,6 @@ export class CardFunction implements PciFunction {
     const origin = originOf(card);
     if (origin !== undefined) setOrigin(device, origin);
     return device;
-  }
-
-  #setLevel(level: boolean): void {
-    if (!this.#isRemoved) this.#interrupts.setLevel(level);
   }
 
   #placeBars(): void {

@@ -122,6 +122,11 @@ export class CardInterrupts {
     return pci.msi !== undefined && (space.read(Msi.CONTROL, 2) & MsiControl.ENABLE) !== 0;
   }
 
+  /** Whether interrupts are messages and not the pin. */
+  get areMessages(): boolean {
+    return this.isMsixEnabled || this.#isMsiEnabled;
+  }
+
   get isMsixEnabled(): boolean {
     return this.table !== undefined && (this.#options.space.read(MSIX_CONTROL, 2) & MsixControl.ENABLE) !== 0;
   }

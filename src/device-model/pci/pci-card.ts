@@ -2,9 +2,9 @@
  * PciCard: the interface of a PCI function that a device author writes, and CardHandle: what the
  * function may do to its machine.
  *
- * Called by: CardFunction (card-function.ts), in the Service VM's thread. The author implements the
- * registers behind the base address registers (BARs). Configuration space, the placing of BARs and
- * the kinds of interrupts are upcall's.
+ * Called by: CardFunction (card-function.ts), in the Service VM's thread, or the card's own thread
+ * (placement/linked-card.ts). The author implements the registers behind the base address registers
+ * (BARs). Configuration space, the placing of BARs and the kinds of interrupts are upcall's.
  *
  * As for a Device (device.ts), the guest is hostile and a throw is a bug of the card. See
  * docs/write-a-device.md.
@@ -83,8 +83,11 @@ export interface PciCard {
    * `close`. The interrupt pin is low by then.
    */
   reset?(): void;
-  /** Releases timers and handles. Called once, when the card is removed or the VM is destroyed. */
-  close?(): void;
+  /**
+   * Releases timers and handles. Called once, when the card is removed or the VM is destroyed. What
+   * takes longer, such as writing a file, settles the promise.
+   */
+  close?(): void | Promise<void>;
 }
 
 /** A register whose write only notifies the card of work, whatever the value. */

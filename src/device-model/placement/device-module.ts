@@ -3,8 +3,8 @@
  * `default` or as `createDevice`, a class of devices or a function that creates one. Both get a
  * DeviceContext and the options of the caller that attaches the device.
  *
- * Called by: the thread of a device (device-thread.ts), the command line, and programs that load a
- * device into the Service VM's thread. docs/write-a-device.md shows a module.
+ * Called by: the thread of a device or card (device-thread.ts), the command line, and programs that
+ * load a device into the Service VM's thread. docs/write-a-device.md shows a module.
  */
 
 import { host } from '../../host/current.js';
@@ -58,8 +58,13 @@ export async function loadDevice(
 }
 
 /** As `loadDevice`, for a module that exports a PCI card. */
-export async function loadCard(module: string, context: DeviceContext, options: unknown): Promise<PciCard> {
-  return (await load(CARD, module, context, options)) as PciCard;
+export async function loadCard(
+  module: string,
+  context: DeviceContext,
+  options: unknown,
+  onLoaded?: () => void,
+): Promise<PciCard> {
+  return (await load(CARD, module, context, options, onLoaded)) as PciCard;
 }
 
 async function load(

@@ -56,16 +56,16 @@ function place(module: URL, options: unknown): Placed {
   const errors: string[] = [];
   const deaths: string[] = [];
   const owners = new LineOwners();
-  const client = new ThreadClient({
+  const client: ThreadClient = new ThreadClient({
     placement: inOwnThread(module, options),
     range,
     lines: shared.lines,
     owners,
     memory: new GuestMemory({ buffer: new SharedArrayBuffer(4096), byteOffset: 0, byteLength: 4096 }),
     reportError: (_, error, during) => void errors.push(`${during}: ${String(error)}`),
-    onDeath: (dead, reason) => {
+    onDeath: (reason) => {
       deaths.push(reason);
-      vm.requests.clients.destroy(dead);
+      vm.requests.clients.destroy(client);
     },
   });
   vm.requests.clients.add(client, [range]);

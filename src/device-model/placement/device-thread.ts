@@ -26,10 +26,13 @@ import { DeviceClient, type DeviceCall } from '../device-client.js';
 import type { Device } from '../device.js';
 import { DeviceLines } from '../device-lines.js';
 import { NAMELESS } from '../line-owners.js';
+import type { PciAddress } from '../pci-function.js';
 import { peekDevice, type RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
-import { loadDevice } from './device-module.js';
+import { loadCard, loadDevice, type DeviceContext } from './device-module.js';
+import { CardLink } from './card-link.js';
+import { LinkedCard, type CardFacts } from './linked-card.js';
 
 /** What the thread gets at its start, by structured cloning. */
 export interface DeviceThreadData {
@@ -44,15 +47,27 @@ export interface DeviceThreadData {
   /** The number of its outputs among those of the interrupt lines: `driver` of InterruptLines. */
   readonly lineDriver: number;
   readonly finisher: ClientFinisher;
+  /** The module has a PCI card. */
+  readonly card?: CardThreadData;
+}
+
+export interface CardThreadData {
+  readonly address: PciAddress;
+  /** Of CardLink. */
+  readonly link: SharedArrayBuffer;
 }
 
 export type DeviceThreadMessage =
   /** Its modules are loaded. The device is not created yet. */
   | { readonly kind: 'loaded' }
   /** The device is created, and requests are served. */
-  | { readonly kind: 'ready'; readonly name: string; readonly registers?: RegisterMap }
+  | { readonly kind: 'ready'; readonly name: string; readonly registers?: RegisterMap; readonly card?: CardFacts }
   /** The device has an output to line `gsi`. */
   | { readonly kind: 'line'; readonly gsi: number }
+  /** A card reports something to the operator. */
+  | { readonly kind: 'report'; readonly message: string }
+  /** The device's `close` has given a promise. */
+  | { readonly kind: 'closing' }
   /** The answer to a peek. */
   | { readonly kind: 'registers'; readonly values: RegisterValues }
   /** The device could not be created. The thread ends. */
@@ -76,20 +91,16 @@ const lines = new DeviceLines(shared.lines, data.lineDriver, {
   changed: () => undefined,
 });
 
+const context: DeviceContext = {
+  interruptLine: (gsi) => lines.output(gsi),
+  memory: new GuestMemory(data.memory),
+  clock: new SystemClock(),
+};
+
 try {
-  const device = await loadDevice(
-    data.module,
-    {
-      interruptLine: (gsi) => lines.output(gsi),
-      memory: new GuestMemory(data.memory),
-      clock: new SystemClock(),
-    },
-    data.options,
-    () => post({ kind: 'loaded' }),
-  );
-  post({ kind: 'ready', name: device.name, ...registersOf(device) });
+  const device = data.card === undefined ? await createDevice() : await createCard(data.card);
   await serve(device);
-  attempt('close', () => device.close?.());
+  await close(device);
 } catch (error) {
   const known = error instanceof UpcallError ? error.remedy : undefined;
   post({
@@ -100,8 +111,39 @@ try {
 }
 thread.close();
 
+async function createDevice(): Promise<Device> {
+  const device = await loadDevice(data.module, context, data.options, () => post({ kind: 'loaded' }));
+  post({ kind: 'ready', name: device.name, ...registersOf(device) });
+  return device;
+}
+
+async function createCard({ address, link }: CardThreadData): Promise<LinkedCard> {
+  const card = await loadCard(data.module, context, data.options, () => post({ kind: 'loaded' }));
+  const linked = new LinkedCard({
+    card,
+    address,
+    link: new CardLink(link),
+    memory: context.memory,
+    report: (message) => post({ kind: 'report', message }),
+  });
+  post({ kind: 'ready', name: card.name, ...registersOf(card), card: linked.facts });
+  return linked;
+}
+
+/** Awaits what the device has to write. Its owner has a limit for that. */
+async function close(device: Device | LinkedCard): Promise<void> {
+  try {
+    const closing = device instanceof LinkedCard ? device.close() : device.close?.();
+    if (closing === undefined) return;
+    post({ kind: 'closing' });
+    await closing;
+  } catch (error) {
+    report(error, 'close');
+  }
+}
+
 /** The register map for the message. Without it if structured cloning cannot copy the map. */
-function registersOf({ registers }: Device): { readonly registers?: RegisterMap } {
+function registersOf({ registers }: Pick<Device, 'registers'>): { readonly registers?: RegisterMap } {
   try {
     return registers === undefined ? {} : { registers: structuredClone(registers) };
   } catch {
@@ -123,7 +165,7 @@ function report(error: unknown, during: DeviceCall): void {
 }
 
 /** Serves requests until the mailbox says CLOSE. */
-async function serve(device: Device): Promise<void> {
+async function serve(device: Device | LinkedCard): Promise<void> {
   const tickets = new SharedWords(data.finisher.tickets);
   const buffer = new SharedBuffer(data.finisher.page);
   // A client's entries must be complete before COMPLETE: the slot's next move is another thread's.
@@ -141,7 +183,9 @@ async function serve(device: Device): Promise<void> {
     const request: AssignedRequest = new AssignedRequest(vcpu, {
       // Into the mailbox if the request is relayed, otherwise into the page.
       finish: (ticket, low, high) =>
-        mailbox.answer(vcpu, ticket, low, high) || finisher.finish(request, ticket, low, high),
+        // The Service VM's thread finishes the requests of a card.
+        mailbox.answer(vcpu, ticket, low, high) ||
+        (data.card === undefined && finisher.finish(request, ticket, low, high)),
     });
     return request;
   });
@@ -157,7 +201,13 @@ async function serve(device: Device): Promise<void> {
     if ((control & MailboxControl.CLOSE) !== 0) return false;
     if ((control & MailboxControl.RESET) !== 0) attempt('reset', () => device.reset?.());
     // Between two accesses: the registers are consistent, and a busy guest cannot delay this.
-    if ((control & MailboxControl.PEEK) !== 0) post({ kind: 'registers', values: peekDevice(device) });
+    if ((control & MailboxControl.PEEK) !== 0) {
+      const values = device instanceof LinkedCard ? device.peekAll() : peekDevice(device);
+      post({ kind: 'registers', values });
+    }
+    // After a reset, which has made the rings before it void.
+    if ((control & MailboxControl.RUNG) !== 0 && device instanceof LinkedCard)
+      device.takeRung((act) => attempt('write', act));
     return true;
   };
   for (;;) {

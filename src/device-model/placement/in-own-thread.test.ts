@@ -67,15 +67,15 @@ function machine(): Machine {
   const errors: unknown[][] = [];
   const deaths: unknown[][] = [];
   const ends: ThreadClient[] = [];
-  const client = new ThreadClient({
+  const client: ThreadClient = new ThreadClient({
     placement: { kind: 'own-thread', module: 'file:///devices/disk.js', options: undefined },
     range: ports(0x500, 4),
     memory: new GuestMemory({ buffer: new SharedArrayBuffer(16), byteOffset: 0, byteLength: 16 }),
     lines: shared.lines,
     owners: new LineOwners(),
     reportError: (...report) => errors.push(report),
-    onDeath: (...death) => deaths.push(death),
-    onEnd: (ended) => ends.push(ended),
+    onDeath: (...death) => deaths.push([client, ...death]),
+    onEnd: () => ends.push(client),
   });
   const finisher = { page: new SharedArrayBuffer(4096), tickets: new SharedArrayBuffer(64), shared: shared.handle };
   return { client, shared, finisher, errors, deaths, ends, thread: undefined };

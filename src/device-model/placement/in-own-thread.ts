@@ -14,24 +14,22 @@
 
 import { host } from '../../host/current.js';
 import type { HostThread } from '../../host/host.js';
-import type { AddressRange } from '../../hsm/address-range.js';
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
 import type { ClientPosition, IoClient } from '../../hsm/io-client.js';
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
-import type { GuestMemory } from '../../hypervisor/guest-memory.js';
-import type { InterruptLines } from '../../hypervisor/interrupt-lines.js';
+import { SLOT_COUNT } from '../../io-request/layout.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { messageWithPlace } from '../../io-request/author-frame.js';
 import { errorText, type ErrorText } from '../../io-request/error-text.js';
 import { Deferred } from '../../sync/deferred.js';
 import { startFairTimeout, type FairTimeout } from '../../sync/fair-timeout.js';
 import { foregroundTiming } from '../../sync/host-timing.js';
-import type { LineOwners } from '../line-owners.js';
-import { PROMISE_OPEN, type ReportDeviceError } from '../device-client.js';
+import { PROMISE_OPEN } from '../device-client.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
+import type { CardFacts } from './linked-card.js';
+import type { ThreadClientOptions } from './thread-client-options.js';
 import { ThreadLines } from './thread-lines.js';
-import type { ThreadPlacement } from './thread-placement.js';
 import { ThreadPeek } from './thread-peek.js';
 import type { RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
@@ -46,33 +44,8 @@ const CLOSE_LIMIT_MS = 500;
  * files that a terminated thread was reading.
  */
 const CLOSE_WHILE_LOADING_LIMIT_MS = 5000;
-
-export interface ThreadClientOptions {
-  readonly placement: ThreadPlacement;
-  readonly range: AddressRange;
-  readonly memory: GuestMemory;
-  readonly lines: InterruptLines;
-  /** Gets this client as an owner of each line that the device has an output to. */
-  readonly owners: LineOwners;
-  readonly reportError: ReportDeviceError;
-  /**
-   * The thread ended without being closed, perhaps before its device was created. This callback
-   * must remove the client and finish its requests.
-   */
-  readonly onDeath: (client: ThreadClient, reason: string, stack?: string) => void;
-  /**
-   * The thread of a removed client has ended. This callback must finish the requests that the
-   * thread was finishing when it was terminated.
-   */
-  readonly onEnd?: (client: ThreadClient) => void;
-}
-
-/** A request whose answer comes back through the mailbox (IoClient.relay). */
-interface RelayedRequest {
-  readonly request: AssignedRequest;
-  /** The number of the request's assignment: the client's answer is valid for this one only. */
-  readonly ticket: number;
-}
+/** The same while the device's `close` has given a promise: it may be writing a disk's data. */
+const CLOSE_PROMISE_LIMIT_MS = 60_000;
 
 export class ThreadClient implements IoClient {
   readonly #options: ThreadClientOptions;
@@ -80,6 +53,7 @@ export class ThreadClient implements IoClient {
   readonly #peek = new ThreadPeek(() => this.#mailbox.control(MailboxControl.PEEK));
   readonly #lines: ThreadLines;
   #registers: RegisterMap | undefined;
+  #card: CardFacts | undefined;
   /** The device's name, before it is created the module's file name. */
   #name: string;
   #thread: HostThread | undefined;
@@ -92,9 +66,11 @@ export class ThreadClient implements IoClient {
   #isRelaying = false;
   /** Whether `#collectAnswers` runs. */
   #isCollecting = false;
-  /** By slot: the request whose answer is expected in the mailbox. */
-  readonly #relayed: (RelayedRequest | undefined)[] = [];
-  /** Why the device could not be created, or what its thread did not catch. */
+  /** By slot: the requests whose answers come back through the mailbox (IoClient.relay). */
+  readonly #relayed: (AssignedRequest | undefined)[] = [];
+  /** The numbers of their assignments: an answer is valid for this one only. 0: none. */
+  readonly #relayedTickets = new Int32Array(SLOT_COUNT);
+  /** Why the device failed. */
   #failure: ErrorText | undefined;
   /** Resolves when the device is created, rejects with DEVICE_MODULE_INVALID if it cannot be. */
   readonly ready: Promise<unknown>;
@@ -122,6 +98,11 @@ export class ThreadClient implements IoClient {
     return this.#registers;
   }
 
+  /** What is to be known of a card, once it is created. */
+  get card(): CardFacts | undefined {
+    return this.#card;
+  }
+
   /** The values of its registers, or undefined if the thread does not answer in time. */
   async peek(): Promise<RegisterValues | undefined> {
     return this.#isReady && this.isRunning ? this.#peek.values() : undefined;
@@ -133,7 +114,7 @@ export class ThreadClient implements IoClient {
   }
 
   connect(finisher: ClientFinisher): void {
-    const { placement, range, memory, owners } = this.#options;
+    const { placement, range, memory, owners, card } = this.#options;
     const lineDriver = this.#lines.connect(this.#name);
     owners.drives(lineDriver, this);
     const data: DeviceThreadData = {
@@ -144,12 +125,16 @@ export class ThreadClient implements IoClient {
       memory: memory.handle,
       lineDriver,
       finisher,
+      ...(card === undefined ? {} : { card }),
     };
     this.#thread = this.#startThread(data);
   }
 
   notify(request: AssignedRequest): void {
-    if (this.#isRelaying) this.#relayed[request.vcpu] = { request, ticket: request.ticket };
+    if (this.#isRelaying) {
+      this.#relayed[request.vcpu] = request;
+      this.#relayedTickets[request.vcpu] = request.ticket;
+    }
     this.#mailbox.post(request, this.#isRelaying);
   }
 
@@ -162,6 +147,11 @@ export class ThreadClient implements IoClient {
 
   reset(): void {
     this.#mailbox.control(MailboxControl.RESET);
+  }
+
+  /** Doorbells of the card were rung. */
+  rung(): void {
+    this.#mailbox.control(MailboxControl.RUNG);
   }
 
   disconnected(): void {
@@ -189,10 +179,9 @@ export class ThreadClient implements IoClient {
     while (!this.#isClosing) {
       await this.#mailbox.waitAnswer(() => this.#isClosing);
       this.#mailbox.takeAnswers((vcpu, ticket, low, high) => {
-        const relayed = this.#relayed[vcpu];
-        if (relayed?.ticket !== ticket) return;
-        this.#relayed[vcpu] = undefined;
-        relayed.request.finish(ticket, low, high);
+        if (this.#relayedTickets[vcpu] !== ticket) return;
+        this.#relayedTickets[vcpu] = 0;
+        this.#relayed[vcpu]?.finish(ticket, low, high);
       });
       // A device that answers without a pause must not block the event loop.
       await host.turn();
@@ -227,10 +216,17 @@ export class ThreadClient implements IoClient {
         this.#isReady = true;
         this.#name = message.name;
         this.#registers = message.registers;
+        this.#card = message.card;
         this.#ready.resolve(undefined);
         break;
       case 'line':
         this.#options.owners.add(message.gsi, this);
+        break;
+      case 'report':
+        this.#options.onReport?.(message.message);
+        break;
+      case 'closing':
+        this.#closeWithin(CLOSE_PROMISE_LIMIT_MS);
         break;
       case 'registers':
         this.#peek.answer(message.values);
@@ -273,11 +269,11 @@ export class ThreadClient implements IoClient {
     this.#peek.answer(undefined);
     this.#mailbox.wakeAnswers();
     if (this.#isClosing) {
-      this.#options.onEnd?.(this);
+      this.#options.onEnd?.();
       return;
     }
     this.#isClosing = true;
-    this.#options.onDeath(this, message, stack);
+    this.#options.onDeath(message, stack);
   }
 
   #startThread(data: DeviceThreadData): HostThread {

@@ -45,8 +45,11 @@ export interface VirtioDevice {
    * stopped may end later. Those of the next driver must not overtake them.
    */
   reset(): void;
-  /** Releases files, sockets and timers. Called once, after `reset`. */
-  close?(): void;
+  /**
+   * Releases files, sockets and timers. Called once, after `reset`. What takes longer settles the
+   * promise.
+   */
+  close?(): void | Promise<void>;
 }
 
 /** The driver of a device, from `activate` to `reset`. After that its methods do nothing. */

@@ -3,7 +3,7 @@
  * an MSI-X vector for each queue and one for the configuration, and INTA#.
  *
  * Called by: programs and options of the command line, which attach it with `UserVm.attachCard`.
- * Threads: the Service VM's.
+ * Threads: the card's.
  *
  * Source: virtio 1.2, section 4.1. There is no transitional interface, and no PCI configuration
  * access capability, by which a driver reaches registers without a BAR.
@@ -148,8 +148,8 @@ class VirtioPciCard implements PciCard {
     state.reset();
   }
 
-  close(): void {
-    this.#device.close?.();
+  close(): void | Promise<void> {
+    return this.#device.close?.();
   }
 
   /** The queue is that of the register, whatever the driver writes to it. */

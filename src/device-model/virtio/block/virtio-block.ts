@@ -120,7 +120,8 @@ export class VirtioBlock implements VirtioDevice {
     if (!this.#image.isReadOnly) this.config[BlockConfig.WRITEBACK] = 1;
   }
 
-  close(): void {
+  /** Resolves when the image is closed, or could not be. */
+  close(): Promise<void> {
     this.#whenIdle(() => {
       this.#image.close().then(
         () => this.#closed.resolve(),
@@ -131,7 +132,7 @@ export class VirtioBlock implements VirtioDevice {
       );
     });
     // The owner may not wait for it, and gets the error by `onError` too.
-    this.closed.catch(() => undefined);
+    return this.closed.catch(() => undefined);
   }
 
   /** Source: virtio 1.2, section 5.2.6.2, "a write becomes stable". */

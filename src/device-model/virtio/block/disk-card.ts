@@ -1,0 +1,58 @@
+/**
+ * openDiskCard: a file of this machine as a disk of the guest: the image, the virtio block device
+ * and its PCI card. Also the module of such a card in a thread of its own.
+ *
+ * Called by: the command line (cli/disk-card.ts), or the thread of the card
+ * (placement/device-thread.ts), which calls the default export.
+ */
+
+import { openDisk, type DiskFormat } from '../../disk/open-disk.js';
+import type { DeviceContext } from '../../placement/device-module.js';
+import type { PciCard } from '../../pci/pci-card.js';
+import { virtioPciCard } from '../virtio-pci-card.js';
+import { VirtioBlock } from './virtio-block.js';
+
+/** Survives structured cloning. */
+export interface DiskCardOptions {
+  readonly name: string;
+  readonly file: string;
+  readonly isReadOnly: boolean;
+  readonly queues: number;
+  readonly overlay?: string;
+  readonly format?: DiskFormat;
+  /** What the driver gets as the disk's ID. */
+  readonly id: string;
+}
+
+/** `report`: as `CardHandle.report`. Rejects as `openDisk` does. */
+export async function openDiskCard(options: DiskCardOptions, report: (message: string) => void): Promise<PciCard> {
+  const { file, name, queues, id } = options;
+  const { image, unlocked } = await openDisk(options);
+  for (const one of unlocked) report(`cannot lock ${one}: no other program must write it`);
+  const device = new VirtioBlock({
+    image,
+    name,
+    queues,
+    id,
+    onError: (operation, error) => report(`${file}: ${operation} failed: ${messageOf(error)}`),
+  });
+  return virtioPciCard(device);
+}
+
+/** In a thread of its own. The card has a handle to report by once it is connected. */
+export default async function createDiskCard(_context: DeviceContext, options: DiskCardOptions): Promise<PciCard> {
+  const early: string[] = [];
+  let report = (message: string): void => void early.push(message);
+  const card = await openDiskCard(options, (message) => report(message));
+  const connect = card.connect?.bind(card);
+  card.connect = (handle) => {
+    report = (message) => handle.report(message);
+    early.forEach(report);
+    connect?.(handle);
+  };
+  return card;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
