@@ -85,7 +85,7 @@ export class CardLink {
     this.#words.store(STATE, (this.#epoch << STATE_BITS) | bits);
   }
 
-  /** A reset of the card begins. The caller tells the card's thread of it afterwards. */
+  /** A reset of the card begins. The caller signals it to the thread afterwards. */
   beginEpoch(): void {
     this.#words.store(STATE, ((this.#epoch + 1) & EPOCH_MASK) << STATE_BITS);
     for (let word = 0; word < VECTOR_WORDS; word++) this.#words.store(VECTORS + word, 0);
