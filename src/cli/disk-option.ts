@@ -1,7 +1,8 @@
 /**
  * `--disk FILE[,WORD…]`: a disk for the guest, as a virtio block device on the PCI bus.
  *
- * WORD is `ro`, `thread`, `overlay=FILE`, `format=raw` or `qcow2`, or `queues=N`. Files end at a comma.
+ * WORD is `ro`, `thread`, `overlay=FILE`, `format=raw` or `qcow2`, or `queues=N`. Files end at a
+ * comma.
  *
  * Called by: `upcall run`.
  */
