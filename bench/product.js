@@ -11,8 +11,12 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
  * @typedef {{
  *   'index.js': typeof import('../dist/index.js'),
  *   'cli/debian/command-line.js': typeof import('../dist/cli/debian/command-line.js'),
+ *   'cli/debian/console-archive.js': typeof import('../dist/cli/debian/console-archive.js'),
  *   'cli/debian/fetch-debian.js': typeof import('../dist/cli/debian/fetch-debian.js'),
  *   'cli/debian/initramfs.js': typeof import('../dist/cli/debian/initramfs.js'),
+ *   'cli/debian/module-archive.js': typeof import('../dist/cli/debian/module-archive.js'),
+ *   'cli/debian/module-choice.js': typeof import('../dist/cli/debian/module-choice.js'),
+ *   'cli/debian/package-modules.js': typeof import('../dist/cli/debian/package-modules.js'),
  *   'dashboard/live-view.js': typeof import('../dist/dashboard/live-view.js'),
  *   'dashboard/protocol.js': typeof import('../dist/dashboard/protocol.js'),
  *   'device-model/clock.js': typeof import('../dist/device-model/clock.js'),

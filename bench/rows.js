@@ -47,6 +47,7 @@ const FILES = [
   'cases/idle-gaps.js',
   'cases/guest-loop.js',
   'cases/debian-boot.js',
+  'cases/console.js',
   'cases/programs.js',
   'cases/trace-moves.js',
   'cases/live-page.js',
