@@ -16,18 +16,27 @@ const dist = process.env.UPCALL_DIST ?? join(here, '../dist');
 const FILES_AT_ONCE = availableParallelism() + 1;
 /** Ends a file that hangs. */
 const FILE_LIMIT_MS = 300_000;
-/** Tests that boot Debian, install the package or search for minutes. */
+/** Tests that boot Debian, install the package, start a program for each case, or search. */
 const LONG = [
+  'acrn-programs/attach-signals.',
+  'acrn-programs/deaths.',
+  'acrn-programs/front-ends.',
+  'acrn-programs/signals.',
+  'cli/e2e/bad-input.',
   'cli/e2e/console.',
   'cli/e2e/debian.',
   'cli/e2e/debian-root.',
   'cli/e2e/disks.',
+  'cli/e2e/live-page-access.',
   'cli/e2e/network.',
   'cli/e2e/new-device.',
   'cli/e2e/pack.',
   'cli/e2e/share.',
+  'cli/e2e/stall.',
+  'cli/e2e/top.',
   'exploration/acrn/defects.',
   'exploration/explore-main.',
+  'fuzzing/fuzzing.',
 ];
 /**
  * A process takes a third of a second of processor time to start and to load the test runner, which

@@ -131,7 +131,14 @@ async function rootDiskOf(
   const file = await inTime(options, reporter, ending, (progress) =>
     rootImage({ progress, mirror, program, signal: ending.signal }),
   );
-  return { text: '--root', file, isReadOnly: false, queues: 1, overlay: overlay === true ? temporaryFile() : overlay };
+  return {
+    text: '--root',
+    file,
+    inOwnThread: false,
+    isReadOnly: false,
+    queues: 1,
+    overlay: overlay === true ? temporaryFile() : overlay,
+  };
 }
 
 /** Removed at the end of the process. */

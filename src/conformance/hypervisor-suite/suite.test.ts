@@ -192,7 +192,8 @@ const DEFECTS: readonly (readonly [defect: string, Defect, caseName: string, err
       }),
     },
     'an interrupt while a request is pending leaves the request, and is taken afterwards',
-    /after an interrupt while PENDING/,
+    // The vCPU may have made its next request before the suite looks.
+    /after an interrupt while PENDING|request of vCPU 0: out 0x700\/1 = 0x1, expected out 0x700\/4/,
   ],
   [
     'a reset leaves the request in its slot',
