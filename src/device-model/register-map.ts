@@ -1,8 +1,9 @@
 /**
  * RegisterMap: a device's registers as data, as its data sheet describes them.
  *
- * Called by: tools that display registers (the live page) or check them (`upcall/testing`). A device offers its map as
- * `Device.registers`, and peeks a register by the map's offset, size and name.
+ * Called by: tools that display registers (the live page) or check them (`upcall/testing`). A
+ * device offers its map as `Device.registers`, and peeks a register by the map's offset, size and
+ * name.
  */
 
 import type { AccessSize } from '../io-request/io-request.js';

@@ -222,7 +222,13 @@ for (const place of PLACES)
     });
 
     test('reports, and its errors leave the guest with all ones', async () => {
-      const { values, events } = await run([...setUp, load(WORKER.WRONG), store(WORKER.WRONG, 6)], place);
+      const { values, events } = await run([...setUp, load(WORKER.WRONG), store(WORKER.WRONG, 6), waitForPin], place, {
+        meanwhile: async ({ vm, events: soFar }) => {
+          // A thread's report comes as a message, and the end of the VM ends the thread.
+          await until(() => soFar.some(({ kind }) => kind === 'device-report'));
+          vm.interruptLine(PIN).set(true);
+        },
+      });
       assert.deepEqual(values, [ALL_ONES]);
       const error = events.find(({ kind }) => kind === 'device-error');
       assert.ok(error?.kind === 'device-error' && error.message === 'no such register', JSON.stringify(error));

@@ -56,7 +56,7 @@ export interface QueueView extends QueuePlace {
   readonly isPacked: boolean;
   /** Names and values of the rings' words, by the names of the specification. */
   readonly indexes: readonly (readonly [name: string, value: number])[];
-  /** Of a split ring the chains that were added last, the latest first. Of a packed one the next. */
+  /** Of a split ring the chains that were added last, latest first. Of a packed one the next. */
   readonly shown: readonly DescriptorView[];
 }
 

@@ -11,8 +11,8 @@ import { message, O, ROOT, ShareClient, str, u16, u32, u64, u8 } from './fixture
 import { LINUX_ONLY, SECRET, shareTemp, type SharedTemp } from './fixtures/shared-temp.js';
 
 /** Of random mounts: each ends with a reset at any moment. */
-const MOUNTS = 1000;
-const ROUNDS = 100;
+const MOUNTS = 300;
+const ROUNDS = 30;
 
 type Step = { readonly kind: 'send'; readonly bytes: Uint8Array; readonly room: number } | { readonly kind: 'reset' };
 
