@@ -98,7 +98,7 @@ export async function createMachine({ vcpus, loop, spinUs, pin = 'auto', deviceM
       lines: hypercalls.shared.lines,
       owners: new LineOwners(),
       reportError: (_, error) => fail(String(error)),
-      onDeath: (_, reason) => fail(reason),
+      onDeath: (reason) => fail(reason),
     });
     requests.clients.add(client, [range]);
     await client.ready;
