@@ -19,21 +19,23 @@ const FILE_LIMIT_MS = 300_000;
 /** Tests that boot Debian, install the package, start a program for each case, or search. */
 const LONG = [
   'acrn-programs/attach-signals.',
+  'acrn-programs/c-client.',
   'acrn-programs/deaths.',
   'acrn-programs/front-ends.',
   'acrn-programs/signals.',
   'cli/e2e/bad-input.',
   'cli/e2e/console.',
   'cli/e2e/debian.',
-  'cli/e2e/debian-root.',
   'cli/e2e/disks.',
   'cli/e2e/examples.',
   'cli/e2e/faults.',
+  'cli/e2e/live-page.',
   'cli/e2e/live-page-access.',
   'cli/e2e/network.',
   'cli/e2e/new-device.',
   'cli/e2e/pack.',
   'cli/e2e/page-wait.',
+  'cli/e2e/run.',
   'cli/e2e/share.',
   'cli/e2e/stall.',
   'cli/e2e/terminal.',
@@ -43,6 +45,8 @@ const LONG = [
   'exploration/explore-main.',
   'fuzzing/fuzzing.',
 ];
+/** Builds a root file system for many minutes: `npm run test:root`. */
+const CAMPAIGNS = ['cli/e2e/debian-root.'];
 /**
  * A process takes a third of a second of processor time to start and to load the test runner, which
  * is more than most files need for their tests. So files share one, unless their text says that
@@ -71,7 +75,7 @@ if (words.length > 0) {
   process.exitCode = runLong(all.filter(isLong), Number(values.budget ?? Infinity));
 } else {
   console.log(`left out, see npm run test:long: ${all.filter(isLong).join(', ')}`);
-  process.exitCode = runShared(all.filter((file) => !isLong(file)));
+  process.exitCode = runShared(all.filter((file) => !isLong(file) && !CAMPAIGNS.some((name) => file.includes(name))));
 }
 
 /** @type {(file: string) => boolean} */

@@ -23,3 +23,12 @@ for (const placement of ['', ',thread'])
     });
     await serviceVm.close();
   });
+
+test('a card whose option asks for nothing afterwards is attached, too', async () => {
+  const serviceVm = new ServiceVm(new ScriptedHypervisor([{ steps: [] }]));
+  const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
+  const card = { name: 'card', pci: { vendor: 1, device: 2, class: 0 }, read: () => 0, write: () => undefined };
+  await startSession(vm, { devices: [], cards: [{ option: '--card', create: () => Promise.resolve(card) }] });
+  assert.ok(vm.inspection.clients.some(({ name }) => name === 'card'));
+  await serviceVm.close();
+});

@@ -32,7 +32,9 @@ export async function startSession(
   }
   for (const source of cards) {
     const card = await source.create(vm);
-    source.attached?.(isThreadPlacement(card) ? await vm.attachCard(card) : vm.attachCard(card));
+    // Not within the call: an optional call that is left out does not evaluate its arguments.
+    const attached = isThreadPlacement(card) ? await vm.attachCard(card) : vm.attachCard(card);
+    source.attached?.(attached);
   }
   await vm.start();
 }
