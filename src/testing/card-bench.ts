@@ -15,7 +15,7 @@ import { PciRegister } from '../device-model/devices/pci/pci-config-space.js';
 import { createdBy, loadCard, type DeviceContext } from '../device-model/placement/device-module.js';
 import { truncate } from '../io-request/io-request.js';
 import { DEFAULT_MEMORY_BYTES, type Bench } from './bench.js';
-import { benchContext, type BenchContext, type BenchOptions } from './device-bench.js';
+import { benchContext, hrefOf, type BenchContext, type BenchOptions, type ModuleUrl } from './device-bench.js';
 
 /** A class of cards, as a module exports it. */
 export type CardClass = new (context: DeviceContext, options: never) => PciCard;
@@ -40,13 +40,13 @@ const MSIX_ENTRY_BYTES = 16;
 
 /** Creates a card on a bench, as deviceBench does a device. */
 export async function cardBench(
-  card: string | URL | CardClass | CreateCard,
+  card: string | ModuleUrl | CardClass | CreateCard,
   { options, memoryBytes = DEFAULT_MEMORY_BYTES }: BenchOptions = {},
 ): Promise<CardBench> {
   const context = benchContext(memoryBytes);
-  const made = (await (typeof card === 'string' || card instanceof URL
-    ? loadCard(String(card), context, options)
-    : createdBy(card, context, options))) as PciCard;
+  const made = (await (typeof card === 'function'
+    ? createdBy(card, context, options)
+    : loadCard(hrefOf(card), context, options))) as PciCard;
   const bench = new RealCardBench(made, context);
   made.connect?.(bench.function.handle);
   bench.enable();

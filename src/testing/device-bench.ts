@@ -21,6 +21,11 @@ import { BenchLines } from './bench-lines.js';
 /** A class of devices, as a module exports it. */
 export type DeviceClass = new (context: DeviceContext, options: never) => Device;
 
+/** A URL, without the types of Node or of the DOM. */
+export interface ModuleUrl {
+  readonly href: string;
+}
+
 export interface BenchOptions {
   /** What the constructor gets as its second argument. */
   readonly options?: unknown;
@@ -38,16 +43,20 @@ export interface DeviceBenchOptions extends BenchOptions {
  * a module. Throws DEVICE_MODULE_INVALID where a module has no device.
  */
 export async function deviceBench(
-  device: string | URL | DeviceClass | CreateDevice,
+  device: string | ModuleUrl | DeviceClass | CreateDevice,
   { length, options, memoryBytes = DEFAULT_MEMORY_BYTES }: DeviceBenchOptions,
 ): Promise<Bench> {
   if (!Number.isInteger(length) || length < 1)
     throw new RangeError(`length: ${length} is not the number of bytes or ports of the device's range`);
   const context = benchContext(memoryBytes);
-  const made = (await (typeof device === 'string' || device instanceof URL
-    ? loadDevice(String(device), context, options)
-    : createdBy(device, context, options))) as Device;
+  const made = (await (typeof device === 'function'
+    ? createdBy(device, context, options)
+    : loadDevice(hrefOf(device), context, options))) as Device;
   return new DeviceBench(made, length, context);
+}
+
+export function hrefOf(module: string | ModuleUrl): string {
+  return typeof module === 'string' ? module : module.href;
 }
 
 /** What a device on a bench gets of its machine. */

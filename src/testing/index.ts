@@ -4,7 +4,13 @@
  */
 
 export type { Bench, BenchSpace } from './bench.js';
-export { deviceBench, type BenchOptions, type DeviceBenchOptions, type DeviceClass } from './device-bench.js';
+export {
+  deviceBench,
+  type BenchOptions,
+  type DeviceBenchOptions,
+  type DeviceClass,
+  type ModuleUrl,
+} from './device-bench.js';
 export { cardBench, type CardBench, type CardClass, type CreateCard } from './card-bench.js';
 export { play, PlayError } from './play.js';
 export { parseProgram, programText, type Expectation, type Place, type Step } from './program.js';
