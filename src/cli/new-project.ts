@@ -18,7 +18,7 @@ const RENAMED: Readonly<Record<string, string>> = { gitignore: '.gitignore' };
 const MAX_NAME = 64;
 /** Names that the templates import or declare, which the class must not take. */
 const TAKEN =
-  /^(AccessSize|Bench|CardBench|CardHandle|Clock|ClockTimer|Device|DeviceContext|InterruptLine|PciCard|PciDescription|RegisterMap|RegisterCoverage|State)$/;
+  /^(AccessSize|Bench|CardBench|CardHandle|Clock|ClockTimer|Device|DeviceContext|InterruptLine|PciCard|PciDescription|RegisterMap|RegisterCoverage)$/;
 
 export type ProjectKind = 'device' | 'card';
 

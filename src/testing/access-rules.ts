@@ -5,7 +5,7 @@
  * Called by: checkRegisters, after the rules of single registers.
  */
 
-import { hex } from '../io-request/io-request.js';
+import { hex, truncate } from '../io-request/io-request.js';
 import type { AccessSize } from '../device-model/device.js';
 import type { Bench } from './bench.js';
 import { MAX_INTERRUPT_MOVES, MAX_TIMERS } from './limits.js';
@@ -67,14 +67,10 @@ function* hostileAccesses({ spaces }: Bench, values: readonly number[] = VALUES)
       for (const size of SIZES) {
         if (offset + size > length) continue;
         yield { kind: 'read', place: { bar, offset, size } };
-        for (const value of values) yield { kind: 'write', place: { bar, offset, size }, value: cut(value, size) };
+        for (const value of values) yield { kind: 'write', place: { bar, offset, size }, value: truncate(value, size) };
         yield { kind: 'read', place: { bar, offset, size } };
       }
   }
-}
-
-function cut(value: number, size: AccessSize): number {
-  return size === 4 ? value : value & (size === 2 ? 0xffff : 0xff);
 }
 
 function text(value: number | undefined): string {

@@ -7,7 +7,8 @@
 import type { InterruptLine } from '../device-model/device.js';
 
 interface LineState {
-  level: boolean;
+  /** Outputs that drive it high. */
+  high: number;
   rises: number;
 }
 
@@ -16,14 +17,18 @@ export class BenchLines {
   moves = 0;
   readonly #lines = new Map<number, LineState>();
 
-  /** Line `number`: outputs of a device to the same line share its level, the last one counts. */
+  /** A new output to line `number`, which is high while one of its outputs is. */
   line(number: number): InterruptLine {
-    const state = this.#lines.get(number) ?? { level: false, rises: 0 };
+    const state = this.#lines.get(number) ?? { high: 0, rises: 0 };
     this.#lines.set(number, state);
+    let level = false;
     return {
       set: (high) => {
-        if (high === state.level) return;
-        state.level = high;
+        if (high === level) return;
+        level = high;
+        const before = state.high;
+        state.high += high ? 1 : -1;
+        if ((before === 0) === (state.high === 0)) return;
         this.moves++;
         if (high) state.rises++;
       },
@@ -32,7 +37,7 @@ export class BenchLines {
 
   /** Of one line, or whether any is high. */
   level(number?: number): boolean {
-    return this.#chosen(number).some(({ level }) => level);
+    return this.#chosen(number).some(({ high }) => high > 0);
   }
 
   /** How often one line rose, or all of them together. */

@@ -12,6 +12,7 @@
 
 import type { Arbitrary } from 'fast-check';
 import { host } from '../host/current.js';
+import { truncate } from '../io-request/io-request.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { AccessSize } from '../device-model/device.js';
 import type { Bench } from './bench.js';
@@ -94,14 +95,12 @@ function stepsOf(fc: FastCheck, { spaces, registers, memory }: Bench): Arbitrary
     .filter(([{ length }, , size]) => size <= length)
     .map(([{ bar, length }, at, size]) => ({ bar, offset: at % (length - size + 1), size }));
   const place = named.length === 0 ? anywhere : fc.oneof({ weight: 4, arbitrary: fc.constantFrom(...named) }, anywhere);
-  const cut = (number: number, size: AccessSize): number =>
-    size === 4 ? number : number & (size === 2 ? 0xffff : 0xff);
   return fc.oneof(
     {
       weight: 6,
       arbitrary: fc
         .tuple(place, value)
-        .map(([at, one]): Step => ({ kind: 'write', place: at, value: cut(one, at.size) })),
+        .map(([at, one]): Step => ({ kind: 'write', place: at, value: truncate(one, at.size) })),
     },
     { weight: 5, arbitrary: place.map((at): Step => ({ kind: 'read', place: at })) },
     {

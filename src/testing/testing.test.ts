@@ -119,6 +119,18 @@ describe('a bench', () => {
     bench.close();
   });
 
+  test('has lines that are high while one of their outputs is', async () => {
+    const bench = await deviceBench(
+      ({ interruptLine }) => {
+        const outputs = [interruptLine(5), interruptLine(5)];
+        return { name: 'x', read: () => 0, write: (offset, _size, value) => outputs[offset]?.set(value === 1) };
+      },
+      { length: 2 },
+    );
+    await play(bench, 'write(0,1,1) write(1,1,1) write(0,1,0) line(5)=1 raised(5)=1 write(1,1,0) line(5)=0');
+    assert.equal(bench.interruptMoves, 2);
+  });
+
   test('cuts values as a guest sees them, and rejects what none could', async () => {
     const device = { name: 'x', read: (offset: number) => (offset === 0 ? -1 : NaN), write: () => undefined };
     const bench = await deviceBench(() => device, { length: 4 });

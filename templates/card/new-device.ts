@@ -22,14 +22,6 @@ const ERROR = 0x2;
 /** Bytes of one command. Longer ones are an error: the work for an access has to be bounded. */
 const MAX_LENGTH = 0x1_0000;
 
-/** What `save` returns. Numbers and plain objects only, so that another version can read it. */
-interface State {
-  readonly address: number;
-  readonly length: number;
-  readonly status: number;
-  readonly sum: number;
-}
-
 export default class NewDevice implements PciCard {
   readonly name = 'new-device';
   readonly pci: PciDescription = {
@@ -127,19 +119,6 @@ export default class NewDevice implements PciCard {
     this.#length = 0;
     this.#status = 0;
     this.#sum = 0;
-  }
-
-  /** The state, and its restoration in a new version of this class. */
-  save(): State {
-    return { address: this.#address, length: this.#length, status: this.#status, sum: this.#sum };
-  }
-
-  restore({ address, length, status, sum }: State): void {
-    this.#address = address;
-    this.#length = length;
-    this.#status = status;
-    this.#sum = sum;
-    if (status !== 0) this.#card?.raise();
   }
 
   #start(): void {

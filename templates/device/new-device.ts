@@ -26,13 +26,6 @@ export interface NewDeviceOptions {
   readonly line?: number;
 }
 
-/** What `save` returns. Numbers and plain objects only, so that another version can read it. */
-interface State {
-  readonly control: number;
-  readonly periodMs: number;
-  readonly status: number;
-}
-
 export default class NewDevice implements Device {
   readonly name = 'new-device';
   readonly registers: RegisterMap = {
@@ -120,18 +113,6 @@ export default class NewDevice implements Device {
 
   close(): void {
     this.#timer?.cancel();
-  }
-
-  /** The state, and its restoration in a new version of this class. */
-  save(): State {
-    return { control: this.#control, periodMs: this.#periodMs, status: this.#status };
-  }
-
-  restore({ control, periodMs, status }: State): void {
-    this.#control = control;
-    this.#periodMs = periodMs;
-    this.#setStatus(status);
-    this.#restart();
   }
 
   #restart(): void {
