@@ -121,8 +121,8 @@ describe('a bench', () => {
 
   test('has lines that are high while one of their outputs is', async () => {
     const bench = await deviceBench(
-      ({ interruptLine }) => {
-        const outputs = [interruptLine(5), interruptLine(5)];
+      (context) => {
+        const outputs = [context.interruptLine(5), context.interruptLine(5)];
         return { name: 'x', read: () => 0, write: (offset, _size, value) => outputs[offset]?.set(value === 1) };
       },
       { length: 2 },
