@@ -106,9 +106,11 @@ export type { FaultRecord, FaultReportRow } from './fault-injection/fault-trigge
 // Inspection, breakpoints and single steps.
 export type { VmInspection, PeekedRegisters } from './vm/vm-inspection.js';
 export type { DoorbellState, InterruptState, LineState, MessageState } from './vm/vm-interrupts.js';
-export type { Breakpoint, HoldPoint } from './debugging/breakpoint.js';
+export type { BreakpointState } from './debugging/armed-breakpoints.js';
+export type { Breakpoint, HoldPoint, RequestBreakpoint } from './debugging/breakpoint.js';
+export type { InterruptBreakpoint } from './debugging/interrupt-breakpoint.js';
 export type { StoppedRequest } from './debugging/held-request.js';
-export type { BreakpointState, VmDebugger } from './debugging/vm-debugger.js';
+export type { VmDebugger } from './debugging/vm-debugger.js';
 
 export { openLivePage, type LivePage, type LivePageOptions } from './dashboard/open-live-page.js';
 

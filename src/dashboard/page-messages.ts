@@ -8,9 +8,10 @@
  */
 
 import * as v from 'valibot';
-import { MAX_EXPRESSION_CHARACTERS } from '../debugging/breakpoint-limits.js';
+import { LAST_LINE, MAX_EXPRESSION_CHARACTERS } from '../debugging/breakpoint-limits.js';
 import { TYPE_NAMES } from '../io-request/io-request.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
+import { INTERRUPT_NAMES } from '../trace/interrupt-reader.js';
 import { MAX_NAME_CHARACTERS, MAX_TYPED_CHARACTERS } from './limits.js';
 
 /** Text of at most `most` characters, and a whole number from 0 to `most`. */
@@ -49,7 +50,7 @@ const moveFilter = v.pipe(
   v.check((fields) => isOrdered(fields)),
 );
 
-const breakpoint = v.pipe(
+const requestBreakpoint = v.pipe(
   v.strictObject({
     ...selection,
     /** `pending`: before the client gets the request. `complete`: answered, not yet delivered. */
@@ -61,6 +62,17 @@ const breakpoint = v.pipe(
   }),
   v.check((fields) => isOrdered(fields)),
 );
+
+/** Holds the request that follows an interrupt; see debugging/interrupt-breakpoint.ts. */
+const interruptBreakpoint = v.strictObject({
+  at: v.literal('interrupt'),
+  interrupt: v.exactOptional(v.picklist(INTERRUPT_NAMES)),
+  line: v.exactOptional(whole(LAST_LINE)),
+  vector: v.exactOptional(whole(0xff)),
+  by: v.exactOptional(text(MAX_NAME_CHARACTERS)),
+});
+
+const breakpoint = v.union([requestBreakpoint, interruptBreakpoint]);
 
 const pageMessage = v.variant('kind', [
   /** The first message. */
@@ -101,7 +113,9 @@ export type PageMessage = v.InferOutput<typeof pageMessage>;
 /** The message with this `kind`. */
 export type PageMessageOf<Kind extends PageMessage['kind']> = Extract<PageMessage, { readonly kind: Kind }>;
 export type MoveFilterFields = Readonly<v.InferOutput<typeof moveFilter>>;
-export type BreakpointFields = Readonly<v.InferOutput<typeof breakpoint>>;
+export type RequestBreakpointFields = Readonly<v.InferOutput<typeof requestBreakpoint>>;
+export type InterruptBreakpointFields = Readonly<v.InferOutput<typeof interruptBreakpoint>>;
+export type BreakpointFields = RequestBreakpointFields | InterruptBreakpointFields;
 
 /** Returns undefined if the text is not a message of the page. */
 export function parsePageMessage(message: string): PageMessage | undefined {

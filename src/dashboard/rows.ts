@@ -9,6 +9,7 @@ import type { Breakpoint } from '../debugging/breakpoint.js';
 import type { StoppedRequest } from '../debugging/held-request.js';
 import type { VmDebugger } from '../debugging/vm-debugger.js';
 import { addressText, hex, type IoRequest } from '../io-request/io-request.js';
+import { interruptText } from '../trace/interrupt-reader.js';
 import type { MoveFilter } from '../trace/move-filter.js';
 import type { Move } from '../trace/move.js';
 import type { BreakpointFields, MoveFilterFields, MoveRow, RequestRow, StopRow, Stops } from './protocol.js';
@@ -35,8 +36,17 @@ export function moveRow(move: Move): MoveRow {
 }
 
 export function stopRow(stop: StoppedRequest): StopRow {
-  const { vcpu, at, client, canChange, breakpoint, sinceMs } = stop;
-  return { vcpu, at, client, request: requestRow(stop.request), canChange, breakpoint: breakpoint ?? null, sinceMs };
+  const { vcpu, at, client, canChange, sinceMs } = stop;
+  return {
+    vcpu,
+    at,
+    client,
+    request: requestRow(stop.request),
+    canChange,
+    breakpoint: stop.breakpoint ?? null,
+    interrupt: stop.interrupt === undefined ? null : interruptText(stop.interrupt),
+    sinceMs,
+  };
 }
 
 /**
@@ -55,7 +65,9 @@ export function stopsMessage(vmDebugger: VmDebugger, keepsHeld: boolean, release
   };
 }
 
-function breakpointFields({ address, value, ...same }: Breakpoint): BreakpointFields {
+function breakpointFields(breakpoint: Breakpoint): BreakpointFields {
+  if (breakpoint.at === 'interrupt') return breakpoint;
+  const { address, value, ...same } = breakpoint;
   return {
     ...same,
     ...(address === undefined ? {} : { first: hex(address.from), last: hex(address.to) }),
@@ -64,7 +76,9 @@ function breakpointFields({ address, value, ...same }: Breakpoint): BreakpointFi
 }
 
 /** The breakpoint for fields that `parsePageMessage` has accepted. */
-export function breakpointOf({ first, last, value, ...same }: BreakpointFields): Breakpoint {
+export function breakpointOf(fields: BreakpointFields): Breakpoint {
+  if (fields.at === 'interrupt') return fields;
+  const { first, last, value, ...same } = fields;
   return {
     ...same,
     ...(first === undefined ? {} : { address: { from: Number(first), to: Number(last ?? first) } }),

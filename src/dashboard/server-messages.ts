@@ -184,11 +184,11 @@ export interface Moves {
   readonly lost: number;
 }
 
-/** A breakpoint with its number, and how many requests it has held. */
-export interface BreakpointRow extends BreakpointFields {
+/** A breakpoint with its number, and how many requests it has held or interrupts it has matched. */
+export type BreakpointRow = BreakpointFields & {
   readonly number: number;
   readonly hits: number;
-}
+};
 
 /** A request that is held. */
 export interface StopRow {
@@ -201,6 +201,8 @@ export interface StopRow {
   readonly canChange: boolean;
   /** The breakpoint that it hit. Null: a step, or all requests are held. */
   readonly breakpoint: number | null;
+  /** The interrupt that the breakpoint matched: `line 4 raised by uart16550`. */
+  readonly interrupt: string | null;
   /** By the clock of FrameOffset.timeMs. */
   readonly sinceMs: number;
 }

@@ -4,3 +4,5 @@
 export const MAX_BREAKPOINTS = 64;
 /** Bounds the depth and the work of an expression. */
 export const MAX_EXPRESSION_CHARACTERS = 200;
+/** Lines of a VM are 0 to this: the pins of its I/O APIC (INTERRUPT_LINES). */
+export const LAST_LINE = 47;

@@ -1,14 +1,15 @@
 /**
  * Breakpoint: which requests of a VM to hold and at which point. Plain data, which
- * `breakpointCondition` compiles to a function.
+ * `breakpointCondition` compiles to a function. Those on interrupts are in interrupt-breakpoint.ts.
  *
- * Called by: VmDebugger (vm-debugger.ts).
+ * Called by: ArmedBreakpoints (armed-breakpoints.ts).
  */
 
 import { UpcallError } from '../io-request/upcall-error.js';
 import { TYPE_NAMES, type DirectionName, type IoRequest } from '../io-request/io-request.js';
 import { IoRequestType, SLOT_COUNT } from '../io-request/layout.js';
 import { parseExpression, type Condition, type ExpressionSubject } from './breakpoint-expression.js';
+import type { InterruptBreakpoint } from './interrupt-breakpoint.js';
 
 /**
  * Where a request is held. `pending`: in state PENDING, before the client gets it. `complete`:
@@ -16,8 +17,10 @@ import { parseExpression, type Condition, type ExpressionSubject } from './break
  */
 export type HoldPoint = 'pending' | 'complete';
 
+export type Breakpoint = RequestBreakpoint | InterruptBreakpoint;
+
 /** All fields that are present must match. */
-export interface Breakpoint {
+export interface RequestBreakpoint {
   readonly at: HoldPoint;
   /** The request's client. `hsm`: requests that the HSM answers itself; held at PENDING only. */
   readonly client?: string;
@@ -35,7 +38,7 @@ export interface Breakpoint {
 }
 
 /** The condition of a breakpoint. The caller checks `at`. Throws OPTION_INVALID. */
-export function breakpointCondition(breakpoint: Breakpoint): Condition {
+export function breakpointCondition(breakpoint: RequestBreakpoint): Condition {
   const { client, type, address, direction, vcpu, value, expression, at } = breakpoint;
   const conditions: Condition[] = [];
   if (vcpu !== undefined) {

@@ -11,6 +11,8 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { hex, joinU64, splitU64, type AccessSize, type IoRequest } from '../io-request/io-request.js';
 import { IoRequestType } from '../io-request/layout.js';
 import type { Slot } from '../io-request/slot.js';
+import type { InterruptEvent } from '../trace/interrupt-reader.js';
+import type { BreakpointHit } from './armed-breakpoints.js';
 import type { HoldPoint } from './breakpoint.js';
 import type { ExpressionSubject } from './breakpoint-expression.js';
 
@@ -26,6 +28,8 @@ export interface StoppedRequest {
   readonly canChange: boolean;
   /** The breakpoint that it hit. Undefined: a step, or all requests are held. */
   readonly breakpoint: number | undefined;
+  /** The interrupt that the breakpoint matched. Undefined for one on requests. */
+  readonly interrupt: InterruptEvent | undefined;
   /** When it was held: `performance.now()` of the Service VM's thread. */
   readonly sinceMs: number;
 }
@@ -37,7 +41,7 @@ export interface HeldRequestParts {
   readonly request: AssignedRequest;
   readonly low: number;
   readonly high: number;
-  readonly breakpoint: number | undefined;
+  readonly hit: BreakpointHit | undefined;
 }
 
 export class HeldRequest {
@@ -55,10 +59,10 @@ export class HeldRequest {
   readonly #size: number;
   readonly #client: string;
   readonly #request: IoRequest;
-  readonly #breakpoint: number | undefined;
+  readonly #hit: BreakpointHit | undefined;
   readonly #sinceMs = performance.now();
 
-  constructor({ at, client, request, low, high, breakpoint }: HeldRequestParts) {
+  constructor({ at, client, request, low, high, hit }: HeldRequestParts) {
     this.vcpu = request.vcpu;
     this.at = at;
     this.ticket = at === 'complete' ? request.ticket : 0;
@@ -69,7 +73,7 @@ export class HeldRequest {
     this.#size = request.size;
     this.#client = client;
     this.#request = request.toRequest();
-    this.#breakpoint = breakpoint;
+    this.#hit = hit;
   }
 
   get canChange(): boolean {
@@ -87,7 +91,8 @@ export class HeldRequest {
         ? { ...this.#request, value: this.#size === 8 ? value : Number(value) }
         : { ...this.#request, size: this.#size as AccessSize, value: Number(BigInt.asUintN(32, value)) },
       canChange: this.canChange,
-      breakpoint: this.#breakpoint,
+      breakpoint: this.#hit?.number,
+      interrupt: this.#hit?.interrupt,
       sinceMs: this.#sinceMs,
     };
   }

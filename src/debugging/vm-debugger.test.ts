@@ -29,6 +29,7 @@ function bench(options: ConstructorParameters<typeof OneVm>[0] = {}): Bench {
       queued.passes++;
       vm.requests.dispatch();
     },
+    openInterrupts: () => ({ take: () => [], close: () => undefined }),
   });
   vm.requests.clients.add(answering('echo', 0x55), [ports(0x500, 8)]);
   return { vm, debug, queued };
@@ -59,6 +60,7 @@ test('a breakpoint holds its request at PENDING without keeping the worker awake
       request: { type: 'port', direction: 'read', address: 0x500, size: 1, value: 0 },
       canChange: false,
       breakpoint: 1,
+      interrupt: undefined,
       sinceMs: 0,
     },
   );

@@ -1,7 +1,7 @@
 /**
  * VmDebugger: breakpoints and single steps for the requests of one User VM. It holds requests at
  * PENDING or before COMPLETE. A held request can be inspected, changed and released, or stepped to
- * its next stop.
+ * its next stop. A breakpoint on an interrupt holds the request that comes next.
  *
  * - A held request blocks its vCPU and nothing else. The worker serves the other slots, and the
  *   client's time limit does not run.
@@ -21,36 +21,22 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import { IoRequestState } from '../io-request/state.js';
-import { breakpointCondition, type Breakpoint, type HoldPoint } from './breakpoint.js';
-import type { Condition } from './breakpoint-expression.js';
-import { MAX_BREAKPOINTS } from './breakpoint-limits.js';
+import { ArmedBreakpoints, type BreakpointState, type OpenInterrupts } from './armed-breakpoints.js';
+import type { Breakpoint, HoldPoint } from './breakpoint.js';
 import { HeldRequest, subjectOf, type StoppedRequest } from './held-request.js';
-
-export interface BreakpointState {
-  readonly number: number;
-  readonly breakpoint: Breakpoint;
-  /** Requests that it has held. */
-  readonly hits: number;
-}
 
 export interface VmDebuggerOptions {
   readonly requests: VmRequests;
   readonly buffer: SharedBuffer;
   /** Queues a pass of the worker. */
   readonly queuePass: () => void;
-}
-
-interface ArmedBreakpoint {
-  readonly number: number;
-  readonly breakpoint: Breakpoint;
-  readonly condition: Condition;
-  hits: number;
+  /** Begins to read the VM's interrupts. */
+  readonly openInterrupts: OpenInterrupts;
 }
 
 export class VmDebugger implements RequestGate {
   readonly #options: VmDebuggerOptions;
-  #breakpoints: readonly ArmedBreakpoint[] = [];
-  #nextNumber = 1;
+  readonly #breakpoints: ArmedBreakpoints;
   #holdAll: Readonly<Record<HoldPoint, boolean>> = { pending: false, complete: false };
   /** By slot. */
   readonly #held: (HeldRequest | undefined)[] = Array.from({ length: SLOT_COUNT });
@@ -65,6 +51,7 @@ export class VmDebugger implements RequestGate {
 
   constructor(options: VmDebuggerOptions) {
     this.#options = options;
+    this.#breakpoints = new ArmedBreakpoints(options.openInterrupts);
   }
 
   /** Held requests by vCPU. */
@@ -74,7 +61,7 @@ export class VmDebugger implements RequestGate {
   }
 
   get breakpoints(): readonly BreakpointState[] {
-    return this.#breakpoints.map(({ number, breakpoint, hits }) => ({ number, breakpoint, hits }));
+    return this.#breakpoints.states;
   }
 
   get holdAll(): Readonly<Record<HoldPoint, boolean>> {
@@ -89,21 +76,16 @@ export class VmDebugger implements RequestGate {
 
   /** Returns the breakpoint's number. Throws OPTION_INVALID and VM_LIMIT. */
   add(breakpoint: Breakpoint): number {
-    if (this.#breakpoints.length >= MAX_BREAKPOINTS)
-      throw new UpcallError('VM_LIMIT', `more than ${MAX_BREAKPOINTS} breakpoints`, { remedy: 'Remove some of them' });
-    const number = this.#nextNumber++;
-    const armed: ArmedBreakpoint = { number, breakpoint, condition: breakpointCondition(breakpoint), hits: 0 };
-    this.#breakpoints = [...this.#breakpoints, armed];
+    const number = this.#breakpoints.add(breakpoint);
     this.#changed();
     return number;
   }
 
   /** Requests that it holds stay held. Returns false if the number does not exist. */
   remove(number: number): boolean {
-    const before = this.#breakpoints.length;
-    this.#breakpoints = this.#breakpoints.filter((armed) => armed.number !== number);
+    const isRemoved = this.#breakpoints.remove(number);
     this.#changed();
-    return this.#breakpoints.length < before;
+    return isRemoved;
   }
 
   /**
@@ -144,7 +126,7 @@ export class VmDebugger implements RequestGate {
 
   /** Removes all breakpoints and releases all requests. */
   detach(): void {
-    this.#breakpoints = [];
+    this.#breakpoints.clear();
     this.#holdAll = { pending: false, complete: false };
     this.goAll();
   }
@@ -186,6 +168,7 @@ export class VmDebugger implements RequestGate {
   /** For UserVm, before the VM runs. */
   resume(): void {
     this.#isSuspended = false;
+    this.#breakpoints.forgetInterrupts();
     this.#changed();
   }
 
@@ -193,6 +176,7 @@ export class VmDebugger implements RequestGate {
   close(): void {
     this.#isClosed = true;
     this.suspend();
+    this.#breakpoints.close();
   }
 
   holdsPending(request: AssignedRequest, client: string): boolean {
@@ -223,12 +207,10 @@ export class VmDebugger implements RequestGate {
   #holds(at: HoldPoint, request: AssignedRequest, client: string, low: number, high: number): boolean {
     if (this.#isSuspended) return false;
     const { vcpu } = request;
-    const subject = subjectOf(request, client, low, high);
-    const hit = this.#breakpoints.find(({ breakpoint, condition }) => breakpoint.at === at && condition(subject));
+    const hit = this.#breakpoints.hit(at, subjectOf(request, client, low, high));
     const isStep = this.#stepping.delete(vcpu);
-    if (hit !== undefined) hit.hits++;
-    else if (!isStep && !this.#holdAll[at]) return false;
-    this.#held[vcpu] = new HeldRequest({ at, client, request, low, high, breakpoint: hit?.number });
+    if (hit === undefined && !isStep && !this.#holdAll[at]) return false;
+    this.#held[vcpu] = new HeldRequest({ at, client, request, low, high, hit });
     // After the dispatch: it may hold more slots.
     queueMicrotask(() => this.#changed());
     return true;
@@ -281,16 +263,14 @@ export class VmDebugger implements RequestGate {
     const { requests } = this.#options;
     const isNeeded =
       !this.#isSuspended &&
-      (this.#breakpoints.length > 0 ||
+      (!this.#breakpoints.isEmpty ||
         this.#holdAll.pending ||
         this.#holdAll.complete ||
         this.#passing.size + this.#stepping.size > 0 ||
         this.#held.some((held) => held !== undefined));
     const isRelaying =
       isNeeded &&
-      (this.#holdAll.complete ||
-        this.#stepping.size > 0 ||
-        this.#breakpoints.some(({ breakpoint }) => breakpoint.at === 'complete'));
+      (this.#holdAll.complete || this.#stepping.size > 0 || this.#breakpoints.holdsAnswers);
     requests.setGate(isNeeded ? this : undefined, isRelaying);
     for (const listener of [...this.#listeners]) listener();
   }

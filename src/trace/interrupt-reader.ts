@@ -1,7 +1,8 @@
 /**
  * InterruptReader: the interrupts of a VM from its creation on, as plain data in their order.
  *
- * Called by: VmTrace, for `vm.trace` with interrupts. The creator must close() it.
+ * Called by: VmTrace, for `vm.trace` with interrupts; the debugger's ArmedBreakpoints. The creator
+ * must close() it.
  * Threads: the Service VM's.
  *
  * An entry that is begun and not written holds the ones behind it back, for a moment. If half of
@@ -10,11 +11,15 @@
 
 import { INTERRUPT_ENTRIES, InterruptKind, type InterruptEntry, type InterruptLane } from './interrupt-lane.js';
 
+/** What happens to a line or a message, in the order of InterruptKind. */
+export const INTERRUPT_NAMES = ['lowered', 'raised', 'ended', 'sent', 'refused'] as const;
+export type InterruptName = (typeof INTERRUPT_NAMES)[number];
+
 export interface InterruptEvent {
   /** By the clock of `Move.timeNs`. */
   readonly timeNs: number;
   /** `ended`: the guest's EOI. `sent` and `refused`: a message. */
-  readonly interrupt: 'lowered' | 'raised' | 'ended' | 'sent' | 'refused';
+  readonly interrupt: InterruptName;
   /** Of a line its number. */
   readonly line: number | undefined;
   /** The CPU's vector. */
@@ -30,7 +35,6 @@ export interface InterruptEvent {
   readonly lost: number;
 }
 
-const KINDS = ['lowered', 'raised', 'ended', 'sent', 'refused'] as const;
 const NO_NUMBER = -1;
 
 export interface InterruptReaderOptions {
@@ -84,7 +88,7 @@ export class InterruptReader {
     this.#lost = 0;
     return {
       timeNs: Math.max(0, Math.round((seconds * 1000 - startMs) * 1e6 + nanoseconds)),
-      interrupt: KINDS[kind] ?? 'refused',
+      interrupt: INTERRUPT_NAMES[kind] ?? 'refused',
       line: isMessage ? undefined : number,
       vector: isMessage ? detail : undefined,
       message: isMessage && number !== NO_NUMBER ? number : undefined,
@@ -99,12 +103,15 @@ export function isInterrupt(event: object): event is InterruptEvent {
 }
 
 /** In one line: `12.345678 ms line 4 raised by uart16550`. */
-export function describeInterrupt({ timeNs, interrupt, line, vector, message, by, lost }: InterruptEvent): string {
-  const time = `${(timeNs / 1e6).toFixed(6)} ms`;
+export function describeInterrupt(event: InterruptEvent): string {
+  const before = event.lost === 0 ? '' : ` (${event.lost} lost before)`;
+  return `${(event.timeNs / 1e6).toFixed(6)} ms ${interruptText(event)}${before}`;
+}
+
+/** Without its time: `line 4 raised by uart16550`. */
+export function interruptText({ interrupt, line, vector, message, by }: InterruptEvent): string {
   const sender = by === undefined ? '' : ` by ${by}`;
-  const before = lost === 0 ? '' : ` (${lost} lost before)`;
-  if (line !== undefined)
-    return `${time} line ${line} ${interrupt === 'ended' ? 'ended (EOI)' : interrupt}${sender}${before}`;
+  if (line !== undefined) return `line ${line} ${interrupt === 'ended' ? 'ended (EOI)' : interrupt}${sender}`;
   const number = message === undefined ? '' : ` ${message}`;
-  return `${time} message${number} ${interrupt}${sender}: vector 0x${(vector ?? 0).toString(16)}${before}`;
+  return `message${number} ${interrupt}${sender}: vector 0x${(vector ?? 0).toString(16)}`;
 }

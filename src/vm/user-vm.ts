@@ -75,17 +75,17 @@ export class UserVm {
   readonly #wrappers: ClientWrappers;
 
   constructor(parts: UserVmParts) {
-    const { requests, buffer, module, hypercalls } = parts;
+    const { module, hypercalls } = parts;
     this.#parts = parts;
-    this.id = parts.id;
-    this.name = parts.name;
-    this.hypervisorName = parts.hypervisorName;
-    this.hypercalls = hypercalls;
-    this.requests = requests;
+    ({ id: this.id, name: this.name, hypervisorName: this.hypervisorName } = parts);
+    ({ requests: this.requests, buffer: this.buffer, hypercalls: this.hypercalls } = parts);
     this.memory = hypercalls.memory;
-    this.buffer = buffer;
     this.acrnEvents = hypercalls.asyncIo === undefined ? undefined : new AcrnVmEvents(hypercalls.asyncIo);
-    this.debugger = new VmDebugger({ requests, buffer, queuePass: () => module.worker.queuePass() });
+    this.debugger = new VmDebugger({
+      ...parts,
+      queuePass: () => module.worker.queuePass(),
+      openInterrupts: () => this.#devices.interrupts.read(parts.trace.startMs),
+    });
     this.faults = parts.faults && this.#inject(parts.faults);
     this.#wrappers = wrappersFor(parts.lateStacks, this.faults);
     this.#devices = this.#createDevices();
@@ -97,9 +97,8 @@ export class UserVm {
     };
     if (parts.hasDefaultClient) this.createDefaultClient(this.defaultClient);
     this.inspection = new VmInspection({
+      ...parts,
       vcpuCount: hypercalls.vcpuCount,
-      requests,
-      trace: parts.trace,
       wrappers: this.#wrappers,
       deviceOf: (client) => this.#devices.deviceOf(client),
       pci: this.pci,

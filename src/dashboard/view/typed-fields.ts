@@ -7,12 +7,14 @@
  * request.
  */
 
+import { LAST_LINE } from '../../debugging/breakpoint-limits.js';
 import { hex } from '../../io-request/io-request.js';
 import type { BreakpointFields } from '../page-messages.js';
 
 /** An address is exact as a number. */
 export const ADDRESS_BITS = 52;
 export const VALUE_BITS = 64;
+const VECTOR_BITS = 8;
 
 /** `0x3f8` for `0x3F8` or `3f8`. Undefined for other text, and for a number of more bits. */
 export function typedNumber(text: string, bits: number): string | undefined {
@@ -36,21 +38,44 @@ export function typedRange(
   return { first, last };
 }
 
+/** A whole decimal number from 0 to `most`. */
+function typedDecimal(text: string, most: number): number | undefined {
+  return /^\d{1,9}$/.test(text) && Number(text) <= most ? Number(text) : undefined;
+}
+
 /**
  * The fields of the form for a breakpoint, without those that are empty. Returns undefined if an
- * address or a value is not a number, or if the last address has no first one or is below it.
+ * address, a value, a line or a vector is no number in range, or if the last address has no first
+ * one or is below it.
  */
 export function typedBreakpoint(form: Iterable<readonly [name: string, text: string]>): BreakpointFields | undefined {
-  const fields: Record<string, string> = {};
+  const fields: Record<string, string | number> = {};
   for (const [name, text] of form) {
     const given = text.trim();
     if (given === '') continue;
-    const isAddress = name === 'first' || name === 'last';
-    const field = isAddress || name === 'value' ? typedNumber(given, isAddress ? ADDRESS_BITS : VALUE_BITS) : given;
+    const field = typedField(name, given);
     if (field === undefined) return undefined;
     fields[name] = field;
   }
   const { first, last } = fields;
   if (last !== undefined && (first === undefined || Number(last) < Number(first))) return undefined;
   return fields as unknown as BreakpointFields;
+}
+
+function typedField(name: string, text: string): string | number | undefined {
+  switch (name) {
+    case 'first':
+    case 'last':
+      return typedNumber(text, ADDRESS_BITS);
+    case 'value':
+      return typedNumber(text, VALUE_BITS);
+    case 'line':
+      return typedDecimal(text, LAST_LINE);
+    case 'vector': {
+      const vector = typedNumber(text, VECTOR_BITS);
+      return vector === undefined ? undefined : Number(vector);
+    }
+    default:
+      return text;
+  }
 }

@@ -1,5 +1,5 @@
 /**
- * Breakpoints: the list of breakpoints, which hold matching requests, and the form for a new one.
+ * Breakpoints: the list of breakpoints, on requests and on interrupts, and the form for a new one.
  * Numbers are checked here, the rest by the server, whose error is shown in the form.
  */
 
@@ -12,6 +12,9 @@ import type { BreakpointFields, BreakpointRow } from '../../protocol.js';
 import { typedBreakpoint } from '../../view/typed-fields.js';
 import { useApp } from '../parts/app-context.js';
 import { strings } from '../settings.js';
+
+const POINTS = ['pending', 'complete', 'interrupt'] as const;
+const EVENTS = ['raised', 'lowered', 'ended', 'sent', 'refused'] as const;
 
 export function Breakpoints(): JSX.Element {
   const { live } = useApp();
@@ -66,27 +69,31 @@ function Breakpoint({ row }: { readonly row: BreakpointRow }): JSX.Element {
 /** What a breakpoint holds, as text. */
 function useBreakpointText(row: BreakpointFields): string {
   const { stops: words, access } = strings();
-  const { first, last, vcpu, value, expression } = row;
-  const direction = row.direction === undefined ? undefined : access[row.direction];
-  const range = first === undefined || last === undefined || last === first ? first : `${first}…${last}`;
-  return [
-    words.atPoint[row.at],
-    row.client,
-    direction,
-    row.type === undefined ? undefined : access.types[row.type],
-    range,
-    vcpu === undefined ? undefined : `vCPU ${vcpu}`,
-    value === undefined ? undefined : `= ${value}`,
-    expression,
-  ]
-    .filter((part) => part !== undefined)
-    .join(' · ');
+  const parts =
+    row.at === 'interrupt'
+      ? [
+          words.interruptNames[row.interrupt ?? 'any'],
+          row.line === undefined ? undefined : `${words.line} ${row.line}`,
+          row.vector === undefined ? undefined : `${words.vector} 0x${row.vector.toString(16)}`,
+          row.by,
+        ]
+      : [
+          row.client,
+          row.direction === undefined ? undefined : access[row.direction],
+          row.type === undefined ? undefined : access.types[row.type],
+          row.last === undefined || row.last === row.first ? row.first : `${row.first}…${row.last}`,
+          row.vcpu === undefined ? undefined : `vCPU ${row.vcpu}`,
+          row.value === undefined ? undefined : `= ${row.value}`,
+          row.expression,
+        ];
+  return [words.atPoint[row.at], ...parts].filter((part) => part !== undefined).join(' · ');
 }
 
 function BreakpointForm(): JSX.Element {
   const { live } = useApp();
-  const { stops: words, access } = strings();
+  const { stops: words } = strings();
   const form = useRef<HTMLFormElement>(null);
+  const at = useSignal<BreakpointFields['at']>('pending');
   const error = useSignal('');
   const add = async (): Promise<void> => {
     if (form.current === null) return;
@@ -97,9 +104,10 @@ function BreakpointForm(): JSX.Element {
     }
     const reply = await live.call({ kind: 'break', breakpoint });
     error.value = reply.kind === 'done' ? (reply.error ?? '') : '';
-    if (error.value === '') form.current.reset();
+    if (error.value !== '') return;
+    form.current.reset();
+    at.value = 'pending';
   };
-  const names = [...new Set(live.clients.value.filter(({ isRemoved }) => !isRemoved).map(({ name }) => name))].sort();
   return (
     <form
       ref={form}
@@ -112,8 +120,27 @@ function BreakpointForm(): JSX.Element {
       <Select
         name="at"
         label={words.at}
-        options={(['pending', 'complete'] as const).map((at) => [at, words.atPoint[at]])}
+        options={POINTS.map((point) => [point, words.atPoint[point]])}
+        onChange={(chosen) => (at.value = POINTS.find((point) => point === chosen) ?? 'pending')}
       />
+      {at.value === 'interrupt' ? <InterruptFields /> : <RequestFields />}
+      <div class="form-end">
+        <span class="alarm" role="alert">
+          {error.value}
+        </span>
+        <button type="submit">{words.add}</button>
+      </div>
+    </form>
+  );
+}
+
+/** The conditions of a breakpoint on requests. */
+function RequestFields(): JSX.Element {
+  const { live } = useApp();
+  const { stops: words, access } = strings();
+  const names = [...new Set(live.clients.value.filter(({ isRemoved }) => !isRemoved).map(({ name }) => name))].sort();
+  return (
+    <>
       <Select name="client" label={words.client} any={words.any} options={names.map((name) => [name, name])} />
       <Select
         name="direction"
@@ -130,41 +157,74 @@ function BreakpointForm(): JSX.Element {
       <label>
         <span>{words.address}</span>
         <span class="range">
-          <input class="mono" type="text" name="first" placeholder="0x3f8" spellcheck={false} autocomplete="off" />
+          <Input name="first" placeholder="0x3f8" />
           <span class="dim">…</span>
-          <input
-            class="mono"
-            type="text"
-            name="last"
-            aria-label={`${words.address} …`}
-            spellcheck={false}
-            autocomplete="off"
-          />
+          <Input name="last" label={`${words.address} …`} />
         </span>
       </label>
       <label>
         <span>{words.value}</span>
-        <input class="mono" type="text" name="value" placeholder="0x41" spellcheck={false} autocomplete="off" />
+        <Input name="value" placeholder="0x41" />
       </label>
       <label class="wide">
         <span>{words.expression}</span>
-        <input
-          class="mono"
-          type="text"
+        <Input
           name="expression"
           maxLength={MAX_EXPRESSION_CHARACTERS}
           placeholder="size == 1 && (value & 0x80) != 0"
-          spellcheck={false}
-          autocomplete="off"
         />
       </label>
-      <div class="form-end">
-        <span class="alarm" role="alert">
-          {error.value}
-        </span>
-        <button type="submit">{words.add}</button>
-      </div>
-    </form>
+    </>
+  );
+}
+
+/** The conditions of a breakpoint on interrupts. */
+function InterruptFields(): JSX.Element {
+  const { stops: words } = strings();
+  return (
+    <>
+      <Select
+        name="interrupt"
+        label={words.interrupt}
+        any={words.any}
+        options={EVENTS.map((event) => [event, words.interruptNames[event]])}
+      />
+      <label>
+        <span>{words.line}</span>
+        <Input name="line" placeholder="4" />
+      </label>
+      <label>
+        <span>{words.vector}</span>
+        <Input name="vector" placeholder="0x31" />
+      </label>
+      <label>
+        <span>{words.by}</span>
+        <Input name="by" placeholder="uart16550" />
+      </label>
+    </>
+  );
+}
+
+interface InputProps {
+  readonly name: string;
+  /** Where no label is around it. */
+  readonly label?: string;
+  readonly placeholder?: string;
+  readonly maxLength?: number;
+}
+
+function Input({ name, label, placeholder, maxLength }: InputProps): JSX.Element {
+  return (
+    <input
+      class="mono"
+      type="text"
+      name={name}
+      aria-label={label}
+      maxLength={maxLength}
+      placeholder={placeholder}
+      spellcheck={false}
+      autocomplete="off"
+    />
   );
 }
 
@@ -174,13 +234,14 @@ interface SelectProps {
   /** The text of the empty choice, if there is one. */
   readonly any?: string;
   readonly options: readonly (readonly [value: string, text: string])[];
+  readonly onChange?: (value: string) => void;
 }
 
-function Select({ name, label, any, options }: SelectProps): JSX.Element {
+function Select({ name, label, any, options, onChange }: SelectProps): JSX.Element {
   return (
     <label>
       <span>{label}</span>
-      <select name={name}>
+      <select name={name} onChange={({ currentTarget }) => onChange?.(currentTarget.value)}>
         {any !== undefined && <option value="">{any}</option>}
         {options.map(([value, text]) => (
           <option key={value} value={value}>

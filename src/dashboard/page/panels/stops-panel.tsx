@@ -66,7 +66,8 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
         <RequestText request={stop.request} isAnswered={at === 'complete'} />
         <span class="dim">
           {stop.client}
-          {stop.breakpoint === null ? '' : `, ${words.breakpoint(stop.breakpoint)}`}, {words.since}{' '}
+          {stop.breakpoint === null ? '' : `, ${words.breakpoint(stop.breakpoint)}`}
+          {stop.interrupt === null ? '' : ` (${stop.interrupt})`}, {words.since}{' '}
           <HeldAge stop={stop} />
         </span>
       </div>
