@@ -27,7 +27,7 @@ export interface FaultOptions {
 export function addFaultOptions(command: Command, rules: string): Command {
   return command
     .addOption(
-      new Option('--fault <rule>', `make chosen requests or interrupts fail, ${rules}; repeatable`)
+      new Option('--fault <rule>', `make chosen requests, interrupts, disk operations or frames fail, ${rules}; repeatable`)
         .argParser(addFault)
         .default([], 'none'),
     )

@@ -51,6 +51,8 @@ class NetCard implements CardSource {
       await this.#capture?.close();
       throw error;
     }
+    // In front of the capture, which has what is on the cable.
+    this.#port = vm.faults?.network(this.#name, this.#port) ?? this.#port;
     const device = new VirtioNet({ port: this.#port, name: this.#name, ...(mac === undefined ? {} : { mac }) });
     return virtioPciCard(device);
   }

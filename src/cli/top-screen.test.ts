@@ -38,6 +38,7 @@ const VIEW: TopView = {
       request: { type: 'port', direction: 'read', address: '0x3fd', size: 1, value: '0x60' },
       canChange: true,
       breakpoint: null,
+      interrupt: null,
       sinceMs: 0,
     },
   ],

@@ -60,6 +60,31 @@ const RULES: readonly (readonly [text: string, rule: FaultRule])[] = [
     'client="read counter" from=1.5s until=2000: slow=200us',
     { kind: 'request', client: 'read counter', fromMs: 1500, untilMs: 2000, effect: { kind: 'slow', ms: 0.2 } },
   ],
+  [
+    'disk=virtio-blk read sector=0x8-0xf p=0.01: error',
+    {
+      kind: 'disk',
+      disk: 'virtio-blk',
+      operation: 'read',
+      sectors: { first: 8, last: 15 },
+      probability: 0.01,
+      effect: { kind: 'error' },
+    },
+  ],
+  [
+    'disk="my disk" flush: slow=2s',
+    { kind: 'disk', disk: 'my disk', operation: 'flush', effect: { kind: 'slow', ms: 2000 } },
+  ],
+  [
+    'disk=* discard times=1: drop',
+    { kind: 'disk', disk: '*', operation: 'discard', times: 1, effect: { kind: 'drop' } },
+  ],
+  ['net=virtio-net receive: flip', { kind: 'net', net: 'virtio-net', way: 'receive', effect: { kind: 'flip' } }],
+  [
+    'net=virtio-net every=5: duplicate',
+    { kind: 'net', net: 'virtio-net', every: 5, effect: { kind: 'duplicate', ms: 1 } },
+  ],
+  ['net=v* send: delay=20ms', { kind: 'net', net: 'v*', way: 'send', effect: { kind: 'delay', ms: 20 } }],
 ];
 
 test('a rule is parsed, and its printed text gives the same rule', () => {
@@ -98,10 +123,21 @@ test('an invalid rule gives an error with its position and a remedy', () => {
     ['client="a: ones', /a colon .* is missing/, /Write it like/],
     ['pci=0:20.0: ones', /not a PCI address/, /pci=00:1f.0/],
     ['port register=4: ones', /only a PCI configuration access/, /Remove register/],
-    ['line=4: ones', /ones applies to requests, not to a line/, /lose, duplicate, delay/],
+    ['line=4: ones', /character 9: ones does not apply to a line/, /lose, duplicate, delay/],
     ['line=4 read: lose', /a line has no direction/, /Remove direction/],
     ['line=48: lose', /line 48 does not exist/, /0 to 47/],
-    ['read: lose', /lose applies to interrupts only/, /line=4/],
+    ['read: lose', /lose does not apply to a request/, /line=4/],
+    ['disk=vda size=4: error', /a disk has no size/, /Remove size/],
+    ['disk=vda read flush: error', /not both read and flush/, /two rules/],
+    ['disk=vda flush sector=3: slow=1s', /a flush has no sectors/, /Remove sector/],
+    ['disk=vda: ones', /ones does not apply to a disk/, /error, slow, drop, flip/],
+    ['disk=vda: flip=1', /a disk has no mask/, /flip alone/],
+    ['disk: error', /has no name/, /disk=virtio-blk/],
+    ['disk=vda net=eth: drop', /a disk has no net/, /Remove net/],
+    ['net=eth read: drop', /a network card has no direction/, /Remove direction/],
+    ['net=eth send receive: drop', /conflicts with an earlier word/, /Write it like/],
+    ['read: error', /error does not apply to a request/, /disk=virtio-blk/],
+    ['sector=4: drop', /a request has no sectors/, /Remove sectors/],
     ['', /character 1: a colon .* is missing/, /Write it like/],
   ];
   for (const [text, message, remedy] of wrong) {
@@ -140,6 +176,12 @@ test('any text is parsed or refused with an UpcallError', () => {
     'p=0.5',
     'line=1',
     'lose',
+    'disk=a',
+    'sector=1',
+    'flush',
+    'error',
+    'net=b',
+    'send',
     'flip=',
     '=',
     'a=b',

@@ -1,20 +1,21 @@
 /**
- * Fault rules as text, for the command line, files and programs: which requests, a colon, and the
- * fault.
+ * Fault rules as text, for the command line, files and programs: which requests (or interrupts,
+ * operations of a disk, frames), a colon, and the fault.
  *
  *   client=uart16550 read after=100 every=3: flip=0x20
  *   port=0x3f8-0x3ff write p=0.01: drop
  *   line=4: lose every=5
+ *   disk=virtio-blk write p=0.01: error
  *
  * Words may be in any order on their side of the colon. Timing words may be on either side.
  * docs/fault-injection.md lists all words.
  */
 
 import { UpcallError } from '../io-request/upcall-error.js';
-import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
 import { hex } from '../io-request/io-request.js';
 import { pciAddressName } from '../io-request/pci-address.js';
 import type { FaultRule, FaultTiming, RequestFault, Span } from './fault-rule.js';
+import { checkedRule } from './fault-rule-check.js';
 import { SELECTORS, TIMINGS, EFFECTS, WordError, type Part, type Word, type WordTable } from './fault-rule-words.js';
 
 const EXAMPLE = 'Write it like "port=0x3f8-0x3ff read after=100 every=3: flip=0x20" or "line=4: lose every=5"';
@@ -54,45 +55,9 @@ function parse(text: string): FaultRule {
   const kind = effect['effect'] === undefined ? undefined : (effect['effect'] as { readonly kind: string }).kind;
   if (kind === undefined)
     throw new WordError(colon + 1, 'the fault after the colon is missing', `Give one of ${names(EFFECTS)}`);
-  return check({ ...selected, ...effect }, kind, colon);
+  const { column = colon + 1 } = after.find(({ name }) => name in EFFECTS) ?? {};
+  return checkedRule({ ...selected, ...effect }, kind, column);
 }
-
-/**
- * Checks that the words fit together. A line has interrupts, everything else has requests. `kind`:
- * the effect's. `colon`: the colon's column, for messages.
- */
-function check(parts: Part, kind: string, colon: number): FaultRule {
-  const { line, ...rest } = parts;
-  const isLineEffect = LINE_EFFECTS.includes(kind);
-  if (line === undefined) {
-    if (kind === 'lose' || kind === 'duplicate')
-      throw new WordError(
-        colon + 1,
-        `${kind} applies to interrupts only`,
-        'Give a line, for example "line=4: lose every=5"',
-      );
-    // A register implies PCI.
-    const type = 'register' in rest ? { type: 'pci' } : {};
-    if ('register' in rest && 'type' in rest && rest['type'] !== 'pci')
-      throw new WordError(1, 'only a PCI configuration access has a register', 'Remove register, or write pci');
-    return { kind: 'request', ...rest, ...type } as unknown as FaultRule;
-  }
-  if (!isLineEffect)
-    throw new WordError(
-      colon + 1,
-      `${kind} applies to requests, not to a line`,
-      `Use one of ${LINE_EFFECTS.join(', ')}`,
-    );
-  if ((line as number) >= INTERRUPT_LINES)
-    throw new WordError(1, `line ${line as number} does not exist`, `Lines are 0 to ${INTERRUPT_LINES - 1}`);
-  const extra = Object.keys(rest).find((name) => name !== 'effect' && !TIMING_FIELDS.includes(name));
-  if (extra !== undefined) throw new WordError(1, `a line has no ${extra}`, `Remove ${extra}`);
-  return { kind: 'line', line, ...rest } as unknown as FaultRule;
-}
-
-const LINE_EFFECTS = ['lose', 'duplicate', 'delay'];
-/** The fields of FaultTiming. */
-const TIMING_FIELDS = ['fromMs', 'untilMs', 'after', 'every', 'probability', 'times'];
 
 /**
  * Looks the word up in `tables` and adds its fields to `into`. `elsewhere`: the words of the other
@@ -143,9 +108,8 @@ function names(table: WordTable): string {
 /** The rule as text. parseFaultRule gives the same rule. */
 export function faultRuleText(rule: FaultRule): string {
   const { effect } = rule;
-  const where = rule.kind === 'line' ? [`line=${rule.line}`] : selectorWords(rule);
   const effectText = 'ms' in effect ? `${effect.kind}=${effect.ms}ms` : `${effect.kind}${valueText(effect)}`;
-  return `${[...where, ...timingWords(rule)].join(' ')}: ${effectText}`;
+  return `${[...selectorWords(rule), ...timingWords(rule)].join(' ')}: ${effectText}`;
 }
 
 function valueText(effect: object): string {
@@ -153,12 +117,31 @@ function valueText(effect: object): string {
   return 'mask' in effect ? `=${hex(effect.mask as bigint)}` : '';
 }
 
-function selectorWords(rule: RequestFault): string[] {
+function selectorWords(rule: FaultRule): string[] {
+  switch (rule.kind) {
+    case 'line':
+      return [`line=${rule.line}`];
+    case 'disk': {
+      const sectors = rule.sectors === undefined ? [] : `sector${spanText(rule.sectors)}`;
+      return [nameWord('disk', rule.disk), rule.operation ?? [], sectors].flat();
+    }
+    case 'net':
+      return [nameWord('net', rule.net), rule.way ?? []].flat();
+    case 'request':
+      return requestWords(rule);
+  }
+}
+
+function nameWord(word: string, name: string): string {
+  return `${word}=${/\s/.test(name) ? `"${name}"` : name}`;
+}
+
+function requestWords(rule: RequestFault): string[] {
   const { bus, device = 0, function: fn } = rule;
   const address = bus === undefined ? '' : `=${pciAddressName(bus, device, fn)}`;
   const pci = `pci${address}`;
   return [
-    rule.client === undefined ? [] : `client=${/\s/.test(rule.client) ? `"${rule.client}"` : rule.client}`,
+    rule.client === undefined ? [] : nameWord('client', rule.client),
     rule.type === undefined ? [] : rule.type === 'pci' ? pci : `${rule.type}${spanText(rule.address)}`,
     rule.register === undefined ? [] : `register${spanText(rule.register)}`,
     rule.direction ?? [],

@@ -40,7 +40,7 @@ const MAX_ADDRESS = 2 ** 52 - 1;
 const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 /** Longest duration: one day. */
 const MAX_MS = 86_400_000;
-/** Default delay of a duplicate interrupt. */
+/** Default delay of a duplicate interrupt or frame. */
 const DUPLICATE_MS = 1;
 
 /** A table without a prototype: `in` must not find `toString`. */
@@ -48,7 +48,7 @@ function table(words: Record<string, (word: Word) => Part>): WordTable {
   return Object.assign(Object.create(null) as WordTable, words);
 }
 
-/** Words that select requests or a line. */
+/** Words that select requests, a line, a disk or a network card. */
 export const SELECTORS: WordTable = table({
   client: (word) => ({ client: text(word, 'client=uart16550') }),
   port: (word) => ({ type: 'port', ...addresses(word, 0xffff, 'port=0x3f8-0x3ff') }),
@@ -70,6 +70,13 @@ export const SELECTORS: WordTable = table({
   vcpu: (word) => ({ vcpu: whole(word, 0, SLOT_COUNT - 1, 'vcpu=0') }),
   // Whether there is such a line is checked with the whole rule.
   line: (word) => ({ line: whole(word, 0, MAX_COUNT, 'line=4') }),
+  disk: (word) => ({ disk: text(word, 'disk=virtio-blk') }),
+  flush: (word) => ({ operation: bare(word, 'flush') }),
+  discard: (word) => ({ operation: bare(word, 'discard') }),
+  sector: (word) => ({ sectors: span(word, MAX_ADDRESS, 'sector=0-2047') }),
+  net: (word) => ({ net: text(word, 'net=virtio-net') }),
+  send: (word) => ({ way: bare(word, 'send') }),
+  receive: (word) => ({ way: bare(word, 'receive') }),
 });
 
 /** Words that choose among the selected ones (FaultTiming). */
@@ -91,7 +98,7 @@ export const TIMINGS: WordTable = table({
   times: (word) => ({ times: whole(word, 1, MAX_COUNT, 'times=1') }),
 });
 
-/** Words that say how a request or an interrupt fails. */
+/** Words that say how it fails. */
 export const EFFECTS: WordTable = table({
   ones: (word) => effect(bare(word, 'ones')),
   value: (word) => effect('value', { value: bits(word) }),
@@ -102,6 +109,7 @@ export const EFFECTS: WordTable = table({
   slow: (word) => effect('slow', { ms: duration(word) }),
   crash: (word) => effect(bare(word, 'crash')),
   remove: (word) => effect(bare(word, 'remove')),
+  error: (word) => effect(bare(word, 'error')),
   lose: (word) => effect(bare(word, 'lose')),
   duplicate: (word) => effect('duplicate', { ms: word.value === undefined ? DUPLICATE_MS : duration(word) }),
 });

@@ -1,12 +1,14 @@
 /**
- * FaultRule: which requests, or which interrupts of a line, fail, when and how. Plain data.
- * fault-rule-text.ts parses and prints it as text, fault-injection.ts applies it.
+ * FaultRule: which requests, interrupts of a line, operations of a disk or frames of a network card
+ * fail, when and how. Plain data. fault-rule-text.ts parses and prints it as text,
+ * fault-injection.ts applies it.
  */
 
 import type { DirectionName } from '../io-request/io-request.js';
 
 /**
- * When a rule applies. It counts the requests or edges that it selects, and no others. The
+ * When a rule applies. It counts the requests, edges, operations or frames that it selects, and no
+ * others. The
  * conditions apply in this order.
  */
 export interface FaultTiming {
@@ -90,7 +92,56 @@ export interface LineFault extends FaultTiming {
   readonly effect: LineFaultEffect;
 }
 
-export type FaultRule = RequestFault | LineFault;
+/** How an operation of a disk fails. */
+export type DiskFaultEffect =
+  /** It is not performed, and the driver gets an I/O error. */
+  | { readonly kind: 'error' }
+  /** It is performed later. */
+  | { readonly kind: 'slow'; readonly ms: number }
+  /** It is performed, and the driver never gets an answer. A reset of the VM ends it. */
+  | { readonly kind: 'drop' }
+  /** One random bit of the data is flipped: of what is read, or of what is stored. */
+  | { readonly kind: 'flip' };
+
+export const DISK_OPERATIONS = ['read', 'write', 'discard', 'flush'] as const;
+/** `discard` includes writing zeros without data. */
+export type DiskOperation = (typeof DISK_OPERATIONS)[number];
+
+/** Selects the operations of a disk, behind its card. A card divides what is too long. */
+export interface DiskFault extends FaultTiming {
+  readonly kind: 'disk';
+  /** The card's name, such as `virtio-blk`. `*` matches any characters. */
+  readonly disk: string;
+  readonly operation?: DiskOperation;
+  /** Operations on any of these sectors of 512 bytes. A flush has none. */
+  readonly sectors?: Span;
+  readonly effect: DiskFaultEffect;
+}
+
+/** How a frame on its way between a network card and its network fails. */
+export type NetFaultEffect =
+  /** It is lost. */
+  | { readonly kind: 'drop' }
+  /** It comes a second time, after `ms`. */
+  | { readonly kind: 'duplicate'; readonly ms: number }
+  /** It comes later: behind frames that follow it. */
+  | { readonly kind: 'delay'; readonly ms: number }
+  /** One random bit of it is flipped. */
+  | { readonly kind: 'flip' };
+
+/** `send`: from the guest. `receive`: to it. */
+export type FrameWay = 'send' | 'receive';
+
+/** Selects the frames of a network card. */
+export interface NetFault extends FaultTiming {
+  readonly kind: 'net';
+  /** The card's name, such as `virtio-net`. `*` matches any characters. */
+  readonly net: string;
+  readonly way?: FrameWay;
+  readonly effect: NetFaultEffect;
+}
+
+export type FaultRule = RequestFault | LineFault | DiskFault | NetFault;
 
 /** The faults of a VM. */
 export interface FaultPlan {

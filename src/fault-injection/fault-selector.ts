@@ -1,7 +1,7 @@
 /**
  * Fault selector: whether a rule (RequestFault in fault-rule.ts) selects a request.
  *
- * Called by: FaultInjection for each request and rule, FaultyClient for `addressKey`.
+ * Called by: FaultInjection for each request and rule, and for names; FaultyClient and FaultyDisk.
  */
 
 import type { AssignedRequest } from '../hsm/assigned-request.js';
@@ -45,12 +45,12 @@ function addressOf(request: SelectedRequest): number {
   return joinWords(request.addressLow, request.addressHigh);
 }
 
-function touches(span: Span, address: number, size: number): boolean {
+export function touches(span: Span, address: number, size: number): boolean {
   return address <= span.last && address + size - 1 >= span.first;
 }
 
 /** `*` matches any characters. */
-function isNamed(pattern: string, name: string): boolean {
+export function isNamed(pattern: string, name: string): boolean {
   if (!pattern.includes('*')) return pattern === name;
   const [head = '', ...rest] = pattern.split('*');
   if (!name.startsWith(head)) return false;

@@ -1,7 +1,7 @@
 /**
- * FaultTrigger: the state of one rule. It counts the requests or interrupts that the rule selects,
- * decides which of them fail, and makes the report. Each rule has its own random generator, so
- * neither other rules nor other addresses change its choices.
+ * FaultTrigger: the state of one rule. It counts the requests, interrupts, operations or frames
+ * that the rule selects, decides which of them fail, and makes the report. Each rule has its own
+ * random generator, so neither other rules nor other addresses change its choices.
  *
  * Called by: FaultInjection and FaultyClient, in the Service VM's thread.
  */
@@ -19,18 +19,18 @@ export interface FaultRecord {
   readonly rule: string;
   /** Faults of this rule so far, including this one. */
   readonly nth: number;
-  /** The client of the request, or `line N`. */
+  /** The client of the request, `line N`, or the card's name. */
   readonly target: string;
-  /** Of a request; undefined for an interrupt. */
+  /** Of a request; undefined for the others. */
   readonly vcpu?: number;
-  /** The request in one line. */
+  /** The request, operation or frame in one line. */
   readonly request?: string;
 }
 
 /** The counts of a rule. Plain data. */
 export interface FaultReportRow {
   readonly rule: string;
-  /** Requests or interrupts that it selected, whether they failed or not. */
+  /** Requests, interrupts, operations or frames that it selected, whether they failed or not. */
   readonly matches: number;
   readonly injected: number;
   readonly first?: FaultRecord;
@@ -76,13 +76,13 @@ export class FaultTrigger<Rule extends FaultRule = FaultRule> {
   }
 
   /** Records the fault after `hits` has returned true. */
-  record(timeMs: number, target: string, request?: { readonly vcpu: number; describe(): string }): FaultRecord {
+  record(timeMs: number, target: string, details: Pick<FaultRecord, 'vcpu' | 'request'> = {}): FaultRecord {
     const record: FaultRecord = {
       timeMs,
       rule: this.text,
       nth: this.#injected,
       target,
-      ...(request === undefined ? {} : { vcpu: request.vcpu, request: request.describe() }),
+      ...details,
     };
     this.#first ??= record;
     this.#last = record;

@@ -178,7 +178,7 @@ export class FaultyClient implements IoClient {
       }
       if (!trigger.hits(timeMs)) continue;
       hits.push(trigger);
-      this.#faults.emit(trigger.record(timeMs, this.name, request));
+      this.#faults.emit(trigger.record(timeMs, this.name, { vcpu: request.vcpu, request: request.describe() }));
     }
     return hits;
   }

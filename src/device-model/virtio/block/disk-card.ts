@@ -6,6 +6,7 @@
  * (placement/device-thread.ts), which calls the default export.
  */
 
+import type { DiskImage } from '../../disk/disk-image.js';
 import { openDisk, type DiskFormat } from '../../disk/open-disk.js';
 import type { DeviceContext } from '../../placement/device-module.js';
 import type { PciCard } from '../../pci/pci-card.js';
@@ -24,13 +25,20 @@ export interface DiskCardOptions {
   readonly id: string;
 }
 
-/** `report`: as `CardHandle.report`. Rejects as `openDisk` does. */
-export async function openDiskCard(options: DiskCardOptions, report: (message: string) => void): Promise<PciCard> {
+/**
+ * `report`: as `CardHandle.report`. `wrap`: what the card gets instead of the image. Rejects as
+ * `openDisk` does.
+ */
+export async function openDiskCard(
+  options: DiskCardOptions,
+  report: (message: string) => void,
+  wrap = (image: DiskImage): DiskImage => image,
+): Promise<PciCard> {
   const { file, name, queues, id } = options;
   const { image, unlocked } = await openDisk(options);
   for (const one of unlocked) report(`cannot lock ${one}: no other program must write it`);
   const device = new VirtioBlock({
-    image,
+    image: wrap(image),
     name,
     queues,
     id,
