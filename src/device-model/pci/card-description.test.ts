@@ -56,6 +56,7 @@ test('what is wrong with a card is named', () => {
     [{ bars: Array(6).fill({ type: 'memory', size: 16 }), msix: 1 }, /needs 7 BARs/],
     [{ bars: Array(3).fill({ type: 'memory64', size: 16 }), msix: 1 }, /needs 7 BARs/],
     [{ capabilities: [{ id: 0, bytes: [] }] }, /capabilities without an id/],
+    [{ capabilities: [{ id: 9, bytes: [], isLive: true }] }, /live capability, and no readCapability/],
     [{ capabilities: [{ id: 9, bytes: new Uint8Array(0x90) }] }, /capabilities that end at 0x104/],
   ] as const)
     assert.match(problem(pci) ?? 'nothing', expected, JSON.stringify(pci));

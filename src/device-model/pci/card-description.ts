@@ -59,7 +59,7 @@ export function cardProblem(value: unknown): string | undefined {
   if (typeof pci !== 'object' || pci === null) return 'has no pci: { vendor, device, class, … }';
   if (typeof read !== 'function') return 'has no read(bar, offset, size)';
   if (typeof write !== 'function') return 'has no write(bar, offset, size, value)';
-  return descriptionProblem(pci as PciDescription);
+  return descriptionProblem(pci as PciDescription) ?? liveProblem(value as PciCard);
 }
 
 function descriptionProblem(pci: PciDescription): string | undefined {
@@ -106,6 +106,13 @@ function capabilitiesProblem(capabilities: unknown): string | undefined {
     end += capabilityBytes(bytes?.length as number);
   }
   return end > CONFIG_SPACE_END ? `has pci.capabilities that end at 0x${end.toString(16)}, above 0x100` : undefined;
+}
+
+function liveProblem(card: PciCard): string | undefined {
+  const hasLive = (card.pci.capabilities ?? []).some(({ isLive }) => isLive === true);
+  if (!hasLive || (typeof card.readCapability === 'function' && typeof card.writeCapability === 'function'))
+    return undefined;
+  return 'has a live capability, and no readCapability and writeCapability';
 }
 
 /**

@@ -1,3 +1,4 @@
+import type { AccessSize } from '../device.js';
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { describeRange } from '../../hsm/address-range.js';
@@ -407,6 +408,38 @@ test("the author's own capabilities follow, read-only", () => {
   assert.equal(fn.readConfig(0x70, 4), 0x0108_7809);
   assert.equal(fn.readConfig(0x74, 4), 0x0504_0302);
   assert.equal(fn.readConfig(0x78, 4), 0x0002_0009);
+});
+
+test('a live capability has registers of the card behind its first four bytes', () => {
+  const card = new (class extends TestCard {
+    readonly accesses: string[] = [];
+    readCapability(index: number, offset: number, size: AccessSize): number {
+      this.accesses.push(`read ${index} ${offset}/${size}`);
+      if (offset === 8) throw new Error('no such register');
+      return 0x1234_5678;
+    }
+    writeCapability(index: number, offset: number, size: AccessSize, value: number): void {
+      this.accesses.push(`write ${index} ${offset}/${size} ${value}`);
+      if (offset === 8) throw new Error('no such register');
+    }
+  })({
+    capabilities: [
+      { id: 9, bytes: [8, 1, 2, 3, 4, 5] },
+      { id: 9, bytes: [12, 2, 0, 0, 0, 0, 0, 0, 0, 0], isLive: true },
+    ],
+  });
+  const { fn, errors } = makeFunction(card.pci, card);
+  assert.equal(fn.readConfig(0x74, 4), 0x0504_0302);
+  assert.equal(fn.readConfig(0x78, 4), 0x020c_0009, 'the head is the description’s');
+  assert.equal(fn.readConfig(0x7c, 2), 0x1234_5678);
+  fn.writeConfig(0x7e, 1, 7);
+  fn.writeConfig(0x78, 4, 7);
+  assert.equal(fn.readConfig(0x80, 4), 0xffff_ffff);
+  fn.writeConfig(0x80, 4, 1);
+  assert.equal(fn.readConfig(0x84, 4), 0, 'what follows is no capability');
+  assert.deepEqual(card.accesses, ['read 1 4/2', 'write 1 6/1 7', 'read 1 8/4', 'write 1 8/4 1']);
+  assert.equal(fn.peekConfig(0x7c, 4), 0);
+  assert.equal(errors.length, 2);
 });
 
 test('every register of its map can be peeked', () => {

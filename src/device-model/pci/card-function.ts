@@ -23,6 +23,7 @@ import { GuestDma } from './card-dma.js';
 import { CardInterrupts, type InjectMessage, type MessageCounts } from './card-interrupts.js';
 import type { MsixEntryView } from './msix-table.js';
 import { barPlace } from './bar-place.js';
+import { LiveCapabilities } from './live-capabilities.js';
 import type { CardHandle, PciCard } from './pci-card.js';
 
 export interface CardFunctionOptions {
@@ -82,6 +83,7 @@ export class CardFunction implements PciFunction {
   readonly #interrupts: CardInterrupts;
   readonly #dma: GuestDma;
   readonly #reportError: ReportDeviceError;
+  readonly #live: LiveCapabilities;
   readonly #layouts: readonly BarLayout[];
   #bars: readonly PlacedBar[];
   readonly #closed = new Deferred<void>();
@@ -93,6 +95,7 @@ export class CardFunction implements PciFunction {
     this.card = card;
     this.address = address;
     this.#reportError = reportError;
+    this.#live = new LiveCapabilities(card, reportError);
     this.#layouts = barsOf(card.pci);
     this.#space = new PciConfigSpace(configFields(card.pci, interrupt));
     this.#bars = this.#layouts.map((layout) => ({ layout, place: undefined }));
@@ -160,15 +163,16 @@ export class CardFunction implements PciFunction {
   }
 
   readConfig(register: number, size: AccessSize): number {
-    return this.#space.read(register, size);
+    return this.#live.read(register, size) ?? this.#space.read(register, size);
   }
 
-  /** Reading has no side effect here. */
+  /** Of a live capability, the bytes of its description. */
   peekConfig(register: number, size: AccessSize): number {
     return this.#space.read(register, size);
   }
 
   writeConfig(register: number, size: AccessSize, value: number): void {
+    if (this.#live.write(register, size, value)) return;
     this.#space.write(register, size, value);
     const byte = AF_CONTROL - register;
     if (byte >= 0 && byte < size && ((value >>> (8 * byte)) & AF_FUNCTION_LEVEL_RESET) !== 0) {

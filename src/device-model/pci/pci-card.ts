@@ -43,15 +43,23 @@ export interface PciDescription {
   readonly msix?: number;
   /** Default: no pin. */
   readonly interruptPin?: 'A' | 'B' | 'C' | 'D';
-  /** Further capabilities, which the guest can only read. Default: none. */
+  /** Further capabilities. Default: none. */
   readonly capabilities?: readonly PciCapability[];
 }
+
+/** A live capability begins with these bytes, which the guest can only read. */
+export const FIRST_LIVE_BYTE = 4;
 
 export interface PciCapability {
   /** 8 bits. 9: vendor specific. */
   readonly id: number;
-  /** What follows the identifier and the link to the next one. */
+  /** What follows the identifier and the link to the next one. The guest can only read it. */
   readonly bytes: Uint8Array | readonly number[];
+  /**
+   * From its byte FIRST_LIVE_BYTE on, the guest accesses registers of the card instead, by
+   * `readCapability` and `writeCapability`. Not for cards in threads of their own. Default: false.
+   */
+  readonly isLive?: boolean;
 }
 
 export interface PciCard {
@@ -67,6 +75,12 @@ export interface PciCard {
   read(bar: number, offset: number, size: AccessSize): number | Promise<number>;
   /** As `Device.write`. */
   write(bar: number, offset: number, size: AccessSize, value: number): void | Promise<void>;
+  /**
+   * Reads `size` bytes at `offset` of live capability number `index`, counted in
+   * `PciDescription.capabilities`. `offset`: FIRST_LIVE_BYTE or more, a multiple of `size`.
+   */
+  readCapability?(index: number, offset: number, size: AccessSize): number;
+  writeCapability?(index: number, offset: number, size: AccessSize, value: number): void;
   /**
    * Registers whose writes the hypervisor may complete itself, as Linux' ioeventfd. Then `rung` is
    * called a little later instead of `write`, once for several. Default: none.

@@ -57,7 +57,9 @@ export class LinkedCard implements Omit<Device, 'close'> {
 
   get facts(): CardFacts {
     const { pci, doorbells = [] } = this.#card;
-    return { pci, doorbells };
+    // Configuration accesses are answered in the Service VM's thread (pci/live-capabilities.ts).
+    const capabilities = (pci.capabilities ?? []).map((capability) => ({ ...capability, isLive: false }));
+    return { pci: { ...pci, capabilities }, doorbells };
   }
 
   read(offset: number, size: AccessSize): number | Promise<number> {

@@ -82,6 +82,14 @@ function addByte(b: Bench, ring: SplitDriver, value: number): void {
   ]);
 }
 
+/** The register of configuration space at which the configuration access capability begins. */
+function windowOf(b: Bench): number {
+  const { fn } = b.made;
+  for (let at = fn.readConfig(PciRegister.CAPABILITIES, 1); at !== 0; at = fn.readConfig(at + 1, 1))
+    if (fn.readConfig(at, 1) === 9 && fn.readConfig(at + 3, 1) === 5) return at;
+  throw new Error('no configuration access capability');
+}
+
 describe('a virtio device as a PCI card', () => {
   test('has the vendor, the device and the structures of the modern transport', () => {
     const { made } = bench();
@@ -107,8 +115,56 @@ describe('a virtio device as a PCI card', () => {
         [3, [16, 0, VirtioBar.ISR, 1]],
         [4, [16, 0, VirtioBar.DEVICE, 5]],
         [2, [20, 0, VirtioBar.NOTIFY, 8]],
+        [5, [20, 0, 0, 0]],
       ]),
     );
+  });
+
+  test('a driver reaches the registers through configuration space, without a BAR', () => {
+    const b = bench();
+    const { fn } = b.made;
+    const window = windowOf(b);
+    const select = (offset: number, size: AccessSize): void => {
+      fn.writeConfig(window + 8, 4, offset);
+      fn.writeConfig(window + 12, 4, size);
+    };
+    const QUEUES = 0x12;
+    select(QUEUES, 2);
+    assert.equal(fn.readConfig(window + 16, 2), 2);
+
+    select(0x14, 1);
+    fn.writeConfig(window + 16, 1, VirtioStatus.ACKNOWLEDGE);
+    assert.equal(b.status(), VirtioStatus.ACKNOWLEDGE);
+    fn.writeConfig(PciRegister.COMMAND, 2, 0);
+    assert.equal(fn.readConfig(window + 16, 4), VirtioStatus.ACKNOWLEDGE, 'memory decoding is off');
+    fn.writeConfig(window + 4, 4, 0xffff_ff00);
+    assert.equal(fn.readConfig(window + 4, 4), 0, 'padding is read-only');
+    fn.reset();
+    assert.deepEqual([fn.readConfig(window + 8, 4), fn.readConfig(window + 12, 4)], [0, 0]);
+  });
+
+  test('a window that a driver has set up wrongly reads 0 and writes nothing', () => {
+    const b = bench();
+    const { fn } = b.made;
+    const window = windowOf(b);
+    b.write(0x14, 1, VirtioStatus.ACKNOWLEDGE);
+    for (const [bar, offset, length] of [
+      [1, 0x14, 1],
+      [0, 0x14, 0],
+      [0, 0x14, 3],
+      [0, 0x14, 8],
+      [0, 0x15, 2],
+      [0, VirtioBar.SIZE, 1],
+      [0, 0xffff_fffc, 4],
+      [0, 0x14, 0xffff_ffff],
+    ] as const) {
+      fn.writeConfig(window + 4, 1, bar);
+      fn.writeConfig(window + 8, 4, offset);
+      fn.writeConfig(window + 12, 4, length);
+      assert.equal(fn.readConfig(window + 16, 4), 0, `${bar} ${offset} ${length}`);
+      fn.writeConfig(window + 16, 4, 0);
+      assert.equal(b.status(), VirtioStatus.ACKNOWLEDGE);
+    }
   });
 
   test('offers its features and refuses others, and a driver without VERSION_1', () => {

@@ -5,8 +5,9 @@
  * Called by: programs and options of the command line, which attach it with `UserVm.attachCard`.
  * Threads: the card's.
  *
- * Source: virtio 1.2, section 4.1. There is no transitional interface, and no PCI configuration
- * access capability, by which a driver reaches registers without a BAR.
+ * Source: virtio 1.2, section 4.1. There is no transitional interface. The PCI configuration access
+ * capability (section 4.1.4.9), by which a driver reaches registers without a BAR, has no effect in
+ * a card with a thread of its own.
  */
 
 import type { AccessSize } from '../device.js';
@@ -14,6 +15,7 @@ import type { CardDoorbell, CardHandle, PciCapability, PciCard, PciDescription }
 import type { RegisterMap } from '../register-map.js';
 import { RingMemory } from './ring-memory.js';
 import type { VirtioDevice } from './virtio-device.js';
+import { ConfigAccess } from './config-access.js';
 import { CommonConfig, commonRegisters } from './pci-common-config.js';
 import { VirtioState } from './virtio-state.js';
 import type { VirtioView } from './virtio-view.js';
@@ -25,7 +27,7 @@ const FIRST_DEVICE = 0x1040;
 const REVISION = 1;
 const VENDOR_SPECIFIC = 9;
 
-const CapabilityType = { COMMON: 1, NOTIFY: 2, ISR: 3, DEVICE: 4 } as const;
+const CapabilityType = { COMMON: 1, NOTIFY: 2, ISR: 3, DEVICE: 4, CONFIG_ACCESS: 5 } as const;
 /** Bytes of a capability that names a structure, with identifier and link. */
 const CAPABILITY_BYTES = 16;
 
@@ -68,6 +70,7 @@ class VirtioPciCard implements PciCard {
   #connected: Connected | undefined;
   /** Causes of the pin's interrupt. A read clears them. */
   #isr = 0;
+  readonly #window = new ConfigAccess(VirtioBar.SIZE, this);
 
   constructor(device: VirtioDevice, { packed = false }: VirtioOptions) {
     this.#packed = packed;
@@ -137,6 +140,15 @@ class VirtioPciCard implements PciCard {
       : undefined;
   }
 
+  /** The only live capability is that of `#window`. */
+  readCapability(_index: number, offset: number, size: AccessSize): number {
+    return this.#window.read(offset, size);
+  }
+
+  writeCapability(_index: number, offset: number, size: AccessSize, value: number): void {
+    this.#window.write(offset, size, value);
+  }
+
   rung(doorbell: number): void {
     this.#attached.state.notify(doorbell);
   }
@@ -144,6 +156,7 @@ class VirtioPciCard implements PciCard {
   reset(): void {
     const { state, common } = this.#attached;
     this.#isr = 0;
+    this.#window.reset();
     common.reset();
     state.reset();
   }
@@ -179,10 +192,12 @@ function capabilitiesOf(device: VirtioDevice): readonly PciCapability[] {
     capability(CapabilityType.ISR, VirtioBar.ISR, 1),
     ...(device.config.length === 0 ? [] : [capability(CapabilityType.DEVICE, VirtioBar.DEVICE, device.config.length)]),
     capability(CapabilityType.NOTIFY, VirtioBar.NOTIFY, notifyBytes, NOTIFY_MULTIPLIER),
+    // With 4 more bytes: the window itself.
+    { ...capability(CapabilityType.CONFIG_ACCESS, 0, 0, 0), isLive: true },
   ];
 }
 
-/** Where a structure lies in BAR 0. `extra`: the multiplier, which only that of NOTIFY has. */
+/** Where a structure lies in BAR 0. `extra`: 4 more bytes, as the multiplier of NOTIFY. */
 function capability(type: number, offset: number, length: number, extra?: number): PciCapability {
   const size = CAPABILITY_BYTES + (extra === undefined ? 0 : 4);
   const bytes = new Uint8Array(size - 2);
