@@ -99,7 +99,14 @@ export type { HsmEvent } from './hsm/hsm-observer.js';
 
 // What goes wrong on purpose.
 export type { FaultInjection } from './fault-injection/fault-injection.js';
-export type { FaultPlan, FaultRule, LineFaultEffect, RequestFaultEffect } from './fault-injection/fault-rule.js';
+export type {
+  DiskFaultEffect,
+  FaultPlan,
+  FaultRule,
+  LineFaultEffect,
+  NetFaultEffect,
+  RequestFaultEffect,
+} from './fault-injection/fault-rule.js';
 export { faultRuleText, parseFaultFile, parseFaultRule } from './fault-injection/fault-rule-text.js';
 export type { FaultRecord, FaultReportRow } from './fault-injection/fault-trigger.js';
 

@@ -15,6 +15,7 @@ const STOP: StoppedRequest = {
   request: { type: 'port', direction: 'read', address: 0x3f8, size: 1, value: 0x41 },
   canChange: true,
   breakpoint: 7,
+  interrupt: undefined,
   sinceMs: 0,
 };
 const REPORT_MS = RETURN_MS + JUDGE_MS;

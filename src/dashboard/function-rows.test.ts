@@ -31,7 +31,7 @@ test('a page gets the function of a virtio card with features and queues, and al
       ],
     );
     const virtio = own.capabilities.filter(({ name }) => name === 'virtio').map(({ fields }) => fields[0]?.[1]);
-    assert.deepEqual(virtio, ['common', 'ISR', 'device', 'notify']);
+    assert.deepEqual(virtio, ['common', 'ISR', 'device', 'notify', 'PCI access']);
     const all = (await peek('default', 2)).functions.map(({ address }) => address);
     assert.deepEqual(all, ['00:03.0']);
   });

@@ -37,5 +37,6 @@ export const CloseCode = {
 export type * from './function-messages.js';
 export * from './limits.js';
 export type * from './page-messages.js';
+export type * from './register-messages.js';
 export * from './server-messages.js';
 export * from './slot-frame.js';

@@ -4,8 +4,8 @@
 
 import type { HoldPoint } from '../debugging/breakpoint.js';
 import type { DirectionName, IoRequest } from '../io-request/io-request.js';
-import type { FunctionRow } from './function-messages.js';
 import type { BreakpointFields, MoveFilterFields } from './page-messages.js';
+import type { Registers } from './register-messages.js';
 
 export type { HoldPoint };
 
@@ -216,63 +216,6 @@ export interface Stops {
   /** Whether requests stay held when no page is open. Otherwise they continue after `releaseMs`. */
   readonly keepsHeld: boolean;
   readonly releaseMs: number;
-}
-
-/** A register of a device, with its current value. */
-export interface RegisterRow {
-  readonly name: string;
-  /** In bytes, as those of RegisterDescription (device-model/register-map.ts). */
-  readonly offset: number;
-  readonly size: number;
-  readonly access: 'r' | 'w' | 'rw';
-  readonly meaning: string;
-  /** Hexadecimal. Null: cannot be read without a side effect. */
-  readonly value: string | null;
-  readonly fields: readonly {
-    /** The numbers of its first and last bit. */
-    readonly bits: readonly [number, number];
-    readonly name: string;
-    readonly meaning: string;
-  }[];
-}
-
-/** The first bytes of a range, as a read of each alone would return them. */
-export interface RawBytes {
-  /** The address of the first one. */
-  readonly first: string;
-  /** Null: the byte cannot be read without a side effect. */
-  readonly bytes: readonly (number | null)[];
-}
-
-/** The latest access to an address in one direction. */
-export interface AccessRow {
-  /** Hexadecimal. Of a PCI request `00:1f.2 register 0x10`. */
-  readonly address: string;
-  /** From the start of the client's range. Null: the address is in no range. */
-  readonly offset: number | null;
-  readonly direction: DirectionName;
-  readonly size: number;
-  readonly value: string;
-  /** Since the start of the VM's trace. */
-  readonly timeNs: number;
-}
-
-/** The reply to `peek`. */
-export interface Registers {
-  readonly kind: 'registers';
-  readonly id: number;
-  readonly client: number;
-  /** The data sheet, or empty. */
-  readonly source: string;
-  /** False: the device's thread did not reply in time. */
-  readonly isAnswered: boolean;
-  readonly registers: readonly RegisterRow[];
-  /** Only of a client without a register map: bytes of its ranges, if its device can be peeked. */
-  readonly bytes: readonly RawBytes[];
-  /** Only of a client without a register map. It begins with the first `peek` of the client. */
-  readonly accesses: readonly AccessRow[];
-  /** Of a card its PCI function, of the default client all of them. */
-  readonly functions: readonly FunctionRow[];
 }
 
 /** The reply to a message with an `id`, except `peek`. */

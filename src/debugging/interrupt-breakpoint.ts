@@ -35,7 +35,7 @@ export type InterruptCondition = (event: InterruptEvent) => boolean;
 /** The condition of a breakpoint. Throws OPTION_INVALID. */
 export function interruptCondition({ interrupt, line, vector, by }: InterruptBreakpoint): InterruptCondition {
   if (interrupt !== undefined && !INTERRUPT_NAMES.includes(interrupt))
-    throw invalid(`the interrupt "${String(interrupt)}"`, INTERRUPT_NAMES.join(', '));
+    throw invalid(`the interrupt "${interrupt as string}"`, INTERRUPT_NAMES.join(', '));
   expectNumber('line', line, LAST_LINE);
   expectNumber('vector', vector, MAX_VECTOR);
   return (event) =>

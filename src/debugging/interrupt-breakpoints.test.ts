@@ -32,7 +32,7 @@ function bench(): { vm: OneVm; debug: VmDebugger; lane: InterruptLane; onRequest
       request.finish(request.ticket, 0x55, 0);
     },
   };
-  vm.requests.clients.add(client as never, [ports(0x500, 8)]);
+  vm.requests.clients.add(client, [ports(0x500, 8)]);
   return { vm, debug, lane, onRequest: (then) => (run = then) };
 }
 

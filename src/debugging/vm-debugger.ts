@@ -269,8 +269,7 @@ export class VmDebugger implements RequestGate {
         this.#passing.size + this.#stepping.size > 0 ||
         this.#held.some((held) => held !== undefined));
     const isRelaying =
-      isNeeded &&
-      (this.#holdAll.complete || this.#stepping.size > 0 || this.#breakpoints.holdsAnswers);
+      isNeeded && (this.#holdAll.complete || this.#stepping.size > 0 || this.#breakpoints.holdsAnswers);
     requests.setGate(isNeeded ? this : undefined, isRelaying);
     for (const listener of [...this.#listeners]) listener();
   }

@@ -103,3 +103,49 @@ test('stepping through a device in a thread stops before each of its answers', L
   assert.deepEqual(await values(), [[1n, 2n]]);
   await close();
 });
+
+test('a breakpoint on a line holds the request whose device raised it, and then the next one', LIMIT, async () => {
+  const { vm, values, close } = await machine([{ steps: [read(0x500), read(0x501), read(0x502), read(0x503)] }]);
+  const line = vm.interruptLine(5, { name: 'echo' });
+  const later: (() => void)[] = [];
+  vm.attach(ports(0x500, 4), {
+    name: 'echo',
+    read: (offset) => {
+      if (offset === 1) line.set(true);
+      if (offset === 2) later.push(() => line.set(false));
+      return 0x55;
+    },
+    write: () => undefined,
+  });
+  vm.debugger.add({ at: 'interrupt', line: 5 });
+  vm.debugger.add({ at: 'complete', address: { from: 0x502, to: 0x502 } });
+  await vm.start();
+  const seen: unknown[] = [];
+  for (let stop = await vm.debugger.stopped(); stop !== undefined; stop = await vm.debugger.stopped()) {
+    const { at, request, interrupt } = stop;
+    seen.push([at, 'address' in request && request.address, interrupt?.interrupt, interrupt?.by]);
+    later.pop()?.();
+    vm.debugger.go(0);
+  }
+  assert.deepEqual(seen, [
+    ['complete', 0x501, 'raised', 'echo'],
+    ['complete', 0x502, undefined, undefined],
+    ['pending', 0x503, 'lowered', 'echo'],
+  ]);
+  assert.deepEqual(await values(), [[0x55n, 0x55n, 0x55n, 0x55n]]);
+  await close();
+});
+
+test('a line that a device raises in its own thread holds the request that did it', LIMIT, async () => {
+  const write: ScriptStep = { type: 'port', direction: 'write', address: 0x503, size: 1, value: 9 };
+  const { vm, values, close } = await machine([{ steps: [read(0x500), write, read(0x500)] }]);
+  vm.attach(ports(0x500, 4), inOwnThread(looker, { start: 1 }));
+  vm.debugger.add({ at: 'interrupt', interrupt: 'raised', by: 'read counter' });
+  await vm.start();
+  const stop = await vm.debugger.stopped();
+  assert.deepEqual([stop?.at, stop?.interrupt?.line, stop?.interrupt?.by], ['complete', 5, 'read counter']);
+  vm.debugger.go(0);
+  await vm.ended;
+  assert.deepEqual((await values())[0]?.at(-1), 9n);
+  await close();
+});

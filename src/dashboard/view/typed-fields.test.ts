@@ -50,6 +50,27 @@ test('the fields of a breakpoint are refused if an address or a value is wrong',
     assert.equal(typedBreakpoint([['at', 'pending'], ...wrong]), undefined);
 });
 
+test('a breakpoint on an interrupt has a decimal line and a hexadecimal vector', () => {
+  assert.deepEqual(
+    typedBreakpoint([
+      ['at', 'interrupt'],
+      ['interrupt', 'sent'],
+      ['line', '10'],
+      ['vector', '31'],
+      ['by', ''],
+    ]),
+    { at: 'interrupt', interrupt: 'sent', line: 10, vector: 0x31 },
+  );
+  for (const wrong of [
+    ['line', '48'],
+    ['line', '0x4'],
+    ['line', '-1'],
+    ['vector', '100'],
+    ['vector', 'x'],
+  ] as const)
+    assert.equal(typedBreakpoint([['at', 'interrupt'], wrong]), undefined, wrong.join());
+});
+
 test('the server accepts whatever is typed, once it is not refused here', () => {
   const typed = fc.oneof(
     fc.string({ maxLength: 20 }),

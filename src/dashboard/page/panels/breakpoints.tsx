@@ -168,11 +168,7 @@ function RequestFields(): JSX.Element {
       </label>
       <label class="wide">
         <span>{words.expression}</span>
-        <Input
-          name="expression"
-          maxLength={MAX_EXPRESSION_CHARACTERS}
-          placeholder="size == 1 && (value & 0x80) != 0"
-        />
+        <Input name="expression" maxLength={MAX_EXPRESSION_CHARACTERS} placeholder="size == 1 && (value & 0x80) != 0" />
       </label>
     </>
   );

@@ -67,8 +67,7 @@ function HeldRequest({ stop }: { readonly stop: StopRow }): JSX.Element {
         <span class="dim">
           {stop.client}
           {stop.breakpoint === null ? '' : `, ${words.breakpoint(stop.breakpoint)}`}
-          {stop.interrupt === null ? '' : ` (${stop.interrupt})`}, {words.since}{' '}
-          <HeldAge stop={stop} />
+          {stop.interrupt === null ? '' : ` (${stop.interrupt})`}, {words.since} <HeldAge stop={stop} />
         </span>
       </div>
       <div class="held-actions">
