@@ -38,7 +38,7 @@ export interface InterruptEvent {
 const NO_NUMBER = -1;
 
 export interface InterruptReaderOptions {
-  readonly lane: InterruptLane;
+  readonly lane: Pick<InterruptLane, 'use' | 'begun' | 'entry'>;
   /** `owner`: the number of an owner. `driver`: of the line. Undefined for one without a name. */
   readonly nameOf: (owner: number, driver: number) => string | undefined;
   /** Unix time in ms of `timeNs` 0. */
