@@ -24,6 +24,7 @@ const LONG = [
   'acrn-programs/front-ends.',
   'acrn-programs/signals.',
   'cli/e2e/bad-input.',
+  'cli/e2e/card-places.',
   'cli/e2e/console.',
   'cli/e2e/debian.',
   'cli/e2e/disks.',

@@ -8,10 +8,10 @@ import { basename } from 'node:path';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import { inOwnThread, type ThreadPlacement } from '../device-model/placement/thread-placement.js';
 import { ID_BYTES } from '../device-model/virtio/block/block-layout.js';
-import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVm } from '../vm/user-vm.js';
 import type { AttachedCard } from '../vm/vm-cards.js';
 import type { CardSource } from './card-source.js';
+import { expectNoRule } from './fault-option.js';
 import type { DiskOption } from './disk-option.js';
 
 /** The module of a disk in a thread of its own. */
@@ -36,22 +36,14 @@ class DiskCard implements CardSource {
   async create(vm: UserVm): Promise<PciCard | ThreadPlacement> {
     const name = this.#name;
     const options = { ...this.#disk, name, id: diskId(this.#disk.file) };
-    const { faults } = vm;
     if (options.inOwnThread) {
-      if (faults?.hasRuleFor('disk', name) === true)
-        throw new UpcallError(
-          'OPTION_INVALID',
-          `a fault rule selects the disk ${name}, which has a thread of its own`,
-          {
-            remedy: 'Faults of a disk happen in the Service VM’s thread: remove ",thread"',
-          },
-        );
+      expectNoRule(vm, 'disk', name);
       return inOwnThread(MODULE, options);
     }
     // Loaded on demand: other runs have no disks.
     const { openDiskCard } = await import('../device-model/virtio/block/disk-card.js');
     const report = (message: string): void => vm.emit({ kind: 'device-report', device: name, message });
-    return openDiskCard(options, report, (image) => faults?.disk(name, image) ?? image);
+    return openDiskCard(options, report, (image) => vm.faults?.disk(name, image) ?? image);
   }
 
   attached(card: AttachedCard): void {

@@ -10,6 +10,7 @@ import { parseFaultFile, parseFaultRule } from '../fault-injection/fault-rule-te
 import { host } from '../host/current.js';
 import { FileTooLargeError, sizeText } from '../host/file-too-large.js';
 import { UpcallError } from '../io-request/upcall-error.js';
+import type { UserVm } from '../vm/user-vm.js';
 
 /** Of a file of rules: thousands of them. */
 export const MAX_FAULT_FILE_BYTES = 2 ** 20;
@@ -27,7 +28,10 @@ export interface FaultOptions {
 export function addFaultOptions(command: Command, rules: string): Command {
   return command
     .addOption(
-      new Option('--fault <rule>', `make chosen requests, interrupts, disk operations or frames fail, ${rules}; repeatable`)
+      new Option(
+        '--fault <rule>',
+        `make chosen requests, interrupts, disk operations or frames fail, ${rules}; repeatable`,
+      )
         .argParser(addFault)
         .default([], 'none'),
     )
@@ -83,4 +87,12 @@ async function readRules(name: string): Promise<string> {
       cause: error,
     });
   }
+}
+
+/** Throws OPTION_INVALID if a fault rule selects the card, which has a thread of its own. */
+export function expectNoRule(vm: UserVm, kind: 'disk' | 'net', name: string): void {
+  if (vm.faults?.hasRuleFor(kind, name) !== true) return;
+  throw new UpcallError('OPTION_INVALID', `a fault rule selects ${name}, which has a thread of its own`, {
+    remedy: 'Faults of disks and networks happen in the Service VM’s thread: remove ",thread"',
+  });
 }

@@ -1,14 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import type { UserVm } from '../vm/user-vm.js';
+import { netCards } from './net-card.js';
 import { addNet, parseNet } from './net-option.js';
 
 test('a network has words behind it in any order', () => {
-  assert.deepEqual(parseNet('passt'), { text: 'passt', network: { kind: 'passt', loopback: false } });
+  assert.deepEqual(parseNet('passt'), {
+    text: 'passt',
+    network: { kind: 'passt', loopback: false },
+    inOwnThread: false,
+  });
   assert.deepEqual(parseNet('passt,loopback').network, { kind: 'passt', loopback: true });
+  assert.equal(parseNet('hub:lab,thread').inOwnThread, true);
   const text = 'hub:my_lab-1.2,pcap=a=b.pcapng,mac=52:54:00:AB:CD:EF';
   assert.deepEqual(parseNet(text), {
     text,
     network: { kind: 'hub', name: 'my_lab-1.2' },
+    inOwnThread: false,
     mac: '52:54:00:ab:cd:ef',
     pcap: 'a=b.pcapng',
   });
@@ -26,6 +34,8 @@ test('what is not a network is refused with the reason and an example', () => {
     ['hub:a b', /invalid name/],
     [`hub:${'x'.repeat(33)}`, /invalid name/],
     ['hub:lab,loopback', /a hub has no loopback/],
+    ['hub:lab,thread,pcap=a', /cannot be captured/],
+    ['passt,thread=1', /unknown word "thread=1"/],
     ['passt,', /unknown word ""/],
     ['passt,loopback=1', /unknown word "loopback=1"/],
     ['passt,mac', /unknown word "mac"/],
@@ -45,4 +55,12 @@ test('two cards have two addresses and two files', () => {
   assert.equal(addNet('hub:lab,mac=52:54:00:00:00:02,pcap=y.pcapng', [first]).length, 2);
   assert.throws(() => addNet('passt,mac=52:54:00:00:00:01', [first]), { message: /another card has the address/ });
   assert.throws(() => addNet('passt,pcap=x.pcapng', [first]), { message: /packets of another card go to/ });
+});
+
+test('a card with a thread of its own is opened there, and takes no fault rules', async () => {
+  const [source] = netCards([parseNet('hub:lab,thread')], undefined as never);
+  assert.ok(source);
+  const vm = (hasRule: boolean): UserVm => ({ faults: { hasRuleFor: () => hasRule } }) as unknown as UserVm;
+  assert.ok('module' in (await source.create(vm(false))));
+  await assert.rejects(source.create(vm(true)), { code: 'OPTION_INVALID', message: /a thread of its own/ });
 });

@@ -2,21 +2,22 @@
  * `--net NETWORK[,WORD…]`: a network card for the guest, as a virtio device on the PCI bus.
  *
  * NETWORK is `passt`, the network of this machine, or `hub:NAME`, a hub that the VMs of one user
- * share. WORD is `mac=ADDRESS`, `pcap=FILE` or, with passt, `loopback`.
+ * share. WORD is `mac=ADDRESS`, `pcap=FILE`, `thread` or, with passt, `loopback`.
  *
  * Called by: `upcall run`.
  */
 
 import { resolve } from 'node:path';
 import { macText, parseMac } from '../device-model/network/ethernet.js';
+import type { NetworkOptions } from '../device-model/virtio/net/net-card.js';
 import { isHubName } from '../device-model/network/hub-name.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 
 export interface NetOption {
   /** As it was given. */
   readonly text: string;
-  readonly network:
-    { readonly kind: 'passt'; readonly loopback: boolean } | { readonly kind: 'hub'; readonly name: string };
+  readonly network: NetworkOptions;
+  readonly inOwnThread: boolean;
   /** Default: a random one. */
   readonly mac?: string;
   /** The file of the packets. */
@@ -24,7 +25,7 @@ export interface NetOption {
 }
 
 const FORM =
-  'Write passt or hub:NAME, then any of ,mac=52:54:00:12:34:56 ,pcap=FILE and, with passt, ,loopback, for example hub:lab,pcap=lab.pcapng';
+  'Write passt or hub:NAME, then any of ,mac=52:54:00:12:34:56 ,pcap=FILE ,thread and, with passt, ,loopback, for example hub:lab,pcap=lab.pcapng';
 
 /** Throws OPTION_INVALID. */
 export function parseNet(text: string): NetOption {
@@ -35,13 +36,17 @@ export function parseNet(text: string): NetOption {
     const name = equals === -1 ? word : word.slice(0, equals);
     if (values.has(name)) throw invalid(text, `${name} is given twice`, `Leave out one of the two: ${word}`);
     values.set(name, equals === -1 ? '' : word.slice(equals + 1));
-    const isKnown = equals === -1 ? word === 'loopback' : name === 'mac' || name === 'pcap';
+    const isKnown = equals === -1 ? word === 'loopback' || word === 'thread' : name === 'mac' || name === 'pcap';
     if (!isKnown) throw invalid(text, `unknown word "${word}"`, FORM);
   }
   const [mac, pcap] = [values.get('mac'), values.get('pcap')];
   if (pcap === '') throw invalid(text, 'the file of pcap= is missing', FORM);
+  const inOwnThread = values.has('thread');
+  if (inOwnThread && pcap !== undefined)
+    throw invalid(text, 'packets of a card with a thread of its own cannot be captured', 'Leave out ,thread or ,pcap=');
   return {
     text,
+    inOwnThread,
     network: parseNetwork(text, network, values.has('loopback')),
     ...(mac === undefined ? {} : { mac: macText(parseMac(mac)) }),
     ...(pcap === undefined ? {} : { pcap }),

@@ -12,9 +12,9 @@ after(() => rmSync(folder, { recursive: true }));
 
 test('a share has a folder, rw and a tag, in any order', () => {
   const [first] = addShare(folder, []);
-  assert.deepEqual(first, { text: folder, folder, isWritable: false, tag: 'share' });
-  assert.deepEqual(addShare(`${folder},tag=a.b-c_1,rw`, []), [
-    { text: `${folder},tag=a.b-c_1,rw`, folder, isWritable: true, tag: 'a.b-c_1' },
+  assert.deepEqual(first, { text: folder, folder, isWritable: false, inOwnThread: false, tag: 'share' });
+  assert.deepEqual(addShare(`${folder},tag=a.b-c_1,rw,thread`, []), [
+    { text: `${folder},tag=a.b-c_1,rw,thread`, folder, isWritable: true, inOwnThread: true, tag: 'a.b-c_1' },
   ]);
 });
 
@@ -23,9 +23,10 @@ test('wrong words, tags and folders are refused with the reason', () => {
     assert.throws(() => addShare(text, []), { code: 'OPTION_INVALID', message }, text);
   refused('', /the folder is missing$/);
   refused(',rw', /the folder is missing$/);
-  refused(`${folder},ro`, /expected rw or tag=NAME, each once, not "ro"$/);
+  refused(`${folder},ro`, /expected rw, thread or tag=NAME, each once, not "ro"$/);
   refused(`${folder},`, /not ""$/);
   refused(`${folder},rw,rw`, /not "rw"$/);
+  refused(`${folder},thread,thread`, /not "thread"$/);
   refused(`${folder},tag=a,tag=b`, /not "tag=b"$/);
   for (const tag of ['', 'a/b', '..', '.', 'x'.repeat(32), 'a b', 'ä'])
     refused(`${folder},tag=${tag}`, /invalid tag "/);
@@ -49,6 +50,8 @@ test(
     assert.ok('pci' in card);
     assert.deepEqual([card.name, card.pci.device], ['virtio-9p share', 0x1049]);
     await card.close?.();
+    const apart = await shareCard({ ...share, inOwnThread: true }).create(undefined as never);
+    assert.ok('module' in apart, 'a card for a thread of its own is opened there');
     await assert.rejects(shareCard({ ...share, folder: join(folder, 'none') }).create(undefined as never), {
       code: 'OPTION_INVALID',
       message: /ENOENT/,

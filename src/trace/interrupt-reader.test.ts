@@ -72,7 +72,7 @@ test('times are those of the clock, to the nanosecond that it has', () => {
   assert.equal(seconds, Math.floor((startMs + event.timeNs / 1e6) / 1000));
 });
 
-test('an event has the fields of a line or of a message, and the name of who caused it', () => {
+test('an event has the fields of a line or of a message, and the name of what caused it', () => {
   const { lane } = make();
   const asked: (readonly [owner: number, driver: number])[] = [];
   const nameOf = (owner: number, driver: number): string => {

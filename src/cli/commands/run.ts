@@ -49,7 +49,7 @@ Examples:
   upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
   upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
   upcall run debian --disk disk.img                      a disk, /dev/vda; ,ro to only read it
-  upcall run debian --disk disk.img,thread               the same, served by a thread of its own
+  upcall run debian --disk disk.img,thread               the same, served by a thread of its own (also --net, --share)
   upcall run debian --disk disk.img,overlay=new.qcow2    writes go to the overlay, the disk stays as it is
   upcall run debian --share src --share out,rw,tag=out   folders of this machine, at /mnt/share and /mnt/out
   upcall run debian --entropy --run 'head -c 8 /dev/hwrng | hexdump -C'
@@ -154,7 +154,7 @@ export function addGuestOptions(command: Command): Command {
     )
     .addOption(
       new Option(
-        '--net <network[,mac=ADDRESS][,pcap=FILE]>',
+        '--net <network[,mac=ADDRESS][,pcap=FILE][,thread]>',
         'give the guest a network card: a virtio device on passt, the network of this machine, or on hub:NAME, ' +
           'which VMs share; repeatable',
       )
@@ -177,7 +177,7 @@ export function addGuestOptions(command: Command): Command {
     .option('--entropy', 'give the guest a virtio entropy device: its /dev/hwrng')
     .addOption(
       new Option(
-        '--share <dir[,rw][,tag=name]>',
+        '--share <dir[,rw][,thread][,tag=name]>',
         'share this folder over virtio, read-only without rw: debian mounts it at /mnt/TAG (default tag: share); ' +
           'repeatable',
       )

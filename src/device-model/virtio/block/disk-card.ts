@@ -10,6 +10,7 @@ import type { DiskImage } from '../../disk/disk-image.js';
 import { openDisk, type DiskFormat } from '../../disk/open-disk.js';
 import type { DeviceContext } from '../../placement/device-module.js';
 import type { PciCard } from '../../pci/pci-card.js';
+import { reportingCard } from '../reporting-card.js';
 import { virtioPciCard } from '../virtio-pci-card.js';
 import { VirtioBlock } from './virtio-block.js';
 
@@ -47,18 +48,8 @@ export async function openDiskCard(
   return virtioPciCard(device);
 }
 
-/** In a thread of its own. The card has a handle to report by once it is connected. */
-export default async function createDiskCard(_context: DeviceContext, options: DiskCardOptions): Promise<PciCard> {
-  const early: string[] = [];
-  let report = (message: string): void => void early.push(message);
-  const card = await openDiskCard(options, (message) => report(message));
-  const connect = card.connect?.bind(card);
-  card.connect = (handle) => {
-    report = (message) => handle.report(message);
-    early.forEach(report);
-    connect?.(handle);
-  };
-  return card;
+export default function createDiskCard(_context: DeviceContext, options: DiskCardOptions): Promise<PciCard> {
+  return reportingCard((report) => openDiskCard(options, report));
 }
 
 function messageOf(error: unknown): string {
