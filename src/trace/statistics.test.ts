@@ -190,6 +190,9 @@ test('errors are counted by client', () => {
     { name: 'others', errors: 746, late: 0 },
     { name: 'disk', errors: 1, late: 1 },
   ]);
+  // Those with one error each, by name.
+  const names = clientErrors.slice(2).map(({ name }) => name);
+  assert.deepEqual(names, [...names].sort());
 });
 
 test('a snapshot is plain data that later requests do not change', () => {

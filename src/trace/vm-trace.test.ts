@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, mock, test } from 'node:test';
 import { SharedBuffer } from '../io-request/shared-buffer.js';
 import { TracedPage } from './fixtures/traced-page.js';
+import type { InterruptReader } from './interrupt-reader.js';
 import { HypervisorLane, LaneView } from './lane.js';
 import { MoveRecorder } from './move-recorder.js';
 import type { Move } from './move.js';
@@ -39,6 +40,20 @@ describe('the trace of a VM', () => {
     assert.equal(ring.isOn, false);
     trace.count({ rangesOf: () => [], isDefault: () => false });
     assert.equal(ring.isOn, true);
+  });
+
+  test('closes the interrupts that it was given when its watcher ends, and says when its times begin', async () => {
+    const { trace, ring } = new TracedPage();
+    let closed = 0;
+    const interrupts = { take: () => [], close: () => void closed++ };
+    const watcher = trace.watch({}, interrupts as unknown as InterruptReader);
+    const first = watcher.next();
+    trace.close();
+    assert.equal((await first).done, true);
+    assert.equal(closed, 1);
+    assert.ok(trace.startMs >= ring.originMs);
+    const ageMs = performance.timeOrigin + performance.now() - trace.startMs;
+    assert.ok(ageMs >= 0 && ageMs < 60_000, `${ageMs}`);
   });
 
   test('gives each client a number at its first request, and the others one together', async () => {

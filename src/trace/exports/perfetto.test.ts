@@ -228,4 +228,37 @@ describe('the Perfetto trace', () => {
   test('has no time before its beginning', () => {
     assert.match(linesOf([madeMove({ timeNs: -5 })])[1] ?? '', /^0 16 begin/);
   });
+
+  test('has a slice while a line is high, and instants for ends and messages, each on a track of its own', () => {
+    const one = new PerfettoExport('vm');
+    const line = { vector: undefined, message: undefined, by: undefined, lost: 0 };
+    const message = { ...line, line: undefined, vector: 0x31 };
+    const pieces = [
+      one.addInterrupt({ ...line, timeNs: 10, interrupt: 'raised', line: 4, by: 'uart' }),
+      one.addInterrupt({ ...line, timeNs: 20, interrupt: 'raised', line: 8 }),
+      one.addInterrupt({ ...line, timeNs: 30, interrupt: 'ended', line: 4 }),
+      one.addInterrupt({ ...line, timeNs: 40, interrupt: 'lowered', line: 4 }),
+      one.addInterrupt({ ...message, timeNs: 50, interrupt: 'sent', message: 0, by: 'disk' }),
+      one.addInterrupt({ ...message, timeNs: 60, interrupt: 'refused', by: 'disk' }),
+      one.addInterrupt({ ...message, timeNs: 70, interrupt: 'sent', vector: undefined }),
+      one.end(),
+      one.end(),
+    ];
+    // The first piece begins with the process.
+    assert.deepEqual(decoded(Buffer.concat(pieces)).map(lineOf), [
+      'track 1: process 1 vm, flags 1',
+      `track ${0x8_0000} of 1: line 4`,
+      `10 ${0x8_0000} begin uart`,
+      `track ${0x8_0001} of 1: line 8`,
+      `20 ${0x8_0001} begin high`,
+      `30 ${0x8_0000} instant EOI`,
+      `40 ${0x8_0000} end`,
+      `track ${0x8_0002} of 1: messages of disk`,
+      `50 ${0x8_0002} instant vector 0x31, message=0`,
+      `60 ${0x8_0002} instant refused vector 0x31`,
+      `track ${0x8_0003} of 1: messages of others`,
+      `70 ${0x8_0003} instant vector 0x0`,
+      `70 ${0x8_0001} end`,
+    ]);
+  });
 });
