@@ -45,7 +45,7 @@ describe('the trace of a VM', () => {
   test('closes the interrupts that it was given when its watcher ends, and says when its times begin', async () => {
     const { trace, ring } = new TracedPage();
     let closed = 0;
-    const interrupts = { take: () => [], close: () => void closed++ };
+    const interrupts = { take: () => [], close: () => (closed += 1) };
     const watcher = trace.watch({}, interrupts as unknown as InterruptReader);
     const first = watcher.next();
     trace.close();

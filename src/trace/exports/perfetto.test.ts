@@ -244,21 +244,22 @@ describe('the Perfetto trace', () => {
       one.end(),
       one.end(),
     ];
+    const [line4, line8, ofDisk, ofOthers] = [0x8_0000, 0x8_0001, 0x8_0002, 0x8_0003];
     // The first piece begins with the process.
     assert.deepEqual(decoded(Buffer.concat(pieces)).map(lineOf), [
       'track 1: process 1 vm, flags 1',
-      `track ${0x8_0000} of 1: line 4`,
-      `10 ${0x8_0000} begin uart`,
-      `track ${0x8_0001} of 1: line 8`,
-      `20 ${0x8_0001} begin high`,
-      `30 ${0x8_0000} instant EOI`,
-      `40 ${0x8_0000} end`,
-      `track ${0x8_0002} of 1: messages of disk`,
-      `50 ${0x8_0002} instant vector 0x31, message=0`,
-      `60 ${0x8_0002} instant refused vector 0x31`,
-      `track ${0x8_0003} of 1: messages of others`,
-      `70 ${0x8_0003} instant vector 0x0`,
-      `70 ${0x8_0001} end`,
+      `track ${line4} of 1: line 4`,
+      `10 ${line4} begin uart`,
+      `track ${line8} of 1: line 8`,
+      `20 ${line8} begin high`,
+      `30 ${line4} instant EOI`,
+      `40 ${line4} end`,
+      `track ${ofDisk} of 1: messages of disk`,
+      `50 ${ofDisk} instant vector 0x31, message=0`,
+      `60 ${ofDisk} instant refused vector 0x31`,
+      `track ${ofOthers} of 1: messages of others`,
+      `70 ${ofOthers} instant vector 0x0`,
+      `70 ${line8} end`,
     ]);
   });
 });
