@@ -23,10 +23,11 @@ export interface AddressSpace {
   write(address: bigint, source: Uint8Array): boolean;
   /**
    * Copies the caller's bytes at `address` to `target`, then maps `target` there instead of them.
-   * From now on both sides use the same memory. Returns false if part of the bytes is not mapped.
-   * The driver pins the caller's pages for this. Here the shared memory belongs to the hypervisor,
-   * so the mapping moves. `written` is called after the copy, and then after each write through the
-   * address space, with an offset into `target`.
+   * From now on both sides use the same memory. Returns false if part of the bytes is not mapped,
+   * or if the implementation cannot map there: each has limits of its own. The driver pins the
+   * caller's pages for this. Here the shared memory belongs to the hypervisor, so the mapping
+   * moves. `written` is called after the copy, and then after each write through the address space,
+   * with an offset into `target`.
    */
   share(address: bigint, target: Uint8Array, written?: (offset: number, length: number) => void): boolean;
   /**
@@ -112,6 +113,7 @@ export class MappedMemory implements AddressSpace {
     });
   }
 
+  /** Returns false at MAX_MAPPINGS, too. */
   share(address: bigint, target: Uint8Array, written?: Mapping['written']): boolean {
     // It adds at most two: the new mapping, and one more piece of a mapping that it cuts in two.
     if (this.#mappings.length + 2 > MAX_MAPPINGS || !this.read(address, target)) return false;

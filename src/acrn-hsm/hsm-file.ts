@@ -55,7 +55,7 @@ export interface HsmFileParts {
   readonly createVm: (creation: StructView<typeof VM_CREATION>) => Promise<IoctlVm | undefined>;
   /** The file is closed, and its VM has ended. */
   readonly closed: () => void;
-  /** As HsmDeviceOptions. */
+  /** See HsmDeviceOptions.onRefusedIoctl. */
   readonly onRefusedIoctl?: ((refusal: RefusedIoctl) => void) | undefined;
 }
 

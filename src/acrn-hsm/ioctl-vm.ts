@@ -35,7 +35,7 @@ export interface IoctlVmParts {
   readonly lifeCycle: ManualLifeCycle;
   readonly caller: AddressSpace;
   readonly hardware: Hardware;
-  /** As HsmDeviceOptions. */
+  /** See HsmDeviceOptions.onRefused. */
   readonly onRefused: (error: UpcallError) => void;
 }
 

@@ -6,9 +6,9 @@
  *
  * The driver pins the caller's pages and gives them to the guest as RAM. Here the guest's RAM is
  * where its hypervisor allocated it. So a RAM segment copies the caller's bytes into that RAM, and
- * from then on the RAM stands at the caller's addresses (AddressSpace.share). Caller and guest
- * share the memory, as in the driver. The access rights in `attr` are not looked at: the guest may
- * read, write and execute all RAM.
+ * from then on that RAM is mapped at the caller's addresses (AddressSpace.share). Caller and guest
+ * share the memory, as in the driver. Segments may overlap: their bytes are then the same RAM. The
+ * access rights in `attr` are ignored: the guest may read, write and execute all RAM.
  */
 
 import type { GuestMemory } from '../hypervisor/guest-memory.js';
@@ -33,7 +33,7 @@ export interface MemorySegmentsParts {
   readonly memory: GuestMemory;
   readonly caller: AddressSpace;
   readonly hardware: Hardware;
-  /** As HsmDeviceOptions. */
+  /** See HsmDeviceOptions.onRefused. */
   readonly onRefused: (error: UpcallError) => void;
 }
 
@@ -73,6 +73,7 @@ export class MemorySegments {
     const start = Number(guest);
     const target = memory.bytes.subarray(start, start + Number(bytes));
     const written = (offset: number, length: number): void => memory.written(start + offset, length);
+    // It can refuse what is mapped, too: at a limit, or at an address that is not that of a page.
     if (!caller.share(map.big('vma_base'), target, written)) return Errno.EFAULT;
     this.#count++;
     return 0;

@@ -21,12 +21,12 @@ import { ProgramSocket } from './program-socket.js';
 import { ServiceVmFiles } from './service-vm-files.js';
 
 export interface AcrnServerOptions extends Omit<HsmDeviceOptions, 'memory'> {
-  /** As NotifiedProgramOptions. */
+  /** See NotifiedProgramOptions.tracksWrites. */
   readonly tracksWrites: boolean;
   /** Whether programs find what ACRN's device model wants of its machine (ServiceVmFiles). */
   readonly asServiceVm: boolean;
   readonly report: Report;
-  /** As OpenFilesOptions. */
+  /** See OpenFilesOptions.onChange. */
   readonly onFilesChanged?: () => void;
 }
 

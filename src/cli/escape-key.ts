@@ -5,8 +5,10 @@
  * After Ctrl-], within SECOND_KEY_MS:
  *
  * - Ctrl-] again goes to the guest, once.
- * - `p` shows the address of the live page.
- * - Any other key leaves at once, and so does no key at the end of that time.
+ * - `p` or `P` shows the address of the live page.
+ * - Any other key leaves at once.
+ *
+ * If that time ends without a second key, the session is left, too.
  *
  * Called by: ConsoleInput, with each chunk that the operator typed.
  */
@@ -19,8 +21,8 @@ export const ESCAPE_KEY_NAME = 'Ctrl-]';
 /** Shows the address of the live page. */
 export const PAGE_KEY_NAME = 'p';
 /**
- * Time for the second key. It is long enough for a hand that has to find the key: what comes too
- * late leaves the session and ends the guest.
+ * Time for the second key. It is long enough for a hand that has to find the key, because the end
+ * of this time leaves the session and ends the guest.
  */
 export const SECOND_KEY_MS = 1000;
 

@@ -1,7 +1,7 @@
 /**
  * ClientList: gives each I/O client of a VM a number, its index in the `clients` message. Frames of
- * the slots and messages of pages name a client by it. A client keeps its number after its removal,
- * so the list only grows, up to a limit.
+ * the slots, and requests that the browser's page sends, name a client by it. A client keeps its
+ * number after its removal, so the list only grows, up to a limit.
  *
  * Called by: LiveView, SlotSampler and PageInspection; `upcall top`.
  * Threads: the Service VM's.
@@ -29,7 +29,10 @@ export class ClientList {
     this.#inspection = inspection;
   }
 
-  /** The number of the current or most recent client of slot `vcpu`, or NO_CLIENT. */
+  /**
+   * The number of the current or most recent client of slot `vcpu`, or NO_CLIENT. Gives a new
+   * client its number.
+   */
   ownerNumber(vcpu: number): number {
     const owner = this.#inspection.ownerOf(vcpu);
     return owner === undefined ? NO_CLIENT : this.#numberOf(owner);

@@ -2,8 +2,8 @@
  * The public names of the explorer: `import { … } from 'upcall/exploration'`. See
  * docs/exploration.md.
  *
- * The engine explores any code over SharedArrayBuffer. The rest is what upcall itself explores with
- * it.
+ * The engine runs code whose threads share SharedArrayBuffers, and tries every order of their
+ * accesses to that memory, or random ones. The rest is what upcall itself explores with it.
  */
 
 // The engine.

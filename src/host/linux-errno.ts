@@ -1,8 +1,9 @@
 /**
  * LinuxErrno: the error numbers of Linux, positive, with which the code of a shared folder itself
- * refuses. Those of the host's calls are passed on as they are.
+ * refuses. Those of the host's calls are passed on as they are: only a Linux host can share a
+ * folder.
  *
- * Called by: shared-folder.ts (FolderError), its implementations and its users.
+ * Called by: shared-folder.ts (FolderError), its implementation and its users.
  */
 
 export const LinuxErrno = {

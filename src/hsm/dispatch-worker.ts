@@ -18,8 +18,8 @@ import type { VmRequests } from './vm-requests.js';
 /** At most this many passes over all VMs before the event loop turns, however quick they are. */
 export const PASSES_PER_TURN = 8192;
 /**
- * After this time, in ms, the loop turns at the end of the pass. A pass takes as long as the
- * devices that answer in it.
+ * After this time, in ms, the loop turns at the end of the next pass that reads the clock. A pass
+ * takes as long as the devices that answer in it.
  */
 export const MAX_TURN_MS = 5;
 /**
@@ -43,7 +43,10 @@ export interface DispatchWorkerOptions {
   readonly turn: () => Promise<void>;
   /** How long to spin for the next request before parking, in microseconds. Default: adaptive. */
   readonly spinUs?: number | undefined;
-  /** Of this thread, if it wakes vCPUs on other CPUs. */
+  /**
+   * Of this thread, if it wakes vCPUs on other CPUs. The loop spins longer after it woke one, and
+   * keeps `willSpin` up to date (AdaptiveSpin).
+   */
   readonly waker?: ApartWaker | undefined;
   /** In ms. Default: the host's clock. */
   readonly now?: () => number;
@@ -55,7 +58,8 @@ export class DispatchWorker {
   #pauses = 0;
   #isStopped = false;
   /**
-   * A pass is due although no slot asks for one: a client was destroyed, or the worker was paused.
+   * A pass is due although no slot asks for one: after a pause, for example while a client was
+   * destroyed, or after a gate has released requests.
    */
   #isQueued = false;
   /** Other code in this thread has work that must not wait for the last pass of the turn. */
@@ -85,7 +89,10 @@ export class DispatchWorker {
     await this.#running;
   }
 
-  /** No pass begins until each `pause` has had its `resume`. Upcalls meanwhile are not lost. */
+  /**
+   * The loop begins no pass until each `pause` has had its `resume`. Upcalls meanwhile are not
+   * lost. Calls of `pass` are not held.
+   */
   pause(): void {
     this.#pauses++;
   }
@@ -134,7 +141,7 @@ export class DispatchWorker {
         const parkedMs = now();
         await upcall.wait(work);
         const nowMs = now();
-        // It parked, so that the loop has turned. A wait that finds work at once lets no loop turn.
+        // The event loop turns while the worker is parked, but not if the wait finds work at once.
         if (nowMs - parkedMs > PARKED_MS) {
           passes = 0;
           turnedMs = readMs = nowMs;

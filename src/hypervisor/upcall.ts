@@ -23,16 +23,16 @@ export class Upcall {
   }
 
   /**
-   * In a thread that raises: how it wakes the worker. In the worker's thread: the thread number
-   * that it leaves in the doorbell while it is parked.
+   * The waker of this view's thread. A thread that raises wakes the worker by it. The worker leaves
+   * its `thread` in the doorbell while it is parked.
    */
   set waker(waker: Waker) {
     this.#doorbell.waker = waker;
   }
 
   /**
-   * Step b, after the slot is PENDING. Returns false if the worker was awake: this upcall
-   * coalesced.
+   * Step b of a request (ARCHITECTURE.md), after the slot is PENDING. Returns false if the worker
+   * was awake: this upcall coalesced.
    */
   raise(): boolean {
     return this.#doorbell.ring();

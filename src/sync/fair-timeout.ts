@@ -1,6 +1,6 @@
 /**
  * A time limit that does not count time in which its own thread could not run: it is waited for in
- * beats, and begins again when one fires late (timer-lateness.ts).
+ * beats, and begins again when one fires late (timer-lateness.ts), at most MAX_FRESH_PERIODS times.
  *
  * Called by: bounded-wait.ts, device-model/placement/ for a device's thread, and dashboard/ for the
  * live page's connections.

@@ -4,8 +4,9 @@
  * Called by: the command line, and programs that want a machine in a dozen lines. Others attach
  * what they need one by one.
  *
- * The guest sees: serial port COM1, real-time clock, interval timer, keyboard controller, ACPI
- * power management, reset control, debug exit, POST port, and a PCI bus with its host bridge.
+ * The guest sees: serial port COM1, real-time clock, interval timer with the system control port
+ * 0x61, keyboard controller, ACPI power management with its SMI command port, reset control, debug
+ * exit, POST port, and a PCI bus with its host bridge.
  */
 
 import type { AccessSize, ByteSink, Device } from '../device-model/device.js';
@@ -29,9 +30,10 @@ export interface StandardPcOptions {
   /** Where the guest's serial port writes. Default: nowhere. */
   readonly console?: ByteSink;
   /**
-   * Called after each character. If it returns a promise, the write is finished when that resolves,
-   * so the guest waits: a slow reader slows the guest, and no queue grows. The promise must settle
-   * within the client time limit (`clientTimeoutMs`).
+   * Called after each write to a register of the serial port, thus after each character. If it
+   * returns a promise, the write is finished when that resolves, so the guest waits: a slow reader
+   * slows the guest, and no queue grows. The promise must settle within the client time limit
+   * (`clientTimeoutMs`).
    */
   readonly consoleRoom?: () => Promise<void> | undefined;
   /**
@@ -56,8 +58,9 @@ export interface StandardPc {
 }
 
 /**
- * Attaches the standard devices to a VM that has not started. Throws RANGE_OVERLAP if the VM has a
- * device at one of their ports.
+ * Attaches the standard devices to a VM that has not started. Throws RANGE_OVERLAP if another
+ * device is at one of their ports or at the PCI bus's memory range, and what else `attach` and
+ * `attachPci` throw. The devices before that one then stay attached.
  */
 export function standardPc(vm: UserVm, options: StandardPcOptions = {}): StandardPc {
   // Ports and lines are those of the IBM PC AT. Those it did not have: 0x400 and 0xb2 are in our

@@ -38,7 +38,8 @@ const LAST_LINES = 8;
 
 /**
  * Returns the path of the image, which must not be written. Throws DOWNLOAD_FAILED,
- * SIGNATURE_INVALID, TOOL_MISSING, or TOOL_FAILED if the guest could not build it.
+ * SIGNATURE_INVALID, TOOL_MISSING, TOOL_FAILED if the guest could not build it, and the signal's
+ * reason after an abort.
  */
 export function rootImage(options: RootOptions): Promise<string> {
   const { cacheDir = debianCacheDir(), progress = () => undefined, signal } = options;

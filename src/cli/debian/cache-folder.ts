@@ -2,7 +2,7 @@
  * fromCache: what is fetched or built once. Concurrent runs each build in a folder of their own,
  * and the first to finish renames its result to the final name.
  *
- * Called by: fetchDebian.
+ * Called by: fetchDebian and rootImage.
  */
 
 import { mkdir, mkdtemp, readdir, rename, rm, stat } from 'node:fs/promises';
@@ -30,7 +30,10 @@ const UNFINISHED = '.unfinished-';
  */
 const LEFT_BEHIND_MS = 24 * 3600 * 1000;
 
-/** Throws DOWNLOAD_FAILED if the cache cannot be used, and the signal's reason after an abort. */
+/**
+ * Throws DOWNLOAD_FAILED if the cache cannot be used, the signal's reason after an abort, and what
+ * `build` throws.
+ */
 export async function fromCache<T>(cacheDir: string, entry: CacheEntry<T>): Promise<T> {
   try {
     return await openOrBuild(cacheDir, entry);

@@ -2,8 +2,9 @@
  * readDeb: files of a Debian package, without Debian's tools. Facts: deb(5), ar(5), and tar with
  * GNU's long names.
  *
- * Called by: readKernelPackage for the kernel's package, fetchDebian for busybox's. The package is
- * unpacked as a stream: a kernel's has hundreds of megabytes of modules.
+ * Called by: readKernelPackage for the kernel's package, fetchDebian for busybox's, rootArchive and
+ * rootImage for those of the root file system. The package is unpacked as a stream: a kernel's has
+ * hundreds of megabytes of modules.
  */
 
 import { open, type FileHandle } from 'node:fs/promises';

@@ -1,6 +1,7 @@
 /**
  * fetchDebian: fetches the guest of `upcall run debian` once: Debian's i386 kernel and busybox,
- * without root. The machine's own apt fetches them, or without it a mirror is read by HTTPS.
+ * without root. The machine's own apt fetches them. Without apt, or if the operator names a mirror,
+ * they are read from the mirror by HTTPS.
  *
  * The result is cached.
  *
@@ -64,8 +65,9 @@ export function debianCacheDir(): string {
 }
 
 /**
- * Returns the cached guest, or fetches it. Throws TOOL_MISSING, DOWNLOAD_FAILED or
- * SIGNATURE_INVALID.
+ * Returns the cached guest, or fetches it. Throws TOOL_MISSING, DOWNLOAD_FAILED, SIGNATURE_INVALID,
+ * what `unpackKernel` and `readKernelPackage` throw for a kernel or module that cannot be used, and
+ * the signal's reason after an abort.
  */
 export function fetchDebian(options: FetchOptions = {}): Promise<DebianGuest> {
   const { cacheDir = debianCacheDir(), progress = () => undefined, signal } = options;
@@ -118,7 +120,7 @@ async function findKernel(source: PackageSource): Promise<{ name: string; versio
     const depends = (await source.show(name))?.get('Depends') ?? '';
     names.push(...depends.split(/[,|]/).map((dependency) => dependency.trim().split(' ')[0] as string));
   }
-  // If no package points to the current kernel, take the newest.
+  // If no package points to the current kernel, or no source has that one, take the newest.
   const newestFirst = (a: string, b: string): number => b.localeCompare(a, 'en', { numeric: true });
   names.push(...(await source.names('linux-image-')).filter((name) => !name.includes('-rt-')).sort(newestFirst));
   for (const name of names.filter((candidate) => KERNEL_NAME.test(candidate))) {

@@ -25,7 +25,7 @@ const MODULE = /\.ko$/;
 
 /**
  * Reads the kernel, the modules `names` and all that they depend on. Modules that the package does
- * not have are left out. Throws what `readDeb` throws.
+ * not have are left out. Throws what `readDeb` throws, and IMAGE_MALFORMED for a damaged module.
  */
 export async function readKernelPackage(
   file: string,

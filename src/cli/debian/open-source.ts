@@ -2,7 +2,7 @@
  * openSource: where packages are fetched from: the machine's own apt, or a mirror by HTTPS if the
  * operator names one or there is no apt (other distributions, macOS, Windows).
  *
- * Called by: fetchDebian.
+ * Called by: fetchDebian and rootImage.
  */
 
 import { mkdir } from 'node:fs/promises';

@@ -1,6 +1,6 @@
 /**
- * Slots frame: decodes a frame of the slots (slot-frame.ts) into one SlotView per slot. Any bytes
- * decode: the shared page may be corrupted.
+ * Slots frame: decodes a frame of the slots (slot-frame.ts) into one SlotView per slot. A slot may
+ * have any bytes: the shared page may be corrupted.
  *
  * Called by: the live page, and `upcall top`.
  */
@@ -37,7 +37,7 @@ export interface SlotView {
   /** Hexadecimal, or a PCI address with the register. */
   readonly address: string;
   readonly value: string;
-  /** Index into `clients`. Undefined: the slot has had no client. */
+  /** Index into `clients`. Undefined if the slot has had no client, or one without a number. */
   readonly client: number | undefined;
   /** Where the debugger holds the request, if it does. */
   readonly held: HoldPoint | undefined;
@@ -72,7 +72,10 @@ export function decodeSlotsFrame(frame: Uint8Array): SlotsFrame | undefined {
   };
 }
 
-/** Drops each frame that differs from the next one only in the slots' ages. */
+/**
+ * Drops each frame whose slots the next one has, too, with other ages at most. Headers are not
+ * compared, and the next frame may have more slots.
+ */
 export function withoutRepeats(frames: readonly Uint8Array[]): Uint8Array[] {
   return frames.filter((frame, index) => {
     const next = frames[index + 1];
@@ -84,7 +87,7 @@ export function isSameBytes(one: Uint8Array, other: Uint8Array): boolean {
   return one.length === other.length && one.every((byte, at) => byte === other[at]);
 }
 
-/** Whether `later` has the slots of `earlier`, and they differ only in their ages. */
+/** Whether `later` has the slots of `earlier`, which differ only in their ages. */
 function repeats(later: Uint8Array, earlier: Uint8Array): boolean {
   const slots = earlier[FrameOffset.slots] as number;
   const laterSlots = later[FrameOffset.slots] as number;
@@ -128,14 +131,14 @@ function slotView(vcpu: number, bytes: Uint8Array, sidecar: DataView): SlotView 
 }
 
 /**
- * Whether the slot's value is that of its request. A read that is not COMPLETE has no value in the
- * slot, even if it is held with an answer: the slot still has the value of an earlier access.
+ * Whether the slot's value is that of its request. A read that is PENDING or PROCESSING has none in
+ * the slot, even if it is held with an answer: the slot still has the value of an earlier access.
  */
 export function hasValue({ isWrite, state }: SlotView): boolean {
   return isWrite || state === 'COMPLETE' || state === 'FREE';
 }
 
-/** The value of a port or PCI request is one word. The next word is another field. */
+/** The value of a port or PCI request is one word. The next one is the bus of a PCI request. */
 export function hasWideValue(type: number): boolean {
   return type === IoRequestType.MMIO || type === IoRequestType.WRITE_PROTECT;
 }

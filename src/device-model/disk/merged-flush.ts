@@ -4,7 +4,7 @@
  * A flush that is under way may have begun before the caller's writes were finished. So those that
  * ask meanwhile share the next one, and at most two are pending.
  *
- * Called by: VirtioBlock, and Qcow2Image.
+ * Called by: VirtioBlock and Qcow2Image.
  */
 
 export class MergedFlush {

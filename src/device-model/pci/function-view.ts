@@ -1,12 +1,14 @@
 /**
  * functionView: a PCI function as an operator sees it: the header of its configuration space, its
- * BARs, and its capabilities, decoded. All of it is peeked, without any effect.
+ * BARs, its capabilities and its MSI-X vectors, decoded. All of it is peeked, without any effect.
  *
  * Called by: VmInspection, for the device panel. Threads: the Service VM's.
  *
- * The bytes may be any: a function in a program may have a list of capabilities with a loop.
+ * The bytes may be any: the author of a PciFunction may have made a list of capabilities with a
+ * loop.
  *
- * Source: PCI Local Bus Specification 3.0, sections 6.1, 6.2 and 6.7; virtio 1.2, section 4.1.4.
+ * Source: PCI Local Bus Specification 3.0, sections 6.1, 6.2, 6.7 and 6.8; virtio 1.2, section
+ * 4.1.4.
  */
 
 import type { AddressRange } from '../../hsm/address-range.js';
@@ -19,7 +21,7 @@ import { BARS } from './card-description.js';
 import { CardFunction } from './card-function.js';
 import type { MsixEntryView } from './msix-table.js';
 
-/** Entries of a MSI-X table that are shown. */
+/** Entries of an MSI-X table that are shown. */
 export const SHOWN_VECTORS = 32;
 /** Capabilities of a function: more do not fit, so the list has a loop. */
 const MOST_CAPABILITIES = 48;
@@ -47,12 +49,12 @@ const COMMAND_BITS: readonly (readonly [name: string, bit: number])[] = [
 const STATUS_BITS: readonly (readonly [name: string, bit: number])[] = [
   ['INTx', 1 << 3],
   ['capabilities', 1 << 4],
-  ['parity error', 1 << 8],
+  ['master parity error', 1 << 8],
   ['target abort sent', 1 << 11],
   ['target abort', 1 << 12],
   ['master abort', 1 << 13],
   ['SERR# sent', 1 << 14],
-  ['parity', 1 << 15],
+  ['parity error', 1 << 15],
 ];
 
 export interface BitView {

@@ -8,7 +8,7 @@ const ELEMENT_BYTES = 8;
 const ELEMENTS = 3;
 /** More than fit into the ring, so that both sides go around its end. */
 const PUTS = 4;
-/** A side that finds the ring full or empty tries again, this many times in all. */
+/** Attempts of a side in all. One that finds the ring full or empty counts, too. */
 const TRIES = 6;
 
 export interface RingWorld {

@@ -5,9 +5,10 @@
  *
  * Called by: compression.ts, for the bytes that the library has unpacked.
  *
- * The packer cannot separate code from data. It converts each near branch, as far as its bytes look
- * like one: a top byte of 00 or FF. It leaves one alone if a skipped opcode lies within the three
- * bytes before, because the operand of that opcode may overlap.
+ * The packer cannot distinguish code from data. It converts what looks like a near branch: an
+ * opcode whose operand has a top byte of 00 or FF. An opcode that it skipped within the three bytes
+ * before may have an operand that overlaps with this one. So it leaves a branch alone after several
+ * such opcodes, and after a single one whose own operand has a top byte of 00 or FF.
  */
 
 const OPERAND_BYTES = 4;
@@ -22,8 +23,8 @@ function isNear(byte: number | undefined): boolean {
 }
 
 /**
- * The distance to the only skipped opcode, 0 without one, undefined if there are several. Bit
- * d − 1 of `skipped` stands for an opcode at distance d.
+ * By `skipped`: the distance back to the only skipped opcode, 0 without one, undefined if there are
+ * several. Bit d − 1 of `skipped` stands for an opcode at distance d.
  */
 const DISTANCE: readonly (number | undefined)[] = [0, 1, 2, undefined, 3, undefined, undefined, undefined];
 
@@ -52,15 +53,16 @@ export function undoX86Filter(bytes: Uint8Array<ArrayBuffer>): void {
 }
 
 /**
- * The relative operand of a branch to `absolute`, whose next instruction is at `next`. A result
- * that would itself have stopped the packer, at the byte shared with the skipped opcode, stands for
- * its inverse from that byte down. (Doing so twice gives the byte that was tested before, which is
- * not near: so once is enough.)
+ * The relative operand of a branch to `absolute`, whose next instruction is at `next`. The top byte
+ * of the operand of the skipped opcode is a byte of this operand, too. If it is 00 or FF in the
+ * result, the packer would have left the branch alone. So the result then stands for its inverse
+ * from that byte down, from which `next` is subtracted once more. That yields at this byte the
+ * inverse of the byte of `absolute`, which is neither 00 nor FF. So once is enough.
  */
 function relative(absolute: number, next: number, distance: number): number {
   let result = (absolute - next) | 0;
   if (distance > 0 && isNear((result >>> (24 - 8 * distance)) & 0xff))
     result = ((result ^ (2 ** (32 - 8 * distance) - 1)) - next) | 0;
-  // 25 bits with their sign are what the filter keeps.
+  // The filter keeps 25 bits, the highest of them as the sign.
   return ((result << 7) >> 7) >>> 0;
 }

@@ -1,11 +1,10 @@
 /**
- * InterruptedCalls: for filters whose notified calls are interrupted by any signal
- * (seccomp-filter.ts, `Listener.isInterruptible`), what can be done with the calling thread by
- * stopping it: its signals wait, or its call returns a result although it is too late for an
- * answer.
+ * InterruptedCalls: stops a thread whose notified call any signal interrupts (seccomp-filter.ts,
+ * `Listener.isInterruptible`). Then its signals can be blocked, or its call can return a result
+ * although it is too late for an answer.
  *
  * Called by: acrn-programs/interruptible-ioctls.ts.
- * Callers must: be allowed to trace the process, as TracedThread.
+ * Callers must: be allowed to trace the process, as for a TracedThread.
  *
  * Sources: ptrace(2), sigreturn(2), asm/sigcontext.h of x86-64, "Interruption of system calls by a
  * signal handler" in signal(7).
@@ -19,7 +18,7 @@ import { ARGUMENTS, INSTRUCTION_BYTES, InjectionError, Register, TracedThread } 
 /** −EINTR. */
 const INTERRUPTED = word(-4n);
 
-/** Of a stack, how far from its end the registers that a handler returns to are searched. */
+/** The registers that a handler returns to are searched this far above its stack pointer. */
 const STACK_BYTES = 0x1_0000;
 const STACK_PIECE = 4096;
 /**
@@ -36,14 +35,15 @@ export class InterruptedCalls {
   readonly #memory = new ProcessMemory();
 
   /**
-   * Blocks the signals of a thread that waits in a notified call. So none interrupts the call. It
-   * begins anew, as another notification. Returns the signals that were blocked before. Throws
-   * InjectionError.
+   * Blocks all signals of a thread that waits in a notified call but SIGKILL, which ends it, and
+   * SIGSTOP, which makes the call begin anew. The stop for this does so as well: the call comes as
+   * another notification. Returns the signals that were blocked before. Throws InjectionError if
+   * the thread has left the call or cannot be stopped.
    */
   protect(notification: Notification): bigint {
     const thread = new TracedThread(notification.thread);
     try {
-      // A signal may have come first: then it is in the handler, or in another call.
+      // A signal may have come first: then the thread is in its handler, or in another call.
       if (!isInterrupted(thread, notification)) throw new InjectionError(`thread ${thread.thread} has left its call`);
       return thread.blockSignals();
     } finally {
@@ -54,7 +54,8 @@ export class InterruptedCalls {
   /**
    * The answer to a call came too late for a notification: a signal has interrupted the call. Lets
    * it return the result nevertheless, now or when the signal's handler returns. Returns false if
-   * the program has seen the interruption already, or the thread cannot be stopped.
+   * the interrupted call was not found, because the program has seen the interruption already, or
+   * if the thread cannot be stopped. A true result can be wrong: see #finishInHandler.
    */
   finish(notification: Notification, result: number): boolean {
     let thread: TracedThread;
@@ -66,6 +67,7 @@ export class InterruptedCalls {
     }
     try {
       if (isInterrupted(thread, notification) || isBesideCall(thread, notification)) {
+        thread.registers[Register.RIP] = notification.instruction;
         thread.returnFromCall(result);
         return true;
       }
@@ -80,8 +82,17 @@ export class InterruptedCalls {
 
   /**
    * The system has put the call's registers on the stack, where the handler's return finds them.
-   * An earlier handler may have left some, too. A handler has its own signal blocked, unless it was
+   * An earlier handler may have left a frame of the same call there, which is dead. Such a frame
+   * has the mask that the thread has outside of handlers, and a handler has its own signal blocked.
+   * So a frame with the current mask is skipped: the thread is in no handler, or in one that was
    * installed with SA_NODEFER, which cannot be distinguished.
+   *
+   * In a handler a dead frame cannot be distinguished from the live one, which may be on either
+   * side of it. So all are changed. Nothing returns to a dead one, and a handler at the same depth
+   * of the stack overwrites it. If only a dead one is found (the live one has the current mask or
+   * is beyond STACK_BYTES, or the handler is that of a later signal), the result is true although
+   * the program sees EINTR or makes the call anew. Then the call is made twice, as in the race that
+   * interruptible-ioctls.ts names.
    */
   #finishInHandler({ thread, args, instruction, call }: Notification, stopped: TracedThread, result: number): boolean {
     const stack = stopped.registers[Register.RSP] ?? 0n;
@@ -100,15 +111,17 @@ export class InterruptedCalls {
       const ends = rax === INTERRUPTED && rip === instruction;
       if (!ends && !(rax === BigInt(call) && rip === instruction - INSTRUCTION_BYTES)) continue;
       const address = (index: number): bigint => stack + BigInt(8 * (i + index));
-      isFound =
+      const isChanged =
         this.#memory.write(thread, address(SAVED_RAX), bytesOf(word(BigInt(result)))) &&
         this.#memory.write(thread, address(SAVED_RIP), bytesOf(instruction));
+      // Any of them may be the live one.
+      if (isChanged) isFound = true;
     }
     return isFound;
   }
 }
 
-/** Whether the thread is in the call. It may be its second time. */
+/** Whether the thread is in the call, which it may have made anew meanwhile. */
 function isInterrupted({ registers }: TracedThread, notification: Notification): boolean {
   return registers[Register.RAX] === RESTART && isAtCall(registers, notification);
 }
@@ -120,9 +133,7 @@ function isBesideCall({ registers }: TracedThread, notification: Notification): 
   const { instruction, call } = notification;
   const isBefore = rip === instruction - INSTRUCTION_BYTES && rax === BigInt(call);
   if (!isBefore && !(rip === instruction && rax === INTERRUPTED)) return false;
-  if (!ARGUMENTS.every((register, i) => registers[register] === notification.args[i])) return false;
-  registers[Register.RIP] = instruction;
-  return true;
+  return ARGUMENTS.every((register, i) => registers[register] === notification.args[i]);
 }
 
 function word(value: bigint): bigint {
