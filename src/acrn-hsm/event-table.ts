@@ -3,7 +3,8 @@
  * eventfds that its ioctls name. What it gets is an EventObject (hsm/event-object.ts): an eventfd,
  * or an object in this process that behaves like one.
  *
- * Implementations: LocalEventTable here, LinuxEvents for eventfds of the kernel (linux-events.ts).
+ * Implementations: LocalEventTable here, LinuxEvents for eventfds of the kernel (linux-events.ts),
+ * and acrn-programs/foreign-events.ts for descriptors of another process.
  */
 
 import type { EventObject } from '../hsm/event-object.js';

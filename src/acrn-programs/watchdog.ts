@@ -1,7 +1,7 @@
 /**
- * Watchdog: ends the programs of this process if it dies, by whatever. Their ioctls would fail from
- * then on, and a program that ignores that would spin. It is a process of its own, which ends with
- * this one.
+ * Watchdog: ends the programs of this process if it dies, whatever the cause. Their ioctls would
+ * fail from then on, and a program that ignores that would spin. The watchdog is a process of its
+ * own, which ends with this one.
  *
  * Called by: cli/hsm-session.ts, for the programs of a server; cli/hsm-connect.ts, for the program
  * that it connects to one.

@@ -5,10 +5,10 @@
  * - After RETURN_MS without a page it emits `hold-abandoned`: the operator may have lost the page.
  * - `releaseMs` later the guest continues without the pages' breakpoints (`hold-released`), unless
  *   the operator wants to keep requests held.
- * - A page that opens before then cancels it (`hold-resumed`).
+ * - A page that opens before then cancels it, and emits `hold-resumed` if it was reported.
  *
  * Called by: LiveView, after each change of its pages and of the debugger.
- * Threads: the Service VM's thread only.
+ * Threads: the Service VM's.
  */
 
 import { describe } from '../io-request/io-request.js';

@@ -21,8 +21,9 @@ export interface LiveViewOptions {
   /** Default: any free port. */
   readonly port?: number;
   /**
-   * How long a request of a page stays held when no page is open. Default: DEFAULT_RELEASE_MS.
-   * Infinity: until a page continues it; a page may choose otherwise, and then it is the default.
+   * How long a request of a page stays held after the report that no page is open (RETURN_MS).
+   * Default: DEFAULT_RELEASE_MS. Infinity: until a page continues it. A page may choose otherwise,
+   * and then the default applies.
    */
   readonly releaseMs?: number;
   /** The folder of the built page. Default: that of the package. */

@@ -65,7 +65,10 @@ export interface Device {
   close?(): void;
 }
 
-/** One input pin of the VM's interrupt controllers, by its number: a global system interrupt. */
+/**
+ * A device's output to one input pin of the VM's interrupt controllers. The pin has a number: its
+ * global system interrupt.
+ */
 export interface InterruptLine {
   /**
    * Drives the level of this output. The pin is high while one of its outputs is. Setting the level

@@ -18,8 +18,8 @@ export interface RegisterField {
 }
 
 /**
- * `r`: writes change nothing. `rw`: reads as it was last written. `w`: reads as nothing that
- * counts. `w1c`: a write of 1 clears the bit, a write of 0 leaves it. `rc`: a read clears it.
+ * `r`: writes change nothing. `rw`: reads as it was last written. `w`: what it reads as has no
+ * meaning. `w1c`: a write of 1 clears the bit, a write of 0 leaves it. `rc`: a read clears it.
  */
 export type FieldAccess = 'r' | 'rw' | 'w' | 'w1c' | 'rc';
 

@@ -2,10 +2,10 @@
  * Host: what upcall needs of the program that runs it, beyond the language and what every host has
  * (`performance`, `setTimeout`, `queueMicrotask`, `structuredClone`, `crypto`, `WebAssembly`).
  *
- * Called by: the files that import `host` from current.ts: in hypervisor/, device-model/placement/,
+ * Called by: the files that import `host` from current.ts: in hypervisor/, device-model/,
  * fault-injection/, vm/, acrn-hsm/, acrn-programs/ and cli/.
- * Implementations: node/node-host.ts. Each method says what another host, above all a browser, may
- * do instead.
+ * Implementations: node/node-host.ts. Where another host, above all a browser, may do something
+ * else, the method says so.
  */
 
 import type { DiskFile, DiskFileAccess } from './disk-file.js';

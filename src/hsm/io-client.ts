@@ -2,11 +2,12 @@
  * IoClient: handler of the requests in its address ranges. Clients are added and removed while the
  * VM runs. Their ranges may overlap, and the newest client wins.
  *
- * Called by: the HSM's worker, in the Service VM's thread.
- * Implementations must: return from `notify` quickly, so start long work there and finish it later;
- * read the request's fields in `notify`, with its `ticket`, because a slot has one object for all
- * of its requests; finish each request once, by `request.finish(ticket, value)` or in another
- * thread.
+ * Called by: the HSM, in the Service VM's thread. Its worker calls `notify`.
+ * Implementations must:
+ * - return from `notify` quickly, so start long work there and finish it later.
+ * - read the request's fields in `notify`, with its `ticket`, because a slot has one object for all
+ *   of its requests.
+ * - finish each request once, by `request.finish(ticket, value)` or in another thread.
  *
  * The HSM removes a client that throws, or that exceeds its time limit under the `all-ones` policy.
  * Its requests finish as all ones, and its ranges fall to older clients or the default client. The

@@ -5,10 +5,11 @@
  *
  * Implemented by: debugging/vm-debugger.ts (breakpoints, single steps). A VM that holds nothing has
  * no gate and pays one load of a field.
- * Called by: VmRequests before it assigns a request, and SlotAssignment when a client answers.
+ * Called by: VmRequests before it assigns or answers a request. SlotAssignment when a client
+ * answers, and when a time limit asks whether it has.
  * Implementations must: decide and return at once. They release a held request later: one at
- * PENDING by a new pass (DispatchWorker.queuePass), an answer by SlotAssignment.finishNow. Threads:
- * the Service VM's.
+ * PENDING by a new pass (DispatchWorker.queuePass), an answer by SlotAssignment.finishNow.
+ * Threads: the Service VM's.
  *
  * A request held at PENDING does not keep the worker awake. Each later pass asks the gate again.
  *
@@ -31,7 +32,10 @@ export const GateDecision = {
 export type GateDecision = (typeof GateDecision)[keyof typeof GateDecision];
 
 export interface RequestGate {
-  /** Returns whether to hold a PENDING request that `client`, a client's name, is about to get. */
+  /**
+   * Returns whether to hold a PENDING request. `client`: the name of the client that is about to
+   * get it, or HSM_NAME (io-request.ts) if the HSM is about to answer it itself.
+   */
   holdsPending(request: AssignedRequest, client: string): boolean;
   /**
    * Decides about the answer of `client`. `low` and `high` are the value's int32 words, meaningless

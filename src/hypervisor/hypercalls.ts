@@ -5,10 +5,11 @@
  * Implemented by: ThreadedVm, for hypervisors whose vCPUs are threads of this process.
  * Threads: the Service VM's. Other threads use `shared`.
  *
- * Results are ACRN's: 0, or a negative number; most refusals are a bare −1, which Linux' driver
- * reports as EPERM. The life cycle is ACRN's too: START needs CREATED and a page that was set;
+ * Results are ACRN's: 0, or a negative number. Most refusals are a bare −1, which Linux' driver
+ * reports as EPERM. The life cycle is ACRN's too: START needs CREATED and a page that was set,
  * RESET and DESTROY need PAUSED. Only RESET leaves PAUSED for another start: it makes the VM
- * CREATED. A VM that is POWERED_OFF refuses every call. In all other states PAUSE succeeds.
+ * CREATED. A VM that is POWERED_OFF refuses every call but those of `asyncIo`. In all other states
+ * PAUSE succeeds.
  */
 
 import { Errno } from '../io-request/errno.js';
@@ -42,8 +43,8 @@ export interface Hypercalls {
   readonly shared: VmSharedState;
 
   /**
-   * HC_SET_IOREQ_BUFFER: stamps the page FREE, which is the one that the VM was created with. Only
-   * while CREATED.
+   * HC_SET_IOREQ_BUFFER: stamps the slots of the page FREE. It is the page that the VM was created
+   * with. Only while CREATED.
    */
   setIoreqBuffer(): number;
   /**
@@ -53,7 +54,7 @@ export interface Hypercalls {
   notifyRequestFinish(vcpu: number): number;
   /**
    * HC_SET_VCPU_REGS: where a vCPU starts. Refused while RUNNING, and for a vCPU that does not
-   * exist.
+   * exist. HYPERCALL_INVALID for registers that the hypervisor cannot store.
    */
   setVcpuRegs(vcpu: number, registers: VcpuRegisters): number;
   /** HC_START_VM: CREATED → RUNNING. Refused until `setIoreqBuffer` was called. */
@@ -79,9 +80,9 @@ export interface Hypercalls {
   injectMsi(address: number, data: number): number;
   /**
    * HC_VM_WRITE_PROTECT_PAGE: from now on the guest's stores to the page at `address` are
-   * write-protect requests, or stores again; its loads are not touched, nor is what the Service VM
-   * writes. −22 unless it is the start of a page of RAM. Lasts over a reset. Left out by a
-   * hypervisor that cannot trap stores to single pages.
+   * write-protect requests, or stores again. Its loads are not affected, nor is what the Service VM
+   * writes. HYPERCALL_INVALID unless it is the start of a page of RAM whose stores the hypervisor
+   * can trap. Lasts over a reset. Left out by a hypervisor that cannot trap stores to single pages.
    */
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
   /** Ranges in which a device is never reached. Default: none. */

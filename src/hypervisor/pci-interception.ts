@@ -3,9 +3,10 @@
  * the HSM. An option of the VM: without it every access to 0xCF8…0xCFF and to the ECAM window is a
  * request.
  *
- * The hypervisor keeps an address register of its own. It answers reads of 0xCF8 itself, forwards
- * 4-byte writes as well, and lets each write open 0xCFC…0xCFF for one access only: that access
- * clears the register. It owns no PCI device here, so every valid and enabled access is forwarded.
+ * The hypervisor keeps an address register of its own. It answers reads of 0xCF8 itself. A 4-byte
+ * write sets the register and is forwarded, too. Shorter ones are ignored. Each write opens
+ * 0xCFC…0xCFF for one access only, which clears the register. The hypervisor owns no PCI device
+ * here, so every valid and enabled access is forwarded. Others read all ones.
  *
  * Called by: serveVcpu, once in the thread of each vCPU. The VM has one register, as in ACRN: a
  * write by one vCPU opens the data ports for whichever accesses them first.

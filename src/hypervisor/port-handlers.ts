@@ -36,7 +36,7 @@ export class PortHandlerTable {
 
   /**
    * Overwrites entry `index`. Overlaps are not checked. An end of 0x10000 wraps to 0: such an entry
-   * never matches.
+   * never matches. Throws RangeError for an index beyond the table.
    */
   register(index: number, base: number, length: number, handler: PortHandler): void {
     if (!(index >= 0 && index < PORT_HANDLER_COUNT))

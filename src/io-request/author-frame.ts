@@ -1,8 +1,8 @@
 /**
  * The place of an error in its author's file. The author of a device or hypervisor looks for the
- * line in his own file, and the frames around it are Node's, of libraries, or upcall's.
+ * line in a file of their own, and the frames around it are Node's, of libraries, or upcall's.
  *
- * Called by: whatever prints the error of a module.
+ * Called by: the files that print the error of a module.
  */
 
 /**
@@ -27,7 +27,7 @@ export function authorFrames(stack: string): string[] {
 
 /**
  * The lines of a stack's frames that are in files, neither Node's nor upcall's: those of the author
- * and of the packages that he uses.
+ * and of the packages that the author uses.
  */
 export function foreignLines(stack: string): string[] {
   return stack.split('\n').filter((line) => framesOf(line).some((place) => !isOwn(place)));

@@ -40,7 +40,10 @@ export class SharedWords {
     return this.#words[index] as number;
   }
 
-  /** Plain store, for words with one writer that no thread waits for (counters). */
+  /**
+   * Plain store, for words with one writer that no thread waits for (counters), and for data that a
+   * later atomic store publishes.
+   */
   storeRelaxed(index: number, value: number): void {
     this.#words[index] = value;
   }

@@ -3,9 +3,8 @@
  *
  * A scheduler may put a thread that wakes up on the CPU of the thread that woke it. If that one
  * spins for the other's answer, neither goes on until a tick or two have passed, and another CPU
- * idles meanwhile. An ApartWaker wakes such a thread on another CPU. It leaves the thread alone
- * where the waker is about to park: its own CPU is free then, and waking a thread there is the
- * cheapest.
+ * idles meanwhile. So an ApartWaker wakes threads on another CPU, unless its own thread is about to
+ * park: its CPU is free then, and waking a thread there is the cheapest.
  *
  * Called by: Doorbell, when it rings, and AdaptiveSpin, which keeps `willSpin` up to date.
  * Threads: a waker belongs to one thread.
@@ -22,8 +21,8 @@ export class Waker {
   readonly thread: number = UNKNOWN_THREAD;
 
   /**
-   * The thread that left `sleeper` in the doorbell is parked, or about to park. Implementations
-   * call `wake`, which wakes it, once before they return.
+   * The thread that left the number `sleeper` in the doorbell is parked, or about to park.
+   * Implementations call `wake`, which wakes it, once before they return.
    */
   wake(_sleeper: number, wake: () => void): void {
     wake();
@@ -33,7 +32,7 @@ export class Waker {
   foundAwake(): void {}
 }
 
-/** Wakes a thread on another CPU than the one that it runs on itself, where both will spin. */
+/** Wakes a thread on another CPU than that of the thread which wakes it, if that one will spin. */
 export class ApartWaker extends Waker {
   /** The thread's number on the host, above 1. */
   override readonly thread: number;

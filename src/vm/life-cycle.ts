@@ -46,7 +46,7 @@ export interface VmControls {
   readonly resetDevices: () => void;
   readonly closeDevices: () => void;
   /**
-   * Called before every pause of the vCPUs. The debugger then lets go all requests that it holds
+   * Called before every pause of the vCPUs. The debugger then releases all requests that it holds
    * and holds no more: a vCPU cannot pause while it waits for an answer.
    */
   readonly onPausing: () => void;

@@ -18,10 +18,11 @@ const PORT_FLAGS = 0x3;
 const MEMORY_FLAGS = 0xf;
 
 /**
- * Undefined if the BAR decodes nothing: its kind is not enabled in the command register, or it has
- * no address yet. That is 0, as after a reset, and all ones, which a guest writes to learn the size
- * (QEMU does the same). Of a 64-bit BAR the lower register alone may hold all ones: with an upper
- * one of 0 the guest has written half of them, and with any other it is an address.
+ * Undefined if the BAR decodes nothing: its kind is not enabled in the command register, its range
+ * would end above all physical addresses, or it has no address yet. That is 0, as after a reset,
+ * and all ones, which a guest writes to learn the size (QEMU does the same). Of a 64-bit BAR the
+ * lower register alone may hold all ones: with an upper one of 0 the guest has written half of
+ * them, and with any other it is an address.
  */
 export function barPlace({ bar, type, size }: BarLayout, space: PciConfigSpace): AddressRange | undefined {
   const enabled = type === 'ports' ? Command.PORTS : Command.MEMORY;

@@ -41,13 +41,15 @@ export interface VirtioDevice {
    */
   notified(queue: number): void;
   /**
-   * The driver, or the VM, is reset: forget the driver and its buffers. Operations that cannot be
-   * stopped may end later. Those of the next driver must not overtake them.
+   * The driver, or the VM, is reset: forget the driver and its buffers. Called once after each
+   * `activate`, and also at the end of a driver that set up a queue wrongly and was never activated.
+   * Operations that cannot be stopped may end later. Those of the next driver must not overtake
+   * them.
    */
   reset(): void;
   /**
-   * Releases files, sockets and timers. Called once, after `reset`. What takes longer settles the
-   * promise.
+   * Releases files, sockets and timers. Called once, when no driver is active any more. What takes
+   * longer settles the promise.
    */
   close?(): void | Promise<void>;
 }

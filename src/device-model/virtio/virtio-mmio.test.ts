@@ -119,6 +119,15 @@ describe('a virtio device over MMIO', () => {
     assert.ok(next.takeUsed() !== undefined);
   });
 
+  test('a close with an active driver resets the device first', () => {
+    const { device, mmio, levels, setUp, add } = bench();
+    add(setUp(), 1);
+    assert.equal(levels.at(-1), true);
+    mmio.close();
+    assert.deepEqual(device.calls.slice(-2), ['reset', 'close']);
+    assert.equal(levels.at(-1), false);
+  });
+
   test('answers any access, and touches nothing outside of its queues', () => {
     const { mmio, memory, device } = bench();
     for (const size of [1, 2, 4] as const)

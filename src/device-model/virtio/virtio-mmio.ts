@@ -116,8 +116,12 @@ export class VirtioMmio implements Device {
     this.#setStatus(0);
   }
 
-  /** Does not wait for a device that has something to write: a Device's close returns at once. */
+  /**
+   * Resets first: at the end of a VM only `close` is called (Device). Does not wait for a device
+   * that has something to write: a Device's close returns at once.
+   */
   close(): void {
+    this.reset();
     void this.#device.close?.();
   }
 

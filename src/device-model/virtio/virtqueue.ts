@@ -36,7 +36,7 @@ export interface UsedBuffer {
 export interface Virtqueue {
   /** The queue's number. */
   readonly index: number;
-  /** How many buffers can be available at a time: 1…32768. */
+  /** How many buffers can be available at a time: 1 to VirtioDevice.queueSizes. */
   readonly size: number;
   /**
    * Takes the next buffer. Returns undefined if none is available, after a reset, and if the queue

@@ -3,8 +3,8 @@
  *
  * A model's functions are ordinary exports of modules over SharedArrayBuffer and Atomics. The
  * explorer rewrites them (code/), runs every interleaving of the threads, and reports a schedule
- * that breaks a rule: an exception in a thread, a thread that waits when no other can move, or a
- * rule of `watcher`.
+ * that breaks a rule: an exception in a thread, a thread that waits when no other can move, a state
+ * from which no end can be reached, or a rule of `watcher`.
  */
 
 import type { StateSpace } from './search/state-space.js';

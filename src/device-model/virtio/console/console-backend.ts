@@ -17,8 +17,8 @@ export interface ConsoleBackend {
    */
   write(bytes: Uint8Array): number;
   /**
-   * The guest takes more bytes, after a `receive` that was not complete. Called during the guest's
-   * access, so callers must defer longer work.
+   * The guest takes more bytes, after a `receive` that was not complete. Mostly called during an
+   * access of the guest, so implementations must defer longer work.
    */
   room(): void;
   /** Releases files and sockets. Called once. Never rejects. */

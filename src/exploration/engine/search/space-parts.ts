@@ -41,8 +41,8 @@ export interface WatchedSpace {
  * Watcher: the rules of a model. The state space calls it for accesses and notes, and each search
  * calls `end` when no thread can move. It throws Violation.
  *
- * Callers must: keep everything that a watcher remembers in its words of the state space, because a
- * search goes back to earlier states.
+ * Implementations must: keep everything that they remember in their words of the state space,
+ * because a search goes back to earlier states.
  */
 export interface Watcher {
   /** Words of the state that it needs for what it remembers. They are 0 at first. */
