@@ -19,7 +19,9 @@ export interface AddressSpace {
   read(address: bigint, target: Uint8Array): boolean;
   /** Whether all bytes are mapped. */
   isMapped(address: bigint, bytes: bigint): boolean;
-  /** Copies to the caller. Returns false, with nothing written, if an address is not mapped. */
+  /**
+   * Copies to the caller. Returns false if an address is not mapped: a part may be written then.
+   */
   write(address: bigint, source: Uint8Array): boolean;
   /**
    * Copies the caller's bytes at `address` to `target`, then maps `target` there instead of them.

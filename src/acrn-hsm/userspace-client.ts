@@ -93,8 +93,8 @@ export class UserspaceClient implements IoClient {
 
   /**
    * ATTACH_IOREQ_CLIENT: 0 when a request is pending (at once if one is), −ENODEV when the client
-   * is destroyed. An abort ends the wait with 0, as a signal does in the driver: the caller scans,
-   * finds nothing, and calls again.
+   * is destroyed, −ENOMEM if MAX_WAITERS calls wait already. An abort ends the wait with 0, as a
+   * signal does in the driver: the caller scans, finds nothing, and calls again.
    */
   attach(signal?: InterruptSignal): number | Promise<number> {
     if (this.#isDestroyed) return Errno.ENODEV;

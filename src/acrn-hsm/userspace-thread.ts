@@ -64,8 +64,9 @@ export class UserspaceThread {
   }
 
   /**
-   * NOTIFY_REQUEST_FINISH: the result is in the page. A slot that is not assigned to this client is
-   * left alone.
+   * NOTIFY_REQUEST_FINISH: the answer is in the page. A slot that is not assigned to this client is
+   * left alone. Returns −EINVAL for a vCPU that does not exist, else the result of the hypercall, 0
+   * if none was made.
    *
    * A thread that scans the page sees PROCESSING before ATTACH would return for it, and may answer
    * at once. So the slot itself shows whose it is: the HSM writes the ticket and `kernel_handled`

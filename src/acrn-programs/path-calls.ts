@@ -3,7 +3,7 @@
  * /dev/acrn_hsm are answered as for a character device that the program may open, all others are
  * the system's.
  *
- * Called by: notified-program.ts.
+ * Called by: notified-program.ts. acrn-server.ts creates one for each program.
  *
  * Sources: the manual pages of the calls; struct stat of x86-64, struct statx.
  */

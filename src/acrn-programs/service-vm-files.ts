@@ -2,7 +2,8 @@
  * ServiceVmFiles: what ACRN's device model wants of the machine that it runs on, for machines and
  * users that have it not: the ACPI table of processors, huge pages, and a folder for its lock.
  *
- * Called by: notified-program.ts and path-calls.ts, with `--as-service-vm`.
+ * Called by: notified-program.ts and path-calls.ts. acrn-server.ts creates it with
+ * `--as-service-vm`.
  *
  * Huge pages are ordinary ones here: a VM's RAM lies in memory of the Service VM anyway.
  *

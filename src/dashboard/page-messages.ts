@@ -105,7 +105,7 @@ const pageMessage = v.variant('kind', [
   v.strictObject({ kind: v.literal('step'), id, vcpu }),
   /** Whether requests stay held when no page is open. It holds for all pages of the VM. */
   v.strictObject({ kind: v.literal('keep-held'), id, keep: v.boolean() }),
-  /** Removes all breakpoints and releases all requests. */
+  /** Removes all breakpoints and releases all requests, also those of the program. */
   v.strictObject({ kind: v.literal('detach'), id }),
 ]);
 

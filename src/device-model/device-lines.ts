@@ -15,7 +15,7 @@ import { UpcallError } from '../io-request/upcall-error.js';
 import type { InterruptLine } from './device.js';
 import { NAMELESS, type LineOwner } from './line-owners.js';
 
-/** Who watches the outputs. LineOwners is one. */
+/** Observer of the outputs. LineOwners is one. */
 export interface OutputObserver {
   /** An output of `owner` to line `gsi` was made, which is low. Returns the owner's number. */
   add(gsi: number, owner: LineOwner | undefined): number;

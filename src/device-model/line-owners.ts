@@ -34,7 +34,7 @@ export class LineOwners {
   /** The device of each driver of the lines that is a thread of its own. */
   readonly #drivers = new Map<number, LineOwner>();
 
-  /** The number of `owner`, which is the same at each call. */
+  /** The number of `owner`, which is the same at each call. NAMELESS beyond MAX_LINE_OWNERS. */
   numberOf(owner: LineOwner | undefined): number {
     if (owner === undefined) return NAMELESS;
     const known = this.#numbers.get(owner);

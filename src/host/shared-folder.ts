@@ -137,7 +137,10 @@ export interface FolderNode {
   statusOf(name: Uint8Array): Promise<FileStatus>;
   /** Whether it can be listed: EACCES if not. */
   checkListable(): Promise<void>;
-  /** Calls `take` with each name but `.` and `..`. A throw of it ends the listing, and rejects. */
+  /**
+   * Calls `take` with each name but `.` and `..`. A throw of it ends the listing, which rejects with
+   * that error, as a FolderError.
+   */
   list(take: (name: Uint8Array) => void): Promise<void>;
   /** Creates a regular file, or opens it if it exists. The caller has to release both. */
   create(name: Uint8Array, options: CreateOptions): Promise<{ readonly node: FolderNode; readonly file: FolderFile }>;

@@ -36,8 +36,9 @@ export class AsyncKick {
 
   /**
    * Returns false if the write must become a request: no descriptor matches it, or the table keeps
-   * changing. A ring that its owner has corrupted loses the kick, as in ACRN. The parameters are
-   * those of AsyncIo.find.
+   * changing. The kick is lost if the ring's owner has corrupted it, as in ACRN, or if the ring stays
+   * full. Throws `stopped` if the VM stops running meanwhile. The parameters are those of
+   * AsyncIo.find.
    */
   send(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): boolean {
     const { asyncIo } = this.#shared;

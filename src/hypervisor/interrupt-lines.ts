@@ -1,14 +1,14 @@
 /**
  * InterruptLines: the input pins of a User VM's interrupt controllers, driven from any thread.
  *
- * A line is wired-OR: it is high while one of its outputs is. An output belongs to one driver: the
- * Service VM's devices together, SET_IRQLINE, or a device's own thread. The outputs of a driver
- * that is removed become low.
+ * A line is wired-OR: it is high while one of its outputs is. Here each driver has one output to
+ * it: the Service VM's devices together (DeviceLines joins theirs), SET_IRQLINE, or a device's own
+ * thread. The outputs of a driver that is removed become low.
  *
- * A word for each line: a bit for each output, and one that says that the line rose since the
- * vCPU's thread, which owns the controllers, took the lines last. However short a pulse, its edge
- * is not lost, and several edges between two polls are one, as in an 8259's request register. No
- * queue, hence no overflow.
+ * A word for each line: a bit for the output of each driver, and one that says that the line rose
+ * since the vCPU's thread, which owns the controllers, took the lines last. However short a pulse,
+ * its edge is not lost, and several edges between two polls are one, as in an 8259's request
+ * register. No queue, hence no overflow.
  *
  * Called by: DeviceLines, SET_IRQLINE, fault-injection/; the vCPU's program, which delivers.
  * Threads: each thread has an object of its own over the same words. In a VM with several vCPUs,
@@ -158,7 +158,10 @@ export class InterruptLines {
     this.trace.record(InterruptKind.ENDED, line, 0, 0);
   }
 
-  /** How often the guest ended the line's interrupt. Undefined: the controllers do not say it. */
+  /**
+   * How often the guest has ended the line's interrupt since `countRises`: a u32 that wraps.
+   * Undefined if the controllers do not report it.
+   */
   ends(line: number): number | undefined {
     return this.#words.load(SEES_ENDS) === 0 ? undefined : this.#words.load(ENDS + line) >>> 0;
   }

@@ -38,7 +38,7 @@ export class Upcall {
     return this.#doorbell.ring();
   }
 
-  /** Upcalls that woke the worker. */
+  /** Upcalls that found the worker parked, or about to park. */
   get delivered(): number {
     return this.#doorbell.rings;
   }

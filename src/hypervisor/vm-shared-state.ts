@@ -133,7 +133,7 @@ export class VmSharedState {
   }
 
   /**
-   * How this thread wakes vCPUs. In a vCPU's thread also the thread number that it leaves in its
+   * `waker`: this thread's, by which it wakes vCPUs. A vCPU's thread leaves its `thread` in its
    * doorbell while it is parked.
    */
   useWaker(waker: Waker): void {

@@ -3,6 +3,7 @@
  * calls, which can map memory of this process, before the notified call returns.
  *
  * Called by: acrn-programs/carried-mappings.ts, and the self-test in acrn-programs/support.ts.
+ * interrupted-calls.ts uses `isAtCall`.
  * Callers must: be allowed to trace the process, as TracedThread.
  *
  * Sources: ptrace(2), the calling convention of x86-64.

@@ -2,8 +2,8 @@
  * ProcessMemory: reads and writes the memory of another process.
  *
  * Called by: acrn-programs/foreign-memory.ts for the arguments of ioctls; the rest of
- * acrn-programs/ through `OpenFiles.memory`, for paths and the like; the self-test in
- * acrn-programs/support.ts.
+ * acrn-programs/ through `OpenFiles.memory`, for paths and the like; interrupted-calls.ts for the
+ * stacks of threads; the self-test in acrn-programs/support.ts.
  * Callers must: be allowed to trace the process (ptrace(2), "Ptrace access mode checking").
  *
  * Source: process_vm_readv(2).
@@ -38,7 +38,10 @@ export class ProcessMemory {
     this.#scratchAddress = libc.address(this.#scratch);
   }
 
-  /** Copies from `address` of process `pid`. Returns whether all bytes were there. */
+  /**
+   * Copies from `address` of process `pid`. Returns whether all bytes were there. If not, `target`
+   * has anything.
+   */
   read(pid: number, address: bigint, target: Uint8Array): boolean {
     if (target.length > SCRATCH_BYTES) return this.#copy(this.#readv, pid, address, target);
     if (!this.#call(this.#readv, pid, this.#scratchAddress, address, target.length)) return false;
@@ -46,7 +49,10 @@ export class ProcessMemory {
     return true;
   }
 
-  /** Copies to `address` of process `pid`. Returns whether all bytes were there. */
+  /**
+   * Copies to `address` of process `pid`. Returns whether all bytes were there. If not, the pages
+   * before the missing one may be written.
+   */
   write(pid: number, address: bigint, source: Uint8Array): boolean {
     if (source.length > SCRATCH_BYTES) return this.#copy(this.#writev, pid, address, source);
     this.#scratch.set(source);

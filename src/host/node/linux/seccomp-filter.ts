@@ -4,7 +4,7 @@
  * answered them. All other calls run as ever.
  *
  * Called by: acrn-programs/program-thread.ts, in the thread that starts the program. Others of that
- * folder use the numbers of the calls.
+ * folder, and signal-frames.ts, use the numbers of the calls.
  *
  * Sources: seccomp(2), linux/seccomp.h, linux/filter.h, and the call numbers of x86-64.
  */
