@@ -18,8 +18,8 @@ import type { UserVmOptions } from './user-vm-options.js';
 export const IMAGE_LIMITS: ReadLimits = { fileBytes: 0x7fff_ffff, streamBytes: 256 * 2 ** 20 };
 
 /**
- * Returns the image that the options name, if any. Throws what `readImage` and `prepareGuestImage`
- * throw.
+ * Returns the image that the options name, if any. Throws what `readImage`, `prepareGuestImage` and
+ * `GuestImage.check` throw.
  */
 export async function prepareImage(
   options: Pick<UserVmOptions, 'image' | 'cmdline'>,

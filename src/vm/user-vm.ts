@@ -117,8 +117,8 @@ export class UserVm {
 
   /**
    * Puts a device at a range. It may be a device, which then runs in the Service VM's thread, or
-   * `inOwnThread(…)`. Throws RANGE_OVERLAP, naming both, if another device is there, and as
-   * `createClient` does. Returns a function that removes it.
+   * `inOwnThread(…)`. Throws RANGE_INVALID, DEVICE_INVALID, RANGE_OVERLAP, which names both, if
+   * another device is there, and what `createClient` throws. Returns a function that removes it.
    */
   attach(range: AddressRange, device: Device | ThreadPlacement): () => void {
     return this.#devices.attach(range, device);

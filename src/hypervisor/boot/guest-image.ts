@@ -65,7 +65,10 @@ export interface GuestImageOptions {
 
 export interface GuestImage {
   readonly kind: ImageKind;
-  /** Throws UpcallError if the image does not fit into `memoryBytes` of RAM. */
+  /**
+   * Throws UpcallError if the image does not fit into `memoryBytes` of RAM, or if its loader finds
+   * it malformed.
+   */
   check(memoryBytes: number): void;
   /**
    * Writes the image and all that it starts with. Repeatable. Memory outside of the pieces is left
@@ -87,6 +90,11 @@ export function detectKind(image: Uint8Array): ImageKind {
   return isElf(image) ? 'elf' : 'real';
 }
 
+/**
+ * Throws OPTION_INVALID for parts that a guest of the kind would never see and for a kind that does
+ * not exist, IMAGE_UNSUPPORTED, and IMAGE_MALFORMED or IMAGE_TOO_LARGE for a packed image that
+ * cannot be unpacked. `check` finds the rest.
+ */
 export async function prepareGuestImage(options: GuestImageOptions): Promise<GuestImage> {
   const image = isFlat(options.kind) ? options.image : await unpackImage(options.image);
   const kind = options.kind ?? detectKind(image);
