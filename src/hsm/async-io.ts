@@ -55,8 +55,9 @@ export class AsyncIoEvents implements SideWork {
   }
 
   /**
-   * Returns −ENODEV without a ring. A descriptor that conflicts with an earlier one is not an
-   * error: the hypercall ignores it and returns 0, as in ACRN.
+   * Returns −ENODEV without a ring, −ENOMEM at MAX_ASYNC_EVENTS or if no handle is left. A
+   * descriptor that conflicts with an earlier one is not an error: the hypercall ignores it and
+   * returns 0, as in ACRN.
    */
   assign(request: IoEventRequest, event: EventObject): number {
     if (this.#ring === undefined) return Errno.ENODEV;
@@ -66,7 +67,7 @@ export class AsyncIoEvents implements SideWork {
     return this.#hypercalls.assignAsyncIo({ ...descriptorOf(request), handle: registration.handle });
   }
 
-  /** Returns 0 for an event that was not assigned. */
+  /** Returns −ENODEV without a ring, and 0 for an event that was not assigned. */
   deassign(request: IoEventRequest, event: EventObject): number {
     if (this.#ring === undefined) return Errno.ENODEV;
     const registration = this.#byEvent.get(event);

@@ -5,8 +5,9 @@
  * Called by: VmRequests, in the Service VM's thread.
  *
  * A client that answers from the event loop can do so only when the loop turns. If the thread was
- * held (sync/timer-lateness.ts), every request gets a fresh period. A request whose time is over is
- * judged after one more turn of the loop, because its answer may be in a queue.
+ * held (sync/timer-lateness.ts), every request gets a fresh period, and after MAX_FRESH_PERIODS of
+ * them the length of the hold. A request whose time is over is judged after one more turn of the
+ * loop, because its answer may be in a queue.
  */
 
 import { BEAT_MS, heldMs, JUDGE_MS, MAX_FRESH_PERIODS, type Timing } from '../sync/timer-lateness.js';
@@ -26,7 +27,7 @@ export interface TimeLimitOptions {
   readonly holder: ThreadHolder;
   /** Reports a late request. Returns whether the client keeps it. */
   readonly onLate: (assignment: SlotAssignment, elapsedMs: number) => boolean;
-  /** A request would be late if the thread had not been held. It has a fresh period. */
+  /** A request would be late if the thread had not been held. It has more time now. */
   readonly onExtended: (assignment: SlotAssignment, elapsedMs: number, hold: Hold) => void;
   readonly timing: Timing;
 }

@@ -31,8 +31,8 @@ export interface Pit8254Options {
   readonly interrupt?: InterruptLine;
   readonly clock?: Clock;
   /**
-   * Limit of owed interrupts of counter 0 (see PitInterrupt). 0 drops late ones. Default: one
-   * second's worth.
+   * Limit of owed interrupts of counter 0 (see PitInterrupt). 0 drops late ones. Default:
+   * CATCH_UP_TICKS, a second of a guest that counts milliseconds.
    */
   readonly catchUpTicks?: number;
 }

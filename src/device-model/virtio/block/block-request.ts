@@ -3,7 +3,7 @@
  *
  * Called by: BlockSession. A buffer's readable bytes are the header and the data to write, its
  * writable bytes are room for data and, as the last one, the status. Where descriptors begin and
- * end does not matter (virtio 1.2, section 2.6.4).
+ * end does not matter (virtio 1.2, section 2.7.4).
  *
  * Source: virtio 1.2, section 5.2.6.
  */
