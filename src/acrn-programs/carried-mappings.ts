@@ -45,8 +45,8 @@ export interface CarriedCall {
 export const DEBUGGER_HINT = 'a debugger of it needs --shim';
 
 /**
- * Returns whether the call has its result: `value`, or −ENOMEM if the memory could not be mapped,
- * which is reported. False: the thread has ended, or has left the call.
+ * Returns true if the call has its result: `value`, or −ENOMEM if the memory could not be mapped,
+ * which is reported. Returns false if the thread has ended, or has left the call.
  */
 export function carryMappings(
   { notifications, tracksWrites, report }: CarryOptions,

@@ -14,7 +14,8 @@
  * - Stopping a thread takes longer than a frequent ioctl. Those are made at once. One that was
  *   interrupted meanwhile gets its result nevertheless (InterruptedCalls.finish). A program that
  *   has seen EINTR by then gets it if it makes the same call next. One is made twice if the signal
- *   comes in the microseconds between the check of the thread and the answer.
+ *   comes in the microseconds between the check of the thread and the answer, or if what an earlier
+ *   handler has left on the stack is taken for the interrupted call.
  */
 
 import { Ioctl } from '../acrn-hsm/ioctl-codes.js';

@@ -33,10 +33,11 @@ export interface UserVmOptions {
    * (the scripts of `scripted`).
    */
   readonly image?: string | GuestImageOptions;
-  /** The kernel command line, for an image given as a path. */
+  /** The kernel command line. For an image given as bytes it replaces that of their options. */
   readonly cmdline?: string;
   /**
    * vCPUs poll for the answer instead of parking: faster, but keeps a processor of the host busy.
+   * Default: false.
    */
   readonly completionPolling?: boolean;
   /** How long a client may take for a request, in ms; Infinity for no limit. Default: 5000. */
@@ -51,14 +52,18 @@ export interface UserVmOptions {
    * removes its client, and the guest reads all ones. `wait` only reports it (hsm/late-policy.ts).
    */
   readonly late?: LatePolicy;
-  /** Reports a late request with the place where its device waits. Slows down every promise. */
+  /**
+   * Reports a late request with the place where its device waits. Slows down every promise. Default:
+   * false.
+   */
   readonly lateStacks?: boolean;
   /**
    * The hypervisor keeps PCI's address register, as ACRN's does: reads of port 0xCF8 are no
    * requests, and a write there opens 0xCFC…0xCFF for one access (hypervisor/pci-interception.ts).
+   * Default: false.
    */
   readonly interceptPci?: boolean;
-  /** Counts requests and their latency. */
+  /** Counts requests and their latency. Default: false. */
   readonly statistics?: boolean;
   /** Makes chosen requests and interrupts fail in chosen ways; see docs/fault-injection.md. */
   readonly faults?: FaultPlan;

@@ -53,7 +53,8 @@ export interface Operation {
 
 /**
  * A wait or timer of at least this many ms is a safety net: the protocol must work without it, so
- * it never ends by time here. Shorter ones are part of the protocol and may end at any moment.
+ * it never ends by time here, unless Model.safetyNetsFire is set. Shorter ones are part of the
+ * protocol and may end at any moment.
  */
 export const SAFETY_NET_MS = 500;
 
