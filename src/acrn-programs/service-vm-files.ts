@@ -55,7 +55,7 @@ export class ServiceVmFiles {
   /** One open file for all programs: they lock it by lockf, whose locks are those of processes. */
   #lock: number | undefined;
 
-  /** Whether access(2) is to find `path`. False: the system answers. */
+  /** Whether access(2) is to find `path`. If not, the system answers. */
   has(path: string): boolean {
     return LOCK_FOLDER === path || LOCK_FOLDER.startsWith(`${path}/`) || this.#contents.has(path);
   }

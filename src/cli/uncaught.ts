@@ -5,7 +5,10 @@
  * which takes those of its devices.
  */
 
-/** True: it is dealt with. Otherwise the names of devices that it may come from, or false. */
+/**
+ * True if it is dealt with. Otherwise the names of devices that it may come from, or false if no
+ * session knows.
+ */
 type Verdict = boolean | readonly string[];
 type Taker = (error: unknown) => Verdict;
 

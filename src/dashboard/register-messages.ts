@@ -53,7 +53,7 @@ export interface Registers {
   readonly client: number;
   /** The data sheet, or empty. */
   readonly source: string;
-  /** False: the device's thread did not reply in time. */
+  /** False if the device's thread did not reply in time. */
   readonly isAnswered: boolean;
   readonly registers: readonly RegisterRow[];
   /** Only of a client without a register map: bytes of its ranges, if its device can be peeked. */

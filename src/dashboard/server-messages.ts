@@ -161,7 +161,7 @@ export type StateName = 'FREE' | 'PENDING' | 'PROCESSING' | 'COMPLETE' | 'UNKNOW
 /** A move: one change of a slot's state. trace/move.ts describes the fields. */
 export interface MoveRow {
   readonly timeNs: number;
-  /** False: the move has no time of its own, and `timeNs` is that of the slot's previous move. */
+  /** False if the move has no time of its own: `timeNs` is that of the slot's previous move. */
   readonly isTimed: boolean;
   readonly vcpu: number;
   readonly from: StateName;

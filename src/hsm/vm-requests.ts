@@ -101,8 +101,8 @@ export class VmRequests {
   }
 
   /**
-   * True: new requests are completed with the value that they have, as during CLEAR. Called by
-   * conformance scripts, which play a CLEAR step by step.
+   * While it is set, new requests are completed with the value that they have, as during CLEAR.
+   * Called by conformance scripts, which play a CLEAR step by step.
    */
   set isClearing(clearing: boolean) {
     this.#isClearing = clearing;
@@ -140,8 +140,9 @@ export class VmRequests {
 
   /**
    * NOTIFY_REQUEST_FINISH: ACRN userspace has put its result, if any, into the page and finishes
-   * slot `vcpu`. Returns 0 and does nothing without a default client, or if the default client does
-   * not own the slot. The driver would complete such a slot in any state.
+   * slot `vcpu`. Returns the result of the hypercall, 0 if none was made, and −EINVAL for a vCPU
+   * that does not exist. Does nothing without a default client, or if the default client does not
+   * own the slot. The driver would complete such a slot in any state.
    */
   finishDefault(vcpu: number): number {
     const client = this.clients.default;

@@ -66,7 +66,7 @@ interface OpenRequest {
   pendingEntry: number;
   /** Number of its first entry in the Service VM's lane: PROCESSING if it was assigned. */
   serviceEntry: number;
-  /** False: the HSM answered it itself, and it never was PROCESSING. */
+  /** False if the HSM answered it itself, so that it never was PROCESSING. */
   wasAssigned: boolean;
 }
 

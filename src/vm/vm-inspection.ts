@@ -42,7 +42,7 @@ export interface PeekedRegister {
 export interface PeekedRegisters {
   /** The name of the data sheet. */
   readonly source: string;
-  /** False: the device's thread did not answer in time, and no register has a value. */
+  /** False if the device's thread did not answer in time. Then no register has a value. */
   readonly isAnswered: boolean;
   readonly registers: readonly PeekedRegister[];
 }

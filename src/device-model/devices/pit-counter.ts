@@ -51,7 +51,7 @@ export class PitCounter {
   #latchedStatus: number | undefined;
   #highByteIsNextRead = false;
 
-  /** `gate`: its level at power-on. True: high. */
+  /** `gate`: whether the gate is high at power-on. */
   constructor(gate: boolean) {
     this.#gate = gate;
     this.#gateAtPowerOn = gate;

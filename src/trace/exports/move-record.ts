@@ -11,7 +11,7 @@ export interface MoveRecord {
   readonly vm: string;
   readonly timeNs: number;
   /**
-   * False: the move has no time of its own. It was after `timeNs` and before the slot's next move.
+   * False if the move has no time of its own: it was after `timeNs` and before the slot's next one.
    */
   readonly timed: boolean;
   /**

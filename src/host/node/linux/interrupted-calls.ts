@@ -92,7 +92,8 @@ export class InterruptedCalls {
    * of the stack overwrites it. If only a dead one is found (the live one has the current mask or
    * is beyond STACK_BYTES, or the handler is that of a later signal), the result is true although
    * the program sees EINTR or makes the call anew. Then the call is made twice, as in the race that
-   * interruptible-ioctls.ts names.
+   * interruptible-ioctls.ts names. To keep the result for the next such call, as after a false
+   * result, would be worse: if the frame was live, a call that the program needs would not be made.
    */
   #finishInHandler({ thread, args, instruction, call }: Notification, stopped: TracedThread, result: number): boolean {
     const stack = stopped.registers[Register.RSP] ?? 0n;
