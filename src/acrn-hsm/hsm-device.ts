@@ -165,8 +165,9 @@ export class HsmDevice {
   }
 
   /**
-   * CREATE_VM: fills in `vmid` and `vcpu_num` of the caller's structure. Undefined if it names a CPU
-   * that a VM cannot have, the hypervisor refuses, or the caller's page for requests cannot be used.
+   * CREATE_VM: fills in `vmid` and `vcpu_num` of the caller's structure. Undefined if it names a
+   * CPU that a VM cannot have, the hypervisor refuses, or the caller's page for requests cannot be
+   * used.
    */
   async #createVm(
     creation: StructView<typeof VM_CREATION>,

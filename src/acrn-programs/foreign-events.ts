@@ -3,8 +3,8 @@
  * its own; copies of them are this process's, and stay open after it has closed them, as the driver
  * keeps the file.
  *
- * Called by: HsmFile, for IOEVENTFD, IRQFD and SETUP_VM_EVENT_FD. open-files.ts creates one for each
- * open file.
+ * Called by: HsmFile, for IOEVENTFD, IRQFD and SETUP_VM_EVENT_FD. open-files.ts creates one for
+ * each open file.
  */
 
 import type { EventTable } from '../acrn-hsm/event-table.js';

@@ -138,8 +138,8 @@ export interface FolderNode {
   /** Whether it can be listed: EACCES if not. */
   checkListable(): Promise<void>;
   /**
-   * Calls `take` with each name but `.` and `..`. A throw of it ends the listing, which rejects with
-   * that error, as a FolderError.
+   * Calls `take` with each name but `.` and `..`. A throw of it ends the listing, which rejects
+   * with that error, as a FolderError.
    */
   list(take: (name: Uint8Array) => void): Promise<void>;
   /** Creates a regular file, or opens it if it exists. The caller has to release both. */

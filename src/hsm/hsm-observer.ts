@@ -52,7 +52,8 @@ export type HsmEvent =
     }
   /**
    * A request has had its time limit, but the Service VM's thread was held meanwhile, so its client
-   * could not answer. The request gets a fresh period, or, after many of them, the time of the hold.
+   * could not answer. The request gets a fresh period, after many of them only the time of the
+   * hold.
    */
   | ({
       readonly kind: 'limit-extended';

@@ -36,8 +36,8 @@ export class AsyncKick {
 
   /**
    * Returns false if the write must become a request: no descriptor matches it, or the table keeps
-   * changing. The kick is lost if the ring's owner has corrupted it, as in ACRN, or if the ring stays
-   * full. Throws `stopped` if the VM stops running meanwhile. The parameters are those of
+   * changing. The kick is lost if the ring's owner has corrupted it, as in ACRN, or if the ring
+   * stays full. Throws `stopped` if the VM stops running meanwhile. The parameters are those of
    * AsyncIo.find.
    */
   send(type: number, addressLow: number, addressHigh: number, valueLow: number, valueHigh: number): boolean {

@@ -53,8 +53,8 @@ export interface UserVmOptions {
    */
   readonly late?: LatePolicy;
   /**
-   * Reports a late request with the place where its device waits. Slows down every promise. Default:
-   * false.
+   * Reports a late request with the place where its device waits. Slows down every promise.
+   * Default: false.
    */
   readonly lateStacks?: boolean;
   /**

@@ -33,7 +33,8 @@ const ROOT_MEMORY_MIB = 512;
 
 /**
  * Fetches the guest or takes it from the cache. Throws OPTION_INVALID for options that exclude each
- * other, what `fetchDebian` and `rootImage` throw, and TIMED_OUT if `--timeout` has ended the fetch.
+ * other, what `fetchDebian` and `rootImage` throw, and TIMED_OUT if `--timeout` has ended the
+ * fetch.
  */
 export async function debianGuest(options: RunOptions, reporter: Reporter, ending: SessionEnding): Promise<Guest> {
   for (const [option, value] of [

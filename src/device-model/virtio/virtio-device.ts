@@ -42,9 +42,9 @@ export interface VirtioDevice {
   notified(queue: number): void;
   /**
    * The driver, or the VM, is reset: forget the driver and its buffers. Called once after each
-   * `activate`, and also at the end of a driver that set up a queue wrongly and was never activated.
-   * Operations that cannot be stopped may end later. Those of the next driver must not overtake
-   * them.
+   * `activate`, and also at the end of a driver that has set up a queue wrongly, for which
+   * `activate` is not called. Operations that cannot be stopped may end later. Those of the next
+   * driver must not overtake them.
    */
   reset(): void;
   /**

@@ -1,7 +1,7 @@
 /**
  * What proc(5) says of other processes.
  *
- * Called by: acrn-programs/, signal-frames.ts and traced-thread.ts here, and cli/program-signals.ts.
+ * Called by: acrn-programs/; signal-frames.ts and traced-thread.ts here; cli/program-signals.ts.
  */
 
 import { closeSync, openSync, readFileSync } from 'node:fs';
