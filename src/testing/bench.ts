@@ -52,6 +52,9 @@ export interface Bench {
   readonly interruptMoves: number;
   /** As a reset of the VM does. */
   reset(): void;
-  /** Calls `close` of the device. Do it at the end: what it leaves behind is a leak. */
+  /**
+   * Closes the device as a VM does, a card after a reset. Do it at the end: what it leaves behind
+   * is a leak. Later calls do nothing, because a device's `close` is called once.
+   */
   close(): void;
 }

@@ -65,6 +65,7 @@ class RealCardBench implements CardBench {
   readonly #lines;
   readonly #bars = new Map<number, Device>();
   #messages = 0;
+  #isClosed = false;
 
   constructor(card: PciCard, { clock, memory, lines }: BenchContext) {
     this.name = card.name;
@@ -151,6 +152,8 @@ class RealCardBench implements CardBench {
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.function.remove();
   }
 

@@ -40,7 +40,8 @@ export interface DeviceBenchOptions extends BenchOptions {
 
 /**
  * Creates a device on a bench: a class, a function as a module may export it, or the path or URL of
- * a module. Throws DEVICE_MODULE_INVALID where a module has no device.
+ * a module. Rejects with DEVICE_MODULE_INVALID where a module has no device, with what its
+ * constructor throws, and with RangeError for a `length` that no range has.
  */
 export async function deviceBench(
   device: string | ModuleUrl | DeviceClass | CreateDevice,
@@ -84,6 +85,7 @@ class DeviceBench implements Bench {
   readonly memory;
   readonly #device: Device;
   readonly #lines: BenchLines;
+  #isClosed = false;
 
   constructor(device: Device, length: number, { clock, memory, lines }: BenchContext) {
     this.name = device.name;
@@ -125,6 +127,8 @@ class DeviceBench implements Bench {
   }
 
   close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
     this.#device.close?.();
   }
 }

@@ -40,7 +40,10 @@ const SIZES: readonly AccessSize[] = [1, 2, 4];
 /** A wait is this long at most: a bench's clock fires each timer in between. */
 const MAX_WAIT_MS = 100_000;
 
-/** Returns the shortest failing program that was found, or undefined if all hold. */
+/**
+ * Returns the shortest failing program that was found, or undefined if all hold. Rejects with
+ * TOOL_MISSING without fast-check, and with the host's error if `saveTo` cannot be written.
+ */
 export async function findFailingProgram(
   create: () => Promise<Bench>,
   { runs = 200, maxSteps = 30, seed = Date.now() % 2 ** 31, holds, saveTo }: RandomProgramOptions = {},

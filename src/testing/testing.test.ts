@@ -480,6 +480,22 @@ describe('findFailingProgram', () => {
     await assert.rejects(play(await benchOf(Fragile)(), one?.program ?? ''), /fell over/);
   });
 
+  test('closes each device once', async () => {
+    let created = 0;
+    let closed = 0;
+    class Counted extends Sound {
+      constructor(context: DeviceContext) {
+        super(context);
+        created++;
+      }
+      close(): void {
+        closed++;
+      }
+    }
+    assert.equal(await findFailingProgram(benchOf(Counted), { seed: 1, runs: 5 }), undefined);
+    assert.equal(closed, created);
+  });
+
   test('checks what the author says holds, and the state after a reset', async () => {
     const odd = await findFailingProgram(benchOf(Sound), {
       seed: 1,
