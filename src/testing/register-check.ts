@@ -30,7 +30,7 @@ export interface RegisterCheck {
   readonly unchecked: readonly string[];
 }
 
-/** Rejects if `create` does, or if `prepare` is no program. */
+/** Rejects if `create` does, or if `prepare` is not a program or fails (`play`). */
 export async function checkRegisters(
   create: () => Promise<Bench>,
   { prepare = '' }: RegisterCheckOptions = {},
