@@ -180,6 +180,16 @@ describe('a device in a thread of its own', { timeout: 120_000 }, () => {
     assert.deepEqual(deaths, []);
   });
 
+  test('that is reset and closed at once is reset before', async () => {
+    const body = 'reset() { throw new Error("r"); } close() { throw new Error("c"); }';
+    const { vm, client, errors } = place(file('both.mjs', '', body), undefined);
+    await client.ready;
+    client.reset();
+    vm.requests.close();
+    await until(() => !client.isRunning);
+    assert.deepEqual(errors, ['reset: Error: r', 'close: Error: c']);
+  });
+
   test('ends its thread when it is removed, and no death is reported', async () => {
     const { vm, client, deaths } = place(counter, { start: 7 });
     await client.ready;

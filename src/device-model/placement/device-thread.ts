@@ -198,8 +198,9 @@ async function serve(device: Device | LinkedCard): Promise<void> {
    */
   const takeControl = (): boolean => {
     const control = mailbox.takeControl();
-    if ((control & MailboxControl.CLOSE) !== 0) return false;
+    // A card that is removed is reset first: both bits may come together.
     if ((control & MailboxControl.RESET) !== 0) attempt('reset', () => device.reset?.());
+    if ((control & MailboxControl.CLOSE) !== 0) return false;
     // Between two accesses: the registers are consistent, and a busy guest cannot delay this.
     if ((control & MailboxControl.PEEK) !== 0) {
       const values = device instanceof LinkedCard ? device.peekAll() : peekDevice(device);
