@@ -48,6 +48,8 @@ const FILES = [
   'cases/guest-loop.js',
   'cases/debian-boot.js',
   'cases/console.js',
+  'cases/disk.js',
+  'cases/network.js',
   'cases/programs.js',
   'cases/trace-moves.js',
   'cases/live-page.js',

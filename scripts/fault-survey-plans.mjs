@@ -11,20 +11,21 @@
  * @property {readonly Plan[]} plans
  */
 
+// A kernel command line carries no double quotes.
 const DISK = [
   'dd if=/dev/urandom of=/tmp/a bs=64k count=64 2>/dev/null',
-  'mke2fs /dev/vda > /dev/null && mkdir /d && mount -t ext4 /dev/vda /d || echo "survey: no file system"',
-  'cp /tmp/a /d/a && sync || echo "survey: not written"',
-  'umount /d && echo 3 > /proc/sys/vm/drop_caches && mount -t ext4 /dev/vda /d || echo "survey: not mounted again"',
-  'if cmp -s /tmp/a /d/a; then echo "survey: intact"; else echo "survey: differs"; fi',
+  'mkdir /d; mke2fs /dev/vda > /dev/null && mount -t ext4 /dev/vda /d || echo survey: no file system',
+  'cp /tmp/a /d/a && sync || echo survey: not written',
+  'umount /d && echo 3 > /proc/sys/vm/drop_caches && mount -t ext4 /dev/vda /d || echo survey: not mounted again',
+  'if cmp -s /tmp/a /d/a; then echo survey: intact; else echo survey: differs; fi',
 ].join('; ');
 
 /** @type {Group['commands']} */
 const download = (port, md5) =>
   [
-    "gateway=$(ip route | awk '/^default/ {print $3}')",
+    "gateway=$(ip route | awk '/^default/ {print $3}'); case $gateway in '') echo survey: no address;; esac",
     `sum=$(wget -q -T 20 -O - http://$gateway:${port}/ | md5sum | cut -c 1-32)`,
-    `case $sum in ${md5}) echo "survey: intact";; *) echo "survey: $(test -n "$gateway" && echo failed || echo no address)";; esac`,
+    `if test $sum = ${md5}; then echo survey: intact; else echo survey: failed; fi`,
   ].join('; ');
 
 /** @type {readonly Group[]} */

@@ -25,7 +25,7 @@ const SEED = 1;
 const DISK_BYTES = 64 * 2 ** 20;
 const SERVED_BYTES = 2 * 2 ** 20;
 /** What the commands of a group print. */
-const OUTCOME = /^survey: (.*?)\r?$/m;
+const OUTCOME = /^survey: (.*?)\r?\n/m;
 const REACHED = /upcall: user space reached \(([\d.]+) s\)/;
 /** Lines of a kernel report that matter most, and the lines that delimit it. */
 const WORST = /^(?:Kernel panic|kernel BUG|BUG:|Oops|invalid opcode|WARNING:)/;
@@ -109,6 +109,8 @@ function boot(rules, { needs, commands }) {
   return new Promise((resolve, reject) => {
     child.on('error', reject);
     child.on('close', (status) => {
+      // The command was wrong, or something is missing: no plan will boot.
+      if (status === 2) reject(new Error(errorOutput.trim()));
       // The table that the command prints at its end: rule, accesses that match it, faults.
       const rows = [...errorOutput.matchAll(/^ {2}\S.*? {2,}(\d+) {2,}(\d+) /gm)];
       resolve({
