@@ -9,7 +9,7 @@
  * A write is volatile until a `flush` that began after it was finished is finished too. So it may
  * be lost if the host stops before.
  *
- * Threads: the Service VM's. The work is asynchronous.
+ * Threads: the card's. The work is asynchronous.
  */
 
 /** The unit of addresses and sizes. */

@@ -1,7 +1,7 @@
 /**
  * CaptureFile: writes packets to a pcapng file, as fast as the disk takes them, in bounded memory.
  *
- * Called by: CapturePort; the command line, which reports `problem`. Threads: the Service VM's.
+ * Called by: CapturePort; the command line, which reports `problem`. Threads: the card's.
  */
 
 import { host } from '../../host/current.js';

@@ -2,7 +2,7 @@
  * CapturePort: a port whose packets are also written to a file. A packet is in the file as it is on
  * the cable: also if the card does not take it.
  *
- * Called by: a card. Threads: the Service VM's.
+ * Called by: a card. Threads: the card's.
  */
 
 import type { CaptureFile } from './capture-file.js';

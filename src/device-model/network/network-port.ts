@@ -1,8 +1,7 @@
 /**
  * NetworkPort: what a network card is plugged into: a hub, a program that is a network, …
  *
- * Called by: a card (virtio/net/). Implementations: the ports of this folder. Threads: the Service
- * VM's.
+ * Called by: a card (virtio/net/). Implementations: the ports of this folder. Threads: the card's.
  *
  * As a cable, a port may lose frames, and reports no loss to the sender. It never blocks and keeps
  * a bounded number of bytes. What it drops, it counts.

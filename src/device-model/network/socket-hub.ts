@@ -2,8 +2,7 @@
  * SocketHubPort: a port of a hub that processes of one user share by its name. The first process
  * serves the hub, the others connect to it. When the server ends, another one takes its place.
  *
- * Called by: the command line's `--net`, and programs, which join; a card. Threads: the Service
- * VM's.
+ * Called by: the command line's `--net`, and programs, which join; a card. Threads: the card's.
  *
  * A file lock decides who serves: the system releases it when its holder ends, however that
  * happens. The protocol is that of QEMU's `-netdev stream`, so a QEMU can connect to the socket,

@@ -1,7 +1,7 @@
 /**
  * StreamPort: a network at the other end of a stream: passt, QEMU, a hub of another process.
  *
- * Called by: a card; PasstPort, SocketHubPort. Threads: the Service VM's.
+ * Called by: a card; PasstPort, SocketHubPort. Threads: the card's.
  *
  * The other side is not trusted: a wrong length ends the stream, and what it does not read is
  * dropped beyond a limit.

@@ -3,7 +3,7 @@
  * first.
  *
  * Called by: the queues, which collect its segments from descriptors; the device.
- * Threads: the Service VM's.
+ * Threads: the card's.
  *
  * Source: virtio 1.2, sections 2.6 and 2.7.5.
  */

@@ -2,7 +2,7 @@
  * QueueWorker: takes the buffers of one queue, a bounded number at a time.
  *
  * Called by: a VirtioDevice: `kick` when it is notified, `done` when a buffer was given back that
- * `serve` kept. Threads: the Service VM's.
+ * `serve` kept. Threads: the card's.
  *
  * A driver on another vCPU can add buffers as fast as they are taken. So after a queue's size of
  * them the event loop turns, and other devices get their time.

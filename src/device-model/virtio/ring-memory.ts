@@ -3,7 +3,7 @@
  * buffers. Nothing outside of RAM is touched, and nothing at all while the transport forbids it.
  *
  * Called by: SplitQueue, PackedQueue and GuestBuffer. Callers must check ranges with `contains`
- * before they load or store words. Threads: the Service VM's.
+ * before they load or store words. Threads: the card's.
  *
  * Ordering: the driver publishes buffers by a plain store of an index or of flags. The device loads
  * that word atomically before it reads what it covers. It publishes used buffers by the atomic

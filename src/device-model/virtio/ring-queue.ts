@@ -3,7 +3,7 @@
  * batches of used ones, and the end of a queue.
  *
  * Called by: the device, as its Virtqueue; VirtioState. Extended by: SplitQueue, PackedQueue.
- * Threads: the Service VM's.
+ * Threads: the card's.
  */
 
 import { DESCRIPTOR_BYTES, DescriptorFlag, GuestBuffer } from './guest-buffer.js';

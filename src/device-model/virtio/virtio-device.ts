@@ -3,7 +3,7 @@
  * (virtio-pci-card.ts) or MMIO (virtio-mmio.ts). The transport has the registers, features, queues
  * and interrupts. The device has what it does with buffers.
  *
- * Called by: VirtioState (virtio-state.ts). Threads: the Service VM's.
+ * Called by: VirtioState (virtio-state.ts). Threads: the card's.
  *
  * The guest is hostile: any buffer may have any lengths and any bytes. A device answers as the
  * specification says. If that says nothing, it gives the buffer back with 0 bytes written, or calls

@@ -4,7 +4,7 @@
  *
  * Called by: DeviceClient; the operator's program attaches it with `UserVm.attach`. The guest
  * has to know of it, e.g. Linux by the parameter `virtio_mmio.device=512@0xd0000000:5`.
- * Threads: the Service VM's.
+ * Threads: the device's.
  *
  * Source: virtio 1.2, section 4.2.2. Registers are 32 bits wide. Of the configuration, any width is
  * served.

@@ -3,7 +3,7 @@
  * available, the device takes them, and gives them back used, in any order.
  *
  * Implementations: SplitQueue and PackedQueue. Called by: a VirtioDevice (virtio-device.ts).
- * Threads: the Service VM's.
+ * Threads: the card's.
  *
  * All bytes are copied, so that a guest that changes a buffer meanwhile changes no decision, and no
  * operation that ends late writes into the memory of a device that was reset.

@@ -1,7 +1,7 @@
 /**
  * VirtioBlock: the virtio block device, a disk for a guest (virtio 1.2, section 5.2).
  *
- * Called by: the transport that carries it. Threads: the Service VM's. All work on the disk image
+ * Called by: the transport that carries it. Threads: the card's. All work on the disk image
  * is asynchronous.
  *
  * - Requests of all queues share MAX_REQUESTS and the memory of PiecePool (block-limits.ts).

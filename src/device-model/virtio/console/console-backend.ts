@@ -2,7 +2,7 @@
  * ConsoleBackend: the other end of a port of a virtio console: a terminal, a file, a socket.
  *
  * Called by: ConsolePort. Implementations: those of the command line, and programs.
- * Threads: the Service VM's.
+ * Threads: the card's.
  *
  * Neither side keeps bytes for the other: it says how many it takes, and later that it has room.
  * So a side that does not read stops the other one, and no queue grows.

@@ -1,7 +1,7 @@
 /**
  * ConsolePort: one port of a virtio console, between its queues and its backend.
  *
- * Called by: VirtioConsole; the backend as a ConsolePortHandle. Threads: the Service VM's.
+ * Called by: VirtioConsole; the backend as a ConsolePortHandle. Threads: the card's.
  *
  * The port and its backend outlive drivers: between two of them the backend waits.
  */

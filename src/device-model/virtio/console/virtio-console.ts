@@ -2,7 +2,7 @@
  * VirtioConsole: the virtio console device with several ports. Port 0 is the console, Linux'
  * /dev/hvc0. The others have names: /dev/virtio-ports/NAME.
  *
- * Called by: the transport. Threads: the Service VM's.
+ * Called by: the transport. Threads: the card's.
  *
  * Messages and buffers that make no sense are given back, counted, and have no other effect. A port
  * whose other end does not read stops its own queue and no other.

@@ -1,7 +1,7 @@
 /**
  * VirtioNet: a virtio network card, plugged into a NetworkPort.
  *
- * Called by: the transport, and the port as a NetworkReceiver. Threads: the Service VM's.
+ * Called by: the transport, and the port as a NetworkReceiver. Threads: the card's.
  *
  * Buffers of the driver that make no sense are given back, counted, and have no other effect.
  *

@@ -2,7 +2,7 @@
  * ShareDevice: a folder of the host in the guest: 9P2000.L over virtio. Linux mounts it by its tag:
  * `mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt`.
  *
- * Threads: the Service VM's. All access to files is asynchronous.
+ * Threads: the card's. All access to files is asynchronous.
  *
  * Source: not virtio 1.2, which only reserves the device ID 9. Linux' client (net/9p, trans_virtio
  * and virtio_9p): one queue, a buffer has a request and room for its answer.
