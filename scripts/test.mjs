@@ -41,6 +41,8 @@ const LONG = [
   'cli/e2e/stall.',
   'cli/e2e/terminal.',
   'cli/e2e/top.',
+  'cli/e2e/watch.',
+  'cli/e2e/watch-debian.',
   'device-model/disk/qcow2/qemu-img.',
   'exploration/acrn/defects.',
   'exploration/explore-main.',

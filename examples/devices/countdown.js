@@ -77,6 +77,15 @@ export default class Countdown {
     this.#setStatus(0);
   }
 
+  save() {
+    return { leftMs: Math.max(0, this.#endMs - this.#clock.now()), status: this.#status };
+  }
+
+  restore(/** @type {{ leftMs: number, status: number }} */ { leftMs, status }) {
+    if (leftMs > 0) this.write(MS, 4, leftMs);
+    else this.#setStatus(status);
+  }
+
   close() {
     this.#timer?.cancel();
   }

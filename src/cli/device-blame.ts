@@ -27,8 +27,9 @@ const ONLY_DEVICE = 'no other device is in its thread';
 export class DeviceBlame {
   #devices: readonly LocalDevice[] = [];
 
+  /** May be called again with a device that was removed. */
   add(device: LocalDevice): void {
-    this.#devices = [...this.#devices, device];
+    if (!this.#devices.includes(device)) this.#devices = [...this.#devices, device];
   }
 
   /**

@@ -4,7 +4,8 @@ import { fileURLToPath } from 'node:url';
 import { mmio, ports } from '../hsm/address-range.js';
 import { ScriptedHypervisor } from '../hypervisor/scripted/scripted-hypervisor.js';
 import { ServiceVm } from '../vm/service-vm.js';
-import { attachDevice, parseDevice, parseRange } from './device-option.js';
+import { attachDevice } from './attach-device.js';
+import { parseDevice, parseRange } from './device-option.js';
 
 /** Any file that is there. */
 const file = fileURLToPath(import.meta.url);
@@ -120,11 +121,13 @@ test('a card and a device are each refused in the place of the other', async () 
   const serviceVm = new ServiceVm(new ScriptedHypervisor([]));
   const vm = await serviceVm.createUserVm({ memoryMiB: 1 });
   const attached = await attachDevice(vm, parseDevice(`${card}@pci:00:05.0`));
-  assert.ok(attached?.name === 'watchdog');
+  assert.ok(attached.name === 'watchdog' && attached.isLocal && attached.isAttached);
   assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0x0d09_1234);
   attached.detach();
+  assert.equal(attached.isAttached, false);
   assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0xffff_ffff);
-  assert.equal(await attachDevice(vm, parseDevice(`${card}@pci:00:05.0,thread`)), undefined);
+  const inThread = await attachDevice(vm, parseDevice(`${card}@pci:00:05.0,thread`));
+  assert.ok(inThread.name === 'watchdog' && !inThread.isLocal && inThread.isAttached);
   assert.equal(vm.pci.read(0, 5, 0, 0, 4), 0x0d09_1234);
   await assert.rejects(attachDevice(vm, parseDevice(`${card}@0x500`)), {
     code: 'DEVICE_MODULE_INVALID',

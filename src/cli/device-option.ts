@@ -6,18 +6,13 @@
  *   card it is `pci` or `pci:00:05.0` (pci-place.ts).
  * - The names and values become the device's options.
  *
- * Called by: commands/run.ts (the parser) and startSession (attachDevice).
+ * Called by: commands/run.ts.
  */
 
-import { basename, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { loadCard, loadDevice } from '../device-model/placement/device-module.js';
-import { inOwnThread } from '../device-model/placement/thread-placement.js';
-import { describeRange, mmio, ports, type AddressRange } from '../hsm/address-range.js';
+import { mmio, ports, type AddressRange } from '../hsm/address-range.js';
 import { UpcallError } from '../io-request/upcall-error.js';
-import { IoRequestType } from '../io-request/layout.js';
-import type { UserVm } from '../vm/user-vm.js';
-import type { LocalDevice } from './device-blame.js';
 import { moduleFileProblem } from './module-file.js';
 import { parsePciPlace, type PciPlace } from './pci-place.js';
 
@@ -98,48 +93,6 @@ export function parseRange(text: string): AddressRange {
       cause: error,
     });
   }
-}
-
-/**
- * Creates the device, in a thread of its own if the option says so, and attaches it. Returns the
- * device if it is in the Service VM's thread.
- */
-export async function attachDevice(vm: UserVm, option: DeviceOption): Promise<LocalDevice | undefined> {
-  // Until it is created, the device has the name of its module.
-  const owner = { name: basename(option.module.pathname) };
-  const context = {
-    interruptLine: (gsi: number) => vm.interruptLine(gsi, owner),
-    memory: vm.memory,
-    clock: vm.clock,
-  };
-  const range = option.place;
-  if (!('type' in range)) {
-    if (option.inOwnThread) {
-      await vm.attachCard(inOwnThread(option.module, option.options), range.address);
-      return undefined;
-    }
-    const card = await loadCard(option.module.href, context, option.options);
-    owner.name = card.name;
-    const attached = vm.attachCard(card, range.address);
-    return { name: card.name, module: option.module, detach: () => attached.detach() };
-  }
-  const memoryEnd = vm.memory.size;
-  if (range.type === IoRequestType.MMIO && Number(range.start) < memoryEnd && !isScreenMemory(range))
-    throw new UpcallError('RANGE_OVERLAP', `${describeRange(range)} lies in guest memory, where no access traps`, {
-      remedy: `Choose an address above 0x${memoryEnd.toString(16)}, for example mmio:0xd0000000, or in mmio:0xa0000-0xbffff`,
-    });
-  if (option.inOwnThread) {
-    vm.attach(range, inOwnThread(option.module, option.options));
-    return undefined;
-  }
-  const device = await loadDevice(option.module.href, context, option.options);
-  owner.name = device.name;
-  return { name: device.name, module: option.module, detach: vm.attach(range, device) };
-}
-
-/** Whether all of it lies where a PC has its screen memory, and no RAM. */
-function isScreenMemory({ start, end }: AddressRange): boolean {
-  return start >= 0xa_0000 && end <= 0xb_ffff;
 }
 
 /** Parses `0x1f0` or `496`. Returns undefined for any other text. */

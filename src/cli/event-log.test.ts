@@ -36,6 +36,21 @@ test('an event is printed as one line', () => {
   ]);
 });
 
+test('what became of a saved file is printed at once, however much else there is', () => {
+  const { log, lines } = made();
+  for (let reset = 0; reset <= LINES_PER_SECOND; reset++) log.report({ kind: 'reset', reason: `${reset}` });
+  lines.length = 0;
+  const device = 'disk';
+  log.report({ kind: 'device-reloaded', device, ms: 41.7, isStateCarried: true });
+  log.report({ kind: 'device-reloaded', device, ms: 40, isStateCarried: false, note: 'it had no save' });
+  log.report({ kind: 'reload-failed', device, message: 'no', stack: 'Error: no\n    at read (/x/disk.ts:3:9)' });
+  assert.deepEqual(lines, [
+    'upcall: device disk was reloaded in 42 ms, with its state',
+    'upcall: device disk was reloaded in 40 ms, from its power-on state: it had no save',
+    'upcall: device disk was not reloaded, the old one stays: no (at /x/disk.ts:3:9)',
+  ]);
+});
+
 test('of a late device in this thread the option that says more is named, unless it was given', () => {
   const { log, lines } = made();
   const late = {

@@ -3,7 +3,7 @@
  *
  * A guest can cause events at any rate, so LineLimit counts what repeats and what is too much. What
  * ends the VM or one of its devices is always printed, at once. So is what becomes of held requests
- * (`hold-…`): it says why the guest stands still.
+ * (`hold-…`), which says why the guest stands still, and of a file that was saved (`--watch`).
  *
  * Called by: runSession and VmTools, with each event of their VM.
  */
@@ -49,7 +49,7 @@ export class EventLog {
     const line = `${describeEvent(event)}${advice === undefined ? '' : `. ${advice}`}`;
     // What led to the end comes before it.
     if (isFinal(event)) this.flush();
-    if (isFinal(event) || isAboutHolds(event)) {
+    if (isFinal(event) || isForOperator(event)) {
       this.#reporter.line(line);
       this.#printStack(event);
     } else if (this.#limit.add(line, event.kind)) this.#printStack(event);
@@ -85,8 +85,18 @@ function adviceOn(event: UserVmEvent): string | undefined {
   return isLateHere ? 'Add --late-stacks to see where it waits' : undefined;
 }
 
-function isAboutHolds({ kind }: UserVmEvent): boolean {
-  return kind === 'hold-abandoned' || kind === 'hold-resumed' || kind === 'hold-released';
+/** Whether the event is the result of what the operator did. A guest cannot cause it. */
+function isForOperator({ kind }: UserVmEvent): boolean {
+  switch (kind) {
+    case 'hold-abandoned':
+    case 'hold-resumed':
+    case 'hold-released':
+    case 'device-reloaded':
+    case 'reload-failed':
+      return true;
+    default:
+      return false;
+  }
 }
 
 /** Whether the event says why a VM, a vCPU or a device has ended. A guest cannot cause many. */

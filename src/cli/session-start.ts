@@ -13,8 +13,17 @@ import { withTimeout } from '../sync/bounded-wait.js';
 import { DEVICE_START_MS } from '../vm/user-vm-options.js';
 import type { UserVm } from '../vm/user-vm.js';
 import type { LocalDevice } from './device-blame.js';
-import { attachDevice, type DeviceOption } from './device-option.js';
+import { attachDevice } from './attach-device.js';
+import type { DeviceOption } from './device-option.js';
 import type { CardSource } from './card-source.js';
+import { WatchedDevice } from './watch/watched-device.js';
+
+export interface SessionDevices {
+  readonly devices: readonly DeviceOption[];
+  /** Load the modules of `devices` anew when their files change. Default: false. */
+  readonly watchFiles?: boolean;
+  readonly cards?: readonly CardSource[];
+}
 
 /**
  * `onAttached` gets each device in this thread. Throws as attachDevice and UserVm.start do, and
@@ -22,13 +31,16 @@ import type { CardSource } from './card-source.js';
  */
 export async function startSession(
   vm: UserVm,
-  { devices, cards = [] }: { readonly devices: readonly DeviceOption[]; readonly cards?: readonly CardSource[] },
+  { devices, watchFiles = false, cards = [] }: SessionDevices,
   onAttached: (device: LocalDevice) => void = () => undefined,
   limitMs = DEVICE_START_MS,
 ): Promise<void> {
   for (const option of devices) {
-    const device = await within(limitMs, attachDevice(vm, option), option);
-    if (device !== undefined) onAttached(device);
+    if (watchFiles) await within(limitMs, new WatchedDevice(vm, option, onAttached).attach(), option);
+    else {
+      const device = await within(limitMs, attachDevice(vm, option), option);
+      if (device.isLocal) onAttached(device);
+    }
   }
   for (const source of cards) {
     const card = await source.create(vm);

@@ -50,6 +50,8 @@ export interface SessionPlan {
   readonly pin?: Pin;
   readonly vm: UserVmOptions;
   readonly devices: readonly DeviceOption[];
+  /** Load the modules of `devices` anew when their files change. */
+  readonly watchFiles?: boolean;
   /** Cards of other options than `--device`. */
   readonly cards: readonly CardSource[];
   /** The terminal's end of the virtio console, which then gets the input. */

@@ -60,6 +60,18 @@ export interface Device {
    */
   reset?(): void;
   /**
+   * The device's state as plain data that structured cloning can copy, without any effect on the
+   * device. Default: it cannot be saved.
+   */
+  save?(): unknown;
+  /**
+   * Takes over what `save` of a device of the same `stateVersion` has returned, and drives its
+   * interrupt lines accordingly. Called on a new device, before its first access.
+   */
+  restore?(state: unknown): void;
+  /** Another number: the form of the state is another one. Default: undefined, a form as well. */
+  readonly stateVersion?: number;
+  /**
    * Releases timers and handles. Called once, when the VM is destroyed or the device is detached.
    */
   close?(): void;

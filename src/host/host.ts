@@ -106,6 +106,13 @@ export interface Host {
   /** Loads a module by its URL or path. Node's also takes TypeScript. */
   importModule(module: string): Promise<Record<string, unknown>>;
 
+  /**
+   * Loads a module and what it imports by relative paths anew, whatever was loaded before. Calls
+   * `onFile` with the path of each of these files before it is read, also if it then fails. A host
+   * that cannot do so rejects.
+   */
+  importAnew(module: string, onFile: (file: string) => void): Promise<Record<string, unknown>>;
+
   /** Starts to record where asynchronous work begins. Throws where the host cannot. */
   recordAsyncStacks(): AsyncStacks;
 

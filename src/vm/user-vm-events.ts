@@ -50,6 +50,19 @@ export type UserVmEvent =
   /** A device's thread ended by itself. Its requests read as all ones, and its range is free. */
   | { readonly kind: 'device-lost'; readonly device: string; readonly reason: string; readonly stack?: string }
   /**
+   * The module of a device was loaded anew, and its accesses reach the new one. `ms`: since the file
+   * was saved. `note`: why the new one began in its power-on state.
+   */
+  | {
+      readonly kind: 'device-reloaded';
+      readonly device: string;
+      readonly ms: number;
+      readonly isStateCarried: boolean;
+      readonly note?: string;
+    }
+  /** A module cannot replace its device, which runs on. `message`: with the place, if it has one. */
+  | { readonly kind: 'reload-failed'; readonly device: string; readonly message: string; readonly stack?: string }
+  /**
    * The guest has placed a base address register of a PCI card where something else is. While it
    * lasts, the card does not answer there.
    */
@@ -117,6 +130,14 @@ export function describeEvent(event: UserVmEvent): string {
       return `device ${event.device} ${FAILED[event.during]}: ${messageWithPlace(event.message, event.stack)}`;
     case 'device-lost':
       return `device ${event.device} was removed because its thread ended: ${event.reason}`;
+    case 'device-reloaded': {
+      const state = event.isStateCarried
+        ? 'with its state'
+        : `from its power-on state: ${event.note ?? 'it has no state'}`;
+      return `device ${event.device} was reloaded in ${Math.round(event.ms)} ms, ${state}`;
+    }
+    case 'reload-failed':
+      return `device ${event.device} was not reloaded, the old one stays: ${messageWithPlace(event.message, event.stack)}`;
     case 'bar-conflict':
       return `card ${event.device} (${event.address}) does not answer at ${event.range}: the guest placed BAR ${event.bar} over ${event.other}`;
     case 'device-report':

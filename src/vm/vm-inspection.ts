@@ -20,6 +20,7 @@ import { ThreadClient } from '../device-model/placement/in-own-thread.js';
 import { ThreadCard } from '../device-model/placement/thread-card.js';
 import { peekBytes, peekCard, peekDevice, peekRegisters, type RegisterValues } from '../device-model/register-peek.js';
 import type { RegisterDescription, RegisterMap } from '../device-model/register-map.js';
+import { ReloadableCard } from '../device-model/reload/reloadable-card.js';
 import type { InterruptState, VmInterrupts } from './vm-interrupts.js';
 import type { ClientWrappers } from './client-wrappers.js';
 import type { AddressRange } from '../hsm/address-range.js';
@@ -121,7 +122,7 @@ export class VmInspection {
       .slice(0, SHOWN_FUNCTIONS)
       .map(({ address, function: fn }) => {
         const card = fn instanceof CardFunction ? cards.get(fn) : undefined;
-        const virtio = card && virtioViewOf(card.fn.card);
+        const virtio = card && virtioViewOf(currentCard(card.fn.card));
         return {
           ...functionView(address, fn, (bar) => card?.decoded(bar)),
           ...(virtio === undefined ? {} : { virtio }),
@@ -265,6 +266,11 @@ function functionSet({ address, function: fn }: PlacedFunction): RegisterSet[] {
           peek: () => Promise.resolve(peekRegisters(map, ({ offset, size }) => fn.peekConfig?.(offset, size))),
         },
       ];
+}
+
+/** The card itself, of one whose class can be exchanged. */
+function currentCard(card: PciCard): PciCard {
+  return card instanceof ReloadableCard ? card.current.device : card;
 }
 
 /** The register set of a card's BARs, or no set if the card describes no registers. */

@@ -22,6 +22,13 @@ const ERROR = 0x2;
 /** Bytes of one command. Longer ones are an error: the work for an access has to be bounded. */
 const MAX_LENGTH = 0x1_0000;
 
+interface State {
+  readonly address: number;
+  readonly length: number;
+  readonly status: number;
+  readonly sum: number;
+}
+
 export default class NewDevice implements PciCard {
   readonly name = 'new-device';
   readonly pci: PciDescription = {
@@ -119,6 +126,20 @@ export default class NewDevice implements PciCard {
     this.#length = 0;
     this.#status = 0;
     this.#sum = 0;
+  }
+
+  /** For `--watch`: the state that the class goes on with after a change of this file. */
+  save(): State {
+    return { address: this.#address, length: this.#length, status: this.#status, sum: this.#sum };
+  }
+
+  restore({ address, length, status, sum }: State): void {
+    this.#address = address;
+    this.#length = length;
+    this.#status = status;
+    this.#sum = sum;
+    // The pin. A message was sent already.
+    if (status !== 0) this.#card?.raise();
   }
 
   #start(): void {

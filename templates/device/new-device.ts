@@ -26,6 +26,12 @@ export interface NewDeviceOptions {
   readonly line?: number;
 }
 
+interface State {
+  readonly control: number;
+  readonly periodMs: number;
+  readonly status: number;
+}
+
 export default class NewDevice implements Device {
   readonly name = 'new-device';
   readonly registers: RegisterMap = {
@@ -108,6 +114,18 @@ export default class NewDevice implements Device {
     this.#control = 0;
     this.#periodMs = DEFAULT_MS;
     this.#setStatus(0);
+    this.#restart();
+  }
+
+  /** For `--watch`: the state that the class goes on with after a change of this file. */
+  save(): State {
+    return { control: this.#control, periodMs: this.#periodMs, status: this.#status };
+  }
+
+  restore({ control, periodMs, status }: State): void {
+    this.#control = control;
+    this.#periodMs = periodMs;
+    this.#setStatus(status);
     this.#restart();
   }
 

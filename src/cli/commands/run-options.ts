@@ -32,6 +32,8 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly acpi: boolean;
   /** Of `--device`, which may be repeated, as may the other lists. */
   readonly device: readonly DeviceOption[];
+  /** Load the modules of `device` anew when their files change. */
+  readonly watch?: boolean;
   /** Attach a virtio entropy device. */
   readonly entropy?: boolean;
   /** The terminal is a virtio console. */

@@ -7,6 +7,7 @@ import { Option, type Command } from 'commander';
 import { IMAGE_KINDS } from '../../hypervisor/boot/guest-image.js';
 import { LATE_POLICIES } from '../../hsm/late-policy.js';
 import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
+import { UpcallError } from '../../io-request/upcall-error.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
 import { addDisk } from '../disk-option.js';
 import { exitStatusHelp } from '../exit-status.js';
@@ -48,6 +49,7 @@ Examples:
   upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
   upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
   upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
+  upcall run debian --device my-card.js@pci --watch      each save of my-card.js replaces the card in the running guest
   upcall run debian --disk disk.img                      a disk, /dev/vda; ,ro to only read it
   upcall run debian --disk disk.img,thread               the same, served by a thread of its own (also --net, --share)
   upcall run debian --disk disk.img,overlay=new.qcow2    writes go to the overlay, the disk stays as it is
@@ -144,6 +146,7 @@ export function addGuestOptions(command: Command): Command {
         .argParser(addDevice)
         .default([], 'none'),
     )
+    .option('--watch', 'load the modules of --device anew when their files are saved, while the guest runs')
     .addOption(
       new Option(
         '--disk <file[,word…]>',
@@ -235,6 +238,10 @@ export async function planSession(
   ending: SessionEnding,
 ): Promise<SessionPlan> {
   const hasTerminal = process.stdin.isTTY;
+  if (options.watch === true && options.device.length === 0)
+    throw new UpcallError('OPTION_INVALID', '--watch has no file to watch', {
+      remedy: 'Give a device module as well, for example --device my-device.js@0x500+4',
+    });
   const faults = await faultPlan(options);
   const page = pagePlan(options);
   // A missing file is reported before the hypervisor is loaded. Debian is fetched only if a
@@ -263,6 +270,7 @@ export async function planSession(
       ...(faults === undefined ? {} : { faults }),
     },
     devices: options.device,
+    watchFiles: options.watch === true,
     cards: [...cardsOf(withRoot, context.reporter), ...(consoleCard === undefined ? [] : [consoleCard])],
     ...(consoleCard?.terminal === undefined ? {} : { terminal: consoleCard.terminal }),
     ...(options.expect === undefined ? {} : { expect: options.expect }),

@@ -97,6 +97,12 @@ export interface PciCard {
    * `close`. The interrupt pin is low by then.
    */
   reset?(): void;
+  /** As `Device.save`. Configuration space is upcall's, and not part of it. */
+  save?(): unknown;
+  /** As `Device.restore`. `connect` was called before. */
+  restore?(state: unknown): void;
+  /** As `Device.stateVersion`. */
+  readonly stateVersion?: number;
   /**
    * Releases timers and handles. Called once, when the card is removed or the VM is destroyed. What
    * takes longer, such as writing a file, settles the promise.

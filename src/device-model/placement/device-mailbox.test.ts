@@ -164,7 +164,7 @@ test('no part of the mailbox takes the place of another, with all of them in use
 });
 
 test('each control is a bit of its own', () => {
-  assert.deepEqual(MailboxControl, { RESET: 1, CLOSE: 2, PEEK: 4, RUNG: 8 });
+  assert.deepEqual(MailboxControl, { RESET: 1, CLOSE: 2, PEEK: 4, RUNG: 8, RELOAD: 16 });
 });
 
 test('an answer that is half stored is not taken', () => {

@@ -55,9 +55,9 @@ const WORDS = FIRST_REQUEST + SLOT_COUNT * REQUEST_WORDS;
 /**
  * What the Service VM's thread asks of the device's thread besides requests. RESET: call the
  * device's `reset`. CLOSE: close the device and end. PEEK: report the device's registers. RUNG:
- * doorbells of the card were rung.
+ * doorbells of the card were rung. RELOAD: load the device's module anew.
  */
-export const MailboxControl = { RESET: 1, CLOSE: 2, PEEK: 4, RUNG: 8 } as const;
+export const MailboxControl = { RESET: 1, CLOSE: 2, PEEK: 4, RUNG: 8, RELOAD: 16 } as const;
 
 export class DeviceMailbox {
   readonly #words: SharedWords;

@@ -44,17 +44,22 @@ interface Kind {
 const DEVICE: Kind = { what: 'device', form: FORM, problem: missingMember };
 const CARD: Kind = { what: 'card', form: CARD_FORM, problem: cardProblem };
 
+/** Loads a module by its path or URL, and resolves with its exports. */
+export type ImportModule = (module: string) => Promise<Record<string, unknown>>;
+
 /**
  * Loads a JavaScript or TypeScript module, a path or URL, and creates its device. Calls `onLoaded`
- * between loading and creating. Throws DEVICE_MODULE_INVALID.
+ * between loading and creating. `importModule`: default: that of the host, which loads each module
+ * once. Throws DEVICE_MODULE_INVALID.
  */
 export async function loadDevice(
   module: string,
   context: DeviceContext,
   options: unknown,
   onLoaded?: () => void,
+  importModule?: ImportModule,
 ): Promise<Device> {
-  return (await load(DEVICE, module, context, options, onLoaded)) as Device;
+  return (await load(DEVICE, module, context, options, onLoaded, importModule)) as Device;
 }
 
 /** As `loadDevice`, for a module that exports a PCI card. */
@@ -63,8 +68,9 @@ export async function loadCard(
   context: DeviceContext,
   options: unknown,
   onLoaded?: () => void,
+  importModule?: ImportModule,
 ): Promise<PciCard> {
-  return (await load(CARD, module, context, options, onLoaded)) as PciCard;
+  return (await load(CARD, module, context, options, onLoaded, importModule)) as PciCard;
 }
 
 async function load(
@@ -73,10 +79,11 @@ async function load(
   context: DeviceContext,
   options: unknown,
   onLoaded?: () => void,
+  importModule: ImportModule = (name) => host.importModule(name),
 ): Promise<object> {
   let exported: Record<string, unknown>;
   try {
-    exported = await host.importModule(module);
+    exported = await importModule(module);
   } catch (error) {
     throw invalid(module, reason(error), 'Check the path and that the file loads by itself', error);
   }

@@ -31,6 +31,8 @@ import { peekDevice, type RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import { loadCard, loadDevice, type DeviceContext } from './device-module.js';
+import { reloadableCard, reloadableDevice, type ReloadParts, type WithReload } from '../reload/reload-device.js';
+import type { ReloadOutcome } from '../reload/reload-observer.js';
 import { CardLink } from './card-link.js';
 import { LinkedCard, type CardFacts } from './linked-card.js';
 
@@ -49,6 +51,8 @@ export interface DeviceThreadData {
   readonly finisher: ClientFinisher;
   /** The module has a PCI card. */
   readonly card?: CardThreadData;
+  /** The module may be loaded anew (MailboxControl.RELOAD). */
+  readonly isReloadable: boolean;
 }
 
 export interface CardThreadData {
@@ -66,6 +70,10 @@ export type DeviceThreadMessage =
   | { readonly kind: 'line'; readonly gsi: number }
   /** A card reports something to the operator. */
   | { readonly kind: 'report'; readonly message: string }
+  /** The files of a load: ReloadObserver.onFiles. */
+  | { readonly kind: 'files'; readonly files: readonly string[]; readonly isComplete: boolean }
+  /** A reload has ended: ReloadObserver.onOutcome. `registers`: those of the device by now. */
+  | { readonly kind: 'reload'; readonly outcome: ReloadOutcome; readonly registers?: RegisterMap }
   /** The device's `close` has given a promise. */
   | { readonly kind: 'closing' }
   /** The answer to a peek. */
@@ -97,6 +105,10 @@ const context: DeviceContext = {
   clock: new SystemClock(),
 };
 
+const onLoaded = (): void => post({ kind: 'loaded' });
+/** Set where the module may be loaded anew. */
+let reload: () => void = () => undefined;
+
 try {
   const device = data.card === undefined ? await createDevice() : await createCard(data.card);
   await serve(device);
@@ -112,13 +124,17 @@ try {
 thread.close();
 
 async function createDevice(): Promise<Device> {
-  const device = await loadDevice(data.module, context, data.options, () => post({ kind: 'loaded' }));
+  const device = data.isReloadable
+    ? await withReload(reloadableDevice)
+    : await loadDevice(data.module, context, data.options, onLoaded);
   post({ kind: 'ready', name: device.name, ...registersOf(device) });
   return device;
 }
 
 async function createCard({ address, link }: CardThreadData): Promise<LinkedCard> {
-  const card = await loadCard(data.module, context, data.options, () => post({ kind: 'loaded' }));
+  const card = data.isReloadable
+    ? await withReload(reloadableCard)
+    : await loadCard(data.module, context, data.options, onLoaded);
   const linked = new LinkedCard({
     card,
     address,
@@ -128,6 +144,27 @@ async function createCard({ address, link }: CardThreadData): Promise<LinkedCard
   });
   post({ kind: 'ready', name: card.name, ...registersOf(card), card: linked.facts });
   return linked;
+}
+
+/** Creates the device or card so that its module can be loaded anew. */
+async function withReload<T extends Pick<Device, 'registers'>>(
+  create: (parts: ReloadParts) => Promise<WithReload<T>>,
+): Promise<T> {
+  const { module, options } = data;
+  const onCloseError = (error: unknown): void => report(error, 'close');
+  const created = await create({
+    module,
+    options,
+    context,
+    onLoaded,
+    onCloseError,
+    observer: {
+      onFiles: (files, isComplete) => post({ kind: 'files', files, isComplete }),
+      onOutcome: (outcome) => post({ kind: 'reload', outcome, ...registersOf(created.device) }),
+    },
+  });
+  reload = created.reload;
+  return created.device;
 }
 
 /** Awaits what the device has to write. Its owner has a limit for that. */
@@ -206,6 +243,7 @@ async function serve(device: Device | LinkedCard): Promise<void> {
       const values = device instanceof LinkedCard ? device.peekAll() : peekDevice(device);
       post({ kind: 'registers', values });
     }
+    if ((control & MailboxControl.RELOAD) !== 0) reload();
     // After a reset, which has made the rings before it void.
     if ((control & MailboxControl.RUNG) !== 0 && device instanceof LinkedCard)
       device.takeRung((act) => attempt('write', act));

@@ -25,6 +25,7 @@ import { Deferred } from '../../sync/deferred.js';
 import { startFairTimeout, type FairTimeout } from '../../sync/fair-timeout.js';
 import { foregroundTiming } from '../../sync/host-timing.js';
 import { PROMISE_OPEN } from '../device-client.js';
+import { CloseLimit } from './close-limits.js';
 import { DeviceMailbox, MailboxControl } from './device-mailbox.js';
 import type { DeviceThreadData, DeviceThreadMessage } from './device-thread.js';
 import type { CardFacts } from './linked-card.js';
@@ -33,19 +34,6 @@ import { ThreadLines } from './thread-lines.js';
 import { ThreadPeek } from './thread-peek.js';
 import type { RegisterValues } from '../register-peek.js';
 import type { RegisterMap } from '../register-map.js';
-
-/**
- * Limit for a device's thread to close, in time in which this thread could run. Then it is
- * terminated.
- */
-const CLOSE_LIMIT_MS = 500;
-/**
- * The same while it still loads its modules. Longer, because Node leaks the descriptors of the
- * files that a terminated thread was reading.
- */
-const CLOSE_WHILE_LOADING_LIMIT_MS = 5000;
-/** The same while the device's `close` has given a promise: it may be writing a disk's data. */
-const CLOSE_PROMISE_LIMIT_MS = 60_000;
 
 export class ThreadClient implements IoClient {
   readonly #options: ThreadClientOptions;
@@ -125,6 +113,7 @@ export class ThreadClient implements IoClient {
       memory: memory.handle,
       lineDriver,
       finisher,
+      isReloadable: placement.reloads !== undefined,
       ...(card === undefined ? {} : { card }),
     };
     this.#thread = this.#startThread(data);
@@ -149,6 +138,11 @@ export class ThreadClient implements IoClient {
     this.#mailbox.control(MailboxControl.RESET);
   }
 
+  /** Loads the module anew: ReloadObserver.onOutcome follows. */
+  reload(): void {
+    this.#mailbox.control(MailboxControl.RELOAD);
+  }
+
   /** Doorbells of the card were rung. */
   rung(): void {
     this.#mailbox.control(MailboxControl.RUNG);
@@ -159,7 +153,7 @@ export class ThreadClient implements IoClient {
     this.#isClosing = true;
     this.#mailbox.wakeAnswers();
     this.#mailbox.control(MailboxControl.CLOSE);
-    if (this.#thread !== undefined) this.#closeWithin(this.#isLoaded ? CLOSE_LIMIT_MS : CLOSE_WHILE_LOADING_LIMIT_MS);
+    if (this.#thread !== undefined) this.#closeWithin(this.#isLoaded ? CloseLimit.MS : CloseLimit.WHILE_LOADING_MS);
   }
 
   explain(vcpu: number): ClientPosition {
@@ -210,7 +204,7 @@ export class ThreadClient implements IoClient {
     switch (message.kind) {
       case 'loaded':
         this.#isLoaded = true;
-        if (this.#isClosing) this.#closeWithin(CLOSE_LIMIT_MS);
+        if (this.#isClosing) this.#closeWithin(CloseLimit.MS);
         break;
       case 'ready':
         this.#isReady = true;
@@ -225,8 +219,15 @@ export class ThreadClient implements IoClient {
       case 'report':
         this.#options.onReport?.(message.message);
         break;
+      case 'files':
+        this.#options.placement.reloads?.onFiles(message.files, message.isComplete);
+        break;
+      case 'reload':
+        this.#registers = message.registers;
+        this.#options.placement.reloads?.onOutcome(message.outcome);
+        break;
       case 'closing':
-        this.#closeWithin(CLOSE_PROMISE_LIMIT_MS);
+        this.#closeWithin(CloseLimit.PROMISE_MS);
         break;
       case 'registers':
         this.#peek.answer(message.values);

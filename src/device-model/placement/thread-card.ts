@@ -171,6 +171,11 @@ export class ThreadCard implements PciCard {
     throw new Error(`${this.name} is in a thread of its own`);
   }
 
+  /** As ThreadClient.reload. */
+  reload(): void {
+    this.#thread.reload();
+  }
+
   rung(doorbell: number): void {
     this.#link.ring(doorbell);
     this.#thread.rung();

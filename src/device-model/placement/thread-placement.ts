@@ -5,6 +5,8 @@
  * Called by: operators' programs and the command line, which call `inOwnThread`.
  */
 
+import type { ReloadObserver } from '../reload/reload-observer.js';
+
 /** A device to be created in its own thread. */
 export interface ThreadPlacement {
   readonly kind: 'own-thread';
@@ -12,6 +14,8 @@ export interface ThreadPlacement {
   readonly module: string;
   /** Passed to the device when it is created. */
   readonly options: unknown;
+  /** The module may be loaded anew. Default: it is loaded once. */
+  readonly reloads?: ReloadObserver;
 }
 
 /**

@@ -42,6 +42,7 @@ export const nodeHost: Host = {
   isRecorded: async (fact) => (await import('./recorded-facts.js')).isRecorded(fact),
   record: async (fact) => (await import('./recorded-facts.js')).record(fact),
   importModule: async (module) => (await import('./files.js')).importModule(module),
+  importAnew: async (module, onFile) => (await import('./fresh-modules.js')).importAnew(module, onFile),
   recordAsyncStacks,
   openEventFds: async () => (await import('./linux/event-fds.js')).openEventFds(),
   openFolder: async (path, options) => (await import('./linux/folder/shared-folder.js')).openFolder(path, options),
