@@ -4,9 +4,11 @@
  */
 
 // The Service VM and its User VMs.
+export { readSnapshot, type Snapshot, type SnapshotParts } from './vm/snapshot/snapshot.js';
+export type { SaveOptions } from './vm/snapshot/take-snapshot.js';
 export { ServiceVm, type ServiceVmOptions } from './vm/service-vm.js';
 export type { Pin } from './vm/thread-pinning.js';
-export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, type UserVmOptions } from './vm/user-vm-options.js';
+export { DEFAULT_MEMORY_MIB, MAX_MEMORY_MIB, type RestoreOptions, type UserVmOptions } from './vm/user-vm-options.js';
 export type { UserVm } from './vm/user-vm.js';
 export type { AttachedCard } from './vm/vm-cards.js';
 export { describeEvent, type UserVmEvent, type VmEnd } from './vm/user-vm-events.js';

@@ -10,7 +10,7 @@
  * cycle has its own side effects.
  */
 
-import type { AccessSize } from './device.js';
+import { allOnes, type AccessSize } from './device.js';
 
 export interface ByteRegisters {
   /** Returns 0 to 0xFF. */
@@ -34,4 +34,11 @@ export function readBytes(registers: ByteRegisters, offset: number, size: Access
  */
 export function writeBytes(registers: ByteRegisters, offset: number, size: AccessSize, value: number): void {
   for (let byte = 0; byte < size; byte++) registers.writeByte(offset + byte, (value >>> (8 * byte)) & 0xff);
+}
+
+/**
+ * Reads an 8-bit port. The other bytes of a wider access belong to the ports behind it, and float.
+ */
+export function readOnePort(offset: number, size: AccessSize, read: () => number): number {
+  return offset === 0 ? ((allOnes(size) & ~0xff) | read()) >>> 0 : allOnes(size);
 }

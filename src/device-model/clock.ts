@@ -26,8 +26,16 @@ export interface Clock {
 
 /** The host's time. Its timers are about 1 ms coarse and do not keep the process alive. */
 export class SystemClock implements Clock {
+  /** What `now` is ahead of performance.now(). */
+  #leadMs = 0;
+
   now(): number {
-    return performance.now();
+    return performance.now() + this.#leadMs;
+  }
+
+  /** `now` goes on from `nowMs`, for a machine that was saved then. The wall time is the host's. */
+  resume(nowMs: number): void {
+    this.#leadMs = nowMs - performance.now();
   }
 
   wallTimeMs(): number {
@@ -40,10 +48,10 @@ export class SystemClock implements Clock {
       timer = startBackgroundTimer(
         () => {
           // setTimeout may fire a fraction of a millisecond early.
-          if (performance.now() < atMs) arm();
+          if (this.now() < atMs) arm();
           else callback();
         },
-        Math.min(Math.max(0, atMs - performance.now()), MAX_TIMEOUT_MS),
+        Math.min(Math.max(0, atMs - this.now()), MAX_TIMEOUT_MS),
       );
     };
     arm();

@@ -60,13 +60,18 @@ export interface Device {
    */
   reset?(): void;
   /**
-   * The device's state as plain data that structured cloning can copy, without any effect on the
-   * device. Default: it cannot be saved.
+   * The device's state as plain data, without any effect on the device: everything that `restore`
+   * needs to go on from here. A reload copies it by structured cloning, a snapshot as JSON, which
+   * has no typed arrays and no infinity. Called between two accesses, with no promise open. Times
+   * are those of the device's clock, which goes on from the same value. A device without any state
+   * returns null. Default: it cannot be saved, nor its VM.
    */
   save?(): unknown;
   /**
-   * Takes over what `save` of a device of the same `stateVersion` has returned, and drives its
-   * interrupt lines accordingly. Called on a new device, before its first access.
+   * Takes over what `save` of a device of the same `stateVersion` has returned: sets the registers,
+   * drives the interrupt lines and starts the timers accordingly. Called on a new device, before
+   * its first access. A snapshot may come from anywhere: throws if the state is not valid
+   * (io-request/saved-state.ts helps).
    */
   restore?(state: unknown): void;
   /** Another number: the form of the state is another one. Default: undefined, a form as well. */

@@ -34,6 +34,10 @@ export interface PciFunction {
   peekConfig?(register: number, size: AccessSize): number | undefined;
   /** Restores the power-on state. Called when the VM is reset. Default: nothing to restore. */
   reset?(): void;
+  /** These three as in Device (device.ts). */
+  save?(): unknown;
+  restore?(state: unknown): void;
+  readonly stateVersion?: number;
 }
 
 /** A function's place: bus 0 to 255, device 0 to 31, function 0 to 7. */

@@ -70,6 +70,21 @@ export interface Host {
    */
   openDiskFile(file: string, access: DiskFileAccess): Promise<DiskFile>;
 
+  /**
+   * Writes `parts` one after the other as the new contents of `file`. Other programs see the old
+   * file or the new one, and after an error only the old one. Rejects with the host's own error.
+   */
+  replaceFile(file: string, parts: readonly Uint8Array[]): Promise<void>;
+
+  /** Compresses to the format of gzip (RFC 1952), fast rather than small. */
+  gzip(bytes: Uint8Array): Promise<Uint8Array<ArrayBuffer>>;
+
+  /**
+   * Undoes `gzip`. Rejects with the host's own error if `bytes` are not as they were written, or
+   * become more than `limitBytes`.
+   */
+  gunzip(bytes: Uint8Array, limitBytes: number): Promise<Uint8Array<ArrayBuffer>>;
+
   /** The name by which `readFile` and people find the file at `url`, which comes with upcall. */
   fileName(url: FileUrl): string;
 

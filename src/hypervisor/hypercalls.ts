@@ -16,6 +16,7 @@ import { Errno } from '../io-request/errno.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import type { AsyncIoHypercalls } from './async-io-hypercalls.js';
 import type { GuestMemory } from './guest-memory.js';
+import type { VcpuSnapshots } from './saved-vcpu.js';
 import type { VmSharedState } from './vm-shared-state.js';
 
 export const HYPERCALL_REFUSED = Errno.EPERM;
@@ -89,6 +90,8 @@ export interface Hypercalls {
   readonly reservedRanges?: readonly ReservedRange[];
   /** Bits of a physical address of the guest's CPU, 32…52. Default: 52. */
   readonly addressBits?: number;
+  /** Left out by a hypervisor whose vCPUs cannot be saved. */
+  readonly snapshots?: VcpuSnapshots;
   /** Left out by a hypervisor that makes a request of every write. */
   readonly asyncIo?: AsyncIoHypercalls;
 }

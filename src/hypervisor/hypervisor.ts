@@ -7,6 +7,7 @@
 
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { Hypercalls } from './hypercalls.js';
+import type { SavedVcpu } from './saved-vcpu.js';
 import type { ApartWaker } from '../sync/waker.js';
 import type { MmioHandlerTable } from './mmio-handlers.js';
 import type { PortHandlerTable } from './port-handlers.js';
@@ -47,6 +48,8 @@ export interface VmConfig {
    * first PAGE_BYTES of what it returns are a zeroed page. Default: new SharedArrayBuffers.
    */
   readonly allocatePage?: AllocatePage | undefined;
+  /** The states that the vCPUs start from, by vCPU, of this `stateVersion`. Default: power-on. */
+  readonly restored?: readonly SavedVcpu[] | undefined;
   /** The CPU that the thread of a vCPU is pinned to. Default: none. */
   readonly cpuOf?: ((vcpu: number) => number | undefined) | undefined;
 }
@@ -64,6 +67,11 @@ export interface Hypervisor {
   readonly name: string;
   /** Whether it runs here, or why not and the remedy. */
   available(): Promise<Availability>;
+  /**
+   * Names the form of its vCPUs' saved states: those of another name are refused. Its VMs have
+   * Hypercalls.snapshots and take VmConfig.restored. Default: its VMs cannot be saved.
+   */
+  stateVersion?(): Promise<string>;
   /**
    * Creates a VM in state CREATED, its page stamped FREE and its vCPU threads parked. Rejects with
    * UpcallError if it cannot. `onEvent` is called in the Service VM's thread. The owner of the VM

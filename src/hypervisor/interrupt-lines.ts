@@ -18,6 +18,7 @@
  * the one that raises the line notes the rise, and none undoes the other's bit.
  */
 
+import { SavedState } from '../io-request/saved-state.js';
 import type { Doorbell } from '../sync/doorbell.js';
 import { SharedWords } from '../sync/shared-words.js';
 import { INTERRUPT_LANE_WORDS, InterruptKind, InterruptLane } from '../trace/interrupt-lane.js';
@@ -209,5 +210,40 @@ export class InterruptLines {
         this.#words.or(CHANGED + (line >>> 5), 1 << (line & 31));
       }
     }
+  }
+
+  /** In the vCPU's thread: the controllers were restored, with pins of these levels. */
+  restorePins(levels: readonly number[]): void {
+    this.#pins.set(levels);
+  }
+
+  /**
+   * While no vCPU takes lines: those that SET_IRQLINE holds high, and those that rose since the
+   * vCPU took the lines. The outputs of devices are theirs to save.
+   */
+  save(): unknown {
+    const all = Array.from({ length: INTERRUPT_LINES }, (_, line) => line);
+    const word = (line: number): number => this.#words.load(line);
+    return {
+      held: all.filter((line) => (word(line) & (1 << LineDriver.HYPERCALL)) !== 0),
+      risen: all.filter((line) => (word(line) & ROSE) !== 0),
+    };
+  }
+
+  /**
+   * Before the vCPU runs, after each device has restored its outputs: the guest gets no interrupt
+   * of that.
+   */
+  restore(state: unknown): void {
+    const from = new SavedState('interrupt lines', state);
+    for (const line of from.integersUpTo('held', INTERRUPT_LINES, 0, INTERRUPT_LINES - 1)) this.set(line, true);
+    const risen = from.integersUpTo('risen', INTERRUPT_LINES, 0, INTERRUPT_LINES - 1);
+    for (let line = 0; line < INTERRUPT_LINES; line++) {
+      if (risen.includes(line)) this.#words.or(line, ROSE);
+      else this.#words.and(line, ~ROSE);
+    }
+    // The vCPU compares each line with its pin.
+    this.#words.store(CHANGED, -1);
+    this.#words.store(CHANGED + 1, (1 << (INTERRUPT_LINES - 32)) - 1);
   }
 }

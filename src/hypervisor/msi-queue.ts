@@ -12,6 +12,7 @@
  * other than 0xFEE in bits 31…20 is refused.
  */
 
+import { SavedState } from '../io-request/saved-state.js';
 import { SLOT_COUNT } from '../io-request/layout.js';
 import { SharedWords } from '../sync/shared-words.js';
 
@@ -119,5 +120,18 @@ export class MsiQueue {
   /** At a reset, with all vCPUs parked: drops all messages. */
   clear(): void {
     for (let word = 0; word < MSI_WORDS; word++) this.#words.store(word, 0);
+  }
+
+  /** While no vCPU takes messages: those that it has not taken. */
+  save(): unknown {
+    return { words: Array.from({ length: MSI_WORDS }, (_, word) => this.#words.load(word)) };
+  }
+
+  /** Before the vCPUs run. Throws SNAPSHOT_INVALID. */
+  restore(state: unknown): void {
+    const words = new SavedState('messages', state).integers('words', MSI_WORDS, -0x8000_0000, 0x7fff_ffff);
+    words.forEach((word, index) => {
+      this.#words.store(index, index % WORDS_PER_VCPU === KINDS ? word & KNOWN_KINDS : word);
+    });
   }
 }

@@ -80,4 +80,13 @@ export class ProtectedPages {
     this.#words.add(COUNT, protect ? 1 : -1);
     this.#words.add(CHANGES, 1);
   }
+
+  /** The addresses of the protected pages, ascending. */
+  get addresses(): readonly number[] {
+    const found: number[] = [];
+    for (let word = FIRST; word < this.#words.length; word++)
+      for (let bits = this.#words.load(word); bits !== 0; bits &= bits - 1)
+        found.push(((word - FIRST) * PAGES_IN_WORD + 31 - Math.clz32(bits & -bits)) * PAGE_BYTES);
+    return found;
+  }
 }

@@ -16,6 +16,7 @@ import { Deferred } from '../sync/deferred.js';
 import { GuestMemory } from './guest-memory.js';
 import type { ReservedRange } from './hypercalls.js';
 import type { HypervisorEvent, VmConfig } from './hypervisor.js';
+import type { SavedVcpu } from './saved-vcpu.js';
 import { StartRegisters } from './start-registers.js';
 import type { Upcall } from './upcall.js';
 import type { VcpuThreadData, VcpuThreadMessage } from './vcpu-thread.js';
@@ -42,6 +43,8 @@ export interface ThreadedVmOptions {
    * Whether the vCPUs can trap stores to the page of RAM at `address`. Default: they trap none.
    */
   readonly canProtect?: (address: number) => boolean;
+  /** Whether the vCPUs' programs have `save`. Default: false. */
+  readonly canSave?: boolean;
 }
 
 /** The thread of one vCPU. */
@@ -60,6 +63,7 @@ export function startVcpuThread(
   options: ThreadedVmOptions,
   shared: VmSharedState,
   vcpu: number,
+  onHeld: (hold: number, state: SavedVcpu) => void = () => undefined,
 ): { thread: ThreadedVcpu; ready: Promise<GuestMemory | undefined> } {
   const { config, onEvent } = options;
   const registers = new StartRegisters();
@@ -99,6 +103,9 @@ export function startVcpuThread(
         break;
       case 'report':
         options.onReport?.(vcpu, message.report);
+        break;
+      case 'held':
+        onHeld(message.hold, message.state);
     }
   };
   let hasFailed = false;

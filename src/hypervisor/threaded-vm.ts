@@ -19,6 +19,8 @@ import type { VmConfig } from './hypervisor.js';
 import { INTERRUPT_LINES, IrqLineOperation } from './interrupt-lines.js';
 import { isMsiAddress, msiTargets } from './msi-queue.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
+import type { VcpuSnapshots } from './saved-vcpu.js';
+import { ThreadedSnapshots } from './threaded-snapshots.js';
 import { startVcpuThread, type ThreadedVcpu, type ThreadedVmOptions } from './threaded-vcpu.js';
 import { VcpuState, VmSharedState, VmState } from './vm-shared-state.js';
 
@@ -35,6 +37,7 @@ export class ThreadedVm implements Hypercalls {
   readonly reservedRanges: readonly ReservedRange[];
   readonly addressBits?: number;
   readonly writeProtectPage?: (address: number, protect: boolean) => number;
+  readonly snapshots?: VcpuSnapshots;
   readonly #config: VmConfig;
   readonly #buffer: SharedBuffer;
   readonly #threads: readonly ThreadedVcpu[];
@@ -49,12 +52,13 @@ export class ThreadedVm implements Hypercalls {
     const shared = new VmSharedState(undefined, options.config);
     if (options.config.waker !== undefined) shared.useWaker(options.config.waker);
     shared.setVmState(VmState.CREATED);
+    const snapshots = new ThreadedSnapshots(shared, options.config.vcpuCount);
     const threads: ThreadedVcpu[] = [];
     let memory = options.memory;
     try {
       const ready: Promise<GuestMemory | undefined>[] = [];
       for (let vcpu = 0; vcpu < options.config.vcpuCount; vcpu++) {
-        const started = startVcpuThread(options, shared, vcpu);
+        const started = startVcpuThread(options, shared, vcpu, (hold, state) => snapshots.held(vcpu, hold, state));
         threads.push(started.thread);
         ready.push(started.ready);
       }
@@ -66,7 +70,7 @@ export class ThreadedVm implements Hypercalls {
       await Promise.all(threads.map(({ handle }) => handle.terminate()));
       throw error;
     }
-    return new ThreadedVm(options, shared, threads, memory);
+    return new ThreadedVm(options, shared, threads, memory, snapshots);
   }
 
   private constructor(
@@ -74,6 +78,7 @@ export class ThreadedVm implements Hypercalls {
     shared: VmSharedState,
     threads: readonly ThreadedVcpu[],
     memory: GuestMemory,
+    snapshots: ThreadedSnapshots,
   ) {
     this.#config = options.config;
     this.#buffer = options.buffer;
@@ -84,6 +89,7 @@ export class ThreadedVm implements Hypercalls {
     if (options.addressBits !== undefined) this.addressBits = options.addressBits;
     this.memory = memory;
     this.#threads = threads;
+    if (options.canSave === true) this.snapshots = snapshots;
     const { canProtect } = options;
     if (canProtect !== undefined)
       this.writeProtectPage = (address, protect) => {

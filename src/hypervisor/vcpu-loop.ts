@@ -12,6 +12,7 @@ import { OrderedPoll } from '../sync/poll.js';
 import type { HypervisorEvent } from './hypervisor.js';
 import { VcpuStopped } from './io-handler.js';
 import type { MsiDelivery } from './msi-queue.js';
+import type { SavedVcpu } from './saved-vcpu.js';
 import type { VcpuRegisters } from './vcpu-registers.js';
 import { VcpuCounter, VcpuState, VmState, type VmSharedState } from './vm-shared-state.js';
 
@@ -37,6 +38,11 @@ export interface VcpuProgram {
    * `shared.msis` itself.
    */
   message?(kind: MsiDelivery, vector: number): void;
+  /**
+   * The vCPU's state between two slices, with every interrupt that has arrived. A program without
+   * it cannot be saved.
+   */
+  save?(): SavedVcpu;
 }
 
 /** The guest's CPU shut down: an exception while delivering a double fault. */
@@ -56,10 +62,13 @@ export interface VcpuLoopOptions {
    * ask for that.
    */
   readonly powerOffAfterFault?: () => boolean;
+  /** Posts the state of a vCPU that is held (VmSharedState.beginHold). */
+  readonly saved?: (hold: number, state: SavedVcpu) => void;
 }
 
 /** Returns when the VM is powered off. Blocks the thread meanwhile. */
-export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOffAfterFault }: VcpuLoopOptions): void {
+export function runVcpu(options: VcpuLoopOptions): void {
+  const { vcpu, shared, program, loadRegisters, report, powerOffAfterFault } = options;
   const doorbell = shared.doorbell(vcpu);
   /**
    * The number of the VM's start (`shared.starts`) that this vCPU has run. A vCPU that ends before
@@ -71,7 +80,8 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
     return state === VmState.POWERED_OFF || (state === VmState.RUNNING && shared.starts !== start);
   });
   const mayLeaveHalt = new OrderedPoll(
-    () => shared.lines.changed || shared.msis.any(vcpu) || shared.vmState !== VmState.RUNNING,
+    () =>
+      shared.lines.changed || shared.msis.any(vcpu) || shared.vmState !== VmState.RUNNING || (shared.hold & 1) !== 0,
   );
   const deliver = (kind: MsiDelivery, vector: number): void => program.message?.(kind, vector);
   for (;;) {
@@ -87,6 +97,10 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
       program.start(loadRegisters());
       while (shared.isRunning) {
         if (shared.msis.anyRelaxed(vcpu)) shared.msis.take(vcpu, deliver);
+        if (shared.isHolding) {
+          hold(options);
+          continue;
+        }
         const haltedMs = program.run();
         if (haltedMs === 0) continue;
         if (haltedMs === HALTED_FOREVER) {
@@ -102,6 +116,14 @@ export function runVcpu({ vcpu, shared, program, loadRegisters, report, powerOff
     }
   }
   shared.setVcpuState(vcpu, VcpuState.OFFLINE);
+}
+
+/** Between two slices, in a VM that is saved: posts the state and parks until it is released. */
+function hold({ vcpu, shared, program, saved }: VcpuLoopOptions): void {
+  const current = shared.hold;
+  const mayGoOn = new OrderedPoll(() => shared.hold !== current || shared.vmState !== VmState.RUNNING);
+  if (program.save !== undefined) saved?.(current, program.save());
+  while (!shared.doorbell(vcpu).wait(mayGoOn));
 }
 
 function eventOf(vcpu: number, error: unknown): HypervisorEvent {

@@ -21,6 +21,7 @@ import { PortHandlerTable } from './port-handlers.js';
 import { powerOffAfterFault } from './power-off.js';
 import { Upcall } from './upcall.js';
 import { runVcpu, type VcpuProgram } from './vcpu-loop.js';
+import type { SavedVcpu } from './saved-vcpu.js';
 import { StartRegisters } from './start-registers.js';
 import { lowerPriority } from './vcpu-niceness.js';
 import { VmSharedState, type VmSharedStateHandle } from './vm-shared-state.js';
@@ -56,7 +57,9 @@ export type VcpuThreadMessage =
   | { readonly kind: 'failed'; readonly code: UpcallErrorCode; readonly message: string; readonly remedy?: string }
   /** `start`: the number of the VM's start that it belongs to. */
   | { readonly kind: 'event'; readonly event: HypervisorEvent; readonly start: number }
-  | { readonly kind: 'report'; readonly report: unknown };
+  | { readonly kind: 'report'; readonly report: unknown }
+  /** The vCPU is held: its state for hold number `hold`. */
+  | { readonly kind: 'held'; readonly hold: number; readonly state: SavedVcpu };
 
 /** The parts for a VcpuProgram. */
 export interface VcpuContext {
@@ -144,6 +147,7 @@ export async function serveVcpu(build: (context: VcpuContext) => BuiltVcpu | Pro
     loadRegisters: () => registers.load(),
     report: (event) => post({ kind: 'event', event, start: shared.starts }),
     powerOffAfterFault: () => powerOffAfterFault(handler, shared, upcall),
+    saved: (hold, state) => post({ kind: 'held', hold, state }),
   });
   thread.close();
 }

@@ -88,6 +88,7 @@ const VCPU_STATE = 1;
 const STARTS = VCPU_STATE + SLOT_COUNT;
 const WITHDRAWALS = STARTS + 1;
 const PCI_ADDRESS = WITHDRAWALS + 1;
+const HOLD = PCI_ADDRESS + 1;
 const OWNER_DOORBELL = 2 * LINE_WORDS;
 const VCPU_DOORBELL = 3 * LINE_WORDS;
 const WORDS = VCPU_DOORBELL + SLOT_COUNT * LINE_WORDS;
@@ -187,6 +188,31 @@ export class VmSharedState {
   /** Relaxed. */
   get relaxedWithdrawals(): number {
     return this.#words.loadRelaxed(WITHDRAWALS);
+  }
+
+  /**
+   * Makes each vCPU post its state and park between two slices, until `endHold`. Returns the number
+   * of this hold, which is odd.
+   */
+  beginHold(): number {
+    const hold = this.#words.add(HOLD, 1) + 1;
+    for (const doorbell of this.#doorbells) doorbell.ring();
+    return hold;
+  }
+
+  endHold(): void {
+    this.#words.add(HOLD, 1);
+    for (const doorbell of this.#doorbells) doorbell.ring();
+  }
+
+  /** The number of the hold in progress if it is odd. */
+  get hold(): number {
+    return this.#words.load(HOLD);
+  }
+
+  /** Whether a hold is in progress. Relaxed, for the vCPU's run loop. */
+  get isHolding(): boolean {
+    return (this.#words.loadRelaxed(HOLD) & 1) !== 0;
   }
 
   /** The hypervisor's register behind port 0xCF8 (pci-interception.ts), one for all vCPUs. */

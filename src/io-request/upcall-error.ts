@@ -24,6 +24,8 @@ export type UpcallErrorCode =
   | 'SIGNATURE_INVALID'
   | 'DISK_INVALID'
   | 'DISK_UNAVAILABLE'
+  | 'SNAPSHOT_INVALID'
+  | 'SNAPSHOT_REFUSED'
   | 'TIMED_OUT';
 
 export interface UpcallErrorOptions {

@@ -89,6 +89,12 @@ export class Attachments {
     return this.#lines.output(gsi, owner);
   }
 
+  /** Those that the HSM has not removed, in the order in which they were added. */
+  get present(): readonly Attachment[] {
+    this.#closeLost();
+    return [...this.#attachments.values()];
+  }
+
   /** Returns undefined if the client was removed before. Does not close the device. */
   remove(client: IoClient): Attachment | undefined {
     const removed = this.#attachments.get(client);

@@ -12,6 +12,7 @@ import type { VmRequests } from '../hsm/vm-requests.js';
 import { HYPERCALL_REFUSED, type Hypercalls } from '../hypervisor/hypercalls.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { UpcallError } from '../io-request/upcall-error.js';
+import type { Snapshot } from './snapshot/snapshot.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 
 export interface LifeCycle {
@@ -23,6 +24,11 @@ export interface LifeCycle {
   start(): Promise<void>;
   pause(): Promise<void>;
   reset(): Promise<void>;
+  /**
+   * Does `work` while the VM runs, between two other steps. Rejects with VM_STATE if it does not
+   * run.
+   */
+  whileRunning<Result>(what: string, work: () => Promise<Result>): Promise<Result>;
   /** Ends the VM. Later calls wait for the first one. */
   end(end: VmEnd): Promise<void>;
   /** A vCPU stopped by itself: it halted, faulted, or its thread ended. */
@@ -44,6 +50,8 @@ export interface VmControls {
   /** Resolves when every device is created. Some are created in threads of their own. */
   readonly devicesReady: () => Promise<void>;
   readonly resetDevices: () => void;
+  /** Before the first start of a restored VM. Throws SNAPSHOT_REFUSED and SNAPSHOT_INVALID. */
+  readonly restoreDevices: (snapshot: Snapshot) => void;
   readonly closeDevices: () => void;
   /**
    * Called before every pause of the vCPUs. The debugger then releases all requests that it holds

@@ -12,7 +12,7 @@ import { CLEAR_SLEEP_MS } from '../hsm/clear-wait.js';
 import { HYPERCALL_REFUSED } from '../hypervisor/hypercalls.js';
 import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { delay } from '../sync/bounded-wait.js';
-import { expectAccepted, type LifeCycle, type VmControls } from './life-cycle.js';
+import { expectAccepted, stateError, type LifeCycle, type VmControls } from './life-cycle.js';
 import type { VmEnd } from './user-vm-events.js';
 
 /**
@@ -89,6 +89,11 @@ export class ManualLifeCycle implements LifeCycle {
     expectAccepted(this.#vm.name, 'pause', await this.pauseVm());
     await this.#vm.requests.clear();
     expectAccepted(this.#vm.name, 'reset', await this.resetVm());
+  }
+
+  whileRunning<Result>(what: string): Promise<Result> {
+    const fact = `it cannot ${what}: its userspace has a part of its state`;
+    return Promise.reject(stateError(this.#vm.name, fact, 'Save it there'));
   }
 
   async end(end: VmEnd): Promise<void> {

@@ -21,7 +21,9 @@ import { LateRequestStacks } from './late-request-stacks.js';
 import { VmTrace } from '../trace/vm-trace.js';
 import { ThreadPinning, type Pin } from './thread-pinning.js';
 import { prepareImage } from './image-file.js';
-import { checkSpinUs, checkUserVmOptions, type UserVmOptions } from './user-vm-options.js';
+import { readSnapshot, type Snapshot } from './snapshot/snapshot.js';
+import { planOf } from './plan-of-options.js';
+import { checkSpinUs, checkUserVmOptions, type RestoreOptions, type UserVmOptions } from './user-vm-options.js';
 import { UserVm } from './user-vm.js';
 import { VmLifeCycle } from './vm-life-cycle.js';
 import type { VmPlan } from './vm-plan.js';
@@ -86,14 +88,7 @@ export class ServiceVm {
     this.#expectOpen();
     const image = await prepareImage(options, checked.memoryBytes);
     return this.createVm({
-      name: options.name,
-      ...checked,
-      completionPolling: options.completionPolling ?? false,
-      interceptPci: options.interceptPci ?? false,
-      statistics: options.statistics ?? false,
-      faults: options.faults,
-      lateStacks: options.lateStacks ?? false,
-      hasDefaultClient: true,
+      ...planOf(options, checked),
       createLifeCycle: (parts) => new VmLifeCycle(parts, image),
     });
   }
@@ -112,6 +107,28 @@ export class ServiceVm {
       this.#ids.delete(id);
       throw error;
     }
+  }
+
+  /**
+   * Creates a VM in state CREATED that goes on from a snapshot, which may be the name of its file:
+   * attach the devices that it had, then start it. Rejects with UpcallError, and then nothing is
+   * left running.
+   */
+  async restore(from: string | Snapshot, options: RestoreOptions = {}): Promise<UserVm> {
+    const checked = checkUserVmOptions(options);
+    this.#expectOpen();
+    const snapshot = typeof from === 'string' ? await readSnapshot(from) : from;
+    snapshot.expectHypervisor(this.hypervisor.name, await this.hypervisor.stateVersion?.());
+    const { name, memoryBytes, vcpuCount, completionPolling, interceptPci } = snapshot.parts;
+    const image = await prepareImage(options, memoryBytes);
+    return this.createVm({
+      ...planOf(options, { ...checked, memoryBytes, vcpuCount }),
+      name: options.name ?? name,
+      completionPolling,
+      interceptPci,
+      snapshot,
+      createLifeCycle: (parts) => new VmLifeCycle(parts, image, snapshot),
+    });
   }
 
   /** Destroys every User VM and stops the worker. */
@@ -146,6 +163,7 @@ export class ServiceVm {
         spinUs: this.#spinUs,
         waker: this.#pinning.waker,
         cpuOf: (vcpu) => this.#pinning.cpuOf(vcpu),
+        restored: plan.snapshot?.parts.vcpus,
         allocatePage: plan.allocatePage,
       },
       buffer,
@@ -153,6 +171,7 @@ export class ServiceVm {
       (event) => (vm === undefined ? early.push(event) : vm.onHypervisorEvent(event)),
     );
     await this.#setBuffer(hypercalls, buffer, plan.sharePage);
+    await this.#restoreInto(hypercalls, buffer, plan.snapshot);
     const trace = new VmTrace(hypercalls.shared.trace);
     for (const slot of buffer.slots) trace.recorder.observe(slot);
     if (plan.statistics) hypercalls.shared.lines.countRises();
@@ -186,7 +205,9 @@ export class ServiceVm {
     const created = (vm = new UserVm({
       id,
       name,
-      hypervisorName: this.hypervisor.name,
+      hypervisor: this.hypervisor,
+      completionPolling: plan.completionPolling,
+      interceptPci: plan.interceptPci,
       hypercalls,
       buffer,
       module: this.module,
@@ -222,12 +243,21 @@ export class ServiceVm {
    */
   async #setBuffer(hypercalls: Hypercalls, buffer: SharedBuffer, sharePage: VmPlan['sharePage']): Promise<void> {
     if (!this.#isClosed && sharePage?.(buffer.bytes) !== false && hypercalls.setIoreqBuffer() >= 0) return;
-    await hypercalls.pauseVm();
-    await hypercalls.destroyVm();
+    await destroy(hypercalls);
     this.#expectOpen();
     throw new UpcallError('HYPERCALL_FAILED', 'the VM cannot have its page of request slots', {
       remedy: 'Give the address of a whole, mapped page',
     });
+  }
+
+  /** Throws SNAPSHOT_INVALID, and then the VM is destroyed. */
+  async #restoreInto(hypercalls: Hypercalls, buffer: SharedBuffer, snapshot: Snapshot | undefined): Promise<void> {
+    try {
+      snapshot?.intoVm(hypercalls, buffer);
+    } catch (error) {
+      await destroy(hypercalls);
+      throw error;
+    }
   }
 
   /** Reserves the lowest free ID, as ACRN does. */
@@ -245,4 +275,10 @@ export class ServiceVm {
     if (!this.#isClosed) return;
     throw new UpcallError('VM_STATE', 'the Service VM is closed', { remedy: 'Create a new ServiceVm' });
   }
+}
+
+/** A VM that no UserVm has yet. */
+async function destroy(hypercalls: Hypercalls): Promise<void> {
+  await hypercalls.pauseVm();
+  await hypercalls.destroyVm();
 }

@@ -113,6 +113,8 @@ function paced(uart: Uart16550, room: () => Promise<void> | undefined): Device {
       return room();
     },
     reset: () => uart.reset(),
+    save: () => uart.save(),
+    restore: (state) => uart.restore(state),
     close: () => uart.close(),
   };
 }

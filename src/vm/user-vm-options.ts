@@ -69,6 +69,12 @@ export interface UserVmOptions {
   readonly faults?: FaultPlan;
 }
 
+/**
+ * Options of `ServiceVm.restore`. The rest is in the snapshot. `image` and `cmdline` are for a
+ * reset: without them a guest that resets its machine ends the VM.
+ */
+export type RestoreOptions = Omit<UserVmOptions, 'memoryMiB' | 'vcpus' | 'completionPolling' | 'interceptPci'>;
+
 /** The numbers of `options`, checked. Throws OPTION_INVALID and VM_LIMIT. */
 export function checkUserVmOptions(options: UserVmOptions): {
   readonly memoryBytes: number;

@@ -10,6 +10,7 @@ import type { IoClient } from '../hsm/io-client.js';
 import type { HypervisorServiceModule } from '../hsm/service-module.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
+import type { Hypervisor } from '../hypervisor/hypervisor.js';
 import type { SharedBuffer } from '../io-request/shared-buffer.js';
 import type { RequestStatistics } from '../trace/statistics.js';
 import type { VmTrace } from '../trace/vm-trace.js';
@@ -20,7 +21,9 @@ export interface UserVmParts {
   /** 1…65534. */
   readonly id: number;
   readonly name: string;
-  readonly hypervisorName: string;
+  readonly hypervisor: Hypervisor;
+  readonly completionPolling: boolean;
+  readonly interceptPci: boolean;
   /** The hypervisor's side of the VM. */
   readonly hypercalls: Hypercalls;
   /** The shared page. */

@@ -18,8 +18,7 @@ import { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
 import type { ThreadPlacement } from '../device-model/placement/thread-placement.js';
-import { FaultInjection } from '../fault-injection/fault-injection.js';
-import type { FaultPlan } from '../fault-injection/fault-rule.js';
+import type { FaultInjection } from '../fault-injection/fault-injection.js';
 import type { AddressRange } from '../hsm/address-range.js';
 import { AcrnVmEvents, POWER_OFF, rtcChanged } from '../hsm/acrn-vm-events.js';
 import type { IoClient } from '../hsm/io-client.js';
@@ -33,11 +32,13 @@ import type { MoveFilter } from '../trace/move-filter.js';
 import type { Move } from '../trace/move.js';
 import { expectAccepted, type LifeCycle } from './life-cycle.js';
 import type { StatisticsSnapshot } from '../trace/statistics-snapshot.js';
+import { takeSnapshot, type SaveOptions } from './snapshot/take-snapshot.js';
 import type { UserVmEvent, VmEnd } from './user-vm-events.js';
 import type { UserVmParts } from './user-vm-parts.js';
 import { UserVmListeners } from './user-vm-listeners.js';
 import type { AttachedCard } from './vm-cards.js';
 import { VmDevices } from './vm-devices.js';
+import { injectFaults } from './vm-faults.js';
 import { VmInspection } from './vm-inspection.js';
 
 export class UserVm {
@@ -77,7 +78,8 @@ export class UserVm {
   constructor(parts: UserVmParts) {
     const { module, hypercalls } = parts;
     this.#parts = parts;
-    ({ id: this.id, name: this.name, hypervisorName: this.hypervisorName } = parts);
+    ({ id: this.id, name: this.name } = parts);
+    this.hypervisorName = parts.hypervisor.name;
     ({ requests: this.requests, buffer: this.buffer, hypercalls: this.hypercalls } = parts);
     this.memory = hypercalls.memory;
     this.acrnEvents = hypercalls.asyncIo === undefined ? undefined : new AcrnVmEvents(hypercalls.asyncIo);
@@ -86,9 +88,11 @@ export class UserVm {
       queuePass: () => module.worker.queuePass(),
       openInterrupts: () => this.#devices.interrupts.read(parts.trace.startMs),
     });
-    this.faults = parts.faults && this.#inject(parts.faults);
+    this.faults = parts.faults && injectFaults(parts.faults, this, (client) => this.#wrappers.of(client));
     this.#wrappers = wrappersFor(parts.lateStacks, this.faults);
-    this.#devices = this.#createDevices();
+    // A rule of the fault plan acts on requests, and a doorbell makes none.
+    const hasDoorbells = this.faults === undefined;
+    this.#devices = new VmDevices({ ...parts, pci: this.pci, wrappers: this.#wrappers, hasDoorbells, vm: this });
     this.#lifeCycle = this.#createLifeCycle();
     this.ended = this.#lifeCycle.ended;
     this.power = {
@@ -206,6 +210,18 @@ export class UserVm {
     return this.#lifeCycle.reset();
   }
 
+  /**
+   * Saves the running VM to `file`, for ServiceVm.restore. The guest runs on. Returns the length of
+   * the file. Rejects with VM_STATE, or SNAPSHOT_REFUSED with the reason, and then leaves `file` as
+   * it was.
+   */
+  async save(file: string, options?: SaveOptions): Promise<number> {
+    const ownerOf = (vcpu: number) => this.inspection.ownerOf(vcpu)?.name;
+    const vm = { ...this.#parts, clock: this.clock, devices: this.#devices, ownerOf };
+    const snapshot = await this.#lifeCycle.whileRunning('be saved', () => takeSnapshot(vm, options));
+    return snapshot.write(file);
+  }
+
   /** Ends the VM and frees everything. May be called again. */
   async destroy(): Promise<void> {
     await this.#lifeCycle.end({ reason: 'destroyed', message: 'destroyed by its operator' });
@@ -247,26 +263,6 @@ export class UserVm {
     if (this.#lifeCycle.isEnding) expectAccepted(this.name, 'take a client', HYPERCALL_REFUSED);
   }
 
-  #inject(plan: FaultPlan): FaultInjection {
-    return new FaultInjection(plan, {
-      clock: this.clock,
-      emit: (fault) => this.emit({ kind: 'fault-injected', ...fault }),
-      remove: (client) => this.destroyClient(client),
-      fail: (client, error) => this.requests.clients.fail(this.#wrappers.of(client), error),
-    });
-  }
-
-  #createDevices(): VmDevices {
-    return new VmDevices({
-      ...this.#parts,
-      pci: this.pci,
-      wrappers: this.#wrappers,
-      // A rule of the fault plan acts on requests, and a doorbell makes none.
-      hasDoorbells: this.faults === undefined,
-      vm: this,
-    });
-  }
-
   #createLifeCycle(): LifeCycle {
     return this.#parts.createLifeCycle({
       ...this.#parts,
@@ -275,6 +271,10 @@ export class UserVm {
       resetDevices: () => {
         this.faults?.reset();
         this.#devices.reset();
+      },
+      restoreDevices: ({ parts }) => {
+        this.clock.resume(parts.clockMs);
+        this.#devices.restore(parts);
       },
       closeDevices: () => this.#devices.close(),
       onPausing: () => {

@@ -11,16 +11,22 @@ import type { LineOwner } from '../device-model/line-owners.js';
 import type { PciBus } from '../device-model/devices/pci/pci-bus.js';
 import type { PciCard } from '../device-model/pci/pci-card.js';
 import type { PciAddress, PciFunction } from '../device-model/pci-function.js';
+import { CardClient } from '../device-model/pci/card-client.js';
+import { CardFunction } from '../device-model/pci/card-function.js';
+import { ThreadClient } from '../device-model/placement/in-own-thread.js';
 import { isThreadPlacement, type ThreadPlacement } from '../device-model/placement/thread-placement.js';
-import type { AddressRange } from '../hsm/address-range.js';
+import { describeRange, type AddressRange } from '../hsm/address-range.js';
 import type { IoClient } from '../hsm/io-client.js';
 import type { VmRequests } from '../hsm/vm-requests.js';
 import type { Hypercalls } from '../hypervisor/hypercalls.js';
 import { errorText } from '../io-request/error-text.js';
+import { pciAddressName } from '../io-request/pci-address.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import { Attachments } from './attachments.js';
 import type { ClientWrappers } from './client-wrappers.js';
 import { unreachableRanges } from './device-range.js';
+import { restoreDevices, type Place } from './snapshot/device-states.js';
+import type { SnapshotParts } from './snapshot/snapshot.js';
 import type { UserVmEvent } from './user-vm-events.js';
 import { VmCards, type AttachedCard } from './vm-cards.js';
 import { VmInterrupts } from './vm-interrupts.js';
@@ -149,6 +155,40 @@ export class VmDevices {
   reset(): void {
     this.#attachments.reset();
     this.#parts.pci.reset();
+  }
+
+  /** What a snapshot has of them. */
+  places(): readonly Place[] {
+    const { pci } = this.#parts;
+    const devices = this.#attachments.present.map(({ range, client, device }): Place => {
+      const placed = { at: describeRange(range), name: client.name };
+      if (!(device instanceof ThreadClient)) return { ...placed, device };
+      return { ...placed, device: {}, obstacle: 'it has a thread of its own' };
+    });
+    const functions = [...pci.functions()].map(
+      ({ address: { bus, device, function: number }, function: fn }): Place => {
+        const placed = { at: `PCI ${pciAddressName(bus, device, number)}`, name: fn.name };
+        if (!(fn instanceof CardFunction)) return { ...placed, device: fn };
+        return { ...placed, device: {}, obstacle: 'a card cannot be saved yet' };
+      },
+    );
+    return [...devices, ...functions];
+  }
+
+  /** Before the VM's first start. Throws SNAPSHOT_REFUSED and SNAPSHOT_INVALID. */
+  restore({ devices, lines }: Pick<SnapshotParts, 'devices' | 'lines'>): void {
+    restoreDevices(devices, this.places());
+    this.#parts.hypercalls.shared.lines.restore(lines);
+  }
+
+  /** Clients that are no devices: a snapshot cannot have them. */
+  otherClients(): readonly string[] {
+    const { requests, wrappers } = this.#parts;
+    const own = new Set(this.#attachments.present.map(({ client }) => client));
+    return requests.clients.all
+      .map((client) => wrappers.original(client))
+      .filter((client) => !own.has(client) && !(client instanceof CardClient))
+      .map(({ name }) => `${name}: it is an I/O client, not a device`);
   }
 
   /** Cards were closed with their clients. */

@@ -18,6 +18,7 @@ import type { HypervisorEvent } from '../hypervisor/hypervisor.js';
 import { VmState } from '../hypervisor/vm-shared-state.js';
 import { errorText } from '../io-request/error-text.js';
 import { expectAccepted, stateError, type LifeCycle, type VmControls } from './life-cycle.js';
+import type { Snapshot } from './snapshot/snapshot.js';
 import type { VmEnd } from './user-vm-events.js';
 
 /** If the guest resets more often than this in one second, it is in a loop and its VM ends. */
@@ -25,12 +26,18 @@ export const RESETS_PER_SECOND = 5;
 /** How long the end of a VM waits for its vCPUs to pause. Then their threads are terminated. */
 export const PAUSE_LIMIT_MS = 2000;
 
+const NO_IMAGE = 'a restored VM has no image to start again from';
+
 export class VmLifeCycle implements LifeCycle {
   /** Resolves once, when the VM has ended. */
   readonly ended: Promise<VmEnd>;
   readonly #vm: VmControls;
   /** Undefined: the guest's program is in the hypervisor (a script). */
   readonly #image: GuestImage | undefined;
+  /** What the first start goes on from. Undefined after it, and for a VM that boots. */
+  #snapshot: Snapshot | undefined;
+  /** A restored VM without an image has nothing to start again from. */
+  readonly #canReset: boolean;
   #resolveEnded: (end: VmEnd) => void = () => undefined;
   /** Resolves when the end begins, so that a step stops waiting for devices. */
   readonly #ending: Promise<void>;
@@ -44,9 +51,11 @@ export class VmLifeCycle implements LifeCycle {
   /** Times of the guest's resets within the last second, in ms. */
   #recentResets: number[] = [];
 
-  constructor(vm: VmControls, image: GuestImage | undefined) {
+  constructor(vm: VmControls, image: GuestImage | undefined, snapshot?: Snapshot) {
     this.#vm = vm;
     this.#image = image;
+    this.#snapshot = snapshot;
+    this.#canReset = snapshot === undefined || image !== undefined;
     this.ended = new Promise((resolve) => (this.#resolveEnded = resolve));
     this.#ending = new Promise((resolve) => (this.#resolveEnding = resolve));
   }
@@ -61,7 +70,10 @@ export class VmLifeCycle implements LifeCycle {
     try {
       await this.#step(async () => {
         await Promise.race([this.#vm.devicesReady(), this.#ending]);
-        this.#load('start');
+        const snapshot = this.#snapshot;
+        this.#snapshot = undefined;
+        if (snapshot === undefined) this.#load('start');
+        else this.#vm.restoreDevices(snapshot);
         this.#start();
       });
     } finally {
@@ -74,7 +86,16 @@ export class VmLifeCycle implements LifeCycle {
   }
 
   reset(): Promise<void> {
+    if (!this.#canReset) return Promise.reject(stateError(this.#vm.name, NO_IMAGE, 'Restore it with an image'));
     return this.#step(() => this.#reset());
+  }
+
+  whileRunning<Result>(what: string, work: () => Promise<Result>): Promise<Result> {
+    return this.#step(() => {
+      if (this.#isEnding || this.#vm.hypercalls.shared.vmState !== VmState.RUNNING)
+        throw stateError(this.#vm.name, `it cannot ${what}: it does not run`, 'Start it first');
+      return work();
+    });
   }
 
   onHypervisorEvent(event: HypervisorEvent): void {
@@ -95,6 +116,10 @@ export class VmLifeCycle implements LifeCycle {
 
   guestReset(reason: string): void {
     if (this.#isEnding) return;
+    if (!this.#canReset) {
+      void this.end({ reason: 'power-off', message: `${reason}, and ${NO_IMAGE}` });
+      return;
+    }
     const now = performance.now();
     this.#recentResets = [...this.#recentResets.filter((time) => now - time < 1000), now];
     if (this.#recentResets.length > RESETS_PER_SECOND) {

@@ -10,6 +10,7 @@ import type { FaultPlan } from '../fault-injection/fault-rule.js';
 import type { LatePolicy } from '../hsm/late-policy.js';
 import type { AllocatePage } from '../hypervisor/hypervisor.js';
 import type { LifeCycle, VmControls } from './life-cycle.js';
+import type { Snapshot } from './snapshot/snapshot.js';
 import type { UserVm } from './user-vm.js';
 
 export interface VmPlan {
@@ -46,6 +47,8 @@ export interface VmPlan {
    * (hypervisor/hypervisor.ts), also for the page of slots. Undefined: they are ordinary memory.
    */
   readonly allocatePage?: AllocatePage | undefined;
+  /** What the VM goes on from. Undefined: it starts at power-on. */
+  readonly snapshot?: Snapshot | undefined;
   /** Called before the VM's first event. */
   readonly onCreated?: (vm: UserVm) => void;
   /** Replaces the sleep between two checks of CLEAR (hsm/clear-wait.ts), for tests. */

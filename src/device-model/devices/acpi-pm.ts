@@ -11,6 +11,7 @@
  * enabled status bit is set in ACPI mode.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import type { Clock, ClockTimer } from '../clock.js';
 import { UNCONNECTED } from '../device.js';
 import type { AccessSize, Device, InterruptLine, PowerControl } from '../device.js';
@@ -150,6 +151,28 @@ export class AcpiPm implements Device {
     this.#startMs = this.#clock.now();
     this.#changesSeen = 0;
     this.#refusedSleeps = 0;
+    this.#settle();
+  }
+
+  save(): unknown {
+    return {
+      status: this.#status,
+      enable: this.#enable,
+      control: this.#control,
+      startMs: this.#startMs,
+      changesSeen: this.#changesSeen,
+      refusedSleeps: this.#refusedSleeps,
+    };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState(this.name, state);
+    this.#status = from.integer('status', 0, 0xffff);
+    this.#enable = from.integer('enable', 0, 0xffff) & ENABLES;
+    this.#control = from.integer('control', 0, 0xffff);
+    this.#startMs = from.number('startMs');
+    this.#changesSeen = from.number('changesSeen');
+    this.#refusedSleeps = from.integer('refusedSleeps', 0, Number.MAX_SAFE_INTEGER);
     this.#settle();
   }
 

@@ -37,4 +37,13 @@ export class AcpiSmiCommand implements Device {
     if (value === ACPI_ENABLE) this.#setAcpiMode(true);
     else if (value === ACPI_DISABLE) this.#setAcpiMode(false);
   }
+
+  /** It has no state of its own. */
+  save(): unknown {
+    return null;
+  }
+
+  restore(): void {
+    // Nothing to restore.
+  }
 }

@@ -6,6 +6,11 @@
  * A character is a number: the byte in bits 7…0, its LSR error bits (PE, FE, BI) in bits 15…8.
  */
 
+import type { SavedState } from '../../io-request/saved-state.js';
+
+/** A byte and its error bits. */
+const MAX_CHARACTER = 0xffff;
+
 export class CharacterFifo {
   readonly capacity: number;
   readonly #ring: Uint16Array;
@@ -64,6 +69,17 @@ export class CharacterFifo {
     this.#ring[this.#first] = character & 0xff;
     this.#withErrors--;
     return character >>> 8;
+  }
+
+  /** The characters, oldest first. */
+  save(): readonly number[] {
+    return Array.from({ length: this.#length }, (_, i) => this.#ring[(this.#first + i) % this.capacity] ?? 0);
+  }
+
+  /** The characters of the field `name`. */
+  restore(from: SavedState, name: string): void {
+    this.clear();
+    for (const character of from.integersUpTo(name, this.capacity, 0, MAX_CHARACTER)) this.push(character);
   }
 
   clear(): void {

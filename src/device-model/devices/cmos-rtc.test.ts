@@ -3,7 +3,7 @@ import { describe, test } from 'node:test';
 
 import { ManualClock } from '../clock.js';
 import { CmosRtc } from './cmos-rtc.js';
-import type { CmosRtcOptions } from './cmos-rtc.js';
+import type { CmosRtcOptions } from './cmos-rtc-options.js';
 import { CmosIndex, periodOfRate, RtcInterrupt } from './cmos-rtc-registers.js';
 
 const MIB = 1024 * 1024;

@@ -10,47 +10,27 @@
  * battery. The mode registers return to the state after firmware: a guest may start without one.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { readBytes, writeBytes, type ByteRegisters } from '../byte-registers.js';
 import type { Clock, ClockTimer } from '../clock.js';
 import { UNCONNECTED } from '../device.js';
 import type { AccessSize, Device, InterruptLine } from '../device.js';
+import type { CmosRtcOptions } from './cmos-rtc-options.js';
 import { storeFirmwareContents } from './cmos-contents.js';
 import { CMOS_RTC_REGISTERS, CmosIndex, periodOfRate, RtcA, RtcB, RtcD, RtcInterrupt } from './cmos-rtc-registers.js';
-import { advanceTime, loadTime, secondsToAlarm, storeTime, type RtcFormat } from './rtc-calendar.js';
+import { FIRST_UPDATE_MS, SECOND_MS, UIP_MS } from './cmos-rtc-timing.js';
+import { advanceTime, LAST_SECOND, loadTime, secondsToAlarm, storeTime, type RtcFormat } from './rtc-calendar.js';
 
 /** Bytes behind the index port: an index has 7 bits. */
 const CMOS_BYTES = 128;
 /** Offset of the data port. The index port is at 0. */
 const DATA_PORT = 1;
 const NMI_MASK = 0x80;
-
 /** Bits of register B that enable the flags of register C in the same places. */
 const ENABLES = RtcInterrupt.UPDATE | RtcInterrupt.ALARM | RtcInterrupt.PERIODIC;
 
-/** At 32.768 kHz UIP leads by 244 us an update of 1984 us. Here that ends on the second. */
-const UIP_MS = 0.244 + 1.984;
-/** From the end of the divider's reset to the first update (data sheet, register A). */
-const FIRST_UPDATE_MS = 500;
-const SECOND_MS = 1000;
-
 /** With a shorter delay, rounding could make a timer fire before its event, again and again. */
 const SHORTEST_DELAY_MS = 0.001;
-
-export interface CmosRtcOptions {
-  readonly clock: Clock;
-  /** Bytes of RAM, which firmware and old kernels read from the CMOS. */
-  readonly memoryBytes: number;
-  readonly interrupt?: InterruptLine;
-  /** More CMOS bytes, by index, that only a certain firmware reads. Default: none. */
-  readonly contents?: Readonly<Record<number, number>>;
-  /**
-   * Called when the guest has set the clock: with its time before, in seconds since 1970, and the
-   * change in seconds. If the guest halts the clock to set it (SET, or the divider's reset), the
-   * call comes when the clock runs again, otherwise for each byte written. A clock that was halted
-   * for a second counts as set back by one.
-   */
-  readonly onTimeSet?: (lastTime: number, delta: number) => void;
-}
 
 export class CmosRtc implements Device, ByteRegisters {
   readonly name = 'cmos-rtc';
@@ -161,11 +141,30 @@ export class CmosRtc implements Device, ByteRegisters {
     storeFirmwareContents(this.#cmos, this.#memoryBytes, this.#contents);
     this.#secondSeen = this.#second();
     this.#ticksSeen = this.#ticks();
-    this.#flags = 0;
-    this.#index = 0;
+    this.#flags = this.#index = 0;
     this.#isNmiMasked = false;
     this.#settle();
     this.#reportLead();
+  }
+
+  /** The calendar follows the wall time also while the machine is saved, as if by battery. */
+  save(): unknown {
+    return {
+      ...{ cmos: Array.from(this.#cmos), index: this.#index, isNmiMasked: this.#isNmiMasked, flags: this.#flags },
+      ...{ phaseMs: this.#phaseMs, secondSeen: this.#secondSeen, reportedLead: this.#reportedLead },
+      ...{ dividerStartMs: this.#dividerStartMs, ticksSeen: this.#ticksSeen },
+    };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState(this.name, state);
+    this.#cmos.set(from.integers('cmos', CMOS_BYTES, 0, 0xff));
+    [this.#index, this.#flags] = [from.integer('index', 0, CMOS_BYTES - 1), from.byte('flags')];
+    this.#isNmiMasked = from.boolean('isNmiMasked');
+    [this.#phaseMs, this.#secondSeen] = [from.number('phaseMs'), from.integer('secondSeen', 0, LAST_SECOND)];
+    [this.#dividerStartMs, this.#ticksSeen] = [from.number('dividerStartMs'), from.number('ticksSeen')];
+    this.#reportedLead = from.number('reportedLead');
+    this.#settle();
   }
 
   close(): void {

@@ -10,6 +10,7 @@
  * choose.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { allOnes } from '../device.js';
 import type { AccessSize, Device, PowerControl } from '../device.js';
 import type { RegisterMap } from '../register-map.js';
@@ -53,6 +54,15 @@ export class DebugExit implements Device {
     if (offset !== 0 || this.#exitCode !== undefined) return;
     this.#exitCode = value;
     this.#power.powerOff(`the guest wrote ${value} to the debug exit port`);
+  }
+
+  save(): unknown {
+    return { exitCode: this.#exitCode ?? null };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState(this.name, state);
+    this.#exitCode = from.optional('exitCode', () => from.integer('exitCode', 0, 0xffff_ffff));
   }
 
   reset(): void {

@@ -81,3 +81,19 @@ export const I8042_REGISTERS: RegisterMap = {
     },
   ],
 };
+
+/**
+ * The controller's output port, which command 0xD0 reads and 0xD1 writes: reset line (low resets)
+ * and A20 gate. Bit 4 is interrupt line 1, bits 6 and 7 are the keyboard's clock and data wires.
+ */
+export const I8042Output = { RESET: 1 << 0, A20: 1 << 1, KEYBOARD_FULL: 1 << 4, WIRES: 0xc0 } as const;
+
+/** Each of the two devices has one register of the map, at offset 0. */
+export const DATA_REGISTER = registerAlone('DATA');
+export const STATUS_REGISTER = registerAlone('STATUS/COMMAND');
+
+/** The map with the register of this name only, at offset 0. */
+function registerAlone(name: string): RegisterMap {
+  const { source, registers } = I8042_REGISTERS;
+  return { source, registers: registers.filter((one) => one.name === name).map((one) => ({ ...one, offset: 0 })) };
+}

@@ -14,10 +14,18 @@
  * without firmware.
  */
 
-import { allOnes, UNCONNECTED } from '../device.js';
-import type { AccessSize, Device, InterruptLine, PowerControl } from '../device.js';
-import { I8042_REGISTERS, I8042Command, I8042Config, I8042Status } from './i8042-registers.js';
-import type { RegisterMap } from '../register-map.js';
+import { SavedState } from '../../io-request/saved-state.js';
+import { readOnePort } from '../byte-registers.js';
+import { UNCONNECTED } from '../device.js';
+import type { Device, InterruptLine, PowerControl } from '../device.js';
+import {
+  DATA_REGISTER,
+  I8042Command,
+  I8042Config,
+  I8042Output,
+  I8042Status,
+  STATUS_REGISTER,
+} from './i8042-registers.js';
 import { Ps2Keyboard } from './ps2-keyboard.js';
 import { ScanCodeTranslator } from './scan-codes.js';
 
@@ -39,25 +47,6 @@ const NO_PASSWORD = 0xf1;
 const INPUT_PORT = 0x80;
 /** "Resend": the controller's answer for a device that does not answer. */
 const NO_ANSWER = 0xfe;
-
-/**
- * The controller's output port, which command 0xD0 reads and 0xD1 writes: reset line (low resets)
- * and A20 gate. Bit 4 is interrupt line 1, bits 6 and 7 are the keyboard's clock and data wires.
- */
-const OUTPUT_RESET = 1 << 0;
-const OUTPUT_A20 = 1 << 1;
-const OUTPUT_KEYBOARD_FULL = 1 << 4;
-const OUTPUT_WIRES = 0xc0;
-
-/** Each of the two devices has one register of the map, at offset 0. */
-const DATA_REGISTER = registerAlone('DATA');
-const STATUS_REGISTER = registerAlone('STATUS/COMMAND');
-
-/** The map with the register of this name only, at offset 0. */
-function registerAlone(name: string): RegisterMap {
-  const { source, registers } = I8042_REGISTERS;
-  return { source, registers: registers.filter((one) => one.name === name).map((one) => ({ ...one, offset: 0 })) };
-}
 
 export interface I8042Options {
   readonly power: PowerControl;
@@ -82,8 +71,8 @@ export class I8042 {
   #answers: Answer[] = [];
   /** The configuration byte, I8042Config bits. */
   #config: number = CONFIG_AFTER_FIRMWARE;
-  /** The controller's output port: the bits OUTPUT_RESET and OUTPUT_A20. */
-  #output: number = OUTPUT_RESET | OUTPUT_A20;
+  /** The controller's output port: the bits I8042Output.RESET and I8042Output.A20. */
+  #output: number = I8042Output.RESET | I8042Output.A20;
   /** The output buffer, port 0x60. It keeps its byte after it was read. */
   #buffer = 0;
   #status: number = I8042Status.SYSTEM | I8042Status.NOT_LOCKED;
@@ -97,17 +86,22 @@ export class I8042 {
       name: 'i8042-data',
       registers: DATA_REGISTER,
       peek: () => this.#buffer,
-      read: (offset, size) => onePort(offset, size, () => this.#readData()),
+      read: (offset, size) => readOnePort(offset, size, () => this.#readData()),
       write: (offset, _size, value) => (offset === 0 ? this.#writeData(value & 0xff) : undefined),
       reset: () => this.#reset(),
+      // The whole controller's.
+      save: () => this.#save(),
+      restore: (state) => this.#restore(state),
     };
     this.command = {
       name: 'i8042-command',
       registers: STATUS_REGISTER,
       peek: () => this.#status,
-      read: (offset, size) => onePort(offset, size, () => this.#status),
+      read: (offset, size) => readOnePort(offset, size, () => this.#status),
       write: (offset, _size, value) => (offset === 0 ? this.#writeCommand(value & 0xff) : undefined),
       reset: () => this.#reset(),
+      save: () => null,
+      restore: () => undefined,
     };
   }
 
@@ -126,11 +120,39 @@ export class I8042 {
     this.#translator.reset();
     this.#answers = [];
     this.#config = CONFIG_AFTER_FIRMWARE;
-    this.#output = OUTPUT_RESET | OUTPUT_A20;
+    this.#output = I8042Output.RESET | I8042Output.A20;
     this.#buffer = 0;
     this.#status = I8042Status.SYSTEM | I8042Status.NOT_LOCKED;
     this.#parameterOf = undefined;
     this.#refill();
+  }
+
+  #save(): unknown {
+    return {
+      keyboard: this.keyboard.save(),
+      isRelease: this.#translator.isRelease,
+      answers: this.#answers.map(({ byte, status }) => (status << 8) | byte),
+      config: this.#config,
+      output: this.#output,
+      buffer: this.#buffer,
+      status: this.#status,
+      parameterOf: this.#parameterOf ?? null,
+    };
+  }
+
+  #restore(state: unknown): void {
+    const from = new SavedState('i8042', state);
+    this.keyboard.restore(from.value('keyboard'));
+    this.#translator.isRelease = from.boolean('isRelease');
+    this.#answers = from
+      .integersUpTo('answers', ANSWER_QUEUE_LIMIT, 0, 0xffff)
+      .map((answer) => ({ byte: answer & 0xff, status: answer >>> 8 }));
+    this.#config = from.byte('config');
+    this.#output = I8042Output.RESET | (from.byte('output') & I8042Output.A20);
+    this.#buffer = from.byte('buffer');
+    this.#status = from.byte('status');
+    this.#parameterOf = from.optional('parameterOf', () => from.byte('parameterOf'));
+    this.#settle();
   }
 
   #readData(): number {
@@ -163,7 +185,7 @@ export class I8042 {
     this.#parameterOf = undefined;
     if (command >= I8042Command.PULSE) {
       // The lower bits name the lines of the output port that stay high during the pulse.
-      if ((command & OUTPUT_RESET) === 0) this.#resetMachine(command);
+      if ((command & I8042Output.RESET) === 0) this.#resetMachine(command);
       return;
     }
     switch (command) {
@@ -211,7 +233,7 @@ export class I8042 {
       case I8042Command.READ_INPUT_PORT:
         return INPUT_PORT;
       case I8042Command.READ_OUTPUT_PORT:
-        return this.#output | OUTPUT_WIRES | (this.#isInterrupting() ? OUTPUT_KEYBOARD_FULL : 0);
+        return this.#output | I8042Output.WIRES | (this.#isInterrupting() ? I8042Output.KEYBOARD_FULL : 0);
       default:
         return undefined;
     }
@@ -225,8 +247,8 @@ export class I8042 {
   }
 
   #setOutputPort(value: number): void {
-    this.#output = OUTPUT_RESET | (value & OUTPUT_A20);
-    if ((value & OUTPUT_RESET) === 0) this.#resetMachine(I8042Command.WRITE_OUTPUT_PORT);
+    this.#output = I8042Output.RESET | (value & I8042Output.A20);
+    if ((value & I8042Output.RESET) === 0) this.#resetMachine(I8042Command.WRITE_OUTPUT_PORT);
   }
 
   #resetMachine(command: number): void {
@@ -274,11 +296,4 @@ export class I8042 {
   #settle(): void {
     this.#interrupt.set(this.#isInterrupting());
   }
-}
-
-/**
- * Reads an 8-bit port. The other bytes of a wider access belong to the ports behind it, and float.
- */
-function onePort(offset: number, size: AccessSize, read: () => number): number {
-  return offset === 0 ? ((allOnes(size) & ~0xff) | read()) >>> 0 : allOnes(size);
 }

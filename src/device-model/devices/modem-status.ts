@@ -3,6 +3,7 @@
  * for each change until it is read. Part of Uart16550.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { ModemControl, ModemStatus } from './uart16550-registers.js';
 
 /** The modem inputs, bits 4 to 7 of the register. Their changes are bits 0 to 3. */
@@ -56,6 +57,24 @@ export class ModemStatusRegister {
   reset(): void {
     this.#mcr = 0;
     this.#value = inputs(this.#lines);
+  }
+
+  /** With the lines, which the terminal need not set again. */
+  save(): unknown {
+    return { lines: inputs(this.#lines), value: this.#value, mcr: this.#mcr };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('modem status', state);
+    const lines = from.byte('lines');
+    this.#lines = {
+      cts: (lines & ModemStatus.CTS) !== 0,
+      dsr: (lines & ModemStatus.DSR) !== 0,
+      dcd: (lines & ModemStatus.DCD) !== 0,
+      ri: (lines & ModemStatus.RI) !== 0,
+    };
+    this.#value = from.byte('value');
+    this.#mcr = from.byte('mcr');
   }
 
   #update(): void {

@@ -9,6 +9,8 @@
  * pulse.
  */
 
+import { finiteOrNull, SavedState } from '../../io-request/saved-state.js';
+import { fromBcd, toBcd } from './pit-bcd.js';
 import { Access, PitStatus } from './pit8254-registers.js';
 import {
   countAfter,
@@ -16,10 +18,12 @@ import {
   highTicks,
   isOutHigh,
   isPeriodic,
+  nextReload,
   nextRise,
   risesBetween,
+  type Loaded,
+  type PitMode,
 } from './pit-waveform.js';
-import type { Loaded, PitMode } from './pit-waveform.js';
 
 /** Mode 3, low byte then high byte, no count. The data sheet leaves power-on undefined. */
 const POWER_ON_CONTROL = 0x36;
@@ -29,14 +33,12 @@ export class PitCounter {
   #mode: PitMode = 3;
   #gate: boolean;
   readonly #gateAtPowerOn: boolean;
-
   /** The count register, as written, and whether it was since the last control word. */
   #register = 0;
   #registerWritten = false;
   #lowByte = 0;
   #highByteIsNext = false;
   #nullCount = true;
-
   #loaded: Loaded | undefined;
   /** The tick at which the count register is loaded. Infinity if no load is due. */
   #loadAt = Infinity;
@@ -46,7 +48,6 @@ export class PitCounter {
   #stoppedAt = Infinity;
   /** The value of the counting element while no count is loaded. */
   #heldCount = 0;
-
   #latchedCount: number | undefined;
   #latchedStatus: number | undefined;
   #highByteIsNextRead = false;
@@ -63,29 +64,21 @@ export class PitCounter {
     this.#control = word & 0x3f;
     const mode = (word >>> 1) & 7;
     this.#mode = (mode > 5 ? mode - 4 : mode) as PitMode;
-    this.#registerWritten = false;
-    this.#highByteIsNext = false;
-    this.#highByteIsNextRead = false;
+    this.#registerWritten = this.#highByteIsNext = this.#highByteIsNextRead = false;
     this.#nullCount = true;
-    this.#latchedCount = undefined;
-    this.#latchedStatus = undefined;
+    this.#latchedCount = this.#latchedStatus = undefined;
   }
 
   write(byte: number, tick: number): void {
-    switch (this.#access) {
-      case Access.LOW_BYTE:
-        this.#setRegister(byte, tick);
-        break;
-      case Access.HIGH_BYTE:
-        this.#setRegister(byte << 8, tick);
-        break;
-      default:
-        this.#highByteIsNext = !this.#highByteIsNext;
-        if (this.#highByteIsNext) {
-          this.#lowByte = byte;
-          // In mode 0 the first byte of a count stops the counting, and OUT goes low.
-          if (this.#mode === 0) this.#stop(tick);
-        } else this.#setRegister(this.#lowByte | (byte << 8), tick);
+    if (this.#access === Access.LOW_BYTE) this.#setRegister(byte, tick);
+    else if (this.#access === Access.HIGH_BYTE) this.#setRegister(byte << 8, tick);
+    else {
+      this.#highByteIsNext = !this.#highByteIsNext;
+      if (this.#highByteIsNext) {
+        this.#lowByte = byte;
+        // In mode 0 the first byte of a count stops the counting, and OUT goes low.
+        if (this.#mode === 0) this.#stop(tick);
+      } else this.#setRegister(this.#lowByte | (byte << 8), tick);
     }
   }
 
@@ -187,8 +180,36 @@ export class PitCounter {
   reset(): void {
     this.control(POWER_ON_CONTROL, 0);
     this.#gate = this.#gateAtPowerOn;
-    this.#register = 0;
-    this.#heldCount = 0;
+    this.#register = this.#heldCount = 0;
+  }
+
+  /** Ticks are those of the Clock, which goes on from the same value. */
+  save(): unknown {
+    return {
+      ...{ control: this.#control, gate: this.#gate, register: this.#register, lowByte: this.#lowByte },
+      ...{ registerWritten: this.#registerWritten, nullCount: this.#nullCount, heldCount: this.#heldCount },
+      ...{ highByteIsNext: this.#highByteIsNext, highByteIsNextRead: this.#highByteIsNextRead },
+      ...{ loadAt: finiteOrNull(this.#loadAt), stoppedAt: finiteOrNull(this.#stoppedAt) },
+      ...{ loaded: this.#loaded ?? null, loadsLowHalf: this.#loadsLowHalf },
+      ...{ latchedCount: this.#latchedCount ?? null, latchedStatus: this.#latchedStatus ?? null },
+    };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('pit counter', state);
+    // Sets the mode.
+    this.control(from.byte('control'), 0);
+    [this.#gate, this.#registerWritten] = [from.boolean('gate'), from.boolean('registerWritten')];
+    [this.#register, this.#lowByte] = [from.integer('register', 0, 0xffff), from.byte('lowByte')];
+    [this.#nullCount, this.#loadsLowHalf] = [from.boolean('nullCount'), from.boolean('loadsLowHalf')];
+    this.#highByteIsNext = from.boolean('highByteIsNext');
+    this.#highByteIsNextRead = from.boolean('highByteIsNextRead');
+    const loaded = from.optional('loaded', () => from.part('loaded'));
+    this.#loaded = loaded && { start: loaded.number('start'), count: loaded.integer('count', 1, 65_536) };
+    [this.#loadAt, this.#stoppedAt] = [from.numberOr('loadAt', Infinity), from.numberOr('stoppedAt', Infinity)];
+    this.#heldCount = from.integer('heldCount', 0, 0xffff);
+    this.#latchedCount = from.optional('latchedCount', () => from.integer('latchedCount', 0, 0xffff));
+    this.#latchedStatus = from.optional('latchedStatus', () => from.byte('latchedStatus'));
   }
 
   get #access(): number {
@@ -237,11 +258,7 @@ export class PitCounter {
     }
     const loaded = this.#loaded;
     if (loaded === undefined || this.#loadAt !== Infinity || this.#stoppedAt !== Infinity) return;
-    const { start, count } = loaded;
-    const inPeriod = (tick - start) % count;
-    const begin = tick - inPeriod;
-    this.#loadsLowHalf = this.#mode === 3 && inPeriod < highTicks(count);
-    this.#loadAt = begin + (this.#loadsLowHalf ? highTicks(count) : count);
+    [this.#loadAt, this.#loadsLowHalf] = nextReload(this.#mode, loaded, tick);
   }
 
   #openGate(tick: number): void {
@@ -280,18 +297,4 @@ export class PitCounter {
     this.#loadsLowHalf = false;
     this.#stoppedAt = Infinity;
   }
-}
-
-function toBcd(value: number): number {
-  return (
-    (Math.floor(value / 1000) << 12) |
-    ((Math.floor(value / 100) % 10) << 8) |
-    ((Math.floor(value / 10) % 10) << 4) |
-    (value % 10)
-  );
-}
-
-/** Digits above 9 are undefined. Here they count by their weight, modulo four digits. */
-function fromBcd(value: number): number {
-  return ((value >>> 12) * 1000 + ((value >>> 8) & 15) * 100 + ((value >>> 4) & 15) * 10 + (value & 15)) % 10_000;
 }

@@ -14,6 +14,7 @@
  * controllers only see its edges.
  */
 
+import { finiteOrNull, SavedState } from '../../io-request/saved-state.js';
 import type { Clock, ClockTimer } from '../clock.js';
 import type { InterruptLine } from '../device.js';
 import type { PitCounter } from './pit-counter.js';
@@ -40,6 +41,8 @@ export class PitInterrupt {
   #lastEdgeAt = -Infinity;
   #owed = 0;
   #missed = 0;
+  /** The level of the line. */
+  #isHigh = false;
   #timer: ClockTimer | undefined;
   #timerAt = Infinity;
 
@@ -69,7 +72,7 @@ export class PitInterrupt {
   /** Called after a write, which may move OUT by itself. `outWasHigh`: OUT before the write. */
   afterWrite(tick: number, outWasHigh: boolean): void {
     const outIsHigh = this.#counter.isOutHigh(tick);
-    if (!outIsHigh) this.#line.set(false);
+    if (!outIsHigh) this.#set(false);
     else if (!outWasHigh) this.#pulse(tick);
     this.#accountedTo = Math.max(this.#accountedTo, tick);
     this.#arm(tick);
@@ -91,7 +94,29 @@ export class PitInterrupt {
     this.#lastEdgeAt = -Infinity;
     this.#owed = 0;
     this.#missed = 0;
-    this.#line.set(false);
+    this.#set(false);
+  }
+
+  save(): unknown {
+    return {
+      accountedTo: this.#accountedTo,
+      lastEdgeAt: finiteOrNull(this.#lastEdgeAt),
+      owed: this.#owed,
+      missed: this.#missed,
+      isHigh: this.#isHigh,
+    };
+  }
+
+  /** After the counter. Edges that were due since it was saved come now. */
+  restore(state: unknown): void {
+    const from = new SavedState('pit interrupt', state);
+    this.close();
+    this.#accountedTo = from.number('accountedTo');
+    this.#lastEdgeAt = from.numberOr('lastEdgeAt', -Infinity);
+    this.#owed = from.integer('owed', 0, this.#catchUpTicks);
+    this.#missed = from.integer('missed', 0, Number.MAX_SAFE_INTEGER);
+    this.#set(from.boolean('isHigh'));
+    this.#arm(this.#accountedTo);
   }
 
   close(): void {
@@ -118,8 +143,13 @@ export class PitInterrupt {
 
   #pulse(tick: number): void {
     this.#lastEdgeAt = tick;
-    this.#line.set(false);
-    this.#line.set(true);
+    this.#set(false);
+    this.#set(true);
+  }
+
+  #set(high: boolean): void {
+    this.#isHigh = high;
+    this.#line.set(high);
   }
 
   get #spacing(): number {

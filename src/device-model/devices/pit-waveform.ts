@@ -79,6 +79,16 @@ export function nextRise(mode: PitMode, loaded: Loaded, after: number): number {
   return loaded.start + (Math.floor((after - loaded.start) / loaded.count) + 1) * loaded.count;
 }
 
+/**
+ * When a count that was written at `tick` is loaded, and whether it starts mode 3's low half. Mode
+ * 2 loads it at the end of its cycle, mode 3 of its half.
+ */
+export function nextReload(mode: PitMode, { start, count }: Loaded, tick: number): [at: number, isLowHalf: boolean] {
+  const inPeriod = (tick - start) % count;
+  const isLowHalf = mode === 3 && inPeriod < highTicks(count);
+  return [tick - inPeriod + (isLowHalf ? highTicks(count) : count), isLowHalf];
+}
+
 function firstRise(mode: PitMode, { start, count }: Loaded): number {
   switch (mode) {
     case 0:

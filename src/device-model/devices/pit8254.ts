@@ -8,6 +8,7 @@
  * a timer, and only while its OUT can rise (pit-interrupt.ts).
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { readBytes, writeBytes } from '../byte-registers.js';
 import type { ByteRegisters } from '../byte-registers.js';
 import { SystemClock } from '../clock.js';
@@ -109,6 +110,17 @@ export class Pit8254 implements Device, ByteRegisters {
   reset(): void {
     for (const counter of this.#counters) counter.reset();
     this.#interrupt.reset();
+  }
+
+  save(): unknown {
+    return { counters: this.#counters.map((counter) => counter.save()), interrupt: this.#interrupt.save() };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState(this.name, state);
+    const counters = from.list('counters', PIT_COUNTERS);
+    this.#counters.forEach((counter, index) => counter.restore(counters[index]));
+    this.#interrupt.restore(from.value('interrupt'));
   }
 
   close(): void {

@@ -6,6 +6,7 @@
  * the port is a scratch register of the DMA page chip (82C206), so it can be read back.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { allOnes } from '../device.js';
 import type { AccessSize, Device } from '../device.js';
 import type { RegisterMap } from '../register-map.js';
@@ -63,6 +64,16 @@ export class PostPort implements Device {
     this.#ring[this.#count % POST_HISTORY_LIMIT] = code;
     this.#count++;
     this.#onCode?.(code);
+  }
+
+  save(): unknown {
+    return { history: this.history };
+  }
+
+  restore(state: unknown): void {
+    const history = new SavedState(this.name, state).integersUpTo('history', POST_HISTORY_LIMIT, 0, 0xff);
+    this.#ring.set(history);
+    this.#count = history.length;
   }
 
   reset(): void {

@@ -7,6 +7,7 @@
  * limited by the longest one.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { ScanCodeTranslator } from './scan-codes.js';
 
 /** Bytes of keys that wait for the guest. The buffer of an IBM keyboard holds 16. */
@@ -108,6 +109,33 @@ export class Ps2Keyboard {
     this.#leds = 0;
     this.#lastSent = 0;
     this.#droppedKeys = 0;
+  }
+
+  save(): unknown {
+    return {
+      answers: this.#answers,
+      keys: this.#keys,
+      isRelease: this.#toSet1.isRelease,
+      parameterOf: this.#parameterOf ?? null,
+      isScanning: this.#isScanning,
+      set: this.#set,
+      leds: this.#leds,
+      lastSent: this.#lastSent,
+      droppedKeys: this.#droppedKeys,
+    };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('keyboard', state);
+    this.#answers = [...from.integersUpTo('answers', KEY_QUEUE_LIMIT, 0, 0xff)];
+    this.#keys = [...from.integersUpTo('keys', KEY_QUEUE_LIMIT, 0, 0xff)];
+    this.#toSet1.isRelease = from.boolean('isRelease');
+    this.#parameterOf = from.optional('parameterOf', () => from.byte('parameterOf'));
+    this.#isScanning = from.boolean('isScanning');
+    this.#set = from.oneOf('set', [1, 2]);
+    this.#leds = from.integer('leds', 0, 7);
+    this.#lastSent = from.byte('lastSent');
+    this.#droppedKeys = from.integer('droppedKeys', 0, Number.MAX_SAFE_INTEGER);
   }
 
   #execute(command: number): void {

@@ -7,6 +7,7 @@
  * well. Linux first writes SYS_RST alone to select the kind of reset, which resets in neither.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { allOnes } from '../device.js';
 import type { AccessSize, Device, PowerControl } from '../device.js';
 import type { RegisterMap } from '../register-map.js';
@@ -58,6 +59,14 @@ export class ResetControl implements Device {
     if ((value & RST_CPU) === 0) return;
     const kind = (value & FULL_RST) !== 0 ? 'a full reset' : 'a system reset';
     this.#power.reset(`the guest asked for ${kind} at port 0xcf9`);
+  }
+
+  save(): unknown {
+    return { value: this.#value };
+  }
+
+  restore(state: unknown): void {
+    this.#value = new SavedState(this.name, state).byte('value') & (SYS_RST | RST_CPU | FULL_RST);
   }
 
   reset(): void {

@@ -18,6 +18,8 @@ export interface RtcFormat {
   readonly is24Hour: boolean;
 }
 
+/** Of the year 9999. */
+export const LAST_SECOND = 253_402_300_799;
 const DAY_S = 86_400;
 const HOUR_S = 3_600;
 /** MC146818A: an alarm byte with both high bits set matches everything. */

@@ -54,6 +54,15 @@ export class ScanCodeTranslator {
     return byte < SET_1.length ? (SET_1[byte] ?? 0) | release : byte;
   }
 
+  /** Whether the release prefix was translated last. */
+  get isRelease(): boolean {
+    return this.#isRelease;
+  }
+
+  set isRelease(isRelease: boolean) {
+    this.#isRelease = isRelease;
+  }
+
   reset(): void {
     this.#isRelease = false;
   }

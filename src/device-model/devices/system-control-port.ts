@@ -4,6 +4,7 @@
  * calibrate their clocks with it: open the gate, poll OUT2.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { readBytes, writeBytes } from '../byte-registers.js';
 import type { ByteRegisters } from '../byte-registers.js';
 import type { AccessSize, Device } from '../device.js';
@@ -54,6 +55,15 @@ export class SystemControlPort implements Device, ByteRegisters {
     if (offset !== 0) return;
     this.#control = value & WRITABLE;
     this.#pit.gate2 = (value & GATE2) !== 0;
+  }
+
+  /** The gate's level is the timer's to save. */
+  save(): unknown {
+    return { control: this.#control };
+  }
+
+  restore(state: unknown): void {
+    this.#control = new SavedState(this.name, state).byte('control') & WRITABLE;
   }
 
   reset(): void {

@@ -9,6 +9,7 @@
  * overrun.
  */
 
+import { finiteOrNull, SavedState } from '../../io-request/saved-state.js';
 import type { Clock, ClockTimer } from '../clock.js';
 import { CharacterFifo } from './character-fifo.js';
 import { FIFO_DEPTH, LineStatus } from './uart16550-registers.js';
@@ -176,6 +177,36 @@ export class UartReceiver {
     this.#timeoutPending = false;
     this.#silentFromMs = -Infinity;
     this.#fill();
+  }
+
+  save(): unknown {
+    return {
+      queue: this.#queue.save(),
+      fifo: this.#fifo.save(),
+      fifoEnabled: this.#fifoEnabled,
+      trigger: this.#trigger,
+      lastCharacter: this.#lastCharacter,
+      errors: this.#errors,
+      timeoutPending: this.#timeoutPending,
+      silentFromMs: finiteOrNull(this.#silentFromMs),
+      waits: this.#timer !== undefined,
+    };
+  }
+
+  /** Whether it listens follows from registers that the UART has, and from flow control. */
+  restore(state: unknown, listening: boolean): void {
+    const from = new SavedState('uart receiver', state);
+    this.close();
+    this.#queue.restore(from, 'queue');
+    this.#fifo.restore(from, 'fifo');
+    this.#fifoEnabled = from.boolean('fifoEnabled');
+    this.#trigger = from.integer('trigger', 1, FIFO_DEPTH);
+    this.#lastCharacter = from.byte('lastCharacter');
+    this.#errors = from.byte('errors');
+    this.#timeoutPending = from.boolean('timeoutPending');
+    this.#silentFromMs = from.numberOr('silentFromMs', -Infinity);
+    if (from.boolean('waits')) this.#timer = this.#clock.schedule(this.#silenceEndMs, () => this.#endSilence());
+    this.listen(listening);
   }
 
   close(): void {

@@ -4,7 +4,7 @@ import { describe, test } from 'node:test';
 import { ManualClock } from '../clock.js';
 import { INPUT_QUEUE_CHARACTERS } from './uart-receiver.js';
 import { Uart16550 } from './uart16550.js';
-import type { Uart16550Options } from './uart16550.js';
+import type { Uart16550Options } from './uart16550-options.js';
 
 const [DATA, IER, IIR, FCR, LCR, MCR, LSR, MSR, SCR] = [0, 1, 2, 2, 3, 4, 5, 6, 7];
 const OUT2 = 0x08;

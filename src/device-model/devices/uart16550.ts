@@ -8,12 +8,13 @@
  * write of THR clears it, then it is raised again, as an edge.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { readBytes, writeBytes } from '../byte-registers.js';
 import type { ByteRegisters } from '../byte-registers.js';
 import { SystemClock } from '../clock.js';
-import type { Clock } from '../clock.js';
 import { UNCONNECTED } from '../device.js';
-import type { AccessSize, ByteSink, Device, InterruptLine } from '../device.js';
+import type { AccessSize, Device, InterruptLine } from '../device.js';
+import type { Uart16550Options } from './uart16550-options.js';
 import { BatchedOutput } from './batched-output.js';
 import { ModemStatusRegister } from './modem-status.js';
 import type { ModemLines } from './modem-status.js';
@@ -30,25 +31,6 @@ import {
   TRIGGER_LEVELS,
   UART16550_REGISTERS,
 } from './uart16550-registers.js';
-
-export interface Uart16550Options {
-  readonly interrupt?: InterruptLine;
-  /** Gets what the guest sends. Default: it is dropped. */
-  readonly output?: ByteSink;
-  /** For the character timeout. Default: the host's clock. */
-  readonly clock?: Clock;
-  /**
-   * The terminal sends only while the guest asserts RTS. So text that is piped in before the guest
-   * has opened the port survives the FIFO resets of the driver's probing. A guest that never writes
-   * MCR receives nothing. Default: false.
-   */
-  readonly flowControl?: boolean;
-  /**
-   * Called after `receive` refused bytes, when half of the queue is free again. That is inside the
-   * guest's access, so it must return soon.
-   */
-  readonly onInputRoom?: () => void;
-}
 
 export class Uart16550 implements Device, ByteRegisters {
   readonly name = 'uart16550';
@@ -166,6 +148,24 @@ export class Uart16550 implements Device, ByteRegisters {
     this.#receiver.listen(!this.#flowControl);
   }
 
+  save(): unknown {
+    return {
+      ...{ divisor: this.#divisor, ier: this.#ier, lcr: this.#lcr, mcr: this.#mcr, scratch: this.#scratch },
+      ...{ thrEmptyPending: this.#thrEmptyPending, modem: this.#modem.save(), receiver: this.#receiver.save() },
+    };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState(this.name, state);
+    [this.#ier, this.#mcr] = [from.integer('ier', 0, 0x0f), from.integer('mcr', 0, 0x1f)];
+    [this.#lcr, this.#scratch] = [from.byte('lcr'), from.byte('scratch')];
+    this.#divisor = from.integer('divisor', 0, 0xffff);
+    this.#thrEmptyPending = from.boolean('thrEmptyPending');
+    this.#modem.restore(from.value('modem'));
+    this.#receiver.restore(from.value('receiver'), this.#isListening);
+    this.#updateInterrupt();
+  }
+
   close(): void {
     this.#receiver.close();
     this.#output.flush();
@@ -214,7 +214,7 @@ export class Uart16550 implements Device, ByteRegisters {
       case 4:
         this.#mcr = value & 0x1f;
         this.#modem.setControl(this.#mcr);
-        this.#receiver.listen(!this.#loopback && (!this.#flowControl || (value & ModemControl.RTS) !== 0));
+        this.#receiver.listen(this.#isListening);
         break;
       case 7:
         this.#scratch = value;
@@ -230,6 +230,10 @@ export class Uart16550 implements Device, ByteRegisters {
 
   get #loopback(): boolean {
     return (this.#mcr & ModemControl.LOOPBACK) !== 0;
+  }
+
+  get #isListening(): boolean {
+    return !this.#loopback && (!this.#flowControl || (this.#mcr & ModemControl.RTS) !== 0);
   }
 
   /** A read clears the THR interrupt, if that is the one reported. */

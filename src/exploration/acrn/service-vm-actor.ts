@@ -106,6 +106,7 @@ function makeVm(world: World, number: number, upcall: Upcall, module: Hypervisor
     emit: () => undefined,
     devicesReady: () => Promise.resolve(),
     resetDevices: () => actorNote('reset', number),
+    restoreDevices: () => undefined,
     closeDevices: () => undefined,
     onPausing: () => undefined,
     onStarting: () => undefined,

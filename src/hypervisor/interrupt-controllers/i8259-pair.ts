@@ -8,6 +8,7 @@
  * interrupt 2 is pin 0, where the timer is: pin 2 is taken. Two interrupts on one pin are wired-OR.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { I8259, NO_REQUEST } from './i8259.js';
 
 export const PAIR_PINS = 16;
@@ -81,6 +82,19 @@ export class I8259Pair {
   writeLevelControl(chip: I8259, value: number): void {
     chip.levelControl = value;
     this.#cascade();
+  }
+
+  save(): unknown {
+    const [first, second] = [this.first.save(), this.second.save()];
+    return { first, second, gsis: this.#gsis, timerGsi: this.#timerGsi };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('i8259 pair', state);
+    this.first.restore(from.value('first'));
+    this.second.restore(from.value('second'));
+    this.#gsis = from.integer('gsis', 0, 0xffff);
+    this.#timerGsi = from.oneOf('timerGsi', [TIMER_PIN, TIMER_GSI]);
   }
 
   #cascade(): void {

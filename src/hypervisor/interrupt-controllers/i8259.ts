@@ -13,6 +13,8 @@
  * Sources: Intel 8259A data sheet; for the edge/level control register Intel 82371AB (PIIX4).
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
+
 const PINS = 8;
 const ALL_PINS = 0xff;
 const LOWEST_AT_RESET = 7;
@@ -46,7 +48,8 @@ const Ocw3 = {
 const POLL_FOUND = 0x80;
 
 /** Which write to the odd port comes next: an initialization command word, or OCW1, the mask. */
-type OddWrite = 'icw2' | 'icw3' | 'icw4' | 'ocw1';
+const ODD_WRITES = ['icw2', 'icw3', 'icw4', 'ocw1'] as const;
+type OddWrite = (typeof ODD_WRITES)[number];
 
 export interface I8259Options {
   /** The pin to which the second chip's output is connected, always a level. Default: none. */
@@ -150,6 +153,47 @@ export class I8259 {
     else if ((value & ICW1) !== 0) this.#initialize(value);
     else if ((value & OCW3) !== 0) this.#writeOcw3(value);
     else this.#writeOcw2(value >>> 5, value & 7);
+  }
+
+  save(): unknown {
+    return {
+      elcr: this.#elcr,
+      pins: this.#pins,
+      risen: this.#risen,
+      inService: this.#inService,
+      mask: this.#mask,
+      base: this.#base,
+      lowestPriority: this.#lowestPriority,
+      next: this.#next,
+      isSingle: this.#isSingle,
+      needsIcw4: this.#needsIcw4,
+      endsAutomatically: this.#endsAutomatically,
+      rotatesInAutomaticEnd: this.#rotatesInAutomaticEnd,
+      isSpecialFullyNested: this.#isSpecialFullyNested,
+      hasSpecialMask: this.#hasSpecialMask,
+      readsInService: this.#readsInService,
+      polls: this.#polls,
+    };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('i8259', state);
+    this.#elcr = from.byte('elcr') & this.#levelPins;
+    this.#pins = from.byte('pins');
+    this.#risen = from.byte('risen');
+    this.#inService = from.byte('inService');
+    this.#mask = from.byte('mask');
+    this.#base = from.byte('base') & 0xf8;
+    this.#lowestPriority = from.integer('lowestPriority', 0, PINS - 1);
+    this.#next = from.oneOf('next', ODD_WRITES);
+    this.#isSingle = from.boolean('isSingle');
+    this.#needsIcw4 = from.boolean('needsIcw4');
+    this.#endsAutomatically = from.boolean('endsAutomatically');
+    this.#rotatesInAutomaticEnd = from.boolean('rotatesInAutomaticEnd');
+    this.#isSpecialFullyNested = from.boolean('isSpecialFullyNested');
+    this.#hasSpecialMask = from.boolean('hasSpecialMask');
+    this.#readsInService = from.boolean('readsInService');
+    this.#polls = from.boolean('polls');
   }
 
   get levelControl(): number {

@@ -13,6 +13,7 @@
  * it counts if that pin's entry says ExtINT: "virtual wire mode" in two ways.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import type { InterruptController } from '../interrupt-lines.js';
 import { Delivery, MessageBit } from './apic-message.js';
 import { NO_REQUEST } from './i8259.js';
@@ -47,6 +48,27 @@ export class InterruptControllers implements InterruptController {
     this.#pics = new I8259Pair(this.#onEnd);
     this.#localApic = this.#newLocalApic();
     this.#ioApic = new IoApic((message, destination) => this.#localApic.receive(message, destination), this.#onEnd);
+  }
+
+  save(): unknown {
+    return {
+      pics: this.#pics.save(),
+      ioApic: this.#ioApic.save(),
+      hasLocalApic: this.#localApic.existsForGuest,
+      localApic: this.#localApic.save(),
+      hasNmi: this.#hasNmi,
+    };
+  }
+
+  /** Sets all registers and pins at once: nothing is delivered or reported by it. */
+  restore(state: unknown): void {
+    const from = new SavedState('interrupt controllers', state);
+    this.reset();
+    this.#pics.restore(from.value('pics'));
+    this.#ioApic.restore(from.value('ioApic'));
+    this.#localApic = this.#newLocalApic(from.boolean('hasLocalApic'));
+    this.#localApic.restore(from.value('localApic'));
+    this.#hasNmi = from.boolean('hasNmi');
   }
 
   get pics(): I8259Pair {

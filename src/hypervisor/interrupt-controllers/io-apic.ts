@@ -12,6 +12,7 @@
  * Source: Intel 82093AA data sheet.
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { deliveryOf, hasVector, MessageBit } from './apic-message.js';
 
 export const IO_APIC_PINS = 48;
@@ -109,6 +110,29 @@ export class IoApic {
   write(offset: number, value: number): void {
     if (offset === SELECT) this.#selected = value & 0xff;
     else if (offset === WINDOW) this.#writeSelected(value);
+  }
+
+  save(): unknown {
+    const [low, high] = [Array.from(this.#low), Array.from(this.#high)];
+    const [levels, isOpen] = [Array.from(this.#levels), Array.from(this.#isOpen)];
+    return { low, high, levels, isOpen, id: this.#id, selected: this.#selected };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('io-apic', state);
+    const [lowest, highest] = [-0x8000_0000, 0x7fff_ffff];
+    const known = WRITABLE | Entry.REMOTE_IRR;
+    this.#low.set(from.integers('low', IO_APIC_PINS, lowest, highest).map((entry) => entry & known));
+    this.#high.set(from.integers('high', IO_APIC_PINS, lowest, highest).map((entry) => entry & DESTINATION_MASK));
+    this.#levels.set(from.integers('levels', IO_APIC_PINS, 0, 1));
+    this.#isOpen.set(from.integers('isOpen', IO_APIC_PINS, 0, 1));
+    this.#id = from.word('id') & ID_MASK;
+    this.#selected = from.byte('selected');
+  }
+
+  /** The level of each pin: 1 is high. */
+  get levels(): readonly number[] {
+    return Array.from(this.#levels);
   }
 
   #readSelected(): number {

@@ -10,6 +10,8 @@
  * Source: Intel SDM volume 3, "APIC Timer".
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
+
 /** Ticks of the bus clock, 1 GHz, in a millisecond of the guest. The TSC has the same rate. */
 const TICKS_PER_MS = 1_000_000;
 
@@ -46,10 +48,7 @@ export class LocalApicTimer {
   /** The count goes on from its value at the new rate. */
   set divide(value: number) {
     const elapsedTicks = this.#elapsed(this.#now());
-    this.#divideRegister = value & 0b1011;
-    // 000 divides by 2, 001 by 4 … 110 by 128, and 111 by 1.
-    const exponent = ((value & 0b11) | ((value & 0b1000) >> 1)) + 1;
-    this.#divisor = 1 << (exponent & 7);
+    this.#setDivide(value);
     this.#startMs = this.#now() - (elapsedTicks * this.#divisor) / TICKS_PER_MS;
   }
 
@@ -76,6 +75,26 @@ export class LocalApicTimer {
   /** Milliseconds until it expires, or Infinity. */
   remainingMs(nowMs: number): number {
     return this.#isRunning ? Math.max(0, this.#startMs + this.#periodMs - nowMs) : Infinity;
+  }
+
+  /** Times are the guest's, which goes on from where it was saved. */
+  save(): unknown {
+    return { divide: this.#divideRegister, initial: this.#initial, startMs: this.#startMs, isRunning: this.#isRunning };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('local APIC timer', state);
+    this.#setDivide(from.byte('divide'));
+    this.#initial = from.integer('initial', 0, 0xffff_ffff);
+    this.#startMs = from.number('startMs');
+    this.#isRunning = from.boolean('isRunning') && this.#initial !== 0;
+  }
+
+  #setDivide(value: number): void {
+    this.#divideRegister = value & 0b1011;
+    // 000 divides by 2, 001 by 4 … 110 by 128, and 111 by 1.
+    const exponent = ((value & 0b11) | ((value & 0b1000) >> 1)) + 1;
+    this.#divisor = 1 << (exponent & 7);
   }
 
   get #periodMs(): number {

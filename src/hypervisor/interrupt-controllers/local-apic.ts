@@ -11,6 +11,7 @@
  * Source: Intel SDM volume 3, chapter "Advanced Programmable Interrupt Controller".
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { Delivery, deliveryOf, hasVector, MessageBit } from './apic-message.js';
 import { isLogicalTarget, isPhysicalTarget } from './apic-destination.js';
 import {
@@ -28,22 +29,13 @@ import {
   Register,
   VERSION,
 } from './local-apic-registers.js';
+import type { LocalApicOutputs } from './local-apic-outputs.js';
 import { LocalApicTimer } from './local-apic-timer.js';
 import { LocalVectorTable } from './local-vector-table.js';
 import { NONE, VectorRegisters } from './vector-registers.js';
 
 /** Vectors below are the processor's own. */
 const FIRST_VECTOR = 16;
-
-export interface LocalApicOutputs {
-  /** The guest has ended the interrupt `vector`, an edge or a level. Default: not counted. */
-  ended?(vector: number): void;
-  /** An end of interrupt for all I/O APICs. */
-  endOfInterrupt(vector: number): void;
-  nmi(): void;
-  /** The APIC can accept interrupts that it did not accept before. */
-  acceptsMore(): void;
-}
 
 export class LocalApic {
   readonly #outputs: LocalApicOutputs;
@@ -209,6 +201,34 @@ export class LocalApic {
       default:
         if (!isReadOnly(offset)) this.#error(ErrorBit.ILLEGAL_REGISTER);
     }
+  }
+
+  save(): unknown {
+    return {
+      ...{ timer: this.#timer.save(), vectors: this.#vectors.save(), table: this.#table.save() },
+      taskPriority: this.#taskPriority,
+      logicalDestination: this.#logicalDestination,
+      destinationFormat: this.#destinationFormat,
+      spurious: this.#spurious,
+      ...{ commandLow: this.#commandLow, commandHigh: this.#commandHigh },
+      errors: this.#errors,
+      errorStatus: this.#errorStatus,
+    };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('local APIC', state);
+    this.#timer.restore(from.value('timer'));
+    this.#vectors.restore(from.value('vectors'));
+    this.#table.restore(from.value('table'));
+    this.#taskPriority = from.byte('taskPriority');
+    this.#logicalDestination = from.word('logicalDestination') & 0xff00_0000;
+    this.#destinationFormat = from.word('destinationFormat') | 0x0fff_ffff;
+    this.#spurious = from.word('spurious') & SPURIOUS_WRITABLE;
+    this.#commandLow = from.word('commandLow') & COMMAND_WRITABLE;
+    this.#commandHigh = from.word('commandHigh') & 0xff00_0000;
+    this.#errors = from.byte('errors');
+    this.#errorStatus = from.byte('errorStatus');
   }
 
   /** Returns whether a vector is in the request register now. */

@@ -14,6 +14,7 @@
  * Source: Intel SDM volume 3, "Local Vector Table".
  */
 
+import { SavedState } from '../../io-request/saved-state.js';
 import { Delivery, deliveryOf, MessageBit } from './apic-message.js';
 import { ENTRIES, Lvt, LVT_BASIC, LvtBit } from './local-apic-registers.js';
 
@@ -68,6 +69,18 @@ export class LocalVectorTable {
     if ((lint0 & LvtBit.REMOTE_IRR) === 0 || (lint0 & MessageBit.VECTOR) !== vector) return;
     this.#entries[Lvt.LINT0] = lint0 & ~LvtBit.REMOTE_IRR;
     this.#fireLint0();
+  }
+
+  save(): unknown {
+    return { entries: Array.from(this.#entries), isLint0High: this.#isLint0High };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('local APIC vector table', state);
+    const entries = from.integers('entries', ENTRIES.length, 0, 0x7fff_ffff);
+    const known = (index: number): number => (ENTRIES[index] as number) | LvtBit.REMOTE_IRR;
+    this.#entries.set(entries.map((entry, index) => entry & known(index)));
+    this.#isLint0High = from.boolean('isLint0High');
   }
 
   /** Sends LINT0's interrupt if it is asserted and its entry lets it through. */

@@ -8,7 +8,8 @@
  * and Processor Priority".
  */
 
-import { VectorSet } from './vector-set.js';
+import { SavedState } from '../../io-request/saved-state.js';
+import { VectorSet, WORDS } from './vector-set.js';
 
 /** If there is no vector. */
 export const NONE = -1;
@@ -50,5 +51,17 @@ export class VectorRegisters {
     const vector = this.inService.highest;
     if (vector !== NONE) this.inService.delete(vector);
     return vector;
+  }
+
+  save(): unknown {
+    return { requested: this.requested.save(), inService: this.inService.save(), level: this.level.save() };
+  }
+
+  restore(state: unknown): void {
+    const from = new SavedState('local APIC vectors', state);
+    const words = (name: string) => from.integers(name, WORDS, -0x8000_0000, 0x7fff_ffff);
+    this.requested.restore(words('requested'));
+    this.inService.restore(words('inService'));
+    this.level.restore(words('level'));
   }
 }

@@ -4,7 +4,8 @@
  * Called by: VectorRegisters.
  */
 
-const WORDS = 8;
+/** Of 32 vectors each. */
+export const WORDS = 8;
 
 export class VectorSet {
   readonly #words = new Int32Array(WORDS);
@@ -33,5 +34,13 @@ export class VectorSet {
   /** Vectors 32·index … 32·index + 31, unsigned for a reader of the register. */
   word(index: number): number {
     return (this.#words[index] as number) >>> 0;
+  }
+
+  save(): readonly number[] {
+    return Array.from(this.#words);
+  }
+
+  restore(words: readonly number[]): void {
+    this.#words.set(words);
   }
 }

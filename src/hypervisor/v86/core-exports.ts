@@ -38,6 +38,8 @@ export interface CoreExports {
   [ENTER_VECTOR_EXPORT](vector: number, isSoftware: 0, hasErrorCode: 0, errorCode: 0): void;
   /** Drops the translations of code in the RAM from `start` to before `end`. */
   jit_dirty_cache(start: number, end: number): void;
+  /** Drops all translations. */
+  jit_clear_cache_js(): void;
   full_clear_tlb(): void;
   /**
    * Puts a translation into use. The operands are the first three of the import `codegen_finalize`,
@@ -63,6 +65,7 @@ const FUNCTIONS: readonly (keyof CoreExports)[] = [
   'handle_irqs',
   ENTER_VECTOR_EXPORT,
   'jit_dirty_cache',
+  'jit_clear_cache_js',
   'full_clear_tlb',
   'codegen_finalize_finished',
   'instr_0F22',

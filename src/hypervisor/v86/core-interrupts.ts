@@ -30,6 +30,8 @@ export interface InterruptSource {
   deliver(controller: InterruptController): void;
   /** The controllers were reset: the next `deliver` gives them every line that is high. */
   resync(): void;
+  /** The controllers were restored, with pins of these levels. Default: all pins are low. */
+  restorePins?(levels: readonly number[]): void;
   /** The guest has ended (EOI) the interrupt of a line. Default: not counted. */
   end?(line: number): void;
 }
@@ -77,6 +79,17 @@ export class CoreInterrupts {
 
   reset(): void {
     this.#controllers.reset();
+  }
+
+  save(): unknown {
+    return this.#controllers.save();
+  }
+
+  /** Throws SNAPSHOT_INVALID. */
+  restore(state: unknown, lines: InterruptSource): void {
+    this.#controllers.restore(state);
+    lines.restorePins?.(this.#controllers.ioApic.levels);
+    this.#follow();
   }
 
   deliver(lines: InterruptSource): void {

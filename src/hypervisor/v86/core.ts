@@ -15,13 +15,17 @@ import { DirtyPages } from '../dirty-pages.js';
 import type { GuestMemoryHandle } from '../guest-memory.js';
 import type { HandlerTables } from '../hypervisor.js';
 import type { MsiDelivery } from '../msi-queue.js';
+import type { SavedVcpu } from '../saved-vcpu.js';
 import { HALTED_FOREVER, type VcpuProgram } from '../vcpu-loop.js';
 import type { VcpuRegisters } from '../vcpu-registers.js';
 import { instantiate, type CoreExports, type CoreImports } from './core-exports.js';
 import { AddedOffset, CoreOffset, CPU_STATE_BYTES, INSTRUCTIONS_PER_POLL, SCREEN_END } from './core-layout.js';
 import { CoreInterrupts, type InterruptSource } from './core-interrupts.js';
 import { coreBytes, coreFields, coreWords } from './core-memory.js';
+import { allocateRam, reserveHeap } from './core-ram.js';
+import { random32 } from './core-random.js';
 import { setRegisters } from './core-registers.js';
+import { CoreSnapshot } from './core-snapshot.js';
 import { ExceptionDelivery } from './exception-delivery.js';
 import { PristineState } from './pristine-state.js';
 import { Translations } from './translations.js';
@@ -52,15 +56,6 @@ export const MIN_CORE_MEMORY = 0x10_0000;
 
 /** Traps between two polls for interrupts and timers: each trap may have taken long. */
 export const TRAPS_PER_POLL = 64;
-/**
- * Heap that the core gets at the start, so that its compiler does not grow the memory after each
- * reset.
- */
-const HEAP_BYTES = 16 << 20;
-/** More than the allocator's own words at an end of a free piece. */
-const HEAP_EDGE_BYTES = 4096;
-/** WebAssembly's. */
-const MEMORY_PAGE_BYTES = 0x1_0000;
 /** Power-on x87 state, which the core leaves to its host: stack empty, FNINIT's control word. */
 const FPU_STACK_EMPTY = 0xff;
 const FPU_CONTROL_WORD = 0x37f;
@@ -77,6 +72,7 @@ export class Core implements VcpuProgram {
   readonly #dirty: DirtyPages;
   readonly #trappedRam: TrappedRam | undefined;
   readonly #pristine: PristineState;
+  readonly #snapshot: CoreSnapshot;
   readonly #stackPointer: number;
   readonly #exceptions: ExceptionDelivery;
   readonly #words: Int32Array;
@@ -87,6 +83,8 @@ export class Core implements VcpuProgram {
   #startedMs: number;
   /** Whether no guest code has run since the power-on state was made. */
   #isPristine = true;
+  /** The guest's time of a restored core that has not started. */
+  #restoredMs: number | undefined;
   /** Since a HLT with interrupts off. Only an NMI or a reset ends it. */
   #isHaltedForever = false;
   #trapsLeft = TRAPS_PER_POLL;
@@ -110,9 +108,7 @@ export class Core implements VcpuProgram {
     state.setUint32(AddedOffset.ramAboveScreen, Math.max(0, memoryBytes - SCREEN_END), true);
     const byteOffset = allocateRam(exports.memory, memoryBytes);
     state.setUint32(CoreOffset.ramPointer, byteOffset, true);
-    const heap = exports.v86_malloc(HEAP_BYTES);
-    if (heap === 0) throw noMemory(memoryBytes);
-    exports.v86_free(heap);
+    const heap = reserveHeap(exports, memoryBytes);
     if (options.translate === false) exports.set_jit_config(JIT_DISABLED, 1);
     // The guest sees a local APIC by CPUID and its MSR. Interrupts do not depend on these.
     state.setUint8(CoreOffset.acpiEnabled, 1);
@@ -132,12 +128,9 @@ export class Core implements VcpuProgram {
     this.#interrupts = new CoreInterrupts(exports, options.handlers, clock, lines);
     this.#stackPointer = exports[STACK_POINTER_EXPORT].value;
     this.#exceptions = new ExceptionDelivery(exports, this.#words, this.#stackPointer);
-    this.#pristine = new PristineState(
-      buffer,
-      { start: byteOffset, end: byteOffset + memoryBytes },
-      // The piece that was allocated and freed above, without the allocator's words in it.
-      { start: (heap >>> 0) + HEAP_EDGE_BYTES, end: (heap >>> 0) + HEAP_BYTES - HEAP_EDGE_BYTES },
-    );
+    this.#snapshot = new CoreSnapshot(exports, this.memory);
+    const ram = { start: byteOffset, end: byteOffset + memoryBytes };
+    this.#pristine = new PristineState(buffer, ram, heap);
   }
 
   /** Linear address of the next instruction. */
@@ -160,6 +153,13 @@ export class Core implements VcpuProgram {
   }
 
   start(registers: VcpuRegisters | undefined): void {
+    if (this.#restoredMs !== undefined) {
+      this.#startedMs = this.#now() - this.#restoredMs;
+      this.#restoredMs = undefined;
+      this.#trappedRam?.follow();
+      this.#dirty.take(() => undefined);
+      return;
+    }
     if (!this.#isPristine) this.#reset();
     this.#isPristine = false;
     this.#trappedRam?.follow();
@@ -184,6 +184,28 @@ export class Core implements VcpuProgram {
       this.#exceptions.recover(error);
       return 0;
     }
+  }
+
+  /** The guest's interrupts are with the controllers afterwards, and no translation is left. */
+  save(): SavedVcpu {
+    this.#translations.publish();
+    this.#dirty.take(this.#dropTranslations);
+    this.#interrupts.deliver(this.#lines);
+    this.#trapsLeft = TRAPS_PER_POLL;
+    return this.#snapshot.save({
+      guestMs: this.#guestMs(),
+      isHaltedForever: this.#isHaltedForever,
+      controllers: this.#interrupts.save(),
+    });
+  }
+
+  /** Before the first start, which then goes on from `saved`. Throws SNAPSHOT_INVALID. */
+  restore(saved: SavedVcpu): void {
+    const { guestMs, isHaltedForever, controllers } = this.#snapshot.restore(saved);
+    this.#interrupts.restore(controllers, this.#lines);
+    this.#isHaltedForever = isHaltedForever;
+    this.#isPristine = false;
+    this.#restoredMs = guestMs;
   }
 
   message(kind: MsiDelivery, vector: number): void {
@@ -266,32 +288,4 @@ export class Core implements VcpuProgram {
   #word(offset: number): number {
     return this.#words[offset >> 2] as number;
   }
-}
-
-/**
- * The guest's RAM, behind all that the core has. The core's own function cannot give 2 GiB: its
- * allocator's blocks are smaller.
- */
-function allocateRam(memory: WebAssembly.Memory, bytes: number): number {
-  try {
-    return memory.grow(Math.ceil(bytes / MEMORY_PAGE_BYTES)) * MEMORY_PAGE_BYTES;
-  } catch {
-    throw noMemory(bytes);
-  }
-}
-
-function noMemory(bytes: number): UpcallError {
-  return new UpcallError('VM_LIMIT', `no memory for a guest of ${bytes} bytes`, { remedy: 'Give the VM less memory' });
-}
-
-/** Drawn in batches: one call for each number takes longer than the number. */
-const randomWords = new Int32Array(64);
-let randomWordsLeft = 0;
-
-function random32(): number {
-  if (randomWordsLeft === 0) {
-    crypto.getRandomValues(randomWords);
-    randomWordsLeft = randomWords.length;
-  }
-  return randomWords[--randomWordsLeft] as number;
 }

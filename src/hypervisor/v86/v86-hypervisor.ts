@@ -10,11 +10,12 @@ import { UpcallError } from '../../io-request/upcall-error.js';
 import type { SharedBuffer } from '../../io-request/shared-buffer.js';
 import type { Hypercalls, ReservedRange } from '../hypercalls.js';
 import type { Availability, Hypervisor, VmConfig, HypervisorEvent } from '../hypervisor.js';
+import type { SavedVcpu } from '../saved-vcpu.js';
 import { ThreadedVm } from '../threaded-vm.js';
 import type { Upcall } from '../upcall.js';
 import { canProtect } from './trapped-ram.js';
 import { CONTROLLER_RANGES } from './controller-handlers.js';
-import { CORE_VERSION, loadCoreImage } from './core-image.js';
+import { coreIdentity, CORE_VERSION, loadCoreImage } from './core-image.js';
 
 /** The program of the vCPU's thread. */
 export interface V86Program {
@@ -22,6 +23,8 @@ export interface V86Program {
   readonly module: unknown;
   readonly memoryBytes: number;
   readonly translate: boolean;
+  /** The state to start from. Undefined: power-on. */
+  readonly restored?: SavedVcpu | undefined;
 }
 
 export interface V86Options {
@@ -50,6 +53,12 @@ export class V86Hypervisor implements Hypervisor {
     }
   }
 
+  /** Saved states hold the core's memory as it is, so they are for the very same code. */
+  async stateVersion(): Promise<string> {
+    await loadCoreImage();
+    return `v86 ${CORE_VERSION}, ${coreIdentity()}`;
+  }
+
   async createVm(
     config: VmConfig,
     buffer: SharedBuffer,
@@ -61,7 +70,12 @@ export class V86Hypervisor implements Hypervisor {
         remedy: 'Ask for one vCPU, or use another hypervisor',
       });
     const module = await loadCoreImage();
-    const program: V86Program = { module, memoryBytes: config.memoryBytes, translate: this.#translate };
+    const program: V86Program = {
+      module,
+      memoryBytes: config.memoryBytes,
+      translate: this.#translate,
+      restored: config.restored?.[0],
+    };
     return ThreadedVm.create({
       config,
       buffer,
@@ -72,6 +86,7 @@ export class V86Hypervisor implements Hypervisor {
       reservedRanges: [...CONTROLLER_RANGES, ...ramRanges(config.memoryBytes)],
       addressBits: ADDRESS_BITS,
       canProtect,
+      canSave: true,
     });
   }
 }

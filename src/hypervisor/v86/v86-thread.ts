@@ -5,7 +5,7 @@ import { Core } from './core.js';
 import type { V86Program } from './v86-hypervisor.js';
 
 await serveVcpu(({ vcpu, program, handler, handlers, shared }) => {
-  const { module, memoryBytes, translate } = program as V86Program;
+  const { module, memoryBytes, translate, restored } = program as V86Program;
   shared.lines.observeEnds();
   const core: Core = new Core({
     module: module as WebAssembly.Module,
@@ -23,10 +23,12 @@ await serveVcpu(({ vcpu, program, handler, handlers, shared }) => {
         if (shared.msis.anyRelaxed(vcpu)) shared.msis.take(vcpu, (kind, vector) => core.message(kind, vector));
       },
       resync: () => shared.lines.resync(),
+      restorePins: (levels) => shared.lines.restorePins(levels),
       end: (line) => shared.lines.end(line),
     },
     translate,
     protection: { pages: shared.protectedPages, handler },
   });
+  if (restored !== undefined) core.restore(restored);
   return { program: core, memory: core.memory };
 });

@@ -9,6 +9,7 @@
  * Its function reads it after a write.
  */
 
+import type { SavedState } from '../../../io-request/saved-state.js';
 import { allOnes } from '../../device.js';
 import type { AccessSize } from '../../device.js';
 
@@ -90,6 +91,19 @@ export class PciConfigSpace {
   /** For the device itself: stores regardless of the write mask, e.g. a status bit. */
   set(register: number, size: AccessSize, value: number): void {
     for (let i = 0; i < size; i++) this.#bytes[register + i] = value >>> (8 * i);
+  }
+
+  save(): readonly number[] {
+    return Array.from(this.#bytes);
+  }
+
+  /** Bits that neither side can change keep their initial value. */
+  restore(from: SavedState, name: string): void {
+    const bytes = from.integers(name, PCI_CONFIG_SPACE_SIZE, 0, 0xff);
+    bytes.forEach((byte, at) => {
+      const changeable = (this.#writable[at] ?? 0) | (this.#clearable[at] ?? 0);
+      this.#bytes[at] = ((this.#initial[at] ?? 0) & ~changeable) | (byte & changeable);
+    });
   }
 
   reset(): void {

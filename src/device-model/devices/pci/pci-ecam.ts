@@ -30,4 +30,13 @@ export class PciEcam implements Device {
   write(offset: number, size: AccessSize, value: number): void {
     this.#bus.write(offset >>> 20, (offset >>> 15) & 31, (offset >>> 12) & 7, offset & 0xfff, size, value);
   }
+
+  /** It has no state of its own. */
+  save(): unknown {
+    return null;
+  }
+
+  restore(): void {
+    // Nothing to restore.
+  }
 }

@@ -10,6 +10,7 @@
  * reads as 0.
  */
 
+import { SavedState } from '../../../io-request/saved-state.js';
 import type { AccessSize } from '../../device.js';
 import type { PciFunction } from '../../pci-function.js';
 import type { RegisterMap } from '../../register-map.js';
@@ -91,6 +92,14 @@ export class PciHostBridge implements PciFunction {
 
   writeConfig(register: number, size: AccessSize, value: number): void {
     this.#space.write(register, size, value);
+  }
+
+  save(): unknown {
+    return { space: this.#space.save() };
+  }
+
+  restore(state: unknown): void {
+    this.#space.restore(new SavedState(this.name, state), 'space');
   }
 
   reset(): void {

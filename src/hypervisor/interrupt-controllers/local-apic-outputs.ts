@@ -1,0 +1,15 @@
+/**
+ * LocalApicOutputs: what a local APIC reports to the controllers around it.
+ *
+ * Called by: LocalApic. Implemented by: InterruptControllers.
+ */
+
+export interface LocalApicOutputs {
+  /** The guest has ended the interrupt `vector`, an edge or a level. Default: not counted. */
+  ended?(vector: number): void;
+  /** An end of interrupt for all I/O APICs. */
+  endOfInterrupt(vector: number): void;
+  nmi(): void;
+  /** The APIC can accept interrupts that it did not accept before. */
+  acceptsMore(): void;
+}
