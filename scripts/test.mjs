@@ -38,6 +38,7 @@ const LONG = [
   'cli/e2e/page-wait.',
   'cli/e2e/run.',
   'cli/e2e/share.',
+  'cli/e2e/snapshot.',
   'cli/e2e/stall.',
   'cli/e2e/terminal.',
   'cli/e2e/top.',
@@ -47,6 +48,7 @@ const LONG = [
   'exploration/acrn/defects.',
   'exploration/explore-main.',
   'fuzzing/fuzzing.',
+  'vm/snapshot/snapshot-trace.',
 ];
 /** Builds a root file system for many minutes: `npm run test:root`. */
 const CAMPAIGNS = ['cli/e2e/debian-root.'];

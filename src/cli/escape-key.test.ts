@@ -3,11 +3,15 @@ import { test } from 'node:test';
 import { ManualClock } from '../device-model/clock.js';
 import { ESCAPE_KEY, EscapeKey, SECOND_KEY_MS } from './escape-key.js';
 
-function made(): { key: EscapeKey; clock: ManualClock; left: () => number; shown: () => number } {
+function made(): Record<'left' | 'shown' | 'saved', () => number> & { key: EscapeKey; clock: ManualClock } {
   const clock = new ManualClock();
-  const count = { left: 0, shown: 0 };
-  const key = new EscapeKey(clock, { leave: () => count.left++, showPage: () => count.shown++ });
-  return { key, clock, left: () => count.left, shown: () => count.shown };
+  const count = { left: 0, shown: 0, saved: 0 };
+  const key = new EscapeKey(clock, {
+    leave: () => count.left++,
+    showPage: () => count.shown++,
+    save: () => count.saved++,
+  });
+  return { key, clock, left: () => count.left, shown: () => count.shown, saved: () => count.saved };
 }
 
 test('every other key goes to the guest, Ctrl-C included', () => {
@@ -54,4 +58,12 @@ test('p after the escape key shows the page and does not leave, and the next key
     key.filter(Buffer.from('p'));
     assert.equal(shown(), 1, 'after a double press p is for the guest');
   }
+});
+
+test('s after the escape key saves, and neither leaves nor reaches the guest', () => {
+  const { key, clock, left, saved } = made();
+  assert.deepEqual([...key.filter(Uint8Array.of(ESCAPE_KEY, 's'.charCodeAt(0), 0x41))], [0x41]);
+  assert.equal(saved(), 1);
+  clock.advance(SECOND_KEY_MS);
+  assert.equal(left(), 0);
 });

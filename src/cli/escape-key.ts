@@ -6,6 +6,7 @@
  *
  * - Ctrl-] again goes to the guest, once.
  * - `p` or `P` shows the address of the live page.
+ * - `s` or `S` saves the machine to the file of `--save`.
  * - Any other key leaves at once.
  *
  * If that time ends without a second key, the session is left, too.
@@ -20,18 +21,22 @@ export const ESCAPE_KEY = 0x1d;
 export const ESCAPE_KEY_NAME = 'Ctrl-]';
 /** Shows the address of the live page. */
 export const PAGE_KEY_NAME = 'p';
+/** Saves the machine. */
+export const SAVE_KEY_NAME = 's';
 /**
  * Time for the second key. It is long enough for a hand that has to find the key, because the end
  * of this time leaves the session and ends the guest.
  */
 export const SECOND_KEY_MS = 1000;
 
-const PAGE_KEYS = ['p', 'P'].map((key) => key.charCodeAt(0));
+const PAGE_KEYS = codesOf('pP');
+const SAVE_KEYS = codesOf('sS');
 
 export interface EscapeActions {
   /** Called once. Later keys are dropped. */
   readonly leave: () => void;
   readonly showPage: () => void;
+  readonly save: () => void;
 }
 
 export class EscapeKey {
@@ -63,6 +68,9 @@ export class EscapeKey {
       } else if (PAGE_KEYS.includes(byte)) {
         this.#cancel();
         this.#actions.showPage();
+      } else if (SAVE_KEYS.includes(byte)) {
+        this.#cancel();
+        this.#actions.save();
       } else this.#leave();
     }
     return kept.subarray(0, length);
@@ -79,4 +87,8 @@ export class EscapeKey {
     this.#hasLeft = true;
     this.#actions.leave();
   }
+}
+
+function codesOf(keys: string): readonly number[] {
+  return Array.from(keys, (key) => key.charCodeAt(0));
 }

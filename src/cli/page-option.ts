@@ -13,7 +13,7 @@ import type { GuestConsole } from '../dashboard/guest-console.js';
 import { packageVersion } from '../dashboard/package-version.js';
 import { UpcallError } from '../io-request/upcall-error.js';
 import type { UserVm } from '../vm/user-vm.js';
-import { ESCAPE_KEY_NAME, PAGE_KEY_NAME } from './escape-key.js';
+import { ESCAPE_KEY_NAME, PAGE_KEY_NAME, SAVE_KEY_NAME } from './escape-key.js';
 import type { Reporter } from './reporter.js';
 
 export interface PagePlan {
@@ -132,9 +132,10 @@ export function addressLine(view: { readonly address: string } | undefined): str
 }
 
 /** What the escape key does, in one line. */
-export function escapeKeysLine(hasPage: boolean): string {
+export function escapeKeysLine(hasPage: boolean, savesTo?: string): string {
   const page = hasPage ? `; ${ESCAPE_KEY_NAME} ${PAGE_KEY_NAME} shows the page's address again` : '';
-  return `${ESCAPE_KEY_NAME} leaves; pressed twice, it goes to the guest${page}`;
+  const save = savesTo === undefined ? '' : `; ${ESCAPE_KEY_NAME} ${SAVE_KEY_NAME} saves to ${savesTo}`;
+  return `${ESCAPE_KEY_NAME} leaves; pressed twice, it goes to the guest${page}${save}`;
 }
 
 function isLoopback(host: string): boolean {

@@ -13,6 +13,7 @@ import type { LiveView } from '../dashboard/live-view.js';
 import { GuestConsole } from '../dashboard/guest-console.js';
 import { withTimeout } from '../sync/bounded-wait.js';
 import { ServiceVm } from '../vm/service-vm.js';
+import type { Snapshot } from '../vm/snapshot/snapshot.js';
 import type { UserVmOptions } from '../vm/user-vm-options.js';
 import type { Pin } from '../vm/thread-pinning.js';
 import { standardPc } from '../vm/standard-pc.js';
@@ -34,6 +35,7 @@ import type { TerminalBackend } from './ports/terminal-backend.js';
 import type { Reporter } from './reporter.js';
 import { endMessage, statusOf } from './session-end.js';
 import { reportEarlyEnd, SessionEnding } from './session-ending.js';
+import { savedConsole, SessionSave, type SavePlan } from './session-save.js';
 import { startSession } from './session-start.js';
 import { StallGuard } from './stall-guard.js';
 import { statisticsTable } from './statistics-table.js';
@@ -64,6 +66,12 @@ export interface SessionPlan {
    * must settle when the VM ends.
    */
   readonly watch?: (vm: UserVm) => Promise<void>;
+  /** Says at a terminal what takes its time. */
+  readonly announce?: string;
+  /** What the VM goes on from. Undefined: it boots. */
+  readonly snapshot?: Snapshot;
+  /** Where the VM is saved to, and when. */
+  readonly save?: SavePlan;
   /** Serves the live page. */
   readonly page?: PagePlan;
   /** Prints the statistics at the end. */
@@ -93,7 +101,10 @@ export async function runSession(
   });
   try {
     const { statistics = plan.statistics || plan.page !== undefined } = plan.vm;
-    const creating = serviceVm.createUserVm({ ...plan.vm, statistics });
+    const options = { ...plan.vm, statistics };
+    const { snapshot, announce } = plan;
+    if (announce !== undefined && streams.input.isTTY) streams.reporter.line(announce);
+    const creating = snapshot === undefined ? serviceVm.createUserVm(options) : serviceVm.restore(snapshot, options);
     // A hypervisor of the operator may never create its VM.
     const created = await Promise.race([creating, ending.ended]);
     if ('kind' in created)
@@ -121,11 +132,13 @@ async function runOnStreams(
 ): Promise<ExitStatus> {
   const { end, ended } = ending;
 
+  const saving = new SessionSave(vm, plan.save, reporter);
   const expectation = plan.expect === undefined ? undefined : new Expectation(plan.expect);
   const consoleOutput = new ConsoleOutput({
     stream: output,
     onBytes: (bytes) => {
       guestConsole.write(bytes);
+      saving.scan(bytes);
       reporter.state.isMidLine = output.isTTY === true && bytes[bytes.length - 1] !== LINE_FEED;
       if (expectation?.scan(bytes) === true) end({ kind: 'text-seen' });
     },
@@ -143,6 +156,7 @@ async function runOnStreams(
     // Piped input waits until the guest has opened the port: its driver's probing would drop it.
     consoleFlowControl: !input.isTTY,
     onConsoleInputRoom: onInputRoom,
+    onPostCode: (code) => saving.postCode(code),
   });
   plan.terminal?.attach({
     output: consoleOutput,
@@ -152,6 +166,7 @@ async function runOnStreams(
   const escapeKey = new EscapeKey(vm.clock, {
     leave: () => end({ kind: 'escape-key' }),
     showPage: () => reporter.line(addressLine(page)),
+    save: () => saving.request(),
   });
   const consoleInput = new ConsoleInput({
     stream: input,
@@ -180,7 +195,7 @@ async function runOnStreams(
     const watching = plan.watch?.(vm);
     // It is awaited below, which throws its error. Until then the error is not unhandled.
     watching?.catch(() => undefined);
-    if (terminal !== undefined) reporter.line(escapeKeysLine(page !== undefined));
+    if (terminal !== undefined) reporter.line(escapeKeysLine(page !== undefined, savedByKey(plan.save)));
     if (plan.devices.some(({ inOwnThread }) => !inOwnThread)) {
       guard = new StallGuard({
         reporter,
@@ -207,6 +222,7 @@ async function runOnStreams(
       reporter.state.isRaw = terminal !== undefined;
       onEvent = (event) => log.report(event);
       early.splice(0).forEach(onEvent);
+      if (plan.snapshot !== undefined) consoleOutput.write(savedConsole(plan.snapshot));
       consoleInput.start();
       void vm.ended.then((vmEnd) => end({ kind: 'vm-ended', end: vmEnd, exitCode: pc.debugExit.exitCode }));
     }
@@ -218,6 +234,7 @@ async function runOnStreams(
     // A second signal ends the process at once, for example while the output's reader is stopped.
     ending.removeSignalListeners();
     consoleInput.stop();
+    await saving.settled();
     terminal?.restore();
     reporter.state.isRaw = false;
     await vm.destroy();
@@ -247,6 +264,11 @@ async function runOnStreams(
     reporter.state.isRaw = false;
     if (reporter.state.isMidLine) reporter.text('');
   }
+}
+
+/** The file that the key saves to. Undefined: no file, or one of the cache. */
+function savedByKey(plan: SavePlan | undefined): string | undefined {
+  return plan?.isQuiet === true ? undefined : plan?.file;
 }
 
 const LINE_FEED = 0x0a;

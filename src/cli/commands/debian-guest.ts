@@ -70,8 +70,6 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
     options.cmdline,
     options.run === undefined ? undefined : runParameter(options.run),
   ];
-  // The kernel prints nothing for some seconds, until user space starts.
-  if (process.stdin.isTTY) reporter.line(`Debian's kernel ${version} boots, which takes some seconds`);
   // The kernel unpacks one archive after the other.
   const added = Buffer.concat([
     moduleArchive(await choice.inOrder(await PackageModules.open(modules))),
@@ -95,7 +93,14 @@ export async function debianGuest(options: RunOptions, reporter: Reporter, endin
   // An archive is in memory twice until it is unpacked.
   const addedMiB = Math.ceil((2 * added.length) / 2 ** 20);
   const ownMiB = rootDisk === undefined ? DEBIAN_MEMORY_MIB : ROOT_MEMORY_MIB;
-  return { name: 'debian', image, memoryMiB: ownMiB + addedMiB, ...(rootDisk === undefined ? {} : { rootDisk }) };
+  return {
+    name: 'debian',
+    image,
+    memoryMiB: ownMiB + addedMiB,
+    // The kernel prints nothing for some seconds, until user space starts.
+    announce: `Debian's kernel ${version} boots, which takes some seconds`,
+    ...(rootDisk === undefined ? {} : { rootDisk }),
+  };
 }
 
 /**

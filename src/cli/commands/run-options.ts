@@ -64,6 +64,12 @@ export interface RunOptions extends FaultOptions, PageOptions {
   readonly root?: string | true;
   /** The URL of a mirror that debian is fetched from. */
   readonly mirror?: string;
+  /** The file of a snapshot. */
+  readonly save?: string;
+  /** The guest is saved when it prints this. */
+  readonly saveAfter?: string;
+  /** Boot debian also if its booted state is in the cache. */
+  readonly cold?: boolean;
   /** Commands for debian's shell. */
   readonly run?: string;
 }
@@ -89,7 +95,10 @@ export function parseModule(option: string): ModuleOption {
 /** What runs in the VM. */
 export interface Guest {
   readonly name: string;
-  readonly image: GuestImageOptions;
+  /** A snapshot has none. */
+  readonly image?: GuestImageOptions;
+  /** For the operator of a terminal, if the guest takes long to boot. */
+  readonly announce?: string;
   /** Default: that of UserVmOptions. */
   readonly memoryMiB?: number;
   /** Comes before those of `--disk`. */
@@ -111,6 +120,8 @@ export async function namedGuest(name: string | undefined, options: RunOptions, 
     throw new UpcallError('OPTION_INVALID', 'only debian takes --run', {
       remedy: 'Give commands to the monitor with --cmdline, or run: upcall run debian --run …',
     });
+  if (options.cold === true)
+    throw new UpcallError('OPTION_INVALID', 'only debian takes --cold', { remedy: 'Leave out --cold' });
   if (options.root !== undefined)
     throw new UpcallError('OPTION_INVALID', 'only debian takes --root', {
       remedy: 'Leave it out, or run: upcall run debian --root',

@@ -10,7 +10,6 @@ import { DEFAULT_MEMORY_MIB } from '../../vm/user-vm-options.js';
 import { UpcallError } from '../../io-request/upcall-error.js';
 import { parseDevice, type DeviceOption } from '../device-option.js';
 import { addDisk } from '../disk-option.js';
-import { exitStatusHelp } from '../exit-status.js';
 import { chooseHypervisor } from '../hypervisor-choice.js';
 import { isModuleName } from '../hypervisor-module.js';
 import { addFaultOptions, faultPlan } from '../fault-option.js';
@@ -28,58 +27,15 @@ import { addNet } from '../net-option.js';
 import { addPageOptions, pagePlan } from '../page-option.js';
 import { ConsoleCard } from '../console-card.js';
 import { addPort } from '../port-option.js';
+import type { Snapshot } from '../../vm/snapshot/snapshot.js';
 import type { Reporter } from '../reporter.js';
 import type { SessionPlan } from '../session.js';
 import { withEnding, type SessionEnding } from '../session-ending.js';
 import { addShare } from '../share-option.js';
 import { cardsOf } from './run-cards.js';
+import { RUN_EXAMPLES } from './run-examples.js';
+import { namedSnapshot, savePlan } from './run-snapshot.js';
 import { namedGuest, parseModule, type Guest, type ModuleOption, type RunOptions } from './run-options.js';
-
-const EXAMPLES = `
-In a terminal every key goes to the guest, Ctrl-C included. Ctrl-] leaves; pressed twice, it goes to the guest.
-Ctrl-] and then p, within a second, shows the address of the live page again.
-Without a terminal, standard input is fed to the guest's serial port as fast as the guest reads it.
-The guest's console is standard output. Events and the table of --stats go to standard error.
-
-Examples:
-  upcall run                                             the monitor: type help
-  upcall run monitor --tour                              what an I/O request is, by example
-  upcall run --device my-device.js@0x500+4               then, in the monitor: in8 500
-  upcall run --cmdline 'time in8 500 1000.; poweroff' --stats
-  upcall run hello --device my-device.js@0x500,thread    the device in a thread of its own
-  upcall run hello --device my-device.js@0x500,start=7   with options for its constructor
-  upcall run debian --device my-card.js@pci              a PCI card; also @pci:00:05.0
-  upcall run debian --device my-card.js@pci --watch      each save of my-card.js replaces the card in the running guest
-  upcall run debian --disk disk.img                      a disk, /dev/vda; ,ro to only read it
-  upcall run debian --disk disk.img,thread               the same, served by a thread of its own (also --net, --share)
-  upcall run debian --disk disk.img,overlay=new.qcow2    writes go to the overlay, the disk stays as it is
-  upcall run debian --share src --share out,rw,tag=out   folders of this machine, at /mnt/share and /mnt/out
-  upcall run debian --entropy --run 'head -c 8 /dev/hwrng | hexdump -C'
-  upcall run debian --console                            its shell on the virtio console, which follows the window's size
-  upcall run debian --port agent=unix:agent.sock         the guest's /dev/virtio-ports/agent is a socket here
-  upcall run debian --net passt                          the network of this machine, by DHCP; needs the package passt
-  upcall run debian --net hub:lab,pcap=lab.pcapng        a hub for VMs of several processes, with a capture
-  upcall run --kernel bzImage --initrd initrd.gz --cmdline console=ttyS0 --memory 512
-  upcall run --kernel kernel.elf --module init,'init -v' --module disk.img    a multiboot kernel with two modules
-  upcall run debian                                      Debian's kernel and busybox, fetched with apt or by HTTPS
-  upcall run debian --root --net passt                   Debian with apt, built on first use; root logs in by itself
-  upcall run debian --mirror https://deb.debian.org/debian                   fetched by HTTPS, without apt
-  upcall run debian --run 'uname -a' --timeout 120       for scripts
-  upcall run debian --module ./my.ko,'debug=1'           a kernel module with its parameters; also --module virtio_blk
-  upcall run debian --overlay ./files --run /test.sh     a folder of files over the guest's root
-  upcall run debian --page                               in a browser: slots, rates, stop and step
-  upcall run --hypervisor my-hypervisor.js guest.bin     see docs/write-a-hypervisor.md
-  upcall run --fault 'port=0x70-0x71 read after=10: ones'
-
-Fault rules: which requests, a colon, what happens to them.
-  client=uart16550 read after=100 every=3: flip=0x20     every third read after 100 with a bit flipped
-  port=0x3f8-0x3ff write p=0.01: drop                    one in a hundred is never answered
-  mmio=0xd0000000+0x1000 size=4 times=1: crash           the client fails at its first such request
-  pci=00:00.0 register=0: value=0x12345678               configuration space
-  line=4: lose every=5                                   interrupts; also duplicate, delay=5ms
-  client=acpi-pm from=2s until=5s: slow=10ms             also ones, stale, delay, remove
-
-${exitStatusHelp(100)}`;
 
 /** What main.ts gives to each command. */
 export interface CommandContext {
@@ -96,13 +52,16 @@ export function addRunCommand(program: Command, context: CommandContext): void {
     .summary('run a guest in this terminal')
     .description('Runs a guest in a User VM with the devices of a PC, its serial port in this terminal.');
   addGuestOptions(command)
-    .addHelpText('after', EXAMPLES)
+    .addHelpText('after', RUN_EXAMPLES)
     .action(async (guest: string | undefined, options: RunOptions) => {
       const { reporter } = context;
       const status = await withEnding(
         options,
         reporter,
-        (ending) => planSession(guest, options, context, ending),
+        async (ending) => {
+          const plan = await planSession(guest, options, context, ending);
+          return guest === 'debian' ? bootedDebian(plan, options) : plan;
+        },
         async (plan, ending) => {
           // Loaded on demand: neither --help nor an invalid option must wait for it.
           const { runSession } = await import('../session.js');
@@ -118,7 +77,7 @@ export function addGuestOptions(command: Command): Command {
   command
     .argument(
       '[guest]',
-      'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF, BIOS (default: monitor)',
+      'monitor, hello, debian, or a file: flat binary, multiboot, bzImage, ELF, BIOS, a saved machine (default: monitor)',
     )
     .option('-m, --memory <size>', `guest memory in MiB, or with K, M, G (default: ${DEFAULT_MEMORY_MIB})`, parseMemory)
     .option(
@@ -221,6 +180,12 @@ export function addGuestOptions(command: Command): Command {
       'debian: fetch it from this mirror, with signatures checked, instead of with apt',
       parseMirror,
     )
+    .option(
+      '--save <file>',
+      'save the machine to this file: debian at its prompt, any guest at Ctrl-] s; run goes on from it',
+    )
+    .option('--save-after <text>', 'save it when the guest prints this text')
+    .option('--cold', 'debian: boot it, instead of going on from its booted state in the cache')
     .option('--run <commands>', 'debian: run these in its shell, then power off; the status is 1 if they fail')
     .option(
       '--tour',
@@ -246,9 +211,12 @@ export async function planSession(
   const page = pagePlan(options);
   // A missing file is reported before the hypervisor is loaded. Debian is fetched only if a
   // hypervisor runs here.
-  const named = name === 'debian' ? undefined : await namedGuest(name, options, hasTerminal);
+  const snapshot = await namedSnapshot(name, options);
+  const named =
+    snapshot === undefined && name !== 'debian' ? await namedGuest(name, options, hasTerminal) : savedGuest(snapshot);
   const hypervisor = await chooseHypervisor(options.hypervisor);
   const guest = named ?? (await debian(options, context.reporter, ending));
+  const save = savePlan(name, options);
   const { rootDisk } = guest;
   const withRoot = rootDisk === undefined ? options : { ...options, disk: [rootDisk, ...options.disk] };
   const memoryMiB = options.memory ?? guest.memoryMiB;
@@ -261,7 +229,7 @@ export async function planSession(
     ...(options.pin === undefined ? {} : { pin: options.pin }),
     vm: {
       name: guest.name,
-      image: guest.image,
+      ...(guest.image === undefined ? {} : { image: guest.image }),
       ...(memoryMiB === undefined ? {} : { memoryMiB }),
       completionPolling: options.polling === true,
       ...(options.clientTimeout === undefined ? {} : { clientTimeoutMs: options.clientTimeout }),
@@ -276,6 +244,9 @@ export async function planSession(
     ...(options.expect === undefined ? {} : { expect: options.expect }),
     ...(options.timeout === undefined ? {} : { timeoutMs: options.timeout }),
     ...(page === undefined ? {} : { page }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+    ...(save === undefined ? {} : { save }),
+    ...(guest.announce === undefined ? {} : { announce: guest.announce }),
     statistics: options.stats === true || (options.tour === true && !hasTerminal),
     debug: context.debug() || options.lateStacks === true,
   };
@@ -285,6 +256,17 @@ export async function planSession(
 async function debian(options: RunOptions, reporter: Reporter, ending: SessionEnding): Promise<Guest> {
   const { debianGuest } = await import('./debian-guest.js');
   return debianGuest(options, reporter, ending);
+}
+
+/** Its image is what was saved. */
+function savedGuest(snapshot: Snapshot | undefined): Guest | undefined {
+  return snapshot && { name: snapshot.parts.name };
+}
+
+/** Loaded on demand, too. */
+async function bootedDebian(plan: SessionPlan, options: RunOptions): Promise<SessionPlan> {
+  const { fromBootedState } = await import('../debian/booted-state.js');
+  return fromBootedState(plan, options);
 }
 
 function addDevice(text: string, devices: readonly DeviceOption[]): DeviceOption[] {

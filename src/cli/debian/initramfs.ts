@@ -29,6 +29,12 @@ export const SIZE_PARAMETER = 'upcall.size';
  */
 export const RUN_PARAMETER = 'upcall.run';
 
+/** Kernel parameter that makes init write SAVE_POST_CODE where the machine may be saved. */
+export const SAVE_PARAMETER = 'upcall.save';
+/** To the POST port, which standardPc has at 0x80. */
+export const SAVE_POST_CODE = 0x5a;
+const POST_PORT = 0x80;
+
 /** DebugExit's, among the devices of standardPc. */
 const DEBUG_EXIT_PORT = 0xf4;
 
@@ -99,6 +105,14 @@ if [ -n "$root" ]; then
     inside='chroot /${ROOT}'
   fi
 fi
+
+case " $line " in *' ${SAVE_PARAMETER} '*)
+  # The machine is saved at this write, within a fraction of the second that follows. From here on it
+  # may be another day.
+  printf '\\${SAVE_POST_CODE.toString(8)}' | dd of=/dev/port bs=1 seek=${POST_PORT} conv=notrunc 2>/dev/null
+  usleep 100000
+  hwclock -s -u
+esac
 
 cd /root
 if [ -n "$run" ]; then
