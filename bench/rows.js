@@ -41,6 +41,7 @@ const FILES = [
   'reference/atomics-wait.js',
   'reference/post-message.js',
   'reference/unix-socket.js',
+  'cases/vfio-user.js',
   'cases/many-vcpus.js',
   'cases/bursts.js',
   'cases/busy-machine.js',

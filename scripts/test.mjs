@@ -49,6 +49,8 @@ const LONG = [
   'exploration/explore-main.',
   'fuzzing/fuzzing.',
   'vm/snapshot/snapshot-trace.',
+  'vfio-user/qemu.',
+  'vfio-user/qemu-guest.',
 ];
 /** Builds a root file system for many minutes: `npm run test:root`. */
 const CAMPAIGNS = ['cli/e2e/debian-root.'];

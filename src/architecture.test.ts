@@ -81,6 +81,7 @@ const FLOORS: readonly (readonly [folder: string, floor: number])[] = [
   ['debugging/', 4],
   ['vm/', 5],
   ['acrn-hsm/', 5],
+  ['vfio-user/', 5],
   ['conformance/', 5],
   ['exploration/', 5],
   ['comparison/', 5],

@@ -93,6 +93,11 @@ export { PasstPort, type PasstOptions } from './device-model/network/passt-port.
 export { CapturePort } from './device-model/network/capture-port.js';
 export { CaptureFile } from './device-model/network/capture-file.js';
 
+// PCI cards for other virtual machine monitors.
+export { serveVfioUser, type ServedCard, type ServeOptions } from './vfio-user/serve.js';
+export type { CreateServedCard } from './vfio-user/card-server.js';
+export type { ClientCounters } from './vfio-user/client-connection.js';
+
 // I/O clients: the document's own level.
 export { addressRange, describeRange, mmio, ports, type AddressRange } from './hsm/address-range.js';
 export type { AssignedRequest } from './hsm/assigned-request.js';

@@ -12,6 +12,7 @@ import { addDoctorCommand } from './commands/doctor.js';
 import { addHsmCommand } from './commands/hsm.js';
 import { addNewCommand } from './commands/new.js';
 import { addRunCommand, type CommandContext } from './commands/run.js';
+import { addServeCommand } from './commands/serve.js';
 import { addTopCommand } from './commands/top.js';
 import { addTraceCommand } from './commands/trace.js';
 import { ExitStatus } from './exit-status.js';
@@ -60,6 +61,7 @@ Examples:
   upcall trace --help     every state change of every request, for ui.perfetto.dev, jq or DuckDB
   upcall top --help       rates, latencies and slots, updated live
   upcall hsm --help       C programs that were written for ACRN
+  upcall serve --help     PCI cards for QEMU and other monitors
   upcall compare --help   our devices against those of a QEMU
   upcall new --help       a device of your own, with its test
   upcall doctor           what runs on this machine`,
@@ -68,6 +70,7 @@ addRunCommand(program, context);
 addTraceCommand(program, context);
 addTopCommand(program, context);
 addHsmCommand(program, context);
+addServeCommand(program, context);
 addCompareCommand(program, context);
 addNewCommand(program, context);
 addDoctorCommand(program, context);

@@ -1,8 +1,8 @@
 /**
- * VmTools: what the operator has of a VM that a program created by /dev/acrn_hsm: its events as
- * lines, a trace, a live page, and the tables at its end.
+ * VmTools: what the operator has of a VM that a program created by /dev/acrn_hsm, or of that of a
+ * card that is served: its events as lines, a trace, a live page, and the tables at its end.
  *
- * Called by: hsm-session.ts, for each VM.
+ * Called by: hsm-session.ts and serve-session.ts, for each VM.
  */
 
 import type { LiveView } from '../dashboard/live-view.js';

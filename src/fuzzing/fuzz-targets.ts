@@ -8,6 +8,7 @@ import { guestScripts } from './targets/guest-scripts.js';
 import { machineCode } from './targets/machine-code.js';
 import { pagePrograms } from './targets/page-programs.js';
 import { privilegedState } from './targets/privileged-state.js';
+import { vfioMessages } from './targets/vfio-messages.js';
 import { virtioPrograms } from './targets/virtio-programs.js';
 
 export const FUZZ_TARGETS: readonly FuzzTarget[] = [
@@ -17,6 +18,7 @@ export const FUZZ_TARGETS: readonly FuzzTarget[] = [
   privilegedState,
   devicePrograms,
   virtioPrograms,
+  vfioMessages,
   controlCalls,
   guestImages,
 ];

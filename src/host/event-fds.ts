@@ -1,7 +1,8 @@
 /**
  * EventFds: the system calls on Linux eventfds that an event object needs.
  *
- * Called by: acrn-hsm/linux-events.ts, which makes EventObjects of them.
+ * Called by: acrn-hsm/linux-events.ts, which makes EventObjects of them; vfio-user/serve.ts, for
+ * the interrupts of a client.
  * Implementation: node/linux/event-fds.ts.
  */
 
@@ -16,6 +17,11 @@ export interface EventFds {
    * Returns `not-open` or `not-an-eventfd` for other descriptors.
    */
   identify(fd: number): { readonly id: string } | 'not-open' | 'not-an-eventfd';
+  /**
+   * Whether the descriptor, which came from another program, is an eventfd. From now on `write`
+   * does not block on it.
+   */
+  adopt(fd: number): boolean;
   /** Whether the counter is not 0. */
   isReadable(fd: number): boolean;
   /** Returns the counter and sets it to 0. Returns 0n if there was no signal. */

@@ -8,11 +8,13 @@
  * else, the method says so.
  */
 
+import type { DescriptorListener, DescriptorStream } from './descriptor-streams.js';
 import type { DiskFile, DiskFileAccess } from './disk-file.js';
 import type { EventFds } from './event-fds.js';
 import type { ReadLimits } from './file-too-large.js';
 import type { HostProgram } from './host-program.js';
 import type { LocalSockets } from './local-sockets.js';
+import type { MemoryArena } from './memory-arena.js';
 import type { OutputFile } from './output-file.js';
 import type { FolderOptions, SharedFolder } from './shared-folder.js';
 
@@ -145,6 +147,18 @@ export interface Host {
    * no private place for them.
    */
   openLocalSockets(): Promise<LocalSockets | undefined>;
+
+  /**
+   * Listens at the socket `path` for other programs of this user. Removes one at which no program
+   * listens any more. Rejects with the host's own error: `code` is EADDRINUSE if one does.
+   */
+  listenForPrograms(path: string, onConnection: (stream: DescriptorStream) => void): Promise<DescriptorListener>;
+
+  /**
+   * Memory over which files of other programs can be mapped, or undefined where the host cannot, or
+   * has not that much. `bytes`: a multiple of 64 KiB.
+   */
+  openMemoryArena(bytes: number): Promise<MemoryArena | undefined>;
 
   /**
    * Starts a program of the machine. Its standard output is only for messages. Rejects with the

@@ -64,6 +64,8 @@ export class DispatchWorker {
   #isQueued = false;
   /** Other code in this thread has work that must not wait for the last pass of the turn. */
   #isTurnDue = false;
+  /** A pass is in progress: its clients are being called. */
+  #isPassing = false;
   #running: Promise<void> | undefined;
 
   constructor(options: DispatchWorkerOptions) {
@@ -75,7 +77,21 @@ export class DispatchWorker {
    */
   pass(): void {
     this.#isQueued = false;
-    for (const vm of this.#options.vms()) vm.dispatch();
+    this.#isPassing = true;
+    try {
+      for (const vm of this.#options.vms()) vm.dispatch();
+    } finally {
+      this.#isPassing = false;
+    }
+  }
+
+  /**
+   * A pass at once, for a hypervisor that makes its requests in this thread. If a pass is in
+   * progress, or the worker is paused, one follows later.
+   */
+  passNow(): void {
+    if (this.#isPassing || this.#pauses > 0) this.queuePass();
+    else this.pass();
   }
 
   start(): void {

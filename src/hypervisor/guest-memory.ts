@@ -51,6 +51,20 @@ export class GuestMemory {
     return Number.isSafeInteger(address) && address >= 0 && length >= 0 && address + length <= this.size;
   }
 
+  /**
+   * Whether the byte at `address` is not in `bytes`, but reached by the methods only
+   * (region-memory.ts).
+   */
+  isRemote(address: number): boolean {
+    return address < 0;
+  }
+
+  /** Copies RAM to `target`. */
+  readInto(address: number, target: Uint8Array): void {
+    this.#check(address, target.length);
+    target.set(this.bytes.subarray(address, address + target.length));
+  }
+
   /** A private copy of `length` bytes, which the guest cannot change. */
   read(address: number, length: number): Uint8Array<ArrayBuffer> {
     this.#check(address, length);

@@ -92,6 +92,17 @@ export interface Hypercalls {
   readonly addressBits?: number;
   /** Left out by a hypervisor whose vCPUs cannot be saved. */
   readonly snapshots?: VcpuSnapshots;
+  /**
+   * The machine decodes base address registers (BARs) of PCI cards itself: where it makes requests
+   * for BAR number `bar`, whatever address the guest has given it. Default: at that address.
+   */
+  readonly barWindow?: (bar: number, isPorts: boolean) => number;
+  /**
+   * The machine takes interrupt messages of PCI cards by their number within the card, whatever
+   * address and data the card has for it. Returns false if it does not want that one. Default:
+   * `injectMsi`.
+   */
+  readonly sendMessage?: (message: number) => boolean;
   /** Left out by a hypervisor that makes a request of every write. */
   readonly asyncIo?: AsyncIoHypercalls;
 }

@@ -189,10 +189,11 @@ export class VmCards {
       pin: pin === undefined ? UNCONNECTED : vm.interruptLine(interrupt, card),
       interrupt,
       injectMsi: (to, data, message) => {
-        const isSent = hypercalls.injectMsi(to, data) === 0;
+        const isSent = hypercalls.sendMessage?.(message) ?? hypercalls.injectMsi(to, data) === 0;
         this.#parts.onMessage(card, data, message, isSent);
         return isSent;
       },
+      barWindow: hypercalls.barWindow,
       reportError,
       report: (message) => vm.emit({ kind: 'device-report', device: card.name, message }),
     });

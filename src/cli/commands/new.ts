@@ -53,6 +53,7 @@ function nextSteps(place: string, { pci, install }: NewOptions): string {
     pci === true
       ? 'npm start            Debian with the card'
       : 'npm start            the monitor, with the device at ports 0x500',
+    ...(pci === true ? ['npm run serve        the card for a machine of QEMU'] : []),
   ];
   return `\nNow:\n${steps.map((step) => `  ${step}\n`).join('')}`;
 }

@@ -17,6 +17,19 @@ const WORD = 2 ** 32;
 const PORT_FLAGS = 0x3;
 const MEMORY_FLAGS = 0xf;
 
+/** Where BAR number `bar` is (Hypercalls.barWindow). */
+export type BarWindow = (bar: number, isPorts: boolean) => number;
+
+/** The place of a BAR that the machine decodes itself. Undefined: the guest has not enabled it. */
+export function windowPlace(
+  { bar, type, size }: BarLayout,
+  space: PciConfigSpace,
+  window: BarWindow,
+): AddressRange | undefined {
+  if (!isEnabled(type, space)) return undefined;
+  return type === 'ports' ? ports(window(bar, true), size) : mmio(window(bar, false), size);
+}
+
 /**
  * Undefined if the BAR decodes nothing: its kind is not enabled in the command register, its range
  * would end above all physical addresses, or it has no address yet. That is 0, as after a reset,
@@ -25,8 +38,7 @@ const MEMORY_FLAGS = 0xf;
  * them, and with any other it is an address.
  */
 export function barPlace({ bar, type, size }: BarLayout, space: PciConfigSpace): AddressRange | undefined {
-  const enabled = type === 'ports' ? Command.PORTS : Command.MEMORY;
-  if ((space.read(PciRegister.COMMAND, 2) & enabled) === 0) return undefined;
+  if (!isEnabled(type, space)) return undefined;
   const register = PciRegister.BAR0 + 4 * bar;
   const low = space.read(register, 4);
   if (type === 'ports') {
@@ -39,4 +51,9 @@ export function barPlace({ bar, type, size }: BarLayout, space: PciConfigSpace):
   if (high === 0 && size < WORD && lowBits === WORD - size) return undefined;
   const start = high * WORD + lowBits;
   return start === 0 || start + size > ADDRESS_END ? undefined : mmio(start, size);
+}
+
+function isEnabled(type: BarLayout['type'], space: PciConfigSpace): boolean {
+  const enabled = type === 'ports' ? Command.PORTS : Command.MEMORY;
+  return (space.read(PciRegister.COMMAND, 2) & enabled) !== 0;
 }

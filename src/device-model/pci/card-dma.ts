@@ -35,7 +35,7 @@ export class GuestDma implements CardDma {
 
   readInto(address: number, target: Uint8Array): boolean {
     if (!this.#isAllowed(address, target.length)) return false;
-    target.set(this.#options.memory.bytes.subarray(address, address + target.length));
+    this.#options.memory.readInto(address, target);
     return true;
   }
 

@@ -22,7 +22,7 @@ import { cardConfigRegisters } from './card-config-registers.js';
 import { GuestDma } from './card-dma.js';
 import { CardInterrupts, type InjectMessage, type MessageCounts } from './card-interrupts.js';
 import type { MsixEntryView } from './msix-table.js';
-import { barPlace } from './bar-place.js';
+import { barPlace, windowPlace, type BarWindow } from './bar-place.js';
 import { LiveCapabilities } from './live-capabilities.js';
 import type { CardHandle, PciCard } from './pci-card.js';
 
@@ -35,6 +35,8 @@ export interface CardFunctionOptions {
   /** The number of that line, which the guest reads in the interrupt line register. */
   readonly interrupt: number;
   readonly injectMsi: InjectMessage;
+  /** Where BARs are that the machine decodes itself. Default: where the guest places them. */
+  readonly barWindow?: BarWindow | undefined;
   readonly reportError: ReportDeviceError;
   /** Called by CardHandle.report. */
   readonly report: (message: string) => void;
@@ -85,12 +87,15 @@ export class CardFunction implements PciFunction {
   readonly #reportError: ReportDeviceError;
   readonly #live: LiveCapabilities;
   readonly #layouts: readonly BarLayout[];
+  readonly #barWindow: BarWindow | undefined;
   #bars: readonly PlacedBar[];
   readonly #closed = new Deferred<void>();
   #isRemoved = false;
 
   /** The card's description must be valid (cardProblem). */
-  constructor({ card, address, memory, pin, interrupt, injectMsi, reportError, report }: CardFunctionOptions) {
+  constructor(options: CardFunctionOptions) {
+    const { card, address, memory, pin, interrupt, injectMsi, reportError, report } = options;
+    this.#barWindow = options.barWindow;
     this.name = card.name;
     this.card = card;
     this.address = address;
@@ -248,7 +253,10 @@ export class CardFunction implements PciFunction {
   }
 
   #placeBars(): void {
-    const next = this.#layouts.map((layout) => barPlace(layout, this.#space));
+    const window = this.#barWindow;
+    const next = this.#layouts.map((layout) =>
+      window === undefined ? barPlace(layout, this.#space) : windowPlace(layout, this.#space, window),
+    );
     const isSame = next.every((place, index) => {
       const old = this.#bars[index]?.place;
       return place?.start === old?.start && (place === undefined) === (old === undefined);

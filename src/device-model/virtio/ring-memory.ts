@@ -46,12 +46,13 @@ export class RingMemory {
 
   /** `address` of a word: a multiple of 4. Unsigned. */
   load32(address: number): number {
+    if (this.#memory.isRemote(address)) return this.#memory.readU32(address);
     return this.#words.load(this.#index(address)) >>> 0;
   }
 
   /** `address`: a multiple of 2. */
   load16(address: number): number {
-    return (this.load32(address & ~3) >>> (8 * (address & 2))) & 0xffff;
+    return (this.load32(address - (address % 4)) >>> (8 * (address & 2))) & 0xffff;
   }
 
   /** A plain load of a u64. Values above 2^53 lose bits: they are no addresses. */
@@ -71,11 +72,19 @@ export class RingMemory {
 
   /** Publishes the stores before it. `address`: a multiple of 4. */
   store32(address: number, value: number): void {
+    if (this.#memory.isRemote(address)) {
+      this.#memory.writeU32(address, value);
+      return;
+    }
     this.#words.store(this.#index(address), value);
   }
 
   /** A plain store. `address`: a multiple of 4. */
   write32(address: number, value: number): void {
+    if (this.#memory.isRemote(address)) {
+      this.#memory.writeU32(address, value);
+      return;
+    }
     this.#words.storeRelaxed(this.#index(address), value);
   }
 
@@ -86,13 +95,15 @@ export class RingMemory {
 
   /** No access after it is done before one that is ahead of it. `address`: any word of RAM. */
   fence(address: number): void {
+    // Accesses by message are in their order.
+    if (this.#memory.isRemote(address)) return;
     this.#words.or(this.#index(address & ~3), 0);
   }
 
   /** Copies from RAM to `target`. Returns false, and copies nothing, if it may not. */
   copyFrom(address: number, target: Uint8Array): boolean {
     if (!this.isAllowed() || !this.contains(address, target.length)) return false;
-    target.set(this.#memory.bytes.subarray(address, address + target.length));
+    this.#memory.readInto(address, target);
     return true;
   }
 

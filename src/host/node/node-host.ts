@@ -50,6 +50,13 @@ export const nodeHost: Host = {
   openEventFds: async () => (await import('./linux/event-fds.js')).openEventFds(),
   openFolder: async (path, options) => (await import('./linux/folder/shared-folder.js')).openFolder(path, options),
   openLocalSockets: async () => (await import('./linux/local-sockets.js')).openLocalSockets(),
+  listenForPrograms: async (path, onConnection) => {
+    const { loadLibc } = await import('./linux/libc.js');
+    if (loadLibc() === undefined)
+      return (await import('./plain-streams.js')).listenWithoutDescriptors(path, onConnection);
+    return (await import('./linux/descriptor-streams.js')).listenWithDescriptors(path, onConnection);
+  },
+  openMemoryArena: async (bytes) => (await import('./linux/memory-arena.js')).openMemoryArena(bytes),
   startProgram: async (program, parameters) => (await import('./programs.js')).startProgram(program, parameters),
 };
 

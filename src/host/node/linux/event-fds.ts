@@ -13,6 +13,8 @@ import { loadLibc, type Libc, type NativeFunction } from './libc.js';
 // Flags by the names of the manual pages.
 const EFD_CLOEXEC = 0o200_0000;
 const EFD_NONBLOCK = 0o4000;
+const F_GETFL = 3;
+const F_SETFL = 4;
 const POLLIN = 1;
 /** An eventfd is read and written as a u64. */
 const COUNTER_BYTES = 8;
@@ -57,6 +59,13 @@ class LinuxEventFds implements EventFds {
     } catch {
       return 'not-open';
     }
+  }
+
+  adopt(fd: number): boolean {
+    if (typeof this.identify(fd) === 'string') return false;
+    const control = this.#libc.func('int fcntl(int fd, int command, int argument)');
+    const flags = Number(control(fd, F_GETFL, 0));
+    return flags >= 0 && Number(control(fd, F_SETFL, flags | EFD_NONBLOCK)) === 0;
   }
 
   isReadable(fd: number): boolean {

@@ -1,8 +1,9 @@
 /**
  * UnixSockets: local sockets whose messages keep their bounds (SOCK_SEQPACKET) and can bring
- * descriptors and the sender's process along. Node has neither.
+ * descriptors and the sender's process along. Node has neither. Streams (SOCK_STREAM), which can
+ * bring descriptors, too.
  *
- * Called by: acrn-programs/.
+ * Called by: acrn-programs/, and descriptor-streams.ts for streams.
  * Callers must: give paths of at most MAX_SOCKET_PATH bytes. Longer ones are cut.
  *
  * All calls return at once.
@@ -16,11 +17,12 @@ import { requireLibc, type Libc, type NativeFunction } from './libc.js';
 
 /** Bytes of a socket's path, without the 0 at its end. */
 export const MAX_SOCKET_PATH = 107;
-/** Descriptors that may come along with one message. */
+/** Descriptors that may be sent with one message. */
 const MAX_DESCRIPTORS = 4;
 
 // Constants by the names of the manual pages.
 const AF_UNIX = 1;
+const SOCK_STREAM = 1;
 const SOCK_SEQPACKET = 5;
 const SOCK_CLOEXEC = 0o200_0000;
 const SOCK_NONBLOCK = 0o4000;
@@ -47,8 +49,15 @@ const CREDENTIALS_BYTES = 12;
 const HEADER_BYTES = 16;
 const MESSAGE_HEADER_BYTES = 56;
 const CONTROL_BYTES = 128;
-/** Limit of a message. */
+/** Default limit of a message. */
 export const MESSAGE_BYTES = 1024;
+
+export interface UnixSocketsOptions {
+  /** Default: `messages`. The parts of a stream may arrive with any bounds. */
+  readonly type?: 'messages' | 'stream';
+  /** Most bytes of one `receive`. Default: MESSAGE_BYTES. */
+  readonly messageBytes?: number;
+}
 
 /** Which process is at the other end, as the system says. */
 export interface Peer {
@@ -80,7 +89,8 @@ export class UnixSockets {
   readonly #libc: Libc = requireLibc();
   readonly #recvmsg: NativeFunction;
   readonly #sendmsg: NativeFunction;
-  readonly #message = new Uint8Array(MESSAGE_BYTES);
+  readonly #isStream: boolean;
+  readonly #message: Uint8Array<ArrayBuffer>;
   readonly #control = new DataView(new ArrayBuffer(CONTROL_BYTES));
   readonly #header = new DataView(new ArrayBuffer(MESSAGE_HEADER_BYTES));
   readonly #headerBytes = new Uint8Array(this.#header.buffer);
@@ -88,7 +98,9 @@ export class UnixSockets {
   /** struct iovec: where the message is, and its bytes. */
   readonly #part = new BigUint64Array(2);
 
-  constructor() {
+  constructor({ type = 'messages', messageBytes = MESSAGE_BYTES }: UnixSocketsOptions = {}) {
+    this.#isStream = type === 'stream';
+    this.#message = new Uint8Array(messageBytes);
     this.#recvmsg = this.#libc.func('int64_t recvmsg(int fd, void *message, int flags)');
     this.#sendmsg = this.#libc.func('int64_t sendmsg(int fd, void *message, int flags)');
     // struct msghdr: its third word points at the parts, its fifth at the ancillary data.
@@ -108,9 +120,11 @@ export class UnixSockets {
     } finally {
       process.umask(mask);
     }
-    const set = this.#libc.func('int setsockopt(int fd, int level, int option, const int *value, uint bytes)');
-    // Accepted sockets inherit it. Messages that were sent before have their sender, too.
-    set(fd, SOL_SOCKET, SO_PASSCRED, new Int32Array([1]), 4);
+    if (!this.#isStream) {
+      const set = this.#libc.func('int setsockopt(int fd, int level, int option, const int *value, uint bytes)');
+      // Accepted sockets inherit it. Messages that were sent before have their sender, too.
+      set(fd, SOL_SOCKET, SO_PASSCRED, new Int32Array([1]), 4);
+    }
     if (this.#libc.func('int listen(int fd, int backlog)')(fd, BACKLOG) === 0) return fd;
     const error = this.#failed('listen', fd);
     rmSync(path, { force: true });
@@ -155,7 +169,7 @@ export class UnixSockets {
 
   /** The next message. Undefined if none has arrived. */
   receive(fd: number): Received | 'closed' | undefined {
-    this.#part[1] = BigInt(MESSAGE_BYTES);
+    this.#part[1] = BigInt(this.#message.length);
     this.#header.setBigUint64(40, BigInt(CONTROL_BYTES), true);
     const length = Number(this.#recvmsg(fd, this.#headerBytes, MSG_DONTWAIT | MSG_CMSG_CLOEXEC));
     if (length < 0) {
@@ -194,12 +208,27 @@ export class UnixSockets {
 
   /** Sends a message with descriptors, which stay the caller's. Returns whether there was room. */
   send(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): boolean {
-    if (bytes.length > MESSAGE_BYTES || descriptors.length > MAX_DESCRIPTORS) throw new RangeError('message too long');
+    if (bytes.length > this.#message.length || descriptors.length > MAX_DESCRIPTORS)
+      throw new RangeError('message too long');
     this.#message.set(bytes);
     this.#part[1] = BigInt(bytes.length);
     const length = descriptors.length === 0 ? 0 : this.#addDescriptors(descriptors);
     this.#header.setBigUint64(40, BigInt(length), true);
     return Number(this.#sendmsg(fd, this.#headerBytes, MSG_DONTWAIT | MSG_NOSIGNAL)) === bytes.length;
+  }
+
+  /**
+   * Sends the first bytes of a part of a stream. Returns how many: 0 if there is no room, −1 if the
+   * other end is gone.
+   */
+  sendSome(fd: number, bytes: Uint8Array): number {
+    const part = bytes.subarray(0, this.#message.length);
+    this.#message.set(part);
+    this.#part[1] = BigInt(part.length);
+    this.#header.setBigUint64(40, 0n, true);
+    const sent = Number(this.#sendmsg(fd, this.#headerBytes, MSG_DONTWAIT | MSG_NOSIGNAL));
+    if (sent >= 0) return sent;
+    return [EAGAIN, EINTR].includes(this.#libc.errno()) ? 0 : -1;
   }
 
   /** Writes a struct cmsghdr and its data. Returns the end. */
@@ -214,7 +243,7 @@ export class UnixSockets {
 
   #socket(flags: number): number {
     const create = this.#libc.func('int socket(int domain, int type, int protocol)');
-    const fd = Number(create(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | flags, 0));
+    const fd = Number(create(AF_UNIX, (this.#isStream ? SOCK_STREAM : SOCK_SEQPACKET) | SOCK_CLOEXEC | flags, 0));
     if (fd < 0) throw new SocketError('socket', this.#libc.errno());
     return fd;
   }

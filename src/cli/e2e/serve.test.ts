@@ -1,0 +1,72 @@
+/** `upcall serve` as a process, with a client at its socket. */
+
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { Command, Region } from '../../vfio-user/protocol.js';
+import { message, parse, transfer, version } from '../../vfio-user/fixtures/test-client.js';
+import { MAIN, start } from './upcall-process.js';
+
+const folder = mkdtempSync(join(tmpdir(), 'upcall-serve-'));
+after(() => rmSync(folder, { recursive: true }));
+const copier = fileURLToPath(new URL('../../../examples/devices/copier.js', import.meta.url));
+const counter = fileURLToPath(new URL('../../../examples/devices/read-counter.js', import.meta.url));
+
+async function run(...parameters: string[]) {
+  return start(process.execPath, [MAIN, 'serve', ...parameters]).ended;
+}
+
+test('a card is served until a signal ends it, and its statistics are printed', async () => {
+  const socket = join(folder, 'card');
+  const serving = start(process.execPath, [
+    MAIN,
+    'serve',
+    '--vfio-user',
+    socket,
+    '--device',
+    `${copier}@pci`,
+    '--stats',
+  ]);
+  await new Promise<void>((resolve) =>
+    serving.child.stderr.on('data', () => {
+      if (existsSync(socket)) resolve();
+    }),
+  );
+  const client = connect(socket);
+  client.write(message(1, Command.VERSION, version()));
+  assert.equal(parse(Buffer.from((await once(client, 'data'))[0] as Buffer)).error, 0);
+  client.write(message(2, Command.REGION_READ, transfer(Region.CONFIG, 0, 4)));
+  const reply = parse(Buffer.from((await once(client, 'data'))[0] as Buffer));
+  assert.equal(reply.payload.getUint32(16, true), 0x0c09_1234);
+  serving.child.kill('SIGINT');
+  const { status, stderr } = await serving.ended;
+  assert.equal(status, 0, stderr);
+  assert.match(stderr, /copier\.js@pci is served\. QEMU: -device '\{"driver":"vfio-user-pci"/);
+  assert.match(stderr, /has the card\n/);
+  assert.match(stderr, /requests/);
+  assert.equal(existsSync(socket), false);
+});
+
+const wrong: readonly (readonly [string, readonly string[], RegExp])[] = [
+  ['no socket', ['--device', `${copier}@pci`], /0 --vfio-user and 1 cards: each socket has one card/],
+  ['no card', ['--vfio-user', join(folder, 'a')], /1 --vfio-user and 0 cards/],
+  [
+    'a device at ports',
+    ['--vfio-user', join(folder, 'a'), '--device', `${counter}@0x500`],
+    /vfio-user has PCI cards only/,
+  ],
+  ['a thread', ['--vfio-user', join(folder, 'a'), '--device', `${copier}@pci,thread`], /has no thread of its own/],
+  ['no folder', ['--vfio-user', join(folder, 'x/a'), '--device', `${copier}@pci`], /cannot listen at .*x\/a/],
+];
+
+for (const [what, parameters, expected] of wrong)
+  test(`${what} is refused with a remedy`, async () => {
+    const { status, stderr } = await run(...parameters);
+    assert.equal(status, 2, stderr);
+    assert.match(stderr, expected);
+  });

@@ -1,0 +1,67 @@
+/**
+ * runServe: serves PCI cards to other virtual machine monitors until a signal ends it.
+ *
+ * Called by: `upcall serve`.
+ */
+
+import { isThreadPlacement } from '../device-model/placement/thread-placement.js';
+import type { PciCard } from '../device-model/pci/pci-card.js';
+import { UpcallError } from '../io-request/upcall-error.js';
+import { Deferred } from '../sync/deferred.js';
+import { serveVfioUser, type ServedCard, type ServeOptions } from '../vfio-user/serve.js';
+import type { UserVm } from '../vm/user-vm.js';
+import type { CardSource } from './card-source.js';
+import { ExitStatus } from './exit-status.js';
+import type { Reporter } from './reporter.js';
+import { VmTools, type VmToolsOptions } from './vm-tools.js';
+
+export interface ServePlan {
+  readonly cards: readonly { readonly socket: string; readonly source: CardSource }[];
+  readonly vm: Pick<ServeOptions, 'clientTimeoutMs' | 'late' | 'faults' | 'statistics'>;
+  readonly tools: VmToolsOptions;
+}
+
+const ENDING_SIGNALS: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+
+/** Returns the exit status. Rejects with UpcallError if a card cannot be served. */
+export async function runServe(plan: ServePlan, reporter: Reporter): Promise<ExitStatus> {
+  const ended = new Deferred<undefined>();
+  const end = (): void => ended.resolve(undefined);
+  for (const signal of ENDING_SIGNALS) process.on(signal, end);
+  const served: ServedCard[] = [];
+  const tools: VmTools[] = [];
+  try {
+    for (const { socket, source } of plan.cards) {
+      const card = await serveVfioUser((vm) => cardOf(source, vm), socket, {
+        ...plan.vm,
+        onVm: (vm) => tools.push(new VmTools(vm, plan.tools)),
+        report: (line) => reporter.line(line),
+      });
+      served.push(card);
+      reporter.line(`${source.option} is served. ${qemuLine(socket)}`);
+    }
+    if (served.some(({ hasDescriptors }) => !hasDescriptors))
+      reporter.line('without Linux and koffi no interrupt reaches a monitor, and memory is reached by messages only');
+    // Each VM ends by its operator only: in the page, or here.
+    await Promise.race([ended.promise, ...served.map(({ vm }) => vm.ended)]);
+  } finally {
+    await Promise.all(served.map((card) => card.close()));
+    await Promise.all(tools.map((one) => one.ended));
+    await Promise.all(plan.cards.map(async ({ source }) => source.released?.()));
+    for (const signal of ENDING_SIGNALS) process.off(signal, end);
+  }
+  return ExitStatus.OK;
+}
+
+/** The option of QEMU for the card at `socket`. */
+export function qemuLine(socket: string): string {
+  const device = { driver: 'vfio-user-pci', socket: { path: socket, type: 'unix' } };
+  return `QEMU: -device '${JSON.stringify(device)}'`;
+}
+
+async function cardOf(source: CardSource, vm: UserVm): Promise<PciCard> {
+  const card = await source.create(vm);
+  if (isThreadPlacement(card))
+    throw new UpcallError('OPTION_INVALID', `${source.option}: a card that is served has no thread of its own`);
+  return card;
+}

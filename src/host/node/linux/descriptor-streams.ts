@@ -1,0 +1,145 @@
+/**
+ * Stream sockets with descriptors, by the system calls of libc. Node drops the descriptors that
+ * arrive.
+ *
+ * Called by: node-host.ts, as `Host.listenForPrograms`.
+ *
+ * Only this user, and root, can connect: the socket's file is its user's.
+ *
+ * Sources: unix(7), recvmsg(2), poll(2), fcntl(2).
+ */
+
+import { lstatSync, rmSync } from 'node:fs';
+import type { DescriptorListener, DescriptorStream, StreamPart } from '../../descriptor-streams.js';
+import { closeDescriptor } from './descriptors.js';
+import { requireLibc, type Libc, type NativeFunction, type PollHandle } from './libc.js';
+import { MAX_SOCKET_PATH, SocketError, UnixSockets } from './unix-sockets.js';
+
+/** Bytes of one `receive`. */
+const RECEIVE_BYTES = 0x1_0000;
+/** How long a program may leave its end of the stream full. */
+const SEND_LIMIT_MS = 1000;
+const POLLIN = 1;
+const POLLOUT = 4;
+const EADDRINUSE = 98;
+const ECONNREFUSED = 111;
+
+/** Throws Error with errno. `EADDRINUSE` is its code if another program listens there. */
+export function listenWithDescriptors(
+  path: string,
+  onConnection: (stream: DescriptorStream) => void,
+): DescriptorListener {
+  const libc = requireLibc();
+  const sockets = new UnixSockets({ type: 'stream', messageBytes: RECEIVE_BYTES });
+  const listener = listen(sockets, path);
+  const inode = lstatSync(path).ino;
+  const poll = libc.poll(
+    listener,
+    () => {
+      const fd = sockets.accept(listener);
+      if (fd !== undefined) onConnection(new LinuxStream(libc, sockets, fd));
+    },
+    { keepsAlive: true },
+  );
+  return {
+    hasDescriptors: true,
+    close: () => {
+      poll.close();
+      closeDescriptor(listener);
+      // Another program may have replaced it.
+      if (lstatSync(path, { throwIfNoEntry: false })?.ino === inode) rmSync(path, { force: true });
+      return Promise.resolve();
+    },
+  };
+}
+
+class LinuxStream implements DescriptorStream {
+  readonly pid: number | undefined;
+  onReadable: () => void = () => undefined;
+  readonly #sockets: UnixSockets;
+  readonly #fd: number;
+  readonly #handle: PollHandle;
+  readonly #poll: NativeFunction;
+  /** struct pollfd: the descriptor, the awaited events, and those that came. */
+  readonly #pollFd = new Int32Array(2);
+  #isClosed = false;
+
+  constructor(libc: Libc, sockets: UnixSockets, fd: number) {
+    this.#sockets = sockets;
+    this.#fd = fd;
+    this.#pollFd[0] = fd;
+    this.#poll = libc.func('int poll(_Inout_ int *fds, ulong count, int timeout)');
+    this.pid = sockets.peer(fd).pid || undefined;
+    this.#handle = libc.poll(fd, () => this.onReadable(), { keepsAlive: true });
+  }
+
+  receive(): StreamPart | 'closed' | undefined {
+    if (this.#isClosed) return 'closed';
+    const part = this.#sockets.receive(this.#fd);
+    if (part === undefined || part === 'closed') return part;
+    const { bytes, descriptors } = part;
+    return { bytes: new Uint8Array(bytes.buffer as ArrayBuffer, 0, bytes.byteLength), descriptors };
+  }
+
+  wait(limitMs: number): void {
+    this.#await(POLLIN, limitMs);
+  }
+
+  send(bytes: Uint8Array): boolean {
+    let rest = bytes;
+    while (!this.#isClosed) {
+      const sent = this.#sockets.sendSome(this.#fd, rest);
+      if (sent < 0) return false;
+      if (sent === rest.length) return true;
+      rest = rest.subarray(sent);
+      if (!this.#await(POLLOUT, SEND_LIMIT_MS)) return false;
+    }
+    return false;
+  }
+
+  close(): void {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#handle.close();
+    closeDescriptor(this.#fd);
+  }
+
+  #await(events: number, limitMs: number): boolean {
+    if (this.#isClosed) return false;
+    this.#pollFd[1] = events;
+    return Number(this.#poll(this.#pollFd, 1, Math.max(0, Math.ceil(limitMs)))) > 0;
+  }
+}
+
+function listen(sockets: UnixSockets, path: string): number {
+  if (Buffer.byteLength(path) > MAX_SOCKET_PATH)
+    throw new Error(`a socket's path has at most ${MAX_SOCKET_PATH} bytes`);
+  try {
+    return sockets.listen(path);
+  } catch (error) {
+    if (!(error instanceof SocketError) || error.errno !== EADDRINUSE || !isStale(sockets, path)) throw coded(error);
+  }
+  rmSync(path, { force: true });
+  try {
+    return sockets.listen(path);
+  } catch (error) {
+    throw coded(error);
+  }
+}
+
+/** Whether `path` is a socket at which no program listens any more. */
+function isStale(sockets: UnixSockets, path: string): boolean {
+  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return false;
+  try {
+    closeDescriptor(sockets.connect(path));
+    return false;
+  } catch (error) {
+    return error instanceof SocketError && error.errno === ECONNREFUSED;
+  }
+}
+
+function coded(error: unknown): unknown {
+  return error instanceof SocketError && error.errno === EADDRINUSE
+    ? Object.assign(error, { code: 'EADDRINUSE' })
+    : error;
+}

@@ -1,0 +1,115 @@
+/**
+ * ClientConnection: the stream of one client with its session.
+ *
+ * Called by: CardServer. Threads: the Service VM's, on whose event loop bytes arrive. While
+ * a card waits for the answer to its DMA, they are received where it waits.
+ */
+
+import type { DescriptorStream } from '../host/descriptor-streams.js';
+import { ProtocolError } from './message-stream.js';
+import type { ServedFunction } from './served-function.js';
+import { VfioUserSession } from './session.js';
+
+export interface ClientCounters {
+  /** Commands of the client. */
+  readonly messages: number;
+  /** Those of them that were refused with an errno. */
+  readonly refused: number;
+  /** Interrupts that it was sent. */
+  readonly interrupts: number;
+}
+
+export interface ClientConnectionOptions {
+  readonly stream: DescriptorStream;
+  readonly served: ServedFunction;
+  /** In ms. */
+  readonly now: () => number;
+  /** Sends the interrupts of the pin that are due. */
+  readonly deliverPin: () => void;
+  /** Called once. `reason`: a sentence part, if it did not just close its stream. */
+  readonly onEnd: (reason: string | undefined) => void;
+}
+
+/** Parts that are received in one turn of the event loop. */
+const PARTS_PER_TURN = 16;
+
+export class ClientConnection {
+  readonly session: VfioUserSession;
+  readonly #options: ClientConnectionOptions;
+  readonly #interruptsBefore: number;
+  #isBegun = false;
+  #isEnded = false;
+
+  constructor(options: ClientConnectionOptions) {
+    const { stream, served } = options;
+    this.#options = options;
+    this.#interruptsBefore = served.irqs.sent;
+    this.session = new VfioUserSession({
+      served,
+      send: (bytes) => stream.send(bytes),
+      waitForMore: (limitMs) => {
+        stream.wait(limitMs);
+        return this.#receive() !== 'closed';
+      },
+      pumpLater: () => queueMicrotask(() => this.#guard(() => this.#pump())),
+      now: options.now,
+    });
+  }
+
+  get counters(): ClientCounters {
+    return { ...this.session.counters, interrupts: this.#options.served.irqs.sent - this.#interruptsBefore };
+  }
+
+  /** The card is ready. Commands are handled from now on. */
+  begin(): void {
+    if (this.#isEnded) return;
+    this.#isBegun = true;
+    const { stream } = this.#options;
+    stream.onReadable = () => this.#guard(() => this.#readable());
+    stream.onReadable();
+  }
+
+  /** `reason`: a sentence part, such as "sent …". */
+  end(reason?: string): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.session.close();
+    this.#options.stream.close();
+    this.#options.onEnd(reason);
+  }
+
+  #readable(): void {
+    for (let part = 0; part < PARTS_PER_TURN; part++) {
+      const received = this.#receive();
+      if (received === 'closed') this.end();
+      if (received !== 'more') return;
+      this.#pump();
+    }
+  }
+
+  #pump(): void {
+    if (!this.#isBegun || this.#isEnded) return;
+    // The pin before commands that may unmask it, and after those that the card answers.
+    this.#options.deliverPin();
+    this.session.pump();
+    this.#options.deliverPin();
+    if (this.session.isOver) this.end(this.session.problem);
+  }
+
+  #receive(): 'more' | 'nothing' | 'closed' {
+    const part = this.#options.stream.receive();
+    if (part === undefined) return 'nothing';
+    if (part === 'closed') return 'closed';
+    this.session.add(part.bytes, part.descriptors);
+    return 'more';
+  }
+
+  #guard(act: () => void): void {
+    try {
+      act();
+    } catch (error) {
+      if (!(error instanceof ProtocolError)) throw error;
+      this.end(error.message);
+    }
+  }
+}
