@@ -117,7 +117,8 @@ esac
 cd /root
 if [ -n "$run" ]; then
   # A bare name would be a program of busybox, also in the other root.
-  $inside /bin/sh -c "$run"
+  # A pager would wait for a key.
+  PAGER=cat $inside /bin/sh -c "$run"
   status=$?
   sync
   echo "${COMMANDS_ENDED} $status"
