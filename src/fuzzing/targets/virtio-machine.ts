@@ -1,6 +1,6 @@
 /**
  * VirtioMachine: one virtio device over MMIO, with a little RAM between two fences and what the
- * device needs: a disk in memory, a network that sends frames back, a clock.
+ * device needs: a disk in memory, a network that sends frames back, a console that echoes, a clock.
  *
  * Called by: virtio-programs.ts.
  */
@@ -9,6 +9,8 @@ import { host } from '../../host/current.js';
 import type { DiskImage } from '../../device-model/disk/disk-image.js';
 import type { NetworkPort, NetworkReceiver } from '../../device-model/network/network-port.js';
 import { VirtioBlock } from '../../device-model/virtio/block/virtio-block.js';
+import type { ConsoleBackend, ConsolePortHandle } from '../../device-model/virtio/console/console-backend.js';
+import { VirtioConsole } from '../../device-model/virtio/console/virtio-console.js';
 import { EntropyDevice } from '../../device-model/virtio/entropy/entropy-device.js';
 import { VirtioNet } from '../../device-model/virtio/net/virtio-net.js';
 import type { VirtioDevice } from '../../device-model/virtio/virtio-device.js';
@@ -22,9 +24,11 @@ export const RAM_BYTES = 0x2_0000;
 const FENCE_BYTES = 0x1000;
 const FENCE = 0xa5;
 const DISK_BYTES = 64 * 512;
+/** What the console takes at once. */
+const ECHO_BYTES = 64;
 
 /** What a device may be. */
-export const VIRTIO_KINDS = ['block', 'read-only block', 'net', 'entropy'] as const;
+export const VIRTIO_KINDS = ['block', 'read-only block', 'net', 'entropy', 'console'] as const;
 export type VirtioKind = (typeof VIRTIO_KINDS)[number];
 
 export class VirtioMachine {
@@ -36,6 +40,7 @@ export class VirtioMachine {
   readonly #ram: SharedArrayBuffer;
   readonly #disk: MemoryDisk | undefined;
   readonly #network = new Mirror();
+  readonly #console = new Echo();
 
   /** `packed`: whether the device offers the packed ring (VirtioMmioOptions). */
   constructor(kind: VirtioKind, { clock, packed }: { readonly clock: FuzzClock; readonly packed: boolean }) {
@@ -43,6 +48,8 @@ export class VirtioMachine {
     this.memory = new GuestMemory({ buffer: this.#ram, byteOffset: FENCE_BYTES, byteLength: RAM_BYTES });
     for (const fence of this.#fences()) fence.fill(FENCE);
     if (kind === 'net') this.device = new VirtioNet({ port: this.#network, mac: '52:54:00:12:34:56' });
+    else if (kind === 'console')
+      this.device = new VirtioConsole({ console: this.#console, ports: [{ name: 'port', backend: new Echo() }] });
     else if (kind === 'entropy') this.device = new EntropyDevice({ source: (bytes) => bytes.fill(1), clock });
     else {
       this.#disk = new MemoryDisk(kind === 'read-only block');
@@ -57,9 +64,10 @@ export class VirtioMachine {
     return this.#disk?.pending ?? 0;
   }
 
-  /** A frame arrives that nothing sent. */
-  receive(frame: Uint8Array): void {
-    this.#network.deliver(frame);
+  /** A frame, or bytes of the console, arrive that nothing sent. */
+  receive(bytes: Uint8Array): void {
+    this.#network.deliver(bytes);
+    this.#console.type(bytes);
   }
 
   /** Throws a Violation if a byte outside of RAM was written. */
@@ -144,6 +152,44 @@ class Mirror implements NetworkPort {
 
   deliver(frame: Uint8Array): void {
     this.#receiver?.receive(frame);
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** Sends characters back, as far as the guest takes them. It takes a part of what is long. */
+class Echo implements ConsoleBackend {
+  #port: ConsolePortHandle | undefined;
+  /** What the guest has not taken. */
+  #rest = new Uint8Array(0);
+
+  connect(port: ConsolePortHandle): void {
+    this.#port = port;
+    port.setOpen(true);
+  }
+
+  write(bytes: Uint8Array): number {
+    const taken = Math.min(bytes.length, ECHO_BYTES);
+    if (taken < bytes.length) void host.turn().then(() => this.#port?.resume());
+    const copy = bytes.slice(0, taken);
+    // Not in the guest's own access, as the interface asks.
+    void host.turn().then(() => this.type(copy));
+    return taken;
+  }
+
+  room(): void {
+    const rest = this.#rest;
+    this.#rest = new Uint8Array(0);
+    void host.turn().then(() => this.type(rest));
+  }
+
+  /** Characters for the guest. Further ones are lost while it has not taken the last ones. */
+  type(bytes: Uint8Array): void {
+    const taken = this.#port?.receive(bytes) ?? 0;
+    expect(taken >= 0 && taken <= bytes.length, () => `${taken} of ${bytes.length} characters were taken`);
+    if (taken < bytes.length) this.#rest = bytes.slice(taken, taken + ECHO_BYTES);
   }
 
   close(): Promise<void> {
