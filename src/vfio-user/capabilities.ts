@@ -9,9 +9,8 @@ import {
   MAJOR_VERSION,
   MAX_CAPABILITY_BYTES,
   MAX_DESCRIPTORS,
-  MAX_DMA_DATA,
+  MAX_DATA,
   MAX_DMA_REGIONS,
-  MAX_REGION_DATA,
   MINOR_VERSION,
 } from './protocol.js';
 
@@ -30,7 +29,7 @@ export function parseVersion(payload: DataView<ArrayBuffer>): ClientVersion | un
   if (payload.getUint16(0, true) !== MAJOR_VERSION) return undefined;
   const minor = payload.getUint16(2, true);
   const text = new Uint8Array(payload.buffer, payload.byteOffset + Bytes.VERSION, payload.byteLength - Bytes.VERSION);
-  if (text.length === 0) return { minor, maxData: MAX_DMA_DATA };
+  if (text.length === 0) return { minor, maxData: MAX_DATA };
   const end = text.indexOf(0);
   const maxData = parseMaxData(new TextDecoder().decode(text.slice(0, end < 0 ? undefined : end)));
   return maxData === undefined ? undefined : { minor, maxData };
@@ -46,9 +45,9 @@ function parseMaxData(json: string): number | undefined {
   }
   const capabilities = member(value, 'capabilities');
   const size = capabilities === undefined ? undefined : member(capabilities, 'max_data_xfer_size');
-  if (size === undefined) return typeof value === 'object' ? MAX_DMA_DATA : undefined;
+  if (size === undefined) return typeof value === 'object' ? MAX_DATA : undefined;
   if (typeof size !== 'number' || !Number.isInteger(size) || size < 1) return undefined;
-  return Math.min(size, MAX_DMA_DATA);
+  return Math.min(size, MAX_DATA);
 }
 
 function member(value: unknown, name: string): unknown {
@@ -60,7 +59,7 @@ function member(value: unknown, name: string): unknown {
 export function versionAnswer(client: ClientVersion): Uint8Array {
   const capabilities = {
     max_msg_fds: MAX_DESCRIPTORS,
-    max_data_xfer_size: MAX_REGION_DATA,
+    max_data_xfer_size: MAX_DATA,
     pgsizes: PAGE_SIZES,
     max_dma_maps: MAX_DMA_REGIONS,
     write_multiple: false,

@@ -284,6 +284,21 @@ describe('DMA of a served card', () => {
     assert.equal(client.replyTo(id)?.payload.getUint32(16, true), 0x0403_0201);
   });
 
+  test('by messages: goes in pieces of what both sides take', async (t) => {
+    const { client, card } = await enabled(t);
+    client.mapMemory(0n, 0x4_0000n);
+    const memory = new Uint8Array(0x4_0000).map((_, i) => i % 251);
+    client.serveMemory(memory);
+    assert.deepEqual(card.handle.dma.read(1, 0x2_0000), memory.slice(1, 0x2_0001));
+    const sizes = client.stream.sent.map(parse).filter(({ command }) => command === Command.DMA_READ);
+    assert.deepEqual(
+      sizes.map(({ payload }) => Number(payload.getBigUint64(8, true))),
+      [0x1_0000, 0x1_0000],
+    );
+    assert.equal(card.handle.dma.write(0, new Uint8Array(0x1_0001)), true);
+    assert.ok(memory.subarray(0, 0x1_0001).every((byte) => byte === 0));
+  });
+
   test('by messages: a write is answered before the card has it, also while the card waits', async (t) => {
     const { client, card } = await enabled(t);
     client.mapMemory(0n, 0x1000n);

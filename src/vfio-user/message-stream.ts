@@ -5,15 +5,7 @@
  * bounds of its messages are lost.
  */
 
-import {
-  Errno,
-  HEADER_BYTES,
-  MAX_DESCRIPTORS,
-  MAX_MESSAGE_BYTES,
-  MAX_REGION_DATA,
-  HeaderFlag,
-  Bytes,
-} from './protocol.js';
+import { Errno, HEADER_BYTES, HeaderFlag, MAX_DESCRIPTORS, MAX_MESSAGE_BYTES } from './protocol.js';
 
 /** A message that ends the connection. `message`: a sentence part, such as "sent …". */
 export class ProtocolError extends Error {
@@ -34,8 +26,6 @@ export interface Message {
   readonly descriptors: readonly number[];
 }
 
-/** Bytes of a command. The longest is a REGION_WRITE, or a VERSION with its capabilities. */
-const MAX_COMMAND_BYTES = HEADER_BYTES + Bytes.TRANSFER + MAX_REGION_DATA;
 const FIRST_CAPACITY = 0x1_0000;
 
 export class MessageStream {
@@ -72,8 +62,7 @@ export class MessageStream {
     const type = flags & HeaderFlag.TYPE_MASK;
     if (type > HeaderFlag.REPLY) throw new ProtocolError(`sent a message of type ${type}`);
     const isReply = type === HeaderFlag.REPLY;
-    if (size < HEADER_BYTES || size > (isReply ? MAX_MESSAGE_BYTES : MAX_COMMAND_BYTES))
-      throw new ProtocolError(`sent a message of ${size} bytes`);
+    if (size < HEADER_BYTES || size > MAX_MESSAGE_BYTES) throw new ProtocolError(`sent a message of ${size} bytes`);
     if (this.length < size) return undefined;
     this.#start += size;
     return {

@@ -79,12 +79,14 @@ export const Errno = {
 } as const;
 export type Errno = (typeof Errno)[keyof typeof Errno];
 
-/** Bytes of data of one REGION_READ or REGION_WRITE. Each register is an access of its own. */
-export const MAX_REGION_DATA = 4096;
-/** Bytes of data of one DMA_READ or DMA_WRITE. The specification's default for clients. */
-export const MAX_DMA_DATA = 0x10_0000;
-/** Bytes of a message: the longest is the reply to a DMA_READ. */
-export const MAX_MESSAGE_BYTES = HEADER_BYTES + Bytes.TRANSFER + MAX_DMA_DATA;
+/**
+ * Bytes of data of one message, in both directions: QEMU closes the connection of a server that
+ * sends more than it has said to take. An access of many bytes is many requests, so this bounds
+ * them, too.
+ */
+export const MAX_DATA = 0x1_0000;
+/** Bytes of a message. */
+export const MAX_MESSAGE_BYTES = HEADER_BYTES + Bytes.TRANSFER + MAX_DATA;
 /** Descriptors of one message. QEMU sends no more. */
 export const MAX_DESCRIPTORS = 16;
 /** Regions of guest memory of one client. */

@@ -17,7 +17,7 @@
 import { parseVersion, versionAnswer, type ClientVersion } from './capabilities.js';
 import { DmaTransfers } from './dma-transfers.js';
 import { MessageStream, ProtocolError, type Message } from './message-stream.js';
-import { Bytes, Command, Errno, HEADER_BYTES, HeaderFlag, MAX_QUEUED_COMMANDS, MAX_REGION_DATA } from './protocol.js';
+import { Bytes, Command, Errno, HEADER_BYTES, HeaderFlag, MAX_QUEUED_COMMANDS, MAX_DATA } from './protocol.js';
 import type { ServedFunction } from './served-function.js';
 
 export interface SessionOptions {
@@ -145,7 +145,7 @@ export class VfioUserSession {
     const { command, payload, wantsNoReply } = message;
     if (command !== Command.REGION_WRITE || wantsNoReply || payload.byteLength <= Bytes.TRANSFER) return message;
     const length = payload.byteLength - Bytes.TRANSFER;
-    if (payload.getUint32(12, true) !== length || length > MAX_REGION_DATA) return message;
+    if (payload.getUint32(12, true) !== length || length > MAX_DATA) return message;
     if (!this.#served.isPosted(payload.getUint32(8, true), payload.getBigUint64(0, true), length)) return message;
     this.#reply(message, new Uint8Array(payload.buffer.slice(payload.byteOffset, payload.byteOffset + Bytes.TRANSFER)));
     return { ...message, wantsNoReply: true };
@@ -213,7 +213,7 @@ export class VfioUserSession {
     const offset = payload.getBigUint64(0, true);
     const region = payload.getUint32(8, true);
     const count = payload.getUint32(12, true);
-    if (count > MAX_REGION_DATA || payload.byteLength !== Bytes.TRANSFER + (isWrite ? count : 0)) return Errno.INVALID;
+    if (count > MAX_DATA || payload.byteLength !== Bytes.TRANSFER + (isWrite ? count : 0)) return Errno.INVALID;
     const answer = new Uint8Array(Bytes.TRANSFER + count);
     answer.set(new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength));
     if (isPosted) this.#posted++;
