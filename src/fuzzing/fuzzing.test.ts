@@ -15,7 +15,7 @@ const INPUTS: Readonly<Record<string, number>> = {
   privileged: 150,
   devices: 300,
   virtio: 150,
-  vfio: 150,
+  vfio: 60,
   control: 100,
   images: 200,
 };

@@ -129,7 +129,7 @@ function md5(bytes: Uint8Array): string {
   return createHash('md5').update(bytes).digest('hex');
 }
 
-describe('a Debian guest with four processors in QEMU', { skip: qemuMissing, timeout: 240_000 }, () => {
+describe('a Debian guest with four processors in QEMU', { skip: qemuMissing, timeout: 280_000 }, () => {
   for (const isShared of [true, false])
     test(`uses disk, network and example card with RAM that is ${isShared ? 'mapped' : 'reached by messages'}`, async (t) => {
       const { lines, served, port, disk, before } = await run(t, isShared);
