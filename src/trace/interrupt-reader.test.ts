@@ -72,6 +72,31 @@ test('times are those of the clock, to the nanosecond that it has', () => {
   assert.equal(seconds, Math.floor((startMs + event.timeNs / 1e6) / 1000));
 });
 
+test('the time is exact, and 0 for an event before the start', () => {
+  let begun = 0;
+  const seconds = [5000, 1, 0];
+  const lane = {
+    use: () => undefined,
+    get begun() {
+      return begun;
+    },
+    entry: (number: number) => ({
+      kind: InterruptKind.RAISED,
+      number: 4,
+      owner: 0,
+      detail: 0,
+      seconds: seconds[number] ?? 0,
+      nanoseconds: 7,
+    }),
+  };
+  const reader = new InterruptReader({ lane, nameOf: () => undefined, startMs: 1000 });
+  begun = seconds.length;
+  assert.deepEqual(
+    reader.take().map(({ timeNs }) => timeNs),
+    [4_999_000_000_007, 7, 0],
+  );
+});
+
 test('an event has the fields of a line or of a message, and the name of what caused it', () => {
   const { lane } = make();
   const asked: (readonly [owner: number, driver: number])[] = [];

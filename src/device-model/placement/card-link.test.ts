@@ -31,6 +31,14 @@ test('messages arrive once, whatever their number', () => {
   assert.deepEqual(received(), []);
 });
 
+test('each message arrives also by itself', () => {
+  const { card, received } = linked();
+  for (const vector of [0, 1, 31, 32, 2047]) {
+    card.postMessage(vector);
+    assert.deepEqual(received(), [`message ${vector}`]);
+  }
+});
+
 test('the pin has its level and its edges, also those of a pulse', () => {
   const { card, received } = linked();
   card.setLevel(true);
@@ -128,6 +136,16 @@ test('what a card did before its reset is not seen after it', () => {
   assert.equal(card.isBusMaster, false);
   card.takeEpoch();
   assert.equal(card.isBusMaster, true);
+});
+
+test('a pin that is low after any number of resets stays low', () => {
+  const { fn, card, received } = linked();
+  for (let reset = 1; reset <= 16; reset++) {
+    fn.beginEpoch();
+    card.takeEpoch();
+    card.setLevel(false);
+    assert.deepEqual(received(), [], `reset ${reset}`);
+  }
 });
 
 test('doorbells are taken once, and a reset makes them void', () => {

@@ -53,6 +53,13 @@ describe('a device module', () => {
     assert.deepEqual([made.name, made.read(0, 1)], ['made', 7]);
   });
 
+  test('may not export a PCI card: a card has no range of its own', async () => {
+    await assert.rejects(load(`export default class { name = 'card'; pci = {}; ${BODY} }`), {
+      code: 'DEVICE_MODULE_INVALID',
+      message: /is a PCI card, .* use attachCard/,
+    });
+  });
+
   test('may export a class whose methods are fields', async () => {
     const device = await load(`export default class { name = 'fields'; read = () => 4; write = () => undefined; }`);
     assert.equal(device.read(0, 1), 4);

@@ -359,4 +359,21 @@ describe('a reset while the thread is busy', { timeout: 120_000 }, () => {
     assert.equal(words.load(GATE.ACTS), 11934);
     vm.requests.close();
   });
+
+  test('also one whose answer is open when its own bit follows', async () => {
+    const { vm, words, act, ...placed } = await gated();
+    act(1, 0);
+    act(2, 1);
+    words.store(GATE.OPENED, 1);
+    await until(() => words.load(GATE.ENTERED) === 2);
+    reset({ vm, ...placed });
+    vm.fill(2, { address: 0x503 });
+    vm.requests.dispatch();
+    words.store(GATE.OPENED, 2);
+    await until(() => words.load(GATE.ACTS) >= 1198);
+    const last = act(3, 3);
+    await until(() => last.state === COMPLETE);
+    assert.equal(words.load(GATE.ACTS), 11984);
+    vm.requests.close();
+  });
 });

@@ -170,7 +170,7 @@ async function withReload<T extends Pick<Device, 'registers'>>(
 /** Awaits what the device has to write. Its owner has a limit for that. */
 async function close(device: Device | LinkedCard): Promise<void> {
   try {
-    const closing = device instanceof LinkedCard ? device.close() : device.close?.();
+    const closing = device.close?.();
     if (closing === undefined) return;
     post({ kind: 'closing' });
     await closing;

@@ -54,6 +54,7 @@ interface Machine {
   readonly errors: unknown[][];
   readonly deaths: unknown[][];
   readonly ends: ThreadClient[];
+  readonly reports: string[];
   thread: FakeThread | undefined;
 }
 
@@ -67,6 +68,7 @@ function machine(): Machine {
   const errors: unknown[][] = [];
   const deaths: unknown[][] = [];
   const ends: ThreadClient[] = [];
+  const reports: string[] = [];
   const client: ThreadClient = new ThreadClient({
     placement: { kind: 'own-thread', module: 'file:///devices/disk.js', options: undefined },
     range: ports(0x500, 4),
@@ -76,9 +78,10 @@ function machine(): Machine {
     reportError: (...report) => errors.push(report),
     onDeath: (...death) => deaths.push([client, ...death]),
     onEnd: () => ends.push(client),
+    onReport: (message) => reports.push(message),
   });
   const finisher = { page: new SharedArrayBuffer(4096), tickets: new SharedArrayBuffer(64), shared: shared.handle };
-  return { client, shared, finisher, errors, deaths, ends, thread: undefined };
+  return { client, shared, finisher, errors, deaths, ends, reports, thread: undefined };
 }
 
 function started(): Machine & { readonly thread: FakeThread } {
@@ -117,6 +120,19 @@ describe('a removed device in a thread of its own', () => {
       timing.pass(JUDGE_MS);
       assert.equal(thread.terminations, 1);
     }
+  });
+
+  test('has a minute once its `close` has given a promise', () => {
+    const { client, thread } = started();
+    thread.post({ kind: 'loaded' });
+    client.disconnected();
+    timing.pass(400);
+    thread.post({ kind: 'closing' });
+    assert.equal(timing.running, 1);
+    timing.pass(60_000);
+    assert.equal(thread.terminations, 0);
+    timing.pass(JUDGE_MS);
+    assert.equal(thread.terminations, 1);
   });
 
   test('gets no more time by a second removal', () => {
@@ -232,6 +248,23 @@ describe('a device in a thread of its own', () => {
     thread.mailbox.takeControl();
     assert.equal(await client.peek(), undefined);
     assert.equal(thread.mailbox.takeControl(), 0);
+  });
+
+  test('gets its registers also while it closes', async () => {
+    const { client, thread } = started();
+    thread.post(ready);
+    const values = client.peek();
+    thread.post({ kind: 'closing' });
+    thread.post({ kind: 'registers', values: [1] });
+    assert.deepEqual(await values, [1]);
+  });
+
+  test('that reports or has an interrupt line only does that', () => {
+    const { thread, reports } = started();
+    thread.post({ kind: 'line', gsi: 5 });
+    assert.deepEqual(reports, []);
+    thread.post({ kind: 'report', message: 'needs a reset' });
+    assert.deepEqual([reports, timing.running], [['needs a reset'], 0]);
   });
 
   test('explains what its thread does with a request', () => {

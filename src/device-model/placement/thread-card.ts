@@ -90,7 +90,7 @@ export class ThreadCard implements PciCard {
         new AssignedRequest(vcpu, {
           finish: (ticket, low, high) => {
             this.#deliver();
-            return this.#originals[vcpu]?.finish(ticket, low, high) ?? false;
+            return (this.#originals[vcpu] as AssignedRequest).finish(ticket, low, high);
           },
         }),
     );
