@@ -72,6 +72,14 @@ async function answered(answers: readonly Answer[], access: () => void): Promise
   return ((await seen) as [SeenRequest[]])[0];
 }
 
+/** The VM's asynchronous I/O, with the ring that it has from its first use on. */
+function withRing(): VmSharedState['asyncIo'] {
+  const { asyncIo } = shared;
+  if (asyncIo.ring(RingId.ASYNC_IO) === undefined)
+    assert.equal(asyncIo.setupRing(RingId.ASYNC_IO, createRingPage(ASYNC_ELEMENT_BYTES)), 0);
+  return asyncIo;
+}
+
 /** Returns the vCPU's counters that `access` changes, each with its increment. */
 function counted(access: () => void): Record<string, number> {
   const before = shared.counters(VCPU);
@@ -452,8 +460,7 @@ describe('an access that a handler of the hypervisor matches', () => {
   });
 
   test('asynchronous I/O takes the writes of its address, and a read of it is a request', async () => {
-    const { asyncIo } = shared;
-    assert.equal(asyncIo.setupRing(RingId.ASYNC_IO, createRingPage(ASYNC_ELEMENT_BYTES)), 0);
+    const asyncIo = withRing();
     asyncIo.assignAsyncIo({ isPort: true, address: 0x600n, handle: 5 });
     const handler = vcpu();
     const seen = await answered([{ value: [9, 0] }, {}], () => {
@@ -466,6 +473,27 @@ describe('an access that a handler of the hypervisor matches', () => {
       [
         [Direction.READ, 0x600],
         [Direction.WRITE, 0x601],
+      ],
+    );
+  });
+
+  test('asynchronous I/O compares both words of an MMIO value, and only the low one of a port', async () => {
+    const asyncIo = withRing();
+    asyncIo.assignAsyncIo({ isPort: false, address: 0xa000n, handle: 6, data: 0x1_0000_0007n });
+    asyncIo.assignAsyncIo({ isPort: true, address: 0x610n, handle: 7, data: 7n });
+    const handler = vcpu();
+    const seen = await answered([{}, {}], () => {
+      handler.mmioWrite(0xa000, 8, 7, 1);
+      // The upper word still holds that of the access before.
+      handler.portWrite(0x610, 4, 7);
+      handler.mmioWrite(0xa000, 8, 7, 2);
+      handler.portWrite(0x610, 4, 8);
+    });
+    assert.deepEqual(
+      seen.map(({ address, value }) => [address[0], value[0]]),
+      [
+        [0xa000, 7],
+        [0x610, 8],
       ],
     );
   });
