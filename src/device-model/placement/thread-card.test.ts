@@ -250,8 +250,12 @@ describe('a function and its card in another thread', () => {
     const closed = card.close();
     assert.equal(mailbox.takeControl(), MailboxControl.CLOSE);
     assert.equal(link.isBusMaster, false);
+    let isClosed = false;
+    const noted = closed.then(() => (isClosed = true));
+    await turns();
+    assert.equal(isClosed, false, 'the thread has not ended');
     exit(0);
-    await closed;
+    await noted;
     assert.deepEqual(lost, []);
   });
 });
