@@ -2,7 +2,7 @@
 // exchanged, and the tests of that copy.
 
 import { spawn } from 'node:child_process';
-import { cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -23,8 +23,10 @@ export class MutatedCopy {
    * @param {string} dist the compiled sources
    */
   constructor(root, dist) {
+    // Tests run programs of it as another user.
+    chmodSync(this.#folder, 0o755);
     cpSync(dist, join(this.#folder, 'dist'), { recursive: true });
-    for (const shared of ['node_modules', 'conformance', 'guests', 'package.json', 'src'])
+    for (const shared of ['node_modules', 'conformance', 'guests', 'native', 'package.json', 'src'])
       symlinkSync(join(root, shared), join(this.#folder, shared));
     writeFileSync(join(this.#folder, 'runner.mjs'), RUNNER);
   }
