@@ -45,6 +45,7 @@ class Owner {
       memory: this.memory.handle,
       lineDriver: 4,
       finisher: { page: new SharedArrayBuffer(4096), tickets: this.#tickets.buffer, shared: shared.handle },
+      isReloadable: false,
       ...(module === CARD ? { card: { address: ADDRESS, link: this.link.buffer } } : {}),
     };
     let end: (code: number) => void = () => undefined;
