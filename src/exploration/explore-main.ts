@@ -3,7 +3,7 @@
  * the seeded defects, prints tables of what it finds, and replays a schedule.
  *
  * Exit code: 0 if the search found what it should (no violation in the shipped code, one for each
- * defect), 1 if not, 2 for an error.
+ * defect), 1 if not, 2 for an error. A replay exits with 0 whether a rule breaks or not.
  */
 
 import { readFileSync, writeFileSync } from 'node:fs';

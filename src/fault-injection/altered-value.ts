@@ -1,5 +1,5 @@
 /**
- * Altered value: what a fault makes of the value of a request.
+ * alter: applies a fault to the value of a request.
  *
  * Called by: FaultyClient, for a written value before the client gets it and for a read one after
  * the client has answered.
@@ -17,7 +17,8 @@ export interface ValueWords {
 /**
  * The value of an access of `size` bytes after a fault. An effect that does not alter values leaves
  * it unchanged. Bits beyond `size` have no meaning: the receiver truncates. `stale`: the value of
- * the last read of the address. From a corrupted page, `size` is any number.
+ * the last read of the address, undefined before the first one. If the page is corrupted, `size`
+ * may be any number.
  */
 export function alter(
   value: ValueWords,

@@ -3,8 +3,8 @@
  * is behind a card (disk images and network ports), so that they fail as the rules say. It counts
  * the faults and emits an event for each.
  *
- * Called by: UserVm, and only if the VM has a fault plan. Without one its clients are not wrapped.
- * The maker of a card calls `disk` and `network`.
+ * Called by: UserVm, if the VM has a fault plan. Without one its clients are not wrapped. Those who
+ * create cards call `disk` and `network`. The checks of a VM's options call `checkFaultPlan`.
  * Threads: the Service VM's thread only.
  */
 
@@ -25,7 +25,7 @@ import { describeWork, FaultyDisk, selectsOperation, type DiskFaults, type DiskW
 import { FaultyLine, type LineFaults } from './faulty-line.js';
 import { FaultyPort, type PortFaults } from './faulty-port.js';
 
-/** Limit of the rules of one VM. Each is evaluated for each request. */
+/** Limit of the rules of one VM. Each request is compared with every rule for requests. */
 export const MAX_FAULT_RULES = 1000;
 
 export interface FaultInjectionOptions {
@@ -44,9 +44,9 @@ export class FaultInjection implements ClientFaults, LineFaults, DiskFaults, Por
   readonly seed: number;
   readonly clock: Clock;
   readonly #options: FaultInjectionOptions;
-  /** In the order of the rules. */
+  /** The triggers of all rules, in the order of the plan. */
   readonly #triggers: FaultTrigger[] = [];
-  /** Those of each kind. */
+  /** The triggers of the rules of each kind. */
   readonly #requests: RequestTrigger[] = [];
   readonly #lines: FaultTrigger<LineFault>[] = [];
   readonly #disks: FaultTrigger<DiskFault>[] = [];
@@ -56,7 +56,10 @@ export class FaultInjection implements ClientFaults, LineFaults, DiskFaults, Por
   readonly #waits = new Set<() => void>();
   #startMs: number | undefined;
 
-  /** Throws OPTION_INVALID for an invalid rule, and VM_LIMIT for too many. */
+  /**
+   * Throws OPTION_INVALID for an invalid text of a rule, and VM_LIMIT for too many rules. Rules
+   * that are given as data are not checked.
+   */
   constructor(plan: FaultPlan, options: FaultInjectionOptions) {
     this.seed = plan.seed ?? Math.floor(Math.random() * 0x8000_0000);
     this.clock = options.clock;
@@ -64,7 +67,7 @@ export class FaultInjection implements ClientFaults, LineFaults, DiskFaults, Por
     for (const rule of plan.rules) this.add(rule);
   }
 
-  /** Adds a rule. The VM may be running. */
+  /** Adds a rule. The VM may be running. Throws as the constructor does. */
   add(rule: string | FaultRule): void {
     if (this.#triggers.length >= MAX_FAULT_RULES)
       throw new UpcallError('VM_LIMIT', `more than ${MAX_FAULT_RULES} fault rules`, { remedy: 'Merge some of them' });
@@ -95,7 +98,9 @@ export class FaultInjection implements ClientFaults, LineFaults, DiskFaults, Por
     this.#startMs ??= this.clock.now();
   }
 
-  /** The VM was reset or has ended: cancels everything that was delayed. */
+  /**
+   * The VM was reset or has ended: cancels the callbacks of `later`, and ends every `wait` at once.
+   */
   reset(): void {
     for (const timer of this.#timers) timer.cancel();
     this.#timers.clear();
@@ -103,8 +108,8 @@ export class FaultInjection implements ClientFaults, LineFaults, DiskFaults, Por
   }
 
   /**
-   * The client that the HSM gets. The default client is never removed: without it unclaimed
-   * accesses would wait forever.
+   * Wraps a client for the HSM. For the default client, the fault `remove` is a crash instead:
+   * without a default client, unclaimed accesses would wait forever.
    */
   wrap(client: IoClient, isDefault = false): IoClient {
     const { remove, fail } = this.#options;

@@ -1,6 +1,6 @@
 /**
  * checkedRule: makes a rule of the fields that its words gave, if they fit together. A line, a disk
- * and a network card are named by a word of their own; a rule without one selects requests.
+ * and a network card each have a word that names them. A rule without such a word selects requests.
  *
  * Called by: fault-rule-text.ts.
  */
@@ -9,12 +9,12 @@ import { INTERRUPT_LINES } from '../hypervisor/interrupt-lines.js';
 import type { FaultRule } from './fault-rule.js';
 import { WordError, type Part } from './fault-rule-words.js';
 
-/** What a rule selects: the fields that it may have, besides FaultTiming, and its effects. */
+/** A kind of rule: the fields that it may have, besides those of FaultTiming, and its effects. */
 interface Kind {
   readonly noun: string;
   readonly fields: readonly string[];
   readonly effects: readonly string[];
-  /** A rule of this kind. */
+  /** A rule of this kind, for messages. */
   readonly example: string;
 }
 
@@ -42,7 +42,7 @@ const KINDS: Readonly<Record<FaultRule['kind'], Kind>> = {
 
 const TIMING_FIELDS = ['fromMs', 'untilMs', 'after', 'every', 'probability', 'times'];
 
-/** `effect`: its kind. `column`: of the effect, for messages. Throws WordError. */
+/** `effect`: the kind of the effect. `column`: its position, for messages. Throws WordError. */
 export function checkedRule(parts: Part, effect: string, column: number): FaultRule {
   const kind = (['line', 'disk', 'net'] as const).find((name) => name in parts) ?? 'request';
   const { noun, fields, effects } = KINDS[kind];
@@ -74,7 +74,7 @@ export function checkedRule(parts: Part, effect: string, column: number): FaultR
       break;
     case 'net':
   }
-  // Where it has no mask, the bit is random.
+  // Only the fault of a request has a mask. On a disk or a network the bit is random.
   if ('mask' in (rule['effect'] as object))
     throw new WordError(column, `${noun} has no mask`, 'Write flip alone: it flips a random bit');
   return { kind, ...rule } as unknown as FaultRule;

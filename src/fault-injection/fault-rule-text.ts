@@ -9,6 +9,8 @@
  *
  * Words may be in any order on their side of the colon. Timing words may be on either side.
  * docs/fault-injection.md lists all words.
+ *
+ * Called by: FaultInjection, cli/fault-option.ts, and programs.
  */
 
 import { UpcallError } from '../io-request/upcall-error.js';
@@ -20,7 +22,7 @@ import { SELECTORS, TIMINGS, EFFECTS, WordError, type Part, type Word, type Word
 
 const EXAMPLE = 'Write it like "port=0x3f8-0x3ff read after=100 every=3: flip=0x20" or "line=4: lose every=5"';
 
-/** Parses one rule. Throws OPTION_INVALID with the position of the error. */
+/** Parses one rule. Throws OPTION_INVALID with the position of the error in the message. */
 export function parseFaultRule(text: string): FaultRule {
   return parseAt(text, (column) => `fault rule "${text.trim()}", character ${column}`);
 }
@@ -105,7 +107,7 @@ function names(table: WordTable): string {
   return Object.keys(table).join(', ');
 }
 
-/** The rule as text. parseFaultRule gives the same rule. */
+/** The rule as text. parseFaultRule makes the same rule of it, if the rule came from text. */
 export function faultRuleText(rule: FaultRule): string {
   const { effect } = rule;
   const effectText = 'ms' in effect ? `${effect.kind}=${effect.ms}ms` : `${effect.kind}${valueText(effect)}`;

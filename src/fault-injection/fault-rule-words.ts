@@ -98,7 +98,7 @@ export const TIMINGS: WordTable = table({
   times: (word) => ({ times: whole(word, 1, MAX_COUNT, 'times=1') }),
 });
 
-/** Words that say how it fails. */
+/** Words that name the fault. */
 export const EFFECTS: WordTable = table({
   ones: (word) => effect(bare(word, 'ones')),
   value: (word) => effect('value', { value: bits(word) }),

@@ -7,22 +7,21 @@
 import type { DirectionName } from '../io-request/io-request.js';
 
 /**
- * When a rule applies. It counts the requests, edges, operations or frames that it selects, and no
- * others. The
- * conditions apply in this order.
+ * When a rule applies. It counts only the requests, edges, operations or frames that it selects.
+ * The conditions apply in this order.
  */
 export interface FaultTiming {
   /** In ms since the start of the VM. Default: 0. */
   readonly fromMs?: number;
   /** In ms since the start of the VM, exclusive. Default: no end. */
   readonly untilMs?: number;
-  /** The first N pass. */
+  /** The first N do not fail. Default: 0. */
   readonly after?: number;
-  /** Of the others, every Nth. */
+  /** Of the others, every Nth. Default: 1. */
   readonly every?: number;
-  /** Of these, each with this probability, 0…1. */
+  /** Of these, each with this probability, 0…1. Default: 1. */
   readonly probability?: number;
-  /** At most N. */
+  /** At most N fail. Default: no limit. */
   readonly times?: number;
 }
 
@@ -34,11 +33,14 @@ export type RequestFaultEffect =
   | { readonly kind: 'value'; readonly value: bigint }
   /** Flips these bits. Default: one random bit of the access. */
   | { readonly kind: 'flip'; readonly mask?: bigint }
-  /** A read returns the value of the last read of this address. The first one returns its own. */
+  /**
+   * A read returns the value of the last read of this address. The first one returns its own value,
+   * and does not count.
+   */
   | { readonly kind: 'stale' }
   /**
-   * The device handles the access, but its answer is dropped. Only the time limit finishes the
-   * request.
+   * The device handles the access, but its answer is dropped. Only the time limit or a reset
+   * finishes the request.
    */
   | { readonly kind: 'drop' }
   /** The device handles the access at once, and the answer comes later. */
@@ -98,7 +100,7 @@ export type DiskFaultEffect =
   | { readonly kind: 'error' }
   /** It is performed later. */
   | { readonly kind: 'slow'; readonly ms: number }
-  /** It is performed, and the driver never gets an answer. A reset of the VM ends it. */
+  /** It is performed, and the driver gets no answer until the VM is reset or ends. */
   | { readonly kind: 'drop' }
   /** One random bit of the data is flipped: of what is read, or of what is stored. */
   | { readonly kind: 'flip' };
@@ -107,7 +109,7 @@ export const DISK_OPERATIONS = ['read', 'write', 'discard', 'flush'] as const;
 /** `discard` includes writing zeros without data. */
 export type DiskOperation = (typeof DISK_OPERATIONS)[number];
 
-/** Selects the operations of a disk, behind its card. A card divides what is too long. */
+/** Selects the operations of a disk, as the card makes them: it divides those that are too long. */
 export interface DiskFault extends FaultTiming {
   readonly kind: 'disk';
   /** The card's name, such as `virtio-blk`. `*` matches any characters. */
@@ -124,7 +126,7 @@ export type NetFaultEffect =
   | { readonly kind: 'drop' }
   /** It comes a second time, after `ms`. */
   | { readonly kind: 'duplicate'; readonly ms: number }
-  /** It comes later: behind frames that follow it. */
+  /** It comes later, after frames that followed it. */
   | { readonly kind: 'delay'; readonly ms: number }
   /** One random bit of it is flipped. */
   | { readonly kind: 'flip' };

@@ -49,7 +49,7 @@ export function touches(span: Span, address: number, size: number): boolean {
   return address <= span.last && address + size - 1 >= span.first;
 }
 
-/** `*` matches any characters. */
+/** Whether `name` matches `pattern`, in which `*` stands for any characters. */
 export function isNamed(pattern: string, name: string): boolean {
   if (!pattern.includes('*')) return pattern === name;
   const [head = '', ...rest] = pattern.split('*');

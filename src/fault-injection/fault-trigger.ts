@@ -3,7 +3,8 @@
  * that the rule selects, decides which of them fail, and makes the report. Each rule has its own
  * random generator, so neither other rules nor other addresses change its choices.
  *
- * Called by: FaultInjection and FaultyClient, in the Service VM's thread.
+ * Called by: FaultInjection, FaultyClient, and for random choices alter and flipBit, in the Service
+ * VM's thread.
  */
 
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64';
@@ -13,7 +14,7 @@ import type { FaultRule, RequestFault } from './fault-rule.js';
 
 /** One injected fault. */
 export interface FaultRecord {
-  /** Since the start of the VM. */
+  /** Since the first start of the VM. */
   readonly timeMs: number;
   /** The rule's text. */
   readonly rule: string;
@@ -21,9 +22,9 @@ export interface FaultRecord {
   readonly nth: number;
   /** The client of the request, `line N`, or the card's name. */
   readonly target: string;
-  /** Of a request; undefined for the others. */
+  /** Undefined if it is not a request. */
   readonly vcpu?: number;
-  /** The request, operation or frame in one line. */
+  /** The request, operation or frame in one line. Undefined for a line. */
   readonly request?: string;
 }
 

@@ -11,7 +11,10 @@ import type { FrameWay, NetFault } from './fault-rule.js';
 import type { FaultTrigger } from './fault-trigger.js';
 import { flipBit } from './flip-bit.js';
 
-/** Frames of one card that are on their way late. One more is lost, as in a full switch. */
+/**
+ * Limit of the delayed and duplicated frames of one card that are on their way. Further ones are
+ * lost, as in a full switch.
+ */
 export const MAX_LATE_FRAMES = 1024;
 
 /** What the ports of a VM use of its FaultInjection. */
@@ -57,7 +60,7 @@ export class FaultyPort implements NetworkPort {
       pass(frame);
       return;
     }
-    // The bytes are valid during the call, and not ours.
+    // The bytes belong to the caller, and are valid only during the call.
     const copy = frame.slice();
     let delayMs = 0;
     let isLost = false;
@@ -73,7 +76,9 @@ export class FaultyPort implements NetworkPort {
     else this.#later(delayMs, () => pass(copy));
   }
 
-  /** At a reset of the VM, frames that are late come at once, or are lost with the card. */
+  /**
+   * At a reset of the VM, frames on their way come at once. They are lost if the card is closed.
+   */
   #later(ms: number, pass: () => void): void {
     if (this.#late >= MAX_LATE_FRAMES) return;
     this.#late++;

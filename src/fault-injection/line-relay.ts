@@ -37,7 +37,7 @@ export class LineRelay implements InterruptController {
     this.#shared.doorbell(0).ring();
   }
 
-  /** This and `lower`: called by `deliver`, for each level that the device has changed. */
+  /** `deliver` calls this and `lower`, for each line whose level the device has changed. */
   raise(line: number): void {
     this.#setLine(line, true);
   }

@@ -1,17 +1,17 @@
 /**
- * BlockCoverage: detects code of this project that no earlier input reached.
+ * BlockCoverage: detects code that no earlier input reached. Called by: campaign.ts.
  *
  * It uses V8's block counts of this thread (the inspector's Profiler). Code in other threads is not
  * counted. V8 reports a function's blocks as ranges within the function, outer ones first. A map of
- * the function's source bytes records what was reached. Nested functions have their own maps.
+ * the function's source characters records what was reached. Nested functions have their own maps.
  */
 
 import { Session, type Profiler } from 'node:inspector';
 
 interface SeenFunction {
-  /** By byte of its source: 1 if it was reached. */
+  /** By character of its source: 1 if it was reached. */
   readonly reached: Uint8Array;
-  /** Bytes that were not reached. */
+  /** Characters that were not reached. */
   missing: number;
 }
 
@@ -19,7 +19,7 @@ export class BlockCoverage {
   readonly #session = new Session();
   readonly #isCounted: (url: string) => boolean;
   readonly #functions = new Map<string, SeenFunction>();
-  /** Bytes of source reached so far. */
+  /** Characters of source reached so far. */
   reached = 0;
 
   /** `isCounted`: whether the script with this URL is counted. */
@@ -30,7 +30,7 @@ export class BlockCoverage {
     this.#session.post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
   }
 
-  /** Returns the number of source bytes reached for the first time since the last call. */
+  /** Returns the number of source characters reached for the first time since the last call. */
   take(): number {
     let found = 0;
     // The inspector of the own thread calls back synchronously.
@@ -48,7 +48,10 @@ export class BlockCoverage {
     this.#session.disconnect();
   }
 
-  /** Records one function's counts. Returns its bytes reached for the first time. */
+  /**
+   * Records one function's counts. Returns how many of its characters were reached for the first
+   * time.
+   */
   #add(scriptId: string, { ranges }: Profiler.FunctionCoverage): number {
     const [whole, ...blocks] = ranges;
     if (whole === undefined || whole.count === 0) return 0;
@@ -60,7 +63,8 @@ export class BlockCoverage {
       this.#functions.set(key, known);
     }
     if (known.missing === 0) return 0;
-    // A block inside another one comes later in the list, and its count holds.
+    // A block inside another one comes later in the list, and its count replaces that of the outer
+    // one.
     const now = new Uint8Array(end - start).fill(1);
     for (const { startOffset, endOffset, count } of blocks)
       now.fill(count > 0 ? 1 : 0, startOffset - start, endOffset - start);

@@ -40,7 +40,10 @@ export interface CampaignOptions {
 }
 
 export interface Finding {
-  /** In the campaign's result: after shrinking. */
+  /**
+   * In the campaign's result, the input after shrinking. Empty for a finding at the end
+   * (OpenTarget.close).
+   */
   readonly input: Uint8Array;
   readonly message: string;
 }
@@ -51,7 +54,7 @@ export interface CampaignReport {
   /** How many inputs were played, with those of the corpus and without those of shrinking. */
   inputs: number;
   elapsedMs: number;
-  /** Source bytes reached. */
+  /** Source characters reached (BlockCoverage). */
   reached: number;
   /** The batches that reached new code, without the corpus: the newest MAX_KEPT inputs. */
   readonly kept: Uint8Array[];

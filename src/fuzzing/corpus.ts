@@ -1,5 +1,6 @@
 /**
  * The corpus: inputs worth replaying, one file each in conformance/corpus/TARGET/, sorted by name.
+ * Called by: `npm run fuzz` and tests.
  */
 
 import { createHash } from 'node:crypto';
@@ -9,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 
 const CORPUS = fileURLToPath(new URL('../../conformance/corpus/', import.meta.url));
 
-/** `root`: default is the corpus of this checkout. */
+/** `root`: the folder of all corpora. Default: that of this checkout. */
 export function corpusFolder(target: string, root = CORPUS): string {
   return join(root, target);
 }

@@ -1,6 +1,6 @@
 /**
  * The thread of HangWatch (hang-watch.ts): checks once a second whether another input has started.
- * If not for too long, it saves the input and kills the process.
+ * If none has for the time limit, it saves the last input and kills the process.
  */
 
 import { writeFileSync, writeSync } from 'node:fs';

@@ -8,8 +8,8 @@ export interface ByteStream {
   /** Bytes that were written and that the system has not taken yet. */
   readonly pendingBytes: number;
   /**
-   * Starts to read. Called once; what arrives before is kept. `onEnd` is called once, at the end
-   * that the other side or an error makes, and not after `close`.
+   * Starts to read. Called once. Bytes that arrive before are kept. `onEnd` is called once, at the
+   * end that the other side or an error makes, and not after `end` or `close`.
    */
   start(onData: (bytes: Uint8Array) => void, onEnd: () => void): void;
   /** Sends the bytes, which belong to the stream afterwards. Does nothing after the end. */

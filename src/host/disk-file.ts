@@ -1,8 +1,9 @@
 /**
  * DiskFile: a file that holds a disk, or a part of one, locked against other users.
  *
- * Called by: device-model/disk/, by `Host.openDiskFile`. Implementation: node/disk-file.ts.
- * Operations are asynchronous. Several may be pending. Those on the same bytes happen in any order.
+ * Called by: device-model/disk/, which gets it from `Host.openDiskFile`. Implementation:
+ * node/disk-file.ts. Operations are asynchronous. Several may be pending. Those on the same bytes
+ * happen in any order.
  */
 
 export interface DiskFile {

@@ -1,6 +1,9 @@
 /**
  * FileTooLargeError: what a host's `readFile` rejects with when a file has more bytes than its
  * caller allows.
+ *
+ * Called by: node/files.ts and node/pipe-file.ts, which throw it; the callers of `readFile` with
+ * limits (vm/image-file.ts, cli/fault-option.ts).
  */
 
 /** Limits of one `readFile`, in bytes. */

@@ -7,7 +7,7 @@
 import type { ByteStream } from './byte-stream.js';
 
 export interface HostProgram {
-  /** Its descriptor PROGRAM_STREAM. */
+  /** The other end of the program's descriptor PROGRAM_STREAM. */
   readonly stream: ByteStream;
   /** Resolves when the program has ended. */
   readonly ended: Promise<HostProgramEnd>;
@@ -18,7 +18,7 @@ export interface HostProgram {
 export interface HostProgramEnd {
   /** `status 1` or `signal SIGKILL`. */
   readonly how: string;
-  /** The last lines that it has printed. */
+  /** The last lines of the program's output. */
   readonly lastLines: string;
 }
 

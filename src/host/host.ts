@@ -3,7 +3,7 @@
  * (`performance`, `setTimeout`, `queueMicrotask`, `structuredClone`, `crypto`, `WebAssembly`).
  *
  * Called by: the files that import `host` from current.ts: in hypervisor/, device-model/,
- * fault-injection/, vm/, acrn-hsm/, acrn-programs/ and cli/.
+ * fault-injection/, vm/, acrn-hsm/, acrn-programs/, cli/, testing/ and fuzzing/.
  * Implementations: node/node-host.ts. Where another host, above all a browser, may do something
  * else, the method says so.
  */
@@ -112,8 +112,8 @@ export interface Host {
   readonly cacheFolder: string;
 
   /**
-   * Whether an earlier run recorded `fact`, a file name. Never rejects. A host that keeps nothing
-   * says no.
+   * Whether an earlier run recorded `fact`, a file name. Never rejects. False on a host that keeps
+   * nothing.
    */
   isRecorded(fact: string): Promise<boolean>;
 

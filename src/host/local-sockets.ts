@@ -11,7 +11,7 @@ export interface LocalSockets {
   pathOf(name: string): string;
   /**
    * Takes the lock `name`, which this process then holds until it releases it or ends. Returns
-   * undefined if another one holds it.
+   * undefined if this or another process has it. Throws the host's own error.
    */
   lock(name: string): FileLock | undefined;
   /**

@@ -1,7 +1,8 @@
 /**
  * OutputFile: a file that is written from its start to its end.
  *
- * Called by: device-model/network/capture-file.ts. Implementation: node/files.ts.
+ * Called by: device-model/network/capture-file.ts and cli/ports/file-backend.ts. Implementation:
+ * node/files.ts.
  */
 
 export interface OutputFile {

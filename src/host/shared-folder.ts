@@ -17,7 +17,7 @@ import { LinuxErrno, type LinuxErrnoName } from './linux-errno.js';
 /** An operation that the folder, its file system or the host refuses. */
 export class FolderError extends Error {
   override readonly name = 'FolderError';
-  /** Positive, of Linux. */
+  /** Linux' error number, positive. */
   readonly errno: number;
 
   constructor(errno: LinuxErrnoName | number, message?: string, cause?: unknown) {
@@ -26,20 +26,22 @@ export class FolderError extends Error {
   }
 }
 
-/** The host has no way to hold a folder as `SharedFolder` promises. The message says why. */
+/**
+ * The host cannot share a folder as safely as `SharedFolder` promises. The message has the reason.
+ */
 export class FolderUnavailableError extends Error {
   override readonly name = 'FolderUnavailableError';
 }
 
 export interface FolderOptions {
-  /** Default: false, where each operation that changes something is refused with EROFS. */
+  /** If false, each operation that changes something is refused with EROFS. Default: false. */
   readonly isWritable?: boolean;
 }
 
 export type FileKind = 'directory' | 'file' | 'link' | 'other';
 
 export interface FileStatus {
-  /** 64 bits, unique in the folder. */
+  /** 64 bits, unique in the folder if it has at most 255 file systems. */
   readonly id: bigint;
   readonly kind: FileKind;
   /** With the bits of the type, as stat(2). */
@@ -51,9 +53,9 @@ export interface FileStatus {
   readonly device: bigint;
   readonly size: bigint;
   readonly blockSize: bigint;
-  /** Of 512 bytes. */
+  /** In units of 512 bytes. */
   readonly blocks: bigint;
-  /** In ns since 1970, as are the others. */
+  /** In ns since 1970, as are the other times. */
   readonly accessedNs: bigint;
   readonly modifiedNs: bigint;
   readonly changedNs: bigint;
@@ -99,7 +101,7 @@ export interface FileChanges {
 
 export interface SharedFolder {
   readonly root: FolderNode;
-  /** Descriptors that are held. */
+  /** Descriptors that are open. */
   readonly openHandles: number;
   space(): Promise<FolderSpace>;
   /** Closes the root. Resolves when every descriptor that was released is closed. */
@@ -107,14 +109,16 @@ export interface SharedFolder {
 }
 
 /**
- * A file of any kind. After the last `release` its methods reject with EBADF. Those that are under
- * way by then are finished first.
+ * A file of any kind. After the last `release` its methods must not be called: those that need the
+ * file reject with EBADF. Calls that are under way by then are finished.
  */
 export interface FolderNode {
   readonly kind: FileKind;
-  /** The directory in which it was found or to which this folder moved it. Undefined: the root. */
+  /**
+   * The directory in which it was found or to which this folder moved it. Undefined for the root.
+   */
   readonly parent: FolderNode | undefined;
-  /** Adds a holder, which has to release it. */
+  /** Adds a reference, which has to be released. */
   retain(): this;
   release(): void;
   status(): Promise<FileStatus>;
@@ -135,7 +139,7 @@ export interface FolderNode {
   /** The file with this name. The caller has to release it. */
   child(name: Uint8Array): Promise<FolderNode>;
   statusOf(name: Uint8Array): Promise<FileStatus>;
-  /** Whether it can be listed: EACCES if not. */
+  /** Rejects with EACCES if it cannot be listed. */
   checkListable(): Promise<void>;
   /**
    * Calls `take` with each name but `.` and `..`. A throw of it ends the listing, which rejects

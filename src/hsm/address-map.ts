@@ -23,7 +23,7 @@ export const MAX_RANGES = NO_RANK;
 
 /** Number of ports. Their index gets a table of this length: the segment of a port in one load. */
 const PORTS = 0x1_0000;
-/** The lower word of an address. */
+/** Mask of the lower word of an address. */
 const WORD = 0xffff_ffffn;
 
 export class AddressMap<Client> {
@@ -92,7 +92,10 @@ export class AddressMap<Client> {
     return this.#ranges.get(client) ?? [];
   }
 
-  /** Takes the int32 words of the slot. Undefined: no range matches, so the default client's. */
+  /**
+   * Takes the int32 words of the slot. Undefined if no range matches: the access is the default
+   * client's.
+   */
   find(type: number, addressLow: number, addressHigh: number, sizeLow: number, sizeHigh: number): Client | undefined {
     if (type !== IoRequestType.PORT && type !== IoRequestType.MMIO) return undefined;
     const low = addressLow >>> 0;

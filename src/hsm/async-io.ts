@@ -2,7 +2,8 @@
  * AsyncIoEvents: the HSM's side of asynchronous I/O. The hypervisor completes a guest's write
  * itself and puts a handle into a ring. The next pass of the worker signals the handle's event.
  *
- * Called by: the control interface (`assign`, `deassign`); the worker, as side work of a pass.
+ * Called by: the control interface and vm/card-doorbells.ts (`assign`, `deassign`); the worker, as
+ * side work of a pass.
  * Threads: the Service VM's.
  *
  * In ACRN's kernel the ring holds kernel pointers, although userspace can write it. Here it holds
@@ -55,9 +56,9 @@ export class AsyncIoEvents implements SideWork {
   }
 
   /**
-   * Returns −ENODEV without a ring, −ENOMEM at MAX_ASYNC_EVENTS or if no handle is left. A
-   * descriptor that conflicts with an earlier one is not an error: the hypercall ignores it and
-   * returns 0, as in ACRN.
+   * Returns −ENODEV without a ring, −ENOMEM at MAX_ASYNC_EVENTS or if no handle is left, and
+   * otherwise the result of the hypercall. A descriptor that conflicts with an earlier one is not
+   * an error: the hypercall ignores it and returns 0, as in ACRN.
    */
   assign(request: IoEventRequest, event: EventObject): number {
     if (this.#ring === undefined) return Errno.ENODEV;
@@ -67,7 +68,10 @@ export class AsyncIoEvents implements SideWork {
     return this.#hypercalls.assignAsyncIo({ ...descriptorOf(request), handle: registration.handle });
   }
 
-  /** Returns −ENODEV without a ring, and 0 for an event that was not assigned. */
+  /**
+   * Returns −ENODEV without a ring, 0 for an event that was not assigned, and otherwise the result
+   * of the hypercall.
+   */
   deassign(request: IoEventRequest, event: EventObject): number {
     if (this.#ring === undefined) return Errno.ENODEV;
     const registration = this.#byEvent.get(event);

@@ -1,6 +1,7 @@
 /**
  * CLEAR's wait: gives the other clients a bounded time to finish their requests before those of the
- * default client are completed.
+ * default client are completed. Called by: VmRequests.clear. The VM's life cycles (vm/) use the
+ * same numbers.
  */
 
 import { delay } from '../sync/bounded-wait.js';
@@ -21,7 +22,7 @@ export interface ClearWait {
   readonly clients: () => readonly IoClient[];
   readonly assignments: Assignments;
   readonly observer: HsmObserver;
-  /** Undefined: a timer. For tests. */
+  /** Replaces the timer, for tests. Undefined: a timer. */
   readonly sleep: ((ms: number) => Promise<void>) | undefined;
 }
 

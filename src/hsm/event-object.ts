@@ -2,6 +2,9 @@
  * EventObject: an event between ACRN userspace and the HSM, like a Linux eventfd: a 64-bit counter
  * that a signal increments and a read resets. LocalEvent is one inside this process.
  * acrn-hsm/linux-events.ts has one over a real eventfd.
+ *
+ * Called by: acrn-vm-events.ts, async-io.ts and ioeventfd.ts, which signal; irqfd.ts, which
+ * listens; vm/card-doorbells.ts.
  */
 
 /** An eventfd's counter saturates here. */
@@ -40,7 +43,7 @@ export class LocalEvent implements EventObject {
 
   signal(): void {
     if (this.#count < MAX_COUNT) this.#count++;
-    // One of them may remove another one.
+    // A listener may remove another one.
     for (const listener of [...this.#signalled]) if (this.#signalled.has(listener)) listener();
   }
 

@@ -12,8 +12,8 @@ import type { Hold } from './time-limit.js';
 
 export type HsmEvent =
   /**
-   * No client serves this request and there is no default client. The slot waits for the next
-   * upcall.
+   * No client serves this request and there is no default client. The slot waits for the next pass
+   * of the worker.
    */
   | { readonly kind: 'no-client'; readonly vmId: number; readonly vcpu: number }
   /**
@@ -30,9 +30,9 @@ export type HsmEvent =
       readonly stack?: string;
     }
   /**
-   * A client did not finish a request within its time limit. By the policy, either its requests
-   * finished as all ones and it was destroyed, unless it is the default client; or it keeps the
-   * request, which is reported again later.
+   * A client did not finish a request within its time limit. Under the policy `all-ones`, its
+   * requests finished as all ones, and it was destroyed, unless it is the default client. Under
+   * `wait` it keeps the request, which is reported again later.
    */
   | {
       readonly kind: 'client-late';
@@ -51,9 +51,9 @@ export type HsmEvent =
       readonly stack?: string;
     }
   /**
-   * A request has had its time limit, but the Service VM's thread was held meanwhile, so its client
-   * could not answer. The request gets a fresh period, after many of them only the time of the
-   * hold.
+   * A request has had its time limit, but the Service VM's thread was blocked meanwhile, so its
+   * client could not answer. The request gets a fresh period. After MAX_FRESH_PERIODS
+   * (sync/timer-lateness.ts) of them it gets only the time for which the thread was blocked.
    */
   | ({
       readonly kind: 'limit-extended';
@@ -70,10 +70,11 @@ export type HsmEvent =
   | { readonly kind: 'flush-timeout'; readonly vmId: number; readonly client: string };
 
 export interface HsmObserver {
+  /** May add and remove clients. Must not throw: the HSM does not catch it. */
   event(event: HsmEvent): void;
   /** A request is about to be assigned to `client`. Must be quick. */
   assigning?(client: IoClient): void;
-  /** The HSM starts (true) or stops (false) finishing a client's requests in its place. */
+  /** The HSM starts (true) or stops (false) finishing a client's requests in the client's place. */
   forcing?(isForced: boolean): void;
   /**
    * A request was dispatched to `client` and may be answered already. Undefined: the HSM is about

@@ -1,7 +1,10 @@
 /**
  * IoEventFds: the kernel's own I/O client (`ioeventfd`). A guest's write to a registered address
  * signals an event and is finished at once, without ACRN userspace. One per VM that was created by
- * ioctl (acrn-hsm/).
+ * ioctl.
+ *
+ * Called by: acrn-hsm/ioctl-vm.ts, which creates it, and acrn-hsm/event-ioctls.ts; the HSM, for
+ * requests.
  *
  * The rules are the driver's, surprising ones included:
  *

@@ -3,6 +3,8 @@
  * message-signalled interrupt. The event's counter is not read: it stays readable, and every
  * further signal injects again.
  *
+ * Called by: acrn-hsm/, which creates one for each of its VMs.
+ *
  * The life cycle is that of the driver after the fix of its races between close, deassign and the
  * VM's end: an event is checked before it is listed, and fully unhooked when `deassign` returns.
  */

@@ -4,7 +4,8 @@
  *
  * As in the driver, a write of any size sets all 32 bits of the address register, and a read
  * returns all 32. Neither reaches a client. If the enable bit is clear, a data access is answered
- * at once, a read with all ones. The register survives a VM reset. The HSM holds one per VM.
+ * at once, a read with all ones. The register survives a VM reset. Called by: VmRequests, which has
+ * one per VM.
  */
 
 import { Direction, IoRequestType } from '../io-request/layout.js';

@@ -47,7 +47,7 @@ export class PendingWork implements Poll {
     return this.#hasSideWork();
   }
 
-  /** At the start of a pass: runs the side work and clears every stall. */
+  /** Called at the start of a pass: clears every stall, then runs the side work. */
   beginPass(): void {
     this.retryAll();
     if (this.#sideWork.length > 0) for (const work of this.#sideWork) work.run();
@@ -60,7 +60,7 @@ export class PendingWork implements Poll {
     this.#hasStalled = false;
   }
 
-  /** The gate holds the slot's request. */
+  /** Stalls a slot whose request the gate holds. */
   stall(assignment: SlotAssignment): void {
     assignment.isStalled = true;
     this.#hasStalled = true;

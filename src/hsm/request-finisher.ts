@@ -1,9 +1,9 @@
 /**
  * RequestFinisher: finishes requests from any thread (step f in ARCHITECTURE.md): value, COMPLETE,
- * and the hypercall that wakes the vCPU. A ticket names one assignment of a slot, and an answer
- * is accepted only while its ticket is in the slot's ticket word. Taking the ticket is one
- * compare-and-exchange. So exactly one of a client, a time limit, a reset and a dying thread
- * finishes the request, and a late answer never reaches a later request in the slot.
+ * and the hypercall that wakes the vCPU. A ticket names one assignment of a slot, and an answer is
+ * accepted only while its ticket is in the slot's ticket word. Taking the ticket is one
+ * compare-and-exchange. So exactly one of a client, the time limit, CLEAR, a reset and the removal
+ * of the client ends the request, and a late answer never reaches a later request in the slot.
  *
  * Called by: SlotAssignment in the Service VM's thread; the threads of clients, each with a
  * RequestFinisher of its own.

@@ -2,6 +2,7 @@
  * HypervisorServiceModule: the HSM of the Service VM. It owns the worker and the list of the User
  * VMs, and pauses the worker where the driver does.
  *
+ * Called by: ServiceVm and UserVm; conformance/ and exploration/, which have modules of their own.
  * Threads: the Service VM's.
  */
 
@@ -45,7 +46,9 @@ export class HypervisorServiceModule {
     this.#vms = [vm, ...this.#vms];
   }
 
-  /** When the VM ends: its requests finish as all ones, and its clients are removed. */
+  /**
+   * Called when the VM ends: its assigned requests finish as all ones, and its clients are removed.
+   */
   removeVm(vm: VmRequests): void {
     this.#vms = this.#vms.filter((candidate) => candidate !== vm);
     vm.close();

@@ -9,8 +9,9 @@
  *     → Slot.complete
  *     → Hypercalls.notifyRequestFinish → Doorbell.ring
  *
- * Called by: VmRequests, which assigns; clients, which finish through `request`; Assignments and
- * TimeLimit, which end a late or withdrawn request.
+ * Called by: VmRequests, which assigns; clients, which finish through `request`; Assignments, which
+ * ends requests without their clients; TimeLimit and PendingWork, for their fields; the debugger,
+ * which releases answers.
  * Threads: the Service VM's. A client in a thread of its own has a RequestFinisher there, which
  * shares the ticket words.
  */
@@ -41,23 +42,23 @@ export class SlotAssignment {
    */
   owner: IoClient | undefined = undefined;
   /**
-   * A stalled PENDING slot has no client, or a gate holds it. It is no reason for a pass, and the
-   * next one tries it again (pending-work.ts).
+   * A PENDING slot is stalled if a gate holds it, or if it or an earlier slot has no client. It is
+   * no reason for a pass, and the next one tries it again (pending-work.ts).
    */
   isStalled = false;
   // From here to `freshPeriods` the fields are TimeLimit's.
-  /** The ticket that it watches. 0: none. */
+  /** The ticket that TimeLimit watches, or 0. */
   watchedTicket = 0;
   /**
-   * When it was assigned, in ms. NaN makes the field a double from the start, so that a store
-   * allocates nothing.
+   * When the request was assigned, in ms. NaN makes the field a double from the start, so that a
+   * store allocates nothing.
    */
   sinceMs = NaN;
-  /** When it is reported as late, in ms. */
+  /** When the request is late, in ms. */
   deadlineMs = NaN;
   /** The deadline has passed. It is reported after one more turn of the event loop. */
   isExpired = false;
-  /** How often its limit began again because the thread was held. */
+  /** How often the limit began again because the thread was blocked. */
   freshPeriods = 0;
   readonly #parts: SharedAssignmentParts;
   /** A ticket is compared only with others of its slot, so each slot numbers its own. */
@@ -170,8 +171,8 @@ export class SlotAssignment {
   }
 
   /**
-   * At a reset. Returns false while a thread is finishing the request. Then the slot must not be
-   * reused yet.
+   * Called at a reset: later answers are refused. Returns false while a thread is finishing the
+   * request. Then the slot must not be reused yet.
    */
   withdraw(): boolean {
     const ticket = this.currentTicket;

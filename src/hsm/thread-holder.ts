@@ -6,9 +6,9 @@
  * which asks after its timer fired late. One object for all VMs of the thread.
  */
 
-/** A hold shorter than this has no name, in ms. */
+/** Calls of `notify` that take less than this, in ms, are not recorded. */
 const NAMED_MS = 5;
-/** A process whose processor time was less than this part of a hold was stopped in it. */
+/** If the process used less than this part of a blocked time as processor time, it was stopped. */
 const STOPPED_CPU_PART = 0.25;
 
 export type HoldCause =
@@ -39,7 +39,10 @@ export class ThreadHolder {
     return this.#processorMs();
   }
 
-  /** A client's `notify` ran from `startMs` to `endMs`. Keeps the latest that took long. */
+  /**
+   * A client's `notify` ran from `startMs` to `endMs`. Keeps the latest call that took NAMED_MS or
+   * longer.
+   */
   record(client: string, startMs: number, endMs: number): void {
     if (endMs - startMs < NAMED_MS) return;
     this.#holder = client;
@@ -48,8 +51,8 @@ export class ThreadHolder {
   }
 
   /**
-   * What held the thread from `fromMs` to `toMs`, a time in which the process used `usedMs` of
-   * processor time: the recorded client if its call took more than half of that time.
+   * What blocked the thread from `fromMs` to `toMs`, a time in which the process used `usedMs` of
+   * processor time. It is the recorded client if its call took more than half of that time.
    */
   causeOf(fromMs: number, toMs: number, usedMs: number): HoldCause {
     const heldMs = toMs - fromMs;

@@ -5,9 +5,9 @@
  * Called by: VmRequests, in the Service VM's thread.
  *
  * A client that answers from the event loop can do so only when the loop turns. If the thread was
- * held (sync/timer-lateness.ts), every request gets a fresh period, and after MAX_FRESH_PERIODS of
- * them the length of the hold. A request whose time is over is judged after one more turn of the
- * loop, because its answer may be in a queue.
+ * blocked (sync/timer-lateness.ts), every watched request gets a fresh period. After
+ * MAX_FRESH_PERIODS of them it gets only the time for which the thread was blocked. A request whose
+ * time is over is judged after one more turn of the loop, because its answer may be in a queue.
  */
 
 import { BEAT_MS, heldMs, JUDGE_MS, MAX_FRESH_PERIODS, type Timing } from '../sync/timer-lateness.js';
@@ -17,7 +17,7 @@ import type { HoldCause, ThreadHolder } from './thread-holder.js';
 /** A request that its client keeps is reported again after this many times the elapsed time. */
 const NEXT_REPORT_FACTOR = 2;
 
-/** The Service VM's thread was held for `heldMs` during a request. */
+/** The Service VM's thread was blocked for `heldMs` during a request. */
 export type Hold = HoldCause & { readonly heldMs: number };
 
 export interface TimeLimitOptions {
@@ -27,7 +27,7 @@ export interface TimeLimitOptions {
   readonly holder: ThreadHolder;
   /** Reports a late request. Returns whether the client keeps it. */
   readonly onLate: (assignment: SlotAssignment, elapsedMs: number) => boolean;
-  /** A request would be late if the thread had not been held. It has more time now. */
+  /** A request would be late if the thread had not been blocked. It has more time now. */
   readonly onExtended: (assignment: SlotAssignment, elapsedMs: number, hold: Hold) => void;
   readonly timing: Timing;
 }

@@ -3,7 +3,7 @@
  * request unfinished.
  *
  * Called by: VmRequests, which looks up the client of a request and reports a client that failed or
- * is late; UserVm and the control interface, which add and remove clients.
+ * is late; UserVm and its parts (vm/) and the control interface, which add and remove clients.
  * Callers must: pause the worker around `destroy` (HypervisorServiceModule.destroyClient).
  */
 
@@ -38,8 +38,9 @@ export class VmClients {
   #isRelaying = false;
   #removals = 0;
   /**
-   * Called after ranges were added or removed, in any way. The callee may change ranges. Set by the
-   * VM's PCI cards, which place their BARs again where other ranges allow (vm/vm-cards.ts).
+   * Called after a client or a range was added or removed, even if no range has changed. The callee
+   * may change ranges. Set by the VM's PCI cards, which place their BARs again where other ranges
+   * allow (vm/vm-cards.ts).
    */
   onRangesChanged: () => void = () => undefined;
 
@@ -57,7 +58,10 @@ export class VmClients {
     return this.#map.clients();
   }
 
-  /** How many clients were removed so far. An observer compares it to see whether one was. */
+  /**
+   * How many clients were removed so far. Attachments (vm/attachments.ts) compares it to see
+   * whether one was.
+   */
   get removals(): number {
     return this.#removals;
   }
@@ -89,7 +93,7 @@ export class VmClients {
     this.onRangesChanged();
   }
 
-  /** Returns −EEXIST if there is a default client. */
+  /** Returns −EEXIST if there is a default client, otherwise 0. Throws what `connect` throws. */
   addDefault(client: IoClient): number {
     if (this.#default !== undefined) return Errno.EEXIST;
     this.#connect(client);
@@ -127,7 +131,7 @@ export class VmClients {
 
   /**
    * Removes a client. Its unfinished requests finish as all ones, because no other client can
-   * answer them.
+   * answer them. Throws afterwards what the client's `disconnected` throws.
    */
   destroy(client: IoClient): void {
     this.#removals++;
@@ -149,15 +153,18 @@ export class VmClients {
     observer.forcing?.(false);
   }
 
-  /** Removes a client that threw or reported an error. */
+  /**
+   * Removes a client that threw or reported an error, and reports that. Of the default client, only
+   * the requests finish.
+   */
   fail(client: IoClient, error: unknown): void {
     this.#expel(client);
     this.#emitFailed(client, error);
   }
 
   /**
-   * Reports a client that has had its request for `elapsedMs`. Returns whether it keeps the
-   * request.
+   * Reports a client that has had its request for `elapsedMs`. Under the policy `all-ones`, removes
+   * it first, or finishes the requests of the default client. Returns whether it keeps the request.
    */
   late({ vcpu, owner: client, request: assigned }: SlotAssignment, elapsedMs: number): boolean {
     const { vmId, observer, limitMs, latePolicy: policy } = this.#options;

@@ -1,8 +1,9 @@
 /**
- * RingQueue: what the split and the packed ring have in common: the buffers that the device has,
+ * RingQueue: the base of the split and the packed ring. It keeps the buffers that the device has,
  * batches of used ones, and the end of a queue.
  *
- * Called by: the device, as its Virtqueue; VirtioState. Extended by: SplitQueue, PackedQueue.
+ * Called by: the device, as its Virtqueue; VirtioState, for `positions`; ActiveDriver, for `stop`.
+ * Extended by: SplitQueue, PackedQueue.
  * Threads: the card's.
  */
 
@@ -61,8 +62,8 @@ export abstract class RingQueue implements Virtqueue {
   abstract get positions(): QueuePositions;
 
   /**
-   * Collects the next available buffer into `buffer`. Returns whether there is one. If not, the
-   * driver is asked to notify the device of the next one.
+   * Collects the next available buffer into `buffer`. Returns false if none is available, after
+   * asking the driver to notify the device of the next one, and if the ring is corrupt (`corrupt`).
    */
   protected abstract take(buffer: GuestBuffer): boolean;
   /** Gives a buffer back. The driver sees it with `publish`. */
@@ -110,8 +111,8 @@ export abstract class RingQueue implements Virtqueue {
   }
 
   /**
-   * At a reset, when the driver disables the queue, and when the device is in need of a reset. The
-   * buffers that the device has are gone.
+   * Called at a reset, when the driver disables the queue, and when the device needs a reset. From
+   * then on the buffers that the device has carry no bytes, and giving them back has no effect.
    */
   stop(): void {
     this.#isStopped = true;
@@ -141,7 +142,7 @@ export abstract class RingQueue implements Virtqueue {
   /** Adds the segments of an indirect table of `count` descriptors, all of them in RAM. */
   protected abstract addTable(buffer: GuestBuffer, table: number, count: number): string | undefined;
 
-  /** Gives a buffer back, unpublished. Returns false if the driver does not get it. */
+  /** Gives a buffer back without publishing it. Returns false if the driver does not get it. */
   #use(buffer: VirtqueueBuffer, writtenBytes: number): boolean {
     if (!(buffer instanceof GuestBuffer) || !buffer.isTaken) return false;
     buffer.isTaken = false;

@@ -2,7 +2,8 @@
  * SplitQueue: the split virtqueue: a table of descriptors, a ring of available chains that the
  * driver writes, and a ring of used ones that the device writes.
  *
- * Called by: VirtioState, which checks the set-up with `splitProblem` first; the device.
+ * Called by: VirtioState, which checks the set-up with `splitProblem` first; the device, as its
+ * Virtqueue.
  *
  * Source: virtio 1.2, section 2.7.
  */
@@ -24,7 +25,7 @@ const NO_INTERRUPT = 1;
 const NO_NOTIFY = 1;
 const U16 = 0xffff;
 
-/** What is wrong with the set-up, or undefined. */
+/** What is wrong with the set-up, as the end of "was enabled with …". Undefined if it is right. */
 export function splitProblem(memory: RingMemory, setup: QueueSetup): string | undefined {
   const { size, descriptors, driver, device } = setup;
   if (!Number.isInteger(Math.log2(size))) return `a size of ${size}, not a power of two`;
@@ -148,7 +149,8 @@ export class SplitQueue extends RingQueue {
   }
 
   /**
-   * With an event index no store is needed: the driver has passed the one that it was asked for.
+   * With an event index no store is needed: the driver notifies only when it passes that index, and
+   * it has passed the last one.
    */
   #askForNone(): void {
     if (this.#setup.hasEventIndex || this.#flags !== 0) return;

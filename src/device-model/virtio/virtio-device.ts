@@ -1,9 +1,9 @@
 /**
  * VirtioDevice: the interface of a virtio device (block, network, …), whatever carries it: PCI
- * (virtio-pci-card.ts) or MMIO (virtio-mmio.ts). The transport has the registers, features, queues
- * and interrupts. The device has what it does with buffers.
+ * (virtio-pci-card.ts) or MMIO (virtio-mmio.ts). The transport and VirtioState implement registers,
+ * features, queues and interrupts. The device implements what is done with buffers.
  *
- * Called by: VirtioState (virtio-state.ts). Threads: the card's.
+ * Called by: VirtioState (virtio-state.ts); the transport, for `close`. Threads: the card's.
  *
  * The guest is hostile: any buffer may have any lengths and any bytes. A device answers as the
  * specification says. If that says nothing, it gives the buffer back with 0 bytes written, or calls
@@ -30,7 +30,7 @@ export interface VirtioDevice {
    * change, call `VirtioDriver.configChanged`.
    */
   readonly config: Uint8Array;
-  /** The driver writes the configuration. Default: ignored. */
+  /** The driver writes bytes that are within the configuration. Default: ignored. */
   writeConfig?(offset: number, size: 1 | 2 | 4, value: number): void;
   /** The driver is ready (DRIVER_OK). Called again only after a `reset`. */
   activate(driver: VirtioDriver): void;
@@ -48,23 +48,26 @@ export interface VirtioDevice {
    */
   reset(): void;
   /**
-   * Releases files, sockets and timers. Called once, when no driver is active any more. What takes
-   * longer settles the promise.
+   * Releases files, sockets and timers. Called once, when no driver is active any more. Returns a
+   * promise if that takes longer.
    */
   close?(): void | Promise<void>;
 }
 
-/** The driver of a device, from `activate` to `reset`. After that its methods do nothing. */
+/**
+ * The driver of a device, from `activate` to `reset`. After that its methods do nothing and return
+ * false or undefined.
+ */
 export interface VirtioDriver {
   /** Whether the driver has accepted feature bit `feature`. */
   has(feature: number): boolean;
-  /** Undefined: the driver has not enabled this queue. */
+  /** Undefined if the driver has not enabled this queue, and after `fail`. */
   queue(index: number): Virtqueue | undefined;
   /** `VirtioDevice.config` has changed. */
   configChanged(): void;
   /**
-   * The device cannot go on (DEVICE_NEEDS_RESET). Its queues stop. `reason`: for the operator, a
-   * sentence part such as "the request has no status byte".
+   * The device cannot go on and needs a reset (DEVICE_NEEDS_RESET). Its queues stop. `reason`: for
+   * the operator, a sentence part such as "the request has no status byte".
    */
   fail(reason: string): void;
 }

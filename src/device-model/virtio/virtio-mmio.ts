@@ -1,13 +1,13 @@
 /**
- * VirtioMmio: a virtio device at a range of memory, without PCI: for guests that have no PCI, and
- * for programs that want the fewest registers.
+ * VirtioMmio: a virtio device at a range of memory, without PCI: for guests without PCI, and for
+ * small drivers.
  *
- * Called by: DeviceClient; the operator's program attaches it with `UserVm.attach`. The guest
- * has to know of it, e.g. Linux by the parameter `virtio_mmio.device=512@0xd0000000:5`.
+ * Called by: DeviceClient. A program that uses the library attaches it with `UserVm.attach`. The
+ * guest has to know of it, e.g. Linux by the parameter `virtio_mmio.device=512@0xd0000000:5`.
  * Threads: the device's.
  *
- * Source: virtio 1.2, section 4.2.2. Registers are 32 bits wide. Of the configuration, any width is
- * served.
+ * Source: virtio 1.2, section 4.2.2. Registers are 32 bits wide: other accesses read 0 and write
+ * nothing. The configuration can be accessed with any width.
  */
 
 import type { GuestMemory } from '../../hypervisor/guest-memory.js';

@@ -2,7 +2,8 @@
  * virtioPciCard: a virtio device as a PCI card: the registers of the modern PCI transport in BAR 0,
  * an MSI-X vector for each queue and one for the configuration, and INTA#.
  *
- * Called by: programs and options of the command line, which attach it with `UserVm.attachCard`.
+ * Called by: the modules of cards (net/, block/ and share/), the command line, and programs that
+ * attach it with `UserVm.attachCard`; vm/vm-inspection.ts, for `virtioViewOf`.
  * Threads: the card's.
  *
  * Source: virtio 1.2, section 4.1. There is no transitional interface. The PCI configuration access
@@ -23,7 +24,7 @@ import type { VirtioView } from './virtio-view.js';
 /** Virtio 1.2, section 4.1.2: the PCI device ID is FIRST_DEVICE plus the virtio device ID. */
 const VENDOR = 0x1af4;
 const FIRST_DEVICE = 0x1040;
-/** The PCI revision. Devices of 1 or higher are not transitional. */
+/** The PCI revision. A device of revision 1 or higher is not transitional. */
 const REVISION = 1;
 const VENDOR_SPECIFIC = 9;
 
@@ -39,7 +40,7 @@ export const NOTIFY_MULTIPLIER = 4;
 /** Bits of the ISR status. */
 const Isr = { QUEUE: 1, CONFIG: 2 } as const;
 
-/** What a card has once it is attached. */
+/** The parts of a card that exist once it is attached. */
 interface Connected {
   readonly card: CardHandle;
   readonly state: VirtioState;

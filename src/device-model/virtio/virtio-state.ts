@@ -1,8 +1,8 @@
 /**
  * VirtioState: a virtio device's status, features and queues, the same on every transport.
  *
- * Called by: a transport (virtio-pci-card.ts, virtio-mmio.ts), with what the driver writes to its
- * registers. Calls the device. Threads: the card's.
+ * Called by: a transport (virtio-pci-card.ts with pci-common-config.ts, virtio-mmio.ts), with what
+ * the driver writes to its registers. Calls the device. Threads: the card's.
  *
  * Source: virtio 1.2, sections 2.1, 2.2 and 3.1.
  */
@@ -47,9 +47,9 @@ export interface VirtioStateOptions {
   /** Whether the packed ring is offered, too. */
   readonly packed: boolean;
   readonly memory: RingMemory;
-  /** The driver is to look at queue `index`. */
+  /** Interrupts the driver because of queue `index`. */
   readonly interruptQueue: (index: number) => void;
-  /** The driver is to look at the configuration and the status. */
+  /** Interrupts the driver because the configuration or the status has changed. */
   readonly interruptConfig: () => void;
   /** The device needs a reset. `reason`: a sentence part, for the operator. */
   readonly onNeedsReset: (reason: string) => void;
@@ -148,13 +148,13 @@ export class VirtioState {
     if (isReady) this.#activate();
   }
 
-  /** The 32 features of word `driverFeatureWord`. Ignored once FEATURES_OK is set. */
+  /** Sets word `driverFeatureWord` of the accepted features. Ignored once FEATURES_OK is set. */
   acceptFeatures(word: number): void {
     const isOpen = (this.#status & VirtioStatus.FEATURES_OK) === 0;
     if (isOpen && this.driverFeatureWord < FEATURE_WORDS) this.#accepted[this.driverFeatureWord] = word;
   }
 
-  /** Ignored for a size that the queue cannot have, and while it is enabled. */
+  /** Ignored for 0, for a size above queueSizeMax, and while the queue is enabled. */
   setQueueSize(size: number): void {
     const selected = this.#changeable;
     if (selected !== undefined && size >= 1 && size <= this.queueSizeMax) selected.size = size;
@@ -180,7 +180,7 @@ export class VirtioState {
     this.#driver?.stopQueue(this.queueSelect);
   }
 
-  /** The driver has made buffers available in queue `index`. */
+  /** The driver has made buffers available in queue `index`. Ignored if it is not enabled. */
   notify(index: number): void {
     if (this.#driver?.queue(index) !== undefined) this.device.notified(index);
   }
@@ -195,7 +195,7 @@ export class VirtioState {
     if (offset + size <= this.device.config.length) this.device.writeConfig?.(offset, size, value);
   }
 
-  /** The driver's reset, and that of the machine. */
+  /** Called at the driver's reset, and at that of the machine. */
   reset(): void {
     const driver = this.#driver;
     this.#driver = undefined;
@@ -208,7 +208,7 @@ export class VirtioState {
       queue.halves.fill(0);
     });
     if (driver === undefined) return;
-    // First: what the device gives back in its reset must not reach the driver.
+    // Stop first: buffers that the device gives back in its reset must not reach the driver.
     driver.stop();
     this.device.reset();
   }

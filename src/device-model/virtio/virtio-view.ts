@@ -2,13 +2,14 @@
  * VirtioView: a virtio device as an operator sees it: how far the driver is, the features that it
  * has accepted, and the queues.
  *
- * Made by: VirtioState. Called by: virtioViewOf (virtio-pci-card.ts), for the device panel.
+ * Made by: VirtioState. Read by: the live page's device panel (dashboard/function-rows.ts), which
+ * gets it through virtioViewOf (virtio-pci-card.ts) and vm/vm-inspection.ts.
  * Threads: the Service VM's.
  */
 
 import type { QueueView } from './queue-view.js';
 
-/** Queues that are shown, and how many there are in all. */
+/** A view shows at most this number of queues. `queueCount` is the number of all. */
 export const SHOWN_QUEUES = 16;
 
 export interface FeatureView {
@@ -22,7 +23,7 @@ export interface VirtioView {
   /** The device ID: virtio 1.2, section 5. */
   readonly type: number;
   readonly status: number;
-  /** Those that the device offers, and what else the driver has set. */
+  /** The features that the device offers, and others that the driver has set. */
   readonly features: readonly FeatureView[];
   readonly queues: readonly QueueView[];
   readonly queueCount: number;

@@ -2,7 +2,8 @@
  * Virtqueue: one queue of a virtio device, as the device sees it. The driver makes buffers
  * available, the device takes them, and gives them back used, in any order.
  *
- * Implementations: SplitQueue and PackedQueue. Called by: a VirtioDevice (virtio-device.ts).
+ * Implementations: SplitQueue and PackedQueue. Called by: a VirtioDevice (virtio-device.ts), often
+ * through a QueueWorker.
  * Threads: the card's.
  *
  * All bytes are copied, so that a guest that changes a buffer meanwhile changes no decision, and no
@@ -11,17 +12,19 @@
  * Source: virtio 1.2, section 2.6.
  */
 
-/** One buffer: bytes for the device to read, then bytes for it to write. Either may be none. */
+/**
+ * One buffer: bytes for the device to read, then bytes for it to write. Either part may be empty.
+ */
 export interface VirtqueueBuffer {
   readonly readableBytes: number;
   readonly writableBytes: number;
   /**
    * Fills `target` with the driver's bytes, from `offset` of the readable part on. Returns how many
-   * there were. 0 after a reset.
+   * bytes were copied: 0 after a reset, and after the buffer was given back.
    */
   read(offset: number, target: Uint8Array): number;
   /**
-   * Copies `source` to `offset` of the writable part. Returns how many bytes had room. 0 after a
+   * Copies `source` to `offset` of the writable part. Returns how many bytes were copied: 0 after a
    * reset, and after the buffer was given back.
    */
   write(offset: number, source: Uint8Array): number;
@@ -36,12 +39,12 @@ export interface UsedBuffer {
 export interface Virtqueue {
   /** The queue's number. */
   readonly index: number;
-  /** How many buffers can be available at a time: 1 to VirtioDevice.queueSizes. */
+  /** The number of entries that the driver has set: 1 to that in VirtioDevice.queueSizes. */
   readonly size: number;
   /**
-   * Takes the next buffer. Returns undefined if none is available, after a reset, and if the queue
-   * is corrupt. In the last case the device is in need of a reset already. While it returns
-   * undefined, the driver notifies the device of the next buffer.
+   * Takes the next buffer. Returns undefined if none is available. The driver then notifies the
+   * device of the next one. Also returns undefined after a reset, while a card is not a bus master,
+   * and if the queue is corrupt: then `VirtioDriver.fail` was called already.
    */
   pop(): VirtqueueBuffer | undefined;
   /**

@@ -2,7 +2,7 @@
  * Actor notes: what the explored threads report to the invariants beside their accesses to shared
  * memory. A note is a name and numbers (engine/probe.ts).
  *
- * Called by: the actors. Invariants has a rule for each name.
+ * Called by: the actors, their clients and devices. Invariants has a rule for each name.
  */
 
 import { note } from '../engine/probe.js';
@@ -31,7 +31,9 @@ export interface ActorNotes {
   readonly disconnected: [vm: number, client: number];
   /** The range that was client `range`'s at first belongs to client `owner` now. */
   readonly owns: [vm: number, range: number, owner: number];
-  /** A CLEAR or a reset begins (1) or ends (0). Meanwhile requests end with the value they have. */
+  /**
+   * A CLEAR or a reset begins (1) or ends (0). Meanwhile requests may end with the value they have.
+   */
   readonly clearing: [vm: number, isBeginning: number];
   /** The VM is about to be destroyed. */
   readonly destroying: [vm: number];

@@ -1,8 +1,8 @@
 /**
- * Adaptations: how the explored code differs from the shipped one, beside being able to stop.
+ * Adaptations: the changes to the explored code, besides those that let it stop (engine/code/).
  *
- * They make times and long counts small, so that there are finitely many states. They take away no
- * behaviour: `why` says why not. A place that no longer exists is an error (engine/change/).
+ * They make times and long counts small, so that there are finitely many states. They remove no
+ * schedule, for the reason in `why`. A place that no longer exists is an error (engine/change/).
  *
  * Called by: program.ts.
  */

@@ -2,7 +2,7 @@
  * The number that a SharedArrayBuffer of the actors has in an explored world, where a buffer is
  * only a number (engine/machine/shared-memory.ts).
  *
- * Called by: the names of words and the model. For TypeScript their buffers are SharedArrayBuffers.
+ * Called by: word-names.ts and model.ts, which have these buffers typed as SharedArrayBuffer.
  */
 
 import { SharedMemory } from '../engine/machine/shared-memory.js';

@@ -3,8 +3,8 @@
  * searches in seconds. `large` has none: it is too large for a complete search, and has random
  * schedules only.
  *
- * Called by: explore-main.ts and the tests; parse-world-plan.ts and the seeded defects, which begin
- * with the smallest one.
+ * Called by: explore-main.ts and the tests; parse-world-plan.ts and the seeded defects, for
+ * SMALLEST.
  */
 
 import type { WorldPlan } from './world.js';
@@ -145,7 +145,7 @@ export const CONFIGURATIONS: readonly Configuration[] = [
   },
   {
     name: 'hostile',
-    summary: 'a thread writes any state over slot 0; the other vCPU must not notice',
+    summary: 'a thread overwrites the state of slot 0; the other vCPU must not notice',
     plan: { ...TWO, requests: 2, hostileWrites: 2 },
     slice: { requests: 1, hostileWrites: 1, clients: ['at-once'], isPolling: true },
   },

@@ -1,4 +1,6 @@
-/** The defects that the explorer must find, each alone. */
+/**
+ * The defects that the explorer must find, one at a time. Called by: explore-main.ts and a test.
+ */
 
 import type { Defect } from './defect.js';
 import { ENDING_DEFECTS } from './ending-defects.js';

@@ -2,7 +2,8 @@
  * ExploredClient: an I/O client that answers in one of the ways that the plan names. It calls
  * `actorNote` for what it gets and does, which the invariants check.
  *
- * Called by: the shipped worker, in the thread of the Service VM (service-vm-actor.ts).
+ * Called by: service-vm-actor.ts, which creates it, and the shipped HSM, in the thread of the
+ * Service VM.
  */
 
 import type { AssignedRequest } from '../../hsm/assigned-request.js';
@@ -17,7 +18,9 @@ export class ExploredClient implements IoClient {
   readonly name: string;
   /** Whether the client's thread runs. False for a client without a thread. */
   isRunning: boolean;
-  /** Only a client with a thread has this: by it the HSM knows that answers come from elsewhere. */
+  /**
+   * Only a client with a thread has this method: the HSM then expects answers from another thread.
+   */
   readonly connect?: (finisher: ClientFinisher) => void;
   readonly #vm: number;
   readonly #client: number;

@@ -18,8 +18,8 @@
  * 6. When no thread can move, everything is answered and done. No vCPU sleeps while its answer is
  *    there.
  *
- * "Excused" is slot 0 of VM 0 in a plan with a hostile thread, which writes any state over it: no
- * rule holds there. The rules for all other slots do.
+ * "Excused" is slot 0 of VM 0 in a plan with a hostile thread, which overwrites its state. The
+ * rules are checked for all other slots only.
  */
 
 import { VmState } from '../../hypervisor/vm-shared-state.js';
@@ -42,7 +42,7 @@ const MAX_PASSES = 2;
 export interface InvariantOptions {
   readonly plan: WorldPlan;
   readonly roles: readonly ThreadRole[];
-  /** The VM whose page a buffer is. −1: none. */
+  /** The VM whose page a buffer is, or −1 if it is not a page. */
   readonly pageOf: (buffer: number) => number;
   /** By VM: the buffer whose first word is the VM's state. */
   readonly stateWords: readonly number[];
@@ -135,7 +135,7 @@ export class Invariants implements Watcher {
     }
   }
 
-  /** Rules 3 to 5, and what the other rules have to know of the actors. */
+  /** Rules 3 to 5, and what the other rules need from the actors. */
   note(thread: number, { names, numbers }: Operation): void {
     const rule: (thread: number, ...numbers: number[]) => void = this.#rules[names[0] as ActorNote];
     rule(thread, ...numbers);

@@ -33,7 +33,10 @@ export function interruptActor(world: World, line: number, driver: number): void
   }
 }
 
-/** Writes states, and a number that is not a state, over slot 0 of VM 0. It rings no doorbell. */
+/**
+ * Overwrites the state of slot 0 of VM 0 `hostileWrites` times: with the four states in turn, then
+ * with a number that is not a state. It rings no doorbell.
+ */
 export function hostileActor(world: World): void {
   const words = new SharedWords((world.vms[0] as VmHandles).page);
   const states = [

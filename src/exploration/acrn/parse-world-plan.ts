@@ -8,7 +8,10 @@ import { ScheduleError } from '../engine/schedule.js';
 import { SMALLEST } from './configurations.js';
 import type { WorldPlan } from './world.js';
 
-/** Throws ScheduleError if a field is missing or has another type. */
+/**
+ * Throws ScheduleError if a field is missing or has another type. Elements of arrays are not
+ * checked.
+ */
 export function parseWorldPlan(value: unknown): WorldPlan {
   const plan = Object(value) as Record<string, unknown>;
   for (const [name, sample] of Object.entries(SMALLEST)) {

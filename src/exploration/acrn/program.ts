@@ -3,6 +3,8 @@
  * (An actor is the main function of an explored thread: service-vm-actor.ts, vcpu-actor.ts,
  * outsider-actors.ts. The thread of a device runs the shipped
  * device-model/placement/device-thread.ts.)
+ *
+ * Called by: explore-main.ts and tests; model.ts, for the names of modules.
  */
 
 import type { Exports } from '../engine/code/rewritten-modules.js';
@@ -24,7 +26,7 @@ export const ACTOR = {
 } as const;
 export const DEVICE_THREAD = 'device-model/placement/device-thread';
 
-/** Modules that compute and share nothing. */
+/** Modules that only compute, and access no shared memory. */
 const PLAIN = ['layout', 'state', 'io-request', 'upcall-error', 'error-text']
   .map((name) => `io-request/${name}`)
   .concat(['address-map', 'address-range', 'range-index'].map((name) => `hsm/${name}`));

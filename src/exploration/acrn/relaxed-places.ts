@@ -1,6 +1,8 @@
 /**
  * Relaxed places: the functions that may access a word plainly although other threads use it by
- * atomic operations. A plain access anywhere else is found.
+ * atomic operations. A plain access anywhere else is a violation.
+ *
+ * Called by: program.ts.
  */
 
 import type { RelaxedPlace } from '../engine/code/code-base.js';

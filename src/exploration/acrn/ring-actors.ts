@@ -1,10 +1,13 @@
-/** The two threads of a SharedRing, for the explorer. */
+/**
+ * The producer and the consumer of a SharedRing, as threads of a model. Called by: the explorer,
+ * for the test of the ring.
+ */
 
 import { RingResult, SharedRing } from '../../sync/shared-ring.js';
 import { PAGE_BYTES } from '../../io-request/layout.js';
 
 const ELEMENT_BYTES = 8;
-/** One of them is always unused. */
+/** One element always stays unused. */
 const ELEMENTS = 3;
 /** More than fit into the ring, so that both sides go around its end. */
 const PUTS = 4;

@@ -1,4 +1,7 @@
-/** ThreadRole: the part that a thread plays. The invariants allow each role its own moves. */
+/**
+ * ThreadRole: the part that a thread plays. Called by: model.ts, which assigns the roles, and
+ * invariants.ts, which allows each role its own moves.
+ */
 
 export type ThreadRole =
   | { readonly kind: 'service-vm' | 'hostile' | 'outsider' }

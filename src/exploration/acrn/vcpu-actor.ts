@@ -16,7 +16,10 @@ import { SharedBuffer } from '../../io-request/shared-buffer.js';
 import { actorNote } from './actor-notes.js';
 import { portOf, type VmHandles, type World } from './world.js';
 
-/** How long the guest halts: to the explorer forever, as each wait above SAFETY_NET_MS. */
+/**
+ * How long the guest halts. For the explorer that is forever, as is each wait from SAFETY_NET_MS
+ * on.
+ */
 const HALT_MS = 100_000;
 
 export function vcpuActor(world: World, vm: number, vcpu: number): void {
@@ -59,7 +62,7 @@ export function vcpuActor(world: World, vm: number, vcpu: number): void {
       return HALTED_FOREVER;
     },
   };
-  /** The accesses go to the clients in turn, from another client on for each vCPU. */
+  /** The accesses go to the clients in turn. Each vCPU begins with another client. */
   const access = (): void => {
     const port = portOf(vm, (asked + vcpu) % plan.clients.length, vcpu, asked);
     asked++;

@@ -1,4 +1,7 @@
-/** WordNames: names of the shared words of an ACRN world, for people who read a schedule. */
+/**
+ * WordNames: names of the shared words of an ACRN world, for people who read a schedule. Called by:
+ * model.ts.
+ */
 
 import { SLOT_BYTES, SLOT_OFFSET } from '../../io-request/layout.js';
 import { stateName } from '../../io-request/state.js';

@@ -1,8 +1,10 @@
 /**
- * World: what the actors of one explored configuration share, in the form in which threads can get
- * it: plain data and shared memory. An actor is the main function of an explored thread
+ * World: what the actors of one explored configuration share, as plain data and shared memory,
+ * which threads can receive. An actor is the main function of an explored thread
  * (service-vm-actor.ts, vcpu-actor.ts, outsider-actors.ts). Actors are ordinary code over the
  * shipped classes, and the explorer rewrites them together with those.
+ *
+ * Called by: the explorer, for `makeWorld` (model.ts); the actors, model.ts and invariants.ts.
  */
 
 import type { ClientFinisher } from '../../hsm/request-finisher.js';
@@ -102,8 +104,8 @@ export function exitOf({ clients }: WorldPlan, vm: number, client: number): numb
   return vm * clients.length + client;
 }
 
-// Each access of a world has a port of its own, so that a port names its VM, vCPU and access. Ports
-// of each VM, of each of its clients, and of each vCPU there:
+// Each access of a world has a port of its own, so that a port names its VM, vCPU and access. The
+// numbers of ports of a VM, of one of its clients, and of one vCPU at a client:
 
 const FIRST_PORT = 0x100;
 const VM_PORTS = 0x400;
@@ -136,7 +138,10 @@ export function partsOf(port: number): { vm: number; client: number; vcpu: numbe
   };
 }
 
-/** The answer of client `client` to a read of `port`: no two clients and ports have the same. */
+/**
+ * The answer of client `client` to a read of `port`. It differs for each pair of a client and a
+ * port.
+ */
 export function answerOf(client: number, port: number): number {
   return ((client + 1) << 16) | port;
 }

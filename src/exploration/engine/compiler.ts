@@ -1,4 +1,7 @@
-/** The TypeScript compiler, an optional peer dependency: only the explorer needs it. */
+/**
+ * The TypeScript compiler, an optional peer dependency: only the explorer needs it. Called by:
+ * explore-main.ts, tests, and users of `upcall/exploration`.
+ */
 
 import { createRequire } from 'node:module';
 import type * as TypeScript from 'typescript';

@@ -26,7 +26,7 @@ import { Relearn, Violation } from './search/violation.js';
  */
 const WARM_UPS = 100;
 const MAX_WARM_UPS = 20_000;
-/** Walks in a loop that need not end are given up. */
+/** Moves after which a random walk is given up: it may be in a loop. */
 const MAX_WARM_UP_MOVES = 2000;
 /** Searches until all uses of words are known. A search that sees a new use has to be run again. */
 const MAX_RESTARTS = 200;
@@ -44,7 +44,7 @@ export interface ExploreOptions extends SearchLimits {
 export interface Exploration {
   /** Of the last search. */
   readonly result: SearchResult;
-  /** To the violation. Undefined if no rule broke. */
+  /** The schedule that leads to the violation. Undefined if no rule broke. */
   readonly schedule: Schedule | undefined;
   readonly seconds: number;
   /** Local states of each thread, by name. */
@@ -100,8 +100,8 @@ function scheduleOf(
 }
 
 /**
- * Random walks over the learned threads, until they show nothing new. A rule that they break, the
- * search will find again. Leaves the space in its first state.
+ * Makes random walks over the learned threads, until they show nothing new. Ignores a violation:
+ * the search will find it again. Leaves the space in its first state.
  */
 export function warmUp({ space }: ExploredWorld): void {
   const random = randomNumbers(1);
@@ -147,11 +147,14 @@ export interface RandomOptions {
   readonly runs: number;
   /** Default: no limit. */
   readonly maxSeconds?: number | undefined;
-  /** Called every 16 schedules, and awaited. False stops. */
+  /** Called before every 16th schedule, and awaited. False stops. */
   readonly onProgress?: ((runs: number, seconds: number) => boolean | Promise<boolean>) | undefined;
 }
 
-/** Runs seeded random schedules, evenly and by priorities in turn. */
+/**
+ * Runs seeded random schedules up to the first violation. It alternates between choosing among all
+ * moves evenly and by the threads' priorities.
+ */
 export async function exploreRandomly(
   program: ExploredProgram,
   model: Model,

@@ -2,8 +2,9 @@
  * ExploredWorld: one model on one program, ready to be searched. Each thread of the model stands
  * where its own work begins, in one state space with the watcher.
  *
- * Created anew for each search. Only one world of a program may be searched at a time: they share
- * the runtime, which has one current thread.
+ * Called by: explore.ts and schedule.ts, which create one for each search, random schedule or
+ * replay. Only one world of a program may be used at a time: they share the runtime, which has one
+ * current thread.
  */
 
 import { HeapFingerprint } from './machine/heap-fingerprint.js';

@@ -1,6 +1,6 @@
 /**
  * A schedule as a table for people: a column for each thread if there is room, a line for each
- * operation.
+ * operation. Called by: explore-main.ts, and users of `upcall/exploration`.
  */
 
 import { OperationKind, TIMED_OUT, WaitResult, WOKEN } from './machine/operation.js';

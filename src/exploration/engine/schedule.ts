@@ -2,10 +2,11 @@
  * Schedule: how a world was run, operation by operation, so that it can be run again. It is what a
  * search finds, as a file.
  *
- * The operations depend on nothing but the code. A replay on changed code says where it does not
- * fit.
+ * The operations depend on nothing but the code. If the code has changed so that a schedule no
+ * longer fits, `replay` reports the step.
  *
- * Called by: explore.ts, which makes schedules; users, who save, parse and replay them.
+ * Called by: explore.ts, which makes schedules; explore-main.ts and users of `upcall/exploration`,
+ * which save, parse and replay them.
  */
 
 import { ExploredWorld } from './explored-world.js';
@@ -93,7 +94,7 @@ export function stepsOf(
 }
 
 export interface Replay {
-  /** The rule that broke this time. Undefined: none. */
+  /** The rule that broke this time. Undefined if no rule broke. */
   readonly violation: string | undefined;
   readonly steps: readonly ScheduledStep[];
   readonly world: ExploredWorld;

@@ -77,7 +77,10 @@ function step(input: FuzzInput, made: MadeDevices, clock: FuzzClock, name: strin
   expect(counts.output - before.output <= MAX_OUTPUT, () => `${name}: an access writes a lot`);
 }
 
-/** After a reset every register reads as that of a new device, but for those that survive. */
+/**
+ * Throws if, after a reset, a register reads differently from that of a new device, and the set
+ * does not name it as one that survives.
+ */
 function checkReset(set: DeviceSet, made: MadeDevices, clock: FuzzClock): void {
   for (const { device } of made.places) device.reset?.();
   expect(!made.counts.level, () => `${set.name}: the line is high after a reset`);

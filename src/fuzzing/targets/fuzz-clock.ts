@@ -1,7 +1,7 @@
 /**
- * FuzzClock: a clock that the input of the fuzz target "devices" moves. `walk` fires each timer at
- * its time. `jump` fires the due timers once and late, as after a suspend of the host. It counts
- * timers, so that the target notices unbounded work.
+ * FuzzClock: a clock that the input of the fuzz targets "devices" and "virtio" moves. `walk` fires
+ * each timer at its time. `jump` fires the due timers once and late, as after a suspend of the
+ * host. It counts timers, so that a target detects unbounded work.
  */
 
 import type { Clock, ClockTimer } from '../../device-model/clock.js';
@@ -45,7 +45,7 @@ export class FuzzClock implements Clock {
     return { cancel: () => void this.#waiting.delete(waiting) };
   }
 
-  /** Time passes. Each timer fires at its time, also one that is set meanwhile. */
+  /** Time passes. Each timer fires at its time, also one that another timer sets. */
   walk(ms: number): void {
     const end = this.#nowMs + ms;
     for (let left = MAX_FIRED; this.#fireNext(end, { movesClock: true }); left--)
@@ -53,7 +53,9 @@ export class FuzzClock implements Clock {
     this.#nowMs = end;
   }
 
-  /** Time has passed at once. All due timers fire now, also those that they set for the past. */
+  /**
+   * The time passes at once. All due timers fire after it, also those that they set for the past.
+   */
   jump(ms: number): void {
     this.#nowMs += ms;
     for (let left = MAX_FIRED; this.#fireNext(this.#nowMs, { movesClock: false }); left--)

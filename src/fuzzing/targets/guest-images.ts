@@ -16,8 +16,8 @@ const MEMORY_MIB = [1, 2, 4, 16];
 /** For one image. Most take milliseconds, but the machine may be busy. */
 const LIMIT_MS = 45_000;
 /**
- * Growth of the process. An image may unpack to 256 MiB with a window of 128 MiB. Both are copied
- * once.
+ * Limit by which one image may make the process grow. An image may unpack to 256 MiB with a window
+ * of 128 MiB. Both are copied once.
  */
 const LIMIT_BYTES = 1024 * MIB;
 /** Load addresses: usual ones, and edges. */
@@ -50,7 +50,7 @@ async function run(input: FuzzInput, memories: readonly GuestMemory[]): Promise<
 async function load(options: GuestImageOptions, memory: GuestMemory): Promise<void> {
   const image = await prepareGuestImage(options);
   image.check(memory.size);
-  // Twice, as a reset does.
+  // Twice: a reset loads the image again.
   for (let time = 0; time < 2; time++) {
     const { ip } = image.load(memory);
     expect(Number.isInteger(ip) && ip >= 0 && ip <= 0xffff_ffff, () => `an entry at ${ip}`);
@@ -58,7 +58,7 @@ async function load(options: GuestImageOptions, memory: GuestMemory): Promise<vo
 }
 
 function readOptions(input: FuzzInput): GuestImageOptions {
-  // What is undefined is not given: most images are recognised, and have a default address.
+  // Undefined options are left out: most images are recognised, and have a default address.
   const kind = [undefined, undefined, undefined, ...IMAGE_KINDS][input.below(9)];
   const address = [undefined, undefined, ...ADDRESSES][input.below(10)];
   const commandLine =

@@ -1,6 +1,8 @@
 /**
  * The CPU modes of the target "code", each with its initial registers and its device addresses.
- * Segments reach 4 GiB in every mode, so that all modes use the same addresses.
+ * Data segments reach 4 GiB in every mode, so that all modes use the same addresses.
+ *
+ * Called by: machine-code.ts, machine-program.ts and machine-bench.ts.
  */
 
 import type { GuestMemory, VcpuRegisters } from '../../index.js';
@@ -9,9 +11,12 @@ export interface GuestMode {
   readonly name: string;
   /** The default size of operands and addresses. */
   readonly is32Bit: boolean;
-  /** `mode` is `flat-32` also for 16-bit protected mode: the attributes of its segments say so. */
+  /**
+   * `mode` is `flat-32` also for 16-bit protected mode, which the attributes of its segments
+   * select.
+   */
   readonly registers: VcpuRegisters;
-  /** Whole pages of device memory: linear and physical address. */
+  /** Ranges of device memory: linear address, physical address and length. */
   readonly windows: readonly { readonly linear: number; readonly physical: number; readonly bytes: number }[];
   /** Writes tables to RAM, before each program. Undefined if the mode needs none. */
   readonly setUp?: (memory: GuestMemory) => void;

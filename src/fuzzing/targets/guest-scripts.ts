@@ -47,7 +47,7 @@ const VALUES = [
   0, 1, 2, 0x0e, 0x30, 0x34, 0x36, 0x55, 0x80, 0xb6, 0xc7, 0xfe, 0x3c00, 0x2000, 0x8000_0000, 0x8000_0004, 0x80ff_fffc,
   0xffff_ffff,
 ];
-/** Events that a guest can cause. All others are a fault of ours. */
+/** Events that a guest can cause. Any other event is a bug. */
 const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'reset', 'ended', 'rtc-changed', 'flush-timeout'];
 
 export const guestScripts: FuzzTarget = {

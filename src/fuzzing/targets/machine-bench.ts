@@ -30,7 +30,7 @@ const MEMORY_BYTES = 4 << 20;
 /** For one program. It takes milliseconds, but the machine may be busy. */
 const LIMIT_MS = 45_000;
 const MAX_U64 = (1n << 64n) - 1n;
-/** Differences in a message, at most. */
+/** A message lists at most this number of differences. */
 const SHOWN = 8;
 
 export class MachineBench {
@@ -38,7 +38,10 @@ export class MachineBench {
   readonly #device: HsmDevice;
   #file!: HsmFile;
   readonly #client = new CountingClient();
-  /** Since the current program began. It must be one, that the guest halted. */
+  /**
+   * The VM's events since the current program began. There must be exactly one: the guest has
+   * halted.
+   */
   #events: UserVmEvent[] = [];
   #notifyWaiter: () => void = () => undefined;
 
@@ -77,7 +80,10 @@ export class MachineBench {
     return this.#file.vm as UserVm;
   }
 
-  /** Runs a program until it halts. Throws a Violation if not every access arrived exactly once. */
+  /**
+   * Runs a program until the guest halts. Rejects with a Violation if it does not halt, and if an
+   * access did not arrive exactly once.
+   */
   async play(mode: GuestMode, { code, expected, text }: EncodedProgram): Promise<void> {
     const { hypercalls } = this.#vm;
     const { memory, shared } = hypercalls;

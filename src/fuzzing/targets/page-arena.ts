@@ -33,7 +33,7 @@ const MEMORY = 0x8000_0000;
 const RANGE = 0x100;
 /** Ports without a device, which the checked client has for a time. */
 const UNCLAIMED = 0x700;
-/** On which the waiting vCPU waits. */
+/** The interrupt line on which the waiting vCPU waits. */
 const LINE = 5;
 const STEPS: readonly ScriptStep[] = [
   { type: 'port', direction: 'read', address: LOCAL + 4, size: 4 },
@@ -58,9 +58,7 @@ const HONEST: readonly bigint[] = [
 /** `halted` is the end of a script. The others are events that an overwritten page may cause. */
 const EXPECTED: readonly UserVmEvent['kind'][] = ['halted', 'notify-failed', 'flush-timeout', 'no-client'];
 
-/**
- * What the operator does meanwhile.
- */
+/** One act of the operator while the page is overwritten. */
 export type Act =
   /** Nothing, for some turns of the event loop. */
   | 'wait'

@@ -27,7 +27,9 @@ const FIELDS = [0, 1, 16, 18, 19, 20, 21, 22, 23, 24, 25, 26, 33, STATE, STATE, 
 const VALUES = [
   0, 1, 2, 3, 4, 8, 0x500, 0x501, 0x600, 0x700, 0xcf8, 0xcfc, 0x8000_0000, 0xffff_ffff, 0x7fff_ffff, 0xffff_fff8,
 ];
-/** Described at `Act`. Waiting is likely, so that the vCPUs come forward between the others. */
+/**
+ * Described at `Act`. Waiting is likely, so that the vCPUs make progress between the other acts.
+ */
 const ACTS: readonly Act[] = ['wait', 'wait', 'reset', 'pause', 'replace', 'range', 'detach', 'thread', 'inject'];
 
 export const pagePrograms: FuzzTarget = {

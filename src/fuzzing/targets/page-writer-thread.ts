@@ -1,7 +1,9 @@
 /**
- * The hostile thread of the fuzz target "page": repeats a list of writes while its word is 1.
+ * The hostile thread of the fuzz target "page": repeats a list of writes while its control word is
+ * 1.
  *
- * Called by: PageArena, which posts each list and gets a message when the thread has stopped.
+ * Called by: PageArena, which posts each list and gets a message when the thread has stopped
+ * writing.
  */
 
 import { parentPort, workerData } from 'node:worker_threads';
@@ -17,7 +19,7 @@ export interface PageWrite {
 
 export interface PageWriterData {
   readonly page: SharedArrayBuffer;
-  /** Word 0: 1 while the thread is to write. */
+  /** Word 0 is 1 while the thread has to write. */
   readonly control: SharedArrayBuffer;
 }
 
@@ -28,7 +30,7 @@ const words = new SharedWords(page);
 const writing = new SharedWords(control);
 
 port.on('message', (writes: readonly PageWrite[]) => {
-  // Relaxed stores, as of a thread that does not care for ordering.
+  // Relaxed stores: a hostile thread does not order its writes.
   let rounds = 0;
   while (writing.load(0) !== 0 && writes.length > 0) {
     rounds++;

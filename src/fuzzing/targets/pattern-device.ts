@@ -2,7 +2,8 @@
  * PatternDevice: a device whose values depend only on the access, in any thread. It throws on an
  * invalid access.
  *
- * Called by: PageArena; as a device module also in a thread of its own.
+ * Called by: PageArena, which also loads it as a device module into a thread of its own.
+ * CheckedClient uses `patternValue`.
  */
 
 import type { AccessSize, Device } from '../../device-model/device.js';

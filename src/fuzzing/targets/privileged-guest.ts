@@ -68,7 +68,7 @@ const PREFIXES = [0x66, 0x67, 0xf0, 0xf2, 0xf3, 0x26, 0x2e, 0x36, 0x3e, 0x64, 0x
 /** SYSENTER's three, TSC, IA32_APIC_BASE, IA32_PAT, IA32_EFER and none. */
 const MSRS = [0x174, 0x175, 0x176, 0x10, 0x1b, 0x277, 0xc000_0080, 0xffff_ffff];
 
-/** Instructions without operands of their own; those with ModRM take any memory or register. */
+/** Complete instructions, and opcodes that a ModRM byte with any register or address follows. */
 // prettier-ignore
 const PLAIN: readonly (readonly number[])[] = [
   [0xcf], [0xcb], [0xc3], [0xc9], [0xcc], [0xce], [0xf1], [0xf4], [0xfa], [0xfb], [0x9c], [0x9d], [0x60], [0x61],
@@ -87,7 +87,7 @@ const WITH_MODRM: readonly (readonly number[])[] = [
 
 export class PrivilegedGuest {
   readonly registers: VcpuRegisters;
-  /** The only level that may write to TARGET_PORT (privileged-transfer.ts). Default: any. */
+  /** The only level that may write to TARGET_PORT (privileged-transfer.ts). Undefined: any. */
   targetLevel: number | undefined;
   readonly #input: FuzzInput;
   readonly #memory: GuestMemory;

@@ -21,7 +21,7 @@ import { expect, type FuzzTarget } from '../fuzz-target.js';
 import { MEMORY_BYTES, PrivilegedGuest } from './privileged-guest.js';
 import { TARGET_PORT } from './privileged-transfer.js';
 
-/** Calls of Core.run that a guest gets. */
+/** Limit of the calls of Core.run for one guest. */
 const MAX_SLICES = 6;
 /**
  * Each reading of the clock advances it by this, more than a time slice of the core: Core.run

@@ -2,8 +2,9 @@
  * A transfer to another privilege level: a far return, an IRET or a task switch, to code that must
  * run at the level which its CS names, or not at all.
  *
- * Called by: PrivilegedGuest. The code that the transfer leads to is reached by nothing else: every
- * handler halts, and so does the transfer's own code if it comes back.
+ * Called by: PrivilegedGuest; privileged-state.ts, for TARGET_PORT. The code that the transfer
+ * leads to is reached by nothing else: every handler halts, and so does the transfer's own code if
+ * it comes back.
  *
  * Source: Intel SDM, volume 2, "RET"; volume 3A, section 7.3.
  */
@@ -30,9 +31,9 @@ export interface Transfer {
   readonly code: readonly number[];
   /** Of the new task's TSS, from its start. */
   readonly task: readonly number[];
-  /** At the target. */
+  /** The code at the target. */
   readonly target: readonly number[];
-  /** The privilege level at which alone the target may run. */
+  /** The only privilege level at which the target may run. */
   readonly level: number;
 }
 

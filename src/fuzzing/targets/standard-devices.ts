@@ -1,6 +1,6 @@
 /**
  * The standard devices of a PC for the fuzz target "devices". Each is created on its own with a
- * clock, an interrupt line and an output that count.
+ * clock, an interrupt line and an output that count. Called by: device-programs.ts.
  */
 
 import type { Clock } from '../../device-model/clock.js';

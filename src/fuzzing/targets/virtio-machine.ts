@@ -24,10 +24,10 @@ export const RAM_BYTES = 0x2_0000;
 const FENCE_BYTES = 0x1000;
 const FENCE = 0xa5;
 const DISK_BYTES = 64 * 512;
-/** What the console takes at once. */
+/** Bytes that the console's backend takes at once. */
 const ECHO_BYTES = 64;
 
-/** What a device may be. */
+/** The kinds of devices. */
 export const VIRTIO_KINDS = ['block', 'read-only block', 'net', 'entropy', 'console'] as const;
 export type VirtioKind = (typeof VIRTIO_KINDS)[number];
 
@@ -87,7 +87,7 @@ export class VirtioMachine {
   }
 }
 
-/** Its operations end in a later turn. It checks that the device keeps its rules. */
+/** Its operations end in a later turn. It checks that the device keeps the rules of DiskImage. */
 class MemoryDisk implements DiskImage {
   readonly size = DISK_BYTES;
   readonly canDeallocate = true;

@@ -1,8 +1,8 @@
 /**
- * NodeDiskFile: a DiskFile by Node's functions, with locks and holes by those of Linux if koffi is
- * installed. Loaded by node-host.ts on demand.
+ * NodeDiskFile: a DiskFile by Node's functions, with locks and holes by Linux' system calls if
+ * koffi is installed. Loaded by node-host.ts on demand.
  *
- * Node's pool performs the operations: four threads, if UV_THREADPOOL_SIZE does not say otherwise.
+ * Node's thread pool performs the operations: four threads by default (UV_THREADPOOL_SIZE).
  */
 
 import { close, constants, fdatasync, fstat, open, read, realpath, write } from 'node:fs';
@@ -13,7 +13,7 @@ import { lockFile } from './linux/file-locks.js';
 import { canPunchHoles, punchHole } from './linux/file-holes.js';
 
 const { O_CREAT, O_RDONLY, O_RDWR } = constants;
-/** A pipe would wait for its other end. Windows does not have the flag. */
+/** Opening a pipe would wait for its other end. Windows does not have the flag. */
 const NO_WAIT = process.platform === 'win32' ? 0 : constants.O_NONBLOCK;
 const FLAGS: Readonly<Record<DiskFileAccess, number>> = {
   read: O_RDONLY,

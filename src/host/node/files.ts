@@ -1,5 +1,6 @@
 /**
- * Files and modules of Node: the methods of Host that read them. Loaded by node-host.ts on demand.
+ * Files and modules by Node: the methods of Host that read files, create files and folders, and
+ * load modules. Loaded by node-host.ts on demand. recorded-facts.ts uses `makeFolder`.
  */
 
 import { constants } from 'node:fs';
@@ -14,7 +15,7 @@ import { readPipe } from './pipe-file.js';
 const CHUNK_BYTES = 2 ** 20;
 
 export async function readFile(file: string, limits?: ReadLimits): Promise<Uint8Array<ArrayBuffer>> {
-  // If stat(2) fails, so does the reading, with an error that names it.
+  // If stat(2) fails, reading fails too, with an error that names the file.
   const isPipe = (await stat(file).catch(() => undefined))?.isFIFO() === true;
   if (isPipe) return readPipe(file, limits?.streamBytes);
   if (limits === undefined) return readFileOfNode(file);
@@ -30,7 +31,10 @@ export async function readFile(file: string, limits?: ReadLimits): Promise<Uint8
   }
 }
 
-/** All that comes until the end, which may never come: at most `limitBytes`. */
+/**
+ * All bytes until the end. Rejects with FileTooLargeError if there are more than `limitBytes`: a
+ * device may never end.
+ */
 async function readStream(file: string, handle: FileHandle, limitBytes: number): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   let length = 0;

@@ -9,10 +9,10 @@ import type { Socket } from 'node:net';
 import { PROGRAM_STREAM, type HostProgram, type HostProgramEnd } from '../host-program.js';
 import { SocketStream } from './socket-stream.js';
 
-/** Of the end of the program's output, for messages. */
+/** Characters that are kept of the end of the program's output, for messages. */
 const MAX_KEPT_CHARACTERS = 4096;
 const LAST_LINES = 3;
-/** Then a program that was asked to end is killed. */
+/** A program that was asked to end is killed after this time. */
 const END_MS = 1000;
 
 /**

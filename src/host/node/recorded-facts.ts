@@ -1,6 +1,6 @@
 /**
- * Facts that hold from run to run, each an empty file whose name says it, such as that the CPU
- * core passed its self-test.
+ * Facts that stay true from run to run, such as that the CPU core passed its self-test. Each is an
+ * empty file, whose name is the fact.
  *
  * Called by: node-host.ts, which loads it on demand.
  */

@@ -1,5 +1,6 @@
 /**
- * runtimeFolder: the folder of what exists while the processes of a user run: sockets and locks.
+ * runtimeFolder: the folder for what exists while the processes of a user run, which is sockets and
+ * locks.
  *
  * Called by: linux/local-sockets.ts.
  */
@@ -8,7 +9,7 @@ import { lstatSync, mkdirSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { isAbsolute, join } from 'node:path';
 
-/** All but the owner's. */
+/** The permission bits of the group and of others. */
 const OTHERS = 0o077;
 
 /**

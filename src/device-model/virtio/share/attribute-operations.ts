@@ -1,5 +1,6 @@
 /**
- * The operations on what files are: attributes, links' texts, and the space of the file system.
+ * The operations on the attributes of files, the targets of links, and the space of the file
+ * system. Those on extended attributes are refused.
  *
  * Called by: operations.ts.
  */
@@ -11,8 +12,7 @@ import { BASIC_ATTRIBUTES, MAX_NAME_BYTES, QID_BYTES, SetAttribute, V9FS_MAGIC }
 const NS = 1_000_000_000n;
 
 /**
- * The answer has all attributes that a file has, whatever `mask` asks for: its first field says
- * which.
+ * The answer has the attributes of fstat(2), whatever `mask` asks for. Its first field names them.
  */
 export const getAttributes = operation({
   fields: { fid: 'u32', mask: 'u64' },
@@ -26,7 +26,7 @@ export const getAttributes = operation({
       const ns = ((time % NS) + NS) % NS;
       reply.u64((time - ns) / NS).u64(ns);
     }
-    // Not asked for: time of birth, generation, data version.
+    // Not among BASIC_ATTRIBUTES: time of birth, generation, data version.
     reply.u64(0n).u64(0n).u64(0n).u64(0n);
   },
 });
@@ -47,7 +47,7 @@ export const setAttributes = operation({
   async run(fields, { fids }) {
     const { node } = fids.get(fields.fid);
     const has = (bit: number): boolean => (fields.valid & bit) !== 0;
-    // A time is set to that of the request (bit `given`), or to now.
+    // With bit `given`, a time is set to that of the request, otherwise to now.
     const time = (bit: number, given: number, seconds: bigint, ns: bigint): number | undefined => {
       if (!has(bit)) return undefined;
       return has(given) ? Number(BigInt.asIntN(64, seconds)) + Number(ns % NS) / 1e9 : Date.now() / 1000;
@@ -66,7 +66,10 @@ export const setAttributes = operation({
   },
 });
 
-/** A guest gives no file to another user of the host: EPERM, unless that is its owner already. */
+/**
+ * Throws EPERM for another user or group than the file has: a guest must not give files away on the
+ * host.
+ */
 async function checkOwner(node: FolderNode, uid: number | undefined, gid: number | undefined): Promise<void> {
   if (uid === undefined && gid === undefined) return;
   const status = await node.status();
@@ -93,6 +96,6 @@ export const readLink = operation({
   },
 });
 
-// Node has no calls for extended attributes. Linux does without them, and without ACLs.
+// Node has no calls for extended attributes. Linux' client works without them, and without ACLs.
 export const walkAttribute = refused({ fid: 'u32', newFid: 'u32', name: 'string' }, 'EOPNOTSUPP');
 export const createAttribute = refused({ fid: 'u32', name: 'string', size: 'u64', flags: 'u32' }, 'EOPNOTSUPP');

@@ -4,7 +4,7 @@
  * Called by: operations.ts.
  *
  * Positions count the entries of one listing: 0 is `.`, 1 is `..`, then come the names. Position 0
- * lists again. An entry that is gone meanwhile is left out.
+ * lists again. An entry whose file has been removed since is left out.
  */
 
 import { FolderError, type FileStatus, type FolderNode } from '../../../host/shared-folder.js';
@@ -14,7 +14,7 @@ import { QID_BYTES } from './protocol.js';
 
 /** qid[13] offset[8] type[1] and the length of the name. */
 const ENTRY_BYTES = QID_BYTES + 8 + 1 + 2;
-/** Files whose attributes are read at a time. */
+/** Files whose attributes are read concurrently. */
 const STATUS_BATCH = 16;
 const DOTS = [Uint8Array.of(0x2e), Uint8Array.of(0x2e, 0x2e)] as const;
 /** The values of d_type in readdir(3). */
@@ -45,7 +45,10 @@ export const readDirectory = operation({
   },
 });
 
-/** The entries that `room` bytes take. Throws EINVAL if they take not even the first one. */
+/**
+ * The entries from position `start` on that fit into `room` bytes. Throws EINVAL if the first one
+ * does not fit.
+ */
 async function entriesFrom(
   start: number,
   directory: FolderNode,
@@ -77,7 +80,7 @@ async function entriesFrom(
   }
 }
 
-/** Undefined if the file is gone. */
+/** Undefined if a file's attributes cannot be read, for example because it was removed. */
 async function statusOf(directory: FolderNode, name: Uint8Array): Promise<FileStatus | undefined> {
   if (name === DOTS[0]) return directory.status();
   if (name === DOTS[1]) return (directory.parent ?? directory).status();

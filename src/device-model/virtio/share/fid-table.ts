@@ -1,11 +1,12 @@
 /**
  * FidTable: the files that a client names by numbers (fids), from Tattach, Twalk and Tlcreate to
- * Tclunk.
+ * Tclunk, Tremove or the end of the session.
  *
- * Called by: share-session.ts, which makes one for each Tversion, and the operations.
+ * Called by: share-session.ts, which makes one for each Tversion of 9P2000.L, and the operations.
  *
- * A fid may be clunked while an operation uses it. The operation finishes: nodes and files defer
- * their end. What it then would add to the fid, or to a table that is closed, is closed.
+ * A fid may be clunked while an operation uses it. The operation still finishes: nodes and files
+ * close only after the calls that use them. A file or a list of names that it then adds to the fid,
+ * and a node that it adds to a closed table, is released at once.
  */
 
 import { FolderError, type FolderFile, type FolderNode } from '../../../host/shared-folder.js';
@@ -20,29 +21,32 @@ export class Fid {
   #names: ListedNames | undefined;
   #isClunked = false;
 
-  /** Takes over the caller's hold of `node` (FolderNode.retain), and `file`, which is open. */
+  /** Takes over the caller's reference to `node` (FolderNode.retain), and `file`, which is open. */
   constructor(node: FolderNode, file?: FolderFile) {
     this.node = node;
     this.#file = file;
     this.#isOpen = file !== undefined;
   }
 
-  /** Opened as a regular file. */
+  /** Undefined if the fid is not open as a regular file. */
   get file(): FolderFile | undefined {
     return this.#file;
   }
 
-  /** Opened as a file or as a directory. */
+  /** Whether it is open, as a file or a directory, or being opened. */
   get isOpen(): boolean {
     return this.#isOpen;
   }
 
-  /** The names of an open directory since its last listing. */
+  /** The names of an open directory at its last listing. Undefined before the first one. */
   get names(): ListedNames | undefined {
     return this.#names;
   }
 
-  /** Runs `open` unless it is open, or about to be. `open` returns the file of a regular one. */
+  /**
+   * Runs `open`, which returns the file if it opens a regular one. Rejects with EBUSY if the fid is
+   * open or being opened, and as `open` does.
+   */
   async open(open: () => Promise<FolderFile | undefined>): Promise<void> {
     if (this.#isOpen) throw new FolderError('EBUSY', 'the fid is open');
     this.#isOpen = true;
@@ -55,7 +59,7 @@ export class Fid {
     if (this.#isClunked) this.#file?.close();
   }
 
-  /** Replaces the listing. Takes over `names`, which it releases. */
+  /** Replaces the listing and releases the one before it. Takes over `names`. */
   listed(names: ListedNames): void {
     this.#names?.release();
     this.#names = names;
@@ -77,10 +81,6 @@ export class FidTable {
   readonly #fids = new Map<number, Fid>();
   #isClosed = false;
 
-  get size(): number {
-    return this.#fids.size;
-  }
-
   /** Throws EBADF if there is no such fid. */
   get(number: number): Fid {
     const fid = this.#fids.get(number);
@@ -88,13 +88,16 @@ export class FidTable {
     return fid;
   }
 
-  /** Throws EBADF if `number` cannot become a fid, which `add` checks, too. */
+  /**
+   * Throws EBADF if `number` is a fid or the table is closed, and ENFILE at MAX_FIDS. `add` calls
+   * it, too.
+   */
   checkFree(number: number): void {
     if (this.#isClosed || this.#fids.has(number)) throw new FolderError('EBADF', `fid ${number} is in use`);
     if (this.#fids.size >= MAX_FIDS) throw new FolderError('ENFILE', 'too many fids');
   }
 
-  /** Takes over the caller's hold of `node`, also if it throws. */
+  /** Takes over the caller's reference to `node`, also if it throws as `checkFree` does. */
   add(number: number, node: FolderNode): void {
     try {
       this.checkFree(number);
@@ -105,7 +108,10 @@ export class FidTable {
     this.#fids.set(number, new Fid(node));
   }
 
-  /** Gives the number of `old` to `fid`. Clunks one of them: `fid` if `old` is gone, with EBADF. */
+  /**
+   * Gives the number of `old` to `fid` and clunks `old`. If `old` no longer has the number, clunks
+   * `fid` and throws EBADF.
+   */
   replace(number: number, old: Fid, fid: Fid): void {
     const isCurrent = this.#fids.get(number) === old;
     (isCurrent ? old : fid).clunk();

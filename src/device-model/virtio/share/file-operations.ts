@@ -1,5 +1,5 @@
 /**
- * The operations on open files.
+ * The operations that open and create files, and those on open files.
  *
  * Called by: operations.ts.
  */
@@ -46,7 +46,10 @@ export const createFile = operation({
   },
 });
 
-/** Flags that are not here concern the client, such as whether it caches. */
+/**
+ * Throws EINVAL for access mode 3. Flags that are not in OpenFlag concern the client, such as
+ * whether it caches.
+ */
 function accessOf(flags: number): FileAccess {
   const mode = flags & OpenFlag.accessMask;
   if (mode > OpenFlag.readWrite) throw new FolderError('EINVAL');
@@ -59,7 +62,9 @@ function accessOf(flags: number): FileAccess {
   };
 }
 
-/** The file of a fid that was opened as a regular one. Throws EISDIR or EBADF for another. */
+/**
+ * The file of a fid that is open as a regular one. Throws EISDIR for a directory, otherwise EBADF.
+ */
 function fileOf(fids: OperationContext['fids'], number: number): FolderFile {
   const { file, node } = fids.get(number);
   if (file === undefined) throw new FolderError(node.kind === 'directory' ? 'EISDIR' : 'EBADF');
@@ -94,8 +99,8 @@ export const synchronize = operation({
 });
 
 /**
- * Locks hold between the processes of one guest, whose kernel has granted them before it asks. The
- * host's processes and other guests do not see them.
+ * Grants every lock. A lock counts among the processes of one guest, whose kernel has granted it
+ * before it asks. The host's processes and other guests do not see it.
  */
 export const lock = operation({
   fields: {

@@ -1,16 +1,18 @@
 /**
  * ListedNames: the names in a directory at one moment, so that positions in it stay valid while
- * files come and go. Hosts have no such positions that a program could keep.
+ * files come and go. Node offers no positions in a directory that a program could keep.
  *
  * Called by: directory-operations.ts, and fid-table.ts, which keeps them for each open directory.
  *
- * A NameBudget limits all names that one guest makes the host keep.
+ * A NameBudget limits the names that one guest makes the host keep.
  */
 
 import { FolderError, type FolderNode } from '../../../host/shared-folder.js';
 import { MAX_LISTED_BYTES } from './protocol.js';
 
-/** What an array and an object of its own cost for each name, about. */
+/**
+ * Bytes of memory that each name takes besides its own, about: an array's element and an object.
+ */
 const NAME_COST = 100;
 
 export class NameBudget {
@@ -24,7 +26,7 @@ export class NameBudget {
     return this.#left;
   }
 
-  /** Throws ENOMEM if it is used up. */
+  /** Throws ENOMEM if fewer bytes are left. */
   take(bytes: number): void {
     if (bytes > this.#left) throw new FolderError('ENOMEM', 'too many names are listed');
     this.#left -= bytes;
@@ -44,7 +46,10 @@ export class ListedNames {
     this.#budget = budget;
   }
 
-  /** Lists `directory` now. The caller must release what it gets. */
+  /**
+   * Lists `directory` now. The caller must release the result. Rejects with ENOMEM if the budget
+   * does not suffice, and as FolderNode.list does.
+   */
   static async of(directory: FolderNode, budget: NameBudget): Promise<ListedNames> {
     const listed = new ListedNames(budget);
     try {
@@ -56,7 +61,7 @@ export class ListedNames {
     }
   }
 
-  /** Undefined: behind the last one. */
+  /** Undefined after the last name, and after `release`. */
   at(index: number): Uint8Array | undefined {
     return this.#names[index];
   }

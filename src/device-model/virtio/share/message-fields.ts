@@ -1,31 +1,35 @@
 /**
- * readFields: decodes the fields of a request by their names and types. A request has to have
- * exactly its fields: a length that points behind its end is refused before anything is done.
+ * readFields: decodes the fields of a request by a list of their names and types, in order. A
+ * request must have exactly these fields. One with a length that reaches past its end is refused
+ * before its operation runs.
  *
- * Called by: share-session.ts, and the operations, whose field lists it types.
+ * Called by: share-session.ts. operation.ts types the operations by its field lists.
  */
 
 import { FolderError } from '../../../host/shared-folder.js';
 import { HEADER_BYTES, MAX_WALK_NAMES } from './protocol.js';
 
-/** By the names that field lists use. */
+/** The values of fields, by the names of types that field lists use. */
 export interface FieldTypes {
   readonly u8: number;
   readonly u16: number;
   readonly u32: number;
   readonly u64: bigint;
-  /** A length of 16 bits, then bytes of any kind. Not copied. */
+  /** A length of 16 bits, then that number of arbitrary bytes. Not copied. */
   readonly string: Uint8Array;
   /** A count of 16 bits, then strings. */
   readonly names: readonly Uint8Array[];
-  /** A length of 32 bits, then bytes. Not copied. */
+  /** A length of 32 bits, then that number of bytes. Not copied. */
   readonly data: Uint8Array;
 }
 
 export type FieldList = Readonly<Record<string, keyof FieldTypes>>;
 export type Fields<List extends FieldList> = { readonly [Name in keyof List]: FieldTypes[List[Name]] };
 
-/** `request`: a whole message. Throws EPROTO unless it has these fields and nothing behind them. */
+/**
+ * `request`: a message with its header, which is skipped. Throws EPROTO unless exactly these fields
+ * follow, and for more than MAX_WALK_NAMES names.
+ */
 export function readFields<List extends FieldList>(list: List, request: Uint8Array<ArrayBuffer>): Fields<List> {
   const reader = new FieldReader(request);
   const fields: Record<string, unknown> = {};
@@ -84,7 +88,9 @@ class FieldReader implements Record<keyof FieldTypes, () => unknown> {
     return this.#bytes.subarray(start, start + length);
   }
 
-  /** Returns the offset of the next `length` bytes, which there are. */
+  /**
+   * Skips the next `length` bytes and returns their offset. Throws EPROTO if the message has fewer.
+   */
   #advance(length: number): number {
     const start = this.#offset;
     if (length > this.#bytes.length - start) throw new FolderError('EPROTO', 'the message ends too early');

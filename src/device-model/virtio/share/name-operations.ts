@@ -23,8 +23,8 @@ export const attach = operation({
 });
 
 /**
- * Goes as far as it gets. An error is the answer only if the first name fails. The new fid exists
- * only if all names are found.
+ * Walks as far as it can. If it cannot go to a name, the answer is an error only for the first
+ * name. The new fid exists only if all names are found.
  */
 export const walk = operation({
   fields: { fid: 'u32', newFid: 'u32', names: 'names' },
@@ -53,7 +53,7 @@ export const walk = operation({
   },
 });
 
-/** The caller gets a hold of the node. `..` goes up to the folder, and no further. */
+/** Returns a node that the caller must release. `..` does not leave the shared folder. */
 async function step(node: FolderNode, name: Uint8Array): Promise<FolderNode> {
   const isDots = name.length > 0 && name.length <= 2 && name.every((byte) => byte === DOT);
   if (!isDots) return node.child(name);
@@ -71,7 +71,7 @@ export const clunk = operation({
   run: ({ fid }, { fids }) => fids.clunk(fid),
 });
 
-/** Clunks the fid in any case. */
+/** Clunks the fid even if the file cannot be removed. */
 export const remove = operation({
   fields: { fid: 'u32' },
   async run({ fid }, { fids }) {
@@ -93,7 +93,7 @@ export const makeDirectory = operation({
   },
 });
 
-/** The link's text means something to the guest only: this server follows no link. */
+/** Only the guest interprets the link's target: this server follows no link. */
 export const makeLink = operation({
   fields: { directory: 'u32', name: 'string', target: 'string', gid: 'u32' },
   replyBytes: QID_BYTES,
@@ -103,7 +103,7 @@ export const makeLink = operation({
   },
 });
 
-/** A guest makes no devices, FIFOs and sockets of the host. */
+/** A guest must not create devices, FIFOs or sockets on the host. */
 export const makeNode = refused(
   { directory: 'u32', name: 'string', mode: 'u32', major: 'u32', minor: 'u32', gid: 'u32' },
   'EPERM',

@@ -1,6 +1,6 @@
 /**
- * Operation: how the server answers one type of request: its fields, the room that its answer
- * needs, and what it does.
+ * Operation: how the server answers one type of request. It names the request's fields and the room
+ * that the answer needs, and carries the request out.
  *
  * Called by: the files that define operations, and share-session.ts, which runs them.
  */
@@ -21,20 +21,23 @@ export interface OperationContext {
 export interface Operation<List extends FieldList = FieldList> {
   readonly fields: List;
   /**
-   * Bytes of the answer behind its header. The request is refused if the client has no room for
-   * them, before anything is done. Default: 0.
+   * Bytes of the answer behind its header, without its parts of variable length. If the client has
+   * less room, the request is refused before `run`, with EMSGSIZE. Default: 0.
    */
   readonly replyBytes?: number;
-  /** Adds the fields of the answer. A FolderError is the answer instead. */
+  /**
+   * Does what is asked, and adds the fields of the answer. If it throws or rejects with a
+   * FolderError, that error is the answer. Anything else is a bug (ShareSessionOptions.onBug).
+   */
   run(fields: Fields<List>, context: OperationContext): Promise<void> | void;
 }
 
-/** Keeps the types of the fields. */
+/** Infers the types of `run`'s fields from `fields`. */
 export function operation<List extends FieldList>(one: Operation<List>): Operation {
   return one;
 }
 
-/** An operation that is not offered. */
+/** An operation that is not offered: the answer is always `errno`. */
 export const refused = (fields: FieldList, errno: keyof typeof LinuxErrno): Operation => ({
   fields,
   run: () => {

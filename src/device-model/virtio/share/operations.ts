@@ -32,7 +32,7 @@ export const OPERATIONS: ReadonlyMap<number, Operation> = new Map([
   [RequestType.mkdir, names.makeDirectory],
   [RequestType.renameat, names.renameAt],
   [RequestType.unlinkat, names.unlinkAt],
-  // No authentication is needed, which Plan 9's manual has answered by an error.
+  // No authentication is needed: by Plan 9's manual the answer is then an error.
   [RequestType.auth, refused({ afid: 'u32', user: 'string', tree: 'string', userId: 'u32' }, 'EOPNOTSUPP')],
   [RequestType.attach, names.attach],
   [RequestType.walk, names.walk],

@@ -1,14 +1,14 @@
 /**
  * The numbers of 9P2000.L, the protocol of a shared folder, and the limits of its server.
  *
- * Called by: the other files of this folder.
+ * Called by: the other files of this folder, except operation.ts and share-card.ts.
  *
  * Sources: the description of 9P2000.L that comes with the server diod (github.com/chaos/diod,
  * "protocol"), section 5 of Plan 9's manual, and for the values of flags Linux' net/9p headers.
  */
 
 export const VERSION = '9P2000.L';
-/** What a server answers that does not speak the client's version. */
+/** The answer of a server that does not know the client's version. */
 export const UNKNOWN_VERSION = 'unknown';
 
 // Limits of one guest.
@@ -17,10 +17,10 @@ export const UNKNOWN_VERSION = 'unknown';
 export const MAX_MESSAGE_BYTES = 512 * 1024;
 /** Linux and QEMU refuse less. */
 export const MIN_MESSAGE_BYTES = 4096;
-/** Requests that are served at a time. */
+/** Requests that are served concurrently. */
 export const MAX_REQUESTS = 16;
 export const MAX_FIDS = 16_384;
-/** Bytes of the names in all directories that are being listed: about half a million files. */
+/** Memory for the names in all open directories: about half a million files. */
 export const MAX_LISTED_BYTES = 64 * 2 ** 20;
 /** Names of one Twalk: MAXWELEM of the protocol. */
 export const MAX_WALK_NAMES = 16;
@@ -28,11 +28,9 @@ export const MAX_WALK_NAMES = 16;
 /** The header of each message: size[4] type[1] tag[2], little-endian. */
 export const HEADER_BYTES = 7;
 export const QID_BYTES = 13;
-/** Rlerror, the smallest answer that every buffer must have room for. */
+/** Bytes of Rlerror. A buffer with room for less gets no answer. */
 export const ERROR_BYTES = HEADER_BYTES + 4;
-/** Bytes of Rread before its data: the header and a count. */
-export const READ_HEADER_BYTES = HEADER_BYTES + 4;
-/** Tversion has no tag, and a message without a header gets this one. */
+/** The tag of Tversion, and of the answer to a message that is shorter than a header. */
 export const NO_TAG = 0xffff;
 export const NO_FID = 0xffff_ffff;
 
@@ -87,10 +85,10 @@ export const OpenFlag = {
 /** The flag of Tunlinkat for a directory (AT_REMOVEDIR). */
 export const REMOVE_DIRECTORY = 0x200;
 
-/** Bits of Tgetattr: all that fstat(2) gives. */
+/** The attributes in Rgetattr, as bits: all that fstat(2) gives. */
 export const BASIC_ATTRIBUTES = 0x7ffn;
 
-/** Bits of Tsetattr's `valid`. `…Given`: set the time of the message, and not that of now. */
+/** Bits of Tsetattr's `valid`. `…Given`: set the time to that of the message, not to now. */
 export const SetAttribute = {
   mode: 1,
   uid: 2,

@@ -60,7 +60,10 @@ export class ReplyWriter {
     return this;
   }
 
-  /** Identifies a file: type[1] version[4] path[8]. The version changes with the contents. */
+  /**
+   * Identifies a file: type[1] version[4] path[8]. The version comes from the time of the last
+   * change and the size, so that it changes with the contents.
+   */
   qid({ id, kind, modifiedNs, size }: FileStatus): this {
     const version = Number(BigInt.asUintN(32, modifiedNs ^ (size << 8n)));
     return this.u8(kind === 'other' ? QidType.file : QidType[kind])
@@ -69,8 +72,8 @@ export class ReplyWriter {
   }
 
   /**
-   * A length of 32 bits and bytes that `fill` puts into at most `count` bytes. It returns how many
-   * there are.
+   * Adds a length of 32 bits and at most `count` bytes, which `fill` writes to `target`. It
+   * resolves to their number. Until then no other field may be added.
    */
   async data(count: number, fill: (target: Uint8Array) => Promise<number>): Promise<void> {
     const lengthAt = this.#grow(4);
@@ -90,7 +93,7 @@ export class ReplyWriter {
 
   /**
    * Makes room for `count` bytes and returns their offset. Throws EMSGSIZE if the capacity is
-   * exceeded. It may replace the view.
+   * exceeded. It may replace `#bytes` and `#view`.
    */
   #grow(count: number): number {
     const start = this.#length;

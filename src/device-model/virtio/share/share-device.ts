@@ -2,10 +2,11 @@
  * ShareDevice: a folder of the host in the guest: 9P2000.L over virtio. Linux mounts it by its tag:
  * `mount -t 9p -o trans=virtio,version=9p2000.L TAG /mnt`.
  *
+ * Called by: share-card.ts, which puts it into a card; the card's VirtioState.
  * Threads: the card's. All access to files is asynchronous.
  *
  * Source: not virtio 1.2, which only reserves the device ID 9. Linux' client (net/9p, trans_virtio
- * and virtio_9p): one queue, a buffer has a request and room for its answer.
+ * and virtio_9p): there is one queue, and each buffer has a request and room for its answer.
  */
 
 import type { SharedFolder } from '../../../host/shared-folder.js';
@@ -32,18 +33,18 @@ export interface ShareDeviceOptions {
 export class ShareDevice implements VirtioDevice {
   readonly name: string;
   readonly type = 9;
-  /** Others: no class of PCI fits. */
+  /** The class 0xff, for devices that fit no other one. */
   readonly pciClass = 0xff_0000;
   readonly features: readonly number[] = [MOUNT_TAG];
   readonly queueSizes: readonly number[] = [QUEUE_SIZE];
   readonly config: Uint8Array;
-  /** Resolves when the last request has ended after `close`, and the folder is closed. */
+  /** Resolves after `close`, when the last request has ended and the folder is closed. */
   readonly closed: Promise<void>;
   #resolveClosed: () => void = () => undefined;
   readonly #folder: SharedFolder;
   #session: ShareSession | undefined;
   #worker: QueueWorker | undefined;
-  /** Resolves when no request of former drivers runs. */
+  /** Resolves when the requests of all former drivers have ended. */
   #settled: Promise<void> = Promise.resolve();
 
   /** Throws RangeError for a tag of an invalid length. */
@@ -73,7 +74,7 @@ export class ShareDevice implements VirtioDevice {
       limit: MAX_REQUESTS,
     });
     this.#session = session;
-    // Until then, requests wait in the queue.
+    // Until the requests of former drivers have ended, new ones wait in the queue.
     void this.#settled.then(() => {
       if (this.#session !== session) return;
       this.#worker = worker;

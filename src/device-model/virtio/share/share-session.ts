@@ -1,10 +1,10 @@
 /**
- * ShareSession: the 9P2000.L server of one guest: takes its requests and answers them.
+ * ShareSession: the 9P2000.L server of one driver of the guest. It takes requests and answers them.
  *
  * Called by: share-device.ts.
  *
- * Requests are served at the same time and answered in any order. Each answer is a message: Rlerror
- * with Linux' number for what fails or is malformed.
+ * Requests are served concurrently and answered in any order. The answer to a request that fails or
+ * is malformed is Rlerror with Linux' error number.
  */
 
 import { host } from '../../../host/current.js';
@@ -28,7 +28,9 @@ import { ReplyWriter } from './reply-writer.js';
 
 export interface ShareSessionOptions {
   readonly folder: SharedFolder;
-  /** Something was thrown that is not a FolderError: a bug of an operation, which answers EIO. */
+  /**
+   * An operation threw an error that is not a FolderError: a bug. The request is answered by EIO.
+   */
   readonly onBug: (error: unknown) => void;
 }
 
@@ -47,14 +49,9 @@ export class ShareSession {
     this.#onBug = onBug;
   }
 
-  /** How many fids the client has. */
-  get fidCount(): number {
-    return this.#fids?.size ?? 0;
-  }
-
   /**
-   * Serves `request`, which may be any bytes and must not change meanwhile. Returns the answer, of
-   * at most `room` bytes: none if that is less than an error needs. Never rejects.
+   * Serves `request`, which may be any bytes and must not change meanwhile. Resolves to the answer,
+   * of at most `room` bytes. It is empty if `room` is less than ERROR_BYTES. Never rejects.
    */
   async serve(request: Uint8Array<ArrayBuffer>, room: number): Promise<Uint8Array> {
     const view = new DataView(request.buffer, request.byteOffset, request.length);
@@ -71,7 +68,7 @@ export class ShareSession {
     return answer;
   }
 
-  /** Clunks all fids. Resolves when the last request is finished. */
+  /** Clunks all fids. Resolves when no request is being served. */
   async close(): Promise<void> {
     this.#fids?.close();
     this.#fids = undefined;
@@ -106,7 +103,7 @@ export class ShareSession {
     return operation.run(fields, { folder: this.#folder, fids, reply });
   }
 
-  /** Tversion: a new session. What still runs belongs to the old one. */
+  /** Tversion begins a new session. Requests that still run belong to the old one. */
   #agree(request: Uint8Array<ArrayBuffer>, reply: ReplyWriter): void {
     const { messageBytes, version } = readFields({ messageBytes: 'u32', version: 'string' }, request);
     if (messageBytes < MIN_MESSAGE_BYTES) throw new FolderError('EMSGSIZE');
@@ -117,12 +114,12 @@ export class ShareSession {
     reply.u32(this.#messageBytes).string(new TextEncoder().encode(isKnown ? VERSION : UNKNOWN_VERSION));
   }
 
-  /** Tflush: nothing is aborted. Its answer comes after that of the request which it names. */
+  /** Tflush aborts nothing. Its answer comes after that to the request which it names. */
   async #flush(request: Uint8Array<ArrayBuffer>, tag: number): Promise<void> {
     const { oldTag } = readFields({ oldTag: 'u16' }, request);
     if (oldTag === tag) return;
     await this.#running.get(oldTag);
-    // The device writes that answer in a later microtask than this one.
+    // The device pushes that answer in a later microtask than this one.
     await host.turn();
   }
 }

@@ -1,10 +1,11 @@
 /**
  * CodeChange: one change to the source text of a module, by function, selector and operator.
  *
- * Called by: the explorer for adaptations and seeded defects, scripts/mutants.mjs for mutants.
- * Callers must: name a place that exists exactly once. Otherwise `applyChange` throws an Error that
- * begins with GONE, with what stands there instead: the code has changed, and its author decides
- * what the change becomes.
+ * Called by: the explorer for adaptations (CodeOptions.adaptations) and seeded defects,
+ * scripts/mutants.mjs for mutants.
+ * Callers must: name a node that matches alone, or with `nth` the nth of exactly `of`. Otherwise
+ * `applyChange` throws an Error that begins with GONE, with what stands there instead: the code has
+ * changed, and its author decides what the change becomes.
  */
 
 import type * as TypeScript from 'typescript';
@@ -61,8 +62,8 @@ export function describeChange({ module, in: path, edit }: CodeChange): string {
 }
 
 /**
- * `text` with the change made. `text` is TypeScript or JavaScript. Throws GONE if that is not
- * possible.
+ * `text`, which is TypeScript or JavaScript, with the change made. Throws an Error that begins with
+ * GONE if that is not possible.
  */
 export function applyChange(ts: Ts, text: string, change: CodeChange): string {
   return [change.edit].flat().reduce((now, edit) => new Editor(ts, now, change).apply(edit), text);
@@ -105,7 +106,7 @@ class Editor {
     return text;
   }
 
-  /** The text with the edit made, which may not be a program. */
+  /** The text with the edit made. It may have syntax errors. */
   #apply(edit: Edit): string {
     if ('drop' in edit) return this.#drop(this.#find(edit.drop));
     if ('replace' in edit) {
@@ -173,7 +174,10 @@ class Editor {
     return 'before' in to ? this.#find(to.before).getStart(this.#file) : this.#find(to.after).end;
   }
 
-  /** `template` with its parts of `node` put in. Throws GONE if it has a name that is not known. */
+  /**
+   * `template` with the parts of `node` put in. Throws GONE if the template has a name that does
+   * not occur in the module, or names a part that the node does not have.
+   */
   #filled(template: string, node: Node): string {
     const ts = this.#ts;
     const parts = partsOf(ts, this.#file, node);
@@ -228,8 +232,8 @@ class Editor {
 }
 
 /**
- * The names in a replacement that must occur in its module: variables, and the properties `this.x`
- * and `#x`. Names of globals and of other properties need not.
+ * The names in a replacement that must occur in its module: all private names and identifiers,
+ * except those of globals and those after a `.` that does not follow `this`.
  */
 function namesIn(ts: Ts, template: string): string[] {
   const scanner = ts.createScanner(ts.ScriptTarget.ES2022, true);

@@ -4,7 +4,8 @@
  * Example: in `if (this.#cell.state !== EMPTY) return;`, `condition('state')` is the condition,
  * `binary('!==')` the comparison, and `statement('return')` the return.
  *
- * Called by: the lists of adaptations, defects and mutants, which say what to change.
+ * Called by: the lists of adaptations, defects and mutants, which name what to change;
+ * code-change.ts, which finds the node.
  * Callers must: give single tokens (a name, a private name with its `#`, a literal, an operator). A
  * quoted piece of source would break at each reformatting, a token breaks only at a rename of
  * itself.
@@ -32,7 +33,10 @@ export type SelectorKind =
 
 export interface Selector {
   readonly kind: SelectorKind;
-  /** A called function's name or an operator, for the kinds that have one. */
+  /**
+   * A called function's name, an operator, a declared name or a number, for the kinds that have
+   * one.
+   */
   readonly head?: string;
   /** Each occurs in the node, in any order. A token of a string is its text without quotes. */
   readonly tokens: readonly string[];
@@ -76,7 +80,7 @@ export const declared = (head: string): Selector => ({ kind: 'declared', head, t
 /** The innermost `a.b` or `a[b]` with the tokens. Parts: $0 the object, $1 the index. */
 export const access = (...tokens: string[]): Selector => ({ kind: 'access', tokens });
 
-/** A number. */
+/** A number, as it is written in the code. */
 export const literal = (head: string): Selector => ({ kind: 'literal', head, tokens: [] });
 
 /**
@@ -90,7 +94,7 @@ export function describeSelector({ kind, head, tokens, nth: place }: Selector): 
   return `${kind}${words === '' ? '' : ` with ${words}`}${place === undefined ? '' : `, ${place.join(' of ')}`}`;
 }
 
-/** Every node in `root` that the selector describes, in source order. */
+/** Every node in `root` that the selector describes, in source order. Ignores `nth`. */
 export function select(ts: Ts, file: TypeScript.SourceFile, root: Node, selector: Selector): Node[] {
   const found: Node[] = [];
   const visit = (node: Node): void => {

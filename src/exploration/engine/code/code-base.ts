@@ -2,7 +2,8 @@
  * CodeBase: the compiled modules that programs are made of, each read and lowered
  * (lowered-module.ts) once.
  *
- * Called by: users of `upcall/exploration`, who pass it to ExploredProgram; RewrittenModules.
+ * Called by: acrn/program.ts and users of `upcall/exploration`, who pass it to ExploredProgram;
+ * RewrittenModules.
  *
  * The text comes from the shipped files: what is explored is what is shipped, and a change there is
  * followed without further work.
@@ -17,8 +18,8 @@ export interface CodeOptions {
   /** The folder of the compiled modules; names of modules are paths from there, without `.js`. */
   readonly root: { readonly href: string };
   /**
-   * Modules that compute and share nothing. They run as they are, which is faster. They must not
-   * call a function that they are given: it may be rewritten.
+   * Modules that only compute, and access no shared memory. They run as they are, which is faster.
+   * They must not call a function that they are given: it may be rewritten.
    */
   readonly plain?: readonly string[];
   /** Modules whose top level is the main function of a thread. It becomes their export `main`. */
@@ -79,7 +80,10 @@ export class CodeBase {
     return this.#options.plain?.includes(name) === true;
   }
 
-  /** A module with its adaptations and `changes`, those of other modules left out. */
+  /**
+   * A module with its adaptations and those of `changes` that are for it. Throws an Error that
+   * begins with GONE for a change that does not fit.
+   */
   read(name: string, changes: readonly CodeChange[]): LoweredModule {
     const own = changes.filter(({ module }) => module === name);
     const known = own.length === 0 ? this.#modules.get(name) : undefined;

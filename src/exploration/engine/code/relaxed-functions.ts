@@ -1,6 +1,8 @@
 /**
  * Relaxed functions: where in a lowered module a plain access is a relaxed one, to a word that
  * other threads may use by atomic operations at the same time (CodeOptions.relaxed).
+ *
+ * Called by: suspendable-code.ts.
  */
 
 import type * as TypeScript from 'typescript';

@@ -3,7 +3,7 @@
  *
  * - A module is first lowered: compiled to CommonJS without newer syntax (lowered-module.ts).
  * - Then it is rewritten, so that its functions can stop (suspendable-code.ts). A plain module is
- *   not: it shares nothing (CodeOptions.plain).
+ *   not: it accesses no shared memory (CodeOptions.plain).
  * - A module in `replaced` is not loaded at all.
  *
  * Called by: ExploredProgram.
@@ -34,7 +34,7 @@ export class RewrittenModules {
 
   /**
    * `replaced`: modules that are given instead of loaded. Throws an Error that begins with GONE if
-   * a change is for a module that no entry imports.
+   * a change does not fit, or is for a module that is neither an entry nor imported by one.
    */
   constructor(
     code: CodeBase,
@@ -54,7 +54,7 @@ export class RewrittenModules {
     this.#getterKey = [...this.#getters].sort().join();
   }
 
-  /** What a module exports. It is evaluated at the first call. */
+  /** What a module exports. The module is evaluated at the first call. */
   require(name: string): Exports {
     const known = this.#replaced.get(name) ?? this.#exports.get(name);
     if (known !== undefined) return known;

@@ -34,6 +34,8 @@
  * - `$this` is the `this` of an arrow function, which a generator function does not inherit.
  *
  * Generator functions in the input are not supported.
+ *
+ * Called by: RewrittenModules.
  */
 
 import type * as TypeScript from 'typescript';
@@ -59,7 +61,8 @@ export interface RewriteOptions {
 }
 
 /**
- * Returns the body of a function of `exports`, `require` and `$`, the runtime. `text` is lowered.
+ * Returns the body of a function of `exports`, `require`, `$` (the runtime) and the simulated
+ * globals. `text` is lowered.
  */
 export function rewriteModule({ ts, name, text, getters, relaxed = [] }: RewriteOptions): string {
   const file = ts.createSourceFile(name, text, ts.ScriptTarget.ES2022, true);

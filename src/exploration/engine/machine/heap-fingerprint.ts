@@ -9,7 +9,7 @@
  * see the entries of a WeakMap, variables of native closures, and what a table of LARGE_BYTES holds
  * after its first walk. Explored code must not keep state there: two states would be taken for one.
  *
- * Called by: LearnedThread after each new step, through ExploredWorld.
+ * Called by: LearnedThread after each new step, if it merges states, through ExploredWorld.
  */
 
 import { Frame } from './fiber.js';

@@ -2,7 +2,7 @@
  * Runtime: the object `$` of rewritten code (code/suspendable-code.ts has an example), for
  * everything that may stop: calls, getters, indexes, awaits.
  *
- * Called by: rewritten code; ExploredWorld, whose threads begin with `invoke`.
+ * Called by: rewritten code; ExploredWorld, whose threads begin with `invoke`; ExploredProgram.
  * Callers must: set `life` to the thread that runs before its code goes on. There is one runtime
  * for all threads of a program.
  *
@@ -76,8 +76,8 @@ export class Runtime {
   }
 
   /**
-   * The value of a captured variable. Undefined while its declaration has not run, where a read
-   * would throw a ReferenceError.
+   * The value of a captured variable. Undefined if its declaration has not run: then `read` throws
+   * a ReferenceError.
    */
   known(read: () => unknown): unknown {
     try {

@@ -4,7 +4,8 @@
  * A buffer is only a number here. Its words belong to the search (search/state-space.ts), and each
  * operation on them stops the thread until the search gives the result.
  *
- * Called by: Runtime, which gives them to rewritten code in place of the globals.
+ * Called by: simulated-globals.ts, which gives them to rewritten code in place of the globals;
+ * Runtime, for plain accesses.
  */
 
 import { NOT_ASYNC, OperationKind, WaitResult, WAKE_ALL, wordOperation, type Operation } from './operation.js';

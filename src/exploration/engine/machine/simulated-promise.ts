@@ -4,6 +4,8 @@
  * Reactions run in the same order as those of a Promise, but in the loop of ThreadLife. So a
  * thread's pending reactions are plain data, and part of its state. One difference: a promise that
  * is resolved with a settled promise follows it a microtask earlier than a native one.
+ *
+ * Called by: rewritten code (simulated-globals.ts), Runtime and ThreadLife.
  */
 
 /** Runs when a promise is settled. */
@@ -75,6 +77,7 @@ export class SimulatedPromise {
   }
 
   reject(error: unknown): void {
+    if (this.state !== 'pending') return;
     this.#settle('failed', error);
     if (!this.isHandled) this.queue.unhandled(this);
   }

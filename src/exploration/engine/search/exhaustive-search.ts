@@ -24,7 +24,10 @@ export interface SearchLimits {
   readonly maxSeconds?: number | undefined;
   /** Whether states from which no end can be reached are allowed. Default: as the model says. */
   readonly mayLoopForever?: boolean | undefined;
-  /** Called every 32,768 moves, and awaited. False stops the search. */
+  /**
+   * Called every 32,768 steps of the search, which are moves and returns from a state, and awaited.
+   * False stops the search.
+   */
   readonly onProgress?: ((states: number, seconds: number, moves: number) => boolean | Promise<boolean>) | undefined;
 }
 
@@ -43,7 +46,9 @@ export interface SearchResult {
   readonly ends: number;
   /** Moves of the longest path that the search was on. */
   readonly deepest: number;
-  /** False after a violation, at a limit, and if the search has to be run again. */
+  /**
+   * False after a violation, at a limit, if `onProgress` stopped it, and if it has to be run again.
+   */
   readonly isComplete: boolean;
   readonly violation: { readonly message: string; readonly moves: readonly Move[] } | undefined;
   /**
@@ -56,7 +61,9 @@ export interface SearchResult {
 /** States that a search still visits when it is known that it has to be run again. */
 const SPARE_STATES = 20_000;
 
-/** Moves between two checks of the limits. */
+/**
+ * Steps of the search, which are moves and returns from a state, between two checks of the limits.
+ */
 const PROGRESS_EVERY = 1 << 15;
 
 /** A state on the path from the first state to the present one. */

@@ -1,5 +1,5 @@
 /**
- * RandomSearch: seeded schedules of worlds that are too large for an exhaustive search. Each runs
+ * Random search: seeded schedules of worlds that are too large for an exhaustive search. Each runs
  * the rewritten code itself, forward only.
  *
  * The next thread is chosen evenly or by priorities (PCT: Burckhardt and others, "A randomized
@@ -8,6 +8,8 @@
  * that needs d such moments is found with a probability that has a known lower bound.
  *
  * Evenly chosen schedules are fair. One that does not end within `maxMoves` is a starvation.
+ *
+ * Called by: explore.ts.
  */
 
 import { choiceOf, threadOf } from './move.js';

@@ -1,9 +1,15 @@
-/** ScheduleStep: one operation of a schedule, as a file keeps it. */
+/**
+ * ScheduleStep: one operation of a schedule, as a file keeps it. Called by: schedule.ts,
+ * random-search.ts.
+ */
 
 import type { Operation, OperationKind } from '../machine/operation.js';
 import type { Move } from './move.js';
 
-/** A move, and what its operation was about. Other code may have another operation there. */
+/**
+ * A move, with the kind and the word of its operation. A replay compares them, because changed code
+ * may have another operation there.
+ */
 export interface ScheduleStep extends Move {
   readonly kind: OperationKind;
   readonly buffer: number;

@@ -1,5 +1,5 @@
 /**
- * ShortestSearch: the shortest path to a violation, breadth first, counted in moves (one operation
+ * Shortest search: the shortest path to a violation, breadth first, counted in moves (one operation
  * that other threads may notice, with the private ones after it).
  *
  * Called by: explore.ts, after an exhaustive search that has found a violation.
@@ -28,7 +28,10 @@ interface Waiting {
   readonly move: number;
 }
 
-/** Undefined if there is no violation, or none within `maxStates` states. */
+/**
+ * Undefined if there is no violation within about `maxStates` states, and if the search would have
+ * to begin again (Relearn).
+ */
 export function searchShortest(space: StateSpace, maxStates: number): ShortestResult | undefined {
   const table = new StateTable();
   // It only grows: states that are done are kept, because paths lead back through them.

@@ -3,8 +3,8 @@
  * Atomics.waitAsync, and which were woken but did not run yet. It keeps that in words of the state:
  * one for each thread, and WAITS for its promises.
  *
- * Called by: StateSpace and its parts. A thread sleeps at a WAIT operation, so its own operation
- * says on which word.
+ * Called by: StateSpace and its parts. A thread that sleeps stands at its WAIT operation, which
+ * names the word.
  */
 
 import { SAFETY_NET_MS } from '../machine/operation.js';

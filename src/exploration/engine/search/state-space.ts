@@ -4,14 +4,15 @@
  * sleeps on which word (sleepers.ts), what the watcher remembers, and every shared word that is
  * used.
  *
- * Called by: the searches and schedule.ts, which go to a state and make moves from there.
+ * Called by: the searches, explore.ts and schedule.ts, which go to a state and make moves from
+ * there. ExploredWorld creates it.
  *
  * - Place: the index of a shared word in that array (word-places.ts). It gets one at its first use.
  * - Step: one operation of one thread. Move: a step with the private steps that follow it.
  * - Private step: no other thread can notice it or change its result (word-uses.ts). Example: a
  *   thread writes a word that only it uses, then stores to a common word. What others do between
- *   the two has the same effect before both. So the write is made together with the step before
- *   it, and the search tries other threads only around both. This is the reduction. It leaves out
+ *   the two has the same effect before both. So the write is made together with the step before it,
+ *   and the search tries other threads only around both. This is the reduction. It leaves out
  *   states and keeps every end, which a test compares.
  * - Event count: a word of which the array holds not the value, but whether it changed since its
  *   waiter read it (event-counts.ts).

@@ -1,5 +1,6 @@
 /**
- * StateTable: the states that a search has seen, by their 64-bit hash.
+ * StateTable: the states that a search has seen, by their 64-bit hash. Called by:
+ * exhaustive-search.ts and shortest-search.ts.
  *
  * Two different states with one hash would be taken for one. For n states that happens with a
  * probability of about n² / 2^65: 3 in a million for ten million states.
@@ -15,13 +16,13 @@ export class StateTable {
   #mask = (1 << 16) - 1;
   #low = new Int32Array(1 << 16);
   #high = new Int32Array(1 << 16);
-  /** State number + 1. 0: empty. */
+  /** State number + 1, or 0 for an empty cell. */
   #cells = new Int32Array(1 << 16);
   /** By state number. Room for as many as the table may hold now. */
   #orders = new Int32Array((1 << 16) * MAX_LOAD);
   #schedules = new Float64Array((1 << 16) * MAX_LOAD);
 
-  /** The number of a state. −1: not seen. */
+  /** The number of a state, or −1 if it was not seen. */
   find(low: number, high: number): number {
     return (this.#cells[this.#cellOf(low, high)] as number) - 1;
   }

@@ -9,9 +9,9 @@
  * `learn` makes the seen ones known, between two searches. A search that saw a new use has taken a
  * step for private that was not, and has to be run again (`hasNewUse`).
  *
- * A read is private if no other known thread writes the word, a write if no other uses it at all. A
- * word may also have an owner for a time, which the watcher checks: then plain reads and writes are
- * private even if others use the word at other times.
+ * A read is private if no other thread is known to write the word, a write if no other is known to
+ * use it at all. A word may also have an owner for a time, which the watcher checks: then plain
+ * reads and writes are private even if others use the word at other times.
  *
  * It also says which waited words are event counts (event-counts.ts) and whose. "Ordinary" are the
  * waited words that are not: the state holds their value, as that of any other word.
@@ -56,7 +56,7 @@ export class WordUses {
     this.hasNewUse = true;
   }
 
-  /** All uses that were seen count from now on. */
+  /** Makes the uses that were seen known. */
   learn(): void {
     this.#knownReaders.set(this.#seenReading);
     this.#knownWriters.set(this.#seenWriting);

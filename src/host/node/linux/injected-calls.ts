@@ -27,7 +27,7 @@ export interface InjectionOptions {
 }
 
 /**
- * Stops the thread, executes `work` with a function that makes it execute calls, and lets the
+ * Stops the thread, runs `work` with a function that makes the thread execute calls, and lets the
  * notified call return what `work` returns. A call's result is −errno if it failed. No signal is
  * handled between the calls.
  *

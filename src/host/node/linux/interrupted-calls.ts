@@ -35,10 +35,10 @@ export class InterruptedCalls {
   readonly #memory = new ProcessMemory();
 
   /**
-   * Blocks all signals of a thread that waits in a notified call but SIGKILL, which ends it, and
-   * SIGSTOP, which makes the call begin anew. The stop for this does so as well: the call comes as
-   * another notification. Returns the signals that were blocked before. Throws InjectionError if
-   * the thread has left the call or cannot be stopped.
+   * Blocks all signals of a thread that waits in a notified call, except SIGKILL, which ends it,
+   * and SIGSTOP, which makes the call begin anew. The stop by ptrace(2) that this needs does so as
+   * well: the call comes as another notification. Returns the signals that were blocked before, bit
+   * N−1 for signal N. Throws InjectionError if the thread has left the call or cannot be stopped.
    */
   protect(notification: Notification): bigint {
     const thread = new TracedThread(notification.thread);
@@ -115,7 +115,7 @@ export class InterruptedCalls {
       const isChanged =
         this.#memory.write(thread, address(SAVED_RAX), bytesOf(word(BigInt(result)))) &&
         this.#memory.write(thread, address(SAVED_RIP), bytesOf(instruction));
-      // Any of them may be the live one.
+      // Any of the changed frames may be the live one.
       if (isChanged) isFound = true;
     }
     return isFound;

@@ -1,5 +1,6 @@
 /**
- * Which Linux this is. Features are tried where that is possible, not derived from the version.
+ * isLinuxAtLeast: compares the version of the running Linux. Where possible, features are tried
+ * instead.
  *
  * Called by: acrn-programs/program-ioctls.ts, acrn-programs/support.ts.
  */

@@ -13,7 +13,7 @@ import { createRequire } from 'node:module';
 export type Pointer = bigint | NodeJS.TypedArray | null;
 export type NativeFunction = (...args: readonly (number | string | Pointer)[]) => number | bigint;
 
-/** One whose calls are made by a thread of Node's pool. */
+/** A function whose calls are made by a thread of Node's pool. */
 export type AsyncNativeFunction = (...args: readonly (number | string | Pointer)[]) => Promise<number | bigint>;
 
 interface KoffiFunction extends NativeFunction {
@@ -42,7 +42,7 @@ export interface Libc {
   asyncFunc(declaration: string): AsyncNativeFunction;
   /** `errno` of the last `func`. That of an `asyncFunc` is lost: another thread calls it. */
   errno(): number;
-  /** Where the bytes are. They stay there as long as their buffer is reachable. */
+  /** The address of the bytes. They stay there as long as their buffer is reachable. */
   address(bytes: NodeJS.TypedArray): bigint;
   /** Calls back on the event loop while `fd` is readable, or at its end. */
   poll(fd: number, onReadable: () => void, options?: { readonly keepsAlive?: boolean }): PollHandle;

@@ -1,6 +1,6 @@
 /**
- * openLocalSockets: the method of Host for streams between processes: Unix sockets in a folder that
- * only their user can enter.
+ * openLocalSockets: the method of Host for streams between processes. They are Unix sockets in a
+ * folder that only their user can enter.
  *
  * Called by: node-host.ts, which loads it on demand.
  */
@@ -47,7 +47,8 @@ async function listenAt(path: string, onConnection: (stream: ByteStream) => void
   // Errors of connections that cannot be accepted. The other side sees its connection end.
   server.on('error', () => undefined);
   server.unref();
-  // Node removes the socket's file. It waits for connections, which the caller ends.
+  // Node removes the socket's file, and waits until the connections have ended. The caller ends
+  // them.
   return { close: () => new Promise((resolve) => server.close(() => resolve())) };
 }
 

@@ -37,7 +37,7 @@ const MAP_FIXED = 0x10;
 /** Memory is copied in such pieces, without those that are 0. */
 const PIECE = 0x1_0000;
 
-/** Bytes of a memory file: what another process maps to share memory. */
+/** A place in a memory file, from which another process maps the memory to share it. */
 export interface FilePart {
   /** A descriptor of this process. */
   readonly fd: number;
@@ -152,7 +152,10 @@ export class MemoryFiles {
   }
 }
 
-/** A new file of memory with that content, which can be sealed. Throws with errno. */
+/**
+ * Returns the descriptor of a new memory file with that content, which can be sealed. Throws with
+ * errno.
+ */
 export function memoryFile(name: string, content: Uint8Array = new Uint8Array()): number {
   const libc = requireLibc();
   const create = libc.func('int memfd_create(const char *name, uint flags)');

@@ -3,13 +3,13 @@
  * it is answered here: with a result, with a descriptor that the caller gets, or by letting the
  * system execute it.
  *
- * Called by: acrn-programs/notified-program.ts and the files to which it passes a call: path-calls,
- * service-vm-files and carried-mappings; the self-test in acrn-programs/support.ts.
+ * Called by: acrn-programs/notified-program.ts and the files of that folder to which it passes a
+ * call; injected-calls.ts; the self-test in acrn-programs/support.ts.
  *
  * An answer comes too late if the thread has ended or a signal interrupted the call, which then may
  * begin anew as another notification. So each answer returns whether it arrived.
  *
- * Source: seccomp_unotify(2), linux/seccomp.h. Linux 5.14.
+ * Source: seccomp_unotify(2), linux/seccomp.h of Linux 5.14.
  */
 
 import { requireLibc, type Libc, type NativeFunction, type PollHandle } from './libc.js';
@@ -103,7 +103,7 @@ export class Notifications {
   }
 
   #receive(): Notification | undefined {
-    // The system wants zeroes.
+    // The system requires that the structure is zeroed.
     const bytes = this.#notification.fill(0);
     if (this.#ioctl(this.fd, RECEIVE, bytes) !== 0) return undefined;
     const view = new DataView(bytes.buffer);

@@ -10,7 +10,7 @@ import { readlinkSync } from 'node:fs';
 import type { CpuPlacement } from '../../host.js';
 import { loadLibc, type Libc, type NativeFunction } from './libc.js';
 
-/** Of a mask of CPUs, one bit each: 1024, as glibc's cpu_set_t. */
+/** Bytes of a mask of CPUs, one bit each: 1024 bits, as glibc's cpu_set_t. */
 const MASK_BYTES = 128;
 
 /** Returns undefined if this is not Linux or koffi cannot be loaded. */

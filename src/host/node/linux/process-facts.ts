@@ -1,5 +1,5 @@
 /**
- * What proc(5) says of other processes.
+ * Facts about other processes, from proc(5).
  *
  * Called by: acrn-programs/; signal-frames.ts and traced-thread.ts here; cli/program-signals.ts.
  */
@@ -34,7 +34,7 @@ export interface ThreadFacts {
   readonly process: number;
   /** The process that started this one. */
   readonly parent: number;
-  /** It is dead, and its end was not taken yet (a zombie). */
+  /** The thread has ended and was not waited for yet (a zombie). */
   readonly hasEnded: boolean;
 }
 

@@ -39,8 +39,8 @@ export class ProcessMemory {
   }
 
   /**
-   * Copies from `address` of process `pid`. Returns whether all bytes were there. If not, `target`
-   * has anything.
+   * Copies from `address` of process `pid`. Returns whether all bytes were there. If not, the
+   * content of `target` is undefined.
    */
   read(pid: number, address: bigint, target: Uint8Array): boolean {
     if (target.length > SCRATCH_BYTES) return this.#copy(this.#readv, pid, address, target);
@@ -59,9 +59,7 @@ export class ProcessMemory {
     return this.#call(this.#writev, pid, this.#scratchAddress, address, source.length);
   }
 
-  /**
-   * The C string at `address`, without what exceeds `most` bytes. Undefined if it is not mapped.
-   */
+  /** The C string at `address`, cut to `most` bytes. Undefined if its first byte is not mapped. */
   readText(pid: number, address: bigint, most = 256): string | undefined {
     const bytes = Buffer.alloc(most);
     // Its page may be the last one that is mapped.

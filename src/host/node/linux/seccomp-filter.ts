@@ -31,7 +31,7 @@ export const SystemCall = {
   userfaultfd: 323,
 } as const;
 
-/** The calls whose path is looked at. */
+/** The calls whose path the supervisor examines. */
 const WITH_PATH = [
   SystemCall.open,
   SystemCall.stat,

@@ -3,7 +3,8 @@
  * do not fit: libuv waits for each of them, and would take the stops of a traced one as ends.
  *
  * Called by: acrn-programs/program-thread.ts, because a program inherits the seccomp filter of the
- * thread that starts it; acrn-programs/started-program.ts awaits its end.
+ * thread that starts it; acrn-programs/started-program.ts awaits its end; cli/program-signals.ts
+ * asks for the foreground process group.
  *
  * The program has this process's standard streams, working directory, process group and terminal.
  * Its signals have their defaults, none blocked.
@@ -65,7 +66,10 @@ export function blockSignals(): void {
   libc.func('int pthread_sigmask(int how, void *signals, void *before)')(SIG_SETMASK, signals, null);
 }
 
-/** Calls `onEnd` once, when the child process `pid` has ended. */
+/**
+ * Calls `onEnd` once, when the child process `pid` has ended. Throws with errno if there is no such
+ * process.
+ */
 export function awaitEnd(pid: number, onEnd: (end: ProgramEnd) => void): void {
   const libc = requireLibc();
   const fd = openPidFd(pid);

@@ -5,7 +5,7 @@
  * Callers must: be allowed to trace the process, which no other may trace at that time: a debugger
  * excludes this. They must call `detach`, also after an error.
  *
- * It is stopped for some tens of microseconds. Its other threads run on.
+ * The thread is stopped for some tens of microseconds. The other threads of its process run on.
  *
  * Sources: ptrace(2), waitid(2), sys/user.h and the calling convention of x86-64.
  */
@@ -85,7 +85,7 @@ export class TracedThread {
 
   /**
    * Stops the thread. `release`: called once it is sure to stop before it executes an instruction
-   * of its program. Throws InjectionError; then it runs on.
+   * of its program. Throws InjectionError. The thread then runs on.
    */
   constructor(thread: number, release?: () => void, libc: Libc = requireLibc()) {
     this.thread = thread;

@@ -72,7 +72,9 @@ export interface Received {
   readonly pid: number;
   /** Belong to the caller. */
   readonly descriptors: readonly number[];
-  /** Whether part of the message was lost because it was too long. */
+  /**
+   * Whether a part of the message or of its descriptors was lost, because there was no room for it.
+   */
   readonly isCut: boolean;
 }
 
@@ -146,7 +148,10 @@ export class UnixSockets {
     return fd;
   }
 
-  /** The process at the other end: the one that has called `connect`, or the one that listens. */
+  /**
+   * The process at the other end: the one that has called `connect`, or the one that listens.
+   * Throws SocketError.
+   */
   peer(fd: number): Peer {
     const credentials = new Uint32Array(CREDENTIALS_BYTES / 4);
     const bytes = new Uint32Array([CREDENTIALS_BYTES]);
@@ -157,7 +162,10 @@ export class UnixSockets {
     return { pid, uid };
   }
 
-  /** The path at which the peer of a connected socket listens, in its own view of the files. */
+  /**
+   * The path at which the peer of a connected socket listens, in its own view of the files. Throws
+   * SocketError.
+   */
   peerPath(fd: number): string {
     const address = new Uint8Array(ADDRESS_BYTES);
     const bytes = new Uint32Array([ADDRESS_BYTES]);
@@ -167,7 +175,7 @@ export class UnixSockets {
     return Buffer.from(address.subarray(2, end < 0 ? undefined : end)).toString();
   }
 
-  /** The next message. Undefined if none has arrived. */
+  /** The next message. Undefined if none has arrived, `closed` at the end or after an error. */
   receive(fd: number): Received | 'closed' | undefined {
     this.#part[1] = BigInt(this.#message.length);
     this.#header.setBigUint64(40, BigInt(CONTROL_BYTES), true);
@@ -206,7 +214,10 @@ export class UnixSockets {
     return { pid, descriptors };
   }
 
-  /** Sends a message with descriptors, which stay the caller's. Returns whether there was room. */
+  /**
+   * Sends a message with descriptors, which stay the caller's. Returns false if there is no room or
+   * the other end is closed. Throws RangeError for more than MESSAGE_BYTES or MAX_DESCRIPTORS.
+   */
   send(fd: number, bytes: Uint8Array, descriptors: readonly number[] = []): boolean {
     if (bytes.length > this.#message.length || descriptors.length > MAX_DESCRIPTORS)
       throw new RangeError('message too long');

@@ -62,7 +62,7 @@ export class WrittenPages {
 
   /**
    * `userfault`: a copy of the process's descriptor, which this object closes. Throws if the system
-   * lacks what is needed.
+   * lacks what is needed or the process has ended, and closes the descriptor then, too.
    */
   constructor(pid: number, userfault: number) {
     this.#libc = requireLibc();
@@ -93,7 +93,7 @@ export class WrittenPages {
   /**
    * Calls `onWritten` with the offset and length of each region of a range that was written since
    * the last scan. The first scan also reports pages that were written before `add`. A range that
-   * is not mapped any more, or whose process has ended, has no such regions. Returns false if
+   * is not mapped any more has no such regions. Returns false if the process has ended, or if
    * another mapping is there now, whose stores are not noticed.
    */
   scan(address: bigint, bytes: number, onWritten: (offset: number, length: number) => void): boolean {

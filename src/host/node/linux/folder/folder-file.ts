@@ -10,7 +10,7 @@ import { FolderError, type FileAccess, type FolderFile } from '../../../shared-f
 import type { FolderHandles } from './folder-handles.js';
 import { systemCall } from './system-call.js';
 
-/** Open flags of a regular file. None of them waits. */
+/** Open flags of a regular file. The open never waits. */
 export function openFlags(access: FileAccess): number {
   const { O_RDONLY, O_WRONLY, O_RDWR, O_TRUNC, O_APPEND, O_SYNC, O_NONBLOCK, O_NOCTTY } = constants;
   return (

@@ -1,7 +1,7 @@
 /**
  * LinuxFolderNode: the operations on a file of a shared folder.
  *
- * Called by: shared-folder.ts.
+ * Called by: shared-folder.ts, which creates the root; the users of a SharedFolder.
  *
  * Each path comes from a HeldFile. Calls that follow a link get the path of the file itself, which
  * is not followed further. The others get a name in a directory: lstat, mkdir, symlink, link,
@@ -37,7 +37,7 @@ interface Created {
 export class LinuxFolderNode implements FolderNode {
   readonly #held: HeldFile;
 
-  /** Takes over the caller's hold. */
+  /** Takes over the caller's reference to `held`. */
   constructor(held: HeldFile) {
     this.#held = held;
   }

@@ -36,7 +36,7 @@ export class HeldFile {
   readonly #handle: FileHandle;
   readonly #identity: Identity;
   #parent: HeldFile | undefined;
-  /** In `#parent`. Undefined: it is not known any more. */
+  /** The name in `#parent`. Undefined for the root, and if it is no longer known. */
   #name: Buffer | undefined;
   /** Calls of `release` until it is closed: one for its maker, and one for each `retain`. */
   #holders = 1;
@@ -59,8 +59,8 @@ export class HeldFile {
   }
 
   /**
-   * Takes over `handle`, of O_PATH, also if it rejects. It was found as `name` in `parent`; the
-   * root has neither.
+   * Takes over `handle`, of O_PATH, also if it rejects. The file was found as `name` in `parent`.
+   * The root has neither.
    */
   static async make(
     context: FolderContext<HeldFile>,
@@ -101,7 +101,10 @@ export class HeldFile {
     return this.context.identities.status(await systemCall(() => this.#handle.stat({ bigint: true })));
   }
 
-  /** Runs `act` with a path of this file. */
+  /**
+   * Runs `act` with a path of this file, whose descriptor stays open until then. Rejects with
+   * FolderError.
+   */
   async hold<T>(act: (path: string) => Promise<T>): Promise<T> {
     this.retain();
     try {
@@ -143,7 +146,7 @@ export class HeldFile {
     });
   }
 
-  /** What this folder itself renamed is found at its new place. */
+  /** Records the new place of a file that this folder has renamed. */
   renamed(name: Uint8Array, directory: HeldFile, newName: Uint8Array): void {
     for (const file of this.context.held) {
       const parent = file.#parent;

@@ -7,7 +7,7 @@
 
 import { FolderError } from '../../../shared-folder.js';
 
-/** Bytes of a name, on every file system of Linux that matters. */
+/** Bytes of a name on the usual file systems of Linux. */
 const MAX_NAME_BYTES = 255;
 const SLASH = 0x2f;
 const DOT = 0x2e;
@@ -29,7 +29,10 @@ function asFolderError(error: unknown): FolderError {
   return new FolderError(errno === undefined ? 'EINVAL' : -errno, error.message, error);
 }
 
-/** Throws unless `name` is one component of a path: no `/`, and neither `.` nor `..`. */
+/**
+ * Throws FolderError unless `name` is one component of a path: 1 to 255 bytes, without `/` and
+ * zeros, and neither `.` nor `..`.
+ */
 export function checkName(name: Uint8Array): void {
   const isDots = name.length <= 2 && name.every((byte) => byte === DOT);
   if (isDots) throw new FolderError(name.length === 0 ? 'ENOENT' : 'EINVAL', 'the name is empty, . or ..');
